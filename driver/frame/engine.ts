@@ -1,0 +1,87 @@
+/**
+ * What the driver asks of an engine that can read frames: DuckDB on this machine, Spark SQL on a cluster.
+ * The SQL dialect of feature expressions is DuckDB's; an engine with another one translates.
+ */
+
+export type FrameFormat = 'parquet' | 'csv' | 'arrow' | 'jsonl';
+
+/** Where a frame's rows are. */
+export interface FrameSource {
+  readonly format: FrameFormat;
+  /** Files in the order of their rows: sorted by path. Absolute paths, or URIs for remote storage. */
+  readonly files: readonly FrameFile[];
+}
+
+/** One file and its identity; the identity, not the path, is part of the lineage. */
+export interface FrameFile {
+  readonly path: string;
+  /** Local: SHA-256 of the content. Remote: digest over path, length, modification time, ETag or checksum. */
+  readonly digest: string;
+  readonly bytes: number;
+  readonly rows: number;
+}
+
+/** Type of a column as features see it. */
+export type ColumnType = 'number' | 'boolean' | 'text' | 'timestamp' | 'other';
+
+export interface FrameColumn {
+  readonly name: string;
+  readonly type: ColumnType;
+  /** The engine's own name of the type, for messages. */
+  readonly engineType: string;
+}
+
+export interface FrameDescription {
+  readonly source: FrameSource;
+  readonly columns: readonly FrameColumn[];
+  readonly rows: number;
+}
+
+/** Raw columns of one chunk of rows, as an engine delivers them to `encodeBlock`. */
+export interface RawChunk {
+  readonly rows: number;
+  /** One per requested column: float64, NaN where missing; category codes are -1 where missing or unlisted. */
+  readonly columns: readonly Float64Array[];
+}
+
+/** One raw column to read. */
+export type RawColumn =
+  | { readonly kind: 'number'; readonly sql: string }
+  /** The position of the value's text in `categories`; -1 when missing, -2 when not listed. */
+  | { readonly kind: 'category'; readonly sql: string; readonly categories: readonly string[] };
+
+/** What a feature expression's values look like over all rows; one SQL scan answers many. */
+export interface ColumnProfile {
+  readonly type: ColumnType;
+  readonly rows: number;
+  /** NULL or NaN. */
+  readonly missing: number;
+  readonly infinite: number;
+  /** Of the finite values; null when there is none or the column is not numeric. */
+  readonly min: number | null;
+  readonly max: number | null;
+  /** Most frequent values as text, by count descending then text ascending; only when asked for. */
+  readonly top: readonly { readonly value: string; readonly count: number }[];
+  /** Number of distinct non-missing values; only when `top` was asked for. */
+  readonly distinct: number;
+  /** Quantiles at the asked probabilities. */
+  readonly quantiles: readonly number[];
+}
+
+export interface ProfileRequest {
+  readonly sql: string;
+  /** How many most frequent values to list; 0 for none. */
+  readonly top: number;
+  readonly quantiles: readonly number[];
+}
+
+export interface FrameEngine {
+  readonly name: string;
+  /**
+   * Resolves a file, folder or glob to its files, columns and row counts.
+   * @throws DataError when nothing is there, a file can't be read, or columns of two files differ
+   */
+  describe(path: string, format?: FrameFormat): Promise<FrameDescription>;
+  /** Profiles expressions over all rows in one scan. @throws DataError naming the expression that does not parse */
+  profile(source: FrameSource, requests: readonly ProfileRequest[]): Promise<ColumnProfile[]>;
+}

@@ -1,0 +1,112 @@
+/**
+ * The one node type of the program: operator, canonical attributes, inputs. The expression graph *is* the
+ * lineage. Invariant: nodes are immutable and interned per session (see `intern.ts`), so equal
+ * expressions are one object and `===` is equality; `lineage-key.ts` gives the name that outlives the process.
+ * Source: LIMA (SIGMOD 2021) lineage items; hash-consing after Filliatre and Conchon (ML Workshop 2006).
+ */
+import type { OpDef } from '../operators/op-def.js';
+import type { Attrs } from './attrs.js';
+
+/** What is known of a value before it exists. */
+export interface Meta {
+  readonly rows: number;
+  readonly cols: number;
+  /** Expected number of non-zero cells; defaults to rows * cols. */
+  readonly nnz?: number;
+}
+
+export class Expr implements Meta {
+  readonly id: number;
+  readonly op: OpDef;
+  readonly attrs: Attrs;
+  /** Canonical text of `attrs`, kept because interning and the lineage key both need it. */
+  readonly attrsText: string;
+  readonly inputs: readonly Expr[];
+  readonly rows: number;
+  readonly cols: number;
+  /** 1 + the largest height of the inputs; leaves have height 1. */
+  readonly height: number;
+  /** 32-bit structural hash over operator, attributes and the inputs' ids; local to the process. */
+  readonly hash: number;
+  /** False when this node or any ancestor is non-deterministic; such nodes are never reused. */
+  readonly isDeterministic: boolean;
+  /** Data a leaf owns and its attributes only name: cells of a literal, paths of a frame. */
+  readonly payload: unknown;
+  /** Filled by `lineageKey` on demand. */
+  lineage: string | undefined = undefined;
+  /** The one API object of this node; owned by `driver/matrix`. */
+  facade: unknown = undefined;
+
+  constructor(
+    id: number,
+    op: OpDef,
+    attrs: Attrs,
+    attrsText: string,
+    inputs: readonly Expr[],
+    meta: Meta,
+    hash: number,
+    payload: unknown,
+  ) {
+    this.id = id;
+    this.op = op;
+    this.attrs = attrs;
+    this.attrsText = attrsText;
+    this.inputs = inputs;
+    this.rows = meta.rows;
+    this.cols = meta.cols;
+    this.hash = hash;
+    this.payload = payload;
+    let height = 0;
+    let deterministic = op.deterministic;
+    for (let i = 0; i < inputs.length; i++) {
+      const input = inputs[i]!;
+      if (input.height > height) height = input.height;
+      if (!input.isDeterministic) deterministic = false;
+    }
+    this.height = height + 1;
+    this.isDeterministic = deterministic;
+  }
+}
+
+/** `rows x cols` of a node, as messages show it. */
+export function shapeText(meta: Meta): string {
+  return `${meta.rows}x${meta.cols}`;
+}
+
+/** Bytes of the dense float64 value. @units bytes */
+export function denseBytes(meta: Meta): number {
+  return meta.rows * meta.cols * 8;
+}
+
+/**
+ * All nodes reachable from `roots`, inputs before consumers, each once. Iterative, so that a lineage a
+ * million nodes deep does not overflow the stack.
+ * @param stopAt nodes whose inputs are not visited (they are listed themselves)
+ */
+export function topological(
+  roots: readonly Expr[],
+  stopAt: (expr: Expr) => boolean = () => false,
+): Expr[] {
+  const order: Expr[] = [];
+  const seen = new Set<Expr>();
+  const stack: { expr: Expr; next: number }[] = [];
+  for (const root of roots) {
+    if (seen.has(root)) continue;
+    seen.add(root);
+    stack.push({ expr: root, next: stopAt(root) ? root.inputs.length : 0 });
+    while (stack.length > 0) {
+      const frame = stack[stack.length - 1]!;
+      if (frame.next < frame.expr.inputs.length) {
+        const input = frame.expr.inputs[frame.next++]!;
+        if (!seen.has(input)) {
+          seen.add(input);
+          stack.push({ expr: input, next: stopAt(input) ? input.inputs.length : 0 });
+        }
+      } else {
+        order.push(frame.expr);
+        stack.pop();
+      }
+    }
+  }
+  return order;
+}

@@ -1,0 +1,34 @@
+/**
+ * `LineageKey`: the 256-bit name of a value that is the same in every process, machine and version of Node.
+ * It is SHA-256 over operator name and version, canonical attributes and the inputs' keys, computed once per
+ * node and only when a tier that outlives the process (durable store, Spark names, reports) asks for it.
+ */
+import { createHash, hash as oneShotHash } from 'node:crypto';
+import type { DenseMatrix } from '../runtime/value.js';
+import { type Expr, topological } from './expr.js';
+
+/** Hexadecimal SHA-256. */
+export type LineageKey = string;
+
+/** The stable key of a node. Iterative; linear in the part of the lineage not keyed yet. */
+export function lineageKey(expr: Expr): LineageKey {
+  if (expr.lineage !== undefined) return expr.lineage;
+  for (const node of topological([expr], (e) => e.lineage !== undefined)) {
+    if (node.lineage !== undefined) continue;
+    const own =
+      node.op.name === 'literal' ? contentDigest(node.payload as DenseMatrix) : node.attrsText;
+    let text = `${node.op.name}@${node.op.version}\n${own}`;
+    for (const input of node.inputs) text += `\n${input.lineage}`;
+    node.lineage = oneShotHash('sha256', text, 'hex');
+  }
+  return expr.lineage as unknown as LineageKey;
+}
+
+/** SHA-256 over shape and cells of a dense matrix; -0 and NaN payloads are kept as they are. */
+export function contentDigest(matrix: DenseMatrix): string {
+  const { data } = matrix;
+  return createHash('sha256')
+    .update(`${matrix.rows}x${matrix.cols}:`)
+    .update(new Uint8Array(data.buffer, data.byteOffset, data.byteLength))
+    .digest('hex');
+}

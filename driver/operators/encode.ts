@@ -1,0 +1,27 @@
+/**
+ * Turns a frame into a matrix by its resolved features (attribute `features`: `EncodedFeature[]`). The one place
+ * where a backend reads data; `encode` nodes over the same frame that meet in one segment are read in one scan.
+ */
+
+import { InternalError } from '../errors.js';
+import type { EncodedFeature } from '../frame/encode-block.js';
+import { featureWidth } from '../frame/encode-block.js';
+import { defineOp, sourceRule } from './op-def.js';
+
+export const encode = defineOp({
+  name: 'encode',
+  arity: 1,
+  infer: ([frame], attrs) => {
+    const features = attrs.features as unknown as readonly EncodedFeature[];
+    return {
+      rows: frame!.rows,
+      cols: features.reduce((width, feature) => width + featureWidth(feature), 0),
+      nnz: frame!.rows * features.length,
+    };
+  },
+  rowRule: () => sourceRule,
+  flops: (_inputs, _attrs, out) => out.rows * out.cols,
+  reference: () => {
+    throw new InternalError('encode: expected a backend with a frame engine');
+  },
+});

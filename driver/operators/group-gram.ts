@@ -1,0 +1,151 @@
+/**
+ * Sufficient statistics of least squares for many row groups (folds) in one pass: for each group the count, the
+ * column sums or means, and the second moments of Z = [X Y]. This is `tsmm` batched over row masks: what k separate
+ * `tsmm(Z[rows of fold f,])` would compute with k passes.
+ *
+ * inputs: g (n x 1, group number of each row; rows outside 0..groups-1 are left out), X (n x d), optionally Y (n x t).
+ * output: `groups` blocks of (p+1) x (p+1) stacked by rows, p = d + t; each block is symmetric:
+ *   center = false: [ n  s' ; s  Z'Z ], s the column sums
+ *   center = true:  [ n  m' ; m  C ],   m the column means, C = (Z - 1m')'(Z - 1m'); zero for an empty group
+ * The centred form merges by Chan, Golub and LeVeque's pairwise update (1979), so it keeps its accuracy when means are
+ * large beside the spread, whatever the partitioning.
+ */
+import { ShapeError } from '../errors.js';
+import { shapeText } from '../ir/expr.js';
+import { type DenseMatrix, dense } from '../runtime/value.js';
+import { defineOp } from './op-def.js';
+
+export const groupGram = defineOp({
+  name: 'groupGram',
+  arity: { min: 2, max: 3 },
+  infer: (inputs, attrs) => {
+    const [g, ...parts] = inputs;
+    for (const part of parts) {
+      if (g!.cols !== 1 || part.rows !== g!.rows) {
+        throw new ShapeError(
+          `groupGram: expected a group column and operands with as many rows, got ${inputs.map(shapeText).join(', ')}`,
+          { op: 'groupGram', shapes: inputs.map(shapeText) },
+        );
+      }
+    }
+    const side = parts.reduce((width, part) => width + part.cols, 1);
+    return { rows: (attrs.groups as number) * side, cols: side };
+  },
+  rowRule: (inputs) => ({ kind: 'reduce', blocked: inputs.map(() => true) }),
+  flops: (inputs, _attrs, out) => inputs[0]!.rows * out.cols * out.cols,
+  reference: (inputs, attrs, out) => {
+    const groups = attrs.groups as number;
+    const center = attrs.center as boolean;
+    const [g, ...parts] = inputs as [DenseMatrix, ...DenseMatrix[]];
+    const side = out.cols;
+    const data = new Float64Array(groups * side * side);
+    const z = new Float64Array(side);
+    const means = new Float64Array(groups * side);
+    const forEachRow = (visit: (group: number) => void): void => {
+      for (let i = 0; i < g.rows; i++) {
+        const group = g.data[i]!;
+        if (!(group >= 0 && group < groups)) continue;
+        z[0] = 1;
+        let at = 1;
+        for (const part of parts) {
+          for (let j = 0; j < part.cols; j++) z[at++] = part.data[i * part.cols + j]!;
+        }
+        visit(group);
+      }
+    };
+    if (center) {
+      forEachRow((group) => {
+        for (let a = 0; a < side; a++) means[group * side + a]! += z[a]!;
+      });
+      for (let group = 0; group < groups; group++) {
+        const n = means[group * side]!;
+        for (let a = 1; a < side; a++)
+          means[group * side + a] = n > 0 ? means[group * side + a]! / n : 0;
+      }
+    }
+    forEachRow((group) => {
+      if (center) for (let a = 1; a < side; a++) z[a]! -= means[group * side + a]!;
+      const base = group * side * side;
+      for (let a = 0; a < side; a++) {
+        for (let b = 0; b < side; b++) data[base + a * side + b]! += z[a]! * z[b]!;
+      }
+    });
+    if (center) {
+      for (let group = 0; group < groups; group++) {
+        const base = group * side * side;
+        for (let a = 1; a < side; a++) {
+          data[base + a] = means[group * side + a]!;
+          data[base + a * side] = means[group * side + a]!;
+        }
+      }
+    }
+    return dense(groups * side, side, data);
+  },
+  combine: (a, b, attrs) => {
+    const side = a.cols;
+    const groups = attrs.groups as number;
+    const data = Float64Array.from(a.data);
+    if (!attrs.center) {
+      for (let i = 0; i < data.length; i++) data[i]! += b.data[i]!;
+      return dense(a.rows, side, data);
+    }
+    for (let group = 0; group < groups; group++)
+      mergeCentered(data, b.data, group * side * side, side);
+    return dense(a.rows, side, data);
+  },
+  cases: [
+    {
+      name: 'three groups, one row left out',
+      inputs: [
+        dense(7, 1, Float64Array.of(0, 1, 2, 0, 1, -1, 0)),
+        dense(
+          7,
+          2,
+          Float64Array.from({ length: 14 }, (_, i) => Math.sin(i) * 3 + 100),
+        ),
+        dense(
+          7,
+          1,
+          Float64Array.from({ length: 7 }, (_, i) => Math.cos(i)),
+        ),
+      ],
+      attrs: { groups: 3, center: true },
+    },
+    {
+      name: 'plain sums, no Y, an empty group',
+      inputs: [
+        dense(5, 1, Float64Array.of(0, 0, 2, 2, 2)),
+        dense(
+          5,
+          3,
+          Float64Array.from({ length: 15 }, (_, i) => Math.sin(i * 7)),
+        ),
+      ],
+      attrs: { groups: 3, center: false },
+    },
+  ],
+});
+
+/** Adds the centred moments at `b[base..]` to those at `a[base..]` (Chan, Golub, LeVeque 1979, eq. 2.1). */
+export function mergeCentered(a: Float64Array, b: Float64Array, base: number, side: number): void {
+  const na = a[base]!;
+  const nb = b[base]!;
+  if (nb === 0) return;
+  if (na === 0) {
+    a.set(b.subarray(base, base + side * side), base);
+    return;
+  }
+  const n = na + nb;
+  const weight = (na * nb) / n;
+  const delta = new Float64Array(side);
+  for (let i = 1; i < side; i++) delta[i] = b[base + i]! - a[base + i]!;
+  for (let i = 1; i < side; i++) {
+    const row = base + i * side;
+    const scaled = weight * delta[i]!;
+    for (let j = 1; j < side; j++) a[row + j]! += b[row + j]! + scaled * delta[j]!;
+    const mean = a[base + i]! + (delta[i]! * nb) / n;
+    a[base + i] = mean;
+    a[row] = mean;
+  }
+  a[base] = n;
+}

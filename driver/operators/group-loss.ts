@@ -1,0 +1,93 @@
+/**
+ * Losses of many linear models on their own held-out rows in one pass: row i, in group f, is predicted by the models
+ * of group f only. This is `sum(loss(y - X %*% W))` batched over row masks and models.
+ *
+ * inputs: g (n x 1), X (n x d), y (n x 1), W ((d+1) x (groups*models), group-major columns, last row the intercepts)
+ * attrs: groups, losses: any of 'squared', 'absolute'
+ * output: losses.length x (groups*models), the summed loss of each model over the rows of its group.
+ */
+import { ShapeError } from '../errors.js';
+import { shapeText } from '../ir/expr.js';
+import { type DenseMatrix, dense } from '../runtime/value.js';
+import { defineOp } from './op-def.js';
+
+export type Loss = 'squared' | 'absolute';
+
+export const groupLoss = defineOp({
+  name: 'groupLoss',
+  arity: 4,
+  infer: (inputs, attrs) => {
+    const [g, x, y, w] = inputs;
+    const groups = attrs.groups as number;
+    const fits =
+      g!.cols === 1 &&
+      y!.cols === 1 &&
+      x!.rows === g!.rows &&
+      y!.rows === g!.rows &&
+      w!.rows === x!.cols + 1 &&
+      w!.cols % groups === 0;
+    if (!fits) {
+      throw new ShapeError(
+        `groupLoss: expected g n x 1, X n x d, y n x 1 and W (d+1) x (${groups} groups * models), got ${inputs.map(shapeText).join(', ')}`,
+        { op: 'groupLoss', shapes: inputs.map(shapeText) },
+      );
+    }
+    return { rows: (attrs.losses as readonly Loss[]).length, cols: w!.cols };
+  },
+  rowRule: () => ({ kind: 'reduce', blocked: [true, true, true, false] }),
+  flops: (inputs, attrs) =>
+    (2 * inputs[1]!.rows * inputs[1]!.cols * inputs[3]!.cols) / (attrs.groups as number),
+  reference: (inputs, attrs) => {
+    const [g, x, y, w] = inputs as [DenseMatrix, DenseMatrix, DenseMatrix, DenseMatrix];
+    const groups = attrs.groups as number;
+    const losses = attrs.losses as readonly Loss[];
+    const models = w.cols / groups;
+    const data = new Float64Array(losses.length * w.cols);
+    for (let i = 0; i < g.rows; i++) {
+      const group = g.data[i]!;
+      if (!(group >= 0 && group < groups)) continue;
+      for (let m = 0; m < models; m++) {
+        const column = group * models + m;
+        let residual = y.data[i]! - w.data[x.cols * w.cols + column]!;
+        for (let j = 0; j < x.cols; j++) {
+          residual -= x.data[i * x.cols + j]! * w.data[j * w.cols + column]!;
+        }
+        for (let l = 0; l < losses.length; l++) {
+          data[l * w.cols + column]! +=
+            losses[l] === 'squared' ? residual * residual : Math.abs(residual);
+        }
+      }
+    }
+    return dense(losses.length, w.cols, data);
+  },
+  combine: (a, b) =>
+    dense(
+      a.rows,
+      a.cols,
+      a.data.map((value, i) => value + b.data[i]!),
+    ),
+  cases: [
+    {
+      name: 'two groups, three models, both losses',
+      inputs: [
+        dense(6, 1, Float64Array.of(0, 1, 0, 1, -1, 1)),
+        dense(
+          6,
+          2,
+          Float64Array.from({ length: 12 }, (_, i) => Math.sin(i)),
+        ),
+        dense(
+          6,
+          1,
+          Float64Array.from({ length: 6 }, (_, i) => Math.cos(i)),
+        ),
+        dense(
+          3,
+          6,
+          Float64Array.from({ length: 18 }, (_, i) => Math.sin(i * 3)),
+        ),
+      ],
+      attrs: { groups: 2, losses: ['squared', 'absolute'] },
+    },
+  ],
+});

@@ -1,0 +1,84 @@
+/**
+ * Fold number of every row, as a column: 0 .. folds-1. Without `shuffle` the folds are the contiguous ranges of
+ * scikit-learn's `KFold` (the first rows % folds ones have one row more). With it, row i goes where the contiguous
+ * rule puts position p(i), p being a keyed bijection of 0..rows-1: a four-round Feistel network over the smallest
+ * even-bit domain that holds the rows, with cycle walking (Black and Rogaway, CT-RSA 2002). So a row's fold depends
+ * on (seed, rows, i) alone: same bits on every backend and for every partitioning, and fold sizes are exact.
+ */
+import { ShapeError } from '../errors.js';
+import { dense } from '../runtime/value.js';
+import { defineOp, sourceRule } from './op-def.js';
+
+export const kfold = defineOp({
+  name: 'kfold',
+  arity: 0,
+  infer: (_inputs, attrs) => {
+    const rows = attrs.rows as number;
+    const folds = attrs.folds as number;
+    if (folds < 2 || folds > rows) {
+      throw new ShapeError(`kfold: expected 2 to ${rows} folds for ${rows} rows, got ${folds}`, {
+        op: 'kfold',
+        rows,
+        folds,
+      });
+    }
+    return { rows, cols: 1 };
+  },
+  rowRule: () => sourceRule,
+  reference: (_inputs, attrs, out, block) => {
+    const rows = attrs.rows as number;
+    const folds = attrs.folds as number;
+    const first = block?.rowOffset ?? 0;
+    const count = block?.rows ?? out.rows;
+    const position = attrs.shuffle ? permutation(rows, attrs.seed as number) : (i: number) => i;
+    const data = new Float64Array(count);
+    for (let i = 0; i < count; i++) data[i] = contiguousFold(position(first + i), rows, folds);
+    return dense(count, 1, data);
+  },
+  cases: [
+    { name: 'contiguous', inputs: [], attrs: { rows: 11, folds: 3, shuffle: false, seed: 0 } },
+    { name: 'shuffled', inputs: [], attrs: { rows: 1000, folds: 7, shuffle: true, seed: 42 } },
+  ],
+});
+
+/** Fold of position `i` when `rows` rows are cut into contiguous folds as scikit-learn's KFold does. */
+export function contiguousFold(i: number, rows: number, folds: number): number {
+  const small = Math.floor(rows / folds);
+  const larger = rows - small * folds;
+  const boundary = larger * (small + 1);
+  return i < boundary ? Math.floor(i / (small + 1)) : larger + Math.floor((i - boundary) / small);
+}
+
+/** A pseudo-random bijection of 0..rows-1 keyed by `seed`; rows below 2^52. */
+export function permutation(rows: number, seed: number): (i: number) => number {
+  let bits = 1;
+  while (4 ** bits < rows) bits++;
+  const half = 2 ** bits;
+  const mask = half - 1;
+  const low = seed >>> 0;
+  const high = Math.floor(seed / 2 ** 32) >>> 0;
+  const keys = [0, 1, 2, 3].map((round) => mix32(mix32(low + round * 0x9e3779b9) ^ high));
+  const once = (value: number): number => {
+    let left = Math.floor(value / half);
+    let right = value % half;
+    for (let round = 0; round < 4; round++) {
+      const next = (left ^ (mix32((right ^ keys[round]!) >>> 0) & mask)) >>> 0;
+      left = right;
+      right = next;
+    }
+    return left * half + right;
+  };
+  return (i) => {
+    let value = once(i);
+    while (value >= rows) value = once(value);
+    return value;
+  };
+}
+
+/** The finaliser of MurmurHash3: a bijection of 32-bit words with full avalanche. */
+export function mix32(word: number): number {
+  let h = word >>> 0;
+  h = Math.imul(h ^ (h >>> 16), 0x85ebca6b);
+  h = Math.imul(h ^ (h >>> 13), 0xc2b2ae35);
+  return (h ^ (h >>> 16)) >>> 0;
+}

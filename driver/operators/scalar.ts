@@ -1,0 +1,11 @@
+/** A 1x1 matrix given by its value, which is part of the lineage. */
+import { dense } from '../runtime/value.js';
+import { defineOp } from './op-def.js';
+
+export const scalar = defineOp({
+  name: 'scalar',
+  arity: 0,
+  infer: () => ({ rows: 1, cols: 1 }),
+  flops: () => 0,
+  reference: (_inputs, attrs) => dense(1, 1, Float64Array.of(attrs.value as number)),
+});

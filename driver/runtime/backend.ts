@@ -1,0 +1,78 @@
+/**
+ * The one interface every backend implements: reference, null, local CPU, GPU, Spark. Backends are passed to
+ * the `Session` as values; the driver imports none of them. A backend executes segments and owns no policy:
+ * what runs where, what is kept and what is evicted is decided by the compiler and the reuse cache.
+ */
+
+import type { FrameEngine } from '../frame/engine.js';
+import type { Expr } from '../ir/expr.js';
+import type { Handle, Value } from './value.js';
+
+export interface BackendCapabilities {
+  /** Operators it has kernels for. */
+  readonly ops: ReadonlySet<string>;
+  /**
+   * How it evaluates nodes over row blocks: `none` (every value whole), `stream` (in bounded memory, one pass over
+   * the source per segment) or `resident` (blocks stay in the backend as handles, as RDDs do).
+   */
+  readonly blocks: 'none' | 'stream' | 'resident';
+}
+
+/** A connected piece of the plan that one backend runs in one go. */
+export interface Segment {
+  /** Nodes to evaluate, inputs before consumers. */
+  readonly nodes: readonly Expr[];
+  /** Values of the inputs that are not themselves in `nodes`. */
+  readonly inputs: ReadonlyMap<Expr, Value>;
+  /** The nodes whose values are wanted on the host. */
+  readonly outputs: readonly Expr[];
+  /** Nodes to keep resident as handles (`resident` backends only). */
+  readonly persist: readonly Expr[];
+  /** Nodes of the segment that are evaluated by row blocks. */
+  readonly blocked: ReadonlySet<Expr>;
+}
+
+export interface RunContext {
+  readonly signal?: AbortSignal;
+  /** Called with 0..1 as a long segment advances. */
+  readonly onProgress?: (fraction: number) => void;
+}
+
+export interface SegmentResult {
+  /** One value per output and per persisted node. */
+  readonly values: ReadonlyMap<Expr, Value>;
+  /** Kernels executed; a kernel run block by block counts once. */
+  readonly kernels: number;
+  /** Passes over a source's data. */
+  readonly passes: number;
+  readonly sparkJobs: number;
+}
+
+export interface CostEstimate {
+  /** Expected wall time. @units seconds */
+  readonly seconds: number;
+}
+
+export interface Backend {
+  /** Unique in a session: `cpu`, `spark`, `reference`, `null`. */
+  readonly name: string;
+  readonly capabilities: BackendCapabilities;
+  /** Reads frames for this backend; absent when it can't. */
+  readonly frames?: FrameEngine;
+  /** Expected cost of one node on this backend, without transfers. */
+  estimate(expr: Expr): CostEstimate;
+  /**
+   * The fast path: evaluates one node over whole host values at once, without a promise.
+   * Undefined when the node is better run asynchronously through `run`.
+   * @throws ExecutionError with the operator and the native cause
+   */
+  runSync?(expr: Expr, inputs: readonly Value[]): Value | undefined;
+  /** Runs a segment. On failure nothing of it stays behind. @throws ExecutionError, ResourceError, DataError */
+  run(segment: Segment, context: RunContext): Promise<SegmentResult>;
+  /** Brings a resident value to the host. */
+  collect?(handle: Handle, context: RunContext): Promise<Value>;
+  /** Drops a resident value; never blocks on the cluster. */
+  release?(handle: Handle): void;
+  /** Ends the backend and everything it started. Idempotent. */
+  close(): Promise<void>;
+}

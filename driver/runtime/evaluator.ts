@@ -1,0 +1,14 @@
+/** What the matrix API needs of a session: make nodes and get their values. */
+import type { Attrs } from '../ir/attrs.js';
+import type { Expr } from '../ir/expr.js';
+import type { OpDef } from '../operators/op-def.js';
+import type { Value } from './value.js';
+
+export interface Evaluator {
+  /** The one node for this operator application. @throws ShapeError, DTypeError, PlanError */
+  intern(op: OpDef, inputs: readonly Expr[], attrs?: Attrs, payload?: unknown): Expr;
+  /** The values of the nodes; nodes asked for in the same turn of the event loop are planned together. */
+  evaluate(exprs: readonly Expr[]): Promise<Value[]>;
+  /** The plan of these nodes as text. `verbose`: after each compiler pass that changed it. */
+  explain(exprs: readonly Expr[], options?: { readonly verbose?: boolean }): string;
+}

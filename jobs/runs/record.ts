@@ -1,0 +1,65 @@
+/** Everything a run leaves behind, in one plain value: the run folder and the report are written from it. */
+import type { SearchResult } from '../search/result.js';
+
+export interface LineageNode {
+  readonly id: number;
+  readonly op: string;
+  /** Attributes in short, for people. */
+  readonly label: string;
+  readonly inputs: readonly number[];
+  readonly rows: number;
+  readonly cols: number;
+  /** Where it ran; null for leaves and reused nodes. */
+  readonly backend: string | null;
+  /** `source`: a leaf; `reused`: answered from the cache; `computed`; `fused`: evaluated inside another node's pass. */
+  readonly state: 'source' | 'reused' | 'computed' | 'fused';
+  /** Times this result was asked for beyond the first. */
+  readonly hits: number;
+  readonly seconds: number;
+  readonly key: string | null;
+}
+
+/** A bar of the timeline. @units seconds since the run began */
+export interface TimelineEvent {
+  readonly lane: string;
+  readonly name: string;
+  readonly start: number;
+  readonly end: number;
+}
+
+export interface ReuseSummary {
+  /** Results asked for again and not computed again. */
+  readonly hits: number;
+  /** Results answered from cached parts and a compensation. */
+  readonly partial: number;
+  /** Results computed. */
+  readonly misses: number;
+  /** Estimated time the hits would have taken. @units seconds */
+  readonly savedSeconds: number;
+}
+
+export interface RunRecord {
+  readonly run: string;
+  readonly name: string;
+  /** ISO 8601, UTC. */
+  readonly startedAt: string;
+  readonly reprise: string;
+  readonly engine: 'local' | 'spark';
+  /** The job as it ran: overrides applied, secrets absent. */
+  readonly job: unknown;
+  readonly search: SearchResult;
+  readonly reuse: ReuseSummary;
+  /** Passes over the data for matrices (Gram matrices, scores). */
+  readonly passes: number;
+  /** SQL scans for statistics (vocabularies, checks). */
+  readonly scans: number;
+  readonly sparkJobs: number;
+  readonly kernels: number;
+  /** `total` and the phases: `open`, `profile`, `gram`, `fit`, `score`, `refit`, .. @units seconds */
+  readonly seconds: Readonly<Record<string, number>>;
+  readonly peakMemoryBytes: number;
+  readonly lineage: readonly LineageNode[];
+  readonly timeline: readonly TimelineEvent[];
+  /** The plan after the last compiler pass, as `reprise plan` prints it. */
+  readonly plan: string;
+}

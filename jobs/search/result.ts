@@ -1,0 +1,42 @@
+/** What a search answers: the table of trials, the best one, and the model refitted on all rows. */
+
+export type ParamValue = number | string | boolean | null;
+
+/** One candidate of the search space, scored on every fold. */
+export interface TrialResult {
+  readonly params: Readonly<Record<string, ParamValue>>;
+  /** Per metric, the score on each fold; greater is better, as in scikit-learn; `error_score` where a fit failed. */
+  readonly splitScores: Readonly<Record<string, readonly number[]>>;
+  readonly meanScore: Readonly<Record<string, number>>;
+  /** Population standard deviation over the folds, as in `cv_results_`. */
+  readonly stdScore: Readonly<Record<string, number>>;
+  /** 1 is best; ties share the lowest rank, as in `cv_results_`. */
+  readonly rank: Readonly<Record<string, number>>;
+  /** Why a fit failed, by fold; absent when none did. */
+  readonly errors?: Readonly<Record<number, string>>;
+}
+
+/** A linear model in the units of the encoded columns (standardising already undone). */
+export interface LinearModel {
+  readonly kind: 'linear';
+  readonly columns: readonly string[];
+  readonly coefficients: readonly number[];
+  readonly intercept: number;
+  /** Values put where a number is missing, by column; fitted on the rows the model was fitted on. */
+  readonly imputed: Readonly<Record<string, number>>;
+}
+
+export interface SearchResult {
+  readonly paramNames: readonly string[];
+  readonly metrics: readonly string[];
+  /** The metric the best trial is chosen by. */
+  readonly refit: string;
+  readonly folds: number;
+  readonly rows: number;
+  readonly columns: number;
+  readonly trials: readonly TrialResult[];
+  /** Index into `trials`. */
+  readonly bestIndex: number;
+  /** Null when refitting was switched off. */
+  readonly model: LinearModel | null;
+}
