@@ -107,7 +107,7 @@ export function encodeBlock(
       case 'number': {
         for (let i = 0, at = offset; i < rows; i++, at += width) {
           const value = raw[i]!;
-          if (value === value) out[at] = value;
+          if (!Number.isNaN(value)) out[at] = value;
           else if (feature.missing === 'error') return feature.name;
         }
         break;
@@ -115,7 +115,7 @@ export function encodeBlock(
       case 'missing': {
         for (let i = 0, at = offset; i < rows; i++, at += width) {
           const value = raw[i]!;
-          if (value !== value) out[at] = 1;
+          if (Number.isNaN(value)) out[at] = 1;
         }
         break;
       }
@@ -135,7 +135,7 @@ export function encodeBlock(
         const bins = edges.length - 1;
         for (let i = 0, at = offset; i < rows; i++, at += width) {
           const value = raw[i]!;
-          if (value !== value) {
+          if (Number.isNaN(value)) {
             if (feature.missing) out[at + bins] = 1;
             continue;
           }
