@@ -1,0 +1,24 @@
+/**
+ * What the local backend asks of an engine that reads frames by chunks of rows. Implemented by DuckDB
+ * (`duckdb/`). Invariant: the chunks of one read, laid end to end, are exactly the frame's rows, in file
+ * and row order.
+ */
+import type { FrameSource, RawChunk, RawColumn } from '../../driver/frame/engine.js';
+
+export interface FrameReadOptions {
+  /** Rows of every chunk but the last. */
+  readonly rowsPerChunk: number;
+  readonly signal?: AbortSignal;
+}
+
+export interface FrameReader {
+  /**
+   * Reads the columns in one scan. Leaving the iteration early ends the scan.
+   * @throws DataError when a file can't be read or holds other rows than the source says
+   */
+  read(
+    source: FrameSource,
+    columns: readonly RawColumn[],
+    options: FrameReadOptions,
+  ): AsyncIterable<RawChunk>;
+}
