@@ -1,0 +1,53 @@
+/**
+ * A job as the runner takes it: the checked document with every default filled in, paths absolute and the grid
+ * written out. Invariant: a `Job` is valid; the runner checks only what needs the data.
+ */
+import type { Metric } from './schema.js';
+
+/** One feature of the design matrix; a plain column name means `{name}`. */
+export interface JobFeature {
+  readonly name: string;
+  readonly sql?: string;
+  readonly encode?: 'number' | 'onehot' | 'bin';
+  readonly top?: number;
+  readonly bins?: number | readonly number[];
+  readonly impute?: number | string;
+}
+
+export type JobFolds =
+  | {
+      readonly kind: 'kfold';
+      readonly folds: number;
+      readonly shuffle: boolean;
+      readonly seed: number;
+    }
+  | { readonly kind: 'group'; readonly folds: number; readonly column: string }
+  | { readonly kind: 'predefined'; readonly column: string };
+
+export interface Job {
+  readonly kind: 'grid-search';
+  readonly name: string;
+  readonly data: {
+    /** Absolute path of a file, folder or glob, or a URI. */
+    readonly path: string;
+    readonly format?: 'parquet' | 'csv' | 'arrow' | 'jsonl';
+    readonly target: string;
+    /** Absent: every column but the target (and the column that says the fold). */
+    readonly features?: readonly JobFeature[];
+    readonly standardize: boolean;
+  };
+  readonly model: { readonly type: 'ridge'; readonly intercept: boolean };
+  readonly search: { readonly grid: { readonly lambda: readonly number[] } };
+  readonly cv: JobFolds;
+  readonly scoring: readonly Metric[];
+  /** The metric the best candidate is chosen by; one of `scoring`. */
+  readonly metric: Metric;
+  /** Whether the best candidate is fitted on all rows at the end. */
+  readonly refit: boolean;
+  /** Score of a candidate whose fit fails; `raise` ends the run. */
+  readonly errorScore: number | 'raise';
+  /** Folder that holds the run folders, absolute. */
+  readonly output: string;
+  /** The document as it runs, with overrides and defaults, for `RunRecord.job` and `job.yaml`. */
+  readonly document: unknown;
+}

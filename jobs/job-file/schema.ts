@@ -1,0 +1,191 @@
+/**
+ * The shape of a job file, stated once: zod checks files with it, the JSON Schema for editors is printed from it,
+ * and `JobDocument` is its type. Invariant: unknown keys are refused, and every key says its meaning and default.
+ * Rules that span keys (a refit metric among the scored ones) are in `check-job.ts`, so that each names its key.
+ */
+import { z } from 'zod';
+
+/** scikit-learn's scorer names; greater is better for each. */
+export const METRICS = [
+  'neg_mean_squared_error',
+  'neg_root_mean_squared_error',
+  'neg_mean_absolute_error',
+  'r2',
+] as const;
+export type Metric = (typeof METRICS)[number];
+
+/** Most candidates one grid may have; more is nearly always a typing error. */
+export const MAX_CANDIDATES = 100_000;
+
+const text = (max: number) => z.string().min(1).max(max);
+
+const name = text(200)
+  .refine((value) => !hasControlCharacter(value), { error: 'text without control characters' })
+  .meta({ description: 'Name of the job, used in the run folder. Default: the file name.' });
+
+const featureObject = z
+  .strictObject({
+    name: text(500).meta({ description: 'Name of the feature; a column unless `sql` is given.' }),
+    sql: text(10_000)
+      .optional()
+      .meta({ description: 'Expression over the columns, in the dialect of DuckDB.' }),
+    encode: z
+      .enum(['number', 'onehot', 'bin'])
+      .optional()
+      .meta({
+        description:
+          '`number` (default) as is, `onehot` a column a category, `bin` a column a bin.',
+      }),
+    top: z
+      .int()
+      .min(1)
+      .max(100_000)
+      .optional()
+      .meta({
+        description: 'Keep the most frequent categories; the rest become `other`. Default: all.',
+      }),
+    bins: z
+      .union([z.int().min(2).max(10_000), z.array(z.number()).min(1).max(10_000)])
+      .optional()
+      .meta({
+        description: 'Number of bins of equal count, or the inner edges in ascending order.',
+      }),
+    impute: z
+      .union([z.number(), text(500)])
+      .optional()
+      .meta({
+        description:
+          'What stands in for a missing value: `mean` (of the training rows), `zero`, a number, or a category.',
+      }),
+  })
+  .meta({ id: 'feature' });
+
+const feature = z.union([text(500), featureObject]);
+export type FeatureDocument = z.output<typeof feature>;
+
+const data = z.strictObject({
+  path: text(4096).meta({
+    description: 'A file, folder or glob; relative to the job file.',
+  }),
+  format: z
+    .enum(['parquet', 'csv', 'arrow', 'jsonl'])
+    .optional()
+    .meta({ description: 'Format of the files. Default: by their extension.' }),
+  target: text(500).meta({ description: 'The column to predict.' }),
+  features: z
+    .array(feature)
+    .min(1)
+    .max(10_000)
+    .optional()
+    .meta({ description: 'What to predict from. Default: every column but the target.' }),
+  standardize: z.boolean().default(false).meta({
+    description:
+      'Scale columns to mean 0 and deviation 1, fitted on the training rows. Default: false.',
+  }),
+});
+
+const model = z.strictObject({
+  type: z.enum(['ridge']).meta({ description: 'Ridge regression.' }),
+  intercept: z.boolean().default(true).meta({
+    description: 'Fit an intercept, which is not penalised. Default: true.',
+  }),
+});
+
+const exponent = z.number().min(-300).max(300);
+const count = z.int().min(1).max(MAX_CANDIDATES);
+const penalty = z.number().nonnegative();
+
+const lambda = z
+  .union([
+    penalty,
+    z.array(penalty).min(1).max(MAX_CANDIDATES),
+    z.strictObject({
+      logspace: z
+        .tuple([exponent, exponent, count])
+        .optional()
+        .meta({
+          description: '[from, to, n]: n values from 10^from to 10^to, evenly spaced in log.',
+        }),
+      linspace: z
+        .tuple([penalty, penalty, count])
+        .optional()
+        .meta({ description: '[from, to, n]: n values from `from` to `to`, evenly spaced.' }),
+    }),
+  ])
+  .meta({
+    description: "Penalties on the summed squares of the coefficients: scikit-learn's `alpha`.",
+  });
+export type LambdaDocument = z.output<typeof lambda>;
+
+const search = z.strictObject({ grid: z.strictObject({ lambda }) });
+
+const cv = z.strictObject({
+  folds: z
+    .int()
+    .min(2)
+    .max(1_000_000)
+    .optional()
+    .meta({ description: 'Number of folds. Default: 5; not used with `predefined`.' }),
+  shuffle: z
+    .boolean()
+    .optional()
+    .meta({
+      description: "Shuffle the rows first. Default: false, which is scikit-learn's KFold.",
+    }),
+  seed: z
+    .int()
+    .min(0)
+    .max(Number.MAX_SAFE_INTEGER)
+    .optional()
+    .meta({ description: 'Seed of the shuffle. Default: 0.' }),
+  group: text(500)
+    .optional()
+    .meta({ description: 'Column whose equal values stay in one fold, as GroupKFold does.' }),
+  predefined: text(500)
+    .optional()
+    .meta({ description: 'Column that holds the fold of each row; -1 is always training.' }),
+});
+
+const metric = z.enum(METRICS);
+
+/** A job file after parsing: the keys as users write them. */
+export const jobSchema = z
+  .strictObject({
+    kind: z.enum(['grid-search']).meta({ description: 'What to run.' }),
+    name: name.optional(),
+    data: data.meta({ description: 'What to learn from.' }),
+    model: model.meta({ description: 'What to fit.' }),
+    search: search.meta({ description: 'The candidates to try.' }),
+    cv: cv.prefault({}).meta({ description: 'How rows are split into folds.' }),
+    scoring: z
+      .union([metric, z.array(metric).min(1).max(METRICS.length)])
+      .default('r2')
+      .meta({ description: "scikit-learn's scorer names, one or a list. Default: r2." }),
+    refit: z
+      .union([metric, z.literal(false)])
+      .optional()
+      .meta({
+        description:
+          'Metric to choose the best candidate by, then fitted on all rows; `false` fits none. Default: the first scored.',
+      }),
+    error_score: z
+      .union([z.number(), z.literal(['raise', 'nan'])])
+      .default('nan')
+      .meta({
+        description: 'Score of a candidate whose fit fails, or `raise` to stop. Default: nan.',
+      }),
+    output: text(4096)
+      .optional()
+      .meta({ description: 'Folder for run folders; relative to the job file. Default: ./runs.' }),
+  })
+  .meta({ title: 'Reprise job', description: 'A job for `reprise run`.' });
+
+export type JobDocument = z.output<typeof jobSchema>;
+
+function hasControlCharacter(value: string): boolean {
+  for (let i = 0; i < value.length; i++) {
+    const code = value.charCodeAt(i);
+    if (code < 32 || code === 127) return true;
+  }
+  return false;
+}

@@ -1,0 +1,55 @@
+/**
+ * What a caller tells a run and what a run tells its caller while it works. The command line draws its progress
+ * line from these events and nothing else; events are facts, never needed for the result.
+ */
+
+export type EngineName = 'auto' | 'local' | 'spark';
+
+export type RunEvent =
+  /** The engine the run uses and why. */
+  | { readonly kind: 'engine'; readonly engine: 'local' | 'spark'; readonly reason: string }
+  /** A phase began: `open`, `profile`, `gram`, `fit`, `score`, `refit`, .. */
+  | { readonly kind: 'phase'; readonly phase: string }
+  /** How far the phase is. @units fraction: 0..1; rows: rows read so far */
+  | {
+      readonly kind: 'progress';
+      readonly phase: string;
+      readonly fraction: number;
+      readonly rows?: number;
+    }
+  /** The best candidate so far. */
+  | {
+      readonly kind: 'best';
+      readonly params: Readonly<Record<string, unknown>>;
+      readonly metric: string;
+      readonly score: number;
+    }
+  /** Something the user should know that does not stop the run. */
+  | { readonly kind: 'warning'; readonly message: string };
+
+export interface RunOptions {
+  readonly engine: EngineName;
+  readonly onEvent?: (event: RunEvent) => void;
+  readonly signal?: AbortSignal;
+}
+
+/** What `reprise plan` prints: where the job would run, what it would reuse and cost. */
+export interface PlanReport {
+  readonly engine: 'local' | 'spark';
+  /** Why this engine. */
+  readonly reason: string;
+  readonly rows: number;
+  readonly columns: number;
+  readonly trials: number;
+  readonly folds: number;
+  /** Results already held, of those the plan needs. */
+  readonly cached: number;
+  readonly operators: number;
+  /** Passes over the data. */
+  readonly passes: number;
+  /** @units seconds */
+  readonly estimatedSeconds: number;
+  /** The plan after the last compiler pass. */
+  readonly plan: string;
+  readonly warnings: readonly string[];
+}
