@@ -1,0 +1,215 @@
+/**
+ * The measuring loop and the record of one bench. Invariants: a ratio is made only of samples taken alternately
+ * within this run; answers are checked before a time counts; every figure keeps its raw samples.
+ */
+import { mkdirSync, renameSync, writeFileSync } from 'node:fs';
+import { loadavg } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { ExecutionError } from '../driver/errors.js';
+import { describeMachine, type Machine } from './machine.js';
+import { repoRoot } from './paths.js';
+import { maxRelative, type Summary, summarise } from './stats.js';
+
+/** The bound a figure is meant to keep. */
+export type Target = { readonly atMost: number } | { readonly atLeast: number };
+
+export interface Figure {
+  readonly name: string;
+  readonly value: number;
+  readonly target?: Target;
+  readonly met?: boolean;
+  /** Names of the sample sets it was made of. */
+  readonly from: readonly string[];
+}
+
+export interface BenchOptions {
+  /** Fewer and smaller runs: to see that the bench works, not to report. */
+  readonly quick: boolean;
+}
+
+export interface Bench {
+  readonly name: string;
+  readonly summary: string;
+  readonly run: (recorder: Recorder, options: BenchOptions) => Promise<void>;
+}
+
+/** One timed run. @units seconds */
+export interface Sample {
+  readonly seconds: number;
+  /** What it computed, flattened in an order all sides share; checked before the time counts. */
+  readonly answers?: readonly number[];
+}
+
+export interface Side {
+  readonly name: string;
+  readonly run: () => Promise<Sample>;
+  /** Runs at most so many rounds (for rivals that take minutes); default all. */
+  readonly rounds?: number;
+  /** Runs before the clock; default 1. */
+  readonly warmups?: number;
+}
+
+export interface AlternateOptions {
+  readonly rounds: number;
+  /** Largest relative difference between any side's answers and the first side's. */
+  readonly tolerance: number;
+  /** Idle time before each sample, so that one side's spinning BLAS threads are asleep; default 150 ms. */
+  readonly pauseMs?: number;
+}
+
+/** Collects figures and samples of one bench, prints each figure once, and writes the result file. */
+export class Recorder {
+  readonly #bench: string;
+  readonly #machine: Machine = describeMachine();
+  readonly #startedAt = new Date();
+  readonly #figures: Figure[] = [];
+  readonly #samples = new Map<string, number[]>();
+  readonly #notes: string[] = [];
+
+  constructor(bench: string) {
+    this.#bench = bench;
+  }
+
+  /** Prints `name value` on standard output and keeps it. Whether the target is met goes to standard error. */
+  figure(name: string, value: number, target?: Target, from: readonly string[] = []): void {
+    const met = target === undefined ? undefined : meets(value, target);
+    this.#figures.push({
+      name,
+      value,
+      ...(target && met !== undefined ? { target, met } : {}),
+      from,
+    });
+    process.stdout.write(`${name} ${formatFigure(value)}\n`);
+    if (target && !met) {
+      process.stderr.write(`bench: ${name} misses its target, ${describeTarget(target)}\n`);
+    }
+  }
+
+  /** Adds raw samples under a name. @units seconds unless the name says otherwise */
+  sample(name: string, ...values: readonly number[]): void {
+    const kept = this.#samples.get(name);
+    if (kept) kept.push(...values);
+    else this.#samples.set(name, [...values]);
+  }
+
+  /** Something a reader of the figures must know. Goes to standard error and into the result file. */
+  note(text: string): void {
+    this.#notes.push(text);
+    process.stderr.write(`bench: ${text}\n`);
+  }
+
+  progress(text: string): void {
+    process.stderr.write(`bench: ${text}\n`);
+  }
+
+  summary(name: string): Summary {
+    return summarise(this.#samples.get(name) ?? []);
+  }
+
+  /** Median of `numerator` over median of `denominator`, as a figure. */
+  ratio(name: string, numerator: string, denominator: string, target?: Target): void {
+    const value = this.summary(numerator).median / this.summary(denominator).median;
+    this.figure(name, value, target, [numerator, denominator]);
+  }
+
+  /** Median of a sample set, as a figure. */
+  medianFigure(name: string, samples: string, target?: Target): void {
+    this.figure(name, this.summary(samples).median, target, [samples]);
+  }
+
+  /** Writes `bench/results/NAME.json` (quick runs: `NAME.quick.json`), replacing the last one whole. @returns its path */
+  write(options: BenchOptions): string {
+    const folder = join(repoRoot(), 'bench', 'results');
+    mkdirSync(folder, { recursive: true });
+    const path = join(folder, `${this.#bench}${options.quick ? '.quick' : ''}.json`);
+    const samples = Object.fromEntries(
+      [...this.#samples].map(([name, raw]) => [name, { ...summarise(raw), raw }]),
+    );
+    const document = {
+      bench: this.#bench,
+      quick: options.quick,
+      startedAt: this.#startedAt.toISOString(),
+      endedAt: new Date().toISOString(),
+      figures: this.#figures,
+      samples,
+      notes: this.#notes,
+      machine: { ...this.#machine, loadAverageAtEnd: loadavg() },
+    };
+    writeFileSync(`${path}.tmp`, `${JSON.stringify(document, null, 2)}\n`);
+    renameSync(`${path}.tmp`, path);
+    return path;
+  }
+}
+
+/**
+ * Runs the sides by turns, `rounds` times, in an order that reverses every round, after warming each up. Samples go to
+ * `recorder` under the side's name.
+ * @throws ExecutionError when two sides' answers differ by more than `tolerance`
+ */
+export async function alternate(
+  recorder: Recorder,
+  sides: readonly Side[],
+  options: AlternateOptions,
+): Promise<void> {
+  const check = answerCheck(options.tolerance);
+  for (const side of sides) {
+    for (let i = 0; i < (side.warmups ?? 1); i++) check(side, await side.run());
+  }
+  for (let round = 0; round < options.rounds; round++) {
+    const order = round % 2 === 0 ? sides : [...sides].reverse();
+    for (const side of order) {
+      if (round >= (side.rounds ?? options.rounds)) continue;
+      await sleep(options.pauseMs ?? 150);
+      const sample = await side.run();
+      check(side, sample);
+      recorder.sample(side.name, sample.seconds);
+      recorder.progress(
+        `round ${round + 1}/${options.rounds} ${side.name} ${sample.seconds.toFixed(4)} s`,
+      );
+    }
+  }
+}
+
+/** Remembers the first answers seen and holds every later sample to them. */
+function answerCheck(tolerance: number): (side: Side, sample: Sample) => void {
+  let first: { side: string; answers: readonly number[] } | undefined;
+  return (side, { answers }) => {
+    if (!answers) return;
+    first ??= { side: side.name, answers };
+    checkAnswers(side.name, answers, first.side, first.answers, tolerance);
+  };
+}
+
+/** @throws ExecutionError when the lists differ in length or by more than `tolerance`, relative */
+export function checkAnswers(
+  name: string,
+  answers: readonly number[],
+  otherName: string,
+  others: readonly number[],
+  tolerance: number,
+): void {
+  const difference = maxRelative(answers, others);
+  if (difference <= tolerance) return;
+  throw new ExecutionError(
+    `bench: expected ${name} to answer as ${otherName} does to ${tolerance} relative, got ${difference} ` +
+      `over ${answers.length} and ${others.length} answers; no time counts until they agree`,
+    { op: 'bench', name, otherName, difference, tolerance },
+  );
+}
+
+function meets(value: number, target: Target): boolean {
+  return 'atMost' in target ? value <= target.atMost : value >= target.atLeast;
+}
+
+function describeTarget(target: Target): string {
+  return 'atMost' in target ? `at most ${target.atMost}` : `at least ${target.atLeast}`;
+}
+
+/** Four significant digits; small and large magnitudes as powers of ten. */
+function formatFigure(value: number): string {
+  if (Number.isInteger(value) && Math.abs(value) < 1e9) return String(value);
+  const magnitude = Math.abs(value);
+  if (magnitude < 1e-3 || magnitude >= 1e6) return value.toExponential(2);
+  return String(Number(value.toPrecision(4)));
+}
