@@ -29,21 +29,12 @@ const featureObject = z
     sql: text(10_000)
       .optional()
       .meta({ description: 'Expression over the columns, in the dialect of DuckDB.' }),
-    encode: z
-      .enum(['number', 'onehot', 'bin'])
-      .optional()
-      .meta({
-        description:
-          '`number` (default) as is, `onehot` a column a category, `bin` a column a bin.',
-      }),
-    top: z
-      .int()
-      .min(1)
-      .max(100_000)
-      .optional()
-      .meta({
-        description: 'Keep the most frequent categories; the rest become `other`. Default: all.',
-      }),
+    encode: z.enum(['number', 'onehot', 'bin']).optional().meta({
+      description: '`number` (default) as is, `onehot` a column a category, `bin` a column a bin.',
+    }),
+    top: z.int().min(1).max(100_000).optional().meta({
+      description: 'Keep the most frequent categories; the rest become `other`. Default: all.',
+    }),
     bins: z
       .union([z.int().min(2).max(10_000), z.array(z.number()).min(1).max(10_000)])
       .optional()
@@ -100,12 +91,9 @@ const lambda = z
     penalty,
     z.array(penalty).min(1).max(MAX_CANDIDATES),
     z.strictObject({
-      logspace: z
-        .tuple([exponent, exponent, count])
-        .optional()
-        .meta({
-          description: '[from, to, n]: n values from 10^from to 10^to, evenly spaced in log.',
-        }),
+      logspace: z.tuple([exponent, exponent, count]).optional().meta({
+        description: '[from, to, n]: n values from 10^from to 10^to, evenly spaced in log.',
+      }),
       linspace: z
         .tuple([penalty, penalty, count])
         .optional()
@@ -126,12 +114,9 @@ const cv = z.strictObject({
     .max(1_000_000)
     .optional()
     .meta({ description: 'Number of folds. Default: 5; not used with `predefined`.' }),
-  shuffle: z
-    .boolean()
-    .optional()
-    .meta({
-      description: "Shuffle the rows first. Default: false, which is scikit-learn's KFold.",
-    }),
+  shuffle: z.boolean().optional().meta({
+    description: "Shuffle the rows first. Default: false, which is scikit-learn's KFold.",
+  }),
   seed: z
     .int()
     .min(0)

@@ -1,0 +1,120 @@
+/**
+ * Rules of a job file that span several keys. Each problem names the one key to change, what was expected there and
+ * what came, in the same form as the problems of single keys.
+ */
+import type { JobDocument, LambdaDocument } from './schema.js';
+import type { KeyPath } from './yaml-source.js';
+
+export interface Problem {
+  readonly path: KeyPath;
+  /** Reads `expected .., got ..`. */
+  readonly message: string;
+  /** Whether the place to show is the key itself rather than its value. */
+  readonly atKey?: boolean;
+}
+
+/** Everything wrong with a document whose single keys are right; empty when it is valid. */
+export function checkJob(document: JobDocument): Problem[] {
+  return [
+    ...checkLambda(document.search.grid.lambda),
+    ...checkFolds(document.cv),
+    ...checkScoring(document),
+    ...checkFeatures(document),
+  ];
+}
+
+function checkLambda(lambda: LambdaDocument): Problem[] {
+  if (typeof lambda === 'number' || Array.isArray(lambda)) return [];
+  const given = Object.keys(lambda);
+  if (given.length === 1) return [];
+  return [
+    {
+      path: ['search', 'grid', 'lambda'],
+      message: `expected one of logspace and linspace, got ${given.length ? given.join(' and ') : 'neither'}`,
+    },
+  ];
+}
+
+function checkFolds(cv: JobDocument['cv']): Problem[] {
+  const without = (key: string, reason: string): Problem => ({
+    path: ['cv', key],
+    message: `expected no \`${key}\` together with \`${reason}\`, got both; remove one`,
+    atKey: true,
+  });
+  const problems: Problem[] = [];
+  if (cv.predefined !== undefined) {
+    if (cv.group !== undefined) problems.push(without('group', 'predefined'));
+    if (cv.folds !== undefined) problems.push(without('folds', 'predefined'));
+    if (cv.shuffle) problems.push(without('shuffle', 'predefined'));
+  } else if (cv.group !== undefined && cv.shuffle) problems.push(without('shuffle', 'group'));
+  return problems;
+}
+
+function checkScoring(document: JobDocument): Problem[] {
+  const scoring = [document.scoring].flat();
+  const problems: Problem[] = [];
+  for (const [i, metric] of scoring.entries()) {
+    if (scoring.indexOf(metric) < i)
+      problems.push({
+        path: ['scoring', i],
+        message: `expected each metric once, got ${metric} twice`,
+      });
+  }
+  if (typeof document.refit === 'string' && !scoring.includes(document.refit)) {
+    problems.push({
+      path: ['refit'],
+      message: `expected one of the scored metrics (${scoring.join(', ')}), got ${document.refit}; add it to scoring`,
+    });
+  }
+  return problems;
+}
+
+function checkFeatures(document: JobDocument): Problem[] {
+  const problems: Problem[] = [];
+  const seen = new Map<string, number>();
+  for (const [i, given] of (document.data.features ?? []).entries()) {
+    const feature = typeof given === 'string' ? { name: given } : given;
+    const at = (...rest: string[]): KeyPath => ['data', 'features', i, ...rest];
+    const nameAt = typeof given === 'string' ? at() : at('name');
+    if (seen.has(feature.name))
+      problems.push({
+        path: nameAt,
+        message: `expected each feature once, got "${feature.name}" twice`,
+      });
+    seen.set(feature.name, i);
+    if (feature.name === document.data.target && feature.sql === undefined)
+      problems.push({
+        path: nameAt,
+        message: `expected a column other than the target, got "${feature.name}"`,
+      });
+    problems.push(...checkEncoding(feature, at));
+  }
+  return problems;
+}
+
+function checkEncoding(
+  feature: Exclude<NonNullable<JobDocument['data']['features']>[number], string>,
+  at: (...rest: string[]) => KeyPath,
+): Problem[] {
+  const problems: Problem[] = [];
+  const encode = feature.encode ?? 'number';
+  const only = (key: string, needed: string): Problem => ({
+    path: at(key),
+    message: `expected \`encode: ${needed}\` together with \`${key}\`, got \`encode: ${encode}\``,
+    atKey: true,
+  });
+  if (feature.top !== undefined && encode !== 'onehot') problems.push(only('top', 'onehot'));
+  if (feature.bins !== undefined && encode !== 'bin') problems.push(only('bins', 'bin'));
+  const { bins, impute } = feature;
+  if (Array.isArray(bins) && bins.some((edge, i) => i > 0 && edge <= bins[i - 1]!))
+    problems.push({
+      path: at('bins'),
+      message: `expected edges in ascending order, got [${bins.join(', ')}]`,
+    });
+  if (encode === 'number' && typeof impute === 'string' && impute !== 'mean' && impute !== 'zero')
+    problems.push({
+      path: at('impute'),
+      message: `expected mean, zero or a number for a number feature, got "${impute}"`,
+    });
+  return problems;
+}

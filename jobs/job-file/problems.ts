@@ -1,0 +1,143 @@
+/**
+ * Turns what zod found into problems for people: one line a problem, `expected .., got ..`, with the closest known
+ * key or word where one was mistyped. The only place that knows zod's issue codes.
+ */
+import { z } from 'zod';
+import type { Problem } from './check-job.js';
+import { closest } from './closest.js';
+import { jobSchema } from './schema.js';
+import type { KeyPath } from './yaml-source.js';
+
+type Issue = z.core.$ZodIssue;
+
+const TYPE_WORDS: Readonly<Record<string, string>> = {
+  string: 'text',
+  number: 'a number',
+  int: 'a whole number',
+  boolean: 'true or false',
+  object: 'a mapping',
+  array: 'a list',
+  tuple: 'a list',
+};
+
+/** The problems behind zod's issues, in the order of the file's keys. */
+export function problemsOf(issues: readonly Issue[], document: unknown): Problem[] {
+  return issues.flatMap((issue) => problemsOfIssue(issue, issue.path as KeyPath, document));
+}
+
+function problemsOfIssue(issue: Issue, path: KeyPath, document: unknown): Problem[] {
+  if (issue.code === 'unrecognized_keys')
+    return issue.keys.map((key) => ({
+      path: [...path, key],
+      message: unknownKey(key, path),
+      atKey: true,
+    }));
+  if (issue.code === 'invalid_union') {
+    const branches = issue.errors as Issue[][];
+    const near = branches.filter((branch) => !branch.some(isWrongKind));
+    // Exactly one alternative has the right kind of value: its own problems say most.
+    if (near.length === 1)
+      return near[0]!.flatMap((inner) =>
+        problemsOfIssue(inner, [...path, ...(inner.path as KeyPath)], document),
+      );
+  }
+  const value = valueAt(document, path);
+  return [{ path, message: `expected ${expectation(issue, value)}, got ${show(value)}` }];
+}
+
+function isWrongKind(issue: Issue): boolean {
+  if (issue.path.length > 0) return false;
+  return issue.code === 'invalid_type' || issue.code === 'invalid_value';
+}
+
+function expectation(issue: Issue, value: unknown): string {
+  switch (issue.code) {
+    case 'invalid_type':
+      return TYPE_WORDS[issue.expected] ?? issue.expected;
+    case 'invalid_value': {
+      const words = issue.values.map(String);
+      const meant = typeof value === 'string' ? closest(value, words) : undefined;
+      const list = words.length === 1 ? words[0] : `one of ${words.join(', ')}`;
+      return meant && words.length > 1 ? `${list} (did you mean ${meant}?)` : `${list}`;
+    }
+    case 'too_small':
+      return bound(
+        issue.origin,
+        issue.inclusive === false ? 'more than' : 'at least',
+        issue.minimum,
+      );
+    case 'too_big':
+      return bound(
+        issue.origin,
+        issue.inclusive === false ? 'less than' : 'at most',
+        issue.maximum,
+      );
+    case 'invalid_union': {
+      const parts = (issue.errors as Issue[][]).map((branch) => expectation(branch[0]!, value));
+      return [...new Set(parts)].join(' or ');
+    }
+    default:
+      return issue.message;
+  }
+}
+
+function bound(origin: string, relation: string, limit: number | bigint): string {
+  if (origin === 'array') return `${relation} ${limit} ${limit === 1 ? 'item' : 'items'}`;
+  if (origin === 'string') return `text of ${relation} ${limit} characters`;
+  return `${origin === 'int' ? 'a whole number' : 'a number'} of ${relation} ${limit}`;
+}
+
+function unknownKey(key: string, path: KeyPath): string {
+  const known = knownKeys(path);
+  const meant = closest(key, known);
+  const remedy = meant ? `did you mean \`${meant}\`?` : `known keys: ${known.join(', ')}`;
+  return `expected a known key, got \`${key}\`; ${remedy}`;
+}
+
+interface JsonSchema {
+  readonly $ref?: string;
+  readonly properties?: Readonly<Record<string, JsonSchema>>;
+  readonly anyOf?: readonly JsonSchema[];
+  readonly items?: JsonSchema;
+  readonly $defs?: Readonly<Record<string, JsonSchema>>;
+}
+
+/** The keys a mapping at this path may have. */
+function knownKeys(path: KeyPath): string[] {
+  const root = z.toJSONSchema(jobSchema, { io: 'input' }) as JsonSchema;
+  let level: JsonSchema[] = [root];
+  const open = (schema: JsonSchema): JsonSchema[] => {
+    const target = schema.$ref ? root.$defs?.[schema.$ref.replace('#/$defs/', '')] : schema;
+    if (!target) return [];
+    return target.anyOf ? target.anyOf.flatMap(open) : [target];
+  };
+  for (const part of path) {
+    level = level.flatMap(open).flatMap((schema) => {
+      const child = typeof part === 'number' ? schema.items : schema.properties?.[part];
+      return child ? [child] : [];
+    });
+  }
+  return [
+    ...new Set(level.flatMap(open).flatMap((schema) => Object.keys(schema.properties ?? {}))),
+  ];
+}
+
+function valueAt(document: unknown, path: KeyPath): unknown {
+  let value = document;
+  for (const part of path) {
+    if (typeof value !== 'object' || value === null || !Object.hasOwn(value, part))
+      return undefined;
+    value = (value as Record<string | number, unknown>)[part];
+  }
+  return value;
+}
+
+/** A value as the user would write it, cut short. */
+function show(value: unknown): string {
+  if (value === undefined) return 'nothing (the key is missing)';
+  if (value === null) return 'an empty value';
+  if (typeof value === 'number') return String(value);
+  if (value instanceof Date) return value.toISOString();
+  const text = JSON.stringify(value) ?? String(value);
+  return text.length > 80 ? `${text.slice(0, 77)}...` : text;
+}

@@ -1,0 +1,186 @@
+/**
+ * From a job file and overrides to a `Job`. Invariant: either a valid job comes out or one `ConfigError` that lists
+ * every problem as `file:line:column: key: expected .., got ..` (or `command line: ..` for an override).
+ */
+import { existsSync } from 'node:fs';
+import { readFile, stat } from 'node:fs/promises';
+import { basename, dirname, extname, isAbsolute, resolve } from 'node:path';
+import { ConfigError } from '../../driver/errors.js';
+import { checkJob, type Problem } from './check-job.js';
+import type { Job, JobFolds } from './job.js';
+import { applyOverrides, type Override, parseOverride } from './overrides.js';
+import { problemsOf } from './problems.js';
+import { type JobDocument, jobSchema, type LambdaDocument } from './schema.js';
+import { linspace, logspace } from './spaces.js';
+import { MAX_FILE_BYTES, parseYaml, type YamlSource } from './yaml-source.js';
+
+export interface ReadJobOptions {
+  /** `key.path=value` as on the command line; later ones win. */
+  readonly overrides?: readonly string[];
+  /** Folder that paths given on the command line are relative to. Default: the current folder. */
+  readonly cwd?: string;
+  /** Folder for run folders, before any `output` of the file. Relative to `cwd`. */
+  readonly output?: string;
+}
+
+/** Reads and checks a job file. @throws ConfigError listing every problem */
+export async function readJob(file: string, options: ReadJobOptions = {}): Promise<Job> {
+  const cwd = options.cwd ?? process.cwd();
+  return parseJob(file, await readText(resolve(cwd, file), file), options);
+}
+
+/** As `readJob`, from text already read; `file` is its name in messages and the base of its paths. */
+export function parseJob(file: string, text: string, options: ReadJobOptions = {}): Job {
+  const cwd = options.cwd ?? process.cwd();
+  const overrides = (options.overrides ?? []).map(parseOverride);
+  const source = parseYaml(file, text);
+  if (typeof source.value !== 'object' || source.value === null || Array.isArray(source.value))
+    throw new ConfigError(`${file}:1:1: expected a mapping with the keys of a job, got none`, {
+      source: 'file',
+      file,
+    });
+  const document = nanToText(applyOverrides(source.value, overrides));
+  const parsed = jobSchema.safeParse(document);
+  const problems = parsed.success
+    ? checkJob(parsed.data)
+    : problemsOf(parsed.error.issues, document);
+  if (problems.length > 0 || !parsed.success) throw problemError(source, overrides, problems);
+  return resolveJob(parsed.data, { file, cwd, overrides, output: options.output });
+}
+
+async function readText(path: string, file: string): Promise<string> {
+  const fail = (got: string): ConfigError =>
+    new ConfigError(`${file}: expected a job file, got ${got}`, { source: 'file', file });
+  const stats = await stat(path).catch((cause: NodeJS.ErrnoException) => {
+    throw fail(cause.code === 'ENOENT' ? 'no such file' : (cause.code ?? 'an unreadable path'));
+  });
+  if (stats.isDirectory()) throw fail('a folder');
+  if (stats.size > MAX_FILE_BYTES) throw fail(`${stats.size} bytes, over ${MAX_FILE_BYTES}`);
+  const bytes = await readFile(path).catch((cause: NodeJS.ErrnoException) => {
+    throw fail(cause.code ?? 'an unreadable file');
+  });
+  try {
+    return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
+  } catch {
+    throw fail('bytes that are not UTF-8 text');
+  }
+}
+
+function problemError(
+  source: YamlSource,
+  overrides: readonly Override[],
+  problems: readonly Problem[],
+): ConfigError {
+  const lines = problems.map((problem) => {
+    const key = problem.path.join('.') || 'job';
+    const override = overrides.findLast((candidate) => isCause(candidate, problem));
+    if (override) return `command line: ${override.text}: ${key}: ${problem.message}`;
+    const at = source.position(problem.path, problem.atKey ? 'key' : 'value');
+    return `${source.file}:${at.line}:${at.column}: ${key}: ${problem.message}`;
+  });
+  const [first] = problems;
+  return new ConfigError(lines.join('\n'), {
+    key: first?.path.join('.') ?? '',
+    source: 'file',
+    file: source.file,
+    problems: lines.length,
+  });
+}
+
+/** Whether an override set the place of a problem, or made the unknown key it complains of. */
+function isCause(override: Override, problem: Problem): boolean {
+  const length = Math.min(override.path.length, problem.path.length);
+  if (override.path.length > problem.path.length && !problem.atKey) return false;
+  return override.path
+    .slice(0, length)
+    .every((part, i) => String(part) === String(problem.path[i]));
+}
+
+/** YAML's `.nan` for `error_score` becomes the word, since NaN is no number to the schema. */
+function nanToText(document: unknown): unknown {
+  if (typeof document !== 'object' || document === null) return document;
+  const { error_score: score } = document as { error_score?: unknown };
+  return Number.isNaN(score) ? { ...document, error_score: 'nan' } : document;
+}
+
+interface Context {
+  readonly file: string;
+  readonly cwd: string;
+  readonly overrides: readonly Override[];
+  readonly output: string | undefined;
+}
+
+function resolveJob(document: JobDocument, context: Context): Job {
+  const folder = dirname(resolve(context.cwd, context.file));
+  const { data } = document;
+  const overridden = (key: string): boolean =>
+    context.overrides.some((override) => override.path.join('.') === key);
+  const path = resolveDataPath(data.path, folder, overridden('data.path') ? context.cwd : folder);
+  const output =
+    context.output !== undefined || document.output === undefined
+      ? resolve(context.cwd, context.output ?? 'runs')
+      : resolve(overridden('output') ? context.cwd : folder, document.output);
+  const scoring = [document.scoring].flat();
+  const name = document.name ?? basename(context.file, extname(context.file));
+  const lambda = expandLambda(document.search.grid.lambda);
+  return {
+    kind: document.kind,
+    name,
+    data: {
+      path,
+      ...(data.format ? { format: data.format } : {}),
+      target: data.target,
+      ...(data.features
+        ? { features: data.features.map((f) => (typeof f === 'string' ? { name: f } : plain(f))) }
+        : {}),
+      standardize: data.standardize,
+    },
+    model: document.model,
+    search: { grid: { lambda } },
+    cv: resolveFolds(document.cv),
+    scoring,
+    metric: typeof document.refit === 'string' ? document.refit : scoring[0]!,
+    refit: document.refit !== false,
+    errorScore: document.error_score === 'nan' ? Number.NaN : document.error_score,
+    output,
+    document: { ...document, name },
+  };
+}
+
+type FeatureObject = Exclude<NonNullable<JobDocument['data']['features']>[number], string>;
+
+/** Drops keys that zod carries as undefined. */
+function plain(feature: FeatureObject): NonNullable<Job['data']['features']>[number] {
+  return Object.fromEntries(
+    Object.entries(feature).filter(([, value]) => value !== undefined),
+  ) as unknown as NonNullable<Job['data']['features']>[number];
+}
+
+function expandLambda(lambda: LambdaDocument): number[] {
+  if (typeof lambda === 'number') return [lambda];
+  if (Array.isArray(lambda)) return lambda;
+  if (lambda.logspace) return logspace(...lambda.logspace);
+  return linspace(...(lambda.linspace ?? [0, 0, 1]));
+}
+
+function resolveFolds(cv: JobDocument['cv']): JobFolds {
+  if (cv.predefined !== undefined) return { kind: 'predefined', column: cv.predefined };
+  const folds = cv.folds ?? 5;
+  if (cv.group !== undefined) return { kind: 'group', folds, column: cv.group };
+  return { kind: 'kfold', folds, shuffle: cv.shuffle ?? false, seed: cv.seed ?? 0 };
+}
+
+/** A path on the command line is the shell's, or, when nothing is there, the job file's. */
+function resolveDataPath(path: string, folder: string, base: string): string {
+  if (/^[a-z][a-z0-9+.-]+:\/\//i.test(path) || isAbsolute(path)) return path;
+  const first = resolve(base, path);
+  if (base === folder || existsSync(globRoot(first))) return first;
+  const second = resolve(folder, path);
+  return existsSync(globRoot(second)) ? second : first;
+}
+
+/** The part of a glob before its first wildcard. */
+function globRoot(path: string): string {
+  const wild = path.search(/[*?[{]/);
+  return wild < 0 ? path : dirname(`${path.slice(0, wild)}x`);
+}
