@@ -1,0 +1,50 @@
+/**
+ * The physical plan: what is computed, where, in which wave, and what is kept. Built by the passes of
+ * `pipeline.ts`, executed by `runtime/execution.ts`, printed by `explain.ts`.
+ */
+import type { Expr } from '../ir/expr.js';
+import type { Backend } from '../runtime/backend.js';
+import type { Value } from '../runtime/value.js';
+
+export interface PlanNode {
+  readonly expr: Expr;
+  backend: Backend;
+  /** Evaluated by row blocks inside a segment; has a whole value only if `materialise` or `persist`. */
+  blocked: boolean;
+  /** A reduction over row blocks: the reason a pass over the data runs. */
+  sink: boolean;
+  /** Passes over data that must have ended before this value can exist. */
+  wave: number;
+  /** A blocked node that is written out whole on the host. */
+  materialise: boolean;
+  /** A blocked node that is kept in its backend (an RDD). */
+  persist: boolean;
+}
+
+export interface Plan {
+  readonly roots: readonly Expr[];
+  /** Inputs before consumers. */
+  readonly nodes: readonly PlanNode[];
+  readonly nodeOf: ReadonlyMap<Expr, PlanNode>;
+  /** Values that are there already: literals and cache hits. */
+  readonly available: ReadonlyMap<Expr, Value>;
+  /** Nodes another execution is computing right now. */
+  readonly pending: ReadonlySet<Expr>;
+}
+
+/** Blocked nodes needed to evaluate `targets`, inputs first, ending at values that exist before the segment. */
+export function segmentNodes(plan: Plan, targets: readonly PlanNode[], done: ReadonlySet<Expr>): PlanNode[] {
+  const order: PlanNode[] = [];
+  const seen = new Set<Expr>();
+  const visit = (node: PlanNode): void => {
+    if (seen.has(node.expr)) return;
+    seen.add(node.expr);
+    for (const input of node.expr.inputs) {
+      const below = plan.nodeOf.get(input);
+      if (below?.blocked && !done.has(input)) visit(below);
+    }
+    order.push(node);
+  };
+  for (const target of targets) visit(target);
+  return order;
+}

@@ -1,0 +1,303 @@
+/**
+ * Executes one plan. Rounds alternate until nothing is left: every host operator whose operands are there runs (short
+ * ones at once, long ones as promises), and all row-block targets whose other operands are there run as one
+ * segment per backend, at the same time. Invariant: each node claimed in the cache is put or withdrawn, and a
+ * failing node fails only its consumers.
+ */
+import { ExecutionError, InternalError, RepriseError } from '../errors.js';
+import type { Expr } from '../ir/expr.js';
+import { type Plan, type PlanNode, segmentNodes } from '../compiler/plan.js';
+import { frame } from '../operators/frame.js';
+import type { ReuseCache } from '../reuse/reuse-cache.js';
+import type { Backend, RunContext } from './backend.js';
+import type { Statistics } from './statistics.js';
+import type { DenseMatrix, Handle, Value } from './value.js';
+
+/** Host operators run without a break for at most this long, so that signals and progress get through. */
+const TURN_MS = 40;
+
+export interface ExecutionContext extends RunContext {
+  readonly cache: ReuseCache;
+  readonly statistics: Statistics;
+  readonly backends: ReadonlyMap<string, Backend>;
+  /** False: nothing is claimed or kept. */
+  readonly reuse: boolean;
+}
+
+export type Outcome =
+  | { readonly ok: true; readonly value: Value }
+  | { readonly ok: false; readonly error: Error };
+
+export class Execution {
+  readonly #plan: Plan;
+  readonly #context: ExecutionContext;
+  readonly #values = new Map<Expr, Value>();
+  readonly #failed = new Map<Expr, Error>();
+  readonly #done = new Set<Expr>();
+  readonly #claimed = new Set<Expr>();
+  /** Host operators and row-block targets still to run, in plan order. */
+  #host: PlanNode[] = [];
+  #targets: PlanNode[] = [];
+
+  constructor(plan: Plan, context: ExecutionContext) {
+    this.#plan = plan;
+    this.#context = context;
+    for (const [expr, value] of plan.available) {
+      this.#values.set(expr, value);
+      this.#done.add(expr);
+    }
+    for (const node of plan.nodes) {
+      if (node.sink || node.materialise || node.persist) this.#targets.push(node);
+      else if (!node.blocked) this.#host.push(node);
+      else continue;
+      if (context.reuse && node.expr.isDeterministic) {
+        context.cache.claim(node.expr);
+        this.#claimed.add(node.expr);
+      }
+    }
+  }
+
+  /** Runs to the end and returns the outcome of each root. Never rejects, except when aborted. */
+  async run(): Promise<Outcome[]> {
+    try {
+      while (this.#host.length > 0 || this.#targets.length > 0) {
+        this.#context.signal?.throwIfAborted();
+        const inFlight: Promise<void>[] = [];
+        await this.#runHostOperators(inFlight);
+        this.#launchSegments(inFlight);
+        if (inFlight.length === 0 && (this.#host.length > 0 || this.#targets.length > 0)) {
+          throw new InternalError('execution: expected a node that can run, got none');
+        }
+        await Promise.all(inFlight);
+      }
+      this.#context.signal?.throwIfAborted();
+    } finally {
+      for (const expr of this.#claimed) this.#context.cache.withdraw(expr);
+    }
+    return this.#plan.roots.map((root) => {
+      const error = this.#failed.get(root);
+      if (error !== undefined) return { ok: false, error };
+      const value = this.#values.get(root);
+      if (value === undefined) throw new InternalError('execution: expected a value for every root');
+      return { ok: true, value };
+    });
+  }
+
+  async #runHostOperators(inFlight: Promise<void>[]): Promise<void> {
+    const waiting: PlanNode[] = [];
+    let turnEnd = performance.now() + TURN_MS;
+    for (const node of this.#host) {
+      const readiness = this.#readiness(node.expr.inputs);
+      if (readiness === 'failed') this.#inherit(node.expr);
+      else if (readiness === 'waiting') waiting.push(node);
+      else {
+        const promise = this.#runHostOperator(node);
+        if (promise !== undefined) inFlight.push(promise);
+        const now = performance.now();
+        if (now > turnEnd) {
+          await new Promise<void>((resolve) => setImmediate(resolve));
+          this.#context.signal?.throwIfAborted();
+          turnEnd = performance.now() + TURN_MS;
+        }
+      }
+    }
+    this.#host = waiting;
+  }
+
+  #runHostOperator(node: PlanNode): Promise<void> | undefined {
+    const { expr, backend } = node;
+    const inputs = expr.inputs.map((input) => this.#values.get(input)!);
+    const start = performance.now();
+    try {
+      if (inputs.every((value) => value.kind === 'dense')) {
+        const value = backend.runSync?.(expr, inputs);
+        if (value !== undefined) {
+          this.#finish(expr, value, start, backend.name, 1);
+          return undefined;
+        }
+      }
+    } catch (error) {
+      this.#fail(expr, error, backend);
+      return undefined;
+    }
+    return this.#runAsync(node, start);
+  }
+
+  async #runAsync({ expr, backend }: PlanNode, start: number): Promise<void> {
+    try {
+      const inputs = new Map<Expr, Value>();
+      for (const input of expr.inputs) inputs.set(input, await this.#onHost(input));
+      const result = await backend.run(
+        { nodes: [expr], inputs, outputs: [expr], persist: [], blocked: new Set() },
+        this.#context,
+      );
+      const value = result.values.get(expr);
+      if (value === undefined) throw new InternalError(`${backend.name}: expected a value for ${expr.op.name}`);
+      this.#finish(expr, value, start, backend.name, result.kernels);
+    } catch (error) {
+      this.#fail(expr, error, backend);
+    }
+  }
+
+  /** The host copy of a value; a handle is collected once and replaced. */
+  async #onHost(expr: Expr): Promise<DenseMatrix> {
+    const value = this.#values.get(expr)!;
+    if (value.kind === 'dense') return value;
+    const collected = await this.#collect(value);
+    this.#values.set(expr, collected);
+    return collected;
+  }
+
+  async #collect(handle: Handle): Promise<DenseMatrix> {
+    const backend = this.#context.backends.get(handle.backend);
+    const value = await backend?.collect?.(handle, this.#context);
+    if (value?.kind !== 'dense') {
+      throw new InternalError(`${handle.backend}: expected to collect ${handle.id}`);
+    }
+    return value;
+  }
+
+  #launchSegments(inFlight: Promise<void>[]): void {
+    const ready = new Map<Backend, PlanNode[]>();
+    const waiting: PlanNode[] = [];
+    for (const target of this.#targets) {
+      const readiness = this.#segmentReadiness(target);
+      if (readiness === 'failed') this.#inherit(target.expr, segmentNodes(this.#plan, [target], this.#done));
+      else if (readiness === 'waiting') waiting.push(target);
+      else {
+        const group = ready.get(target.backend);
+        if (group === undefined) ready.set(target.backend, [target]);
+        else group.push(target);
+      }
+    }
+    this.#targets = waiting;
+    for (const [backend, targets] of ready) inFlight.push(this.#runSegment(backend, targets));
+  }
+
+  #segmentReadiness(target: PlanNode): Readiness {
+    let readiness: Readiness = 'ready';
+    for (const node of segmentNodes(this.#plan, [target], this.#done)) {
+      for (const input of node.expr.inputs) {
+        if (input.op === frame) continue;
+        if (this.#plan.nodeOf.get(input)?.blocked && !this.#failed.has(input)) continue;
+        const one = this.#readiness([input]);
+        if (one === 'failed') return 'failed';
+        if (one === 'waiting') readiness = 'waiting';
+      }
+    }
+    return readiness;
+  }
+
+  async #runSegment(backend: Backend, targets: readonly PlanNode[]): Promise<void> {
+    const start = performance.now();
+    const planned = segmentNodes(this.#plan, targets, this.#done);
+    const nodes = planned.map((node) => node.expr);
+    const inside = new Set(nodes);
+    const inputs = new Map<Expr, Value>();
+    try {
+      for (const node of planned) {
+        const blocked = node.expr.op.rowRule(node.expr.inputs, node.expr.attrs);
+        for (let i = 0; i < node.expr.inputs.length; i++) {
+          const input = node.expr.inputs[i]!;
+          if (input.op === frame || inside.has(input) || inputs.has(input)) continue;
+          const resident = 'blocked' in blocked && blocked.blocked[i];
+          const value = this.#values.get(input);
+          if (value === undefined) throw new InternalError(`segment: expected a value of ${input.op.name}`);
+          inputs.set(input, resident ? value : await this.#onHost(input));
+        }
+      }
+      const result = await backend.run(
+        {
+          nodes,
+          inputs,
+          outputs: targets.filter((node) => node.sink || node.materialise).map((node) => node.expr),
+          persist: targets.filter((node) => node.persist && !node.materialise).map((node) => node.expr),
+          blocked: new Set(planned.filter((node) => node.blocked).map((node) => node.expr)),
+        },
+        this.#context,
+      );
+      this.#finishSegment(backend, planned, targets, result.values, start);
+      const { statistics } = this.#context;
+      statistics.kernels += result.kernels;
+      statistics.passes += result.passes;
+      statistics.sparkJobs += result.sparkJobs;
+    } catch (error) {
+      for (const target of targets) this.#fail(target.expr, error, backend);
+    }
+  }
+
+  #finishSegment(
+    backend: Backend,
+    planned: readonly PlanNode[],
+    targets: readonly PlanNode[],
+    values: ReadonlyMap<Expr, Value>,
+    start: number,
+  ): void {
+    const { statistics, cache } = this.#context;
+    const end = performance.now();
+    const seconds = (end - start) / 1000;
+    const flops = planned.map(({ expr }) => 1 + expr.op.flops(expr.inputs, expr.attrs, expr));
+    const total = flops.reduce((sum, value) => sum + value, 0);
+    planned.forEach(({ expr }, i) => {
+      const share = (seconds * flops[i]!) / total;
+      const value = values.get(expr);
+      statistics.misses++;
+      statistics.record(expr, backend.name, share, value === undefined ? 'fused' : 'computed');
+      if (value === undefined) return;
+      this.#values.set(expr, value);
+      this.#done.add(expr);
+      cache.put(expr, value, seconds, backend.name);
+    });
+    const names = targets.map((node) => node.expr.op.name);
+    statistics.bar(backend.name, `pass: ${[...new Set(names)].join(', ')}`, start, end);
+    for (const { expr } of targets) {
+      if (!this.#values.has(expr)) throw new InternalError(`${backend.name}: expected a value for ${expr.op.name}`);
+    }
+  }
+
+  #finish(expr: Expr, value: Value, start: number, backend: string, kernels: number): void {
+    const { statistics, cache } = this.#context;
+    const end = performance.now();
+    const seconds = (end - start) / 1000;
+    this.#values.set(expr, value);
+    this.#done.add(expr);
+    cache.put(expr, value, seconds, backend);
+    statistics.misses++;
+    statistics.kernels += kernels;
+    statistics.record(expr, backend, seconds, 'computed');
+    statistics.operator(backend, expr.op.name, start, end);
+  }
+
+  #readiness(inputs: readonly Expr[]): Readiness {
+    let readiness: Readiness = 'ready';
+    for (const input of inputs) {
+      if (this.#failed.has(input)) return 'failed';
+      if (!this.#values.has(input)) readiness = 'waiting';
+    }
+    return readiness;
+  }
+
+  #inherit(expr: Expr, from: readonly PlanNode[] = []): void {
+    const inputs = [expr, ...from.map((node) => node.expr)].flatMap((node) => node.inputs);
+    const cause = inputs.map((input) => this.#failed.get(input)).find((error) => error !== undefined);
+    this.#failed.set(expr, cause ?? new InternalError(`execution: expected a failed operand of ${expr.op.name}`));
+    this.#context.cache.withdraw(expr);
+  }
+
+  #fail(expr: Expr, error: unknown, backend: Backend): void {
+    const known = error instanceof RepriseError || (error instanceof Error && error.name === 'AbortError');
+    this.#failed.set(
+      expr,
+      known
+        ? (error as Error)
+        : new ExecutionError(
+            `${expr.op.name}: expected backend \`${backend.name}\` to run it, got ${error instanceof Error ? error.message : String(error)}`,
+            { op: expr.op.name, backend: backend.name },
+            { cause: error },
+          ),
+    );
+    this.#context.cache.withdraw(expr);
+  }
+}
+
+type Readiness = 'ready' | 'waiting' | 'failed';

@@ -1,0 +1,237 @@
+/**
+ * A session: interned expressions, the backends they run on, the reuse cache, and what happened. Requests made in the
+ * same turn of the event loop are planned together, so that concurrent trials meet in one plan.
+ */
+import { totalmem } from 'node:os';
+import { place } from '../compiler/placement.js';
+import { printExprs, printPlan } from '../compiler/explain.js';
+import { simplify } from '../compiler/simplify.js';
+import type { Plan } from '../compiler/plan.js';
+import type { Attrs } from '../ir/attrs.js';
+import { type Expr, topological } from '../ir/expr.js';
+import { Interner } from '../ir/intern.js';
+import type { OpDef } from '../operators/op-def.js';
+import { ReuseCache } from '../reuse/reuse-cache.js';
+import type { Backend } from './backend.js';
+import { Execution, type ExecutionContext, type Outcome } from './execution.js';
+import type { Evaluator } from './evaluator.js';
+import { Statistics } from './statistics.js';
+import { type DenseMatrix, dense, type Value } from './value.js';
+
+export interface SessionOptions {
+  /** Runs operators on whole values on this machine. */
+  readonly local: Backend;
+  /** Runs row blocks: Spark, say. Default: `local`. */
+  readonly blocks?: Backend;
+  /** Host memory for cached results. @units bytes, default a quarter of the machine's, at most 2 GiB */
+  readonly cacheBytes?: number;
+  /** Largest data matrix kept whole on the host rather than streamed again. @units bytes, default half of `cacheBytes`, at most 512 MiB */
+  readonly materialiseBytes?: number;
+  /** False switches reuse off: every request computes everything. For measuring. */
+  readonly reuse?: boolean;
+}
+
+interface Request {
+  readonly exprs: readonly Expr[];
+  readonly persist: boolean;
+  readonly resolve: (outcomes: Outcome[]) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+export interface RunScope {
+  readonly signal?: AbortSignal;
+  readonly onProgress?: (fraction: number) => void;
+}
+
+const MIB = 1024 * 1024;
+
+export class Session implements Evaluator {
+  readonly local: Backend;
+  readonly blocks: Backend;
+  readonly cache: ReuseCache;
+  readonly statistics = new Statistics();
+  readonly interner = new Interner();
+  /** Cancellation and progress of the work submitted now; set by whoever runs a job. */
+  scope: RunScope = {};
+  readonly #backends: ReadonlyMap<string, Backend>;
+  readonly #materialiseBytes: number;
+  readonly #reuse: boolean;
+  readonly #memos = new Map<string, Promise<unknown>>();
+  #requests: Request[] = [];
+
+  constructor(options: SessionOptions) {
+    this.local = options.local;
+    this.blocks = options.blocks ?? options.local;
+    this.#backends = new Map([this.local, this.blocks].map((backend) => [backend.name, backend]));
+    const cacheBytes = options.cacheBytes ?? Math.min(totalmem() / 4, 2048 * MIB);
+    this.#materialiseBytes = options.materialiseBytes ?? Math.min(cacheBytes / 2, 512 * MIB);
+    this.#reuse = options.reuse ?? true;
+    this.cache = new ReuseCache({
+      budgetBytes: cacheBytes,
+      release: (handle) => this.#backends.get(handle.backend)?.release?.(handle),
+    });
+  }
+
+  intern(op: OpDef, inputs: readonly Expr[], attrs?: Attrs, payload?: unknown): Expr {
+    const before = this.interner.hits;
+    const expr = this.interner.intern(op, inputs, attrs, payload);
+    if (this.interner.hits !== before && inputs.length > 0) this.statistics.hit(expr);
+    return expr;
+  }
+
+  async evaluate(exprs: readonly Expr[]): Promise<Value[]> {
+    const outcomes = await this.evaluateSettled(exprs);
+    return outcomes.map((outcome) => {
+      if (!outcome.ok) throw outcome.error;
+      return outcome.value;
+    });
+  }
+
+  /** As `evaluate`, but a node that fails (a singular system, say) fails alone. Values are on the host. */
+  async evaluateSettled(exprs: readonly Expr[]): Promise<Outcome[]> {
+    const outcomes = await this.#request(exprs, false);
+    return Promise.all(
+      outcomes.map(async (outcome) =>
+        outcome.ok && outcome.value.kind === 'handle'
+          ? { ok: true as const, value: await this.#collect(outcome.value) }
+          : outcome,
+      ),
+    );
+  }
+
+  /** Computes nodes and keeps them where their row blocks are (RDDs on Spark, the host otherwise). */
+  async persist(exprs: readonly Expr[]): Promise<void> {
+    for (const outcome of await this.#request(exprs, true)) if (!outcome.ok) throw outcome.error;
+  }
+
+  /** The value of a metadata computation (a profile, a vocabulary), shared by all that ask for the same key. */
+  memo<T>(key: string, compute: () => Promise<T>): Promise<T> {
+    const known = this.#memos.get(key);
+    if (known !== undefined && this.#reuse) return known as Promise<T>;
+    const promise = compute();
+    this.#memos.set(key, promise);
+    promise.catch(() => this.#memos.delete(key));
+    return promise;
+  }
+
+  explain(exprs: readonly Expr[], options: { readonly verbose?: boolean } = {}): string {
+    const trace: { readonly rule: string; readonly plan: string }[] = [];
+    const before = printExprs(topological(exprs));
+    const roots = simplify(exprs, this.interner, (rule, changed) =>
+      trace.push({ rule, plan: printExprs(topological(changed)) }),
+    );
+    const plan = this.#plan(roots, false);
+    const placed = printPlan(plan);
+    if (!options.verbose) return placed;
+    const steps = trace.map(({ rule, plan: text }) => `== ${rule}\n${text}`);
+    return [`== as written\n${before}`, ...steps, `== placement\n${placed}`].join('\n\n');
+  }
+
+  /** Ends every backend. */
+  async close(): Promise<void> {
+    this.cache.clear();
+    await Promise.all([...this.#backends.values()].map((backend) => backend.close()));
+  }
+
+  #request(exprs: readonly Expr[], persist: boolean): Promise<Outcome[]> {
+    return new Promise((resolve, reject) => {
+      if (this.#requests.length === 0) setImmediate(() => this.#flush());
+      this.#requests.push({ exprs, persist, resolve, reject });
+    });
+  }
+
+  #flush(): void {
+    const requests = this.#requests;
+    this.#requests = [];
+    for (const persist of [false, true]) {
+      const group = requests.filter((request) => request.persist === persist);
+      if (group.length === 0) continue;
+      const exprs = group.flatMap((request) => request.exprs);
+      this.#execute(exprs, persist).then(
+        (outcomes) => {
+          let from = 0;
+          for (const request of group) {
+            request.resolve(outcomes.slice(from, from + request.exprs.length));
+            from += request.exprs.length;
+          }
+        },
+        (error) => {
+          for (const request of group) request.reject(error);
+        },
+      );
+    }
+  }
+
+  async #execute(exprs: readonly Expr[], persist: boolean): Promise<Outcome[]> {
+    const roots = simplify(exprs, this.interner);
+    let plan = this.#plan(roots, persist);
+    // Nothing is claimed yet, so waiting for what others compute can't deadlock.
+    while (plan.pending.size > 0) {
+      await Promise.all(
+        [...plan.pending].map((expr) => {
+          const entry = this.cache.probe(expr);
+          return entry === undefined ? true : this.cache.wait(entry);
+        }),
+      );
+      plan = this.#plan(roots, persist);
+    }
+    for (const [expr, value] of plan.available) {
+      if (expr.inputs.length === 0) continue;
+      const entry = this.cache.probe(expr);
+      if (entry === undefined || entry.value !== value) continue;
+      entry.hits++;
+      this.statistics.record(expr, entry.backend, entry.seconds, 'reused');
+      this.statistics.hit(expr);
+    }
+    const { signal, onProgress } = this.scope;
+    const context: ExecutionContext = {
+      cache: this.cache,
+      statistics: this.statistics,
+      backends: this.#backends,
+      reuse: this.#reuse,
+      ...(signal ? { signal } : {}),
+      ...(onProgress ? { onProgress } : {}),
+    };
+    return new Execution(plan, context).run();
+  }
+
+  #plan(roots: readonly Expr[], persist: boolean): Plan {
+    const available = new Map<Expr, Value>();
+    const pending = new Set<Expr>();
+    const isThere = (expr: Expr): boolean => {
+      if (available.has(expr) || pending.has(expr)) return true;
+      if (expr.op.name === 'literal') {
+        available.set(expr, expr.payload as DenseMatrix);
+      } else if (expr.op.name === 'scalar') {
+        available.set(expr, dense(1, 1, Float64Array.of(expr.attrs.value as number)));
+      } else if (this.#reuse && expr.isDeterministic) {
+        const entry = this.cache.probe(expr);
+        if (entry === undefined) return false;
+        if (entry.value !== undefined) available.set(expr, entry.value);
+        else pending.add(expr);
+      } else return false;
+      return true;
+    };
+    const order = topological(roots, isThere);
+    const plan = place(order, roots, available, pending, {
+      local: this.local,
+      blocks: this.blocks,
+      materialiseBytes: this.#materialiseBytes,
+    });
+    if (persist) {
+      for (const root of roots) {
+        const node = plan.nodeOf.get(root);
+        if (!node?.blocked || node.backend.capabilities.blocks !== 'resident') continue;
+        node.persist = true;
+        node.materialise = false;
+      }
+    }
+    return plan;
+  }
+
+  async #collect(value: Value): Promise<Value> {
+    if (value.kind === 'dense') return value;
+    const backend = this.#backends.get(value.backend);
+    return (await backend?.collect?.(value, this.scope)) ?? value;
+  }
+}

@@ -1,0 +1,111 @@
+/**
+ * What a session did: counters, a timeline and one record per executed node. Counters only grow; a run reports the
+ * difference between two snapshots. Short host operators are merged into bursts, so that a search of a
+ * thousand solves is one bar of the timeline and not a thousand.
+ */
+import type { Expr } from '../ir/expr.js';
+
+export interface Counters {
+  /** Results asked for again and not computed again. */
+  readonly hits: number;
+  /** Results answered from cached parts and a compensation. */
+  readonly partial: number;
+  /** Results computed. */
+  readonly misses: number;
+  /** Estimated time the hits would have taken. @units seconds */
+  readonly savedSeconds: number;
+  readonly kernels: number;
+  readonly passes: number;
+  readonly scans: number;
+  readonly sparkJobs: number;
+}
+
+export interface TimelineBar {
+  readonly lane: string;
+  readonly name: string;
+  /** @units milliseconds of `performance.now()` */
+  readonly start: number;
+  readonly end: number;
+}
+
+export interface NodeRecord {
+  backend: string;
+  seconds: number;
+  state: 'computed' | 'fused' | 'reused';
+  /** Times the value was asked for beyond the first. */
+  hits: number;
+}
+
+/** Host operators closer together than this belong to one burst. @units milliseconds */
+const BURST_GAP_MS = 5;
+
+export class Statistics {
+  partial = 0;
+  misses = 0;
+  kernels = 0;
+  passes = 0;
+  scans = 0;
+  sparkJobs = 0;
+  readonly nodes = new Map<Expr, NodeRecord>();
+  readonly #asked = new Map<Expr, number>();
+  readonly #bars: TimelineBar[] = [];
+  #burst: { lane: string; start: number; end: number; counts: Map<string, number> } | undefined;
+
+  /** A result was asked for again: its node was there, or its value was cached. */
+  hit(expr: Expr): void {
+    this.#asked.set(expr, (this.#asked.get(expr) ?? 0) + 1);
+  }
+
+  record(expr: Expr, backend: string, seconds: number, state: NodeRecord['state']): void {
+    const known = this.nodes.get(expr);
+    if (known === undefined) this.nodes.set(expr, { backend, seconds, state, hits: 0 });
+    else if (state !== 'reused') Object.assign(known, { backend, seconds, state });
+  }
+
+  /** One host operator ran. */
+  operator(lane: string, op: string, start: number, end: number): void {
+    const burst = this.#burst;
+    if (burst !== undefined && burst.lane === lane && start - burst.end < BURST_GAP_MS) {
+      burst.end = end;
+      burst.counts.set(op, (burst.counts.get(op) ?? 0) + 1);
+      return;
+    }
+    this.#flush();
+    this.#burst = { lane, start, end, counts: new Map([[op, 1]]) };
+  }
+
+  /** A longer piece of work ran: a segment, a scan. */
+  bar(lane: string, name: string, start: number, end: number): void {
+    this.#flush();
+    this.#bars.push({ lane, name, start, end });
+  }
+
+  timeline(): readonly TimelineBar[] {
+    this.#flush();
+    return this.#bars;
+  }
+
+  counters(): Counters {
+    let hits = 0;
+    let savedSeconds = 0;
+    for (const [expr, count] of this.#asked) {
+      const record = this.nodes.get(expr);
+      if (record === undefined) continue;
+      record.hits = count;
+      hits += count;
+      savedSeconds += count * record.seconds;
+    }
+    const { partial, misses, kernels, passes, scans, sparkJobs } = this;
+    return { hits, partial, misses, savedSeconds, kernels, passes, scans, sparkJobs };
+  }
+
+  #flush(): void {
+    const burst = this.#burst;
+    if (burst === undefined) return;
+    this.#burst = undefined;
+    const parts = [...burst.counts].sort((a, b) => b[1] - a[1]);
+    const shown = parts.slice(0, 4).map(([op, count]) => (count > 1 ? `${op} x${count}` : op));
+    if (parts.length > 4) shown.push('..');
+    this.#bars.push({ lane: burst.lane, name: shown.join(', '), start: burst.start, end: burst.end });
+  }
+}
