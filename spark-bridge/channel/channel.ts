@@ -1,0 +1,72 @@
+/**
+ * The way to a shim, whatever carries the bytes: HTTP (`direct-channel.ts`) or Livy statements (`livy/`).
+ * Invariant: a call either answers, throws one typed error, or is cancelled; it is never sent twice by the channel
+ * unless the caller can tell that it did not run.
+ */
+import {
+  ConfigError,
+  DataError,
+  ExecutionError,
+  InternalError,
+  PlanError,
+  type RepriseError,
+  ResourceError,
+  UnsupportedError,
+} from '../../driver/errors.js';
+import type { Json, Verb, Verbs, WireError } from './wire.js';
+
+export interface CallOptions {
+  /** Aborting rejects the call at once; the channel also asks the shim to cancel `args.run`, if there is one. */
+  readonly signal?: AbortSignal;
+  /** 0..1 as a long call advances; only verbs with a `run` argument report. */
+  readonly onProgress?: (fraction: number) => void;
+  /** Longest time to wait for the answer; none by default for verbs with a `run`. @units ms */
+  readonly timeoutMs?: number;
+}
+
+export interface Reply<V extends Verb> {
+  readonly result: Verbs[V]['result'];
+  readonly payloads: readonly Uint8Array[];
+}
+
+export interface Channel {
+  /** `direct` or `livy`, for messages and reports. */
+  readonly kind: string;
+  /**
+   * Sends one verb and waits for its answer.
+   * @throws the class named by `WireError.kind` (see `toError`), ExecutionError when the shim is gone or too slow
+   */
+  call<V extends Verb>(
+    verb: V,
+    args: Verbs[V]['args'],
+    payloads?: readonly Uint8Array[],
+    options?: CallOptions,
+  ): Promise<Reply<V>>;
+  /** Closes the way, not the shim. Idempotent. */
+  close(): Promise<void>;
+}
+
+/** The error a reply stands for. The remote trace is kept as a fact, not in the message. */
+export function toError(error: WireError, verb: Verb): RepriseError {
+  const facts: Record<string, Json> = { backend: 'spark', verb, ...error.facts };
+  if (error.trace !== null) facts.trace = error.trace;
+  const { message } = error;
+  switch (error.kind) {
+    case 'data':
+      return new DataError(message, facts);
+    case 'plan':
+      return new PlanError(message, facts);
+    case 'config':
+      return new ConfigError(message, facts);
+    case 'unsupported':
+      return new UnsupportedError(message, facts);
+    case 'resource':
+      return new ResourceError(message, facts);
+    case 'internal':
+      return new InternalError(message, facts);
+    case 'cancelled':
+      return new ExecutionError(message, facts, undefined, 'CANCELLED');
+    default:
+      return new ExecutionError(message, facts);
+  }
+}

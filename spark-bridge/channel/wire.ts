@@ -1,0 +1,212 @@
+/**
+ * What travels between driver and shim, the same over every channel: a frame is one JSON header and any number of
+ * binary payloads. Both sides of every type stand here and in `scala-shim/.../protocol`; field names are the same.
+ * Invariant: absent is `null` or left out, never `undefined` in the JSON; cells are little-endian float64, row-major.
+ *
+ *   bytes 0-3   magic 'RPR1'
+ *   bytes 4-7   length of the header in bytes, unsigned little-endian, a multiple of 8
+ *   header      UTF-8 JSON, padded with spaces; `payloads` lists the lengths of what follows
+ *   payloads    one after the other, each starting at a multiple of 8 bytes from the start of the frame
+ */
+
+/** A JSON value as it stands in a header. Non-finite numbers are `{"$num": "NaN" | "Infinity" | "-Infinity"}`. */
+export type Json =
+  | number
+  | string
+  | boolean
+  | null
+  | readonly Json[]
+  | { readonly [key: string]: Json };
+
+/** How an instruction takes one of its operands: by row blocks or whole. */
+export interface WireOperand {
+  readonly id: number;
+  readonly blocked: boolean;
+}
+
+/** One operator application of a program; `id` names its value. Instructions are in single assignment form, inputs first. */
+export interface WireInstruction {
+  readonly id: number;
+  readonly op: string;
+  readonly attrs: Json;
+  readonly operands: readonly WireOperand[];
+  readonly rows: number;
+  readonly cols: number;
+  /** Evaluated by row blocks: a source, a map or a reduction over its blocked operands. */
+  readonly blocked: boolean;
+}
+
+/** A value a program starts from: a dense payload of this frame, or a value the shim holds already. */
+export interface WireInput {
+  readonly id: number;
+  readonly rows: number;
+  readonly cols: number;
+  readonly payload: number | null;
+  readonly handle: string | null;
+}
+
+export interface WireProgram {
+  /** Names the run, for progress and cancelling; chosen by the driver. */
+  readonly run: string;
+  readonly inputs: readonly WireInput[];
+  readonly instructions: readonly WireInstruction[];
+  /** Ids whose values come back as payloads, in this order. */
+  readonly outputs: readonly number[];
+  /** Ids kept in the cluster, under handles the driver chooses. */
+  readonly persist: readonly { readonly id: number; readonly handle: string }[];
+}
+
+export interface WireHandle {
+  readonly handle: string;
+  readonly rows: number;
+  readonly cols: number;
+  readonly bytes: number;
+}
+
+export interface WireRunResult {
+  /** Shapes of the outputs; cells are in the payload of the same position. */
+  readonly outputs: readonly { readonly rows: number; readonly cols: number }[];
+  readonly persisted: readonly WireHandle[];
+  readonly kernels: number;
+  readonly passes: number;
+  readonly sparkJobs: number;
+}
+
+export interface WireFrameFile {
+  readonly path: string;
+  readonly digest: string;
+  readonly bytes: number;
+  readonly rows: number;
+}
+
+export interface WireFrameSource {
+  readonly format: string;
+  readonly files: readonly WireFrameFile[];
+}
+
+export interface WireColumn {
+  readonly name: string;
+  readonly type: string;
+  readonly engineType: string;
+}
+
+export interface WireProfile {
+  readonly type: string;
+  readonly rows: number;
+  readonly missing: number;
+  readonly infinite: number;
+  readonly min: Json;
+  readonly max: Json;
+  readonly top: readonly { readonly value: string; readonly count: number }[];
+  readonly distinct: number;
+  readonly quantiles: readonly Json[];
+}
+
+export interface WireExecutor {
+  readonly id: string;
+  readonly storageMemoryBytes: number;
+  readonly storageUsedBytes: number;
+}
+
+export interface WireStatus {
+  readonly executors: readonly WireExecutor[];
+  readonly handles: readonly (WireHandle & {
+    readonly materialised: boolean;
+    readonly storedBytes: number;
+  })[];
+  readonly broadcasts: readonly string[];
+  /** Runs in progress and their finished part, 0..1. */
+  readonly runs: readonly { readonly run: string; readonly progress: number }[];
+  readonly sparkJobs: number;
+}
+
+export interface WireDescription {
+  readonly shim: string;
+  readonly protocol: number;
+  /** Random text made when the shim started; another value means another shim. */
+  readonly boot: string;
+  readonly spark: string;
+  readonly scala: string;
+  readonly java: string;
+  readonly applicationId: string;
+  readonly master: string;
+  readonly parallelism: number;
+  /** Class of the block kernels' BLAS. */
+  readonly blas: string;
+  readonly nativeBlas: boolean;
+  readonly ops: readonly string[];
+}
+
+/** Every verb of the shim: what it takes and what it answers. Payloads stand in the comments. */
+export interface Verbs {
+  /** Is it alive. */
+  ping: { args: Record<string, never>; result: { boot: string } };
+  /** What it is. */
+  hello: { args: Record<string, never>; result: WireDescription };
+  /** Payloads in: the dense inputs; out: the outputs. */
+  runProgram: { args: WireProgram; result: WireRunResult };
+  /** Payload out: the cells of a held value. */
+  collect: { args: { handle: string; run: string }; result: { rows: number; cols: number } };
+  /** Computes a held value in the cluster now. */
+  persist: { args: { handle: string; run: string }; result: WireHandle };
+  /** Drops held values; unknown handles are ignored. Does not wait for the cluster. */
+  unpersist: { args: { handles: readonly string[] }; result: { dropped: number } };
+  /** Payload in: cells. Makes a broadcast that programs use as a whole operand by its handle. */
+  broadcast: { args: { handle: string; rows: number; cols: number }; result: WireHandle };
+  destroyBroadcast: { args: { handles: readonly string[] }; result: { dropped: number } };
+  status: { args: Record<string, never>; result: WireStatus };
+  /** Cancels a run; false when no such run is in progress. */
+  cancel: { args: { run: string }; result: { cancelled: boolean } };
+  /** `files` are given when the driver can see them; else `path` is listed by the cluster's file system. */
+  describeFrame: {
+    args: { path: string | null; format: string | null; source: WireFrameSource | null };
+    result: {
+      source: WireFrameSource;
+      columns: readonly WireColumn[];
+      rows: number;
+    };
+  };
+  profileFrame: {
+    args: {
+      run: string;
+      source: WireFrameSource;
+      requests: readonly { sql: string; top: number; quantiles: readonly number[] }[];
+    };
+    result: { profiles: readonly WireProfile[] };
+  };
+  /** Ends the shim (and its Spark application when the shim started it) after answering. */
+  shutdown: { args: Record<string, never>; result: { stopping: boolean } };
+}
+
+export type Verb = keyof Verbs;
+
+/** Why a call did not answer, in the words of `driver/errors.ts`. */
+export interface WireError {
+  readonly kind:
+    | 'plan'
+    | 'data'
+    | 'config'
+    | 'unsupported'
+    | 'resource'
+    | 'execution'
+    | 'cancelled'
+    | 'internal';
+  readonly message: string;
+  readonly facts: Readonly<Record<string, Json>>;
+  /** Remote stack trace, for logs. */
+  readonly trace: string | null;
+}
+
+export interface RequestHeader {
+  readonly id: string;
+  readonly verb: Verb;
+  readonly args: Json;
+  readonly payloads: readonly number[];
+}
+
+export interface ReplyHeader {
+  readonly id: string;
+  readonly result: Json;
+  readonly error: WireError | null;
+  readonly payloads: readonly number[];
+}
