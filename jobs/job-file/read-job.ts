@@ -71,13 +71,16 @@ function problemError(
   overrides: readonly Override[],
   problems: readonly Problem[],
 ): ConfigError {
-  const lines = problems.map((problem) => {
+  const placed = problems.map((problem) => {
     const key = problem.path.join('.') || 'job';
     const override = overrides.findLast((candidate) => isCause(candidate, problem));
-    if (override) return `command line: ${override.text}: ${key}: ${problem.message}`;
+    if (override)
+      return { order: 0, line: `command line: ${override.text}: ${key}: ${problem.message}` };
     const at = source.position(problem.path, problem.atKey ? 'key' : 'value');
-    return `${source.file}:${at.line}:${at.column}: ${key}: ${problem.message}`;
+    const line = `${source.file}:${at.line}:${at.column}: ${key}: ${problem.message}`;
+    return { order: at.line * 1e6 + at.column, line };
   });
+  const lines = placed.sort((a, b) => a.order - b.order).map((problem) => problem.line);
   const [first] = problems;
   return new ConfigError(lines.join('\n'), {
     key: first?.path.join('.') ?? '',

@@ -1,0 +1,9 @@
+/** The JSON Schema of a job file, for editors. Printed from the zod schema, so that the two never differ. */
+import { z } from 'zod';
+import { jobSchema } from './schema.js';
+
+/** The schema as the text of `job.schema.json`. */
+export function jobJsonSchema(): string {
+  const schema = z.toJSONSchema(jobSchema, { io: 'input', target: 'draft-7' });
+  return `${JSON.stringify(schema, null, 2)}\n`;
+}

@@ -1,0 +1,22 @@
+/** Names of runs: `<UTC time>-<job>-<random>`, which sort by time, never meet and are safe as folder names. */
+import { randomBytes } from 'node:crypto';
+
+/** A new run id, such as `20261122T151458Z-flights-9f3a61c2`. */
+export function newRunId(jobName: string, startedAt: Date = new Date()): string {
+  const time = startedAt
+    .toISOString()
+    .replace(/\.\d+Z$/, 'Z')
+    .replace(/[-:]/g, '');
+  return `${time}-${slug(jobName)}-${randomBytes(4).toString('hex')}`;
+}
+
+/** A job name as part of a file name: lower case letters, digits and hyphens, at most 40 characters. */
+export function slug(name: string): string {
+  const plain = name
+    .normalize('NFKD')
+    .toLowerCase()
+    .replace(/[^a-z0-9]+/g, '-')
+    .slice(0, 40)
+    .replace(/^-+|-+$/g, '');
+  return plain === '' ? 'job' : plain;
+}
