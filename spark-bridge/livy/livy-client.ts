@@ -1,0 +1,238 @@
+/**
+ * Livy's verbs, one method each: typed answers, a time limit and the right retries on every call. Reads and deletes are
+ * repeated on passing faults; what creates something is sent again only when the server surely refused it,
+ * and an unclear outcome is thrown for `session-lifecycle.ts` and `statements.ts` to clear up.
+ * Sessions are addressed by name where we gave one: ids start again at 0 when a server without recovery restarts.
+ */
+import { openAsBlob } from 'node:fs';
+import { basename } from 'node:path';
+import { isLivyProblem } from './errors.js';
+import { createLivyHttp, type HttpCall, type LivyHttp } from './livy-http.js';
+import { DEFAULT_RETRY, type Repeatability, withRetry } from './retry.js';
+import type {
+  BatchInfo,
+  BatchSpec,
+  LivyConnection,
+  LogInfo,
+  RetryPolicy,
+  SessionInfo,
+  SessionSpec,
+  StatementInfo,
+} from './types.js';
+import {
+  type LivyFeatures,
+  type LivyVersion,
+  livyFeatures,
+  parseLivyVersion,
+  versionWarnings,
+} from './version.js';
+import {
+  asObject,
+  decodeBatch,
+  decodeList,
+  decodeLog,
+  decodeSession,
+  decodeStatement,
+  encodeBatch,
+  encodeSession,
+} from './wire.js';
+
+export interface CallOptions {
+  readonly signal?: AbortSignal | undefined;
+  /** @units ms */
+  readonly timeoutMs?: number;
+}
+
+/** Id or name of a session or batch. */
+export type LivyRef = number | string;
+
+export interface LivyClient {
+  readonly url: string;
+  readonly http: LivyHttp;
+  readonly retry: Required<RetryPolicy>;
+  /** Asked once. Also the health check: `/` answers with a redirect to web pages. */
+  version(options?: CallOptions): Promise<LivyVersion>;
+  features(options?: CallOptions): Promise<LivyFeatures>;
+  /** @throws LivyError with outcome `unknown` when the session may exist: look it up by name before asking again */
+  createSession(spec: SessionSpec, options?: CallOptions): Promise<SessionInfo>;
+  session(ref: LivyRef, options?: CallOptions): Promise<SessionInfo>;
+  /** Undefined when there is no such session. */
+  findSession(ref: LivyRef, options?: CallOptions): Promise<SessionInfo | undefined>;
+  sessions(options?: CallOptions): Promise<SessionInfo[]>;
+  sessionState(ref: LivyRef, options?: CallOptions): Promise<string>;
+  /** The newest `lines` lines of the driver's log. */
+  sessionLog(ref: LivyRef, lines?: number, options?: CallOptions): Promise<LogInfo>;
+  /** Counts as activity, which reading does not: holds off the idle limit. */
+  connectSession(ref: LivyRef, options?: CallOptions): Promise<SessionInfo>;
+  /** A session that is not there counts as deleted. */
+  deleteSession(ref: LivyRef, options?: CallOptions): Promise<void>;
+  /** Sends a local jar (at most 100 MiB unless the server is set otherwise) to the session's class path. */
+  uploadJar(ref: LivyRef, localPath: string, options?: CallOptions): Promise<void>;
+  /** Adds a jar the cluster can read to the session's class path. */
+  addJar(ref: LivyRef, uri: string, options?: CallOptions): Promise<void>;
+  createBatch(spec: BatchSpec, options?: CallOptions): Promise<BatchInfo>;
+  findBatch(ref: LivyRef, options?: CallOptions): Promise<BatchInfo | undefined>;
+  batches(options?: CallOptions): Promise<BatchInfo[]>;
+  batchLog(ref: LivyRef, lines?: number, options?: CallOptions): Promise<LogInfo>;
+  deleteBatch(ref: LivyRef, options?: CallOptions): Promise<void>;
+  /** @throws LivyError with outcome `unknown` when the statement may have been taken */
+  submitStatement(ref: LivyRef, code: string, options?: CallOptions): Promise<StatementInfo>;
+  statement(ref: LivyRef, id: number, options?: CallOptions): Promise<StatementInfo>;
+  /** Newest first; on servers before 0.8, which can't order, all of them. */
+  newestStatements(ref: LivyRef, count: number, options?: CallOptions): Promise<StatementInfo[]>;
+  /** Asks for cancellation; Livy answers before anything is cancelled. */
+  cancelStatement(ref: LivyRef, id: number, options?: CallOptions): Promise<void>;
+  close(): void;
+}
+
+const at = (kind: 'sessions' | 'batches', ref: LivyRef, rest = ''): string =>
+  `/${kind}/${encodeURIComponent(String(ref))}${rest}`;
+
+/** A client for one server. Nothing is sent yet. @throws ConfigError on a bad address */
+export function createLivyClient(connection: LivyConnection): LivyClient {
+  const http = createLivyHttp(connection);
+  const retry = { ...DEFAULT_RETRY, ...connection.retry };
+  let version: LivyVersion | undefined;
+
+  const send = async <T>(
+    call: HttpCall,
+    repeat: Repeatability,
+    decode: (value: unknown, call: HttpCall) => T,
+    options: CallOptions = {},
+  ): Promise<T> => {
+    const full: HttpCall = { ...call, ...options };
+    return await withRetry(async () => decode(await http.call(full), full), {
+      policy: retry,
+      repeat,
+      signal: options.signal,
+    });
+  };
+  const get = <T>(
+    path: string,
+    decode: (value: unknown, call: HttpCall) => T,
+    options?: CallOptions,
+    query?: Readonly<Record<string, string | number>>,
+  ): Promise<T> =>
+    send({ method: 'GET', path, ...(query ? { query } : {}) }, 'safe', decode, options);
+  const post = <T>(
+    path: string,
+    body: unknown,
+    repeat: Repeatability,
+    decode: (value: unknown, call: HttpCall) => T,
+    options?: CallOptions,
+  ): Promise<T> => {
+    const timeoutMs = http.slowTimeoutMs;
+    return send({ method: 'POST', path, body, timeoutMs }, repeat, decode, options);
+  };
+  const remove = async (path: string, options?: CallOptions): Promise<void> => {
+    try {
+      const timeoutMs = http.slowTimeoutMs;
+      await send({ method: 'DELETE', path, timeoutMs }, 'safe', () => undefined, options);
+    } catch (error) {
+      if (!isLivyProblem(error, 'gone')) throw error;
+    }
+  };
+  const maybe = async <T>(answer: Promise<T>): Promise<T | undefined> => {
+    try {
+      return await answer;
+    } catch (error) {
+      if (isLivyProblem(error, 'gone')) return undefined;
+      throw error;
+    }
+  };
+  const ignore = (): void => undefined;
+
+  const client: LivyClient = {
+    url: http.baseUrl,
+    http,
+    retry,
+    version: async (options) => {
+      if (version === undefined) {
+        const text = await get(
+          '/version',
+          (value, call) => String(asObject(value, call).version ?? ''),
+          options,
+        );
+        version = parseLivyVersion(text);
+        for (const warning of versionWarnings(version)) http.warn(warning);
+      }
+      return version;
+    },
+    features: async (options) => livyFeatures(await client.version(options)),
+    createSession: async (spec, options) => {
+      http.redactor.addConf(spec.conf ?? {});
+      const body = encodeSession(spec, await client.features(options));
+      return await post('/sessions', body, 'once', decodeSession, options);
+    },
+    session: (ref, options) => get(at('sessions', ref), decodeSession, options),
+    findSession: (ref, options) => maybe(client.session(ref, options)),
+    sessions: (options) =>
+      get(
+        '/sessions',
+        (value, call) => decodeList(value, 'sessions', call, decodeSession),
+        options,
+        {
+          size: 10_000,
+        },
+      ),
+    sessionState: (ref, options) =>
+      get(
+        at('sessions', ref, '/state'),
+        (value, call) => String(asObject(value, call).state ?? 'unknown'),
+        options,
+      ),
+    sessionLog: (ref, lines = 100, options) =>
+      scrubbedLog(http, get(at('sessions', ref, '/log'), decodeLog, options, { size: lines })),
+    connectSession: (ref, options) =>
+      post(at('sessions', ref, '/connect'), undefined, 'safe', decodeSession, options),
+    deleteSession: (ref, options) => remove(at('sessions', ref), options),
+    uploadJar: async (ref, localPath, options) => {
+      const form = new FormData();
+      form.append('jar', await openAsBlob(localPath), basename(localPath));
+      await post(at('sessions', ref, '/upload-jar'), form, 'safe', ignore, options);
+    },
+    addJar: (ref, uri, options) =>
+      post(at('sessions', ref, '/add-jar'), { uri }, 'safe', ignore, options),
+    createBatch: (spec, options) => {
+      http.redactor.addConf(spec.conf ?? {});
+      return post('/batches', encodeBatch(spec), 'once', decodeBatch, options);
+    },
+    findBatch: (ref, options) => maybe(get(at('batches', ref), decodeBatch, options)),
+    batches: (options) =>
+      get('/batches', (value, call) => decodeList(value, 'batches', call, decodeBatch), options, {
+        size: 10_000,
+      }),
+    batchLog: (ref, lines = 100, options) =>
+      scrubbedLog(http, get(at('batches', ref, '/log'), decodeLog, options, { size: lines })),
+    deleteBatch: (ref, options) => remove(at('batches', ref), options),
+    submitStatement: (ref, code, options) =>
+      post(
+        at('sessions', ref, '/statements'),
+        { code, kind: 'spark' },
+        'once',
+        decodeStatement,
+        options,
+      ),
+    statement: (ref, id, options) =>
+      get(at('sessions', ref, `/statements/${id}`), decodeStatement, options),
+    newestStatements: async (ref, count, options) => {
+      const ordered = (await client.features(options)).statementOrder;
+      const list = await get(
+        at('sessions', ref, '/statements'),
+        (value, call) => decodeList(value, 'statements', call, decodeStatement),
+        options,
+        ordered ? { order: 'desc', from: 0, size: count } : undefined,
+      );
+      return (ordered ? list : list.reverse()).slice(0, count);
+    },
+    cancelStatement: (ref, id, options) =>
+      post(at('sessions', ref, `/statements/${id}/cancel`), undefined, 'safe', ignore, options),
+    close: () => http.close(),
+  };
+  return client;
+}
+
+async function scrubbedLog(http: LivyHttp, log: Promise<LogInfo>): Promise<LogInfo> {
+  const { from, total, lines } = await log;
+  return { from, total, lines: lines.map(http.redactor.scrub) };
+}

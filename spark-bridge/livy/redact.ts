@@ -1,0 +1,41 @@
+/**
+ * Keeps secrets out of messages, logs and reports: known secret values are replaced wherever they appear, also in
+ * what the server sends back. Invariant: text that leaves this folder has passed through `scrub`.
+ */
+
+const SECRET_KEY =
+  /secret|password|passwd|token|credential|access\.?key|account\.?key|apikey|sas\b/i;
+
+export interface Redactor {
+  /** Adds a value to hide; short ones are ignored, since hiding "a" would hide everything. */
+  add(secret: string): void;
+  /** Adds the values of Spark settings whose keys say they are secret. */
+  addConf(conf: Readonly<Record<string, string>>): void;
+  scrub(text: string): string;
+}
+
+/** A redactor that knows nothing yet. */
+export function createRedactor(): Redactor {
+  const secrets = new Set<string>();
+  const add = (secret: string): void => {
+    if (secret.length < 4) return;
+    secrets.add(secret);
+    secrets.add(encodeURIComponent(secret));
+    // As it stands inside a JSON body that an error message echoes.
+    secrets.add(JSON.stringify(secret).slice(1, -1));
+  };
+  return {
+    add,
+    addConf: (conf) => {
+      for (const [key, value] of Object.entries(conf)) if (SECRET_KEY.test(key)) add(value);
+    },
+    scrub: (text) => {
+      let clean = text;
+      // Longest first, so that a secret that contains another one leaves no rest.
+      for (const secret of [...secrets].sort((a, b) => b.length - a.length)) {
+        clean = clean.replaceAll(secret, '***');
+      }
+      return clean;
+    },
+  };
+}
