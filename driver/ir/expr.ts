@@ -12,7 +12,7 @@ export interface Meta {
   readonly rows: number;
   readonly cols: number;
   /** Expected number of non-zero cells; defaults to rows * cols. */
-  readonly nnz?: number;
+  readonly nnz?: number | undefined;
 }
 
 export class Expr implements Meta {
@@ -24,6 +24,8 @@ export class Expr implements Meta {
   readonly inputs: readonly Expr[];
   readonly rows: number;
   readonly cols: number;
+  /** Expected non-zero cells; undefined means dense. */
+  readonly nnz: number | undefined;
   /** 1 + the largest height of the inputs; leaves have height 1. */
   readonly height: number;
   /** 32-bit structural hash over operator, attributes and the inputs' ids; local to the process. */
@@ -36,6 +38,8 @@ export class Expr implements Meta {
   lineage: string | undefined = undefined;
   /** The one API object of this node; owned by `driver/matrix`. */
   facade: unknown = undefined;
+  /** The equal, cheaper node the simplify pass rewrote this one to (itself when nothing applies). */
+  simplified: Expr | undefined = undefined;
 
   constructor(
     id: number,
@@ -54,6 +58,7 @@ export class Expr implements Meta {
     this.inputs = inputs;
     this.rows = meta.rows;
     this.cols = meta.cols;
+    this.nnz = meta.nnz;
     this.hash = hash;
     this.payload = payload;
     let height = 0;

@@ -58,6 +58,11 @@ export interface OpDef {
   /** Shape and sparsity of the result. @throws ShapeError, DTypeError, PlanError */
   readonly infer: (inputs: readonly Meta[], attrs: Attrs) => Meta;
   readonly rowRule: (inputs: readonly Meta[], attrs: Attrs) => RowRule;
+  /**
+   * Element-wise operators only: the value of one cell from the operands' cells, so that kernels, fused loops and
+   * constant folding share one definition. Operators of fewer operands ignore the rest.
+   */
+  readonly cell?: (a: number, b: number, c: number) => number;
   /** Floating-point operations of one evaluation. @units flops */
   readonly flops: (inputs: readonly Meta[], attrs: Attrs, out: Meta) => number;
   /**

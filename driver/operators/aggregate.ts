@@ -1,0 +1,173 @@
+/**
+ * The aggregate family: one operator per function and direction (`sum`, `rowSums`, `colSums`), since that reads best in
+ * plans. Full and column aggregates merge over row blocks; row aggregates map. Invariant: a definition is a start value,
+ * a step and a merge; the merge is associative, so any partitioning gives the same result up to rounding.
+ */
+import type { Meta } from '../ir/expr.js';
+import { type DenseMatrix, dense } from '../runtime/value.js';
+import { type ConformanceCase, defineOp, type OpDef, type RowRule } from './op-def.js';
+
+export interface Fold {
+  readonly start: number;
+  readonly step: (total: number, cell: number) => number;
+  readonly merge: (a: number, b: number) => number;
+}
+
+/** NaN anywhere gives NaN; infinities of both signs sum to NaN, as IEEE 754 says. */
+export const sumFold: Fold = { start: 0, step: (t, x) => t + x, merge: (a, b) => a + b };
+export const sumSqFold: Fold = { start: 0, step: (t, x) => t + x * x, merge: (a, b) => a + b };
+/** Least cell; NaN if any cell is NaN. */
+export const minFold: Fold = { start: Infinity, step: Math.min, merge: Math.min };
+/** Largest cell; NaN if any cell is NaN. */
+export const maxFold: Fold = { start: -Infinity, step: Math.max, merge: Math.max };
+
+const reduceRule: RowRule = Object.freeze({ kind: 'reduce', blocked: [true] });
+const mapRule: RowRule = Object.freeze({ kind: 'map', blocked: [true] });
+
+const inputFlops = (inputs: readonly Meta[]): number => inputs[0]!.rows * inputs[0]!.cols;
+
+/** Over all cells, to 1x1. */
+export function fullAggregate(name: string, fold: Fold): OpDef {
+  return defineOp({
+    name,
+    arity: 1,
+    infer: () => ({ rows: 1, cols: 1 }),
+    rowRule: () => reduceRule,
+    flops: inputFlops,
+    reference: ([x]) => dense(1, 1, Float64Array.of(x!.data.reduce(fold.step, fold.start))),
+    combine: (a, b) => mergeCells(a, b, fold),
+    cases: aggregateCases,
+  });
+}
+
+/** Over the cells of each row, to rows x 1. */
+export function rowAggregate(name: string, fold: Fold): OpDef {
+  return defineOp({
+    name,
+    arity: 1,
+    infer: ([x]) => ({ rows: x!.rows, cols: 1 }),
+    rowRule: () => mapRule,
+    flops: inputFlops,
+    reference: ([x]) => {
+      const { rows, cols, data } = x!;
+      const out = new Float64Array(rows);
+      for (let i = 0; i < rows; i++) {
+        out[i] = data.subarray(i * cols, (i + 1) * cols).reduce(fold.step, fold.start);
+      }
+      return dense(rows, 1, out);
+    },
+    cases: aggregateCases,
+  });
+}
+
+/** Over the cells of each column, to 1 x cols. */
+export function colAggregate(name: string, fold: Fold): OpDef {
+  return defineOp({
+    name,
+    arity: 1,
+    infer: ([x]) => ({ rows: 1, cols: x!.cols }),
+    rowRule: () => reduceRule,
+    flops: inputFlops,
+    reference: ([x]) => {
+      const { rows, cols, data } = x!;
+      const out = new Float64Array(cols).fill(fold.start);
+      for (let i = 0; i < rows; i++) {
+        for (let j = 0; j < cols; j++) out[j] = fold.step(out[j]!, data[i * cols + j]!);
+      }
+      return dense(1, cols, out);
+    },
+    combine: (a, b) => mergeCells(a, b, fold),
+    cases: aggregateCases,
+  });
+}
+
+/**
+ * Zero-based column of the first best cell of each row, to rows x 1. A row with NaN gives the column of its first NaN, as
+ * NumPy's argmax and argmin do.
+ */
+export function rowIndexAggregate(
+  name: string,
+  isBetter: (cell: number, best: number) => boolean,
+): OpDef {
+  return defineOp({
+    name,
+    arity: 1,
+    infer: ([x]) => ({ rows: x!.rows, cols: 1 }),
+    rowRule: () => mapRule,
+    flops: inputFlops,
+    reference: ([x]) => {
+      const { rows, cols, data } = x!;
+      const out = new Float64Array(rows);
+      for (let i = 0; i < rows; i++) {
+        let best = 0;
+        for (let j = 0; j < cols; j++) {
+          const cell = data[i * cols + j]!;
+          if (Number.isNaN(cell)) {
+            best = j;
+            break;
+          }
+          if (isBetter(cell, data[i * cols + best]!)) best = j;
+        }
+        out[i] = best;
+      }
+      return dense(rows, 1, out);
+    },
+    cases: [
+      ...aggregateCases,
+      {
+        name: 'ties take the first column',
+        inputs: [dense(2, 4, Float64Array.of(1, 3, 3, 1, 2, 2, 2, 2))],
+      },
+    ],
+  });
+}
+
+function mergeCells(a: DenseMatrix, b: DenseMatrix, fold: Fold): DenseMatrix {
+  return dense(
+    a.rows,
+    a.cols,
+    a.data.map((cell, i) => fold.merge(cell, b.data[i]!)),
+  );
+}
+
+const aggregateCases: readonly ConformanceCase[] = [
+  {
+    name: 'tall',
+    inputs: [
+      dense(
+        23,
+        4,
+        Float64Array.from({ length: 92 }, (_, i) => Math.sin(i * 3) * 5),
+      ),
+    ],
+  },
+  {
+    name: 'one row',
+    inputs: [
+      dense(
+        1,
+        9,
+        Float64Array.from({ length: 9 }, (_, i) => Math.cos(i)),
+      ),
+    ],
+  },
+  {
+    name: 'one column',
+    inputs: [
+      dense(
+        8,
+        1,
+        Float64Array.from({ length: 8 }, (_, i) => Math.cos(i * 2) - 0.5),
+      ),
+    ],
+  },
+  { name: '1x1', inputs: [dense(1, 1, Float64Array.of(-7.5))] },
+  {
+    name: 'NaN and infinities, a row and a column each',
+    inputs: [dense(3, 3, Float64Array.of(1, NaN, 2, Infinity, 4, 5, -3, 6, -Infinity))],
+  },
+  {
+    name: 'infinities of both signs in one row',
+    inputs: [dense(2, 2, Float64Array.of(Infinity, -Infinity, 1, 2))],
+  },
+];

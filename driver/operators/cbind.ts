@@ -1,0 +1,42 @@
+/** Operands beside one another; all have the same number of rows. */
+import { dense } from '../runtime/value.js';
+import { defineOp } from './op-def.js';
+import { sample } from './product.js';
+import { nnzOf, shapeError } from './shape-check.js';
+
+export const cbind = defineOp({
+  name: 'cbind',
+  arity: { min: 2, max: Number.POSITIVE_INFINITY },
+  infer: (inputs) => {
+    const { rows } = inputs[0]!;
+    let cols = 0;
+    let nnz = 0;
+    for (const input of inputs) {
+      if (input.rows !== rows) throw shapeError('cbind', 'operands with equal rows', inputs);
+      cols += input.cols;
+      nnz += nnzOf(input);
+    }
+    return nnz < rows * cols ? { rows, cols, nnz } : { rows, cols };
+  },
+  rowRule: (inputs) => ({ kind: 'map', blocked: inputs.map(() => true) }),
+  reference: (inputs) => {
+    const { rows } = inputs[0]!;
+    const cols = inputs.reduce((sum, input) => sum + input.cols, 0);
+    const out = new Float64Array(rows * cols);
+    let offset = 0;
+    for (const input of inputs) {
+      for (let i = 0; i < rows; i++) {
+        const start = i * input.cols;
+        out.set(input.data.subarray(start, start + input.cols), i * cols + offset);
+      }
+      offset += input.cols;
+    }
+    return dense(rows, cols, out);
+  },
+  cases: [
+    { name: 'two', inputs: [sample(6, 3), sample(6, 2, 2)] },
+    { name: 'three', inputs: [sample(5, 1), sample(5, 2, 2), sample(5, 1, 3)] },
+    { name: 'rows', inputs: [sample(1, 3), sample(1, 4, 2)] },
+    { name: '1x1', inputs: [sample(1, 1), sample(1, 1, 2)] },
+  ],
+});

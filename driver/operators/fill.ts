@@ -1,0 +1,26 @@
+/** A matrix with one value in every cell. attrs: rows, cols, value. */
+import { dense } from '../runtime/value.js';
+import { defineOp, sourceRule } from './op-def.js';
+import { numberAttr, sizeAttr } from './shape-check.js';
+
+export const fill = defineOp({
+  name: 'fill',
+  arity: 0,
+  infer: (_inputs, attrs) => {
+    const rows = sizeAttr('fill', attrs, 'rows');
+    const cols = sizeAttr('fill', attrs, 'cols');
+    const value = numberAttr('fill', attrs, 'value');
+    return value === 0 ? { rows, cols, nnz: 0 } : { rows, cols };
+  },
+  rowRule: () => sourceRule,
+  reference: (_inputs, attrs, out, block) => {
+    const rows = block?.rows ?? out.rows;
+    const cols = attrs.cols as number;
+    return dense(rows, cols, new Float64Array(rows * cols).fill(attrs.value as number));
+  },
+  cases: [
+    { name: 'ones', inputs: [], attrs: { rows: 9, cols: 4, value: 1 } },
+    { name: 'NaN, one row', inputs: [], attrs: { rows: 1, cols: 3, value: NaN } },
+    { name: '1x1', inputs: [], attrs: { rows: 1, cols: 1, value: -2.5 } },
+  ],
+});

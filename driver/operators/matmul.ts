@@ -1,0 +1,69 @@
+/**
+ * Matrix product op(A) %*% op(B). attrs (optional flags): transposeA, transposeB.
+ * A tall A is taken by row blocks and B whole; t(A) %*% B of two tall operands sums the blocks' products.
+ */
+import type { Attrs } from '../ir/attrs.js';
+import type { Meta } from '../ir/expr.js';
+import { dense } from '../runtime/value.js';
+import { defineOp, type RowRule, wholeRule } from './op-def.js';
+import { addCells, multiply, sample } from './product.js';
+import { flagAttr, shapeError } from './shape-check.js';
+
+const mapRule: RowRule = Object.freeze({ kind: 'map', blocked: [true, false] });
+const reduceRule: RowRule = Object.freeze({ kind: 'reduce', blocked: [true, true] });
+
+function sizes(
+  inputs: readonly Meta[],
+  attrs: Attrs,
+): { m: number; k: number; k2: number; n: number } {
+  const [a, b] = inputs as [Meta, Meta];
+  const [m, k] = flagAttr('matmul', attrs, 'transposeA') ? [a.cols, a.rows] : [a.rows, a.cols];
+  const [k2, n] = flagAttr('matmul', attrs, 'transposeB') ? [b.cols, b.rows] : [b.rows, b.cols];
+  return { m, k, k2, n };
+}
+
+export const matmul = defineOp({
+  name: 'matmul',
+  arity: 2,
+  infer: (inputs, attrs) => {
+    const { m, k, k2, n } = sizes(inputs, attrs);
+    if (k !== k2) {
+      const flags = `${attrs.transposeA ? ', A transposed' : ''}${attrs.transposeB ? ', B transposed' : ''}`;
+      throw shapeError('matmul', `equal inner sizes (${k} and ${k2}${flags})`, inputs);
+    }
+    return { rows: m, cols: n };
+  },
+  rowRule: (_inputs, attrs) => {
+    if (!attrs.transposeA) return mapRule;
+    return attrs.transposeB ? wholeRule : reduceRule;
+  },
+  flops: (inputs, attrs) => {
+    const { m, k, n } = sizes(inputs, attrs);
+    return 2 * m * k * n;
+  },
+  reference: ([a, b], attrs) =>
+    multiply(a!, b!, attrs.transposeA === true, attrs.transposeB === true),
+  combine: addCells,
+  cases: [
+    { name: 'plain', inputs: [sample(7, 4), sample(4, 3, 2)] },
+    { name: 't(A) %*% B', inputs: [sample(9, 4), sample(9, 3, 2)], attrs: { transposeA: true } },
+    { name: 'A %*% t(B)', inputs: [sample(5, 4), sample(6, 4, 2)], attrs: { transposeB: true } },
+    {
+      name: 't(A) %*% t(B)',
+      inputs: [sample(4, 5), sample(6, 4, 2)],
+      attrs: { transposeA: true, transposeB: true },
+    },
+    { name: 'matrix and vector', inputs: [sample(11, 4), sample(4, 1, 3)] },
+    { name: 't(X) %*% y', inputs: [sample(11, 4), sample(11, 1, 3)], attrs: { transposeA: true } },
+    { name: 'row and column', inputs: [sample(1, 6), sample(6, 1, 2)] },
+    { name: 'column and row', inputs: [sample(5, 1), sample(1, 6, 2)] },
+    { name: '1x1', inputs: [sample(1, 1), sample(1, 1, 2)] },
+    {
+      name: 'NaN and an infinity reach the cells they meet',
+      inputs: [
+        dense(2, 2, Float64Array.of(1, NaN, 3, 4)),
+        dense(2, 2, Float64Array.of(1, 2, Infinity, 3)),
+      ],
+    },
+  ],
+});

@@ -1,0 +1,41 @@
+/**
+ * t(X) %*% (w * (X %*% v)), w optional: one pass over X where two products would take two.
+ * inputs: X (n x d), v (d x k), optionally w (n x 1, or n x k). The fused form of SystemDS (Boehm et al., VLDB 2018).
+ */
+import { applyCells } from './elementwise.js';
+import { defineOp } from './op-def.js';
+import { addCells, multiply, sample } from './product.js';
+import { shapeError } from './shape-check.js';
+
+export const mmchain = defineOp({
+  name: 'mmchain',
+  arity: { min: 2, max: 3 },
+  infer: (inputs) => {
+    const [x, v, w] = inputs;
+    const fits =
+      v!.rows === x!.cols &&
+      (w === undefined || (w.rows === x!.rows && (w.cols === 1 || w.cols === v!.cols)));
+    if (!fits) throw shapeError('mmchain', 'X n x d, v d x k and weights n x 1 or n x k', inputs);
+    return { rows: x!.cols, cols: v!.cols };
+  },
+  rowRule: (inputs) => ({
+    kind: 'reduce',
+    blocked: inputs.length === 3 ? [true, false, true] : [true, false],
+  }),
+  flops: (inputs) => 4 * inputs[0]!.rows * inputs[0]!.cols * inputs[1]!.cols,
+  reference: ([x, v, w]) => {
+    const product = multiply(x!, v!);
+    const weighted = w ? applyCells('mmchain', (a, b) => a * b, [product, w]) : product;
+    return multiply(x!, weighted, true);
+  },
+  combine: addCells,
+  cases: [
+    { name: 'vector', inputs: [sample(17, 4), sample(4, 1, 2)] },
+    { name: 'weighted vector', inputs: [sample(17, 4), sample(4, 1, 2), sample(17, 1, 3)] },
+    { name: 'several vectors', inputs: [sample(9, 4), sample(4, 3, 2)] },
+    { name: 'several vectors, one weight', inputs: [sample(9, 4), sample(4, 3, 2), sample(9, 1)] },
+    { name: 'several vectors, own weights', inputs: [sample(9, 4), sample(4, 3, 2), sample(9, 3)] },
+    { name: 'one row', inputs: [sample(1, 4), sample(4, 1, 2), sample(1, 1)] },
+    { name: '1x1', inputs: [sample(1, 1), sample(1, 1, 2)] },
+  ],
+});

@@ -1,0 +1,36 @@
+/**
+ * When a matrix counts as singular, for every backend alike. A pivot is too small when it is no larger than what rounding
+ * alone leaves: n * 2^-52 times the scale of its column. Library factorisations report exact zeros only, so kernels
+ * check the pivots of their factors against these limits.
+ */
+import { SingularError } from '../errors.js';
+
+/** Limit of the pivot of a column of an n x n system whose largest absolute cell (Cholesky: diagonal cell) is `scale`. */
+export function pivotLimit(n: number, scale: number): number {
+  return n * Number.EPSILON * scale;
+}
+
+/**
+ * Whether a pivot says "singular": written so that NaN counts.
+ * @param pivot LU: the absolute pivot. Cholesky: the diagonal cell before its root, L[j,j]^2.
+ * @param scale LU: largest absolute cell of column j of A. Cholesky: A[j,j].
+ */
+export function isSingularPivot(pivot: number, n: number, scale: number): boolean {
+  return !(pivot > pivotLimit(n, scale));
+}
+
+/** The error for a system without a unique solution, naming the pivot (zero-based). */
+export function singularError(op: string, row: number, pivot: number): SingularError {
+  return new SingularError(
+    `${op}: expected a matrix of full rank, got pivot ${pivot} at row ${row}; drop dependent or constant columns, or add a penalty`,
+    { op, row, pivot },
+  );
+}
+
+/** As `singularError`, for factorisations that need positive definiteness. */
+export function notPositiveError(op: string, row: number, pivot: number): SingularError {
+  return new SingularError(
+    `${op}: expected a positive definite matrix, got pivot ${pivot} at row ${row}; drop dependent or constant columns, or add a penalty`,
+    { op, row, pivot },
+  );
+}

@@ -1,0 +1,44 @@
+/**
+ * What the product operators share: the naive triple loop that is their oracle, and the merge of partial products.
+ */
+import { type DenseMatrix, dense } from '../runtime/value.js';
+
+/** op(A) op(B), op being the transpose where asked. */
+export function multiply(
+  a: DenseMatrix,
+  b: DenseMatrix,
+  transposeA = false,
+  transposeB = false,
+): DenseMatrix {
+  const rows = transposeA ? a.cols : a.rows;
+  const inner = transposeA ? a.rows : a.cols;
+  const cols = transposeB ? b.rows : b.cols;
+  const data = new Float64Array(rows * cols);
+  for (let i = 0; i < rows; i++) {
+    for (let k = 0; k < inner; k++) {
+      const left = a.data[transposeA ? k * a.cols + i : i * a.cols + k]!;
+      for (let j = 0; j < cols; j++) {
+        data[i * cols + j]! += left * b.data[transposeB ? j * b.cols + k : k * b.cols + j]!;
+      }
+    }
+  }
+  return dense(rows, cols, data);
+}
+
+/** a + b, the merge of partial products and sums. */
+export function addCells(a: DenseMatrix, b: DenseMatrix): DenseMatrix {
+  return dense(
+    a.rows,
+    a.cols,
+    a.data.map((cell, i) => cell + b.data[i]!),
+  );
+}
+
+/** Reproducible cells for conformance cases. */
+export function sample(rows: number, cols: number, step = 1): DenseMatrix {
+  return dense(
+    rows,
+    cols,
+    Float64Array.from({ length: rows * cols }, (_, i) => Math.sin(1 + i * step)),
+  );
+}

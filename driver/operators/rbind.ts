@@ -1,0 +1,37 @@
+/** Operands under one another; all have the same number of columns. */
+import { dense } from '../runtime/value.js';
+import { defineOp } from './op-def.js';
+import { sample } from './product.js';
+import { nnzOf, shapeError } from './shape-check.js';
+
+export const rbind = defineOp({
+  name: 'rbind',
+  arity: { min: 2, max: Number.POSITIVE_INFINITY },
+  infer: (inputs) => {
+    const { cols } = inputs[0]!;
+    let rows = 0;
+    let nnz = 0;
+    for (const input of inputs) {
+      if (input.cols !== cols) throw shapeError('rbind', 'operands with equal columns', inputs);
+      rows += input.rows;
+      nnz += nnzOf(input);
+    }
+    return nnz < rows * cols ? { rows, cols, nnz } : { rows, cols };
+  },
+  reference: (inputs) => {
+    const { cols } = inputs[0]!;
+    const rows = inputs.reduce((sum, input) => sum + input.rows, 0);
+    const out = new Float64Array(rows * cols);
+    let at = 0;
+    for (const input of inputs) {
+      out.set(input.data, at);
+      at += input.data.length;
+    }
+    return dense(rows, cols, out);
+  },
+  cases: [
+    { name: 'two', inputs: [sample(4, 3), sample(2, 3, 2)] },
+    { name: 'three, one of them a row', inputs: [sample(4, 2), sample(1, 2, 2), sample(3, 2, 3)] },
+    { name: '1x1', inputs: [sample(1, 1), sample(1, 1, 2)] },
+  ],
+});

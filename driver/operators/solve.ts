@@ -1,0 +1,106 @@
+/**
+ * X with A %*% X = B. attrs (optional): assume 'general' (LU with partial pivoting, the default) or 'spd' (Cholesky:
+ * A symmetric positive definite, only its lower triangle is read; half the work).
+ * @throws SingularError naming the first pivot that is too small (see `pivot.ts`)
+ */
+import { type DenseMatrix, dense } from '../runtime/value.js';
+import { choleskyFactor, sampleSpd } from './cholesky.js';
+import { defineOp } from './op-def.js';
+import { isSingularPivot, singularError } from './pivot.js';
+import { sample } from './product.js';
+import { choiceAttr, shapeError } from './shape-check.js';
+
+export const solve = defineOp({
+  name: 'solve',
+  arity: 2,
+  infer: (inputs, attrs) => {
+    const [a, b] = inputs;
+    if (a!.rows !== a!.cols || b!.rows !== a!.rows) {
+      throw shapeError('solve', 'A n x n and B with n rows', inputs);
+    }
+    if (attrs.assume !== undefined) choiceAttr('solve', attrs, 'assume', ['general', 'spd']);
+    return { rows: b!.rows, cols: b!.cols };
+  },
+  flops: (inputs, attrs) => {
+    const n = inputs[0]!.rows;
+    return (attrs.assume === 'spd' ? 1 / 3 : 2 / 3) * n ** 3 + 2 * n * n * inputs[1]!.cols;
+  },
+  reference: ([a, b], attrs) => (attrs.assume === 'spd' ? solveSpd(a!, b!) : solveGeneral(a!, b!)),
+  cases: [
+    { name: 'general', inputs: [sample(6, 6, 7), sample(6, 2, 2)], tolerance: 1e-9 },
+    {
+      name: 'needs a row exchange',
+      inputs: [dense(2, 2, Float64Array.of(0, 1, 1, 0)), sample(2, 1)],
+    },
+    {
+      name: 'positive definite, several right-hand sides',
+      inputs: [sampleSpd(7), sample(7, 3, 2)],
+      attrs: { assume: 'spd' },
+    },
+    { name: 'positive definite by LU', inputs: [sampleSpd(5), sample(5, 1, 2)] },
+    { name: '1x1', inputs: [dense(1, 1, Float64Array.of(4)), sample(1, 3)] },
+    { name: '1x1 positive', inputs: [sampleSpd(1), sample(1, 1)], attrs: { assume: 'spd' } },
+  ],
+});
+
+function solveSpd(a: DenseMatrix, b: DenseMatrix): DenseMatrix {
+  const n = a.rows;
+  const { cols } = b;
+  const l = choleskyFactor('solve', a).data;
+  const x = Float64Array.from(b.data);
+  for (let c = 0; c < cols; c++) {
+    for (let i = 0; i < n; i++) {
+      let rest = x[i * cols + c]!;
+      for (let k = 0; k < i; k++) rest -= l[i * n + k]! * x[k * cols + c]!;
+      x[i * cols + c] = rest / l[i * n + i]!;
+    }
+    for (let i = n - 1; i >= 0; i--) {
+      let rest = x[i * cols + c]!;
+      for (let k = i + 1; k < n; k++) rest -= l[k * n + i]! * x[k * cols + c]!;
+      x[i * cols + c] = rest / l[i * n + i]!;
+    }
+  }
+  return dense(n, cols, x);
+}
+
+/** Gaussian elimination with partial pivoting on [A B]; Golub and Van Loan, 3.4. */
+function solveGeneral(a: DenseMatrix, b: DenseMatrix): DenseMatrix {
+  const n = a.rows;
+  const { cols } = b;
+  const lu = Float64Array.from(a.data);
+  const x = Float64Array.from(b.data);
+  const scales = new Float64Array(n);
+  for (let i = 0; i < n * n; i++) scales[i % n] = Math.max(scales[i % n]!, Math.abs(lu[i]!));
+  for (let j = 0; j < n; j++) {
+    let pivotRow = j;
+    for (let i = j + 1; i < n; i++) {
+      if (Math.abs(lu[i * n + j]!) > Math.abs(lu[pivotRow * n + j]!)) pivotRow = i;
+    }
+    const pivot = lu[pivotRow * n + j]!;
+    if (isSingularPivot(Math.abs(pivot), n, scales[j]!)) throw singularError('solve', j, pivot);
+    if (pivotRow !== j) {
+      swapRows(lu, n, j, pivotRow);
+      swapRows(x, cols, j, pivotRow);
+    }
+    for (let i = j + 1; i < n; i++) {
+      const factor = lu[i * n + j]! / pivot;
+      if (factor === 0) continue;
+      for (let k = j + 1; k < n; k++) lu[i * n + k]! -= factor * lu[j * n + k]!;
+      for (let c = 0; c < cols; c++) x[i * cols + c]! -= factor * x[j * cols + c]!;
+    }
+  }
+  for (let i = n - 1; i >= 0; i--) {
+    for (let c = 0; c < cols; c++) {
+      let rest = x[i * cols + c]!;
+      for (let k = i + 1; k < n; k++) rest -= lu[i * n + k]! * x[k * cols + c]!;
+      x[i * cols + c] = rest / lu[i * n + i]!;
+    }
+  }
+  return dense(n, cols, x);
+}
+
+function swapRows(cells: Float64Array, cols: number, a: number, b: number): void {
+  const kept = cells.slice(a * cols, (a + 1) * cols);
+  cells.copyWithin(a * cols, b * cols, (b + 1) * cols);
+  cells.set(kept, b * cols);
+}

@@ -1,0 +1,22 @@
+/** t(X) %*% X, computed once for both triangles; exactly symmetric. The Gram matrix of least squares. */
+import { dense } from '../runtime/value.js';
+import { defineOp } from './op-def.js';
+import { addCells, multiply, sample } from './product.js';
+
+export const tsmm = defineOp({
+  name: 'tsmm',
+  arity: 1,
+  infer: ([x]) => ({ rows: x!.cols, cols: x!.cols }),
+  rowRule: () => ({ kind: 'reduce', blocked: [true] }),
+  flops: (inputs) => inputs[0]!.rows * inputs[0]!.cols * inputs[0]!.cols,
+  reference: ([x]) => multiply(x!, x!, true),
+  combine: addCells,
+  cases: [
+    { name: 'tall', inputs: [sample(37, 5)] },
+    { name: 'wide', inputs: [sample(3, 8, 2)] },
+    { name: 'one column', inputs: [sample(10, 1)] },
+    { name: 'one row', inputs: [sample(1, 4)] },
+    { name: '1x1', inputs: [sample(1, 1)] },
+    { name: 'NaN spoils its row and column', inputs: [dense(2, 2, Float64Array.of(1, NaN, 3, 4))] },
+  ],
+});
