@@ -34,11 +34,11 @@ export function addCells(a: DenseMatrix, b: DenseMatrix): DenseMatrix {
   );
 }
 
-/** Reproducible cells for conformance cases. */
+/** Reproducible cells for conformance cases; the square in the sine makes the matrix of full rank. */
 export function sample(rows: number, cols: number, step = 1): DenseMatrix {
   return dense(
     rows,
     cols,
-    Float64Array.from({ length: rows * cols }, (_, i) => Math.sin(1 + i * step)),
+    Float64Array.from({ length: rows * cols }, (_, i) => Math.sin(1 + (i + step) * (i + step))),
   );
 }

@@ -1,0 +1,184 @@
+/**
+ * Every case of every operator on every backend, whole and by row blocks, against the reference. Gaps are declared in
+ * `test/support/backends.ts`; a declared gap that works fails here.
+ */
+import assert from 'node:assert/strict';
+import { SingularError } from '../../driver/errors.js';
+import { noAttrs } from '../../driver/ir/attrs.js';
+import type { Expr } from '../../driver/ir/expr.js';
+import { Interner } from '../../driver/ir/intern.js';
+import { ops } from '../../driver/operators/index.js';
+import type { ConformanceCase, OpDef } from '../../driver/operators/op-def.js';
+import type { Backend, Segment } from '../../driver/runtime/backend.js';
+import { type DenseMatrix, dense, type Value } from '../../driver/runtime/value.js';
+import { type BackendRow, backends, type Gap } from '../support/backends.js';
+import { blockedRows, evaluateInBlocks } from '../support/blocks.js';
+import { assertClose } from '../support/close.js';
+
+const DEFAULT_TOLERANCE = 1e-10;
+const interner = new Interner();
+let nextKey = 0;
+
+function leaf(value: DenseMatrix): Expr {
+  const attrs = { rows: value.rows, cols: value.cols, key: `case:${nextKey++}` };
+  return interner.intern(ops.literal, [], attrs, value);
+}
+
+interface Node {
+  readonly expr: Expr;
+  readonly inputs: readonly DenseMatrix[];
+  readonly values: ReadonlyMap<Expr, Value>;
+}
+
+function nodeOf(op: OpDef, testCase: Pick<ConformanceCase, 'inputs' | 'attrs'>): Node {
+  const leaves = testCase.inputs.map(leaf);
+  return {
+    expr: interner.intern(op, leaves, testCase.attrs ?? noAttrs),
+    inputs: testCase.inputs,
+    values: new Map(leaves.map((expr, i) => [expr, testCase.inputs[i]!])),
+  };
+}
+
+function expectedOf(op: OpDef, testCase: ConformanceCase): DenseMatrix {
+  const attrs = testCase.attrs ?? noAttrs;
+  return op.reference(testCase.inputs, attrs, op.infer(testCase.inputs, attrs));
+}
+
+async function runSegment(backend: Backend, node: Node, byBlocks: boolean): Promise<DenseMatrix> {
+  const segment: Segment = {
+    nodes: [node.expr],
+    inputs: node.values,
+    outputs: [node.expr],
+    persist: [],
+    blocked: new Set(byBlocks ? [node.expr] : []),
+  };
+  const result = await backend.run(segment, {});
+  assert.equal(result.kernels, 1, 'a node is one kernel, however many blocks it takes');
+  return dense1(result.values.get(node.expr));
+}
+
+function dense1(value: Value | undefined): DenseMatrix {
+  assert.equal(value?.kind, 'dense', 'an output is wanted on the host');
+  return value as DenseMatrix;
+}
+
+/** Cuts that leave a first block of one row, a middle and a short end. */
+function cutsOf(rows: number): number[] {
+  return [...new Set([1, Math.ceil(rows / 2), rows - 1, rows])].filter((cut) => cut > 0);
+}
+
+describe('operators by row blocks equal the whole', () => {
+  for (const op of Object.values(ops)) {
+    for (const testCase of op.cases) {
+      const rows = blockedRows(op, testCase.inputs, testCase.attrs ?? noAttrs);
+      if (rows === undefined || rows < 2) continue;
+      it(`${op.name}: ${testCase.name}`, () => {
+        const parts = evaluateInBlocks(
+          op,
+          testCase.inputs,
+          testCase.attrs ?? noAttrs,
+          cutsOf(rows),
+        );
+        const tolerance = testCase.tolerance ?? DEFAULT_TOLERANCE;
+        assertClose(parts, expectedOf(op, testCase), tolerance, op.name);
+      });
+    }
+  }
+});
+
+const row2 = (...cells: number[]): DenseMatrix =>
+  dense(Math.sqrt(cells.length), Math.sqrt(cells.length), Float64Array.from(cells));
+const singular: readonly (readonly [string, OpDef, ConformanceCase])[] = [
+  ['a zero row', ops.solve, { name: '', inputs: [row2(1, 2, 0, 0), column(1, 2)] }],
+  ['dependent columns', ops.solve, { name: '', inputs: [row2(0.1, 0.3, 0.2, 0.6), column(1, 2)] }],
+  ['a NaN', ops.solve, { name: '', inputs: [row2(NaN, 1, 1, 2), column(1, 2)] }],
+  [
+    'a semi-definite matrix',
+    ops.solve,
+    { name: '', inputs: [row2(4, 2, 2, 1), column(1, 2)], attrs: { assume: 'spd' } },
+  ],
+  [
+    'semi-definite up to rounding',
+    ops.solve,
+    { name: '', inputs: [row2(0.01, 0.03, 0.03, 0.09), column(1, 2)], attrs: { assume: 'spd' } },
+  ],
+  ['an indefinite matrix', ops.cholesky, { name: '', inputs: [row2(1, 2, 2, 1)] }],
+  ['a zero 1x1', ops.cholesky, { name: '', inputs: [row2(0)] }],
+];
+
+function column(...cells: number[]): DenseMatrix {
+  return dense(cells.length, 1, Float64Array.from(cells));
+}
+
+for (const row of backends) describe(`backend ${row.name}`, () => conformanceOf(row));
+
+function conformanceOf(row: BackendRow): void {
+  let backend: Backend;
+  before(async function () {
+    const made = await row.make();
+    if (typeof made === 'string') {
+      console.warn(`SKIPPED conformance of ${row.name}: ${made}`);
+      this.skip();
+    } else backend = made;
+  });
+  after(async () => {
+    await backend?.close();
+  });
+  for (const [name, op] of Object.entries(ops)) {
+    const gap = (row.gaps as Readonly<Record<string, Gap | undefined>>)[name];
+    if (gap !== undefined) {
+      it(`${name}: ${gap.kind} (${gap.why})`, () => {
+        const has = backend.capabilities.ops.has(name);
+        assert.equal(has, false, `${name} is declared a gap of ${row.name} but has a kernel`);
+      });
+      continue;
+    }
+    for (const testCase of op.cases) caseOf(op, testCase, () => backend);
+  }
+  for (const [what, op, testCase] of singular) {
+    it(`${op.name}${testCase.attrs ? ' spd' : ''}: refuses ${what} as singular`, async function () {
+      if (!backend.capabilities.ops.has(op.name)) this.skip();
+      const node = nodeOf(op, testCase);
+      const isSingular = (error: unknown): boolean => {
+        assert.ok(error instanceof SingularError, `expected SingularError, got ${String(error)}`);
+        assert.match(error.message, /pivot/);
+        return true;
+      };
+      await assert.rejects(runSegment(backend, node, false), isSingular);
+      if (backend.runSync) {
+        assert.throws(() => backend.runSync?.(node.expr, node.inputs) ?? fallThrough(), isSingular);
+      }
+    });
+  }
+}
+
+/** A node that the backend prefers to run asynchronously has just been tested that way. */
+function fallThrough(): never {
+  throw new SingularError('not run: no pivot');
+}
+
+function caseOf(op: OpDef, testCase: ConformanceCase, backendOf: () => Backend): void {
+  const tolerance = testCase.tolerance ?? DEFAULT_TOLERANCE;
+  it(`${op.name}: ${testCase.name}`, async () => {
+    const backend = backendOf();
+    assert.ok(
+      backend.capabilities.ops.has(op.name),
+      `${op.name} has no kernel on ${backend.name}; write it or declare the gap`,
+    );
+    const expected = expectedOf(op, testCase);
+    const before = testCase.inputs.map((input) => input.data.slice());
+    const node = nodeOf(op, testCase);
+    assertClose(await runSegment(backend, node, false), expected, tolerance, 'run, whole');
+    const sync = backend.runSync?.(node.expr, node.inputs);
+    if (sync) assertClose(dense1(sync), expected, tolerance, 'runSync');
+    if (backend.capabilities.blocks !== 'none') {
+      const rows = blockedRows(op, testCase.inputs, testCase.attrs ?? noAttrs);
+      if (rows !== undefined) {
+        assertClose(await runSegment(backend, node, true), expected, tolerance, 'run, by blocks');
+      }
+    }
+    for (const [i, cells] of before.entries()) {
+      assert.deepEqual(testCase.inputs[i]!.data, cells, `operand ${i} was changed`);
+    }
+  });
+}

@@ -1,0 +1,50 @@
+/** Evaluates an operator by row blocks through its reference, as the row rule says backends may. */
+
+import type { Attrs } from '../../driver/ir/attrs.js';
+import type { Meta } from '../../driver/ir/expr.js';
+import { ops } from '../../driver/operators/index.js';
+import type { OpDef } from '../../driver/operators/op-def.js';
+import { type DenseMatrix, dense } from '../../driver/runtime/value.js';
+
+/** Rows `[from, to)` of a matrix. */
+export function rowsOf(m: DenseMatrix, from: number, to: number): DenseMatrix {
+  return dense(to - from, m.cols, m.data.slice(from * m.cols, to * m.cols));
+}
+
+/** Rows the blocked inputs (or a source's output) have; undefined when the operator takes its inputs whole. */
+export function blockedRows(
+  op: OpDef,
+  inputs: readonly DenseMatrix[],
+  attrs: Attrs,
+): number | undefined {
+  const rule = op.rowRule(inputs, attrs);
+  if (rule.kind === 'whole') return undefined;
+  if (rule.kind === 'source') return op.infer(inputs, attrs).rows;
+  const first = rule.blocked.indexOf(true);
+  return first < 0 ? undefined : inputs[first]!.rows;
+}
+
+/** The value from blocks that end at `cuts` (the last one is the number of rows). */
+export function evaluateInBlocks(
+  op: OpDef,
+  inputs: readonly DenseMatrix[],
+  attrs: Attrs,
+  cuts: readonly number[],
+): DenseMatrix {
+  const rule = op.rowRule(inputs, attrs);
+  const blocked = rule.kind === 'map' || rule.kind === 'reduce' ? rule.blocked : [];
+  const out: Meta = op.infer(inputs, attrs);
+  const parts: DenseMatrix[] = [];
+  let from = 0;
+  for (const to of cuts) {
+    const block = inputs.map((input, i) => (blocked[i] ? rowsOf(input, from, to) : input));
+    parts.push(op.reference(block, attrs, out, { rowOffset: from, rows: to - from }));
+    from = to;
+  }
+  const [first, ...rest] = parts as [DenseMatrix, ...DenseMatrix[]];
+  if (rest.length === 0) return first;
+  if (rule.kind === 'reduce') {
+    return rest.reduce((total, part) => op.combine!(total, part, attrs), first);
+  }
+  return ops.rbind.reference(parts, {}, out);
+}
