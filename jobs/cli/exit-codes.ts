@@ -1,0 +1,49 @@
+/** The exit codes of the command line, and which error gives which: the only place that knows them. */
+import {
+  ConfigError,
+  DataError,
+  LivyError,
+  PlanError,
+  ResourceError,
+  SingularError,
+  UnsupportedError,
+} from '../../driver/errors.js';
+import { LockedError } from '../setup/lock.js';
+import { InterruptError } from './interrupt.js';
+
+export const EXIT = {
+  done: 0,
+  /** Anything no other code says: a failed kernel, a full disk, a bug. */
+  unexpected: 1,
+  /** The command line itself is wrong. */
+  usage: 2,
+  /** The job file, a setting or the data are wrong. */
+  invalid: 3,
+  /** The search finished, but some candidates could not be fitted. */
+  candidatesFailed: 4,
+  /** The cluster can't be reached. */
+  unreachable: 5,
+  /** Another process holds what is needed; try later. */
+  tryLater: 75,
+} as const;
+
+type ErrorClass = abstract new (...args: never[]) => Error;
+
+/** First match wins, so subclasses stand before their base. */
+const CODES: readonly (readonly [ErrorClass, number])[] = [
+  [ConfigError, EXIT.invalid],
+  [DataError, EXIT.invalid],
+  [PlanError, EXIT.invalid],
+  [UnsupportedError, EXIT.invalid],
+  [SingularError, EXIT.invalid],
+  [LivyError, EXIT.unreachable],
+  [LockedError, EXIT.tryLater],
+  [ResourceError, EXIT.unexpected],
+];
+
+/** The exit code for an error that ended a command. */
+export function exitCodeOf(error: unknown): number {
+  if (error instanceof InterruptError) return error.exitCode;
+  const row = CODES.find(([type]) => error instanceof type);
+  return row?.[1] ?? EXIT.unexpected;
+}

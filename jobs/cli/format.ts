@@ -1,0 +1,50 @@
+/** Numbers and tables for people. Data for programs never passes through here. */
+
+/** Six significant digits, without needless zeros. */
+export function formatNumber(value: number): string {
+  if (!Number.isFinite(value)) return Number.isNaN(value) ? 'nan' : value > 0 ? 'inf' : '-inf';
+  return String(Number(value.toPrecision(6)));
+}
+
+/** A whole number with thousands separated. */
+export function formatCount(value: number): string {
+  return Math.round(value).toLocaleString('en-US');
+}
+
+/** @units seconds */
+export function formatSeconds(seconds: number): string {
+  return seconds < 10 ? `${seconds.toFixed(2)} s` : `${seconds.toFixed(1)} s`;
+}
+
+/** @units bytes */
+export function formatBytes(bytes: number): string {
+  const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB'];
+  let value = bytes;
+  let unit = 0;
+  while (value >= 1024 && unit < units.length - 1) {
+    value /= 1024;
+    unit++;
+  }
+  return `${unit === 0 ? value : value.toFixed(1)} ${units[unit]}`;
+}
+
+/** Rows of cells in columns that line up, numbers to the right; the first row is the head. */
+export function formatTable(rows: readonly (readonly string[])[]): string {
+  const [head] = rows;
+  if (!head) return '';
+  const widths = head.map((_, column) =>
+    Math.max(...rows.map((row) => (row[column] ?? '').length)),
+  );
+  const isNumeric = head.map((_, column) =>
+    rows.slice(1).every((row) => /^[-+]?[\d.,e+-]+$|^nan$|^-?inf$|^$/.test(row[column] ?? '')),
+  );
+  const lines = rows.map((row) =>
+    row
+      .map((cell, i) =>
+        isNumeric[i] ? cell.padStart(widths[i] ?? 0) : cell.padEnd(widths[i] ?? 0),
+      )
+      .join('  ')
+      .trimEnd(),
+  );
+  return lines.join('\n');
+}

@@ -1,0 +1,50 @@
+/**
+ * Ctrl-C and `kill`: the first signal cancels the command through an `AbortSignal`, so that it can take back what it
+ * began; the second ends the process at once.
+ */
+
+const EXIT_CODES = { SIGINT: 130, SIGTERM: 143 } as const;
+type Signal = keyof typeof EXIT_CODES;
+
+/** How long a cancelled command may take to end. @units ms */
+const GRACE_MS = 10_000;
+
+/** The command was stopped by a signal. */
+export class InterruptError extends Error {
+  readonly exitCode: number;
+
+  constructor(signal: Signal) {
+    super(`stopped by ${signal}; no run folder was left`);
+    this.name = 'InterruptError';
+    this.exitCode = EXIT_CODES[signal];
+  }
+}
+
+/**
+ * Runs `work` with a signal that Ctrl-C aborts.
+ * @throws InterruptError when a signal came before the work was done, whatever the work threw then
+ */
+export async function interruptible<T>(
+  work: (signal: AbortSignal) => Promise<T>,
+  onStopping: () => void,
+): Promise<T> {
+  const controller = new AbortController();
+  let interrupt: InterruptError | undefined;
+  const stop = (signal: Signal): void => {
+    if (interrupt) process.exit(interrupt.exitCode);
+    interrupt = new InterruptError(signal);
+    onStopping();
+    controller.abort(interrupt);
+    setTimeout(() => process.exit(EXIT_CODES[signal]), GRACE_MS).unref();
+  };
+  process.on('SIGINT', stop);
+  process.on('SIGTERM', stop);
+  try {
+    return await work(controller.signal);
+  } catch (error) {
+    throw interrupt ?? error;
+  } finally {
+    process.off('SIGINT', stop);
+    process.off('SIGTERM', stop);
+  }
+}

@@ -1,0 +1,30 @@
+/**
+ * The structured log for whoever debugs a run: pino on standard error, off unless `REPRISE_LOG` names a level.
+ * People read `Terminal.note` instead. Invariant: no secret reaches it.
+ */
+import type { Logger } from 'pino';
+import { env } from '../../driver/support/env.js';
+
+const LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'silent'];
+
+/** The logger of this command. */
+export async function createLogger(): Promise<Logger> {
+  const { pino, destination } = await import('pino');
+  const asked = env.logLevel() ?? 'silent';
+  const level = LEVELS.includes(asked) ? asked : 'info';
+  return pino(
+    {
+      level,
+      base: null,
+      timestamp: () => `,"time":"${new Date().toISOString()}"`,
+      redact: {
+        paths: ['*.token', '*.password', '*.authorization', '*.headers', '*.config', 'token'],
+        censor: '***',
+      },
+    },
+    destination({ dest: 2, sync: true }),
+  );
+}
+
+/** Whether errors are shown with their stack. */
+export const showsStacks = (): boolean => ['debug', 'trace'].includes(env.logLevel() ?? '');

@@ -1,0 +1,44 @@
+/** `reprise plan`: what a job would run where, what it would reuse and what it would cost. Runs no kernel. */
+import { readJob } from '../job-file/read-job.js';
+import type { EngineName, PlanReport } from '../runs/run-events.js';
+import { EXIT } from './exit-codes.js';
+import { formatCount, formatSeconds } from './format.js';
+import { interruptible } from './interrupt.js';
+import { createTerminal, writeData } from './terminal.js';
+
+export interface PlanCommandOptions {
+  readonly engine: EngineName;
+  readonly json?: boolean;
+  readonly quiet?: boolean;
+}
+
+export async function planCommand(
+  file: string,
+  overrides: readonly string[],
+  options: PlanCommandOptions,
+): Promise<number> {
+  const terminal = createTerminal({ quiet: options.quiet === true });
+  const job = await readJob(file, { overrides });
+  const report = await interruptible(
+    async (signal) => {
+      const { planJob } = await import('../run-job.js');
+      return planJob(job, { engine: options.engine, signal });
+    },
+    () => terminal.note('stopping; press Ctrl-C again to stop at once'),
+  );
+  for (const warning of report.warnings) terminal.note(`warning: ${warning}`);
+  await writeData(options.json ? `${JSON.stringify(report)}\n` : planText(report));
+  return EXIT.done;
+}
+
+function planText(report: PlanReport): string {
+  return `${[
+    `engine  ${report.engine} (${report.reason})`,
+    `data    ${formatCount(report.rows)} rows x ${formatCount(report.columns)} columns`,
+    `fits    ${formatCount(report.trials * report.folds)}: ${report.trials} candidates on ${report.folds} folds`,
+    `cached  ${formatCount(report.cached)} of ${formatCount(report.operators)} results`,
+    `cost    ${report.passes} passes over the data, about ${formatSeconds(report.estimatedSeconds)}`,
+    '',
+    report.plan,
+  ].join('\n')}\n`;
+}

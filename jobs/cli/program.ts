@@ -1,0 +1,126 @@
+/** The grammar of the command line: commands, arguments and options. What they do is in one file a command. */
+import { Command, CommanderError, Option } from 'commander';
+import { EXIT } from './exit-codes.js';
+import { packageVersion } from './package-info.js';
+import { writeData } from './terminal.js';
+
+/** Parses the arguments and runs the command; answers its exit code. Throws what the command throws. */
+export async function runProgram(args: readonly string[]): Promise<number> {
+  let code: number = EXIT.done;
+  const program = createProgram((result) => {
+    code = result;
+  });
+  try {
+    await program.parseAsync(args as string[], { from: 'user' });
+  } catch (error) {
+    if (!(error instanceof CommanderError)) throw error;
+    return error.exitCode === 0 ? EXIT.done : EXIT.usage;
+  }
+  return code;
+}
+
+type Report = (code: number) => void;
+
+function createProgram(report: Report): Command {
+  const program = new Command('reprise')
+    .description('Machine-learning workloads from YAML, Spark first, never computed twice.')
+    .version(packageVersion(), '-V, --version', 'print the version')
+    .exitOverride()
+    .showHelpAfterError('(run with --help for the commands and options)')
+    .addHelpText('after', EXIT_CODES_HELP);
+  addRun(program, report);
+  addPlan(program, report);
+  addReport(program, report);
+  addSetup(program, report);
+  addDoctor(program, report);
+  program
+    .command('schema')
+    .description('print the JSON Schema of job files')
+    .action(async () => {
+      const { jobJsonSchema } = await import('../job-file/json-schema.js');
+      await writeData(jobJsonSchema());
+    });
+  return program;
+}
+
+const engineOption = (): Option =>
+  new Option('--engine <engine>', 'where to run')
+    .choices(['auto', 'local', 'spark'])
+    .default('auto');
+
+function addRun(program: Command, report: Report): void {
+  program
+    .command('run')
+    .description('run a job and leave a run folder')
+    .argument('<job>', 'job file')
+    .argument('[overrides...]', 'settings in place of those in the file, such as cv.folds=5')
+    .addOption(engineOption())
+    .option('--json', 'print one JSON document')
+    .option('--output <folder>', 'folder for run folders (default: ./runs)')
+    .option('-q, --quiet', 'no progress and no notes')
+    .action(async (job: string, overrides: string[], options) => {
+      const { runCommand } = await import('./run-command.js');
+      report(await runCommand(job, overrides, options));
+    });
+}
+
+function addPlan(program: Command, report: Report): void {
+  program
+    .command('plan')
+    .description('show what a job would run where, what it would reuse and cost')
+    .argument('<job>', 'job file')
+    .argument('[overrides...]', 'settings in place of those in the file')
+    .addOption(engineOption())
+    .option('--json', 'print one JSON document')
+    .option('-q, --quiet', 'no notes')
+    .action(async (job: string, overrides: string[], options) => {
+      const { planCommand } = await import('./plan-command.js');
+      report(await planCommand(job, overrides, options));
+    });
+}
+
+function addReport(program: Command, report: Report): void {
+  program
+    .command('report')
+    .description('write the report of a run again and print its path')
+    .argument('<run>', 'run folder, run id, start of an id, or `latest`')
+    .option('--output <folder>', 'folder that holds the run folders (default: ./runs)')
+    .option('--open', 'open it in the browser')
+    .action(async (run: string, options) => {
+      const { reportCommand } = await import('./report-command.js');
+      report(await reportCommand(run, options));
+    });
+}
+
+function addSetup(program: Command, report: Report): void {
+  program
+    .command('setup')
+    .description('bring what runs need: OpenBLAS, the jars of Spark and the shim')
+    .addOption(
+      new Option('--engine <engine>', 'what to set up for')
+        .choices(['all', 'local', 'spark'])
+        .default('all'),
+    )
+    .option('-q, --quiet', 'no notes')
+    .action(async (options) => {
+      const { setupCommand } = await import('./setup-command.js');
+      report(await setupCommand(options));
+    });
+}
+
+function addDoctor(program: Command, report: Report): void {
+  program
+    .command('doctor')
+    .description('say what is there, what is missing and how to get it')
+    .option('--json', 'print one JSON document')
+    .action(async (options) => {
+      const { doctorCommand } = await import('./doctor-command.js');
+      report(await doctorCommand(options));
+    });
+}
+
+const EXIT_CODES_HELP = `
+Exit codes:
+  0 done   1 unexpected   2 wrong usage   3 job file, setting or data wrong
+  4 finished, but some candidates failed   5 cluster unreachable   75 try later
+  130, 143 stopped by a signal`;

@@ -1,0 +1,36 @@
+/** `reprise report`: writes a run's report again from the files of its folder, and prints where it is. */
+import { spawn } from 'node:child_process';
+import { rename, writeFile } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
+import { findRun, readRun } from '../runs/read-run.js';
+import { EXIT } from './exit-codes.js';
+import { writeData } from './terminal.js';
+
+export interface ReportCommandOptions {
+  readonly output?: string;
+  readonly open?: boolean;
+}
+
+export async function reportCommand(run: string, options: ReportCommandOptions): Promise<number> {
+  const folder = await findRun(run, resolve(options.output ?? 'runs'));
+  const record = await readRun(folder);
+  const { renderReport } = await import('../report/index.js');
+  const path = join(folder, 'report.html');
+  const temporary = join(folder, `.report-${process.pid}.html`);
+  await writeFile(temporary, await renderReport(record));
+  await rename(temporary, path);
+  if (options.open) openInBrowser(path);
+  await writeData(`${path}\n`);
+  return EXIT.done;
+}
+
+/** Best effort: on a machine without a browser the printed path is enough. */
+function openInBrowser(path: string): void {
+  const openers: Partial<Record<NodeJS.Platform, string>> = { darwin: 'open', win32: 'explorer' };
+  const child = spawn(openers[process.platform] ?? 'xdg-open', [path], {
+    detached: true,
+    stdio: 'ignore',
+  });
+  child.on('error', () => undefined);
+  child.unref();
+}

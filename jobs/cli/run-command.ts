@@ -1,0 +1,128 @@
+/** `reprise run`: reads the job, runs it with a progress line, writes the run folder, prints the answer. */
+import { readJob } from '../job-file/read-job.js';
+import type { RunRecord } from '../runs/record.js';
+import type { EngineName } from '../runs/run-events.js';
+import { failedTrials, type RunSummary, summarize } from '../runs/summary.js';
+import { writeRun } from '../runs/write-run.js';
+import { EXIT } from './exit-codes.js';
+import { formatCount, formatNumber, formatSeconds, formatTable } from './format.js';
+import { interruptible } from './interrupt.js';
+import { createLogger } from './log.js';
+import { createProgress } from './progress.js';
+import { createTerminal, type Terminal, writeData } from './terminal.js';
+
+export interface RunCommandOptions {
+  readonly engine: EngineName;
+  readonly json?: boolean;
+  readonly quiet?: boolean;
+  readonly output?: string;
+}
+
+/** Answers the exit code: 0, or 4 when a candidate could not be fitted. */
+export async function runCommand(
+  file: string,
+  overrides: readonly string[],
+  options: RunCommandOptions,
+): Promise<number> {
+  const terminal = createTerminal({ quiet: options.quiet === true });
+  const job = await readJob(file, {
+    overrides,
+    ...(options.output === undefined ? {} : { output: options.output }),
+  });
+  const [record, path] = await interruptible(
+    async (signal) => {
+      const finished = await runWithProgress(terminal, async (onEvent) => {
+        const { runJob } = await import('../run-job.js');
+        return runJob(job, { engine: options.engine, signal, onEvent });
+      });
+      signal.throwIfAborted();
+      const { renderReport } = await import('../report/index.js');
+      return [finished, await writeRun(finished, { output: job.output, renderReport, signal })];
+    },
+    () => terminal.note('stopping; press Ctrl-C again to stop at once'),
+  );
+  const failed = failedTrials(record);
+  if (failed > 0)
+    terminal.note(
+      `warning: ${failed} of ${record.search.trials.length} candidates failed: ${firstFailure(record)}`,
+    );
+  const summary = summarize(record, path);
+  await writeData(options.json ? `${JSON.stringify(summary)}\n` : summaryText(record, summary));
+  return failed > 0 ? EXIT.candidatesFailed : EXIT.done;
+}
+
+type RunJob = typeof import('../run-job.js').runJob;
+type OnEvent = NonNullable<Parameters<RunJob>[1]['onEvent']>;
+
+async function runWithProgress(
+  terminal: Terminal,
+  run: (onEvent: OnEvent) => Promise<RunRecord>,
+): Promise<RunRecord> {
+  const logger = await createLogger();
+  const progress = createProgress(terminal.isInteractive);
+  try {
+    return await run((event) => {
+      logger.debug(event, event.kind);
+      if (event.kind === 'engine') terminal.note(`engine: ${event.engine} (${event.reason})`);
+      if (event.kind === 'warning') terminal.note(`warning: ${event.message}`);
+      progress.onEvent(event);
+    });
+  } finally {
+    progress.stop();
+  }
+}
+
+function firstFailure(record: RunRecord): string {
+  for (const trial of record.search.trials) {
+    const [entry] = Object.entries(trial.errors ?? {});
+    if (entry) return `${paramsText(trial.params)}, fold ${entry[0]}: ${entry[1]}`;
+  }
+  return '';
+}
+
+function paramsText(params: Readonly<Record<string, unknown>>): string {
+  return Object.entries(params)
+    .map(([name, value]) => `${name} ${typeof value === 'number' ? formatNumber(value) : value}`)
+    .join(', ');
+}
+
+const SHOWN_TRIALS = 5;
+
+/** The answer for people: the best candidates, what the run did, and where it left its folder. */
+function summaryText(record: RunRecord, summary: RunSummary): string {
+  const { search, reuse } = record;
+  const byRank = search.trials.toSorted(
+    (a, b) => (a.rank[search.refit] ?? 0) - (b.rank[search.refit] ?? 0),
+  );
+  const head = ['rank', ...search.paramNames, ...search.metrics.flatMap((m) => [m, 'std'])];
+  const rows = byRank
+    .slice(0, SHOWN_TRIALS)
+    .map((trial) => [
+      String(trial.rank[search.refit] ?? ''),
+      ...search.paramNames.map((name) => cellText(trial.params[name])),
+      ...search.metrics.flatMap((metric) => [
+        formatNumber(trial.meanScore[metric] ?? Number.NaN),
+        formatNumber(trial.stdScore[metric] ?? Number.NaN),
+      ]),
+    ]);
+  const { total = 0, ...phases } = record.seconds;
+  const shares = Object.entries(phases)
+    .filter(([, seconds]) => seconds >= 0.005)
+    .map(([phase, seconds]) => `${phase} ${formatSeconds(seconds)}`);
+  const score = summary.best.score === null ? 'nan' : formatNumber(summary.best.score);
+  return `${[
+    formatTable([head, ...rows]),
+    '',
+    `best    ${paramsText(summary.best.params)}: ${summary.best.metric} ${score}`,
+    `fits    ${formatCount(summary.trials * summary.folds)}: ${summary.trials} candidates on ${summary.folds} folds of ${formatCount(search.rows)} rows x ${search.columns} columns`,
+    `reuse   ${formatCount(reuse.hits)} reused, ${formatCount(reuse.partial)} in part, ${formatCount(reuse.misses)} computed; ${formatSeconds(reuse.savedSeconds)} of work saved`,
+    `work    ${record.passes} passes over the data, ${formatCount(record.kernels)} kernels, ${record.sparkJobs} Spark jobs on ${record.engine}`,
+    `time    ${formatSeconds(total)}${shares.length ? ` (${shares.join(', ')})` : ''}`,
+    `run     ${summary.path}`,
+    `report  ${summary.path}/report.html`,
+  ].join('\n')}\n`;
+}
+
+function cellText(value: unknown): string {
+  return typeof value === 'number' ? formatNumber(value) : String(value ?? '');
+}

@@ -1,0 +1,140 @@
+/** The checks of `reprise doctor`, one function each, in the order they are shown. */
+import { execFile } from 'node:child_process';
+import { access, constants, statfs } from 'node:fs/promises';
+import { availableParallelism, freemem, totalmem } from 'node:os';
+import { dirname, join } from 'node:path';
+import { env } from '../../driver/support/env.js';
+import { formatBytes } from '../cli/format.js';
+import { blasCheck, duckdbCheck, shimCheck, sparkCheck } from './engine-checks.js';
+import type { Finding } from './finding.js';
+
+const MIN_NODE = [20, 19] as const;
+const MIN_FREE_DISK = 2 * 2 ** 30;
+const MIN_MEMORY = 4 * 2 ** 30;
+const COMMAND_TIMEOUT_MS = 20_000;
+
+/** Runs every check; one that breaks becomes a finding. */
+export async function runChecks(): Promise<Finding[]> {
+  const checks: readonly (readonly [string, () => Promise<Finding> | Finding])[] = [
+    ['node', nodeCheck],
+    ['memory', memoryCheck],
+    ['home', homeCheck],
+    ['disk', diskCheck],
+    ['duckdb', duckdbCheck],
+    ['blas', blasCheck],
+    ['java', javaCheck],
+    ['maven', mavenCheck],
+    ['spark', sparkCheck],
+    ['shim', shimCheck],
+  ];
+  return Promise.all(
+    checks.map(async ([name, check]) => {
+      try {
+        return await check();
+      } catch (error) {
+        const found = error instanceof Error ? error.message : String(error);
+        return { name, status: 'missing' as const, found, remedy: 'report this message' };
+      }
+    }),
+  );
+}
+
+function nodeCheck(): Finding {
+  const [major = 0, minor = 0] = process.versions.node.split('.').map(Number);
+  const isOk = major > MIN_NODE[0] || (major === MIN_NODE[0] && minor >= MIN_NODE[1]);
+  return {
+    name: 'node',
+    status: isOk ? 'ok' : 'missing',
+    found: `Node ${process.versions.node}, ${process.platform} ${process.arch}`,
+    remedy: isOk ? null : `install Node ${MIN_NODE.join('.')} or later`,
+  };
+}
+
+function memoryCheck(): Finding {
+  const total = totalmem();
+  const isOk = total >= MIN_MEMORY;
+  return {
+    name: 'memory',
+    status: isOk ? 'ok' : 'degraded',
+    found: `${formatBytes(total)}, ${formatBytes(freemem())} free, ${availableParallelism()} cores`,
+    remedy: isOk ? null : `embedded Spark wants ${formatBytes(MIN_MEMORY)}; use --engine local`,
+  };
+}
+
+async function homeCheck(): Promise<Finding> {
+  const home = env.home();
+  try {
+    await access(await nearestFolder(home), constants.W_OK);
+    return { name: 'home', status: 'ok', found: home, remedy: null };
+  } catch (cause) {
+    const code = (cause as NodeJS.ErrnoException).code ?? 'an error';
+    return {
+      name: 'home',
+      status: 'missing',
+      found: `${home}: ${code}`,
+      remedy: 'set REPRISE_HOME to a folder that can be written',
+    };
+  }
+}
+
+async function diskCheck(): Promise<Finding> {
+  const stats = await statfs(await nearestFolder(env.home()));
+  const free = stats.bavail * stats.bsize;
+  const isOk = free >= MIN_FREE_DISK;
+  return {
+    name: 'disk',
+    status: isOk ? 'ok' : 'degraded',
+    found: `${formatBytes(free)} free at ${env.home()}`,
+    remedy: isOk ? null : `free ${formatBytes(MIN_FREE_DISK)}, or set REPRISE_HOME to another disk`,
+  };
+}
+
+/** The folder itself, or the nearest one above it that exists. */
+async function nearestFolder(folder: string): Promise<string> {
+  try {
+    await access(folder);
+    return folder;
+  } catch (cause) {
+    if (dirname(folder) === folder) throw cause;
+    return nearestFolder(dirname(folder));
+  }
+}
+
+async function javaCheck(): Promise<Finding> {
+  const home = env.javaHome();
+  const command = home ? join(home, 'bin', 'java') : 'java';
+  const output = await outputOf(command, ['-version']);
+  const version = output?.match(/version "([^"]+)"/)?.[1];
+  const major = Number(version?.replace(/^1\./, '').match(/^\d+/)?.[0] ?? 0);
+  const remedy = 'install a JDK 17 (JAVA_HOME or PATH); needed for Spark only';
+  if (version === undefined)
+    return { name: 'java', status: 'missing', found: `no working ${command}`, remedy };
+  // Spark 3.5 supports Java 8, 11 and 17; 21 runs in practice, later ones do not start.
+  const isOk = major === 17 || major === 11 || major === 21;
+  return {
+    name: 'java',
+    status: isOk ? 'ok' : 'missing',
+    found: `Java ${version}`,
+    remedy: isOk ? null : remedy,
+  };
+}
+
+async function mavenCheck(): Promise<Finding> {
+  const output = await outputOf('mvn', ['--version']);
+  const version = output?.match(/Apache Maven ([\d.]+)/)?.[1];
+  return {
+    name: 'maven',
+    status: version === undefined ? 'degraded' : 'ok',
+    found: version === undefined ? 'no mvn on the PATH' : `Maven ${version}`,
+    remedy:
+      version === undefined ? 'install Maven 3.8 or later; needed for `reprise setup` only' : null,
+  };
+}
+
+function outputOf(command: string, args: readonly string[]): Promise<string | undefined> {
+  return new Promise((resolve) => {
+    execFile(command, args, { timeout: COMMAND_TIMEOUT_MS }, (error, stdout, stderr) => {
+      resolve(error ? undefined : stdout + stderr);
+    });
+  });
+}

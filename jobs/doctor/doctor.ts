@@ -1,0 +1,32 @@
+/**
+ * What is there, what is missing and how to get it. Invariant: a check never throws and changes nothing; `missing`
+ * means that an engine can't run, `degraded` that everything works but slower or on fewer engines.
+ */
+import { runChecks } from './checks.js';
+import type { Finding } from './finding.js';
+
+export interface Diagnosis {
+  /** Whether the local engine works. */
+  readonly local: boolean;
+  /** Whether embedded Spark works. */
+  readonly spark: boolean;
+  readonly findings: readonly Finding[];
+}
+
+/** Names of findings that an engine can't do without. */
+const NEEDED = {
+  local: ['node', 'duckdb', 'home', 'disk'],
+  spark: ['node', 'duckdb', 'home', 'disk', 'java', 'spark', 'shim'],
+} as const;
+
+/** Examines this machine; takes a few seconds at most. */
+export async function diagnose(): Promise<Diagnosis> {
+  const findings = await runChecks();
+  const isMissing = (name: string): boolean =>
+    findings.some((finding) => finding.name === name && finding.status === 'missing');
+  return {
+    local: !NEEDED.local.some(isMissing),
+    spark: !NEEDED.spark.some(isMissing),
+    findings,
+  };
+}

@@ -1,0 +1,157 @@
+/** The shape of the source tree: import arrows, no cycles, file sizes, and no registry's address in any file. */
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { existsSync, readFileSync } from 'node:fs';
+import { dirname, join, normalize } from 'node:path';
+import { packageRoot } from '../../jobs/cli/package-info.js';
+
+const root = packageRoot();
+
+/** What each top folder may import from, besides itself. */
+const ARROWS: Readonly<Record<string, readonly string[]>> = {
+  driver: [],
+  'spark-bridge': ['driver'],
+  'gpu-executor': ['driver'],
+  jobs: ['driver', 'spark-bridge', 'gpu-executor'],
+};
+
+const tracked = trackedFiles();
+const sources = tracked.filter((file) => /\.ts$/.test(file) && !file.endsWith('.d.ts'));
+
+/** Files git knows or would take; a package without git has only its folders to look at. */
+function trackedFiles(): string[] {
+  const args = ['ls-files', '--cached', '--others', '--exclude-standard', '-z'];
+  const output = execFileSync('git', args, { cwd: root, encoding: 'utf8', maxBuffer: 1 << 26 });
+  return output.split('\0').filter((file) => file !== '' && existsSync(join(root, file)));
+}
+
+interface Import {
+  readonly from: string;
+  /** Path of the imported source, relative to the root. */
+  readonly to: string;
+  readonly isType: boolean;
+  readonly isDynamic: boolean;
+}
+
+function importsOf(file: string): Import[] {
+  const text = withoutComments(readFileSync(join(root, file), 'utf8'));
+  const found: Import[] = [];
+  const statement =
+    /(?:^|\n)\s*(?:import|export)\s+(type\s+)?(?:[^'";]*?\sfrom\s+)?'(\.{1,2}\/[^']+)'|import\(\s*'(\.{1,2}\/[^']+)'\s*\)/g;
+  for (const match of text.matchAll(statement)) {
+    const specifier = match[2] ?? match[3];
+    if (specifier === undefined) continue;
+    const to = normalize(join(dirname(file), specifier)).replace(/\.js$/, '.ts');
+    const isDynamic = match[3] !== undefined;
+    found.push({ from: file, to, isType: match[1] !== undefined, isDynamic });
+  }
+  return found;
+}
+
+function withoutComments(text: string): string {
+  return text.replace(/\/\*[\s\S]*?\*\//g, '').replace(/^\s*\/\/.*$/gm, '');
+}
+
+const topFolder = (file: string): string => file.split('/')[0] ?? '';
+
+describe('source layout', () => {
+  it('finds the sources it is about', () => {
+    assert.ok(sources.includes('driver/errors.ts'));
+    assert.ok(sources.includes('jobs/cli/main.ts'));
+    assert.ok(importsOf('jobs/cli/main.ts').some((found) => found.to === 'jobs/cli/program.ts'));
+  });
+
+  it('keeps to the import arrows between top folders', () => {
+    const wrong: string[] = [];
+    for (const file of sources) {
+      const allowed = ARROWS[topFolder(file)];
+      if (!allowed) continue;
+      for (const { to } of importsOf(file)) {
+        const target = topFolder(to);
+        if (target !== topFolder(file) && !allowed.includes(target)) wrong.push(`${file} -> ${to}`);
+      }
+    }
+    assert.deepEqual(wrong, []);
+  });
+
+  it('imports only files that exist', () => {
+    const missing = sources
+      .flatMap(importsOf)
+      .filter(({ to }) => !to.endsWith('.json') && !existsSync(join(root, to)))
+      .map(({ from, to }) => `${from} -> ${to}`);
+    assert.deepEqual(missing, []);
+  });
+
+  it('has no import cycle at load time', () => {
+    const edges = new Map<string, string[]>();
+    for (const file of sources) {
+      const loaded = importsOf(file).filter(({ isType, isDynamic }) => !isType && !isDynamic);
+      edges.set(
+        file,
+        loaded.map(({ to }) => to),
+      );
+    }
+    assert.deepEqual(findCycle(edges), undefined);
+  });
+
+  it('keeps source files at 400 lines or fewer', () => {
+    const long = sources
+      .map((file) => ({
+        file,
+        lines: readFileSync(join(root, file), 'utf8').split('\n').length - 1,
+      }))
+      .filter(({ lines }) => lines > 400)
+      .map(({ file, lines }) => `${file}: ${lines}`);
+    assert.deepEqual(long, []);
+  });
+
+  it('opens every source file with a comment that says what it owns', () => {
+    const silent = sources.filter((file) => {
+      const text = readFileSync(join(root, file), 'utf8').replace(/^#!.*\n/, '');
+      return topFolder(file) in ARROWS && !text.startsWith('/**');
+    });
+    assert.deepEqual(silent, []);
+  });
+
+  it('names no registry, so that mirrors work', () => {
+    // Written in parts, so that this file does not name one either.
+    const hosts = [
+      ['registry', 'npmjs', 'org'],
+      ['registry', 'yarnpkg', 'com'],
+      ['repo', 'maven', 'apache', 'org'],
+      ['repo1', 'maven', 'org'],
+      ['repo', 'maven', 'org'],
+      ['files', 'pythonhosted', 'org'],
+    ].map((parts) => parts.join('.'));
+    const naming: string[] = [];
+    for (const file of tracked) {
+      const text = readFileSync(join(root, file), 'latin1');
+      for (const host of hosts) if (text.includes(host)) naming.push(`${file}: ${host}`);
+    }
+    assert.deepEqual(naming, []);
+  });
+});
+
+/** A cycle as a list of files, or undefined. */
+function findCycle(edges: ReadonlyMap<string, readonly string[]>): string[] | undefined {
+  const done = new Set<string>();
+  const path: string[] = [];
+  const visit = (file: string): string[] | undefined => {
+    const at = path.indexOf(file);
+    if (at >= 0) return [...path.slice(at), file];
+    if (done.has(file)) return undefined;
+    path.push(file);
+    for (const next of edges.get(file) ?? []) {
+      const cycle = visit(next);
+      if (cycle) return cycle;
+    }
+    path.pop();
+    done.add(file);
+    return undefined;
+  };
+  for (const file of edges.keys()) {
+    const cycle = visit(file);
+    if (cycle) return cycle;
+  }
+  return undefined;
+}
