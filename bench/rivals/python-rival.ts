@@ -4,7 +4,7 @@
  */
 import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { isAbsolute, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { ExecutionError } from '../../driver/errors.js';
 import { baselineHome, benchFile, rivalPython, rivalScript } from '../paths.js';
@@ -49,10 +49,10 @@ export class PythonRival {
     });
   }
 
-  /** Runs a script of the baselines folder. @throws ExecutionError with the script's own error */
+  /** Runs a script: a name in the baselines folder, or an absolute path. @throws ExecutionError with the script's own error */
   async run(script: string, argv: readonly string[]): Promise<RivalRun> {
     const request = {
-      script: rivalScript(script),
+      script: isAbsolute(script) ? script : rivalScript(script),
       argv,
       out: join(tmpdir(), `reprise-rival-${process.pid}-${this.#child.pid}-${this.#runs++}.csv`),
     };

@@ -1,0 +1,19 @@
+/** Every bench, in the order `npm run bench` lists them. Adding one: its file and one line here. */
+import { blas } from './blas.js';
+import { flights, flightsRerun } from './flights.js';
+import type { Bench } from './harness.js';
+import { hcv10, hcvGrid } from './hcv.js';
+import { hcvSpark } from './hcv-spark.js';
+import { sklearnAgreement } from './sklearn-agreement.js';
+import { tracing } from './tracing.js';
+
+export const benches: readonly Bench[] = [
+  hcv10,
+  hcvGrid,
+  hcvSpark,
+  flights,
+  flightsRerun,
+  sklearnAgreement,
+  tracing,
+  blas,
+];
