@@ -1,0 +1,83 @@
+/**
+ * The dense routines kernels are written against, over either a native library or plain JavaScript. Matrices are
+ * row-major float64; a view (`subarray`) gives the start, the leading dimension counts cells from row to row.
+ * Invariant: both implementations read and write the same cells, so kernels and their tests know no difference.
+ */
+
+/** C[m,n] = alpha op(A)[m,k] op(B)[k,n] + beta C. With beta = 0, C is written without being read. */
+export type GemmArgs = readonly [
+  transA: boolean,
+  transB: boolean,
+  m: number,
+  n: number,
+  k: number,
+  alpha: number,
+  a: Float64Array,
+  lda: number,
+  b: Float64Array,
+  ldb: number,
+  beta: number,
+  c: Float64Array,
+  ldc: number,
+];
+
+/** Upper triangle of C[n,n] = A'A + beta C, A being k x n. The cells below the diagonal are not touched. */
+export type SyrkArgs = readonly [
+  n: number,
+  k: number,
+  a: Float64Array,
+  lda: number,
+  beta: number,
+  c: Float64Array,
+  ldc: number,
+];
+
+/** y = alpha op(A) x + beta y, A being m x n; `incy` cells from one element of y to the next. */
+export type GemvArgs = readonly [
+  trans: boolean,
+  m: number,
+  n: number,
+  alpha: number,
+  a: Float64Array,
+  lda: number,
+  x: Float64Array,
+  beta: number,
+  y: Float64Array,
+  incy: number,
+];
+
+/** L of A = L L' in place, in the lower triangle of A[n,n]; the upper one is not read. */
+export type CholeskyArgs = readonly [n: number, a: Float64Array];
+
+/**
+ * X of A X = B. A[n,n] is overwritten by its factors; B is overwritten by X. B is column-major (each right-hand side is
+ * contiguous), and so is A for `solveGeneral`; `solveSpd` reads the lower triangle of a row-major A.
+ */
+export type SolveArgs = readonly [n: number, sides: number, a: Float64Array, b: Float64Array];
+
+/**
+ * Synchronous calls use one thread: they are for small work. Asynchronous ones run on the thread pool beside each
+ * other and the event loop; arguments must stay untouched until the promise resolves. Factorisations return
+ * LAPACK's `info`: 0, or 1 + the index of the first pivot that is zero or not positive. The diagonal of the factors is
+ * left in A for finer checks.
+ */
+export interface Blas {
+  readonly kind: 'native' | 'javascript';
+  /** For `doctor` and messages. */
+  readonly description: string;
+  /** Asynchronous calls worth keeping in flight. */
+  readonly lanes: number;
+  gemm(...args: GemmArgs): void;
+  gemmAsync(...args: GemmArgs): Promise<void>;
+  syrk(...args: SyrkArgs): void;
+  syrkAsync(...args: SyrkArgs): Promise<void>;
+  gemv(...args: GemvArgs): void;
+  gemvAsync(...args: GemvArgs): Promise<void>;
+  cholesky(...args: CholeskyArgs): number;
+  choleskyAsync(...args: CholeskyArgs): Promise<number>;
+  solveSpd(...args: SolveArgs): number;
+  solveSpdAsync(...args: SolveArgs): Promise<number>;
+  /** LU with partial pivoting. */
+  solveGeneral(...args: SolveArgs): number;
+  solveGeneralAsync(...args: SolveArgs): Promise<number>;
+}

@@ -1,0 +1,158 @@
+/**
+ * `Blas` over a native library. Parallelism is ours: the library works with one thread a call and several calls run side
+ * by side on the pool, which measured 1.5 times faster than OpenBLAS's own threads on tall matrices (16 against 27 ms
+ * for t(X) %*% X of 100,000 x 100 on two cores). Only a large factorisation that runs alone gets all threads.
+ */
+import {
+  type NativeBlas,
+  type NativeFunction,
+  noTrans,
+  rowMajor,
+  trans,
+  upper,
+} from './bindings.js';
+import type { Blas, CholeskyArgs, GemmArgs, GemvArgs, SolveArgs, SyrkArgs } from './blas.js';
+
+/** koffi queues at most 256 asynchronous calls; ours wait here beyond this many. */
+const MAX_IN_FLIGHT = 64;
+/** Order from which a factorisation gains from threads of the library. */
+const THREADED_ORDER = 512;
+
+export class NativeRoutines implements Blas {
+  readonly kind = 'native';
+  readonly description: string;
+  readonly lanes: number;
+  readonly #native: NativeBlas;
+  readonly #threads: number;
+  readonly #waiting: (() => void)[] = [];
+  #inFlight = 0;
+
+  constructor(native: NativeBlas, threads: number, lanes: number) {
+    this.#native = native;
+    this.#threads = threads;
+    this.lanes = lanes;
+    this.description = `${native.version} (${native.origin}: ${native.path}), ${threads} threads`;
+    native.setThreads?.(1);
+  }
+
+  gemm(...args: GemmArgs): void {
+    this.#native.dgemm(...gemm(args));
+  }
+
+  gemmAsync(...args: GemmArgs): Promise<void> {
+    return this.#submit(this.#native.dgemm, gemm(args));
+  }
+
+  syrk(...args: SyrkArgs): void {
+    this.#native.dsyrk(...syrk(args));
+  }
+
+  syrkAsync(...args: SyrkArgs): Promise<void> {
+    return this.#submit(this.#native.dsyrk, syrk(args));
+  }
+
+  gemv(...args: GemvArgs): void {
+    this.#native.dgemv(...gemv(args));
+  }
+
+  gemvAsync(...args: GemvArgs): Promise<void> {
+    return this.#submit(this.#native.dgemv, gemv(args));
+  }
+
+  cholesky(...[n, a]: CholeskyArgs): number {
+    const info = new Int32Array(1);
+    this.#native.dpotrf('U', [n], a, [n], info, 1);
+    return info[0]!;
+  }
+
+  async choleskyAsync(...[n, a]: CholeskyArgs): Promise<number> {
+    const info = new Int32Array(1);
+    const { dpotrf } = this.#native;
+    await this.#factor(n, () => this.#submit(dpotrf, ['U', [n], a, [n], info, 1]));
+    return info[0]!;
+  }
+
+  solveSpd(...args: SolveArgs): number {
+    const [n, sides, a, b] = args;
+    const info = new Int32Array(1);
+    this.#native.dpotrf('U', [n], a, [n], info, 1);
+    if (info[0] === 0) this.#native.dpotrs('U', [n], [sides], a, [n], b, [n], info, 1);
+    return info[0]!;
+  }
+
+  async solveSpdAsync(...args: SolveArgs): Promise<number> {
+    const [n, sides, a, b] = args;
+    const failed = await this.choleskyAsync(n, a);
+    if (failed !== 0) return failed;
+    const info = new Int32Array(1);
+    await this.#submit(this.#native.dpotrs, ['U', [n], [sides], a, [n], b, [n], info, 1]);
+    return info[0]!;
+  }
+
+  solveGeneral(...args: SolveArgs): number {
+    const [n, sides, a, b] = args;
+    const info = new Int32Array(1);
+    const pivots = new Int32Array(n);
+    this.#native.dgetrf([n], [n], a, [n], pivots, info);
+    if (info[0] === 0) this.#native.dgetrs('N', [n], [sides], a, [n], pivots, b, [n], info, 1);
+    return info[0]!;
+  }
+
+  async solveGeneralAsync(...args: SolveArgs): Promise<number> {
+    const [n, sides, a, b] = args;
+    const info = new Int32Array(1);
+    const pivots = new Int32Array(n);
+    const { dgetrf, dgetrs } = this.#native;
+    await this.#factor(n, () => this.#submit(dgetrf, [[n], [n], a, [n], pivots, info]));
+    if (info[0] !== 0) return info[0]!;
+    await this.#submit(dgetrs, ['N', [n], [sides], a, [n], pivots, b, [n], info, 1]);
+    return info[0]!;
+  }
+
+  async #factor(order: number, run: () => Promise<void>): Promise<void> {
+    const { setThreads } = this.#native;
+    const alone = order >= THREADED_ORDER && this.#inFlight === 0;
+    if (alone) setThreads?.(this.#threads);
+    try {
+      await run();
+    } finally {
+      if (alone) setThreads?.(1);
+    }
+  }
+
+  async #submit<A extends readonly unknown[]>(
+    call: NativeFunction<A, unknown>,
+    args: A,
+  ): Promise<void> {
+    if (this.#inFlight >= MAX_IN_FLIGHT) {
+      await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    }
+    this.#inFlight++;
+    try {
+      await new Promise<void>((resolve, reject) => {
+        call.async(...args, (error) => (error ? reject(error) : resolve()));
+      });
+    } finally {
+      this.#inFlight--;
+      this.#waiting.shift()?.();
+    }
+  }
+}
+
+type Native<F> = F extends NativeFunction<infer A, unknown> ? A : never;
+
+function gemm(args: GemmArgs): Native<NativeBlas['dgemm']> {
+  const [transA, transB, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc] = args;
+  const opA = transA ? trans : noTrans;
+  const opB = transB ? trans : noTrans;
+  return [rowMajor, opA, opB, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc];
+}
+
+function syrk([n, k, a, lda, beta, c, ldc]: SyrkArgs): Native<NativeBlas['dsyrk']> {
+  return [rowMajor, upper, trans, n, k, 1, a, lda, beta, c, ldc];
+}
+
+function gemv(args: GemvArgs): Native<NativeBlas['dgemv']> {
+  const [transposed, m, n, alpha, a, lda, x, beta, y, incy] = args;
+  return [rowMajor, transposed ? trans : noTrans, m, n, alpha, a, lda, x, 1, beta, y, incy];
+}

@@ -1,0 +1,46 @@
+/**
+ * Which OpenBLAS build this machine needs and where it lies once set up. Invariant: the folder's name carries the
+ * version, so a new one is installed beside the old one and a running process never sees its library change.
+ */
+import { existsSync, readFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { InternalError } from '../../../driver/errors.js';
+import { env } from '../../../driver/support/env.js';
+
+/** Version of `org.bytedeco:openblas`. */
+export const openBlasVersion = '0.3.31-1.5.13';
+
+/** Maven classifier of the build for this machine; undefined when there is none. */
+export function openBlasPlatform(): string | undefined {
+  const arch = { x64: 'x86_64', arm64: 'arm64' }[process.arch as string];
+  const system = { linux: 'linux', darwin: 'macosx', win32: 'windows' }[process.platform as string];
+  if (arch === undefined || system === undefined) return undefined;
+  if (system === 'windows' && arch === 'arm64') return undefined;
+  return `${system}-${arch}`;
+}
+
+/** File name of the main library in the downloaded folder. */
+export function openBlasFile(): string {
+  if (process.platform === 'win32') return 'libopenblas.dll';
+  return process.platform === 'darwin' ? 'libopenblas.0.dylib' : 'libopenblas.so.0';
+}
+
+/** Where `installOpenBlas` puts the native libraries. Holds `libblas.so.3` for Spark's loader as well. */
+export function openBlasFolder(): string {
+  return join(env.home(), 'native', `openblas-${openBlasVersion}`);
+}
+
+/** The folder that holds this package's `package.json`, from the sources as well as from `dist/`. */
+export function packageRoot(): string {
+  let folder = dirname(fileURLToPath(import.meta.url));
+  for (;;) {
+    const manifest = join(folder, 'package.json');
+    if (existsSync(manifest) && JSON.parse(readFileSync(manifest, 'utf8')).name === 'reprise') {
+      return folder;
+    }
+    const parent = dirname(folder);
+    if (parent === folder) throw new InternalError('package root: expected a package.json above');
+    folder = parent;
+  }
+}
