@@ -62,4 +62,6 @@ export interface RunRecord {
   readonly timeline: readonly TimelineEvent[];
   /** The plan after the last compiler pass, as `reprise plan` prints it. */
   readonly plan: string;
+  /** Facts for the report's last section, by name: `Node`, `CPU`, `BLAS`, .. */
+  readonly environment?: Readonly<Record<string, string>>;
 }

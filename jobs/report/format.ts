@@ -1,0 +1,107 @@
+/**
+ * Numbers as people read them in the report. Invariant: `formatFixed` refers to nothing outside itself, because its
+ * source text is also what the page runs when it re-draws table rows, so both always agree.
+ */
+
+const counts = new Intl.NumberFormat('en-GB', { maximumFractionDigits: 0 });
+
+/** A whole number with thousands separators. */
+export function formatCount(value: number): string {
+  return Number.isFinite(value) ? counts.format(value) : 'n/a';
+}
+
+/** `1 fit`, `400 fits`. */
+export function plural(value: number, one: string, many = `${one}s`): string {
+  return `${formatCount(value)} ${value === 1 ? one : many}`;
+}
+
+/** A duration, two units at most. @units seconds */
+export function formatSeconds(seconds: number): string {
+  if (!Number.isFinite(seconds)) return 'n/a';
+  if (seconds < 0) return `-${formatSeconds(-seconds)}`;
+  if (seconds === 0) return '0 s';
+  if (seconds < 1e-3) return `${trimmed(seconds * 1e6)} µs`;
+  if (seconds < 0.9995) return `${trimmed(seconds * 1e3)} ms`;
+  if (seconds < 59.95) return `${trimmed(seconds)} s`;
+  const whole = Math.round(seconds);
+  if (whole < 3600) return `${Math.floor(whole / 60)} min ${whole % 60} s`;
+  const minutes = Math.round(seconds / 60);
+  return `${counts.format(Math.floor(minutes / 60))} h ${minutes % 60} min`;
+}
+
+/** A size in decimal units. @units bytes */
+export function formatBytes(bytes: number): string {
+  if (!Number.isFinite(bytes) || bytes <= 0) return 'n/a';
+  const units = ['B', 'kB', 'MB', 'GB', 'TB', 'PB'];
+  let value = bytes;
+  let unit = 0;
+  while (value >= 999.5 && unit < units.length - 1) {
+    value /= 1000;
+    unit++;
+  }
+  return `${trimmed(value)} ${units[unit] ?? ''}`;
+}
+
+/** Three significant digits, no trailing zeros: 12.3, 4, 0.25. */
+function trimmed(value: number): string {
+  return String(Number(value.toPrecision(3)));
+}
+
+/** A parameter or coefficient in at most `digits` significant digits; powers of ten when far from 1. */
+export function formatNumber(value: number, digits = 6): string {
+  if (!Number.isFinite(value)) return Number.isNaN(value) ? 'NaN' : value > 0 ? 'inf' : '-inf';
+  const size = Math.abs(value);
+  const rounded = Number(value.toPrecision(digits));
+  if (size !== 0 && (size >= 1e6 || size < 1e-4)) {
+    return rounded.toExponential().replace('e+', 'e');
+  }
+  return String(rounded);
+}
+
+/** A parameter's value of any type, as the job file writes it. */
+export function formatParam(value: number | string | boolean | null | undefined): string {
+  return typeof value === 'number' ? formatNumber(value) : String(value ?? 'null');
+}
+
+/**
+ * A number with a fixed count of decimals; `null` is a score that does not exist.
+ * Its compiled text is embedded in the page: it must refer to nothing outside itself.
+ */
+export function formatFixed(value: number | null, decimals: number): string {
+  if (value === null || Number.isNaN(value)) return 'NaN';
+  if (value === Number.POSITIVE_INFINITY) return 'inf';
+  if (value === Number.NEGATIVE_INFINITY) return '-inf';
+  const size = Math.abs(value);
+  if (size >= 1e12 || (size !== 0 && size < 0.5 * 10 ** -decimals)) return value.toExponential(4);
+  return value.toFixed(decimals);
+}
+
+/**
+ * Decimals that tell the better half of `values` apart: two digits below the spread of that half, at least five
+ * significant digits and at most twelve. The worse half is left out since one hopeless penalty would hide the rest.
+ */
+export function decimalsFor(values: readonly number[]): number {
+  const finite = values.filter(Number.isFinite).sort((a, b) => b - a);
+  const best = finite[0];
+  if (best === undefined) return 0;
+  const middle = finite[Math.floor(finite.length / 2)] ?? best;
+  const size = Math.max(Math.abs(best), Math.abs(middle));
+  if (size === 0) return 4;
+  const magnitude = Math.floor(Math.log10(size)) + 1;
+  const spread = best - middle;
+  const wanted = spread > 0 ? Math.ceil(-Math.log10(spread)) + 2 : 0;
+  return Math.max(0, Math.min(Math.max(wanted, 5 - magnitude), 12 - magnitude, 15));
+}
+
+/** `value ± spread`, the spread in two significant digits and the value to the same place. */
+export function formatWithSpread(value: number, spread: number): string {
+  if (!Number.isFinite(value)) return formatFixed(value, 0);
+  if (!Number.isFinite(spread)) return formatNumber(value);
+  if (spread === 0) return `${formatNumber(value)} ± 0`;
+  const place = Math.ceil(-Math.log10(spread)) + 1;
+  const decimals = Math.max(0, Math.min(place, 12));
+  if (spread < 1e-9 || Math.abs(value) >= 1e9) {
+    return `${formatNumber(value)} ± ${formatNumber(spread, 2)}`;
+  }
+  return `${value.toFixed(decimals)} ± ${spread.toFixed(decimals)}`;
+}
