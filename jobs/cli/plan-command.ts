@@ -21,7 +21,7 @@ export async function planCommand(
   const job = await readJob(file, { overrides });
   const report = await interruptible(
     async (signal) => {
-      const { planJob } = await import('../run-job.js');
+      const { planJob } = await import('../plan-job.js');
       return planJob(job, { engine: options.engine, signal });
     },
     () => terminal.note('stopping; press Ctrl-C again to stop at once'),

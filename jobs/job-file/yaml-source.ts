@@ -78,7 +78,15 @@ export function parseYamlValue(where: string, text: string): unknown {
   }
 }
 
+/** Nesting no job file has; refused before parsing, which takes quadratic time over it. */
+const ABSURD_NESTING = /(?:[[{]\s*){200}|(?:[-?] +){200}/;
+
 function parseSafely(file: string, text: string, counter: LineCounter): Document.Parsed {
+  if (ABSURD_NESTING.test(text))
+    throw new ConfigError(
+      `${file}: expected at most ${MAX_DEPTH} levels of nesting, got more than 200`,
+      { source: 'file', file },
+    );
   try {
     return parseDocument(text, { lineCounter: counter, prettyErrors: false, uniqueKeys: true });
   } catch (cause) {
