@@ -1,0 +1,199 @@
+/**
+ * What a local file is: the SHA-256 of its content, known again without reading it when path, size, mtime, ctime and
+ * inode are the ones seen before (kept in `<home>/identity.json`, shared by processes). Invariant: a digest is only
+ * trusted for a file that had been at rest for `SETTLED_NS` when it was hashed, because a file system's clock ticks
+ * every few milliseconds and two writes within one tick leave the same times (git calls such an entry racy). A change
+ * that keeps size, both times and inode cannot be seen; no ordinary program can make one, as ctime is the kernel's.
+ */
+import { createHash, randomBytes } from 'node:crypto';
+import { type BigIntStats, createReadStream } from 'node:fs';
+import { mkdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { dirname, join, resolve } from 'node:path';
+import { DataError } from '../errors.js';
+import { env } from '../support/env.js';
+import type { FrameFile, FrameSource } from './engine.js';
+
+/** How long a file must have been left alone before its digest is remembered. @units ns */
+const SETTLED_NS = 2_000_000_000n;
+/** Entries kept in the store; the oldest go first. */
+const MAX_ENTRIES = 20_000;
+const STORE_VERSION = 1;
+
+/** A local file and the digest of its content. @units bytes: bytes */
+export interface FileIdentity {
+  readonly path: string;
+  readonly digest: string;
+  readonly bytes: number;
+}
+
+interface Entry {
+  readonly stamp: string;
+  readonly digest: string;
+  readonly usedAt: number;
+}
+
+/** Stamps of the files identified by this process, settled or not: what `verifyUnchanged` compares with. */
+const seen = new Map<string, { readonly stamp: string; readonly digest: string }>();
+
+/**
+ * Digests of local files, read only where they are not known yet.
+ * @throws DataError when a file is missing, unreadable, not a file, or changes while it is read
+ */
+export async function identifyFiles(paths: readonly string[]): Promise<FileIdentity[]> {
+  const storePath = join(env.home(), 'identity.json');
+  const store = await loadStore(storePath);
+  const learned = new Map<string, Entry>();
+  const identities: FileIdentity[] = [];
+  for (const given of paths) {
+    const path = resolve(given);
+    const stats = await statFile(path);
+    const stamp = stampOf(stats);
+    const known = store.get(path);
+    let digest = known?.stamp === stamp ? known.digest : undefined;
+    if (digest === undefined) {
+      const startedNs = BigInt(Date.now()) * 1_000_000n;
+      digest = await hashAtRest(path, stamp);
+      if (stats.ctimeNs + SETTLED_NS < startedNs) {
+        learned.set(path, { stamp, digest, usedAt: Date.now() });
+      }
+    }
+    seen.set(path, { stamp, digest });
+    identities.push({ path, digest, bytes: Number(stats.size) });
+  }
+  if (learned.size > 0) await mergeIntoStore(storePath, learned);
+  return identities;
+}
+
+/**
+ * Checks that the local files of a source still hold what they held when they were identified. Files whose stamp
+ * moved are hashed again, so a mere `touch` passes.
+ * @throws DataError naming the first file that changed or went away
+ */
+export async function verifyUnchanged(source: FrameSource): Promise<void> {
+  for (const file of source.files) {
+    if (isRemote(file.path)) continue;
+    const path = resolve(file.path);
+    const stats = await statFile(path, file);
+    const stamp = stampOf(stats);
+    const known = seen.get(path);
+    if (known !== undefined && known.stamp === stamp && known.digest === file.digest) continue;
+    const digest = Number(stats.size) === file.bytes ? await hashAtRest(path, stamp) : undefined;
+    if (digest !== file.digest) throw changed(path, file.bytes, Number(stats.size));
+    seen.set(path, { stamp, digest });
+  }
+}
+
+/** Whether a path is a URI of remote storage, which has no local identity. */
+export function isRemote(path: string): boolean {
+  return /^[a-z][a-z0-9+.-]+:\/\//i.test(path);
+}
+
+/** SHA-256 of a file, streamed. @throws the file system's error */
+export async function hashFile(path: string): Promise<string> {
+  const hash = createHash('sha256');
+  for await (const chunk of createReadStream(path, { highWaterMark: 1 << 20 })) {
+    hash.update(chunk as Buffer);
+  }
+  return hash.digest('hex');
+}
+
+async function hashAtRest(path: string, stamp: string): Promise<string> {
+  const before = Number(stamp.split(':')[0]);
+  let digest: string;
+  try {
+    digest = await hashFile(path);
+  } catch (cause) {
+    throw unreadable(path, cause);
+  }
+  const after = await statFile(path);
+  if (stampOf(after) !== stamp) throw changed(path, before, Number(after.size));
+  return digest;
+}
+
+function stampOf(stats: BigIntStats): string {
+  return `${stats.size}:${stats.mtimeNs}:${stats.ctimeNs}:${stats.dev}:${stats.ino}`;
+}
+
+async function statFile(path: string, known?: FrameFile): Promise<BigIntStats> {
+  let stats: BigIntStats;
+  try {
+    stats = await stat(path, { bigint: true });
+  } catch (cause) {
+    if (known !== undefined && (cause as NodeJS.ErrnoException).code === 'ENOENT') {
+      throw new DataError(
+        `data: expected ${path} to stay while it is read, it is gone; put it back and run again`,
+        { path },
+        { cause },
+      );
+    }
+    throw unreadable(path, cause);
+  }
+  if (!stats.isFile()) {
+    throw new DataError(`data: expected ${path} to be a file, got something else`, { path });
+  }
+  return stats;
+}
+
+function unreadable(path: string, cause: unknown): DataError {
+  const code = (cause as NodeJS.ErrnoException).code;
+  const why =
+    code === 'ENOENT'
+      ? 'found nothing there; check the path'
+      : code === 'EACCES' || code === 'EPERM'
+        ? 'got permission denied; allow this user to read it'
+        : `got ${code ?? String(cause)}`;
+  return new DataError(
+    `data: expected a readable file at ${path}, ${why}`,
+    { path, code },
+    { cause },
+  );
+}
+
+function changed(path: string, before: number, after: number): DataError {
+  const how = before === after ? 'other content' : `${after} bytes after ${before}`;
+  return new DataError(
+    `data: expected ${path} to stay as it was, it changed while being read (${how}); run again once it is written`,
+    { path },
+  );
+}
+
+/** The store as a map; empty when it is missing, damaged or of another version. */
+async function loadStore(path: string): Promise<Map<string, Entry>> {
+  try {
+    const parsed: unknown = JSON.parse(await readFile(path, 'utf8'));
+    const { version, files } = parsed as { version?: unknown; files?: unknown };
+    if (version !== STORE_VERSION || !Array.isArray(files)) return new Map();
+    return new Map((files as unknown[]).filter(isStored).map(([file, entry]) => [file, entry]));
+  } catch {
+    return new Map();
+  }
+}
+
+function isStored(item: unknown): item is [string, Entry] {
+  if (!Array.isArray(item) || typeof item[0] !== 'string') return false;
+  const entry = item[1] as Partial<Entry> | null;
+  return (
+    typeof entry?.stamp === 'string' &&
+    typeof entry.usedAt === 'number' &&
+    typeof entry.digest === 'string' &&
+    /^[0-9a-f]{64}$/.test(entry.digest)
+  );
+}
+
+/**
+ * Adds entries by reading the store again, merging and renaming a new file over it. Two processes at once may lose one
+ * another's entries, which costs a hash and nothing else; a store that can't be written is no error for the same reason.
+ */
+async function mergeIntoStore(path: string, learned: ReadonlyMap<string, Entry>): Promise<void> {
+  const temporary = `${path}.${process.pid}.${randomBytes(4).toString('hex')}.tmp`;
+  try {
+    const merged = await loadStore(path);
+    for (const [file, entry] of learned) merged.set(file, entry);
+    const files = [...merged].sort((a, b) => b[1].usedAt - a[1].usedAt).slice(0, MAX_ENTRIES);
+    await mkdir(dirname(path), { recursive: true });
+    await writeFile(temporary, JSON.stringify({ version: STORE_VERSION, files }), { mode: 0o600 });
+    await rename(temporary, path);
+  } catch {
+    await rm(temporary, { force: true });
+  }
+}

@@ -1,0 +1,189 @@
+/**
+ * Arrow IPC files and streams. DuckDB reads them only with an extension from the network, so a file is converted once
+ * to Parquet (`<home>/arrow/<digest>.parquet`), batch by batch through `apache-arrow`, and scanned as such ever after.
+ * Columns of nested or binary types are left out, as no feature can be made of them.
+ */
+import { randomBytes } from 'node:crypto';
+import { createReadStream } from 'node:fs';
+import { mkdir, open, readdir, rename, rm, stat, utimes } from 'node:fs/promises';
+import { join } from 'node:path';
+import {
+  type DuckDBAppender,
+  DuckDBDataChunk,
+  DuckDBDateValue,
+  DuckDBTimestampValue,
+  type DuckDBValue,
+} from '@duckdb/node-api';
+import type { DataType, RecordBatch, Schema, Vector } from 'apache-arrow';
+import { DataError } from '../../../driver/errors.js';
+import { env } from '../../../driver/support/env.js';
+import { type Database, quoteName, quoteText, toDataError } from './database.js';
+import { inspectParquet } from './parquet.js';
+import type { FileLayout } from './scan.js';
+
+type Arrow = typeof import('apache-arrow');
+type DecimalWords = Parameters<Arrow['util']['bigNumToString']>[0];
+
+/** Converted files kept; the least recently used go first. @units bytes */
+const MAX_CACHE_BYTES = 20e9;
+const CHUNK_ROWS = 2048;
+
+/** @throws DataError naming the file when it is not whole Arrow IPC data */
+export async function inspectArrow(
+  database: Database,
+  path: string,
+  digest: string,
+): Promise<FileLayout> {
+  const folder = join(env.home(), 'arrow');
+  const converted = join(folder, `${digest}.parquet`);
+  if ((await stat(converted).catch(() => undefined)) === undefined) {
+    await mkdir(folder, { recursive: true });
+    await convert(database, path, converted);
+    await prune(folder, converted);
+  } else {
+    const now = new Date();
+    await utimes(converted, now, now).catch(() => undefined);
+  }
+  return inspectParquet(database, converted);
+}
+
+async function convert(database: Database, path: string, target: string): Promise<void> {
+  const arrow = await import('apache-arrow');
+  const table = `arrow_${randomBytes(6).toString('hex')}`;
+  const temporary = `${target}.${process.pid}.${randomBytes(4).toString('hex')}.tmp`;
+  const connection = await database.connect();
+  try {
+    const reader = await openReader(arrow, path);
+    const columns = columnsOf(arrow, reader.schema, path);
+    const definition = columns.map(({ name, sqlType }) => `${quoteName(name)} ${sqlType}`);
+    await connection.run(`CREATE TABLE ${table} (${definition.join(', ')})`);
+    const appender = await connection.createAppender(table);
+    for await (const batch of reader) await append(appender, batch, columns);
+    appender.closeSync();
+    await connection.run(`COPY ${table} TO ${quoteText(temporary)} (FORMAT parquet)`);
+    await rename(temporary, target);
+  } catch (cause) {
+    await rm(temporary, { force: true });
+    throw toDataError(cause, `data: reading the Arrow file ${path}`);
+  } finally {
+    await connection.run(`DROP TABLE IF EXISTS ${table}`).catch(() => undefined);
+    connection.disconnectSync();
+  }
+}
+
+interface ArrowColumn {
+  readonly name: string;
+  readonly index: number;
+  readonly sqlType: string;
+  /** From what `apache-arrow` returns to what a DuckDB vector takes. */
+  readonly convert: (value: unknown) => DuckDBValue;
+}
+
+/** A reader of the IPC file format (it has a footer) or of the stream format (it has not). */
+async function openReader(
+  arrow: Arrow,
+  path: string,
+): Promise<AsyncIterable<RecordBatch> & { readonly schema: Schema }> {
+  const handle = await open(path, 'r');
+  const magic = Buffer.alloc(6);
+  await handle.read(magic, 0, 6, 0);
+  if (magic.toString('latin1') !== 'ARROW1') {
+    await handle.close();
+    const reader = await arrow.RecordBatchReader.from(createReadStream(path));
+    await reader.open();
+    return reader as AsyncIterable<RecordBatch> & { readonly schema: Schema };
+  }
+  const reader = await arrow.RecordBatchReader.from(handle);
+  await reader.open();
+  return reader as AsyncIterable<RecordBatch> & { readonly schema: Schema };
+}
+
+function columnsOf(arrow: Arrow, schema: Schema | undefined, path: string): ArrowColumn[] {
+  const columns = (schema?.fields ?? []).flatMap((field, index) => {
+    const type = arrow.DataType.isDictionary(field.type) ? field.type.dictionary : field.type;
+    const how = conversion(arrow, type);
+    return how === undefined ? [] : [{ name: field.name, index, ...how }];
+  });
+  if (columns.length === 0) {
+    throw new DataError(
+      `data: expected an Arrow file with columns of numbers, text, booleans or times at ${path}, got none; say data.format if it is another format`,
+      { path },
+    );
+  }
+  return columns;
+}
+
+function conversion(
+  arrow: Arrow,
+  type: DataType,
+): Pick<ArrowColumn, 'sqlType' | 'convert'> | undefined {
+  const { DataType: T } = arrow;
+  if (T.isInt(type)) {
+    const sqlType = type.bitWidth === 64 && !type.isSigned ? 'UBIGINT' : 'BIGINT';
+    return { sqlType, convert: (value) => BigInt(value as number | bigint) };
+  }
+  if (T.isFloat(type)) return { sqlType: 'DOUBLE', convert: (value) => value as number };
+  if (T.isBool(type)) return { sqlType: 'BOOLEAN', convert: (value) => value as boolean };
+  if (T.isUtf8(type) || T.isLargeUtf8(type)) {
+    return { sqlType: 'VARCHAR', convert: (value) => value as string };
+  }
+  if (T.isNull(type)) return { sqlType: 'VARCHAR', convert: () => null };
+  if (T.isDecimal(type)) {
+    return {
+      sqlType: 'DOUBLE',
+      convert: (value) =>
+        Number(`${arrow.util.bigNumToString(value as DecimalWords)}e-${type.scale}`),
+    };
+  }
+  if (T.isDate(type) || T.isTimestamp(type)) {
+    // Milliseconds since 1970, with a fraction for finer units: exact to the microsecond until the year 2255.
+    return {
+      sqlType: T.isDate(type) ? 'DATE' : 'TIMESTAMP',
+      convert: (value) => {
+        const ms = Number(value);
+        return T.isDate(type)
+          ? new DuckDBDateValue(Math.floor(ms / 86_400_000))
+          : new DuckDBTimestampValue(BigInt(Math.round(ms * 1000)));
+      },
+    };
+  }
+  return undefined;
+}
+
+function append(
+  appender: DuckDBAppender,
+  batch: RecordBatch,
+  columns: readonly ArrowColumn[],
+): void {
+  const types = columns.map((_, i) => appender.columnType(i));
+  const vectors = columns.map(({ index }) => batch.getChildAt(index) as Vector);
+  for (let from = 0; from < batch.numRows; from += CHUNK_ROWS) {
+    const count = Math.min(CHUNK_ROWS, batch.numRows - from);
+    const values = columns.map(({ convert: toDuck }, c) =>
+      Array.from({ length: count }, (_, i) => {
+        const value: unknown = vectors[c]?.get(from + i);
+        return value === null || value === undefined ? null : toDuck(value);
+      }),
+    );
+    const chunk = DuckDBDataChunk.create(types, count);
+    chunk.setColumns(values);
+    appender.appendDataChunk(chunk);
+  }
+}
+
+/** Keeps the folder of converted files within its limit; `keep` is the one just written. */
+async function prune(folder: string, keep: string): Promise<void> {
+  const names = (await readdir(folder)).filter((name) => name.endsWith('.parquet'));
+  const files = await Promise.all(
+    names.map(async (name) => {
+      const path = join(folder, name);
+      const stats = await stat(path).catch(() => undefined);
+      return { path, bytes: stats?.size ?? 0, usedAt: stats?.mtimeMs ?? 0 };
+    }),
+  );
+  let total = 0;
+  for (const file of files.sort((a, b) => b.usedAt - a.usedAt)) {
+    total += file.bytes;
+    if (total > MAX_CACHE_BYTES && file.path !== keep) await rm(file.path, { force: true });
+  }
+}

@@ -1,0 +1,90 @@
+/**
+ * How one raw column is asked of DuckDB and turned into float64: numbers as they are, missing as NaN; a category as its
+ * position in the vocabulary, -1 when missing, -2 when unlisted. Numeric categories are looked up here by number, text
+ * by DuckDB: by `list_position` while the list is short (it runs once per dictionary entry of a Parquet column, and
+ * a short linear scan beats a hash otherwise), by an ENUM's hash map beyond.
+ */
+import type { RawColumn } from '../../../driver/frame/engine.js';
+import { quoteText } from './database.js';
+import { columnType, textOf } from './types.js';
+
+export interface ColumnReader {
+  /** Select item of type DOUBLE. */
+  readonly select: string;
+  /** Statement to run on the connection before and after. */
+  readonly prepare?: string;
+  readonly cleanUp?: string;
+  /** Turns what DuckDB delivers into what was asked for, in place. */
+  readonly decode?: (items: Float64Array) => Float64Array;
+}
+
+const LONGEST_LIST = 128;
+const WIDEST_TABLE = 1 << 16;
+let nextEnum = 0;
+
+/** @param engineType DuckDB's type of the column's expression */
+export function readerOf(column: RawColumn, engineType: string, position: number): ColumnReader {
+  const operand = `(${column.sql}\n)`;
+  if (column.kind === 'number') return { select: numberOf(operand) };
+  if (columnType(engineType) === 'number' && column.categories.every(isExactNumber)) {
+    const codeOf = numericCodes(column.categories.map(Number));
+    return {
+      select: numberOf(operand),
+      decode: (items) => {
+        for (let i = 0; i < items.length; i++) items[i] = codeOf(items[i]!);
+        return items;
+      },
+    };
+  }
+  return textReader(textOf(operand, engineType), operand, column.categories, position);
+}
+
+function numberOf(operand: string): string {
+  return `coalesce(CAST(${operand} AS DOUBLE), CAST('NaN' AS DOUBLE))`;
+}
+
+function textReader(
+  text: string,
+  operand: string,
+  categories: readonly string[],
+  position: number,
+): ColumnReader {
+  const absent = `CASE WHEN ${operand} IS NULL THEN -1 ELSE -2 END`;
+  if (categories.length === 0) return { select: `CAST(${absent} AS DOUBLE)` };
+  const literals = categories.map(quoteText).join(', ');
+  if (categories.length <= LONGEST_LIST) {
+    const found = `nullif(list_position([${literals}], ${text}), 0) - 1`;
+    return { select: `CAST(coalesce(${found}, ${absent}) AS DOUBLE)` };
+  }
+  const name = `reprise_categories_${position}_${nextEnum++}`;
+  return {
+    select: `CAST(coalesce(CAST(enum_code(TRY_CAST(${text} AS ${name})) AS INTEGER), ${absent}) AS DOUBLE)`,
+    prepare: `CREATE TYPE ${name} AS ENUM (${literals})`,
+    cleanUp: `DROP TYPE IF EXISTS ${name}`,
+  };
+}
+
+/** Whether a category's text is the very text of a float64, so that comparing numbers is comparing texts. */
+function isExactNumber(text: string): boolean {
+  const value = Number(text);
+  return text.trim() !== '' && Number.isFinite(value) && Math.abs(value) < Number.MAX_SAFE_INTEGER;
+}
+
+/** A lookup of numbers: a dense table for small whole ones, else a hash map. */
+function numericCodes(values: readonly number[]): (value: number) => number {
+  const low = Math.min(...values);
+  const span = Math.max(...values) - low + 1;
+  if (values.length > 0 && span <= WIDEST_TABLE && values.every(Number.isInteger)) {
+    const table = new Int32Array(span).fill(-2);
+    for (let code = 0; code < values.length; code++) table[values[code]! - low] = code;
+    return (value) => {
+      if (value >= low && value - low < span) {
+        const at = value - low;
+        return Number.isInteger(at) ? table[at]! : -2;
+      }
+      return Number.isNaN(value) ? -1 : -2;
+    };
+  }
+  const codes = new Map(values.map((value, code) => [value, code]));
+  return (value) => (Number.isNaN(value) ? -1 : (codes.get(value) ?? -2));
+}

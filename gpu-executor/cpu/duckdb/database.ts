@@ -1,0 +1,138 @@
+/**
+ * The one DuckDB database of an engine: in memory, started at first use, closed once. Invariant: it never loads an
+ * extension from the network, spills only into its own temporary folder, counts time in UTC, and keeps row order.
+ * Every statement goes through here, so that a DuckDB message becomes one of our errors in exactly one place.
+ */
+import { rmSync } from 'node:fs';
+import { mkdtemp } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { DuckDBConnection, DuckDBInstance } from '@duckdb/node-api';
+import { ConfigError, DataError, ResourceError } from '../../../driver/errors.js';
+
+export interface DatabaseOptions {
+  /** Memory DuckDB may use before it spills to disk. @units bytes, default 400 MB */
+  readonly memoryBytes?: number;
+  /** Default 2. */
+  readonly threads?: number;
+}
+
+export type Row = readonly unknown[];
+
+export class Database {
+  readonly #options: DatabaseOptions;
+  #opened: Promise<{ readonly instance: DuckDBInstance; readonly folder: string }> | undefined;
+  #shared: Promise<DuckDBConnection> | undefined;
+  #closed = false;
+  /** Statements run that scan data. */
+  scans = 0;
+
+  constructor(options: DatabaseOptions) {
+    this.#options = options;
+  }
+
+  /** A new connection, for a stream of its own; the caller disconnects it. */
+  async connect(): Promise<DuckDBConnection> {
+    if (this.#closed)
+      throw new ConfigError('duckdb: expected an open engine, got one that was closed');
+    this.#opened ??= this.#open();
+    const { instance } = await this.#opened;
+    return instance.connect();
+  }
+
+  /**
+   * Runs one statement and returns its rows; cells are JavaScript values, 64-bit integers are bigint.
+   * @throws DataError, ResourceError: see `toDataError`
+   */
+  async query(sql: string, what: string): Promise<Row[]> {
+    this.#shared ??= this.connect();
+    const connection = await this.#shared;
+    try {
+      const reader = await connection.runAndReadAll(sql);
+      return reader.getRowsJS();
+    } catch (cause) {
+      throw toDataError(cause, what);
+    }
+  }
+
+  /** Ends the database. Idempotent; streams still open end with an error. */
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    void this.#opened?.then(
+      ({ instance, folder }) => {
+        instance.closeSync();
+        rmSync(folder, { recursive: true, force: true });
+      },
+      () => undefined,
+    );
+  }
+
+  async #open(): Promise<{ readonly instance: DuckDBInstance; readonly folder: string }> {
+    const { memoryBytes = 400_000_000, threads = 2 } = this.#options;
+    let api: typeof import('@duckdb/node-api');
+    try {
+      api = await import('@duckdb/node-api');
+    } catch (cause) {
+      throw new ConfigError(
+        `duckdb: expected the package @duckdb/node-api with its library for ${process.platform}-${process.arch}, got none that loads; run npm install again`,
+        { key: '@duckdb/node-api' },
+        { cause },
+      );
+    }
+    const folder = await mkdtemp(join(tmpdir(), 'reprise-duckdb-'));
+    const instance = await api.DuckDBInstance.create(':memory:', {
+      memory_limit: `${Math.max(64_000_000, Math.round(memoryBytes))}B`,
+      threads: String(threads),
+      temp_directory: folder,
+      preserve_insertion_order: 'true',
+      autoinstall_known_extensions: 'false',
+      autoload_known_extensions: 'false',
+      allow_community_extensions: 'false',
+    });
+    const connection = await instance.connect();
+    await connection.run(`SET GLOBAL TimeZone = 'UTC'`);
+    await connection.run('SET lock_configuration = true');
+    connection.disconnectSync();
+    return { instance, folder };
+  }
+}
+
+/**
+ * A DuckDB error as ours: out of memory or disk is a `ResourceError`, everything else says what the data are not.
+ * @param what what was being done, as the subject of the message: `data: reading /a/b.parquet`
+ */
+export function toDataError(cause: unknown, what: string): Error {
+  const text = cause instanceof Error ? cause.message : String(cause);
+  if (cause instanceof DataError || cause instanceof ConfigError) return cause;
+  const short = briefly(text);
+  if (/^(Out of Memory|OutOfMemory)/i.test(text) || /No space left|failed to offload/i.test(text)) {
+    return new ResourceError(
+      `${what}: expected to fit the memory and temporary disk DuckDB may use, got ${short}`,
+      { resource: 'memory' },
+      { cause },
+    );
+  }
+  return new DataError(`${what}: expected readable data, got ${short}`, {}, { cause });
+}
+
+/** The first lines of a DuckDB message, without its hints on how to call DuckDB itself. */
+export function briefly(message: string): string {
+  const lines = message.split('\n').map((line) => line.trim());
+  const end = lines.findIndex(
+    (line, i) => i > 0 && /^(Possible fixes|Candidate|LINE \d|\* |file = |Hint)/i.test(line),
+  );
+  const kept = (end < 0 ? lines : lines.slice(0, end)).filter((line) => line !== '');
+  const text = kept.slice(0, 3).join(' ');
+  return text.length > 400 ? `${text.slice(0, 400)}…` : text;
+}
+
+/** A SQL string literal. */
+export function quoteText(text: string): string {
+  return `'${text.replaceAll("'", "''")}'`;
+}
+
+/** A SQL identifier. */
+export function quoteName(name: string): string {
+  return `"${name.replaceAll('"', '""')}"`;
+}

@@ -1,0 +1,91 @@
+/**
+ * The frame engine of this machine: DuckDB in this process. It describes and profiles frames for the driver and reads
+ * their raw columns for the CPU backend. Invariant: nothing is opened before first use, and expressions from a job file
+ * reach DuckDB only after `ExpressionChecker` has passed them.
+ */
+import type {
+  ColumnProfile,
+  FrameDescription,
+  FrameEngine,
+  FrameFormat,
+  FrameSource,
+  ProfileRequest,
+  RawChunk,
+  RawColumn,
+} from '../../../driver/frame/engine.js';
+import { listDataFiles } from '../../../driver/frame/files.js';
+import { identifyFiles, verifyUnchanged } from '../../../driver/frame/identity.js';
+import type { FrameReader, FrameReadOptions } from '../frame-reader.js';
+import { Database, type DatabaseOptions } from './database.js';
+import { ExpressionChecker } from './expression.js';
+import { agreeOnColumns, frameColumn, Layouts } from './layout.js';
+import { profileSource } from './profile.js';
+import { readChunks } from './read.js';
+import type { FileLayout } from './scan.js';
+
+export type DuckDbOptions = DatabaseOptions;
+
+export class DuckDbEngine implements FrameEngine, FrameReader {
+  readonly name = 'duckdb';
+  readonly #database: Database;
+  readonly #layouts: Layouts;
+  readonly #checker: ExpressionChecker;
+
+  constructor(options: DuckDbOptions = {}) {
+    this.#database = new Database(options);
+    this.#layouts = new Layouts(this.#database);
+    this.#checker = new ExpressionChecker(this.#database);
+  }
+
+  /** Statements so far that scanned data, for statistics or for matrices. */
+  get scans(): number {
+    return this.#database.scans;
+  }
+
+  /** See `FrameEngine.describe`. Cost: a hash of new files; a footer each for Parquet, a scan each for text formats. */
+  async describe(path: string, format?: FrameFormat): Promise<FrameDescription> {
+    const listed = await listDataFiles(path, format);
+    const identities = await identifyFiles(listed.paths);
+    const layouts: FileLayout[] = [];
+    for (const file of identities) layouts.push(await this.#layouts.file(listed.format, file));
+    const columns = agreeOnColumns(layouts, listed.paths, listed.format).map(frameColumn);
+    const files = identities.map((file, i) => ({ ...file, rows: layouts[i]!.rows }));
+    const source = { format: listed.format, files };
+    await verifyUnchanged(source);
+    return { source, columns, rows: files.reduce((rows, file) => rows + file.rows, 0) };
+  }
+
+  /** See `FrameEngine.profile`. */
+  async profile(
+    source: FrameSource,
+    requests: readonly ProfileRequest[],
+  ): Promise<ColumnProfile[]> {
+    await verifyUnchanged(source);
+    const profiles = await profileSource(this.#parts(), source, requests);
+    await verifyUnchanged(source);
+    return profiles;
+  }
+
+  /** See `FrameReader.read`. */
+  read(
+    source: FrameSource,
+    columns: readonly RawColumn[],
+    options: FrameReadOptions,
+  ): AsyncIterable<RawChunk> {
+    return readChunks(this.#parts(), source, columns, options);
+  }
+
+  /** Ends the database and removes its temporary files. Idempotent. */
+  close(): void {
+    this.#database.close();
+  }
+
+  #parts(): { database: Database; layouts: Layouts; checker: ExpressionChecker } {
+    return { database: this.#database, layouts: this.#layouts, checker: this.#checker };
+  }
+}
+
+/** A DuckDB engine; nothing is started before its first call. */
+export function createDuckDbEngine(options: DuckDbOptions = {}): DuckDbEngine {
+  return new DuckDbEngine(options);
+}

@@ -1,0 +1,197 @@
+/**
+ * Reads raw columns of a frame, file by file in the source's order, as chunks of a fixed number of rows. Invariant: the
+ * chunks hold exactly the rows the source declares, or the read ends with a `DataError` naming the file that has others.
+ * DuckDB hands out 2048 rows at a time; each distinct expression is computed once and its array shared.
+ */
+import type { DuckDBConnection } from '@duckdb/node-api';
+import { DataError } from '../../../driver/errors.js';
+import type { FrameSource, RawChunk, RawColumn } from '../../../driver/frame/engine.js';
+import { isRemote, verifyUnchanged } from '../../../driver/frame/identity.js';
+import type { FrameReadOptions } from '../frame-reader.js';
+import { type ColumnReader, readerOf } from './categories.js';
+import { type Database, toDataError } from './database.js';
+import type { ExpressionChecker } from './expression.js';
+import type { Layouts } from './layout.js';
+import { expressionTypes } from './profile.js';
+import { fileRelation } from './scan.js';
+
+/** What reading needs of the engine. */
+export interface ReadContext {
+  readonly database: Database;
+  readonly layouts: Layouts;
+  readonly checker: ExpressionChecker;
+}
+
+/** See `FrameReader.read`. */
+export async function* readChunks(
+  context: ReadContext,
+  source: FrameSource,
+  columns: readonly RawColumn[],
+  options: FrameReadOptions,
+): AsyncGenerator<RawChunk> {
+  const { signal, rowsPerChunk } = options;
+  signal?.throwIfAborted();
+  const layout = await context.layouts.source(source);
+  const plan = await planReaders(context, source, columns);
+  await verifyUnchanged(source);
+  const assembler = new Assembler(plan.readers.length, rowsPerChunk, rowsOf(source));
+  const connection = await context.database.connect();
+  const interrupt = (): void => connection.interrupt();
+  signal?.addEventListener('abort', interrupt);
+  try {
+    for (const reader of plan.readers) if (reader.prepare) await connection.run(reader.prepare);
+    context.database.scans++;
+    const select = plan.readers.map((reader) => reader.select).join(', ') || '0';
+    for (let f = 0; f < layout.files.length; f++) {
+      const file = source.files[f]!;
+      const sql = `SELECT ${select} FROM ${fileRelation(layout.files[f]!, layout.columns)}`;
+      let rows = 0;
+      for await (const part of streamParts(
+        connection,
+        sql,
+        plan.readers,
+        `data: reading ${file.path}`,
+        signal,
+      )) {
+        rows += part.rows;
+        if (rows > file.rows) break;
+        for (const chunk of assembler.take(part)) yield view(chunk, plan.positions);
+      }
+      if (rows !== file.rows) {
+        if (!isRemote(file.path)) await verifyUnchanged({ ...source, files: [file] });
+        throw new DataError(
+          `data: expected ${file.rows} rows in ${file.path}, got ${rows > file.rows ? 'more' : rows}; the file's own row count is wrong, write it again`,
+          { path: file.path, expected: file.rows, got: rows },
+        );
+      }
+    }
+    await verifyUnchanged(source);
+    const last = assembler.rest();
+    if (last !== undefined) yield view(last, plan.positions);
+  } finally {
+    signal?.removeEventListener('abort', interrupt);
+    for (const reader of plan.readers)
+      if (reader.cleanUp) await connection.run(reader.cleanUp).catch(() => undefined);
+    connection.disconnectSync();
+  }
+}
+
+interface ReadPlan {
+  readonly readers: readonly ColumnReader[];
+  /** Which reader serves each requested column. */
+  readonly positions: readonly number[];
+}
+
+async function planReaders(
+  context: ReadContext,
+  source: FrameSource,
+  columns: readonly RawColumn[],
+): Promise<ReadPlan> {
+  const types = await expressionTypes(
+    context,
+    source,
+    columns.map((column) => column.sql),
+  );
+  const readers: ColumnReader[] = [];
+  const known = new Map<string, number>();
+  const positions = columns.map((column, i) => {
+    const key = `${column.sql}\n${column.kind === 'category' ? JSON.stringify(column.categories) : ''}`;
+    let position = known.get(key);
+    if (position === undefined) {
+      position = readers.length;
+      known.set(key, position);
+      readers.push(readerOf(column, types[i]!, position));
+    }
+    return position;
+  });
+  return { readers, positions };
+}
+
+interface Part {
+  readonly rows: number;
+  readonly columns: readonly Float64Array[];
+}
+
+/** The rows of one statement, as DuckDB delivers them; the arrays are valid until the next part. */
+async function* streamParts(
+  connection: DuckDBConnection,
+  sql: string,
+  readers: readonly ColumnReader[],
+  what: string,
+  signal: AbortSignal | undefined,
+): AsyncGenerator<Part> {
+  try {
+    const result = await connection.stream(sql);
+    for (;;) {
+      signal?.throwIfAborted();
+      const chunk = await result.fetchChunk();
+      if (chunk === null || chunk.rowCount === 0) return;
+      const columns = readers.map((reader, i) => {
+        const vector = chunk.getColumnVector(i) as unknown as { readonly items: Float64Array };
+        return reader.decode ? reader.decode(vector.items) : vector.items;
+      });
+      yield { rows: chunk.rowCount, columns };
+    }
+  } catch (cause) {
+    signal?.throwIfAborted();
+    throw toDataError(cause, what);
+  }
+}
+
+/** Lays parts end to end and cuts them into chunks of one size. */
+class Assembler {
+  readonly #width: number;
+  readonly #rowsPerChunk: number;
+  #left: number;
+  #columns: Float64Array[] = [];
+  #filled = 0;
+
+  constructor(width: number, rowsPerChunk: number, rows: number) {
+    this.#width = width;
+    this.#rowsPerChunk = rowsPerChunk;
+    this.#left = rows;
+  }
+
+  *take(part: Part): Generator<RawChunk> {
+    for (let from = 0; from < part.rows; ) {
+      if (this.#columns.length === 0) this.#begin();
+      const size = Math.min(this.#rowsPerChunk, this.#left);
+      const count = Math.min(part.rows - from, size - this.#filled);
+      for (let j = 0; j < this.#width; j++) {
+        const whole = part.columns[j]!;
+        const piece = count === part.rows ? whole : whole.subarray(from, from + count);
+        this.#columns[j]!.set(piece, this.#filled);
+      }
+      this.#filled += count;
+      from += count;
+      if (this.#filled === size && this.#left > size) yield this.#end();
+    }
+  }
+
+  /** The last chunk, held back until the source is known to be sound. */
+  rest(): RawChunk | undefined {
+    return this.#filled > 0 ? this.#end() : undefined;
+  }
+
+  #begin(): void {
+    const size = Math.min(this.#rowsPerChunk, this.#left);
+    this.#columns = Array.from({ length: Math.max(1, this.#width) }, () => new Float64Array(size));
+    this.#filled = 0;
+  }
+
+  #end(): RawChunk {
+    const chunk = { rows: this.#filled, columns: this.#columns };
+    this.#left -= this.#filled;
+    this.#columns = [];
+    this.#filled = 0;
+    return chunk;
+  }
+}
+
+function view(chunk: RawChunk, positions: readonly number[]): RawChunk {
+  return { rows: chunk.rows, columns: positions.map((position) => chunk.columns[position]!) };
+}
+
+function rowsOf(source: FrameSource): number {
+  return source.files.reduce((rows, file) => rows + file.rows, 0);
+}

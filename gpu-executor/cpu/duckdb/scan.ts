@@ -1,0 +1,72 @@
+/**
+ * The SQL that scans files, given what is known of their columns. Invariant: a scan fixes the columns' types instead of
+ * letting DuckDB guess them again from another sample.
+ */
+import { quoteName, quoteText } from './database.js';
+
+export interface LayoutColumn {
+  readonly name: string;
+  /** DuckDB's name of the type. */
+  readonly type: string;
+  /** The file holds no value in this column, so its type is only a guess (text formats). */
+  readonly empty?: boolean;
+}
+
+export interface FileLayout {
+  readonly columns: readonly LayoutColumn[];
+  readonly rows: number;
+  /** Table function; `path` may be a converted copy of the file. */
+  readonly scan: 'read_parquet' | 'read_csv' | 'read_json';
+  readonly path: string;
+  /** Further arguments of the call, without the types. */
+  readonly options: string;
+}
+
+/** A source ready to be scanned. */
+export interface SourceLayout {
+  readonly columns: readonly LayoutColumn[];
+  readonly files: readonly FileLayout[];
+}
+
+/** `FROM` operand over all files of a source, in no promised order of rows. */
+export function relation(layout: SourceLayout): string {
+  const groups = new Map<string, FileLayout[]>();
+  for (const file of layout.files) {
+    const key = scanCall(['?'], file, layout.columns);
+    groups.set(key, [...(groups.get(key) ?? []), file]);
+  }
+  const parts = [...groups.values()].map((files) =>
+    scanCall(
+      files.map((file) => file.path),
+      files[0]!,
+      layout.columns,
+    ),
+  );
+  if (parts.length === 1) return parts[0]!;
+  const names = layout.columns.map((column) => quoteName(column.name)).join(', ');
+  return `(${parts.map((part) => `SELECT ${names} FROM ${part}`).join(' UNION ALL ')})`;
+}
+
+/** `FROM` operand over one file, rows in file order. */
+export function fileRelation(file: FileLayout, columns: readonly LayoutColumn[]): string {
+  return scanCall([file.path], file, columns);
+}
+
+function scanCall(
+  paths: readonly string[],
+  file: FileLayout,
+  columns: readonly LayoutColumn[],
+): string {
+  const list = `[${paths.map((path) => quoteText(escapeGlob(path))).join(', ')}]`;
+  if (file.scan === 'read_parquet') return `read_parquet(${list}${file.options})`;
+  const types = new Map(columns.map((column) => [column.name, column.type]));
+  const own = file.columns
+    .map(({ name, type }) => `${quoteText(name)}: ${quoteText(types.get(name) ?? type)}`)
+    .join(', ');
+  return `${file.scan}(${list}${file.options}, columns = {${own}})`;
+}
+
+/** DuckDB takes every path as a glob; a bracket around a glob character makes it mean itself. */
+export function escapeGlob(path: string): string {
+  return path.replace(/[*?[]/g, (char) => `[${char}]`);
+}
