@@ -1,0 +1,192 @@
+/**
+ * A running session of ours: its identity, its keep-alive and its end. Invariants: after every broken connection the
+ * identity is compared before anything is sent; the session is kept alive for as long as this object is open and its
+ * process lives; `close` returns only when the server says that the session is over.
+ */
+import { isLivyProblem, livyError, livyFacts } from './errors.js';
+import type { LivyClient } from './livy-client.js';
+import { pause } from './retry.js';
+import { identityMismatch } from './session-identity.js';
+import type { SessionRecord, SessionStore } from './session-store.js';
+import type { SessionInfo } from './types.js';
+import { sessionPhase } from './wire.js';
+
+export interface LivySession {
+  readonly client: LivyClient;
+  readonly name: string;
+  readonly id: number;
+  readonly appId: string | null;
+  /** True when it was there before and was taken over. */
+  readonly adopted: boolean;
+  /** Fires, with the error as its reason, when the session is known to be over. */
+  readonly lost: AbortSignal;
+  /** Compares the session's identity and state with ours. @throws LivyError `identity` or `dead` */
+  check(): Promise<SessionInfo>;
+  /** `check`, only if a connection broke since the last one. */
+  checkIfBroken(): Promise<void>;
+  /** Compares the shim's boot token with the recorded one, and records it. @throws LivyError `identity` */
+  checkBoot(boot: string): Promise<void>;
+  /** The error for a session found over: log's tail included, `lost` fires. */
+  over(why: string): Promise<Error>;
+  /** Stops keeping the session alive and leaves it to the next process of the same key. */
+  detach(): void;
+  /** Ends the session and waits until the server says so. Idempotent. @throws LivyError when it can't be confirmed */
+  close(): Promise<void>;
+}
+
+export interface SessionParts {
+  readonly info: SessionInfo;
+  readonly record: SessionRecord;
+  readonly store: SessionStore;
+  readonly adopted: boolean;
+  readonly heartbeatSeconds: number;
+  readonly idleSeconds: number;
+  readonly closeTimeoutMs: number;
+}
+
+/** A third of the shorter limit, so that two calls may be lost. @units ms; 0 when nothing limits the session */
+export function keepAliveMs(heartbeatSeconds: number, idleSeconds: number): number {
+  const limits = [heartbeatSeconds, idleSeconds].filter((it) => it > 0);
+  return limits.length === 0 ? 0 : Math.max(50, (Math.min(...limits) * 1000) / 3);
+}
+
+/** Takes over a session that is ready and starts keeping it alive. */
+export function makeSession(client: LivyClient, parts: SessionParts): LivySession {
+  const { info } = parts;
+  const lost = new AbortController();
+  let record = parts.record;
+  let epoch = client.http.epoch();
+  let closing: Promise<void> | undefined;
+
+  const over = async (why: string): Promise<Error> => {
+    if (lost.signal.aborted) return lost.signal.reason as Error;
+    const log = await client.sessionLog(record.name, 40).then(
+      (it) => it.lines,
+      () => [],
+    );
+    const tail = log.length > 0 ? `\n${log.join('\n')}` : '';
+    const error = livyError(`livy session ${record.name}: expected it to run, got ${why}${tail}`, {
+      problem: 'dead',
+      outcome: 'refused',
+      retryable: false,
+      sessionId: info.id,
+      log,
+    });
+    stop();
+    lost.abort(error);
+    return error;
+  };
+
+  const accept = async (now: SessionInfo): Promise<SessionInfo> => {
+    const mismatch = identityMismatch(record, now);
+    if (mismatch !== undefined) {
+      const error = livyError(
+        `livy session ${record.name}: expected our own session, got ${mismatch}; the server was restarted without recovery`,
+        { problem: 'identity', outcome: 'refused', retryable: false, sessionId: info.id },
+      );
+      stop();
+      lost.abort(error);
+      throw error;
+    }
+    if (sessionPhase(now.state) === 'ended') throw await over(`state ${now.state}`);
+    return now;
+  };
+
+  const check = async (): Promise<SessionInfo> => {
+    if (lost.signal.aborted) throw lost.signal.reason;
+    const before = client.http.epoch();
+    const now = await client.findSession(record.name);
+    if (now === undefined) throw await over('no such session');
+    await accept(now);
+    epoch = before;
+    return now;
+  };
+
+  const keepAlive = async (): Promise<void> => {
+    try {
+      await accept(await client.connectSession(record.name));
+    } catch (error) {
+      if (isLivyProblem(error, 'gone')) await over('no such session');
+      // Passing trouble: the next beat tries again, and two may be missed.
+    }
+  };
+  const beatMs = keepAliveMs(parts.heartbeatSeconds, parts.idleSeconds);
+  const timer = beatMs > 0 ? setInterval(() => void keepAlive(), beatMs) : undefined;
+  timer?.unref();
+  const stop = (): void => clearInterval(timer);
+
+  return {
+    client,
+    name: record.name,
+    id: info.id,
+    appId: info.appId,
+    adopted: parts.adopted,
+    lost: lost.signal,
+    check,
+    over,
+    checkIfBroken: async () => {
+      if (lost.signal.aborted) throw lost.signal.reason;
+      if (client.http.epoch() !== epoch) await check();
+    },
+    checkBoot: async (boot) => {
+      if (record.boot === boot) return;
+      if (record.boot !== null) {
+        throw livyError(
+          `livy session ${record.name}: expected the shim we started, got another one; its values are lost`,
+          { problem: 'identity', outcome: 'refused', retryable: false, sessionId: info.id },
+        );
+      }
+      record = { ...record, boot };
+      await parts.store.save(record);
+    },
+    detach: stop,
+    close: () => {
+      stop();
+      closing ??= confirmEnd(client, record, parts.closeTimeoutMs).then(async () => {
+        if (!lost.signal.aborted) {
+          const reason = livyError(`livy session ${record.name}: closed`, {
+            problem: 'dead',
+            outcome: 'refused',
+            retryable: false,
+            sessionId: info.id,
+          });
+          lost.abort(reason);
+        }
+        await parts.store.remove(record.key);
+      });
+      return closing;
+    },
+  };
+}
+
+/** DELETE, then the state: an answer to DELETE alone does not say that the application has ended. */
+async function confirmEnd(
+  client: LivyClient,
+  record: SessionRecord,
+  limitMs: number,
+): Promise<void> {
+  const until = Date.now() + limitMs;
+  let why = 'no answer';
+  for (let waitMs = 100; ; waitMs = Math.min(waitMs * 2, 2000)) {
+    try {
+      const now = await client.findSession(record.name);
+      if (now === undefined || identityMismatch(record, now) !== undefined) return;
+      why = `state ${now.state}`;
+      if (sessionPhase(now.state) !== 'ended' || now.state === 'error') {
+        await client.deleteSession(record.name);
+      } else if (now.state !== 'shutting_down') {
+        return;
+      }
+    } catch (error) {
+      const facts = livyFacts(error);
+      if (!facts?.retryable) throw error;
+      why = `${facts.problem} trouble`;
+    }
+    if (Date.now() + waitMs > until) break;
+    await pause(waitMs);
+  }
+  throw livyError(
+    `livy session ${record.name}: expected it to end in ${limitMs} ms, got ${why}; application ${record.appId ?? 'unknown'} may still run`,
+    { problem: 'timeout', outcome: 'unknown', retryable: false, sessionId: record.name },
+  );
+}

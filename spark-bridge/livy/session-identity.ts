@@ -1,0 +1,22 @@
+/** Which session is ours. Ids start again at 0 when a server without recovery restarts, so every known fact counts. */
+import type { SessionRecord } from './session-store.js';
+import type { SessionInfo } from './types.js';
+
+export type Identity = Pick<SessionRecord, 'id' | 'appId' | 'owner'>;
+/** The facts of a session that never change once known. */
+export function identityOf({ id, appId, owner }: SessionInfo): Identity {
+  return { id, appId, owner };
+}
+
+/** What of the recorded identity the session contradicts; undefined when nothing. Facts not known yet don't count. */
+export function identityMismatch(record: SessionRecord, info: SessionInfo): string | undefined {
+  if (info.name !== null && info.name !== record.name) return `name ${info.name}`;
+  if (record.id !== null && info.id !== record.id) return `id ${info.id} where we had ${record.id}`;
+  if (record.appId !== null && info.appId !== null && info.appId !== record.appId) {
+    return `application ${info.appId} where we had ${record.appId}`;
+  }
+  if (record.owner !== null && info.owner !== null && info.owner !== record.owner) {
+    return `owner ${info.owner} where we had ${record.owner}`;
+  }
+  return undefined;
+}

@@ -1,0 +1,86 @@
+/**
+ * Records of the sessions we own, written before the session is asked for. Invariant: at any moment, whatever dies, each
+ * session we may have started on a cluster has a record that names it, so the next start adopts or deletes it.
+ */
+import { createHash, randomUUID } from 'node:crypto';
+import { mkdir, open, readFile, rename, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+
+export interface SessionRecord {
+  /** What the session is for; sessions of one key follow each other. */
+  readonly key: string;
+  /** Base address of the server, without credentials. */
+  readonly url: string;
+  readonly name: string;
+  /** `intent`: the session may or may not exist. `created`: the server has told us its id. */
+  readonly phase: 'intent' | 'created';
+  readonly id: number | null;
+  readonly appId: string | null;
+  readonly owner: string | null;
+  /** The shim's boot token, once it has answered. */
+  readonly boot: string | null;
+  /** ISO 8601, UTC. */
+  readonly createdAt: string;
+}
+
+export interface SessionStore {
+  load(key: string): Promise<SessionRecord | undefined>;
+  /** Durable when it returns. */
+  save(record: SessionRecord): Promise<void>;
+  remove(key: string): Promise<void>;
+}
+
+/** For callers that need no restart: records last as long as the process. */
+export function memorySessionStore(): SessionStore {
+  const records = new Map<string, SessionRecord>();
+  return {
+    load: async (key) => records.get(key),
+    save: async (record) => {
+      records.set(record.key, record);
+    },
+    remove: async (key) => {
+      records.delete(key);
+    },
+  };
+}
+
+/** One JSON file a record in `folder` (made with mode 0700), replaced atomically. */
+export function folderSessionStore(folder: string): SessionStore {
+  // Keys are the caller's text; a digest is a safe file name whatever they hold.
+  const fileOf = (key: string): string =>
+    join(folder, `${createHash('sha256').update(key).digest('hex').slice(0, 32)}.json`);
+  return {
+    load: async (key) => {
+      let text: string;
+      try {
+        text = await readFile(fileOf(key), 'utf8');
+      } catch (error) {
+        if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+        throw error;
+      }
+      try {
+        const record = JSON.parse(text) as SessionRecord;
+        return record.key === key && typeof record.name === 'string' ? record : undefined;
+      } catch {
+        // A damaged record can't name a session; its lease ends that.
+        return undefined;
+      }
+    },
+    save: async (record) => {
+      await mkdir(folder, { recursive: true, mode: 0o700 });
+      const target = fileOf(record.key);
+      const temporary = `${target}.${randomUUID()}.tmp`;
+      const file = await open(temporary, 'wx', 0o600);
+      try {
+        await file.writeFile(`${JSON.stringify(record, null, 2)}\n`);
+        await file.sync();
+      } finally {
+        await file.close();
+      }
+      await rename(temporary, target);
+      const directory = await open(folder, 'r');
+      await directory.sync().finally(() => directory.close());
+    },
+    remove: (key) => rm(fileOf(key), { force: true }),
+  };
+}
