@@ -4,8 +4,9 @@
  * frame, a large generated matrix, or a `map` operator over such. A *sink* reduces blocked operands to a small value;
  * all sinks whose other operands are ready together share one pass (one stream, or one Spark job).
  */
-import { type Expr, denseBytes } from '../ir/expr.js';
+
 import { UnsupportedError } from '../errors.js';
+import { denseBytes, type Expr } from '../ir/expr.js';
 import { frame } from '../operators/frame.js';
 import type { Backend } from '../runtime/backend.js';
 import type { Value } from '../runtime/value.js';
@@ -79,10 +80,12 @@ function markBlocked(plan: Plan, options: PlacementOptions): void {
       for (let i = 0; i < expr.inputs.length; i++) {
         if (!rule.blocked[i]) continue;
         const input = expr.inputs[i]!;
-        if (plan.nodeOf.get(input)?.blocked || isBlockedValue(plan.available.get(input))) blocked = true;
+        if (plan.nodeOf.get(input)?.blocked || isBlockedValue(plan.available.get(input)))
+          blocked = true;
         else if (isHostData(input, plan)) hostData = true;
       }
-      if (rule.kind === 'map') node.blocked = blocked || (remote && hostData && denseBytes(expr) >= LARGE_BYTES);
+      if (rule.kind === 'map')
+        node.blocked = blocked || (remote && hostData && denseBytes(expr) >= LARGE_BYTES);
       else node.sink = blocked || hostData;
     }
     if (node.blocked || node.sink) node.backend = options.blocks;
@@ -132,8 +135,8 @@ function markKept(plan: Plan, options: PlacementOptions): void {
         (inBlocks && (rule.kind === 'map' || rule.kind === 'reduce') && rule.blocked[k]);
       if (!takesBlocks) neededWhole.add(input);
       else {
-        let waves = wavesReading.get(input);
-        if (waves === undefined) wavesReading.set(input, (waves = new Set()));
+        const waves = wavesReading.get(input) ?? new Set<number>();
+        wavesReading.set(input, waves);
         if (node.sink) waves.add(node.wave);
         else for (const wave of wavesReading.get(node) ?? []) waves.add(wave);
       }

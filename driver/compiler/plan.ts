@@ -33,7 +33,11 @@ export interface Plan {
 }
 
 /** Blocked nodes needed to evaluate `targets`, inputs first, ending at values that exist before the segment. */
-export function segmentNodes(plan: Plan, targets: readonly PlanNode[], done: ReadonlySet<Expr>): PlanNode[] {
+export function segmentNodes(
+  plan: Plan,
+  targets: readonly PlanNode[],
+  done: ReadonlySet<Expr>,
+): PlanNode[] {
   const order: PlanNode[] = [];
   const seen = new Set<Expr>();
   const visit = (node: PlanNode): void => {

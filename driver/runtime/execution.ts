@@ -4,9 +4,10 @@
  * segment per backend, at the same time. Invariant: each node claimed in the cache is put or withdrawn, and a
  * failing node fails only its consumers.
  */
+
+import { type Plan, type PlanNode, segmentNodes } from '../compiler/plan.js';
 import { ExecutionError, InternalError, RepriseError } from '../errors.js';
 import type { Expr } from '../ir/expr.js';
-import { type Plan, type PlanNode, segmentNodes } from '../compiler/plan.js';
 import { frame } from '../operators/frame.js';
 import type { ReuseCache } from '../reuse/reuse-cache.js';
 import type { Backend, RunContext } from './backend.js';
@@ -78,7 +79,8 @@ export class Execution {
       const error = this.#failed.get(root);
       if (error !== undefined) return { ok: false, error };
       const value = this.#values.get(root);
-      if (value === undefined) throw new InternalError('execution: expected a value for every root');
+      if (value === undefined)
+        throw new InternalError('execution: expected a value for every root');
       return { ok: true, value };
     });
   }
@@ -132,7 +134,8 @@ export class Execution {
         this.#context,
       );
       const value = result.values.get(expr);
-      if (value === undefined) throw new InternalError(`${backend.name}: expected a value for ${expr.op.name}`);
+      if (value === undefined)
+        throw new InternalError(`${backend.name}: expected a value for ${expr.op.name}`);
       this.#finish(expr, value, start, backend.name, result.kernels);
     } catch (error) {
       this.#fail(expr, error, backend);
@@ -162,7 +165,8 @@ export class Execution {
     const waiting: PlanNode[] = [];
     for (const target of this.#targets) {
       const readiness = this.#segmentReadiness(target);
-      if (readiness === 'failed') this.#inherit(target.expr, segmentNodes(this.#plan, [target], this.#done));
+      if (readiness === 'failed')
+        this.#inherit(target.expr, segmentNodes(this.#plan, [target], this.#done));
       else if (readiness === 'waiting') waiting.push(target);
       else {
         const group = ready.get(target.backend);
@@ -202,7 +206,8 @@ export class Execution {
           if (input.op === frame || inside.has(input) || inputs.has(input)) continue;
           const resident = 'blocked' in blocked && blocked.blocked[i];
           const value = this.#values.get(input);
-          if (value === undefined) throw new InternalError(`segment: expected a value of ${input.op.name}`);
+          if (value === undefined)
+            throw new InternalError(`segment: expected a value of ${input.op.name}`);
           inputs.set(input, resident ? value : await this.#onHost(input));
         }
       }
@@ -211,7 +216,9 @@ export class Execution {
           nodes,
           inputs,
           outputs: targets.filter((node) => node.sink || node.materialise).map((node) => node.expr),
-          persist: targets.filter((node) => node.persist && !node.materialise).map((node) => node.expr),
+          persist: targets
+            .filter((node) => node.persist && !node.materialise)
+            .map((node) => node.expr),
           blocked: new Set(planned.filter((node) => node.blocked).map((node) => node.expr)),
         },
         this.#context,
@@ -219,7 +226,8 @@ export class Execution {
       this.#finishSegment(backend, planned, targets, result.values, start);
       const { statistics } = this.#context;
       statistics.kernels += result.kernels;
-      statistics.passes += result.passes;
+      // A sink walks its data once even where the backend holds them whole.
+      statistics.passes += Math.max(result.passes, targets.some((node) => node.sink) ? 1 : 0);
       statistics.sparkJobs += result.sparkJobs;
     } catch (error) {
       for (const target of targets) this.#fail(target.expr, error, backend);
@@ -251,7 +259,8 @@ export class Execution {
     const names = targets.map((node) => node.expr.op.name);
     statistics.bar(backend.name, `pass: ${[...new Set(names)].join(', ')}`, start, end);
     for (const { expr } of targets) {
-      if (!this.#values.has(expr)) throw new InternalError(`${backend.name}: expected a value for ${expr.op.name}`);
+      if (!this.#values.has(expr))
+        throw new InternalError(`${backend.name}: expected a value for ${expr.op.name}`);
     }
   }
 
@@ -279,13 +288,19 @@ export class Execution {
 
   #inherit(expr: Expr, from: readonly PlanNode[] = []): void {
     const inputs = [expr, ...from.map((node) => node.expr)].flatMap((node) => node.inputs);
-    const cause = inputs.map((input) => this.#failed.get(input)).find((error) => error !== undefined);
-    this.#failed.set(expr, cause ?? new InternalError(`execution: expected a failed operand of ${expr.op.name}`));
+    const cause = inputs
+      .map((input) => this.#failed.get(input))
+      .find((error) => error !== undefined);
+    this.#failed.set(
+      expr,
+      cause ?? new InternalError(`execution: expected a failed operand of ${expr.op.name}`),
+    );
     this.#context.cache.withdraw(expr);
   }
 
   #fail(expr: Expr, error: unknown, backend: Backend): void {
-    const known = error instanceof RepriseError || (error instanceof Error && error.name === 'AbortError');
+    const known =
+      error instanceof RepriseError || (error instanceof Error && error.name === 'AbortError');
     this.#failed.set(
       expr,
       known

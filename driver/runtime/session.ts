@@ -3,18 +3,18 @@
  * same turn of the event loop are planned together, so that concurrent trials meet in one plan.
  */
 import { totalmem } from 'node:os';
-import { place } from '../compiler/placement.js';
 import { printExprs, printPlan } from '../compiler/explain.js';
-import { simplify } from '../compiler/simplify.js';
+import { place } from '../compiler/placement.js';
 import type { Plan } from '../compiler/plan.js';
+import { simplify } from '../compiler/simplify.js';
 import type { Attrs } from '../ir/attrs.js';
 import { type Expr, topological } from '../ir/expr.js';
 import { Interner } from '../ir/intern.js';
 import type { OpDef } from '../operators/op-def.js';
 import { ReuseCache } from '../reuse/reuse-cache.js';
 import type { Backend } from './backend.js';
-import { Execution, type ExecutionContext, type Outcome } from './execution.js';
 import type { Evaluator } from './evaluator.js';
+import { Execution, type ExecutionContext, type Outcome } from './execution.js';
 import { Statistics } from './statistics.js';
 import { type DenseMatrix, dense, type Value } from './value.js';
 
@@ -49,7 +49,8 @@ export class Session implements Evaluator {
   readonly local: Backend;
   readonly blocks: Backend;
   readonly cache: ReuseCache;
-  readonly statistics = new Statistics();
+  /** What happened since `beginRun`, or since the session was made. */
+  statistics = new Statistics();
   readonly interner = new Interner();
   /** Cancellation and progress of the work submitted now; set by whoever runs a job. */
   scope: RunScope = {};
@@ -70,6 +71,12 @@ export class Session implements Evaluator {
       budgetBytes: cacheBytes,
       release: (handle) => this.#backends.get(handle.backend)?.release?.(handle),
     });
+  }
+
+  /** Starts counting afresh for a run. Runs that overlap in one session share what is counted. */
+  beginRun(): Statistics {
+    this.statistics = new Statistics();
+    return this.statistics;
   }
 
   intern(op: OpDef, inputs: readonly Expr[], attrs?: Attrs, payload?: unknown): Expr {
@@ -125,6 +132,11 @@ export class Session implements Evaluator {
     if (!options.verbose) return placed;
     const steps = trace.map(({ rule, plan: text }) => `== ${rule}\n${text}`);
     return [`== as written\n${before}`, ...steps, `== placement\n${placed}`].join('\n\n');
+  }
+
+  /** The placed plan of these nodes, simplified; nothing runs and nothing is claimed. */
+  plan(exprs: readonly Expr[]): Plan {
+    return this.#plan(simplify(exprs, this.interner), false);
   }
 
   /** Ends every backend. */
@@ -183,6 +195,7 @@ export class Session implements Evaluator {
       this.statistics.record(expr, entry.backend, entry.seconds, 'reused');
       this.statistics.hit(expr);
     }
+    this.statistics.planned(plan);
     const { signal, onProgress } = this.scope;
     const context: ExecutionContext = {
       cache: this.cache,

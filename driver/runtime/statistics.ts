@@ -3,6 +3,7 @@
  * difference between two snapshots. Short host operators are merged into bursts, so that a search of a
  * thousand solves is one bar of the timeline and not a thousand.
  */
+import type { Plan } from '../compiler/plan.js';
 import type { Expr } from '../ir/expr.js';
 
 export interface Counters {
@@ -38,6 +39,7 @@ export interface NodeRecord {
 
 /** Host operators closer together than this belong to one burst. @units milliseconds */
 const BURST_GAP_MS = 5;
+const MAX_PLANS = 8;
 
 export class Statistics {
   partial = 0;
@@ -47,6 +49,8 @@ export class Statistics {
   scans = 0;
   sparkJobs = 0;
   readonly nodes = new Map<Expr, NodeRecord>();
+  /** The last plans executed, newest last. */
+  readonly plans: Plan[] = [];
   readonly #asked = new Map<Expr, number>();
   readonly #bars: TimelineBar[] = [];
   #burst: { lane: string; start: number; end: number; counts: Map<string, number> } | undefined;
@@ -60,6 +64,12 @@ export class Statistics {
     const known = this.nodes.get(expr);
     if (known === undefined) this.nodes.set(expr, { backend, seconds, state, hits: 0 });
     else if (state !== 'reused') Object.assign(known, { backend, seconds, state });
+  }
+
+  /** A plan is about to run. */
+  planned(plan: Plan): void {
+    this.plans.push(plan);
+    if (this.plans.length > MAX_PLANS) this.plans.shift();
   }
 
   /** One host operator ran. */
@@ -106,6 +116,11 @@ export class Statistics {
     const parts = [...burst.counts].sort((a, b) => b[1] - a[1]);
     const shown = parts.slice(0, 4).map(([op, count]) => (count > 1 ? `${op} x${count}` : op));
     if (parts.length > 4) shown.push('..');
-    this.#bars.push({ lane: burst.lane, name: shown.join(', '), start: burst.start, end: burst.end });
+    this.#bars.push({
+      lane: burst.lane,
+      name: shown.join(', '),
+      start: burst.start,
+      end: burst.end,
+    });
   }
 }

@@ -1,0 +1,61 @@
+/** The public driver API. What is not exported here may change between any two versions. */
+
+export { attrsLabel, printExprs, printPlan } from './compiler/explain.js';
+export {
+  ConfigError,
+  DataError,
+  DTypeError,
+  ExecutionError,
+  InternalError,
+  LivyError,
+  PlanError,
+  RepriseError,
+  ResourceError,
+  ShapeError,
+  SingularError,
+  UnsupportedError,
+} from './errors.js';
+export type { EncodedFeature } from './frame/encode-block.js';
+export type { FrameColumn, FrameEngine, FrameSource } from './frame/engine.js';
+export type { Attrs, AttrValue } from './ir/attrs.js';
+export type { Expr, Meta } from './ir/expr.js';
+export { type LineageKey, lineageKey } from './ir/lineage-key.js';
+export {
+  eye,
+  fill,
+  type MatrixOptions,
+  matrix,
+  type NormalOptions,
+  ones,
+  type RandOptions,
+  rand,
+  scalar,
+  seq,
+  type UniformOptions,
+  zeros,
+} from './matrix/create.js';
+export type { Operand } from './matrix/element-wise.js';
+export {
+  type ExplainOptions,
+  Matrix,
+  Scalar,
+  type SliceRange,
+  type SolveOptions,
+} from './matrix/matrix.js';
+export type { Loss } from './operators/group-loss.js';
+export { type OpName, opByName, ops } from './operators/index.js';
+export type { OpDef, RowRule } from './operators/op-def.js';
+export type {
+  Backend,
+  BackendCapabilities,
+  CostEstimate,
+  RunContext,
+  Segment,
+  SegmentResult,
+} from './runtime/backend.js';
+export type { Evaluator } from './runtime/evaluator.js';
+export { createNullBackend, type NullBackend } from './runtime/null-backend.js';
+export { createReferenceBackend } from './runtime/reference-backend.js';
+export { type RunScope, Session, type SessionOptions } from './runtime/session.js';
+export type { NodeRecord, Statistics } from './runtime/statistics.js';
+export { type DenseMatrix, dense, type Handle, type Value } from './runtime/value.js';

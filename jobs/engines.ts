@@ -1,0 +1,58 @@
+/**
+ * Picks the engine of a job and opens a session on it. The one place that knows every backend; nothing else imports
+ * them. Backends are imported when used, so that the command line starts fast.
+ */
+import { type Backend, type FrameEngine, Session } from '../driver/index.js';
+import type { EngineName } from './runs/run-events.js';
+
+export interface OpenSession {
+  readonly session: Session;
+  readonly engine: 'local' | 'spark';
+  /** Reads frames where the data are. */
+  readonly frames: FrameEngine;
+}
+
+export interface EngineChoice {
+  readonly engine: 'local' | 'spark';
+  readonly reason: string;
+}
+
+/** Data of at least this size go to Spark when it is there; below, starting a JVM costs more than it saves. @units bytes */
+const SPARK_BYTES = 8 * 1024 ** 3;
+
+/** `auto`: local up to a few GiB of files, Spark beyond or for paths only a cluster can read. */
+export async function chooseEngine(
+  engine: EngineName,
+  path: string,
+  dataBytes: (path: string) => Promise<number>,
+): Promise<EngineChoice> {
+  if (engine !== 'auto') return { engine, reason: 'asked for' };
+  if (/^[a-z][a-z0-9+.-]*:\/\//i.test(path) && !path.startsWith('file:')) {
+    return { engine: 'spark', reason: 'the data are in remote storage' };
+  }
+  const bytes = await dataBytes(path);
+  const size = `${(bytes / 1024 ** 2).toFixed(1)} MiB of data`;
+  if (bytes < SPARK_BYTES)
+    return { engine: 'local', reason: `${size} stream through this machine` };
+  const { findSpark } = await import('../spark-bridge/index.js');
+  return (await findSpark()) === undefined
+    ? { engine: 'local', reason: `${size}, but Spark is not set up (\`reprise setup\`)` }
+    : { engine: 'spark', reason: size };
+}
+
+/** Opens backends and a session; the caller closes the session. @throws ConfigError when Spark or Java is missing */
+export async function openSession(engine: 'local' | 'spark'): Promise<OpenSession> {
+  const { createCpuBackend } = await import('../gpu-executor/cpu/index.js');
+  const local = await createCpuBackend();
+  try {
+    let blocks: Backend = local;
+    if (engine === 'spark') {
+      const { createSparkBackend } = await import('../spark-bridge/index.js');
+      blocks = await createSparkBackend();
+    }
+    return { session: new Session({ local, blocks }), engine, frames: blocks.frames! };
+  } catch (error) {
+    await local.close();
+    throw error;
+  }
+}

@@ -1,0 +1,53 @@
+/** What `reprise plan` says: where a job would run, what is held already, and what it would cost. Runs nothing but statistics. */
+import { printPlan } from '../driver/index.js';
+import { dataBytes } from './data-bytes.js';
+import { chooseEngine, openSession } from './engines.js';
+import type { Job } from './job-file/job.js';
+import { openData, type RunJobOptions } from './run-job.js';
+import type { PlanReport } from './runs/run-events.js';
+import { searchExprs } from './search/grid-search.js';
+
+/** @throws as `runJob`, for what is wrong with job or data */
+export async function planJob(job: Job, options: RunJobOptions): Promise<PlanReport> {
+  const choice =
+    options.open === undefined
+      ? await chooseEngine(options.engine, job.data.path, dataBytes)
+      : { engine: options.open.engine, reason: 'the open session' };
+  const open = options.open ?? (await openSession(choice.engine));
+  try {
+    const { session } = open;
+    session.beginRun();
+    const enter = (phase: string): void => options.onEvent?.({ kind: 'phase', phase });
+    const data = await openData(open, job, { enter });
+    const exprs = searchExprs(session, {
+      ...data,
+      columns: data.resolved.columns,
+      imputations: data.resolved.imputations,
+      lambdas: job.search.grid.lambda,
+      intercept: job.model.intercept,
+      standardize: job.data.standardize,
+      scoring: job.scoring,
+    });
+    const plan = session.plan(exprs);
+    const cached = [...plan.available.keys()].filter((expr) => expr.inputs.length > 0).length;
+    const seconds = plan.nodes.reduce(
+      (sum, { backend, expr }) => sum + backend.estimate(expr).seconds,
+      0,
+    );
+    return {
+      ...choice,
+      rows: data.X.rows,
+      columns: data.resolved.columns.length,
+      trials: job.search.grid.lambda.length,
+      folds: data.cv.folds,
+      cached,
+      operators: plan.nodes.length + cached,
+      passes: new Set(plan.nodes.filter((node) => node.sink).map((node) => node.wave)).size,
+      estimatedSeconds: seconds,
+      plan: printPlan(plan),
+      warnings: data.resolved.warnings,
+    };
+  } finally {
+    if (options.open === undefined) await open.session.close();
+  }
+}

@@ -1,0 +1,335 @@
+/**
+ * Grid search with cross-validation for ridge regression. Every (penalty, fold) is written as if alone; because
+ * expressions are interned, all of them share one grouped Gram matrix (first pass over the data) and one grouped
+ * loss (second pass), however many there are. Refitting needs no pass.
+ */
+import {
+  ConfigError,
+  DataError,
+  type DenseMatrix,
+  type Expr,
+  type Loss,
+  Matrix,
+  matrix,
+  ops,
+  RepriseError,
+  type Session,
+} from '../../driver/index.js';
+import type { LinearModel, SearchResult } from './result.js';
+import { fitRidge, type Imputation, type RidgeFit, type RidgeOptions } from './ridge.js';
+import { type FoldLosses, lossesOf, type Metric, metrics, tabulate } from './scoring.js';
+
+/** How rows are split: by the rule of scikit-learn's KFold (shuffled or not), or given row by row. */
+export type CrossValidation =
+  | { readonly folds: number; readonly shuffle?: boolean; readonly seed?: number }
+  /** `assignment`: n x 1, the fold of each row; rows with `folds` in them are always training rows. */
+  | { readonly folds: number; readonly assignment: Matrix };
+
+export interface GridSearchOptions {
+  /** Encoded columns: [n, d]. */
+  readonly X: Matrix;
+  /** [n, 1] */
+  readonly y: Matrix;
+  readonly cv: CrossValidation;
+  /** Penalties on the summed squares of the coefficients; scikit-learn's `alpha`. */
+  readonly lambdas: readonly number[];
+  /** Fit an unpenalised intercept. Default true. */
+  readonly intercept?: boolean;
+  /** Scale columns by their training mean and deviation. Default false. */
+  readonly standardize?: boolean;
+  /** scikit-learn's scorer names. Default r2. */
+  readonly scoring?: readonly Metric[];
+  /** Metric to choose the best trial by. Default: the first of `scoring`. */
+  readonly metric?: Metric;
+  /** Fit the best trial on all rows at the end. Default true. */
+  readonly refit?: boolean;
+  /** Score of a fit that fails, or `raise`. Default NaN. */
+  readonly errorScore?: number | 'raise';
+  /** Names of the design columns. Default x0, x1, .. */
+  readonly columns?: readonly string[];
+  /** Mean imputation, fitted on the training rows; indicator columns are left out of the design. */
+  readonly imputations?: readonly Imputation[];
+  readonly onPhase?: (phase: 'gram' | 'fit' | 'score' | 'refit') => void;
+}
+
+/**
+ * Scores every penalty on every fold and refits the best.
+ * @shape X: [n, d], y: [n, 1]
+ * @throws ConfigError for folds or penalties out of range; DataError for an empty fold; SingularError when
+ *   `errorScore` is `raise` and a system has no unique solution
+ * @source scikit-learn `GridSearchCV` over `Ridge`: same folds, scores, ranks and refit
+ */
+export async function gridSearch(
+  session: Session,
+  options: GridSearchOptions,
+): Promise<SearchResult> {
+  const search = prepare(session, options);
+  const { lambdas, scoring, folds } = search;
+  const metric = options.metric ?? scoring[0]!;
+
+  options.onPhase?.('gram');
+  const gram = await search.gram.value();
+  const scatter = testScatters(gram, search);
+
+  options.onPhase?.('fit');
+  const fits = allFits(search);
+  const outcomes = await session.evaluateSettled(fits.map((fit) => fit.weights.expr));
+  const failures = outcomes.map((outcome) => (outcome.ok ? undefined : outcome.error));
+  for (const error of failures) {
+    if (error === undefined) continue;
+    const singular = error instanceof RepriseError && error.code === 'SINGULAR';
+    if (!singular || options.errorScore === 'raise') throw error;
+  }
+
+  options.onPhase?.('score');
+  const losses = await scoreFits(session, search, fits, failures);
+  const errorScore =
+    options.errorScore === 'raise' ? Number.NaN : (options.errorScore ?? Number.NaN);
+  const trials = tabulate(
+    lambdas.map((lambda, t) => {
+      const at = (f: number): number => t * folds + f;
+      const errors = Object.fromEntries(
+        Array.from({ length: folds }, (_, f) => [f, failures[at(f)]?.message] as const).filter(
+          (entry): entry is readonly [number, string] => entry[1] !== undefined,
+        ),
+      );
+      const splitScores = Object.fromEntries(
+        scoring.map((name) => [
+          name,
+          Array.from({ length: folds }, (_, f) =>
+            failures[at(f)] === undefined
+              ? metrics[name].score({ ...losses(t, f), ...scatter[f]! })
+              : errorScore,
+          ),
+        ]),
+      );
+      return {
+        params: { lambda },
+        splitScores,
+        ...(Object.keys(errors).length > 0 ? { errors } : {}),
+      };
+    }),
+    scoring,
+  );
+  const bestIndex = trials.findIndex((trial) => trial.rank[metric] === 1);
+
+  let model: LinearModel | null = null;
+  if ((options.refit ?? true) && Number.isFinite(trials[bestIndex]?.meanScore[metric])) {
+    options.onPhase?.('refit');
+    model = await refitModel(search, lambdas[bestIndex]!, search.columns);
+  }
+  return {
+    paramNames: ['lambda'],
+    metrics: scoring,
+    refit: metric,
+    folds,
+    rows: options.X.rows,
+    columns: search.columns.length,
+    trials,
+    bestIndex,
+    model,
+  };
+}
+
+interface Search {
+  readonly gram: Matrix;
+  readonly groupOf: Matrix;
+  readonly X: Matrix;
+  readonly y: Matrix;
+  readonly lambdas: readonly number[];
+  readonly scoring: readonly Metric[];
+  readonly folds: number;
+  readonly ridge: RidgeOptions;
+  readonly columns: readonly string[];
+}
+
+function prepare(session: Session, options: GridSearchOptions): Search {
+  const { X, y, cv, lambdas } = options;
+  const intercept = options.intercept ?? true;
+  const standardize = options.standardize ?? false;
+  const scoring = options.scoring ?? ['r2'];
+  const imputations = options.imputations ?? [];
+  if (lambdas.length === 0 || lambdas.some((lambda) => !(lambda >= 0 && Number.isFinite(lambda)))) {
+    throw new ConfigError(
+      `lambda: expected at least one finite penalty of 0 or more, got [${lambdas.slice(0, 5).join(', ')}]`,
+      { key: 'search.grid.lambda' },
+    );
+  }
+  if (!(Number.isInteger(cv.folds) && cv.folds >= 2 && cv.folds <= X.rows)) {
+    throw new ConfigError(
+      `folds: expected a whole number from 2 to the number of rows (${X.rows}), got ${cv.folds}`,
+      { key: 'cv.folds', value: cv.folds },
+    );
+  }
+  const given = 'assignment' in cv;
+  const groupOf = given
+    ? cv.assignment
+    : Matrix.of(
+        session,
+        session.intern(ops.kfold, [], {
+          rows: X.rows,
+          folds: cv.folds,
+          shuffle: cv.shuffle ?? false,
+          seed: cv.shuffle ? (cv.seed ?? 0) : 0,
+        }),
+      );
+  // Given folds have one group more: rows that are never held out.
+  const groups = given ? cv.folds + 1 : cv.folds;
+  const centered = intercept || standardize || scoring.includes('r2') || imputations.length > 0;
+  const gram = Matrix.of(
+    session,
+    session.intern(ops.groupGram, [groupOf.expr, X.expr, y.expr], { groups, center: centered }),
+  );
+  const { design, kept } = ridgeDesign(session, X.cols, imputations);
+  const names = options.columns ?? kept.map((column) => `x${column}`);
+  return {
+    gram,
+    groupOf,
+    X,
+    y,
+    lambdas,
+    scoring,
+    folds: cv.folds,
+    ridge: { intercept, standardize, design, groups, centered },
+    columns: names,
+  };
+}
+
+function ridgeDesign(
+  session: Session,
+  encoded: number,
+  imputations: readonly Imputation[],
+): { design: RidgeOptions['design']; kept: readonly number[] } {
+  const indicators = new Set(imputations.map((imputation) => imputation.indicator));
+  const kept = Array.from({ length: encoded }, (_, j) => j).filter((j) => !indicators.has(j));
+  if (imputations.length === 0) return { design: { select: null, carry: null, encoded }, kept };
+  const select = new Float64Array(encoded * kept.length);
+  const carry = new Float64Array(encoded * kept.length);
+  const place = new Map(kept.map((column, j) => [column, j]));
+  for (const [column, j] of place) select[column * kept.length + j] = 1;
+  for (const { column, indicator } of imputations) {
+    carry[indicator * kept.length + place.get(column)!] = 1;
+  }
+  return {
+    design: {
+      select: matrix(session, encoded, kept.length, select),
+      carry: matrix(session, encoded, kept.length, carry),
+      encoded,
+    },
+    kept,
+  };
+}
+
+/** Rows and target scatter of every test fold, from the Gram blocks. @throws DataError for an empty fold */
+function testScatters(
+  gram: DenseMatrix,
+  search: Search,
+): Pick<FoldLosses, 'count' | 'targetScatter'>[] {
+  const side = gram.cols;
+  const { groups, centered } = search.ridge;
+  const counts = Array.from({ length: groups }, (_, f) => gram.data[f * side * side]!);
+  const total = counts.reduce((sum, count) => sum + count, 0);
+  return Array.from({ length: search.folds }, (_, f) => {
+    const count = counts[f]!;
+    if (count === 0 || count === total) {
+      throw new DataError(
+        `cv: expected test and training rows in every fold, got ${count} of ${total} rows in test fold ${f}`,
+        { key: 'cv', fold: f },
+      );
+    }
+    const base = f * side * side;
+    const corner = gram.data[base + side * side - 1]!;
+    const sum = gram.data[base + side - 1]!;
+    return { count, targetScatter: centered ? corner : corner - (sum * sum) / count };
+  });
+}
+
+/** Every fit of every trial, trial by trial. */
+function allFits(search: Search): RidgeFit[] {
+  return search.lambdas.flatMap((lambda) =>
+    Array.from({ length: search.folds }, (_, f) => fitRidge(search.gram, f, lambda, search.ridge)),
+  );
+}
+
+/** What a search evaluates, for `plan`: the Gram matrices, the fits and the losses; nothing runs. */
+export function searchExprs(session: Session, options: GridSearchOptions): Expr[] {
+  const search = prepare(session, options);
+  const fits = allFits(search);
+  return [search.gram.expr, lossMatrix(session, search, fits, []).expr];
+}
+
+/** One pass: the losses of every fit on its own test fold. */
+async function scoreFits(
+  session: Session,
+  search: Search,
+  fits: readonly RidgeFit[],
+  failures: readonly (Error | undefined)[],
+): Promise<(trial: number, fold: number) => Pick<FoldLosses, 'squared' | 'absolute'>> {
+  const losses = lossesOf(search.scoring);
+  const value = await lossMatrix(session, search, fits, failures).value();
+  const read = (name: Loss, at: number): number => {
+    const row = losses.indexOf(name);
+    return row < 0 ? Number.NaN : value.data[row * value.cols + at]!;
+  };
+  return (trial, fold) => {
+    const at = fold * search.lambdas.length + trial;
+    return { squared: read('squared', at), absolute: read('absolute', at) };
+  };
+}
+
+/** Summed losses: [losses, folds * lambdas], fold by fold. */
+function lossMatrix(
+  session: Session,
+  search: Search,
+  fits: readonly RidgeFit[],
+  failures: readonly (Error | undefined)[],
+): Matrix {
+  const { folds, lambdas } = search;
+  const zero = matrix(session, search.X.cols + 1, 1, new Float64Array(search.X.cols + 1));
+  // Columns fold by fold, as `groupLoss` wants them; a failed fit leaves a column nobody reads.
+  const columns = Array.from({ length: folds }, (_, f) =>
+    lambdas.map((_lambda, t) => {
+      const at = t * folds + f;
+      return failures[at] === undefined ? fits[at]!.weights : zero;
+    }),
+  ).flat();
+  const weights = columns[0]!.cbind(...columns.slice(1));
+  return Matrix.of(
+    session,
+    session.intern(
+      ops.groupLoss,
+      [search.groupOf.expr, search.X.expr, search.y.expr, weights.expr],
+      {
+        groups: folds,
+        losses: lossesOf(search.scoring),
+      },
+    ),
+  );
+}
+
+async function refitModel(
+  search: Search,
+  lambda: number,
+  columns: readonly string[],
+): Promise<LinearModel> {
+  const fit = fitRidge(search.gram, undefined, lambda, search.ridge);
+  const [coefficients, intercept, imputed] = await Promise.all([
+    fit.coefficients.value(),
+    fit.intercept.value(),
+    fit.imputed?.value(),
+  ]);
+  const imputedColumns = new Set<number>();
+  const carry = await search.ridge.design.carry?.value();
+  carry?.data.forEach((cell, at) => {
+    if (cell === 1) imputedColumns.add(at % carry.cols);
+  });
+  return {
+    kind: 'linear',
+    columns,
+    coefficients: [...coefficients.data],
+    intercept,
+    imputed: Object.fromEntries(
+      [...imputedColumns].map((column) => [columns[column]!, imputed!.data[column]!]),
+    ),
+  };
+}

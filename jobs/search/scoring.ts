@@ -1,0 +1,87 @@
+/**
+ * Scores from summed losses, and the table scikit-learn calls `cv_results_`. Greater is better for every metric.
+ */
+import type { Loss } from '../../driver/index.js';
+import type { TrialResult } from './result.js';
+
+export type Metric =
+  | 'neg_mean_squared_error'
+  | 'neg_root_mean_squared_error'
+  | 'neg_mean_absolute_error'
+  | 'r2';
+
+/** What a metric is computed from, for one model on one fold. */
+export interface FoldLosses {
+  readonly count: number;
+  readonly squared: number;
+  readonly absolute: number;
+  /** Sum of squared deviations of the target from its mean over the fold. */
+  readonly targetScatter: number;
+}
+
+interface MetricDef {
+  readonly loss: Loss;
+  readonly score: (losses: FoldLosses) => number;
+}
+
+export const metrics: Readonly<Record<Metric, MetricDef>> = {
+  neg_mean_squared_error: { loss: 'squared', score: ({ squared, count }) => -squared / count },
+  neg_root_mean_squared_error: {
+    loss: 'squared',
+    score: ({ squared, count }) => -Math.sqrt(squared / count),
+  },
+  neg_mean_absolute_error: { loss: 'absolute', score: ({ absolute, count }) => -absolute / count },
+  r2: { loss: 'squared', score: r2 },
+};
+
+/** As scikit-learn's `r2_score`: for a constant target, 1 if the fit is exact, else 0; NaN below two rows. */
+function r2({ count, squared, targetScatter }: FoldLosses): number {
+  if (count < 2) return Number.NaN;
+  if (targetScatter === 0) return squared === 0 ? 1 : 0;
+  return 1 - squared / targetScatter;
+}
+
+export function lossesOf(scoring: readonly Metric[]): Loss[] {
+  return [...new Set(scoring.map((metric) => metrics[metric].loss))].sort().reverse();
+}
+
+export function mean(values: readonly number[]): number {
+  return values.reduce((sum, value) => sum + value, 0) / values.length;
+}
+
+/** Population standard deviation, as `cv_results_` has it. */
+export function deviation(values: readonly number[]): number {
+  const center = mean(values);
+  return Math.sqrt(mean(values.map((value) => (value - center) ** 2)));
+}
+
+/** Ranks as `cv_results_`: 1 is the best, ties share the lowest, NaN is worst; all 1 when all are NaN. */
+export function rank(scores: readonly number[]): number[] {
+  const finite = scores.filter((score) => !Number.isNaN(score));
+  const worst = Math.min(...finite) - 1;
+  const filled = scores.map((score) => (Number.isNaN(score) ? worst : score));
+  if (finite.length === 0) return scores.map(() => 1);
+  const sorted = [...filled].sort((a, b) => b - a);
+  const position = new Map<number, number>();
+  sorted.forEach((score, i) => {
+    if (!position.has(score)) position.set(score, i + 1);
+  });
+  return filled.map((score) => position.get(score)!);
+}
+
+/** Completes trials with mean, deviation and rank of every metric. */
+export function tabulate(
+  trials: readonly Pick<TrialResult, 'params' | 'splitScores' | 'errors'>[],
+  scoring: readonly Metric[],
+): TrialResult[] {
+  const means = scoring.map((metric) => trials.map((trial) => mean(trial.splitScores[metric]!)));
+  const ranks = means.map(rank);
+  return trials.map((trial, t) => ({
+    ...trial,
+    meanScore: Object.fromEntries(scoring.map((metric, m) => [metric, means[m]![t]!])),
+    stdScore: Object.fromEntries(
+      scoring.map((metric) => [metric, deviation(trial.splitScores[metric]!)]),
+    ),
+    rank: Object.fromEntries(scoring.map((metric, m) => [metric, ranks[m]![t]!])),
+  }));
+}
