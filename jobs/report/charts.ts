@@ -91,7 +91,7 @@ ${drawings}
 <li><span class="line mean"></span>mean over ${plural(search.folds, 'fold')}</li>
 ${data.kind === 'curve' ? html`<li data-view="folds"><span class="swatch band"></span>±1 standard deviation over the folds</li>` : html`<li><span class="line mean thin"></span>±1 standard deviation over the folds</li>`}
 ${data.folds.length > 0 ? html`<li data-view="folds"><span class="line fold"></span>single folds</li>` : null}
-<li><span class="dot best"></span>best by this metric</li>
+${best ? html`<li><span class="dot best"></span>best by this metric</li>` : null}
 </ul>${notes.map((note) => html`<p class="note">${note}</p>`)}</figcaption>
 </figure>`;
   return { content, meanView };

@@ -40,10 +40,13 @@ interface Vertex {
 }
 
 const GAP_X = 22;
-const GAP_Y = 46;
+const GAP_Y = 40;
 const BEND_WIDTH = 10;
 const ORDER_SWEEPS = 12;
-const PLACE_SWEEPS = 16;
+const PLACE_SWEEPS = 40;
+const STRAIGHTEN_SWEEPS = 3;
+/** Pull of an edge by how many of its ends are bends (Gansner, Koutsofios, North and Vo 1993). */
+const EDGE_WEIGHTS = [1, 2, 8];
 
 /** Places `boxes` joined by `edges`; edges that close a cycle are drawn against the flow. */
 export function layoutGraph(boxes: readonly GraphBox[], edges: readonly GraphEdge[]): GraphLayout {
@@ -60,6 +63,7 @@ export function layoutGraph(boxes: readonly GraphBox[], edges: readonly GraphEdg
   const chains = flow.map((edge) => addBends(vertices, edge));
   const layers = orderLayers(vertices);
   place(vertices, layers);
+  straighten(vertices, layers, chains);
   return draw(vertices, layers, boxes.length, chains, edges, flow);
 }
 
@@ -206,25 +210,41 @@ function place(vertices: readonly Vertex[], layers: readonly (readonly number[])
     for (const i of layer) (vertices[i] as Vertex).x -= x / 2;
   }
   for (let sweep = 0; sweep < PLACE_SWEEPS; sweep++) {
-    const down = sweep % 2 === 0;
-    for (const layer of down ? layers : [...layers].reverse()) {
-      const wanted = layer.map((i) => {
-        const vertex = vertices[i] as Vertex;
-        const primary = down ? vertex.above : vertex.below;
-        const near = sweep >= PLACE_SWEEPS - 4 ? [...vertex.above, ...vertex.below] : primary;
-        if (near.length === 0) return vertex.x;
-        return near.reduce((sum, j) => sum + (vertices[j] as Vertex).x, 0) / near.length;
-      });
+    for (const layer of sweep % 2 === 0 ? layers : [...layers].reverse()) {
+      const wanted = layer.map((i) => pull(vertices, vertices[i] as Vertex));
       spread(vertices, layer, wanted);
     }
   }
 }
 
-/** The positions nearest to `wanted`, in least squares, that keep order and distance. */
+interface Pull {
+  readonly x: number;
+  readonly weight: number;
+}
+
+/** Where its neighbours want a vertex. Bend to bend weighs most, so that long edges run straight. */
+function pull(vertices: readonly Vertex[], vertex: Vertex): Pull {
+  let sum = 0;
+  let weight = 0;
+  for (const j of [...vertex.above, ...vertex.below]) {
+    const near = vertices[j] as Vertex;
+    const bends = Number(isBend(vertex)) + Number(isBend(near));
+    const strength = EDGE_WEIGHTS[bends] ?? 1;
+    sum += strength * near.x;
+    weight += strength;
+  }
+  return weight === 0 ? { x: vertex.x, weight: 0.1 } : { x: sum / weight, weight };
+}
+
+function isBend(vertex: Vertex): boolean {
+  return vertex.height === 0;
+}
+
+/** The positions nearest to `wanted`, in weighted least squares, that keep order and distance. */
 function spread(
   vertices: readonly Vertex[],
   layer: readonly number[],
-  wanted: readonly number[],
+  wanted: readonly Pull[],
 ): void {
   const offsets: number[] = [];
   let offset = 0;
@@ -235,25 +255,15 @@ function spread(
     offsets.push(offset);
   }
   const pools: { sum: number; weight: number; size: number }[] = [];
-  for (const [at, i] of layer.entries()) {
-    // Bends weigh more, so that long edges run straight.
-    const weight = (vertices[i] as Vertex).width === BEND_WIDTH ? 4 : 1;
-    let pool = {
-      sum: weight * ((wanted[at] as number) - (offsets[at] as number)),
-      weight,
-      size: 1,
-    };
-    for (
-      let last = pools.at(-1);
-      last && last.sum / last.weight >= pool.sum / pool.weight;
-      last = pools.at(-1)
-    ) {
+  for (const [at, { x, weight }] of wanted.entries()) {
+    const pool = { sum: weight * (x - (offsets[at] as number)), weight, size: 1 };
+    let last = pools.at(-1);
+    while (last && last.sum / last.weight >= pool.sum / pool.weight) {
       pools.pop();
-      pool = {
-        sum: pool.sum + last.sum,
-        weight: pool.weight + last.weight,
-        size: pool.size + last.size,
-      };
+      pool.sum += last.sum;
+      pool.weight += last.weight;
+      pool.size += last.size;
+      last = pools.at(-1);
     }
     pools.push(pool);
   }
@@ -262,6 +272,49 @@ function spread(
     for (let k = 0; k < pool.size; k++, at++) {
       const vertex = vertices[layer[at] as number] as Vertex;
       vertex.x = pool.sum / pool.weight + (offsets[at] as number);
+    }
+  }
+}
+
+/**
+ * Puts the bends of each edge on as few verticals as their neighbours leave room for. Least squares spreads a sideways
+ * move over all layers, which draws a staircase; one move reads better.
+ */
+function straighten(
+  vertices: readonly Vertex[],
+  layers: readonly (readonly number[])[],
+  chains: readonly (readonly number[])[],
+): void {
+  const position = positions(layers);
+  const room = (i: number): [number, number] => {
+    const vertex = vertices[i] as Vertex;
+    const at = position.get(i) as number;
+    const before = vertices[layers[vertex.layer]?.[at - 1] ?? -1];
+    const after = vertices[layers[vertex.layer]?.[at + 1] ?? -1];
+    const gap = GAP_X + vertex.width / 2;
+    return [
+      before ? before.x + before.width / 2 + gap : Number.NEGATIVE_INFINITY,
+      after ? after.x - after.width / 2 - gap : Number.POSITIVE_INFINITY,
+    ];
+  };
+  for (let sweep = 0; sweep < STRAIGHTEN_SWEEPS; sweep++) {
+    for (const chain of chains) {
+      const bends = chain.slice(1, -1);
+      for (let first = 0; first < bends.length; ) {
+        let [low, high] = room(bends[first] as number);
+        let next = first + 1;
+        for (; next < bends.length; next++) {
+          const [left, right] = room(bends[next] as number);
+          if (Math.max(low, left) > Math.min(high, right)) break;
+          low = Math.max(low, left);
+          high = Math.min(high, right);
+        }
+        const run = bends.slice(first, next);
+        const wanted = run.reduce((sum, i) => sum + (vertices[i] as Vertex).x, 0) / run.length;
+        const x = Math.min(Math.max(wanted, low), high);
+        for (const i of run) (vertices[i] as Vertex).x = x;
+        first = next;
+      }
     }
   }
 }
@@ -283,11 +336,18 @@ function draw(
     y += Math.max(...layer.map((i) => (vertices[i] as Vertex).height)) + GAP_Y;
   }
   const top = (vertex: Vertex): number => tops[vertex.layer] as number;
+  const heights = layers.map((layer) => Math.max(...layer.map((i) => vertices[i]?.height ?? 0)));
   const routes = chains.map((chain, index) => {
-    const points = chain.map((i, at): [number, number] => {
+    const points = chain.flatMap((i, at): [number, number][] => {
       const vertex = vertices[i] as Vertex;
-      const below = at === 0 ? vertex.height : 0;
-      return [vertex.x - left, top(vertex) + below];
+      const x = vertex.x - left;
+      if (at === 0) return [[x, top(vertex) + vertex.height]];
+      if (at === chain.length - 1) return [[x, top(vertex)]];
+      // Straight past the boxes of the layer.
+      return [
+        [x, top(vertex)],
+        [x, top(vertex) + (heights[vertex.layer] as number)],
+      ];
     });
     return edges[index]?.from === flow[index]?.from ? points : points.reverse();
   });

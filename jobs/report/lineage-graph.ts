@@ -15,7 +15,7 @@ import {
 import { html, type Markup } from './markup.js';
 
 const BOX_WIDTH = 184;
-const BOX_HEIGHT = 62;
+const BOX_HEIGHT = 60;
 const MARGIN = 10;
 
 const stateTexts: Readonly<Record<NodeState, string>> = {
@@ -100,7 +100,7 @@ function box(group: LineageGroup, x: number, y: number): Markup {
   const count =
     group.count > 1 ? html`<tspan class="count" dx="6">x${formatCount(group.count)}</tspan>` : null;
   const where = group.backends.length > 0 ? ` · ${group.backends.join(', ')}` : '';
-  return html`<g class="box s-${main}" transform="translate(${x} ${y})"><title>${description(group)}</title>${copies}<rect class="body" width="${BOX_WIDTH}" height="${BOX_HEIGHT}" rx="7"/>${strip(group)}<text class="op" x="14" y="20">${shorten(group.op, 16)}${count}</text><text x="14" y="36">${shorten(`${group.shape}${where}`, 29)}</text><text x="14" y="52">${shorten(status(group), 29)}</text></g>`;
+  return html`<g class="box s-${main}" transform="translate(${x} ${y})"><title>${description(group)}</title>${copies}<rect class="body" width="${BOX_WIDTH}" height="${BOX_HEIGHT}" rx="7"/>${strip(group)}<text class="op" x="12" y="19">${shorten(group.op, 16)}${count}</text><text x="12" y="34">${shorten(`${group.shape}${where}`, 29)}</text><text x="12" y="48">${shorten(status(group), 29)}</text></g>`;
 }
 
 /** The bar under a box: the share of each state among its nodes. */

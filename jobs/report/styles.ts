@@ -47,8 +47,8 @@ a { color: var(--accent); }
 :focus-visible { outline: 2px solid var(--accent); outline-offset: 2px; border-radius: 4px; }
 .visually-hidden { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); white-space: nowrap; }
 
-.figures { display: grid; grid-template-columns: repeat(auto-fit, minmax(184px, 1fr)); gap: 1px; margin: 20px 0 0; overflow: hidden; background: var(--line); }
-.figures > div { padding: 13px 18px 12px; background: var(--surface); }
+.figures { display: grid; grid-template-columns: repeat(auto-fit, minmax(184px, 1fr)); margin: 20px 0 0; overflow: hidden; }
+.figures > div { padding: 13px 18px 12px; box-shadow: 0 0 0 .5px var(--line); }
 .figures dt { color: var(--muted); font-size: 13px; }
 .figures dd { margin: 0; }
 .figures .value { display: block; font-size: 22px; line-height: 1.3; font-weight: 620; letter-spacing: -.01em; font-variant-numeric: tabular-nums; }
@@ -117,6 +117,7 @@ tfoot th, tfoot td { border-top: 1px solid var(--line); font-weight: 600; }
 .error { color: var(--warning); }
 
 table.bars { width: 100%; }
+table + .note { margin-top: 12px; }
 table.bars tbody th { width: 1%; min-width: 90px; max-width: 280px; white-space: nowrap; overflow: hidden; text-overflow: ellipsis; }
 table.bars td.n { width: 1%; padding-right: 0; padding-left: 14px; }
 table.bars .bar-cell { padding-right: 0; }
@@ -131,7 +132,7 @@ table.facts td { overflow-wrap: anywhere; }
 details > summary { cursor: pointer; color: var(--accent); font-size: 14px; width: fit-content; }
 details > :not(summary) { margin-top: 10px; }
 section > details { margin-top: 14px; }
-pre { margin: 0; padding: 14px 16px; max-height: 560px; border: 1px solid var(--line); border-radius: 8px; background: var(--page);
+pre { margin: 0; padding: 14px 16px; max-height: 720px; border: 1px solid var(--line); border-radius: 8px; background: var(--page);
   font: 12.5px/1.55 ui-monospace, SFMono-Regular, "SF Mono", Menlo, Consolas, "Liberation Mono", monospace; }
 
 .s-source { --state: var(--source); --state-page: var(--source-page); }
@@ -139,7 +140,7 @@ pre { margin: 0; padding: 14px 16px; max-height: 560px; border: 1px solid var(--
 .s-fused { --state: var(--fused); --state-page: var(--fused-page); }
 .s-reused { --state: var(--reused); --state-page: var(--reused-page); }
 .swatch[class*="s-"] { background: var(--state-page); border: 1.5px solid var(--state); }
-.graph { max-height: 720px; padding: 12px; border: 1px solid var(--line); border-radius: 8px; text-align: center; cursor: grab; }
+.graph { max-height: 1240px; padding: 12px; border: 1px solid var(--line); border-radius: 8px; text-align: center; cursor: grab; }
 .graph:active { cursor: grabbing; }
 .graph svg text { user-select: none; }
 .box .body { fill: var(--state-page); stroke: var(--state); stroke-width: 1.2; }
@@ -176,6 +177,9 @@ const narrow = `
   .figures .value { font-size: 18px; }
   figure .wide { display: none; }
   figure .narrow { display: block; max-width: 520px; }
+  .results thead button { white-space: normal; overflow-wrap: anywhere; text-align: right; }
+  .results thead th { min-width: 96px; vertical-align: bottom; }
+  .results thead th:first-child { min-width: 0; }
   table.bars tbody th { max-width: 118px; min-width: 60px; }
 }`;
 

@@ -58,11 +58,8 @@ export function keyFigures(record: RunRecord): Markup {
       formatCount(search.trials.length * search.folds),
       `${plural(search.trials.length, 'trial')} on ${plural(search.folds, 'fold')}`,
     ],
-    [
-      'Data',
-      `${formatCount(search.rows)} x ${formatCount(search.columns)}`,
-      'rows x columns as fitted',
-    ],
+    ['Rows', formatCount(search.rows), 'as fitted'],
+    ['Columns', formatCount(search.columns), 'after encoding'],
     [
       'Passes over the data',
       formatCount(record.passes),
