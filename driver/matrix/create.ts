@@ -1,0 +1,218 @@
+/**
+ * Makes matrices and scalars in a session: from cells, from one value, or at random. Invariant: a matrix given by its
+ * cells never changes afterwards, because the cells are copied or handed over; its lineage is their content digest.
+ */
+import { DTypeError, PlanError, ShapeError } from '../errors.js';
+import type { Attrs } from '../ir/attrs.js';
+import { contentDigest } from '../ir/lineage-key.js';
+import { ops } from '../operators/index.js';
+import type { Evaluator } from '../runtime/evaluator.js';
+import { type DenseMatrix, dense } from '../runtime/value.js';
+import { withCallSite } from './call-site.js';
+import { describe, makeExpr, scalarExpr } from './element-wise.js';
+import { Matrix, Scalar } from './matrix.js';
+
+export interface MatrixOptions {
+  /** False hands a Float64Array over without a copy; it must not be written to any more. Default true. */
+  readonly copy?: boolean;
+}
+
+export interface UniformOptions {
+  /** Whole, 0 or more. Same seed and shape, same cells, on every backend. */
+  readonly seed: number;
+  readonly distribution?: 'uniform';
+  /** Default 0. */
+  readonly min?: number;
+  /** Exclusive. Default 1. */
+  readonly max?: number;
+  /** Expected share of cells that are not set to 0, in (0, 1]. Default 1. */
+  readonly sparsity?: number;
+}
+
+export interface NormalOptions {
+  readonly seed: number;
+  readonly distribution: 'normal';
+  /** Default 0. */
+  readonly mean?: number;
+  /** Default 1. */
+  readonly std?: number;
+  readonly sparsity?: number;
+}
+
+export type RandOptions = UniformOptions | NormalOptions;
+
+/** Larger literals are told apart by the buffer that holds them, since hashing them would cost more than it saves. */
+const MAX_DIGEST_CELLS = 4096;
+const bufferIds = new WeakMap<ArrayBufferLike, number>();
+let nextBufferId = 1;
+
+/** A matrix of these rows. @throws ShapeError for rows of unequal length, DTypeError for cells that are not numbers */
+export function matrix(session: Evaluator, rows: readonly (readonly number[])[]): Matrix;
+/** A matrix of this value's cells. */
+export function matrix(session: Evaluator, value: DenseMatrix, options?: MatrixOptions): Matrix;
+/** A matrix of `rows * cols` cells, row by row. @throws ShapeError when their number differs */
+export function matrix(
+  session: Evaluator,
+  rows: number,
+  cols: number,
+  data: ArrayLike<number>,
+  options?: MatrixOptions,
+): Matrix;
+export function matrix(
+  session: Evaluator,
+  first: readonly (readonly number[])[] | DenseMatrix | number,
+  second?: number | MatrixOptions,
+  data?: ArrayLike<number>,
+  options?: MatrixOptions,
+): Matrix {
+  try {
+    if (typeof first === 'number') {
+      return literal(session, fromCells(first, second as number, data, options));
+    }
+    if (Array.isArray(first)) return literal(session, fromRows(first as readonly number[][]));
+    if (isDense(first)) {
+      const { copy = true } = (second as MatrixOptions | undefined) ?? {};
+      return literal(session, fromCells(first.rows, first.cols, first.data, { copy }));
+    }
+    throw new DTypeError(
+      `matrix: expected nested arrays, a value or cells, got ${describe(first)}`,
+      {
+        op: 'matrix',
+      },
+    );
+  } catch (error) {
+    throw withCallSite(error);
+  }
+}
+
+/** A number as a lazy scalar: `scalar(session, 1).sub(x)` is 1 - x. */
+export function scalar(session: Evaluator, value: number): Scalar {
+  if (typeof value !== 'number') {
+    throw withCallSite(
+      new DTypeError(`scalar: expected a number, got ${describe(value)}`, { op: 'scalar' }),
+    );
+  }
+  return Scalar.of(session, scalarExpr(session, value));
+}
+
+/** Random cells; uniform on [0, 1) unless told otherwise. */
+export function rand(session: Evaluator, rows: number, cols: number, options: RandOptions): Matrix {
+  const shape = { rows, cols, seed: options.seed };
+  const sparse = options.sparsity === undefined ? {} : { sparsity: options.sparsity };
+  const attrs: Attrs =
+    options.distribution === 'normal'
+      ? {
+          ...shape,
+          distribution: 'normal',
+          mean: options.mean ?? 0,
+          std: options.std ?? 1,
+          ...sparse,
+        }
+      : {
+          ...shape,
+          distribution: 'uniform',
+          min: options.min ?? 0,
+          max: options.max ?? 1,
+          ...sparse,
+        };
+  return Matrix.of(session, makeExpr(session, ops.rand, [], attrs));
+}
+
+/** The column from, from + by, .. up to and including `to`. Default step 1, or -1 when falling. */
+export function seq(session: Evaluator, from: number, to: number, by?: number): Matrix {
+  const step = by ?? (to < from ? -1 : 1);
+  const steps = from === to ? 0 : (to - from) / step;
+  if (!(steps >= 0 && Number.isFinite(steps))) {
+    throw withCallSite(
+      new PlanError(`seq: expected steps that lead from ${from} to ${to}, got ${step}`, {
+        op: 'seq',
+        by: step,
+      }),
+    );
+  }
+  // As R does: a last step that falls short by rounding only still counts.
+  const rows = Math.floor(steps + 1e-10) + 1;
+  return Matrix.of(session, makeExpr(session, ops.seq, [], { from, by: step, rows }));
+}
+
+/** `value` in every cell. */
+export function fill(session: Evaluator, rows: number, cols: number, value: number): Matrix {
+  const attrs = { rows, cols, value: value === 0 ? 0 : value };
+  return Matrix.of(session, makeExpr(session, ops.fill, [], attrs));
+}
+
+export function zeros(session: Evaluator, rows: number, cols: number): Matrix {
+  return fill(session, rows, cols, 0);
+}
+
+export function ones(session: Evaluator, rows: number, cols: number): Matrix {
+  return fill(session, rows, cols, 1);
+}
+
+/** The n x n identity. */
+export function eye(session: Evaluator, n: number): Matrix {
+  return ones(session, n, 1).diag();
+}
+
+function literal(session: Evaluator, value: DenseMatrix): Matrix {
+  const { rows, cols, data } = value;
+  const key = data.length <= MAX_DIGEST_CELLS ? contentDigest(value) : bufferKey(data);
+  return Matrix.of(session, session.intern(ops.literal, [], { rows, cols, key }, value));
+}
+
+function bufferKey(data: Float64Array): string {
+  let id = bufferIds.get(data.buffer);
+  if (id === undefined) {
+    id = nextBufferId++;
+    bufferIds.set(data.buffer, id);
+  }
+  return `buffer:${id}+${data.byteOffset}`;
+}
+
+function fromCells(
+  rows: number,
+  cols: number,
+  data: ArrayLike<number> | undefined,
+  options: MatrixOptions = {},
+): DenseMatrix {
+  const cells = data?.length;
+  const fits = Number.isSafeInteger(rows) && Number.isSafeInteger(cols) && rows >= 1 && cols >= 1;
+  if (!fits || cells !== rows * cols) {
+    throw new ShapeError(
+      `matrix: expected rows x cols cells, got ${cells ?? 'none'} for ${rows}x${cols}`,
+      { op: 'matrix', shapes: [`${rows}x${cols}`] },
+    );
+  }
+  const keep = options.copy === false && data instanceof Float64Array;
+  return dense(rows, cols, keep ? data : checkedCopy(data as ArrayLike<number>, cols));
+}
+
+function fromRows(rows: readonly (readonly number[])[]): DenseMatrix {
+  const cols = rows[0]?.length ?? 0;
+  const ragged = rows.findIndex((row) => !Array.isArray(row) || row.length !== cols);
+  if (cols === 0 || ragged >= 0) {
+    const got = ragged >= 0 ? `${rows[ragged]?.length} in row ${ragged}` : 'none';
+    throw new ShapeError(`matrix: expected rows of equal length (${cols} cells), got ${got}`, {
+      op: 'matrix',
+    });
+  }
+  return dense(rows.length, cols, checkedCopy(rows.flat(), cols));
+}
+
+function checkedCopy(cells: ArrayLike<number>, cols: number): Float64Array {
+  if (!ArrayBuffer.isView(cells)) {
+    for (let i = 0; i < cells.length; i++) {
+      if (typeof cells[i] === 'number') continue;
+      const place = `(${Math.floor(i / cols)}, ${i % cols})`;
+      throw new DTypeError(
+        `matrix: expected a number at ${place}, got ${describe(cells[i])}; use NaN for missing cells`,
+        { op: 'matrix' },
+      );
+    }
+  }
+  return Float64Array.from(cells);
+}
+
+function isDense(value: unknown): value is DenseMatrix {
+  return (value as DenseMatrix | undefined)?.kind === 'dense';
+}

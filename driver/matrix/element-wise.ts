@@ -1,0 +1,257 @@
+/**
+ * What matrices and scalars share: a node, its session, and the element-wise operators. Invariant: objects are frozen
+ * and there is one per node and kind, so equal expressions are `===`; building one computes nothing.
+ */
+import { DTypeError, PlanError } from '../errors.js';
+import type { Attrs } from '../ir/attrs.js';
+import type { Expr } from '../ir/expr.js';
+import { ops } from '../operators/index.js';
+import type { OpDef } from '../operators/op-def.js';
+import type { Evaluator } from '../runtime/evaluator.js';
+import { withCallSite } from './call-site.js';
+import type { Matrix, Scalar } from './matrix.js';
+
+/** What an element-wise method takes beside its receiver. Numbers become scalars; shapes broadcast as in NumPy. */
+export type Operand = number | Scalar | Matrix;
+
+/** A scalar met by a matrix becomes a matrix; otherwise the receiver's kind stays. */
+export type Combined<Self, O> = O extends Matrix ? Matrix : Self;
+
+/** Numbers seen lately, so that `x.mul(2)` in a loop does not format and hash the 2 each time. */
+const scalarCaches = new WeakMap<Evaluator, Map<number, Expr>>();
+const MAX_CACHED_SCALARS = 1024;
+
+/** The node of a number. */
+export function scalarExpr(session: Evaluator, value: number): Expr {
+  let cache = scalarCaches.get(session);
+  if (cache === undefined) {
+    cache = new Map();
+    scalarCaches.set(session, cache);
+  }
+  let expr = cache.get(value);
+  if (expr === undefined) {
+    // 0 and -0 are one value in attributes; only one of them may be the payload.
+    expr = session.intern(ops.scalar, [], { value: value === 0 ? 0 : value });
+    if (cache.size >= MAX_CACHED_SCALARS) cache.clear();
+    cache.set(value, expr);
+  }
+  return expr;
+}
+
+/** Makes a node; errors of the operator name the caller's line. @throws ShapeError, DTypeError, PlanError */
+export function makeExpr(
+  session: Evaluator,
+  op: OpDef,
+  inputs: readonly Expr[],
+  attrs?: Attrs,
+): Expr {
+  try {
+    return session.intern(op, inputs, attrs);
+  } catch (error) {
+    throw withCallSite(error);
+  }
+}
+
+export abstract class ElementWise<Self> {
+  readonly session: Evaluator;
+  readonly expr: Expr;
+
+  protected constructor(session: Evaluator, expr: Expr) {
+    this.session = session;
+    this.expr = expr;
+  }
+
+  /** Wraps the result: a scalar only when every operand is a scalar or number. */
+  protected abstract wrap(expr: Expr, isMatrix: boolean): Self | Matrix;
+
+  /** a + b. */
+  add<O extends Operand>(other: O): Combined<Self, O> {
+    return this.#binary(ops.add, other);
+  }
+  /** a - b. */
+  sub<O extends Operand>(other: O): Combined<Self, O> {
+    return this.#binary(ops.sub, other);
+  }
+  /** a * b cell by cell; `matmul` is the product of matrices. */
+  mul<O extends Operand>(other: O): Combined<Self, O> {
+    return this.#binary(ops.mul, other);
+  }
+  /** a / b. */
+  div<O extends Operand>(other: O): Combined<Self, O> {
+    return this.#binary(ops.div, other);
+  }
+  /** a to the power b. */
+  pow<O extends Operand>(other: O): Combined<Self, O> {
+    return this.#binary(ops.pow, other);
+  }
+  /** Remainder with the sign of the divisor, as in R and Python. */
+  mod<O extends Operand>(other: O): Combined<Self, O> {
+    return this.#binary(ops.mod, other);
+  }
+  /** The lesser of two cells. */
+  minimum<O extends Operand>(other: O): Combined<Self, O> {
+    return this.#binary(ops.minimum, other);
+  }
+  /** The greater of two cells. */
+  maximum<O extends Operand>(other: O): Combined<Self, O> {
+    return this.#binary(ops.maximum, other);
+  }
+  /** 1 where a = b, else 0. Objects of equal expressions compare by `===`. */
+  eq<O extends Operand>(other: O): Combined<Self, O> {
+    return this.#binary(ops.eq, other);
+  }
+  /** 1 where a differs from b, else 0. */
+  ne<O extends Operand>(other: O): Combined<Self, O> {
+    return this.#binary(ops.ne, other);
+  }
+  /** 1 where a < b, else 0. */
+  lt<O extends Operand>(other: O): Combined<Self, O> {
+    return this.#binary(ops.lt, other);
+  }
+  /** 1 where a <= b, else 0. */
+  le<O extends Operand>(other: O): Combined<Self, O> {
+    return this.#binary(ops.le, other);
+  }
+  /** 1 where a > b, else 0. */
+  gt<O extends Operand>(other: O): Combined<Self, O> {
+    return this.#binary(ops.gt, other);
+  }
+  /** 1 where a >= b, else 0. */
+  ge<O extends Operand>(other: O): Combined<Self, O> {
+    return this.#binary(ops.ge, other);
+  }
+  /** 1 where both cells are non-zero, else 0. */
+  and<O extends Operand>(other: O): Combined<Self, O> {
+    return this.#binary(ops.and, other);
+  }
+  /** 1 where either cell is non-zero, else 0. */
+  or<O extends Operand>(other: O): Combined<Self, O> {
+    return this.#binary(ops.or, other);
+  }
+  /** `then` where this cell is non-zero, else `otherwise`. */
+  ifelse<T extends Operand, O extends Operand>(then: T, otherwise: O): Combined<Self, T | O> {
+    const inputs = [
+      this.expr,
+      this.operand('ifelse', then, 'then'),
+      this.operand('ifelse', otherwise, 'otherwise'),
+    ];
+    const isMatrix = isMatrixOperand(then) || isMatrixOperand(otherwise);
+    const expr = makeExpr(this.session, ops.ifelse, inputs);
+    return this.wrap(expr, isMatrix) as Combined<Self, T | O>;
+  }
+  /** -a. */
+  neg(): Self {
+    return this.#unary(ops.neg);
+  }
+  /** |a|. */
+  abs(): Self {
+    return this.#unary(ops.abs);
+  }
+  /** e to the power a. */
+  exp(): Self {
+    return this.#unary(ops.exp);
+  }
+  /** Natural logarithm. */
+  log(): Self {
+    return this.#unary(ops.log);
+  }
+  /** Square root. */
+  sqrt(): Self {
+    return this.#unary(ops.sqrt);
+  }
+  /** a * a. */
+  square(): Self {
+    return this.#unary(ops.square);
+  }
+  /** -1, 0 or 1. */
+  sign(): Self {
+    return this.#unary(ops.sign);
+  }
+  /** Nearest whole number, ties to even. */
+  round(): Self {
+    return this.#unary(ops.round);
+  }
+  /** Largest whole number not above a. */
+  floor(): Self {
+    return this.#unary(ops.floor);
+  }
+  /** Least whole number not below a. */
+  ceil(): Self {
+    return this.#unary(ops.ceil);
+  }
+  /** 1 / (1 + e^-a). */
+  sigmoid(): Self {
+    return this.#unary(ops.sigmoid);
+  }
+  /** 1 where the cell is 0, else 0. */
+  not(): Self {
+    return this.#unary(ops.not);
+  }
+  /** 1 where the cell is NaN, else 0. */
+  isNaN(): Self {
+    return this.#unary(ops.isNaN);
+  }
+  /** 1 / a. */
+  recip(): Self {
+    return this.#unary(ops.recip);
+  }
+
+  /** The node of an operand. @throws DTypeError, PlanError */
+  protected operand(op: string, value: Operand, name = 'operand'): Expr {
+    if (typeof value === 'number') return scalarExpr(this.session, value);
+    if (!(value instanceof ElementWise)) {
+      throw withCallSite(
+        new DTypeError(
+          `${op}: expected ${name} as a number, scalar or matrix, got ${describe(value)}`,
+          { op },
+        ),
+      );
+    }
+    if (value.session !== this.session) {
+      throw withCallSite(
+        new PlanError(`${op}: expected operands of one session, got two sessions`, { op }),
+      );
+    }
+    return value.expr;
+  }
+
+  /** Arithmetic signs can't build expressions; saying so beats a silent NaN. */
+  [Symbol.toPrimitive](hint: string): string {
+    if (hint === 'string') return this.toString();
+    throw withCallSite(
+      new DTypeError(
+        `${this.expr.op.name}: expected a method such as .add() or the number of await x.value(), got an arithmetic sign on a lazy value`,
+        { op: this.expr.op.name },
+      ),
+    );
+  }
+
+  /** Operator and shape; the value is not computed. */
+  toString(): string {
+    return `${this.expr.op.name} ${this.expr.rows}x${this.expr.cols}`;
+  }
+
+  [Symbol.for('nodejs.util.inspect.custom')](): string {
+    return this.toString();
+  }
+
+  #unary(op: OpDef): Self {
+    return this.wrap(makeExpr(this.session, op, [this.expr]), false) as Self;
+  }
+
+  #binary<O extends Operand>(op: OpDef, other: O): Combined<Self, O> {
+    const right = this.operand(op.name, other);
+    const expr = makeExpr(this.session, op, [this.expr, right]);
+    return this.wrap(expr, isMatrixOperand(other)) as Combined<Self, O>;
+  }
+}
+
+/** Matrices are told from scalars by what only they have, since importing the class would close a cycle. */
+function isMatrixOperand(value: Operand): boolean {
+  return typeof value === 'object' && 'matmul' in value;
+}
+
+export function describe(value: unknown): string {
+  if (value === null || value === undefined) return String(value);
+  return typeof value === 'object' ? (value.constructor?.name ?? 'an object') : typeof value;
+}

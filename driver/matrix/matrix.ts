@@ -1,0 +1,312 @@
+/**
+ * The lazy matrix and scalar users hold. Every method makes one node (or finds the equal one) and computes nothing;
+ * `value()` runs what is needed, with everything else asked for in the same turn of the event loop.
+ */
+import { printExprs } from '../compiler/explain.js';
+import { InternalError, PlanError, ShapeError } from '../errors.js';
+import type { Attrs } from '../ir/attrs.js';
+import { type Expr, shapeText, topological } from '../ir/expr.js';
+import { ops } from '../operators/index.js';
+import type { OpDef } from '../operators/op-def.js';
+import type { Evaluator } from '../runtime/evaluator.js';
+import type { DenseMatrix } from '../runtime/value.js';
+import { withCallSite } from './call-site.js';
+import { ElementWise, makeExpr } from './element-wise.js';
+
+export interface ExplainOptions {
+  /** Also the plan after each rule that changed it. */
+  readonly verbose?: boolean;
+}
+
+/** `[from, to)`, zero-based; a missing `to` is the end. One number is one row or column. */
+export type SliceRange = number | readonly [from: number, to?: number];
+
+export interface SolveOptions {
+  /** `spd`: symmetric positive definite, solved by Cholesky. Default `general`, solved by LU. */
+  readonly assume?: 'general' | 'spd';
+}
+
+/** A 1x1 value. */
+export class Scalar extends ElementWise<Scalar> {
+  private constructor(session: Evaluator, expr: Expr) {
+    super(session, expr);
+    Object.freeze(this);
+  }
+
+  /** The one scalar object of a 1x1 node. @throws ShapeError */
+  static of(session: Evaluator, expr: Expr): Scalar {
+    const { facade } = expr;
+    if (facade instanceof Scalar) return facade;
+    if (expr.rows !== 1 || expr.cols !== 1) {
+      throw withCallSite(
+        new ShapeError(`asScalar: expected 1x1, got ${shapeText(expr)}`, {
+          op: 'asScalar',
+          shapes: [shapeText(expr)],
+        }),
+      );
+    }
+    return facadeOf(expr, () => new Scalar(session, expr), scalarTwins);
+  }
+
+  /** The number; runs what is not there yet. */
+  async value(): Promise<number> {
+    return (await evaluateDense(this.session, this.expr)).data[0]!;
+  }
+
+  /** The same value as a 1x1 matrix. */
+  asMatrix(): Matrix {
+    return Matrix.of(this.session, this.expr);
+  }
+
+  /** The plan that computes this, as text. */
+  explain(options: ExplainOptions = {}): string {
+    return this.session.explain([this.expr], options);
+  }
+
+  /** What this is computed from: one line a node, inputs first. */
+  lineage(): string {
+    return printExprs(topological([this.expr]));
+  }
+
+  protected override wrap(expr: Expr, isMatrix: boolean): Scalar | Matrix {
+    return isMatrix ? Matrix.of(this.session, expr) : Scalar.of(this.session, expr);
+  }
+}
+
+export class Matrix extends ElementWise<Matrix> {
+  private constructor(session: Evaluator, expr: Expr) {
+    super(session, expr);
+    Object.freeze(this);
+  }
+
+  /** The one matrix object of a node. */
+  static of(session: Evaluator, expr: Expr): Matrix {
+    const { facade } = expr;
+    if (facade instanceof Matrix) return facade;
+    return facadeOf(expr, () => new Matrix(session, expr), matrixTwins);
+  }
+
+  get rows(): number {
+    return this.expr.rows;
+  }
+  get cols(): number {
+    return this.expr.cols;
+  }
+
+  /** The cells; runs what is not there yet. Treat them as immutable: they may be shared with the cache. */
+  value(): Promise<DenseMatrix> {
+    return evaluateDense(this.session, this.expr);
+  }
+  /** The cells as nested arrays, row by row; a copy. */
+  async toArray(): Promise<number[][]> {
+    const { rows, cols, data } = await this.value();
+    return Array.from({ length: rows }, (_, i) => [...data.subarray(i * cols, (i + 1) * cols)]);
+  }
+  /** The plan that computes this, as text. */
+  explain(options: ExplainOptions = {}): string {
+    return this.session.explain([this.expr], options);
+  }
+  /** What this is computed from: one line a node, inputs first. */
+  lineage(): string {
+    return printExprs(topological([this.expr]));
+  }
+  /** The same value as a scalar. @throws ShapeError unless 1x1 */
+  asScalar(): Scalar {
+    return Scalar.of(this.session, this.expr);
+  }
+
+  /** Matrix product. `a.t().matmul(b)` does not build the transpose. */
+  matmul(other: Matrix): Matrix {
+    return this.#with(ops.matmul, [other]);
+  }
+  /** Transpose. */
+  t(): Matrix {
+    return this.#with(ops.transpose);
+  }
+  /** t(X) %*% X. */
+  tsmm(): Matrix {
+    return this.#with(ops.tsmm);
+  }
+  /** t(X) %*% (w * (X %*% v)), in one pass over X; without weights t(X) %*% (X %*% v). */
+  mmchain(v: Matrix, w?: Matrix): Matrix {
+    return this.#with(ops.mmchain, w === undefined ? [v] : [v, w]);
+  }
+  /** The X with this %*% X = b. Running it throws SingularError when there is none or many. */
+  solve(b: Matrix, options: SolveOptions = {}): Matrix {
+    const assume = options.assume ?? 'general';
+    return this.#with(ops.solve, [b], assume === 'general' ? undefined : { assume });
+  }
+  /** The lower triangular L with L %*% t(L) = this. Running it throws SingularError unless positive definite. */
+  cholesky(): Matrix {
+    return this.#with(ops.cholesky);
+  }
+
+  /** Rows and columns of a part; leave one out (or null) for all of them. */
+  slice(rows: SliceRange | null, cols: SliceRange | null = null): Matrix {
+    const attrs = { rows: rangeAttr(rows, this.rows), cols: rangeAttr(cols, this.cols) };
+    if (attrs.rows === null && attrs.cols === null) return this;
+    return this.#with(ops.slice, [], attrs);
+  }
+  /** Row i as 1 x cols. */
+  row(i: number): Matrix {
+    return this.slice(i);
+  }
+  /** Column j as rows x 1. */
+  col(j: number): Matrix {
+    return this.slice(null, j);
+  }
+  /** Cell (i, j). */
+  at(i: number, j: number): Scalar {
+    return this.slice(i, j).asScalar();
+  }
+  /** The others under this. */
+  rbind(...others: readonly Matrix[]): Matrix {
+    return others.length === 0 ? this : this.#with(ops.rbind, others);
+  }
+  /** The others beside this. */
+  cbind(...others: readonly Matrix[]): Matrix {
+    return others.length === 0 ? this : this.#with(ops.cbind, others);
+  }
+  /** The same cells, row by row, in another shape. */
+  reshape(rows: number, cols: number): Matrix {
+    return rows === this.rows && cols === this.cols
+      ? this
+      : this.#with(ops.reshape, [], { rows, cols });
+  }
+  /** A column as a diagonal matrix, or the diagonal of a square matrix as a column. */
+  diag(): Matrix {
+    return this.#with(ops.diag);
+  }
+  /** this + diag(d), or this + d * I for a number or scalar. */
+  addDiag(d: number | Scalar | Matrix): Matrix {
+    const inputs = [this.expr, this.operand('addDiag', d)];
+    return Matrix.of(this.session, makeExpr(this.session, ops.addDiag, inputs));
+  }
+
+  /** Sum of all cells. */
+  sum(): Scalar {
+    return this.#scalar(ops.sum);
+  }
+  /** Mean of all cells. */
+  mean(): Scalar {
+    return this.sum().div(this.rows * this.cols);
+  }
+  /** Least cell. */
+  min(): Scalar {
+    return this.#scalar(ops.min);
+  }
+  /** Greatest cell. */
+  max(): Scalar {
+    return this.#scalar(ops.max);
+  }
+  /** Sum of squared cells. */
+  sumSq(): Scalar {
+    return this.#scalar(ops.sumSq);
+  }
+  /** Mean squared deviation from the mean, over cells - ddof. */
+  variance(ddof = 1): Scalar {
+    const cells = this.rows * this.cols;
+    return this.sub(this.mean())
+      .sumSq()
+      .div(degreesOfFreedom('variance', cells, ddof));
+  }
+  rowSums(): Matrix {
+    return this.#with(ops.rowSums);
+  }
+  rowMeans(): Matrix {
+    return this.rowSums().div(this.cols);
+  }
+  rowMins(): Matrix {
+    return this.#with(ops.rowMins);
+  }
+  rowMaxs(): Matrix {
+    return this.#with(ops.rowMaxs);
+  }
+  rowSumSqs(): Matrix {
+    return this.#with(ops.rowSumSqs);
+  }
+  /** Zero-based column of the first greatest cell of each row. */
+  rowIndexMax(): Matrix {
+    return this.#with(ops.rowIndexMax);
+  }
+  /** Zero-based column of the first least cell of each row. */
+  rowIndexMin(): Matrix {
+    return this.#with(ops.rowIndexMin);
+  }
+  colSums(): Matrix {
+    return this.#with(ops.colSums);
+  }
+  colMeans(): Matrix {
+    return this.colSums().div(this.rows);
+  }
+  colMins(): Matrix {
+    return this.#with(ops.colMins);
+  }
+  colMaxs(): Matrix {
+    return this.#with(ops.colMaxs);
+  }
+  colSumSqs(): Matrix {
+    return this.#with(ops.colSumSqs);
+  }
+  /** Variance of each column about its own mean, over rows - ddof. */
+  colVariances(ddof = 1): Matrix {
+    return this.sub(this.colMeans())
+      .colSumSqs()
+      .div(degreesOfFreedom('colVariances', this.rows, ddof));
+  }
+
+  protected override wrap(expr: Expr): Matrix {
+    return Matrix.of(this.session, expr);
+  }
+
+  #with(op: OpDef, others: readonly Matrix[] = [], attrs?: Attrs): Matrix {
+    const inputs = [this.expr];
+    for (const other of others) inputs.push(this.operand(op.name, other));
+    return Matrix.of(this.session, makeExpr(this.session, op, inputs, attrs));
+  }
+
+  #scalar(op: OpDef): Scalar {
+    return Scalar.of(this.session, makeExpr(this.session, op, [this.expr]));
+  }
+}
+
+/** Objects of 1x1 nodes that are held both as a scalar and as a matrix; the node's own slot has the first of them. */
+const scalarTwins = new WeakMap<Expr, Scalar>();
+const matrixTwins = new WeakMap<Expr, Matrix>();
+
+function facadeOf<T extends object>(expr: Expr, make: () => T, twins: WeakMap<Expr, T>): T {
+  if (expr.facade === undefined) {
+    const made = make();
+    expr.facade = made;
+    return made;
+  }
+  let twin = twins.get(expr);
+  if (twin === undefined) {
+    twin = make();
+    twins.set(expr, twin);
+  }
+  return twin;
+}
+
+async function evaluateDense(session: Evaluator, expr: Expr): Promise<DenseMatrix> {
+  const [value] = await session.evaluate([expr]);
+  if (value?.kind === 'dense') return value;
+  throw new InternalError(`${expr.op.name}: expected a value on the host, got ${value?.kind}`);
+}
+
+/** The canonical range: null for all, so that equal slices are equal expressions. */
+function rangeAttr(range: SliceRange | null, size: number): readonly [number, number] | null {
+  if (range === null) return null;
+  const [from, to = size] = typeof range === 'number' ? [range, range + 1] : range;
+  return from === 0 && to === size ? null : [from, to];
+}
+
+function degreesOfFreedom(op: string, count: number, ddof: number): number {
+  if (count > ddof) return count - ddof;
+  throw withCallSite(
+    new PlanError(`${op}: expected more than ${ddof} values for ddof ${ddof}, got ${count}`, {
+      op,
+      ddof,
+    }),
+  );
+}
