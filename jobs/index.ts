@@ -1,0 +1,19 @@
+/** The library: read or build a job, run it, keep its folder; searches over matrices; set-up and diagnosis. */
+
+export { type Diagnosis, diagnose } from './doctor/doctor.js';
+export { type OpenSession, openSession } from './engines.js';
+export type { Job, JobFeature, JobFolds } from './job-file/job.js';
+export { parseJob, type ReadJobOptions, readJob } from './job-file/read-job.js';
+export type { Metric } from './job-file/schema.js';
+export { linspace, logspace } from './job-file/spaces.js';
+export { planJob } from './plan-job.js';
+export { renderReport } from './report/index.js';
+export { type RunJobOptions, runJob } from './run-job.js';
+export { findRun, readRun } from './runs/read-run.js';
+export type { RunRecord } from './runs/record.js';
+export type { EngineName, PlanReport, RunEvent } from './runs/run-events.js';
+export { type RunSummary, summarize } from './runs/summary.js';
+export { type WriteRunOptions, writeRun } from './runs/write-run.js';
+export { type CrossValidation, type GridSearchOptions, gridSearch } from './search/grid-search.js';
+export type { LinearModel, SearchResult, TrialResult } from './search/result.js';
+export { type SetupOptions, type SetupOutcome, setUp } from './setup/setup.js';

@@ -1,0 +1,93 @@
+/** The command line where no job runs: help, wrong usage, schema, doctor, closed pipes and the time to start. */
+import assert from 'node:assert/strict';
+import { execFileSync, spawnSync } from 'node:child_process';
+import { cliPath, reprise } from '../support/cli.js';
+
+describe('reprise without a job', () => {
+  it('prints help and version on standard output', async () => {
+    const help = await reprise(['--help']);
+    assert.equal(help.code, 0);
+    assert.match(help.stdout, /run .*plan .*report .*setup .*doctor .*schema/s);
+    assert.equal(help.stderr, '');
+    const version = await reprise(['--version']);
+    assert.equal(version.code, 0);
+    assert.match(version.stdout, /^\d+\.\d+\.\d+\n$/);
+  });
+
+  it('starts about as fast as Node itself', () => {
+    const best = (args: readonly string[]): number =>
+      Math.min(
+        ...Array.from({ length: 7 }, () => {
+          const began = performance.now();
+          execFileSync(process.execPath, args);
+          return performance.now() - began;
+        }),
+      );
+    const bare = best(['-e', '0']);
+    const ours = best([cliPath, '--version']);
+    // 150 ms on an idle machine; against bare Node, so that a loaded one does not fail it.
+    assert.ok(
+      ours < Math.max(150, 3 * bare),
+      `${ours.toFixed(0)} ms, bare Node ${bare.toFixed(0)} ms`,
+    );
+  });
+
+  const wrong: readonly (readonly [string[], RegExp])[] = [
+    [['rnu'], /unknown command 'rnu'.*Did you mean run/s],
+    [['run'], /missing required argument 'job'/],
+    [['run', 'job.yaml', '--engine', 'gpu'], /Allowed choices are auto, local, spark/],
+    [['run', 'job.yaml', '--jsno'], /unknown option '--jsno'/],
+    [['doctor', '--nope'], /unknown option/],
+  ];
+  for (const [args, expected] of wrong)
+    it(`exits 2 for \`reprise ${args.join(' ')}\``, async () => {
+      const { code, stdout, stderr } = await reprise(args);
+      assert.equal(code, 2);
+      assert.equal(stdout, '');
+      assert.match(stderr, expected);
+    });
+
+  it('prints the schema as JSON', async () => {
+    const { code, stdout } = await reprise(['schema']);
+    assert.equal(code, 0);
+    assert.equal(JSON.parse(stdout).title, 'Reprise job');
+  });
+
+  it('ends quietly when the reader of its output has gone', () => {
+    const script = `set -o pipefail; "${process.execPath}" "${cliPath}" schema | head -c 1 > /dev/null`;
+    const result = spawnSync('bash', ['-c', script], { encoding: 'utf8' });
+    assert.equal(result.status, 0, result.stderr);
+    assert.equal(result.stderr, '');
+  });
+
+  it('examines the machine', async () => {
+    const { code, stdout } = await reprise(['doctor', '--json']);
+    const diagnosis = JSON.parse(stdout);
+    const names = diagnosis.findings.map((finding: { name: string }) => finding.name);
+    for (const name of [
+      'node',
+      'java',
+      'maven',
+      'blas',
+      'spark',
+      'shim',
+      'duckdb',
+      'memory',
+      'disk',
+      'home',
+    ])
+      assert.ok(names.includes(name), `expected a finding on ${name}`);
+    const isMissing = diagnosis.findings.some((f: { status: string }) => f.status === 'missing');
+    assert.equal(code, isMissing ? 1 : 0);
+    assert.equal(diagnosis.local, true);
+  });
+
+  it('says what to do about what is missing', async () => {
+    const { code, stdout } = await reprise(['doctor'], {
+      env: { PATH: '/nonexistent', JAVA_HOME: '/nonexistent', SPARK_HOME: '' },
+    });
+    assert.equal(code, 1);
+    assert.match(stdout, /java +missing .*JDK 17/);
+    assert.match(stdout, /maven +degraded .*Maven 3\.8/);
+  });
+});
