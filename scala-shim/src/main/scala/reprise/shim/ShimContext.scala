@@ -1,0 +1,62 @@
+package reprise.shim
+
+import java.security.SecureRandom
+
+import org.apache.spark.SparkContext
+import org.apache.spark.sql.SparkSession
+
+import reprise.shim.frame.{FrameReader, FrameScan}
+import reprise.shim.program.{Registry, RunTracker}
+
+/**
+ * What the shim keeps: a Spark session of its own (so that its SQL settings do not leak into the user's), the values
+ * held for the driver, and the runs in progress. One per Spark application.
+ */
+final class ShimContext(parent: SparkSession, val onShutdown: () => Unit) {
+  val spark: SparkContext = parent.sparkContext
+  val registry = new Registry
+  val runs = new RunTracker(spark)
+  /** Random; another value means another shim, whose handles are unknown here. */
+  val boot: String = {
+    val bytes = new Array[Byte](16)
+    new SecureRandom().nextBytes(bytes)
+    bytes.map(byte => f"${byte & 0xff}%02x").mkString
+  }
+
+  /** Settings under which Spark SQL reads expressions most nearly as DuckDB does. */
+  val session: SparkSession = {
+    val own = parent.newSession()
+    Map(
+      "spark.sql.session.timeZone" -> "UTC",
+      "spark.sql.ansi.enabled" -> "true",
+      "spark.sql.ansi.doubleQuotedIdentifiers" -> "true",
+      "spark.sql.caseSensitive" -> "false",
+      "spark.sql.legacy.timeParserPolicy" -> "CORRECTED",
+      "spark.sql.files.openCostInBytes" -> (1 << 20).toString,
+      "spark.sql.files.minPartitionNum" -> (2 * spark.defaultParallelism).toString
+    ).foreach { case (key, value) => own.conf.set(key, value) }
+    own
+  }
+
+  val reader = new FrameReader(session)
+  val frames = new FrameScan(session, reader)
+}
+
+object ShimContext {
+  @volatile private var instance: Option[ShimContext] = None
+
+  /** The context of this JVM; made over the active Spark session when the shim came as a jar (Livy, spark-submit). */
+  def current: ShimContext = synchronized {
+    instance.getOrElse {
+      val session = SparkSession.getActiveSession
+        .orElse(SparkSession.getDefaultSession)
+        .getOrElse(SparkSession.builder().getOrCreate())
+      install(new ShimContext(session, () => ()))
+    }
+  }
+
+  def install(context: ShimContext): ShimContext = synchronized {
+    instance = Some(context)
+    context
+  }
+}

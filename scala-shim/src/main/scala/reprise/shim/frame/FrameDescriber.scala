@@ -1,0 +1,121 @@
+package reprise.shim.frame
+
+import java.security.MessageDigest
+
+import scala.collection.JavaConverters._
+
+import com.fasterxml.jackson.databind.node.ObjectNode
+import org.apache.hadoop.fs.{FileStatus, Path}
+import org.apache.spark.sql.types._
+
+import reprise.shim.ShimContext
+import reprise.shim.protocol.{Json, ShimError}
+
+/** Lists a frame's files with their identity, row counts and columns. */
+final class FrameDescriber(context: ShimContext) {
+  private val reader = context.reader
+  private val configuration = context.session.sessionState.newHadoopConf()
+
+  /** `given` files keep the identity the driver gave them; else `path` is listed on the cluster's file system. */
+  def describe(path: Option[String], format: Option[String], given: Option[FrameSource]): ObjectNode = {
+    val source = given.getOrElse {
+      list(path.getOrElse(throw ShimError.internal("describeFrame: expected a path or files")), format)
+    }
+    val schema = sharedSchema(source)
+    val files = source.files.map { file =>
+      file.copy(rows = if (file.rows > 0) file.rows else countRows(source.format, file))
+    }
+    Json.obj(
+      "source" -> Json.obj(
+        "format" -> Json.str(source.format),
+        "files" -> Json.arr(files.map { file =>
+          Json.obj(
+            "path" -> Json.str(file.path),
+            "digest" -> Json.str(file.digest),
+            "bytes" -> Json.int(file.bytes),
+            "rows" -> Json.int(file.rows))
+        })),
+      "columns" -> Json.arr(schema.fields.map { field =>
+        Json.obj(
+          "name" -> Json.str(field.name),
+          "type" -> Json.str(FrameDescriber.columnType(field.dataType)),
+          "engineType" -> Json.str(field.dataType.simpleString))
+      }),
+      "rows" -> Json.int(files.map(_.rows).sum))
+  }
+
+  private def sharedSchema(source: FrameSource): StructType = {
+    if (source.files.isEmpty) throw ShimError.data("frame: expected at least one file, got none")
+    val schemas = source.files.map(file => file.path -> reader.schemaOf(source.format, file.path))
+    val (firstPath, first) = schemas.head
+    schemas.tail.foreach { case (path, schema) =>
+      val differing = first.fields.zipAll(schema.fields, null, null).find { case (a, b) =>
+        a == null || b == null || a.name != b.name || a.dataType != b.dataType
+      }
+      differing.foreach { case (a, b) =>
+        throw ShimError.data(
+          s"frame: expected the columns of $firstPath in every file, got ${text(b)} instead of ${text(a)} in $path",
+          "path" -> path)
+      }
+    }
+    first
+  }
+
+  private def text(field: StructField): String =
+    if (field == null) "no column" else s"${field.name} ${field.dataType.simpleString}"
+
+  private def countRows(format: String, file: FrameFile): Long = format match {
+    case "parquet" => reader.footer(file.path).getBlocks.asScala.map(_.getRowCount).sum
+    case other => reader.read(other, file).count()
+  }
+
+  private def list(path: String, format: Option[String]): FrameSource = {
+    val root = new Path(path)
+    val system = root.getFileSystem(configuration)
+    val matched = Option(system.globStatus(root)).getOrElse(Array.empty[FileStatus])
+    val statuses = matched.flatMap { status =>
+      if (status.isDirectory) system.listStatus(status.getPath).filter(_.isFile) else Array(status)
+    }.filterNot(status => status.getPath.getName.startsWith("_") || status.getPath.getName.startsWith("."))
+      .sortBy(_.getPath.toString)
+    if (statuses.isEmpty) {
+      throw ShimError.data(s"frame: expected a file, folder or glob with files at $path, got none", "path" -> path)
+    }
+    val kinds = statuses.map(status => FrameDescriber.formatOf(status.getPath.getName)).distinct
+    val kind = format.getOrElse {
+      kinds match {
+        case Array(Some(one)) => one
+        case other =>
+          throw ShimError.data(
+            s"frame: expected files of one known format at $path, got ${other.map(_.getOrElse("unknown")).mkString(", ")}; name the format",
+            "path" -> path)
+      }
+    }
+    FrameSource(
+      kind,
+      statuses.map { status =>
+        val checksum = Option(system.getFileChecksum(status.getPath)).map(_.toString).getOrElse("")
+        val identity = s"${status.getPath}|${status.getLen}|${status.getModificationTime}|$checksum"
+        val digest = MessageDigest.getInstance("SHA-256").digest(identity.getBytes("UTF-8"))
+        FrameFile(status.getPath.toString, digest.map(b => f"${b & 0xff}%02x").mkString, status.getLen, 0)
+      }.toIndexedSeq)
+  }
+}
+
+object FrameDescriber {
+  def columnType(dataType: DataType): String = dataType match {
+    case _: NumericType => "number"
+    case BooleanType => "boolean"
+    case StringType | _: VarcharType | _: CharType => "text"
+    case TimestampType | TimestampNTZType | DateType => "timestamp"
+    case _ => "other"
+  }
+
+  def formatOf(name: String): Option[String] = {
+    val lower = name.toLowerCase
+    if (lower.endsWith(".parquet")) Some("parquet")
+    else if (lower.matches(""".*\.(csv|tsv)(\.gz)?""")) Some("csv")
+    else if (lower.matches(""".*\.(jsonl|ndjson)(\.gz)?""")) Some("jsonl")
+    else if (lower.matches(""".*\.(arrow|feather|ipc)""")) Some("arrow")
+    else None
+  }
+}

@@ -1,0 +1,66 @@
+package reprise.shim.frame
+
+import java.util.concurrent.ConcurrentHashMap
+
+import org.apache.hadoop.fs.Path
+import org.apache.parquet.hadoop.{Footer, ParquetFileReader}
+import org.apache.parquet.hadoop.metadata.ParquetMetadata
+import org.apache.parquet.hadoop.util.HadoopInputFile
+import org.apache.spark.sql.{DataFrame, SparkSession}
+import org.apache.spark.sql.execution.datasources.parquet.{ParquetFileFormat, ParquetToSparkSchemaConverter}
+import org.apache.spark.sql.types.StructType
+
+import reprise.shim.protocol.ShimError
+
+/**
+ * One file as a data frame. Files are read one by one so that the order of rows is the order of files and, within a
+ * file, the file's own: Spark packs the splits of many files by size, which would shuffle them.
+ */
+final class FrameReader(session: SparkSession) {
+  private val schemas = new ConcurrentHashMap[String, StructType]()
+
+  def read(format: String, file: FrameFile): DataFrame = {
+    val schema = schemas.computeIfAbsent(s"$format:${file.path}:${file.digest}", _ => schemaOf(format, file.path))
+    format match {
+      case "parquet" => session.read.schema(schema).parquet(file.path)
+      case "csv" => csv.schema(schema).csv(file.path)
+      case "jsonl" => session.read.schema(schema).json(file.path)
+      case other => throw unsupported(other)
+    }
+  }
+
+  /** The columns of a file. Parquet's stand in its footer; text formats are read once to guess them. */
+  def schemaOf(format: String, path: String): StructType = format match {
+    case "parquet" =>
+      val converter = new ParquetToSparkSchemaConverter(session.sessionState.conf)
+      ParquetFileFormat.readSchemaFromFooter(new Footer(new Path(path), footer(path)), converter)
+    case "csv" => csv.option("inferSchema", "true").csv(path).schema
+    case "jsonl" => session.read.json(path).schema
+    case other => throw unsupported(other)
+  }
+
+  def footer(path: String): ParquetMetadata = {
+    val configuration = session.sessionState.newHadoopConf()
+    try {
+      val file = ParquetFileReader.open(HadoopInputFile.fromPath(new Path(path), configuration))
+      try file.getFooter
+      finally file.close()
+    } catch {
+      case error: Exception =>
+        throw ShimError.data(
+          s"frame: expected a readable Parquet file at $path, got ${error.getMessage}", "path" -> path)
+    }
+  }
+
+  private def csv = session.read
+    .option("header", "true")
+    .option("multiLine", "true")
+    .option("quote", "\"")
+    .option("escape", "\"")
+    .option("mode", "FAILFAST")
+
+  private def unsupported(format: String): ShimError =
+    ShimError.unsupported(
+      s"frame: expected parquet, csv or jsonl on Spark, got $format; convert it to Parquet or run with --engine local",
+      "format" -> format)
+}

@@ -1,0 +1,56 @@
+package reprise.shim.frame
+
+import com.fasterxml.jackson.databind.JsonNode
+
+import reprise.shim.block.FeatureCode
+import reprise.shim.protocol.Json._
+import reprise.shim.protocol.ShimError
+
+final case class FrameFile(path: String, digest: String, bytes: Long, rows: Long)
+
+/** Where a frame's rows are: files in the order of their rows. */
+final case class FrameSource(format: String, files: IndexedSeq[FrameFile]) {
+  def rows: Long = files.map(_.rows).sum
+
+  /** The same data cut the same way have the same key. */
+  def key: String = s"$format:" + files.map(file => s"${file.digest}/${file.rows}").mkString(",")
+}
+
+object FrameSource {
+  def parse(node: JsonNode): FrameSource =
+    FrameSource(
+      node.text("format"),
+      node.items("files").map { file =>
+        FrameFile(file.text("path"), file.text("digest"), file.long("bytes"), file.long("rows"))
+      }.toIndexedSeq)
+}
+
+/** A raw column to read: a number, or the position of a value's text in `categories`. */
+final case class RawColumn(sql: String, categories: Option[IndexedSeq[String]])
+
+/** A feature of `encode`: the column it reads and what it makes of it. */
+final case class Feature(column: RawColumn, code: FeatureCode)
+
+object Feature {
+  def parse(node: JsonNode): Feature = {
+    val name = node.text("name")
+    def categories: IndexedSeq[String] = node.items("categories").map(_.asText).toIndexedSeq
+    val code = node.text("kind") match {
+      case "number" => FeatureCode.Number(name, node.text("missing") == "error")
+      case "missing" => FeatureCode.Missing(name)
+      case "onehot" =>
+        val count = categories.length
+        val other = if (node.flag("other")) count else -1
+        val missing = if (node.flag("missing")) count + (if (other >= 0) 1 else 0) else -1
+        FeatureCode.OneHot(name, count, other, missing, count + Seq(other, missing).count(_ >= 0))
+      case "bin" =>
+        FeatureCode.Bin(name, node.items("edges").map(_.asNumber("edges")).toArray, node.flag("missing"))
+      case "map" =>
+        FeatureCode.Mapped(
+          name, node.items("values").map(_.asNumber("values")).toArray, node.field("fallback").asNumber("fallback"))
+      case other => throw ShimError.unsupported(s"encode: expected a known kind of feature, got `$other`")
+    }
+    val isCategory = code.isInstanceOf[FeatureCode.OneHot] || code.isInstanceOf[FeatureCode.Mapped]
+    Feature(RawColumn(node.text("sql"), if (isCategory) Some(categories) else None), code)
+  }
+}

@@ -1,0 +1,60 @@
+package reprise.shim.ops
+
+import com.fasterxml.jackson.databind.JsonNode
+
+import reprise.shim.block.{Block, DenseBlock}
+
+/** Shape of a value. */
+final case class Shape(rows: Long, cols: Int)
+
+/** What an operator is compiled from: its attributes and the shapes around it, as the driver inferred them. */
+final case class OpSite(op: String, attrs: JsonNode, inputs: IndexedSeq[Shape], out: Shape)
+
+/**
+ * An operator of the shim: turns a site into a kernel that tasks run. Semantics are those of
+ * `driver/operators/<name>.ts`; one file per family, listed in `BlockOps`.
+ */
+trait BlockOp {
+  def name: String
+  def compile(site: OpSite): Kernel
+}
+
+/** Runs in tasks; holds its attributes parsed. */
+sealed trait Kernel extends Serializable
+
+/** Makes rows from their global position. */
+trait SourceKernel extends Kernel {
+  def block(startRow: Long, rows: Int): DenseBlock
+}
+
+/** Row i of the result needs row i of the blocked operands only. Also runs on whole operands, `startRow` being 0. */
+trait MapKernel extends Kernel {
+  def apply(operands: Array[Block], startRow: Long): Block
+}
+
+/** Folds blocks into one small value. */
+trait ReduceKernel extends Kernel {
+  def start(): Accumulator
+
+  /** Merges the values of two runs of rows, the first one's rows before the second's. May reuse `a`. */
+  def merge(a: DenseBlock, b: DenseBlock): DenseBlock
+
+  /** Turns the merged value into the operator's result. */
+  def finish(merged: DenseBlock): DenseBlock = merged
+}
+
+trait Accumulator {
+  def add(operands: Array[Block], startRow: Long): Unit
+  def value: DenseBlock
+}
+
+object Merge {
+  def sum(a: DenseBlock, b: DenseBlock): DenseBlock = {
+    var i = 0
+    while (i < a.values.length) {
+      a.values(i) += b.values(i)
+      i += 1
+    }
+    a
+  }
+}

@@ -1,0 +1,181 @@
+package reprise.shim.ops
+
+import reprise.shim.block.{Blas, Block, DenseBlock}
+import reprise.shim.protocol.Json._
+
+/**
+ * `groupGram`: moments of [X Y] per row group, centred or plain; see `driver/operators/group-gram.ts`.
+ * Each block's rows are gathered by group, shifted by the block's column means, and multiplied by dsyrk; the centred
+ * result of the block is merged pairwise (Chan, Golub and LeVeque 1979), so large means cost no accuracy.
+ */
+object GroupGram extends BlockOp {
+  val name = "groupGram"
+
+  def compile(site: OpSite): Kernel =
+    new GroupGramKernel(site.attrs.integer("groups"), site.attrs.flag("center"), site.out.cols)
+}
+
+final class GroupGramKernel(groups: Int, center: Boolean, side: Int) extends ReduceKernel {
+
+  def start(): Accumulator = new Accumulator {
+    private val total = new Array[Double](DenseBlock.cells(groups.toLong * side, side))
+    private val gram = new Array[Double]((side - 1) * (side - 1))
+    private var buffer = new Array[Double](0)
+
+    def add(operands: Array[Block], startRow: Long): Unit = {
+      val rows = new RowGroups(operands(0), groups)
+      if (rows.count == 0) return
+      val p = side - 1
+      if (buffer.length < rows.count * p) buffer = new Array[Double](DenseBlock.cells(rows.count, p))
+      val shift = if (center) columnMeans(operands, rows, p) else null
+      gather(operands, rows, p, shift)
+      var g = 0
+      while (g < groups) {
+        val from = rows.starts(g)
+        val count = rows.starts(g + 1) - from
+        if (count > 0) {
+          java.util.Arrays.fill(gram, 0.0)
+          Blas.addGram(buffer, from * p, count, p, gram, 0)
+          Blas.mirror(gram, 0, p, p)
+          GroupMoments.add(total, g * side * side, side, count, columnSums(from, count, p), gram, shift)
+        }
+        g += 1
+      }
+    }
+
+    private def gather(operands: Array[Block], rows: RowGroups, p: Int, shift: Array[Double]): Unit = {
+      var i = 0
+      while (i < rows.count) {
+        if (shift == null) java.util.Arrays.fill(buffer, i * p, (i + 1) * p, 0.0)
+        else {
+          var j = 0
+          while (j < p) {
+            buffer(i * p + j) = -shift(j)
+            j += 1
+          }
+        }
+        i += 1
+      }
+      addParts(operands, rows, 0, rows.count, buffer, p)
+    }
+
+    /** Means over the rows of a prefix of the block: any shift near the data will do. */
+    private def columnMeans(operands: Array[Block], rows: RowGroups, p: Int): Array[Double] = {
+      val sample = math.min(rows.count, 256)
+      java.util.Arrays.fill(buffer, 0, sample * p, 0.0)
+      addParts(operands, rows, 0, sample, buffer, p)
+      val sums = columnSums(0, sample, p)
+      sums.map(_ / sample)
+    }
+
+    private def addParts(operands: Array[Block], rows: RowGroups, from: Int, until: Int, out: Array[Double], p: Int): Unit = {
+      var column = 0
+      var k = 1
+      while (k < operands.length) {
+        operands(k).addRows(rows.order, from, until, out, column, p)
+        column += operands(k).cols
+        k += 1
+      }
+    }
+
+    private def columnSums(from: Int, count: Int, p: Int): Array[Double] = {
+      val sums = new Array[Double](p)
+      var at = from * p
+      var i = 0
+      while (i < count) {
+        var j = 0
+        while (j < p) {
+          sums(j) += buffer(at + j)
+          j += 1
+        }
+        at += p
+        i += 1
+      }
+      sums
+    }
+
+    def value: DenseBlock = new DenseBlock(groups * side, side, total)
+  }
+
+  def merge(a: DenseBlock, b: DenseBlock): DenseBlock =
+    if (!center) Merge.sum(a, b)
+    else {
+      var g = 0
+      while (g < groups) {
+        GroupMoments.mergeCentered(a.values, b.values, g * side * side, g * side * side, side)
+        g += 1
+      }
+      a
+    }
+}
+
+/** Arithmetic on one group's (p+1) x (p+1) block of moments. */
+object GroupMoments {
+
+  /**
+   * Adds `count` rows given by sums and products of (z - shift); `shift` null stands for the plain, uncentred form.
+   * Shifted to centred: mean = shift + sum/n, C = G - sum sum'/n.
+   */
+  def add(
+      total: Array[Double], base: Int, side: Int,
+      count: Int, sums: Array[Double], gram: Array[Double], shift: Array[Double]): Unit = {
+    val p = side - 1
+    val one = new Array[Double](side * side)
+    one(0) = count
+    var i = 0
+    while (i < p) {
+      val row = (i + 1) * side
+      val first = if (shift == null) sums(i) else shift(i) + sums(i) / count
+      one(i + 1) = first
+      one(row) = first
+      var j = 0
+      while (j < p) {
+        one(row + j + 1) = if (shift == null) gram(i * p + j) else gram(i * p + j) - sums(i) * sums(j) / count
+        j += 1
+      }
+      i += 1
+    }
+    if (shift != null) mergeCentered(total, one, base, 0, side)
+    else {
+      var k = 0
+      while (k < one.length) {
+        total(base + k) += one(k)
+        k += 1
+      }
+    }
+  }
+
+  /** Adds the centred moments at `b(bBase..)` to those at `a(aBase..)` (Chan, Golub, LeVeque 1979, eq. 2.1). */
+  def mergeCentered(a: Array[Double], b: Array[Double], aBase: Int, bBase: Int, side: Int): Unit = {
+    val na = a(aBase)
+    val nb = b(bBase)
+    if (nb == 0) return
+    if (na == 0) {
+      System.arraycopy(b, bBase, a, aBase, side * side)
+      return
+    }
+    val n = na + nb
+    val weight = na * nb / n
+    val delta = new Array[Double](side)
+    var i = 1
+    while (i < side) {
+      delta(i) = b(bBase + i) - a(aBase + i)
+      i += 1
+    }
+    i = 1
+    while (i < side) {
+      val row = i * side
+      val scaled = weight * delta(i)
+      var j = 1
+      while (j < side) {
+        a(aBase + row + j) += b(bBase + row + j) + scaled * delta(j)
+        j += 1
+      }
+      val mean = a(aBase + i) + delta(i) * nb / n
+      a(aBase + i) = mean
+      a(aBase + row) = mean
+      i += 1
+    }
+    a(aBase) = n
+  }
+}

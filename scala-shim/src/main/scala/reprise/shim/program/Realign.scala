@@ -1,0 +1,63 @@
+package reprise.shim.program
+
+import org.apache.spark.{Partitioner, TaskContext}
+
+import reprise.shim.ShimContext
+import reprise.shim.block.{Block, Chunk, DenseBlock}
+
+/** Cuts the rows of one RDD the way another one is cut: a job to learn the cuts, then a shuffle. */
+object Realign {
+  def apply(context: ShimContext, base: RowBase, like: RowBase): RowBase = {
+    val cuts: Array[Array[(Long, Int)]] = context.spark.runJob(
+      like.rdd, (_: TaskContext, chunks: Iterator[Chunk]) => chunks.map(c => (c.startRow, c.rows)).toArray)
+    val flat = cuts.zipWithIndex.flatMap { case (chunks, p) => chunks.map { case (start, rows) => (start, rows, p) } }.sortBy(_._1)
+    val starts = context.spark.broadcast(flat)
+    val partitions = cuts.length
+    val slotCount = base.slots.values.foldLeft(-1)(math.max) + 1
+    val pieces = base.rdd.flatMap { chunk =>
+      val dense = chunk.slots.take(slotCount).map(_.dense)
+      overlapping(starts.value, chunk.startRow, chunk.startRow + chunk.rows).map { case (index, from, until) =>
+        val offset = (from - chunk.startRow).toInt
+        val slots = dense.map(block => block.sliceRows(offset, offset + (until - from).toInt): Block)
+        (index, new Chunk(from, (until - from).toInt, slots))
+      }
+    }
+    val byPartition = new Partitioner {
+      def numPartitions: Int = partitions
+      def getPartition(key: Any): Int = starts.value(key.asInstanceOf[Int])._3
+    }
+    val rdd = pieces.groupByKey(byPartition).mapPartitions { groups =>
+      groups.toArray.sortBy(_._1).iterator.map { case (index, parts) =>
+        val sorted = parts.toArray.sortBy(_.startRow)
+        new Chunk(starts.value(index)._1, starts.value(index)._2, sorted.head.slots.indices.map { s =>
+          stack(sorted.map(_.slots(s).dense)): Block
+        }.toArray)
+      }
+    }
+    RowBase(rdd, base.slots, like.layout, base.broadcasts :+ starts, None)
+  }
+
+  private def overlapping(
+      cuts: Array[(Long, Int, Int)], from: Long, until: Long): Iterator[(Int, Long, Long)] = {
+    var low = 0
+    var high = cuts.length
+    while (low < high) {
+      val middle = (low + high) >>> 1
+      if (cuts(middle)._1 + cuts(middle)._2 <= from) low = middle + 1 else high = middle
+    }
+    Iterator.from(low).takeWhile(i => i < cuts.length && cuts(i)._1 < until).map { i =>
+      (i, math.max(from, cuts(i)._1), math.min(until, cuts(i)._1 + cuts(i)._2))
+    }
+  }
+
+  private def stack(blocks: Array[DenseBlock]): DenseBlock = {
+    val cols = blocks.head.cols
+    val out = DenseBlock.zeros(blocks.map(_.rows).sum, cols)
+    var at = 0
+    blocks.foreach { block =>
+      System.arraycopy(block.values, 0, out.values, at, block.values.length)
+      at += block.values.length
+    }
+    out
+  }
+}

@@ -1,0 +1,97 @@
+package reprise.shim.protocol
+
+import java.io.OutputStream
+import java.nio.{ByteBuffer, ByteOrder}
+
+import com.fasterxml.jackson.databind.JsonNode
+import com.fasterxml.jackson.databind.node.ObjectNode
+
+import Json._
+
+/**
+ * One message: a JSON header and binary payloads; the layout is stated in `spark-bridge/channel/wire.ts`.
+ * Cells are little-endian float64, row-major. Lengths are checked before anything is read.
+ */
+final class Frame(val header: ObjectNode, val payloads: IndexedSeq[Payload]) {
+
+  /** Writes the frame; payloads are converted piece by piece, so no second copy of a large matrix is made. */
+  def writeTo(out: OutputStream): Unit = {
+    header.set[JsonNode]("payloads", Json.arr(payloads.map(payload => Json.int(payload.length))))
+    val json = Json.write(header)
+    val length = json.length + Frame.padding(json.length)
+    val prefix = ByteBuffer.allocate(8).order(ByteOrder.LITTLE_ENDIAN)
+    prefix.putInt(Frame.Magic).putInt(length)
+    out.write(prefix.array())
+    out.write(json)
+    out.write(Array.fill[Byte](length - json.length)(' '))
+    payloads.foreach { payload =>
+      payload.writeTo(out)
+      out.write(new Array[Byte](Frame.padding(payload.length)))
+    }
+  }
+}
+
+object Frame {
+  val Magic: Int = 0x31525052
+
+  def padding(length: Long): Int = ((8 - (length & 7)) & 7).toInt
+
+  def decode(bytes: Array[Byte]): Frame = {
+    val buffer = ByteBuffer.wrap(bytes).order(ByteOrder.LITTLE_ENDIAN)
+    if (bytes.length < 8 || buffer.getInt(0) != Magic) {
+      throw damaged(s"the mark RPR1, got ${bytes.length} bytes without it")
+    }
+    val headerLength = buffer.getInt(4)
+    if (headerLength < 0 || headerLength > bytes.length - 8) throw damaged("a whole header")
+    val header = Json.parse(bytes, 8, headerLength) match {
+      case node: ObjectNode => node
+      case _ => throw damaged("a JSON object as header")
+    }
+    var at = 8 + headerLength
+    val payloads = header.items("payloads").map { node =>
+      val length = node.longValue
+      if (length < 0 || length > bytes.length - at) throw damaged(s"a payload of $length bytes")
+      val payload = new BytesPayload(bytes, at, length.toInt)
+      at += length.toInt + padding(length)
+      payload
+    }
+    new Frame(header, payloads.toIndexedSeq)
+  }
+
+  private def damaged(expected: String): ShimError =
+    ShimError.internal(s"frame: expected $expected")
+}
+
+/** Bytes of a payload, from either side. */
+sealed trait Payload {
+  def length: Long
+  def writeTo(out: OutputStream): Unit
+  def cells: Array[Double]
+}
+
+/** A payload as it came: a slice of the frame's bytes. */
+final class BytesPayload(bytes: Array[Byte], offset: Int, size: Int) extends Payload {
+  def length: Long = size.toLong
+  def writeTo(out: OutputStream): Unit = out.write(bytes, offset, size)
+  def cells: Array[Double] = {
+    val values = new Array[Double](size / 8)
+    ByteBuffer.wrap(bytes, offset, size).order(ByteOrder.LITTLE_ENDIAN).asDoubleBuffer().get(values)
+    values
+  }
+}
+
+/** A payload made here: the cells of a matrix. */
+final class CellsPayload(val cells: Array[Double]) extends Payload {
+  def length: Long = cells.length.toLong * 8
+  def writeTo(out: OutputStream): Unit = {
+    val buffer = ByteBuffer.allocate(1 << 16).order(ByteOrder.LITTLE_ENDIAN)
+    var at = 0
+    while (at < cells.length) {
+      val count = math.min(buffer.capacity / 8, cells.length - at)
+      buffer.clear()
+      buffer.asDoubleBuffer().put(cells, at, count)
+      out.write(buffer.array(), 0, count * 8)
+      at += count
+    }
+  }
+}

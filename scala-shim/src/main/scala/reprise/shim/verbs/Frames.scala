@@ -1,0 +1,29 @@
+package reprise.shim.verbs
+
+import com.fasterxml.jackson.databind.JsonNode
+
+import reprise.shim.ShimContext
+import reprise.shim.frame.{FrameDescriber, FrameProfiler, FrameSource}
+import reprise.shim.protocol.{Json, Payload, Reply}
+import reprise.shim.protocol.Json._
+
+/** Columns and row counts of a frame's files. */
+object DescribeFrame extends VerbHandler {
+  val name = "describeFrame"
+  def handle(context: ShimContext, args: JsonNode, payloads: IndexedSeq[Payload]): Reply = {
+    val given = Option(args.get("source")).filterNot(_.isNull).map(FrameSource.parse)
+    Reply(new FrameDescriber(context).describe(args.textOption("path"), args.textOption("format"), given))
+  }
+}
+
+/** What expressions look like over all rows. */
+object ProfileFrame extends VerbHandler {
+  val name = "profileFrame"
+  def handle(context: ShimContext, args: JsonNode, payloads: IndexedSeq[Payload]): Reply = {
+    val source = FrameSource.parse(args.field("source"))
+    val (profiles, _) = context.runs.track(args.text("run")) {
+      new FrameProfiler(context).profile(source, args.items("requests"))
+    }
+    Reply(Json.obj("profiles" -> Json.arr(profiles)))
+  }
+}

@@ -1,0 +1,33 @@
+package reprise.shim.verbs
+
+import com.fasterxml.jackson.databind.JsonNode
+
+import reprise.shim.ShimContext
+import reprise.shim.program.{Executor, Program}
+import reprise.shim.protocol.{CellsPayload, Json, Payload, Reply, ShimError}
+
+/** Runs a program; handles it asks to keep are registered only once all of it went well. */
+object RunProgram extends VerbHandler {
+  val name = "runProgram"
+
+  def handle(context: ShimContext, args: JsonNode, payloads: IndexedSeq[Payload]): Reply = {
+    val program = Program.parse(args)
+    def cells(index: Int): Array[Double] =
+      if (payloads.indices.contains(index)) payloads(index).cells
+      else throw ShimError.internal(s"program: expected payload $index, got ${payloads.length} payloads")
+    val (outcome, jobs) = context.runs.track(program.run) {
+      new Executor(context, program, cells).run()
+    }
+    outcome.persisted.foreach { case (handle, held) => context.registry.put(handle, held) }
+    Reply(
+      Json.obj(
+        "outputs" -> Json.arr(outcome.outputs.map { block =>
+          Json.obj("rows" -> Json.int(block.rows), "cols" -> Json.int(block.cols))
+        }),
+        "persisted" -> Json.arr(outcome.persisted.toSeq.map { case (handle, held) => HeldJson(handle, held) }),
+        "kernels" -> Json.int(outcome.kernels),
+        "passes" -> Json.int(outcome.passes),
+        "sparkJobs" -> Json.int(jobs)),
+      outcome.outputs.map(block => new CellsPayload(block.values)))
+  }
+}
