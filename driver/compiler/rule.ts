@@ -1,0 +1,30 @@
+/**
+ * What a rewrite rule is, and what the runner promises it. A rule looks at one node and its inputs and returns an equal,
+ * cheaper node, or undefined for "no change". It owns no traversal, no recursion over the plan, no state and no I/O;
+ * `run-rules.ts` owns all of that and checks that shape and determinism stay.
+ */
+import type { Attrs } from '../ir/attrs.js';
+import type { Expr } from '../ir/expr.js';
+import type { OpDef } from '../operators/op-def.js';
+
+/** Makes nodes; a session's interner. */
+export interface NodeMaker {
+  intern(op: OpDef, inputs: readonly Expr[], attrs?: Attrs, payload?: unknown): Expr;
+}
+
+export interface RuleContext extends NodeMaker {
+  /** True when something else in this plan also needs the node's value, or it was simplified for its own sake before. */
+  isShared(expr: Expr): boolean;
+}
+
+export interface Rule {
+  /** verb-object, the file's name. */
+  readonly name: string;
+  /** `down`: before the inputs are simplified, for patterns that inner rewrites would hide. `up`: after. */
+  readonly direction: 'up' | 'down';
+  /** The operators it starts from. */
+  readonly ops: readonly OpDef[];
+  /** What it does, as mathematics. */
+  readonly algebra: string;
+  readonly apply: (expr: Expr, context: RuleContext) => Expr | undefined;
+}

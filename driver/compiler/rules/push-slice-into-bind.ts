@@ -1,0 +1,34 @@
+/** A slice that falls into one part of a bind is a slice of that part: rbind(A, B)[i:j,] -> A[i:j,], and so for cbind. */
+import { ops } from '../../operators/index.js';
+import { type Range, rangeOf } from '../../operators/slice.js';
+import type { Rule } from '../rule.js';
+import { sliceAttrs } from './merge-slices.js';
+
+export const pushSliceIntoBind: Rule = {
+  name: 'push-slice-into-bind',
+  direction: 'up',
+  ops: [ops.slice],
+  algebra: 'rbind(A, B)[i:j,] -> A[i:j,] for j <= nrow(A)',
+  apply: (expr, context) => {
+    const bind = expr.inputs[0]!;
+    if (bind.op !== ops.rbind && bind.op !== ops.cbind) return undefined;
+    const byRows = bind.op === ops.rbind;
+    const rows = rangeOf(expr.attrs, 'rows', bind.rows);
+    const cols = rangeOf(expr.attrs, 'cols', bind.cols);
+    const [from, to] = byRows ? rows : cols;
+    let start = 0;
+    for (const part of bind.inputs) {
+      const end = start + (byRows ? part.rows : part.cols);
+      if (from < end) {
+        if (to > end) return undefined;
+        const inside: Range = [from - start, to - start];
+        const attrs = byRows ? sliceAttrs(inside, cols, part) : sliceAttrs(rows, inside, part);
+        return attrs.rows === null && attrs.cols === null
+          ? part
+          : context.intern(ops.slice, [part], attrs);
+      }
+      start = end;
+    }
+    return undefined;
+  },
+};

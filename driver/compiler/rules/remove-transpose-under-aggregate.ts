@@ -1,0 +1,12 @@
+/** sum(t(X)) -> sum(X), and so for every aggregate over all cells: they don't see the order of cells. */
+import { ops } from '../../operators/index.js';
+import type { Rule } from '../rule.js';
+
+export const removeTransposeUnderAggregate: Rule = {
+  name: 'remove-transpose-under-aggregate',
+  direction: 'up',
+  ops: [ops.sum, ops.sumSq, ops.min, ops.max],
+  algebra: 'sum(t(X)) -> sum(X)',
+  apply: ({ op, inputs: [x] }, context) =>
+    x!.op === ops.transpose ? context.intern(op, [x!.inputs[0]!]) : undefined,
+};
