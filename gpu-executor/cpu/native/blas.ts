@@ -81,3 +81,24 @@ export interface Blas {
   solveGeneral(...args: SolveArgs): number;
   solveGeneralAsync(...args: SolveArgs): Promise<number>;
 }
+
+/** The routines a reducer runs block by block, in either mode; a synchronous run never sees a promise. */
+export interface Routines {
+  readonly gemm: (...args: GemmArgs) => void | Promise<void>;
+  readonly syrk: (...args: SyrkArgs) => void | Promise<void>;
+  readonly gemv: (...args: GemvArgs) => void | Promise<void>;
+}
+
+export function routinesOf(blas: Blas, parallel: boolean): Routines {
+  return parallel
+    ? {
+        gemm: (...args) => blas.gemmAsync(...args),
+        syrk: (...args) => blas.syrkAsync(...args),
+        gemv: (...args) => blas.gemvAsync(...args),
+      }
+    : {
+        gemm: (...args) => blas.gemm(...args),
+        syrk: (...args) => blas.syrk(...args),
+        gemv: (...args) => blas.gemv(...args),
+      };
+}

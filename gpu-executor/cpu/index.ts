@@ -1,0 +1,6 @@
+/** The public face of the local CPU backend. */
+export { type CpuBackendOptions, createCpuBackend } from './backend.js';
+export type { FrameReader, FrameReadOptions } from './frame-reader.js';
+export { type InstallOptions, installOpenBlas } from './native/install.js';
+export { type BlasOptions, describeBlas } from './native/load-blas.js';
+export { openBlasFolder, openBlasVersion } from './native/platform.js';

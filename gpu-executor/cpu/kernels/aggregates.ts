@@ -1,0 +1,170 @@
+/**
+ * Sums, extremes and their positions. Sums keep several partial sums, which hides the latency of the addition and loses
+ * less to rounding than one; the order is fixed, so results repeat.
+ */
+import { colMaxs } from '../../../driver/operators/col-maxs.js';
+import { colMins } from '../../../driver/operators/col-mins.js';
+import { colSumSqs } from '../../../driver/operators/col-sum-sqs.js';
+import { colSums } from '../../../driver/operators/col-sums.js';
+import { max } from '../../../driver/operators/max.js';
+import { min } from '../../../driver/operators/min.js';
+import type { OpDef } from '../../../driver/operators/op-def.js';
+import { rowIndexMax } from '../../../driver/operators/row-index-max.js';
+import { rowIndexMin } from '../../../driver/operators/row-index-min.js';
+import { rowMaxs } from '../../../driver/operators/row-maxs.js';
+import { rowMins } from '../../../driver/operators/row-mins.js';
+import { rowSumSqs } from '../../../driver/operators/row-sum-sqs.js';
+import { rowSums } from '../../../driver/operators/row-sums.js';
+import { sum } from '../../../driver/operators/sum.js';
+import { sumSq } from '../../../driver/operators/sum-sq.js';
+import { type DenseMatrix, dense } from '../../../driver/runtime/value.js';
+import type { Kernel, Reducer } from './kernel.js';
+
+/** Folds `count` contiguous cells. */
+type RangeFold = (data: Float64Array, from: number, count: number) => number;
+/** Folds each row into the totals of its columns. */
+type ColumnFold = (totals: Float64Array, data: Float64Array, rows: number, cols: number) => void;
+
+const sumRange: RangeFold = (data, from, count) => {
+  let a = 0;
+  let b = 0;
+  let c = 0;
+  let d = 0;
+  let i = 0;
+  for (; i + 3 < count; i += 4) {
+    a += data[from + i]!;
+    b += data[from + i + 1]!;
+    c += data[from + i + 2]!;
+    d += data[from + i + 3]!;
+  }
+  for (; i < count; i++) a += data[from + i]!;
+  return a + b + (c + d);
+};
+
+const sumSqRange: RangeFold = (data, from, count) => {
+  let a = 0;
+  let b = 0;
+  let c = 0;
+  let d = 0;
+  let i = 0;
+  for (; i + 3 < count; i += 4) {
+    a += data[from + i]! * data[from + i]!;
+    b += data[from + i + 1]! * data[from + i + 1]!;
+    c += data[from + i + 2]! * data[from + i + 2]!;
+    d += data[from + i + 3]! * data[from + i + 3]!;
+  }
+  for (; i < count; i++) a += data[from + i]! * data[from + i]!;
+  return a + b + (c + d);
+};
+
+// Branches rather than Math.min: the engine compiles a plain comparison to one instruction, and NaN ends the loop.
+const minRange: RangeFold = (data, from, count) => {
+  let best = Number.POSITIVE_INFINITY;
+  for (let i = from; i < from + count; i++) {
+    const cell = data[i]!;
+    if (cell < best) best = cell;
+    else if (Number.isNaN(cell)) return Number.NaN;
+  }
+  return best;
+};
+
+const maxRange: RangeFold = (data, from, count) => {
+  let best = Number.NEGATIVE_INFINITY;
+  for (let i = from; i < from + count; i++) {
+    const cell = data[i]!;
+    if (cell > best) best = cell;
+    else if (Number.isNaN(cell)) return Number.NaN;
+  }
+  return best;
+};
+
+const sumColumns: ColumnFold = (totals, data, rows, cols) => {
+  for (let i = 0, at = 0; i < rows; i++) {
+    for (let j = 0; j < cols; j++, at++) totals[j]! += data[at]!;
+  }
+};
+
+const sumSqColumns: ColumnFold = (totals, data, rows, cols) => {
+  for (let i = 0, at = 0; i < rows; i++) {
+    for (let j = 0; j < cols; j++, at++) totals[j]! += data[at]! * data[at]!;
+  }
+};
+
+const minColumns: ColumnFold = (totals, data, rows, cols) => {
+  for (let i = 0, at = 0; i < rows; i++) {
+    for (let j = 0; j < cols; j++, at++) totals[j] = Math.min(totals[j]!, data[at]!);
+  }
+};
+
+const maxColumns: ColumnFold = (totals, data, rows, cols) => {
+  for (let i = 0, at = 0; i < rows; i++) {
+    for (let j = 0; j < cols; j++, at++) totals[j] = Math.max(totals[j]!, data[at]!);
+  }
+};
+
+function fullKernel(op: OpDef, fold: RangeFold): Kernel {
+  return {
+    op,
+    reducer: () => {
+      let total: DenseMatrix | undefined;
+      return {
+        add: ([x]) => {
+          const part = dense(1, 1, Float64Array.of(fold(x!.data, 0, x!.data.length)));
+          total = total === undefined ? part : op.combine!(total, part, {});
+        },
+        result: () => total!,
+      };
+    },
+  };
+}
+
+function rowKernel(op: OpDef, fold: RangeFold): Kernel {
+  return {
+    op,
+    run: ({ inputs: [x], out }, context) => {
+      const { rows, cols, data } = x!;
+      const cells = context.allocate(out.rows);
+      for (let i = 0; i < rows; i++) cells[i] = fold(data, i * cols, cols);
+      return dense(rows, 1, cells);
+    },
+  };
+}
+
+function columnKernel(op: OpDef, fold: ColumnFold, start: number): Kernel {
+  return {
+    op,
+    reducer: ({ out }): Reducer => {
+      let total: DenseMatrix | undefined;
+      return {
+        add: ([x]) => {
+          // A fresh row a block keeps partial sums short, which is also better for accuracy.
+          const part = dense(1, out.cols, new Float64Array(out.cols).fill(start));
+          fold(part.data, x!.data, x!.rows, x!.cols);
+          total = total === undefined ? part : op.combine!(total, part, {});
+        },
+        result: () => total!,
+      };
+    },
+  };
+}
+
+function positionKernel(op: OpDef): Kernel {
+  return { op, run: ({ inputs, attrs, out }) => op.reference(inputs, attrs, out) };
+}
+
+export const aggregateKernels: readonly Kernel[] = [
+  fullKernel(sum, sumRange),
+  fullKernel(sumSq, sumSqRange),
+  fullKernel(min, minRange),
+  fullKernel(max, maxRange),
+  rowKernel(rowSums, sumRange),
+  rowKernel(rowSumSqs, sumSqRange),
+  rowKernel(rowMins, minRange),
+  rowKernel(rowMaxs, maxRange),
+  columnKernel(colSums, sumColumns, 0),
+  columnKernel(colSumSqs, sumSqColumns, 0),
+  columnKernel(colMins, minColumns, Number.POSITIVE_INFINITY),
+  columnKernel(colMaxs, maxColumns, Number.NEGATIVE_INFINITY),
+  positionKernel(rowIndexMax),
+  positionKernel(rowIndexMin),
+];

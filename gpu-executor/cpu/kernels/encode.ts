@@ -1,0 +1,72 @@
+/**
+ * `encode` and its frame. They have no kernel over values: rows come from a frame reader, chunk by chunk, and are encoded
+ * into a block (`../stream.ts`). Here stands what a scan must read for them.
+ */
+import { DataError } from '../../../driver/errors.js';
+import { type EncodedFeature, encodeBlock, rawColumn } from '../../../driver/frame/encode-block.js';
+import type { FrameSource, RawChunk, RawColumn } from '../../../driver/frame/engine.js';
+import type { Expr } from '../../../driver/ir/expr.js';
+
+/** One reading of a frame that feeds all `encode` nodes over it. */
+export interface Scan {
+  readonly source: FrameSource;
+  readonly columns: readonly RawColumn[];
+  /** Per `encode` node, which scanned column each of its features takes. */
+  readonly columnsOf: ReadonlyMap<Expr, readonly number[]>;
+}
+
+/** The scans that feed these `encode` nodes: one a frame, with each distinct raw column read once. */
+export function planScans(encodes: readonly Expr[]): Scan[] {
+  const byFrame = new Map<Expr, Expr[]>();
+  for (const expr of encodes) {
+    const group = byFrame.get(expr.inputs[0]!);
+    if (group === undefined) byFrame.set(expr.inputs[0]!, [expr]);
+    else group.push(expr);
+  }
+  return [...byFrame].map(([frame, group]) => {
+    const columns: RawColumn[] = [];
+    const positions = new Map<string, number>();
+    const columnsOf = new Map<Expr, number[]>();
+    for (const expr of group) {
+      const taken = featuresOf(expr).map((feature) => {
+        const column = rawColumn(feature);
+        const key = JSON.stringify(column);
+        let position = positions.get(key);
+        if (position === undefined) {
+          position = columns.push(column) - 1;
+          positions.set(key, position);
+        }
+        return position;
+      });
+      columnsOf.set(expr, taken);
+    }
+    return { source: frame.payload as FrameSource, columns, columnsOf };
+  });
+}
+
+/**
+ * Encodes a chunk for one node into `out`, whose cells it clears first.
+ * @throws DataError for a missing value where the feature allows none
+ */
+export function encodeChunk(
+  scan: Scan,
+  expr: Expr,
+  chunk: RawChunk,
+  rowOffset: number,
+  out: Float64Array,
+): void {
+  const columns = scan.columnsOf.get(expr)!.map((position) => chunk.columns[position]!);
+  out.fill(0);
+  const bad = encodeBlock(featuresOf(expr), { rows: chunk.rows, columns }, out, expr.cols, 0);
+  if (bad === undefined) return;
+  const feature = featuresOf(expr).findIndex((one) => one.name === bad);
+  const row = rowOffset + columns[feature]!.findIndex((cell) => Number.isNaN(cell));
+  throw new DataError(
+    `encode: expected a number in every row of feature \`${bad}\`, got a missing value in row ${row + 1}; give the feature an \`impute\``,
+    { op: 'encode', feature: bad, row: row + 1 },
+  );
+}
+
+function featuresOf(expr: Expr): readonly EncodedFeature[] {
+  return expr.attrs.features as unknown as readonly EncodedFeature[];
+}

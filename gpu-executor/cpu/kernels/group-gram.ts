@@ -1,0 +1,253 @@
+/**
+ * `groupGram` by rank-k updates. Each group has an accumulator [n s'; . M], the moments of its rows about a shift, upper
+ * triangle only. Without centring, long runs of one group are used where they lie, with shift 0. Otherwise rows are
+ * gathered group by group as [1, z - shift] into a buffer that one `syrk` a group takes in, while the next
+ * rows are gathered into a second buffer.
+ *
+ * The shift of a group is the mean of its first rows; any shift is exact in real arithmetic, and this one keeps
+ * M / C near (rows / first rows) at worst, so means a million times the spread cost no digits. At the end
+ * mean = shift + s / n and C = M - s s' / n (Chan, Golub and LeVeque 1979, shifted two-pass).
+ */
+import { groupGram } from '../../../driver/operators/group-gram.js';
+import { type DenseMatrix, dense } from '../../../driver/runtime/value.js';
+import { type Routines, routinesOf } from '../native/blas.js';
+import { gather, longRuns, type Piece } from './grouping.js';
+import type { Kernel, KernelContext, Reducer, ReducerCall } from './kernel.js';
+
+/** Cells of a gathered buffer: 8 MB, so that two and a block stay within a few tens of megabytes. */
+const GATHERED_CELLS = 1 << 20;
+/** Rows of one library call where rows are used in place. */
+const PIECE_ROWS = 8192;
+
+class GramReducer implements Reducer {
+  readonly #groups: number;
+  readonly #side: number;
+  readonly #center: boolean;
+  readonly #parallel: boolean;
+  readonly #lanes: number;
+  readonly #blas: Routines;
+  /** Accumulators of every group, one set a lane. */
+  readonly #sums: Float64Array[];
+  /** Per group, the shift of [1, z]; the first cell stays 0. */
+  readonly #shifts: Float64Array;
+  readonly #hasShift: Uint8Array;
+  readonly #gathered: Float64Array[] = [];
+  #turn = 0;
+  #running: Promise<unknown> | undefined;
+
+  constructor(call: ReducerCall, context: KernelContext) {
+    this.#groups = call.attrs.groups as number;
+    this.#side = call.out.cols;
+    this.#center = call.attrs.center as boolean;
+    this.#parallel = call.parallel;
+    this.#lanes = call.parallel ? context.blas.lanes : 1;
+    this.#blas = routinesOf(context.blas, call.parallel);
+    const cells = this.#groups * this.#side * this.#side;
+    this.#sums = Array.from({ length: this.#lanes }, () => new Float64Array(cells));
+    this.#shifts = new Float64Array(this.#groups * this.#side);
+    this.#hasShift = new Uint8Array(this.#groups);
+  }
+
+  add(inputs: readonly DenseMatrix[]): void | Promise<void> {
+    const [g, ...parts] = inputs as [DenseMatrix, ...DenseMatrix[]];
+    const runs = this.#center ? undefined : longRuns(g.data, this.#groups, PIECE_ROWS);
+    if (runs === undefined) return this.#addGathered(g, parts);
+    if (!this.#parallel) {
+      for (const piece of runs) for (const step of this.#direct(piece, parts, 0)) void step();
+      return undefined;
+    }
+    return this.#addInPlace(runs, parts);
+  }
+
+  async #addInPlace(runs: readonly Piece[], parts: readonly DenseMatrix[]): Promise<void> {
+    await this.#running;
+    await Promise.all(
+      this.#sums.map(async (_, lane) => {
+        for (let p = lane; p < runs.length; p += this.#lanes) {
+          for (const step of this.#direct(runs[p]!, parts, lane)) await step();
+        }
+      }),
+    );
+  }
+
+  /** The moments of rows where they lie, as library calls. */
+  *#direct(
+    piece: Piece,
+    parts: readonly DenseMatrix[],
+    lane: number,
+  ): Generator<() => void | Promise<void>> {
+    const { start, rows } = piece;
+    const side = this.#side;
+    const base = piece.group * side * side;
+    const sums = this.#sums[lane]!;
+    const ones = onesOf(rows);
+    sums[base]! += rows;
+    let at = 1;
+    for (const [i, part] of parts.entries()) {
+      const cells = part.data.subarray(start * part.cols);
+      const width = part.cols;
+      const row = sums.subarray(base + at);
+      yield () => this.#blas.gemv(true, rows, width, 1, cells, width, ones, 1, row, 1);
+      const corner = sums.subarray(base + at * side + at);
+      yield () => this.#blas.syrk(width, rows, cells, width, 1, corner, side);
+      let across = at + width;
+      for (const other of parts.slice(i + 1)) {
+        const target = sums.subarray(base + at * side + across);
+        const right = other.data.subarray(start * other.cols);
+        const count = other.cols;
+        yield count === 1
+          ? () => this.#blas.gemv(true, rows, width, 1, cells, width, right, 1, target, side)
+          : () =>
+              this.#blas.gemm(
+                ...([true, false, width, count, rows, 1, cells, width] as const),
+                ...([right, count, 1, target, side] as const),
+              );
+        across += count;
+      }
+      at += width;
+    }
+  }
+
+  #addGathered(g: DenseMatrix, parts: readonly DenseMatrix[]): void | Promise<void> {
+    const step = Math.max(64, Math.floor(GATHERED_CELLS / this.#side));
+    if (this.#parallel) return this.#addGatheredParallel(g, parts, step);
+    for (let from = 0; from < g.rows; from += step) {
+      for (const update of this.#gather(g, parts, from, Math.min(from + step, g.rows))) {
+        void update();
+      }
+    }
+    return undefined;
+  }
+
+  async #addGatheredParallel(
+    g: DenseMatrix,
+    parts: readonly DenseMatrix[],
+    step: number,
+  ): Promise<void> {
+    for (let from = 0; from < g.rows; from += step) {
+      const updates = this.#gather(g, parts, from, Math.min(from + step, g.rows));
+      await this.#running;
+      this.#running = Promise.all(updates.map((update) => update()));
+      // A failure surfaces at the next await of it, not as an unhandled rejection before.
+      this.#running.catch(() => undefined);
+    }
+  }
+
+  /** Copies rows into the buffer not in use and returns the updates they make, each to sums of its own. */
+  #gather(
+    g: DenseMatrix,
+    parts: readonly DenseMatrix[],
+    from: number,
+    to: number,
+  ): (() => void | Promise<void>)[] {
+    const side = this.#side;
+    const { order, pieces } = gather(g.data, this.#groups, from, to);
+    const z = this.#buffer(order.length * side);
+    const updates: (() => void | Promise<void>)[] = [];
+    const split = pieces.length === 0 ? 1 : Math.ceil(this.#lanes / pieces.length);
+    for (const piece of pieces) {
+      if (this.#center && this.#hasShift[piece.group] === 0) this.#setShift(piece, order, parts);
+      pack(z, side, order, piece, parts, this.#shifts.subarray(piece.group * side));
+      const base = piece.group * side * side;
+      for (let lane = 0; lane < split; lane++) {
+        const first = Math.floor((piece.rows * lane) / split);
+        const rows = Math.floor((piece.rows * (lane + 1)) / split) - first;
+        if (rows === 0) continue;
+        const cells = z.subarray((piece.start + first) * side);
+        const sums = this.#sums[lane]!.subarray(base);
+        updates.push(() => this.#blas.syrk(side, rows, cells, side, 1, sums, side));
+      }
+    }
+    return updates;
+  }
+
+  #buffer(cells: number): Float64Array {
+    this.#turn = this.#parallel ? 1 - this.#turn : 0;
+    const kept = this.#gathered[this.#turn];
+    if (kept !== undefined && kept.length >= cells) return kept;
+    const fresh = new Float64Array(cells);
+    this.#gathered[this.#turn] = fresh;
+    return fresh;
+  }
+
+  #setShift(piece: Piece, order: Int32Array, parts: readonly DenseMatrix[]): void {
+    this.#hasShift[piece.group] = 1;
+    const shift = this.#shifts.subarray(piece.group * this.#side);
+    let at = 1;
+    for (const { data, cols } of parts) {
+      for (let k = piece.start; k < piece.start + piece.rows; k++) {
+        const row = order[k]! * cols;
+        for (let j = 0; j < cols; j++) shift[at + j]! += data[row + j]!;
+      }
+      at += cols;
+    }
+    for (let j = 1; j < at; j++) shift[j]! /= piece.rows;
+  }
+
+  result(): DenseMatrix | Promise<DenseMatrix> {
+    if (!this.#parallel) return this.#finish();
+    return Promise.resolve(this.#running).then(() => this.#finish());
+  }
+
+  #finish(): DenseMatrix {
+    const side = this.#side;
+    const [out, ...others] = this.#sums as [Float64Array, ...Float64Array[]];
+    for (const other of others) for (let i = 0; i < out.length; i++) out[i]! += other[i]!;
+    for (let group = 0; group < this.#groups; group++) {
+      const base = group * side * side;
+      if (this.#center) toCentered(out, base, side, this.#shifts.subarray(group * side));
+      for (let i = 0; i < side; i++) {
+        for (let j = i + 1; j < side; j++) out[base + j * side + i] = out[base + i * side + j]!;
+      }
+    }
+    return dense(this.#groups * side, side, out);
+  }
+}
+
+/** Writes rows [1, z - shift] of one group. */
+function pack(
+  z: Float64Array,
+  side: number,
+  order: Int32Array,
+  piece: Piece,
+  parts: readonly DenseMatrix[],
+  shift: Float64Array,
+): void {
+  const end = piece.start + piece.rows;
+  for (let k = piece.start; k < end; k++) z[k * side] = 1;
+  let offset = 1;
+  for (const { data, cols } of parts) {
+    for (let k = piece.start; k < end; k++) {
+      const from = order[k]! * cols;
+      const to = k * side + offset;
+      for (let j = 0; j < cols; j++) z[to + j] = data[from + j]! - shift[offset + j]!;
+    }
+    offset += cols;
+  }
+}
+
+/** Turns moments about the shift into mean and centred moments, in the upper triangle. */
+function toCentered(out: Float64Array, base: number, side: number, shift: Float64Array): void {
+  const n = out[base]!;
+  if (n === 0) return;
+  for (let i = 1; i < side; i++) {
+    const scaled = out[base + i]! / n;
+    const row = base + i * side;
+    for (let j = i; j < side; j++) out[row + j]! -= scaled * out[base + j]!;
+    // Rounding can leave a hair below zero for a constant column.
+    if (out[row + i]! < 0) out[row + i] = 0;
+  }
+  for (let i = 1; i < side; i++) out[base + i] = shift[i]! + out[base + i]! / n;
+}
+
+let ones = new Float64Array(0);
+
+function onesOf(length: number): Float64Array {
+  if (ones.length < length) ones = new Float64Array(Math.max(length, PIECE_ROWS)).fill(1);
+  return ones;
+}
+
+export const groupGramKernel: Kernel = {
+  op: groupGram,
+  reducer: (call, context) => new GramReducer(call, context),
+};

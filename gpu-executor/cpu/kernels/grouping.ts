@@ -1,0 +1,70 @@
+/**
+ * How the rows of a block fall into groups (folds). Long runs of one group are worked on where they lie; scattered rows
+ * are gathered group by group first. Rows with a group outside 0..groups-1 are in no piece.
+ */
+
+/** Rows `start .. start+rows-1` of a block, or of a gathered buffer, that belong to one group. */
+export interface Piece {
+  readonly group: number;
+  readonly start: number;
+  readonly rows: number;
+}
+
+/** Mean length from which runs are worth a library call each without gathering. */
+const LONG_RUN = 256;
+
+/** The runs of equal group numbers, cut into pieces of at most `maxRows`; undefined when they are short. */
+export function longRuns(
+  g: Float64Array,
+  groups: number,
+  maxRows: number,
+): readonly Piece[] | undefined {
+  const pieces: Piece[] = [];
+  const limit = Math.max(4, g.length / LONG_RUN);
+  let runs = 0;
+  for (let start = 0; start < g.length; ) {
+    const group = g[start]!;
+    let end = start + 1;
+    while (end < g.length && g[end] === group) end++;
+    if (++runs > limit) return undefined;
+    if (group >= 0 && group < groups) {
+      const parts = Math.ceil((end - start) / maxRows);
+      for (let p = 0; p < parts; p++) {
+        const from = start + Math.floor(((end - start) * p) / parts);
+        const to = start + Math.floor(((end - start) * (p + 1)) / parts);
+        pieces.push({ group, start: from, rows: to - from });
+      }
+    }
+    start = end;
+  }
+  return pieces;
+}
+
+/** Rows of a block in the order of their groups, as they are gathered. */
+export interface Gathered {
+  /** Row of the block that comes k-th. */
+  readonly order: Int32Array;
+  /** One piece a group that has rows, in order; `start` counts gathered rows. */
+  readonly pieces: readonly Piece[];
+}
+
+/** Sorts rows `from .. to-1` by group, stably, in linear time. */
+export function gather(g: Float64Array, groups: number, from: number, to: number): Gathered {
+  const starts = new Int32Array(groups + 1);
+  for (let i = from; i < to; i++) {
+    const group = g[i]!;
+    if (group >= 0 && group < groups) starts[group + 1]!++;
+  }
+  for (let group = 0; group < groups; group++) starts[group + 1]! += starts[group]!;
+  const pieces: Piece[] = [];
+  for (let group = 0; group < groups; group++) {
+    const rows = starts[group + 1]! - starts[group]!;
+    if (rows > 0) pieces.push({ group, start: starts[group]!, rows });
+  }
+  const order = new Int32Array(starts[groups]!);
+  for (let i = from; i < to; i++) {
+    const group = g[i]!;
+    if (group >= 0 && group < groups) order[starts[group]!++] = i;
+  }
+  return { order, pieces };
+}

@@ -1,0 +1,39 @@
+/** Every CPU kernel. Adding one is a line here beside its file; a backend's capabilities follow from this list. */
+import { encode } from '../../../driver/operators/encode.js';
+import { frame } from '../../../driver/operators/frame.js';
+import { ops } from '../../../driver/operators/index.js';
+import { aggregateKernels } from './aggregates.js';
+import { elementwiseKernel } from './elementwise.js';
+import { groupGramKernel } from './group-gram.js';
+import { groupLossKernel } from './group-loss.js';
+import type { Kernel } from './kernel.js';
+import { productKernels } from './products.js';
+import { reorganiseKernels } from './reorganise.js';
+import { sourceKernels } from './sources.js';
+import { systemKernels } from './systems.js';
+
+const elementwiseKernels = Object.values(ops)
+  .filter((op) => op.elementwise && op.cell !== undefined)
+  .map(elementwiseKernel);
+
+export const kernels: readonly Kernel[] = [
+  ...sourceKernels,
+  ...elementwiseKernels,
+  ...aggregateKernels,
+  ...productKernels,
+  ...systemKernels,
+  ...reorganiseKernels,
+  groupGramKernel,
+  groupLossKernel,
+];
+
+export const kernelOf: ReadonlyMap<string, Kernel> = new Map(
+  kernels.map((kernel) => [kernel.op.name, kernel]),
+);
+
+/** Operators this backend runs: those with a kernel, and the two a scan answers. */
+export const supportedOps: ReadonlySet<string> = new Set([
+  ...kernelOf.keys(),
+  encode.name,
+  frame.name,
+]);

@@ -1,0 +1,245 @@
+/**
+ * Matrix products by BLAS. Small ones are one synchronous call. Large ones are cut by us, because calls side by side
+ * with one thread each beat the library's threads: a product by rows (or columns) of its output, a sum over rows by
+ * rows with an accumulator a lane.
+ */
+import { matmul } from '../../../driver/operators/matmul.js';
+import { mmchain } from '../../../driver/operators/mmchain.js';
+import { tsmm } from '../../../driver/operators/tsmm.js';
+import { type DenseMatrix, dense } from '../../../driver/runtime/value.js';
+import { type Routines, routinesOf } from '../native/blas.js';
+import type { Kernel, KernelCall, KernelContext, Reducer, ReducerCall } from './kernel.js';
+
+/** Rows of one call in sums over rows: a few megabytes of X, so that X is still in cache for the next routine. */
+const PIECE_ROWS = 8192;
+/** Cells of intermediate products kept a lane. */
+const CHAIN_CELLS = 1 << 17;
+
+interface Product {
+  readonly transA: boolean;
+  readonly transB: boolean;
+  readonly m: number;
+  readonly n: number;
+  readonly k: number;
+}
+
+function productOf({ inputs, attrs }: KernelCall): Product {
+  const [a, b] = inputs as [DenseMatrix, DenseMatrix];
+  const transA = attrs.transposeA === true;
+  const transB = attrs.transposeB === true;
+  const [m, k] = transA ? [a.cols, a.rows] : [a.rows, a.cols];
+  return { transA, transB, m, k, n: transB ? b.rows : b.cols };
+}
+
+/** The part of the product with output rows `row..` and columns `col..`. */
+function multiplyPart(
+  gemm: Routines['gemm'],
+  product: Product,
+  [a, b]: readonly DenseMatrix[],
+  out: Float64Array,
+  part: {
+    readonly row: number;
+    readonly rows: number;
+    readonly col: number;
+    readonly cols: number;
+  },
+): void | Promise<void> {
+  const { transA, transB, n, k } = product;
+  const left = a!.data.subarray(transA ? part.row : part.row * a!.cols);
+  const right = b!.data.subarray(transB ? part.col * b!.cols : part.col);
+  const target = out.subarray(part.row * n + part.col);
+  return gemm(
+    ...([transA, transB, part.rows, part.cols, k, 1, left, a!.cols] as const),
+    ...([right, b!.cols, 0, target, n] as const),
+  );
+}
+
+const matmulKernel: Kernel = {
+  op: matmul,
+  run: (call, context) => {
+    const product = productOf(call);
+    const { m, n } = product;
+    const out = context.allocate(m * n);
+    const { gemm } = routinesOf(context.blas, false);
+    void multiplyPart(gemm, product, call.inputs, out, { row: 0, rows: m, col: 0, cols: n });
+    return dense(m, n, out);
+  },
+  runAsync: async (call, context) => {
+    const product = productOf(call);
+    const { m, n } = product;
+    const out = context.allocate(m * n);
+    const { gemm } = routinesOf(context.blas, true);
+    const byRows = m >= n;
+    const parts = Math.min(context.blas.lanes, byRows ? m : n);
+    await Promise.all(
+      Array.from({ length: parts }, (_, p) => {
+        const [from, to] = [p, p + 1].map((i) => Math.floor(((byRows ? m : n) * i) / parts)) as [
+          number,
+          number,
+        ];
+        const part = byRows
+          ? { row: from, rows: to - from, col: 0, cols: n }
+          : { row: 0, rows: m, col: from, cols: to - from };
+        return multiplyPart(gemm, product, call.inputs, out, part);
+      }),
+    );
+    return dense(m, n, out);
+  },
+  reducer: (call, context) =>
+    new RowSumReducer(call, context, ([a, b], start, rows, sums, { gemm }) =>
+      gemm(
+        ...([true, false, a!.cols, b!.cols, rows, 1] as const),
+        ...([a!.data.subarray(start * a!.cols), a!.cols] as const),
+        ...([b!.data.subarray(start * b!.cols), b!.cols, 1, sums, b!.cols] as const),
+      ),
+    ),
+};
+
+const tsmmKernel: Kernel = {
+  op: tsmm,
+  reducer: (call, context) =>
+    new RowSumReducer(
+      call,
+      context,
+      ([x], start, rows, sums, { syrk }) =>
+        syrk(x!.cols, rows, x!.data.subarray(start * x!.cols), x!.cols, 1, sums, x!.cols),
+      mirrorUpper,
+    ),
+};
+
+const mmchainKernel: Kernel = {
+  op: mmchain,
+  reducer: (call, context) => {
+    const width = call.inputs[1]!.cols;
+    const pieceRows = Math.max(64, Math.min(PIECE_ROWS, Math.floor(CHAIN_CELLS / width)));
+    const chains = new Map<Float64Array, Float64Array>();
+    return new RowSumReducer(
+      call,
+      context,
+      (inputs, start, rows, sums, routines) => {
+        let product = chains.get(sums);
+        if (product === undefined) {
+          product = new Float64Array(pieceRows * width);
+          chains.set(sums, product);
+        }
+        return chain(inputs, start, rows, product, sums, routines, call.parallel);
+      },
+      undefined,
+      pieceRows,
+    );
+  },
+};
+
+/** sums += t(X) %*% (w * (X %*% v)) over some rows. */
+function chain(
+  [x, v, w]: readonly DenseMatrix[],
+  start: number,
+  rows: number,
+  product: Float64Array,
+  sums: Float64Array,
+  { gemm }: Routines,
+  parallel: boolean,
+): void | Promise<void> {
+  const d = x!.cols;
+  const k = v!.cols;
+  const cells = x!.data.subarray(start * d);
+  const weigh = (): void => {
+    if (w === undefined) return;
+    for (let i = 0; i < rows; i++) {
+      for (let j = 0; j < k; j++) {
+        product[i * k + j]! *= w.data[(start + i) * w.cols + (w.cols === 1 ? 0 : j)]!;
+      }
+    }
+  };
+  const first = (): void | Promise<void> =>
+    gemm(false, false, rows, k, d, 1, cells, d, v!.data, k, 0, product, k);
+  const second = (): void | Promise<void> =>
+    gemm(true, false, d, k, rows, 1, cells, d, product, k, 1, sums, k);
+  if (!parallel) {
+    void first();
+    weigh();
+    void second();
+    return undefined;
+  }
+  return Promise.resolve(first()).then(() => {
+    weigh();
+    return second();
+  });
+}
+
+type RowSum = (
+  inputs: readonly DenseMatrix[],
+  start: number,
+  rows: number,
+  sums: Float64Array,
+  routines: Routines,
+) => void | Promise<void>;
+
+/** Sums a product over rows: pieces of rows go round the lanes, each lane into sums of its own. */
+class RowSumReducer implements Reducer {
+  readonly #rows: number;
+  readonly #cols: number;
+  readonly #parallel: boolean;
+  readonly #sums: Float64Array[];
+  readonly #routines: Routines;
+  readonly #step: RowSum;
+  readonly #finish: ((sums: Float64Array, order: number) => void) | undefined;
+  readonly #pieceRows: number;
+
+  constructor(
+    call: ReducerCall,
+    context: KernelContext,
+    step: RowSum,
+    finish?: (sums: Float64Array, order: number) => void,
+    pieceRows: number = PIECE_ROWS,
+  ) {
+    this.#rows = call.out.rows;
+    this.#cols = call.out.cols;
+    this.#parallel = call.parallel;
+    const lanes = call.parallel ? context.blas.lanes : 1;
+    const cells = this.#rows * this.#cols;
+    this.#sums = Array.from({ length: lanes }, () => new Float64Array(cells));
+    this.#routines = routinesOf(context.blas, call.parallel);
+    this.#step = step;
+    this.#finish = finish;
+    this.#pieceRows = pieceRows;
+  }
+
+  add(inputs: readonly DenseMatrix[]): void | Promise<void> {
+    const { rows } = inputs[0]!;
+    if (this.#parallel) return this.#addParallel(inputs, rows);
+    for (let start = 0; start < rows; start += this.#pieceRows) {
+      const count = Math.min(this.#pieceRows, rows - start);
+      void this.#step(inputs, start, count, this.#sums[0]!, this.#routines);
+    }
+    return undefined;
+  }
+
+  async #addParallel(inputs: readonly DenseMatrix[], rows: number): Promise<void> {
+    const lanes = this.#sums.length;
+    // Few rows are shared out evenly rather than given to one lane.
+    const pieceRows = Math.min(this.#pieceRows, Math.max(256, Math.ceil(rows / lanes)));
+    await Promise.all(
+      this.#sums.map(async (sums, lane) => {
+        for (let start = lane * pieceRows; start < rows; start += lanes * pieceRows) {
+          await this.#step(inputs, start, Math.min(pieceRows, rows - start), sums, this.#routines);
+        }
+      }),
+    );
+  }
+
+  result(): DenseMatrix {
+    const [out, ...others] = this.#sums as [Float64Array, ...Float64Array[]];
+    for (const other of others) for (let i = 0; i < out.length; i++) out[i]! += other[i]!;
+    this.#finish?.(out, this.#cols);
+    return dense(this.#rows, this.#cols, out);
+  }
+}
+
+function mirrorUpper(cells: Float64Array, order: number): void {
+  for (let i = 0; i < order; i++) {
+    for (let j = i + 1; j < order; j++) cells[j * order + i] = cells[i * order + j]!;
+  }
+}
+
+export const productKernels: readonly Kernel[] = [matmulKernel, tsmmKernel, mmchainKernel];

@@ -1,0 +1,107 @@
+/** Kernels that move cells: copies by whole rows where rows are contiguous, by tiles where they are not. */
+import { addDiag } from '../../../driver/operators/add-diag.js';
+import { cbind } from '../../../driver/operators/cbind.js';
+import { diag } from '../../../driver/operators/diag.js';
+import type { OpDef } from '../../../driver/operators/op-def.js';
+import { rbind } from '../../../driver/operators/rbind.js';
+import { reshape } from '../../../driver/operators/reshape.js';
+import { rangeOf, slice } from '../../../driver/operators/slice.js';
+import { transpose } from '../../../driver/operators/transpose.js';
+import { dense } from '../../../driver/runtime/value.js';
+import type { Kernel } from './kernel.js';
+
+/** Rows and columns of a tile that fits the first-level cache with its transpose. */
+const TILE = 32;
+
+const transposeKernel: Kernel = {
+  op: transpose,
+  run: ({ inputs: [x] }, context) => {
+    const { rows, cols, data } = x!;
+    const out = context.allocate(rows * cols);
+    for (let i0 = 0; i0 < rows; i0 += TILE) {
+      const i1 = Math.min(i0 + TILE, rows);
+      for (let j0 = 0; j0 < cols; j0 += TILE) {
+        const j1 = Math.min(j0 + TILE, cols);
+        for (let j = j0; j < j1; j++) {
+          for (let i = i0; i < i1; i++) out[j * rows + i] = data[i * cols + j]!;
+        }
+      }
+    }
+    return dense(cols, rows, out);
+  },
+};
+
+/** Rows up to this width are copied cell by cell: cheaper than making a view of them. */
+const NARROW = 32;
+
+function copyRows(
+  from: Float64Array,
+  start: number,
+  stride: number,
+  to: Float64Array,
+  offset: number,
+  width: number,
+  rows: number,
+  cols: number,
+): void {
+  for (let i = 0; i < rows; i++) {
+    const source = start + i * stride;
+    const target = offset + i * width;
+    if (cols > NARROW) to.set(from.subarray(source, source + cols), target);
+    else for (let j = 0; j < cols; j++) to[target + j] = from[source + j]!;
+  }
+}
+
+const sliceKernel: Kernel = {
+  op: slice,
+  run: ({ inputs: [x], attrs, out }, context) => {
+    const [firstRow] = rangeOf(attrs, 'rows', x!.rows);
+    const [firstCol] = rangeOf(attrs, 'cols', x!.cols);
+    const cells = context.allocate(out.rows * out.cols);
+    const start = firstRow * x!.cols + firstCol;
+    if (out.cols === x!.cols) cells.set(x!.data.subarray(start, start + cells.length));
+    else copyRows(x!.data, start, x!.cols, cells, 0, out.cols, out.rows, out.cols);
+    return dense(out.rows, out.cols, cells);
+  },
+};
+
+const cbindKernel: Kernel = {
+  op: cbind,
+  run: ({ inputs, out }, context) => {
+    const cells = context.allocate(out.rows * out.cols);
+    let offset = 0;
+    for (const { data, cols } of inputs) {
+      copyRows(data, 0, cols, cells, offset, out.cols, out.rows, cols);
+      offset += cols;
+    }
+    return dense(out.rows, out.cols, cells);
+  },
+};
+
+const rbindKernel: Kernel = {
+  op: rbind,
+  run: ({ inputs, out }, context) => {
+    const cells = context.allocate(out.rows * out.cols);
+    let at = 0;
+    for (const { data } of inputs) {
+      cells.set(data, at);
+      at += data.length;
+    }
+    return dense(out.rows, out.cols, cells);
+  },
+};
+
+/** The reference is as good as any other loop for these. */
+function plainKernel(op: OpDef): Kernel {
+  return { op, run: ({ inputs, attrs, out, block }) => op.reference(inputs, attrs, out, block) };
+}
+
+export const reorganiseKernels: readonly Kernel[] = [
+  transposeKernel,
+  sliceKernel,
+  cbindKernel,
+  rbindKernel,
+  plainKernel(reshape),
+  plainKernel(diag),
+  plainKernel(addDiag),
+];

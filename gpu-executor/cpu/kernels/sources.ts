@@ -1,0 +1,63 @@
+/** Kernels of matrices that come from attributes alone, whole or by row blocks. */
+import { fill } from '../../../driver/operators/fill.js';
+import { contiguousFold, kfold, permutation } from '../../../driver/operators/kfold.js';
+import { literal } from '../../../driver/operators/literal.js';
+import type { OpDef } from '../../../driver/operators/op-def.js';
+import { rand } from '../../../driver/operators/rand.js';
+import { scalar } from '../../../driver/operators/scalar.js';
+import { seq } from '../../../driver/operators/seq.js';
+import { dense } from '../../../driver/runtime/value.js';
+import type { Kernel, KernelCall } from './kernel.js';
+
+function referenceKernel(op: OpDef): Kernel {
+  return { op, run: ({ inputs, attrs, out, block }) => op.reference(inputs, attrs, out, block) };
+}
+
+function rowsOf({ out, block }: KernelCall): { readonly first: number; readonly rows: number } {
+  return { first: block?.rowOffset ?? 0, rows: block?.rows ?? out.rows };
+}
+
+const fillKernel: Kernel = {
+  op: fill,
+  run: (call, context) => {
+    const { rows } = rowsOf(call);
+    const cells = context.allocate(rows * call.out.cols).fill(call.attrs.value as number);
+    return dense(rows, call.out.cols, cells);
+  },
+};
+
+const seqKernel: Kernel = {
+  op: seq,
+  run: (call, context) => {
+    const { first, rows } = rowsOf(call);
+    const from = call.attrs.from as number;
+    const by = call.attrs.by as number;
+    const cells = context.allocate(rows);
+    for (let i = 0; i < rows; i++) cells[i] = from + (first + i) * by;
+    return dense(rows, 1, cells);
+  },
+};
+
+const kfoldKernel: Kernel = {
+  op: kfold,
+  run: (call, context) => {
+    const { first, rows } = rowsOf(call);
+    const total = call.attrs.rows as number;
+    const folds = call.attrs.folds as number;
+    const cells = context.allocate(rows);
+    const position = call.attrs.shuffle
+      ? permutation(total, call.attrs.seed as number)
+      : (i: number): number => i;
+    for (let i = 0; i < rows; i++) cells[i] = contiguousFold(position(first + i), total, folds);
+    return dense(rows, 1, cells);
+  },
+};
+
+export const sourceKernels: readonly Kernel[] = [
+  referenceKernel(literal),
+  referenceKernel(scalar),
+  referenceKernel(rand),
+  fillKernel,
+  seqKernel,
+  kfoldKernel,
+];

@@ -1,0 +1,163 @@
+/**
+ * Runs a segment: whole operators as their operands come, and passes over row blocks for what is streamed. Invariant: a
+ * pass holds every reduction that could run by then, so data are read once for all of them.
+ */
+import { InternalError } from '../../driver/errors.js';
+import { denseBytes, type Expr } from '../../driver/ir/expr.js';
+import { frame } from '../../driver/operators/frame.js';
+import type { Segment, SegmentResult } from '../../driver/runtime/backend.js';
+import type { DenseMatrix, Value } from '../../driver/runtime/value.js';
+import { isScanned, type Pass, runPass, type StreamContext, scanCount } from './stream.js';
+import { evaluateAsync } from './whole.js';
+
+/** Host values of at least this size are data: reducing them is a pass. @units bytes */
+const DATA_BYTES = 32 * 1024;
+
+/** @throws AbortError, DataError, ExecutionError, SingularError */
+export async function runSegment(segment: Segment, context: StreamContext): Promise<SegmentResult> {
+  return new SegmentRun(segment, context).run();
+}
+
+class SegmentRun {
+  readonly #segment: Segment;
+  readonly #context: StreamContext;
+  readonly #values = new Map<Expr, DenseMatrix>();
+  readonly #streamed = new Set<Expr>();
+  /** Operators over whole values still to run, in order. */
+  #whole: Expr[] = [];
+  /** Reductions over row blocks and streamed nodes needed whole, still to run. */
+  #targets: Expr[] = [];
+  #passes = 0;
+  #kernels = 0;
+
+  constructor(segment: Segment, context: StreamContext) {
+    this.#segment = segment;
+    this.#context = context;
+    for (const [expr, value] of segment.inputs) this.#values.set(expr, onHost(expr, value));
+    for (const expr of segment.nodes) {
+      if (expr.op === frame || this.#values.has(expr)) continue;
+      this.#kernels++;
+      if (this.#isStreamed(expr)) this.#streamed.add(expr);
+      else if (this.#isSink(expr)) this.#targets.push(expr);
+      else this.#whole.push(expr);
+    }
+    for (const expr of this.#streamed) if (this.#isNeededWhole(expr)) this.#targets.push(expr);
+  }
+
+  async run(): Promise<SegmentResult> {
+    while (this.#whole.length > 0 || this.#targets.length > 0) {
+      this.#context.signal?.throwIfAborted();
+      const ran = await this.#runWhole();
+      const targets = this.#targets.filter((expr) => this.#closure(expr) !== undefined);
+      if (targets.length > 0) await this.#runPass(targets);
+      else if (!ran) throw new InternalError('segment: expected a node that can run, got none');
+    }
+    const values = new Map<Expr, Value>();
+    for (const expr of [...this.#segment.outputs, ...this.#segment.persist]) {
+      const value = this.#values.get(expr);
+      if (value === undefined) {
+        throw new InternalError(`segment: expected ${expr.op.name} among the nodes it runs`);
+      }
+      values.set(expr, value);
+    }
+    return { values, kernels: this.#kernels, passes: this.#passes, sparkJobs: 0 };
+  }
+
+  #isStreamed(expr: Expr): boolean {
+    const { kind } = expr.op.rowRule(expr.inputs, expr.attrs);
+    return (
+      isScanned(expr) || (this.#segment.blocked.has(expr) && (kind === 'source' || kind === 'map'))
+    );
+  }
+
+  #isSink(expr: Expr): boolean {
+    const rule = expr.op.rowRule(expr.inputs, expr.attrs);
+    if (rule.kind !== 'reduce') return false;
+    return expr.inputs.some(
+      (input, i) =>
+        rule.blocked[i] && (this.#streamed.has(input) || denseBytes(input) >= DATA_BYTES),
+    );
+  }
+
+  #isNeededWhole(expr: Expr): boolean {
+    if (this.#segment.outputs.includes(expr) || this.#segment.persist.includes(expr)) return true;
+    return this.#segment.nodes.some((consumer) => {
+      const at = consumer.inputs.indexOf(expr);
+      if (at < 0 || consumer.op === frame) return false;
+      if (!this.#streamed.has(consumer) && !this.#targets.includes(consumer)) return true;
+      const rule = consumer.op.rowRule(consumer.inputs, consumer.attrs);
+      return consumer.inputs.some(
+        (input, i) => input === expr && !('blocked' in rule && rule.blocked[i]),
+      );
+    });
+  }
+
+  async #runWhole(): Promise<boolean> {
+    const waiting: Expr[] = [];
+    for (const expr of this.#whole) {
+      const inputs = expr.inputs.map((input) => this.#values.get(input));
+      if (inputs.some((input) => input === undefined)) waiting.push(expr);
+      else {
+        this.#context.signal?.throwIfAborted();
+        this.#values.set(
+          expr,
+          await evaluateAsync(expr, inputs as DenseMatrix[], this.#context.blas),
+        );
+      }
+    }
+    const ran = waiting.length < this.#whole.length;
+    this.#whole = waiting;
+    return ran;
+  }
+
+  /** Streamed nodes a target needs, inputs first; undefined when it waits for a value that is not there yet. */
+  #closure(target: Expr): Expr[] | undefined {
+    const order: Expr[] = [];
+    const seen = new Set<Expr>();
+    const visit = (expr: Expr): boolean => {
+      if (seen.has(expr)) return true;
+      seen.add(expr);
+      const rule = expr.op.rowRule(expr.inputs, expr.attrs);
+      for (const [i, input] of expr.inputs.entries()) {
+        if (this.#values.has(input) || input.op === frame) continue;
+        const isBlock = 'blocked' in rule && rule.blocked[i] && this.#streamed.has(input);
+        if (!isBlock || !visit(input)) return false;
+      }
+      order.push(expr);
+      return true;
+    };
+    return visit(target) ? order : undefined;
+  }
+
+  /** One pass for all targets with as many rows as the first. */
+  async #runPass(targets: readonly Expr[]): Promise<void> {
+    const rows = blockedRows(targets[0]!, this.#streamed);
+    const together = targets.filter((expr) => blockedRows(expr, this.#streamed) === rows);
+    const needed = new Set(together.flatMap((expr) => this.#closure(expr)!));
+    const pass: Pass = {
+      rows,
+      nodes: [...needed].filter((expr) => this.#streamed.has(expr)),
+      sinks: together.filter((expr) => !this.#streamed.has(expr)),
+      kept: together.filter((expr) => this.#streamed.has(expr)),
+      values: this.#values,
+    };
+    for (const [expr, value] of await runPass(pass, this.#context)) this.#values.set(expr, value);
+    this.#passes += Math.max(1, scanCount(pass));
+    this.#targets = this.#targets.filter((expr) => !together.includes(expr));
+  }
+}
+
+/** Rows of the blocks a target is made from. */
+function blockedRows(expr: Expr, streamed: ReadonlySet<Expr>): number {
+  if (streamed.has(expr)) return expr.rows;
+  const rule = expr.op.rowRule(expr.inputs, expr.attrs);
+  const at = 'blocked' in rule ? rule.blocked.indexOf(true) : 0;
+  return expr.inputs[at]!.rows;
+}
+
+function onHost(expr: Expr, value: Value): DenseMatrix {
+  if (value.kind === 'dense') return value;
+  throw new InternalError(
+    `segment: expected host values, got a handle of ${value.backend} for ${expr.op.name}`,
+  );
+}

@@ -1,0 +1,286 @@
+/**
+ * One pass over row blocks: sources make blocks (frames read and encoded, folds, random numbers, rows of host values),
+ * `map` operators transform them, `reduce` operators take them in, and kept nodes are written out whole.
+ * Invariants: memory is bounded by two blocks and the reducers' state; blocks are taken in in row order; block k + 1 is
+ * read and encoded while the pool computes on block k.
+ */
+import { DataError, ExecutionError, InternalError, RepriseError } from '../../driver/errors.js';
+import type { RawChunk } from '../../driver/frame/engine.js';
+import type { Expr } from '../../driver/ir/expr.js';
+import type { BlockContext } from '../../driver/operators/op-def.js';
+import type { RunContext } from '../../driver/runtime/backend.js';
+import { type DenseMatrix, dense } from '../../driver/runtime/value.js';
+import { BufferPool } from './buffer-pool.js';
+import type { FrameReader } from './frame-reader.js';
+import { encodeChunk, planScans, type Scan } from './kernels/encode.js';
+import { kernelOf } from './kernels/index.js';
+import type { Reducer } from './kernels/kernel.js';
+import type { Blas } from './native/blas.js';
+
+/** Cells a pass makes per block over all its nodes: 8 MB. */
+const BLOCK_CELLS = 1 << 20;
+/** From this many floating-point operations a reduction runs on the thread pool. */
+const PARALLEL_FLOPS = 2e6;
+
+export interface Pass {
+  /** Rows every blocked node of the pass has. */
+  readonly rows: number;
+  /** Sources and maps, inputs before consumers. */
+  readonly nodes: readonly Expr[];
+  readonly sinks: readonly Expr[];
+  /** Nodes of `nodes` to write out whole. */
+  readonly kept: readonly Expr[];
+  /** Host values: taken whole, or by rows where an operator takes them by blocks. */
+  readonly values: ReadonlyMap<Expr, DenseMatrix>;
+}
+
+export interface StreamContext extends RunContext {
+  readonly blas: Blas;
+  readonly frames: FrameReader | undefined;
+}
+
+/** Runs the pass; the values of sinks and kept nodes. @throws AbortError, DataError, ExecutionError */
+export async function runPass(pass: Pass, context: StreamContext): Promise<Map<Expr, DenseMatrix>> {
+  const stream = new Stream(pass, context);
+  try {
+    return await stream.run();
+  } finally {
+    await stream.end();
+  }
+}
+
+/** Frames the pass reads. */
+export function scanCount(pass: Pass): number {
+  return planScans(pass.nodes.filter(isScanned)).length;
+}
+
+/** Whether a node's rows come from a frame: the one kind of source with an input. */
+export function isScanned(expr: Expr): boolean {
+  return expr.inputs.length > 0 && expr.op.rowRule(expr.inputs, expr.attrs).kind === 'source';
+}
+
+class Stream {
+  readonly #pass: Pass;
+  readonly #context: StreamContext;
+  readonly #pool = new BufferPool();
+  readonly #scans: readonly Scan[];
+  readonly #iterators: AsyncIterator<RawChunk>[] = [];
+  readonly #reducers = new Map<Expr, Reducer>();
+  readonly #kept = new Map<Expr, DenseMatrix>();
+  readonly #blockRows: number;
+  #reading: Promise<RawChunk[]> | undefined;
+  #takingIn: Promise<void> | undefined;
+
+  constructor(pass: Pass, context: StreamContext) {
+    this.#pass = pass;
+    this.#context = context;
+    this.#scans = planScans(pass.nodes.filter(isScanned));
+    const width = pass.nodes.reduce((sum, expr) => sum + expr.cols, 0);
+    this.#blockRows = Math.max(
+      64,
+      Math.min(pass.rows, Math.floor(BLOCK_CELLS / Math.max(1, width))),
+    );
+    for (const expr of pass.kept) {
+      this.#kept.set(expr, dense(expr.rows, expr.cols));
+    }
+    for (const expr of pass.sinks) this.#reducers.set(expr, this.#reducer(expr));
+  }
+
+  async run(): Promise<Map<Expr, DenseMatrix>> {
+    const { rows } = this.#pass;
+    const { signal, onProgress } = this.#context;
+    this.#open();
+    for (let from = 0; from < rows; from += this.#blockRows) {
+      signal?.throwIfAborted();
+      const block = { rowOffset: from, rows: Math.min(this.#blockRows, rows - from) };
+      const chunks = await this.#next(block);
+      const buffers: Float64Array[] = [];
+      const blocks = this.#compute(block, chunks, buffers);
+      await this.#takingIn;
+      this.#takingIn = this.#takeIn(block, blocks, buffers);
+      this.#takingIn.catch(() => undefined);
+      onProgress?.((from + block.rows) / rows);
+      // Lets signals, readers and finished pool calls through even when every operator here is synchronous.
+      await new Promise<void>((resolve) => setImmediate(resolve));
+    }
+    await this.#takingIn;
+    await this.#expectEnd();
+    const results = new Map(this.#kept);
+    for (const [expr, reducer] of this.#reducers) {
+      results.set(expr, await named(expr, () => reducer.result()));
+    }
+    return results;
+  }
+
+  /** Ends scans and waits for what still reads or writes buffers. Safe at any time. */
+  async end(): Promise<void> {
+    await this.#reading?.catch(() => undefined);
+    await this.#takingIn?.catch(() => undefined);
+    for (const iterator of this.#iterators) await iterator.return?.();
+  }
+
+  #reducer(expr: Expr): Reducer {
+    const make = kernelOf.get(expr.op.name)?.reducer;
+    if (make === undefined) {
+      throw new InternalError(`stream: expected a reducing kernel, got ${expr.op.name}`);
+    }
+    const flops = expr.op.flops(expr.inputs, expr.attrs, expr);
+    const parallel = flops >= PARALLEL_FLOPS;
+    const allocate = (cells: number): Float64Array => new Float64Array(cells);
+    return make(
+      { inputs: expr.inputs, attrs: expr.attrs, out: expr, parallel },
+      { blas: this.#context.blas, allocate },
+    );
+  }
+
+  #open(): void {
+    const { frames, signal } = this.#context;
+    if (this.#scans.length === 0) return;
+    if (frames === undefined) {
+      throw new ExecutionError('encode: expected a backend made with a frame engine, got none', {
+        op: 'encode',
+        backend: 'cpu',
+      });
+    }
+    const options = { rowsPerChunk: this.#blockRows, ...(signal ? { signal } : {}) };
+    for (const { source, columns } of this.#scans) {
+      this.#iterators.push(frames.read(source, columns, options)[Symbol.asyncIterator]());
+    }
+    this.#read();
+  }
+
+  #read(): void {
+    this.#reading = Promise.all(
+      this.#iterators.map(async (iterator, i) => {
+        const next = await iterator.next();
+        if (!next.done) return next.value;
+        throw this.#wrongRows(i, 'fewer');
+      }),
+    );
+    this.#reading.catch(() => undefined);
+  }
+
+  /** The chunks of this block; starts reading those of the next. */
+  async #next(block: BlockContext): Promise<readonly RawChunk[]> {
+    const chunks = (await this.#reading) ?? [];
+    for (const [i, chunk] of chunks.entries()) {
+      if (chunk.rows !== block.rows) throw this.#wrongRows(i, 'other');
+    }
+    if (block.rowOffset + block.rows < this.#pass.rows) this.#read();
+    else this.#reading = undefined;
+    return chunks;
+  }
+
+  async #expectEnd(): Promise<void> {
+    for (const [i, iterator] of this.#iterators.entries()) {
+      const next = await iterator.next();
+      if (!next.done && next.value.rows > 0) throw this.#wrongRows(i, 'more');
+    }
+  }
+
+  #wrongRows(scan: number, relation: string): DataError {
+    const files = this.#scans[scan]!.source.files.map((file) => file.path);
+    return new DataError(
+      `encode: expected ${this.#pass.rows} rows, got ${relation} from ${files[0]}${files.length > 1 ? ` and ${files.length - 1} more files` : ''}; a file changed while it was read, run again`,
+      { op: 'encode', files, rows: this.#pass.rows },
+    );
+  }
+
+  #compute(
+    block: BlockContext,
+    chunks: readonly RawChunk[],
+    buffers: Float64Array[],
+  ): Map<Expr, DenseMatrix> {
+    const blocks = new Map<Expr, DenseMatrix>();
+    const allocate = (cells: number): Float64Array => {
+      const buffer = this.#pool.acquire(cells);
+      buffers.push(buffer);
+      return buffer;
+    };
+    for (const expr of this.#pass.nodes) {
+      const kept = this.#kept.get(expr);
+      const scan = this.#scans.findIndex((one) => one.columnsOf.has(expr));
+      if (scan >= 0) {
+        const cells = kept ? rowsOf(kept, block).data : allocate(block.rows * expr.cols);
+        encodeChunk(this.#scans[scan]!, expr, chunks[scan]!, block.rowOffset, cells);
+        blocks.set(expr, dense(block.rows, expr.cols, cells));
+        continue;
+      }
+      const value = this.#map(expr, block, blocks, allocate);
+      blocks.set(expr, value);
+      kept?.data.set(value.data, block.rowOffset * expr.cols);
+    }
+    return blocks;
+  }
+
+  #map(
+    expr: Expr,
+    block: BlockContext,
+    blocks: ReadonlyMap<Expr, DenseMatrix>,
+    allocate: (cells: number) => Float64Array,
+  ): DenseMatrix {
+    const run = kernelOf.get(expr.op.name)?.run;
+    if (run === undefined) {
+      throw new InternalError(`stream: expected a kernel over blocks, got ${expr.op.name}`);
+    }
+    const inputs = this.#inputs(expr, block, blocks);
+    const out = { rows: block.rows, cols: expr.cols };
+    const call = { inputs, attrs: expr.attrs, out, block: { ...block, payload: expr.payload } };
+    try {
+      return run(call, { blas: this.#context.blas, allocate });
+    } catch (error) {
+      throw asExecutionError(expr, error);
+    }
+  }
+
+  #inputs(expr: Expr, block: BlockContext, blocks: ReadonlyMap<Expr, DenseMatrix>): DenseMatrix[] {
+    const rule = expr.op.rowRule(expr.inputs, expr.attrs);
+    return expr.inputs.map((input, i) => {
+      const byRows = 'blocked' in rule && rule.blocked[i] === true;
+      const value = (byRows ? blocks.get(input) : undefined) ?? this.#pass.values.get(input);
+      if (value === undefined) {
+        throw new InternalError(`stream: expected a value of ${input.op.name} for ${expr.op.name}`);
+      }
+      return byRows && value.rows !== block.rows ? rowsOf(value, block) : value;
+    });
+  }
+
+  async #takeIn(
+    block: BlockContext,
+    blocks: ReadonlyMap<Expr, DenseMatrix>,
+    buffers: readonly Float64Array[],
+  ): Promise<void> {
+    const adding = this.#pass.sinks.map((expr) =>
+      named(expr, () => this.#reducers.get(expr)!.add(this.#inputs(expr, block, blocks), block)),
+    );
+    const outcomes = await Promise.allSettled(adding);
+    for (const buffer of buffers) this.#pool.release(buffer);
+    for (const outcome of outcomes) if (outcome.status === 'rejected') throw outcome.reason;
+  }
+}
+
+/** The rows of a block of a whole value, as a view. */
+function rowsOf(value: DenseMatrix, block: BlockContext): DenseMatrix {
+  const from = block.rowOffset * value.cols;
+  return dense(block.rows, value.cols, value.data.subarray(from, from + block.rows * value.cols));
+}
+
+async function named<T>(expr: Expr, run: () => T | Promise<T>): Promise<T> {
+  try {
+    return await run();
+  } catch (error) {
+    throw asExecutionError(expr, error);
+  }
+}
+
+/** A kernel's failure with the operator's name; errors that carry it already, and aborts, stay as they are. */
+export function asExecutionError(expr: Expr, error: unknown): Error {
+  if (error instanceof RepriseError) return error;
+  if (error instanceof Error && error.name === 'AbortError') return error;
+  const reason = error instanceof Error ? error.message : String(error);
+  return new ExecutionError(
+    `${expr.op.name}: expected the local CPU to run it, got ${reason}`,
+    { op: expr.op.name, backend: 'cpu' },
+    { cause: error },
+  );
+}

@@ -1,0 +1,84 @@
+/** Evaluates one operator over whole host values: at once when it is short, on the thread pool when it is long. */
+import { UnsupportedError } from '../../driver/errors.js';
+import type { Expr } from '../../driver/ir/expr.js';
+import type { DenseMatrix } from '../../driver/runtime/value.js';
+import { kernelOf } from './kernels/index.js';
+import type { Kernel, KernelCall, KernelContext } from './kernels/kernel.js';
+import type { Blas } from './native/blas.js';
+import { asExecutionError } from './stream.js';
+
+/** Longest work done without giving the event loop a turn: about 0.2 ms of BLAS, 2 ms of JavaScript. @units flops */
+const SYNC_FLOPS = 4e6;
+
+/** The value, or undefined when the operator is better run by `evaluateAsync`. @throws ExecutionError, SingularError */
+export function evaluateSync(
+  expr: Expr,
+  inputs: readonly DenseMatrix[],
+  blas: Blas,
+): DenseMatrix | undefined {
+  const kernel = kernelFor(expr);
+  if (kernel.runAsync ?? kernel.reducer) {
+    if (expr.op.flops(inputs, expr.attrs, expr) > SYNC_FLOPS) return undefined;
+  }
+  return runNow(kernel, expr, inputs, blas);
+}
+
+/** @throws ExecutionError, SingularError */
+export async function evaluateAsync(
+  expr: Expr,
+  inputs: readonly DenseMatrix[],
+  blas: Blas,
+): Promise<DenseMatrix> {
+  const now = evaluateSync(expr, inputs, blas);
+  if (now !== undefined) return now;
+  const kernel = kernelFor(expr);
+  const context = contextOf(blas);
+  try {
+    if (kernel.runAsync) return await kernel.runAsync(callOf(expr, inputs), context);
+    const { attrs } = expr;
+    const reducer = kernel.reducer!({ inputs, attrs, out: expr, parallel: true }, context);
+    await reducer.add(inputs, { rowOffset: 0, rows: inputs[0]!.rows });
+    return await reducer.result();
+  } catch (error) {
+    throw asExecutionError(expr, error);
+  }
+}
+
+function runNow(
+  kernel: Kernel,
+  expr: Expr,
+  inputs: readonly DenseMatrix[],
+  blas: Blas,
+): DenseMatrix {
+  const context = contextOf(blas);
+  try {
+    if (kernel.run) return kernel.run(callOf(expr, inputs), context);
+    const { attrs } = expr;
+    const reducer = kernel.reducer!({ inputs, attrs, out: expr, parallel: false }, context);
+    void reducer.add(inputs, { rowOffset: 0, rows: inputs[0]!.rows });
+    return reducer.result() as DenseMatrix;
+  } catch (error) {
+    throw asExecutionError(expr, error);
+  }
+}
+
+function kernelFor(expr: Expr): Kernel {
+  const kernel = kernelOf.get(expr.op.name);
+  if (kernel !== undefined) return kernel;
+  throw new UnsupportedError(
+    `${expr.op.name}: expected an operator the local CPU has a kernel for`,
+    {
+      op: expr.op.name,
+      backend: 'cpu',
+    },
+  );
+}
+
+function callOf(expr: Expr, inputs: readonly DenseMatrix[]): KernelCall {
+  const block = { rowOffset: 0, rows: expr.rows, payload: expr.payload };
+  return { inputs, attrs: expr.attrs, out: expr, block };
+}
+
+function contextOf(blas: Blas): KernelContext {
+  return { blas, allocate: (cells) => new Float64Array(cells) };
+}
