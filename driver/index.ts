@@ -17,6 +17,16 @@ export {
 } from './errors.js';
 export type { EncodedFeature } from './frame/encode-block.js';
 export type { FrameColumn, FrameEngine, FrameSource } from './frame/engine.js';
+export type { FeatureOptions, FeatureSpec } from './frame/feature-spec.js';
+export {
+  type FeatureSelection,
+  type FeatureSummary,
+  type MeanImputation,
+  type ResolvedFeatures,
+  resolveFeatures,
+} from './frame/features.js';
+export { Frame, openFrame } from './frame/frame.js';
+export { verifyUnchanged } from './frame/identity.js';
 export type { Attrs, AttrValue } from './ir/attrs.js';
 export type { Expr, Meta } from './ir/expr.js';
 export { type LineageKey, lineageKey } from './ir/lineage-key.js';

@@ -26,6 +26,9 @@ const ALLOWED_CLASSES = new Set([
 const ALLOWED_MACROS =
   /^(nullif|fdiv|fmod|round_even|roundbankers|split_part|list_\w+|array_\w+|map_contains_\w+|days_in_month|date_add|md5_number\w*|json)$/;
 
+/** Scalar functions of the session, which DuckDB lists as if they were constant. */
+const SESSION_FUNCTIONS = new Set(['current_setting', 'getvariable', 'version', 'getenv']);
+
 interface SyntaxNode {
   readonly class?: string;
   readonly type?: string;
@@ -98,7 +101,7 @@ export class ExpressionChecker {
       readonly error_message?: string;
       readonly statements?: readonly { readonly node: SyntaxNode }[];
     };
-    if (parsed.error) throw refuse(sql, parsed.error_message ?? 'something else');
+    if (parsed.error) throw refuse(sql, syntaxError(parsed.error_message ?? 'something else'));
     const node = parsed.statements?.[0]?.node;
     const list = (node?.select_list ?? []) as readonly SyntaxNode[];
     const [only] = list;
@@ -135,7 +138,9 @@ function checkFunction(sql: string, given: string, functions: Functions): void {
     throw refuse(sql, `${name}(), which does not work row by row`);
   }
   const unstable =
-    functions.unstable.has(name) || (functions.macros.has(name) && !ALLOWED_MACROS.test(name));
+    functions.unstable.has(name) ||
+    SESSION_FUNCTIONS.has(name) ||
+    (functions.macros.has(name) && !ALLOWED_MACROS.test(name));
   if (unstable) {
     throw refuse(sql, `${name}(), whose result does not depend on the row alone`);
   }
@@ -174,6 +179,10 @@ function described(node: SyntaxNode): string {
     POSITIONAL_REFERENCE: 'a reference by position',
   };
   return kinds[node.class ?? ''] ?? String(node.type);
+}
+
+function syntaxError(message: string): string {
+  return message.startsWith('Only SELECT') ? 'several statements' : message;
 }
 
 function refuse(sql: string, got: string): DataError {

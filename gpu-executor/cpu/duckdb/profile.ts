@@ -22,6 +22,14 @@ interface Asked extends ProfileRequest {
   readonly operand: string;
 }
 
+interface Scan {
+  readonly database: Database;
+  /** `FROM` operand. */
+  readonly from: string;
+  /** Rows the files declare. */
+  readonly rows: number;
+}
+
 interface Vocabulary {
   readonly top: ColumnProfile['top'];
   readonly distinct: number;
@@ -45,25 +53,33 @@ export async function profileSource(
     engineType: types[i]!,
     operand: `(${request.sql}\n)`,
   }));
-  const from = relation(layout);
-  const stats = await statistics(context.database, from, asked);
-  const wanted = asked.map((_, i) => i).filter((i) => asked[i]!.top > 0);
-  const vocabularies = new Map<number, Vocabulary>();
-  if (layout.files[0]?.scan === 'read_parquet' || wanted.length < 2) {
-    for (const i of wanted) {
-      vocabularies.set(i, await vocabulary(context.database, from, asked[i]!));
-    }
-  } else {
-    const all = await vocabulariesAtOnce(
-      context.database,
-      from,
-      wanted.map((i) => asked[i]!),
-    );
-    for (const [at, i] of wanted.entries()) vocabularies.set(i, all[at]!);
+  const rows = source.files.reduce((sum, file) => sum + file.rows, 0);
+  const scan = { database: context.database, from: relation(layout), rows };
+  const columnar = layout.files[0]?.scan === 'read_parquet';
+  const counted = asked.filter((request) => request.top > 0 && request.quantiles.length === 0);
+  const grouped = asked.filter((request) => request.top > 0);
+  const profiles = new Map<Asked, Partial<ColumnProfile>>();
+  if (columnar) {
+    for (const request of grouped) profiles.set(request, await vocabulary(scan, request));
+  } else if (grouped.length > 0) {
+    const all = await vocabulariesAtOnce(scan, grouped);
+    for (const [at, request] of grouped.entries()) profiles.set(request, all[at]!);
   }
-  return asked.map((request, i) => ({
-    ...stats[i]!,
-    ...(vocabularies.get(i) ?? { top: [], distinct: 0 }),
+  const rest = columnar ? asked.filter((request) => !counted.includes(request)) : asked;
+  const stats = await statistics(scan, rest);
+  for (const [at, request] of rest.entries()) {
+    profiles.set(request, { ...profiles.get(request), ...stats[at]! });
+  }
+  return asked.map((request) => ({
+    missing: 0,
+    infinite: 0,
+    min: null,
+    max: null,
+    top: [],
+    distinct: 0,
+    quantiles: [],
+    ...profiles.get(request),
+    rows,
     type: columnType(request.engineType),
   }));
 }
@@ -116,79 +132,123 @@ function notUsable(sql: string, cause: Error): DataError {
   );
 }
 
-async function statistics(
-  database: Database,
-  from: string,
-  asked: readonly Asked[],
-): Promise<Omit<ColumnProfile, 'top' | 'distinct' | 'type'>[]> {
-  const numeric = asked.map(({ engineType }) => {
-    const type = columnType(engineType);
-    return type === 'number' || type === 'boolean';
+type Statistics = Pick<ColumnProfile, 'missing' | 'infinite' | 'min' | 'max' | 'quantiles'>;
+
+/**
+ * Counts, ranges and quantiles in one statement. NaN and infinities are the largest values in DuckDB's order, so plain
+ * minima and maxima tell whether a column has any; only then is it scanned again with filters, which cost five times more.
+ */
+async function statistics(scan: Scan, asked: readonly Asked[]): Promise<Statistics[]> {
+  const plain = await aggregate(scan, asked, false);
+  const doubtful = asked.filter((_, i) => {
+    const { min, max } = plain[i]!;
+    return (max !== null && !Number.isFinite(max)) || (min !== null && !Number.isFinite(min));
   });
-  const inner = asked.map((request, i) =>
-    numeric[i]
-      ? `CAST(${request.operand} AS DOUBLE) AS c${i}`
-      : `${request.operand} IS NULL AS c${i}`,
-  );
+  const filtered = await aggregate(scan, doubtful, true);
+  return asked.map((request, i) => filtered[doubtful.indexOf(request)] ?? plain[i]!);
+}
+
+async function aggregate(
+  scan: Scan,
+  asked: readonly Asked[],
+  filtered: boolean,
+): Promise<Statistics[]> {
+  if (asked.length === 0) return [];
+  const inner = asked.map((request, i) => {
+    const plain = isNumeric(request) && columnType(request.engineType) === 'number';
+    const value = plain ? request.operand : `CAST(${request.operand} AS INTEGER)`;
+    return `${isNumeric(request) ? value : `nullif(${request.operand} IS NULL, true)`} AS c${i}`;
+  });
   const outer = asked.map((request, i) => {
     const c = `c${i}`;
-    if (!numeric[i]) return `{m: count(*) FILTER (${c})}`;
+    if (!isNumeric(request)) return `count(${c}), 0, NULL, NULL, NULL`;
+    const finite = filtered ? ` FILTER (isfinite(CAST(${c} AS DOUBLE)))` : '';
     const quantiles = request.quantiles.length
-      ? `quantile_cont(${c}, [${request.quantiles.join(', ')}]) FILTER (isfinite(${c}))`
+      ? `quantile_cont(CAST(${c} AS DOUBLE), [${request.quantiles.join(', ')}])${finite}`
       : 'NULL';
-    return `{m: count(*) FILTER (${c} IS NULL OR isnan(${c})), i: count(*) FILTER (isinf(${c})), lo: min(${c}) FILTER (isfinite(${c})), hi: max(${c}) FILTER (isfinite(${c})), q: ${quantiles}}`;
+    const [present, infinite] = filtered
+      ? [`count(*) FILTER (NOT isnan(${c}))`, `count(*) FILTER (isinf(${c}))`]
+      : [`count(${c})`, '0'];
+    return `${present}, ${infinite}, CAST(min(${c})${finite} AS DOUBLE), CAST(max(${c})${finite} AS DOUBLE), ${quantiles}`;
   });
   const [row] = await run(
-    database,
-    `SELECT count(*), ${outer.map((item) => `to_json(${item})`).join(', ')} FROM (SELECT ${inner.join(', ')} FROM ${from})`,
+    scan,
+    `SELECT count(*), ${outer.join(', ')} FROM (SELECT ${inner.join(', ')} FROM ${scan.from})`,
     asked,
-  );
+  ).catch(async (cause) => {
+    // One expression's values broke the statement for all; alone, it says so itself.
+    if (cause instanceof DataError && asked.length > 1) {
+      for (const request of asked) await aggregate(scan, [request], filtered);
+    }
+    throw cause;
+  });
   const rows = Number(row?.[0]);
+  if (rows !== scan.rows) throw otherRows(scan.rows, rows);
   return asked.map((_, i) => {
-    const cell = JSON.parse(String(row?.[i + 1])) as {
-      readonly m: number;
-      readonly i?: number;
-      readonly lo?: number | null;
-      readonly hi?: number | null;
-      readonly q?: readonly number[] | null;
-    };
+    const [present, infinite, min, max, quantiles] = row!.slice(1 + 5 * i);
     return {
-      rows,
-      missing: cell.m,
-      infinite: cell.i ?? 0,
-      min: cell.lo ?? null,
-      max: cell.hi ?? null,
-      quantiles: cell.q ?? [],
+      missing: rows - Number(present),
+      infinite: Number(infinite),
+      min: min as number | null,
+      max: max as number | null,
+      quantiles: (quantiles as readonly number[] | null) ?? [],
     };
   });
+}
+
+function otherRows(expected: number, got: number): DataError {
+  return new DataError(
+    `data: expected ${expected} rows, as the files declare, got ${got}; a file is damaged, write it again`,
+    { expected, got },
+  );
+}
+
+function isNumeric({ engineType }: Asked): boolean {
+  const type = columnType(engineType);
+  return type === 'number' || type === 'boolean';
+}
+
+function isFloat({ engineType }: Asked): boolean {
+  return engineType === 'FLOAT' || engineType === 'DOUBLE';
 }
 
 /** Value to group by: -0 and 0 are one, and so are all NaN. */
 function groupKey(request: Asked): string {
-  return /^(FLOAT|DOUBLE)/.test(request.engineType)
+  return isFloat(request)
     ? `nullif(CAST(${request.operand} AS DOUBLE) + 0, CAST('NaN' AS DOUBLE))`
     : request.operand;
 }
 
-async function vocabulary(database: Database, from: string, request: Asked): Promise<Vocabulary> {
+/** The vocabulary of one expression and, from the same groups, its counts and range. */
+async function vocabulary(scan: Scan, request: Asked): Promise<Partial<ColumnProfile>> {
+  const float = isFloat(request);
+  const range = (name: string): string =>
+    isNumeric(request)
+      ? `CAST(${name}(${columnType(request.engineType) === 'boolean' ? 'CAST(k AS INTEGER)' : 'k'})${float ? ' FILTER (isfinite(k))' : ''} AS DOUBLE)`
+      : 'NULL';
   const rows = await run(
-    database,
-    `WITH groups AS MATERIALIZED (SELECT ${groupKey(request)} AS k, count(*) AS n FROM ${from} GROUP BY k)
-     SELECT ${textOf('k', request.engineType)} AS v, n, (SELECT count(k) FROM groups)
-     FROM groups WHERE k IS NOT NULL ORDER BY n DESC, v LIMIT ${request.top}`,
+    scan,
+    `WITH groups AS MATERIALIZED (SELECT ${groupKey(request)} AS k, count(*) AS n FROM ${scan.from} GROUP BY k),
+     totals AS (SELECT count(k) AS kinds, coalesce(sum(n) FILTER (k IS NULL), 0) AS missing,
+       ${float ? 'coalesce(sum(n) FILTER (isinf(k)), 0)' : '0'} AS infinite, ${range('min')} AS low, ${range('max')} AS high FROM groups),
+     listed AS (SELECT ${textOf('k', request.engineType)} AS v, n FROM groups WHERE k IS NOT NULL ORDER BY n DESC, v LIMIT ${request.top})
+     SELECT v, n, kinds, missing, infinite, low, high FROM totals LEFT JOIN listed ON true ORDER BY n DESC, v`,
     [request],
   );
+  const [, , kinds, missing, infinite, min, max] = rows[0]!;
   return {
-    top: rows.map((row) => ({ value: String(row[0]), count: Number(row[1]) })),
-    distinct: Number(rows[0]?.[2] ?? 0),
+    top: rows
+      .filter((row) => row[0] !== null)
+      .map((row) => ({ value: String(row[0]), count: Number(row[1]) })),
+    distinct: Number(kinds),
+    missing: Number(missing),
+    infinite: Number(infinite),
+    min: min as number | null,
+    max: max as number | null,
   };
 }
 
-async function vocabulariesAtOnce(
-  database: Database,
-  from: string,
-  asked: readonly Asked[],
-): Promise<Vocabulary[]> {
+async function vocabulariesAtOnce(scan: Scan, asked: readonly Asked[]): Promise<Vocabulary[]> {
   const keys = asked.map((_, i) => `k${i}`);
   const inner = asked.map((request, i) => `${groupKey(request)} AS k${i}`).join(', ');
   const sets = keys.map((key) => `(${key})`).join(', ');
@@ -197,9 +257,9 @@ async function vocabulariesAtOnce(
   const text = `CASE w ${asked.map((request, i) => `WHEN ${i} THEN ${textOf(`k${i}`, request.engineType)}`).join(' ')} END`;
   const limit = `CASE w ${asked.map((request, i) => `WHEN ${i} THEN ${request.top}`).join(' ')} END`;
   const rows = await run(
-    database,
+    scan,
     `WITH groups AS MATERIALIZED (SELECT ${keys.join(', ')}, ${which} AS w, count(*) AS n
-       FROM (SELECT ${inner} FROM ${from}) GROUP BY GROUPING SETS (${sets})),
+       FROM (SELECT ${inner} FROM ${scan.from}) GROUP BY GROUPING SETS (${sets})),
      named AS (SELECT w, n, ${text} AS v FROM groups)
      SELECT w, v, n, count(*) OVER (PARTITION BY w) FROM named WHERE v IS NOT NULL
      QUALIFY row_number() OVER (PARTITION BY w ORDER BY n DESC, v) <= ${limit} ORDER BY w, n DESC, v`,
@@ -215,10 +275,10 @@ async function vocabulariesAtOnce(
 }
 
 /** Runs a scan; an error in one expression's values names that expression. */
-async function run(database: Database, sql: string, asked: readonly Asked[]): Promise<Row[]> {
-  database.scans++;
+async function run(scan: Scan, sql: string, asked: readonly Asked[]): Promise<Row[]> {
+  scan.database.scans++;
   try {
-    return await database.query(sql, 'data: computing the features');
+    return await scan.database.query(sql, 'data: computing the features');
   } catch (cause) {
     if (!(cause instanceof DataError) || asked.length !== 1) throw cause;
     throw notUsable(asked[0]!.sql, cause);

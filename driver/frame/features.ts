@@ -1,0 +1,225 @@
+/**
+ * From the user's feature specification to encoded features: one profile of all expressions over all rows, then one rule
+ * a feature (`resolve-feature.ts`). Invariant: what comes out encodes without error on these data, and every reason why
+ * it would not is a `DataError` that names the feature, what was expected, what came and what to do.
+ */
+import { DataError, RepriseError } from '../errors.js';
+import { type EncodedFeature, featureColumns, featureWidth } from './encode-block.js';
+import type { ColumnProfile, FrameDescription, FrameEngine, ProfileRequest } from './engine.js';
+import {
+  type FeatureSpec,
+  type PlannedFeature,
+  planFeatures,
+  requireColumn,
+} from './feature-spec.js';
+import { groupFolds, predefinedFolds, type ResolvedFolds } from './folds.js';
+import { MAX_CATEGORIES, profileRequest, resolveFeature } from './resolve-feature.js';
+
+export interface FeatureSelection {
+  /** Default: every column but the target and the one that says the fold. */
+  readonly features?: readonly FeatureSpec[];
+  /** Column to predict; numeric or boolean. */
+  readonly target: string;
+  /** Folds that keep equal values of a column together. */
+  readonly group?: { readonly column: string; readonly folds: number };
+  /** Folds given by a column. */
+  readonly predefined?: { readonly column: string };
+}
+
+/** Mean imputation of one encoded column: where the indicator is 1 it takes the training rows' mean. */
+export interface MeanImputation {
+  readonly kind: 'mean';
+  /** Positions among the encoded columns. */
+  readonly column: number;
+  readonly indicator: number;
+}
+
+/** What a feature's values look like, for reports. */
+export interface FeatureSummary {
+  readonly name: string;
+  readonly encode: PlannedFeature['encode'];
+  /** Design columns. */
+  readonly columns: number;
+  readonly missing: number;
+  readonly min: number | null;
+  readonly max: number | null;
+  readonly distinct: number;
+}
+
+export interface ResolvedFeatures {
+  readonly features: readonly EncodedFeature[];
+  /** Names of the design columns: the encoded columns without the indicators of mean imputation. */
+  readonly columns: readonly string[];
+  readonly target: EncodedFeature;
+  readonly imputations: readonly MeanImputation[];
+  readonly folds?: ResolvedFolds;
+  readonly summary: readonly FeatureSummary[];
+  /** Constant columns, categories cut by `top`: for the user to know, not to stop. */
+  readonly warnings: readonly string[];
+}
+
+/**
+ * Resolves features, target and folds against the data. Cost: one call of `engine.profile`.
+ * @throws DataError when the data do not hold what is asked, ConfigError when no data could
+ */
+export async function resolveFeatures(
+  engine: FrameEngine,
+  description: FrameDescription,
+  selection: FeatureSelection,
+): Promise<ResolvedFeatures> {
+  const { target, group, predefined } = selection;
+  const targetSql = requireColumn(description, target, 'target');
+  const foldColumn = group?.column ?? predefined?.column;
+  const foldSql =
+    foldColumn === undefined
+      ? undefined
+      : requireColumn(description, foldColumn, group ? 'group' : 'predefined');
+  const reserved = foldColumn === undefined ? [target] : [target, foldColumn];
+  const planned = planFeatures(description, selection.features, reserved);
+  if (description.rows === 0) {
+    throw new DataError('data: expected rows, got none; the files hold only column names', {
+      rows: 0,
+    });
+  }
+  const requests = planned.map(profileRequest);
+  requests.push({ sql: targetSql, top: 0, quantiles: [] });
+  if (foldSql !== undefined) requests.push({ sql: foldSql, top: MAX_CATEGORIES, quantiles: [] });
+  const profiles = await profileAll(engine, description, requests, planned);
+  const targetProfile = profiles[planned.length]!;
+  await checkNumeric(engine, description, 'target', target, targetSql, targetProfile);
+  checkTarget(target, targetProfile);
+  for (const [i, feature] of planned.entries()) {
+    if (feature.encode === 'onehot') continue;
+    const { name, sql } = feature;
+    await checkNumeric(engine, description, 'feature', name, sql, profiles[i]!);
+  }
+  const assembled = assemble(planned, profiles);
+  return {
+    ...assembled,
+    warnings: [...constantTarget(target, targetProfile), ...assembled.warnings],
+    target: { kind: 'number', name: target, sql: targetSql, missing: 'error' },
+    ...(group && foldSql !== undefined
+      ? { folds: groupFolds(group.column, foldSql, group.folds, profiles[planned.length + 1]!) }
+      : predefined && foldSql !== undefined
+        ? { folds: predefinedFolds(predefined.column, foldSql, profiles[planned.length + 1]!) }
+        : {}),
+  };
+}
+
+function assemble(
+  planned: readonly PlannedFeature[],
+  profiles: readonly ColumnProfile[],
+): Pick<ResolvedFeatures, 'features' | 'columns' | 'imputations' | 'summary' | 'warnings'> {
+  const features: EncodedFeature[] = [];
+  const columns: string[] = [];
+  const imputations: MeanImputation[] = [];
+  const summary: FeatureSummary[] = [];
+  const warnings: string[] = [];
+  let width = 0;
+  for (const [i, feature] of planned.entries()) {
+    const profile = profiles[i]!;
+    const resolved = resolveFeature(feature, profile);
+    if (resolved.imputeMean) {
+      imputations.push({ kind: 'mean', column: width, indicator: width + 1 });
+    }
+    const first = columns.length;
+    for (const [part, encoded] of resolved.features.entries()) {
+      features.push(encoded);
+      width += featureWidth(encoded);
+      if (!(resolved.imputeMean && part === 1)) columns.push(...featureColumns(encoded));
+    }
+    warnings.push(...resolved.warnings);
+    const { missing, min, max, distinct } = profile;
+    const own = columns.length - first;
+    summary.push({
+      name: feature.name,
+      encode: feature.encode,
+      columns: own,
+      missing,
+      min,
+      max,
+      distinct,
+    });
+  }
+  return { features, columns, imputations, summary, warnings };
+}
+
+/** Profiles each distinct expression once; an error about an expression names the feature it is of. */
+async function profileAll(
+  engine: FrameEngine,
+  description: FrameDescription,
+  requests: readonly ProfileRequest[],
+  planned: readonly PlannedFeature[],
+): Promise<ColumnProfile[]> {
+  const keys = requests.map((request) => JSON.stringify(request));
+  const distinct = [...new Set(keys)];
+  const asked = distinct.map((key) => requests[keys.indexOf(key)]!);
+  try {
+    const profiles = await engine.profile(description.source, asked);
+    return keys.map((key) => profiles[distinct.indexOf(key)]!);
+  } catch (cause) {
+    const expression = cause instanceof RepriseError ? cause.facts.expression : undefined;
+    const at = requests.findIndex((request) => request.sql === expression);
+    const feature = planned[at];
+    if (!(cause instanceof DataError) || feature === undefined) throw cause;
+    throw new DataError(
+      `feature ${feature.name}: ${cause.message}`,
+      { ...cause.facts, feature: feature.name },
+      { cause },
+    );
+  }
+}
+
+/** @throws DataError with one or two example values when the expression is not numeric */
+async function checkNumeric(
+  engine: FrameEngine,
+  description: FrameDescription,
+  role: 'target' | 'feature',
+  name: string,
+  sql: string,
+  profile: ColumnProfile,
+): Promise<void> {
+  if (profile.type === 'number' || profile.type === 'boolean') return;
+  const got =
+    profile.type === 'other' ? 'values of a nested or other type' : `${profile.type} values`;
+  let examples = '';
+  if (profile.type !== 'other') {
+    const [again] = await engine.profile(description.source, [{ sql, top: 200, quantiles: [] }]);
+    const values = (again?.top ?? []).map((entry) => entry.value);
+    const telling = values.filter((value) => !Number.isFinite(Number(value)));
+    const shown = (telling.length > 0 ? telling : values).slice(0, 2);
+    if (shown.length > 0) examples = ` such as ${shown.map(shorten).join(' and ')}`;
+  }
+  const remedy =
+    role === 'target'
+      ? 'choose a numeric column'
+      : profile.type === 'timestamp'
+        ? 'say sql, such as extract(hour from ..), and encode'
+        : 'say encode: onehot, or sql with try_cast(.. as double)';
+  throw new DataError(`${role} ${name}: expected numbers, got ${got}${examples}; ${remedy}`, {
+    [role]: name,
+    type: profile.type,
+  });
+}
+
+function checkTarget(name: string, profile: ColumnProfile): void {
+  const bad: [number, string][] = [
+    [profile.missing, 'missing'],
+    [profile.infinite, 'infinite'],
+  ];
+  for (const [n, what] of bad) {
+    if (n === 0) continue;
+    throw new DataError(
+      `target ${name}: expected a finite number in every row, got ${n} ${what} in ${profile.rows} rows; remove these rows from the data`,
+      { target: name, [what]: n, rows: profile.rows },
+    );
+  }
+}
+
+function constantTarget(name: string, { min, max }: ColumnProfile): string[] {
+  return min === max ? [`target ${name}: every row has the same value (${min})`] : [];
+}
+
+function shorten(value: string): string {
+  return JSON.stringify(value.length > 40 ? `${value.slice(0, 40)}…` : value);
+}

@@ -1,0 +1,61 @@
+/**
+ * A frame as a program sees it: a lineage leaf named by its files' digests, and what it holds. Invariant: the leaf's
+ * attributes say what the rows are (format, digests, row counts) and never where they lie; the paths are payload.
+ */
+import { DataError } from '../errors.js';
+import type { Attrs, AttrValue } from '../ir/attrs.js';
+import type { Expr } from '../ir/expr.js';
+import { encode as encodeOp } from '../operators/encode.js';
+import { frame as frameOp } from '../operators/frame.js';
+import type { Evaluator } from '../runtime/evaluator.js';
+import type { EncodedFeature } from './encode-block.js';
+import type { FrameColumn, FrameDescription, FrameEngine, FrameFormat } from './engine.js';
+
+export class Frame {
+  readonly description: FrameDescription;
+  /** The leaf (operator `frame`). */
+  readonly expr: Expr;
+  readonly #evaluator: Evaluator;
+
+  constructor(evaluator: Evaluator, description: FrameDescription) {
+    const { source, rows, columns } = description;
+    if (rows === 0) {
+      const paths = source.files.map((file) => file.path);
+      throw new DataError(
+        `data: expected rows in ${paths[0]}${paths.length > 1 ? ` and ${paths.length - 1} more files` : ''}, got none`,
+        { paths },
+      );
+    }
+    const files = source.files.map((file) => ({ digest: file.digest, rows: file.rows }));
+    const attrs: Attrs = { format: source.format, files, rows, cols: columns.length };
+    this.#evaluator = evaluator;
+    this.description = description;
+    this.expr = evaluator.intern(frameOp, [], attrs, source);
+  }
+
+  get columns(): readonly FrameColumn[] {
+    return this.description.columns;
+  }
+
+  /**
+   * The matrix of these features, a lazy node.
+   * @shape [rows, sum of the features' widths]
+   */
+  encode(features: readonly EncodedFeature[]): Expr {
+    const attrs: Attrs = { features: features as unknown as AttrValue };
+    return this.#evaluator.intern(encodeOp, [this.expr], attrs);
+  }
+}
+
+/**
+ * Opens a file, folder or glob as a frame.
+ * @throws DataError when nothing is there, a file can't be read, columns of two files differ, or there are no rows
+ */
+export async function openFrame(
+  evaluator: Evaluator,
+  engine: FrameEngine,
+  path: string,
+  format?: FrameFormat,
+): Promise<Frame> {
+  return new Frame(evaluator, await engine.describe(path, format));
+}

@@ -1,0 +1,201 @@
+/**
+ * Makes one planned feature and the profile of its expression into encoded features. Vocabularies and bin edges come from
+ * all rows; only a mean to impute is left to be fitted on training rows, through an indicator column.
+ */
+import { DataError } from '../errors.js';
+import type { EncodedFeature } from './encode-block.js';
+import type { ColumnProfile, ProfileRequest } from './engine.js';
+import type { PlannedFeature } from './feature-spec.js';
+
+/** Categories a feature may have; more make a model nobody can read and a lineage nobody can store. */
+export const MAX_CATEGORIES = 100_000;
+
+export interface ResolvedFeature {
+  readonly features: readonly EncodedFeature[];
+  /** The second feature is the indicator of the first one's missing values, whose mean is to be imputed. */
+  readonly imputeMean: boolean;
+  readonly warnings: readonly string[];
+}
+
+/** The expression as encoded: with the constant that stands in for missing values. */
+export function imputedSql(feature: PlannedFeature): string {
+  const { sql, encode, impute } = feature;
+  if (impute === undefined || impute === 'mean') return sql;
+  if (encode === 'onehot' && typeof impute === 'string') {
+    return `coalesce((${sql}\n), '${impute.replaceAll("'", "''")}')`;
+  }
+  if (impute === 'zero' && encode === 'number') return sql;
+  const constant = impute === 'zero' ? 0 : impute;
+  return `coalesce(nullif(CAST((${sql}\n) AS DOUBLE), CAST('NaN' AS DOUBLE)), ${constant})`;
+}
+
+/** What has to be known of the expression. */
+export function profileRequest(feature: PlannedFeature): ProfileRequest {
+  const { encode, bins } = feature;
+  if (encode === 'onehot') {
+    return { sql: imputedSql(feature), top: feature.top ?? MAX_CATEGORIES, quantiles: [] };
+  }
+  const quantiles =
+    encode === 'bin' && typeof bins === 'number'
+      ? Array.from({ length: bins + 1 }, (_, i) => i / bins)
+      : [];
+  return { sql: feature.sql, top: 0, quantiles };
+}
+
+/** @throws DataError when the data do not fit the feature */
+export function resolveFeature(feature: PlannedFeature, profile: ColumnProfile): ResolvedFeature {
+  checkFinite(feature.name, profile);
+  if (profile.missing === profile.rows && feature.impute === undefined) {
+    throw fault(feature.name, 'some values', 'none: every row is missing; leave the feature out');
+  }
+  switch (feature.encode) {
+    case 'number':
+      return resolveNumber(feature, profile);
+    case 'onehot':
+      return resolveOneHot(feature, profile);
+    case 'bin':
+      return resolveBins(feature, profile);
+  }
+}
+
+function resolveNumber(feature: PlannedFeature, profile: ColumnProfile): ResolvedFeature {
+  const { name, impute } = feature;
+  const sql = imputedSql(feature);
+  if (profile.missing === 0) {
+    const warnings = profile.min === profile.max ? [constant(name, profile.min)] : [];
+    // The plain expression: nothing is missing, so what stands in for it must not change the lineage.
+    const plain: EncodedFeature = { kind: 'number', name, sql: feature.sql, missing: 'error' };
+    return { features: [plain], imputeMean: false, warnings };
+  }
+  if (impute === undefined) throw missingValues(name, profile);
+  if (impute !== 'mean') {
+    const missing = impute === 'zero' ? 'zero' : 'error';
+    return { features: [{ kind: 'number', name, sql, missing }], imputeMean: false, warnings: [] };
+  }
+  if (profile.missing === profile.rows) {
+    throw fault(name, 'values to take the mean of', 'none: every row is missing');
+  }
+  const warnings = profile.min === profile.max ? [constant(name, profile.min)] : [];
+  const value: EncodedFeature = { kind: 'number', name, sql, missing: 'zero' };
+  return { features: [value, { kind: 'missing', name, sql }], imputeMean: true, warnings };
+}
+
+function resolveOneHot(feature: PlannedFeature, profile: ColumnProfile): ResolvedFeature {
+  const { name } = feature;
+  if (feature.top === undefined && profile.distinct > MAX_CATEGORIES) {
+    throw fault(
+      name,
+      `at most ${MAX_CATEGORIES} categories`,
+      `${profile.distinct}; say top: N to keep the N most frequent`,
+    );
+  }
+  const categories = profile.top.map((entry) => entry.value).sort(byCategory);
+  const unlisted = profile.distinct - categories.length;
+  const other = feature.other ?? unlisted > 0;
+  const missing = profile.missing > 0;
+  const warnings: string[] = [];
+  if (unlisted > 0) {
+    const listed = profile.top.reduce((sum, entry) => sum + entry.count, profile.missing);
+    const share = ((100 * (profile.rows - listed)) / profile.rows).toPrecision(2);
+    const fate = other ? 'the rest share the column (other)' : 'the rest have zeros in all columns';
+    warnings.push(
+      `feature ${name}: ${categories.length} of ${profile.distinct} categories kept, ${fate} (${Number(share)} % of the rows)`,
+    );
+  }
+  if (categories.length + (other ? 1 : 0) + (missing ? 1 : 0) === 1) {
+    warnings.push(constant(name, categories[0] ?? null));
+  }
+  const sql = imputedSql(feature);
+  return {
+    features: [{ kind: 'onehot', name, sql, categories, other, missing }],
+    imputeMean: false,
+    warnings,
+  };
+}
+
+function resolveBins(feature: PlannedFeature, profile: ColumnProfile): ResolvedFeature {
+  const { name, bins } = feature;
+  const { min, max } = profile;
+  if (min === null || max === null) throw fault(name, 'some values', 'none');
+  const edges =
+    typeof bins === 'number' ? quantileEdges(profile.quantiles) : outerEdges(bins, min, max);
+  const warnings: string[] = [];
+  if (typeof bins === 'number' && edges.length - 1 < bins) {
+    warnings.push(
+      `feature ${name}: ${edges.length - 1} of ${bins} bins kept, the others would be empty as values repeat`,
+    );
+  }
+  const imputed = feature.impute !== undefined;
+  if (edges.length === 2 && (profile.missing === 0 || imputed)) warnings.push(constant(name, min));
+  return {
+    features: [
+      {
+        kind: 'bin',
+        name,
+        sql: imputedSql(feature),
+        edges,
+        missing: profile.missing > 0 && !imputed,
+      },
+    ],
+    imputeMean: false,
+    warnings,
+  };
+}
+
+/** Distinct quantiles; one value alone makes one closed bin. */
+function quantileEdges(quantiles: readonly number[]): number[] {
+  const edges = [...new Set(quantiles)];
+  return edges.length === 1 ? [edges[0]!, edges[0]!] : edges;
+}
+
+/** Inner edges with the data's own ends, and without the bins beyond them that hold no row. */
+function outerEdges(inner: readonly number[], min: number, max: number): number[] {
+  const first = inner[0]!;
+  const last = inner[inner.length - 1]!;
+  const edges = [...(min < first ? [min] : []), ...inner, ...(max >= last ? [max] : [])];
+  return edges.length === 1 ? [edges[0]!, edges[0]!] : edges;
+}
+
+/** Infinite values fit no encoding, and text or time no number. @throws DataError */
+function checkFinite(name: string, profile: ColumnProfile): void {
+  if (profile.infinite === 0) return;
+  throw fault(
+    name,
+    'finite values',
+    `${count(profile.infinite, 'infinite value')} in ${profile.rows} rows; leave them out with sql, such as nullif`,
+  );
+}
+
+function missingValues(name: string, profile: ColumnProfile): DataError {
+  return new DataError(
+    `feature ${name}: expected no missing values, got ${profile.missing} in ${profile.rows} rows; say impute: mean, zero or a number`,
+    { feature: name, missing: profile.missing, rows: profile.rows },
+  );
+}
+
+function fault(name: string, expected: string, got: string): DataError {
+  return new DataError(`feature ${name}: expected ${expected}, got ${got}`, { feature: name });
+}
+
+function constant(name: string, value: number | string | null): string {
+  return `feature ${name}: every row has the same value (${value}), which tells the model nothing`;
+}
+
+function count(n: number, noun: string): string {
+  return `${n} ${noun}${n === 1 ? '' : 's'}`;
+}
+
+/** Numbers by value before texts; texts by code unit. The order of one-hot columns on every engine. */
+export function byCategory(a: string, b: string): number {
+  const x = numeric(a);
+  const y = numeric(b);
+  if (x !== undefined && y !== undefined && x !== y) return x - y;
+  if ((x === undefined) !== (y === undefined)) return x === undefined ? 1 : -1;
+  return a < b ? -1 : a > b ? 1 : 0;
+}
+
+function numeric(text: string): number | undefined {
+  if (text.trim() === '') return undefined;
+  const value = Number(text);
+  return Number.isFinite(value) ? value : undefined;
+}
