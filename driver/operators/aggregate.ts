@@ -17,9 +17,17 @@ export interface Fold {
 export const sumFold: Fold = { start: 0, step: (t, x) => t + x, merge: (a, b) => a + b };
 export const sumSqFold: Fold = { start: 0, step: (t, x) => t + x * x, merge: (a, b) => a + b };
 /** Least cell; NaN if any cell is NaN. */
-export const minFold: Fold = { start: Infinity, step: Math.min, merge: Math.min };
+export const minFold: Fold = {
+  start: Infinity,
+  step: (t, x) => Math.min(t, x),
+  merge: (a, b) => Math.min(a, b),
+};
 /** Largest cell; NaN if any cell is NaN. */
-export const maxFold: Fold = { start: -Infinity, step: Math.max, merge: Math.max };
+export const maxFold: Fold = {
+  start: -Infinity,
+  step: (t, x) => Math.max(t, x),
+  merge: (a, b) => Math.max(a, b),
+};
 
 const reduceRule: RowRule = Object.freeze({ kind: 'reduce', blocked: [true] });
 const mapRule: RowRule = Object.freeze({ kind: 'map', blocked: [true] });

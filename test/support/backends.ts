@@ -6,6 +6,7 @@
 import type { OpName } from '../../driver/operators/index.js';
 import type { Backend } from '../../driver/runtime/backend.js';
 import { createReferenceBackend } from '../../driver/runtime/reference-backend.js';
+import { createCpuBackend } from '../../gpu-executor/cpu/index.js';
 
 export interface Gap {
   /** `notImplemented`: ours to write. `notSupported`: the engine can't. */
@@ -29,4 +30,13 @@ export const backends: readonly BackendRow[] = [
     make: async () => createReferenceBackend(),
     gaps: { frame: needsEngine, encode: needsEngine },
   },
+  {
+    name: 'cpu',
+    make: async () => {
+      const backend = await createCpuBackend();
+      return backend.blas.kind === 'native' ? backend : backend.blas.description;
+    },
+    gaps: {},
+  },
+  { name: 'cpu without BLAS', make: () => createCpuBackend({ blas: 'none' }), gaps: {} },
 ];
