@@ -15,7 +15,7 @@ import { isScanned } from './stream.js';
 import { evaluateSync } from './whole.js';
 
 export interface CpuBackendOptions extends BlasOptions {
-  /** Reads frames. Without it `encode` can't run. */
+  /** Reads frames; closed with the backend. Default: DuckDB in this process. */
   readonly frames?: FrameEngine & FrameReader;
 }
 
@@ -26,19 +26,22 @@ const MEMORY_BYTES = 8e9;
 
 /** @throws ConfigError when a named BLAS can't be used or the thread count is wrong */
 export async function createCpuBackend(options: CpuBackendOptions = {}): Promise<CpuBackend> {
-  return new CpuBackend(loadBlas(options), options.frames);
+  const blas = loadBlas(options);
+  if (options.frames !== undefined) return new CpuBackend(blas, options.frames);
+  const { createDuckDbEngine } = await import('./duckdb/index.js');
+  return new CpuBackend(blas, createDuckDbEngine());
 }
 
 export class CpuBackend implements Backend {
   readonly name = 'cpu';
   readonly capabilities = { ops: supportedOps, blocks: 'stream' } as const;
-  readonly frames?: FrameEngine & FrameReader;
+  readonly frames: FrameEngine & FrameReader;
   /** The routines in use, for `doctor` and the run's record. */
   readonly blas: Blas;
 
-  constructor(blas: Blas, frames: (FrameEngine & FrameReader) | undefined) {
+  constructor(blas: Blas, frames: FrameEngine & FrameReader) {
     this.blas = blas;
-    if (frames !== undefined) this.frames = frames;
+    this.frames = frames;
   }
 
   estimate(expr: Expr): CostEstimate {
@@ -62,7 +65,7 @@ export class CpuBackend implements Backend {
     runSegment(segment, { ...context, blas: this.blas, frames: this.frames });
 
   async close(): Promise<void> {
-    const { frames } = this as { frames?: { close?: () => unknown } };
-    await frames?.close?.();
+    const { close } = this.frames as { close?: () => unknown };
+    await close?.call(this.frames);
   }
 }

@@ -36,7 +36,7 @@ export interface Pass {
 
 export interface StreamContext extends RunContext {
   readonly blas: Blas;
-  readonly frames: FrameReader | undefined;
+  readonly frames: FrameReader;
 }
 
 /** Runs the pass; the values of sinks and kept nodes. @throws AbortError, DataError, ExecutionError */
@@ -136,12 +136,6 @@ class Stream {
   #open(): void {
     const { frames, signal } = this.#context;
     if (this.#scans.length === 0) return;
-    if (frames === undefined) {
-      throw new ExecutionError('encode: expected a backend made with a frame engine, got none', {
-        op: 'encode',
-        backend: 'cpu',
-      });
-    }
     const options = { rowsPerChunk: this.#blockRows, ...(signal ? { signal } : {}) };
     for (const { source, columns } of this.#scans) {
       this.#iterators.push(frames.read(source, columns, options)[Symbol.asyncIterator]());
