@@ -3,24 +3,23 @@ package reprise.shim.server
 import java.io.{BufferedReader, InputStreamReader}
 import java.nio.charset.StandardCharsets.UTF_8
 
+import scala.collection.JavaConverters._
+
 import org.apache.spark.sql.SparkSession
 
 import reprise.shim.{ShimContext, Version}
 import reprise.shim.protocol.Json
+import reprise.shim.protocol.Json._
 
 /**
- * Entry of embedded Spark. The first line of standard input is the token; when the input ends, the driver is gone
- * and so are we. One line on standard output says where the shim listens; everything else goes to the log.
- * Spark's settings are Java system properties `spark.*`, as SparkConf reads them.
+ * Entry of embedded Spark. The first line of standard input is `{"token", "conf"}`: settings may hold secrets too, and a
+ * command line is there for all to read. When the input ends, the driver is gone and so are we. One line on
+ * standard output says where the shim listens; everything else goes to the log.
  */
 object Main {
   def main(args: Array[String]): Unit = {
     val input = new BufferedReader(new InputStreamReader(System.in, UTF_8))
-    val token = input.readLine()
-    if (token == null || token.length < 32) {
-      System.err.println("shim: expected a token of at least 32 characters as the first line of standard input")
-      System.exit(2)
-    }
+    val token = configure(input.readLine())
     watch(input)
     // Only the announcement may use standard output.
     val announcements = System.out
@@ -41,6 +40,23 @@ object Main {
     val warm = new Thread(() => Warmup.run(context), "reprise-warmup")
     warm.setDaemon(true)
     warm.start()
+  }
+
+  /** Sets Spark's settings, and returns the token. */
+  private def configure(line: String): String = {
+    val start = Option(line).map { text =>
+      val bytes = text.getBytes(UTF_8)
+      Json.parse(bytes, 0, bytes.length)
+    }
+    val token = start.flatMap(_.textOption("token")).filter(_.length >= 32)
+    if (token.isEmpty) {
+      System.err.println("shim: expected a token of at least 32 characters in the first line of standard input")
+      System.exit(2)
+    }
+    start.get.field("conf").fields().asScala.foreach { setting =>
+      System.setProperty(setting.getKey, setting.getValue.asText)
+    }
+    token.get
   }
 
   /** Ends the process when the driver's end of the pipe closes, however the driver died. */

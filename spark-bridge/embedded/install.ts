@@ -1,0 +1,123 @@
+/**
+ * Set-up of embedded Spark: Spark's jars through the user's Maven, and the shim built from its sources. Invariant:
+ * what is found is used, what is made appears whole by one rename, and two set-ups at once both succeed.
+ */
+import { existsSync } from 'node:fs';
+import { copyFile, cp, mkdir, mkdtemp, readdir, rename, rm } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { ExecutionError } from '../../driver/errors.js';
+import { runMaven } from '../../driver/support/maven.js';
+import {
+  downloadedJars,
+  findSpark,
+  packageRoot,
+  requireJava,
+  type ScalaVersion,
+  type SparkInstallation,
+  shimJar,
+  sparkVersion,
+} from './locations.js';
+
+export interface SetupOptions {
+  /** Called with a line for people as the work advances. */
+  readonly onProgress?: (message: string) => void;
+  readonly signal?: AbortSignal;
+}
+
+/**
+ * The Spark to run; brings its jars (about 240 MB) when there is none. Idempotent.
+ * @throws ConfigError without Maven or with a wrong `SPARK_HOME`, ExecutionError when Maven can't bring them
+ */
+export async function installSpark(options: SetupOptions = {}): Promise<SparkInstallation> {
+  const found = findSpark();
+  if (found !== undefined) return found;
+  const target = dirname(downloadedJars());
+  await mkdir(dirname(target), { recursive: true });
+  const staging = await mkdtemp(join(dirname(target), '.spark-'));
+  try {
+    options.onProgress?.(`spark: bringing Spark ${sparkVersion} through Maven (about 240 MB)`);
+    const jars = join(staging, 'spark', 'jars');
+    await runMaven(
+      [
+        '--file',
+        join(packageRoot(), 'scala-shim', 'pom.xml'),
+        'dependency:copy-dependencies',
+        `-DoutputDirectory=${jars}`,
+        '-DincludeScope=provided',
+        `-Dspark.version=${sparkVersion}`,
+      ],
+      {
+        onLine: (line) => {
+          const copied = /Copying (\S+\.jar)/.exec(line);
+          if (copied) options.onProgress?.(`spark: ${copied[1]}`);
+        },
+        ...(options.signal ? { signal: options.signal } : {}),
+      },
+    );
+    const names = existsSync(jars) ? await readdir(jars) : [];
+    if (!names.some((name) => name.startsWith('spark-sql_'))) {
+      throw new ExecutionError(
+        `spark: expected spark-sql among the jars Maven brought, got ${names.length} others`,
+        { op: 'setup', backend: 'spark' },
+      );
+    }
+    await publish(join(staging, 'spark'), target);
+  } finally {
+    await rm(staging, { recursive: true, force: true });
+  }
+  options.onProgress?.(`spark: Spark ${sparkVersion} is in ${target}`);
+  return findSpark() as SparkInstallation;
+}
+
+/**
+ * The shim's jar for a Scala version, built (about 40 s) unless one of these very sources is there. Idempotent.
+ * @returns path of the jar
+ * @throws ConfigError without Java or Maven, ExecutionError with the compiler's errors
+ */
+export async function buildShim(
+  options: SetupOptions & { readonly scala?: ScalaVersion } = {},
+): Promise<string> {
+  const scala = options.scala ?? findSpark()?.scala ?? '2.12';
+  const jar = shimJar(scala);
+  if (existsSync(jar)) return jar;
+  requireJava();
+  await mkdir(dirname(jar), { recursive: true });
+  // Maven writes beside its pom, and the package may be read-only or built by two processes at once.
+  const staging = await mkdtemp(join(dirname(jar), '.build-'));
+  try {
+    options.onProgress?.(`shim: building it for Scala ${scala}`);
+    const sources = join(packageRoot(), 'scala-shim');
+    await cp(join(sources, 'pom.xml'), join(staging, 'pom.xml'));
+    await cp(join(sources, 'src'), join(staging, 'src'), { recursive: true });
+    await runMaven(
+      ['--file', join(staging, 'pom.xml'), '-DskipTests', 'package'].concat(
+        scala === '2.13' ? ['--activate-profiles', 'scala-2.13'] : [],
+      ),
+      options.signal ? { signal: options.signal } : {},
+    );
+    const built = (await readdir(join(staging, 'target'))).find(
+      (name) => name.startsWith('reprise-shim') && name.endsWith('.jar'),
+    );
+    if (built === undefined) {
+      throw new ExecutionError('shim: expected a jar in target/, got none', {
+        op: 'setup',
+        backend: 'spark',
+      });
+    }
+    await copyFile(join(staging, 'target', built), join(staging, 'shim.jar'));
+    await rename(join(staging, 'shim.jar'), jar);
+  } finally {
+    await rm(staging, { recursive: true, force: true });
+  }
+  options.onProgress?.(`shim: ${jar}`);
+  return jar;
+}
+
+async function publish(ready: string, target: string): Promise<void> {
+  try {
+    await rename(ready, target);
+  } catch (error) {
+    // Another set-up was first.
+    if (findSpark() === undefined) throw error;
+  }
+}

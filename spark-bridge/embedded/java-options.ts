@@ -1,0 +1,94 @@
+/** Command line and settings of the embedded Spark JVM. Nothing secret stands here: both are readable by others. */
+import type { JavaInstallation } from './locations.js';
+
+/** Packages Spark 3.5 reaches into from Java 9 on; the list of Spark's own launcher (`JavaModuleOptions`). */
+const openPackages = [
+  'java.base/java.lang',
+  'java.base/java.lang.invoke',
+  'java.base/java.lang.reflect',
+  'java.base/java.io',
+  'java.base/java.net',
+  'java.base/java.nio',
+  'java.base/java.util',
+  'java.base/java.util.concurrent',
+  'java.base/java.util.concurrent.atomic',
+  'java.base/jdk.internal.ref',
+  'java.base/sun.nio.ch',
+  'java.base/sun.nio.cs',
+  'java.base/sun.security.action',
+  'java.base/sun.util.calendar',
+  'java.security.jgss/sun.security.krb5',
+];
+
+export function javaArguments(
+  java: JavaInstallation,
+  memoryBytes: number,
+  classPath: readonly string[],
+  logConfiguration: string,
+): string[] {
+  const opens =
+    java.major >= 9
+      ? [
+          ...openPackages.flatMap((name) => ['--add-opens', `${name}=ALL-UNNAMED`]),
+          '-Djdk.reflect.useDirectMethodHandle=false',
+          '-XX:+IgnoreUnrecognizedVMOptions',
+        ]
+      : [];
+  return [
+    `-Xmx${Math.floor(memoryBytes / (1024 * 1024))}m`,
+    '-XX:+UseParallelGC',
+    // A driver without memory can't answer; its end is seen at once and reported.
+    '-XX:+ExitOnOutOfMemoryError',
+    '-Djava.awt.headless=true',
+    '-Duser.timezone=UTC',
+    `-Dlog4j2.configurationFile=${logConfiguration}`,
+    '-Dio.netty.tryReflectionSetAccessible=true',
+    ...opens,
+    '-cp',
+    classPath.join(process.platform === 'win32' ? ';' : ':'),
+    'reprise.shim.server.Main',
+  ];
+}
+
+/** Spark's settings: one machine, nothing listening beyond loopback, no user interface. */
+export function sparkSettings(cores: number, scratch: string): Record<string, string> {
+  return {
+    'spark.master': `local[${cores}]`,
+    'spark.app.name': 'reprise',
+    'spark.driver.host': '127.0.0.1',
+    'spark.driver.bindAddress': '127.0.0.1',
+    'spark.ui.enabled': 'false',
+    'spark.ui.showConsoleProgress': 'false',
+    'spark.driver.maxResultSize': '0',
+    // Broadcasts stay in this process: packing doubles would only cost time.
+    'spark.broadcast.compress': 'false',
+    'spark.local.dir': scratch,
+    'spark.sql.warehouse.dir': `${scratch}/warehouse`,
+    'spark.sql.catalogImplementation': 'in-memory',
+    'spark.executor.heartbeatInterval': '30s',
+    'spark.cleaner.referenceTracking.blocking': 'false',
+  };
+}
+
+/** Log4j 2: warnings and errors into one file of bounded size. */
+export function logConfiguration(file: string): string {
+  return [
+    'status = error',
+    'appenders = file',
+    'appender.file.type = RollingFile',
+    'appender.file.name = file',
+    `appender.file.fileName = ${file}`,
+    `appender.file.filePattern = ${file}.%i`,
+    'appender.file.layout.type = PatternLayout',
+    'appender.file.layout.pattern = %d{ISO8601} %p %c{1}: %m%n%ex',
+    'appender.file.policies.type = Policies',
+    'appender.file.policies.size.type = SizeBasedTriggeringPolicy',
+    'appender.file.policies.size.size = 20MB',
+    'appender.file.strategy.type = DefaultRolloverStrategy',
+    'appender.file.strategy.max = 2',
+    'rootLogger.level = warn',
+    'rootLogger.appenderRefs = file',
+    'rootLogger.appenderRef.file.ref = file',
+    '',
+  ].join('\n');
+}

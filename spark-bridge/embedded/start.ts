@@ -1,0 +1,189 @@
+/**
+ * Starts and ends the embedded Spark JVM. Invariant: it never outlives this process (it watches its standard
+ * input, which closes however we die), its token travels by that pipe only, and it listens on loopback only.
+ */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { closeSync, existsSync, openSync, readFileSync } from 'node:fs';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { availableParallelism, tmpdir, totalmem } from 'node:os';
+import { delimiter, join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { ConfigError, ExecutionError } from '../../driver/errors.js';
+import { env } from '../../driver/support/env.js';
+import { DirectChannel } from '../channel/direct-channel.js';
+import { buildShim, installSpark, type SetupOptions } from './install.js';
+import { javaArguments, logConfiguration, sparkSettings } from './java-options.js';
+import { findNativeBlasFolder, requireJava } from './locations.js';
+
+export interface EmbeddedSparkOptions extends SetupOptions {
+  /** Heap of the JVM. @units bytes, default a quarter of the machine's memory, 1 to 8 GiB */
+  readonly memoryBytes?: number;
+  /** Tasks at a time. Default: the machine's cores. */
+  readonly cores?: number;
+  /** More Spark settings; they win over ours. */
+  readonly conf?: Readonly<Record<string, string>>;
+  /** Longest time until the shim answers. @units ms, default 120000 */
+  readonly startTimeoutMs?: number;
+}
+
+export interface EmbeddedSpark {
+  readonly channel: DirectChannel;
+  readonly pid: number;
+  readonly logFile: string;
+  /** Ends the JVM and waits until it is gone. Idempotent. */
+  close(): Promise<void>;
+}
+
+const GIB = 1024 ** 3;
+const CLOSE_GRACE_MS = 5_000;
+
+/**
+ * A running Spark with the shim in it; sets up what is missing first.
+ * @throws ConfigError without Java (or without Maven when something must be brought), ExecutionError with the end of
+ *   the log when the JVM does not come up
+ */
+export async function startEmbeddedSpark(
+  options: EmbeddedSparkOptions = {},
+): Promise<EmbeddedSpark> {
+  const java = requireJava();
+  const spark = await installSpark(options);
+  const jar = await buildShim({ ...options, scala: spark.scala });
+  const cores = options.cores ?? availableParallelism();
+  const memoryBytes =
+    options.memoryBytes ?? Math.min(8 * GIB, Math.max(GIB, Math.floor(totalmem() / 4)));
+  if (!(memoryBytes >= 512 * 1024 * 1024)) {
+    throw new ConfigError(
+      `spark: expected a heap of at least 512 MiB, got ${memoryBytes} bytes; raise the memory of embedded Spark`,
+      { key: 'spark.memory', value: memoryBytes },
+    );
+  }
+  const logs = join(env.home(), 'logs');
+  await mkdir(logs, { recursive: true });
+  const scratch = await mkdtemp(join(tmpdir(), 'reprise-spark-'));
+  const stamp = new Date().toISOString().replaceAll(/[:.]/g, '-');
+  const logFile = join(logs, `spark-${stamp}-${process.pid}.log`);
+  const logSettings = join(scratch, 'log4j2.properties');
+  await writeFile(logSettings, logConfiguration(logFile));
+  const log = openSync(logFile, 'a', 0o600);
+  const child = spawn(
+    java.command,
+    javaArguments(java, memoryBytes, [jar, join(spark.jars, '*')], logSettings),
+    { stdio: ['pipe', 'pipe', log], env: childEnvironment(), cwd: scratch },
+  );
+  closeSync(log);
+  const token = randomBytes(32).toString('hex');
+  const ended = new Promise<string>((resolve) => {
+    child.once('error', (error) => resolve(error.message));
+    child.once('exit', (code, signal) =>
+      resolve(signal ? `signal ${signal}` : `exit code ${code}`),
+    );
+  });
+  const conf = { ...sparkSettings(cores, scratch), ...options.conf };
+  child.stdin?.on('error', () => {});
+  child.stdin?.write(`${JSON.stringify({ token, conf })}\n`);
+  const end = makeEnd(child, ended, scratch);
+  try {
+    const port = await announcement(child, ended, logFile, options);
+    unref(child);
+    const channel = new DirectChannel({
+      port,
+      token,
+      lastWords: () =>
+        child.exitCode === null && child.signalCode === null ? '' : logTail(logFile),
+    });
+    return {
+      channel,
+      pid: child.pid as number,
+      logFile,
+      close: async () => {
+        await channel.close();
+        await end();
+      },
+    };
+  } catch (error) {
+    await end();
+    throw error;
+  }
+}
+
+/** The JVM finds `libblas.so.3` by this path; one BLAS thread a task, as tasks fill the cores. */
+function childEnvironment(): NodeJS.ProcessEnv {
+  const blas = findNativeBlasFolder();
+  const { LD_LIBRARY_PATH: given } = process.env;
+  const path = [blas, given].filter((part) => part !== undefined && part !== '').join(delimiter);
+  return {
+    ...process.env,
+    ...(path === '' ? {} : { LD_LIBRARY_PATH: path }),
+    OPENBLAS_NUM_THREADS: '1',
+    OMP_NUM_THREADS: '1',
+    SPARK_LOCAL_IP: '127.0.0.1',
+  };
+}
+
+function announcement(
+  child: ChildProcess,
+  ended: Promise<string>,
+  logFile: string,
+  options: EmbeddedSparkOptions,
+): Promise<number> {
+  const limitMs = options.startTimeoutMs ?? 120_000;
+  return new Promise((resolve, reject) => {
+    const fail = (got: string): void => {
+      clearTimeout(timer);
+      reject(
+        new ExecutionError(
+          `spark: expected the Spark JVM to come up within ${limitMs / 1000} s, got ${got}${logTail(logFile)}`,
+          { backend: 'spark', op: 'start', logFile },
+        ),
+      );
+    };
+    const timer = setTimeout(() => fail('no answer'), limitMs);
+    options.signal?.addEventListener('abort', () => fail('a cancellation'), { once: true });
+    ended.then(fail, fail);
+    const lines = createInterface({ input: child.stdout as NodeJS.ReadableStream });
+    lines.on('line', (line) => {
+      if (!line.startsWith('REPRISE-SHIM ')) return;
+      clearTimeout(timer);
+      const { port } = JSON.parse(line.slice('REPRISE-SHIM '.length)) as { port: number };
+      resolve(port);
+    });
+  });
+}
+
+/** The JVM must not keep this process alive: it ends by itself when we do. */
+function unref(child: ChildProcess): void {
+  child.unref();
+  for (const stream of [child.stdin, child.stdout]) {
+    (stream as unknown as { unref?: () => void } | null)?.unref?.();
+  }
+}
+
+function makeEnd(
+  child: ChildProcess,
+  ended: Promise<string>,
+  scratch: string,
+): () => Promise<void> {
+  let ending: Promise<void> | undefined;
+  const finish = async (): Promise<void> => {
+    child.ref();
+    child.stdin?.end();
+    const timer = setTimeout(() => child.kill('SIGKILL'), CLOSE_GRACE_MS);
+    await ended;
+    clearTimeout(timer);
+    await rm(scratch, { recursive: true, force: true });
+  };
+  return () => {
+    ending ??= finish();
+    return ending;
+  };
+}
+
+/** The last lines of the log, for messages. */
+export function logTail(file: string): string {
+  if (!existsSync(file)) return '';
+  const lines = readFileSync(file, 'utf8').trimEnd().split('\n').slice(-12);
+  return lines.join('').trim() === ''
+    ? `; see ${file}`
+    : `; the end of ${file}:\n${lines.join('\n')}`;
+}
