@@ -114,6 +114,13 @@ export function retryAfterMs(header: string | undefined, nowMs: number): number 
   return Number.isNaN(at) ? undefined : Math.max(0, at - nowMs);
 }
 
+/** Picked one by one: the callers' objects carry bodies, and bodies carry secrets. */
+const callFacts = ({ method, path }: CallFacts): Partial<LivyFacts> => ({
+  method,
+  path,
+  ...idsIn(path),
+});
+
 type Verdict = Pick<LivyFacts, 'problem' | 'outcome' | 'retryable'> & { readonly remedy?: string };
 const verdict = (
   problem: LivyProblem,
@@ -141,8 +148,10 @@ function classify(status: number, text: string, html: boolean): Verdict {
   ) {
     return verdict('dead', 'refused', false);
   }
-  if (/IllegalStateException: Session is in state/i.test(text))
-    return verdict('not-ready', 'refused', true);
+  if (/IllegalStateException: Session is in state/i.test(text)) {
+    // Not repeated blindly: starting and recovering take minutes, so the session's state is watched instead.
+    return verdict('not-ready', 'refused', false);
+  }
   if (status === 404 && !html) return verdict('gone', 'refused', false);
   if (status === 404) return verdict('request', 'refused', false, 'check the path in the Livy url');
   if (status === 408 || status === 425) return verdict('server', 'unknown', true);
@@ -177,8 +186,7 @@ export function errorFromAnswer(
     `livy ${call.method} ${call.path}: expected success, got HTTP ${answer.status}${from}: ${said}${remedy ? `; ${remedy}` : ''}`,
     {
       ...facts,
-      ...call,
-      ...idsIn(call.path),
+      ...callFacts(call),
       status: answer.status,
       ...(wait === undefined ? {} : { retryAfterMs: wait }),
     },
@@ -197,19 +205,18 @@ export function errorFromNetwork(
   scrub: (text: string) => string,
 ): LivyError {
   const { code } = failure;
-  const ids = idsIn(call.path);
   const head = `livy ${call.method} ${call.path}:`;
   if (CERTIFICATE.test(code)) {
     return livyError(
       `${head} expected a trusted certificate, got ${code}; give the issuer's certificate as ca`,
-      { problem: 'auth', outcome: 'not-sent', retryable: false, ...call, ...ids },
+      { problem: 'auth', outcome: 'not-sent', retryable: false, ...callFacts(call) },
     );
   }
   const outcome: LivyOutcome = NOT_SENT.has(code) ? 'not-sent' : 'unknown';
   const cause = new Error(`${code}: ${scrub(failure.reason)}`);
   return livyError(
     `${head} expected an answer, got ${code} (${scrub(failure.reason)}); is Livy running at this address?`,
-    { problem: 'network', outcome, retryable: code !== 'ENOTFOUND', ...call, ...ids },
+    { problem: 'network', outcome, retryable: code !== 'ENOTFOUND', ...callFacts(call) },
     cause,
   );
 }
@@ -222,8 +229,7 @@ export function timeoutError(call: CallFacts, timeoutMs: number): LivyError {
       problem: 'timeout',
       outcome: 'unknown',
       retryable: true,
-      ...call,
-      ...idsIn(call.path),
+      ...callFacts(call),
     },
   );
 }
@@ -240,7 +246,6 @@ export function answerError(
     outcome: 'unknown',
     // A cut or mangled answer may come whole next time; one that is too large will not shrink.
     retryable: problem === 'answer',
-    ...call,
-    ...idsIn(call.path),
+    ...callFacts(call),
   });
 }

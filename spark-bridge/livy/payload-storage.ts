@@ -1,25 +1,29 @@
 /**
- * Where payloads too large for statements meet: a place that driver and cluster can both reach. Invariant: a name is
- * an id of ours (base64url), so no path can leave the folder; what is read is checked by the caller's digest.
+ * Where payloads too large for statements meet: a place that driver and cluster can both reach. Invariant: names
+ * are plain file names, so no path can leave the folder; what is read is checked by the caller's digest.
  */
 import { randomUUID } from 'node:crypto';
 import { mkdir, open, readFile, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { ResourceError } from '../../driver/errors.js';
+import { InternalError, ResourceError } from '../../driver/errors.js';
 
 export interface PayloadStorage {
   /** The folder as the cluster writes it (`file:/mnt/x`, `hdfs://..`); the shim puts large results there. */
   readonly folderUri: string;
-  /** Leaves bytes for the shim. @returns the URI it opens */
-  put(id: string, bytes: Uint8Array): Promise<string>;
+  /** Leaves bytes for the cluster under a plain file name. @returns the URI it opens */
+  put(name: string, bytes: Uint8Array): Promise<string>;
   /** Bytes the shim left. @throws ResourceError when there are none, or more than `limitBytes` */
   get(id: string, limitBytes: number): Promise<Uint8Array>;
-  /** Forgets both directions of `id`; never throws. */
-  remove(id: string): Promise<void>;
+  /** Deletes these files, if they are there; never throws. */
+  remove(...names: readonly string[]): Promise<void>;
 }
 
-/** File name of what the driver sends; the shim's results have the bare id. */
-const requestName = (id: string): string => `${id}.request`;
+function plainName(name: string): string {
+  if (/^[A-Za-z0-9_-][A-Za-z0-9_.-]{0,200}$/.test(name)) return name;
+  throw new InternalError(
+    `shared storage: expected a plain file name, got ${JSON.stringify(name)}`,
+  );
+}
 
 /**
  * A folder that both sides mount (NFS, a DBFS or HDFS mount, or one machine's disk).
@@ -29,9 +33,9 @@ export function folderStorage(folder: string, folderUri = `file:${folder}`): Pay
   const base = folderUri.replace(/\/+$/, '');
   return {
     folderUri: base,
-    put: async (id, bytes) => {
+    put: async (name, bytes) => {
       await mkdir(folder, { recursive: true, mode: 0o700 });
-      const target = join(folder, requestName(id));
+      const target = join(folder, plainName(name));
       const temporary = `${target}.${randomUUID()}`;
       const file = await open(temporary, 'wx', 0o600);
       try {
@@ -41,10 +45,10 @@ export function folderStorage(folder: string, folderUri = `file:${folder}`): Pay
         await file.close();
       }
       await rename(temporary, target);
-      return `${base}/${requestName(id)}`;
+      return `${base}/${name}`;
     },
     get: async (id, limitBytes) => {
-      const path = join(folder, id);
+      const path = join(folder, plainName(id));
       let size: number;
       try {
         ({ size } = await stat(path));
@@ -63,9 +67,10 @@ export function folderStorage(folder: string, folderUri = `file:${folder}`): Pay
       }
       return await readFile(path);
     },
-    remove: async (id) => {
-      await rm(join(folder, id), { force: true }).catch(() => undefined);
-      await rm(join(folder, requestName(id)), { force: true }).catch(() => undefined);
+    remove: async (...names) => {
+      for (const name of names) {
+        await rm(join(folder, plainName(name)), { force: true }).catch(() => undefined);
+      }
     },
   };
 }

@@ -140,6 +140,7 @@ function enqueue(queue: Queue, bytes: Uint8Array): Exchange {
     abandon: (reason) => {
       if (!request || request.settled) return;
       settle(queue, request, reason);
+      void forgetFiles(queue, request);
     },
   };
 }
@@ -193,7 +194,7 @@ async function itemFor(queue: Queue, { id, packed }: Request): Promise<Item> {
   // Two items of one request: its start and its await.
   if (itemBytes(inline) + 64 <= room) return inline;
   if (queue.storage && packed.rawLength > queue.storeOverBytes) {
-    const uri = await queue.storage.put(id, packed.bytes);
+    const uri = await queue.storage.put(`${id}.request`, packed.bytes);
     return { kind: 'open', id, packed, uri };
   }
   if (packed.bytes.length > queue.chunkedLimitBytes) {
@@ -260,7 +261,6 @@ async function turn(queue: Queue): Promise<void> {
     return;
   }
   for (const request of asked) await settleBy(queue, request, reports.get(request.id));
-  for (const id of drops) await queue.storage?.remove(id);
 }
 
 /** The reports of one statement; undefined when its result was lost, evicted or damaged. */
@@ -295,9 +295,13 @@ async function settleBy(queue: Queue, request: Request, report: Report | undefin
   if (request.settled || report?.kind === 'pending') return;
   switch (report?.kind) {
     case 'done':
+      await forgetFiles(queue, request);
       return settle(queue, request, report.bytes);
-    case 'stored':
-      return settle(queue, request, await fromStorage(queue, request.id, report));
+    case 'stored': {
+      const answer = await fromStorage(queue, request.id, report);
+      await forgetFiles(queue, request);
+      return settle(queue, request, answer);
+    }
     case 'too-large':
       return settle(
         queue,
@@ -322,6 +326,10 @@ async function settleBy(queue: Queue, request: Request, report: Report | undefin
       request.item = undefined;
     }
   }
+}
+
+async function forgetFiles(queue: Queue, { id }: Request): Promise<void> {
+  await queue.storage?.remove(id, `${id}.request`);
 }
 
 async function fromStorage(

@@ -8,6 +8,7 @@ import type { LivySession } from './livy-session.js';
 import { pause } from './retry.js';
 import { isStatementOf, type StatementText } from './statement-code.js';
 import type { StatementInfo, StatementOutput } from './types.js';
+import { sessionPhase } from './wire.js';
 
 export interface StatementOptions {
   /** First wait between looks at a statement; doubles up to `pollCapMs`. @units ms, default 100 */
@@ -16,6 +17,8 @@ export interface StatementOptions {
   readonly pollCapMs?: number;
   /** How long a statement whose submission got no answer is looked for. @units ms, default 10000 */
   readonly lookupGraceMs?: number;
+  /** How long a session that recovers is waited for. @units ms, default 180000 */
+  readonly readyTimeoutMs?: number;
 }
 
 export interface StatementRunner {
@@ -40,6 +43,7 @@ interface State {
   readonly pollMs: number;
   readonly pollCapMs: number;
   readonly lookupGraceMs: number;
+  readonly readyTimeoutMs: number;
   /** Highest id seen; ids count up by one, so a lost statement has a higher one. */
   lastId: number;
   running: number | undefined;
@@ -56,6 +60,7 @@ export function createStatementRunner(
     pollMs: options.pollMs ?? 100,
     pollCapMs: options.pollCapMs ?? 1000,
     lookupGraceMs: options.lookupGraceMs ?? 10_000,
+    readyTimeoutMs: options.readyTimeoutMs ?? 180_000,
     lastId: -1,
     running: undefined,
     tail: Promise.resolve(),
@@ -78,12 +83,30 @@ async function submit(state: State, statement: StatementText): Promise<Statement
       const facts = livyFacts(error);
       if (isLivyProblem(error, 'dead', 'gone'))
         throw await session.over(`${facts?.problem} while submitting`);
+      if (facts?.problem === 'not-ready') {
+        await untilReady(state, error);
+        continue;
+      }
       if (facts?.outcome !== 'unknown') throw error;
       const found = await lookFor(state, statement.nonce);
       if (found) return seen(state, found);
       if (!facts.retryable || attempt >= session.client.retry.retries) throw error;
     }
   }
+}
+
+/** A server that has restarted with recovery takes a while to find its sessions' drivers again. */
+async function untilReady(state: State, error: unknown): Promise<void> {
+  const until = Date.now() + state.readyTimeoutMs;
+  for (
+    let waitMs = state.pollMs;
+    Date.now() < until;
+    waitMs = Math.min(waitMs * 2, state.pollCapMs)
+  ) {
+    await pause(waitMs);
+    if (sessionPhase((await state.session.check()).state) === 'ready') return;
+  }
+  throw error;
 }
 
 function seen(state: State, statement: StatementInfo): StatementInfo {

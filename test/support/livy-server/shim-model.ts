@@ -23,6 +23,8 @@ export interface ShimModelOptions {
   readonly print?: (text: string) => string;
 }
 
+const LINGER_MS = 20;
+
 interface Held {
   state: 'running' | 'done';
   result: Uint8Array;
@@ -99,6 +101,9 @@ async function run(
       ...running.map((it) => it.settled),
       new Promise((resolve) => setTimeout(resolve, waitMs)),
     ]);
+    // What ends together is reported together.
+    if (running.some((it) => it.state === 'running'))
+      await new Promise((resolve) => setTimeout(resolve, LINGER_MS));
   }
   const lines = [`begin ${memory.boot}`];
   for (const id of awaited) {

@@ -1,0 +1,101 @@
+/**
+ * From an address to a working channel: session opened or adopted, the shim's jar brought in the way the cluster allows,
+ * the shim asked who it is. Invariant: whoever gets a `LivyLink` owns its session and ends it by `close`; when
+ * opening fails, nothing is left running.
+ */
+import { readFile } from 'node:fs/promises';
+import { basename } from 'node:path';
+import type { Channel } from '../channel/channel.js';
+import type { WireDescription } from '../channel/wire.js';
+import { createLivyChannel, type LivyChannel, type LivyChannelOptions } from './livy-channel.js';
+import { createLivyClient, type LivyClient } from './livy-client.js';
+import type { LivySession } from './livy-session.js';
+import type { PayloadStorage } from './payload-storage.js';
+import { type OpenSessionOptions, openSession } from './session-lifecycle.js';
+import type { LivyConnection } from './types.js';
+
+/** How the shim's jar reaches the session. */
+export type JarDelivery =
+  /** The cluster can read this URI (`hdfs:`, `s3a:`, or `file:` below the server's allowed folders). */
+  | { readonly by: 'uri'; readonly uri: string }
+  /** Sent over HTTP once the session runs; at most 100 MiB unless the server allows more. */
+  | { readonly by: 'upload'; readonly path: string }
+  /** Put in shared storage, then named by its URI. */
+  | { readonly by: 'storage'; readonly path: string; readonly storage: PayloadStorage }
+  /** The cluster has it on its class path already. */
+  | { readonly by: 'present' };
+
+export interface ConnectOptions extends Omit<OpenSessionOptions, 'spec'>, LivyChannelOptions {
+  readonly connection: LivyConnection;
+  readonly spec?: OpenSessionOptions['spec'];
+  readonly jar: JarDelivery;
+}
+
+export interface LivyLink {
+  readonly client: LivyClient;
+  readonly session: LivySession;
+  readonly channel: LivyChannel;
+  /** What the shim says of itself and its cluster. */
+  readonly description: WireDescription;
+  /** Ends session and channel; returns when the server says that the session is over. */
+  close(): Promise<void>;
+  /** Leaves the session running for the next process with the same key. */
+  detach(): Promise<void>;
+}
+
+/** @throws LivyError, ConfigError, ExecutionError; the session is deleted first, unless it was adopted */
+export async function connectLivy(options: ConnectOptions): Promise<LivyLink> {
+  const { connection, jar, spec, storage, ...rest } = options;
+  const client = createLivyClient(connection);
+  let session: LivySession | undefined;
+  try {
+    const jars = [...(spec?.jars ?? []), ...(await jarUris(jar))];
+    const sessionSpec = { ...spec, ...(jars.length > 0 ? { jars } : {}) };
+    session = await openSession(client, { ...rest, spec: sessionSpec });
+    if (jar.by === 'upload' && !session.adopted) await client.uploadJar(session.name, jar.path);
+    const channel = createLivyChannel(session, { ...rest, ...(storage ? { storage } : {}) });
+    return linkOf(client, session, channel, await hello(channel));
+  } catch (error) {
+    if (session?.adopted) session.detach();
+    else await session?.close().catch(() => undefined);
+    client.http.close();
+    throw error;
+  }
+}
+
+async function jarUris(jar: JarDelivery): Promise<string[]> {
+  if (jar.by === 'uri') return [jar.uri];
+  if (jar.by !== 'storage') return [];
+  return [await jar.storage.put(basename(jar.path), await readFile(jar.path))];
+}
+
+async function hello(channel: Channel): Promise<WireDescription> {
+  return (await channel.call('hello', {})).result;
+}
+
+function linkOf(
+  client: LivyClient,
+  session: LivySession,
+  channel: LivyChannel,
+  description: WireDescription,
+): LivyLink {
+  return {
+    client,
+    session,
+    channel,
+    description,
+    close: async () => {
+      await channel.close();
+      try {
+        await session.close();
+      } finally {
+        client.http.close();
+      }
+    },
+    detach: async () => {
+      session.detach();
+      await channel.close();
+      client.http.close();
+    },
+  };
+}
