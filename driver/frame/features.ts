@@ -181,7 +181,7 @@ async function checkNumeric(
 ): Promise<void> {
   if (profile.type === 'number' || profile.type === 'boolean') return;
   const got =
-    profile.type === 'other' ? 'values of a nested or other type' : `${profile.type} values`;
+    profile.type === 'other' ? 'values of mixed or nested types' : `${profile.type} values`;
   let examples = '';
   if (profile.type !== 'other') {
     const [again] = await engine.profile(description.source, [{ sql, top: 200, quantiles: [] }]);

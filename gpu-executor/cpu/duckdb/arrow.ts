@@ -4,9 +4,9 @@
  * Columns of nested or binary types are left out, as no feature can be made of them.
  */
 import { randomBytes } from 'node:crypto';
-import { createReadStream } from 'node:fs';
 import { mkdir, open, readdir, rename, rm, stat, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
+import * as zlib from 'node:zlib';
 import {
   type DuckDBAppender,
   DuckDBDataChunk,
@@ -15,9 +15,10 @@ import {
   type DuckDBValue,
 } from '@duckdb/node-api';
 import type { DataType, RecordBatch, Schema, Vector } from 'apache-arrow';
-import { DataError } from '../../../driver/errors.js';
+import { DataError, ResourceError } from '../../../driver/errors.js';
 import { env } from '../../../driver/support/env.js';
 import { type Database, quoteName, quoteText, toDataError } from './database.js';
+import { decodeLz4Frame } from './lz4.js';
 import { inspectParquet } from './parquet.js';
 import type { FileLayout } from './scan.js';
 
@@ -27,6 +28,8 @@ type DecimalWords = Parameters<Arrow['util']['bigNumToString']>[0];
 /** Converted files kept; the least recently used go first. @units bytes */
 const MAX_CACHE_BYTES = 20e9;
 const CHUNK_ROWS = 2048;
+/** Every message of the format begins with it since Arrow 0.15. */
+const CONTINUATION = 0xffffffff;
 
 /** @throws DataError naming the file when it is not whole Arrow IPC data */
 export async function inspectArrow(
@@ -52,20 +55,29 @@ async function convert(database: Database, path: string, target: string): Promis
   const table = `arrow_${randomBytes(6).toString('hex')}`;
   const temporary = `${target}.${process.pid}.${randomBytes(4).toString('hex')}.tmp`;
   const connection = await database.connect();
+  let reader: BatchReader | undefined;
   try {
-    const reader = await openReader(arrow, path);
+    reader = await openReader(arrow, path);
     const columns = columnsOf(arrow, reader.schema, path);
     const definition = columns.map(({ name, sqlType }) => `${quoteName(name)} ${sqlType}`);
     await connection.run(`CREATE TABLE ${table} (${definition.join(', ')})`);
     const appender = await connection.createAppender(table);
-    for await (const batch of reader) await append(appender, batch, columns);
+    for await (const batch of reader.batches) append(appender, batch, columns);
     appender.closeSync();
     await connection.run(`COPY ${table} TO ${quoteText(temporary)} (FORMAT parquet)`);
     await rename(temporary, target);
   } catch (cause) {
     await rm(temporary, { force: true });
-    throw toDataError(cause, `data: reading the Arrow file ${path}`);
+    if (cause instanceof DataError) throw cause;
+    const own = toDataError(cause, `data: reading the Arrow file ${path}`);
+    if (own instanceof ResourceError) throw own;
+    throw new DataError(
+      `data: expected a whole Arrow IPC file at ${path}, got ${cause instanceof TypeError ? 'bytes that do not decode' : (cause as Error).message.replace(/\.$/, '')}: it is truncated, damaged or still being written`,
+      { path },
+      { cause },
+    );
   } finally {
+    await reader?.close().catch(() => undefined);
     await connection.run(`DROP TABLE IF EXISTS ${table}`).catch(() => undefined);
     connection.disconnectSync();
   }
@@ -79,23 +91,53 @@ interface ArrowColumn {
   readonly convert: (value: unknown) => DuckDBValue;
 }
 
-/** A reader of the IPC file format (it has a footer) or of the stream format (it has not). */
-async function openReader(
-  arrow: Arrow,
-  path: string,
-): Promise<AsyncIterable<RecordBatch> & { readonly schema: Schema }> {
+interface BatchReader {
+  readonly batches: AsyncIterable<RecordBatch>;
+  readonly schema: Schema | undefined;
+  readonly close: () => Promise<void>;
+}
+
+/** A reader of the IPC file format (it begins with ARROW1 and has a footer) or of the stream format. */
+async function openReader(arrow: Arrow, path: string): Promise<BatchReader> {
   const handle = await open(path, 'r');
-  const magic = Buffer.alloc(6);
-  await handle.read(magic, 0, 6, 0);
-  if (magic.toString('latin1') !== 'ARROW1') {
-    await handle.close();
-    const reader = await arrow.RecordBatchReader.from(createReadStream(path));
+  try {
+    const head = Buffer.alloc(6);
+    const { bytesRead } = await handle.read(head, 0, 6, 0);
+    const isFile = head.toString('latin1') === 'ARROW1';
+    if (!isFile && head.readUInt32LE(0) !== CONTINUATION) {
+      const start = JSON.stringify(head.toString('latin1', 0, bytesRead));
+      throw new DataError(
+        `data: expected an Arrow IPC file or stream at ${path}, got ${bytesRead === 0 ? 'an empty file' : `bytes that begin with ${start}`}; say data.format if it is another format`,
+        { path },
+      );
+    }
+    registerCodecs(arrow, path);
+    const reader = isFile
+      ? await arrow.RecordBatchReader.from(handle)
+      : await arrow.RecordBatchReader.from(handle.createReadStream({ start: 0, autoClose: false }));
     await reader.open();
-    return reader as AsyncIterable<RecordBatch> & { readonly schema: Schema };
+    const batches = reader as AsyncIterable<RecordBatch>;
+    return { batches, schema: reader.schema, close: () => handle.close() };
+  } catch (cause) {
+    await handle.close();
+    throw cause;
   }
-  const reader = await arrow.RecordBatchReader.from(handle);
-  await reader.open();
-  return reader as AsyncIterable<RecordBatch> & { readonly schema: Schema };
+}
+
+/** Buffers of an IPC file may be compressed; `apache-arrow` brings no codec of its own. */
+function registerCodecs(arrow: Arrow, path: string): void {
+  const { compressionRegistry, CompressionType } = arrow;
+  compressionRegistry.set(CompressionType.LZ4_FRAME, { decode: decodeLz4Frame });
+  const { zstdDecompressSync } = zlib as { zstdDecompressSync?: (data: Uint8Array) => Uint8Array };
+  compressionRegistry.set(CompressionType.ZSTD, {
+    decode: (data) => {
+      if (zstdDecompressSync !== undefined) return zstdDecompressSync(data);
+      throw new DataError(
+        `data: expected LZ4 or no compression in the Arrow file ${path}, got zstd, which takes Node 22.15 or later; write it with LZ4`,
+        { path },
+      );
+    },
+  });
 }
 
 function columnsOf(arrow: Arrow, schema: Schema | undefined, path: string): ArrowColumn[] {

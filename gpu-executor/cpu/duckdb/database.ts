@@ -123,7 +123,10 @@ export function briefly(message: string): string {
     (line, i) => i > 0 && /^(Possible fixes|Candidate|LINE \d|\* |file = |Hint)/i.test(line),
   );
   const kept = (end < 0 ? lines : lines.slice(0, end)).filter((line) => line !== '');
-  const text = kept.slice(0, 3).join(' ');
+  const text = kept
+    .slice(0, 3)
+    .join(' ')
+    .replace(/^(\w+ ){1,3}Error: /, '');
   return text.length > 400 ? `${text.slice(0, 400)}…` : text;
 }
 

@@ -124,7 +124,7 @@ async function describe(
 
 function notUsable(sql: string, cause: Error): DataError {
   const inner = cause.cause instanceof Error ? cause.cause : cause;
-  const message = briefly(inner.message).replace(/^\w+ Error: /, '');
+  const message = briefly(inner.message);
   return new DataError(
     `expression ${JSON.stringify(sql)}: expected one DuckDB can compute from the row's columns, got ${message}`,
     { expression: sql },

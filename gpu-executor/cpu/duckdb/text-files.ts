@@ -24,8 +24,16 @@ export async function inspectCsv(database: Database, path: string): Promise<File
       { path },
     );
   }
+  if (header.includes('\0')) {
+    throw new DataError(
+      `data: expected text in ${path}, got binary data; say data.format if it is another format`,
+      { path },
+    );
+  }
   const delimiter = delimiterOf(header, path);
   const dialect = `, header = true, delim = ${quoteText(delimiter)}, quote = '"', escape = '"'`;
+  const base = { rows: 0, scan: 'read_csv', path } as const;
+  const options = `, auto_detect = false${dialect}`;
   const infer = async (sample: number): Promise<FileLayout> => {
     const [row] = await database.query(
       `SELECT to_json(Columns), DateFormat, TimestampFormat
@@ -35,36 +43,65 @@ export async function inspectCsv(database: Database, path: string): Promise<File
     const formats =
       (row?.[1] ? `, dateformat = ${quoteText(String(row[1]))}` : '') +
       (row?.[2] ? `, timestampformat = ${quoteText(String(row[2]))}` : '');
-    return {
-      columns: JSON.parse(String(row?.[0])) as LayoutColumn[],
-      rows: 0,
-      scan: 'read_csv',
-      path,
-      options: `, auto_detect = false${dialect}${formats}`,
-    };
+    const columns = JSON.parse(String(row?.[0])) as LayoutColumn[];
+    return { ...base, columns, options: options + formats };
   };
-  return fitted(database, path, infer);
+  return fitted(database, path, async (sample) => {
+    try {
+      return await infer(sample);
+    } catch (cause) {
+      // DuckDB then says no more than that it could not tell; read as text, the file shows the line that is wrong.
+      const columns = headerNames(header, delimiter).map((name) => ({ name, type: 'VARCHAR' }));
+      await counted(database, path, { ...base, columns, options });
+      throw cause;
+    }
+  });
 }
 
 /** @throws DataError naming the file and, where DuckDB knows it, the line */
 export async function inspectJsonLines(database: Database, path: string): Promise<FileLayout> {
-  const options = ", format = 'newline_delimited'";
-  const infer = async (sample: number): Promise<FileLayout> => {
-    const rows = await database.query(
-      `DESCRIBE SELECT * FROM read_json([${quoteText(escapeGlob(path))}]${options}, sample_size = ${sample})`,
-      `data: reading ${path}`,
-    );
-    const columns = rows.map((row) => ({ name: String(row[0]), type: String(row[1]) }));
-    return { columns, rows: 0, scan: 'read_json', path, options };
-  };
-  const layout = await fitted(database, path, infer);
-  if (layout.rows > 0 && layout.columns.length === 1 && layout.columns[0]?.type === 'JSON') {
+  const first = await firstLine(path);
+  if (first.trim() !== '' && !first.trimStart().startsWith('{')) {
     throw new DataError(
-      `data: expected one JSON object a line in ${path}, got values of another kind`,
+      `data: expected one JSON object a line in ${path}, got a first line that begins with ${JSON.stringify(first.slice(0, 20))}`,
       { path },
     );
   }
-  return layout;
+  const what = `data: reading ${path}`;
+  const literal = quoteText(escapeGlob(path));
+  const options = ", format = 'newline_delimited'";
+  const infer = async (sample: number): Promise<FileLayout> => {
+    const rows = await database.query(
+      `DESCRIBE SELECT * FROM read_json([${literal}]${options}, sample_size = ${sample})`,
+      what,
+    );
+    const columns = rows.map((row) => ({
+      name: String(row[0]),
+      // DuckDB takes negative whole numbers for 128 bits wide; if they are, the count fails and all rows are looked at.
+      type: row[1] === 'HUGEINT' && sample !== WHOLE_FILE ? 'BIGINT' : String(row[1]),
+    }));
+    return { columns, rows: 0, scan: 'read_json', path, options };
+  };
+  const layout = await fitted(database, path, infer);
+  const keys = await database.query(
+    `SELECT DISTINCT unnest(json_keys(json)) FROM read_ndjson_objects(${literal})`,
+    what,
+  );
+  const known = new Set(layout.columns.map((column) => column.name));
+  const allKnown = keys.every((row) => known.has(String(row[0])));
+  return allKnown ? layout : counted(database, path, await infer(WHOLE_FILE));
+}
+
+/** Names in a header line, as RFC 4180 quotes them. */
+function headerNames(header: string, delimiter: string): string[] {
+  const names: string[] = [''];
+  let quoted = false;
+  for (const char of header) {
+    if (char === '"') quoted = !quoted;
+    else if (char === delimiter && !quoted) names.push('');
+    else names[names.length - 1] += char;
+  }
+  return names.map((name, i) => (name === '' || names.indexOf(name) < i ? `column${i}` : name));
 }
 
 /** The layout whose types hold for every row, with row count and empty columns filled in. */
