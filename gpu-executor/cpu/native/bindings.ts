@@ -68,6 +68,8 @@ export interface NativeBlas {
   >;
 }
 
+const ASYNC_STACK_BYTES = 1024 * 1024;
+
 const doubles = 'double *';
 const ints = 'int *';
 // By reference; the trailing size_t is the hidden length gfortran's callees may read for each character argument.
@@ -90,7 +92,11 @@ export function bindBlas(candidate: BlasCandidate): NativeBlas {
 
 function loadKoffi(): typeof Koffi {
   // Required, not imported: on a machine koffi has no build for, the JavaScript kernels must still load.
-  return createRequire(import.meta.url)('koffi') as typeof Koffi;
+  const koffi = createRequire(import.meta.url)('koffi') as typeof Koffi;
+  // koffi gives asynchronous calls 128 KiB, which is near what OpenBLAS needs with one thread. (With more threads its
+  // `dgetrf` needs over 4 MiB, and crashes; another reason to leave the threads to us.)
+  koffi.config({ async_stack_size: ASYNC_STACK_BYTES });
+  return koffi;
 }
 
 function bind(koffi: typeof Koffi, candidate: BlasCandidate): NativeBlas {

@@ -1,7 +1,7 @@
 /**
  * `Blas` over a native library. Parallelism is ours: the library works with one thread a call and several calls run side
  * by side on the pool, which measured 1.5 times faster than OpenBLAS's own threads on tall matrices (16 against 27 ms
- * for t(X) %*% X of 100,000 x 100 on two cores). Only a large factorisation that runs alone gets all threads.
+ * for t(X) %*% X of 100,000 x 100 on two cores).
  */
 import {
   type NativeBlas,
@@ -14,22 +14,18 @@ import {
 import type { Blas, CholeskyArgs, GemmArgs, GemvArgs, SolveArgs, SyrkArgs } from './blas.js';
 
 /** koffi queues at most 256 asynchronous calls; ours wait here beyond this many. */
-const MAX_IN_FLIGHT = 64;
-/** Order from which a factorisation gains from threads of the library. */
-const THREADED_ORDER = 512;
+const MAX_IN_FLIGHT = 32;
 
 export class NativeRoutines implements Blas {
   readonly kind = 'native';
   readonly description: string;
   readonly lanes: number;
   readonly #native: NativeBlas;
-  readonly #threads: number;
   readonly #waiting: (() => void)[] = [];
   #inFlight = 0;
 
   constructor(native: NativeBlas, threads: number, lanes: number) {
     this.#native = native;
-    this.#threads = threads;
     this.lanes = lanes;
     this.description = `${native.version} (${native.origin}: ${native.path}), ${threads} threads`;
     native.setThreads?.(1);
@@ -68,7 +64,7 @@ export class NativeRoutines implements Blas {
   async choleskyAsync(...[n, a]: CholeskyArgs): Promise<number> {
     const info = new Int32Array(1);
     const { dpotrf } = this.#native;
-    await this.#factor(n, () => this.#submit(dpotrf, ['U', [n], a, [n], info, 1]));
+    await this.#submit(dpotrf, ['U', [n], a, [n], info, 1]);
     return info[0]!;
   }
 
@@ -103,21 +99,10 @@ export class NativeRoutines implements Blas {
     const info = new Int32Array(1);
     const pivots = new Int32Array(n);
     const { dgetrf, dgetrs } = this.#native;
-    await this.#factor(n, () => this.#submit(dgetrf, [[n], [n], a, [n], pivots, info]));
+    await this.#submit(dgetrf, [[n], [n], a, [n], pivots, info]);
     if (info[0] !== 0) return info[0]!;
     await this.#submit(dgetrs, ['N', [n], [sides], a, [n], pivots, b, [n], info, 1]);
     return info[0]!;
-  }
-
-  async #factor(order: number, run: () => Promise<void>): Promise<void> {
-    const { setThreads } = this.#native;
-    const alone = order >= THREADED_ORDER && this.#inFlight === 0;
-    if (alone) setThreads?.(this.#threads);
-    try {
-      await run();
-    } finally {
-      if (alone) setThreads?.(1);
-    }
   }
 
   async #submit<A extends readonly unknown[]>(
