@@ -1,6 +1,7 @@
 /**
  * The Vega-Lite specification of a validation curve. Invariant: names from the run enter as data or titles only,
- * never as field names or expressions, so no name can change what is drawn. Colours are CSS variables of the page.
+ * never as field names or expressions, so no name can change what is drawn. Marks have no generated description
+ * (`aria: false`), since Vega-Lite would write titles into an expression. Colours are CSS variables of the page.
  */
 import type { TopLevelSpec } from 'vega-lite';
 import { formatParam } from './format.js';
@@ -119,7 +120,7 @@ function bestLayers(
   y: object,
   font: number,
 ): object[] {
-  const at = { values: [{ ...best }] };
+  const at = { values: [{ ...best, caption: `best: ${data.axis} ${best.label}` }] };
   const place = data.points.indexOf(best) / Math.max(1, data.points.length - 1);
   const align = place > 0.8 ? 'right' : place < 0.2 ? 'left' : 'center';
   return [
@@ -142,7 +143,7 @@ function bestLayers(
       encoding: {
         x,
         y: { value: 0 },
-        text: { value: `best: ${data.axis} ${best.label}` },
+        text: { field: 'caption' },
       },
     },
     {
@@ -222,7 +223,10 @@ function theme(font: number): object {
   return {
     font: 'inherit',
     view: { stroke: null },
+    mark: { aria: false },
+    point: { aria: true },
     axis: {
+      aria: false,
       labelColor: 'var(--muted)',
       titleColor: 'var(--muted)',
       labelFontSize: font,

@@ -8,7 +8,7 @@ const light = `
 --line: #e3e6eb; --line-strong: #b9c0cb; --hover: #f0f2f6;
 --accent: #2f5fc4; --band: rgba(47, 95, 196, .13); --fold: rgba(90, 99, 115, .32); --best: #b4470f;
 --negative: #b4470f; --warning: #8f3b00; --warning-page: #fdf1e6;
---source: #7c8696; --source-page: #f1f3f6; --computed: #2f5fc4; --computed-page: #eaf0fc;
+--source: #626c7c; --source-page: #f1f3f6; --computed: #2f5fc4; --computed-page: #eaf0fc;
 --fused: #7a4bc0; --fused-page: #f3edfb; --reused: #1d7f52; --reused-page: #e5f5ec;
 --c-0: #3565c8; --c-1: #1c7f74; --c-2: #a8511a; --c-3: #7a4bc0; --c-4: #a93868; --c-5: #4d7325; --c-6: #1f7599;
 --c-other: #6b7483; --on-bar: #ffffff;`;
@@ -108,10 +108,10 @@ tfoot th, tfoot td { border-top: 1px solid var(--line); font-weight: 600; }
 .results tr.best td { background: var(--computed-page); font-weight: 600; }
 .results tr.best td:first-child { box-shadow: inset 3px 0 var(--accent); }
 .results thead button { padding: 4px 0; color: var(--muted); white-space: nowrap; }
-.results thead button::after { content: "\\2195"; display: inline-block; width: 1.2em; text-align: right; opacity: .45; }
+.results thead button::after { content: "\\2195"; content: "\\2195" / ""; display: inline-block; width: 1.2em; text-align: right; opacity: .45; }
 .results [aria-sort] button { color: var(--text); font-weight: 600; }
-.results [aria-sort="ascending"] button::after { content: "\\2191"; opacity: 1; }
-.results [aria-sort="descending"] button::after { content: "\\2193"; opacity: 1; }
+.results [aria-sort="ascending"] button::after { content: "\\2191"; content: "\\2191" / ""; opacity: 1; }
+.results [aria-sort="descending"] button::after { content: "\\2193"; content: "\\2193" / ""; opacity: 1; }
 .failures ul { margin: 8px 0 0; padding-left: 20px; font-size: 13.5px; }
 .failures li { overflow-wrap: anywhere; }
 .error { color: var(--warning); }
@@ -186,10 +186,12 @@ const narrow = `
 const print = `
 @media print {
   @page { margin: 14mm; }
-  body { max-width: none; padding: 0; font-size: 10.5pt; background: none; }
+  :root { color-scheme: light; }
+  body { max-width: none; padding: 0; font-size: 10.5pt; background: #fff; }
   nav, .choice, .zoom, .check, button, .toolbar > .note { display: none !important; }
-  .results thead th::before { content: none; }
-  .results thead button { display: inline !important; }
+  .results, .results table { border: 0; font-size: 8.5pt; }
+  .results thead button { display: inline !important; white-space: normal; overflow-wrap: anywhere; }
+  .results thead th { position: static; font-size: 8.5pt; vertical-align: bottom; }
   .results thead button::after { content: none; }
   section { break-inside: auto; border: 0; padding: 0; margin-top: 22px; }
   h2 { break-after: avoid; }

@@ -120,18 +120,22 @@ function sampleTrials(lambdas: number, folds: number, failed: number): TrialResu
         : {}),
     };
   });
-  return rows.map((row) => ({
+  const ranks = mapValues(rows[0]?.meanScore ?? {}, (_, metric) =>
+    rankOf(rows.map((row) => row.meanScore[metric] as number)),
+  );
+  return rows.map((row, i) => ({
     ...row,
-    rank: mapValues(
-      row.meanScore,
-      (score, metric) =>
-        1 +
-        rows.filter((other) => {
-          const rival = other.meanScore[metric] as number;
-          return rival > score || (Number.isNaN(score) && !Number.isNaN(rival));
-        }).length,
-    ),
+    rank: mapValues(row.meanScore, (_, metric) => ranks[metric]?.[i] as number),
   }));
+}
+
+/** 1 for the greatest; ties share the lowest rank, missing scores the last. */
+function rankOf(scores: readonly number[]): number[] {
+  const keys = scores.map((score) => (Number.isNaN(score) ? Number.NEGATIVE_INFINITY : score));
+  const sorted = [...keys].sort((a, b) => b - a);
+  const first = new Map<number, number>();
+  for (const [i, key] of sorted.entries()) if (!first.has(key)) first.set(key, i + 1);
+  return keys.map((key) => first.get(key) as number);
 }
 
 function mapValues<T, U>(
