@@ -2,10 +2,10 @@
 import { execFile } from 'node:child_process';
 import { access, constants, statfs } from 'node:fs/promises';
 import { availableParallelism, freemem, totalmem } from 'node:os';
-import { dirname, join } from 'node:path';
+import { dirname } from 'node:path';
 import { env } from '../../driver/support/env.js';
 import { formatBytes } from '../cli/format.js';
-import { blasCheck, duckdbCheck, shimCheck, sparkCheck } from './engine-checks.js';
+import { blasCheck, duckdbCheck, javaCheck, shimCheck, sparkCheck } from './engine-checks.js';
 import type { Finding } from './finding.js';
 
 const MIN_NODE = [20, 19] as const;
@@ -98,25 +98,6 @@ async function nearestFolder(folder: string): Promise<string> {
     if (dirname(folder) === folder) throw cause;
     return nearestFolder(dirname(folder));
   }
-}
-
-async function javaCheck(): Promise<Finding> {
-  const home = env.javaHome();
-  const command = home ? join(home, 'bin', 'java') : 'java';
-  const output = await outputOf(command, ['-version']);
-  const version = output?.match(/version "([^"]+)"/)?.[1];
-  const major = Number(version?.replace(/^1\./, '').match(/^\d+/)?.[0] ?? 0);
-  const remedy = 'install a JDK 17 (JAVA_HOME or PATH); needed for Spark only';
-  if (version === undefined)
-    return { name: 'java', status: 'missing', found: `no working ${command}`, remedy };
-  // Spark 3.5 supports Java 8, 11 and 17; 21 runs in practice, later ones do not start.
-  const isOk = major === 17 || major === 11 || major === 21;
-  return {
-    name: 'java',
-    status: isOk ? 'ok' : 'missing',
-    found: `Java ${version}`,
-    remedy: isOk ? null : remedy,
-  };
 }
 
 async function mavenCheck(): Promise<Finding> {

@@ -52,7 +52,7 @@ const PARTS: readonly Part[] = [
     isOptional: false,
     install: async (options) => {
       const { installSpark } = await import('../../spark-bridge/index.js');
-      return installSpark(options);
+      return (await installSpark(options)).jars;
     },
   },
   {
