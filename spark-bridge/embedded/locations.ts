@@ -56,7 +56,7 @@ export function findSpark(): SparkInstallation | undefined {
   const core = names
     .map((name) => /^spark-core_(2\.1[23])-(\d+\.\d+)(\S*)\.jar$/.exec(name))
     .find((match) => match !== null);
-  if (!core || core[2] !== '3.5') {
+  if (core?.[2] !== '3.5') {
     throw new ConfigError(
       `SPARK_HOME: expected a folder of Spark 3.5 with its jars, got ${core ? `Spark ${core[2]}` : 'no spark-core'} in ${jars}; unset it to use the Spark that \`reprise setup\` brings`,
       { key: 'SPARK_HOME', value: home, source: 'env' },

@@ -1,0 +1,25 @@
+/** Spark for Reprise: set it up, start it, and run plans on it. */
+export type { CallOptions, Channel, Reply } from './channel/channel.js';
+export { toError } from './channel/channel.js';
+export { DirectChannel, type DirectChannelOptions } from './channel/direct-channel.js';
+export { buildShim, installSpark, type SetupOptions } from './embedded/install.js';
+export {
+  findJava,
+  findNativeBlasFolder,
+  findSpark,
+  type JavaInstallation,
+  type ScalaVersion,
+  type SparkInstallation,
+  shimJar,
+  sparkVersion,
+} from './embedded/locations.js';
+export {
+  type EmbeddedSpark,
+  type EmbeddedSparkOptions,
+  startEmbeddedSpark,
+} from './embedded/start.js';
+export {
+  createSparkBackend,
+  SparkBackend,
+  type SparkBackendOptions,
+} from './programs/spark-backend.js';

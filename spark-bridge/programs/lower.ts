@@ -1,0 +1,166 @@
+/**
+ * Lowers a segment of the plan to a program of the shim. Invariant: instructions stand in the segment's order
+ * (inputs first), every value is named by its expression's id, and a matrix the shim holds already is never sent again.
+ */
+import { InternalError } from '../../driver/errors.js';
+import type { FrameSource } from '../../driver/frame/engine.js';
+import type { AttrValue } from '../../driver/ir/attrs.js';
+import { denseBytes, type Expr } from '../../driver/ir/expr.js';
+import type { Segment } from '../../driver/runtime/backend.js';
+import type { DenseMatrix, Value } from '../../driver/runtime/value.js';
+import { cellsToBytes } from '../channel/frame-codec.js';
+import type { Json, WireInput, WireInstruction, WireProgram } from '../channel/wire.js';
+import type { UploadCache } from './upload-cache.js';
+
+/** Host matrices from this size on stay in the cluster once they were cut into row blocks. @units bytes */
+const KEEP_BYTES = 1024 * 1024;
+
+export interface LoweredProgram {
+  readonly program: WireProgram;
+  readonly payloads: readonly Uint8Array[];
+  /** Handles made for the segment's persisted nodes. */
+  readonly handles: ReadonlyMap<Expr, string>;
+  /** Handles made for host matrices that stay in the cluster. */
+  readonly uploads: ReadonlyMap<string, DenseMatrix>;
+}
+
+export function lowerSegment(
+  segment: Segment,
+  run: string,
+  newHandle: () => string,
+  cache: UploadCache,
+): LoweredProgram {
+  const inside = new Set(segment.nodes);
+  const used = operandsOf(segment, inside);
+  const inputs: WireInput[] = [];
+  const payloads: Uint8Array[] = [];
+  const persist: { id: number; handle: string }[] = [];
+  const uploads = new Map<string, DenseMatrix>();
+  for (const [expr, byRows] of used) {
+    const value = valueOf(expr, segment);
+    const input = { id: expr.id, rows: value.rows, cols: value.cols };
+    if (value.kind === 'handle') {
+      inputs.push({ ...input, payload: null, handle: value.id });
+      continue;
+    }
+    const held = byRows ? cache.find(value) : undefined;
+    if (held !== undefined) {
+      inputs.push({ ...input, payload: null, handle: held });
+      continue;
+    }
+    inputs.push({ ...input, payload: payloads.length, handle: null });
+    payloads.push(cellsToBytes(value.data));
+    if (byRows && denseBytes(value) >= KEEP_BYTES && !segment.persist.includes(expr)) {
+      const handle = newHandle();
+      uploads.set(handle, value);
+      persist.push({ id: expr.id, handle });
+    }
+  }
+  const handles = new Map<Expr, string>();
+  for (const expr of segment.persist) {
+    const handle = newHandle();
+    handles.set(expr, handle);
+    persist.push({ id: expr.id, handle });
+  }
+  const instructions = segment.nodes
+    .filter((expr) => !isLeafValue(expr))
+    .map((expr) => lowerNode(expr, segment));
+  const outputs = segment.outputs.map((expr) => expr.id);
+  return { program: { run, inputs, instructions, outputs, persist }, payloads, handles, uploads };
+}
+
+/** Nodes that are values already: their cells travel as payloads. */
+function isLeafValue(expr: Expr): boolean {
+  return expr.op.name === 'literal' || expr.op.name === 'scalar';
+}
+
+/** Values the program starts from, and whether some instruction takes them by rows. */
+function operandsOf(segment: Segment, inside: ReadonlySet<Expr>): Map<Expr, boolean> {
+  const used = new Map<Expr, boolean>();
+  for (const expr of [...segment.outputs, ...segment.persist]) {
+    if (!inside.has(expr) || isLeafValue(expr)) used.set(expr, false);
+  }
+  for (const expr of segment.nodes) {
+    if (isLeafValue(expr)) continue;
+    const blocked = blockedOperands(expr, segment);
+    expr.inputs.forEach((input, i) => {
+      if (input.op.name === 'frame') return;
+      if (inside.has(input) && !isLeafValue(input)) return;
+      used.set(input, (used.get(input) ?? false) || blocked[i] === true);
+    });
+  }
+  return used;
+}
+
+function valueOf(expr: Expr, segment: Segment): Value {
+  const given = segment.inputs.get(expr);
+  if (given !== undefined) return given;
+  if (expr.op.name === 'literal') return expr.payload as DenseMatrix;
+  if (expr.op.name === 'scalar') {
+    const cell = Float64Array.of(expr.attrs.value as number);
+    return { kind: 'dense', rows: 1, cols: 1, data: cell };
+  }
+  throw new InternalError(`spark: expected a value of ${expr.op.name} in the segment's inputs`);
+}
+
+/** Which operands a node takes by rows, as its operator's rule says; none when it is evaluated whole. */
+function blockedOperands(expr: Expr, segment: Segment): readonly boolean[] {
+  const rule = expr.op.rowRule(expr.inputs, expr.attrs);
+  if (rule.kind === 'map' && segment.blocked.has(expr)) return rule.blocked;
+  if (rule.kind === 'reduce') return isByBlocks(expr, segment) ? rule.blocked : [];
+  return [];
+}
+
+/** A reduction runs over blocks when told so or when an operand exists in blocks only. */
+function isByBlocks(expr: Expr, segment: Segment): boolean {
+  if (segment.blocked.has(expr)) return true;
+  const rule = expr.op.rowRule(expr.inputs, expr.attrs);
+  if (rule.kind !== 'reduce') return false;
+  return expr.inputs.some((input, i) => {
+    if (!rule.blocked[i]) return false;
+    const value = segment.inputs.get(input);
+    if (value !== undefined) return value.kind === 'handle' || denseBytes(value) >= KEEP_BYTES;
+    return segment.blocked.has(input);
+  });
+}
+
+function lowerNode(expr: Expr, segment: Segment): WireInstruction {
+  const blocked = blockedOperands(expr, segment);
+  const isEncode = expr.op.name === 'encode';
+  const attrs = wireValue(expr.attrs);
+  return {
+    id: expr.id,
+    op: expr.op.name,
+    attrs: isEncode ? { ...(attrs as object), source: frameSource(expr) } : attrs,
+    operands: isEncode
+      ? []
+      : expr.inputs.map((input, i) => ({ id: input.id, blocked: blocked[i] === true })),
+    rows: expr.rows,
+    cols: expr.cols,
+    blocked: segment.blocked.has(expr) || isByBlocks(expr, segment),
+  };
+}
+
+function frameSource(encode: Expr): Json {
+  const source = encode.inputs[0]?.payload as FrameSource | undefined;
+  if (source === undefined) throw new InternalError('encode: expected a frame with a source');
+  return {
+    format: source.format,
+    files: source.files.map(({ path, digest, bytes, rows }) => ({ path, digest, bytes, rows })),
+  };
+}
+
+/** Attributes as JSON, non-finite numbers spelled out. */
+function wireValue(value: AttrValue): Json {
+  if (typeof value === 'number' && !Number.isFinite(value)) return { $num: String(value) };
+  if (Array.isArray(value)) return value.map(wireValue);
+  if (value !== null && typeof value === 'object') {
+    return Object.fromEntries(
+      Object.entries(value as Readonly<Record<string, AttrValue>>).map(([key, item]) => [
+        key,
+        wireValue(item),
+      ]),
+    );
+  }
+  return value as Json;
+}

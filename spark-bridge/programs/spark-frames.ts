@@ -1,0 +1,72 @@
+/**
+ * The frame engine of Spark. Local files are listed and identified here, by content, so that a frame has the same
+ * lineage on every engine; remote ones are listed and identified where they are.
+ */
+import type {
+  ColumnProfile,
+  ColumnType,
+  FrameColumn,
+  FrameDescription,
+  FrameEngine,
+  FrameFormat,
+  FrameSource,
+  ProfileRequest,
+} from '../../driver/frame/engine.js';
+import { listDataFiles } from '../../driver/frame/files.js';
+import { identifyFiles, isRemote } from '../../driver/frame/identity.js';
+import type { Channel } from '../channel/channel.js';
+import type { Json, WireColumn, WireFrameSource, WireProfile } from '../channel/wire.js';
+
+export function createSparkFrames(channel: Channel, newRun: () => string): FrameEngine {
+  return {
+    name: 'spark',
+    async describe(path: string, format?: FrameFormat): Promise<FrameDescription> {
+      const local = isRemote(path) ? null : await localSource(path, format);
+      const { result } = await channel.call('describeFrame', {
+        path: local === null ? path : null,
+        format: format ?? null,
+        source: local,
+      });
+      return {
+        source: result.source as FrameSource,
+        columns: result.columns.map(toColumn),
+        rows: result.rows,
+      };
+    },
+    async profile(
+      source: FrameSource,
+      requests: readonly ProfileRequest[],
+    ): Promise<ColumnProfile[]> {
+      const { result } = await channel.call('profileFrame', {
+        run: newRun(),
+        source: source as WireFrameSource,
+        requests: requests.map(({ sql, top, quantiles }) => ({ sql, top, quantiles })),
+      });
+      return result.profiles.map(toProfile);
+    },
+  };
+}
+
+async function localSource(path: string, format?: FrameFormat): Promise<WireFrameSource> {
+  const listed = await listDataFiles(path, format);
+  const files = await identifyFiles(listed.paths);
+  return { format: listed.format, files: files.map((file) => ({ ...file, rows: 0 })) };
+}
+
+function toColumn(column: WireColumn): FrameColumn {
+  return { ...column, type: column.type as ColumnType };
+}
+
+function toProfile(profile: WireProfile): ColumnProfile {
+  return {
+    ...profile,
+    type: profile.type as ColumnType,
+    min: profile.min === null ? null : toNumber(profile.min),
+    max: profile.max === null ? null : toNumber(profile.max),
+    quantiles: profile.quantiles.map(toNumber),
+  };
+}
+
+function toNumber(value: Json): number {
+  return typeof value === 'number' ? value : Number((value as { $num: string }).$num);
+}
