@@ -3,7 +3,7 @@
  * into a hidden folder beside it, which is renamed at the end and removed on any failure, exit included.
  */
 import { rmSync } from 'node:fs';
-import { mkdir, mkdtemp, open, rename, rm } from 'node:fs/promises';
+import { mkdir, open, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { stringify } from 'yaml';
 import { ResourceError } from '../../driver/errors.js';
@@ -35,7 +35,8 @@ export async function writeRun(record: RunRecord, options: WriteRunOptions): Pro
   process.once('exit', removeNow);
   try {
     await mkdir(options.output, { recursive: true });
-    temporary = await mkdtemp(join(options.output, '.unfinished-'));
+    temporary = join(options.output, `.unfinished-${record.run}`);
+    await mkdir(temporary);
     for (const [name, content] of files) await writeFlushed(join(temporary, name), content);
     await flush(temporary);
     options.signal?.throwIfAborted();
