@@ -7,14 +7,14 @@ import { performance } from 'node:perf_hooks';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import {
+  createReferenceBackend,
   type Expr,
   lineageKey,
   type Matrix,
   matrix,
   Session,
-  topological,
 } from '../driver/index.js';
-import { createCpuBackend } from '../gpu-executor/cpu/index.js';
+import { topological } from '../driver/ir/expr.js';
 import type { Bench } from './harness.js';
 
 /** Operators of one step of `descend`: matmul, sub, mul, sub; its scalar is one node more. */
@@ -26,11 +26,11 @@ export const tracing: Bench = {
   run: async (recorder, options) => {
     const steps = (options.quick ? 100_000 : 1_000_000) / OPERATORS_PER_STEP;
     const operators = steps * OPERATORS_PER_STEP;
-    const cpu = await createCpuBackend();
+    const idle = createReferenceBackend();
     const perOperator = (start: number): number => ((performance.now() - start) * 1000) / operators;
     // The first round warms the JIT; a program of this size is never the first thing a process traces.
     for (let round = 0; round < 6; round++) {
-      const session = new Session({ local: cpu });
+      const session = new Session({ local: idle });
       const bytesBefore = heapBytes();
 
       let start = performance.now();
@@ -68,7 +68,6 @@ export const tracing: Bench = {
       recorder.sample('lineage_key_us', lineageKeyUs);
       recorder.sample('bytes_per_node', bytes / nodes.length);
     }
-    await cpu.close();
     recorder.medianFigure('tracing.trace_us', 'trace_us');
     recorder.medianFigure('tracing.probe_us', 'probe_us');
     recorder.medianFigure('tracing.trace_and_probe_us', 'trace_and_probe_us', { atMost: 2 });

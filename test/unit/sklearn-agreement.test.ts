@@ -5,7 +5,7 @@
  */
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
-import { type Backend, type Matrix, matrix, Session } from '../../driver/index.js';
+import { matrix, Session } from '../../driver/index.js';
 import { createReferenceBackend } from '../../driver/runtime/reference-backend.js';
 import { type OpenSession, openSession } from '../../jobs/engines.js';
 import { parseJob } from '../../jobs/job-file/read-job.js';
@@ -38,11 +38,7 @@ describe('agreement with scikit-learn', () => {
   });
 
   describe('reference backend, from matrices', () => {
-    let backend: Backend;
-    before(async () => {
-      backend = await createReferenceBackend();
-    });
-    after(() => backend.close());
+    const backend = createReferenceBackend();
 
     for (const scenario of sklearnScenarios().filter(isNumeric)) {
       it(scenario.name, async () => {
