@@ -91,6 +91,8 @@ class RuleRun {
   /** Rewrites of this run, for printing the whole plan while it is being traced. */
   readonly #rewritten = new Map<Expr, Expr>();
   #uses: Map<Expr, number> | undefined;
+  /** Nodes on the way down now; meeting one again means that rules built a node on top of itself. */
+  readonly #active = new Map<Expr, Frame>();
 
   constructor(
     roots: readonly Expr[],
@@ -140,6 +142,8 @@ class RuleRun {
   }
 
   #enter(expr: Expr): Frame {
+    const above = this.#active.get(expr);
+    if (above !== undefined) throw circleError(above);
     const frame: Frame = {
       original: expr,
       current: expr,
@@ -147,6 +151,7 @@ class RuleRun {
       forms: undefined,
       fired: undefined,
     };
+    this.#active.set(expr, frame);
     this.#fireAll(frame, 'down');
     return frame;
   }
@@ -168,9 +173,8 @@ class RuleRun {
     }
     const known = this.#memo.get(frame.current);
     if (known !== undefined) {
-      this.#memo.set(frame.original, known);
       frame.current = known;
-      return true;
+      return this.#finish(frame);
     }
     if (this.#fireOne(frame, 'up')) {
       // The result may have new inputs and other rules; it goes round again as if just entered.
@@ -178,6 +182,11 @@ class RuleRun {
       this.#fireAll(frame, 'down');
       return false;
     }
+    return this.#finish(frame);
+  }
+
+  #finish(frame: Frame): true {
+    this.#active.delete(frame.original);
     this.#memo.set(frame.original, frame.current);
     this.#memo.set(frame.current, frame.current);
     return true;
@@ -222,12 +231,7 @@ class RuleRun {
     frame.forms ??= new Set([frame.original]);
     frame.fired ??= [];
     frame.fired.push(rule.name);
-    if (frame.forms.has(after) || frame.fired.length > MAX_REWRITES) {
-      throw new InternalError(
-        `simplify: expected rules to end, got a circle at ${frame.original.op.name}: ${frame.fired.join(', ')}`,
-        { rules: frame.fired },
-      );
-    }
+    if (frame.forms.has(after) || frame.fired.length > MAX_REWRITES) throw circleError(frame);
     frame.forms.add(after);
   }
 
@@ -280,6 +284,14 @@ class RuleRun {
     }
     return this.#roots.map((root) => built.get(latest(root))!);
   }
+}
+
+function circleError(frame: Frame): InternalError {
+  const rules = frame.fired ?? [];
+  return new InternalError(
+    `simplify: expected rules to end, got a circle at ${frame.original.op.name}: ${rules.join(', ')}`,
+    { rules },
+  );
 }
 
 function verifyRewrite(rule: Rule, before: Expr, after: Expr): void {
