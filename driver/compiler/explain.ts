@@ -15,33 +15,37 @@ export function printExprs(order: readonly Expr[]): string {
     .join('\n');
 }
 
-/** The placed plan: each line also says backend, wave and what is kept. Runs of like nodes are folded. */
+/**
+ * The placed plan: each line also says backend, wave and what is kept. Nodes of one form (same operator, shape, place and
+ * forms of the inputs), such as the fits of many trials, are one line with their number.
+ */
 export function printPlan(plan: Plan): string {
+  const forms = new Map<
+    string,
+    { readonly line: string; readonly suffix: string; count: number }
+  >();
+  const formOf = new Map<Expr, number>();
   const numbers = new Map<Expr, number>();
-  const lines: string[] = [];
-  for (const expr of plan.available.keys()) {
-    numbers.set(expr, numbers.size + 1);
-    const kind = expr.inputs.length === 0 ? 'leaf' : 'cached';
-    if (expr.op.name !== 'scalar') lines.push(`${exprLine(expr, numbers)}  ${kind}`);
-  }
-  let run: { readonly signature: string; readonly first: string; count: number } | undefined;
-  const flush = (): void => {
-    if (run === undefined) return;
-    lines.push(run.count > 1 ? `${run.first}  (x${run.count})` : run.first);
-    run = undefined;
-  };
-  for (const node of plan.nodes) {
-    numbers.set(node.expr, numbers.size + 1);
-    const suffix = placeText(node);
-    const signature = `${node.expr.op.name} ${shapeText(node.expr)} ${suffix}`;
-    if (run?.signature === signature) run.count++;
-    else {
-      flush();
-      run = { signature, first: `${exprLine(node.expr, numbers)}  ${suffix}`, count: 1 };
+  const add = (expr: Expr, suffix: string): void => {
+    const inputs = expr.inputs.map((input) => formOf.get(input) ?? '?').join(',');
+    const signature = `${expr.op.name} ${shapeText(expr)} ${suffix} ${inputs}`;
+    const known = forms.get(signature);
+    if (known === undefined) {
+      numbers.set(expr, forms.size + 1);
+      formOf.set(expr, forms.size + 1);
+      forms.set(signature, { line: exprLine(expr, numbers), suffix, count: 1 });
+    } else {
+      known.count++;
+      const number = Number(known.line.slice(1, known.line.indexOf(' ')));
+      numbers.set(expr, number);
+      formOf.set(expr, number);
     }
-  }
-  flush();
-  return lines.join('\n');
+  };
+  for (const expr of plan.available.keys()) add(expr, expr.inputs.length === 0 ? 'leaf' : 'cached');
+  for (const node of plan.nodes) add(node.expr, placeText(node));
+  return [...forms.values()]
+    .map(({ line, suffix, count }) => `${line}  ${suffix}${count > 1 ? ` x${count}` : ''}`)
+    .join('\n');
 }
 
 function placeText(node: PlanNode): string {
@@ -54,7 +58,7 @@ function placeText(node: PlanNode): string {
 }
 
 function exprLine(expr: Expr, numbers: ReadonlyMap<Expr, number>): string {
-  const inputs = expr.inputs.map((input) => `#${numbers.get(input) ?? '?'}`).join(', ');
+  const inputs = inputList(expr.inputs.map((input) => `#${numbers.get(input) ?? '?'}`));
   return `#${numbers.get(expr)} ${expr.op.name}${attrsLabel(expr)} (${inputs}) ${shapeText(expr)}`;
 }
 
@@ -63,4 +67,19 @@ export function attrsLabel(expr: Expr): string {
   if (expr.attrsText === '' || expr.attrsText === '{}') return '';
   const text = expr.attrsText.replaceAll('"', '');
   return text.length > MAX_ATTRS ? `${text.slice(0, MAX_ATTRS)}..}` : text;
+}
+
+/** `#3, #5 x40`: a run of equal inputs is one entry. */
+function inputList(names: readonly string[]): string {
+  const runs: { readonly name: string; count: number }[] = [];
+  for (const name of names) {
+    const last = runs.at(-1);
+    if (last?.name === name) last.count++;
+    else runs.push({ name, count: 1 });
+  }
+  return runs
+    .map(({ name, count }) =>
+      count > 2 ? `${name} x${count}` : Array(count).fill(name).join(', '),
+    )
+    .join(', ');
 }

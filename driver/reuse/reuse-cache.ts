@@ -13,7 +13,9 @@ export interface CacheEntry {
   state: 'pending' | 'cached';
   value: Value | undefined;
   /** Settles when the claimant puts (true) or withdraws (false); made on the first waiter's demand. */
-  settled: { readonly promise: Promise<boolean>; readonly resolve: (cached: boolean) => void } | undefined;
+  settled:
+    | { readonly promise: Promise<boolean>; readonly resolve: (cached: boolean) => void }
+    | undefined;
   bytes: number;
   /** Time to compute it once. @units seconds */
   seconds: number;
@@ -112,7 +114,8 @@ export class ReuseCache {
 
   /** Drops every cached value; pending ones stay. */
   clear(): void {
-    for (const entry of [...this.#entries.values()]) if (entry.state === 'cached') this.#drop(entry);
+    for (const entry of [...this.#entries.values()])
+      if (entry.state === 'cached') this.#drop(entry);
   }
 
   entries(): IterableIterator<CacheEntry> {

@@ -96,12 +96,13 @@ export class Statistics {
   }
 
   counters(): Counters {
+    for (const record of this.nodes.values()) record.hits = 0;
     let hits = 0;
     let savedSeconds = 0;
     for (const [expr, count] of this.#asked) {
-      const record = this.nodes.get(expr);
+      const record = this.nodes.get(expr.simplified ?? expr);
       if (record === undefined) continue;
-      record.hits = count;
+      record.hits += count;
       hits += count;
       savedSeconds += count * record.seconds;
     }
