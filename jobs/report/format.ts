@@ -77,20 +77,26 @@ export function formatFixed(value: number | null, decimals: number): string {
 }
 
 /**
- * Decimals that tell the better half of `values` apart: two digits below the spread of that half, at least five
- * significant digits and at most twelve. The worse half is left out since one hopeless penalty would hide the rest.
+ * Decimals for a column of scores: enough to tell the best from the next best value, at least five significant digits
+ * and at most ten, beyond which differences are rounding.
  */
 export function decimalsFor(values: readonly number[]): number {
-  const finite = values.filter(Number.isFinite).sort((a, b) => b - a);
-  const best = finite[0];
-  if (best === undefined) return 0;
-  const middle = finite[Math.floor(finite.length / 2)] ?? best;
-  const size = Math.max(Math.abs(best), Math.abs(middle));
+  let best = Number.NEGATIVE_INFINITY;
+  let second = Number.NEGATIVE_INFINITY;
+  for (const value of values) {
+    if (!Number.isFinite(value)) continue;
+    if (value > best) {
+      second = best;
+      best = value;
+    } else if (value < best && value > second) second = value;
+  }
+  if (best === Number.NEGATIVE_INFINITY) return 0;
+  const size = Math.abs(best);
   if (size === 0) return 4;
   const magnitude = Math.floor(Math.log10(size)) + 1;
-  const spread = best - middle;
-  const wanted = spread > 0 ? Math.ceil(-Math.log10(spread)) + 2 : 0;
-  return Math.max(0, Math.min(Math.max(wanted, 5 - magnitude), 12 - magnitude, 15));
+  const gap = best - second;
+  const wanted = Number.isFinite(gap) ? Math.ceil(-Math.log10(gap)) + 1 : 0;
+  return Math.max(0, Math.min(Math.max(wanted, 5 - magnitude), 10 - magnitude, 15));
 }
 
 /** `value ± spread`, the spread in two significant digits and the value to the same place. */

@@ -94,13 +94,16 @@ function route(points: readonly (readonly [number, number])[]): string {
 function box(group: LineageGroup, x: number, y: number): Markup {
   const main = dominant(group);
   const copies =
-    group.count > 1
+    group.opCount > 1
       ? html`<rect class="copy" x="4" y="-4" width="${BOX_WIDTH}" height="${BOX_HEIGHT}" rx="7"/>`
       : null;
   const count =
-    group.count > 1 ? html`<tspan class="count" dx="6">x${formatCount(group.count)}</tspan>` : null;
+    group.opCount > 1
+      ? html`<tspan class="count" dx="6">x${formatCount(group.opCount)}</tspan>`
+      : null;
   const where = group.backends.length > 0 ? ` · ${group.backends.join(', ')}` : '';
-  return html`<g class="box s-${main}" transform="translate(${x} ${y})"><title>${description(group)}</title>${copies}<rect class="body" width="${BOX_WIDTH}" height="${BOX_HEIGHT}" rx="7"/>${strip(group)}<text class="op" x="12" y="19">${shorten(group.op, 16)}${count}</text><text x="12" y="34">${shorten(`${group.shape}${where}`, 29)}</text><text x="12" y="48">${shorten(status(group), 29)}</text></g>`;
+  const second = group.with.length > 0 ? `with ${group.with.join(', ')}` : `${group.shape}${where}`;
+  return html`<g class="box s-${main}" transform="translate(${x} ${y})"><title>${description(group)}</title>${copies}<rect class="body" width="${BOX_WIDTH}" height="${BOX_HEIGHT}" rx="7"/>${strip(group)}<text class="op" x="12" y="19">${shorten(group.op, 16)}${count}</text><text x="12" y="34">${shorten(second, 29)}</text><text x="12" y="48">${shorten(status(group), 29)}</text></g>`;
 }
 
 /** The bar under a box: the share of each state among its nodes. */
@@ -148,7 +151,7 @@ function description(group: LineageGroup): string {
     .join(', ');
   const labels = labelText(group);
   return [
-    `${group.op}: ${plural(group.count, 'result')} of ${group.shape} (${states})`,
+    `${nameOf(group)}: ${plural(group.count, 'result')} (${states}), ${group.shape}`,
     labels === '' ? '' : `Attributes: ${labels}`,
     group.backends.length > 0 ? `Ran on ${group.backends.join(', ')}` : '',
     `${formatSeconds(group.seconds)} in all; asked for again ${plural(group.hits, 'time')}`,
@@ -156,6 +159,10 @@ function description(group: LineageGroup): string {
   ]
     .filter((line) => line !== '')
     .join('\n');
+}
+
+function nameOf(group: LineageGroup): string {
+  return group.with.length > 0 ? `${group.op} with ${group.with.join(', ')}` : group.op;
 }
 
 function labelText(group: LineageGroup): string {
@@ -173,7 +180,7 @@ function groupTable(summary: LineageSummary): Markup {
   }
   const rows = summary.groups.map(
     (group) =>
-      html`<tr><th scope="row">${group.id + 1}. ${group.op}</th><td class="n">${formatCount(group.count)}</td><td>${group.shape}</td>${nodeStates.map(
+      html`<tr><th scope="row">${group.id + 1}. ${nameOf(group)}</th><td class="n">${formatCount(group.count)}</td><td>${group.shape}</td>${nodeStates.map(
         (state) => html`<td class="n">${formatCount(group.states[state])}</td>`,
       )}<td class="n">${formatCount(group.hits)}</td><td class="n">${formatSeconds(group.seconds)}</td><td>${group.backends.join(', ')}</td><td>${(inputs.get(group.id) ?? []).join(', ')}</td><td class="wide">${labelText(group)}</td></tr>`,
   );

@@ -5,9 +5,11 @@
  *
  * Two nodes play the same part when they have the same operator and inputs that play the same parts: colour
  * refinement from the leaves up (Paige and Tarjan 1987 give the general problem; on a DAG one topological pass is
- * enough). What counts as "the same" is coarsened step by step until few enough groups are left.
+ * enough). What counts as "the same" is coarsened step by step until few enough groups are left, counting those that
+ * `lineage-contract.ts` can draw within their only reader.
  */
 import type { LineageNode } from '../runs/record.js';
+import { contract, type Draft, draftEdges } from './lineage-contract.js';
 
 export type NodeState = LineageNode['state'];
 
@@ -16,7 +18,13 @@ export const nodeStates: readonly NodeState[] = ['source', 'computed', 'fused', 
 
 export interface LineageGroup {
   readonly id: number;
+  /** The operator that took the most time; the last one where that is not known. */
   readonly op: string;
+  /** Results of `op`. */
+  readonly opCount: number;
+  /** Operators drawn within this group besides `op`, in the order they are computed. */
+  readonly with: readonly string[];
+  /** Results in all. */
   readonly count: number;
   /** Labels of its nodes, distinct, at most three. */
   readonly labels: readonly string[];
@@ -54,9 +62,12 @@ interface Level {
   readonly text: string;
   /** What a node is apart from its inputs; undefined keeps every node apart. */
   readonly own?: (node: LineageNode) => string;
-  /** How many steps up its inputs are looked at. */
+  /** How many steps up its inputs are looked at. Groups of a finite depth may form cycles. */
   readonly depth: number;
 }
+
+/** Groups a level may have, as a multiple of those wanted, for contraction to be tried. */
+const CONTRACTIBLE = 12;
 
 const opOnly = (node: LineageNode): string => node.op;
 const opAndShape = (node: LineageNode): string => `${node.op}\n${node.rows}x${node.cols}`;
@@ -89,19 +100,23 @@ export function summarizeLineage(
   nodes: readonly LineageNode[],
   options: { readonly maxGroups?: number } = {},
 ): LineageSummary {
-  const maxGroups = options.maxGroups ?? 40;
+  const maxGroups = options.maxGroups ?? 32;
   const ordered = inputsFirst(nodes);
-  let chosen = levels[levels.length - 1] as Level;
-  let colours: Int32Array | undefined;
   for (const level of levels) {
-    const tried = colour(ordered, level, maxGroups);
-    if (tried === undefined) continue;
-    chosen = level;
-    colours = tried;
-    break;
+    const isCoarsest = level === levels[levels.length - 1];
+    const isAcyclic = level.own !== undefined && level.depth === Number.POSITIVE_INFINITY;
+    const limit = isCoarsest
+      ? Number.POSITIVE_INFINITY
+      : maxGroups * (isAcyclic ? CONTRACTIBLE : 1);
+    const colours = colour(ordered, level, limit);
+    if (colours === undefined) continue;
+    const drafts = collect(ordered, colours);
+    const merged = isAcyclic ? contract(drafts, maxGroups) : 0;
+    if (drafts.length - merged > maxGroups && !isCoarsest) continue;
+    const within = merged > 0 ? '; short steps with one reader are drawn within it' : '';
+    return finish(ordered, drafts, level.text + within);
   }
-  colours ??= colour(ordered, chosen, Number.POSITIVE_INFINITY) ?? new Int32Array(0);
-  return collect(ordered, colours, chosen.text);
+  return finish(ordered, [], '');
 }
 
 interface Ordered {
@@ -185,80 +200,66 @@ function nameOf(names: Map<string, number>, text: string): number {
   return names.size - 1;
 }
 
-interface Draft {
-  readonly op: string;
-  readonly labels: Set<string>;
-  readonly backends: Set<string>;
-  readonly states: Record<NodeState, number>;
-  readonly rows: [number, number];
-  readonly cols: [number, number];
-  count: number;
-  hits: number;
-  seconds: number;
-  repeats: boolean;
-}
-
-function collect(ordered: Ordered, colours: Int32Array, grouping: string): LineageSummary {
+function collect(ordered: Ordered, colours: Int32Array): Draft[] {
   const drafts: Draft[] = [];
   const numbers = new Map<number, number>();
-  const totals = noStates();
   const groupOf = ordered.nodes.map((node, i) => {
     const colourOf = colours[i] ?? -1;
     let id = numbers.get(colourOf);
     if (id === undefined) {
       id = drafts.length;
       numbers.set(colourOf, id);
-      drafts.push(draft(node));
+      drafts.push(draft(id, node));
     }
     add(drafts[id] as Draft, node);
-    totals[node.state]++;
     return id;
   });
-  const edges = new Map<string, { from: number; to: number; count: number }>();
   for (const [i, inputs] of ordered.inputs.entries()) {
-    const to = groupOf[i] as number;
+    const to = drafts[groupOf[i] as number] as Draft;
     for (const input of inputs) {
-      const from = groupOf[input] as number;
-      if (from === to) {
-        (drafts[to] as Draft).repeats = true;
-        continue;
+      const from = drafts[groupOf[input] as number] as Draft;
+      if (from === to) to.repeats = true;
+      else {
+        to.inputs.set(from, (to.inputs.get(from) ?? 0) + 1);
+        from.readers.add(to);
       }
-      const name = `${from} ${to}`;
-      const edge = edges.get(name);
-      if (edge) edge.count++;
-      else edges.set(name, { from, to, count: 1 });
     }
   }
-  return {
-    groups: drafts.map(finish),
-    edges: [...edges.values()],
-    nodes: ordered.nodes.length,
-    states: totals,
-    grouping,
-  };
+  return drafts;
 }
 
 function noStates(): Record<NodeState, number> {
   return { source: 0, computed: 0, fused: 0, reused: 0 };
 }
 
-function draft(node: LineageNode): Draft {
+function draft(id: number, node: LineageNode): Draft {
   return {
-    op: node.op,
+    id,
+    ops: [{ op: node.op, count: 0, seconds: 0 }],
     labels: new Set(),
     backends: new Set(),
     states: noStates(),
     rows: [node.rows, node.rows],
     cols: [node.cols, node.cols],
     count: 0,
+    outputs: 0,
     hits: 0,
     seconds: 0,
     repeats: false,
+    inputs: new Map(),
+    readers: new Set(),
+    mergedInto: undefined,
   };
 }
 
 function add(group: Draft, node: LineageNode): void {
+  const own = group.ops[0];
+  if (own) {
+    own.count++;
+    own.seconds += node.seconds;
+  }
   group.count++;
+  group.outputs++;
   group.hits += node.hits;
   group.seconds += node.seconds;
   group.states[node.state]++;
@@ -270,14 +271,27 @@ function add(group: Draft, node: LineageNode): void {
   group.cols[1] = Math.max(group.cols[1], node.cols);
 }
 
-function finish(group: Draft, id: number): LineageGroup {
-  const range = ([low, high]: readonly [number, number]): string =>
-    low === high
-      ? low.toLocaleString('en-GB')
-      : `${low.toLocaleString('en-GB')}..${high.toLocaleString('en-GB')}`;
+function finish(ordered: Ordered, drafts: readonly Draft[], grouping: string): LineageSummary {
+  const kept = drafts.filter((group) => group.mergedInto === undefined);
+  const states = noStates();
+  for (const node of ordered.nodes) states[node.state]++;
+  return {
+    groups: kept.map(describe),
+    edges: draftEdges(kept),
+    nodes: ordered.nodes.length,
+    states,
+    grouping,
+  };
+}
+
+function describe(group: Draft, id: number): LineageGroup {
+  const main = group.ops.reduce((most, op) => (op.seconds >= most.seconds ? op : most));
+  const others = group.ops.map(({ op }) => op).filter((op) => op !== main.op);
   return {
     id,
-    op: group.op,
+    op: main.op,
+    opCount: main.count,
+    with: [...new Set(others)],
     count: group.count,
     labels: [...group.labels].slice(0, 3),
     labelCount: group.labels.size,
@@ -288,4 +302,9 @@ function finish(group: Draft, id: number): LineageGroup {
     seconds: group.seconds,
     repeats: group.repeats,
   };
+}
+
+function range([low, high]: readonly [number, number]): string {
+  const text = (value: number): string => value.toLocaleString('en-GB');
+  return low === high ? text(low) : `${text(low)}..${text(high)}`;
 }

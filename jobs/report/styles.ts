@@ -140,7 +140,7 @@ pre { margin: 0; padding: 14px 16px; max-height: 720px; border: 1px solid var(--
 .s-fused { --state: var(--fused); --state-page: var(--fused-page); }
 .s-reused { --state: var(--reused); --state-page: var(--reused-page); }
 .swatch[class*="s-"] { background: var(--state-page); border: 1.5px solid var(--state); }
-.graph { max-height: 1240px; padding: 12px; border: 1px solid var(--line); border-radius: 8px; text-align: center; cursor: grab; }
+.graph { max-height: 1400px; padding: 12px; border: 1px solid var(--line); border-radius: 8px; text-align: center; cursor: grab; }
 .graph:active { cursor: grabbing; }
 .graph svg text { user-select: none; }
 .box .body { fill: var(--state-page); stroke: var(--state); stroke-width: 1.2; }

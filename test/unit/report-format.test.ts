@@ -47,7 +47,7 @@ describe('report: numbers', () => {
     );
   });
 
-  it('gives enough decimals to tell the better half of the scores apart', () => {
+  it('gives enough decimals to tell the best scores apart, however flat the curve', () => {
     const scores = [-1412.000131, -1412.000132, -1412.000135, -1500, -90_000];
     const decimals = decimalsFor(scores);
     const written = scores.slice(0, 3).map((score) => formatFixed(score, decimals));

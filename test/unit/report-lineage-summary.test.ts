@@ -77,6 +77,46 @@ describe('report: lineage summary', function () {
     assert.equal(grouping, 'one box a result');
   });
 
+  it('draws short steps within their only reader and keeps the costly one in front', () => {
+    const lineage = [node(1, 'frame')];
+    for (let i = 0; i < 50; i++) {
+      const at = 2 + 3 * i;
+      lineage.push(
+        node(at, 'addDiag', [1], { seconds: 0.1 }),
+        node(at + 1, 'solve', [at], { seconds: 2 }),
+        node(at + 2, 'div', [at + 1], { seconds: 0.1 }),
+      );
+    }
+    const { groups, edges } = summarizeLineage(lineage, { maxGroups: 2 });
+    assert.deepEqual(
+      groups.map(({ op, opCount, count, with: within }) => ({ op, opCount, count, within })),
+      [
+        { op: 'frame', opCount: 1, count: 1, within: [] },
+        { op: 'solve', opCount: 50, count: 150, within: ['addDiag', 'div'] },
+      ],
+    );
+    assert.deepEqual(edges, [{ from: 0, to: 1, count: 50 }]);
+  });
+
+  it('keeps reused results in a box of their own', () => {
+    const lineage = [node(1, 'frame')];
+    for (let i = 0; i < 50; i++) {
+      lineage.push(
+        node(2 + 2 * i, 'gram', [1], { state: 'reused', backend: null }),
+        node(3 + 2 * i, 'solve', [2 + 2 * i]),
+      );
+    }
+    const { groups } = summarizeLineage(lineage, { maxGroups: 3 });
+    assert.deepEqual(
+      groups.map(({ op, states }) => [op, states.reused]),
+      [
+        ['frame', 0],
+        ['gram', 50],
+        ['solve', 0],
+      ],
+    );
+  });
+
   it('folds a long loop into few boxes and says that they repeat', () => {
     const lineage = [node(1, 'start')];
     for (let i = 0; i < 300; i++) {
@@ -102,7 +142,7 @@ describe('report: lineage summary', function () {
         assert.equal(sum(Object.values(states)), lineage.length);
         for (const group of groups) assert.equal(sum(Object.values(group.states)), group.count);
         const distinct = lineage.map(({ inputs }) => new Set(inputs).size);
-        if (!groups.some((group) => group.repeats)) {
+        if (!groups.some((group) => group.repeats || group.with.length > 0)) {
           assert.equal(sum(edges.map((edge) => edge.count)), sum(distinct));
         }
         const ops = new Set(lineage.map(({ op }) => op)).size;
@@ -134,7 +174,10 @@ describe('report: lineage summary', function () {
     ];
     const { nodes, groups } = summarizeLineage(lineage, { maxGroups: 2 });
     assert.equal(nodes, 3);
-    assert.equal(groups.length, 3);
+    assert.equal(
+      groups.reduce((sum, { count }) => sum + count, 0),
+      3,
+    );
     assert.deepEqual(summarizeLineage([]).groups, []);
   });
 
