@@ -11,7 +11,7 @@ import type { StatementInfo, StatementOutput } from './types.js';
 import { sessionPhase } from './wire.js';
 
 export interface StatementOptions {
-  /** First wait between looks at a statement; doubles up to `pollCapMs`. @units ms, default 100 */
+  /** Shortest wait between looks at a statement; grows with its age up to `pollCapMs`. @units ms, default 100 */
   readonly pollMs?: number;
   /** @units ms, default 1000 */
   readonly pollCapMs?: number;
@@ -155,7 +155,8 @@ async function waitFor(
   const { session } = state;
   let statement = first;
   state.running = first.id;
-  for (let waitMs = state.pollMs; ; waitMs = Math.min(waitMs * 2, state.pollCapMs)) {
+  const since = Date.now();
+  for (;;) {
     if (statement.code !== '' && !isStatementOf(statement.code, nonce)) {
       throw livyError(
         `livy statement ${statement.id} of session ${session.name}: expected our own code, got another's`,
@@ -170,7 +171,10 @@ async function waitFor(
     }
     if (statement.state === 'available' || statement.state === 'cancelled') return statement;
     if (signal?.aborted) throw cancelled(session, first.id, 'by the caller');
-    await pause(waitMs, signal);
+    // A quarter of the time gone by: a statement is seen at most a quarter late, in a number of looks that
+    // grows with the logarithm of its time.
+    const quarter = (Date.now() - since) / 4;
+    await pause(Math.min(state.pollCapMs, Math.max(state.pollMs, quarter)), signal);
     if (session.lost.aborted) throw session.lost.reason;
     try {
       statement = await session.client.statement(session.name, first.id);
