@@ -58,16 +58,19 @@ export function permutation(rows: number, seed: number): (i: number) => number {
   const low = seed >>> 0;
   const high = Math.floor(seed / 2 ** 32) >>> 0;
   const keys = [0, 1, 2, 3].map((round) => mix32(mix32(low + round * 0x9e3779b9) ^ high));
-  const once = (value: number): number => {
-    let left = Math.floor(value / half);
-    let right = value % half;
-    for (let round = 0; round < 4; round++) {
-      const next = (left ^ (mix32((right ^ keys[round]!) >>> 0) & mask)) >>> 0;
-      left = right;
-      right = next;
-    }
-    return left * half + right;
+  const [k0, k1, k2, k3] = keys as [number, number, number, number];
+  // The round (left, right) -> (right, left ^ f(right)), four times, written out; it is the hot loop of shuffled folds.
+  const rounds = (left0: number, right0: number): number => {
+    const right1 = (left0 ^ (mix32(right0 ^ k0) & mask)) >>> 0;
+    const right2 = (right0 ^ (mix32(right1 ^ k1) & mask)) >>> 0;
+    const right3 = (right1 ^ (mix32(right2 ^ k2) & mask)) >>> 0;
+    const right4 = (right2 ^ (mix32(right3 ^ k3) & mask)) >>> 0;
+    return right3 * half + right4;
   };
+  const once =
+    bits <= 15
+      ? (value: number): number => rounds(value >>> bits, value & mask)
+      : (value: number): number => rounds(Math.floor(value / half), value % half);
   return (i) => {
     let value = once(i);
     while (value >= rows) value = once(value);

@@ -136,12 +136,8 @@ class LossReducer implements Reducer {
         pieces,
         order.length,
       );
-      for (let k = 0; k < order.length; k++) {
-        const row = order[k]! * width;
-        const target = k * width;
-        for (let j = 0; j < width; j++) batch.x[target + j] = x.data[row + j]!;
-        batch.y[k] = y.data[order[k]!]!;
-      }
+      copyRows(batch.x, x.data, order, width);
+      copyRows(batch.y, y.data, order, 1);
       yield batch;
     }
   }
@@ -190,6 +186,15 @@ class LossReducer implements Reducer {
   result(): DenseMatrix | Promise<DenseMatrix> {
     const finish = (): DenseMatrix => dense(this.#losses.length, this.#columns, this.#out);
     return this.#parallel ? this.#drain().then(finish) : finish();
+  }
+}
+
+/** Rows `order[k]` of a matrix, one after the other. Apart from its generator, which the engine does not optimise. */
+function copyRows(to: Float64Array, from: Float64Array, order: Int32Array, width: number): void {
+  for (let k = 0; k < order.length; k++) {
+    const source = order[k]! * width;
+    const target = k * width;
+    for (let j = 0; j < width; j++) to[target + j] = from[source + j]!;
   }
 }
 

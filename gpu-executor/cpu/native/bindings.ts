@@ -69,6 +69,8 @@ export interface NativeBlas {
 }
 
 const ASYNC_STACK_BYTES = 1024 * 1024;
+/** Asynchronous calls at once, all threads busy many times over; koffi keeps at most 32 stacks. */
+export const MAX_IN_FLIGHT = 32;
 
 const doubles = 'double *';
 const ints = 'int *';
@@ -95,7 +97,8 @@ function loadKoffi(): typeof Koffi {
   const koffi = createRequire(import.meta.url)('koffi') as typeof Koffi;
   // koffi gives asynchronous calls 128 KiB, which is near what OpenBLAS needs with one thread. (With more threads its
   // `dgetrf` needs over 4 MiB, and crashes; another reason to leave the threads to us.)
-  koffi.config({ async_stack_size: ASYNC_STACK_BYTES });
+  // Resident pools, one a call in flight, spare the mapping and unmapping of a stack at every call.
+  koffi.config({ async_stack_size: ASYNC_STACK_BYTES, resident_async_pools: MAX_IN_FLIGHT });
   return koffi;
 }
 

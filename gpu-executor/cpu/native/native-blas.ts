@@ -4,6 +4,7 @@
  * for t(X) %*% X of 100,000 x 100 on two cores).
  */
 import {
+  MAX_IN_FLIGHT,
   type NativeBlas,
   type NativeFunction,
   noTrans,
@@ -12,9 +13,6 @@ import {
   upper,
 } from './bindings.js';
 import type { Blas, CholeskyArgs, GemmArgs, GemvArgs, SolveArgs, SyrkArgs } from './blas.js';
-
-/** koffi queues at most 256 asynchronous calls; ours wait here beyond this many. */
-const MAX_IN_FLIGHT = 32;
 
 export class NativeRoutines implements Blas {
   readonly kind = 'native';
