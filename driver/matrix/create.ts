@@ -25,6 +25,8 @@ export interface UniformOptions {
   readonly min?: number;
   /** Exclusive. Default 1. */
   readonly max?: number;
+  readonly mean?: never;
+  readonly std?: never;
   /** Expected share of cells that are not set to 0, in (0, 1]. Default 1. */
   readonly sparsity?: number;
 }
@@ -36,6 +38,8 @@ export interface NormalOptions {
   readonly mean?: number;
   /** Default 1. */
   readonly std?: number;
+  readonly min?: never;
+  readonly max?: never;
   readonly sparsity?: number;
 }
 

@@ -89,5 +89,19 @@ export const groupLoss = defineOp({
       ],
       attrs: { groups: 2, losses: ['squared', 'absolute'] },
     },
+    {
+      name: 'one row, one loss, a group without rows',
+      inputs: [
+        dense(1, 1, Float64Array.of(1)),
+        dense(1, 2, Float64Array.of(3, -1)),
+        dense(1, 1, Float64Array.of(0.5)),
+        dense(
+          3,
+          3,
+          Float64Array.from({ length: 9 }, (_, i) => Math.cos(i * 2)),
+        ),
+      ],
+      attrs: { groups: 3, losses: ['absolute'] },
+    },
   ],
 });
