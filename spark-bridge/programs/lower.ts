@@ -37,7 +37,7 @@ export function lowerSegment(
   const persist: { id: number; handle: string }[] = [];
   const uploads = new Map<string, DenseMatrix>();
   for (const [expr, byRows] of used) {
-    const value = valueOf(expr, segment);
+    const value = segmentValue(expr, segment);
     const input = { id: expr.id, rows: value.rows, cols: value.cols };
     if (value.kind === 'handle') {
       inputs.push({ ...input, payload: null, handle: value.id });
@@ -92,7 +92,7 @@ function operandsOf(segment: Segment, inside: ReadonlySet<Expr>): Map<Expr, bool
   return used;
 }
 
-function valueOf(expr: Expr, segment: Segment): Value {
+function segmentValue(expr: Expr, segment: Segment): Value {
   const given = segment.inputs.get(expr);
   if (given !== undefined) return given;
   if (expr.op.name === 'literal') return expr.payload as DenseMatrix;

@@ -26,7 +26,7 @@ object CellReader {
         "sql" -> column.sql)
     case (Some(categories), ByteType | ShortType | IntegerType | LongType) =>
       new LongCategoryReader(categories.toArray)
-    case (Some(categories), FloatType | DoubleType) => new DoubleCategoryReader(categories.toArray)
+    case (Some(categories), FloatType | DoubleType | _: DecimalType) => new DoubleCategoryReader(categories.toArray)
     case (Some(categories), _) => new TextCategoryReader(categories.toArray)
   }
 

@@ -75,16 +75,20 @@ final class FrameProfiler(context: ShimContext) {
     all.agg(count(lit(1)), aggregates: _*).head()
   }
 
+  /** Groups as numbers, so that -0 and 0, and 7 and 7.00, are one category. */
+  private def isReal(dataType: DataType): Boolean = isFloat(dataType) || dataType.isInstanceOf[DecimalType]
+
   /** One grouping: how often each value occurs, as the text that names it. */
   private def frequencies(all: DataFrame, i: Int, asked: Asked): Frequencies = {
-    val kept = all.filter(!missing(i, asked.dataType)).groupBy(col(s"c$i")).count().cache()
+    val value = if (isReal(asked.dataType)) col(s"c$i").cast(DoubleType) + lit(0.0) else col(s"c$i")
+    val kept = all.filter(!missing(i, asked.dataType)).groupBy(value.as(s"c$i")).count().cache()
     try {
       val text: Any => String = asked.dataType match {
-        case FloatType | DoubleType => value => CategoryText.of(value.asInstanceOf[Number].doubleValue)
+        case real if isReal(real) => value => CategoryText.of(value.asInstanceOf[Number].doubleValue)
         case _ => value => String.valueOf(value)
       }
       val printed = kept.select(
-        if (isFloat(asked.dataType)) col(s"c$i").cast(DoubleType).as("v") else col(s"c$i").cast(StringType).as("v"),
+        if (isReal(asked.dataType)) col(s"c$i").as("v") else col(s"c$i").cast(StringType).as("v"),
         col("count"))
       val rows = printed.orderBy(desc("count"), asc("v")).limit(math.max(asked.top, 1) + 1000).collect()
       val sorted = rows

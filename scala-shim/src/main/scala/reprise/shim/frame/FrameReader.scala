@@ -23,7 +23,7 @@ final class FrameReader(session: SparkSession) {
     val schema = schemas.computeIfAbsent(s"$format:${file.path}:${file.digest}", _ => schemaOf(format, file.path))
     format match {
       case "parquet" => session.read.schema(schema).parquet(file.path)
-      case "csv" => csv.schema(schema).csv(file.path)
+      case "csv" => csv(file.path).schema(schema).csv(file.path)
       case "jsonl" => session.read.schema(schema).json(file.path)
       case other => throw unsupported(other)
     }
@@ -34,8 +34,8 @@ final class FrameReader(session: SparkSession) {
     case "parquet" =>
       val converter = new ParquetToSparkSchemaConverter(session.sessionState.conf)
       ParquetFileFormat.readSchemaFromFooter(new Footer(new Path(path), footer(path)), converter)
-    case "csv" => csv.option("inferSchema", "true").csv(path).schema
-    case "jsonl" => session.read.json(path).schema
+    case "csv" => csv(path).option("inferSchema", "true").csv(path).schema
+    case "jsonl" => inWrittenOrder(path, session.read.json(path).schema)
     case other => throw unsupported(other)
   }
 
@@ -52,12 +52,26 @@ final class FrameReader(session: SparkSession) {
     }
   }
 
-  private def csv = session.read
+  /** RFC 4180 with a header line; the delimiter is the one this line uses most, as DuckDB's reader here decides. */
+  private def csv(path: String) = session.read
     .option("header", "true")
+    .option("sep", TextFiles.delimiterOf(firstLine(path)))
+    .option("nullValue", "")
+    .option("emptyValue", null)
+    .option("enforceSchema", "true")
     .option("multiLine", "true")
     .option("quote", "\"")
     .option("escape", "\"")
     .option("mode", "FAILFAST")
+
+  /** Spark sorts the names of JSON fields; the first line has them as they were written. */
+  private def inWrittenOrder(path: String, schema: StructType): StructType = {
+    val first = TextFiles.fieldNames(firstLine(path)).filter(schema.fieldNames.contains)
+    StructType(first.map(schema(_)) ++ schema.fields.filterNot(field => first.contains(field.name)))
+  }
+
+  private def firstLine(path: String): String =
+    TextFiles.firstLine(new Path(path), session.sessionState.newHadoopConf())
 
   private def unsupported(format: String): ShimError =
     ShimError.unsupported(
