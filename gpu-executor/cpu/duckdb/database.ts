@@ -33,8 +33,7 @@ export class Database {
 
   /** A new connection, for a stream of its own; the caller disconnects it. */
   async connect(): Promise<DuckDBConnection> {
-    if (this.#closed)
-      throw new ConfigError('duckdb: expected an open engine, got one that was closed');
+    this.#checkOpen();
     this.#opened ??= this.#open();
     const { instance } = await this.#opened;
     return instance.connect();
@@ -45,27 +44,52 @@ export class Database {
    * @throws DataError, ResourceError: see `toDataError`
    */
   async query(sql: string, what: string): Promise<Row[]> {
+    this.#checkOpen();
     this.#shared ??= this.connect();
     const connection = await this.#shared;
     try {
       const reader = await connection.runAndReadAll(sql);
       return reader.getRowsJS();
     } catch (cause) {
+      this.noteFailure(cause);
       throw toDataError(cause, what);
     }
+  }
+
+  /** After an internal error DuckDB refuses every further statement; the next call then gets a new database. */
+  noteFailure(cause: unknown): void {
+    if (!/database has been invalidated|^INTERNAL Error/i.test(String((cause as Error).message))) {
+      return;
+    }
+    this.#shut();
   }
 
   /** Ends the database. Idempotent; streams still open end with an error. */
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
-    void this.#opened?.then(
-      ({ instance, folder }) => {
+    this.#shut();
+  }
+
+  #shut(): void {
+    const [opened, shared] = [this.#opened, this.#shared];
+    this.#opened = undefined;
+    this.#shared = undefined;
+    void opened?.then(
+      async ({ instance, folder }) => {
+        (await shared)?.disconnectSync();
         instance.closeSync();
         rmSync(folder, { recursive: true, force: true });
       },
       () => undefined,
     );
+  }
+
+  #checkOpen(): void {
+    if (!this.#closed) return;
+    throw new ConfigError('duckdb: expected an open engine, got one that was closed', {
+      key: 'engine',
+    });
   }
 
   async #open(): Promise<{ readonly instance: DuckDBInstance; readonly folder: string }> {
@@ -89,6 +113,8 @@ export class Database {
       autoinstall_known_extensions: 'false',
       autoload_known_extensions: 'false',
       allow_community_extensions: 'false',
+      // It tells files by path and a coarse time, so it can answer with what a file held before.
+      enable_external_file_cache: 'false',
     });
     const connection = await instance.connect();
     await connection.run(`SET GLOBAL TimeZone = 'UTC'`);

@@ -32,11 +32,15 @@ export async function inspectParquet(database: Database, path: string): Promise<
   const groups = await database.query(
     `SELECT row_group_id, any_value(row_group_num_rows), min(num_values), sum(total_compressed_size),
        max(coalesce(dictionary_page_offset, data_page_offset)), min(total_compressed_size),
-       min(total_uncompressed_size)
+       min(total_uncompressed_size), max(num_values)
      FROM parquet_metadata(${literal}) GROUP BY row_group_id ORDER BY row_group_id`,
     what,
   );
-  checkRowGroups(path, rows, bytes, groups);
+  const [nested] = await database.query(
+    `SELECT count(*) FROM parquet_schema(${literal}) WHERE repetition_type = 'REPEATED'`,
+    what,
+  );
+  checkRowGroups(path, rows, bytes, groups, Number(nested?.[0]) === 0);
   const columns = await database.query(`DESCRIBE SELECT * FROM read_parquet([${literal}])`, what);
   if (columns.length === 0) throw lying(path, 'at least one column', 'none');
   return {
@@ -53,11 +57,13 @@ function checkRowGroups(
   rows: number,
   bytes: number,
   groups: readonly (readonly unknown[])[],
+  flat: boolean,
 ): void {
   let inGroups = 0;
   for (const group of groups) {
     const [id, ...numbers] = group;
-    const [own, values, data, offset, smallest, smallestRaw] = numbers.map(Number) as [
+    const [own, values, data, offset, smallest, smallestRaw, most] = numbers.map(Number) as [
+      number,
       number,
       number,
       number,
@@ -66,8 +72,10 @@ function checkRowGroups(
       number,
     ];
     if (!(own >= 0)) throw lying(path, `a row count in row group ${id}`, `${own}`);
-    if (values < own) {
-      throw lying(path, `${own} values a column in row group ${id}`, `${values}`);
+    // Without lists, a column has one value (or null) for each row.
+    if (values < own || (flat && most > own)) {
+      const got = values < own ? values : most;
+      throw lying(path, `${own} values a column in row group ${id}`, `${got}`);
     }
     if (smallest < 0 || smallestRaw < 0 || data > bytes || offset > bytes || offset < 0) {
       throw lying(

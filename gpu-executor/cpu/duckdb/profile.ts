@@ -11,6 +11,10 @@ import type { Layouts } from './layout.js';
 import { relation, type SourceLayout } from './scan.js';
 import { columnType, textOf } from './types.js';
 
+/** How DuckDB begins a message about a value an expression can't take, not about the file it came from. */
+const VALUE_ERROR =
+  /^(Conversion|Out of Range|Invalid Input|Mismatch Type) Error: (?!Failed to read|Perfect hash)/i;
+
 interface ProfileContext {
   readonly database: Database;
   readonly layouts: Layouts;
@@ -26,6 +30,8 @@ interface Scan {
   readonly database: Database;
   /** `FROM` operand. */
   readonly from: string;
+  /** The files, for messages. */
+  readonly files: string;
   /** Rows the files declare. */
   readonly rows: number;
 }
@@ -54,7 +60,8 @@ export async function profileSource(
     operand: `(${request.sql}\n)`,
   }));
   const rows = source.files.reduce((sum, file) => sum + file.rows, 0);
-  const scan = { database: context.database, from: relation(layout), rows };
+  const files = `${source.files[0]?.path}${source.files.length > 1 ? ` and ${source.files.length - 1} more` : ''}`;
+  const scan = { database: context.database, from: relation(layout), files, rows };
   const columnar = layout.files[0]?.scan === 'read_parquet';
   const counted = asked.filter((request) => request.top > 0 && request.quantiles.length === 0);
   const grouped = asked.filter((request) => request.top > 0);
@@ -189,11 +196,16 @@ async function aggregate(
     return {
       missing: rows - Number(present),
       infinite: Number(infinite),
-      min: min as number | null,
-      max: max as number | null,
+      min: unsigned(min),
+      max: unsigned(max),
       quantiles: (quantiles as readonly number[] | null) ?? [],
     };
   });
+}
+
+/** A cell as a number, without the sign of zero. */
+function unsigned(cell: unknown): number | null {
+  return cell === null || cell === undefined ? null : Number(cell) + 0;
 }
 
 function otherRows(expected: number, got: number): DataError {
@@ -243,8 +255,8 @@ async function vocabulary(scan: Scan, request: Asked): Promise<Partial<ColumnPro
     distinct: Number(kinds),
     missing: Number(missing),
     infinite: Number(infinite),
-    min: min as number | null,
-    max: max as number | null,
+    min: unsigned(min),
+    max: unsigned(max),
   };
 }
 
@@ -278,9 +290,11 @@ async function vocabulariesAtOnce(scan: Scan, asked: readonly Asked[]): Promise<
 async function run(scan: Scan, sql: string, asked: readonly Asked[]): Promise<Row[]> {
   scan.database.scans++;
   try {
-    return await scan.database.query(sql, 'data: computing the features');
+    return await scan.database.query(sql, `data: reading ${scan.files}`);
   } catch (cause) {
-    if (!(cause instanceof DataError) || asked.length !== 1) throw cause;
-    throw notUsable(asked[0]!.sql, cause);
+    const text =
+      cause instanceof DataError && cause.cause instanceof Error ? cause.cause.message : '';
+    if (asked.length !== 1 || !VALUE_ERROR.test(text)) throw cause;
+    throw notUsable(asked[0]!.sql, cause as DataError);
   }
 }

@@ -46,13 +46,8 @@ export async function* readChunks(
       const file = source.files[f]!;
       const sql = `SELECT ${select} FROM ${fileRelation(layout.files[f]!, layout.columns)}`;
       let rows = 0;
-      for await (const part of streamParts(
-        connection,
-        sql,
-        plan.readers,
-        `data: reading ${file.path}`,
-        signal,
-      )) {
+      const parts = streamParts(connection, sql, plan.readers, signal);
+      for await (const part of namingFailures(context.database, parts, file.path, signal)) {
         rows += part.rows;
         if (rows > file.rows) break;
         for (const chunk of assembler.take(part)) yield view(chunk, plan.positions);
@@ -68,12 +63,11 @@ export async function* readChunks(
     await verifyUnchanged(source);
     const last = assembler.rest();
     if (last !== undefined) yield view(last, plan.positions);
-  } finally {
+  } finally 
     signal?.removeEventListener('abort', interrupt);
     for (const reader of plan.readers)
       if (reader.cleanUp) await connection.run(reader.cleanUp).catch(() => undefined);
     connection.disconnectSync();
-  }
 }
 
 interface ReadPlan {
@@ -117,24 +111,34 @@ async function* streamParts(
   connection: DuckDBConnection,
   sql: string,
   readers: readonly ColumnReader[],
-  what: string,
+  signal: AbortSignal | undefined,
+): AsyncGenerator<Part> {
+  const result = await connection.stream(sql);
+  for (;;) {
+    signal?.throwIfAborted();
+    const chunk = await result.fetchChunk();
+    if (chunk === null || chunk.rowCount === 0) return;
+    const columns = readers.map((reader, i) => {
+      const vector = chunk.getColumnVector(i) as unknown as { readonly items: Float64Array };
+      return reader.decode ? reader.decode(vector.items) : vector.items;
+    });
+    yield { rows: chunk.rowCount, columns };
+  }
+}
+
+/** Turns what DuckDB throws into our errors; an interrupted statement into the signal's reason. */
+async function* namingFailures(
+  database: Database,
+  parts: AsyncGenerator<Part>,
+  path: string,
   signal: AbortSignal | undefined,
 ): AsyncGenerator<Part> {
   try {
-    const result = await connection.stream(sql);
-    for (;;) {
-      signal?.throwIfAborted();
-      const chunk = await result.fetchChunk();
-      if (chunk === null || chunk.rowCount === 0) return;
-      const columns = readers.map((reader, i) => {
-        const vector = chunk.getColumnVector(i) as unknown as { readonly items: Float64Array };
-        return reader.decode ? reader.decode(vector.items) : vector.items;
-      });
-      yield { rows: chunk.rowCount, columns };
-    }
+    yield* parts;
   } catch (cause) {
     signal?.throwIfAborted();
-    throw toDataError(cause, what);
+    database.noteFailure(cause);
+    throw toDataError(cause, `data: reading ${path}`);
   }
 }
 
