@@ -63,11 +63,13 @@ export async function* readChunks(
     await verifyUnchanged(source);
     const last = assembler.rest();
     if (last !== undefined) yield view(last, plan.positions);
-  } finally 
+  } finally {
     signal?.removeEventListener('abort', interrupt);
-    for (const reader of plan.readers)
-      if (reader.cleanUp) await connection.run(reader.cleanUp).catch(() => undefined);
+    for (const { cleanUp } of plan.readers) {
+      if (cleanUp) await connection.run(cleanUp).catch(() => undefined);
+    }
     connection.disconnectSync();
+  }
 }
 
 interface ReadPlan {
