@@ -5,6 +5,8 @@
 import { writeSync } from 'node:fs';
 import { env } from '../../driver/support/env.js';
 
+const CLEAR_LINE = '\r\u001b[K';
+
 export interface Terminal {
   /** Whether standard error may show colour and moving lines. */
   readonly isInteractive: boolean;
@@ -19,7 +21,8 @@ export function createTerminal(options: { readonly quiet: boolean }): Terminal {
   return {
     isInteractive: isInteractive && !options.quiet,
     note: (text) => {
-      if (!options.quiet) writeErr(`${redact(text)}\n`);
+      // A progress line may stand there; it is drawn again below.
+      if (!options.quiet) writeErr(`${isInteractive ? CLEAR_LINE : ''}${redact(text)}\n`);
     },
     error: (text) => {
       const label = isInteractive ? '\u001b[31merror\u001b[39m' : 'error';
