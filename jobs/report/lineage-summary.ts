@@ -68,6 +68,8 @@ interface Level {
 
 /** Groups a level may have, as a multiple of those wanted, for contraction to be tried. */
 const CONTRACTIBLE = 12;
+/** Where steps must be drawn within others at all, a few more make a better picture. */
+const CONTRACTED = 0.75;
 
 const opOnly = (node: LineageNode): string => node.op;
 const opAndShape = (node: LineageNode): string => `${node.op}\n${node.rows}x${node.cols}`;
@@ -111,7 +113,10 @@ export function summarizeLineage(
     const colours = colour(ordered, level, limit);
     if (colours === undefined) continue;
     const drafts = collect(ordered, colours);
-    const merged = isAcyclic ? contract(drafts, maxGroups) : 0;
+    const merged =
+      isAcyclic && drafts.length > maxGroups
+        ? contract(drafts, Math.ceil(maxGroups * CONTRACTED))
+        : 0;
     if (drafts.length - merged > maxGroups && !isCoarsest) continue;
     const within = merged > 0 ? '; short steps with one reader are drawn within it' : '';
     return finish(ordered, drafts, level.text + within);
