@@ -7,6 +7,7 @@ import type { OpName } from '../../driver/operators/index.js';
 import type { Backend } from '../../driver/runtime/backend.js';
 import { createReferenceBackend } from '../../driver/runtime/reference-backend.js';
 import { createCpuBackend } from '../../gpu-executor/cpu/index.js';
+import { createTestSpark } from './spark.js';
 
 export interface Gap {
   /** `notImplemented`: ours to write. `notSupported`: the engine can't. */
@@ -22,6 +23,7 @@ export interface BackendRow {
   readonly gaps: Readonly<Partial<Record<OpName, Gap>>>;
 }
 
+const onHost: Gap = { kind: 'notImplemented', why: 'takes its operands whole, so the host runs it' };
 const needsEngine: Gap = { kind: 'notSupported', why: 'reads frames, which needs an engine' };
 
 export const backends: readonly BackendRow[] = [
@@ -37,6 +39,23 @@ export const backends: readonly BackendRow[] = [
       return backend.blas.kind === 'native' ? backend : backend.blas.description;
     },
     gaps: {},
+  },
+  {
+    name: 'spark',
+    // Three rows a chunk, so that even the smallest case is cut up.
+    make: () => createTestSpark({ conf: { 'spark.reprise.chunkRows': '3' } }),
+    gaps: {
+      frame: { kind: 'notSupported', why: 'has no value of its own' },
+      literal: { kind: 'notSupported', why: 'its cells travel as an operand' },
+      scalar: { kind: 'notSupported', why: 'its cell travels as an operand' },
+      transpose: onHost,
+      rbind: onHost,
+      reshape: onHost,
+      diag: onHost,
+      addDiag: onHost,
+      solve: onHost,
+      cholesky: onHost,
+    },
   },
   { name: 'cpu without BLAS', make: () => createCpuBackend({ blas: 'none' }), gaps: {} },
 ];

@@ -21,6 +21,9 @@ final case class RowBase(
  */
 final class RowSource(context: ShimContext, values: ProgramValues, rows: Long) {
 
+  /** Rows of a chunk, where the application sets them: tests cut small data into many chunks this way. */
+  private val given: Option[Int] = context.spark.getConf.getOption("spark.reprise.chunkRows").map(_.toInt)
+
   def open(encodes: Seq[Instruction], heldIds: Seq[Int], hostRows: Seq[Int]): RowBase = {
     val scans = encodes.groupBy(encode => values.source(encode).key).values.toSeq.map(scan)
     val held = heldIds.groupBy(id => values.held(id).owner.rdd.id).values.toSeq.map(openHeld)
@@ -39,10 +42,11 @@ final class RowSource(context: ShimContext, values: ProgramValues, rows: Long) {
   private def scan(encodes: Seq[Instruction]): RowBase = {
     val source = values.source(encodes.head)
     val features = encodes.map(_.attrs.items("features").map(Feature.parse).toIndexedSeq).toIndexedSeq
-    val rdd = context.frames.chunks(source, features, RowSource.FrameChunkRows)
+    val chunkRows = given.getOrElse(RowSource.FrameChunkRows)
+    val rdd = context.frames.chunks(source, features, chunkRows)
     RowBase(
       rdd, encodes.map(_.id).zipWithIndex.toMap,
-      Layout(source.key, source.rows, RowSource.FrameChunkRows), Nil, None)
+      Layout(source.key, source.rows, chunkRows), Nil, None)
   }
 
   private def openHeld(ids: Seq[Int]): RowBase = {
@@ -53,9 +57,10 @@ final class RowSource(context: ShimContext, values: ProgramValues, rows: Long) {
   /** No data says how rows are cut: cut the widest host operand up, or nothing but row numbers. */
   private def generated(hostRows: Seq[Int]): RowBase = {
     val widest = hostRows.sortBy(id => -values.host(id).cols).headOption
-      .filter(id => values.host(id).values.length >= RowSource.UploadCells)
+      .filter(id => given.isDefined || values.host(id).values.length >= RowSource.UploadCells)
     val cols = widest.map(id => values.host(id).cols).getOrElse(16)
-    val chunkRows = math.max(256, math.min(16384, RowSource.ChunkCells / math.max(1, cols)))
+    val chunkRows =
+      given.getOrElse(math.max(256, math.min(16384, RowSource.ChunkCells / math.max(1, cols))))
     val chunks = (rows + chunkRows - 1) / chunkRows
     val wanted = math.max(2L * context.spark.defaultParallelism, rows * cols / RowSource.PartitionCells)
     val partitions = math.max(1L, math.min(wanted, chunks)).toInt
