@@ -92,13 +92,21 @@ export function bindBlas(candidate: BlasCandidate): NativeBlas {
   }
 }
 
+let koffiModule: typeof Koffi | undefined;
+
 function loadKoffi(): typeof Koffi {
+  if (koffiModule !== undefined) return koffiModule;
   // Required, not imported: on a machine koffi has no build for, the JavaScript kernels must still load.
   const koffi = createRequire(import.meta.url)('koffi') as typeof Koffi;
-  // koffi gives asynchronous calls 128 KiB, which is near what OpenBLAS needs with one thread. (With more threads its
-  // `dgetrf` needs over 4 MiB, and crashes; another reason to leave the threads to us.)
-  // Resident pools, one a call in flight, spare the mapping and unmapping of a stack at every call.
-  koffi.config({ async_stack_size: ASYNC_STACK_BYTES, resident_async_pools: MAX_IN_FLIGHT });
+  try {
+    // koffi gives asynchronous calls 128 KiB, which is near what OpenBLAS needs with one thread. (With more threads its
+    // `dgetrf` needs over 4 MiB, and crashes; another reason to leave the threads to us.) Resident stacks, one a call
+    // in flight, spare the mapping and unmapping of one at every call.
+    koffi.config({ async_stack_size: ASYNC_STACK_BYTES, resident_async_pools: MAX_IN_FLIGHT });
+  } catch {
+    // Another user of koffi in this process loaded a library first, after which its settings are fixed: they do.
+  }
+  koffiModule = koffi;
   return koffi;
 }
 
