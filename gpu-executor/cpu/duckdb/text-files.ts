@@ -20,7 +20,7 @@ export async function inspectCsv(database: Database, path: string): Promise<File
   const header = await firstLine(path);
   if (header.trim() === '') {
     throw new DataError(
-      `data: expected a header line with column names in ${path}, got ${header === '' ? 'an empty file' : 'a blank line'}`,
+      `data: expected a header line with column names in ${path}, got none: it is empty or begins with a blank line`,
       { path },
     );
   }
