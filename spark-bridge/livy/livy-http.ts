@@ -6,6 +6,7 @@
 import { Agent as HttpAgent } from 'node:http';
 import { Agent as HttpsAgent } from 'node:https';
 import { isIP } from 'node:net';
+import { gunzipSync } from 'node:zlib';
 import axios, { type AxiosInstance, type AxiosResponse, isAxiosError } from 'axios';
 import { ConfigError } from '../../driver/errors.js';
 import { type Authenticator, createAuthenticator } from './authenticate.js';
@@ -158,7 +159,7 @@ async function callOnce(exchange: Exchange, call: HttpCall): Promise<unknown> {
     answer = await send(exchange, call);
     exchange.mayTryAgain = answer.status !== 401;
   }
-  const body = Buffer.from(answer.data as ArrayBuffer).toString('utf8');
+  const body = bodyOf(answer, exchange.maxBytes);
   const setCookie = answer.headers['set-cookie'];
   if (Array.isArray(setCookie)) exchange.auth.see(setCookie.map(String));
   if (answer.status < 200 || answer.status >= 300) {
@@ -175,6 +176,17 @@ async function callOnce(exchange: Exchange, call: HttpCall): Promise<unknown> {
   } catch {
     const start = exchange.redactor.scrub(body.slice(0, 60)).replace(/\s+/g, ' ');
     throw answerError(call, 'JSON', `${body.length} characters that are not, beginning "${start}"`);
+  }
+}
+
+/** Livy 0.9 packs the empty answers of uploads by gzip without saying so; everything else is as it says. */
+function bodyOf(answer: AxiosResponse<unknown>, maxBytes: number): string {
+  const bytes = Buffer.from(answer.data as ArrayBuffer);
+  if (bytes[0] !== 0x1f || bytes[1] !== 0x8b) return bytes.toString('utf8');
+  try {
+    return gunzipSync(bytes, { maxOutputLength: maxBytes }).toString('utf8');
+  } catch {
+    return bytes.toString('latin1');
   }
 }
 

@@ -246,6 +246,14 @@ describe('livy sessions', function () {
     assert.match((session.lost.reason as Error).message, /state dead\n.*Container killed by YARN/s);
   });
 
+  it('takes the answer of an upload as Livy 0.9 gives it', async () => {
+    fixture = await livyFixture();
+    const session = await fixture.open();
+    await fixture.client.uploadJar(session.name, import.meta.filename);
+    assert.equal(fixture.server.count('POST /sessions/*/upload-jar'), 1);
+    assert.ok(Number(fixture.server.sessions.get(session.id)?.driver.get('jar')) > 1000);
+  });
+
   it('confirms the end through a broken proxy', async () => {
     fixture = await livyFixture();
     const session = await fixture.open();

@@ -1,4 +1,5 @@
 /** Livy's JSON and error texts by version, as `JsonServlet` and the servlets write them (tags v0.7.0 to v0.9.0). */
+import { gzipSync } from 'node:zlib';
 import type { TestSession, TestStatement } from './sessions.js';
 
 export type ServerVersion = '0.7.1' | '0.8.0' | '0.9.0';
@@ -6,6 +7,8 @@ export type ServerVersion = '0.7.1' | '0.8.0' | '0.9.0';
 export interface Answer {
   readonly status: number;
   readonly body: string;
+  /** Sent instead of `body`. */
+  readonly bytes?: Buffer;
   readonly type?: string;
 }
 
@@ -24,6 +27,8 @@ export const notFound = (ref: string): Answer => message(404, `Session '${ref}' 
 export const notRunning = (state: string): Answer =>
   bare(500, `java.lang.IllegalStateException: Session is in state ${state}`);
 export const notActive = (): Answer => message(400, "requirement failed: Session isn't active.");
+/** What Livy 0.9 says to an upload: nothing, packed by gzip without a header that says so. */
+export const uploaded = (): Answer => ({ status: 200, body: '', bytes: gzipSync('') });
 /** Jetty's own error page. */
 export const jettyPage = (status: number, reason: string): Answer => ({
   status,

@@ -21,6 +21,7 @@ import {
   type ServerVersion,
   sessionView,
   statementView,
+  uploaded,
 } from './answers.js';
 import { createFaultList, type Fault, type FaultAction } from './faults.js';
 import {
@@ -223,7 +224,7 @@ function reply(
   answer: Answer,
   headers: Readonly<Record<string, string>> = {},
 ): void {
-  const bytes = Buffer.from(answer.body);
+  const bytes = answer.bytes ?? Buffer.from(answer.body);
   response.writeHead(answer.status, {
     'Content-Type': answer.type ?? 'application/json;charset=utf-8',
     'Content-Length': bytes.length,
@@ -238,7 +239,7 @@ async function replyBadly(
   fault: FaultAction,
 ): Promise<void> {
   const { socket } = response;
-  const bytes = Buffer.from(answer.body);
+  const bytes = answer.bytes ?? Buffer.from(answer.body);
   const head = (length: number, extra = ''): string =>
     `HTTP/1.1 ${answer.status} X\r\nContent-Type: application/json\r\n${extra}Content-Length: ${length}\r\n\r\n`;
   switch (fault.kind) {
@@ -249,9 +250,9 @@ async function replyBadly(
       await new Promise((resolve) => setTimeout(resolve, fault.ms));
       return reply(response, answer);
     case 'half-json':
-      return reply(response, { ...answer, body: answer.body.slice(0, answer.body.length / 2) });
+      return reply(response, { ...answer, body: bytes.subarray(0, bytes.length / 2).toString() });
     case 'short-body':
-      socket?.end(head(bytes.length) + answer.body.slice(0, answer.body.length / 2));
+      socket?.end(head(bytes.length) + bytes.subarray(0, bytes.length / 2).toString());
       return;
     case 'wrong-length':
       socket?.end(head(Math.floor(bytes.length / 3)) + answer.body);
@@ -379,7 +380,7 @@ function sessionVerb(
     if (isOver(session)) return notActive();
     session.lastActivity = Date.now();
     session.driver.set('jar', body.length);
-    return { status: 200, body: '' };
+    return uploaded();
   }
   return jettyPage(404, 'Not Found');
 }
