@@ -55,6 +55,12 @@ export {
 export type { Loss } from './operators/group-loss.js';
 export { type OpName, opByName, ops } from './operators/index.js';
 export type { OpDef, RowRule } from './operators/op-def.js';
+export {
+  DurableStore,
+  type DurableStoreOptions,
+  type StoreEntry,
+} from './reuse/store/durable-store.js';
+export type { Json } from './reuse/store/entry-format.js';
 export type {
   Backend,
   BackendCapabilities,

@@ -2,7 +2,8 @@
  * Picks the engine of a job and opens a session on it. The one place that knows every backend; nothing else imports
  * them. Backends are imported when used, so that the command line starts fast.
  */
-import { type Backend, type FrameEngine, Session } from '../driver/index.js';
+import { type Backend, DurableStore, type FrameEngine, Session } from '../driver/index.js';
+import { env } from '../driver/support/env.js';
 import type { EngineName } from './runs/run-events.js';
 
 export interface OpenSession {
@@ -41,7 +42,10 @@ export async function chooseEngine(
 }
 
 /** Opens backends and a session; the caller closes the session. @throws ConfigError when Spark or Java is missing */
-export async function openSession(engine: 'local' | 'spark'): Promise<OpenSession> {
+export async function openSession(
+  engine: 'local' | 'spark',
+  onWarning?: (message: string) => void,
+): Promise<OpenSession> {
   const { createCpuBackend } = await import('../gpu-executor/cpu/index.js');
   const local = await createCpuBackend();
   try {
@@ -50,7 +54,13 @@ export async function openSession(engine: 'local' | 'spark'): Promise<OpenSessio
       const { createSparkBackend } = await import('../spark-bridge/index.js');
       blocks = await createSparkBackend();
     }
-    return { session: new Session({ local, blocks }), engine, frames: blocks.frames! };
+    const folder = env.store();
+    const store =
+      folder === undefined
+        ? undefined
+        : await DurableStore.open(folder, { onWarning: (message) => onWarning?.(message) });
+    const session = new Session({ local, blocks, ...(store ? { store } : {}) });
+    return { session, engine, frames: blocks.frames! };
   } catch (error) {
     await local.close();
     throw error;

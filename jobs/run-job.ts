@@ -2,9 +2,11 @@
  * Runs a job from checked file to run record: open the data, resolve the features, search, collect what happened.
  * Invariant: nothing is written here, and a run whose input files changed while they were read has no record.
  */
+import { availableParallelism } from 'node:os';
 import { performance } from 'node:perf_hooks';
 import {
   type FrameEngine,
+  type Json,
   Matrix,
   openFrame,
   printPlan,
@@ -41,7 +43,8 @@ export async function runJob(job: Job, options: RunJobOptions): Promise<RunRecor
       ? await chooseEngine(options.engine, job.data.path, dataBytes)
       : { engine: options.open.engine, reason: 'the open session' };
   options.onEvent?.({ kind: 'engine', ...choice });
-  const open = options.open ?? (await openSession(choice.engine));
+  const warn = (message: string): void => options.onEvent?.({ kind: 'warning', message });
+  const open = options.open ?? (await openSession(choice.engine, warn));
   try {
     return await runIn(open, job, options, startedAt, clock);
   } finally {
@@ -118,6 +121,11 @@ async function runIn(
       end: (end - clock.origin) / 1000,
     })),
     plan: statistics.plans.map(printPlan).join('\n\n'),
+    environment: {
+      Node: process.version,
+      System: `${process.platform} ${process.arch}, ${availableParallelism()} cores`,
+      Backends: [...new Set([session.local.name, session.blocks.name])].join(', '),
+    },
   };
 }
 
@@ -145,7 +153,7 @@ export async function openData(
     job.data.target,
     cv,
   ]);
-  const resolved = await session.memo(key, async () => {
+  const resolve = async (): Promise<Json> => {
     const start = performance.now();
     const result = await resolveFeatures(counting(frames, session), frame.description, {
       ...(job.data.features ? { features: job.data.features } : {}),
@@ -154,8 +162,11 @@ export async function openData(
       ...(cv.kind === 'predefined' ? { predefined: { column: cv.column } } : {}),
     });
     session.statistics.bar(frames.name, 'profile', start, performance.now());
-    return result;
-  });
+    return result as unknown as Json;
+  };
+  const { source } = frame.description;
+  const memo = await session.memo(key, resolve, () => verifyUnchanged(source));
+  const resolved = memo as unknown as ResolvedFeatures;
   const X = Matrix.of(session, frame.encode(resolved.features));
   const y = Matrix.of(session, frame.encode([resolved.target]));
   const folds: CrossValidation =
@@ -170,7 +181,7 @@ export async function openData(
     y,
     cv: folds,
     resolved,
-    source: frame.description.source,
+    source,
   };
 }
 

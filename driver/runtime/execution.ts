@@ -23,6 +23,8 @@ export interface ExecutionContext extends RunContext {
   readonly backends: ReadonlyMap<string, Backend>;
   /** False: nothing is claimed or kept. */
   readonly reuse: boolean;
+  /** Told each value as it is computed. */
+  readonly onComputed?: (expr: Expr, value: Value, seconds: number) => void;
 }
 
 export type Outcome =
@@ -255,6 +257,7 @@ export class Execution {
       this.#values.set(expr, value);
       this.#done.add(expr);
       cache.put(expr, value, seconds, backend.name);
+      this.#context.onComputed?.(expr, value, seconds);
     });
     const names = targets.map((node) => node.expr.op.name);
     statistics.bar(backend.name, `pass: ${[...new Set(names)].join(', ')}`, start, end);
@@ -271,6 +274,7 @@ export class Execution {
     this.#values.set(expr, value);
     this.#done.add(expr);
     cache.put(expr, value, seconds, backend);
+    this.#context.onComputed?.(expr, value, seconds);
     statistics.misses++;
     statistics.kernels += kernels;
     statistics.record(expr, backend, seconds, 'computed');

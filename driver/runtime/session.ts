@@ -11,7 +11,10 @@ import type { Attrs } from '../ir/attrs.js';
 import { type Expr, topological } from '../ir/expr.js';
 import { Interner } from '../ir/intern.js';
 import type { OpDef } from '../operators/op-def.js';
+import { DurableTier, type Recalled, releaseAll } from '../reuse/durable-tier.js';
 import { ReuseCache } from '../reuse/reuse-cache.js';
+import type { DurableStore } from '../reuse/store/durable-store.js';
+import type { Json } from '../reuse/store/entry-format.js';
 import type { Backend } from './backend.js';
 import type { Evaluator } from './evaluator.js';
 import { Execution, type ExecutionContext, type Outcome } from './execution.js';
@@ -29,6 +32,8 @@ export interface SessionOptions {
   readonly materialiseBytes?: number;
   /** False switches reuse off: every request computes everything. For measuring. */
   readonly reuse?: boolean;
+  /** Results that outlive the process, shared with others. Default: none. */
+  readonly store?: DurableStore;
 }
 
 interface Request {
@@ -57,6 +62,7 @@ export class Session implements Evaluator {
   readonly #backends: ReadonlyMap<string, Backend>;
   readonly #materialiseBytes: number;
   readonly #reuse: boolean;
+  readonly #tier: DurableTier | undefined;
   readonly #memos = new Map<string, Promise<unknown>>();
   #requests: Request[] = [];
 
@@ -67,6 +73,9 @@ export class Session implements Evaluator {
     const cacheBytes = options.cacheBytes ?? Math.min(totalmem() / 4, 2048 * MIB);
     this.#materialiseBytes = options.materialiseBytes ?? Math.min(cacheBytes / 2, 512 * MIB);
     this.#reuse = options.reuse ?? true;
+    if (options.store !== undefined && this.#reuse) {
+      this.#tier = new DurableTier(options.store, (expr) => this.blocks.estimate(expr).seconds);
+    }
     this.cache = new ReuseCache({
       budgetBytes: cacheBytes,
       release: (handle) => this.#backends.get(handle.backend)?.release?.(handle),
@@ -111,11 +120,19 @@ export class Session implements Evaluator {
     for (const outcome of await this.#request(exprs, true)) if (!outcome.ok) throw outcome.error;
   }
 
-  /** The value of a metadata computation (a profile, a vocabulary), shared by all that ask for the same key. */
-  memo<T>(key: string, compute: () => Promise<T>): Promise<T> {
+  /**
+   * Plain data computed from files (a profile, a vocabulary), shared by all that ask for the same key, in this process
+   * or by the durable store.
+   * @param unchanged throws when an input changed while it was read; then nothing is stored
+   */
+  memo<T extends Json>(
+    key: string,
+    compute: () => Promise<T>,
+    unchanged: () => Promise<void> = async () => {},
+  ): Promise<T> {
     const known = this.#memos.get(key);
     if (known !== undefined && this.#reuse) return known as Promise<T>;
-    const promise = compute();
+    const promise = this.#tier?.memo(key, compute, unchanged) ?? compute();
     this.#memos.set(key, promise);
     promise.catch(() => this.#memos.delete(key));
     return promise;
@@ -139,8 +156,14 @@ export class Session implements Evaluator {
     return this.#plan(simplify(exprs, this.interner), false);
   }
 
+  /** Resolves when everything that is to be kept is in the durable store. */
+  async settle(): Promise<void> {
+    await this.#tier?.settle();
+  }
+
   /** Ends every backend. */
   async close(): Promise<void> {
+    await this.#tier?.settle();
     this.cache.clear();
     await Promise.all([...this.#backends.values()].map((backend) => backend.close()));
   }
@@ -176,39 +199,82 @@ export class Session implements Evaluator {
 
   async #execute(exprs: readonly Expr[], persist: boolean): Promise<Outcome[]> {
     const roots = simplify(exprs, this.interner);
-    let plan = this.#plan(roots, persist);
-    // Nothing is claimed yet, so waiting for what others compute can't deadlock.
-    while (plan.pending.size > 0) {
+    const { signal, onProgress } = this.scope;
+    const tier = this.#tier;
+    const recalled = await tier?.recall(roots, (expr) => this.#isAtHand(expr), signal);
+    try {
+      const plan = await this.#planWhenFree(roots, persist, recalled);
+      this.#countReuse(plan, recalled);
+      const context: ExecutionContext = {
+        cache: this.cache,
+        statistics: this.statistics,
+        backends: this.#backends,
+        reuse: this.#reuse,
+        ...(signal ? { signal } : {}),
+        ...(onProgress ? { onProgress } : {}),
+        ...(tier
+          ? {
+              onComputed: (expr, value, seconds) =>
+                tier.publish(expr, value, seconds, recalled?.leases.get(expr)),
+            }
+          : {}),
+      };
+      return await new Execution(plan, context).run();
+    } finally {
+      const leases = recalled?.leases;
+      if (leases !== undefined && leases.size > 0) {
+        void tier?.settle().then(() => releaseAll(leases));
+      }
+    }
+  }
+
+  /** A plan that waits for nobody. Nothing is claimed before, so waiting for what others compute can't deadlock. */
+  async #planWhenFree(
+    roots: readonly Expr[],
+    persist: boolean,
+    recalled: Recalled | undefined,
+  ): Promise<Plan> {
+    for (;;) {
+      const plan = this.#plan(roots, persist, recalled?.values);
+      if (plan.pending.size === 0) return plan;
       await Promise.all(
         [...plan.pending].map((expr) => {
           const entry = this.cache.probe(expr);
           return entry === undefined ? true : this.cache.wait(entry);
         }),
       );
-      plan = this.#plan(roots, persist);
     }
+  }
+
+  /** Counts what the plan takes from the cache and the store, and takes the stored values into the cache. */
+  #countReuse(plan: Plan, recalled: Recalled | undefined): void {
     for (const [expr, value] of plan.available) {
       if (expr.inputs.length === 0) continue;
       const entry = this.cache.probe(expr);
-      if (entry === undefined || entry.value !== value) continue;
-      entry.hits++;
-      this.statistics.record(expr, entry.backend, entry.seconds, 'reused');
+      if (entry !== undefined && entry.value === value) {
+        entry.hits++;
+        this.statistics.record(expr, entry.backend, entry.seconds, 'reused');
+      } else if (recalled?.values.get(expr) === value) {
+        const seconds = recalled.seconds.get(expr)!;
+        this.cache.claim(expr);
+        this.cache.put(expr, value, seconds, 'store');
+        this.statistics.record(expr, 'store', seconds, 'reused');
+      } else continue;
       this.statistics.hit(expr);
     }
     this.statistics.planned(plan);
-    const { signal, onProgress } = this.scope;
-    const context: ExecutionContext = {
-      cache: this.cache,
-      statistics: this.statistics,
-      backends: this.#backends,
-      reuse: this.#reuse,
-      ...(signal ? { signal } : {}),
-      ...(onProgress ? { onProgress } : {}),
-    };
-    return new Execution(plan, context).run();
   }
 
-  #plan(roots: readonly Expr[], persist: boolean): Plan {
+  /** Whether a value is, or is about to be, in this process. */
+  #isAtHand(expr: Expr): boolean {
+    return expr.isDeterministic && this.cache.probe(expr) !== undefined;
+  }
+
+  #plan(
+    roots: readonly Expr[],
+    persist: boolean,
+    recalled: ReadonlyMap<Expr, Value> = new Map(),
+  ): Plan {
     const available = new Map<Expr, Value>();
     const pending = new Set<Expr>();
     const isThere = (expr: Expr): boolean => {
@@ -219,8 +285,10 @@ export class Session implements Evaluator {
         available.set(expr, dense(1, 1, Float64Array.of(expr.attrs.value as number)));
       } else if (this.#reuse && expr.isDeterministic) {
         const entry = this.cache.probe(expr);
-        if (entry === undefined) return false;
-        if (entry.value !== undefined) available.set(expr, entry.value);
+        const stored = recalled.get(expr);
+        if (entry === undefined && stored === undefined) return false;
+        if (entry === undefined) available.set(expr, stored!);
+        else if (entry.value !== undefined) available.set(expr, entry.value);
         else pending.add(expr);
       } else return false;
       return true;

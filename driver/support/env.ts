@@ -21,6 +21,12 @@ export const env = {
   blas: (): string | undefined => text('REPRISE_BLAS'),
   /** Threads of the local CPU backend. */
   threads: (): string | undefined => text('REPRISE_THREADS'),
+  /** `on` keeps results in `<home>/store`, a path keeps them there; `off` or unset keeps none. */
+  store: (): string | undefined => {
+    const value = text('REPRISE_STORE');
+    if (value === undefined || value === 'off') return undefined;
+    return value === 'on' ? join(env.home(), 'store') : value;
+  },
   livyUrl: (): string | undefined => text('REPRISE_LIVY_URL'),
   livyChannel: (): string | undefined => text('REPRISE_LIVY_CHANNEL'),
   logLevel: (): string | undefined => text('REPRISE_LOG'),

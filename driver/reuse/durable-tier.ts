@@ -1,0 +1,166 @@
+/**
+ * Ties a session to the durable store: which nodes are looked up there, which results go there, and when. Invariants: only
+ * results that took long are stored; nothing is published when an input file changed while it was read; of several
+ * processes that need the same long result one computes it and the others wait (leases, taken in key order so that no
+ * two processes wait for each other).
+ */
+import { createHash } from 'node:crypto';
+import type { FrameSource } from '../frame/engine.js';
+import { verifyUnchanged } from '../frame/identity.js';
+import { type Expr, topological } from '../ir/expr.js';
+import { lineageKey } from '../ir/lineage-key.js';
+import { frame } from '../operators/frame.js';
+import type { Value } from '../runtime/value.js';
+import type { DurableStore } from './store/durable-store.js';
+import type { Json } from './store/entry-format.js';
+import type { Lease } from './store/lease.js';
+
+/** Results computed faster than this are not worth a file. @units seconds */
+const STORE_SECONDS = 0.02;
+/** Work of at least this size is looked up. @units flops */
+const LOOKUP_FLOPS = 2e7;
+/** Results expected to take longer are computed by one process at a time. @units seconds */
+const LEASE_SECONDS = 0.2;
+
+export interface Recalled {
+  readonly values: ReadonlyMap<Expr, Value>;
+  /** Seconds the recalled results once took. */
+  readonly seconds: ReadonlyMap<Expr, number>;
+  readonly leases: ReadonlyMap<Expr, Lease>;
+}
+
+export class DurableTier {
+  readonly store: DurableStore;
+  readonly #estimate: (expr: Expr) => number;
+  readonly #publishing = new Set<Promise<unknown>>();
+
+  /** @param estimate expected seconds of a node */
+  constructor(store: DurableStore, estimate: (expr: Expr) => number) {
+    this.store = store;
+    this.#estimate = estimate;
+  }
+
+  /** Values of the nodes nearest the roots that are stored, and leases on the long ones that are not. */
+  async recall(
+    roots: readonly Expr[],
+    isThere: (expr: Expr) => boolean,
+    signal?: AbortSignal,
+  ): Promise<Recalled> {
+    const values = new Map<Expr, Value>();
+    const seconds = new Map<Expr, number>();
+    const leases = new Map<Expr, Lease>();
+    const refused = new Set<Expr>();
+    try {
+      for (;;) {
+        const stored: Expr[] = [];
+        const long: Expr[] = [];
+        topological(roots, (expr) => {
+          if (values.has(expr) || isThere(expr)) return true;
+          if (!isWorthLooking(expr)) return false;
+          if (!refused.has(expr) && this.store.has(lineageKey(expr))) {
+            stored.push(expr);
+            return true;
+          }
+          if (!leases.has(expr) && !refused.has(expr) && this.#estimate(expr) >= LEASE_SECONDS) {
+            long.push(expr);
+          }
+          return false;
+        });
+        for (const expr of stored) {
+          const found = await this.store.get(lineageKey(expr));
+          const fits =
+            found?.value.kind === 'dense' &&
+            found.value.rows === expr.rows &&
+            found.value.cols === expr.cols;
+          if (fits) {
+            values.set(expr, found.value as Value);
+            seconds.set(expr, found.header.seconds);
+          } else refused.add(expr);
+        }
+        if (stored.length > 0) continue;
+        if (long.length === 0) return { values, seconds, leases };
+        long.sort((a, b) => (lineageKey(a) < lineageKey(b) ? -1 : 1));
+        for (const expr of long) {
+          const lease = await this.store.lease(lineageKey(expr), signal);
+          if (lease === undefined) refused.add(expr);
+          else if (lease !== 'stored') leases.set(expr, lease);
+        }
+      }
+    } catch (error) {
+      await releaseAll(leases);
+      throw error;
+    }
+  }
+
+  /** Stores a result in the background, if it took long and its inputs are still what they were. */
+  publish(expr: Expr, value: Value, seconds: number, lease?: Lease): void {
+    const isWorth = lease !== undefined || (seconds >= STORE_SECONDS && isWorthLooking(expr));
+    if (value.kind !== 'dense' || !expr.isDeterministic || !isWorth) return;
+    this.#track(
+      this.#inputsUnchanged(expr).then((unchanged) =>
+        unchanged
+          ? this.store.put(
+              lineageKey(expr),
+              value,
+              { op: expr.op.name, seconds, createdAt: new Date().toISOString() },
+              lease,
+            )
+          : false,
+      ),
+    );
+  }
+
+  /** Plain data by key, from the store or computed and stored. `unchanged` throws if an input file changed meanwhile. */
+  async memo<T extends Json>(
+    key: string,
+    compute: () => Promise<T>,
+    unchanged: () => Promise<void>,
+  ): Promise<T> {
+    const digest = createHash('sha256').update(`memo\n${key}`).digest('hex');
+    const found = await this.store.get(digest);
+    if (found?.value.kind === 'json') return found.value.json as T;
+    const start = performance.now();
+    const json = await compute();
+    const seconds = (performance.now() - start) / 1000;
+    if (seconds >= STORE_SECONDS) {
+      const meta = { op: 'memo', seconds, createdAt: new Date().toISOString() };
+      this.#track(unchanged().then(() => this.store.put(digest, { kind: 'json', json }, meta)));
+    }
+    return json;
+  }
+
+  /** Resolves when what was being stored is stored. */
+  async settle(): Promise<void> {
+    await Promise.all(this.#publishing);
+  }
+
+  #track(work: Promise<unknown>): void {
+    const tracked = work.catch(() => {}).finally(() => this.#publishing.delete(tracked));
+    this.#publishing.add(tracked);
+  }
+
+  async #inputsUnchanged(expr: Expr): Promise<boolean> {
+    for (const node of topological([expr])) {
+      if (node.op !== frame) continue;
+      try {
+        await verifyUnchanged(node.payload as FrameSource);
+      } catch {
+        return false;
+      }
+    }
+    return true;
+  }
+}
+
+/** Ends leases; never throws. */
+export async function releaseAll(leases: ReadonlyMap<Expr, Lease>): Promise<void> {
+  await Promise.all([...leases.values()].map((lease) => lease.release()));
+}
+
+/** Whether a node's work is large enough for its key to be made and looked up. */
+function isWorthLooking(expr: Expr): boolean {
+  if (!expr.isDeterministic || expr.inputs.length === 0) return false;
+  const kind = expr.op.rowRule(expr.inputs, expr.attrs).kind;
+  if (kind === 'source') return false;
+  return expr.op.flops(expr.inputs, expr.attrs, expr) >= LOOKUP_FLOPS;
+}
