@@ -1,7 +1,9 @@
 /**
  * Hash-consing of expression nodes: `intern` returns the one live node for (operator, attributes, inputs).
- * Invariant: nodes are held weakly, so dropping an expression frees it; a dead slot is reclaimed when the
- * table grows. Open addressing over typed arrays keeps a probe near 100 ns and the table near 16 bytes a node.
+ * Invariant: nodes are held weakly from the next turn of the event loop on, so dropping an expression frees it; a dead
+ * slot is reclaimed when the table grows. Open addressing over typed arrays keeps the table near 16 bytes a node.
+ * Within a turn nodes are held as they are: V8 keeps the targets of new WeakRefs alive to the end of the turn anyway, in a
+ * set that makes each of a million WeakRefs cost more than all the rest of a node.
  */
 import { PlanError, ShapeError } from '../errors.js';
 import type { OpDef } from '../operators/op-def.js';
@@ -9,11 +11,16 @@ import { type Attrs, canonicalAttrs, noAttrs } from './attrs.js';
 import { Expr, type Meta } from './expr.js';
 
 const INITIAL_SLOTS = 1 << 12;
+/** Nodes made weak in one go; a turn then costs well under a millisecond. */
+const WEAKEN_BATCH = 2048;
 
 export class Interner {
   #hashes = new Int32Array(INITIAL_SLOTS);
-  #refs: (WeakRef<Expr> | undefined)[] = new Array(INITIAL_SLOTS);
+  #refs: (Expr | WeakRef<Expr> | undefined)[] = new Array(INITIAL_SLOTS);
   #used = 0;
+  /** Nodes still held strongly, oldest first; those before `#weakened` are done. */
+  #young: Expr[] = [];
+  #weakened = 0;
   #nextId = 1;
   /** Times an expression asked for was there already, so its work is shared. */
   hits = 0;
@@ -40,7 +47,7 @@ export class Interner {
       const stored = this.#hashes[slot]!;
       if (stored === 0) break;
       if (stored === hash) {
-        const found = this.#refs[slot]?.deref();
+        const found = target(this.#refs[slot]);
         if (found === undefined) {
           if (free < 0) free = slot;
         } else if (matches(found, op, attrsText, inputs)) {
@@ -52,11 +59,13 @@ export class Interner {
     }
     const meta = this.#infer(op, inputs, attrs);
     const expr = new Expr(this.#nextId++, op, attrs, attrsText, inputs, meta, hash, payload);
+    if (this.#young.length === 0) setImmediate(this.#weaken).unref();
+    this.#young.push(expr);
     if (free >= 0) {
-      this.#refs[free] = new WeakRef(expr);
+      this.#refs[free] = expr;
     } else {
       this.#hashes[slot] = hash;
-      this.#refs[slot] = new WeakRef(expr);
+      this.#refs[slot] = expr;
       this.#used++;
       if (this.#used * 3 > this.#hashes.length * 2) this.#rehash();
     }
@@ -66,7 +75,7 @@ export class Interner {
   /** Live nodes; walks the table, so for tests and reports only. */
   liveCount(): number {
     let live = 0;
-    for (const ref of this.#refs) if (ref?.deref() !== undefined) live++;
+    for (const ref of this.#refs) if (target(ref) !== undefined) live++;
     return live;
   }
 
@@ -88,27 +97,50 @@ export class Interner {
     return meta;
   }
 
+  /** Turns the nodes of past turns into weak references, a batch a turn. */
+  readonly #weaken = (): void => {
+    const end = Math.min(this.#weakened + WEAKEN_BATCH, this.#young.length);
+    const mask = this.#hashes.length - 1;
+    while (this.#weakened < end) {
+      const expr = this.#young[this.#weakened++]!;
+      let slot = expr.hash & mask;
+      while (this.#refs[slot] !== expr) slot = (slot + 1) & mask;
+      this.#refs[slot] = new WeakRef(expr);
+    }
+    if (end < this.#young.length) setImmediate(this.#weaken).unref();
+    else {
+      this.#young = [];
+      this.#weakened = 0;
+    }
+  };
+
   #rehash(): void {
     const oldHashes = this.#hashes;
     const oldRefs = this.#refs;
     let live = 0;
-    for (const ref of oldRefs) if (ref?.deref() !== undefined) live++;
+    for (let i = 0; i < oldRefs.length; i++) {
+      if (target(oldRefs[i]) === undefined) oldRefs[i] = undefined;
+      else live++;
+    }
     let slots = INITIAL_SLOTS;
     while (live * 3 > slots) slots *= 2;
     const mask = slots - 1;
     this.#hashes = new Int32Array(slots);
     this.#refs = new Array(slots);
-    this.#used = 0;
+    this.#used = live;
     for (let i = 0; i < oldHashes.length; i++) {
       const ref = oldRefs[i];
-      if (ref === undefined || ref.deref() === undefined) continue;
+      if (ref === undefined) continue;
       let slot = oldHashes[i]! & mask;
       while (this.#hashes[slot] !== 0) slot = (slot + 1) & mask;
       this.#hashes[slot] = oldHashes[i]!;
       this.#refs[slot] = ref;
-      this.#used++;
     }
   }
+}
+
+function target(ref: Expr | WeakRef<Expr> | undefined): Expr | undefined {
+  return ref instanceof WeakRef ? ref.deref() : ref;
 }
 
 function matches(expr: Expr, op: OpDef, attrsText: string, inputs: readonly Expr[]): boolean {

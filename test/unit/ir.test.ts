@@ -1,5 +1,8 @@
 /** Interning, canonical attributes and lineage keys. */
 import assert from 'node:assert/strict';
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import fc from 'fast-check';
 import { type AttrValue, canonicalAttr } from '../../driver/ir/attrs.js';
 import { topological } from '../../driver/ir/expr.js';
@@ -8,6 +11,9 @@ import { lineageKey } from '../../driver/ir/lineage-key.js';
 import { matrix, rand } from '../../driver/matrix/create.js';
 import { ops } from '../../driver/operators/index.js';
 import { cells, leaf, referenceEvaluator } from '../support/plan.js';
+
+setFlagsFromString('--expose-gc');
+const collectGarbage = runInNewContext('gc') as () => void;
 
 describe('canonical attributes', () => {
   it('do not depend on field order, the sign of zero or the Unicode form', () => {
@@ -60,6 +66,22 @@ describe('interning', () => {
       assert.equal(interner.intern(ops.fill, [], { rows: 1, cols: 1, value: i }), expr);
     });
     assert.equal(interner.hits, made.length);
+  });
+
+  it('frees what nobody holds, once the turn is over, and keeps what is held', async () => {
+    const interner = new Interner();
+    const held = interner.intern(ops.fill, [], { rows: 1, cols: 1, value: -1 });
+    for (let i = 0; i < 10_000; i++) {
+      interner.intern(ops.fill, [], { rows: 1, cols: 1, value: i });
+    }
+    assert.equal(interner.liveCount(), 10_001);
+    for (let i = 0; i < 10; i++) await nextTurn();
+    collectGarbage();
+    await nextTurn();
+    collectGarbage();
+    assert.equal(interner.liveCount(), 1);
+    assert.equal(interner.intern(ops.fill, [], { rows: 1, cols: 1, value: -1 }), held);
+    assert.ok(interner.intern(ops.fill, [], { rows: 1, cols: 1, value: 7 }));
   });
 
   it('refuses a wrong number of operands', () => {
