@@ -47,16 +47,18 @@ function textReader(
   text: string,
   operand: string,
   categories: readonly string[],
-  position: number,
+  column: number,
 ): ColumnReader {
   const absent = `CASE WHEN ${operand} IS NULL THEN -1 ELSE -2 END`;
   if (categories.length === 0) return { select: `CAST(${absent} AS DOUBLE)` };
   const literals = categories.map(quoteText).join(', ');
   if (categories.length <= LONGEST_LIST) {
-    const found = `nullif(list_position([${literals}], ${text}), 0) - 1`;
-    return { select: `CAST(coalesce(${found}, ${absent}) AS DOUBLE)` };
+    // Positions count from 1, and are NULL for what is not in the list.
+    const position = `list_position([${literals}], ${text})`;
+    const notListed = `CASE WHEN ${operand} IS NULL THEN 0 ELSE -1 END`;
+    return { select: `CAST(coalesce(${position}, ${notListed}) - 1 AS DOUBLE)` };
   }
-  const name = `reprise_categories_${position}_${nextEnum++}`;
+  const name = `reprise_categories_${column}_${nextEnum++}`;
   return {
     select: `CAST(coalesce(CAST(enum_code(TRY_CAST(${text} AS ${name})) AS INTEGER), ${absent}) AS DOUBLE)`,
     prepare: `CREATE TYPE ${name} AS ENUM (${literals})`,
@@ -72,8 +74,13 @@ function isExactNumber(text: string): boolean {
 
 /** A lookup of numbers: a dense table for small whole ones, else a hash map. */
 function numericCodes(values: readonly number[]): (value: number) => number {
-  const low = Math.min(...values);
-  const span = Math.max(...values) - low + 1;
+  let low = Number.POSITIVE_INFINITY;
+  let high = Number.NEGATIVE_INFINITY;
+  for (const value of values) {
+    low = Math.min(low, value);
+    high = Math.max(high, value);
+  }
+  const span = high - low + 1;
   if (values.length > 0 && span <= WIDEST_TABLE && values.every(Number.isInteger)) {
     const table = new Int32Array(span).fill(-2);
     for (let code = 0; code < values.length; code++) table[values[code]! - low] = code;
