@@ -23,7 +23,10 @@ export interface BackendRow {
   readonly gaps: Readonly<Partial<Record<OpName, Gap>>>;
 }
 
-const onHost: Gap = { kind: 'notImplemented', why: 'takes its operands whole, so the host runs it' };
+const onHost: Gap = {
+  kind: 'notImplemented',
+  why: 'takes its operands whole, so the host runs it',
+};
 const needsEngine: Gap = { kind: 'notSupported', why: 'reads frames, which needs an engine' };
 
 export const backends: readonly BackendRow[] = [
