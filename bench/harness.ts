@@ -34,6 +34,20 @@ export interface Bench {
   readonly run: (recorder: Recorder, options: BenchOptions) => Promise<void>;
 }
 
+/** What `bench/results/NAME.json` holds. */
+export interface ResultDocument {
+  readonly bench: string;
+  readonly quick: boolean;
+  /** ISO 8601, UTC. */
+  readonly startedAt: string;
+  readonly endedAt: string;
+  readonly figures: readonly Figure[];
+  /** Every sample taken, by name. */
+  readonly samples: Readonly<Record<string, Summary & { readonly raw: readonly number[] }>>;
+  readonly notes: readonly string[];
+  readonly machine: Machine & { readonly loadAverageAtEnd: readonly number[] };
+}
+
 /** One timed run. @units seconds */
 export interface Sample {
   readonly seconds: number;
@@ -126,7 +140,7 @@ export class Recorder {
     const samples = Object.fromEntries(
       [...this.#samples].map(([name, raw]) => [name, { ...summarise(raw), raw }]),
     );
-    const document = {
+    const document: ResultDocument = {
       bench: this.#bench,
       quick: options.quick,
       startedAt: this.#startedAt.toISOString(),
@@ -207,7 +221,7 @@ function describeTarget(target: Target): string {
 }
 
 /** Four significant digits; small and large magnitudes as powers of ten. */
-function formatFigure(value: number): string {
+export function formatFigure(value: number): string {
   if (Number.isInteger(value) && Math.abs(value) < 1e9) return String(value);
   const magnitude = Math.abs(value);
   if (magnitude < 1e-3 || magnitude >= 1e6) return value.toExponential(2);

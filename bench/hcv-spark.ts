@@ -8,7 +8,7 @@ import { execFileSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { performance } from 'node:perf_hooks';
-import { type Backend, Matrix, openFrame, Session } from '../driver/index.js';
+import { type Backend, Matrix, openFrame, resolveFeatures, Session } from '../driver/index.js';
 import { createCpuBackend } from '../gpu-executor/cpu/index.js';
 import { gridSearch } from '../jobs/search/grid-search.js';
 import { createSparkBackend } from '../spark-bridge/index.js';
@@ -20,7 +20,6 @@ import { runSystemDs } from './rivals/systemds-rival.js';
 
 const FOLDS = 4;
 const TRIALS = 10;
-const COLUMNS = 100;
 const WARM_RUNS = 3;
 
 export const hcvSpark: Bench = {
@@ -80,11 +79,9 @@ async function ours(recorder: Recorder, parquet: string, check: Check): Promise<
 async function search(local: Backend, spark: Backend, parquet: string): Promise<Sample> {
   const session = new Session({ local, blocks: spark });
   const frame = await openFrame(session, spark.frames!, parquet);
-  const number = (name: string) =>
-    ({ kind: 'number', name, sql: `"${name}"`, missing: 'error' }) as const;
-  const names = Array.from({ length: COLUMNS }, (_, j) => `x${j}`);
-  const X = Matrix.of(session, frame.encode(names.map(number)));
-  const y = Matrix.of(session, frame.encode([number('y')]));
+  const resolved = await resolveFeatures(spark.frames!, frame.description, { target: 'y' });
+  const X = Matrix.of(session, frame.encode(resolved.features));
+  const y = Matrix.of(session, frame.encode([resolved.target]));
   await session.persist([X.expr, y.expr]);
   const start = performance.now();
   const result = await gridSearch(session, {

@@ -1,5 +1,5 @@
 /**
- * `npm run bench -- NAME.. [--quick]`: one line a figure on standard output, the rest on standard error, and
+ * `npm run bench -- NAME.. [--quick]` or `--table`: one line a figure on standard output, the rest on standard error, and
  * `bench/results/NAME.json`. Exit code 0 when every answer agreed (a missed target is reported, not an error),
  * 1 when one did not or a run failed, 2 for wrong usage.
  */
@@ -7,10 +7,12 @@ import { parseArgs } from 'node:util';
 import { RepriseError } from '../driver/errors.js';
 import { benches } from './benches.js';
 import { Recorder } from './harness.js';
+import { writeTable } from './table.js';
 
 const usage = `npm run bench -- NAME.. [--quick]
 
   --quick   fewer runs, to see that a bench works; results go to NAME.quick.json
+  --table   write the figures of bench/results into docs/benchmarks.md
 
 ${benches.map((bench) => `  ${bench.name.padEnd(14)} ${bench.summary}`).join('\n')}
 `;
@@ -19,12 +21,17 @@ async function main(): Promise<number> {
   const { values, positionals } = parseArgs({
     options: {
       quick: { type: 'boolean', default: false },
+      table: { type: 'boolean', default: false },
       help: { type: 'boolean', short: 'h', default: false },
     },
     allowPositionals: true,
   });
   if (values.help) {
     process.stdout.write(usage);
+    return 0;
+  }
+  if (values.table) {
+    process.stderr.write(`bench: figures written to ${writeTable()}\n`);
     return 0;
   }
   const unknown = positionals.filter((name) => !benches.some((bench) => bench.name === name));

@@ -172,6 +172,6 @@ function assertClose(
   ours.forEach((value, i) => {
     const bound = TOLERANCE * Math.max(Math.abs(theirs[i]!), floor);
     const gap = Math.abs(value - theirs[i]!);
-    assert.ok(gap <= bound, `${where} ${i}: expected ${theirs[i]}, got ${value}`);
+    if (!(gap <= bound)) assert.fail(`${where} ${i}: expected ${theirs[i]}, got ${value}`);
   });
 }
