@@ -1,13 +1,15 @@
 /**
- * Exact statistics of feature expressions over all rows: one statement for the counts, ranges and quantiles of all of
- * them, and one grouping for each vocabulary asked for (columnar formats read only that column for it; for text formats,
- * where every scan parses everything, all vocabularies come from one statement with grouping sets).
+ * Exact statistics of feature expressions over all rows: one statement for the counts and ranges of all of them, a sort
+ * for each one's quantiles, and a grouping for each vocabulary asked for. Columnar formats read only that column for a
+ * grouping; for text formats, where every scan parses everything, all vocabularies come from one statement with
+ * grouping sets.
  */
 import { DataError } from '../../../driver/errors.js';
 import type { ColumnProfile, FrameSource, ProfileRequest } from '../../../driver/frame/engine.js';
 import { briefly, type Database, type Row } from './database.js';
 import type { ExpressionChecker } from './expression.js';
 import type { Layouts } from './layout.js';
+import { exactQuantiles } from './quantiles.js';
 import { relation, type SourceLayout } from './scan.js';
 import { columnType, textOf } from './types.js';
 
@@ -139,10 +141,11 @@ function notUsable(sql: string, cause: Error): DataError {
   );
 }
 
-type Statistics = Pick<ColumnProfile, 'missing' | 'infinite' | 'min' | 'max' | 'quantiles'>;
+type Counts = Pick<ColumnProfile, 'missing' | 'infinite' | 'min' | 'max'>;
+type Statistics = Counts & Pick<ColumnProfile, 'quantiles'>;
 
 /**
- * Counts, ranges and quantiles in one statement. NaN and infinities are the largest values in DuckDB's order, so plain
+ * Counts and ranges in one statement, quantiles by a sort each. NaN and infinities are the largest values in DuckDB's order, so plain
  * minima and maxima tell whether a column has any; only then is it scanned again with filters, which cost five times more.
  */
 async function statistics(scan: Scan, asked: readonly Asked[]): Promise<Statistics[]> {
@@ -152,14 +155,25 @@ async function statistics(scan: Scan, asked: readonly Asked[]): Promise<Statisti
     return (max !== null && !Number.isFinite(max)) || (min !== null && !Number.isFinite(min));
   });
   const filtered = await aggregate(scan, doubtful, true);
-  return asked.map((request, i) => filtered[doubtful.indexOf(request)] ?? plain[i]!);
+  const found = asked.map((request, i) => filtered[doubtful.indexOf(request)] ?? plain[i]!);
+  const out: Statistics[] = [];
+  for (const [i, { missing, infinite, min, max }] of found.entries()) {
+    const { operand, quantiles } = asked[i]!;
+    const finite = min === null ? 0 : scan.rows - missing - infinite;
+    const { database, from, files } = scan;
+    const values = quantiles.length
+      ? await exactQuantiles(database, from, operand, finite, quantiles, `data: reading ${files}`)
+      : [];
+    out.push({ missing, infinite, min, max, quantiles: values });
+  }
+  return out;
 }
 
 async function aggregate(
   scan: Scan,
   asked: readonly Asked[],
   filtered: boolean,
-): Promise<Statistics[]> {
+): Promise<Counts[]> {
   if (asked.length === 0) return [];
   const inner = asked.map((request, i) => {
     const plain = isNumeric(request) && columnType(request.engineType) === 'number';
@@ -168,15 +182,12 @@ async function aggregate(
   });
   const outer = asked.map((request, i) => {
     const c = `c${i}`;
-    if (!isNumeric(request)) return `count(${c}), 0, NULL, NULL, NULL`;
+    if (!isNumeric(request)) return `count(${c}), 0, NULL, NULL`;
     const finite = filtered ? ` FILTER (isfinite(CAST(${c} AS DOUBLE)))` : '';
-    const quantiles = request.quantiles.length
-      ? `quantile_cont(CAST(${c} AS DOUBLE), [${request.quantiles.join(', ')}])${finite}`
-      : 'NULL';
     const [present, infinite] = filtered
       ? [`count(*) FILTER (NOT isnan(${c}))`, `count(*) FILTER (isinf(${c}))`]
       : [`count(${c})`, '0'];
-    return `${present}, ${infinite}, CAST(min(${c})${finite} AS DOUBLE), CAST(max(${c})${finite} AS DOUBLE), ${quantiles}`;
+    return `${present}, ${infinite}, CAST(min(${c})${finite} AS DOUBLE), CAST(max(${c})${finite} AS DOUBLE)`;
   });
   const [row] = await run(
     scan,
@@ -192,13 +203,12 @@ async function aggregate(
   const rows = Number(row?.[0]);
   if (rows !== scan.rows) throw otherRows(scan.rows, rows);
   return asked.map((_, i) => {
-    const [present, infinite, min, max, quantiles] = row!.slice(1 + 5 * i);
+    const [present, infinite, min, max] = row!.slice(1 + 4 * i);
     return {
       missing: rows - Number(present),
       infinite: Number(infinite),
       min: unsigned(min),
       max: unsigned(max),
-      quantiles: (quantiles as readonly number[] | null) ?? [],
     };
   });
 }
