@@ -7,6 +7,7 @@ import { readFile } from 'node:fs/promises';
 import { basename } from 'node:path';
 import type { Channel } from '../channel/channel.js';
 import type { WireDescription } from '../channel/wire.js';
+import { isLivyProblem } from './errors.js';
 import { createLivyChannel, type LivyChannel, type LivyChannelOptions } from './livy-channel.js';
 import { createLivyClient, type LivyClient } from './livy-client.js';
 import type { LivySession } from './livy-session.js';
@@ -54,7 +55,7 @@ export async function connectLivy(options: ConnectOptions): Promise<LivyLink> {
     session = await openSession(client, { ...rest, spec: sessionSpec });
     if (jar.by === 'upload' && !session.adopted) await client.uploadJar(session.name, jar.path);
     const channel = createLivyChannel(session, { ...rest, ...(storage ? { storage } : {}) });
-    return linkOf(client, session, channel, await hello(channel));
+    return linkOf(client, session, channel, await greet(session, channel, jar));
   } catch (error) {
     if (session?.adopted) session.detach();
     else await session?.close().catch(() => undefined);
@@ -69,8 +70,19 @@ async function jarUris(jar: JarDelivery): Promise<string[]> {
   return [await jar.storage.put(basename(jar.path), await readFile(jar.path))];
 }
 
-async function hello(channel: Channel): Promise<WireDescription> {
-  return (await channel.call('hello', {})).result;
+async function greet(
+  session: LivySession,
+  channel: Channel,
+  jar: JarDelivery,
+): Promise<WireDescription> {
+  try {
+    return (await channel.call('hello', {})).result;
+  } catch (error) {
+    // The process before us may have died between the start of the session and the upload.
+    if (jar.by !== 'upload' || !session.adopted || !isLivyProblem(error, 'remote')) throw error;
+    await session.client.uploadJar(session.name, jar.path);
+    return (await channel.call('hello', {})).result;
+  }
 }
 
 function linkOf(

@@ -31,6 +31,7 @@ import {
   isOver,
   newSession,
   type SessionSettings,
+  type SessionType,
   submit,
   type TestSession,
 } from './sessions.js';
@@ -162,8 +163,9 @@ function register(
   context: Context,
   owner: string | null,
   request: Readonly<Record<string, unknown>>,
+  type: SessionType = 'sessions',
 ): TestSession {
-  const session = newSession(context.nextId++, owner, request, context.settings);
+  const session = newSession(context.nextId++, owner, request, context.settings, type);
   context.sessions.set(session.id, session);
   return session;
 }
@@ -172,7 +174,7 @@ function register(
 function collect(context: Context): void {
   const now = Date.now();
   for (const session of context.sessions.values()) {
-    if (isOver(session)) continue;
+    if (isOver(session) || session.type === 'batches') continue;
     const silence = Number(session.request.heartbeatTimeoutInSecond ?? 0) * 1000;
     const asked = session.request[context.version === '0.8.0' ? 'ttl' : 'idleTimeout'];
     const idle =
@@ -299,18 +301,18 @@ async function act(context: Context, method: string, url: URL, body: Buffer): Pr
   }
   if (kind !== 'sessions' && kind !== 'batches') return jettyPage(404, 'Not Found');
   if (ref === undefined || ref === '') {
-    return method === 'POST' ? create(context, kind, url, body) : listSessions(context, url);
+    return method === 'POST' ? create(context, kind, url, body) : listSessions(context, kind, url);
   }
   const session = /^\d+$/.test(ref)
     ? context.sessions.get(Number(ref))
     : [...context.sessions.values()].find((it) => it.name === decodeURIComponent(ref));
-  if (!session) return notFound(ref);
+  if (session?.type !== kind) return notFound(ref);
   session.lastHeartbeat = Date.now();
   if (verb === 'statements') return statements(context, session, method, number, more, url, body);
   return sessionVerb(context, session, method, verb, url, body);
 }
 
-function create(context: Context, kind: 'sessions' | 'batches', url: URL, body: Buffer): Answer {
+function create(context: Context, kind: SessionType, url: URL, body: Buffer): Answer {
   const starting = [...context.sessions.values()].filter((it) => it.state === 'starting').length;
   if (starting >= (context.options.maxCreation ?? 100)) {
     return message(400, 'Rejected, too many sessions are being created!');
@@ -330,19 +332,20 @@ function create(context: Context, kind: 'sessions' | 'batches', url: URL, body: 
     context,
     context.options.basicAuth?.username ?? null,
     doAs === null ? request : { ...request, proxyUser: doAs },
+    kind,
   );
   return json(201, sessionView(context.version, session));
 }
 
-function listSessions(context: Context, url: URL): Answer {
-  const all = [...context.sessions.values()];
+function listSessions(context: Context, kind: SessionType, url: URL): Answer {
+  const all = [...context.sessions.values()].filter((it) => it.type === kind);
   const page = all
     .slice(Number(url.searchParams.get('from') ?? 0))
     .slice(0, Number(url.searchParams.get('size') ?? 100));
   return json(200, {
     from: 0,
     total: all.length,
-    sessions: page.map((it) => sessionView(context.version, it)),
+    [kind]: page.map((it) => sessionView(context.version, it)),
   });
 }
 

@@ -43,7 +43,11 @@ export interface TestStatement {
   readonly cancel: AbortController;
 }
 
+/** Which servlet a session belongs to. */
+export type SessionType = 'sessions' | 'batches';
+
 export interface TestSession {
+  readonly type: SessionType;
   readonly id: number;
   readonly name: string | null;
   readonly owner: string | null;
@@ -80,8 +84,10 @@ export function newSession(
   owner: string | null,
   request: Readonly<Record<string, unknown>>,
   settings: SessionSettings,
+  type: SessionType = 'sessions',
 ): TestSession {
   const session: TestSession = {
+    type,
     id,
     name: typeof request.name === 'string' ? request.name : null,
     owner,
@@ -104,7 +110,7 @@ export function newSession(
     session.timer = setTimeout(() => {
       if (session.state !== 'starting') return;
       session.appIdKnown = true;
-      session.state = 'idle';
+      session.state = type === 'batches' ? 'running' : 'idle';
       session.log.push('driver registered');
     }, settings.startMs);
   }
