@@ -3,8 +3,8 @@
  * extension from the network, spills only into its own temporary folder, counts time in UTC, and keeps row order.
  * Every statement goes through here, so that a DuckDB message becomes one of our errors in exactly one place.
  */
+import { randomBytes } from 'node:crypto';
 import { rmSync } from 'node:fs';
-import { mkdtemp } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { DuckDBConnection, DuckDBInstance } from '@duckdb/node-api';
@@ -104,7 +104,11 @@ export class Database {
         { cause },
       );
     }
-    const folder = await mkdtemp(join(tmpdir(), 'reprise-duckdb-'));
+    // DuckDB makes the folder when it first spills, so a process that never does leaves nothing behind.
+    const folder = join(
+      tmpdir(),
+      `reprise-duckdb-${process.pid}-${randomBytes(6).toString('hex')}`,
+    );
     const instance = await api.DuckDBInstance.create(':memory:', {
       memory_limit: `${Math.max(64_000_000, Math.round(memoryBytes))}B`,
       threads: String(threads),
