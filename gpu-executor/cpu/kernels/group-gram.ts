@@ -1,16 +1,20 @@
 /**
  * `groupGram` by rank-k updates. Each group has an accumulator [n s'; . M], the moments of its rows about a shift, upper
- * triangle only. Without centring, long runs of one group are used where they lie, with shift 0. Otherwise rows are
- * gathered group by group as [1, z - shift] into a buffer that one `syrk` a group takes in, while the next
- * rows are gathered into a second buffer.
+ * triangle only. Rows come in by the cheapest of three ways:
+ *  - in place: long runs of one group, with shift 0, are handed to BLAS where they lie;
+ *  - sparse: rows that are mostly zero (one-hot columns) add the products of their few cells;
+ *  - gathered: other rows are copied group by group as [1, z - shift] into a buffer that one `syrk` a group takes in,
+ *    while the next rows are copied into a second buffer.
  *
- * The shift of a group is the mean of its first rows; any shift is exact in real arithmetic, and this one keeps
- * M / C near (rows / first rows) at worst, so means a million times the spread cost no digits. At the end
- * mean = shift + s / n and C = M - s s' / n (Chan, Golub and LeVeque 1979, shifted two-pass).
+ * The shift of a group is chosen from its first rows: any is exact in real arithmetic, and these keep M / C below about
+ * 65 * (rows / first rows), so that means a million times the spread cost no digits. At the end
+ * mean = shift + s / n and C = M - s s' / n (Chan, Golub and LeVeque 1979, shifted one-pass).
  */
 import { groupGram } from '../../../driver/operators/group-gram.js';
 import { type DenseMatrix, dense } from '../../../driver/runtime/value.js';
 import { type Routines, routinesOf } from '../native/blas.js';
+import { chooseShift, isMostlyZero, type RowSample } from './gram-shift.js';
+import { addSparseRows, foldTriangles } from './gram-sparse.js';
 import { gather, longRuns, type Piece } from './grouping.js';
 import type { Kernel, KernelContext, Reducer, ReducerCall } from './kernel.js';
 
@@ -30,7 +34,10 @@ class GramReducer implements Reducer {
   readonly #sums: Float64Array[];
   /** Per group, the shift of [1, z]; the first cell stays 0. */
   readonly #shifts: Float64Array;
-  readonly #hasShift: Uint8Array;
+  /** 0: no row seen. 1: the shift is 0. 2: it is not. */
+  readonly #shiftState: Uint8Array;
+  /** Decided at the first rows that do not stay in place. */
+  #isSparse: boolean | undefined;
   readonly #gathered: Float64Array[] = [];
   #turn = 0;
   #running: Promise<unknown> | undefined;
@@ -45,18 +52,51 @@ class GramReducer implements Reducer {
     const cells = this.#groups * this.#side * this.#side;
     this.#sums = Array.from({ length: this.#lanes }, () => new Float64Array(cells));
     this.#shifts = new Float64Array(this.#groups * this.#side);
-    this.#hasShift = new Uint8Array(this.#groups);
+    this.#shiftState = new Uint8Array(this.#groups);
   }
 
   add(inputs: readonly DenseMatrix[]): void | Promise<void> {
     const [g, ...parts] = inputs as [DenseMatrix, ...DenseMatrix[]];
-    const runs = this.#center ? undefined : longRuns(g.data, this.#groups, PIECE_ROWS);
-    if (runs === undefined) return this.#addGathered(g, parts);
+    const runs = longRuns(g.data, this.#groups, PIECE_ROWS);
+    if (runs === undefined || !this.#mayStayInPlace(runs, parts)) {
+      return this.#isMostlyZero(parts) ? this.#addSparse(g, parts) : this.#addGathered(g, parts);
+    }
     if (!this.#parallel) {
       for (const piece of runs) for (const step of this.#direct(piece, parts, 0)) void step();
       return undefined;
     }
     return this.#addInPlace(runs, parts);
+  }
+
+  /** Rows in place can't be shifted, so they must not need it. */
+  #mayStayInPlace(runs: readonly Piece[], parts: readonly DenseMatrix[]): boolean {
+    if (!this.#center) return true;
+    for (const { group, start, rows } of runs) {
+      this.#setShift(group, parts, { rows, rowOf: (k) => start + k, zeroIf: 'small' });
+    }
+    return runs.every(({ group }) => this.#shiftState[group] === 1);
+  }
+
+  #isMostlyZero(parts: readonly DenseMatrix[]): boolean {
+    if (this.#isSparse === undefined) this.#isSparse = isMostlyZero(parts, this.#side);
+    return this.#isSparse;
+  }
+
+  #addSparse(g: DenseMatrix, parts: readonly DenseMatrix[]): void {
+    if (this.#center && this.#shiftState.includes(0)) {
+      const { order, pieces } = gather(g.data, this.#groups, 0, g.rows);
+      for (const { group, start, rows } of pieces) {
+        const sample: RowSample = { rows, rowOf: (k) => order[start + k]!, zeroIf: 'sparse' };
+        this.#setShift(group, parts, sample);
+      }
+    }
+    addSparseRows(g.data, parts, this.#groups, this.#side, this.#shifts, this.#sums[0]!);
+  }
+
+  #setShift(group: number, parts: readonly DenseMatrix[], sample: RowSample): void {
+    if (!this.#center || this.#shiftState[group] !== 0) return;
+    const shift = this.#shifts.subarray(group * this.#side, (group + 1) * this.#side);
+    this.#shiftState[group] = chooseShift(shift, parts, sample) ? 2 : 1;
   }
 
   async #addInPlace(runs: readonly Piece[], parts: readonly DenseMatrix[]): Promise<void> {
@@ -146,7 +186,8 @@ class GramReducer implements Reducer {
     const updates: (() => void | Promise<void>)[] = [];
     const split = pieces.length === 0 ? 1 : Math.ceil(this.#lanes / pieces.length);
     for (const piece of pieces) {
-      if (this.#center && this.#hasShift[piece.group] === 0) this.#setShift(piece, order, parts);
+      const rowOf = (k: number): number => order[piece.start + k]!;
+      this.#setShift(piece.group, parts, { rows: piece.rows, rowOf, zeroIf: 'never' });
       pack(z, side, order, piece, parts, this.#shifts.subarray(piece.group * side));
       const base = piece.group * side * side;
       for (let lane = 0; lane < split; lane++) {
@@ -170,20 +211,6 @@ class GramReducer implements Reducer {
     return fresh;
   }
 
-  #setShift(piece: Piece, order: Int32Array, parts: readonly DenseMatrix[]): void {
-    this.#hasShift[piece.group] = 1;
-    const shift = this.#shifts.subarray(piece.group * this.#side);
-    let at = 1;
-    for (const { data, cols } of parts) {
-      for (let k = piece.start; k < piece.start + piece.rows; k++) {
-        const row = order[k]! * cols;
-        for (let j = 0; j < cols; j++) shift[at + j]! += data[row + j]!;
-      }
-      at += cols;
-    }
-    for (let j = 1; j < at; j++) shift[j]! /= piece.rows;
-  }
-
   result(): DenseMatrix | Promise<DenseMatrix> {
     if (!this.#parallel) return this.#finish();
     return Promise.resolve(this.#running).then(() => this.#finish());
@@ -193,6 +220,7 @@ class GramReducer implements Reducer {
     const side = this.#side;
     const [out, ...others] = this.#sums as [Float64Array, ...Float64Array[]];
     for (const other of others) for (let i = 0; i < out.length; i++) out[i]! += other[i]!;
+    if (this.#isSparse) foldTriangles(out, this.#groups, side);
     for (let group = 0; group < this.#groups; group++) {
       const base = group * side * side;
       if (this.#center) toCentered(out, base, side, this.#shifts.subarray(group * side));

@@ -53,7 +53,7 @@ export function gather(g: Float64Array, groups: number, from: number, to: number
   const starts = new Int32Array(groups + 1);
   for (let i = from; i < to; i++) {
     const group = g[i]!;
-    if (group >= 0 && group < groups) starts[group + 1]!++;
+    if (group >= 0 && group < groups) starts[(group | 0) + 1]!++;
   }
   for (let group = 0; group < groups; group++) starts[group + 1]! += starts[group]!;
   const pieces: Piece[] = [];
@@ -64,7 +64,7 @@ export function gather(g: Float64Array, groups: number, from: number, to: number
   const order = new Int32Array(starts[groups]!);
   for (let i = from; i < to; i++) {
     const group = g[i]!;
-    if (group >= 0 && group < groups) order[starts[group]!++] = i;
+    if (group >= 0 && group < groups) order[starts[group | 0]!++] = i;
   }
   return { order, pieces };
 }

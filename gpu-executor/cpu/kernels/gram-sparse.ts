@@ -1,0 +1,121 @@
+/**
+ * Moments of rows that are mostly zero: a row of k non-zero cells costs the scan for them and k^2 / 2 products, whatever
+ * its width. One-hot columns are the case in mind: 10 of 150 cells, a fraction of the work of the dense update.
+ * Products may land in either triangle; `foldTriangles` brings them together.
+ */
+import type { DenseMatrix } from '../../../driver/runtime/value.js';
+
+/** One operand, with what the shifts of [1, z] say about its columns. */
+interface Part {
+  readonly data: Float64Array;
+  readonly cols: number;
+  /** Column of [1, z] its first column is. */
+  readonly offset: number;
+  /** Per group, its columns with a shift: their zeros count as cells too. */
+  readonly shifted: readonly Int32Array[];
+}
+
+/** The cells of a row of [1, z - shift] that are not zero. */
+interface SparseRow {
+  readonly columns: Int32Array;
+  readonly cells: Float64Array;
+}
+
+/** Adds [1, z - shift] of every row to its group's moments in `sums`. */
+export function addSparseRows(
+  g: Float64Array,
+  operands: readonly DenseMatrix[],
+  groups: number,
+  side: number,
+  shifts: Float64Array,
+  sums: Float64Array,
+): void {
+  const parts = partsOf(operands, groups, side, shifts);
+  const row = { columns: new Int32Array(side), cells: new Float64Array(side) };
+  row.cells[0] = 1;
+  for (let i = 0; i < g.length; i++) {
+    const label = g[i]!;
+    if (!(label >= 0 && label < groups)) continue;
+    // As an integer: indices computed from a double would be checked and converted at every access.
+    const group = label | 0;
+    let count = 1;
+    for (let p = 0; p < parts.length; p++) {
+      count = collect(row, count, parts[p]!, i, group, shifts, group * side);
+    }
+    addProducts(sums, group * side * side, side, row, count);
+  }
+}
+
+/** Adds the lower triangle of each group's moments to the upper one. */
+export function foldTriangles(sums: Float64Array, groups: number, side: number): void {
+  for (let group = 0; group < groups; group++) {
+    const base = group * side * side;
+    for (let i = 0; i < side; i++) {
+      for (let j = i + 1; j < side; j++) sums[base + i * side + j]! += sums[base + j * side + i]!;
+    }
+  }
+}
+
+function partsOf(
+  operands: readonly DenseMatrix[],
+  groups: number,
+  side: number,
+  shifts: Float64Array,
+): Part[] {
+  let offset = 1;
+  return operands.map(({ data, cols }) => {
+    const shifted = Array.from({ length: groups }, (_, group) => {
+      const from = group * side + offset;
+      return Int32Array.from({ length: cols }, (_cell, j) => j).filter(
+        (j) => shifts[from + j] !== 0,
+      );
+    });
+    const part = { data, cols, offset, shifted };
+    offset += cols;
+    return part;
+  });
+}
+
+/** Appends one operand's cells to the `count` there are, and returns their new number. */
+function collect(
+  { columns, cells }: SparseRow,
+  count: number,
+  { data, cols, offset, shifted }: Part,
+  i: number,
+  group: number,
+  shifts: Float64Array,
+  shiftFrom: number,
+): number {
+  const from = i * cols;
+  const shiftAt = shiftFrom + offset;
+  let next = count;
+  for (let j = 0; j < cols; j++) {
+    const cell = data[from + j]!;
+    if (cell !== 0) {
+      columns[next] = offset + j;
+      cells[next++] = cell - shifts[shiftAt + j]!;
+    }
+  }
+  const zeros = shifted[group]!;
+  for (let k = 0; k < zeros.length; k++) {
+    const j = zeros[k]!;
+    if (data[from + j] !== 0) continue;
+    columns[next] = offset + j;
+    cells[next++] = -shifts[shiftAt + j]!;
+  }
+  return next;
+}
+
+function addProducts(
+  sums: Float64Array,
+  base: number,
+  side: number,
+  { columns, cells }: SparseRow,
+  count: number,
+): void {
+  for (let a = 0; a < count; a++) {
+    const at = base + columns[a]! * side;
+    const cell = cells[a]!;
+    for (let b = a; b < count; b++) sums[at + columns[b]!]! += cell * cells[b]!;
+  }
+}
