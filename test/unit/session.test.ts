@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import type { Expr } from '../../driver/ir/expr.js';
+import { rand } from '../../driver/matrix/create.js';
 import { ops } from '../../driver/operators/index.js';
 import { createNullBackend } from '../../driver/runtime/null-backend.js';
 import { createReferenceBackend } from '../../driver/runtime/reference-backend.js';
@@ -7,6 +8,9 @@ import { Session } from '../../driver/runtime/session.js';
 import { dense } from '../../driver/runtime/value.js';
 
 const scalar = (session: Session, value: number): Expr => session.intern(ops.scalar, [], { value });
+
+const random = (session: Session, rows: number, cols: number, seed: number): Expr =>
+  rand(session, rows, cols, { seed }).expr;
 
 const data = (session: Session, rows: number, cols: number): Expr => {
   const matrix = dense(
@@ -28,7 +32,7 @@ describe('session', () => {
   it('computes a shared node once however many ask at the same time', async () => {
     const backend = createNullBackend();
     const session = new Session({ local: backend });
-    const x = session.intern(ops.rand, [], { rows: 4, cols: 4, seed: 1 });
+    const x = random(session, 4, 4, 1);
     const y = session.intern(ops.exp, [x]);
     await Promise.all([session.evaluate([y]), session.evaluate([y]), session.evaluate([y])]);
     assert.equal(backend.order.filter((expr) => expr === y).length, 1);
@@ -41,9 +45,7 @@ describe('session', () => {
     });
     const backend = createNullBackend({ sync: false, onSegment: () => gate });
     const session = new Session({ local: backend });
-    const y = session.intern(ops.exp, [
-      session.intern(ops.rand, [], { rows: 4, cols: 4, seed: 1 }),
-    ]);
+    const y = session.intern(ops.exp, [random(session, 4, 4, 1)]);
     const first = session.evaluate([y]);
     await new Promise((resolve) => setImmediate(resolve));
     await new Promise((resolve) => setImmediate(resolve));
@@ -56,7 +58,7 @@ describe('session', () => {
 
   it('answers a repeated request from the cache and runs no kernel', async () => {
     const session = new Session({ local: createReferenceBackend() });
-    const x = session.intern(ops.rand, [], { rows: 8, cols: 3, seed: 5 });
+    const x = random(session, 8, 3, 5);
     const y = session.intern(ops.tsmm, [x]);
     const [cold] = await session.evaluate([y]);
     const statistics = session.beginRun();
@@ -68,9 +70,7 @@ describe('session', () => {
 
   it('computes everything again when reuse is off', async () => {
     const session = new Session({ local: createReferenceBackend(), reuse: false });
-    const y = session.intern(ops.exp, [
-      session.intern(ops.rand, [], { rows: 4, cols: 4, seed: 1 }),
-    ]);
+    const y = session.intern(ops.exp, [random(session, 4, 4, 1)]);
     await session.evaluate([y]);
     const before = session.statistics.kernels;
     await session.evaluate([y]);
@@ -114,7 +114,7 @@ describe('session', () => {
     const backend = createNullBackend({ onNode: () => controller.abort() });
     const session = new Session({ local: backend });
     session.scope = { signal: controller.signal };
-    const x = session.intern(ops.rand, [], { rows: 4, cols: 4, seed: 1 });
+    const x = random(session, 4, 4, 1);
     const y = session.intern(ops.exp, [x]);
     await assert.rejects(session.evaluate([y]), { name: 'AbortError' });
     for (const entry of session.cache.entries()) assert.notEqual(entry.state, 'pending');
@@ -123,7 +123,7 @@ describe('session', () => {
   it('keeps cached bytes under the budget and remembers what it evicted', async () => {
     const session = new Session({ local: createReferenceBackend(), cacheBytes: 20_000 });
     for (let seed = 0; seed < 20; seed++) {
-      await session.evaluate([session.intern(ops.rand, [], { rows: 20, cols: 20, seed })]);
+      await session.evaluate([random(session, 20, 20, seed)]);
     }
     assert.ok(session.cache.bytes <= 20_000);
     assert.ok(session.cache.evicted > 0);
