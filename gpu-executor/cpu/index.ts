@@ -1,5 +1,5 @@
 /** The public face of the local CPU backend. */
-export { type CpuBackendOptions, createCpuBackend } from './backend.js';
+export { type CpuBackend, type CpuBackendOptions, createCpuBackend } from './backend.js';
 export type { FrameReader, FrameReadOptions } from './frame-reader.js';
 export { type InstallOptions, installOpenBlas } from './native/install.js';
 export { type BlasOptions, describeBlas } from './native/load-blas.js';
