@@ -113,6 +113,23 @@ describe('source layout', () => {
     assert.deepEqual(silent, []);
   });
 
+  it('locks every build of packages that come built for each platform', () => {
+    // `npm ci` refuses a lock file that lacks one; npm leaves it out when the registry does not hold it.
+    const lock = JSON.parse(readFileSync(join(root, 'package-lock.json'), 'utf8')) as {
+      packages: Record<string, { optionalDependencies?: Record<string, string> }>;
+    };
+    const packages = Object.entries(lock.packages);
+    const missing = packages.flatMap(([path, { optionalDependencies = {} }]) =>
+      Object.keys(optionalDependencies).filter(
+        (name) =>
+          !(`${path}/node_modules/${name}` in lock.packages) &&
+          !(`node_modules/${name}` in lock.packages),
+      ),
+    );
+    assert.ok(packages.length > 100);
+    assert.deepEqual(missing, [], 'pin the package to a version all of whose builds can be had');
+  });
+
   it('names no registry, so that mirrors work', () => {
     // Written in parts, so that this file does not name one either.
     const hosts = [
