@@ -30,6 +30,8 @@ export interface EmbeddedSparkOptions extends SetupOptions {
 export interface EmbeddedSpark {
   readonly channel: DirectChannel;
   readonly pid: number;
+  /** Where the shim listens on loopback. */
+  readonly port: number;
   readonly logFile: string;
   /** Ends the JVM and waits until it is gone. Idempotent. */
   close(): Promise<void>;
@@ -95,6 +97,7 @@ export async function startEmbeddedSpark(
     return {
       channel,
       pid: child.pid as number,
+      port,
       logFile,
       close: async () => {
         await channel.close();

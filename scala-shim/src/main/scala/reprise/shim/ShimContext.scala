@@ -29,13 +29,20 @@ final class ShimContext(parent: SparkSession, val onShutdown: () => Unit) {
     Map(
       "spark.sql.session.timeZone" -> "UTC",
       "spark.sql.ansi.enabled" -> "true",
-      "spark.sql.ansi.doubleQuotedIdentifiers" -> "true",
       "spark.sql.caseSensitive" -> "false",
       "spark.sql.legacy.timeParserPolicy" -> "CORRECTED",
       "spark.sql.files.openCostInBytes" -> (1 << 20).toString,
       "spark.sql.files.minPartitionNum" -> (2 * spark.defaultParallelism).toString
     ).foreach { case (key, value) => own.conf.set(key, value) }
     own
+  }
+
+  /** Runs `body` under this session's settings: Spark takes them from the thread while it reads an expression. */
+  def withSession[T](body: => T): T = {
+    val before = SparkSession.getActiveSession
+    SparkSession.setActiveSession(session)
+    try body
+    finally before.fold(SparkSession.clearActiveSession())(SparkSession.setActiveSession)
   }
 
   val reader = new FrameReader(session)

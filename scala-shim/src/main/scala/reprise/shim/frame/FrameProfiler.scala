@@ -1,135 +1,145 @@
 package reprise.shim.frame
 
 import com.fasterxml.jackson.databind.JsonNode
-import org.apache.spark.sql.{AnalysisException, Column, DataFrame, Row}
+import org.apache.spark.rdd.RDD
+import org.apache.spark.sql.{Column, DataFrame}
 import org.apache.spark.sql.functions._
 import org.apache.spark.sql.types._
 
 import reprise.shim.ShimContext
+import reprise.shim.program.TreeMerger
 import reprise.shim.protocol.{Json, ShimError}
 import reprise.shim.protocol.Json._
 
-private final case class Asked(sql: String, top: Int, probabilities: Seq[Double], dataType: DataType)
+private final case class Asked(
+    sql: String, top: Int, probabilities: Seq[Double], dataType: DataType, kind: TallyKind.Value) {
+  def isNumber: Boolean = dataType.isInstanceOf[NumericType] || dataType == BooleanType
+}
 
-private final case class Frequencies(top: Seq[(String, Long)], distinct: Long)
-
-/** Profiles expressions over all rows; the answers equal DuckDB's (`ColumnProfile` in `driver/frame/engine.ts`). */
+/**
+ * Profiles expressions over all rows in one Spark job; only quantiles, and vocabularies too large to count in memory,
+ * take one more each. The answers equal DuckDB's (`ColumnProfile` in `driver/frame/engine.ts`).
+ */
 final class FrameProfiler(context: ShimContext) {
+
   def profile(source: FrameSource, requests: Seq[JsonNode]): Seq[JsonNode] = {
-    val session = context.session
     val frames = source.files.map(file => context.reader.read(source.format, file))
-    val expressions = requests.map(request => SqlDialect.parse(session, request.text("sql")))
+    val sqls = requests.map(_.text("sql"))
     val all = frames.map { frame =>
-      select(frame, expressions.map(new Column(_)), requests.map(_.text("sql")))
-    }.reduce(_ union _)
+      SqlDialect.select(frame, sqls, sqls.map(sql => SqlDialect.parse(context.session, sql)))
+    }
     val asked = requests.indices.map { i =>
+      val dataType = all.head.schema(i).dataType
       Asked(
         requests(i).text("sql"), requests(i).integer("top"),
-        requests(i).items("quantiles").map(_.asNumber("quantiles")), all.schema(i).dataType)
+        requests(i).items("quantiles").map(_.asNumber("quantiles")), dataType, kindOf(dataType))
     }
-    val sums = numbers(all, asked)
+    val tallies = tally(all, asked)
+    if (tallies.headOption.exists(_.rows != source.rows)) {
+      throw ShimError.data(
+        s"frame: expected ${source.rows} rows as when it was opened, got ${tallies.head.rows}; the data changed, or a file is damaged")
+    }
+    lazy val together = all.reduce(_ union _)
     asked.indices.map { i =>
-      val counts = if (asked(i).top > 0) frequencies(all, i, asked(i)) else Frequencies(Nil, 0)
-      val quantiles = if (asked(i).probabilities.nonEmpty) quantilesOf(all, i, asked(i)) else Nil
-      toJson(asked(i), sums, i, counts, quantiles)
+      val (top, distinct) =
+        if (asked(i).top == 0) (Nil, 0L)
+        else if (tallies(i).overflowed) grouped(together, i, asked(i))
+        else (tallies(i).top(asked(i).top, textOf(asked(i))), tallies(i).counts.size.toLong)
+      val quantiles = if (asked(i).probabilities.isEmpty) Nil else quantilesOf(together, i, asked(i))
+      toJson(asked(i), tallies(i), top, distinct, quantiles)
     }
   }
 
-  private def select(frame: DataFrame, columns: Seq[Column], texts: Seq[String]): DataFrame =
-    try frame.select(columns.zipWithIndex.map { case (column, i) => column.as(s"c$i") }: _*)
-    catch {
-      case error: AnalysisException =>
-        val culprit = texts.find(text => scala.util.Try(frame.select(new Column(SqlDialect.parse(context.session, text)))).isFailure)
-        throw ShimError.data(
-          s"feature: expected an expression over the columns ${frame.columns.take(40).mkString(", ")}, " +
-            s"got `${culprit.getOrElse("?")}`: ${SqlDialect.firstLine(error.getMessage)}",
-          "sql" -> culprit.getOrElse(""))
-    }
-
-  private def isNumber(dataType: DataType): Boolean = dataType match {
-    case _: NumericType | BooleanType => true
-    case _ => false
+  private def kindOf(dataType: DataType): TallyKind.Value = dataType match {
+    case ByteType | ShortType | IntegerType | LongType | BooleanType => TallyKind.Whole
+    case FloatType | DoubleType | _: DecimalType => TallyKind.Real
+    case _ => TallyKind.Text
   }
 
-  private def isFloat(dataType: DataType): Boolean = dataType == FloatType || dataType == DoubleType
-
-  private def asDouble(i: Int, dataType: DataType): Column =
-    if (dataType == BooleanType) col(s"c$i").cast(IntegerType).cast(DoubleType) else col(s"c$i").cast(DoubleType)
-
-  private def missing(i: Int, dataType: DataType): Column =
-    if (isFloat(dataType)) col(s"c$i").isNull || isnan(col(s"c$i")) else col(s"c$i").isNull
-
-  /** One scan: rows, missing, infinite, smallest and largest finite value of every expression. */
-  private def numbers(all: DataFrame, asked: IndexedSeq[Asked]): Row = {
-    val aggregates = asked.indices.flatMap { i =>
-      val dataType = asked(i).dataType
-      val value = if (isNumber(dataType)) asDouble(i, dataType) else lit(null).cast(DoubleType)
-      val infinite = abs(value) === lit(Double.PositiveInfinity)
-      val finite = when(!isnan(value) && !infinite, value)
-      Seq(
-        sum(when(missing(i, dataType), 1L).otherwise(0L)),
-        if (isNumber(dataType)) sum(when(infinite, 1L).otherwise(0L)) else lit(0L),
-        min(finite),
-        max(finite))
-    }
-    all.agg(count(lit(1)), aggregates: _*).head()
+  private def read(i: Int, asked: Asked): Column = asked.kind match {
+    case TallyKind.Whole if asked.dataType == BooleanType => col(s"c$i").cast(IntegerType).cast(LongType)
+    case TallyKind.Whole => col(s"c$i").cast(LongType)
+    case TallyKind.Real => col(s"c$i").cast(DoubleType)
+    case _ => col(s"c$i").cast(StringType)
   }
 
-  /** Groups as numbers, so that -0 and 0, and 7 and 7.00, are one category. */
-  private def isReal(dataType: DataType): Boolean = isFloat(dataType) || dataType.isInstanceOf[DecimalType]
-
-  /** One grouping: how often each value occurs, as the text that names it. */
-  private def frequencies(all: DataFrame, i: Int, asked: Asked): Frequencies = {
-    val value = if (isReal(asked.dataType)) col(s"c$i").cast(DoubleType) + lit(0.0) else col(s"c$i")
-    val kept = all.filter(!missing(i, asked.dataType)).groupBy(value.as(s"c$i")).count().cache()
-    try {
-      val text: Any => String = asked.dataType match {
-        case real if isReal(real) => value => CategoryText.of(value.asInstanceOf[Number].doubleValue)
-        case _ => value => String.valueOf(value)
+  /** One job over all files: the counts of every expression. */
+  private def tally(frames: Seq[DataFrame], asked: IndexedSeq[Asked]): IndexedSeq[ColumnTally] = {
+    val columns = asked.indices.map(i => read(i, asked(i)).as(s"r$i"))
+    val kinds = asked.map(one => (one.kind, one.top > 0)).toArray
+    val parts: Seq[RDD[Array[ColumnTally]]] = frames.map { frame =>
+      frame.select(columns: _*).queryExecution.toRdd.mapPartitions { rows =>
+        val tallies = kinds.map { case (kind, counts) => new ColumnTally(kind, counts) }
+        rows.foreach { row =>
+          var i = 0
+          while (i < tallies.length) {
+            tallies(i).add(row, i)
+            i += 1
+          }
+        }
+        Iterator.single(tallies)
       }
-      val printed = kept.select(
-        if (isReal(asked.dataType)) col(s"c$i").as("v") else col(s"c$i").cast(StringType).as("v"),
-        col("count"))
-      val rows = printed.orderBy(desc("count"), asc("v")).limit(math.max(asked.top, 1) + 1000).collect()
-      val sorted = rows
+    }
+    val rdd = context.spark.union(parts)
+    val merger = new TreeMerger[Array[ColumnTally]](
+      rdd.getNumPartitions, (a, b) => a.zip(b).map { case (left, right) => left.merge(right) })
+    context.spark.runJob(
+      rdd,
+      (part: Iterator[Array[ColumnTally]]) => part.next(),
+      (partition: Int, tallies: Array[ColumnTally]) => merger.add(partition, tallies))
+    merger.result.getOrElse(kinds.map { case (kind, counts) => new ColumnTally(kind, counts) }).toIndexedSeq
+  }
+
+  private def textOf(asked: Asked): Any => String = asked.kind match {
+    case TallyKind.Real => value => CategoryText.of(value.asInstanceOf[Double])
+    case TallyKind.Whole if asked.dataType == BooleanType => value => (value == 1L).toString
+    case _ => value => value.toString
+  }
+
+  /** A vocabulary too large for memory, grouped by Spark SQL: its most frequent values and how many there are. */
+  private def grouped(all: DataFrame, i: Int, asked: Asked): (Seq[(String, Long)], Long) = {
+    val value = if (asked.kind == TallyKind.Real) read(i, asked) + lit(0.0) else read(i, asked)
+    val present = if (asked.kind == TallyKind.Real) !isnan(col("v")) && col("v").isNotNull else col("v").isNotNull
+    val groups = all.select(value.as("v")).filter(present).groupBy(col("v")).count().cache()
+    try {
+      val order = if (asked.kind == TallyKind.Text) asc("v") else asc_nulls_last("v")
+      val last = groups.orderBy(desc("count"), order).limit(asked.top).agg(min("count")).head().getLong(0)
+      // All that tie with the last one: which of them is in is decided by their text.
+      val text = textOf(asked)
+      val top = groups.filter(col("count") >= last).collect()
         .map(row => text(row.get(0)) -> row.getLong(1))
         .sortWith { case ((a, m), (b, n)) => m > n || (m == n && Utf8Order.compare(a, b) < 0) }
-      Frequencies(sorted.take(asked.top).toSeq, kept.count())
-    } finally kept.unpersist()
+        .take(asked.top)
+      (top.toSeq, groups.count())
+    } finally groups.unpersist()
   }
 
-  /** Exact quantiles by linear interpolation, as DuckDB's `quantile_cont`. */
+  /** Exact quantiles of the finite values by linear interpolation, as DuckDB's `quantile_cont`. */
   private def quantilesOf(all: DataFrame, i: Int, asked: Asked): Seq[Double] =
-    if (!isNumber(asked.dataType)) Nil
+    if (!asked.isNumber) Nil
     else {
-      val value = asDouble(i, asked.dataType)
-      val row = all.select(value.as("v")).filter(!isnan(col("v")) && abs(col("v")) =!= lit(Double.PositiveInfinity))
-        .agg(expr(s"percentile(v, array(${asked.probabilities.map(p => s"${BigDecimal(p).bigDecimal.toPlainString}D").mkString(",")}))"))
+      val list = asked.probabilities.map(p => s"${BigDecimal(p).bigDecimal.toPlainString}D").mkString(",")
+      val row = all.select(read(i, asked).cast(DoubleType).as("v"))
+        .filter(!isnan(col("v")) && abs(col("v")) =!= lit(Double.PositiveInfinity))
+        .agg(expr(s"percentile(v, array($list))"))
         .head()
       if (row.isNullAt(0)) Nil else row.getSeq[Double](0)
     }
 
-  private def toJson(asked: Asked, sums: Row, i: Int, counts: Frequencies, quantiles: Seq[Double]): JsonNode = {
-    val at = 1 + i * 4
-    def long(k: Int): Long = if (sums.isNullAt(k)) 0L else sums.getLong(k)
-    def double(k: Int): JsonNode = if (sums.isNullAt(k)) Json.nul else Json.num(sums.getDouble(k))
+  private def toJson(
+      asked: Asked, tally: ColumnTally, top: Seq[(String, Long)], distinct: Long, quantiles: Seq[Double]): JsonNode = {
+    val hasRange = asked.isNumber && tally.min <= tally.max
     Json.obj(
       "type" -> Json.str(FrameDescriber.columnType(asked.dataType)),
-      "rows" -> Json.int(sums.getLong(0)),
-      "missing" -> Json.int(long(at)),
-      "infinite" -> Json.int(long(at + 1)),
-      "min" -> double(at + 2),
-      "max" -> double(at + 3),
-      "top" -> Json.arr(counts.top.map { case (value, count) =>
+      "rows" -> Json.int(tally.rows),
+      "missing" -> Json.int(tally.missing),
+      "infinite" -> Json.int(tally.infinite),
+      "min" -> (if (hasRange) Json.num(tally.min) else Json.nul),
+      "max" -> (if (hasRange) Json.num(tally.max) else Json.nul),
+      "top" -> Json.arr(top.map { case (value, count) =>
         Json.obj("value" -> Json.str(value), "count" -> Json.int(count))
       }),
-      "distinct" -> Json.int(counts.distinct),
+      "distinct" -> Json.int(distinct),
       "quantiles" -> Json.arr(quantiles.map(Json.num)))
   }
-}
-
-/** Text by its UTF-8 bytes, which is the order of code points. */
-object Utf8Order {
-  def compare(a: String, b: String): Int =
-    org.apache.spark.unsafe.types.UTF8String.fromString(a).compareTo(org.apache.spark.unsafe.types.UTF8String.fromString(b))
 }

@@ -24,7 +24,7 @@ final class FrameReader(session: SparkSession) {
     format match {
       case "parquet" => session.read.schema(schema).parquet(file.path)
       case "csv" => csv(file.path).schema(schema).csv(file.path)
-      case "jsonl" => session.read.schema(schema).json(file.path)
+      case "jsonl" => json.schema(schema).json(file.path)
       case other => throw unsupported(other)
     }
   }
@@ -35,7 +35,7 @@ final class FrameReader(session: SparkSession) {
       val converter = new ParquetToSparkSchemaConverter(session.sessionState.conf)
       ParquetFileFormat.readSchemaFromFooter(new Footer(new Path(path), footer(path)), converter)
     case "csv" => csv(path).option("inferSchema", "true").csv(path).schema
-    case "jsonl" => inWrittenOrder(path, session.read.json(path).schema)
+    case "jsonl" => inWrittenOrder(path, json.json(path).schema)
     case other => throw unsupported(other)
   }
 
@@ -58,11 +58,16 @@ final class FrameReader(session: SparkSession) {
     .option("sep", TextFiles.delimiterOf(firstLine(path)))
     .option("nullValue", "")
     .option("emptyValue", null)
+    .option("nanValue", "nan")
+    .option("positiveInf", "inf")
+    .option("negativeInf", "-inf")
     .option("enforceSchema", "true")
     .option("multiLine", "true")
     .option("quote", "\"")
     .option("escape", "\"")
     .option("mode", "FAILFAST")
+
+  private def json = session.read.option("inferTimestamp", "true").option("mode", "FAILFAST")
 
   /** Spark sorts the names of JSON fields; the first line has them as they were written. */
   private def inWrittenOrder(path: String, schema: StructType): StructType = {

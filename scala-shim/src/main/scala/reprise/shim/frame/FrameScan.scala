@@ -2,11 +2,9 @@ package reprise.shim.frame
 
 import org.apache.spark.SparkThrowable
 import org.apache.spark.rdd.RDD
-import org.apache.spark.sql.{AnalysisException, Column, SparkSession}
+import org.apache.spark.sql.{Column, SparkSession}
 import org.apache.spark.sql.catalyst.InternalRow
-import org.apache.spark.sql.catalyst.expressions.{Cast, Expression}
 import org.apache.spark.sql.functions.col
-import org.apache.spark.sql.types._
 
 import reprise.shim.block._
 import reprise.shim.protocol.ShimError
@@ -38,9 +36,7 @@ final class FrameScan(session: SparkSession, reader: FrameReader) {
       columns: IndexedSeq[RawColumn], slots: Array[EncodeSlot], chunkRows: Int): RDD[Chunk] = {
     val frame = reader.read(format, file)
     val expressions = columns.map(column => SqlDialect.parse(session, column.sql))
-    val types = columns.zip(expressions).map { case (column, expression) =>
-      resultType(frame, column, expression)
-    }
+    val types = SqlDialect.select(frame, columns.map(_.sql), expressions).schema.map(_.dataType)
     val lookups = columns.zip(types).map { case (column, dataType) =>
       CellReader.of(column, dataType)
     }.toArray
@@ -56,17 +52,6 @@ final class FrameScan(session: SparkSession, reader: FrameReader) {
       new ChunkBuilder(rows, lookups, slots, chunkRows, firstRow, hasIndex, path)
     }
   }
-
-  private def resultType(
-      frame: org.apache.spark.sql.DataFrame, column: RawColumn, expression: Expression): DataType =
-    try frame.select(new Column(expression).as("c")).schema.head.dataType
-    catch {
-      case error: AnalysisException =>
-        throw ShimError.data(
-          s"feature: expected an expression over the columns ${frame.columns.take(40).mkString(", ")}, " +
-            s"got `${column.sql}`: ${SqlDialect.firstLine(error.getMessage)}",
-          "sql" -> column.sql)
-    }
 }
 
 /** Features of one `encode` node and the raw column each is made of. */

@@ -1,9 +1,10 @@
 package reprise.shim.frame
 
-import org.apache.spark.sql.SparkSession
-import org.apache.spark.sql.catalyst.analysis.{UnresolvedAttribute, UnresolvedFunction}
+import org.apache.spark.sql.{AnalysisException, Column, DataFrame, SparkSession}
+import org.apache.spark.sql.catalyst.analysis.UnresolvedFunction
 import org.apache.spark.sql.catalyst.expressions._
 import org.apache.spark.sql.catalyst.parser.ParseException
+import org.apache.spark.sql.catalyst.plans.logical.{Aggregate, Generate, Window}
 import org.apache.spark.sql.types._
 
 import reprise.shim.protocol.ShimError
@@ -29,6 +30,39 @@ object SqlDialect {
       case _ =>
     }
     parsed.transformUp(rewrite)
+  }
+
+  /**
+   * The columns of `expressions` selected from a frame.
+   * @throws ShimError data naming the first expression that can't be resolved or does not work row by row
+   */
+  def select(frame: DataFrame, sqls: Seq[String], expressions: Seq[Expression]): DataFrame = {
+    def selected(which: Seq[Expression]): DataFrame =
+      frame.select(which.zipWithIndex.map { case (expression, i) => new Column(expression).as(s"c$i") }: _*)
+    def mistake(which: Seq[Expression]): Option[String] =
+      try {
+        val analyzed = selected(which).queryExecution.analyzed
+        val ofRows = analyzed.find {
+          case _: Aggregate | _: Window | _: Generate => true
+          case node => node.expressions.exists(e => !e.deterministic || e.exists(isClock))
+        }
+        ofRows.map(_ => "one whose value does not depend on the row alone")
+      } catch { case error: AnalysisException => Some(firstLine(error.getMessage)) }
+    if (mistake(expressions).isDefined) {
+      sqls.zip(expressions).foreach { case (sql, expression) =>
+        mistake(Seq(expression)).foreach { got =>
+          throw ShimError.data(
+            s"feature: expected an expression over the columns ${frame.columns.take(40).mkString(", ")}, got `$sql`: $got",
+            "sql" -> sql)
+        }
+      }
+    }
+    selected(expressions)
+  }
+
+  private def isClock(expression: Expression): Boolean = expression match {
+    case _: CurrentDate | _: CurrentTimestampLike | _: LocalTimestamp => true
+    case _ => false
   }
 
   private val rewrite: PartialFunction[Expression, Expression] = {
@@ -111,10 +145,6 @@ object SqlDialect {
         Add(Multiply(call("year", from), Literal(12)), call("month", from)))
     case other => throw ShimError.unsupported(s"date_diff: expected year, month or day on Spark, got $other")
   }
-
-  /** Names of the columns an expression reads, for messages. */
-  def columns(expression: Expression): Seq[String] =
-    expression.collect { case attribute: UnresolvedAttribute => attribute.name }.distinct
 
   def firstLine(text: String): String = Option(text).getOrElse("").linesIterator.find(_.trim.nonEmpty).getOrElse("")
 }

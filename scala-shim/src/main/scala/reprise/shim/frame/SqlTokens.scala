@@ -4,7 +4,7 @@ import scala.collection.mutable.ArrayBuffer
 
 /**
  * Rewrites the tokens of DuckDB's SQL that Spark's parser does not know: `x::type`, `a // b`, `a ** b`, and
- * `extract(part from t)` for parts that mean another thing in Spark. Quoted text and names are left as they are.
+ * `extract(part from t)` for parts that mean another thing in Spark. Names in double quotes become names in backticks; text stays as it is.
  */
 object SqlTokens {
   private val token =
@@ -27,6 +27,8 @@ object SqlTokens {
       case "**" => " ^ "
       // Spark reads backslashes in text as escapes; DuckDB does not.
       case text if text.startsWith("'") => text.replace("\\", "\\\\")
+      case text if text.startsWith("\"") =>
+        s"`${text.substring(1, text.length - 1).replace("\"\"", "\"").replace("`", "``")}`"
       case other => other
     }.mkString
   }

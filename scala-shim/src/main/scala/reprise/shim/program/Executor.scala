@@ -2,8 +2,6 @@ package reprise.shim.program
 
 import scala.collection.mutable
 
-import org.apache.spark.storage.StorageLevel
-
 import reprise.shim.ShimContext
 import reprise.shim.block.{Block, DenseBlock}
 import reprise.shim.ops._

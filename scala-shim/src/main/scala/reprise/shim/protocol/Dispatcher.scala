@@ -37,7 +37,7 @@ object Dispatcher {
         verb,
         throw ShimError.unsupported(
           s"shim: expected one of ${VerbHandlers.byName.keys.toSeq.sorted.mkString(", ")}, got `$verb`"))
-      val reply = handler.handle(context, frame.header.field("args"), frame.payloads)
+      val reply = context.withSession(handler.handle(context, frame.header.field("args"), frame.payloads))
       answer(id, reply.result, Json.nul, reply.payloads)
     } catch {
       case error: Throwable => answer(id, Json.nul, describe(error), Vector.empty)

@@ -1,0 +1,385 @@
+/** The embedded JVM and the direct channel: who may talk to it, what a run costs, how it is cancelled, how it ends. */
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, readFileSync } from 'node:fs';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+import { ConfigError, ExecutionError } from '../../driver/errors.js';
+import type { Attrs } from '../../driver/ir/attrs.js';
+import type { Expr } from '../../driver/ir/expr.js';
+import { Interner } from '../../driver/ir/intern.js';
+import { type OpName, ops } from '../../driver/operators/index.js';
+import type { Segment } from '../../driver/runtime/backend.js';
+import { type DenseMatrix, dense, type Handle, type Value } from '../../driver/runtime/value.js';
+import type { WireStatus } from '../../spark-bridge/channel/wire.js';
+import {
+  createSparkBackend,
+  DirectChannel,
+  type EmbeddedSpark,
+  type SparkBackend,
+  startEmbeddedSpark,
+} from '../../spark-bridge/index.js';
+import { assertClose } from '../support/close.js';
+import { sparkMissing } from '../support/spark.js';
+
+const interner = new Interner();
+let nextKey = 0;
+
+function literal(value: DenseMatrix): Expr {
+  const attrs = { rows: value.rows, cols: value.cols, key: `embedded:${nextKey++}` };
+  return interner.intern(ops.literal, [], attrs, value);
+}
+
+function make(op: OpName, inputs: readonly Expr[], attrs: Attrs = {}): Expr {
+  return interner.intern(ops[op], inputs, attrs);
+}
+
+function waves(rows: number, cols: number, step: number): DenseMatrix {
+  const cells = Float64Array.from({ length: rows * cols }, (_, i) => Math.sin(i * step) + 2);
+  return dense(rows, cols, cells);
+}
+
+function segment(parts: Partial<Segment> & Pick<Segment, 'nodes'>): Segment {
+  return { inputs: new Map(), outputs: [], persist: [], blocked: new Set(), ...parts };
+}
+
+describe('embedded Spark', () => {
+  let embedded: EmbeddedSpark;
+  let spark: SparkBackend;
+
+  before(async function () {
+    this.timeout(600_000);
+    const missing = sparkMissing();
+    if (missing !== undefined) {
+      console.warn(`SKIPPED embedded Spark: ${missing}`);
+      this.skip();
+    }
+    embedded = await startEmbeddedSpark({
+      memoryBytes: 1024 ** 3,
+      cores: 2,
+      conf: { 'spark.reprise.chunkRows': '500' },
+    });
+    spark = await createSparkBackend({ channel: embedded.channel });
+  });
+  after(() => embedded?.close());
+
+  const status = async (): Promise<WireStatus> =>
+    (await embedded.channel.call('status', {})).result;
+
+  it('refuses a caller without the token, and shows the token to nobody', async () => {
+    const { port } = embedded;
+    const url = `http://127.0.0.1:${port}/v1/call`;
+    for (const headers of [
+      {},
+      { Authorization: 'Bearer wrong' },
+      { Authorization: 'Basic eA==' },
+    ]) {
+      const response = await fetch(url, { method: 'POST', body: 'x', headers });
+      assert.equal(response.status, 401);
+    }
+    const stranger = new DirectChannel({ port, token: 'no-such-token-but-long-enough-0123456789' });
+    await assert.rejects(stranger.call('ping', {}), (error) => {
+      assert.ok(error instanceof ConfigError, String(error));
+      const shown = JSON.stringify([error.message, error.facts, String(error.cause)]);
+      assert.doesNotMatch(shown, /no-such-token|Bearer|Authorization/);
+      return true;
+    });
+    await stranger.close();
+  });
+
+  it('answers what it does not understand with an error, and goes on', async () => {
+    const unknown = embedded.channel.call('dance' as 'ping', {});
+    await assert.rejects(unknown, /expected one of .*ping.*got `dance`/);
+    const { result } = await embedded.channel.call('ping', {});
+    assert.equal(result.boot, spark.description.boot);
+  });
+
+  it('runs all reductions over the same rows as one job and one pass', async () => {
+    const rows = 5000;
+    const [x, y] = [waves(rows, 6, 1), waves(rows, 1, 2)];
+    const [X, Y] = [literal(x), literal(y)];
+    const g = make('kfold', [], { rows, folds: 4, shuffle: true, seed: 3 });
+    const gram = make('groupGram', [g, X, Y], { groups: 4, center: true });
+    const product = make('matmul', [X, Y], { transposeA: true });
+    const total = make('sum', [make('mul', [X, Y])]);
+    const scaled = total.inputs[0]!;
+    const outputs = [gram, product, total];
+    const { values, ...counts } = await spark.run(
+      segment({
+        nodes: [g, scaled, ...outputs],
+        inputs: new Map<Expr, Value>([
+          [X, x],
+          [Y, y],
+        ]),
+        outputs,
+        blocked: new Set([g, scaled, ...outputs]),
+      }),
+      {},
+    );
+    assert.deepEqual(counts, { kernels: 5, passes: 1, sparkJobs: 1 });
+    const folds = ops.kfold.reference([], g.attrs, g);
+    const expected = [
+      ops.groupGram.reference([folds, x, y], gram.attrs, gram),
+      ops.matmul.reference([x, y], product.attrs, product),
+      ops.sum.reference([ops.mul.reference([x, y], {}, scaled)], {}, total),
+    ];
+    for (const [i, expr] of outputs.entries()) {
+      assertClose(values.get(expr) as DenseMatrix, expected[i]!, 1e-10, expr.op.name);
+    }
+  });
+
+  it('runs a second pass where one reduction needs another', async () => {
+    const x = waves(3000, 4, 3);
+    const X = literal(x);
+    const means = make('colSums', [X]);
+    const centred = make('sub', [X, means]);
+    const gram = make('tsmm', [centred]);
+    const { values, passes, sparkJobs } = await spark.run(
+      segment({
+        nodes: [means, centred, gram],
+        inputs: new Map([[X, x]]),
+        outputs: [gram],
+        blocked: new Set([means, centred, gram]),
+      }),
+      {},
+    );
+    assert.deepEqual([passes, sparkJobs], [2, 2]);
+    const sums = ops.colSums.reference([x], {}, means);
+    const expected = ops.tsmm.reference([ops.sub.reference([x, sums], {}, centred)], {}, gram);
+    assertClose(values.get(gram) as DenseMatrix, expected, 1e-10, 'tsmm');
+  });
+
+  it('keeps a value as row blocks, reads it again, collects it and lets it go', async () => {
+    const x = waves(2500, 3, 5);
+    const X = literal(x);
+    const doubled = make('add', [X, X]);
+    const total = make('sum', [doubled]);
+    const first = await spark.run(
+      segment({
+        nodes: [doubled, total],
+        inputs: new Map([[X, x]]),
+        outputs: [total],
+        persist: [doubled],
+        blocked: new Set([doubled, total]),
+      }),
+      {},
+    );
+    assert.deepEqual([first.passes, first.sparkJobs], [1, 1]);
+    const handle = first.values.get(doubled) as Handle;
+    assert.equal(handle.kind, 'handle');
+    assert.ok(handle.bytes >= x.data.byteLength, `${handle.bytes} bytes`);
+    const held = (await status()).handles.find((one) => one.handle === handle.id);
+    assert.equal(held?.materialised, true);
+
+    // Rows generated beside it are cut as it is cut.
+    const folds = make('kfold', [], { rows: 2500, folds: 5, shuffle: false, seed: 0 });
+    const gram = make('groupGram', [folds, doubled], { groups: 5, center: false });
+    const second = await spark.run(
+      segment({
+        nodes: [folds, gram],
+        inputs: new Map([[doubled, handle]]),
+        outputs: [gram],
+        blocked: new Set([folds, gram]),
+      }),
+      {},
+    );
+    const twice = ops.add.reference([x, x], {}, doubled);
+    const groups = ops.kfold.reference([], folds.attrs, folds);
+    const expected = ops.groupGram.reference([groups, twice], gram.attrs, gram);
+    assertClose(second.values.get(gram) as DenseMatrix, expected, 1e-10, 'groupGram');
+
+    const collected = (await spark.collect(handle, {})) as DenseMatrix;
+    assert.deepEqual(collected.data, twice.data);
+    spark.release(handle);
+    await waitFor(async () => !(await status()).handles.some((one) => one.handle === handle.id));
+    await assert.rejects(spark.collect(handle, {}), /released/);
+  });
+
+  it('brings two values that are cut differently together', async () => {
+    const x = waves(4000, 40, 1);
+    const y = waves(4000, 2, 2);
+    const [X, Y] = [literal(x), literal(y)];
+    const kept: Handle[] = [];
+    for (const [expr, value] of [
+      [X, x],
+      [Y, y],
+    ] as const) {
+      const { values } = await spark.run(
+        segment({ nodes: [], inputs: new Map([[expr, value]]), persist: [expr] }),
+        {},
+      );
+      kept.push(values.get(expr) as Handle);
+    }
+    const product = make('matmul', [X, Y], { transposeA: true });
+    const { values } = await spark.run(
+      segment({
+        nodes: [product],
+        inputs: new Map<Expr, Value>([
+          [X, kept[0]!],
+          [Y, kept[1]!],
+        ]),
+        outputs: [product],
+        blocked: new Set([product]),
+      }),
+      {},
+    );
+    const expected = ops.matmul.reference([x, y], product.attrs, product);
+    assertClose(values.get(product) as DenseMatrix, expected, 1e-10, 'matmul');
+    for (const handle of kept) spark.release(handle);
+  });
+
+  it('sends a large host matrix once', async () => {
+    const x = waves(4000, 40, 1);
+    const X = literal(x);
+    const before = (await status()).handles.length;
+    for (const op of ['sum', 'max', 'tsmm'] as const) {
+      const node = make(op, [X]);
+      await spark.run(
+        segment({
+          nodes: [node],
+          inputs: new Map([[X, x]]),
+          outputs: [node],
+          blocked: new Set([node]),
+        }),
+        {},
+      );
+    }
+    assert.equal((await status()).handles.length, before + 1);
+  });
+
+  it('gives the same bits every time, however tasks are timed', async () => {
+    const rows = 20_000;
+    const r = make('rand', [], { rows, cols: 7, seed: 5, distribution: 'normal', mean: 0, std: 1 });
+    const gram = make('tsmm', [r]);
+    const once = async (): Promise<DenseMatrix> => {
+      const { values } = await spark.run(
+        segment({ nodes: [r, gram], outputs: [gram], blocked: new Set([r, gram]) }),
+        {},
+      );
+      return values.get(gram) as DenseMatrix;
+    };
+    const first = await once();
+    for (let i = 0; i < 3; i++) assert.deepEqual((await once()).data, first.data);
+  });
+
+  it('ends a run when it is cancelled, and runs the next one', async () => {
+    const rows = 60_000_000;
+    const r = make('rand', [], {
+      rows,
+      cols: 20,
+      seed: 1,
+      distribution: 'uniform',
+      min: 0,
+      max: 1,
+    });
+    const total = make('sum', [r]);
+    const cancel = new AbortController();
+    const long = spark.run(
+      segment({ nodes: [r, total], outputs: [total], blocked: new Set([r, total]) }),
+      { signal: cancel.signal },
+    );
+    await waitFor(async () => (await status()).runs.length === 1);
+    cancel.abort();
+    await assert.rejects(long, { name: 'AbortError' });
+    await waitFor(async () => (await status()).runs.length === 0);
+    const small = make('fill', [], { rows: 10, cols: 2, value: 3 });
+    const sum = make('sum', [small]);
+    const { values } = await spark.run(
+      segment({ nodes: [small, sum], outputs: [sum], blocked: new Set([small, sum]) }),
+      {},
+    );
+    assert.equal((values.get(sum) as DenseMatrix).data[0], 60);
+  });
+
+  it('leaves nothing behind when a run fails', async () => {
+    const before = await status();
+    const x = waves(100, 2, 1);
+    const X = literal(x);
+    const groups = literal(dense(100, 1, new Float64Array(100).fill(0.5)));
+    const doubled = make('add', [X, X]);
+    const gram = make('groupGram', [groups, doubled], { groups: 2, center: true });
+    await assert.rejects(
+      spark.run(
+        segment({
+          nodes: [doubled, gram],
+          inputs: new Map<Expr, Value>([
+            [X, x],
+            [groups, groups.payload as DenseMatrix],
+          ]),
+          outputs: [gram],
+          persist: [doubled],
+          blocked: new Set([doubled, gram]),
+        }),
+        {},
+      ),
+      /group column: expected whole numbers, got 0.5/,
+    );
+    const now = await status();
+    assert.deepEqual(now.handles, before.handles);
+    assert.deepEqual(now.runs, []);
+  });
+
+  it('dies with its driver, even when that is killed', async () => {
+    const script = fileURLToPath(new URL('./orphan-parent.js', import.meta.url));
+    const parent = spawn(process.execPath, [script], { stdio: ['ignore', 'pipe', 'inherit'] });
+    const lines = createInterface({ input: parent.stdout });
+    const [line] = (await once(lines, 'line')) as [string];
+    const pid = Number(/^SPARK (\d+)$/.exec(line)?.[1]);
+    assert.ok(isAlive(pid), `expected the JVM ${pid} to run`);
+    parent.kill('SIGKILL');
+    await waitFor(async () => !isAlive(pid), 20_000);
+  }).timeout(180_000);
+
+  it('says what went wrong when the JVM does not come up', async () => {
+    await assert.rejects(
+      startEmbeddedSpark({ memoryBytes: 1024 ** 3, conf: { 'spark.master': 'no-such-master' } }),
+      (error) => {
+        assert.ok(error instanceof ExecutionError);
+        assert.match(error.message, /expected the Spark JVM to come up.*exit code 1/s);
+        assert.match(error.message, /no-such-master/);
+        return true;
+      },
+    );
+  }).timeout(180_000);
+
+  it('reports a JVM that is gone', async () => {
+    const other = await startEmbeddedSpark({ memoryBytes: 1024 ** 3, cores: 1 });
+    process.kill(other.pid, 'SIGKILL');
+    await waitFor(async () => !isAlive(other.pid));
+    await assert.rejects(other.channel.call('ping', {}), (error) => {
+      assert.ok(error instanceof ExecutionError);
+      assert.match(error.message, /expected an answer to ping, got E/);
+      return true;
+    });
+    await other.close();
+    await other.close();
+  }).timeout(180_000);
+});
+
+async function waitFor(holds: () => Promise<boolean>, limitMs = 30_000): Promise<void> {
+  const end = Date.now() + limitMs;
+  while (!(await holds())) {
+    if (Date.now() > end) assert.fail(`expected it to happen within ${limitMs} ms`);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+}
+
+/** A process that ended but was not reaped yet counts as gone. */
+function isAlive(pid: number): boolean {
+  if (existsSync('/proc/self')) return existsSync(`/proc/${pid}/exe`) && !isZombie(pid);
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function isZombie(pid: number): boolean {
+  try {
+    return /\) Z /.test(readFileSync(`/proc/${pid}/stat`, 'utf8'));
+  } catch {
+    return true;
+  }
+}
