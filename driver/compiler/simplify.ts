@@ -8,6 +8,7 @@ import type { NodeMaker, Rule } from './rule.js';
 import { foldScalars } from './rules/fold-scalars.js';
 import { foldTranspose } from './rules/fold-transpose.js';
 import { fuseMmchain } from './rules/fuse-mmchain.js';
+import { fuseSolveAddDiag } from './rules/fuse-solve-add-diag.js';
 import { fuseTsmm } from './rules/fuse-tsmm.js';
 import { mergeSlices } from './rules/merge-slices.js';
 import { orderProducts } from './rules/order-products.js';
@@ -31,6 +32,7 @@ export const simplifyRules: readonly Rule[] = [
   // Before the fusion, which looks for the flag and not for transpose nodes.
   foldTranspose,
   fuseTsmm,
+  fuseSolveAddDiag,
   mergeSlices,
   // After slices are merged, so that one slice meets the bind.
   pushSliceIntoBind,

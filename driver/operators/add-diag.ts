@@ -16,7 +16,7 @@ export const addDiag = defineOp({
   },
   reference: ([a, d]) => {
     const n = a!.rows;
-    const out = Float64Array.from(a!.data);
+    const out = a!.data.slice();
     for (let i = 0; i < n; i++) out[i * n + i]! += d!.data[d!.rows === 1 ? 0 : i]!;
     return dense(n, n, out);
   },

@@ -84,7 +84,7 @@ export const groupGram = defineOp({
   combine: (a, b, attrs) => {
     const side = a.cols;
     const groups = attrs.groups as number;
-    const data = Float64Array.from(a.data);
+    const data = a.data.slice();
     if (!attrs.center) {
       for (let i = 0; i < data.length; i++) data[i]! += b.data[i]!;
       return dense(a.rows, side, data);

@@ -1,9 +1,11 @@
 /**
- * X with A %*% X = B. attrs (optional): assume 'general' (LU with partial pivoting, the default) or 'spd' (Cholesky:
+ * X with A %*% X = B, or (A + diag(d)) %*% X = B with a third operand d (n x 1, or 1x1 for d * I). attrs (optional): assume 'general' (LU with partial pivoting, the default) or 'spd' (Cholesky:
  * A symmetric positive definite, only its lower triangle is read; half the work).
  * @throws SingularError naming the first pivot that is too small (see `pivot.ts`)
  */
+import { noAttrs } from '../ir/attrs.js';
 import { type DenseMatrix, dense } from '../runtime/value.js';
+import { addDiag } from './add-diag.js';
 import { choleskyFactor, sampleSpd } from './cholesky.js';
 import { defineOp } from './op-def.js';
 import { isSingularPivot, singularError } from './pivot.js';
@@ -12,11 +14,18 @@ import { choiceAttr, shapeError } from './shape-check.js';
 
 export const solve = defineOp({
   name: 'solve',
-  arity: 2,
+  arity: { min: 2, max: 3 },
   infer: (inputs, attrs) => {
-    const [a, b] = inputs;
+    const [a, b, d] = inputs;
     if (a!.rows !== a!.cols || b!.rows !== a!.rows) {
       throw shapeError('solve', 'A n x n and B with n rows', inputs);
+    }
+    if (d !== undefined && (d.cols !== 1 || (d.rows !== 1 && d.rows !== a!.rows))) {
+      throw shapeError(
+        'solve',
+        'a diagonal of one column with a row a row of A, or one cell',
+        inputs,
+      );
     }
     if (attrs.assume !== undefined) choiceAttr('solve', attrs, 'assume', ['general', 'spd']);
     return { rows: b!.rows, cols: b!.cols };
@@ -25,7 +34,10 @@ export const solve = defineOp({
     const n = inputs[0]!.rows;
     return (attrs.assume === 'spd' ? 1 / 3 : 2 / 3) * n ** 3 + 2 * n * n * inputs[1]!.cols;
   },
-  reference: ([a, b], attrs) => (attrs.assume === 'spd' ? solveSpd(a!, b!) : solveGeneral(a!, b!)),
+  reference: ([a, b, d], attrs, out) => {
+    const system = d === undefined ? a! : addDiag.reference([a!, d], noAttrs, out);
+    return attrs.assume === 'spd' ? solveSpd(system, b!) : solveGeneral(system, b!);
+  },
   cases: [
     { name: 'general', inputs: [sample(6, 6, 7), sample(6, 2, 2)], tolerance: 1e-9 },
     {
@@ -39,6 +51,12 @@ export const solve = defineOp({
     },
     { name: 'positive definite by LU', inputs: [sampleSpd(5), sample(5, 1, 2)] },
     { name: '1x1', inputs: [dense(1, 1, Float64Array.of(4)), sample(1, 3)] },
+    {
+      name: 'penalised by a scalar',
+      inputs: [sampleSpd(6), sample(6, 2), dense(1, 1, Float64Array.of(0.5))],
+      attrs: { assume: 'spd' },
+    },
+    { name: 'penalised by a column', inputs: [sample(5, 5), sample(5, 1), sample(5, 1, 3)] },
     { name: '1x1 positive', inputs: [sampleSpd(1), sample(1, 1)], attrs: { assume: 'spd' } },
   ],
 });
@@ -47,7 +65,7 @@ function solveSpd(a: DenseMatrix, b: DenseMatrix): DenseMatrix {
   const n = a.rows;
   const { cols } = b;
   const l = choleskyFactor('solve', a).data;
-  const x = Float64Array.from(b.data);
+  const x = b.data.slice();
   for (let c = 0; c < cols; c++) {
     for (let i = 0; i < n; i++) {
       let rest = x[i * cols + c]!;
@@ -67,8 +85,8 @@ function solveSpd(a: DenseMatrix, b: DenseMatrix): DenseMatrix {
 function solveGeneral(a: DenseMatrix, b: DenseMatrix): DenseMatrix {
   const n = a.rows;
   const { cols } = b;
-  const lu = Float64Array.from(a.data);
-  const x = Float64Array.from(b.data);
+  const lu = a.data.slice();
+  const x = b.data.slice();
   const scales = new Float64Array(n);
   for (let i = 0; i < n * n; i++) scales[i % n] = Math.max(scales[i % n]!, Math.abs(lu[i]!));
   for (let j = 0; j < n; j++) {

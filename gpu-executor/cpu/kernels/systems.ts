@@ -18,50 +18,87 @@ interface System {
   readonly sides: number;
   readonly factors: Float64Array;
   readonly columns: Float64Array;
+  /** What each pivot is measured against, see `pivot.ts`. */
+  readonly scales: Float64Array;
 }
 
-function systemOf({ inputs, attrs }: KernelCall): System {
-  const [a, b] = inputs as [DenseMatrix, DenseMatrix];
-  const factors = attrs.assume === 'spd' ? Float64Array.from(a.data) : transposed(a);
-  return { n: a.rows, sides: b.cols, factors, columns: transposed(b) };
+/** Holds the matrix of one synchronous solve after the other, so that a search's thousand solves allocate one. */
+let scratch = new Float64Array(0);
+
+function factorBuffer(cells: number, isSync: boolean): Float64Array {
+  if (!isSync) return new Float64Array(cells);
+  if (scratch.length !== cells) scratch = new Float64Array(cells);
+  return scratch;
+}
+
+function systemOf({ inputs, attrs }: KernelCall, isSync: boolean): System {
+  const [a, b, d] = inputs as [DenseMatrix, DenseMatrix, DenseMatrix | undefined];
+  const n = a.rows;
+  const spd = attrs.assume === 'spd';
+  const factors = factorBuffer(n * n, isSync);
+  if (spd) factors.set(a.data);
+  else transposeInto(factors, a);
+  if (d !== undefined)
+    for (let i = 0; i < n; i++) factors[i * (n + 1)]! += d.data[d.rows === 1 ? 0 : i]!;
+  const scales = spd ? diagonalOf(factors, n) : columnScales(factors, n);
+  return { n, sides: b.cols, factors, columns: transposed(b), scales };
+}
+
+function diagonalOf(a: Float64Array, n: number): Float64Array {
+  return Float64Array.from({ length: n }, (_, i) => a[i * (n + 1)]!);
+}
+
+/** The largest size in each column of a column-major matrix. */
+function columnScales(a: Float64Array, n: number): Float64Array {
+  const scales = new Float64Array(n);
+  for (let at = 0; at < n * n; at++) {
+    const size = Math.abs(a[at]!);
+    const j = Math.floor(at / n);
+    if (!(size <= scales[j]!)) scales[j] = size;
+  }
+  return scales;
 }
 
 function transposed({ rows, cols, data }: DenseMatrix): Float64Array {
-  if (rows === 1 || cols === 1) return Float64Array.from(data);
+  if (rows === 1 || cols === 1) return data.slice();
   const out = new Float64Array(rows * cols);
-  for (let i = 0; i < rows; i++) {
-    for (let j = 0; j < cols; j++) out[j * rows + i] = data[i * cols + j]!;
-  }
+  transposeInto(out, { rows, cols, data });
   return out;
 }
 
+function transposeInto(
+  out: Float64Array,
+  { rows, cols, data }: Pick<DenseMatrix, 'rows' | 'cols' | 'data'>,
+): void {
+  for (let i = 0; i < rows; i++) {
+    for (let j = 0; j < cols; j++) out[j * rows + i] = data[i * cols + j]!;
+  }
+}
+
 function solutionOf(call: KernelCall, system: System, info: number): DenseMatrix {
-  const { n, sides, factors, columns } = system;
-  if (call.attrs.assume === 'spd') checkCholesky('solve', call.inputs[0]!, factors, info);
-  else checkLu(call.inputs[0]!, factors, info);
-  return dense(n, sides, transposed(dense(sides, n, columns)));
+  const { n, sides, factors, columns, scales } = system;
+  if (call.attrs.assume === 'spd') checkCholesky('solve', n, scales, factors, info);
+  else checkLu(n, scales, factors, info);
+  return dense(n, sides, sides === 1 ? columns : transposed(dense(sides, n, columns)));
 }
 
 /** @throws SingularError unless every pivot L[j,j]^2 stands clear of rounding */
-function checkCholesky(op: string, a: DenseMatrix, factors: Float64Array, info: number): void {
-  const n = a.rows;
+function checkCholesky(
+  op: string,
+  n: number,
+  scales: Float64Array,
+  factors: Float64Array,
+  info: number,
+): void {
   const good = info === 0 ? n : info - 1;
   for (let j = 0; j < good; j++) {
     const pivot = factors[j * n + j]! ** 2;
-    if (isSingularPivot(pivot, n, a.data[j * n + j]!)) throw notPositiveError(op, j, pivot);
+    if (isSingularPivot(pivot, n, scales[j]!)) throw notPositiveError(op, j, pivot);
   }
   if (info !== 0) throw notPositiveError(op, info - 1, factors[(info - 1) * (n + 1)]!);
 }
 
-function checkLu(a: DenseMatrix, factors: Float64Array, info: number): void {
-  const n = a.rows;
-  const scales = new Float64Array(n);
-  for (let i = 0; i < n; i++) {
-    for (let j = 0; j < n; j++) {
-      const size = Math.abs(a.data[i * n + j]!);
-      if (!(size <= scales[j]!)) scales[j] = size;
-    }
-  }
+function checkLu(n: number, scales: Float64Array, factors: Float64Array, info: number): void {
   for (let j = 0; j < n; j++) {
     const pivot = factors[j * n + j]!;
     if (isSingularPivot(Math.abs(pivot), n, scales[j]!)) throw singularError('solve', j, pivot);
@@ -72,13 +109,13 @@ function checkLu(a: DenseMatrix, factors: Float64Array, info: number): void {
 const solveKernel: Kernel = {
   op: solve,
   run: (call, { blas }) => {
-    const system = systemOf(call);
+    const system = systemOf(call, true);
     const args = [system.n, system.sides, system.factors, system.columns] as const;
     const spd = call.attrs.assume === 'spd';
     return solutionOf(call, system, spd ? blas.solveSpd(...args) : blas.solveGeneral(...args));
   },
   runAsync: async (call, { blas }) => {
-    const system = systemOf(call);
+    const system = systemOf(call, false);
     const args = [system.n, system.sides, system.factors, system.columns] as const;
     const info =
       call.attrs.assume === 'spd'
@@ -90,7 +127,7 @@ const solveKernel: Kernel = {
 
 function factorOf(a: DenseMatrix, factors: Float64Array, info: number): DenseMatrix {
   const n = a.rows;
-  checkCholesky('cholesky', a, factors, info);
+  checkCholesky('cholesky', n, diagonalOf(a.data, n), factors, info);
   for (let i = 0; i < n; i++) factors.fill(0, i * n + i + 1, (i + 1) * n);
   return dense(n, n, factors);
 }
@@ -98,11 +135,11 @@ function factorOf(a: DenseMatrix, factors: Float64Array, info: number): DenseMat
 const choleskyKernel: Kernel = {
   op: cholesky,
   run: ({ inputs: [a] }, { blas }) => {
-    const factors = Float64Array.from(a!.data);
+    const factors = a!.data.slice();
     return factorOf(a!, factors, blas.cholesky(a!.rows, factors));
   },
   runAsync: async ({ inputs: [a] }, { blas }) => {
-    const factors = Float64Array.from(a!.data);
+    const factors = a!.data.slice();
     return factorOf(a!, factors, await blas.choleskyAsync(a!.rows, factors));
   },
 };
