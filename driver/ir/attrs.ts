@@ -20,24 +20,55 @@ export const noAttrs: Attrs = Object.freeze({});
 
 /** Canonical text of an attribute value; the part of a node's meaning that is not operator or inputs. */
 export function canonicalAttr(value: AttrValue): string {
-  if (typeof value === 'number') {
-    if (Number.isNaN(value)) return 'NaN';
-    if (value === Number.POSITIVE_INFINITY) return 'Infinity';
-    if (value === Number.NEGATIVE_INFINITY) return '-Infinity';
-    return value === 0 ? '0' : String(value);
-  }
+  if (typeof value === 'number') return value === 0 ? '0' : String(value);
   if (typeof value === 'string') return JSON.stringify(value.normalize('NFC'));
   if (value === null || typeof value === 'boolean') return String(value);
-  if (Array.isArray(value)) return `[${value.map(canonicalAttr).join(',')}]`;
-  if (typeof value === 'object') {
-    const record = value as { readonly [key: string]: AttrValue };
-    const keys = Object.keys(record).sort();
-    return `{${keys.map((key) => `${JSON.stringify(key.normalize('NFC'))}:${canonicalAttr(record[key] as AttrValue)}`).join(',')}}`;
+  if (Array.isArray(value)) {
+    let text = '[';
+    for (let i = 0; i < value.length; i++) {
+      if (i > 0) text += ',';
+      text += canonicalAttr(value[i] as AttrValue);
+    }
+    return `${text}]`;
   }
+  if (typeof value === 'object') return canonicalRecord(value as Attrs);
   throw new InternalError(`attrs: expected JSON-like values, got ${typeof value}`);
+}
+
+/** Fields in the order of their names. Operators write theirs in any order, mostly few, so they are sorted by hand. */
+function canonicalRecord(record: Attrs): string {
+  const keys = Object.keys(record);
+  for (let i = 1; i < keys.length; i++) {
+    if (keys[i - 1]! > keys[i]!) {
+      keys.sort();
+      break;
+    }
+  }
+  let text = '{';
+  for (let i = 0; i < keys.length; i++) {
+    const key = keys[i]!;
+    if (i > 0) text += ',';
+    text += keyText(key);
+    text += canonicalAttr(record[key] as AttrValue);
+  }
+  return `${text}}`;
+}
+
+/** `"name":`, kept, since attribute names are few and normalising them is most of the cost. */
+const keyTexts = new Map<string, string>();
+const MAX_KEY_TEXTS = 4096;
+
+function keyText(key: string): string {
+  let text = keyTexts.get(key);
+  if (text === undefined) {
+    text = `${JSON.stringify(key.normalize('NFC'))}:`;
+    if (keyTexts.size >= MAX_KEY_TEXTS) keyTexts.clear();
+    keyTexts.set(key, text);
+  }
+  return text;
 }
 
 /** Canonical text of a whole attribute object; empty for none. */
 export function canonicalAttrs(attrs: Attrs): string {
-  return attrs === noAttrs ? '' : canonicalAttr(attrs);
+  return attrs === noAttrs ? '' : canonicalRecord(attrs);
 }

@@ -45,7 +45,9 @@ function systemOf({ inputs, attrs }: KernelCall, isSync: boolean): System {
 }
 
 function diagonalOf(a: Float64Array, n: number): Float64Array {
-  return Float64Array.from({ length: n }, (_, i) => a[i * (n + 1)]!);
+  const diagonal = new Float64Array(n);
+  for (let i = 0; i < n; i++) diagonal[i] = a[i * (n + 1)]!;
+  return diagonal;
 }
 
 /** The largest size in each column of a column-major matrix. */
