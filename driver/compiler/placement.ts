@@ -6,6 +6,7 @@
  */
 
 import { UnsupportedError } from '../errors.js';
+import { isFrameData } from '../frame/frame-data.js';
 import { denseBytes, type Expr } from '../ir/expr.js';
 import { frame } from '../operators/frame.js';
 import type { Backend } from '../runtime/backend.js';
@@ -64,7 +65,8 @@ function isBlockedValue(value: Value | undefined): boolean {
 /** Data that exists whole on the host but is walked by rows all the same. */
 function isHostData(expr: Expr, plan: Plan): boolean {
   const value = plan.available.get(expr);
-  return value?.kind === 'dense' && denseBytes(value) >= DATA_BYTES && expr.rows > 1;
+  if (value?.kind !== 'dense' || expr.rows === 1) return false;
+  return denseBytes(value) >= DATA_BYTES || isFrameData(expr);
 }
 
 function markBlocked(plan: Plan, options: PlacementOptions): void {

@@ -6,6 +6,7 @@
  */
 import { createHash } from 'node:crypto';
 import type { FrameSource } from '../frame/engine.js';
+import { reducesFrameData } from '../frame/frame-data.js';
 import { verifyUnchanged } from '../frame/identity.js';
 import { type Expr, topological } from '../ir/expr.js';
 import { lineageKey } from '../ir/lineage-key.js';
@@ -15,7 +16,7 @@ import type { DurableStore } from './store/durable-store.js';
 import type { Json } from './store/entry-format.js';
 import type { Lease } from './store/lease.js';
 
-/** Results computed faster than this are not worth a file. @units seconds */
+/** Other results than reductions of data are not worth a file when computed faster than this. @units seconds */
 const STORE_SECONDS = 0.02;
 /** Work of at least this size is looked up. @units flops */
 const LOOKUP_FLOPS = 2e7;
@@ -94,7 +95,8 @@ export class DurableTier {
 
   /** Stores a result in the background, if it took long and its inputs are still what they were. */
   publish(expr: Expr, value: Value, seconds: number, lease?: Lease): void {
-    const isWorth = lease !== undefined || (seconds >= STORE_SECONDS && isWorthLooking(expr));
+    const isLong = lease !== undefined || seconds >= STORE_SECONDS || reducesFrameData(expr);
+    const isWorth = isLong && isWorthLooking(expr);
     if (value.kind !== 'dense' || !expr.isDeterministic || !isWorth) return;
     this.#track(
       this.#inputsUnchanged(expr).then((unchanged) =>
@@ -162,5 +164,6 @@ function isWorthLooking(expr: Expr): boolean {
   if (!expr.isDeterministic || expr.inputs.length === 0) return false;
   const kind = expr.op.rowRule(expr.inputs, expr.attrs).kind;
   if (kind === 'source') return false;
+  if (reducesFrameData(expr)) return true;
   return expr.op.flops(expr.inputs, expr.attrs, expr) >= LOOKUP_FLOPS;
 }

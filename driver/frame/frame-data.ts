@@ -1,0 +1,24 @@
+/** Tells values that come row by row from a frame: the data themselves, wherever they are held. */
+import type { Expr } from '../ir/expr.js';
+import { encode } from '../operators/encode.js';
+
+/** Whether a node is an encoded frame, or row-wise operators over one. */
+export function isFrameData(expr: Expr): boolean {
+  let node = expr;
+  for (;;) {
+    if (node.op === encode) return true;
+    const rule = node.op.rowRule(node.inputs, node.attrs);
+    if (rule.kind !== 'map') return false;
+    const below = node.inputs.find((input, i) => rule.blocked[i] && input.inputs.length > 0);
+    if (below === undefined) return false;
+    node = below;
+  }
+}
+
+/** Whether a node reduces data of a frame: what a pass over the data is made for. */
+export function reducesFrameData(expr: Expr): boolean {
+  const rule = expr.op.rowRule(expr.inputs, expr.attrs);
+  return (
+    rule.kind === 'reduce' && expr.inputs.some((input, i) => rule.blocked[i] && isFrameData(input))
+  );
+}

@@ -1,0 +1,100 @@
+import assert from 'node:assert/strict';
+import { writeFileSync } from 'node:fs';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { DurableStore } from '../../driver/reuse/store/durable-store.js';
+import { openSession } from '../../jobs/engines.js';
+import { readJob } from '../../jobs/job-file/read-job.js';
+import { runJob } from '../../jobs/run-job.js';
+import type { RunRecord } from '../../jobs/runs/record.js';
+
+const ROWS = 5_000;
+
+function csv(seed: number): string {
+  const lines = ['a,b,c,y'];
+  for (let i = 0; i < ROWS; i++) {
+    const a = Math.sin(i * 12.9898 + seed) * 10;
+    const b = Math.cos(i * 78.233 + seed);
+    lines.push(`${a},${b},${a * b},${2 * a - b + Math.sin(i)}`);
+  }
+  return lines.join('\n');
+}
+
+const JOB = `kind: grid-search
+data: {path: data.csv, target: y, features: [a, b, c, {name: a2, sql: "a * a"}, {name: bin, sql: "a", encode: bin, bins: 40}]}
+model: {type: ridge}
+search: {grid: {lambda: [0.1, 1, 10]}}
+cv: {folds: 5, shuffle: true, seed: 3}
+scoring: r2
+`;
+
+describe('durable tier', () => {
+  let folder: string;
+
+  beforeEach(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'reprise-tier-'));
+    await writeFile(join(folder, 'data.csv'), csv(0));
+    await writeFile(join(folder, 'job.yaml'), JOB);
+    process.env.REPRISE_STORE = join(folder, 'store');
+  });
+
+  afterEach(async () => {
+    delete process.env.REPRISE_STORE;
+    await rm(folder, { recursive: true, force: true });
+  });
+
+  /** A run in a session of its own, as another process would have. */
+  const run = async (overrides: string[] = []): Promise<RunRecord> => {
+    const job = await readJob(join(folder, 'job.yaml'), { overrides });
+    const open = await openSession('local');
+    try {
+      return await runJob(job, { engine: 'local', open });
+    } finally {
+      await open.session.close();
+    }
+  };
+
+  it('answers a repeated run from the store: no pass, equal scores', async () => {
+    const cold = await run();
+    const warm = await run();
+    assert.equal(cold.passes, 2);
+    assert.equal(warm.passes, 0);
+    assert.equal(warm.scans, 0);
+    assert.deepEqual(warm.search, cold.search);
+  });
+
+  it('reads the data once more for new penalties, and not for the Gram matrices', async () => {
+    await run();
+    const more = await run(['search.grid.lambda=[0.1,1,10,100]']);
+    assert.equal(more.passes, 1);
+  });
+
+  it('computes everything again when the data changed', async () => {
+    const cold = await run();
+    await writeFile(join(folder, 'data.csv'), csv(1));
+    const changed = await run();
+    assert.equal(changed.passes, 2);
+    assert.notDeepEqual(changed.search.trials, cold.search.trials);
+  });
+
+  it('publishes nothing when the data change while they are read', async () => {
+    const path = join(folder, 'data.csv');
+    const job = await readJob(join(folder, 'job.yaml'), { overrides: [] });
+    const open = await openSession('local');
+    await assert.rejects(
+      runJob(job, {
+        engine: 'local',
+        open,
+        onEvent: (event) => {
+          if (event.kind === 'phase' && event.phase === 'gram') writeFileSync(path, csv(2));
+        },
+      }),
+      { code: 'DATA' },
+    );
+    await open.session.close();
+    const store = await DurableStore.open(join(folder, 'store'));
+    const dense = (await store.entries()).filter((entry) => entry.header.kind === 'dense');
+    assert.equal(dense.length, 0);
+  });
+});
