@@ -1,40 +1,51 @@
 /**
  * The durable tier: results by lineage key in a folder shared by all processes and runs. Invariants: a value is whole
- * and verified or it is a miss; a failing disk never fails a computation; limits hold under parallel writers, to within
- * the entry just written. Files appear by write, fsync, rename, fsync of the folder (Pillai et al., OSDI 2014).
+ * and verified or it is a miss; a failing disk never fails a computation; limits hold under parallel writers. Files
+ * appear by write, fsync, rename, fsync of the folder (Pillai et al., OSDI 2014).
  *
- * folder/v1/objects/<2 hex>/<key>   one file a result, see entry-format.ts
- * folder/v1/tmp, quarantine, leases  files being written, damaged ones, who computes what
- * folder/v1/usage.json               bytes and count, rebuilt when absent or damaged
+ * folder/v1/objects/<2 hex>/<key>     one file a result, see entry-format.ts
+ * folder/v1/index                     what is there, see store-index.ts; made again from the files when absent or damaged
+ * folder/v1/tmp, quarantine, leases   files being written, damaged ones, who computes what
  */
-import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import lockfile from 'proper-lockfile';
+import { InternalError, ResourceError } from '../../errors.js';
 import type { LineageKey } from '../../ir/lineage-key.js';
 import {
   DamagedEntry,
-  decode,
-  decodeHeader,
-  encode,
+  OtherFormat,
+  readEntry,
   type StoredHeader,
   type StoredMeta,
   type StoredValue,
 } from './entry-format.js';
 import { chooseVictims } from './eviction.js';
-import { errorCode, type FileSystem, nodeFileSystem } from './file-system.js';
-import { type Lease, readFence, tryLease } from './lease.js';
+import { describe, errorCode, type FileSystem, nodeFileSystem, withFile } from './file-system.js';
+import { headerOf, type Indexed, isKey, recordOf } from './index-record.js';
+import { type Lease, Leases } from './lease.js';
+import {
+  dropEntries,
+  listKeys,
+  rebuildIndex,
+  type StoreParts,
+  sweep,
+  sweepQuarantine,
+} from './maintenance.js';
+import { Publisher } from './publisher.js';
+import { Slots } from './slots.js';
+import { StoreFolder } from './store-folder.js';
+import { StoreIndex } from './store-index.js';
 
 export interface DurableStoreOptions {
   /** Default 10 GiB. @units bytes */
   readonly maxBytes?: number;
   /** Default 100,000. */
   readonly maxEntries?: number;
-  /** Entries not read for longer are dropped by `gc` and when space is short. Default 90 days. @units seconds */
+  /** Entries not used for longer are dropped. Default 90 days. @units seconds */
   readonly maxAgeSeconds?: number;
   /** A computing process silent for this long has lost its lease. Default 10 s. @units ms */
   readonly leaseMs?: number;
-  /** Entries of another user are refused unless this is set. Default false. */
+  /** Entries of another user are refused, and files are for their owner only, unless this is set. Default false. */
   readonly trustOtherUsers?: boolean;
   /** Told once about each kind of trouble: read-only, full, damaged. */
   readonly onWarning?: (message: string) => void;
@@ -43,9 +54,10 @@ export interface DurableStoreOptions {
 }
 
 export interface StoreEntry {
+  /** Operator names longer than 48 characters are cut. */
   readonly header: StoredHeader;
   readonly bytes: number;
-  /** Last written or read. @units ms since 1970 */
+  /** Last written or read, to within an hour. @units ms since 1970 */
   readonly usedMs: number;
 }
 
@@ -57,107 +69,129 @@ export interface StoreCounters {
   evicted: number;
 }
 
-interface Usage {
-  readonly bytes: number;
-  readonly entries: number;
+export interface Verification {
+  readonly good: number;
+  /** Put aside, so that they are computed again when next needed. */
+  readonly damaged: readonly LineageKey[];
+  /** Unreadable or damaged, and still in their place. */
+  readonly stuck: readonly LineageKey[];
+  /** Of another user or another version of the format: left alone. */
+  readonly refused: number;
 }
 
-const HEAD_BYTES = 4096;
-const KEY = /^[0-9a-f]{64}$/;
-const LOCK_STALE_MS = 5000;
-const LOCK_WAIT_MS = 30_000;
-const LEASE_POLL_MS = 40;
-const TMP_AGE_MS = 3_600_000;
+interface Found {
+  readonly value: StoredValue;
+  readonly header: StoredHeader;
+}
+
+/** Of the whole file. */
+type Read = Found & { readonly bytes: number };
+
+type Miss = 'missing' | 'refused' | 'aside' | 'unreadable';
+
+/** One at work for each thread of libuv's pool. */
+const READERS = 4;
+const LEASE_POLL_MS = { first: 15, most: 250 };
+const HOUR_MS = 3_600_000;
+const ON_ITS_WAY_MS = 60_000;
+/** Errors after which nothing is written any more. */
+const FATAL = new Set(['ENOSPC', 'EDQUOT', 'EROFS', 'EACCES', 'EPERM', 'ENOTDIR']);
 
 export class DurableStore {
   readonly folder: string;
   readonly counters: StoreCounters = { reads: 0, hits: 0, writes: 0, damaged: 0, evicted: 0 };
   /** Why nothing is written any more; undefined while all is well. */
   disabledReason: string | undefined;
-  readonly #fs: FileSystem;
-  readonly #options: Required<Omit<DurableStoreOptions, 'onWarning' | 'fileSystem'>>;
+  readonly #parts: StoreParts;
+  readonly #limits: Required<
+    Pick<DurableStoreOptions, 'maxBytes' | 'maxEntries' | 'maxAgeSeconds'>
+  >;
+  readonly #publisher: Publisher;
   readonly #onWarning: (message: string) => void;
   readonly #warned = new Set<string>();
-  readonly #keys = new Set<LineageKey>();
-  /** Locks within the process, since lock files only keep processes apart. */
-  #turn: Promise<unknown> = Promise.resolve();
+  /** Files in place that are not ours to read: another user's, another version's. */
+  readonly #refused = new Set<LineageKey>();
+  readonly #readers = new Slots(READERS);
 
-  private constructor(folder: string, options: DurableStoreOptions) {
-    this.folder = join(folder, 'v1');
-    this.#fs = options.fileSystem ?? nodeFileSystem;
+  private constructor(path: string, options: DurableStoreOptions) {
+    const files = options.fileSystem ?? nodeFileSystem;
+    const folder = new StoreFolder(files, path, options.trustOtherUsers ?? false);
+    this.folder = folder.root;
     this.#onWarning = options.onWarning ?? (() => {});
-    this.#options = {
+    this.#limits = {
       maxBytes: options.maxBytes ?? 10 * 1024 ** 3,
       maxEntries: options.maxEntries ?? 100_000,
       maxAgeSeconds: options.maxAgeSeconds ?? 90 * 86_400,
-      leaseMs: options.leaseMs ?? 10_000,
-      trustOtherUsers: options.trustOtherUsers ?? false,
     };
+    const places = { leases: folder.leases, tmp: folder.tmp, mode: folder.folderMode };
+    this.#parts = {
+      files,
+      folder,
+      index: new StoreIndex(files, folder.index, folder.fileMode),
+      leases: new Leases(files, places, options.leaseMs ?? 10_000),
+    };
+    this.#publisher = new Publisher(
+      this.#parts,
+      this.#limits,
+      this.counters,
+      () => this.disabledReason !== undefined,
+    );
   }
 
   /** Opens or makes a store. Never throws: a folder that can't be used is a store that always misses. */
   static async open(folder: string, options: DurableStoreOptions = {}): Promise<DurableStore> {
     const store = new DurableStore(folder, options);
-    try {
-      for (const name of ['objects', 'tmp', 'quarantine', 'leases']) {
-        await store.#fs.makeFolder(join(store.folder, name));
-      }
-      if (!(await store.#fs.isWritable(store.folder))) store.#disable('the folder is read-only');
-    } catch (error) {
-      store.#disable(describe(error));
-    }
-    await store.refresh();
+    await store.#open();
     return store;
   }
 
-  /** Looks again at which keys are there; other processes write too. */
-  async refresh(): Promise<void> {
-    this.#keys.clear();
-    const shards = await this.#fs.list(join(this.folder, 'objects')).catch(() => []);
-    for (const shard of shards) {
-      const names = await this.#fs.list(join(this.folder, 'objects', shard)).catch(() => []);
-      for (const name of names) if (KEY.test(name)) this.#keys.add(name);
-    }
-  }
-
-  /** Whether the key was there when last looked; no disk access. */
-  has(key: LineageKey): boolean {
-    return this.#keys.has(key);
-  }
-
-  /** The verified value, or undefined: absent, damaged (then put aside) or unreadable. */
-  async get(key: LineageKey): Promise<{ value: StoredValue; header: StoredHeader } | undefined> {
-    this.counters.reads++;
-    const path = this.#path(key);
-    let bytes: Buffer;
+  async #open(): Promise<void> {
     try {
-      const { uid } = await this.#fs.stat(path);
-      if (!this.#isTrusted(uid)) {
-        this.#warn('owner', `an entry of user ${uid} was refused`);
-        return undefined;
+      const reason = await this.#parts.folder.make();
+      if (reason !== undefined) this.#disable(reason);
+      else {
+        await sweep(this.#parts);
+        await sweepQuarantine(this.#parts, this.#limits.maxBytes / 10);
       }
-      bytes = await this.#fs.read(path);
     } catch (error) {
-      this.#keys.delete(key);
-      if (errorCode(error) !== 'ENOENT')
-        this.#warn('read', `reading ended with ${describe(error)}`);
-      return undefined;
+      this.#trouble('opening', error);
     }
+    await this.refresh();
+  }
+
+  /** Looks at what other processes wrote and dropped; costs what is new, not what is there. Never throws. */
+  async refresh(): Promise<void> {
+    const { index } = this.#parts;
     try {
-      const { header, value } = decode(key, bytes);
-      this.counters.hits++;
-      this.#keys.add(key);
-      await this.#fs.touch(path).catch(() => {});
-      return { header, value };
+      if (await index.refresh()) return;
+      if (this.disabledReason === undefined) await this.#publisher.mendIndex();
+      else await this.#adoptFiles();
     } catch (error) {
-      if (!(error instanceof DamagedEntry)) throw error;
-      await this.#quarantine(key, error.message);
-      return undefined;
+      this.#trouble('reading the index', error);
     }
+  }
+
+  /** Whether the key was there when last looked (`refresh`); no disk access. */
+  has(key: LineageKey): boolean {
+    return this.#parts.index.records.has(key) && !this.#refused.has(key);
+  }
+
+  /** The verified value, or undefined: absent, damaged (then put aside), another user's or unreadable. Never throws. */
+  get(key: LineageKey): Promise<Found | undefined> {
+    checkKey(key);
+    this.counters.reads++;
+    return this.#readers.run(async () => {
+      const found = await this.#read(key);
+      if (typeof found === 'string') return undefined;
+      this.counters.hits++;
+      await this.#markUsed(key, found);
+      return { value: found.value, header: found.header };
+    });
   }
 
   /**
-   * Stores a value; false when it could not (full, read-only, over the limits, lease lost). Never throws.
+   * Stores a value; false when it could not (full, read-only, larger than the limit, lease lost). Never throws. The
+   * value must not change meanwhile. What is there already stays: equal keys mean equal values.
    * @param lease when given, a later holder of the key makes this a refusal
    */
   async put(
@@ -166,267 +200,243 @@ export class DurableStore {
     meta: StoredMeta,
     lease?: Lease,
   ): Promise<boolean> {
+    checkKey(key);
     if (this.disabledReason !== undefined) return false;
-    const pieces = encode(key, value, meta);
-    const bytes = pieces.reduce((sum, piece) => sum + piece.byteLength, 0);
-    if (bytes > this.#options.maxBytes) return false;
-    const tmp = join(this.folder, 'tmp', `${key}.${process.pid}.${randomBytes(4).toString('hex')}`);
     try {
-      await this.#fs.writeNew(tmp, pieces);
-      return await this.#exclusively(async () => {
-        if (
-          lease !== undefined &&
-          (await readFence(join(this.folder, 'leases'), key)) !== lease.fence
-        ) {
-          await this.#fs.remove(tmp);
-          return false;
-        }
-        const before = await this.#fs.stat(this.#path(key)).catch(() => undefined);
-        const usage = await this.#makeSpace(
-          bytes - (before?.bytes ?? 0),
-          before === undefined ? 1 : 0,
-        );
-        const shard = join(this.folder, 'objects', key.slice(0, 2));
-        await this.#fs.makeFolder(shard);
-        // The usage is raised first: a crash in between over-counts, and an over-count mends itself on the next sweep.
-        await this.#writeUsage(usage);
-        await this.#fs.rename(tmp, this.#path(key));
-        await this.#fs.syncFolder(shard);
-        this.#keys.add(key);
-        this.counters.writes++;
-        return true;
-      });
+      const isStored = await this.#publisher.publish(key, value, meta, lease);
+      if (isStored) this.#refused.delete(key);
+      return isStored;
     } catch (error) {
-      await this.#fs.remove(tmp).catch(() => {});
-      const code = errorCode(error);
-      if (code === 'ENOSPC' || code === 'EDQUOT' || code === 'EROFS' || code === 'EACCES') {
-        this.#disable(describe(error));
-      } else this.#warn('write', `writing ended with ${describe(error)}`);
+      this.#trouble('writing', error);
       return false;
     }
   }
 
   /**
-   * The right to compute `key`, or `stored` once another process has. Undefined when leases can't be kept here
-   * (read-only, say): then compute.
+   * The right to compute `key`, waiting while another process has it; `stored` once the result is there (then `has`
+   * is true). Undefined when leases can't be kept here (read-only, say): then compute. @throws the signal's reason
    */
   async lease(key: LineageKey, signal?: AbortSignal): Promise<Lease | 'stored' | undefined> {
-    if (this.disabledReason !== undefined) return undefined;
+    checkKey(key);
+    let waitMs = LEASE_POLL_MS.first;
     for (;;) {
       signal?.throwIfAborted();
+      if (this.disabledReason !== undefined) return undefined;
       try {
-        const lease = await tryLease(
-          join(this.folder, 'leases'),
-          key,
-          { ttlMs: this.#options.leaseMs },
-          (work) => this.#exclusively(work),
-        );
+        if (await this.#publisher.isStored(key)) return 'stored';
+        const lease = await this.#parts.leases.tryAcquire(key);
         if (lease !== undefined) {
-          if (!(await this.#isThere(key))) return lease;
+          if (!(await this.#publisher.isStored(key))) return lease;
           await lease.release();
           return 'stored';
         }
       } catch (error) {
-        this.#warn('lease', `leases can't be kept: ${describe(error)}`);
+        this.#trouble('keeping a lease', error);
         return undefined;
       }
-      await sleep(LEASE_POLL_MS * (0.5 + Math.random()));
-      if (await this.#isThere(key)) return 'stored';
+      await sleep(waitMs * (0.5 + Math.random()), undefined, signal ? { signal } : {}).catch(
+        () => {},
+      );
+      waitMs = Math.min(LEASE_POLL_MS.most, waitMs * 1.5);
     }
   }
 
-  /** Every entry, unverified. */
+  /** Every entry the index knows, unverified, last used first. */
   async entries(): Promise<StoreEntry[]> {
     await this.refresh();
-    const found: StoreEntry[] = [];
-    for (const key of this.#keys) {
-      try {
-        const { bytes, modifiedMs } = await this.#fs.stat(this.#path(key));
-        const header = decodeHeader(await this.#fs.readHead(this.#path(key), HEAD_BYTES));
-        found.push({ header, bytes, usedMs: modifiedMs });
-      } catch (error) {
-        if (error instanceof DamagedEntry) await this.#quarantine(key, error.message);
-      }
-    }
-    return found;
+    const entries = [...this.#parts.index.records].map(storeEntry);
+    return entries.sort((a, b) => b.usedMs - a.usedMs);
   }
 
-  /** Reads every entry; damaged ones are put aside. */
-  async verify(): Promise<{ readonly good: number; readonly damaged: readonly LineageKey[] }> {
+  /** Reads every file; damaged ones are put aside. @throws ResourceError if the folder can't be listed */
+  async verify(
+    options: {
+      readonly signal?: AbortSignal;
+      readonly onProgress?: (done: number, total: number) => void;
+    } = {},
+  ): Promise<Verification> {
     await this.refresh();
-    const keys = [...this.#keys];
+    const keys = await this.#maintain('verify', () => listKeys(this.#parts));
     const damaged: LineageKey[] = [];
-    for (const key of keys) {
-      const before = this.counters.damaged;
-      await this.get(key);
-      if (this.counters.damaged > before) damaged.push(key);
-    }
-    return { good: keys.length - damaged.length, damaged };
+    const stuck: LineageKey[] = [];
+    let good = 0;
+    let refused = 0;
+    let done = 0;
+    const check = async (key: LineageKey): Promise<void> => {
+      options.signal?.throwIfAborted();
+      const found = await this.#read(key);
+      if (typeof found !== 'string') good++;
+      else if (found === 'aside') damaged.push(key);
+      else if (found === 'unreadable') stuck.push(key);
+      else if (found === 'refused') refused++;
+      options.onProgress?.(++done, keys.length);
+    };
+    await Promise.all(keys.map((key) => this.#readers.run(() => check(key))));
+    return { good, damaged, stuck, refused };
   }
 
-  /** Drops what is too old or over the limits, and files left by crashes. @returns what went, or would go */
+  /**
+   * Drops what is too old or over the limits and what crashes left, and makes the index agree with the files.
+   * @returns what went, or with `dryRun` would go @throws ResourceError if the folder can't be written
+   */
   async gc(options: { readonly dryRun?: boolean } = {}): Promise<StoreEntry[]> {
-    const entries = await this.entries();
-    const victims = chooseVictims(entries, {
-      freeBytes: entries.reduce((sum, entry) => sum + entry.bytes, 0) - this.#options.maxBytes,
-      freeEntries: entries.length - this.#options.maxEntries,
-      maxAgeSeconds: this.#options.maxAgeSeconds,
-    });
-    if (options.dryRun || this.disabledReason !== undefined) return victims;
-    await this.#exclusively(async () => {
-      for (const { header } of victims) await this.#drop(header.key);
-      await this.#sweep();
-      await this.#writeUsage(await this.#measure());
-    });
-    return victims;
-  }
-
-  /** Drops everything. */
-  async clear(): Promise<number> {
-    const entries = await this.entries();
-    await this.#exclusively(async () => {
-      for (const { header } of entries) await this.#drop(header.key);
-      await this.#writeUsage({ bytes: 0, entries: 0 });
-    });
-    return entries.length;
-  }
-
-  #path(key: LineageKey): string {
-    return join(this.folder, 'objects', key.slice(0, 2), key);
-  }
-
-  #isTrusted(uid: number): boolean {
-    const own = process.getuid?.();
-    return this.#options.trustOtherUsers || own === undefined || uid === own || uid === 0;
-  }
-
-  async #isThere(key: LineageKey): Promise<boolean> {
-    const there = await this.#fs.stat(this.#path(key)).then(
-      () => true,
-      () => false,
-    );
-    if (there) this.#keys.add(key);
-    return there;
-  }
-
-  /** Room for one more entry; returns the usage once it is in. Called under the store's lock. */
-  async #makeSpace(moreBytes: number, moreEntries: number): Promise<Usage> {
-    const { maxBytes, maxEntries, maxAgeSeconds } = this.#options;
-    let usage = (await this.#readUsage()) ?? (await this.#measure());
-    if (usage.bytes + moreBytes > maxBytes || usage.entries + moreEntries > maxEntries) {
-      const entries = await this.entries();
-      usage = await this.#measure();
-      const victims = chooseVictims(entries, {
-        freeBytes: usage.bytes + moreBytes - maxBytes * 0.9,
-        freeEntries: usage.entries + moreEntries - maxEntries * 0.9,
-        maxAgeSeconds,
-      });
-      for (const { header, bytes } of victims) {
-        await this.#drop(header.key);
-        this.counters.evicted++;
-        usage = { bytes: usage.bytes - bytes, entries: usage.entries - 1 };
-      }
-    }
-    return { bytes: usage.bytes + moreBytes, entries: usage.entries + moreEntries };
-  }
-
-  async #drop(key: LineageKey): Promise<void> {
-    this.#keys.delete(key);
-    await this.#fs.remove(this.#path(key));
-    await this.#fs.remove(join(this.folder, 'leases', `${key}.fence`));
-  }
-
-  async #quarantine(key: LineageKey, reason: string): Promise<void> {
-    this.counters.damaged++;
-    this.#keys.delete(key);
-    this.#warn(
-      `damaged ${key}`,
-      `entry ${key.slice(0, 12)} is damaged (${reason}) and was put aside`,
-    );
-    const aside = join(this.folder, 'quarantine', `${key}.${Date.now()}`);
-    await this.#fs.rename(this.#path(key), aside).catch(() => {});
-  }
-
-  async #readUsage(): Promise<Usage | undefined> {
-    try {
-      const usage = JSON.parse(
-        (await this.#fs.read(join(this.folder, 'usage.json'))).toString(),
-      ) as Usage;
-      const isSound =
-        Number.isFinite(usage.bytes) && Number.isFinite(usage.entries) && usage.bytes >= 0;
-      return isSound ? usage : undefined;
-    } catch {
-      return undefined;
-    }
-  }
-
-  async #writeUsage(usage: Usage): Promise<void> {
-    const tmp = join(this.folder, 'tmp', `usage.${process.pid}.${randomBytes(4).toString('hex')}`);
-    await this.#fs.writeNew(tmp, [Buffer.from(JSON.stringify(usage))]);
-    await this.#fs.rename(tmp, join(this.folder, 'usage.json'));
-  }
-
-  async #measure(): Promise<Usage> {
     await this.refresh();
-    let bytes = 0;
-    for (const key of this.#keys) {
-      bytes += await this.#fs.stat(this.#path(key)).then(
-        (stat) => stat.bytes,
-        () => 0,
+    const { index } = this.#parts;
+    if (!options.dryRun) {
+      this.#mustWrite('gc');
+      await this.#maintain('gc', async () => {
+        await sweep(this.#parts);
+        await sweepQuarantine(this.#parts, this.#limits.maxBytes / 10);
+        await rebuildIndex(this.#parts);
+      });
+    }
+    const victims = chooseVictims(index.records, {
+      freeBytes: index.bytes - this.#limits.maxBytes,
+      freeEntries: index.records.size - this.#limits.maxEntries,
+      maxAgeSeconds: this.#limits.maxAgeSeconds,
+    });
+    const entries = victims.map(storeEntry);
+    if (!options.dryRun) await this.#maintain('gc', () => dropEntries(this.#parts, victims));
+    return entries;
+  }
+
+  /** Drops everything, damaged files put aside included; answers how many entries. @throws ResourceError if it can't */
+  async clear(): Promise<number> {
+    this.#mustWrite('clear');
+    return this.#maintain('clear', async () => {
+      await sweep(this.#parts);
+      await sweepQuarantine(this.#parts, 0);
+      await rebuildIndex(this.#parts);
+      return dropEntries(this.#parts, [...this.#parts.index.records]);
+    });
+  }
+
+  /** The value of a key, or why there is none: `aside` for a damaged one that was put aside. */
+  async #read(key: LineageKey): Promise<Read | Miss> {
+    const { files, folder, index } = this.#parts;
+    let inode = 0;
+    try {
+      return await withFile(files, folder.entry(key), 'read', folder.fileMode, async (file) => {
+        const stat = await file.stat();
+        inode = stat.inode;
+        if (folder.isTrusted(stat.uid)) {
+          return { ...(await readEntry(file, key)), bytes: stat.bytes };
+        }
+        this.#refused.add(key);
+        this.#warn('owner', `an entry of another user (${stat.uid}) was refused`);
+        return 'refused';
+      });
+    } catch (error) {
+      const code = errorCode(error);
+      if (code === 'ENOENT' || code === 'ESTALE') {
+        // A young one may be on its way in.
+        const record = index.records.get(key);
+        const isLost = record !== undefined && Date.now() - record.usedMs > ON_ITS_WAY_MS;
+        if (isLost) await this.#forget(key);
+        return 'missing';
+      }
+      if (error instanceof OtherFormat) {
+        this.#refused.add(key);
+        return 'refused';
+      }
+      const isDamaged = error instanceof DamagedEntry || code === 'EIO';
+      if (isDamaged) return this.#quarantine(key, inode, describe(error));
+      this.#warn('reading', `reading ended with ${describe(error)}`);
+      return 'unreadable';
+    }
+  }
+
+  async #quarantine(key: LineageKey, inode: number, why: string): Promise<'aside' | 'unreadable'> {
+    const { files, folder, index } = this.#parts;
+    this.counters.damaged++;
+    this.#warn('damaged', `entry ${key.slice(0, 12)} is damaged (${why}) and is computed again`);
+    try {
+      // Another process may have put it aside and stored a good one.
+      const isSame = (await files.stat(folder.entry(key))).inode === inode;
+      if (isSame) {
+        await files.rename(folder.entry(key), join(folder.quarantine, `${key}.${Date.now()}`));
+      }
+    } catch (error) {
+      if (errorCode(error) !== 'ENOENT') return 'unreadable';
+    }
+    await index.refresh().catch(() => {});
+    await this.#forget(key);
+    return 'aside';
+  }
+
+  /** Takes an entry whose file is gone out of the index. */
+  async #forget(key: LineageKey): Promise<void> {
+    const { index } = this.#parts;
+    const record = index.records.get(key);
+    if (record === undefined) return;
+    if (this.disabledReason === undefined) await index.remove([[key, record]]).catch(() => {});
+    if (index.records.get(key) === record) index.forget(key);
+  }
+
+  /** Notes the use of an entry, at most once an hour; takes into the index what it lacks. */
+  async #markUsed(key: LineageKey, { header, bytes }: Read): Promise<void> {
+    const { index } = this.#parts;
+    const record = index.records.get(key);
+    const now = Date.now();
+    if (record === undefined) await this.#publisher.adopt(key, recordOf(header, bytes, now));
+    else if (now - record.usedMs > Math.min(HOUR_MS, this.#limits.maxAgeSeconds * 100)) {
+      record.usedMs = now;
+      if (this.disabledReason === undefined) await index.markUsed(key, now).catch(() => {});
+    }
+  }
+
+  /** Which files are there, for a folder whose index is missing and can't be made. */
+  async #adoptFiles(): Promise<void> {
+    const header = { kind: 'dense', rows: 0, cols: 0, op: '', seconds: 0, createdAt: '' } as const;
+    for (const key of await listKeys(this.#parts)) {
+      this.#parts.index.adopt(key, recordOf({ key, ...header }, 0, Date.now()));
+    }
+  }
+
+  async #maintain<T>(what: string, work: () => Promise<T>): Promise<T> {
+    try {
+      return await work();
+    } catch (cause) {
+      throw new ResourceError(
+        `store ${what}: expected a usable folder ${this.folder}, got ${describe(cause)}`,
+        { resource: 'disk', folder: this.folder },
+        { cause },
       );
     }
-    return { bytes, entries: this.#keys.size };
   }
 
-  /** Removes files a crash left in tmp. */
-  async #sweep(): Promise<void> {
-    const folder = join(this.folder, 'tmp');
-    for (const name of await this.#fs.list(folder)) {
-      const stat = await this.#fs.stat(join(folder, name)).catch(() => undefined);
-      if (stat !== undefined && Date.now() - stat.modifiedMs > TMP_AGE_MS) {
-        await this.#fs.remove(join(folder, name));
-      }
-    }
+  #mustWrite(what: string): void {
+    if (this.disabledReason === undefined) return;
+    throw new ResourceError(
+      `store ${what}: expected a writable folder ${this.folder}, got: ${this.disabledReason}`,
+      { resource: 'disk', folder: this.folder },
+    );
   }
 
-  /** Runs `work` while no other process or caller changes the store. */
-  #exclusively<T>(work: () => Promise<T>): Promise<T> {
-    const run = this.#turn.then(async () => {
-      const deadline = Date.now() + LOCK_WAIT_MS;
-      for (;;) {
-        try {
-          const unlock = await lockfile.lock(join(this.folder, 'store'), {
-            realpath: false,
-            stale: LOCK_STALE_MS,
-            onCompromised: () => {},
-          });
-          try {
-            return await work();
-          } finally {
-            await unlock().catch(() => {});
-          }
-        } catch (error) {
-          if (errorCode(error) !== 'ELOCKED' || Date.now() > deadline) throw error;
-          await sleep(2 + Math.random() * 10);
-        }
-      }
-    });
-    this.#turn = run.catch(() => {});
-    return run;
+  #trouble(doing: string, error: unknown): void {
+    if (FATAL.has(errorCode(error) ?? '')) this.#disable(describe(error));
+    else this.#warn(doing, `${doing} ended with ${describe(error)}`);
   }
 
   #disable(reason: string): void {
-    this.disabledReason = reason;
+    if (this.disabledReason !== undefined) return;
     this.#warn('disabled', `results are not kept: ${reason}`);
+    this.disabledReason = reason;
   }
 
+  /** One warning a kind, and after the store was given up only about damage. */
   #warn(kind: string, message: string): void {
-    if (this.#warned.has(kind)) return;
+    if (this.#warned.has(kind) || (this.disabledReason !== undefined && kind !== 'damaged')) return;
     this.#warned.add(kind);
     this.#onWarning(`store ${this.folder}: ${message}`);
   }
 }
 
-function describe(error: unknown): string {
-  return errorCode(error) ?? (error instanceof Error ? error.message : String(error));
+function storeEntry([key, record]: Indexed): StoreEntry {
+  return { header: headerOf(key, record), bytes: record.bytes, usedMs: record.usedMs };
+}
+
+function checkKey(key: LineageKey): void {
+  if (isKey(key)) return;
+  throw new InternalError(`store: expected a key of 64 hexadecimal digits, got ${String(key)}`);
 }

@@ -3,7 +3,7 @@
  * the time since they were last used. Source: LIMA's CostNSize (cost / size), with age in place of the hit counts, which
  * a folder shared by many processes does not keep.
  */
-import type { StoreEntry } from './durable-store.js';
+import type { Indexed } from './index-record.js';
 
 export interface Shortage {
   /** Bytes and entries to free; 0 or less for none. */
@@ -15,22 +15,26 @@ export interface Shortage {
 const HOUR_MS = 3_600_000;
 
 /** The entries to drop, cheapest loss first. */
-export function chooseVictims(entries: readonly StoreEntry[], shortage: Shortage): StoreEntry[] {
+export function chooseVictims(entries: Iterable<Indexed>, shortage: Shortage): Indexed[] {
   const now = Date.now();
-  const isOld = (entry: StoreEntry): boolean => now - entry.usedMs > shortage.maxAgeSeconds * 1000;
-  const victims = entries.filter(isOld);
+  const victims: Indexed[] = [];
+  const rest: { readonly entry: Indexed; readonly worth: number }[] = [];
   let { freeBytes, freeEntries } = shortage;
-  for (const victim of victims) {
-    freeBytes -= victim.bytes;
-    freeEntries--;
+  for (const entry of entries) {
+    const { bytes, seconds, usedMs } = entry[1];
+    const idleMs = Math.max(0, now - usedMs);
+    if (idleMs > shortage.maxAgeSeconds * 1000) {
+      victims.push(entry);
+      freeBytes -= bytes;
+      freeEntries--;
+    } else rest.push({ entry, worth: seconds / bytes / (1 + idleMs / HOUR_MS) });
   }
-  const worth = (entry: StoreEntry): number =>
-    entry.header.seconds / entry.bytes / (1 + (now - entry.usedMs) / HOUR_MS);
-  const rest = entries.filter((entry) => !isOld(entry)).sort((a, b) => worth(a) - worth(b));
-  for (const entry of rest) {
+  if (freeBytes <= 0 && freeEntries <= 0) return victims;
+  rest.sort((a, b) => a.worth - b.worth);
+  for (const { entry } of rest) {
     if (freeBytes <= 0 && freeEntries <= 0) break;
     victims.push(entry);
-    freeBytes -= entry.bytes;
+    freeBytes -= entry[1].bytes;
     freeEntries--;
   }
   return victims;

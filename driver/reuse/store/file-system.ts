@@ -1,77 +1,81 @@
 /**
- * The file-system calls the durable store makes, as a value, so that tests can fail the Nth call for every N. Every
- * durable step of the store is one of these and nothing else touches its folder.
+ * The file-system calls the durable store makes, as a value, so that tests can fail or stop at the Nth call for every
+ * N. Invariant: nothing else touches the store's folder, and each method is one step that happens or fails.
  */
 import {
   access,
+  chmod,
   constants,
+  type FileHandle,
   mkdir,
   open,
   readdir,
-  readFile,
   rename,
   rm,
+  rmdir,
   stat,
   utimes,
 } from 'node:fs/promises';
+import { setTimeout as sleep } from 'node:timers/promises';
 
 export interface FileStat {
   readonly bytes: number;
+  /** @units ms since 1970 */
   readonly modifiedMs: number;
   readonly uid: number;
+  /** Permission bits. */
+  readonly mode: number;
+  readonly inode: number;
 }
+
+export interface OpenFile {
+  stat(): Promise<FileStat>;
+  /** Fills `into` from `position` on; fewer bytes only at the end of the file. */
+  read(into: Uint8Array, position: number): Promise<number>;
+  /** All of `bytes`, where the last write ended; at the end of the file when opened to append. */
+  write(bytes: Uint8Array): Promise<void>;
+  /** Forces what was written to disk. */
+  sync(): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** `create` wants a new file, `append` and `read` one that is there. */
+export type OpenFor = 'read' | 'create' | 'append';
 
 export interface FileSystem {
-  makeFolder(path: string): Promise<void>;
-  isWritable(path: string): Promise<boolean>;
-  /** Creates the file (it must not exist), writes all pieces, forces them to disk. */
-  writeNew(path: string, pieces: readonly Uint8Array[]): Promise<void>;
-  read(path: string): Promise<Buffer>;
-  /** At most the first `bytes`. */
-  readHead(path: string, bytes: number): Promise<Buffer>;
+  open(path: string, use: OpenFor, mode: number): Promise<OpenFile>;
+  /** Makes a folder and those above it; true if it was not there. */
+  makeFolder(path: string, mode: number): Promise<boolean>;
   rename(from: string, to: string): Promise<void>;
+  /** Removes a file; no error if there is none. */
+  remove(path: string): Promise<void>;
+  /** Removes an empty folder. */
+  removeFolder(path: string): Promise<void>;
   /** Forces a folder's entries to disk, without which a rename may be lost. */
   syncFolder(path: string): Promise<void>;
-  remove(path: string): Promise<void>;
   list(path: string): Promise<string[]>;
   stat(path: string): Promise<FileStat>;
+  /** Sets the time of modification to now. */
   touch(path: string): Promise<void>;
+  setMode(path: string, mode: number): Promise<void>;
+  isWritable(path: string): Promise<boolean>;
 }
 
+/** One request to the kernel at most; larger ones fail on some systems. @units bytes */
+const CHUNK_BYTES = 1 << 24;
+
+const FLAGS: Readonly<Record<OpenFor, number>> = {
+  read: constants.O_RDONLY | constants.O_NOFOLLOW,
+  create: constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL,
+  append: constants.O_WRONLY | constants.O_APPEND | constants.O_NOFOLLOW,
+};
+
 export const nodeFileSystem: FileSystem = {
-  makeFolder: async (path) => {
-    await mkdir(path, { recursive: true, mode: 0o700 });
-  },
-  isWritable: (path) =>
-    access(path, constants.W_OK).then(
-      () => true,
-      () => false,
-    ),
-  writeNew: async (path, pieces) => {
-    const file = await open(path, 'wx', 0o600);
-    try {
-      for (const piece of pieces) {
-        for (let done = 0; done < piece.byteLength; ) {
-          done += (await file.write(piece, done)).bytesWritten;
-        }
-      }
-      await file.sync();
-    } finally {
-      await file.close();
-    }
-  },
-  read: (path) => readFile(path),
-  readHead: async (path, bytes) => {
-    const file = await open(path, 'r');
-    try {
-      const buffer = Buffer.alloc(bytes);
-      const { bytesRead } = await file.read(buffer, 0, bytes, 0);
-      return buffer.subarray(0, bytesRead);
-    } finally {
-      await file.close();
-    }
-  },
+  open: async (path, use, mode) => openFile(await open(path, FLAGS[use], mode)),
+  makeFolder: async (path, mode) => (await mkdir(path, { recursive: true, mode })) !== undefined,
   rename: (from, to) => rename(from, to),
+  remove: (path) => rm(path, { force: true }),
+  removeFolder: (path) => rmdir(path),
   syncFolder: async (path) => {
     const folder = await open(path, 'r');
     try {
@@ -80,19 +84,96 @@ export const nodeFileSystem: FileSystem = {
       await folder.close();
     }
   },
-  remove: (path) => rm(path, { force: true }),
   list: (path) => readdir(path),
-  stat: async (path) => {
-    const { size, mtimeMs, uid } = await stat(path);
-    return { bytes: size, modifiedMs: mtimeMs, uid };
-  },
+  stat: async (path) => fileStat(await stat(path)),
   touch: async (path) => {
     const now = new Date();
     await utimes(path, now, now);
   },
+  setMode: (path, mode) => chmod(path, mode),
+  isWritable: (path) =>
+    access(path, constants.W_OK).then(
+      () => true,
+      () => false,
+    ),
 };
+
+function openFile(handle: FileHandle): OpenFile {
+  return {
+    stat: async () => fileStat(await handle.stat()),
+    read: async (into, position) => {
+      let done = 0;
+      while (done < into.byteLength) {
+        const length = Math.min(CHUNK_BYTES, into.byteLength - done);
+        const { bytesRead } = await handle.read(into, done, length, position + done);
+        if (bytesRead === 0) break;
+        done += bytesRead;
+      }
+      return done;
+    },
+    write: async (bytes) => {
+      for (let done = 0; done < bytes.byteLength; ) {
+        const length = Math.min(CHUNK_BYTES, bytes.byteLength - done);
+        done += (await handle.write(bytes, done, length)).bytesWritten;
+      }
+    },
+    sync: () => handle.sync(),
+    close: () => handle.close(),
+  };
+}
+
+function fileStat(found: {
+  readonly size: number;
+  readonly mtimeMs: number;
+  readonly uid: number;
+  readonly mode: number;
+  readonly ino: number;
+}): FileStat {
+  const { size, mtimeMs, uid, mode, ino } = found;
+  return { bytes: size, modifiedMs: mtimeMs, uid, mode: mode & 0o7777, inode: ino };
+}
+
+const OUT_OF_FILES_TRIES = 6;
+const OUT_OF_FILES_WAIT_MS = 15;
+
+/** Runs `work` on an open file and closes it. Waits a little when the process is out of file descriptors. */
+export async function withFile<T>(
+  files: FileSystem,
+  path: string,
+  use: OpenFor,
+  mode: number,
+  work: (file: OpenFile) => Promise<T>,
+): Promise<T> {
+  let file: OpenFile;
+  for (let tries = 1; ; tries++) {
+    try {
+      file = await files.open(path, use, mode);
+      break;
+    } catch (error) {
+      const code = errorCode(error);
+      const isOutOfFiles = code === 'EMFILE' || code === 'ENFILE';
+      if (!isOutOfFiles || tries === OUT_OF_FILES_TRIES) throw error;
+      await sleep(OUT_OF_FILES_WAIT_MS * tries);
+    }
+  }
+  let result: T;
+  try {
+    result = await work(file);
+  } catch (error) {
+    await file.close().catch(() => {});
+    throw error;
+  }
+  // Some systems report what could not be written only here.
+  await file.close();
+  return result;
+}
 
 /** The code of a file-system error, `ENOENT` say. */
 export function errorCode(error: unknown): string | undefined {
   return (error as NodeJS.ErrnoException | undefined)?.code;
+}
+
+/** What went wrong, in few words: the code if there is one. */
+export function describe(error: unknown): string {
+  return errorCode(error) ?? (error instanceof Error ? error.message : String(error));
 }

@@ -1,0 +1,174 @@
+/**
+ * What keeps the store's folder in order: the index made again from the files, entries dropped, leftovers of crashes
+ * and old damaged files removed. Invariant: any of it can stop at any call, and nothing but disk space is lost.
+ */
+import { join } from 'node:path';
+import type { LineageKey } from '../../ir/lineage-key.js';
+import { DamagedEntry, OtherFormat, readHeader } from './entry-format.js';
+import { errorCode, type FileSystem, withFile } from './file-system.js';
+import { type Indexed, type IndexRecord, isKey, recordOf } from './index-record.js';
+import type { Lease, Leases } from './lease.js';
+import { isFromDeadProcess } from './process-token.js';
+import { Slots } from './slots.js';
+import type { StoreFolder } from './store-folder.js';
+import type { StoreIndex } from './store-index.js';
+
+/** What the parts of the store work on. */
+export interface StoreParts {
+  readonly files: FileSystem;
+  readonly folder: StoreFolder;
+  readonly index: StoreIndex;
+  readonly leases: Leases;
+}
+
+/** The lease of whoever replaces the index file. */
+const INDEX_LEASE = 'index';
+const SHARD = /^[0-9a-f]{2}$/;
+const OPEN_FILES = 8;
+const DROP_BATCH = 64;
+const TMP_AGE_MS = 24 * 3_600_000;
+const QUARANTINE_AGE_MS = 30 * 24 * 3_600_000;
+const COMPACT_LINES = 1000;
+
+/** Keys of all files in place, indexed or not. */
+export async function listKeys({ files, folder }: StoreParts): Promise<LineageKey[]> {
+  const keys: LineageKey[] = [];
+  for (const shard of await files.list(folder.objects)) {
+    if (!SHARD.test(shard)) continue;
+    for (const name of await files.list(join(folder.objects, shard))) {
+      if (isKey(name) && name.startsWith(shard)) keys.push(name);
+    }
+  }
+  return keys;
+}
+
+/** Whether the index has so many dead lines that writing it anew pays. */
+export function isWorthCompacting({ index }: StoreParts): boolean {
+  return index.lines > 2 * index.records.size + COMPACT_LINES;
+}
+
+/** Writes the index anew without dead lines. False if another process is at it. */
+export function compactIndex(parts: StoreParts): Promise<boolean> {
+  return withIndexLease(parts, (lease) =>
+    parts.index.replace(join(lease.folder, 'index'), (records) => [...records]),
+  );
+}
+
+/** Makes the index agree with the files: unknown ones are added, missing ones go. False if another process is at it. */
+export function rebuildIndex(parts: StoreParts): Promise<boolean> {
+  return withIndexLease(parts, async (lease) => {
+    const { index, folder } = parts;
+    const keys = new Set(await listKeys(parts));
+    await index.refresh();
+    const before = new Map(index.records);
+    const gone = [...before].filter(([key]) => !keys.has(key));
+    const goneIds = new Set(gone.map(([, { id }]) => id));
+    const slots = new Slots(OPEN_FILES);
+    const found: Indexed[] = [];
+    await Promise.all(
+      [...keys].map((key) =>
+        slots.run(async () => {
+          const record = before.has(key) ? undefined : await readRecord(parts, key);
+          if (record !== undefined) found.push([key, record]);
+        }),
+      ),
+    );
+    await index.replace(join(lease.folder, 'index'), (records) => [
+      ...[...records].filter(([, { id }]) => !goneIds.has(id)),
+      ...found.filter(([key]) => !records.has(key)),
+    ]);
+    // A result on its way in looks gone until its file is in place; from here on its writer sees the new index.
+    for (const [key, record] of gone) {
+      const isThere = await parts.files.stat(folder.entry(key)).catch(() => undefined);
+      if (isThere !== undefined && !index.records.has(key)) await index.add(key, record);
+    }
+  });
+}
+
+/** What the index should say of a file, from its header; undefined if it is gone or no entry of ours. */
+async function readRecord(parts: StoreParts, key: LineageKey): Promise<IndexRecord | undefined> {
+  const { files, folder } = parts;
+  try {
+    return await withFile(files, folder.entry(key), 'read', folder.fileMode, async (file) => {
+      const { bytes, modifiedMs, uid } = await file.stat();
+      return folder.isTrusted(uid)
+        ? recordOf(await readHeader(file), bytes, modifiedMs)
+        : undefined;
+    });
+  } catch (error) {
+    if (error instanceof OtherFormat || errorCode(error) === 'ENOENT') return undefined;
+    if (!(error instanceof DamagedEntry)) throw error;
+    const { bytes, modifiedMs } = await files.stat(folder.entry(key));
+    const header = { key, kind: 'dense', rows: 0, cols: 0, op: 'damaged', seconds: 0 } as const;
+    return recordOf({ ...header, createdAt: '' }, bytes, modifiedMs);
+  }
+}
+
+async function withIndexLease(
+  { leases }: StoreParts,
+  work: (lease: Lease) => Promise<void>,
+): Promise<boolean> {
+  const lease = await leases.tryAcquire(INDEX_LEASE);
+  if (lease === undefined) return false;
+  try {
+    await work(lease);
+    return true;
+  } catch (error) {
+    // The lease was lost, and with it the folder to publish from.
+    if (errorCode(error) === 'ENOENT') return false;
+    throw error;
+  } finally {
+    await lease.release();
+  }
+}
+
+/** Removes files and then their lines, a batch at a time, so that others see soon what is free. */
+export async function dropEntries(parts: StoreParts, entries: readonly Indexed[]): Promise<number> {
+  const { files, folder, index } = parts;
+  const slots = new Slots(OPEN_FILES);
+  let dropped = 0;
+  for (let at = 0; at < entries.length; at += DROP_BATCH) {
+    // Of what is no longer the same entry another process has disposed.
+    const batch = entries
+      .slice(at, at + DROP_BATCH)
+      .filter(([key, { id }]) => index.records.get(key)?.id === id);
+    if (batch.length === 0) continue;
+    await Promise.all(batch.map(([key]) => slots.run(() => files.remove(folder.entry(key)))));
+    await index.remove(batch);
+    dropped += batch.length;
+  }
+  return dropped;
+}
+
+/** Removes what crashes left: half-written files and leases of processes that died, anything a day old. */
+export async function sweep({ files, folder, leases }: StoreParts): Promise<void> {
+  await leases.sweep();
+  for (const name of await files.list(folder.tmp)) {
+    const path = join(folder.tmp, name);
+    const stat = await files.stat(path).catch(() => undefined);
+    if (stat === undefined) continue;
+    if (!isFromDeadProcess(name) && Date.now() - stat.modifiedMs < TMP_AGE_MS) continue;
+    // A lease on its way into place is two folders, any other leftover a file.
+    await files.removeFolder(join(path, name)).catch(() => {});
+    await files.removeFolder(path).catch(() => files.remove(path).catch(() => {}));
+  }
+}
+
+/** Removes damaged files put aside long ago, and the oldest beyond `maxBytes`. */
+export async function sweepQuarantine(parts: StoreParts, maxBytes: number): Promise<void> {
+  const { files, folder } = parts;
+  const found: { readonly path: string; readonly bytes: number; readonly asideMs: number }[] = [];
+  for (const name of await files.list(folder.quarantine)) {
+    const path = join(folder.quarantine, name);
+    const stat = await files.stat(path).catch(() => undefined);
+    const asideMs = Number(name.slice(name.lastIndexOf('.') + 1)) || 0;
+    if (stat !== undefined) found.push({ path, bytes: stat.bytes, asideMs });
+  }
+  found.sort((a, b) => b.asideMs - a.asideMs);
+  let bytes = 0;
+  for (const file of found) {
+    bytes += file.bytes;
+    const isOld = Date.now() - file.asideMs > QUARANTINE_AGE_MS;
+    if (isOld || bytes > maxBytes) await files.remove(file.path);
+  }
+}
