@@ -17,7 +17,18 @@ import { endSession, newSession } from '../support/livy-server/sessions.js';
 import { shimEvaluator } from '../support/livy-server/shim-model.js';
 
 const SHAPE = /^_root_\.reprise\.livy\.Statements\.run\("[A-Za-z0-9_-]+"\)$/;
-const nasty = fc.constantFrom('"', '\\', '\n', '%json', '${x}', '\\u0022', '"""', '*/', '\0', '😀');
+const nasty = fc.constantFrom(
+  '"',
+  '\\',
+  '\n',
+  '%json',
+  `\${x}`,
+  '\\u0022',
+  '"""',
+  '*/',
+  '\0',
+  '😀',
+);
 const hostile = fc
   .array(fc.oneof(nasty, fc.string({ unit: 'binary' })), { maxLength: 40 })
   .map((it) => it.join(''));
