@@ -31,6 +31,14 @@ export type { Attrs, AttrValue } from './ir/attrs.js';
 export type { Expr, Meta } from './ir/expr.js';
 export { type LineageKey, lineageKey } from './ir/lineage-key.js';
 export {
+  type DeserializeOptions,
+  deserializeLineage,
+  type RestoredLineage,
+  type SerializeOptions,
+  serializeLineage,
+} from './ir/serialize.js';
+export type { StoredLineage } from './ir/stored-lineage.js';
+export {
   eye,
   fill,
   type MatrixOptions,

@@ -1,0 +1,273 @@
+/** Lineage to JSON and back: the same keys for any program, loops in one record, and a clear error for anything else. */
+import assert from 'node:assert/strict';
+import fc from 'fast-check';
+import { noAttrs } from '../../driver/ir/attrs.js';
+import type { Expr } from '../../driver/ir/expr.js';
+import { lineageKey } from '../../driver/ir/lineage-key.js';
+import { decodeNodes, encodeNodes, type NodeTable } from '../../driver/ir/node-records.js';
+import { deserializeLineage, serializeLineage } from '../../driver/ir/serialize.js';
+import { fromJson, type StoredLineage, toJson } from '../../driver/ir/stored-lineage.js';
+import { matrix, rand, scalar, seq } from '../../driver/matrix/create.js';
+import type { Matrix } from '../../driver/matrix/matrix.js';
+import { ops } from '../../driver/operators/index.js';
+import { dense } from '../../driver/runtime/value.js';
+import { cells, evaluateExpr, leaf, referenceEvaluator } from '../support/plan.js';
+
+type Session = ReturnType<typeof referenceEvaluator>;
+
+/** Through text, as a file would take it. */
+const copy = <T>(value: T): T => JSON.parse(JSON.stringify(value)) as T;
+const restore = (stored: StoredLineage, options = {}) =>
+  deserializeLineage(copy(stored), referenceEvaluator(), options);
+
+/** A program of 3x3 matrices: each step applies an operator to earlier results, by the numbers drawn. */
+function program(s: Session, steps: readonly (readonly [number, number, number])[]): Matrix[] {
+  const made: Matrix[] = [
+    leaf(s, 3, 3, 1),
+    rand(s, 3, 3, { seed: 5 }),
+    seq(s, 1, 3).diag(),
+    matrix(s, 3, 3, [Number.NaN, -0, Infinity, 1e-320, -Infinity, 0.1, 2 ** 60, 1, 3]),
+  ];
+  for (const [op, a, b] of steps) {
+    const x = made[a % made.length]!;
+    const y = made[b % made.length]!;
+    const next = [
+      () => x.add(y),
+      () => x.matmul(y),
+      () => x.t(),
+      () => x.mul(a / 7),
+      () => x.cbind(y, x).slice([0, 3], [b % 4, (b % 4) + 3]),
+      () => x.mul(scalar(s, b === 0 ? Number.NaN : 1 / b)),
+      () => x.add(made[made.length - 1]!),
+    ][op % 7]!;
+    made.push(next());
+  }
+  return made;
+}
+
+describe('serialized lineage', () => {
+  it('keeps the lineage key of every node of any program, and its value', () => {
+    const step = fc.tuple(fc.nat(6), fc.nat(50), fc.nat(50));
+    fc.assert(
+      fc.property(fc.array(step, { maxLength: 60 }), fc.nat(9), (steps, again) => {
+        const s = referenceEvaluator();
+        const rounds = Array.from({ length: again + 1 }, () => steps).flat();
+        const roots = program(s, rounds).map((x) => x.expr);
+        const back = restore(serializeLineage(roots)).roots;
+        assert.deepEqual(back.map(lineageKey), roots.map(lineageKey));
+        const [last, lastBack] = [roots.at(-1)!, back.at(-1)!];
+        assert.deepEqual(evaluateExpr(lastBack), evaluateExpr(last));
+      }),
+      { seed: 11, numRuns: 150 },
+    );
+  });
+
+  it('keeps any attributes, those JSON has no word for too', () => {
+    const odd = { $number: 'x', $$a: { $b: [Number.NaN, -Infinity] }, z: -0, n: null, t: true };
+    const s = referenceEvaluator();
+    const x = leaf(s, 2, 2).expr;
+    const roots = [
+      s.intern(ops.neg, [x], odd),
+      s.intern(ops.neg, [x], {}),
+      s.intern(ops.neg, [x], noAttrs),
+    ];
+    assert.equal(new Set(roots.map(lineageKey)).size, 3);
+    const back = restore(serializeLineage(roots)).roots;
+    assert.deepEqual(back.map(lineageKey), roots.map(lineageKey));
+    assert.deepEqual(fromJson(copy(toJson(odd))), { ...odd, z: 0 });
+  });
+
+  it('is the same text for the same lineage, whatever the order of fields', () => {
+    const text = (attrs: Record<string, number>): string => {
+      const s = referenceEvaluator();
+      return JSON.stringify(serializeLineage([s.intern(ops.fill, [], attrs)]));
+    };
+    assert.equal(text({ rows: 2, cols: 3, value: 4 }), text({ value: 4, cols: 3, rows: 2 }));
+  });
+
+  it('keeps large literals by digest and asks for their cells', () => {
+    const s = referenceEvaluator();
+    const value = cells(200, 60);
+    const root = matrix(s, value).sum().expr;
+    const stored = serializeLineage([root], { literalBytes: 1000 });
+    assert.ok(JSON.stringify(stored).length < 1000);
+    assert.throws(() => restore(stored), /expected the cells of the 200x60 literal .* digest only/);
+    const back = restore(stored, { resolveLiteral: () => value }).roots[0]!;
+    assert.equal(lineageKey(back), lineageKey(root));
+    const other = () => cells(200, 60, 2);
+    assert.throws(() => restore(stored, { resolveLiteral: other }), /literal of digest/);
+  });
+
+  it('stores all literals together within the budget', () => {
+    const s = referenceEvaluator();
+    const roots = Array.from({ length: 40 }, (_, i) => leaf(s, 20, 20, i + 1).expr);
+    const stored = serializeLineage(roots, { literalsBytes: 20_000 });
+    const kept = Object.values(stored.literals).filter(({ cells }) => cells !== null);
+    assert.ok(kept.length > 0 && kept.length < 40, `${kept.length}`);
+    assert.ok(JSON.stringify(stored).length < 40_000);
+  });
+
+  it('keeps frames with digests and paths, and refuses other files', () => {
+    const s = referenceEvaluator();
+    const files = ['a', 'b'].map((name) => ({
+      path: `/data/${name}.csv`,
+      digest: name.repeat(64),
+      bytes: 10,
+      rows: 5,
+    }));
+    const attrs = {
+      format: 'csv',
+      files: files.map(({ digest, rows }) => ({ digest, rows })),
+      rows: 10,
+      cols: 2,
+    };
+    const source = { format: 'csv' as const, files };
+    const features = [{ kind: 'number', name: 'x', sql: 'x', missing: 'error' }];
+    const frame = s.intern(ops.frame, [], attrs, source);
+    const root = s.intern(ops.encode, [frame], { features });
+    const stored = serializeLineage([root]);
+    const back = restore(stored);
+    assert.equal(lineageKey(back.roots[0]!), lineageKey(root));
+    assert.deepEqual(back.nodes[0]!.payload, source);
+    const moved = files.map((file) => ({ ...file, path: `/elsewhere/${file.path}` }));
+    const there = restore(stored, { resolveFrame: () => ({ ...source, files: moved }) });
+    assert.deepEqual(there.nodes[0]!.payload, { ...source, files: moved });
+    const changed = [files[0]!, { ...files[1]!, digest: 'c'.repeat(64) }];
+    assert.throws(
+      () => restore(stored, { resolveFrame: () => ({ ...source, files: changed }) }),
+      /expected file 2 of 2 with digest bbbbbbbbbbbb, got \/data\/b\.csv with cccccccccccc/,
+    );
+  });
+});
+
+describe('stored lineage that can not be read', () => {
+  const s = referenceEvaluator();
+  const stored = serializeLineage([leaf(s, 3, 3).t().add(1).sum().expr]);
+  const cases: readonly (readonly [string, object, RegExp])[] = [
+    ['another format', { format: 'x' }, /expected a document of format reprise-lineage, got "x"/],
+    ['a later version', { version: 2 }, /expected format version 1, got 2/],
+    ['an unknown operator', { ops: [['magic', 1]] }, /operator magic version 1, got no operator/],
+    [
+      'another version of an operator',
+      { ops: stored.ops.map(([name]) => [name, 99]) },
+      /expected operator literal version 99, got version 1 in this program/,
+    ],
+    ['missing nodes', { nodes: [] }, /expected \d+ nodes, got 0; the stored lineage is damaged/],
+    ['an input that comes later', { nodes: [[0, 0, 0]], count: 1 }, /expected an input before/],
+    ['a repeat of nothing', { nodes: [{ back: 1, count: 9, fixed: [] }], count: 9 }, /a repeat/],
+    ['too many nodes', { count: 1e9 }, /at most 20000000 nodes, got 1000000000; raise maxNodes/],
+    ['roots out of range', { roots: [77] }, /expected roots below \d+, got 77/],
+    ['other roots', { roots: [0] }, /expected lineage keys of digest/],
+    ['no attributes', { attrs: [] }, /expected attributes of literal/],
+    ['no tables', { ops: 7 }, /expected count, ops, attrs/],
+  ];
+  for (const [what, change, message] of cases)
+    it(`names ${what}`, () => {
+      assert.throws(() => restore({ ...stored, ...change } as StoredLineage), message);
+    });
+
+  it('names cells that were changed', () => {
+    const [place, literal] = Object.entries(stored.literals)[0]!;
+    const other = serializeLineage([leaf(s, 3, 3, 2).expr]).literals;
+    const wrong = { ...literal, cells: Object.values(other)[0]!.cells };
+    assert.throws(
+      () => restore({ ...stored, literals: { [place]: wrong } }),
+      /expected a literal of digest/,
+    );
+  });
+});
+
+describe('loops in serialized lineage', () => {
+  /** Gradient descent: five operators an iteration over what the loop never writes. */
+  const descend = (s: Session, iterations: number): Expr => {
+    const X = leaf(s, 4, 2);
+    const y = leaf(s, 4, 1, 3);
+    let w = matrix(s, 2, 1, [0, 0]);
+    for (let i = 0; i < iterations; i++) {
+      w = w.sub(X.t().matmul(X.matmul(w).sub(y)).mul(0.01));
+    }
+    return w.expr;
+  };
+
+  it('take no more room for more iterations, and give the same keys', () => {
+    const root = descend(referenceEvaluator(), 10_000);
+    const stored = serializeLineage([root]);
+    assert.ok(stored.count > 50_000 - 10, `${stored.count}`);
+    const bytes = JSON.stringify(stored).length;
+    assert.ok(bytes < 4000, `${bytes} bytes`);
+    const back = restore(stored).roots[0]!;
+    assert.equal(back.height, root.height);
+    assert.equal(lineageKey(back), lineageKey(root));
+  });
+
+  it('of loops and of carried state are found too', () => {
+    const s = referenceEvaluator();
+    const A = leaf(s, 2, 2);
+    let [x, v] = [leaf(s, 2, 2, 4), leaf(s, 2, 2, 5)];
+    for (let epoch = 0; epoch < 200; epoch++) {
+      for (let i = 0; i < 20; i++) {
+        v = v.mul(0.9).add(A.matmul(x));
+        x = x.sub(v.mul(0.1));
+      }
+      x = x.abs().mul(A);
+    }
+    const stored = serializeLineage([x.expr, v.expr]);
+    assert.ok(stored.count > 20_000);
+    assert.ok(JSON.stringify(stored).length < 8000, `${JSON.stringify(stored).length} bytes`);
+    const back = restore(stored).roots;
+    assert.deepEqual(back.map(lineageKey), [x.expr, v.expr].map(lineageKey));
+  });
+
+  it('decode to exactly the table encoded, whatever it holds', () => {
+    const body = fc.array(
+      fc.tuple(fc.nat(2), fc.nat(1), fc.array(fc.tuple(fc.boolean(), fc.nat(9)), { maxLength: 3 })),
+      { minLength: 1, maxLength: 8 },
+    );
+    const parts = fc.array(fc.tuple(body, fc.integer({ min: 1, max: 12 })), { maxLength: 6 });
+    fc.assert(
+      fc.property(parts, (loops) => {
+        const nodes = loops.flatMap(([nodesOfBody, times]) =>
+          Array.from({ length: times }, () => nodesOfBody).flat(),
+        );
+        const table = tableOf(nodes);
+        const records = encodeNodes(table);
+        const back = decodeNodes(copy(records), table.count);
+        assert.deepEqual(
+          [back.op, back.attrs, back.start, back.inputs.subarray(0, table.inputs.length)],
+          [table.op, table.attrs, table.start, table.inputs],
+        );
+      }),
+      { seed: 5, numRuns: 500 },
+    );
+  });
+
+  it('restore literals with their bits', () => {
+    const value = dense(1, 3, Float64Array.of(-0, Number.NaN, 1e-320));
+    const s = referenceEvaluator();
+    const back = restore(serializeLineage([matrix(s, value).expr])).roots[0]!;
+    assert.deepEqual(evaluateExpr(back), value);
+    assert.ok(Object.is(evaluateExpr(back).data[0], -0));
+  });
+});
+
+type BodyNode = readonly [number, number, readonly (readonly [boolean, number])[]];
+
+/** Inputs as numbers from the start (true) or nodes back (false), where there is one. */
+function tableOf(nodes: readonly BodyNode[]): NodeTable {
+  const start = [0];
+  const inputs: number[] = [];
+  nodes.forEach(([, , refs], i) => {
+    for (const [fixed, number] of refs) {
+      const ref = fixed ? number : i - 1 - number;
+      if (ref >= 0 && ref < i) inputs.push(ref);
+    }
+    start.push(inputs.length);
+  });
+  return {
+    count: nodes.length,
+    op: Int32Array.from(nodes, ([op]) => op),
+    attrs: Int32Array.from(nodes, ([, attrs]) => attrs),
+    start: Int32Array.from(start),
+    inputs: Int32Array.from(inputs),
+  };
+}
