@@ -1,5 +1,6 @@
 package reprise.shim.program
 
+import org.apache.spark.{TaskContext, TaskKilledException}
 import org.apache.spark.broadcast.Broadcast
 
 import reprise.shim.block.{Block, Chunk, DenseBlock}
@@ -64,8 +65,17 @@ final class BlockPlan(
     }
   }
 
+  /** Spark stops a cancelled task only where it looks: here, between chunks. */
+  private def cancellable(chunks: Iterator[Chunk]): Iterator[Chunk] = {
+    val task = TaskContext.get()
+    chunks.map { chunk =>
+      if (task != null && task.isInterrupted()) throw new TaskKilledException("cancelled")
+      chunk
+    }
+  }
+
   /** Chunks that hold the kept values only. */
-  def keepAll(chunks: Iterator[Chunk]): Iterator[Chunk] = chunks.map { chunk =>
+  def keepAll(chunks: Iterator[Chunk]): Iterator[Chunk] = cancellable(chunks).map { chunk =>
     val values = new Values(chunk)
     new Chunk(chunk.startRow, chunk.rows, kept.map(values.keep))
   }
@@ -76,7 +86,7 @@ final class BlockPlan(
     val gathered = gathers.map(_ => Vector.newBuilder[(Long, DenseBlock)])
     val bytes = new Array[Long](64)
     var rows = 0L
-    chunks.foreach { chunk =>
+    cancellable(chunks).foreach { chunk =>
       val values = new Values(chunk)
       var i = 0
       while (i < sinks.length) {
