@@ -5,6 +5,7 @@
 import { availableParallelism } from 'node:os';
 import { performance } from 'node:perf_hooks';
 import {
+  type Expr,
   type FrameEngine,
   type Json,
   Matrix,
@@ -15,11 +16,12 @@ import {
   type Session,
   verifyUnchanged,
 } from '../driver/index.js';
+import { env } from '../driver/support/env.js';
 import { packageVersion } from './cli/package-info.js';
 import { dataBytes } from './data-bytes.js';
 import { chooseEngine, type OpenSession, openSession } from './engines.js';
 import type { Job } from './job-file/job.js';
-import { lineageNodes } from './runs/lineage-nodes.js';
+import { lineageNodes, runProgram } from './runs/lineage-nodes.js';
 import type { RunRecord } from './runs/record.js';
 import type { RunOptions } from './runs/run-events.js';
 import { newRunId } from './runs/run-id.js';
@@ -68,6 +70,7 @@ async function runIn(
   const data = await openData(open, job, clock);
   for (const message of data.resolved.warnings) options.onEvent?.({ kind: 'warning', message });
   options.signal?.throwIfAborted();
+  const outputs = new Map<string, Expr>();
   const search = await gridSearch(session, {
     ...data,
     columns: data.resolved.columns,
@@ -80,6 +83,7 @@ async function runIn(
     refit: job.refit,
     errorScore: job.errorScore,
     onPhase: (phase) => clock.enter(phase),
+    onOutput: (name, expr) => outputs.set(name, expr),
   });
   await verifyUnchanged(data.source);
   clock.end();
@@ -114,6 +118,7 @@ async function runIn(
     seconds: clock.seconds(),
     peakMemoryBytes: process.resourceUsage().maxRSS * 1024,
     lineage: lineageNodes(statistics),
+    program: runProgram(statistics, outputs, env.store() ?? null),
     timeline: statistics.timeline().map(({ lane, name, start, end }) => ({
       lane,
       name,

@@ -1,12 +1,16 @@
 /** The lineage of a run as plain nodes for `lineage.json` and the report: what ran, what was reused, and from what. */
-import { attrsLabel, type Expr, lineageKey, type Statistics } from '../../driver/index.js';
-import type { LineageNode } from './record.js';
+import {
+  attrsLabel,
+  type Expr,
+  lineageKey,
+  type Statistics,
+  serializeLineage,
+} from '../../driver/index.js';
+import type { LineageNode, RunProgram } from './record.js';
 
 /** Nodes the run touched and their leaves, inputs before consumers. */
 export function lineageNodes(statistics: Statistics): LineageNode[] {
-  const touched = new Set<Expr>(statistics.nodes.keys());
-  for (const expr of statistics.nodes.keys()) for (const input of expr.inputs) touched.add(input);
-  const order = [...touched].sort((a, b) => a.height - b.height || a.id - b.id);
+  const order = touchedNodes(statistics);
   const numbers = new Map(order.map((expr, i) => [expr, i + 1]));
   return order.map((expr) => {
     const record = statistics.nodes.get(expr);
@@ -24,4 +28,29 @@ export function lineageNodes(statistics: Statistics): LineageNode[] {
       key: expr.isDeterministic ? lineageKey(expr) : null,
     };
   });
+}
+
+/**
+ * The whole lineage of what the run touched, enough to compute it again. The first roots are the nodes of
+ * `lineageNodes`, in their order.
+ * @param outputs the nodes the answer was read from, by name
+ */
+export function runProgram(
+  statistics: Statistics,
+  outputs: ReadonlyMap<string, Expr>,
+  store: string | null,
+): RunProgram {
+  const roots = touchedNodes(statistics);
+  const places: Record<string, number> = {};
+  for (const [name, expr] of outputs) {
+    places[name] = roots.length;
+    roots.push(expr.simplified ?? expr);
+  }
+  return { store, outputs: places, lineage: serializeLineage(roots) };
+}
+
+function touchedNodes(statistics: Statistics): Expr[] {
+  const touched = new Set<Expr>(statistics.nodes.keys());
+  for (const expr of statistics.nodes.keys()) for (const input of expr.inputs) touched.add(input);
+  return [...touched].sort((a, b) => a.height - b.height || a.id - b.id);
 }

@@ -19,7 +19,7 @@ export async function findRun(run: string, output: string): Promise<string> {
   if (only === undefined || exact.length > 1 || !(await isRun(join(output, only)))) {
     const got = exact.length > 1 ? `${exact.length} that begin so` : 'none';
     throw new ConfigError(
-      `report: expected a run folder at ${run} or a run of that id in ${output}, got ${got}`,
+      `run: expected a run folder at ${run} or a run of that id in ${output}, got ${got}`,
       { key: 'run', value: run, source: 'flag' },
     );
   }
@@ -57,7 +57,7 @@ export async function readRun(folder: string): Promise<RunRecord> {
 }
 
 function damaged(folder: string, name: string, got: string): ConfigError {
-  return new ConfigError(`report: expected ${name} of a finished run in ${folder}, got ${got}`, {
+  return new ConfigError(`run: expected ${name} of a finished run in ${folder}, got ${got}`, {
     key: 'run',
     value: folder,
     source: 'flag',

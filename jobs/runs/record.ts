@@ -1,4 +1,5 @@
 /** Everything a run leaves behind, in one plain value: the run folder and the report are written from it. */
+import type { StoredLineage } from '../../driver/index.js';
 import type { SearchResult } from '../search/result.js';
 
 export interface LineageNode {
@@ -17,6 +18,16 @@ export interface LineageNode {
   readonly hits: number;
   readonly seconds: number;
   readonly key: string | null;
+}
+
+/** What it takes to compute a run's results again: `program.json`. */
+export interface RunProgram {
+  /** The durable store the run could use; null for none. */
+  readonly store: string | null;
+  /** Places in the lineage's roots of what the answer was read from: `gram`, `losses`, `coefficients`, .. */
+  readonly outputs: Readonly<Record<string, number>>;
+  /** Its roots begin with the nodes of `RunRecord.lineage`, in their order. */
+  readonly lineage: StoredLineage;
 }
 
 /** A bar of the timeline. @units seconds since the run began */
@@ -59,6 +70,8 @@ export interface RunRecord {
   readonly seconds: Readonly<Record<string, number>>;
   readonly peakMemoryBytes: number;
   readonly lineage: readonly LineageNode[];
+  /** Absent in records read back: `jobs/lineage` reads it from the folder when it is needed. */
+  readonly program?: RunProgram;
   readonly timeline: readonly TimelineEvent[];
   /** The plan after the last compiler pass, as `reprise plan` prints it. */
   readonly plan: string;

@@ -59,7 +59,7 @@ export async function writeRun(record: RunRecord, options: WriteRunOptions): Pro
 }
 
 function filesOf(record: RunRecord, path: string, html: string): [string, string][] {
-  const { lineage, timeline, plan, reuse, ...rest } = record;
+  const { lineage, program, timeline, plan, reuse, ...rest } = record;
   const result = { ...summarize(record, path), ...rest, reuse };
   const files: [string, string][] = [
     ['results.csv', resultsCsv(record.search)],
@@ -70,6 +70,7 @@ function filesOf(record: RunRecord, path: string, html: string): [string, string
     ['job.yaml', stringify(record.job)],
     ['report.html', html],
   ];
+  if (program) files.push(['program.json', `${JSON.stringify(program)}\n`]);
   if (record.search.model) files.push(['model.json', json(record.search.model)]);
   return files;
 }

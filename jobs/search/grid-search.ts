@@ -50,7 +50,12 @@ export interface GridSearchOptions {
   /** Mean imputation, fitted on the training rows; indicator columns are left out of the design. */
   readonly imputations?: readonly Imputation[];
   readonly onPhase?: (phase: 'gram' | 'fit' | 'score' | 'refit') => void;
+  /** Told the nodes the answer is read from, so that a replay can ask for them. */
+  readonly onOutput?: (name: SearchOutput, expr: Expr) => void;
 }
+
+/** Gram matrices by fold, summed losses, and of the refitted model its coefficients, intercept and imputed means. */
+export type SearchOutput = 'gram' | 'losses' | 'coefficients' | 'intercept' | 'imputed';
 
 /**
  * Scores every penalty on every fold and refits the best.
@@ -68,6 +73,7 @@ export async function gridSearch(
   const metric = options.metric ?? scoring[0]!;
 
   options.onPhase?.('gram');
+  options.onOutput?.('gram', search.gram.expr);
   const gram = await search.gram.value();
   const scatter = testScatters(gram, search);
 
@@ -82,7 +88,9 @@ export async function gridSearch(
   }
 
   options.onPhase?.('score');
-  const losses = await scoreFits(session, search, fits, failures);
+  const lossNode = lossMatrix(session, search, fits, failures);
+  options.onOutput?.('losses', lossNode.expr);
+  const losses = await scoreFits(search, lossNode);
   const errorScore =
     options.errorScore === 'raise' ? Number.NaN : (options.errorScore ?? Number.NaN);
   const trials = tabulate(
@@ -116,7 +124,7 @@ export async function gridSearch(
   let model: LinearModel | null = null;
   if ((options.refit ?? true) && Number.isFinite(trials[bestIndex]?.meanScore[metric])) {
     options.onPhase?.('refit');
-    model = await refitModel(search, lambdas[bestIndex]!, search.columns);
+    model = await refitModel(search, lambdas[bestIndex]!, options.onOutput);
   }
   return {
     paramNames: ['lambda'],
@@ -221,9 +229,12 @@ function ridgeDesign(
 }
 
 /** Rows and target scatter of every test fold, from the Gram blocks. @throws DataError for an empty fold */
-function testScatters(
+export function testScatters(
   gram: DenseMatrix,
-  search: Search,
+  search: {
+    readonly folds: number;
+    readonly ridge: { readonly groups: number; readonly centered: boolean };
+  },
 ): Pick<FoldLosses, 'count' | 'targetScatter'>[] {
   const side = gram.cols;
   const { groups, centered } = search.ridge;
@@ -260,13 +271,11 @@ export function searchExprs(session: Session, options: GridSearchOptions): Expr[
 
 /** One pass: the losses of every fit on its own test fold. */
 async function scoreFits(
-  session: Session,
   search: Search,
-  fits: readonly RidgeFit[],
-  failures: readonly (Error | undefined)[],
+  lossNode: Matrix,
 ): Promise<(trial: number, fold: number) => Pick<FoldLosses, 'squared' | 'absolute'>> {
   const losses = lossesOf(search.scoring);
-  const value = await lossMatrix(session, search, fits, failures).value();
+  const value = await lossNode.value();
   const read = (name: Loss, at: number): number => {
     const row = losses.indexOf(name);
     return row < 0 ? Number.NaN : value.data[row * value.cols + at]!;
@@ -310,9 +319,13 @@ function lossMatrix(
 async function refitModel(
   search: Search,
   lambda: number,
-  columns: readonly string[],
+  onOutput: GridSearchOptions['onOutput'],
 ): Promise<LinearModel> {
+  const { columns } = search;
   const fit = fitRidge(search.gram, undefined, lambda, search.ridge);
+  onOutput?.('coefficients', fit.coefficients.expr);
+  onOutput?.('intercept', fit.intercept.expr);
+  if (fit.imputed) onOutput?.('imputed', fit.imputed.expr);
   const [coefficients, intercept, imputed] = await Promise.all([
     fit.coefficients.value(),
     fit.intercept.value(),

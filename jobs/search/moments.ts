@@ -1,28 +1,19 @@
 /**
  * Training-set moments by algebra on fold Gram matrices, so that leaving a fold out costs no pass over the data.
- * All moments are centred about the overall column means before folds are subtracted, which keeps the difference
- * accurate when means are large beside the spread.
+ * Folds are merged, never subtracted: the training set of fold f is merge(folds before f, folds after f), prefixes and suffixes being
+ * shared by all folds. So nothing cancels, and a column that is constant in the training rows has exactly no scatter there,
+ * which is how `columnScales` knows it, however much it varies in the fold held out.
  *
- * With n_f, m_f, C_f the count, means and scatter of fold f, m the overall means and D_f = n_f (m_f - m)(m_f - m)':
- *   scatter about m:  B_f = C_f + D_f,  B = sum_f B_f
- *   training set:     n = N - n_f,  s = -n_f (m_f - m),  mean = m + s/n,  C = (B - B_f) - s s'/n
- * Source: Chan, Golub and LeVeque (1979) for the merge; leaving one out of the merge is its inverse.
+ * merge of (n_a, m_a, C_a) and (n_b, m_b, C_b), d = m_b - m_a:  n = n_a + n_b,  m = m_a + d n_b/n,  C = C_a + C_b + d d' n_a n_b/n
+ * Source: Chan, Golub and LeVeque (1979), eq. 2.1.
  */
-import type { Matrix, Scalar } from '../../driver/index.js';
+import type { Expr, Matrix, Scalar } from '../../driver/index.js';
 
 /** Moments of a set of rows over p columns. `mean` is p x 1; `scatter` is p x p about the mean. */
 export interface Moments {
   readonly count: Scalar;
   readonly mean: Matrix;
   readonly scatter: Matrix;
-}
-
-/** Centred blocks of a `groupGram` result. */
-interface Centered {
-  readonly folds: readonly Moments[];
-  readonly total: Moments;
-  /** Scatter of each fold about the overall mean. */
-  readonly about: readonly Matrix[];
 }
 
 /** Block `f` of a stacked Gram matrix with `side` columns. */
@@ -43,35 +34,47 @@ function outer(column: Matrix): Matrix {
   return column.matmul(column.t());
 }
 
-/** Moments of all rows, and what is needed to leave folds out. Same nodes whoever asks, so the work is shared. */
-function centered(gram: Matrix, groups: number, side: number): Centered {
-  const folds = Array.from({ length: groups }, (_, f) => foldMoments(gram, f, side));
-  const count = folds.map((fold) => fold.count).reduce((a, b) => a.add(b));
-  const mean = folds
-    .map((fold) => fold.mean.mul(fold.count))
-    .reduce((a, b) => a.add(b))
-    .div(count);
-  const about = folds.map((fold) => fold.scatter.add(outer(fold.mean.sub(mean)).mul(fold.count)));
-  const scatter = about.reduce((a, b) => a.add(b));
-  return { folds, total: { count, mean, scatter }, about };
+/** Moments of the rows of both. */
+function merge(a: Moments, b: Moments): Moments {
+  const count = a.count.add(b.count);
+  const delta = b.mean.sub(a.mean);
+  const share = b.count.div(count);
+  return {
+    count,
+    mean: a.mean.add(delta.mul(share)),
+    scatter: a.scatter.add(b.scatter).add(outer(delta).mul(a.count.mul(share))),
+  };
+}
+
+/** Training moments of each fold, then of all rows; kept by Gram matrix, since every fit of a fold asks for the same. */
+const trainingSets = new WeakMap<Expr, readonly Moments[]>();
+
+function mergeFolds(gram: Matrix, groups: number): Moments[] {
+  const folds = Array.from({ length: groups }, (_, f) => foldMoments(gram, f, gram.cols));
+  const before: Moments[] = [];
+  for (const fold of folds) before.push(before.length === 0 ? fold : merge(before.at(-1)!, fold));
+  const after: Moments[] = [];
+  for (const fold of folds.toReversed()) {
+    after.unshift(after.length === 0 ? fold : merge(fold, after[0]!));
+  }
+  const training = folds.map((_, f) => {
+    if (f === 0) return after[1]!;
+    return f === groups - 1 ? before[f - 1]! : merge(before[f - 1]!, after[f + 1]!);
+  });
+  return [...training, before.at(-1)!];
 }
 
 /**
  * Moments of the rows outside fold `f`, or of all rows when `f` is undefined.
- * @shape gram: [groups * (p + 1), p + 1], from `groupGram` with center = true
+ * @shape gram: [groups * (p + 1), p + 1] with 2 groups or more, from `groupGram` with center = true
  */
 export function trainingMoments(gram: Matrix, groups: number, f: number | undefined): Moments {
-  const side = gram.cols;
-  const { folds, total, about } = centered(gram, groups, side);
-  if (f === undefined) return total;
-  const held = folds[f]!;
-  const count = total.count.sub(held.count);
-  const shift = total.mean.sub(held.mean).mul(held.count);
-  return {
-    count,
-    mean: total.mean.add(shift.div(count)),
-    scatter: total.scatter.sub(about[f]!).sub(outer(shift).div(count)),
-  };
+  let sets = trainingSets.get(gram.expr);
+  if (sets === undefined) {
+    sets = mergeFolds(gram, groups);
+    trainingSets.set(gram.expr, sets);
+  }
+  return sets[f ?? groups]!;
 }
 
 /**
