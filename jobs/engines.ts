@@ -51,8 +51,11 @@ export async function openSession(
   try {
     let blocks: Backend = local;
     if (engine === 'spark') {
-      const { createSparkBackend } = await import('../spark-bridge/index.js');
-      blocks = await createSparkBackend();
+      const bridge = await import('../spark-bridge/index.js');
+      blocks =
+        env.livyUrl() === undefined
+          ? await bridge.createSparkBackend()
+          : await bridge.createLivyBackend();
     }
     const folder = env.store();
     const store =

@@ -18,6 +18,7 @@ export {
   type EmbeddedSparkOptions,
   startEmbeddedSpark,
 } from './embedded/start.js';
+export { createLivyBackend, type LivyBackendOptions } from './livy/livy-backend.js';
 export {
   createSparkBackend,
   SparkBackend,
