@@ -21,6 +21,8 @@ export const EXIT = {
   invalid: 3,
   /** The search finished, but some candidates could not be fitted. */
   candidatesFailed: 4,
+  /** The replay finished, but its values differ from the run's. */
+  replayDiffers: 4,
   /** The cluster can't be reached. */
   unreachable: 5,
   /** Another process holds what is needed; try later. */

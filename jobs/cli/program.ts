@@ -1,6 +1,7 @@
 /** The grammar of the command line: commands, arguments and options. What they do is in one file a command. */
 import { Command, CommanderError, Option } from 'commander';
 import { EXIT } from './exit-codes.js';
+import { addLineageCommands } from './lineage-commands.js';
 import { packageVersion } from './package-info.js';
 import { writeData } from './terminal.js';
 
@@ -31,6 +32,7 @@ function createProgram(report: Report): Command {
   addRun(program, report);
   addPlan(program, report);
   addReport(program, report);
+  addLineageCommands(program, report);
   addSetup(program, report);
   addDoctor(program, report);
   program
@@ -122,5 +124,5 @@ function addDoctor(program: Command, report: Report): void {
 const EXIT_CODES_HELP = `
 Exit codes:
   0 done   1 unexpected   2 wrong usage   3 job file, setting or data wrong
-  4 finished, but some candidates failed   5 cluster unreachable   75 try later
+  4 finished, but some candidates failed, or a replay differs   5 cluster unreachable   75 try later
   130, 143 stopped by a signal`;

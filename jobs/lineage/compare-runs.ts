@@ -1,0 +1,175 @@
+/**
+ * Why steps of one run could not be answered from another: for every new step, the first inputs and attributes that
+ * differ on the way to its leaves. A step's counterpart in the other run is one of the same form (operator, and forms
+ * of the inputs) that is gone from this run, nearest by shared inputs. Invariant: a step both runs have has no cause,
+ * and every other step has at least one.
+ */
+import { type Expr, type FrameSource, ops } from '../../driver/index.js';
+import { topological } from '../../driver/ir/expr.js';
+import type { LoadedRun } from './load-run.js';
+import {
+  type Change,
+  changes,
+  changeText,
+  fileChanges,
+  sameValue,
+  valueText,
+} from './value-changes.js';
+
+/** Causes kept for one step; more say nothing to a reader. */
+const MAX_CAUSES = 40;
+/** Steps of one form looked at for a counterpart. */
+const MAX_CANDIDATES = 64;
+
+export interface RunComparison {
+  /** Differences of the two jobs' settings. */
+  readonly settings: readonly Change[];
+  readonly isKnown: (expr: Expr) => boolean;
+  /** What keeps this step of the later run from being one of the earlier; none for a step both have. */
+  readonly causes: (expr: Expr) => readonly string[];
+  /** The step of the earlier run this one stands in the place of. */
+  readonly counterpart: (expr: Expr) => Expr | undefined;
+}
+
+/** Both runs must come from one loader. */
+export function compareRuns(before: LoadedRun, after: LoadedRun): RunComparison {
+  const settings = changes(before.record.job, after.record.job);
+  const known = new Set(before.nodes);
+  const counterparts = findCounterparts(before.nodes, after.nodes);
+  const causes = new Map<Expr, readonly string[]>();
+  for (const expr of topological(after.nodes)) {
+    if (known.has(expr)) continue;
+    const twin = counterparts.get(expr);
+    const found = new Set(ownCauses(expr, twin, settings));
+    for (const input of expr.inputs) {
+      for (const cause of causes.get(input) ?? []) if (found.size < MAX_CAUSES) found.add(cause);
+    }
+    if (found.size === 0) found.add(rewired(expr, twin));
+    causes.set(expr, [...found]);
+  }
+  return {
+    settings,
+    isKnown: (expr) => known.has(expr),
+    causes: (expr) => causes.get(expr) ?? [],
+    counterpart: (expr) => counterparts.get(expr),
+  };
+}
+
+/** Differences of the step itself, not of what it reads. */
+function ownCauses(expr: Expr, twin: Expr | undefined, settings: readonly Change[]): string[] {
+  if (expr.op === ops.frame) {
+    return fileChanges(twin?.payload as FrameSource | undefined, expr.payload as FrameSource);
+  }
+  if (expr.op === ops.literal) return [`literal ${expr.rows}x${expr.cols}: other cells`];
+  if (twin === undefined) {
+    if (expr.inputs.length > 0) return [];
+    const value = expr.attrs.value;
+    const setting = settings.find(({ before, after }) => gained(before, after, value));
+    const what = `${expr.op.name} ${valueText(value ?? expr.attrs)}: new`;
+    return [setting === undefined ? what : `${changeText(setting)} (${what})`];
+  }
+  return changes(twin.attrs, expr.attrs).map((change) => attributeCause(expr, change, settings));
+}
+
+/** In the words of the job file where one setting explains the attribute. */
+function attributeCause(expr: Expr, change: Change, settings: readonly Change[]): string {
+  const last = (path: string): string => path.slice(path.lastIndexOf('.') + 1);
+  const same = settings.filter(
+    ({ before, after }) => sameValue(before, change.before) && sameValue(after, change.after),
+  );
+  const setting = same.find(({ path }) => last(path) === last(change.path)) ?? same[0];
+  if (setting !== undefined) return `${changeText(setting)} changes ${expr.op.name}`;
+  const list = settings.find(({ before, after }) => gained(before, after, change.after));
+  const own = `${expr.op.name} ${changeText(change)}`;
+  return list === undefined ? own : `${changeText(list)} changes ${own}`;
+}
+
+/** Same attributes, and every input known: it is the inputs' number or choice that is new. */
+function rewired(expr: Expr, twin: Expr | undefined): string {
+  const { name } = expr.op;
+  if (twin === undefined) return `${name}: no such step before`;
+  if (twin.inputs.length !== expr.inputs.length) {
+    return `${name} ${twin.inputs.length} -> ${expr.inputs.length} inputs`;
+  }
+  const at = expr.inputs.findIndex((input, i) => input !== twin.inputs[i]);
+  return `${name} reads another ${expr.inputs[at]?.op.name ?? 'value'} as input ${at + 1}`;
+}
+
+function gained(before: unknown, after: unknown, value: unknown): boolean {
+  if (value === undefined) return false;
+  const has = (list: unknown): boolean =>
+    sameValue(list, value) || (Array.isArray(list) && list.some((item) => sameValue(item, value)));
+  return has(after) && !has(before);
+}
+
+function findCounterparts(before: readonly Expr[], after: readonly Expr[]): Map<Expr, Expr> {
+  const formOf = forms([...before, ...after]);
+  const [old, now] = [new Set(before), new Set(after)];
+  const gone = before.filter((expr) => !now.has(expr));
+  const byForm = groupBy(gone, (expr) => formOf.get(expr)!);
+  const byOp = groupBy(gone, (expr) => expr.op);
+  const ranks = new Map<unknown, number>();
+  const found = new Map<Expr, Expr>();
+  for (const expr of after) {
+    if (old.has(expr)) continue;
+    const form = formOf.get(expr)!;
+    const group = byForm.get(form) ?? byOp.get(expr.op);
+    if (group === undefined) continue;
+    const rank = ranks.get(form) ?? 0;
+    ranks.set(form, rank + 1);
+    const twin = nearest(expr, group, rank, found);
+    if (twin !== undefined) found.set(expr, twin);
+  }
+  return found;
+}
+
+/** Most inputs shared or standing for one another wins; then the one of the same rank among its kind. */
+function nearest(
+  expr: Expr,
+  group: readonly Expr[],
+  rank: number,
+  found: ReadonlyMap<Expr, Expr>,
+): Expr | undefined {
+  let best: Expr | undefined;
+  let most = -1;
+  for (let k = 0; k < Math.min(group.length, MAX_CANDIDATES); k++) {
+    const candidate = group[(rank + k) % group.length]!;
+    let shared = candidate.attrsText === expr.attrsText ? 1 : 0;
+    for (let i = 0; i < Math.min(expr.inputs.length, 8); i++) {
+      const [input, other] = [expr.inputs[i]!, candidate.inputs[i]];
+      if (input === other) shared += 2;
+      else if (other !== undefined && found.get(input) === other) shared += 2;
+    }
+    if (shared > most) {
+      most = shared;
+      best = candidate;
+    }
+  }
+  return best;
+}
+
+/** A number for every form: operator and the forms of the inputs, whatever the attributes. */
+function forms(nodes: readonly Expr[]): Map<Expr, number> {
+  const numbers = new Map<string, number>();
+  const formOf = new Map<Expr, number>();
+  for (const expr of topological(nodes)) {
+    const text = `${expr.op.name} ${expr.inputs.map((input) => formOf.get(input)).join(' ')}`;
+    let form = numbers.get(text);
+    if (form === undefined) {
+      form = numbers.size;
+      numbers.set(text, form);
+    }
+    formOf.set(expr, form);
+  }
+  return formOf;
+}
+
+function groupBy<K>(nodes: readonly Expr[], keyOf: (expr: Expr) => K): Map<K, Expr[]> {
+  const groups = new Map<K, Expr[]>();
+  for (const expr of nodes) {
+    const group = groups.get(keyOf(expr));
+    if (group === undefined) groups.set(keyOf(expr), [expr]);
+    else group.push(expr);
+  }
+  return groups;
+}

@@ -1,0 +1,185 @@
+/**
+ * Computes a stored lineage again, on any backend and with no reuse, and compares with what the run stored. Invariant:
+ * the data are the run's own: every file is identified before anything runs, and again after.
+ */
+import { DataError, PlanError, ResourceError } from '../../driver/errors.js';
+import { identifyFiles, isRemote } from '../../driver/frame/identity.js';
+import {
+  type DenseMatrix,
+  type Expr,
+  type FrameEngine,
+  type FrameSource,
+  ops,
+  Session,
+  verifyUnchanged,
+} from '../../driver/index.js';
+import { topological } from '../../driver/ir/expr.js';
+import { evaluateByReference } from '../../driver/runtime/reference-backend.js';
+import { openSession } from '../engines.js';
+import { findStep, type LoadedRun, loadRun, readProgram } from './load-run.js';
+import { compareAnswer, type StoredComparison } from './stored-answer.js';
+
+export type ReplayEngine = 'reference' | 'local' | 'spark';
+
+export interface ReplayOptions {
+  readonly engine: ReplayEngine;
+  /** A step number, output or operator; default: all that the answer was read from. */
+  readonly step?: string;
+  /** Largest relative difference that counts as equal. Default 1e-8. */
+  readonly tolerance?: number;
+  readonly signal?: AbortSignal;
+}
+
+export interface Replay {
+  readonly run: string;
+  readonly engine: ReplayEngine;
+  /** Values computed again: name or step, shape and sum. */
+  readonly values: readonly ReplayedValue[];
+  /** With what the run stored; empty when it stored nothing of the step. */
+  readonly compared: readonly StoredComparison[];
+  readonly tolerance: number;
+  /** False when anything differs by more than the tolerance. */
+  readonly agrees: boolean;
+}
+
+export interface ReplayedValue {
+  readonly name: string;
+  readonly rows: number;
+  readonly cols: number;
+  readonly sum: number;
+}
+
+/** Rows are encoded whole for the reference backend. @units bytes */
+const MAX_REFERENCE_BYTES = 1024 ** 3;
+
+/**
+ * @throws DataError naming the first file that is not the run's any more; ConfigError for a step that is not there;
+ *   ResourceError when the data are too large for the reference backend; errors of the engine
+ */
+export async function replayRun(folder: string, options: ReplayOptions): Promise<Replay> {
+  const program = await readProgram(folder);
+  const sources = Object.values(program.lineage.frames ?? {});
+  await requireSameFiles(sources);
+  const open = await openSession(options.engine === 'spark' ? 'spark' : 'local');
+  // No reuse and no store: what is compared has to be computed.
+  const session = new Session({
+    local: open.session.local,
+    blocks: open.session.blocks,
+    reuse: false,
+  });
+  try {
+    session.scope = options.signal ? { signal: options.signal } : {};
+    await requireSameRemote(sources, open.frames);
+    const run = await loadRun(folder, session);
+    const wanted = wantedNodes(run, options.step);
+    const exprs = [...wanted.values()];
+    const values =
+      options.engine === 'reference'
+        ? await evaluateOnReference(session, exprs)
+        : ((await session.evaluate(exprs)) as DenseMatrix[]);
+    for (const source of sources) await verifyUnchanged(source);
+    const named = new Map([...wanted.keys()].map((name, i) => [name, values[i]!]));
+    const tolerance = options.tolerance ?? 1e-8;
+    const compared = compareAnswer(run, named, tolerance);
+    return {
+      run: run.record.run,
+      engine: options.engine,
+      values: [...named].map(([name, { rows, cols, data }]) => ({
+        name,
+        rows,
+        cols,
+        sum: data.reduce((sum, cell) => sum + cell, 0),
+      })),
+      compared,
+      tolerance,
+      agrees: compared.every((comparison) => comparison.agrees),
+    };
+  } finally {
+    await open.session.close();
+  }
+}
+
+/** By name: all outputs, or the step under the name of the output it is, with what comparing it needs. */
+function wantedNodes(run: LoadedRun, name: string | undefined): Map<string, Expr> {
+  if (name === undefined) return new Map(run.outputs);
+  const { expr, node } = findStep(run, name);
+  if (expr.op === ops.frame) {
+    throw new PlanError(
+      `replay: expected a step with a value, got step ${node.id}, a frame of files; ask for a step that reads it`,
+      { step: node.id },
+    );
+  }
+  const outputs = [...run.outputs].filter(([, output]) => output === expr);
+  const [output] = outputs[0] ?? [`step ${node.id} (${node.op})`];
+  const wanted = new Map([[output, expr]]);
+  const gram = run.outputs.get('gram');
+  // Scores are read from both.
+  if (output === 'losses' && gram !== undefined) wanted.set('gram', gram);
+  return wanted;
+}
+
+/** Whole values by the operators' definitions, each forgotten after its last reader; only files are read otherwise. */
+async function evaluateOnReference(
+  session: Session,
+  roots: readonly Expr[],
+): Promise<DenseMatrix[]> {
+  const order = topological(roots).filter((expr) => expr.op !== ops.frame);
+  const encoded = order.filter((expr) => expr.op === ops.encode);
+  const bytes = encoded.reduce((sum, { rows, cols }) => sum + rows * cols * 8, 0);
+  if (bytes > MAX_REFERENCE_BYTES) {
+    throw new ResourceError(
+      `replay: expected at most ${MAX_REFERENCE_BYTES} bytes of encoded data for the reference backend, which holds them whole, got ${bytes}; replay with --engine local`,
+      { resource: 'memory', requestedBytes: bytes, availableBytes: MAX_REFERENCE_BYTES },
+    );
+  }
+  const read = (await session.evaluate(encoded)) as DenseMatrix[];
+  const values = new Map<Expr, DenseMatrix>(encoded.map((expr, i) => [expr, read[i]!]));
+  const wanted = new Set(roots);
+  const left = new Map<Expr, number>();
+  for (const { inputs } of order)
+    for (const input of inputs) left.set(input, (left.get(input) ?? 0) + 1);
+  for (const expr of order) {
+    session.scope.signal?.throwIfAborted();
+    if (expr.op !== ops.encode) {
+      const inputs = expr.inputs.map((input) => values.get(input)!);
+      values.set(expr, evaluateByReference(expr, inputs));
+    }
+    for (const input of expr.inputs) {
+      const uses = left.get(input)! - 1;
+      left.set(input, uses);
+      if (uses === 0 && !wanted.has(input)) values.delete(input);
+    }
+  }
+  return roots.map((root) => values.get(root)!);
+}
+
+/** @throws DataError naming the first local file that is gone or holds something else */
+async function requireSameFiles(sources: readonly FrameSource[]): Promise<void> {
+  for (const file of sources.flatMap((source) => source.files)) {
+    if (isRemote(file.path)) continue;
+    const [now] = await identifyFiles([file.path]);
+    if (now?.digest !== file.digest) throw otherContent(file.path, file.digest, now?.digest);
+  }
+}
+
+/** Remote files are identified by the engine that reads them. */
+async function requireSameRemote(
+  sources: readonly FrameSource[],
+  frames: FrameEngine,
+): Promise<void> {
+  for (const source of sources) {
+    for (const file of source.files) {
+      if (!isRemote(file.path)) continue;
+      const { source: now } = await frames.describe(file.path, source.format);
+      const digest = now.files[0]?.digest;
+      if (digest !== file.digest) throw otherContent(file.path, file.digest, digest);
+    }
+  }
+}
+
+function otherContent(path: string, expected: string, got: string | undefined): DataError {
+  return new DataError(
+    `replay: expected ${path} as the run read it (digest ${expected.slice(0, 12)}), got other content (${got?.slice(0, 12) ?? 'no file'}); put the run's file back, or run the job again`,
+    { path },
+  );
+}

@@ -1,0 +1,104 @@
+/** Compares values computed again with the answer a run stored: the scores of its table and its model. */
+import type { DenseMatrix } from '../../driver/index.js';
+import { testScatters } from '../search/grid-search.js';
+import { type Metric, metrics } from '../search/scoring.js';
+import type { LoadedRun } from './load-run.js';
+
+export interface StoredComparison {
+  /** `scores` (results.csv), or `coefficients`, `intercept`, `imputed` (model.json). */
+  readonly what: string;
+  /** Numbers compared. */
+  readonly count: number;
+  /** Largest difference, relative to the larger of 1 and the stored magnitude. */
+  readonly difference: number;
+  /** Where that is: `r2, candidate 3, fold 0`. */
+  readonly where: string;
+  readonly agrees: boolean;
+}
+
+/** Every comparison the values allow; a value the run stored nothing of gives none. */
+export function compareAnswer(
+  run: LoadedRun,
+  values: ReadonlyMap<string, DenseMatrix>,
+  tolerance: number,
+): StoredComparison[] {
+  const done: StoredComparison[] = [];
+  const compare = (what: string, pairs: Iterable<Pair>): void => {
+    const comparison = largest(what, pairs, tolerance);
+    if (comparison.count > 0) done.push(comparison);
+  };
+  const [gram, losses] = [values.get('gram'), values.get('losses')];
+  if (gram !== undefined && losses !== undefined) compare('scores', scorePairs(run, gram, losses));
+  const { model } = run.record.search;
+  if (model === null) return done;
+  const cells = (name: string): readonly number[] => [...(values.get(name)?.data ?? [])];
+  compare(
+    'coefficients',
+    cells('coefficients').map((now, j) => [model.columns[j]!, model.coefficients[j], now]),
+  );
+  compare(
+    'intercept',
+    cells('intercept').map((now) => ['intercept', model.intercept, now]),
+  );
+  const imputed = cells('imputed').map((now, j): Pair => {
+    const column = model.columns[j]!;
+    return [column, model.imputed[column], now];
+  });
+  compare(
+    'imputed',
+    imputed.filter(([, stored]) => stored !== undefined),
+  );
+  return done;
+}
+
+/** Where, stored, computed again. */
+type Pair = readonly [string, number | undefined, number];
+
+/** Scores of every candidate on every fold, as the search reads them from the Gram matrices and the losses. */
+function* scorePairs(run: LoadedRun, gram: DenseMatrix, losses: DenseMatrix): Generator<Pair> {
+  const { search } = run.record;
+  const { groups, center } = run.outputs.get('gram')!.attrs;
+  const rows = run.outputs.get('losses')!.attrs.losses as readonly string[];
+  const scatter = testScatters(gram, {
+    folds: search.folds,
+    ridge: { groups: groups as number, centered: center as boolean },
+  });
+  const read = (loss: string, at: number): number => {
+    const row = rows.indexOf(loss);
+    return row < 0 ? Number.NaN : losses.data[row * losses.cols + at]!;
+  };
+  for (const [t, trial] of search.trials.entries()) {
+    for (let fold = 0; fold < search.folds; fold++) {
+      // A failed fit has the error score, which no lineage gives.
+      if (trial.errors?.[fold] !== undefined) continue;
+      const at = fold * search.trials.length + t;
+      const sums = { squared: read('squared', at), absolute: read('absolute', at) };
+      for (const metric of search.metrics) {
+        const score = metrics[metric as Metric].score({ ...sums, ...scatter[fold]! });
+        const where = `${metric}, candidate ${t}, fold ${fold}`;
+        yield [where, trial.splitScores[metric]?.[fold], score];
+      }
+    }
+  }
+}
+
+function largest(what: string, pairs: Iterable<Pair>, tolerance: number): StoredComparison {
+  let count = 0;
+  let difference = 0;
+  let place = '';
+  for (const [where, stored, now] of pairs) {
+    count++;
+    const distance = relativeDistance(stored ?? Number.NaN, now);
+    if (count > 1 && !(distance > difference)) continue;
+    difference = distance;
+    place = where;
+  }
+  return { what, count, difference, where: place, agrees: difference <= tolerance };
+}
+
+/** NaN equals NaN and nothing else. */
+function relativeDistance(stored: number, now: number): number {
+  if (Object.is(stored, now) || stored === now) return 0;
+  const distance = Math.abs(now - stored) / Math.max(1, Math.abs(stored));
+  return Number.isNaN(distance) ? Number.POSITIVE_INFINITY : distance;
+}

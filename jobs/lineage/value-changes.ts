@@ -1,0 +1,123 @@
+/** What differs between two plain values, place by place: settings of two jobs, attributes of two operators. */
+import { isAbsolute, relative } from 'node:path';
+import type { FrameSource } from '../../driver/index.js';
+
+export interface Change {
+  /** `cv.seed`, `features[origin].categories`. */
+  readonly path: string;
+  /** Undefined where it was not there. */
+  readonly before: unknown;
+  readonly after: unknown;
+}
+
+/** Differences in the order of `after`; elements of arrays are matched by their `name` where they have one. */
+export function changes(before: unknown, after: unknown, path = ''): Change[] {
+  if (sameValue(before, after)) return [];
+  const [a, b] = [before, after];
+  if (isNamedList(a) && isNamedList(b)) {
+    const byName = (list: readonly Named[]) => Object.fromEntries(list.map((e) => [e.name, e]));
+    const inner = fieldChanges(byName(a), byName(b), (name) => `${path}[${name}]`);
+    return inner.length > 0 ? inner : [{ path: `${path} (order)`, before: a, after: b }];
+  }
+  if (isRecord(a) && isRecord(b)) {
+    return fieldChanges(a, b, (key) => (path === '' ? key : `${path}.${key}`));
+  }
+  return [{ path, before, after }];
+}
+
+function fieldChanges(
+  a: Readonly<Record<string, unknown>>,
+  b: Readonly<Record<string, unknown>>,
+  pathOf: (key: string) => string,
+): Change[] {
+  const keys = new Set([...Object.keys(b), ...Object.keys(a)]);
+  return [...keys].flatMap((key) => changes(a[key], b[key], pathOf(key)));
+}
+
+/** `7 -> 8`; lists in short, by what came and went. */
+export function changeText({ path, before, after }: Change): string {
+  if (Array.isArray(before) && Array.isArray(after) && before.length + after.length > 8) {
+    const [old, now] = [before, after].map((list) => new Set(list.map((v) => JSON.stringify(v))));
+    const added = [...now!].filter((v) => !old!.has(v));
+    const gone = [...old!].filter((v) => !now!.has(v));
+    const parts = [
+      ...(added.length > 0 ? [`${few(added)} added`] : []),
+      ...(gone.length > 0 ? [`${few(gone)} removed`] : []),
+    ];
+    return `${path} ${before.length} -> ${after.length} values (${parts.join('; ') || 'another order'})`;
+  }
+  return `${path} ${valueText(before)} -> ${valueText(after)}`;
+}
+
+export function valueText(value: unknown): string {
+  if (value === undefined) return '(none)';
+  const text = typeof value === 'string' ? value : (JSON.stringify(value) ?? String(value));
+  return text.length > 60 ? `${text.slice(0, 57)}...` : text;
+}
+
+/** Files that came, went or changed between two frames, a line each. */
+export function fileChanges(before: FrameSource | undefined, after: FrameSource): string[] {
+  if (before === undefined) {
+    return after.files.map((file) => `data file ${shown(file.path)}: new`);
+  }
+  const old = new Map(before.files.map((file) => [file.path, file]));
+  const digests = new Set(before.files.map((file) => file.digest));
+  const now = new Set(after.files.map((file) => file.path));
+  const kept = new Set(after.files.map((file) => file.digest));
+  const lines = after.files.flatMap((file) => {
+    const was = old.get(file.path);
+    if (was !== undefined && was.digest !== file.digest) {
+      return [`data file ${shown(file.path)}: content changed`];
+    }
+    return was !== undefined || digests.has(file.digest)
+      ? []
+      : [`data file ${shown(file.path)}: added`];
+  });
+  for (const file of before.files) {
+    if (now.has(file.path) || kept.has(file.digest)) continue;
+    lines.push(`data file ${shown(file.path)}: removed`);
+  }
+  if (before.format !== after.format) lines.push(`data format ${before.format} -> ${after.format}`);
+  return lines.length > 0 ? lines : ['data files: another order or other rows'];
+}
+
+/** Relative to the working folder where it lies below it. */
+export function shown(path: string): string {
+  const short = isAbsolute(path) ? relative(process.cwd(), path) : path;
+  return short === '' || short.startsWith('..') || isAbsolute(short) ? path : short;
+}
+
+export function sameValue(a: unknown, b: unknown): boolean {
+  if (Object.is(a, b)) return true;
+  if (typeof a !== 'object' || typeof b !== 'object' || a === null || b === null) return a === b;
+  if (Array.isArray(a) !== Array.isArray(b)) return false;
+  const [x, y] = [a, b] as [Readonly<Record<string, unknown>>, Readonly<Record<string, unknown>>];
+  const keys = Object.keys(x);
+  return (
+    keys.length === Object.keys(y).length &&
+    keys.every((key) => Object.hasOwn(y, key) && sameValue(x[key], y[key]))
+  );
+}
+
+interface Named {
+  readonly name: string;
+}
+
+function isNamedList(value: unknown): value is readonly Named[] {
+  return (
+    Array.isArray(value) &&
+    value.length > 0 &&
+    value.every((element) => typeof element?.name === 'string') &&
+    new Set(value.map((element) => element.name)).size === value.length
+  );
+}
+
+function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+function few(texts: readonly string[]): string {
+  return texts.length <= 3
+    ? texts.join(', ')
+    : `${texts.slice(0, 3).join(', ')} and ${texts.length - 3} more`;
+}

@@ -1,0 +1,199 @@
+/** `reprise lineage`, `diff`, `why` and `replay` as a user meets them: two runs, something changed in between. */
+import assert from 'node:assert/strict';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { reprise } from '../support/cli.js';
+import { JobFolder, linearCsv } from '../support/job-folder.js';
+
+describe('lineage on the command line', () => {
+  let folder: JobFolder;
+  beforeEach(() => {
+    folder = new JobFolder();
+    mkdirSync(folder.file('data'));
+    const [head, ...rows] = linearCsv(200).trim().split('\n');
+    folder.write('data/a.csv', `${[head, ...rows.slice(0, 100)].join('\n')}\n`);
+    folder.write('data/b.csv', `${[head, ...rows.slice(100)].join('\n')}\n`);
+    folder.job({ data: { path: 'data', target: 'y' }, cv: { folds: 3, shuffle: true, seed: 7 } });
+  });
+  afterEach(() => folder.remove());
+
+  const call = async (...args: string[]) => {
+    const result = await reprise(args, { cwd: folder.path, env: { REPRISE_STORE: 'off' } });
+    return { ...result, text: result.stdout + result.stderr };
+  };
+  const run = async (...overrides: string[]): Promise<string> => {
+    const { code, stdout, stderr } = await call(
+      'run',
+      'job.yaml',
+      '--engine',
+      'local',
+      '--json',
+      '-q',
+      ...overrides,
+    );
+    assert.equal(code, 0, stderr);
+    return JSON.parse(stdout).run as string;
+  };
+  const json = async (...args: string[]) => {
+    const { code, stdout, stderr } = await call(...args, '--json');
+    assert.equal(code, 0, stderr);
+    return JSON.parse(stdout);
+  };
+
+  it('prints the steps of a run, and one in full with its files', async () => {
+    const id = await run();
+    const { code, stdout, stderr } = await call('lineage', id);
+    assert.equal(code, 0, stderr);
+    assert.match(stdout, /results: gram #\d+, losses #\d+, coefficients #\d+, intercept #\d+/);
+    assert.match(stdout, /#\d+ groupGram\{.*\} \(#\d+, #\d+, #\d+\) .* computed on cpu/);
+    const frame = await call('lineage', id, '--step', 'frame');
+    assert.match(frame.stdout, /file +data\/a\.csv \(100 rows/);
+    assert.match(frame.stdout, /file +data\/b\.csv \(100 rows/);
+    const [kfold] = await json('lineage', id, '--step', 'kfold');
+    assert.deepEqual(kfold.attrs, { folds: 3, rows: 200, seed: 7, shuffle: true });
+    const missing = await call('lineage', id, '--step', '99999');
+    assert.equal(missing.code, 3);
+    assert.match(missing.stderr, /expected a step number from 1 to \d+, one of gram, losses/);
+  });
+
+  it('says that a step was never seen, then which setting changed it', async () => {
+    const first = await run();
+    const never = await json('why', first, 'gram');
+    assert.equal(never.verdict, 'never-seen');
+    const second = await run('cv.seed=8');
+    const why = await call('why', second, 'groupGram');
+    assert.match(
+      why.stdout,
+      /changed\n {2}cv\.seed 7 -> 8 changes kfold\ncompared with .*, step \d+/,
+    );
+    assert.ok(why.stdout.includes(first));
+    const difference = await json('diff', first, second);
+    assert.deepEqual(difference.settings, [{ path: 'cv.seed', before: 7, after: 8 }]);
+    assert.deepEqual(
+      difference.causes.map(({ cause }: { cause: string }) => cause),
+      ['cv.seed 7 -> 8 changes kfold'],
+    );
+    assert.equal(difference.causes[0].steps.length, difference.newSteps);
+    const text = await call('diff', first, second);
+    assert.match(text.stdout, /settings\n {2}cv\.seed 7 -> 8\n/);
+    assert.match(text.stdout, /\d+ steps anew: .*solve x10/);
+  });
+
+  it('names the data file that changed, came or went', async () => {
+    const first = await run();
+    const rows = readFileSync(folder.file('data/b.csv'), 'utf8');
+    folder.write('data/b.csv', rows.replace(/\n[^\n]*\n$/, '\n0.5,0.5,1.5\n'));
+    const second = await run();
+    const changed = await json('why', second, 'gram');
+    assert.deepEqual(changed.reasons, ['data file data/b.csv: content changed']);
+    folder.write('data/c.csv', rows.replaceAll(',', ',1'));
+    const third = await run();
+    const added = await json('why', third, 'losses');
+    assert.ok(added.reasons.includes('data file data/c.csv: added'), `${added.reasons}`);
+    const back = await json('diff', third, first);
+    const causes = back.causes.map(({ cause }: { cause: string }) => cause);
+    assert.ok(causes.includes('data file data/c.csv: removed'), `${causes}`);
+    assert.ok(causes.includes('data file data/b.csv: content changed'), `${causes}`);
+  });
+
+  it('knows a penalty added to the grid from all that stays', async () => {
+    const first = await run();
+    const second = await run('search.grid.lambda=[0.01, 1, 100, 5]');
+    const difference = await json('diff', first, second);
+    assert.equal(difference.causes.length, 1, JSON.stringify(difference.causes));
+    assert.match(difference.causes[0].cause, /search\.grid\.lambda .*5.* \(scalar 5: new\)/);
+    assert.ok(difference.sameSteps > difference.newSteps);
+    const gram = await json('why', second, 'gram');
+    assert.equal(gram.verdict, 'not-kept');
+    assert.match(gram.reasons[0], /has the same step .* kept no results beyond its process/);
+  });
+
+  it('says when a step was reused, and when the store had lost it', async () => {
+    const store = { REPRISE_STORE: folder.file('store') };
+    const stored = async () => {
+      const args = ['run', 'job.yaml', '--engine', 'local', '--json', '-q'];
+      const { code, stdout, stderr } = await reprise(args, { cwd: folder.path, env: store });
+      assert.equal(code, 0, stderr);
+      return JSON.parse(stdout).run as string;
+    };
+    await stored();
+    const states = async (id: string) => (await json('lineage', id)).steps;
+    const second = await stored();
+    const reused = (await states(second)).find(
+      (node: { state: string }) => node.state === 'reused',
+    );
+    if (reused !== undefined) {
+      const why = await json('why', second, String(reused.id));
+      assert.equal(why.verdict, 'reused');
+      assert.match(why.reasons[0], /reused from the durable store/);
+    }
+    await import('node:fs/promises').then(({ rm }) =>
+      rm(folder.file('store'), { recursive: true }),
+    );
+    const third = await stored();
+    const why = await json('why', third, 'gram');
+    assert.equal(why.verdict, 'evicted', JSON.stringify(why));
+  });
+
+  for (const engine of ['reference', 'local'])
+    it(`replays a run on the ${engine} backend to the same scores and model`, async () => {
+      const id = await run();
+      const { code, stdout, text } = await call('replay', id, '--engine', engine, '--json');
+      assert.equal(code, 0, text);
+      const replay = JSON.parse(stdout);
+      const counts = replay.compared.map((c: { what: string; count: number }) => [c.what, c.count]);
+      assert.deepEqual(counts, [
+        ['scores', 3 * 3 * 2],
+        ['coefficients', 2],
+        ['intercept', 1],
+      ]);
+      for (const { difference } of replay.compared) assert.ok(difference <= 1e-10, stdout);
+      const step = await call('replay', id, '--engine', engine, '--step', 'kfold');
+      assert.equal(step.code, 0, step.text);
+      // 200 rows in folds 0, 1, 2 of 67, 67 and 66.
+      assert.match(step.stdout, /\(kfold\): 200x1, sum 199\n/);
+      assert.match(step.stdout, /stored no value of this step/);
+    });
+
+  it('ends with exit code 4 when the stored scores or coefficients are not what the lineage gives', async () => {
+    const id = await run();
+    const path = join(folder.file('runs'), id, 'result.json');
+    const text = readFileSync(path, 'utf8');
+    const result = JSON.parse(text);
+    result.search.trials[1].splitScores.r2[2] += 1e-6;
+    writeFileSync(path, JSON.stringify(result));
+    const scores = await call('replay', id);
+    assert.equal(scores.code, 4, scores.text);
+    assert.match(scores.stdout, /scores: 18 compared, differ, most at r2, candidate 1, fold 2/);
+    assert.match(scores.stdout, /coefficients: 2 compared, agree/);
+    const other = JSON.parse(text);
+    other.search.model.coefficients[1] *= 1.001;
+    writeFileSync(path, JSON.stringify(other));
+    const model = await call('replay', id, '--step', 'coefficients');
+    assert.equal(model.code, 4, model.text);
+    assert.match(model.stdout, /coefficients: 2 compared, differ, most at b/);
+  });
+
+  it('refuses to replay over other data, naming the file, and without a lineage', async () => {
+    const id = await run();
+    const before = readFileSync(folder.file('data/b.csv'), 'utf8');
+    folder.write('data/b.csv', before.replace('\n', '\n1,1,1\n'));
+    const changed = await call('replay', id);
+    assert.equal(changed.code, 3, changed.text);
+    assert.match(changed.stderr, /expected .*data\/b\.csv as the run read it .* other content/);
+    folder.write('data/b.csv', before);
+    assert.equal((await call('replay', id, '--step', 'gram')).code, 0);
+    const program = join(folder.file('runs'), id, 'program.json');
+    const text = readFileSync(program, 'utf8');
+    const damaged = text.replace('"seed":7', '"seed":9');
+    assert.notEqual(damaged, text);
+    writeFileSync(program, damaged);
+    const other = await call('replay', id);
+    assert.notEqual(other.code, 0);
+    assert.match(other.stderr, /expected lineage keys of digest .* damaged/);
+    writeFileSync(program, '{');
+    const none = await call('lineage', id);
+    assert.equal(none.code, 3, none.text);
+    assert.match(none.stderr, /expected the lineage of the run in .*program\.json/);
+  });
+});
