@@ -1,9 +1,9 @@
 /**
  * Hash-consing of expression nodes: `intern` returns the one live node for (operator, attributes, inputs).
- * Invariant: nodes are held weakly from the next turn of the event loop on, so dropping an expression frees it; a dead
- * slot is reclaimed when the table grows. Open addressing over typed arrays keeps the table near 16 bytes a node.
- * Within a turn nodes are held as they are: V8 keeps the targets of new WeakRefs alive to the end of the turn anyway, in a
- * set that makes each of a million WeakRefs cost more than all the rest of a node.
+ * Invariant: old nodes are held weakly, so dropping an expression frees it; a dead slot is reclaimed when the table grows.
+ * Open addressing over typed arrays keeps the table near 16 bytes a node.
+ * A WeakRef costs more time than all the rest of a node, so nodes are young, and held as they are, until the session has
+ * evaluated about as many (`weaken`), or a million are young, or what they carry is large.
  */
 import { PlanError, ShapeError } from '../errors.js';
 import type { OpDef } from '../operators/op-def.js';
@@ -11,7 +11,11 @@ import { type Attrs, canonicalAttrs, noAttrs } from './attrs.js';
 import { Expr, type Meta } from './expr.js';
 
 const INITIAL_SLOTS = 1 << 12;
-/** Nodes made weak in one go; a turn then costs well under a millisecond. */
+/** More young nodes than this (some 350 MB) are made weak turn by turn, whether anything is evaluated or not. */
+const MAX_YOUNG = 1 << 20;
+/** Likewise when young literals hold more than this. @units bytes */
+const MAX_YOUNG_BYTES = 256 * 1024 * 1024;
+/** Nodes made weak in one turn; it then takes well under two milliseconds. */
 const WEAKEN_BATCH = 2048;
 
 export class Interner {
@@ -21,6 +25,8 @@ export class Interner {
   /** Nodes still held strongly, oldest first; those before `#weakened` are done. */
   #young: Expr[] = [];
   #weakened = 0;
+  #youngBytes = 0;
+  #isWeakening = false;
   #nextId = 1;
   /** Times an expression asked for was there already, so its work is shared. */
   hits = 0;
@@ -59,8 +65,12 @@ export class Interner {
     }
     const meta = this.#infer(op, inputs, attrs);
     const expr = new Expr(this.#nextId++, op, attrs, attrsText, inputs, meta, hash, payload);
-    if (this.#young.length === 0) setImmediate(this.#weaken).unref();
     this.#young.push(expr);
+    if (payload !== undefined && inputs.length === 0) this.#youngBytes += meta.rows * meta.cols * 8;
+    if (this.#isCrowded() && !this.#isWeakening) {
+      this.#isWeakening = true;
+      setImmediate(this.#weakenTurn).unref();
+    }
     if (free >= 0) {
       this.#refs[free] = expr;
     } else {
@@ -97,9 +107,9 @@ export class Interner {
     return meta;
   }
 
-  /** Turns the nodes of past turns into weak references, a batch a turn. */
-  readonly #weaken = (): void => {
-    const end = Math.min(this.#weakened + WEAKEN_BATCH, this.#young.length);
+  /** Makes up to `count` of the oldest young nodes weak; the session calls it as it evaluates. */
+  weaken(count: number): void {
+    const end = Math.min(this.#weakened + count, this.#young.length);
     const mask = this.#hashes.length - 1;
     while (this.#weakened < end) {
       const expr = this.#young[this.#weakened++]!;
@@ -107,11 +117,24 @@ export class Interner {
       while (this.#refs[slot] !== expr) slot = (slot + 1) & mask;
       this.#refs[slot] = new WeakRef(expr);
     }
-    if (end < this.#young.length) setImmediate(this.#weaken).unref();
-    else {
+    if (end === this.#young.length) {
       this.#young = [];
       this.#weakened = 0;
+      this.#youngBytes = 0;
+    } else if (this.#weakened * 2 > this.#young.length) {
+      this.#young = this.#young.slice(this.#weakened);
+      this.#weakened = 0;
     }
+  }
+
+  #isCrowded(): boolean {
+    return this.#young.length - this.#weakened > MAX_YOUNG || this.#youngBytes > MAX_YOUNG_BYTES;
+  }
+
+  readonly #weakenTurn = (): void => {
+    this.weaken(WEAKEN_BATCH);
+    this.#isWeakening = this.#isCrowded();
+    if (this.#isWeakening) setImmediate(this.#weakenTurn).unref();
   };
 
   #rehash(): void {

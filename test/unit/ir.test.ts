@@ -68,20 +68,36 @@ describe('interning', () => {
     assert.equal(interner.hits, made.length);
   });
 
-  it('frees what nobody holds, once the turn is over, and keeps what is held', async () => {
+  it('frees what nobody holds once it is made weak, and keeps what is held', async () => {
     const interner = new Interner();
     const held = interner.intern(ops.fill, [], { rows: 1, cols: 1, value: -1 });
     for (let i = 0; i < 10_000; i++) {
       interner.intern(ops.fill, [], { rows: 1, cols: 1, value: i });
     }
     assert.equal(interner.liveCount(), 10_001);
-    for (let i = 0; i < 10; i++) await nextTurn();
+    interner.weaken(4_000);
+    interner.weaken(20_000);
+    await nextTurn();
     collectGarbage();
     await nextTurn();
     collectGarbage();
     assert.equal(interner.liveCount(), 1);
     assert.equal(interner.intern(ops.fill, [], { rows: 1, cols: 1, value: -1 }), held);
     assert.ok(interner.intern(ops.fill, [], { rows: 1, cols: 1, value: 7 }));
+  });
+
+  it('makes nodes weak by itself when young literals hold much', async () => {
+    const interner = new Interner();
+    const make = (key: string): void => {
+      const payload = { kind: 'dense', rows: 8192, cols: 2048, data: new Float64Array(0) };
+      interner.intern(ops.literal, [], { rows: 8192, cols: 2048, key }, payload);
+    };
+    for (let i = 0; i < 4; i++) make(`large-${i}`);
+    for (let turn = 0; turn < 3; turn++) await nextTurn();
+    collectGarbage();
+    await nextTurn();
+    collectGarbage();
+    assert.equal(interner.liveCount(), 0);
   });
 
   it('refuses a wrong number of operands', () => {
