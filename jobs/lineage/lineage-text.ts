@@ -9,10 +9,13 @@ const MAX_INPUTS = 8;
 export function stepLine({ node }: Step): string {
   const inputs = node.inputs.slice(0, MAX_INPUTS).map((input) => `#${input}`);
   if (node.inputs.length > MAX_INPUTS) inputs.push(`.. ${node.inputs.length} in all`);
+  const time = `${(node.seconds * 1000).toPrecision(3)} ms`;
   const did =
     node.state === 'source'
       ? 'source'
-      : `${node.state}${node.backend === null ? '' : ` on ${node.backend}`}, ${(node.seconds * 1000).toPrecision(3)} ms`;
+      : node.state === 'reused'
+        ? `reused from ${node.backend ?? 'memory'}, ${time} saved`
+        : `${node.state} on ${node.backend}, ${time}`;
   const again = node.hits > 0 ? `, asked for ${node.hits} times more` : '';
   return `#${node.id} ${node.op}${node.label} (${inputs.join(', ')}) ${node.rows}x${node.cols}  ${did}${again}`;
 }

@@ -51,7 +51,12 @@ export async function explainStep(
       'it is non-deterministic, or reads a step that is; such results are never reused',
     ]);
   }
-  if (node.state === 'source') return say('source', ['it is a leaf; there is nothing to compute']);
+  if (node.state === 'source') {
+    const readers = run.steps.filter((other) => other.node.inputs.includes(node.id));
+    return readers.length > 0 && readers.every((reader) => reader.node.state === 'reused')
+      ? say('reused', ['it was not needed: the steps that read it were reused'])
+      : say('source', ['it is a leaf; there is nothing to compute']);
+  }
   const folder = await earlierRun(run.folder, run.record);
   if (folder === undefined) {
     return say('never-seen', [
