@@ -6,6 +6,7 @@
  */
 import { type Expr, type FrameSource, ops } from '../../driver/index.js';
 import { topological } from '../../driver/ir/expr.js';
+import { linspace, logspace } from '../job-file/spaces.js';
 import type { LoadedRun } from './load-run.js';
 import {
   type Change,
@@ -64,9 +65,12 @@ function ownCauses(expr: Expr, twin: Expr | undefined, settings: readonly Change
   if (twin === undefined) {
     if (expr.inputs.length > 0) return [];
     const value = expr.attrs.value;
-    const setting = settings.find(({ before, after }) => gained(before, after, value));
-    const what = `${expr.op.name} ${valueText(value ?? expr.attrs)}: new`;
-    return [setting === undefined ? what : `${changeText(setting)} (${what})`];
+    const setting = settings.find((change) => gained(change, value));
+    return [
+      setting === undefined
+        ? `${expr.op.name} ${valueText(value ?? expr.attrs)}: new`
+        : `${changeText(setting)} changes ${expr.op.name}`,
+    ];
   }
   return changes(twin.attrs, expr.attrs).map((change) => attributeCause(expr, change, settings));
 }
@@ -79,9 +83,10 @@ function attributeCause(expr: Expr, change: Change, settings: readonly Change[])
   );
   const setting = same.find(({ path }) => last(path) === last(change.path)) ?? same[0];
   if (setting !== undefined) return `${changeText(setting)} changes ${expr.op.name}`;
-  const list = settings.find(({ before, after }) => gained(before, after, change.after));
-  const own = `${expr.op.name} ${changeText(change)}`;
-  return list === undefined ? own : `${changeText(list)} changes ${own}`;
+  const list = settings.find((other) => gained(other, change.after));
+  return list === undefined
+    ? `${expr.op.name} ${changeText(change)}`
+    : `${changeText(list)} changes ${expr.op.name}`;
 }
 
 /** Same attributes, and every input known: it is the inputs' number or choice that is new. */
@@ -95,11 +100,23 @@ function rewired(expr: Expr, twin: Expr | undefined): string {
   return `${name} reads another ${expr.inputs[at]?.op.name ?? 'value'} as input ${at + 1}`;
 }
 
-function gained(before: unknown, after: unknown, value: unknown): boolean {
+/** Whether a setting has this value now and had not before, by itself, in a list or in a range it stands for. */
+function gained({ path, before, after }: Change, value: unknown): boolean {
   if (value === undefined) return false;
-  const has = (list: unknown): boolean =>
-    sameValue(list, value) || (Array.isArray(list) && list.some((item) => sameValue(item, value)));
+  const has = (setting: unknown): boolean =>
+    valuesOf(path, setting).some((item) => sameValue(item, value));
   return has(after) && !has(before);
+}
+
+function valuesOf(path: string, setting: unknown): readonly unknown[] {
+  if (!Array.isArray(setting)) {
+    if (typeof setting !== 'object' || setting === null) return [setting];
+    return Object.entries(setting).flatMap(([key, inner]) => valuesOf(`${path}.${key}`, inner));
+  }
+  const [from, to, count] = setting as readonly number[];
+  if (setting.length === 3 && path.endsWith('.logspace')) return logspace(from!, to!, count!);
+  if (setting.length === 3 && path.endsWith('.linspace')) return linspace(from!, to!, count!);
+  return setting;
 }
 
 function findCounterparts(before: readonly Expr[], after: readonly Expr[]): Map<Expr, Expr> {

@@ -101,8 +101,19 @@ describe('lineage on the command line', () => {
     const second = await run('search.grid.lambda=[0.01, 1, 100, 5]');
     const difference = await json('diff', first, second);
     assert.equal(difference.causes.length, 1, JSON.stringify(difference.causes));
-    assert.match(difference.causes[0].cause, /search\.grid\.lambda .*5.* \(scalar 5: new\)/);
+    assert.match(
+      difference.causes[0].cause,
+      /^search\.grid\.lambda \[0\.01,1,100\] -> \[0\.01,1,100,5\] changes scalar$/,
+    );
     assert.ok(difference.sameSteps > difference.newSteps);
+    const third = await run('search.grid.lambda={linspace: [1, 9, 5]}');
+    const ranged = (await json('diff', first, third)).causes;
+    assert.ok(
+      ranged.some(({ cause }: { cause: string }) =>
+        /search\.grid\.lambda.* changes scalar$/.test(cause),
+      ),
+      JSON.stringify(ranged),
+    );
     const gram = await json('why', second, 'gram');
     assert.equal(gram.verdict, 'not-kept');
     assert.match(gram.reasons[0], /has the same step .* kept no results beyond its process/);
