@@ -5,6 +5,7 @@
 import type { Expr } from '../ir/expr.js';
 import type { Backend } from '../runtime/backend.js';
 import type { Value } from '../runtime/value.js';
+import type { PartialReuse } from './partial-reuse.js';
 
 export interface PlanNode {
   readonly expr: Expr;
@@ -30,6 +31,8 @@ export interface Plan {
   readonly available: ReadonlyMap<Expr, Value>;
   /** Nodes another execution is computing right now. */
   readonly pending: ReadonlySet<Expr>;
+  /** What is answered from cached parts; the plan is over the nodes that answer. */
+  readonly partial?: PartialReuse;
 }
 
 /** Blocked nodes needed to evaluate `targets`, inputs first, ending at values that exist before the segment. */

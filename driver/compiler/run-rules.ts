@@ -294,7 +294,8 @@ function circleError(frame: Frame): InternalError {
   );
 }
 
-function verifyRewrite(rule: Rule, before: Expr, after: Expr): void {
+/** @throws InternalError when a rewrite changes the shape or brings in a step that is not deterministic */
+export function verifyRewrite(rule: { readonly name: string }, before: Expr, after: Expr): void {
   if (after.rows !== before.rows || after.cols !== before.cols) {
     throw new InternalError(
       `${rule.name}: expected ${shapeText(before)} to stay, got ${shapeText(after)}`,

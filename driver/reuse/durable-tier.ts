@@ -11,7 +11,7 @@ import { verifyUnchanged } from '../frame/identity.js';
 import { type Expr, topological } from '../ir/expr.js';
 import { lineageKey } from '../ir/lineage-key.js';
 import { frame } from '../operators/frame.js';
-import type { Value } from '../runtime/value.js';
+import type { DenseMatrix, Value } from '../runtime/value.js';
 import type { DurableStore } from './store/durable-store.js';
 import type { Json } from './store/entry-format.js';
 import type { Lease } from './store/lease.js';
@@ -68,15 +68,12 @@ export class DurableTier {
           return false;
         });
         for (const expr of stored) {
-          const found = await this.store.get(lineageKey(expr));
-          const fits =
-            found?.value.kind === 'dense' &&
-            found.value.rows === expr.rows &&
-            found.value.cols === expr.cols;
-          if (fits) {
-            values.set(expr, found.value as Value);
-            seconds.set(expr, found.header.seconds);
-          } else refused.add(expr);
+          const found = await this.read(expr);
+          if (found === undefined) refused.add(expr);
+          else {
+            values.set(expr, found.value);
+            seconds.set(expr, found.seconds);
+          }
         }
         if (stored.length > 0) continue;
         if (long.length === 0) return { values, seconds, leases };
@@ -91,6 +88,21 @@ export class DurableTier {
       await releaseAll(leases);
       throw error;
     }
+  }
+
+  /** Whether a value worth reading is stored under the node's key. */
+  has(expr: Expr): boolean {
+    return isWorthLooking(expr) && this.store.has(lineageKey(expr));
+  }
+
+  /** The stored value of a node; undefined when it is gone or not what the node needs. Takes no lease. */
+  async read(expr: Expr): Promise<{ value: DenseMatrix; seconds: number } | undefined> {
+    const found = await this.store.get(lineageKey(expr));
+    const fits =
+      found?.value.kind === 'dense' &&
+      found.value.rows === expr.rows &&
+      found.value.cols === expr.cols;
+    return fits ? { value: found.value as DenseMatrix, seconds: found.header.seconds } : undefined;
   }
 
   /** Stores a result in the background, if it took long and its inputs are still what they were. */

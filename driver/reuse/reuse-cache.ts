@@ -5,6 +5,7 @@
  * Source: MEMPHIS (EDBT 2025) section 4 and LIMA's CostNSize policy: evict the lowest (hits + misses + 1) * cost / size.
  */
 import type { Expr } from '../ir/expr.js';
+import type { OpDef } from '../operators/op-def.js';
 import type { Handle, Value } from '../runtime/value.js';
 
 export interface CacheEntry {
@@ -31,15 +32,22 @@ export interface ReuseCacheOptions {
   readonly budgetBytes: number;
   /** Drops a value that lives in a backend. */
   readonly release: (handle: Handle) => void;
+  /** Inputs under which a value on the host can be found by `siblings`. Default: none. */
+  readonly siblingKeys?: (expr: Expr) => readonly Expr[];
 }
 
 /** Bookkeeping charged to every entry, so that millions of scalars count too. @units bytes */
 const ENTRY_OVERHEAD_BYTES = 256;
 
+/** Cached nodes remembered under one input; older ones are found by their own key only. */
+const MAX_SIBLINGS = 64;
+
 export class ReuseCache {
   readonly budgetBytes: number;
   readonly #release: (handle: Handle) => void;
+  readonly #siblingKeys: (expr: Expr) => readonly Expr[];
   readonly #entries = new Map<Expr, CacheEntry>();
+  readonly #siblings = new Map<OpDef, Map<Expr, Expr[]>>();
   readonly #evictions = new WeakMap<Expr, number>();
   #bytes = 0;
   evicted = 0;
@@ -47,6 +55,7 @@ export class ReuseCache {
   constructor(options: ReuseCacheOptions) {
     this.budgetBytes = options.budgetBytes;
     this.#release = options.release;
+    this.#siblingKeys = options.siblingKeys ?? (() => []);
   }
 
   /** Host bytes held now. */
@@ -60,6 +69,11 @@ export class ReuseCache {
 
   probe(expr: Expr): CacheEntry | undefined {
     return this.#entries.get(expr);
+  }
+
+  /** Cached nodes of this operator, values on the host, that are findable under `key`; oldest first. */
+  siblings(op: OpDef, key: Expr): readonly Expr[] {
+    return this.#siblings.get(op)?.get(key) ?? [];
   }
 
   /** Marks `expr` as being computed by the caller, who must then `put` or `withdraw` it. */
@@ -99,6 +113,7 @@ export class ReuseCache {
     entry.bytes = (value.kind === 'dense' ? value.data.byteLength : 0) + ENTRY_OVERHEAD_BYTES;
     entry.state = 'cached';
     this.#bytes += entry.bytes;
+    if (value.kind === 'dense') this.#index(expr);
     entry.settled?.resolve(true);
     if (entry.bytes > this.budgetBytes) this.#drop(entry);
     else if (this.#bytes > this.budgetBytes) this.#makeSpace(entry);
@@ -139,8 +154,33 @@ export class ReuseCache {
     }
   }
 
+  #index(expr: Expr): void {
+    for (const key of this.#siblingKeys(expr)) {
+      let ofOp = this.#siblings.get(expr.op);
+      if (ofOp === undefined) {
+        ofOp = new Map();
+        this.#siblings.set(expr.op, ofOp);
+      }
+      const known = ofOp.get(key);
+      if (known === undefined) ofOp.set(key, [expr]);
+      else if (known.push(expr) > MAX_SIBLINGS) known.shift();
+    }
+  }
+
+  #unindex(expr: Expr): void {
+    const ofOp = this.#siblings.get(expr.op);
+    if (ofOp === undefined) return;
+    for (const key of this.#siblingKeys(expr)) {
+      const kept = ofOp.get(key)?.filter((sibling) => sibling !== expr);
+      if (kept === undefined) continue;
+      if (kept.length === 0) ofOp.delete(key);
+      else ofOp.set(key, kept);
+    }
+  }
+
   #drop(entry: CacheEntry): void {
     this.#entries.delete(entry.expr);
+    this.#unindex(entry.expr);
     this.#bytes -= entry.bytes;
     if (entry.value?.kind === 'handle') this.#release(entry.value);
   }

@@ -53,9 +53,10 @@ export class Execution {
       if (node.sink || node.materialise || node.persist) this.#targets.push(node);
       else if (!node.blocked) this.#host.push(node);
       else continue;
-      if (context.reuse && node.expr.isDeterministic) {
-        context.cache.claim(node.expr);
-        this.#claimed.add(node.expr);
+      if (!context.reuse || !node.expr.isDeterministic) continue;
+      for (const key of this.#keysOf(node.expr)) {
+        context.cache.claim(key);
+        this.#claimed.add(key);
       }
     }
   }
@@ -243,7 +244,7 @@ export class Execution {
     values: ReadonlyMap<Expr, Value>,
     start: number,
   ): void {
-    const { statistics, cache } = this.#context;
+    const { statistics } = this.#context;
     const end = performance.now();
     const seconds = (end - start) / 1000;
     const flops = planned.map(({ expr }) => 1 + expr.op.flops(expr.inputs, expr.attrs, expr));
@@ -251,13 +252,8 @@ export class Execution {
     planned.forEach(({ expr }, i) => {
       const share = (seconds * flops[i]!) / total;
       const value = values.get(expr);
-      statistics.misses++;
-      statistics.record(expr, backend.name, share, value === undefined ? 'fused' : 'computed');
-      if (value === undefined) return;
-      this.#values.set(expr, value);
-      this.#done.add(expr);
-      cache.put(expr, value, seconds, backend.name);
-      this.#context.onComputed?.(expr, value, seconds);
+      this.#record(expr, backend.name, share, value === undefined ? 'fused' : 'computed');
+      if (value !== undefined) this.#keep(expr, value, seconds, backend.name);
     });
     const names = targets.map((node) => node.expr.op.name);
     statistics.bar(backend.name, `pass: ${[...new Set(names)].join(', ')}`, start, end);
@@ -268,17 +264,44 @@ export class Execution {
   }
 
   #finish(expr: Expr, value: Value, start: number, backend: string, kernels: number): void {
-    const { statistics, cache } = this.#context;
+    const { statistics } = this.#context;
     const end = performance.now();
     const seconds = (end - start) / 1000;
+    this.#keep(expr, value, seconds, backend);
+    statistics.kernels += kernels;
+    this.#record(expr, backend, seconds, 'computed');
+    statistics.operator(backend, expr.op.name, start, end);
+  }
+
+  /** The nodes of the program a node of the plan stands for: itself, unless it answers from cached parts. */
+  #keysOf(expr: Expr): readonly Expr[] {
+    return this.#plan.partial?.originals.get(expr) ?? [expr];
+  }
+
+  #keep(expr: Expr, value: Value, seconds: number, backend: string): void {
+    const { cache, statistics, onComputed } = this.#context;
     this.#values.set(expr, value);
     this.#done.add(expr);
-    cache.put(expr, value, seconds, backend);
-    this.#context.onComputed?.(expr, value, seconds);
-    statistics.misses++;
-    statistics.kernels += kernels;
-    statistics.record(expr, backend, seconds, 'computed');
-    statistics.operator(backend, expr.op.name, start, end);
+    const answer = this.#plan.partial?.answers.get(expr);
+    let total = seconds;
+    if (answer !== undefined) {
+      // What it would take without the parts, so that the entry is kept as what it is worth.
+      for (const use of answer.uses) total += cache.probe(use)?.seconds ?? 0;
+      for (const node of answer.compensation) {
+        if (node !== expr) total += statistics.nodes.get(node)?.seconds ?? 0;
+      }
+    }
+    for (const key of this.#keysOf(expr)) {
+      cache.put(key, value, total, backend);
+      onComputed?.(key, value, total);
+    }
+  }
+
+  #record(expr: Expr, backend: string, seconds: number, state: 'computed' | 'fused'): void {
+    const { statistics } = this.#context;
+    if (this.#plan.partial?.answers.has(expr)) statistics.partial++;
+    else statistics.misses++;
+    for (const key of this.#keysOf(expr)) statistics.record(key, backend, seconds, state);
   }
 
   #readiness(inputs: readonly Expr[]): Readiness {
@@ -299,7 +322,7 @@ export class Execution {
       expr,
       cause ?? new InternalError(`execution: expected a failed operand of ${expr.op.name}`),
     );
-    this.#context.cache.withdraw(expr);
+    for (const key of this.#keysOf(expr)) this.#context.cache.withdraw(key);
   }
 
   #fail(expr: Expr, error: unknown, backend: Backend): void {
@@ -315,7 +338,7 @@ export class Execution {
             { cause: error },
           ),
     );
-    this.#context.cache.withdraw(expr);
+    for (const key of this.#keysOf(expr)) this.#context.cache.withdraw(key);
   }
 }
 

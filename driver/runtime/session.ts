@@ -4,6 +4,7 @@
  */
 import { totalmem } from 'node:os';
 import { printExprs, printPlan } from '../compiler/explain.js';
+import { type PartialReuse, reusePartially, siblingKeys } from '../compiler/partial-reuse.js';
 import { place } from '../compiler/placement.js';
 import type { Plan } from '../compiler/plan.js';
 import { simplify } from '../compiler/simplify.js';
@@ -11,10 +12,11 @@ import type { Attrs } from '../ir/attrs.js';
 import { type Expr, topological } from '../ir/expr.js';
 import { Interner } from '../ir/intern.js';
 import type { OpDef } from '../operators/op-def.js';
-import { DurableTier, type Recalled, releaseAll } from '../reuse/durable-tier.js';
+import { DurableTier, releaseAll } from '../reuse/durable-tier.js';
 import { ReuseCache } from '../reuse/reuse-cache.js';
 import type { DurableStore } from '../reuse/store/durable-store.js';
 import type { Json } from '../reuse/store/entry-format.js';
+import { env } from '../support/env.js';
 import type { Backend } from './backend.js';
 import type { Evaluator } from './evaluator.js';
 import { Execution, type ExecutionContext, type Outcome } from './execution.js';
@@ -49,6 +51,19 @@ export interface RunScope {
 }
 
 const MIB = 1024 * 1024;
+/** Old nodes made weak with each evaluation: more than it evaluates, so that none wait for ever. */
+const WEAKEN_PER_NODE = 4;
+const WEAKEN_AT_LEAST = 256;
+/** With blocks elsewhere, larger results are not put together here: they would have to travel. @units bytes */
+const REMOTE_PARTIAL_BYTES = 8 * MIB;
+
+/** Values read from the durable store for one execution. */
+interface Stored {
+  readonly values: Map<Expr, Value>;
+  readonly seconds: Map<Expr, number>;
+  /** Nodes whose stored value turned out to be unreadable. */
+  readonly refused: Set<Expr>;
+}
 
 export class Session implements Evaluator {
   readonly local: Backend;
@@ -78,6 +93,7 @@ export class Session implements Evaluator {
     }
     this.cache = new ReuseCache({
       budgetBytes: cacheBytes,
+      siblingKeys,
       release: (handle) => this.#backends.get(handle.backend)?.release?.(handle),
     });
   }
@@ -203,8 +219,13 @@ export class Session implements Evaluator {
     const tier = this.#tier;
     const recalled = await tier?.recall(roots, (expr) => this.#isAtHand(expr), signal);
     try {
-      const plan = await this.#planWhenFree(roots, persist, recalled);
-      this.#countReuse(plan, recalled);
+      const stored: Stored = {
+        values: new Map(recalled?.values),
+        seconds: new Map(recalled?.seconds),
+        refused: new Set(),
+      };
+      const plan = await this.#planWhenFree(roots, persist, stored);
+      this.#countReuse(plan, stored);
       const context: ExecutionContext = {
         cache: this.cache,
         statistics: this.statistics,
@@ -219,7 +240,9 @@ export class Session implements Evaluator {
             }
           : {}),
       };
-      return await new Execution(plan, context).run();
+      const outcomes = await new Execution(plan, context).run();
+      this.interner.weaken(WEAKEN_PER_NODE * plan.nodes.length + WEAKEN_AT_LEAST);
+      return outcomes;
     } finally {
       const leases = recalled?.leases;
       if (leases !== undefined && leases.size > 0) {
@@ -229,13 +252,10 @@ export class Session implements Evaluator {
   }
 
   /** A plan that waits for nobody. Nothing is claimed before, so waiting for what others compute can't deadlock. */
-  async #planWhenFree(
-    roots: readonly Expr[],
-    persist: boolean,
-    recalled: Recalled | undefined,
-  ): Promise<Plan> {
+  async #planWhenFree(roots: readonly Expr[], persist: boolean, stored: Stored): Promise<Plan> {
     for (;;) {
-      const plan = this.#plan(roots, persist, recalled?.values);
+      const plan = this.#plan(roots, persist, stored);
+      if (await this.#readParts(plan.partial, stored)) continue;
       if (plan.pending.size === 0) return plan;
       await Promise.all(
         [...plan.pending].map((expr) => {
@@ -246,23 +266,57 @@ export class Session implements Evaluator {
     }
   }
 
+  /** Reads cached parts that are only in the durable store. True when any was read or refused, so the plan is stale. */
+  async #readParts(partial: PartialReuse | undefined, stored: Stored): Promise<boolean> {
+    const tier = this.#tier;
+    if (tier === undefined || partial === undefined) return false;
+    let changed = false;
+    for (const { uses } of partial.answers.values()) {
+      for (const use of uses) {
+        if (this.cache.probe(use) !== undefined || stored.values.has(use)) continue;
+        if (stored.refused.has(use)) continue;
+        const found = await tier.read(use);
+        changed = true;
+        if (found === undefined) stored.refused.add(use);
+        else {
+          stored.values.set(use, found.value);
+          stored.seconds.set(use, found.seconds);
+        }
+      }
+    }
+    return changed;
+  }
+
   /** Counts what the plan takes from the cache and the store, and takes the stored values into the cache. */
-  #countReuse(plan: Plan, recalled: Recalled | undefined): void {
+  #countReuse(plan: Plan, stored: Stored): void {
     for (const [expr, value] of plan.available) {
       if (expr.inputs.length === 0) continue;
       const entry = this.cache.probe(expr);
       if (entry !== undefined && entry.value === value) {
         entry.hits++;
         this.statistics.record(expr, entry.backend, entry.seconds, 'reused');
-      } else if (recalled?.values.get(expr) === value) {
-        const seconds = recalled.seconds.get(expr)!;
+      } else if (stored.values.get(expr) === value) {
+        const seconds = stored.seconds.get(expr)!;
         this.cache.claim(expr);
         this.cache.put(expr, value, seconds, 'store');
         this.statistics.record(expr, 'store', seconds, 'reused');
       } else continue;
       this.statistics.hit(expr);
+      this.#adopt(plan, expr, value);
     }
     this.statistics.planned(plan);
+  }
+
+  /** Keeps a cached value that is the whole answer to another node under that node as well. */
+  #adopt(plan: Plan, expr: Expr, value: Value): void {
+    const entry = this.cache.probe(expr);
+    if (entry === undefined || !plan.partial?.answers.has(expr)) return;
+    for (const original of plan.partial.originals.get(expr) ?? []) {
+      this.cache.claim(original);
+      this.cache.put(original, value, entry.seconds, entry.backend);
+      this.statistics.partial++;
+      this.statistics.record(original, entry.backend, entry.seconds, 'reused');
+    }
   }
 
   /** Whether a value is, or is about to be, in this process. */
@@ -270,11 +324,34 @@ export class Session implements Evaluator {
     return expr.isDeterministic && this.cache.probe(expr) !== undefined;
   }
 
-  #plan(
+  /** Answers from cached parts, or nothing. Values kept in a backend are left to it, so a request to persist is too. */
+  #reusePartially(
     roots: readonly Expr[],
     persist: boolean,
-    recalled: ReadonlyMap<Expr, Value> = new Map(),
-  ): Plan {
+    stored: Stored | undefined,
+  ): PartialReuse | undefined {
+    if (!this.#reuse || persist || (this.cache.size === 0 && this.#tier === undefined)) return;
+    const isCached = (expr: Expr): boolean => {
+      const entry = this.cache.probe(expr);
+      if (entry !== undefined) return entry.value?.kind === 'dense';
+      if (stored?.values.has(expr)) return true;
+      return stored?.refused.has(expr) === false && this.#tier?.has(expr) === true;
+    };
+    const partial = reusePartially(roots, this.interner, {
+      isThere: (expr) =>
+        expr.inputs.length === 0
+          ? expr.op.name === 'literal' || expr.op.name === 'scalar' || this.#isAtHand(expr)
+          : this.#isAtHand(expr) || stored?.values.has(expr) === true,
+      isCached,
+      siblings: (op, key) => this.cache.siblings(op, key),
+      estimate: (expr) => this.local.estimate(expr).seconds,
+      verify: env.verify() >= 1,
+      ...(this.blocks === this.local ? {} : { maxBytes: REMOTE_PARTIAL_BYTES }),
+    });
+    return partial.answers.size > 0 ? partial : undefined;
+  }
+
+  #plan(roots: readonly Expr[], persist: boolean, recalled?: Stored): Plan {
     const available = new Map<Expr, Value>();
     const pending = new Set<Expr>();
     const isThere = (expr: Expr): boolean => {
@@ -285,7 +362,7 @@ export class Session implements Evaluator {
         available.set(expr, dense(1, 1, Float64Array.of(expr.attrs.value as number)));
       } else if (this.#reuse && expr.isDeterministic) {
         const entry = this.cache.probe(expr);
-        const stored = recalled.get(expr);
+        const stored = recalled?.values.get(expr);
         if (entry === undefined && stored === undefined) return false;
         if (entry === undefined) available.set(expr, stored!);
         else if (entry.value !== undefined) available.set(expr, entry.value);
@@ -293,12 +370,15 @@ export class Session implements Evaluator {
       } else return false;
       return true;
     };
-    const order = topological(roots, isThere);
-    const plan = place(order, roots, available, pending, {
+    const partial = this.#reusePartially(roots, persist, recalled);
+    const wanted = partial?.roots ?? roots;
+    const order = topological(wanted, isThere);
+    const placed = place(order, wanted, available, pending, {
       local: this.local,
       blocks: this.blocks,
       materialiseBytes: this.#materialiseBytes,
     });
+    const plan: Plan = partial === undefined ? placed : { ...placed, partial };
     if (persist) {
       for (const root of roots) {
         const node = plan.nodeOf.get(root);

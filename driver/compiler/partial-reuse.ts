@@ -1,0 +1,266 @@
+/**
+ * The partial-reuse pass: a node that is not cached but whose parts are becomes an expression over the parts and a
+ * compensation. It runs after `simplify` and before placement, from the roots down. Invariants: a proposal is accepted
+ * only if all it builds on is cached and what it adds costs clearly less than the node; each new node that stands for one
+ * of the program is listed with it, so that its value is kept under the node the program knows. Rules: `partial-rules/`.
+ */
+import type { Expr } from '../ir/expr.js';
+import { ops } from '../operators/index.js';
+import type { OpDef } from '../operators/op-def.js';
+import { borderGram } from './partial-rules/border-gram.js';
+import { joinColumnParts } from './partial-rules/join-column-parts.js';
+import { joinGroupLosses } from './partial-rules/join-group-losses.js';
+import { joinProductColumns } from './partial-rules/join-product-columns.js';
+import { mergeRowParts } from './partial-rules/merge-row-parts.js';
+import type { PartialContext, PartialRewrite, PartialRule } from './partial-rules/partial-rule.js';
+import { firstPart, partsOf } from './partial-rules/parts.js';
+import { sliceWholeResult } from './partial-rules/slice-whole-result.js';
+import { stackRowParts } from './partial-rules/stack-row-parts.js';
+import type { NodeMaker } from './rule.js';
+import { verifyRewrite } from './run-rules.js';
+
+/** In the order they are tried at a node; the first proposal that pays is taken. */
+export const partialRules: readonly PartialRule[] = [
+  // Those that compute nothing when they fit come first.
+  joinGroupLosses,
+  joinProductColumns,
+  sliceWholeResult,
+  mergeRowParts,
+  borderGram,
+  stackRowParts,
+  joinColumnParts,
+];
+
+export interface PartialReuseOptions {
+  /** True for nodes whose value exists or is being computed; nothing below them is looked at. */
+  readonly isThere: (expr: Expr) => boolean;
+  readonly isCached: PartialContext['isCached'];
+  readonly siblings: PartialContext['siblings'];
+  /** Expected time of one node. @units seconds */
+  readonly estimate: (expr: Expr) => number;
+  /** What is new may cost this share of the node it replaces. Default 0.75: estimates are rough. */
+  readonly maxRatio?: number;
+  /** Results larger than this are not put together on the host. Default: no limit. @units bytes */
+  readonly maxBytes?: number;
+  /** Checks shape and determinism of each rewrite. */
+  readonly verify?: boolean;
+  readonly rules?: readonly PartialRule[];
+}
+
+/** One node answered from cached parts. */
+export interface PartialAnswer {
+  readonly original: Expr;
+  readonly rule: string;
+  readonly uses: readonly Expr[];
+  /** Nodes computed only for this answer, as the rule made them. */
+  readonly compensation: readonly Expr[];
+}
+
+export interface PartialReuse {
+  /** Roots equal to those given, in the same order. */
+  readonly roots: readonly Expr[];
+  /** For each new node that stands for nodes of the program: those nodes. */
+  readonly originals: ReadonlyMap<Expr, readonly Expr[]>;
+  /** By the new node. */
+  readonly answers: ReadonlyMap<Expr, PartialAnswer>;
+}
+
+/** Rewrites of one plan at most; a plan with more is built so that looking further does not pay. */
+const MAX_ANSWERS = 4096;
+/** Planning and bookkeeping of one more node. @units seconds */
+const NODE_SECONDS = 5e-6;
+
+/** Inputs under which a cached node can be found by `siblings`; none for operators too cheap to index. */
+export function siblingKeys(expr: Expr): readonly Expr[] {
+  return keysOf.get(expr.op)?.(expr) ?? none;
+}
+
+const none: readonly Expr[] = [];
+const MAX_KEYS = 64;
+const byFirst = (expr: Expr): readonly Expr[] => [firstPart(expr.inputs[0]!, 'rows')];
+const keysOf: ReadonlyMap<OpDef, (expr: Expr) => readonly Expr[]> = new Map([
+  [
+    ops.tsmm,
+    (expr: Expr) => {
+      const x = expr.inputs[0]!;
+      const bases = partsOf(x, 'cols')
+        .slice(0, MAX_KEYS)
+        .map((part) => (part.op === ops.slice ? part.inputs[0]! : part));
+      return unique([firstPart(x, 'rows'), x, ...bases]);
+    },
+  ],
+  [ops.matmul, (expr: Expr) => unique([expr.inputs[0]!, firstPart(expr.inputs[0]!, 'rows')])],
+  [ops.mmchain, byFirst],
+  [ops.groupGram, byFirst],
+  [ops.groupLoss, (expr: Expr) => unique([...byFirst(expr), expr.inputs[1]!])],
+]);
+
+function unique(keys: readonly Expr[]): readonly Expr[] {
+  return keys.length === 1 ? keys : [...new Set(keys)];
+}
+
+type RuleTable = ReadonlyMap<OpDef, readonly PartialRule[]>;
+
+function tableOf(rules: readonly PartialRule[]): RuleTable {
+  const table = new Map<OpDef, PartialRule[]>();
+  for (const rule of rules) {
+    for (const op of rule.ops) {
+      const row = table.get(op);
+      if (row === undefined) table.set(op, [rule]);
+      else row.push(rule);
+    }
+  }
+  return table;
+}
+
+const defaultTable = tableOf(partialRules);
+
+/** Rewrites what can be answered from cached parts. Returns the roots themselves where nothing can. */
+export function reusePartially(
+  roots: readonly Expr[],
+  maker: NodeMaker,
+  options: PartialReuseOptions,
+): PartialReuse {
+  const table = options.rules === undefined ? defaultTable : tableOf(options.rules);
+  return new PartialRun(maker, options, table).run(roots);
+}
+
+interface Frame {
+  readonly original: Expr;
+  readonly form: Expr;
+  readonly answer: PartialAnswer | undefined;
+  next: number;
+}
+
+class PartialRun {
+  readonly #options: PartialReuseOptions;
+  readonly #table: RuleTable;
+  readonly #context: PartialContext;
+  readonly #final = new Map<Expr, Expr>();
+  readonly #originals = new Map<Expr, Expr[]>();
+  readonly #answers = new Map<Expr, PartialAnswer>();
+  /** Made by a rule; answering these again could go round in circles. */
+  readonly #made = new Set<Expr>();
+
+  constructor(maker: NodeMaker, options: PartialReuseOptions, table: RuleTable) {
+    this.#options = options;
+    this.#table = table;
+    this.#context = {
+      intern: (op, inputs, attrs, payload) => maker.intern(op, inputs, attrs, payload),
+      isCached: options.isCached,
+      siblings: options.siblings,
+    };
+  }
+
+  run(roots: readonly Expr[]): PartialReuse {
+    for (const root of roots) this.#walk(root);
+    return {
+      roots: roots.map((root) => this.#final.get(root)!),
+      originals: this.#originals,
+      answers: this.#answers,
+    };
+  }
+
+  /** Iterative, so depth is no limit. */
+  #walk(root: Expr): void {
+    if (this.#final.has(root)) return;
+    const stack: Frame[] = [];
+    this.#enter(root, stack);
+    while (stack.length > 0) {
+      const frame = stack[stack.length - 1]!;
+      const { inputs } = frame.form;
+      while (frame.next < inputs.length && this.#final.has(inputs[frame.next]!)) frame.next++;
+      if (frame.next < inputs.length) {
+        this.#enter(inputs[frame.next]!, stack);
+        continue;
+      }
+      stack.pop();
+      this.#leave(frame);
+    }
+  }
+
+  #enter(original: Expr, stack: Frame[]): void {
+    if (original.inputs.length === 0 || this.#options.isThere(original)) {
+      this.#final.set(original, original);
+      return;
+    }
+    const found = this.#answer(original);
+    stack.push({ original, form: found?.expr ?? original, answer: found?.answer, next: 0 });
+  }
+
+  #leave({ original, form, answer }: Frame): void {
+    // A proposal may be a cached node itself, or one that was asked for before.
+    let final = this.#final.get(form) ?? form;
+    if (final === form && !this.#options.isThere(form)) {
+      const inputs = form.inputs.map((input) => this.#final.get(input)!);
+      if (inputs.some((input, i) => input !== form.inputs[i])) {
+        final = this.#context.intern(form.op, inputs, form.attrs, form.payload);
+      }
+    }
+    this.#final.set(original, final);
+    if (final === original) return;
+    const known = this.#originals.get(final);
+    if (known === undefined) this.#originals.set(final, [original]);
+    else known.push(original);
+    if (answer !== undefined) this.#answers.set(final, answer);
+  }
+
+  #answer(original: Expr): { expr: Expr; answer: PartialAnswer } | undefined {
+    const rules = this.#table.get(original.op);
+    if (rules === undefined || !original.isDeterministic) return undefined;
+    if (this.#answers.size >= MAX_ANSWERS || this.#made.has(original)) return undefined;
+    for (const rule of rules) {
+      const rewrite = rule.apply(original, this.#context);
+      if (rewrite === undefined) continue;
+      if (this.#options.verify) verifyRewrite(rule, original, rewrite.expr);
+      const compensation = this.#added(original, rewrite);
+      if (compensation.includes(original) || !this.#pays(original, compensation)) continue;
+      for (const expr of compensation) this.#made.add(expr);
+      const answer = { original, rule: rule.name, uses: rewrite.uses, compensation };
+      return { expr: rewrite.expr, answer };
+    }
+    return undefined;
+  }
+
+  /** The nodes to compute for a proposal beyond those the original needs as well. */
+  #added(original: Expr, rewrite: PartialRewrite): Expr[] {
+    const known = partsBelow(original);
+    for (const expr of rewrite.uses) known.add(expr);
+    const added = new Set<Expr>();
+    const stack = [rewrite.expr];
+    while (stack.length > 0) {
+      const expr = stack.pop()!;
+      if (known.has(expr) || added.has(expr) || this.#options.isThere(expr)) continue;
+      added.add(expr);
+      for (const input of expr.inputs) stack.push(input);
+    }
+    return [...added];
+  }
+
+  /** Counts the node alone against all that is new, so that it holds even where everything below is needed anyway. */
+  #pays(original: Expr, added: readonly Expr[]): boolean {
+    const { estimate, maxRatio = 0.75, maxBytes = Infinity } = this.#options;
+    if (original.rows * original.cols * 8 > maxBytes) return false;
+    const limit = maxRatio * (estimate(original) + NODE_SECONDS);
+    let seconds = 0;
+    for (const expr of added) {
+      seconds += estimate(expr) + NODE_SECONDS;
+      if (seconds > limit) return false;
+    }
+    return true;
+  }
+}
+
+/** What a rule may build on: the node's operands, seen through binds and slices. */
+function partsBelow(original: Expr): Set<Expr> {
+  const seen = new Set<Expr>();
+  const stack = [...original.inputs];
+  while (stack.length > 0) {
+    const expr = stack.pop()!;
+    if (seen.has(expr)) continue;
+    seen.add(expr);
+    if (expr.op !== ops.rbind && expr.op !== ops.cbind && expr.op !== ops.slice) continue;
+    for (const input of expr.inputs) stack.push(input);
+  }
+  return seen;
+}

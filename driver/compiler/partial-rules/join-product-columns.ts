@@ -1,0 +1,48 @@
+/**
+ * Columns of a product from cached products with the same left operand: column j of X %*% Y needs column j of Y only. So
+ * columns added to Y cost themselves, columns taken away cost a copy, in any order and out of several products.
+ */
+import type { Expr } from '../../ir/expr.js';
+import { ops } from '../../operators/index.js';
+import {
+  addPlaces,
+  bindSegments,
+  columnSegments,
+  cover,
+  joinColumns,
+  type Places,
+} from './columns.js';
+import type { PartialRule } from './partial-rule.js';
+
+export const joinProductColumns: PartialRule = {
+  name: 'join-product-columns',
+  ops: [ops.matmul],
+  algebra: 'X %*% cbind(Y, Z) -> cbind([X %*% Y], X %*% Z); X %*% Y[,a:b] -> [X %*% Y][,a:b]',
+  apply: (expr, context) => {
+    if (expr.attrs.transposeB === true) return undefined;
+    const [left, right] = expr.inputs as [Expr, Expr];
+    const siblings = context.siblings(ops.matmul, left);
+    if (siblings.length === 0) return undefined;
+    const places: Places = new Map();
+    for (const sibling of siblings) {
+      if (sibling.inputs[0] !== left || sibling.attrsText !== expr.attrsText) continue;
+      addPlaces(places, columnSegments(sibling.inputs[1]!), sibling);
+    }
+    const pieces = cover(columnSegments(right), places);
+    const uses = new Set(pieces.flatMap(({ source }) => source ?? []));
+    if (uses.size === 0) return undefined;
+    const missing = pieces.filter(({ source }) => source === undefined);
+    const fresh =
+      missing.length === 0
+        ? undefined
+        : context.intern(ops.matmul, [left, bindSegments(missing, context)], expr.attrs);
+    let next = 0;
+    const joined = pieces.map(({ source, at, from, to }) => {
+      const width = to - from;
+      if (source !== undefined) return { source, at, width };
+      next += width;
+      return { source: fresh!, at: next - width, width };
+    });
+    return { expr: joinColumns(joined, context), uses: [...uses] };
+  },
+};
