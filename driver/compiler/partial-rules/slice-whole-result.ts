@@ -13,6 +13,7 @@ export const sliceWholeResult: PartialRule = {
   ops: rowWise,
   algebra: 'X[a:b,] %*% Y -> [X %*% Y][a:b,]; f(X[a:b,]) -> [f(X)][a:b,]',
   apply: (expr, context) => {
+    if (!expr.inputs.some((input) => input.op === ops.slice)) return undefined;
     const rule = expr.op.rowRule(expr.inputs, expr.attrs);
     if (rule.kind !== 'map') return undefined;
     const first = expr.inputs[rule.blocked.indexOf(true)];
