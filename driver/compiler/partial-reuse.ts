@@ -38,6 +38,8 @@ export interface PartialReuseOptions {
   readonly siblings: PartialContext['siblings'];
   /** Expected time of one node. @units seconds */
   readonly estimate: (expr: Expr) => number;
+  /** Nodes expected to take less are not looked at: finding an answer would cost more. Default 0. @units seconds */
+  readonly minSeconds?: number;
   /** What is new may cost this share of the node it replaces. Default 0.75: estimates are rough. */
   readonly maxRatio?: number;
   /** Results larger than this are not put together on the host. Default: no limit. @units bytes */
@@ -64,6 +66,9 @@ export interface PartialReuse {
   /** By the new node. */
   readonly answers: ReadonlyMap<Expr, PartialAnswer>;
 }
+
+/** For sessions: faster results are computed whole, since looking for their parts takes as long. @units seconds */
+export const MIN_PARTIAL_SECONDS = 2e-4;
 
 /** Rewrites of one plan at most; a plan with more is built so that looking further does not pay. */
 const MAX_ANSWERS = 4096;
@@ -209,6 +214,8 @@ class PartialRun {
     const rules = this.#table.get(original.op);
     if (rules === undefined || !original.isDeterministic) return undefined;
     if (this.#answers.size >= MAX_ANSWERS || this.#made.has(original)) return undefined;
+    const { minSeconds = 0 } = this.#options;
+    if (minSeconds > 0 && this.#options.estimate(original) < minSeconds) return undefined;
     for (const rule of rules) {
       const rewrite = rule.apply(original, this.#context);
       if (rewrite === undefined) continue;

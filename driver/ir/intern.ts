@@ -107,7 +107,12 @@ export class Interner {
     return meta;
   }
 
-  /** Makes up to `count` of the oldest young nodes weak; the session calls it as it evaluates. */
+  /** Called by the session when it has evaluated so many nodes: makes more than that weak, so that none wait for ever. */
+  weakenAfter(evaluated: number): void {
+    this.weaken(4 * evaluated + 256);
+  }
+
+  /** Makes up to `count` of the oldest young nodes weak. */
   weaken(count: number): void {
     const end = Math.min(this.#weakened + count, this.#young.length);
     const mask = this.#hashes.length - 1;

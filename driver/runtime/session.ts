@@ -4,7 +4,12 @@
  */
 import { totalmem } from 'node:os';
 import { printExprs, printPlan } from '../compiler/explain.js';
-import { type PartialReuse, reusePartially, siblingKeys } from '../compiler/partial-reuse.js';
+import {
+  MIN_PARTIAL_SECONDS,
+  type PartialReuse,
+  reusePartially,
+  siblingKeys,
+} from '../compiler/partial-reuse.js';
 import { place } from '../compiler/placement.js';
 import type { Plan } from '../compiler/plan.js';
 import { simplify } from '../compiler/simplify.js';
@@ -51,9 +56,6 @@ export interface RunScope {
 }
 
 const MIB = 1024 * 1024;
-/** Old nodes made weak with each evaluation: more than it evaluates, so that none wait for ever. */
-const WEAKEN_PER_NODE = 4;
-const WEAKEN_AT_LEAST = 256;
 /** With blocks elsewhere, larger results are not put together here: they would have to travel. @units bytes */
 const REMOTE_PARTIAL_BYTES = 8 * MIB;
 
@@ -241,7 +243,7 @@ export class Session implements Evaluator {
           : {}),
       };
       const outcomes = await new Execution(plan, context).run();
-      this.interner.weaken(WEAKEN_PER_NODE * plan.nodes.length + WEAKEN_AT_LEAST);
+      this.interner.weakenAfter(plan.nodes.length);
       return outcomes;
     } finally {
       const leases = recalled?.leases;
@@ -345,6 +347,7 @@ export class Session implements Evaluator {
       isCached,
       siblings: (op, key) => this.cache.siblings(op, key),
       estimate: (expr) => this.local.estimate(expr).seconds,
+      minSeconds: MIN_PARTIAL_SECONDS,
       verify: env.verify() >= 1,
       ...(this.blocks === this.local ? {} : { maxBytes: REMOTE_PARTIAL_BYTES }),
     });

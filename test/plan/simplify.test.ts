@@ -79,7 +79,7 @@ describe('simplify', () => {
     const [after] = simplify([model.expr], s);
     assert.equal(
       formula(after!, { X, y }),
-      'solve{assume:spd}(addDiag(tsmm(X), 0.5), matmul{transposeA:true}(X, y))',
+      'solve{assume:spd}(tsmm(X), matmul{transposeA:true}(X, y), 0.5)',
     );
   });
 
