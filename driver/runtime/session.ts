@@ -4,12 +4,7 @@
  */
 import { totalmem } from 'node:os';
 import { printExprs, printPlan } from '../compiler/explain.js';
-import {
-  MIN_PARTIAL_SECONDS,
-  type PartialReuse,
-  reusePartially,
-  siblingKeys,
-} from '../compiler/partial-reuse.js';
+import { MIN_PARTIAL_SECONDS, reusePartially, siblingKeys } from '../compiler/partial-reuse.js';
 import { place } from '../compiler/placement.js';
 import type { Plan } from '../compiler/plan.js';
 import { simplify } from '../compiler/simplify.js';
@@ -269,7 +264,7 @@ export class Session implements Evaluator {
   }
 
   /** Reads cached parts that are only in the durable store. True when any was read or refused, so the plan is stale. */
-  async #readParts(partial: PartialReuse | undefined, stored: Stored): Promise<boolean> {
+  async #readParts(partial: Plan['partial'], stored: Stored): Promise<boolean> {
     const tier = this.#tier;
     if (tier === undefined || partial === undefined) return false;
     let changed = false;
@@ -331,7 +326,7 @@ export class Session implements Evaluator {
     roots: readonly Expr[],
     persist: boolean,
     stored: Stored | undefined,
-  ): PartialReuse | undefined {
+  ): Plan['partial'] {
     if (!this.#reuse || persist || (this.cache.size === 0 && this.#tier === undefined)) return;
     const isCached = (expr: Expr): boolean => {
       const entry = this.cache.probe(expr);
