@@ -7,20 +7,12 @@
  * folder/v1/index                     what is there, see store-index.ts; made again from the files when absent or damaged
  * folder/v1/tmp, quarantine, leases   files being written, damaged ones, who computes what
  */
-import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { InternalError, ResourceError } from '../../errors.js';
 import type { LineageKey } from '../../ir/lineage-key.js';
-import {
-  DamagedEntry,
-  OtherFormat,
-  readEntry,
-  type StoredHeader,
-  type StoredMeta,
-  type StoredValue,
-} from './entry-format.js';
+import type { StoredHeader, StoredMeta, StoredValue } from './entry-format.js';
 import { chooseVictims } from './eviction.js';
-import { describe, errorCode, type FileSystem, nodeFileSystem, withFile } from './file-system.js';
+import { describe, errorCode, type FileSystem, nodeFileSystem } from './file-system.js';
 import { headerOf, type Indexed, isKey, recordOf } from './index-record.js';
 import { type Lease, Leases } from './lease.js';
 import {
@@ -32,6 +24,7 @@ import {
   sweepQuarantine,
 } from './maintenance.js';
 import { Publisher } from './publisher.js';
+import { type Found, Reader } from './reader.js';
 import { Slots } from './slots.js';
 import { StoreFolder } from './store-folder.js';
 import { StoreIndex } from './store-index.js';
@@ -79,21 +72,9 @@ export interface Verification {
   readonly refused: number;
 }
 
-interface Found {
-  readonly value: StoredValue;
-  readonly header: StoredHeader;
-}
-
-/** Of the whole file. */
-type Read = Found & { readonly bytes: number };
-
-type Miss = 'missing' | 'refused' | 'aside' | 'unreadable';
-
 /** One at work for each thread of libuv's pool. */
 const READERS = 4;
 const LEASE_POLL_MS = { first: 15, most: 250 };
-const HOUR_MS = 3_600_000;
-const ON_ITS_WAY_MS = 60_000;
 /** Errors after which nothing is written any more. */
 const FATAL = new Set(['ENOSPC', 'EDQUOT', 'EROFS', 'EACCES', 'EPERM', 'ENOTDIR']);
 
@@ -107,11 +88,10 @@ export class DurableStore {
     Pick<DurableStoreOptions, 'maxBytes' | 'maxEntries' | 'maxAgeSeconds'>
   >;
   readonly #publisher: Publisher;
+  readonly #reader: Reader;
   readonly #onWarning: (message: string) => void;
   readonly #warned = new Set<string>();
-  /** Files in place that are not ours to read: another user's, another version's. */
-  readonly #refused = new Set<LineageKey>();
-  readonly #readers = new Slots(READERS);
+  readonly #reading = new Slots(READERS);
 
   private constructor(path: string, options: DurableStoreOptions) {
     const files = options.fileSystem ?? nodeFileSystem;
@@ -130,12 +110,15 @@ export class DurableStore {
       index: new StoreIndex(files, folder.index, folder.fileMode),
       leases: new Leases(files, places, options.leaseMs ?? 10_000),
     };
-    this.#publisher = new Publisher(
-      this.#parts,
-      this.#limits,
-      this.counters,
-      () => this.disabledReason !== undefined,
-    );
+    const { counters } = this;
+    const isStopped = (): boolean => this.disabledReason !== undefined;
+    this.#publisher = new Publisher(this.#parts, this.#limits, counters, isStopped);
+    this.#reader = new Reader(this.#parts, this.#publisher, {
+      maxAgeSeconds: this.#limits.maxAgeSeconds,
+      counters,
+      isStopped,
+      warn: (kind, message) => this.#warn(kind, message),
+    });
   }
 
   /** Opens or makes a store. Never throws: a folder that can't be used is a store that always misses. */
@@ -173,18 +156,18 @@ export class DurableStore {
 
   /** Whether the key was there when last looked (`refresh`); no disk access. */
   has(key: LineageKey): boolean {
-    return this.#parts.index.records.has(key) && !this.#refused.has(key);
+    return this.#parts.index.has(key) && !this.#reader.refused.has(key);
   }
 
   /** The verified value, or undefined: absent, damaged (then put aside), another user's or unreadable. Never throws. */
   get(key: LineageKey): Promise<Found | undefined> {
     checkKey(key);
     this.counters.reads++;
-    return this.#readers.run(async () => {
-      const found = await this.#read(key);
+    return this.#reading.run(async () => {
+      const found = await this.#reader.read(key);
       if (typeof found === 'string') return undefined;
       this.counters.hits++;
-      await this.#markUsed(key, found);
+      await this.#reader.markUsed(key, found);
       return { value: found.value, header: found.header };
     });
   }
@@ -204,7 +187,7 @@ export class DurableStore {
     if (this.disabledReason !== undefined) return false;
     try {
       const isStored = await this.#publisher.publish(key, value, meta, lease);
-      if (isStored) this.#refused.delete(key);
+      if (isStored) this.#reader.refused.delete(key);
       return isStored;
     } catch (error) {
       this.#trouble('writing', error);
@@ -225,11 +208,7 @@ export class DurableStore {
       try {
         if (await this.#publisher.isStored(key)) return 'stored';
         const lease = await this.#parts.leases.tryAcquire(key);
-        if (lease !== undefined) {
-          if (!(await this.#publisher.isStored(key))) return lease;
-          await lease.release();
-          return 'stored';
-        }
+        if (lease !== undefined) return await this.#unlessStored(lease);
       } catch (error) {
         this.#trouble('keeping a lease', error);
         return undefined;
@@ -241,14 +220,26 @@ export class DurableStore {
     }
   }
 
+  /** The lease, given back if its key was stored before it was had. */
+  async #unlessStored(lease: Lease): Promise<Lease | 'stored'> {
+    let isNeeded = false;
+    try {
+      isNeeded = !(await this.#publisher.isStored(lease.key));
+    } finally {
+      if (!isNeeded) await lease.release();
+    }
+    return isNeeded ? lease : 'stored';
+  }
+
   /** Every entry the index knows, unverified, last used first. */
   async entries(): Promise<StoreEntry[]> {
     await this.refresh();
-    const entries = [...this.#parts.index.records].map(storeEntry);
+    const { records } = this.#parts.index;
+    const entries = [...records].filter(([key]) => this.has(key)).map(storeEntry);
     return entries.sort((a, b) => b.usedMs - a.usedMs);
   }
 
-  /** Reads every file; damaged ones are put aside. @throws ResourceError if the folder can't be listed */
+  /** Reads every file; damaged ones are put aside. @throws ResourceError if the folder can't be listed, the signal's reason */
   async verify(
     options: {
       readonly signal?: AbortSignal;
@@ -264,14 +255,14 @@ export class DurableStore {
     let done = 0;
     const check = async (key: LineageKey): Promise<void> => {
       options.signal?.throwIfAborted();
-      const found = await this.#read(key);
+      const found = await this.#reader.read(key);
       if (typeof found !== 'string') good++;
       else if (found === 'aside') damaged.push(key);
       else if (found === 'unreadable') stuck.push(key);
       else if (found === 'refused') refused++;
       options.onProgress?.(++done, keys.length);
     };
-    await Promise.all(keys.map((key) => this.#readers.run(() => check(key))));
+    await Promise.all(keys.map((key) => this.#reading.run(() => check(key))));
     return { good, damaged, stuck, refused };
   }
 
@@ -311,80 +302,6 @@ export class DurableStore {
     });
   }
 
-  /** The value of a key, or why there is none: `aside` for a damaged one that was put aside. */
-  async #read(key: LineageKey): Promise<Read | Miss> {
-    const { files, folder, index } = this.#parts;
-    let inode = 0;
-    try {
-      return await withFile(files, folder.entry(key), 'read', folder.fileMode, async (file) => {
-        const stat = await file.stat();
-        inode = stat.inode;
-        if (folder.isTrusted(stat.uid)) {
-          return { ...(await readEntry(file, key)), bytes: stat.bytes };
-        }
-        this.#refused.add(key);
-        this.#warn('owner', `an entry of another user (${stat.uid}) was refused`);
-        return 'refused';
-      });
-    } catch (error) {
-      const code = errorCode(error);
-      if (code === 'ENOENT' || code === 'ESTALE') {
-        // A young one may be on its way in.
-        const record = index.records.get(key);
-        const isLost = record !== undefined && Date.now() - record.usedMs > ON_ITS_WAY_MS;
-        if (isLost) await this.#forget(key);
-        return 'missing';
-      }
-      if (error instanceof OtherFormat) {
-        this.#refused.add(key);
-        return 'refused';
-      }
-      const isDamaged = error instanceof DamagedEntry || code === 'EIO';
-      if (isDamaged) return this.#quarantine(key, inode, describe(error));
-      this.#warn('reading', `reading ended with ${describe(error)}`);
-      return 'unreadable';
-    }
-  }
-
-  async #quarantine(key: LineageKey, inode: number, why: string): Promise<'aside' | 'unreadable'> {
-    const { files, folder, index } = this.#parts;
-    this.counters.damaged++;
-    this.#warn('damaged', `entry ${key.slice(0, 12)} is damaged (${why}) and is computed again`);
-    try {
-      // Another process may have put it aside and stored a good one.
-      const isSame = (await files.stat(folder.entry(key))).inode === inode;
-      if (isSame) {
-        await files.rename(folder.entry(key), join(folder.quarantine, `${key}.${Date.now()}`));
-      }
-    } catch (error) {
-      if (errorCode(error) !== 'ENOENT') return 'unreadable';
-    }
-    await index.refresh().catch(() => {});
-    await this.#forget(key);
-    return 'aside';
-  }
-
-  /** Takes an entry whose file is gone out of the index. */
-  async #forget(key: LineageKey): Promise<void> {
-    const { index } = this.#parts;
-    const record = index.records.get(key);
-    if (record === undefined) return;
-    if (this.disabledReason === undefined) await index.remove([[key, record]]).catch(() => {});
-    if (index.records.get(key) === record) index.forget(key);
-  }
-
-  /** Notes the use of an entry, at most once an hour; takes into the index what it lacks. */
-  async #markUsed(key: LineageKey, { header, bytes }: Read): Promise<void> {
-    const { index } = this.#parts;
-    const record = index.records.get(key);
-    const now = Date.now();
-    if (record === undefined) await this.#publisher.adopt(key, recordOf(header, bytes, now));
-    else if (now - record.usedMs > Math.min(HOUR_MS, this.#limits.maxAgeSeconds * 100)) {
-      record.usedMs = now;
-      if (this.disabledReason === undefined) await index.markUsed(key, now).catch(() => {});
-    }
-  }
-
   /** Which files are there, for a folder whose index is missing and can't be made. */
   async #adoptFiles(): Promise<void> {
     const header = { kind: 'dense', rows: 0, cols: 0, op: '', seconds: 0, createdAt: '' } as const;
@@ -395,7 +312,7 @@ export class DurableStore {
 
   async #maintain<T>(what: string, work: () => Promise<T>): Promise<T> {
     try {
-      return await work();
+      return await this.#publisher.withIndex(work);
     } catch (cause) {
       throw new ResourceError(
         `store ${what}: expected a usable folder ${this.folder}, got ${describe(cause)}`,

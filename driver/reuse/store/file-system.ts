@@ -163,8 +163,10 @@ export async function withFile<T>(
     await file.close().catch(() => {});
     throw error;
   }
-  // Some systems report what could not be written only here.
-  await file.close();
+  // Some systems report what could not be written only here; what was read was read.
+  await file.close().catch((error: unknown) => {
+    if (use !== 'read') throw error;
+  });
   return result;
 }
 

@@ -2,14 +2,16 @@
  * Lines of the store's index. Invariant: a line is understood exactly as it was written or not at all; each ends with
  * a CRC-32, so torn and damaged lines are noticed.
  *
- *     + <key> <id> <bytes> <seconds> <used> <detail> <crc>    an entry is there, or about to be
- *     - <key> <id> <crc>                                      that entry is gone
- *     u <key> <used> <crc>                                    it was used
+ *     + <key> <id> <bytes> <seconds> <used> <detail> <maker> <crc>   an entry is on its way in: its space is taken
+ *     = <key> <id> <bytes> <seconds> <used> <detail> <crc>           it is in place
+ *     - <key> <id> <crc>                                             it is gone
+ *     u <key> <used> <crc>                                           it was used
  */
 import { randomBytes } from 'node:crypto';
 import { crc32 } from 'node:zlib';
 import type { LineageKey } from '../../ir/lineage-key.js';
 import type { StoredHeader } from './entry-format.js';
+import { isFromDeadProcess } from './process-token.js';
 
 export interface IndexRecord {
   /** Tells this entry from an earlier or later one of the same key. */
@@ -21,17 +23,24 @@ export interface IndexRecord {
   usedMs: number;
   /** Kind, shape, time of creation and operator, as in the line: read only for listings. */
   readonly detail: string;
+  /** Token of the process that brings it in; none once it is in place. */
+  readonly maker?: string;
 }
 
 export type Indexed = readonly [LineageKey, IndexRecord];
 
 export type IndexLine =
-  | { readonly op: '+'; readonly key: LineageKey; readonly record: IndexRecord }
+  | { readonly op: '+' | '='; readonly key: LineageKey; readonly record: IndexRecord }
   | { readonly op: '-'; readonly key: LineageKey; readonly id: string }
   | { readonly op: 'u'; readonly key: LineageKey; readonly usedMs: number };
 
 const KEY = /^[0-9a-f]{64}$/;
 const MAX_NAME = 48;
+const ON_ITS_WAY_MS = 600_000;
+const SPACE = 32;
+/** Where the key stands in a line. */
+const KEY_START = 2;
+const KEY_END = 66;
 
 /** Whether a text is a key, and so a safe file name. */
 export function isKey(text: string): boolean {
@@ -66,9 +75,16 @@ export function headerOf(key: LineageKey, record: IndexRecord): StoredHeader {
   };
 }
 
-export function addedLine(key: LineageKey, record: IndexRecord): string {
-  const { id, bytes, seconds, usedMs, detail } = record;
-  return checked(`+ ${key} ${id} ${bytes} ${seconds} ${usedMs} ${detail}`);
+export function recordLine(key: LineageKey, record: IndexRecord): string {
+  const { id, bytes, seconds, usedMs, detail, maker } = record;
+  const text = `${key} ${id} ${bytes} ${seconds} ${usedMs} ${detail}`;
+  return checked(maker === undefined ? `= ${text}` : `+ ${text} ${maker}`);
+}
+
+/** Whether an entry is still on its way in, as far as can be known: not left behind by a crash. */
+export function isOnItsWay({ maker, usedMs }: IndexRecord): boolean {
+  if (maker === undefined || isFromDeadProcess(maker)) return false;
+  return Math.abs(Date.now() - usedMs) < ON_ITS_WAY_MS;
 }
 
 export function removedLine(key: LineageKey, id: string): string {
@@ -83,22 +99,28 @@ function checked(text: string): string {
   return `${text} ${crc32(text).toString(16)}\n`;
 }
 
-/** Undefined for a damaged line. */
-export function parseLine(line: string): IndexLine | undefined {
-  const end = line.lastIndexOf(' ');
-  const text = line.slice(0, end);
-  if (end < 0 || crc32(text).toString(16) !== line.slice(end + 1)) return undefined;
-  const [op, key, id, bytes, seconds, used, detail] = text.split(' ');
-  if (key === undefined || id === undefined) return undefined;
-  if (op === '-') return { op, key, id };
+/** What a line without its line feed says; undefined for a damaged one. */
+export function parseLine(line: Buffer): IndexLine | undefined {
+  const end = line.lastIndexOf(SPACE);
+  const isWhole =
+    end > KEY_END && line.toString('latin1', end + 1) === crc32(line.subarray(0, end)).toString(16);
+  if (!isWhole) return undefined;
+  // Strings of their own, not parts that would keep the line in memory.
+  const op = line.toString('latin1', 0, 1);
+  const key = line.toString('latin1', KEY_START, KEY_END);
+  const [id, bytes, seconds, used, detail, maker] = line
+    .toString('latin1', KEY_END + 1, end)
+    .split(' ');
+  if (op === '-') return { op, key, id: id! };
   if (op === 'u') return { op, key, usedMs: Number(id) };
-  if (op !== '+' || detail === undefined) return undefined;
+  if ((op !== '+' && op !== '=') || detail === undefined) return undefined;
   const record = {
-    id,
+    id: id!,
     bytes: Number(bytes),
     seconds: Number(seconds),
     usedMs: Number(used),
     detail,
+    ...(maker === undefined ? {} : { maker }),
   };
   return { op, key, record };
 }

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import type { LineageKey } from '../../ir/lineage-key.js';
 import { DamagedEntry, OtherFormat, readHeader } from './entry-format.js';
 import { errorCode, type FileSystem, withFile } from './file-system.js';
-import { type Indexed, type IndexRecord, isKey, recordOf } from './index-record.js';
+import { type Indexed, type IndexRecord, isKey, isOnItsWay, recordOf } from './index-record.js';
 import type { Lease, Leases } from './lease.js';
 import { isFromDeadProcess } from './process-token.js';
 import { Slots } from './slots.js';
@@ -54,14 +54,17 @@ export function compactIndex(parts: StoreParts): Promise<boolean> {
   );
 }
 
-/** Makes the index agree with the files: unknown ones are added, missing ones go. False if another process is at it. */
+/**
+ * Makes the index agree with the files: unknown ones are added, missing ones go. False if another process is at it.
+ * What comes and goes meanwhile is in the index by the time the new one is written, or is added to it by its writer.
+ */
 export function rebuildIndex(parts: StoreParts): Promise<boolean> {
   return withIndexLease(parts, async (lease) => {
-    const { index, folder } = parts;
-    const keys = new Set(await listKeys(parts));
+    const { index } = parts;
     await index.refresh();
     const before = new Map(index.records);
-    const gone = [...before].filter(([key]) => !keys.has(key));
+    const keys = new Set(await listKeys(parts));
+    const gone = [...before].filter(([key, record]) => !keys.has(key) && !isOnItsWay(record));
     const goneIds = new Set(gone.map(([, { id }]) => id));
     const slots = new Slots(OPEN_FILES);
     const found: Indexed[] = [];
@@ -74,15 +77,18 @@ export function rebuildIndex(parts: StoreParts): Promise<boolean> {
       ),
     );
     await index.replace(join(lease.folder, 'index'), (records) => [
-      ...[...records].filter(([, { id }]) => !goneIds.has(id)),
+      ...[...records].filter(([, { id }]) => !goneIds.has(id)).map(landed(keys)),
       ...found.filter(([key]) => !records.has(key)),
     ]);
-    // A result on its way in looks gone until its file is in place; from here on its writer sees the new index.
-    for (const [key, record] of gone) {
-      const isThere = await parts.files.stat(folder.entry(key)).catch(() => undefined);
-      if (isThere !== undefined && !index.records.has(key)) await index.add(key, record);
-    }
   });
+}
+
+/** Entries whose writers died after the file was in place are in place. */
+function landed(keys: ReadonlySet<LineageKey>): (entry: Indexed) => Indexed {
+  return ([key, record]) => {
+    const { maker, ...inPlace } = record;
+    return [key, maker !== undefined && keys.has(key) ? inPlace : record];
+  };
 }
 
 /** What the index should say of a file, from its header; undefined if it is gone or no entry of ours. */
@@ -97,10 +103,11 @@ async function readRecord(parts: StoreParts, key: LineageKey): Promise<IndexReco
     });
   } catch (error) {
     if (error instanceof OtherFormat || errorCode(error) === 'ENOENT') return undefined;
-    if (!(error instanceof DamagedEntry)) throw error;
-    const { bytes, modifiedMs } = await files.stat(folder.entry(key));
-    const header = { key, kind: 'dense', rows: 0, cols: 0, op: 'damaged', seconds: 0 } as const;
-    return recordOf({ ...header, createdAt: '' }, bytes, modifiedMs);
+    // It takes space, whatever it is.
+    const stat = await files.stat(folder.entry(key)).catch(() => undefined);
+    const op = error instanceof DamagedEntry ? 'damaged' : 'unreadable';
+    const header = { key, kind: 'dense', rows: 0, cols: 0, op, seconds: 0, createdAt: '' } as const;
+    return stat && recordOf(header, stat.bytes, stat.modifiedMs);
   }
 }
 

@@ -1,9 +1,9 @@
 /**
  * How a result gets into the store. Invariant: at no time do the files in place take more than the limits, whatever
- * number of processes write, without a lock: a writer first adds its entry to the index, then frees space until the
- * index, its own and all earlier entries counted, is within the limits, and only then puts the file in place. Of the
- * files in place the one whose writer looked last had counted all the others. Over-counts by crashes mend themselves:
- * such an entry is evicted like any other, or goes when the index is next made again.
+ * number of processes write, without a lock: a writer enters its entry in the index as on its way, then frees space
+ * until the index, its own and all earlier entries counted, is within the limits, then puts the file in place and says so
+ * in the index. Of the files in place the one whose writer looked last had counted all the others. What crashes leave
+ * counted is evicted like any other entry, or goes when the index is next made again.
  */
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -43,7 +43,6 @@ const WRITERS = 4;
 /** How far below the limits an eviction goes, so that the next writes need none. */
 const LOW_WATER = 0.9;
 const SPACE_TRIES = 4;
-const CONFIRM_TRIES = 4;
 const INDEX_WAIT_MS = 30_000;
 const INDEX_POLL_MS = 25;
 /** The index is made again from the files this often, in case an append was lost with the machine. */
@@ -103,8 +102,8 @@ export class Publisher {
         const { uid, bytes, modifiedMs } = await file.stat();
         if (!folder.isTrusted(uid)) return false;
         const header = await readHeader(file);
-        if (!index.records.has(key)) await index.refresh();
-        if (!index.records.has(key)) await this.adopt(key, recordOf(header, bytes, modifiedMs));
+        if (!index.has(key)) await index.refresh();
+        if (!index.has(key)) await this.adopt(key, recordOf(header, bytes, modifiedMs));
         return true;
       });
     } catch (error) {
@@ -142,17 +141,15 @@ export class Publisher {
         await writeEntry(file, entry);
         await file.sync();
       });
-      await this.#addToIndex(key, record);
       isReserved = true;
-      if (await this.#makeSpace(key)) {
+      if (await this.#reserve(key, { ...record, maker: processToken() })) {
         await this.#putInPlace(made, key);
         isInPlace = true;
         await folder.syncShard(key);
-        if (await this.#confirm(key, record)) {
-          this.#counters.writes++;
-          await this.#tidyIndex();
-          return true;
-        }
+        await this.withIndex(() => this.#parts.index.add(key, record));
+        this.#counters.writes++;
+        await this.#tidyIndex();
+        return true;
       }
     } catch (error) {
       await this.#undo(made, key, isReserved && !isInPlace ? record : undefined);
@@ -170,33 +167,42 @@ export class Publisher {
     if (record !== undefined) await index.remove([[key, record]]).catch(() => {});
   }
 
-  async #addToIndex(key: LineageKey, record: IndexRecord): Promise<void> {
-    const { index } = this.#parts;
+  /** Enters the entry in the index and frees the space for it. False if there is none. */
+  #reserve(key: LineageKey, record: IndexRecord): Promise<boolean> {
+    return this.withIndex(async () => {
+      await this.#parts.index.add(key, record);
+      return this.#makeSpace();
+    });
+  }
+
+  /** Runs `work`, once more when the index turns out to be missing. */
+  async withIndex<T>(work: () => Promise<T>): Promise<T> {
     try {
-      await index.add(key, record);
+      return await work();
     } catch (error) {
       if (!(error instanceof NoIndex)) throw error;
       await this.mendIndex();
-      await index.add(key, record);
+      return work();
     }
   }
 
   /** Frees space until the index is within the limits. False if the others' entries on their way in leave none. */
-  #makeSpace(own: LineageKey): Promise<boolean> {
+  #makeSpace(): Promise<boolean> {
     const { index } = this.#parts;
     const { maxBytes, maxEntries, maxAgeSeconds } = this.#limits;
     const isOver = (): boolean => index.bytes > maxBytes || index.records.size > maxEntries;
     return this.#evicting.run(async () => {
       for (let tries = 0; tries < SPACE_TRIES; tries++) {
+        if (!index.isUsable) throw new NoIndex();
         const isAgeDue = Date.now() >= this.#nextAgeCheckMs;
         if (!isOver() && !isAgeDue) return true;
         this.#nextAgeCheckMs = Date.now() + Math.min(AGE_CHECK_MS, maxAgeSeconds * 100);
-        const others = [...index.records].filter(([key]) => key !== own);
-        const victims = chooseVictims(others, {
+        const shortage = {
           freeBytes: isOver() ? index.bytes - maxBytes * LOW_WATER : 0,
           freeEntries: isOver() ? index.records.size - maxEntries * LOW_WATER : 0,
           maxAgeSeconds,
-        });
+        };
+        const victims = chooseVictims(index.records, shortage);
         this.#counters.evicted += await dropEntries(this.#parts, victims);
       }
       return !isOver();
@@ -214,19 +220,6 @@ export class Publisher {
       await folder.makeShard(key, true);
       await files.rename(made, folder.entry(key));
     }
-  }
-
-  /** Sees to it that the index knows the file in place, which it may not if it was made again meanwhile. */
-  async #confirm(key: LineageKey, record: IndexRecord): Promise<boolean> {
-    const { folder, index } = this.#parts;
-    for (let tries = 0; tries < CONFIRM_TRIES; tries++) {
-      await index.refresh();
-      if (index.records.has(key)) return true;
-      if (!(await this.#isThere(folder.entry(key)))) return false;
-      await this.#addToIndex(key, record);
-      await this.#makeSpace(key);
-    }
-    return true;
   }
 
   /** Mends or shortens the index where it pays. Never throws: the next one to write tries again. */

@@ -8,11 +8,11 @@ import { randomBytes } from 'node:crypto';
 import type { LineageKey } from '../../ir/lineage-key.js';
 import { errorCode, type FileSystem, type OpenFile, withFile } from './file-system.js';
 import {
-  addedLine,
   type Indexed,
   type IndexLine,
   type IndexRecord,
   parseLine,
+  recordLine,
   removedLine,
   usedLine,
 } from './index-record.js';
@@ -42,6 +42,8 @@ export class StoreIndex {
   madeMs = 0;
   readonly #files: FileSystem;
   readonly #mode: number;
+  /** Lines of this process that were not read back yet. */
+  readonly #awaited = new Set<string>();
   #generation = '';
   #offset = 0;
   /** The file as last read, to see cheaply that it is still the same. */
@@ -61,9 +63,27 @@ export class StoreIndex {
     return run;
   }
 
-  /** Adds an entry, durably. @throws NoIndex, or the file system's error */
+  /** Whether there was a usable file when last looked; without one nothing is known of sizes. */
+  get isUsable(): boolean {
+    return this.#generation !== '';
+  }
+
+  /** Whether an entry was in place when last looked. */
+  has(key: LineageKey): boolean {
+    const record = this.records.get(key);
+    return record !== undefined && record.maker === undefined;
+  }
+
+  /** Adds an entry, on its way or in place, durably. @throws NoIndex, or the file system's error */
   async add(key: LineageKey, record: IndexRecord): Promise<void> {
-    await this.#append([addedLine(key, record)], true, () => this.records.has(key));
+    const line = recordLine(key, record);
+    this.#awaited.add(line[0] + record.id);
+    try {
+      // Others may evict it as soon as it is there, so its being there now is not the question.
+      await this.#append([line], true, () => !this.#awaited.has(line[0] + record.id));
+    } finally {
+      this.#awaited.delete(line[0] + record.id);
+    }
   }
 
   async remove(entries: readonly Indexed[]): Promise<void> {
@@ -79,7 +99,7 @@ export class StoreIndex {
 
   /** Takes a record into memory only; for folders that can't be written. */
   adopt(key: LineageKey, record: IndexRecord): void {
-    this.#apply({ op: '+', key, record });
+    this.#apply({ op: '=', key, record });
   }
 
   /** Forgets an entry in memory only. */
@@ -191,16 +211,16 @@ export class StoreIndex {
   }
 
   #apply(line: IndexLine): void {
-    const { op, key } = line;
-    const before = this.records.get(key);
-    if (op === '+') {
+    const before = this.records.get(line.key);
+    if (line.op === '+' || line.op === '=') {
+      this.#awaited.delete(line.op + line.record.id);
       this.bytes += line.record.bytes - (before?.bytes ?? 0);
-      this.records.set(key, line.record);
+      this.records.set(line.key, line.record);
     } else if (before === undefined) return;
-    else if (op === 'u') before.usedMs = Math.max(before.usedMs, line.usedMs);
-    else if (before.id === line.id) {
+    else if (line.op === 'u') before.usedMs = Math.max(before.usedMs, line.usedMs);
+    else if (line.op === '-' && before.id === line.id) {
       this.bytes -= before.bytes;
-      this.records.delete(key);
+      this.records.delete(line.key);
     }
   }
 
@@ -219,7 +239,7 @@ async function writeIndex(file: OpenFile, records: readonly Indexed[]): Promise<
   const madeMs = String(Date.now()).padStart(13, '0');
   let text = `reprise-index 1 ${randomBytes(8).toString('hex')} ${madeMs}\n`;
   for (const [key, record] of records) {
-    text += addedLine(key, record);
+    text += recordLine(key, record);
     if (text.length < CHUNK_BYTES) continue;
     await file.write(Buffer.from(text, 'latin1'));
     text = '';
@@ -233,7 +253,7 @@ async function eachLine(
   file: OpenFile,
   from: number,
   bytes: number,
-  take: (line: string, next: number) => void,
+  take: (line: Buffer, next: number) => void,
 ): Promise<void> {
   let position = from;
   // One byte more than is there, so that the end shows as a short read.
@@ -242,7 +262,7 @@ async function eachLine(
     const length = await file.read(chunk, position);
     let start = 0;
     for (let end = chunk.indexOf(LF); end >= 0 && end < length; end = chunk.indexOf(LF, start)) {
-      take(chunk.toString('latin1', start, end), position + end + 1);
+      take(chunk.subarray(start, end), position + end + 1);
       start = end + 1;
     }
     if (length < chunk.length) return;
@@ -255,6 +275,6 @@ async function eachLine(
 async function wholeLines(file: OpenFile, from: number): Promise<string[]> {
   const lines: string[] = [];
   const { bytes } = await file.stat();
-  await eachLine(file, from, bytes, (line) => lines.push(line));
+  await eachLine(file, from, bytes, (line) => lines.push(line.toString('latin1')));
   return lines;
 }
