@@ -28,8 +28,6 @@ export class Expr implements Meta {
   readonly nnz: number | undefined;
   /** 1 + the largest height of the inputs; leaves have height 1. */
   readonly height: number;
-  /** 32-bit structural hash over operator, attributes and the inputs' ids; local to the process. */
-  readonly hash: number;
   /** False when this node or any ancestor is non-deterministic; such nodes are never reused. */
   readonly isDeterministic: boolean;
   /** Data a leaf owns and its attributes only name: cells of a literal, paths of a frame. */
@@ -48,7 +46,6 @@ export class Expr implements Meta {
     attrsText: string,
     inputs: readonly Expr[],
     meta: Meta,
-    hash: number,
     payload: unknown,
   ) {
     this.id = id;
@@ -59,7 +56,6 @@ export class Expr implements Meta {
     this.rows = meta.rows;
     this.cols = meta.cols;
     this.nnz = meta.nnz;
-    this.hash = hash;
     this.payload = payload;
     let height = 0;
     let deterministic = op.deterministic;

@@ -1,7 +1,8 @@
 /**
  * Hash-consing of expression nodes: `intern` returns the one live node for (operator, attributes, inputs).
  * Invariant: old nodes are held weakly, so dropping an expression frees it; a dead slot is reclaimed when the table grows.
- * Open addressing over typed arrays keeps the table near 16 bytes a node.
+ * The table is open addressing over typed arrays, hash and id of each node; nodes lie in chunks in the order of their ids,
+ * so that making one writes next to the last one and growing the table moves numbers only.
  * A WeakRef costs more time than all the rest of a node, so nodes are young, and held as they are, until the session has
  * evaluated about as many (`weaken`), or a million are young, or what they carry is large.
  */
@@ -11,6 +12,9 @@ import { type Attrs, canonicalAttrs, noAttrs } from './attrs.js';
 import { Expr, type Meta } from './expr.js';
 
 const INITIAL_SLOTS = 1 << 12;
+const CHUNK_BITS = 10;
+const CHUNK_NODES = 1 << CHUNK_BITS;
+const CHUNK_MASK = CHUNK_NODES - 1;
 /** More young nodes than this (some 350 MB) are made weak turn by turn, whether anything is evaluated or not. */
 const MAX_YOUNG = 1 << 20;
 /** Likewise when young literals hold more than this. @units bytes */
@@ -20,14 +24,16 @@ const WEAKEN_BATCH = 2048;
 
 export class Interner {
   #hashes = new Int32Array(INITIAL_SLOTS);
-  #refs: (Expr | WeakRef<Expr> | undefined)[] = new Array(INITIAL_SLOTS);
+  /** Id of the node in each slot. */
+  #ids = new Int32Array(INITIAL_SLOTS);
   #used = 0;
-  /** Nodes still held strongly, oldest first; those before `#weakened` are done. */
-  #young: Expr[] = [];
-  #weakened = 0;
+  /** Nodes by id; a chunk goes when all its nodes are dead. */
+  readonly #chunks: (Chunk | undefined)[] = [];
+  #nextId = 1;
+  /** The oldest node still held as it is. */
+  #oldestYoung = 1;
   #youngBytes = 0;
   #isWeakening = false;
-  #nextId = 1;
   /** Times an expression asked for was there already, so its work is shared. */
   hits = 0;
 
@@ -53,7 +59,7 @@ export class Interner {
       const stored = this.#hashes[slot]!;
       if (stored === 0) break;
       if (stored === hash) {
-        const found = target(this.#refs[slot]);
+        const found = this.#node(this.#ids[slot]!);
         if (found === undefined) {
           if (free < 0) free = slot;
         } else if (matches(found, op, attrsText, inputs)) {
@@ -64,20 +70,22 @@ export class Interner {
       slot = (slot + 1) & mask;
     }
     const meta = this.#infer(op, inputs, attrs);
-    const expr = new Expr(this.#nextId++, op, attrs, attrsText, inputs, meta, hash, payload);
-    this.#young.push(expr);
-    if (payload !== undefined && inputs.length === 0) this.#youngBytes += meta.rows * meta.cols * 8;
-    if (this.#isCrowded() && !this.#isWeakening) {
-      this.#isWeakening = true;
-      setImmediate(this.#weakenTurn).unref();
-    }
+    const id = this.#nextId++;
+    const expr = new Expr(id, op, attrs, attrsText, inputs, meta, payload);
+    if ((id & CHUNK_MASK) === 0 || id === 1) this.#chunks.push([]);
+    this.#chunks[id >>> CHUNK_BITS]![id & CHUNK_MASK] = expr;
     if (free >= 0) {
-      this.#refs[free] = expr;
+      this.#ids[free] = id;
     } else {
       this.#hashes[slot] = hash;
-      this.#refs[slot] = expr;
+      this.#ids[slot] = id;
       this.#used++;
       if (this.#used * 3 > this.#hashes.length * 2) this.#rehash();
+    }
+    if (payload !== undefined && inputs.length === 0) this.#youngBytes += meta.rows * meta.cols * 8;
+    if (!this.#isWeakening && this.#isCrowded()) {
+      this.#isWeakening = true;
+      setImmediate(this.#weakenTurn).unref();
     }
     return expr;
   }
@@ -85,7 +93,7 @@ export class Interner {
   /** Live nodes; walks the table, so for tests and reports only. */
   liveCount(): number {
     let live = 0;
-    for (const ref of this.#refs) if (target(ref) !== undefined) live++;
+    for (const id of this.#ids) if (id !== 0 && this.#node(id) !== undefined) live++;
     return live;
   }
 
@@ -114,26 +122,22 @@ export class Interner {
 
   /** Makes up to `count` of the oldest young nodes weak. */
   weaken(count: number): void {
-    const end = Math.min(this.#weakened + count, this.#young.length);
-    const mask = this.#hashes.length - 1;
-    while (this.#weakened < end) {
-      const expr = this.#young[this.#weakened++]!;
-      let slot = expr.hash & mask;
-      while (this.#refs[slot] !== expr) slot = (slot + 1) & mask;
-      this.#refs[slot] = new WeakRef(expr);
+    const end = Math.min(this.#oldestYoung + count, this.#nextId);
+    for (; this.#oldestYoung < end; this.#oldestYoung++) {
+      const chunk = this.#chunks[this.#oldestYoung >>> CHUNK_BITS]!;
+      const at = this.#oldestYoung & CHUNK_MASK;
+      chunk[at] = new WeakRef(chunk[at] as Expr);
     }
-    if (end === this.#young.length) {
-      this.#young = [];
-      this.#weakened = 0;
-      this.#youngBytes = 0;
-    } else if (this.#weakened * 2 > this.#young.length) {
-      this.#young = this.#young.slice(this.#weakened);
-      this.#weakened = 0;
-    }
+    if (end === this.#nextId) this.#youngBytes = 0;
+  }
+
+  #node(id: number): Expr | undefined {
+    const ref = this.#chunks[id >>> CHUNK_BITS]?.[id & CHUNK_MASK];
+    return ref instanceof WeakRef ? ref.deref() : ref;
   }
 
   #isCrowded(): boolean {
-    return this.#young.length - this.#weakened > MAX_YOUNG || this.#youngBytes > MAX_YOUNG_BYTES;
+    return this.#nextId - this.#oldestYoung > MAX_YOUNG || this.#youngBytes > MAX_YOUNG_BYTES;
   }
 
   readonly #weakenTurn = (): void => {
@@ -144,32 +148,49 @@ export class Interner {
 
   #rehash(): void {
     const oldHashes = this.#hashes;
-    const oldRefs = this.#refs;
+    const oldIds = this.#ids;
+    this.#sweep();
     let live = 0;
-    for (let i = 0; i < oldRefs.length; i++) {
-      if (target(oldRefs[i]) === undefined) oldRefs[i] = undefined;
+    for (let i = 0; i < oldIds.length; i++) {
+      const id = oldIds[i]!;
+      if (id === 0 || this.#chunks[id >>> CHUNK_BITS]?.[id & CHUNK_MASK] === undefined)
+        oldIds[i] = 0;
       else live++;
     }
     let slots = INITIAL_SLOTS;
     while (live * 3 > slots) slots *= 2;
     const mask = slots - 1;
     this.#hashes = new Int32Array(slots);
-    this.#refs = new Array(slots);
+    this.#ids = new Int32Array(slots);
     this.#used = live;
-    for (let i = 0; i < oldHashes.length; i++) {
-      const ref = oldRefs[i];
-      if (ref === undefined) continue;
+    for (let i = 0; i < oldIds.length; i++) {
+      const id = oldIds[i]!;
+      if (id === 0) continue;
       let slot = oldHashes[i]! & mask;
       while (this.#hashes[slot] !== 0) slot = (slot + 1) & mask;
       this.#hashes[slot] = oldHashes[i]!;
-      this.#refs[slot] = ref;
+      this.#ids[slot] = id;
+    }
+  }
+
+  /** Forgets the nodes that were freed. */
+  #sweep(): void {
+    const last = this.#oldestYoung >>> CHUNK_BITS;
+    for (let c = 0; c <= last && c < this.#chunks.length; c++) {
+      const chunk = this.#chunks[c];
+      if (chunk === undefined) continue;
+      let live = 0;
+      for (let i = 0; i < chunk.length; i++) {
+        const ref = chunk[i];
+        if (ref instanceof WeakRef && ref.deref() === undefined) chunk[i] = undefined;
+        if (chunk[i] !== undefined) live++;
+      }
+      if (live === 0 && c < last) this.#chunks[c] = undefined;
     }
   }
 }
 
-function target(ref: Expr | WeakRef<Expr> | undefined): Expr | undefined {
-  return ref instanceof WeakRef ? ref.deref() : ref;
-}
+type Chunk = (Expr | WeakRef<Expr> | undefined)[];
 
 function matches(expr: Expr, op: OpDef, attrsText: string, inputs: readonly Expr[]): boolean {
   if (expr.op !== op || expr.inputs.length !== inputs.length) return false;
