@@ -38,12 +38,15 @@ export function canonicalAttr(value: AttrValue): string {
 /** Fields in the order of their names. Operators write theirs in any order, mostly few, so they are sorted by hand. */
 function canonicalRecord(record: Attrs): string {
   const keys = Object.keys(record);
-  for (let i = 1; i < keys.length; i++) {
-    if (keys[i - 1]! > keys[i]!) {
-      keys.sort();
-      break;
-    }
+  let isSorted = true;
+  let isPlain = true;
+  for (let i = 0; i < keys.length; i++) {
+    if (i > 0 && keys[i - 1]! > keys[i]!) isSorted = false;
+    if (BEYOND_ASCII.test(keys[i]!)) isPlain = false;
   }
+  // The Unicode forms of a letter sort differently; what is written is NFC.
+  if (!isPlain) keys.sort((a, b) => (a.normalize('NFC') < b.normalize('NFC') ? -1 : 1));
+  else if (!isSorted) keys.sort();
   let text = '{';
   for (let i = 0; i < keys.length; i++) {
     const key = keys[i]!;
@@ -57,6 +60,8 @@ function canonicalRecord(record: Attrs): string {
 /** `"name":`, kept, since attribute names are few and normalising them is most of the cost. */
 const keyTexts = new Map<string, string>();
 const MAX_KEY_TEXTS = 4096;
+// biome-ignore lint/suspicious/noControlCharactersInRegex: the range is what is meant.
+const BEYOND_ASCII = /[^\x00-\x7f]/;
 
 function keyText(key: string): string {
   let text = keyTexts.get(key);

@@ -51,6 +51,7 @@ export class DurableTier {
     const seconds = new Map<Expr, number>();
     const leases = new Map<Expr, Lease>();
     const refused = new Set<Expr>();
+    await this.store.refresh();
     try {
       for (;;) {
         const stored: Expr[] = [];

@@ -206,7 +206,7 @@ export class DurableStore {
       signal?.throwIfAborted();
       if (this.disabledReason !== undefined) return undefined;
       try {
-        if (await this.#publisher.isStored(key)) return 'stored';
+        if (await this.#isStored(key)) return 'stored';
         const lease = await this.#parts.leases.tryAcquire(key);
         if (lease !== undefined) return await this.#unlessStored(lease);
       } catch (error) {
@@ -220,11 +220,18 @@ export class DurableStore {
     }
   }
 
+  /** Whether the key is in place; `has` then says the same. */
+  async #isStored(key: LineageKey): Promise<boolean> {
+    const isStored = await this.#publisher.isStored(key);
+    if (isStored) this.#reader.refused.delete(key);
+    return isStored;
+  }
+
   /** The lease, given back if its key was stored before it was had. */
   async #unlessStored(lease: Lease): Promise<Lease | 'stored'> {
     let isNeeded = false;
     try {
-      isNeeded = !(await this.#publisher.isStored(lease.key));
+      isNeeded = !(await this.#isStored(lease.key));
     } finally {
       if (!isNeeded) await lease.release();
     }
