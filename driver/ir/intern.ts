@@ -71,7 +71,8 @@ export class Interner {
     }
     const meta = this.#infer(op, inputs, attrs);
     const id = this.#nextId++;
-    const expr = new Expr(id, op, attrs, attrsText, inputs, meta, payload);
+    const kept = inputs.length === 0 ? noInputs : inputs;
+    const expr = new Expr(id, op, attrs, attrsText, kept, meta, payload);
     if ((id & CHUNK_MASK) === 0 || id === 1) this.#chunks.push([]);
     this.#chunks[id >>> CHUNK_BITS]![id & CHUNK_MASK] = expr;
     if (free >= 0) {
@@ -189,6 +190,8 @@ export class Interner {
     }
   }
 }
+
+const noInputs: readonly Expr[] = Object.freeze([]);
 
 type Chunk = (Expr | WeakRef<Expr> | undefined)[];
 
