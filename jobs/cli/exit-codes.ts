@@ -25,6 +25,8 @@ export const EXIT = {
   replayDiffers: 4,
   /** The cluster can't be reached. */
   unreachable: 5,
+  /** Kept results are damaged and could not be put aside. */
+  damaged: 7,
   /** Another process holds what is needed; try later. */
   tryLater: 75,
 } as const;

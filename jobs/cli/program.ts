@@ -1,5 +1,6 @@
 /** The grammar of the command line: commands, arguments and options. What they do is in one file a command. */
 import { Command, CommanderError, Option } from 'commander';
+import { addCache } from './cache-command.js';
 import { EXIT } from './exit-codes.js';
 import { addLineageCommands } from './lineage-commands.js';
 import { packageVersion } from './package-info.js';
@@ -33,6 +34,7 @@ function createProgram(report: Report): Command {
   addPlan(program, report);
   addReport(program, report);
   addLineageCommands(program, report);
+  addCache(program, report);
   addSetup(program, report);
   addDoctor(program, report);
   program
@@ -124,5 +126,6 @@ function addDoctor(program: Command, report: Report): void {
 const EXIT_CODES_HELP = `
 Exit codes:
   0 done   1 unexpected   2 wrong usage   3 job file, setting or data wrong
-  4 finished, but some candidates failed, or a replay differs   5 cluster unreachable   75 try later
+  4 finished, but some candidates failed, or a replay differs   5 cluster unreachable
+  7 kept results are damaged and could not be put aside   75 try later
   130, 143 stopped by a signal`;

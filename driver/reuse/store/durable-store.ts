@@ -298,6 +298,12 @@ export class DurableStore {
     return entries;
   }
 
+  /** Number of damaged files put aside. */
+  async quarantined(): Promise<number> {
+    const { files, folder } = this.#parts;
+    return (await files.list(folder.quarantine).catch(() => [])).length;
+  }
+
   /** Drops everything, damaged files put aside included; answers how many entries. @throws ResourceError if it can't */
   async clear(): Promise<number> {
     this.#mustWrite('clear');
