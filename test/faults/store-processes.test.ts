@@ -249,8 +249,9 @@ describe('many processes on one durable store', () => {
   }).timeout(240_000);
 
   it('make the index anew at once, each putting meanwhile, and none is lost', async () => {
+    const { options, warnings } = listening();
     const stores = await Promise.all(
-      Array.from({ length: 4 }, () => DurableStore.open(home.path, listening().options)),
+      Array.from({ length: 4 }, () => DurableStore.open(home.path, options)),
     );
     await Promise.all(
       stores.map(async (store, i) => {
@@ -258,7 +259,7 @@ describe('many processes on one durable store', () => {
           if (n % 10 === i) await rm(join(home.path, 'v1/index'), { force: true });
           if (n % 7 === i) await appendFile(join(home.path, 'v1/index'), 'torn').catch(() => {});
           if (n % 13 === i) await store.gc();
-          assert.equal(await store.put(key(`${i} ${n}`), value(n), meta()), true);
+          assert.equal(await store.put(key(`${i} ${n}`), value(n), meta()), true, warnings.join());
         }
       }),
     );

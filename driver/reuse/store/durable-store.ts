@@ -90,6 +90,8 @@ export class DurableStore {
   readonly #publisher: Publisher;
   readonly #reader: Reader;
   readonly #onWarning: (message: string) => void;
+  /** Whether the files were listed in place of an index. */
+  #isAdopted = false;
   readonly #warned = new Set<string>();
   readonly #reading = new Slots(READERS);
 
@@ -146,7 +148,7 @@ export class DurableStore {
   async refresh(): Promise<void> {
     const { index } = this.#parts;
     try {
-      if (await index.refresh()) return;
+      if (this.#isAdopted || (await index.refresh())) return;
       if (this.disabledReason === undefined) await this.#publisher.mendIndex();
       else await this.#adoptFiles();
     } catch (error) {
@@ -321,6 +323,7 @@ export class DurableStore {
     for (const key of await listKeys(this.#parts)) {
       this.#parts.index.adopt(key, recordOf({ key, ...header }, 0, Date.now()));
     }
+    this.#isAdopted = true;
   }
 
   async #maintain<T>(what: string, work: () => Promise<T>): Promise<T> {

@@ -43,6 +43,8 @@ const WRITERS = 4;
 /** How far below the limits an eviction goes, so that the next writes need none. */
 const LOW_WATER = 0.9;
 const SPACE_TRIES = 4;
+/** Something else may remove the index again and again. */
+const INDEX_TRIES = 6;
 const INDEX_WAIT_MS = 30_000;
 const INDEX_POLL_MS = 25;
 /** The index is made again from the files this often, in case an append was lost with the machine. */
@@ -175,14 +177,15 @@ export class Publisher {
     });
   }
 
-  /** Runs `work`, once more when the index turns out to be missing. */
+  /** Runs `work`, and again when the index turns out to be missing. */
   async withIndex<T>(work: () => Promise<T>): Promise<T> {
-    try {
-      return await work();
-    } catch (error) {
-      if (!(error instanceof NoIndex)) throw error;
-      await this.mendIndex();
-      return work();
+    for (let tries = 1; ; tries++) {
+      try {
+        return await work();
+      } catch (error) {
+        if (!(error instanceof NoIndex) || tries === INDEX_TRIES) throw error;
+        await this.mendIndex();
+      }
     }
   }
 
