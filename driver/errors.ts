@@ -91,6 +91,20 @@ export class SingularError extends ExecutionError {
   }
 }
 
+/**
+ * A backend ended under its work: the values it held are gone, what they were computed from is not. A session opens the
+ * backend again and computes what is unfinished. Carries `backend` and, where there is one, the end of its `log`.
+ */
+export class BackendLostError extends ExecutionError {
+  constructor(
+    message: string,
+    facts: Readonly<Record<string, unknown>> = {},
+    options?: ErrorOptions,
+  ) {
+    super(message, facts, options, 'BACKEND_LOST');
+  }
+}
+
 /** Memory, disk or storage ran out. Carries `resource`, `requestedBytes`, `availableBytes`. */
 export class ResourceError extends RepriseError {
   constructor(

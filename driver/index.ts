@@ -2,6 +2,7 @@
 
 export { attrsLabel, printExprs, printPlan } from './compiler/explain.js';
 export {
+  BackendLostError,
   ConfigError,
   DataError,
   DTypeError,

@@ -127,6 +127,15 @@ export class ReuseCache {
     entry.settled?.resolve(false);
   }
 
+  /** Drops the cached values that `isGone` names: their backend has ended. @returns how many */
+  forget(isGone: (value: Value) => boolean): number {
+    const gone = [...this.#entries.values()].filter(
+      ({ state, value }) => state === 'cached' && value !== undefined && isGone(value),
+    );
+    for (const entry of gone) this.#drop(entry);
+    return gone.length;
+  }
+
   /** Drops every cached value; pending ones stay. */
   clear(): void {
     for (const entry of [...this.#entries.values()])

@@ -73,6 +73,13 @@ export interface Backend {
   collect?(handle: Handle, context: RunContext): Promise<Value>;
   /** Drops a resident value; never blocks on the cluster. */
   release?(handle: Handle): void;
+  /**
+   * Opens anew what `BackendLostError` says has ended; handles made before name nothing any more. Whoever comes second
+   * finds it done. Absent: a loss is final. @throws what opening it throws
+   */
+  recover?(): Promise<void>;
+  /** Whether a handle this backend made still names a value. Absent: always. */
+  holds?(handle: Handle): boolean;
   /** Ends the backend and everything it started. Idempotent. */
   close(): Promise<void>;
 }

@@ -20,6 +20,7 @@ import { env } from '../support/env.js';
 import type { Backend } from './backend.js';
 import type { Evaluator } from './evaluator.js';
 import { Execution, type ExecutionContext, type Outcome } from './execution.js';
+import { collectOutcomes, Recovery } from './recovery.js';
 import { Statistics } from './statistics.js';
 import { type DenseMatrix, dense, type Value } from './value.js';
 
@@ -76,6 +77,7 @@ export class Session implements Evaluator {
   readonly #reuse: boolean;
   readonly #tier: DurableTier | undefined;
   readonly #memos = new Map<string, Promise<unknown>>();
+  readonly #recovery: Recovery;
   #requests: Request[] = [];
 
   constructor(options: SessionOptions) {
@@ -93,6 +95,7 @@ export class Session implements Evaluator {
       siblingKeys,
       release: (handle) => this.#backends.get(handle.backend)?.release?.(handle),
     });
+    this.#recovery = new Recovery(this.cache, this.#backends);
   }
 
   /** Starts counting afresh for a run. Runs that overlap in one session share what is counted. */
@@ -117,15 +120,8 @@ export class Session implements Evaluator {
   }
 
   /** As `evaluate`, but a node that fails (a singular system, say) fails alone. Values are on the host. */
-  async evaluateSettled(exprs: readonly Expr[]): Promise<Outcome[]> {
-    const outcomes = await this.#request(exprs, false);
-    return Promise.all(
-      outcomes.map(async (outcome) =>
-        outcome.ok && outcome.value.kind === 'handle'
-          ? { ok: true as const, value: await this.#collect(outcome.value) }
-          : outcome,
-      ),
-    );
+  evaluateSettled(exprs: readonly Expr[]): Promise<Outcome[]> {
+    return this.#request(exprs, false);
   }
 
   /** Computes nodes and keeps them where their row blocks are (RDDs on Spark, the host otherwise). */
@@ -195,7 +191,11 @@ export class Session implements Evaluator {
       const group = requests.filter((request) => request.persist === persist);
       if (group.length === 0) continue;
       const exprs = group.flatMap((request) => request.exprs);
-      this.#execute(exprs, persist).then(
+      const execute = async (some: readonly Expr[]): Promise<Outcome[]> => {
+        const outcomes = await this.#execute(some, persist);
+        return persist ? outcomes : collectOutcomes(outcomes, (value) => this.#collect(value));
+      };
+      this.#recovery.settle(exprs, execute).then(
         (outcomes) => {
           let from = 0;
           for (const request of group) {

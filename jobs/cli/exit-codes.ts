@@ -1,5 +1,6 @@
 /** The exit codes of the command line, and which error gives which: the only place that knows them. */
 import {
+  BackendLostError,
   ConfigError,
   DataError,
   LivyError,
@@ -41,6 +42,7 @@ const CODES: readonly (readonly [ErrorClass, number])[] = [
   [UnsupportedError, EXIT.invalid],
   [SingularError, EXIT.invalid],
   [LivyError, EXIT.unreachable],
+  [BackendLostError, EXIT.unreachable],
   [LockedError, EXIT.tryLater],
   [ResourceError, EXIT.unexpected],
 ];
