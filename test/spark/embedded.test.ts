@@ -357,7 +357,7 @@ describe('embedded Spark', () => {
   }).timeout(180_000);
 });
 
-async function waitFor(holds: () => Promise<boolean>, limitMs = 150_000): Promise<void> {
+async function waitFor(holds: () => Promise<boolean>, limitMs = 30_000): Promise<void> {
   const end = Date.now() + limitMs;
   while (!(await holds())) {
     if (Date.now() > end) assert.fail(`expected it to happen within ${limitMs} ms`);

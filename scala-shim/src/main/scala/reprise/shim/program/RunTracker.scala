@@ -9,7 +9,11 @@ import org.apache.spark.SparkContext
 import org.apache.spark.reprise.ListenerBus
 import org.apache.spark.scheduler._
 
-/** Counts Spark jobs and tasks by run; a run is a Spark job group, so that it can be cancelled as one. */
+/**
+ * Counts Spark jobs and tasks by run; a run is a Spark job group, so that it can be cancelled as one. Invariant: a
+ * cancelled run ends, also when the cancellation came before the run did, or between two of its jobs: Spark cancels the
+ * jobs a group has, not those it is about to get.
+ */
 final class RunTracker(spark: SparkContext) {
   private final class Run {
     val jobs = new AtomicInteger
@@ -21,6 +25,11 @@ final class RunTracker(spark: SparkContext) {
   private val runs = new ConcurrentHashMap[String, Run]()
   private val runOfStage = new ConcurrentHashMap[Int, Run]()
   private val allJobs = new AtomicInteger
+  /** Names of runs that were cancelled before they began; the oldest are forgotten. */
+  private val early = java.util.Collections.newSetFromMap(
+    new java.util.LinkedHashMap[String, java.lang.Boolean] {
+      override def removeEldestEntry(eldest: java.util.Map.Entry[String, java.lang.Boolean]): Boolean = size > 256
+    })
 
   spark.addSparkListener(new SparkListener {
     override def onJobStart(event: SparkListenerJobStart): Unit = {
@@ -33,6 +42,8 @@ final class RunTracker(spark: SparkContext) {
           run.tasks.addAndGet(stage.numTasks)
           runOfStage.put(stage.stageId, run)
         }
+        // Submitted while its group was being cancelled: the group's cancellation did not see it.
+        if (run.cancelled) spark.cancelJobGroup(group)
       }
     }
     override def onTaskEnd(event: SparkListenerTaskEnd): Unit = {
@@ -46,8 +57,11 @@ final class RunTracker(spark: SparkContext) {
   /** Runs `body` as the job group `run`; the second part of the answer is how many Spark jobs it took. */
   def track[T](run: String)(body: => T): (T, Int) = {
     val state = new Run
-    runs.put(run, state)
-    spark.setJobGroup(run, s"reprise $run", interruptOnCancel = true)
+    early.synchronized {
+      state.cancelled = early.remove(run)
+      runs.put(run, state)
+    }
+    join(run)
     try {
       val result = body
       ListenerBus.drain(spark, 2000)
@@ -58,15 +72,22 @@ final class RunTracker(spark: SparkContext) {
     }
   }
 
-  /** True when the run was in progress. Its jobs end with an error that reads as a cancellation. */
+  /**
+   * True when the run was in progress. Its jobs end with an error that reads as a cancellation; a run of that name that
+   * has not begun ends as it begins, since a cancellation overtakes a program with large payloads.
+   */
   def cancel(run: String): Boolean = {
-    val state = runs.get(run)
-    if (state != null) {
-      state.cancelled = true
-      spark.cancelJobGroup(run)
+    val state = early.synchronized {
+      val found = runs.get(run)
+      if (found == null) early.add(run) else found.cancelled = true
+      found
     }
+    if (state != null) spark.cancelJobGroup(run)
     state != null
   }
+
+  /** Makes this thread's jobs part of a run that another thread tracks. */
+  def join(run: String): Unit = spark.setJobGroup(run, s"reprise $run", interruptOnCancel = true)
 
   def isCancelled(run: String): Boolean = {
     val state = runs.get(run)
