@@ -74,6 +74,8 @@ function markBlocked(plan: Plan, options: PlacementOptions): void {
   for (const node of plan.nodes) {
     const { expr } = node;
     const rule = expr.op.rowRule(expr.inputs, expr.attrs);
+    // What the row-block backend has no kernel for takes its operands whole, on the host.
+    if (remote && !options.blocks.capabilities.ops.has(expr.op.name)) continue;
     if (rule.kind === 'source') {
       node.blocked = expr.inputs.length > 0 || denseBytes(expr) >= LARGE_BYTES;
     } else if (rule.kind === 'map' || rule.kind === 'reduce') {

@@ -21,6 +21,13 @@ export interface ExplainOptions {
 /** `[from, to)`, zero-based; a missing `to` is the end. One number is one row or column. */
 export type SliceRange = number | readonly [from: number, to?: number];
 
+export interface RankOptions {
+  /** Zero-based column to order by. Default 0. */
+  readonly by?: number;
+  /** Greatest first. Default false. */
+  readonly descending?: boolean;
+}
+
 export interface SolveOptions {
   /** `spd`: symmetric positive definite, solved by Cholesky. Default `general`, solved by LU. */
   readonly assume?: 'general' | 'spd';
@@ -232,6 +239,19 @@ export class Matrix extends ElementWise<Matrix> {
   /** Zero-based column of the first least cell of each row. */
   rowIndexMin(): Matrix {
     return this.#with(ops.rowIndexMin);
+  }
+  /**
+   * The first k rows ordered by a column: each row's zero-based number, then its cells, min(k, rows) x (1 + cols). Ties keep
+   * the order of the rows; NaN comes last. A smaller k, and rows added at the end, reuse what was ranked before.
+   * @throws PlanError unless k is at least 1, ShapeError for a column that is not there
+   */
+  topK(k: number, { by = 0, descending = false }: RankOptions = {}): Matrix {
+    const most = Number.isSafeInteger(k) ? Math.min(k, this.rows) : k;
+    return this.#with(ops.topK, [], { k: most, by, descending });
+  }
+  /** Zero-based numbers of all rows, ordered by a column, rows x 1; as `topK` orders them. */
+  order(options: RankOptions = {}): Matrix {
+    return this.topK(this.rows, options).slice(null, 0);
   }
   colSums(): Matrix {
     return this.#with(ops.colSums);

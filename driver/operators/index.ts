@@ -65,6 +65,7 @@ import { square } from './square.js';
 import { sub } from './sub.js';
 import { sum } from './sum.js';
 import { sumSq } from './sum-sq.js';
+import { topK } from './top-k.js';
 import { transpose } from './transpose.js';
 import { tsmm } from './tsmm.js';
 
@@ -125,6 +126,7 @@ const table = {
   colMaxs,
   rowIndexMax,
   rowIndexMin,
+  topK,
   // products and systems
   matmul,
   tsmm,

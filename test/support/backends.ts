@@ -58,6 +58,7 @@ export const backends: readonly BackendRow[] = [
       addDiag: onHost,
       solve: onHost,
       cholesky: onHost,
+      topK: onHost,
     },
   },
   { name: 'cpu without BLAS', make: () => createCpuBackend({ blas: 'none' }), gaps: {} },

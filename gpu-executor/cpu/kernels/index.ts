@@ -11,6 +11,7 @@ import { productKernels } from './products.js';
 import { reorganiseKernels } from './reorganise.js';
 import { sourceKernels } from './sources.js';
 import { systemKernels } from './systems.js';
+import { topKKernel } from './top-k.js';
 
 const elementwiseKernels = Object.values(ops)
   .filter((op) => op.elementwise && op.cell !== undefined)
@@ -20,6 +21,7 @@ export const kernels: readonly Kernel[] = [
   ...sourceKernels,
   ...elementwiseKernels,
   ...aggregateKernels,
+  topKKernel,
   ...productKernels,
   ...systemKernels,
   ...reorganiseKernels,
