@@ -19,6 +19,8 @@ final class DirectServer(context: ShimContext, token: String, host: String, port
   // Without it every answer waits 40 ms for the peer's delayed acknowledgement. Read when the server class is loaded.
   System.setProperty("sun.net.httpserver.nodelay", "true")
   private val expected = digest(s"Bearer $token")
+  private val startedAt = System.nanoTime()
+  @volatile private var calledAt = startedAt
   private val server = HttpServer.create(new InetSocketAddress(InetAddress.getByName(host), port), 64)
   private val pool = Executors.newCachedThreadPool(new ThreadFactory {
     def newThread(work: Runnable): Thread = {
@@ -34,6 +36,11 @@ final class DirectServer(context: ShimContext, token: String, host: String, port
         try serve(exchange)
         finally exchange.close()
     })
+    server.createContext("/v1/prove", new HttpHandler {
+      def handle(exchange: HttpExchange): Unit =
+        try prove(exchange)
+        finally exchange.close()
+    })
     server.setExecutor(pool)
     server.start()
     server.getAddress.getPort
@@ -42,6 +49,19 @@ final class DirectServer(context: ShimContext, token: String, host: String, port
   def stop(): Unit = {
     server.stop(0)
     pool.shutdownNow()
+  }
+
+  def wasCalled: Boolean = calledAt != startedAt
+
+  def silenceSeconds: Double = (System.nanoTime() - calledAt) / 1e9
+
+  /** Answers a driver that must know who we are before it says the token. */
+  private def prove(exchange: HttpExchange): Unit = {
+    val challenge = new Array[Byte](64)
+    val length = math.max(0, exchange.getRequestBody.read(challenge))
+    val proof = KeyAgreement.prove(token, challenge.take(length)).getBytes(UTF_8)
+    exchange.sendResponseHeaders(200, proof.length.toLong)
+    exchange.getResponseBody.write(proof)
   }
 
   private def serve(exchange: HttpExchange): Unit = {
@@ -54,6 +74,7 @@ final class DirectServer(context: ShimContext, token: String, host: String, port
     else if (length.get > maxBytes) {
       refuse(exchange, 413, s"expected at most $maxBytes bytes, got ${length.get}")
     } else {
+      calledAt = System.nanoTime()
       val frame = Dispatcher.handle(context, readFully(exchange.getRequestBody, length.get.toInt))
       exchange.getResponseHeaders.set("Content-Type", "application/octet-stream")
       exchange.sendResponseHeaders(200, 0)
