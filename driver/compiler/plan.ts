@@ -20,6 +20,23 @@ export interface PlanNode {
   materialise: boolean;
   /** A blocked node that is kept in its backend (an RDD). */
   persist: boolean;
+  /** Why a blocked value is worth keeping where it is made; the tier of its backend decides when and how. */
+  checkpoint?: Checkpoint;
+  /**
+   * How the value travels before it is asked for. `prefetch`: to the host as soon as it is there, since only host
+   * operators read it. `broadcast`: to the remote backend as soon as it is there, since programs read it whole.
+   */
+  transfer?: 'prefetch' | 'broadcast';
+}
+
+/** A blocked value that pays for its storage. */
+export interface Checkpoint {
+  /** `shared`: several passes of this plan read it. `repeated`: other plans are expected to. `lineage`: it ends a long chain. */
+  readonly reason: 'shared' | 'repeated' | 'lineage';
+  /** Passes expected to read it, in this plan and later ones. */
+  readonly reads: number;
+  /** Time saved by not making it again for each of them. @units seconds */
+  readonly savedSeconds: number;
 }
 
 export interface Plan {

@@ -6,6 +6,7 @@
 
 import type { FrameEngine } from '../frame/engine.js';
 import type { Expr } from '../ir/expr.js';
+import type { CacheTier } from '../reuse/cache-tier.js';
 import type { Handle, Value } from './value.js';
 
 export interface BackendCapabilities {
@@ -49,14 +50,32 @@ export interface SegmentResult {
 }
 
 export interface CostEstimate {
-  /** Expected wall time. @units seconds */
+  /** Expected wall time of the node run alone. @units seconds */
   readonly seconds: number;
+  /** The part of `seconds` that nodes of one segment pay together: starting it. Default 0. @units seconds */
+  readonly startSeconds?: number;
+}
+
+/** What moving values to and from a backend costs before anything was measured; `cost/cost-model.ts` corrects it. */
+export interface BackendCosts {
+  /** One exchange with the backend, however small. @units seconds */
+  readonly exchangeSeconds: number;
+  /** From the host's memory into the backend. @units bytes/s */
+  readonly uploadBytesPerSecond: number;
+  /** From the backend to the host's memory. @units bytes/s */
+  readonly downloadBytesPerSecond: number;
+  /** What the backend can hold of values kept there. Default: no limit. @units bytes */
+  readonly memoryBytes?: number;
 }
 
 export interface Backend {
   /** Unique in a session: `cpu`, `spark`, `reference`, `null`. */
   readonly name: string;
   readonly capabilities: BackendCapabilities;
+  /** What transfers cost. Absent: its values are in the host's memory, and moving them costs nothing. */
+  readonly costs?: BackendCosts;
+  /** Keeps values that stay in this backend, under the session's reuse cache. Default: `release` when dropped. */
+  readonly tier?: CacheTier;
   /** Reads frames for this backend; absent when it can't. */
   readonly frames?: FrameEngine;
   /** Expected cost of one node on this backend, without transfers. */

@@ -32,5 +32,7 @@ export const env = {
   logLevel: (): string | undefined => text('REPRISE_LOG'),
   /** 1 or more: check every compiler rule's result. Always on in CI. */
   verify: (): number => Number(text('REPRISE_VERIFY') ?? (text('CI') ? 1 : 0)),
+  /** `cost` (default), `local` or `blocks`: where a session with several backends runs what more than one can. */
+  placement: (): string | undefined => text('REPRISE_PLACEMENT'),
   noColor: (): boolean => text('NO_COLOR') !== undefined,
 } as const;

@@ -1,0 +1,84 @@
+/**
+ * What the cost model learned, kept for the next process as `costs.json` under `REPRISE_HOME`, apart for each machine that
+ * shares the folder. Invariant: the file is replaced whole or not at all, and a file that is missing, damaged or of another version
+ * is as good as none: costs are advice, so nothing here ever fails a run.
+ */
+import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { arch, cpus } from 'node:os';
+import { dirname, join } from 'node:path';
+import { env } from '../support/env.js';
+import { CostModel, type Learned } from './cost-model.js';
+
+const VERSION = 1;
+/** Machines remembered in one file; the ones not seen for longest go first. */
+const MAX_MACHINES = 32;
+
+interface CostDocument {
+  readonly version: number;
+  readonly machines: Readonly<Record<string, Learned>>;
+}
+
+/** Where costs are kept unless told otherwise. */
+export function costPath(): string {
+  return join(env.home(), 'costs.json');
+}
+
+/** Factors hold for machines of this kind: `x64, 2 x Intel(R) Xeon(R) ..`. */
+export function machineName(): string {
+  const cores = cpus();
+  return `${arch()}, ${cores.length} x ${cores[0]?.model.trim() ?? 'unknown'}`;
+}
+
+/** A model that knows what earlier processes learned on this kind of machine. */
+export function loadCostModel(path = costPath(), machine = machineName()): CostModel {
+  return new CostModel(read(path)?.machines[machine]);
+}
+
+/**
+ * Writes what the model knows; other machines' entries stay. Two processes that end together: the later one's figures
+ * are kept, both being right. @returns false when the folder can't be written
+ */
+export function saveCostModel(
+  model: CostModel,
+  path = costPath(),
+  machine = machineName(),
+): boolean {
+  const { [machine]: _old, ...others } = read(path)?.machines ?? {};
+  const kept = Object.entries(others).slice(-(MAX_MACHINES - 1));
+  const machines = { ...Object.fromEntries(kept), [machine]: model.learned() };
+  const temporary = `${path}.${process.pid}.tmp`;
+  try {
+    mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+    const document: CostDocument = { version: VERSION, machines };
+    writeFileSync(temporary, `${JSON.stringify(document, null, 1)}\n`, { mode: 0o600 });
+    renameSync(temporary, path);
+    return true;
+  } catch {
+    rmSync(temporary, { force: true });
+    return false;
+  }
+}
+
+function read(path: string): CostDocument | undefined {
+  try {
+    const document = JSON.parse(readFileSync(path, 'utf8')) as Partial<CostDocument> | null;
+    if (document?.version !== VERSION || typeof document.machines !== 'object') return undefined;
+    const entries = Object.entries(document.machines ?? {}).map(([machine, learned]) => [
+      machine,
+      checkedFactors(learned),
+    ]);
+    return { version: VERSION, machines: Object.fromEntries(entries) };
+  } catch {
+    return undefined;
+  }
+}
+
+/** Only what is a factor; a hand-edited file must not bring text into sums. */
+function checkedFactors(learned: unknown): Learned {
+  if (typeof learned !== 'object' || learned === null) return {};
+  return Object.fromEntries(
+    Object.entries(learned as Record<string, Partial<Learned[string]> | null>).filter(
+      ([, value]) => Number.isFinite(value?.factor) && Number.isFinite(value?.samples),
+    ),
+  ) as Learned;
+}

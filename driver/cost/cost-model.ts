@@ -1,0 +1,136 @@
+/**
+ * What work and transfers cost on this machine: each backend's own estimate times a factor learned from what was measured.
+ * Factors are kept by backend and operator family, and by backend and direction for transfers. Invariant: without
+ * measurements every figure is the backend's own, and one wild measurement moves a factor by at most 2x.
+ * A measured time is shared among the parts it is the sum of in proportion to what each was expected to take, so that a
+ * program of many operators and transfers teaches about those that dominate it.
+ */
+import type { Expr } from '../ir/expr.js';
+import type { Backend } from '../runtime/backend.js';
+
+/** One term of a predicted time. */
+export interface CostPart {
+  /** `cpu/tsmm`, `spark/start`, `spark/up`. */
+  readonly key: string;
+  /** Expected with the factor learned so far. @units seconds */
+  readonly seconds: number;
+}
+
+export interface LearnedFactor {
+  /** Measured over estimated, averaged. */
+  readonly factor: number;
+  readonly samples: number;
+}
+
+export type Learned = Readonly<Record<string, LearnedFactor>>;
+
+/** Exponential average: the weight of a new measurement once many are in; the first ones weigh more. */
+const WEIGHT = 0.2;
+/** Measured over expected beyond this, either way, counts as this much. */
+const MAX_RATIO = 4;
+const MIN_FACTOR = 1 / 256;
+const MAX_FACTOR = 256;
+/** Shorter times say more of the clock than of the work. @units seconds */
+export const MIN_MEASURED_SECONDS = 1e-3;
+
+interface Entry {
+  logFactor: number;
+  samples: number;
+}
+
+export class CostModel {
+  readonly #entries = new Map<string, Entry>();
+  #changes = 0;
+
+  constructor(learned: Learned = {}) {
+    for (const [key, { factor, samples }] of Object.entries(learned)) {
+      if (!(factor >= MIN_FACTOR && factor <= MAX_FACTOR) || !(samples > 0)) continue;
+      this.#entries.set(key, { logFactor: Math.log(factor), samples });
+    }
+  }
+
+  /** Grows with every measurement taken in. */
+  get changes(): number {
+    return this.#changes;
+  }
+
+  /** Measured over the backend's own estimate; 1 while nothing is known. */
+  factor(key: string): number {
+    const entry = this.#entries.get(key);
+    return entry === undefined ? 1 : Math.exp(entry.logFactor);
+  }
+
+  /** The node's own work on that backend, without starting a segment and without transfers. */
+  work(backend: Backend, expr: Expr): CostPart {
+    const { seconds, startSeconds = 0 } = backend.estimate(expr);
+    const key = workKey(backend, expr);
+    return { key, seconds: Math.max(0, seconds - startSeconds) * this.factor(key) };
+  }
+
+  /** Starting one segment there. */
+  start(backend: Backend): CostPart {
+    const key = `${backend.name}/start`;
+    return { key, seconds: (backend.costs?.exchangeSeconds ?? 0) * this.factor(key) };
+  }
+
+  /** Moving a host value into the backend. @units bytes */
+  upload(backend: Backend, bytes: number): CostPart {
+    return this.#move(`${backend.name}/up`, bytes, backend.costs?.uploadBytesPerSecond);
+  }
+
+  /** Moving a value of the backend to the host, in a segment that runs anyway. @units bytes */
+  download(backend: Backend, bytes: number): CostPart {
+    return this.#move(`${backend.name}/down`, bytes, backend.costs?.downloadBytesPerSecond);
+  }
+
+  /** From one backend to another; between two that are not the host it goes through the host. @units bytes -> seconds */
+  transferSeconds(from: Backend, to: Backend, bytes: number): number {
+    if (from === to) return 0;
+    return this.download(from, bytes).seconds + this.upload(to, bytes).seconds;
+  }
+
+  /** Takes in what the sum of these parts really took. @units seconds */
+  observe(parts: readonly CostPart[], measured: number): void {
+    if (!(measured >= MIN_MEASURED_SECONDS) || !Number.isFinite(measured)) return;
+    let expected = 0;
+    for (const part of parts) expected += part.seconds;
+    if (!(expected > 0)) return;
+    const ratio = Math.min(MAX_RATIO, Math.max(1 / MAX_RATIO, measured / expected));
+    const byKey = new Map<string, number>();
+    for (const { key, seconds } of parts) byKey.set(key, (byKey.get(key) ?? 0) + seconds);
+    for (const [key, seconds] of byKey) this.#learn(key, seconds / expected, Math.log(ratio));
+    this.#changes++;
+  }
+
+  /** What was learned, for the next process; keys sorted. */
+  learned(): Learned {
+    const sorted = [...this.#entries].sort(([a], [b]) => (a < b ? -1 : 1));
+    return Object.fromEntries(
+      sorted.map(([key, { logFactor, samples }]) => [
+        key,
+        { factor: Number(Math.exp(logFactor).toPrecision(6)), samples },
+      ]),
+    );
+  }
+
+  #learn(key: string, share: number, logRatio: number): void {
+    const known = this.#entries.get(key);
+    const samples = known?.samples ?? 0;
+    const weight = Math.max(WEIGHT, 0.5 / (1 + samples)) * share;
+    const logFactor = (known?.logFactor ?? 0) + weight * logRatio;
+    const limit = Math.log(MAX_FACTOR);
+    const kept = Math.min(limit, Math.max(-limit, logFactor));
+    // Samples count by share, so that a part drowned by others keeps learning fast when it is seen alone.
+    this.#entries.set(key, { logFactor: kept, samples: samples + share });
+  }
+
+  #move(key: string, bytes: number, bytesPerSecond: number | undefined): CostPart {
+    if (bytesPerSecond === undefined) return { key, seconds: 0 };
+    return { key, seconds: (bytes / bytesPerSecond) * this.factor(key) };
+  }
+}
+
+/** Element-wise operators run at one rate and are learned together; every other operator for itself. */
+function workKey(backend: Backend, expr: Expr): string {
+  return `${backend.name}/${expr.op.elementwise ? 'elementwise' : expr.op.name}`;
+}
