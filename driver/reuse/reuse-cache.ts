@@ -1,61 +1,74 @@
 /**
- * The in-memory reuse cache: lineage to value, with single flight. Keys are interned nodes, so a probe is one map
- * look-up. Invariants: a node is computed by at most one claimant at a time; every claim ends in `put` or
- * `withdraw`, whatever fails; bytes held never exceed the budget by more than the entry just put.
- * Source: MEMPHIS (EDBT 2025) section 4 and LIMA's CostNSize policy: evict the lowest (hits + misses + 1) * cost / size.
+ * The index of all reusable values of a session and host memory, its first tier. Keys are interned nodes, so a probe is one
+ * map look-up; evicted values go to the disk when that pays, handles to the tiers of their backends. Invariants: a node
+ * is computed by at most one claimant at a time; every claim ends in `put` or `withdraw`, whatever fails; host bytes
+ * exceed the budget by no more than the entry just put and what is being written to disk.
+ * Source: MEMPHIS (EDBT 2025) section 4, LIMA (SIGMOD 2021).
  */
 import type { Expr } from '../ir/expr.js';
 import type { OpDef } from '../operators/op-def.js';
 import type { Handle, Value } from '../runtime/value.js';
+import { type CacheEntry, pendingEntry } from './cache-entry.js';
+import { type CacheTier, plainTier } from './cache-tier.js';
+import { type EvictionPolicy, evictionPolicy } from './eviction-policy.js';
+import { EvictionQueue } from './eviction-queue.js';
+import { SiblingIndex } from './sibling-index.js';
+import type { SpillTier } from './spill-tier.js';
 
-export interface CacheEntry {
-  readonly expr: Expr;
-  /** `pending`: claimed, being computed. */
-  state: 'pending' | 'cached';
-  value: Value | undefined;
-  /** Settles when the claimant puts (true) or withdraws (false); made on the first waiter's demand. */
-  settled:
-    | { readonly promise: Promise<boolean>; readonly resolve: (cached: boolean) => void }
-    | undefined;
-  bytes: number;
-  /** Time to compute it once. @units seconds */
-  seconds: number;
-  hits: number;
-  /** Evictions of this key before; a value computed again and again earns its place. */
-  misses: number;
-  /** Which backend computed it. */
-  backend: string;
-}
+export type { CacheEntry } from './cache-entry.js';
 
 export interface ReuseCacheOptions {
   /** Bytes of values kept on the host. */
   readonly budgetBytes: number;
-  /** Drops a value that lives in a backend. */
+  /** Drops a value that lives in a backend without a tier of its own. */
   readonly release: (handle: Handle) => void;
+  /** Tiers of backends, one for each that keeps values. */
+  readonly tiers?: readonly CacheTier[];
+  /** Where evicted values go. Default: nowhere. */
+  readonly spill?: SpillTier;
+  /** Default `costSize`. */
+  readonly policy?: EvictionPolicy;
   /** Inputs under which a value on the host can be found by `siblings`. Default: none. */
   readonly siblingKeys?: (expr: Expr) => readonly Expr[];
 }
 
 /** Bookkeeping charged to every entry, so that millions of scalars count too. @units bytes */
 const ENTRY_OVERHEAD_BYTES = 256;
-
-/** Cached nodes remembered under one input; older ones are found by their own key only. */
-const MAX_SIBLINGS = 64;
+/** Single cells stay for good, up to this share of the budget: they free nothing and often steer a loop. */
+const PINNED_SHARE = 0.125;
 
 export class ReuseCache {
   readonly budgetBytes: number;
+  readonly policy: EvictionPolicy;
+  readonly spill: SpillTier | undefined;
   readonly #release: (handle: Handle) => void;
-  readonly #siblingKeys: (expr: Expr) => readonly Expr[];
+  readonly #tiers = new Map<string, CacheTier>();
   readonly #entries = new Map<Expr, CacheEntry>();
-  readonly #siblings = new Map<OpDef, Map<Expr, Expr[]>>();
+  readonly #siblings: SiblingIndex;
   readonly #evictions = new WeakMap<Expr, number>();
+  #memory: EvictionQueue;
+  #disk: EvictionQueue;
   #bytes = 0;
+  #pinnedBytes = 0;
+  #clock = 0;
+  /** Values that left host memory for good. */
   evicted = 0;
+  /** Values that went to disk, and came back. */
+  spilled = 0;
+  restored = 0;
 
   constructor(options: ReuseCacheOptions) {
     this.budgetBytes = options.budgetBytes;
+    this.policy = options.policy ?? evictionPolicy('costSize');
+    this.spill = options.spill;
     this.#release = options.release;
-    this.#siblingKeys = options.siblingKeys ?? (() => []);
+    this.#siblings = new SiblingIndex(options.siblingKeys ?? (() => []));
+    this.#memory = new EvictionQueue(this.policy);
+    this.#disk = new EvictionQueue(this.policy);
+    for (const tier of options.tiers ?? []) {
+      this.#tiers.set(tier.name, tier);
+      tier.connect?.(this);
+    }
   }
 
   /** Host bytes held now. */
@@ -63,32 +76,35 @@ export class ReuseCache {
     return this.#bytes;
   }
 
+  /** Keys known, pending ones included. */
   get size(): number {
     return this.#entries.size;
+  }
+
+  get tiers(): Iterable<CacheTier> {
+    return this.#tiers.values();
   }
 
   probe(expr: Expr): CacheEntry | undefined {
     return this.#entries.get(expr);
   }
 
-  /** Cached nodes of this operator, values on the host, that are findable under `key`; oldest first. */
-  siblings(op: OpDef, key: Expr): readonly Expr[] {
-    return this.#siblings.get(op)?.get(key) ?? [];
+  /** Notes that a plan reads the value. */
+  hit(entry: CacheEntry): void {
+    entry.hits++;
+    entry.usedAt = ++this.#clock;
+    if (entry.value?.kind === 'handle') this.#tierOf(entry.value).hit?.(entry, entry.value);
   }
 
-  /** Marks `expr` as being computed by the caller, who must then `put` or `withdraw` it. */
+  /** Cached nodes of this operator, values on this machine, that are findable under `key`; oldest first. */
+  siblings(op: OpDef, key: Expr): readonly Expr[] {
+    return this.#siblings.of(op, key);
+  }
+
+  /** Marks `expr` as being computed by the caller, who must then `put` or `withdraw` it. Nothing if it is there. */
   claim(expr: Expr): void {
-    this.#entries.set(expr, {
-      expr,
-      state: 'pending',
-      value: undefined,
-      settled: undefined,
-      bytes: 0,
-      seconds: 0,
-      hits: 0,
-      misses: this.#evictions.get(expr) ?? 0,
-      backend: '',
-    });
+    if (this.#entries.has(expr)) return;
+    this.#entries.set(expr, pendingEntry(expr, this.#evictions.get(expr) ?? 0));
   }
 
   /** Resolves when the claimant of a pending entry is done: true if the value is there now. */
@@ -103,7 +119,7 @@ export class ReuseCache {
     return entry.settled.promise;
   }
 
-  /** Ends a claim with its value. A value larger than the budget is handed to waiters but not kept. */
+  /** Ends a claim with its value. A value larger than the budget is handed to waiters but not kept in memory. */
   put(expr: Expr, value: Value, seconds: number, backend: string): void {
     const entry = this.#entries.get(expr);
     if (entry === undefined || entry.state !== 'pending') return;
@@ -112,11 +128,33 @@ export class ReuseCache {
     entry.backend = backend;
     entry.bytes = (value.kind === 'dense' ? value.data.byteLength : 0) + ENTRY_OVERHEAD_BYTES;
     entry.state = 'cached';
+    entry.usedAt = ++this.#clock;
     this.#bytes += entry.bytes;
-    if (value.kind === 'dense') this.#index(expr);
     entry.settled?.resolve(true);
-    if (entry.bytes > this.budgetBytes) this.#drop(entry);
-    else if (this.#bytes > this.budgetBytes) this.#makeSpace(entry);
+    if (value.kind === 'handle') this.#tierOf(value).put(entry, value);
+    else {
+      this.#siblings.add(expr);
+      this.#keepInMemory(entry);
+    }
+  }
+
+  /**
+   * Ends the claim of `alias` with the value `expr` has: one value under two nodes, counted once. Its cost becomes the
+   * larger of the two, so a value that is also a function's output is worth the whole call.
+   * @param seconds time of what `alias` stands for
+   */
+  alias(alias: Expr, expr: Expr, seconds: number): void {
+    const pending = this.#entries.get(alias);
+    const entry = this.#entries.get(expr);
+    if (entry === undefined || entry.state === 'pending' || entry === pending) return;
+    if (pending !== undefined && pending.state !== 'pending') return;
+    entry.aliases ??= [];
+    entry.aliases.push(alias);
+    entry.seconds = Math.max(entry.seconds, seconds);
+    entry.misses = Math.max(entry.misses, pending?.misses ?? 0);
+    this.#entries.set(alias, entry);
+    if (entry.value?.kind === 'dense') this.#siblings.add(alias);
+    pending?.settled?.resolve(true);
   }
 
   /** Ends a claim without a value; waiters compute for themselves. */
@@ -127,70 +165,173 @@ export class ReuseCache {
     entry.settled?.resolve(false);
   }
 
+  /** The value of a spilled entry, read back into memory once for all that ask; undefined when it can't be. */
+  restore(entry: CacheEntry): Promise<Value | undefined> {
+    if (entry.state !== 'spilled') return Promise.resolve(entry.value);
+    entry.restoring ??= this.#restore(entry).finally(() => {
+      entry.restoring = undefined;
+    });
+    return entry.restoring;
+  }
+
+  /** Takes a cached value out and remembers the miss. */
+  evict(expr: Expr): boolean {
+    const entry = this.#entries.get(expr);
+    if (entry === undefined || entry.state === 'pending') return false;
+    this.#evict(entry);
+    return true;
+  }
+
   /** Drops the cached values that `isGone` names: their backend has ended. @returns how many */
   forget(isGone: (value: Value) => boolean): number {
-    const gone = [...this.#entries.values()].filter(
-      ({ state, value }) => state === 'cached' && value !== undefined && isGone(value),
-    );
+    const gone = [...this.entries()].filter(({ value }) => value !== undefined && isGone(value));
     for (const entry of gone) this.#drop(entry);
     return gone.length;
   }
 
-  /** Drops every cached value; pending ones stay. */
+  /** Drops every value; pending ones stay. */
   clear(): void {
-    for (const entry of [...this.#entries.values()])
-      if (entry.state === 'cached') this.#drop(entry);
+    for (const entry of new Set(this.#entries.values())) {
+      if (entry.state !== 'pending') this.#drop(entry);
+    }
+    this.#memory = new EvictionQueue(this.policy);
+    this.#disk = new EvictionQueue(this.policy);
   }
 
+  /** Drops every value and the folder of spilled ones. */
+  close(): void {
+    this.clear();
+    this.spill?.close();
+  }
+
+  /** Each value once, whatever the number of its keys. */
   entries(): IterableIterator<CacheEntry> {
-    return this.#entries.values();
+    return new Set(this.#entries.values()).values();
   }
 
-  /** Evicts down to 90 % of the budget at once, so that the sort is paid rarely; `keep` was just put. */
+  *entriesOf(tier: string): Iterable<CacheEntry> {
+    for (const [expr, entry] of this.#entries) {
+      if (entry.expr !== expr || entry.value?.kind !== 'handle') continue;
+      if (entry.value.backend === tier) yield entry;
+    }
+  }
+
+  /** What eviction thinks of a value: the lowest goes first. */
+  score(entry: CacheEntry): number {
+    return this.policy.score(entry);
+  }
+
+  #keepInMemory(entry: CacheEntry): void {
+    const isCell = entry.bytes === ENTRY_OVERHEAD_BYTES + 8;
+    if (isCell && this.#pinnedBytes + entry.bytes <= this.budgetBytes * PINNED_SHARE) {
+      this.#pinnedBytes += entry.bytes;
+      entry.isPinned = true;
+    } else this.#memory.add(entry);
+    if (entry.bytes > this.budgetBytes) this.#leave(entry);
+    else if (this.#bytes > this.budgetBytes) this.#makeSpace(entry);
+  }
+
+  /** Evicts down to the budget; `keep` was just put. */
   #makeSpace(keep: CacheEntry): void {
-    const candidates = [...this.#entries.values()].filter(
-      (entry) => entry.state === 'cached' && entry !== keep && entry.value?.kind === 'dense',
-    );
-    const score = (entry: CacheEntry): number =>
-      ((entry.hits + entry.misses + 1) * entry.seconds) / entry.bytes;
-    candidates.sort((a, b) => score(a) - score(b) || a.expr.id - b.expr.id);
-    const target = this.budgetBytes * 0.9;
-    for (const entry of candidates) {
-      if (this.#bytes <= target) break;
-      this.#evictions.set(entry.expr, entry.misses + 1);
-      this.evicted++;
-      this.#drop(entry);
+    while (this.#bytes > this.budgetBytes) {
+      const entry = this.#memory.take(keep);
+      if (entry === undefined) return;
+      this.#leave(entry);
     }
   }
 
-  #index(expr: Expr): void {
-    for (const key of this.#siblingKeys(expr)) {
-      let ofOp = this.#siblings.get(expr.op);
-      if (ofOp === undefined) {
-        ofOp = new Map();
-        this.#siblings.set(expr.op, ofOp);
-      }
-      const known = ofOp.get(key);
-      if (known === undefined) ofOp.set(key, [expr]);
-      else if (known.push(expr) > MAX_SIBLINGS) known.shift();
+  /** Takes a value out of memory: to the disk if that pays, else for good. */
+  #leave(entry: CacheEntry): void {
+    this.#memory.remove(entry);
+    const { spill } = this;
+    const { value } = entry;
+    if (spill === undefined || value?.kind !== 'dense') {
+      this.#evict(entry);
+    } else if (entry.file !== undefined) {
+      this.#bytes -= entry.bytes;
+      this.#rest(entry);
+    } else if (spill.pays(value.data.byteLength, entry.seconds)) {
+      this.#bytes -= entry.bytes;
+      entry.isLeaving = true;
+      this.#makeRoomOnDisk(spill, value.data.byteLength);
+      void spill.write(value).then((file) => {
+        const isWanted = this.#entries.get(entry.expr) === entry;
+        if (isWanted && file !== undefined) {
+          entry.isLeaving = false;
+          entry.file = file;
+          this.spilled++;
+          this.#rest(entry);
+        } else if (isWanted) this.#evict(entry);
+        else if (file !== undefined) spill.remove(file);
+      });
+    } else this.#evict(entry);
+  }
+
+  /** From now on only on disk. */
+  #rest(entry: CacheEntry): void {
+    entry.state = 'spilled';
+    entry.value = undefined;
+    this.#disk.add(entry);
+  }
+
+  #makeRoomOnDisk(spill: SpillTier, bytes: number): void {
+    while (spill.usedBytes + bytes > spill.limitBytes) {
+      const entry = this.#disk.take();
+      if (entry === undefined) return;
+      this.#evict(entry);
     }
   }
 
-  #unindex(expr: Expr): void {
-    const ofOp = this.#siblings.get(expr.op);
-    if (ofOp === undefined) return;
-    for (const key of this.#siblingKeys(expr)) {
-      const kept = ofOp.get(key)?.filter((sibling) => sibling !== expr);
-      if (kept === undefined) continue;
-      if (kept.length === 0) ofOp.delete(key);
-      else ofOp.set(key, kept);
+  async #restore(entry: CacheEntry): Promise<Value | undefined> {
+    const value = await this.spill?.read(entry.file!);
+    if (this.#entries.get(entry.expr) !== entry || entry.state !== 'spilled') return value;
+    if (value === undefined) {
+      this.#evict(entry);
+      return undefined;
+    }
+    this.restored++;
+    this.#disk.remove(entry);
+    entry.state = 'cached';
+    entry.value = value;
+    entry.usedAt = ++this.#clock;
+    this.#bytes += entry.bytes;
+    this.#keepInMemory(entry);
+    return value;
+  }
+
+  #evict(entry: CacheEntry): void {
+    this.#remember(entry);
+    this.#drop(entry);
+  }
+
+  #remember(entry: CacheEntry): void {
+    this.evicted++;
+    for (const key of [entry.expr, ...(entry.aliases ?? [])]) {
+      this.#evictions.set(key, entry.misses + 1);
     }
   }
 
   #drop(entry: CacheEntry): void {
-    this.#entries.delete(entry.expr);
-    this.#unindex(entry.expr);
-    this.#bytes -= entry.bytes;
-    if (entry.value?.kind === 'handle') this.#release(entry.value);
+    for (const key of [entry.expr, ...(entry.aliases ?? [])]) {
+      this.#entries.delete(key);
+      this.#siblings.remove(key);
+    }
+    const isCounted = entry.state === 'cached' && !entry.isLeaving;
+    if (isCounted) this.#bytes -= entry.bytes;
+    if (entry.isPinned) this.#pinnedBytes -= entry.bytes;
+    this.#memory.remove(entry);
+    this.#disk.remove(entry);
+    if (entry.file !== undefined) this.spill?.remove(entry.file);
+    entry.file = undefined;
+    if (entry.value?.kind === 'handle') this.#tierOf(entry.value).drop(entry, entry.value);
+  }
+
+  #tierOf(handle: Handle): CacheTier {
+    let tier = this.#tiers.get(handle.backend);
+    if (tier === undefined) {
+      tier = plainTier(handle.backend, this.#release);
+      this.#tiers.set(tier.name, tier);
+    }
+    return tier;
   }
 }

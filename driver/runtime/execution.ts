@@ -291,8 +291,11 @@ export class Execution {
         if (node !== expr) total += statistics.nodes.get(node)?.seconds ?? 0;
       }
     }
-    for (const key of this.#keysOf(expr)) {
-      cache.put(key, value, total, backend);
+    const [first, ...others] = this.#keysOf(expr);
+    cache.put(first!, value, total, backend);
+    onComputed?.(first!, value, total);
+    for (const key of others) {
+      cache.alias(key, first!, total);
       onComputed?.(key, value, total);
     }
   }

@@ -12,14 +12,17 @@ import type { Attrs } from '../ir/attrs.js';
 import { type Expr, topological } from '../ir/expr.js';
 import { Interner } from '../ir/intern.js';
 import type { OpDef } from '../operators/op-def.js';
-import { DurableTier, releaseAll } from '../reuse/durable-tier.js';
+import { DurableTier } from '../reuse/durable-tier.js';
+import { evictionPolicy, type PolicyName } from '../reuse/eviction-policy.js';
 import { ReuseCache } from '../reuse/reuse-cache.js';
+import { type SpillOptions, SpillTier } from '../reuse/spill-tier.js';
 import type { DurableStore } from '../reuse/store/durable-store.js';
 import type { Json } from '../reuse/store/entry-format.js';
 import { env } from '../support/env.js';
 import type { Backend } from './backend.js';
 import type { Evaluator } from './evaluator.js';
 import { Execution, type ExecutionContext, type Outcome } from './execution.js';
+import { Recall } from './recall.js';
 import { collectOutcomes, Recovery } from './recovery.js';
 import { Statistics } from './statistics.js';
 import { type DenseMatrix, dense, type Value } from './value.js';
@@ -31,6 +34,10 @@ export interface SessionOptions {
   readonly blocks?: Backend;
   /** Host memory for cached results. @units bytes, default a quarter of the machine's, at most 2 GiB */
   readonly cacheBytes?: number;
+  /** Which values leave memory first. Default `costSize`: cheapest to compute for their size. */
+  readonly policy?: PolicyName;
+  /** Values that leave memory go to disk when reading them back is faster than computing. False: never. Default on. */
+  readonly spill?: SpillOptions | false;
   /** Largest data matrix kept whole on the host rather than streamed again. @units bytes, default half of `cacheBytes`, at most 512 MiB */
   readonly materialiseBytes?: number;
   /** False switches reuse off: every request computes everything. For measuring. */
@@ -54,14 +61,6 @@ export interface RunScope {
 const MIB = 1024 * 1024;
 /** With blocks elsewhere, larger results are not put together here: they would have to travel. @units bytes */
 const REMOTE_PARTIAL_BYTES = 8 * MIB;
-
-/** Values read from the durable store for one execution. */
-interface Stored {
-  readonly values: Map<Expr, Value>;
-  readonly seconds: Map<Expr, number>;
-  /** Nodes whose stored value turned out to be unreadable. */
-  readonly refused: Set<Expr>;
-}
 
 export class Session implements Evaluator {
   readonly local: Backend;
@@ -93,6 +92,9 @@ export class Session implements Evaluator {
     this.cache = new ReuseCache({
       budgetBytes: cacheBytes,
       siblingKeys,
+      policy: evictionPolicy(options.policy ?? 'costSize'),
+      tiers: [...this.#backends.values()].flatMap(({ tier }) => tier ?? []),
+      ...(options.spill === false || !this.#reuse ? {} : { spill: new SpillTier(options.spill) }),
       release: (handle) => this.#backends.get(handle.backend)?.release?.(handle),
     });
     this.#recovery = new Recovery(this.cache, this.#backends);
@@ -173,7 +175,7 @@ export class Session implements Evaluator {
   /** Ends every backend. */
   async close(): Promise<void> {
     await this.#tier?.settle();
-    this.cache.clear();
+    this.cache.close();
     await Promise.all([...this.#backends.values()].map((backend) => backend.close()));
   }
 
@@ -212,105 +214,52 @@ export class Session implements Evaluator {
 
   async #execute(exprs: readonly Expr[], persist: boolean): Promise<Outcome[]> {
     const roots = simplify(exprs, this.interner);
+    const recall = new Recall(this.cache, this.#tier);
+    await recall.fromStore(roots, (expr) => this.#isAtHand(expr), this.scope.signal);
+    try {
+      for (;;) {
+        const plan = this.#plan(roots, persist, recall);
+        if (!recall.isComplete(plan)) {
+          await recall.complete(plan);
+          continue;
+        }
+        recall.countReuse(plan, this.statistics, (expr) => this.#adopt(plan, expr));
+        // Claims what it computes before anybody else can plan, so that nothing is computed twice.
+        const execution = new Execution(plan, this.#contextOf(recall));
+        const outcomes = await execution.run();
+        this.interner.weakenAfter(plan.nodes.length);
+        return outcomes;
+      }
+    } finally {
+      recall.end();
+    }
+  }
+
+  #contextOf(recall: Recall): ExecutionContext {
     const { signal, onProgress } = this.scope;
     const tier = this.#tier;
-    const recalled = await tier?.recall(roots, (expr) => this.#isAtHand(expr), signal);
-    try {
-      const stored: Stored = {
-        values: new Map(recalled?.values),
-        seconds: new Map(recalled?.seconds),
-        refused: new Set(),
-      };
-      const plan = await this.#planWhenFree(roots, persist, stored);
-      this.#countReuse(plan, stored);
-      const context: ExecutionContext = {
-        cache: this.cache,
-        statistics: this.statistics,
-        backends: this.#backends,
-        reuse: this.#reuse,
-        ...(signal ? { signal } : {}),
-        ...(onProgress ? { onProgress } : {}),
-        ...(tier
-          ? {
-              onComputed: (expr, value, seconds) =>
-                tier.publish(expr, value, seconds, recalled?.leases.get(expr)),
-            }
-          : {}),
-      };
-      const outcomes = await new Execution(plan, context).run();
-      this.interner.weakenAfter(plan.nodes.length);
-      return outcomes;
-    } finally {
-      const leases = recalled?.leases;
-      if (leases !== undefined && leases.size > 0) {
-        void tier?.settle().then(() => releaseAll(leases));
-      }
-    }
-  }
-
-  /** A plan that waits for nobody. Nothing is claimed before, so waiting for what others compute can't deadlock. */
-  async #planWhenFree(roots: readonly Expr[], persist: boolean, stored: Stored): Promise<Plan> {
-    for (;;) {
-      const plan = this.#plan(roots, persist, stored);
-      if (await this.#readParts(plan.partial, stored)) continue;
-      if (plan.pending.size === 0) return plan;
-      await Promise.all(
-        [...plan.pending].map((expr) => {
-          const entry = this.cache.probe(expr);
-          return entry === undefined ? true : this.cache.wait(entry);
-        }),
-      );
-    }
-  }
-
-  /** Reads cached parts that are only in the durable store. True when any was read or refused, so the plan is stale. */
-  async #readParts(partial: Plan['partial'], stored: Stored): Promise<boolean> {
-    const tier = this.#tier;
-    if (tier === undefined || partial === undefined) return false;
-    let changed = false;
-    for (const { uses } of partial.answers.values()) {
-      for (const use of uses) {
-        if (this.cache.probe(use) !== undefined || stored.values.has(use)) continue;
-        if (stored.refused.has(use)) continue;
-        const found = await tier.read(use);
-        changed = true;
-        if (found === undefined) stored.refused.add(use);
-        else {
-          stored.values.set(use, found.value);
-          stored.seconds.set(use, found.seconds);
-        }
-      }
-    }
-    return changed;
-  }
-
-  /** Counts what the plan takes from the cache and the store, and takes the stored values into the cache. */
-  #countReuse(plan: Plan, stored: Stored): void {
-    for (const [expr, value] of plan.available) {
-      if (expr.inputs.length === 0) continue;
-      const entry = this.cache.probe(expr);
-      if (entry !== undefined && entry.value === value) {
-        entry.hits++;
-        this.statistics.record(expr, entry.backend, entry.seconds, 'reused');
-      } else if (stored.values.get(expr) === value) {
-        const seconds = stored.seconds.get(expr)!;
-        this.cache.claim(expr);
-        this.cache.put(expr, value, seconds, 'store');
-        this.statistics.record(expr, 'store', seconds, 'reused');
-      } else continue;
-      this.statistics.hit(expr);
-      this.#adopt(plan, expr, value);
-    }
-    this.statistics.planned(plan);
+    return {
+      cache: this.cache,
+      statistics: this.statistics,
+      backends: this.#backends,
+      reuse: this.#reuse,
+      ...(signal ? { signal } : {}),
+      ...(onProgress ? { onProgress } : {}),
+      ...(tier
+        ? {
+            onComputed: (expr, value, seconds) =>
+              tier.publish(expr, value, seconds, recall.leaseOf(expr)),
+          }
+        : {}),
+    };
   }
 
   /** Keeps a cached value that is the whole answer to another node under that node as well. */
-  #adopt(plan: Plan, expr: Expr, value: Value): void {
+  #adopt(plan: Plan, expr: Expr): void {
     const entry = this.cache.probe(expr);
     if (entry === undefined || !plan.partial?.answers.has(expr)) return;
     for (const original of plan.partial.originals.get(expr) ?? []) {
-      this.cache.claim(original);
-      this.cache.put(original, value, entry.seconds, entry.backend);
+      this.cache.alias(original, expr, entry.seconds);
       this.statistics.partial++;
       this.statistics.record(original, entry.backend, entry.seconds, 'reused');
     }
@@ -325,20 +274,19 @@ export class Session implements Evaluator {
   #reusePartially(
     roots: readonly Expr[],
     persist: boolean,
-    stored: Stored | undefined,
+    recall: Recall | undefined,
   ): Plan['partial'] {
     if (!this.#reuse || persist || (this.cache.size === 0 && this.#tier === undefined)) return;
     const isCached = (expr: Expr): boolean => {
       const entry = this.cache.probe(expr);
-      if (entry !== undefined) return entry.value?.kind === 'dense';
-      if (stored?.values.has(expr)) return true;
-      return stored?.refused.has(expr) === false && this.#tier?.has(expr) === true;
+      if (entry !== undefined) return entry.value?.kind === 'dense' || entry.state === 'spilled';
+      return recall?.canRead(expr) === true;
     };
     const partial = reusePartially(roots, this.interner, {
       isThere: (expr) =>
         expr.inputs.length === 0
           ? expr.op.name === 'literal' || expr.op.name === 'scalar' || this.#isAtHand(expr)
-          : this.#isAtHand(expr) || stored?.values.has(expr) === true,
+          : this.#isAtHand(expr) || recall?.values.has(expr) === true,
       isCached,
       siblings: (op, key) => this.cache.siblings(op, key),
       estimate: (expr) => this.local.estimate(expr).seconds,
@@ -349,7 +297,7 @@ export class Session implements Evaluator {
     return partial.answers.size > 0 ? partial : undefined;
   }
 
-  #plan(roots: readonly Expr[], persist: boolean, recalled?: Stored): Plan {
+  #plan(roots: readonly Expr[], persist: boolean, recall?: Recall): Plan {
     const available = new Map<Expr, Value>();
     const pending = new Set<Expr>();
     const isThere = (expr: Expr): boolean => {
@@ -360,15 +308,15 @@ export class Session implements Evaluator {
         available.set(expr, dense(1, 1, Float64Array.of(expr.attrs.value as number)));
       } else if (this.#reuse && expr.isDeterministic) {
         const entry = this.cache.probe(expr);
-        const stored = recalled?.values.get(expr);
-        if (entry === undefined && stored === undefined) return false;
-        if (entry === undefined) available.set(expr, stored!);
-        else if (entry.value !== undefined) available.set(expr, entry.value);
-        else pending.add(expr);
+        const brought = recall?.values.get(expr);
+        const value = entry?.value ?? brought;
+        if (value !== undefined) available.set(expr, value);
+        else if (entry !== undefined) pending.add(expr);
+        else return false;
       } else return false;
       return true;
     };
-    const partial = this.#reusePartially(roots, persist, recalled);
+    const partial = this.#reusePartially(roots, persist, recall);
     const wanted = partial?.roots ?? roots;
     const order = topological(wanted, isThere);
     const placed = place(order, wanted, available, pending, {

@@ -1,0 +1,46 @@
+/**
+ * Which cached value goes first: each policy gives an entry a score and the lowest goes. Invariant: while an entry stays,
+ * its score never falls, so a queue may find out late that it rose. Source: MEMPHIS (EDBT 2025) and LIMA (SIGMOD 2021).
+ */
+import { ConfigError } from '../errors.js';
+import type { CacheEntry } from './cache-entry.js';
+
+export interface EvictionPolicy {
+  readonly name: 'costSize' | 'lru' | 'dagHeight';
+  readonly score: (entry: CacheEntry) => number;
+  /** Among equal scores the lowest goes. */
+  readonly tieBreak: (entry: CacheEntry) => number;
+}
+
+export type PolicyName = EvictionPolicy['name'];
+
+const costPerByte = (entry: CacheEntry): number => entry.seconds / entry.bytes;
+const lastUse = (entry: CacheEntry): number => entry.usedAt;
+
+const policies: Readonly<Record<PolicyName, EvictionPolicy>> = {
+  /** (hits + misses + 1) * time / size: what dropping it will cost, for what it frees. */
+  costSize: {
+    name: 'costSize',
+    score: (entry) => (entry.hits + entry.misses + 1) * costPerByte(entry),
+    tieBreak: lastUse,
+  },
+  /** Least recently used first. */
+  lru: { name: 'lru', score: lastUse, tieBreak: costPerByte },
+  /** Longest lineage first: what lies near the inputs is shared by more programs. */
+  dagHeight: {
+    name: 'dagHeight',
+    score: (entry) => 1 / entry.expr.height,
+    tieBreak: costPerByte,
+  },
+};
+
+/** @param source where the name was given, for the message @throws ConfigError for a name that is none */
+export function evictionPolicy(name: string, source = 'SessionOptions.policy'): EvictionPolicy {
+  if (Object.hasOwn(policies, name)) return policies[name as PolicyName];
+  const allowed = Object.keys(policies);
+  throw new ConfigError(`${source}: expected ${allowed.join(', ')}, got ${JSON.stringify(name)}`, {
+    key: source,
+    value: name,
+    allowed,
+  });
+}
