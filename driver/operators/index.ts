@@ -19,6 +19,7 @@ import { fill } from './fill.js';
 import { floor } from './floor.js';
 import { frame } from './frame.js';
 import { ge } from './ge.js';
+import { gramLoss } from './gram-loss.js';
 import { groupGram } from './group-gram.js';
 import { groupLoss } from './group-loss.js';
 import { gt } from './gt.js';
@@ -32,6 +33,7 @@ import { lt } from './lt.js';
 import { matmul } from './matmul.js';
 import { max } from './max.js';
 import { maximum } from './maximum.js';
+import { mergeGroupGram } from './merge-group-gram.js';
 import { min } from './min.js';
 import { minimum } from './minimum.js';
 import { mmchain } from './mmchain.js';
@@ -143,7 +145,9 @@ const table = {
   addDiag,
   // batched over folds
   groupGram,
+  mergeGroupGram,
   groupLoss,
+  gramLoss,
 } as const satisfies Record<string, OpDef>;
 
 /** Name of an operator; tables over operators are total over it, so that a missing row does not compile. */

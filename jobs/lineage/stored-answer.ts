@@ -1,6 +1,7 @@
 /** Compares values computed again with the answer a run stored: the scores of its table and its model. */
 import type { DenseMatrix } from '../../driver/index.js';
 import { testScatters } from '../search/grid-search.js';
+import { lossRows } from '../search/losses.js';
 import { type Metric, metrics } from '../search/scoring.js';
 import type { LoadedRun } from './load-run.js';
 
@@ -58,7 +59,7 @@ type Pair = readonly [string, number | undefined, number];
 function* scorePairs(run: LoadedRun, gram: DenseMatrix, losses: DenseMatrix): Generator<Pair> {
   const { search } = run.record;
   const { groups, center } = run.outputs.get('gram')!.attrs;
-  const rows = run.outputs.get('losses')!.attrs.losses as readonly string[];
+  const rows = lossRows(run.outputs.get('losses')!);
   const scatter = testScatters(gram, {
     folds: search.folds,
     ridge: { groups: groups as number, centered: center as boolean },

@@ -1,23 +1,23 @@
 /**
  * Grid search with cross-validation for ridge regression. Every (penalty, fold) is written as if alone; because
- * expressions are interned, all of them share one grouped Gram matrix (first pass over the data) and one grouped
- * loss (second pass), however many there are. Refitting needs no pass.
+ * expressions are interned, all of them share one grouped Gram matrix, the only pass over the data there is unless
+ * losses have to be summed row by row (see `losses.ts`), however many there are. Refitting needs no pass.
  */
 import {
   ConfigError,
   DataError,
   type DenseMatrix,
   type Expr,
-  type Loss,
   Matrix,
   matrix,
   ops,
   RepriseError,
   type Session,
 } from '../../driver/index.js';
+import { heldOutLosses, lossNode } from './losses.js';
 import type { LinearModel, SearchResult } from './result.js';
 import { fitRidge, type Imputation, type RidgeFit, type RidgeOptions } from './ridge.js';
-import { type FoldLosses, lossesOf, type Metric, metrics, tabulate } from './scoring.js';
+import { type FoldLosses, type Metric, metrics, tabulate } from './scoring.js';
 
 /** How rows are split: by the rule of scikit-learn's KFold (shuffled or not), or given row by row. */
 export type CrossValidation =
@@ -88,9 +88,11 @@ export async function gridSearch(
   }
 
   options.onPhase?.('score');
-  const lossNode = lossMatrix(session, search, fits, failures);
-  options.onOutput?.('losses', lossNode.expr);
-  const losses = await scoreFits(search, lossNode);
+  const losses = await heldOutLosses(
+    search,
+    weightMatrix(session, search, fits, failures),
+    (node) => options.onOutput?.('losses', node),
+  );
   const errorScore =
     options.errorScore === 'raise' ? Number.NaN : (options.errorScore ?? Number.NaN);
   const trials = tabulate(
@@ -265,29 +267,14 @@ function allFits(search: Search): RidgeFit[] {
 /** What a search evaluates, for `plan`: the Gram matrices, the fits and the losses; nothing runs. */
 export function searchExprs(session: Session, options: GridSearchOptions): Expr[] {
   const search = prepare(session, options);
-  const fits = allFits(search);
-  return [search.gram.expr, lossMatrix(session, search, fits, []).expr];
+  return [
+    search.gram.expr,
+    lossNode(search, weightMatrix(session, search, allFits(search), [])).expr,
+  ];
 }
 
-/** One pass: the losses of every fit on its own test fold. */
-async function scoreFits(
-  search: Search,
-  lossNode: Matrix,
-): Promise<(trial: number, fold: number) => Pick<FoldLosses, 'squared' | 'absolute'>> {
-  const losses = lossesOf(search.scoring);
-  const value = await lossNode.value();
-  const read = (name: Loss, at: number): number => {
-    const row = losses.indexOf(name);
-    return row < 0 ? Number.NaN : value.data[row * value.cols + at]!;
-  };
-  return (trial, fold) => {
-    const at = fold * search.lambdas.length + trial;
-    return { squared: read('squared', at), absolute: read('absolute', at) };
-  };
-}
-
-/** Summed losses: [losses, folds * lambdas], fold by fold. */
-function lossMatrix(
+/** Weights of every fit, fold by fold: [columns + 1, folds * lambdas]; a failed fit leaves a column nobody reads. */
+function weightMatrix(
   session: Session,
   search: Search,
   fits: readonly RidgeFit[],
@@ -295,25 +282,13 @@ function lossMatrix(
 ): Matrix {
   const { folds, lambdas } = search;
   const zero = matrix(session, search.X.cols + 1, 1, new Float64Array(search.X.cols + 1));
-  // Columns fold by fold, as `groupLoss` wants them; a failed fit leaves a column nobody reads.
   const columns = Array.from({ length: folds }, (_, f) =>
     lambdas.map((_lambda, t) => {
       const at = t * folds + f;
       return failures[at] === undefined ? fits[at]!.weights : zero;
     }),
   ).flat();
-  const weights = columns[0]!.cbind(...columns.slice(1));
-  return Matrix.of(
-    session,
-    session.intern(
-      ops.groupLoss,
-      [search.groupOf.expr, search.X.expr, search.y.expr, weights.expr],
-      {
-        groups: folds,
-        losses: lossesOf(search.scoring),
-      },
-    ),
-  );
+  return columns[0]!.cbind(...columns.slice(1));
 }
 
 async function refitModel(

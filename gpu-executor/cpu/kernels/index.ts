@@ -4,9 +4,11 @@ import { frame } from '../../../driver/operators/frame.js';
 import { ops } from '../../../driver/operators/index.js';
 import { aggregateKernels } from './aggregates.js';
 import { elementwiseKernel } from './elementwise.js';
+import { gramLossKernel } from './gram-loss.js';
 import { groupGramKernel } from './group-gram.js';
 import { groupLossKernel } from './group-loss.js';
 import type { Kernel } from './kernel.js';
+import { mergeGroupGramKernel } from './merge-group-gram.js';
 import { productKernels } from './products.js';
 import { reorganiseKernels } from './reorganise.js';
 import { sourceKernels } from './sources.js';
@@ -27,6 +29,8 @@ export const kernels: readonly Kernel[] = [
   ...reorganiseKernels,
   groupGramKernel,
   groupLossKernel,
+  mergeGroupGramKernel,
+  gramLossKernel,
 ];
 
 export const kernelOf: ReadonlyMap<string, Kernel> = new Map(

@@ -1,0 +1,20 @@
+/** `gramLoss` with the products of each group's block and its models by BLAS; the rest is linear in the models. */
+import { formSize, gramLoss, lossesFromGram } from '../../../driver/operators/gram-loss.js';
+import type { DenseMatrix } from '../../../driver/runtime/value.js';
+import type { Kernel } from './kernel.js';
+
+export const gramLossKernel: Kernel = {
+  op: gramLoss,
+  run: ({ inputs, attrs }, { blas }) => {
+    const [gram, w] = inputs as [DenseMatrix, DenseMatrix];
+    const side = gram.cols;
+    const p = formSize(side, attrs);
+    return lossesFromGram(gram, w, attrs, (group, v) => {
+      const models = v.length / p;
+      const corner = gram.data.subarray((group * side + side - p) * side + side - p);
+      const products = new Float64Array(v.length);
+      blas.gemm(false, false, p, models, p, 1, corner, side, v, models, 0, products, models);
+      return products;
+    });
+  },
+};

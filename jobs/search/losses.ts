@@ -1,0 +1,76 @@
+/**
+ * Losses of every fit on its own held-out rows. Squared ones are forms of the Gram matrices that the fits are made of, so
+ * they take no pass over the data. They are used when the bound on their rounding error is far below what
+ * scores are read to; else, and for absolute losses, one pass sums all losses row by row.
+ */
+import { type DenseMatrix, type Expr, type Loss, Matrix, ops } from '../../driver/index.js';
+import { type FoldLosses, lossesOf, type Metric } from './scoring.js';
+
+/** What losses are computed from. */
+export interface Judged {
+  readonly gram: Matrix;
+  readonly groupOf: Matrix;
+  readonly X: Matrix;
+  readonly y: Matrix;
+  readonly folds: number;
+  readonly lambdas: readonly number[];
+  readonly scoring: readonly Metric[];
+  readonly ridge: { readonly centered: boolean };
+}
+
+/** Largest bound on the relative error of a loss taken from Gram matrices: a hundredth of what scores agree to. */
+const LOSS_TOLERANCE = 1e-10;
+
+/** The node the losses are read from, if its bounds hold. @shape weights: [columns + 1, folds * lambdas] */
+export function lossNode(search: Judged, weights: Matrix): Matrix {
+  const wanted = lossesOf(search.scoring);
+  if (wanted.length > 1 || wanted[0] !== 'squared') return rowLosses(search, weights);
+  const { session } = weights;
+  const attrs = { groups: search.folds, center: search.ridge.centered };
+  return Matrix.of(session, session.intern(ops.gramLoss, [search.gram.expr, weights.expr], attrs));
+}
+
+/** Losses summed over the rows, in one pass: [losses, folds * lambdas]. */
+function rowLosses(search: Judged, weights: Matrix): Matrix {
+  const { session } = weights;
+  const inputs = [search.groupOf, search.X, search.y, weights].map((operand) => operand.expr);
+  const attrs = { groups: search.folds, losses: lossesOf(search.scoring) };
+  return Matrix.of(session, session.intern(ops.groupLoss, inputs, attrs));
+}
+
+/** Evaluates the losses. @param onNode told the node they are read from */
+export async function heldOutLosses(
+  search: Judged,
+  weights: Matrix,
+  onNode: (node: Expr) => void,
+): Promise<(trial: number, fold: number) => Pick<FoldLosses, 'squared' | 'absolute'>> {
+  let node = lossNode(search, weights);
+  let value = await node.value();
+  if (node.expr.op === ops.gramLoss && !isCertain(value)) {
+    node = rowLosses(search, weights);
+    value = await node.value();
+  }
+  onNode(node.expr);
+  const rows = lossRows(node.expr);
+  const read = (name: Loss, at: number): number => {
+    const row = rows.indexOf(name);
+    return row < 0 ? Number.NaN : value.data[row * value.cols + at]!;
+  };
+  return (trial, fold) => {
+    const at = fold * search.lambdas.length + trial;
+    return { squared: read('squared', at), absolute: read('absolute', at) };
+  };
+}
+
+/** Which loss each row of a node of losses holds. */
+export function lossRows({ op, attrs }: Pick<Expr, 'op' | 'attrs'>): readonly string[] {
+  return op === ops.gramLoss ? ['squared'] : (attrs.losses as readonly string[]);
+}
+
+/** Whether every bound (second row) is small beside its loss (first row). */
+function isCertain({ cols, data }: DenseMatrix): boolean {
+  for (let at = 0; at < cols; at++) {
+    if (!(data[cols + at]! <= LOSS_TOLERANCE * data[at]!)) return false;
+  }
+  return true;
+}
