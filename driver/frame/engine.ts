@@ -35,6 +35,11 @@ export interface FrameDescription {
   readonly source: FrameSource;
   readonly columns: readonly FrameColumn[];
   readonly rows: number;
+  /**
+   * Whether every file has the columns with these very types, so that a file reads alone as it reads among the others.
+   * Default true.
+   */
+  readonly isUniform?: boolean;
 }
 
 /** Raw columns of one chunk of rows, as an engine delivers them to `encodeBlock`. */
@@ -84,4 +89,12 @@ export interface FrameEngine {
   describe(path: string, format?: FrameFormat): Promise<FrameDescription>;
   /** Profiles expressions over all rows in one scan. @throws DataError naming the expression that does not parse */
   profile(source: FrameSource, requests: readonly ProfileRequest[]): Promise<ColumnProfile[]>;
+  /**
+   * As `profile`, for each file by itself: `[file][request]`, in one scan over all files. Quantiles are not asked for. A file
+   * with more distinct values than `top` lists none. Absent: files are profiled one after the other.
+   */
+  profileFiles?(
+    source: FrameSource,
+    requests: readonly ProfileRequest[],
+  ): Promise<ColumnProfile[][]>;
 }

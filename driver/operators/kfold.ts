@@ -4,8 +4,14 @@
  * rule puts position p(i), p being a keyed bijection of 0..rows-1: a four-round Feistel network over the smallest
  * even-bit domain that holds the rows, with cycle walking (Black and Rogaway, CT-RSA 2002). So a row's fold depends
  * on (seed, rows, i) alone: same bits on every backend and for every partitioning, and fold sizes are exact.
+ *
+ * Two more forms serve data of many files, where a fold must not depend on files that came later:
+ * - `files` [[rows, seed], ..]: each file is shuffled by itself; file numbers are turned by `first` and by the rows of the
+ *   files before, so that the sizes over all files are exact again: the first (all rows % folds) folds have one row more.
+ * - `runs` [rows, ..]: runs of rows, one fold each, numbered from `first`: the part of contiguous folds a file holds.
  */
 import { ShapeError } from '../errors.js';
+import type { Attrs } from '../ir/attrs.js';
 import { dense } from '../runtime/value.js';
 import { defineOp, sourceRule } from './op-def.js';
 
@@ -15,6 +21,16 @@ export const kfold = defineOp({
   infer: (_inputs, attrs) => {
     const rows = attrs.rows as number;
     const folds = attrs.folds as number;
+    const parts = partRows(attrs);
+    if (parts !== undefined) {
+      const total = parts.reduce((sum, part) => sum + part, 0);
+      if (total === rows && folds >= 1 && parts.every((part) => part > 0)) return { rows, cols: 1 };
+      throw new ShapeError(`kfold: expected parts that hold ${rows} rows, got ${total}`, {
+        op: 'kfold',
+        rows,
+        folds,
+      });
+    }
     if (folds < 2 || folds > rows) {
       throw new ShapeError(`kfold: expected 2 to ${rows} folds for ${rows} rows, got ${folds}`, {
         op: 'kfold',
@@ -26,21 +42,62 @@ export const kfold = defineOp({
   },
   rowRule: () => sourceRule,
   reference: (_inputs, attrs, out, block) => {
-    const rows = attrs.rows as number;
-    const folds = attrs.folds as number;
-    const first = block?.rowOffset ?? 0;
-    const count = block?.rows ?? out.rows;
-    const position = attrs.shuffle ? permutation(rows, attrs.seed as number) : (i: number) => i;
-    const data = new Float64Array(count);
-    for (let i = 0; i < count; i++) data[i] = contiguousFold(position(first + i), rows, folds);
-    return dense(count, 1, data);
+    const data = new Float64Array(block?.rows ?? out.rows);
+    fillFolds(attrs, block?.rowOffset ?? 0, data);
+    return dense(data.length, 1, data);
   },
   cases: [
     { name: 'contiguous', inputs: [], attrs: { rows: 11, folds: 3, shuffle: false, seed: 0 } },
     { name: 'shuffled', inputs: [], attrs: { rows: 1000, folds: 7, shuffle: true, seed: 42 } },
+    {
+      name: 'shuffled within files, one of fewer rows than folds',
+      inputs: [],
+      attrs: { rows: 303, folds: 5, first: 3, files: [[200, 7], [3, 8], [100, 2 ** 47 + 9]] }, // biome-ignore format: a table
+    },
+    { name: 'runs', inputs: [], attrs: { rows: 12, folds: 3, first: 2, runs: [1, 7, 4] } },
   ],
 });
 
+/** Rows of the files or runs a fold column is made of; undefined in the plain form. */
+function partRows(attrs: Attrs): readonly number[] | undefined {
+  if (attrs.runs !== undefined) return attrs.runs as readonly number[];
+  return (attrs.files as readonly (readonly [number, number])[] | undefined)?.map(([rows]) => rows);
+}
+
+/** Writes the folds of rows `firstRow ..` into `out`; the one definition, for the oracle and the local kernel. */
+export function fillFolds(attrs: Attrs, firstRow: number, out: Float64Array): void {
+  const folds = attrs.folds as number;
+  const parts = partRows(attrs);
+  if (parts === undefined) {
+    const rows = attrs.rows as number;
+    const position = attrs.shuffle ? permutation(rows, attrs.seed as number) : same;
+    for (let i = 0; i < out.length; i++) {
+      out[i] = contiguousFold(position(firstRow + i), rows, folds);
+    }
+    return;
+  }
+  const label = attrs.first as number;
+  const seeds = attrs.files as readonly (readonly [number, number])[] | undefined;
+  let start = 0;
+  for (const [p, rows] of parts.entries()) {
+    const from = Math.max(start, firstRow);
+    const to = Math.min(start + rows, firstRow + out.length);
+    if (from < to && seeds === undefined) out.fill(label + p, from - firstRow, to - firstRow);
+    else if (from < to) {
+      const turn = (label + start) % folds;
+      const position = permutation(rows, seeds![p]![1]);
+      for (let i = from; i < to; i++) {
+        const fold = contiguousFold(position(i - start), rows, folds) + turn;
+        out[i - firstRow] = fold < folds ? fold : fold - folds;
+      }
+    }
+    start += rows;
+  }
+}
+
+function same(i: number): number {
+  return i;
+}
 /** Fold of position `i` when `rows` rows are cut into contiguous folds as scikit-learn's KFold does. */
 export function contiguousFold(i: number, rows: number, folds: number): number {
   const small = Math.floor(rows / folds);

@@ -59,6 +59,8 @@ export const backends: readonly BackendRow[] = [
       solve: onHost,
       cholesky: onHost,
       topK: onHost,
+      mergeGroupGram: onHost,
+      gramLoss: onHost,
     },
   },
   { name: 'cpu without BLAS', make: () => createCpuBackend({ blas: 'none' }), gaps: {} },

@@ -1,6 +1,6 @@
 /** Kernels of matrices that come from attributes alone, whole or by row blocks. */
 import { fill } from '../../../driver/operators/fill.js';
-import { contiguousFold, kfold, permutation } from '../../../driver/operators/kfold.js';
+import { fillFolds, kfold } from '../../../driver/operators/kfold.js';
 import { literal } from '../../../driver/operators/literal.js';
 import type { OpDef } from '../../../driver/operators/op-def.js';
 import { rand } from '../../../driver/operators/rand.js';
@@ -42,13 +42,8 @@ const kfoldKernel: Kernel = {
   op: kfold,
   run: (call, context) => {
     const { first, rows } = rowsOf(call);
-    const total = call.attrs.rows as number;
-    const folds = call.attrs.folds as number;
     const cells = context.allocate(rows);
-    const position = call.attrs.shuffle
-      ? permutation(total, call.attrs.seed as number)
-      : (i: number): number => i;
-    for (let i = 0; i < rows; i++) cells[i] = contiguousFold(position(first + i), total, folds);
+    fillFolds(call.attrs, first, cells);
     return dense(rows, 1, cells);
   },
 };

@@ -1,0 +1,173 @@
+/**
+ * Profiles of data in many files, kept file by file: each file is profiled once, whatever stands beside it, and the
+ * profile of all is merged. Files not profiled yet are scanned together. Invariant: answers equal those of one scan over
+ * all files; a request that can't be merged exactly is handed to the engine whole.
+ */
+import type {
+  ColumnProfile,
+  FrameDescription,
+  FrameEngine,
+  FrameFile,
+  FrameFormat,
+  FrameSource,
+  ProfileRequest,
+} from './engine.js';
+import { verifyUnchanged } from './identity.js';
+import { FILE_VALUES, mergeProfiles, mergeQuantiles, quantileValues } from './merge-profiles.js';
+
+/** Keeps plain data by key: `Session.memo`. */
+export type Memo = (
+  key: string,
+  compute: () => Promise<unknown>,
+  unchanged: () => Promise<void>,
+) => Promise<unknown>;
+
+/** Raised when what a file's profile holds changes. */
+const VERSION = 1;
+
+export class FileProfiles implements FrameEngine {
+  readonly name: string;
+  readonly #engine: FrameEngine;
+  readonly #memo: Memo;
+  /** By request, then by file: what `profile` learned, so that parts of the data can be looked at. */
+  readonly #known = new Map<string, Map<FrameFile, ColumnProfile>>();
+
+  constructor(engine: FrameEngine, memo: Memo) {
+    this.name = engine.name;
+    this.#engine = engine;
+    this.#memo = memo;
+  }
+
+  describe(path: string, format?: FrameFormat): Promise<FrameDescription> {
+    return this.#engine.describe(path, format);
+  }
+
+  /** See `FrameEngine.profile`; cost: a scan of the files that are new. */
+  async profile(
+    source: FrameSource,
+    requests: readonly ProfileRequest[],
+  ): Promise<ColumnProfile[]> {
+    if (source.files.length < 2) return this.#engine.profile(source, requests);
+    const counted = requests.map(({ sql, top }) => ({
+      sql,
+      top: top > 0 ? FILE_VALUES : 0,
+      quantiles: [],
+    }));
+    await this.#learn(source, counted);
+    const withQuantiles = requests.filter((request, i) => {
+      const [any] = this.#of(source.files, counted[i]!);
+      return request.quantiles.length > 0 && (any?.type === 'number' || any?.type === 'boolean');
+    });
+    await this.#learn(source, withQuantiles.map(quantileValues));
+    const merged = requests.map((request, i) => {
+      const profile = mergeProfiles(this.#of(source.files, counted[i]!), request.top);
+      if (profile === undefined || !withQuantiles.includes(request)) return profile;
+      const values = this.#of(source.files, quantileValues(request));
+      const quantiles = mergeQuantiles(values, request.quantiles);
+      return quantiles === undefined ? undefined : { ...profile, quantiles };
+    });
+    const rest = requests.filter((_, i) => merged[i] === undefined);
+    const whole = rest.length > 0 ? await this.#engine.profile(source, rest) : [];
+    return requests.map((request, i) => merged[i] ?? whole[rest.indexOf(request)]!);
+  }
+
+  /**
+   * The profile over some of the files of an expression that `profile` was asked about, every distinct value listed;
+   * undefined when it was not asked about or has too many values.
+   */
+  ofFiles(files: readonly FrameFile[], sql: string): ColumnProfile | undefined {
+    for (const top of [FILE_VALUES, 0]) {
+      const profiles = this.#of(files, { sql, top, quantiles: [] });
+      if (profiles.length === files.length && profiles.length > 0) {
+        return mergeProfiles(profiles, top === 0 ? 0 : Number.POSITIVE_INFINITY);
+      }
+    }
+    return undefined;
+  }
+
+  #of(files: readonly FrameFile[], request: ProfileRequest): ColumnProfile[] {
+    const known = this.#known.get(JSON.stringify(request));
+    return files.map((file) => known?.get(file)).filter((profile) => profile !== undefined);
+  }
+
+  /** Profiles every file, each from its memo or, all that have none together, from one scan. */
+  async #learn(source: FrameSource, requests: readonly ProfileRequest[]): Promise<void> {
+    if (requests.length === 0) return;
+    // Files of equal content share their key, so waiting for one another they would wait for ever.
+    const distinct = [...new Map(source.files.map((file) => [file.digest, file])).values()];
+    const batch = new Batch(distinct.length, (files) => {
+      const part = { format: source.format, files };
+      if (this.#engine.profileFiles) return this.#engine.profileFiles(part, requests);
+      return inTurn(files, (file) => this.#engine.profile({ ...part, files: [file] }, requests));
+    });
+    const asked = JSON.stringify(requests);
+    const found = new Map<string, ColumnProfile[]>();
+    await Promise.all(
+      distinct.map(async (file) => {
+        const one = { format: source.format, files: [file] };
+        const key = JSON.stringify(['file-profile', VERSION, source.format, file.digest, asked]);
+        const profiles = this.#memo(
+          key,
+          () => batch.add(file),
+          () => verifyUnchanged(one),
+        );
+        profiles.then(() => batch.decide(file)).catch(() => undefined);
+        found.set(file.digest, (await profiles) as ColumnProfile[]);
+      }),
+    );
+    for (const [r, request] of requests.entries()) {
+      const byFile = new Map(source.files.map((file) => [file, found.get(file.digest)![r]!]));
+      this.#known.set(JSON.stringify(request), byFile);
+    }
+  }
+}
+
+async function inTurn<T, R>(items: readonly T[], run: (item: T) => Promise<R>): Promise<R[]> {
+  const results: R[] = [];
+  for (const item of items) results.push(await run(item));
+  return results;
+}
+
+/**
+ * Collects the files that have no profile yet and profiles them at once, as soon as every file is known to have one or
+ * not. Files are asked for in one turn, so of two batches that share files one owns all they share and neither waits
+ * for the other in a circle.
+ */
+class Batch {
+  readonly #run: (files: readonly FrameFile[]) => Promise<ColumnProfile[][]>;
+  readonly #waiting = new Map<
+    FrameFile,
+    { resolve: (profiles: ColumnProfile[]) => void; reject: (error: unknown) => void }
+  >();
+  readonly #decided = new Set<FrameFile>();
+  readonly #total: number;
+
+  constructor(total: number, run: (files: readonly FrameFile[]) => Promise<ColumnProfile[][]>) {
+    this.#total = total;
+    this.#run = run;
+  }
+
+  /** The file has no profile: it is computed with the others. */
+  add(file: FrameFile): Promise<ColumnProfile[]> {
+    return new Promise((resolve, reject) => {
+      this.#waiting.set(file, { resolve, reject });
+      this.decide(file);
+    });
+  }
+
+  /** It is known whether the file has a profile. */
+  decide(file: FrameFile): void {
+    if (this.#decided.has(file)) return;
+    this.#decided.add(file);
+    if (this.#decided.size < this.#total || this.#waiting.size === 0) return;
+    const waiting = [...this.#waiting];
+    this.#run(waiting.map(([one]) => one)).then(
+      (profiles) => {
+        for (const [i, [, { resolve }]] of waiting.entries()) resolve(profiles[i]!);
+      },
+      (error) => {
+        for (const [, { reject }] of waiting) reject(error);
+      },
+    );
+  }
+}

@@ -1,0 +1,121 @@
+/**
+ * Features as one part of the data needs them: only the categories, bins and missing values that occur there. So what is
+ * computed over the part depends on its own content, and stays what it was when other parts bring new categories, a
+ * larger range or the first missing value; `columns` says where the part's columns stand among those of all data.
+ * Invariant: encoding the part by its own features and placing the columns gives what the features of all data give.
+ */
+import { type EncodedFeature, featureWidth } from './encode-block.js';
+import type { ColumnProfile } from './engine.js';
+import { isComplete } from './merge-profiles.js';
+
+export interface PartFeatures {
+  readonly features: readonly EncodedFeature[];
+  /** For each column of the part, its place among the columns of all features; null when they are the same. */
+  readonly columns: readonly number[] | null;
+}
+
+/** @param profileOf the part's profile of an expression, every value listed; undefined where there is none */
+export function partFeatures(
+  features: readonly EncodedFeature[],
+  profileOf: (sql: string) => ColumnProfile | undefined,
+): PartFeatures {
+  const own: EncodedFeature[] = [];
+  const columns: number[] = [];
+  let offset = 0;
+  for (const feature of features) {
+    const profile = profileOf(feature.sql);
+    const part = profile === undefined ? whole(feature) : ofPart(feature, profile);
+    if (part.feature !== undefined) own.push(part.feature);
+    for (const column of part.columns) columns.push(offset + column);
+    offset += featureWidth(feature);
+  }
+  // A part without any column could not be read; it is encoded as all data are.
+  if (columns.length === 0) return { features, columns: null };
+  const isSame = columns.length === offset;
+  return { features: own, columns: isSame ? null : columns };
+}
+
+interface PartFeature {
+  /** Undefined when the part has nothing in any of the feature's columns. */
+  readonly feature: EncodedFeature | undefined;
+  readonly columns: readonly number[];
+}
+
+function whole(feature: EncodedFeature): PartFeature {
+  return { feature, columns: Array.from({ length: featureWidth(feature) }, (_, j) => j) };
+}
+
+const nothing: PartFeature = { feature: undefined, columns: [] };
+
+function ofPart(feature: EncodedFeature, profile: ColumnProfile): PartFeature {
+  switch (feature.kind) {
+    case 'number':
+      return profile.missing === 0 ? whole({ ...feature, missing: 'error' }) : whole(feature);
+    case 'missing':
+      return profile.missing === 0 ? nothing : whole(feature);
+    case 'onehot':
+      return isComplete(profile) ? oneHotOf(feature, profile) : whole(feature);
+    case 'bin':
+      return binsOf(feature, profile);
+    case 'map':
+      return isComplete(profile) ? mapOf(feature, profile) : whole(feature);
+  }
+}
+
+type OneHot = Extract<EncodedFeature, { readonly kind: 'onehot' }>;
+type Bins = Extract<EncodedFeature, { readonly kind: 'bin' }>;
+type Mapped = Extract<EncodedFeature, { readonly kind: 'map' }>;
+
+function oneHotOf(feature: OneHot, profile: ColumnProfile): PartFeature {
+  const present = new Set(profile.top.map((entry) => entry.value));
+  const categories: string[] = [];
+  const columns: number[] = [];
+  for (const [column, category] of feature.categories.entries()) {
+    if (!present.delete(category)) continue;
+    categories.push(category);
+    columns.push(column);
+  }
+  const count = feature.categories.length;
+  // What is left is unlisted. Missing values share the column of unlisted ones where they have none of their own.
+  const missing = profile.missing > 0;
+  const other = feature.other && (present.size > 0 || (missing && !feature.missing));
+  if (other) columns.push(count);
+  if (missing && feature.missing) columns.push(count + (feature.other ? 1 : 0));
+  if (columns.length === 0) return nothing;
+  return {
+    feature: { ...feature, categories, other, missing: missing && feature.missing },
+    columns,
+  };
+}
+
+/** Bins within the part's own range; its first and last edge are its least and greatest value. */
+function binsOf(feature: Bins, profile: ColumnProfile): PartFeature {
+  const { edges } = feature;
+  const { min, max } = profile;
+  const bins = edges.length - 1;
+  const missing = feature.missing && profile.missing > 0;
+  if (min === null || max === null) {
+    return missing ? whole(feature) : nothing;
+  }
+  const inner = edges.slice(1, -1).filter((edge) => edge > min && edge <= max);
+  const own = [min, ...inner, max];
+  const columns = own.slice(0, -1).map((edge) => binOf(edges, edge));
+  if (missing) columns.push(bins);
+  return { feature: { ...feature, edges: own, missing }, columns };
+}
+
+/** The bin a value falls into, as `encodeBlock` finds it. */
+function binOf(edges: readonly number[], value: number): number {
+  let bin = 0;
+  while (bin < edges.length - 2 && value >= edges[bin + 1]!) bin++;
+  return bin;
+}
+
+function mapOf(feature: Mapped, profile: ColumnProfile): PartFeature {
+  const present = new Set(profile.top.map((entry) => entry.value));
+  const kept = feature.categories
+    .map((_, i) => i)
+    .filter((i) => present.has(feature.categories[i]!));
+  const categories = kept.map((i) => feature.categories[i]!);
+  return whole({ ...feature, categories, values: kept.map((i) => feature.values[i]!) });
+}

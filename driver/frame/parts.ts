@@ -1,0 +1,50 @@
+/**
+ * Data of many files as parts, each a frame of its own whose results are kept apart. Few files are a part each; many are
+ * grouped so that there are never more than so many parts. Where a group ends is decided by the file that ends it (its
+ * digest, as content-defined chunking does it), so a file added, replaced or removed changes the groups next to it and no
+ * other. Invariant: parts in order hold the rows of the source in order; files without rows are in none.
+ */
+import { createHash } from 'node:crypto';
+import type { FrameFile, FrameSource } from './engine.js';
+
+/** More parts than this cost more in small steps than they save. */
+const MAX_PARTS = 64;
+/** Host memory that results kept for each part may take together. @units bytes */
+const PART_BYTES = 512 * 1024 * 1024;
+
+/**
+ * The files of each part.
+ * @param resultBytes size of the result that is kept for each part
+ */
+export function partFiles(files: readonly FrameFile[], resultBytes: number): FrameFile[][] {
+  const filled = files.filter((file) => file.rows > 0);
+  const most = Math.max(1, Math.min(MAX_PARTS, Math.floor(PART_BYTES / Math.max(1, resultBytes))));
+  if (most === 1) return [filled];
+  if (filled.length <= most) return filled.map((file) => [file]);
+  // A group ends with probability 1 / size; powers of two, so that the size changes only as the number of files doubles.
+  const size = 2 ** Math.ceil(Math.log2((2 * filled.length) / most));
+  const groups: FrameFile[][] = [[]];
+  for (const file of filled) {
+    groups.at(-1)!.push(file);
+    const ends = Number.parseInt(digestOf(file.digest).slice(0, 8), 16) % size === 0;
+    if (ends && groups.length < most) groups.push([]);
+  }
+  return groups.filter((group) => group.length > 0);
+}
+
+/** The part of a source that these files are; the source itself when they are all its files. */
+export function subSource(source: FrameSource, files: readonly FrameFile[]): FrameSource {
+  return files.length === source.files.length ? source : { ...source, files };
+}
+
+/**
+ * Seed of a file's own shuffle: a function of the job's seed and the file's content, so that a row's fold never depends on
+ * the files beside it. 48 bits, which every engine holds exactly.
+ */
+export function fileSeed(seed: number, file: Pick<FrameFile, 'digest'>): number {
+  return Number.parseInt(digestOf(`shuffle\n${seed}\n${file.digest}`).slice(0, 12), 16);
+}
+
+function digestOf(text: string): string {
+  return createHash('sha256').update(text).digest('hex');
+}

@@ -1,0 +1,143 @@
+/**
+ * Moments of row groups over all data from those of parts of it: `groupGram` of files read apart, put together. Each part
+ * has groups and columns of its own; attributes say where they belong, so that a part's moments depend on that part
+ * alone, whatever came before or after it.
+ *
+ * inputs: the values of `groupGram` over parts, all centred or none.
+ * attrs: groups, side: of the result; center; parts, one an input: { groups: for each of the part's groups the group it
+ *   adds to; columns: for each of its columns (of [X Y], without the leading 1) its place from 0, or null for the same }.
+ * output: as `groupGram` over all rows with the columns of the result; a column a part lacks is zero in its rows.
+ * Centred parts merge by Chan, Golub and LeVeque's pairwise update (1979), in the order of the inputs.
+ */
+import { ShapeError } from '../errors.js';
+import type { Attrs } from '../ir/attrs.js';
+import { shapeText } from '../ir/expr.js';
+import { type DenseMatrix, dense } from '../runtime/value.js';
+import { mergeCentered } from './group-gram.js';
+import { defineOp } from './op-def.js';
+
+/** Where the moments of a part go. */
+export interface PartPlacement {
+  readonly groups: readonly number[];
+  readonly columns: readonly number[] | null;
+}
+
+export const mergeGroupGram = defineOp({
+  name: 'mergeGroupGram',
+  arity: { min: 1, max: Number.POSITIVE_INFINITY },
+  infer: (inputs, attrs) => {
+    const groups = attrs.groups as number;
+    const side = attrs.side as number;
+    const parts = partsOf(attrs);
+    const fits = inputs.every((input, k) => {
+      const part = parts[k];
+      if (part === undefined || input.rows !== part.groups.length * input.cols) return false;
+      const columns = part.columns ?? Array.from({ length: side - 1 }, (_, j) => j);
+      return (
+        columns.length === input.cols - 1 &&
+        columns.every((column) => column >= 0 && column < side - 1) &&
+        part.groups.every((group) => group >= 0 && group < groups)
+      );
+    });
+    if (!fits || parts.length !== inputs.length) {
+      throw new ShapeError(
+        `mergeGroupGram: expected a placement within ${groups} groups of ${side} columns for each part, got ${inputs.map(shapeText).join(', ')}`,
+        { op: 'mergeGroupGram', shapes: inputs.map(shapeText) },
+      );
+    }
+    return { rows: groups * side, cols: side };
+  },
+  flops: (inputs, attrs) =>
+    inputs.reduce((sum, _, k) => {
+      return sum + 3 * partsOf(attrs)[k]!.groups.length * (attrs.side as number) ** 2;
+    }, 0),
+  reference: (inputs, attrs, out) => {
+    const side = out.cols;
+    const data = new Float64Array(out.rows * side);
+    const block = new Float64Array(side * side);
+    for (const [k, input] of inputs.entries()) {
+      const { groups, columns } = partsOf(attrs)[k]!;
+      for (const [own, group] of groups.entries()) {
+        const base = group * side * side;
+        const moments = placed(input, own, columns, block, side);
+        if (attrs.center) addCentered(data, base, moments, side);
+        else for (let i = 0; i < moments.length; i++) data[base + i]! += moments[i]!;
+      }
+    }
+    return dense(out.rows, side, data);
+  },
+  cases: [
+    {
+      name: 'centred, one part with other columns and turned groups',
+      inputs: [moments([3, 0, 2], 3, 1), moments([2, 4], 4, 2)],
+      attrs: {
+        groups: 3,
+        side: 4,
+        center: true,
+        parts: [
+          { groups: [1, 2, 0], columns: [2, 0] },
+          { groups: [0, 1], columns: null },
+        ],
+      },
+    },
+    {
+      name: 'plain sums',
+      inputs: [moments([3, 2], 3, 3), moments([2, 4], 3, 4)],
+      attrs: {
+        groups: 2,
+        side: 3,
+        center: false,
+        parts: [
+          { groups: [0, 1], columns: null },
+          { groups: [1, 0], columns: [1, 0] },
+        ],
+      },
+    },
+  ],
+});
+
+function partsOf(attrs: Attrs): readonly PartPlacement[] {
+  return attrs.parts as unknown as readonly PartPlacement[];
+}
+
+/** The part's block of one of its groups, cells at the columns they belong to. `block` is overwritten. */
+function placed(
+  input: DenseMatrix,
+  own: number,
+  columns: readonly number[] | null,
+  block: Float64Array,
+  side: number,
+): Float64Array {
+  const width = input.cols;
+  const from = own * width * width;
+  if (columns === null) return input.data.subarray(from, from + width * width);
+  block.fill(0);
+  const at = (j: number): number => (j === 0 ? 0 : columns[j - 1]! + 1);
+  for (let i = 0; i < width; i++) {
+    const row = at(i) * side;
+    const source = from + i * width;
+    for (let j = 0; j < width; j++) block[row + at(j)] = input.data[source + j]!;
+  }
+  return block;
+}
+
+function addCentered(data: Float64Array, base: number, part: Float64Array, side: number): void {
+  if (part[0] === 0) return;
+  const target = data.subarray(base, base + side * side);
+  mergeCentered(target, part, 0, side);
+}
+
+/** Centred moments for the conformance cases: any symmetric block with its count in the corner will do. */
+function moments(counts: readonly number[], side: number, seed: number): DenseMatrix {
+  const data = new Float64Array(counts.length * side * side);
+  for (const [group, count] of counts.entries()) {
+    const base = group * side * side;
+    for (let i = 0; i < side; i++) {
+      for (let j = 0; j < side; j++) {
+        data[base + i * side + j] = count * Math.cos(seed + (i + 1) * (j + 1) + group);
+      }
+    }
+    data[base] = count;
+  }
+  return dense(counts.length * side, side, data);
+}
