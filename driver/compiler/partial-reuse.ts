@@ -14,6 +14,13 @@ import { joinProductColumns } from './partial-rules/join-product-columns.js';
 import { mergeRowParts } from './partial-rules/merge-row-parts.js';
 import type { PartialContext, PartialRewrite, PartialRule } from './partial-rules/partial-rule.js';
 import { firstPart, partsOf } from './partial-rules/parts.js';
+import { rowKey } from './partial-rules/rows.js';
+import {
+  type FoldSum,
+  isFoldSum,
+  SHARE_FOLD_SUMS,
+  shareFoldSums,
+} from './partial-rules/share-fold-sums.js';
 import { sliceWholeResult } from './partial-rules/slice-whole-result.js';
 import { stackRowParts } from './partial-rules/stack-row-parts.js';
 import type { NodeMaker } from './rule.js';
@@ -47,6 +54,8 @@ export interface PartialReuseOptions {
   /** Checks shape and determinism of each rewrite. */
   readonly verify?: boolean;
   readonly rules?: readonly PartialRule[];
+  /** Whether sums over rows that several nodes share are computed once. Default: true when all rules are tried. */
+  readonly foldSums?: boolean;
 }
 
 /** One node answered from cached parts. */
@@ -82,7 +91,12 @@ export function siblingKeys(expr: Expr): readonly Expr[] {
 
 const none: readonly Expr[] = [];
 const MAX_KEYS = 64;
-const byFirst = (expr: Expr): readonly Expr[] => [firstPart(expr.inputs[0]!, 'rows')];
+/** Aggregates of smaller operands are computed sooner than found. @units cells */
+const MIN_AGGREGATE_CELLS = 1 << 17;
+const rowsKey = (expr: Expr): Expr => rowKey(firstPart(expr, 'rows'));
+const byFirst = (expr: Expr): readonly Expr[] => [rowsKey(expr.inputs[0]!)];
+const ofLarge = (expr: Expr): readonly Expr[] =>
+  expr.inputs[0]!.rows * expr.inputs[0]!.cols < MIN_AGGREGATE_CELLS ? none : byFirst(expr);
 const keysOf: ReadonlyMap<OpDef, (expr: Expr) => readonly Expr[]> = new Map([
   [
     ops.tsmm,
@@ -91,13 +105,23 @@ const keysOf: ReadonlyMap<OpDef, (expr: Expr) => readonly Expr[]> = new Map([
       const bases = partsOf(x, 'cols')
         .slice(0, MAX_KEYS)
         .map((part) => (part.op === ops.slice ? part.inputs[0]! : part));
-      return unique([firstPart(x, 'rows'), x, ...bases]);
+      return unique([rowsKey(x), x, ...bases]);
     },
   ],
-  [ops.matmul, (expr: Expr) => unique([expr.inputs[0]!, firstPart(expr.inputs[0]!, 'rows')])],
+  [ops.matmul, (expr: Expr) => unique([expr.inputs[0]!, rowsKey(expr.inputs[0]!)])],
   [ops.mmchain, byFirst],
   [ops.groupGram, byFirst],
   [ops.groupLoss, (expr: Expr) => unique([...byFirst(expr), expr.inputs[1]!])],
+  [ops.sum, ofLarge],
+  [ops.sumSq, ofLarge],
+  [ops.colSums, ofLarge],
+  [ops.colSumSqs, ofLarge],
+  [ops.min, ofLarge],
+  [ops.colMins, ofLarge],
+  [ops.max, ofLarge],
+  [ops.colMaxs, ofLarge],
+  [ops.rowSums, ofLarge],
+  [ops.rowSumSqs, ofLarge],
 ]);
 
 function unique(keys: readonly Expr[]): readonly Expr[] {
@@ -146,6 +170,8 @@ class PartialRun {
   readonly #answers = new Map<Expr, PartialAnswer>();
   /** Made by a rule; answering these again could go round in circles. */
   readonly #made = new Set<Expr>();
+  #roots: readonly Expr[] = [];
+  #foldSums: ReadonlyMap<Expr, FoldSum> | undefined;
 
   constructor(maker: NodeMaker, options: PartialReuseOptions, table: RuleTable) {
     this.#options = options;
@@ -158,6 +184,7 @@ class PartialRun {
   }
 
   run(roots: readonly Expr[]): PartialReuse {
+    this.#roots = roots;
     for (const root of roots) this.#walk(root);
     return {
       roots: roots.map((root) => this.#final.get(root)!),
@@ -216,17 +243,35 @@ class PartialRun {
     if (this.#answers.size >= MAX_ANSWERS || this.#made.has(original)) return undefined;
     const { minSeconds = 0 } = this.#options;
     if (minSeconds > 0 && this.#options.estimate(original) < minSeconds) return undefined;
+    const sum = this.#foldSum(original);
     for (const rule of rules) {
       const rewrite = rule.apply(original, this.#context);
       if (rewrite === undefined) continue;
       if (this.#options.verify) verifyRewrite(rule, original, rewrite.expr);
       const compensation = this.#added(original, rewrite);
-      if (compensation.includes(original) || !this.#pays(original, compensation)) continue;
+      const seconds = this.#cost(original, compensation);
+      if (compensation.includes(original) || seconds === undefined) continue;
+      if (sum !== undefined && sum.seconds < seconds) break;
       for (const expr of compensation) this.#made.add(expr);
       const answer = { original, rule: rule.name, uses: rewrite.uses, compensation };
       return { expr: rewrite.expr, answer };
     }
-    return undefined;
+    if (sum === undefined) return undefined;
+    const answer = { original, rule: SHARE_FOLD_SUMS, uses: none, compensation: sum.made };
+    return { expr: sum.expr, answer };
+  }
+
+  /** The node as a sum over folds that others share; found for the whole plan when first asked for. */
+  #foldSum(original: Expr): FoldSum | undefined {
+    const { rules, foldSums = rules === undefined, estimate, isThere } = this.#options;
+    if (!foldSums || !isFoldSum(original)) return undefined;
+    this.#foldSums ??= shareFoldSums(this.#roots, this.#context, {
+      isThere,
+      estimate: (expr) => estimate(expr) + NODE_SECONDS,
+      maxRatio: this.#options.maxRatio ?? 0.75,
+      minSeconds: this.#options.minSeconds ?? 0,
+    });
+    return this.#foldSums.get(original);
   }
 
   /** The nodes to compute for a proposal beyond those the original needs as well. */
@@ -244,17 +289,20 @@ class PartialRun {
     return [...added];
   }
 
-  /** Counts the node alone against all that is new, so that it holds even where everything below is needed anyway. */
-  #pays(original: Expr, added: readonly Expr[]): boolean {
+  /**
+   * Expected seconds of what is new, if it pays. Counts the node alone against all that is new, so that it holds even
+   * where everything below is needed anyway.
+   */
+  #cost(original: Expr, added: readonly Expr[]): number | undefined {
     const { estimate, maxRatio = 0.75, maxBytes = Infinity } = this.#options;
-    if (original.rows * original.cols * 8 > maxBytes) return false;
+    if (original.rows * original.cols * 8 > maxBytes) return undefined;
     const limit = maxRatio * (estimate(original) + NODE_SECONDS);
     let seconds = 0;
     for (const expr of added) {
       seconds += estimate(expr) + NODE_SECONDS;
-      if (seconds > limit) return false;
+      if (seconds > limit) return undefined;
     }
-    return true;
+    return seconds;
   }
 }
 

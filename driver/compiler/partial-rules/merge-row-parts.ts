@@ -1,16 +1,18 @@
 /**
  * Sums over rows from sums over parts of the rows: for f that adds up (or takes the least or greatest) over rows,
- * f(rbind(A, B)) = f(A) + f(B). Gram matrices, t(A) %*% B of operands cut at the same rows, moments and losses by group,
- * and aggregates over columns or all cells. The centred form of `groupGram` is left out: its parts do not add up, they
- * merge with a correction for the means that no operator does.
+ * f(rbind(A, B)) = f(A) + f(B), where A and B are operands, ranges of rows of operands, or runs of both. Gram matrices,
+ * t(A) %*% B, moments and losses by group, and aggregates over columns or all cells. Of the cached results those are
+ * taken that cover most rows without overlapping. The centred form of `groupGram` is left out: its parts merge with a
+ * correction for the means. A range of what is cached is no use here: it would take a difference (see `border-gram`).
  */
-
+import type { Expr } from '../../ir/expr.js';
 import { ops } from '../../operators/index.js';
 import type { OpDef } from '../../operators/op-def.js';
 import type { PartialRule } from './partial-rule.js';
-import { fromParts } from './parts.js';
+import { RowCut, type RowPlace } from './rows.js';
 
-const mergeOf = new Map<OpDef, OpDef>([
+/** What puts together the results over two parts of the rows. */
+export const mergeOf: ReadonlyMap<OpDef, OpDef> = new Map([
   [ops.tsmm, ops.add],
   [ops.matmul, ops.add],
   [ops.mmchain, ops.add],
@@ -26,22 +28,75 @@ const mergeOf = new Map<OpDef, OpDef>([
   [ops.colMaxs, ops.maximum],
 ]);
 
+/** The operands taken by rows, if results over parts of the rows merge by one of `mergeOf`. */
+export function summedRows(expr: Expr): readonly boolean[] | undefined {
+  if (!mergeOf.has(expr.op)) return undefined;
+  if (expr.op === ops.groupGram && expr.attrs.center === true) return undefined;
+  const rule = expr.op.rowRule(expr.inputs, expr.attrs);
+  return rule.kind === 'reduce' ? rule.blocked : undefined;
+}
+
 export const mergeRowParts: PartialRule = {
   name: 'merge-row-parts',
   ops: [...mergeOf.keys()],
   algebra:
-    'tsmm(rbind(A, B)) -> [tsmm(A)] + tsmm(B); t(rbind(A, B)) %*% rbind(C, D) -> [t(A) %*% C] + t(B) %*% D',
+    'tsmm(rbind(A, B)) -> [tsmm(A)] + tsmm(B); colSums(X[a:c,]) -> [colSums(X[a:b,])] + colSums(X[b:c,])',
   apply: (expr, context) => {
-    if (expr.op === ops.groupGram && expr.attrs.center === true) return undefined;
-    const rule = expr.op.rowRule(expr.inputs, expr.attrs);
-    if (rule.kind !== 'reduce') return undefined;
+    const blocked = summedRows(expr);
+    if (blocked === undefined) return undefined;
+    const cut = new RowCut(expr, blocked, context);
+    const whole = cut.places().filter(({ from, to, source, at }) => {
+      const operand = source.inputs[blocked.indexOf(true)]!;
+      return at === 0 && to - from === operand.rows;
+    });
+    const chosen = widest([...whole, ...cut.partPlaces()]);
+    if (chosen.length === 0) return undefined;
+    const results: Expr[] = [];
+    let next = 0;
+    for (const { from, to, source } of chosen) {
+      if (next < from) results.push(cut.over(next, from));
+      results.push(source);
+      next = to;
+    }
+    if (next < cut.rows) results.push(cut.over(next, cut.rows));
     const merge = mergeOf.get(expr.op)!;
-    return fromParts(
-      expr,
-      rule.blocked,
-      'rows',
-      (results, { intern }) => results.reduce((total, one) => intern(merge, [total, one])),
-      context,
-    );
+    return {
+      expr: results.reduce((total, one) => context.intern(merge, [total, one])),
+      uses: chosen.map(({ source }) => source),
+    };
   },
 };
+
+/** Places that do not overlap and cover most rows, of these the fewest; in order. */
+function widest(places: readonly RowPlace[]): RowPlace[] {
+  const byEnd = [...places].sort((a, b) => a.to - b.to);
+  interface Best {
+    readonly rows: number;
+    readonly count: number;
+    readonly last: RowPlace | undefined;
+    readonly before: Best | undefined;
+  }
+  const none: Best = { rows: 0, count: 0, last: undefined, before: undefined };
+  const best: Best[] = [none];
+  for (const place of byEnd) {
+    let low = 0;
+    let high = best.length - 1;
+    // The last choice among places that end where this one begins, or before.
+    while (low < high) {
+      const middle = (low + high + 1) >> 1;
+      if (byEnd[middle - 1]!.to <= place.from) low = middle;
+      else high = middle - 1;
+    }
+    const before = best[low]!;
+    const rows = before.rows + place.to - place.from;
+    const count = before.count + 1;
+    const skip = best.at(-1)!;
+    const isBetter = rows > skip.rows || (rows === skip.rows && count < skip.count);
+    best.push(isBetter ? { rows, count, last: place, before } : skip);
+  }
+  const chosen: RowPlace[] = [];
+  for (let at: Best | undefined = best.at(-1); at?.last !== undefined; at = at.before) {
+    chosen.push(at.last);
+  }
+  return chosen.reverse();
+}
