@@ -3,6 +3,7 @@
  * its score never falls, so a queue may find out late that it rose. Source: MEMPHIS (EDBT 2025) and LIMA (SIGMOD 2021).
  */
 import { ConfigError } from '../errors.js';
+import { env } from '../support/env.js';
 import type { CacheEntry } from './cache-entry.js';
 
 export interface EvictionPolicy {
@@ -43,4 +44,9 @@ export function evictionPolicy(name: string, source = 'SessionOptions.policy'): 
     value: name,
     allowed,
   });
+}
+
+/** What the environment asks for, `costSize` if nothing. @throws ConfigError */
+export function policyFromEnv(): EvictionPolicy {
+  return evictionPolicy(env.cachePolicy() ?? 'costSize', 'REPRISE_CACHE_POLICY');
 }

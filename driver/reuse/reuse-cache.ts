@@ -25,7 +25,7 @@ export interface ReuseCacheOptions {
   /** Tiers of backends, one for each that keeps values. */
   readonly tiers?: readonly CacheTier[];
   /** Where evicted values go. Default: nowhere. */
-  readonly spill?: SpillTier;
+  readonly spill?: SpillTier | undefined;
   /** Default `costSize`. */
   readonly policy?: EvictionPolicy;
   /** Inputs under which a value on the host can be found by `siblings`. Default: none. */
@@ -250,10 +250,12 @@ export class ReuseCache {
     } else if (entry.file !== undefined) {
       this.#bytes -= entry.bytes;
       this.#rest(entry);
-    } else if (spill.pays(value.data.byteLength, entry.seconds)) {
+    } else if (
+      spill.pays(value.data.byteLength, entry.seconds) &&
+      this.#makeRoomOnDisk(spill, value.data.byteLength)
+    ) {
       this.#bytes -= entry.bytes;
       entry.isLeaving = true;
-      this.#makeRoomOnDisk(spill, value.data.byteLength);
       void spill.write(value).then((file) => {
         const isWanted = this.#entries.get(entry.expr) === entry;
         if (isWanted && file !== undefined) {
@@ -274,16 +276,18 @@ export class ReuseCache {
     this.#disk.add(entry);
   }
 
-  #makeRoomOnDisk(spill: SpillTier, bytes: number): void {
+  #makeRoomOnDisk(spill: SpillTier, bytes: number): boolean {
     while (spill.usedBytes + bytes > spill.limitBytes) {
       const entry = this.#disk.take();
-      if (entry === undefined) return;
+      if (entry === undefined) return false;
       this.#evict(entry);
     }
+    return true;
   }
 
   async #restore(entry: CacheEntry): Promise<Value | undefined> {
-    const value = await this.spill?.read(entry.file!);
+    const spill = this.spill!;
+    const value = await spill.read(entry.file!);
     if (this.#entries.get(entry.expr) !== entry || entry.state !== 'spilled') return value;
     if (value === undefined) {
       this.#evict(entry);
@@ -291,6 +295,11 @@ export class ReuseCache {
     }
     this.restored++;
     this.#disk.remove(entry);
+    // While there is room the file stays, so that leaving again costs nothing.
+    if (entry.file !== undefined && spill.usedBytes * 2 > spill.limitBytes) {
+      spill.remove(entry.file);
+      entry.file = undefined;
+    }
     entry.state = 'cached';
     entry.value = value;
     entry.usedAt = ++this.#clock;

@@ -2,32 +2,52 @@
  * Private folders for spilled values, one a process. Invariant: a folder's name says which process made it, and only a
  * folder whose process is gone for certain is swept; nobody else can read what lies in one.
  */
+import { rmSync } from 'node:fs';
 import { mkdir, readdir, rm, stat, statfs } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { isFromDeadProcess, processToken } from './store/process-token.js';
 
-const PREFIX = 'reprise-spill-';
+export const SPILL_PREFIX = 'reprise-spill-';
+const PREFIX = SPILL_PREFIX;
 /** File system type of memory posing as a disk: spilling to it frees nothing. */
 const TMPFS = 0x01021994;
 /** Usual on Unix for larger files; a real disk where `/tmp` is not. */
 const ON_DISK = '/var/tmp';
 
-/** Makes the folder of this process and says what is free beside it. @throws what the file system says */
+const live = new Set<string>();
+
+/** Removes a folder now. Never throws. */
+export function removeSpillFolder(path: string): void {
+  live.delete(path);
+  try {
+    rmSync(path, { recursive: true, force: true });
+  } catch {
+    // The next process sweeps it.
+  }
+}
+
+/** Makes a folder that goes when the process ends, and says what is free beside it. @throws what the file system says */
 export async function makeSpillFolder(
   parent?: string,
 ): Promise<{ readonly path: string; readonly freeBytes: number }> {
   const place = parent ?? (await defaultParent());
   const path = join(place, `${PREFIX}${processToken()}`);
   await mkdir(path, { recursive: true, mode: 0o700 });
+  if (live.size === 0) process.once('exit', () => [...live].forEach(removeSpillFolder));
+  live.add(path);
   return { path, freeBytes: await freeBytesOf(path) };
 }
 
-/** Removes the folders of processes that ended without doing so. Never rejects. */
-export async function sweepSpillFolders(parent?: string): Promise<void> {
-  const places = parent === undefined ? [tmpdir(), ON_DISK] : [parent];
+const swept = new Set<string>();
+
+/** Removes the folders of processes that ended without doing so, once a process and place unless told `again`. Never rejects. */
+export async function sweepSpillFolders(parent?: string, again = false): Promise<void> {
+  const known = parent === undefined ? [tmpdir(), ON_DISK] : [parent];
+  const places = known.filter((place) => again || !swept.has(place));
   const uid = process.getuid?.();
   for (const place of new Set(places)) {
+    swept.add(place);
     const names = await readdir(place).catch(() => []);
     for (const name of names) {
       if (!name.startsWith(PREFIX) || !isFromDeadProcess(name.slice(PREFIX.length))) continue;

@@ -4,12 +4,12 @@
  * crashed process left is removed by the next one. Whether writing pays is judged by bandwidth measured on the way.
  * Source: MEMPHIS (EDBT 2025): spill when reading back beats recomputing; bandwidths averaged with each transfer.
  */
-import { rmSync } from 'node:fs';
 import { open, unlink } from 'node:fs/promises';
 import { crc32 } from 'node:zlib';
 import { type DenseMatrix, dense } from '../runtime/value.js';
+import { env } from '../support/env.js';
 import type { SpillFile } from './cache-entry.js';
-import { makeSpillFolder, sweepSpillFolders } from './spill-folder.js';
+import { makeSpillFolder, removeSpillFolder, sweepSpillFolders } from './spill-folder.js';
 
 export interface SpillOptions {
   /** Where the private folder is made. Default: the system's folder for temporary files. */
@@ -141,18 +141,8 @@ export class SpillTier {
   /** Removes the folder. Idempotent. */
   close(): void {
     this.disabledReason ??= 'closed';
-    if (this.#path === undefined) return;
-    process.off('exit', this.#removeFolder);
-    this.#removeFolder();
+    if (this.#path !== undefined) removeSpillFolder(this.#path);
   }
-
-  readonly #removeFolder = (): void => {
-    try {
-      rmSync(this.#path!, { recursive: true, force: true });
-    } catch {
-      // The next process sweeps it.
-    }
-  };
 
   async #writeFile(value: DenseMatrix): Promise<SpillFile> {
     this.#folder ??= makeSpillFolder(this.#options.folder);
@@ -160,7 +150,6 @@ export class SpillTier {
     if (this.#path === undefined) {
       this.#path = folder;
       this.#freeBytes = freeBytes;
-      process.once('exit', this.#removeFolder);
     }
     if (this.disabledReason !== undefined) throw new Error(this.disabledReason);
     const path = `${folder}/${this.#nextFile++}`;
@@ -231,4 +220,15 @@ async function readAll(path: string, data: Float64Array): Promise<number> {
 function describe(error: unknown): string {
   const code = (error as NodeJS.ErrnoException | undefined)?.code;
   return code ?? (error instanceof Error ? error.message : String(error));
+}
+
+/** The tier of a session, or none when it or the environment switches spilling off. */
+export function spillTier(options: SpillOptions | false | undefined): SpillTier | undefined {
+  const fromEnv = env.spill();
+  if (options === false || (options === undefined && fromEnv === 'off')) return undefined;
+  const folder = options?.folder ?? fromEnv;
+  return new SpillTier({
+    ...options,
+    ...(folder === undefined || folder === 'off' || folder === 'on' ? {} : { folder }),
+  });
 }

@@ -90,6 +90,7 @@ export class Execution {
 
   async #runHostOperators(inFlight: Promise<void>[]): Promise<void> {
     const waiting: PlanNode[] = [];
+    const { spill } = this.#context.cache;
     let turnEnd = performance.now() + TURN_MS;
     for (const node of this.#host) {
       const readiness = this.#readiness(node.expr.inputs);
@@ -98,6 +99,8 @@ export class Execution {
       else {
         const promise = this.#runHostOperator(node);
         if (promise !== undefined) inFlight.push(promise);
+        // Values on their way to the disk hold memory: let them go before making more.
+        if (spill?.isCongested) await spill.relieved();
         const now = performance.now();
         if (now > turnEnd) {
           await new Promise<void>((resolve) => setImmediate(resolve));

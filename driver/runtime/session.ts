@@ -13,9 +13,9 @@ import { type Expr, topological } from '../ir/expr.js';
 import { Interner } from '../ir/intern.js';
 import type { OpDef } from '../operators/op-def.js';
 import { DurableTier } from '../reuse/durable-tier.js';
-import { evictionPolicy, type PolicyName } from '../reuse/eviction-policy.js';
+import { evictionPolicy, type PolicyName, policyFromEnv } from '../reuse/eviction-policy.js';
 import { ReuseCache } from '../reuse/reuse-cache.js';
-import { type SpillOptions, SpillTier } from '../reuse/spill-tier.js';
+import { type SpillOptions, spillTier } from '../reuse/spill-tier.js';
 import type { DurableStore } from '../reuse/store/durable-store.js';
 import type { Json } from '../reuse/store/entry-format.js';
 import { env } from '../support/env.js';
@@ -34,9 +34,9 @@ export interface SessionOptions {
   readonly blocks?: Backend;
   /** Host memory for cached results. @units bytes, default a quarter of the machine's, at most 2 GiB */
   readonly cacheBytes?: number;
-  /** Which values leave memory first. Default `costSize`: cheapest to compute for their size. */
+  /** Which values leave memory first. Default `REPRISE_CACHE_POLICY`, else `costSize`: cheapest to compute for their size. */
   readonly policy?: PolicyName;
-  /** Values that leave memory go to disk when reading them back is faster than computing. False: never. Default on. */
+  /** Values that leave memory go to disk when reading them back is faster than computing. False: never. Default on, or as `REPRISE_SPILL` says. */
   readonly spill?: SpillOptions | false;
   /** Largest data matrix kept whole on the host rather than streamed again. @units bytes, default half of `cacheBytes`, at most 512 MiB */
   readonly materialiseBytes?: number;
@@ -92,9 +92,9 @@ export class Session implements Evaluator {
     this.cache = new ReuseCache({
       budgetBytes: cacheBytes,
       siblingKeys,
-      policy: evictionPolicy(options.policy ?? 'costSize'),
+      policy: options.policy === undefined ? policyFromEnv() : evictionPolicy(options.policy),
       tiers: [...this.#backends.values()].flatMap(({ tier }) => tier ?? []),
-      ...(options.spill === false || !this.#reuse ? {} : { spill: new SpillTier(options.spill) }),
+      spill: this.#reuse ? spillTier(options.spill) : undefined,
       release: (handle) => this.#backends.get(handle.backend)?.release?.(handle),
     });
     this.#recovery = new Recovery(this.cache, this.#backends);

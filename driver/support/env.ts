@@ -27,8 +27,31 @@ export const env = {
     if (value === undefined || value === 'off') return undefined;
     return value === 'on' ? join(env.home(), 'store') : value;
   },
+  /** Which cached values leave memory first: `costSize`, `lru` or `dagHeight`. */
+  cachePolicy: (): string | undefined => text('REPRISE_CACHE_POLICY'),
+  /** `off`: values that leave memory are dropped; a path: they go to files there instead of the system's temporary folder. */
+  spill: (): string | undefined => text('REPRISE_SPILL'),
   livyUrl: (): string | undefined => text('REPRISE_LIVY_URL'),
+  /** `auto`, `direct` or `statements`. */
   livyChannel: (): string | undefined => text('REPRISE_LIVY_CHANNEL'),
+  /** `session`, or `batch` where nothing else is allowed. */
+  livyMode: (): string | undefined => text('REPRISE_LIVY_MODE'),
+  /** Machines a direct channel may lead to, besides this one. */
+  livyAllow: (): string | undefined => text('REPRISE_LIVY_ALLOW'),
+  /** `none`, `basic`, `bearer` or `spnego`. */
+  livyAuth: (): string | undefined => text('REPRISE_LIVY_AUTH'),
+  livyUser: (): string | undefined => text('REPRISE_LIVY_USER'),
+  livyPassword: (): string | undefined => text('REPRISE_LIVY_PASSWORD'),
+  livyToken: (): string | undefined => text('REPRISE_LIVY_TOKEN'),
+  /** File of PEM certificates to trust besides the system's. */
+  livyCa: (): string | undefined => text('REPRISE_LIVY_CA'),
+  livyProxyUser: (): string | undefined => text('REPRISE_LIVY_PROXY_USER'),
+  /** The shim's jar where the cluster reads it. */
+  livyJar: (): string | undefined => text('REPRISE_LIVY_JAR'),
+  /** A folder both sides reach: `<path here>` or `<path here>=<URI in the cluster>`. */
+  livyStorage: (): string | undefined => text('REPRISE_LIVY_STORAGE'),
+  /** JSON file of what Spark is asked for: memory, cores, queue, settings. */
+  livySpec: (): string | undefined => text('REPRISE_LIVY_SPEC'),
   logLevel: (): string | undefined => text('REPRISE_LOG'),
   /** 1 or more: check every compiler rule's result. Always on in CI. */
   verify: (): number => Number(text('REPRISE_VERIFY') ?? (text('CI') ? 1 : 0)),

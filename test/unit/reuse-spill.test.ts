@@ -1,0 +1,214 @@
+/** The disk under host memory: what goes there, what comes back, and what happens when the disk fails. */
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type Matrix, rand } from '../../driver/index.js';
+import { sweepSpillFolders } from '../../driver/reuse/spill-folder.js';
+import { SpillTier } from '../../driver/reuse/spill-tier.js';
+import type { Backend } from '../../driver/runtime/backend.js';
+import { createReferenceBackend } from '../../driver/runtime/reference-backend.js';
+import { Session } from '../../driver/runtime/session.js';
+import { dense } from '../../driver/runtime/value.js';
+
+/** The reference backend, slow enough for every value to be worth a file. */
+function slowBackend(): Backend {
+  const backend = createReferenceBackend();
+  const until = (end: number): void => {
+    while (performance.now() < end);
+  };
+  return {
+    ...backend,
+    runSync: (expr, inputs) => {
+      until(performance.now() + 5);
+      return backend.runSync!(expr, inputs);
+    },
+  };
+}
+
+const CELLS = 2000;
+const session = (folder: string, options: object = {}): Session =>
+  new Session({
+    local: slowBackend(),
+    cacheBytes: 4 * (CELLS * 8 + 256),
+    spill: { folder, ...options },
+  });
+const columns = (s: Session, count: number): Matrix[] =>
+  Array.from({ length: count }, (_, seed) => rand(s, CELLS, 1, { seed }).exp());
+
+async function until(isDone: () => boolean): Promise<void> {
+  for (let i = 0; !isDone(); i++) {
+    assert.ok(i < 2000, 'expected it to happen within two seconds');
+    await new Promise((resolve) => setTimeout(resolve, 1));
+  }
+}
+
+describe('spilling to disk', () => {
+  let folder: string;
+  beforeEach(() => {
+    folder = mkdtempSync(join(tmpdir(), 'reprise-test-'));
+  });
+  afterEach(() => rmSync(folder, { recursive: true, force: true }));
+  const filesOf = (): string[] =>
+    readdirSync(folder).flatMap((name) => readdirSync(join(folder, name)));
+
+  it('answers from disk what no longer fits in memory, and computes nothing again', async () => {
+    const s = session(folder);
+    const cold: Float64Array[] = [];
+    for (const x of columns(s, 12)) cold.push((await x.value()).data);
+    await until(() => s.cache.spilled >= 8);
+    const { kernels } = s.statistics;
+    for (const [i, x] of columns(s, 12).entries()) {
+      assert.deepEqual((await x.value()).data, cold[i]);
+    }
+    assert.equal(s.statistics.kernels, kernels);
+    assert.ok(s.cache.restored > 0);
+    assert.ok(s.cache.bytes <= s.cache.budgetBytes);
+    await s.close();
+  });
+
+  it('plans over more spilled values than fit in memory at once', async () => {
+    const s = session(folder);
+    const parts = columns(s, 12);
+    const alone: number[] = [];
+    for (const x of parts) alone.push((await x.value()).data[7]!);
+    await until(() => s.cache.spilled >= 8);
+    const { kernels } = s.statistics;
+    const joined = await parts[0]!.cbind(...parts.slice(1)).value();
+    assert.deepEqual([...joined.data.subarray(7 * 12, 8 * 12)], alone);
+    assert.equal(s.statistics.kernels, kernels + 1);
+    await s.close();
+  });
+
+  it('reads a spilled value once for all that ask', async () => {
+    const s = session(folder);
+    const parts = columns(s, 8);
+    for (const x of parts) await x.value();
+    await until(() => s.cache.spilled >= 3);
+    const spilled = parts.find((x) => s.cache.probe(x.expr)?.state === 'spilled')!;
+    const restored = s.cache.restored;
+    await Promise.all([spilled.value(), spilled.value(), spilled.add(1).value()]);
+    assert.equal(s.cache.restored, restored + 1);
+    await s.close();
+  });
+
+  it('computes again what was damaged on disk', async () => {
+    const s = session(folder);
+    const cold: Float64Array[] = [];
+    for (const x of columns(s, 12)) cold.push((await x.value()).data);
+    await until(() => s.cache.spilled >= 8);
+    const place = join(folder, readdirSync(folder)[0]!);
+    for (const name of readdirSync(place)) {
+      const bytes = readFileSync(join(place, name));
+      bytes[100]! ^= 1;
+      writeFileSync(join(place, name), Number(name) % 2 ? bytes : bytes.subarray(0, 999));
+    }
+    const { kernels } = s.statistics;
+    for (const [i, x] of columns(s, 12).entries()) {
+      assert.deepEqual((await x.value()).data, cold[i]);
+    }
+    assert.ok(s.statistics.kernels > kernels);
+    await s.close();
+  });
+
+  it('drops what is faster computed than read', async () => {
+    const fast = new Session({
+      local: createReferenceBackend(),
+      cacheBytes: 4 * (CELLS * 8 + 256),
+      spill: { folder },
+    });
+    for (const x of columns(fast, 12)) await x.value();
+    assert.equal(fast.cache.spilled, 0);
+    assert.ok(fast.cache.evicted > 0);
+    assert.deepEqual(filesOf(), []);
+    await fast.close();
+  });
+
+  it('goes on without a disk when files cannot be made, says so once, and is right', async () => {
+    const warnings: string[] = [];
+    const notFolder = join(folder, 'file');
+    writeFileSync(notFolder, '');
+    const s = session(notFolder, { onWarning: (text: string) => warnings.push(text) });
+    for (const round of [1, 2]) {
+      for (const [i, x] of columns(s, 12).entries()) {
+        assert.equal((await x.value()).rows, CELLS, `round ${round}, column ${i}`);
+      }
+    }
+    await until(() => s.cache.spill!.disabledReason !== undefined);
+    assert.deepEqual(warnings, [
+      'spilling: writing ended with ENOTDIR; evicted values are computed again',
+    ]);
+    assert.ok(s.cache.bytes <= s.cache.budgetBytes);
+    await s.close();
+  });
+
+  it('stays within its bytes on disk', async () => {
+    const s = session(folder, { budgetBytes: 3 * CELLS * 8 });
+    for (const x of columns(s, 12)) await x.value();
+    await until(() => s.cache.spilled >= 3);
+    assert.ok(s.cache.spill!.usedBytes <= 3 * CELLS * 8);
+    await until(() => filesOf().length <= 3);
+    await s.close();
+  });
+
+  it('leaves nothing behind when closed, and nobody else can look in', async () => {
+    const s = session(folder);
+    for (const x of columns(s, 12)) await x.value();
+    await until(() => s.cache.spilled >= 3);
+    const [place] = readdirSync(folder);
+    assert.equal(statSync(join(folder, place!)).mode & 0o777, 0o700);
+    await s.close();
+    assert.deepEqual(readdirSync(folder), []);
+  });
+
+  it('is swept by the next process when its own was killed, and only then', async () => {
+    const script = `
+      const { SpillTier } = await import(${JSON.stringify(new URL('../../driver/reuse/spill-tier.js', import.meta.url).href)});
+      const { dense } = await import(${JSON.stringify(new URL('../../driver/runtime/value.js', import.meta.url).href)});
+      const tier = new SpillTier({ folder: ${JSON.stringify(folder)} });
+      await tier.write(dense(10, 10));
+      console.log('written');
+      setInterval(() => {}, 1000);`;
+    const child = spawn(process.execPath, ['--input-type=module', '-e', script], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    try {
+      await once(child.stdout, 'data');
+      await sweepSpillFolders(folder, true);
+      assert.equal(filesOf().length, 1, 'a living process keeps its folder');
+    } finally {
+      child.kill('SIGKILL');
+    }
+    await once(child, 'exit');
+    await sweepSpillFolders(folder, true);
+    assert.deepEqual(readdirSync(folder), []);
+  });
+
+  it('learns the bandwidth of the disk from what it moves', async () => {
+    const tier = new SpillTier({ folder });
+    const [write, read] = [tier.writeBytesPerSecond, tier.readBytesPerSecond];
+    const file = await tier.write(dense(500, 1000));
+    const back = await tier.read(file!);
+    assert.equal(back?.data.length, 500_000);
+    assert.notEqual(tier.writeBytesPerSecond, write);
+    assert.notEqual(tier.readBytesPerSecond, read);
+    assert.equal(tier.pays(1e9, 1e-3), false);
+    assert.equal(tier.pays(1e3, 1), true);
+    tier.close();
+    assert.equal(await tier.write(dense(1, 1)), undefined, 'a closed tier takes nothing');
+  });
+
+  it('makes those who compute wait when values come faster than the disk takes them', async () => {
+    const tier = new SpillTier({ folder });
+    const value = dense(1000, 1000);
+    const writes = Array.from({ length: 20 }, () => tier.write(value));
+    assert.equal(tier.isCongested, true);
+    await tier.relieved();
+    assert.equal(tier.isCongested, false);
+    assert.equal((await Promise.all(writes)).filter((file) => file === undefined).length, 0);
+    assert.equal(filesOf().length, 20);
+    tier.close();
+  });
+});
