@@ -54,8 +54,8 @@ export async function openSession(
       const bridge = await import('../spark-bridge/index.js');
       blocks =
         env.livyUrl() === undefined
-          ? await bridge.createSparkBackend()
-          : await bridge.createLivyBackend();
+          ? await bridge.createSparkBackend(onWarning ? { onWarning } : {})
+          : await bridge.createLivyBackend(onWarning ? { onWarning } : {});
     }
     const folder = env.store();
     const store =

@@ -16,7 +16,9 @@ import {
 import type { Json, Verb, Verbs, WireError } from './wire.js';
 
 export interface CallOptions {
-  /** Aborting rejects the call at once; the channel also asks the shim to cancel `args.run`, if there is one. */
+  /**
+   * Aborting rejects the call with the signal's reason, and the shim is asked to cancel `args.run`, if there is one.
+   */
   readonly signal?: AbortSignal;
   /** 0..1 as a long call advances; only verbs with a `run` argument report. */
   readonly onProgress?: (fraction: number) => void;
@@ -42,8 +44,19 @@ export interface Channel {
     payloads?: readonly Uint8Array[],
     options?: CallOptions,
   ): Promise<Reply<V>>;
-  /** Closes the way, not the shim. Idempotent. */
+  /** Closes the way, not the shim (a renewable channel owns its shim, and ends it). Idempotent. */
   close(): Promise<void>;
+  /** Puts another shim in place of one that has ended; nothing when it lives. Absent: an end is final. */
+  renew?(): Promise<void>;
+  /** Counts the shims put in place of lost ones; what an earlier one held is gone. */
+  readonly generation?: number;
+}
+
+/** What a call that was aborted is rejected with. */
+export function abortReason(signal: AbortSignal): Error {
+  return signal.reason instanceof Error
+    ? signal.reason
+    : new DOMException('The run was cancelled', 'AbortError');
 }
 
 /** The error a reply stands for. The remote trace is kept as a fact, not in the message. */

@@ -3,10 +3,11 @@
  * file carries the token, a header or the HTTP client's own error object.
  */
 import { Agent } from 'node:http';
+import { isIP } from 'node:net';
 import { Readable } from 'node:stream';
 import axios, { type AxiosInstance } from 'axios';
 import { ConfigError, ExecutionError } from '../../driver/errors.js';
-import { type CallOptions, type Channel, type Reply, toError } from './channel.js';
+import { abortReason, type CallOptions, type Channel, type Reply, toError } from './channel.js';
 import { decodeFrame, encodeFrame } from './frame-codec.js';
 import type { Json, ReplyHeader, RequestHeader, Verb, Verbs } from './wire.js';
 
@@ -16,6 +17,8 @@ export interface DirectChannelOptions {
   readonly token: string;
   /** What is known of the shim's end, added to the message when it can't be reached. */
   readonly lastWords?: () => string;
+  /** Awaited when the shim could not be reached, before the call fails: finds out whether it has ended. */
+  readonly onUnreachable?: () => Promise<void>;
 }
 
 /** Limit of calls that start no Spark job. @units ms */
@@ -35,12 +38,15 @@ export class DirectChannel implements Channel {
   readonly #http: AxiosInstance;
   readonly #agent = new Agent({ keepAlive: true, maxSockets: 16 });
   readonly #lastWords: () => string;
+  readonly #onUnreachable: () => Promise<void>;
   #nextId = 1;
 
   constructor(options: DirectChannelOptions) {
     this.#lastWords = options.lastWords ?? (() => '');
+    this.#onUnreachable = options.onUnreachable ?? (async () => {});
+    const host = options.host ?? '127.0.0.1';
     this.#http = axios.create({
-      baseURL: `http://${options.host ?? '127.0.0.1'}:${options.port}`,
+      baseURL: `http://${isIP(host) === 6 ? `[${host}]` : host}:${options.port}`,
       headers: {
         Authorization: `Bearer ${options.token}`,
         'Content-Type': 'application/octet-stream',
@@ -115,7 +121,9 @@ export class DirectChannel implements Channel {
           ...(options.signal ? { signal: options.signal } : {}),
         },
       )
-      .catch((error: unknown) => {
+      .catch(async (error: unknown) => {
+        const { code } = error as { code?: unknown };
+        if (code !== 'ERR_CANCELED' && code !== 'ECONNABORTED') await this.#onUnreachable();
         throw this.#unreachable(verb, error);
       });
     if (response.status === 200) return response.data;
@@ -169,10 +177,4 @@ export class DirectChannel implements Channel {
       clearInterval(timer);
     };
   }
-}
-
-function abortReason(signal: AbortSignal): Error {
-  return signal.reason instanceof Error
-    ? signal.reason
-    : new DOMException('The run was cancelled', 'AbortError');
 }

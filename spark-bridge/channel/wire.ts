@@ -174,6 +174,21 @@ export interface Verbs {
     };
     result: { profiles: readonly WireProfile[] };
   };
+  /**
+   * Opens the direct channel in a driver that others started (`loopback` or every address); the token follows from the
+   * public keys, which are P-256 points in hex. Another call closes the channel before.
+   */
+  openDirect: {
+    args: { key: string; bind: 'loopback' | 'any' };
+    result: {
+      key: string;
+      port: number;
+      hosts: readonly string[];
+      boot: string;
+      protocol: number;
+    };
+  };
+  closeDirect: { args: Record<string, never>; result: Record<string, never> };
   /** Ends the shim (and its Spark application when the shim started it) after answering. */
   shutdown: { args: Record<string, never>; result: { stopping: boolean } };
 }

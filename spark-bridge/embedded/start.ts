@@ -9,9 +9,11 @@ import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { availableParallelism, tmpdir, totalmem } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { ConfigError, ExecutionError } from '../../driver/errors.js';
 import { env } from '../../driver/support/env.js';
 import { DirectChannel } from '../channel/direct-channel.js';
+import { createRedactor } from '../channel/redact.js';
 import { buildShim, installSpark, type SetupOptions } from './install.js';
 import { javaArguments, logConfiguration, sparkSettings } from './java-options.js';
 import { findNativeBlasFolder, requireJava } from './locations.js';
@@ -25,6 +27,8 @@ export interface EmbeddedSparkOptions extends SetupOptions {
   readonly conf?: Readonly<Record<string, string>>;
   /** Longest time until the shim answers. @units ms, default 120000 */
   readonly startTimeoutMs?: number;
+  /** Told when a JVM has ended and another one is started in its place. */
+  readonly onWarning?: (message: string) => void;
 }
 
 export interface EmbeddedSpark {
@@ -33,6 +37,8 @@ export interface EmbeddedSpark {
   /** Where the shim listens on loopback. */
   readonly port: number;
   readonly logFile: string;
+  /** Fires, with the error as its reason, when the JVM has ended and we did not end it. */
+  readonly lost: AbortSignal;
   /** Ends the JVM and waits until it is gone. Idempotent. */
   close(): Promise<void>;
 }
@@ -82,6 +88,9 @@ export async function startEmbeddedSpark(
     );
   });
   const conf = { ...sparkSettings(cores, scratch), ...options.conf };
+  const redactor = createRedactor();
+  redactor.addConf(conf);
+  const lastWords = (): string => redactor.scrub(logTail(logFile));
   child.stdin?.on('error', () => {});
   child.stdin?.write(`${JSON.stringify({ token, conf })}\n`);
   const end = makeEnd(child, ended, scratch);
@@ -91,15 +100,27 @@ export async function startEmbeddedSpark(
     const channel = new DirectChannel({
       port,
       token,
-      lastWords: () =>
-        child.exitCode === null && child.signalCode === null ? '' : logTail(logFile),
+      lastWords: () => (child.exitCode === null && child.signalCode === null ? '' : lastWords()),
+      // A killed process resets its connections before it is known to have ended.
+      onUnreachable: async () => {
+        await Promise.race([ended, sleep(2000)]);
+      },
+    });
+    const lost = new AbortController();
+    let isClosing = false;
+    void ended.then((how) => {
+      if (isClosing) return;
+      const message = `spark: expected the Spark JVM to run, got its end by ${how}${lastWords()}`;
+      lost.abort(new ExecutionError(message, { backend: 'spark', logFile }));
     });
     return {
       channel,
       pid: child.pid as number,
       port,
       logFile,
+      lost: lost.signal,
       close: async () => {
+        isClosing = true;
         await channel.close();
         await end();
       },

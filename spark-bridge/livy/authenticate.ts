@@ -3,7 +3,7 @@
  * a 401; the cookie of Hadoop's authentication filter is kept so that Kerberos is not negotiated on every call.
  */
 import { ConfigError } from '../../driver/errors.js';
-import type { Redactor } from './redact.js';
+import type { Redactor } from '../channel/redact.js';
 import type { LivyAuth } from './types.js';
 
 export interface Authenticator {

@@ -7,6 +7,8 @@ import { readFile } from 'node:fs/promises';
 import { basename } from 'node:path';
 import type { Channel } from '../channel/channel.js';
 import type { WireDescription } from '../channel/wire.js';
+import { parseAllowedHosts } from './allowed-hosts.js';
+import { type ChannelMode, type DirectOptions, openDirectChannel } from './direct-way.js';
 import { isLivyProblem } from './errors.js';
 import { createLivyChannel, type LivyChannel, type LivyChannelOptions } from './livy-channel.js';
 import { createLivyClient, type LivyClient } from './livy-client.js';
@@ -26,8 +28,16 @@ export type JarDelivery =
   /** The cluster has it on its class path already. */
   | { readonly by: 'present' };
 
-export interface ConnectOptions extends Omit<OpenSessionOptions, 'spec'>, LivyChannelOptions {
+export interface ConnectOptions
+  extends Omit<OpenSessionOptions, 'spec'>,
+    LivyChannelOptions,
+    Partial<DirectOptions> {
   readonly connection: LivyConnection;
+  /**
+   * `direct` talks to the shim itself, at a millisecond a call; `statements` works wherever Livy works; `auto` is direct
+   * where the driver is on this machine or on one that `allow` names. Default `statements`.
+   */
+  readonly channelMode?: ChannelMode;
   readonly spec?: OpenSessionOptions['spec'];
   readonly jar: JarDelivery;
 }
@@ -35,7 +45,9 @@ export interface ConnectOptions extends Omit<OpenSessionOptions, 'spec'>, LivyCh
 export interface LivyLink {
   readonly client: LivyClient;
   readonly session: LivySession;
-  readonly channel: LivyChannel;
+  /** The way calls take: `statements`, or the direct channel. */
+  readonly channel: Channel;
+  readonly statements: LivyChannel;
   /** What the shim says of itself and its cluster. */
   readonly description: WireDescription;
   /** Ends session and channel; returns when the server says that the session is over. */
@@ -54,14 +66,26 @@ export async function connectLivy(options: ConnectOptions): Promise<LivyLink> {
     const sessionSpec = { ...spec, ...(jars.length > 0 ? { jars } : {}) };
     session = await openSession(client, { ...rest, spec: sessionSpec });
     if (jar.by === 'upload' && !session.adopted) await client.uploadJar(session.name, jar.path);
-    const channel = createLivyChannel(session, { ...rest, ...(storage ? { storage } : {}) });
-    return linkOf(client, session, channel, await greet(session, channel, jar));
+    const statements = createLivyChannel(session, { ...rest, ...(storage ? { storage } : {}) });
+    const description = await greet(session, statements, jar);
+    const direct = await openDirect(session, statements, options);
+    return linkOf(client, session, { statements, direct, description });
   } catch (error) {
     if (session?.adopted) session.detach();
     else await session?.close().catch(() => undefined);
     client.http.close();
     throw error;
   }
+}
+
+async function openDirect(
+  session: LivySession,
+  statements: LivyChannel,
+  options: ConnectOptions,
+): Promise<Channel | undefined> {
+  const { channelMode: mode = 'statements', allow = parseAllowedHosts() } = options;
+  if (mode === 'statements') return undefined;
+  return await openDirectChannel(session, statements, mode, { ...options, allow });
 }
 
 async function jarUris(jar: JarDelivery): Promise<string[]> {
@@ -88,16 +112,21 @@ async function greet(
 function linkOf(
   client: LivyClient,
   session: LivySession,
-  channel: LivyChannel,
-  description: WireDescription,
+  parts: Pick<LivyLink, 'statements' | 'description'> & { readonly direct: Channel | undefined },
 ): LivyLink {
+  const { statements, description, direct } = parts;
+  const closeChannels = async (): Promise<void> => {
+    await direct?.close();
+    await statements.close();
+  };
   return {
     client,
     session,
-    channel,
+    channel: direct ?? statements,
+    statements,
     description,
     close: async () => {
-      await channel.close();
+      await closeChannels();
       try {
         await session.close();
       } finally {
@@ -106,7 +135,7 @@ function linkOf(
     },
     detach: async () => {
       session.detach();
-      await channel.close();
+      await closeChannels();
       client.http.close();
     },
   };

@@ -1,19 +1,28 @@
 /**
- * Spark behind Apache Livy as a backend: the shim's jar for the cluster's Scala, a session of this machine's own that
- * survives our process, the channel over statements. Invariant: closing the backend ends the session.
+ * Spark behind Apache Livy as a backend: a session (or batch) of this machine's own, the shim's jar for the cluster's
+ * Scala, and the channel. Invariants: closing the backend ends the application; when the application dies, the
+ * next one is opened in the same way, and never beside the first.
  */
+import { readFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { ConfigError } from '../../driver/errors.js';
 import { env } from '../../driver/support/env.js';
+import { RenewableChannel, type Way } from '../channel/renewable-channel.js';
 import { buildShim } from '../embedded/install.js';
 import type { ScalaVersion } from '../embedded/locations.js';
 import { createSparkBackend, type SparkBackend } from '../programs/spark-backend.js';
-import { type ConnectOptions, connectLivy } from './connect.js';
+import { type ConnectOptions, connectLivy, type JarDelivery } from './connect.js';
+import { openBatch } from './livy-batch.js';
+import { createLivyClient } from './livy-client.js';
 import { folderSessionStore } from './session-store.js';
+import { livySettings } from './settings.js';
 
 export interface LivyBackendOptions
   extends Omit<ConnectOptions, 'connection' | 'key' | 'store' | 'jar'> {
+  /** Default: what the variables REPRISE_LIVY_* say. */
   readonly connection?: ConnectOptions['connection'];
+  /** `batch` runs the shim as an application of its own, where sessions are not allowed. Default `session`. */
+  readonly mode?: 'session' | 'batch';
   /** What the session is for; a session of the same key that still runs is adopted. Default `default`. */
   readonly key?: string;
   /** Default: records below REPRISE_HOME. */
@@ -22,47 +31,93 @@ export interface LivyBackendOptions
   readonly jar?: ConnectOptions['jar'];
   /** Of the cluster's Spark; default 2.12. */
   readonly scala?: ScalaVersion;
+  /** A batch ends when its driver has been silent this long. @units seconds, default 120 */
+  readonly leaseSeconds?: number;
   /** Told of each step of starting. */
   readonly onProgress?: (line: string) => void;
+  /** Told what the operator should know: clear-text passwords, old servers, applications that died. */
+  readonly onWarning?: (message: string) => void;
 }
 
 /**
- * Opens a session at `connection` (default REPRISE_LIVY_URL) and runs plans there.
- * @throws ConfigError without an address; LivyError and ExecutionError as the cluster refuses
+ * Opens a session at `connection` (default: REPRISE_LIVY_URL and its like) and runs plans there.
+ * @throws ConfigError without an address or for settings that do not fit; LivyError and ExecutionError as the cluster
+ *   refuses
  */
 export async function createLivyBackend(options: LivyBackendOptions = {}): Promise<SparkBackend> {
-  const url = options.connection?.url ?? env.livyUrl();
-  if (url === undefined) {
-    throw new ConfigError(
-      'livy: expected the address of a Livy server, got none; set REPRISE_LIVY_URL',
-      {
-        key: 'REPRISE_LIVY_URL',
-      },
-    );
-  }
-  const { scala = '2.12', onProgress, ...rest } = options;
-  const built =
-    rest.jar === undefined
-      ? await buildShim({ scala, ...(onProgress ? { onProgress } : {}) })
-      : undefined;
-  const jar = rest.jar ?? { by: 'upload' as const, path: built ?? '' };
-  // The jar's name has the digest of its sources, so a session with another shim is not adopted.
-  const version = 'path' in jar ? basename(jar.path) : 'uri' in jar ? jar.uri : 'present';
-  const link = await connectLivy({
-    ...rest,
-    connection: { ...options.connection, url },
-    key: `${options.key ?? 'default'} ${version}`,
-    store: options.store ?? folderSessionStore(join(env.home(), 'livy')),
-    jar,
-    onState: (state) => {
-      rest.onState?.(state);
-      onProgress?.(`livy: session ${state}`);
-    },
+  const plan = await planOf(options);
+  const open = (): Promise<Way> => (plan.mode === 'batch' ? openBatchWay(plan) : openLink(plan));
+  const channel = new RenewableChannel(await open(), {
+    open,
+    onLost: (message) =>
+      options.onWarning?.(`${message}\nlivy: opening another application for what is unfinished`),
   });
   try {
-    return await createSparkBackend({ channel: link.channel, onClose: () => link.close() });
+    return await createSparkBackend({ channel });
   } catch (error) {
-    await link.close().catch(() => undefined);
+    await channel.close().catch(() => undefined);
     throw error;
   }
+}
+
+type Plan = ConnectOptions & Pick<LivyBackendOptions, 'mode' | 'leaseSeconds'>;
+
+/** What is asked for, from the caller first and the environment second. */
+async function planOf(options: LivyBackendOptions): Promise<Plan> {
+  const { scala = '2.12', onProgress, onWarning, ...given } = options;
+  const { connection: reached, ...settings } = livySettings(given.connection?.url);
+  const merged = { ...settings, ...given, spec: { ...settings.spec, ...given.spec } };
+  const jar = merged.jar ?? {
+    by: 'upload' as const,
+    path: await buildShim({ scala, ...(onProgress ? { onProgress } : {}) }),
+  };
+  // The jar's name has the digest of its sources, so a session with another shim is not adopted.
+  const version = 'path' in jar ? basename(jar.path) : 'uri' in jar ? jar.uri : 'present';
+  return {
+    ...merged,
+    connection: { ...reached, ...given.connection, ...(onWarning ? { onWarning } : {}) },
+    key: `${given.key ?? 'default'} ${version}`,
+    store: given.store ?? folderSessionStore(join(env.home(), 'livy')),
+    jar,
+    onState: (state) => {
+      given.onState?.(state);
+      onProgress?.(`livy: ${merged.mode} ${state}`);
+    },
+  };
+}
+
+async function openLink(plan: Plan): Promise<Way> {
+  const link = await connectLivy(plan);
+  return { channel: link.channel, lost: link.session.lost, close: () => link.close() };
+}
+
+async function openBatchWay(plan: Plan): Promise<Way> {
+  const client = createLivyClient(plan.connection);
+  try {
+    const { jar, key, allow, ...rest } = plan;
+    const batch = await openBatch(client, {
+      ...rest,
+      key: `${key} batch`,
+      jarUri: await batchJar(jar, plan.storage),
+      allow: allow ?? livySettings(plan.connection.url).allow,
+    });
+    const close = (): Promise<void> => batch.close().finally(() => client.close());
+    return { channel: batch.channel, lost: batch.lost, close };
+  } catch (error) {
+    client.close();
+    throw error;
+  }
+}
+
+/** A batch starts from its jar, so the cluster must be able to read it before anything runs. */
+async function batchJar(jar: JarDelivery, storage: ConnectOptions['storage']): Promise<string> {
+  if (jar.by === 'uri') return jar.uri;
+  const place = jar.by === 'storage' ? jar.storage : storage;
+  if (place !== undefined && 'path' in jar) {
+    return await place.put(basename(jar.path), await readFile(jar.path));
+  }
+  throw new ConfigError(
+    `livy batch: expected the shim's jar where the cluster reads it, got one that can only be uploaded to a session; set REPRISE_LIVY_JAR (its URI) or REPRISE_LIVY_STORAGE (a folder both sides reach)`,
+    { key: 'REPRISE_LIVY_JAR' },
+  );
 }

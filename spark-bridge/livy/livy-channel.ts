@@ -4,7 +4,13 @@
  * when the shim does not obey in time, its session is deleted: nothing runs on unowned.
  */
 import { ExecutionError } from '../../driver/errors.js';
-import { type CallOptions, type Channel, type Reply, toError } from '../channel/channel.js';
+import {
+  abortReason,
+  type CallOptions,
+  type Channel,
+  type Reply,
+  toError,
+} from '../channel/channel.js';
 import { decodeFrame, encodeFrame } from '../channel/frame-codec.js';
 import type { Json, ReplyHeader, RequestHeader, Verb, Verbs } from '../channel/wire.js';
 import type { LivySession } from './livy-session.js';
@@ -46,7 +52,7 @@ export function createLivyChannel(
     kind: 'livy',
     statements: queue.statements,
     call: async (verb, args, payloads = [], callOptions = {}) => {
-      if (callOptions.signal?.aborted) throw cancelledCall(verb);
+      if (callOptions.signal?.aborted) throw abortReason(callOptions.signal);
       const exchange = send(queue, verb, args as Json, payloads);
       const run = runOf(args);
       const stopProgress =
@@ -128,7 +134,7 @@ async function settled(
       reject(error);
       onGivenUp();
     };
-    const onAbort = (): void => giveUp(cancelledCall(verb));
+    const onAbort = (): void => giveUp(abortReason(signal as AbortSignal));
     signal?.addEventListener('abort', onAbort, { once: true });
     if (timeoutMs !== undefined) {
       const message = `${verb}: expected an answer in ${timeoutMs} ms, got none`;

@@ -5,10 +5,12 @@
  */
 import { Agent as HttpAgent } from 'node:http';
 import { Agent as HttpsAgent } from 'node:https';
-import { isIP } from 'node:net';
+import { rootCertificates } from 'node:tls';
 import { gunzipSync } from 'node:zlib';
 import axios, { type AxiosInstance, type AxiosResponse, isAxiosError } from 'axios';
 import { ConfigError } from '../../driver/errors.js';
+import { createRedactor, type Redactor } from '../channel/redact.js';
+import { isLoopback } from './allowed-hosts.js';
 import { type Authenticator, createAuthenticator } from './authenticate.js';
 import {
   answerError,
@@ -18,7 +20,6 @@ import {
   livyFacts,
   timeoutError,
 } from './errors.js';
-import { createRedactor, type Redactor } from './redact.js';
 import type { LivyConnection } from './types.js';
 
 export interface HttpCall {
@@ -47,9 +48,6 @@ export interface LivyHttp {
 }
 
 const DEFAULT_MAX_BYTES = 96 * 1024 * 1024;
-
-const isLoopback = (host: string): boolean =>
-  host === 'localhost' || host === '[::1]' || (isIP(host) === 4 && host.startsWith('127.'));
 
 interface Address {
   readonly url: URL;
@@ -102,7 +100,10 @@ export function createLivyHttp(given: LivyConnection): LivyHttp {
   }
   const agent =
     url.protocol === 'https:'
-      ? new HttpsAgent({ keepAlive: true, ...(connection.ca ? { ca: connection.ca } : {}) })
+      ? new HttpsAgent({
+          keepAlive: true,
+          ...(connection.ca ? { ca: [...rootCertificates, connection.ca] } : {}),
+        })
       : new HttpAgent({ keepAlive: true });
   const client = axios.create({
     baseURL: url.toString().replace(/\/+$/, ''),

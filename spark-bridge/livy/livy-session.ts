@@ -131,10 +131,13 @@ export function makeSession(client: LivyClient, parts: SessionParts): LivySessio
     checkBoot: async (boot) => {
       if (record.boot === boot) return;
       if (record.boot !== null) {
-        throw livyError(
+        const error = livyError(
           `livy session ${record.name}: expected the shim we started, got another one; its values are lost`,
           { problem: 'identity', outcome: 'refused', retryable: false, sessionId: info.id },
         );
+        stop();
+        lost.abort(error);
+        throw error;
       }
       record = { ...record, boot };
       await parts.store.save(record);

@@ -5,7 +5,8 @@
  */
 import { randomBytes } from 'node:crypto';
 import { ConfigError } from '../../driver/errors.js';
-import { isLivyProblem, livyError, livyFacts } from './errors.js';
+import { createOnce } from './create-once.js';
+import { isLivyProblem, livyError } from './errors.js';
 import type { LivyClient } from './livy-client.js';
 import { type LivySession, makeSession } from './livy-session.js';
 import { pause } from './retry.js';
@@ -127,52 +128,18 @@ async function create(client: LivyClient, options: OpenSessionOptions): Promise<
   };
   await options.store.save(record);
   const spec: SessionSpec = { heartbeatSeconds: HEARTBEAT_SECONDS, ...options.spec, name };
-  const info = await createOrAdopt(client, options, record, spec);
+  const info = await createOnce({
+    create: () => client.createSession(spec, { signal: options.signal }),
+    find: () => client.findSession(name),
+    forget: () => options.store.remove(record.key),
+    discard: () => discardSession(client, options.store, record.key),
+    retries: client.retry.retries,
+    graceMs: options.adoptGraceMs,
+    signal: options.signal,
+  });
   const created: SessionRecord = { ...record, ...identityOf(info), phase: 'created' };
   await options.store.save(created);
   return { info, record: created };
-}
-
-/** Names are unique on the server, so asking again with the same name can't make a second session. */
-async function createOrAdopt(
-  client: LivyClient,
-  options: OpenSessionOptions,
-  record: SessionRecord,
-  spec: SessionSpec,
-): Promise<SessionInfo> {
-  for (let attempt = 0; ; attempt++) {
-    try {
-      return await client.createSession(spec, { signal: options.signal });
-    } catch (error) {
-      const facts = livyFacts(error);
-      const mayExist = facts?.outcome === 'unknown' || facts?.problem === 'duplicate';
-      if (!mayExist) {
-        await options.store.remove(record.key);
-        throw error;
-      }
-      if (options.signal?.aborted) {
-        await discardSession(client, options.store, record.key).catch(() => undefined);
-        throw error;
-      }
-      const found = await lookFor(client, record.name, options);
-      if (found) return found;
-      if (attempt >= client.retry.retries || facts?.retryable === false) throw error;
-    }
-  }
-}
-
-/** A request without an answer may still be at work in the server, so one look is not enough. */
-async function lookFor(
-  client: LivyClient,
-  name: string,
-  options: OpenSessionOptions,
-): Promise<SessionInfo | undefined> {
-  const until = Date.now() + (options.adoptGraceMs ?? 20_000);
-  for (let waitMs = POLL_FIRST_MS; ; waitMs = Math.min(waitMs * 2, POLL_CAP_MS)) {
-    const info = await client.findSession(name);
-    if (info || options.signal?.aborted || Date.now() + waitMs > until) return info;
-    await pause(waitMs, options.signal);
-  }
 }
 
 async function untilReady(

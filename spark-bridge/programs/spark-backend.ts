@@ -4,7 +4,7 @@
  * so a lost answer leaves no value whose name is unknown.
  */
 import { randomBytes } from 'node:crypto';
-import { ConfigError, ExecutionError } from '../../driver/errors.js';
+import { BackendLostError, ConfigError, ExecutionError } from '../../driver/errors.js';
 import type { FrameEngine } from '../../driver/frame/engine.js';
 import { denseBytes, type Expr } from '../../driver/ir/expr.js';
 import type {
@@ -18,10 +18,15 @@ import type {
 import { dense, type Handle, type Value } from '../../driver/runtime/value.js';
 import type { Channel } from '../channel/channel.js';
 import { bytesToCells } from '../channel/frame-codec.js';
+import { RenewableChannel } from '../channel/renewable-channel.js';
 import type { WireDescription } from '../channel/wire.js';
-import { type EmbeddedSparkOptions, startEmbeddedSpark } from '../embedded/start.js';
+import {
+  type EmbeddedSpark,
+  type EmbeddedSparkOptions,
+  startEmbeddedSpark,
+} from '../embedded/start.js';
 import { lowerSegment } from './lower.js';
-import { createSparkFrames } from './spark-frames.js';
+import { createSparkFrames, retryingFrames } from './spark-frames.js';
 import { UploadCache } from './upload-cache.js';
 
 const PROTOCOL = 1;
@@ -47,8 +52,11 @@ export class SparkBackend implements Backend {
   readonly description: WireDescription;
   readonly channel: Channel;
   readonly #onClose: () => Promise<void>;
-  readonly #uploads: UploadCache;
-  readonly #prefix = randomBytes(4).toString('hex');
+  #uploads: UploadCache;
+  readonly #uploadBytes: number;
+  /** Part of every name we make; another one for each shim, so that names of a lost one are known. */
+  #prefix = randomBytes(4).toString('hex');
+  #generation = 0;
   #next = 1;
   #closing: Promise<void> | undefined;
 
@@ -56,9 +64,11 @@ export class SparkBackend implements Backend {
     this.channel = options.channel;
     this.description = description;
     this.capabilities = { ops: new Set(description.ops), blocks: 'resident' };
-    this.frames = createSparkFrames(options.channel, () => this.#name('profile'));
+    const frames = createSparkFrames(options.channel, () => this.#name('profile'));
+    this.frames = retryingFrames(frames, () => this.recover());
     this.#onClose = options.onClose ?? (() => options.channel.close());
-    this.#uploads = new UploadCache(options.uploadBytes ?? 1024 ** 3, (id) => this.#unpersist(id));
+    this.#uploadBytes = options.uploadBytes ?? 1024 ** 3;
+    this.#uploads = this.#newUploads();
   }
 
   estimate(expr: Expr): CostEstimate {
@@ -68,6 +78,8 @@ export class SparkBackend implements Backend {
   }
 
   async run(segment: Segment, context: RunContext): Promise<SegmentResult> {
+    this.#follow();
+    for (const value of segment.inputs.values()) this.#requireHeld(value);
     const lowered = lowerSegment(segment, this.#name('run'), () => this.#name('h'), this.#uploads);
     const { result, payloads } = await this.channel.call(
       'runProgram',
@@ -104,6 +116,7 @@ export class SparkBackend implements Backend {
   }
 
   async collect(handle: Handle, context: RunContext): Promise<Value> {
+    this.#requireHeld(handle);
     const { result, payloads } = await this.channel.call(
       'collect',
       { handle: handle.id, run: this.#name('run') },
@@ -114,7 +127,41 @@ export class SparkBackend implements Backend {
   }
 
   release(handle: Handle): void {
-    this.#unpersist(handle.id);
+    if (this.holds(handle)) this.#unpersist(handle.id);
+  }
+
+  holds(handle: Handle): boolean {
+    this.#follow();
+    return handle.id.includes(this.#prefix);
+  }
+
+  async recover(): Promise<void> {
+    await this.channel.renew?.();
+    this.#follow();
+  }
+
+  /** Another shim knows none of our names. */
+  #follow(): void {
+    const generation = this.channel.generation ?? 0;
+    if (generation === this.#generation) return;
+    this.#generation = generation;
+    this.#prefix = randomBytes(4).toString('hex');
+    this.#uploads = this.#newUploads();
+  }
+
+  #requireHeld(value: Value): void {
+    if (value.kind !== 'handle' || value.backend !== this.name || this.holds(value)) return;
+    throw new BackendLostError(
+      `spark: expected the value ${value.id} to be held, got a Spark that was started after it`,
+      { backend: this.name, handle: value.id },
+    );
+  }
+
+  #newUploads(): UploadCache {
+    const prefix = this.#prefix;
+    return new UploadCache(this.#uploadBytes, (id) => {
+      if (prefix === this.#prefix) this.#unpersist(id);
+    });
   }
 
   close(): Promise<void> {
@@ -142,11 +189,17 @@ export async function createSparkBackend(
   options: SparkBackendOptions | EmbeddedSparkOptions = {},
 ): Promise<SparkBackend> {
   if ('channel' in options) return connect(options);
-  const spark = await startEmbeddedSpark(options);
+  const open = (): Promise<EmbeddedSpark> => startEmbeddedSpark(options);
+  const { onWarning } = options;
+  const channel = new RenewableChannel(await open(), {
+    open,
+    onLost: (message) =>
+      onWarning?.(`${message}\nspark: starting another JVM for what is unfinished`),
+  });
   try {
-    return await connect({ channel: spark.channel, onClose: () => spark.close() });
+    return await connect({ channel });
   } catch (error) {
-    await spark.close();
+    await channel.close();
     throw error;
   }
 }

@@ -2,6 +2,7 @@
  * The frame engine of Spark. Local files are listed and identified here, by content, so that a frame has the same
  * lineage on every engine; remote ones are listed and identified where they are.
  */
+import { BackendLostError } from '../../driver/errors.js';
 import type {
   ColumnProfile,
   ColumnType,
@@ -44,6 +45,24 @@ export function createSparkFrames(channel: Channel, newRun: () => string): Frame
       });
       return result.profiles.map(toProfile);
     },
+  };
+}
+
+/** The same engine, reading once more when Spark ended under it: reading leaves nothing behind. */
+export function retryingFrames(frames: FrameEngine, recover: () => Promise<void>): FrameEngine {
+  const again = async <T>(read: () => Promise<T>): Promise<T> => {
+    try {
+      return await read();
+    } catch (error) {
+      if (!(error instanceof BackendLostError)) throw error;
+      await recover();
+      return await read();
+    }
+  };
+  return {
+    name: frames.name,
+    describe: (path, format) => again(() => frames.describe(path, format)),
+    profile: (source, requests) => again(() => frames.profile(source, requests)),
   };
 }
 

@@ -126,7 +126,7 @@ describe('a real Livy', function () {
       [cellsToBytes(x)],
     );
     const upMs = performance.now() - started;
-    const before = link.channel.statements();
+    const before = link.statements.statements();
     const all = await Promise.all(
       Array.from({ length: 6 }, (_, i) =>
         link.channel.call('collect', { handle: 'kept', run: `c${i}` }),
@@ -135,7 +135,7 @@ describe('a real Livy', function () {
     for (const { payloads } of all) {
       assert.deepEqual(Buffer.from(payloads[0] ?? []), Buffer.from(cellsToBytes(x)));
     }
-    const statements = link.channel.statements() - before;
+    const statements = link.statements.statements() - before;
     say(
       `${(rows * 8) / 1000} kB up in ${upMs.toFixed(0)} ms; 6 collects of as much in ${statements} statements`,
     );
