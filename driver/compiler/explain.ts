@@ -54,6 +54,10 @@ function placeText(node: PlanNode): string {
   else if (node.blocked) words.push('row blocks');
   if (node.materialise) words.push('kept on host');
   if (node.persist) words.push('persist');
+  if (node.checkpoint !== undefined) {
+    words.push(`${node.checkpoint.reason} x${node.checkpoint.reads}`);
+  }
+  if (node.transfer !== undefined) words.push(node.transfer);
   return `[${words.join(', ')}]`;
 }
 

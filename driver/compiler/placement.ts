@@ -1,46 +1,64 @@
 /**
- * Placement: which nodes are evaluated by row blocks, on which backend, and in which pass over the data.
+ * Placement: which backend runs each node, which nodes are evaluated by row blocks, and in which pass over the data.
  * A node is *blocked* when it comes row by row from data too large or too far away to hold whole: an `encode` of a
  * frame, a large generated matrix, or a `map` operator over such. A *sink* reduces blocked operands to a small value;
  * all sinks whose other operands are ready together share one pass (one stream, or one Spark job).
+ * Where more than one backend could run a node, `choose-backends.ts` decides for the whole plan at once.
  */
-
 import { UnsupportedError } from '../errors.js';
-import { isFrameData } from '../frame/frame-data.js';
-import { denseBytes, type Expr } from '../ir/expr.js';
+import { denseBytes, type Expr, topological } from '../ir/expr.js';
 import { frame } from '../operators/frame.js';
 import type { Backend } from '../runtime/backend.js';
 import type { Value } from '../runtime/value.js';
-import type { Plan, PlanNode } from './plan.js';
+import { type Choices, chooseBackends } from './choose-backends.js';
+import { isHostData } from './data-nodes.js';
+import type { Pass, PassContext, PassState } from './pass.js';
+import { isInside, type Plan, type PlanNode } from './plan.js';
 
-export interface PlacementOptions {
-  /** Runs operators on whole host values. */
-  readonly local: Backend;
-  /** Runs row blocks: the same backend, or Spark. */
-  readonly blocks: Backend;
-  /** A blocked value of at most this size, needed by more than one pass, is kept whole on the host. @units bytes */
-  readonly materialiseBytes: number;
-}
-
-/** Generated matrices and literals of at least this size count as data. @units bytes */
-const DATA_BYTES = 32 * 1024;
 /** Generated matrices of at least this size are never made whole without need. @units bytes */
 const LARGE_BYTES = 8 * 1024 * 1024;
 
-export function place(
-  order: readonly Expr[],
-  roots: readonly Expr[],
-  available: ReadonlyMap<Expr, Value>,
-  pending: ReadonlySet<Expr>,
-  options: PlacementOptions,
-): Plan {
-  const nodeOf = new Map<Expr, PlanNode>();
+export const placement: Pass = {
+  name: 'placement',
+  summary: 'a backend for every node, where the whole plan is expected to take least time',
+  run: (state, context) => ({ ...state, plan: place(state, context) }),
+};
+
+function place(state: PassState, context: PassContext): Plan {
+  const plan = collect(state, context);
+  const choices = chooseBackends(plan, context);
+  markBlocked(plan, choices, context);
+  for (const node of plan.nodes) {
+    const device = choices?.get(node.expr);
+    if (!node.blocked && !node.sink && device !== undefined && context.devices.includes(device)) {
+      node.backend = device;
+    }
+  }
+  numberWaves(plan);
+  markNeededWhole(plan);
+  if (context.persistRoots) persistRoots(plan);
+  checkSupported(plan);
+  return plan;
+}
+
+/** The nodes that have no value yet, all on the local backend. */
+function collect({ roots, partial }: PassState, context: PassContext): Plan {
+  const available = new Map<Expr, Value>();
+  const pending = new Set<Expr>();
+  const order = topological(roots, (expr) => {
+    const found = context.find(expr);
+    if (found === undefined) return false;
+    if (found === 'pending') pending.add(expr);
+    else available.set(expr, found);
+    return true;
+  });
   const nodes: PlanNode[] = [];
+  const nodeOf = new Map<Expr, PlanNode>();
   for (const expr of order) {
     if (available.has(expr) || pending.has(expr) || expr.op === frame) continue;
     const node: PlanNode = {
       expr,
-      backend: options.local,
+      backend: context.local,
       blocked: false,
       sink: false,
       wave: 0,
@@ -50,51 +68,66 @@ export function place(
     nodes.push(node);
     nodeOf.set(expr, node);
   }
-  const plan: Plan = { roots, nodes, nodeOf, available, pending };
-  markBlocked(plan, options);
-  numberWaves(plan);
-  markKept(plan, options);
-  checkSupported(plan);
-  return plan;
+  return { roots, nodes, nodeOf, available, pending, ...(partial ? { partial } : {}) };
 }
 
-function isBlockedValue(value: Value | undefined): boolean {
-  return value?.kind === 'handle';
-}
-
-/** Data that exists whole on the host but is walked by rows all the same. */
-function isHostData(expr: Expr, plan: Plan): boolean {
-  const value = plan.available.get(expr);
-  if (value?.kind !== 'dense' || expr.rows === 1) return false;
-  return denseBytes(value) >= DATA_BYTES || isFrameData(expr);
-}
-
-function markBlocked(plan: Plan, options: PlacementOptions): void {
-  const remote = options.blocks !== options.local;
+function markBlocked(plan: Plan, choices: Choices | undefined, context: PassContext): void {
   for (const node of plan.nodes) {
+    const at = backendFor(node, choices, context);
     const { expr } = node;
     const rule = expr.op.rowRule(expr.inputs, expr.attrs);
-    // What the row-block backend has no kernel for takes its operands whole, on the host.
-    if (remote && !options.blocks.capabilities.ops.has(expr.op.name)) continue;
+    const isRemote = at !== context.local;
     if (rule.kind === 'source') {
-      node.blocked = expr.inputs.length > 0 || denseBytes(expr) >= LARGE_BYTES;
+      const isData = expr.inputs.length > 0 || denseBytes(expr) >= LARGE_BYTES;
+      node.blocked = isData || (isRemote && choices?.get(expr) === at);
     } else if (rule.kind === 'map' || rule.kind === 'reduce') {
-      let blocked = false;
-      let hostData = false;
-      for (let i = 0; i < expr.inputs.length; i++) {
-        if (!rule.blocked[i]) continue;
-        const input = expr.inputs[i]!;
-        if (plan.nodeOf.get(input)?.blocked || isBlockedValue(plan.available.get(input)))
-          blocked = true;
-        else if (isHostData(input, plan)) hostData = true;
+      const operands = rowOperands(plan, expr, rule.blocked, at);
+      if (rule.kind === 'reduce') node.sink = operands !== 'none';
+      else {
+        const isWanted = choices?.get(expr) === at || denseBytes(expr) >= LARGE_BYTES;
+        node.blocked = operands === 'blocks' || (isRemote && operands === 'host' && isWanted);
       }
-      if (rule.kind === 'map')
-        node.blocked = blocked || (remote && hostData && denseBytes(expr) >= LARGE_BYTES);
-      else node.sink = blocked || hostData;
     }
-    if (node.blocked || node.sink) node.backend = options.blocks;
+    if (node.blocked || node.sink) node.backend = at;
   }
-  // Small generated operands (fold numbers, say) of a blocked consumer are made block by block with it.
+  blockSmallOperands(plan);
+}
+
+function backendFor(
+  { expr }: PlanNode,
+  choices: Choices | undefined,
+  context: PassContext,
+): Backend {
+  if (choices === undefined) return context.blocks;
+  const chosen = choices.get(expr);
+  return chosen === undefined || context.devices.includes(chosen) ? context.local : chosen;
+}
+
+/** What a node on `at` finds where its rule takes rows: row blocks there, data elsewhere that can be walked by rows, or neither. */
+function rowOperands(
+  plan: Plan,
+  expr: Expr,
+  byRows: readonly boolean[],
+  at: Backend,
+): 'blocks' | 'host' | 'none' {
+  let found: 'host' | 'none' = 'none';
+  for (let i = 0; i < expr.inputs.length; i++) {
+    if (!byRows[i]) continue;
+    const input = expr.inputs[i]!;
+    const below = plan.nodeOf.get(input);
+    const value = plan.available.get(input);
+    if (below?.blocked || value?.kind === 'handle') {
+      const there =
+        below === undefined ? (value as { backend: string }).backend : below.backend.name;
+      if (there === at.name) return 'blocks';
+      found = 'host';
+    } else if (isHostData(input, plan.available)) found = 'host';
+  }
+  return found;
+}
+
+/** Small generated operands (fold numbers, say) of a blocked consumer are made block by block with it. */
+function blockSmallOperands(plan: Plan): void {
   for (let i = plan.nodes.length - 1; i >= 0; i--) {
     const node = plan.nodes[i]!;
     if (!node.blocked && !node.sink) continue;
@@ -103,10 +136,10 @@ function markBlocked(plan: Plan, options: PlacementOptions): void {
     for (let k = 0; k < node.expr.inputs.length; k++) {
       const input = plan.nodeOf.get(node.expr.inputs[k]!);
       if (!rule.blocked[k] || input === undefined || input.blocked) continue;
-      if (input.expr.op.rowRule(input.expr.inputs, input.expr.attrs).kind === 'source') {
-        input.blocked = true;
-        input.backend = options.blocks;
-      }
+      if (input.expr.op.rowRule(input.expr.inputs, input.expr.attrs).kind !== 'source') continue;
+      if (!node.backend.capabilities.ops.has(input.expr.op.name)) continue;
+      input.blocked = true;
+      input.backend = node.backend;
     }
   }
 }
@@ -114,49 +147,41 @@ function markBlocked(plan: Plan, options: PlacementOptions): void {
 function numberWaves(plan: Plan): void {
   for (const node of plan.nodes) {
     let wave = 0;
-    for (const input of node.expr.inputs) wave = Math.max(wave, plan.nodeOf.get(input)?.wave ?? 0);
+    for (const input of node.expr.inputs) {
+      const below = plan.nodeOf.get(input);
+      if (below === undefined) continue;
+      // A blocked value that is read from outside its segment takes a pass of its own to be written out.
+      const written = below.blocked && !isInside(node, below) ? 1 : 0;
+      wave = Math.max(wave, below.wave + written);
+    }
     node.wave = node.sink ? wave + 1 : wave;
   }
 }
 
-/** Decides which blocked values are written out: those needed whole, and those worth not computing twice. */
-function markKept(plan: Plan, options: PlacementOptions): void {
-  const wavesReading = new Map<PlanNode, Set<number>>();
-  const neededWhole = new Set<PlanNode>();
+/** Blocked values that are asked for, or read by a node that needs them whole or on another backend, are written out. */
+function markNeededWhole(plan: Plan): void {
   for (const root of plan.roots) {
     const node = plan.nodeOf.get(root);
-    if (node?.blocked) neededWhole.add(node);
+    if (node?.blocked) node.materialise = true;
   }
-  for (let i = plan.nodes.length - 1; i >= 0; i--) {
-    const node = plan.nodes[i]!;
+  for (const node of plan.nodes) {
     const rule = node.expr.op.rowRule(node.expr.inputs, node.expr.attrs);
-    const inBlocks = node.blocked || node.sink;
     for (let k = 0; k < node.expr.inputs.length; k++) {
       const input = plan.nodeOf.get(node.expr.inputs[k]!);
       if (!input?.blocked) continue;
-      const takesBlocks =
-        rule.kind === 'source' ||
-        (inBlocks && (rule.kind === 'map' || rule.kind === 'reduce') && rule.blocked[k]);
-      if (!takesBlocks) neededWhole.add(input);
-      else {
-        const waves = wavesReading.get(input) ?? new Set<number>();
-        wavesReading.set(input, waves);
-        if (node.sink) waves.add(node.wave);
-        else for (const wave of wavesReading.get(node) ?? []) waves.add(wave);
-      }
+      const byRows = rule.kind === 'source' || ('blocked' in rule && rule.blocked[k] === true);
+      if (!byRows || !isInside(node, input)) input.materialise = true;
     }
   }
-  for (const node of plan.nodes) {
-    if (!node.blocked) continue;
-    const resident = node.backend.capabilities.blocks === 'resident';
-    // A run that reads data once now will read it again when scores follow, so sources over frames are kept if they fit.
-    const isSource = node.expr.inputs[0]?.op === frame;
-    const readTwice = (wavesReading.get(node)?.size ?? 0) > 1;
-    if (resident) node.persist = isSource || readTwice;
-    else if (isSource || readTwice) {
-      node.materialise = denseBytes(node.expr) <= options.materialiseBytes;
-    }
-    if (neededWhole.has(node)) node.materialise = true;
+}
+
+/** Roots that are to stay where their row blocks are. */
+function persistRoots(plan: Plan): void {
+  for (const root of plan.roots) {
+    const node = plan.nodeOf.get(root);
+    if (!node?.blocked || node.backend.capabilities.blocks !== 'resident') continue;
+    node.persist = true;
+    node.materialise = false;
   }
 }
 

@@ -48,8 +48,15 @@ export interface Plan {
   readonly available: ReadonlyMap<Expr, Value>;
   /** Nodes another execution is computing right now. */
   readonly pending: ReadonlySet<Expr>;
+  /** Values held by a backend that host operators read: brought from the start of the execution on. */
+  readonly prefetch?: readonly Expr[];
   /** What is answered from cached parts; the plan is over the nodes that answer. */
   readonly partial?: PartialReuse;
+}
+
+/** Whether `node` reads `below` by row blocks within one segment; otherwise `below` must be kept to be read. */
+export function isInside(node: PlanNode, below: PlanNode): boolean {
+  return (node.blocked || node.sink) && below.blocked && below.backend === node.backend;
 }
 
 /** Blocked nodes needed to evaluate `targets`, inputs first, ending at values that exist before the segment. */
@@ -65,7 +72,7 @@ export function segmentNodes(
     seen.add(node.expr);
     for (const input of node.expr.inputs) {
       const below = plan.nodeOf.get(input);
-      if (below?.blocked && !done.has(input)) visit(below);
+      if (below !== undefined && isInside(node, below) && !done.has(input)) visit(below);
     }
     order.push(node);
   };

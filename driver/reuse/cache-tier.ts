@@ -3,6 +3,7 @@
  * values as handles brings its tier (`Backend.tier`). One index, `ReuseCache`, says what is where; the tier owns its own
  * budget and decides what of its own goes. Invariant: each handle given to `put` is dropped once, by `drop`.
  */
+import type { Plan } from '../compiler/plan.js';
 import type { Expr } from '../ir/expr.js';
 import type { Handle } from '../runtime/value.js';
 import type { CacheEntry } from './cache-entry.js';
@@ -32,6 +33,11 @@ export interface CacheTier {
   readonly name: string;
   /** Called once, before anything else. */
   connect?(index: TierIndex): void;
+  /**
+   * A plan is about to run: marks (`persist`) the nodes it is to leave in this tier. What it reads here is not released
+   * before the answer is called, which happens once, when the plan has ended.
+   */
+  begin?(plan: Plan): () => void;
   /** A value computed here is in the index from now on. May evict others, not this one. */
   put(entry: CacheEntry, handle: Handle): void;
   /** A plan reads the value. */
@@ -39,6 +45,14 @@ export interface CacheTier {
   /** The value is out of the index: release it, without blocking. */
   drop(entry: CacheEntry, handle: Handle): void;
   usage?(): TierUsage;
+}
+
+/** Tells every tier of a plan; the answer tells them of its end. */
+export function beginPlan(tiers: Iterable<CacheTier>, plan: Plan): () => void {
+  const ends = [...tiers].map((tier) => tier.begin?.(plan));
+  return () => {
+    for (const end of ends) end?.();
+  };
 }
 
 /** The tier of a backend that brings none: no budget, released when dropped. */

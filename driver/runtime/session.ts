@@ -3,35 +3,42 @@
  * same turn of the event loop are planned together, so that concurrent trials meet in one plan.
  */
 import { totalmem } from 'node:os';
-import { printExprs, printPlan } from '../compiler/explain.js';
-import { MIN_PARTIAL_SECONDS, reusePartially, siblingKeys } from '../compiler/partial-reuse.js';
-import { place } from '../compiler/placement.js';
+import { siblingKeys } from '../compiler/partial-reuse.js';
+import type { PlacementPolicy } from '../compiler/pass.js';
 import type { Plan } from '../compiler/plan.js';
 import { simplify } from '../compiler/simplify.js';
+import type { CostModel } from '../cost/cost-model.js';
 import type { Attrs } from '../ir/attrs.js';
-import { type Expr, topological } from '../ir/expr.js';
+import type { Expr } from '../ir/expr.js';
 import { Interner } from '../ir/intern.js';
 import type { OpDef } from '../operators/op-def.js';
+import { beginPlan } from '../reuse/cache-tier.js';
 import { DurableTier } from '../reuse/durable-tier.js';
 import { evictionPolicy, type PolicyName, policyFromEnv } from '../reuse/eviction-policy.js';
 import { ReuseCache } from '../reuse/reuse-cache.js';
 import { type SpillOptions, spillTier } from '../reuse/spill-tier.js';
 import type { DurableStore } from '../reuse/store/durable-store.js';
 import type { Json } from '../reuse/store/entry-format.js';
-import { env } from '../support/env.js';
 import type { Backend } from './backend.js';
 import type { Evaluator } from './evaluator.js';
 import { Execution, type ExecutionContext, type Outcome } from './execution.js';
+import { Planner } from './planner.js';
 import { Recall } from './recall.js';
 import { collectOutcomes, Recovery } from './recovery.js';
 import { Statistics } from './statistics.js';
-import { type DenseMatrix, dense, type Value } from './value.js';
+import type { Value } from './value.js';
 
 export interface SessionOptions {
   /** Runs operators on whole values on this machine. */
   readonly local: Backend;
   /** Runs row blocks: Spark, say. Default: `local`. */
   readonly blocks?: Backend;
+  /** Run whole values and keep them: GPUs. Default: none. */
+  readonly devices?: readonly Backend[];
+  /** Where nodes run that several backends can run. Default `REPRISE_PLACEMENT`, else `cost`: least expected time for the plan. */
+  readonly placement?: PlacementPolicy;
+  /** What work and transfers were measured to cost; learns as the session runs. Default: the backends' own estimates. */
+  readonly costs?: CostModel;
   /** Host memory for cached results. @units bytes, default a quarter of the machine's, at most 2 GiB */
   readonly cacheBytes?: number;
   /** Which values leave memory first. Default `REPRISE_CACHE_POLICY`, else `costSize`: cheapest to compute for their size. */
@@ -59,8 +66,6 @@ export interface RunScope {
 }
 
 const MIB = 1024 * 1024;
-/** With blocks elsewhere, larger results are not put together here: they would have to travel. @units bytes */
-const REMOTE_PARTIAL_BYTES = 8 * MIB;
 
 export class Session implements Evaluator {
   readonly local: Backend;
@@ -72,7 +77,7 @@ export class Session implements Evaluator {
   /** Cancellation and progress of the work submitted now; set by whoever runs a job. */
   scope: RunScope = {};
   readonly #backends: ReadonlyMap<string, Backend>;
-  readonly #materialiseBytes: number;
+  readonly #planner: Planner;
   readonly #reuse: boolean;
   readonly #tier: DurableTier | undefined;
   readonly #memos = new Map<string, Promise<unknown>>();
@@ -82,9 +87,10 @@ export class Session implements Evaluator {
   constructor(options: SessionOptions) {
     this.local = options.local;
     this.blocks = options.blocks ?? options.local;
-    this.#backends = new Map([this.local, this.blocks].map((backend) => [backend.name, backend]));
+    const all = [this.local, this.blocks, ...(options.devices ?? [])];
+    this.#backends = new Map(all.map((backend) => [backend.name, backend]));
     const cacheBytes = options.cacheBytes ?? Math.min(totalmem() / 4, 2048 * MIB);
-    this.#materialiseBytes = options.materialiseBytes ?? Math.min(cacheBytes / 2, 512 * MIB);
+    const materialiseBytes = options.materialiseBytes ?? Math.min(cacheBytes / 2, 512 * MIB);
     this.#reuse = options.reuse ?? true;
     if (options.store !== undefined && this.#reuse) {
       this.#tier = new DurableTier(options.store, (expr) => this.blocks.estimate(expr).seconds);
@@ -98,6 +104,15 @@ export class Session implements Evaluator {
       release: (handle) => this.#backends.get(handle.backend)?.release?.(handle),
     });
     this.#recovery = new Recovery(this.cache, this.#backends);
+    this.#planner = new Planner({
+      ...options,
+      blocks: this.blocks,
+      interner: this.interner,
+      cache: this.cache,
+      tier: this.#tier,
+      reuse: this.#reuse,
+      materialiseBytes,
+    });
   }
 
   /** Starts counting afresh for a run. Runs that overlap in one session share what is counted. */
@@ -150,21 +165,12 @@ export class Session implements Evaluator {
   }
 
   explain(exprs: readonly Expr[], options: { readonly verbose?: boolean } = {}): string {
-    const trace: { readonly rule: string; readonly plan: string }[] = [];
-    const before = printExprs(topological(exprs));
-    const roots = simplify(exprs, this.interner, (rule, changed) =>
-      trace.push({ rule, plan: printExprs(topological(changed)) }),
-    );
-    const plan = this.#plan(roots, false);
-    const placed = printPlan(plan);
-    if (!options.verbose) return placed;
-    const steps = trace.map(({ rule, plan: text }) => `== ${rule}\n${text}`);
-    return [`== as written\n${before}`, ...steps, `== placement\n${placed}`].join('\n\n');
+    return this.#planner.explain(exprs, options.verbose);
   }
 
   /** The placed plan of these nodes, simplified; nothing runs and nothing is claimed. */
   plan(exprs: readonly Expr[]): Plan {
-    return this.#plan(simplify(exprs, this.interner), false);
+    return this.#planner.plan(exprs);
   }
 
   /** Resolves when everything that is to be kept is in the durable store. */
@@ -215,18 +221,18 @@ export class Session implements Evaluator {
   async #execute(exprs: readonly Expr[], persist: boolean): Promise<Outcome[]> {
     const roots = simplify(exprs, this.interner);
     const recall = new Recall(this.cache, this.#tier);
-    await recall.fromStore(roots, (expr) => this.#isAtHand(expr), this.scope.signal);
+    await recall.fromStore(roots, (expr) => this.#planner.isAtHand(expr), this.scope.signal);
     try {
       for (;;) {
-        const plan = this.#plan(roots, persist, recall);
+        const plan = this.#planner.plan(roots, persist, recall);
         if (!recall.isComplete(plan)) {
           await recall.complete(plan);
           continue;
         }
         recall.countReuse(plan, this.statistics, (expr) => this.#adopt(plan, expr));
         // Claims what it computes before anybody else can plan, so that nothing is computed twice.
-        const execution = new Execution(plan, this.#contextOf(recall));
-        const outcomes = await execution.run();
+        const end = beginPlan(this.#reuse ? this.cache.tiers : [], plan);
+        const outcomes = await new Execution(plan, this.#contextOf(recall)).run().finally(end);
         this.interner.weakenAfter(plan.nodes.length);
         return outcomes;
       }
@@ -263,77 +269,6 @@ export class Session implements Evaluator {
       this.statistics.partial++;
       this.statistics.record(original, entry.backend, entry.seconds, 'reused');
     }
-  }
-
-  /** Whether a value is, or is about to be, in this process. */
-  #isAtHand(expr: Expr): boolean {
-    return expr.isDeterministic && this.cache.probe(expr) !== undefined;
-  }
-
-  /** Answers from cached parts, or nothing. Values kept in a backend are left to it, so a request to persist is too. */
-  #reusePartially(
-    roots: readonly Expr[],
-    persist: boolean,
-    recall: Recall | undefined,
-  ): Plan['partial'] {
-    if (!this.#reuse || persist || (this.cache.size === 0 && this.#tier === undefined)) return;
-    const isCached = (expr: Expr): boolean => {
-      const entry = this.cache.probe(expr);
-      if (entry !== undefined) return entry.value?.kind === 'dense' || entry.state === 'spilled';
-      return recall?.canRead(expr) === true;
-    };
-    const partial = reusePartially(roots, this.interner, {
-      isThere: (expr) =>
-        expr.inputs.length === 0
-          ? expr.op.name === 'literal' || expr.op.name === 'scalar' || this.#isAtHand(expr)
-          : this.#isAtHand(expr) || recall?.values.has(expr) === true,
-      isCached,
-      siblings: (op, key) => this.cache.siblings(op, key),
-      estimate: (expr) => this.local.estimate(expr).seconds,
-      minSeconds: MIN_PARTIAL_SECONDS,
-      verify: env.verify() >= 1,
-      ...(this.blocks === this.local ? {} : { maxBytes: REMOTE_PARTIAL_BYTES }),
-    });
-    return partial.answers.size > 0 ? partial : undefined;
-  }
-
-  #plan(roots: readonly Expr[], persist: boolean, recall?: Recall): Plan {
-    const available = new Map<Expr, Value>();
-    const pending = new Set<Expr>();
-    const isThere = (expr: Expr): boolean => {
-      if (available.has(expr) || pending.has(expr)) return true;
-      if (expr.op.name === 'literal') {
-        available.set(expr, expr.payload as DenseMatrix);
-      } else if (expr.op.name === 'scalar') {
-        available.set(expr, dense(1, 1, Float64Array.of(expr.attrs.value as number)));
-      } else if (this.#reuse && expr.isDeterministic) {
-        const entry = this.cache.probe(expr);
-        const brought = recall?.values.get(expr);
-        const value = entry?.value ?? brought;
-        if (value !== undefined) available.set(expr, value);
-        else if (entry !== undefined) pending.add(expr);
-        else return false;
-      } else return false;
-      return true;
-    };
-    const partial = this.#reusePartially(roots, persist, recall);
-    const wanted = partial?.roots ?? roots;
-    const order = topological(wanted, isThere);
-    const placed = place(order, wanted, available, pending, {
-      local: this.local,
-      blocks: this.blocks,
-      materialiseBytes: this.#materialiseBytes,
-    });
-    const plan: Plan = partial === undefined ? placed : { ...placed, partial };
-    if (persist) {
-      for (const root of roots) {
-        const node = plan.nodeOf.get(root);
-        if (!node?.blocked || node.backend.capabilities.blocks !== 'resident') continue;
-        node.persist = true;
-        node.materialise = false;
-      }
-    }
-    return plan;
   }
 
   async #collect(value: Value): Promise<Value> {

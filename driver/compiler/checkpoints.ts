@@ -1,0 +1,157 @@
+/**
+ * Checkpoints: which blocked values are kept where they are made, because several passes of this plan, or plans expected after
+ * it, would make them again. A value is kept when the time saved exceeds that of writing it and reading it back; walking from
+ * the consumers down puts the checkpoint after the last shared operator, so a cheap map over a kept value is not kept too.
+ * On a streaming backend keeping means a whole value on the host, on a resident one a persisted value.
+ * Source: MEMPHIS (EDBT 2025) 5.2, with a cost test in place of its rule of two readers.
+ */
+import { denseBytes, type Expr } from '../ir/expr.js';
+import type { Pass, PassContext } from './pass.js';
+import { type Checkpoint, isInside, type Plan, type PlanNode } from './plan.js';
+
+/** Writing or reading a kept value. @units bytes/s */
+const KEEP_BYTES_PER_SECOND = 4e9;
+/** Longer chains of row-block operators without a kept value are cut on a resident backend. */
+const MAX_CHAIN = 64;
+
+export const checkpoints: Pass = {
+  name: 'checkpoints',
+  summary: 'keeps row blocks that would be made again, where that costs more than keeping them',
+  run: (state, context) => {
+    const { plan } = state;
+    if (plan === undefined || !plan.nodes.some((node) => node.blocked)) return state;
+    const marked = new CheckpointRun(plan, context).mark();
+    return marked ? { ...state } : state;
+  },
+};
+
+class CheckpointRun {
+  readonly #plan: Plan;
+  readonly #context: PassContext;
+  /** Time of the chain that makes a blocked value from what is there. @units seconds */
+  readonly #chain = new Map<PlanNode, number>();
+  readonly #length = new Map<PlanNode, number>();
+  readonly #readers = new Map<PlanNode, PlanNode[]>();
+  /** Passes in which a blocked node is evaluated. */
+  readonly #waves = new Map<PlanNode, ReadonlySet<number>>();
+
+  constructor(plan: Plan, context: PassContext) {
+    this.#plan = plan;
+    this.#context = context;
+  }
+
+  /** True when a node was marked. */
+  mark(): boolean {
+    for (const node of this.#plan.nodes) this.#measure(node);
+    const kept: { readonly node: PlanNode; readonly checkpoint: Checkpoint }[] = [];
+    for (let i = this.#plan.nodes.length - 1; i >= 0; i--) {
+      const node = this.#plan.nodes[i]!;
+      if (!node.blocked) continue;
+      const checkpoint = this.#decide(node);
+      if (checkpoint === undefined) continue;
+      kept.push({ node, checkpoint });
+      this.#keep(node, checkpoint);
+    }
+    this.#fitMemory(kept);
+    return kept.length > 0;
+  }
+
+  #measure(node: PlanNode): void {
+    const isData = node.blocked || node.sink;
+    if (!isData) return;
+    let below = 0;
+    let length = 0;
+    for (const input of new Set(node.expr.inputs)) {
+      const source = this.#plan.nodeOf.get(input);
+      if (source === undefined || !isInside(node, source)) continue;
+      const readers = this.#readers.get(source);
+      if (readers === undefined) this.#readers.set(source, [node]);
+      else readers.push(node);
+      // The longest branch, not the sum: branches that meet again must not be counted twice.
+      below = Math.max(below, this.#chain.get(source) ?? 0);
+      length = Math.max(length, this.#length.get(source) ?? 0);
+    }
+    this.#chain.set(node, below + this.#context.costs.work(node.backend, node.expr).seconds);
+    this.#length.set(node, length + 1);
+  }
+
+  #decide(node: PlanNode): Checkpoint | undefined {
+    const readers = this.#readers.get(node) ?? [];
+    const waves = new Set<number>();
+    if (node.materialise || node.persist) waves.add(node.wave);
+    let readLater = readers.length === 0;
+    for (const reader of readers) {
+      if (reader.sink) waves.add(reader.wave);
+      else for (const wave of this.#waves.get(reader) ?? []) waves.add(wave);
+      if (!isKept(reader)) readLater = true;
+    }
+    this.#waves.set(node, waves);
+    const later = readLater ? this.#context.history.expected(node.expr) : 0;
+    const bytes = denseBytes(node.expr);
+    const move = bytes / KEEP_BYTES_PER_SECOND;
+    const reads = Math.max(1, waves.size) + later;
+    const savedSeconds = (reads - 1) * (this.#chain.get(node)! - move) - move;
+    if (savedSeconds > 0 && bytes <= this.#limit(node)) {
+      return { reason: waves.size > 1 ? 'shared' : 'repeated', reads, savedSeconds };
+    }
+    const isResident = node.backend.capabilities.blocks === 'resident';
+    const length = this.#length.get(node)!;
+    return isResident && length % MAX_CHAIN === 0
+      ? { reason: 'lineage', reads, savedSeconds: 0 }
+      : undefined;
+  }
+
+  #keep(node: PlanNode, checkpoint: Checkpoint): void {
+    node.checkpoint = checkpoint;
+    // A value that is written out on the host is there for every later reader.
+    if (node.materialise) return;
+    if (node.backend.capabilities.blocks === 'resident') node.persist = true;
+    else if (checkpoint.reason !== 'lineage') node.materialise = true;
+    else return;
+    this.#waves.set(node, new Set([Math.min(node.wave, ...this.#waves.get(node)!)]));
+  }
+
+  #limit(node: PlanNode): number {
+    return node.backend.capabilities.blocks === 'resident'
+      ? (node.backend.costs?.memoryBytes ?? Infinity)
+      : this.#context.materialiseBytes;
+  }
+
+  /** Together they may take twice what one may; what saves least a byte goes first. */
+  #fitMemory(kept: readonly { readonly node: PlanNode; readonly checkpoint: Checkpoint }[]): void {
+    const byWorth = [...kept].sort(
+      (a, b) =>
+        b.checkpoint.savedSeconds / denseBytes(b.node.expr) -
+        a.checkpoint.savedSeconds / denseBytes(a.node.expr),
+    );
+    const used = new Map<string, number>();
+    const needed = new Set<Expr>(this.#plan.roots);
+    for (const { node, checkpoint } of byWorth) {
+      const total = (used.get(node.backend.name) ?? 0) + denseBytes(node.expr);
+      const isForced = needed.has(node.expr) || this.#isReadOutside(node);
+      if (total <= 2 * this.#limit(node) || isForced || checkpoint.reason === 'lineage') {
+        used.set(node.backend.name, total);
+        continue;
+      }
+      node.materialise = false;
+      node.persist = false;
+      delete node.checkpoint;
+    }
+  }
+
+  #isReadOutside(node: PlanNode): boolean {
+    return this.#plan.nodes.some((reader) => {
+      const at = reader.expr.inputs.indexOf(node.expr);
+      if (at < 0) return false;
+      const rule = reader.expr.op.rowRule(reader.expr.inputs, reader.expr.attrs);
+      const byRows = reader.expr.inputs.every(
+        (input, i) => input !== node.expr || ('blocked' in rule && rule.blocked[i] === true),
+      );
+      return !byRows || !isInside(reader, node);
+    });
+  }
+}
+
+function isKept(node: PlanNode): boolean {
+  return node.sink ? false : node.materialise || node.persist;
+}

@@ -1,0 +1,59 @@
+/**
+ * What a pass of the compiler is: a value with a name and a function from state to state. Passes before `placement` rewrite
+ * expressions, those from it on fill in the physical plan. A pass owns no traversal policy beyond its own walk, no I/O and no
+ * state; `run-passes.ts` orders, checks and traces them, and `pipeline.ts` lists them.
+ */
+import type { CostModel } from '../cost/cost-model.js';
+import type { ReuseHistory } from '../cost/reuse-history.js';
+import type { Expr } from '../ir/expr.js';
+import type { Backend } from '../runtime/backend.js';
+import type { Value } from '../runtime/value.js';
+import type { PartialReuse, PartialReuseOptions } from './partial-reuse.js';
+import type { Plan } from './plan.js';
+import type { NodeMaker } from './rule.js';
+
+/**
+ * Where nodes run that more than one backend can run. `cost`: where the whole plan is expected to take least; `local`:
+ * here; `blocks`: where the row blocks are.
+ */
+export type PlacementPolicy = 'cost' | 'local' | 'blocks';
+
+export interface PassContext {
+  readonly maker: NodeMaker;
+  /** Runs operators on whole host values. */
+  readonly local: Backend;
+  /** Runs row blocks: the same backend, or Spark. */
+  readonly blocks: Backend;
+  /** Run whole values and keep them: GPUs. */
+  readonly devices: readonly Backend[];
+  readonly policy: PlacementPolicy;
+  readonly costs: CostModel;
+  readonly history: ReuseHistory;
+  /** A blocked value of at most this size may be kept whole on the host. @units bytes */
+  readonly materialiseBytes: number;
+  /** The roots are to be kept where their row blocks are, not brought here. */
+  readonly persistRoots: boolean;
+  /** Absent: nothing cached is built upon. */
+  readonly partial?: PartialReuseOptions;
+  /** The value of a node that is there, `pending` while another execution computes it, undefined otherwise. */
+  readonly find: (expr: Expr) => Value | 'pending' | undefined;
+  readonly verify: boolean;
+  /** Told the plan as text after each rule and pass that changed it. */
+  readonly trace?: (step: string, text: string) => void;
+}
+
+export interface PassState {
+  /** Equal to the roots asked for, in the same order. */
+  readonly roots: readonly Expr[];
+  readonly partial?: PartialReuse;
+  /** There from `placement` on. */
+  readonly plan?: Plan;
+}
+
+export interface Pass {
+  /** Lower case, as `explain` prints it. */
+  readonly name: string;
+  /** What it decides, in one sentence. */
+  readonly summary: string;
+  readonly run: (state: PassState, context: PassContext) => PassState;
+}

@@ -1,0 +1,59 @@
+/**
+ * The compiler: an ordered list of passes from expressions to a physical plan. Each pass is a value, the order and its
+ * reasons stand in the one list. Source: MEMPHIS (EDBT 2025) sections 3.7 to 3.9 for the last three.
+ */
+import type { Expr } from '../ir/expr.js';
+import { topological } from '../ir/expr.js';
+import { asynchrony } from './asynchrony.js';
+import { checkpoints } from './checkpoints.js';
+import { printExprs } from './explain.js';
+import { linearise } from './linearise.js';
+import { reusePartially } from './partial-reuse.js';
+import type { Pass, PassContext } from './pass.js';
+import { placement } from './placement.js';
+import type { Plan } from './plan.js';
+import { runPasses } from './run-passes.js';
+import { simplify } from './simplify.js';
+
+const simplified: Pass = {
+  name: 'simplify',
+  summary: 'static algebra and fused forms, to their fixpoint',
+  run: (state, { maker, trace }) => ({
+    ...state,
+    roots: simplify(
+      state.roots,
+      maker,
+      trace && ((rule, roots) => trace(rule, printExprs(topological(roots)))),
+    ),
+  }),
+};
+
+const partialReuse: Pass = {
+  name: 'partial reuse',
+  summary: 'answers steps from cached parts and a compensation',
+  run: (state, { maker, partial }) => {
+    if (partial === undefined) return state;
+    const reused = reusePartially(state.roots, maker, partial);
+    return reused.answers.size > 0 ? { ...state, roots: reused.roots, partial: reused } : state;
+  },
+};
+
+/** In order. */
+export const passes: readonly Pass[] = [
+  // First, so that everything after sees one form of equal work.
+  simplified,
+  // On fused forms, whose parts are what the cache holds; before placement, since it changes what there is to place.
+  partialReuse,
+  placement,
+  // What is kept depends on where it is and on which passes read it.
+  checkpoints,
+  // What travels early depends on both.
+  asynchrony,
+  // Last: the order serves what the others decided and changes nothing of it.
+  linearise,
+];
+
+/** The physical plan of these expressions. Nothing runs and nothing is claimed. @throws InternalError, UnsupportedError */
+export function compile(roots: readonly Expr[], context: PassContext): Plan {
+  return runPasses(passes, roots, context);
+}

@@ -1,0 +1,135 @@
+/**
+ * Plans for a session: what the passes of the compiler need to know of its backends, cache and store, and plans as text.
+ * Invariant: planning claims nothing, counts nothing and runs nothing, so a plan may be made again at any time.
+ */
+import { printExprs, printPlan } from '../compiler/explain.js';
+import { MIN_PARTIAL_SECONDS, type PartialReuseOptions } from '../compiler/partial-reuse.js';
+import type { PassContext, PlacementPolicy } from '../compiler/pass.js';
+import { compile } from '../compiler/pipeline.js';
+import type { Plan } from '../compiler/plan.js';
+import { CostModel } from '../cost/cost-model.js';
+import { ReuseHistory } from '../cost/reuse-history.js';
+import { ConfigError } from '../errors.js';
+import { type Expr, topological } from '../ir/expr.js';
+import type { Interner } from '../ir/intern.js';
+import type { DurableTier } from '../reuse/durable-tier.js';
+import type { ReuseCache } from '../reuse/reuse-cache.js';
+import { env } from '../support/env.js';
+import type { Backend } from './backend.js';
+import type { Recall } from './recall.js';
+import { type DenseMatrix, dense, type Value } from './value.js';
+
+/** With blocks elsewhere, larger results are not put together here: they would have to travel. @units bytes */
+const REMOTE_PARTIAL_BYTES = 8 * 1024 * 1024;
+
+const POLICIES: readonly PlacementPolicy[] = ['cost', 'local', 'blocks'];
+
+export interface PlannerOptions {
+  readonly local: Backend;
+  readonly blocks: Backend;
+  readonly devices?: readonly Backend[];
+  readonly interner: Interner;
+  readonly cache: ReuseCache;
+  readonly tier: DurableTier | undefined;
+  readonly reuse: boolean;
+  readonly materialiseBytes: number;
+  /** Default: `REPRISE_PLACEMENT`, else `cost`. */
+  readonly placement?: PlacementPolicy;
+  /** Default: one that knows nothing yet. */
+  readonly costs?: CostModel;
+}
+
+export class Planner {
+  readonly costs: CostModel;
+  readonly history = new ReuseHistory();
+  readonly #options: PlannerOptions;
+  readonly #policy: PlacementPolicy;
+
+  /** @throws ConfigError when `REPRISE_PLACEMENT` names no policy */
+  constructor(options: PlannerOptions) {
+    this.#options = options;
+    this.costs = options.costs ?? new CostModel();
+    this.#policy = options.placement ?? policyFromEnv();
+  }
+
+  /** The physical plan of these nodes. @throws InternalError, UnsupportedError */
+  plan(roots: readonly Expr[], persist = false, recall?: Recall): Plan {
+    return compile(roots, this.#context(roots, persist, recall));
+  }
+
+  /** The plan as text. `verbose`: as written, then after each rule and pass that changed it. */
+  explain(roots: readonly Expr[], verbose = false): string {
+    if (!verbose) return printPlan(this.plan(roots));
+    const steps = [`== as written\n${printExprs(topological(roots))}`];
+    const trace = (step: string, text: string): void => {
+      steps.push(`== ${step}\n${text}`);
+    };
+    compile(roots, { ...this.#context(roots, false, undefined), trace });
+    return steps.join('\n\n');
+  }
+
+  #context(roots: readonly Expr[], persist: boolean, recall: Recall | undefined): PassContext {
+    const { local, blocks, devices = [], interner, materialiseBytes } = this.#options;
+    const partial = this.#partialOptions(persist, recall);
+    return {
+      maker: interner,
+      local,
+      blocks,
+      devices,
+      policy: this.#policy,
+      costs: this.costs,
+      history: this.history,
+      materialiseBytes,
+      persistRoots: persist && roots.length > 0,
+      ...(partial ? { partial } : {}),
+      find: (expr) => this.#find(expr, recall),
+      verify: env.verify() >= 1,
+    };
+  }
+
+  #find(expr: Expr, recall: Recall | undefined): Value | 'pending' | undefined {
+    if (expr.op.name === 'literal') return expr.payload as DenseMatrix;
+    if (expr.op.name === 'scalar') return dense(1, 1, Float64Array.of(expr.attrs.value as number));
+    if (!this.#options.reuse || !expr.isDeterministic) return undefined;
+    const entry = this.#options.cache.probe(expr);
+    const value = entry?.value ?? recall?.values.get(expr);
+    return value ?? (entry === undefined ? undefined : 'pending');
+  }
+
+  /** Whether a value is, or is about to be, in this process. */
+  isAtHand(expr: Expr): boolean {
+    return expr.isDeterministic && this.#options.cache.probe(expr) !== undefined;
+  }
+
+  /** Values kept in a backend are left to it, so a request to persist is answered by no parts. */
+  #partialOptions(persist: boolean, recall: Recall | undefined): PartialReuseOptions | undefined {
+    const { reuse, cache, tier, local, blocks } = this.#options;
+    if (!reuse || persist || (cache.size === 0 && tier === undefined)) return undefined;
+    return {
+      isThere: (expr) =>
+        expr.inputs.length === 0
+          ? expr.op.name === 'literal' || expr.op.name === 'scalar' || this.isAtHand(expr)
+          : this.isAtHand(expr) || recall?.values.has(expr) === true,
+      isCached: (expr) => {
+        const entry = cache.probe(expr);
+        if (entry !== undefined) return entry.value?.kind === 'dense' || entry.state === 'spilled';
+        return recall?.canRead(expr) === true;
+      },
+      siblings: (op, key) => cache.siblings(op, key),
+      estimate: (expr) => local.estimate(expr).seconds,
+      minSeconds: MIN_PARTIAL_SECONDS,
+      verify: env.verify() >= 1,
+      ...(blocks === local ? {} : { maxBytes: REMOTE_PARTIAL_BYTES }),
+    };
+  }
+}
+
+function policyFromEnv(): PlacementPolicy {
+  const value = env.placement() ?? 'cost';
+  const policy = POLICIES.find((known) => known === value);
+  if (policy !== undefined) return policy;
+  throw new ConfigError(
+    `REPRISE_PLACEMENT: expected ${POLICIES.join(', ')}, got \`${value}\`; unset it for \`cost\``,
+    { key: 'REPRISE_PLACEMENT', value, allowed: POLICIES, source: 'environment' },
+  );
+}
