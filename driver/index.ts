@@ -16,8 +16,14 @@ export {
   SingularError,
   UnsupportedError,
 } from './errors.js';
-export type { EncodedFeature } from './frame/encode-block.js';
-export type { FrameColumn, FrameEngine, FrameSource } from './frame/engine.js';
+export { type EncodedFeature, featureWidth } from './frame/encode-block.js';
+export type {
+  ColumnProfile,
+  FrameColumn,
+  FrameEngine,
+  FrameFile,
+  FrameSource,
+} from './frame/engine.js';
 export type { FeatureOptions, FeatureSpec } from './frame/feature-spec.js';
 export {
   type FeatureSelection,
@@ -26,8 +32,11 @@ export {
   type ResolvedFeatures,
   resolveFeatures,
 } from './frame/features.js';
+export { FileProfiles } from './frame/file-profiles.js';
 export { Frame, openFrame } from './frame/frame.js';
 export { verifyUnchanged } from './frame/identity.js';
+export { type PartFeatures, partFeatures } from './frame/part-features.js';
+export { fileSeed, partFiles } from './frame/parts.js';
 export type { Attrs, AttrValue } from './ir/attrs.js';
 export type { Expr, Meta } from './ir/expr.js';
 export { type LineageKey, lineageKey } from './ir/lineage-key.js';

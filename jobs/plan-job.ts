@@ -3,7 +3,8 @@ import { printPlan } from '../driver/index.js';
 import { dataBytes } from './data-bytes.js';
 import { chooseEngine, openSession } from './engines.js';
 import type { Job } from './job-file/job.js';
-import { openData, type RunJobOptions } from './run-job.js';
+import { openData } from './open-data.js';
+import type { RunJobOptions } from './run-job.js';
 import type { PlanReport } from './runs/run-events.js';
 import { searchExprs } from './search/grid-search.js';
 

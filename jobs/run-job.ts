@@ -4,28 +4,18 @@
  */
 import { availableParallelism } from 'node:os';
 import { performance } from 'node:perf_hooks';
-import {
-  type Expr,
-  type FrameEngine,
-  type Json,
-  Matrix,
-  openFrame,
-  printPlan,
-  type ResolvedFeatures,
-  resolveFeatures,
-  type Session,
-  verifyUnchanged,
-} from '../driver/index.js';
+import { type Expr, printPlan, verifyUnchanged } from '../driver/index.js';
 import { env } from '../driver/support/env.js';
 import { packageVersion } from './cli/package-info.js';
 import { dataBytes } from './data-bytes.js';
 import { chooseEngine, type OpenSession, openSession } from './engines.js';
 import type { Job } from './job-file/job.js';
+import { openData } from './open-data.js';
 import { lineageNodes, runProgram } from './runs/lineage-nodes.js';
 import type { RunRecord } from './runs/record.js';
 import type { RunOptions } from './runs/run-events.js';
 import { newRunId } from './runs/run-id.js';
-import { type CrossValidation, gridSearch } from './search/grid-search.js';
+import { gridSearch } from './search/grid-search.js';
 
 export interface RunJobOptions extends RunOptions {
   /** An open session to run in, which keeps its results for the next run. Default: one of its own. */
@@ -112,6 +102,7 @@ async function runIn(
       savedSeconds: counters.savedSeconds,
     },
     passes: counters.passes,
+    rowsRead: counters.rowsRead,
     scans: counters.scans,
     sparkJobs: counters.sparkJobs,
     kernels: counters.kernels,
@@ -130,74 +121,6 @@ async function runIn(
       Node: process.version,
       System: `${process.platform} ${process.arch}, ${availableParallelism()} cores`,
       Backends: [...new Set([session.local.name, session.blocks.name])].join(', '),
-    },
-  };
-}
-
-interface JobData {
-  readonly X: Matrix;
-  readonly y: Matrix;
-  readonly cv: CrossValidation;
-  readonly resolved: ResolvedFeatures;
-  readonly source: Parameters<typeof verifyUnchanged>[0];
-}
-
-/** Opens the frame and encodes features, target and folds; nothing is read but what resolving needs. */
-export async function openData(
-  { session, frames }: OpenSession,
-  job: Job,
-  clock: { enter(phase: string): void },
-): Promise<JobData> {
-  clock.enter('open');
-  const frame = await openFrame(session, frames, job.data.path, job.data.format);
-  clock.enter('profile');
-  const { cv } = job;
-  const key = JSON.stringify([
-    frame.expr.attrsText,
-    job.data.features ?? null,
-    job.data.target,
-    cv,
-  ]);
-  const resolve = async (): Promise<Json> => {
-    const start = performance.now();
-    const result = await resolveFeatures(counting(frames, session), frame.description, {
-      ...(job.data.features ? { features: job.data.features } : {}),
-      target: job.data.target,
-      ...(cv.kind === 'group' ? { group: { column: cv.column, folds: cv.folds } } : {}),
-      ...(cv.kind === 'predefined' ? { predefined: { column: cv.column } } : {}),
-    });
-    session.statistics.bar(frames.name, 'profile', start, performance.now());
-    return result as unknown as Json;
-  };
-  const { source } = frame.description;
-  const memo = await session.memo(key, resolve, () => verifyUnchanged(source));
-  const resolved = memo as unknown as ResolvedFeatures;
-  const X = Matrix.of(session, frame.encode(resolved.features));
-  const y = Matrix.of(session, frame.encode([resolved.target]));
-  const folds: CrossValidation =
-    cv.kind === 'kfold'
-      ? cv
-      : {
-          folds: resolved.folds!.count,
-          assignment: Matrix.of(session, frame.encode([resolved.folds!.feature])),
-        };
-  return {
-    X,
-    y,
-    cv: folds,
-    resolved,
-    source,
-  };
-}
-
-/** Counts the scans an engine makes into the session's statistics. */
-function counting(frames: FrameEngine, session: Session): FrameEngine {
-  return {
-    name: frames.name,
-    describe: (path, format) => frames.describe(path, format),
-    profile: (source, requests) => {
-      session.statistics.scans++;
-      return frames.profile(source, requests);
     },
   };
 }

@@ -22,3 +22,12 @@ export function reducesFrameData(expr: Expr): boolean {
     rule.kind === 'reduce' && expr.inputs.some((input, i) => rule.blocked[i] && isFrameData(input))
   );
 }
+
+/** Rows that evaluating these nodes reads from files: each frame below them is read once. */
+export function rowsScanned(nodes: readonly Expr[]): number {
+  const frames = new Set<Expr>();
+  for (const { op, inputs } of nodes) if (op === encode) frames.add(inputs[0]!);
+  let rows = 0;
+  for (const frame of frames) rows += frame.rows;
+  return rows;
+}

@@ -9,7 +9,14 @@ import { encode as encodeOp } from '../operators/encode.js';
 import { frame as frameOp } from '../operators/frame.js';
 import type { Evaluator } from '../runtime/evaluator.js';
 import type { EncodedFeature } from './encode-block.js';
-import type { FrameColumn, FrameDescription, FrameEngine, FrameFormat } from './engine.js';
+import type {
+  FrameColumn,
+  FrameDescription,
+  FrameEngine,
+  FrameFile,
+  FrameFormat,
+} from './engine.js';
+import { subSource } from './parts.js';
 
 export class Frame {
   readonly description: FrameDescription;
@@ -35,6 +42,13 @@ export class Frame {
 
   get columns(): readonly FrameColumn[] {
     return this.description.columns;
+  }
+
+  /** The rows of some of the files, as a frame of its own: its lineage does not know the others. */
+  part(files: readonly FrameFile[]): Frame {
+    const source = subSource(this.description.source, files);
+    const rows = files.reduce((sum, file) => sum + file.rows, 0);
+    return new Frame(this.#evaluator, { ...this.description, source, rows });
   }
 
   /**

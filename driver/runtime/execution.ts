@@ -7,6 +7,7 @@
 
 import { type Plan, type PlanNode, segmentNodes } from '../compiler/plan.js';
 import { ExecutionError, InternalError, RepriseError } from '../errors.js';
+import { rowsScanned } from '../frame/frame-data.js';
 import type { Expr } from '../ir/expr.js';
 import { frame } from '../operators/frame.js';
 import type { ReuseCache } from '../reuse/reuse-cache.js';
@@ -235,6 +236,7 @@ export class Execution {
       // A sink walks its data once even where the backend holds them whole.
       statistics.passes += Math.max(result.passes, targets.some((node) => node.sink) ? 1 : 0);
       statistics.sparkJobs += result.sparkJobs;
+      statistics.rowsRead += rowsScanned(nodes);
     } catch (error) {
       for (const target of targets) this.#fail(target.expr, error, backend);
     }

@@ -18,6 +18,8 @@ export interface Counters {
   readonly kernels: number;
   readonly passes: number;
   readonly scans: number;
+  /** Rows read from files, for matrices and for statistics. */
+  readonly rowsRead: number;
   readonly sparkJobs: number;
 }
 
@@ -47,6 +49,7 @@ export class Statistics {
   kernels = 0;
   passes = 0;
   scans = 0;
+  rowsRead = 0;
   sparkJobs = 0;
   readonly nodes = new Map<Expr, NodeRecord>();
   /** The last plans executed, newest last. */
@@ -106,8 +109,8 @@ export class Statistics {
       hits += count;
       savedSeconds += count * record.seconds;
     }
-    const { partial, misses, kernels, passes, scans, sparkJobs } = this;
-    return { hits, partial, misses, savedSeconds, kernels, passes, scans, sparkJobs };
+    const { partial, misses, kernels, passes, scans, rowsRead, sparkJobs } = this;
+    return { hits, partial, misses, savedSeconds, kernels, passes, scans, rowsRead, sparkJobs };
   }
 
   #flush(): void {

@@ -7,7 +7,7 @@ import { denseBytes, type Expr } from '../../driver/ir/expr.js';
 import { frame } from '../../driver/operators/frame.js';
 import type { Segment, SegmentResult } from '../../driver/runtime/backend.js';
 import type { DenseMatrix, Value } from '../../driver/runtime/value.js';
-import { isScanned, type Pass, runPass, type StreamContext, scanCount } from './stream.js';
+import { isScanned, type Pass, runInTurn, type StreamContext, scanCount } from './stream.js';
 import { evaluateAsync } from './whole.js';
 
 /** Host values of at least this size are data: reducing them is a pass. @units bytes */
@@ -49,7 +49,7 @@ class SegmentRun {
       this.#context.signal?.throwIfAborted();
       const ran = await this.#runWhole();
       const targets = this.#targets.filter((expr) => this.#closure(expr) !== undefined);
-      if (targets.length > 0) await this.#runPass(targets);
+      if (targets.length > 0) await this.#runPasses(this.#sharedRows(targets));
       else if (!ran) throw new InternalError('segment: expected a node that can run, got none');
     }
     const values = new Map<Expr, Value>();
@@ -129,22 +129,57 @@ class SegmentRun {
     return visit(target) ? order : undefined;
   }
 
-  /** One pass for all targets with as many rows as the first. */
-  async #runPass(targets: readonly Expr[]): Promise<void> {
-    const rows = blockedRows(targets[0]!, this.#streamed);
-    const together = targets.filter((expr) => blockedRows(expr, this.#streamed) === rows);
-    const needed = new Set(together.flatMap((expr) => this.#closure(expr)!));
-    const pass: Pass = {
-      rows,
-      nodes: [...needed].filter((expr) => this.#streamed.has(expr)),
-      sinks: together.filter((expr) => !this.#streamed.has(expr)),
-      kept: together.filter((expr) => this.#streamed.has(expr)),
-      values: this.#values,
-    };
-    for (const [expr, value] of await runPass(pass, this.#context)) this.#values.set(expr, value);
-    this.#passes += Math.max(1, scanCount(pass));
-    this.#targets = this.#targets.filter((expr) => !together.includes(expr));
+  /**
+   * The targets by the rows they read: those that share a frame go together, and those that read none join others of
+   * equally many rows. Parts of one data set (its files) are frames of their own, so each is read by itself.
+   */
+  #sharedRows(targets: readonly Expr[]): Pass[] {
+    let groups: SharedRows[] = [];
+    for (const target of targets) {
+      const scanned = this.#closure(target)!.filter(isScanned);
+      const frames = new Set(scanned.map((expr) => expr.inputs[0]!));
+      const rows = blockedRows(target, this.#streamed);
+      const sharing = groups.filter(
+        (group) => group.rows === rows && [...frames].some((frame) => group.frames.has(frame)),
+      );
+      const near = groups.find(
+        (group) => group.rows === rows && (frames.size === 0 || group.frames.size === 0),
+      );
+      const joined = sharing.length > 0 || near === undefined ? sharing : [near];
+      groups = groups.filter((group) => !joined.includes(group));
+      groups.push({
+        rows,
+        frames: new Set([...joined.flatMap((group) => [...group.frames]), ...frames]),
+        targets: [...joined.flatMap((group) => group.targets), target],
+      });
+    }
+    return groups.map(({ rows, targets: together }) => {
+      const needed = new Set(together.flatMap((expr) => this.#closure(expr)!));
+      return {
+        rows,
+        nodes: [...needed].filter((expr) => this.#streamed.has(expr)),
+        sinks: together.filter((expr) => !this.#streamed.has(expr)),
+        kept: together.filter((expr) => this.#streamed.has(expr)),
+        values: this.#values,
+      };
+    });
   }
+
+  /** Walks every row the targets need once: one pass, over however many files. */
+  async #runPasses(passes: readonly Pass[]): Promise<void> {
+    const results = await runInTurn(passes, this.#context);
+    for (const [expr, value] of results) this.#values.set(expr, value);
+    this.#passes += Math.max(1, ...passes.map(scanCount));
+    const ran = new Set(passes.flatMap((pass) => [...pass.sinks, ...pass.kept]));
+    this.#targets = this.#targets.filter((expr) => !ran.has(expr));
+  }
+}
+
+/** Targets that one stream of rows serves. */
+interface SharedRows {
+  readonly rows: number;
+  readonly frames: ReadonlySet<Expr>;
+  readonly targets: readonly Expr[];
 }
 
 /** Rows of the blocks a target is made from. */

@@ -39,13 +39,40 @@ export interface StreamContext extends RunContext {
   readonly frames: FrameReader;
 }
 
-/** Runs the pass; the values of sinks and kept nodes. @throws AbortError, DataError, ExecutionError */
-export async function runPass(pass: Pass, context: StreamContext): Promise<Map<Expr, DenseMatrix>> {
-  const stream = new Stream(pass, context);
+/**
+ * Runs passes over different rows one after the other, each reading its first block while the one before computes; the
+ * values of their sinks and kept nodes. @throws AbortError, DataError, ExecutionError
+ */
+export async function runInTurn(
+  passes: readonly Pass[],
+  context: StreamContext,
+): Promise<Map<Expr, DenseMatrix>> {
+  const results = new Map<Expr, DenseMatrix>();
+  const total = passes.reduce((sum, pass) => sum + pass.rows, 0);
+  const open: Stream[] = [];
+  const begin = (pass: Pass | undefined): void => {
+    if (pass === undefined) return;
+    const stream = new Stream(pass, context);
+    open.push(stream);
+    stream.open();
+  };
   try {
-    return await stream.run();
+    begin(passes[0]);
+    let before = 0;
+    for (const [i, { rows }] of passes.entries()) {
+      begin(passes[i + 1]);
+      const stream = open[0]!;
+      const values = await stream.run((fraction) =>
+        context.onProgress?.((before + fraction * rows) / total),
+      );
+      for (const [expr, value] of values) results.set(expr, value);
+      await stream.end();
+      open.shift();
+      before += rows;
+    }
+    return results;
   } finally {
-    await stream.end();
+    for (const stream of open) await stream.end();
   }
 }
 
@@ -86,10 +113,10 @@ class Stream {
     for (const expr of pass.sinks) this.#reducers.set(expr, this.#reducer(expr));
   }
 
-  async run(): Promise<Map<Expr, DenseMatrix>> {
+  /** Computes the pass; `open` came before. */
+  async run(onProgress: (fraction: number) => void): Promise<Map<Expr, DenseMatrix>> {
     const { rows } = this.#pass;
-    const { signal, onProgress } = this.#context;
-    this.#open();
+    const { signal } = this.#context;
     for (let from = 0; from < rows; from += this.#blockRows) {
       signal?.throwIfAborted();
       const block = { rowOffset: from, rows: Math.min(this.#blockRows, rows - from) };
@@ -99,7 +126,7 @@ class Stream {
       await this.#takingIn;
       this.#takingIn = this.#takeIn(block, blocks, buffers);
       this.#takingIn.catch(() => undefined);
-      onProgress?.((from + block.rows) / rows);
+      onProgress((from + block.rows) / rows);
       // Lets signals, readers and finished pool calls through even when every operator here is synchronous.
       await new Promise<void>((resolve) => setImmediate(resolve));
     }
@@ -133,7 +160,8 @@ class Stream {
     );
   }
 
-  #open(): void {
+  /** Begins to read. */
+  open(): void {
     const { frames, signal } = this.#context;
     if (this.#scans.length === 0) return;
     const options = { rowsPerChunk: this.#blockRows, ...(signal ? { signal } : {}) };

@@ -62,6 +62,8 @@ export interface RunRecord {
   readonly reuse: ReuseSummary;
   /** Passes over the data for matrices (Gram matrices, scores). */
   readonly passes: number;
+  /** Rows read from files, for matrices and for statistics; a row read twice counts twice. */
+  readonly rowsRead: number;
   /** SQL scans for statistics (vocabularies, checks). */
   readonly scans: number;
   readonly sparkJobs: number;

@@ -14,6 +14,8 @@ export interface RunSummary {
   readonly engine: 'local' | 'spark';
   readonly reuse: { readonly hits: number; readonly partial: number; readonly misses: number };
   readonly passes: number;
+  /** Rows read from files; a row read twice counts twice. */
+  readonly rowsRead: number;
   readonly sparkJobs: number;
   readonly kernels: number;
   /** @units seconds */
@@ -42,6 +44,7 @@ export function summarize(record: RunRecord, path: string): RunSummary {
     engine: record.engine,
     reuse: { hits: reuse.hits, partial: reuse.partial, misses: reuse.misses },
     passes: record.passes,
+    rowsRead: record.rowsRead,
     sparkJobs: record.sparkJobs,
     kernels: record.kernels,
     seconds: record.seconds,

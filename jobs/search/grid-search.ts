@@ -14,14 +14,21 @@ import {
   RepriseError,
   type Session,
 } from '../../driver/index.js';
-import { heldOutLosses, lossNode } from './losses.js';
+import { heldOutLosses, type InParts, lossNode } from './losses.js';
+import { type DataPart, partGram, type ShuffledFile, shuffled } from './parts.js';
 import type { LinearModel, SearchResult } from './result.js';
 import { fitRidge, type Imputation, type RidgeFit, type RidgeOptions } from './ridge.js';
 import { type FoldLosses, type Metric, metrics, tabulate } from './scoring.js';
 
 /** How rows are split: by the rule of scikit-learn's KFold (shuffled or not), or given row by row. */
 export type CrossValidation =
-  | { readonly folds: number; readonly shuffle?: boolean; readonly seed?: number }
+  | {
+      readonly folds: number;
+      readonly shuffle?: boolean;
+      readonly seed?: number;
+      /** Shuffle within each of these files rather than over all rows. */
+      readonly files?: readonly ShuffledFile[];
+    }
   /** `assignment`: n x 1, the fold of each row; rows with `folds` in them are always training rows. */
   | { readonly folds: number; readonly assignment: Matrix };
 
@@ -31,6 +38,8 @@ export interface GridSearchOptions {
   /** [n, 1] */
   readonly y: Matrix;
   readonly cv: CrossValidation;
+  /** The same rows in parts, for which results are kept apart. */
+  readonly parts?: readonly DataPart[];
   /** Penalties on the summed squares of the coefficients; scikit-learn's `alpha`. */
   readonly lambdas: readonly number[];
   /** Fit an unpenalised intercept. Default true. */
@@ -146,6 +155,7 @@ interface Search {
   readonly groupOf: Matrix;
   readonly X: Matrix;
   readonly y: Matrix;
+  readonly inParts?: InParts;
   readonly lambdas: readonly number[];
   readonly scoring: readonly Metric[];
   readonly folds: number;
@@ -172,24 +182,18 @@ function prepare(session: Session, options: GridSearchOptions): Search {
     );
   }
   const given = 'assignment' in cv;
-  const groupOf = given
-    ? cv.assignment
-    : Matrix.of(
-        session,
-        session.intern(ops.kfold, [], {
-          rows: X.rows,
-          folds: cv.folds,
-          shuffle: cv.shuffle ?? false,
-          seed: cv.shuffle ? (cv.seed ?? 0) : 0,
-        }),
-      );
+  const groupOf = given ? cv.assignment : foldColumn(session, X.rows, cv);
   // Given folds have one group more: rows that are never held out.
   const groups = given ? cv.folds + 1 : cv.folds;
   const centered = intercept || standardize || scoring.includes('r2') || imputations.length > 0;
-  const gram = Matrix.of(
-    session,
-    session.intern(ops.groupGram, [groupOf.expr, X.expr, y.expr], { groups, center: centered }),
-  );
+  const split = { folds: cv.folds, rows: X.rows, shuffle: !given && (cv.shuffle ?? false) };
+  const inParts = options.parts ? { parts: options.parts, split } : undefined;
+  const gram = inParts
+    ? partGram(session, inParts.parts, split, { groups, center: centered, columns: X.cols })
+    : Matrix.of(
+        session,
+        session.intern(ops.groupGram, [groupOf.expr, X.expr, y.expr], { groups, center: centered }),
+      );
   const { design, kept } = ridgeDesign(session, X.cols, imputations);
   const names = options.columns ?? kept.map((column) => `x${column}`);
   return {
@@ -197,12 +201,25 @@ function prepare(session: Session, options: GridSearchOptions): Search {
     groupOf,
     X,
     y,
+    ...(inParts ? { inParts } : {}),
     lambdas,
     scoring,
     folds: cv.folds,
     ridge: { intercept, standardize, design, groups, centered },
     columns: names,
   };
+}
+
+/** The fold of each row by a rule. @shape [rows, 1] */
+function foldColumn(
+  session: Session,
+  rows: number,
+  cv: Exclude<CrossValidation, { readonly assignment: Matrix }>,
+): Matrix {
+  const { folds, shuffle = false, seed = 0, files } = cv;
+  if (shuffle && files !== undefined) return shuffled(session, files, folds, 0);
+  const attrs = { rows, folds, shuffle, seed: shuffle ? seed : 0 };
+  return Matrix.of(session, session.intern(ops.kfold, [], attrs));
 }
 
 function ridgeDesign(

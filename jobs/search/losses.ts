@@ -4,7 +4,14 @@
  * scores are read to; else, and for absolute losses, one pass sums all losses row by row.
  */
 import { type DenseMatrix, type Expr, type Loss, Matrix, ops } from '../../driver/index.js';
+import { type DataPart, type PartFolds, partLosses } from './parts.js';
 import { type FoldLosses, lossesOf, type Metric } from './scoring.js';
+
+/** The rows in parts, and how they are split. */
+export interface InParts {
+  readonly parts: readonly DataPart[];
+  readonly split: PartFolds;
+}
 
 /** What losses are computed from. */
 export interface Judged {
@@ -12,6 +19,7 @@ export interface Judged {
   readonly groupOf: Matrix;
   readonly X: Matrix;
   readonly y: Matrix;
+  readonly inParts?: InParts;
   readonly folds: number;
   readonly lambdas: readonly number[];
   readonly scoring: readonly Metric[];
@@ -33,6 +41,10 @@ export function lossNode(search: Judged, weights: Matrix): Matrix {
 /** Losses summed over the rows, in one pass: [losses, folds * lambdas]. */
 function rowLosses(search: Judged, weights: Matrix): Matrix {
   const { session } = weights;
+  if (search.inParts) {
+    const { parts, split } = search.inParts;
+    return partLosses(session, parts, split, weights, lossesOf(search.scoring));
+  }
   const inputs = [search.groupOf, search.X, search.y, weights].map((operand) => operand.expr);
   const attrs = { groups: search.folds, losses: lossesOf(search.scoring) };
   return Matrix.of(session, session.intern(ops.groupLoss, inputs, attrs));
@@ -63,8 +75,11 @@ export async function heldOutLosses(
 }
 
 /** Which loss each row of a node of losses holds. */
-export function lossRows({ op, attrs }: Pick<Expr, 'op' | 'attrs'>): readonly string[] {
-  return op === ops.gramLoss ? ['squared'] : (attrs.losses as readonly string[]);
+export function lossRows(node: Expr): readonly string[] {
+  // Losses summed part by part are a sum of nodes that all hold the same.
+  let part = node;
+  while (part.op === ops.add) part = part.inputs[0]!;
+  return part.op === ops.gramLoss ? ['squared'] : (part.attrs.losses as readonly string[]);
 }
 
 /** Whether every bound (second row) is small beside its loss (first row). */

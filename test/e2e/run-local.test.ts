@@ -33,6 +33,7 @@ describe('reprise run on this machine', () => {
       'engine',
       'reuse',
       'passes',
+      'rowsRead',
       'sparkJobs',
       'kernels',
       'seconds',

@@ -39,6 +39,7 @@ export function runRecord(overrides: Partial<RunRecord> = {}): RunRecord {
     },
     reuse: { hits: 3, partial: 0, misses: 5, savedSeconds: 0.5 },
     passes: 2,
+    rowsRead: 1000,
     scans: 1,
     sparkJobs: 0,
     kernels: 9,

@@ -69,6 +69,7 @@ export function sampleRecord(options: SampleOptions = {}): RunRecord {
       savedSeconds: 131.7,
     },
     passes: 2,
+    rowsRead: 6_000_000,
     scans: 3,
     sparkJobs: 9,
     kernels: 1234,

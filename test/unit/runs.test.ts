@@ -160,6 +160,7 @@ describe('summaries', () => {
       'engine',
       'reuse',
       'passes',
+      'rowsRead',
       'sparkJobs',
       'kernels',
       'seconds',

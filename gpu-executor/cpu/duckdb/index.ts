@@ -18,8 +18,9 @@ import { identifyFiles, verifyUnchanged } from '../../../driver/frame/identity.j
 import type { FrameReader, FrameReadOptions } from '../frame-reader.js';
 import { Database, type DatabaseOptions } from './database.js';
 import { ExpressionChecker } from './expression.js';
-import { agreeOnColumns, frameColumn, Layouts } from './layout.js';
+import { agreeOnColumns, frameColumn, hasColumns, Layouts } from './layout.js';
 import { profileSource } from './profile.js';
+import { profileEachFile } from './profile-files.js';
 import { readChunks } from './read.js';
 import type { FileLayout } from './scan.js';
 
@@ -48,11 +49,14 @@ export class DuckDbEngine implements FrameEngine, FrameReader {
     const identities = await identifyFiles(listed.paths);
     const layouts: FileLayout[] = [];
     for (const file of identities) layouts.push(await this.#layouts.file(listed.format, file));
-    const columns = agreeOnColumns(layouts, listed.paths, listed.format).map(frameColumn);
+    const agreed = agreeOnColumns(layouts, listed.paths, listed.format);
+    const columns = agreed.map(frameColumn);
+    const isUniform = layouts.every((layout) => hasColumns(layout, agreed));
     const files = identities.map((file, i) => ({ ...file, rows: layouts[i]!.rows }));
     const source = { format: listed.format, files };
     await verifyUnchanged(source);
-    return { source, columns, rows: files.reduce((rows, file) => rows + file.rows, 0) };
+    const rows = files.reduce((sum, file) => sum + file.rows, 0);
+    return { source, columns, rows, isUniform };
   }
 
   /** See `FrameEngine.profile`. */
@@ -62,6 +66,17 @@ export class DuckDbEngine implements FrameEngine, FrameReader {
   ): Promise<ColumnProfile[]> {
     await verifyUnchanged(source);
     const profiles = await profileSource(this.#parts(), source, requests);
+    await verifyUnchanged(source);
+    return profiles;
+  }
+
+  /** See `FrameEngine.profileFiles`. */
+  async profileFiles(
+    source: FrameSource,
+    requests: readonly ProfileRequest[],
+  ): Promise<ColumnProfile[][]> {
+    await verifyUnchanged(source);
+    const profiles = await profileEachFile(this.#parts(), source, requests);
     await verifyUnchanged(source);
     return profiles;
   }

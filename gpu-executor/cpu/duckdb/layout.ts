@@ -108,6 +108,12 @@ export function agreeOnColumns(
   return columns;
 }
 
+/** Whether a file has these columns with these very types, in any order. */
+export function hasColumns(file: FileLayout, columns: readonly LayoutColumn[]): boolean {
+  const own = new Map(file.columns.map((column) => [column.name, column.type]));
+  return columns.every(({ name, type }) => own.get(name) === type);
+}
+
 function differs(
   paths: readonly string[],
   file: number,

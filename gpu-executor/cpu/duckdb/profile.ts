@@ -17,18 +17,20 @@ import { columnType, textOf } from './types.js';
 const VALUE_ERROR =
   /^(Conversion|Out of Range|Invalid Input|Mismatch Type) Error: (?!Failed to read|Perfect hash)/i;
 
-interface ProfileContext {
+export interface ProfileContext {
   readonly database: Database;
   readonly layouts: Layouts;
   readonly checker: ExpressionChecker;
 }
 
-interface Asked extends ProfileRequest {
+/** A request with what DuckDB knows of its expression. */
+export interface Asked extends ProfileRequest {
   readonly engineType: string;
   readonly operand: string;
 }
 
-interface Scan {
+/** What is scanned. */
+export interface Scan {
   readonly database: Database;
   /** `FROM` operand. */
   readonly from: string;
@@ -51,19 +53,8 @@ export async function profileSource(
 ): Promise<ColumnProfile[]> {
   if (requests.length === 0) return [];
   const layout = await context.layouts.source(source);
-  const types = await expressionTypes(
-    context,
-    source,
-    requests.map((request) => request.sql),
-  );
-  const asked = requests.map((request, i) => ({
-    ...request,
-    engineType: types[i]!,
-    operand: `(${request.sql}\n)`,
-  }));
-  const rows = source.files.reduce((sum, file) => sum + file.rows, 0);
-  const files = `${source.files[0]?.path}${source.files.length > 1 ? ` and ${source.files.length - 1} more` : ''}`;
-  const scan = { database: context.database, from: relation(layout), files, rows };
+  const asked = await askedOf(context, source, requests);
+  const scan = scanOf(context, source, relation(layout));
   const columnar = layout.files[0]?.scan === 'read_parquet';
   const counted = asked.filter((request) => request.top > 0 && request.quantiles.length === 0);
   const grouped = asked.filter((request) => request.top > 0);
@@ -79,7 +70,36 @@ export async function profileSource(
   for (const [at, request] of rest.entries()) {
     profiles.set(request, { ...profiles.get(request), ...stats[at]! });
   }
-  return asked.map((request) => ({
+  return asked.map((request) => completed(request, profiles.get(request) ?? {}, scan.rows));
+}
+
+/** The requests with the types of their expressions, which are checked first. @throws as `expressionTypes` */
+export async function askedOf(
+  context: ProfileContext,
+  source: FrameSource,
+  requests: readonly ProfileRequest[],
+): Promise<Asked[]> {
+  const expressions = requests.map((request) => request.sql);
+  const types = await expressionTypes(context, source, expressions);
+  return requests.map((request, i) => {
+    return { ...request, engineType: types[i]!, operand: `(${request.sql}\n)` };
+  });
+}
+
+/** A scan of a source by this `FROM` operand. */
+export function scanOf({ database }: ProfileContext, source: FrameSource, from: string): Scan {
+  const rows = source.files.reduce((sum, file) => sum + file.rows, 0);
+  const more = source.files.length > 1 ? ` and ${source.files.length - 1} more` : '';
+  return { database, from, files: `${source.files[0]?.path}${more}`, rows };
+}
+
+/** A profile of what is known, and defaults for what was not asked. */
+export function completed(
+  request: Asked,
+  known: Partial<ColumnProfile>,
+  rows: number,
+): ColumnProfile {
+  return {
     missing: 0,
     infinite: 0,
     min: null,
@@ -87,10 +107,10 @@ export async function profileSource(
     top: [],
     distinct: 0,
     quantiles: [],
-    ...profiles.get(request),
+    ...known,
     rows,
     type: columnType(request.engineType),
-  }));
+  };
 }
 
 /**
@@ -141,7 +161,7 @@ function notUsable(sql: string, cause: Error): DataError {
   );
 }
 
-type Counts = Pick<ColumnProfile, 'missing' | 'infinite' | 'min' | 'max'>;
+export type Counts = Pick<ColumnProfile, 'missing' | 'infinite' | 'min' | 'max'>;
 type Statistics = Counts & Pick<ColumnProfile, 'quantiles'>;
 
 /**
@@ -150,10 +170,7 @@ type Statistics = Counts & Pick<ColumnProfile, 'quantiles'>;
  */
 async function statistics(scan: Scan, asked: readonly Asked[]): Promise<Statistics[]> {
   const plain = await aggregate(scan, asked, false);
-  const doubtful = asked.filter((_, i) => {
-    const { min, max } = plain[i]!;
-    return (max !== null && !Number.isFinite(max)) || (min !== null && !Number.isFinite(min));
-  });
+  const doubtful = asked.filter((_, i) => isDoubtful(plain[i]!));
   const filtered = await aggregate(scan, doubtful, true);
   const found = asked.map((request, i) => filtered[doubtful.indexOf(request)] ?? plain[i]!);
   const out: Statistics[] = [];
@@ -169,12 +186,39 @@ async function statistics(scan: Scan, asked: readonly Asked[]): Promise<Statisti
   return out;
 }
 
+/** Whether plain minima and maxima met a NaN or an infinity. */
+export function isDoubtful({ min, max }: Counts): boolean {
+  return (max !== null && !Number.isFinite(max)) || (min !== null && !Number.isFinite(min));
+}
+
 async function aggregate(
   scan: Scan,
   asked: readonly Asked[],
   filtered: boolean,
 ): Promise<Counts[]> {
   if (asked.length === 0) return [];
+  const { inner, outer } = aggregateItems(asked, filtered);
+  const [row] = await runScan(
+    scan,
+    `SELECT count(*), ${outer.join(', ')} FROM (SELECT ${inner.join(', ')} FROM ${scan.from})`,
+    asked,
+  ).catch(async (cause) => {
+    // One expression's values broke the statement for all; alone, it says so itself.
+    if (cause instanceof DataError && asked.length > 1) {
+      for (const request of asked) await aggregate(scan, [request], filtered);
+    }
+    throw cause;
+  });
+  const rows = Number(row?.[0]);
+  if (rows !== scan.rows) throw otherRows(scan.rows, rows);
+  return countsOf(asked, row!, rows);
+}
+
+/** Select items: the expressions, and over them four cells each (present, infinite, least, greatest). */
+export function aggregateItems(
+  asked: readonly Asked[],
+  filtered: boolean,
+): { readonly inner: readonly string[]; readonly outer: readonly string[] } {
   const inner = asked.map((request, i) => {
     const plain = isNumeric(request) && columnType(request.engineType) === 'number';
     const value = plain ? request.operand : `CAST(${request.operand} AS INTEGER)`;
@@ -189,21 +233,13 @@ async function aggregate(
       : [`count(${c})`, '0'];
     return `${present}, ${infinite}, CAST(min(${c})${finite} AS DOUBLE), CAST(max(${c})${finite} AS DOUBLE)`;
   });
-  const [row] = await run(
-    scan,
-    `SELECT count(*), ${outer.join(', ')} FROM (SELECT ${inner.join(', ')} FROM ${scan.from})`,
-    asked,
-  ).catch(async (cause) => {
-    // One expression's values broke the statement for all; alone, it says so itself.
-    if (cause instanceof DataError && asked.length > 1) {
-      for (const request of asked) await aggregate(scan, [request], filtered);
-    }
-    throw cause;
-  });
-  const rows = Number(row?.[0]);
-  if (rows !== scan.rows) throw otherRows(scan.rows, rows);
+  return { inner, outer };
+}
+
+/** The cells of `aggregateItems`, which follow one other cell. */
+export function countsOf(asked: readonly Asked[], row: Row, rows: number): Counts[] {
   return asked.map((_, i) => {
-    const [present, infinite, min, max] = row!.slice(1 + 4 * i);
+    const [present, infinite, min, max] = row.slice(1 + 4 * i);
     return {
       missing: rows - Number(present),
       infinite: Number(infinite),
@@ -218,7 +254,8 @@ function unsigned(cell: unknown): number | null {
   return cell === null || cell === undefined ? null : Number(cell) + 0;
 }
 
-function otherRows(expected: number, got: number): DataError {
+/** The files hold other rows than they declare. */
+export function otherRows(expected: number, got: number): DataError {
   return new DataError(
     `data: expected ${expected} rows, as the files declare, got ${got}; a file is damaged, write it again`,
     { expected, got },
@@ -235,7 +272,7 @@ function isFloat({ engineType }: Asked): boolean {
 }
 
 /** Value to group by: -0 and 0 are one, and so are all NaN. */
-function groupKey(request: Asked): string {
+export function groupKey(request: Asked): string {
   return isFloat(request)
     ? `nullif(CAST(${request.operand} AS DOUBLE) + 0, CAST('NaN' AS DOUBLE))`
     : request.operand;
@@ -248,7 +285,7 @@ async function vocabulary(scan: Scan, request: Asked): Promise<Partial<ColumnPro
     isNumeric(request)
       ? `CAST(${name}(${columnType(request.engineType) === 'boolean' ? 'CAST(k AS INTEGER)' : 'k'})${float ? ' FILTER (isfinite(k))' : ''} AS DOUBLE)`
       : 'NULL';
-  const rows = await run(
+  const rows = await runScan(
     scan,
     `WITH groups AS MATERIALIZED (SELECT ${groupKey(request)} AS k, count(*) AS n FROM ${scan.from} GROUP BY k),
      totals AS (SELECT count(k) AS kinds, coalesce(sum(n) FILTER (k IS NULL), 0) AS missing,
@@ -278,7 +315,7 @@ async function vocabulariesAtOnce(scan: Scan, asked: readonly Asked[]): Promise<
   const which = `CASE ${keys.map((key, i) => `WHEN grouping(${key}) = 0 THEN ${i}`).join(' ')} END`;
   const text = `CASE w ${asked.map((request, i) => `WHEN ${i} THEN ${textOf(`k${i}`, request.engineType)}`).join(' ')} END`;
   const limit = `CASE w ${asked.map((request, i) => `WHEN ${i} THEN ${request.top}`).join(' ')} END`;
-  const rows = await run(
+  const rows = await runScan(
     scan,
     `WITH groups AS MATERIALIZED (SELECT ${keys.join(', ')}, ${which} AS w, count(*) AS n
        FROM (SELECT ${inner} FROM ${scan.from}) GROUP BY GROUPING SETS (${sets})),
@@ -297,7 +334,7 @@ async function vocabulariesAtOnce(scan: Scan, asked: readonly Asked[]): Promise<
 }
 
 /** Runs a scan; an error in one expression's values names that expression. */
-async function run(scan: Scan, sql: string, asked: readonly Asked[]): Promise<Row[]> {
+export async function runScan(scan: Scan, sql: string, asked: readonly Asked[]): Promise<Row[]> {
   scan.database.scans++;
   try {
     return await scan.database.query(sql, `data: reading ${scan.files}`);

@@ -30,21 +30,45 @@ export interface SourceLayout {
 
 /** `FROM` operand over all files of a source, in no promised order of rows. */
 export function relation(layout: SourceLayout): string {
+  const parts = scanGroups(layout).map((files) => groupCall(files, layout));
+  if (parts.length === 1) return parts[0]!;
+  const names = columnNames(layout);
+  return `(${parts.map((part) => `SELECT ${names} FROM ${part}`).join(' UNION ALL ')})`;
+}
+
+/** As `relation`, with a further column `file`: the position of the row's file in the layout. */
+export function numberedRelation(layout: SourceLayout, file: string): string {
+  const names = columnNames(layout);
+  const parts = scanGroups(layout).map((files) => {
+    const numbers = files.map((one) => layout.files.indexOf(one));
+    // DuckDB counts the files of each call from 0; the constant list turns that into places in the layout.
+    const inOrder = numbers.every((number, i) => number === i);
+    const number = inOrder ? 'file_index' : `list_extract([${numbers.join(', ')}], file_index + 1)`;
+    return `SELECT ${names}, CAST(${number} AS BIGINT) AS ${file} FROM ${groupCall(files, layout)}`;
+  });
+  return `(${parts.join(' UNION ALL ')})`;
+}
+
+function columnNames(layout: SourceLayout): string {
+  return layout.columns.map((column) => quoteName(column.name)).join(', ');
+}
+
+/** Files that one call scans. */
+function scanGroups(layout: SourceLayout): FileLayout[][] {
   const groups = new Map<string, FileLayout[]>();
   for (const file of layout.files) {
     const key = scanCall(['?'], file, layout.columns);
     groups.set(key, [...(groups.get(key) ?? []), file]);
   }
-  const parts = [...groups.values()].map((files) =>
-    scanCall(
-      files.map((file) => file.path),
-      files[0]!,
-      layout.columns,
-    ),
+  return [...groups.values()];
+}
+
+function groupCall(files: readonly FileLayout[], layout: SourceLayout): string {
+  return scanCall(
+    files.map((file) => file.path),
+    files[0]!,
+    layout.columns,
   );
-  if (parts.length === 1) return parts[0]!;
-  const names = layout.columns.map((column) => quoteName(column.name)).join(', ');
-  return `(${parts.map((part) => `SELECT ${names} FROM ${part}`).join(' UNION ALL ')})`;
 }
 
 /** `FROM` operand over one file, rows in file order. */

@@ -1,0 +1,146 @@
+/**
+ * Statistics of feature expressions for each file by itself, all files in one scan: what `profile.ts` answers for all rows,
+ * grouped by file. Vocabularies are complete or empty, so that those of several files can be merged exactly.
+ */
+import { DataError } from '../../../driver/errors.js';
+import type { ColumnProfile, FrameSource, ProfileRequest } from '../../../driver/frame/engine.js';
+import {
+  type Asked,
+  aggregateItems,
+  askedOf,
+  type Counts,
+  completed,
+  countsOf,
+  groupKey,
+  isDoubtful,
+  otherRows,
+  type ProfileContext,
+  runScan,
+  type Scan,
+  scanOf,
+} from './profile.js';
+import { numberedRelation } from './scan.js';
+import { textOf } from './types.js';
+
+/** Column that holds the position of a row's file; no frame has one of this name. */
+const FILE = '"reprise file"';
+
+type Listing = Pick<ColumnProfile, 'top' | 'distinct'>;
+
+/** See `FrameEngine.profileFiles`. */
+export async function profileEachFile(
+  context: ProfileContext,
+  source: FrameSource,
+  requests: readonly ProfileRequest[],
+): Promise<ColumnProfile[][]> {
+  if (requests.length === 0) return source.files.map(() => []);
+  const layout = await context.layouts.source(source);
+  const asked = await askedOf(context, source, requests);
+  const scan = scanOf(context, source, numberedRelation(layout, FILE));
+  const rows = source.files.map((file) => file.rows);
+  const counts = await countsByFile(scan, asked, rows);
+  const listed = asked.filter((request) => request.top > 0);
+  const listings =
+    layout.files[0]?.scan === 'read_parquet'
+      ? await oneByOne(scan, listed, rows.length)
+      : await listingsByFile(scan, listed, rows.length);
+  return rows.map((count, file) =>
+    asked.map((request, i) => {
+      const listing = listings[listed.indexOf(request)]?.[file] ?? {};
+      return completed(request, { ...counts[file]![i]!, ...listing }, count);
+    }),
+  );
+}
+
+/** `[file][request]`; columns with NaN or infinite values are scanned again with filters, as in `profile.ts`. */
+async function countsByFile(
+  scan: Scan,
+  asked: readonly Asked[],
+  rows: readonly number[],
+): Promise<Counts[][]> {
+  const plain = await aggregateByFile(scan, asked, rows, false);
+  const doubtful = asked.filter((_, i) => plain.some((file) => isDoubtful(file[i]!)));
+  const filtered = await aggregateByFile(scan, doubtful, rows, true);
+  return plain.map((file, f) =>
+    file.map((counts, i) => filtered[f]?.[doubtful.indexOf(asked[i]!)] ?? counts),
+  );
+}
+
+async function aggregateByFile(
+  scan: Scan,
+  asked: readonly Asked[],
+  rows: readonly number[],
+  filtered: boolean,
+): Promise<Counts[][]> {
+  if (asked.length === 0) return [];
+  const { inner, outer } = aggregateItems(asked, filtered);
+  const found = await runScan(
+    scan,
+    `SELECT ${FILE}, count(*), ${outer.join(', ')}
+     FROM (SELECT ${FILE}, ${inner.join(', ')} FROM ${scan.from}) GROUP BY ${FILE}`,
+    asked,
+  ).catch(async (cause) => {
+    // One expression's values broke the statement for all; alone, it says so itself.
+    if (cause instanceof DataError && asked.length > 1) {
+      for (const request of asked) await aggregateByFile(scan, [request], rows, filtered);
+    }
+    throw cause;
+  });
+  const byFile = new Map(found.map((row) => [Number(row[0]), row.slice(1)]));
+  return rows.map((expected, file) => {
+    const row = byFile.get(file);
+    const got = Number(row?.[0] ?? 0);
+    if (got !== expected) throw otherRows(expected, got);
+    if (row !== undefined) return countsOf(asked, row, got);
+    return asked.map(() => ({ missing: 0, infinite: 0, min: null, max: null }));
+  });
+}
+
+/** `[request][file]`: columnar formats read only one column for a grouping. */
+async function oneByOne(scan: Scan, asked: readonly Asked[], files: number): Promise<Listing[][]> {
+  const out: Listing[][] = [];
+  for (const request of asked) out.push((await listingsByFile(scan, [request], files))[0]!);
+  return out;
+}
+
+/** `[request][file]` in one statement: for text formats every scan parses everything. */
+async function listingsByFile(
+  scan: Scan,
+  asked: readonly Asked[],
+  files: number,
+): Promise<Listing[][]> {
+  if (asked.length === 0) return [];
+  const keys = asked.map((_, i) => `k${i}`);
+  const inner = asked.map((request, i) => `${groupKey(request)} AS k${i}`).join(', ');
+  const sets = keys.map((key) => `(${FILE}, ${key})`).join(', ');
+  // GROUPING() of one key is 0 in its own set alone.
+  const which =
+    keys.length === 1
+      ? '0'
+      : `CASE ${keys.map((key, i) => `WHEN grouping(${key}) = 0 THEN ${i}`).join(' ')} END`;
+  const perRequest = (item: (request: Asked, i: number) => string): string =>
+    asked.length === 1
+      ? item(asked[0]!, 0)
+      : `CASE w ${asked.map((request, i) => `WHEN ${i} THEN ${item(request, i)}`).join(' ')} END`;
+  const rows = await runScan(
+    scan,
+    `WITH groups AS MATERIALIZED (SELECT ${FILE} AS f, ${keys.join(', ')}, ${which} AS w, count(*) AS n
+       FROM (SELECT ${FILE}, ${inner} FROM ${scan.from}) GROUP BY GROUPING SETS (${sets})),
+     named AS (SELECT f, w, n, ${perRequest((request, i) => textOf(`k${i}`, request.engineType))} AS v FROM groups),
+     present AS (SELECT * FROM named WHERE v IS NOT NULL),
+     kinds AS (SELECT f, w, count(*) AS kinds FROM present GROUP BY f, w)
+     SELECT kinds.w, kinds.f, kinds.kinds, v, n FROM kinds LEFT JOIN present
+       ON kinds.f = present.f AND kinds.w = present.w AND kinds.kinds <= ${perRequest((request) => String(request.top)).replaceAll('CASE w', 'CASE kinds.w')}
+     ORDER BY kinds.w, kinds.f, n DESC, v`,
+    asked,
+  );
+  const out = asked.map(() =>
+    Array.from({ length: files }, () => ({ top: [] as Listing['top'][number][], distinct: 0 })),
+  );
+  for (const [which, file, kinds, value, count] of rows) {
+    const listing = out[Number(which)]![Number(file)]!;
+    listing.distinct = Number(kinds);
+    if (value !== null) listing.top.push({ value: String(value), count: Number(count) });
+  }
+  return out;
+}

@@ -1,0 +1,207 @@
+/**
+ * Opens a job's data: the frame, its features, the folds, and the parts that results are kept for. Invariant: nothing is
+ * read but what is not known yet of the files: each one's identity, columns and profile.
+ */
+import { performance } from 'node:perf_hooks';
+import {
+  type ColumnProfile,
+  type EncodedFeature,
+  FileProfiles,
+  type Frame,
+  type FrameEngine,
+  type FrameFile,
+  type FrameSource,
+  featureWidth,
+  fileSeed,
+  type Json,
+  Matrix,
+  openFrame,
+  type PartFeatures,
+  partFeatures,
+  partFiles,
+  type ResolvedFeatures,
+  resolveFeatures,
+  type Session,
+  verifyUnchanged,
+} from '../driver/index.js';
+import type { OpenSession } from './engines.js';
+import type { Job } from './job-file/job.js';
+import type { CrossValidation } from './search/grid-search.js';
+import type { DataPart } from './search/parts.js';
+
+export interface JobData {
+  readonly X: Matrix;
+  readonly y: Matrix;
+  readonly cv: CrossValidation;
+  /** The rows file by file, or by groups of files; absent for a single file. */
+  readonly parts?: readonly DataPart[];
+  readonly resolved: ResolvedFeatures;
+  readonly source: FrameSource;
+}
+
+/** What a part is made of, as it is kept with the resolved features. */
+interface PlannedPart extends PartFeatures {
+  /** How many files it takes, in order; files without rows are in none. */
+  readonly files: number;
+  readonly fold: EncodedFeature | null;
+}
+
+interface Resolved {
+  readonly features: ResolvedFeatures;
+  readonly parts: readonly PlannedPart[] | null;
+}
+
+/** Raised when what is kept with the resolved features changes. */
+const VERSION = 2;
+
+/** Opens the frame and encodes features, target and folds; nothing is read but what resolving needs. */
+export async function openData(
+  { session, frames }: OpenSession,
+  job: Job,
+  clock: { enter(phase: string): void },
+): Promise<JobData> {
+  clock.enter('open');
+  const frame = await openFrame(session, frames, job.data.path, job.data.format);
+  clock.enter('profile');
+  const { source } = frame.description;
+  const key = JSON.stringify([
+    VERSION,
+    frame.expr.attrsText,
+    job.data.features ?? null,
+    job.data.target,
+    job.cv,
+  ]);
+  const memo = await session.memo(
+    key,
+    () => resolve(session, frames, frame, job) as Promise<unknown> as Promise<Json>,
+    () => verifyUnchanged(source),
+  );
+  const { features: resolved, parts } = memo as unknown as Resolved;
+  const assigned = resolved.folds;
+  const filled = source.files.filter((file) => file.rows > 0);
+  return {
+    X: Matrix.of(session, frame.encode(resolved.features)),
+    y: Matrix.of(session, frame.encode([resolved.target])),
+    cv: assigned
+      ? {
+          folds: assigned.count,
+          assignment: Matrix.of(session, frame.encode([assigned.feature])),
+        }
+      : foldRule(job, filled),
+    ...(parts ? { parts: dataParts(session, frame, job, resolved, parts, filled) } : {}),
+    resolved,
+    source,
+  };
+}
+
+/** Shuffled folds of several files are shuffled within each, so that a row's fold never depends on the files beside it. */
+function foldRule({ cv }: Job, files: readonly FrameFile[]): CrossValidation {
+  if (cv.kind !== 'kfold') throw new RangeError('folds: expected a rule, got a column');
+  const { folds, shuffle, seed } = cv;
+  if (!shuffle || files.length < 2) return { folds, shuffle, seed };
+  return { folds, shuffle, seed, files: shuffledFiles(files, seed) };
+}
+
+function shuffledFiles(files: readonly FrameFile[], seed: number): DataPart['files'] {
+  return files.map((file) => ({ rows: file.rows, seed: fileSeed(seed, file) }));
+}
+
+async function resolve(
+  session: Session,
+  frames: FrameEngine,
+  frame: Frame,
+  job: Job,
+): Promise<Resolved> {
+  const { cv, data } = job;
+  const start = performance.now();
+  const { description } = frame;
+  const counted = counting(frames, session);
+  const byFile =
+    description.source.files.length > 1 && description.isUniform !== false
+      ? new FileProfiles(counted, (key, compute, unchanged) =>
+          session.memo(key, compute as () => Promise<Json>, unchanged),
+        )
+      : undefined;
+  const features = await resolveFeatures(byFile ?? counted, description, {
+    ...(data.features ? { features: data.features } : {}),
+    target: data.target,
+    ...(cv.kind === 'group' ? { group: { column: cv.column, folds: cv.folds } } : {}),
+    ...(cv.kind === 'predefined' ? { predefined: { column: cv.column } } : {}),
+  });
+  session.statistics.bar(frames.name, 'profile', start, performance.now());
+  return { features, parts: byFile ? planParts(byFile, description.source, features, job) : null };
+}
+
+/** The parts and their features; null when one part would hold everything. */
+function planParts(
+  profiles: FileProfiles,
+  source: FrameSource,
+  { features, folds }: ResolvedFeatures,
+  { cv }: Job,
+): PlannedPart[] | null {
+  const side = features.reduce((width, feature) => width + featureWidth(feature), 2);
+  const groups = folds ? folds.count + 1 : cv.kind === 'kfold' ? cv.folds : 1;
+  const parts = partFiles(source.files, groups * side * side * Float64Array.BYTES_PER_ELEMENT);
+  if (parts.length < 2) return null;
+  return parts.map((files) => {
+    const known = new Map<string, ColumnProfile | undefined>();
+    const profileOf = (sql: string): ColumnProfile | undefined => {
+      if (!known.has(sql)) known.set(sql, profiles.ofFiles(files, sql));
+      return known.get(sql);
+    };
+    const fold = folds ? partFeatures([folds.feature], profileOf).features[0]! : null;
+    return { files: files.length, fold, ...partFeatures(features, profileOf) };
+  });
+}
+
+function dataParts(
+  session: Session,
+  frame: Frame,
+  job: Job,
+  resolved: ResolvedFeatures,
+  planned: readonly PlannedPart[],
+  filled: readonly FrameFile[],
+): DataPart[] {
+  const seed = job.cv.kind === 'kfold' ? job.cv.seed : 0;
+  let next = 0;
+  let firstRow = 0;
+  return planned.map(({ files: count, features, columns, fold }) => {
+    const files = filled.slice(next, next + count);
+    next += count;
+    const part = frame.part(files);
+    const own: DataPart = {
+      X: Matrix.of(session, part.encode(features)),
+      y: Matrix.of(session, part.encode([resolved.target])),
+      columns,
+      files: shuffledFiles(files, seed),
+      firstRow,
+      ...(fold ? { assignment: Matrix.of(session, part.encode([fold])) } : {}),
+    };
+    firstRow += own.X.rows;
+    return own;
+  });
+}
+
+/** Counts the scans an engine makes, and the rows they read, into the session's statistics. */
+function counting(frames: FrameEngine, session: Session): FrameEngine {
+  const count = (source: FrameSource): void => {
+    session.statistics.scans++;
+    session.statistics.rowsRead += source.files.reduce((rows, file) => rows + file.rows, 0);
+  };
+  return {
+    name: frames.name,
+    describe: (path, format) => frames.describe(path, format),
+    profile: (source, requests) => {
+      count(source);
+      return frames.profile(source, requests);
+    },
+    ...(frames.profileFiles
+      ? {
+          profileFiles: (source, requests) => {
+            count(source);
+            return frames.profileFiles!(source, requests);
+          },
+        }
+      : {}),
+  };
+}
