@@ -1,7 +1,8 @@
 /**
  * Operator attributes and their canonical text. Invariant: two attribute objects with the same meaning
  * have the same canonical text on every machine, process and version of Node, whatever their field order.
- * -0 and 0 are one value, 1 and 1.0 are one value, strings are in Unicode NFC, NaN equals NaN.
+ * -0 and 0 are one value, 1 and 1.0 are one value, strings are in Unicode NFC, NaN equals NaN. `equalAttrs` says the same
+ * without the text, and `hashAttrs` is equal where it holds: most nodes are never asked for their text.
  */
 import { InternalError } from '../errors.js';
 
@@ -76,4 +77,95 @@ function keyText(key: string): string {
 /** Canonical text of a whole attribute object; empty for none. */
 export function canonicalAttrs(attrs: Attrs): string {
   return attrs === noAttrs ? '' : canonicalRecord(attrs);
+}
+
+/** A 32-bit hash, equal for attributes that `equalAttrs` holds equal. */
+export function hashAttrs(attrs: Attrs): number {
+  return attrs === noAttrs ? 0 : hashRecord(attrs);
+}
+
+function hashRecord(record: Attrs): number {
+  let hash = 0x2545f491;
+  // A sum, so that the order of fields does not matter.
+  for (const key in record) {
+    hash = (hash + Math.imul(keyHash(key) | 1, hashAttr(record[key] as AttrValue))) | 0;
+  }
+  return hash;
+}
+
+const numbers = new Float64Array(1);
+const words = new Int32Array(numbers.buffer);
+
+function hashAttr(value: AttrValue): number {
+  if (typeof value === 'number') {
+    // One bit pattern for 0 and -0, and one for every NaN.
+    numbers[0] = value === 0 ? 0 : Number.isNaN(value) ? Number.NaN : value;
+    const mixed = Math.imul(words[0]! ^ Math.imul(words[1]!, 0x9e3779b1), 0x85ebca6b);
+    return mixed ^ (mixed >>> 15);
+  }
+  if (typeof value === 'string') return hashText(value);
+  if (value === null) return 0x5bd1e995;
+  if (typeof value === 'boolean') return value ? 0x27d4eb2f : 0x165667b1;
+  if (Array.isArray(value)) {
+    let hash = 0x1b873593;
+    for (let i = 0; i < value.length; i++) {
+      hash = (Math.imul(hash, 0x01000193) + hashAttr(value[i] as AttrValue)) | 0;
+    }
+    return hash;
+  }
+  if (typeof value === 'object') return hashRecord(value as Attrs);
+  throw new InternalError(`attrs: expected JSON-like values, got ${typeof value}`);
+}
+
+function hashText(text: string): number {
+  const plain = BEYOND_ASCII.test(text) ? text.normalize('NFC') : text;
+  let hash = 0x811c9dc5;
+  for (let i = 0; i < plain.length; i++) {
+    hash = Math.imul(hash ^ plain.charCodeAt(i), 0x01000193);
+  }
+  return hash;
+}
+
+const keyHashes = new Map<string, number>();
+
+function keyHash(key: string): number {
+  let hash = keyHashes.get(key);
+  if (hash === undefined) {
+    hash = hashText(key);
+    if (keyHashes.size >= MAX_KEY_TEXTS) keyHashes.clear();
+    keyHashes.set(key, hash);
+  }
+  return hash;
+}
+
+/** Whether two attribute objects mean the same: whether their canonical texts are equal. */
+export function equalAttrs(a: Attrs, b: Attrs): boolean {
+  if (a === b) return true;
+  // The text of no attributes is empty, that of an empty record is not.
+  if (a === noAttrs || b === noAttrs) return false;
+  return equalRecords(a, b);
+}
+
+function equalRecords(a: Attrs, b: Attrs): boolean {
+  let fields = 0;
+  for (const key in a) {
+    // Names beyond ASCII may be written in several ways; there the texts decide.
+    if (BEYOND_ASCII.test(key)) return canonicalRecord(a) === canonicalRecord(b);
+    const other = b[key];
+    if (other === undefined || !equalAttr(a[key] as AttrValue, other)) return false;
+    fields++;
+  }
+  for (const _ in b) fields--;
+  return fields === 0;
+}
+
+function equalAttr(a: AttrValue, b: AttrValue): boolean {
+  if (a === b) return true;
+  if (typeof a !== typeof b || a === null || b === null) return false;
+  if (typeof a === 'number') return Number.isNaN(a) && Number.isNaN(b);
+  if (typeof a === 'string') return a.normalize('NFC') === (b as string).normalize('NFC');
+  if (typeof a !== 'object' || Array.isArray(a) !== Array.isArray(b)) return false;
+  if (!Array.isArray(a)) return equalRecords(a as Attrs, b as Attrs);
+  const other = b as readonly AttrValue[];
+  return a.length === other.length && a.every((item, i) => equalAttr(item, other[i]!));
 }

@@ -5,7 +5,7 @@
  * Source: LIMA (SIGMOD 2021) lineage items; hash-consing after Filliatre and Conchon (ML Workshop 2006).
  */
 import type { OpDef } from '../operators/op-def.js';
-import type { Attrs } from './attrs.js';
+import { type Attrs, canonicalAttrs } from './attrs.js';
 
 /** What is known of a value before it exists. */
 export interface Meta {
@@ -19,8 +19,6 @@ export class Expr implements Meta {
   readonly id: number;
   readonly op: OpDef;
   readonly attrs: Attrs;
-  /** Canonical text of `attrs`, kept because interning and the lineage key both need it. */
-  readonly attrsText: string;
   readonly inputs: readonly Expr[];
   readonly rows: number;
   readonly cols: number;
@@ -43,7 +41,6 @@ export class Expr implements Meta {
     id: number,
     op: OpDef,
     attrs: Attrs,
-    attrsText: string,
     inputs: readonly Expr[],
     meta: Meta,
     payload: unknown,
@@ -51,7 +48,6 @@ export class Expr implements Meta {
     this.id = id;
     this.op = op;
     this.attrs = attrs;
-    this.attrsText = attrsText;
     this.inputs = inputs;
     this.rows = meta.rows;
     this.cols = meta.cols;
@@ -66,6 +62,11 @@ export class Expr implements Meta {
     }
     this.height = height + 1;
     this.isDeterministic = deterministic;
+  }
+
+  /** Canonical text of `attrs`; empty for none. */
+  get attrsText(): string {
+    return canonicalAttrs(this.attrs);
   }
 }
 

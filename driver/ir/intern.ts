@@ -8,7 +8,7 @@
  */
 import { PlanError, ShapeError } from '../errors.js';
 import type { OpDef } from '../operators/op-def.js';
-import { type Attrs, canonicalAttrs, noAttrs } from './attrs.js';
+import { type Attrs, equalAttrs, hashAttrs, noAttrs } from './attrs.js';
 import { Expr, type Meta } from './expr.js';
 
 const INITIAL_SLOTS = 1 << 12;
@@ -42,11 +42,7 @@ export class Interner {
    * @throws ShapeError, DTypeError, PlanError from the operator's `infer`
    */
   intern(op: OpDef, inputs: readonly Expr[], attrs: Attrs = noAttrs, payload?: unknown): Expr {
-    const attrsText = canonicalAttrs(attrs);
-    let hash = Math.imul(op.id + 1, 0x9e3779b1);
-    for (let i = 0; i < attrsText.length; i++) {
-      hash = Math.imul(hash ^ attrsText.charCodeAt(i), 0x01000193);
-    }
+    let hash = Math.imul(op.id + 1, 0x9e3779b1) ^ hashAttrs(attrs);
     for (let i = 0; i < inputs.length; i++) {
       hash = Math.imul((hash ^ inputs[i]!.id) + i, 0x85ebca6b);
       hash ^= hash >>> 15;
@@ -62,7 +58,7 @@ export class Interner {
         const found = this.#node(this.#ids[slot]!);
         if (found === undefined) {
           if (free < 0) free = slot;
-        } else if (matches(found, op, attrsText, inputs)) {
+        } else if (matches(found, op, attrs, inputs)) {
           this.hits++;
           return found;
         }
@@ -72,7 +68,7 @@ export class Interner {
     const meta = this.#infer(op, inputs, attrs);
     const id = this.#nextId++;
     const kept = inputs.length === 0 ? noInputs : inputs;
-    const expr = new Expr(id, op, attrs, attrsText, kept, meta, payload);
+    const expr = new Expr(id, op, attrs, kept, meta, payload);
     if ((id & CHUNK_MASK) === 0 || id === 1) this.#chunks.push([]);
     this.#chunks[id >>> CHUNK_BITS]![id & CHUNK_MASK] = expr;
     if (free >= 0) {
@@ -195,8 +191,8 @@ const noInputs: readonly Expr[] = Object.freeze([]);
 
 type Chunk = (Expr | WeakRef<Expr> | undefined)[];
 
-function matches(expr: Expr, op: OpDef, attrsText: string, inputs: readonly Expr[]): boolean {
+function matches(expr: Expr, op: OpDef, attrs: Attrs, inputs: readonly Expr[]): boolean {
   if (expr.op !== op || expr.inputs.length !== inputs.length) return false;
   for (let i = 0; i < inputs.length; i++) if (expr.inputs[i] !== inputs[i]) return false;
-  return expr.attrsText === attrsText;
+  return equalAttrs(expr.attrs, attrs);
 }

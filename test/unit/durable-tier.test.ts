@@ -58,23 +58,41 @@ describe('durable tier', () => {
   it('answers a repeated run from the store: no pass, equal scores', async () => {
     const cold = await run();
     const warm = await run();
-    assert.equal(cold.passes, 2);
+    assert.equal(cold.passes, 1);
     assert.equal(warm.passes, 0);
     assert.equal(warm.scans, 0);
     assert.deepEqual(warm.search, cold.search);
   });
 
   it('reads the data once more for new penalties, and not for the Gram matrices', async () => {
+    const absolute = 'scoring=neg_mean_absolute_error';
+    const cold = await run([absolute]);
+    const more = await run([absolute, 'search.grid.lambda=[0.1,1,10,100]']);
+    assert.deepEqual([cold.passes, more.passes], [2, 1]);
+  });
+
+  it('reads no data for new penalties whose scores the Gram matrices give', async () => {
     await run();
     const more = await run(['search.grid.lambda=[0.1,1,10,100]']);
-    assert.equal(more.passes, 1);
+    assert.equal(more.passes, 0);
+    const wider = await run([
+      'search.grid.lambda=[0.1,1,10,100]',
+      'scoring=[r2,neg_mean_absolute_error]',
+    ]);
+    assert.equal(wider.passes, 1, 'absolute losses read the data');
+    for (const [t, trial] of more.search.trials.entries()) {
+      for (const [fold, score] of trial.splitScores.r2!.entries()) {
+        const byRows = wider.search.trials[t]!.splitScores.r2![fold]!;
+        assert.ok(Math.abs(score - byRows) <= 1e-10, `trial ${t}, fold ${fold}`);
+      }
+    }
   });
 
   it('computes everything again when the data changed', async () => {
     const cold = await run();
     await writeFile(join(folder, 'data.csv'), csv(1));
     const changed = await run();
-    assert.equal(changed.passes, 2);
+    assert.equal(changed.passes, 1);
     assert.notDeepEqual(changed.search.trials, cold.search.trials);
   });
 
