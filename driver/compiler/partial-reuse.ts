@@ -8,13 +8,16 @@ import type { Expr } from '../ir/expr.js';
 import { ops } from '../operators/index.js';
 import type { OpDef } from '../operators/op-def.js';
 import { borderGram } from './partial-rules/border-gram.js';
+import { columnKey } from './partial-rules/columns.js';
 import { joinColumnParts } from './partial-rules/join-column-parts.js';
 import { joinGroupLosses } from './partial-rules/join-group-losses.js';
 import { joinProductColumns } from './partial-rules/join-product-columns.js';
+import { mergeRankings } from './partial-rules/merge-rankings.js';
 import { mergeRowParts } from './partial-rules/merge-row-parts.js';
 import type { PartialContext, PartialRewrite, PartialRule } from './partial-rules/partial-rule.js';
 import { firstPart, partsOf } from './partial-rules/parts.js';
 import { rowKey } from './partial-rules/rows.js';
+import { selectGroupGram } from './partial-rules/select-group-gram.js';
 import {
   type FoldSum,
   isFoldSum,
@@ -32,6 +35,8 @@ export const partialRules: readonly PartialRule[] = [
   joinGroupLosses,
   joinProductColumns,
   sliceWholeResult,
+  selectGroupGram,
+  mergeRankings,
   mergeRowParts,
   borderGram,
   stackRowParts,
@@ -102,15 +107,20 @@ const keysOf: ReadonlyMap<OpDef, (expr: Expr) => readonly Expr[]> = new Map([
     ops.tsmm,
     (expr: Expr) => {
       const x = expr.inputs[0]!;
-      const bases = partsOf(x, 'cols')
-        .slice(0, MAX_KEYS)
-        .map((part) => (part.op === ops.slice ? part.inputs[0]! : part));
+      const bases = partsOf(x, 'cols').slice(0, MAX_KEYS).map(columnKey);
       return unique([rowsKey(x), x, ...bases]);
     },
   ],
   [ops.matmul, (expr: Expr) => unique([expr.inputs[0]!, rowsKey(expr.inputs[0]!)])],
   [ops.mmchain, byFirst],
-  [ops.groupGram, byFirst],
+  [
+    ops.groupGram,
+    (expr: Expr) => {
+      const columns = expr.inputs.slice(1).flatMap((input) => partsOf(input, 'cols'));
+      return unique([...byFirst(expr), ...columns.slice(0, MAX_KEYS).map(columnKey)]);
+    },
+  ],
+  [ops.topK, byFirst],
   [ops.groupLoss, (expr: Expr) => unique([...byFirst(expr), expr.inputs[1]!])],
   [ops.sum, ofLarge],
   [ops.sumSq, ofLarge],

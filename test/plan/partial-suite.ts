@@ -31,6 +31,8 @@ type Session = ReturnType<typeof referenceEvaluator>;
 
 export interface PartialSuite {
   readonly rule: PartialRule;
+  /** Tells this table from others of the same rule. */
+  readonly what?: string;
   readonly fires: readonly {
     readonly what: string;
     readonly build: (session: Session) => PartialCase;
@@ -74,7 +76,7 @@ function exprsOf(lazies: readonly Lazy[]): Expr[] {
 
 export function testPartialRule(suite: PartialSuite): void {
   const { rule, tolerance = 1e-12 } = suite;
-  describe(`partial rule ${rule.name}: ${rule.algebra}`, () => {
+  describe(`partial rule ${rule.name}${suite.what ? ` ${suite.what}` : ''}: ${rule.algebra}`, () => {
     let cpu: Backend;
     before(async () => {
       cpu = await createCpuBackend();

@@ -1,8 +1,9 @@
 /**
  * The Gram matrix of column-bound operands by quadrants, from that of some of the columns: with X = [A B],
  *   tsmm(X) = [ tsmm(A)  P ; t(P)  tsmm(B) ],  P = t(A) %*% B,
- * for columns added anywhere, taken away or put in another order. P and t(P) are one product, so the result is exactly
- * symmetric. Taking rows away (tsmm(X) - tsmm(rest)) is left out: where the rest dominates, the difference of the two
+ * for columns added anywhere, taken away or put in another order; columns of a product A %*% B[,1:k] are known as columns of
+ * A %*% B, so that a model on one principal component more borders that on one less. P and t(P) are one product, so the
+ * result is exactly symmetric. With a column of ones P is the column sums, and these are taken where they are cached. Taking rows away (tsmm(X) - tsmm(rest)) is left out: where the rest dominates, the difference of the two
  * sums keeps none of the digits of the small one, and no bound on that is known before the values are.
  */
 import type { Expr } from '../../ir/expr.js';
@@ -11,12 +12,16 @@ import { sliceAttrs } from '../rules/merge-slices.js';
 import {
   addPlaces,
   bindSegments,
+  columnKey,
   columnSegments,
   cover,
+  cutSegments,
+  isOnes,
   type Piece,
+  productSegments,
   type Segment,
 } from './columns.js';
-import type { PartialContext, PartialRule } from './partial-rule.js';
+import type { PartialContext, PartialRewrite, PartialRule } from './partial-rule.js';
 import { bound } from './parts.js';
 
 /** The result has the square of this many blocks at most. */
@@ -27,21 +32,20 @@ export const borderGram: PartialRule = {
   ops: [ops.tsmm],
   algebra: 'tsmm(cbind(A, B)) -> rbind(cbind([tsmm(A)], P), cbind(t(P), tsmm(B))), P = t(A) %*% B',
   apply: (expr, context) => {
-    const wanted = columnSegments(expr.inputs[0]!);
-    const siblings = new Set(
-      wanted.slice(0, 64).flatMap(({ part }) => context.siblings(ops.tsmm, part)),
-    );
+    const wanted = productSegments(expr.inputs[0]!, context);
+    const keys = new Set(wanted.slice(0, 64).map(({ part }) => columnKey(part)));
+    const siblings = new Set([...keys].flatMap((key) => context.siblings(ops.tsmm, key)));
     let best: { gram: Expr; pieces: readonly Piece[]; covered: number } | undefined;
     for (const gram of siblings) {
       const places = new Map();
-      addPlaces(places, columnSegments(gram.inputs[0]!), gram);
+      addPlaces(places, productSegments(gram.inputs[0]!, context), gram);
       const pieces = merged(cover(wanted, places));
       const covered = widthOf(pieces.filter(({ source }) => source !== undefined));
       if (covered === 0 || pieces.length > MAX_PIECES) continue;
       if (best === undefined || covered > best.covered) best = { gram, pieces, covered };
     }
     if (best === undefined) return undefined;
-    return { expr: assemble(best.gram, best.pieces, context), uses: [best.gram] };
+    return assemble(expr.inputs[0]!, best.gram, best.pieces, context);
   },
 };
 
@@ -53,6 +57,8 @@ function widthOf(segments: readonly Segment[]): number {
 interface Run {
   readonly isCached: boolean;
   readonly at: number;
+  /** Row of the cross product: as `at` for new columns and where it is taken with the cached operand. */
+  readonly crossAt: number;
   readonly width: number;
 }
 
@@ -73,21 +79,42 @@ function merged(pieces: readonly Piece[]): Piece[] {
   return out;
 }
 
-function assemble(gram: Expr, pieces: readonly Piece[], context: PartialContext): Expr {
-  const fresh = pieces.filter(({ source }) => source === undefined);
+function assemble(
+  x: Expr,
+  gram: Expr,
+  pieces: readonly Piece[],
+  context: PartialContext,
+): PartialRewrite {
+  const own = columnSegments(x);
+  // The cached operand where its columns are to be had, else all that is asked for, which costs no copy.
+  const parts = new Set(own.map(({ part }) => part));
+  const isOld = columnSegments(gram.inputs[0]!).every(({ part }) => parts.has(part));
+  const fresh: Segment[] = [];
   const runs: Run[] = [];
   let next = 0;
+  let position = 0;
   for (const { source, at, from, to } of pieces) {
     const width = to - from;
     const isCached = source !== undefined;
-    const run = { isCached, at: isCached ? at : next, width };
-    if (!isCached) next += width;
+    const run = isCached
+      ? { isCached, at, crossAt: isOld ? at : position, width }
+      : { isCached, at: next, crossAt: next, width };
+    if (!isCached) {
+      fresh.push(...cutSegments(own, position, position + width));
+      next += width;
+    }
+    position += width;
     const last = runs[runs.length - 1];
-    if (last?.isCached === isCached && last.at + last.width === run.at) {
-      runs[runs.length - 1] = { ...last, width: last.width + width };
-    } else runs.push(run);
+    const isNext =
+      last?.isCached === isCached &&
+      last.at + last.width === run.at &&
+      last.crossAt + last.width === run.crossAt;
+    if (isNext) runs[runs.length - 1] = { ...last, width: last.width + width };
+    else runs.push(run);
   }
-  const blockOf = blocks(gram, fresh, context);
+  const uses = [gram];
+  const left = isOld ? gram.inputs[0]! : x;
+  const blockOf = blocks(gram, left, fresh, uses, context);
   const rows = runs.map((row) =>
     bound(
       runs.map((col) => blockOf(row, col)),
@@ -95,26 +122,46 @@ function assemble(gram: Expr, pieces: readonly Piece[], context: PartialContext)
       context,
     ),
   );
-  return bound(rows, 'rows', context);
+  return { expr: bound(rows, 'rows', context), uses };
 }
 
 function blocks(
   gram: Expr,
-  fresh: readonly Piece[],
+  left: Expr,
+  fresh: readonly Segment[],
+  uses: Expr[],
   context: PartialContext,
 ): (row: Run, col: Run) => Expr {
-  const part = (x: Expr, row: Run, col: Run): Expr => {
-    if (row.width === x.rows && col.width === x.cols) return x;
-    const attrs = sliceAttrs([row.at, row.at + row.width], [col.at, col.at + col.width], x);
-    return context.intern(ops.slice, [x], attrs);
+  const part = (x: Expr, row: number, rows: number, col: number, cols: number): Expr => {
+    if (rows === x.rows && cols === x.cols) return x;
+    return context.intern(ops.slice, [x], sliceAttrs([row, row + rows], [col, col + cols], x));
   };
-  if (fresh.length === 0) return (row, col) => part(gram, row, col);
+  if (fresh.length === 0) return (row, col) => part(gram, row.at, row.width, col.at, col.width);
   const added = bindSegments(fresh, context);
-  const cross = context.intern(ops.matmul, [gram.inputs[0]!, added], { transposeA: true });
+  const { cross, flipped } = crossProduct(left, added, uses, context);
   const corner = context.intern(ops.tsmm, [added]);
-  const flipped = context.intern(ops.transpose, [cross]);
   return (row, col) => {
-    if (row.isCached) return part(col.isCached ? gram : cross, row, col);
-    return part(col.isCached ? flipped : corner, row, col);
+    if (row.isCached && col.isCached) return part(gram, row.at, row.width, col.at, col.width);
+    if (row.isCached) return part(cross, row.crossAt, row.width, col.at, col.width);
+    if (col.isCached) return part(flipped, row.at, row.width, col.crossAt, col.width);
+    return part(corner, row.at, row.width, col.at, col.width);
   };
+}
+
+/** P = t(A) %*% B and its transpose; from cached column sums where B is a column of ones. */
+function crossProduct(
+  left: Expr,
+  added: Expr,
+  uses: Expr[],
+  context: PartialContext,
+): { readonly cross: Expr; readonly flipped: Expr } {
+  if (isOnes(added)) {
+    const sums = context.intern(ops.colSums, [left]);
+    if (context.isCached(sums)) {
+      uses.push(sums);
+      return { cross: context.intern(ops.transpose, [sums]), flipped: sums };
+    }
+  }
+  const cross = context.intern(ops.matmul, [left, added], { transposeA: true });
+  return { cross, flipped: context.intern(ops.transpose, [cross]) };
 }

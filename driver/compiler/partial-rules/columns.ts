@@ -2,6 +2,7 @@
  * Matrices seen as runs of columns of their parts, and which of the columns wanted are columns of operands that cached
  * results were made from. Invariant: the segments of a node, side by side, are the node.
  */
+import type { AttrValue } from '../../ir/attrs.js';
 import type { Expr } from '../../ir/expr.js';
 import { ops } from '../../operators/index.js';
 import { rangeOf } from '../../operators/slice.js';
@@ -43,6 +44,50 @@ export function columnSegments(expr: Expr): Segment[] {
     const [from, to] = rangeOf(part.attrs, 'cols', base.cols);
     return { part: base, from, to };
   });
+}
+
+/** What a cached result over this part is found under: slices, products and encodings are looked through. */
+export function columnKey(part: Expr): Expr {
+  const isMade = part.op === ops.slice || part.op === ops.matmul || part.op === ops.encode;
+  return isMade ? part.inputs[0]! : part;
+}
+
+/** As `columnSegments`, where an encoding of a frame stands for the encodings of its features, side by side. */
+export function featureSegments(expr: Expr, maker: NodeMaker): Segment[] {
+  return columnSegments(expr).flatMap((segment) => {
+    const { part } = segment;
+    if (part.op !== ops.encode) return [segment];
+    const features = part.attrs.features as readonly AttrValue[];
+    if (features.length === 1) return [segment];
+    const single = features.map((feature) => {
+      const one = maker.intern(ops.encode, part.inputs, { ...part.attrs, features: [feature] });
+      return { part: one, from: 0, to: one.cols };
+    });
+    return cutSegments(single, segment.from, segment.to);
+  });
+}
+
+/**
+ * As `columnSegments`, where columns of A %*% B[,a:b] are columns of A %*% B: a name to find them by; the product itself is
+ * never asked for.
+ */
+export function productSegments(expr: Expr, maker: NodeMaker): Segment[] {
+  return columnSegments(expr).flatMap((segment) => {
+    const { part } = segment;
+    if (part.op !== ops.matmul || part.attrsText.includes('true')) return [segment];
+    const [left, right] = part.inputs as [Expr, Expr];
+    const named = columnSegments(right).map(({ part: base, from, to }) => ({
+      part: maker.intern(ops.matmul, [left, base], part.attrs),
+      from,
+      to,
+    }));
+    return cutSegments(named, segment.from, segment.to);
+  });
+}
+
+/** Whether a product with it is a sum: one column, all ones. */
+export function isOnes(expr: Expr): boolean {
+  return expr.op === ops.fill && expr.cols === 1 && expr.attrs.value === 1;
 }
 
 /** The segments of columns [from, to) of the whole. */

@@ -1,6 +1,7 @@
 /**
  * Columns of a product from cached products with the same left operand: column j of X %*% Y needs column j of Y only. So
- * columns added to Y cost themselves, columns taken away cost a copy, in any order and out of several products.
+ * columns added to Y cost themselves, columns taken away cost a copy, in any order and out of several products. A column of
+ * ones gives the row sums.
  */
 import type { Expr } from '../../ir/expr.js';
 import { ops } from '../../operators/index.js';
@@ -9,10 +10,12 @@ import {
   bindSegments,
   columnSegments,
   cover,
+  isOnes,
   joinColumns,
   type Places,
+  type Segment,
 } from './columns.js';
-import type { PartialRule } from './partial-rule.js';
+import type { PartialContext, PartialRule } from './partial-rule.js';
 
 export const joinProductColumns: PartialRule = {
   name: 'join-product-columns',
@@ -32,10 +35,7 @@ export const joinProductColumns: PartialRule = {
     const uses = new Set(pieces.flatMap(({ source }) => source ?? []));
     if (uses.size === 0) return undefined;
     const missing = pieces.filter(({ source }) => source === undefined);
-    const fresh =
-      missing.length === 0
-        ? undefined
-        : context.intern(ops.matmul, [left, bindSegments(missing, context)], expr.attrs);
+    const fresh = missing.length === 0 ? undefined : product(expr, missing, uses, context);
     let next = 0;
     const joined = pieces.map(({ source, at, from, to }) => {
       const width = to - from;
@@ -46,3 +46,22 @@ export const joinProductColumns: PartialRule = {
     return { expr: joinColumns(joined, context), uses: [...uses] };
   },
 };
+
+/** The product with the columns that are nowhere; cached row sums where that is a column of ones. */
+function product(
+  expr: Expr,
+  missing: readonly Segment[],
+  uses: Set<Expr>,
+  context: PartialContext,
+): Expr {
+  const left = expr.inputs[0]!;
+  const right = bindSegments(missing, context);
+  if (isOnes(right) && expr.attrs.transposeA !== true) {
+    const sums = context.intern(ops.rowSums, [left]);
+    if (context.isCached(sums)) {
+      uses.add(sums);
+      return sums;
+    }
+  }
+  return context.intern(ops.matmul, [left, right], expr.attrs);
+}

@@ -68,7 +68,7 @@ export const mergeRowParts: PartialRule = {
 };
 
 /** Places that do not overlap and cover most rows, of these the fewest; in order. */
-function widest(places: readonly RowPlace[]): RowPlace[] {
+export function widest(places: readonly RowPlace[]): RowPlace[] {
   const byEnd = [...places].sort((a, b) => a.to - b.to);
   interface Best {
     readonly rows: number;

@@ -137,8 +137,13 @@ export class RowCut {
     return pieces;
   }
 
-  /** Where rows of the operands are rows of the operands of cached results, in any order. */
-  places(): RowPlace[] {
+  /**
+   * Where rows of the operands are rows of the operands of cached results, in any order.
+   * @param fits whether the attributes of a cached result will do; by default only equal ones
+   */
+  places(
+    fits: (sibling: Expr) => boolean = ({ attrsText }) => attrsText === this.expr.attrsText,
+  ): RowPlace[] {
     const places: RowPlace[] = [];
     const seen = new Set<Expr>([this.expr]);
     const keys = new Set(this.#segments[this.#first]!.map(({ part }) => rowKey(part)));
@@ -146,7 +151,7 @@ export class RowCut {
       for (const sibling of this.#context.siblings(this.expr.op, key)) {
         if (seen.has(sibling)) continue;
         seen.add(sibling);
-        places.push(...this.#placesIn(sibling));
+        if (fits(sibling)) places.push(...this.#placesIn(sibling));
       }
     }
     return places;
@@ -171,8 +176,7 @@ export class RowCut {
 
   #placesIn(sibling: Expr): RowPlace[] {
     const { expr } = this;
-    if (sibling.attrsText !== expr.attrsText || sibling.inputs.length !== expr.inputs.length)
-      return [];
+    if (sibling.inputs.length !== expr.inputs.length) return [];
     const rule = sibling.op.rowRule(sibling.inputs, sibling.attrs);
     if (!('blocked' in rule)) return [];
     let spans: readonly Span[] | undefined;
