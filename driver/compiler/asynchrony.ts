@@ -6,7 +6,8 @@
  */
 import { denseBytes, type Expr } from '../ir/expr.js';
 import type { Pass, PassContext } from './pass.js';
-import { isInside, type Plan, type PlanNode } from './plan.js';
+import type { Plan, PlanNode } from './plan.js';
+import { takesByRows } from './row-blocks.js';
 
 /** Smaller operands travel inside the program that reads them. @units bytes */
 const MIN_BROADCAST_BYTES = 16 * 1024;
@@ -66,11 +67,7 @@ function transferOf(
 
 /** Whether a remote program takes the whole of it beside its row blocks. */
 function readsWhole(reader: PlanNode, node: PlanNode, local: PassContext['local']): boolean {
-  if (reader.backend === local || isInside(reader, node)) return false;
-  const rule = reader.expr.op.rowRule(reader.expr.inputs, reader.expr.attrs);
-  return reader.expr.inputs.some(
-    (input, i) => input === node.expr && !('blocked' in rule && rule.blocked[i]),
-  );
+  return reader.backend !== local && !takesByRows(reader.expr, node.expr, reader.backend);
 }
 
 /** Values in a backend that the host will read whole, most readers first. */

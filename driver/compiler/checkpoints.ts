@@ -8,6 +8,7 @@
 import { denseBytes, type Expr } from '../ir/expr.js';
 import type { Pass, PassContext } from './pass.js';
 import { type Checkpoint, isInside, type Plan, type PlanNode } from './plan.js';
+import { takesByRows } from './row-blocks.js';
 
 /** Writing or reading a kept value. @units bytes/s */
 const KEEP_BYTES_PER_SECOND = 4e9;
@@ -105,8 +106,12 @@ class CheckpointRun {
     node.checkpoint = checkpoint;
     // A value that is written out on the host is there for every later reader.
     if (node.materialise) return;
-    if (node.backend.capabilities.blocks === 'resident') node.persist = true;
-    else if (checkpoint.reason !== 'lineage') node.materialise = true;
+    if (node.backend.capabilities.blocks === 'resident') {
+      // What earlier plans read is noted by the backend's own tier, which delays keeping it.
+      if (checkpoint.reason !== 'shared' && this.#context.history.reads(node.expr) > 0) return;
+      if (checkpoint.reason === 'lineage') return;
+      node.persist = true;
+    } else if (checkpoint.reason !== 'lineage') node.materialise = true;
     else return;
     this.#waves.set(node, new Set([Math.min(node.wave, ...this.#waves.get(node)!)]));
   }
@@ -140,15 +145,11 @@ class CheckpointRun {
   }
 
   #isReadOutside(node: PlanNode): boolean {
-    return this.#plan.nodes.some((reader) => {
-      const at = reader.expr.inputs.indexOf(node.expr);
-      if (at < 0) return false;
-      const rule = reader.expr.op.rowRule(reader.expr.inputs, reader.expr.attrs);
-      const byRows = reader.expr.inputs.every(
-        (input, i) => input !== node.expr || ('blocked' in rule && rule.blocked[i] === true),
-      );
-      return !byRows || !isInside(reader, node);
-    });
+    return this.#plan.nodes.some(
+      (reader) =>
+        reader.expr.inputs.includes(node.expr) &&
+        (!isInside(reader, node) || !takesByRows(reader.expr, node.expr, reader.backend)),
+    );
   }
 }
 

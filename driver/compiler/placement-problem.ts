@@ -5,9 +5,9 @@
 import { denseBytes, type Expr } from '../ir/expr.js';
 import type { RowRule } from '../operators/op-def.js';
 import type { Backend } from '../runtime/backend.js';
-import { DATA_BYTES, isHostData } from './data-nodes.js';
 import type { PassContext } from './pass.js';
 import type { Plan, PlanNode } from './plan.js';
+import { DATA_BYTES, isHostData, rowRuleOn } from './row-blocks.js';
 
 /** A node with a choice, or one that can't run locally. */
 export interface Candidate {
@@ -63,7 +63,7 @@ class ProblemBuilder {
 
   #consider({ expr }: PlanNode): void {
     const { local, blocks, devices } = this.#context;
-    const rule = expr.op.rowRule(expr.inputs, expr.attrs);
+    const rule = rowRuleOn(expr, blocks);
     const has = (backend: Backend): boolean => backend.capabilities.ops.has(expr.op.name);
     const overRows = this.#isOverRows(expr, rule);
     const isSink = rule.kind === 'reduce' && overRows;

@@ -11,9 +11,9 @@ import { frame } from '../operators/frame.js';
 import type { Backend } from '../runtime/backend.js';
 import type { Value } from '../runtime/value.js';
 import { type Choices, chooseBackends } from './choose-backends.js';
-import { isHostData } from './data-nodes.js';
 import type { Pass, PassContext, PassState } from './pass.js';
 import { isInside, type Plan, type PlanNode } from './plan.js';
+import { isHostData, rowRuleOn, takesByRows } from './row-blocks.js';
 
 /** Generated matrices of at least this size are never made whole without need. @units bytes */
 const LARGE_BYTES = 8 * 1024 * 1024;
@@ -75,7 +75,7 @@ function markBlocked(plan: Plan, choices: Choices | undefined, context: PassCont
   for (const node of plan.nodes) {
     const at = backendFor(node, choices, context);
     const { expr } = node;
-    const rule = expr.op.rowRule(expr.inputs, expr.attrs);
+    const rule = rowRuleOn(expr, at);
     const isRemote = at !== context.local;
     if (rule.kind === 'source') {
       const isData = expr.inputs.length > 0 || denseBytes(expr) >= LARGE_BYTES;
@@ -131,7 +131,7 @@ function blockSmallOperands(plan: Plan): void {
   for (let i = plan.nodes.length - 1; i >= 0; i--) {
     const node = plan.nodes[i]!;
     if (!node.blocked && !node.sink) continue;
-    const rule = node.expr.op.rowRule(node.expr.inputs, node.expr.attrs);
+    const rule = rowRuleOn(node.expr, node.backend);
     if (rule.kind !== 'map' && rule.kind !== 'reduce') continue;
     for (let k = 0; k < node.expr.inputs.length; k++) {
       const input = plan.nodeOf.get(node.expr.inputs[k]!);
@@ -165,11 +165,10 @@ function markNeededWhole(plan: Plan): void {
     if (node?.blocked) node.materialise = true;
   }
   for (const node of plan.nodes) {
-    const rule = node.expr.op.rowRule(node.expr.inputs, node.expr.attrs);
-    for (let k = 0; k < node.expr.inputs.length; k++) {
-      const input = plan.nodeOf.get(node.expr.inputs[k]!);
+    for (const expr of node.expr.inputs) {
+      const input = plan.nodeOf.get(expr);
       if (!input?.blocked) continue;
-      const byRows = rule.kind === 'source' || ('blocked' in rule && rule.blocked[k] === true);
+      const byRows = takesByRows(node.expr, expr, node.backend);
       if (!byRows || !isInside(node, input)) input.materialise = true;
     }
   }

@@ -1,0 +1,32 @@
+/** Which values are walked by rows and not handed over whole, and how an operator takes its operands on a backend. */
+import { isFrameData } from '../frame/frame-data.js';
+import { denseBytes, type Expr } from '../ir/expr.js';
+import type { RowRule } from '../operators/op-def.js';
+import type { Backend } from '../runtime/backend.js';
+import type { Value } from '../runtime/value.js';
+
+/** Generated matrices and literals of at least this size count as data. @units bytes */
+export const DATA_BYTES = 32 * 1024;
+
+/** Data that exist whole on the host but are walked by rows all the same. */
+export function isHostData(expr: Expr, available: ReadonlyMap<Expr, Value>): boolean {
+  const value = available.get(expr);
+  if (value?.kind !== 'dense' || expr.rows === 1) return false;
+  return denseBytes(value) >= DATA_BYTES || isFrameData(expr);
+}
+
+/** The operator's row rule there: where row blocks stay, operators that only move rows take them by rows too. */
+export function rowRuleOn(expr: Expr, backend: Backend): RowRule {
+  const rule = expr.op.rowRule(expr.inputs, expr.attrs);
+  if (rule.kind !== 'whole' || backend.capabilities.blocks !== 'resident') return rule;
+  const blocked = expr.op.moveRule?.(expr.inputs, expr.attrs);
+  return blocked === undefined ? rule : { kind: 'map', blocked };
+}
+
+/** Whether a node on that backend takes this operand by rows wherever it occurs among its inputs. */
+export function takesByRows(expr: Expr, input: Expr, backend: Backend): boolean {
+  const rule = rowRuleOn(expr, backend);
+  if (rule.kind === 'source') return true;
+  if (rule.kind === 'whole') return false;
+  return expr.inputs.every((other, i) => other !== input || rule.blocked[i] === true);
+}
