@@ -199,7 +199,7 @@ export function createLivyClient(connection: LivyConnection): LivyClient {
     },
     findBatch: (ref, options) => maybe(get(at('batches', ref), decodeBatch, options)),
     batches: (options) =>
-      get('/batches', (value, call) => decodeList(value, 'batches', call, decodeBatch), options, {
+      get('/batches', (value, call) => decodeList(value, 'sessions', call, decodeBatch), options, {
         size: 10_000,
       }),
     batchLog: (ref, lines = 100, options) =>

@@ -53,6 +53,8 @@ export interface LivyTestServerOptions {
   readonly maxCreation?: number;
   readonly cancelTimeoutMs?: number;
   readonly csrf?: boolean;
+  /** Starts the application of a batch; default: batches are objects only. */
+  readonly launch?: (session: TestSession) => void;
   readonly basicAuth?: { readonly username: string; readonly password: string };
 }
 
@@ -167,6 +169,7 @@ function register(
 ): TestSession {
   const session = newSession(context.nextId++, owner, request, context.settings, type);
   context.sessions.set(session.id, session);
+  if (type === 'batches') context.options.launch?.(session);
   return session;
 }
 
@@ -292,7 +295,8 @@ function listSessions(context: Context, kind: SessionType, url: URL): Answer {
   return json(200, {
     from: 0,
     total: all.length,
-    [kind]: page.map((it) => sessionView(context.version, it)),
+    // The list of batches is named so, too: one servlet serves both.
+    sessions: page.map((it) => sessionView(context.version, it)),
   });
 }
 

@@ -66,6 +66,8 @@ export interface TestSession {
   readonly log: string[];
   queue: Promise<void>;
   timer: NodeJS.Timeout | undefined;
+  /** Called when it ends, however. */
+  readonly onEnd: Set<() => void>;
 }
 
 export interface SessionSettings {
@@ -105,6 +107,7 @@ export function newSession(
     log: [`spark-submit started for session ${id}`],
     queue: Promise.resolve(),
     timer: undefined,
+    onEnd: new Set(),
   };
   if (Number.isFinite(settings.startMs)) {
     session.timer = setTimeout(() => {
@@ -122,6 +125,7 @@ export function endSession(session: TestSession, state: string): void {
   clearTimeout(session.timer);
   session.state = state;
   session.driver.clear();
+  for (const tell of session.onEnd) tell();
   for (const statement of session.statements.values()) statement.cancel.abort();
 }
 
