@@ -45,8 +45,7 @@ describe('reprise run on this machine', () => {
     assert.equal(answer.trials, 3);
     assert.equal(answer.folds, 4);
     assert.equal(answer.engine, 'local');
-    // Data this small are held after the first pass.
-    assert.equal(answer.passes, 2);
+    assert.equal(answer.passes, 1);
     assert.equal(answer.sparkJobs, 0);
     assert.ok(answer.kernels > 0 && answer.seconds.total > 0);
     assert.deepEqual(folder.runs(), [answer.run]);

@@ -71,7 +71,7 @@ describe('reprise run on embedded Spark', function () {
   const run = (engine: string, ...args: string[]) =>
     reprise(['run', 'job.yaml', '--engine', engine, '--json', ...args], { cwd: folder.path });
 
-  it('gives the scores that this machine gives, to 1e-9, in two passes', async () => {
+  it('gives the scores that this machine gives, to 1e-9, in two passes with absolute losses', async () => {
     const [local, spark] = [await run('local'), await run('spark')];
     assert.equal(local.code, 0, local.stderr);
     assert.equal(spark.code, 0, spark.stderr);
@@ -93,6 +93,16 @@ describe('reprise run on embedded Spark', function () {
       }
     // 3 candidates; 3 metrics of 5 folds, mean, deviation and rank; the penalty itself.
     assert.equal(compared, 3 * (3 * 8 + 1));
+  });
+
+  it('reads the data once where squared losses are all that is asked for', async () => {
+    const override = 'scoring=[neg_mean_squared_error,r2]';
+    const [local, spark] = [await run('local', override), await run('spark', override)];
+    const [here, there] = [JSON.parse(local.stdout), JSON.parse(spark.stdout)];
+    assert.equal(there.passes, 1);
+    assert.equal(here.passes, 1);
+    assert.deepEqual(there.best.params, here.best.params);
+    assert.ok(Math.abs(there.best.score / here.best.score - 1) <= 1e-9, `${there.best.score}`);
   });
 
   it('gives the errors of bad data that this machine gives', async () => {
