@@ -19,6 +19,8 @@ import type { Blas } from './native/blas.js';
 
 /** Cells a pass makes per block over all its nodes: 8 MB. */
 const BLOCK_CELLS = 1 << 20;
+/** Passes that read their first block before their turn. A file of few rows keeps a single thread of the reader busy. */
+const READ_AHEAD = 2;
 /** From this many floating-point operations a reduction runs on the thread pool. */
 const PARALLEL_FLOPS = 2e6;
 
@@ -50,17 +52,16 @@ export async function runInTurn(
   const results = new Map<Expr, DenseMatrix>();
   const total = passes.reduce((sum, pass) => sum + pass.rows, 0);
   const open: Stream[] = [];
-  const begin = (pass: Pass | undefined): void => {
-    if (pass === undefined) return;
-    const stream = new Stream(pass, context);
-    open.push(stream);
-    stream.open();
-  };
+  const pool = new BufferPool();
+  let begun = 0;
   try {
-    begin(passes[0]);
     let before = 0;
     for (const [i, { rows }] of passes.entries()) {
-      begin(passes[i + 1]);
+      for (; begun < passes.length && begun <= i + READ_AHEAD; begun++) {
+        const ahead = new Stream(passes[begun]!, context, pool);
+        open.push(ahead);
+        ahead.open();
+      }
       const stream = open[0]!;
       const values = await stream.run((fraction) =>
         context.onProgress?.((before + fraction * rows) / total),
@@ -89,7 +90,7 @@ export function isScanned(expr: Expr): boolean {
 class Stream {
   readonly #pass: Pass;
   readonly #context: StreamContext;
-  readonly #pool = new BufferPool();
+  readonly #pool: BufferPool;
   readonly #scans: readonly Scan[];
   readonly #iterators: AsyncIterator<RawChunk>[] = [];
   readonly #reducers = new Map<Expr, Reducer>();
@@ -98,9 +99,10 @@ class Stream {
   #reading: Promise<RawChunk[]> | undefined;
   #takingIn: Promise<void> | undefined;
 
-  constructor(pass: Pass, context: StreamContext) {
+  constructor(pass: Pass, context: StreamContext, pool: BufferPool) {
     this.#pass = pass;
     this.#context = context;
+    this.#pool = pool;
     this.#scans = planScans(pass.nodes.filter(isScanned));
     const width = pass.nodes.reduce((sum, expr) => sum + expr.cols, 0);
     this.#blockRows = Math.max(

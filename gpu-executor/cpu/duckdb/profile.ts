@@ -123,11 +123,34 @@ export async function expressionTypes(
   expressions: readonly string[],
 ): Promise<string[]> {
   const layout = await context.layouts.source(source);
-  const names = layout.columns.map((column) => column.name);
   const distinct = [...new Set(expressions)];
-  for (const sql of distinct) await context.checker.check(sql, names);
   if (distinct.length === 0) return [];
-  const types = await describe(context.database, layout, distinct).catch(async (cause) => {
+  // Files of one data set have the same columns, and reading each asks for the types of the same expressions.
+  const key = JSON.stringify([layout.columns, distinct]);
+  const known = typesKnown.get(context.database) ?? new Map<string, Promise<string[]>>();
+  typesKnown.set(context.database, known);
+  let types = known.get(key);
+  if (types === undefined) {
+    if (known.size >= MAX_TYPES_KNOWN) known.clear();
+    types = findTypes(context, layout, distinct);
+    types.catch(() => known.delete(key));
+    known.set(key, types);
+  }
+  const found = await types;
+  return expressions.map((sql) => found[distinct.indexOf(sql)]!);
+}
+
+const MAX_TYPES_KNOWN = 256;
+const typesKnown = new WeakMap<Database, Map<string, Promise<string[]>>>();
+
+async function findTypes(
+  context: ProfileContext,
+  layout: SourceLayout,
+  distinct: readonly string[],
+): Promise<string[]> {
+  const names = layout.columns.map((column) => column.name);
+  for (const sql of distinct) await context.checker.check(sql, names);
+  return describe(context.database, layout, distinct).catch(async (cause) => {
     for (const sql of distinct) {
       await describe(context.database, layout, [sql]).catch((own: Error) => {
         throw notUsable(sql, own);
@@ -135,7 +158,6 @@ export async function expressionTypes(
     }
     throw cause;
   });
-  return expressions.map((sql) => types[distinct.indexOf(sql)]!);
 }
 
 async function describe(
