@@ -57,6 +57,7 @@ import { rowMins } from './row-mins.js';
 import { rowSumSqs } from './row-sum-sqs.js';
 import { rowSums } from './row-sums.js';
 import { scalar } from './scalar.js';
+import { selectRows } from './select-rows.js';
 import { seq } from './seq.js';
 import { sigmoid } from './sigmoid.js';
 import { sign } from './sign.js';
@@ -70,6 +71,8 @@ import { sumSq } from './sum-sq.js';
 import { topK } from './top-k.js';
 import { transpose } from './transpose.js';
 import { tsmm } from './tsmm.js';
+import { wdivmm } from './wdivmm.js';
+import { wsloss } from './wsloss.js';
 
 const table = {
   // leaves and sources
@@ -133,6 +136,8 @@ const table = {
   matmul,
   tsmm,
   mmchain,
+  wsloss,
+  wdivmm,
   solve,
   cholesky,
   // reorganisation
@@ -140,6 +145,7 @@ const table = {
   slice,
   rbind,
   cbind,
+  selectRows,
   reshape,
   diag,
   addDiag,

@@ -59,6 +59,12 @@ export interface OpDef {
   readonly infer: (inputs: readonly Meta[], attrs: Attrs) => Meta;
   readonly rowRule: (inputs: readonly Meta[], attrs: Attrs) => RowRule;
   /**
+   * Operators that take rows to other row numbers and need nothing but rows for it (`rbind`, a slice of rows): the inputs
+   * a backend that keeps row blocks may take by rows, its result being row blocks too; undefined where there are none.
+   * Elsewhere such an operator is `whole`, which is what its row rule says.
+   */
+  readonly moveRule?: (inputs: readonly Meta[], attrs: Attrs) => readonly boolean[] | undefined;
+  /**
    * Element-wise operators only: the value of one cell from the operands' cells, so that kernels, fused loops and
    * constant folding share one definition. Operators of fewer operands ignore the rest.
    */
@@ -81,6 +87,17 @@ export interface OpDef {
 }
 
 let nextOpId = 1;
+
+/** Which inputs a node takes by row blocks when it is evaluated by row blocks itself; none when it takes all of them whole. */
+export function operandsByRows(
+  op: OpDef,
+  inputs: readonly Meta[],
+  attrs: Attrs,
+): readonly boolean[] {
+  const rule = op.rowRule(inputs, attrs);
+  if (rule.kind === 'whole') return op.moveRule?.(inputs, attrs) ?? [];
+  return rule.kind === 'source' ? [] : rule.blocked;
+}
 
 export type OpSpec = Pick<OpDef, 'name' | 'infer' | 'reference'> &
   Partial<Omit<OpDef, 'id' | 'arity'>> & {

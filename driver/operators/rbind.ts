@@ -18,6 +18,7 @@ export const rbind = defineOp({
     }
     return nnz < rows * cols ? { rows, cols, nnz } : { rows, cols };
   },
+  moveRule: (inputs) => inputs.map(() => true),
   reference: (inputs) => {
     const { cols } = inputs[0]!;
     const rows = inputs.reduce((sum, input) => sum + input.rows, 0);

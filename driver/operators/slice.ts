@@ -1,7 +1,7 @@
 /**
  * A contiguous part of a matrix. attrs: rows and cols, each [from, to) zero-based, or null for all; null is the only
  * form for "all", so that equal slices are equal expressions. A slice of columns keeps its rows, so it maps over row
- * blocks; a slice of rows takes its input whole.
+ * blocks; a slice of rows takes its input whole, or moves rows where row blocks are kept.
  */
 import type { Attrs } from '../ir/attrs.js';
 import type { Meta } from '../ir/expr.js';
@@ -37,6 +37,7 @@ export const slice = defineOp({
   },
   rowRule: (_inputs, attrs) =>
     (attrs.rows ?? null) === null ? { kind: 'map', blocked: [true] } : wholeRule,
+  moveRule: (_inputs, attrs) => ((attrs.rows ?? null) === null ? undefined : [true]),
   reference: ([x], attrs) => {
     const [firstRow, endRow] = rangeOf(attrs, 'rows', x!.rows);
     const [firstCol, endCol] = rangeOf(attrs, 'cols', x!.cols);

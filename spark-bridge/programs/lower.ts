@@ -6,6 +6,7 @@ import { InternalError } from '../../driver/errors.js';
 import type { FrameSource } from '../../driver/frame/engine.js';
 import type { AttrValue } from '../../driver/ir/attrs.js';
 import { denseBytes, type Expr } from '../../driver/ir/expr.js';
+import { operandsByRows } from '../../driver/operators/op-def.js';
 import type { Segment } from '../../driver/runtime/backend.js';
 import type { DenseMatrix, Value } from '../../driver/runtime/value.js';
 import { cellsToBytes } from '../channel/frame-codec.js';
@@ -105,10 +106,7 @@ function segmentValue(expr: Expr, segment: Segment): Value {
 
 /** Which operands a node takes by rows, as its operator's rule says; none when it is evaluated whole. */
 function blockedOperands(expr: Expr, segment: Segment): readonly boolean[] {
-  const rule = expr.op.rowRule(expr.inputs, expr.attrs);
-  if (rule.kind === 'map' && segment.blocked.has(expr)) return rule.blocked;
-  if (rule.kind === 'reduce') return isByBlocks(expr, segment) ? rule.blocked : [];
-  return [];
+  return isByBlocks(expr, segment) ? operandsByRows(expr.op, expr.inputs, expr.attrs) : [];
 }
 
 /** A reduction runs over blocks when told so or when an operand exists in blocks only. */

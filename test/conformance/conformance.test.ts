@@ -173,7 +173,10 @@ function caseOf(op: OpDef, testCase: ConformanceCase, backendOf: () => Backend):
     if (sync) assertClose(dense1(sync), expected, tolerance, 'runSync');
     if (backend.capabilities.blocks !== 'none') {
       const rows = blockedRows(op, testCase.inputs, testCase.attrs ?? noAttrs);
-      if (rows !== undefined) {
+      const isMoved =
+        backend.capabilities.blocks === 'resident' &&
+        op.moveRule?.(testCase.inputs, testCase.attrs ?? noAttrs) !== undefined;
+      if (rows !== undefined || isMoved) {
         assertClose(await runSegment(backend, node, true), expected, tolerance, 'run, by blocks');
       }
     }

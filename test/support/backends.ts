@@ -29,6 +29,27 @@ const onHost: Gap = {
 };
 const needsEngine: Gap = { kind: 'notSupported', why: 'reads frames, which needs an engine' };
 
+/** Embedded Spark with three rows a chunk, so that even the smallest case is cut up. */
+function sparkRow(name: string, conf: Readonly<Record<string, string>>): BackendRow {
+  return {
+    name,
+    make: () => createTestSpark({ conf: { 'spark.reprise.chunkRows': '3', ...conf } }),
+    gaps: {
+      frame: { kind: 'notSupported', why: 'has no value of its own' },
+      literal: { kind: 'notSupported', why: 'its cells travel as an operand' },
+      scalar: { kind: 'notSupported', why: 'its cell travels as an operand' },
+      reshape: onHost,
+      diag: onHost,
+      addDiag: onHost,
+      solve: onHost,
+      cholesky: onHost,
+      topK: onHost,
+      mergeGroupGram: onHost,
+      gramLoss: onHost,
+    },
+  };
+}
+
 export const backends: readonly BackendRow[] = [
   {
     name: 'reference',
@@ -43,25 +64,8 @@ export const backends: readonly BackendRow[] = [
     },
     gaps: {},
   },
-  {
-    name: 'spark',
-    // Three rows a chunk, so that even the smallest case is cut up.
-    make: () => createTestSpark({ conf: { 'spark.reprise.chunkRows': '3' } }),
-    gaps: {
-      frame: { kind: 'notSupported', why: 'has no value of its own' },
-      literal: { kind: 'notSupported', why: 'its cells travel as an operand' },
-      scalar: { kind: 'notSupported', why: 'its cell travels as an operand' },
-      transpose: onHost,
-      rbind: onHost,
-      reshape: onHost,
-      diag: onHost,
-      addDiag: onHost,
-      solve: onHost,
-      cholesky: onHost,
-      topK: onHost,
-      mergeGroupGram: onHost,
-      gramLoss: onHost,
-    },
-  },
+  sparkRow('spark', {}),
+  // All row blocks compressed: zeros skipped where the operands are finite.
+  sparkRow('spark, CSR blocks', { 'spark.reprise.blocks': 'csr' }),
   { name: 'cpu without BLAS', make: () => createCpuBackend({ blas: 'none' }), gaps: {} },
 ];

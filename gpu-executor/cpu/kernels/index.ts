@@ -14,6 +14,7 @@ import { reorganiseKernels } from './reorganise.js';
 import { sourceKernels } from './sources.js';
 import { systemKernels } from './systems.js';
 import { topKKernel } from './top-k.js';
+import { weightedKernels } from './weighted.js';
 
 const elementwiseKernels = Object.values(ops)
   .filter((op) => op.elementwise && op.cell !== undefined)
@@ -25,6 +26,7 @@ export const kernels: readonly Kernel[] = [
   ...aggregateKernels,
   topKKernel,
   ...productKernels,
+  ...weightedKernels,
   ...systemKernels,
   ...reorganiseKernels,
   groupGramKernel,

@@ -5,6 +5,7 @@ import { diag } from '../../../driver/operators/diag.js';
 import type { OpDef } from '../../../driver/operators/op-def.js';
 import { rbind } from '../../../driver/operators/rbind.js';
 import { reshape } from '../../../driver/operators/reshape.js';
+import { selectRows } from '../../../driver/operators/select-rows.js';
 import { rangeOf, slice } from '../../../driver/operators/slice.js';
 import { transpose } from '../../../driver/operators/transpose.js';
 import { dense } from '../../../driver/runtime/value.js';
@@ -101,6 +102,7 @@ export const reorganiseKernels: readonly Kernel[] = [
   sliceKernel,
   cbindKernel,
   rbindKernel,
+  plainKernel(selectRows),
   plainKernel(reshape),
   plainKernel(diag),
   plainKernel(addDiag),

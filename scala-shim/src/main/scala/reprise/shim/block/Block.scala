@@ -14,6 +14,12 @@ trait Block extends Serializable {
    */
   def addRows(order: Array[Int], from: Int, until: Int, out: Array[Double], at: Int, stride: Int): Unit
 
+  /** This block in compressed rows, where that is how it is kept. */
+  def sparse: Option[SparseBlock] = None
+
+  /** Rows `from until until` as a block of their own. */
+  def sliceRows(from: Int, until: Int): Block = dense.sliceRows(from, until)
+
   /** Estimated bytes this block occupies. */
   def bytes: Long
 }
@@ -41,8 +47,7 @@ final class DenseBlock(val rows: Int, val cols: Int, val values: Array[Double]) 
     }
   }
 
-  /** Rows `from until until` as a block of their own. */
-  def sliceRows(from: Int, until: Int): DenseBlock =
+  override def sliceRows(from: Int, until: Int): DenseBlock =
     if (from == 0 && until == rows) this
     else new DenseBlock(until - from, cols, java.util.Arrays.copyOfRange(values, from * cols, until * cols))
 }

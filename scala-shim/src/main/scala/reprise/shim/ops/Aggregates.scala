@@ -1,6 +1,6 @@
 package reprise.shim.ops
 
-import reprise.shim.block.{Block, DenseBlock}
+import reprise.shim.block.{Block, DenseBlock, SparseBlock}
 
 /** The aggregate family of `driver/operators/aggregate.ts`: full and by column reduce, by row map. */
 object Aggregates {
@@ -55,18 +55,40 @@ final class FoldKernel(fold: Fold, byColumn: Boolean, cols: Int) extends ReduceK
     private val total = Array.fill(cols)(fold.start)
 
     def add(operands: Array[Block], startRow: Long): Unit = {
-      val in = operands(0).dense
       // Blocks are folded on their own and then merged, which keeps sums over many rows accurate.
       val own = Array.fill(cols)(fold.start)
+      operands(0).sparse match {
+        case Some(sparse) => addSparse(sparse, own)
+        case None => addDense(operands(0).dense, own)
+      }
+      var j = 0
+      while (j < cols) {
+        total(j) = fold.merge(total(j), own(j))
+        j += 1
+      }
+    }
+
+    private def addDense(in: DenseBlock, own: Array[Double]): Unit = {
       var i = 0
       while (i < in.values.length) {
         val target = if (byColumn) i % cols else 0
         own(target) = fold.step(own(target), in.values(i))
         i += 1
       }
+    }
+
+    private def addSparse(in: SparseBlock, own: Array[Double]): Unit = {
+      val seen = new Array[Long](cols)
+      in.foreach { (_, col, value) =>
+        val target = if (byColumn) col else 0
+        own(target) = fold.step(own(target), value)
+        seen(target) += 1
+      }
+      val cells = if (byColumn) in.rows.toLong else in.rows.toLong * in.cols
       var j = 0
       while (j < cols) {
-        total(j) = fold.merge(total(j), own(j))
+        // Any number of zeros counts as one, in each fold here.
+        if (seen(j) < cells) own(j) = fold.step(own(j), 0.0)
         j += 1
       }
     }
@@ -79,8 +101,26 @@ final class FoldKernel(fold: Fold, byColumn: Boolean, cols: Int) extends ReduceK
 }
 
 final class RowFoldKernel(fold: Fold) extends MapKernel {
-  def apply(operands: Array[Block], startRow: Long): Block = {
-    val in = operands(0).dense
+  def apply(operands: Array[Block], startRow: Long): Block =
+    operands(0).sparse.map(overSparse).getOrElse(overDense(operands(0).dense))
+
+  private def overSparse(in: SparseBlock): Block = {
+    val out = new Array[Double](in.rows)
+    var i = 0
+    while (i < in.rows) {
+      var total = fold.start
+      var k = in.starts(i)
+      while (k < in.starts(i + 1)) {
+        total = fold.step(total, in.values(k))
+        k += 1
+      }
+      out(i) = if (in.starts(i + 1) - in.starts(i) < in.cols) fold.step(total, 0.0) else total
+      i += 1
+    }
+    new DenseBlock(in.rows, 1, out)
+  }
+
+  private def overDense(in: DenseBlock): Block = {
     val out = DenseBlock.zeros(in.rows, 1)
     var i = 0
     while (i < in.rows) {

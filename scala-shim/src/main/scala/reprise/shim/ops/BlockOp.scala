@@ -24,12 +24,31 @@ sealed trait Kernel extends Serializable
 
 /** Makes rows from their global position. */
 trait SourceKernel extends Kernel {
-  def block(startRow: Long, rows: Int): DenseBlock
+  def block(startRow: Long, rows: Int): Block
 }
 
 /** Row i of the result needs row i of the blocked operands only. Also runs on whole operands, `startRow` being 0. */
 trait MapKernel extends Kernel {
   def apply(operands: Array[Block], startRow: Long): Block
+}
+
+/** Takes rows to other row numbers, so a pass over its result is another one than over its operands. */
+trait MoveKernel extends Kernel {
+  /** Operands and result whole. */
+  def whole(operands: Array[Block]): Block
+
+  def move: Move
+}
+
+/** Where rows go; `program/MovedRows.scala` carries it out. */
+sealed trait Move extends Serializable
+object Move {
+  /** Rows `from until until` of the operand, which then start at 0; columns alike where given. */
+  final case class Cut(from: Long, until: Long, columns: Option[(Int, Int)]) extends Move
+  /** The operands' rows one after the other. */
+  case object Stack extends Move
+  /** The rows of the first operand where the second is not zero; there must be `rows` of them. */
+  final case class Select(rows: Long) extends Move
 }
 
 /** Folds blocks into one small value. */

@@ -1,6 +1,6 @@
 package reprise.shim.ops
 
-import reprise.shim.block.DenseBlock
+import reprise.shim.block.{Block, BlockForm, DenseBlock, SparseBlock, SparseBuilder}
 import reprise.shim.protocol.Json._
 
 /** `fill`: one value in every cell. */
@@ -41,7 +41,38 @@ object Rand extends BlockOp {
 final class RandKernel(cols: Int, seed: Double, normal: Boolean, shift: Double, scale: Double, sparsity: Double)
     extends SourceKernel {
 
-  def block(startRow: Long, rows: Int): DenseBlock = {
+  def block(startRow: Long, rows: Int): Block =
+    if (sparsity < 1 && BlockForm.isSparse(sparsity, cols)) sparseBlock(startRow, rows) else denseBlock(startRow, rows)
+
+  /** Draws only the cells that are kept: a cell's bits do not depend on the others'. */
+  private def sparseBlock(startRow: Long, rows: Int): SparseBlock = {
+    val builder = new SparseBuilder(rows, cols, (rows * cols * sparsity * 1.1).toInt + 16)
+    val keeps = new Philox(seed)
+    val cells = new Philox(seed)
+    var i = 0
+    while (i < rows) {
+      var j = 0
+      while (j < cols) {
+        keeps.draw(j, 1, startRow + i)
+        if (Philox.uniform(keeps.high, keeps.low) < sparsity) {
+          cells.draw(j, 0, startRow + i)
+          builder.add(i, j, value(cells))
+        }
+        j += 1
+      }
+      i += 1
+    }
+    builder.result
+  }
+
+  private def value(philox: Philox): Double = {
+    val unit =
+      if (normal) InverseNormal(Philox.openUniform(philox.high, philox.low))
+      else Philox.uniform(philox.high, philox.low)
+    shift + unit * scale
+  }
+
+  private def denseBlock(startRow: Long, rows: Int): DenseBlock = {
     val out = DenseBlock.zeros(rows, cols)
     val philox = new Philox(seed)
     var i = 0
@@ -56,10 +87,7 @@ final class RandKernel(cols: Int, seed: Double, normal: Boolean, shift: Double, 
     var j = 0
     while (j < cols) {
       philox.draw(j, 0, row)
-      val unit =
-        if (normal) InverseNormal(Philox.openUniform(philox.high, philox.low))
-        else Philox.uniform(philox.high, philox.low)
-      out(at + j) = shift + unit * scale
+      out(at + j) = value(philox)
       j += 1
     }
     if (sparsity < 1) {
@@ -78,15 +106,19 @@ final class Philox(seed: Double) {
   private val key0 = Bits.low32(seed)
   private val key1 = Bits.low32(math.floor(seed / 4294967296.0))
   private val words = new Array[Int](4)
-  private var drawn = (-1L, -1, -1)
+  private var drawnRow = -1L
+  private var drawnStream = -1
+  private var drawnPair = -1
   var high = 0
   var low = 0
 
   /** Sets `high` and `low` to the words of the cell. */
   def draw(col: Int, stream: Int, row: Long): Unit = {
-    if (drawn._1 != row || drawn._2 != stream || drawn._3 != (col >> 1)) {
+    if (drawnPair != (col >> 1) || drawnRow != row || drawnStream != stream) {
       run(col >> 1, stream, row.toInt, (row >>> 32).toInt)
-      drawn = (row, stream, col >> 1)
+      drawnRow = row
+      drawnStream = stream
+      drawnPair = col >> 1
     }
     val first = (col & 1) * 2
     high = words(first)

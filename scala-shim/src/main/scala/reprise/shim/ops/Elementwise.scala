@@ -1,6 +1,6 @@
 package reprise.shim.ops
 
-import reprise.shim.block.{Block, DenseBlock}
+import reprise.shim.block.{Block, DenseBlock, SparseBlock, SparseBuilder}
 
 /**
  * The element-wise family; cells as in `driver/operators/<name>.ts`, IEEE 754 throughout. A dimension of 1 stretches,
@@ -59,12 +59,20 @@ final class ElementwiseOp(val name: String, kernel: MapKernel) extends BlockOp {
 }
 
 final class UnaryKernel(cell: UnaryCell) extends MapKernel {
-  def apply(operands: Array[Block], startRow: Long): Block = {
-    val in = operands(0).dense
-    val out = DenseBlock.zeros(in.rows, in.cols)
+  private val keepsZeros = SparseBlock.isZero(cell(0.0))
+
+  def apply(operands: Array[Block], startRow: Long): Block = operands(0).sparse match {
+    case Some(sparse) if keepsZeros => sparse.withValues(cells(sparse.values))
+    case _ =>
+      val in = operands(0).dense
+      new DenseBlock(in.rows, in.cols, cells(in.values))
+  }
+
+  private def cells(in: Array[Double]): Array[Double] = {
+    val out = new Array[Double](in.length)
     var i = 0
-    while (i < out.values.length) {
-      out.values(i) = cell(in.values(i))
+    while (i < out.length) {
+      out(i) = cell(in(i))
       i += 1
     }
     out
@@ -72,9 +80,34 @@ final class UnaryKernel(cell: UnaryCell) extends MapKernel {
 }
 
 final class BinaryKernel(cell: BinaryCell) extends MapKernel {
-  def apply(operands: Array[Block], startRow: Long): Block = {
-    val a = operands(0).dense
-    val b = operands(1).dense
+  def apply(operands: Array[Block], startRow: Long): Block =
+    overCompressed(operands(0), operands(1), cell)
+      .orElse(overCompressed(operands(1), operands(0), (a, b) => cell(b, a)))
+      .getOrElse(overDense(operands(0).dense, operands(1).dense))
+
+  /**
+   * A compressed operand meets a scalar, a row or a column of its own shape: the zeros stay where the cell function of 0
+   * and each value met is +0, which is asked of every one of them, so NaN and infinities are as in dense blocks.
+   */
+  private def overCompressed(a: Block, b: Block, cell: BinaryCell): Option[Block] =
+    a.sparse.filter(_ => isVectorOf(a, b)).flatMap { sparse =>
+      val other = b.dense.values
+      if (!other.forall(value => SparseBlock.isZero(cell(0.0, value)))) None
+      else {
+        val out = new SparseBuilder(sparse.rows, sparse.cols, sparse.nonZeros)
+        val byRow = b.rows > 1
+        val byColumn = b.cols > 1
+        sparse.foreach { (row, col, value) =>
+          out.add(row, col, cell(value, other(if (byRow) row else if (byColumn) col else 0)))
+        }
+        Some(out.result)
+      }
+    }
+
+  private def isVectorOf(a: Block, b: Block): Boolean =
+    (b.rows == 1 && b.cols == 1) || (b.rows == 1 && b.cols == a.cols) || (b.cols == 1 && b.rows == a.rows)
+
+  private def overDense(a: DenseBlock, b: DenseBlock): Block = {
     val out = Broadcasting.shape(a, b)
     val cols = out.cols
     var i = 0

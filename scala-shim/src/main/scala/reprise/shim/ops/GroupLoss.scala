@@ -55,14 +55,16 @@ final class GroupLossKernel(groups: Int, losses: Array[String], d: Int, columns:
         0.0, predicted, 0, models)
       var l = 0
       while (l < losses.length) {
-        if (losses(l) == "squared") addSquared(g, order, from, until, y, w, l * columns + g * models)
-        else addAbsolute(g, order, from, until, y, w, l * columns + g * models)
+        val at = l * columns + g * models
+        if (losses(l) == "squared") addLoss(residual => residual * residual, g, order, from, until, y, w, at)
+        else addLoss(residual => math.abs(residual), g, order, from, until, y, w, at)
         l += 1
       }
     }
 
-    private def addSquared(
-        g: Int, order: Array[Int], from: Int, until: Int, y: Array[Double], w: Array[Double], at: Int): Unit = {
+    private def addLoss(
+        loss: UnaryCell, g: Int, order: Array[Int], from: Int, until: Int,
+        y: Array[Double], w: Array[Double], at: Int): Unit = {
       val intercepts = d * columns + g * models
       var i = from
       while (i < until) {
@@ -70,24 +72,7 @@ final class GroupLossKernel(groups: Int, losses: Array[String], d: Int, columns:
         val row = (i - from) * models
         var m = 0
         while (m < models) {
-          val residual = target - w(intercepts + m) - predicted(row + m)
-          total(at + m) += residual * residual
-          m += 1
-        }
-        i += 1
-      }
-    }
-
-    private def addAbsolute(
-        g: Int, order: Array[Int], from: Int, until: Int, y: Array[Double], w: Array[Double], at: Int): Unit = {
-      val intercepts = d * columns + g * models
-      var i = from
-      while (i < until) {
-        val target = y(order(i))
-        val row = (i - from) * models
-        var m = 0
-        while (m < models) {
-          total(at + m) += math.abs(target - w(intercepts + m) - predicted(row + m))
+          total(at + m) += loss(target - w(intercepts + m) - predicted(row + m))
           m += 1
         }
         i += 1

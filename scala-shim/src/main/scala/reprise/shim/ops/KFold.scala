@@ -1,5 +1,7 @@
 package reprise.shim.ops
 
+import scala.collection.JavaConverters._
+
 import reprise.shim.block.DenseBlock
 import reprise.shim.protocol.Json._
 
@@ -7,11 +9,38 @@ import reprise.shim.protocol.Json._
 object KFold extends BlockOp {
   val name = "kfold"
 
-  def compile(site: OpSite): Kernel = new KFoldKernel(
-    site.attrs.long("rows"),
-    site.attrs.long("folds"),
-    site.attrs.flag("shuffle"),
-    site.attrs.doubleOr("seed", 0))
+  def compile(site: OpSite): Kernel = {
+    val folds = site.attrs.long("folds")
+    val files = Option(site.attrs.get("files")).map(_.elements.asScala.toArray)
+    val runs = Option(site.attrs.get("runs")).map(_.elements.asScala.map(_.asLong).toArray)
+    (runs, files) match {
+      case (Some(rows), _) => new FoldRunsKernel(rows, site.attrs.long("first"))
+      case (_, Some(parts)) =>
+        new FoldFilesKernel(
+          parts.map(_.get(0).asLong), parts.map(_.get(1).asDouble), site.attrs.long("first"), folds)
+      case _ =>
+        new KFoldKernel(
+          site.attrs.long("rows"), folds, site.attrs.flag("shuffle"), site.attrs.doubleOr("seed", 0))
+    }
+  }
+
+  /** Fold of a position when `rows` rows are cut into contiguous folds. */
+  def contiguous(position: Long, rows: Long, folds: Long): Long = {
+    val small = rows / folds
+    val larger = rows - small * folds
+    val boundary = larger * (small + 1)
+    if (position < boundary) position / (small + 1) else larger + (position - boundary) / small
+  }
+
+  /** Calls `visit` with each part that has rows in the block: its number, first row, and the rows `[from, until)`. */
+  def overlaps(parts: Array[Long], startRow: Long, count: Int)(visit: (Int, Long, Long, Long) => Unit): Unit = {
+    val starts = parts.scanLeft(0L)(_ + _)
+    parts.indices.foreach { p =>
+      val from = math.max(starts(p), startRow)
+      val until = math.min(starts(p + 1), startRow + count)
+      if (from < until) visit(p, starts(p), from, until)
+    }
+  }
 }
 
 final class KFoldKernel(rows: Long, folds: Long, shuffle: Boolean, seed: Double) extends SourceKernel {
@@ -22,17 +51,39 @@ final class KFoldKernel(rows: Long, folds: Long, shuffle: Boolean, seed: Double)
     var i = 0
     while (i < count) {
       val at = startRow + i
-      out(i) = fold(if (permutation == null) at else permutation(at)).toDouble
+      out(i) = KFold.contiguous(if (permutation == null) at else permutation(at), rows, folds).toDouble
       i += 1
     }
     new DenseBlock(count, 1, out)
   }
+}
 
-  private def fold(position: Long): Long = {
-    val small = rows / folds
-    val larger = rows - small * folds
-    val boundary = larger * (small + 1)
-    if (position < boundary) position / (small + 1) else larger + (position - boundary) / small
+/** Runs of rows, a fold each. */
+final class FoldRunsKernel(runs: Array[Long], first: Long) extends SourceKernel {
+  def block(startRow: Long, count: Int): DenseBlock = {
+    val out = new Array[Double](count)
+    KFold.overlaps(runs, startRow, count) { (p, _, from, until) =>
+      java.util.Arrays.fill(out, (from - startRow).toInt, (until - startRow).toInt, (first + p).toDouble)
+    }
+    new DenseBlock(count, 1, out)
+  }
+}
+
+/** Each file shuffled by itself, its fold numbers turned by `first` and the rows of the files before. */
+final class FoldFilesKernel(rows: Array[Long], seeds: Array[Double], first: Long, folds: Long) extends SourceKernel {
+  def block(startRow: Long, count: Int): DenseBlock = {
+    val out = new Array[Double](count)
+    KFold.overlaps(rows, startRow, count) { (p, start, from, until) =>
+      val turn = (first + start) % folds
+      val permutation = new Permutation(rows(p), seeds(p))
+      var i = from
+      while (i < until) {
+        out((i - startRow).toInt) =
+          ((KFold.contiguous(permutation(i - start), rows(p), folds) + turn) % folds).toDouble
+        i += 1
+      }
+    }
+    new DenseBlock(count, 1, out)
   }
 }
 

@@ -3,7 +3,7 @@ package reprise.shim.program
 import org.apache.spark.{TaskContext, TaskKilledException}
 import org.apache.spark.broadcast.Broadcast
 
-import reprise.shim.block.{Block, Chunk, DenseBlock}
+import reprise.shim.block.{Block, BlockForm, Chunk, DenseBlock, SparseBlock}
 import reprise.shim.ops._
 
 /** Where a kernel finds an operand in a task. */
@@ -14,9 +14,23 @@ object Ref {
   /** The result of an earlier step on this chunk. */
   final case class Step(index: Int) extends Ref
   /** A whole host value. */
-  final case class Whole(index: Int) extends Ref
+  final case class Whole(value: HostRef) extends Ref
   /** The chunk's rows of a whole host value. */
-  final case class Rows(index: Int) extends Ref
+  final case class Rows(value: HostRef) extends Ref
+}
+
+/** A host value: in the pass's own broadcast, or in one that programs share. */
+sealed trait HostRef extends Serializable
+object HostRef {
+  final case class Own(index: Int) extends HostRef
+  final case class Shared(index: Int) extends HostRef
+}
+
+final class HostValues(own: Broadcast[Array[DenseBlock]], shared: Array[Broadcast[DenseBlock]]) extends Serializable {
+  def apply(ref: HostRef): DenseBlock = ref match {
+    case HostRef.Own(index) => own.value(index)
+    case HostRef.Shared(index) => shared(index).value
+  }
 }
 
 final case class Step(kernel: Kernel, operands: Array[Ref])
@@ -28,21 +42,22 @@ final class BlockPlan(
     val sinks: Array[Sink],
     val gathers: Array[Ref],
     val kept: Array[Ref],
-    host: Broadcast[Array[DenseBlock]])
+    host: HostValues)
     extends Serializable {
 
   /** The values of one chunk. */
   final class Values(chunk: Chunk) {
-    private val views = chunk.slots.map(slot => if (slot.isInstanceOf[DenseBlock]) slot else new DenseOnce(slot))
+    private val views = chunk.slots.map(once)
     private val results = new Array[Block](steps.length)
+    private def once(block: Block): Block = if (block.isInstanceOf[DenseBlock]) block else new DenseOnce(block)
 
     {
       var i = 0
       while (i < steps.length) {
         results(i) = steps(i).kernel match {
-          case source: SourceKernel => source.block(chunk.startRow, chunk.rows)
-          case map: MapKernel => map(operands(steps(i).operands), chunk.startRow)
-          case _: ReduceKernel => throw new IllegalStateException("block plan: expected a map, got a reduction")
+          case source: SourceKernel => once(source.block(chunk.startRow, chunk.rows))
+          case map: MapKernel => once(map(operands(steps(i).operands), chunk.startRow))
+          case _ => throw new IllegalStateException("block plan: expected a map, got a reduction or a move")
         }
         i += 1
       }
@@ -53,15 +68,19 @@ final class BlockPlan(
     def apply(ref: Ref): Block = ref match {
       case Ref.Slot(index) => views(index)
       case Ref.Step(index) => results(index)
-      case Ref.Whole(index) => host.value(index)
-      case Ref.Rows(index) =>
-        host.value(index).sliceRows(chunk.startRow.toInt, (chunk.startRow + chunk.rows).toInt)
+      case Ref.Whole(ref) => host(ref)
+      case Ref.Rows(ref) =>
+        host(ref).sliceRows(chunk.startRow.toInt, (chunk.startRow + chunk.rows).toInt)
     }
 
-    /** As it is kept: a slot stays in its compact form. */
+    /** As it is kept: a slot stays in its compact form, and what is mostly zeros gets one. */
     def keep(ref: Ref): Block = ref match {
       case Ref.Slot(index) => chunk.slots(index)
-      case other => apply(other)
+      case other =>
+        apply(other) match {
+          case once: DenseOnce => once.inner
+          case block => BlockForm.of(block.dense)
+        }
     }
   }
 
@@ -114,10 +133,11 @@ final case class PartialResult(
     sinks: Array[DenseBlock], gathered: Array[Array[(Long, DenseBlock)]], slotBytes: Array[Long], rows: Long)
 
 /** A compact block that is expanded at most once while one chunk is worked on. */
-private final class DenseOnce(inner: Block) extends Block {
+private final class DenseOnce(val inner: Block) extends Block {
   def rows: Int = inner.rows
   def cols: Int = inner.cols
   lazy val dense: DenseBlock = inner.dense
+  override def sparse: Option[SparseBlock] = inner.sparse
   def bytes: Long = inner.bytes
   def addRows(order: Array[Int], from: Int, until: Int, out: Array[Double], at: Int, stride: Int): Unit =
     inner.addRows(order, from, until, out, at, stride)

@@ -9,12 +9,17 @@ import reprise.shim.protocol.ShimError
 
 /** What a program answers, outputs in the order asked for. */
 final case class Outcome(
-    outputs: IndexedSeq[DenseBlock], persisted: Map[String, Held], kernels: Int, passes: Int)
+    outputs: IndexedSeq[DenseBlock],
+    persisted: Map[String, Held],
+    kernels: Int,
+    passes: Int,
+    /** Held values it read of which Spark still has to compute some partitions each time. */
+    incomplete: Seq[String])
 
 /**
  * Runs one program. Values are of two kinds: whole ones on the driver, and blocked ones that exist only chunk by chunk
  * in a pass. Stages alternate: whole instructions whose operands are there run here; then all reductions, kept and
- * collected values that are ready run, one Spark job for everything that reads the same rows.
+ * collected values that are ready run, one Spark job for everything that reads the same rows, such jobs at once.
  * Invariant: on failure nothing that was persisted or broadcast stays behind.
  */
 final class Executor(context: ShimContext, program: Program, payload: Int => Array[Double]) {
@@ -35,16 +40,25 @@ final class Executor(context: ShimContext, program: Program, payload: Int => Arr
         whole = whole.filterNot(runWhole)
         val (ready, waiting) = pending.partition(values.isReady)
         pending = waiting
-        components(ready).foreach(runPass)
+        runPasses(components(ready))
         if (pending.size + whole.size == before) {
           throw ShimError.internal("program: expected an instruction that can run, got none")
         }
       }
-      Outcome(program.outputs.map(id => values.host(id)), persisted.toMap, kernels, passes)
+      val read = values.read
+      read.values.foreach(_.owner.noteJob())
+      // Registered before the program's own shares end, so that nothing is dropped in between.
+      persisted.foreach { case (handle, held) => context.registry.put(handle, held) }
+      values.publish()
+      Outcome(
+        program.outputs.map(id => values.host(id)), persisted.toMap, kernels, passes,
+        read.collect { case (handle, held) if !held.owner.isComplete => handle }.toSeq.sorted)
     } catch {
       case error: Throwable =>
-        persisted.values.map(_.owner).toSet.foreach((owner: PersistedRdd) => owner.drop())
-        throw error
+        throw LostValue.named(error, values.read)
+    } finally {
+      persisted.values.map(_.owner).toSet.foreach((owner: PersistedRdd) => owner.release())
+      values.close()
     }
 
   private def runWhole(instruction: Instruction): Boolean = {
@@ -58,6 +72,7 @@ final class Executor(context: ShimContext, program: Program, payload: Int => Arr
           val accumulator = reduce.start()
           accumulator.add(operands, 0)
           reduce.finish(accumulator.value)
+        case move: MoveKernel => move.whole(operands)
       }
       values.host(instruction.id) = result.dense
       kernels += 1
@@ -85,14 +100,22 @@ final class Executor(context: ShimContext, program: Program, payload: Int => Arr
     groups.map(_._2.toSeq).toSeq
   }
 
-  private def runPass(targets: Seq[Target]): Unit = {
-    val pass = new Pass(context, values, targets)
-    val result = pass.run()
-    kernels += pass.kernels
-    passes += 1
+  /** Passes over unlike data run at the same time, so that one's last tasks do not leave cores idle. */
+  private def runPasses(groups: Seq[Seq[Target]]): Unit = {
+    val all = groups.map(targets => new Pass(context, values, targets))
+    val results = Concurrently(context, program.run, all.map(pass => () => pass.run()))
+    all.zip(results).foreach { case (pass, result) =>
+      kernels += pass.kernels
+      passes += 1
+      result.foreach(keep)
+    }
+    results.collectFirst { case Left(error) => throw error }
+  }
+
+  private def keep(result: PassResult): Unit = {
     result.whole.foreach { case (id, value) => values.host(id) = value }
     result.kept.foreach { case (id, held) =>
-      persisted(program.persist(id)) = held
+      persisted(program.persist(id).handle) = held
       values.held(id) = held
     }
   }

@@ -1,6 +1,7 @@
 package reprise.shim.program
 
 import com.fasterxml.jackson.databind.JsonNode
+import org.apache.spark.storage.StorageLevel
 
 import reprise.shim.ops.Shape
 import reprise.shim.protocol.Json._
@@ -11,7 +12,11 @@ final case class Operand(id: Int, blocked: Boolean)
 final case class Instruction(
     id: Int, op: String, attrs: JsonNode, operands: IndexedSeq[Operand], shape: Shape, blocked: Boolean)
 
+/** A value from outside: a payload, a held value, or (both given) a payload to be broadcast under the handle for later. */
 final case class Input(id: Int, shape: Shape, payload: Option[Int], handle: Option[String])
+
+/** How a value is kept: at a storage level, computed now or, when `isLazy`, with the first job that reads it. */
+final case class Keep(handle: String, level: StorageLevel, isLazy: Boolean)
 
 /** A list of instructions in single assignment form; field names as `WireProgram` in `wire.ts`. */
 final case class Program(
@@ -19,7 +24,7 @@ final case class Program(
     inputs: IndexedSeq[Input],
     instructions: IndexedSeq[Instruction],
     outputs: IndexedSeq[Int],
-    persist: Map[Int, String])
+    persist: Map[Int, Keep])
 
 object Program {
   def parse(args: JsonNode): Program = {
@@ -38,10 +43,15 @@ object Program {
           node.flag("blocked"))
       }.toIndexedSeq,
       args.items("outputs").map(_.intValue).toIndexedSeq,
-      args.items("persist").map(node => node.integer("id") -> node.text("handle")).toMap)
+      args.items("persist").map(node => node.integer("id") -> keep(node)).toMap)
     check(program)
     program
   }
+
+  private def keep(node: JsonNode): Keep = Keep(
+    node.text("handle"),
+    node.textOption("level").map(StorageLevel.fromString).getOrElse(StorageLevel.MEMORY_AND_DISK),
+    Option(node.get("lazy")).exists(_.asBoolean))
 
   private def shape(node: JsonNode): Shape = Shape(node.long("rows"), node.integer("cols"))
 

@@ -1,5 +1,6 @@
 package reprise.shim.program
 
+import scala.collection.concurrent.TrieMap
 import scala.collection.mutable
 
 import reprise.shim.ShimContext
@@ -13,34 +14,78 @@ import reprise.shim.protocol.ShimError
 final class ProgramValues(context: ShimContext, program: Program, payload: Int => Array[Double]) {
   val host: mutable.Map[Int, DenseBlock] = mutable.Map()
   val held: mutable.Map[Int, Held] = mutable.Map()
+  /** Those of `host` that are broadcast already. */
+  val shared: mutable.Map[Int, SharedBroadcast] = mutable.Map()
+  /** Broadcasts to register when the program has gone well; this program's share is theirs. */
+  private val fresh = mutable.Map[String, SharedBroadcast]()
+  private val leases = mutable.ArrayBuffer[PersistedRdd]()
   val instructions: Map[Int, Instruction] = program.instructions.map(i => i.id -> i).toMap
-  private val kernels = mutable.Map[Int, Kernel]()
+  /** Passes that run at the same time compile from it. */
+  private val kernels = TrieMap[Int, Kernel]()
   private val shapes: Map[Int, Shape] =
     (program.inputs.map(i => i.id -> i.shape) ++ program.instructions.map(i => i.id -> i.shape)).toMap
 
-  program.inputs.foreach { input =>
+  try program.inputs.foreach(start)
+  catch {
+    case error: Throwable =>
+      close()
+      throw error
+  }
+
+  private def start(input: Input): Unit =
     (input.payload, input.handle) match {
-      case (Some(index), _) =>
-        host(input.id) = new DenseBlock(input.shape.rows.toInt, input.shape.cols, payload(index))
+      case (Some(index), keepAs) =>
+        val block = new DenseBlock(input.shape.rows.toInt, input.shape.cols, payload(index))
+        host(input.id) = block
+        keepAs.foreach { handle =>
+          val made = new SharedBroadcast(context.broadcasts, context.broadcasts.make(block))
+          fresh(handle) = made
+          shared(input.id) = made
+        }
       case (None, Some(handle)) => open(input, handle)
       case _ => throw ShimError.internal(s"program: expected a payload or a handle for value ${input.id}")
     }
-  }
 
   private def open(input: Input, handle: String): Unit =
-    context.registry.get(handle) match {
-      case Some(found) => held(input.id) = found
+    context.registry.lease(handle) match {
+      case Some(found) =>
+        leases += found.owner
+        held(input.id) = found
       case None =>
-        val found = context.registry.getBroadcast(handle).getOrElse {
+        val found = context.registry.leaseBroadcast(handle).getOrElse {
           throw new ShimError(
             "execution",
             s"program: expected the value `$handle` to be held by this shim, got none; it was released, or Spark was started anew",
             Map("handle" -> handle))
         }
-        host(input.id) = found.value
+        shared(input.id) = found
+        host(input.id) = found.value.value
     }
 
+  /** Held values the program read, by their handles. */
+  def read: Map[String, Held] =
+    program.inputs.flatMap(input => input.handle.flatMap(handle => held.get(input.id).map(handle -> _))).toMap
+
+  /** Registers what the program broadcast for later. */
+  def publish(): Unit = {
+    fresh.foreach { case (handle, made) =>
+      made.acquire()
+      context.registry.putBroadcast(handle, made)
+    }
+  }
+
+  /** Ends the program's use of what the driver holds. */
+  def close(): Unit = {
+    leases.foreach(_.release())
+    leases.clear()
+    shared.values.foreach(_.release())
+    shared.clear()
+  }
+
   def shape(id: Int): Shape = shapes(id)
+
+  /** How a value that is to stay in the cluster is kept. */
+  def keep(id: Int): Keep = program.persist(id)
 
   def isEncode(instruction: Instruction): Boolean = instruction.op == "encode"
 
@@ -74,23 +119,47 @@ final class ProgramValues(context: ShimContext, program: Program, payload: Int =
     reductions ++ gathers ++ kept
   }
 
-  /** Blocked instructions a target needs, inputs first, ending at held and whole values. */
-  def chain(target: Target): Seq[Instruction] = {
+  /** A blocked value whose rows were moved: data like any other to the pass that reads it. */
+  def moveOf(id: Int): Option[(Instruction, Move)] =
+    if (held.contains(id) || host.contains(id)) None
+    else
+      instructions.get(id).filter(instruction => instruction.blocked && !isEncode(instruction)).flatMap { instruction =>
+        kernel(instruction) match {
+          case moving: MoveKernel => Some((instruction, moving.move))
+          case _ => None
+        }
+      }
+
+  /** Blocked instructions a pass evaluates for these values, inputs first, ending at held, whole and moved values. */
+  def chain(ids: Iterable[Int]): Seq[Instruction] = walk(ids, acrossMoves = false)
+
+  def chain(target: Target): Seq[Instruction] = chain(Seq(target.id))
+
+  /** As `chain`, with the moved values and what they are made of. */
+  def wholeChain(target: Target): Seq[Instruction] = walk(Seq(target.id), acrossMoves = true)
+
+  /** What the rows of these targets come from, moved or not. */
+  def ownersBelow(targets: Seq[Target]): Seq[PersistedRdd] = {
+    val read = targets.flatMap(target => target.id +: wholeChain(target).flatMap(_.operands.filter(_.blocked).map(_.id)))
+    read.distinct.flatMap(held.get).map(_.owner).distinct
+  }
+
+  private def walk(ids: Iterable[Int], acrossMoves: Boolean): Seq[Instruction] = {
     val order = mutable.LinkedHashMap[Int, Instruction]()
     def visit(id: Int): Unit =
-      if (!held.contains(id) && !host.contains(id) && !order.contains(id)) {
+      if (!held.contains(id) && !host.contains(id) && !order.contains(id) && (acrossMoves || moveOf(id).isEmpty)) {
         instructions.get(id).foreach { instruction =>
           instruction.operands.filter(_.blocked).foreach(operand => visit(operand.id))
           order(id) = instruction
         }
       }
-    visit(target.id)
+    ids.foreach(visit)
     order.values.toSeq
   }
 
   /** Every operand a pass takes whole is there, and so is every reduced value it takes by rows. */
   def isReady(target: Target): Boolean = {
-    val nodes = chain(target)
+    val nodes = wholeChain(target)
     val inside = nodes.map(_.id).toSet
     nodes.forall { node =>
       node.operands.forall { operand =>
@@ -104,12 +173,31 @@ final class ProgramValues(context: ShimContext, program: Program, payload: Int =
 
   /** Names of the data below a target: equal names mean one pass. */
   def dataLeaves(target: Target): Set[String] = {
-    val nodes = chain(target)
-    val direct = nodes.flatMap(_.operands.filter(_.blocked).map(_.id)) :+ target.id
+    val keys = leavesOf(Seq(target.id))
+    if (keys.nonEmpty) keys else Set(s"rows:${rowsOf(target)}")
+  }
+
+  private def leavesOf(ids: Seq[Int]): Set[String] = {
+    val nodes = chain(ids)
+    val direct = nodes.flatMap(_.operands.filter(_.blocked).map(_.id)) ++ ids
     val heldKeys = direct.filter(held.contains).map(id => s"rdd:${held(id).owner.rdd.id}")
     val frameKeys = nodes.filter(isEncode).map(node => s"frame:${source(node).key}")
-    val keys = (heldKeys ++ frameKeys).toSet
-    if (keys.nonEmpty) keys else Set(s"rows:${rowsOf(target)}")
+    val movedKeys = direct.distinct.flatMap(id => moveOf(id).map { case (instruction, move) => moveKey(instruction, move) })
+    (heldKeys ++ frameKeys ++ movedKeys).toSet
+  }
+
+  /** Values whose rows go the same way from the same data have equal keys, and are moved together. */
+  def moveKey(instruction: Instruction, move: Move): String = {
+    def below(operand: Operand): String = {
+      val leaves = leavesOf(Seq(operand.id))
+      if (leaves.isEmpty) s"rows:${shape(operand.id).rows}" else leaves.toSeq.sorted.mkString("+")
+    }
+    val how = move match {
+      case Move.Cut(from, until, _) => s"cut $from $until"
+      case Move.Stack => "stack " + instruction.operands.map(operand => shape(operand.id).rows).mkString(" ")
+      case Move.Select(_) => s"select ${instruction.operands(1).id}"
+    }
+    s"$how of (${instruction.operands.map(below).mkString(", ")})"
   }
 
   /** Rows of the blocked operands of a target. */

@@ -11,7 +11,7 @@ object Realign {
     val cuts: Array[Array[(Long, Int)]] = context.spark.runJob(
       like.rdd, (_: TaskContext, chunks: Iterator[Chunk]) => chunks.map(c => (c.startRow, c.rows)).toArray)
     val flat = cuts.zipWithIndex.flatMap { case (chunks, p) => chunks.map { case (start, rows) => (start, rows, p) } }.sortBy(_._1)
-    val starts = context.spark.broadcast(flat)
+    val starts = context.broadcasts.make(flat)
     val partitions = cuts.length
     val slotCount = base.slots.values.foldLeft(-1)(math.max) + 1
     val pieces = base.rdd.flatMap { chunk =>
@@ -34,7 +34,7 @@ object Realign {
         }.toArray)
       }
     }
-    RowBase(rdd, base.slots, like.layout, base.broadcasts :+ starts, None)
+    RowBase(rdd, base.slots, like.layout, base.broadcasts :+ starts, None, base.shared)
   }
 
   private def overlapping(

@@ -1,31 +1,11 @@
 package reprise.shim.program
 
 import java.util.concurrent.ConcurrentHashMap
-import java.util.concurrent.atomic.AtomicInteger
 
 import scala.collection.JavaConverters._
 
-import org.apache.spark.broadcast.Broadcast
-import org.apache.spark.rdd.RDD
-
-import reprise.shim.block.{Chunk, DenseBlock}
-
 /** How rows are cut into partitions and chunks. Equal keys mean equal cuts, so such RDDs can be zipped. */
 final case class Layout(key: String, rows: Long, chunkRows: Int)
-
-/** One persisted RDD whose slots are values the driver holds; dropped when its last handle is. */
-final class PersistedRdd(val rdd: RDD[Chunk], broadcasts: Seq[Broadcast[_]]) {
-  private val users = new AtomicInteger
-  @volatile var materialised = false
-
-  def acquire(): Unit = users.incrementAndGet()
-  def release(): Unit = if (users.decrementAndGet() == 0) drop()
-
-  def drop(): Unit = {
-    rdd.unpersist(blocking = false)
-    broadcasts.foreach(_.destroy())
-  }
-}
 
 /** A blocked value held in the cluster. */
 final case class Held(owner: PersistedRdd, slot: Int, layout: Layout, rows: Long, cols: Int, bytes: Long)
@@ -33,12 +13,21 @@ final case class Held(owner: PersistedRdd, slot: Int, layout: Layout, rows: Long
 /** Values the driver holds handles to. Invariant: a handle is dropped exactly once, whoever asks how often. */
 final class Registry {
   private val held = new ConcurrentHashMap[String, Held]()
-  private val whole = new ConcurrentHashMap[String, Broadcast[DenseBlock]]()
+  private val whole = new ConcurrentHashMap[String, SharedBroadcast]()
 
   def put(handle: String, value: Held): Unit = {
     value.owner.acquire()
     Option(held.put(handle, value)).foreach(_.owner.release())
   }
+
+  /** The value, with a lease on it: the caller releases its owner. */
+  def lease(handle: String): Option[Held] =
+    Option(held.computeIfPresent(
+      handle,
+      (_: String, value: Held) => {
+        value.owner.acquire()
+        value
+      }))
 
   def get(handle: String): Option[Held] = Option(held.get(handle))
 
@@ -48,14 +37,23 @@ final class Registry {
     found.isDefined
   }
 
-  def putBroadcast(handle: String, value: Broadcast[DenseBlock]): Unit =
-    Option(whole.put(handle, value)).foreach(_.destroy())
+  /** Takes over the caller's share of the broadcast. */
+  def putBroadcast(handle: String, value: SharedBroadcast): Unit =
+    Option(whole.put(handle, value)).foreach(_.release())
 
-  def getBroadcast(handle: String): Option[Broadcast[DenseBlock]] = Option(whole.get(handle))
+  def getBroadcast(handle: String): Option[SharedBroadcast] = Option(whole.get(handle))
+
+  def leaseBroadcast(handle: String): Option[SharedBroadcast] =
+    Option(whole.computeIfPresent(
+      handle,
+      (_: String, value: SharedBroadcast) => {
+        value.acquire()
+        value
+      }))
 
   def dropBroadcast(handle: String): Boolean = {
     val found = Option(whole.remove(handle))
-    found.foreach(_.destroy())
+    found.foreach(_.release())
     found.isDefined
   }
 

@@ -4,15 +4,17 @@ import org.apache.spark.broadcast.Broadcast
 import org.apache.spark.rdd.RDD
 
 import reprise.shim.ShimContext
-import reprise.shim.block.{Chunk, DenseBlock}
+import reprise.shim.block.{Block, BlockForm, Chunk, DenseBlock}
 import reprise.shim.frame.Feature
+import reprise.shim.ops.{Move, SelectRows}
 import reprise.shim.protocol.Json._
 import reprise.shim.protocol.ShimError
 
 /** The rows a pass reads: chunks whose `slots` hold these values. */
 final case class RowBase(
-    rdd: RDD[Chunk], slots: Map[Int, Int], layout: Layout, broadcasts: Seq[Broadcast[_]], heldRdd: Option[RowBase]) {
-  def destroy(): Unit = broadcasts.foreach(_.destroy())
+    rdd: RDD[Chunk], slots: Map[Int, Int], layout: Layout, broadcasts: Seq[Broadcast[_]], heldRdd: Option[RowBase],
+    shared: Seq[SharedBroadcast] = Nil) {
+  def destroy(owner: Broadcasts): Unit = broadcasts.foreach(owner.destroy)
 }
 
 /**
@@ -20,12 +22,25 @@ final case class RowBase(
  * same way and moved when not, and host matrices are cut up when nothing else says how rows are cut.
  */
 final class RowSource(context: ShimContext, values: ProgramValues, rows: Long) {
+  private val compiler = new PlanCompiler(context, values)
 
   /** Rows of a chunk, where the application sets them: tests cut small data into many chunks this way. */
   private val given: Option[Int] = context.spark.getConf.getOption("spark.reprise.chunkRows").map(_.toInt)
 
-  def open(encodes: Seq[Instruction], heldIds: Seq[Int], hostRows: Seq[Int]): RowBase = {
-    val scans = encodes.groupBy(encode => values.source(encode).key).values.toSeq.map(scan)
+  /** The data below these values, which are blocked and need `nodes` evaluated. */
+  def open(nodes: Seq[Instruction], ids: Seq[Int]): RowBase = {
+    val blocked = (nodes.flatMap(_.operands.filter(_.blocked).map(_.id)) ++ ids).distinct
+    val heldIds = blocked.filter(values.held.contains)
+    val hostRows = blocked.filter(id => values.host.contains(id) && !values.held.contains(id))
+    val moved = blocked.flatMap(id => values.moveOf(id).map { case (instruction, move) => (instruction, move) })
+    open(nodes.filter(values.isEncode), heldIds, hostRows, moved)
+  }
+
+  private def open(
+      encodes: Seq[Instruction], heldIds: Seq[Int], hostRows: Seq[Int], moved: Seq[(Instruction, Move)]): RowBase = {
+    val moves = moved.groupBy { case (instruction, move) => values.moveKey(instruction, move) }.toSeq.sortBy(_._1)
+    val scans = encodes.groupBy(encode => values.source(encode).key).values.toSeq.map(scan) ++
+      moves.map { case (_, group) => openMoved(group) }
     val held = heldIds.groupBy(id => values.held(id).owner.rdd.id).values.toSeq.map(openHeld)
     val bases = scans ++ held
     if (bases.isEmpty) generated(hostRows)
@@ -54,6 +69,51 @@ final class RowSource(context: ShimContext, values: ProgramValues, rows: Long) {
     RowBase(first.owner.rdd, ids.map(id => id -> values.held(id).slot).toMap, first.layout, Nil, None)
   }
 
+  /** Values moved alike, opened together: each operand position is one RDD with a slot a value. */
+  private def openMoved(group: Seq[(Instruction, Move)]): RowBase = {
+    val members = group.map(_._1)
+    val slots = members.map(_.id).zipWithIndex.toMap
+    group.head._2 match {
+      case Move.Cut(from, until, _) =>
+        val columns = group.map { case (_, move) => move.asInstanceOf[Move.Cut].columns }.toArray
+        val below = operandBase(members.map(_.operands(0).id), MovedRows.overlapping(_, from, until))
+        RowBase(
+          MovedRows.cut(below.rdd, from, until, columns), slots,
+          Layout(s"cut:$from:$until:${below.layout.key}", until - from, below.layout.chunkRows), below.broadcasts, None,
+          below.shared)
+      case Move.Stack =>
+        val parts = members.head.operands.indices.map(i => operandBase(members.map(_.operands(i).id), identity))
+        val heights = members.head.operands.map(operand => values.shape(operand.id).rows)
+        RowBase(
+          MovedRows.stack(parts.map(_.rdd), heights.scanLeft(0L)(_ + _)), slots,
+          Layout(s"stack:${parts.map(_.layout.key).mkString("(", ",", ")")}", heights.sum, parts.head.layout.chunkRows),
+          parts.flatMap(_.broadcasts), None, parts.flatMap(_.shared))
+      case Move.Select(rows) => openSelected(members, slots, rows)
+    }
+  }
+
+  private def openSelected(members: Seq[Instruction], slots: Map[Int, Int], rows: Long): RowBase = {
+    val mask = members.head.operands(1).id
+    val all = operandBase(members.map(_.operands(0).id) :+ mask, identity)
+    // Only the mask is computed for the count where the data are read anew; cuts are the same.
+    val counts = MovedRows.count(all.rdd)
+    SelectRows.check(counts.sum, rows)
+    val key = s"select:${java.util.UUID.randomUUID()}"
+    RowBase(
+      MovedRows.select(all.rdd, counts), slots, Layout(key, rows, all.layout.chunkRows), all.broadcasts, None, all.shared)
+  }
+
+  /** These values of one row space, evaluated: slot i holds `ids(i)`. */
+  private def operandBase(ids: Seq[Int], only: RDD[Chunk] => RDD[Chunk]): RowBase = {
+    val height = values.shape(ids.head).rows
+    val below = new RowSource(context, values, height).open(values.chain(ids), ids)
+    val compiled = compiler.keep(below.slots, ids)
+    val plan = compiled.plan
+    val rdd = only(below.rdd).mapPartitions(chunks => plan.keepAll(chunks))
+    RowBase(
+      rdd, Map.empty, below.layout, below.broadcasts :+ compiled.broadcast, None, below.shared ++ compiled.shared)
+  }
+
   /** No data says how rows are cut: cut the widest host operand up, or nothing but row numbers. */
   private def generated(hostRows: Seq[Int]): RowBase = {
     val widest = hostRows.sortBy(id => -values.host(id).cols).headOption
@@ -69,7 +129,7 @@ final class RowSource(context: ShimContext, values: ProgramValues, rows: Long) {
       val from = chunks * p / partitions * chunkRows
       val until = math.min(rows, chunks * (p + 1) / partitions * chunkRows)
       val data = widest.map(id =>
-        context.spark.broadcast(values.host(id).sliceRows(from.toInt, until.toInt)))
+        context.broadcasts.make(values.host(id).sliceRows(from.toInt, until.toInt)))
       RowRange(from, until, data)
     }
     val rdd = context.spark.parallelize(parts, partitions).flatMap(_.chunks(chunkRows))
@@ -101,7 +161,7 @@ object RowSource {
     }
     RowBase(
       rdd, left.slots ++ right.slots.map { case (id, slot) => id -> (slot + shift) },
-      left.layout, left.broadcasts ++ right.broadcasts, None)
+      left.layout, left.broadcasts ++ right.broadcasts, None, left.shared ++ right.shared)
   }
 }
 
@@ -110,7 +170,9 @@ final case class RowRange(from: Long, until: Long, data: Option[Broadcast[DenseB
   def chunks(chunkRows: Int): Iterator[Chunk] =
     Iterator.iterate(from)(_ + chunkRows).takeWhile(_ < until).map { start =>
       val count = math.min(chunkRows.toLong, until - start).toInt
-      val slots = data.map(_.value.sliceRows((start - from).toInt, (start - from).toInt + count)).toArray
-      new Chunk(start, count, slots.asInstanceOf[Array[reprise.shim.block.DenseBlock]].map(b => b: reprise.shim.block.Block))
+      val slots = data.map { whole =>
+        BlockForm.of(whole.value.sliceRows((start - from).toInt, (start - from).toInt + count))
+      }
+      new Chunk(start, count, slots.toArray[Block])
     }
 }

@@ -2,6 +2,8 @@ package reprise.shim.verbs
 
 import com.fasterxml.jackson.databind.JsonNode
 
+import org.apache.spark.reprise.BlockStore
+
 import reprise.shim.{ShimContext, Version}
 import reprise.shim.block.Blas
 import reprise.shim.ops.BlockOps
@@ -27,6 +29,7 @@ object Hello extends VerbHandler {
       "applicationId" -> Json.str(context.spark.applicationId),
       "master" -> Json.str(context.spark.master),
       "parallelism" -> Json.int(context.spark.defaultParallelism),
+      "storageMemoryBytes" -> Json.int(Storage.executors(context).values.map(_._1).sum),
       "blas" -> Json.str(Blas.blas.getClass.getSimpleName),
       "nativeBlas" -> Json.bool(Blas.isNative),
       "ops" -> Json.arr(("encode" +: BlockOps.all.map(_.name)).sorted.map(Json.str))))
@@ -57,6 +60,44 @@ object Status extends VerbHandler {
           Json.obj("run" -> Json.str(run), "progress" -> Json.num(progress))
         }),
         "sparkJobs" -> Json.int(context.runs.jobs)))
+  }
+}
+
+/**
+ * What is stored where, by Spark's own account: cheaper than `Status`, since it waits for no event. The driver's own
+ * storage counts only where it is all there is (a local master).
+ */
+object Storage extends VerbHandler {
+  val name = "storage"
+
+  /** Most and free bytes of each. */
+  def executors(context: ShimContext): scala.collection.Map[String, (Long, Long)] = {
+    val all = context.spark.getExecutorMemoryStatus
+    val others = all - BlockStore.driverAddress
+    if (others.isEmpty) all else others
+  }
+
+  def handle(context: ShimContext, args: JsonNode, payloads: IndexedSeq[Payload]): Reply = {
+    val counted = executors(context)
+    val rdds = context.spark.getRDDStorageInfo.map(info => info.id -> info).toMap
+    // Values of one RDD share what it stores; the first one is charged for all of it.
+    val charged = scala.collection.mutable.Set[Int]()
+    val handles = context.registry.handles.toSeq.sortBy(_._1).map { case (handle, held) =>
+      val info = rdds.get(held.owner.rdd.id)
+      val isFirst = charged.add(held.owner.rdd.id)
+      Json.obj(
+        "handle" -> Json.str(handle),
+        "memoryBytes" -> Json.int(info.filter(_ => isFirst).map(_.memSize).getOrElse(0L)),
+        "diskBytes" -> Json.int(info.filter(_ => isFirst).map(_.diskSize).getOrElse(0L)),
+        "materialised" -> Json.bool(info.exists(i => i.numCachedPartitions == i.numPartitions)))
+    }
+    Reply(
+      Json.obj(
+        "memoryBytes" -> Json.int(counted.values.map(_._1).sum),
+        "usedBytes" -> Json.int(counted.values.map { case (total, free) => total - free }.sum),
+        "persistentRdds" -> Json.int(context.spark.getPersistentRDDs.size),
+        "liveBroadcasts" -> Json.int(context.broadcasts.stored),
+        "handles" -> Json.arr(handles)))
   }
 }
 

@@ -26,7 +26,7 @@ object Collect extends VerbHandler {
 
   def handle(context: ShimContext, args: JsonNode, payloads: IndexedSeq[Payload]): Reply = {
     val handle = args.text("handle")
-    val block = context.registry.getBroadcast(handle).map(_.value).getOrElse {
+    val block = context.registry.getBroadcast(handle).map(_.value.value).getOrElse {
       val held = HeldValue.of(context, handle)
       val input = Input(0, Shape(held.rows, held.cols), None, Some(handle))
       val program = Program(args.text("run"), Vector(input), Vector.empty, Vector(0), Map.empty)
@@ -40,12 +40,13 @@ object Collect extends VerbHandler {
 
 object HeldValue {
   def of(context: ShimContext, handle: String): Held =
-    context.registry.get(handle).getOrElse {
-      throw new ShimError(
-        "execution",
-        s"shim: expected the value `$handle` to be held, got none; it was released, or Spark was started anew",
-        Map("handle" -> handle))
-    }
+    context.registry.get(handle).getOrElse(missing(handle))
+
+  def missing(handle: String): Nothing =
+    throw new ShimError(
+      "execution",
+      s"shim: expected the value `$handle` to be held, got none; it was released, or Spark was started anew",
+      Map("handle" -> handle))
 }
 
 /** Computes a held value in the cluster now, so that later reads find it there. */
@@ -54,9 +55,18 @@ object Persist extends VerbHandler {
 
   def handle(context: ShimContext, args: JsonNode, payloads: IndexedSeq[Payload]): Reply = {
     val handle = args.text("handle")
-    val held = HeldValue.of(context, handle)
-    context.runs.track(args.text("run"))(held.owner.rdd.count())
-    Reply(HeldJson(handle, held))
+    val held = context.registry.lease(handle).getOrElse(HeldValue.missing(handle))
+    try {
+      val (_, jobs) = context.runs.track(args.text("run")) {
+        try held.owner.rdd.count()
+        catch { case error: Throwable => throw LostValue.named(error, Map(handle -> held)) }
+      }
+      held.owner.noteJob()
+      val reply = HeldJson(handle, held)
+      reply.set[JsonNode]("materialised", Json.bool(held.owner.isComplete))
+      reply.set[JsonNode]("sparkJobs", Json.int(jobs))
+      Reply(reply)
+    } finally held.owner.release()
   }
 }
 
@@ -76,7 +86,8 @@ object MakeBroadcast extends VerbHandler {
 
   def handle(context: ShimContext, args: JsonNode, payloads: IndexedSeq[Payload]): Reply = {
     val block = new DenseBlock(args.integer("rows"), args.integer("cols"), payloads(0).cells)
-    context.registry.putBroadcast(args.text("handle"), context.spark.broadcast(block))
+    val made = new SharedBroadcast(context.broadcasts, context.broadcasts.make(block))
+    context.registry.putBroadcast(args.text("handle"), made)
     Reply(HeldJson(args.text("handle"), block.rows.toLong, block.cols, block.bytes))
   }
 }

@@ -6,7 +6,7 @@ import reprise.shim.ShimContext
 import reprise.shim.program.{Executor, Program}
 import reprise.shim.protocol.{CellsPayload, Json, Payload, Reply, ShimError}
 
-/** Runs a program; handles it asks to keep are registered only once all of it went well. */
+/** Runs a program; handles it asks to keep exist only once all of it went well. */
 object RunProgram extends VerbHandler {
   val name = "runProgram"
 
@@ -18,13 +18,13 @@ object RunProgram extends VerbHandler {
     val (outcome, jobs) = context.runs.track(program.run) {
       new Executor(context, program, cells).run()
     }
-    outcome.persisted.foreach { case (handle, held) => context.registry.put(handle, held) }
     Reply(
       Json.obj(
         "outputs" -> Json.arr(outcome.outputs.map { block =>
           Json.obj("rows" -> Json.int(block.rows), "cols" -> Json.int(block.cols))
         }),
         "persisted" -> Json.arr(outcome.persisted.toSeq.map { case (handle, held) => HeldJson(handle, held) }),
+        "incomplete" -> Json.arr(outcome.incomplete.map(Json.str)),
         "kernels" -> Json.int(outcome.kernels),
         "passes" -> Json.int(outcome.passes),
         "sparkJobs" -> Json.int(jobs)),

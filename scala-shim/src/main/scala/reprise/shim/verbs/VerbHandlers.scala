@@ -13,7 +13,7 @@ trait VerbHandler {
 
 object VerbHandlers {
   val all: Seq[VerbHandler] = Seq(
-    Ping, Hello, RunProgram, Collect, Persist, Unpersist, MakeBroadcast, DestroyBroadcast, Status, Cancel,
+    Ping, Hello, RunProgram, Collect, Persist, Unpersist, MakeBroadcast, DestroyBroadcast, Status, Storage, Cancel,
     DescribeFrame, ProfileFrame, OpenDirect, CloseDirect, Shutdown)
 
   val byName: Map[String, VerbHandler] = all.map(verb => verb.name -> verb).toMap

@@ -1,0 +1,79 @@
+package reprise.shim.program
+
+import scala.collection.mutable
+
+import org.apache.spark.broadcast.Broadcast
+
+import reprise.shim.ShimContext
+import reprise.shim.block.DenseBlock
+import reprise.shim.ops._
+
+/**
+ * A plan with the broadcast made for it, which whoever compiled it destroys, and those it shares with other programs.
+ */
+final class Compiled(
+    context: ShimContext, val plan: BlockPlan, val broadcast: Broadcast[Array[DenseBlock]],
+    val shared: Seq[SharedBroadcast]) {
+  def destroy(): Unit = context.broadcasts.destroy(broadcast)
+}
+
+/** Turns instructions into the steps of a plan over chunks whose slots hold the values `slots` says. */
+final class PlanCompiler(context: ShimContext, values: ProgramValues) {
+
+  /** Keeps these values, in this order. */
+  def keep(slots: Map[Int, Int], ids: Seq[Int]): Compiled = {
+    val steps = new Steps(slots)
+    ids.foreach(steps.visit)
+    finish(steps, Array.empty, Array.empty, ids.map(steps.blockedRef).toArray)
+  }
+
+  /** Folds the reductions and gathers the blocked values. */
+  def fold(slots: Map[Int, Int], reductions: Seq[Instruction], gathers: Seq[Int]): Compiled = {
+    val steps = new Steps(slots)
+    reductions.foreach(_.operands.filter(_.blocked).foreach(operand => steps.visit(operand.id)))
+    gathers.foreach(steps.visit)
+    val sinks = reductions.map { instruction =>
+      Sink(values.kernel(instruction).asInstanceOf[ReduceKernel], instruction.operands.map(steps.ref).toArray)
+    }
+    finish(steps, sinks.toArray, gathers.map(steps.blockedRef).toArray, Array.empty)
+  }
+
+  private def finish(steps: Steps, sinks: Array[Sink], gathers: Array[Ref], kept: Array[Ref]): Compiled = {
+    val broadcast = context.broadcasts.make(steps.ownValues)
+    val host = new HostValues(broadcast, steps.shared.map(_.value).toArray)
+    new Compiled(context, new BlockPlan(steps.all.toArray, sinks, gathers, kept, host), broadcast, steps.shared)
+  }
+
+  private final class Steps(slots: Map[Int, Int]) {
+    private val ownIndex = mutable.LinkedHashMap[Int, Int]()
+    private val sharedIndex = mutable.LinkedHashMap[Int, Int]()
+    private val stepIndex = mutable.Map[Int, Int]()
+    val all: mutable.ArrayBuffer[Step] = mutable.ArrayBuffer[Step]()
+
+    def ownValues: Array[DenseBlock] = ownIndex.keys.map(values.host).toArray
+
+    def shared: Seq[SharedBroadcast] = sharedIndex.keys.map(values.shared).toSeq
+
+    def blockedRef(id: Int): Ref = ref(Operand(id, blocked = true))
+
+    def ref(operand: Operand): Ref =
+      if (slots.contains(operand.id) && operand.blocked) Ref.Slot(slots(operand.id))
+      else if (stepIndex.contains(operand.id) && operand.blocked) Ref.Step(stepIndex(operand.id))
+      else if (operand.blocked) Ref.Rows(hostRef(operand.id))
+      else Ref.Whole(hostRef(operand.id))
+
+    /** Adds the steps a blocked value needs; values of slots and of the driver need none. */
+    def visit(id: Int): Unit =
+      if (!slots.contains(id) && !stepIndex.contains(id) && !values.host.contains(id)) {
+        values.instructions.get(id).foreach { instruction =>
+          instruction.operands.filter(_.blocked).foreach(operand => visit(operand.id))
+          all += Step(values.kernel(instruction), instruction.operands.map(ref).toArray)
+          stepIndex(id) = all.length - 1
+        }
+      }
+
+    private def hostRef(id: Int): HostRef =
+      if (values.shared.contains(id)) HostRef.Shared(sharedIndex.getOrElseUpdate(id, sharedIndex.size))
+      else HostRef.Own(ownIndex.getOrElseUpdate(id, ownIndex.size))
+  }
+}
