@@ -59,6 +59,23 @@ export function isInside(node: PlanNode, below: PlanNode): boolean {
   return (node.blocked || node.sink) && below.blocked && below.backend === node.backend;
 }
 
+/** The wave in which each node over row blocks is first evaluated: a sink's own, and for what it reads the first reader's. */
+export function firstWaves(plan: Plan): ReadonlyMap<PlanNode, number> {
+  const waves = new Map<PlanNode, number>();
+  for (let i = plan.nodes.length - 1; i >= 0; i--) {
+    const node = plan.nodes[i]!;
+    if (!node.blocked && !node.sink) continue;
+    const wave = node.sink ? node.wave : (waves.get(node) ?? node.wave);
+    waves.set(node, wave);
+    for (const input of node.expr.inputs) {
+      const below = plan.nodeOf.get(input);
+      if (below === undefined || !isInside(node, below)) continue;
+      waves.set(below, Math.min(wave, waves.get(below) ?? wave));
+    }
+  }
+  return waves;
+}
+
 /** Blocked nodes needed to evaluate `targets`, inputs first, ending at values that exist before the segment. */
 export function segmentNodes(
   plan: Plan,

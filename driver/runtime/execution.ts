@@ -1,19 +1,23 @@
 /**
- * Executes one plan. Rounds alternate until nothing is left: every host operator whose operands are there runs (short
- * ones at once, long ones as promises), and all row-block targets whose other operands are there run as one
- * segment per backend, at the same time. Invariant: each node claimed in the cache is put or withdrawn, and a
- * failing node fails only its consumers.
+ * Executes one plan. Whenever something has ended, all row-block targets whose other operands are there start as one segment
+ * per backend, then every host operator whose operands are there runs (short ones at once, long ones as promises), so
+ * that this machine works while the others do. Invariant: each node claimed in the cache is put or withdrawn, nothing
+ * is in flight when the execution ends, and a failing node fails only its consumers.
  */
 
-import { type Plan, type PlanNode, segmentNodes } from '../compiler/plan.js';
+import { firstWaves, isInside, type Plan, type PlanNode, segmentNodes } from '../compiler/plan.js';
+import { takesByRows } from '../compiler/row-blocks.js';
+import type { CostModel } from '../cost/cost-model.js';
+import { observeOperator, observeSegment } from '../cost/measure.js';
 import { ExecutionError, InternalError, RepriseError } from '../errors.js';
 import { rowsScanned } from '../frame/frame-data.js';
 import type { Expr } from '../ir/expr.js';
 import { frame } from '../operators/frame.js';
 import type { ReuseCache } from '../reuse/reuse-cache.js';
 import type { Backend, RunContext } from './backend.js';
+import { HostCopies } from './host-copies.js';
 import type { Statistics } from './statistics.js';
-import type { DenseMatrix, Handle, Value } from './value.js';
+import type { Value } from './value.js';
 
 /** Host operators run without a break for at most this long, so that signals and progress get through. */
 const TURN_MS = 40;
@@ -24,6 +28,8 @@ export interface ExecutionContext extends RunContext {
   readonly backends: ReadonlyMap<string, Backend>;
   /** False: nothing is claimed or kept. */
   readonly reuse: boolean;
+  /** Learns from what is measured. */
+  readonly costs: CostModel;
   /** Told each value as it is computed. */
   readonly onComputed?: (expr: Expr, value: Value, seconds: number) => void;
 }
@@ -39,6 +45,10 @@ export class Execution {
   readonly #failed = new Map<Expr, Error>();
   readonly #done = new Set<Expr>();
   readonly #claimed = new Set<Expr>();
+  readonly #waves: ReadonlyMap<PlanNode, number>;
+  /** What runs now; these promises never reject. */
+  readonly #inFlight = new Set<Promise<void>>();
+  readonly #copies: HostCopies;
   /** Host operators and row-block targets still to run, in plan order. */
   #host: PlanNode[] = [];
   #targets: PlanNode[] = [];
@@ -46,6 +56,8 @@ export class Execution {
   constructor(plan: Plan, context: ExecutionContext) {
     this.#plan = plan;
     this.#context = context;
+    this.#waves = firstWaves(plan);
+    this.#copies = new HostCopies(this.#values, context);
     for (const [expr, value] of plan.available) {
       this.#values.set(expr, value);
       this.#done.add(expr);
@@ -65,18 +77,23 @@ export class Execution {
   /** Runs to the end and returns the outcome of each root. Never rejects, except when aborted. */
   async run(): Promise<Outcome[]> {
     try {
+      this.#copies.prefetch(this.#plan.prefetch ?? []);
       while (this.#host.length > 0 || this.#targets.length > 0) {
         this.#context.signal?.throwIfAborted();
-        const inFlight: Promise<void>[] = [];
-        await this.#runHostOperators(inFlight);
-        this.#launchSegments(inFlight);
-        if (inFlight.length === 0 && (this.#host.length > 0 || this.#targets.length > 0)) {
+        const before = this.#host.length + this.#targets.length;
+        // What runs elsewhere is started before anything runs here.
+        this.#launchSegments(false);
+        await this.#runHostOperators();
+        if (this.#inFlight.size === 0) this.#launchSegments(true);
+        if (this.#inFlight.size > 0) await this.#settleSome();
+        else if (this.#host.length + this.#targets.length === before) {
           throw new InternalError('execution: expected a node that can run, got none');
         }
-        await Promise.all(inFlight);
       }
+      await Promise.all(this.#inFlight);
       this.#context.signal?.throwIfAborted();
     } finally {
+      await Promise.all(this.#inFlight);
       for (const expr of this.#claimed) this.#context.cache.withdraw(expr);
     }
     return this.#plan.roots.map((root) => {
@@ -89,7 +106,19 @@ export class Execution {
     });
   }
 
-  async #runHostOperators(inFlight: Promise<void>[]): Promise<void> {
+  /** Work that never rejects: failures are kept by node. */
+  #launch(work: Promise<void>): void {
+    this.#inFlight.add(work);
+    void work.then(() => this.#inFlight.delete(work));
+  }
+
+  /** Waits until something in flight has ended, and what ended with it. */
+  async #settleSome(): Promise<void> {
+    await Promise.race(this.#inFlight);
+    await new Promise<void>((resolve) => setImmediate(resolve));
+  }
+
+  async #runHostOperators(): Promise<void> {
     const waiting: PlanNode[] = [];
     const { spill } = this.#context.cache;
     let turnEnd = performance.now() + TURN_MS;
@@ -99,13 +128,14 @@ export class Execution {
       else if (readiness === 'waiting') waiting.push(node);
       else {
         const promise = this.#runHostOperator(node);
-        if (promise !== undefined) inFlight.push(promise);
+        if (promise !== undefined) this.#launch(promise);
         // Values on their way to the disk hold memory: let them go before making more.
         if (spill?.isCongested) await spill.relieved();
         const now = performance.now();
         if (now > turnEnd) {
           await new Promise<void>((resolve) => setImmediate(resolve));
           this.#context.signal?.throwIfAborted();
+          this.#launchSegments(false);
           turnEnd = performance.now() + TURN_MS;
         }
       }
@@ -121,7 +151,7 @@ export class Execution {
       if (inputs.every((value) => value.kind === 'dense')) {
         const value = backend.runSync?.(expr, inputs);
         if (value !== undefined) {
-          this.#finish(expr, value, start, backend.name, 1);
+          this.#finish(expr, value, start, backend, 1, true);
           return undefined;
         }
       }
@@ -133,9 +163,15 @@ export class Execution {
   }
 
   async #runAsync({ expr, backend }: PlanNode, start: number): Promise<void> {
+    const others = this.#inFlight.size;
     try {
       const inputs = new Map<Expr, Value>();
-      for (const input of expr.inputs) inputs.set(input, await this.#onHost(input));
+      for (const input of expr.inputs) {
+        inputs.set(
+          input,
+          await this.#copies.operand(input, backend, backend.capabilities.blocks === 'none'),
+        );
+      }
       const result = await backend.run(
         { nodes: [expr], inputs, outputs: [expr], persist: [], blocked: new Set() },
         this.#context,
@@ -143,46 +179,49 @@ export class Execution {
       const value = result.values.get(expr);
       if (value === undefined)
         throw new InternalError(`${backend.name}: expected a value for ${expr.op.name}`);
-      this.#finish(expr, value, start, backend.name, result.kernels);
+      this.#finish(
+        expr,
+        value,
+        start,
+        backend,
+        result.kernels,
+        others === 0 && this.#inFlight.size === 1,
+      );
     } catch (error) {
       this.#fail(expr, error, backend);
     }
   }
 
-  /** The host copy of a value; a handle is collected once and replaced. */
-  async #onHost(expr: Expr): Promise<DenseMatrix> {
-    const value = this.#values.get(expr)!;
-    if (value.kind === 'dense') return value;
-    const collected = await this.#collect(value);
-    this.#values.set(expr, collected);
-    return collected;
-  }
-
-  async #collect(handle: Handle): Promise<DenseMatrix> {
-    const backend = this.#context.backends.get(handle.backend);
-    const value = await backend?.collect?.(handle, this.#context);
-    if (value?.kind !== 'dense') {
-      throw new InternalError(`${handle.backend}: expected to collect ${handle.id}`);
-    }
-    return value;
-  }
-
-  #launchSegments(inFlight: Promise<void>[]): void {
+  /**
+   * Starts what is ready, one segment a backend. Unless forced, a pass waits for the other targets of its wave, so
+   * that they share it.
+   */
+  #launchSegments(force: boolean): void {
     const ready = new Map<Backend, PlanNode[]>();
-    const waiting: PlanNode[] = [];
+    const held = new Map<Backend, PlanNode[]>();
     for (const target of this.#targets) {
       const readiness = this.#segmentReadiness(target);
-      if (readiness === 'failed')
+      if (readiness === 'failed') {
         this.#inherit(target.expr, segmentNodes(this.#plan, [target], this.#done));
-      else if (readiness === 'waiting') waiting.push(target);
-      else {
-        const group = ready.get(target.backend);
-        if (group === undefined) ready.set(target.backend, [target]);
-        else group.push(target);
+        continue;
       }
+      const groups = readiness === 'ready' ? ready : held;
+      const group = groups.get(target.backend);
+      if (group === undefined) groups.set(target.backend, [target]);
+      else group.push(target);
     }
-    this.#targets = waiting;
-    for (const [backend, targets] of ready) inFlight.push(this.#runSegment(backend, targets));
+    for (const [backend, targets] of ready) {
+      const last = targets.reduce((wave, target) => Math.max(wave, this.#waveOf(target)), 0);
+      const waiting = held.get(backend) ?? [];
+      if (!force && waiting.some((target) => this.#waveOf(target) <= last)) {
+        held.set(backend, [...waiting, ...targets]);
+      } else this.#launch(this.#runSegment(backend, targets));
+    }
+    this.#targets = [...held.values()].flat();
+  }
+
+  #waveOf(target: PlanNode): number {
+    return this.#waves.get(target) ?? target.wave;
   }
 
   #segmentReadiness(target: PlanNode): Readiness {
@@ -190,7 +229,8 @@ export class Execution {
     for (const node of segmentNodes(this.#plan, [target], this.#done)) {
       for (const input of node.expr.inputs) {
         if (input.op === frame) continue;
-        if (this.#plan.nodeOf.get(input)?.blocked && !this.#failed.has(input)) continue;
+        const below = this.#plan.nodeOf.get(input);
+        if (below && isInside(node, below) && !this.#failed.has(input)) continue;
         const one = this.#readiness([input]);
         if (one === 'failed') return 'failed';
         if (one === 'waiting') readiness = 'waiting';
@@ -207,15 +247,10 @@ export class Execution {
     const inputs = new Map<Expr, Value>();
     try {
       for (const node of planned) {
-        const blocked = node.expr.op.rowRule(node.expr.inputs, node.expr.attrs);
-        for (let i = 0; i < node.expr.inputs.length; i++) {
-          const input = node.expr.inputs[i]!;
+        for (const input of node.expr.inputs) {
           if (input.op === frame || inside.has(input) || inputs.has(input)) continue;
-          const resident = 'blocked' in blocked && blocked.blocked[i];
-          const value = this.#values.get(input);
-          if (value === undefined)
-            throw new InternalError(`segment: expected a value of ${input.op.name}`);
-          inputs.set(input, resident ? value : await this.#onHost(input));
+          const byRows = takesByRows(node.expr, input, backend);
+          inputs.set(input, await this.#copies.operand(input, backend, byRows));
         }
       }
       const result = await backend.run(
@@ -230,6 +265,8 @@ export class Execution {
         },
         this.#context,
       );
+      const seconds = (performance.now() - start) / 1000;
+      observeSegment(this.#context.costs, backend, nodes, inputs, result.values, seconds);
       this.#finishSegment(backend, planned, targets, result.values, start);
       const { statistics } = this.#context;
       statistics.kernels += result.kernels;
@@ -268,14 +305,23 @@ export class Execution {
     }
   }
 
-  #finish(expr: Expr, value: Value, start: number, backend: string, kernels: number): void {
-    const { statistics } = this.#context;
+  /** @param alone nothing else ran meanwhile, so the time is the operator's own */
+  #finish(
+    expr: Expr,
+    value: Value,
+    start: number,
+    backend: Backend,
+    kernels: number,
+    alone: boolean,
+  ): void {
+    const { statistics, costs } = this.#context;
     const end = performance.now();
     const seconds = (end - start) / 1000;
-    this.#keep(expr, value, seconds, backend);
+    if (alone) observeOperator(costs, backend, expr, seconds);
+    this.#keep(expr, value, seconds, backend.name);
     statistics.kernels += kernels;
-    this.#record(expr, backend, seconds, 'computed');
-    statistics.operator(backend, expr.op.name, start, end);
+    this.#record(expr, backend.name, seconds, 'computed');
+    statistics.operator(backend.name, expr.op.name, start, end);
   }
 
   /** The nodes of the program a node of the plan stands for: itself, unless it answers from cached parts. */

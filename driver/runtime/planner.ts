@@ -57,6 +57,14 @@ export class Planner {
     return compile(roots, this.#context(roots, persist, recall));
   }
 
+  /** A plan is about to run: remembers what data it reads, so that the next plans know what is read again. */
+  executes(plan: Plan): void {
+    if (!this.#options.reuse) return;
+    const data = plan.nodes.filter((node) => node.blocked).map((node) => node.expr);
+    for (const [expr, value] of plan.available) if (value.kind === 'handle') data.push(expr);
+    this.history.note(data);
+  }
+
   /** The plan as text. `verbose`: as written, then after each rule and pass that changed it. */
   explain(roots: readonly Expr[], verbose = false): string {
     if (!verbose) return printPlan(this.plan(roots));
@@ -93,7 +101,8 @@ export class Planner {
     if (!this.#options.reuse || !expr.isDeterministic) return undefined;
     const entry = this.#options.cache.probe(expr);
     const value = entry?.value ?? recall?.values.get(expr);
-    return value ?? (entry === undefined ? undefined : 'pending');
+    if (value !== undefined) return value;
+    return entry === undefined && recall?.isOffered(expr) !== true ? undefined : 'pending';
   }
 
   /** Whether a value is, or is about to be, in this process. */
@@ -103,19 +112,21 @@ export class Planner {
 
   /** Values kept in a backend are left to it, so a request to persist is answered by no parts. */
   #partialOptions(persist: boolean, recall: Recall | undefined): PartialReuseOptions | undefined {
-    const { reuse, cache, tier, local, blocks } = this.#options;
-    if (!reuse || persist || (cache.size === 0 && tier === undefined)) return undefined;
+    const { reuse, cache, local, blocks } = this.#options;
+    if (!reuse || persist) return undefined;
     return {
       isThere: (expr) =>
         expr.inputs.length === 0
           ? expr.op.name === 'literal' || expr.op.name === 'scalar' || this.isAtHand(expr)
-          : this.isAtHand(expr) || recall?.values.has(expr) === true,
+          : this.isAtHand(expr) ||
+            recall?.values.has(expr) === true ||
+            recall?.isOffered(expr) === true,
       isCached: (expr) => {
         const entry = cache.probe(expr);
         if (entry !== undefined) return entry.value?.kind === 'dense' || entry.state === 'spilled';
         return recall?.canRead(expr) === true;
       },
-      siblings: (op, key) => cache.siblings(op, key),
+      siblings: (op, key) => recall?.siblings(op, key) ?? cache.siblings(op, key),
       estimate: (expr) => local.estimate(expr).seconds,
       minSeconds: MIN_PARTIAL_SECONDS,
       verify: env.verify() >= 1,

@@ -93,7 +93,8 @@ export class Session implements Evaluator {
     const materialiseBytes = options.materialiseBytes ?? Math.min(cacheBytes / 2, 512 * MIB);
     this.#reuse = options.reuse ?? true;
     if (options.store !== undefined && this.#reuse) {
-      this.#tier = new DurableTier(options.store, (expr) => this.blocks.estimate(expr).seconds);
+      const seconds = (expr: Expr): number => this.blocks.estimate(expr).seconds;
+      this.#tier = new DurableTier(options.store, seconds, siblingKeys);
     }
     this.cache = new ReuseCache({
       budgetBytes: cacheBytes,
@@ -220,7 +221,7 @@ export class Session implements Evaluator {
 
   async #execute(exprs: readonly Expr[], persist: boolean): Promise<Outcome[]> {
     const roots = simplify(exprs, this.interner);
-    const recall = new Recall(this.cache, this.#tier);
+    const recall = new Recall(this.cache, this.#tier, this.interner);
     await recall.fromStore(roots, (expr) => this.#planner.isAtHand(expr), this.scope.signal);
     try {
       for (;;) {
@@ -229,6 +230,7 @@ export class Session implements Evaluator {
           await recall.complete(plan);
           continue;
         }
+        this.#planner.executes(plan);
         recall.countReuse(plan, this.statistics, (expr) => this.#adopt(plan, expr));
         // Claims what it computes before anybody else can plan, so that nothing is computed twice.
         const end = beginPlan(this.#reuse ? this.cache.tiers : [], plan);
@@ -249,6 +251,7 @@ export class Session implements Evaluator {
       statistics: this.statistics,
       backends: this.#backends,
       reuse: this.#reuse,
+      costs: this.#planner.costs,
       ...(signal ? { signal } : {}),
       ...(onProgress ? { onProgress } : {}),
       ...(tier

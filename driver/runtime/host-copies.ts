@@ -1,0 +1,63 @@
+/**
+ * The values of one execution as operators take them: a handle where its own backend reads it, else a host copy. Invariant:
+ * a value held by a backend is brought to the host at most once, however many operators ask and however they overlap.
+ */
+import type { CostModel } from '../cost/cost-model.js';
+import { observeCollect } from '../cost/measure.js';
+import { InternalError } from '../errors.js';
+import type { Expr } from '../ir/expr.js';
+import type { Backend, RunContext } from './backend.js';
+import type { DenseMatrix, Handle, Value } from './value.js';
+
+export interface HostCopiesContext extends RunContext {
+  readonly backends: ReadonlyMap<string, Backend>;
+  readonly costs: CostModel;
+}
+
+export class HostCopies {
+  readonly #values: ReadonlyMap<Expr, Value>;
+  readonly #context: HostCopiesContext;
+  readonly #collected = new Map<Expr, Promise<DenseMatrix>>();
+
+  constructor(values: ReadonlyMap<Expr, Value>, context: HostCopiesContext) {
+    this.#values = values;
+    this.#context = context;
+  }
+
+  /** Starts to bring these; a failure is met again by whoever reads the value. */
+  prefetch(exprs: readonly Expr[]): void {
+    for (const expr of exprs) this.#onHost(expr).catch(() => undefined);
+  }
+
+  /** An operand for that backend: its own handle if it can use one there, else the host copy. */
+  async operand(expr: Expr, backend: Backend, takesHandles: boolean): Promise<Value> {
+    const value = this.#values.get(expr);
+    if (value === undefined) {
+      throw new InternalError(`${backend.name}: expected a value of ${expr.op.name}`);
+    }
+    if (value.kind === 'dense') return value;
+    return takesHandles && value.backend === backend.name ? value : this.#onHost(expr);
+  }
+
+  #onHost(expr: Expr): Promise<DenseMatrix> {
+    const known = this.#collected.get(expr);
+    if (known !== undefined) return known;
+    const value = this.#values.get(expr)!;
+    if (value.kind === 'dense') return Promise.resolve(value);
+    const promise = this.#collect(value);
+    this.#collected.set(expr, promise);
+    return promise;
+  }
+
+  async #collect(handle: Handle): Promise<DenseMatrix> {
+    const backend = this.#context.backends.get(handle.backend);
+    const start = performance.now();
+    const value = await backend?.collect?.(handle, this.#context);
+    if (backend === undefined || value?.kind !== 'dense') {
+      throw new InternalError(`${handle.backend}: expected to collect ${handle.id}`);
+    }
+    const seconds = (performance.now() - start) / 1000;
+    observeCollect(this.#context.costs, backend, handle, seconds);
+    return value;
+  }
+}
