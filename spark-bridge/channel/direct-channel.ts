@@ -73,11 +73,11 @@ export class DirectChannel implements Channel {
     try {
       return await this.#send(verb, args, payloads, options);
     } catch (error) {
-      if (options.signal?.aborted) {
-        if (run !== undefined) await this.#send('cancel', { run }, [], {}).catch(() => undefined);
-        throw abortReason(options.signal);
+      const isLate = error instanceof ExecutionError && error.facts.code === 'ECONNABORTED';
+      if (run !== undefined && (isLate || options.signal?.aborted)) {
+        await this.#send('cancel', { run }, [], {}).catch(() => undefined);
       }
-      throw error;
+      throw options.signal?.aborted ? abortReason(options.signal) : error;
     } finally {
       stop();
     }

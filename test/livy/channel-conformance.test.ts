@@ -1,0 +1,337 @@
+/**
+ * One suite over every way to a shim: embedded, Livy statements, direct behind Livy, and a Livy batch. The Livy is our test
+ * server on a real socket; Spark and the shim are real. Whatever the way, the same call gives the same answer or error.
+ */
+import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { DataError, ExecutionError, InternalError, UnsupportedError } from '../../driver/errors.js';
+import { rand } from '../../driver/matrix/create.js';
+import { createReferenceBackend } from '../../driver/runtime/reference-backend.js';
+import { Session } from '../../driver/runtime/session.js';
+import type { Channel } from '../../spark-bridge/channel/channel.js';
+import { bytesToCells, cellsToBytes } from '../../spark-bridge/channel/frame-codec.js';
+import type { Json, WireInstruction, WireProgram } from '../../spark-bridge/channel/wire.js';
+import { buildShim } from '../../spark-bridge/embedded/install.js';
+import {
+  createLivyBackend,
+  createSparkBackend,
+  type SparkBackend,
+} from '../../spark-bridge/index.js';
+import { memorySessionStore } from '../../spark-bridge/livy/session-store.js';
+import { assertClose } from '../support/close.js';
+import { type LivyTestServer, startLivyTestServer } from '../support/livy-server/livy-server.js';
+import { realDrivers } from '../support/livy-server/real-driver.js';
+import { createTestSpark, sparkMissing } from '../support/spark.js';
+
+const CHUNK_ROWS = '500';
+
+interface Row {
+  readonly name: string;
+  /** What `channel.kind` says. */
+  readonly kind: string;
+  readonly open: () => Promise<SparkBackend>;
+  readonly close: () => Promise<void>;
+}
+
+let server: LivyTestServer;
+
+const throughLivy = (name: string, kind: string, mode: 'session' | 'batch'): Row => ({
+  name,
+  kind,
+  open: async () => {
+    const drivers = await realDrivers({ 'spark.reprise.chunkRows': CHUNK_ROWS });
+    server = await startLivyTestServer({ ...drivers, startMs: 50 });
+    return await createLivyBackend({
+      connection: { url: server.url },
+      mode,
+      channelMode: kind === 'direct' ? 'direct' : 'statements',
+      key: name,
+      store: memorySessionStore(),
+      jar: { by: 'uri', uri: pathToFileURL(await buildShim()).href },
+      pollMs: 20,
+      pollCapMs: 200,
+      waitMs: { min: 100, max: 2000 },
+      startTimeoutMs: 120_000,
+    });
+  },
+  close: async () => {
+    assert.deepEqual([...server.sessions.keys()], [], 'no session or batch stays behind');
+    await server.close();
+  },
+});
+
+const rows: readonly Row[] = [
+  {
+    name: 'embedded',
+    kind: 'direct',
+    open: async () => {
+      const spark = await createTestSpark({ conf: { 'spark.reprise.chunkRows': CHUNK_ROWS } });
+      if (typeof spark === 'string') throw new Error(spark);
+      return spark;
+    },
+    close: async () => undefined,
+  },
+  throughLivy('Livy statements', 'livy', 'session'),
+  throughLivy('direct behind Livy', 'direct', 'session'),
+  throughLivy('Livy batch', 'direct', 'batch'),
+];
+
+const program = (run: string, more: Partial<WireProgram>): WireProgram => ({
+  run,
+  inputs: [],
+  instructions: [],
+  outputs: [],
+  persist: [],
+  ...more,
+});
+
+const instruction = (
+  id: number,
+  op: string,
+  shape: readonly [number, number],
+  operands: readonly number[],
+  attrs: Json = {},
+): WireInstruction => ({
+  id,
+  op,
+  attrs,
+  operands: operands.map((operand) => ({ id: operand, blocked: true })),
+  rows: shape[0],
+  cols: shape[1],
+  blocked: true,
+});
+
+/** The sum of a generated matrix: minutes of work for a large one, in tasks of row blocks. */
+const sumOfRandom = (run: string, count: number): WireProgram =>
+  program(run, {
+    instructions: [
+      instruction(1, 'rand', [count, 20], [], {
+        rows: count,
+        cols: 20,
+        seed: 1,
+        distribution: 'uniform',
+        min: 0,
+        max: 1,
+      }),
+      instruction(2, 'sum', [1, 1], [1]),
+    ],
+    outputs: [2],
+  });
+
+for (const row of rows) {
+  describe(`channel conformance: ${row.name}`, function () {
+    this.timeout(120_000);
+    let backend: SparkBackend;
+    let channel: Channel;
+
+    before(async function () {
+      this.timeout(600_000);
+      const missing = sparkMissing();
+      if (missing !== undefined) {
+        console.warn(`SKIPPED channel conformance: ${missing}`);
+        this.skip();
+      }
+      backend = await row.open();
+      channel = backend.channel;
+    });
+    after(async () => {
+      await backend?.close();
+      if (backend !== undefined) await row.close();
+    });
+
+    const running = async (): Promise<readonly unknown[]> =>
+      (await channel.call('status', {})).result.runs;
+
+    it('says who it is, and stays the same', async () => {
+      assert.equal(channel.kind, row.kind);
+      const { result } = await channel.call('hello', {});
+      assert.deepEqual(result, backend.description);
+      assert.equal((await channel.call('ping', {})).result.boot, result.boot);
+    });
+
+    it('brings every cell back with its bits', async () => {
+      const special = Float64Array.of(Number.NaN, -0, Number.POSITIVE_INFINITY, 5e-324, 1 / 3);
+      const noise = new Float64Array(new Uint8Array(randomBytes(8 * 30_000)).buffer);
+      for (const cells of [special, noise]) {
+        const inputs = [{ id: 1, rows: cells.length, cols: 1, payload: 0, handle: null }];
+        const { payloads } = await channel.call(
+          'runProgram',
+          program('echo', { inputs, outputs: [1] }),
+          [cellsToBytes(cells)],
+        );
+        assert.ok(Buffer.from(payloads[0]!).equals(Buffer.from(cellsToBytes(cells))));
+      }
+    });
+
+    it('runs all reductions of a program in one job', async () => {
+      const [count, cols] = [4000, 5];
+      const x = Float64Array.from({ length: count * cols }, (_, i) => Math.sin(i));
+      const { result, payloads } = await channel.call(
+        'runProgram',
+        program('reduce', {
+          inputs: [{ id: 1, rows: count, cols, payload: 0, handle: null }],
+          instructions: [
+            instruction(2, 'tsmm', [cols, cols], [1]),
+            instruction(3, 'sum', [1, 1], [1]),
+          ],
+          outputs: [2, 3],
+        }),
+        [cellsToBytes(x)],
+      );
+      const gram = Array.from({ length: cols * cols }, (_, i) => {
+        let sum = 0;
+        for (let r = 0; r < count; r++) {
+          sum += x[r * cols + Math.floor(i / cols)]! * x[r * cols + (i % cols)]!;
+        }
+        return sum;
+      });
+      bytesToCells(payloads[0]!).forEach((cell, i) => {
+        assert.ok(Math.abs(cell - gram[i]!) < 1e-9);
+      });
+      const total = x.reduce((sum, cell) => sum + cell, 0);
+      assert.ok(Math.abs(bytesToCells(payloads[1]!)[0]! - total) < 1e-9);
+      const { kernels, passes, sparkJobs } = result;
+      assert.deepEqual({ kernels, passes, sparkJobs }, { kernels: 2, passes: 1, sparkJobs: 1 });
+    });
+
+    it('answers calls made together, each with its own answer', async () => {
+      const answers = await Promise.all(
+        Array.from({ length: 8 }, (_, i) =>
+          channel.call(
+            'runProgram',
+            program(`side-${i}`, {
+              inputs: [{ id: 1, rows: 1, cols: 1, payload: 0, handle: null }],
+              outputs: [1],
+            }),
+            [cellsToBytes(Float64Array.of(i))],
+          ),
+        ),
+      );
+      assert.deepEqual(
+        answers.map(({ payloads }) => bytesToCells(payloads[0]!)[0]),
+        [0, 1, 2, 3, 4, 5, 6, 7],
+      );
+    });
+
+    it('turns each kind of error into its class, and goes on', async () => {
+      await assert.rejects(
+        channel.call('collect', { handle: 'nowhere', run: 'e1' }),
+        (error) => error instanceof ExecutionError && error.facts.handle === 'nowhere',
+      );
+      await assert.rejects(channel.call('dance' as 'ping', {}), UnsupportedError);
+      const inputs = [{ id: 1, rows: 4, cols: 1, payload: 0, handle: null }];
+      const groups = cellsToBytes(Float64Array.of(0, 0.5, 1, 1));
+      const gram = instruction(2, 'groupGram', [4, 2], [1, 1], { groups: 2, center: true });
+      const wrong = program('e2', { inputs, instructions: [gram], outputs: [2] });
+      await assert.rejects(channel.call('runProgram', wrong, [groups]), (error) => {
+        assert.ok(error instanceof DataError, String(error));
+        assert.match(error.message, /expected whole numbers, got 0.5/);
+        assert.match(String(error.facts.trace), /reprise/);
+        return true;
+      });
+      const short = program('e3', { inputs: [{ ...inputs[0]!, payload: 3 }], outputs: [1] });
+      await assert.rejects(channel.call('runProgram', short, [groups]), InternalError);
+      await channel.call('ping', {});
+    });
+
+    it('rejects an aborted call with its reason, ends its run, and goes on', async () => {
+      const reason = new DOMException('enough', 'AbortError');
+      await assert.rejects(
+        channel.call('runProgram', sumOfRandom('never', 1e8), [], {
+          signal: AbortSignal.abort(reason),
+        }),
+        reason,
+      );
+      const controller = new AbortController();
+      const progress: number[] = [];
+      const call = channel.call('runProgram', sumOfRandom('long', 1e8), [], {
+        signal: controller.signal,
+        onProgress: (fraction) => progress.push(fraction),
+      });
+      call.catch(() => undefined);
+      await until(async () => (await running()).length === 1);
+      await until(async () => progress.length > 0);
+      assert.ok(progress.every((it) => it >= 0 && it <= 1));
+      controller.abort(reason);
+      await assert.rejects(call, reason);
+      await until(async () => (await running()).length === 0);
+      const { payloads } = await channel.call('runProgram', sumOfRandom('short', 1000), []);
+      const sum = bytesToCells(payloads[0]!)[0]!;
+      assert.ok(sum > 9000 && sum < 11_000, `got ${sum}`);
+    });
+
+    it('keeps to a time limit, and ends what ran too long', async () => {
+      await assert.rejects(
+        channel.call('runProgram', sumOfRandom('late', 1e8), [], { timeoutMs: 700 }),
+        (error) => error instanceof ExecutionError && /expected an answer/.test(error.message),
+      );
+      await until(async () => (await running()).length === 0);
+    });
+
+    it('gives a session the values of the reference, and reuses them without a job', async () => {
+      const spark = await createSparkBackend({ channel, onClose: async () => undefined });
+      const session = new Session({ local: createReferenceBackend(), blocks: spark });
+      const reference = new Session({ local: createReferenceBackend() });
+      const gramOf = (where: Session) => {
+        const x = rand(where, 60_000, 20, { seed: 7 });
+        return x.mul(2).sub(1).tsmm();
+      };
+      const gram = gramOf(session);
+      const first = session.beginRun();
+      const value = await gram.value();
+      assertClose(value, await gramOf(reference).value(), 1e-10, 'gram');
+      assert.equal(first.counters().sparkJobs, 1);
+      const second = session.beginRun();
+      assert.deepEqual(await gramOf(session).value(), value);
+      assert.equal(second.counters().sparkJobs, 0);
+      assert.equal(second.counters().kernels, 0);
+    });
+  });
+}
+
+describe('channel conformance: an announced folder', () => {
+  it('is where a batch leaves its address when its log does not show it', async function () {
+    this.timeout(300_000);
+    if (sparkMissing() !== undefined) this.skip();
+    const folder = await mkdtemp(join(tmpdir(), 'reprise-batch-'));
+    const drivers = await realDrivers();
+    const mute = await startLivyTestServer({
+      ...drivers,
+      launch: (session) => {
+        Object.defineProperty(session, 'log', {
+          value: { push: () => 0, length: 0, slice: () => [] },
+        });
+        drivers.launch(session);
+      },
+    });
+    const { folderStorage } = await import('../../spark-bridge/livy/payload-storage.js');
+    const backend = await createLivyBackend({
+      connection: { url: mute.url },
+      mode: 'batch',
+      key: 'mute',
+      store: memorySessionStore(),
+      storage: folderStorage(folder),
+      jar: { by: 'storage', path: await buildShim(), storage: folderStorage(folder) },
+    });
+    await backend.channel.call('ping', {});
+    const [batch] = [...mute.sessions.values()];
+    const shown = JSON.stringify(batch?.request);
+    assert.match(shown, /BatchMain/);
+    await backend.close();
+    assert.equal(mute.sessions.size, 0);
+    await mute.close();
+    await rm(folder, { recursive: true });
+  });
+});
+
+async function until(holds: () => Promise<boolean>, limitMs = 60_000): Promise<void> {
+  const end = Date.now() + limitMs;
+  while (!(await holds())) {
+    if (Date.now() > end) assert.fail(`expected it to happen within ${limitMs} ms`);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+}
