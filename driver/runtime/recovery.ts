@@ -21,6 +21,7 @@ export class Recovery {
   readonly #cache: ReuseCache;
   readonly #backends: ReadonlyMap<string, Backend>;
   readonly #losses = new WeakMap<Expr, number>();
+  readonly #refused = new WeakMap<Expr, Error>();
 
   constructor(cache: ReuseCache, backends: ReadonlyMap<string, Backend>) {
     this.#cache = cache;
@@ -29,7 +30,7 @@ export class Recovery {
 
   /** The outcomes of `exprs`; what a lost backend left unfinished runs again on its successor. */
   async settle(exprs: readonly Expr[], execute: Execute): Promise<Outcome[]> {
-    const outcomes = await execute(exprs);
+    const outcomes = await this.#executeAllowed(exprs, execute);
     for (;;) {
       const open = outcomes.flatMap((outcome, i) => (this.#isUnfinished(outcome) ? [i] : []));
       const again = open.filter((i) => this.#mayRunAgain(exprs[i]!, outcomes, i));
@@ -45,6 +46,17 @@ export class Recovery {
         });
       }
     }
+  }
+
+  /** The first run: all but what has been refused before. */
+  async #executeAllowed(exprs: readonly Expr[], execute: Execute): Promise<Outcome[]> {
+    const allowed = exprs.filter((expr) => !this.#refused.has(expr));
+    const results = allowed.length > 0 ? await execute(allowed) : [];
+    let next = 0;
+    return exprs.map((expr) => {
+      const error = this.#refused.get(expr);
+      return error === undefined ? results[next++]! : { ok: false, error };
+    });
   }
 
   /** Lost while it ran, or kept in a backend that has ended since. */
@@ -67,6 +79,7 @@ export class Recovery {
       { ...last?.facts, op: expr.op.name, attempts: losses },
       last ? { cause: last } : undefined,
     );
+    this.#refused.set(expr, error);
     outcomes[i] = { ok: false, error };
     return false;
   }
