@@ -7,12 +7,20 @@
 import { type EncodedFeature, featureWidth } from './encode-block.js';
 import type { ColumnProfile } from './engine.js';
 import { isComplete } from './merge-profiles.js';
+import { byCategory } from './resolve-feature.js';
 
 export interface PartFeatures {
   readonly features: readonly EncodedFeature[];
-  /** For each column of the part, its place among the columns of all features; null when they are the same. */
+  /**
+   * For each column of the part, its place among the columns of all features; several may share one, which is then their
+   * sum. Null when they are the same.
+   */
   readonly columns: readonly number[] | null;
 }
+
+/** A part's list of categories is taken whole up to so many times the columns they share, and so many more. */
+const WIDEST = 2;
+const SHORT_LIST = 8;
 
 /** @param profileOf the part's profile of an expression, every value listed; undefined where there is none */
 export function partFeatures(
@@ -31,7 +39,7 @@ export function partFeatures(
   }
   // A part without any column could not be read; it is encoded as all data are.
   if (columns.length === 0) return { features, columns: null };
-  const isSame = columns.length === offset;
+  const isSame = columns.length === offset && columns.every((column, at) => column === at);
   return { features: own, columns: isSame ? null : columns };
 }
 
@@ -66,26 +74,29 @@ type OneHot = Extract<EncodedFeature, { readonly kind: 'onehot' }>;
 type Bins = Extract<EncodedFeature, { readonly kind: 'bin' }>;
 type Mapped = Extract<EncodedFeature, { readonly kind: 'map' }>;
 
+/**
+ * The categories that occur. A short list is taken whole, those that share the column of unlisted values too, each with a
+ * column of its own that is added to the shared one later: then the part does not depend on which categories are
+ * the most frequent of all data. Of a long list only the listed ones are taken, which keeps the part narrow.
+ */
 function oneHotOf(feature: OneHot, profile: ColumnProfile): PartFeature {
-  const present = new Set(profile.top.map((entry) => entry.value));
-  const categories: string[] = [];
-  const columns: number[] = [];
-  for (const [column, category] of feature.categories.entries()) {
-    if (!present.delete(category)) continue;
-    categories.push(category);
-    columns.push(column);
-  }
   const count = feature.categories.length;
-  // What is left is unlisted. Missing values share the column of unlisted ones where they have none of their own.
+  const places = new Map(feature.categories.map((category, column) => [category, column]));
+  const present = profile.top.map((entry) => entry.value);
+  const isListed = (category: string): boolean => places.has(category);
+  const takesAll =
+    present.every(isListed) || (feature.other && present.length <= WIDEST * count + SHORT_LIST);
+  const categories = (takesAll ? present : present.filter(isListed)).sort(byCategory);
+  const columns = categories.map((category) => places.get(category) ?? count);
+  // Missing values share the column of unlisted ones where they have none of their own.
   const missing = profile.missing > 0;
-  const other = feature.other && (present.size > 0 || (missing && !feature.missing));
+  const ownMissing = missing && feature.missing;
+  const other =
+    feature.other && (categories.length < present.length || (missing && !feature.missing));
   if (other) columns.push(count);
-  if (missing && feature.missing) columns.push(count + (feature.other ? 1 : 0));
+  if (ownMissing) columns.push(count + (feature.other ? 1 : 0));
   if (columns.length === 0) return nothing;
-  return {
-    feature: { ...feature, categories, other, missing: missing && feature.missing },
-    columns,
-  };
+  return { feature: { ...feature, categories, other, missing: ownMissing }, columns };
 }
 
 /** Bins within the part's own range; its first and last edge are its least and greatest value. */

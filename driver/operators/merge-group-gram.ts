@@ -6,6 +6,7 @@
  * inputs: the values of `groupGram` over parts, all centred or none.
  * attrs: groups, side: of the result; center; parts, one an input: { groups: for each of the part's groups the group it
  *   adds to; columns: for each of its columns (of [X Y], without the leading 1) its place from 0, or null for the same }.
+ *   Columns with one place are summed there, as the columns themselves would be: moments are linear in them.
  * output: as `groupGram` over all rows with the columns of the result; a column a part lacks is zero in its rows.
  * Centred parts merge by Chan, Golub and LeVeque's pairwise update (1979), in the order of the inputs.
  */
@@ -81,6 +82,19 @@ export const mergeGroupGram = defineOp({
       },
     },
     {
+      name: 'two columns of a part summed into one',
+      inputs: [moments([3, 2], 4, 5), moments([2, 1], 3, 6)],
+      attrs: {
+        groups: 2,
+        side: 3,
+        center: true,
+        parts: [
+          { groups: [0, 1], columns: [1, 0, 1] },
+          { groups: [1, 0], columns: null },
+        ],
+      },
+    },
+    {
       name: 'plain sums',
       inputs: [moments([3, 2], 3, 3), moments([2, 4], 3, 4)],
       attrs: {
@@ -116,7 +130,7 @@ function placed(
   for (let i = 0; i < width; i++) {
     const row = at(i) * side;
     const source = from + i * width;
-    for (let j = 0; j < width; j++) block[row + at(j)] = input.data[source + j]!;
+    for (let j = 0; j < width; j++) block[row + at(j)]! += input.data[source + j]!;
   }
   return block;
 }

@@ -12,7 +12,7 @@ export interface DataPart {
   readonly X: Matrix;
   /** [rows, 1] */
   readonly y: Matrix;
-  /** For each column of `X`, its place among all columns; null when they are the same. */
+  /** For each column of `X`, its place among all columns, where it is added; null when they are the same. */
   readonly columns: readonly number[] | null;
   /** Its files, in order. */
   readonly files: readonly ShuffledFile[];
