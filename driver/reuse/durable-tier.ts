@@ -15,6 +15,7 @@ import type { DenseMatrix, Value } from '../runtime/value.js';
 import type { DurableStore } from './store/durable-store.js';
 import type { Json } from './store/entry-format.js';
 import type { Lease } from './store/lease.js';
+import { StoredSiblings } from './stored-siblings.js';
 
 /** Other results than reductions of data are not worth a file when computed faster than this. @units seconds */
 const STORE_SECONDS = 0.02;
@@ -32,12 +33,21 @@ export interface Recalled {
 
 export class DurableTier {
   readonly store: DurableStore;
+  readonly siblings: StoredSiblings;
   readonly #estimate: (expr: Expr) => number;
   readonly #publishing = new Set<Promise<unknown>>();
 
-  /** @param estimate expected seconds of a node */
-  constructor(store: DurableStore, estimate: (expr: Expr) => number) {
+  /**
+   * @param estimate expected seconds of a node
+   * @param siblingKeys the inputs under which a stored node can be found by later processes
+   */
+  constructor(
+    store: DurableStore,
+    estimate: (expr: Expr) => number,
+    siblingKeys: (expr: Expr) => readonly Expr[] = () => [],
+  ) {
     this.store = store;
+    this.siblings = new StoredSiblings(store, siblingKeys);
     this.#estimate = estimate;
   }
 
@@ -111,18 +121,14 @@ export class DurableTier {
     const isLong = lease !== undefined || seconds >= STORE_SECONDS || reducesFrameData(expr);
     const isWorth = isLong && isWorthLooking(expr);
     if (value.kind !== 'dense' || !expr.isDeterministic || !isWorth) return;
-    this.#track(
-      this.#inputsUnchanged(expr).then((unchanged) =>
-        unchanged
-          ? this.store.put(
-              lineageKey(expr),
-              value,
-              { op: expr.op.name, seconds, createdAt: new Date().toISOString() },
-              lease,
-            )
-          : false,
-      ),
-    );
+    this.#track(this.#store(expr, value, seconds, lease));
+  }
+
+  async #store(expr: Expr, value: DenseMatrix, seconds: number, lease?: Lease): Promise<void> {
+    if (!(await this.#inputsUnchanged(expr))) return;
+    const meta = { op: expr.op.name, seconds, createdAt: new Date().toISOString() };
+    const isStored = await this.store.put(lineageKey(expr), value, meta, lease);
+    if (isStored) await this.siblings.note(expr);
   }
 
   /** Plain data by key, from the store or computed and stored. `unchanged` throws if an input file changed meanwhile. */

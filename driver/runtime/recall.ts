@@ -3,10 +3,12 @@
  * brought stays with the execution until it ends, so a plan made over it can't lose it to eviction meanwhile.
  */
 import type { Plan } from '../compiler/plan.js';
-import type { Expr } from '../ir/expr.js';
+import { type Expr, topological } from '../ir/expr.js';
+import type { OpDef } from '../operators/op-def.js';
 import { type DurableTier, releaseAll } from '../reuse/durable-tier.js';
 import type { ReuseCache } from '../reuse/reuse-cache.js';
 import type { Lease } from '../reuse/store/lease.js';
+import type { NodeInterner } from '../reuse/stored-siblings.js';
 import type { Statistics } from './statistics.js';
 import type { Value } from './value.js';
 
@@ -18,11 +20,19 @@ export class Recall {
   readonly #refused = new Set<Expr>();
   readonly #cache: ReuseCache;
   readonly #tier: DurableTier | undefined;
+  readonly #interner: NodeInterner;
+  /** Stored results that share an input with a node of the plan: what rules may build on. */
+  readonly #offered = new Set<Expr>();
+  /** Inputs whose stored results were asked for and not read yet. */
+  readonly #asked = new Map<Expr, Set<OpDef>>();
+  #roots: readonly Expr[] = [];
+  #known: ReadonlyMap<string, Expr> | undefined;
   #leases: ReadonlyMap<Expr, Lease> = new Map();
 
-  constructor(cache: ReuseCache, tier: DurableTier | undefined) {
+  constructor(cache: ReuseCache, tier: DurableTier | undefined, interner: NodeInterner) {
     this.#cache = cache;
     this.#tier = tier;
+    this.#interner = interner;
   }
 
   /** Reads what the durable store has of these nodes and takes leases on what long ones it has not. */
@@ -32,6 +42,7 @@ export class Recall {
     signal: AbortSignal | undefined,
   ): Promise<void> {
     if (this.#tier === undefined) return;
+    this.#roots = roots;
     const recalled = await this.#tier.recall(roots, isAtHand, signal);
     for (const [expr, value] of recalled.values) {
       this.add(expr, value, recalled.seconds.get(expr)!);
@@ -54,11 +65,35 @@ export class Recall {
     return !this.#refused.has(expr) && this.#tier?.has(expr) === true;
   }
 
+  /** Cached and stored results of an operator under an input, those of earlier processes first. */
+  siblings(op: OpDef, key: Expr): readonly Expr[] {
+    const here = this.#cache.siblings(op, key);
+    if (this.#tier === undefined) return here;
+    const stored = this.#tier.siblings.of(op, key);
+    if (stored === undefined) {
+      const asked = this.#asked.get(key);
+      if (asked === undefined) this.#asked.set(key, new Set([op]));
+      else asked.add(op);
+      return here;
+    }
+    const more = stored.filter(
+      (expr) => this.#cache.probe(expr) === undefined && !this.#refused.has(expr),
+    );
+    for (const expr of more) if (!this.values.has(expr)) this.#offered.add(expr);
+    return more.length === 0 ? here : [...more, ...here];
+  }
+
+  /** Whether a node is stored and to be read, should the plan build on it; what it was made from may be unknown here. */
+  isOffered(expr: Expr): boolean {
+    return this.#offered.has(expr);
+  }
+
   /**
    * Brings or waits for what the plan lacks: parts that are on disk or in the store only, and what others compute. The plan
    * is stale then. Nothing is claimed before, so waiting can't deadlock.
    */
   async complete(plan: Plan): Promise<void> {
+    if (this.#asked.size > 0) return this.#loadSiblings();
     const parts = this.#missingParts(plan);
     for (const part of parts) await this.#readPart(part);
     if (parts.length > 0) return;
@@ -67,7 +102,9 @@ export class Recall {
 
   /** Whether the plan can run as it is. */
   isComplete(plan: Plan): boolean {
-    return plan.pending.size === 0 && this.#missingParts(plan).length === 0;
+    return (
+      this.#asked.size === 0 && plan.pending.size === 0 && this.#missingParts(plan).length === 0
+    );
   }
 
   /** Takes the values the plan uses into the cache and counts them. Calls `reused` for each. */
@@ -98,9 +135,18 @@ export class Recall {
     if (leases.size > 0) void this.#tier?.settle().then(() => releaseAll(leases));
   }
 
-  #missingParts({ partial }: Plan): Expr[] {
-    if (partial === undefined) return [];
-    const missing: Expr[] = [];
+  async #loadSiblings(): Promise<void> {
+    const { siblings } = this.#tier!;
+    this.#known ??= siblings.known(topological(this.#roots));
+    for (const [key, found] of this.#asked) {
+      for (const op of found) await siblings.load(op, key, this.#known, this.#interner);
+    }
+    this.#asked.clear();
+  }
+
+  #missingParts({ partial, pending }: Plan): Expr[] {
+    const missing = [...pending].filter((expr) => this.#offered.has(expr));
+    if (partial === undefined) return missing;
     for (const { uses } of partial.answers.values()) {
       for (const use of uses) {
         const isHere = this.#cache.probe(use)?.value !== undefined || this.values.has(use);
@@ -113,6 +159,7 @@ export class Recall {
   async #readPart(expr: Expr): Promise<void> {
     if (this.#cache.probe(expr) !== undefined) return this.#await(expr);
     const found = await this.#tier?.read(expr);
+    this.#offered.delete(expr);
     if (found === undefined) this.#refused.add(expr);
     else this.add(expr, found.value, found.seconds);
   }

@@ -4,6 +4,7 @@
  */
 import type { FrameEngine } from '../../driver/frame/engine.js';
 import { denseBytes, type Expr } from '../../driver/ir/expr.js';
+import { ops } from '../../driver/operators/index.js';
 import type { Backend, CostEstimate } from '../../driver/runtime/backend.js';
 import type { DenseMatrix, Value } from '../../driver/runtime/value.js';
 import type { FrameReader } from './frame-reader.js';
@@ -51,7 +52,9 @@ export class CpuBackend implements Backend {
     const rate =
       usesBlas && this.blas.kind === 'native' ? NATIVE_LANE_FLOPS * this.blas.lanes : SCRIPT_FLOPS;
     let bytes = denseBytes(expr);
-    for (const input of expr.inputs) bytes += denseBytes(input);
+    // A slice reads what it copies, whatever it is cut from.
+    if (expr.op === ops.slice) bytes *= 2;
+    else for (const input of expr.inputs) bytes += denseBytes(input);
     return { seconds: flops / rate + bytes / MEMORY_BYTES };
   }
 

@@ -5,6 +5,7 @@
  *
  * folder/v1/objects/<2 hex>/<key>     one file a result, see entry-format.ts
  * folder/v1/index                     what is there, see store-index.ts; made again from the files when absent or damaged
+ * folder/v1/siblings                  which results share an input, see sibling-files.ts
  * folder/v1/tmp, quarantine, leases   files being written, damaged ones, who computes what
  */
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -25,6 +26,7 @@ import {
 } from './maintenance.js';
 import { Publisher } from './publisher.js';
 import { type Found, Reader } from './reader.js';
+import { addSibling, readSiblings, type StoredSibling, sweepSiblings } from './sibling-files.js';
 import { Slots } from './slots.js';
 import { StoreFolder } from './store-folder.js';
 import { StoreIndex } from './store-index.js';
@@ -159,6 +161,24 @@ export class DurableStore {
   /** Whether the key was there when last looked (`refresh`); no disk access. */
   has(key: LineageKey): boolean {
     return this.#parts.index.has(key) && !this.#reader.refused.has(key);
+  }
+
+  /** What was noted of stored results under an input, as a hint: each must be asked for by a key made anew. Never throws. */
+  async siblings(input: LineageKey): Promise<StoredSibling[]> {
+    checkKey(input);
+    try {
+      return (await readSiblings(this.#parts, input)).filter(({ key }) => this.has(key));
+    } catch (error) {
+      this.#warn('siblings', `reading what shares an input ended with ${describe(error)}`);
+      return [];
+    }
+  }
+
+  /** Notes that a stored result shares this input. Never throws. */
+  async noteSibling(input: LineageKey, sibling: StoredSibling): Promise<void> {
+    checkKey(input);
+    if (this.disabledReason !== undefined) return;
+    await addSibling(this.#parts, input, sibling).catch((error) => this.#trouble('noting', error));
   }
 
   /** The verified value, or undefined: absent, damaged (then put aside), another user's or unreadable. Never throws. */
@@ -296,7 +316,12 @@ export class DurableStore {
       maxAgeSeconds: this.#limits.maxAgeSeconds,
     });
     const entries = victims.map(storeEntry);
-    if (!options.dryRun) await this.#maintain('gc', () => dropEntries(this.#parts, victims));
+    if (!options.dryRun) {
+      await this.#maintain('gc', async () => {
+        await dropEntries(this.#parts, victims);
+        await sweepSiblings(this.#parts, (key) => index.has(key));
+      });
+    }
     return entries;
   }
 
@@ -313,6 +338,7 @@ export class DurableStore {
       await sweep(this.#parts);
       await sweepQuarantine(this.#parts, 0);
       await rebuildIndex(this.#parts);
+      await sweepSiblings(this.#parts, () => false);
       return dropEntries(this.#parts, [...this.#parts.index.records]);
     });
   }

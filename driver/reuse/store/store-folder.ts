@@ -16,6 +16,8 @@ export class StoreFolder {
   readonly quarantine: string;
   readonly leases: string;
   readonly index: string;
+  /** Made when the first is noted. */
+  readonly siblings: string;
   readonly folderMode: number;
   readonly fileMode: number;
   readonly #files: FileSystem;
@@ -31,6 +33,7 @@ export class StoreFolder {
     this.quarantine = join(this.root, 'quarantine');
     this.leases = join(this.root, 'leases');
     this.index = join(this.root, 'index');
+    this.siblings = join(this.root, 'siblings');
     this.folderMode = trustOtherUsers ? 0o770 : 0o700;
     this.fileMode = trustOtherUsers ? 0o660 : 0o600;
   }

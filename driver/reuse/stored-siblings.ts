@@ -1,0 +1,172 @@
+/**
+ * Results of earlier processes as nodes of this session, for partial reuse to find parts by. A result is noted with its
+ * form: operator, attributes, and its operands down through binds, slices, products and encodings, below that by key.
+ * Invariant: a node made from a form has the key of the stored result, which is checked, so that its value is the stored
+ * one; operands this process does not have become leaves that stand for a key and are never evaluated.
+ */
+import { createHash } from 'node:crypto';
+import type { Attrs } from '../ir/attrs.js';
+import { noAttrs } from '../ir/attrs.js';
+import { type Expr, topological } from '../ir/expr.js';
+import { lineageKey } from '../ir/lineage-key.js';
+import { fromJson, type StoredValue, toJson } from '../ir/stored-lineage.js';
+import { opByName, ops } from '../operators/index.js';
+import type { OpDef } from '../operators/op-def.js';
+import type { DurableStore } from './store/durable-store.js';
+
+/** Inputs a result is noted under; each is a line in a file of its own. */
+const MAX_KEYS = 8;
+/** No result over a smaller input takes long enough to be stored. @units cells */
+const MIN_CELLS = 1 << 14;
+
+/** The stored results of a session's plans that share an input, read when first asked for. */
+export class StoredSiblings {
+  readonly #store: DurableStore;
+  readonly #keysOf: (expr: Expr) => readonly Expr[];
+  readonly #loaded = new WeakMap<Expr, Map<OpDef, readonly Expr[]>>();
+
+  /** @param keysOf the inputs under which a node can be found */
+  constructor(store: DurableStore, keysOf: (expr: Expr) => readonly Expr[]) {
+    this.#store = store;
+    this.#keysOf = keysOf;
+  }
+
+  /** Results of this operator under `key`, oldest first; undefined when they were not read yet. */
+  of(op: OpDef, key: Expr): readonly Expr[] | undefined {
+    if (key.rows * key.cols < MIN_CELLS || !key.isDeterministic) return none;
+    return this.#loaded.get(key)?.get(op);
+  }
+
+  /**
+   * Reads what is noted under an input. Never throws.
+   * @param known nodes of the plan by key, which the results are made over
+   */
+  async load(
+    op: OpDef,
+    key: Expr,
+    known: ReadonlyMap<string, Expr>,
+    interner: NodeInterner,
+  ): Promise<void> {
+    const noted = await this.#store.siblings(inputName(op, key));
+    const found = noted.flatMap((sibling) => {
+      const expr = siblingNode(sibling.key, sibling.text, known, interner);
+      return expr?.op === op ? [expr] : [];
+    });
+    let ofKey = this.#loaded.get(key);
+    if (ofKey === undefined) {
+      ofKey = new Map();
+      this.#loaded.set(key, ofKey);
+    }
+    ofKey.set(op, found);
+  }
+
+  /** Nodes that results noted under inputs of these nodes may be made over. */
+  known(exprs: readonly Expr[]): Map<string, Expr> {
+    return nodesByKey(
+      exprs.flatMap((expr) => (this.#keysOf(expr).length > 0 ? [...expr.inputs] : [])),
+    );
+  }
+
+  /** Notes a result that is stored. Never throws. */
+  async note(expr: Expr): Promise<void> {
+    const keys = this.#keysOf(expr).filter(({ rows, cols }) => rows * cols >= MIN_CELLS);
+    if (keys.length === 0) return;
+    const text = siblingForm(expr);
+    if (text === undefined) return;
+    const sibling = { key: lineageKey(expr), text };
+    for (const key of keys.slice(0, MAX_KEYS)) {
+      await this.#store.noteSibling(inputName(expr.op, key), sibling);
+    }
+  }
+}
+
+const none: readonly Expr[] = [];
+
+/** The name of the file for an operator's results over an input. */
+function inputName(op: OpDef, key: Expr): string {
+  return createHash('sha256')
+    .update(`siblings\n${op.name}@${op.version}\n${lineageKey(key)}`)
+    .digest('hex');
+}
+
+/** `[key, rows, cols]` of a leaf, or `[operator, version, attributes, operands..]`. */
+type Form = readonly StoredValue[];
+
+export interface NodeInterner {
+  intern(op: OpDef, inputs: readonly Expr[], attrs?: Attrs, payload?: unknown): Expr;
+}
+
+const SEEN_THROUGH = new Set<OpDef>([ops.rbind, ops.cbind, ops.slice, ops.matmul, ops.encode]);
+const MAX_DEPTH = 4;
+const MAX_NODES = 256;
+const KEY = /^[0-9a-f]{64}$/;
+
+/** The form of a result; undefined when it takes more than a few hundred nodes. */
+export function siblingForm(expr: Expr): string | undefined {
+  let nodes = 0;
+  const formOf = (node: Expr, depth: number): Form | undefined => {
+    if (++nodes > MAX_NODES) return undefined;
+    const isOpen = depth === 0 || (depth <= MAX_DEPTH && SEEN_THROUGH.has(node.op));
+    if (!isOpen) return [lineageKey(node), node.rows, node.cols];
+    const inputs: Form[] = [];
+    for (const input of node.inputs) {
+      const form = formOf(input, depth + 1);
+      if (form === undefined) return undefined;
+      inputs.push(form);
+    }
+    const attrs = node.attrs === noAttrs ? null : toJson(node.attrs);
+    return [node.op.name, node.op.version, attrs, ...inputs];
+  };
+  const form = formOf(expr, 0);
+  return form && JSON.stringify(form);
+}
+
+/** Nodes by key: what forms are made over where it is the same. */
+export function nodesByKey(exprs: readonly Expr[]): Map<string, Expr> {
+  const known = new Map<string, Expr>();
+  const isLeaf = (expr: Expr): boolean => !SEEN_THROUGH.has(expr.op);
+  for (const expr of topological(exprs, isLeaf)) known.set(lineageKey(expr), expr);
+  return known;
+}
+
+/** The node of a form; undefined when it is damaged, of another version, or not what is stored under `key`. */
+export function siblingNode(
+  key: string,
+  text: string,
+  known: ReadonlyMap<string, Expr>,
+  interner: NodeInterner,
+): Expr | undefined {
+  let nodes = 0;
+  const make = (form: Form, depth: number): Expr => {
+    if (!Array.isArray(form) || ++nodes > MAX_NODES || depth > MAX_DEPTH + 1) throw notAForm;
+    const [name, second, third = null, ...inputs] = form;
+    if (typeof name !== 'string') throw notAForm;
+    if (KEY.test(name)) {
+      return known.get(name) ?? standIn(name, Number(second), Number(third), interner);
+    }
+    const op = opByName(name);
+    if (op === undefined || op.version !== second) throw notAForm;
+    const attrs = third === null ? noAttrs : (fromJson(third) as Attrs);
+    return interner.intern(
+      op,
+      inputs.map((input) => make(input as Form, depth + 1)),
+      attrs,
+    );
+  };
+  try {
+    const expr = make(JSON.parse(text) as Form, 0);
+    return lineageKey(expr) === key ? expr : undefined;
+  } catch {
+    // A hint that can't be read is no hint.
+    return undefined;
+  }
+}
+
+const notAForm = new Error('not the form of a result');
+
+/** A leaf that only has a key: no rule evaluates operands of what is cached unless the plan has them too. */
+function standIn(key: string, rows: number, cols: number, interner: NodeInterner): Expr {
+  const leaf = interner.intern(ops.literal, [], { rows, cols, key: `stored:${key}` });
+  leaf.lineage ??= key;
+  return leaf;
+}
