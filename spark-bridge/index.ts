@@ -23,4 +23,7 @@ export {
   createSparkBackend,
   SparkBackend,
   type SparkBackendOptions,
+  type SparkTierOptions,
 } from './programs/spark-backend.js';
+export type { RddReuse } from './rdd/delayed-caching.js';
+export { RddTier } from './rdd/rdd-tier.js';

@@ -31,6 +31,8 @@ export interface Segment {
   readonly persist: readonly Expr[];
   /** Nodes of the segment that are evaluated by row blocks. */
   readonly blocked: ReadonlySet<Expr>;
+  /** True: persisted nodes that no output reads are only marked, and computed with the first segment that reads them. */
+  readonly lazy?: boolean;
 }
 
 export interface RunContext {
@@ -97,6 +99,8 @@ export interface Backend {
    * finds it done. Absent: a loss is final. @throws what opening it throws
    */
   recover?(): Promise<void>;
+  /** Sends a host value ahead of the segments that will read it whole. Returns at once; failing is no error. */
+  announce?(value: Value): void;
   /** Whether a handle this backend made still names a value. Absent: always. */
   holds?(handle: Handle): boolean;
   /** Ends the backend and everything it started. Idempotent. */

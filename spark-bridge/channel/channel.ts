@@ -4,6 +4,7 @@
  * unless the caller can tell that it did not run.
  */
 import {
+  BackendLostError,
   ConfigError,
   DataError,
   ExecutionError,
@@ -77,6 +78,8 @@ export function toError(error: WireError, verb: Verb): RepriseError {
       return new ResourceError(message, facts);
     case 'internal':
       return new InternalError(message, facts);
+    case 'lost':
+      return new BackendLostError(message, facts);
     case 'cancelled':
       return new ExecutionError(message, facts, undefined, 'CANCELLED');
     default:

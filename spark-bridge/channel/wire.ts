@@ -36,7 +36,10 @@ export interface WireInstruction {
   readonly blocked: boolean;
 }
 
-/** A value a program starts from: a dense payload of this frame, or a value the shim holds already. */
+/**
+ * A value a program starts from: a dense payload of this frame, or a value the shim holds already. With both, the payload is
+ * broadcast and held under the handle for later programs.
+ */
 export interface WireInput {
   readonly id: number;
   readonly rows: number;
@@ -53,7 +56,16 @@ export interface WireProgram {
   /** Ids whose values come back as payloads, in this order. */
   readonly outputs: readonly number[];
   /** Ids kept in the cluster, under handles the driver chooses. */
-  readonly persist: readonly { readonly id: number; readonly handle: string }[];
+  readonly persist: readonly WireKeep[];
+}
+
+export interface WireKeep {
+  readonly id: number;
+  readonly handle: string;
+  /** Name of Spark's `StorageLevel`; null is `MEMORY_AND_DISK`. */
+  readonly level: string | null;
+  /** Computed with the first job that reads it, if nothing of this program does. */
+  readonly lazy: boolean;
 }
 
 export interface WireHandle {
@@ -67,6 +79,8 @@ export interface WireRunResult {
   /** Shapes of the outputs; cells are in the payload of the same position. */
   readonly outputs: readonly { readonly rows: number; readonly cols: number }[];
   readonly persisted: readonly WireHandle[];
+  /** Handles the program read of which Spark does not store every partition. */
+  readonly incomplete: readonly string[];
   readonly kernels: number;
   readonly passes: number;
   readonly sparkJobs: number;
@@ -120,6 +134,22 @@ export interface WireStatus {
   readonly sparkJobs: number;
 }
 
+/** What is stored, by Spark's account. Values that lie in one RDD are charged to the first of them. */
+export interface WireStorage {
+  /** What all executors may store. */
+  readonly memoryBytes: number;
+  readonly usedBytes: number;
+  readonly persistentRdds: number;
+  /** Broadcasts of ours that Spark stores. */
+  readonly liveBroadcasts: number;
+  readonly handles: readonly {
+    readonly handle: string;
+    readonly memoryBytes: number;
+    readonly diskBytes: number;
+    readonly materialised: boolean;
+  }[];
+}
+
 export interface WireDescription {
   readonly shim: string;
   readonly protocol: number;
@@ -131,6 +161,8 @@ export interface WireDescription {
   readonly applicationId: string;
   readonly master: string;
   readonly parallelism: number;
+  /** What all executors may store; more when executors come. */
+  readonly storageMemoryBytes: number;
   /** Class of the block kernels' BLAS. */
   readonly blas: string;
   readonly nativeBlas: boolean;
@@ -148,13 +180,17 @@ export interface Verbs {
   /** Payload out: the cells of a held value. */
   collect: { args: { handle: string; run: string }; result: { rows: number; cols: number } };
   /** Computes a held value in the cluster now. */
-  persist: { args: { handle: string; run: string }; result: WireHandle };
+  persist: {
+    args: { handle: string; run: string };
+    result: WireHandle & { readonly materialised: boolean; readonly sparkJobs: number };
+  };
   /** Drops held values; unknown handles are ignored. Does not wait for the cluster. */
   unpersist: { args: { handles: readonly string[] }; result: { dropped: number } };
   /** Payload in: cells. Makes a broadcast that programs use as a whole operand by its handle. */
   broadcast: { args: { handle: string; rows: number; cols: number }; result: WireHandle };
   destroyBroadcast: { args: { handles: readonly string[] }; result: { dropped: number } };
   status: { args: Record<string, never>; result: WireStatus };
+  storage: { args: Record<string, never>; result: WireStorage };
   /** Cancels a run; false when no such run is in progress. */
   cancel: { args: { run: string }; result: { cancelled: boolean } };
   /** `files` are given when the driver can see them; else `path` is listed by the cluster's file system. */
@@ -204,6 +240,8 @@ export interface WireError {
     | 'unsupported'
     | 'resource'
     | 'execution'
+    /** Held values went with their executor; `handles` names them, separated by commas. */
+    | 'lost'
     | 'cancelled'
     | 'internal';
   readonly message: string;

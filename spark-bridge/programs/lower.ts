@@ -10,11 +10,24 @@ import { operandsByRows } from '../../driver/operators/op-def.js';
 import type { Segment } from '../../driver/runtime/backend.js';
 import type { DenseMatrix, Value } from '../../driver/runtime/value.js';
 import { cellsToBytes } from '../channel/frame-codec.js';
-import type { Json, WireInput, WireInstruction, WireProgram } from '../channel/wire.js';
+import type { Json, WireInput, WireInstruction, WireKeep, WireProgram } from '../channel/wire.js';
+import type { StorageLevel } from '../rdd/storage-level.js';
 import type { UploadCache } from './upload-cache.js';
 
 /** Host matrices from this size on stay in the cluster once they were cut into row blocks. @units bytes */
 const KEEP_BYTES = 1024 * 1024;
+/** Host matrices from this size on are broadcast once for all programs that read them whole. @units bytes */
+export const BROADCAST_BYTES = 64 * 1024;
+
+/** What lowering asks of the backend. */
+export interface LoweringContext {
+  readonly run: string;
+  readonly newHandle: () => string;
+  /** Host matrices in the cluster as row blocks, and whole. */
+  readonly uploads: UploadCache;
+  readonly broadcasts: UploadCache;
+  readonly levelOf: (expr: Expr) => StorageLevel;
+}
 
 export interface LoweredProgram {
   readonly program: WireProgram;
@@ -23,51 +36,67 @@ export interface LoweredProgram {
   readonly handles: ReadonlyMap<Expr, string>;
   /** Handles made for host matrices that stay in the cluster. */
   readonly uploads: ReadonlyMap<string, DenseMatrix>;
+  /** Handles made for host matrices that stay in the cluster whole. */
+  readonly broadcasts: ReadonlyMap<string, DenseMatrix>;
+  /** Handles the program reads, and tells the caches that it no longer does. */
+  readonly reads: readonly string[];
+  readonly done: () => void;
 }
 
-export function lowerSegment(
-  segment: Segment,
-  run: string,
-  newHandle: () => string,
-  cache: UploadCache,
-): LoweredProgram {
+export function lowerSegment(segment: Segment, context: LoweringContext): LoweredProgram {
+  const { run, newHandle } = context;
   const inside = new Set(segment.nodes);
-  const used = operandsOf(segment, inside);
+  const operands = operandsOf(segment, inside);
   const inputs: WireInput[] = [];
   const payloads: Uint8Array[] = [];
-  const persist: { id: number; handle: string }[] = [];
+  const persist: WireKeep[] = [];
   const uploads = new Map<string, DenseMatrix>();
-  for (const [expr, byRows] of used) {
+  const broadcasts = new Map<string, DenseMatrix>();
+  const reads: string[] = [];
+  const used: { readonly cache: UploadCache; readonly handle: string }[] = [];
+  for (const [expr, byRows] of operands) {
     const value = segmentValue(expr, segment);
     const input = { id: expr.id, rows: value.rows, cols: value.cols };
     if (value.kind === 'handle') {
       inputs.push({ ...input, payload: null, handle: value.id });
+      reads.push(value.id);
       continue;
     }
-    const held = byRows ? cache.find(value) : undefined;
+    const cache = byRows ? context.uploads : context.broadcasts;
+    const held = cache.use(value);
     if (held !== undefined) {
+      used.push({ cache, handle: held });
       inputs.push({ ...input, payload: null, handle: held });
       continue;
     }
-    inputs.push({ ...input, payload: payloads.length, handle: null });
+    const isKept = !segment.persist.includes(expr);
+    const isBroadcast = isKept && !byRows && denseBytes(value) >= BROADCAST_BYTES;
+    const broadcast = isBroadcast ? newHandle() : null;
+    if (broadcast !== null) broadcasts.set(broadcast, value);
+    inputs.push({ ...input, payload: payloads.length, handle: broadcast });
     payloads.push(cellsToBytes(value.data));
-    if (byRows && denseBytes(value) >= KEEP_BYTES && !segment.persist.includes(expr)) {
+    if (isKept && byRows && denseBytes(value) >= KEEP_BYTES) {
       const handle = newHandle();
       uploads.set(handle, value);
-      persist.push({ id: expr.id, handle });
+      persist.push({ id: expr.id, handle, level: null, lazy: false });
     }
   }
   const handles = new Map<Expr, string>();
   for (const expr of segment.persist) {
     const handle = newHandle();
     handles.set(expr, handle);
-    persist.push({ id: expr.id, handle });
+    const level = context.levelOf(expr);
+    persist.push({ id: expr.id, handle, level, lazy: segment.lazy === true });
   }
   const instructions = segment.nodes
     .filter((expr) => !isLeafValue(expr))
     .map((expr) => lowerNode(expr, segment));
   const outputs = segment.outputs.map((expr) => expr.id);
-  return { program: { run, inputs, instructions, outputs, persist }, payloads, handles, uploads };
+  const done = (): void => {
+    for (const { cache, handle } of used) cache.done(handle);
+  };
+  const program = { run, inputs, instructions, outputs, persist };
+  return { program, payloads, handles, uploads, broadcasts, reads, done };
 }
 
 /** Nodes that are values already: their cells travel as payloads. */

@@ -1,7 +1,7 @@
 /**
  * The Spark backend: runs segments as programs of the shim over any channel. Row blocks stay in the cluster as
- * RDDs, named by handles. Invariant: it decides nothing about what is kept or where things run; handles are made here,
- * so a lost answer leaves no value whose name is unknown.
+ * RDDs, named by handles. Invariant: it decides nothing about what runs where, and leaves to its tier what is kept; handles are
+ * made here, so a lost answer leaves no value whose name is unknown.
  */
 import { randomBytes } from 'node:crypto';
 import { BackendLostError, ConfigError, ExecutionError } from '../../driver/errors.js';
@@ -16,8 +16,8 @@ import type {
   SegmentResult,
 } from '../../driver/runtime/backend.js';
 import { dense, type Handle, type Value } from '../../driver/runtime/value.js';
-import type { Channel } from '../channel/channel.js';
-import { bytesToCells } from '../channel/frame-codec.js';
+import type { Channel, Reply } from '../channel/channel.js';
+import { bytesToCells, cellsToBytes } from '../channel/frame-codec.js';
 import { RenewableChannel } from '../channel/renewable-channel.js';
 import type { WireDescription } from '../channel/wire.js';
 import {
@@ -25,24 +25,32 @@ import {
   type EmbeddedSparkOptions,
   startEmbeddedSpark,
 } from '../embedded/start.js';
-import { lowerSegment } from './lower.js';
+import type { RddReuse } from '../rdd/delayed-caching.js';
+import { RddTier } from '../rdd/rdd-tier.js';
+import { chooseLevel } from '../rdd/storage-level.js';
+import { estimateOn, sparkCosts } from './estimate.js';
+import { BROADCAST_BYTES, type LoweredProgram, lowerSegment } from './lower.js';
 import { createSparkFrames, retryingFrames } from './spark-frames.js';
 import { UploadCache } from './upload-cache.js';
 
 const PROTOCOL = 1;
-/** A Spark job that does nothing. @units seconds */
-const JOB_SECONDS = 0.05;
-/** Block kernels with a native BLAS, a core; without. @units flops/s */
-const NATIVE_FLOPS = 3e10;
-const JAVA_FLOPS = 2e9;
+/** How row blocks stay in the cluster for later plans. */
+export interface SparkTierOptions {
+  /** Which computed row blocks stay. Default `delayed`. */
+  readonly rddReuse?: RddReuse;
+  /** Share of Spark's storage memory for them, 0..1. Default 0.8. */
+  readonly rddShare?: number;
+}
 
-export interface SparkBackendOptions {
+export interface SparkBackendOptions extends SparkTierOptions {
   /** The way to a shim that runs already. */
   readonly channel: Channel;
   /** Ends what `channel` leads to, after the backend let go of its values. */
   readonly onClose?: () => Promise<void>;
   /** Most host data kept in the cluster as row blocks. @units bytes, default 1 GiB */
   readonly uploadBytes?: number;
+  /** Most host data kept in the cluster whole, as broadcasts. @units bytes, default 256 MiB */
+  readonly broadcastBytes?: number;
 }
 
 export class SparkBackend implements Backend {
@@ -51,9 +59,14 @@ export class SparkBackend implements Backend {
   readonly frames: FrameEngine;
   readonly description: WireDescription;
   readonly channel: Channel;
+  readonly costs = sparkCosts;
+  readonly tier: RddTier;
+  readonly #options: SparkBackendOptions;
   readonly #onClose: () => Promise<void>;
   #uploads: UploadCache;
-  readonly #uploadBytes: number;
+  #broadcasts: UploadCache;
+  /** Values that went with an executor. */
+  readonly #lost = new Set<string>();
   /** Part of every name we make; another one for each shim, so that names of a lost one are known. */
   #prefix = randomBytes(4).toString('hex');
   #generation = 0;
@@ -67,26 +80,31 @@ export class SparkBackend implements Backend {
     const frames = createSparkFrames(options.channel, () => this.#name('profile'));
     this.frames = retryingFrames(frames, () => this.recover());
     this.#onClose = options.onClose ?? (() => options.channel.close());
-    this.#uploadBytes = options.uploadBytes ?? 1024 ** 3;
-    this.#uploads = this.#newUploads();
+    this.#options = options;
+    this.tier = this.#newTier();
+    [this.#uploads, this.#broadcasts] = this.#newCaches();
   }
 
   estimate(expr: Expr): CostEstimate {
-    const rate = this.description.nativeBlas ? NATIVE_FLOPS : JAVA_FLOPS;
-    const flops = expr.op.flops(expr.inputs, expr.attrs, expr);
-    return { seconds: JOB_SECONDS + flops / (rate * this.description.parallelism) };
+    return estimateOn(this.description, expr);
   }
 
   async run(segment: Segment, context: RunContext): Promise<SegmentResult> {
     this.#follow();
     for (const value of segment.inputs.values()) this.#requireHeld(value);
-    const lowered = lowerSegment(segment, this.#name('run'), () => this.#name('h'), this.#uploads);
-    const { result, payloads } = await this.channel.call(
-      'runProgram',
-      lowered.program,
-      lowered.payloads,
-      context,
-    );
+    await this.#arrivals(segment);
+    const { tier } = this;
+    const lowered = lowerSegment(segment, {
+      run: this.#name('run'),
+      newHandle: () => this.#name('h'),
+      uploads: this.#uploads,
+      broadcasts: this.#broadcasts,
+      levelOf: (expr) =>
+        chooseLevel(expr, denseBytes(expr), tier.budgetBytes, segment, (node) =>
+          this.#workSeconds(node),
+        ),
+    });
+    const { result, payloads } = await this.#call(lowered, context);
     const values = new Map<Expr, Value>();
     segment.outputs.forEach((expr, i) => {
       const shape = result.outputs[i];
@@ -111,8 +129,51 @@ export class SparkBackend implements Backend {
       });
     }
     for (const [id, matrix] of lowered.uploads) this.#uploads.add(id, matrix);
+    for (const [id, matrix] of lowered.broadcasts) this.#broadcasts.add(id, matrix);
+    tier.read(lowered.reads, result.incomplete);
     const { kernels, passes, sparkJobs } = result;
     return { values, kernels, passes, sparkJobs };
+  }
+
+  async #call(lowered: LoweredProgram, context: RunContext): Promise<Reply<'runProgram'>> {
+    try {
+      return await this.channel.call('runProgram', lowered.program, lowered.payloads, context);
+    } catch (error) {
+      this.#noteLost(error);
+      throw error;
+    } finally {
+      lowered.done();
+    }
+  }
+
+  /** Remembers the values that an executor took with it, so that they are made again from their lineage. */
+  #noteLost(error: unknown): void {
+    if (!(error instanceof BackendLostError) || typeof error.facts.handles !== 'string') return;
+    const handles = error.facts.handles.split(',');
+    for (const id of handles) this.#lost.add(id);
+    this.#drop('unpersist', handles);
+  }
+
+  /** Values sent ahead are waited for, not sent again. */
+  async #arrivals(segment: Segment): Promise<void> {
+    for (const value of segment.inputs.values()) {
+      if (value.kind === 'dense') await this.#broadcasts.arrival(value);
+    }
+  }
+
+  announce(value: Value): void {
+    if (value.kind !== 'dense' || denseBytes(value) < BROADCAST_BYTES) return;
+    this.#follow();
+    const { rows, cols } = value;
+    const handle = this.#name('b');
+    this.#broadcasts.announce(value, async () => {
+      const cells = cellsToBytes(value.data);
+      const sent = this.channel.call('broadcast', { handle, rows, cols }, [cells]);
+      return sent.then(
+        () => handle,
+        () => undefined,
+      );
+    });
   }
 
   async collect(handle: Handle, context: RunContext): Promise<Value> {
@@ -127,12 +188,12 @@ export class SparkBackend implements Backend {
   }
 
   release(handle: Handle): void {
-    if (this.holds(handle)) this.#unpersist(handle.id);
+    if (this.holds(handle)) this.#drop('unpersist', [handle.id]);
   }
 
   holds(handle: Handle): boolean {
     this.#follow();
-    return handle.id.includes(this.#prefix);
+    return handle.id.includes(this.#prefix) && !this.#lost.has(handle.id);
   }
 
   async recover(): Promise<void> {
@@ -146,7 +207,8 @@ export class SparkBackend implements Backend {
     if (generation === this.#generation) return;
     this.#generation = generation;
     this.#prefix = randomBytes(4).toString('hex');
-    this.#uploads = this.#newUploads();
+    this.#lost.clear();
+    [this.#uploads, this.#broadcasts] = this.#newCaches();
   }
 
   #requireHeld(value: Value): void {
@@ -157,11 +219,34 @@ export class SparkBackend implements Backend {
     );
   }
 
-  #newUploads(): UploadCache {
-    const prefix = this.#prefix;
-    return new UploadCache(this.#uploadBytes, (id) => {
-      if (prefix === this.#prefix) this.#unpersist(id);
+  #newCaches(): [uploads: UploadCache, broadcasts: UploadCache] {
+    const { uploadBytes = 1024 ** 3, broadcastBytes = 256 * 1024 ** 2 } = this.#options;
+    return [
+      new UploadCache(uploadBytes, (id) => this.#drop('unpersist', [id])),
+      new UploadCache(broadcastBytes, (id) => this.#drop('destroyBroadcast', [id])),
+    ];
+  }
+
+  #newTier(): RddTier {
+    const storage = {
+      report: async () => (await this.channel.call('storage', {})).result,
+      materialise: async (handle: string) =>
+        (await this.channel.call('persist', { handle, run: this.#name('run') })).result
+          .materialised,
+      release: (handles: readonly string[]) => this.#drop('unpersist', handles),
+    };
+    const { rddReuse = 'delayed', rddShare } = this.#options;
+    return new RddTier(this.name, storage, {
+      policy: rddReuse,
+      memoryBytes: this.description.storageMemoryBytes,
+      ...(rddShare === undefined ? {} : { share: rddShare }),
     });
+  }
+
+  /** One node's own work, without the job. @units seconds */
+  #workSeconds(expr: Expr): number {
+    const { seconds, startSeconds = 0 } = this.estimate(expr);
+    return seconds - startSeconds;
   }
 
   close(): Promise<void> {
@@ -169,10 +254,12 @@ export class SparkBackend implements Backend {
     return this.#closing;
   }
 
-  #unpersist(id: string): void {
-    if (this.#closing !== undefined) return;
+  /** Lets go of what this shim holds; names of an earlier one are gone with it. */
+  #drop(verb: 'unpersist' | 'destroyBroadcast', ids: readonly string[]): void {
+    const handles = ids.filter((id) => id.includes(this.#prefix));
+    if (this.#closing !== undefined || handles.length === 0) return;
     // Nobody waits for this: what stays behind when it is lost ends with the Spark application.
-    this.channel.call('unpersist', { handles: [id] }).catch(() => undefined);
+    this.channel.call(verb, { handles }).catch(() => undefined);
   }
 
   /** Names that no other driver of the same shim makes. */
@@ -186,7 +273,7 @@ export class SparkBackend implements Backend {
  * @throws ConfigError, ExecutionError as `startEmbeddedSpark`; ConfigError when the shim speaks another protocol
  */
 export async function createSparkBackend(
-  options: SparkBackendOptions | EmbeddedSparkOptions = {},
+  options: SparkBackendOptions | (EmbeddedSparkOptions & SparkTierOptions) = {},
 ): Promise<SparkBackend> {
   if ('channel' in options) return connect(options);
   const open = (): Promise<EmbeddedSpark> => startEmbeddedSpark(options);
@@ -197,7 +284,12 @@ export async function createSparkBackend(
       onWarning?.(`${message}\nspark: starting another JVM for what is unfinished`),
   });
   try {
-    return await connect({ channel });
+    const { rddReuse, rddShare } = options;
+    return await connect({
+      channel,
+      ...(rddReuse === undefined ? {} : { rddReuse }),
+      ...(rddShare === undefined ? {} : { rddShare }),
+    });
   } catch (error) {
     await channel.close();
     throw error;

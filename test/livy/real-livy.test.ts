@@ -122,7 +122,9 @@ describe('a real Livy', function () {
     const started = performance.now();
     await link.channel.call(
       'runProgram',
-      program('keep-1', rows, 1, { persist: [{ id: 1, handle: 'kept' }] }),
+      program('keep-1', rows, 1, {
+        persist: [{ id: 1, handle: 'kept', level: null, lazy: false }],
+      }),
       [cellsToBytes(x)],
     );
     const upMs = performance.now() - started;

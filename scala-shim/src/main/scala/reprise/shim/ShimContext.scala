@@ -6,7 +6,7 @@ import org.apache.spark.SparkContext
 import org.apache.spark.sql.SparkSession
 
 import reprise.shim.frame.{FrameReader, FrameScan}
-import reprise.shim.program.{Broadcasts, Registry, RunTracker}
+import reprise.shim.program.{Broadcasts, Epochs, Registry, RunTracker}
 
 /**
  * What the shim keeps: a Spark session of its own (so that its SQL settings do not leak into the user's), the values
@@ -16,6 +16,7 @@ final class ShimContext(parent: SparkSession, val onShutdown: () => Unit) {
   val spark: SparkContext = parent.sparkContext
   val registry = new Registry
   val broadcasts = new Broadcasts(spark)
+  val epochs = new Epochs
   val runs = new RunTracker(spark)
   /** Random; another value means another shim, whose handles are unknown here. */
   val boot: String = {

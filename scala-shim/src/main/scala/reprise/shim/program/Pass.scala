@@ -55,7 +55,7 @@ final class Pass(context: ShimContext, values: ProgramValues, targets: Seq[Targe
     val heldBeside = base.heldRdd
     val isDeep = PersistedRdd.depthOver(parents) + 1 >= PersistedRdd.MaxDepth
     val level = Keeping.level(keeps.map(values.keep), isDeep)
-    val rdd = base.rdd.mapPartitions(chunks => steps.plan.keepAll(chunks)).persist(level)
+    val rdd = PersistedRdd.stored(base.rdd.mapPartitions(chunks => steps.plan.keepAll(chunks))).persist(level)
     // Its lineage is cut by the job that computes it, so that loops don't grow it and its origins can go.
     if (level.useDisk) rdd.localCheckpoint()
     val owner = new PersistedRdd(context, rdd, keepPlan.broadcast +: base.broadcasts,

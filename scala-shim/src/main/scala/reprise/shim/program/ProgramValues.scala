@@ -18,6 +18,7 @@ final class ProgramValues(context: ShimContext, program: Program, payload: Int =
   val shared: mutable.Map[Int, SharedBroadcast] = mutable.Map()
   /** Broadcasts to register when the program has gone well; this program's share is theirs. */
   private val fresh = mutable.Map[String, SharedBroadcast]()
+  private val epoch = context.epochs.enter()
   private val leases = mutable.ArrayBuffer[PersistedRdd]()
   val instructions: Map[Int, Instruction] = program.instructions.map(i => i.id -> i).toMap
   /** Passes that run at the same time compile from it. */
@@ -80,6 +81,7 @@ final class ProgramValues(context: ShimContext, program: Program, payload: Int =
     leases.clear()
     shared.values.foreach(_.release())
     shared.clear()
+    context.epochs.exit(epoch)
   }
 
   def shape(id: Int): Shape = shapes(id)

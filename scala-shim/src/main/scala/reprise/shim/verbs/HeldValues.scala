@@ -56,6 +56,7 @@ object Persist extends VerbHandler {
   def handle(context: ShimContext, args: JsonNode, payloads: IndexedSeq[Payload]): Reply = {
     val handle = args.text("handle")
     val held = context.registry.lease(handle).getOrElse(HeldValue.missing(handle))
+    val epoch = context.epochs.enter()
     try {
       val (_, jobs) = context.runs.track(args.text("run")) {
         try held.owner.rdd.count()
@@ -66,7 +67,10 @@ object Persist extends VerbHandler {
       reply.set[JsonNode]("materialised", Json.bool(held.owner.isComplete))
       reply.set[JsonNode]("sparkJobs", Json.int(jobs))
       Reply(reply)
-    } finally held.owner.release()
+    } finally {
+      held.owner.release()
+      context.epochs.exit(epoch)
+    }
   }
 }
 

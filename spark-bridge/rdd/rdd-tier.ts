@@ -1,0 +1,264 @@
+/**
+ * Spark storage as a tier of the reuse cache: which computed row blocks stay in the cluster, within a share of the storage
+ * memory that Spark reports, and which go. Invariants: each handle is released once, never while a running plan may read
+ * it, and without waiting for the cluster; a value is evicted only by its score; what Spark says it stores replaces our
+ * estimates whenever the budget seems exceeded. Source: MEMPHIS (EDBT 2025), section 4.
+ */
+import type { Plan } from '../../driver/compiler/plan.js';
+import type { Expr } from '../../driver/ir/expr.js';
+import type { CacheEntry } from '../../driver/reuse/cache-entry.js';
+import type { CacheTier, TierIndex, TierUsage } from '../../driver/reuse/cache-tier.js';
+import type { Handle, Value } from '../../driver/runtime/value.js';
+import { DelayedCaching, expectedBytes, type RddReuse } from './delayed-caching.js';
+
+export interface StorageReport {
+  /** What the executors may store together. @units bytes */
+  readonly memoryBytes: number;
+  readonly handles: readonly {
+    readonly handle: string;
+    readonly memoryBytes: number;
+    readonly diskBytes: number;
+    readonly materialised: boolean;
+  }[];
+}
+
+/** What the tier needs of the cluster. */
+export interface RddStorage {
+  /** @throws when the cluster can't be asked */
+  report(): Promise<StorageReport>;
+  /** Computes what is missing of a kept value. @returns whether all of it is stored then */
+  materialise(handle: string): Promise<boolean>;
+  /** Lets go of values; waits for nobody. */
+  release(handles: readonly string[]): void;
+}
+
+export interface RddTierOptions {
+  readonly policy: RddReuse;
+  /** What the executors may store together, as Spark said when it was asked last. @units bytes */
+  readonly memoryBytes: number;
+  /** Share of it for kept values; the rest is for broadcasts and for values the plan keeps. Default 0.8. */
+  readonly share?: number;
+}
+
+/** Reads of a value that is not wholly stored, after which what is missing is computed in the background. */
+const INCOMPLETE_READS = 3;
+
+interface Kept {
+  readonly entry: CacheEntry;
+  readonly expr: Expr;
+  bytes: number;
+  /** Programs that read it. */
+  jobs: number;
+  incompleteReads: number;
+  /** It was computed in the background already, and Spark did not keep all of it. */
+  isStubborn: boolean;
+}
+
+export class RddTier implements CacheTier {
+  readonly name: string;
+  readonly caching: DelayedCaching;
+  readonly #storage: RddStorage;
+  readonly #share: number;
+  readonly #kept = new Map<string, Kept>();
+  /** Running plans that may read a value. */
+  readonly #pins = new Map<string, number>();
+  /** What each running plan has pinned. */
+  readonly #running = new Set<string[]>();
+  /** Released once no plan reads them. */
+  readonly #doomed = new Set<string>();
+  #leaving: string[] = [];
+  #index: TierIndex | undefined;
+  #memoryBytes: number;
+  #bytes = 0;
+  #reclaiming: Promise<void> | undefined;
+  #background: Promise<void> | undefined;
+  /** Values whose missing partitions were computed in the background. */
+  materialised = 0;
+  evicted = 0;
+
+  constructor(name: string, storage: RddStorage, options: RddTierOptions) {
+    this.name = name;
+    this.#storage = storage;
+    this.#share = options.share ?? 0.8;
+    this.#memoryBytes = options.memoryBytes;
+    this.caching = new DelayedCaching(options.policy);
+  }
+
+  get budgetBytes(): number {
+    return this.#share * this.#memoryBytes;
+  }
+
+  usage(): TierUsage {
+    return { bytes: this.#bytes, budgetBytes: this.budgetBytes, entries: this.#kept.size };
+  }
+
+  connect(index: TierIndex): void {
+    this.#index = index;
+  }
+
+  /** Marks what the plan is to leave in the cluster; what it reads there stays until the answer is called. */
+  begin(plan: Plan): () => void {
+    const pinned: string[] = [];
+    this.#running.add(pinned);
+    for (const value of plan.available.values()) this.#pin(value, pinned);
+    const fits = (expr: Expr): boolean => expectedBytes(expr) <= this.budgetBytes;
+    this.caching.mark(plan, this.name, fits);
+    return () => {
+      this.#running.delete(pinned);
+      for (const id of pinned) this.#unpin(id);
+    };
+  }
+
+  put(entry: CacheEntry, handle: Handle): void {
+    this.#kept.set(handle.id, {
+      entry,
+      expr: entry.expr,
+      bytes: handle.bytes,
+      jobs: 0,
+      incompleteReads: 0,
+      isStubborn: false,
+    });
+    this.#bytes += handle.bytes;
+    // A later pass of the plan that made it may read it, and which plan that is isn't said.
+    for (const pinned of this.#running) this.#pinId(handle.id, pinned);
+    if (this.#bytes > this.budgetBytes) void this.reclaim();
+  }
+
+  hit(entry: CacheEntry): void {
+    this.caching.reused(entry.expr);
+  }
+
+  drop(_entry: CacheEntry, handle: Handle): void {
+    const kept = this.#kept.get(handle.id);
+    if (kept === undefined) return;
+    this.#kept.delete(handle.id);
+    this.#bytes -= kept.bytes;
+    this.#release(handle.id);
+  }
+
+  /** A program has read these values; Spark had to compute some partitions of the `incomplete` ones. */
+  read(handles: readonly string[], incomplete: readonly string[]): void {
+    for (const id of handles) {
+      const kept = this.#kept.get(id);
+      if (kept !== undefined) kept.jobs++;
+    }
+    for (const id of incomplete) {
+      const kept = this.#kept.get(id);
+      if (kept === undefined || ++kept.incompleteReads < INCOMPLETE_READS) continue;
+      kept.incompleteReads = 0;
+      // Spark can't hold it: computing it again and again would only push other values out.
+      if (kept.isStubborn) this.#evict(kept);
+      else this.#materialise(id, kept);
+    }
+  }
+
+  /** Learns what Spark really stores and drops values, lowest score first, until the rest fits. */
+  reclaim(): Promise<void> {
+    this.#reclaiming ??= this.#reclaim().finally(() => {
+      this.#reclaiming = undefined;
+    });
+    return this.#reclaiming;
+  }
+
+  /** Resolves when nothing runs in the background. */
+  async settle(): Promise<void> {
+    await this.#reclaiming;
+    await this.#background;
+    this.#flush();
+  }
+
+  /** (hits + misses + jobs + 1) * time / size: what dropping it will cost, for what it frees. */
+  score(id: string): number {
+    const kept = this.#kept.get(id);
+    if (kept === undefined) return 0;
+    const { entry, bytes, jobs } = kept;
+    return ((entry.hits + entry.misses + jobs + 1) * entry.seconds) / Math.max(1, bytes);
+  }
+
+  async #reclaim(): Promise<void> {
+    try {
+      this.#learn(await this.#storage.report());
+    } catch {
+      // The estimates stand; whoever runs the next program learns that the cluster is gone.
+    }
+    const order = [...this.#kept.keys()].sort((a, b) => this.score(a) - this.score(b));
+    for (const id of order) {
+      if (this.#bytes <= this.budgetBytes) break;
+      const kept = this.#kept.get(id);
+      if (kept !== undefined && !this.#pins.has(id)) this.#evict(kept);
+    }
+  }
+
+  #learn(report: StorageReport): void {
+    this.#memoryBytes = report.memoryBytes;
+    let total = 0;
+    for (const { handle, memoryBytes, diskBytes, materialised } of report.handles) {
+      const kept = this.#kept.get(handle);
+      if (kept === undefined || !materialised) continue;
+      kept.bytes = memoryBytes + diskBytes;
+    }
+    for (const { bytes } of this.#kept.values()) total += bytes;
+    this.#bytes = total;
+  }
+
+  #evict(kept: Kept): void {
+    this.evicted++;
+    this.#index?.evict(kept.expr);
+  }
+
+  #materialise(id: string, kept: Kept): void {
+    kept.isStubborn = true;
+    const pinned: string[] = [];
+    this.#pinId(id, pinned);
+    const before = this.#background;
+    this.#background = (async () => {
+      await before;
+      try {
+        if (await this.#storage.materialise(id)) kept.isStubborn = false;
+        this.materialised++;
+      } catch {
+        // Left to the next program that reads it.
+      } finally {
+        this.#unpin(id);
+      }
+    })();
+  }
+
+  #pin(value: Value, pinned: string[]): void {
+    if (value.kind === 'handle' && value.backend === this.name) this.#pinId(value.id, pinned);
+  }
+
+  #pinId(id: string, pinned: string[]): void {
+    this.#pins.set(id, (this.#pins.get(id) ?? 0) + 1);
+    pinned.push(id);
+  }
+
+  #unpin(id: string): void {
+    const left = (this.#pins.get(id) ?? 1) - 1;
+    if (left > 0) {
+      this.#pins.set(id, left);
+      return;
+    }
+    this.#pins.delete(id);
+    if (this.#doomed.delete(id)) this.#release(id);
+    else if (this.#bytes > this.budgetBytes) void this.reclaim();
+  }
+
+  /** Sent with others of this turn; a plan made in this turn may still pin it. */
+  #release(id: string): void {
+    if (this.#pins.has(id)) {
+      this.#doomed.add(id);
+      return;
+    }
+    if (this.#leaving.length === 0) setImmediate(() => this.#flush());
+    this.#leaving.push(id);
+  }
+
+  #flush(): void {
+    const leaving = this.#leaving;
+    this.#leaving = [];
+    const free = leaving.filter((id) => !this.#pins.has(id));
+    for (const id of leaving) if (this.#pins.has(id)) this.#doomed.add(id);
+    if (free.length > 0) this.#storage.release(free);
+  }
+}
