@@ -1,6 +1,7 @@
 package reprise.shim.program
 
-import java.util.concurrent.{Callable, ExecutionException, Executors}
+import java.util.concurrent.{Callable, Executors}
+import java.util.concurrent.atomic.AtomicReference
 
 import reprise.shim.ShimContext
 
@@ -8,36 +9,32 @@ import reprise.shim.ShimContext
 object Concurrently {
 
   /**
-   * The outcome of each part, all of them ended: when one fails the run's other jobs are cancelled. No more parts run at
-   * once than the live executors have cores.
+   * The outcome of each part, all of them ended: when one fails the run's other jobs are cancelled, and its error stands for
+   * theirs. No more parts run at once than the live executors have cores.
    */
   def apply[T](context: ShimContext, run: String, parts: Seq[() => T]): Seq[Either[Throwable, T]] =
     if (parts.length <= 1) parts.map(part => attempt(part()))
     else {
+      val first = new AtomicReference[Throwable]()
       val pool = Executors.newFixedThreadPool(math.max(1, math.min(parts.length, context.spark.defaultParallelism)))
       try {
         val futures = parts.map { part =>
           pool.submit(new Callable[Either[Throwable, T]] {
             def call(): Either[Throwable, T] = {
               context.runs.join(run)
-              val outcome = attempt(context.withSession(part()))
-              if (outcome.isLeft) context.spark.cancelJobGroup(run)
+              val outcome = if (first.get == null) attempt(context.withSession(part())) else Left(first.get)
+              outcome.left.foreach { error =>
+                if (first.compareAndSet(null, error)) context.runs.cancel(run)
+              }
               outcome
             }
           })
         }
-        val outcomes = futures.map { future =>
-          try future.get()
-          catch { case error: ExecutionException => Left(error.getCause) }
-        }
-        firstFailureFirst(outcomes)
+        futures.map(_.get()).map(_.left.map(_ => first.get))
       } finally pool.shutdownNow()
     }
 
   private def attempt[T](body: => T): Either[Throwable, T] =
     try Right(body)
     catch { case error: Throwable => Left(error) }
-
-  /** Parts that ended because another had failed are not the reason. */
-  private def firstFailureFirst[T](outcomes: Seq[Either[Throwable, T]]): Seq[Either[Throwable, T]] = outcomes
 }

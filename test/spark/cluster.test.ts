@@ -1,0 +1,151 @@
+/**
+ * Spark with executors in JVMs of their own (`local-cluster`): same values, also when one of them is killed in the middle
+ * of a job or takes kept rows with it. Needs `/proc`, to find the executors.
+ */
+import assert from 'node:assert/strict';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Attrs } from '../../driver/ir/attrs.js';
+import type { Expr } from '../../driver/ir/expr.js';
+import { Interner } from '../../driver/ir/intern.js';
+import { type OpName, ops } from '../../driver/operators/index.js';
+import type { Segment } from '../../driver/runtime/backend.js';
+import type { DenseMatrix } from '../../driver/runtime/value.js';
+import { buildShim, installSpark } from '../../spark-bridge/embedded/install.js';
+import {
+  createSparkBackend,
+  type EmbeddedSpark,
+  findSpark,
+  type SparkBackend,
+  startEmbeddedSpark,
+} from '../../spark-bridge/index.js';
+import { sparkMissing } from '../support/spark.js';
+
+const interner = new Interner();
+
+function make(op: OpName, inputs: readonly Expr[], attrs: Attrs = {}): Expr {
+  return interner.intern(ops[op], inputs, attrs);
+}
+
+function random(rows: number, cols: number, seed: number): Expr {
+  return make('rand', [], { rows, cols, seed, distribution: 'uniform', min: 0, max: 1 });
+}
+
+function segment(nodes: readonly Expr[], parts: Partial<Segment> = {}): Segment {
+  return { nodes, inputs: new Map(), outputs: [], persist: [], blocked: new Set(nodes), ...parts };
+}
+
+/** Processes that `pid` started and that run Spark's executors. */
+function executorsOf(pid: number): number[] {
+  return readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name))
+    .map(Number)
+    .filter((process) => {
+      try {
+        const stat = readFileSync(`/proc/${process}/stat`, 'utf8');
+        const [state, parent] = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+        if (state === 'Z' || Number(parent) !== pid) return false;
+        return readFileSync(`/proc/${process}/cmdline`, 'utf8').includes('ExecutorBackend');
+      } catch {
+        return false; // It ended meanwhile.
+      }
+    });
+}
+
+async function waitFor(what: string, holds: () => Promise<boolean>): Promise<void> {
+  const end = Date.now() + 60_000;
+  while (!(await holds())) {
+    if (Date.now() > end) assert.fail(`expected ${what} within a minute`);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+}
+
+describe('a cluster of executors', () => {
+  let home: string | undefined;
+  let embedded: EmbeddedSpark;
+  let spark: SparkBackend;
+
+  before(async function () {
+    this.timeout(600_000);
+    const missing = existsSync('/proc/self') ? sparkMissing() : 'no /proc to find executors in';
+    if (missing !== undefined) {
+      console.warn(`SKIPPED a cluster of executors: ${missing}`);
+      this.skip();
+    }
+    const { jars, scala } = await installSpark();
+    const shim = await buildShim({ scala });
+    // Spark's workers start executors from SPARK_HOME/jars, and write beside that.
+    home = mkdtempSync(join(tmpdir(), 'reprise-cluster-'));
+    mkdirSync(join(home, 'work'));
+    symlinkSync(jars, join(home, 'jars'));
+    const before = { ...process.env };
+    Object.assign(process.env, { SPARK_HOME: home, SPARK_SCALA_VERSION: scala });
+    try {
+      assert.equal(findSpark()?.scala, scala);
+      embedded = await startEmbeddedSpark({
+        memoryBytes: 1024 ** 3,
+        conf: {
+          'spark.master': 'local-cluster[2,1,768]',
+          'spark.executor.memory': '768m',
+          'spark.executor.extraClassPath': shim,
+          'spark.executor.heartbeatInterval': '2s',
+          'spark.reprise.chunkRows': '5000',
+        },
+      });
+    } finally {
+      for (const name of ['SPARK_HOME', 'SPARK_SCALA_VERSION']) {
+        if (before[name] === undefined) delete process.env[name];
+        else process.env[name] = before[name];
+      }
+    }
+    spark = await createSparkBackend({ channel: embedded.channel });
+    await waitFor('two executors', async () => executorsOf(embedded.pid).length === 2);
+  });
+  after(async () => {
+    await embedded?.close();
+    if (home !== undefined) rmSync(home, { recursive: true, force: true });
+  });
+
+  async function gramOf(x: Expr): Promise<{ gram: Float64Array; sparkJobs: number }> {
+    const gram = make('tsmm', [x]);
+    const { values, sparkJobs } = await spark.run(segment([x, gram], { outputs: [gram] }), {});
+    return { gram: (values.get(gram) as DenseMatrix).data, sparkJobs };
+  }
+
+  it('computes on its executors what the reference computes', async () => {
+    const x = random(12_000, 3, 1);
+    const { gram, sparkJobs } = await gramOf(x);
+    const whole = ops.tsmm.reference([ops.rand.reference([], x.attrs, x)], {}, make('tsmm', [x]));
+    gram.forEach((cell, i) => {
+      assert.ok(Math.abs(cell / whole.data[i]! - 1) < 1e-12);
+    });
+    assert.equal(sparkJobs, 1);
+  });
+
+  it('gives the same bits when an executor is killed in the middle of a job', async () => {
+    const x = random(6_000_000, 12, 2);
+    const undisturbed = await gramOf(x);
+    const disturbed = gramOf(x);
+    await waitFor('the job to be under way', async () => {
+      const { result } = await embedded.channel.call('status', {});
+      return result.runs.some(({ progress }) => progress > 0);
+    });
+    const [victim] = executorsOf(embedded.pid);
+    process.kill(victim!, 'SIGKILL');
+    assert.deepEqual((await disturbed).gram, undisturbed.gram);
+    assert.equal((await disturbed).sparkJobs, 1, 'Spark runs the lost tasks again, not the job');
+    await waitFor('another executor', async () => {
+      const now = executorsOf(embedded.pid);
+      return now.length === 2 && !now.includes(victim!);
+    });
+  });
+});
