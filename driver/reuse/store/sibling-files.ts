@@ -98,10 +98,15 @@ async function append(parts: StoreParts, path: string, line: Buffer): Promise<vo
   });
   if (bytes <= MAX_BYTES) return;
   const input = path.slice(path.lastIndexOf('/') + 1);
-  const kept = (await readSiblings(parts, input)).slice(-MAX_LINES / 2);
+  const lines = (await readSiblings(parts, input)).map(lineOf);
+  let size = 0;
+  const kept = lines.reverse().filter(({ length }) => {
+    size += length;
+    return size <= MAX_BYTES / 2;
+  });
   const made = join(folder.tmp, processToken());
   await withFile(files, made, 'create', folder.fileMode, (file) =>
-    file.write(Buffer.concat(kept.map(lineOf))),
+    file.write(Buffer.concat(kept.reverse())),
   );
   await files.rename(made, path);
 }
