@@ -9,12 +9,13 @@ import { firstWaves, isInside, type Plan, type PlanNode, segmentNodes } from '..
 import { takesByRows } from '../compiler/row-blocks.js';
 import type { CostModel } from '../cost/cost-model.js';
 import { observeOperator, observeSegment } from '../cost/measure.js';
-import { ExecutionError, InternalError, RepriseError } from '../errors.js';
+import { InternalError } from '../errors.js';
 import { rowsScanned } from '../frame/frame-data.js';
 import type { Expr } from '../ir/expr.js';
 import { frame } from '../operators/frame.js';
 import type { ReuseCache } from '../reuse/reuse-cache.js';
 import type { Backend, RunContext } from './backend.js';
+import { failureOf } from './failure.js';
 import { HostCopies } from './host-copies.js';
 import type { Statistics } from './statistics.js';
 import type { Value } from './value.js';
@@ -30,6 +31,8 @@ export interface ExecutionContext extends RunContext {
   readonly reuse: boolean;
   /** Learns from what is measured. */
   readonly costs: CostModel;
+  /** False: nothing travels ahead, and one thing runs at a time. For measuring. */
+  readonly asynchronous: boolean;
   /** Told each value as it is computed. */
   readonly onComputed?: (expr: Expr, value: Value, seconds: number) => void;
 }
@@ -77,12 +80,12 @@ export class Execution {
   /** Runs to the end and returns the outcome of each root. Never rejects, except when aborted. */
   async run(): Promise<Outcome[]> {
     try {
-      this.#copies.prefetch(this.#plan.prefetch ?? []);
+      if (this.#context.asynchronous) this.#copies.prefetch(this.#plan.prefetch ?? []);
       while (this.#host.length > 0 || this.#targets.length > 0) {
         this.#context.signal?.throwIfAborted();
         const before = this.#host.length + this.#targets.length;
         // What runs elsewhere is started before anything runs here.
-        this.#launchSegments(false);
+        if (this.#context.asynchronous) this.#launchSegments(false);
         await this.#runHostOperators();
         if (this.#inFlight.size === 0) this.#launchSegments(true);
         if (this.#inFlight.size > 0) await this.#settleSome();
@@ -95,6 +98,7 @@ export class Execution {
     } finally {
       await Promise.all(this.#inFlight);
       for (const expr of this.#claimed) this.#context.cache.withdraw(expr);
+      this.#copies.releaseUnowned((expr) => this.#isOwned(expr));
     }
     return this.#plan.roots.map((root) => {
       const error = this.#failed.get(root);
@@ -114,7 +118,8 @@ export class Execution {
 
   /** Waits until something in flight has ended, and what ended with it. */
   async #settleSome(): Promise<void> {
-    await Promise.race(this.#inFlight);
+    if (this.#context.asynchronous) await Promise.race(this.#inFlight);
+    else await Promise.all(this.#inFlight);
     await new Promise<void>((resolve) => setImmediate(resolve));
   }
 
@@ -135,7 +140,7 @@ export class Execution {
         if (now > turnEnd) {
           await new Promise<void>((resolve) => setImmediate(resolve));
           this.#context.signal?.throwIfAborted();
-          this.#launchSegments(false);
+          if (this.#context.asynchronous) this.#launchSegments(false);
           turnEnd = performance.now() + TURN_MS;
         }
       }
@@ -322,6 +327,7 @@ export class Execution {
     statistics.kernels += kernels;
     this.#record(expr, backend.name, seconds, 'computed');
     statistics.operator(backend.name, expr.op.name, start, end);
+    if (this.#context.asynchronous) this.#copies.announce(this.#plan.nodeOf.get(expr), value);
   }
 
   /** The nodes of the program a node of the plan stands for: itself, unless it answers from cached parts. */
@@ -349,6 +355,12 @@ export class Execution {
       cache.alias(key, first!, total);
       onComputed?.(key, value, total);
     }
+  }
+
+  /** Whether a value is the cache's: it was there before, or was put there. */
+  #isOwned(expr: Expr): boolean {
+    if (this.#plan.available.has(expr)) return true;
+    return this.#keysOf(expr).some((key) => this.#claimed.has(key));
   }
 
   #record(expr: Expr, backend: string, seconds: number, state: 'computed' | 'fused'): void {
@@ -380,18 +392,7 @@ export class Execution {
   }
 
   #fail(expr: Expr, error: unknown, backend: Backend): void {
-    const known =
-      error instanceof RepriseError || (error instanceof Error && error.name === 'AbortError');
-    this.#failed.set(
-      expr,
-      known
-        ? (error as Error)
-        : new ExecutionError(
-            `${expr.op.name}: expected backend \`${backend.name}\` to run it, got ${error instanceof Error ? error.message : String(error)}`,
-            { op: expr.op.name, backend: backend.name },
-            { cause: error },
-          ),
-    );
+    this.#failed.set(expr, failureOf(expr, error, backend));
     for (const key of this.#keysOf(expr)) this.#context.cache.withdraw(key);
   }
 }

@@ -2,6 +2,7 @@
  * The values of one execution as operators take them: a handle where its own backend reads it, else a host copy. Invariant:
  * a value held by a backend is brought to the host at most once, however many operators ask and however they overlap.
  */
+import type { PlanNode } from '../compiler/plan.js';
 import type { CostModel } from '../cost/cost-model.js';
 import { observeCollect } from '../cost/measure.js';
 import { InternalError } from '../errors.js';
@@ -27,6 +28,20 @@ export class HostCopies {
   /** Starts to bring these; a failure is met again by whoever reads the value. */
   prefetch(exprs: readonly Expr[]): void {
     for (const expr of exprs) this.#onHost(expr).catch(() => undefined);
+  }
+
+  /** Sends a host value that the plan says remote programs will read whole. */
+  announce(node: PlanNode | undefined, value: Value): void {
+    if (node?.transfer !== 'broadcast') return;
+    for (const backend of this.#context.backends.values()) backend.announce?.(value);
+  }
+
+  /** Lets go of what was left in a backend for this execution only. @param isOwned the cache's, made here or before */
+  releaseUnowned(isOwned: (expr: Expr) => boolean): void {
+    for (const [expr, value] of this.#values) {
+      if (value.kind !== 'handle' || isOwned(expr)) continue;
+      this.#context.backends.get(value.backend)?.release?.(value);
+    }
   }
 
   /** An operand for that backend: its own handle if it can use one there, else the host copy. */

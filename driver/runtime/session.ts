@@ -49,6 +49,8 @@ export interface SessionOptions {
   readonly materialiseBytes?: number;
   /** False switches reuse off: every request computes everything. For measuring. */
   readonly reuse?: boolean;
+  /** False: nothing travels ahead of its use, and one piece of work runs at a time. For measuring. Default true. */
+  readonly asynchronous?: boolean;
   /** Results that outlive the process, shared with others. Default: none. */
   readonly store?: DurableStore;
 }
@@ -79,6 +81,7 @@ export class Session implements Evaluator {
   readonly #backends: ReadonlyMap<string, Backend>;
   readonly #planner: Planner;
   readonly #reuse: boolean;
+  readonly #asynchronous: boolean;
   readonly #tier: DurableTier | undefined;
   readonly #memos = new Map<string, Promise<unknown>>();
   readonly #recovery: Recovery;
@@ -92,6 +95,7 @@ export class Session implements Evaluator {
     const cacheBytes = options.cacheBytes ?? Math.min(totalmem() / 4, 2048 * MIB);
     const materialiseBytes = options.materialiseBytes ?? Math.min(cacheBytes / 2, 512 * MIB);
     this.#reuse = options.reuse ?? true;
+    this.#asynchronous = options.asynchronous ?? true;
     if (options.store !== undefined && this.#reuse) {
       const seconds = (expr: Expr): number => this.blocks.estimate(expr).seconds;
       this.#tier = new DurableTier(options.store, seconds, siblingKeys);
@@ -252,6 +256,7 @@ export class Session implements Evaluator {
       backends: this.#backends,
       reuse: this.#reuse,
       costs: this.#planner.costs,
+      asynchronous: this.#asynchronous,
       ...(signal ? { signal } : {}),
       ...(onProgress ? { onProgress } : {}),
       ...(tier

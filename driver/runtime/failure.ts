@@ -1,0 +1,16 @@
+/** Errors of kernels as ours. Invariant: what is thrown by us, or says that the run was cancelled, passes as it is. */
+import { ExecutionError, RepriseError } from '../errors.js';
+import type { Expr } from '../ir/expr.js';
+import type { Backend } from './backend.js';
+
+/** The error a node's failing is reported as. */
+export function failureOf(expr: Expr, error: unknown, backend: Backend): Error {
+  if (error instanceof RepriseError) return error;
+  if (error instanceof Error && error.name === 'AbortError') return error;
+  const got = error instanceof Error ? error.message : String(error);
+  return new ExecutionError(
+    `${expr.op.name}: expected backend \`${backend.name}\` to run it, got ${got}`,
+    { op: expr.op.name, backend: backend.name },
+    { cause: error },
+  );
+}
