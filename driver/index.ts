@@ -1,6 +1,9 @@
 /** The public driver API. What is not exported here may change between any two versions. */
 
 export { attrsLabel, printExprs, printPlan } from './compiler/explain.js';
+export type { PlacementPolicy } from './compiler/pass.js';
+export { loadCostModel, saveCostModel } from './cost/cost-file.js';
+export { CostModel } from './cost/cost-model.js';
 export {
   BackendLostError,
   ConfigError,
@@ -70,9 +73,15 @@ export {
   type SliceRange,
   type SolveOptions,
 } from './matrix/matrix.js';
+export { type Reusable, reusable } from './matrix/reusable.js';
 export type { Loss } from './operators/group-loss.js';
 export { type OpName, opByName, ops } from './operators/index.js';
 export type { OpDef, RowRule } from './operators/op-def.js';
+export type { CacheEntry } from './reuse/cache-entry.js';
+export type { CacheTier, TierIndex, TierUsage } from './reuse/cache-tier.js';
+export type { PolicyName } from './reuse/eviction-policy.js';
+export type { CallCounts } from './reuse/function-cache.js';
+export type { SpillOptions } from './reuse/spill-tier.js';
 export {
   DurableStore,
   type DurableStoreOptions,

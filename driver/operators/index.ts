@@ -3,6 +3,7 @@ import { abs } from './abs.js';
 import { add } from './add.js';
 import { addDiag } from './add-diag.js';
 import { and } from './and.js';
+import { call } from './call.js';
 import { cbind } from './cbind.js';
 import { ceil } from './ceil.js';
 import { cholesky } from './cholesky.js';
@@ -78,6 +79,7 @@ const table = {
   // leaves and sources
   frame,
   encode,
+  call,
   literal,
   scalar,
   rand,

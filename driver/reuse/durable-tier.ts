@@ -18,7 +18,7 @@ import type { Lease } from './store/lease.js';
 import { StoredSiblings } from './stored-siblings.js';
 
 /** Other results than reductions of data are not worth a file when computed faster than this. @units seconds */
-const STORE_SECONDS = 0.02;
+export const STORE_SECONDS = 0.02;
 /** Work of at least this size is looked up. @units flops */
 const LOOKUP_FLOPS = 2e7;
 /** Results expected to take longer are computed by one process at a time. @units seconds */
@@ -121,11 +121,11 @@ export class DurableTier {
     const isLong = lease !== undefined || seconds >= STORE_SECONDS || reducesFrameData(expr);
     const isWorth = isLong && isWorthLooking(expr);
     if (value.kind !== 'dense' || !expr.isDeterministic || !isWorth) return;
-    this.#track(this.#store(expr, value, seconds, lease));
+    this.track(this.#store(expr, value, seconds, lease));
   }
 
   async #store(expr: Expr, value: DenseMatrix, seconds: number, lease?: Lease): Promise<void> {
-    if (!(await this.#inputsUnchanged(expr))) return;
+    if (!(await inputsUnchanged([expr]))) return;
     const meta = { op: expr.op.name, seconds, createdAt: new Date().toISOString() };
     const isStored = await this.store.put(lineageKey(expr), value, meta, lease);
     if (isStored) await this.siblings.note(expr);
@@ -145,7 +145,7 @@ export class DurableTier {
     const seconds = (performance.now() - start) / 1000;
     if (seconds >= STORE_SECONDS) {
       const meta = { op: 'memo', seconds, createdAt: new Date().toISOString() };
-      this.#track(unchanged().then(() => this.store.put(digest, { kind: 'json', json }, meta)));
+      this.track(unchanged().then(() => this.store.put(digest, { kind: 'json', json }, meta)));
     }
     return json;
   }
@@ -155,22 +155,24 @@ export class DurableTier {
     await Promise.all(this.#publishing);
   }
 
-  #track(work: Promise<unknown>): void {
+  /** Makes `settle` wait for work in the background, whatever becomes of it. */
+  track(work: Promise<unknown>): void {
     const tracked = work.catch(() => {}).finally(() => this.#publishing.delete(tracked));
     this.#publishing.add(tracked);
   }
+}
 
-  async #inputsUnchanged(expr: Expr): Promise<boolean> {
-    for (const node of topological([expr])) {
-      if (node.op !== frame) continue;
-      try {
-        await verifyUnchanged(node.payload as FrameSource);
-      } catch {
-        return false;
-      }
+/** Whether the files these nodes are computed from still are what they were when opened. */
+export async function inputsUnchanged(exprs: readonly Expr[]): Promise<boolean> {
+  for (const node of topological(exprs)) {
+    if (node.op !== frame) continue;
+    try {
+      await verifyUnchanged(node.payload as FrameSource);
+    } catch {
+      return false;
     }
-    return true;
   }
+  return true;
 }
 
 /** Ends leases; never throws. */

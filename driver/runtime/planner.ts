@@ -12,6 +12,7 @@ import { ReuseHistory } from '../cost/reuse-history.js';
 import { ConfigError } from '../errors.js';
 import { type Expr, topological } from '../ir/expr.js';
 import type { Interner } from '../ir/intern.js';
+import { call } from '../operators/call.js';
 import type { DurableTier } from '../reuse/durable-tier.js';
 import type { ReuseCache } from '../reuse/reuse-cache.js';
 import { env } from '../support/env.js';
@@ -98,7 +99,7 @@ export class Planner {
   #find(expr: Expr, recall: Recall | undefined): Value | 'pending' | undefined {
     if (expr.op.name === 'literal') return expr.payload as DenseMatrix;
     if (expr.op.name === 'scalar') return dense(1, 1, Float64Array.of(expr.attrs.value as number));
-    if (!this.#options.reuse || !expr.isDeterministic) return undefined;
+    if (expr.op !== call && (!this.#options.reuse || !expr.isDeterministic)) return undefined;
     const entry = this.#options.cache.probe(expr);
     const value = entry?.value ?? recall?.values.get(expr);
     if (value !== undefined) return value;

@@ -4,6 +4,7 @@
  */
 import { ExecutionError, InternalError, RepriseError } from '../errors.js';
 import { type Expr, shapeText } from '../ir/expr.js';
+import { call } from '../operators/call.js';
 import { encode } from '../operators/encode.js';
 import { frame } from '../operators/frame.js';
 import { ops } from '../operators/index.js';
@@ -13,10 +14,10 @@ import type { DenseMatrix, Value } from './value.js';
 /** Seconds a cell or flop takes here, roughly; only has to be much worse than any real backend. */
 const SECONDS_PER_FLOP = 2e-9;
 
-/** All operators but those that read frames, which need an engine. */
+/** All operators but those that read frames, which need an engine, and outputs of functions, which have values only. */
 const supported: ReadonlySet<string> = new Set(
   Object.values(ops)
-    .filter((op) => op !== frame && op !== encode)
+    .filter((op) => op !== frame && op !== encode && op !== call)
     .map((op) => op.name),
 );
 

@@ -11,10 +11,12 @@ import type { CostModel } from '../cost/cost-model.js';
 import type { Attrs } from '../ir/attrs.js';
 import type { Expr } from '../ir/expr.js';
 import { Interner } from '../ir/intern.js';
+import { call } from '../operators/call.js';
 import type { OpDef } from '../operators/op-def.js';
 import { beginPlan } from '../reuse/cache-tier.js';
 import { DurableTier } from '../reuse/durable-tier.js';
 import { evictionPolicy, type PolicyName, policyFromEnv } from '../reuse/eviction-policy.js';
+import { FunctionCache } from '../reuse/function-cache.js';
 import { ReuseCache } from '../reuse/reuse-cache.js';
 import { type SpillOptions, spillTier } from '../reuse/spill-tier.js';
 import type { DurableStore } from '../reuse/store/durable-store.js';
@@ -85,6 +87,9 @@ export class Session implements Evaluator {
   readonly #tier: DurableTier | undefined;
   readonly #memos = new Map<string, Promise<unknown>>();
   readonly #recovery: Recovery;
+  readonly functions: FunctionCache;
+  /** Whether any node is an output of a reusable function. */
+  #hasCalls = false;
   #requests: Request[] = [];
 
   constructor(options: SessionOptions) {
@@ -108,6 +113,7 @@ export class Session implements Evaluator {
       spill: this.#reuse ? spillTier(options.spill) : undefined,
       release: (handle) => this.#backends.get(handle.backend)?.release?.(handle),
     });
+    this.functions = new FunctionCache(this, this.#tier, this.#reuse);
     this.#recovery = new Recovery(this.cache, this.#backends);
     this.#planner = new Planner({
       ...options,
@@ -129,8 +135,14 @@ export class Session implements Evaluator {
   intern(op: OpDef, inputs: readonly Expr[], attrs?: Attrs, payload?: unknown): Expr {
     const before = this.interner.hits;
     const expr = this.interner.intern(op, inputs, attrs, payload);
+    if (op === call) this.#hasCalls = true;
     if (this.interner.hits !== before && inputs.length > 0) this.statistics.hit(expr);
     return expr;
+  }
+
+  /** The node plans compute instead of this one. */
+  simplified(expr: Expr): Expr {
+    return expr.simplified ?? simplify([expr], this.interner)[0]!;
   }
 
   async evaluate(exprs: readonly Expr[]): Promise<Value[]> {
@@ -224,9 +236,12 @@ export class Session implements Evaluator {
   }
 
   async #execute(exprs: readonly Expr[], persist: boolean): Promise<Outcome[]> {
-    const roots = simplify(exprs, this.interner);
     const recall = new Recall(this.cache, this.#tier, this.interner);
-    await recall.fromStore(roots, (expr) => this.#planner.isAtHand(expr), this.scope.signal);
+    if (this.#hasCalls) await this.#bringCalls(exprs, recall);
+    const roots = simplify(exprs, this.interner);
+    const isThere = (expr: Expr): boolean =>
+      recall.values.has(expr) || this.#planner.isAtHand(expr);
+    await recall.fromStore(roots, isThere, this.scope.signal);
     try {
       for (;;) {
         const plan = this.#planner.plan(roots, persist, recall);
@@ -244,6 +259,15 @@ export class Session implements Evaluator {
       }
     } finally {
       recall.end();
+    }
+  }
+
+  /** Values of reusable functions' outputs, which no backend computes. */
+  async #bringCalls(exprs: readonly Expr[], recall: Recall): Promise<void> {
+    const isThere = (expr: Expr): boolean =>
+      this.#reuse && this.#planner.isAtHand(expr.simplified ?? expr);
+    for (const [expr, { value, seconds }] of await this.functions.values(exprs, isThere)) {
+      recall.add(this.simplified(expr), value, seconds);
     }
   }
 

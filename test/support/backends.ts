@@ -27,6 +27,7 @@ const onHost: Gap = {
   kind: 'notImplemented',
   why: 'takes its operands whole, so the host runs it',
 };
+const valueOnly: Gap = { kind: 'notSupported', why: 'the session calls the function' };
 const needsEngine: Gap = { kind: 'notSupported', why: 'reads frames, which needs an engine' };
 
 /** Embedded Spark with three rows a chunk, so that even the smallest case is cut up. */
@@ -36,6 +37,7 @@ function sparkRow(name: string, conf: Readonly<Record<string, string>>): Backend
     make: () => createTestSpark({ conf: { 'spark.reprise.chunkRows': '3', ...conf } }),
     gaps: {
       frame: { kind: 'notSupported', why: 'has no value of its own' },
+      call: valueOnly,
       literal: { kind: 'notSupported', why: 'its cells travel as an operand' },
       scalar: { kind: 'notSupported', why: 'its cell travels as an operand' },
       reshape: onHost,
@@ -54,7 +56,7 @@ export const backends: readonly BackendRow[] = [
   {
     name: 'reference',
     make: async () => createReferenceBackend(),
-    gaps: { frame: needsEngine, encode: needsEngine },
+    gaps: { frame: needsEngine, encode: needsEngine, call: valueOnly },
   },
   {
     name: 'cpu',
@@ -62,10 +64,14 @@ export const backends: readonly BackendRow[] = [
       const backend = await createCpuBackend();
       return backend.blas.kind === 'native' ? backend : backend.blas.description;
     },
-    gaps: {},
+    gaps: { call: valueOnly },
   },
   sparkRow('spark', {}),
   // All row blocks compressed: zeros skipped where the operands are finite.
   sparkRow('spark, CSR blocks', { 'spark.reprise.blocks': 'csr' }),
-  { name: 'cpu without BLAS', make: () => createCpuBackend({ blas: 'none' }), gaps: {} },
+  {
+    name: 'cpu without BLAS',
+    make: () => createCpuBackend({ blas: 'none' }),
+    gaps: { call: valueOnly },
+  },
 ];
