@@ -4,6 +4,7 @@ import { flights, flightsRerun } from './flights.js';
 import type { Bench } from './harness.js';
 import { hcv10, hcvGrid } from './hcv.js';
 import { hcvSpark } from './hcv-spark.js';
+import { placement } from './placement.js';
 import { sklearnAgreement } from './sklearn-agreement.js';
 import { tracing } from './tracing.js';
 
@@ -15,5 +16,6 @@ export const benches: readonly Bench[] = [
   flightsRerun,
   sklearnAgreement,
   tracing,
+  placement,
   blas,
 ];

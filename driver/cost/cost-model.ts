@@ -28,6 +28,8 @@ export type Learned = Readonly<Record<string, LearnedFactor>>;
 const WEIGHT = 0.2;
 /** Measured over expected beyond this, either way, counts as this much. */
 const MAX_RATIO = 4;
+/** Setting up a pass over data on this machine. @units seconds */
+const PASS_SECONDS = 3e-4;
 const MIN_FACTOR = 1 / 256;
 const MAX_FACTOR = 256;
 /** Shorter times say more of the clock than of the work. @units seconds */
@@ -70,7 +72,7 @@ export class CostModel {
   /** Starting one segment there. */
   start(backend: Backend): CostPart {
     const key = `${backend.name}/start`;
-    return { key, seconds: (backend.costs?.exchangeSeconds ?? 0) * this.factor(key) };
+    return { key, seconds: (backend.costs?.exchangeSeconds ?? PASS_SECONDS) * this.factor(key) };
   }
 
   /** Moving a host value into the backend. @units bytes */

@@ -29,8 +29,8 @@ export function observeSegment(
 ): void {
   if (seconds < MIN_MEASURED_SECONDS) return;
   const parts: CostPart[] = nodes.map((expr) => costs.work(backend, expr));
+  parts.push(costs.start(backend));
   if (backend.costs !== undefined) {
-    parts.push(costs.start(backend));
     parts.push(costs.upload(backend, hostBytes(inputs.values())));
     parts.push(costs.download(backend, hostBytes(values.values())));
   }

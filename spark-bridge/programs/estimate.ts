@@ -1,0 +1,34 @@
+/** What the Spark backend expects work and transfers to take before anything was measured; the cost model corrects it. */
+import { denseBytes, type Expr } from '../../driver/ir/expr.js';
+import type { BackendCosts, CostEstimate } from '../../driver/runtime/backend.js';
+import type { WireDescription } from '../channel/wire.js';
+
+/** A program with one Spark job that does nothing, on an embedded Spark. @units seconds */
+const JOB_SECONDS = 0.03;
+/** Block kernels with a native BLAS, a core; without. @units flops/s */
+const NATIVE_FLOPS = 2e10;
+const JAVA_FLOPS = 2e9;
+/** Everything else: compiled loops over cells, a core. @units flops/s */
+const LOOP_FLOPS = 1e9;
+/** Rows written and read by operators, a core. @units bytes/s */
+const MEMORY_BYTES = 2e9;
+/** Operators whose block kernel is a BLAS call. */
+const PRODUCTS: ReadonlySet<string> = new Set(['matmul', 'tsmm', 'mmchain', 'groupGram']);
+
+export function estimateOn(description: WireDescription, expr: Expr): CostEstimate {
+  const { nativeBlas, parallelism } = description;
+  const product = nativeBlas ? NATIVE_FLOPS : JAVA_FLOPS;
+  const rate = PRODUCTS.has(expr.op.name) ? product : LOOP_FLOPS;
+  let bytes = denseBytes(expr);
+  for (const input of expr.inputs) bytes += denseBytes(input);
+  const flops = expr.op.flops(expr.inputs, expr.attrs, expr);
+  const seconds = (flops / rate + bytes / MEMORY_BYTES) / Math.max(1, parallelism);
+  return { seconds: JOB_SECONDS + seconds, startSeconds: JOB_SECONDS };
+}
+
+/** Through the direct channel on loopback; over Livy statements the first programs teach otherwise. */
+export const sparkCosts: BackendCosts = {
+  exchangeSeconds: JOB_SECONDS,
+  uploadBytesPerSecond: 2e8,
+  downloadBytesPerSecond: 2e8,
+};
