@@ -30,6 +30,7 @@ const longVerbs: ReadonlySet<Verb> = new Set<Verb>([
   'collect',
   'persist',
   'profileFrame',
+  'profileFiles',
   'describeFrame',
 ]);
 

@@ -79,7 +79,7 @@ export interface WireRunResult {
   /** Shapes of the outputs; cells are in the payload of the same position. */
   readonly outputs: readonly { readonly rows: number; readonly cols: number }[];
   readonly persisted: readonly WireHandle[];
-  /** Handles the program read of which Spark does not store every partition. */
+  /** Handles the program read of which Spark had to compute some partitions, as it did not store them. */
   readonly incomplete: readonly string[];
   readonly kernels: number;
   readonly passes: number;
@@ -210,6 +210,15 @@ export interface Verbs {
     };
     result: { profiles: readonly WireProfile[] };
   };
+  /** As `profileFrame`, for each file by itself. */
+  profileFiles: {
+    args: {
+      run: string;
+      source: WireFrameSource;
+      requests: readonly { sql: string; top: number; quantiles: readonly number[] }[];
+    };
+    result: { files: readonly (readonly WireProfile[])[] };
+  };
   /**
    * Opens the direct channel in a driver that others started (`loopback` or every address); the token follows from the
    * public keys, which are P-256 points in hex. Another call closes the channel before.
@@ -225,6 +234,17 @@ export interface Verbs {
     };
   };
   closeDirect: { args: Record<string, never>; result: Record<string, never> };
+  /** Writes a held value, or the payload's cells, as a folder of Parquet files, one column of doubles each. */
+  writeParquet: {
+    args: {
+      run: string;
+      handle: string | null;
+      rows: number;
+      columns: readonly string[];
+      path: string;
+    };
+    result: { files: number; bytes: number; sparkJobs: number };
+  };
   /** Ends the shim (and its Spark application when the shim started it) after answering. */
   shutdown: { args: Record<string, never>; result: { stopping: boolean } };
 }

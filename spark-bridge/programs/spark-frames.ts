@@ -45,6 +45,17 @@ export function createSparkFrames(channel: Channel, newRun: () => string): Frame
       });
       return result.profiles.map(toProfile);
     },
+    async profileFiles(
+      source: FrameSource,
+      requests: readonly ProfileRequest[],
+    ): Promise<ColumnProfile[][]> {
+      const { result } = await channel.call('profileFiles', {
+        run: newRun(),
+        source: source as WireFrameSource,
+        requests: requests.map(({ sql, top, quantiles }) => ({ sql, top, quantiles })),
+      });
+      return result.files.map((profiles) => profiles.map(toProfile));
+    },
   };
 }
 

@@ -23,17 +23,7 @@ private final case class Asked(
 final class FrameProfiler(context: ShimContext) {
 
   def profile(source: FrameSource, requests: Seq[JsonNode]): Seq[JsonNode] = {
-    val frames = source.files.map(file => context.reader.read(source.format, file))
-    val sqls = requests.map(_.text("sql"))
-    val all = frames.map { frame =>
-      SqlDialect.select(frame, sqls, sqls.map(sql => SqlDialect.parse(context.session, sql)))
-    }
-    val asked = requests.indices.map { i =>
-      val dataType = all.head.schema(i).dataType
-      Asked(
-        requests(i).text("sql"), requests(i).integer("top"),
-        requests(i).items("quantiles").map(_.asNumber("quantiles")), dataType, kindOf(dataType))
-    }
+    val (all, asked) = select(source, requests)
     val tallies = tally(all, asked)
     if (tallies.headOption.exists(_.rows != source.rows)) {
       throw ShimError.data(
@@ -48,6 +38,44 @@ final class FrameProfiler(context: ShimContext) {
       val quantiles = if (asked(i).probabilities.isEmpty) Nil else quantilesOf(together, i, asked(i))
       toJson(asked(i), tallies(i), top, distinct, quantiles)
     }
+  }
+
+  /**
+   * As `profile`, for each file by itself, in the same one job. Vocabularies are complete or empty, so that those of
+   * several files can be merged exactly.
+   */
+  def profileFiles(source: FrameSource, requests: Seq[JsonNode]): Seq[Seq[JsonNode]] = {
+    val (all, asked) = select(source, requests)
+    tallyFiles(all, asked).zip(source.files).map { case (tallies, file) =>
+      if (tallies.headOption.exists(_.rows != file.rows)) {
+        throw ShimError.data(
+          s"frame: expected ${file.rows} rows in ${file.path} as when it was opened, got ${tallies.head.rows}; the data changed, or the file is damaged",
+          "path" -> file.path)
+      }
+      asked.indices.map { i =>
+        val tally = tallies(i)
+        val kinds = if (tally.overflowed) ColumnTally.MaxKinds + 1L else tally.counts.size.toLong
+        val isListed = asked(i).top > 0 && kinds <= asked(i).top
+        val top = if (isListed) tally.top(asked(i).top, textOf(asked(i))) else Nil
+        toJson(asked(i), tally, top, if (asked(i).top > 0) kinds else 0L, Nil)
+      }
+    }
+  }
+
+  /** The expressions as columns of each file, and what is asked of them. */
+  private def select(source: FrameSource, requests: Seq[JsonNode]): (Seq[DataFrame], IndexedSeq[Asked]) = {
+    val frames = source.files.map(file => context.reader.read(source.format, file))
+    val sqls = requests.map(_.text("sql"))
+    val all = frames.map { frame =>
+      SqlDialect.select(frame, sqls, sqls.map(sql => SqlDialect.parse(context.session, sql)))
+    }
+    val asked = requests.indices.map { i =>
+      val dataType = all.head.schema(i).dataType
+      Asked(
+        requests(i).text("sql"), requests(i).integer("top"),
+        requests(i).items("quantiles").map(_.asNumber("quantiles")), dataType, kindOf(dataType))
+    }
+    (all, asked)
   }
 
   private def kindOf(dataType: DataType): TallyKind.Value = dataType match {
@@ -65,9 +93,36 @@ final class FrameProfiler(context: ShimContext) {
 
   /** One job over all files: the counts of every expression. */
   private def tally(frames: Seq[DataFrame], asked: IndexedSeq[Asked]): IndexedSeq[ColumnTally] = {
+    val rdd = tallies(frames, asked)
+    val merger = new TreeMerger[Array[ColumnTally]](rdd.getNumPartitions, merge)
+    context.spark.runJob(
+      rdd,
+      (part: Iterator[(Int, Array[ColumnTally])]) => part.next()._2,
+      (partition: Int, tallies: Array[ColumnTally]) => merger.add(partition, tallies))
+    merger.result.getOrElse(none(asked)).toIndexedSeq
+  }
+
+  /** The same job, its counts kept apart by file. */
+  private def tallyFiles(frames: Seq[DataFrame], asked: IndexedSeq[Asked]): IndexedSeq[IndexedSeq[ColumnTally]] = {
+    val byFile = Array.fill(frames.length)(none(asked))
+    context.spark.runJob(
+      tallies(frames, asked),
+      (part: Iterator[(Int, Array[ColumnTally])]) => part.next(),
+      (_: Int, found: (Int, Array[ColumnTally])) => byFile(found._1) = merge(byFile(found._1), found._2))
+    byFile.map(_.toIndexedSeq).toIndexedSeq
+  }
+
+  private def none(asked: IndexedSeq[Asked]): Array[ColumnTally] =
+    asked.map(one => new ColumnTally(one.kind, one.top > 0)).toArray
+
+  private def merge(a: Array[ColumnTally], b: Array[ColumnTally]): Array[ColumnTally] =
+    a.zip(b).map { case (left, right) => left.merge(right) }
+
+  /** Each partition's counts, with the number of the file it is of. */
+  private def tallies(frames: Seq[DataFrame], asked: IndexedSeq[Asked]): RDD[(Int, Array[ColumnTally])] = {
     val columns = asked.indices.map(i => read(i, asked(i)).as(s"r$i"))
     val kinds = asked.map(one => (one.kind, one.top > 0)).toArray
-    val parts: Seq[RDD[Array[ColumnTally]]] = frames.map { frame =>
+    context.spark.union(frames.zipWithIndex.map { case (frame, file) =>
       frame.select(columns: _*).queryExecution.toRdd.mapPartitions { rows =>
         val tallies = kinds.map { case (kind, counts) => new ColumnTally(kind, counts) }
         rows.foreach { row =>
@@ -77,17 +132,9 @@ final class FrameProfiler(context: ShimContext) {
             i += 1
           }
         }
-        Iterator.single(tallies)
+        Iterator.single(file -> tallies)
       }
-    }
-    val rdd = context.spark.union(parts)
-    val merger = new TreeMerger[Array[ColumnTally]](
-      rdd.getNumPartitions, (a, b) => a.zip(b).map { case (left, right) => left.merge(right) })
-    context.spark.runJob(
-      rdd,
-      (part: Iterator[Array[ColumnTally]]) => part.next(),
-      (partition: Int, tallies: Array[ColumnTally]) => merger.add(partition, tallies))
-    merger.result.getOrElse(kinds.map { case (kind, counts) => new ColumnTally(kind, counts) }).toIndexedSeq
+    })
   }
 
   private def textOf(asked: Asked): Any => String = asked.kind match {

@@ -27,3 +27,15 @@ object ProfileFrame extends VerbHandler {
     Reply(Json.obj("profiles" -> Json.arr(profiles)))
   }
 }
+
+/** The same for each file by itself. */
+object ProfileFiles extends VerbHandler {
+  val name = "profileFiles"
+  def handle(context: ShimContext, args: JsonNode, payloads: IndexedSeq[Payload]): Reply = {
+    val source = FrameSource.parse(args.field("source"))
+    val (files, _) = context.runs.track(args.text("run")) {
+      new FrameProfiler(context).profileFiles(source, args.items("requests"))
+    }
+    Reply(Json.obj("files" -> Json.arr(files.map(profiles => Json.arr(profiles)))))
+  }
+}

@@ -14,7 +14,7 @@ trait VerbHandler {
 object VerbHandlers {
   val all: Seq[VerbHandler] = Seq(
     Ping, Hello, RunProgram, Collect, Persist, Unpersist, MakeBroadcast, DestroyBroadcast, Status, Storage, Cancel,
-    DescribeFrame, ProfileFrame, OpenDirect, CloseDirect, Shutdown)
+    DescribeFrame, ProfileFrame, ProfileFiles, OpenDirect, CloseDirect, WriteParquet, Shutdown)
 
   val byName: Map[String, VerbHandler] = all.map(verb => verb.name -> verb).toMap
 }
