@@ -13,7 +13,7 @@ final case class Outcome(
     persisted: Map[String, Held],
     kernels: Int,
     passes: Int,
-    /** Held values it read of which Spark still has to compute some partitions each time. */
+    /** Held values it read of which Spark had to compute some partitions. */
     incomplete: Seq[String])
 
 /**
@@ -52,7 +52,7 @@ final class Executor(context: ShimContext, program: Program, payload: Int => Arr
       values.publish()
       Outcome(
         program.outputs.map(id => values.host(id)), persisted.toMap, kernels, passes,
-        read.collect { case (handle, held) if !held.owner.isComplete => handle }.toSeq.sorted)
+        values.missing.toSeq)
     } catch {
       case error: Throwable =>
         throw LostValue.named(error, values.read)
@@ -106,9 +106,10 @@ final class Executor(context: ShimContext, program: Program, payload: Int => Arr
     val results = Concurrently(context, program.run, all.map(pass => () => pass.run()))
     all.zip(results).foreach { case (pass, result) =>
       kernels += pass.kernels
-      passes += 1
       result.foreach(keep)
     }
+    // They read unlike data (the files of a data set, say), each of them once: one pass over all of it.
+    if (all.nonEmpty) passes += 1
     results.collectFirst { case Left(error) => throw error }
   }
 
