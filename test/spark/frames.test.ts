@@ -3,8 +3,9 @@
  * files and the dialect of the expressions. DuckDB's engine with `encodeBlock` is the oracle.
  */
 import assert from 'node:assert/strict';
-import { mkdir } from 'node:fs/promises';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { DataError } from '../../driver/errors.js';
 import {
   type EncodedFeature,
@@ -109,6 +110,29 @@ const features: readonly EncodedFeature[] = [
     fallback: 9,
   },
 ];
+
+/** Files written by pyarrow: see `generate.py` there. */
+const ARROW = fileURLToPath(new URL('../../../test/fixtures/arrow', import.meta.url));
+
+const arrowFeatures: readonly EncodedFeature[] = [
+  ...['tiny', 'byte', 'word', 'long', 'real', 'single', 'price', 'CAST(flag AS INTEGER)'],
+  ...['s', 'ms', 'us', 'ns', 'day'].flatMap((column) => [
+    `year(${column})`,
+    `extract(doy from ${column})`,
+  ]),
+  ...['s', 'ms', 'us', 'ns'].map((column) => `extract(hour from ${column})`),
+]
+  .map((sql): EncodedFeature => ({ kind: 'number', name: sql, sql, missing: 'zero' }))
+  .concat(
+    ['colour', 'wide', 'kind', 'flag'].map((sql) => ({
+      kind: 'onehot',
+      name: sql,
+      sql,
+      categories: ['red', 'blué', 'k1', 'k2', 'a', 'b', 'true'],
+      other: true,
+      missing: true,
+    })),
+  );
 
 async function encodeHere(
   engine: DuckDbEngine,
@@ -231,6 +255,41 @@ describe('frames on Spark', () => {
       assertSameCells(actual, await encodeHere(duckdb, description, wanted), wanted);
     }).timeout(120_000);
   }
+
+  for (const codec of ['plain', 'lz4', 'zstd']) {
+    it(`reads Arrow files (${codec}) as they are read here`, async () => {
+      const here = await duckdb.describe(join(ARROW, 'plain.arrow'));
+      const there = await spark.frames.describe(join(ARROW, `${codec}.arrow`));
+      const named = (d: FrameDescription): unknown =>
+        d.columns.map(({ name, type }) => [name, type]);
+      assert.deepEqual(named(there), named(here));
+      assert.equal(there.rows, here.rows);
+      const actual = await encodeOnSpark(spark, there, arrowFeatures);
+      assertSameCells(actual, await encodeHere(duckdb, here, arrowFeatures), arrowFeatures);
+    }).timeout(120_000);
+  }
+
+  it('reads an Arrow stream like the file it is part of', async () => {
+    const bytes = await readFile(join(ARROW, 'plain.arrow'));
+    // A file is its stream between eight bytes and a footer, whose length stands before the last magic word.
+    const footer = bytes.readInt32LE(bytes.length - 10);
+    const stream = join(folder, 'plain.arrows');
+    await writeFile(stream, bytes.subarray(8, bytes.length - 10 - footer));
+    const file = await spark.frames.describe(join(ARROW, 'plain.arrow'));
+    const actual = await encodeOnSpark(spark, await spark.frames.describe(stream), arrowFeatures);
+    assertSameCells(actual, await encodeOnSpark(spark, file, arrowFeatures), arrowFeatures);
+  }).timeout(120_000);
+
+  it('refuses an Arrow file that was cut off', async () => {
+    const bytes = await readFile(join(ARROW, 'plain.arrow'));
+    const cut = join(folder, 'cut.arrow');
+    await writeFile(cut, bytes.subarray(0, bytes.length >> 1));
+    await assert.rejects(
+      spark.frames.describe(cut),
+      (error) =>
+        error instanceof DataError && /whole Arrow IPC file at .*cut\.arrow/.test(error.message),
+    );
+  });
 
   it('profiles expressions as DuckDB does', async () => {
     const description = await duckdb.describe(join(folder, 'parts'));

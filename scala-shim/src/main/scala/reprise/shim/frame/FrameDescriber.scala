@@ -112,10 +112,10 @@ object FrameDescriber {
 
   def formatOf(name: String): Option[String] = {
     val lower = name.toLowerCase
-    if (lower.endsWith(".parquet")) Some("parquet")
+    if (lower.matches(""".*\.(parquet|pq)""")) Some("parquet")
     else if (lower.matches(""".*\.(csv|tsv)(\.gz)?""")) Some("csv")
     else if (lower.matches(""".*\.(jsonl|ndjson)(\.gz)?""")) Some("jsonl")
-    else if (lower.matches(""".*\.(arrow|feather|ipc)""")) Some("arrow")
+    else if (lower.matches(""".*\.(arrow|arrows|feather|ipc)""")) Some("arrow")
     else None
   }
 }

@@ -8,7 +8,9 @@ import org.apache.parquet.hadoop.metadata.ParquetMetadata
 import org.apache.parquet.hadoop.util.HadoopInputFile
 import org.apache.spark.sql.{DataFrame, SparkSession}
 import org.apache.spark.sql.execution.datasources.parquet.{ParquetFileFormat, ParquetToSparkSchemaConverter}
+import org.apache.spark.sql.reprise.RowFrames
 import org.apache.spark.sql.types.StructType
+import org.apache.spark.util.SerializableConfiguration
 
 import reprise.shim.protocol.ShimError
 
@@ -25,6 +27,7 @@ final class FrameReader(session: SparkSession) {
       case "parquet" => session.read.schema(schema).parquet(file.path)
       case "csv" => csv(file.path).schema(schema).csv(file.path)
       case "jsonl" => json.schema(schema).json(file.path)
+      case "arrow" => arrow(file.path, schema)
       case other => throw unsupported(other)
     }
   }
@@ -36,6 +39,7 @@ final class FrameReader(session: SparkSession) {
       ParquetFileFormat.readSchemaFromFooter(new Footer(new Path(path), footer(path)), converter)
     case "csv" => csv(path).option("inferSchema", "true").csv(path).schema
     case "jsonl" => inWrittenOrder(path, json.json(path).schema)
+    case "arrow" => ArrowFile.schemaOf(path, session.sessionState.newHadoopConf())
     case other => throw unsupported(other)
   }
 
@@ -69,6 +73,15 @@ final class FrameReader(session: SparkSession) {
 
   private def json = session.read.option("inferTimestamp", "true").option("mode", "FAILFAST")
 
+  /** Spark has no source of Arrow files; one partition reads the file's batches in order. */
+  private def arrow(path: String, schema: StructType): DataFrame = {
+    val configuration = new SerializableConfiguration(session.sessionState.newHadoopConf())
+    val rows = session.sparkContext.parallelize(Seq(path), 1).mapPartitions { paths =>
+      paths.flatMap(ArrowFile.rowsIn(_, configuration.value))
+    }
+    RowFrames.of(session, rows, schema)
+  }
+
   /** Spark sorts the names of JSON fields; the first line has them as they were written. */
   private def inWrittenOrder(path: String, schema: StructType): StructType = {
     val first = TextFiles.fieldNames(firstLine(path)).filter(schema.fieldNames.contains)
@@ -80,6 +93,6 @@ final class FrameReader(session: SparkSession) {
 
   private def unsupported(format: String): ShimError =
     ShimError.unsupported(
-      s"frame: expected parquet, csv or jsonl on Spark, got $format; convert it to Parquet or run with --engine local",
+      s"frame: expected parquet, csv, arrow or jsonl, got $format; convert it to Parquet",
       "format" -> format)
 }
