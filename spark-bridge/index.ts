@@ -25,5 +25,10 @@ export {
   type SparkBackendOptions,
   type SparkTierOptions,
 } from './programs/spark-backend.js';
+export {
+  type WriteParquetOptions,
+  type WrittenParquet,
+  writeParquet,
+} from './programs/write-parquet.js';
 export type { RddReuse } from './rdd/delayed-caching.js';
 export { RddTier } from './rdd/rdd-tier.js';

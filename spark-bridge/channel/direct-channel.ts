@@ -32,6 +32,7 @@ const longVerbs: ReadonlySet<Verb> = new Set<Verb>([
   'profileFrame',
   'profileFiles',
   'describeFrame',
+  'writeParquet',
 ]);
 
 export class DirectChannel implements Channel {

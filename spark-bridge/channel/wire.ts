@@ -132,6 +132,8 @@ export interface WireStatus {
   /** Runs in progress and their finished part, 0..1. */
   readonly runs: readonly { readonly run: string; readonly progress: number }[];
   readonly sparkJobs: number;
+  /** What tasks read from files and from stored row blocks since the application began. */
+  readonly bytesRead: number;
 }
 
 /** What is stored, by Spark's account. Values that lie in one RDD are charged to the first of them. */

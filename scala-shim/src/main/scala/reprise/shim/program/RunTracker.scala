@@ -1,7 +1,7 @@
 package reprise.shim.program
 
 import java.util.concurrent.ConcurrentHashMap
-import java.util.concurrent.atomic.AtomicInteger
+import java.util.concurrent.atomic.{AtomicInteger, AtomicLong}
 
 import scala.collection.JavaConverters._
 
@@ -25,6 +25,7 @@ final class RunTracker(spark: SparkContext) {
   private val runs = new ConcurrentHashMap[String, Run]()
   private val runOfStage = new ConcurrentHashMap[Int, Run]()
   private val allJobs = new AtomicInteger
+  private val allBytesRead = new AtomicLong
   /** Names of runs that were cancelled before they began; the oldest are forgotten. */
   private val early = java.util.Collections.newSetFromMap(
     new java.util.LinkedHashMap[String, java.lang.Boolean] {
@@ -49,6 +50,7 @@ final class RunTracker(spark: SparkContext) {
     override def onTaskEnd(event: SparkListenerTaskEnd): Unit = {
       val run = runOfStage.get(event.stageId)
       if (run != null) run.tasksDone.incrementAndGet()
+      Option(event.taskMetrics).foreach(metrics => allBytesRead.addAndGet(metrics.inputMetrics.bytesRead))
     }
     override def onStageCompleted(event: SparkListenerStageCompleted): Unit =
       runOfStage.remove(event.stageInfo.stageId)
@@ -103,5 +105,11 @@ final class RunTracker(spark: SparkContext) {
   def jobs: Int = {
     ListenerBus.drain(spark, 2000)
     allJobs.get
+  }
+
+  /** What tasks read from files and from stored row blocks since the application began. */
+  def bytesRead: Long = {
+    ListenerBus.drain(spark, 2000)
+    allBytesRead.get
   }
 }

@@ -59,7 +59,8 @@ object Status extends VerbHandler {
         "runs" -> Json.arr(context.runs.progress.toSeq.sortBy(_._1).map { case (run, progress) =>
           Json.obj("run" -> Json.str(run), "progress" -> Json.num(progress))
         }),
-        "sparkJobs" -> Json.int(context.runs.jobs)))
+        "sparkJobs" -> Json.int(context.runs.jobs),
+        "bytesRead" -> Json.int(context.runs.bytesRead)))
   }
 }
 

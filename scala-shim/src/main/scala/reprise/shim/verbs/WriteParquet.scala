@@ -1,0 +1,84 @@
+package reprise.shim.verbs
+
+import com.fasterxml.jackson.databind.JsonNode
+import org.apache.hadoop.fs.Path
+import org.apache.spark.rdd.RDD
+import org.apache.spark.sql.SaveMode
+import org.apache.spark.sql.catalyst.InternalRow
+import org.apache.spark.sql.catalyst.expressions.BaseGenericInternalRow
+import org.apache.spark.sql.reprise.RowFrames
+import org.apache.spark.sql.types.{DoubleType, StructField, StructType}
+
+import reprise.shim.ShimContext
+import reprise.shim.block.{Chunk, DenseBlock}
+import reprise.shim.protocol.{Json, Payload, Reply, ShimError}
+import reprise.shim.protocol.Json._
+
+/**
+ * Writes a matrix, held or sent along, as a folder of Parquet files with a column of doubles for each of its own. Files are
+ * named in the order of their rows, so that reading the folder gives the matrix back; NaN stays NaN.
+ */
+object WriteParquet extends VerbHandler {
+  val name = "writeParquet"
+
+  def handle(context: ShimContext, args: JsonNode, payloads: IndexedSeq[Payload]): Reply = {
+    val path = args.text("path")
+    val columns = args.items("columns").map(_.asText)
+    val target = new Path(path)
+    val files = target.getFileSystem(context.session.sessionState.newHadoopConf())
+    if (files.exists(target)) {
+      throw ShimError.data(s"parquet: expected nothing at $path, got something; give another path", "path" -> path)
+    }
+    val rows = args.textOption("handle") match {
+      case Some(handle) =>
+        val held = HeldValue.of(context, handle)
+        val slot = held.slot
+        held.owner.rdd.mapPartitions(_.flatMap(chunk => MatrixRows(chunk.slots(slot).dense)))
+      case None =>
+        val block = new DenseBlock(args.integer("rows"), columns.length, payloads(0).cells)
+        sent(context, block)
+    }
+    val schema = StructType(columns.map(column => StructField(column, DoubleType, nullable = false)))
+    val (_, jobs) = context.runs.track(args.text("run")) {
+      RowFrames.of(context.session, rows, schema).write.mode(SaveMode.ErrorIfExists).parquet(path)
+    }
+    val written = files.listStatus(target).filter(_.getPath.getName.endsWith(".parquet"))
+    Reply(
+      Json.obj(
+        "files" -> Json.int(written.length), "bytes" -> Json.int(written.map(_.getLen).sum), "sparkJobs" -> Json.int(jobs)))
+  }
+
+  private def sent(context: ShimContext, block: DenseBlock): RDD[InternalRow] = {
+    val parts = math.max(1, math.min(context.spark.defaultParallelism, block.rows))
+    val cuts = (0 to parts).map(p => (block.rows.toLong * p / parts).toInt)
+    val chunks = cuts.zip(cuts.tail).map { case (from, until) =>
+      new Chunk(from, until - from, Array(block.sliceRows(from, until)))
+    }
+    context.spark.parallelize(chunks, parts).flatMap(chunk => MatrixRows(chunk.slots(0).dense))
+  }
+}
+
+object MatrixRows {
+  /** The rows of a block, one object for all of them: whoever keeps one copies it, as Spark's own rows ask for. */
+  def apply(block: DenseBlock): Iterator[InternalRow] = {
+    val row = new MatrixRow(block)
+    Iterator.range(0, block.rows).map(i => row.at(i))
+  }
+}
+
+/** A row of a dense block, its cells unboxed. */
+final class MatrixRow(block: DenseBlock) extends BaseGenericInternalRow {
+  private var start = 0
+
+  def at(row: Int): MatrixRow = {
+    start = row * block.cols
+    this
+  }
+
+  def numFields: Int = block.cols
+  protected def genericGet(ordinal: Int): Any = getDouble(ordinal)
+  override def getDouble(ordinal: Int): Double = block.values(start + ordinal)
+  override def isNullAt(ordinal: Int): Boolean = false
+  def setNullAt(ordinal: Int): Unit = throw new UnsupportedOperationException("a row of a matrix")
+  def update(ordinal: Int, value: Any): Unit = throw new UnsupportedOperationException("a row of a matrix")
+}

@@ -1,0 +1,79 @@
+/**
+ * Writes a matrix as a folder of Parquet files from where its rows are: row blocks that Spark holds are written by their
+ * executors, values of this process are sent. Invariant: the folder's files are named in row order, so it reads back as written.
+ */
+
+import { randomBytes } from 'node:crypto';
+import { isAbsolute, resolve } from 'node:path';
+import { PlanError } from '../../driver/errors.js';
+import type { Matrix } from '../../driver/matrix/matrix.js';
+import type { Session } from '../../driver/runtime/session.js';
+import type { Value } from '../../driver/runtime/value.js';
+import { cellsToBytes } from '../channel/frame-codec.js';
+import type { SparkBackend } from './spark-backend.js';
+
+export interface WriteParquetOptions {
+  /** Names of the columns. Default x0, x1, .. */
+  readonly columns?: readonly string[];
+  readonly signal?: AbortSignal;
+}
+
+export interface WrittenParquet {
+  readonly files: number;
+  /** @units bytes */
+  readonly bytes: number;
+  readonly sparkJobs: number;
+}
+
+/**
+ * Computes a matrix and writes it; a matrix that is held already is not computed again.
+ * @param path a folder that does not exist yet, or a URI the cluster can write to
+ * @throws PlanError when the number of names is not that of columns, DataError when something is at `path`
+ */
+export async function writeParquet(
+  session: Session,
+  spark: SparkBackend,
+  matrix: Matrix,
+  path: string,
+  options: WriteParquetOptions = {},
+): Promise<WrittenParquet> {
+  const { rows, cols } = matrix;
+  const columns = options.columns ?? Array.from({ length: cols }, (_, i) => `x${i}`);
+  if (columns.length !== cols || new Set(columns).size !== cols) {
+    throw new PlanError(
+      `parquet: expected ${cols} different column names, got ${new Set(columns).size} of ${columns.length}`,
+      { op: 'writeParquet', columns: columns.length, expected: cols },
+    );
+  }
+  const value = await located(session, spark, matrix);
+  const held = value.kind === 'handle' ? value.id : null;
+  const { result } = await spark.channel.call(
+    'writeParquet',
+    {
+      run: `write-${randomBytes(6).toString('hex')}`,
+      handle: held,
+      rows,
+      columns,
+      path: isUri(path) || isAbsolute(path) ? path : resolve(path),
+    },
+    value.kind === 'dense' ? [cellsToBytes(value.data)] : [],
+    options.signal === undefined ? {} : { signal: options.signal },
+  );
+  return result;
+}
+
+/** The value where its rows are, computed when it must be. */
+async function located(session: Session, spark: SparkBackend, matrix: Matrix): Promise<Value> {
+  await session.persist([matrix.expr]);
+  for (const expr of [matrix.expr, session.simplified(matrix.expr)]) {
+    const value = session.cache.probe(expr)?.value;
+    if (value?.kind === 'dense' || (value?.kind === 'handle' && value.backend === spark.name)) {
+      return value;
+    }
+  }
+  return matrix.value();
+}
+
+function isUri(path: string): boolean {
+  return /^[a-z][a-z0-9+.-]*:\/\//i.test(path);
+}
