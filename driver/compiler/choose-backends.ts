@@ -11,7 +11,12 @@ import type { Expr } from '../ir/expr.js';
 import type { Backend } from '../runtime/backend.js';
 import { MinCut, UNCUTTABLE } from './min-cut.js';
 import type { PassContext } from './pass.js';
-import { type Candidate, candidatesOf, type PlacementProblem } from './placement-problem.js';
+import {
+  type Candidate,
+  candidatesOf,
+  type PlacementProblem,
+  type TravellingValue,
+} from './placement-problem.js';
 import type { Plan } from './plan.js';
 
 /** The backend of every node that has a choice, or that only one other than the local backend can run. */
@@ -134,13 +139,8 @@ class SwapNetwork {
   }
 
   /** A value travels to a backend once, however many nodes read it there. */
-  #addTransfers({
-    bytes,
-    producer,
-    at,
-    readers,
-    readAt,
-  }: PlacementProblem['values'][number]): void {
+  #addTransfers(value: TravellingValue): void {
+    const { bytes, producer, at, readers, readAt, copies } = value;
     const { costs } = this.#context;
     const from = producer ? this.#vertexOf.get(producer) : undefined;
     const home = producer ? this.#labels.get(producer)! : at;
@@ -153,8 +153,9 @@ class SwapNetwork {
       if (vertices.length === 0 && (!isFixedReader || from === undefined)) continue;
       // Paid when the producer is on `other` (or is fixed elsewhere) and some reader is on `to`.
       const origin = from === undefined ? home : other;
-      if (origin === to) continue;
-      const seconds = costs.transferSeconds(origin, to, bytes) + this.#exchange(origin);
+      if (origin === to || copies.includes(to)) continue;
+      const now = costs.transferSeconds(origin, to, bytes) + this.#exchange(origin);
+      const seconds = now / (1 + (this.#isCopyKept(to, bytes) ? value.later : 0));
       const fits = bytes <= this.#limit(to);
       const capacity = fits ? ticks(seconds) : UNCUTTABLE;
       this.#addHyperedge(to, capacity, from, isFixedReader ? undefined : vertices);
@@ -211,6 +212,12 @@ class SwapNetwork {
   /** Bringing a value out of a backend takes an exchange of its own. */
   #exchange(from: Backend): number {
     return from === this.#context.local ? 0 : this.#context.costs.start(from).seconds;
+  }
+
+  /** Whether what travels there is still there for the next plan. */
+  #isCopyKept(to: Backend, bytes: number): boolean {
+    const { local, blocks, replicas } = this.#context;
+    return to === local ? bytes <= replicas.budgetBytes : to === blocks;
   }
 
   #limit(to: Backend): number {

@@ -4,6 +4,7 @@
  * state; `run-passes.ts` orders, checks and traces them, and `pipeline.ts` lists them.
  */
 import type { CostModel } from '../cost/cost-model.js';
+import type { HostReplicas } from '../cost/host-replicas.js';
 import type { ReuseHistory } from '../cost/reuse-history.js';
 import type { Expr } from '../ir/expr.js';
 import type { Backend } from '../runtime/backend.js';
@@ -29,6 +30,8 @@ export interface PassContext {
   readonly policy: PlacementPolicy;
   readonly costs: CostModel;
   readonly history: ReuseHistory;
+  /** Host copies of what backends hold: reading one here costs nothing. */
+  readonly replicas: HostReplicas;
   /** A blocked value of at most this size may be kept whole on the host. @units bytes */
   readonly materialiseBytes: number;
   /** The roots are to be kept where their row blocks are, not brought here. */

@@ -31,6 +31,10 @@ export interface TravellingValue {
   readonly readers: readonly Candidate[];
   /** Backends that read it whatever is chosen. */
   readonly readAt: readonly Backend[];
+  /** Plans expected to read it after this one, which share the cost of a transfer whose copy is kept. */
+  readonly later: number;
+  /** Backends that have a copy already. */
+  readonly copies: readonly Backend[];
 }
 
 export interface PlacementProblem {
@@ -176,12 +180,20 @@ class ProblemBuilder {
         at: this.#placeOf(expr),
         readers,
         readAt,
+        later: producer === undefined ? this.#context.history.expected(expr) : 0,
+        copies: this.#copiesOf(expr),
       },
     ];
   }
 
   #hasDevice({ allowed }: Candidate): boolean {
     return allowed.some((backend) => this.#context.devices.includes(backend));
+  }
+
+  #copiesOf(expr: Expr): readonly Backend[] {
+    const value = this.#plan.available.get(expr);
+    const { local, replicas } = this.#context;
+    return value?.kind === 'handle' && replicas.has(value) ? [local] : [];
   }
 
   #placeOf(expr: Expr): Backend {

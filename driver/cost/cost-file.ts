@@ -31,18 +31,17 @@ export function machineName(): string {
 
 /** A model that knows what earlier processes learned on this kind of machine. */
 export function loadCostModel(path = costPath(), machine = machineName()): CostModel {
-  return new CostModel(read(path)?.machines[machine]);
+  return new CostModel(read(path)?.machines[machine], { path, machine });
 }
 
 /**
- * Writes what the model knows; other machines' entries stay. Two processes that end together: the later one's figures
- * are kept, both being right. @returns false when the folder can't be written
+ * Writes what the model learned to where it was loaded from; other machines' entries stay. Two processes that end together:
+ * the later one's figures are kept, both being right.
+ * @returns false when there is nothing new, nowhere to keep it, or the folder can't be written
  */
-export function saveCostModel(
-  model: CostModel,
-  path = costPath(),
-  machine = machineName(),
-): boolean {
+export function saveCostModel(model: CostModel): boolean {
+  if (model.keptIn === undefined || model.changes === 0) return false;
+  const { path, machine } = model.keptIn;
   const { [machine]: _old, ...others } = read(path)?.machines ?? {};
   const kept = Object.entries(others).slice(-(MAX_MACHINES - 1));
   const machines = { ...Object.fromEntries(kept), [machine]: model.learned() };

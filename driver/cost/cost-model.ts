@@ -41,10 +41,13 @@ interface Entry {
 }
 
 export class CostModel {
+  /** Where what is learned is kept; undefined for a model that ends with its process. */
+  readonly keptIn: { readonly path: string; readonly machine: string } | undefined;
   readonly #entries = new Map<string, Entry>();
   #changes = 0;
 
-  constructor(learned: Learned = {}) {
+  constructor(learned: Learned = {}, keptIn?: CostModel['keptIn']) {
+    this.keptIn = keptIn;
     for (const [key, { factor, samples }] of Object.entries(learned)) {
       if (!(factor >= MIN_FACTOR && factor <= MAX_FACTOR) || !(samples > 0)) continue;
       this.#entries.set(key, { logFactor: Math.log(factor), samples });

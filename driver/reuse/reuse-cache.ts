@@ -28,6 +28,8 @@ export interface ReuseCacheOptions {
   readonly spill?: SpillTier | undefined;
   /** Default `costSize`. */
   readonly policy?: EvictionPolicy;
+  /** Told each value that is about to leave for good. */
+  readonly onEvict?: (entry: CacheEntry) => void;
   /** Inputs under which a value on the host can be found by `siblings`. Default: none. */
   readonly siblingKeys?: (expr: Expr) => readonly Expr[];
 }
@@ -42,6 +44,7 @@ export class ReuseCache {
   readonly policy: EvictionPolicy;
   readonly spill: SpillTier | undefined;
   readonly #release: (handle: Handle) => void;
+  readonly #onEvict: (entry: CacheEntry) => void;
   readonly #tiers = new Map<string, CacheTier>();
   readonly #entries = new Map<Expr, CacheEntry>();
   readonly #siblings: SiblingIndex;
@@ -62,6 +65,7 @@ export class ReuseCache {
     this.policy = options.policy ?? evictionPolicy('costSize');
     this.spill = options.spill;
     this.#release = options.release;
+    this.#onEvict = options.onEvict ?? (() => {});
     this.#siblings = new SiblingIndex(options.siblingKeys ?? (() => []));
     this.#memory = new EvictionQueue(this.policy);
     this.#disk = new EvictionQueue(this.policy);
@@ -310,6 +314,7 @@ export class ReuseCache {
 
   #evict(entry: CacheEntry): void {
     this.#remember(entry);
+    this.#onEvict(entry);
     this.#drop(entry);
   }
 

@@ -7,39 +7,19 @@
 
 import { firstWaves, isInside, type Plan, type PlanNode, segmentNodes } from '../compiler/plan.js';
 import { takesByRows } from '../compiler/row-blocks.js';
-import type { CostModel } from '../cost/cost-model.js';
 import { observeOperator, observeSegment } from '../cost/measure.js';
 import { InternalError } from '../errors.js';
 import { rowsScanned } from '../frame/frame-data.js';
 import type { Expr } from '../ir/expr.js';
 import { frame } from '../operators/frame.js';
-import type { ReuseCache } from '../reuse/reuse-cache.js';
-import type { Backend, RunContext } from './backend.js';
+import type { Backend } from './backend.js';
+import type { ExecutionContext, Outcome } from './execution-context.js';
 import { failureOf } from './failure.js';
 import { HostCopies } from './host-copies.js';
-import type { Statistics } from './statistics.js';
 import type { Value } from './value.js';
 
 /** Host operators run without a break for at most this long, so that signals and progress get through. */
 const TURN_MS = 40;
-
-export interface ExecutionContext extends RunContext {
-  readonly cache: ReuseCache;
-  readonly statistics: Statistics;
-  readonly backends: ReadonlyMap<string, Backend>;
-  /** False: nothing is claimed or kept. */
-  readonly reuse: boolean;
-  /** Learns from what is measured. */
-  readonly costs: CostModel;
-  /** False: nothing travels ahead, and one thing runs at a time. For measuring. */
-  readonly asynchronous: boolean;
-  /** Told each value as it is computed. */
-  readonly onComputed?: (expr: Expr, value: Value, seconds: number) => void;
-}
-
-export type Outcome =
-  | { readonly ok: true; readonly value: Value }
-  | { readonly ok: false; readonly error: Error };
 
 export class Execution {
   readonly #plan: Plan;

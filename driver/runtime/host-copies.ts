@@ -3,16 +3,15 @@
  * a value held by a backend is brought to the host at most once, however many operators ask and however they overlap.
  */
 import type { PlanNode } from '../compiler/plan.js';
-import type { CostModel } from '../cost/cost-model.js';
-import { observeCollect } from '../cost/measure.js';
 import { InternalError } from '../errors.js';
 import type { Expr } from '../ir/expr.js';
 import type { Backend, RunContext } from './backend.js';
+import type { Migration } from './migration.js';
 import type { DenseMatrix, Handle, Value } from './value.js';
 
 export interface HostCopiesContext extends RunContext {
   readonly backends: ReadonlyMap<string, Backend>;
-  readonly costs: CostModel;
+  readonly migration: Migration;
 }
 
 export class HostCopies {
@@ -65,14 +64,8 @@ export class HostCopies {
   }
 
   async #collect(handle: Handle): Promise<DenseMatrix> {
-    const backend = this.#context.backends.get(handle.backend);
-    const start = performance.now();
-    const value = await backend?.collect?.(handle, this.#context);
-    if (backend === undefined || value?.kind !== 'dense') {
-      throw new InternalError(`${handle.backend}: expected to collect ${handle.id}`);
-    }
-    const seconds = (performance.now() - start) / 1000;
-    observeCollect(this.#context.costs, backend, handle, seconds);
-    return value;
+    const value = await this.#context.migration.collect(handle, this.#context);
+    if (value !== undefined) return value;
+    throw new InternalError(`${handle.backend}: expected to collect ${handle.id}`);
   }
 }

@@ -7,7 +7,9 @@ import { MIN_PARTIAL_SECONDS, type PartialReuseOptions } from '../compiler/parti
 import type { PassContext, PlacementPolicy } from '../compiler/pass.js';
 import { compile } from '../compiler/pipeline.js';
 import type { Plan } from '../compiler/plan.js';
-import { CostModel } from '../cost/cost-model.js';
+import { isHostData } from '../compiler/row-blocks.js';
+import type { CostModel } from '../cost/cost-model.js';
+import type { HostReplicas } from '../cost/host-replicas.js';
 import { ReuseHistory } from '../cost/reuse-history.js';
 import { ConfigError } from '../errors.js';
 import { type Expr, topological } from '../ir/expr.js';
@@ -36,8 +38,9 @@ export interface PlannerOptions {
   readonly materialiseBytes: number;
   /** Default: `REPRISE_PLACEMENT`, else `cost`. */
   readonly placement?: PlacementPolicy;
-  /** Default: one that knows nothing yet. */
-  readonly costs?: CostModel;
+  readonly costs: CostModel;
+  /** Host copies of what backends hold. */
+  readonly replicas: HostReplicas;
 }
 
 export class Planner {
@@ -49,7 +52,7 @@ export class Planner {
   /** @throws ConfigError when `REPRISE_PLACEMENT` names no policy */
   constructor(options: PlannerOptions) {
     this.#options = options;
-    this.costs = options.costs ?? new CostModel();
+    this.costs = options.costs;
     this.#policy = options.placement ?? policyFromEnv();
   }
 
@@ -62,7 +65,9 @@ export class Planner {
   executes(plan: Plan): void {
     if (!this.#options.reuse) return;
     const data = plan.nodes.filter((node) => node.blocked).map((node) => node.expr);
-    for (const [expr, value] of plan.available) if (value.kind === 'handle') data.push(expr);
+    for (const [expr, value] of plan.available) {
+      if (value.kind === 'handle' || isHostData(expr, plan.available)) data.push(expr);
+    }
     this.history.note(data);
   }
 
@@ -89,6 +94,7 @@ export class Planner {
       costs: this.costs,
       history: this.history,
       materialiseBytes,
+      replicas: this.#options.replicas,
       persistRoots: persist && roots.length > 0,
       ...(partial ? { partial } : {}),
       find: (expr) => this.#find(expr, recall),

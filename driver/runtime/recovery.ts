@@ -8,7 +8,7 @@ import { BackendLostError, ExecutionError } from '../errors.js';
 import type { Expr } from '../ir/expr.js';
 import type { ReuseCache } from '../reuse/reuse-cache.js';
 import type { Backend } from './backend.js';
-import type { Outcome } from './execution.js';
+import type { Outcome } from './execution-context.js';
 import type { Value } from './value.js';
 
 /** Backends one node may take down. */

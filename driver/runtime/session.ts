@@ -7,7 +7,8 @@ import { siblingKeys } from '../compiler/partial-reuse.js';
 import type { PlacementPolicy } from '../compiler/pass.js';
 import type { Plan } from '../compiler/plan.js';
 import { simplify } from '../compiler/simplify.js';
-import type { CostModel } from '../cost/cost-model.js';
+import { saveCostModel } from '../cost/cost-file.js';
+import { CostModel } from '../cost/cost-model.js';
 import type { Attrs } from '../ir/attrs.js';
 import type { Expr } from '../ir/expr.js';
 import { Interner } from '../ir/intern.js';
@@ -23,7 +24,9 @@ import type { DurableStore } from '../reuse/store/durable-store.js';
 import type { Json } from '../reuse/store/entry-format.js';
 import type { Backend } from './backend.js';
 import type { Evaluator } from './evaluator.js';
-import { Execution, type ExecutionContext, type Outcome } from './execution.js';
+import { Execution } from './execution.js';
+import type { ExecutionContext, Outcome } from './execution-context.js';
+import { Migration } from './migration.js';
 import { Planner } from './planner.js';
 import { Recall } from './recall.js';
 import { collectOutcomes, Recovery } from './recovery.js';
@@ -51,6 +54,8 @@ export interface SessionOptions {
   readonly materialiseBytes?: number;
   /** False switches reuse off: every request computes everything. For measuring. */
   readonly reuse?: boolean;
+  /** False: no value changes place when it leaves a backend, and no copy stays beside its original. For measuring. Default true. */
+  readonly migration?: boolean;
   /** False: nothing travels ahead of its use, and one piece of work runs at a time. For measuring. Default true. */
   readonly asynchronous?: boolean;
   /** Results that outlive the process, shared with others. Default: none. */
@@ -82,6 +87,7 @@ export class Session implements Evaluator {
   scope: RunScope = {};
   readonly #backends: ReadonlyMap<string, Backend>;
   readonly #planner: Planner;
+  readonly #migration: Migration;
   readonly #reuse: boolean;
   readonly #asynchronous: boolean;
   readonly #tier: DurableTier | undefined;
@@ -105,6 +111,13 @@ export class Session implements Evaluator {
       const seconds = (expr: Expr): number => this.blocks.estimate(expr).seconds;
       this.#tier = new DurableTier(options.store, seconds, siblingKeys);
     }
+    const costs = options.costs ?? new CostModel();
+    this.#migration = new Migration({
+      backends: this.#backends,
+      costs,
+      budgetBytes: cacheBytes,
+      enabled: this.#reuse && (options.migration ?? true),
+    });
     this.cache = new ReuseCache({
       budgetBytes: cacheBytes,
       siblingKeys,
@@ -112,11 +125,14 @@ export class Session implements Evaluator {
       tiers: [...this.#backends.values()].flatMap(({ tier }) => tier ?? []),
       spill: this.#reuse ? spillTier(options.spill) : undefined,
       release: (handle) => this.#backends.get(handle.backend)?.release?.(handle),
+      onEvict: (entry) => this.#migration.leaving(entry, this.cache),
     });
     this.functions = new FunctionCache(this, this.#tier, this.#reuse);
     this.#recovery = new Recovery(this.cache, this.#backends);
     this.#planner = new Planner({
       ...options,
+      costs,
+      replicas: this.#migration.replicas,
       blocks: this.blocks,
       interner: this.interner,
       cache: this.cache,
@@ -198,6 +214,8 @@ export class Session implements Evaluator {
   /** Ends every backend. */
   async close(): Promise<void> {
     await this.#tier?.settle();
+    await this.#migration.close();
+    saveCostModel(this.#planner.costs);
     this.cache.close();
     await Promise.all([...this.#backends.values()].map((backend) => backend.close()));
   }
@@ -280,6 +298,7 @@ export class Session implements Evaluator {
       backends: this.#backends,
       reuse: this.#reuse,
       costs: this.#planner.costs,
+      migration: this.#migration,
       asynchronous: this.#asynchronous,
       ...(signal ? { signal } : {}),
       ...(onProgress ? { onProgress } : {}),
@@ -305,7 +324,6 @@ export class Session implements Evaluator {
 
   async #collect(value: Value): Promise<Value> {
     if (value.kind === 'dense') return value;
-    const backend = this.#backends.get(value.backend);
-    return (await backend?.collect?.(value, this.scope)) ?? value;
+    return (await this.#migration.collect(value, this.scope)) ?? value;
   }
 }

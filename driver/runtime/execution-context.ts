@@ -1,0 +1,27 @@
+/** What an execution needs of its session, and what it answers. */
+import type { CostModel } from '../cost/cost-model.js';
+import type { Expr } from '../ir/expr.js';
+import type { ReuseCache } from '../reuse/reuse-cache.js';
+import type { Backend, RunContext } from './backend.js';
+import type { Migration } from './migration.js';
+import type { Statistics } from './statistics.js';
+import type { Value } from './value.js';
+
+export interface ExecutionContext extends RunContext {
+  readonly cache: ReuseCache;
+  readonly statistics: Statistics;
+  readonly backends: ReadonlyMap<string, Backend>;
+  /** False: nothing is claimed or kept. */
+  readonly reuse: boolean;
+  /** Learns from what is measured. */
+  readonly costs: CostModel;
+  readonly migration: Migration;
+  /** False: nothing travels ahead, and one thing runs at a time. For measuring. */
+  readonly asynchronous: boolean;
+  /** Told each value as it is computed. */
+  readonly onComputed?: (expr: Expr, value: Value, seconds: number) => void;
+}
+
+export type Outcome =
+  | { readonly ok: true; readonly value: Value }
+  | { readonly ok: false; readonly error: Error };
