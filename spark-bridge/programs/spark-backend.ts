@@ -42,6 +42,9 @@ export interface SparkTierOptions {
   readonly rddShare?: number;
 }
 
+/** Host values kept in the cluster whole; loops make a new one each turn and read the old ones no more. */
+const MAX_BROADCASTS = 64;
+
 export interface SparkBackendOptions extends SparkTierOptions {
   /** The way to a shim that runs already. */
   readonly channel: Channel;
@@ -221,18 +224,19 @@ export class SparkBackend implements Backend {
 
   #newCaches(): [uploads: UploadCache, broadcasts: UploadCache] {
     const { uploadBytes = 1024 ** 3, broadcastBytes = 256 * 1024 ** 2 } = this.#options;
+    const broadcasts = { bytes: broadcastBytes, count: MAX_BROADCASTS };
     return [
-      new UploadCache(uploadBytes, (id) => this.#drop('unpersist', [id])),
-      new UploadCache(broadcastBytes, (id) => this.#drop('destroyBroadcast', [id])),
+      new UploadCache({ bytes: uploadBytes }, (id) => this.#drop('unpersist', [id])),
+      new UploadCache(broadcasts, (id) => this.#drop('destroyBroadcast', [id])),
     ];
   }
 
   #newTier(): RddTier {
     const storage = {
       report: async () => (await this.channel.call('storage', {})).result,
-      materialise: async (handle: string) =>
-        (await this.channel.call('persist', { handle, run: this.#name('run') })).result
-          .materialised,
+      materialise: async (handle: string) => {
+        await this.channel.call('persist', { handle, run: this.#name('run') });
+      },
       release: (handles: readonly string[]) => this.#drop('unpersist', handles),
     };
     const { rddReuse = 'delayed', rddShare } = this.#options;

@@ -1,6 +1,6 @@
 /**
  * Host matrices that lie in the cluster, cut into row blocks or whole as broadcasts, so that a second program does not send
- * one again. Invariants: an entry lives at most as long as its matrix does here, the total stays under the budget (least
+ * one again. Invariants: an entry lives at most as long as its matrix does here, all of them stay within the limits (least
  * recently used leaves first), and none is let go while a program that was told of it runs.
  */
 import { denseBytes } from '../../driver/ir/expr.js';
@@ -12,6 +12,12 @@ interface Upload {
   users: number;
 }
 
+export interface UploadLimits {
+  readonly bytes: number;
+  /** Most matrices at once. Default: no limit. */
+  readonly count?: number;
+}
+
 export class UploadCache {
   readonly #handles = new WeakMap<Float64Array, string>();
   readonly #arriving = new WeakMap<Float64Array, Promise<void>>();
@@ -21,11 +27,11 @@ export class UploadCache {
   readonly #leaving = new Map<string, Upload>();
   readonly #collected: FinalizationRegistry<string>;
   readonly #release: (handle: string) => void;
-  readonly #budgetBytes: number;
+  readonly #limits: UploadLimits;
   #bytes = 0;
 
-  constructor(budgetBytes: number, release: (handle: string) => void) {
-    this.#budgetBytes = budgetBytes;
+  constructor(limits: UploadLimits, release: (handle: string) => void) {
+    this.#limits = limits;
     this.#release = release;
     this.#collected = new FinalizationRegistry((handle) => this.#drop(handle));
   }
@@ -66,8 +72,10 @@ export class UploadCache {
     this.#live.set(handle, { bytes, users: 0 });
     this.#collected.register(matrix.data, handle);
     this.#bytes += bytes;
+    const { bytes: bytesLimit, count = Infinity } = this.#limits;
     for (const oldest of this.#live.keys()) {
-      if (this.#bytes <= this.#budgetBytes || oldest === handle) break;
+      const isFull = this.#bytes > bytesLimit || this.#live.size > count;
+      if (!isFull || oldest === handle) break;
       this.#drop(oldest);
     }
   }

@@ -26,8 +26,8 @@ export interface StorageReport {
 export interface RddStorage {
   /** @throws when the cluster can't be asked */
   report(): Promise<StorageReport>;
-  /** Computes what is missing of a kept value. @returns whether all of it is stored then */
-  materialise(handle: string): Promise<boolean>;
+  /** Computes what is missing of a kept value. */
+  materialise(handle: string): Promise<void>;
   /** Lets go of values; waits for nobody. */
   release(handles: readonly string[]): void;
 }
@@ -50,7 +50,7 @@ interface Kept {
   /** Programs that read it. */
   jobs: number;
   incompleteReads: number;
-  /** It was computed in the background already, and Spark did not keep all of it. */
+  /** It was computed in the background, and not found whole since. */
   isStubborn: boolean;
 }
 
@@ -140,7 +140,9 @@ export class RddTier implements CacheTier {
   read(handles: readonly string[], incomplete: readonly string[]): void {
     for (const id of handles) {
       const kept = this.#kept.get(id);
-      if (kept !== undefined) kept.jobs++;
+      if (kept === undefined) continue;
+      kept.jobs++;
+      if (!incomplete.includes(id)) kept.isStubborn = false;
     }
     for (const id of incomplete) {
       const kept = this.#kept.get(id);
@@ -214,7 +216,7 @@ export class RddTier implements CacheTier {
     this.#background = (async () => {
       await before;
       try {
-        if (await this.#storage.materialise(id)) kept.isStubborn = false;
+        await this.#storage.materialise(id);
         this.materialised++;
       } catch {
         // Left to the next program that reads it.

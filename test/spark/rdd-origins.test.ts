@@ -222,7 +222,10 @@ describe('the origins of kept row blocks', () => {
     assert.equal((await shared.storage()).persistentRdds, before0.persistentRdds + 1);
     await letGo('x', 'x');
     assert.equal((await shared.storage()).persistentRdds, before0.persistentRdds + 1);
-    assertSum((await total('y')).sum, CELLS.reduce((sum, cell) => sum + cell * cell, 0));
+    assertSum(
+      (await total('y')).sum,
+      CELLS.reduce((sum, cell) => sum + cell * cell, 0),
+    );
     await letGo('y');
     await letGo('x', 'y');
     await assertNothingLeft();
@@ -263,6 +266,10 @@ describe('the origins of kept row blocks', () => {
   });
 
   it('says which values Spark could not keep whole, and stores them when told to', async () => {
+    await keepSent('b', { lazy: true });
+    assert.deepEqual((await total('b')).missing, ['b'], 'nothing of it was stored before');
+    assert.deepEqual((await total('b')).missing, []);
+    await letGo('b');
     await keepSent('a', { lazy: true, level: 'MEMORY_ONLY' });
     const { result } = await shared.embedded.channel.call('persist', { handle: 'a', run: 'p1' });
     assert.deepEqual([result.materialised, result.sparkJobs], [true, 1]);
@@ -332,7 +339,10 @@ describe('the origins of kept row blocks', () => {
     );
     await shared.embedded.channel.call('destroyBroadcast', { handles: ['row'] });
     const { sum } = await total('scaled');
-    assertSum(sum, CELLS.reduce((all, cell, i) => all + cell * row[i % COLS]!, 0));
+    assertSum(
+      sum,
+      CELLS.reduce((all, cell, i) => all + cell * row[i % COLS]!, 0),
+    );
     await eventually('the broadcast to go', async () => {
       return (await shared.storage()).liveBroadcasts === before0.liveBroadcasts;
     });

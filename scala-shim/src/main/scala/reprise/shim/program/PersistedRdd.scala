@@ -29,7 +29,7 @@ final class PersistedRdd(
   /** Children whose lineage leads here. */
   private var readers = 0
   private var isDropped = false
-  @volatile private var complete = false
+  @volatile private var isFreed = false
 
   graph.synchronized {
     shared.foreach(_.acquire())
@@ -38,8 +38,10 @@ final class PersistedRdd(
 
   private val depth: Int = 1 + PersistedRdd.depthOver(parents)
 
-  /** Every partition was stored when it was last looked at. */
-  def isComplete: Boolean = complete
+  /** Every partition is stored now. Once lineage is cut Spark keeps them all, or the value is lost. */
+  def isComplete: Boolean = isCut || context.spark.getRDDStorageInfo.exists { info =>
+    info.id == rdd.id && info.numCachedPartitions == info.numPartitions
+  }
 
   private def isCut: Boolean = rdd.isCheckpointed
 
@@ -50,13 +52,11 @@ final class PersistedRdd(
     settle(this)
   }
 
-  /** Looks whether a job has stored all of it; then what its lineage held goes, when no running program needs it. */
+  /** A job has read all of it. If that cut its lineage, what the lineage held goes when no running program needs it. */
   def noteJob(): Unit =
-    if (!complete) {
-      complete = isCut || context.spark.getRDDStorageInfo.exists { info =>
-        info.id == rdd.id && info.numCachedPartitions == info.numPartitions
-      }
-      if (isCut) context.epochs.later(() => graph.synchronized(forgetOrigins().foreach(settle)))
+    if (!isFreed && isCut) {
+      isFreed = true
+      context.epochs.later(() => graph.synchronized(forgetOrigins().foreach(settle)))
     }
 
   private def forgetOrigins(): Seq[PersistedRdd] = {

@@ -19,6 +19,8 @@ final class ProgramValues(context: ShimContext, program: Program, payload: Int =
   /** Broadcasts to register when the program has gone well; this program's share is theirs. */
   private val fresh = mutable.Map[String, SharedBroadcast]()
   private val epoch = context.epochs.enter()
+  /** Handles of which Spark has to compute some partitions for this program. */
+  val missing = mutable.SortedSet[String]()
   private val leases = mutable.ArrayBuffer[PersistedRdd]()
   val instructions: Map[Int, Instruction] = program.instructions.map(i => i.id -> i).toMap
   /** Passes that run at the same time compile from it. */
@@ -52,6 +54,7 @@ final class ProgramValues(context: ShimContext, program: Program, payload: Int =
       case Some(found) =>
         leases += found.owner
         held(input.id) = found
+        if (!found.owner.isComplete) missing += handle
       case None =>
         val found = context.registry.leaseBroadcast(handle).getOrElse {
           throw new ShimError(
