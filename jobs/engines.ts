@@ -2,7 +2,14 @@
  * Picks the engine of a job and opens a session on it. The one place that knows every backend; nothing else imports
  * them. Backends are imported when used, so that the command line starts fast.
  */
-import { type Backend, DurableStore, type FrameEngine, Session } from '../driver/index.js';
+import {
+  type Backend,
+  DurableStore,
+  type FrameEngine,
+  loadCostModel,
+  type PlacementPolicy,
+  Session,
+} from '../driver/index.js';
 import { env } from '../driver/support/env.js';
 import type { EngineName } from './runs/run-events.js';
 
@@ -16,6 +23,8 @@ export interface OpenSession {
 export interface EngineChoice {
   readonly engine: 'local' | 'spark';
   readonly reason: string;
+  /** An engine that was asked for runs all it can; one that was chosen runs what it is best at. */
+  readonly placement: PlacementPolicy;
 }
 
 /** Data of at least this size go to Spark when it is there; below, starting a JVM costs more than it saves. @units bytes */
@@ -27,24 +36,31 @@ export async function chooseEngine(
   path: string,
   dataBytes: (path: string) => Promise<number>,
 ): Promise<EngineChoice> {
-  if (engine !== 'auto') return { engine, reason: 'asked for' };
+  if (engine !== 'auto') return { engine, reason: 'asked for', placement: 'blocks' };
+  const placement = 'cost';
   if (/^[a-z][a-z0-9+.-]*:\/\//i.test(path) && !path.startsWith('file:')) {
-    return { engine: 'spark', reason: 'the data are in remote storage' };
+    return { engine: 'spark', reason: 'the data are in remote storage', placement };
   }
   const bytes = await dataBytes(path);
   const size = `${(bytes / 1024 ** 2).toFixed(1)} MiB of data`;
   if (bytes < SPARK_BYTES)
-    return { engine: 'local', reason: `${size} stream through this machine` };
+    return { engine: 'local', reason: `${size} stream through this machine`, placement };
   const { findSpark } = await import('../spark-bridge/index.js');
   return (await findSpark()) === undefined
-    ? { engine: 'local', reason: `${size}, but Spark is not set up (\`reprise setup\`)` }
-    : { engine: 'spark', reason: size };
+    ? { engine: 'local', reason: `${size}, but Spark is not set up (\`reprise setup\`)`, placement }
+    : { engine: 'spark', reason: size, placement };
 }
 
-/** Opens backends and a session; the caller closes the session. @throws ConfigError when Spark or Java is missing */
+/**
+ * Opens backends and a session; the caller closes the session.
+ * @param signal gives up while a backend starts, and ends what was begun
+ * @throws ConfigError when Spark or Java is missing
+ */
 export async function openSession(
   engine: 'local' | 'spark',
   onWarning?: (message: string) => void,
+  signal?: AbortSignal,
+  placement: PlacementPolicy = 'blocks',
 ): Promise<OpenSession> {
   const { createCpuBackend } = await import('../gpu-executor/cpu/index.js');
   const local = await createCpuBackend();
@@ -52,17 +68,24 @@ export async function openSession(
     let blocks: Backend = local;
     if (engine === 'spark') {
       const bridge = await import('../spark-bridge/index.js');
+      const given = { ...(onWarning ? { onWarning } : {}), ...(signal ? { signal } : {}) };
       blocks =
         env.livyUrl() === undefined
-          ? await bridge.createSparkBackend(onWarning ? { onWarning } : {})
-          : await bridge.createLivyBackend(onWarning ? { onWarning } : {});
+          ? await bridge.createSparkBackend(given)
+          : await bridge.createLivyBackend(given);
     }
     const folder = env.store();
     const store =
       folder === undefined
         ? undefined
         : await DurableStore.open(folder, { onWarning: (message) => onWarning?.(message) });
-    const session = new Session({ local, blocks, ...(store ? { store } : {}) });
+    const session = new Session({
+      local,
+      blocks,
+      ...(env.placement() === undefined ? { placement } : {}),
+      costs: loadCostModel(),
+      ...(store ? { store } : {}),
+    });
     return { session, engine, frames: blocks.frames! };
   } catch (error) {
     await local.close();

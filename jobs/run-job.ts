@@ -36,7 +36,7 @@ export async function runJob(job: Job, options: RunJobOptions): Promise<RunRecor
       : { engine: options.open.engine, reason: 'the open session' };
   options.onEvent?.({ kind: 'engine', ...choice });
   const warn = (message: string): void => options.onEvent?.({ kind: 'warning', message });
-  const open = options.open ?? (await openSession(choice.engine, warn));
+  const open = options.open ?? (await openSession(choice.engine, warn, options.signal, choice.placement));
   try {
     return await runIn(open, job, options, startedAt, clock);
   } finally {

@@ -1,9 +1,9 @@
 /**
- * Ctrl-C and `kill`: the first signal cancels the command through an `AbortSignal`, so that it can take back what it
+ * Ctrl-C, `kill` and a terminal that closes: the first signal cancels the command through an `AbortSignal`, so that it can take back what it
  * began; the second ends the process at once.
  */
 
-const EXIT_CODES = { SIGINT: 130, SIGTERM: 143 } as const;
+const EXIT_CODES = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 } as const;
 type Signal = keyof typeof EXIT_CODES;
 
 /** How long a cancelled command may take to end. @units ms */
@@ -37,14 +37,13 @@ export async function interruptible<T>(
     controller.abort(interrupt);
     setTimeout(() => process.exit(EXIT_CODES[signal]), GRACE_MS).unref();
   };
-  process.on('SIGINT', stop);
-  process.on('SIGTERM', stop);
+  const signals = Object.keys(EXIT_CODES) as Signal[];
+  for (const signal of signals) process.on(signal, stop);
   try {
     return await work(controller.signal);
   } catch (error) {
     throw interrupt ?? error;
   } finally {
-    process.off('SIGINT', stop);
-    process.off('SIGTERM', stop);
+    for (const signal of signals) process.off(signal, stop);
   }
 }

@@ -27,6 +27,8 @@ export interface EmbeddedSparkOptions extends SetupOptions {
   readonly conf?: Readonly<Record<string, string>>;
   /** Longest time until the shim answers. @units ms, default 120000 */
   readonly startTimeoutMs?: number;
+  /** Told the process id of each JVM that is up. */
+  readonly onStart?: (pid: number) => void;
   /** Told when a JVM has ended and another one is started in its place. */
   readonly onWarning?: (message: string) => void;
 }
@@ -97,6 +99,7 @@ export async function startEmbeddedSpark(
   try {
     const port = await announcement(child, ended, logFile, options);
     unref(child);
+    options.onStart?.(child.pid as number);
     const channel = new DirectChannel({
       port,
       token,
@@ -107,10 +110,13 @@ export async function startEmbeddedSpark(
       },
     });
     const lost = new AbortController();
+    const heap = Math.floor(memoryBytes / 1024 ** 2);
     let isClosing = false;
     void ended.then((how) => {
       if (isClosing) return;
-      const message = `spark: expected the Spark JVM to run, got its end by ${how}${lastWords()}`;
+      // `ExitOnOutOfMemoryError` says so by this code alone.
+      const why = how === 'exit code 3' ? `an OutOfMemoryError of its ${heap} MiB heap` : how;
+      const message = `spark: expected the Spark JVM to run, got its end by ${why}${lastWords()}`;
       lost.abort(new ExecutionError(message, { backend: 'spark', logFile }));
     });
     return {

@@ -14,7 +14,8 @@ import { createSparkBackend, type SparkBackend } from '../programs/spark-backend
 import { type ConnectOptions, connectLivy, type JarDelivery } from './connect.js';
 import { openBatch } from './livy-batch.js';
 import { createLivyClient } from './livy-client.js';
-import { folderSessionStore } from './session-store.js';
+import { createLivyHttp } from './livy-http.js';
+import { claimSessionKey, folderSessionStore } from './session-store.js';
 import { livySettings } from './settings.js';
 
 export interface LivyBackendOptions
@@ -23,7 +24,7 @@ export interface LivyBackendOptions
   readonly connection?: ConnectOptions['connection'];
   /** `batch` runs the shim as an application of its own, where sessions are not allowed. Default `session`. */
   readonly mode?: 'session' | 'batch';
-  /** What the session is for; a session of the same key that still runs is adopted. Default `default`. */
+  /** What the session is for; one of the same key that a dead process left running is adopted. Default `default`. */
   readonly key?: string;
   /** Default: records below REPRISE_HOME. */
   readonly store?: ConnectOptions['store'];
@@ -73,11 +74,15 @@ async function planOf(options: LivyBackendOptions): Promise<Plan> {
   };
   // The jar's name has the digest of its sources, so a session with another shim is not adopted.
   const version = 'path' in jar ? basename(jar.path) : 'uri' in jar ? jar.uri : 'present';
+  const connection = { ...reached, ...given.connection, ...(onWarning ? { onWarning } : {}) };
+  const { baseUrl } = createLivyHttp(connection);
+  const purpose = `${given.key ?? 'default'} ${merged.mode} ${version} ${baseUrl}`;
+  const folder = join(env.home(), 'livy');
   return {
     ...merged,
-    connection: { ...reached, ...given.connection, ...(onWarning ? { onWarning } : {}) },
-    key: `${given.key ?? 'default'} ${version}`,
-    store: given.store ?? folderSessionStore(join(env.home(), 'livy')),
+    connection,
+    key: given.store ? purpose : await claimSessionKey(folder, purpose),
+    store: given.store ?? folderSessionStore(folder),
     jar,
     onState: (state) => {
       given.onState?.(state);
@@ -97,7 +102,7 @@ async function openBatchWay(plan: Plan): Promise<Way> {
     const { jar, key, allow, ...rest } = plan;
     const batch = await openBatch(client, {
       ...rest,
-      key: `${key} batch`,
+      key,
       jarUri: await batchJar(jar, plan.storage),
       allow: allow ?? livySettings(plan.connection.url).allow,
     });

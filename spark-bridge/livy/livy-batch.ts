@@ -53,6 +53,8 @@ export interface LivyBatch extends Application {
 }
 
 const LOG_LINES = 200;
+/** How a line begins that says where a shim listens. */
+const ANNOUNCED = 'REPRISE-SHIM';
 const POLL_FIRST_MS = 200;
 const POLL_CAP_MS = 2000;
 
@@ -159,7 +161,7 @@ function watchBatch(
   const over = async (why: string): Promise<Error> => {
     if (lost.signal.aborted) return lost.signal.reason as Error;
     const log = await client.batchLog(name, LOG_LINES).then(
-      (it) => it.lines.slice(-40),
+      (it) => it.lines.filter((line) => !line.startsWith(ANNOUNCED)).slice(-40),
       () => [],
     );
     const tail = log.length > 0 ? `\n${log.join('\n')}` : '';
@@ -229,7 +231,7 @@ async function fromStorage(
 }
 
 async function fromLog(batch: WatchedBatch): Promise<ShimAddress | undefined> {
-  const head = `REPRISE-SHIM ${batch.name} `;
+  const head = `${ANNOUNCED} ${batch.name} `;
   try {
     const { lines } = await batch.client.batchLog(batch.name, LOG_LINES);
     const line = lines.find((it) => it.includes(head));

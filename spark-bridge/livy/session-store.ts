@@ -3,8 +3,9 @@
  * session we may have started on a cluster has a record that names it, so the next start adopts or deletes it.
  */
 import { createHash, randomUUID } from 'node:crypto';
-import { mkdir, open, readFile, rename, rm } from 'node:fs/promises';
+import { mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { isFromDeadProcess, processToken } from '../../driver/reuse/store/process-token.js';
 
 export interface SessionRecord {
   /** What the session is for; sessions of one key follow each other. */
@@ -44,27 +45,67 @@ export function memorySessionStore(): SessionStore {
   };
 }
 
+/** Records are of no use when the lease of their session must have run out. @units ms */
+const STALE_MS = 7 * 24 * 3600 * 1000;
+
+const fileName = (key: string): string =>
+  // Keys are the caller's text; a digest is a safe file name whatever they hold.
+  `${createHash('sha256').update(key).digest('hex').slice(0, 32)}.json`;
+
+/**
+ * A key of this process for sessions that serve `purpose`, and with it the record of one whose process has died, if
+ * there is one. Processes that live keep theirs: each would end the session of the other. One of several that ask at
+ * the same time gets a record, by renaming its file.
+ */
+export async function claimSessionKey(folder: string, purpose: string): Promise<string> {
+  const key = `${purpose} @${processToken()}`;
+  const names = await readdir(folder).catch(() => []);
+  for (const name of names.filter((it) => it.endsWith('.json'))) {
+    const record = await readRecord(join(folder, name));
+    if (record === undefined) continue;
+    if (Date.now() - Date.parse(record.createdAt) > STALE_MS) {
+      await rm(join(folder, name), { force: true });
+      continue;
+    }
+    const at = record.key.lastIndexOf(' @');
+    if (record.key.slice(0, at) !== purpose || !isFromDeadProcess(record.key.slice(at + 2)))
+      continue;
+    try {
+      await rename(join(folder, name), join(folder, fileName(key)));
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'ENOENT') continue;
+      throw error;
+    }
+    await folderSessionStore(folder).save({ ...record, key });
+    break;
+  }
+  return key;
+}
+
+async function readRecord(path: string): Promise<SessionRecord | undefined> {
+  let text: string;
+  try {
+    text = await readFile(path, 'utf8');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    throw error;
+  }
+  try {
+    const record = JSON.parse(text) as SessionRecord;
+    return typeof record.name === 'string' && typeof record.key === 'string' ? record : undefined;
+  } catch {
+    // A damaged record can't name a session; its lease ends that.
+    return undefined;
+  }
+}
+
 /** One JSON file a record in `folder` (made with mode 0700), replaced atomically. */
 export function folderSessionStore(folder: string): SessionStore {
-  // Keys are the caller's text; a digest is a safe file name whatever they hold.
-  const fileOf = (key: string): string =>
-    join(folder, `${createHash('sha256').update(key).digest('hex').slice(0, 32)}.json`);
+  const fileOf = (key: string): string => join(folder, fileName(key));
   return {
     load: async (key) => {
-      let text: string;
-      try {
-        text = await readFile(fileOf(key), 'utf8');
-      } catch (error) {
-        if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
-        throw error;
-      }
-      try {
-        const record = JSON.parse(text) as SessionRecord;
-        return record.key === key && typeof record.name === 'string' ? record : undefined;
-      } catch {
-        // A damaged record can't name a session; its lease ends that.
-        return undefined;
-      }
+      const record = await readRecord(fileOf(key));
+      return record?.key === key ? record : undefined;
     },
     save: async (record) => {
       await mkdir(folder, { recursive: true, mode: 0o700 });
