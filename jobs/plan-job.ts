@@ -8,13 +8,19 @@ import type { RunJobOptions } from './run-job.js';
 import type { PlanReport } from './runs/run-events.js';
 import { searchExprs } from './search/grid-search.js';
 
+export interface PlanJobOptions extends RunJobOptions {
+  /** Also print the plan as written and after each pass of the compiler. */
+  readonly verbose?: boolean;
+}
+
 /** @throws as `runJob`, for what is wrong with job or data */
-export async function planJob(job: Job, options: RunJobOptions): Promise<PlanReport> {
-  const choice =
+export async function planJob(job: Job, options: PlanJobOptions): Promise<PlanReport> {
+  const { placement, ...choice } =
     options.open === undefined
       ? await chooseEngine(options.engine, job.data.path, dataBytes)
-      : { engine: options.open.engine, reason: 'the open session' };
-  const open = options.open ?? (await openSession(choice.engine));
+      : { engine: options.open.engine, reason: 'the open session', placement: undefined };
+  const open =
+    options.open ?? (await openSession(choice.engine, undefined, options.signal, placement));
   try {
     const { session } = open;
     session.beginRun();
@@ -31,10 +37,6 @@ export async function planJob(job: Job, options: RunJobOptions): Promise<PlanRep
     });
     const plan = session.plan(exprs);
     const cached = [...plan.available.keys()].filter((expr) => expr.inputs.length > 0).length;
-    const seconds = plan.nodes.reduce(
-      (sum, { backend, expr }) => sum + backend.estimate(expr).seconds,
-      0,
-    );
     return {
       ...choice,
       rows: data.X.rows,
@@ -44,8 +46,8 @@ export async function planJob(job: Job, options: RunJobOptions): Promise<PlanRep
       cached,
       operators: plan.nodes.length + cached,
       passes: new Set(plan.nodes.filter((node) => node.sink).map((node) => node.wave)).size,
-      estimatedSeconds: seconds,
-      plan: printPlan(plan),
+      estimatedSeconds: session.expectedSeconds(plan),
+      plan: options.verbose ? session.explain(exprs, { verbose: true }) : printPlan(plan),
       warnings: data.resolved.warnings,
     };
   } finally {

@@ -30,13 +30,13 @@ export async function runJob(job: Job, options: RunJobOptions): Promise<RunRecor
   const startedAt = new Date();
   const clock = new Phases(options.onEvent);
   clock.enter('start');
-  const choice =
+  const { placement, ...choice } =
     options.open === undefined
       ? await chooseEngine(options.engine, job.data.path, dataBytes)
-      : { engine: options.open.engine, reason: 'the open session' };
+      : { engine: options.open.engine, reason: 'the open session', placement: undefined };
   options.onEvent?.({ kind: 'engine', ...choice });
   const warn = (message: string): void => options.onEvent?.({ kind: 'warning', message });
-  const open = options.open ?? (await openSession(choice.engine, warn, options.signal, choice.placement));
+  const open = options.open ?? (await openSession(choice.engine, warn, options.signal, placement));
   try {
     return await runIn(open, job, options, startedAt, clock);
   } finally {

@@ -15,37 +15,57 @@ export function printExprs(order: readonly Expr[]): string {
     .join('\n');
 }
 
+/** As `printExprs`, but nodes of one form (same operator, shape and forms of the inputs) are one line with their number. */
+export function printForms(order: readonly Expr[]): string {
+  const forms = new FormList();
+  for (const expr of order) forms.add(expr, '');
+  return forms.text();
+}
+
 /**
  * The placed plan: each line also says backend, wave and what is kept. Nodes of one form (same operator, shape, place and
  * forms of the inputs), such as the fits of many trials, are one line with their number.
  */
 export function printPlan(plan: Plan): string {
-  const forms = new Map<
-    string,
-    { readonly line: string; readonly suffix: string; count: number }
-  >();
-  const formOf = new Map<Expr, number>();
-  const numbers = new Map<Expr, number>();
-  const add = (expr: Expr, suffix: string): void => {
-    const inputs = expr.inputs.map((input) => formOf.get(input) ?? '?').join(',');
+  const forms = new FormList();
+  for (const expr of plan.available.keys()) {
+    forms.add(expr, expr.inputs.length === 0 ? 'leaf' : 'cached');
+  }
+  for (const node of plan.nodes) forms.add(node.expr, placeText(node));
+  const names = (plan.prefetch ?? []).map((expr) => `#${forms.numberOf(expr)}`);
+  return names.length > 0 ? `${forms.text()}\nprefetch ${inputList(names)}` : forms.text();
+}
+
+/** Lines of nodes, equal forms counted. */
+class FormList {
+  readonly #forms = new Map<string, { readonly line: string; suffix: string; count: number }>();
+  readonly #numbers = new Map<Expr, number>();
+
+  add(expr: Expr, suffix: string): void {
+    const inputs = expr.inputs.map((input) => this.#numbers.get(input) ?? '?').join(',');
     const signature = `${expr.op.name} ${shapeText(expr)} ${suffix} ${inputs}`;
-    const known = forms.get(signature);
-    if (known === undefined) {
-      numbers.set(expr, forms.size + 1);
-      formOf.set(expr, forms.size + 1);
-      forms.set(signature, { line: exprLine(expr, numbers), suffix, count: 1 });
-    } else {
+    const known = this.#forms.get(signature);
+    if (known !== undefined) {
       known.count++;
-      const number = Number(known.line.slice(1, known.line.indexOf(' ')));
-      numbers.set(expr, number);
-      formOf.set(expr, number);
+      this.#numbers.set(expr, Number(known.line.slice(1, known.line.indexOf(' '))));
+      return;
     }
-  };
-  for (const expr of plan.available.keys()) add(expr, expr.inputs.length === 0 ? 'leaf' : 'cached');
-  for (const node of plan.nodes) add(node.expr, placeText(node));
-  return [...forms.values()]
-    .map(({ line, suffix, count }) => `${line}  ${suffix}${count > 1 ? ` x${count}` : ''}`)
-    .join('\n');
+    this.#numbers.set(expr, this.#forms.size + 1);
+    this.#forms.set(signature, { line: exprLine(expr, this.#numbers), suffix, count: 1 });
+  }
+
+  numberOf(expr: Expr): number | undefined {
+    return this.#numbers.get(expr);
+  }
+
+  text(): string {
+    return [...this.#forms.values()]
+      .map(({ line, suffix, count }) => {
+        const place = suffix === '' ? '' : `  ${suffix}`;
+        return `${line}${place}${count > 1 ? ` x${count}` : ''}`;
+      })
+      .join('\n');
+  }
 }
 
 function placeText(node: PlanNode): string {

@@ -6,26 +6,25 @@ import type { Expr } from '../ir/expr.js';
 import { topological } from '../ir/expr.js';
 import { asynchrony } from './asynchrony.js';
 import { checkpoints } from './checkpoints.js';
-import { printExprs } from './explain.js';
 import { linearise } from './linearise.js';
 import { reusePartially } from './partial-reuse.js';
 import type { Pass, PassContext } from './pass.js';
 import { placement } from './placement.js';
 import type { Plan } from './plan.js';
-import { runPasses } from './run-passes.js';
+import { logicalText, MAX_LISTED, runPasses } from './run-passes.js';
 import { simplify } from './simplify.js';
 
 const simplified: Pass = {
   name: 'simplify',
   summary: 'static algebra and fused forms, to their fixpoint',
-  run: (state, { maker, trace }) => ({
-    ...state,
-    roots: simplify(
-      state.roots,
-      maker,
-      trace && ((rule, roots) => trace(rule, printExprs(topological(roots)))),
-    ),
-  }),
+  run: (state, { maker, trace }) => {
+    // A rule fires thousands of times in a large plan; its text after each would be as many times as long.
+    const isListed = trace !== undefined && topological(state.roots).length <= MAX_LISTED;
+    const onRule = isListed
+      ? (rule: string, roots: readonly Expr[]): void => trace(rule, logicalText(topological(roots)))
+      : undefined;
+    return { ...state, roots: simplify(state.roots, maker, onRule) };
+  },
 };
 
 const partialReuse: Pass = {

@@ -4,10 +4,13 @@
  */
 import { InternalError, RepriseError } from '../errors.js';
 import { type Expr, shapeText, topological } from '../ir/expr.js';
-import { printExprs, printPlan } from './explain.js';
+import { printExprs, printForms, printPlan } from './explain.js';
 import type { Pass, PassContext, PassState } from './pass.js';
 import type { Plan } from './plan.js';
 import { verifyPlan } from './verify-plan.js';
+
+/** Plans up to this many nodes are printed node by node, and after each rule. */
+export const MAX_LISTED = 200;
 
 /** @throws InternalError naming the pass that broke an invariant; UnsupportedError when no backend has a kernel */
 export function runPasses(
@@ -39,7 +42,12 @@ export function runPasses(
 function stateText({ roots, partial, plan }: PassState, { find }: PassContext): string {
   if (plan !== undefined) return printPlan(plan);
   const isThere = (expr: Expr): boolean => find(expr) !== undefined;
-  return printExprs(partial ? topological(roots, isThere) : topological(roots));
+  return logicalText(partial ? topological(roots, isThere) : topological(roots));
+}
+
+/** A line a node; of large plans a line a form. */
+export function logicalText(order: readonly Expr[]): string {
+  return order.length > MAX_LISTED ? printForms(order) : printExprs(order);
 }
 
 function runOne(pass: Pass, state: PassState, context: PassContext): PassState {

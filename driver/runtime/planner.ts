@@ -2,14 +2,16 @@
  * Plans for a session: what the passes of the compiler need to know of its backends, cache and store, and plans as text.
  * Invariant: planning claims nothing, counts nothing and runs nothing, so a plan may be made again at any time.
  */
-import { printExprs, printPlan } from '../compiler/explain.js';
+import { printPlan } from '../compiler/explain.js';
 import { MIN_PARTIAL_SECONDS, type PartialReuseOptions } from '../compiler/partial-reuse.js';
 import type { PassContext, PlacementPolicy } from '../compiler/pass.js';
 import { compile } from '../compiler/pipeline.js';
 import type { Plan } from '../compiler/plan.js';
 import { isHostData } from '../compiler/row-blocks.js';
+import { logicalText } from '../compiler/run-passes.js';
 import type { CostModel } from '../cost/cost-model.js';
 import type { HostReplicas } from '../cost/host-replicas.js';
+import { planSeconds } from '../cost/plan-seconds.js';
 import { ReuseHistory } from '../cost/reuse-history.js';
 import { ConfigError } from '../errors.js';
 import { type Expr, topological } from '../ir/expr.js';
@@ -61,6 +63,11 @@ export class Planner {
     return compile(roots, this.#context(roots, persist, recall));
   }
 
+  /** What a plan is expected to take, nothing overlapping. @units seconds */
+  seconds(plan: Plan): number {
+    return planSeconds(plan, this.costs);
+  }
+
   /** A plan is about to run: remembers what data it reads, so that the next plans know what is read again. */
   executes(plan: Plan): void {
     if (!this.#options.reuse) return;
@@ -74,7 +81,7 @@ export class Planner {
   /** The plan as text. `verbose`: as written, then after each rule and pass that changed it. */
   explain(roots: readonly Expr[], verbose = false): string {
     if (!verbose) return printPlan(this.plan(roots));
-    const steps = [`== as written\n${printExprs(topological(roots))}`];
+    const steps = [`== as written\n${logicalText(topological(roots))}`];
     const trace = (step: string, text: string): void => {
       steps.push(`== ${step}\n${text}`);
     };

@@ -206,6 +206,11 @@ export class Session implements Evaluator {
     return this.#planner.plan(exprs);
   }
 
+  /** What a plan is expected to take by what was measured so far, nothing overlapping. @units seconds */
+  expectedSeconds(plan: Plan): number {
+    return this.#planner.seconds(plan);
+  }
+
   /** Resolves when everything that is to be kept is in the durable store. */
   async settle(): Promise<void> {
     await this.#tier?.settle();

@@ -10,6 +10,7 @@ export interface PlanCommandOptions {
   readonly engine: EngineName;
   readonly json?: boolean;
   readonly quiet?: boolean;
+  readonly verbose?: boolean;
 }
 
 export async function planCommand(
@@ -22,7 +23,11 @@ export async function planCommand(
   const report = await interruptible(
     async (signal) => {
       const { planJob } = await import('../plan-job.js');
-      return planJob(job, { engine: options.engine, signal });
+      return planJob(job, {
+        engine: options.engine,
+        signal,
+        verbose: options.verbose === true,
+      });
     },
     () => terminal.note('stopping; press Ctrl-C again to stop at once'),
   );

@@ -75,6 +75,7 @@ function addPlan(program: Command, report: Report): void {
     .argument('<job>', 'job file')
     .argument('[overrides...]', 'settings in place of those in the file')
     .addOption(engineOption())
+    .option('--verbose', 'print the plan as written and after each pass of the compiler')
     .option('--json', 'print one JSON document')
     .option('-q, --quiet', 'no notes')
     .action(async (job: string, overrides: string[], options) => {

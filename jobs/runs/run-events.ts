@@ -49,7 +49,7 @@ export interface PlanReport {
   readonly passes: number;
   /** @units seconds */
   readonly estimatedSeconds: number;
-  /** The plan after the last compiler pass. */
+  /** The plan after the last compiler pass; verbose: after each that changed it. */
   readonly plan: string;
   readonly warnings: readonly string[];
 }
