@@ -4,7 +4,9 @@ import { flights, flightsRerun } from './flights.js';
 import type { Bench } from './harness.js';
 import { hcv10, hcvGrid } from './hcv.js';
 import { hcvSpark } from './hcv-spark.js';
+import { incremental } from './incremental.js';
 import { placement } from './placement.js';
+import { search5gb } from './search-5gb.js';
 import { sklearnAgreement } from './sklearn-agreement.js';
 import { tracing } from './tracing.js';
 
@@ -12,8 +14,10 @@ export const benches: readonly Bench[] = [
   hcv10,
   hcvGrid,
   hcvSpark,
+  search5gb,
   flights,
   flightsRerun,
+  incremental,
   sklearnAgreement,
   tracing,
   placement,

@@ -20,11 +20,21 @@ export interface Usage {
 
 const SAMPLE_MS = 100;
 
-/** @throws ExecutionError with the end of standard error when the command ends with another code than 0 */
-export function measureProcess(command: string, args: readonly string[]): Promise<Usage> {
+/**
+ * @param env set beside this process's own
+ * @throws ExecutionError with the end of standard error when the command ends with another code than 0
+ */
+export function measureProcess(
+  command: string,
+  args: readonly string[],
+  env: Readonly<Record<string, string>> = {},
+): Promise<Usage> {
   return new Promise((resolve, reject) => {
     const start = performance.now();
-    const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'] });
+    const child = spawn(command, args, {
+      stdio: ['ignore', 'pipe', 'pipe'],
+      env: { ...process.env, ...env },
+    });
     const marks = new Map<number, number>();
     const look = (): void => {
       for (const pid of processTree(child.pid!)) {
