@@ -14,6 +14,7 @@ import { type Attrs, type AttrValue, noAttrs } from './attrs.js';
 import { type Expr, topological } from './expr.js';
 import { contentDigest, lineageKey } from './lineage-key.js';
 import { decodeNodes, encodeNodes, type NodeTable } from './node-records.js';
+import { numbersIn, splitNumbers, withNumbers } from './number-series.js';
 import {
   digestOfKeys,
   fromJson,
@@ -57,7 +58,7 @@ export function serializeLineage(
   options: SerializeOptions = {},
 ): StoredLineage {
   const order = topological(roots);
-  const numbers = new Map<Expr, number>();
+  const nodeNumbers = new Map<Expr, number>();
   const opPlaces = new Map<OpDef, number>();
   const attrPlaces = new Map<string, number>();
   const attrs: StoredValue[] = [];
@@ -68,27 +69,57 @@ export function serializeLineage(
     left: options.literalsBytes ?? 1 << 20,
     each: options.literalBytes ?? 1 << 16,
   };
+  const digests = new Map<Expr, string>();
+  /** What tells attributes apart; of a literal the content, which its attributes only name. */
+  const textOf = (expr: Expr): string => {
+    if (expr.op !== ops.literal) return expr.attrsText;
+    let digest = digests.get(expr);
+    if (digest === undefined) {
+      digest = contentDigest(expr.payload as DenseMatrix);
+      digests.set(expr, digest);
+    }
+    return digest;
+  };
+  const shapes = new Map<string, number>();
+  const numbers: number[] = [];
   let end = 0;
   for (const [i, expr] of order.entries()) {
-    numbers.set(expr, i);
-    const isLiteral = expr.op === ops.literal;
-    const text = isLiteral ? contentDigest(expr.payload as DenseMatrix) : expr.attrsText;
-    const kind = isLiteral || expr.op === ops.frame ? `${expr.op.name} ` : '';
-    let place = attrPlaces.get(kind + text);
+    nodeNumbers.set(expr, i);
+    const isLeafOfData = expr.op === ops.literal || expr.op === ops.frame;
+    const { shape, numbers: own } = isLeafOfData
+      ? { shape: `${expr.op.name} ${textOf(expr)}`, numbers: [] }
+      : splitNumbers(expr.attrsText);
+    let place = shapes.get(shape);
     if (place === undefined) {
-      place = attrs.length;
-      attrPlaces.set(kind + text, place);
-      attrs.push(isLiteral || expr.attrs === noAttrs ? null : toJson(expr.attrs));
-      if (isLiteral)
-        literals[place] = storedLiteral(expr.payload as DenseMatrix, text, literalBudget);
-      if (expr.op === ops.frame) frames[place] = plainSource(expr.payload as FrameSource);
+      place = shapes.size;
+      shapes.set(shape, place);
     }
     if (!opPlaces.has(expr.op)) opPlaces.set(expr.op, opPlaces.size);
     table.op[i] = opPlaces.get(expr.op)!;
-    table.attrs[i] = place;
-    for (const input of expr.inputs) table.inputs[end++] = numbers.get(input)!;
+    table.shape[i] = place;
+    for (const number of own) numbers.push(number);
+    table.numberStart[i + 1] = numbers.length;
+    for (const input of expr.inputs) table.inputs[end++] = nodeNumbers.get(input)!;
     table.start[i + 1] = end;
   }
+  /** Place of a node's attributes; made when the first node with them has a record of its own. */
+  const attrsPlace = (i: number): number => {
+    const expr = order[i]!;
+    const text = textOf(expr);
+    const kind = expr.op === ops.literal || expr.op === ops.frame ? `${expr.op.name} ` : '';
+    let place = attrPlaces.get(kind + text);
+    if (place !== undefined) return place;
+    place = attrs.length;
+    attrPlaces.set(kind + text, place);
+    const isLiteral = expr.op === ops.literal;
+    attrs.push(isLiteral || expr.attrs === noAttrs ? null : toJson(expr.attrs));
+    if (isLiteral) {
+      literals[place] = storedLiteral(expr.payload as DenseMatrix, text, literalBudget);
+    }
+    if (expr.op === ops.frame) frames[place] = plainSource(expr.payload as FrameSource);
+    return place;
+  };
+  const nodes = encodeNodes({ ...table, numbers: Float64Array.from(numbers) }, attrsPlace);
   return {
     format: LINEAGE_FORMAT,
     version: LINEAGE_VERSION,
@@ -97,8 +128,8 @@ export function serializeLineage(
     attrs,
     literals,
     frames,
-    nodes: encodeNodes(table),
-    roots: roots.map((root) => numbers.get(root)!),
+    nodes,
+    roots: roots.map((root) => nodeNumbers.get(root)!),
     digest: digestOfKeys(roots.map(lineageKey)),
   };
 }
@@ -122,7 +153,16 @@ export function deserializeLineage(
     );
   }
   const known = stored.ops.map(knownOp);
-  const table = decodeNodes(stored.nodes, stored.count);
+  const numbersOf = new Map<number, readonly number[]>();
+  const table = decodeNodes(stored.nodes, stored.count, (place) => {
+    let numbers = numbersOf.get(place);
+    if (numbers === undefined) {
+      const value = stored.attrs[place] ?? null;
+      numbers = value === null ? [] : numbersIn(fromJson(value));
+      numbersOf.set(place, numbers);
+    }
+    return numbers;
+  });
   const leaves = new Map<number, { readonly attrs: Attrs; readonly payload?: unknown }>();
   const leafOf = (op: OpDef, place: number) => {
     let leaf = leaves.get(place);
@@ -140,7 +180,9 @@ export function deserializeLineage(
     for (let at = table.start[i]!; at < table.start[i + 1]!; at++) {
       inputs.push(nodes[table.inputs[at]!]!);
     }
-    const { attrs, payload } = leafOf(op, table.attrs[i]!);
+    const { attrs: ofPlace, payload } = leafOf(op, table.attrs[i]!);
+    const [from, to] = [table.numberStart[i]!, table.numberStart[i + 1]!];
+    const attrs = from === to ? ofPlace : withNumbers(ofPlace, table.numbers.subarray(from, to));
     nodes[i] = internSafely(evaluator, op, inputs, attrs, payload);
   }
   const roots = stored.roots.map((number) => {
@@ -153,13 +195,14 @@ export function deserializeLineage(
   return { roots, nodes };
 }
 
-function emptyTable(order: readonly Expr[]): NodeTable {
+function emptyTable(order: readonly Expr[]): Omit<NodeTable, 'numbers'> {
   const count = order.length;
   const inputs = order.reduce((sum, expr) => sum + expr.inputs.length, 0);
   return {
     count,
     op: new Int32Array(count),
-    attrs: new Int32Array(count),
+    shape: new Int32Array(count),
+    numberStart: new Int32Array(count + 1),
     start: new Int32Array(count + 1),
     inputs: new Int32Array(inputs),
   };

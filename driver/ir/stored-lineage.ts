@@ -10,7 +10,9 @@ import type { LineageKey } from './lineage-key.js';
 import type { NodeRecord } from './node-records.js';
 
 export const LINEAGE_FORMAT = 'reprise-lineage';
-export const LINEAGE_VERSION = 1;
+/** Since 2 numbers in attributes may vary within a loop; 1 is read too. */
+export const LINEAGE_VERSION = 2;
+const READ_VERSIONS: readonly unknown[] = [1, 2];
 
 /** JSON; a number it has no word for is `{"$number": "NaN"}`, a key that begins with `$` has one more. */
 export type StoredValue =
@@ -93,9 +95,9 @@ export function readStored(json: unknown): StoredLineage {
       { format: LINEAGE_FORMAT },
     );
   }
-  if (stored.version !== LINEAGE_VERSION) {
+  if (!READ_VERSIONS.includes(stored.version)) {
     throw new PlanError(
-      `lineage: expected format version ${LINEAGE_VERSION}, got ${JSON.stringify(stored.version)}; read it with the version of Reprise that wrote it`,
+      `lineage: expected format version ${READ_VERSIONS.join(' or ')}, got ${JSON.stringify(stored.version)}; read it with the version of Reprise that wrote it`,
       { version: stored.version },
     );
   }
