@@ -1,11 +1,14 @@
 /** Every bench, in the order `npm run bench` lists them. Adding one: its file and one line here. */
+import { asynchronous } from './async.js';
 import { blas } from './blas.js';
+import { broadcasts } from './broadcasts.js';
 import { flights, flightsRerun } from './flights.js';
 import type { Bench } from './harness.js';
 import { hcv10, hcvGrid } from './hcv.js';
 import { hcvSpark } from './hcv-spark.js';
 import { incremental } from './incremental.js';
 import { placement } from './placement.js';
+import { rddReuse } from './rdd-reuse.js';
 import { search5gb } from './search-5gb.js';
 import { sklearnAgreement } from './sklearn-agreement.js';
 import { tracing } from './tracing.js';
@@ -21,5 +24,8 @@ export const benches: readonly Bench[] = [
   sklearnAgreement,
   tracing,
   placement,
+  rddReuse,
+  broadcasts,
+  asynchronous,
   blas,
 ];
