@@ -13,6 +13,7 @@ interface Options {
   readonly folder: string;
   readonly name?: string;
   readonly step?: number;
+  readonly task?: 'gc' | 'clear';
   readonly log?: string;
   readonly leaseMs?: number;
   readonly maxBytes?: number;
@@ -22,8 +23,8 @@ interface Options {
 
 const say = (text: string): boolean => process.stdout.write(`${text}\n`);
 
-/** Ends itself by SIGKILL at the given file-system call of opening and putting, in the middle of it for a write. */
-async function die({ folder, step = 0 }: Options): Promise<void> {
+/** Ends itself by SIGKILL at the given file-system call of opening and a task, in the middle of it for a write. */
+async function die({ folder, step = 0, task }: Options): Promise<void> {
   let calls = 0;
   const fileSystem = tapped(async (name, writeHalf) => {
     if (++calls !== step) return;
@@ -33,6 +34,11 @@ async function die({ folder, step = 0 }: Options): Promise<void> {
     await new Promise(() => {});
   });
   const store = await DurableStore.open(folder, { fileSystem });
+  if (task !== undefined) {
+    await store[task]();
+    say('survived');
+    return;
+  }
   const lease = await store.lease(key('new'));
   await store.put(key('new'), value(2), meta(), typeof lease === 'object' ? lease : undefined);
   if (typeof lease === 'object') await lease.release();
