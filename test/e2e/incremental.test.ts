@@ -3,7 +3,7 @@
  * answer is that of a run that knows nothing.
  */
 import assert from 'node:assert/strict';
-import { rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { stringify } from 'yaml';
 import { reprise } from '../support/cli.js';
@@ -91,7 +91,6 @@ describe('reprise run on data that arrive file by file', function () {
   it('keeps what is known by content when files are renamed', async () => {
     job();
     await checked();
-    const { renameSync } = await import('node:fs');
     renameSync(folder.file('data/day-003.parquet'), folder.file('data/a-first.parquet'));
     const renamed = await checked();
     assert.deepEqual([renamed.passes, renamed.rowsRead], [0, 0]);
@@ -145,8 +144,6 @@ describe('reprise run on data that arrive file by file', function () {
     ] as const) {
       // biome-ignore format: a table
       const lines = Array.from({ length: 60 }, (_, i) => `${a},${(i * i) % 7},${i % 5}`);
-      folder.write('x', '');
-      const { mkdirSync } = await import('node:fs');
       mkdirSync(folder.file('data'), { recursive: true });
       writeFileSync(folder.file(`data/${name}.csv`), ['a,b,y', ...lines].join('\n'));
     }
