@@ -129,6 +129,37 @@ describe('embedded Spark', () => {
     }
   });
 
+  it('tells many whole operands of one pass apart', async () => {
+    const x = waves(1500, 3, 4);
+    const X = literal(x);
+    let last = X;
+    let value = x;
+    const nodes: Expr[] = [];
+    const inputs = new Map<Expr, Value>([[X, x]]);
+    for (let i = 0; i < 24; i++) {
+      const scalar = dense(1, 1, Float64Array.of(1 + ((i * 7) % 24) / 10));
+      const operand = literal(scalar);
+      inputs.set(operand, scalar);
+      const op = i % 2 === 0 ? 'mul' : 'add';
+      const node = make(op, [last, operand]);
+      value = ops[op].reference([value, scalar], {}, node);
+      nodes.push(node);
+      last = node;
+    }
+    const total = make('sum', [last]);
+    const { values } = await spark.run(
+      segment({
+        nodes: [...nodes, total],
+        inputs,
+        outputs: [total],
+        blocked: new Set([...nodes, total]),
+      }),
+      {},
+    );
+    const expected = ops.sum.reference([value], {}, total);
+    assertClose(values.get(total) as DenseMatrix, expected, 1e-12, 'sum');
+  });
+
   it('runs a second pass where one reduction needs another', async () => {
     const x = waves(3000, 4, 3);
     const X = literal(x);

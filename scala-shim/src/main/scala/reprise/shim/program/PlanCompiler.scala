@@ -50,9 +50,10 @@ final class PlanCompiler(context: ShimContext, values: ProgramValues) {
     private val stepIndex = mutable.Map[Int, Int]()
     val all: mutable.ArrayBuffer[Step] = mutable.ArrayBuffer[Step]()
 
-    def ownValues: Array[DenseBlock] = ownIndex.keys.map(values.host).toArray
+    // By iterators: what `keys.map` builds is a set, which loses the order beyond four elements.
+    def ownValues: Array[DenseBlock] = ownIndex.keysIterator.map(values.host).toArray
 
-    def shared: Seq[SharedBroadcast] = sharedIndex.keys.map(values.shared).toSeq
+    def shared: Seq[SharedBroadcast] = sharedIndex.keysIterator.map(values.shared).toVector
 
     def blockedRef(id: Int): Ref = ref(Operand(id, blocked = true))
 
