@@ -2,11 +2,13 @@
 import { asynchronous } from './async.js';
 import { blas } from './blas.js';
 import { broadcasts } from './broadcasts.js';
+import { channel } from './channel.js';
 import { flights, flightsRerun } from './flights.js';
 import type { Bench } from './harness.js';
 import { hcv10, hcvGrid } from './hcv.js';
 import { hcvSpark } from './hcv-spark.js';
 import { incremental } from './incremental.js';
+import { livyOverhead } from './livy-overhead.js';
 import { placement } from './placement.js';
 import { rddReuse } from './rdd-reuse.js';
 import { search5gb } from './search-5gb.js';
@@ -27,5 +29,7 @@ export const benches: readonly Bench[] = [
   rddReuse,
   broadcasts,
   asynchronous,
+  channel,
+  livyOverhead,
   blas,
 ];
