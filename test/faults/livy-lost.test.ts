@@ -116,7 +116,11 @@ for (const way of ways) {
     });
 
     it('gives the cold answer from a new driver, and runs again only what was unfinished', async () => {
-      const session = new Session({ local: createReferenceBackend(), blocks: spark });
+      const session = new Session({
+        local: createReferenceBackend(),
+        blocks: spark,
+        placement: 'blocks',
+      });
       const done = gram(rand(session, 60_000, 20, { seed: 1 }));
       const kept = rand(session, 80_000, 20, { seed: 2 }).mul(3);
       const doneValue = await done.value();
@@ -187,7 +191,11 @@ describe('a Spark driver out of memory', function () {
       },
     });
     try {
-      const session = new Session({ local: createReferenceBackend(), blocks: spark });
+      const session = new Session({
+        local: createReferenceBackend(),
+        blocks: spark,
+        placement: 'blocks',
+      });
       const all = rand(session, 30_000, 2000, { seed: 1 }).mul(2);
       await assert.rejects(all.value(), (error) => {
         assert.ok(error instanceof ResourceError, String(error));

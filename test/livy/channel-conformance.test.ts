@@ -274,7 +274,11 @@ for (const row of rows) {
 
     it('gives a session the values of the reference, and reuses them without a job', async () => {
       const spark = await createSparkBackend({ channel, onClose: async () => undefined });
-      const session = new Session({ local: createReferenceBackend(), blocks: spark });
+      const session = new Session({
+        local: createReferenceBackend(),
+        blocks: spark,
+        placement: 'blocks',
+      });
       const reference = new Session({ local: createReferenceBackend() });
       const gramOf = (where: Session) => {
         const x = rand(where, 60_000, 20, { seed: 7 });

@@ -5,16 +5,28 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { performance } from 'node:perf_hooks';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { ResourceError } from '../../driver/errors.js';
+import { rand } from '../../driver/matrix/create.js';
+import type { Matrix } from '../../driver/matrix/matrix.js';
+import { createReferenceBackend } from '../../driver/runtime/reference-backend.js';
+import { Session } from '../../driver/runtime/session.js';
 import { env } from '../../driver/support/env.js';
 import { bytesToCells, cellsToBytes } from '../../spark-bridge/channel/frame-codec.js';
 import type { WireProgram } from '../../spark-bridge/channel/wire.js';
 import { buildShim } from '../../spark-bridge/embedded/install.js';
+import {
+  createLivyBackend,
+  type LivyBackendOptions,
+  type SparkBackend,
+} from '../../spark-bridge/index.js';
 import { connectLivy, type JarDelivery, type LivyLink } from '../../spark-bridge/livy/connect.js';
 import { isLivyProblem } from '../../spark-bridge/livy/errors.js';
+import { createLivyClient } from '../../spark-bridge/livy/livy-client.js';
 import { memorySessionStore } from '../../spark-bridge/livy/session-store.js';
 import { statementText } from '../../spark-bridge/livy/statement-code.js';
 import { createStatementRunner } from '../../spark-bridge/livy/statements.js';
+import { assertClose } from '../support/close.js';
 
 const url = env.livyUrl();
 const say = (line: string): void => console.log(`      ${line}`);
@@ -38,7 +50,7 @@ describe('a real Livy', function () {
   let link: LivyLink;
   const store = memorySessionStore();
   const open = async (): Promise<LivyLink> => {
-    const uri = process.env.REPRISE_LIVY_JAR;
+    const uri = env.livyJar();
     const jar: JarDelivery = uri ? { by: 'uri', uri } : { by: 'upload', path: await buildShim() };
     return await connectLivy({
       connection: { url: url ?? '', onWarning: say },
@@ -203,3 +215,92 @@ describe('a real Livy', function () {
     );
   });
 });
+
+/** Ways a backend can take on this server; a batch needs a jar that the cluster reads. */
+const ways: readonly LivyBackendOptions[] = [
+  { mode: 'session', channelMode: 'statements' },
+  { mode: 'session', channelMode: 'direct' },
+  { mode: 'batch' },
+];
+
+for (const way of ways) {
+  const name = way.mode === 'batch' ? 'a batch' : `a session, ${way.channelMode}`;
+  describe(`plans on a real Livy: ${name}`, function () {
+    this.timeout(600_000);
+    let spark: SparkBackend;
+    const warnings: string[] = [];
+    /** Others may use this server, too. */
+    const namePrefix = `reprise-test-${randomBytes(4).toString('hex')}`;
+    const ours = async () => ({
+      sessions: (await client.sessions()).filter((it) => it.name?.startsWith(namePrefix)),
+      batches: (await client.batches()).filter((it) => it.name?.startsWith(namePrefix)),
+    });
+    const client = createLivyClient({ url: url ?? 'http://127.0.0.1' });
+    before(async function () {
+      const hasJar = env.livyJar() !== undefined || env.livyStorage() !== undefined;
+      if (url === undefined || (way.mode === 'batch' && !hasJar)) {
+        console.log(
+          `    SKIPPED: set REPRISE_LIVY_URL${url === undefined ? '' : ' and REPRISE_LIVY_JAR or REPRISE_LIVY_STORAGE'} to run plans in ${name}`,
+        );
+        this.skip();
+      }
+      const started = performance.now();
+      spark = await createLivyBackend({
+        ...way,
+        key: `real-livy-${name}`,
+        namePrefix,
+        store: memorySessionStore(),
+        spec: { driverMemory: '1g' },
+        onWarning: (message) => warnings.push(message),
+      });
+      say(`${spark.channel.kind} up in ${((performance.now() - started) / 1000).toFixed(1)} s`);
+    });
+    after(async () => {
+      await spark?.close();
+      client.close();
+    });
+
+    const gramOf = (session: Session): Matrix =>
+      rand(session, 60_000, 20, { seed: 7 }).mul(2).sub(1).tsmm();
+
+    it('gives the values of the reference, and again without a job', async () => {
+      const session = new Session({
+        local: createReferenceBackend(),
+        blocks: spark,
+        placement: 'blocks',
+      });
+      const reference = new Session({ local: createReferenceBackend() });
+      const value = await gramOf(session).value();
+      assertClose(value, await gramOf(reference).value(), 1e-10, 'gram');
+      const second = session.beginRun();
+      assert.deepEqual(await gramOf(session).value(), value);
+      assert.equal(second.counters().sparkJobs, 0);
+    });
+
+    it('opens another application when its own is deleted under it, and finishes', async () => {
+      const session = new Session({
+        local: createReferenceBackend(),
+        blocks: spark,
+        placement: 'blocks',
+      });
+      const boot = (await spark.channel.call('ping', {})).result.boot;
+      const gram = await gramOf(session).value();
+      const total = rand(session, 20_000_000, 20, { seed: 3 }).sum().value();
+      await sleep(1500);
+      const { sessions, batches } = await ours();
+      for (const { id } of sessions) await client.deleteSession(id);
+      for (const { id } of batches) await client.deleteBatch(id);
+      const mean = Number(await total) / 4e8;
+      assert.ok(Math.abs(mean - 0.5) < 1e-4, `mean ${mean}`);
+      assert.deepEqual(await gramOf(session).value(), gram);
+      assert.notEqual((await spark.channel.call('ping', {})).result.boot, boot);
+      assert.equal(warnings.length, 1, warnings.join('\n'));
+      say(`after a deletion: ${warnings[0]?.split('\n')[0]}`);
+    });
+
+    it('leaves no application behind', async () => {
+      await spark.close();
+      assert.deepEqual(await ours(), { sessions: [], batches: [] });
+    });
+  });
+}
