@@ -67,6 +67,13 @@ export {
 } from './matrix/create.js';
 export type { Operand } from './matrix/element-wise.js';
 export {
+  type Factorisation,
+  selectRows,
+  type WeightedProductOptions,
+  weightedLoss,
+  weightedProduct,
+} from './matrix/factorise.js';
+export {
   type ExplainOptions,
   Matrix,
   Scalar,

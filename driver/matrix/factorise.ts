@@ -1,0 +1,54 @@
+/**
+ * Rows of a choice, and the weighted products of factorisation, X ~ U t(V). Building them computes nothing; where X lies as row
+ * blocks they run over these, and of U t(V) only the cells asked about are computed: those where the weights are not zero or,
+ * without weights, where X is not zero.
+ */
+import { ops } from '../operators/index.js';
+import { makeExpr } from './element-wise.js';
+import { Matrix, type Scalar } from './matrix.js';
+
+/**
+ * The rows where `mask` is not zero, in order: a fold, its training rows, a filter.
+ * @shape X: [n, d], mask: [n, 1] -> [rows, d]
+ * @param rows how many the mask selects; running it with another number throws DataError
+ * @throws ShapeError when the mask is no column of X's rows
+ */
+export function selectRows(X: Matrix, mask: Matrix, rows: number): Matrix {
+  const inputs = [X.expr, mask.expr];
+  return Matrix.of(X.session, makeExpr(X.session, ops.selectRows, inputs, { rows }));
+}
+
+export interface Factorisation {
+  /** [n, m] */
+  readonly X: Matrix;
+  /** [n, r] */
+  readonly U: Matrix;
+  /** [m, r] */
+  readonly V: Matrix;
+  /** [n, m]; default 1 where X is not zero. */
+  readonly weights?: Matrix;
+}
+
+export interface WeightedProductOptions {
+  /** `residual`: w (u t(v) - x), the gradient's; `quotient`: w (x / u t(v)), of PNMF. */
+  readonly cells: 'residual' | 'quotient';
+  /** `right`: P %*% V, [n, r]; `left`: t(P) %*% U, [m, r]; P being those cells. */
+  readonly side: 'left' | 'right';
+}
+
+/** The sum of w (x - u t(v))^2. @throws ShapeError when the factors do not fit X */
+export function weightedLoss(of: Factorisation): Scalar {
+  const { session } = of.X;
+  return Matrix.of(session, makeExpr(session, ops.wsloss, operands(of))).asScalar();
+}
+
+/** A product with the weighted cells. @throws ShapeError when the factors do not fit X */
+export function weightedProduct(of: Factorisation, options: WeightedProductOptions): Matrix {
+  const { session } = of.X;
+  const { cells, side } = options;
+  return Matrix.of(session, makeExpr(session, ops.wdivmm, operands(of), { cells, side }));
+}
+
+function operands({ X, U, V, weights }: Factorisation) {
+  return [X, U, V, ...(weights === undefined ? [] : [weights])].map((matrix) => matrix.expr);
+}
