@@ -11,6 +11,7 @@ import { incremental } from './incremental.js';
 import { livyOverhead } from './livy-overhead.js';
 import { placement } from './placement.js';
 import { rddReuse } from './rdd-reuse.js';
+import { reuseOverhead } from './reuse-overhead.js';
 import { search5gb } from './search-5gb.js';
 import { sklearnAgreement } from './sklearn-agreement.js';
 import { tracing } from './tracing.js';
@@ -25,6 +26,7 @@ export const benches: readonly Bench[] = [
   incremental,
   sklearnAgreement,
   tracing,
+  reuseOverhead,
   placement,
   rddReuse,
   broadcasts,

@@ -105,10 +105,16 @@ export class ReuseCache {
     return this.#siblings.of(op, key);
   }
 
-  /** Marks `expr` as being computed by the caller, who must then `put` or `withdraw` it. Nothing if it is there. */
-  claim(expr: Expr): void {
-    if (this.#entries.has(expr)) return;
-    this.#entries.set(expr, pendingEntry(expr, this.#evictions.get(expr) ?? 0));
+  /**
+   * Marks `expr` as being computed by the caller, who must then `put` or `withdraw` it.
+   * @returns the claim; undefined if the node is there or claimed already
+   */
+  claim(expr: Expr): CacheEntry | undefined {
+    if (this.#entries.has(expr)) return undefined;
+    const misses = this.evicted === 0 ? 0 : (this.#evictions.get(expr) ?? 0);
+    const entry = pendingEntry(expr, misses);
+    this.#entries.set(expr, entry);
+    return entry;
   }
 
   /** Resolves when the claimant of a pending entry is done: true if the value is there now. */
@@ -195,11 +201,9 @@ export class ReuseCache {
 
   /** Drops every value; pending ones stay. */
   clear(): void {
-    for (const entry of new Set(this.#entries.values())) {
-      if (entry.state !== 'pending') this.#drop(entry);
-    }
     this.#memory = new EvictionQueue(this.policy);
     this.#disk = new EvictionQueue(this.policy);
+    for (const entry of this.entries()) if (entry.state !== 'pending') this.#drop(entry);
   }
 
   /** Drops every value and the folder of spilled ones. */

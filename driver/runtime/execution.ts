@@ -12,6 +12,7 @@ import { InternalError } from '../errors.js';
 import { rowsScanned } from '../frame/frame-data.js';
 import type { Expr } from '../ir/expr.js';
 import { frame } from '../operators/frame.js';
+import type { CacheEntry } from '../reuse/cache-entry.js';
 import type { Backend } from './backend.js';
 import type { ExecutionContext, Outcome } from './execution-context.js';
 import { failureOf } from './failure.js';
@@ -27,7 +28,9 @@ export class Execution {
   readonly #values = new Map<Expr, Value>();
   readonly #failed = new Map<Expr, Error>();
   readonly #done = new Set<Expr>();
-  readonly #claimed = new Set<Expr>();
+  /** What this execution has promised the cache. */
+  readonly #claims: CacheEntry[] = [];
+  #promised: ReadonlySet<Expr> | undefined;
   readonly #waves: ReadonlyMap<PlanNode, number>;
   /** What runs now; these promises never reject. */
   readonly #inFlight = new Set<Promise<void>>();
@@ -51,8 +54,8 @@ export class Execution {
       else continue;
       if (!context.reuse || !node.expr.isDeterministic) continue;
       for (const key of this.#keysOf(node.expr)) {
-        context.cache.claim(key);
-        this.#claimed.add(key);
+        const claim = context.cache.claim(key);
+        if (claim !== undefined) this.#claims.push(claim);
       }
     }
   }
@@ -77,7 +80,9 @@ export class Execution {
       this.#context.signal?.throwIfAborted();
     } finally {
       await Promise.all(this.#inFlight);
-      for (const expr of this.#claimed) this.#context.cache.withdraw(expr);
+      for (const claim of this.#claims) {
+        if (claim.state === 'pending') this.#context.cache.withdraw(claim.expr);
+      }
       this.#copies.releaseUnowned((expr) => this.#isOwned(expr));
     }
     return this.#plan.roots.map((root) => {
@@ -147,7 +152,8 @@ export class Execution {
     return this.#runAsync(node, start);
   }
 
-  async #runAsync({ expr, backend }: PlanNode, start: number): Promise<void> {
+  async #runAsync(node: PlanNode, start: number): Promise<void> {
+    const { expr, backend } = node;
     const others = this.#inFlight.size;
     try {
       const inputs = new Map<Expr, Value>();
@@ -158,7 +164,13 @@ export class Execution {
         );
       }
       const result = await backend.run(
-        { nodes: [expr], inputs, outputs: [expr], persist: [], blocked: new Set() },
+        {
+          nodes: [expr],
+          inputs,
+          outputs: node.staysThere ? [] : [expr],
+          persist: node.staysThere ? [expr] : [],
+          blocked: new Set(),
+        },
         this.#context,
       );
       const value = result.values.get(expr);
@@ -328,11 +340,13 @@ export class Execution {
         if (node !== expr) total += statistics.nodes.get(node)?.seconds ?? 0;
       }
     }
-    const [first, ...others] = this.#keysOf(expr);
-    cache.put(first!, value, total, backend);
-    onComputed?.(first!, value, total);
-    for (const key of others) {
-      cache.alias(key, first!, total);
+    const keys = this.#keysOf(expr);
+    const first = keys[0]!;
+    cache.put(first, value, total, backend);
+    onComputed?.(first, value, total);
+    for (let i = 1; i < keys.length; i++) {
+      const key = keys[i]!;
+      cache.alias(key, first, total);
       onComputed?.(key, value, total);
     }
   }
@@ -340,7 +354,9 @@ export class Execution {
   /** Whether a value is the cache's: it was there before, or was put there. */
   #isOwned(expr: Expr): boolean {
     if (this.#plan.available.has(expr)) return true;
-    return this.#keysOf(expr).some((key) => this.#claimed.has(key));
+    this.#promised ??= new Set(this.#claims.map((claim) => claim.expr));
+    const promised = this.#promised;
+    return this.#keysOf(expr).some((key) => promised.has(key));
   }
 
   #record(expr: Expr, backend: string, seconds: number, state: 'computed' | 'fused'): void {

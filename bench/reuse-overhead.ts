@@ -1,0 +1,204 @@
+/**
+ * What keeping and looking for results costs, and what it gives, by operand size and by the share of the work that was done
+ * before; after figures 11a and 11b of MEMPHIS (EDBT 2025). The same calls run with reuse on and off, and once more as bare
+ * kernel calls with no session at all. A call is a training loop in miniature. About two and a half minutes.
+ */
+import { performance } from 'node:perf_hooks';
+import {
+  type DenseMatrix,
+  dense,
+  type Expr,
+  type Matrix,
+  matrix,
+  type OpDef,
+  ops,
+  Session,
+  type Value,
+} from '../driver/index.js';
+import { Interner } from '../driver/ir/intern.js';
+import { createCpuBackend } from '../gpu-executor/cpu/index.js';
+import { type Bench, checkAnswers, type Recorder } from './harness.js';
+
+interface Size {
+  readonly name: string;
+  readonly rows: number;
+  readonly cols: number;
+  /** Calls in one sample. */
+  readonly calls: number;
+  /** Steps of a call, of two operators on operands of this size. */
+  readonly steps: number;
+  /** Most that looking and keeping may cost where nothing is reused. */
+  readonly atMost: number;
+}
+
+const SIZES: readonly Size[] = [
+  { name: '800B', rows: 10, cols: 10, calls: 400, steps: 50, atMost: 1.3 },
+  { name: '8KB', rows: 100, cols: 10, calls: 400, steps: 50, atMost: 1.3 },
+  { name: '80KB', rows: 1000, cols: 10, calls: 120, steps: 50, atMost: 1.1 },
+  { name: '8MB', rows: 10_000, cols: 100, calls: 20, steps: 20, atMost: 1.05 },
+];
+
+const SHARES = [0, 20, 40, 80] as const;
+
+type Backend = Awaited<ReturnType<typeof createCpuBackend>>;
+
+export const reuseOverhead: Bench = {
+  name: 'reuse-overhead',
+  summary: 'cost of tracing and probing, gain of reuse: by operand size and reusable share',
+  run: async (recorder, options) => {
+    const rounds = options.quick ? 1 : 5;
+    const backend = await createCpuBackend();
+    try {
+      for (const size of SIZES) await measure(recorder, backend, size, rounds, options.quick);
+    } finally {
+      await backend.close();
+    }
+    recorder.note(
+      `a call is 101 operators (41 at 8 MB); .overhead is reuse on over off with nothing to reuse, .vs_kernels is reuse on over bare kernel calls; .gain is off over on`,
+    );
+  },
+};
+
+async function measure(
+  recorder: Recorder,
+  backend: Backend,
+  size: Size,
+  rounds: number,
+  quick: boolean,
+): Promise<void> {
+  const calls = quick ? Math.ceil(size.calls / 4) : size.calls;
+  const { steps } = size;
+  const data = inputOf(size);
+  const sides = SHARES.flatMap((share) => [
+    {
+      name: `${size.name}.${share}.on`,
+      run: () => withSession(backend, data, { calls, share, steps, reuse: true }),
+    },
+    {
+      name: `${size.name}.${share}.off`,
+      run: () => withSession(backend, data, { calls, share, steps, reuse: false }),
+    },
+  ]);
+  sides.push({
+    name: `${size.name}.kernels`,
+    run: async () => bareKernels(backend, data, calls, steps),
+  });
+  for (let round = -1; round < rounds; round++) {
+    const answers = new Map<string, readonly number[]>();
+    for (const { name, run } of round % 2 === 0 ? sides : [...sides].reverse()) {
+      globalThis.gc?.();
+      const { seconds, sums } = await run();
+      answers.set(name, sums);
+      if (round >= 0) recorder.sample(name, seconds);
+    }
+    for (const share of SHARES) {
+      const [on, off] = [`${size.name}.${share}.on`, `${size.name}.${share}.off`];
+      checkAnswers(on, answers.get(on)!, off, answers.get(off)!, 0);
+    }
+    const [on, bare] = [`${size.name}.0.on`, `${size.name}.kernels`];
+    checkAnswers(on, answers.get(on)!, bare, answers.get(bare)!, 0);
+  }
+  const at = `reuse-overhead.${size.name}`;
+  recorder.ratio(`${at}.overhead`, `${size.name}.0.on`, `${size.name}.0.off`, {
+    atMost: size.atMost,
+  });
+  recorder.ratio(`${at}.vs_kernels`, `${size.name}.0.on`, `${size.name}.kernels`);
+  const perOperator = recorder.summary(`${size.name}.0.on`).median / (calls * (2 * size.steps + 1));
+  recorder.figure(`${at}.operator_us`, perOperator * 1e6, undefined, [`${size.name}.0.on`]);
+  for (const share of SHARES.slice(1)) {
+    const least = share === 20 ? 1.15 : 3;
+    const target = size.name === '8MB' && share !== 40 ? { atLeast: least } : undefined;
+    recorder.ratio(
+      `${at}.gain_${share}`,
+      `${size.name}.${share}.off`,
+      `${size.name}.${share}.on`,
+      target,
+    );
+  }
+}
+
+function inputOf({ rows, cols }: Size): DenseMatrix {
+  return dense(
+    rows,
+    cols,
+    Float64Array.from({ length: rows * cols }, (_, i) => Math.sin(i)),
+  );
+}
+
+/** The settings of the calls: `share` percent repeat an earlier one, spread evenly. */
+function settingOf(call: number, share: number): number {
+  const isRepeat =
+    call > 0 && Math.floor((call * share) / 100) > Math.floor(((call - 1) * share) / 100);
+  const distinct = (n: number): number => n - Math.floor(((n - 1) * share) / 100) - 1;
+  // A repeat takes the newest earlier setting but a few, so that what is reused is not only the last.
+  const at = isRepeat ? Math.max(0, distinct(call) - (call % 4)) : distinct(call + 1);
+  return 0.5 + at / 1000;
+}
+
+interface Work {
+  readonly calls: number;
+  readonly share: number;
+  readonly steps: number;
+  readonly reuse: boolean;
+}
+
+async function withSession(
+  backend: Backend,
+  data: DenseMatrix,
+  { calls, share, steps, reuse }: Work,
+): Promise<{ seconds: number; sums: number[] }> {
+  const session = new Session({ local: backend, reuse });
+  const x = matrix(session, data, { copy: false });
+  const sums: number[] = [];
+  const start = performance.now();
+  for (let call = 0; call < calls; call++) sums.push(await train(x, settingOf(call, share), steps));
+  const seconds = (performance.now() - start) / 1000;
+  session.cache.close();
+  return { seconds, sums };
+}
+
+/** v <- v * rate + x, from x, then the sum of all cells. */
+function train(x: Matrix, rate: number, steps: number): Promise<number> {
+  let v = x;
+  for (let step = 0; step < steps; step++) v = v.mul(rate).add(x);
+  return v.sum().value();
+}
+
+/** The same arithmetic by the backend's kernels alone: nothing traced, planned or kept. */
+function bareKernels(
+  backend: Backend,
+  data: DenseMatrix,
+  calls: number,
+  steps: number,
+): { seconds: number; sums: number[] } {
+  const interner = new Interner();
+  const leaf = interner.intern(ops.literal, [], { ...shapeOf(data), key: 'bench' }, data);
+  const rateExpr = interner.intern(ops.scalar, [], { value: 1 });
+  const make = (op: OpDef, ...inputs: Expr[]): Expr => interner.intern(op, inputs);
+  const [mul, add, sum] = [
+    make(ops.mul, leaf, rateExpr),
+    make(ops.add, leaf, leaf),
+    make(ops.sum, leaf),
+  ];
+  const sums: number[] = [];
+  const start = performance.now();
+  for (let call = 0; call < calls; call++) {
+    const rate = dense(1, 1, Float64Array.of(settingOf(call, 0)));
+    let v: Value = data;
+    for (let step = 0; step < steps; step++) {
+      v = runKernel(backend, add, [runKernel(backend, mul, [v, rate]), data]);
+    }
+    sums.push((runKernel(backend, sum, [v]) as DenseMatrix).data[0]!);
+  }
+  return { seconds: (performance.now() - start) / 1000, sums };
+}
+
+function runKernel(backend: Backend, expr: Expr, inputs: readonly Value[]): Value {
+  const value = backend.runSync?.(expr, inputs);
+  if (value === undefined) throw new Error(`bench: expected ${expr.op.name} to run at once`);
+  return value;
+}
+
+function shapeOf({ rows, cols }: DenseMatrix): { rows: number; cols: number } {
+  return { rows, cols };
+}
