@@ -50,6 +50,16 @@ export function fullAggregate(name: string, fold: Fold): OpDef {
 
 /** Over the cells of each row, to rows x 1. */
 export function rowAggregate(name: string, fold: Fold): OpDef {
+  const ofRow = (row: Float64Array): number => row.reduce(fold.step, fold.start);
+  return rowByRow(name, ofRow, aggregateCases);
+}
+
+/** One number from each row, to rows x 1. */
+function rowByRow(
+  name: string,
+  ofRow: (row: Float64Array) => number,
+  cases: readonly ConformanceCase[],
+): OpDef {
   return defineOp({
     name,
     arity: 1,
@@ -59,12 +69,10 @@ export function rowAggregate(name: string, fold: Fold): OpDef {
     reference: ([x]) => {
       const { rows, cols, data } = x!;
       const out = new Float64Array(rows);
-      for (let i = 0; i < rows; i++) {
-        out[i] = data.subarray(i * cols, (i + 1) * cols).reduce(fold.step, fold.start);
-      }
+      for (let i = 0; i < rows; i++) out[i] = ofRow(data.subarray(i * cols, (i + 1) * cols));
       return dense(rows, 1, out);
     },
-    cases: aggregateCases,
+    cases,
   });
 }
 
@@ -97,37 +105,18 @@ export function rowIndexAggregate(
   name: string,
   isBetter: (cell: number, best: number) => boolean,
 ): OpDef {
-  return defineOp({
-    name,
-    arity: 1,
-    infer: ([x]) => ({ rows: x!.rows, cols: 1 }),
-    rowRule: () => mapRule,
-    flops: inputFlops,
-    reference: ([x]) => {
-      const { rows, cols, data } = x!;
-      const out = new Float64Array(rows);
-      for (let i = 0; i < rows; i++) {
-        let best = 0;
-        for (let j = 0; j < cols; j++) {
-          const cell = data[i * cols + j]!;
-          if (Number.isNaN(cell)) {
-            best = j;
-            break;
-          }
-          if (isBetter(cell, data[i * cols + best]!)) best = j;
-        }
-        out[i] = best;
-      }
-      return dense(rows, 1, out);
+  const ofRow = (row: Float64Array): number => {
+    const first = row.findIndex(Number.isNaN);
+    if (first >= 0) return first;
+    return row.reduce((best, cell, j) => (isBetter(cell, row[best]!) ? j : best), 0);
+  };
+  return rowByRow(name, ofRow, [
+    ...aggregateCases,
+    {
+      name: 'ties take the first column',
+      inputs: [dense(2, 4, Float64Array.of(1, 3, 3, 1, 2, 2, 2, 2))],
     },
-    cases: [
-      ...aggregateCases,
-      {
-        name: 'ties take the first column',
-        inputs: [dense(2, 4, Float64Array.of(1, 3, 3, 1, 2, 2, 2, 2))],
-      },
-    ],
-  });
+  ]);
 }
 
 function mergeCells(a: DenseMatrix, b: DenseMatrix, fold: Fold): DenseMatrix {

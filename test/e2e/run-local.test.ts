@@ -5,6 +5,7 @@ import { basename, join } from 'node:path';
 import { packageRoot } from '../../jobs/cli/package-info.js';
 import { reprise } from '../support/cli.js';
 import { duckdb, JobFolder, linearCsv } from '../support/job-folder.js';
+import { summaryKeys } from '../support/run-records.js';
 
 const LOCAL = ['--engine', 'local'];
 
@@ -25,20 +26,7 @@ describe('reprise run on this machine', () => {
     assert.equal(code, 0, stderr);
     assert.equal(stdout.trim().split('\n').length, 1);
     const answer = JSON.parse(stdout);
-    assert.deepEqual(Object.keys(answer), [
-      'run',
-      'best',
-      'trials',
-      'folds',
-      'engine',
-      'reuse',
-      'passes',
-      'rowsRead',
-      'sparkJobs',
-      'kernels',
-      'seconds',
-      'path',
-    ]);
+    assert.deepEqual(Object.keys(answer), summaryKeys);
     assert.deepEqual(answer.best.params, { lambda: 0.01 });
     assert.equal(answer.best.metric, 'neg_mean_squared_error');
     assert.ok(answer.best.score < 0 && answer.best.score > -0.002, `${answer.best.score}`);

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DuckDBInstance } from '@duckdb/node-api';
 import type { FrameDescription, RawColumn } from '../../driver/frame/engine.js';
-import type { DuckDbEngine } from '../../gpu-executor/cpu/duckdb/index.js';
+import { createDuckDbEngine, type DuckDbEngine } from '../../gpu-executor/cpu/duckdb/index.js';
 
 /** A temporary folder that is also `REPRISE_HOME`, so that tests share no cache with the user. */
 export async function temporaryHome(): Promise<{ folder: string; remove: () => Promise<void> }> {
@@ -19,6 +19,34 @@ export async function temporaryHome(): Promise<{ folder: string; remove: () => P
       await rm(folder, { recursive: true, force: true });
     },
   };
+}
+
+export interface EngineInFolder {
+  readonly engine: DuckDbEngine;
+  /** Of `a.parquet`, where a query was given. */
+  readonly description: FrameDescription;
+  /** A path in the folder. */
+  readonly at: (...names: string[]) => string;
+}
+
+/** An engine and a folder of its own for a suite, there from its first `before` on; `query` makes `a.parquet`. */
+export function engineInFolder(query?: string): EngineInFolder {
+  let home: Awaited<ReturnType<typeof temporaryHome>>;
+  const made: { -readonly [K in keyof EngineInFolder]?: EngineInFolder[K] } = {
+    at: (...names) => join(home.folder, ...names),
+  };
+  before(async () => {
+    home = await temporaryHome();
+    made.engine = createDuckDbEngine({ memoryBytes: 200e6 });
+    if (query === undefined) return;
+    await copyTo(join(home.folder, 'a.parquet'), query);
+    made.description = await made.engine.describe(join(home.folder, 'a.parquet'));
+  });
+  after(async () => {
+    made.engine?.close();
+    await home.remove();
+  });
+  return made as EngineInFolder;
 }
 
 /** Runs SQL in a DuckDB of its own and returns the rows. */

@@ -51,3 +51,19 @@ export function runRecord(overrides: Partial<RunRecord> = {}): RunRecord {
     ...overrides,
   };
 }
+
+/** What the one JSON line of a run holds, in order. */
+export const summaryKeys: readonly string[] = [
+  'run',
+  'best',
+  'trials',
+  'folds',
+  'engine',
+  'reuse',
+  'passes',
+  'rowsRead',
+  'sparkJobs',
+  'kernels',
+  'seconds',
+  'path',
+];

@@ -1,8 +1,7 @@
 /** Reading is exact, in order, and can be left, repeated, run at once and aborted; profiles count every row. */
 import assert from 'node:assert/strict';
-import { join } from 'node:path';
-import { createDuckDbEngine, type DuckDbEngine } from '../../gpu-executor/cpu/duckdb/index.js';
-import { copyTo, readAll, temporaryHome } from '../support/frame-data.js';
+import type { DuckDbEngine } from '../../gpu-executor/cpu/duckdb/index.js';
+import { copyTo, engineInFolder, readAll } from '../support/frame-data.js';
 
 /** 5000 rows: i 0.., f with every 7th missing, s of 5 values with every 11th missing, t a time. */
 const ROWS = 5000;
@@ -14,17 +13,11 @@ const NUMBER_I = { kind: 'number', sql: 'i' } as const;
 const NUMBER_F = { kind: 'number', sql: 'f' } as const;
 
 describe('duckdb engine', () => {
-  let home: Awaited<ReturnType<typeof temporaryHome>>;
+  const files = engineInFolder();
+  const { at } = files;
   let engine: DuckDbEngine;
-  const at = (...names: string[]): string => join(home.folder, ...names);
-
-  before(async () => {
-    home = await temporaryHome();
-    engine = createDuckDbEngine({ memoryBytes: 200e6 });
-  });
-  after(async () => {
-    engine.close();
-    await home.remove();
+  before(() => {
+    ({ engine } = files);
   });
 
   describe('reading', () => {

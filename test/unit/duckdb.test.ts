@@ -1,11 +1,10 @@
 /** The DuckDB engine describes, profiles and reads real files of every format, in row order and exactly. */
 import assert from 'node:assert/strict';
 import { mkdir, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { tableFromArrays, tableToIPC } from 'apache-arrow';
 import { createDuckDbEngine, type DuckDbEngine } from '../../gpu-executor/cpu/duckdb/index.js';
-import { copyTo, readAll, temporaryHome } from '../support/frame-data.js';
+import { copyTo, engineInFolder, readAll } from '../support/frame-data.js';
 
 /** 5000 rows: i 0.., f with every 7th missing, s of 5 values with every 11th missing, t a time. */
 const ROWS = 5000;
@@ -40,17 +39,11 @@ async function checkRows(engine: DuckDbEngine, path: string): Promise<void> {
 }
 
 describe('duckdb engine', () => {
-  let home: Awaited<ReturnType<typeof temporaryHome>>;
+  const files = engineInFolder();
+  const { at } = files;
   let engine: DuckDbEngine;
-  const at = (...names: string[]): string => join(home.folder, ...names);
-
-  before(async () => {
-    home = await temporaryHome();
-    engine = createDuckDbEngine({ memoryBytes: 200e6 });
-  });
-  after(async () => {
-    engine.close();
-    await home.remove();
+  before(() => {
+    ({ engine } = files);
   });
 
   describe('formats', () => {

@@ -1,6 +1,5 @@
 /** What features and expressions may not be: each gives one error that names the feature and says what to do. */
 import assert from 'node:assert/strict';
-import { join } from 'node:path';
 import { ConfigError, DataError } from '../../driver/errors.js';
 import { encodeBlock, rawColumn } from '../../driver/frame/encode-block.js';
 import type { FrameDescription } from '../../driver/frame/engine.js';
@@ -10,8 +9,8 @@ import {
   type ResolvedFeatures,
   resolveFeatures,
 } from '../../driver/frame/features.js';
-import { createDuckDbEngine, type DuckDbEngine } from '../../gpu-executor/cpu/duckdb/index.js';
-import { copyTo, temporaryHome } from '../support/frame-data.js';
+import type { DuckDbEngine } from '../../gpu-executor/cpu/duckdb/index.js';
+import { copyTo, engineInFolder } from '../support/frame-data.js';
 
 const ROWS = 900;
 /** city: Ada 1/2, Bo 1/4, Cy 1/8, Di 1/8, some missing; age: some missing; n: 0..9; w: 10 n + 0.5; when: hours. */
@@ -23,19 +22,11 @@ const QUERY = `SELECT i,
   i * 2.0 + 1 AS y, i % 4 AS grp, i % 5 - 1 AS fold FROM range(${ROWS}) r(i)`;
 
 describe('features', () => {
-  let home: Awaited<ReturnType<typeof temporaryHome>>;
+  const files = engineInFolder(QUERY);
   let engine: DuckDbEngine;
   let description: FrameDescription;
-
-  before(async () => {
-    home = await temporaryHome();
-    engine = createDuckDbEngine({ memoryBytes: 200e6 });
-    await copyTo(join(home.folder, 'a.parquet'), QUERY);
-    description = await engine.describe(join(home.folder, 'a.parquet'));
-  });
-  after(async () => {
-    engine.close();
-    await home.remove();
+  before(() => {
+    ({ engine, description } = files);
   });
 
   const resolve = (
@@ -161,7 +152,7 @@ describe('features', () => {
     });
 
     it('more than 100,000 categories, unless cut', async () => {
-      const path = join(home.folder, 'wide.parquet');
+      const path = files.at('wide.parquet');
       await copyTo(path, `SELECT 'id' || i AS id, i AS y FROM range(100001) r(i)`);
       const wide = await engine.describe(path);
       const select = (top?: number): Promise<ResolvedFeatures> =>

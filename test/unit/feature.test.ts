@@ -1,6 +1,5 @@
 /** Features are resolved from all rows, and encode to what a plain loop over the same rows gives. */
 import assert from 'node:assert/strict';
-import { join } from 'node:path';
 import {
   type EncodedFeature,
   encodeBlock,
@@ -15,8 +14,8 @@ import {
   type ResolvedFeatures,
   resolveFeatures,
 } from '../../driver/frame/features.js';
-import { createDuckDbEngine, type DuckDbEngine } from '../../gpu-executor/cpu/duckdb/index.js';
-import { copyTo, temporaryHome } from '../support/frame-data.js';
+import type { DuckDbEngine } from '../../gpu-executor/cpu/duckdb/index.js';
+import { copyTo, engineInFolder } from '../support/frame-data.js';
 
 const ROWS = 900;
 /** city: Ada 1/2, Bo 1/4, Cy 1/8, Di 1/8, some missing; age: some missing; n: 0..9; w: 10 n + 0.5; when: hours. */
@@ -104,19 +103,11 @@ const SKLEARN_GROUPS = [
 ];
 
 describe('features', () => {
-  let home: Awaited<ReturnType<typeof temporaryHome>>;
+  const files = engineInFolder(QUERY);
   let engine: DuckDbEngine;
   let description: FrameDescription;
-
-  before(async () => {
-    home = await temporaryHome();
-    engine = createDuckDbEngine({ memoryBytes: 200e6 });
-    await copyTo(join(home.folder, 'a.parquet'), QUERY);
-    description = await engine.describe(join(home.folder, 'a.parquet'));
-  });
-  after(async () => {
-    engine.close();
-    await home.remove();
+  before(() => {
+    ({ engine, description } = files);
   });
 
   const resolve = (
@@ -267,10 +258,10 @@ describe('features', () => {
 
   it('takes every column but target and fold column by default', async () => {
     await copyTo(
-      join(home.folder, 'b.parquet'),
+      files.at('b.parquet'),
       'SELECT 1 AS a, 2.5 AS b, 3 AS f, 4 AS y UNION ALL SELECT 2, 3, 4, 5',
     );
-    const plain = await engine.describe(join(home.folder, 'b.parquet'));
+    const plain = await engine.describe(files.at('b.parquet'));
     const resolved = await resolveFeatures(engine, plain, {
       target: 'y',
       group: { column: 'f', folds: 2 },
@@ -299,7 +290,7 @@ describe('features', () => {
     it('by group equal scikit-learn’s GroupKFold', async () => {
       const hash = '(CAST((i * 2654435761) % 4294967296 AS BIGINT) >> 16)';
       for (const { rows, sql, folds } of SKLEARN_GROUPS) {
-        const path = join(home.folder, `g${rows}.parquet`);
+        const path = files.at(`g${rows}.parquet`);
         await copyTo(
           path,
           `SELECT ${sql.replaceAll('HASH', hash)} AS g, i AS x, i AS y FROM range(${rows}) r(i)`,
