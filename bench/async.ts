@@ -17,8 +17,8 @@ export const asynchronous: Bench = {
   name: 'async',
   summary: 'asynchronous operators on against off (2 minutes)',
   run: async (recorder, options) => {
-    const rows = options.quick ? 60_000 : 400_000;
-    const products = options.quick ? 2 : 8;
+    const rows = options.quick ? 60_000 : 200_000;
+    const products = options.quick ? 6 : 20;
     const local = await createCpuBackend();
     const spark = await createSparkBackend({ memoryBytes: 2 * 1024 ** 3, cores: 1 });
     const side = (name: string, isOn: boolean) => ({
@@ -45,7 +45,13 @@ async function sample(
   rows: number,
   products: number,
 ): Promise<Sample> {
-  const session = new Session({ local, blocks: spark, asynchronous: isOn, spill: false });
+  const session = new Session({
+    local,
+    blocks: spark,
+    asynchronous: isOn,
+    placement: 'blocks',
+    spill: false,
+  });
   try {
     const x = rand(session, rows, COLS, { seed: 3 });
     await session.persist([x.expr]);
