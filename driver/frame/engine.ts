@@ -3,13 +3,19 @@
  * The SQL dialect of feature expressions is DuckDB's; an engine with another one translates.
  */
 
-export type FrameFormat = 'parquet' | 'csv' | 'arrow' | 'jsonl';
+/** `orc` is read by Spark only. */
+export type FrameFormat = 'parquet' | 'orc' | 'csv' | 'arrow' | 'jsonl';
 
 /** Where a frame's rows are. */
 export interface FrameSource {
   readonly format: FrameFormat;
   /** Files in the order of their rows: sorted by path. Absolute paths, or URIs for remote storage. */
   readonly files: readonly FrameFile[];
+  /**
+   * Identifies files in remote storage anew, null for one that is gone; from the engine that listed them. Absent: the
+   * files are local, or nobody can say.
+   */
+  readonly identify?: (paths: readonly string[]) => Promise<readonly (string | null)[]>;
 }
 
 /** One file and its identity; the identity, not the path, is part of the lineage. */

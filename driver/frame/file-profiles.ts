@@ -96,7 +96,7 @@ export class FileProfiles implements FrameEngine {
     // Files of equal content share their key, so waiting for one another they would wait for ever.
     const distinct = [...new Map(source.files.map((file) => [file.digest, file])).values()];
     const batch = new Batch(distinct.length, (files) => {
-      const part = { format: source.format, files };
+      const part = { ...source, files };
       if (this.#engine.profileFiles) return this.#engine.profileFiles(part, requests);
       return inTurn(files, (file) => this.#engine.profile({ ...part, files: [file] }, requests));
     });
@@ -104,7 +104,7 @@ export class FileProfiles implements FrameEngine {
     const found = new Map<string, ColumnProfile[]>();
     await Promise.all(
       distinct.map(async (file) => {
-        const one = { format: source.format, files: [file] };
+        const one = { ...source, files: [file] };
         const key = JSON.stringify(['file-profile', VERSION, source.format, file.digest, asked]);
         const profiles = this.#memo(
           key,

@@ -11,12 +11,14 @@ import { byText, expandGlob, isGlob } from './glob.js';
 
 const EXTENSIONS: readonly (readonly [FrameFormat, RegExp])[] = [
   ['parquet', /\.(parquet|pq)$/i],
+  ['orc', /\.orc$/i],
   ['csv', /\.(csv|tsv)(\.gz)?$/i],
   ['arrow', /\.(arrow|arrows|feather|ipc)$/i],
   ['jsonl', /\.(jsonl|ndjson)(\.gz)?$/i],
 ];
 
-const KNOWN_NAMES = '.parquet, .pq, .csv, .tsv, .arrow, .arrows, .feather, .ipc, .jsonl or .ndjson';
+const KNOWN_NAMES =
+  '.parquet, .pq, .orc, .csv, .tsv, .arrow, .arrows, .feather, .ipc, .jsonl or .ndjson';
 
 /** The format a file's name says, if it says one. */
 export function formatOf(path: string): FrameFormat | undefined {

@@ -65,8 +65,8 @@ export async function identifyFiles(paths: readonly string[]): Promise<FileIdent
 }
 
 /**
- * Checks that the local files of a source still hold what they held when they were identified. Files whose stamp
- * moved are hashed again, so a mere `touch` passes.
+ * Checks that the files of a source still are what they were when they were identified. Local files whose stamp moved are
+ * hashed again, so a mere `touch` passes; remote ones are identified again where they are.
  * @throws DataError naming the first file that changed or went away
  */
 export async function verifyUnchanged(source: FrameSource): Promise<void> {
@@ -81,11 +81,26 @@ export async function verifyUnchanged(source: FrameSource): Promise<void> {
     if (digest !== file.digest) throw changed(path, file.bytes, Number(stats.size));
     seen.set(path, { stamp, digest });
   }
+  await verifyRemote(source);
+}
+
+async function verifyRemote({ files, identify }: FrameSource): Promise<void> {
+  const remote = files.filter((file) => isRemote(file.path));
+  if (remote.length === 0 || identify === undefined) return;
+  const digests = await identify(remote.map((file) => file.path));
+  for (const [i, { path, digest }] of remote.entries()) {
+    if (digests[i] === digest) continue;
+    const how = digests[i] === null ? 'it is gone' : 'its length, time or checksum is another';
+    throw new DataError(
+      `data: expected ${path} to stay as it was, it changed while being read (${how}); run again once it is written`,
+      { path },
+    );
+  }
 }
 
 /** Whether a path is a URI of remote storage, which has no local identity. */
 export function isRemote(path: string): boolean {
-  return /^[a-z][a-z0-9+.-]+:\/\//i.test(path);
+  return /^[a-z][a-z0-9+.-]+:\//i.test(path);
 }
 
 /** SHA-256 of a file, streamed. @throws the file system's error */

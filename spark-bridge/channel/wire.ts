@@ -212,6 +212,11 @@ export interface Verbs {
     };
     result: { profiles: readonly WireProfile[] };
   };
+  /** What files are now, as `describeFrame` says it; null for one that is gone. */
+  identifyFiles: {
+    args: { paths: readonly string[] };
+    result: { digests: readonly (string | null)[] };
+  };
   /** As `profileFrame`, for each file by itself. */
   profileFiles: {
     args: {
@@ -236,14 +241,15 @@ export interface Verbs {
     };
   };
   closeDirect: { args: Record<string, never>; result: Record<string, never> };
-  /** Writes a held value, or the payload's cells, as a folder of Parquet files, one column of doubles each. */
-  writeParquet: {
+  /** Writes a held value, or the payload's cells, as a folder of files, one column of doubles each. */
+  writeMatrix: {
     args: {
       run: string;
       handle: string | null;
       rows: number;
       columns: readonly string[];
       path: string;
+      format: 'parquet' | 'orc';
     };
     result: { files: number; bytes: number; sparkJobs: number };
   };

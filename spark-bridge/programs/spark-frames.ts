@@ -19,6 +19,8 @@ import type { Channel } from '../channel/channel.js';
 import type { Json, WireColumn, WireFrameSource, WireProfile } from '../channel/wire.js';
 
 export function createSparkFrames(channel: Channel, newRun: () => string): FrameEngine {
+  const identifyRemote = async (paths: readonly string[]): Promise<readonly (string | null)[]> =>
+    (await channel.call('identifyFiles', { paths })).result.digests;
   return {
     name: 'spark',
     async describe(path: string, format?: FrameFormat): Promise<FrameDescription> {
@@ -28,8 +30,9 @@ export function createSparkFrames(channel: Channel, newRun: () => string): Frame
         format: format ?? null,
         source: local,
       });
+      const source = result.source as FrameSource;
       return {
-        source: result.source as FrameSource,
+        source: local === null ? { ...source, identify: identifyRemote } : source,
         columns: result.columns.map(toColumn),
         rows: result.rows,
       };

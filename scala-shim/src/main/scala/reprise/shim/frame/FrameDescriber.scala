@@ -1,11 +1,12 @@
 package reprise.shim.frame
 
+import java.io.FileNotFoundException
 import java.security.MessageDigest
 
 import scala.collection.JavaConverters._
 
 import com.fasterxml.jackson.databind.node.ObjectNode
-import org.apache.hadoop.fs.{FileStatus, Path}
+import org.apache.hadoop.fs.{EtagSource, FileStatus, FileSystem, Path}
 import org.apache.spark.sql.types._
 
 import reprise.shim.ShimContext
@@ -69,7 +70,19 @@ final class FrameDescriber(context: ShimContext) {
     case other => reader.read(other, file).count()
   }
 
-  private def list(path: String, format: Option[String]): FrameSource = {
+  private def list(path: String, format: Option[String]): FrameSource =
+    if (path.startsWith(TableFiles.Scheme)) {
+      val (kind, paths) = new TableFiles(context.session).of(path.drop(TableFiles.Scheme.length))
+      FrameSource(kind, paths.map(identified).toIndexedSeq)
+    } else listFiles(path, format)
+
+  private def identified(path: Path): FrameFile = {
+    val system = path.getFileSystem(configuration)
+    val status = system.getFileStatus(path)
+    FrameFile(status.getPath.toString, identity(system, status), status.getLen, 0)
+  }
+
+  private def listFiles(path: String, format: Option[String]): FrameSource = {
     val root = new Path(path)
     val system = root.getFileSystem(configuration)
     val matched = Option(system.globStatus(root)).getOrElse(Array.empty[FileStatus])
@@ -93,11 +106,26 @@ final class FrameDescriber(context: ShimContext) {
     FrameSource(
       kind,
       statuses.map { status =>
-        val checksum = Option(system.getFileChecksum(status.getPath)).map(_.toString).getOrElse("")
-        val identity = s"${status.getPath}|${status.getLen}|${status.getModificationTime}|$checksum"
-        val digest = MessageDigest.getInstance("SHA-256").digest(identity.getBytes("UTF-8"))
-        FrameFile(status.getPath.toString, digest.map(b => f"${b & 0xff}%02x").mkString, status.getLen, 0)
+        FrameFile(status.getPath.toString, identity(system, status), status.getLen, 0)
       }.toIndexedSeq)
+  }
+
+  /** What files are now; None for one that is gone. */
+  def identify(paths: Seq[String]): Seq[Option[String]] = paths.map { name =>
+    val path = new Path(name)
+    val system = path.getFileSystem(configuration)
+    try Some(identity(system, system.getFileStatus(path)))
+    catch { case _: FileNotFoundException => None }
+  }
+
+  /** Digest over path, length, time of change, and the checksum or ETag where the storage has one. */
+  private def identity(system: FileSystem, status: FileStatus): String = {
+    val tag = status match {
+      case tagged: EtagSource => Option(tagged.getEtag).getOrElse("")
+      case _ => Option(system.getFileChecksum(status.getPath)).map(_.toString).getOrElse("")
+    }
+    val text = s"${status.getPath}|${status.getLen}|${status.getModificationTime}|$tag"
+    MessageDigest.getInstance("SHA-256").digest(text.getBytes("UTF-8")).map(b => f"${b & 0xff}%02x").mkString
   }
 }
 
@@ -113,6 +141,7 @@ object FrameDescriber {
   def formatOf(name: String): Option[String] = {
     val lower = name.toLowerCase
     if (lower.matches(""".*\.(parquet|pq)""")) Some("parquet")
+    else if (lower.endsWith(".orc")) Some("orc")
     else if (lower.matches(""".*\.(csv|tsv)(\.gz)?""")) Some("csv")
     else if (lower.matches(""".*\.(jsonl|ndjson)(\.gz)?""")) Some("jsonl")
     else if (lower.matches(""".*\.(arrow|arrows|feather|ipc)""")) Some("arrow")

@@ -39,3 +39,12 @@ object ProfileFiles extends VerbHandler {
     Reply(Json.obj("files" -> Json.arr(files.map(profiles => Json.arr(profiles)))))
   }
 }
+
+/** What files in remote storage are now. */
+object IdentifyFiles extends VerbHandler {
+  val name = "identifyFiles"
+  def handle(context: ShimContext, args: JsonNode, payloads: IndexedSeq[Payload]): Reply = {
+    val digests = new FrameDescriber(context).identify(args.items("paths").map(_.asText))
+    Reply(Json.obj("digests" -> Json.arr(digests.map(_.map(Json.str).getOrElse(Json.nul)))))
+  }
+}
