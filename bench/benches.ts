@@ -9,6 +9,7 @@ import { hcv10, hcvGrid } from './hcv.js';
 import { hcvSpark } from './hcv-spark.js';
 import { incremental } from './incremental.js';
 import { livyOverhead } from './livy-overhead.js';
+import { migration } from './migration.js';
 import { placement } from './placement.js';
 import { rddReuse } from './rdd-reuse.js';
 import { reuseOverhead } from './reuse-overhead.js';
@@ -28,6 +29,7 @@ export const benches: readonly Bench[] = [
   tracing,
   reuseOverhead,
   placement,
+  migration,
   rddReuse,
   broadcasts,
   asynchronous,

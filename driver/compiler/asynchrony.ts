@@ -58,7 +58,8 @@ function transferOf(
 ): PlanNode['transfer'] {
   if (readers.length === 0) return undefined;
   if (node.backend !== local) {
-    if (node.blocked && !node.materialise) return undefined;
+    // What a program answers comes with its answer.
+    if (node.sink || (node.blocked && !node.materialise)) return undefined;
     return readers.every((reader) => reader.backend === local) ? 'prefetch' : undefined;
   }
   if (node.blocked || denseBytes(node.expr) < MIN_BROADCAST_BYTES) return undefined;

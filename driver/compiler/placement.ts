@@ -34,6 +34,7 @@ function place(state: PassState, context: PassContext): Plan {
       node.backend = device;
     }
   }
+  if (context.devices.length > 0) markStaying(plan, context);
   numberWaves(plan);
   markNeededWhole(plan);
   if (context.persistRoots) persistRoots(plan);
@@ -140,6 +141,17 @@ function blockSmallOperands(plan: Plan): void {
       if (!node.backend.capabilities.ops.has(input.expr.op.name)) continue;
       input.blocked = true;
       input.backend = node.backend;
+    }
+  }
+}
+
+/** Values of a device that something on the same device reads stay there. */
+function markStaying(plan: Plan, { devices }: PassContext): void {
+  for (const { expr, backend } of plan.nodes) {
+    if (!devices.includes(backend)) continue;
+    for (const input of expr.inputs) {
+      const below = plan.nodeOf.get(input);
+      if (below?.backend === backend) below.staysThere = true;
     }
   }
 }

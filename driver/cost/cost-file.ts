@@ -53,8 +53,16 @@ export function saveCostModel(model: CostModel): boolean {
     renameSync(temporary, path);
     return true;
   } catch {
-    rmSync(temporary, { force: true });
+    remove(temporary);
     return false;
+  }
+}
+
+function remove(path: string): void {
+  try {
+    rmSync(path, { force: true });
+  } catch {
+    // A folder that can't be written can't be cleaned either.
   }
 }
 

@@ -1,0 +1,143 @@
+/**
+ * Where moving values between Spark and the host pays and where it does not: the same programs with migration on and off,
+ * beside ever bringing everything (`local`). MEMPHIS moved none, having found that it cost more than it saved; docs/decisions.md
+ * says what differs here.
+ */
+import { performance } from 'node:perf_hooks';
+import { type Backend, CostModel, type Matrix, matrix, rand, Session } from '../driver/index.js';
+import { createCpuBackend } from '../gpu-executor/cpu/index.js';
+import { createSparkBackend } from '../spark-bridge/index.js';
+import { alternate, type Bench, type Recorder, type Sample } from './harness.js';
+
+const MIB = 1024 * 1024;
+const COLS = 64;
+
+interface Backends {
+  readonly local: Backend;
+  readonly spark: Backend;
+}
+
+interface Case {
+  readonly name: string;
+  /** What migration is expected to do for it. */
+  readonly target: { readonly atLeast: number };
+  readonly run: (session: Session) => Promise<number[]>;
+}
+
+/** A matrix that lies in Spark, materialised. */
+async function resident(session: Session, mib: number, seed: number): Promise<Matrix> {
+  const rows = Math.round((mib * MIB) / (COLS * 8));
+  const x = rand(session, rows, COLS, { seed, distribution: 'normal' });
+  await session.persist([x.expr]);
+  return x;
+}
+
+/** A loop whose every turn looks at its result: a plan, and without migration a job, each. */
+async function loop(x: Matrix, turns: number): Promise<number[]> {
+  let w = matrix(x.session, COLS, 1, new Float64Array(COLS).fill(0.1));
+  for (let i = 0; i < turns; i++) {
+    const step = x
+      .t()
+      .matmul(x.matmul(w))
+      .mul(0.1 / x.rows);
+    w = matrix(x.session, COLS, 1, (await w.sub(step).value()).data);
+  }
+  return [...(await w.value()).data];
+}
+
+/** Values that are costly to make and leave Spark's storage before they are read again. */
+async function evicted(session: Session, mib: number): Promise<number[]> {
+  const answers: number[] = [];
+  const x = await resident(session, mib, 11);
+  const costly = x.exp().add(1).log().mul(x).sigmoid();
+  await session.persist([costly.expr]);
+  answers.push(await costly.sum().value(), await costly.abs().sum().value());
+  session.cache.evict(costly.expr);
+  for (let i = 2; i < 8; i++) answers.push(await costly.mul(i).sum().value());
+  return answers;
+}
+
+const cases: readonly Case[] = [
+  {
+    name: 'small_value_read_in_a_loop',
+    target: { atLeast: 1.5 },
+    run: async (session) => loop(await resident(session, 1, 3), 40),
+  },
+  {
+    name: 'large_value_read_in_a_loop',
+    target: { atLeast: 0.9 },
+    run: async (session) => loop(await resident(session, 64, 4), 10),
+  },
+  {
+    name: 'large_value_read_once',
+    target: { atLeast: 0.9 },
+    run: async (session) => loop(await resident(session, 64, 5), 1),
+  },
+  {
+    name: 'evicted_then_read_again',
+    target: { atLeast: 0.9 },
+    run: (session) => evicted(session, 16),
+  },
+];
+
+export const migration: Bench = {
+  name: 'migration',
+  summary: 'moving values between Spark and host, on and off (2 minutes)',
+  run: async (recorder, options) => {
+    const local = await createCpuBackend();
+    const spark = await createSparkBackend({ memoryBytes: 2 * 1024 * MIB });
+    try {
+      for (const one of cases) {
+        await compare(recorder, one, { local, spark }, options.quick ? 3 : 7);
+      }
+    } finally {
+      await spark.close();
+      await local.close();
+    }
+  },
+};
+
+async function compare(
+  recorder: Recorder,
+  one: Case,
+  backends: Backends,
+  rounds: number,
+): Promise<void> {
+  const name = (side: string): string => `${one.name}.${side}`;
+  // Each side learns its own costs, so that neither is placed by what the other was measured at.
+  const sides = ['on', 'off', 'local'].map((side) => {
+    const costs = new CostModel();
+    return {
+      name: name(side),
+      run: () => sample(one, side, costs, backends),
+      warmups: 2,
+      rounds: side === 'local' ? Math.min(3, rounds) : rounds,
+    };
+  });
+  await alternate(recorder, sides, { rounds, tolerance: 1e-8, pauseMs: 20 });
+  recorder.ratio(`migration.${one.name}.off_vs_on`, name('off'), name('on'), one.target);
+  recorder.ratio(`migration.${one.name}.local_vs_on`, name('local'), name('on'));
+}
+
+async function sample(
+  one: Case,
+  side: string,
+  costs: CostModel,
+  { local, spark }: Backends,
+): Promise<Sample> {
+  const session = new Session({
+    local,
+    blocks: spark,
+    costs,
+    placement: side === 'local' ? 'local' : 'cost',
+    migration: side === 'on',
+    spill: false,
+  });
+  try {
+    const start = performance.now();
+    const answers = await one.run(session);
+    return { seconds: (performance.now() - start) / 1000, answers };
+  } finally {
+    session.cache.clear();
+  }
+}
