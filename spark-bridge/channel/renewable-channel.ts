@@ -13,6 +13,8 @@ export interface Way {
   readonly channel: Channel;
   /** Fires, with the error as its reason, when shim or application are known to have ended. */
   readonly lost: AbortSignal;
+  /** Declares it over, when the shim itself says that its application is stopping: `lost` fires. */
+  over(why: string): Promise<unknown>;
   /** Ends what the channel leads to. Idempotent. */
   close(): Promise<void>;
 }
@@ -60,6 +62,8 @@ export class RenewableChannel implements Channel {
     try {
       return await way.channel.call(verb, args, payloads, options);
     } catch (error) {
+      if (isStopping(error) && this.#closing === undefined)
+        await way.over('a stopping application');
       if (!way.lost.aborted || this.#closing !== undefined || options?.signal?.aborted) throw error;
       throw lostError(way.lost.reason, 'during');
     }
@@ -90,6 +94,11 @@ export class RenewableChannel implements Channel {
     })();
     return this.#closing;
   }
+}
+
+/** The shim answers for a moment yet, while its Spark is being stopped under it. */
+function isStopping(error: unknown): boolean {
+  return error instanceof BackendLostError && error.facts.reason === 'stopping';
 }
 
 /** Work that killed its driver by memory would kill the next one too, so that is an error of its own. */

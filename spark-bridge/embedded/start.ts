@@ -41,6 +41,8 @@ export interface EmbeddedSpark {
   readonly logFile: string;
   /** Fires, with the error as its reason, when the JVM has ended and we did not end it. */
   readonly lost: AbortSignal;
+  /** Declares it lost. */
+  over(why: string): Promise<void>;
   /** Ends the JVM and waits until it is gone. Idempotent. */
   close(): Promise<void>;
 }
@@ -112,12 +114,15 @@ export async function startEmbeddedSpark(
     const lost = new AbortController();
     const heap = Math.floor(memoryBytes / 1024 ** 2);
     let isClosing = false;
-    void ended.then((how) => {
+    const over = async (why: string): Promise<void> => {
       if (isClosing) return;
+      const message = `spark: expected the Spark JVM to run, got ${why}${lastWords()}`;
+      lost.abort(new ExecutionError(message, { backend: 'spark', logFile }));
+    };
+    void ended.then((how) => {
       // `ExitOnOutOfMemoryError` says so by this code alone.
       const why = how === 'exit code 3' ? `an OutOfMemoryError of its ${heap} MiB heap` : how;
-      const message = `spark: expected the Spark JVM to run, got its end by ${why}${lastWords()}`;
-      lost.abort(new ExecutionError(message, { backend: 'spark', logFile }));
+      return over(`its end by ${why}`);
     });
     return {
       channel,
@@ -125,6 +130,7 @@ export async function startEmbeddedSpark(
       port,
       logFile,
       lost: lost.signal,
+      over,
       close: async () => {
         isClosing = true;
         await channel.close();

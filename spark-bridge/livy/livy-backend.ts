@@ -93,7 +93,8 @@ async function planOf(options: LivyBackendOptions): Promise<Plan> {
 
 async function openLink(plan: Plan): Promise<Way> {
   const link = await connectLivy(plan);
-  return { channel: link.channel, lost: link.session.lost, close: () => link.close() };
+  const { channel, session } = link;
+  return { channel, lost: session.lost, over: session.over, close: () => link.close() };
 }
 
 async function openBatchWay(plan: Plan): Promise<Way> {
@@ -107,7 +108,7 @@ async function openBatchWay(plan: Plan): Promise<Way> {
       allow: allow ?? livySettings(plan.connection.url).allow,
     });
     const close = (): Promise<void> => batch.close().finally(() => client.close());
-    return { channel: batch.channel, lost: batch.lost, close };
+    return { channel: batch.channel, lost: batch.lost, over: batch.over, close };
   } catch (error) {
     client.close();
     throw error;

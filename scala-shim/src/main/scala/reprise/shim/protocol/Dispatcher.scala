@@ -66,12 +66,18 @@ object Dispatcher {
   private def classify(error: Throwable): (String, String, Map[String, String]) = {
     val causes = ShimError.chain(error).toVector
     val root = causes.last
+    val isStopping = causes.exists { cause =>
+      val text = Option(cause.getMessage).getOrElse("")
+      text.contains("SparkContext was shut down") || text.contains("stopped SparkContext")
+    }
     val isCancelled = causes.exists {
       case _: TaskKilledException | _: InterruptedException => true
       case spark: SparkException => Option(spark.getMessage).exists(_.contains("cancelled"))
       case _ => false
     }
-    if (isCancelled) ("cancelled", "spark: expected the run to end, got a cancellation", Map.empty)
+    if (isStopping) {
+      ("lost", "spark: expected the Spark application to run, got its end", Map("reason" -> "stopping"))
+    } else if (isCancelled) ("cancelled", "spark: expected the run to end, got a cancellation", Map.empty)
     else if (causes.exists(_.isInstanceOf[OutOfMemoryError])) {
       (
         "resource",
