@@ -10,11 +10,13 @@ import { hcvSpark } from './hcv-spark.js';
 import { incremental } from './incremental.js';
 import { livyOverhead } from './livy-overhead.js';
 import { migration } from './migration.js';
+import { partial } from './partial.js';
 import { placement } from './placement.js';
 import { rddReuse } from './rdd-reuse.js';
 import { reuseOverhead } from './reuse-overhead.js';
 import { search5gb } from './search-5gb.js';
 import { sklearnAgreement } from './sklearn-agreement.js';
+import { storeProcesses } from './store-processes.js';
 import { tracing } from './tracing.js';
 
 export const benches: readonly Bench[] = [
@@ -25,6 +27,8 @@ export const benches: readonly Bench[] = [
   flights,
   flightsRerun,
   incremental,
+  partial,
+  storeProcesses,
   sklearnAgreement,
   tracing,
   reuseOverhead,
