@@ -1,11 +1,13 @@
 /** Parts of results across processes: what one process stored, another builds on, however it was put together. */
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
+import { existsSync } from 'node:fs';
 import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { matrix, Session } from '../../driver/index.js';
+import { matrix, rand, Session } from '../../driver/index.js';
 import { lineageKey } from '../../driver/ir/lineage-key.js';
+import { ops } from '../../driver/operators/index.js';
 import { DurableStore } from '../../driver/reuse/store/durable-store.js';
 import { nodesByKey, siblingForm, siblingNode } from '../../driver/reuse/stored-siblings.js';
 import { createCpuBackend } from '../../gpu-executor/cpu/index.js';
@@ -128,6 +130,26 @@ describe('parts in the durable store', () => {
     for (const damaged of ['', '7', '["tsmm"]', '["nothing",1,null]', '["tsmm",99,null,[]]']) {
       assert.equal(siblingNode(lineageKey(original), damaged, known, t), undefined, damaged);
     }
+  });
+
+  it('are none of a step that is not deterministic: it is neither stored nor noted', async () => {
+    const store = await DurableStore.open(home.path);
+    const session = new Session({ local: await createCpuBackend(), store });
+    const X = rand(session, 40_000, 60, { seed: 1 });
+    const dice = session.intern({ ...ops.tsmm, deterministic: false }, [X.expr]);
+    const [first] = await session.evaluate([dice]);
+    await session.settle();
+    assert.equal(first?.kind, 'dense');
+    assert.deepEqual(await store.entries(), []);
+    assert.equal(existsSync(join(home.path, 'v1/siblings')), false);
+    const again = session.beginRun();
+    await session.evaluate([dice]);
+    assert.ok(again.counters().kernels > 0);
+    // The same step without the mark is stored, so it was the mark.
+    await X.tsmm().value();
+    await session.settle();
+    assert.equal((await store.entries()).length, 1);
+    await session.close();
   });
 
   it('are read once a plan needs them, and a plan without them is not held up', async () => {
