@@ -14,11 +14,14 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { rand } from '../../driver/index.js';
 import type { Attrs } from '../../driver/ir/attrs.js';
 import type { Expr } from '../../driver/ir/expr.js';
 import { Interner } from '../../driver/ir/intern.js';
 import { type OpName, ops } from '../../driver/operators/index.js';
 import type { Segment } from '../../driver/runtime/backend.js';
+import { createReferenceBackend } from '../../driver/runtime/reference-backend.js';
+import { Session } from '../../driver/runtime/session.js';
 import type { DenseMatrix } from '../../driver/runtime/value.js';
 import { buildShim, installSpark } from '../../spark-bridge/embedded/install.js';
 import {
@@ -148,4 +151,34 @@ describe('a cluster of executors', () => {
       return now.length === 2 && !now.includes(victim!);
     });
   });
+
+  it('makes values again from their lineage when the executor that kept them has ended', async () => {
+    const backend = await createSparkBackend({
+      channel: embedded.channel,
+      onClose: async () => {},
+    });
+    const local = createReferenceBackend();
+    const session = new Session({ local, blocks: backend, placement: 'blocks' });
+    const x = rand(session, 200_000, 8, { seed: 5, distribution: 'normal' }).exp();
+    await session.persist([x.expr]);
+    const before = await x.mul(2).colSums().value();
+    const handle = session.cache.probe(x.expr)?.value;
+    assert.ok(handle?.kind === 'handle' && backend.holds(handle));
+    for (const executor of executorsOf(embedded.pid)) process.kill(executor, 'SIGKILL');
+    const statistics = session.beginRun();
+    // Another action over the same kept value, and the same one at another scale.
+    const [halves, sums] = await Promise.all([
+      x.mul(0.5).colSums().value(),
+      x.mul(4).colSums().value(),
+    ]);
+    halves.data.forEach((cell, i) => {
+      assert.ok(Math.abs(cell / before.data[i]! - 0.25) < 1e-12, `column ${i}`);
+      assert.ok(Math.abs(sums.data[i]! / before.data[i]! - 2) < 1e-12, `column ${i}`);
+    });
+    assert.equal(backend.holds(handle), false);
+    // rand and exp once more, and the two products with their sums.
+    assert.equal(statistics.counters().kernels, 6);
+    session.cache.clear();
+    await backend.tier.settle();
+  }).timeout(300_000);
 });
