@@ -9,7 +9,7 @@ import { performance } from 'node:perf_hooks';
 import { Matrix, openFrame, rand, resolveFeatures, Session } from '../driver/index.js';
 import { createCpuBackend } from '../gpu-executor/cpu/index.js';
 import { gridSearch } from '../jobs/search/grid-search.js';
-import { createSparkBackend, type SparkBackend, writeParquet } from '../spark-bridge/index.js';
+import { createSparkBackend, type SparkBackend, writeMatrix } from '../spark-bridge/index.js';
 import { penalties } from './data.js';
 import { type Bench, checkAnswers, type Recorder } from './harness.js';
 import { baselineHome } from './paths.js';
@@ -84,7 +84,7 @@ async function generated(recorder: Recorder, rows: number): Promise<string> {
       const columns = [...Array.from({ length: COLUMNS }, (_, i) => `x${i}`), 'y'];
       const table = X.cbind(X.matmul(b).add(noise));
       const name = `part-${String(part).padStart(3, '0')}`;
-      await writeParquet(session, spark, table, join(staging, name), { columns });
+      await writeMatrix(session, spark, table, join(staging, name), { columns });
       session.cache.clear();
       // One folder of files, named in the order of their rows.
       for (const file of readdirSync(join(staging, name)).filter((one) =>

@@ -26,9 +26,9 @@ export {
   type SparkTierOptions,
 } from './programs/spark-backend.js';
 export {
-  type WriteParquetOptions,
-  type WrittenParquet,
-  writeParquet,
-} from './programs/write-parquet.js';
+  type WriteMatrixOptions,
+  type WrittenMatrix,
+  writeMatrix,
+} from './programs/write-matrix.js';
 export type { RddReuse } from './rdd/delayed-caching.js';
 export { RddTier } from './rdd/rdd-tier.js';

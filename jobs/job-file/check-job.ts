@@ -16,11 +16,28 @@ export interface Problem {
 /** Everything wrong with a document whose single keys are right; empty when it is valid. */
 export function checkJob(document: JobDocument): Problem[] {
   return [
+    ...checkSource(document.data),
     ...checkLambda(document.search.grid.lambda),
     ...checkFolds(document.cv),
     ...checkScoring(document),
     ...checkFeatures(document),
   ];
+}
+
+function checkSource({ path, table, format }: JobDocument['data']): Problem[] {
+  if (path === undefined && table === undefined) {
+    return [{ path: ['data'], message: 'expected `path` or `table`, got neither' }];
+  }
+  const at = (key: string, message: string): Problem => ({
+    path: ['data', key],
+    message,
+    atKey: true,
+  });
+  if (path !== undefined && table !== undefined) {
+    return [at('table', 'expected no `table` together with `path`, got both; remove one')];
+  }
+  if (table === undefined || format === undefined) return [];
+  return [at('format', 'expected no `format` together with `table`, which has its own; remove it')];
 }
 
 function checkLambda(lambda: LambdaDocument): Problem[] {

@@ -28,9 +28,9 @@ export interface Job {
   readonly kind: 'grid-search';
   readonly name: string;
   readonly data: {
-    /** Absolute path of a file, folder or glob, or a URI. */
+    /** Absolute path of a file, folder or glob, or a URI; a table of Spark's catalog is `table://NAME`. */
     readonly path: string;
-    readonly format?: 'parquet' | 'csv' | 'arrow' | 'jsonl';
+    readonly format?: 'parquet' | 'orc' | 'csv' | 'arrow' | 'jsonl';
     readonly target: string;
     /** Absent: every column but the target (and the column that says the fold). */
     readonly features?: readonly JobFeature[];

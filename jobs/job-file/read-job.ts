@@ -118,7 +118,10 @@ function resolveJob(document: JobDocument, context: Context): Job {
   const { data } = document;
   const overridden = (key: string): boolean =>
     context.overrides.some((override) => override.path.join('.') === key);
-  const path = resolveDataPath(data.path, folder, overridden('data.path') ? context.cwd : folder);
+  const path =
+    data.path === undefined
+      ? `table://${data.table}`
+      : resolveDataPath(data.path, folder, overridden('data.path') ? context.cwd : folder);
   const output =
     context.output !== undefined || document.output === undefined
       ? resolve(context.cwd, context.output ?? 'runs')

@@ -55,13 +55,15 @@ const feature = z.union([text(500), featureObject]);
 export type FeatureDocument = z.output<typeof feature>;
 
 const data = z.strictObject({
-  path: text(4096).meta({
+  path: text(4096).optional().meta({
     description: 'A file, folder or glob; relative to the job file.',
   }),
-  format: z
-    .enum(['parquet', 'csv', 'arrow', 'jsonl'])
-    .optional()
-    .meta({ description: 'Format of the files. Default: by their extension.' }),
+  table: text(1000).optional().meta({
+    description: 'Instead of `path`: a table of Parquet or ORC files in the catalog of Spark.',
+  }),
+  format: z.enum(['parquet', 'orc', 'csv', 'arrow', 'jsonl']).optional().meta({
+    description: 'Format of the files. Default: by their extension. ORC is read by Spark only.',
+  }),
   target: text(500).meta({ description: 'The column to predict.' }),
   features: z
     .array(feature)

@@ -32,7 +32,7 @@ const longVerbs: ReadonlySet<Verb> = new Set<Verb>([
   'profileFrame',
   'profileFiles',
   'describeFrame',
-  'writeParquet',
+  'writeMatrix',
 ]);
 
 export class DirectChannel implements Channel {

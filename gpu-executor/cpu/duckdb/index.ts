@@ -3,6 +3,7 @@
  * their raw columns for the CPU backend. Invariant: nothing is opened before first use, and expressions from a job file
  * reach DuckDB only after `ExpressionChecker` has passed them.
  */
+import { DataError } from '../../../driver/errors.js';
 import type {
   ColumnProfile,
   FrameDescription,
@@ -45,6 +46,12 @@ export class DuckDbEngine implements FrameEngine, FrameReader {
 
   /** See `FrameEngine.describe`. Cost: a hash of new files; a footer each for Parquet, a scan each for text formats. */
   async describe(path: string, format?: FrameFormat): Promise<FrameDescription> {
+    if (path.startsWith('table://')) {
+      throw new DataError(
+        `data.table: expected engine spark for the table ${path.slice(8)}, got this machine; run with --engine spark, or give data.path`,
+        { path },
+      );
+    }
     const listed = await listDataFiles(path, format);
     const identities = await identifyFiles(listed.paths);
     const layouts: FileLayout[] = [];

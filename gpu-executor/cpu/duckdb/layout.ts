@@ -72,6 +72,11 @@ export class Layouts {
         return inspectCsv(this.#database, file.path);
       case 'jsonl':
         return inspectJsonLines(this.#database, file.path);
+      case 'orc':
+        throw new DataError(
+          `data: expected parquet, csv, arrow or jsonl on this machine, got ORC (${file.path}); run with --engine spark`,
+          { path: file.path },
+        );
       case 'arrow':
         // Loaded when needed: it brings DuckDB's and Arrow's libraries with it.
         return import('./arrow.js').then(({ inspectArrow }) =>

@@ -25,6 +25,7 @@ final class FrameReader(session: SparkSession) {
     val schema = schemas.computeIfAbsent(s"$format:${file.path}:${file.digest}", _ => schemaOf(format, file.path))
     format match {
       case "parquet" => session.read.schema(schema).parquet(file.path)
+      case "orc" => session.read.schema(schema).orc(file.path)
       case "csv" => csv(file.path).schema(schema).csv(file.path)
       case "jsonl" => json.schema(schema).json(file.path)
       case "arrow" => arrow(file.path, schema)
@@ -37,6 +38,7 @@ final class FrameReader(session: SparkSession) {
     case "parquet" =>
       val converter = new ParquetToSparkSchemaConverter(session.sessionState.conf)
       ParquetFileFormat.readSchemaFromFooter(new Footer(new Path(path), footer(path)), converter)
+    case "orc" => session.read.orc(path).schema
     case "csv" => csv(path).option("inferSchema", "true").csv(path).schema
     case "jsonl" => inWrittenOrder(path, json.json(path).schema)
     case "arrow" => ArrowFile.schemaOf(path, session.sessionState.newHadoopConf())
@@ -93,6 +95,6 @@ final class FrameReader(session: SparkSession) {
 
   private def unsupported(format: String): ShimError =
     ShimError.unsupported(
-      s"frame: expected parquet, csv, arrow or jsonl, got $format; convert it to Parquet",
+      s"frame: expected parquet, orc, csv, arrow or jsonl, got $format; convert it to Parquet",
       "format" -> format)
 }

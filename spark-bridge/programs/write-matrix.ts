@@ -1,5 +1,5 @@
 /**
- * Writes a matrix as a folder of Parquet files from where its rows are: row blocks that Spark holds are written by their
+ * Writes a matrix as a folder of Parquet or ORC files from where its rows are: row blocks that Spark holds are written by their
  * executors, values of this process are sent. Invariant: the folder's files are named in row order, so it reads back as written.
  */
 
@@ -12,13 +12,15 @@ import type { Value } from '../../driver/runtime/value.js';
 import { cellsToBytes } from '../channel/frame-codec.js';
 import type { SparkBackend } from './spark-backend.js';
 
-export interface WriteParquetOptions {
+export interface WriteMatrixOptions {
+  /** Default parquet. */
+  readonly format?: 'parquet' | 'orc';
   /** Names of the columns. Default x0, x1, .. */
   readonly columns?: readonly string[];
   readonly signal?: AbortSignal;
 }
 
-export interface WrittenParquet {
+export interface WrittenMatrix {
   readonly files: number;
   /** @units bytes */
   readonly bytes: number;
@@ -30,30 +32,31 @@ export interface WrittenParquet {
  * @param path a folder that does not exist yet, or a URI the cluster can write to
  * @throws PlanError when the number of names is not that of columns, DataError when something is at `path`
  */
-export async function writeParquet(
+export async function writeMatrix(
   session: Session,
   spark: SparkBackend,
   matrix: Matrix,
   path: string,
-  options: WriteParquetOptions = {},
-): Promise<WrittenParquet> {
+  options: WriteMatrixOptions = {},
+): Promise<WrittenMatrix> {
   const { rows, cols } = matrix;
   const columns = options.columns ?? Array.from({ length: cols }, (_, i) => `x${i}`);
   if (columns.length !== cols || new Set(columns).size !== cols) {
     throw new PlanError(
-      `parquet: expected ${cols} different column names, got ${new Set(columns).size} of ${columns.length}`,
-      { op: 'writeParquet', columns: columns.length, expected: cols },
+      `writeMatrix: expected ${cols} different column names, got ${new Set(columns).size} of ${columns.length}`,
+      { op: 'writeMatrix', columns: columns.length, expected: cols },
     );
   }
   const value = await located(session, spark, matrix);
   const held = value.kind === 'handle' ? value.id : null;
   const { result } = await spark.channel.call(
-    'writeParquet',
+    'writeMatrix',
     {
       run: `write-${randomBytes(6).toString('hex')}`,
       handle: held,
       rows,
       columns,
+      format: options.format ?? 'parquet',
       path: isUri(path) || isAbsolute(path) ? path : resolve(path),
     },
     value.kind === 'dense' ? [cellsToBytes(value.data)] : [],

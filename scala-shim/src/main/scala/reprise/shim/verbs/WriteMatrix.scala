@@ -15,19 +15,20 @@ import reprise.shim.protocol.{Json, Payload, Reply, ShimError}
 import reprise.shim.protocol.Json._
 
 /**
- * Writes a matrix, held or sent along, as a folder of Parquet files with a column of doubles for each of its own. Files are
+ * Writes a matrix, held or sent along, as a folder of Parquet or ORC files with a column of doubles for each of its own. Files are
  * named in the order of their rows, so that reading the folder gives the matrix back; NaN stays NaN.
  */
-object WriteParquet extends VerbHandler {
-  val name = "writeParquet"
+object WriteMatrix extends VerbHandler {
+  val name = "writeMatrix"
 
   def handle(context: ShimContext, args: JsonNode, payloads: IndexedSeq[Payload]): Reply = {
     val path = args.text("path")
+    val format = args.text("format")
     val columns = args.items("columns").map(_.asText)
     val target = new Path(path)
     val files = target.getFileSystem(context.session.sessionState.newHadoopConf())
     if (files.exists(target)) {
-      throw ShimError.data(s"parquet: expected nothing at $path, got something; give another path", "path" -> path)
+      throw ShimError.data(s"$format: expected nothing at $path, got something; give another path", "path" -> path)
     }
     val rows = args.textOption("handle") match {
       case Some(handle) =>
@@ -40,9 +41,9 @@ object WriteParquet extends VerbHandler {
     }
     val schema = StructType(columns.map(column => StructField(column, DoubleType, nullable = false)))
     val (_, jobs) = context.runs.track(args.text("run")) {
-      RowFrames.of(context.session, rows, schema).write.mode(SaveMode.ErrorIfExists).parquet(path)
+      RowFrames.of(context.session, rows, schema).write.format(format).mode(SaveMode.ErrorIfExists).save(path)
     }
-    val written = files.listStatus(target).filter(_.getPath.getName.endsWith(".parquet"))
+    val written = files.listStatus(target).filter(_.getPath.getName.endsWith(s".$format"))
     Reply(
       Json.obj(
         "files" -> Json.int(written.length), "bytes" -> Json.int(written.map(_.getLen).sum), "sparkJobs" -> Json.int(jobs)))
