@@ -2,6 +2,7 @@
 import { asynchronous } from './async.js';
 import { blas } from './blas.js';
 import { broadcasts } from './broadcasts.js';
+import { cacheSize } from './cache-size.js';
 import { channel } from './channel.js';
 import { flights, flightsRerun } from './flights.js';
 import type { Bench } from './harness.js';
@@ -12,12 +13,16 @@ import { livyOverhead } from './livy-overhead.js';
 import { migration } from './migration.js';
 import { partial } from './partial.js';
 import { placement } from './placement.js';
+import { probe } from './probe.js';
 import { rddReuse } from './rdd-reuse.js';
 import { reuseOverhead } from './reuse-overhead.js';
 import { search5gb } from './search-5gb.js';
+import { secondProcess } from './second-process.js';
 import { sklearnAgreement } from './sklearn-agreement.js';
+import { spill } from './spill.js';
 import { storeProcesses } from './store-processes.js';
 import { tracing } from './tracing.js';
+import { trials } from './trials.js';
 
 export const benches: readonly Bench[] = [
   hcv10,
@@ -32,6 +37,11 @@ export const benches: readonly Bench[] = [
   sklearnAgreement,
   tracing,
   reuseOverhead,
+  cacheSize,
+  spill,
+  probe,
+  trials,
+  secondProcess,
   placement,
   migration,
   rddReuse,

@@ -42,6 +42,8 @@ export interface NodeRecord {
 /** Host operators closer together than this belong to one burst. @units milliseconds */
 const BURST_GAP_MS = 5;
 const MAX_PLANS = 8;
+/** Nodes remembered, the latest: a session that counts for days must not hold every node it ever computed. */
+const MAX_NODES = 1 << 18;
 
 export class Statistics {
   partial = 0;
@@ -61,12 +63,15 @@ export class Statistics {
   /** A result was asked for again: its node was there, or its value was cached. */
   hit(expr: Expr): void {
     this.#asked.set(expr, (this.#asked.get(expr) ?? 0) + 1);
+    if (this.#asked.size > MAX_NODES) forgetOldest(this.#asked);
   }
 
   record(expr: Expr, backend: string, seconds: number, state: NodeRecord['state']): void {
     const known = this.nodes.get(expr);
-    if (known === undefined) this.nodes.set(expr, { backend, seconds, state, hits: 0 });
-    else if (state !== 'reused') Object.assign(known, { backend, seconds, state });
+    if (known === undefined) {
+      this.nodes.set(expr, { backend, seconds, state, hits: 0 });
+      if (this.nodes.size > MAX_NODES) forgetOldest(this.nodes);
+    } else if (state !== 'reused') Object.assign(known, { backend, seconds, state });
   }
 
   /** A plan is about to run. */
@@ -127,4 +132,8 @@ export class Statistics {
       end: burst.end,
     });
   }
+}
+
+function forgetOldest(nodes: Map<Expr, unknown>): void {
+  nodes.delete(nodes.keys().next().value!);
 }
