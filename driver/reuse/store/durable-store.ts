@@ -176,7 +176,6 @@ export class DurableStore {
 
   /** Notes that a stored result shares this input. Never throws. */
   async noteSibling(input: LineageKey, sibling: StoredSibling): Promise<void> {
-    checkKey(input);
     if (this.disabledReason !== undefined) return;
     await addSibling(this.#parts, input, sibling).catch((error) => this.#trouble('noting', error));
   }
@@ -316,12 +315,11 @@ export class DurableStore {
       maxAgeSeconds: this.#limits.maxAgeSeconds,
     });
     const entries = victims.map(storeEntry);
-    if (!options.dryRun) {
-      await this.#maintain('gc', async () => {
-        await dropEntries(this.#parts, victims);
-        await sweepSiblings(this.#parts, (key) => index.has(key));
-      });
-    }
+    if (options.dryRun) return entries;
+    await this.#maintain('gc', async () => {
+      await dropEntries(this.#parts, victims);
+      await sweepSiblings(this.#parts, (key) => index.has(key));
+    });
     return entries;
   }
 
