@@ -9,6 +9,8 @@ import type { FrameFile, FrameSource } from './engine.js';
 
 /** More parts than this cost more in small steps than they save. */
 const MAX_PARTS = 64;
+/** Files a group has at most, in mean sizes: where no file ends a group for long, its length does. */
+const LONGEST = 3;
 /** Host memory that results kept for each part may take together. @units bytes */
 const PART_BYTES = 512 * 1024 * 1024;
 
@@ -25,8 +27,10 @@ export function partFiles(files: readonly FrameFile[], resultBytes: number): Fra
   const size = 2 ** Math.ceil(Math.log2((2 * filled.length) / most));
   const groups: FrameFile[][] = [[]];
   for (const file of filled) {
-    groups.at(-1)!.push(file);
-    const ends = Number.parseInt(digestOf(file.digest).slice(0, 8), 16) % size === 0;
+    const group = groups.at(-1)!;
+    group.push(file);
+    const isChosen = Number.parseInt(digestOf(file.digest).slice(0, 8), 16) % size === 0;
+    const ends = isChosen || group.length >= LONGEST * size;
     if (ends && groups.length < most) groups.push([]);
   }
   return groups.filter((group) => group.length > 0);
