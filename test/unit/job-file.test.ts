@@ -111,6 +111,9 @@ describe('job files', () => {
     ['search', 'search: {grid: {lambda: {logspace: [0, 1]}}}', /logspace: expected at least 3/],
     ['search', 'search: {grid: {lambda: {logspace: [0, 1, 2.5]}}}', /logspace.2: expected a whole/],
     ['model', 'model: {type: lasso}', /model.type: expected ridge, got "lasso"/],
+    ['data', 'data: {target: y}', /data: expected `path` or `table`, got neither/],
+    ['data', 'data: {path: a, table: b, target: y}', /data.table: expected no `table` together/],
+    ['data', 'data: {table: b, format: orc, target: y}', /data.format: expected no `format`/],
     ['data', 'data: [a]', /data: expected a mapping, got \["a"\]/],
     ['data', 'data:', /data: expected a mapping, got an empty value/],
     ['data', 'data: {path: a, target: y, features: [y]}', /features.0: expected a column other/],
@@ -213,6 +216,11 @@ describe('overrides', () => {
       errorOf(withLine('cv', 'cv: {folds: 1}'), { overrides: ['name=x'] }),
       /^job.yaml:\d+:\d+: cv.folds/,
     );
+  });
+
+  it('name a table of Spark in place of a path', () => {
+    const file = MINIMAL.replace('path: d.csv', 'table: sales.orders');
+    assert.equal(parseJob('/j/job.yaml', file).data.path, 'table://sales.orders');
   });
 
   it('take paths from the current folder, those of the file from the file', () => {
