@@ -77,7 +77,7 @@ async function ours(recorder: Recorder, parquet: string, check: Check): Promise<
 }
 
 async function search(local: Backend, spark: Backend, parquet: string): Promise<Sample> {
-  const session = new Session({ local, blocks: spark });
+  const session = new Session({ local, blocks: spark, placement: 'blocks' });
   const frame = await openFrame(session, spark.frames!, parquet);
   const resolved = await resolveFeatures(spark.frames!, frame.description, { target: 'y' });
   const X = Matrix.of(session, frame.encode(resolved.features));

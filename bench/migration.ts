@@ -19,9 +19,11 @@ interface Backends {
 
 interface Case {
   readonly name: string;
+  /** Also bring everything, always: minutes for large values. */
+  readonly withLocal?: boolean;
   /** What migration is expected to do for it. */
   readonly target: { readonly atLeast: number };
-  readonly run: (session: Session) => Promise<number[]>;
+  readonly run: (session: Session, scale: number) => Promise<number[]>;
 }
 
 /** A matrix that lies in Spark, materialised. */
@@ -60,23 +62,24 @@ async function evicted(session: Session, mib: number): Promise<number[]> {
 const cases: readonly Case[] = [
   {
     name: 'small_value_read_in_a_loop',
+    withLocal: true,
     target: { atLeast: 1.5 },
-    run: async (session) => loop(await resident(session, 1, 3), 40),
+    run: async (session, scale) => loop(await resident(session, 1, 3), 40 * scale),
   },
   {
     name: 'large_value_read_in_a_loop',
     target: { atLeast: 0.9 },
-    run: async (session) => loop(await resident(session, 64, 4), 10),
+    run: async (session, scale) => loop(await resident(session, 64 * scale, 4), 10),
   },
   {
     name: 'large_value_read_once',
     target: { atLeast: 0.9 },
-    run: async (session) => loop(await resident(session, 64, 5), 1),
+    run: async (session, scale) => loop(await resident(session, 64 * scale, 5), 1),
   },
   {
     name: 'evicted_then_read_again',
     target: { atLeast: 0.9 },
-    run: (session) => evicted(session, 16),
+    run: (session, scale) => evicted(session, 16 * scale),
   },
 ];
 
@@ -88,7 +91,7 @@ export const migration: Bench = {
     const spark = await createSparkBackend({ memoryBytes: 2 * 1024 * MIB });
     try {
       for (const one of cases) {
-        await compare(recorder, one, { local, spark }, options.quick ? 3 : 7);
+        await compare(recorder, one, { local, spark }, options.quick);
       }
     } finally {
       await spark.close();
@@ -101,27 +104,31 @@ async function compare(
   recorder: Recorder,
   one: Case,
   backends: Backends,
-  rounds: number,
+  quick: boolean,
 ): Promise<void> {
+  const rounds = quick ? 2 : 5;
+  // Quick runs are a quarter the size.
+  const scale = quick ? 0.25 : 1;
   const name = (side: string): string => `${one.name}.${side}`;
   // Each side learns its own costs, so that neither is placed by what the other was measured at.
-  const sides = ['on', 'off', 'local'].map((side) => {
+  const names = one.withLocal ? ['on', 'off', 'local'] : ['on', 'off'];
+  const sides = names.map((side) => {
     const costs = new CostModel();
     return {
       name: name(side),
-      run: () => sample(one, side, costs, backends),
+      run: () => sample(one, side, scale, costs, backends),
       warmups: 2,
-      rounds: side === 'local' ? Math.min(3, rounds) : rounds,
     };
   });
   await alternate(recorder, sides, { rounds, tolerance: 1e-8, pauseMs: 20 });
   recorder.ratio(`migration.${one.name}.off_vs_on`, name('off'), name('on'), one.target);
-  recorder.ratio(`migration.${one.name}.local_vs_on`, name('local'), name('on'));
+  if (one.withLocal) recorder.ratio(`migration.${one.name}.local_vs_on`, name('local'), name('on'));
 }
 
 async function sample(
   one: Case,
   side: string,
+  scale: number,
   costs: CostModel,
   { local, spark }: Backends,
 ): Promise<Sample> {
@@ -135,7 +142,7 @@ async function sample(
   });
   try {
     const start = performance.now();
-    const answers = await one.run(session);
+    const answers = await one.run(session, scale);
     return { seconds: (performance.now() - start) / 1000, answers };
   } finally {
     session.cache.clear();
