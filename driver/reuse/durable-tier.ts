@@ -180,7 +180,7 @@ export async function releaseAll(leases: ReadonlyMap<Expr, Lease>): Promise<void
 }
 
 /** Whether a node's work is large enough for its key to be made and looked up. */
-function isWorthLooking(expr: Expr): boolean {
+export function isWorthLooking(expr: Expr): boolean {
   if (!expr.isDeterministic || expr.inputs.length === 0) return false;
   const kind = expr.op.rowRule(expr.inputs, expr.attrs).kind;
   if (kind === 'source') return false;

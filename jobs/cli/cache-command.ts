@@ -16,6 +16,7 @@ interface CacheOptions {
   readonly json?: boolean;
   readonly dryRun?: boolean;
   readonly yes?: boolean;
+  readonly output?: string;
 }
 
 interface CacheContext {
@@ -46,6 +47,21 @@ export function addCache(program: Command, report: (code: number) => void): void
       .action(async (options: CacheOptions) => report(await runCache(work, options)));
   add('ls', 'list the results, last used first', list);
   add('stats', 'sum up the results by operator', summarise);
+  const why = cache
+    .command('why <key-or-run> [step]')
+    .description('say whether a result is kept, what it is worth, or why it is not kept')
+    .option('--store <folder>', 'the store (default: REPRISE_STORE, or store in REPRISE_HOME)')
+    .option('--output <folder>', 'where the runs are (default: runs)')
+    .option('--json', 'print one JSON document');
+  why.action(async (first: string, step: string | undefined, options: CacheOptions) => {
+    const names = step === undefined ? [first] : [first, step];
+    report(
+      await runCache(async ({ store }) => {
+        const { explainKept } = await import('./cache-why.js');
+        return explainKept(store, names, options.output);
+      }, options),
+    );
+  });
   add('gc', 'drop what is too old or over the limits, and what crashes left', collect).option(
     '--dry-run',
     'only say what would go',

@@ -27,6 +27,20 @@ describe('reprise cache', () => {
     return store;
   }
 
+  it('says why a result is kept, what goes before it, and which key it can not find', async () => {
+    await fill();
+    const { stdout, code } = await cache('why', key(1).slice(0, 8));
+    assert.equal(code, 0);
+    assert.match(stdout, new RegExp(`^${key(1)} tsmm, `));
+    assert.match(stdout, /: 2 of 3 results go before it/);
+    const plain = JSON.parse((await cache('why', key(3), '--json')).stdout);
+    assert.deepEqual([plain.key, plain.op, plain.isStored], [key(3), 'memo', true]);
+    const unknown = await cache('why', 'zzzz');
+    assert.equal(unknown.code, 3);
+    assert.match(unknown.stderr, /got "zzzz", which fits 0/);
+    assert.equal((await cache('why', 'latest', 'gram')).code, 3, 'there is no such run');
+  }).timeout(30_000);
+
   it('says that nothing is kept, and makes no folder', async () => {
     for (const command of ['ls', 'stats', 'gc', 'verify', 'clear']) {
       const { code, stdout } = await cache(command);

@@ -1,0 +1,84 @@
+/**
+ * `reprise cache why KEY` and `why RUN STEP`: whether a result is in the durable store, what it is worth there, and if it is not,
+ * which rule kept it out. Reads only the index and the run folder; drops and marks nothing.
+ */
+import { resolve } from 'node:path';
+import { ConfigError } from '../../driver/errors.js';
+import { reducesFrameData } from '../../driver/frame/frame-data.js';
+import { lineageKey } from '../../driver/ir/lineage-key.js';
+import { isWorthLooking, STORE_SECONDS } from '../../driver/reuse/durable-tier.js';
+import type { DurableStore, StoreEntry } from '../../driver/reuse/store/durable-store.js';
+import { createRunLoader, findStep, type Step } from '../lineage/load-run.js';
+import { findRun } from '../runs/read-run.js';
+import { formatBytes, formatCount, formatSeconds } from './format.js';
+
+export interface WhyAnswer {
+  readonly text: string;
+  readonly json: Readonly<Record<string, unknown>>;
+}
+
+/** @throws ConfigError for a key that names no or several results, or a run or step that is not there */
+export async function explainKept(
+  store: DurableStore,
+  [first, step]: readonly string[],
+  output: string | undefined,
+): Promise<WhyAnswer> {
+  const entries = await store.entries();
+  if (step === undefined) return describeEntry(entryOf(entries, first ?? ''), entries);
+  const run = await createRunLoader()(await findRun(first!, resolve(output ?? 'runs')));
+  const found = findStep(run, step);
+  const key = lineageKey(found.expr);
+  const entry = entries.find(({ header }) => header.key === key);
+  if (entry !== undefined) return describeEntry(entry, entries);
+  const reason = whyNot(found);
+  const { op } = found.expr;
+  return {
+    text: `${key.slice(0, 12)} ${op.name} is not in the store: ${reason}`,
+    json: { key, op: op.name, isStored: false, reason },
+  };
+}
+
+function entryOf(entries: readonly StoreEntry[], prefix: string): StoreEntry {
+  const found = /^[0-9a-f]{4,64}$/.test(prefix)
+    ? entries.filter(({ header }) => header.key.startsWith(prefix))
+    : [];
+  const [only] = found;
+  if (only !== undefined && found.length === 1) return only;
+  throw new ConfigError(
+    `cache why: expected the beginning of one key in the store, at least 4 hexadecimal digits, got ${JSON.stringify(prefix)}, which fits ${formatCount(found.length)}; \`reprise cache ls\` lists keys`,
+    { key: 'KEY', value: prefix },
+  );
+}
+
+function describeEntry(entry: StoreEntry, entries: readonly StoreEntry[]): WhyAnswer {
+  const { header, bytes, usedMs } = entry;
+  const before = entries.filter((other) => worthOf(other) < worthOf(entry)).length;
+  const shape = header.kind === 'dense' ? `${header.rows}x${header.cols}` : 'plain data';
+  const lines = [
+    `${header.key} ${header.op}, ${shape}`,
+    `in the durable store, ${formatBytes(bytes)}, made ${header.createdAt}, last used ${new Date(usedMs).toISOString()}`,
+    `kept because it took ${formatSeconds(header.seconds)} to compute or reduces the data of files`,
+    `worth ${worthOf(entry).toExponential(2)} s/byte (time / bytes / (1 + hours idle)): ${formatCount(before)} of ${formatCount(entries.length)} results go before it`,
+  ];
+  return {
+    text: lines.join('\n'),
+    json: { ...header, isStored: true, bytes, worth: worthOf(entry), goBefore: before },
+  };
+}
+
+/** As eviction from the store counts. @units seconds per byte */
+function worthOf({ header, bytes, usedMs }: StoreEntry): number {
+  const idleHours = Math.max(0, Date.now() - usedMs) / 3_600_000;
+  return header.seconds / bytes / (1 + idleHours);
+}
+
+function whyNot({ expr, node }: Step): string {
+  if (!expr.isDeterministic) return 'it is not the same each time it is computed';
+  if (expr.inputs.length === 0) return 'it is an input, not a result';
+  if (node.state === 'fused') return "it was computed inside another step's pass and never whole";
+  if (!isWorthLooking(expr)) return 'it is so little work that looking for it would cost more';
+  if (!reducesFrameData(expr) && node.seconds < STORE_SECONDS) {
+    return `it took ${formatSeconds(node.seconds)}; results of less than ${formatSeconds(STORE_SECONDS)} are kept only when they reduce the data of files`;
+  }
+  return 'it would be kept, so the run had no store (REPRISE_STORE=on) or another one, its files changed while they were read, or it was evicted since';
+}
