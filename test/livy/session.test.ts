@@ -1,5 +1,6 @@
 /** Sessions from intent to confirmed end, under faults; each test counts what the server was made to do. */
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import { mkdtemp, readdir, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -7,7 +8,11 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { isLivyProblem, livyFacts } from '../../spark-bridge/livy/errors.js';
 import { keepAliveMs } from '../../spark-bridge/livy/livy-session.js';
 import { discardSession } from '../../spark-bridge/livy/session-lifecycle.js';
-import { folderSessionStore, type SessionRecord } from '../../spark-bridge/livy/session-store.js';
+import {
+  claimSessionKey,
+  folderSessionStore,
+  type SessionRecord,
+} from '../../spark-bridge/livy/session-store.js';
 import { jettyPage, message } from '../support/livy-server/answers.js';
 import { type Fixture, livyFixture } from '../support/livy-server/livy-fixture.js';
 
@@ -311,6 +316,34 @@ describe('livy session records on disk', () => {
     assert.equal((await stat(join(folder, 'records', file ?? ''))).mode & 0o777, 0o600);
     await store.remove('test');
     assert.equal(await store.load('test'), undefined);
+  });
+
+  it('belong to a process: that of a dead one is taken over, by one of many', async () => {
+    const store = folderSessionStore(folder);
+    // A process of its own makes the key and dies.
+    const module = new URL('../../spark-bridge/livy/session-store.js', import.meta.url).href;
+    const script = `const m = await import('${module}'); console.log(await m.claimSessionKey('${folder}', 'p'))`;
+    const dead = execFileSync(process.execPath, ['--input-type=module', '-e', script], {
+      encoding: 'utf8',
+    }).trim();
+    const alive = await claimSessionKey(folder, 'p');
+    const now = new Date().toISOString();
+    await store.save({ ...intent('http://h', 'of-the-dead'), key: dead, createdAt: now });
+    await store.save({ ...intent('http://h', 'of-the-living'), key: alive, createdAt: now });
+    assert.equal(await store.load(await claimSessionKey(folder, 'another')), undefined);
+    const keys = await Promise.all([1, 2, 3, 4].map(() => claimSessionKey(folder, 'p')));
+    const taken = await Promise.all(keys.map((key) => store.load(key)));
+    const names = taken.flatMap((record) => record?.name ?? []);
+    assert.deepEqual(names, ['of-the-dead']);
+    assert.equal((await store.load(alive))?.name, 'of-the-living');
+    assert.equal(await store.load(dead), undefined);
+  });
+
+  it('go when their session must have ended long ago', async () => {
+    const store = folderSessionStore(folder);
+    await store.save({ ...intent('http://h', 'old'), createdAt: '2020-01-01T00:00:00.000Z' });
+    await claimSessionKey(folder, 'p');
+    assert.deepEqual(await readdir(folder), []);
   });
 
   it('count as absent when damaged', async () => {
