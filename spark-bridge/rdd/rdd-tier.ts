@@ -47,6 +47,8 @@ interface Kept {
   readonly entry: CacheEntry;
   readonly expr: Expr;
   bytes: number;
+  /** What its blocks measured when they were made. @units bytes */
+  readonly estimate: number;
   /** Programs that read it. */
   jobs: number;
   incompleteReads: number;
@@ -114,6 +116,7 @@ export class RddTier implements CacheTier {
       entry,
       expr: entry.expr,
       bytes: handle.bytes,
+      estimate: handle.bytes,
       jobs: 0,
       incompleteReads: 0,
       isStubborn: false,
@@ -197,7 +200,8 @@ export class RddTier implements CacheTier {
     for (const { handle, memoryBytes, diskBytes, materialised } of report.handles) {
       const kept = this.#kept.get(handle);
       if (kept === undefined || !materialised) continue;
-      kept.bytes = memoryBytes + diskBytes;
+      // Spark counts a block on disk again each time it was back in memory meanwhile, so its figure for disks is a bound only.
+      kept.bytes = Math.max(memoryBytes, Math.min(memoryBytes + diskBytes, kept.estimate));
     }
     for (const { bytes } of this.#kept.values()) total += bytes;
     this.#bytes = total;
