@@ -5,6 +5,7 @@
  */
 import type { TopLevelSpec } from 'vega-lite';
 import { ExecutionError } from '../../driver/errors.js';
+import { keptDrawing } from './kept-drawing.js';
 import { escapeHtml, type Markup, raw } from './markup.js';
 
 /**
@@ -13,13 +14,17 @@ import { escapeHtml, type Markup, raw } from './markup.js';
  * @throws ExecutionError when Vega refuses the specification
  */
 export async function chartSvg(spec: TopLevelSpec, label: string): Promise<Markup> {
+  return raw(await keptDrawing({ spec, label }, () => draw(spec, label)));
+}
+
+async function draw(spec: TopLevelSpec, label: string): Promise<string> {
   const [vega, vegaLite] = await Promise.all([import('vega'), import('vega-lite')]);
   try {
     const compiled = vegaLite.compile(spec, { logger: vega.logger(vega.Error) }).spec;
     const view = new vega.View(vega.parse(compiled), { renderer: 'none', logLevel: vega.Error });
     const svg = await view.toSVG();
     view.finalize();
-    return raw(tidy(svg, label));
+    return tidy(svg, label);
   } catch (cause) {
     throw new ExecutionError(
       `report: expected Vega to draw the chart "${label}", got ${cause instanceof Error ? cause.message : String(cause)}; please report it with the run's result.json`,
