@@ -36,10 +36,6 @@ export class UploadCache {
     this.#collected = new FinalizationRegistry((handle) => this.#drop(handle));
   }
 
-  get size(): number {
-    return this.#live.size;
-  }
-
   /** The handle of a matrix that is there already, for a program that says when it has ended by `done`. */
   use(matrix: DenseMatrix): string | undefined {
     const handle = this.#handles.get(matrix.data);
@@ -93,13 +89,6 @@ export class UploadCache {
   /** Resolves when a matrix that is on its way has arrived; undefined when it is not on its way. */
   arrival(matrix: DenseMatrix): Promise<void> | undefined {
     return this.#arriving.get(matrix.data);
-  }
-
-  /** Forgets everything without letting go of it: the cluster that held it has ended. */
-  forget(): void {
-    this.#live.clear();
-    this.#leaving.clear();
-    this.#bytes = 0;
   }
 
   #drop(handle: string): void {
