@@ -76,7 +76,7 @@ async function generated(recorder: Recorder, rows: number): Promise<string> {
   try {
     const parts = Math.ceil(rows / ROWS_A_PART);
     for (let part = 0; part < parts; part++) {
-      const session = new Session({ local, blocks: spark });
+      const session = new Session({ local, blocks: spark, placement: 'blocks' });
       const size = Math.floor((rows * (part + 1)) / parts) - Math.floor((rows * part) / parts);
       const X = rand(session, size, COLUMNS, { seed: 100 + part, min: -1, max: 1 });
       const b = rand(session, COLUMNS, 1, { seed: 7, min: -1, max: 1 });
@@ -110,7 +110,7 @@ async function ours(recorder: Recorder, folder: string, rows: number): Promise<n
   const spark = await createSparkBackend();
   try {
     const ready = performance.now();
-    const session = new Session({ local, blocks: spark });
+    const session = new Session({ local, blocks: spark, placement: 'blocks' });
     const statistics = session.beginRun();
     const frame = await openFrame(session, spark.frames, folder);
     const { features, target } = await resolveFeatures(spark.frames, frame.description, {
