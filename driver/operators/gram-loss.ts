@@ -1,26 +1,30 @@
 /**
- * Summed squared losses of linear models on the rows of their group, from the group's moments instead of its rows. With z
- * the row [x y] and v = (-w, 1), the residual is v'z - b, so
- *   center = true:   sum r^2 = v' C v + n (v'm - b)^2
- *   center = false:  sum r^2 = u' G u,  u = (-b, -w, 1), G the block [n s'; s Z'Z]
- * So scores need no pass over the data once the moments are there.
+ * Squared losses of linear models on the rows of a group from the group's Gram matrix, with a bound on their rounding
+ * error: sum (y - X w - b)^2 is a quadratic form of the moments, so no pass over the rows is needed. What `groupLoss`
+ * computes row by row, as long as the bound is small beside the loss; the caller compares, and reads the rows if it must.
  *
- * inputs: G (`groupGram` of [X y], at least `groups` blocks of (d+2) x (d+2)), W ((d+1) x (groups*models), group-major
- *   columns, last row the intercepts; as `groupLoss` takes it)
- * output: 2 x (groups*models): the loss, and a bound on what rounding may have moved it by. Where a model fits far better
- *   than its target varies, terms cancel: the caller compares the rows and sums over the data if it must. The bound
- *   takes |C_ij| <= sqrt(C_ii C_jj), so the terms' magnitudes sum to at most (sum |v_i| sqrt(C_ii))^2.
+ * inputs: G (k*side x side, the blocks of `groupGram` over X and y; k >= groups, side = d + 2),
+ *         W ((d+1) x (groups*models), group-major columns, last row the intercepts)
+ * attrs: groups, center (as of `groupGram`)
+ * output: 2 x (groups*models), the summed squared loss of each model and the bound on its error.
+ *
+ * With v = [w; -1], r = m_y - b - m_x'w:  loss = v'Cv + n r^2 (centred), or u'Mu with u = [b; v] (not centred).
+ * The bound takes each moment to be off by at most 4 sqrt(n + p) u of sqrt(D_ii D_jj), D being the squares that were summed
+ * (about a shift of up to 8 spreads, see `groupGram` on the CPU): Higham and Mary, "A new approach to probabilistic
+ * rounding error analysis" (SIAM J. Sci. Comput. 2019), theorem 3.1, which holds but for a chance below 1e-3 a sum.
  */
-import { ShapeError } from '../errors.js';
 import type { Attrs } from '../ir/attrs.js';
-import { shapeText } from '../ir/expr.js';
 import { type DenseMatrix, dense } from '../runtime/value.js';
 import { groupGram } from './group-gram.js';
 import { defineOp } from './op-def.js';
-import { sample } from './product.js';
+import { multiply, sample } from './product.js';
+import { shapeError } from './shape-check.js';
 
-/** Rounding of blockwise moments and of the form itself, in units of the sum of the terms' magnitudes. */
-const ROUNDING = 16 * Number.EPSILON;
+const UNIT_ROUNDOFF = Number.EPSILON / 2;
+/** Standard deviations of the rounding error that the bound covers. */
+const CONFIDENCE = 4;
+/** Squares of a shifted sum over centred squares, at most: (8 spreads)^2. */
+const SHIFT_SQUARES = 64;
 
 export const gramLoss = defineOp({
   name: 'gramLoss',
@@ -28,16 +32,16 @@ export const gramLoss = defineOp({
   infer: (inputs, attrs) => {
     const [gram, w] = inputs;
     const groups = attrs.groups as number;
-    const side = gram!.cols;
     const fits =
-      gram!.rows % side === 0 &&
-      gram!.rows >= groups * side &&
-      w!.rows === side - 1 &&
+      gram!.rows % gram!.cols === 0 &&
+      gram!.rows / gram!.cols >= groups &&
+      w!.rows === gram!.cols - 1 &&
       w!.cols % groups === 0;
     if (!fits) {
-      throw new ShapeError(
-        `gramLoss: expected moments of ${groups} groups or more of d + 2 columns and W (d+1) x (${groups} groups * models), got ${inputs.map(shapeText).join(', ')}`,
-        { op: 'gramLoss', shapes: inputs.map(shapeText) },
+      throw shapeError(
+        'gramLoss',
+        `at least ${groups} Gram blocks of (d+2) x (d+2) and W (d+1) x (${groups} groups * models)`,
+        inputs,
       );
     }
     return { rows: 2, cols: w!.cols };
@@ -47,40 +51,50 @@ export const gramLoss = defineOp({
     const side = gram!.cols;
     const p = formSize(side, attrs);
     return lossesFromGram(gram!, w!, attrs, (group, v) => {
-      const models = v.length / p;
-      const products = new Float64Array(v.length);
+      const corner = new Float64Array(p * p);
       for (let i = 0; i < p; i++) {
         const row = (group * side + side - p + i) * side + side - p;
-        for (let j = 0; j < p; j++) {
-          const cell = gram!.data[row + j]!;
-          for (let k = 0; k < models; k++) products[i * models + k]! += cell * v[j * models + k]!;
-        }
+        corner.set(gram!.data.subarray(row, row + p), i * p);
       }
-      return products;
+      return multiply(dense(p, p, corner), dense(p, v.length / p, v)).data;
     });
   },
   cases: [
     {
-      name: 'centred, two of three groups, two models',
-      inputs: [momentsOf(3, true), sample(3, 4, 2)],
+      name: 'two groups, three models, centred',
+      inputs: [sampleGram(2, true), sample(3, 6, 4)],
       attrs: { groups: 2, center: true },
     },
     {
-      name: 'plain sums, one model',
-      inputs: [momentsOf(2, false), sample(3, 2, 4)],
+      name: 'plain sums, one group more than is judged',
+      inputs: [sampleGram(3, false), sample(3, 2, 5)],
       attrs: { groups: 2, center: false },
     },
   ],
 });
 
-/** Side of the quadratic form: without the moments' first row and column when they are centred. */
+/** Rows of a quadratic form: [X y] when centred, [1 X y] otherwise. */
 export function formSize(side: number, attrs: Attrs): number {
   return attrs.center ? side - 1 : side;
 }
 
+/** The vectors v (centred) or u of the models of a group, as columns: [formSize, models]. */
+function formVectors(w: DenseMatrix, group: number, models: number, attrs: Attrs): Float64Array {
+  const d = w.rows - 1;
+  const first = attrs.center ? 0 : 1;
+  const v = new Float64Array((first + d + 1) * models);
+  const column = (row: number): number => row * w.cols + group * models;
+  if (first === 1) v.set(w.data.subarray(column(d), column(d) + models));
+  for (let j = 0; j < d; j++) {
+    v.set(w.data.subarray(column(j), column(j) + models), (first + j) * models);
+  }
+  v.fill(-1, (first + d) * models);
+  return v;
+}
+
 /**
- * The operator's value, given the products of each group's form with its models.
- * @param products for a group and V [form size, models], the form times V, row-major
+ * The output of `gramLoss`, given how a group's block is multiplied with its models' vectors.
+ * @param products block of the group (its last formSize rows and columns) times v, [formSize, models] row-major
  */
 export function lossesFromGram(
   gram: DenseMatrix,
@@ -89,80 +103,92 @@ export function lossesFromGram(
   products: (group: number, v: Float64Array) => Float64Array,
 ): DenseMatrix {
   const groups = attrs.groups as number;
-  const center = attrs.center as boolean;
-  const side = gram.cols;
-  const p = formSize(side, attrs);
-  const d = w.rows - 1;
   const models = w.cols / groups;
-  const out = new Float64Array(2 * w.cols);
+  const data = new Float64Array(2 * w.cols);
   for (let group = 0; group < groups; group++) {
-    const base = group * side * side;
-    const v = modelsOf(w, group * models, models, center);
-    const formed = products(group, v);
-    for (let k = 0; k < models; k++) {
-      const intercept = w.data[d * w.cols + group * models + k]!;
-      let sum = 0;
-      let root = 0;
-      for (let i = 0; i < p; i++) {
-        const cell = v[i * models + k]!;
-        const at = side - p + i;
-        sum += cell * formed[i * models + k]!;
-        root += Math.abs(cell) * Math.sqrt(gram.data[base + at * side + at]!);
-      }
-      let size = root * root;
-      if (center) {
-        const shift = meanResidual(gram, base, v, models, k, intercept);
-        const count = gram.data[base]!;
-        sum += count * shift.value * shift.value;
-        size += count * (2 * Math.abs(shift.value) * shift.size + ROUNDING * shift.size ** 2);
-      }
-      out[group * models + k] = Math.max(0, sum);
-      out[w.cols + group * models + k] = ROUNDING * size;
+    const v = formVectors(w, group, models, attrs);
+    const form = {
+      block: gram.data.subarray(group * gram.cols * gram.cols),
+      side: gram.cols,
+      v,
+      products: products(group, v),
+      intercepts: w.data.subarray((w.rows - 1) * w.cols + group * models),
+      models,
+    };
+    for (let m = 0; m < models; m++) {
+      const { loss, bound } = attrs.center ? centeredLoss(form, m) : plainLoss(form, m);
+      data[group * models + m] = Math.max(0, loss);
+      data[w.cols + group * models + m] = bound;
     }
   }
-  return dense(2, w.cols, out);
+  return dense(2, w.cols, data);
 }
 
-/** Models of a group as columns v = (-w, 1), or (-b, -w, 1) about the origin: [form size, models]. */
-function modelsOf(w: DenseMatrix, first: number, models: number, center: boolean): Float64Array {
-  const d = w.rows - 1;
-  const offset = center ? 0 : 1;
-  const v = new Float64Array((d + 1 + offset) * models);
-  for (let k = 0; k < models; k++) {
-    if (!center) v[k] = -w.data[d * w.cols + first + k]!;
-    for (let j = 0; j < d; j++) v[(j + offset) * models + k] = -w.data[j * w.cols + first + k]!;
-    v[(d + offset) * models + k] = 1;
+/** One group's Gram block, the vectors v of its models and block * v; row-major. */
+interface Form {
+  readonly block: Float64Array;
+  readonly side: number;
+  readonly v: Float64Array;
+  readonly products: Float64Array;
+  readonly intercepts: Float64Array;
+  readonly models: number;
+}
+
+interface BoundedLoss {
+  readonly loss: number;
+  readonly bound: number;
+}
+
+function plainLoss({ block, side, v, products, models }: Form, m: number): BoundedLoss {
+  let loss = 0;
+  let spread = 0;
+  for (let j = 0; j < side; j++) {
+    const cell = v[j * models + m]!;
+    loss += cell * products[j * models + m]!;
+    spread += Math.abs(cell) * Math.sqrt(block[j * side + j]!);
   }
-  return v;
+  return { loss, bound: momentError(block[0]!, side) * spread * spread };
 }
 
-/** v'm - b, and the sum of its terms' magnitudes. */
-function meanResidual(
-  gram: DenseMatrix,
-  base: number,
-  v: Float64Array,
-  models: number,
-  k: number,
-  intercept: number,
-): { readonly value: number; readonly size: number } {
-  let value = -intercept;
-  let size = Math.abs(intercept);
-  for (let j = 1; j < gram.cols; j++) {
-    const term = gram.data[base + j]! * v[(j - 1) * models + k]!;
-    value += term;
-    size += Math.abs(term);
+function centeredLoss(form: Form, m: number): BoundedLoss {
+  const { block, side, v, products, intercepts, models } = form;
+  const n = block[0]!;
+  let scatter = 0;
+  let spread = 0;
+  let mean = -intercepts[m]!;
+  let meanSize = Math.abs(mean);
+  for (let j = 1; j < side; j++) {
+    const at = (j - 1) * models + m;
+    const cell = v[at]!;
+    const own = block[j]!;
+    const squares = block[j * side + j]!;
+    scatter += cell * products[at]!;
+    spread +=
+      Math.abs(cell) * Math.sqrt(squares + Math.min(n * own * own, SHIFT_SQUARES * squares));
+    mean -= cell * own;
+    meanSize += Math.abs(cell * own);
   }
-  return { value, size };
+  const unit = momentError(n, side);
+  const meanError = UNIT_ROUNDOFF * Math.sqrt(side) * meanSize + (unit * spread) / Math.sqrt(n);
+  return {
+    loss: scatter + n * mean * mean,
+    bound: unit * spread * spread + n * meanError * (2 * Math.abs(mean) + meanError),
+  };
 }
 
-/** Moments of sample rows in `groups` groups, [X y] of four columns; for the conformance cases. */
-function momentsOf(groups: number, center: boolean): DenseMatrix {
+/** Relative error of a moment that sums n products, beside those of a form over `side` of them. */
+function momentError(n: number, side: number): number {
+  return CONFIDENCE * Math.sqrt(n + side) * UNIT_ROUNDOFF;
+}
+
+function sampleGram(groups: number, center: boolean): DenseMatrix {
+  const rows = 5 * groups;
   const g = dense(
-    30,
+    rows,
     1,
-    Float64Array.from({ length: 30 }, (_, i) => i % groups),
+    Float64Array.from({ length: rows }, (_, i) => i % groups),
   );
-  const inputs = [g, sample(30, 2, 5), sample(30, 1, 6)];
+  const inputs = [g, sample(rows, 2, 2), sample(rows, 1, 3)];
   const attrs = { groups, center };
   return groupGram.reference(inputs, attrs, groupGram.infer(inputs, attrs));
 }
