@@ -118,12 +118,12 @@ describe('kept costs', () => {
     const broken = [
       '',
       'null',
-      '{"version":1}',
-      '{"version":1,"machines":{"one":7}}',
-      '{"version":1,"machines":{"one":{"cpu/tsmm":{"factor":"2","samples":1}}}}',
-      '{"version":1,"machines":{"one":{"cpu/tsmm":{"factor":-1,"samples":1}}}}',
-      '{"version":1,"machines":{"one":{"cpu/tsmm":null}}}',
-      whole.replace('"version": 1', '"version": 2'),
+      '{"version":2}',
+      '{"version":2,"machines":{"one":7}}',
+      '{"version":2,"machines":{"one":{"cpu/tsmm":{"factor":"2","samples":1}}}}',
+      '{"version":2,"machines":{"one":{"cpu/tsmm":{"factor":-1,"samples":1}}}}',
+      '{"version":2,"machines":{"one":{"cpu/tsmm":null}}}',
+      whole.replace('"version": 2', '"version": 1'),
       whole.slice(0, whole.length / 2),
     ];
     for (const text of broken) {
