@@ -14,6 +14,7 @@ import {
   changeText,
   fileChanges,
   sameValue,
+  shown,
   valueText,
 } from './value-changes.js';
 
@@ -37,15 +38,16 @@ export function compareRuns(before: LoadedRun, after: LoadedRun): RunComparison 
   const settings = changes(before.record.job, after.record.job);
   const known = new Set(before.nodes);
   const counterparts = findCounterparts(before.nodes, after.nodes);
+  const files = filesChanged(before.nodes, after.nodes);
   const causes = new Map<Expr, readonly string[]>();
   for (const expr of topological(after.nodes)) {
     if (known.has(expr)) continue;
     const twin = counterparts.get(expr);
-    const found = new Set(ownCauses(expr, twin, settings));
+    const found = new Set(ownCauses(expr, twin, settings, files));
     for (const input of expr.inputs) {
       for (const cause of causes.get(input) ?? []) if (found.size < MAX_CAUSES) found.add(cause);
     }
-    if (found.size === 0) found.add(rewired(expr, twin));
+    if (found.size === 0) for (const cause of rewired(expr, twin, files)) found.add(cause);
     causes.set(expr, [...found]);
   }
   return {
@@ -57,9 +59,21 @@ export function compareRuns(before: LoadedRun, after: LoadedRun): RunComparison 
 }
 
 /** Differences of the step itself, not of what it reads. */
-function ownCauses(expr: Expr, twin: Expr | undefined, settings: readonly Change[]): string[] {
+function ownCauses(
+  expr: Expr,
+  twin: Expr | undefined,
+  settings: readonly Change[],
+  files: readonly string[],
+): string[] {
   if (expr.op === ops.frame) {
-    return fileChanges(twin?.payload as FrameSource | undefined, expr.payload as FrameSource);
+    const source = expr.payload as FrameSource;
+    // A file is a frame of its own where data are of many; what became of it is seen over all of them.
+    const own = files.filter((line) => source.files.some((file) => names(line, file.path)));
+    return own.length > 0 ? own : fileChanges(twin?.payload as FrameSource | undefined, source);
+  }
+  if (expr.op === ops.kfold && expr.attrs.files !== undefined) {
+    const chosen = foldSettings(expr, settings);
+    if (chosen.length + files.length > 0) return [...chosen, ...files];
   }
   if (expr.op === ops.literal) return [`literal ${expr.rows}x${expr.cols}: other cells`];
   if (twin === undefined) {
@@ -89,15 +103,41 @@ function attributeCause(expr: Expr, change: Change, settings: readonly Change[])
     : `${changeText(list)} changes ${expr.op.name}`;
 }
 
+/** Folds within files are drawn from a seed for each file, made of the job's seed and the file's content. */
+function foldSettings(expr: Expr, settings: readonly Change[]): string[] {
+  return settings
+    .filter(({ path }) => path.startsWith('cv.'))
+    .map((change) => `${changeText(change)} changes ${expr.op.name}`);
+}
+
+/** What became of the data files between two runs, over all frames together. */
+function filesChanged(before: readonly Expr[], after: readonly Expr[]): string[] {
+  const [old, now] = [before, after].map((nodes) => {
+    const sources = nodes.flatMap(({ op, payload }) =>
+      op === ops.frame ? [payload as FrameSource] : [],
+    );
+    const byPath = new Map(sources.flatMap(({ files }) => files.map((file) => [file.path, file])));
+    return { format: sources[0]?.format ?? 'csv', files: [...byPath.values()] } as FrameSource;
+  });
+  const lines = fileChanges(old, now!);
+  return lines.filter((line) => line.startsWith('data file '));
+}
+
+function names(line: string, path: string): boolean {
+  return line.startsWith(`data file ${shown(path)}: `);
+}
+
 /** Same attributes, and every input known: it is the inputs' number or choice that is new. */
-function rewired(expr: Expr, twin: Expr | undefined): string {
+function rewired(expr: Expr, twin: Expr | undefined, files: readonly string[]): string[] {
   const { name } = expr.op;
-  if (twin === undefined) return `${name}: no such step before`;
+  const removed = files.filter((line) => line.endsWith(': removed'));
+  if (twin === undefined) return removed.length > 0 ? removed : [`${name}: no such step before`];
   if (twin.inputs.length !== expr.inputs.length) {
-    return `${name} ${twin.inputs.length} -> ${expr.inputs.length} inputs`;
+    if (removed.length > 0) return removed;
+    return [`${name} ${twin.inputs.length} -> ${expr.inputs.length} inputs`];
   }
   const at = expr.inputs.findIndex((input, i) => input !== twin.inputs[i]);
-  return `${name} reads another ${expr.inputs[at]?.op.name ?? 'value'} as input ${at + 1}`;
+  return [`${name} reads another ${expr.inputs[at]?.op.name ?? 'value'} as input ${at + 1}`];
 }
 
 /** Whether a setting has this value now and had not before, by itself, in a list or in a range it stands for. */

@@ -10,8 +10,20 @@ export interface RunDifference {
   /** Steps of the second run that are in the first too. */
   readonly sameSteps: number;
   readonly newSteps: number;
+  /** Steps of the first run that are not in the second. */
+  readonly goneSteps: number;
+  /** New steps that stand in the place of steps of the first, by structure; the rest of the new steps have no like before. */
+  readonly aligned: readonly AlignedStep[];
   /** Widest first; a step may have several causes. */
   readonly causes: readonly CauseEffect[];
+}
+
+export interface AlignedStep {
+  readonly op: string;
+  /** Number in the first run. */
+  readonly before: number;
+  /** Number in the second. */
+  readonly after: number;
 }
 
 export interface CauseEffect {
@@ -26,6 +38,11 @@ export interface CauseEffect {
 export function diffRuns(before: LoadedRun, after: LoadedRun): RunDifference {
   const comparison = compareRuns(before, after);
   const effects = new Map<string, { steps: number[]; ops: Record<string, number> }>();
+  const stepOf = new Map(before.steps.map(({ expr, node }) => [expr, node.id]));
+  const kept = new Set(after.nodes);
+  const isGone = ({ expr, node }: LoadedRun['steps'][number]): boolean =>
+    node.state !== 'source' && !kept.has(expr);
+  const aligned: AlignedStep[] = [];
   let sameSteps = 0;
   let newSteps = 0;
   for (const { expr, node } of after.steps) {
@@ -35,6 +52,9 @@ export function diffRuns(before: LoadedRun, after: LoadedRun): RunDifference {
       continue;
     }
     newSteps++;
+    const twin = comparison.counterpart(expr);
+    const place = twin && stepOf.get(twin);
+    if (place !== undefined) aligned.push({ op: node.op, before: place, after: node.id });
     for (const cause of comparison.causes(expr)) {
       let effect = effects.get(cause);
       if (effect === undefined) {
@@ -54,6 +74,8 @@ export function diffRuns(before: LoadedRun, after: LoadedRun): RunDifference {
     settings: comparison.settings,
     sameSteps,
     newSteps,
+    goneSteps: before.steps.filter(isGone).length,
+    aligned,
     causes,
   };
 }
@@ -63,10 +85,17 @@ const SHOWN_OPS = 6;
 
 /** The difference for people. */
 export function diffText(difference: RunDifference): string {
-  const { before, after, settings, sameSteps, newSteps, causes } = difference;
+  const { before, after, settings, sameSteps, newSteps, goneSteps, aligned, causes } = difference;
   const lines = [`first   ${before}`, `second  ${after}`];
   if (settings.length > 0) lines.push('', 'settings', ...settings.map((c) => `  ${changeText(c)}`));
   lines.push('', `steps of the second: ${sameSteps} are in the first too, ${newSteps} are not`);
+  if (aligned.length > 0 || goneSteps > 0) {
+    const [one] = aligned;
+    const example = one === undefined ? '' : `, #${one.after} ${one.op} for #${one.before} say`;
+    lines.push(
+      `steps of the first: ${goneSteps} are gone; ${aligned.length} have one in their place${example}`,
+    );
+  }
   for (const { cause, steps, ops } of causes.slice(0, SHOWN_CAUSES)) {
     const counts = Object.entries(ops).sort((a, b) => b[1] - a[1]);
     const shown = counts

@@ -40,6 +40,19 @@ describe('lineage on the command line', () => {
     return JSON.parse(stdout);
   };
 
+  /** Operators of a run by step number. */
+  const stepsOf = async (id: string): Promise<Map<number, string>> => {
+    const text = readFileSync(join(folder.file('runs'), id, 'lineage.json'), 'utf8');
+    const lineage = JSON.parse(text) as { id: number; op: string }[];
+    return new Map(lineage.map(({ id: number, op }) => [number, op]));
+  };
+
+  /** The number of the first step of an operator. */
+  const stepNamed = async (id: string, name: string): Promise<string> => {
+    const [found] = [...(await stepsOf(id))].find(([, op]) => op === name) ?? [];
+    return String(found);
+  };
+
   it('prints the steps of a run, and one in full with its files', async () => {
     const id = await run();
     const { code, stdout, stderr } = await call('lineage', id);
@@ -49,8 +62,16 @@ describe('lineage on the command line', () => {
     const frame = await call('lineage', id, '--step', 'frame');
     assert.match(frame.stdout, /file +data\/a\.csv \(100 rows/);
     assert.match(frame.stdout, /file +data\/b\.csv \(100 rows/);
-    const [kfold] = await json('lineage', id, '--step', 'kfold');
-    assert.deepEqual(kfold.attrs, { folds: 3, rows: 200, seed: 7, shuffle: true });
+    // Each file is shuffled within itself, by a seed of its own.
+    const folds = await json('lineage', id, '--step', 'kfold');
+    const seeds = folds.map(({ attrs }: { attrs: Record<string, unknown> }) => {
+      const { files, first, ...rest } = attrs as { files: number[][]; first: number };
+      assert.deepEqual(rest, { folds: 3, rows: 100 });
+      assert.equal(files.length, 1);
+      assert.equal(files[0]![0], 100);
+      return files[0]![1];
+    });
+    assert.equal(new Set(seeds).size, 2);
     const missing = await call('lineage', id, '--step', '99999');
     assert.equal(missing.code, 3);
     assert.match(missing.stderr, /expected a step number from 1 to \d+, one of gram, losses/);
@@ -61,7 +82,7 @@ describe('lineage on the command line', () => {
     const never = await json('why', first, 'gram');
     assert.equal(never.verdict, 'never-seen');
     const second = await run('cv.seed=8');
-    const why = await call('why', second, 'groupGram');
+    const why = await call('why', second, 'gram');
     assert.match(
       why.stdout,
       /changed\n {2}cv\.seed 7 -> 8 changes kfold\ncompared with .*, step \d+/,
@@ -74,8 +95,22 @@ describe('lineage on the command line', () => {
       ['cv.seed 7 -> 8 changes kfold'],
     );
     assert.equal(difference.causes[0].steps.length, difference.newSteps);
+    // Same job, other folds: every new step stands in the place of one that is gone, of the same operator.
+    assert.equal(difference.aligned.length, difference.newSteps);
+    assert.equal(difference.goneSteps, difference.newSteps);
+    const [firstSteps, secondSteps] = await Promise.all([stepsOf(first), stepsOf(second)]);
+    for (const { op, before, after } of difference.aligned) {
+      assert.equal(firstSteps.get(before), op);
+      assert.equal(secondSteps.get(after), op);
+    }
+    const places = difference.aligned.map(({ before }: { before: number }) => before);
+    assert.equal(new Set(places).size, places.length, 'a step has one place');
     const text = await call('diff', first, second);
     assert.match(text.stdout, /settings\n {2}cv\.seed 7 -> 8\n/);
+    assert.match(
+      text.stdout,
+      /steps of the first: \d+ are gone; \d+ have one in their place, #\d+ \w+ for #\d+ say/,
+    );
     assert.match(text.stdout, /\d+ steps anew: .*solve x10/);
   });
 
@@ -119,6 +154,24 @@ describe('lineage on the command line', () => {
     assert.match(gram.reasons[0], /has the same step .* kept no results beyond its process/);
   });
 
+  it('tells three runs apart: why looks at the latest, diff at any two', async () => {
+    const first = await run();
+    const second = await run('cv.seed=8');
+    const third = await run();
+    const why = await json('why', third, 'gram');
+    assert.deepEqual([why.verdict, why.comparedWith], ['changed', second]);
+    assert.deepEqual(why.reasons, ['cv.seed 8 -> 7 changes kfold']);
+    const same = await json('diff', first, third);
+    assert.deepEqual([same.newSteps, same.goneSteps, same.aligned, same.causes], [0, 0, [], []]);
+    const there = await json('diff', first, second);
+    const back = await json('diff', second, first);
+    assert.equal(there.newSteps, back.goneSteps);
+    assert.equal(there.sameSteps, back.sameSteps);
+    // A run replays by itself, whatever came after it.
+    const replay = await call('replay', first, '--engine', 'reference');
+    assert.equal(replay.code, 0, replay.text);
+  });
+
   it('says when a step was reused, and when the store had lost it', async () => {
     const store = { REPRISE_STORE: folder.file('store') };
     const stored = async () => {
@@ -129,14 +182,16 @@ describe('lineage on the command line', () => {
     };
     await stored();
     const second = await stored();
-    const gram = await json('why', second, 'gram');
+    // Sums over a file are kept however fast they were; what merges them is too cheap.
+    const sums = await stepNamed(second, 'groupGram');
+    const gram = await json('why', second, sums);
     assert.deepEqual(gram.verdict, 'reused');
     assert.match(gram.reasons[0], /reused from the durable store/);
-    const kfold = await json('why', second, 'kfold');
+    const kfold = await json('why', second, await stepNamed(second, 'kfold'));
     assert.match(kfold.reasons[0], /not needed: the steps that read it were reused/);
     rmSync(folder.file('store'), { recursive: true });
     const third = await stored();
-    const why = await json('why', third, 'gram');
+    const why = await json('why', third, await stepNamed(third, 'groupGram'));
     assert.equal(why.verdict, 'evicted', JSON.stringify(why));
   });
 
@@ -153,10 +208,11 @@ describe('lineage on the command line', () => {
         ['intercept', 1],
       ]);
       for (const { difference } of replay.compared) assert.ok(difference <= 1e-10, stdout);
-      const step = await call('replay', id, '--engine', engine, '--step', 'kfold');
+      const number = await stepNamed(id, 'kfold');
+      const step = await call('replay', id, '--engine', engine, '--step', number);
       assert.equal(step.code, 0, step.text);
-      // 200 rows in folds 0, 1, 2 of 67, 67 and 66.
-      assert.match(step.stdout, /\(kfold\): 200x1, sum 199\n/);
+      // 100 rows in folds 0, 1, 2 of 34, 33 and 33.
+      assert.match(step.stdout, /\(kfold\): 100x1, sum 99\n/);
       assert.match(step.stdout, /stored no value of this step/);
     });
 
@@ -190,7 +246,7 @@ describe('lineage on the command line', () => {
     assert.equal((await call('replay', id, '--step', 'gram')).code, 0);
     const program = join(folder.file('runs'), id, 'program.json');
     const text = readFileSync(program, 'utf8');
-    const damaged = text.replace('"seed":7', '"seed":9');
+    const damaged = text.replace('"folds":3', '"folds":2');
     assert.notEqual(damaged, text);
     writeFileSync(program, damaged);
     const other = await call('replay', id);
