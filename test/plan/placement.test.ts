@@ -135,6 +135,9 @@ describe('placement by cost', () => {
   });
 });
 
+/** What a job of the simulated cluster takes to start. */
+const START_SECONDS = 0.02;
+
 /** Random programs over generated and literal data, some of them kept in the cluster before. */
 interface Recipe {
   readonly rows: number;
@@ -212,16 +215,17 @@ describe('every placement', () => {
     );
   });
 
-  it('by cost takes no longer than all here or all there, by the costs given', async () => {
+  it('by cost takes at most one start of a pass longer than all here or all there, by the costs given', async () => {
     await fc.assert(
       fc.asyncProperty(recipes, async (recipe) => {
         const [chosen, here, there] = await Promise.all(
           policies.map((policy) => run(recipe, policy, false)),
         );
         const best = Math.min(here!.seconds, there!.seconds);
-        // A start of a pass is charged to the host as well, and operands of some bytes are not.
+        // Starts are charged a wave, before it is known which passes will share one: a choice can be off by one start.
+        // Beside that, operands of some bytes are not charged.
         assert.ok(
-          chosen!.seconds <= best * 1.05 + 2e-3,
+          chosen!.seconds <= best * 1.05 + START_SECONDS + 2e-3,
           `chosen ${chosen!.seconds}, here ${here!.seconds}, there ${there!.seconds}`,
         );
       }),
