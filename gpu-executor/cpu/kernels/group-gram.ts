@@ -104,7 +104,8 @@ class GramReducer implements Reducer {
     await Promise.all(
       this.#sums.map(async (_, lane) => {
         for (let p = lane; p < runs.length; p += this.#lanes) {
-          for (const step of this.#direct(runs[p]!, parts, lane)) await step();
+          // They write to cells of their own; side by side they hide the way of each through the event loop.
+          await Promise.all([...this.#direct(runs[p]!, parts, lane)].map((step) => step()));
         }
       }),
     );
