@@ -5,6 +5,7 @@
 import type { Expr } from '../ir/expr.js';
 import type { Backend } from '../runtime/backend.js';
 import type { Value } from '../runtime/value.js';
+import type { FilePart } from './file-parts.js';
 import type { PartialReuse } from './partial-reuse.js';
 
 export interface PlanNode {
@@ -29,6 +30,8 @@ export interface PlanNode {
    * operators read it. `broadcast`: to the remote backend as soon as it is there, since programs read it whole.
    */
   transfer?: 'prefetch' | 'broadcast';
+  /** Its results over some of the files each, which are kept as well. */
+  parts?: readonly FilePart[];
 }
 
 /** A blocked value that pays for its storage. */
@@ -76,6 +79,21 @@ export function firstWaves(plan: Plan): ReadonlyMap<PlanNode, number> {
     }
   }
   return waves;
+}
+
+/** Host operators that work over row blocks waits for, directly or through others: run first, that work starts soonest. */
+export function awaitedNodes(plan: Plan): ReadonlySet<PlanNode> {
+  const awaited = new Set<PlanNode>();
+  for (let i = plan.nodes.length - 1; i >= 0; i--) {
+    const node = plan.nodes[i]!;
+    const isElsewhere = node.blocked || node.sink;
+    if (!isElsewhere && !awaited.has(node)) continue;
+    for (const input of node.expr.inputs) {
+      const below = plan.nodeOf.get(input);
+      if (below !== undefined && !below.blocked && !below.sink) awaited.add(below);
+    }
+  }
+  return awaited;
 }
 
 /** Blocked nodes needed to evaluate `targets`, inputs first, ending at values that exist before the segment. */

@@ -5,18 +5,25 @@
  * is in flight when the execution ends, and a failing node fails only its consumers.
  */
 
-import { firstWaves, isInside, type Plan, type PlanNode, segmentNodes } from '../compiler/plan.js';
+import {
+  awaitedNodes,
+  firstWaves,
+  isInside,
+  type Plan,
+  type PlanNode,
+  segmentNodes,
+} from '../compiler/plan.js';
 import { takesByRows } from '../compiler/row-blocks.js';
 import { observeOperator, observeSegment } from '../cost/measure.js';
 import { InternalError } from '../errors.js';
 import { rowsScanned } from '../frame/frame-data.js';
 import type { Expr } from '../ir/expr.js';
 import { frame } from '../operators/frame.js';
-import type { CacheEntry } from '../reuse/cache-entry.js';
 import type { Backend } from './backend.js';
 import type { ExecutionContext, Outcome } from './execution-context.js';
 import { failureOf } from './failure.js';
 import { HostCopies } from './host-copies.js';
+import { PromisedResults } from './promised-results.js';
 import type { Value } from './value.js';
 
 /** Host operators run without a break for at most this long, so that signals and progress get through. */
@@ -28,10 +35,9 @@ export class Execution {
   readonly #values = new Map<Expr, Value>();
   readonly #failed = new Map<Expr, Error>();
   readonly #done = new Set<Expr>();
-  /** What this execution has promised the cache. */
-  readonly #claims: CacheEntry[] = [];
-  #promised: ReadonlySet<Expr> | undefined;
+  readonly #results: PromisedResults;
   readonly #waves: ReadonlyMap<PlanNode, number>;
+  readonly #awaited: ReadonlySet<PlanNode>;
   /** What runs now; these promises never reject. */
   readonly #inFlight = new Set<Promise<void>>();
   readonly #copies: HostCopies;
@@ -43,6 +49,8 @@ export class Execution {
     this.#plan = plan;
     this.#context = context;
     this.#waves = firstWaves(plan);
+    this.#awaited = awaitedNodes(plan);
+    this.#results = new PromisedResults(plan, context);
     this.#copies = new HostCopies(this.#values, context);
     for (const [expr, value] of plan.available) {
       this.#values.set(expr, value);
@@ -52,11 +60,7 @@ export class Execution {
       if (node.sink || node.materialise || node.persist) this.#targets.push(node);
       else if (!node.blocked) this.#host.push(node);
       else continue;
-      if (!context.reuse || !node.expr.isDeterministic) continue;
-      for (const key of this.#keysOf(node.expr)) {
-        const claim = context.cache.claim(key);
-        if (claim !== undefined) this.#claims.push(claim);
-      }
+      this.#results.claim(node.expr);
     }
   }
 
@@ -70,7 +74,9 @@ export class Execution {
         // What runs elsewhere is started before anything runs here.
         if (this.#context.asynchronous) this.#launchSegments(false);
         await this.#runHostOperators();
-        if (this.#inFlight.size === 0) this.#launchSegments(true);
+        if (this.#context.asynchronous || this.#inFlight.size === 0) {
+          this.#launchSegments(this.#inFlight.size === 0);
+        }
         if (this.#inFlight.size > 0) await this.#settleSome();
         else if (this.#host.length + this.#targets.length === before) {
           throw new InternalError('execution: expected a node that can run, got none');
@@ -80,10 +86,8 @@ export class Execution {
       this.#context.signal?.throwIfAborted();
     } finally {
       await Promise.all(this.#inFlight);
-      for (const claim of this.#claims) {
-        if (claim.state === 'pending') this.#context.cache.withdraw(claim.expr);
-      }
-      this.#copies.releaseUnowned((expr) => this.#isOwned(expr));
+      this.#results.end();
+      this.#copies.releaseUnowned((expr) => this.#results.isOwned(expr));
     }
     return this.#plan.roots.map((root) => {
       const error = this.#failed.get(root);
@@ -105,25 +109,33 @@ export class Execution {
   async #settleSome(): Promise<void> {
     if (this.#context.asynchronous) await Promise.race(this.#inFlight);
     else await Promise.all(this.#inFlight);
-    await new Promise<void>((resolve) => setImmediate(resolve));
+    await nextTurn();
   }
 
   async #runHostOperators(): Promise<void> {
     const waiting: PlanNode[] = [];
     const { spill } = this.#context.cache;
     let turnEnd = performance.now() + TURN_MS;
+    let isFed = false;
     for (const node of this.#host) {
       const readiness = this.#readiness(node.expr.inputs);
       if (readiness === 'failed') this.#inherit(node.expr);
       else if (readiness === 'waiting') waiting.push(node);
       else {
+        if (isFed && !this.#awaited.has(node)) {
+          isFed = false;
+          this.#launchSegments(false);
+          // The program leaves this machine in a turn of the event loop.
+          await nextTurn();
+        }
+        isFed ||= this.#context.asynchronous && this.#awaited.has(node);
         const promise = this.#runHostOperator(node);
         if (promise !== undefined) this.#launch(promise);
         // Values on their way to the disk hold memory: let them go before making more.
         if (spill?.isCongested) await spill.relieved();
         const now = performance.now();
         if (now > turnEnd) {
-          await new Promise<void>((resolve) => setImmediate(resolve));
+          await nextTurn();
           this.#context.signal?.throwIfAborted();
           if (this.#context.asynchronous) this.#launchSegments(false);
           turnEnd = performance.now() + TURN_MS;
@@ -250,6 +262,9 @@ export class Execution {
           inputs.set(input, await this.#copies.operand(input, backend, byRows));
         }
       }
+      // What had to be brought first has its own measurement.
+      const run = performance.now();
+      const others = this.#inFlight.size;
       const result = await backend.run(
         {
           nodes,
@@ -262,8 +277,11 @@ export class Execution {
         },
         this.#context,
       );
-      const seconds = (performance.now() - start) / 1000;
-      observeSegment(this.#context.costs, backend, nodes, inputs, result.values, seconds);
+      // Work that shares this machine with other work says nothing of what it takes.
+      if (others <= 1 && this.#inFlight.size <= 1) {
+        const seconds = (performance.now() - run) / 1000;
+        observeSegment(this.#context.costs, backend, nodes, inputs, result.values, seconds);
+      }
       this.#finishSegment(backend, planned, targets, result.values, start);
       const { statistics } = this.#context;
       statistics.kernels += result.kernels;
@@ -322,48 +340,17 @@ export class Execution {
     if (this.#context.asynchronous) this.#copies.announce(this.#plan.nodeOf.get(expr), value);
   }
 
-  /** The nodes of the program a node of the plan stands for: itself, unless it answers from cached parts. */
-  #keysOf(expr: Expr): readonly Expr[] {
-    return this.#plan.partial?.originals.get(expr) ?? [expr];
-  }
-
   #keep(expr: Expr, value: Value, seconds: number, backend: string): void {
-    const { cache, statistics, onComputed } = this.#context;
     this.#values.set(expr, value);
     this.#done.add(expr);
-    const answer = this.#plan.partial?.answers.get(expr);
-    let total = seconds;
-    if (answer !== undefined) {
-      // What it would take without the parts, so that the entry is kept as what it is worth.
-      for (const use of answer.uses) total += cache.probe(use)?.seconds ?? 0;
-      for (const node of answer.compensation) {
-        if (node !== expr) total += statistics.nodes.get(node)?.seconds ?? 0;
-      }
-    }
-    const keys = this.#keysOf(expr);
-    const first = keys[0]!;
-    cache.put(first, value, total, backend);
-    onComputed?.(first, value, total);
-    for (let i = 1; i < keys.length; i++) {
-      const key = keys[i]!;
-      cache.alias(key, first, total);
-      onComputed?.(key, value, total);
-    }
-  }
-
-  /** Whether a value is the cache's: it was there before, or was put there. */
-  #isOwned(expr: Expr): boolean {
-    if (this.#plan.available.has(expr)) return true;
-    this.#promised ??= new Set(this.#claims.map((claim) => claim.expr));
-    const promised = this.#promised;
-    return this.#keysOf(expr).some((key) => promised.has(key));
+    this.#results.put(expr, value, seconds, backend);
   }
 
   #record(expr: Expr, backend: string, seconds: number, state: 'computed' | 'fused'): void {
     const { statistics } = this.#context;
     if (this.#plan.partial?.answers.has(expr)) statistics.partial++;
     else statistics.misses++;
-    for (const key of this.#keysOf(expr)) statistics.record(key, backend, seconds, state);
+    for (const key of this.#results.keysOf(expr)) statistics.record(key, backend, seconds, state);
   }
 
   #readiness(inputs: readonly Expr[]): Readiness {
@@ -384,13 +371,15 @@ export class Execution {
       expr,
       cause ?? new InternalError(`execution: expected a failed operand of ${expr.op.name}`),
     );
-    for (const key of this.#keysOf(expr)) this.#context.cache.withdraw(key);
+    this.#results.withdraw(expr);
   }
 
   #fail(expr: Expr, error: unknown, backend: Backend): void {
     this.#failed.set(expr, failureOf(expr, error, backend));
-    for (const key of this.#keysOf(expr)) this.#context.cache.withdraw(key);
+    this.#results.withdraw(expr);
   }
 }
 
 type Readiness = 'ready' | 'waiting' | 'failed';
+
+const nextTurn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
