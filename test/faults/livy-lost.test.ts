@@ -1,5 +1,5 @@
 /**
- * Spark drivers killed in the middle of a plan (faults 24, 29 and 30), real JVMs all: embedded, and behind the Livy test
+ * Spark drivers killed in the middle of a plan (faults 24 and 30), real JVMs all: embedded, and behind the Livy test
  * server by statements, directly and as a batch. The answer is a cold run's, only what had no value runs again, and no
  * application stays behind.
  */
@@ -7,96 +7,19 @@ import assert from 'node:assert/strict';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { pathToFileURL } from 'node:url';
 import { ResourceError } from '../../driver/errors.js';
 import { rand } from '../../driver/matrix/create.js';
 import type { Matrix } from '../../driver/matrix/matrix.js';
 import { createReferenceBackend } from '../../driver/runtime/reference-backend.js';
 import { Session } from '../../driver/runtime/session.js';
-import { buildShim } from '../../spark-bridge/embedded/install.js';
-import {
-  createLivyBackend,
-  createSparkBackend,
-  type LivyBackendOptions,
-  type SparkBackend,
-} from '../../spark-bridge/index.js';
-import { memorySessionStore } from '../../spark-bridge/livy/session-store.js';
+import { createSparkBackend, type SparkBackend } from '../../spark-bridge/index.js';
 import { assertClose } from '../support/close.js';
-import { type LivyTestServer, startLivyTestServer } from '../support/livy-server/livy-server.js';
-import { driverPid, realDrivers } from '../support/livy-server/real-driver.js';
 import { sparkMissing } from '../support/spark.js';
-
-const SECRET = 'open-sesame-471100';
-const conf = {
-  'spark.reprise.chunkRows': '2000',
-  'spark.hadoop.fs.s3a.secret.key': SECRET,
-};
-
-interface Way {
-  readonly name: string;
-  readonly open: (warnings: string[]) => Promise<SparkBackend>;
-  /** Kills the driver that runs now. */
-  readonly kill: () => void;
-  readonly end: () => Promise<void>;
-}
-
-let server: LivyTestServer;
-let jvm = 0;
-
-const livy = (name: string, more: LivyBackendOptions): Way => ({
-  name,
-  open: async (warnings) => {
-    server = await startLivyTestServer({ ...(await realDrivers(conf)), startMs: 50 });
-    return await createLivyBackend({
-      connection: { url: server.url },
-      key: name,
-      store: memorySessionStore(),
-      jar: { by: 'uri', uri: pathToFileURL(await buildShim()).href },
-      spec: { conf },
-      pollMs: 20,
-      waitMs: { min: 100, max: 1000 },
-      startTimeoutMs: 120_000,
-      lostAfterMs: 10_000,
-      onWarning: (message) => warnings.push(message),
-      ...more,
-    });
-  },
-  kill: () => {
-    const session = [...server.sessions.values()].find((it) => it.state !== 'dead');
-    session?.log.push(`last words: fs.s3a.secret.key=${SECRET}`);
-    process.kill(driverPid(session), 'SIGKILL');
-  },
-  end: async () => {
-    const left = [...server.sessions.values()].filter((it) => it.state !== 'dead');
-    assert.deepEqual(left, [], 'no application stays behind');
-    await server.close();
-  },
-});
-
-const ways: readonly Way[] = [
-  {
-    name: 'embedded',
-    open: (warnings) =>
-      createSparkBackend({
-        memoryBytes: 1024 ** 3,
-        cores: 2,
-        conf,
-        onWarning: (message) => warnings.push(message),
-        onStart: (pid) => {
-          jvm = pid;
-        },
-      }),
-    kill: () => process.kill(jvm, 'SIGKILL'),
-    end: async () => undefined,
-  },
-  livy('Livy statements', { channelMode: 'statements' }),
-  livy('direct behind Livy', { channelMode: 'direct' }),
-  livy('Livy batch', { mode: 'batch', leaseSeconds: 60 }),
-];
+import { SECRET, sparkWays } from '../support/spark-ways.js';
 
 const gram = (x: Matrix): Matrix => x.mul(2).sub(1).tsmm();
 
-for (const way of ways) {
+for (const way of sparkWays) {
   describe(`a Spark driver killed in mid-plan: ${way.name}`, function () {
     this.timeout(300_000);
     let spark: SparkBackend;
@@ -155,6 +78,7 @@ describe('a frame whose Spark ended before it was described', function () {
     const folder = await mkdtemp(join(tmpdir(), 'reprise-lost-'));
     const path = join(folder, 'two.csv');
     await writeFile(path, 'a,b\n1,2\n3,4\n');
+    let jvm = 0;
     const spark = await createSparkBackend({
       memoryBytes: 1024 ** 3,
       cores: 1,
