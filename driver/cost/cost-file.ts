@@ -9,7 +9,7 @@ import { dirname, join } from 'node:path';
 import { env } from '../support/env.js';
 import { CostModel, type Learned } from './cost-model.js';
 
-const VERSION = 2;
+const VERSION = 3;
 /** Machines remembered in one file; the ones not seen for longest go first. */
 const MAX_MACHINES = 32;
 

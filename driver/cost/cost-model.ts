@@ -1,7 +1,8 @@
 /**
  * What work and transfers cost on this machine: each backend's own estimate times a factor learned from what was measured.
- * Factors are kept by backend and operator family, and by backend and direction for transfers. Invariant: without
- * measurements every figure is the backend's own, and one wild measurement moves a factor by at most 2x.
+ * Factors are kept by backend and operator family, and by backend and direction for transfers. Invariants: without
+ * measurements every figure is the backend's own; one wild measurement moves a factor by at most 2x, and one that is well
+ * known by a tenth, so that a factor settles near the median of what was measured and pauses of the machine do not raise it.
  * A measured time is shared among the parts it is the sum of in proportion to what each was expected to take, so that a
  * program of many operators and transfers teaches about those that dominate it.
  */
@@ -26,14 +27,18 @@ export type Learned = Readonly<Record<string, LearnedFactor>>;
 
 /** Exponential average: the weight of a new measurement once many are in; the first ones weigh more. */
 const WEIGHT = 0.2;
-/** Measured over expected beyond this, either way, counts as this much. */
+/** Measured over expected beyond this, either way, counts as this much while a factor is new. */
 const MAX_RATIO = 4;
+/** The same for a factor that is known: an outlier counts hardly more than any other measurement (Huber, 1964). */
+const MAX_KNOWN_RATIO = 1.5;
+/** From so many measurements on a factor is known. */
+const KNOWN_SAMPLES = 4;
 /** Setting up a pass over data on this machine. @units seconds */
 const PASS_SECONDS = 3e-4;
 const MIN_FACTOR = 1 / 256;
 const MAX_FACTOR = 256;
 /** Shorter times say more of the clock than of the work. @units seconds */
-export const MIN_MEASURED_SECONDS = 1e-3;
+const MIN_SECONDS = 1e-4;
 
 interface Entry {
   logFactor: number;
@@ -44,6 +49,7 @@ export class CostModel {
   /** Where what is learned is kept; undefined for a model that ends with its process. */
   readonly keptIn: { readonly path: string; readonly machine: string } | undefined;
   readonly #entries = new Map<string, Entry>();
+  readonly #met = new Set<string>();
   #changes = 0;
 
   constructor(learned: Learned = {}, keptIn?: CostModel['keptIn']) {
@@ -96,15 +102,23 @@ export class CostModel {
 
   /** Takes in what the sum of these parts really took. @units seconds */
   observe(parts: readonly CostPart[], measured: number): void {
-    if (!(measured >= MIN_MEASURED_SECONDS) || !Number.isFinite(measured)) return;
     let expected = 0;
     for (const part of parts) expected += part.seconds;
-    if (!(expected > 0)) return;
-    const ratio = Math.min(MAX_RATIO, Math.max(1 / MAX_RATIO, measured / expected));
+    if (!(expected > 0 && measured > 0) || !Number.isFinite(measured)) return;
+    // Either, not the measured one alone: that would take of short work only what met a pause.
+    if (Math.max(expected, measured) < MIN_SECONDS) return;
+    const logRatio = Math.log(measured / expected);
     const byKey = new Map<string, number>();
     for (const { key, seconds } of parts) byKey.set(key, (byKey.get(key) ?? 0) + seconds);
-    for (const [key, seconds] of byKey) this.#learn(key, seconds / expected, Math.log(ratio));
+    for (const [key, seconds] of byKey) this.#learn(key, seconds / expected, logRatio);
     this.#changes++;
+  }
+
+  /** Whether this process measured all of these parts before; from now on it has. The first time compiles and loads. */
+  isWarm(parts: readonly CostPart[]): boolean {
+    const before = this.#met.size;
+    for (const { key, seconds } of parts) if (seconds > 0) this.#met.add(key);
+    return this.#met.size === before;
   }
 
   /** What was learned, for the next process; keys sorted. */
@@ -122,7 +136,9 @@ export class CostModel {
     const known = this.#entries.get(key);
     const samples = known?.samples ?? 0;
     const weight = Math.max(WEIGHT, 0.5 / (1 + samples)) * share;
-    const logFactor = (known?.logFactor ?? 0) + weight * logRatio;
+    const most = Math.log(samples < KNOWN_SAMPLES ? MAX_RATIO : MAX_KNOWN_RATIO);
+    const step = Math.min(most, Math.max(-most, logRatio));
+    const logFactor = (known?.logFactor ?? 0) + weight * step;
     const limit = Math.log(MAX_FACTOR);
     const kept = Math.min(limit, Math.max(-limit, logFactor));
     // Samples count by share, so that a part drowned by others keeps learning fast when it is seen alone.

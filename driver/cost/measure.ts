@@ -1,11 +1,16 @@
 /**
- * Turns what an execution measured into what the cost model learns from: the terms a time is the sum of. Short times say
- * nothing and cost nothing here.
+ * Turns what an execution measured into what the cost model learns from: the terms a time is the sum of. Invariant: what is
+ * taken in is chosen by what was expected, never by what was measured, which would keep the slow and drop the fast.
  */
 import { denseBytes, type Expr } from '../ir/expr.js';
 import type { Backend } from '../runtime/backend.js';
 import type { Handle, Value } from '../runtime/value.js';
-import { type CostModel, type CostPart, MIN_MEASURED_SECONDS } from './cost-model.js';
+import type { CostModel, CostPart } from './cost-model.js';
+
+/** Operators expected to take less are not looked at: there are thousands of them, and placing them costs nothing. @units seconds */
+const MIN_OPERATOR_SECONDS = 1e-3;
+/** The first time a process does something shorter than this, it compiled and loaded code for the most part. @units seconds */
+const WARM_SECONDS = 1;
 
 /** One operator run alone over values in its backend's reach. */
 export function observeOperator(
@@ -14,10 +19,10 @@ export function observeOperator(
   expr: Expr,
   seconds: number,
 ): void {
-  if (seconds < MIN_MEASURED_SECONDS) return;
-  // Chosen by what was expected: short operators that met a pause would be the only ones of theirs that are seen.
-  if (backend.estimate(expr).seconds < MIN_MEASURED_SECONDS) return;
-  costs.observe([costs.work(backend, expr)], seconds);
+  // Saves the estimate for the many that are short by any measure.
+  if (seconds < MIN_OPERATOR_SECONDS / 8) return;
+  if (backend.estimate(expr).seconds < MIN_OPERATOR_SECONDS) return;
+  observe(costs, [costs.work(backend, expr)], seconds);
 }
 
 /** A segment: its start, its operators, the host values sent with it and those that came back. */
@@ -29,14 +34,13 @@ export function observeSegment(
   values: ReadonlyMap<Expr, Value>,
   seconds: number,
 ): void {
-  if (seconds < MIN_MEASURED_SECONDS) return;
   const parts: CostPart[] = nodes.map((expr) => costs.work(backend, expr));
   parts.push(costs.start(backend));
   if (backend.costs !== undefined) {
     parts.push(costs.upload(backend, hostBytes(inputs.values())));
     parts.push(costs.download(backend, hostBytes(values.values())));
   }
-  costs.observe(parts, seconds);
+  observe(costs, parts, seconds);
 }
 
 /** A value brought to the host by itself. */
@@ -46,8 +50,13 @@ export function observeCollect(
   handle: Handle,
   seconds: number,
 ): void {
-  if (seconds < MIN_MEASURED_SECONDS || backend.costs === undefined) return;
-  costs.observe([costs.start(backend), costs.download(backend, denseBytes(handle))], seconds);
+  if (backend.costs === undefined) return;
+  observe(costs, [costs.start(backend), costs.download(backend, denseBytes(handle))], seconds);
+}
+
+function observe(costs: CostModel, parts: readonly CostPart[], seconds: number): void {
+  const isWarm = costs.isWarm(parts);
+  if (isWarm || seconds >= WARM_SECONDS) costs.observe(parts, seconds);
 }
 
 function hostBytes(values: Iterable<Value>): number {

@@ -23,6 +23,7 @@ import type { Backend } from './backend.js';
 import type { ExecutionContext, Outcome } from './execution-context.js';
 import { failureOf } from './failure.js';
 import { HostCopies } from './host-copies.js';
+import { askedParts, keepParts } from './part-results.js';
 import { PromisedResults } from './promised-results.js';
 import type { Value } from './value.js';
 
@@ -274,6 +275,7 @@ export class Execution {
             .filter((node) => node.persist && !node.materialise)
             .map((node) => node.expr),
           blocked: new Set(planned.filter((node) => node.blocked).map((node) => node.expr)),
+          parts: askedParts(targets),
         },
         this.#context,
       );
@@ -312,6 +314,7 @@ export class Execution {
       this.#record(expr, backend.name, share, value === undefined ? 'fused' : 'computed');
       if (value !== undefined) this.#keep(expr, value, seconds, backend.name);
     });
+    keepParts(targets, values, seconds, backend.name, this.#context);
     const names = targets.map((node) => node.expr.op.name);
     statistics.bar(backend.name, `pass: ${[...new Set(names)].join(', ')}`, start, end);
     for (const { expr } of targets) {
