@@ -72,6 +72,7 @@ function placeText(node: PlanNode): string {
   const words = [node.backend.name, `wave ${node.wave}`];
   if (node.sink) words.push('sink');
   else if (node.blocked) words.push('row blocks');
+  if (node.parts !== undefined) words.push(`${node.parts.length} parts`);
   if (node.staysThere) words.push('stays there');
   if (node.materialise) words.push('kept on host');
   if (node.persist) words.push('persist');

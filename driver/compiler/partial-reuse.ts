@@ -12,6 +12,11 @@ import { columnKey } from './partial-rules/columns.js';
 import { joinColumnParts } from './partial-rules/join-column-parts.js';
 import { joinGroupLosses } from './partial-rules/join-group-losses.js';
 import { joinProductColumns } from './partial-rules/join-product-columns.js';
+import {
+  type FileAnswer,
+  MERGE_FILE_PARTS,
+  mergeFileParts,
+} from './partial-rules/merge-file-parts.js';
 import { mergeRankings } from './partial-rules/merge-rankings.js';
 import { mergeRowParts } from './partial-rules/merge-row-parts.js';
 import type { PartialContext, PartialRewrite, PartialRule } from './partial-rules/partial-rule.js';
@@ -61,6 +66,8 @@ export interface PartialReuseOptions {
   readonly rules?: readonly PartialRule[];
   /** Whether sums over rows that several nodes share are computed once. Default: true when all rules are tried. */
   readonly foldSums?: boolean;
+  /** Whether results over many files are answered from those over single ones. Default: when all rules are tried. */
+  readonly fileParts?: boolean;
 }
 
 /** One node answered from cached parts. */
@@ -182,6 +189,7 @@ class PartialRun {
   readonly #made = new Set<Expr>();
   #roots: readonly Expr[] = [];
   #foldSums: ReadonlyMap<Expr, FoldSum> | undefined;
+  #fileAnswers: ReadonlyMap<Expr, FileAnswer> | undefined;
 
   constructor(maker: NodeMaker, options: PartialReuseOptions, table: RuleTable) {
     this.#options = options;
@@ -248,9 +256,16 @@ class PartialRun {
   }
 
   #answer(original: Expr): { expr: Expr; answer: PartialAnswer } | undefined {
+    if (!original.isDeterministic || this.#made.has(original)) return undefined;
+    if (this.#answers.size >= MAX_ANSWERS) return undefined;
+    const byFile = this.#fileAnswer(original);
+    if (byFile !== undefined) {
+      for (const expr of byFile.made) this.#made.add(expr);
+      const { expr, uses, made } = byFile;
+      return { expr, answer: { original, rule: MERGE_FILE_PARTS, uses, compensation: made } };
+    }
     const rules = this.#table.get(original.op);
-    if (rules === undefined || !original.isDeterministic) return undefined;
-    if (this.#answers.size >= MAX_ANSWERS || this.#made.has(original)) return undefined;
+    if (rules === undefined) return undefined;
     const { minSeconds = 0 } = this.#options;
     if (minSeconds > 0 && this.#options.estimate(original) < minSeconds) return undefined;
     const sum = this.#foldSum(original);
@@ -269,6 +284,18 @@ class PartialRun {
     if (sum === undefined) return undefined;
     const answer = { original, rule: SHARE_FOLD_SUMS, uses: none, compensation: sum.made };
     return { expr: sum.expr, answer };
+  }
+
+  /** The node from results over its files; found for the whole plan when something over files is first asked for. */
+  #fileAnswer(original: Expr): FileAnswer | undefined {
+    const { rules, fileParts = rules === undefined, estimate, isThere } = this.#options;
+    if (!fileParts || !original.readsFiles) return undefined;
+    this.#fileAnswers ??= mergeFileParts(this.#roots, this.#context, {
+      isThere,
+      estimate: (expr) => estimate(expr) + NODE_SECONDS,
+      maxRatio: this.#options.maxRatio ?? 0.75,
+    });
+    return this.#fileAnswers.get(original);
   }
 
   /** The node as a sum over folds that others share; found for the whole plan when first asked for. */

@@ -6,6 +6,7 @@ import type { Expr } from '../ir/expr.js';
 import { topological } from '../ir/expr.js';
 import { asynchrony } from './asynchrony.js';
 import { checkpoints } from './checkpoints.js';
+import { fileResults } from './file-results.js';
 import { linearise } from './linearise.js';
 import { reusePartially } from './partial-reuse.js';
 import type { Pass, PassContext } from './pass.js';
@@ -44,6 +45,8 @@ export const passes: readonly Pass[] = [
   // On fused forms, whose parts are what the cache holds; before placement, since it changes what there is to place.
   partialReuse,
   placement,
+  // Of what runs over row blocks; changes no other decision.
+  fileResults,
   // What is kept depends on where it is and on which passes read it.
   checkpoints,
   // What travels early depends on both.

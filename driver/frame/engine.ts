@@ -9,6 +9,8 @@ export type FrameFormat = 'parquet' | 'orc' | 'csv' | 'arrow' | 'jsonl';
 /** Where a frame's rows are. */
 export interface FrameSource {
   readonly format: FrameFormat;
+  /** True: files of it are not taken by themselves, since they mean something else alone, or since it is a part already. */
+  readonly isUndivided?: boolean;
   /** Files in the order of their rows: sorted by path. Absolute paths, or URIs for remote storage. */
   readonly files: readonly FrameFile[];
   /**

@@ -6,7 +6,6 @@ import { DataError } from '../errors.js';
 import type { Attrs, AttrValue } from '../ir/attrs.js';
 import type { Expr } from '../ir/expr.js';
 import { encode as encodeOp } from '../operators/encode.js';
-import { frame as frameOp } from '../operators/frame.js';
 import type { Evaluator } from '../runtime/evaluator.js';
 import type { EncodedFeature } from './encode-block.js';
 import type {
@@ -16,6 +15,7 @@ import type {
   FrameFile,
   FrameFormat,
 } from './engine.js';
+import { frameLeaf } from './frame-leaf.js';
 import { subSource } from './parts.js';
 
 export class Frame {
@@ -33,11 +33,11 @@ export class Frame {
         { paths },
       );
     }
-    const files = source.files.map((file) => ({ digest: file.digest, rows: file.rows }));
-    const attrs: Attrs = { format: source.format, files, rows, cols: columns.length };
+    const isUndivided = description.isUniform === false;
+    const own = isUndivided ? { ...source, isUndivided } : source;
     this.#evaluator = evaluator;
     this.description = description;
-    this.expr = evaluator.intern(frameOp, [], attrs, source);
+    this.expr = frameLeaf(evaluator, own, columns.length);
   }
 
   get columns(): readonly FrameColumn[] {

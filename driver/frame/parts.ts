@@ -17,10 +17,15 @@ const PART_BYTES = 512 * 1024 * 1024;
 /**
  * The files of each part.
  * @param resultBytes size of the result that is kept for each part
+ * @param totalBytes what the results of all parts may take together. Default 512 MB
  */
-export function partFiles(files: readonly FrameFile[], resultBytes: number): FrameFile[][] {
+export function partFiles(
+  files: readonly FrameFile[],
+  resultBytes: number,
+  totalBytes: number = PART_BYTES,
+): FrameFile[][] {
   const filled = files.filter((file) => file.rows > 0);
-  const most = Math.max(1, Math.min(MAX_PARTS, Math.floor(PART_BYTES / Math.max(1, resultBytes))));
+  const most = Math.max(1, Math.min(MAX_PARTS, Math.floor(totalBytes / Math.max(1, resultBytes))));
   if (most === 1) return [filled];
   if (filled.length <= most) return filled.map((file) => [file]);
   // A group ends with probability 1 / size; powers of two, so that the size changes only as the number of files doubles.
@@ -38,7 +43,7 @@ export function partFiles(files: readonly FrameFile[], resultBytes: number): Fra
 
 /** The part of a source that these files are; the source itself when they are all its files. */
 export function subSource(source: FrameSource, files: readonly FrameFile[]): FrameSource {
-  return files.length === source.files.length ? source : { ...source, files };
+  return files.length === source.files.length ? source : { ...source, files, isUndivided: true };
 }
 
 /**

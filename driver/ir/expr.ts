@@ -28,6 +28,8 @@ export class Expr implements Meta {
   readonly height: number;
   /** False when this node or any ancestor is non-deterministic; such nodes are never reused. */
   readonly isDeterministic: boolean;
+  /** Whether it is computed from files: appended data change it. */
+  readonly readsFiles: boolean;
   /** Data a leaf owns and its attributes only name: cells of a literal, paths of a frame. */
   readonly payload: unknown;
   /** Filled by `lineageKey` on demand. */
@@ -55,13 +57,16 @@ export class Expr implements Meta {
     this.payload = payload;
     let height = 0;
     let deterministic = op.deterministic;
+    let readsFiles = op.readsFiles;
     for (let i = 0; i < inputs.length; i++) {
       const input = inputs[i]!;
       if (input.height > height) height = input.height;
       if (!input.isDeterministic) deterministic = false;
+      if (input.readsFiles) readsFiles = true;
     }
     this.height = height + 1;
     this.isDeterministic = deterministic;
+    this.readsFiles = readsFiles;
   }
 
   /** Canonical text of `attrs`; empty for none. */

@@ -8,6 +8,7 @@ import { defineOp, sourceRule } from './op-def.js';
 export const frame = defineOp({
   name: 'frame',
   arity: 0,
+  readsFiles: true,
   infer: (_inputs, attrs) => ({ rows: attrs.rows as number, cols: attrs.cols as number }),
   rowRule: () => sourceRule,
   flops: () => 0,

@@ -55,6 +55,8 @@ export interface OpDef {
   readonly commutative: boolean;
   /** False for operators whose value differs between two runs; never reused. */
   readonly deterministic: boolean;
+  /** Its rows are in files. */
+  readonly readsFiles: boolean;
   /** Shape and sparsity of the result. @throws ShapeError, DTypeError, PlanError */
   readonly infer: (inputs: readonly Meta[], attrs: Attrs) => Meta;
   readonly rowRule: (inputs: readonly Meta[], attrs: Attrs) => RowRule;
@@ -104,7 +106,7 @@ export type OpSpec = Pick<OpDef, 'name' | 'infer' | 'reference'> &
     readonly arity: number | { readonly min: number; readonly max: number };
   };
 
-/** Freezes an operator definition with the defaults: version 1, deterministic, `whole`, one flop a cell. */
+/** Freezes an operator definition with the defaults: version 1, deterministic, no files, `whole`, one flop a cell. */
 export function defineOp(spec: OpSpec): OpDef {
   const arity = typeof spec.arity === 'number' ? { min: spec.arity, max: spec.arity } : spec.arity;
   return Object.freeze({
@@ -112,6 +114,7 @@ export function defineOp(spec: OpSpec): OpDef {
     elementwise: false,
     commutative: false,
     deterministic: true,
+    readsFiles: false,
     rowRule: () => wholeRule,
     flops: (_inputs: readonly Meta[], _attrs: Attrs, out: Meta) => out.rows * out.cols,
     cases: [],

@@ -19,6 +19,13 @@ export interface BackendCapabilities {
   readonly blocks: 'none' | 'stream' | 'resident';
 }
 
+/** Rows [from, to) of what a reduction takes by rows, and the node its result over these rows alone is kept under. */
+export interface SegmentPart {
+  readonly expr: Expr;
+  readonly from: number;
+  readonly to: number;
+}
+
 /** A connected piece of the plan that one backend runs in one go. */
 export interface Segment {
   /** Nodes to evaluate, inputs before consumers. */
@@ -33,6 +40,8 @@ export interface Segment {
   readonly blocked: ReadonlySet<Expr>;
   /** True: persisted nodes that no output reads are only marked, and computed with the first segment that reads them. */
   readonly lazy?: boolean;
+  /** Reductions whose results over consecutive parts are welcome too, as values of the parts' nodes. */
+  readonly parts?: ReadonlyMap<Expr, readonly SegmentPart[]>;
 }
 
 export interface RunContext {
@@ -42,7 +51,7 @@ export interface RunContext {
 }
 
 export interface SegmentResult {
-  /** One value per output and per persisted node. */
+  /** One value per output and per persisted node; those of parts where the backend makes them. */
   readonly values: ReadonlyMap<Expr, Value>;
   /** Kernels executed; a kernel run block by block counts once. */
   readonly kernels: number;

@@ -6,8 +6,10 @@
 import type { FrameSource, RawChunk, RawColumn } from '../../driver/frame/engine.js';
 
 export interface FrameReadOptions {
-  /** Rows of every chunk but the last. */
+  /** Rows of every chunk but the last, and those that a cut ends. */
   readonly rowsPerChunk: number;
+  /** Rows at which a chunk ends in any case, ascending. Default: none. */
+  readonly cuts?: readonly number[];
   readonly signal?: AbortSignal;
 }
 

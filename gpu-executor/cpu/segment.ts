@@ -5,7 +5,7 @@
 import { InternalError } from '../../driver/errors.js';
 import { denseBytes, type Expr } from '../../driver/ir/expr.js';
 import { frame } from '../../driver/operators/frame.js';
-import type { Segment, SegmentResult } from '../../driver/runtime/backend.js';
+import type { Segment, SegmentPart, SegmentResult } from '../../driver/runtime/backend.js';
 import type { DenseMatrix, Value } from '../../driver/runtime/value.js';
 import { isScanned, type Pass, runInTurn, type StreamContext, scanCount } from './stream.js';
 import { evaluateAsync } from './whole.js';
@@ -59,6 +59,12 @@ class SegmentRun {
         throw new InternalError(`segment: expected ${expr.op.name} among the nodes it runs`);
       }
       values.set(expr, value);
+    }
+    for (const parts of this.#segment.parts?.values() ?? []) {
+      for (const { expr } of parts) {
+        const value = this.#values.get(expr);
+        if (value !== undefined) values.set(expr, value);
+      }
     }
     return { values, kernels: this.#kernels, passes: this.#passes, sparkJobs: 0 };
   }
@@ -161,6 +167,7 @@ class SegmentRun {
         sinks: together.filter((expr) => !this.#streamed.has(expr)),
         kept: together.filter((expr) => this.#streamed.has(expr)),
         values: this.#values,
+        parts: this.#segment.parts ?? noParts,
       };
     });
   }
@@ -174,6 +181,8 @@ class SegmentRun {
     this.#targets = this.#targets.filter((expr) => !ran.has(expr));
   }
 }
+
+const noParts: ReadonlyMap<Expr, readonly SegmentPart[]> = new Map();
 
 /** Targets that one stream of rows serves. */
 interface SharedRows {

@@ -8,7 +8,7 @@ import { DataError, ExecutionError, InternalError, RepriseError } from '../../dr
 import type { RawChunk } from '../../driver/frame/engine.js';
 import type { Expr } from '../../driver/ir/expr.js';
 import type { BlockContext } from '../../driver/operators/op-def.js';
-import type { RunContext } from '../../driver/runtime/backend.js';
+import type { RunContext, SegmentPart } from '../../driver/runtime/backend.js';
 import { type DenseMatrix, dense } from '../../driver/runtime/value.js';
 import { BufferPool } from './buffer-pool.js';
 import type { FrameReader } from './frame-reader.js';
@@ -16,6 +16,7 @@ import { encodeChunk, planScans, type Scan } from './kernels/encode.js';
 import { kernelOf } from './kernels/index.js';
 import type { Reducer } from './kernels/kernel.js';
 import type { Blas } from './native/blas.js';
+import { PartReducer } from './part-reducer.js';
 
 /** Cells a pass makes per block over all its nodes: 8 MB. */
 const BLOCK_CELLS = 1 << 20;
@@ -34,6 +35,8 @@ export interface Pass {
   readonly kept: readonly Expr[];
   /** Host values: taken whole, or by rows where an operator takes them by blocks. */
   readonly values: ReadonlyMap<Expr, DenseMatrix>;
+  /** Sinks whose results over parts of the rows are wanted too. */
+  readonly parts: ReadonlyMap<Expr, readonly SegmentPart[]>;
 }
 
 export interface StreamContext extends RunContext {
@@ -87,6 +90,11 @@ export function isScanned(expr: Expr): boolean {
   return expr.inputs.length > 0 && expr.op.rowRule(expr.inputs, expr.attrs).kind === 'source';
 }
 
+function cutsOf({ sinks, parts }: Pass): number[] {
+  const cuts = sinks.flatMap((sink) => parts.get(sink)?.map(({ to }) => to) ?? []);
+  return [...new Set(cuts)].sort((a, b) => a - b);
+}
+
 class Stream {
   readonly #pass: Pass;
   readonly #context: StreamContext;
@@ -96,6 +104,8 @@ class Stream {
   readonly #reducers = new Map<Expr, Reducer>();
   readonly #kept = new Map<Expr, DenseMatrix>();
   readonly #blockRows: number;
+  /** Rows at which blocks end so that a part is reduced as if it were alone. */
+  readonly #cuts: readonly number[];
   #reading: Promise<RawChunk[]> | undefined;
   #takingIn: Promise<void> | undefined;
 
@@ -109,19 +119,25 @@ class Stream {
       64,
       Math.min(pass.rows, Math.floor(BLOCK_CELLS / Math.max(1, width))),
     );
+    this.#cuts = cutsOf(pass);
     for (const expr of pass.kept) {
       this.#kept.set(expr, dense(expr.rows, expr.cols));
     }
-    for (const expr of pass.sinks) this.#reducers.set(expr, this.#reducer(expr));
+    for (const expr of pass.sinks) {
+      const parts = pass.parts.get(expr);
+      const make = (): Reducer => this.#reducer(expr);
+      this.#reducers.set(expr, parts ? new PartReducer(expr, parts, make) : make());
+    }
   }
 
   /** Computes the pass; `open` came before. */
   async run(onProgress: (fraction: number) => void): Promise<Map<Expr, DenseMatrix>> {
     const { rows } = this.#pass;
     const { signal } = this.#context;
-    for (let from = 0; from < rows; from += this.#blockRows) {
+    for (let from = 0, end = 0; from < rows; from = end) {
       signal?.throwIfAborted();
-      const block = { rowOffset: from, rows: Math.min(this.#blockRows, rows - from) };
+      end = Math.min(from + this.#blockRows, this.#cuts.find((cut) => cut > from) ?? rows, rows);
+      const block = { rowOffset: from, rows: end - from };
       const chunks = await this.#next(block);
       const buffers: Float64Array[] = [];
       const blocks = this.#compute(block, chunks, buffers);
@@ -137,6 +153,8 @@ class Stream {
     const results = new Map(this.#kept);
     for (const [expr, reducer] of this.#reducers) {
       results.set(expr, await named(expr, () => reducer.result()));
+      if (!(reducer instanceof PartReducer)) continue;
+      for (const [i, part] of reducer.parts.entries()) results.set(part.expr, reducer.results[i]!);
     }
     return results;
   }
@@ -166,7 +184,8 @@ class Stream {
   open(): void {
     const { frames, signal } = this.#context;
     if (this.#scans.length === 0) return;
-    const options = { rowsPerChunk: this.#blockRows, ...(signal ? { signal } : {}) };
+    const sizes = { rowsPerChunk: this.#blockRows, cuts: this.#cuts };
+    const options = { ...sizes, ...(signal ? { signal } : {}) };
     for (const { source, columns } of this.#scans) {
       this.#iterators.push(frames.read(source, columns, options)[Symbol.asyncIterator]());
     }

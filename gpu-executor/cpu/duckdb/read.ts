@@ -29,12 +29,12 @@ export async function* readChunks(
   columns: readonly RawColumn[],
   options: FrameReadOptions,
 ): AsyncGenerator<RawChunk> {
-  const { signal, rowsPerChunk } = options;
+  const { signal } = options;
   signal?.throwIfAborted();
   const layout = await context.layouts.source(source);
   const plan = await planReaders(context, source, columns);
   await verifyUnchanged(source);
-  const assembler = new Assembler(plan.readers.length, rowsPerChunk, rowsOf(source));
+  const assembler = new Assembler(plan.readers.length, options, rowsOf(source));
   const connection = await context.database.connect();
   const interrupt = (): void => connection.interrupt();
   signal?.addEventListener('abort', interrupt);
@@ -144,24 +144,31 @@ async function* namingFailures(
   }
 }
 
-/** Lays parts end to end and cuts them into chunks of one size. */
+/** Lays parts end to end and cuts them into chunks of one size, and where it is told to. */
 class Assembler {
   readonly #width: number;
   readonly #rowsPerChunk: number;
+  readonly #rows: number;
+  readonly #cuts: readonly number[];
+  #nextCut = 0;
   #left: number;
   #columns: Float64Array[] = [];
   #filled = 0;
+  /** Rows of the chunk being filled. */
+  #size = 0;
 
-  constructor(width: number, rowsPerChunk: number, rows: number) {
+  constructor(width: number, { rowsPerChunk, cuts = [] }: FrameReadOptions, rows: number) {
     this.#width = width;
     this.#rowsPerChunk = rowsPerChunk;
+    this.#rows = rows;
+    this.#cuts = cuts;
     this.#left = rows;
   }
 
   *take(part: Part): Generator<RawChunk> {
     for (let from = 0; from < part.rows; ) {
       if (this.#columns.length === 0) this.#begin();
-      const size = Math.min(this.#rowsPerChunk, this.#left);
+      const size = this.#size;
       const count = Math.min(part.rows - from, size - this.#filled);
       for (let j = 0; j < this.#width; j++) {
         const whole = part.columns[j]!;
@@ -180,7 +187,11 @@ class Assembler {
   }
 
   #begin(): void {
-    const size = Math.min(this.#rowsPerChunk, this.#left);
+    const row = this.#rows - this.#left;
+    while (this.#nextCut < this.#cuts.length && this.#cuts[this.#nextCut]! <= row) this.#nextCut++;
+    const cut = this.#cuts[this.#nextCut] ?? this.#rows;
+    const size = Math.min(this.#rowsPerChunk, this.#left, cut - row);
+    this.#size = size;
     this.#columns = Array.from({ length: Math.max(1, this.#width) }, () => new Float64Array(size));
     this.#filled = 0;
   }

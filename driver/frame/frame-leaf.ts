@@ -1,0 +1,27 @@
+/**
+ * The lineage leaf of rows in files. Invariant: its attributes say what the rows are (format, digests, row counts) and never
+ * where they lie, so equal files are one leaf whatever their paths and whoever makes it; the paths are payload.
+ */
+import type { Attrs } from '../ir/attrs.js';
+import type { Expr } from '../ir/expr.js';
+import { frame } from '../operators/frame.js';
+import type { OpDef } from '../operators/op-def.js';
+import type { FrameSource } from './engine.js';
+
+/** What makes nodes. */
+interface LeafMaker {
+  intern(op: OpDef, inputs: readonly Expr[], attrs?: Attrs, payload?: unknown): Expr;
+}
+
+/** @param cols columns of the frame, read or not */
+export function frameLeaf(maker: LeafMaker, source: FrameSource, cols: number): Expr {
+  const files = source.files.map(({ digest, rows }) => ({ digest, rows }));
+  const rows = files.reduce((sum, file) => sum + file.rows, 0);
+  const attrs: Attrs = { format: source.format, files, rows, cols };
+  return maker.intern(frame, [], attrs, source);
+}
+
+/** Where the rows of a leaf are; undefined for other nodes. */
+export function sourceOf(leaf: Expr): FrameSource | undefined {
+  return leaf.op === frame ? (leaf.payload as FrameSource | undefined) : undefined;
+}

@@ -1,0 +1,45 @@
+/**
+ * Results over parts of the data that a pass leaves beside the result over all: taken into the cache and the durable store under
+ * the nodes that stand for the parts alone. Invariant: nothing waits for them and a backend may leave them out; what one
+ * plan makes twice is kept once.
+ */
+import type { FilePart } from '../compiler/file-parts.js';
+import type { PlanNode } from '../compiler/plan.js';
+import type { Expr } from '../ir/expr.js';
+import type { ExecutionContext } from './execution-context.js';
+import { type DenseMatrix, dense, type Value } from './value.js';
+
+/** The parts a backend is asked for: those of reductions. Rows of a result need no asking. */
+export function askedParts(targets: readonly PlanNode[]): ReadonlyMap<Expr, readonly FilePart[]> {
+  const asked = new Map<Expr, readonly FilePart[]>();
+  for (const { expr, sink, parts } of targets) if (sink && parts) asked.set(expr, parts);
+  return asked;
+}
+
+/** @param seconds what the result over all parts took; parts are worth their share of the rows */
+export function keepParts(
+  targets: readonly PlanNode[],
+  values: ReadonlyMap<Expr, Value>,
+  seconds: number,
+  backend: string,
+  { cache, reuse, onComputed }: ExecutionContext,
+): void {
+  if (!reuse) return;
+  for (const { expr, sink, parts } of targets) {
+    const rows = parts?.at(-1)?.to ?? 0;
+    for (const part of parts ?? []) {
+      const value = sink ? values.get(part.expr) : rowsOf(values.get(expr), part);
+      if (value === undefined || cache.claim(part.expr) === undefined) continue;
+      const share = (seconds * (part.to - part.from)) / rows;
+      cache.put(part.expr, value, share, backend);
+      onComputed?.(part.expr, value, share);
+    }
+  }
+}
+
+/** A view: the rows are not copied. */
+function rowsOf(value: Value | undefined, { from, to }: FilePart): DenseMatrix | undefined {
+  if (value?.kind !== 'dense') return undefined;
+  const { cols, data } = value;
+  return dense(to - from, cols, data.subarray(from * cols, to * cols));
+}

@@ -1,0 +1,73 @@
+/**
+ * A reduction over consecutive parts of the rows that also leaves the result of each part. Invariant: every part is reduced by
+ * a reducer of its own over rows numbered from the data's first, and the result is the parts' combined in order.
+ */
+import { InternalError } from '../../driver/errors.js';
+import type { Expr } from '../../driver/ir/expr.js';
+import type { BlockContext } from '../../driver/operators/op-def.js';
+import type { SegmentPart } from '../../driver/runtime/backend.js';
+import { type DenseMatrix, dense } from '../../driver/runtime/value.js';
+import type { Reducer } from './kernels/kernel.js';
+
+export class PartReducer implements Reducer {
+  readonly parts: readonly SegmentPart[];
+  /** By part, complete once `result` was asked for. */
+  readonly results: DenseMatrix[] = [];
+  readonly #expr: Expr;
+  readonly #make: () => Reducer;
+  readonly #blocked: readonly boolean[];
+  #open: Reducer | undefined;
+
+  constructor(expr: Expr, parts: readonly SegmentPart[], make: () => Reducer) {
+    const rule = expr.op.rowRule(expr.inputs, expr.attrs);
+    this.#expr = expr;
+    this.parts = parts;
+    this.#make = make;
+    this.#blocked = 'blocked' in rule ? rule.blocked : [];
+  }
+
+  async add(inputs: readonly DenseMatrix[], block: BlockContext): Promise<void> {
+    const end = block.rowOffset + block.rows;
+    for (let row = block.rowOffset; row < end; ) {
+      const { to } = this.#part;
+      const rows = Math.min(end, to) - row;
+      const first = row - block.rowOffset;
+      const own = inputs.map((input, i) => (this.#blocked[i] ? rowsOf(input, first, rows) : input));
+      this.#open ??= this.#make();
+      await this.#open.add(own, { rowOffset: row, rows });
+      row += rows;
+      if (row === to) await this.#close();
+    }
+  }
+
+  async result(): Promise<DenseMatrix> {
+    const { op, attrs } = this.#expr;
+    const [first, ...rest] = this.results;
+    if (first === undefined || this.results.length !== this.parts.length || !op.combine) {
+      throw new InternalError(
+        `${op.name}: expected ${this.parts.length} parts, got ${this.results.length}`,
+      );
+    }
+    return rest.reduce((total, part) => op.combine!(total, part, attrs), first);
+  }
+
+  get #part(): SegmentPart {
+    const part = this.parts[this.results.length];
+    if (part === undefined) {
+      throw new InternalError(`${this.#expr.op.name}: expected no rows after the last part`);
+    }
+    return part;
+  }
+
+  async #close(): Promise<void> {
+    this.results.push(await this.#open!.result());
+    this.#open = undefined;
+  }
+}
+
+/** Rows of a block as a view. */
+function rowsOf(value: DenseMatrix, first: number, rows: number): DenseMatrix {
+  const { cols } = value;
+  if (rows === value.rows) return value;
+  return dense(rows, cols, value.data.subarray(first * cols, (first + rows) * cols));
+}
