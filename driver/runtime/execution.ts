@@ -228,6 +228,7 @@ export class Execution {
       } else this.#launch(this.#runSegment(backend, targets));
     }
     this.#targets = [...held.values()].flat();
+    this.#copies.sendAhead();
   }
 
   #waveOf(target: PlanNode): number {
@@ -254,14 +255,18 @@ export class Execution {
     const planned = segmentNodes(this.#plan, targets, this.#done);
     const nodes = planned.map((node) => node.expr);
     const inside = new Set(nodes);
+    const operands = new Map<Expr, boolean>();
+    for (const { expr } of planned) {
+      for (const input of expr.inputs) {
+        if (input.op === frame || inside.has(input) || operands.has(input)) continue;
+        operands.set(input, takesByRows(expr, input, backend));
+      }
+    }
+    this.#copies.takeAlong(operands.keys());
     const inputs = new Map<Expr, Value>();
     try {
-      for (const node of planned) {
-        for (const input of node.expr.inputs) {
-          if (input.op === frame || inside.has(input) || inputs.has(input)) continue;
-          const byRows = takesByRows(node.expr, input, backend);
-          inputs.set(input, await this.#copies.operand(input, backend, byRows));
-        }
+      for (const [input, byRows] of operands) {
+        inputs.set(input, await this.#copies.operand(input, backend, byRows));
       }
       // What had to be brought first has its own measurement.
       const run = performance.now();

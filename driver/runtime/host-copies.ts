@@ -18,6 +18,8 @@ export class HostCopies {
   readonly #values: ReadonlyMap<Expr, Value>;
   readonly #context: HostCopiesContext;
   readonly #collected = new Map<Expr, Promise<DenseMatrix>>();
+  /** Announced, not yet on their way. */
+  readonly #leaving = new Map<Expr, Value>();
 
   constructor(values: ReadonlyMap<Expr, Value>, context: HostCopiesContext) {
     this.#values = values;
@@ -29,10 +31,22 @@ export class HostCopies {
     for (const expr of exprs) this.#onHost(expr).catch(() => undefined);
   }
 
-  /** Sends a host value that the plan says remote programs will read whole. */
+  /** A host value that remote programs will read whole is to travel ahead of them, unless one starts now and takes it along. */
   announce(node: PlanNode | undefined, value: Value): void {
-    if (node?.transfer !== 'broadcast') return;
-    for (const backend of this.#context.backends.values()) backend.announce?.(value);
+    if (node?.transfer === 'broadcast') this.#leaving.set(node.expr, value);
+  }
+
+  /** A program that starts now carries these itself: sent apart, it would wait for one more exchange. */
+  takeAlong(exprs: Iterable<Expr>): void {
+    for (const expr of exprs) this.#leaving.delete(expr);
+  }
+
+  /** Sends what was announced. */
+  sendAhead(): void {
+    for (const value of this.#leaving.values()) {
+      for (const backend of this.#context.backends.values()) backend.announce?.(value);
+    }
+    this.#leaving.clear();
   }
 
   /** Lets go of what was left in a backend for this execution only. @param isOwned the cache's, made here or before */

@@ -113,18 +113,39 @@ describe('broadcasts', () => {
     assert.ok(Math.abs(values[1]! / expected - 1) < 1e-9, `${values[1]} for ${expected}`);
   });
 
-  it('are sent ahead where a plan computes the value for a later program', async () => {
+  it('are sent ahead of a program that waits for something else', async () => {
     const { session, channel } = await counted();
-    const x = rand(session, ROWS, COLS, { seed: 9 });
-    // The weights come from a pass over x, are put together here, and are read whole by the next pass.
-    const w = weights(session, 2).mul(x.colSums().t()).mul(1e-6);
-    const value = await squares(x, w).value();
-    assert.equal(channel.calls.filter(({ verb }) => verb === 'broadcast').length, 1);
+    const centred = (of: Session): Matrix => {
+      const x = rand(of, ROWS, COLS, { seed: 9 });
+      return x.sub(x.colSums().mul(1 / ROWS));
+    };
+    // The weights are made here while the first pass sums columns; the next pass waits for both.
+    const value = await squares(centred(session), weights(session, 2).mul(1e-3)).value();
+    const verbs = channel.calls.map(({ verb }) => verb);
+    assert.equal(verbs.filter((verb) => verb === 'broadcast').length, 1);
+    assert.ok(verbs.indexOf('broadcast') < verbs.lastIndexOf('runProgram'), verbs.join());
     assert.ok(channel.bytesOf('runProgram') < COLS * WIDE * 8, 'programs name it only');
     const local = new Session({ local: createReferenceBackend(), reuse: false });
-    const y = rand(local, ROWS, COLS, { seed: 9 });
-    const v = weights(local, 2).mul(y.colSums().t()).mul(1e-6);
-    const expected = await squaresByGram(y, v).value();
+    const expected = await squaresByGram(centred(local), weights(local, 2).mul(1e-3)).value();
+    assert.ok(Math.abs(value / expected - 1) < 1e-9, `${value} for ${expected}`);
+  });
+
+  it('travel inside a program that can start at once, without an exchange of their own', async () => {
+    const { session, channel } = await counted();
+    // The weights come from a pass over x, are put together here, and are all that the next pass waits for.
+    const scaled = (of: Session, x: Matrix): Matrix =>
+      weights(of, 2).mul(x.colSums().t()).mul(1e-6);
+    const x = rand(session, ROWS, COLS, { seed: 10 });
+    const value = await squares(x, scaled(session, x)).value();
+    assert.deepEqual(
+      channel.calls.filter(({ verb }) => verb === 'broadcast'),
+      [],
+    );
+    const bytes = channel.bytesOf('runProgram');
+    assert.ok(bytes >= COLS * WIDE * 8 && bytes < 1.1 * COLS * WIDE * 8, `${bytes} bytes sent`);
+    const local = new Session({ local: createReferenceBackend(), reuse: false });
+    const y = rand(local, ROWS, COLS, { seed: 10 });
+    const expected = await squaresByGram(y, scaled(local, y)).value();
     assert.ok(Math.abs(value / expected - 1) < 1e-9, `${value} for ${expected}`);
   });
 
