@@ -174,7 +174,7 @@ testPartialRule({
     return { cached: [A.neg()], target: A.rbind(B).neg() };
   },
   pays: (s) => {
-    const [A, B, Y] = [large(s, 5_000, 100), large(s, 500, 100, 2), large(s, 100, 1_000, 3)];
+    const [A, B, Y] = [large(s, 5_000, 400), large(s, 500, 400, 2), large(s, 400, 1_000, 3)];
     return { cached: [A.matmul(Y)], target: A.rbind(B).matmul(Y) };
   },
 });
@@ -230,7 +230,7 @@ testPartialRule({
     return { cached: [A.neg()], target: A.slice([0, 900]).neg() };
   },
   pays: (s) => {
-    const [A, Y] = [large(s, 10_000, 50), large(s, 50, 40, 2)];
+    const [A, Y] = [large(s, 10_000, 400), large(s, 400, 40, 2)];
     return { cached: [A.matmul(Y)], target: A.slice([0, 9_000]).matmul(Y) };
   },
 });

@@ -256,5 +256,6 @@ function sumAbsolute(
 
 export const groupLossKernel: Kernel = {
   op: groupLoss,
+  isBlas: true,
   reducer: (call, context) => new LossReducer(call, context),
 };

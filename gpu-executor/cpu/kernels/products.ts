@@ -56,6 +56,7 @@ function multiplyPart(
 
 const matmulKernel: Kernel = {
   op: matmul,
+  isBlas: true,
   run: (call, context) => {
     const product = productOf(call);
     const { m, n } = product;
@@ -97,6 +98,7 @@ const matmulKernel: Kernel = {
 
 const tsmmKernel: Kernel = {
   op: tsmm,
+  isBlas: true,
   reducer: (call, context) =>
     new RowSumReducer(
       call,
@@ -109,6 +111,7 @@ const tsmmKernel: Kernel = {
 
 const mmchainKernel: Kernel = {
   op: mmchain,
+  isBlas: true,
   reducer: (call, context) => {
     const width = call.inputs[1]!.cols;
     const pieceRows = Math.max(64, Math.min(PIECE_ROWS, Math.floor(CHAIN_CELLS / width)));

@@ -110,6 +110,7 @@ function checkLu(n: number, scales: Float64Array, factors: Float64Array, info: n
 
 const solveKernel: Kernel = {
   op: solve,
+  isBlas: true,
   run: (call, { blas }) => {
     const system = systemOf(call, true);
     const args = [system.n, system.sides, system.factors, system.columns] as const;
@@ -136,6 +137,7 @@ function factorOf(a: DenseMatrix, factors: Float64Array, info: number): DenseMat
 
 const choleskyKernel: Kernel = {
   op: cholesky,
+  isBlas: true,
   run: ({ inputs: [a] }, { blas }) => {
     const factors = a!.data.slice();
     return factorOf(a!, factors, blas.cholesky(a!.rows, factors));
