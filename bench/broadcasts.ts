@@ -20,6 +20,7 @@ export const broadcasts: Bench = {
   run: async (recorder, options) => {
     const turns = options.quick ? 300 : 500;
     const probes = 10;
+    const lateMemory: number[] = [];
     const local = await createCpuBackend();
     const spark = await startEmbeddedSpark({ memoryBytes: 1024 * MIB });
     try {
@@ -47,7 +48,10 @@ export const broadcasts: Bench = {
         if (turn % Math.ceil(turns / probes) !== 0) continue;
         const { liveBroadcasts } = (await channel.call('storage', {})).result;
         recorder.sample('live_broadcasts', liveBroadcasts);
-        recorder.sample('memory_mib', (await heapBytes()) / MIB);
+        const memory = (await heapBytes()) / MIB;
+        recorder.sample('memory_mib', memory);
+        // From when the cache is full and the JIT has settled on.
+        if (turn >= turns / 2) lateMemory.push(memory);
         recorder.progress(`turn ${turn}: ${liveBroadcasts} live broadcasts`);
       }
     } finally {
@@ -58,6 +62,8 @@ export const broadcasts: Bench = {
     recorder.figure('broadcasts.turns', turns);
     recorder.figure('broadcasts.most_live', live.max, { atMost: 70 }, ['live_broadcasts']);
     recorder.figure('broadcasts.memory_mib_most', recorder.summary('memory_mib').max);
+    const growth = lateMemory.at(-1)! - lateMemory[0]!;
+    recorder.figure('broadcasts.memory_growth_mib', growth, { atMost: 4 }, ['memory_mib']);
     recorder.ratio('broadcasts.late_vs_early_turn', 'late_ms', 'early_ms', { atMost: 1.2 });
     recorder.note(
       `the reuse cache may take ${CACHE_BYTES / MIB} MiB, and fills with the weights of each turn; at most 64 values stay broadcast`,
