@@ -1,6 +1,6 @@
 /**
  * Spark with executors in JVMs of their own (`local-cluster`): same values, also when one of them is killed in the middle
- * of a job or takes kept rows with it. Needs `/proc`, to find the executors.
+ * of a job or takes kept rows with it, and no more actions at once than the living ones carry. Needs `/proc`, to find the executors.
  */
 import assert from 'node:assert/strict';
 import {
@@ -151,6 +151,47 @@ describe('a cluster of executors', () => {
       return now.length === 2 && !now.includes(victim!);
     });
   });
+
+  it('runs as many actions at once as the living executors carry, over all programs', async () => {
+    // A dozen sums over unlike rows: as many actions, all of them ready at once.
+    const sums = Array.from({ length: 12 }, (_, i) =>
+      make('sum', [random(400_000 + i * 5000, 10, 100 + i)]),
+    );
+    const nodes = sums.flatMap((sum) => [...sum.inputs, sum]);
+    const answers: (readonly number[])[] = [];
+    let isOver = false;
+    const keepAsking = async (): Promise<void> => {
+      while (!isOver) {
+        const { values, sparkJobs } = await spark.run(segment(nodes, { outputs: sums }), {});
+        answers.push(sums.map((sum) => (values.get(sum) as DenseMatrix).data[0]!));
+        assert.equal(sparkJobs, sums.length);
+      }
+    };
+    const seen: { readonly limit: number; readonly running: number; readonly waiting: number }[] =
+      [];
+    const settled = (carried: number) => async (): Promise<boolean> => {
+      const { actions } = (await embedded.channel.call('status', {})).result;
+      seen.push(actions);
+      return actions.limit === carried && actions.running === carried && actions.waiting > 0;
+    };
+    const programs = Promise.all([keepAsking(), keepAsking(), keepAsking()]);
+    try {
+      await waitFor('an action for each of two executors', settled(2));
+      const [victim] = executorsOf(embedded.pid);
+      process.kill(victim!, 'SIGKILL');
+      await waitFor('one action at a time', settled(1));
+      await waitFor('two actions again', settled(2));
+    } finally {
+      isOver = true;
+      await programs;
+    }
+    const most = Math.max(...seen.map(({ running }) => running));
+    assert.equal(most, 2, JSON.stringify(seen));
+    for (const answer of answers) assert.deepEqual(answer, answers[0]);
+    const whole = ops.rand.reference([], sums[0]!.inputs[0]!.attrs, sums[0]!.inputs[0]!);
+    const total = whole.data.reduce((sum, cell) => sum + cell, 0);
+    assert.ok(Math.abs(answers[0]![0]! / total - 1) < 1e-12);
+  }).timeout(300_000);
 
   it('makes values again from their lineage when the executor that kept them has ended', async () => {
     const backend = await createSparkBackend({

@@ -3,10 +3,11 @@ package reprise.shim
 import java.security.SecureRandom
 
 import org.apache.spark.SparkContext
+import org.apache.spark.reprise.LiveSlots
 import org.apache.spark.sql.SparkSession
 
 import reprise.shim.frame.{FrameReader, FrameScan}
-import reprise.shim.program.{Broadcasts, Epochs, Registry, RunTracker}
+import reprise.shim.program.{ActionSlots, Broadcasts, Epochs, Registry, RunTracker}
 
 /**
  * What the shim keeps: a Spark session of its own (so that its SQL settings do not leak into the user's), the values
@@ -18,6 +19,7 @@ final class ShimContext(parent: SparkSession, val onShutdown: () => Unit) {
   val broadcasts = new Broadcasts(spark)
   val epochs = new Epochs
   val runs = new RunTracker(spark)
+  val actions = new ActionSlots(() => LiveSlots.of(spark))
   /** Random; another value means another shim, whose handles are unknown here. */
   val boot: String = {
     val bytes = new Array[Byte](16)

@@ -7,22 +7,24 @@ import reprise.shim.ShimContext
 
 /** Runs parts of a program at the same time, each from a thread of its own, as Spark's scheduler wants it. */
 object Concurrently {
+  /** Parts of one program that wait for room or run; more slots than this are used by more programs. */
+  private val MaxThreads = 64
 
   /**
    * The outcome of each part, all of them ended: when one fails the run's other jobs are cancelled, and its error stands for
-   * theirs. No more parts run at once than the live executors have cores.
+   * theirs. They are admitted by `ActionSlots`, together with those of other programs.
    */
   def apply[T](context: ShimContext, run: String, parts: Seq[() => T]): Seq[Either[Throwable, T]] =
-    if (parts.length <= 1) parts.map(part => attempt(part()))
+    if (parts.length <= 1) parts.map(part => attempt(admitted(context, run, part)))
     else {
       val first = new AtomicReference[Throwable]()
-      val pool = Executors.newFixedThreadPool(math.max(1, math.min(parts.length, context.spark.defaultParallelism)))
+      val pool = Executors.newFixedThreadPool(math.min(parts.length, MaxThreads))
       try {
         val futures = parts.map { part =>
           pool.submit(new Callable[Either[Throwable, T]] {
             def call(): Either[Throwable, T] = {
               context.runs.join(run)
-              val outcome = if (first.get == null) attempt(context.withSession(part())) else Left(first.get)
+              val outcome = if (first.get == null) attempt(admitted(context, run, () => context.withSession(part()))) else Left(first.get)
               outcome.left.foreach { error =>
                 if (first.compareAndSet(null, error)) context.runs.cancel(run)
               }
@@ -33,6 +35,9 @@ object Concurrently {
         futures.map(_.get()).map(_.left.map(_ => first.get))
       } finally pool.shutdownNow()
     }
+
+  private def admitted[T](context: ShimContext, run: String, part: () => T): T =
+    context.actions(context.runs.isCancelled(run))(part())
 
   private def attempt[T](body: => T): Either[Throwable, T] =
     try Right(body)

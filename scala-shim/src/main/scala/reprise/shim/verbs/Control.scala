@@ -40,6 +40,7 @@ object Status extends VerbHandler {
   def handle(context: ShimContext, args: JsonNode, payloads: IndexedSeq[Payload]): Reply = {
     val storage = context.spark.getRDDStorageInfo.map(info => info.id -> info).toMap
     val executors = context.spark.getExecutorMemoryStatus.toSeq.sortBy(_._1)
+    val (running, waiting) = context.actions.counts
     Reply(
       Json.obj(
         "executors" -> Json.arr(executors.map { case (id, (total, free)) =>
@@ -59,6 +60,10 @@ object Status extends VerbHandler {
         "runs" -> Json.arr(context.runs.progress.toSeq.sortBy(_._1).map { case (run, progress) =>
           Json.obj("run" -> Json.str(run), "progress" -> Json.num(progress))
         }),
+        "actions" -> Json.obj(
+          "limit" -> Json.int(context.actions.limit),
+          "running" -> Json.int(running),
+          "waiting" -> Json.int(waiting)),
         "sparkJobs" -> Json.int(context.runs.jobs),
         "bytesRead" -> Json.int(context.runs.bytesRead)))
   }
