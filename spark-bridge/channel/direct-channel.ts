@@ -1,6 +1,6 @@
 /**
- * The direct channel: one HTTP POST a call to the shim, with a bearer token. Invariant: no error that leaves this
- * file carries the token, a header or the HTTP client's own error object.
+ * The direct channel: one HTTP POST a call to the shim, with a bearer token; over TLS where the shim has a certificate.
+ * Invariant: no error that leaves this file carries the token, a header or the HTTP client's own error object.
  */
 import { Agent } from 'node:http';
 import { isIP } from 'node:net';
@@ -9,12 +9,15 @@ import axios, { type AxiosInstance } from 'axios';
 import { ConfigError, ExecutionError } from '../../driver/errors.js';
 import { abortReason, type CallOptions, type Channel, type Reply, toError } from './channel.js';
 import { decodeFrame, encodeFrame } from './frame-codec.js';
+import { pinnedAgent } from './pinned-tls.js';
 import type { Json, ReplyHeader, RequestHeader, Verb, Verbs } from './wire.js';
 
 export interface DirectChannelOptions {
   readonly host?: string;
   readonly port: number;
   readonly token: string;
+  /** The only certificate the shim may show, DER in base64; null (default) is plain HTTP, for loopback. */
+  readonly certificate?: string | null;
   /** What is known of the shim's end, added to the message when it can't be reached. */
   readonly lastWords?: () => string;
   /** Awaited when the shim could not be reached, before the call fails: finds out whether it has ended. */
@@ -38,7 +41,7 @@ const longVerbs: ReadonlySet<Verb> = new Set<Verb>([
 export class DirectChannel implements Channel {
   readonly kind = 'direct';
   readonly #http: AxiosInstance;
-  readonly #agent = new Agent({ keepAlive: true, maxSockets: 16 });
+  readonly #agent: Agent;
   readonly #lastWords: () => string;
   readonly #onUnreachable: () => Promise<void>;
   #nextId = 1;
@@ -46,14 +49,19 @@ export class DirectChannel implements Channel {
   constructor(options: DirectChannelOptions) {
     this.#lastWords = options.lastWords ?? (() => '');
     this.#onUnreachable = options.onUnreachable ?? (async () => {});
-    const host = options.host ?? '127.0.0.1';
+    const { host = '127.0.0.1', certificate = null } = options;
+    const connections = { keepAlive: true, maxSockets: 16 };
+    this.#agent =
+      certificate === null ? new Agent(connections) : pinnedAgent(certificate, connections);
+    const scheme = certificate === null ? 'http' : 'https';
     this.#http = axios.create({
-      baseURL: `http://${isIP(host) === 6 ? `[${host}]` : host}:${options.port}`,
+      baseURL: `${scheme}://${isIP(host) === 6 ? `[${host}]` : host}:${options.port}`,
       headers: {
         Authorization: `Bearer ${options.token}`,
         'Content-Type': 'application/octet-stream',
       },
       httpAgent: this.#agent,
+      httpsAgent: this.#agent,
       proxy: false,
       maxRedirects: 0,
       maxBodyLength: Number.POSITIVE_INFINITY,

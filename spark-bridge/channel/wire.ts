@@ -131,6 +131,8 @@ export interface WireStatus {
   readonly broadcasts: readonly string[];
   /** Runs in progress and their finished part, 0..1. */
   readonly runs: readonly { readonly run: string; readonly progress: number }[];
+  /** Actions (Spark jobs of programs) at once: as many as the executors that live now have task slots. */
+  readonly actions: { readonly limit: number; readonly running: number; readonly waiting: number };
   readonly sparkJobs: number;
   /** What tasks read from files and from stored row blocks since the application began. */
   readonly bytesRead: number;
@@ -228,13 +230,15 @@ export interface Verbs {
   };
   /**
    * Opens the direct channel in a driver that others started (`loopback` or every address); the token follows from the
-   * public keys, which are P-256 points in hex. Another call closes the channel before.
+   * public keys, which are P-256 points in hex. On every address it speaks TLS under `certificate` (DER in base64);
+   * null is plain HTTP on loopback. Another call closes the channel before.
    */
   openDirect: {
     args: { key: string; bind: 'loopback' | 'any' };
     result: {
       key: string;
       port: number;
+      certificate: string | null;
       hosts: readonly string[];
       boot: string;
       protocol: number;

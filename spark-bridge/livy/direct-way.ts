@@ -72,7 +72,7 @@ export function unreachable(wanted: string, tried: readonly string[]): ConfigErr
       ? tried.join('; ')
       : 'a Livy server on another machine, and no machine is allowed';
   return new ConfigError(
-    `${wanted}: expected to reach the shim in the Spark driver, got ${got}; list the machines of the drivers in REPRISE_LIVY_ALLOW (the channel is plain HTTP with a token: a network you trust), or use REPRISE_LIVY_CHANNEL=statements`,
+    `${wanted}: expected to reach the shim in the Spark driver, got ${got}; list the machines of the drivers in REPRISE_LIVY_ALLOW, or use REPRISE_LIVY_CHANNEL=statements`,
     { key: 'REPRISE_LIVY_ALLOW', tried },
   );
 }

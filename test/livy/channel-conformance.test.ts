@@ -1,9 +1,9 @@
 /**
- * One suite over every way to a shim: embedded, Livy statements, direct behind Livy, and a Livy batch. The Livy is our test
+ * One suite over every way to a shim: embedded, Livy statements, direct behind Livy, and a Livy batch, also over TLS. The Livy is our test
  * server on a real socket; Spark and the shim are real. Whatever the way, the same call gives the same answer or error.
  */
 import assert from 'node:assert/strict';
-import { randomBytes } from 'node:crypto';
+import { randomBytes, X509Certificate } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -21,6 +21,7 @@ import {
   createSparkBackend,
   type SparkBackend,
 } from '../../spark-bridge/index.js';
+import { parseAllowedHosts } from '../../spark-bridge/livy/allowed-hosts.js';
 import { memorySessionStore } from '../../spark-bridge/livy/session-store.js';
 import { assertClose } from '../support/close.js';
 import { type LivyTestServer, startLivyTestServer } from '../support/livy-server/livy-server.js';
@@ -39,7 +40,7 @@ interface Row {
 
 let server: LivyTestServer;
 
-const throughLivy = (name: string, kind: string, mode: 'session' | 'batch'): Row => ({
+const throughLivy = (name: string, kind: string, mode: 'session' | 'batch', allow = ''): Row => ({
   name,
   kind,
   open: async () => {
@@ -49,6 +50,7 @@ const throughLivy = (name: string, kind: string, mode: 'session' | 'batch'): Row
       connection: { url: server.url },
       mode,
       channelMode: kind === 'direct' ? 'direct' : 'statements',
+      allow: parseAllowedHosts(allow),
       key: name,
       store: memorySessionStore(),
       jar: { by: 'uri', uri: pathToFileURL(await buildShim()).href },
@@ -78,6 +80,8 @@ const rows: readonly Row[] = [
   throughLivy('Livy statements', 'livy', 'session'),
   throughLivy('direct behind Livy', 'direct', 'session'),
   throughLivy('Livy batch', 'direct', 'batch'),
+  // Allowed to be elsewhere, so its shim listens on every address, and by TLS.
+  throughLivy('Livy batch over TLS', 'direct', 'batch', '*'),
 ];
 
 const program = (run: string, more: Partial<WireProgram>): WireProgram => ({
@@ -296,6 +300,35 @@ for (const row of rows) {
     });
   });
 }
+
+describe('channel conformance: a shim that listens on every address', () => {
+  it('answers nobody in plain HTTP, and only those who know its certificate', async function () {
+    this.timeout(300_000);
+    if (sparkMissing() !== undefined) this.skip();
+    const row = throughLivy('TLS only', 'direct', 'batch', '*');
+    const backend = await row.open();
+    try {
+      const log = [...server.sessions.values()][0]?.log ?? [];
+      const said = log.find((line) => line.startsWith('REPRISE-SHIM ')) ?? '';
+      const { port, certificate } = JSON.parse(said.slice(said.indexOf('{')));
+      const place = `127.0.0.1:${port}/v1/prove`;
+      await assert.rejects(fetch(`http://${place}`, { method: 'POST', body: 'x' }));
+      await assert.rejects(fetch(`https://${place}`, { method: 'POST', body: 'x' }), (error) =>
+        /SELF_SIGNED/.test(String((error as { cause?: { code?: string } }).cause?.code)),
+      );
+      const { validTo, subject, publicKey } = new X509Certificate(
+        Buffer.from(certificate, 'base64'),
+      );
+      assert.match(validTo, /2049/);
+      assert.match(subject, /CN=reprise-shim/);
+      assert.equal(publicKey.asymmetricKeyType, 'ec');
+      await backend.channel.call('ping', {});
+    } finally {
+      await backend.close();
+      await row.close();
+    }
+  });
+});
 
 describe('channel conformance: an announced folder', () => {
   it('is where a batch leaves its address when its log does not show it', async function () {

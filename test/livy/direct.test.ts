@@ -42,6 +42,7 @@ async function listen(answer: (challenge: Buffer) => string | Promise<string>): 
 const address = (port: number, key: string, hosts: readonly string[] = ['127.0.0.1']) => ({
   key,
   port,
+  certificate: null,
   hosts,
   boot: 'b',
   protocol: 1,

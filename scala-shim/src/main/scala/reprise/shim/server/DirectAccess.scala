@@ -1,6 +1,7 @@
 package reprise.shim.server
 
 import java.net.{InetAddress, NetworkInterface}
+import java.util.Base64
 
 import scala.collection.JavaConverters._
 import scala.util.Try
@@ -12,7 +13,8 @@ import reprise.shim.protocol.{Json, ShimError}
 
 /**
  * Opens the direct channel in a Spark driver that was started by others (Livy, spark-submit) and says where it is; nothing
- * in the answer is secret. Invariant: one server a shim; opening another closes the one before, whose driver is gone.
+ * in the answer is secret. Invariants: one server a shim; opening another closes the one before, whose driver is gone;
+ * what listens beyond loopback speaks TLS only, under the certificate that the answer holds.
  */
 object DirectAccess {
   private val MaxBytes = 2147483000L
@@ -26,13 +28,15 @@ object DirectAccess {
       case other => throw new ShimError("config", s"shim: expected to listen on loopback or any, got `$other`")
     }
     val agreed = KeyAgreement.agree(theirKey)
+    val identity = if (host == "0.0.0.0") Some(SelfSigned.create()) else None
     stop()
-    val server = new DirectServer(context, agreed.token, host, 0, MaxBytes)
+    val server = new DirectServer(context, agreed.token, host, 0, MaxBytes, identity.map(_.context))
     val port = server.start()
     open = Some(server)
     Json.obj(
       "key" -> Json.str(agreed.publicKey),
       "port" -> Json.int(port),
+      "certificate" -> Json.str(identity.map(it => Base64.getEncoder.encodeToString(it.certificate)).orNull),
       "hosts" -> Json.arr(addresses(context, host).map(Json.str)),
       "boot" -> Json.str(context.boot),
       "protocol" -> Json.int(Version.protocol))

@@ -6,22 +6,39 @@ import java.nio.charset.StandardCharsets.UTF_8
 import java.security.MessageDigest
 import java.util.concurrent.{Executors, ThreadFactory}
 
-import com.sun.net.httpserver.{HttpExchange, HttpHandler, HttpServer}
+import com.sun.net.httpserver.{HttpExchange, HttpHandler, HttpServer, HttpsConfigurator, HttpsServer}
+import javax.net.ssl.SSLContext
 
 import reprise.shim.ShimContext
 import reprise.shim.protocol.Dispatcher
 
 /**
  * The direct channel: `POST /v1/call` with one frame as body, answered by one frame. Every request carries the bearer
- * token, compared in constant time and before any of the body is read; bodies over the limit are refused unread.
+ * token, compared in constant time and before any of the body is read; bodies over the limit are refused unread. With
+ * `tls` all of it is encrypted.
  */
-final class DirectServer(context: ShimContext, token: String, host: String, port: Int, maxBytes: Long) {
+final class DirectServer(
+    context: ShimContext,
+    token: String,
+    host: String,
+    port: Int,
+    maxBytes: Long,
+    tls: Option[SSLContext] = None) {
   // Without it every answer waits 40 ms for the peer's delayed acknowledgement. Read when the server class is loaded.
   System.setProperty("sun.net.httpserver.nodelay", "true")
   private val expected = digest(s"Bearer $token")
   private val startedAt = System.nanoTime()
   @volatile private var calledAt = startedAt
-  private val server = HttpServer.create(new InetSocketAddress(InetAddress.getByName(host), port), 64)
+  private val server: HttpServer = {
+    val address = new InetSocketAddress(InetAddress.getByName(host), port)
+    tls match {
+      case None => HttpServer.create(address, 64)
+      case Some(ssl) =>
+        val secured = HttpsServer.create(address, 64)
+        secured.setHttpsConfigurator(new HttpsConfigurator(ssl))
+        secured
+    }
+  }
   private val pool = Executors.newCachedThreadPool(new ThreadFactory {
     def newThread(work: Runnable): Thread = {
       val thread = new Thread(work, "reprise-call")
