@@ -163,6 +163,18 @@ describe('reprise run through Livy', function () {
     assert.deepEqual(folder.runs(), []);
   });
 
+  it('finishes and ends its session when nobody reads what it says', async () => {
+    await start();
+    const result = await run({}, (child) => {
+      child.stdout?.destroy();
+      child.stderr?.destroy();
+    });
+    assert.equal(result.code, 0);
+    assert.equal(server.count('session deleted'), 1);
+    assert.equal(server.sessions.size, 0);
+    assert.equal(folder.runs().length, 1);
+  });
+
   it('refuses a setting it does not know, before it asks for anything', async () => {
     await start();
     const result = await run({ REPRISE_LIVY_CHANNEL: 'fast' });
