@@ -12,6 +12,7 @@ import { call as callOp } from '../operators/call.js';
 import type { Evaluator, FunctionCalls, ReusableFunction } from '../runtime/evaluator.js';
 import type { Statistics } from '../runtime/statistics.js';
 import type { DenseMatrix, Value } from '../runtime/value.js';
+import { forgetOldest } from '../support/forget-oldest.js';
 import { putTogether, takeApart } from './call-values.js';
 import { type DurableTier, STORE_SECONDS } from './durable-tier.js';
 import type { ReuseCache } from './reuse-cache.js';
@@ -160,7 +161,7 @@ export class FunctionCache implements FunctionCalls {
       .then((found) => {
         if (found.outputs !== undefined) {
           this.#calls.set(key, found.outputs);
-          if (this.#calls.size > MAX_CALLS) this.#calls.delete(this.#calls.keys().next().value!);
+          forgetOldest(this.#calls, MAX_CALLS);
         }
         return found;
       })

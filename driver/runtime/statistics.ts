@@ -5,6 +5,7 @@
  */
 import type { Plan } from '../compiler/plan.js';
 import type { Expr } from '../ir/expr.js';
+import { forgetOldest } from '../support/forget-oldest.js';
 
 export interface Counters {
   /** Results asked for again and not computed again. */
@@ -63,14 +64,14 @@ export class Statistics {
   /** A result was asked for again: its node was there, or its value was cached. */
   hit(expr: Expr): void {
     this.#asked.set(expr, (this.#asked.get(expr) ?? 0) + 1);
-    if (this.#asked.size > MAX_NODES) forgetOldest(this.#asked);
+    forgetOldest(this.#asked, MAX_NODES);
   }
 
   record(expr: Expr, backend: string, seconds: number, state: NodeRecord['state']): void {
     const known = this.nodes.get(expr);
     if (known === undefined) {
       this.nodes.set(expr, { backend, seconds, state, hits: 0 });
-      if (this.nodes.size > MAX_NODES) forgetOldest(this.nodes);
+      forgetOldest(this.nodes, MAX_NODES);
     } else if (state !== 'reused') Object.assign(known, { backend, seconds, state });
   }
 
@@ -131,14 +132,5 @@ export class Statistics {
       start: burst.start,
       end: burst.end,
     });
-  }
-}
-
-/** Makes room for an eighth at once: finding the oldest key walks over all that were deleted before it. */
-function forgetOldest(nodes: Map<Expr, unknown>): void {
-  const kept = MAX_NODES - (MAX_NODES >> 3);
-  for (const node of nodes.keys()) {
-    if (nodes.size <= kept) return;
-    nodes.delete(node);
   }
 }

@@ -9,6 +9,7 @@ import { isInside, type Plan, type PlanNode } from '../../driver/compiler/plan.j
 import { denseBytes, type Expr } from '../../driver/ir/expr.js';
 import { lineageKey } from '../../driver/ir/lineage-key.js';
 import { frame } from '../../driver/operators/frame.js';
+import { forgetOldest } from '../../driver/support/forget-oldest.js';
 
 /**
  * When computed row blocks are kept: `delayed`, as above; `eager`, all of them the first time; `off`, none but those that the
@@ -116,12 +117,6 @@ function isForLaterPlans(node: PlanNode, plan: Plan): boolean {
   return plan.nodes.every(
     (reader) => !reader.expr.inputs.includes(node.expr) || isInside(reader, node),
   );
-}
-
-function forgetOldest(map: Map<string, unknown>, limit: number): void {
-  if (map.size <= limit) return;
-  const oldest = map.keys().next();
-  if (oldest.done !== true) map.delete(oldest.value);
 }
 
 function kindOf(expr: Expr): string {
