@@ -74,6 +74,7 @@ function placeText(node: PlanNode): string {
   else if (node.blocked) words.push('row blocks');
   if (node.parts !== undefined) words.push(`${node.parts.length} parts`);
   if (node.staysThere) words.push('stays there');
+  if (node.transient) words.push('transient');
   if (node.materialise) words.push('kept on host');
   if (node.persist) words.push('persist');
   if (node.checkpoint !== undefined) {

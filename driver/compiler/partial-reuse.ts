@@ -161,14 +161,23 @@ function tableOf(rules: readonly PartialRule[]): RuleTable {
 
 const defaultTable = tableOf(partialRules);
 
+/** Whether rules are to be tried at this node at all; cheap, so that small plans skip the pass. */
+export function mayBeAnswered(expr: Expr, options: PartialReuseOptions): boolean {
+  if (!expr.isDeterministic || !tableIn(options).has(expr.op)) return false;
+  const { minSeconds = 0 } = options;
+  return minSeconds === 0 || options.estimate(expr) >= minSeconds;
+}
+
+const tableIn = ({ rules }: PartialReuseOptions): RuleTable =>
+  rules === undefined ? defaultTable : tableOf(rules);
+
 /** Rewrites what can be answered from cached parts. Returns the roots themselves where nothing can. */
 export function reusePartially(
   roots: readonly Expr[],
   maker: NodeMaker,
   options: PartialReuseOptions,
 ): PartialReuse {
-  const table = options.rules === undefined ? defaultTable : tableOf(options.rules);
-  return new PartialRun(maker, options, table).run(roots);
+  return new PartialRun(maker, options, tableIn(options)).run(roots);
 }
 
 interface Frame {

@@ -9,6 +9,7 @@ import type { ReuseHistory } from '../cost/reuse-history.js';
 import type { Expr } from '../ir/expr.js';
 import type { Backend } from '../runtime/backend.js';
 import type { Value } from '../runtime/value.js';
+import type { Collected } from './collect.js';
 import type { PartialReuse, PartialReuseOptions } from './partial-reuse.js';
 import type { Plan } from './plan.js';
 import type { NodeMaker } from './rule.js';
@@ -36,6 +37,8 @@ export interface PassContext {
   readonly materialiseBytes: number;
   /** The roots are to be kept where their row blocks are, not brought here. */
   readonly persistRoots: boolean;
+  /** False: nothing is kept beyond its plan. */
+  readonly reuse: boolean;
   /** Absent: nothing cached is built upon. */
   readonly partial?: PartialReuseOptions;
   /** The value of a node that is there, `pending` while another execution computes it, undefined otherwise. */
@@ -49,6 +52,8 @@ export interface PassState {
   /** Equal to the roots asked for, in the same order. */
   readonly roots: readonly Expr[];
   readonly partial?: PartialReuse;
+  /** What these roots lack; there once a pass has asked. */
+  readonly collected?: Collected;
   /** There from `placement` on. */
   readonly plan?: Plan;
 }

@@ -6,14 +6,16 @@ import type { Expr } from '../ir/expr.js';
 import { topological } from '../ir/expr.js';
 import { asynchrony } from './asynchrony.js';
 import { checkpoints } from './checkpoints.js';
+import { collect } from './collect.js';
 import { fileResults } from './file-results.js';
 import { linearise } from './linearise.js';
-import { reusePartially } from './partial-reuse.js';
+import { mayBeAnswered, reusePartially } from './partial-reuse.js';
 import type { Pass, PassContext } from './pass.js';
 import { placement } from './placement.js';
 import type { Plan } from './plan.js';
 import { logicalText, MAX_LISTED, runPasses } from './run-passes.js';
 import { simplify } from './simplify.js';
+import { transients } from './transients.js';
 
 const simplified: Pass = {
   name: 'simplify',
@@ -31,10 +33,14 @@ const simplified: Pass = {
 const partialReuse: Pass = {
   name: 'partial reuse',
   summary: 'answers steps from cached parts and a compensation',
-  run: (state, { maker, partial }) => {
+  run: (state, context) => {
+    const { maker, partial } = context;
     if (partial === undefined) return state;
-    const reused = reusePartially(state.roots, maker, partial);
-    return reused.answers.size > 0 ? { ...state, roots: reused.roots, partial: reused } : state;
+    const collected = collect(state, context);
+    const isWorth = collected.missing.some((expr) => mayBeAnswered(expr, partial));
+    const reused = isWorth ? reusePartially(state.roots, maker, partial) : undefined;
+    if (reused === undefined || reused.answers.size === 0) return { ...state, collected };
+    return { roots: reused.roots, partial: reused };
   },
 };
 
@@ -49,6 +55,7 @@ export const passes: readonly Pass[] = [
   fileResults,
   // What is kept depends on where it is and on which passes read it.
   checkpoints,
+  transients,
   // What travels early depends on both.
   asynchrony,
   // Last: the order serves what the others decided and changes nothing of it.

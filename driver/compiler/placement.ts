@@ -6,11 +6,10 @@
  * Where more than one backend could run a node, `choose-backends.ts` decides for the whole plan at once.
  */
 import { UnsupportedError } from '../errors.js';
-import { denseBytes, type Expr, topological } from '../ir/expr.js';
-import { frame } from '../operators/frame.js';
+import { denseBytes, type Expr } from '../ir/expr.js';
 import type { Backend } from '../runtime/backend.js';
-import type { Value } from '../runtime/value.js';
 import { type Choices, chooseBackends } from './choose-backends.js';
+import { collect } from './collect.js';
 import type { Pass, PassContext, PassState } from './pass.js';
 import { isInside, type Plan, type PlanNode } from './plan.js';
 import { isHostData, rowRuleOn, takesByRows } from './row-blocks.js';
@@ -25,7 +24,7 @@ export const placement: Pass = {
 };
 
 function place(state: PassState, context: PassContext): Plan {
-  const plan = collect(state, context);
+  const plan = unplaced(state, context);
   const choices = chooseBackends(plan, context);
   markBlocked(plan, choices, context);
   for (const node of plan.nodes) {
@@ -43,20 +42,12 @@ function place(state: PassState, context: PassContext): Plan {
 }
 
 /** The nodes that have no value yet, all on the local backend. */
-function collect({ roots, partial }: PassState, context: PassContext): Plan {
-  const available = new Map<Expr, Value>();
-  const pending = new Set<Expr>();
-  const order = topological(roots, (expr) => {
-    const found = context.find(expr);
-    if (found === undefined) return false;
-    if (found === 'pending') pending.add(expr);
-    else available.set(expr, found);
-    return true;
-  });
+function unplaced(state: PassState, context: PassContext): Plan {
+  const { missing, available, pending } = collect(state, context);
+  const { roots, partial } = state;
   const nodes: PlanNode[] = [];
   const nodeOf = new Map<Expr, PlanNode>();
-  for (const expr of order) {
-    if (available.has(expr) || pending.has(expr) || expr.op === frame) continue;
+  for (const expr of missing) {
     const node: PlanNode = {
       expr,
       backend: context.local,

@@ -21,6 +21,8 @@ export interface PlanNode {
   materialise: boolean;
   /** A blocked node that is kept in its backend (an RDD). */
   persist: boolean;
+  /** A host result that is let go as soon as the plan has read it, not kept for later ones. */
+  transient?: boolean;
   /** A whole value that its device keeps, since something there reads it; the host brings it only if it is read here too. */
   staysThere?: boolean;
   /** Why a blocked value is worth keeping where it is made; the tier of its backend decides when and how. */

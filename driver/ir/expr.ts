@@ -38,6 +38,8 @@ export class Expr implements Meta {
   facade: unknown = undefined;
   /** The equal, cheaper node the simplify pass rewrote this one to (itself when nothing applies). */
   simplified: Expr | undefined = undefined;
+  /** Computed before and not kept: the next value is. Set by executions, read by the transients pass. */
+  wasTransient = false;
 
   constructor(
     id: number,

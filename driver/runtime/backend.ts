@@ -7,7 +7,7 @@
 import type { FrameEngine } from '../frame/engine.js';
 import type { Expr } from '../ir/expr.js';
 import type { CacheTier } from '../reuse/cache-tier.js';
-import type { Handle, Value } from './value.js';
+import type { DenseMatrix, Handle, Value } from './value.js';
 
 export interface BackendCapabilities {
   /** Operators it has kernels for. */
@@ -101,6 +101,8 @@ export interface Backend {
   run(segment: Segment, context: RunContext): Promise<SegmentResult>;
   /** Brings a resident value to the host. */
   collect?(handle: Handle, context: RunContext): Promise<Value>;
+  /** Takes back the memory of a host value it made, which nobody will read again, for its next results. */
+  recycle?(value: DenseMatrix): void;
   /** Drops a resident value; never blocks on the cluster. */
   release?(handle: Handle): void;
   /**

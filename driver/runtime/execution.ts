@@ -25,6 +25,7 @@ import { failureOf } from './failure.js';
 import { HostCopies } from './host-copies.js';
 import { askedParts, keepParts } from './part-results.js';
 import { PromisedResults } from './promised-results.js';
+import { TransientValues } from './transient-values.js';
 import type { Value } from './value.js';
 
 /** Host operators run without a break for at most this long, so that signals and progress get through. */
@@ -37,6 +38,7 @@ export class Execution {
   readonly #failed = new Map<Expr, Error>();
   readonly #done = new Set<Expr>();
   readonly #results: PromisedResults;
+  readonly #transients: TransientValues;
   readonly #waves: ReadonlyMap<PlanNode, number>;
   readonly #awaited: ReadonlySet<PlanNode>;
   /** What runs now; these promises never reject. */
@@ -52,6 +54,7 @@ export class Execution {
     this.#waves = firstWaves(plan);
     this.#awaited = awaitedNodes(plan);
     this.#results = new PromisedResults(plan, context);
+    this.#transients = new TransientValues(plan, this.#values);
     this.#copies = new HostCopies(this.#values, context);
     for (const [expr, value] of plan.available) {
       this.#values.set(expr, value);
@@ -61,7 +64,7 @@ export class Execution {
       if (node.sink || node.materialise || node.persist) this.#targets.push(node);
       else if (!node.blocked) this.#host.push(node);
       else continue;
-      this.#results.claim(node.expr);
+      if (!node.transient) this.#results.claim(node.expr);
     }
   }
 
@@ -154,7 +157,7 @@ export class Execution {
       if (inputs.every((value) => value.kind === 'dense')) {
         const value = backend.runSync?.(expr, inputs);
         if (value !== undefined) {
-          this.#finish(expr, value, start, backend, 1, true);
+          this.#finish(node, value, start, 1, true);
           return undefined;
         }
       }
@@ -189,14 +192,8 @@ export class Execution {
       const value = result.values.get(expr);
       if (value === undefined)
         throw new InternalError(`${backend.name}: expected a value for ${expr.op.name}`);
-      this.#finish(
-        expr,
-        value,
-        start,
-        backend,
-        result.kernels,
-        others === 0 && this.#inFlight.size === 1,
-      );
+      const alone = others === 0 && this.#inFlight.size === 1;
+      this.#finish(node, value, start, result.kernels, alone);
     } catch (error) {
       this.#fail(expr, error, backend);
     }
@@ -329,23 +326,23 @@ export class Execution {
   }
 
   /** @param alone nothing else ran meanwhile, so the time is the operator's own */
-  #finish(
-    expr: Expr,
-    value: Value,
-    start: number,
-    backend: Backend,
-    kernels: number,
-    alone: boolean,
-  ): void {
+  #finish(node: PlanNode, value: Value, start: number, kernels: number, alone: boolean): void {
     const { statistics, costs } = this.#context;
+    const { expr, backend } = node;
     const end = performance.now();
     const seconds = (end - start) / 1000;
     if (alone) observeOperator(costs, backend, expr, seconds);
-    this.#keep(expr, value, seconds, backend.name);
+    const total = this.#transients.total(node, seconds);
+    if (node.transient) {
+      this.#values.set(expr, value);
+      this.#done.add(expr);
+      expr.wasTransient = true;
+    } else this.#keep(expr, value, total, backend.name);
+    this.#transients.finished(node, value);
     statistics.kernels += kernels;
     this.#record(expr, backend.name, seconds, 'computed');
     statistics.operator(backend.name, expr.op.name, start, end);
-    if (this.#context.asynchronous) this.#copies.announce(this.#plan.nodeOf.get(expr), value);
+    if (this.#context.asynchronous) this.#copies.announce(node, value);
   }
 
   #keep(expr: Expr, value: Value, seconds: number, backend: string): void {

@@ -90,7 +90,7 @@ export class Planner {
   }
 
   #context(roots: readonly Expr[], persist: boolean, recall: Recall | undefined): PassContext {
-    const { local, blocks, devices = [], interner, materialiseBytes } = this.#options;
+    const { local, blocks, devices = [], interner, materialiseBytes, reuse } = this.#options;
     const partial = this.#partialOptions(persist, recall);
     return {
       maker: interner,
@@ -101,6 +101,7 @@ export class Planner {
       costs: this.costs,
       history: this.history,
       materialiseBytes,
+      reuse,
       replicas: this.#options.replicas,
       persistRoots: persist && roots.length > 0,
       ...(partial ? { partial } : {}),

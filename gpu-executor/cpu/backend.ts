@@ -1,6 +1,7 @@
 /**
  * The local CPU backend: BLAS and LAPACK by FFI with JavaScript kernels around them, whole values at once and row blocks
- * in one bounded-memory stream. Invariant: it owns no state between runs but the bound library and the frame engine.
+ * in one bounded-memory stream. Invariant: it owns no state between runs but the bound library, the frame engine and
+ * memory handed back for its next results.
  */
 import type { FrameEngine } from '../../driver/frame/engine.js';
 import { denseBytes, type Expr } from '../../driver/ir/expr.js';
@@ -9,8 +10,10 @@ import type { Backend, CostEstimate } from '../../driver/runtime/backend.js';
 import type { DenseMatrix, Value } from '../../driver/runtime/value.js';
 import type { FrameReader } from './frame-reader.js';
 import { kernelOf, supportedOps } from './kernels/index.js';
+import type { KernelContext } from './kernels/kernel.js';
 import type { Blas } from './native/blas.js';
 import { type BlasOptions, loadBlas } from './native/load-blas.js';
+import { ResultMemory } from './result-memory.js';
 import { runSegment } from './segment.js';
 import { isScanned } from './stream.js';
 import { evaluateSync } from './whole.js';
@@ -41,10 +44,13 @@ export class CpuBackend implements Backend {
   readonly frames: FrameEngine & FrameReader;
   /** The routines in use, for `doctor` and the run's record. */
   readonly blas: Blas;
+  readonly #memory = new ResultMemory();
+  readonly #kernels: KernelContext;
 
   constructor(blas: Blas, frames: FrameEngine & FrameReader) {
     this.blas = blas;
     this.frames = frames;
+    this.#kernels = { blas, allocate: (cells) => this.#memory.acquire(cells) };
   }
 
   estimate(expr: Expr): CostEstimate {
@@ -65,11 +71,15 @@ export class CpuBackend implements Backend {
   runSync(expr: Expr, inputs: readonly Value[]): Value | undefined {
     if (isScanned(expr)) return undefined;
     for (const input of inputs) if (input.kind !== 'dense') return undefined;
-    return evaluateSync(expr, inputs as readonly DenseMatrix[], this.blas);
+    return evaluateSync(expr, inputs as readonly DenseMatrix[], this.#kernels);
+  }
+
+  recycle(value: DenseMatrix): void {
+    this.#memory.release(value.data);
   }
 
   run: Backend['run'] = (segment, context) =>
-    runSegment(segment, { ...context, blas: this.blas, frames: this.frames });
+    runSegment(segment, { ...context, kernels: this.#kernels, frames: this.frames });
 
   async close(): Promise<void> {
     const { close } = this.frames as { close?: () => unknown };

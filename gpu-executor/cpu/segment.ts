@@ -107,7 +107,7 @@ class SegmentRun {
         this.#context.signal?.throwIfAborted();
         this.#values.set(
           expr,
-          await evaluateAsync(expr, inputs as DenseMatrix[], this.#context.blas),
+          await evaluateAsync(expr, inputs as DenseMatrix[], this.#context.kernels),
         );
       }
     }

@@ -14,8 +14,7 @@ import { BufferPool } from './buffer-pool.js';
 import type { FrameReader } from './frame-reader.js';
 import { encodeChunk, planScans, type Scan } from './kernels/encode.js';
 import { kernelOf } from './kernels/index.js';
-import type { Reducer } from './kernels/kernel.js';
-import type { Blas } from './native/blas.js';
+import type { KernelContext, Reducer } from './kernels/kernel.js';
 import { PartReducer } from './part-reducer.js';
 
 /** Cells a pass makes per block over all its nodes: 8 MB. */
@@ -40,7 +39,8 @@ export interface Pass {
 }
 
 export interface StreamContext extends RunContext {
-  readonly blas: Blas;
+  /** The library and the memory of whole results. */
+  readonly kernels: KernelContext;
   readonly frames: FrameReader;
 }
 
@@ -176,7 +176,7 @@ class Stream {
     const allocate = (cells: number): Float64Array => new Float64Array(cells);
     return make(
       { inputs: expr.inputs, attrs: expr.attrs, out: expr, parallel },
-      { blas: this.#context.blas, allocate },
+      { blas: this.#context.kernels.blas, allocate },
     );
   }
 
@@ -270,7 +270,7 @@ class Stream {
     const out = { rows: block.rows, cols: expr.cols };
     const call = { inputs, attrs: expr.attrs, out, block: { ...block, payload: expr.payload } };
     try {
-      return run(call, { blas: this.#context.blas, allocate });
+      return run(call, { blas: this.#context.kernels.blas, allocate });
     } catch (error) {
       throw asExecutionError(expr, error);
     }

@@ -4,7 +4,6 @@ import type { Expr } from '../../driver/ir/expr.js';
 import type { DenseMatrix } from '../../driver/runtime/value.js';
 import { kernelOf } from './kernels/index.js';
 import type { Kernel, KernelCall, KernelContext } from './kernels/kernel.js';
-import type { Blas } from './native/blas.js';
 import { asExecutionError } from './stream.js';
 
 /** Longest work done without giving the event loop a turn: about 0.2 ms of BLAS, 2 ms of JavaScript. @units flops */
@@ -14,25 +13,24 @@ const SYNC_FLOPS = 4e6;
 export function evaluateSync(
   expr: Expr,
   inputs: readonly DenseMatrix[],
-  blas: Blas,
+  context: KernelContext,
 ): DenseMatrix | undefined {
   const kernel = kernelFor(expr);
   if (kernel.runAsync ?? kernel.reducer) {
     if (expr.op.flops(inputs, expr.attrs, expr) > SYNC_FLOPS) return undefined;
   }
-  return runNow(kernel, expr, inputs, blas);
+  return runNow(kernel, expr, inputs, context);
 }
 
 /** @throws ExecutionError, SingularError */
 export async function evaluateAsync(
   expr: Expr,
   inputs: readonly DenseMatrix[],
-  blas: Blas,
+  context: KernelContext,
 ): Promise<DenseMatrix> {
-  const now = evaluateSync(expr, inputs, blas);
+  const now = evaluateSync(expr, inputs, context);
   if (now !== undefined) return now;
   const kernel = kernelFor(expr);
-  const context = contextOf(blas);
   try {
     if (kernel.runAsync) return await kernel.runAsync(callOf(expr, inputs), context);
     const { attrs } = expr;
@@ -48,9 +46,8 @@ function runNow(
   kernel: Kernel,
   expr: Expr,
   inputs: readonly DenseMatrix[],
-  blas: Blas,
+  context: KernelContext,
 ): DenseMatrix {
-  const context = contextOf(blas);
   try {
     if (kernel.run) return kernel.run(callOf(expr, inputs), context);
     const { attrs } = expr;
@@ -77,8 +74,4 @@ function kernelFor(expr: Expr): Kernel {
 function callOf(expr: Expr, inputs: readonly DenseMatrix[]): KernelCall {
   const block = { rowOffset: 0, rows: expr.rows, payload: expr.payload };
   return { inputs, attrs: expr.attrs, out: expr, block };
-}
-
-function contextOf(blas: Blas): KernelContext {
-  return { blas, allocate: (cells) => new Float64Array(cells) };
 }

@@ -57,6 +57,8 @@ export interface WireProgram {
   readonly outputs: readonly number[];
   /** Ids kept in the cluster, under handles the driver chooses. */
   readonly persist: readonly WireKeep[];
+  /** Reductions whose results over parts of the rows are wanted too, and where each part ends. Absent: none. */
+  readonly parts?: readonly { readonly id: number; readonly ends: readonly number[] }[];
 }
 
 export interface WireKeep {
@@ -78,6 +80,8 @@ export interface WireHandle {
 export interface WireRunResult {
   /** Shapes of the outputs; cells are in the payload of the same position. */
   readonly outputs: readonly { readonly rows: number; readonly cols: number }[];
+  /** Reductions whose results over parts follow the outputs among the payloads, in this order. */
+  readonly parts: readonly number[];
   readonly persisted: readonly WireHandle[];
   /** Handles the program read of which Spark had to compute some partitions, as it did not store them. */
   readonly incomplete: readonly string[];

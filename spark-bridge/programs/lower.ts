@@ -95,7 +95,11 @@ export function lowerSegment(segment: Segment, context: LoweringContext): Lowere
   const done = (): void => {
     for (const { cache, handle } of used) cache.done(handle);
   };
-  const program = { run, inputs, instructions, outputs, persist };
+  const parts = [...(segment.parts ?? [])].map(([{ id }, some]) => ({
+    id,
+    ends: some.map(({ to }) => to),
+  }));
+  const program = { run, inputs, instructions, outputs, persist, parts };
   return { program, payloads, handles, uploads, broadcasts, reads, done };
 }
 

@@ -120,6 +120,7 @@ export class SparkBackend implements Backend {
       }
       values.set(expr, dense(shape.rows, shape.cols, bytesToCells(cells)));
     });
+    addParts(segment, result.parts, payloads.slice(segment.outputs.length), values);
     const bytes = new Map(result.persisted.map((held) => [held.handle, held.bytes]));
     for (const [expr, id] of lowered.handles) {
       values.set(expr, {
@@ -269,6 +270,26 @@ export class SparkBackend implements Backend {
   /** Names that no other driver of the same shim makes. */
   #name(kind: string): string {
     return `${kind}-${this.#prefix}-${this.#next++}`;
+  }
+}
+
+/** Results over parts, as they follow the outputs; they have the reduction's shape. */
+function addParts(
+  segment: Segment,
+  ids: readonly number[],
+  payloads: readonly Uint8Array[],
+  values: Map<Expr, Value>,
+): void {
+  let next = 0;
+  for (const id of ids) {
+    for (const [expr, parts] of segment.parts ?? []) {
+      if (expr.id !== id) continue;
+      for (const part of parts) {
+        const cells = payloads[next++];
+        if (cells === undefined) return;
+        values.set(part.expr, dense(expr.rows, expr.cols, bytesToCells(cells)));
+      }
+    }
   }
 }
 

@@ -34,7 +34,9 @@ final class HostValues(own: Broadcast[Array[DenseBlock]], shared: Array[Broadcas
 }
 
 final case class Step(kernel: Kernel, operands: Array[Ref])
-final case class Sink(kernel: ReduceKernel, operands: Array[Ref])
+
+/** A reduction; where `ends` are given, each run of rows up to the next end is reduced by itself. */
+final case class Sink(kernel: ReduceKernel, operands: Array[Ref], ends: Array[Long])
 
 /** What one pass computes on every chunk: steps in order, then the sinks folded, the gathered and the kept. */
 final class BlockPlan(
@@ -101,15 +103,15 @@ final class BlockPlan(
 
   /** One partition's share of the pass. */
   def fold(chunks: Iterator[Chunk]): PartialResult = {
-    val accumulators = sinks.map(_.kernel.start())
+    val folds = sinks.map(sink => new SinkFold(sink))
     val gathered = gathers.map(_ => Vector.newBuilder[(Long, DenseBlock)])
     val bytes = new Array[Long](64)
     var rows = 0L
     cancellable(chunks).foreach { chunk =>
       val values = new Values(chunk)
       var i = 0
-      while (i < sinks.length) {
-        accumulators(i).add(values.operands(sinks(i).operands), chunk.startRow)
+      while (i < folds.length) {
+        folds(i).add(values.operands(sinks(i).operands), chunk)
         i += 1
       }
       i = 0
@@ -124,13 +126,56 @@ final class BlockPlan(
       }
       rows += chunk.rows
     }
-    PartialResult(accumulators.map(_.value), gathered.map(_.result().toArray), bytes, rows)
+    PartialResult(folds.map(_.result), gathered.map(_.result().toArray), bytes, rows)
   }
 }
 
-/** What a task sends back. */
+/** One reduction over a partition's chunks; by part where parts are wanted. */
+private final class SinkFold(sink: Sink) {
+  private val done = Array.newBuilder[(Int, DenseBlock)]
+  private var part = 0
+  private var open: Option[Accumulator] = if (sink.ends.isEmpty) Some(sink.kernel.start()) else None
+
+  def add(operands: Array[Block], chunk: Chunk): Unit =
+    if (sink.ends.isEmpty) open.get.add(operands, chunk.startRow)
+    else {
+      var from = 0
+      while (from < chunk.rows) {
+        val row = chunk.startRow + from
+        if (open.isEmpty || row >= sink.ends(part)) {
+          close()
+          part = sink.ends.indexWhere(_ > row)
+          open = Some(sink.kernel.start())
+        }
+        val until = math.min(chunk.rows.toLong, sink.ends(part) - chunk.startRow).toInt
+        open.get.add(if (until - from == chunk.rows) operands else rowsOf(operands, from, until), row)
+        from = until
+      }
+    }
+
+  /** By part. */
+  def result: Array[(Int, DenseBlock)] = {
+    close()
+    done.result()
+  }
+
+  private def close(): Unit = {
+    open.foreach(accumulator => done += ((part, accumulator.value)))
+    open = None
+  }
+
+  private def rowsOf(operands: Array[Block], from: Int, until: Int): Array[Block] =
+    operands.indices.map { i =>
+      sink.operands(i) match {
+        case Ref.Whole(_) => operands(i)
+        case _ => operands(i).sliceRows(from, until)
+      }
+    }.toArray
+}
+
+/** What a task sends back; sinks by part, all of a sink without parts being part 0. */
 final case class PartialResult(
-    sinks: Array[DenseBlock], gathered: Array[Array[(Long, DenseBlock)]], slotBytes: Array[Long], rows: Long)
+    sinks: Array[Array[(Int, DenseBlock)]], gathered: Array[Array[(Long, DenseBlock)]], slotBytes: Array[Long], rows: Long)
 
 /** A compact block that is expanded at most once while one chunk is worked on. */
 private final class DenseOnce(val inner: Block) extends Block {

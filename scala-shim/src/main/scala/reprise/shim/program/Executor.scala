@@ -10,6 +10,8 @@ import reprise.shim.protocol.ShimError
 /** What a program answers, outputs in the order asked for. */
 final case class Outcome(
     outputs: IndexedSeq[DenseBlock],
+    /** Results over parts, by reduction. */
+    parts: Seq[(Int, Seq[DenseBlock])],
     persisted: Map[String, Held],
     kernels: Int,
     passes: Int,
@@ -51,7 +53,7 @@ final class Executor(context: ShimContext, program: Program, payload: Int => Arr
       persisted.foreach { case (handle, held) => context.registry.put(handle, held) }
       values.publish()
       Outcome(
-        program.outputs.map(id => values.host(id)), persisted.toMap, kernels, passes,
+        program.outputs.map(id => values.host(id)), values.parts.toSeq, persisted.toMap, kernels, passes,
         values.missing.toSeq)
     } catch {
       case error: Throwable =>
@@ -115,6 +117,7 @@ final class Executor(context: ShimContext, program: Program, payload: Int => Arr
 
   private def keep(result: PassResult): Unit = {
     result.whole.foreach { case (id, value) => values.host(id) = value }
+    values.parts ++= result.parts
     result.kept.foreach { case (id, held) =>
       persisted(program.persist(id).handle) = held
       values.held(id) = held

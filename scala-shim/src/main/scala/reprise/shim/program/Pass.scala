@@ -12,7 +12,8 @@ import reprise.shim.ops._
 import reprise.shim.protocol.Json._
 import reprise.shim.protocol.ShimError
 
-final case class PassResult(whole: Map[Int, DenseBlock], kept: Map[Int, Held])
+final case class PassResult(
+    whole: Map[Int, DenseBlock], parts: Map[Int, Seq[DenseBlock]], kept: Map[Int, Held])
 
 /**
  * One Spark job: reads the rows its targets share once, evaluates their instructions chunk by chunk, folds the
@@ -66,7 +67,7 @@ final class Pass(context: ShimContext, values: ProgramValues, targets: Seq[Targe
         id -> Held(owner, slot, base.layout, shape.rows, shape.cols, bytes(id))
       }.toMap
     if (others.isEmpty && keeps.forall(values.keep(_).isLazy) && !isDeep) {
-      return PassResult(Map.empty, held(id => values.shape(id).rows * values.shape(id).cols * 8))
+      return PassResult(Map.empty, Map.empty, held(id => values.shape(id).rows * values.shape(id).cols * 8))
     }
     try {
       val next = heldBeside match {
@@ -77,7 +78,7 @@ final class Pass(context: ShimContext, values: ProgramValues, targets: Seq[Targe
       try {
         val result = runJob(next.rdd, foldPlan)
         owner.noteJob()
-        PassResult(result.whole, held(id => lastBytes(next.slots(id))))
+        PassResult(result.whole, result.parts, held(id => lastBytes(next.slots(id))))
       } finally foldPlan.destroy()
     } catch {
       case error: Throwable =>
@@ -96,8 +97,7 @@ final class Pass(context: ShimContext, values: ProgramValues, targets: Seq[Targe
   private def runJob(rdd: RDD[Chunk], compiled: Compiled): PassResult = {
     val plan = compiled.plan
     val partitions = rdd.getNumPartitions
-    val sinkKernels = plan.sinks.map(_.kernel)
-    val mergers = sinkKernels.map(kernel => new TreeMerger[DenseBlock](partitions, kernel.merge))
+    val mergers = plan.sinks.map(sink => new PartMerger(sink.kernel, math.max(1, sink.ends.length), partitions))
     val gathered = gatherIds.map { id =>
       val shape = values.shape(id)
       DenseBlock.zeros(DenseBlock.cells(shape.rows, 1), shape.cols)
@@ -123,10 +123,8 @@ final class Pass(context: ShimContext, values: ProgramValues, targets: Seq[Targe
         s"frame: expected $rows rows as when it was opened, got $seen; the data changed while they were read")
     }
     lastBytes = bytes
-    val reduced = reductions.indices.map { i =>
-      val merged = mergers(i).result.getOrElse(sinkKernels(i).start().value)
-      reductions(i).id -> sinkKernels(i).finish(merged)
-    }
-    PassResult((reduced ++ gatherIds.zip(gathered)).toMap, Map.empty)
+    val reduced = reductions.indices.map(i => reductions(i).id -> mergers(i).whole)
+    val parts = reductions.indices.filter(i => plan.sinks(i).ends.nonEmpty).map(i => reductions(i).id -> mergers(i).parts)
+    PassResult((reduced ++ gatherIds.zip(gathered)).toMap, parts.toMap, Map.empty)
   }
 }

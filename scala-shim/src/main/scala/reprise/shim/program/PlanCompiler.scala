@@ -33,7 +33,9 @@ final class PlanCompiler(context: ShimContext, values: ProgramValues) {
     reductions.foreach(_.operands.filter(_.blocked).foreach(operand => steps.visit(operand.id)))
     gathers.foreach(steps.visit)
     val sinks = reductions.map { instruction =>
-      Sink(values.kernel(instruction).asInstanceOf[ReduceKernel], instruction.operands.map(steps.ref).toArray)
+      Sink(
+        values.kernel(instruction).asInstanceOf[ReduceKernel], instruction.operands.map(steps.ref).toArray,
+        values.ends(instruction.id))
     }
     finish(steps, sinks.toArray, gathers.map(steps.blockedRef).toArray, Array.empty)
   }

@@ -24,7 +24,9 @@ final case class Program(
     inputs: IndexedSeq[Input],
     instructions: IndexedSeq[Instruction],
     outputs: IndexedSeq[Int],
-    persist: Map[Int, Keep])
+    persist: Map[Int, Keep],
+    /** Where parts of the rows end whose results are wanted beside the result over all, by reduction. */
+    parts: Map[Int, Array[Long]] = Map.empty)
 
 object Program {
   def parse(args: JsonNode): Program = {
@@ -43,7 +45,9 @@ object Program {
           node.flag("blocked"))
       }.toIndexedSeq,
       args.items("outputs").map(_.intValue).toIndexedSeq,
-      args.items("persist").map(node => node.integer("id") -> keep(node)).toMap)
+      args.items("persist").map(node => node.integer("id") -> keep(node)).toMap,
+      Option(args.get("parts")).toSeq.flatMap(_ => args.items("parts"))
+        .map(node => node.integer("id") -> node.items("ends").map(_.longValue).toArray).toMap)
     check(program)
     program
   }

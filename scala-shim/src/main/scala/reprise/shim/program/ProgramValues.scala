@@ -14,6 +14,8 @@ import reprise.shim.protocol.ShimError
 final class ProgramValues(context: ShimContext, program: Program, payload: Int => Array[Double]) {
   val host: mutable.Map[Int, DenseBlock] = mutable.Map()
   val held: mutable.Map[Int, Held] = mutable.Map()
+  /** Results of reductions over parts of their rows, in order. */
+  val parts: mutable.Map[Int, Seq[DenseBlock]] = mutable.Map()
   /** Those of `host` that are broadcast already. */
   val shared: mutable.Map[Int, SharedBroadcast] = mutable.Map()
   /** Broadcasts to register when the program has gone well; this program's share is theirs. */
@@ -91,6 +93,9 @@ final class ProgramValues(context: ShimContext, program: Program, payload: Int =
 
   /** How a value that is to stay in the cluster is kept. */
   def keep(id: Int): Keep = program.persist(id)
+
+  /** Where the parts of a reduction's rows end; empty where only the whole is wanted. */
+  def ends(id: Int): Array[Long] = program.parts.getOrElse(id, Array.empty)
 
   def isEncode(instruction: Instruction): Boolean = instruction.op == "encode"
 

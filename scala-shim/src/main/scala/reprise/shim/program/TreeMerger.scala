@@ -1,5 +1,8 @@
 package reprise.shim.program
 
+import reprise.shim.block.DenseBlock
+import reprise.shim.ops.ReduceKernel
+
 /**
  * Merges the results of partitions as they come, always along the same binary tree over partition numbers, so that the
  * result has the same bits however tasks were timed, and no more than a path of partial results is held.
@@ -28,4 +31,31 @@ final class TreeMerger[T](partitions: Int, merge: (T, T) => T) {
             rise(level + 1, index >> 1, merged)
         }
     }
+}
+
+/** Merges what partitions send of one reduction, each part of the rows by itself. */
+final class PartMerger(kernel: ReduceKernel, count: Int, partitions: Int) {
+  private val mergers = Array.fill(count)(new TreeMerger[Option[DenseBlock]](partitions, mergeSome))
+
+  /** @param values by part; a partition has rows of some parts only */
+  def add(partition: Int, values: Array[(Int, DenseBlock)]): Unit = {
+    val byPart = values.toMap
+    mergers.indices.foreach(part => mergers(part).add(partition, byPart.get(part)))
+  }
+
+  /** Finished, in order; once every partition was added. */
+  lazy val parts: Seq[DenseBlock] = merged.map(value => kernel.finish(copy(value)))
+
+  /** The reduction over all parts. */
+  lazy val whole: DenseBlock =
+    if (count == 1) kernel.finish(merged.head) else kernel.finish(merged.tail.foldLeft(copy(merged.head))(kernel.merge))
+
+  private lazy val merged: Seq[DenseBlock] =
+    mergers.toSeq.map(_.result.flatten.getOrElse(kernel.start().value))
+
+  /** Merging may write over its first operand, and finishing over its only one. */
+  private def copy(value: DenseBlock): DenseBlock = new DenseBlock(value.rows, value.cols, value.values.clone())
+
+  private def mergeSome(a: Option[DenseBlock], b: Option[DenseBlock]): Option[DenseBlock] =
+    if (a.isEmpty) b else if (b.isEmpty) a else Some(kernel.merge(a.get, b.get))
 }

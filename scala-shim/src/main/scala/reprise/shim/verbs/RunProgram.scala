@@ -23,11 +23,12 @@ object RunProgram extends VerbHandler {
         "outputs" -> Json.arr(outcome.outputs.map { block =>
           Json.obj("rows" -> Json.int(block.rows), "cols" -> Json.int(block.cols))
         }),
+        "parts" -> Json.arr(outcome.parts.map { case (id, _) => Json.int(id) }),
         "persisted" -> Json.arr(outcome.persisted.toSeq.map { case (handle, held) => HeldJson(handle, held) }),
         "incomplete" -> Json.arr(outcome.incomplete.map(Json.str)),
         "kernels" -> Json.int(outcome.kernels),
         "passes" -> Json.int(outcome.passes),
         "sparkJobs" -> Json.int(jobs)),
-      outcome.outputs.map(block => new CellsPayload(block.values)))
+      (outcome.outputs ++ outcome.parts.flatMap(_._2)).map(block => new CellsPayload(block.values)))
   }
 }

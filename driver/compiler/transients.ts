@@ -1,0 +1,65 @@
+/**
+ * Transients: host results that are not kept when their plan has ended, because keeping them costs too much of what making
+ * them again would: fresh memory for each result, where one that is let go leaves its memory to the next. Invariant: what
+ * keeping costs is at most a thirty-second part of the work it saves, and what is lost by not keeping is bounded: a chain
+ * of transients is cut by a kept value once it has grown dear, and a result made a second time is kept.
+ * Source: delayed caching of MEMPHIS (EDBT 2025) 5.2, here for cheap results of the host; and measurements (`bench reuse-overhead`).
+ */
+import { denseBytes, type Expr } from '../ir/expr.js';
+import type { Pass, PassContext } from './pass.js';
+import type { Plan, PlanNode } from './plan.js';
+
+/** Results of at most this many cells are always kept: they cost little and often steer a loop. */
+const SMALL_CELLS = 64;
+/** Keeping pays at once where it costs at most this part of making the value again. */
+const KEEPING_SHARE = 1 / 32;
+/** Bookkeeping of one entry, measured. @units seconds */
+const ENTRY_SECONDS = 1e-6;
+/** Writing to memory that no earlier result has left warm, measured. @units bytes/s */
+const FRESH_BYTES_PER_SECOND = 3e9;
+/** Planning and starting one operator. @units seconds */
+const START_SECONDS = 2e-6;
+
+export const transients: Pass = {
+  name: 'transients',
+  summary: 'lets go of cheap intermediate results, where keeping them would slow the plan down',
+  run: (state, context) => {
+    const { plan } = state;
+    if (plan === undefined) return state;
+    return markTransients(plan, context) ? { ...state } : state;
+  },
+};
+
+/** True when a node was marked. */
+function markTransients(plan: Plan, context: PassContext): boolean {
+  const needed = new Set(plan.roots);
+  for (const { expr, blocked, sink } of plan.nodes) {
+    // What a pass over rows reads whole may be there already the next time.
+    if (blocked || sink) for (const input of expr.inputs) needed.add(input);
+  }
+  /** Making a transient again, from what is kept. @units seconds */
+  const again = new Map<Expr, number>();
+  let marked = false;
+  for (const node of plan.nodes) {
+    if (needed.has(node.expr) || !isHostResult(node, context)) continue;
+    const { expr } = node;
+    if (context.reuse && expr.isDeterministic) {
+      if (!expr.op.elementwise || expr.wasTransient) continue;
+      if (expr.rows * expr.cols <= SMALL_CELLS) continue;
+      let seconds = START_SECONDS + context.local.estimate(expr).seconds;
+      for (const input of expr.inputs) seconds += again.get(input) ?? 0;
+      const keeping = ENTRY_SECONDS + denseBytes(expr) / FRESH_BYTES_PER_SECOND;
+      if (keeping <= seconds * KEEPING_SHARE) continue;
+      again.set(expr, seconds);
+    }
+    node.transient = true;
+    marked = true;
+  }
+  return marked;
+}
+
+function isHostResult(node: PlanNode, { local }: PassContext): boolean {
+  return (
+    node.backend === local && !node.blocked && !node.sink && !node.materialise && !node.persist
+  );
+}
