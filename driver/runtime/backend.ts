@@ -101,7 +101,10 @@ export interface Backend {
   run(segment: Segment, context: RunContext): Promise<SegmentResult>;
   /** Brings a resident value to the host. */
   collect?(handle: Handle, context: RunContext): Promise<Value>;
-  /** Takes back the memory of a host value it made, which nobody will read again, for its next results. */
+  /**
+   * Takes back the memory of a host value it made, which nobody will read again, for its next results. Results of
+   * element-wise operators then have memory of their own, never their operands'.
+   */
   recycle?(value: DenseMatrix): void;
   /** Drops a resident value; never blocks on the cluster. */
   release?(handle: Handle): void;

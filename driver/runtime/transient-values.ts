@@ -14,8 +14,10 @@ export class TransientValues {
   readonly #reads = new Map<Expr, number>();
   /** What making a transient took, from what is kept. @units seconds */
   readonly #seconds = new Map<Expr, number>();
-  /** Memory that more than one value may look at. */
-  readonly #shared = new Set<ArrayBufferLike>();
+  /** Memory of more than one value. */
+  readonly #viewed = new Set<ArrayBufferLike>();
+  /** Read by another backend, which may still hold on to them. */
+  readonly #travelled = new Set<Expr>();
 
   /** @param values those of the execution; transients are taken out */
   constructor(plan: Plan, values: Map<Expr, Value>) {
@@ -33,12 +35,14 @@ export class TransientValues {
   /** An operator on whole values is done. */
   finished(node: PlanNode, value: Value): void {
     if (this.#reads.size === 0) return;
-    for (const input of node.expr.inputs) {
-      const maker = this.#plan.nodeOf.get(input);
-      if (!node.expr.op.elementwise && value.kind === 'dense') this.#noteSharing(input, value);
-      if (maker?.transient !== true) continue;
-      if (maker.backend !== node.backend) this.#noteSharing(input);
-      const reads = this.#reads.get(input)!;
+    const { expr, backend } = node;
+    // Element-wise operators write a value of their own; others, as `reshape`, may give a view of what they read.
+    if (!expr.op.elementwise && value.kind === 'dense') this.#noteViews(expr, value);
+    for (const input of expr.inputs) {
+      const reads = this.#reads.get(input);
+      if (reads === undefined) continue;
+      const maker = this.#plan.nodeOf.get(input)!;
+      if (maker.backend !== backend) this.#travelled.add(input);
       if (reads > 1) this.#reads.set(input, reads - 1);
       else this.#letGo(maker);
     }
@@ -53,12 +57,13 @@ export class TransientValues {
     return seconds;
   }
 
-  /** Element-wise operators always write a value of their own; others may give a view of what they read. */
-  #noteSharing(input: Expr, value?: DenseMatrix): void {
-    const read = this.#values.get(input);
-    if (read?.kind !== 'dense') return;
-    const memory = read.data.buffer;
-    if (value === undefined || value.data.buffer === memory) this.#shared.add(memory);
+  #noteViews(expr: Expr, value: DenseMatrix): void {
+    for (const input of expr.inputs) {
+      const read = this.#values.get(input);
+      if (read?.kind === 'dense' && read.data.buffer === value.data.buffer) {
+        this.#viewed.add(value.data.buffer);
+      }
+    }
   }
 
   #letGo({ expr, backend, transfer }: PlanNode): void {
@@ -67,8 +72,7 @@ export class TransientValues {
     // A handle is let go with the execution, by its backend.
     if (value?.kind !== 'dense') return;
     this.#values.delete(expr);
-    if (transfer !== undefined) return;
-    if (this.#shared.size > 0 && this.#shared.has(value.data.buffer)) return;
-    backend.recycle?.(value);
+    const isHeld = transfer !== undefined || this.#travelled.has(expr);
+    if (!isHeld && !this.#viewed.has(value.data.buffer)) backend.recycle?.(value);
   }
 }

@@ -1,6 +1,6 @@
 /**
  * What a CPU kernel is: one operator's implementation over whole values or row blocks. Invariant: a kernel gives the
- * operator's reference value up to rounding, keeps no state between runs, and never writes to its inputs.
+ * operator's reference value up to rounding, keeps no state between runs and never writes to its inputs.
  */
 import type { Attrs } from '../../../driver/ir/attrs.js';
 import type { Meta } from '../../../driver/ir/expr.js';

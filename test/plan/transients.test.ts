@@ -1,0 +1,156 @@
+import assert from 'node:assert/strict';
+import fc from 'fast-check';
+import type { Matrix } from '../../driver/index.js';
+import { matrix } from '../../driver/matrix/create.js';
+import type { Backend } from '../../driver/runtime/backend.js';
+import { createReferenceBackend } from '../../driver/runtime/reference-backend.js';
+import { Session, type SessionOptions } from '../../driver/runtime/session.js';
+import { type DenseMatrix, dense } from '../../driver/runtime/value.js';
+import { createCpuBackend } from '../../gpu-executor/cpu/index.js';
+
+const ROWS = 100;
+const COLS = 10;
+
+function data(seed = 1): DenseMatrix {
+  const cells = Float64Array.from({ length: ROWS * COLS }, (_, i) => Math.sin(seed * (i + 1)));
+  return dense(ROWS, COLS, cells);
+}
+
+/** steps x: v <- v * rate + x. */
+function chain(x: Matrix, steps: number, rate = 0.5): Matrix {
+  let v = x;
+  for (let step = 0; step < steps; step++) v = v.mul(rate + step / 100).add(x);
+  return v;
+}
+
+describe('pass transients', () => {
+  let cpu: Backend;
+  const open = (options: Partial<SessionOptions> = {}): Session =>
+    new Session({ local: cpu, ...options });
+
+  before(async () => {
+    cpu = await createCpuBackend();
+  });
+  after(() => cpu.close());
+
+  it('keeps the results asked for, and of cheap steps between only what cuts the chain', async () => {
+    const session = open();
+    const v = chain(matrix(session, data()), 50);
+    const nodes = session.plan([v.sum().expr]).nodes;
+    const kept = nodes.filter((node) => !node.transient);
+    assert.ok(kept.length >= 3 && kept.length <= 12, `${kept.length} of ${nodes.length} kept`);
+    assert.equal(nodes.at(-1)?.transient, undefined);
+    // No more than about the work of 32 times its keeping lies between two kept values.
+    const gaps = nodes.map((node, i) => (node.transient ? -1 : i)).filter((i) => i >= 0);
+    assert.ok(gaps.every((at, i) => at - (gaps[i - 1] ?? -1) <= 40));
+  });
+
+  it('computes what is asked for again not at all, what was let go once more and then never', async () => {
+    const session = open();
+    const x = matrix(session, data());
+    const v = x.mul(2).add(1);
+    const asked = async (): Promise<number> => {
+      const before = session.statistics.kernels;
+      await session.evaluate([v.sum().expr, v.max().expr]);
+      return session.statistics.kernels - before;
+    };
+    await v.sum().value();
+    const first = session.statistics.kernels;
+    await v.sum().value();
+    assert.equal(session.statistics.kernels, first, 'the result is kept');
+    assert.equal(await asked(), 3, 'mul, add and max: the steps were let go');
+    const before = session.statistics.kernels;
+    await v.min().value();
+    assert.equal(session.statistics.kernels - before, 1, 'min: made twice, the steps are kept');
+  });
+
+  it('keeps small results and those of operators that do more than pass over cells', async () => {
+    const session = open();
+    const x = matrix(session, data());
+    const small = chain(x.slice([0, 8], [0, 8]), 3).sum();
+    const products = x.t().matmul(x.mul(2)).sum();
+    const marks = session
+      .plan([small.expr, products.expr])
+      .nodes.filter((node) => node.transient)
+      .map(({ expr }) => `${expr.op.name} ${expr.rows}x${expr.cols}`);
+    assert.deepEqual(marks, [`mul ${ROWS}x${COLS}`]);
+  });
+
+  it('charges a kept value with the steps that were let go', async () => {
+    const session = open();
+    const v = chain(matrix(session, data()), 4);
+    const sum = v.sum();
+    await sum.value();
+    const seconds = [...session.statistics.nodes.values()].reduce(
+      (all, one) => all + one.seconds,
+      0,
+    );
+    const entry = session.cache.probe(session.simplified(sum.expr));
+    assert.ok(Math.abs(entry!.seconds - seconds) < 1e-9 * seconds + 1e-12);
+  });
+
+  it('leaves results untouched by what is computed in recycled memory later', async () => {
+    const session = open();
+    const x = matrix(session, data());
+    const result = await chain(x, 5).value();
+    const copy = Float64Array.from(result.data);
+    for (let seed = 2; seed < 12; seed++) await chain(x, 20, seed).sum().value();
+    assert.deepEqual(result.data, copy);
+  });
+
+  for (const reuse of [true, false]) {
+    it(`gives what the reference gives for random programs, views among them, reuse ${reuse ? 'on' : 'off'}`, async () => {
+      const reference = createReferenceBackend();
+      await fc.assert(
+        fc.asyncProperty(
+          fc.array(fc.nat({ max: 8 }), { minLength: 4, maxLength: 24 }),
+          async (steps) => {
+            const program = async (local: Backend): Promise<number[]> => {
+              const session = new Session({ local, reuse });
+              const values: number[] = [];
+              // Twice, so that the second runs over what the first kept and in what it gave back.
+              for (const scale of [1, 2]) {
+                const results = randomProgram(session, steps, scale);
+                for (const value of await session.evaluate(results.map(({ expr }) => expr))) {
+                  values.push(...(value as DenseMatrix).data);
+                }
+              }
+              return values;
+            };
+            const [mine, expected] = [await program(cpu), await program(reference)];
+            assert.equal(mine.length, expected.length);
+            mine.forEach((cell, i) => {
+              assert.ok(
+                Math.abs(cell - expected[i]!) <= 1e-9 * Math.max(1, Math.abs(expected[i]!)),
+              );
+            });
+          },
+        ),
+        { numRuns: 60, seed: 7 },
+      );
+    });
+  }
+});
+
+/** Each step takes the newest value and an earlier one; some give views of what they read. */
+function randomProgram(session: Session, steps: readonly number[], scale: number): Matrix[] {
+  const x = matrix(session, data(scale));
+  const values: Matrix[] = [x];
+  for (const [at, step] of steps.entries()) {
+    const v = values.at(-1)!;
+    const other = values[(at * 7 + step) % values.length]!;
+    const next = [
+      () => v.mul(0.5),
+      () => v.add(other),
+      () => v.sub(other).abs(),
+      () => v.t().t().mul(0.25),
+      () => v.slice([0, ROWS]).add(1),
+      () => v.slice([0, ROWS / 2]).rbind(other.slice([ROWS / 2, ROWS])),
+      () => v.sub(v.colMeans()),
+      () => v.reshape(COLS, ROWS).reshape(ROWS, COLS),
+      () => v.mul(other).sigmoid(),
+    ][step]!;
+    values.push(next());
+  }
+  return [values.at(-1)!.colSums(), values[values.length >> 1]!.add(1), values.at(-1)!.mul(2)];
+}
