@@ -1,7 +1,7 @@
 """MLlib's CrossValidator on a folder of Parquet files (x0 .., y), a penalty at a time: a line PENALTY after each one.
 
 Contiguous folds in the order of the files' rows, by foldCol. MLlib divides the penalty by the deviation of the target,
-which is put right for all rows; it drifts a little with each training fold. Arguments: folder=, k=, nreg=.
+which is put right for all rows; it drifts a little with each training fold. Arguments: folder=, k=, nreg=, scratch=, heap=.
 """
 import os
 import sys
@@ -18,7 +18,7 @@ given = dict(one.split("=", 1) for one in sys.argv[1:])
 k, n = int(given["k"]), int(given["nreg"])
 spark = (
     SparkSession.builder.master("local[2]")
-    .config("spark.driver.memory", "10g")
+    .config("spark.driver.memory", given["heap"])
     .config("spark.ui.enabled", "false")
     .config("spark.local.dir", given["scratch"])
     .getOrCreate()

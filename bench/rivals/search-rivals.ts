@@ -1,14 +1,14 @@
 /**
  * Rivals that search penalty by penalty until they are done or their time is over. Each is a process group of its own, ended
- * as a whole at the limit; what it had printed by then counts. Time runs from the start of the process, data included.
+ * as a whole at the limit; what it had printed by then counts, also when it ended by an error. Time runs from the start of the
+ * process, data included. All a rival leaves on disk is in one folder, which goes with it.
  */
 import { spawn } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { performance } from 'node:perf_hooks';
 import { createInterface } from 'node:readline';
-import { ExecutionError } from '../../driver/errors.js';
 import { baselineHome, benchFile, rivalPython, rivalScript } from '../paths.js';
 
 export interface SearchLimits {
@@ -27,34 +27,31 @@ export interface SearchProgress {
   readonly seconds: number;
   /** From the start of the process until the data were in memory. @units seconds */
   readonly dataSeconds: number;
+  /** Why it ended before its work and its time did, with the end of what it printed. */
+  readonly failure?: string;
 }
 
-/** MLlib's CrossValidator over the Parquet files. @throws ExecutionError when it ends by itself without an answer */
-export async function runMllibUntil(folder: string, limits: SearchLimits): Promise<SearchProgress> {
-  const scratch = mkdtempSync(join(tmpdir(), 'reprise-mllib-'));
-  const argv = [
-    `folder=${folder}`,
-    `k=${limits.folds}`,
-    `nreg=${limits.trials}`,
-    `scratch=${scratch}`,
-  ];
-  try {
-    return await until(
-      'mllib',
-      rivalPython(),
-      [benchFile('rivals/mllib-search.py'), ...argv],
-      scratch,
-      limits,
-    );
-  } finally {
-    rmSync(scratch, { recursive: true, force: true });
-  }
+/** Twice what ours has; all of it is theirs while they run. @units GiB */
+const RIVAL_HEAP_GIB = 14;
+
+/** MLlib's CrossValidator over the Parquet files. */
+export function runMllibUntil(folder: string, limits: SearchLimits): Promise<SearchProgress> {
+  return inScratch('mllib', (scratch) => {
+    const argv = [
+      `folder=${folder}`,
+      `k=${limits.folds}`,
+      `nreg=${limits.trials}`,
+      `scratch=${scratch}`,
+      `heap=${RIVAL_HEAP_GIB}g`,
+    ];
+    const script = benchFile('rivals/mllib-search.py');
+    return until(rivalPython(), [script, ...argv], scratch, {}, limits);
+  });
 }
 
 /** SystemDS with multi-level reuse, on rows of the same shape that it generates itself, on this machine or Spark as it decides. */
-export async function runSystemDsUntil(limits: SearchLimits): Promise<SearchProgress> {
+export function runSystemDsUntil(limits: SearchLimits): Promise<SearchProgress> {
   rivalPython();
-  const scratch = mkdtempSync(join(tmpdir(), 'reprise-systemds-'));
   const named = [
     `rows=${limits.rows}`,
     `cols=${limits.columns}`,
@@ -62,18 +59,42 @@ export async function runSystemDsUntil(limits: SearchLimits): Promise<SearchProg
     `nreg=${limits.trials}`,
   ];
   const argv = ['hybrid', 'reuse_multilevel', benchFile('rivals/search.dml'), '-nvargs', ...named];
+  return inScratch('systemds', (scratch) => {
+    const home = { BASELINES_HOME: systemDsHome(scratch), HEAP: `${RIVAL_HEAP_GIB}g` };
+    return until('bash', [rivalScript('sds.sh'), ...argv], scratch, home, limits);
+  });
+}
+
+/** The rivals' home with SystemDS's temporary files moved to `scratch`: a killed process clears nothing up. */
+function systemDsHome(scratch: string): string {
+  const home = join(scratch, 'home');
+  mkdirSync(home);
+  symlinkSync(join(baselineHome(), 'venv'), join(home, 'venv'));
+  const config = readFileSync(join(baselineHome(), 'sds-config.xml'), 'utf8');
+  const moved = config
+    .replace(/(<sysds\.localtmpdir>)[^<]*/, `$1${join(scratch, 'tmp')}`)
+    .replace(/(<sysds\.scratch>)[^<]*/, `$1${join(scratch, 'scratch')}`);
+  writeFileSync(join(home, 'sds-config.xml'), moved);
+  return home;
+}
+
+async function inScratch(
+  name: string,
+  run: (scratch: string) => Promise<SearchProgress>,
+): Promise<SearchProgress> {
+  const scratch = mkdtempSync(join(tmpdir(), `reprise-${name}-`));
   try {
-    return await until('systemds', 'bash', [rivalScript('sds.sh'), ...argv], scratch, limits);
+    return await run(scratch);
   } finally {
-    rmSync(scratch, { recursive: true, force: true });
+    rmSync(scratch, { recursive: true, force: true, maxRetries: 5, retryDelay: 500 });
   }
 }
 
 async function until(
-  name: string,
   command: string,
   argv: readonly string[],
   cwd: string,
+  environment: Readonly<Record<string, string>>,
   limits: SearchLimits,
 ): Promise<SearchProgress> {
   const start = performance.now();
@@ -81,7 +102,13 @@ async function until(
   const child = spawn(command, argv, {
     cwd,
     detached: true,
-    env: { ...process.env, BASELINES_HOME: baselineHome(), PYSPARK_PYTHON: rivalPython() },
+    env: {
+      ...process.env,
+      BASELINES_HOME: baselineHome(),
+      PYSPARK_PYTHON: rivalPython(),
+      SPARK_LOCAL_DIRS: cwd,
+      ...environment,
+    },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   const losses: number[] = [];
@@ -117,11 +144,11 @@ async function until(
   });
   clearTimeout(timer);
   process.removeListener('exit', endGroup);
-  if (!isOver && losses.length < limits.trials) {
-    throw new ExecutionError(
-      `${name}: expected ${limits.trials} penalties or the end of its time, got exit code ${code} after ${losses.length}\n${tail}`.trimEnd(),
-      { op: 'search', backend: name },
-    );
-  }
-  return { losses, seconds: losses.length > 0 ? seconds : limits.limitSeconds, dataSeconds };
+  const failed = !isOver && losses.length < limits.trials;
+  return {
+    losses,
+    seconds: losses.length > 0 || failed ? seconds : limits.limitSeconds,
+    dataSeconds,
+    ...(failed ? { failure: `exit code ${code} after ${elapsed().toFixed(0)} s\n${tail}` } : {}),
+  };
 }
