@@ -8,6 +8,7 @@ import { arch, cpus } from 'node:os';
 import { dirname, join } from 'node:path';
 import { env } from '../support/env.js';
 import { CostModel, type Learned } from './cost-model.js';
+import { ReadCounts } from './read-counts.js';
 
 const VERSION = 3;
 /** Machines remembered in one file; the ones not seen for longest go first. */
@@ -16,6 +17,8 @@ const MAX_MACHINES = 32;
 interface CostDocument {
   readonly version: number;
   readonly machines: Readonly<Record<string, Learned>>;
+  /** Reads of values by lineage key, whatever the machine. */
+  readonly reads?: Readonly<Record<string, unknown>>;
 }
 
 /** Where costs are kept unless told otherwise. */
@@ -31,7 +34,8 @@ export function machineName(): string {
 
 /** A model that knows what earlier processes learned on this kind of machine. */
 export function loadCostModel(path = costPath(), machine = machineName()): CostModel {
-  return new CostModel(read(path)?.machines[machine], { path, machine });
+  const known = read(path);
+  return new CostModel(known?.machines[machine], { path, machine }, new ReadCounts(known?.reads));
 }
 
 /**
@@ -42,13 +46,15 @@ export function loadCostModel(path = costPath(), machine = machineName()): CostM
 export function saveCostModel(model: CostModel): boolean {
   if (model.keptIn === undefined || model.changes === 0) return false;
   const { path, machine } = model.keptIn;
-  const { [machine]: _old, ...others } = read(path)?.machines ?? {};
+  const known = read(path);
+  const { [machine]: _old, ...others } = known?.machines ?? {};
   const kept = Object.entries(others).slice(-(MAX_MACHINES - 1));
   const machines = { ...Object.fromEntries(kept), [machine]: model.learned() };
   const temporary = `${path}.${process.pid}.tmp`;
   try {
     mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
-    const document: CostDocument = { version: VERSION, machines };
+    const reads = new ReadCounts({ ...known?.reads, ...model.reads.toJson() }).toJson();
+    const document: CostDocument = { version: VERSION, machines, reads };
     writeFileSync(temporary, `${JSON.stringify(document, null, 1)}\n`, { mode: 0o600 });
     renameSync(temporary, path);
     return true;
@@ -74,7 +80,13 @@ function read(path: string): CostDocument | undefined {
       machine,
       checkedFactors(learned),
     ]);
-    return { version: VERSION, machines: Object.fromEntries(entries) };
+    const { reads } = document;
+    const isTable = typeof reads === 'object' && reads !== null;
+    return {
+      version: VERSION,
+      machines: Object.fromEntries(entries),
+      ...(isTable ? { reads } : {}),
+    };
   } catch {
     return undefined;
   }

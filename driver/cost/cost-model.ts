@@ -8,6 +8,7 @@
  */
 import type { Expr } from '../ir/expr.js';
 import type { Backend } from '../runtime/backend.js';
+import { ReadCounts } from './read-counts.js';
 
 /** One term of a predicted time. */
 export interface CostPart {
@@ -48,12 +49,15 @@ interface Entry {
 export class CostModel {
   /** Where what is learned is kept; undefined for a model that ends with its process. */
   readonly keptIn: { readonly path: string; readonly machine: string } | undefined;
+  /** How often earlier sessions read the values they had. */
+  readonly reads: ReadCounts;
   readonly #entries = new Map<string, Entry>();
   readonly #met = new Set<string>();
   #changes = 0;
 
-  constructor(learned: Learned = {}, keptIn?: CostModel['keptIn']) {
+  constructor(learned: Learned = {}, keptIn?: CostModel['keptIn'], reads = new ReadCounts()) {
     this.keptIn = keptIn;
+    this.reads = reads;
     for (const [key, { factor, samples }] of Object.entries(learned)) {
       if (!(factor >= MIN_FACTOR && factor <= MAX_FACTOR) || !(samples > 0)) continue;
       this.#entries.set(key, { logFactor: Math.log(factor), samples });

@@ -47,7 +47,7 @@ export interface PlannerOptions {
 
 export class Planner {
   readonly costs: CostModel;
-  readonly history = new ReuseHistory();
+  readonly history: ReuseHistory;
   readonly #options: PlannerOptions;
   readonly #policy: PlacementPolicy;
 
@@ -55,6 +55,7 @@ export class Planner {
   constructor(options: PlannerOptions) {
     this.#options = options;
     this.costs = options.costs;
+    this.history = new ReuseHistory(options.costs.reads);
     this.#policy = options.placement ?? policyFromEnv();
   }
 

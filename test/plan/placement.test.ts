@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import type { PlacementPolicy } from '../../driver/compiler/pass.js';
+import { CostModel } from '../../driver/cost/cost-model.js';
 import { matrix } from '../../driver/matrix/create.js';
 import type { Matrix } from '../../driver/matrix/matrix.js';
 import type { Session } from '../../driver/runtime/session.js';
@@ -76,6 +77,28 @@ describe('placement by cost', () => {
     await Promise.all([x.colSums().value(), x.t().matmul(x).value(), x.abs().sum().value()]);
     assert.equal(cluster.collected.length, 1);
     assert.equal(cluster.segments.length, 1, 'only the request to persist ran there');
+  });
+
+  it('moves data at once for a loop that an earlier session ran over them', async () => {
+    const loop = async (costs: CostModel) => {
+      const { session, cluster } = machines({ placement: 'cost', costs });
+      const x = generated(session, 2 * MIB);
+      await session.persist([x.expr]);
+      const sums: number[] = [];
+      for (let turn = 1; turn <= 10; turn++) sums.push(await x.mul(turn).sum().value());
+      return { sums, jobs: cluster.segments.length, brought: cluster.collected.length };
+    };
+    const costs = new CostModel();
+    const first = await loop(costs);
+    assert.ok(first.jobs >= 2, 'a loop of unknown length starts where its data are');
+    const second = await loop(new CostModel({}, undefined, costs.reads));
+    assert.deepEqual(
+      [second.jobs, second.brought],
+      [1, 1],
+      'only the request to persist ran there',
+    );
+    for (const [i, sum] of second.sums.entries())
+      assert.ok(Math.abs(sum - first.sums[i]!) <= 1e-9 * Math.abs(sum), `turn ${i}`);
   });
 
   it('stays here where a transfer would eat the gain, and goes where it does not', () => {

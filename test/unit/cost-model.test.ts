@@ -6,6 +6,9 @@ import fc from 'fast-check';
 import { loadCostModel, saveCostModel } from '../../driver/cost/cost-file.js';
 import { CostModel } from '../../driver/cost/cost-model.js';
 import { HostReplicas } from '../../driver/cost/host-replicas.js';
+import { ReadCounts } from '../../driver/cost/read-counts.js';
+import { ReuseHistory } from '../../driver/cost/reuse-history.js';
+import type { Expr } from '../../driver/ir/expr.js';
 import { dense, type Handle } from '../../driver/runtime/value.js';
 import { generated, MIB, machines } from '../support/placement.js';
 
@@ -151,6 +154,60 @@ describe('kept costs', () => {
       assert.equal(loadCostModel(path, 'one').factor('cpu/tsmm'), 1, text);
       assert.equal(saveCostModel(taught('one', 2)), true, text);
       assert.ok(loadCostModel(path, 'one').factor('cpu/tsmm') > 1, text);
+    }
+  });
+});
+
+describe('reads of earlier sessions', () => {
+  const read = (counts: ReadCounts, expr: Expr, times: number): ReuseHistory => {
+    const history = new ReuseHistory(counts);
+    for (let i = 0; i < times; i++) history.note([expr]);
+    return history;
+  };
+  const value = (): Expr => generated(machines({ placement: 'cost' }).session, MIB).expr;
+
+  it('are expected again, in another process too, and nothing is known past them', () => {
+    const counts = new ReadCounts();
+    const expr = value();
+    assert.deepEqual(
+      [0, 1, 5].map((times) => read(new ReadCounts(), expr, times).expected(expr)),
+      [0, 1, 5],
+    );
+    read(counts, expr, 6);
+    const later = (): ReadCounts => new ReadCounts(counts.toJson());
+    assert.equal(new ReuseHistory(later()).expected(value()), 6);
+    const again = value();
+    assert.deepEqual(
+      [0, 1, 5, 6, 8].map((times) => read(later(), again, times).expected(again)),
+      [6, 5, 1, 0, 2],
+    );
+  });
+
+  it('forget values read once, those noted longest ago, and what is no count', () => {
+    const counts = new ReadCounts({ a: -1, b: 'x', c: 1.5, d: null, e: 3 });
+    assert.deepEqual(counts.toJson(), { e: 3 });
+    counts.note('once', 1);
+    for (let i = 0; i < 600; i++) counts.note(`key ${i}`, 2);
+    assert.equal(counts.size, 512);
+    assert.deepEqual(
+      [counts.of('e'), counts.of('key 87'), counts.of('key 88')],
+      [undefined, undefined, 2],
+    );
+    counts.note('key 599', 1);
+    assert.equal(counts.of('key 599'), 1);
+  });
+
+  it('are kept with the costs', () => {
+    const folder = mkdtempSync(join(tmpdir(), 'reprise-costs-'));
+    try {
+      const path = join(folder, 'costs.json');
+      const costs = loadCostModel(path, 'one');
+      costs.observe([{ key: 'a', seconds: 1 }], 2);
+      costs.reads.note('some key', 4);
+      assert.equal(saveCostModel(costs), true);
+      assert.equal(loadCostModel(path, 'two').reads.of('some key'), 4);
+    } finally {
+      rmSync(folder, { recursive: true, force: true });
     }
   });
 });
