@@ -163,7 +163,10 @@ const defaultTable = tableOf(partialRules);
 
 /** Whether rules are to be tried at this node at all; cheap, so that small plans skip the pass. */
 export function mayBeAnswered(expr: Expr, options: PartialReuseOptions): boolean {
-  if (!expr.isDeterministic || !tableIn(options).has(expr.op)) return false;
+  if (!expr.isDeterministic) return false;
+  // However quick the operator itself: what it saves is reading files.
+  if (expr.readsFiles && options.fileParts !== false) return true;
+  if (!tableIn(options).has(expr.op)) return false;
   const { minSeconds = 0 } = options;
   return minSeconds === 0 || options.estimate(expr) >= minSeconds;
 }

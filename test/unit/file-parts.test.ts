@@ -101,6 +101,16 @@ describe('programs over many files', () => {
     });
   }
 
+  it('read the new rows only even for a sum that is quick by itself', async () => {
+    const quick: FileProgram = (_X, y) => [y.sum().asMatrix()];
+    const store = join(home.folder, 'store');
+    await run({ store }, quick);
+    await write(4);
+    const more = await run({ store }, quick);
+    assert.equal(more.rowsRead, ROWS + 44);
+    assert.deepEqual(more.values, (await run({}, quick)).values);
+  });
+
   it('split nothing whose other operands are computed from the files', async () => {
     const centred: FileProgram = (X) => {
       const D = X.sub(X.colMeans());
