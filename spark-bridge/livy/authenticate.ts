@@ -42,6 +42,16 @@ async function kerberosTicket(service: string): Promise<string> {
   return await client.step('');
 }
 
+/** What GSS says of it names principals and the ticket cache, and holds no secret. */
+function noTicket(service: string, cause: unknown): ConfigError {
+  const got = cause instanceof Error ? cause.message : String(cause);
+  return new ConfigError(
+    `livy auth: expected a Kerberos ticket for ${service}, got: ${got}; run kinit, and reach Livy by the host name that its principal has`,
+    { key: 'auth.type', value: 'spnego', service },
+    { cause },
+  );
+}
+
 function cookieKeeper(): {
   header(): Record<string, string>;
   see(setCookie: readonly string[]): void;
@@ -63,7 +73,7 @@ function cookieKeeper(): {
   };
 }
 
-/** @throws ConfigError when SPNEGO is asked for and the package is absent (on the first call of `headers`) */
+/** @throws ConfigError when SPNEGO is asked for and the package or a ticket is absent (on the first call of `headers`) */
 export function createAuthenticator(
   auth: LivyAuth | undefined,
   host: string,
@@ -105,7 +115,9 @@ export function createAuthenticator(
     headers: async () => {
       const kept = cookie.header();
       if (kept.Cookie !== undefined) return kept;
-      const ticket = await (auth.ticket ?? kerberosTicket)(service);
+      const ticket = await (auth.ticket ?? kerberosTicket)(service).catch((cause: unknown) => {
+        throw cause instanceof ConfigError ? cause : noTicket(service, cause);
+      });
       redactor.add(ticket);
       return { Authorization: `Negotiate ${ticket}` };
     },

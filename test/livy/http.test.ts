@@ -1,7 +1,7 @@
 /** One call to Livy: what comes back from broken networks, proxies and servers, and what never leaves the client. */
 import assert from 'node:assert/strict';
 import { inspect } from 'node:util';
-import { LivyError } from '../../driver/errors.js';
+import { ConfigError, LivyError } from '../../driver/errors.js';
 import { bodyText, livyFacts, retryAfterMs } from '../../spark-bridge/livy/errors.js';
 import { createLivyClient } from '../../spark-bridge/livy/livy-client.js';
 import { backoffMs, DEFAULT_RETRY } from '../../spark-bridge/livy/retry.js';
@@ -159,6 +159,20 @@ describe('livy http', function () {
     assert.equal(first?.headers.authorization, 'Negotiate HTTP@127.0.0.1-ticket-1');
     assert.equal(second?.headers.authorization, undefined);
     assert.equal(second?.headers.cookie, 'hadoop.auth="u=ada&s=abc"');
+  });
+
+  it('says whose ticket is missing when there is none, asks for nothing, and keeps the reason', async () => {
+    const gss = new Error('No credentials were supplied (default cache: FILE:/tmp/krb5cc_0)');
+    fixture = await livyFixture({
+      connection: { auth: { type: 'spnego', ticket: () => Promise.reject(gss) } },
+    });
+    await assert.rejects(fixture.client.sessions(), (error: unknown) => {
+      assert.ok(error instanceof ConfigError, String(error));
+      assert.match(error.message, /ticket for HTTP@127\.0\.0\.1, got: No credentials.*kinit/);
+      assert.equal(error.cause, gss);
+      return true;
+    });
+    assert.equal(fixture.server.requests.length, 0);
   });
 
   it('says what to install when SPNEGO is asked for without its package', async () => {
