@@ -1,9 +1,12 @@
 /**
  * What keeping and looking for results costs, and what it gives, by operand size and by the share of the work that was done
  * before; after figures 11a and 11b of MEMPHIS (EDBT 2025). The same calls run with reuse on and off, and once more as bare
- * kernel calls with no session at all. A call is a training loop in miniature. About two and a half minutes.
+ * kernel calls with no session at all; then SystemDS makes the same calls with its lineage cache on and off. A call is a
+ * training loop in miniature. About seven minutes, two of them without SystemDS.
  */
 import { performance } from 'node:perf_hooks';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import {
   type DenseMatrix,
   dense,
@@ -18,6 +21,7 @@ import {
 import { Interner } from '../driver/ir/intern.js';
 import { createCpuBackend } from '../gpu-executor/cpu/index.js';
 import { type Bench, checkAnswers, type Recorder } from './harness.js';
+import { runSystemDsChains } from './rivals/chains-rival.js';
 
 interface Size {
   readonly name: string;
@@ -46,13 +50,18 @@ export const reuseOverhead: Bench = {
   name: 'reuse-overhead',
   summary: 'cost of tracing and probing, gain of reuse: by operand size and reusable share',
   run: async (recorder, options) => {
-    const rounds = options.quick ? 1 : 5;
+    const rounds = options.quick ? 1 : 7;
+    setFlagsFromString('--expose-gc');
     const backend = await createCpuBackend();
     try {
       for (const size of SIZES) await measure(recorder, backend, size, rounds, options.quick);
     } finally {
       await backend.close();
     }
+    for (const size of SIZES) await measureSystemDs(recorder, size, options.quick);
+    recorder.note(
+      'systemds: a process for each measurement, its first repetition thrown away; it fuses v * rate + x into one operator and uses two threads',
+    );
     recorder.note(
       `a call is 101 operators (41 at 8 MB); .overhead is reuse on over off with nothing to reuse, .vs_kernels is reuse on over bare kernel calls; .gain is off over on`,
     );
@@ -86,7 +95,8 @@ async function measure(
   for (let round = -1; round < rounds; round++) {
     const answers = new Map<string, readonly number[]>();
     for (const { name, run } of round % 2 === 0 ? sides : [...sides].reverse()) {
-      globalThis.gc?.();
+      // What the sample before left is not this one's to clear away.
+      collectGarbage();
       const { seconds, sums } = await run();
       answers.set(name, sums);
       if (round >= 0) recorder.sample(name, seconds);
@@ -117,6 +127,30 @@ async function measure(
   }
 }
 
+/** SystemDS against itself without its lineage cache, and against our sessions with reuse on. */
+async function measureSystemDs(recorder: Recorder, size: Size, quick: boolean): Promise<void> {
+  const calls = quick ? Math.ceil(size.calls / 4) : size.calls;
+  const { rows, cols, steps, name } = size;
+  const repetitions = quick ? 1 : size.name === '8MB' ? 3 : 5;
+  for (const share of [0, 20, 80]) {
+    const rates = Array.from({ length: calls }, (_, call) => settingOf(call, share));
+    const sums: number[][] = [];
+    for (const lineage of ['base', 'reuse_full'] as const) {
+      const runs = await runSystemDsChains({ rows, cols, steps, rates, lineage, repetitions });
+      recorder.sample(`${name}.${share}.systemds_${lineage}`, ...runs.map((run) => run.seconds));
+      sums.push(runs.map((run) => run.sum));
+    }
+    checkAnswers('systemds reuse_full', sums[1]!, 'systemds base', sums[0]!, 1e-12);
+    const [on, off] = [`${name}.${share}.systemds_reuse_full`, `${name}.${share}.systemds_base`];
+    const at = `reuse-overhead.${name}`;
+    if (share === 0) recorder.ratio(`${at}.systemds_overhead`, on, off);
+    else recorder.ratio(`${at}.systemds_gain_${share}`, off, on);
+    recorder.ratio(`${at}.systemds_vs_ours_${share}`, on, `${name}.${share}.on`);
+  }
+}
+
+const collectGarbage = (): void => (runInNewContext('gc') as () => void)();
+
 function inputOf({ rows, cols }: Size): DenseMatrix {
   return dense(
     rows,
@@ -127,11 +161,12 @@ function inputOf({ rows, cols }: Size): DenseMatrix {
 
 /** The settings of the calls: `share` percent repeat an earlier one, spread evenly. */
 function settingOf(call: number, share: number): number {
-  const isRepeat =
-    call > 0 && Math.floor((call * share) / 100) > Math.floor(((call - 1) * share) / 100);
-  const distinct = (n: number): number => n - Math.floor(((n - 1) * share) / 100) - 1;
+  // Of n calls, share% are repeats, to the call.
+  const repeats = (n: number): number => Math.floor((n * share) / 100);
+  const distinct = (n: number): number => n - repeats(n);
+  const isRepeat = repeats(call + 1) > repeats(call);
   // A repeat takes the newest earlier setting but a few, so that what is reused is not only the last.
-  const at = isRepeat ? Math.max(0, distinct(call) - (call % 4)) : distinct(call + 1);
+  const at = isRepeat ? Math.max(0, distinct(call) - 1 - (call % 4)) : distinct(call);
   return 0.5 + at / 1000;
 }
 
