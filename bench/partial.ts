@@ -23,6 +23,17 @@ interface Case {
 const gram = (x: Matrix): Matrix => x.t().matmul(x);
 const FOLDS = 8;
 
+/** The Gram matrices of all folds but one. */
+function withoutEach(x: Matrix): Matrix[] {
+  const rows = x.rows / FOLDS;
+  return Array.from({ length: FOLDS }, (_, i) => {
+    const parts: Matrix[] = [];
+    if (i > 0) parts.push(x.slice([0, i * rows]));
+    if (i < FOLDS - 1) parts.push(x.slice([(i + 1) * rows, x.rows]));
+    return gram(parts.length === 1 ? parts[0]! : parts[0]!.rbind(parts[1]!));
+  });
+}
+
 const cases: readonly Case[] = [
   { name: 'rows_added', first: ({ A }) => [gram(A!)], second: ({ A, B }) => [gram(A!.rbind(B!))] },
   {
@@ -66,17 +77,11 @@ const cases: readonly Case[] = [
     first: ({ v }) => [v!.topK(1_000)],
     second: ({ v, u }) => [v!.rbind(u!).topK(1_000)],
   },
+  { name: 'folds', first: () => [], second: ({ A }) => withoutEach(A!) },
   {
-    name: 'folds',
-    first: () => [],
-    second: ({ A }) =>
-      Array.from({ length: FOLDS }, (_, i) => {
-        const rows = A!.rows / FOLDS;
-        const parts: Matrix[] = [];
-        if (i > 0) parts.push(A!.slice([0, i * rows]));
-        if (i < FOLDS - 1) parts.push(A!.slice([(i + 1) * rows, A!.rows]));
-        return gram(parts.length === 1 ? parts[0]! : parts[0]!.rbind(parts[1]!));
-      }),
+    name: 'folds_columns_added',
+    first: ({ A }) => withoutEach(A!),
+    second: ({ A, C }) => withoutEach(A!.cbind(C!)),
   },
 ];
 

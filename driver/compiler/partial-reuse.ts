@@ -8,7 +8,7 @@ import type { Expr } from '../ir/expr.js';
 import { ops } from '../operators/index.js';
 import type { OpDef } from '../operators/op-def.js';
 import { borderGram } from './partial-rules/border-gram.js';
-import { columnKey } from './partial-rules/columns.js';
+import { boundBelow, columnKey } from './partial-rules/columns.js';
 import { joinColumnParts } from './partial-rules/join-column-parts.js';
 import { joinGroupLosses } from './partial-rules/join-group-losses.js';
 import { joinProductColumns } from './partial-rules/join-product-columns.js';
@@ -114,7 +114,9 @@ const keysOf: ReadonlyMap<OpDef, (expr: Expr) => readonly Expr[]> = new Map([
     ops.tsmm,
     (expr: Expr) => {
       const x = expr.inputs[0]!;
-      const bases = partsOf(x, 'cols').slice(0, MAX_KEYS).map(columnKey);
+      const bases = partsOf(boundBelow(x) ?? x, 'cols')
+        .slice(0, MAX_KEYS)
+        .map(columnKey);
       return unique([rowsKey(x), x, ...bases]);
     },
   ],

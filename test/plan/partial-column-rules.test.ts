@@ -170,6 +170,17 @@ testPartialRule({
       becomes: 'slice{cols:[2,6],rows:[2,6]}(G)',
     },
     {
+      what: 'columns added to a range of rows',
+      build: (s) => {
+        const [A, B] = [leaf(s, 6, 2), leaf(s, 6, 3, 2)];
+        const fold = (x: Matrix): Matrix => gram(x.slice([1, 5]));
+        const names = { A, B, G: simple(fold(A)) };
+        return { cached: [fold(A)], target: fold(A.cbind(B)), names };
+      },
+      becomes:
+        'rbind(cbind(G, matmul{transposeA:true}(slice{cols:null,rows:[1,5]}(A), slice{cols:null,rows:[1,5]}(B))), cbind(transpose(matmul{transposeA:true}(slice{cols:null,rows:[1,5]}(A), slice{cols:null,rows:[1,5]}(B))), tsmm(slice{cols:null,rows:[1,5]}(B))))',
+    },
+    {
       what: 'a range of columns',
       build: (s) => {
         const A = leaf(s, 6, 5);
@@ -188,6 +199,13 @@ testPartialRule({
       },
     },
     {
+      what: 'columns added to other rows than those cached',
+      build: (s) => {
+        const [A, B] = [leaf(s, 6, 2), leaf(s, 6, 3, 2)];
+        return { cached: [gram(A.slice([1, 4]))], target: gram(A.cbind(B).slice([1, 5])) };
+      },
+    },
+    {
       what: 'rows of what is cached, which would take a difference',
       build: (s) => {
         const A = leaf(s, 6, 2);
@@ -201,8 +219,11 @@ testPartialRule({
     const pick = (count: number): Matrix[] =>
       Array.from({ length: count }, () => parts[size(parts.length) - 1]!);
     const chosen = pick(size(3));
-    const target = gram(bindCols([...pick(size(2)), chosen[0]!, ...pick(1)]));
-    return { cached: [gram(bindCols(chosen))], target };
+    const from = size(rows) - 1;
+    const isFold = size(2) === 2 && rows - from > 0;
+    const over = (x: Matrix): Matrix => gram(isFold ? x.slice([from, rows]) : x);
+    const target = over(bindCols([...pick(size(2)), chosen[0]!, ...pick(1)]));
+    return { cached: [over(bindCols(chosen))], target };
   },
   tooDear: (s) => {
     const [A, B] = [large(s, 100, 2), large(s, 100, 2, 2)];

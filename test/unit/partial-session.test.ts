@@ -4,6 +4,7 @@ import { lineageKey, type Matrix, Session } from '../../driver/index.js';
 import { type Expr, topological } from '../../driver/ir/expr.js';
 import { rand } from '../../driver/matrix/create.js';
 import type { Statistics } from '../../driver/runtime/statistics.js';
+import type { DenseMatrix } from '../../driver/runtime/value.js';
 import { createCpuBackend } from '../../gpu-executor/cpu/index.js';
 import { assertClose } from '../support/close.js';
 import { MOVES, scenarios } from '../support/partial-scenarios.js';
@@ -133,6 +134,39 @@ describe('partial reuse in a session', () => {
     await bound([...parts.slice(0, 5), ...parts.slice(6)]).value();
     assert.equal(worked(fewer).tsmm, undefined);
     await session.close();
+  });
+
+  it('borders every fold for columns that are added to cross-validated data, one after another', async () => {
+    const [session, cold] = [await open(), await open(false)];
+    const [rows, cols, added] = [32_000, 100, 2];
+    /** The data with the first `count` of the new columns, every fold but one. */
+    const folded = (s: Session, count: number): Matrix[] => {
+      const A = rand(s, rows, cols, { seed: 1 });
+      const more = Array.from({ length: count }, (_, i) => rand(s, rows, 1, { seed: i + 2 }));
+      const X = count === 0 ? A : A.cbind(...more);
+      const at = (i: number): number => (i * rows) / FOLDS;
+      return Array.from({ length: FOLDS }, (_, i) => {
+        if (i === 0) return X.slice([at(1), rows]).tsmm();
+        if (i === FOLDS - 1) return X.slice([0, at(i)]).tsmm();
+        return X.slice([0, at(i)])
+          .rbind(X.slice([at(i + 1), rows]))
+          .tsmm();
+      });
+    };
+    const values = (s: Session, count: number): Promise<readonly DenseMatrix[]> =>
+      Promise.all(folded(s, count).map((x) => x.value()));
+    await values(session, 0);
+    for (let count = 1; count <= added; count++) {
+      const statistics = session.beginRun();
+      const got = await values(session, count);
+      const expected = await values(cold, count);
+      for (const [i, value] of got.entries()) assertClose(value, expected[i]!, 1e-9, `${i}`);
+      const sums = statistics.plans.flatMap(({ nodes }) =>
+        nodes.filter(({ expr }) => expr.op.name === 'tsmm').map(({ expr }) => expr.cols),
+      );
+      assert.deepEqual(sums, Array(FOLDS).fill(1), 'only of the column that is new');
+    }
+    await Promise.all([session.close(), cold.close()]);
   });
 
   it('runs only the rest of a pipeline that begins as another did', async () => {

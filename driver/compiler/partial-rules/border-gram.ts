@@ -2,7 +2,8 @@
  * The Gram matrix of column-bound operands by quadrants, from that of some of the columns: with X = [A B],
  *   tsmm(X) = [ tsmm(A)  P ; t(P)  tsmm(B) ],  P = t(A) %*% B,
  * for columns added anywhere, taken away or put in another order; columns of a product A %*% B[,1:k] are known as columns of
- * A %*% B, so that a model on one principal component more borders that on one less. P and t(P) are one product, so the
+ * A %*% B, so that a model on one principal component more borders that on one less, and rows of [A B] as columns of those
+ * rows of A and of B, so that sums over folds border those over the same folds of A. P and t(P) are one product, so the
  * result is exactly symmetric. With a column of ones P is the column sums, and these are taken where they are cached. Taking rows away (tsmm(X) - tsmm(rest)) is left out: where the rest dominates, the difference of the two
  * sums keeps none of the digits of the small one, and no bound on that is known before the values are.
  */
@@ -20,6 +21,7 @@ import {
   type Piece,
   productSegments,
   type Segment,
+  spreadRows,
 } from './columns.js';
 import type { PartialContext, PartialRewrite, PartialRule } from './partial-rule.js';
 import { bound } from './parts.js';
@@ -32,20 +34,21 @@ export const borderGram: PartialRule = {
   ops: [ops.tsmm],
   algebra: 'tsmm(cbind(A, B)) -> rbind(cbind([tsmm(A)], P), cbind(t(P), tsmm(B))), P = t(A) %*% B',
   apply: (expr, context) => {
-    const wanted = productSegments(expr.inputs[0]!, context);
+    const x = spreadRows(expr.inputs[0]!, context);
+    const wanted = productSegments(x, context);
     const keys = new Set(wanted.slice(0, 64).map(({ part }) => columnKey(part)));
     const siblings = new Set([...keys].flatMap((key) => context.siblings(ops.tsmm, key)));
     let best: { gram: Expr; pieces: readonly Piece[]; covered: number } | undefined;
     for (const gram of siblings) {
       const places = new Map();
-      addPlaces(places, productSegments(gram.inputs[0]!, context), gram);
+      addPlaces(places, productSegments(spreadRows(gram.inputs[0]!, context), context), gram);
       const pieces = merged(cover(wanted, places));
       const covered = widthOf(pieces.filter(({ source }) => source !== undefined));
       if (covered === 0 || pieces.length > MAX_PIECES) continue;
       if (best === undefined || covered > best.covered) best = { gram, pieces, covered };
     }
     if (best === undefined) return undefined;
-    return assemble(expr.inputs[0]!, best.gram, best.pieces, context);
+    return assemble(x, best.gram, best.pieces, context);
   },
 };
 
@@ -88,7 +91,8 @@ function assemble(
   const own = columnSegments(x);
   // The cached operand where its columns are to be had, else all that is asked for, which costs no copy.
   const parts = new Set(own.map(({ part }) => part));
-  const isOld = columnSegments(gram.inputs[0]!).every(({ part }) => parts.has(part));
+  const old = spreadRows(gram.inputs[0]!, context);
+  const isOld = columnSegments(old).every(({ part }) => parts.has(part));
   const fresh: Segment[] = [];
   const runs: Run[] = [];
   let next = 0;
@@ -113,7 +117,7 @@ function assemble(
     else runs.push(run);
   }
   const uses = [gram];
-  const left = isOld ? gram.inputs[0]! : x;
+  const left = isOld ? old : x;
   const blockOf = blocks(gram, left, fresh, uses, context);
   const rows = runs.map((row) =>
     bound(
@@ -162,6 +166,11 @@ function crossProduct(
       return { cross: context.intern(ops.transpose, [sums]), flipped: sums };
     }
   }
-  const cross = context.intern(ops.matmul, [left, added], { transposeA: true });
+  // Rows of bound columns were never bound themselves, so their parts are multiplied where they are.
+  const isSpread = left.op === ops.cbind && left.inputs.every(({ op }) => op === ops.slice);
+  const products = (isSpread ? left.inputs : [left]).map((part) =>
+    context.intern(ops.matmul, [part, added], { transposeA: true }),
+  );
+  const cross = bound(products, 'rows', context);
   return { cross, flipped: context.intern(ops.transpose, [cross]) };
 }

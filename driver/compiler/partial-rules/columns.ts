@@ -10,6 +10,7 @@ import type { NodeMaker } from '../rule.js';
 import { sliceAttrs } from '../rules/merge-slices.js';
 import type { PartialContext } from './partial-rule.js';
 import { bound, partsOf } from './parts.js';
+import { rowsOf } from './rows.js';
 
 /** Columns [from, to) of a part. */
 export interface Segment {
@@ -50,6 +51,22 @@ export function columnSegments(expr: Expr): Segment[] {
 export function columnKey(part: Expr): Expr {
   const isMade = part.op === ops.slice || part.op === ops.matmul || part.op === ops.encode;
   return isMade ? part.inputs[0]! : part;
+}
+
+/** The bind of columns a node is a range of rows of; undefined when it is no such range. */
+export function boundBelow(expr: Expr): Expr | undefined {
+  if (expr.op !== ops.slice || (expr.attrs.cols ?? null) !== null) return undefined;
+  const base = expr.inputs[0]!;
+  return base.op === ops.cbind ? base : undefined;
+}
+
+/** cbind(A, B)[a:b,] as cbind(A[a:b,], B[a:b,]), whose columns can be told apart; anything else as it is. */
+export function spreadRows(expr: Expr, context: PartialContext): Expr {
+  const base = boundBelow(expr);
+  if (base === undefined) return expr;
+  const [from, to] = rangeOf(expr.attrs, 'rows', base.rows);
+  const parts = partsOf(base, 'cols').map((part) => rowsOf(part, from, to, context));
+  return bound(parts, 'cols', context);
 }
 
 /** As `columnSegments`, where an encoding of a frame stands for the encodings of its features, side by side. */
