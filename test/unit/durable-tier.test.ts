@@ -3,7 +3,9 @@ import { writeFileSync } from 'node:fs';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { matrix, Session } from '../../driver/index.js';
 import { DurableStore } from '../../driver/reuse/store/durable-store.js';
+import { createCpuBackend } from '../../gpu-executor/cpu/index.js';
 import { openSession } from '../../jobs/engines.js';
 import { readJob } from '../../jobs/job-file/read-job.js';
 import { runJob } from '../../jobs/run-job.js';
@@ -94,6 +96,27 @@ describe('durable tier', () => {
     const changed = await run();
     assert.equal(changed.passes, 1);
     assert.notDeepEqual(changed.search.trials, cold.search.trials);
+  });
+
+  it('keeps results over cells given in memory, by what the cells are', async () => {
+    // Expected to take long enough for a lease, so that it is kept however fast the machine is.
+    const cells = Float64Array.from({ length: 5200 * 1600 }, (_, i) => Math.sin(i));
+    const gram = async (data: Float64Array) => {
+      const store = await DurableStore.open(join(folder, 'cells'));
+      const session = new Session({ local: await createCpuBackend(), store, spill: false });
+      const x = matrix(session, 5200, 1600, data);
+      const { data: values } = await x.t().matmul(x).value();
+      await session.close();
+      return { values, kernels: session.statistics.kernels };
+    };
+    const cold = await gram(cells);
+    const warm = await gram(cells.slice());
+    assert.deepEqual([cold.kernels, warm.kernels], [1, 0]);
+    assert.deepEqual(warm.values, cold.values);
+    cells[7] = 0.5;
+    const other = await gram(cells);
+    assert.equal(other.kernels, 1);
+    assert.notDeepEqual(other.values, cold.values);
   });
 
   it('publishes nothing when the data change while they are read', async () => {
