@@ -4,23 +4,28 @@
  * written before the request; arguments and log hold no secret (`key-agreement.ts`); a batch whose driver is gone ends
  * by its lease, and is deleted, not adopted, by the next start: its token died with the process that asked for it.
  */
-import { randomBytes } from 'node:crypto';
 import type { DirectChannel } from '../channel/direct-channel.js';
 import type { AllowedHosts } from './allowed-hosts.js';
-import { createOnce } from './create-once.js';
+import {
+  confirmEnd,
+  createRecorded,
+  deadError,
+  type Found,
+  type StartOptions,
+  whileStarting,
+} from './application-life.js';
 import { type Application, directChannel, unreachable } from './direct-way.js';
-import { isLivyProblem, livyError } from './errors.js';
+import { isLivyProblem } from './errors.js';
 import { type KeyOffer, offerKey } from './key-agreement.js';
 import type { LivyClient } from './livy-client.js';
 import type { PayloadStorage } from './payload-storage.js';
 import { reachShim, type ShimAddress } from './reach-shim.js';
-import { pause } from './retry.js';
-import { identityMismatch, identityOf } from './session-identity.js';
+import { identityMismatch } from './session-identity.js';
 import type { SessionRecord, SessionStore } from './session-store.js';
 import type { BatchInfo, SparkResources } from './types.js';
-import { checkName, sessionPhase } from './wire.js';
+import { sessionPhase } from './wire.js';
 
-export interface OpenBatchOptions {
+export interface OpenBatchOptions extends StartOptions {
   /** What the batch is for; one that was left behind under the same key is deleted. */
   readonly key: string;
   readonly store: SessionStore;
@@ -33,14 +38,10 @@ export interface OpenBatchOptions {
   readonly namePrefix?: string;
   /** The application ends when its driver has been silent this long. @units seconds, default 120 */
   readonly leaseSeconds?: number;
-  /** From the request to a shim that answers. @units ms, default 300000 */
-  readonly startTimeoutMs?: number;
   readonly adoptGraceMs?: number;
   readonly closeTimeoutMs?: number;
   readonly reachTimeoutMs?: number;
   readonly lostAfterMs?: number;
-  readonly onState?: (state: string) => void;
-  readonly signal?: AbortSignal;
 }
 
 export interface LivyBatch extends Application {
@@ -55,8 +56,6 @@ export interface LivyBatch extends Application {
 const LOG_LINES = 200;
 /** How a line begins that says where a shim listens. */
 const ANNOUNCED = 'REPRISE-SHIM';
-const POLL_FIRST_MS = 200;
-const POLL_CAP_MS = 2000;
 
 /**
  * Starts the batch and reaches its shim.
@@ -66,24 +65,9 @@ const POLL_CAP_MS = 2000;
 export async function openBatch(client: LivyClient, options: OpenBatchOptions): Promise<LivyBatch> {
   await discardBatch(client, options.store, options.key);
   const offer = offerKey();
-  const name = `${options.namePrefix ?? 'reprise-batch'}-${randomBytes(8).toString('hex')}`;
-  checkName(name);
-  const record: SessionRecord = {
-    key: options.key,
-    url: client.url,
-    name,
-    phase: 'intent',
-    id: null,
-    appId: null,
-    owner: null,
-    boot: null,
-    createdAt: new Date().toISOString(),
-  };
-  await options.store.save(record);
-  const info = await requestBatch(client, options, name, offer);
-  const batch = watchBatch(client, options, { ...record, ...identityOf(info), phase: 'created' });
+  const { info, record } = await requestBatch(client, options, offer);
+  const batch = watchBatch(client, options, record);
   try {
-    await options.store.save(batch.record);
     const address = await announcement(batch, options, info);
     const reach = await reachShim(address, offer, {
       allow: options.allow,
@@ -116,27 +100,32 @@ export async function discardBatch(
 function requestBatch(
   client: LivyClient,
   options: OpenBatchOptions,
-  name: string,
   offer: KeyOffer,
-): Promise<BatchInfo> {
+): Promise<Found<BatchInfo>> {
+  const { key, store, signal } = options;
   const bind = options.allow.isEmpty ? 'loopback' : 'any';
   const lease = String(options.leaseSeconds ?? 120);
   const folder = options.storage?.folderUri ?? '-';
   const spec = {
     ...options.spec,
-    name,
     file: options.jarUri,
     className: 'reprise.shim.server.BatchMain',
-    args: [name, offer.publicKey, bind, lease, folder],
   };
-  return createOnce({
-    create: () => client.createBatch(spec, { signal: options.signal }),
-    find: () => client.findBatch(name),
-    forget: () => options.store.remove(options.key),
-    discard: () => discardBatch(client, options.store, options.key),
+  return createRecorded({
+    url: client.url,
+    store,
+    key,
+    prefix: options.namePrefix ?? 'reprise-batch',
+    create: (name) =>
+      client.createBatch(
+        { ...spec, name, args: [name, offer.publicKey, bind, lease, folder] },
+        { signal },
+      ),
+    find: (name) => client.findBatch(name),
+    discard: () => discardBatch(client, store, key),
     retries: client.retry.retries,
     graceMs: options.adoptGraceMs,
-    signal: options.signal,
+    signal,
   });
 }
 
@@ -164,14 +153,7 @@ function watchBatch(
       (it) => it.lines.filter((line) => !line.startsWith(ANNOUNCED)).slice(-40),
       () => [],
     );
-    const tail = log.length > 0 ? `\n${log.join('\n')}` : '';
-    const error = livyError(`livy batch ${name}: expected it to run, got ${why}${tail}`, {
-      problem: 'dead',
-      outcome: 'refused',
-      retryable: false,
-      sessionId: id,
-      log,
-    });
+    const error = deadError(`livy batch ${name}`, id, why, log);
     lost.abort(error);
     return error;
   };
@@ -185,37 +167,36 @@ function watchBatch(
     return now;
   };
   const end = async (): Promise<void> => {
-    await confirmEnd(client, name, options.closeTimeoutMs ?? 60_000);
+    await confirmEnd({
+      label: `livy batch ${name}`,
+      record,
+      limitMs: options.closeTimeoutMs ?? 60_000,
+      find: () => client.findBatch(name),
+      remove: () => client.deleteBatch(name),
+      // Also one that has ended: it would stand in Livy's list for a day.
+      next: () => 'remove',
+    });
     await options.store.remove(record.key);
   };
   return { client, record, name, id, lost: lost.signal, over, check, end };
 }
 
 /** What the batch says of itself, from the storage folder or its log. */
-async function announcement(
+function announcement(
   batch: WatchedBatch,
   options: OpenBatchOptions,
   first: BatchInfo,
 ): Promise<ShimAddress> {
-  const limitMs = options.startTimeoutMs ?? 300_000;
-  const until = Date.now() + limitMs;
-  let told = '';
-  let info = first;
-  for (let waitMs = POLL_FIRST_MS; ; waitMs = Math.min(waitMs * 1.5, POLL_CAP_MS)) {
-    if (info.state !== told) options.onState?.(info.state);
-    told = info.state;
-    const address = (await fromStorage(batch.name, options)) ?? (await fromLog(batch));
-    if (address !== undefined) return address;
-    const got = options.signal?.aborted ? 'a cancellation' : `state ${info.state}`;
-    if (options.signal?.aborted || Date.now() >= until) {
-      const error = await batch.over(
-        `${got} and no address of its shim after ${limitMs} ms; is the queue full, or its log elsewhere (REPRISE_LIVY_STORAGE)?`,
-      );
-      throw error;
-    }
-    await pause(Math.min(waitMs, Math.max(1, until - Date.now())), options.signal);
-    info = await batch.check();
-  }
+  const where = 'is the queue full, or its log elsewhere (REPRISE_LIVY_STORAGE)?';
+  return whileStarting(first, {
+    ...options,
+    look: async () => (await fromStorage(batch.name, options)) ?? (await fromLog(batch)),
+    refresh: () => batch.check(),
+    giveUp: (why, { state }, limitMs) => {
+      const got = why === 'cancelled' ? 'a cancellation' : `state ${state}`;
+      return batch.over(`${got} and no address of its shim after ${limitMs} ms; ${where}`);
+    },
+  });
 }
 
 async function fromStorage(
@@ -271,20 +252,4 @@ function living(
       return closing;
     },
   };
-}
-
-async function confirmEnd(client: LivyClient, name: string, limitMs: number): Promise<void> {
-  const until = Date.now() + limitMs;
-  for (let waitMs = 100; ; waitMs = Math.min(waitMs * 2, 2000)) {
-    await client.deleteBatch(name);
-    const now = await client.findBatch(name);
-    if (now === undefined) return;
-    if (Date.now() + waitMs > until) {
-      throw livyError(
-        `livy batch ${name}: expected it to end in ${limitMs} ms, got state ${now.state}; application ${now.appId ?? 'unknown'} may still run`,
-        { problem: 'timeout', outcome: 'unknown', retryable: false, sessionId: name },
-      );
-    }
-    await pause(waitMs);
-  }
 }

@@ -3,9 +3,9 @@
  * identity is compared before anything is sent; the session is kept alive for as long as this object is open and its
  * process lives; `close` returns only when the server says that the session is over.
  */
-import { isLivyProblem, livyError, livyFacts } from './errors.js';
+import { confirmEnd, deadError } from './application-life.js';
+import { isLivyProblem, livyError } from './errors.js';
 import type { LivyClient } from './livy-client.js';
-import { pause } from './retry.js';
 import { identityMismatch } from './session-identity.js';
 import type { SessionRecord, SessionStore } from './session-store.js';
 import type { SessionInfo } from './types.js';
@@ -64,14 +64,7 @@ export function makeSession(client: LivyClient, parts: SessionParts): LivySessio
       (it) => it.lines,
       () => [],
     );
-    const tail = log.length > 0 ? `\n${log.join('\n')}` : '';
-    const error = livyError(`livy session ${record.name}: expected it to run, got ${why}${tail}`, {
-      problem: 'dead',
-      outcome: 'refused',
-      retryable: false,
-      sessionId: info.id,
-      log,
-    });
+    const error = deadError(`livy session ${record.name}`, info.id, why, log);
     stop();
     lost.abort(error);
     return error;
@@ -145,7 +138,14 @@ export function makeSession(client: LivyClient, parts: SessionParts): LivySessio
     detach: stop,
     close: () => {
       stop();
-      closing ??= confirmEnd(client, record, parts.closeTimeoutMs).then(async () => {
+      closing ??= confirmEnd({
+        label: `livy session ${record.name}`,
+        record,
+        limitMs: parts.closeTimeoutMs,
+        find: () => client.findSession(record.name),
+        remove: () => client.deleteSession(record.name),
+        next: (now) => lastStep(record, now),
+      }).then(async () => {
         if (!lost.signal.aborted) {
           const reason = livyError(`livy session ${record.name}: closed`, {
             problem: 'dead',
@@ -162,34 +162,9 @@ export function makeSession(client: LivyClient, parts: SessionParts): LivySessio
   };
 }
 
-/** DELETE, then the state: an answer to DELETE alone does not say that the application has ended. */
-async function confirmEnd(
-  client: LivyClient,
-  record: SessionRecord,
-  limitMs: number,
-): Promise<void> {
-  const until = Date.now() + limitMs;
-  let why = 'no answer';
-  for (let waitMs = 100; ; waitMs = Math.min(waitMs * 2, 2000)) {
-    try {
-      const now = await client.findSession(record.name);
-      if (now === undefined || identityMismatch(record, now) !== undefined) return;
-      why = `state ${now.state}`;
-      if (sessionPhase(now.state) !== 'ended' || now.state === 'error') {
-        await client.deleteSession(record.name);
-      } else if (now.state !== 'shutting_down') {
-        return;
-      }
-    } catch (error) {
-      const facts = livyFacts(error);
-      if (!facts?.retryable) throw error;
-      why = `${facts.problem} trouble`;
-    }
-    if (Date.now() + waitMs > until) break;
-    await pause(waitMs);
-  }
-  throw livyError(
-    `livy session ${record.name}: expected it to end in ${limitMs} ms, got ${why}; application ${record.appId ?? 'unknown'} may still run`,
-    { problem: 'timeout', outcome: 'unknown', retryable: false, sessionId: record.name },
-  );
+/** What to do about the session that is to end. */
+function lastStep(record: SessionRecord, now: SessionInfo): 'over' | 'remove' | 'wait' {
+  if (identityMismatch(record, now) !== undefined) return 'over';
+  if (sessionPhase(now.state) !== 'ended' || now.state === 'error') return 'remove';
+  return now.state === 'shutting_down' ? 'wait' : 'over';
 }

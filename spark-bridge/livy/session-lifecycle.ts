@@ -3,40 +3,36 @@
  * the request (see `session-store.ts`); one key has one session, found again by its unique name after a lost
  * answer or a restart; a session that is not ours by every fact we know is neither used nor deleted.
  */
-import { randomBytes } from 'node:crypto';
 import { ConfigError } from '../../driver/errors.js';
-import { createOnce } from './create-once.js';
+import {
+  createRecorded,
+  type Found,
+  type StartOptions,
+  whileStarting,
+} from './application-life.js';
 import { isLivyProblem, livyError } from './errors.js';
 import type { LivyClient } from './livy-client.js';
 import { type LivySession, makeSession } from './livy-session.js';
-import { pause } from './retry.js';
 import { identityMismatch, identityOf } from './session-identity.js';
 import type { SessionRecord, SessionStore } from './session-store.js';
 import type { SessionInfo, SessionSpec } from './types.js';
-import { checkName, sessionPhase } from './wire.js';
+import { sessionPhase } from './wire.js';
 
-export interface OpenSessionOptions {
+export interface OpenSessionOptions extends StartOptions {
   /** What the session is for; a session of the same key that still runs is adopted. */
   readonly key: string;
   readonly store: SessionStore;
   readonly spec: Omit<SessionSpec, 'name'>;
   /** First part of the name; a random part follows. Default `reprise`. */
   readonly namePrefix?: string;
-  /** From the request to a session that takes statements. @units ms, default 300000 */
-  readonly startTimeoutMs?: number;
   /** How long a session whose creation got no answer is looked for before it is asked for again. @units ms, default 20000 */
   readonly adoptGraceMs?: number;
   /** How long `close` waits for the end to show. @units ms, default 60000 */
   readonly closeTimeoutMs?: number;
-  /** Called with each new state while the session starts. */
-  readonly onState?: (state: string) => void;
-  readonly signal?: AbortSignal;
 }
 
 /** The lease: Livy ends a session whose client has been silent this long. @units seconds */
 const HEARTBEAT_SECONDS = 600;
-const POLL_FIRST_MS = 200;
-const POLL_CAP_MS = 2000;
 /** Lines of the driver's log in an error. */
 const LOG_LINES = 40;
 
@@ -59,9 +55,9 @@ export async function openSession(
   const recorded = await options.store.load(options.key);
   const found = recorded ? await findOurs(client, recorded) : undefined;
   const adopted = found !== undefined;
-  const { info, record } = found ?? (await create(client, options));
-  const ready = await untilReady(client, options, record, info);
-  const full: SessionRecord = { ...record, ...identityOf(ready), phase: 'created' };
+  const created = found ?? (await create(client, options));
+  const ready = await untilReady(client, options, created);
+  const full: SessionRecord = { ...created.record, ...identityOf(ready), phase: 'created' };
   await options.store.save(full);
   return makeSession(client, {
     info: ready,
@@ -91,16 +87,11 @@ export async function discardSession(
   return found !== undefined;
 }
 
-interface Found {
-  readonly info: SessionInfo;
-  readonly record: SessionRecord;
-}
-
 async function findOurs(
   client: LivyClient,
   record: SessionRecord,
   evenEnded = false,
-): Promise<Found | undefined> {
+): Promise<Found<SessionInfo> | undefined> {
   if (record.url !== client.url) return undefined;
   const info = await client.findSession(record.name);
   if (info === undefined || identityMismatch(record, info) !== undefined) return undefined;
@@ -112,76 +103,60 @@ async function findOurs(
   return { info, record };
 }
 
-async function create(client: LivyClient, options: OpenSessionOptions): Promise<Found> {
-  const name = `${options.namePrefix ?? 'reprise'}-${randomBytes(8).toString('hex')}`;
-  checkName(name);
-  const record: SessionRecord = {
-    key: options.key,
+function create(client: LivyClient, options: OpenSessionOptions): Promise<Found<SessionInfo>> {
+  const { key, store, signal } = options;
+  const spec = { heartbeatSeconds: HEARTBEAT_SECONDS, ...options.spec };
+  return createRecorded({
     url: client.url,
-    name,
-    phase: 'intent',
-    id: null,
-    appId: null,
-    owner: null,
-    boot: null,
-    createdAt: new Date().toISOString(),
-  };
-  await options.store.save(record);
-  const spec: SessionSpec = { heartbeatSeconds: HEARTBEAT_SECONDS, ...options.spec, name };
-  const info = await createOnce({
-    create: () => client.createSession(spec, { signal: options.signal }),
-    find: () => client.findSession(name),
-    forget: () => options.store.remove(record.key),
-    discard: () => discardSession(client, options.store, record.key),
+    store,
+    key,
+    prefix: options.namePrefix ?? 'reprise',
+    create: (name) => client.createSession({ ...spec, name }, { signal }),
+    find: (name) => client.findSession(name),
+    discard: () => discardSession(client, store, key),
     retries: client.retry.retries,
     graceMs: options.adoptGraceMs,
-    signal: options.signal,
+    signal,
   });
-  const created: SessionRecord = { ...record, ...identityOf(info), phase: 'created' };
-  await options.store.save(created);
-  return { info, record: created };
 }
 
-async function untilReady(
+function untilReady(
   client: LivyClient,
   options: OpenSessionOptions,
-  record: SessionRecord,
-  first: SessionInfo,
+  { info: first, record }: Found<SessionInfo>,
 ): Promise<SessionInfo> {
-  const limitMs = options.startTimeoutMs ?? 300_000;
-  const until = Date.now() + limitMs;
-  let info = first;
-  let told = '';
-  for (let waitMs = POLL_FIRST_MS; ; waitMs = Math.min(waitMs * 1.5, POLL_CAP_MS)) {
-    if (info.state !== told) options.onState?.(info.state);
-    told = info.state;
-    const phase = sessionPhase(info.state);
-    if (phase === 'ready') return info;
-    if (phase === 'ended') {
-      throw await startFailure(client, options, record, `state ${info.state}`, 'dead', info.state);
-    }
-    if (options.signal?.aborted) {
-      throw await startFailure(client, options, record, 'a cancellation', 'cancelled', info.state);
-    }
-    if (Date.now() >= until) {
-      const got = `state ${info.state} after ${limitMs} ms; is the queue full, or are the resources asked for too large?`;
-      throw await startFailure(client, options, record, got, 'timeout', info.state);
-    }
-    await pause(Math.min(waitMs, Math.max(1, until - Date.now())), options.signal);
-    try {
-      info = await client.session(record.name);
-    } catch (error) {
-      if (!isLivyProblem(error, 'gone')) throw error;
-      await options.store.remove(record.key);
-      throw livyError(`livy session ${record.name}: expected it to start, got no such session`, {
-        problem: 'dead',
-        outcome: 'refused',
-        retryable: false,
-        sessionId: record.name,
-      });
-    }
-  }
+  const fail = (got: string, problem: StartProblem, { state }: SessionInfo): Promise<Error> =>
+    startFailure(client, options, record, got, problem, state);
+  return whileStarting(first, {
+    ...options,
+    look: async (info) => {
+      const phase = sessionPhase(info.state);
+      if (phase === 'ended') throw await fail(`state ${info.state}`, 'dead', info);
+      return phase === 'ready' ? info : undefined;
+    },
+    giveUp: (why, info, limitMs) => {
+      const hint = 'is the queue full, or are the resources asked for too large?';
+      const late = `state ${info.state} after ${limitMs} ms; ${hint}`;
+      return fail(why === 'cancelled' ? 'a cancellation' : late, why, info);
+    },
+    refresh: async () => {
+      try {
+        return await client.session(record.name);
+      } catch (error) {
+        if (!isLivyProblem(error, 'gone')) throw error;
+        await options.store.remove(record.key);
+        throw livyError(`livy session ${record.name}: expected it to start, got no such session`, {
+          problem: 'dead',
+          outcome: 'refused',
+          retryable: false,
+          sessionId: record.name,
+        });
+      }
+    },
+  });
 }
+
+type StartProblem = 'dead' | 'timeout' | 'cancelled';
 
 /** Deletes what did not start and makes the error, with the end of the driver's log. */
 async function startFailure(
@@ -189,7 +164,7 @@ async function startFailure(
   options: OpenSessionOptions,
   record: SessionRecord,
   got: string,
-  problem: 'dead' | 'timeout' | 'cancelled',
+  problem: StartProblem,
   state: string,
 ): Promise<Error> {
   const log = await client
