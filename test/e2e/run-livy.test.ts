@@ -163,6 +163,37 @@ describe('reprise run through Livy', function () {
     assert.deepEqual(folder.runs(), []);
   });
 
+  it('ends at once on a second SIGINT; the next run takes over what that left', async () => {
+    await start({
+      startMs: Number.POSITIVE_INFINITY,
+      // The first attempt to delete the session gets no answer for as long as somebody waits.
+      faults: [
+        { method: 'DELETE', path: /^\/sessions/, action: { kind: 'delay-before', ms: 600_000 } },
+      ],
+    });
+    const deletions = (): number =>
+      server.requests.filter(({ method }) => method === 'DELETE').length;
+    const result = await run({}, (child) => {
+      const timer = setInterval(() => {
+        if (server.count('session created') === 0) return;
+        clearInterval(timer);
+        child.kill('SIGINT');
+        const second = setInterval(() => {
+          if (deletions() === 0) return;
+          clearInterval(second);
+          child.kill('SIGINT');
+        }, 20);
+      }, 20);
+    });
+    assert.equal(result.code, 130, result.stderr);
+    assert.equal(deletions(), 1);
+    assert.equal(server.sessions.size, 1, 'nobody waited for its end');
+    assert.deepEqual(folder.runs(), []);
+    server.setState(0, 'idle');
+    await assertAnswer(await run());
+    assert.equal(server.count('session created'), 1);
+  });
+
   it('finishes and ends its session when nobody reads what it says', async () => {
     await start();
     const result = await run({}, (child) => {
