@@ -3,24 +3,22 @@
  * any one call: values are right or missing, the work goes on, and the next process finds a sound store.
  */
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
-import { cp, mkdir } from 'node:fs/promises';
+import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { contentDigest } from '../../driver/ir/lineage-key.js';
 import { DurableStore } from '../../driver/reuse/store/durable-store.js';
 import type { FileSystem } from '../../driver/reuse/store/file-system.js';
-import { packageRoot } from '../../jobs/cli/package-info.js';
 import {
   bytesIn,
-  failure,
+  failAtEachCall,
+  failFromEachWrite,
   filesIn,
   key,
+  killAtEachCall,
   listening,
   meta,
-  tapped,
   temporaryFolder,
   value,
-  WRITES,
 } from '../support/store-files.js';
 
 /** A lease whose release failed is waited for, since its holder lives on. */
@@ -94,86 +92,44 @@ describe('a failing file system under the durable store', () => {
 
   for (const code of ['EIO', 'EMFILE', ...FATAL]) {
     it(`at any one call with ${code} costs at most a result`, async () => {
-      let calls = Number.POSITIVE_INFINITY;
-      for (let n = 1; n <= calls; n++) {
-        const folder = join(home.path, `${code}-${n}`);
-        await cp(template, folder, { recursive: true });
-        let count = 0;
-        let failed = '';
-        const fileSystem = tapped((name) => {
-          if (++count !== n) return;
-          failed = name;
-          throw failure(code);
-        });
+      const calls = await failAtEachCall(template, code, async (copy) => {
         const warnings: string[] = [];
-        await work(folder, fileSystem, warnings);
-        const what = `${code} at call ${n} (${failed})`;
+        await work(copy.folder, copy.fileSystem, warnings);
+        const { failed } = copy;
+        const what = `${code} at call ${copy.call} (${failed})`;
         assert.ok(warnings.length <= 1, `${what}: ${warnings.join('; ')}`);
-        await assertSoundAfter(folder, what, code === 'EIO' && ['read', 'fstat'].includes(failed));
-        if (failed === '') calls = n - 1;
-      }
+        const mayLose = code === 'EIO' && ['read', 'fstat'].includes(failed);
+        await assertSoundAfter(copy.folder, what, mayLose);
+      });
       assert.ok(calls > 60, `${calls} calls`);
     }).timeout(180_000);
   }
 
   for (const code of FATAL) {
     it(`from any call on with ${code} for what writes gives one warning, and reading goes on`, async () => {
-      let calls = Number.POSITIVE_INFINITY;
-      for (let n = 1; n <= calls; n++) {
-        const folder = join(home.path, `from-${code}-${n}`);
-        await cp(template, folder, { recursive: true });
-        let count = 0;
-        let isFailing = false;
-        const fileSystem = tapped(async (name, writeHalf) => {
-          if (!WRITES.has(name) || ++count < n) return;
-          isFailing = true;
-          if (code === 'ENOSPC') await writeHalf?.();
-          throw failure(code);
-        });
-        const { options, warnings } = listening({ fileSystem });
-        await work(folder, fileSystem, warnings);
-        const what = `${code} from writing call ${n} on`;
+      const calls = await failFromEachWrite(template, code, async (copy) => {
+        const { options, warnings } = listening({ fileSystem: copy.fileSystem });
+        await work(copy.folder, copy.fileSystem, warnings);
+        const what = `${code} from writing call ${copy.call} on`;
         assert.ok(warnings.length <= 1, `${what}: ${warnings.join('; ')}`);
-        if (isFailing) {
+        if (copy.failed !== '') {
           warnings.length = 0;
-          const store = await DurableStore.open(folder, options);
+          const store = await DurableStore.open(copy.folder, options);
           assert.ok(await assertRightOrMissing(store, 'old'), `${what}: old is read`);
           assert.equal(await store.put(key('another'), value(1), meta()), false, what);
           assert.equal(store.disabledReason, code, what);
           assert.equal(warnings.length, 1, what);
           assert.match(warnings[0]!, new RegExp(`results are not kept: ${code}`));
-        } else calls = n - 1;
-        await assertSoundAfter(folder, what, false);
-      }
+        }
+        await assertSoundAfter(copy.folder, what, false);
+      });
       assert.ok(calls > 25, `${calls} calls`);
     }).timeout(180_000);
   }
 
   it('and a process killed at any one call leave a sound store', async () => {
-    const script = join(packageRoot(), 'dist/test/support/store-process.js');
-    const steps: string[] = [];
-    for (let n = 1; steps.at(-1) !== 'survived'; n++) {
-      const folder = join(home.path, `kill-${n}`);
-      await cp(template, folder, { recursive: true });
-      const step = await new Promise<string>((resolve, reject) => {
-        const child = spawn(
-          process.execPath,
-          [script, 'die', JSON.stringify({ folder, step: n })],
-          { stdio: ['ignore', 'pipe', 'inherit'] },
-        );
-        let said = '';
-        child.stdout.on('data', (text) => {
-          said += String(text);
-        });
-        child.on('error', reject);
-        child.on('close', (code, signal) => {
-          const expected = said === 'survived\n' ? code === 0 : signal === 'SIGKILL';
-          if (expected) resolve(said.trim());
-          else reject(new Error(`step ${n}: ended with ${code} ${signal}: ${said}`));
-        });
-      });
-      steps.push(step);
-      const what = `killed at call ${n} (${step})`;
+    const steps = await killAtEachCall(template, {}, async (folder, step, call) => {
+      const what = `killed at call ${call} (${step})`;
       const next = await DurableStore.open(folder);
       assert.ok(await assertRightOrMissing(next, 'old'), what);
       const found = await next.get(key('new'));
@@ -186,7 +142,7 @@ describe('a failing file system under the durable store', () => {
       await next.clear();
       assert.deepEqual(await filesIn(folder, 'objects'), [], what);
       assert.equal(await next.put(key('new'), value(1), meta()), true, what);
-    }
+    });
     for (const step of [
       'create',
       'write',

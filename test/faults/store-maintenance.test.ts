@@ -4,25 +4,23 @@
  * limits is lost but by `clear`, no value is ever wrong, and the next process can do it all.
  */
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
-import { cp, mkdir, rm, writeFile } from 'node:fs/promises';
+import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ResourceError } from '../../driver/errors.js';
 import { contentDigest } from '../../driver/ir/lineage-key.js';
 import { DurableStore } from '../../driver/reuse/store/durable-store.js';
 import type { FileSystem } from '../../driver/reuse/store/file-system.js';
-import { packageRoot } from '../../jobs/cli/package-info.js';
 import {
   entryPath,
-  failure,
+  failAtEachCall,
+  failFromEachWrite,
   filesIn,
   key,
+  killAtEachCall,
   listening,
   meta,
-  tapped,
   temporaryFolder,
   value,
-  WRITES,
 } from '../support/store-files.js';
 
 const LEASE_MS = 60;
@@ -108,75 +106,38 @@ describe('looking after the durable store on a failing disk', () => {
   for (const task of tasks) {
     for (const code of ['EIO', 'ENOSPC', 'EACCES']) {
       it(`${task}: any one call fails with ${code}`, async () => {
-        let calls = Number.POSITIVE_INFINITY;
-        for (let n = 1; n <= calls; n++) {
-          const folder = join(home.path, `${task}-${code}-${n}`);
-          await cp(template, folder, { recursive: true });
-          let count = 0;
-          let failed = '';
-          const fileSystem = tapped((name) => {
-            if (++count !== n) return;
-            failed = name;
-            throw failure(code);
-          });
-          const what = `${task}, ${code} at call ${n} (${failed})`;
-          await attempt(folder, task, fileSystem, what);
+        const calls = await failAtEachCall(template, code, async (copy) => {
+          await attempt(
+            copy.folder,
+            task,
+            copy.fileSystem,
+            `${task}, ${code} at call ${copy.call}`,
+          );
+          const { failed } = copy;
           // An entry whose file can't be read for a moment may be put aside; it is lost, never wrong.
           const mayLose = code === 'EIO' && ['read', 'fstat'].includes(failed);
-          await assertSoundAfter(folder, mayLose ? 'clear' : task, `${what} at ${failed}`);
-          if (failed === '') calls = n - 1;
-          await rm(folder, { recursive: true });
-        }
+          const what = `${task}, ${code} at call ${copy.call} (${failed})`;
+          await assertSoundAfter(copy.folder, mayLose ? 'clear' : task, what);
+        });
         assert.ok(calls > 15, `${calls} calls`);
       }).timeout(120_000);
     }
 
     it(`${task}: everything that writes fails from any call on, as on a full disk`, async () => {
-      let calls = Number.POSITIVE_INFINITY;
-      for (let n = 1; n <= calls; n++) {
-        const folder = join(home.path, `${task}-full-${n}`);
-        await cp(template, folder, { recursive: true });
-        let count = 0;
-        let isFailing = false;
-        const fileSystem = tapped(async (name, writeHalf) => {
-          if (!WRITES.has(name) || ++count < n) return;
-          isFailing = true;
-          await writeHalf?.();
-          throw failure('ENOSPC');
-        });
-        const what = `${task}, ENOSPC from writing call ${n} on`;
-        await attempt(folder, task, fileSystem, what);
-        await assertSoundAfter(folder, task, what);
-        if (!isFailing) calls = n - 1;
-        await rm(folder, { recursive: true });
-      }
+      const calls = await failFromEachWrite(template, 'ENOSPC', async (copy) => {
+        const what = `${task}, ENOSPC from writing call ${copy.call} on`;
+        await attempt(copy.folder, task, copy.fileSystem, what);
+        await assertSoundAfter(copy.folder, task, what);
+      });
       assert.ok(calls >= 5, `${calls} calls`);
     }).timeout(120_000);
   }
 
   for (const task of ['gc', 'clear'] as const) {
     it(`${task}: the process is killed at any one call`, async () => {
-      const script = join(packageRoot(), 'dist/test/support/store-process.js');
-      let step = '';
-      for (let n = 1; step !== 'survived'; n += 1) {
-        const folder = join(home.path, `${task}-kill-${n}`);
-        await cp(template, folder, { recursive: true });
-        step = await new Promise<string>((resolve, reject) => {
-          const options = JSON.stringify({ folder, step: n, task });
-          const child = spawn(process.execPath, [script, 'die', options], {
-            stdio: ['ignore', 'pipe', 'inherit'],
-          });
-          let said = '';
-          child.stdout.on('data', (text) => {
-            said += String(text);
-          });
-          child.on('error', reject);
-          child.on('close', () => resolve(said.trim()));
-        });
-        assert.notEqual(step, '', `step ${n}`);
-        await assertSoundAfter(folder, task, `${task} killed at call ${n} (${step})`);
-        await rm(folder, { recursive: true });
-      }
+      await killAtEachCall(template, { task }, (folder, step, call) =>
+        assertSoundAfter(folder, task, `${task} killed at call ${call} (${step})`),
+      );
     }).timeout(300_000);
   }
 });

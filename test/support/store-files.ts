@@ -1,6 +1,8 @@
 /** Helpers for tests of the durable store: folders, keys, values, and a file system that is told of every call. */
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { mkdtemp, readdir, rm, stat } from 'node:fs/promises';
+import { cp, mkdtemp, readdir, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { DurableStoreOptions } from '../../driver/reuse/store/durable-store.js';
@@ -11,6 +13,7 @@ import {
   type OpenFile,
 } from '../../driver/reuse/store/file-system.js';
 import { type DenseMatrix, dense } from '../../driver/runtime/value.js';
+import { packageRoot } from '../../jobs/cli/package-info.js';
 
 export const key = (name: string | number): string =>
   createHash('sha256').update(String(name)).digest('hex');
@@ -126,4 +129,112 @@ export function tapped(
 
 export function failure(code: string): NodeJS.ErrnoException {
   return Object.assign(new Error(`${code}: injected`), { code });
+}
+
+/** A copy of a store whose file system fails. */
+export interface FailingCopy {
+  readonly folder: string;
+  readonly fileSystem: FileSystem;
+  /** Counted from 1. */
+  readonly call: number;
+  /** The call that failed last; empty while none has. */
+  readonly failed: string;
+}
+
+/**
+ * Works on copies of a store, the first, second, .. call of each failing, until one was not failed.
+ * @returns calls there were to fail
+ */
+export function failAtEachCall(
+  template: string,
+  code: string,
+  work: (copy: FailingCopy) => Promise<void>,
+): Promise<number> {
+  return onEachCopy(template, work, (call, failed) => {
+    let count = 0;
+    return tapped((name) => {
+      if (++count !== call) return;
+      failed(name);
+      throw failure(code);
+    });
+  });
+}
+
+/** As `failAtEachCall`, but every call that writes fails from there on; on a full disk half of a write is done. */
+export function failFromEachWrite(
+  template: string,
+  code: string,
+  work: (copy: FailingCopy) => Promise<void>,
+): Promise<number> {
+  return onEachCopy(template, work, (call, failed) => {
+    let count = 0;
+    return tapped(async (name, writeHalf) => {
+      if (!WRITES.has(name) || ++count < call) return;
+      failed(name);
+      if (code === 'ENOSPC') await writeHalf?.();
+      throw failure(code);
+    });
+  });
+}
+
+async function onEachCopy(
+  template: string,
+  work: (copy: FailingCopy) => Promise<void>,
+  fileSystemOf: (call: number, failed: (name: string) => void) => FileSystem,
+): Promise<number> {
+  for (let call = 1; ; call++) {
+    const folder = await mkdtemp(`${template}-`);
+    await cp(template, folder, { recursive: true });
+    const copy = { folder, call, failed: '', fileSystem: nodeFileSystem };
+    copy.fileSystem = fileSystemOf(call, (name) => {
+      copy.failed = name;
+    });
+    await work(copy);
+    await rm(folder, { recursive: true });
+    if (copy.failed === '') return call - 1;
+  }
+}
+
+/**
+ * Kills processes that work on copies of a store, at their first, second, .. call, until one survives.
+ * @param options for `store-process.js die`
+ * @param check what each left; `step` is the call it was killed at, or `survived`
+ * @returns the steps, in order
+ */
+export async function killAtEachCall(
+  template: string,
+  options: object,
+  check: (folder: string, step: string, call: number) => Promise<void>,
+): Promise<string[]> {
+  const steps: string[] = [];
+  for (let call = 1; steps.at(-1) !== 'survived'; call++) {
+    const folder = await mkdtemp(`${template}-`);
+    await cp(template, folder, { recursive: true });
+    const step = await killed({ ...options, folder, step: call });
+    assert.notEqual(step, '', `call ${call}`);
+    steps.push(step);
+    await check(folder, step, call);
+    await rm(folder, { recursive: true });
+  }
+  return steps;
+}
+
+/** @returns what it was killed at, or `survived` @throws when it ended in any other way */
+function killed(options: object): Promise<string> {
+  const script = join(packageRoot(), 'dist/test/support/store-process.js');
+  return new Promise((resolve, reject) => {
+    const child = spawn(process.execPath, [script, 'die', JSON.stringify(options)], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    let said = '';
+    child.stdout.on('data', (text) => {
+      said += String(text);
+    });
+    child.on('error', reject);
+    child.on('close', (code, signal) => {
+      const expected = said === 'survived\n' ? code === 0 : signal === 'SIGKILL';
+      if (expected) resolve(said.trim());
+      else reject(new Error(`${JSON.stringify(options)}: ended with ${code} ${signal}: ${said}`));
+    });
+  });
 }
