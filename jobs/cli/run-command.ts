@@ -1,4 +1,5 @@
 /** `reprise run`: reads the job, runs it with a progress line, writes the run folder, prints the answer. */
+import { availableParallelism } from 'node:os';
 import { readJob } from '../job-file/read-job.js';
 import type { RunRecord } from '../runs/record.js';
 import type { EngineName } from '../runs/run-events.js';
@@ -33,7 +34,7 @@ export async function runCommand(
     async (signal) => {
       const finished = await runWithProgress(terminal, async (onEvent) => {
         const { runJob } = await import('../run-job.js');
-        return runJob(job, { engine: options.engine, signal, onEvent });
+        return runJob(job, { engine: options.engine, signal, onEvent: preparing(onEvent) });
       });
       signal.throwIfAborted();
       const { renderReport } = await import('../report/index.js');
@@ -70,6 +71,17 @@ async function runWithProgress(
   } finally {
     progress.stop();
   }
+}
+
+/** Once data are read there will be something new to draw: the drawing library is loaded meanwhile, on another core. */
+function preparing(onEvent: OnEvent): OnEvent {
+  let isPrepared = availableParallelism() < 2;
+  return (event) => {
+    onEvent(event);
+    if (isPrepared || event.kind !== 'progress') return;
+    isPrepared = true;
+    void import('../report/drawing-ahead.js').then(({ prepareDrawing }) => prepareDrawing());
+  };
 }
 
 function firstFailure(record: RunRecord): string {

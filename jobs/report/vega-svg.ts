@@ -1,10 +1,10 @@
 /**
  * Vega-Lite to SVG text with no browser. Invariant: the result uses only colours given as CSS variables, has no
  * script, style attribute or external reference, and its numbers are rounded to a tenth of a pixel.
- * Vega takes a third of a second to load, so it is loaded on first use.
  */
 import type { TopLevelSpec } from 'vega-lite';
 import { ExecutionError } from '../../driver/errors.js';
+import { drawSvg } from './drawing-ahead.js';
 import { keptDrawing } from './kept-drawing.js';
 import { escapeHtml, type Markup, raw } from './markup.js';
 
@@ -18,13 +18,8 @@ export async function chartSvg(spec: TopLevelSpec, label: string): Promise<Marku
 }
 
 async function draw(spec: TopLevelSpec, label: string): Promise<string> {
-  const [vega, vegaLite] = await Promise.all([import('vega'), import('vega-lite')]);
   try {
-    const compiled = vegaLite.compile(spec, { logger: vega.logger(vega.Error) }).spec;
-    const view = new vega.View(vega.parse(compiled), { renderer: 'none', logLevel: vega.Error });
-    const svg = await view.toSVG();
-    view.finalize();
-    return tidy(svg, label);
+    return tidy(await drawSvg(spec), label);
   } catch (cause) {
     throw new ExecutionError(
       `report: expected Vega to draw the chart "${label}", got ${cause instanceof Error ? cause.message : String(cause)}; please report it with the run's result.json`,
