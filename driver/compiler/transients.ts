@@ -1,7 +1,7 @@
 /**
  * Transients: host results that are not kept when their plan has ended, because keeping them costs too much of what making
  * them again would: fresh memory for each result, where one that is let go leaves its memory to the next. Invariant: what
- * keeping costs is at most a thirty-second part of the work it saves, and what is lost by not keeping is bounded: a chain
+ * keeping costs is at most a sixty-fourth part of the work it saves, and what is lost by not keeping is bounded: a chain
  * of transients is cut by a kept value once it has grown dear, and a result made a second time is kept.
  * Source: delayed caching of MEMPHIS (EDBT 2025) 5.2, here for cheap results of the host; and measurements (`bench reuse-overhead`).
  */
@@ -12,7 +12,7 @@ import type { Plan, PlanNode } from './plan.js';
 /** Results of at most this many cells are always kept: they cost little and often steer a loop. */
 const SMALL_CELLS = 64;
 /** Keeping pays at once where it costs at most this part of making the value again. */
-const KEEPING_SHARE = 1 / 32;
+const KEEPING_SHARE = 1 / 64;
 /** Bookkeeping of one entry, measured. @units seconds */
 const ENTRY_SECONDS = 1e-6;
 /** Writing to memory that no earlier result has left warm, measured. @units bytes/s */
