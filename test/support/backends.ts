@@ -45,7 +45,6 @@ function sparkRow(name: string, conf: Readonly<Record<string, string>>): Backend
       addDiag: onHost,
       solve: onHost,
       cholesky: onHost,
-      topK: onHost,
       mergeGroupGram: onHost,
       gramLoss: onHost,
     },

@@ -71,4 +71,13 @@ object DenseBlock {
 }
 
 /** Consecutive rows of one or more matrices, `slots(i)` being their blocks; the element of every RDD here. */
-final class Chunk(val startRow: Long, val rows: Int, val slots: Array[Block]) extends Serializable
+final class Chunk(val startRow: Long, val rows: Int, val slots: Array[Block]) extends Serializable {
+  /** The same rows in chunks of at most so many. */
+  def pieces(most: Int): Iterator[Chunk] =
+    if (rows <= most) Iterator.single(this)
+    else
+      Iterator.range(0, rows, most).map { from =>
+        val until = math.min(rows, from + most)
+        new Chunk(startRow + from, until - from, slots.map(_.sliceRows(from, until)))
+      }
+}

@@ -3,19 +3,23 @@ package reprise.shim.block
 /** One raw column of a chunk: numbers (NaN where missing) or category codes (-1 missing, -2 unlisted). */
 sealed trait RawVector extends Serializable {
   def bytes: Long
+  def slice(from: Int, until: Int): RawVector
 }
 
 final class NumberVector(val values: Array[Double]) extends RawVector {
   def bytes: Long = values.length * 8L + 16
+  def slice(from: Int, until: Int): RawVector = new NumberVector(values.slice(from, until))
 }
 
 /** Codes of up to 126 categories. */
 final class ByteCodes(val values: Array[Byte]) extends RawVector {
   def bytes: Long = values.length + 16L
+  def slice(from: Int, until: Int): RawVector = new ByteCodes(values.slice(from, until))
 }
 
 final class IntCodes(val values: Array[Int]) extends RawVector {
   def bytes: Long = values.length * 4L + 16
+  def slice(from: Int, until: Int): RawVector = new IntCodes(values.slice(from, until))
 }
 
 /** How a raw column fills its run of output columns; the semantics are those of `driver/frame/encode-block.ts`. */
@@ -62,29 +66,23 @@ final class EncodedBlock(val rows: Int, val cols: Int, val features: Array[Featu
     var f = 0
     while (f < features.length) {
       val feature = features(f)
+      val target = new EncodedRows(order, from, until, out, column, stride)
       columns(f) match {
-        case numbers: NumberVector => addNumbers(feature, numbers.values, order, from, until, out, column, stride)
-        case codes: ByteCodes =>
-          val lookup = EncodedBlock.codeTargets(feature)
-          addCodes(feature, lookup, i => codes.values(i).toInt, order, from, until, out, column, stride)
-        case codes: IntCodes =>
-          val lookup = EncodedBlock.codeTargets(feature)
-          addCodes(feature, lookup, i => codes.values(i), order, from, until, out, column, stride)
+        case numbers: NumberVector => addNumbers(feature, numbers.values, target)
+        case codes: ByteCodes => addCodes(feature, i => codes.values(i).toInt, target)
+        case codes: IntCodes => addCodes(feature, i => codes.values(i), target)
       }
       column += feature.width
       f += 1
     }
   }
 
-  private def addNumbers(
-      feature: FeatureCode,
-      values: Array[Double],
-      order: Array[Int],
-      from: Int,
-      until: Int,
-      out: Array[Double],
-      at: Int,
-      stride: Int): Unit = {
+  override def sliceRows(from: Int, until: Int): Block =
+    if (from == 0 && until == rows) this
+    else new EncodedBlock(until - from, cols, features, columns.map(_.slice(from, until)))
+
+  private def addNumbers(feature: FeatureCode, values: Array[Double], rows: EncodedRows): Unit = {
+    import rows._
     var target = at
     var i = from
     feature match {
@@ -113,16 +111,9 @@ final class EncodedBlock(val rows: Int, val cols: Int, val features: Array[Featu
   }
 
   /** `targets(code + 2)` is the output column of a code, or -1; for `Mapped` its value is added instead. */
-  private def addCodes(
-      feature: FeatureCode,
-      targets: Array[Int],
-      codeOf: Int => Int,
-      order: Array[Int],
-      from: Int,
-      until: Int,
-      out: Array[Double],
-      at: Int,
-      stride: Int): Unit = {
+  private def addCodes(feature: FeatureCode, codeOf: Int => Int, rows: EncodedRows): Unit = {
+    import rows._
+    val targets = EncodedBlock.codeTargets(feature)
     var target = at
     var i = from
     feature match {
@@ -143,6 +134,10 @@ final class EncodedBlock(val rows: Int, val cols: Int, val features: Array[Featu
     }
   }
 }
+
+/** Rows `order(from until until)`, and where each one's run of cells lies in `out`. */
+private final class EncodedRows(
+    val order: Array[Int], val from: Int, val until: Int, val out: Array[Double], val at: Int, val stride: Int)
 
 object EncodedBlock {
   private val none = new Array[Int](0)

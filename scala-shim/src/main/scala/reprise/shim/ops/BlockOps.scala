@@ -4,7 +4,7 @@ package reprise.shim.ops
 object BlockOps {
   val all: Seq[BlockOp] =
     Seq(GroupGram, GroupLoss, KFold, Rand, SeqOp, Fill, Tsmm, MatMul, MmChain, Slice, CBind, RBind, SelectRows,
-      Transpose, WeightedLoss, WeightedProduct) ++
+      TopK, Transpose, WeightedLoss, WeightedProduct) ++
       Elementwise.all ++ Aggregates.all
 
   val byName: Map[String, BlockOp] = all.map(op => op.name -> op).toMap

@@ -44,7 +44,9 @@ final class BlockPlan(
     val sinks: Array[Sink],
     val gathers: Array[Ref],
     val kept: Array[Ref],
-    host: HostValues)
+    host: HostValues,
+    /** Most rows evaluated at once: where the data are narrow and a step's result is wide, fewer than are read at once. */
+    val pieceRows: Int)
     extends Serializable {
 
   /** The values of one chunk. */
@@ -86,20 +88,25 @@ final class BlockPlan(
     }
   }
 
-  /** Spark stops a cancelled task only where it looks: here, between chunks. */
+  /** Spark stops a cancelled task only where it looks: here, between pieces. */
   private def cancellable(chunks: Iterator[Chunk]): Iterator[Chunk] = {
     val task = TaskContext.get()
-    chunks.map { chunk =>
+    chunks.flatMap(_.pieces(pieceRows)).map { chunk =>
       if (task != null && task.isInterrupted()) throw new TaskKilledException("cancelled")
       chunk
     }
   }
 
-  /** Chunks that hold the kept values only. */
+  /** Chunks that hold the kept values only, cut as `layout` says. */
   def keepAll(chunks: Iterator[Chunk]): Iterator[Chunk] = cancellable(chunks).map { chunk =>
     val values = new Values(chunk)
     new Chunk(chunk.startRow, chunk.rows, kept.map(values.keep))
   }
+
+  /** How the rows lie that `keepAll` makes of rows that lie so. */
+  def layout(read: Layout): Layout =
+    if (read.chunkRows <= pieceRows) read
+    else Layout(s"${read.key}/$pieceRows", read.rows, pieceRows)
 
   /** One partition's share of the pass. */
   def fold(chunks: Iterator[Chunk]): PartialResult = {

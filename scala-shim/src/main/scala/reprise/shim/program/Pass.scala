@@ -53,7 +53,8 @@ final class Pass(context: ShimContext, values: ProgramValues, targets: Seq[Targe
     val stored = keeps ++ carried
     val keepPlan = compiler.keep(base.slots, stored)
     val steps = new KeptSteps(keepPlan.plan)
-    val heldBeside = base.heldRdd
+    val layout = steps.plan.layout(base.layout)
+    val heldBeside = base.heldRdd.map(beside => beside.copy(rdd = RowSource.cut(beside.rdd, steps.plan.pieceRows)))
     val isDeep = PersistedRdd.depthOver(parents) + 1 >= PersistedRdd.MaxDepth
     val level = Keeping.level(keeps.map(values.keep), isDeep)
     val rdd = PersistedRdd.stored(base.rdd.mapPartitions(chunks => steps.plan.keepAll(chunks))).persist(level)
@@ -64,15 +65,15 @@ final class Pass(context: ShimContext, values: ProgramValues, targets: Seq[Targe
     def held(bytes: Int => Long): Map[Int, Held] =
       keeps.zipWithIndex.map { case (id, slot) =>
         val shape = values.shape(id)
-        id -> Held(owner, slot, base.layout, shape.rows, shape.cols, bytes(id))
+        id -> Held(owner, slot, layout, shape.rows, shape.cols, bytes(id))
       }.toMap
     if (others.isEmpty && keeps.forall(values.keep(_).isLazy) && !isDeep) {
       return PassResult(Map.empty, Map.empty, held(id => values.shape(id).rows * values.shape(id).cols * 8))
     }
     try {
       val next = heldBeside match {
-        case None => RowBase(rdd, stored.zipWithIndex.toMap, base.layout, Nil, None)
-        case Some(other) => RowSource.zip(RowBase(rdd, stored.zipWithIndex.toMap, base.layout, Nil, None), other)
+        case None => RowBase(rdd, stored.zipWithIndex.toMap, layout, Nil, None)
+        case Some(other) => RowSource.zip(RowBase(rdd, stored.zipWithIndex.toMap, layout, Nil, None), other)
       }
       val foldPlan = compiler.fold(next.slots, reductions, gatherIds)
       try {

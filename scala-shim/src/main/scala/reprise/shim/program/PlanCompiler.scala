@@ -43,7 +43,8 @@ final class PlanCompiler(context: ShimContext, values: ProgramValues) {
   private def finish(steps: Steps, sinks: Array[Sink], gathers: Array[Ref], kept: Array[Ref]): Compiled = {
     val broadcast = context.broadcasts.make(steps.ownValues)
     val host = new HostValues(broadcast, steps.shared.map(_.value).toArray)
-    new Compiled(context, new BlockPlan(steps.all.toArray, sinks, gathers, kept, host), broadcast, steps.shared)
+    val plan = new BlockPlan(steps.all.toArray, sinks, gathers, kept, host, PlanCompiler.pieceRows(steps.widest))
+    new Compiled(context, plan, broadcast, steps.shared)
   }
 
   private final class Steps(slots: Map[Int, Int]) {
@@ -51,6 +52,8 @@ final class PlanCompiler(context: ShimContext, values: ProgramValues) {
     private val sharedIndex = mutable.LinkedHashMap[Int, Int]()
     private val stepIndex = mutable.Map[Int, Int]()
     val all: mutable.ArrayBuffer[Step] = mutable.ArrayBuffer[Step]()
+    /** Columns of the widest result of a step. */
+    var widest = 1
 
     // By iterators: what `keys.map` builds is a set, which loses the order beyond four elements.
     def ownValues: Array[DenseBlock] = ownIndex.keysIterator.map(values.host).toArray
@@ -72,6 +75,7 @@ final class PlanCompiler(context: ShimContext, values: ProgramValues) {
           instruction.operands.filter(_.blocked).foreach(operand => visit(operand.id))
           all += Step(values.kernel(instruction), instruction.operands.map(ref).toArray)
           stepIndex(id) = all.length - 1
+          widest = math.max(widest, instruction.shape.cols)
         }
       }
 
@@ -79,4 +83,13 @@ final class PlanCompiler(context: ShimContext, values: ProgramValues) {
       if (values.shared.contains(id)) HostRef.Shared(sharedIndex.getOrElseUpdate(id, sharedIndex.size))
       else HostRef.Own(ownIndex.getOrElseUpdate(id, ownIndex.size))
   }
+}
+
+object PlanCompiler {
+  /** Cells of one block of a step's result: 32 MB. Sources cut 256 columns and fewer into their usual rows. */
+  val PieceCells: Int = 1 << 22
+  val LeastRows = 16
+
+  /** Rows that are worked on at once when values so wide are made of them. */
+  def pieceRows(cols: Int): Int = math.max(LeastRows, PieceCells / math.max(1, cols))
 }

@@ -33,17 +33,19 @@ final class RowSource(context: ShimContext, values: ProgramValues, rows: Long) {
     val heldIds = blocked.filter(values.held.contains)
     val hostRows = blocked.filter(id => values.host.contains(id) && !values.held.contains(id))
     val moved = blocked.flatMap(id => values.moveOf(id).map { case (instruction, move) => (instruction, move) })
-    open(nodes.filter(values.isEncode), heldIds, hostRows, moved)
+    val widest = nodes.filter(node => values.isBlockedValue(node.id)).foldLeft(1)((most, node) => math.max(most, node.shape.cols))
+    open(nodes.filter(values.isEncode), heldIds, hostRows, moved, widest)
   }
 
   private def open(
-      encodes: Seq[Instruction], heldIds: Seq[Int], hostRows: Seq[Int], moved: Seq[(Instruction, Move)]): RowBase = {
+      encodes: Seq[Instruction], heldIds: Seq[Int], hostRows: Seq[Int], moved: Seq[(Instruction, Move)],
+      made: Int): RowBase = {
     val moves = moved.groupBy { case (instruction, move) => values.moveKey(instruction, move) }.toSeq.sortBy(_._1)
     val scans = encodes.groupBy(encode => values.source(encode).key).values.toSeq.map(scan) ++
       moves.map { case (_, group) => openMoved(group) }
     val held = heldIds.groupBy(id => values.held(id).owner.rdd.id).values.toSeq.map(openHeld)
     val bases = scans ++ held
-    if (bases.isEmpty) generated(hostRows)
+    if (bases.isEmpty) generated(hostRows, made)
     else {
       val first = bases.head
       val joined = bases.tail.map(base => if (base.layout.key == first.layout.key) base else Realign(context, base, first))
@@ -111,16 +113,21 @@ final class RowSource(context: ShimContext, values: ProgramValues, rows: Long) {
     val plan = compiled.plan
     val rdd = only(below.rdd).mapPartitions(chunks => plan.keepAll(chunks))
     RowBase(
-      rdd, Map.empty, below.layout, below.broadcasts :+ compiled.broadcast, None, below.shared ++ compiled.shared)
+      rdd, Map.empty, plan.layout(below.layout), below.broadcasts :+ compiled.broadcast, None, below.shared ++ compiled.shared)
   }
 
-  /** No data says how rows are cut: cut the widest host operand up, or nothing but row numbers. */
-  private def generated(hostRows: Seq[Int]): RowBase = {
+  /**
+   * No data says how rows are cut: cut the widest host operand up, or nothing but row numbers. Equally many rows are cut
+   * the same way unless what is made of them is wide, so that values made apart can be read side by side.
+   */
+  private def generated(hostRows: Seq[Int], made: Int): RowBase = {
     val widest = hostRows.sortBy(id => -values.host(id).cols).headOption
       .filter(id => given.isDefined || values.host(id).values.length >= RowSource.UploadCells)
-    val cols = widest.map(id => values.host(id).cols).getOrElse(16)
-    val chunkRows =
-      given.getOrElse(math.max(256, math.min(16384, RowSource.ChunkCells / math.max(1, cols))))
+    val own = widest.map(id => values.host(id).cols).getOrElse(16)
+    val usual = math.max(256, math.min(16384, RowSource.ChunkCells / math.max(1, own)))
+    val most = PlanCompiler.pieceRows(made)
+    val chunkRows = given.getOrElse(math.min(usual, most))
+    val cols = if (most < usual) math.max(own, made) else own
     val chunks = (rows + chunkRows - 1) / chunkRows
     val wanted = math.max(2L * context.spark.defaultParallelism, rows * cols / RowSource.PartitionCells)
     val partitions = math.max(1L, math.min(wanted, chunks)).toInt
@@ -146,6 +153,9 @@ object RowSource {
   val PartitionCells: Long = 1L << 22
   /** Smaller host matrices travel whole. */
   val UploadCells: Int = 1 << 14
+
+  /** The rows in pieces of at most so many. */
+  def cut(rdd: RDD[Chunk], most: Int): RDD[Chunk] = rdd.mapPartitions(_.flatMap(_.pieces(most)))
 
   /** Two RDDs cut the same way, side by side. */
   def zip(left: RowBase, right: RowBase): RowBase = {

@@ -20,10 +20,7 @@ object DescribeFrame extends VerbHandler {
 object ProfileFrame extends VerbHandler {
   val name = "profileFrame"
   def handle(context: ShimContext, args: JsonNode, payloads: IndexedSeq[Payload]): Reply = {
-    val source = FrameSource.parse(args.field("source"))
-    val (profiles, _) = context.runs.track(args.text("run")) {
-      new FrameProfiler(context).profile(source, args.items("requests"))
-    }
+    val profiles = Profiles.tracked(context, args)(_.profile(_, args.items("requests")))
     Reply(Json.obj("profiles" -> Json.arr(profiles)))
   }
 }
@@ -32,11 +29,16 @@ object ProfileFrame extends VerbHandler {
 object ProfileFiles extends VerbHandler {
   val name = "profileFiles"
   def handle(context: ShimContext, args: JsonNode, payloads: IndexedSeq[Payload]): Reply = {
-    val source = FrameSource.parse(args.field("source"))
-    val (files, _) = context.runs.track(args.text("run")) {
-      new FrameProfiler(context).profileFiles(source, args.items("requests"))
-    }
+    val files = Profiles.tracked(context, args)(_.profileFiles(_, args.items("requests")))
     Reply(Json.obj("files" -> Json.arr(files.map(profiles => Json.arr(profiles)))))
+  }
+}
+
+private object Profiles {
+  /** Profiles the source of a call as a run that can be cancelled. */
+  def tracked[A](context: ShimContext, args: JsonNode)(profile: (FrameProfiler, FrameSource) => A): A = {
+    val source = FrameSource.parse(args.field("source"))
+    context.runs.track(args.text("run"))(profile(new FrameProfiler(context), source))._1
   }
 }
 
