@@ -62,6 +62,7 @@ export class DuckDbEngine implements FrameEngine, FrameReader {
     const files = identities.map((file, i) => ({ ...file, rows: layouts[i]!.rows }));
     const source = { format: listed.format, files };
     await verifyUnchanged(source);
+    if (source.format === 'parquet') await this.#layouts.keep(identities, layouts);
     const rows = files.reduce((sum, file) => sum + file.rows, 0);
     return { source, columns, rows, isUniform };
   }

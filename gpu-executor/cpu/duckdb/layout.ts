@@ -5,7 +5,8 @@
 import { DataError } from '../../../driver/errors.js';
 import type { FrameFile, FrameFormat, FrameSource } from '../../../driver/frame/engine.js';
 import type { Database } from './database.js';
-import { inspectParquet } from './parquet.js';
+import { KnownLayouts } from './known-layouts.js';
+import { inspectParquet, parquetLayout } from './parquet.js';
 import type { FileLayout, LayoutColumn, SourceLayout } from './scan.js';
 import { inspectCsv, inspectJsonLines } from './text-files.js';
 import { columnType, commonType } from './types.js';
@@ -13,6 +14,7 @@ import { columnType, commonType } from './types.js';
 export class Layouts {
   readonly #database: Database;
   readonly #files = new Map<string, Promise<FileLayout>>();
+  readonly #known = new KnownLayouts();
   readonly #sources = new WeakMap<FrameSource, Promise<SourceLayout>>();
 
   constructor(database: Database) {
@@ -61,13 +63,33 @@ export class Layouts {
     return { columns: agreeOnColumns(files, paths, source.format), files };
   }
 
+  /**
+   * Keeps the layouts of these files for other processes; the files are known to have stayed as their digests say meanwhile.
+   * Never throws.
+   */
+  async keep(
+    files: readonly Pick<FrameFile, 'digest'>[],
+    layouts: readonly FileLayout[],
+  ): Promise<void> {
+    for (const [i, layout] of layouts.entries()) {
+      if (layout.scan === 'read_parquet') await this.#known.note(files[i]!.digest, layout);
+    }
+    await this.#known.save();
+  }
+
+  async #parquet({ path, digest }: Pick<FrameFile, 'path' | 'digest'>): Promise<FileLayout> {
+    const known = await this.#known.get(digest);
+    if (known !== undefined) return parquetLayout(path, known.columns, known.rows);
+    return inspectParquet(this.#database, path);
+  }
+
   #inspect(
     format: FrameFormat,
     file: Pick<FrameFile, 'path' | 'digest' | 'bytes'>,
   ): Promise<FileLayout> {
     switch (format) {
       case 'parquet':
-        return inspectParquet(this.#database, file.path);
+        return this.#parquet(file);
       case 'csv':
         return inspectCsv(this.#database, file.path);
       case 'jsonl':

@@ -5,7 +5,7 @@
 import { open } from 'node:fs/promises';
 import { DataError } from '../../../driver/errors.js';
 import { type Database, quoteText, toDataError } from './database.js';
-import { escapeGlob, type FileLayout } from './scan.js';
+import { escapeGlob, type FileLayout, type LayoutColumn } from './scan.js';
 
 /**
  * Rows a byte of column data may stand for. Run-length encoding has no bound of its own, but writers cut pages and
@@ -43,13 +43,17 @@ export async function inspectParquet(database: Database, path: string): Promise<
   checkRowGroups(path, rows, bytes, groups, Number(nested?.[0]) === 0);
   const columns = await database.query(`DESCRIBE SELECT * FROM read_parquet([${literal}])`, what);
   if (columns.length === 0) throw lying(path, 'at least one column', 'none');
-  return {
-    columns: columns.map((column) => ({ name: String(column[0]), type: String(column[1]) })),
-    rows,
-    scan: 'read_parquet',
-    path,
-    options: ', hive_partitioning = false',
-  };
+  const named = columns.map(([name, type]) => ({ name: String(name), type: String(type) }));
+  return parquetLayout(path, named, rows);
+}
+
+/** How a Parquet file with these columns is scanned. */
+export function parquetLayout(
+  path: string,
+  columns: readonly LayoutColumn[],
+  rows: number,
+): FileLayout {
+  return { columns, rows, scan: 'read_parquet', path, options: ', hive_partitioning = false' };
 }
 
 function checkRowGroups(

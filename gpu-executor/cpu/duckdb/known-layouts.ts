@@ -1,0 +1,110 @@
+/**
+ * Columns and rows of Parquet files that some process has looked at before, by content digest, in `<home>/layouts.json`: looking
+ * at a footer takes some milliseconds, and a data set that grows has many files that stay. Invariant: what is here was
+ * checked once, by `inspectParquet`, on the very bytes the digest names; a file that can't be read or written costs a look.
+ */
+import { randomBytes } from 'node:crypto';
+import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { env } from '../../../driver/support/env.js';
+import type { LayoutColumn } from './scan.js';
+
+/** Raised when a layout says more, or DuckDB another name for a type. */
+const VERSION = 1;
+/** Files kept; those noted longest ago go first. */
+const MAX_FILES = 20_000;
+
+export interface KnownLayout {
+  readonly columns: readonly LayoutColumn[];
+  readonly rows: number;
+}
+
+/** As it is in the file: the columns of many files are the same, and are there once. */
+interface Stored {
+  readonly version: number;
+  readonly columns: readonly (readonly LayoutColumn[])[];
+  /** Digest, rows, place among `columns`; oldest first. */
+  readonly files: readonly (readonly [digest: string, rows: number, columns: number])[];
+}
+
+export class KnownLayouts {
+  #loaded: Promise<Map<string, KnownLayout>> | undefined;
+  readonly #fresh = new Map<string, KnownLayout>();
+
+  async get(digest: string): Promise<KnownLayout | undefined> {
+    this.#loaded ??= load(pathNow());
+    return this.#fresh.get(digest) ?? (await this.#loaded).get(digest);
+  }
+
+  async note(digest: string, { columns, rows }: KnownLayout): Promise<void> {
+    if ((await this.get(digest)) === undefined) this.#fresh.set(digest, { columns, rows });
+  }
+
+  /**
+   * Writes what was noted since, if anything, beside what others have written meanwhile. Two at once may lose one another's
+   * notes. Never throws.
+   */
+  async save(): Promise<void> {
+    if (this.#fresh.size === 0) return;
+    const path = pathNow();
+    const temporary = `${path}.${process.pid}.${randomBytes(4).toString('hex')}.tmp`;
+    try {
+      const all = await load(path);
+      for (const [digest, layout] of this.#fresh) all.set(digest, layout);
+      await mkdir(dirname(path), { recursive: true });
+      await writeFile(temporary, JSON.stringify(packed(all)), { mode: 0o600 });
+      await rename(temporary, path);
+      this.#loaded = Promise.resolve(all);
+      this.#fresh.clear();
+    } catch {
+      await rm(temporary, { force: true });
+    }
+  }
+}
+
+function pathNow(): string {
+  return join(env.home(), 'layouts.json');
+}
+
+function packed(all: ReadonlyMap<string, KnownLayout>): Stored {
+  const places = new Map<string, number>();
+  const columns: (readonly LayoutColumn[])[] = [];
+  const files = [...all].slice(-MAX_FILES).map(([digest, layout]) => {
+    const text = JSON.stringify(layout.columns);
+    let place = places.get(text);
+    if (place === undefined) {
+      place = columns.push(layout.columns) - 1;
+      places.set(text, place);
+    }
+    return [digest, layout.rows, place] as const;
+  });
+  return { version: VERSION, columns, files };
+}
+
+/** Empty when the file is missing, damaged or of another version. */
+async function load(path: string): Promise<Map<string, KnownLayout>> {
+  const known = new Map<string, KnownLayout>();
+  try {
+    const stored = JSON.parse(await readFile(path, 'utf8')) as Partial<Stored> | null;
+    if (stored?.version !== VERSION || !Array.isArray(stored.files)) return known;
+    const columns = (stored.columns ?? []).map((some) => (isColumns(some) ? some : undefined));
+    for (const [digest, rows, place] of stored.files as Stored['files']) {
+      const own = columns[place];
+      if (own === undefined || typeof digest !== 'string' || !Number.isSafeInteger(rows)) continue;
+      if (rows >= 0) known.set(digest, { columns: own, rows });
+    }
+    return known;
+  } catch {
+    return new Map();
+  }
+}
+
+function isColumns(value: unknown): value is LayoutColumn[] {
+  return (
+    Array.isArray(value) &&
+    value.length > 0 &&
+    (value as Partial<LayoutColumn>[]).every(
+      (column) => typeof column?.name === 'string' && typeof column.type === 'string',
+    )
+  );
+}
