@@ -85,7 +85,12 @@ function placeText(node: PlanNode): string {
 }
 
 function exprLine(expr: Expr, numbers: ReadonlyMap<Expr, number>): string {
-  const inputs = inputList(expr.inputs.map((input) => `#${numbers.get(input) ?? '?'}`));
+  // What is not computed is no line of a placed plan (the frame that an encoding reads): its name says enough.
+  const nameOf = (input: Expr): string => {
+    const number = numbers.get(input);
+    return number === undefined ? input.op.name : `#${number}`;
+  };
+  const inputs = inputList(expr.inputs.map(nameOf));
   return `#${numbers.get(expr)} ${expr.op.name}${attrsLabel(expr)} (${inputs}) ${shapeText(expr)}`;
 }
 

@@ -44,7 +44,7 @@ export function loadCostModel(path = costPath(), machine = machineName()): CostM
  * @returns false when there is nothing new, nowhere to keep it, or the folder can't be written
  */
 export function saveCostModel(model: CostModel): boolean {
-  if (model.keptIn === undefined || model.changes === 0) return false;
+  if (model.keptIn === undefined || model.changes + model.reads.changes === 0) return false;
   const { path, machine } = model.keptIn;
   const known = read(path);
   const { [machine]: _old, ...others } = known?.machines ?? {};

@@ -10,7 +10,7 @@ import type { CostModel, CostPart } from './cost-model.js';
 /** Operators expected to take less are not looked at: there are thousands of them, and placing them costs nothing. @units seconds */
 const MIN_OPERATOR_SECONDS = 1e-3;
 /** The first time a process does something shorter than this, it compiled and loaded code for the most part. @units seconds */
-const WARM_SECONDS = 1;
+const WARM_SECONDS = 0.25;
 
 /** One operator run alone over values in its backend's reach. */
 export function observeOperator(

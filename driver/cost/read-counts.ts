@@ -12,6 +12,8 @@ const KEY_LENGTH = 32;
 
 export class ReadCounts {
   readonly #counts = new Map<string, number>();
+  /** Grows with every count that was noted. */
+  changes = 0;
 
   /** @param counts as `toJson` gave them; what is no count is left out */
   constructor(counts: Readonly<Record<string, unknown>> = {}) {
@@ -32,7 +34,9 @@ export class ReadCounts {
   /** A session has read the value so many times by now. */
   note(key: LineageKey, reads: number): void {
     const short = key.slice(0, KEY_LENGTH);
-    if (reads >= 2 || this.#counts.has(short)) this.#set(short, reads);
+    if (reads < 2 && !this.#counts.has(short)) return;
+    this.#set(short, reads);
+    this.changes++;
   }
 
   toJson(): Readonly<Record<string, number>> {

@@ -42,7 +42,10 @@ function planText(report: PlanReport): string {
     `data    ${formatCount(report.rows)} rows x ${formatCount(report.columns)} columns`,
     `fits    ${formatCount(report.trials * report.folds)}: ${report.trials} candidates on ${report.folds} folds`,
     `cached  ${formatCount(report.cached)} of ${formatCount(report.operators)} results`,
-    `cost    ${report.passes} passes over the data, about ${formatSeconds(report.estimatedSeconds)}`,
+    `cost    ${report.passes} ${report.passes === 1 ? 'pass' : 'passes'} over the data, about ${formatSeconds(report.estimatedSeconds)}`,
+    '',
+    'Steps that do alike (same operator, shape, place, and inputs that do alike) are one line, with the attributes of one',
+    'of them and their number: `sub (#7, #7) 62x1 x4` is four differences, of any two values that line 7 stands for.',
     '',
     report.plan,
   ].join('\n')}\n`;

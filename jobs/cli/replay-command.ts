@@ -37,7 +37,7 @@ function replayText({ run, engine, values, compared, tolerance, agrees }: Replay
   for (const { what, count, difference, where, agrees: same } of compared) {
     const verdict = same ? 'agree' : `differ, most at ${where}`;
     lines.push(
-      `${what}: ${formatCount(count)} compared, ${verdict} (${difference.toExponential(1)})`,
+      `${what}: ${formatCount(count)} compared, ${verdict} (largest difference ${difference === 0 ? '0' : difference.toExponential(1)})`,
     );
   }
   const limit = `the tolerance of ${tolerance.toExponential(0)}, relative to max(1, stored)`;

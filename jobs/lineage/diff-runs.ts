@@ -91,9 +91,10 @@ export function diffText(difference: RunDifference): string {
   lines.push('', `steps of the second: ${sameSteps} are in the first too, ${newSteps} are not`);
   if (aligned.length > 0 || goneSteps > 0) {
     const [one] = aligned;
-    const example = one === undefined ? '' : `, #${one.after} ${one.op} for #${one.before} say`;
+    const example =
+      one === undefined ? '' : ` (${one.op} #${one.after} that of #${one.before}, say)`;
     lines.push(
-      `steps of the first: ${goneSteps} are gone; ${aligned.length} have one in their place${example}`,
+      `steps of the first: ${goneSteps} are not in the second, where ${aligned.length} new ones have the place of an old one${example}`,
     );
   }
   for (const { cause, steps, ops } of causes.slice(0, SHOWN_CAUSES)) {

@@ -16,8 +16,12 @@ export function stepLine({ node }: Step): string {
       : node.state === 'reused'
         ? `reused from ${node.backend ?? 'memory'}, ${time} saved`
         : `${node.state} on ${node.backend}, ${time}`;
-  const again = node.hits > 0 ? `, asked for ${node.hits} times more` : '';
+  const again = node.hits > 0 ? `, asked for ${timesMore(node.hits)}` : '';
   return `#${node.id} ${node.op}${node.label} (${inputs.join(', ')}) ${node.rows}x${node.cols}  ${did}${again}`;
+}
+
+function timesMore(hits: number): string {
+  return hits === 1 ? 'once more' : `${hits} times more`;
 }
 
 /** The step with its full attributes, files, key, inputs and readers. */
