@@ -61,6 +61,7 @@ export class DurableTier {
     const seconds = new Map<Expr, number>();
     const leases = new Map<Expr, Lease>();
     const refused = new Set<Expr>();
+    const asked = new Set(roots);
     await this.store.refresh();
     try {
       for (;;) {
@@ -73,9 +74,10 @@ export class DurableTier {
             stored.push(expr);
             return true;
           }
-          if (!leases.has(expr) && !refused.has(expr) && this.#estimate(expr) >= LEASE_SECONDS) {
-            long.push(expr);
-          }
+          const isOpen = !leases.has(expr) && !refused.has(expr);
+          // Cell-by-cell steps inside a plan are seldom kept, so nobody waits for them.
+          const isKept = !expr.op.elementwise || asked.has(expr);
+          if (isOpen && isKept && this.#estimate(expr) >= LEASE_SECONDS) long.push(expr);
           return false;
         });
         for (const expr of stored) {
