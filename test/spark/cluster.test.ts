@@ -15,11 +15,8 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { rand } from '../../driver/index.js';
-import type { Attrs } from '../../driver/ir/attrs.js';
 import type { Expr } from '../../driver/ir/expr.js';
-import { Interner } from '../../driver/ir/intern.js';
-import { type OpName, ops } from '../../driver/operators/index.js';
-import type { Segment } from '../../driver/runtime/backend.js';
+import { ops } from '../../driver/operators/index.js';
 import { createReferenceBackend } from '../../driver/runtime/reference-backend.js';
 import { Session } from '../../driver/runtime/session.js';
 import type { DenseMatrix } from '../../driver/runtime/value.js';
@@ -31,21 +28,8 @@ import {
   type SparkBackend,
   startEmbeddedSpark,
 } from '../../spark-bridge/index.js';
+import { make, random, segment } from '../support/segments.js';
 import { sparkMissing } from '../support/spark.js';
-
-const interner = new Interner();
-
-function make(op: OpName, inputs: readonly Expr[], attrs: Attrs = {}): Expr {
-  return interner.intern(ops[op], inputs, attrs);
-}
-
-function random(rows: number, cols: number, seed: number): Expr {
-  return make('rand', [], { rows, cols, seed, distribution: 'uniform', min: 0, max: 1 });
-}
-
-function segment(nodes: readonly Expr[], parts: Partial<Segment> = {}): Segment {
-  return { nodes, inputs: new Map(), outputs: [], persist: [], blocked: new Set(nodes), ...parts };
-}
 
 /** Processes that `pid` started and that run Spark's executors. */
 function executorsOf(pid: number): number[] {

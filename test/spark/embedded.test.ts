@@ -1,11 +1,9 @@
 /** The embedded JVM and the direct channel: who may talk to it, what a run costs, how it is cancelled. */
 import assert from 'node:assert/strict';
 import { ConfigError } from '../../driver/errors.js';
-import type { Attrs } from '../../driver/ir/attrs.js';
 import type { Expr } from '../../driver/ir/expr.js';
-import { Interner } from '../../driver/ir/intern.js';
-import { type OpName, ops } from '../../driver/operators/index.js';
-import type { Segment } from '../../driver/runtime/backend.js';
+import { ops } from '../../driver/operators/index.js';
+
 import { type DenseMatrix, dense, type Handle, type Value } from '../../driver/runtime/value.js';
 import type { WireStatus } from '../../spark-bridge/channel/wire.js';
 import {
@@ -16,27 +14,12 @@ import {
   startEmbeddedSpark,
 } from '../../spark-bridge/index.js';
 import { assertClose } from '../support/close.js';
+import { literal, make, segment } from '../support/segments.js';
 import { sparkMissing } from '../support/spark.js';
-
-const interner = new Interner();
-let nextKey = 0;
-
-function literal(value: DenseMatrix): Expr {
-  const attrs = { rows: value.rows, cols: value.cols, key: `embedded:${nextKey++}` };
-  return interner.intern(ops.literal, [], attrs, value);
-}
-
-function make(op: OpName, inputs: readonly Expr[], attrs: Attrs = {}): Expr {
-  return interner.intern(ops[op], inputs, attrs);
-}
 
 function waves(rows: number, cols: number, step: number): DenseMatrix {
   const cells = Float64Array.from({ length: rows * cols }, (_, i) => Math.sin(i * step) + 2);
   return dense(rows, cols, cells);
-}
-
-function segment(parts: Partial<Segment> & Pick<Segment, 'nodes'>): Segment {
-  return { inputs: new Map(), outputs: [], persist: [], blocked: new Set(), ...parts };
 }
 
 describe('embedded Spark', () => {
@@ -101,14 +84,12 @@ describe('embedded Spark', () => {
     const scaled = total.inputs[0]!;
     const outputs = [gram, product, total];
     const { values, ...counts } = await spark.run(
-      segment({
-        nodes: [g, scaled, ...outputs],
+      segment([g, scaled, ...outputs], {
         inputs: new Map<Expr, Value>([
           [X, x],
           [Y, y],
         ]),
         outputs,
-        blocked: new Set([g, scaled, ...outputs]),
       }),
       {},
     );
@@ -143,11 +124,9 @@ describe('embedded Spark', () => {
     }
     const total = make('sum', [last]);
     const { values } = await spark.run(
-      segment({
-        nodes: [...nodes, total],
+      segment([...nodes, total], {
         inputs,
         outputs: [total],
-        blocked: new Set([...nodes, total]),
       }),
       {},
     );
@@ -162,11 +141,9 @@ describe('embedded Spark', () => {
     const centred = make('sub', [X, means]);
     const gram = make('tsmm', [centred]);
     const { values, passes, sparkJobs } = await spark.run(
-      segment({
-        nodes: [means, centred, gram],
+      segment([means, centred, gram], {
         inputs: new Map([[X, x]]),
         outputs: [gram],
-        blocked: new Set([means, centred, gram]),
       }),
       {},
     );
@@ -182,12 +159,10 @@ describe('embedded Spark', () => {
     const doubled = make('add', [X, X]);
     const total = make('sum', [doubled]);
     const first = await spark.run(
-      segment({
-        nodes: [doubled, total],
+      segment([doubled, total], {
         inputs: new Map([[X, x]]),
         outputs: [total],
         persist: [doubled],
-        blocked: new Set([doubled, total]),
       }),
       {},
     );
@@ -202,11 +177,9 @@ describe('embedded Spark', () => {
     const folds = make('kfold', [], { rows: 2500, folds: 5, shuffle: false, seed: 0 });
     const gram = make('groupGram', [folds, doubled], { groups: 5, center: false });
     const second = await spark.run(
-      segment({
-        nodes: [folds, gram],
+      segment([folds, gram], {
         inputs: new Map([[doubled, handle]]),
         outputs: [gram],
-        blocked: new Set([folds, gram]),
       }),
       {},
     );
@@ -232,21 +205,19 @@ describe('embedded Spark', () => {
       [Y, y],
     ] as const) {
       const { values } = await spark.run(
-        segment({ nodes: [], inputs: new Map([[expr, value]]), persist: [expr] }),
+        segment([], { inputs: new Map([[expr, value]]), persist: [expr] }),
         {},
       );
       kept.push(values.get(expr) as Handle);
     }
     const product = make('matmul', [X, Y], { transposeA: true });
     const { values } = await spark.run(
-      segment({
-        nodes: [product],
+      segment([product], {
         inputs: new Map<Expr, Value>([
           [X, kept[0]!],
           [Y, kept[1]!],
         ]),
         outputs: [product],
-        blocked: new Set([product]),
       }),
       {},
     );
@@ -262,11 +233,9 @@ describe('embedded Spark', () => {
     for (const op of ['sum', 'max', 'tsmm'] as const) {
       const node = make(op, [X]);
       await spark.run(
-        segment({
-          nodes: [node],
+        segment([node], {
           inputs: new Map([[X, x]]),
           outputs: [node],
-          blocked: new Set([node]),
         }),
         {},
       );
@@ -279,10 +248,7 @@ describe('embedded Spark', () => {
     const r = make('rand', [], { rows, cols: 7, seed: 5, distribution: 'normal', mean: 0, std: 1 });
     const gram = make('tsmm', [r]);
     const once = async (): Promise<DenseMatrix> => {
-      const { values } = await spark.run(
-        segment({ nodes: [r, gram], outputs: [gram], blocked: new Set([r, gram]) }),
-        {},
-      );
+      const { values } = await spark.run(segment([r, gram], { outputs: [gram] }), {});
       return values.get(gram) as DenseMatrix;
     };
     const first = await once();
@@ -301,20 +267,14 @@ describe('embedded Spark', () => {
     });
     const total = make('sum', [r]);
     const cancel = new AbortController();
-    const long = spark.run(
-      segment({ nodes: [r, total], outputs: [total], blocked: new Set([r, total]) }),
-      { signal: cancel.signal },
-    );
+    const long = spark.run(segment([r, total], { outputs: [total] }), { signal: cancel.signal });
     await waitFor(async () => (await status()).runs.length === 1);
     cancel.abort();
     await assert.rejects(long, { name: 'AbortError' });
     await waitFor(async () => (await status()).runs.length === 0);
     const small = make('fill', [], { rows: 10, cols: 2, value: 3 });
     const sum = make('sum', [small]);
-    const { values } = await spark.run(
-      segment({ nodes: [small, sum], outputs: [sum], blocked: new Set([small, sum]) }),
-      {},
-    );
+    const { values } = await spark.run(segment([small, sum], { outputs: [sum] }), {});
     assert.equal((values.get(sum) as DenseMatrix).data[0], 60);
   });
 
@@ -327,15 +287,13 @@ describe('embedded Spark', () => {
     const gram = make('groupGram', [groups, doubled], { groups: 2, center: true });
     await assert.rejects(
       spark.run(
-        segment({
-          nodes: [doubled, gram],
+        segment([doubled, gram], {
           inputs: new Map<Expr, Value>([
             [X, x],
             [groups, groups.payload as DenseMatrix],
           ]),
           outputs: [gram],
           persist: [doubled],
-          blocked: new Set([doubled, gram]),
         }),
         {},
       ),

@@ -3,11 +3,6 @@ import assert from 'node:assert/strict';
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { Attrs } from '../../driver/ir/attrs.js';
-import type { Expr } from '../../driver/ir/expr.js';
-import { Interner } from '../../driver/ir/intern.js';
-import { type OpName, ops } from '../../driver/operators/index.js';
-import type { Segment } from '../../driver/runtime/backend.js';
 import type { DenseMatrix, Handle } from '../../driver/runtime/value.js';
 import {
   createSparkBackend,
@@ -15,21 +10,8 @@ import {
   type SparkBackend,
   startEmbeddedSpark,
 } from '../../spark-bridge/index.js';
+import { make, random, segment } from '../support/segments.js';
 import { sparkMissing } from '../support/spark.js';
-
-const interner = new Interner();
-
-function make(op: OpName, inputs: readonly Expr[], attrs: Attrs = {}): Expr {
-  return interner.intern(ops[op], inputs, attrs);
-}
-
-function random(rows: number, cols: number, seed: number): Expr {
-  return make('rand', [], { rows, cols, seed, distribution: 'uniform', min: 0, max: 1 });
-}
-
-function segment(nodes: readonly Expr[], parts: Partial<Segment> = {}): Segment {
-  return { nodes, inputs: new Map(), outputs: [], persist: [], blocked: new Set(nodes), ...parts };
-}
 
 interface JobTimes {
   readonly start: number;
