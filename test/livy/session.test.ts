@@ -109,17 +109,22 @@ describe('livy sessions', function () {
 
   it('takes a state it has never heard of for "not yet"', async () => {
     fixture = await livyFixture({ server: { startMs: Number.POSITIVE_INFINITY } });
-    setTimeout(() => fixture.server.setState(0, 'hibernating'), 20);
-    setTimeout(() => fixture.server.setState(0, 'idle'), 350);
     const states: string[] = [];
-    await fixture.open({ onState: (it) => states.push(it) });
+    const next: Readonly<Record<string, string>> = { starting: 'hibernating', hibernating: 'idle' };
+    await fixture.open({
+      onState: (it) => {
+        states.push(it);
+        if (next[it] !== undefined) fixture.server.setState(0, next[it]);
+      },
+    });
     assert.deepEqual(states, ['starting', 'hibernating', 'idle']);
   });
 
   it('reports a session that dies while starting, with the log', async () => {
     fixture = await livyFixture({ server: { startMs: Number.POSITIVE_INFINITY } });
-    setTimeout(() => fixture.server.kill(0, 'java.lang.OutOfMemoryError: Java heap space'), 30);
-    await assert.rejects(fixture.open(), (error: unknown) => {
+    const onState = (): void =>
+      fixture.server.kill(0, 'java.lang.OutOfMemoryError: Java heap space');
+    await assert.rejects(fixture.open({ onState }), (error: unknown) => {
       assert.ok(isLivyProblem(error, 'dead'));
       assert.match((error as Error).message, /OutOfMemoryError/);
       return true;
@@ -142,7 +147,11 @@ describe('livy sessions', function () {
       server: { faults: [{ method: 'POST', path: posted, action: { kind: 'delay', ms: 300 } }] },
     });
     const controller = new AbortController();
-    setTimeout(() => controller.abort(), 100);
+    const timer = setInterval(() => {
+      if (fixture.server.count('session created') === 0) return;
+      clearInterval(timer);
+      controller.abort();
+    }, 5);
     await assert.rejects(fixture.open({ signal: controller.signal }), (error: unknown) =>
       isLivyProblem(error, 'cancelled'),
     );
