@@ -58,9 +58,10 @@ export const mergeGroupGram = defineOp({
     const block = new Float64Array(side * side);
     for (const [k, input] of inputs.entries()) {
       const { groups, columns } = partsOf(attrs)[k]!;
+      const places = columns === null ? null : placesOf(columns);
       for (const [own, group] of groups.entries()) {
         const base = group * side * side;
-        const moments = placed(input, own, columns, block, side);
+        const moments = placed(input, own, places, block, side);
         if (attrs.center) addCentered(data, base, moments, side);
         else for (let i = 0; i < moments.length; i++) data[base + i]! += moments[i]!;
       }
@@ -114,23 +115,27 @@ function partsOf(attrs: Attrs): readonly PartPlacement[] {
   return attrs.parts as unknown as readonly PartPlacement[];
 }
 
-/** The part's block of one of its groups, cells at the columns they belong to. `block` is overwritten. */
+/** Where each row and column of a part's moments goes; the first holds the count and the means. */
+function placesOf(columns: readonly number[]): Int32Array {
+  return Int32Array.from([0, ...columns.map((column) => column + 1)]);
+}
+
+/** The part's block of one of its groups, cells at the places they belong to. `block` is overwritten. */
 function placed(
   input: DenseMatrix,
   own: number,
-  columns: readonly number[] | null,
+  places: Int32Array | null,
   block: Float64Array,
   side: number,
 ): Float64Array {
-  const width = input.cols;
+  const { cols: width, data } = input;
   const from = own * width * width;
-  if (columns === null) return input.data.subarray(from, from + width * width);
+  if (places === null) return data.subarray(from, from + width * width);
   block.fill(0);
-  const at = (j: number): number => (j === 0 ? 0 : columns[j - 1]! + 1);
   for (let i = 0; i < width; i++) {
-    const row = at(i) * side;
+    const row = places[i]! * side;
     const source = from + i * width;
-    for (let j = 0; j < width; j++) block[row + at(j)]! += input.data[source + j]!;
+    for (let j = 0; j < width; j++) block[row + places[j]!]! += data[source + j]!;
   }
   return block;
 }
