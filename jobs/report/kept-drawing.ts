@@ -12,6 +12,8 @@ const DRAWING_VERSION = 1;
 
 /** One for all drawings of a page. */
 const stores = new Map<string, Promise<DurableStore>>();
+/** Drawings on their way to the store; nobody who draws waits for them. */
+const keeping = new Set<Promise<boolean>>();
 
 /** The drawing of `source` (plain data), from the store or by `draw`. @throws what `draw` throws */
 export async function keptDrawing(source: unknown, draw: () => Promise<string>): Promise<string> {
@@ -31,6 +33,13 @@ export async function keptDrawing(source: unknown, draw: () => Promise<string>):
   const drawing = await draw();
   const seconds = (performance.now() - start) / 1000;
   const meta = { op: 'drawing', seconds, createdAt: new Date().toISOString() };
-  await store.put(key, { kind: 'json', json: drawing }, meta);
+  const kept = store.put(key, { kind: 'json', json: drawing }, meta).catch(() => false);
+  keeping.add(kept);
+  void kept.then(() => keeping.delete(kept));
   return drawing;
+}
+
+/** Resolves when what was drawn is kept, or can't be. */
+export async function drawingsKept(): Promise<void> {
+  await Promise.all(keeping);
 }

@@ -7,6 +7,7 @@ import { createHash } from 'node:crypto';
 import type { RunRecord } from '../runs/record.js';
 import { curvesSection } from './charts.js';
 import { coefficientsSection } from './coefficients.js';
+import { drawingsKept } from './kept-drawing.js';
 import { lineageSection } from './lineage-graph.js';
 import { html, type Markup, raw } from './markup.js';
 import { pageScript } from './script.js';
@@ -28,8 +29,20 @@ interface Section {
  */
 export async function renderReport(record: RunRecord): Promise<string> {
   const { search } = record;
-  const sections: readonly Section[] = [
-    { id: 'curve', title: 'Validation curve', content: await curvesSection(search) },
+  // Drawn on another thread while the rest is put together here.
+  const curves = curvesSection(search);
+  curves.catch(() => undefined);
+  const others = otherSections(record);
+  const content = await curves;
+  const sections = [{ id: 'curve', title: 'Validation curve', content }, ...others];
+  const text = `<!doctype html>\n${page(record, sections)}`;
+  await drawingsKept();
+  return text;
+}
+
+function otherSections(record: RunRecord): Section[] {
+  const { search } = record;
+  return [
     { id: 'phases', title: 'Time by phase', content: phasesSection(record.seconds) },
     { id: 'trials', title: 'Results', content: tableSection(search) },
     { id: 'model', title: 'Coefficients', content: coefficientsSection(search.model) },
@@ -43,7 +56,6 @@ export async function renderReport(record: RunRecord): Promise<string> {
     { id: 'plan', title: 'Plan', content: planSection(record.plan) },
     { id: 'environment', title: 'Environment', content: environmentSection(record) },
   ];
-  return `<!doctype html>\n${page(record, sections)}`;
 }
 
 function page(record: RunRecord, sections: readonly Section[]): Markup {
