@@ -47,7 +47,7 @@ const DISK_BYTES = 30e9;
 export const search5gb: Bench = {
   name: 'search-5gb',
   summary:
-    '5 GB of Parquet, 10 folds x 40 penalties on embedded Spark, beside MLlib and SystemDS (22 minutes)',
+    '5 GB of Parquet, 10 folds x 40 penalties on embedded Spark, beside MLlib and SystemDS (25 minutes)',
   run: async (recorder, { quick }) => {
     const rows = quick ? QUICK_ROWS : ROWS;
     if (!quick) requireDisk();

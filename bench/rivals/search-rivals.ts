@@ -137,13 +137,22 @@ async function until(
     }
   };
   const timer = setTimeout(endGroup, limits.limitSeconds * 1000);
+  // A group of its own does not hear what ends us.
+  const endAll = (): never => {
+    endGroup();
+    rmSync(cwd, { recursive: true, force: true, maxRetries: 5, retryDelay: 200 });
+    process.exit(130);
+  };
+  const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
   process.once('exit', endGroup);
+  for (const signal of signals) process.once(signal, endAll);
   const code = await new Promise<number | null>((resolve, reject) => {
     child.once('error', reject);
     child.once('close', resolve);
   });
   clearTimeout(timer);
   process.removeListener('exit', endGroup);
+  for (const signal of signals) process.removeListener(signal, endAll);
   const failed = !isOver && losses.length < limits.trials;
   return {
     losses,
