@@ -4,6 +4,7 @@ import { blas } from './blas.js';
 import { broadcasts } from './broadcasts.js';
 import { cacheSize } from './cache-size.js';
 import { channel } from './channel.js';
+import { fileParts } from './file-parts.js';
 import { flights, flightsRerun } from './flights.js';
 import type { Bench } from './harness.js';
 import { hcv10, hcvGrid } from './hcv.js';
@@ -32,6 +33,7 @@ export const benches: readonly Bench[] = [
   flights,
   flightsRerun,
   incremental,
+  fileParts,
   partial,
   storeProcesses,
   sklearnAgreement,
