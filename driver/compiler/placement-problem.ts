@@ -129,14 +129,15 @@ class ProblemBuilder {
 
   /**
    * Work once if the value can be kept there, else once for each pass that reads it, in this plan and in those expected
-   * after it. The result of a sink comes to the host.
+   * after it. The result of a sink comes to the host. Making a value that plans foreseen will read from where it is kept is
+   * divided among them, as a transfer is: what its readers take comes again with each of them.
    */
   #seconds(expr: Expr, backend: Backend, isSink: boolean): number {
     const { costs, history, local, blocks, materialiseBytes } = this.#context;
     const work = costs.work(backend, expr).seconds;
     if (isSink) return work + costs.download(backend, denseBytes(expr)).seconds;
     const limit = backend === local ? materialiseBytes : (backend.costs?.memoryBytes ?? Infinity);
-    if (denseBytes(expr) <= limit) return work;
+    if (denseBytes(expr) <= limit) return work / (1 + history.foreseen(expr));
     const passes = Math.max(1, this.#reading.get(expr)?.size ?? 1);
     const isStreamed = backend === local || backend === blocks;
     return isStreamed ? work * (passes + history.expected(expr)) : work;
@@ -171,6 +172,7 @@ class ProblemBuilder {
   ): TravellingValue[] {
     const producer = this.#candidates.get(expr);
     if (producer === undefined && readers.length === 0) return [];
+    const { history } = this.#context;
     // A sink's result is on the host whoever computed it; devices keep theirs.
     const comesHere = producer?.isSink === true && !this.#hasDevice(producer);
     return [
@@ -180,7 +182,7 @@ class ProblemBuilder {
         at: this.#placeOf(expr),
         readers,
         readAt,
-        later: producer === undefined ? this.#context.history.expected(expr) : 0,
+        later: producer === undefined ? history.expected(expr) : history.foreseen(expr),
         copies: this.#copiesOf(expr),
       },
     ];

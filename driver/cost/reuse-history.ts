@@ -48,6 +48,11 @@ export class ReuseHistory {
     return Math.min(MAX_EXPECTED, Math.max(least, more));
   }
 
+  /** Of those expected, the ones an earlier session is the witness of. */
+  foreseen(expr: Expr): number {
+    return Math.min(MAX_EXPECTED, Math.max(0, this.#earlierReads(expr) - this.reads(expr)));
+  }
+
   #earlierReads(expr: Expr): number {
     const known = this.#earlier.get(expr);
     if (known !== undefined) return known;

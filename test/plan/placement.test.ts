@@ -2,8 +2,10 @@ import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import type { PlacementPolicy } from '../../driver/compiler/pass.js';
 import { CostModel } from '../../driver/cost/cost-model.js';
+import { ReadCounts } from '../../driver/cost/read-counts.js';
+import { ReuseHistory } from '../../driver/cost/reuse-history.js';
 import { matrix } from '../../driver/matrix/create.js';
-import type { Matrix } from '../../driver/matrix/matrix.js';
+import type { Matrix, Scalar } from '../../driver/matrix/matrix.js';
 import type { Session } from '../../driver/runtime/session.js';
 import type { DenseMatrix } from '../../driver/runtime/value.js';
 import { assertClose } from '../support/close.js';
@@ -99,6 +101,27 @@ describe('placement by cost', () => {
     );
     for (const [i, sum] of second.sums.entries())
       assert.ok(Math.abs(sum - first.sums[i]!) <= 1e-9 * Math.abs(sum), `turn ${i}`);
+  });
+
+  it('makes data where a loop that an earlier session ran will read them', async () => {
+    // One turn is done sooner in the cluster, which makes the numbers ten times as fast; ten turns are not.
+    const slowNumbers = { 'host/rand': { factor: 10, samples: 10 } };
+    const turn = (session: Session): Scalar =>
+      generated(session, 2 * MIB)
+        .mul(3)
+        .sum();
+    const first = machines({ placement: 'cost', costs: new CostModel(slowNumbers) });
+    assert.match(places(first.session, turn(first.session)), /sum \[cluster/);
+    const reads = new ReadCounts();
+    const data = generated(first.session, 2 * MIB).expr;
+    const earlier = new ReuseHistory(reads);
+    for (let i = 0; i < 10; i++) earlier.note([data]);
+    const costs = new CostModel(slowNumbers, undefined, reads);
+    const second = machines({ placement: 'cost', costs });
+    assert.match(places(second.session, turn(second.session)), /sum \[host/);
+    const [here, there] = [await turn(second.session).value(), await turn(first.session).value()];
+    assert.ok(Math.abs(here - there) <= 1e-9 * Math.abs(there));
+    assert.equal(second.cluster.segments.length, 0);
   });
 
   it('stays here where a transfer would eat the gain, and goes where it does not', () => {
