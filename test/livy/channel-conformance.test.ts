@@ -268,6 +268,31 @@ for (const row of rows) {
       assert.ok(sum > 9000 && sum < 11_000, `got ${sum}`);
     });
 
+    it('ends a run that waits for room on the executors, and lets the others go on', async () => {
+      const stop = new AbortController();
+      const long = ['full-1', 'full-2'].map((run) =>
+        channel.call('runProgram', sumOfRandom(run, 1e8), [], { signal: stop.signal }),
+      );
+      for (const call of long) call.catch(() => undefined);
+      const actions = async () => (await channel.call('status', {})).result.actions;
+      await until(async () => (await actions()).running === 2);
+      assert.equal((await actions()).limit, 2, 'as many as the driver has cores');
+      const reason = new DOMException('enough', 'AbortError');
+      const third = new AbortController();
+      const waiting = channel.call('runProgram', sumOfRandom('third', 1e8), [], {
+        signal: third.signal,
+      });
+      waiting.catch(() => undefined);
+      await until(async () => (await actions()).waiting === 1);
+      third.abort(reason);
+      await assert.rejects(waiting, reason);
+      await until(async () => (await actions()).waiting === 0);
+      await until(async () => (await running()).length === 2);
+      assert.equal((await actions()).running, 2);
+      stop.abort(reason);
+      await until(async () => (await running()).length === 0);
+    });
+
     it('keeps to a time limit, and ends what ran too long', async () => {
       await assert.rejects(
         channel.call('runProgram', sumOfRandom('late', 1e8), [], { timeoutMs: 700 }),
