@@ -2,7 +2,7 @@
 import { readJob } from '../job-file/read-job.js';
 import type { EngineName, PlanReport } from '../runs/run-events.js';
 import { EXIT } from './exit-codes.js';
-import { formatCount, formatSeconds } from './format.js';
+import { formatCount, formatCounted, formatSeconds } from './format.js';
 import { interruptible } from './interrupt.js';
 import { createTerminal, writeData } from './terminal.js';
 
@@ -42,7 +42,7 @@ function planText(report: PlanReport): string {
     `data    ${formatCount(report.rows)} rows x ${formatCount(report.columns)} columns`,
     `fits    ${formatCount(report.trials * report.folds)}: ${report.trials} candidates on ${report.folds} folds`,
     `cached  ${formatCount(report.cached)} of ${formatCount(report.operators)} results`,
-    `cost    ${report.passes} ${report.passes === 1 ? 'pass' : 'passes'} over the data, about ${formatSeconds(report.estimatedSeconds)}`,
+    `cost    ${formatCounted(report.passes, 'pass', 'passes')} over the data, about ${formatSeconds(report.estimatedSeconds)}`,
     '',
     'Steps that do alike (same operator, shape, place, and inputs that do alike) are one line, with the attributes of one',
     'of them and their number: `sub (#7, #7) 62x1 x4` is four differences, of any two values that line 7 stands for.',

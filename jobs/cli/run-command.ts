@@ -6,7 +6,7 @@ import type { EngineName } from '../runs/run-events.js';
 import { failedTrials, type RunSummary, summarize } from '../runs/summary.js';
 import { writeRun } from '../runs/write-run.js';
 import { EXIT } from './exit-codes.js';
-import { formatCount, formatNumber, formatSeconds, formatTable } from './format.js';
+import { formatCount, formatCounted, formatNumber, formatSeconds, formatTable } from './format.js';
 import { interruptible } from './interrupt.js';
 import { createLogger } from './log.js';
 import { createProgress } from './progress.js';
@@ -128,7 +128,7 @@ function summaryText(record: RunRecord, summary: RunSummary): string {
     `best    ${paramsText(summary.best.params)}: ${summary.best.metric} ${score}`,
     `fits    ${formatCount(summary.trials * summary.folds)}: ${summary.trials} candidates on ${summary.folds} folds of ${formatCount(search.rows)} rows x ${search.columns} columns`,
     `reuse   ${formatCount(reuse.hits)} reused, ${formatCount(reuse.partial)} in part, ${formatCount(reuse.misses)} computed; ${formatSeconds(reuse.savedSeconds)} of work saved`,
-    `work    ${record.passes} passes over the data, ${formatCount(record.kernels)} kernels, ${record.sparkJobs} Spark jobs on ${record.engine}`,
+    `work    ${formatCounted(record.passes, 'pass', 'passes')} over the data, ${formatCounted(record.kernels, 'kernel', 'kernels')}, ${formatCounted(record.sparkJobs, 'Spark job', 'Spark jobs')} on ${record.engine}`,
     `time    ${formatSeconds(total)}${shares.length ? ` (${shares.join(', ')})` : ''}`,
     `run     ${summary.path}`,
     `report  ${summary.path}/report.html`,
