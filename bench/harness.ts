@@ -127,6 +127,13 @@ export class Recorder {
     this.figure(name, value, target, [numerator, denominator]);
   }
 
+  /** Median of the ratios of samples that were taken one right after the other, so that slow drifts of the machine cancel. */
+  pairedRatio(name: string, numerator: string, denominator: string, target?: Target): void {
+    const below = this.#samples.get(denominator) ?? [];
+    const ratios = (this.#samples.get(numerator) ?? []).map((value, i) => value / below[i]!);
+    this.figure(name, summarise(ratios).median, target, [numerator, denominator]);
+  }
+
   /** Median of a sample set, as a figure. */
   medianFigure(name: string, samples: string, target?: Target): void {
     this.figure(name, this.summary(samples).median, target, [samples]);

@@ -36,10 +36,10 @@ interface Size {
 }
 
 const SIZES: readonly Size[] = [
-  { name: '800B', rows: 10, cols: 10, calls: 400, steps: 50, atMost: 1.3 },
-  { name: '8KB', rows: 100, cols: 10, calls: 400, steps: 50, atMost: 1.3 },
-  { name: '80KB', rows: 1000, cols: 10, calls: 120, steps: 50, atMost: 1.1 },
-  { name: '8MB', rows: 10_000, cols: 100, calls: 20, steps: 20, atMost: 1.05 },
+  { name: '800B', rows: 10, cols: 10, calls: 200, steps: 50, atMost: 1.3 },
+  { name: '8KB', rows: 100, cols: 10, calls: 200, steps: 50, atMost: 1.3 },
+  { name: '80KB', rows: 1000, cols: 10, calls: 60, steps: 50, atMost: 1.1 },
+  { name: '8MB', rows: 10_000, cols: 100, calls: 10, steps: 20, atMost: 1.05 },
 ];
 
 const SHARES = [0, 20, 40, 80] as const;
@@ -50,7 +50,7 @@ export const reuseOverhead: Bench = {
   name: 'reuse-overhead',
   summary: 'cost of tracing and probing, gain of reuse: by operand size and reusable share',
   run: async (recorder, options) => {
-    const rounds = options.quick ? 1 : 7;
+    const rounds = options.quick ? 3 : 15;
     setFlagsFromString('--expose-gc');
     const backend = await createCpuBackend();
     try {
@@ -63,7 +63,7 @@ export const reuseOverhead: Bench = {
       'systemds: a process for each measurement, its first repetition thrown away; it fuses v * rate + x into one operator and uses two threads',
     );
     recorder.note(
-      `a call is 101 operators (41 at 8 MB); .overhead is reuse on over off with nothing to reuse, .vs_kernels is reuse on over bare kernel calls; .gain is off over on`,
+      `a call is 101 operators (41 at 8 MB); .overhead is reuse on over off with nothing to reuse and .gain is off over on, both as medians over pairs of samples taken one after the other; .vs_kernels is reuse on over bare kernel calls`,
     );
   },
 };
@@ -75,7 +75,7 @@ async function measure(
   rounds: number,
   quick: boolean,
 ): Promise<void> {
-  const calls = quick ? Math.ceil(size.calls / 4) : size.calls;
+  const calls = quick ? Math.ceil(size.calls / 2) : size.calls;
   const { steps } = size;
   const data = inputOf(size);
   const sides = SHARES.flatMap((share) => [
@@ -109,7 +109,7 @@ async function measure(
     checkAnswers(on, answers.get(on)!, bare, answers.get(bare)!, 0);
   }
   const at = `reuse-overhead.${size.name}`;
-  recorder.ratio(`${at}.overhead`, `${size.name}.0.on`, `${size.name}.0.off`, {
+  recorder.pairedRatio(`${at}.overhead`, `${size.name}.0.on`, `${size.name}.0.off`, {
     atMost: size.atMost,
   });
   recorder.ratio(`${at}.vs_kernels`, `${size.name}.0.on`, `${size.name}.kernels`);
@@ -118,7 +118,7 @@ async function measure(
   for (const share of SHARES.slice(1)) {
     const least = share === 20 ? 1.15 : 3;
     const target = size.name === '8MB' && share !== 40 ? { atLeast: least } : undefined;
-    recorder.ratio(
+    recorder.pairedRatio(
       `${at}.gain_${share}`,
       `${size.name}.${share}.off`,
       `${size.name}.${share}.on`,
@@ -129,7 +129,7 @@ async function measure(
 
 /** SystemDS against itself without its lineage cache, and against our sessions with reuse on. */
 async function measureSystemDs(recorder: Recorder, size: Size, quick: boolean): Promise<void> {
-  const calls = quick ? Math.ceil(size.calls / 4) : size.calls;
+  const calls = quick ? Math.ceil(size.calls / 2) : size.calls;
   const { rows, cols, steps, name } = size;
   const repetitions = quick ? 1 : size.name === '8MB' ? 3 : 5;
   for (const share of [0, 20, 80]) {
