@@ -5,6 +5,7 @@
  * training loop in miniature. About seven minutes, two of them without SystemDS.
  */
 import { performance } from 'node:perf_hooks';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import {
@@ -41,6 +42,9 @@ const SIZES: readonly Size[] = [
   { name: '80KB', rows: 1000, cols: 10, calls: 60, steps: 50, atMost: 1.1 },
   { name: '8MB', rows: 10_000, cols: 100, calls: 10, steps: 20, atMost: 1.05 },
 ];
+
+/** Memory is given back and finalizers run after a collection; they are not the next sample's work. @units milliseconds */
+const SETTLE_MS = 100;
 
 const SHARES = [0, 20, 40, 80] as const;
 
@@ -97,6 +101,7 @@ async function measure(
     for (const { name, run } of round % 2 === 0 ? sides : [...sides].reverse()) {
       // What the sample before left is not this one's to clear away.
       collectGarbage();
+      await sleep(SETTLE_MS);
       const { seconds, sums } = await run();
       answers.set(name, sums);
       if (round >= 0) recorder.sample(name, seconds);
