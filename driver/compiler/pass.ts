@@ -6,6 +6,7 @@
 import type { CostModel } from '../cost/cost-model.js';
 import type { HostReplicas } from '../cost/host-replicas.js';
 import type { ReuseHistory } from '../cost/reuse-history.js';
+import type { TransientHistory } from '../cost/transient-history.js';
 import type { Expr } from '../ir/expr.js';
 import type { Backend } from '../runtime/backend.js';
 import type { Value } from '../runtime/value.js';
@@ -39,6 +40,8 @@ export interface PassContext {
   readonly persistRoots: boolean;
   /** False: nothing is kept beyond its plan. */
   readonly reuse: boolean;
+  /** What came of letting cheap steps go. */
+  readonly transients: TransientHistory;
   /** Absent: nothing cached is built upon. */
   readonly partial?: PartialReuseOptions;
   /** The value of a node that is there, `pending` while another execution computes it, undefined otherwise. */

@@ -2,7 +2,8 @@
  * Transients: host results that are not kept when their plan has ended, because keeping them costs too much of what making
  * them again would: fresh memory for each result, where one that is let go leaves its memory to the next. Invariant: what
  * keeping costs is at most a sixty-fourth part of the work it saves, and what is lost by not keeping is bounded: a chain
- * of transients is cut by a kept value once it has grown dear, and a result made a second time is kept.
+ * of transients is cut by a kept value once it has grown dear, its end is kept, and so is a result made a second time and
+ * what is of a form that was (`cost/transient-history.ts`).
  * Source: delayed caching of MEMPHIS (EDBT 2025) 5.2, here for cheap results of the host; and measurements (`bench reuse-overhead`).
  */
 import { denseBytes, type Expr } from '../ir/expr.js';
@@ -33,9 +34,12 @@ export const transients: Pass = {
 /** True when a node was marked. */
 function markTransients(plan: Plan, context: PassContext): boolean {
   const needed = new Set(plan.roots);
-  for (const { expr, blocked, sink } of plan.nodes) {
-    // What a pass over rows reads whole may be there already the next time.
-    if (blocked || sink) for (const input of expr.inputs) needed.add(input);
+  if (context.reuse) {
+    for (const { expr, blocked, sink } of plan.nodes) {
+      // The end of a chain is what later plans go on from: the weights of a loop, say.
+      if (expr.op.elementwise && !blocked && !sink) continue;
+      for (const input of expr.inputs) needed.add(input);
+    }
   }
   /** Making a transient again, from what is kept. @units seconds */
   const again = new Map<Expr, number>();
@@ -44,7 +48,7 @@ function markTransients(plan: Plan, context: PassContext): boolean {
     if (needed.has(node.expr) || !isHostResult(node, context)) continue;
     const { expr } = node;
     if (context.reuse && expr.isDeterministic) {
-      if (!expr.op.elementwise || expr.wasTransient) continue;
+      if (!expr.op.elementwise || expr.wasTransient || !context.transients.pays(expr)) continue;
       if (expr.rows * expr.cols <= SMALL_CELLS) continue;
       let seconds = START_SECONDS + context.local.estimate(expr).seconds;
       for (const input of expr.inputs) seconds += again.get(input) ?? 0;

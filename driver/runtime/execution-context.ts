@@ -1,5 +1,6 @@
 /** What an execution needs of its session, and what it answers. */
 import type { CostModel } from '../cost/cost-model.js';
+import type { TransientHistory } from '../cost/transient-history.js';
 import type { Expr } from '../ir/expr.js';
 import type { ReuseCache } from '../reuse/reuse-cache.js';
 import type { Backend, RunContext } from './backend.js';
@@ -16,6 +17,8 @@ export interface ExecutionContext extends RunContext {
   /** Learns from what is measured. */
   readonly costs: CostModel;
   readonly migration: Migration;
+  /** Told what becomes of cheap steps that are not kept. */
+  readonly transients: TransientHistory;
   /** False: nothing travels ahead, and one thing runs at a time. For measuring. */
   readonly asynchronous: boolean;
   /** Told each value as it is computed. */

@@ -333,9 +333,11 @@ export class Execution {
     const seconds = (end - start) / 1000;
     if (alone) observeOperator(costs, backend, expr, seconds);
     const total = this.#transients.total(node, seconds);
+    if (expr.wasTransient) this.#context.transients.madeAgain(expr);
     if (node.transient) {
       this.#values.set(expr, value);
       this.#done.add(expr);
+      this.#context.transients.letGo(expr);
       expr.wasTransient = true;
     } else this.#keep(expr, value, total, backend.name);
     this.#transients.finished(node, value);

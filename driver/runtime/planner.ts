@@ -13,6 +13,7 @@ import type { CostModel } from '../cost/cost-model.js';
 import type { HostReplicas } from '../cost/host-replicas.js';
 import { planSeconds } from '../cost/plan-seconds.js';
 import { ReuseHistory } from '../cost/reuse-history.js';
+import { TransientHistory } from '../cost/transient-history.js';
 import { ConfigError } from '../errors.js';
 import { type Expr, topological } from '../ir/expr.js';
 import type { Interner } from '../ir/intern.js';
@@ -47,6 +48,7 @@ export interface PlannerOptions {
 
 export class Planner {
   readonly costs: CostModel;
+  readonly transients = new TransientHistory();
   readonly history: ReuseHistory;
   readonly #options: PlannerOptions;
   readonly #policy: PlacementPolicy;
@@ -103,6 +105,7 @@ export class Planner {
       history: this.history,
       materialiseBytes,
       reuse,
+      transients: this.transients,
       replicas: this.#options.replicas,
       persistRoots: persist && roots.length > 0,
       ...(partial ? { partial } : {}),

@@ -304,6 +304,7 @@ export class Session implements Evaluator {
       reuse: this.#reuse,
       costs: this.#planner.costs,
       migration: this.#migration,
+      transients: this.#planner.transients,
       asynchronous: this.#asynchronous,
       ...(signal ? { signal } : {}),
       ...(onProgress ? { onProgress } : {}),
