@@ -56,6 +56,8 @@ export const reuseOverhead: Bench = {
   run: async (recorder, options) => {
     const rounds = options.quick ? 3 : 15;
     setFlagsFromString('--expose-gc');
+    // Or each of our collections would age compiled code, and every sample start with what the one before did not run cold.
+    setFlagsFromString('--no-flush-bytecode');
     const backend = await createCpuBackend();
     try {
       for (const size of SIZES) await measure(recorder, backend, size, rounds, options.quick);
