@@ -37,9 +37,9 @@ interface Size {
 }
 
 const SIZES: readonly Size[] = [
-  { name: '800B', rows: 10, cols: 10, calls: 200, steps: 50, atMost: 1.3 },
-  { name: '8KB', rows: 100, cols: 10, calls: 200, steps: 50, atMost: 1.3 },
-  { name: '80KB', rows: 1000, cols: 10, calls: 60, steps: 50, atMost: 1.1 },
+  { name: '800B', rows: 10, cols: 10, calls: 1000, steps: 50, atMost: 1.3 },
+  { name: '8KB', rows: 100, cols: 10, calls: 600, steps: 50, atMost: 1.3 },
+  { name: '80KB', rows: 1000, cols: 10, calls: 100, steps: 50, atMost: 1.1 },
   { name: '8MB', rows: 10_000, cols: 100, calls: 10, steps: 20, atMost: 1.05 },
 ];
 
@@ -54,7 +54,7 @@ export const reuseOverhead: Bench = {
   name: 'reuse-overhead',
   summary: 'cost of tracing and probing, gain of reuse: by operand size and reusable share',
   run: async (recorder, options) => {
-    const rounds = options.quick ? 3 : 15;
+    const rounds = options.quick ? 3 : 9;
     setFlagsFromString('--expose-gc');
     // Or each of our collections would age compiled code, and every sample start with what the one before did not run cold.
     setFlagsFromString('--no-flush-bytecode');
@@ -81,7 +81,7 @@ async function measure(
   rounds: number,
   quick: boolean,
 ): Promise<void> {
-  const calls = quick ? Math.ceil(size.calls / 2) : size.calls;
+  const calls = quick ? Math.ceil(size.calls / 5) : size.calls;
   const { steps } = size;
   const data = inputOf(size);
   const sides = SHARES.flatMap((share) => [
@@ -136,7 +136,7 @@ async function measure(
 
 /** SystemDS against itself without its lineage cache, and against our sessions with reuse on. */
 async function measureSystemDs(recorder: Recorder, size: Size, quick: boolean): Promise<void> {
-  const calls = quick ? Math.ceil(size.calls / 2) : size.calls;
+  const calls = quick ? Math.ceil(size.calls / 5) : size.calls;
   const { rows, cols, steps, name } = size;
   const repetitions = quick ? 1 : size.name === '8MB' ? 3 : 5;
   for (const share of [0, 20, 80]) {

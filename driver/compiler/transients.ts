@@ -12,6 +12,8 @@ import type { Plan, PlanNode } from './plan.js';
 
 /** Results of at most this many cells are always kept: they cost little and often steer a loop. */
 const SMALL_CELLS = 64;
+/** Ends of chains up to this size are kept at once. @units bytes */
+const MAX_END_BYTES = 1024 * 1024;
 /** Keeping pays at once where it costs at most this part of making the value again. */
 const KEEPING_SHARE = 1 / 64;
 /** Bookkeeping of one entry, measured. @units seconds */
@@ -36,9 +38,12 @@ function markTransients(plan: Plan, context: PassContext): boolean {
   const needed = new Set(plan.roots);
   if (context.reuse) {
     for (const { expr, blocked, sink } of plan.nodes) {
-      // The end of a chain is what later plans go on from: the weights of a loop, say.
-      if (expr.op.elementwise && !blocked && !sink) continue;
-      for (const input of expr.inputs) needed.add(input);
+      const isOverRows = blocked || sink;
+      if (expr.op.elementwise && !isOverRows) continue;
+      // The end of a chain is what later plans go on from: the weights of a loop, say. Large ones have to show it first.
+      for (const input of expr.inputs) {
+        if (isOverRows || denseBytes(input) <= MAX_END_BYTES) needed.add(input);
+      }
     }
   }
   /** Making a transient again, from what is kept. @units seconds */

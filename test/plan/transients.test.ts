@@ -98,6 +98,19 @@ describe('pass transients', () => {
     assert.deepEqual(marks, [`mul ${ROWS}x${COLS}`]);
   });
 
+  it('keeps large ends of chains from when a loop has come back for one', async () => {
+    const session = open();
+    let v = matrix(session, 400, 400, new Float64Array(160_000).fill(1));
+    const kernels: number[] = [];
+    for (let turn = 0; turn < 5; turn++) {
+      v = v.mul(0.5 + turn);
+      const before = session.statistics.kernels;
+      await v.sum().value();
+      kernels.push(session.statistics.kernels - before);
+    }
+    assert.deepEqual(kernels, [2, 3, 3, 2, 2]);
+  });
+
   it('charges a kept value with the steps that were let go', async () => {
     const session = open();
     const v = chain(matrix(session, data()), 4);
