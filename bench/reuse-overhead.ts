@@ -54,7 +54,7 @@ export const reuseOverhead: Bench = {
   name: 'reuse-overhead',
   summary: 'cost of tracing and probing, gain of reuse: by operand size and reusable share',
   run: async (recorder, options) => {
-    const rounds = options.quick ? 3 : 9;
+    const rounds = options.quick ? 3 : 7;
     setFlagsFromString('--expose-gc');
     // Or each of our collections would age compiled code, and every sample start with what the one before did not run cold.
     setFlagsFromString('--no-flush-bytecode');
@@ -138,7 +138,7 @@ async function measure(
 async function measureSystemDs(recorder: Recorder, size: Size, quick: boolean): Promise<void> {
   const calls = quick ? Math.ceil(size.calls / 5) : size.calls;
   const { rows, cols, steps, name } = size;
-  const repetitions = quick ? 1 : size.name === '8MB' ? 3 : 5;
+  const repetitions = quick ? 1 : 3;
   for (const share of [0, 20, 80]) {
     const rates = Array.from({ length: calls }, (_, call) => settingOf(call, share));
     const sums: number[][] = [];

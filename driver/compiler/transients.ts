@@ -19,7 +19,7 @@ const KEEPING_SHARE = 1 / 64;
 /** Bookkeeping of one entry, measured. @units seconds */
 const ENTRY_SECONDS = 1e-6;
 /** Writing to memory that no earlier result has left warm, measured. @units bytes/s */
-const FRESH_BYTES_PER_SECOND = 3e9;
+const FRESH_BYTES_PER_SECOND = 1.4e9;
 /** Planning and starting one operator. @units seconds */
 const START_SECONDS = 2e-6;
 
