@@ -2,7 +2,7 @@
  * Transients: host results that are not kept when their plan has ended, because keeping them costs too much of what making
  * them again would: fresh memory for each result, where one that is let go leaves its memory to the next. Invariant: what
  * keeping costs is at most a sixty-fourth part of the work it saves, and what is lost by not keeping is bounded: a chain
- * of transients is cut by a kept value once it has grown dear, its end is kept, and so is a result made a second time and
+ * of transients is cut by a kept value once it has grown dear, its end is kept unless it is large, and so is a result made a second time and
  * what is of a form that was (`cost/transient-history.ts`).
  * Source: delayed caching of MEMPHIS (EDBT 2025) 5.2, here for cheap results of the host; and measurements (`bench reuse-overhead`).
  */

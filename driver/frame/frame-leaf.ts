@@ -4,17 +4,16 @@
  */
 import type { Attrs } from '../ir/attrs.js';
 import type { Expr } from '../ir/expr.js';
+import type { Interner } from '../ir/intern.js';
 import { frame } from '../operators/frame.js';
-import type { OpDef } from '../operators/op-def.js';
 import type { FrameSource } from './engine.js';
 
-/** What makes nodes. */
-interface LeafMaker {
-  intern(op: OpDef, inputs: readonly Expr[], attrs?: Attrs, payload?: unknown): Expr;
-}
-
 /** @param cols columns of the frame, read or not */
-export function frameLeaf(maker: LeafMaker, source: FrameSource, cols: number): Expr {
+export function frameLeaf(
+  maker: Pick<Interner, 'intern'>,
+  source: FrameSource,
+  cols: number,
+): Expr {
   const files = source.files.map(({ digest, rows }) => ({ digest, rows }));
   const rows = files.reduce((sum, file) => sum + file.rows, 0);
   const attrs: Attrs = { format: source.format, files, rows, cols };

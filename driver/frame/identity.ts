@@ -5,12 +5,13 @@
  * every few milliseconds and two writes within one tick leave the same times (git calls such an entry racy). A change
  * that keeps size, both times and inode cannot be seen; no ordinary program can make one, as ctime is the kernel's.
  */
-import { createHash, randomBytes } from 'node:crypto';
+import { createHash } from 'node:crypto';
 import { type BigIntStats, createReadStream } from 'node:fs';
-import { mkdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
-import { dirname, join, resolve } from 'node:path';
+import { readFile, stat } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
 import { DataError } from '../errors.js';
 import { env } from '../support/env.js';
+import { replaceFile } from '../support/replace-file.js';
 import type { FrameFile, FrameSource } from './engine.js';
 
 /** How long a file must have been left alone before its digest is remembered. @units ns */
@@ -200,15 +201,12 @@ function isStored(item: unknown): item is [string, Entry] {
  * another's entries, which costs a hash and nothing else; a store that can't be written is no error for the same reason.
  */
 async function mergeIntoStore(path: string, learned: ReadonlyMap<string, Entry>): Promise<void> {
-  const temporary = `${path}.${process.pid}.${randomBytes(4).toString('hex')}.tmp`;
   try {
     const merged = await loadStore(path);
     for (const [file, entry] of learned) merged.set(file, entry);
     const files = [...merged].sort((a, b) => b[1].usedAt - a[1].usedAt).slice(0, MAX_ENTRIES);
-    await mkdir(dirname(path), { recursive: true });
-    await writeFile(temporary, JSON.stringify({ version: STORE_VERSION, files }), { mode: 0o600 });
-    await rename(temporary, path);
+    await replaceFile(path, JSON.stringify({ version: STORE_VERSION, files }));
   } catch {
-    await rm(temporary, { force: true });
+    // What was learned costs a hash the next time.
   }
 }

@@ -314,7 +314,9 @@ export class Execution {
       const share = (seconds * flops[i]!) / total;
       const value = values.get(expr);
       this.#record(expr, backend.name, share, value === undefined ? 'fused' : 'computed');
-      if (value !== undefined) this.#keep(expr, value, seconds, backend.name);
+      if (value === undefined) return;
+      this.#note(expr, value);
+      this.#results.put(expr, value, seconds, backend.name);
     });
     keepParts(targets, values, seconds, backend.name, this.#context);
     const names = targets.map((node) => node.expr.op.name);
@@ -334,12 +336,11 @@ export class Execution {
     if (alone) observeOperator(costs, backend, expr, seconds);
     const total = this.#transients.total(node, seconds);
     if (expr.wasTransient) this.#context.transients.madeAgain(expr);
+    this.#note(expr, value);
     if (node.transient) {
-      this.#values.set(expr, value);
-      this.#done.add(expr);
       this.#context.transients.letGo(expr);
       expr.wasTransient = true;
-    } else this.#keep(expr, value, total, backend.name);
+    } else this.#results.put(expr, value, total, backend.name);
     this.#transients.finished(node, value);
     statistics.kernels += kernels;
     this.#record(expr, backend.name, seconds, 'computed');
@@ -347,10 +348,9 @@ export class Execution {
     if (this.#context.asynchronous) this.#copies.announce(node, value);
   }
 
-  #keep(expr: Expr, value: Value, seconds: number, backend: string): void {
+  #note(expr: Expr, value: Value): void {
     this.#values.set(expr, value);
     this.#done.add(expr);
-    this.#results.put(expr, value, seconds, backend);
   }
 
   #record(expr: Expr, backend: string, seconds: number, state: 'computed' | 'fused'): void {

@@ -7,7 +7,7 @@ import type { FilePart } from '../compiler/file-parts.js';
 import type { PlanNode } from '../compiler/plan.js';
 import type { Expr } from '../ir/expr.js';
 import type { ExecutionContext } from './execution-context.js';
-import { type DenseMatrix, dense, type Value } from './value.js';
+import { type DenseMatrix, rowsView, type Value } from './value.js';
 
 /** The parts a backend is asked for: those of reductions. Rows of a result need no asking. */
 export function askedParts(targets: readonly PlanNode[]): ReadonlyMap<Expr, readonly FilePart[]> {
@@ -37,9 +37,6 @@ export function keepParts(
   }
 }
 
-/** A view: the rows are not copied. */
 function rowsOf(value: Value | undefined, { from, to }: FilePart): DenseMatrix | undefined {
-  if (value?.kind !== 'dense') return undefined;
-  const { cols, data } = value;
-  return dense(to - from, cols, data.subarray(from * cols, to * cols));
+  return value?.kind === 'dense' ? rowsView(value, from, to) : undefined;
 }

@@ -37,3 +37,8 @@ export function dense(
   }
   return { kind: 'dense', rows, cols, data };
 }
+
+/** Rows [from, to) of a matrix, which are not copied. */
+export function rowsView({ cols, data }: DenseMatrix, from: number, to: number): DenseMatrix {
+  return dense(to - from, cols, data.subarray(from * cols, to * cols));
+}

@@ -6,7 +6,7 @@ import { InternalError } from '../../driver/errors.js';
 import type { Expr } from '../../driver/ir/expr.js';
 import type { BlockContext } from '../../driver/operators/op-def.js';
 import type { SegmentPart } from '../../driver/runtime/backend.js';
-import { type DenseMatrix, dense } from '../../driver/runtime/value.js';
+import { type DenseMatrix, rowsView } from '../../driver/runtime/value.js';
 import type { Reducer } from './kernels/kernel.js';
 
 export class PartReducer implements Reducer {
@@ -32,7 +32,9 @@ export class PartReducer implements Reducer {
       const { to } = this.#part;
       const rows = Math.min(end, to) - row;
       const first = row - block.rowOffset;
-      const own = inputs.map((input, i) => (this.#blocked[i] ? rowsOf(input, first, rows) : input));
+      const own = inputs.map((input, i) =>
+        this.#blocked[i] ? rowsView(input, first, first + rows) : input,
+      );
       this.#open ??= this.#make();
       await this.#open.add(own, { rowOffset: row, rows });
       row += rows;
@@ -63,11 +65,4 @@ export class PartReducer implements Reducer {
     this.results.push(await this.#open!.result());
     this.#open = undefined;
   }
-}
-
-/** Rows of a block as a view. */
-function rowsOf(value: DenseMatrix, first: number, rows: number): DenseMatrix {
-  const { cols } = value;
-  if (rows === value.rows) return value;
-  return dense(rows, cols, value.data.subarray(first * cols, (first + rows) * cols));
 }

@@ -9,7 +9,7 @@ import type { RawChunk } from '../../driver/frame/engine.js';
 import type { Expr } from '../../driver/ir/expr.js';
 import type { BlockContext } from '../../driver/operators/op-def.js';
 import type { RunContext, SegmentPart } from '../../driver/runtime/backend.js';
-import { type DenseMatrix, dense } from '../../driver/runtime/value.js';
+import { type DenseMatrix, dense, rowsView } from '../../driver/runtime/value.js';
 import { BufferPool } from './buffer-pool.js';
 import type { FrameReader } from './frame-reader.js';
 import { encodeChunk, planScans, type Scan } from './kernels/encode.js';
@@ -304,8 +304,7 @@ class Stream {
 
 /** The rows of a block of a whole value, as a view. */
 function rowsOf(value: DenseMatrix, block: BlockContext): DenseMatrix {
-  const from = block.rowOffset * value.cols;
-  return dense(block.rows, value.cols, value.data.subarray(from, from + block.rows * value.cols));
+  return rowsView(value, block.rowOffset, block.rowOffset + block.rows);
 }
 
 async function named<T>(expr: Expr, run: () => T | Promise<T>): Promise<T> {

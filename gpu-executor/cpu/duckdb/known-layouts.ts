@@ -3,10 +3,10 @@
  * at a footer takes some milliseconds, and a data set that grows has many files that stay. Invariant: what is here was
  * checked once, by `inspectParquet`, on the very bytes the digest names; a file that can't be read or written costs a look.
  */
-import { randomBytes } from 'node:crypto';
-import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { env } from '../../../driver/support/env.js';
+import { replaceFile } from '../../../driver/support/replace-file.js';
 import type { LayoutColumn } from './scan.js';
 
 /** Raised when a layout says more, or DuckDB another name for a type. */
@@ -47,17 +47,14 @@ export class KnownLayouts {
   async save(): Promise<void> {
     if (this.#fresh.size === 0) return;
     const path = pathNow();
-    const temporary = `${path}.${process.pid}.${randomBytes(4).toString('hex')}.tmp`;
     try {
       const all = await load(path);
       for (const [digest, layout] of this.#fresh) all.set(digest, layout);
-      await mkdir(dirname(path), { recursive: true });
-      await writeFile(temporary, JSON.stringify(packed(all)), { mode: 0o600 });
-      await rename(temporary, path);
+      await replaceFile(path, JSON.stringify(packed(all)));
       this.#loaded = Promise.resolve(all);
       this.#fresh.clear();
     } catch {
-      await rm(temporary, { force: true });
+      // What was noted costs a look the next time.
     }
   }
 }
