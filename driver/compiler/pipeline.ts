@@ -5,6 +5,7 @@
 import type { Expr } from '../ir/expr.js';
 import { topological } from '../ir/expr.js';
 import { asynchrony } from './asynchrony.js';
+import { cellChains } from './cell-chains.js';
 import { checkpoints } from './checkpoints.js';
 import { collect } from './collect.js';
 import { fileResults } from './file-results.js';
@@ -56,6 +57,8 @@ export const passes: readonly Pass[] = [
   // What is kept depends on where it is and on which passes read it.
   checkpoints,
   transients,
+  // Of transients, which have no value that anybody could ask for.
+  cellChains,
   // What travels early depends on both.
   asynchrony,
   // Last: the order serves what the others decided and changes nothing of it.

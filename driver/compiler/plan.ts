@@ -23,6 +23,10 @@ export interface PlanNode {
   persist: boolean;
   /** A host result that is let go as soon as the plan has read it, not kept for later ones. */
   transient?: boolean;
+  /** The steps evaluated with this one in one loop, which it ends. */
+  chain?: CellChain;
+  /** Evaluated in the chain of a later node, and never a value of its own. */
+  isFused?: boolean;
   /** A whole value that its device keeps, since something there reads it; the host brings it only if it is read here too. */
   staysThere?: boolean;
   /** Why a blocked value is worth keeping where it is made; the tier of its backend decides when and how. */
@@ -34,6 +38,14 @@ export interface PlanNode {
   transfer?: 'prefetch' | 'broadcast';
   /** Its results over some of the files each, which are kept as well. */
   parts?: readonly FilePart[];
+}
+
+/** Cell-by-cell steps evaluated together. */
+export interface CellChain {
+  /** Inputs before consumers; the last one is the value. */
+  readonly nodes: readonly Expr[];
+  /** What they read from outside, each once. */
+  readonly inputs: readonly Expr[];
 }
 
 /** A blocked value that pays for its storage. */

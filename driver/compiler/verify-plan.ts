@@ -28,11 +28,40 @@ export function verifyPlan(pass: string, plan: Plan): void {
       if (!isKept) fail(below, 'a blocked value needed elsewhere to be kept');
       if (below.wave >= node.wave && node.sink) fail(node, 'a later wave than what it waits for');
     }
+    for (const fused of node.chain?.nodes ?? []) {
+      const inner = plan.nodeOf.get(fused);
+      if (inner === undefined || (inner !== node && !inner.isFused))
+        fail(node, 'a chain of its own');
+    }
     seen.add(expr);
   }
+  verifyChains(pass, plan);
   if (seen.size !== plan.nodeOf.size) {
     throw new InternalError(`${pass}: expected ${plan.nodeOf.size} nodes, got ${seen.size}`, {
       pass,
     });
+  }
+}
+
+/** A fused value is read by its own chain and by nothing else, and nobody is promised it. */
+function verifyChains(pass: string, plan: Plan): void {
+  const chainOf = new Map<Expr, PlanNode>();
+  for (const node of plan.nodes) {
+    for (const fused of node.chain?.nodes ?? []) chainOf.set(fused, node);
+  }
+  const fail = (expr: Expr, expected: string): never => {
+    throw new InternalError(`${pass}: expected ${expected} at ${expr.op.name}`, {
+      pass,
+      op: expr.op.name,
+    });
+  };
+  for (const { expr, isFused, transient } of plan.nodes) {
+    if (isFused && (!transient || plan.roots.includes(expr)))
+      fail(expr, 'a fused value to be let go');
+    if (isFused && !chainOf.has(expr)) fail(expr, 'a chain that a fused value is part of');
+    for (const input of expr.inputs) {
+      const isInner = plan.nodeOf.get(input)?.isFused;
+      if (isInner && chainOf.get(input) !== chainOf.get(expr)) fail(input, 'one chain to read it');
+    }
   }
 }

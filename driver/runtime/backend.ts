@@ -97,6 +97,12 @@ export interface Backend {
    * @throws ExecutionError with the operator and the native cause
    */
   runSync?(expr: Expr, inputs: readonly Value[]): Value | undefined;
+  /**
+   * Evaluates cell-by-cell nodes in one loop, without the values between them: `nodes` have one shape, come inputs before
+   * consumers, and the last one is the value. Undefined when they are better run one by one.
+   * @throws ExecutionError
+   */
+  runChain?(nodes: readonly Expr[], inputs: ReadonlyMap<Expr, Value>): Value | undefined;
   /** Runs a segment. On failure nothing of it stays behind. @throws ExecutionError, ResourceError, DataError */
   run(segment: Segment, context: RunContext): Promise<SegmentResult>;
   /** Brings a resident value to the host. */

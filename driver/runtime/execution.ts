@@ -7,8 +7,8 @@
 
 import {
   awaitedNodes,
+  type CellChain,
   firstWaves,
-  isInside,
   type Plan,
   type PlanNode,
   segmentNodes,
@@ -23,6 +23,7 @@ import type { Backend } from './backend.js';
 import type { ExecutionContext, Outcome } from './execution-context.js';
 import { failureOf } from './failure.js';
 import { HostCopies } from './host-copies.js';
+import { NodeStates } from './node-states.js';
 import { askedParts, keepParts } from './part-results.js';
 import { PromisedResults } from './promised-results.js';
 import { TransientValues } from './transient-values.js';
@@ -34,13 +35,13 @@ const TURN_MS = 40;
 export class Execution {
   readonly #plan: Plan;
   readonly #context: ExecutionContext;
-  readonly #values = new Map<Expr, Value>();
-  readonly #failed = new Map<Expr, Error>();
-  readonly #done = new Set<Expr>();
+  readonly #states: NodeStates;
   readonly #results: PromisedResults;
   readonly #transients: TransientValues;
   readonly #waves: ReadonlyMap<PlanNode, number>;
   readonly #awaited: ReadonlySet<PlanNode>;
+  /** Chains that run step by step. */
+  readonly #split = new Set<PlanNode>();
   /** What runs now; these promises never reject. */
   readonly #inFlight = new Set<Promise<void>>();
   readonly #copies: HostCopies;
@@ -51,16 +52,14 @@ export class Execution {
   constructor(plan: Plan, context: ExecutionContext) {
     this.#plan = plan;
     this.#context = context;
+    this.#states = new NodeStates(plan);
     this.#waves = firstWaves(plan);
     this.#awaited = awaitedNodes(plan);
     this.#results = new PromisedResults(plan, context);
-    this.#transients = new TransientValues(plan, this.#values);
-    this.#copies = new HostCopies(this.#values, context);
-    for (const [expr, value] of plan.available) {
-      this.#values.set(expr, value);
-      this.#done.add(expr);
-    }
+    this.#transients = new TransientValues(plan, this.#states.values);
+    this.#copies = new HostCopies(this.#states.values, context);
     for (const node of plan.nodes) {
+      if (node.isFused) continue;
       if (node.sink || node.materialise || node.persist) this.#targets.push(node);
       else if (!node.blocked) this.#host.push(node);
       else continue;
@@ -94,9 +93,9 @@ export class Execution {
       this.#copies.releaseUnowned((expr) => this.#results.isOwned(expr));
     }
     return this.#plan.roots.map((root) => {
-      const error = this.#failed.get(root);
+      const error = this.#states.failed.get(root);
       if (error !== undefined) return { ok: false, error };
-      const value = this.#values.get(root);
+      const value = this.#states.values.get(root);
       if (value === undefined)
         throw new InternalError('execution: expected a value for every root');
       return { ok: true, value };
@@ -122,8 +121,9 @@ export class Execution {
     let turnEnd = performance.now() + TURN_MS;
     let isFed = false;
     for (const node of this.#host) {
-      const readiness = this.#readiness(node.expr.inputs);
-      if (readiness === 'failed') this.#inherit(node.expr);
+      const chain = this.#split.has(node) ? undefined : node.chain;
+      const readiness = this.#states.readiness(chain?.inputs ?? node.expr.inputs);
+      if (readiness === 'failed') this.#inherit(node.expr, chain?.inputs);
       else if (readiness === 'waiting') waiting.push(node);
       else {
         if (isFed && !this.#awaited.has(node)) {
@@ -133,8 +133,8 @@ export class Execution {
           await nextTurn();
         }
         isFed ||= this.#context.asynchronous && this.#awaited.has(node);
-        const promise = this.#runHostOperator(node);
-        if (promise !== undefined) this.#launch(promise);
+        if (chain === undefined) this.#runHostOperator(node);
+        else this.#runChain(node, chain, waiting);
         // Values on their way to the disk hold memory: let them go before making more.
         if (spill?.isCongested) await spill.relieved();
         const now = performance.now();
@@ -149,23 +149,45 @@ export class Execution {
     this.#host = waiting;
   }
 
-  #runHostOperator(node: PlanNode): Promise<void> | undefined {
+  #runHostOperator(node: PlanNode): void {
     const { expr, backend } = node;
-    const inputs = expr.inputs.map((input) => this.#values.get(input)!);
+    const inputs = expr.inputs.map((input) => this.#states.values.get(input)!);
     const start = performance.now();
     try {
       if (inputs.every((value) => value.kind === 'dense')) {
         const value = backend.runSync?.(expr, inputs);
         if (value !== undefined) {
           this.#finish(node, value, start, 1, true);
-          return undefined;
+          return;
         }
       }
     } catch (error) {
       this.#fail(expr, error, backend);
-      return undefined;
+      return;
     }
-    return this.#runAsync(node, start);
+    this.#launch(this.#runAsync(node, start));
+  }
+
+  /** In one loop; step by step where the backend would rather not. */
+  #runChain(node: PlanNode, chain: CellChain, waiting: PlanNode[]): void {
+    const start = performance.now();
+    const inputs = new Map(chain.inputs.map((input) => [input, this.#states.values.get(input)!]));
+    try {
+      const value = node.backend.runChain?.(chain.nodes, inputs);
+      if (value !== undefined) {
+        this.#finish(node, value, start, chain.nodes.length, true, chain);
+        return;
+      }
+    } catch (error) {
+      this.#fail(node.expr, error, node.backend);
+      return;
+    }
+    this.#split.add(node);
+    for (const expr of chain.nodes) {
+      const step = this.#plan.nodeOf.get(expr)!;
+      if (this.#states.readiness(expr.inputs) === 'ready') this.#runHostOperator(step);
+      else waiting.push(step);
+    }
   }
 
   async #runAsync(node: PlanNode, start: number): Promise<void> {
@@ -207,9 +229,13 @@ export class Execution {
     const ready = new Map<Backend, PlanNode[]>();
     const held = new Map<Backend, PlanNode[]>();
     for (const target of this.#targets) {
-      const readiness = this.#segmentReadiness(target);
+      const readiness = this.#states.segmentReadiness(target);
       if (readiness === 'failed') {
-        this.#inherit(target.expr, segmentNodes(this.#plan, [target], this.#done));
+        const below = segmentNodes(this.#plan, [target], this.#states.done);
+        this.#inherit(
+          target.expr,
+          below.flatMap(({ expr }) => expr.inputs),
+        );
         continue;
       }
       const groups = readiness === 'ready' ? ready : held;
@@ -232,24 +258,9 @@ export class Execution {
     return this.#waves.get(target) ?? target.wave;
   }
 
-  #segmentReadiness(target: PlanNode): Readiness {
-    let readiness: Readiness = 'ready';
-    for (const node of segmentNodes(this.#plan, [target], this.#done)) {
-      for (const input of node.expr.inputs) {
-        if (input.op === frame) continue;
-        const below = this.#plan.nodeOf.get(input);
-        if (below && isInside(node, below) && !this.#failed.has(input)) continue;
-        const one = this.#readiness([input]);
-        if (one === 'failed') return 'failed';
-        if (one === 'waiting') readiness = 'waiting';
-      }
-    }
-    return readiness;
-  }
-
   async #runSegment(backend: Backend, targets: readonly PlanNode[]): Promise<void> {
     const start = performance.now();
-    const planned = segmentNodes(this.#plan, targets, this.#done);
+    const planned = segmentNodes(this.#plan, targets, this.#states.done);
     const nodes = planned.map((node) => node.expr);
     const inside = new Set(nodes);
     const operands = new Map<Expr, boolean>();
@@ -315,42 +326,47 @@ export class Execution {
       const value = values.get(expr);
       this.#record(expr, backend.name, share, value === undefined ? 'fused' : 'computed');
       if (value === undefined) return;
-      this.#note(expr, value);
+      this.#states.note(expr, value);
       this.#results.put(expr, value, seconds, backend.name);
     });
     keepParts(targets, values, seconds, backend.name, this.#context);
     const names = targets.map((node) => node.expr.op.name);
     statistics.bar(backend.name, `pass: ${[...new Set(names)].join(', ')}`, start, end);
     for (const { expr } of targets) {
-      if (!this.#values.has(expr))
+      if (!this.#states.values.has(expr))
         throw new InternalError(`${backend.name}: expected a value for ${expr.op.name}`);
     }
   }
 
   /** @param alone nothing else ran meanwhile, so the time is the operator's own */
-  #finish(node: PlanNode, value: Value, start: number, kernels: number, alone: boolean): void {
-    const { statistics, costs } = this.#context;
+  #finish(
+    node: PlanNode,
+    value: Value,
+    start: number,
+    kernels: number,
+    alone: boolean,
+    chain?: CellChain,
+  ): void {
+    const { statistics, costs, transients } = this.#context;
     const { expr, backend } = node;
     const end = performance.now();
     const seconds = (end - start) / 1000;
-    if (alone) observeOperator(costs, backend, expr, seconds);
-    const total = this.#transients.total(node, seconds);
-    if (expr.wasTransient) this.#context.transients.madeAgain(expr);
-    this.#note(expr, value);
-    if (node.transient) {
-      this.#context.transients.letGo(expr);
-      expr.wasTransient = true;
-    } else this.#results.put(expr, value, total, backend.name);
-    this.#transients.finished(node, value);
+    if (alone && chain === undefined) observeOperator(costs, backend, expr, seconds);
+    const total = this.#transients.total(node, seconds, chain);
+    this.#states.note(expr, value);
+    for (const step of chain?.nodes ?? [expr]) {
+      if (step.wasTransient) transients.madeAgain(step);
+      const isLetGo = node.transient || step !== expr;
+      if (isLetGo) transients.letGo(step);
+      step.wasTransient ||= isLetGo;
+      const share = chain === undefined ? seconds : seconds / chain.nodes.length;
+      this.#record(step, backend.name, share, step === expr ? 'computed' : 'fused');
+      statistics.operator(backend.name, step.op.name, start, end);
+    }
+    if (!node.transient) this.#results.put(expr, value, total, backend.name);
+    this.#transients.finished(node, value, chain);
     statistics.kernels += kernels;
-    this.#record(expr, backend.name, seconds, 'computed');
-    statistics.operator(backend.name, expr.op.name, start, end);
     if (this.#context.asynchronous) this.#copies.announce(node, value);
-  }
-
-  #note(expr: Expr, value: Value): void {
-    this.#values.set(expr, value);
-    this.#done.add(expr);
   }
 
   #record(expr: Expr, backend: string, seconds: number, state: 'computed' | 'fused'): void {
@@ -360,33 +376,16 @@ export class Execution {
     for (const key of this.#results.keysOf(expr)) statistics.record(key, backend, seconds, state);
   }
 
-  #readiness(inputs: readonly Expr[]): Readiness {
-    let readiness: Readiness = 'ready';
-    for (const input of inputs) {
-      if (this.#failed.has(input)) return 'failed';
-      if (!this.#values.has(input)) readiness = 'waiting';
-    }
-    return readiness;
-  }
-
-  #inherit(expr: Expr, from: readonly PlanNode[] = []): void {
-    const inputs = [expr, ...from.map((node) => node.expr)].flatMap((node) => node.inputs);
-    const cause = inputs
-      .map((input) => this.#failed.get(input))
-      .find((error) => error !== undefined);
-    this.#failed.set(
-      expr,
-      cause ?? new InternalError(`execution: expected a failed operand of ${expr.op.name}`),
-    );
+  /** @param operands of what was to be computed, where they are not the node's alone */
+  #inherit(expr: Expr, operands: readonly Expr[] = expr.inputs): void {
+    this.#states.failed.set(expr, this.#states.failureAmong(operands, expr));
     this.#results.withdraw(expr);
   }
 
   #fail(expr: Expr, error: unknown, backend: Backend): void {
-    this.#failed.set(expr, failureOf(expr, error, backend));
+    this.#states.failed.set(expr, failureOf(expr, error, backend));
     this.#results.withdraw(expr);
   }
 }
-
-type Readiness = 'ready' | 'waiting' | 'failed';
 
 const nextTurn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));

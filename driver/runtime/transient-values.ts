@@ -3,7 +3,7 @@
  * back to the backend that made it. Invariant: memory is handed back only when nothing else can read it: a value that
  * shares its cells with another, travels, or was read by another backend is left to the garbage collector.
  */
-import type { Plan, PlanNode } from '../compiler/plan.js';
+import type { CellChain, Plan, PlanNode } from '../compiler/plan.js';
 import type { Expr } from '../ir/expr.js';
 import type { DenseMatrix, Value } from './value.js';
 
@@ -32,26 +32,29 @@ export class TransientValues {
     }
   }
 
-  /** An operator on whole values is done. */
-  finished(node: PlanNode, value: Value): void {
+  /** An operator on whole values is done, or a chain of them. */
+  finished(node: PlanNode, value: Value, chain?: CellChain): void {
     if (this.#reads.size === 0) return;
     const { expr, backend } = node;
     // Element-wise operators write a value of their own; others, as `reshape`, may give a view of what they read.
     if (!expr.op.elementwise && value.kind === 'dense') this.#noteViews(expr, value);
-    for (const input of expr.inputs) {
-      const reads = this.#reads.get(input);
-      if (reads === undefined) continue;
-      const maker = this.#plan.nodeOf.get(input)!;
-      if (maker.backend !== backend) this.#travelled.add(input);
-      if (reads > 1) this.#reads.set(input, reads - 1);
-      else this.#letGo(maker);
+    for (const { inputs } of chain?.nodes ?? [expr]) {
+      for (const input of inputs) {
+        const reads = this.#reads.get(input);
+        if (reads === undefined) continue;
+        const maker = this.#plan.nodeOf.get(input)!;
+        if (maker.backend !== backend) this.#travelled.add(input);
+        if (reads > 1) this.#reads.set(input, reads - 1);
+        else this.#letGo(maker);
+      }
     }
   }
 
   /** What making a value took, with the transients it was made from. @units seconds */
-  total(node: PlanNode, seconds: number): number {
+  total(node: PlanNode, seconds: number, chain?: CellChain): number {
     if (this.#seconds.size > 0) {
-      for (const input of node.expr.inputs) seconds += this.#seconds.get(input) ?? 0;
+      for (const input of chain?.inputs ?? node.expr.inputs)
+        seconds += this.#seconds.get(input) ?? 0;
     }
     if (node.transient) this.#seconds.set(node.expr, seconds);
     return seconds;

@@ -9,6 +9,7 @@ import { ops } from '../../driver/operators/index.js';
 import type { Backend, CostEstimate } from '../../driver/runtime/backend.js';
 import type { DenseMatrix, Value } from '../../driver/runtime/value.js';
 import type { FrameReader } from './frame-reader.js';
+import { CellChainKernels } from './kernels/cell-chain.js';
 import { kernelOf, supportedOps } from './kernels/index.js';
 import type { KernelContext } from './kernels/kernel.js';
 import type { Blas } from './native/blas.js';
@@ -21,6 +22,8 @@ import { evaluateSync } from './whole.js';
 export interface CpuBackendOptions extends BlasOptions {
   /** Reads frames; closed with the backend. Default: DuckDB in this process. */
   readonly frames?: FrameEngine & FrameReader;
+  /** What compiling the loop of a cell chain is taken to cost; with 0 each is compiled at once. Default: as measured. @units seconds */
+  readonly chainCompileSeconds?: number;
 }
 
 /** Sustained rates for estimates, from measurements on two cores at 2 GHz. @units per second */
@@ -33,9 +36,10 @@ const FRESH_BYTES = 1.4e9;
 /** @throws ConfigError when a named BLAS can't be used or the thread count is wrong */
 export async function createCpuBackend(options: CpuBackendOptions = {}): Promise<CpuBackend> {
   const blas = loadBlas(options);
-  if (options.frames !== undefined) return new CpuBackend(blas, options.frames);
+  const chains = new CellChainKernels(options.chainCompileSeconds);
+  if (options.frames !== undefined) return new CpuBackend(blas, options.frames, chains);
   const { createDuckDbEngine } = await import('./duckdb/index.js');
-  return new CpuBackend(blas, createDuckDbEngine());
+  return new CpuBackend(blas, createDuckDbEngine(), chains);
 }
 
 export class CpuBackend implements Backend {
@@ -46,8 +50,10 @@ export class CpuBackend implements Backend {
   readonly blas: Blas;
   readonly #memory = new ResultMemory();
   readonly #kernels: KernelContext;
+  readonly #chains: CellChainKernels;
 
-  constructor(blas: Blas, frames: FrameEngine & FrameReader) {
+  constructor(blas: Blas, frames: FrameEngine & FrameReader, chains: CellChainKernels) {
+    this.#chains = chains;
     this.blas = blas;
     this.frames = frames;
     this.#kernels = { blas, allocate: (cells) => this.#memory.acquire(cells) };
@@ -72,6 +78,11 @@ export class CpuBackend implements Backend {
     if (isScanned(expr)) return undefined;
     for (const input of inputs) if (input.kind !== 'dense') return undefined;
     return evaluateSync(expr, inputs as readonly DenseMatrix[], this.#kernels);
+  }
+
+  runChain(nodes: readonly Expr[], inputs: ReadonlyMap<Expr, Value>): Value | undefined {
+    for (const input of inputs.values()) if (input.kind !== 'dense') return undefined;
+    return this.#chains.run(nodes, inputs as ReadonlyMap<Expr, DenseMatrix>, this.#kernels);
   }
 
   recycle(value: DenseMatrix): void {

@@ -17,7 +17,7 @@ type Loop = (
 ) => void;
 
 /** How an operand meets the output: cell by cell, stretched down, stretched across, or one cell. */
-type Stretch = 'full' | 'row' | 'column' | 'scalar';
+export type Stretch = 'full' | 'row' | 'column' | 'scalar';
 
 export function elementwiseKernel(op: OpDef): Kernel {
   const loops = new Map<string, Loop>();
@@ -39,7 +39,7 @@ export function elementwiseKernel(op: OpDef): Kernel {
   };
 }
 
-function stretchOf(input: DenseMatrix, rows: number, cols: number): Stretch {
+export function stretchOf(input: DenseMatrix, rows: number, cols: number): Stretch {
   if (input.rows === rows && input.cols === cols) return 'full';
   if (input.data.length === 1) return 'scalar';
   return input.rows === rows ? 'column' : 'row';

@@ -1,0 +1,120 @@
+/**
+ * Cell chains: cell-by-cell steps whose values nobody keeps are evaluated together with the step that reads them, in one
+ * loop over the cells. Invariants: only transients are fused, each with all of its readers, so no value is missed;
+ * nodes, keys and counts of the plan stay as they are, since fusing changes how a value is made and not what it is.
+ * Source: cell templates of SystemDS's code generator (Boehm et al., PVLDB 2018, "On Optimizing Operator Fusion Plans").
+ */
+import type { Expr } from '../ir/expr.js';
+import type { Pass, PassContext } from './pass.js';
+import type { Plan, PlanNode } from './plan.js';
+
+/**
+ * Steps of a chain at most. Values between steps are held in registers, of which there are sixteen; beyond, loops measured
+ * slower again. A long chain of repeating steps is cut into equal pieces, which share one compiled loop.
+ */
+const MAX_STEPS = 16;
+
+export const cellChains: Pass = {
+  name: 'cell chains',
+  summary: 'evaluates cell-by-cell steps that are let go together with what reads them',
+  run: (state, context) => {
+    const { plan } = state;
+    if (plan === undefined || context.local.runChain === undefined) return state;
+    return new Chains(plan, context).fuse() ? { ...state } : state;
+  },
+};
+
+/** A chain in the making: its nodes, and transients outside with more than one reader, once for each reader inside. */
+interface Chain {
+  readonly nodes: PlanNode[];
+  readonly shared: Expr[];
+}
+
+class Chains {
+  readonly #plan: Plan;
+  readonly #context: PassContext;
+  /** Operators that read a transient. */
+  readonly #readers = new Map<Expr, number>();
+  /** Chains by their last node. */
+  readonly #chains = new Map<Expr, Chain>();
+
+  constructor(plan: Plan, context: PassContext) {
+    this.#plan = plan;
+    this.#context = context;
+  }
+
+  /** True when a chain was found. */
+  fuse(): boolean {
+    const candidates = this.#plan.nodes.filter((node) => this.#isCellwise(node));
+    if (!candidates.some((node) => node.transient)) return false;
+    this.#countReaders();
+    for (const node of candidates) this.#chains.set(node.expr, this.#chainOf(node));
+    let found = false;
+    for (const [tip, { nodes }] of this.#chains) {
+      if (nodes.length === 1) continue;
+      // Inputs are older than what reads them.
+      nodes.sort((a, b) => a.expr.id - b.expr.id);
+      const inside = new Set(nodes.map((node) => node.expr));
+      const inputs = new Set<Expr>();
+      for (const expr of inside) {
+        for (const input of expr.inputs) if (!inside.has(input)) inputs.add(input);
+      }
+      for (const node of nodes) if (node.expr !== tip) node.isFused = true;
+      this.#plan.nodeOf.get(tip)!.chain = { nodes: [...inside], inputs: [...inputs] };
+      found = true;
+    }
+    return found;
+  }
+
+  #isCellwise(node: PlanNode): boolean {
+    const { expr, backend, blocked, sink, materialise, persist } = node;
+    if (expr.op.cell === undefined || backend !== this.#context.local) return false;
+    return !blocked && !sink && !materialise && !persist;
+  }
+
+  #countReaders(): void {
+    for (const { expr } of this.#plan.nodes) {
+      const { inputs } = expr;
+      for (let i = 0; i < inputs.length; i++) {
+        const input = inputs[i]!;
+        if (inputs.indexOf(input) < i || !this.#plan.nodeOf.get(input)?.transient) continue;
+        this.#readers.set(input, (this.#readers.get(input) ?? 0) + 1);
+      }
+    }
+  }
+
+  /** The chain that ends in this node: takes in those that end in values nobody else reads. */
+  #chainOf(node: PlanNode): Chain {
+    let chain: Chain = { nodes: [node], shared: [] };
+    const { inputs } = node.expr;
+    for (let i = 0; i < inputs.length; i++) {
+      const input = inputs[i]!;
+      if (inputs.indexOf(input) < i) continue;
+      const readers = this.#readers.get(input);
+      if (readers === 1) chain = this.#join(chain, input, node.expr);
+      else if (readers !== undefined) chain.shared.push(input);
+    }
+    // What all its readers have come together for can be taken in as well.
+    for (let i = 0; i < chain.shared.length; i++) {
+      const input = chain.shared[i]!;
+      const inside = chain.shared.filter((other) => other === input).length;
+      if (inside !== this.#readers.get(input) || !this.#chains.has(input)) continue;
+      const before = chain.nodes.length;
+      chain = this.#join(chain, input, node.expr);
+      if (chain.nodes.length > before) i = -1;
+    }
+    return chain;
+  }
+
+  /** `chain` with the one that ends in `input` before it, where shape and length allow. */
+  #join(chain: Chain, input: Expr, into: Expr): Chain {
+    const below = this.#chains.get(input);
+    if (below === undefined || input.rows !== into.rows || input.cols !== into.cols) return chain;
+    if (below.nodes.length + chain.nodes.length > MAX_STEPS) return chain;
+    this.#chains.delete(input);
+    // A long chain grows at its end.
+    below.nodes.push(...chain.nodes);
+    for (const other of chain.shared) if (other !== input) below.shared.push(other);
+    return below;
+  }
+}

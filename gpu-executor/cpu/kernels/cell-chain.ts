@@ -1,0 +1,129 @@
+/**
+ * One compiled loop for each form of cell chain: each operand is read once a cell, what lies between the steps stays in
+ * registers. Invariant: cells are computed by the same functions in the same order as one step after the other would, so
+ * values are the same to the last bit.
+ */
+import type { Expr } from '../../../driver/ir/expr.js';
+import type { OpDef } from '../../../driver/operators/op-def.js';
+import { type DenseMatrix, dense } from '../../../driver/runtime/value.js';
+import { forgetOldest } from '../../../driver/support/forget-oldest.js';
+import { type Stretch, stretchOf } from './elementwise.js';
+import type { KernelContext } from './kernel.js';
+
+type ChainLoop = (
+  out: Float64Array,
+  rows: number,
+  cols: number,
+  operands: readonly Float64Array[],
+) => void;
+
+type Cell = NonNullable<OpDef['cell']>;
+
+/** What a loop saves a cell and step: a load and a store; measured. @units seconds */
+const SAVED_PER_CELL = 0.5e-9;
+/** What it saves a step: starting a kernel and its bookkeeping; measured. @units seconds */
+const SAVED_PER_STEP = 1e-6;
+/** Compiling a loop, and running it until the engine has optimised it; measured. @units seconds */
+const COMPILE_SECONDS = 2e-3;
+const MAX_FORMS = 1024;
+
+interface Form {
+  /** What a loop would have saved so far. @units seconds */
+  missed: number;
+  loop?: ChainLoop;
+}
+
+/** The loops of a backend, by form. */
+export class CellChainKernels {
+  readonly #forms = new Map<string, Form>();
+  readonly #compileSeconds: number;
+
+  constructor(compileSeconds = COMPILE_SECONDS) {
+    this.#compileSeconds = compileSeconds;
+  }
+
+  /**
+   * The value of the last node; undefined while loops of this form would have saved less than one costs to compile (as one
+   * rents skis until the rent has come to their price), so that a form seen once costs nothing.
+   */
+  run(
+    nodes: readonly Expr[],
+    inputs: ReadonlyMap<Expr, DenseMatrix>,
+    context: KernelContext,
+  ): DenseMatrix | undefined {
+    const { rows, cols } = nodes.at(-1)!;
+    const key = keyOf(nodes, inputs);
+    let form = this.#forms.get(key);
+    if (form === undefined) {
+      form = { missed: 0 };
+      this.#forms.set(key, form);
+      forgetOldest(this.#forms, MAX_FORMS);
+    }
+    if (form.loop === undefined) {
+      form.missed += nodes.length * (SAVED_PER_STEP + rows * cols * SAVED_PER_CELL);
+      if (form.missed < this.#compileSeconds) return undefined;
+      form.loop = compile(nodes, inputs);
+    }
+    const operands: Float64Array[] = [];
+    for (const { data } of inputs.values()) operands.push(data);
+    const cells = context.allocate(rows * cols);
+    form.loop(cells, rows, cols, operands);
+    return dense(rows, cols, cells);
+  }
+}
+
+/** Operators, what each reads, and how operands are stretched: all the loop depends on. */
+function keyOf(nodes: readonly Expr[], inputs: ReadonlyMap<Expr, DenseMatrix>): string {
+  const { rows, cols } = nodes.at(-1)!;
+  const numbers = new Map<Expr, number>();
+  let key = '';
+  for (const [input, value] of inputs) {
+    numbers.set(input, numbers.size);
+    key += stretchOf(value, rows, cols)[0];
+  }
+  for (const node of nodes) {
+    key += `|${node.op.id}`;
+    for (const input of node.inputs) key += `,${numbers.get(input)}`;
+    numbers.set(node, numbers.size);
+  }
+  return key;
+}
+
+function compile(nodes: readonly Expr[], inputs: ReadonlyMap<Expr, DenseMatrix>): ChainLoop {
+  const { rows, cols } = nodes.at(-1)!;
+  const names = new Map<Expr, string>();
+  const stretches: Stretch[] = [];
+  for (const [input, value] of inputs) {
+    names.set(input, `x${stretches.length}`);
+    stretches.push(stretchOf(value, rows, cols));
+  }
+  const take = (wanted: Stretch, index: string): string =>
+    stretches
+      .map((stretch, i) => (stretch === wanted ? `const x${i} = operands${i}[${index}];` : ''))
+      .join(' ');
+  const steps = nodes
+    .map((node, i) => {
+      names.set(node, `v${i}`);
+      return `const v${i} = cell${i}(${node.inputs.map((input) => names.get(input)).join(', ')});`;
+    })
+    .join('\n');
+  const write = `${steps}\nout[at] = v${nodes.length - 1};`;
+  const body = stretches.some((stretch) => stretch === 'row' || stretch === 'column')
+    ? `let at = 0;
+      for (let i = 0; i < rows; i++) {
+        ${take('column', 'i')}
+        for (let j = 0; j < cols; j++, at++) { ${take('full', 'at')} ${take('row', 'j')} ${write} }
+      }`
+    : `const cells = rows * cols;
+      for (let at = 0; at < cells; at++) { ${take('full', 'at')} ${write} }`;
+  // The text holds nothing but the names above; the operators come in as functions, which the engine inlines.
+  const make = new Function(
+    ...nodes.map((_, i) => `cell${i}`),
+    `return function cellChain(out, rows, cols, operands) {
+      ${stretches.map((_, i) => `const operands${i} = operands[${i}];`).join(' ')}
+      ${take('scalar', '0')}
+      ${body}
+    };`,
+  ) as (...cells: readonly Cell[]) => ChainLoop;
+  return make(...nodes.map(({ op }) => op.cell!));
+}
