@@ -27,6 +27,8 @@ export const cellChains: Pass = {
 /** A chain in the making: its nodes, and transients outside with more than one reader, once for each reader inside. */
 interface Chain {
   readonly nodes: PlanNode[];
+  /** Of several chains, so that its nodes are out of order. */
+  isJoined: boolean;
   readonly shared: Expr[];
 }
 
@@ -50,10 +52,10 @@ class Chains {
     this.#countReaders();
     for (const node of candidates) this.#chains.set(node.expr, this.#chainOf(node));
     let found = false;
-    for (const [tip, { nodes }] of this.#chains) {
+    for (const [tip, { nodes, isJoined }] of this.#chains) {
       if (nodes.length === 1) continue;
       // Inputs are older than what reads them.
-      nodes.sort((a, b) => a.expr.id - b.expr.id);
+      if (isJoined) nodes.sort((a, b) => a.expr.id - b.expr.id);
       const inside = new Set(nodes.map((node) => node.expr));
       const inputs = new Set<Expr>();
       for (const expr of inside) {
@@ -85,7 +87,7 @@ class Chains {
 
   /** The chain that ends in this node: takes in those that end in values nobody else reads. */
   #chainOf(node: PlanNode): Chain {
-    let chain: Chain = { nodes: [node], shared: [] };
+    let chain: Chain = { nodes: [node], isJoined: false, shared: [] };
     const { inputs } = node.expr;
     for (let i = 0; i < inputs.length; i++) {
       const input = inputs[i]!;
@@ -112,6 +114,7 @@ class Chains {
     if (below === undefined || input.rows !== into.rows || input.cols !== into.cols) return chain;
     if (below.nodes.length + chain.nodes.length > MAX_STEPS) return chain;
     this.#chains.delete(input);
+    below.isJoined ||= chain.nodes.length > 1;
     // A long chain grows at its end.
     below.nodes.push(...chain.nodes);
     for (const other of chain.shared) if (other !== input) below.shared.push(other);

@@ -14,6 +14,8 @@ import type { Plan, PlanNode } from './plan.js';
 const SMALL_CELLS = 64;
 /** Ends of chains up to this size are kept at once. @units bytes */
 const MAX_END_BYTES = 1024 * 1024;
+/** The same where all that is read of them is one number. @units bytes */
+const MAX_SUMMED_BYTES = 64 * 1024;
 /** Keeping pays at once where it costs at most this part of making the value again. */
 const KEEPING_SHARE = 1 / 64;
 /** Bookkeeping of one entry, measured. @units seconds */
@@ -40,9 +42,11 @@ function markTransients(plan: Plan, context: PassContext): boolean {
     for (const { expr, blocked, sink } of plan.nodes) {
       const isOverRows = blocked || sink;
       if (expr.op.elementwise && !isOverRows) continue;
-      // The end of a chain is what later plans go on from: the weights of a loop, say. Large ones have to show it first.
+      // The end of a chain is what later plans go on from: the weights of a loop, say. Large ones have to show it first,
+      // and those that are only summed up sooner.
+      const most = expr.rows * expr.cols === 1 ? MAX_SUMMED_BYTES : MAX_END_BYTES;
       for (const input of expr.inputs) {
-        if (isOverRows || denseBytes(input) <= MAX_END_BYTES) needed.add(input);
+        if (isOverRows || denseBytes(input) <= most) needed.add(input);
       }
     }
   }
@@ -55,7 +59,8 @@ function markTransients(plan: Plan, context: PassContext): boolean {
     if (context.reuse && expr.isDeterministic) {
       if (!expr.op.elementwise || expr.wasTransient || !context.transients.pays(expr)) continue;
       if (expr.rows * expr.cols <= SMALL_CELLS) continue;
-      let seconds = START_SECONDS + context.local.estimate(expr).seconds;
+      const { seconds: alone, chainSeconds = alone } = context.local.estimate(expr);
+      let seconds = START_SECONDS + chainSeconds;
       for (const input of expr.inputs) seconds += again.get(input) ?? 0;
       const keeping = ENTRY_SECONDS + denseBytes(expr) / FRESH_BYTES_PER_SECOND;
       if (keeping <= seconds * KEEPING_SHARE) continue;

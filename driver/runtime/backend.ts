@@ -63,6 +63,8 @@ export interface SegmentResult {
 export interface CostEstimate {
   /** Expected wall time of the node run alone. @units seconds */
   readonly seconds: number;
+  /** As one step of a chain (`runChain`). Default: `seconds`. @units seconds */
+  readonly chainSeconds?: number;
   /** The part of `seconds` that nodes of one segment pay together: starting it. Default 0. @units seconds */
   readonly startSeconds?: number;
 }

@@ -29,6 +29,8 @@ export interface CpuBackendOptions extends BlasOptions {
 /** Sustained rates for estimates, from measurements on two cores at 2 GHz. @units per second */
 const NATIVE_LANE_FLOPS = 25e9;
 const SCRIPT_FLOPS = 1e9;
+/** Steps of a chain, whose values stay in registers. */
+const CHAIN_FLOPS = 2e9;
 const MEMORY_BYTES = 8e9;
 /** Writing a result into memory the process did not have: each page comes from the system first. */
 const FRESH_BYTES = 1.4e9;
@@ -71,7 +73,10 @@ export class CpuBackend implements Backend {
     // A slice reads what it copies, whatever it is cut from.
     if (expr.op === ops.slice) read = written;
     else for (const input of expr.inputs) read += denseBytes(input);
-    return { seconds: flops / rate + read / MEMORY_BYTES + written / FRESH_BYTES };
+    const seconds = flops / rate + read / MEMORY_BYTES + written / FRESH_BYTES;
+    return expr.op.cell === undefined
+      ? { seconds }
+      : { seconds, chainSeconds: flops / CHAIN_FLOPS };
   }
 
   runSync(expr: Expr, inputs: readonly Value[]): Value | undefined {
