@@ -75,6 +75,7 @@ function placeText(node: PlanNode): string {
   if (node.parts !== undefined) words.push(`${node.parts.length} parts`);
   if (node.staysThere) words.push('stays there');
   if (node.transient) words.push('transient');
+  if (!node.expr.isDeterministic) words.push('non-deterministic');
   if (node.materialise) words.push('kept on host');
   if (node.persist) words.push('persist');
   if (node.checkpoint !== undefined) {
