@@ -1,6 +1,6 @@
 /** One durable store, many processes: work done once, stopped and killed holders, limits, few file descriptors. */
 import assert from 'node:assert/strict';
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { appendFile, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -281,6 +281,16 @@ describe('many processes on one durable store', () => {
       },
     );
   }).timeout(240_000);
+
+  it('run a plan of 10,000 long results with 64 file descriptors, and find them all again', async function () {
+    if (spawnSync('prlimit', ['--version']).status !== 0) return this.skip();
+    const process = start('plan', { count: 10_000, files: 64 });
+    const [cold, warm] = [JSON.parse(await process.line()), JSON.parse(await process.line())];
+    const sound = { stored: 10_000, disabled: undefined, warnings: [] };
+    assert.deepEqual({ disabled: undefined, ...cold }, { kernels: 20_000, ...sound });
+    assert.deepEqual({ disabled: undefined, ...warm }, { kernels: 0, ...sound });
+    return undefined;
+  }).timeout(300_000);
 
   it('make the index anew at once, each putting meanwhile, and none is lost', async () => {
     const { options, warnings } = listening();
