@@ -137,6 +137,14 @@ scoring: r2
     return { scores: [best, ...scores], passes, warnings };
   }
 
+  /** What `doctor` says of the store. */
+  async function diagnosed(store: string): Promise<string> {
+    const env = { REPRISE_HOME: join(home.path, 'home'), REPRISE_STORE: store };
+    const { stdout } = await reprise(['doctor', '--json'], { env });
+    const { findings } = JSON.parse(stdout);
+    return findings.find(({ name }: { name: string }) => name === 'store').found;
+  }
+
   it('is full ends well, with one warning and the same scores', async function () {
     const sound = await run('off');
     if (!mount('-t', 'tmpfs', '-o', 'size=256k', 'tmpfs')) return this.skip();
@@ -146,6 +154,8 @@ scoring: r2
     assert.deepEqual(onFull.scores, sound.scores);
     assert.equal(onFull.warnings.length, 1, onFull.warnings.join('; '));
     assert.match(onFull.warnings[0]!, /results are not kept: ENOSPC$/);
+    const store = join(mounted!, 'store');
+    assert.equal(await diagnosed(store), `${store}: results are not kept: ENOSPC`);
     const left = await DurableStore.open(join(mounted!, 'store'));
     const { damaged, stuck } = await left.verify();
     assert.deepEqual([damaged, stuck], [[], []]);
@@ -164,6 +174,8 @@ scoring: r2
     assert.deepEqual([cold.passes, warm.passes], [1, 0]);
     assert.equal(warm.warnings.length, 1, warm.warnings.join('; '));
     assert.match(warm.warnings[0]!, /results are not kept: the folder is read-only$/);
+    assert.equal(await diagnosed(mounted!), `${mounted}: results are not kept: EROFS`);
+    assert.equal(await diagnosed(store), store);
     return undefined;
   }).timeout(120_000);
 });
