@@ -16,6 +16,7 @@ import {
 import { lineageKey } from '../../driver/ir/lineage-key.js';
 import { serializeLineage } from '../../driver/ir/serialize.js';
 import { callKey } from '../../driver/reuse/stored-calls.js';
+import { filesIn } from '../support/store-files.js';
 
 const open = (options: Partial<SessionOptions> = {}): Session =>
   new Session({ local: createReferenceBackend(), ...options });
@@ -113,6 +114,42 @@ describe('reusable functions with a durable store', () => {
       /expected the function elsewhere version 1 to be defined/,
     );
   }).timeout(30_000);
+
+  it('computes once for sessions that ask at the same time, and again when the first one fails', async () => {
+    const call = (name: string, isFailing: boolean) => {
+      const state = { runs: 0 };
+      const fn = reusable(name, '1', async (m: Matrix) => {
+        const isFirst = ++state.runs === 1;
+        await new Promise((resolve) => setTimeout(resolve, 60));
+        if (isFirst && isFailing) throw new Error('the first one fails');
+        return m.exp();
+      });
+      return { state, fn };
+    };
+    for (const isFailing of [false, true]) {
+      const { state, fn } = call(`at once ${isFailing}`, isFailing);
+      const sessions: Session[] = [];
+      for (let i = 0; i < 3; i++) sessions.push(open({ store: await DurableStore.open(folder) }));
+      const answers = await Promise.allSettled(
+        sessions.map(async (s) => (await (await fn(rand(s, 4, 4, { seed: 9 }))).value()).data),
+      );
+      const given = answers.flatMap((answer) =>
+        answer.status === 'fulfilled' ? [answer.value] : [],
+      );
+      assert.equal(given.length, isFailing ? 2 : 3);
+      const cold = await rand(open({ reuse: false }), 4, 4, { seed: 9 })
+        .exp()
+        .value();
+      for (const data of given) assert.deepEqual(data, cold.data);
+      assert.equal(state.runs, isFailing ? 2 : 1);
+      for (const s of sessions) {
+        for (const entry of s.cache.entries()) assert.notEqual(entry.state, 'pending');
+        await s.close();
+      }
+      await new Promise((resolve) => setTimeout(resolve, 50));
+      assert.deepEqual(await filesIn(folder, 'leases'), []);
+    }
+  }).timeout(20_000);
 
   it('stops waiting for another process when its run is cancelled', async () => {
     const taken = await DurableStore.open(folder);
