@@ -2,10 +2,10 @@
  * `reprise cache`: what the durable store holds, and keeping it in order. Invariant: a listing drops no result and
  * makes no folder. Loads the store only when a command runs, so that registering these costs nothing.
  */
-import { existsSync, statSync } from 'node:fs';
+import { accessSync, constants, statSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import type { Command } from 'commander';
-import { ConfigError } from '../../driver/errors.js';
+import { ConfigError, ResourceError } from '../../driver/errors.js';
 import type { DurableStore, StoreEntry } from '../../driver/reuse/store/durable-store.js';
 import { env } from '../../driver/support/env.js';
 import { storeLimits } from '../store-limits.js';
@@ -81,7 +81,7 @@ async function runCache(work: Work, options: CacheOptions): Promise<number> {
   const folder = storeFolder(options.store);
   const limits = storeLimits();
   let store: DurableStore | undefined;
-  if (existsSync(join(folder, 'v1'))) {
+  if (isReadable(join(folder, 'v1'))) {
     const { DurableStore } = await import('../../driver/reuse/store/durable-store.js');
     const onWarning = (message: string): void => terminal.note(`warning: ${message}`);
     store = await DurableStore.open(folder, { ...limits, onWarning });
@@ -94,13 +94,38 @@ async function runCache(work: Work, options: CacheOptions): Promise<number> {
 /** @throws ConfigError for what can be no folder */
 function storeFolder(given: string | undefined): string {
   const folder = resolve(given ?? env.store() ?? join(env.home(), 'store'));
-  const isFile = statSync(folder, { throwIfNoEntry: false })?.isDirectory() === false;
+  const isFile = isFileAt(folder);
   if (given !== '' && !isFile) return folder;
   const source = given === undefined ? 'REPRISE_STORE' : '--store';
   throw new ConfigError(
-    `${source}: expected a folder, got ${given === '' ? 'an empty name' : `the file ${folder}`}`,
+    `${source}: expected a folder, got ${given === '' ? 'an empty name' : `a file at ${folder}`}`,
     { key: source, value: given ?? folder, source: given === undefined ? 'environment' : 'flag' },
   );
+}
+
+function isFileAt(path: string): boolean {
+  try {
+    return !statSync(path).isDirectory();
+  } catch (error) {
+    // Below a file there can be no folder either.
+    return (error as NodeJS.ErrnoException).code === 'ENOTDIR';
+  }
+}
+
+/** Whether the folder is there. @throws ResourceError when it is, or may be, and this user can't read it */
+function isReadable(folder: string): boolean {
+  try {
+    accessSync(folder, constants.R_OK | constants.X_OK);
+    return true;
+  } catch (cause) {
+    const { code = '' } = cause as NodeJS.ErrnoException;
+    if (code === 'ENOENT') return false;
+    throw new ResourceError(
+      `cache: expected a folder that this user can read, got ${code} at ${folder}`,
+      { resource: 'disk', folder },
+      { cause },
+    );
+  }
 }
 
 const nothingIn = (folder: string): string => `nothing is kept in ${folder}`;

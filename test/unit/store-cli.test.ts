@@ -1,12 +1,12 @@
 /** `reprise cache` on stores made for it: what people read, what programs read, exit codes. */
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { appendFile, mkdir, readdir, writeFile } from 'node:fs/promises';
+import { appendFile, chmod, mkdir, readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DurableStore } from '../../driver/reuse/store/durable-store.js';
 import { writeRun } from '../../jobs/runs/write-run.js';
-import { type CliResult, reprise } from '../support/cli.js';
+import { type CliResult, cliPath, reprise } from '../support/cli.js';
 import { runRecord } from '../support/run-records.js';
 import { entryPath, filesIn, key, meta, temporaryFolder, value } from '../support/store-files.js';
 
@@ -79,7 +79,8 @@ describe('reprise cache', () => {
     const file = join(home.path, 'file');
     await writeFile(file, '');
     for (const [args, got] of [
-      [['--store', file], `--store: expected a folder, got the file ${file}`],
+      [['--store', file], `--store: expected a folder, got a file at ${file}`],
+      [['--store', join(file, 'below')], `--store: expected a folder, got a file at ${file}/below`],
       [['--store', ''], '--store: expected a folder, got an empty name'],
     ] as const) {
       const { code, stderr } = await cache('clear', '--yes', ...args);
@@ -92,6 +93,26 @@ describe('reprise cache', () => {
     assert.equal(store.found, `${file}: results are not kept: ENOTDIR`);
     assert.match(store.remedy, /set REPRISE_STORE to a folder/);
     assert.ok(code === 0 || code === 1);
+  }).timeout(60_000);
+
+  it('does not take a store it may not read for an empty one', async function () {
+    const store = await fill();
+    await chmod(home.path, 0o700);
+    // Root reads everything, so somebody else has to ask.
+    if (process.getuid?.() !== 0) return this.skip();
+    for (const command of ['ls', 'stats', 'verify', 'clear']) {
+      const args = [cliPath, 'cache', command, '--store', folder];
+      const nobody = { uid: 65_534, gid: 65_534, cwd: '/', encoding: 'utf8' } as const;
+      const { status, stdout, stderr } = spawnSync(process.execPath, args, nobody);
+      if (status === null || stderr.includes('Cannot find module')) return this.skip();
+      assert.deepEqual([status, stdout], [1, ''], stderr);
+      assert.match(
+        stderr,
+        /^error: cache: expected a folder that this user can read, got EACCES at /,
+      );
+    }
+    assert.equal((await store.entries()).length, 3);
+    return undefined;
   }).timeout(60_000);
 
   it('keeps to the limits of the environment, and refuses what is none', async () => {
