@@ -119,6 +119,15 @@ describe('durable tier', () => {
     assert.notDeepEqual(other.values, cold.values);
   });
 
+  it('looks at the data once for two runs at the same time', async () => {
+    const alone = await run();
+    await rm(join(folder, 'store'), { recursive: true });
+    const pair = await Promise.all([run(), run()]);
+    assert.ok(alone.scans > 0);
+    assert.deepEqual(pair.map(({ scans }) => scans).sort(), [0, alone.scans]);
+    for (const { search } of pair) assert.deepEqual(search, alone.search);
+  });
+
   it('computes again what was damaged in the store, once, to the same scores', async () => {
     const cold = await run();
     const objects = join(folder, 'store/v1/objects');
