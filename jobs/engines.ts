@@ -12,6 +12,7 @@ import {
 } from '../driver/index.js';
 import { env } from '../driver/support/env.js';
 import type { EngineName } from './runs/run-events.js';
+import { storeLimits } from './store-limits.js';
 
 export interface OpenSession {
   readonly session: Session;
@@ -62,6 +63,8 @@ export async function openSession(
   signal?: AbortSignal,
   placement: PlacementPolicy = 'blocks',
 ): Promise<OpenSession> {
+  // Said before anything is started for it.
+  const limits = storeLimits();
   const { createCpuBackend } = await import('../gpu-executor/cpu/index.js');
   const local = await createCpuBackend();
   try {
@@ -78,7 +81,10 @@ export async function openSession(
     const store =
       folder === undefined
         ? undefined
-        : await DurableStore.open(folder, { onWarning: (message) => onWarning?.(message) });
+        : await DurableStore.open(folder, {
+            ...limits,
+            onWarning: (message) => onWarning?.(message),
+          });
     const session = new Session({
       local,
       blocks,

@@ -75,6 +75,7 @@ export async function openData(
     key,
     () => resolve(session, frames, frame, job) as Promise<unknown> as Promise<Json>,
     () => verifyUnchanged(source),
+    true,
   );
   const { features: resolved, parts } = memo as unknown as Resolved;
   const assigned = resolved.folds;

@@ -5,6 +5,7 @@
 import { availableParallelism } from 'node:os';
 import { performance } from 'node:perf_hooks';
 import { type Expr, printPlan, verifyUnchanged } from '../driver/index.js';
+import { cacheUsage } from '../driver/reuse/cache-usage.js';
 import { env } from '../driver/support/env.js';
 import { packageVersion } from './cli/package-info.js';
 import { dataBytes } from './data-bytes.js';
@@ -108,6 +109,7 @@ async function runIn(
     kernels: counters.kernels,
     seconds: clock.seconds(),
     peakMemoryBytes: process.resourceUsage().maxRSS * 1024,
+    cache: cacheUsage(session.cache),
     lineage: lineageNodes(statistics),
     program: runProgram(statistics, outputs, env.store() ?? null),
     timeline: statistics.timeline().map(({ lane, name, start, end }) => ({

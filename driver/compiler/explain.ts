@@ -77,6 +77,7 @@ function placeText(node: PlanNode): string {
   if (node.transient) words.push('transient');
   if (node.isFused) words.push('fused');
   if (node.chain !== undefined) words.push(`chain of ${node.chain.nodes.length}`);
+  if (!node.expr.isDeterministic) words.push('non-deterministic');
   if (node.materialise) words.push('kept on host');
   if (node.persist) words.push('persist');
   if (node.checkpoint !== undefined) {

@@ -133,21 +133,38 @@ export class DurableTier {
     if (isStored) await this.siblings.note(expr);
   }
 
-  /** Plain data by key, from the store or computed and stored. `unchanged` throws if an input file changed meanwhile. */
+  /**
+   * Plain data by key, from the store or computed and stored. `unchanged` throws if an input file changed meanwhile.
+   * @param alone one process computes it, the others wait; only for what waits for nothing else of the kind
+   */
   async memo<T extends Json>(
     key: string,
     compute: () => Promise<T>,
     unchanged: () => Promise<void>,
+    alone?: { readonly signal: AbortSignal | undefined },
   ): Promise<T> {
     const digest = createHash('sha256').update(`memo\n${key}`).digest('hex');
-    const found = await this.store.get(digest);
+    let found = await this.store.get(digest);
+    let lease: Lease | undefined;
+    if (found === undefined && alone !== undefined) {
+      const answer = await this.store.lease(digest, alone.signal);
+      if (answer === 'stored') found = await this.store.get(digest);
+      else lease = answer;
+    }
     if (found?.value.kind === 'json') return found.value.json as T;
     const start = performance.now();
-    const json = await compute();
+    let json: T;
+    try {
+      json = await compute();
+    } catch (error) {
+      await lease?.release();
+      throw error;
+    }
     const seconds = (performance.now() - start) / 1000;
     // However quick: it took a scan of data, and what is known of a file must not depend on how busy the machine was.
     const meta = { op: 'memo', seconds, createdAt: new Date().toISOString() };
-    this.track(unchanged().then(() => this.store.put(digest, { kind: 'json', json }, meta)));
+    const put = unchanged().then(() => this.store.put(digest, { kind: 'json', json }, meta, lease));
+    this.track(put.finally(() => lease?.release()));
     return json;
   }
 

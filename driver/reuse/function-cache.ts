@@ -23,6 +23,8 @@ import { type CallIdentity, callKey, readCall, storeCall } from './stored-calls.
 export interface CallHost extends Evaluator {
   readonly cache: ReuseCache;
   readonly statistics: Statistics;
+  /** Cancels the work submitted now. */
+  readonly scope: { readonly signal?: AbortSignal };
   /** The node plans compute instead of this one. */
   simplified(expr: Expr): Expr;
 }
@@ -139,7 +141,7 @@ export class FunctionCache implements FunctionCalls {
       const given = putTogether(args, (at, isMatrix) =>
         isMatrix ? Matrix.of(this.#host, inputs[at]!) : Scalar.of(this.#host, inputs[at]!),
       ) as unknown[];
-      const fn = functionOf(name, version);
+      const fn = functions.get(functionId(name, version)) ?? undefinedFunction(name, version);
       const answer = await this.#answer(keyInSession(identity), identity, fn, given);
       const value = answer.values?.[output];
       if (value === undefined) throw changedFunction(name, version);
@@ -185,7 +187,7 @@ export class FunctionCache implements FunctionCalls {
     let found = await readCall(tier, key);
     let lease: Lease | undefined;
     if (found === undefined) {
-      const answer = await tier.store.lease(key);
+      const answer = await tier.store.lease(key, this.#host.scope.signal);
       if (answer === 'stored') found = await readCall(tier, key);
       else lease = answer;
     }
@@ -303,14 +305,15 @@ function functionId(name: string, version: string): string {
   return JSON.stringify([name, version]);
 }
 
-/** The definition in this process. @throws PlanError when there is none */
-function functionOf(name: string, version: string): ReusableFunction {
-  const fn = functions.get(functionId(name, version));
-  if (fn !== undefined) return fn;
-  throw new PlanError(
-    `call: expected the function ${name} version ${version} to be defined in this process, got none; import the module that defines it`,
-    { op: 'call', name, version },
-  );
+/** Stands for a function that this process lacks: what was stored of it is read all the same. */
+function undefinedFunction(name: string, version: string): ReusableFunction {
+  const run = (): never => {
+    throw new PlanError(
+      `call: expected the function ${name} version ${version} to be defined in this process, got none; import the module that defines it`,
+      { op: 'call', name, version },
+    );
+  };
+  return { name, version, run };
 }
 
 function changedFunction(name: string, version: string): PlanError {

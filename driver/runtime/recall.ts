@@ -19,6 +19,8 @@ export class Recall {
   readonly values = new Map<Expr, Value>();
   /** Seconds the recalled results once took. */
   readonly #seconds = new Map<Expr, number>();
+  /** Where those came from that did not come from the store. */
+  readonly #origins = new Map<Expr, string>();
   /** Nodes whose stored value turned out to be unreadable. */
   readonly #refused = new Set<Expr>();
   readonly #cache: ReuseCache;
@@ -53,9 +55,10 @@ export class Recall {
     this.#leases = recalled.leases;
   }
 
-  add(expr: Expr, value: Value, seconds: number): void {
+  add(expr: Expr, value: Value, seconds: number, origin?: string): void {
     this.values.set(expr, value);
     this.#seconds.set(expr, seconds);
+    if (origin !== undefined) this.#origins.set(expr, origin);
   }
 
   leaseOf(expr: Expr): Lease | undefined {
@@ -120,8 +123,10 @@ export class Recall {
       let tier = entry?.backend;
       if (entry === undefined || entry.value !== value) {
         if (this.values.get(expr) !== value) continue;
-        tier = entry === undefined ? 'store' : 'disk';
-        if (entry === undefined) {
+        const origin = this.#origins.get(expr);
+        tier = origin ?? 'store';
+        // What another plan could not keep is not put again.
+        if (entry === undefined && origin === undefined) {
           this.#cache.claim(expr);
           this.#cache.put(expr, value, this.#seconds.get(expr)!, tier);
           entry = this.#cache.probe(expr);
@@ -173,10 +178,14 @@ export class Recall {
     const entry = this.#cache.probe(expr);
     if (entry === undefined) return;
     if (entry.state === 'pending') {
-      await this.#cache.wait(entry);
+      const isThere = await this.#cache.wait(entry);
+      // It may be too large to keep, or evicted before this plan runs: the claimant made it all the same.
+      if (isThere && entry.value?.kind === 'dense') {
+        this.add(expr, entry.value, entry.seconds, entry.backend);
+      }
       return;
     }
     const value = await this.#cache.restore(entry);
-    if (value !== undefined) this.add(expr, value, entry.seconds);
+    if (value !== undefined) this.add(expr, value, entry.seconds, 'disk');
   }
 }

@@ -183,15 +183,19 @@ export class Session implements Evaluator {
    * Plain data computed from files (a profile, a vocabulary), shared by all that ask for the same key, in this process
    * or by the durable store.
    * @param unchanged throws when an input changed while it was read; then nothing is stored
+   * @param alone one process computes it, the others wait; only for what waits for nothing else of the kind
    */
   memo<T extends Json>(
     key: string,
     compute: () => Promise<T>,
     unchanged: () => Promise<void> = async () => {},
+    alone = false,
   ): Promise<T> {
     const known = this.#memos.get(key);
     if (known !== undefined && this.#reuse) return known as Promise<T>;
-    const promise = this.#tier?.memo(key, compute, unchanged) ?? compute();
+    const { signal } = this.scope;
+    const once = alone ? { signal } : undefined;
+    const promise = this.#tier?.memo(key, compute, unchanged, once) ?? compute();
     this.#memos.set(key, promise);
     promise.catch(() => this.#memos.delete(key));
     return promise;

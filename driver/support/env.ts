@@ -27,6 +27,12 @@ export const env = {
     if (value === undefined || value === 'off') return undefined;
     return value === 'on' ? join(env.home(), 'store') : value;
   },
+  /** What the durable store may take: `20GiB`, `500MB` or a number of bytes. */
+  storeBytes: (): string | undefined => text('REPRISE_STORE_BYTES'),
+  /** How many results the durable store may hold. */
+  storeResults: (): string | undefined => text('REPRISE_STORE_RESULTS'),
+  /** Days without use after which a stored result goes. */
+  storeDays: (): string | undefined => text('REPRISE_STORE_DAYS'),
   /** Which cached values leave memory first: `costSize`, `lru` or `dagHeight`. */
   cachePolicy: (): string | undefined => text('REPRISE_CACHE_POLICY'),
   /** `off`: values that leave memory are dropped; a path: they go to files there instead of the system's temporary folder. */

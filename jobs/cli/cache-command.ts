@@ -2,11 +2,13 @@
  * `reprise cache`: what the durable store holds, and keeping it in order. Invariant: a listing drops no result and
  * makes no folder. Loads the store only when a command runs, so that registering these costs nothing.
  */
-import { existsSync } from 'node:fs';
+import { accessSync, constants, statSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import type { Command } from 'commander';
+import { ConfigError, ResourceError } from '../../driver/errors.js';
 import type { DurableStore, StoreEntry } from '../../driver/reuse/store/durable-store.js';
 import { env } from '../../driver/support/env.js';
+import { storeLimits } from '../store-limits.js';
 import { EXIT } from './exit-codes.js';
 import { formatBytes, formatCount, formatSeconds, formatTable } from './format.js';
 import { createTerminal, type Terminal, writeData } from './terminal.js';
@@ -20,7 +22,8 @@ interface CacheOptions {
 }
 
 interface CacheContext {
-  readonly store: DurableStore;
+  /** Undefined where there is none yet: nothing is kept. */
+  readonly store: DurableStore | undefined;
   readonly folder: string;
   readonly options: CacheOptions;
   readonly terminal: Terminal;
@@ -39,29 +42,24 @@ export function addCache(program: Command, report: (code: number) => void): void
     .command('cache')
     .description('show and keep in order the results kept for later runs (REPRISE_STORE=on)');
   const add = (name: string, description: string, work: Work): Command =>
-    cache
-      .command(name)
-      .description(description)
-      .option('--store <folder>', 'the store (default: REPRISE_STORE, or store in REPRISE_HOME)')
-      .option('--json', 'print one JSON document')
-      .action(async (options: CacheOptions) => report(await runCache(work, options)));
-  add('ls', 'list the results, last used first', list);
-  add('stats', 'sum up the results by operator', summarise);
-  const why = cache
-    .command('why <key-or-run> [step]')
-    .description('say whether a result is kept, what it is worth, or why it is not kept')
-    .option('--store <folder>', 'the store (default: REPRISE_STORE, or store in REPRISE_HOME)')
-    .option('--output <folder>', 'where the runs are (default: runs)')
-    .option('--json', 'print one JSON document');
-  why.action(async (first: string, step: string | undefined, options: CacheOptions) => {
-    const names = step === undefined ? [first] : [first, step];
-    report(
-      await runCache(async ({ store }) => {
-        const { explainKept } = await import('./cache-why.js');
-        return explainKept(store, names, options.output);
-      }, options),
+    withStore(cache.command(name).description(description)).action(async (options: CacheOptions) =>
+      report(await runCache(work, options)),
     );
-  });
+  add('ls', 'list the results, last used first', list);
+  withStore(cache.command('stats [run]'))
+    .description('sum up the results by operator, or what each tier held when a run ended')
+    .option('--output <folder>', 'where the runs are (default: runs)')
+    .action(async (run: string | undefined, options: CacheOptions) => {
+      const work = run === undefined ? summarise : tiersOf(run);
+      report(await runCache(work, options));
+    });
+  withStore(cache.command('why <key-or-run> [step]'))
+    .description('say whether a result is kept, what it is worth, or why it is not kept')
+    .option('--output <folder>', 'where the runs are (default: runs)')
+    .action(async (first: string, step: string | undefined, options: CacheOptions) => {
+      const names = step === undefined ? [first] : [first, step];
+      report(await runCache(explain(names), options));
+    });
   add('gc', 'drop what is too old or over the limits, and what crashes left', collect).option(
     '--dry-run',
     'only say what would go',
@@ -70,27 +68,73 @@ export function addCache(program: Command, report: (code: number) => void): void
   add('clear', 'drop every result', clear).option('-y, --yes', 'do not ask');
 }
 
+function withStore(command: Command): Command {
+  return command
+    .option('--store <folder>', 'the store (default: REPRISE_STORE, or store in REPRISE_HOME)')
+    .option('--json', 'print one JSON document');
+}
+
 type Work = (context: CacheContext) => Promise<Answer>;
 
 async function runCache(work: Work, options: CacheOptions): Promise<number> {
   const terminal = createTerminal({ quiet: false });
-  const folder = resolve(options.store ?? env.store() ?? join(env.home(), 'store'));
-  if (!existsSync(join(folder, 'v1'))) {
-    const json = { folder, entries: [], count: 0, bytes: 0 };
-    await writeData(options.json ? `${JSON.stringify(json)}\n` : `nothing is kept in ${folder}\n`);
-    return EXIT.done;
+  const folder = storeFolder(options.store);
+  const limits = storeLimits();
+  let store: DurableStore | undefined;
+  if (isReadable(join(folder, 'v1'))) {
+    const { DurableStore } = await import('../../driver/reuse/store/durable-store.js');
+    const onWarning = (message: string): void => terminal.note(`warning: ${message}`);
+    store = await DurableStore.open(folder, { ...limits, onWarning });
   }
-  const { DurableStore } = await import('../../driver/reuse/store/durable-store.js');
-  const store = await DurableStore.open(folder, {
-    onWarning: (message) => terminal.note(`warning: ${message}`),
-  });
   const { text, json, code } = await work({ store, folder, options, terminal });
   await writeData(options.json ? `${JSON.stringify({ folder, ...json })}\n` : `${text}\n`);
   return code ?? EXIT.done;
 }
 
+/** @throws ConfigError for what can be no folder */
+function storeFolder(given: string | undefined): string {
+  const folder = resolve(given ?? env.store() ?? join(env.home(), 'store'));
+  const isFile = isFileAt(folder);
+  if (given !== '' && !isFile) return folder;
+  const source = given === undefined ? 'REPRISE_STORE' : '--store';
+  throw new ConfigError(
+    `${source}: expected a folder, got ${given === '' ? 'an empty name' : `a file at ${folder}`}`,
+    { key: source, value: given ?? folder, source: given === undefined ? 'environment' : 'flag' },
+  );
+}
+
+function isFileAt(path: string): boolean {
+  try {
+    return !statSync(path).isDirectory();
+  } catch (error) {
+    // Below a file there can be no folder either.
+    return (error as NodeJS.ErrnoException).code === 'ENOTDIR';
+  }
+}
+
+/** Whether the folder is there. @throws ResourceError when it is, or may be, and this user can't read it */
+function isReadable(folder: string): boolean {
+  try {
+    accessSync(folder, constants.R_OK | constants.X_OK);
+    return true;
+  } catch (cause) {
+    const { code = '' } = cause as NodeJS.ErrnoException;
+    if (code === 'ENOENT') return false;
+    throw new ResourceError(
+      `cache: expected a folder that this user can read, got ${code} at ${folder}`,
+      { resource: 'disk', folder },
+      { cause },
+    );
+  }
+}
+
+const nothingIn = (folder: string): string => `nothing is kept in ${folder}`;
+
+const entriesOf = async (store: DurableStore | undefined): Promise<StoreEntry[]> =>
+  (await store?.entries()) ?? [];
+
 async function list({ store, folder }: CacheContext): Promise<Answer> {
-  const entries = await store.entries();
+  const entries = await entriesOf(store);
   const rows = entries.map(({ header, bytes, usedMs }) => [
     header.key.slice(0, 12),
     header.op,
@@ -102,13 +146,13 @@ async function list({ store, folder }: CacheContext): Promise<Answer> {
   const head = ['key', 'operator', 'shape', 'size', 'took', 'used'];
   const text =
     entries.length === 0
-      ? `nothing is kept in ${folder}`
+      ? nothingIn(folder)
       : `${formatTable([head, ...rows])}\n\n${totals(entries)} in ${folder}`;
   return { text, json: { ...sums(entries), entries: entries.map(plainEntry) } };
 }
 
 async function summarise({ store, folder }: CacheContext): Promise<Answer> {
-  const entries = await store.entries();
+  const entries = await entriesOf(store);
   const groups = new Map<string, StoreEntry[]>();
   for (const entry of entries) {
     const group = groups.get(entry.header.op) ?? [];
@@ -125,26 +169,65 @@ async function summarise({ store, folder }: CacheContext): Promise<Answer> {
     formatSeconds(seconds),
   ]);
   const table = formatTable([['operator', 'results', 'size', 'took'], ...rows]);
-  const aside = await store.quarantined();
+  const aside = (await store?.quarantined()) ?? 0;
   const damaged = aside > 0 ? `\n${formatCount(aside)} damaged files put aside` : '';
+  const sum = rows.length > 0 ? `${table}\n\n${totals(entries)} in ${folder}` : nothingIn(folder);
   return {
-    text: `${rows.length > 0 ? `${table}\n\n` : ''}${totals(entries)} in ${folder}${damaged}`,
+    text: `${sum}${damaged}`,
     json: { ...sums(entries), quarantined: aside, operators },
   };
 }
 
-async function collect({ store, options }: CacheContext): Promise<Answer> {
+/** What each tier of the reuse cache held when a run ended. */
+function tiersOf(name: string): Work {
+  return async ({ options }) => {
+    const { findRun, readRun } = await import('../runs/read-run.js');
+    const { run, cache } = await readRun(await findRun(name, resolve(options.output ?? 'runs')));
+    if (cache === undefined) {
+      throw new ConfigError(`cache stats: expected a run of this version, got ${run}`, {
+        key: 'run',
+        value: name,
+      });
+    }
+    const rows = cache.tiers.map(({ tier, entries, bytes, budgetBytes }) => [
+      tier,
+      formatCount(entries),
+      formatBytes(bytes),
+      budgetBytes === null ? 'none' : formatBytes(budgetBytes),
+    ]);
+    const moved = `${formatCount(cache.evicted)} evicted, ${formatCount(cache.spilled)} went to disk, ${formatCount(cache.restored)} came back; policy ${cache.policy}`;
+    return {
+      text: `${formatTable([['tier', 'results', 'size', 'limit'], ...rows])}\n\n${moved}, in run ${run}`,
+      json: { run, ...cache },
+    };
+  };
+}
+
+function explain(names: readonly string[]): Work {
+  return async ({ store, options }) => {
+    const { explainKept } = await import('./cache-why.js');
+    return explainKept(await entriesOf(store), names, options.output);
+  };
+}
+
+async function collect({ store, folder, options }: CacheContext): Promise<Answer> {
   const dryRun = options.dryRun === true;
-  const gone = await store.gc({ dryRun });
-  const rest = sums(await store.entries());
+  const gone = (await store?.gc({ dryRun })) ?? [];
+  const rest = sums(await entriesOf(store));
   const left = dryRun ? rest.count - gone.length : rest.count;
   return {
-    text: `${dryRun ? 'would drop' : 'dropped'} ${totals(gone)}; ${formatCount(left)} stay`,
+    text:
+      store === undefined
+        ? nothingIn(folder)
+        : `${dryRun ? 'would drop' : 'dropped'} ${totals(gone)}; ${formatCount(left)} stay`,
     json: { dryRun, ...sums(gone), entries: gone.map(plainEntry), left },
   };
 }
 
-async function verify({ store, terminal }: CacheContext): Promise<Answer> {
+async function verify({ store, folder, terminal }: CacheContext): Promise<Answer> {
+  if (store === undefined) {
+    return { text: nothingIn(folder), json: { good: 0, damaged: [], stuck: [], refused: 0 } };
+  }
   const { isInteractive } = terminal;
   const { good, damaged, stuck, refused } = await store.verify({
     onProgress: (done, total) => {
@@ -171,6 +254,7 @@ async function verify({ store, terminal }: CacheContext): Promise<Answer> {
 
 async function clear(context: CacheContext): Promise<Answer> {
   const { store, folder, options, terminal } = context;
+  if (store === undefined) return { text: nothingIn(folder), json: { cleared: 0 } };
   const entries = await store.entries();
   const what = `${totals(entries)} from ${folder}`;
   if (options.yes !== true && !(await isConfirmed(`drop ${what}?`, terminal))) {

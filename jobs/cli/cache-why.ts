@@ -7,7 +7,7 @@ import { ConfigError } from '../../driver/errors.js';
 import { reducesFrameData } from '../../driver/frame/frame-data.js';
 import { lineageKey } from '../../driver/ir/lineage-key.js';
 import { isWorthLooking, STORE_SECONDS } from '../../driver/reuse/durable-tier.js';
-import type { DurableStore, StoreEntry } from '../../driver/reuse/store/durable-store.js';
+import type { StoreEntry } from '../../driver/reuse/store/durable-store.js';
 import { createRunLoader, findStep, type Step } from '../lineage/load-run.js';
 import { findRun } from '../runs/read-run.js';
 import { formatBytes, formatCount, formatSeconds } from './format.js';
@@ -19,11 +19,10 @@ export interface WhyAnswer {
 
 /** @throws ConfigError for a key that names no or several results, or a run or step that is not there */
 export async function explainKept(
-  store: DurableStore,
+  entries: readonly StoreEntry[],
   [first, step]: readonly string[],
   output: string | undefined,
 ): Promise<WhyAnswer> {
-  const entries = await store.entries();
   if (step === undefined) return describeEntry(entryOf(entries, first ?? ''), entries);
   const run = await createRunLoader()(await findRun(first!, resolve(output ?? 'runs')));
   const found = findStep(run, step);
@@ -45,7 +44,7 @@ function entryOf(entries: readonly StoreEntry[], prefix: string): StoreEntry {
   const [only] = found;
   if (only !== undefined && found.length === 1) return only;
   throw new ConfigError(
-    `cache why: expected the beginning of one key in the store, at least 4 hexadecimal digits, got ${JSON.stringify(prefix)}, which fits ${formatCount(found.length)}; \`reprise cache ls\` lists keys`,
+    `cache why: expected the beginning of one key in the store, at least 4 hexadecimal digits, or a run and a step of it, got ${JSON.stringify(prefix)}, which fits ${formatCount(found.length)}; \`reprise cache ls\` lists keys`,
     { key: 'KEY', value: prefix },
   );
 }

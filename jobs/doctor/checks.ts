@@ -7,6 +7,7 @@ import { env } from '../../driver/support/env.js';
 import { formatBytes } from '../cli/format.js';
 import { blasCheck, duckdbCheck, javaCheck, shimCheck, sparkCheck } from './engine-checks.js';
 import type { Finding } from './finding.js';
+import { storeCheck } from './store-check.js';
 
 const MIN_NODE = [20, 19] as const;
 const MIN_FREE_DISK = 2 * 2 ** 30;
@@ -20,6 +21,7 @@ export async function runChecks(): Promise<Finding[]> {
     ['memory', memoryCheck],
     ['home', homeCheck],
     ['disk', diskCheck],
+    ['store', storeCheck],
     ['duckdb', duckdbCheck],
     ['blas', blasCheck],
     ['java', javaCheck],

@@ -6,6 +6,7 @@
 import { createHash } from 'node:crypto';
 import { DurableStore } from '../../driver/reuse/store/durable-store.js';
 import { env } from '../../driver/support/env.js';
+import { storeLimits } from '../store-limits.js';
 
 /** Raise it when the same specification is to look different: another version of Vega, other clean-up. */
 const DRAWING_VERSION = 1;
@@ -21,7 +22,7 @@ export async function keptDrawing(source: unknown, draw: () => Promise<string>):
   if (folder === undefined) return draw();
   let opened = stores.get(folder);
   if (opened === undefined) {
-    opened = DurableStore.open(folder);
+    opened = DurableStore.open(folder, storeLimits());
     stores.set(folder, opened);
   }
   const store = await opened;

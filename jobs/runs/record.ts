@@ -1,5 +1,6 @@
 /** Everything a run leaves behind, in one plain value: the run folder and the report are written from it. */
 import type { StoredLineage } from '../../driver/index.js';
+import type { CacheUsage } from '../../driver/reuse/cache-usage.js';
 import type { SearchResult } from '../search/result.js';
 
 export interface LineageNode {
@@ -71,6 +72,8 @@ export interface RunRecord {
   /** `total` and the phases: `open`, `profile`, `gram`, `fit`, `score`, `refit`, .. @units seconds */
   readonly seconds: Readonly<Record<string, number>>;
   readonly peakMemoryBytes: number;
+  /** What the reuse cache held when the run ended. Absent in runs of earlier versions. */
+  readonly cache?: CacheUsage;
   readonly lineage: readonly LineageNode[];
   /** Absent in records read back: `jobs/lineage` reads it from the folder when it is needed. */
   readonly program?: RunProgram;

@@ -134,6 +134,35 @@ describe('damage to the durable store', () => {
     await assertSound(store);
   });
 
+  it('or absence noticed late leaves what another process stored since in the index', async () => {
+    const store = await DurableStore.open(home.path, listening().options);
+    for (const damage of [
+      () => rm(entryPath(home.path, X)),
+      () => writeFile(entryPath(home.path, X), 'x'),
+    ]) {
+      await damage();
+      let isStored = false;
+      // The other process stores it again between the failed read and the look at what others wrote.
+      const fileSystem = tapped(async (name) => {
+        if (name !== 'stat' || isStored || !isReading) return;
+        isStored = true;
+        await rm(entryPath(home.path, X), { force: true });
+        const other = await DurableStore.open(home.path);
+        assert.equal(await other.put(X, value(1), meta()), true);
+      });
+      let isReading = false;
+      const late = await DurableStore.open(home.path, listening({ fileSystem }).options);
+      isReading = true;
+      assert.equal(await late.get(X), undefined);
+      assert.equal(isStored, true);
+      for (const each of [late, store, await DurableStore.open(home.path)]) {
+        await each.refresh();
+        assert.equal(each.has(X), true);
+        await assertSound(each);
+      }
+    }
+  });
+
   describe('in its index', () => {
     const index = (): string => join(home.path, 'v1/index');
     const damages: readonly (readonly [string, () => Promise<void>])[] = [

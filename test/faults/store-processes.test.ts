@@ -1,6 +1,6 @@
 /** One durable store, many processes: work done once, stopped and killed holders, limits, few file descriptors. */
 import assert from 'node:assert/strict';
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { appendFile, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -8,6 +8,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { contentDigest } from '../../driver/ir/lineage-key.js';
 import { DurableStore } from '../../driver/reuse/store/durable-store.js';
 import { packageRoot } from '../../jobs/cli/package-info.js';
+import { reprise } from '../support/cli.js';
 import {
   bytesIn,
   entryPath,
@@ -229,6 +230,39 @@ describe('many processes on one durable store', () => {
     assert.equal(store.counters.damaged, 0);
   }).timeout(60_000);
 
+  it('write on while people list, verify, collect and clear', async () => {
+    const writers = [1, 2, 3].map((i) => start('fill', { count: 400, cells: 200, name: `w${i}` }));
+    let isDone = false;
+    const said = Promise.all(writers.map((writer) => writer.line())).finally(() => {
+      isDone = true;
+    });
+    const ran: string[] = [];
+    const look = async (command: string, ...args: string[]): Promise<void> => {
+      while (!isDone) {
+        const { code, stderr } = await reprise(['cache', command, ...args, '--store', home.path]);
+        assert.deepEqual([code, stderr], [0, ''], command);
+        ran.push(command);
+      }
+    };
+    await Promise.all([look('gc'), look('clear', '--yes'), look('verify'), said]);
+    for (const line of await said) {
+      const { stored, warnings, disabled } = JSON.parse(line);
+      assert.deepEqual(
+        { stored, warnings, disabled },
+        { stored: 400, warnings: [], disabled: undefined },
+      );
+    }
+    for (const command of ['gc', 'clear', 'verify']) assert.ok(ran.includes(command), command);
+    const store = await DurableStore.open(home.path);
+    await store.gc();
+    const { good, damaged, stuck } = await store.verify();
+    assert.deepEqual([damaged, stuck], [[], []]);
+    const entries = await store.entries();
+    assert.equal(entries.length, good);
+    const indexed = entries.reduce((sum, { bytes }) => sum + bytes, 0);
+    assert.equal(indexed, await bytesIn(home.path));
+  }).timeout(120_000);
+
   it('get on with 64 file descriptors and 10,000 results', async () => {
     const process = start('fill', { count: 10_000, name: 'many' }, [
       'bash',
@@ -247,6 +281,16 @@ describe('many processes on one durable store', () => {
       },
     );
   }).timeout(240_000);
+
+  it('run a plan of 10,000 long results with 64 file descriptors, and find them all again', async function () {
+    if (spawnSync('prlimit', ['--version']).status !== 0) return this.skip();
+    const process = start('plan', { count: 10_000, files: 64 });
+    const [cold, warm] = [JSON.parse(await process.line()), JSON.parse(await process.line())];
+    const sound = { stored: 10_000, disabled: undefined, warnings: [] };
+    assert.deepEqual({ disabled: undefined, ...cold }, { kernels: 20_000, ...sound });
+    assert.deepEqual({ disabled: undefined, ...warm }, { kernels: 0, ...sound });
+    return undefined;
+  }).timeout(300_000);
 
   it('make the index anew at once, each putting meanwhile, and none is lost', async () => {
     const { options, warnings } = listening();

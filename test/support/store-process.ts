@@ -2,6 +2,7 @@
  * A process of its own that works on a durable store, for tests with several processes and with signals:
  * `node store-process.js <command> <JSON of options>`. Says on standard output what it did, a line each.
  */
+import { execFileSync } from 'node:child_process';
 import { appendFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -19,6 +20,8 @@ interface Options {
   readonly maxBytes?: number;
   readonly count?: number;
   readonly cells?: number;
+  /** Most files open at once. */
+  readonly files?: number;
 }
 
 const say = (text: string): boolean => process.stdout.write(`${text}\n`);
@@ -98,11 +101,34 @@ async function fill({ folder, name = '', count = 0, cells = 8, maxBytes = 1e9 }:
   );
 }
 
+/** One plan of many long results, twice, under a limit on open files that is set once the modules are loaded. */
+async function plan({ folder, count = 0, files = 0 }: Options): Promise<void> {
+  // Only here: Node opens more than 64 files at once to load all of this.
+  const { createNullBackend } = await import('../../driver/runtime/null-backend.js');
+  const { rand, Session } = await import('../../driver/index.js');
+  execFileSync('prlimit', ['--pid', String(process.pid), `--nofile=${files}:${files}`]);
+  for (const _ of [1, 2]) {
+    const warnings: string[] = [];
+    const store = await DurableStore.open(folder, { onWarning: (text) => warnings.push(text) });
+    const local = createNullBackend({ seconds: ({ inputs }) => inputs.length });
+    const session = new Session({ local, store, spill: false });
+    const sums = Array.from({ length: count }, (_, seed) =>
+      rand(session, 3e7, 1, { seed }).sumSq(),
+    );
+    await session.evaluate(sums.map(({ expr }) => expr));
+    const { kernels } = session.statistics;
+    await session.close();
+    const stored = (await store.entries()).length;
+    say(JSON.stringify({ kernels, stored, disabled: store.disabledReason, warnings }));
+  }
+}
+
 const commands: Readonly<Record<string, (options: Options) => Promise<void>>> = {
   die,
   race,
   hold,
   fill,
+  plan,
 };
 const [, , command = '', options = '{}'] = process.argv;
 await commands[command]?.(JSON.parse(options) as Options);

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { matrix, Session } from '../../driver/index.js';
@@ -117,6 +117,36 @@ describe('durable tier', () => {
     const other = await gram(cells);
     assert.equal(other.kernels, 1);
     assert.notDeepEqual(other.values, cold.values);
+  });
+
+  it('looks at the data once for two runs at the same time', async () => {
+    const alone = await run();
+    await rm(join(folder, 'store'), { recursive: true });
+    const pair = await Promise.all([run(), run()]);
+    assert.ok(alone.scans > 0);
+    assert.deepEqual(pair.map(({ scans }) => scans).sort(), [0, alone.scans]);
+    for (const { search } of pair) assert.deepEqual(search, alone.search);
+  });
+
+  it('computes again what was damaged in the store, once, to the same scores', async () => {
+    const cold = await run();
+    const objects = join(folder, 'store/v1/objects');
+    const names = (await readdir(objects, { recursive: true })).filter((name) => name.length > 64);
+    let damaged = 0;
+    for (const name of names) {
+      const bytes = await readFile(join(objects, name));
+      if (bytes.includes('"kind":"json"')) continue;
+      bytes[bytes.length - 40]! ^= 1;
+      await writeFile(join(objects, name), bytes);
+      damaged++;
+    }
+    assert.ok(damaged > 0);
+    const again = await run();
+    assert.deepEqual([again.passes, again.search], [1, cold.search]);
+    const warm = await run();
+    assert.deepEqual([warm.passes, warm.search], [0, cold.search]);
+    const store = await DurableStore.open(join(folder, 'store'));
+    assert.equal(await store.quarantined(), damaged);
   });
 
   it('publishes nothing when the data change while they are read', async () => {

@@ -6,6 +6,7 @@ import { Interner } from '../../driver/ir/intern.js';
 import { ops } from '../../driver/operators/index.js';
 import type { CacheEntry } from '../../driver/reuse/cache-entry.js';
 import type { CacheTier } from '../../driver/reuse/cache-tier.js';
+import { cacheUsage } from '../../driver/reuse/cache-usage.js';
 import { evictionPolicy } from '../../driver/reuse/eviction-policy.js';
 import { ReuseCache } from '../../driver/reuse/reuse-cache.js';
 import { dense, type Handle } from '../../driver/runtime/value.js';
@@ -189,6 +190,16 @@ describe('the reuse cache', () => {
       cache.put(expr, handle(id), 1, 'remote');
     }
     cache.hit(cache.probe(a)!);
+    const c = node(1000);
+    put(cache, c, 1);
+    cache.alias(node(1000), c, 1);
+    const { tiers } = cacheUsage(cache);
+    assert.deepEqual(tiers, [
+      { tier: 'memory', entries: 1, bytes: 8000 + 3 * 256, budgetBytes: TEN },
+      { tier: 'remote', entries: 2, bytes: 160, budgetBytes: null },
+    ]);
+    cache.evict(c);
+    assert.equal(cacheUsage(cache).evicted, 1);
     assert.deepEqual(
       [...cache.entriesOf('remote')].map(({ expr }) => expr),
       [a, b],

@@ -1,11 +1,7 @@
 /** Reusable functions: what counts as the same call, what is kept, and that no call computes twice. */
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import {
   createReferenceBackend,
-  DurableStore,
   type Matrix,
   matrix,
   rand,
@@ -15,7 +11,6 @@ import {
   type SessionOptions,
   scalar,
 } from '../../driver/index.js';
-import { lineageKey } from '../../driver/ir/lineage-key.js';
 import { deserializeLineage, serializeLineage } from '../../driver/ir/serialize.js';
 import { ops } from '../../driver/operators/index.js';
 import { putTogether, takeApart } from '../../driver/reuse/call-values.js';
@@ -281,68 +276,6 @@ describe('reusable functions', () => {
       return typeof template === 'number' ? `${template}:number` : template;
     }
     assert.equal(new Set(texts).size, values.length);
-  });
-
-  describe('with a durable store', () => {
-    let folder: string;
-    beforeEach(() => {
-      folder = mkdtempSync(join(tmpdir(), 'reprise-test-'));
-    });
-    afterEach(() => rmSync(folder, { recursive: true, force: true }));
-
-    it('answers another session without running, and what follows has the same lineage', async () => {
-      let runs = 0;
-      const slow = reusable('stored', '1', async (m: Matrix, k: number) => {
-        runs++;
-        await new Promise((resolve) => setTimeout(resolve, 25));
-        return { m: m.mul(k), total: m.sum(), note: `k=${k}`, none: undefined };
-      });
-      const answers: unknown[] = [];
-      const keys: string[] = [];
-      for (const round of [1, 2]) {
-        const s = open({ store: await DurableStore.open(folder) });
-        const { m, total, note, none } = await slow(rand(s, 5, 5, { seed: 3 }), 2);
-        const { kernels } = s.statistics;
-        answers.push([[...(await m.value()).data], await total.value(), note, none]);
-        assert.equal(s.statistics.kernels, kernels, `round ${round}`);
-        if (round === 2) assert.equal(kernels, 0);
-        keys.push(lineageKey(m.add(total).expr));
-        await s.close();
-      }
-      assert.equal(runs, 1);
-      assert.deepEqual(answers[1], answers[0]);
-      assert.equal(keys[1], keys[0]);
-    });
-
-    it('runs again when the version was raised, a part is gone, or the call was quick', async () => {
-      const call = (version: string, ms: number) => {
-        const state = { runs: 0 };
-        const fn = reusable('changing', version, async (m: Matrix) => {
-          state.runs++;
-          await new Promise((resolve) => setTimeout(resolve, ms));
-          return m.exp();
-        });
-        return async (): Promise<number> => {
-          const s = open({ store: await DurableStore.open(folder) });
-          await fn(rand(s, 5, 5, { seed: 3 }));
-          await s.close();
-          return state.runs;
-        };
-      };
-      const first = call('1', 25);
-      assert.equal(await first(), 1);
-      assert.equal(await first(), 1);
-      assert.equal(await call('2', 25)(), 1);
-      const store = await DurableStore.open(folder);
-      for (const { header } of await store.entries()) {
-        if (header.kind === 'dense')
-          rmSync(join(folder, 'v1/objects', header.key.slice(0, 2), header.key));
-      }
-      assert.equal(await first(), 2, 'all outputs or none');
-      const quick = call('3', 0);
-      await quick();
-      assert.equal(await quick(), 2);
-    });
   });
 
   it('is in a stored lineage as one step, and is called to compute it again', async () => {

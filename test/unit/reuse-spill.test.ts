@@ -6,6 +6,8 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Matrix, rand } from '../../driver/index.js';
+import type { Expr } from '../../driver/ir/expr.js';
+import { ReuseCache } from '../../driver/reuse/reuse-cache.js';
 import { sweepSpillFolders } from '../../driver/reuse/spill-folder.js';
 import { SpillTier } from '../../driver/reuse/spill-tier.js';
 import type { Backend } from '../../driver/runtime/backend.js';
@@ -91,6 +93,40 @@ describe('spilling to disk', () => {
     const restored = s.cache.restored;
     await Promise.all([spilled.value(), spilled.value(), spilled.add(1).value()]);
     assert.equal(s.cache.restored, restored + 1);
+    await s.close();
+  });
+
+  it('takes a value with two names to one file, and brings it back under both', async () => {
+    const tier = new SpillTier({ folder });
+    const cache = new ReuseCache({
+      budgetBytes: 2 * (CELLS * 8 + 256),
+      release: () => {},
+      spill: tier,
+    });
+    const s = session(folder);
+    const [inner, outer, ...others] = columns(s, 6).map(({ expr }) => expr);
+    const put = (expr: Expr, seconds: number): void => {
+      cache.claim(expr);
+      cache.put(expr, dense(CELLS, 1, new Float64Array(CELLS).fill(seconds)), seconds, 'cpu');
+    };
+    put(inner!, 1);
+    cache.claim(outer!);
+    cache.alias(outer!, inner!, 2);
+    for (const expr of others) put(expr, 9);
+    await until(() => cache.probe(outer!)?.state === 'spilled');
+    assert.equal(cache.probe(inner!), cache.probe(outer!));
+    await until(() => cache.spilled === others.length - 1);
+    assert.equal(tier.usedBytes, (others.length - 1) * CELLS * 8, 'one file for both');
+    const [a, b] = await Promise.all(
+      [inner, outer].map((expr) => cache.restore(cache.probe(expr!)!)),
+    );
+    assert.equal(a, b);
+    assert.deepEqual(a?.kind === 'dense' && a.data, new Float64Array(CELLS).fill(1));
+    assert.equal(cache.restored, 1);
+    cache.evict(outer!);
+    assert.equal(cache.probe(inner!), undefined);
+    for (const expr of [inner!, outer!]) assert.equal(cache.claim(expr)?.misses, 1);
+    cache.close();
     await s.close();
   });
 

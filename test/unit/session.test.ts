@@ -137,5 +137,8 @@ describe('session', () => {
     await session.evaluate([x]);
     await session.evaluate([x]);
     assert.equal(backend.order.length, 2);
+    const plan = session.explain([session.intern(ops.neg, [x])]);
+    assert.equal(plan.match(/\bnon-deterministic\b/g)?.length, 2, plan);
+    assert.doesNotMatch(session.explain([session.intern(ops.exp, [data(session, 2, 2)])]), /non-/);
   });
 });

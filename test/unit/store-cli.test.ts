@@ -1,11 +1,13 @@
 /** `reprise cache` on stores made for it: what people read, what programs read, exit codes. */
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { appendFile, mkdir, readdir } from 'node:fs/promises';
+import { appendFile, chmod, mkdir, readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DurableStore } from '../../driver/reuse/store/durable-store.js';
-import { type CliResult, reprise } from '../support/cli.js';
+import { writeRun } from '../../jobs/runs/write-run.js';
+import { type CliResult, cliPath, reprise } from '../support/cli.js';
+import { runRecord } from '../support/run-records.js';
 import { entryPath, filesIn, key, meta, temporaryFolder, value } from '../support/store-files.js';
 
 describe('reprise cache', () => {
@@ -49,8 +51,121 @@ describe('reprise cache', () => {
     assert.equal(existsSync(folder), false);
     const elsewhere = join(home.path, 'elsewhere');
     const { stdout } = await cache('ls', '--json', '--store', elsewhere);
-    assert.deepEqual(JSON.parse(stdout), { folder: elsewhere, entries: [], count: 0, bytes: 0 });
+    assert.deepEqual(JSON.parse(stdout), {
+      folder: elsewhere,
+      count: 0,
+      bytes: 0,
+      seconds: 0,
+      entries: [],
+    });
   }).timeout(30_000);
+
+  it('gives programs the same fields whether something is kept or not', async () => {
+    const fields = async (command: string, store: string): Promise<string[]> => {
+      const args = command === 'clear' ? ['--yes'] : [];
+      const { stdout } = await cache(command, '--json', '--store', store, ...args);
+      return Object.keys(JSON.parse(stdout));
+    };
+    await fill();
+    for (const command of ['ls', 'stats', 'gc', 'verify', 'clear']) {
+      const empty = await fields(command, join(home.path, 'none'));
+      assert.deepEqual(empty, await fields(command, folder), command);
+    }
+    const { code, stderr } = await cache('why', '0123', '--store', join(home.path, 'none'));
+    assert.deepEqual([code, /which fits 0; /.test(stderr)], [3, true]);
+  }).timeout(60_000);
+
+  it('takes no file for a store', async () => {
+    const file = join(home.path, 'file');
+    await writeFile(file, '');
+    for (const [args, got] of [
+      [['--store', file], `--store: expected a folder, got a file at ${file}`],
+      [['--store', join(file, 'below')], `--store: expected a folder, got a file at ${file}/below`],
+      [['--store', ''], '--store: expected a folder, got an empty name'],
+    ] as const) {
+      const { code, stderr } = await cache('clear', '--yes', ...args);
+      assert.deepEqual([code, stderr], [3, `error: ${got}\n`]);
+    }
+    const { code, stdout } = await reprise(['doctor', '--json'], { env: { REPRISE_STORE: file } });
+    const { findings } = JSON.parse(stdout);
+    const store = findings.find(({ name }: { name: string }) => name === 'store');
+    assert.equal(store.status, 'degraded');
+    assert.equal(store.found, `${file}: results are not kept: ENOTDIR`);
+    assert.match(store.remedy, /set REPRISE_STORE to a folder/);
+    assert.ok(code === 0 || code === 1);
+  }).timeout(60_000);
+
+  it('does not take a store it may not read for an empty one', async function () {
+    const store = await fill();
+    await chmod(home.path, 0o700);
+    // Root reads everything, so somebody else has to ask.
+    if (process.getuid?.() !== 0) return this.skip();
+    for (const command of ['ls', 'stats', 'verify', 'clear']) {
+      const args = [cliPath, 'cache', command, '--store', folder];
+      const nobody = { uid: 65_534, gid: 65_534, cwd: '/', encoding: 'utf8' } as const;
+      const { status, stdout, stderr } = spawnSync(process.execPath, args, nobody);
+      if (status === null || stderr.includes('Cannot find module')) return this.skip();
+      assert.deepEqual([status, stdout], [1, ''], stderr);
+      assert.match(
+        stderr,
+        /^error: cache: expected a folder that this user can read, got EACCES at /,
+      );
+    }
+    assert.equal((await store.entries()).length, 3);
+    return undefined;
+  }).timeout(60_000);
+
+  it('keeps to the limits of the environment, and refuses what is none', async () => {
+    await fill();
+    const gc = (name: string, value: string): Promise<CliResult> =>
+      reprise(['cache', 'gc', '--json', '--store', folder], {
+        env: { REPRISE_HOME: home.path, [name]: value },
+      });
+    for (const [name, value] of [
+      ['REPRISE_STORE_BYTES', '5 miles'],
+      ['REPRISE_STORE_BYTES', '1.2.3GiB'],
+      ['REPRISE_STORE_RESULTS', '-1'],
+      ['REPRISE_STORE_DAYS', 'soon'],
+    ] as const) {
+      const { code, stderr } = await gc(name, value);
+      assert.equal(code, 3);
+      assert.match(stderr, new RegExp(`^error: ${name}: expected .*, got "${value}"\n$`));
+    }
+    assert.equal(JSON.parse((await gc('REPRISE_STORE_DAYS', '1.5')).stdout).count, 0);
+    assert.equal(JSON.parse((await gc('REPRISE_STORE_BYTES', '1MiB')).stdout).count, 0);
+    const byCount = JSON.parse((await gc('REPRISE_STORE_RESULTS', '2')).stdout);
+    assert.deepEqual([byCount.count, byCount.entries[0].op], [1, 'groupGram']);
+    const byBytes = JSON.parse((await gc('REPRISE_STORE_BYTES', '0.5KiB')).stdout);
+    assert.deepEqual([byBytes.count, byBytes.left], [1, 1]);
+  }).timeout(60_000);
+
+  it('says what each tier held when a run ended', async () => {
+    const cached = {
+      policy: 'costSize',
+      tiers: [
+        { tier: 'memory', entries: 1200, bytes: 4096, budgetBytes: 2 ** 31 },
+        { tier: 'spark', entries: 2, bytes: 2048, budgetBytes: null },
+      ],
+      evicted: 3,
+      spilled: 2,
+      restored: 1,
+    };
+    const output = join(home.path, 'runs');
+    const run = await writeRun(runRecord({ cache: cached }), {
+      output,
+      renderReport: async () => '',
+    });
+    const { code, stdout } = await cache('stats', 'latest', '--output', output);
+    assert.equal(code, 0);
+    assert.match(
+      stdout,
+      /^tier +results +size +limit\nmemory +1,200 +4.0 KiB +2.0 GiB\nspark +2 +2.0 KiB +none\n/,
+    );
+    assert.match(stdout, /3 evicted, 2 went to disk, 1 came back; policy costSize, in run /);
+    const json = JSON.parse((await cache('stats', run, '--json')).stdout);
+    assert.deepEqual(json.tiers, cached.tiers);
+    assert.equal((await cache('stats', 'none', '--output', output)).code, 3);
+  }).timeout(60_000);
 
   it('lists results as a table, and as JSON', async () => {
     await fill();

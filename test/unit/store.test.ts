@@ -1,6 +1,6 @@
 /** The durable store on a sound disk: what comes back, who sees what, limits, formats, modes and owners. */
 import assert from 'node:assert/strict';
-import { chmod, mkdir, readFile, rename, stat, utimes, writeFile } from 'node:fs/promises';
+import { chmod, chown, mkdir, readFile, rename, stat, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { DurableStore, type DurableStoreOptions } from '../../driver/reuse/store/durable-store.js';
@@ -317,6 +317,22 @@ describe('the durable store', () => {
         trustOtherUsers: true,
       });
       assert.ok(await trusting.get(key('x')));
+    });
+
+    it('other than this user are refused by the owner the disk says, not only by what is asked', async function () {
+      if (process.getuid?.() !== 0) return this.skip();
+      const store = await DurableStore.open(home.path);
+      await store.put(key('x'), value(1), meta());
+      await store.put(key('y'), value(2), meta());
+      await chown(entryPath(home.path, key('x')), 4242, 4242);
+      const reader = await DurableStore.open(home.path, listening().options);
+      assert.equal(await reader.get(key('x')), undefined);
+      assert.ok(await reader.get(key('y')));
+      assert.deepEqual((await reader.verify()).refused, 1);
+      // It does not stand in the way: the next to compute the value replaces it.
+      assert.equal(await reader.put(key('x'), value(1), meta()), true);
+      assert.ok(await reader.get(key('x')));
+      return undefined;
     });
 
     it('of the whole folder other than this user get nothing written to them', async () => {

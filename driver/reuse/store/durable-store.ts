@@ -12,24 +12,18 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { InternalError, ResourceError } from '../../errors.js';
 import type { LineageKey } from '../../ir/lineage-key.js';
 import type { StoredHeader, StoredMeta, StoredValue } from './entry-format.js';
-import { chooseVictims } from './eviction.js';
 import { describe, errorCode, type FileSystem, nodeFileSystem } from './file-system.js';
-import { headerOf, type Indexed, isKey, recordOf } from './index-record.js';
+import { headerOf, type Indexed, isKey } from './index-record.js';
 import { type Lease, Leases } from './lease.js';
-import {
-  dropEntries,
-  listKeys,
-  rebuildIndex,
-  type StoreParts,
-  sweep,
-  sweepQuarantine,
-} from './maintenance.js';
+import { listKeys, type StoreParts, sweep, sweepQuarantine } from './maintenance.js';
+import { adoptFiles, describeFiles } from './no-index.js';
 import { Publisher } from './publisher.js';
 import { type Found, Reader } from './reader.js';
-import { addSibling, readSiblings, type StoredSibling, sweepSiblings } from './sibling-files.js';
+import { addSibling, readSiblings, type StoredSibling } from './sibling-files.js';
 import { Slots } from './slots.js';
 import { StoreFolder } from './store-folder.js';
 import { StoreIndex } from './store-index.js';
+import { clearAll, collectGarbage, isFull, overLimits, QUARANTINE_SHARE } from './upkeep.js';
 
 export interface DurableStoreOptions {
   /** Default 10 GiB. @units bytes */
@@ -92,6 +86,8 @@ export class DurableStore {
   readonly #publisher: Publisher;
   readonly #reader: Reader;
   readonly #onWarning: (message: string) => void;
+  /** Whether that is for want of room, so that taking away still helps. */
+  #isFull = false;
   /** Whether the files were listed in place of an index. */
   #isAdopted = false;
   readonly #warned = new Set<string>();
@@ -138,7 +134,7 @@ export class DurableStore {
       if (reason !== undefined) this.#disable(reason);
       else {
         await sweep(this.#parts);
-        await sweepQuarantine(this.#parts, this.#limits.maxBytes / 10);
+        await sweepQuarantine(this.#parts, this.#limits.maxBytes * QUARANTINE_SHARE);
       }
     } catch (error) {
       this.#trouble('opening', error);
@@ -152,7 +148,10 @@ export class DurableStore {
     try {
       if (this.#isAdopted || (await index.refresh())) return;
       if (this.disabledReason === undefined) await this.#publisher.mendIndex();
-      else await this.#adoptFiles();
+      else {
+        await adoptFiles(this.#parts);
+        this.#isAdopted = true;
+      }
     } catch (error) {
       this.#trouble('reading the index', error);
     }
@@ -262,6 +261,7 @@ export class DurableStore {
   /** Every entry the index knows, unverified, last used first. */
   async entries(): Promise<StoreEntry[]> {
     await this.refresh();
+    if (this.#isAdopted) await describeFiles(this.#parts);
     const { records } = this.#parts.index;
     const entries = [...records].filter(([key]) => this.has(key)).map(storeEntry);
     return entries.sort((a, b) => b.usedMs - a.usedMs);
@@ -299,28 +299,16 @@ export class DurableStore {
    * @returns what went, or with `dryRun` would go @throws ResourceError if the folder can't be written
    */
   async gc(options: { readonly dryRun?: boolean } = {}): Promise<StoreEntry[]> {
-    await this.refresh();
-    const { index } = this.#parts;
-    if (!options.dryRun) {
-      this.#mustWrite('gc');
-      await this.#maintain('gc', async () => {
-        await sweep(this.#parts);
-        await sweepQuarantine(this.#parts, this.#limits.maxBytes / 10);
-        await rebuildIndex(this.#parts);
-      });
+    if (options.dryRun) {
+      await this.refresh();
+      return overLimits(this.#parts, this.#limits).map(storeEntry);
     }
-    const victims = chooseVictims(index.records, {
-      freeBytes: index.bytes - this.#limits.maxBytes,
-      freeEntries: index.records.size - this.#limits.maxEntries,
-      maxAgeSeconds: this.#limits.maxAgeSeconds,
+    const gone: StoreEntry[] = [];
+    await this.#change('gc', async () => {
+      const dropped = await collectGarbage(this.#parts, this.#limits);
+      gone.push(...dropped.map(storeEntry));
     });
-    const entries = victims.map(storeEntry);
-    if (options.dryRun) return entries;
-    await this.#maintain('gc', async () => {
-      await dropEntries(this.#parts, victims);
-      await sweepSiblings(this.#parts, (key) => index.has(key));
-    });
-    return entries;
+    return gone;
   }
 
   /** Number of damaged files put aside. */
@@ -331,48 +319,46 @@ export class DurableStore {
 
   /** Drops everything, damaged files put aside included; answers how many entries. @throws ResourceError if it can't */
   async clear(): Promise<number> {
-    this.#mustWrite('clear');
-    return this.#maintain('clear', async () => {
-      await sweep(this.#parts);
-      await sweepQuarantine(this.#parts, 0);
-      await rebuildIndex(this.#parts);
-      await sweepSiblings(this.#parts, () => false);
-      return dropEntries(this.#parts, [...this.#parts.index.records]);
+    let dropped = 0;
+    await this.#change('clear', async () => {
+      dropped += await clearAll(this.#parts);
     });
-  }
-
-  /** Which files are there, for a folder whose index is missing and can't be made. */
-  async #adoptFiles(): Promise<void> {
-    const header = { kind: 'dense', rows: 0, cols: 0, op: '', seconds: 0, createdAt: '' } as const;
-    for (const key of await listKeys(this.#parts)) {
-      this.#parts.index.adopt(key, recordOf({ key, ...header }, 0, Date.now()));
-    }
-    this.#isAdopted = true;
+    return dropped;
   }
 
   async #maintain<T>(what: string, work: () => Promise<T>): Promise<T> {
     try {
       return await this.#publisher.withIndex(work);
     } catch (cause) {
+      const { folder } = this;
+      const text = isFull(cause)
+        ? `room on the disk of ${folder}, got ${describe(cause)}; free some, or drop all results by \`reprise cache clear\``
+        : `a usable folder ${folder}, got ${describe(cause)}`;
       throw new ResourceError(
-        `store ${what}: expected a usable folder ${this.folder}, got ${describe(cause)}`,
-        { resource: 'disk', folder: this.folder },
+        `store ${what}: expected ${text}`,
+        { resource: 'disk', folder },
         { cause },
       );
     }
   }
 
-  #mustWrite(what: string): void {
-    if (this.disabledReason === undefined) return;
-    throw new ResourceError(
-      `store ${what}: expected a writable folder ${this.folder}, got: ${this.disabledReason}`,
-      { resource: 'disk', folder: this.folder },
-    );
+  /** As `#maintain`, for what takes away: not where nothing may be changed, but on a full disk. */
+  async #change(what: string, work: () => Promise<void>): Promise<void> {
+    if (this.disabledReason !== undefined && !this.#isFull) {
+      throw new ResourceError(
+        `store ${what}: expected a writable folder ${this.folder}, got: ${this.disabledReason}`,
+        { resource: 'disk', folder: this.folder },
+      );
+    }
+    await this.#maintain(what, work);
+    this.#isAdopted = false;
   }
 
   #trouble(doing: string, error: unknown): void {
-    if (FATAL.has(errorCode(error) ?? '')) this.#disable(describe(error));
-    else this.#warn(doing, `${doing} ended with ${describe(error)}`);
+    if (FATAL.has(errorCode(error) ?? '')) {
+      this.#isFull ||= isFull(error);
+      this.#disable(describe(error));
+    } else this.#warn(doing, `${doing} ended with ${describe(error)}`);
   }
 
   #disable(reason: string): void {

@@ -92,7 +92,10 @@ function landed(keys: ReadonlySet<LineageKey>): (entry: Indexed) => Indexed {
 }
 
 /** What the index should say of a file, from its header; undefined if it is gone or no entry of ours. */
-async function readRecord(parts: StoreParts, key: LineageKey): Promise<IndexRecord | undefined> {
+export async function readRecord(
+  parts: StoreParts,
+  key: LineageKey,
+): Promise<IndexRecord | undefined> {
   const { files, folder } = parts;
   try {
     return await withFile(files, folder.entry(key), 'read', folder.fileMode, async (file) => {

@@ -11,7 +11,7 @@ import {
   type StoredHeader,
   type StoredValue,
 } from './entry-format.js';
-import { describe, errorCode, withFile } from './file-system.js';
+import { describe, errorCode, type FileStat, withFile } from './file-system.js';
 import { recordOf } from './index-record.js';
 import type { StoreParts } from './maintenance.js';
 import type { Publisher } from './publisher.js';
@@ -52,12 +52,12 @@ export class Reader {
 
   /** The value of a key, or why there is none: `aside` for a damaged one that was put aside. */
   async read(key: LineageKey): Promise<Read | Miss> {
-    const { files, folder, index } = this.#parts;
-    let inode: number | undefined;
+    const { files, folder } = this.#parts;
+    let read: FileStat | undefined;
     try {
       return await withFile(files, folder.entry(key), 'read', folder.fileMode, async (file) => {
         const stat = await file.stat();
-        inode = stat.inode;
+        read = stat;
         if (folder.isTrusted(stat.uid)) {
           return { ...(await readEntry(file, key)), bytes: stat.bytes };
         }
@@ -68,8 +68,7 @@ export class Reader {
     } catch (error) {
       const code = errorCode(error);
       if (code === 'ENOENT' || code === 'ESTALE') {
-        await index.refresh().catch(() => {});
-        if (index.has(key)) await this.#forget(key);
+        await this.#forget(key);
         return 'missing';
       }
       if (error instanceof OtherFormat) {
@@ -77,8 +76,8 @@ export class Reader {
         return 'refused';
       }
       // What can't be read is as good as damaged; what can't even be opened can't be told from a good one.
-      const isDamaged = error instanceof DamagedEntry || (code === 'EIO' && inode !== undefined);
-      if (isDamaged) return this.#putAside(key, inode, describe(error));
+      const isDamaged = error instanceof DamagedEntry || (code === 'EIO' && read !== undefined);
+      if (isDamaged) return this.#putAside(key, read, describe(error));
       this.#options.warn('reading', `reading ended with ${describe(error)}`);
       return 'unreadable';
     }
@@ -86,33 +85,41 @@ export class Reader {
 
   async #putAside(
     key: LineageKey,
-    inode: number | undefined,
+    read: FileStat | undefined,
     why: string,
   ): Promise<'aside' | 'unreadable'> {
-    const { files, folder, index } = this.#parts;
+    const { files, folder } = this.#parts;
     this.#options.counters.damaged++;
     this.#options.warn(
       'damaged',
       `entry ${key.slice(0, 12)} is damaged (${why}) and is computed again`,
     );
     try {
-      // Another process may have put it aside and stored a good one.
-      const isSame = (await files.stat(folder.entry(key))).inode === inode;
+      // Another process may have dropped it and stored a good one, in the same inode too.
+      const now = await files.stat(folder.entry(key));
+      const isSame =
+        now.inode === read?.inode && now.bytes === read.bytes && now.modifiedMs === read.modifiedMs;
       if (!isSame) return 'aside';
       await files.rename(folder.entry(key), join(folder.quarantine, `${key}.${Date.now()}`));
     } catch (error) {
       if (errorCode(error) !== 'ENOENT') return 'unreadable';
     }
-    await index.refresh().catch(() => {});
     await this.#forget(key);
     return 'aside';
   }
 
-  /** Takes an entry whose file is gone out of the index. */
+  /** Takes an entry whose file is gone out of the index, unless another process has stored it again. */
   async #forget(key: LineageKey): Promise<void> {
-    const { index } = this.#parts;
+    const { files, folder, index } = this.#parts;
+    await index.refresh().catch(() => {});
     const record = index.records.get(key);
-    if (record === undefined) return;
+    if (record === undefined || !index.has(key)) return;
+    // A file is in place before its line is, so one that is missing now was gone before this line could speak of another.
+    const isBack = await files.stat(folder.entry(key)).then(
+      () => true,
+      (error: unknown) => errorCode(error) !== 'ENOENT',
+    );
+    if (isBack) return;
     if (!this.#options.isStopped()) await index.remove([[key, record]]).catch(() => {});
     if (index.records.get(key) === record) index.forget(key);
   }

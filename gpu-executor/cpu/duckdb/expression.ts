@@ -26,8 +26,15 @@ const ALLOWED_CLASSES = new Set([
 const ALLOWED_MACROS =
   /^(nullif|fdiv|fmod|round_even|roundbankers|split_part|list_\w+|array_\w+|map_contains_\w+|days_in_month|date_add|md5_number\w*|json)$/;
 
-/** Scalar functions of the session, which DuckDB lists as if they were constant. */
-const SESSION_FUNCTIONS = new Set(['current_setting', 'getvariable', 'version', 'getenv']);
+/** Scalar functions of the session or the clock, which DuckDB lists as if they were constant. */
+const SESSION_FUNCTIONS = new Set([
+  'current_setting',
+  'getvariable',
+  'version',
+  'getenv',
+  'current_localtime',
+  'current_localtimestamp',
+]);
 
 interface SyntaxNode {
   readonly class?: string;
@@ -72,7 +79,7 @@ export class ExpressionChecker {
       if (!ALLOWED_CLASSES.has(node.class as string) || node.type === 'GROUPING_FUNCTION') {
         throw refuse(sql, described(node));
       }
-      if (node.class === 'FUNCTION') checkFunction(sql, node.function_name ?? '', functions);
+      if (node.class === 'FUNCTION') checkFunction(sql, node, functions);
       const column = node.class === 'COLUMN_REF' ? node.column_names?.[0] : undefined;
       if (column !== undefined && !local.has(column) && !names.has(column.toLowerCase())) {
         throw new DataError(
@@ -132,18 +139,26 @@ export class ExpressionChecker {
   }
 }
 
-function checkFunction(sql: string, given: string, functions: Functions): void {
-  const name = given.toLowerCase();
+function checkFunction(sql: string, node: SyntaxNode, functions: Functions): void {
+  const name = (node.function_name ?? '').toLowerCase();
   if (functions.aggregates.has(name) || name === 'unnest') {
     throw refuse(sql, `${name}(), which does not work row by row`);
   }
   const unstable =
     functions.unstable.has(name) ||
     SESSION_FUNCTIONS.has(name) ||
+    // With one argument the other one is today.
+    (name === 'age' && argumentsOf(node) < 2) ||
     (functions.macros.has(name) && !ALLOWED_MACROS.test(name));
   if (unstable) {
     throw refuse(sql, `${name}(), whose result does not depend on the row alone`);
   }
+}
+
+/** How many arguments a call has; the parser takes the first of `a.f(b)` for a schema. */
+function argumentsOf({ children, schema }: SyntaxNode): number {
+  const isMethod = schema !== undefined && schema !== '';
+  return (children as readonly unknown[]).length + (isMethod ? 1 : 0);
 }
 
 /** Whether a SELECT is nothing but its select list. */

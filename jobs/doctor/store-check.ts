@@ -1,0 +1,71 @@
+/**
+ * Whether results can be kept for later runs, and if not, why: what a run says in one warning. Tries by writing a file that is
+ * removed at once, since a quota or a read-only disk shows nowhere else.
+ */
+import { open, rm, stat } from 'node:fs/promises';
+import { dirname, join, resolve } from 'node:path';
+import { processToken } from '../../driver/reuse/store/process-token.js';
+import { env } from '../../driver/support/env.js';
+import type { Finding } from './finding.js';
+
+/** Larger than what a full disk may still have left in pages that are open. @units bytes */
+const TRIAL_BYTES = 65_536;
+
+export async function storeCheck(): Promise<Finding> {
+  const given = env.store();
+  if (given === undefined) {
+    const found = 'off: results last as long as their process; REPRISE_STORE=on keeps them';
+    return { name: 'store', status: 'ok', found, remedy: null };
+  }
+  const folder = resolve(given);
+  try {
+    const place = await nearestFolder(join(folder, 'v1'));
+    await checkOwner(place);
+    await writeTrial(join(place, `.reprise-trial-${processToken()}`));
+    return { name: 'store', status: 'ok', found: folder, remedy: null };
+  } catch (error) {
+    const { code = '', message } = error as NodeJS.ErrnoException;
+    const isFull = code === 'ENOSPC' || code === 'EDQUOT';
+    return {
+      name: 'store',
+      status: 'degraded',
+      found: `${folder}: results are not kept: ${code === '' ? message : code}`,
+      remedy: isFull
+        ? 'free space there, by `reprise cache clear` say, or set REPRISE_STORE to another disk'
+        : 'set REPRISE_STORE to a folder of your own that can be written',
+    };
+  }
+}
+
+/** The folder itself, or the nearest one above it that exists. @throws ENOTDIR for a file in its place */
+async function nearestFolder(path: string): Promise<string> {
+  const found = await stat(path).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return undefined;
+    throw error;
+  });
+  if (found === undefined) return nearestFolder(dirname(path));
+  if (found.isDirectory()) return path;
+  throw Object.assign(new Error(`${path} is a file`), { code: 'ENOTDIR' });
+}
+
+/** @throws Error when the store's folder is another user's */
+async function checkOwner(place: string): Promise<void> {
+  const own = process.getuid?.();
+  const { uid } = await stat(place);
+  if (own === undefined || uid === own || uid === 0) return;
+  throw new Error(`the folder belongs to another user (${uid})`);
+}
+
+async function writeTrial(path: string): Promise<void> {
+  try {
+    const file = await open(path, 'wx', 0o600);
+    try {
+      await file.write(Buffer.alloc(TRIAL_BYTES));
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+  } finally {
+    await rm(path, { force: true });
+  }
+}
