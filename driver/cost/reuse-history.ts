@@ -23,13 +23,13 @@ export class ReuseHistory {
     this.#counts = counts;
   }
 
-  /** One more plan that runs reads these values. */
-  note(exprs: Iterable<Expr>): void {
+  /** One more plan that runs reads these values. @param forLater later sessions are to know */
+  note(exprs: Iterable<Expr>, forLater = true): void {
     for (const expr of exprs) {
       const reads = this.reads(expr) + 1;
       this.#earlierReads(expr);
       this.#reads.set(expr, reads);
-      if (expr.isDeterministic) this.#counts.note(lineageKey(expr), reads);
+      if (forLater && expr.isDeterministic) this.#counts.note(lineageKey(expr), reads);
     }
   }
 

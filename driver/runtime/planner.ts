@@ -73,12 +73,14 @@ export class Planner {
 
   /** A plan is about to run: remembers what data it reads, so that the next plans know what is read again. */
   executes(plan: Plan): void {
-    if (!this.#options.reuse) return;
+    const { reuse, local, blocks, devices = [] } = this.#options;
+    if (!reuse) return;
     const data = plan.nodes.filter((node) => node.blocked).map((node) => node.expr);
     for (const [expr, value] of plan.available) {
       if (value.kind === 'handle' || isHostData(expr, plan.available)) data.push(expr);
     }
-    this.history.note(data);
+    // Later sessions place by it. With one place there is nothing to decide, and naming data of this process means digesting them.
+    this.history.note(data, blocks !== local || devices.length > 0);
   }
 
   /** The plan as text. `verbose`: as written, then after each rule and pass that changed it. */
