@@ -6,7 +6,7 @@
 
 /** Of so many imagined before the first, half came back. */
 const PRIOR_LEFT = 16;
-/** With this the worst cases are alike: writing for nothing adds up to a quarter, computing twice up to 44 %. */
+/** Writing for nothing then adds at most a quarter, and computing again what should have been written at most 60 %. */
 const LEAST_SHARE = 0.25;
 const MAX_LEFT = 512;
 

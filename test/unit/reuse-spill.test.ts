@@ -165,6 +165,19 @@ describe('spilling to disk', () => {
     assert.deepEqual(readdirSync(folder), []);
   });
 
+  it('listens for the end of the process once, however many sessions come and go', async () => {
+    const write = async (): Promise<void> => {
+      const tier = new SpillTier({ folder });
+      await tier.write(dense(10, 10));
+      tier.close();
+    };
+    await write();
+    const listeners = process.listenerCount('exit');
+    await write();
+    await write();
+    assert.equal(process.listenerCount('exit'), listeners);
+  });
+
   it('is swept by the next process when its own was killed, and only then', async () => {
     const script = `
       const { SpillTier } = await import(${JSON.stringify(new URL('../../driver/reuse/spill-tier.js', import.meta.url).href)});
