@@ -15,10 +15,11 @@ export type EntryState = 'pending' | 'cached' | 'spilled';
 /** A value in a file; only the tier that wrote it looks inside. */
 export interface SpillFile {
   readonly path: string;
+  readonly id: number;
   readonly rows: number;
   readonly cols: number;
   readonly bytes: number;
-  readonly checksum: number;
+  readonly tag: Buffer;
 }
 
 export interface CacheEntry {
@@ -39,6 +40,8 @@ export interface CacheEntry {
   hits: number;
   /** Evictions of this key before; a value computed again and again earns its place. */
   misses: number;
+  /** Times it was read back from disk. */
+  restores: number;
   /** Which backend computed it. */
   backend: string;
   /** Place in the order of use: larger is later. */
@@ -67,6 +70,7 @@ export function pendingEntry(expr: Expr, misses: number): CacheEntry {
     seconds: 0,
     hits: 0,
     misses,
+    restores: 0,
     backend: '',
     usedAt: 0,
     file: undefined,

@@ -143,6 +143,7 @@ export class ReuseCache {
     entry.settled?.resolve(true);
     if (value.kind === 'handle') this.#tierOf(value).put(entry, value);
     else {
+      if (entry.misses > 0) this.spill?.returned(entry.bytes, seconds);
       this.#siblings.add(expr);
       this.#keepInMemory(entry);
     }
@@ -255,13 +256,14 @@ export class ReuseCache {
     const { value } = entry;
     if (spill === undefined || value?.kind !== 'dense') {
       this.#evict(entry);
-    } else if (entry.file !== undefined) {
+      return;
+    }
+    const { byteLength } = value.data;
+    const pays = spill.leaves(byteLength, entry.seconds, entry.misses + entry.restores);
+    if (entry.file !== undefined) {
       this.#bytes -= entry.bytes;
       this.#rest(entry);
-    } else if (
-      spill.pays(value.data.byteLength, entry.seconds) &&
-      this.#makeRoomOnDisk(spill, value.data.byteLength)
-    ) {
+    } else if (pays && this.#makeRoomOnDisk(spill, byteLength)) {
       this.#bytes -= entry.bytes;
       entry.isLeaving = true;
       void spill.write(value).then((file) => {
@@ -302,6 +304,8 @@ export class ReuseCache {
       return undefined;
     }
     this.restored++;
+    entry.restores++;
+    spill.returned(entry.bytes, entry.seconds);
     this.#disk.remove(entry);
     // While there is room the file stays, so that leaving again costs nothing.
     if (entry.file !== undefined && spill.usedBytes * 2 > spill.limitBytes) {

@@ -16,6 +16,7 @@ const TMPFS = 0x01021994;
 const ON_DISK = '/var/tmp';
 
 const live = new Set<string>();
+let isWatchingExit = false;
 
 /** Removes a folder now. Never throws. */
 export function removeSpillFolder(path: string): void {
@@ -34,7 +35,8 @@ export async function makeSpillFolder(
   const place = parent ?? (await defaultParent());
   const path = join(place, `${PREFIX}${processToken()}`);
   await mkdir(path, { recursive: true, mode: 0o700 });
-  if (live.size === 0) process.once('exit', () => [...live].forEach(removeSpillFolder));
+  if (!isWatchingExit) process.once('exit', () => [...live].forEach(removeSpillFolder));
+  isWatchingExit = true;
   live.add(path);
   return { path, freeBytes: await freeBytesOf(path) };
 }

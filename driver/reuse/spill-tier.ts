@@ -1,15 +1,17 @@
 /**
  * The local disk under host memory: values in files of a private folder that lives as long as the process. Invariants: a
- * value read back is the one written (length and CRC-32) or it is a miss; trouble with the disk never fails a run; what a
- * crashed process left is removed by the next one. Whether writing pays is judged by bandwidth measured on the way.
- * Source: MEMPHIS (EDBT 2025): spill when reading back beats recomputing; bandwidths averaged with each transfer.
+ * value read back is the one written or it is a miss; trouble with the disk never fails a run; what a crashed process left
+ * is removed by the next one. Whether writing pays is judged by bandwidth and returns measured on the way.
+ * Source: MEMPHIS (EDBT 2025) spills when reading back beats recomputing; here it must also come back (decision 38).
  */
-import { open, unlink } from 'node:fs/promises';
-import { crc32 } from 'node:zlib';
-import { type DenseMatrix, dense } from '../runtime/value.js';
+import { unlink } from 'node:fs/promises';
+import type { DenseMatrix } from '../runtime/value.js';
 import { env } from '../support/env.js';
 import type { SpillFile } from './cache-entry.js';
+import { ReturnHistory } from './return-history.js';
+import { readSpillFile, writeSpillFile } from './spill-file.js';
 import { makeSpillFolder, removeSpillFolder, sweepSpillFolders } from './spill-folder.js';
+import { TransferRate } from './transfer-rate.js';
 
 export interface SpillOptions {
   /** Where the private folder is made. Default: the system's folder for temporary files. */
@@ -20,18 +22,13 @@ export interface SpillOptions {
   readonly onWarning?: (message: string) => void;
 }
 
-/** Optimistic, so that spilling starts and is measured. @units bytes per second */
+/** @units bytes per second */
 const FIRST_WRITE = 450e6;
 const FIRST_READ = 500e6;
-/** Transfers smaller than this say more about the system call than about the disk. @units bytes */
-const MEASURED_BYTES = 2e6;
-/** Opening, closing and unlinking; smaller gains are not worth a file. @units seconds */
-const FILE_SECONDS = 0.002;
 /** Values waiting to be written hold memory; more than this and callers wait. @units bytes */
 const MAX_WAITING_BYTES = 128 * 1024 * 1024;
 /** Writes at work at once; a disk gains nothing from more. */
 const WRITERS = 2;
-const CHUNK_BYTES = 1 << 23;
 
 export class SpillTier {
   readonly budgetBytes: number;
@@ -41,8 +38,9 @@ export class SpillTier {
   readBytes = 0;
   /** Why nothing is written any more. */
   disabledReason: string | undefined;
-  writeBytesPerSecond = FIRST_WRITE;
-  readBytesPerSecond = FIRST_READ;
+  readonly writing = new TransferRate(FIRST_WRITE);
+  readonly reading = new TransferRate(FIRST_READ);
+  readonly #returns = new ReturnHistory();
   readonly #options: SpillOptions;
   readonly #warned = new Set<string>();
   #folder: Promise<{ readonly path: string; readonly freeBytes: number }> | undefined;
@@ -50,7 +48,7 @@ export class SpillTier {
   #freeBytes = Number.POSITIVE_INFINITY;
   #nextFile = 1;
   #waitingBytes = 0;
-  #writing = 0;
+  #writers = 0;
   readonly #queue: (() => void)[] = [];
   readonly #relieved: (() => void)[] = [];
 
@@ -76,17 +74,45 @@ export class SpillTier {
     return new Promise((resolve) => this.#relieved.push(resolve));
   }
 
-  /** Expected time to write a value and read it again. @units seconds */
-  roundTripSeconds(bytes: number): number {
-    return FILE_SECONDS + bytes / this.writeBytesPerSecond + bytes / this.readBytesPerSecond;
+  /**
+   * A value leaves memory.
+   * @param seconds time to compute it
+   * @param returns how often it came back after it had left before
+   * @returns whether it is better written
+   */
+  leaves(bytes: number, seconds: number, returns: number): boolean {
+    const { reading, writing } = this;
+    if (this.#isWorthwhile(bytes, seconds)) this.#returns.left();
+    if (this.pays(bytes, seconds, returns)) return true;
+    const hopeful = [reading.hopefulSeconds(bytes), writing.hopefulSeconds(bytes)] as const;
+    if (this.#gains(seconds, returns, ...hopeful)) {
+      reading.forget();
+      writing.forget();
+    }
+    return false;
   }
 
-  /** Whether a value that takes so long to compute is better written and read back. */
-  pays(bytes: number, seconds: number): boolean {
+  /** Whether a value is better written than computed again, should it be asked for. */
+  pays(bytes: number, seconds: number, returns: number): boolean {
     if (this.disabledReason !== undefined || bytes > this.limitBytes) return false;
     // Twice the bound only when nobody waits for room; then the value is computed again rather than held.
     if (this.#waitingBytes > 2 * MAX_WAITING_BYTES) return false;
-    return seconds > this.roundTripSeconds(bytes);
+    return this.#gains(seconds, returns, this.reading.seconds(bytes), this.writing.seconds(bytes));
+  }
+
+  /** What reading saves, times the chance that it is asked for again, exceeds what writing costs. */
+  #gains(seconds: number, returns: number, read: number, write: number): boolean {
+    return this.#returns.chance(returns) * (seconds - read) > write;
+  }
+
+  /** Notes that a value that had left memory was asked for again. */
+  returned(bytes: number, seconds: number): void {
+    if (this.#isWorthwhile(bytes, seconds)) this.#returns.returned();
+  }
+
+  /** Values that no chance makes worth a file say nothing of those that may be. */
+  #isWorthwhile(bytes: number, seconds: number): boolean {
+    return seconds > this.reading.seconds(bytes) + this.writing.seconds(bytes);
   }
 
   /** Writes a value, which must not change meanwhile; undefined when it could not. Never rejects. */
@@ -95,8 +121,8 @@ export class SpillTier {
     this.usedBytes += bytes;
     this.#waitingBytes += bytes;
     try {
-      if (this.#writing >= WRITERS) await new Promise<void>((go) => this.#queue.push(go));
-      else this.#writing++;
+      if (this.#writers >= WRITERS) await new Promise<void>((go) => this.#queue.push(go));
+      else this.#writers++;
       const file = await this.#writeFile(value);
       this.writtenBytes += bytes;
       return file;
@@ -106,7 +132,7 @@ export class SpillTier {
       return undefined;
     } finally {
       const next = this.#queue.shift();
-      if (next === undefined) this.#writing--;
+      if (next === undefined) this.#writers--;
       else next();
       this.#waitingBytes -= bytes;
       if (!this.isCongested) for (const go of this.#relieved.splice(0)) go();
@@ -115,20 +141,18 @@ export class SpillTier {
 
   /** The value of a file; undefined when it is gone or not what was written. Never rejects. */
   async read(file: SpillFile): Promise<DenseMatrix | undefined> {
+    const ended = this.reading.start();
+    let moved = 0;
     try {
-      const start = performance.now();
-      const data = new Float64Array(file.rows * file.cols);
-      const checksum = await readAll(file.path, data);
-      if (checksum !== file.checksum) throw new Error('other bytes than were written');
-      this.readBytes += file.bytes;
-      const measured = file.bytes / ((performance.now() - start) / 1000);
-      if (file.bytes >= MEASURED_BYTES) {
-        this.readBytesPerSecond = (this.readBytesPerSecond + measured) / 2;
-      }
-      return dense(file.rows, file.cols, data);
+      const value = await readSpillFile(file);
+      moved = file.bytes;
+      this.readBytes += moved;
+      return value;
     } catch (error) {
       this.#warn('reading', error);
       return undefined;
+    } finally {
+      ended(moved);
     }
   }
 
@@ -152,15 +176,16 @@ export class SpillTier {
       this.#freeBytes = freeBytes;
     }
     if (this.disabledReason !== undefined) throw new Error(this.disabledReason);
-    const path = `${folder}/${this.#nextFile++}`;
-    const start = performance.now();
-    const bytes = new Uint8Array(value.data.buffer, value.data.byteOffset, value.data.byteLength);
-    const checksum = await writeAll(path, bytes);
-    if (bytes.length >= MEASURED_BYTES) {
-      const measured = bytes.length / ((performance.now() - start) / 1000);
-      this.writeBytesPerSecond = (this.writeBytesPerSecond + measured) / 2;
+    const id = this.#nextFile++;
+    const ended = this.writing.start();
+    let moved = 0;
+    try {
+      const file = await writeSpillFile(`${folder}/${id}`, id, value);
+      moved = file.bytes;
+      return file;
+    } finally {
+      ended(moved);
     }
-    return { path, rows: value.rows, cols: value.cols, bytes: bytes.length, checksum };
   }
 
   /** A disk that can't be written now is not tried again; what is on it can still be read. */
@@ -175,45 +200,6 @@ export class SpillTier {
     this.#warned.add(doing);
     const what = doing === 'writing' ? 'evicted values are computed again' : 'it is computed again';
     this.#options.onWarning?.(`spilling: ${doing} ended with ${describe(error)}; ${what}`);
-  }
-}
-
-/** Writes a new file for its owner only, and removes it when that fails. @returns CRC-32 */
-async function writeAll(path: string, bytes: Uint8Array): Promise<number> {
-  const file = await open(path, 'wx', 0o600);
-  let checksum = 0;
-  try {
-    for (let at = 0; at < bytes.length; ) {
-      const chunk = bytes.subarray(at, at + CHUNK_BYTES);
-      const { bytesWritten } = await file.write(chunk);
-      checksum = crc32(chunk.subarray(0, bytesWritten), checksum);
-      at += bytesWritten;
-    }
-  } catch (error) {
-    await unlink(path).catch(() => {});
-    throw error;
-  } finally {
-    await file.close();
-  }
-  return checksum;
-}
-
-/** Fills `data` from a file of exactly its size. @returns CRC-32 */
-async function readAll(path: string, data: Float64Array): Promise<number> {
-  const bytes = new Uint8Array(data.buffer);
-  const file = await open(path, 'r');
-  try {
-    let checksum = 0;
-    for (let at = 0; at < bytes.length; ) {
-      const chunk = bytes.subarray(at, at + CHUNK_BYTES);
-      const { bytesRead } = await file.read(chunk, 0, chunk.length, at);
-      if (bytesRead === 0) throw new Error('file cut short');
-      checksum = crc32(chunk.subarray(0, bytesRead), checksum);
-      at += bytesRead;
-    }
-    return checksum;
-  } finally {
-    await file.close();
   }
 }
 

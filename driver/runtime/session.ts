@@ -48,7 +48,7 @@ export interface SessionOptions {
   readonly cacheBytes?: number;
   /** Which values leave memory first. Default `REPRISE_CACHE_POLICY`, else `costSize`: cheapest to compute for their size. */
   readonly policy?: PolicyName;
-  /** Values that leave memory go to disk when reading them back is faster than computing. False: never. Default on, or as `REPRISE_SPILL` says. */
+  /** Values that leave memory go to disk when writing them is expected to pay. False: never. Default on, or as `REPRISE_SPILL` says. */
   readonly spill?: SpillOptions | false;
   /** Largest data matrix kept whole on the host rather than streamed again. @units bytes, default half of `cacheBytes`, at most 512 MiB */
   readonly materialiseBytes?: number;

@@ -10,6 +10,7 @@ import type { Expr } from '../../driver/ir/expr.js';
 import { ReuseCache } from '../../driver/reuse/reuse-cache.js';
 import { sweepSpillFolders } from '../../driver/reuse/spill-folder.js';
 import { SpillTier } from '../../driver/reuse/spill-tier.js';
+import { TransferRate } from '../../driver/reuse/transfer-rate.js';
 import type { Backend } from '../../driver/runtime/backend.js';
 import { createReferenceBackend } from '../../driver/runtime/reference-backend.js';
 import { Session } from '../../driver/runtime/session.js';
@@ -24,7 +25,7 @@ function slowBackend(): Backend {
   return {
     ...backend,
     runSync: (expr, inputs) => {
-      until(performance.now() + 5);
+      until(performance.now() + 10);
       return backend.runSync!(expr, inputs);
     },
   };
@@ -199,6 +200,19 @@ describe('spilling to disk', () => {
     assert.deepEqual(readdirSync(folder), []);
   });
 
+  it('listens for the end of the process once, however many sessions come and go', async () => {
+    const write = async (): Promise<void> => {
+      const tier = new SpillTier({ folder });
+      await tier.write(dense(10, 10));
+      tier.close();
+    };
+    await write();
+    const listeners = process.listenerCount('exit');
+    await write();
+    await write();
+    assert.equal(process.listenerCount('exit'), listeners);
+  });
+
   it('is swept by the next process when its own was killed, and only then', async () => {
     const script = `
       const { SpillTier } = await import(${JSON.stringify(new URL('../../driver/reuse/spill-tier.js', import.meta.url).href)});
@@ -224,16 +238,114 @@ describe('spilling to disk', () => {
 
   it('learns the bandwidth of the disk from what it moves', async () => {
     const tier = new SpillTier({ folder });
-    const [write, read] = [tier.writeBytesPerSecond, tier.readBytesPerSecond];
+    const [write, read] = [tier.writing.bytesPerSecond, tier.reading.bytesPerSecond];
     const file = await tier.write(dense(500, 1000));
     const back = await tier.read(file!);
     assert.equal(back?.data.length, 500_000);
-    assert.notEqual(tier.writeBytesPerSecond, write);
-    assert.notEqual(tier.readBytesPerSecond, read);
-    assert.equal(tier.pays(1e9, 1e-3), false);
-    assert.equal(tier.pays(1e3, 1), true);
+    assert.notEqual(tier.writing.bytesPerSecond, write);
+    assert.notEqual(tier.reading.bytesPerSecond, read);
+    assert.equal(tier.pays(1e9, 1e-3, 0), false);
+    assert.equal(tier.pays(1e3, 1, 0), true);
     tier.close();
     assert.equal(await tier.write(dense(1, 1)), undefined, 'a closed tier takes nothing');
+    assert.equal(tier.pays(1e3, 1, 0), false);
+  });
+
+  it('writes what it saves in expectation: its chance to return times the gain against the write', () => {
+    const tier = new SpillTier({ folder });
+    const bytes = 9e6;
+    // At the first bandwidths: 21 ms to write, 19 ms to read.
+    const write = tier.writing.seconds(bytes);
+    const read = tier.reading.seconds(bytes);
+    assert.ok(Math.abs(write - 0.021) < 1e-12 && Math.abs(read - 0.019) < 1e-12);
+    assert.equal(tier.pays(bytes, read + 2 * write + 1e-4, 0), true);
+    assert.equal(tier.pays(bytes, read + 2 * write - 1e-4, 0), false);
+    assert.equal(
+      tier.pays(bytes, read + write + 1e-4, 0),
+      false,
+      'gains nothing if it never returns',
+    );
+    assert.equal(tier.pays(bytes, read + 1.5 * write + 1e-4, 1), true, 'it returned once');
+    assert.equal(tier.pays(bytes, read + write, 1e9), false, 'not even if it returns for certain');
+    assert.equal(tier.pays(bytes, read + 1.01 * write, 1e9), true);
+    tier.close();
+  });
+
+  it('writes less while nothing returns, never nothing, and more again once values return', () => {
+    const tier = new SpillTier({ folder });
+    const bytes = 9e6;
+    const even = tier.reading.seconds(bytes) + 2.5 * tier.writing.seconds(bytes);
+    const dear = tier.reading.seconds(bytes) + 4.1 * tier.writing.seconds(bytes);
+    assert.equal(tier.pays(bytes, even, 0), true);
+    for (let i = 0; i < 10_000; i++) tier.leaves(bytes, even, 0);
+    assert.equal(tier.pays(bytes, even, 0), false);
+    assert.equal(tier.pays(bytes, even, 1), true, 'a value that returned itself counts for more');
+    assert.equal(tier.pays(bytes, dear, 0), true, 'a quarter of what is dear may be risked');
+    for (let i = 0; i < 300; i++) {
+      tier.leaves(bytes, even, 0);
+      tier.returned(bytes, even);
+    }
+    assert.equal(tier.pays(bytes, even, 0), true);
+    tier.close();
+  });
+
+  it('judges by values that may be worth a file only', () => {
+    const tier = new SpillTier({ folder });
+    const bytes = 9e6;
+    const even = tier.reading.seconds(bytes) + 2.1 * tier.writing.seconds(bytes);
+    for (let i = 0; i < 10_000; i++) tier.leaves(bytes, 1e-3, 0);
+    assert.equal(tier.pays(bytes, even, 0), true);
+    for (let i = 0; i < 10_000; i++) tier.returned(bytes, 1e-3);
+    assert.equal(tier.pays(bytes, even - 0.3 * tier.writing.seconds(bytes), 0), false);
+    tier.close();
+  });
+
+  it('takes a transfer during work for what it took at most, and forgets a slow one', () => {
+    const rate = new TransferRate(500e6);
+    rate.observe(10e6, 1, 0);
+    assert.equal(rate.bytesPerSecond, 500e6, 'the thread was busy all the time');
+    rate.observe(10e6, 0.01, 0);
+    assert.equal(rate.bytesPerSecond, 750e6, 'it took no longer than that');
+    rate.observe(10e6, 0.2, 0.1);
+    assert.equal(rate.bytesPerSecond, 425e6, 'so long was waited for it');
+    for (let i = 0; i < 500; i++) rate.forget();
+    assert.ok(rate.bytesPerSecond > 499e6 && rate.bytesPerSecond <= 500e6);
+    const tier = new SpillTier({ folder });
+    for (let i = 0; i < 20; i++) tier.writing.observe(10e6, 10, 10);
+    assert.equal(tier.pays(10e6, 0.5, 0), false, 'a stalled disk');
+    for (let i = 0; i < 100; i++) tier.leaves(10e6, 0.5, 0);
+    assert.equal(tier.pays(10e6, 0.5, 0), true, 'is tried again');
+    tier.close();
+  });
+
+  it('counts what was dropped and computed again as returned', async () => {
+    const spill = new SpillTier({ folder });
+    const cache = new ReuseCache({ budgetBytes: 3 * 9e6, release: () => {}, spill });
+    const value = dense(1000, 1125);
+    const seconds = spill.reading.seconds(9e6) + 1.6 * spill.writing.seconds(9e6);
+    const s = session(folder);
+    const exprs = columns(s, 8).map(({ expr }) => expr);
+    const computed: number[] = [];
+    for (let round = 0; round < 12; round++) {
+      computed.push(0);
+      for (const expr of exprs) {
+        const entry = cache.probe(expr);
+        if (entry !== undefined) {
+          assert.deepEqual(await cache.restore(entry), value);
+          continue;
+        }
+        cache.claim(expr);
+        cache.put(expr, value, seconds, 'test');
+        computed[round]!++;
+      }
+      await Promise.all([...cache.entries()].map((entry) => until(() => !entry.isLeaving)));
+      if (round === 0) assert.equal(spill.writtenBytes, 0, 'nothing had returned');
+    }
+    assert.ok(spill.writtenBytes > 0);
+    assert.equal(computed[0], 8);
+    assert.equal(computed.at(-1), 0);
+    cache.close();
+    await s.close();
   });
 
   it('makes those who compute wait when values come faster than the disk takes them', async () => {
