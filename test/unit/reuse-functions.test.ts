@@ -170,7 +170,7 @@ describe('reusable functions', () => {
   it('charges what it computed the time of the whole call, under one count of bytes', async () => {
     const s = open();
     const slow = reusable('slow', '1', async (m: Matrix) => {
-      await new Promise((resolve) => setTimeout(resolve, 30));
+      await new Promise((resolve) => setTimeout(resolve, 31));
       return m.exp();
     });
     const x = rand(s, 10, 10, { seed: 6 });
