@@ -9,20 +9,22 @@ import { median } from './stats.js';
 export interface Placed {
   /** The way it was placed: a policy, or migration on or off. */
   readonly side: string;
-  /** Where every operator ran, and how many Spark jobs that took. */
+  /** Where every operator ran, how many Spark jobs that took, and how many values were brought from there by themselves. */
   readonly placement: string;
   readonly seconds: number;
 }
 
-/** `mmchain@cpu x7, mmchain@spark, rand@spark, 2 jobs`. */
-export function placementOf({ nodes, sparkJobs }: Statistics): string {
+/** `mmchain@cpu x7, mmchain@spark, rand@spark, 2 jobs, 1 brought`. */
+export function placementOf(statistics: Statistics): string {
+  const { nodes, sparkJobs } = statistics;
+  const brought = statistics.timeline().filter(({ name }) => name.startsWith('bring ')).length;
   const counts = new Map<string, number>();
   for (const [expr, { backend }] of nodes) {
     const ran = `${expr.op.name}@${backend}`;
     counts.set(ran, (counts.get(ran) ?? 0) + 1);
   }
   const parts = [...counts].sort().map(([ran, n]) => (n > 1 ? `${ran} x${n}` : ran));
-  return `${parts.join(', ')}, ${sparkJobs} jobs`;
+  return `${parts.join(', ')}, ${sparkJobs} jobs, ${brought} brought`;
 }
 
 /** Median over a side's samples, each taken for the median of all samples of its placement. @units seconds */
