@@ -1,6 +1,7 @@
 /**
  * Where moving values between Spark and the host pays and where it does not: the same programs with migration on and off,
- * beside ever bringing everything (`local`). It pays for small values read often and for costly ones that leave their storage. It does
+ * beside ever bringing everything (`local`). Where both ran the same in the same places nothing was moved, and the ratio is 1 by
+ * `placed.ts`, whatever the noise. It pays for small values read often and for costly ones that leave their storage. It does
  * not for large ones read once, which stay, nor for a loop that ends soon after its data were moved: no planner that does not know
  * the number of turns does better there than half as fast (ski rental), so `not_seen_before` shows the price and is held to that;
  * what ran once is foreseen. MEMPHIS moved none, having found that it cost more than it saved; docs/decisions.md says what differs.
@@ -10,8 +11,11 @@ import { type Backend, CostModel, type Matrix, matrix, rand, Session } from '../
 import { createCpuBackend } from '../gpu-executor/cpu/index.js';
 import { createSparkBackend } from '../spark-bridge/index.js';
 import { alternate, type Bench, type Recorder, type Sample } from './harness.js';
+import { type Placed, placementOf, placementsText, typical } from './placed.js';
 
 const MIB = 1024 * 1024;
+/** Rounds before those that count, in which each side learns its costs. */
+const WARMUPS = 2;
 const COLS = 64;
 
 interface Backends {
@@ -121,18 +125,38 @@ async function compare(
   const scale = quick ? 0.25 : 1;
   const name = (side: string): string => `${one.name}.${side}`;
   // Each side learns its own costs, so that neither is placed by what the other was measured at.
+  const taken: Placed[] = [];
   const names = one.withLocal ? ['on', 'off', 'local'] : ['on', 'off'];
   const sides = names.map((side) => {
     const costs = new CostModel();
     return {
       name: name(side),
-      run: () => sample(one, side, scale, one.isNew ? new CostModel() : costs, backends),
-      warmups: 2,
+      run: async () => {
+        const { placement, ...took } = await sample(
+          one,
+          side,
+          scale,
+          one.isNew ? new CostModel() : costs,
+          backends,
+        );
+        taken.push({ side, placement, seconds: took.seconds });
+        return took;
+      },
+      warmups: WARMUPS,
     };
   });
   await alternate(recorder, sides, { rounds, tolerance: 1e-8, pauseMs: 20 });
-  recorder.ratio(`migration.${one.name}.off_vs_on`, name('off'), name('on'), one.target);
-  if (one.withLocal) recorder.ratio(`migration.${one.name}.local_vs_on`, name('local'), name('on'));
+  const timed = taken.slice(WARMUPS * names.length);
+  for (const side of names) {
+    recorder.note(`${name(side)}: ${placementsText(timed, side)}`);
+    if (side === 'on') continue;
+    recorder.figure(
+      `migration.${one.name}.${side}_vs_on`,
+      typical(timed, side) / typical(timed, 'on'),
+      side === 'off' ? one.target : undefined,
+      [name(side), name('on')],
+    );
+  }
 }
 
 async function sample(
@@ -141,7 +165,7 @@ async function sample(
   scale: number,
   costs: CostModel,
   { local, spark }: Backends,
-): Promise<Sample> {
+): Promise<Sample & { readonly placement: string }> {
   const session = new Session({
     local,
     blocks: spark,
@@ -151,9 +175,11 @@ async function sample(
     spill: false,
   });
   try {
+    const statistics = session.beginRun();
     const start = performance.now();
     const answers = await one.run(session, scale);
-    return { seconds: (performance.now() - start) / 1000, answers };
+    const seconds = (performance.now() - start) / 1000;
+    return { seconds, answers, placement: placementOf(statistics) };
   } finally {
     session.cache.clear();
   }

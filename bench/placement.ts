@@ -4,9 +4,7 @@
  * and in the rounds before, as a process would have them from the one before it. Embedded Spark shares this machine's
  * cores, so what Spark can win here are transfers, kept row blocks and generated numbers, not cores.
  *
- * Samples that ran the same operators in the same places are samples of one placement, whichever policy chose it, and count
- * together: two medians of one placement differ by noise only, and noise is no choice. Where the whole program is one plan the
- * choice is held to 1.1. A loop that looks at each result is a plan a turn, and when to move its data is the ski-rental problem: a
+ * Samples of one placement count together, whichever policy chose it (`placed.ts`). Where the whole program is one plan the choice is held to 1.1. A loop that looks at each result is a plan a turn, and when to move its data is the ski-rental problem: a
  * planner that does not know how many turns will come can be held to no less than 2 (Karlin et al., Competitive snoopy caching, 1988).
  */
 import { performance } from 'node:perf_hooks';
@@ -22,7 +20,7 @@ import {
 import { createCpuBackend } from '../gpu-executor/cpu/index.js';
 import { createSparkBackend } from '../spark-bridge/index.js';
 import { alternate, type Bench, type Recorder, type Sample } from './harness.js';
-import { median } from './stats.js';
+import { type Placed, placementOf, typical } from './placed.js';
 
 const COLS = 100;
 const MIB = 1024 * 1024;
@@ -109,14 +107,6 @@ interface Backends {
   readonly costs: CostModel;
 }
 
-/** What one sample did, and how long it took. */
-interface Placed {
-  readonly policy: PlacementPolicy;
-  /** Where every operator ran, and how many Spark jobs that took. */
-  readonly placement: string;
-  readonly seconds: number;
-}
-
 async function compare(
   recorder: Recorder,
   program: Program,
@@ -145,34 +135,23 @@ async function compare(
   );
 }
 
-/** Median time of what was chosen over that of the better fixed policy, samples of equal placements counted together. */
+/** Median time of what was chosen over that of the better fixed policy, and which fixed one it was like. */
 function judge(taken: readonly Placed[]): { ratio: number; chosen: string } {
-  const byPlacement = new Map<string, number[]>();
-  for (const { placement, seconds } of taken) {
-    const known = byPlacement.get(placement);
-    if (known === undefined) byPlacement.set(placement, [seconds]);
-    else known.push(seconds);
-  }
-  const typical = (policy: PlacementPolicy): number =>
-    median(
-      taken
-        .filter((one) => one.policy === policy)
-        .map(({ placement }) => median(byPlacement.get(placement)!)),
-    );
-  const best = Math.min(typical('local'), typical('blocks'));
   const fixed = POLICIES.slice(1).map((policy) => ({
     policy,
-    placements: new Set(taken.filter((one) => one.policy === policy).map((one) => one.placement)),
+    placements: new Set(taken.filter((one) => one.side === policy).map((one) => one.placement)),
   }));
+  const best = Math.min(...fixed.map(({ policy }) => typical(taken, policy)));
   const counts = new Map<string, number>();
-  for (const { policy, placement } of taken) {
-    if (policy !== 'cost') continue;
+  for (const { side, placement } of taken) {
+    if (side !== 'cost') continue;
     const same = fixed.filter(({ placements }) => placements.has(placement));
-    const as = same.map((one) => one.policy).join(' and ') || 'a placement of its own';
+    const as =
+      same.map((one) => one.policy).join(' and ') || `a placement of its own (${placement})`;
     counts.set(as, (counts.get(as) ?? 0) + 1);
   }
   const chosen = [...counts].map(([as, count]) => `${as} ${count} times`).join(', ');
-  return { ratio: typical('cost') / best, chosen };
+  return { ratio: typical(taken, 'cost') / best, chosen };
 }
 
 async function sample(
@@ -189,9 +168,7 @@ async function sample(
     const start = performance.now();
     const answers = await program.run(x);
     const seconds = (performance.now() - start) / 1000;
-    const ran = [...statistics.nodes].map(([expr, { backend }]) => `${expr.op.name}@${backend}`);
-    const placement = `${ran.sort().join(' ')}, ${statistics.sparkJobs} jobs`;
-    taken.push({ policy, placement, seconds });
+    taken.push({ side: policy, placement: placementOf(statistics), seconds });
     return { seconds, answers };
   } finally {
     // The backends stay open for the next sample; what this one kept must not help it.

@@ -7,11 +7,13 @@ import { InternalError } from '../errors.js';
 import type { Expr } from '../ir/expr.js';
 import type { Backend, RunContext } from './backend.js';
 import type { Migration } from './migration.js';
+import type { Statistics } from './statistics.js';
 import type { DenseMatrix, Handle, Value } from './value.js';
 
 export interface HostCopiesContext extends RunContext {
   readonly backends: ReadonlyMap<string, Backend>;
   readonly migration: Migration;
+  readonly statistics: Statistics;
 }
 
 export class HostCopies {
@@ -78,7 +80,14 @@ export class HostCopies {
   }
 
   async #collect(handle: Handle): Promise<DenseMatrix> {
-    const value = await this.#context.migration.collect(handle, this.#context);
+    const { migration, statistics } = this.#context;
+    const isHere = migration.replicas.has(handle);
+    const start = performance.now();
+    const value = await migration.collect(handle, this.#context);
+    if (!isHere) {
+      const { backend, rows, cols } = handle;
+      statistics.bar(backend, `bring ${rows}x${cols}`, start, performance.now());
+    }
     if (value !== undefined) return value;
     throw new InternalError(`${handle.backend}: expected to collect ${handle.id}`);
   }

@@ -4,11 +4,10 @@
  */
 import { resolve } from 'node:path';
 import { ConfigError } from '../../driver/errors.js';
-import { reducesFrameData } from '../../driver/frame/frame-data.js';
 import { lineageKey } from '../../driver/ir/lineage-key.js';
-import { isWorthLooking, STORE_SECONDS } from '../../driver/reuse/durable-tier.js';
 import type { StoreEntry } from '../../driver/reuse/store/durable-store.js';
 import { createRunLoader, findStep, type Step } from '../lineage/load-run.js';
+import { notKeptBy } from '../lineage/why.js';
 import { findRun } from '../runs/read-run.js';
 import { formatBytes, formatCount, formatSeconds } from './format.js';
 
@@ -71,13 +70,13 @@ function worthOf({ header, bytes, usedMs }: StoreEntry): number {
   return header.seconds / bytes / (1 + idleHours);
 }
 
-function whyNot({ expr, node }: Step): string {
+function whyNot(step: Step): string {
+  const { expr, node } = step;
   if (!expr.isDeterministic) return 'it is not the same each time it is computed';
   if (expr.inputs.length === 0) return 'it is an input, not a result';
   if (node.state === 'fused') return "it was computed inside another step's pass and never whole";
-  if (!isWorthLooking(expr)) return 'it is so little work that looking for it would cost more';
-  if (!reducesFrameData(expr) && node.seconds < STORE_SECONDS) {
-    return `it took ${formatSeconds(node.seconds)}; results of less than ${formatSeconds(STORE_SECONDS)} are kept only when they reduce the data of files`;
-  }
-  return 'it would be kept, so the run had no store (REPRISE_STORE=on) or another one, its files changed while they were read, or it was evicted since';
+  return (
+    notKeptBy(step) ??
+    'it would be kept, so the run had no store (REPRISE_STORE=on) or another one, its files changed while they were read, or it was evicted since'
+  );
 }

@@ -1,9 +1,22 @@
 /** Numbers and tables for people. Data for programs never passes through here. */
+import type { RunSummary } from '../runs/summary.js';
 
 /** Six significant digits, without needless zeros. */
 export function formatNumber(value: number): string {
   if (!Number.isFinite(value)) return Number.isNaN(value) ? 'nan' : value > 0 ? 'inf' : '-inf';
   return String(Number(value.toPrecision(6)));
+}
+
+/** `lambda 0.1, degree 2`. */
+export function formatParams(params: Readonly<Record<string, unknown>>): string {
+  return Object.entries(params)
+    .map(([name, value]) => `${name} ${typeof value === 'number' ? formatNumber(value) : value}`)
+    .join(', ');
+}
+
+/** `lambda 0.1: r2 0.75`; a candidate that could not be scored has `nan`. */
+export function formatBest({ params, metric, score }: RunSummary['best']): string {
+  return `${formatParams(params)}: ${metric} ${formatNumber(score ?? Number.NaN)}`;
 }
 
 /** A whole number with thousands separated. */

@@ -9,6 +9,9 @@ import { EXIT } from './exit-codes.js';
 import { formatCount } from './format.js';
 import { writeData } from './terminal.js';
 
+/** Reasons of one step for people. */
+const SHOWN_REASONS = 12;
+
 export interface LineageCommandOptions {
   readonly output?: string;
   readonly json?: boolean;
@@ -69,7 +72,11 @@ export async function whyCommand(
     comparedWith === null
       ? []
       : [`compared with ${comparedWith}${counterpart === null ? '' : `, step ${counterpart}`}`];
-  const text = [stepLine(step), verdict, ...reasons.map((reason) => `  ${reason}`), ...against];
+  const shown = reasons.slice(0, SHOWN_REASONS).map((reason) => `  ${reason}`);
+  if (reasons.length > shown.length) {
+    shown.push(`  and ${reasons.length - shown.length} more (--json has all)`);
+  }
+  const text = [stepLine(step), verdict, ...shown, ...against];
   await writeData(options.json ? `${JSON.stringify(explanation)}\n` : `${text.join('\n')}\n`);
   return EXIT.done;
 }

@@ -4,7 +4,7 @@
  */
 import { Presets, SingleBar } from 'cli-progress';
 import type { RunEvent } from '../runs/run-events.js';
-import { formatCount, formatNumber } from './format.js';
+import { formatCount, formatNumber, formatParams } from './format.js';
 
 export interface Progress {
   onEvent(event: RunEvent): void;
@@ -62,12 +62,6 @@ export function createProgress(isInteractive: boolean): Progress {
       running = false;
     },
   };
-}
-
-function formatParams(params: Readonly<Record<string, unknown>>): string {
-  return Object.entries(params)
-    .map(([name, value]) => `${name} ${typeof value === 'number' ? formatNumber(value) : value}`)
-    .join(', ');
 }
 
 function formatSeconds(seconds: number): string {

@@ -6,7 +6,15 @@ import type { EngineName } from '../runs/run-events.js';
 import { failedTrials, type RunSummary, summarize } from '../runs/summary.js';
 import { writeRun } from '../runs/write-run.js';
 import { EXIT } from './exit-codes.js';
-import { formatCount, formatCounted, formatNumber, formatSeconds, formatTable } from './format.js';
+import {
+  formatBest,
+  formatCount,
+  formatCounted,
+  formatNumber,
+  formatParams,
+  formatSeconds,
+  formatTable,
+} from './format.js';
 import { interruptible } from './interrupt.js';
 import { createLogger } from './log.js';
 import { createProgress } from './progress.js';
@@ -87,15 +95,9 @@ function preparing(onEvent: OnEvent): OnEvent {
 function firstFailure(record: RunRecord): string {
   for (const trial of record.search.trials) {
     const [entry] = Object.entries(trial.errors ?? {});
-    if (entry) return `${paramsText(trial.params)}, fold ${entry[0]}: ${entry[1]}`;
+    if (entry) return `${formatParams(trial.params)}, fold ${entry[0]}: ${entry[1]}`;
   }
   return '';
-}
-
-function paramsText(params: Readonly<Record<string, unknown>>): string {
-  return Object.entries(params)
-    .map(([name, value]) => `${name} ${typeof value === 'number' ? formatNumber(value) : value}`)
-    .join(', ');
 }
 
 const SHOWN_TRIALS = 5;
@@ -121,11 +123,10 @@ function summaryText(record: RunRecord, summary: RunSummary): string {
   const shares = Object.entries(phases)
     .filter(([, seconds]) => seconds >= 0.005)
     .map(([phase, seconds]) => `${phase} ${formatSeconds(seconds)}`);
-  const score = summary.best.score === null ? 'nan' : formatNumber(summary.best.score);
   return `${[
     formatTable([head, ...rows]),
     '',
-    `best    ${paramsText(summary.best.params)}: ${summary.best.metric} ${score}`,
+    `best    ${formatBest(summary.best)}`,
     `fits    ${formatCount(summary.trials * summary.folds)}: ${summary.trials} candidates on ${summary.folds} folds of ${formatCount(search.rows)} rows x ${search.columns} columns`,
     `reuse   ${formatCount(reuse.hits)} reused, ${formatCount(reuse.partial)} in part, ${formatCount(reuse.misses)} computed; ${formatSeconds(reuse.savedSeconds)} of work saved`,
     `work    ${formatCounted(record.passes, 'pass', 'passes')} over the data, ${formatCounted(record.kernels, 'kernel', 'kernels')}, ${formatCounted(record.sparkJobs, 'Spark job', 'Spark jobs')} on ${record.engine}`,

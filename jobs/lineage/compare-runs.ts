@@ -1,8 +1,9 @@
 /**
  * Why steps of one run could not be answered from another: for every new step, the first inputs and attributes that
  * differ on the way to its leaves. A step's counterpart in the other run is one of the same form (operator, and forms
- * of the inputs) that is gone from this run, nearest by shared inputs. Invariant: a step both runs have has no cause,
- * and every other step has at least one.
+ * of the inputs) that is gone from this run, nearest by shared inputs and attributes. What follows from a cause, ranges of rows
+ * that moved because a column came, say, is no cause. Invariant: a step both runs have has no cause, and every other step has
+ * at least one.
  */
 import { type Expr, type FrameSource, ops } from '../../driver/index.js';
 import { topological } from '../../driver/ir/expr.js';
@@ -43,10 +44,11 @@ export function compareRuns(before: LoadedRun, after: LoadedRun): RunComparison 
   for (const expr of topological(after.nodes)) {
     if (known.has(expr)) continue;
     const twin = counterparts.get(expr);
-    const found = new Set(ownCauses(expr, twin, settings, files));
+    const found = new Set<string>();
     for (const input of expr.inputs) {
       for (const cause of causes.get(input) ?? []) if (found.size < MAX_CAUSES) found.add(cause);
     }
+    for (const cause of ownCauses(expr, twin, { settings, files, below: found })) found.add(cause);
     if (found.size === 0) for (const cause of rewired(expr, twin, files)) found.add(cause);
     causes.set(expr, [...found]);
   }
@@ -62,8 +64,7 @@ export function compareRuns(before: LoadedRun, after: LoadedRun): RunComparison 
 function ownCauses(
   expr: Expr,
   twin: Expr | undefined,
-  settings: readonly Change[],
-  files: readonly string[],
+  { settings, files, below }: KnownCauses,
 ): string[] {
   if (expr.op === ops.frame) {
     const source = expr.payload as FrameSource;
@@ -86,21 +87,50 @@ function ownCauses(
         : `${changeText(setting)} changes ${expr.op.name}`,
     ];
   }
-  return changes(twin.attrs, expr.attrs).map((change) => attributeCause(expr, change, settings));
+  const follows = below.size > 0 && hasOtherShapes(expr, twin);
+  return changes(twin.attrs, expr.attrs).flatMap((change) => {
+    const setting = settingOf(change, settings);
+    if (setting === undefined) return follows ? [] : [`${expr.op.name} ${changeText(change)}`];
+    const text = `${changeText(setting)} changes `;
+    return [...below].some((cause) => cause.startsWith(text)) ? [] : [`${text}${expr.op.name}`];
+  });
 }
 
-/** In the words of the job file where one setting explains the attribute. */
-function attributeCause(expr: Expr, change: Change, settings: readonly Change[]): string {
+interface KnownCauses {
+  readonly settings: readonly Change[];
+  readonly files: readonly string[];
+  /** Causes of what the step reads. */
+  readonly below: ReadonlySet<string>;
+}
+
+/** Whether what the steps read differs in number or shape, to which ranges and places in their attributes are bound. */
+function hasOtherShapes(expr: Expr, twin: Expr): boolean {
+  return (
+    expr.inputs.length !== twin.inputs.length ||
+    expr.inputs.some(
+      ({ rows, cols }, i) => rows !== twin.inputs[i]!.rows || cols !== twin.inputs[i]!.cols,
+    )
+  );
+}
+
+/** The setting that explains a changed attribute: it has the values of the one, holds the other, or names the same thing. */
+function settingOf(change: Change, settings: readonly Change[]): Change | undefined {
   const last = (path: string): string => path.slice(path.lastIndexOf('.') + 1);
   const same = settings.filter(
     ({ before, after }) => sameValue(before, change.before) && sameValue(after, change.after),
   );
-  const setting = same.find(({ path }) => last(path) === last(change.path)) ?? same[0];
-  if (setting !== undefined) return `${changeText(setting)} changes ${expr.op.name}`;
-  const list = settings.find((other) => gained(other, change.after));
-  return list === undefined
-    ? `${expr.op.name} ${changeText(change)}`
-    : `${changeText(list)} changes ${expr.op.name}`;
+  const [, thing] = /\[([^\]]+)\]/.exec(change.path) ?? [];
+  const namesIt = ({ path, before, after }: Change): boolean =>
+    thing !== undefined &&
+    (path.includes(`[${thing}]`) ||
+      gained({ path, before, after }, thing) ||
+      gained({ path, before: after, after: before }, thing));
+  return (
+    same.find(({ path }) => last(path) === last(change.path)) ??
+    same[0] ??
+    settings.find((other) => gained(other, change.after)) ??
+    settings.find(namesIt)
+  );
 }
 
 /** Folds within files are drawn from a seed for each file, made of the job's seed and the file's content. */
@@ -180,7 +210,7 @@ function findCounterparts(before: readonly Expr[], after: readonly Expr[]): Map<
   return found;
 }
 
-/** Most inputs shared or standing for one another wins; then the one of the same rank among its kind. */
+/** Most inputs shared or standing for one another wins; then the likest attributes; then the one of the same rank. */
 function nearest(
   expr: Expr,
   group: readonly Expr[],
@@ -191,7 +221,7 @@ function nearest(
   let most = -1;
   for (let k = 0; k < Math.min(group.length, MAX_CANDIDATES); k++) {
     const candidate = group[(rank + k) % group.length]!;
-    let shared = candidate.attrsText === expr.attrsText ? 1 : 0;
+    let shared = 1 / (1 + changes(candidate.attrs, expr.attrs).length);
     for (let i = 0; i < Math.min(expr.inputs.length, 8); i++) {
       const [input, other] = [expr.inputs[i]!, candidate.inputs[i]];
       if (input === other) shared += 2;

@@ -1,11 +1,20 @@
 /** What differs between two runs and which steps of the second could not be reused because of it. */
+
+import { formatBest, formatCount } from '../cli/format.js';
+import { type RunSummary, summarize } from '../runs/summary.js';
+import type { SearchResult, TrialResult } from '../search/result.js';
 import { compareRuns } from './compare-runs.js';
 import type { LoadedRun } from './load-run.js';
+import { relativeDistance } from './stored-answer.js';
 import { type Change, changeText } from './value-changes.js';
 
 export interface RunDifference {
   readonly before: string;
   readonly after: string;
+  /** What each run answered, the first's first. */
+  readonly outcomes: readonly [Outcome, Outcome];
+  /** How far the scores are apart that both runs have; null when they have none in common. */
+  readonly scores: ScoreDifference | null;
   readonly settings: readonly Change[];
   /** Steps of the second run that are in the first too. */
   readonly sameSteps: number;
@@ -16,6 +25,18 @@ export interface RunDifference {
   readonly aligned: readonly AlignedStep[];
   /** Widest first; a step may have several causes. */
   readonly causes: readonly CauseEffect[];
+}
+
+export interface Outcome {
+  readonly engine: 'local' | 'spark';
+  readonly best: RunSummary['best'];
+}
+
+export interface ScoreDifference {
+  /** Scores of equal parameters on equally many folds. */
+  readonly compared: number;
+  /** Largest, relative to the larger of 1 and the first run's score. */
+  readonly difference: number;
 }
 
 export interface AlignedStep {
@@ -43,6 +64,7 @@ export function diffRuns(before: LoadedRun, after: LoadedRun): RunDifference {
   const isGone = ({ expr, node }: LoadedRun['steps'][number]): boolean =>
     node.state !== 'source' && !kept.has(expr);
   const aligned: AlignedStep[] = [];
+  const taken = new Set<number>();
   let sameSteps = 0;
   let newSteps = 0;
   for (const { expr, node } of after.steps) {
@@ -54,7 +76,11 @@ export function diffRuns(before: LoadedRun, after: LoadedRun): RunDifference {
     newSteps++;
     const twin = comparison.counterpart(expr);
     const place = twin && stepOf.get(twin);
-    if (place !== undefined) aligned.push({ op: node.op, before: place, after: node.id });
+    // Of several steps that stand for one, such as those of more folds than before, the first has its place.
+    if (place !== undefined && !taken.has(place)) {
+      aligned.push({ op: node.op, before: place, after: node.id });
+      taken.add(place);
+    }
     for (const cause of comparison.causes(expr)) {
       let effect = effects.get(cause);
       if (effect === undefined) {
@@ -71,6 +97,8 @@ export function diffRuns(before: LoadedRun, after: LoadedRun): RunDifference {
   return {
     before: before.record.run,
     after: after.record.run,
+    outcomes: [outcomeOf(before), outcomeOf(after)],
+    scores: compareScores(before.record.search, after.record.search),
     settings: comparison.settings,
     sameSteps,
     newSteps,
@@ -80,13 +108,45 @@ export function diffRuns(before: LoadedRun, after: LoadedRun): RunDifference {
   };
 }
 
+function outcomeOf({ folder, record }: LoadedRun): Outcome {
+  return { engine: record.engine, best: summarize(record, folder).best };
+}
+
+function compareScores(before: SearchResult, after: SearchResult): ScoreDifference | null {
+  if (before.folds !== after.folds) return null;
+  const idOf = ({ params }: TrialResult): string => JSON.stringify(params);
+  const old = new Map(before.trials.map((trial) => [idOf(trial), trial.splitScores]));
+  let compared = 0;
+  let difference = 0;
+  for (const trial of after.trials) {
+    const was = old.get(idOf(trial)) ?? {};
+    for (const [metric, scores] of Object.entries(trial.splitScores)) {
+      for (const [fold, score] of (was[metric] ?? []).entries()) {
+        compared++;
+        difference = Math.max(difference, relativeDistance(score, scores[fold] ?? Number.NaN));
+      }
+    }
+  }
+  return compared === 0 ? null : { compared, difference };
+}
+
 const SHOWN_CAUSES = 12;
 const SHOWN_OPS = 6;
 
 /** The difference for people. */
 export function diffText(difference: RunDifference): string {
-  const { before, after, settings, sameSteps, newSteps, goneSteps, aligned, causes } = difference;
-  const lines = [`first   ${before}`, `second  ${after}`];
+  const { settings, sameSteps, newSteps, goneSteps, aligned, causes, scores } = difference;
+  const [first, second] = difference.outcomes;
+  const lines = [
+    `first   ${difference.before} on ${first.engine}, best ${formatBest(first.best)}`,
+    `second  ${difference.after} on ${second.engine}, best ${formatBest(second.best)}`,
+  ];
+  if (scores !== null) {
+    const apart = scores.difference === 0 ? '0' : scores.difference.toExponential(1);
+    lines.push(
+      `scores  ${formatCount(scores.compared)} of the same candidates on as many folds, apart by at most ${apart}`,
+    );
+  }
   if (settings.length > 0) lines.push('', 'settings', ...settings.map((c) => `  ${changeText(c)}`));
   lines.push('', `steps of the second: ${sameSteps} are in the first too, ${newSteps} are not`);
   if (aligned.length > 0 || goneSteps > 0) {

@@ -6,7 +6,7 @@ import { shown } from './value-changes.js';
 const MAX_INPUTS = 8;
 
 /** One line a step: `#12 solve (#3, #11) 120x1  computed on cpu, 0.4 ms`. */
-export function stepLine({ node }: Step): string {
+export function stepLine({ node, expr }: Step): string {
   const inputs = node.inputs.slice(0, MAX_INPUTS).map((input) => `#${input}`);
   if (node.inputs.length > MAX_INPUTS) inputs.push(`.. ${node.inputs.length} in all`);
   const time = `${(node.seconds * 1000).toPrecision(3)} ms`;
@@ -17,7 +17,18 @@ export function stepLine({ node }: Step): string {
         ? `reused from ${node.backend ?? 'memory'}, ${time} saved`
         : `${node.state} on ${node.backend}, ${time}`;
   const again = node.hits > 0 ? `, asked for ${timesMore(node.hits)}` : '';
-  return `#${node.id} ${node.op}${node.label} (${inputs.join(', ')}) ${node.rows}x${node.cols}  ${did}${again}`;
+  const label =
+    expr.op.name === 'frame' ? `{${filesText(expr.payload as FrameSource)}}` : node.label;
+  return `#${node.id} ${node.op}${label} (${inputs.join(', ')}) ${node.rows}x${node.cols}  ${did}${again}`;
+}
+
+/** Data files by name: their digests say nothing to a reader. */
+function filesText({ files }: FrameSource): string {
+  const [first] = files;
+  if (first === undefined) return '';
+  return files.length === 1
+    ? shown(first.path)
+    : `${shown(first.path)} and ${files.length - 1} more`;
 }
 
 function timesMore(hits: number): string {

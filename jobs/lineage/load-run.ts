@@ -5,11 +5,19 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { ConfigError, PlanError } from '../../driver/errors.js';
-import { deserializeLineage, type Evaluator, type Expr } from '../../driver/index.js';
+import {
+  deserializeLineage,
+  type Evaluator,
+  type Expr,
+  type LineageKey,
+} from '../../driver/index.js';
 import { Interner } from '../../driver/ir/intern.js';
 import { readRun } from '../runs/read-run.js';
 import type { LineageNode, RunProgram, RunRecord } from '../runs/record.js';
-import { slug } from '../runs/run-id.js';
+import { isRunId } from '../runs/run-id.js';
+
+/** Earlier runs searched for one step; each is a file of some hundred bytes a step. */
+const MAX_SEARCHED = 50;
 
 /** One node of a run's lineage: what it is, and what became of it in the run. */
 export interface Step {
@@ -60,9 +68,11 @@ export async function loadRun(
     return { expr, node };
   });
   const outputs = new Map(
-    Object.entries(program.outputs).flatMap(([name, place]) => {
+    Object.entries(program.outputs).map(([name, place]) => {
       const expr = roots[place];
-      return expr === undefined ? [] : [[name, expr] as const];
+      // The digest covers the lineage, not this table: a result left out would be one that nobody compares.
+      if (expr === undefined) throw noProgram(folder, `no root ${place} for its ${name}`);
+      return [name, expr] as const;
     }),
   );
   return { folder, record, program, steps, nodes, outputs };
@@ -122,30 +132,52 @@ export function matchingSteps(run: LoadedRun, name: string): readonly Step[] {
   return run.steps.filter(({ node }) => node.op === name);
 }
 
-/** Folder of the latest run of the same job, in the same place, that began before this one and kept its lineage. */
-export async function earlierRun(folder: string, record: RunRecord): Promise<string | undefined> {
-  const output = dirname(folder);
-  const mark = `-${slug(record.name)}-`;
-  const names = (await readdir(output)).filter((name) => name.includes(mark) && name[0] !== '.');
-  const runs: { readonly folder: string; readonly startedAt: string }[] = [];
-  for (const name of names) {
-    const other = join(output, name);
+interface EarlierRun {
+  readonly folder: string;
+  readonly name: string;
+  readonly startedAt: string;
+}
+
+/**
+ * Folder of the run to compare a step with: the latest earlier one in the same place that has the very step, of whatever job,
+ * else the latest of the same job. Only runs that kept their lineage count.
+ */
+export async function earlierRun(
+  folder: string,
+  record: RunRecord,
+  key: LineageKey,
+): Promise<string | undefined> {
+  const runs = await earlierRuns(dirname(folder), record);
+  for (const run of runs.slice(0, MAX_SEARCHED)) {
+    const lineage = await readFile(join(run.folder, 'lineage.json'), 'utf8').catch(() => '');
+    if (lineage.includes(`"${key}"`) && (await hasProgram(run.folder))) return run.folder;
+  }
+  for (const run of runs) {
+    if (run.name === record.name && (await hasProgram(run.folder))) return run.folder;
+  }
+  return undefined;
+}
+
+/** Newest first. */
+async function earlierRuns(output: string, record: RunRecord): Promise<EarlierRun[]> {
+  const runs: EarlierRun[] = [];
+  for (const id of (await readdir(output)).filter(isRunId)) {
+    const folder = join(output, id);
     try {
-      const read = async (file: string) => JSON.parse(await readFile(join(other, file), 'utf8'));
-      const { run, name: job, startedAt } = (await read('result.json')) as Partial<RunRecord>;
-      if (job !== record.name || run === record.run || startedAt === undefined) continue;
-      if (startedAt < record.startedAt) runs.push({ folder: other, startedAt });
+      const text = await readFile(join(folder, 'result.json'), 'utf8');
+      const { run, name, startedAt } = JSON.parse(text) as Partial<RunRecord>;
+      if (name === undefined || startedAt === undefined || run === record.run) continue;
+      if (startedAt < record.startedAt) runs.push({ folder, name, startedAt });
     } catch {
       // Not a finished run; it can't be what this one might have reused.
     }
   }
-  runs.sort((a, b) => (a.startedAt < b.startedAt ? 1 : -1));
-  for (const run of runs) {
-    const has = await readProgram(run.folder).then(
-      () => true,
-      () => false,
-    );
-    if (has) return run.folder;
-  }
-  return undefined;
+  return runs.sort((a, b) => (a.startedAt < b.startedAt ? 1 : -1));
+}
+
+function hasProgram(folder: string): Promise<boolean> {
+  return readProgram(folder).then(
+    () => true,
+    () => false,
+  );
 }

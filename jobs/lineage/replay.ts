@@ -16,6 +16,7 @@ import {
 import { topological } from '../../driver/ir/expr.js';
 import { evaluateByReference } from '../../driver/runtime/reference-backend.js';
 import { openSession } from '../engines.js';
+import { compareKept, keptValues } from './kept-values.js';
 import { findStep, type LoadedRun, loadRun, readProgram } from './load-run.js';
 import { compareAnswer, type StoredComparison } from './stored-answer.js';
 
@@ -80,7 +81,11 @@ export async function replayRun(folder: string, options: ReplayOptions): Promise
     for (const source of sources) await verifyUnchanged(source);
     const named = new Map([...wanted.keys()].map((name, i) => [name, values[i]!]));
     const tolerance = options.tolerance ?? 1e-8;
-    const compared = compareAnswer(run, named, tolerance);
+    const kept = await keptValues(program.store, wanted);
+    const compared = [
+      ...compareAnswer(run, named, tolerance),
+      ...compareKept(kept, named, tolerance),
+    ];
     return {
       run: run.record.run,
       engine: options.engine,

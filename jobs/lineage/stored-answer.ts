@@ -6,11 +6,11 @@ import { type Metric, metrics } from '../search/scoring.js';
 import type { LoadedRun } from './load-run.js';
 
 export interface StoredComparison {
-  /** `scores` (results.csv), or `coefficients`, `intercept`, `imputed` (model.json). */
+  /** `scores` (results.csv), `coefficients`, `intercept`, `imputed` (model.json), or `gram in the store`. */
   readonly what: string;
   /** Numbers compared. */
   readonly count: number;
-  /** Largest difference, relative to the larger of 1 and the stored magnitude. */
+  /** Largest difference, relative to the larger of 1 and the stored magnitude; in the store, of the largest stored cell. */
   readonly difference: number;
   /** Where that is: `r2, candidate 3, fold 0`. */
   readonly where: string;
@@ -97,8 +97,8 @@ function largest(what: string, pairs: Iterable<Pair>, tolerance: number): Stored
   return { what, count, difference, where: place, agrees: difference <= tolerance };
 }
 
-/** NaN equals NaN and nothing else. */
-function relativeDistance(stored: number, now: number): number {
+/** Relative to the larger of 1 and the first's magnitude. NaN equals NaN and nothing else. */
+export function relativeDistance(stored: number, now: number): number {
   if (Object.is(stored, now) || stored === now) return 0;
   const distance = Math.abs(now - stored) / Math.max(1, Math.abs(stored));
   return Number.isNaN(distance) ? Number.POSITIVE_INFINITY : distance;

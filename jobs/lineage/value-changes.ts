@@ -15,7 +15,8 @@ export function changes(before: unknown, after: unknown, path = ''): Change[] {
   if (sameValue(before, after)) return [];
   const [a, b] = [before, after];
   if (isNamedList(a) && isNamedList(b)) {
-    const byName = (list: readonly Named[]) => Object.fromEntries(list.map((e) => [e.name, e]));
+    const byName = (list: readonly (Named | string)[]) =>
+      Object.fromEntries(list.map((e) => (typeof e === 'string' ? [e, { name: e }] : [e.name, e])));
     const inner = fieldChanges(byName(a), byName(b), (name) => `${path}[${name}]`);
     return inner.length > 0 ? inner : [{ path: `${path} (order)`, before: a, after: b }];
   }
@@ -103,13 +104,13 @@ interface Named {
   readonly name: string;
 }
 
-function isNamedList(value: unknown): value is readonly Named[] {
-  return (
-    Array.isArray(value) &&
-    value.length > 0 &&
-    value.every((element) => typeof element?.name === 'string') &&
-    new Set(value.map((element) => element.name)).size === value.length
-  );
+/** Mappings with a name each; a name alone, as job files have it, stands for a mapping of nothing else. */
+function isNamedList(value: unknown): value is readonly (Named | string)[] {
+  if (!Array.isArray(value) || !value.some((element) => typeof element?.name === 'string')) {
+    return false;
+  }
+  const names = value.map((element) => (typeof element === 'string' ? element : element?.name));
+  return names.every((name) => typeof name === 'string') && new Set(names).size === value.length;
 }
 
 function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {

@@ -1,4 +1,10 @@
-/** Why a step of a run was computed and not reused, in comparison with the latest earlier run of the same job. */
+/**
+ * Why a step of a run was computed and not reused, in comparison with the latest earlier run that has the very step, else
+ * with the latest of the same job.
+ */
+import { reducesFrameData } from '../../driver/frame/frame-data.js';
+import { lineageKey } from '../../driver/index.js';
+import { isWorthLooking, STORE_SECONDS } from '../../driver/reuse/durable-tier.js';
 import { compareRuns } from './compare-runs.js';
 import { earlierRun, type LoadedRun, type RunLoader, type Step } from './load-run.js';
 
@@ -57,7 +63,7 @@ export async function explainStep(
       ? say('reused', ['it was not needed: the steps that read it were reused'])
       : say('source', ['it is a leaf; there is nothing to compute']);
   }
-  const folder = await earlierRun(run.folder, run.record);
+  const folder = await earlierRun(run.folder, run.record, lineageKey(expr));
   if (folder === undefined) {
     return say('never-seen', [
       `never seen: ${run.record.run} is the first run of job ${run.record.name} here that kept its lineage`,
@@ -103,8 +109,17 @@ function lostReason(
   if (store !== run.program.store) {
     return ['not-kept', `${seen}, in the store ${store}; this run used ${run.program.store}`];
   }
+  const rule = same?.node.state === 'computed' ? notKeptBy(same) : undefined;
+  if (rule !== undefined) return ['not-kept', `${seen}, but its result was not kept: ${rule}`];
   return [
     'evicted',
-    `${seen}, but the store ${store} no longer had its result: evicted, or too cheap or too large to be kept`,
+    `${seen}, but the store ${store} no longer had its result: evicted, put aside as damaged, or never kept for its size or for files that changed while they were read`,
   ];
+}
+
+/** The rule of the durable store that leaves a computed result out, in words; undefined when none does. */
+export function notKeptBy({ expr, node }: Step): string | undefined {
+  if (!isWorthLooking(expr)) return 'it is so little work that looking for it would cost more';
+  if (reducesFrameData(expr) || node.seconds >= STORE_SECONDS) return undefined;
+  return `it took ${(node.seconds * 1000).toPrecision(3)} ms; results of less than ${STORE_SECONDS * 1000} ms are kept only when they reduce the data of files`;
 }

@@ -1,9 +1,10 @@
-/** Reads a run folder back into the record it was written from, for `reprise report`. */
+/** Finds run folders by name and reads one back into the record it was written from. */
 import { readdir, readFile, stat } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { ConfigError } from '../../driver/errors.js';
 import type { TrialResult } from '../search/result.js';
 import type { RunRecord } from './record.js';
+import { isRunId } from './run-id.js';
 
 /**
  * The folder of a run named by its path, its id or the start of its id; `latest` is the newest in `output`.
@@ -11,19 +12,37 @@ import type { RunRecord } from './record.js';
  */
 export async function findRun(run: string, output: string): Promise<string> {
   if (await isRun(resolve(run))) return resolve(run);
-  const names = (await readdir(output).catch(() => [])).filter((name) => !name.startsWith('.'));
-  const fitting =
-    run === 'latest' ? names.sort().slice(-1) : names.filter((name) => name.startsWith(run));
-  const exact = names.includes(run) ? [run] : fitting;
-  const [only] = exact;
-  if (only === undefined || exact.length > 1 || !(await isRun(join(output, only)))) {
-    const got = exact.length > 1 ? `${exact.length} that begin so` : 'none';
+  const names = await readdir(output).catch(() => [] as string[]);
+  const { found, got } = run === 'latest' ? await latestOf(names, output) : fitting(run, names);
+  if (found === undefined || !(await isRun(join(output, found)))) {
     throw new ConfigError(
-      `run: expected a run folder at ${run} or a run of that id in ${output}, got ${got}`,
+      `run: expected a run folder at ${run} or a run of that id in ${output}, got ${got}; \`ls ${output}\` lists the runs, --output names another folder`,
       { key: 'run', value: run, source: 'flag' },
     );
   }
-  return join(output, only);
+  return join(output, found);
+}
+
+interface Found {
+  readonly found?: string;
+  /** What there is in place of one run. */
+  readonly got: string;
+}
+
+/** Whatever else lies there, notes, copies and folders of runs that failed, is not the latest run. */
+async function latestOf(names: readonly string[], output: string): Promise<Found> {
+  for (const name of names.filter(isRunId).sort().reverse()) {
+    if (await isRun(join(output, name))) return { found: name, got: 'none' };
+  }
+  return { got: 'none' };
+}
+
+function fitting(run: string, names: readonly string[]): Found {
+  if (names.includes(run)) return { found: run, got: 'a folder without result.json' };
+  const [only, ...others] = names.filter((name) => isRunId(name) && name.startsWith(run));
+  if (only === undefined) return { got: 'none' };
+  if (others.length > 0) return { got: `${others.length + 1} that begin so` };
+  return { found: only, got: `${only}, which has no result.json` };
 }
 
 async function isRun(folder: string): Promise<boolean> {

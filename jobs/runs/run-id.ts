@@ -10,6 +10,11 @@ export function newRunId(jobName: string, startedAt: Date = new Date()): string 
   return `${time}-${slug(jobName)}-${randomBytes(4).toString('hex')}`;
 }
 
+/** Whether a name is one that `newRunId` makes. */
+export function isRunId(name: string): boolean {
+  return /^\d{8}T\d{6}Z-./.test(name);
+}
+
 /** A job name as part of a file name: lower case letters, digits and hyphens, at most 40 characters. */
 export function slug(name: string): string {
   const plain = name

@@ -88,6 +88,8 @@ export interface WireRunResult {
   readonly kernels: number;
   readonly passes: number;
   readonly sparkJobs: number;
+  /** Tasks that the executors which live now run at once. */
+  readonly slots: number;
 }
 
 export interface WireFrameFile {
@@ -168,6 +170,7 @@ export interface WireDescription {
   readonly java: string;
   readonly applicationId: string;
   readonly master: string;
+  /** Tasks at once when it was asked; executors come and go, and each program says how many there are since (`slots`). */
   readonly parallelism: number;
   /** What all executors may store; more when executors come. */
   readonly storageMemoryBytes: number;

@@ -15,8 +15,10 @@ const MEMORY_BYTES = 2e9;
 /** Operators whose block kernel is a BLAS call. */
 const PRODUCTS: ReadonlySet<string> = new Set(['matmul', 'tsmm', 'mmchain', 'groupGram']);
 
-export function estimateOn(description: WireDescription, expr: Expr): CostEstimate {
-  const { nativeBlas, parallelism } = description;
+export function estimateOn(
+  { nativeBlas, parallelism }: Pick<WireDescription, 'nativeBlas' | 'parallelism'>,
+  expr: Expr,
+): CostEstimate {
   const product = nativeBlas ? NATIVE_FLOPS : JAVA_FLOPS;
   const rate = PRODUCTS.has(expr.op.name) ? product : LOOP_FLOPS;
   let bytes = denseBytes(expr);

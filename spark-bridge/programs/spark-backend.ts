@@ -66,6 +66,8 @@ export class SparkBackend implements Backend {
   readonly tier: RddTier;
   readonly #options: SparkBackendOptions;
   readonly #onClose: () => Promise<void>;
+  /** Tasks at once, as the last program found. */
+  #slots: number;
   #uploads: UploadCache;
   #broadcasts: UploadCache;
   /** Values that went with an executor. */
@@ -79,6 +81,7 @@ export class SparkBackend implements Backend {
   constructor(options: SparkBackendOptions, description: WireDescription) {
     this.channel = options.channel;
     this.description = description;
+    this.#slots = description.parallelism;
     this.capabilities = { ops: new Set(description.ops), blocks: 'resident' };
     const frames = createSparkFrames(options.channel, () => this.#name('profile'));
     this.frames = retryingFrames(frames, () => this.recover());
@@ -89,7 +92,7 @@ export class SparkBackend implements Backend {
   }
 
   estimate(expr: Expr): CostEstimate {
-    return estimateOn(this.description, expr);
+    return estimateOn({ nativeBlas: this.description.nativeBlas, parallelism: this.#slots }, expr);
   }
 
   async run(segment: Segment, context: RunContext): Promise<SegmentResult> {
@@ -108,6 +111,7 @@ export class SparkBackend implements Backend {
         ),
     });
     const { result, payloads } = await this.#call(lowered, context);
+    this.#slots = result.slots;
     const values = new Map<Expr, Value>();
     segment.outputs.forEach((expr, i) => {
       const shape = result.outputs[i];

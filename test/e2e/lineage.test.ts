@@ -62,6 +62,7 @@ describe('lineage on the command line', () => {
     const frame = await call('lineage', id, '--step', 'frame');
     assert.match(frame.stdout, /file +data\/a\.csv \(100 rows/);
     assert.match(frame.stdout, /file +data\/b\.csv \(100 rows/);
+    assert.match(stdout, /#\d+ frame\{data\/a\.csv\} \(\) 100x3 {2}source/);
     // Each file is shuffled within itself, by a seed of its own.
     const folds = await json('lineage', id, '--step', 'kfold');
     const seeds = folds.map(({ attrs }: { attrs: Record<string, unknown> }) => {
@@ -154,13 +155,25 @@ describe('lineage on the command line', () => {
     assert.match(gram.reasons[0], /has the same step .* kept no results beyond its process/);
   });
 
-  it('tells three runs apart: why looks at the latest, diff at any two', async () => {
+  it('tells three runs apart: why looks for the very step, then at the latest; diff at any two', async () => {
     const first = await run();
     const second = await run('cv.seed=8');
     const third = await run();
+    // Not that the seed changed since the second run: the first has the step, and kept nothing.
     const why = await json('why', third, 'gram');
-    assert.deepEqual([why.verdict, why.comparedWith], ['changed', second]);
-    assert.deepEqual(why.reasons, ['cv.seed 8 -> 7 changes kfold']);
+    assert.deepEqual([why.verdict, why.comparedWith], ['not-kept', first]);
+    const fourth = await run('cv.seed=9');
+    const changed = await json('why', fourth, 'gram');
+    assert.deepEqual([changed.verdict, changed.comparedWith], ['changed', third]);
+    assert.deepEqual(changed.reasons, ['cv.seed 7 -> 9 changes kfold']);
+    // A job of another name may share steps.
+    folder.job({
+      name: 'renamed',
+      data: { path: 'data', target: 'y' },
+      cv: { folds: 3, shuffle: true, seed: 8 },
+    });
+    const renamed = await json('why', await run(), 'gram');
+    assert.deepEqual([renamed.verdict, renamed.comparedWith], ['not-kept', second]);
     const same = await json('diff', first, third);
     assert.deepEqual([same.newSteps, same.goneSteps, same.aligned, same.causes], [0, 0, [], []]);
     const there = await json('diff', first, second);
@@ -170,6 +183,42 @@ describe('lineage on the command line', () => {
     // A run replays by itself, whatever came after it.
     const replay = await call('replay', first, '--engine', 'reference');
     assert.equal(replay.code, 0, replay.text);
+  });
+
+  it('names causes and not what follows from them', async () => {
+    const causesOf = async (from: string, to: string) => {
+      const { causes } = await json('diff', from, to);
+      return causes.map(({ cause }: { cause: string }) => cause);
+    };
+    const whole = await run('data.features=[a, b]');
+    // Shapes, ranges of rows and places of columns follow in most steps.
+    const one = await run('data.features=[a]');
+    assert.deepEqual(await causesOf(whole, one), [
+      'data.features ["a","b"] -> ["a"] changes encode',
+    ]);
+    const folds = await run('data.features=[a]', 'cv.folds=4');
+    assert.deepEqual(await causesOf(one, folds), ['cv.folds 3 -> 4 changes kfold']);
+    const fewer = await json('diff', folds, one);
+    const places = fewer.aligned.map(({ before }: { before: number }) => before);
+    assert.equal(new Set(places).size, places.length, 'a step has one place');
+    const more = await json('diff', one, folds);
+    const again = more.aligned.map(({ before }: { before: number }) => before);
+    assert.equal(new Set(again).size, again.length, 'a step has one place');
+    assert.ok(more.newSteps > more.aligned.length);
+  });
+
+  it('says what two runs answered and how far their scores are apart', async () => {
+    const first = await run();
+    const same = await json('diff', first, await run());
+    assert.deepEqual(same.scores, { compared: 3 * 3 * 2, difference: 0 });
+    const other = await call('diff', first, await run('cv.seed=8'));
+    assert.match(other.stdout, /^first {3}\S+ on local, best lambda [\d.]+: \w+ -?[\d.]+\n/);
+    assert.match(
+      other.stdout,
+      /\nscores {2}18 of the same candidates .* apart by at most [\de.-]+\n/,
+    );
+    const folds = await json('diff', first, await run('cv.folds=4'));
+    assert.equal(folds.scores, null);
   });
 
   it('says when a step was reused, and when the store had lost it', async () => {
@@ -189,6 +238,12 @@ describe('lineage on the command line', () => {
     assert.match(gram.reasons[0], /reused from the durable store/);
     const kfold = await json('why', second, await stepNamed(second, 'kfold'));
     assert.match(kfold.reasons[0], /not needed: the steps that read it were reused/);
+    const merge = await json('why', second, 'gram');
+    assert.equal(merge.verdict, 'not-kept', JSON.stringify(merge));
+    assert.match(merge.reasons[0], /has the same step .* was not kept: it (took|is so little)/);
+    const replay = await call('replay', second, '--engine', 'reference', '--step', sums);
+    assert.equal(replay.code, 0, replay.text);
+    assert.match(replay.stdout, /\(groupGram\) in the store: \d+ compared, agree/);
     rmSync(folder.file('store'), { recursive: true });
     const third = await stored();
     const why = await json('why', third, await stepNamed(third, 'groupGram'));
@@ -252,6 +307,14 @@ describe('lineage on the command line', () => {
     const other = await call('replay', id);
     assert.notEqual(other.code, 0);
     assert.match(other.stderr, /expected lineage keys of digest .* damaged/);
+    const whole = JSON.parse(text);
+    writeFileSync(program, JSON.stringify({ ...whole, outputs: { ...whole.outputs, gram: 1e6 } }));
+    const lost = await call('replay', id);
+    assert.equal(lost.code, 3, lost.text);
+    assert.match(
+      lost.stderr,
+      /expected the lineage of the run .* got no root 1000000 for its gram/,
+    );
     writeFileSync(program, '{');
     const none = await call('lineage', id);
     assert.equal(none.code, 3, none.text);

@@ -5,6 +5,7 @@ import type { Expr } from '../../driver/ir/expr.js';
 import { ops } from '../../driver/operators/index.js';
 
 import { type DenseMatrix, dense, type Handle, type Value } from '../../driver/runtime/value.js';
+import type { Channel } from '../../spark-bridge/channel/channel.js';
 import type { WireStatus } from '../../spark-bridge/channel/wire.js';
 import {
   createSparkBackend,
@@ -14,7 +15,7 @@ import {
   startEmbeddedSpark,
 } from '../../spark-bridge/index.js';
 import { assertClose } from '../support/close.js';
-import { literal, make, segment } from '../support/segments.js';
+import { literal, make, random, segment } from '../support/segments.js';
 import { sparkMissing } from '../support/spark.js';
 
 function waves(rows: number, cols: number, step: number): DenseMatrix {
@@ -64,6 +65,31 @@ describe('embedded Spark', () => {
       return true;
     });
     await stranger.close();
+  });
+
+  it('expects work to take what the task slots of now give, not those it found at first', async () => {
+    const { channel } = embedded;
+    // As a cluster of sixteen executors answers before all but two of them end.
+    const crowded: Channel = {
+      kind: channel.kind,
+      call: async (verb, ...rest) => {
+        const reply = await channel.call(verb, ...rest);
+        return verb === 'hello'
+          ? { ...reply, result: { ...reply.result, parallelism: 16 } }
+          : reply;
+      },
+      close: async () => {},
+    };
+    const backend = await createSparkBackend({ channel: crowded });
+    const x = random(2000, 10, 3);
+    const gram = make('tsmm', [x]);
+    const work = (): number => {
+      const { seconds, startSeconds = 0 } = backend.estimate(gram);
+      return seconds - startSeconds;
+    };
+    const before = work();
+    await backend.run(segment([x, gram], { outputs: [gram] }), {});
+    assert.ok(Math.abs(work() / before - 8) < 1e-9, `${work()} after ${before}`);
   });
 
   it('answers what it does not understand with an error, and goes on', async () => {

@@ -1,6 +1,8 @@
 /** What differs between two settings, attributes or lists of files, in words. */
 import assert from 'node:assert/strict';
 import { resolve } from 'node:path';
+import { dense } from '../../driver/runtime/value.js';
+import { compareKept } from '../../jobs/lineage/kept-values.js';
 import { changes, changeText, fileChanges } from '../../jobs/lineage/value-changes.js';
 
 const texts = (before: unknown, after: unknown): string[] => changes(before, after).map(changeText);
@@ -24,6 +26,16 @@ describe('changes between plain values', () => {
       'features[a].top 5 -> 6',
     ]);
     assert.match(texts({ features: [a, b] }, { features: [b, a] }).join(), /^features \(order\) /);
+    // A name alone is the thing itself, as in a job file.
+    assert.deepEqual(texts({ features: ['c', a] }, { features: [{ ...a, top: 6 }, 'c'] }), [
+      'features[a].top 5 -> 6',
+    ]);
+    assert.deepEqual(texts({ features: ['c', a] }, { features: [a] }), [
+      'features[c] {"name":"c"} -> (none)',
+    ]);
+    assert.deepEqual(texts({ features: ['c', a] }, { features: [{ name: 'c', sql: 'x' }, a] }), [
+      'features[c].sql (none) -> x',
+    ]);
   });
 
   it('of long lists say what came and went', () => {
@@ -34,6 +46,21 @@ describe('changes between plain values', () => {
     assert.deepEqual(texts({ x: list }, { x: list.toReversed() }), [
       'x 6 -> 6 values (another order)',
     ]);
+  });
+});
+
+describe('values of a store', () => {
+  it('differ from values computed again relative to the largest cell', () => {
+    const kept = new Map([['gram', dense(2, 2, Float64Array.of(1e12, 1, 1, 2e12))]]);
+    const now = (cells: readonly number[]) =>
+      new Map([['gram', dense(2, 2, Float64Array.from(cells))]]);
+    const [close] = compareKept(kept, now([1e12, 1.001, 1, 2e12]), 1e-8);
+    assert.deepEqual([close?.what, close?.agrees, close?.count], ['gram in the store', true, 4]);
+    const [far] = compareKept(kept, now([1e12, 1, 1e6, 2e12]), 1e-8);
+    assert.deepEqual([far?.agrees, far?.where], [false, 'row 1, column 0']);
+    const [broken] = compareKept(kept, now([1e12, 1, 1, Number.NaN]), 1e-8);
+    assert.deepEqual([broken?.agrees, broken?.where], [false, 'row 1, column 1']);
+    assert.deepEqual(compareKept(kept, new Map(), 1e-8), []);
   });
 });
 

@@ -38,9 +38,15 @@ describe('migration', () => {
       const { session, cluster } = machines({ placement: 'local', migration });
       const x = generated(session, MIB / 4);
       await session.persist([x.expr]);
+      const statistics = session.beginRun();
       const values = await readOften(x, 5);
       assertEqual(values, expected);
       assert.equal(cluster.collected.length, collects);
+      // And the run's timeline says so.
+      const brought = statistics
+        .timeline()
+        .filter(({ name }) => name === `bring ${x.rows}x${x.cols}`);
+      assert.equal(brought.length, collects);
       await session.close();
     }
   });

@@ -1,6 +1,14 @@
 /** Run folders: what stands in them, that they appear whole or not at all, and that they can be read back. */
 import assert from 'node:assert/strict';
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  cpSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { ConfigError, ResourceError } from '../../driver/errors.js';
@@ -109,6 +117,24 @@ describe('run folders', () => {
     assert.equal(await findRun('latest', output), last);
     await assert.rejects(findRun('2026', output), /got 2 that begin so/);
     await assert.rejects(findRun('none', output), ConfigError);
+  });
+
+  it('are the latest whatever else lies beside them', async () => {
+    const last = await writeRun(runRecord({ run: '20260202T000000Z-b-2' }), {
+      output,
+      renderReport,
+    });
+    writeFileSync(join(output, 'notes.txt'), 'seed 8 was better');
+    mkdirSync(join(output, '20260303T000000Z-b-3'));
+    cpSync(last, join(output, 'copy-of-b'), { recursive: true });
+    assert.equal(await findRun('latest', output), last);
+    assert.equal(await findRun('copy-of-b', output), join(output, 'copy-of-b'));
+    await assert.rejects(
+      findRun('202603', output),
+      /got 20260303T000000Z-b-3, which has no result.json/,
+    );
+    rmSync(last, { recursive: true });
+    await assert.rejects(findRun('latest', output), /got none/);
   });
 
   it('that are damaged say which file', async () => {

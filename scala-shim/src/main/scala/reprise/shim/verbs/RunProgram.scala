@@ -28,7 +28,8 @@ object RunProgram extends VerbHandler {
         "incomplete" -> Json.arr(outcome.incomplete.map(Json.str)),
         "kernels" -> Json.int(outcome.kernels),
         "passes" -> Json.int(outcome.passes),
-        "sparkJobs" -> Json.int(jobs)),
+        "sparkJobs" -> Json.int(jobs),
+        "slots" -> Json.int(context.actions.limit)),
       (outcome.outputs ++ outcome.parts.flatMap(_._2)).map(block => new CellsPayload(block.values)))
   }
 }

@@ -1,0 +1,49 @@
+/**
+ * What the durable store of a run still holds of its steps, to compare values computed again with. Invariant: nothing is made
+ * or stored here; a store that is gone holds nothing.
+ */
+import { stat } from 'node:fs/promises';
+import { type DenseMatrix, DurableStore, type Expr, lineageKey } from '../../driver/index.js';
+import { relativeDistance, type StoredComparison } from './stored-answer.js';
+
+/** Stored values by the same names; only those that are there. */
+export async function keptValues(
+  store: string | null,
+  wanted: ReadonlyMap<string, Expr>,
+): Promise<Map<string, DenseMatrix>> {
+  const kept = new Map<string, DenseMatrix>();
+  if (store === null || (await stat(store).catch(() => undefined)) === undefined) return kept;
+  const open = await DurableStore.open(store);
+  await open.refresh();
+  for (const [name, expr] of wanted) {
+    if (!expr.isDeterministic || !open.has(lineageKey(expr))) continue;
+    const value = (await open.get(lineageKey(expr)))?.value;
+    if (value?.kind !== 'dense') continue;
+    if (value.rows === expr.rows && value.cols === expr.cols) kept.set(name, value);
+  }
+  return kept;
+}
+
+/** Differences relative to the largest cell stored: where sums cancel, a cell by itself has no more digits than that. */
+export function compareKept(
+  kept: ReadonlyMap<string, DenseMatrix>,
+  values: ReadonlyMap<string, DenseMatrix>,
+  tolerance: number,
+): StoredComparison[] {
+  return [...kept].flatMap(([name, { cols, data }]) => {
+    const now = values.get(name);
+    if (now === undefined) return [];
+    const scale = data.reduce((most, cell) => Math.max(most, Math.abs(cell)), 1);
+    let difference = 0;
+    let at = 0;
+    data.forEach((cell, i) => {
+      const distance = relativeDistance(cell / scale, now.data[i]! / scale);
+      if (!(distance > difference)) return;
+      difference = distance;
+      at = i;
+    });
+    const where = `row ${Math.floor(at / cols)}, column ${at % cols}`;
+    const agrees = difference <= tolerance;
+    return [{ what: `${name} in the store`, count: data.length, difference, where, agrees }];
+  });
+}
