@@ -107,17 +107,21 @@ const MAX_KEYS = 64;
 const MIN_AGGREGATE_CELLS = 1 << 17;
 const rowsKey = (expr: Expr): Expr => rowKey(firstPart(expr, 'rows'));
 const byFirst = (expr: Expr): readonly Expr[] => [rowsKey(expr.inputs[0]!)];
-const ofLarge = (expr: Expr): readonly Expr[] =>
-  expr.inputs[0]!.rows * expr.inputs[0]!.cols < MIN_AGGREGATE_CELLS ? none : byFirst(expr);
+const columnKeys = (x: Expr): readonly Expr[] =>
+  partsOf(boundBelow(x) ?? x, 'cols')
+    .slice(0, MAX_KEYS)
+    .map(columnKey);
+const ofLarge = (expr: Expr): readonly Expr[] => {
+  const x = expr.inputs[0]!;
+  if (x.rows * x.cols < MIN_AGGREGATE_CELLS) return none;
+  return unique([rowsKey(x), ...columnKeys(x)]);
+};
 const keysOf: ReadonlyMap<OpDef, (expr: Expr) => readonly Expr[]> = new Map([
   [
     ops.tsmm,
     (expr: Expr) => {
       const x = expr.inputs[0]!;
-      const bases = partsOf(boundBelow(x) ?? x, 'cols')
-        .slice(0, MAX_KEYS)
-        .map(columnKey);
-      return unique([rowsKey(x), x, ...bases]);
+      return unique([rowsKey(x), x, ...columnKeys(x)]);
     },
   ],
   [ops.matmul, (expr: Expr) => unique([expr.inputs[0]!, rowsKey(expr.inputs[0]!)])],

@@ -298,11 +298,12 @@ testPartialRule({
         const at = (x: string, rows: string, cols: string): string =>
           `slice{cols:${cols},rows:${rows}}(${x})`;
         const d = at('P', 'null', '[2,3]');
-        const P = `matmul{transposeA:true}(cbind(P, e), ${d})`;
+        const times = (x: string): string => `matmul{transposeA:true}(${x}, ${d})`;
+        const P = `rbind(${at(times('P'), '[0,2]', 'null')}, ${times('e')})`;
         const T = `transpose(${P})`;
         const top = `cbind(${at('G', '[0,2]', '[0,2]')}, ${at(P, '[0,2]', 'null')}, ${at('G', '[0,2]', '[2,3]')})`;
-        const middle = `cbind(${at(T, 'null', '[0,2]')}, tsmm(${d}), ${at(T, 'null', '[3,4]')})`;
-        const end = `cbind(${at('G', '[2,3]', '[0,2]')}, ${at(P, '[3,4]', 'null')}, ${at('G', '[2,3]', '[2,3]')})`;
+        const middle = `cbind(${at(T, 'null', '[0,2]')}, tsmm(${d}), ${at(T, 'null', '[2,3]')})`;
+        const end = `cbind(${at('G', '[2,3]', '[0,2]')}, ${at(P, '[2,3]', 'null')}, ${at('G', '[2,3]', '[2,3]')})`;
         return `rbind(${top}, ${middle}, ${end})`;
       })(),
     },
@@ -369,5 +370,61 @@ testPartialRule({
   pays: (s) => {
     const [X, Y] = [large(s, 5_000, 300), large(s, 300, 40, 2)];
     return { cached: [X.matmul(Y), X.rowSums()], target: X.matmul(Y.cbind(ones(s, 300, 1))) };
+  },
+});
+
+testPartialRule({
+  rule: borderGram,
+  what: 'before columns and out of ranges of columns, nothing bound',
+  fires: [
+    {
+      what: 'a column before the last',
+      build: (s) => {
+        const [A, d, e] = [leaf(s, 6, 2), leaf(s, 6, 1, 2), leaf(s, 6, 1, 3)];
+        const G = simple(gram(A.cbind(e)));
+        return { cached: [G], target: gram(A.cbind(d).cbind(e)), names: { A, d, e, G } };
+      },
+      becomes: (() => {
+        const at = (x: string, rows: string, cols: string): string =>
+          `slice{cols:${cols},rows:${rows}}(${x})`;
+        const P = 'rbind(matmul{transposeA:true}(A, d), matmul{transposeA:true}(e, d))';
+        const T = `transpose(${P})`;
+        const top = `cbind(${at('G', '[0,2]', '[0,2]')}, ${at(P, '[0,2]', 'null')}, ${at('G', '[0,2]', '[2,3]')})`;
+        const middle = `cbind(${at(T, 'null', '[0,2]')}, tsmm(d), ${at(T, 'null', '[2,3]')})`;
+        const end = `cbind(${at('G', '[2,3]', '[0,2]')}, ${at(P, '[2,3]', 'null')}, ${at('G', '[2,3]', '[2,3]')})`;
+        return `rbind(${top}, ${middle}, ${end})`;
+      })(),
+    },
+    {
+      what: 'a bind that is cached is multiplied as it is',
+      build: (s) => {
+        const [A, d, e] = [leaf(s, 6, 2), leaf(s, 6, 1, 2), leaf(s, 6, 1, 3)];
+        const X = A.cbind(d);
+        const G = simple(gram(X));
+        return { cached: [G, X], target: gram(X.cbind(e)), names: { X, e, G } };
+      },
+      becomes:
+        'rbind(cbind(G, matmul{transposeA:true}(X, e)), cbind(transpose(matmul{transposeA:true}(X, e)), tsmm(e)))',
+    },
+  ],
+  leaves: [],
+  random: (s, size) => {
+    const rows = size(9);
+    const B = leaf(s, rows, 9);
+    const e = leaf(s, rows, size(3), 3);
+    const to = size(6);
+    const X = B.slice(null, [size(to) - 1, to]);
+    const more = B.slice(null, [to, to + size(2)]);
+    return { cached: [gram(X.cbind(e))], target: gram(X.cbind(more, e)) };
+  },
+  tooDear: (s) => {
+    const [A, d, e] = [large(s, 100, 2), large(s, 100, 1, 2), large(s, 100, 1, 3)];
+    return { cached: [gram(A.cbind(e))], target: gram(A.cbind(d).cbind(e)) };
+  },
+  // Refused as long as the operands had to be bound, which copies them.
+  pays: (s) => {
+    const [B, e] = [large(s, 30_000, 90), large(s, 30_000, 1, 3)];
+    const over = (k: number): Matrix => gram(B.slice(null, [0, k]).cbind(e));
+    return { cached: [over(80)], target: over(83) };
   },
 });
