@@ -8,6 +8,7 @@ import type { Expr } from '../ir/expr.js';
 import { ops } from '../operators/index.js';
 import type { OpDef } from '../operators/op-def.js';
 import { borderGram } from './partial-rules/border-gram.js';
+import { borderGroupGram } from './partial-rules/border-group-gram.js';
 import { boundBelow, columnKey } from './partial-rules/columns.js';
 import { joinColumnParts } from './partial-rules/join-column-parts.js';
 import { joinGroupLosses } from './partial-rules/join-group-losses.js';
@@ -44,6 +45,7 @@ export const partialRules: readonly PartialRule[] = [
   mergeRankings,
   mergeRowParts,
   borderGram,
+  borderGroupGram,
   stackRowParts,
   joinColumnParts,
 ];

@@ -138,6 +138,17 @@ export const scenarios: Readonly<Record<string, ScenarioMaker>> = {
       works: { matmul: 1 },
     };
   },
+  featureAdded: (s, scale = 1) => {
+    const rows = 10_000 * scale;
+    const [A, y, d] = [data(s, rows, 200), data(s, rows, 1, 2), data(s, rows, 1, 3)];
+    return {
+      rule: 'border-group-gram',
+      what: 'a feature added to moments by fold',
+      first: [grouped(s, A.cbind(y))],
+      second: grouped(s, A.cbind(d, y)),
+      works: { groupGram: 1, groupCross: 2 },
+    };
+  },
   featureDropped: (s, scale = 1) => {
     const [A, B] = [data(s, 20_000 * scale, 30), data(s, 20_000 * scale, 1, 2)];
     return {

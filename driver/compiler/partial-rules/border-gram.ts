@@ -22,6 +22,7 @@ import {
   heldSegments,
   isOnes,
   joinColumns,
+  mergedPieces,
   operandsOf,
   type Piece,
   productSegments,
@@ -48,7 +49,7 @@ export const borderGram: PartialRule = {
     for (const gram of siblings) {
       const places = new Map();
       addPlaces(places, productSegments(spreadRows(gram.inputs[0]!, context), context), gram);
-      const pieces = merged(cover(wanted, places));
+      const pieces = mergedPieces(cover(wanted, places));
       const covered = widthOf(pieces.filter(({ source }) => source !== undefined));
       if (covered === 0 || pieces.length > MAX_PIECES) continue;
       if (best === undefined || covered > best.covered) best = { gram, pieces, covered };
@@ -69,23 +70,6 @@ interface Run {
   /** Row of the cross product, as `at` for new columns. */
   readonly crossAt: number;
   readonly width: number;
-}
-
-/** Neighbours among the new pieces count as one run; so do neighbours in the cached matrix. */
-function merged(pieces: readonly Piece[]): Piece[] {
-  const out: Piece[] = [];
-  for (const piece of pieces) {
-    const last = out[out.length - 1];
-    const isNext =
-      last !== undefined &&
-      last.part === piece.part &&
-      last.to === piece.from &&
-      last.source === piece.source &&
-      (piece.source === undefined || last.at + last.to - last.from === piece.at);
-    if (isNext) out[out.length - 1] = { ...last, to: piece.to };
-    else out.push(piece);
-  }
-  return out;
 }
 
 function assemble(

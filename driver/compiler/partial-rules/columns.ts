@@ -204,6 +204,23 @@ export function cover(wanted: readonly Segment[], places: Places): Piece[] {
   return pieces;
 }
 
+/** Neighbours among the new pieces count as one run; so do neighbours in the cached matrix. */
+export function mergedPieces(pieces: readonly Piece[]): Piece[] {
+  const out: Piece[] = [];
+  for (const piece of pieces) {
+    const last = out[out.length - 1];
+    const isNext =
+      last !== undefined &&
+      last.part === piece.part &&
+      last.to === piece.from &&
+      last.source === piece.source &&
+      (piece.source === undefined || last.at + last.to - last.from === piece.at);
+    if (isNext) out[out.length - 1] = { ...last, to: piece.to };
+    else out.push(piece);
+  }
+  return out;
+}
+
 /** Columns of a node, or the node itself when they are all. */
 export function columnsOf(expr: Expr, from: number, to: number, maker: NodeMaker): Expr {
   if (from === 0 && to === expr.cols) return expr;
