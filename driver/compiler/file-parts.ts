@@ -8,7 +8,7 @@ import { partFiles, subSource } from '../frame/parts.js';
 import { denseBytes, type Expr } from '../ir/expr.js';
 import { ops } from '../operators/index.js';
 import type { SegmentPart } from '../runtime/backend.js';
-import { mergeOf, summedRows } from './partial-rules/merge-row-parts.js';
+import { isCentered, merged, mergeOf, summedRows } from './partial-rules/merge-row-parts.js';
 import { rowWise } from './partial-rules/stack-row-parts.js';
 import type { NodeMaker } from './rule.js';
 
@@ -21,6 +21,11 @@ const RESULT_BYTES = 64 * 1024 * 1024;
 const MAX_DEPTH = 128;
 
 const rowWiseOps = new Set(rowWise);
+
+/** Centred moments by fold are no such sum: the searches of jobs keep theirs by file, with columns and folds of the file's own. */
+function isFileSum(expr: Expr): boolean {
+  return mergeOf.has(expr.op) && !isCentered(expr) && summedRows(expr) !== undefined;
+}
 
 /** Serves one plan: what it made is remembered. */
 export class FileParts {
@@ -36,7 +41,7 @@ export class FileParts {
   /** A reduction or a row-wise result as its parts, in order; undefined where it can't be, or no later run could use them. */
   of(expr: Expr): readonly FilePart[] | undefined {
     if (!expr.readsFiles || !expr.isDeterministic) return undefined;
-    const isSum = mergeOf.has(expr.op) && summedRows(expr) !== undefined;
+    const isSum = isFileSum(expr);
     if (!isSum && (!rowWiseOps.has(expr.op) || denseBytes(expr) > RESULT_BYTES)) return undefined;
     const frame = isSum ? this.#common(expr, 0) : this.#frameOf(expr, 0);
     const source = frame ? sourceOf(frame) : undefined;
@@ -55,11 +60,8 @@ export class FileParts {
 
   /** The node, given the results over its parts. */
   merged(expr: Expr, results: readonly Expr[]): Expr {
-    const merge = mergeOf.get(expr.op);
-    if (merge === undefined || summedRows(expr) === undefined) {
-      return this.#maker.intern(ops.rbind, results);
-    }
-    return results.reduce((total, one) => this.#maker.intern(merge, [total, one]));
+    if (!isFileSum(expr)) return this.#maker.intern(ops.rbind, results);
+    return merged(expr, results, this.#maker);
   }
 
   /** The frame whose rows a value has, one by one; undefined when it has none, or depends on more than these rows. */

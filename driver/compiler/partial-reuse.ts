@@ -8,6 +8,7 @@ import type { Expr } from '../ir/expr.js';
 import { ops } from '../operators/index.js';
 import type { OpDef } from '../operators/op-def.js';
 import { borderGram } from './partial-rules/border-gram.js';
+import { borderGroupGram } from './partial-rules/border-group-gram.js';
 import { boundBelow, columnKey } from './partial-rules/columns.js';
 import { joinColumnParts } from './partial-rules/join-column-parts.js';
 import { joinGroupLosses } from './partial-rules/join-group-losses.js';
@@ -44,6 +45,7 @@ export const partialRules: readonly PartialRule[] = [
   mergeRankings,
   mergeRowParts,
   borderGram,
+  borderGroupGram,
   stackRowParts,
   joinColumnParts,
 ];
@@ -107,17 +109,21 @@ const MAX_KEYS = 64;
 const MIN_AGGREGATE_CELLS = 1 << 17;
 const rowsKey = (expr: Expr): Expr => rowKey(firstPart(expr, 'rows'));
 const byFirst = (expr: Expr): readonly Expr[] => [rowsKey(expr.inputs[0]!)];
-const ofLarge = (expr: Expr): readonly Expr[] =>
-  expr.inputs[0]!.rows * expr.inputs[0]!.cols < MIN_AGGREGATE_CELLS ? none : byFirst(expr);
+const columnKeys = (x: Expr): readonly Expr[] =>
+  partsOf(boundBelow(x) ?? x, 'cols')
+    .slice(0, MAX_KEYS)
+    .map(columnKey);
+const ofLarge = (expr: Expr): readonly Expr[] => {
+  const x = expr.inputs[0]!;
+  if (x.rows * x.cols < MIN_AGGREGATE_CELLS) return none;
+  return unique([rowsKey(x), ...columnKeys(x)]);
+};
 const keysOf: ReadonlyMap<OpDef, (expr: Expr) => readonly Expr[]> = new Map([
   [
     ops.tsmm,
     (expr: Expr) => {
       const x = expr.inputs[0]!;
-      const bases = partsOf(boundBelow(x) ?? x, 'cols')
-        .slice(0, MAX_KEYS)
-        .map(columnKey);
-      return unique([rowsKey(x), x, ...bases]);
+      return unique([rowsKey(x), x, ...columnKeys(x)]);
     },
   ],
   [ops.matmul, (expr: Expr) => unique([expr.inputs[0]!, rowsKey(expr.inputs[0]!)])],

@@ -21,6 +21,7 @@ import { floor } from './floor.js';
 import { frame } from './frame.js';
 import { ge } from './ge.js';
 import { gramLoss } from './gram-loss.js';
+import { groupCross } from './group-cross.js';
 import { groupGram } from './group-gram.js';
 import { groupLoss } from './group-loss.js';
 import { gt } from './gt.js';
@@ -153,6 +154,7 @@ const table = {
   addDiag,
   // batched over folds
   groupGram,
+  groupCross,
   mergeGroupGram,
   groupLoss,
   gramLoss,

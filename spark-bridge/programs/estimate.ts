@@ -13,7 +13,13 @@ const LOOP_FLOPS = 1e9;
 /** Rows written and read by operators, a core. @units bytes/s */
 const MEMORY_BYTES = 2e9;
 /** Operators whose block kernel is a BLAS call. */
-const PRODUCTS: ReadonlySet<string> = new Set(['matmul', 'tsmm', 'mmchain', 'groupGram']);
+const PRODUCTS: ReadonlySet<string> = new Set([
+  'matmul',
+  'tsmm',
+  'mmchain',
+  'groupGram',
+  'groupCross',
+]);
 
 export function estimateOn(
   { nativeBlas, parallelism }: Pick<WireDescription, 'nativeBlas' | 'parallelism'>,

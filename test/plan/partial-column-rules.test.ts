@@ -37,6 +37,36 @@ testPartialRule({
       },
       becomes: 'cbind(P, mul(B, v))',
     },
+    {
+      what: 'columns of one result in another order, with others between',
+      build: (s) => {
+        const [A, B, C] = [leaf(s, 4, 2), leaf(s, 4, 3, 2), leaf(s, 4, 1, 3)];
+        const P = A.cbind(B).exp();
+        const target = B.cbind(C, A).exp();
+        return { cached: [B.exp(), A.exp(), P], target, names: { C, P: B.exp(), Q: A.exp() } };
+      },
+      becomes: 'cbind(P, exp(C), Q)',
+    },
+    {
+      what: 'a range of the columns and several new ones at once',
+      build: (s) => {
+        const [A, B, C] = [leaf(s, 4, 5), leaf(s, 4, 3, 2), leaf(s, 4, 1, 3)];
+        const c = A.colSums();
+        const target = A.slice(null, [1, 4]).cbind(B, C).colSums();
+        return { cached: [c], target, names: { B, C, c } };
+      },
+      becomes: 'cbind(slice{cols:[1,4],rows:null}(c), colSums(cbind(B, C)))',
+    },
+    {
+      what: 'the first parts bound, however many are new',
+      build: (s) => {
+        const [A, B] = [leaf(s, 4, 2), leaf(s, 4, 3, 2)];
+        const [C, D] = [leaf(s, 4, 1, 3), leaf(s, 4, 1, 4)];
+        const r = A.cbind(B).rowSums();
+        return { cached: [r], target: A.cbind(B, C, D).rowSums(), names: { C, D, r } };
+      },
+      becomes: 'add(r, rowSums(cbind(C, D)))',
+    },
   ],
   leaves: [
     {
@@ -59,7 +89,12 @@ testPartialRule({
       (x) => x.sumSq(),
     ];
     const form = forms[size(forms.length) - 1]!;
-    return { cached: [form(parts[size(parts.length) - 1]!)], target: form(bindCols(parts)) };
+    const count = size(parts.length - 1);
+    const first = parts.slice(0, count);
+    const last = parts.at(-1)!;
+    const asked = size(2) === 1 ? parts : [...parts.slice(0, -1), last.slice(null, [0, 1])];
+    const one = size(2) === 1 ? bindCols(first) : last;
+    return { cached: [form(one)], target: form(bindCols(asked)) };
   },
   tooDear: (s) => {
     const [A, B] = [large(s, 10_000, 10), large(s, 10_000, 10, 2)];

@@ -1,15 +1,12 @@
-/** Ranges of rows, rankings, columns of ones, projections and groups of columns: the rules' tables. */
-import { borderGram } from '../../driver/compiler/partial-rules/border-gram.js';
 import { joinProductColumns } from '../../driver/compiler/partial-rules/join-product-columns.js';
 import { mergeRankings } from '../../driver/compiler/partial-rules/merge-rankings.js';
 import { mergeRowParts } from '../../driver/compiler/partial-rules/merge-row-parts.js';
-import { selectGroupGram } from '../../driver/compiler/partial-rules/select-group-gram.js';
 import { stackRowParts } from '../../driver/compiler/partial-rules/stack-row-parts.js';
 import { ones } from '../../driver/matrix/create.js';
 import { Matrix } from '../../driver/matrix/matrix.js';
 import { ops } from '../../driver/operators/index.js';
 import { type Lazy, leaf } from '../support/plan.js';
-import { bind, bindCols, gram, groupGram, groups, large, simple } from './partial-plans.js';
+import { bind, gram, large } from './partial-plans.js';
 import { testPartialRule } from './partial-suite.js';
 
 /** What `gram` of a range becomes. */
@@ -213,123 +210,6 @@ testPartialRule({
   pays: (s) => {
     const [X, Z] = [large(s, 200_000, 1), large(s, 1_000, 1, 2)];
     return { cached: [X.topK(20)], target: X.rbind(Z).topK(10) };
-  },
-});
-
-testPartialRule({
-  rule: selectGroupGram,
-  fires: [
-    {
-      what: 'columns taken away and put in another order',
-      build: (s) => {
-        const [g, A, B] = [groups(s, 6), leaf(s, 6, 2), leaf(s, 6, 1, 2)];
-        const G = groupGram(s, g, A.cbind(B), true);
-        return { cached: [G], target: groupGram(s, g, B, true), names: { G } };
-      },
-      becomes:
-        'rbind(cbind(slice{cols:[0,1],rows:[0,1]}(G), slice{cols:[3,4],rows:[0,1]}(G)), cbind(slice{cols:[0,1],rows:[3,4]}(G), slice{cols:[3,4],rows:[3,4]}(G)), cbind(slice{cols:[0,1],rows:[4,5]}(G), slice{cols:[3,4],rows:[4,5]}(G)), cbind(slice{cols:[0,1],rows:[7,8]}(G), slice{cols:[3,4],rows:[7,8]}(G)))',
-    },
-  ],
-  leaves: [
-    {
-      what: 'a column that is nowhere',
-      build: (s) => {
-        const [g, A, B] = [groups(s, 6), leaf(s, 6, 2), leaf(s, 6, 1, 2)];
-        const cached = [groupGram(s, g, A, true)];
-        return { cached, target: groupGram(s, g, A.cbind(B), true) };
-      },
-    },
-    {
-      what: 'moments of the other form',
-      build: (s) => {
-        const [g, A, B] = [groups(s, 6), leaf(s, 6, 2), leaf(s, 6, 1, 2)];
-        const cached = [groupGram(s, g, A.cbind(B), false)];
-        return { cached, target: groupGram(s, g, A, true) };
-      },
-    },
-  ],
-  random: (s, size) => {
-    const rows = size(9) + 1;
-    const g = groups(s, rows);
-    const parts = Array.from({ length: 4 }, (_, i) => leaf(s, rows, size(3), i + 1));
-    const pick = (count: number): Matrix[] =>
-      Array.from({ length: count }, () => parts[size(parts.length) - 1]!);
-    const center = size(2) === 1;
-    const cached = [groupGram(s, g, bindCols(parts), center)];
-    return { cached, target: groupGram(s, g, bindCols(pick(size(3))), center) };
-  },
-  tooDear: (s) => {
-    const [g, A, B] = [groups(s, 20), large(s, 20, 2), large(s, 20, 2, 2)];
-    return { cached: [groupGram(s, g, A.cbind(B), true)], target: groupGram(s, g, B, true) };
-  },
-  pays: (s) => {
-    const [g, A, B] = [groups(s, 9_000), large(s, 9_000, 9), large(s, 9_000, 2, 2)];
-    return { cached: [groupGram(s, g, A.cbind(B), true)], target: groupGram(s, g, A, true) };
-  },
-});
-
-/** The Gram matrix of the first k columns of a projection, and a column of ones: PCA, then a linear model. */
-const projected = (A: Matrix, B: Matrix, k: number, one: Matrix): Matrix =>
-  gram(A.matmul(B.slice(null, [0, k])).cbind(one));
-
-testPartialRule({
-  rule: borderGram,
-  what: 'with columns of ones and of projections',
-  fires: [
-    {
-      what: 'a column of ones, by column sums where they are cached',
-      build: (s) => {
-        const [A, e] = [leaf(s, 6, 2), ones(s, 6, 1)];
-        const [G, c] = [simple(gram(A)), A.colSums()];
-        return { cached: [gram(A), c], target: gram(A.cbind(e)), names: { G, c, e } };
-      },
-      becomes: 'rbind(cbind(G, transpose(c)), cbind(c, tsmm(e)))',
-    },
-    {
-      what: 'one principal component more',
-      build: (s) => {
-        const [A, B, e] = [leaf(s, 6, 3), leaf(s, 3, 3, 2), ones(s, 6, 1)];
-        const G = simple(projected(A, B, 2, e));
-        const target = projected(A, B, 3, e);
-        const P = A.matmul(B.slice(null, [0, 3]));
-        return { cached: [G], target, names: { G, P, e } };
-      },
-      becomes: (() => {
-        const at = (x: string, rows: string, cols: string): string =>
-          `slice{cols:${cols},rows:${rows}}(${x})`;
-        const d = at('P', 'null', '[2,3]');
-        const P = `matmul{transposeA:true}(cbind(P, e), ${d})`;
-        const T = `transpose(${P})`;
-        const top = `cbind(${at('G', '[0,2]', '[0,2]')}, ${at(P, '[0,2]', 'null')}, ${at('G', '[0,2]', '[2,3]')})`;
-        const middle = `cbind(${at(T, 'null', '[0,2]')}, tsmm(${d}), ${at(T, 'null', '[3,4]')})`;
-        const end = `cbind(${at('G', '[2,3]', '[0,2]')}, ${at(P, '[3,4]', 'null')}, ${at('G', '[2,3]', '[2,3]')})`;
-        return `rbind(${top}, ${middle}, ${end})`;
-      })(),
-    },
-  ],
-  leaves: [
-    {
-      what: 'a projection of other data',
-      build: (s) => {
-        const [A, B, C] = [leaf(s, 6, 3), leaf(s, 3, 3, 2), leaf(s, 6, 3, 3)];
-        const [d, e] = [leaf(s, 6, 1, 5), leaf(s, 6, 1, 6)];
-        return { cached: [projected(C, B, 2, d)], target: projected(A, B, 3, e) };
-      },
-    },
-  ],
-  random: (s, size) => {
-    const rows = size(6) + 2;
-    const [A, B, e] = [leaf(s, rows, 4), leaf(s, 4, 5, 2), ones(s, rows, 1)];
-    const [k, more] = [size(4), size(4)];
-    return { cached: [projected(A, B, k, e)], target: projected(A, B, Math.min(5, more + 1), e) };
-  },
-  tooDear: (s) => {
-    const [A, B, e] = [large(s, 100, 4), large(s, 4, 5, 2), ones(s, 100, 1)];
-    return { cached: [projected(A, B, 2, e)], target: projected(A, B, 3, e) };
-  },
-  pays: (s) => {
-    const [A, B, e] = [large(s, 20_000, 200), large(s, 200, 400, 2), ones(s, 20_000, 1)];
-    return { cached: [projected(A, B, 399, e)], target: projected(A, B, 400, e) };
   },
 });
 

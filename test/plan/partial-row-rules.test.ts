@@ -75,6 +75,20 @@ testPartialRule({
       },
       becomes: 'add(G, groupGram{center:false,groups:2}(h, B))',
     },
+    {
+      what: 'centred moments by group, which merge about their means',
+      build: (s) => {
+        const [A, B, g, h] = [leaf(s, 4, 2), leaf(s, 3, 2, 2), groups(s, 4), groups(s, 3)];
+        const G = groupGram(s, g, A, true);
+        const target = groupGram(s, g.rbind(h), A.rbind(B), true);
+        return { cached: [G], target, names: { B, h, G } };
+      },
+      becomes: (() => {
+        const part = '{columns:null,groups:[0,1]}';
+        const attrs = `center:true,groups:2,parts:[${part},${part}],side:3`;
+        return `mergeGroupGram{${attrs}}(G, groupGram{center:true,groups:2}(h, B))`;
+      })(),
+    },
   ],
   leaves: [
     {
@@ -91,14 +105,6 @@ testPartialRule({
         return { cached: [gram(A)], target: A.rbind(B).t().matmul(C.rbind(D)) };
       },
     },
-    {
-      what: 'centred moments, which do not add up',
-      build: (s) => {
-        const [A, B, g, h] = [leaf(s, 4, 2), leaf(s, 3, 2, 2), groups(s, 4), groups(s, 3)];
-        const cached = [groupGram(s, g, A, true)];
-        return { cached, target: groupGram(s, g.rbind(h), A.rbind(B), true) };
-      },
-    },
   ],
   random: (s, size) => {
     const cols = size();
@@ -111,6 +117,7 @@ testPartialRule({
       (x) => x.sum(),
       (x) => x.max(),
       (x) => x.colSumSqs(),
+      (x) => groupGram(s, x.slice(null, [0, 1]).gt(0), x.add(1e3), true),
     ];
     const form = forms[size(forms.length) - 1]!;
     const from = size(parts.length) - 1;
@@ -192,6 +199,25 @@ testPartialRule({
       becomes: 'slice{cols:null,rows:[2,5]}(P)',
     },
     {
+      what: 'a range of cells, beside a row that stretches',
+      build: (s) => {
+        const [A, v] = [leaf(s, 6, 4), leaf(s, 1, 4, 3)];
+        const P = A.sub(v);
+        const target = A.slice([2, 5], [1, 3]).sub(v.slice(null, [1, 3]));
+        return { cached: [P], target, names: { P } };
+      },
+      becomes: 'slice{cols:[1,3],rows:[2,5]}(P)',
+    },
+    {
+      what: 'rows of a product of some columns',
+      build: (s) => {
+        const [A, Y] = [leaf(s, 6, 4), leaf(s, 2, 3, 3)];
+        const P = A.slice(null, [1, 3]).matmul(Y);
+        return { cached: [P], target: A.slice([2, 5], [1, 3]).matmul(Y), names: { P } };
+      },
+      becomes: 'slice{cols:null,rows:[2,5]}(P)',
+    },
+    {
       what: 'the same rows of two operands',
       build: (s) => {
         const [A, B] = [leaf(s, 6, 2), leaf(s, 6, 2, 3)];
@@ -203,6 +229,14 @@ testPartialRule({
     },
   ],
   leaves: [
+    {
+      what: 'cells of other columns of one operand',
+      build: (s) => {
+        const [A, B] = [leaf(s, 6, 4), leaf(s, 6, 4, 3)];
+        const target = A.slice([0, 2], [0, 2]).mul(B.slice([0, 2], [1, 3]));
+        return { cached: [A.mul(B)], target };
+      },
+    },
     {
       what: 'different rows of two operands',
       build: (s) => {
@@ -221,6 +255,15 @@ testPartialRule({
       (x, y) => x.sub(y),
       (x) => x.rowMaxs(),
     ];
+    const end = 1 + size(2);
+    const cells = (x: Matrix): Matrix => x.slice([from, to], [1, end]);
+    if (size(4) === 1) {
+      const v = B.slice(null, [0, 1]);
+      const target = cells(A)
+        .mul(cells(B))
+        .sub(v.slice([from, to]));
+      return { cached: [A.mul(B)], target };
+    }
     const form = forms[size(forms.length) - 1]!;
     const target = form(A.slice([from, to]), B.slice([from, to]));
     return { cached: [form(A, B)], target };

@@ -60,6 +60,17 @@ export const scenarios: Readonly<Record<string, ScenarioMaker>> = {
       works: { tsmm: 1, matmul: 1 },
     };
   },
+  columnBefore: (s, scale = 1) => {
+    const [B, e] = [data(s, 20_000 * scale, 90), data(s, 20_000 * scale, 1, 2)];
+    const over = (k: number): Matrix => gram(B.slice(null, [0, k]).cbind(e));
+    return {
+      rule: 'border-gram',
+      what: 'columns of a wider matrix added before the last',
+      first: [over(80)],
+      second: over(83),
+      works: { tsmm: 1, matmul: 2 },
+    };
+  },
   columnsTaken: (s, scale = 1) => {
     const [A, B] = [data(s, 20_000 * scale, 80), data(s, 20_000 * scale, 2, 2)];
     return {
@@ -89,7 +100,8 @@ export const scenarios: Readonly<Record<string, ScenarioMaker>> = {
       what: 'one principal component more',
       first: [model(119)],
       second: model(120),
-      works: { tsmm: 1, matmul: 2 },
+      // The new component, and its products with the other components and the column of ones.
+      works: { tsmm: 1, matmul: 3 },
     };
   },
   productRows: (s, scale = 1) => {
@@ -126,6 +138,17 @@ export const scenarios: Readonly<Record<string, ScenarioMaker>> = {
       works: { matmul: 1 },
     };
   },
+  featureAdded: (s, scale = 1) => {
+    const rows = 10_000 * scale;
+    const [A, y, d] = [data(s, rows, 200), data(s, rows, 1, 2), data(s, rows, 1, 3)];
+    return {
+      rule: 'border-group-gram',
+      what: 'a feature added to moments by fold',
+      first: [grouped(s, A.cbind(y))],
+      second: grouped(s, A.cbind(d, y)),
+      works: { groupGram: 1, groupCross: 2 },
+    };
+  },
   featureDropped: (s, scale = 1) => {
     const [A, B] = [data(s, 20_000 * scale, 30), data(s, 20_000 * scale, 1, 2)];
     return {
@@ -134,6 +157,53 @@ export const scenarios: Readonly<Record<string, ScenarioMaker>> = {
       first: [grouped(s, A.cbind(B))],
       second: grouped(s, A),
       works: {},
+    };
+  },
+  sumsOfColumns: (s, scale = 1) => {
+    const part = (cols: number, seed: number): Matrix => data(s, 20_000 * scale, cols, seed);
+    const [A, B, C, D] = [part(40, 1), part(40, 2), part(1, 3), part(1, 4)];
+    return {
+      rule: 'join-column-parts',
+      what: 'columns added and taken under column sums',
+      first: [A.cbind(B).colSums()],
+      second: B.cbind(C, D, A.slice(null, [5, 30])).colSums(),
+      works: { colSums: 1 },
+    };
+  },
+  powersOfColumns: (s, scale = 1) => {
+    const X = data(s, 20_000 * scale, 40).abs();
+    return {
+      rule: 'slice-whole-result',
+      what: 'an element-wise operator over a range of rows and columns',
+      first: [X.pow(1.3)],
+      second: X.slice([10, 19_000 * scale], [5, 35]).pow(1.3),
+      works: {},
+    };
+  },
+  powersOfRows: (s, scale = 1) => {
+    const part = (rows: number, seed: number): Matrix => data(s, rows * scale, 20, seed);
+    const [A, B, C, D] = [part(20_000, 1), part(20_000, 2), part(100, 3), part(100, 4)];
+    return {
+      rule: 'stack-row-parts',
+      what: 'several parts added at once to several bound before',
+      first: [A.rbind(B).exp()],
+      second: A.rbind(B, C, D).exp(),
+      works: { exp: 1 },
+    };
+  },
+  momentsByGroupGrown: (s, scale = 1) => {
+    const fold = (rows: number): Matrix =>
+      Matrix.of(s, s.intern(ops.kfold, [], { rows, folds: 5, shuffle: true, seed: 3 }));
+    const [A, B] = [data(s, 20_000 * scale, 60).add(1e4), data(s, 500 * scale, 60, 2).add(1e4)];
+    const over = (g: Matrix, x: Matrix): Matrix =>
+      Matrix.of(s, s.intern(ops.groupGram, [g.expr, x.expr], { groups: 5, center: true }));
+    const [g, h] = [fold(A.rows), fold(B.rows)];
+    return {
+      rule: 'merge-row-parts',
+      what: 'rows added under moments by fold, about their means',
+      first: [over(g, A)],
+      second: over(g.rbind(h), A.rbind(B)),
+      works: { groupGram: 1, mergeGroupGram: 1, add: 1 },
     };
   },
   rankingShortened: (s, scale = 1) => {

@@ -4,8 +4,10 @@
  * for columns added anywhere, taken away or put in another order; columns of a product A %*% B[,1:k] are known as columns of
  * A %*% B, so that a model on one principal component more borders that on one less, and rows of [A B] as columns of those
  * rows of A and of B, so that sums over folds border those over the same folds of A. P and t(P) are one product, so the
- * result is exactly symmetric. With a column of ones P is the column sums, and these are taken where they are cached. Taking rows away (tsmm(X) - tsmm(rest)) is left out: where the rest dominates, the difference of the two
- * sums keeps none of the digits of the small one, and no bound on that is known before the values are.
+ * result is exactly symmetric; of columns that were never bound it is a product for each operand, under one another. With a
+ * column of ones P is the column sums, and these are taken where they are cached. Taking rows away (tsmm(X) - tsmm(rest)) is
+ * left out: where the rest dominates, the difference of the two sums keeps none of the digits of the small one, and no bound
+ * on that is known before the values are.
  */
 import type { Expr } from '../../ir/expr.js';
 import { ops } from '../../operators/index.js';
@@ -17,7 +19,11 @@ import {
   columnSegments,
   cover,
   cutSegments,
+  heldSegments,
   isOnes,
+  joinColumns,
+  mergedPieces,
+  operandsOf,
   type Piece,
   productSegments,
   type Segment,
@@ -25,6 +31,7 @@ import {
 } from './columns.js';
 import type { PartialContext, PartialRewrite, PartialRule } from './partial-rule.js';
 import { bound } from './parts.js';
+import { rowsOf } from './rows.js';
 
 /** The result has the square of this many blocks at most. */
 const MAX_PIECES = 12;
@@ -42,7 +49,7 @@ export const borderGram: PartialRule = {
     for (const gram of siblings) {
       const places = new Map();
       addPlaces(places, productSegments(spreadRows(gram.inputs[0]!, context), context), gram);
-      const pieces = merged(cover(wanted, places));
+      const pieces = mergedPieces(cover(wanted, places));
       const covered = widthOf(pieces.filter(({ source }) => source !== undefined));
       if (covered === 0 || pieces.length > MAX_PIECES) continue;
       if (best === undefined || covered > best.covered) best = { gram, pieces, covered };
@@ -60,26 +67,9 @@ function widthOf(segments: readonly Segment[]): number {
 interface Run {
   readonly isCached: boolean;
   readonly at: number;
-  /** Row of the cross product: as `at` for new columns and where it is taken with the cached operand. */
+  /** Row of the cross product, as `at` for new columns. */
   readonly crossAt: number;
   readonly width: number;
-}
-
-/** Neighbours among the new pieces count as one run; so do neighbours in the cached matrix. */
-function merged(pieces: readonly Piece[]): Piece[] {
-  const out: Piece[] = [];
-  for (const piece of pieces) {
-    const last = out[out.length - 1];
-    const isNext =
-      last !== undefined &&
-      last.part === piece.part &&
-      last.to === piece.from &&
-      last.source === piece.source &&
-      (piece.source === undefined || last.at + last.to - last.from === piece.at);
-    if (isNext) out[out.length - 1] = { ...last, to: piece.to };
-    else out.push(piece);
-  }
-  return out;
 }
 
 function assemble(
@@ -88,26 +78,27 @@ function assemble(
   pieces: readonly Piece[],
   context: PartialContext,
 ): PartialRewrite {
-  const own = columnSegments(x);
-  // The cached operand where its columns are to be had, else all that is asked for, which costs no copy.
-  const parts = new Set(own.map(({ part }) => part));
-  const old = spreadRows(gram.inputs[0]!, context);
-  const isOld = columnSegments(old).every(({ part }) => parts.has(part));
+  const bases = columnSegments(x);
+  const held = heldSegments(x, context);
   const fresh: Segment[] = [];
+  const kept: Segment[] = [];
   const runs: Run[] = [];
-  let next = 0;
-  let position = 0;
+  let [next, crossed, position] = [0, 0, 0];
   for (const { source, at, from, to } of pieces) {
     const width = to - from;
+    const end = position + width;
     const isCached = source !== undefined;
     const run = isCached
-      ? { isCached, at, crossAt: isOld ? at : position, width }
+      ? { isCached, at, crossAt: crossed, width }
       : { isCached, at: next, crossAt: next, width };
-    if (!isCached) {
-      fresh.push(...cutSegments(own, position, position + width));
+    if (isCached) {
+      kept.push(...cutSegments(held, position, end));
+      crossed += width;
+    } else {
+      fresh.push(...cutSegments(bases, position, end));
       next += width;
     }
-    position += width;
+    position = end;
     const last = runs[runs.length - 1];
     const isNext =
       last?.isCached === isCached &&
@@ -117,8 +108,7 @@ function assemble(
     else runs.push(run);
   }
   const uses = [gram];
-  const left = isOld ? old : x;
-  const blockOf = blocks(gram, left, fresh, uses, context);
+  const blockOf = blocks(gram, kept, fresh, uses, context);
   const rows = runs.map((row) =>
     bound(
       runs.map((col) => blockOf(row, col)),
@@ -131,7 +121,7 @@ function assemble(
 
 function blocks(
   gram: Expr,
-  left: Expr,
+  kept: readonly Segment[],
   fresh: readonly Segment[],
   uses: Expr[],
   context: PartialContext,
@@ -142,7 +132,7 @@ function blocks(
   };
   if (fresh.length === 0) return (row, col) => part(gram, row.at, row.width, col.at, col.width);
   const added = bindSegments(fresh, context);
-  const { cross, flipped } = crossProduct(left, added, uses, context);
+  const { cross, flipped } = crossProduct(kept, added, uses, context);
   const corner = context.intern(ops.tsmm, [added]);
   return (row, col) => {
     if (row.isCached && col.isCached) return part(gram, row.at, row.width, col.at, col.width);
@@ -154,23 +144,32 @@ function blocks(
 
 /** P = t(A) %*% B and its transpose; from cached column sums where B is a column of ones. */
 function crossProduct(
-  left: Expr,
+  kept: readonly Segment[],
   added: Expr,
   uses: Expr[],
   context: PartialContext,
 ): { readonly cross: Expr; readonly flipped: Expr } {
-  if (isOnes(added)) {
-    const sums = context.intern(ops.colSums, [left]);
-    if (context.isCached(sums)) {
-      uses.push(sums);
-      return { cross: context.intern(ops.transpose, [sums]), flipped: sums };
-    }
+  const sums = isOnes(added) ? cachedSums(kept, uses, context) : undefined;
+  if (sums !== undefined) {
+    return { cross: context.intern(ops.transpose, [sums]), flipped: sums };
   }
-  // Rows of bound columns were never bound themselves, so their parts are multiplied where they are.
-  const isSpread = left.op === ops.cbind && left.inputs.every(({ op }) => op === ops.slice);
-  const products = (isSpread ? left.inputs : [left]).map((part) =>
-    context.intern(ops.matmul, [part, added], { transposeA: true }),
+  // Products with the operands where they lie: binding them would copy more than the products read.
+  const products = operandsOf(kept, context).map(({ operand, from, to }) =>
+    rowsOf(context.intern(ops.matmul, [operand, added], { transposeA: true }), from, to, context),
   );
   const cross = bound(products, 'rows', context);
   return { cross, flipped: context.intern(ops.transpose, [cross]) };
+}
+
+/** The column sums of the segments, if those of each operand are cached. */
+function cachedSums(
+  kept: readonly Segment[],
+  uses: Expr[],
+  context: PartialContext,
+): Expr | undefined {
+  const sums = kept.map(({ part }) => context.intern(ops.colSums, [part]));
+  if (!sums.every((one) => context.isCached(one))) return undefined;
+  uses.push(...new Set(sums));
+  const pieces = kept.map(({ from, to }, i) => ({ source: sums[i]!, at: from, width: to - from }));
+  return joinColumns(pieces, context);
 }

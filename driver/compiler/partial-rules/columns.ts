@@ -47,6 +47,50 @@ export function columnSegments(expr: Expr): Segment[] {
   });
 }
 
+/** More operands than this are bound: a call each would cost more than the copy. */
+const MAX_OPERANDS = 12;
+
+/** As `columnSegments`, where a bind that is cached is a part itself. */
+export function heldSegments(expr: Expr, context: PartialContext): Segment[] {
+  const segments: Segment[] = [];
+  const stack: Expr[] = [expr];
+  while (stack.length > 0) {
+    const node = stack.pop()!;
+    if (node.op !== ops.cbind || context.isCached(node)) {
+      segments.push(...(node.op === ops.cbind ? [wholeOf(node)] : columnSegments(node)));
+    } else for (let i = node.inputs.length - 1; i >= 0; i--) stack.push(node.inputs[i]!);
+  }
+  return segments.length > MAX_OPERANDS ? [wholeOf(expr)] : segments;
+}
+
+function wholeOf(part: Expr): Segment {
+  return { part, from: 0, to: part.cols };
+}
+
+/** Columns [from, to) of an operand. */
+interface Operand {
+  readonly operand: Expr;
+  readonly from: number;
+  readonly to: number;
+}
+
+/** What to compute with for these columns: whole parts where most of one is asked for, else the columns copied out. */
+export function operandsOf(segments: readonly Segment[], context: PartialContext): Operand[] {
+  const used = new Map<Expr, number>();
+  const runs: Segment[] = [];
+  for (const segment of segments) {
+    const { part, from, to } = segment;
+    used.set(part, (used.get(part) ?? 0) + to - from);
+    const last = runs.at(-1);
+    if (last?.part === part && last.to === from) runs[runs.length - 1] = { ...last, to };
+    else runs.push(segment);
+  }
+  return runs.map(({ part, from, to }) => {
+    if (2 * used.get(part)! >= part.cols) return { operand: part, from, to };
+    return { operand: columnsOf(part, from, to, context), from: 0, to: to - from };
+  });
+}
+
 /** What a cached result over this part is found under: slices, products and encodings are looked through. */
 export function columnKey(part: Expr): Expr {
   const isMade = part.op === ops.slice || part.op === ops.matmul || part.op === ops.encode;
@@ -158,6 +202,23 @@ export function cover(wanted: readonly Segment[], places: Places): Piece[] {
     }
   }
   return pieces;
+}
+
+/** Neighbours among the new pieces count as one run; so do neighbours in the cached matrix. */
+export function mergedPieces(pieces: readonly Piece[]): Piece[] {
+  const out: Piece[] = [];
+  for (const piece of pieces) {
+    const last = out[out.length - 1];
+    const isNext =
+      last !== undefined &&
+      last.part === piece.part &&
+      last.to === piece.from &&
+      last.source === piece.source &&
+      (piece.source === undefined || last.at + last.to - last.from === piece.at);
+    if (isNext) out[out.length - 1] = { ...last, to: piece.to };
+    else out.push(piece);
+  }
+  return out;
 }
 
 /** Columns of a node, or the node itself when they are all. */

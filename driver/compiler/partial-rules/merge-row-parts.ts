@@ -1,17 +1,18 @@
 /**
  * Sums over rows from sums over parts of the rows: for f that adds up (or takes the least or greatest) over rows,
  * f(rbind(A, B)) = f(A) + f(B), where A and B are operands, ranges of rows of operands, or runs of both. Gram matrices,
- * t(A) %*% B, moments and losses by group, and aggregates over columns or all cells. Of the cached results those are
- * taken that cover most rows without overlapping. The centred form of `groupGram` is left out: its parts merge with a
- * correction for the means. A range of what is cached is no use here: it would take a difference (see `border-gram`).
+ * t(A) %*% B, moments and losses by group, and aggregates over columns or all cells. Centred moments merge with a correction
+ * for the means (Chan, Golub and LeVeque 1979), which is `mergeGroupGram`. Of the cached results those are taken that cover
+ * most rows without overlapping. A range of what is cached is no use here: it would take a difference (see `border-gram`).
  */
 import type { Expr } from '../../ir/expr.js';
 import { ops } from '../../operators/index.js';
 import type { OpDef } from '../../operators/op-def.js';
+import type { NodeMaker } from '../rule.js';
 import type { PartialRule } from './partial-rule.js';
 import { RowCut, type RowPlace } from './rows.js';
 
-/** What puts together the results over two parts of the rows. */
+/** What puts together the results over two parts of the rows; for centred moments see `merged`. */
 export const mergeOf: ReadonlyMap<OpDef, OpDef> = new Map([
   [ops.tsmm, ops.add],
   [ops.matmul, ops.add],
@@ -28,10 +29,27 @@ export const mergeOf: ReadonlyMap<OpDef, OpDef> = new Map([
   [ops.colMaxs, ops.maximum],
 ]);
 
+/** Whether it is moments about the means, which do not simply add up. */
+export function isCentered(expr: Expr): boolean {
+  return expr.op === ops.groupGram && expr.attrs.center === true;
+}
+
+/** The node from its results over parts of the rows, in order. */
+export function merged(expr: Expr, results: readonly Expr[], maker: NodeMaker): Expr {
+  if (results.length === 1) return results[0]!;
+  if (!isCentered(expr)) {
+    const merge = mergeOf.get(expr.op)!;
+    return results.reduce((total, one) => maker.intern(merge, [total, one]));
+  }
+  const groups = Array.from({ length: expr.attrs.groups as number }, (_, group) => group);
+  const parts = results.map(() => ({ groups, columns: null }));
+  const attrs = { groups: groups.length, side: expr.cols, center: true, parts };
+  return maker.intern(ops.mergeGroupGram, results, attrs);
+}
+
 /** The operands taken by rows, if results over parts of the rows merge by one of `mergeOf`. */
 export function summedRows(expr: Expr): readonly boolean[] | undefined {
   if (!mergeOf.has(expr.op)) return undefined;
-  if (expr.op === ops.groupGram && expr.attrs.center === true) return undefined;
   const rule = expr.op.rowRule(expr.inputs, expr.attrs);
   return rule.kind === 'reduce' ? rule.blocked : undefined;
 }
@@ -59,9 +77,8 @@ export const mergeRowParts: PartialRule = {
       next = to;
     }
     if (next < cut.rows) results.push(cut.over(next, cut.rows));
-    const merge = mergeOf.get(expr.op)!;
     return {
-      expr: results.reduce((total, one) => context.intern(merge, [total, one])),
+      expr: merged(expr, results, context),
       uses: chosen.map(({ source }) => source),
     };
   },

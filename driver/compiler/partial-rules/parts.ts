@@ -11,6 +11,9 @@ export type Axis = 'rows' | 'cols';
 /** More parts than this are not looked at one by one. */
 const MAX_PARTS = 4096;
 
+/** Of more parts the first few together are not asked for. */
+export const MAX_PREFIXES = 64;
+
 /** The parts of a nest of binds, left to right; the node itself when it is no bind. */
 export function partsOf(expr: Expr, axis: Axis): readonly Expr[] {
   const bind = axis === 'rows' ? ops.rbind : ops.cbind;
@@ -134,9 +137,9 @@ function longestRun(
     if (fits) best = { from, to: from + own.length, cached: sibling };
   }
   if (best !== undefined) return best;
-  // What no index knows (the durable store, operators too cheap to index): all parts but the last, and single parts.
-  const ends = from === 0 && parts.length > 2 ? [parts.length - 1, 1] : [from + 1];
-  for (const to of ends) {
+  // What no index knows (the durable store, operators too cheap to index): the first parts bound, and single parts.
+  const longest = from > 0 ? from + 1 : parts.length > MAX_PREFIXES ? 1 : parts.length - 1;
+  for (let to = longest; to > from; to--) {
     const candidate = over(from, to);
     if (context.isCached(candidate)) return { from, to, cached: candidate };
   }

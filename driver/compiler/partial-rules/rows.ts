@@ -8,7 +8,7 @@ import { ops } from '../../operators/index.js';
 import { rangeOf } from '../../operators/slice.js';
 import { sliceAttrs } from '../rules/merge-slices.js';
 import type { PartialContext } from './partial-rule.js';
-import { bound, partsOf } from './parts.js';
+import { bound, MAX_PREFIXES, partsOf } from './parts.js';
 
 /** Rows [from, to) of a part. */
 export interface RowSegment {
@@ -158,8 +158,8 @@ export class RowCut {
   }
 
   /**
-   * What no index knows (the durable store's single parts, operators too cheap to index): the results over all parts but the
-   * last and over single parts, where they are cached.
+   * What no index knows (the durable store's single parts, operators too cheap to index): the results over the first of the
+   * parts, however many, and over single parts, where they are cached.
    */
   partPlaces(): RowPlace[] {
     const segments = this.#segments[this.#first]!;
@@ -167,7 +167,8 @@ export class RowCut {
     const ends = [0];
     for (const { from, to } of segments) ends.push(ends.at(-1)! + to - from);
     const ranges = segments.map((_, i) => [ends[i]!, ends[i + 1]!] as const);
-    if (segments.length > 2) ranges.push([0, ends[segments.length - 1]!]);
+    const longest = segments.length > MAX_PREFIXES ? 0 : segments.length - 1;
+    for (let count = 2; count <= longest; count++) ranges.push([0, ends[count]!]);
     return ranges.flatMap(([from, to]) => {
       const source = this.over(from, to);
       return this.#context.isCached(source) ? [{ from, to, source, at: 0 }] : [];

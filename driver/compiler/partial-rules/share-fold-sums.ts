@@ -9,7 +9,7 @@
  */
 import { type Expr, topological } from '../../ir/expr.js';
 import { ops } from '../../operators/index.js';
-import { mergeOf, summedRows } from './merge-row-parts.js';
+import { merged, mergeOf, summedRows } from './merge-row-parts.js';
 import type { PartialContext } from './partial-rule.js';
 import { RowCut, type RowPiece } from './rows.js';
 
@@ -109,8 +109,8 @@ function addFamily(
   const folds = new Map<string, Fold>();
   const lists = members.map((member) => foldsOf(member, cuts, folds));
   const order = new Map([...folds.values()].map((fold, i) => [fold, i]));
-  const merge = mergeOf.get(members[0]!.expr.op)!;
-  const adder = new RunSums([...folds.values()], (a, b) => context.intern(merge, [a, b]));
+  const [{ expr: first }] = members as [Member];
+  const adder = new RunSums([...folds.values()], (a, b) => merged(first, [a, b], context));
   const made = new Set<Expr>();
   const found: (readonly [Expr, Omit<FoldSum, 'seconds'>])[] = [];
   let before = 0;
@@ -121,7 +121,7 @@ function addFamily(
     if (!isShared && !expr.inputs.some(({ op }) => op === ops.rbind)) return;
     const places = list.map((fold) => order.get(fold)!).sort((a, b) => a - b);
     const sum = adder.sum(places);
-    const nodes = sumNodes(sum, merge, list);
+    const nodes = sumNodes(sum, list);
     for (const node of nodes) made.add(node);
     before += options.estimate(expr) + saved(expr);
     found.push([expr, { expr: sum, made: nodes }]);
@@ -222,8 +222,7 @@ class RunSums {
 }
 
 /** The additions of a sum and the folds below. */
-function sumNodes(sum: Expr, merge: Expr['op'], list: readonly Fold[]): Expr[] {
+function sumNodes(sum: Expr, list: readonly Fold[]): Expr[] {
   const leaves = new Set(list.map(({ expr }) => expr));
-  const nodes = topological([sum], (expr) => leaves.has(expr));
-  return nodes.filter((node) => leaves.has(node) || node.op === merge);
+  return topological([sum], (expr) => leaves.has(expr));
 }

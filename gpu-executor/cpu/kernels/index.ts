@@ -5,6 +5,7 @@ import { ops } from '../../../driver/operators/index.js';
 import { aggregateKernels } from './aggregates.js';
 import { elementwiseKernel } from './elementwise.js';
 import { gramLossKernel } from './gram-loss.js';
+import { groupCrossKernel } from './group-cross.js';
 import { groupGramKernel } from './group-gram.js';
 import { groupLossKernel } from './group-loss.js';
 import type { Kernel } from './kernel.js';
@@ -30,6 +31,7 @@ export const kernels: readonly Kernel[] = [
   ...systemKernels,
   ...reorganiseKernels,
   groupGramKernel,
+  groupCrossKernel,
   groupLossKernel,
   mergeGroupGramKernel,
   gramLossKernel,
