@@ -38,15 +38,16 @@ interface SyntaxNode {
   readonly [key: string]: unknown;
 }
 
-interface Functions {
-  readonly aggregates: ReadonlySet<string>;
-  readonly unstable: ReadonlySet<string>;
-  readonly macros: ReadonlySet<string>;
+/** What DuckDB says of a function's name: whether some overload aggregates, changes by itself, or is a macro. */
+interface FunctionKinds {
+  readonly aggregates: boolean;
+  readonly unstable: boolean;
+  readonly macro: boolean;
 }
 
 export class ExpressionChecker {
   readonly #database: Database;
-  #functions: Promise<Functions> | undefined;
+  readonly #functions = new Map<string, FunctionKinds>();
 
   constructor(database: Database) {
     this.#database = database;
@@ -58,8 +59,6 @@ export class ExpressionChecker {
    */
   async check(sql: string, columns: readonly string[]): Promise<void> {
     const root = await this.#parse(sql);
-    this.#functions ??= this.#listFunctions();
-    const functions = await this.#functions;
     const names = new Set(columns.map((name) => name.toLowerCase()));
     const local = new Set<string>();
     for (const node of nodesOf(root)) {
@@ -68,11 +67,12 @@ export class ExpressionChecker {
           for (const name of part.column_names ?? []) local.add(name);
       }
     }
+    await this.#lookUp(root);
     for (const node of nodesOf(root)) {
       if (!ALLOWED_CLASSES.has(node.class as string) || node.type === 'GROUPING_FUNCTION') {
         throw refuse(sql, described(node));
       }
-      if (node.class === 'FUNCTION') checkFunction(sql, node.function_name ?? '', functions);
+      if (node.class === 'FUNCTION') this.#checkFunction(sql, nameOf(node));
       const column = node.class === 'COLUMN_REF' ? node.column_names?.[0] : undefined;
       if (column !== undefined && !local.has(column) && !names.has(column.toLowerCase())) {
         throw new DataError(
@@ -84,66 +84,80 @@ export class ExpressionChecker {
   }
 
   async #parse(sql: string): Promise<SyntaxNode> {
-    // Both readings must be the same single expression: `1) + (2` is one only inside parentheses, `a -- b` only outside.
-    const bare = await this.#tree(sql, `SELECT ${sql}`);
-    await this.#tree(sql, `SELECT (${sql}\n)`);
-    return bare;
-  }
-
-  async #tree(sql: string, statement: string): Promise<SyntaxNode> {
     if (sql.trim() === '' || sql.includes('\0')) throw refuse(sql, 'none');
+    // Both readings must be the same single expression: `1) + (2` is one only inside parentheses, `a -- b` only outside.
+    const readings = [`SELECT ${sql}`, `SELECT (${sql}\n)`];
     const [row] = await this.#database.query(
-      `SELECT json_serialize_sql(${quoteText(statement)})`,
+      `SELECT ${readings.map((text) => `json_serialize_sql(${quoteText(text)})`).join(', ')}`,
       'expression',
     );
-    const parsed = JSON.parse(String(row?.[0])) as {
-      readonly error: boolean;
-      readonly error_message?: string;
-      readonly statements?: readonly { readonly node: SyntaxNode }[];
-    };
-    if (parsed.error) throw refuse(sql, syntaxError(parsed.error_message ?? 'something else'));
-    const node = parsed.statements?.[0]?.node;
-    const list = (node?.select_list ?? []) as readonly SyntaxNode[];
-    const [only] = list;
-    if (parsed.statements?.length !== 1 || list.length !== 1 || only === undefined) {
-      throw refuse(sql, `${Math.max(list.length, parsed.statements?.length ?? 0)} of them`);
-    }
-    if (only.alias !== '') throw refuse(sql, `an alias (${only.alias})`);
-    if (!isBare(node as SyntaxNode)) throw refuse(sql, 'a whole query');
-    return only;
+    const [bare] = readings.map((_, at) => singleExpression(sql, String(row?.[at])));
+    return bare!;
   }
 
-  async #listFunctions(): Promise<Functions> {
+  /** Learns the kinds of the functions in a tree. All of DuckDB's, a thousand, would take longer than the rest of the check. */
+  async #lookUp(root: SyntaxNode): Promise<void> {
+    const names = new Set<string>();
+    for (const node of nodesOf(root)) {
+      const name = nameOf(node);
+      if (node.class === 'FUNCTION' && !this.#functions.has(name)) names.add(name);
+    }
+    if (names.size === 0) return;
     const rows = await this.#database.query(
-      'SELECT DISTINCT lower(function_name), function_type, stability FROM duckdb_functions()',
+      `SELECT DISTINCT lower(function_name), function_type, stability FROM duckdb_functions()
+       WHERE lower(function_name) IN (${[...names].map(quoteText).join(', ')})`,
       'expression',
     );
-    const named = (test: (type: unknown, stability: unknown) => boolean): ReadonlySet<string> =>
-      new Set(rows.filter((row) => test(row[1], row[2])).map((row) => String(row[0])));
-    return {
-      aggregates: named((type) => type === 'aggregate'),
-      unstable: named(
-        (type, stability) =>
-          type === 'scalar' &&
-          (stability === 'VOLATILE' || stability === 'CONSISTENT_WITHIN_QUERY'),
-      ),
-      macros: named((type) => type === 'macro'),
-    };
+    for (const name of names) {
+      const own = rows.filter((row) => row[0] === name);
+      this.#functions.set(name, {
+        aggregates: own.some(([, type]) => type === 'aggregate'),
+        unstable: own.some(
+          ([, type, stability]) =>
+            type === 'scalar' &&
+            (stability === 'VOLATILE' || stability === 'CONSISTENT_WITHIN_QUERY'),
+        ),
+        macro: own.some(([, type]) => type === 'macro'),
+      });
+    }
+  }
+
+  #checkFunction(sql: string, name: string): void {
+    const kinds = this.#functions.get(name);
+    if (kinds?.aggregates || name === 'unnest') {
+      throw refuse(sql, `${name}(), which does not work row by row`);
+    }
+    const unstable =
+      kinds?.unstable ||
+      SESSION_FUNCTIONS.has(name) ||
+      (kinds?.macro && !ALLOWED_MACROS.test(name));
+    if (unstable) {
+      throw refuse(sql, `${name}(), whose result does not depend on the row alone`);
+    }
   }
 }
 
-function checkFunction(sql: string, given: string, functions: Functions): void {
-  const name = given.toLowerCase();
-  if (functions.aggregates.has(name) || name === 'unnest') {
-    throw refuse(sql, `${name}(), which does not work row by row`);
+/** The one expression of a statement that DuckDB has parsed. @throws DataError when it is anything else */
+function singleExpression(sql: string, serialized: string): SyntaxNode {
+  const parsed = JSON.parse(serialized) as {
+    readonly error: boolean;
+    readonly error_message?: string;
+    readonly statements?: readonly { readonly node: SyntaxNode }[];
+  };
+  if (parsed.error) throw refuse(sql, syntaxError(parsed.error_message ?? 'something else'));
+  const node = parsed.statements?.[0]?.node;
+  const list = (node?.select_list ?? []) as readonly SyntaxNode[];
+  const [only] = list;
+  if (parsed.statements?.length !== 1 || list.length !== 1 || only === undefined) {
+    throw refuse(sql, `${Math.max(list.length, parsed.statements?.length ?? 0)} of them`);
   }
-  const unstable =
-    functions.unstable.has(name) ||
-    SESSION_FUNCTIONS.has(name) ||
-    (functions.macros.has(name) && !ALLOWED_MACROS.test(name));
-  if (unstable) {
-    throw refuse(sql, `${name}(), whose result does not depend on the row alone`);
-  }
+  if (only.alias !== '') throw refuse(sql, `an alias (${only.alias})`);
+  if (!isBare(node as SyntaxNode)) throw refuse(sql, 'a whole query');
+  return only;
+}
+
+function nameOf(node: SyntaxNode): string {
+  return (node.function_name ?? '').toLowerCase();
 }
 
 /** Whether a SELECT is nothing but its select list. */
