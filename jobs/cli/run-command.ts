@@ -93,7 +93,8 @@ function preparing(onEvent: OnEvent): OnEvent {
     onEvent(event);
     if (event.kind === 'progress' && !isPrepared) {
       isPrepared = true;
-      void prepare();
+      // Without it the report draws by itself.
+      prepare().catch(() => undefined);
     }
     if (event.kind === 'scored') begin?.(event.search);
   };
