@@ -58,7 +58,7 @@ const VERSION = 2;
 export async function openData(
   { session, frames }: OpenSession,
   job: Job,
-  clock: { enter(phase: string): void },
+  clock: { enter(phase: string): void; progress?(fraction: number): void },
 ): Promise<JobData> {
   clock.enter('open');
   const frame = await openFrame(session, frames, job.data.path, job.data.format);
@@ -73,7 +73,10 @@ export async function openData(
   ]);
   const memo = await session.memo(
     key,
-    () => resolve(session, frames, frame, job) as Promise<unknown> as Promise<Json>,
+    () =>
+      resolve(session, frames, frame, job, () =>
+        clock.progress?.(0),
+      ) as Promise<unknown> as Promise<Json>,
     () => verifyUnchanged(source),
     true,
   );
@@ -112,11 +115,12 @@ async function resolve(
   frames: FrameEngine,
   frame: Frame,
   job: Job,
+  onScan: () => void,
 ): Promise<Resolved> {
   const { cv, data } = job;
   const start = performance.now();
   const { description } = frame;
-  const counted = counting(frames, session);
+  const counted = counting(frames, session, onScan);
   const byFile =
     description.source.files.length > 1 && description.isUniform !== false
       ? new FileProfiles(counted, (key, compute, unchanged) =>
@@ -183,9 +187,10 @@ function dataParts(
   });
 }
 
-/** Counts the scans an engine makes, and the rows they read, into the session's statistics. */
-function counting(frames: FrameEngine, session: Session): FrameEngine {
+/** Counts the scans an engine makes, and the rows they read, into the session's statistics, and says when one begins. */
+function counting(frames: FrameEngine, session: Session, onScan: () => void): FrameEngine {
   const count = (source: FrameSource): void => {
+    onScan();
     session.statistics.scans++;
     session.statistics.rowsRead += source.files.reduce((rows, file) => rows + file.rows, 0);
   };

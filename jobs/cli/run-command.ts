@@ -5,6 +5,7 @@ import type { RunRecord } from '../runs/record.js';
 import type { EngineName } from '../runs/run-events.js';
 import { failedTrials, type RunSummary, summarize } from '../runs/summary.js';
 import { writeRun } from '../runs/write-run.js';
+import type { SearchResult } from '../search/result.js';
 import { EXIT } from './exit-codes.js';
 import {
   formatBest,
@@ -45,8 +46,10 @@ export async function runCommand(
         return runJob(job, { engine: options.engine, signal, onEvent: preparing(onEvent) });
       });
       signal.throwIfAborted();
-      const { renderReport } = await import('../report/index.js');
-      return [finished, await writeRun(finished, { output: job.output, renderReport, signal })];
+      const { drawingsKept, renderReport } = await import('../report/index.js');
+      const path = await writeRun(finished, { output: job.output, renderReport, signal });
+      await drawingsKept();
+      return [finished, path] as const;
     },
     () => terminal.note('stopping; press Ctrl-C again to stop at once'),
   );
@@ -71,7 +74,8 @@ async function runWithProgress(
   const progress = createProgress(terminal.isInteractive);
   try {
     return await run((event) => {
-      logger.debug(event, event.kind);
+      // The scores are in the run's folder; a log line holds none of a thousand candidates.
+      logger.debug(event.kind === 'scored' ? {} : event, event.kind);
       if (event.kind === 'engine') terminal.note(`engine: ${event.engine} (${event.reason})`);
       if (event.kind === 'warning') terminal.note(`warning: ${event.message}`);
       progress.onEvent(event);
@@ -81,14 +85,26 @@ async function runWithProgress(
   }
 }
 
-/** Once data are read there will be something new to draw: the drawing library is loaded meanwhile, on another core. */
+/**
+ * Once data are read there will be something new to draw: the drawing library is loaded meanwhile, on another core, and
+ * draws while the record is put together.
+ */
 function preparing(onEvent: OnEvent): OnEvent {
   let isPrepared = availableParallelism() < 2;
+  let begin: ((search: SearchResult) => void) | undefined;
+  const prepare = async (): Promise<void> => {
+    const { beginCurves, prepareDrawing } = await import('../report/index.js');
+    prepareDrawing();
+    begin = beginCurves;
+  };
   return (event) => {
     onEvent(event);
-    if (isPrepared || event.kind !== 'progress') return;
-    isPrepared = true;
-    void import('../report/drawing-ahead.js').then(({ prepareDrawing }) => prepareDrawing());
+    if (event.kind === 'progress' && !isPrepared) {
+      isPrepared = true;
+      // Without it the report draws by itself.
+      prepare().catch(() => undefined);
+    }
+    if (event.kind === 'scored') begin?.(event.search);
   };
 }
 

@@ -7,15 +7,31 @@ import type { SearchResult, TrialResult } from '../search/result.js';
 import { type CurveData, type CurvePoint, curveSpec } from './curve-spec.js';
 import { decimalsFor, formatCount, formatFixed, formatParam, plural } from './format.js';
 import { html, type Markup } from './markup.js';
-import { chartSvg } from './vega-svg.js';
+import { chartSvgs } from './vega-svg.js';
 
 /** Points on the x axis beyond which the curve is thinned. */
 const MAX_POINTS = 250;
 /** Fold scores beyond which folds are not drawn one by one. */
 const MAX_FOLD_POINTS = 5000;
 
-/** The section's content: a switch for the metric, one for the folds, and the drawings they show. */
+const begun = new WeakMap<SearchResult, Promise<Markup>>();
+
+/** Begins to draw what `curvesSection` will be asked for, without waiting for it. */
+export function beginCurves(search: SearchResult): void {
+  const section = drawSection(search);
+  section.catch(() => undefined);
+  begun.set(search, section);
+}
+
+/**
+ * The section's content: a switch for the metric, one for the folds, and the drawings they show.
+ * @throws ExecutionError when a chart cannot be drawn
+ */
 export async function curvesSection(search: SearchResult): Promise<Markup> {
+  return begun.get(search) ?? drawSection(search);
+}
+
+async function drawSection(search: SearchResult): Promise<Markup> {
   if (search.trials.length === 0) return html`<p class="note">This run has no trials.</p>`;
   const axis = mainParam(search);
   const panels = await Promise.all(search.metrics.map((metric) => panel(search, metric, axis)));
@@ -77,13 +93,16 @@ async function panel(search: SearchResult, metric: string, axis: string): Promis
   const label = best
     ? `${metric} against ${axis}; best at ${best.label} with ${best.text}`
     : `${metric} against ${axis}; no candidate could be scored`;
-  const drawings = await Promise.all(
-    (meanView ? [true, false] : [true]).flatMap((withFolds) =>
-      (['wide', 'narrow'] as const).map(async (size) => {
-        const svg = await chartSvg(curveSpec(data, { size, withFolds }), label);
-        return html`<div class="${size}" data-view="${withFolds ? 'folds' : 'mean'}"${withFolds ? null : html` hidden`}>${svg}</div>`;
-      }),
-    ),
+  const views = (meanView ? [true, false] : [true]).flatMap((withFolds) =>
+    (['wide', 'narrow'] as const).map((size) => ({ size, withFolds })),
+  );
+  const svgs = await chartSvgs(
+    views.map((view) => curveSpec(data, view)),
+    label,
+  );
+  const drawings = views.map(
+    ({ size, withFolds }, at) =>
+      html`<div class="${size}" data-view="${withFolds ? 'folds' : 'mean'}"${withFolds ? null : html` hidden`}>${svgs[at]}</div>`,
   );
   const content = html`<figure data-metric="${metric}"${metric === search.refit ? null : html` hidden`}>
 ${drawings}

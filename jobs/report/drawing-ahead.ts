@@ -37,6 +37,9 @@ export function prepareDrawing(): void {
   worker.on('exit', () => end(own));
 }
 
+/** Whether a thread draws what is asked for. */
+export const isDrawingPrepared = (): boolean => thread !== undefined;
+
 /** The drawing as Vega gives it. @throws what Vega throws */
 export async function drawSvg(spec: TopLevelSpec): Promise<string> {
   const own = thread;

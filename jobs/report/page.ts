@@ -7,7 +7,6 @@ import { createHash } from 'node:crypto';
 import type { RunRecord } from '../runs/record.js';
 import { curvesSection } from './charts.js';
 import { coefficientsSection } from './coefficients.js';
-import { drawingsKept } from './kept-drawing.js';
 import { lineageSection } from './lineage-graph.js';
 import { html, type Markup, raw } from './markup.js';
 import { pageScript } from './script.js';
@@ -35,9 +34,7 @@ export async function renderReport(record: RunRecord): Promise<string> {
   const others = otherSections(record);
   const content = await curves;
   const sections = [{ id: 'curve', title: 'Validation curve', content }, ...others];
-  const text = `<!doctype html>\n${page(record, sections)}`;
-  await drawingsKept();
-  return text;
+  return `<!doctype html>\n${page(record, sections)}`;
 }
 
 function otherSections(record: RunRecord): Section[] {

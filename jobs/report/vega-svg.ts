@@ -4,17 +4,19 @@
  */
 import type { TopLevelSpec } from 'vega-lite';
 import { ExecutionError } from '../../driver/errors.js';
-import { drawSvg } from './drawing-ahead.js';
-import { keptDrawing } from './kept-drawing.js';
+import { drawSvg, isDrawingPrepared } from './drawing-ahead.js';
+import { keptDrawings } from './kept-drawing.js';
 import { escapeHtml, type Markup, raw } from './markup.js';
 
 /**
- * Draws a chart.
- * @param label what the chart shows, for readers who cannot see it
- * @throws ExecutionError when Vega refuses the specification
+ * Draws charts, in order.
+ * @param label what they show, for readers who cannot see it
+ * @throws ExecutionError when Vega refuses a specification
  */
-export async function chartSvg(spec: TopLevelSpec, label: string): Promise<Markup> {
-  return raw(await keptDrawing({ spec, label }, () => draw(spec, label)));
+export async function chartSvgs(specs: readonly TopLevelSpec[], label: string): Promise<Markup[]> {
+  const drawAll = (): Promise<string[]> => Promise.all(specs.map((spec) => draw(spec, label)));
+  const svgs = await keptDrawings({ specs, label }, drawAll, { isNew: isDrawingPrepared() });
+  return svgs.map(raw);
 }
 
 async function draw(spec: TopLevelSpec, label: string): Promise<string> {

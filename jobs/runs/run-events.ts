@@ -2,6 +2,7 @@
  * What a caller tells a run and what a run tells its caller while it works. The command line draws its progress
  * line from these events and nothing else; events are facts, never needed for the result.
  */
+import type { SearchResult } from '../search/result.js';
 
 export type EngineName = 'auto' | 'local' | 'spark';
 
@@ -24,6 +25,8 @@ export type RunEvent =
       readonly metric: string;
       readonly score: number;
     }
+  /** Every candidate has its scores; the run may still fail. */
+  | { readonly kind: 'scored'; readonly search: SearchResult }
   /** Something the user should know that does not stop the run. */
   | { readonly kind: 'warning'; readonly message: string };
 

@@ -149,6 +149,24 @@ describe('profiles file by file', () => {
     assert.deepEqual(merged, await engine.profile(source, plain));
   });
 
+  it('come from one scan for counts and one for all vocabularies of small files', async () => {
+    const folder = join(home.folder, 'scans');
+    for (const day of [0, 5]) await writeDay(folder, day);
+    const { source } = await engine.describe(folder);
+    const listed = requests.filter(({ top, quantiles }) => top > 0 && quantiles.length === 0);
+    assert.ok(listed.length > 1);
+    const before = engine.scans;
+    const together = await engine.profileFiles(source, listed);
+    assert.equal(engine.scans - before, 2);
+    for (const [at, request] of listed.entries()) {
+      const alone = await engine.profileFiles(source, [request]);
+      assert.deepEqual(
+        together.map((file) => [file[at]]),
+        alone,
+      );
+    }
+  });
+
   it('take files of equal content once, and fall back to the whole when values are too many', async () => {
     const folder = join(home.folder, 'twice');
     await writeDay(folder, 1);

@@ -9,8 +9,9 @@ import {
   type ResolvedFeatures,
   resolveFeatures,
 } from '../../driver/frame/features.js';
+import { ROW_FUNCTIONS } from '../../gpu-executor/cpu/duckdb/expression.js';
 import type { DuckDbEngine } from '../../gpu-executor/cpu/duckdb/index.js';
-import { copyTo, engineInFolder } from '../support/frame-data.js';
+import { copyTo, duckdb, engineInFolder } from '../support/frame-data.js';
 
 const ROWS = 900;
 /** city: Ada 1/2, Bo 1/4, Cy 1/8, Di 1/8, some missing; age: some missing; n: 0..9; w: 10 n + 0.5; when: hours. */
@@ -205,6 +206,16 @@ describe('features', () => {
         await assert.rejects(resolve([{ name: 'q', sql }]), DataError);
       });
     }
+
+    it('that need no look into the list of functions are so by that list', async () => {
+      const rows = await duckdb(
+        'SELECT DISTINCT lower(function_name), function_type, stability FROM duckdb_functions()',
+      );
+      for (const name of ROW_FUNCTIONS) {
+        const kinds = rows.filter((row) => row[0] === name).map((row) => row.slice(1));
+        assert.deepEqual(kinds, [['scalar', 'CONSISTENT']], name);
+      }
+    });
 
     it('may be any function of the row', async () => {
       const allowed = [

@@ -21,7 +21,8 @@ export function jsonText(json: Json): string {
 
 /** The value of a text made by `jsonText`. @throws SyntaxError */
 export function parseJson(text: string): Json {
-  return fromWire(JSON.parse(text) as Json);
+  const wire = JSON.parse(text) as Json;
+  return text.includes('"$"') ? fromWire(wire) : wire;
 }
 
 function toWire(json: Json): Json {

@@ -7,8 +7,10 @@ import { randomBytes } from 'node:crypto';
 import { rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type * as DuckDB from '@duckdb/node-api';
 import type { DuckDBConnection, DuckDBInstance } from '@duckdb/node-api';
 import { ConfigError, DataError, ResourceError } from '../../../driver/errors.js';
+import { loadPackage } from '../../../driver/support/load-package.js';
 
 export interface DatabaseOptions {
   /** Memory DuckDB may use before it spills to disk. @units bytes, default 400 MB */
@@ -94,9 +96,9 @@ export class Database {
 
   async #open(): Promise<{ readonly instance: DuckDBInstance; readonly folder: string }> {
     const { memoryBytes = 400_000_000, threads = 2 } = this.#options;
-    let api: typeof import('@duckdb/node-api');
+    let api: typeof DuckDB;
     try {
-      api = await import('@duckdb/node-api');
+      api = loadPackage('@duckdb/node-api') as typeof DuckDB;
     } catch (cause) {
       throw new ConfigError(
         `duckdb: expected the package @duckdb/node-api with its library for ${process.platform}-${process.arch}, got none that loads; run npm install again`,

@@ -42,7 +42,7 @@ export async function profileEachFile(
   const listed = asked.filter((request) => request.top > 0);
   const listings =
     layout.files[0]?.scan === 'read_parquet'
-      ? await oneByOne(scan, listed, rows.length)
+      ? await inStatements(scan, listed, rows.length)
       : await listingsByFile(scan, listed, rows.length);
   return rows.map((count, file) =>
     asked.map((request, i) => {
@@ -96,10 +96,23 @@ async function aggregateByFile(
   });
 }
 
-/** `[request][file]`: columnar formats read only one column for a grouping. */
-async function oneByOne(scan: Scan, asked: readonly Asked[], files: number): Promise<Listing[][]> {
+/**
+ * Most cells grouped in one statement over a columnar format: a statement has a price of its own, which for small files
+ * is most of the work, while the groups of many rows in many columns would not fit in memory side by side.
+ */
+const STATEMENT_CELLS = 8_000_000;
+
+/** `[request][file]`: columnar formats read only the columns a statement groups by. */
+async function inStatements(
+  scan: Scan,
+  asked: readonly Asked[],
+  files: number,
+): Promise<Listing[][]> {
+  const most = Math.max(1, Math.floor(STATEMENT_CELLS / Math.max(1, scan.rows)));
   const out: Listing[][] = [];
-  for (const request of asked) out.push((await listingsByFile(scan, [request], files))[0]!);
+  for (let from = 0; from < asked.length; from += most) {
+    out.push(...(await listingsByFile(scan, asked.slice(from, from + most), files)));
+  }
   return out;
 }
 
