@@ -1,8 +1,9 @@
 /** Run folders: what stands in them, that they appear whole or not at all, and that they can be read back. */
 import assert from 'node:assert/strict';
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
 import { ConfigError, ResourceError } from '../../driver/errors.js';
 import { findRun, readRun } from '../../jobs/runs/read-run.js';
 import { resultsCsv } from '../../jobs/runs/results-csv.js';
@@ -49,6 +50,22 @@ describe('run folders', () => {
       throw new Error('no report');
     };
     await assert.rejects(writeRun(runRecord(), { output, renderReport: broken }), /no report/);
+    assert.deepEqual(readdirSync(output), []);
+  });
+
+  it('have their other files written while the report is drawn, and nothing left when it then fails', async () => {
+    const seen: string[] = [];
+    const late = async (): Promise<string> => {
+      const folder = join(output, `.unfinished-${runRecord().run}`);
+      while (!existsSync(join(folder, 'results.csv'))) await setTimeout(1);
+      seen.push(...readdirSync(output));
+      throw new Error('no report');
+    };
+    await assert.rejects(writeRun(runRecord(), { output, renderReport: late }), {
+      name: 'Error',
+      message: 'no report',
+    });
+    assert.deepEqual(seen, [`.unfinished-${runRecord().run}`]);
     assert.deepEqual(readdirSync(output), []);
   });
 
