@@ -26,8 +26,12 @@ export interface WriteRunOptions {
  */
 export async function writeRun(record: RunRecord, options: WriteRunOptions): Promise<string> {
   const path = join(options.output, record.run);
-  const html = await options.renderReport(record);
-  const files = filesOf(record, path, html);
+  // Its curves may still be drawn on another thread while the other files are written.
+  const report = options.renderReport(record);
+  let refusal: unknown;
+  report.catch((error: unknown) => {
+    refusal = error;
+  });
   let temporary: string | undefined;
   const removeNow = (): void => {
     if (temporary) rmSync(temporary, { recursive: true, force: true });
@@ -37,7 +41,10 @@ export async function writeRun(record: RunRecord, options: WriteRunOptions): Pro
     await mkdir(options.output, { recursive: true });
     temporary = join(options.output, `.unfinished-${record.run}`);
     await mkdir(temporary);
-    for (const [name, content] of files) await writeFlushed(join(temporary, name), content);
+    for (const [name, content] of filesOf(record, path)) {
+      await writeFlushed(join(temporary, name), content);
+    }
+    await writeFlushed(join(temporary, 'report.html'), await report);
     await flush(temporary);
     options.signal?.throwIfAborted();
     await rename(temporary, path);
@@ -46,7 +53,7 @@ export async function writeRun(record: RunRecord, options: WriteRunOptions): Pro
     return path;
   } catch (cause) {
     if (temporary) await rm(temporary, { recursive: true, force: true });
-    if (options.signal?.aborted) throw cause;
+    if (options.signal?.aborted || (refusal !== undefined && cause === refusal)) throw cause;
     const { code, message } = cause as NodeJS.ErrnoException;
     throw new ResourceError(
       `run folder: expected to write ${path}, got ${code ?? message}; choose another folder with --output`,
@@ -58,7 +65,8 @@ export async function writeRun(record: RunRecord, options: WriteRunOptions): Pro
   }
 }
 
-function filesOf(record: RunRecord, path: string, html: string): [string, string][] {
+/** All but the report. */
+function filesOf(record: RunRecord, path: string): [string, string][] {
   const { lineage, program, timeline, plan, reuse, ...rest } = record;
   const result = { ...summarize(record, path), ...rest, reuse };
   const files: [string, string][] = [
@@ -68,7 +76,6 @@ function filesOf(record: RunRecord, path: string, html: string): [string, string
     ['timeline.json', json(timeline)],
     ['plan.txt', plan.endsWith('\n') ? plan : `${plan}\n`],
     ['job.yaml', stringify(record.job)],
-    ['report.html', html],
   ];
   if (program) files.push(['program.json', `${JSON.stringify(program)}\n`]);
   if (record.search.model) files.push(['model.json', json(record.search.model)]);

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import {
   cpSync,
+  existsSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
@@ -11,6 +12,7 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
 import { ConfigError, ResourceError } from '../../driver/errors.js';
 import { findRun, readRun } from '../../jobs/runs/read-run.js';
 import { resultsCsv } from '../../jobs/runs/results-csv.js';
@@ -57,6 +59,22 @@ describe('run folders', () => {
       throw new Error('no report');
     };
     await assert.rejects(writeRun(runRecord(), { output, renderReport: broken }), /no report/);
+    assert.deepEqual(readdirSync(output), []);
+  });
+
+  it('have their other files written while the report is drawn, and nothing left when it then fails', async () => {
+    const seen: string[] = [];
+    const late = async (): Promise<string> => {
+      const folder = join(output, `.unfinished-${runRecord().run}`);
+      while (!existsSync(join(folder, 'results.csv'))) await setTimeout(1);
+      seen.push(...readdirSync(output));
+      throw new Error('no report');
+    };
+    await assert.rejects(writeRun(runRecord(), { output, renderReport: late }), {
+      name: 'Error',
+      message: 'no report',
+    });
+    assert.deepEqual(seen, [`.unfinished-${runRecord().run}`]);
     assert.deepEqual(readdirSync(output), []);
   });
 
