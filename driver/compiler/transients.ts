@@ -7,6 +7,7 @@
  * Source: delayed caching of MEMPHIS (EDBT 2025) 5.2, here for cheap results of the host; and measurements (`bench reuse-overhead`).
  */
 import { denseBytes, type Expr } from '../ir/expr.js';
+import type { OpDef } from '../operators/op-def.js';
 import type { Pass, PassContext } from './pass.js';
 import type { Plan, PlanNode } from './plan.js';
 
@@ -50,6 +51,7 @@ function markTransients(plan: Plan, context: PassContext): boolean {
       }
     }
   }
+  const steps = new Map<OpDef, Step>();
   /** Making a transient again, from what is kept. @units seconds */
   const again = new Map<Expr, number>();
   let marked = false;
@@ -57,19 +59,47 @@ function markTransients(plan: Plan, context: PassContext): boolean {
     if (needed.has(node.expr) || !isHostResult(node, context)) continue;
     const { expr } = node;
     if (context.reuse && expr.isDeterministic) {
-      if (!expr.op.elementwise || expr.wasTransient || !context.transients.pays(expr)) continue;
+      if (!expr.op.elementwise || expr.wasTransient) continue;
       if (expr.rows * expr.cols <= SMALL_CELLS) continue;
-      const { seconds: alone, chainSeconds = alone } = context.local.estimate(expr);
-      let seconds = START_SECONDS + chainSeconds;
+      let step = steps.get(expr.op);
+      if (step === undefined || step.rows !== expr.rows || step.cols !== expr.cols) {
+        step = stepOf(expr, context);
+        steps.set(expr.op, step);
+      }
+      if (!step.pays) continue;
+      let { seconds } = step;
       for (const input of expr.inputs) seconds += again.get(input) ?? 0;
-      const keeping = ENTRY_SECONDS + denseBytes(expr) / FRESH_BYTES_PER_SECOND;
-      if (keeping <= seconds * KEEPING_SHARE) continue;
+      if (step.keeping <= seconds * KEEPING_SHARE) continue;
       again.set(expr, seconds);
     }
     node.transient = true;
     marked = true;
   }
   return marked;
+}
+
+/** What a cell-by-cell step costs: the same for all of one operator and shape, of which plans have thousands. */
+interface Step {
+  readonly rows: number;
+  readonly cols: number;
+  /** Letting such steps go has paid so far. */
+  readonly pays: boolean;
+  /** To make it. @units seconds */
+  readonly seconds: number;
+  /** To keep it. @units seconds */
+  readonly keeping: number;
+}
+
+function stepOf(expr: Expr, { local, transients }: PassContext): Step {
+  const { rows, cols } = expr;
+  const { seconds: alone, chainSeconds = alone } = local.estimate(expr);
+  return {
+    rows,
+    cols,
+    pays: transients.pays(expr),
+    seconds: START_SECONDS + chainSeconds,
+    keeping: ENTRY_SECONDS + denseBytes(expr) / FRESH_BYTES_PER_SECOND,
+  };
 }
 
 function isHostResult(node: PlanNode, { local }: PassContext): boolean {
