@@ -31,6 +31,7 @@ import {
   shareFoldSums,
 } from './partial-rules/share-fold-sums.js';
 import { sliceWholeResult } from './partial-rules/slice-whole-result.js';
+import { stackColumnProducts } from './partial-rules/stack-column-products.js';
 import { stackRowParts } from './partial-rules/stack-row-parts.js';
 import type { NodeMaker } from './rule.js';
 import { verifyRewrite } from './run-rules.js';
@@ -40,6 +41,7 @@ export const partialRules: readonly PartialRule[] = [
   // Those that compute nothing when they fit come first.
   joinGroupLosses,
   joinProductColumns,
+  stackColumnProducts,
   sliceWholeResult,
   selectGroupGram,
   mergeRankings,
@@ -126,7 +128,15 @@ const keysOf: ReadonlyMap<OpDef, (expr: Expr) => readonly Expr[]> = new Map([
       return unique([rowsKey(x), x, ...columnKeys(x)]);
     },
   ],
-  [ops.matmul, (expr: Expr) => unique([expr.inputs[0]!, rowsKey(expr.inputs[0]!)])],
+  [
+    ops.matmul,
+    (expr: Expr) => {
+      const x = expr.inputs[0]!;
+      // Products with the columns of X, rather than with its rows, are found by what these are columns of.
+      const columns = expr.attrs.transposeA === true ? columnKeys(x) : none;
+      return unique([x, rowsKey(x), ...columns]);
+    },
+  ],
   [ops.mmchain, byFirst],
   [
     ops.groupGram,

@@ -99,6 +99,33 @@ async function verifyRemote({ files, identify }: FrameSource): Promise<void> {
   }
 }
 
+/**
+ * Reads a source and returns what was read only if its files are still what they were; what went wrong because one changed is
+ * reported as that.
+ * @throws DataError naming the first file that changed or went away; else what `read` throws
+ */
+export async function readUnchanged<T>(source: FrameSource, read: () => Promise<T>): Promise<T> {
+  let result: T;
+  try {
+    result = await read();
+  } catch (error) {
+    throw await causeOf(source, error);
+  }
+  await verifyUnchanged(source);
+  return result;
+}
+
+/** The change of a file of the source that explains an error of reading it, else the error itself. */
+export async function causeOf(source: FrameSource, error: unknown): Promise<unknown> {
+  try {
+    await verifyUnchanged(source);
+  } catch (change) {
+    // Storage that can't be asked says nothing of the files.
+    if (change instanceof DataError) return change;
+  }
+  return error;
+}
+
 /** Whether a path is a URI of remote storage, which has no local identity. */
 export function isRemote(path: string): boolean {
   return /^[a-z][a-z0-9+.-]+:\//i.test(path);

@@ -4,8 +4,9 @@
  * made here, so a lost answer leaves no value whose name is unknown.
  */
 import { randomBytes } from 'node:crypto';
-import { BackendLostError, ConfigError, ExecutionError } from '../../driver/errors.js';
+import { BackendLostError, ConfigError, DataError, ExecutionError } from '../../driver/errors.js';
 import type { FrameEngine } from '../../driver/frame/engine.js';
+import { causeOf, verifyUnchanged } from '../../driver/frame/identity.js';
 import { denseBytes, type Expr } from '../../driver/ir/expr.js';
 import type {
   Backend,
@@ -29,10 +30,12 @@ import type { RddReuse } from '../rdd/delayed-caching.js';
 import { RddTier } from '../rdd/rdd-tier.js';
 import { chooseLevel } from '../rdd/storage-level.js';
 import { estimateOn, sparkCosts } from './estimate.js';
+import { filesRead } from './files-read.js';
 import { BROADCAST_BYTES, type LoweredProgram, lowerSegment } from './lower.js';
 import { createSparkFrames, retryingFrames } from './spark-frames.js';
 import { UploadCache } from './upload-cache.js';
 
+const none: ReadonlySet<string> = new Set();
 const PROTOCOL = 1;
 /** How row blocks stay in the cluster for later plans. */
 export interface SparkTierOptions {
@@ -110,8 +113,11 @@ export class SparkBackend implements Backend {
           this.#workSeconds(node),
         ),
     });
-    const { result, payloads } = await this.#call(lowered, context);
+    const { result, payloads } = await this.#call(segment, lowered, context);
     this.#slots = result.slots;
+    for (const [id, matrix] of lowered.uploads) this.#uploads.add(id, matrix);
+    for (const [id, matrix] of lowered.broadcasts) this.#broadcasts.add(id, matrix);
+    await this.#verify(segment, lowered, new Set(result.incomplete));
     const values = new Map<Expr, Value>();
     segment.outputs.forEach((expr, i) => {
       const shape = result.outputs[i];
@@ -136,19 +142,39 @@ export class SparkBackend implements Backend {
         bytes: bytes.get(id) ?? denseBytes(expr),
       });
     }
-    for (const [id, matrix] of lowered.uploads) this.#uploads.add(id, matrix);
-    for (const [id, matrix] of lowered.broadcasts) this.#broadcasts.add(id, matrix);
     tier.read(lowered.reads, result.incomplete);
     const { kernels, passes, sparkJobs } = result;
     return { values, kernels, passes, sparkJobs };
   }
 
-  async #call(lowered: LoweredProgram, context: RunContext): Promise<Reply<'runProgram'>> {
+  /** Nothing is kept of a program during which a file changed. @throws DataError naming it */
+  async #verify(
+    segment: Segment,
+    lowered: LoweredProgram,
+    incomplete: ReadonlySet<string>,
+  ): Promise<void> {
+    try {
+      for (const source of filesRead(segment, incomplete)) await verifyUnchanged(source);
+    } catch (error) {
+      this.#drop('unpersist', [...lowered.handles.values()]);
+      throw error;
+    }
+  }
+
+  async #call(
+    segment: Segment,
+    lowered: LoweredProgram,
+    context: RunContext,
+  ): Promise<Reply<'runProgram'>> {
     try {
       return await this.channel.call('runProgram', lowered.program, lowered.payloads, context);
     } catch (error) {
       this.#noteLost(error);
-      throw error;
+      let cause: unknown = error;
+      if (error instanceof ExecutionError || error instanceof DataError) {
+        for (const source of filesRead(segment, none)) cause = await causeOf(source, cause);
+      }
+      throw cause;
     } finally {
       lowered.done();
     }

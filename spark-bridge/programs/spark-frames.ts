@@ -1,6 +1,7 @@
 /**
  * The frame engine of Spark. Local files are listed and identified here, by content, so that a frame has the same
- * lineage on every engine; remote ones are listed and identified where they are.
+ * lineage on every engine; remote ones are listed and identified where they are. Invariant: what is told of files was
+ * read while they were what they are named by.
  */
 import { BackendLostError } from '../../driver/errors.js';
 import type {
@@ -14,7 +15,7 @@ import type {
   ProfileRequest,
 } from '../../driver/frame/engine.js';
 import { listDataFiles } from '../../driver/frame/files.js';
-import { identifyFiles, isRemote } from '../../driver/frame/identity.js';
+import { identifyFiles, isRemote, readUnchanged } from '../../driver/frame/identity.js';
 import type { Channel } from '../channel/channel.js';
 import type { Json, WireColumn, WireFrameSource, WireProfile } from '../channel/wire.js';
 
@@ -25,11 +26,15 @@ export function createSparkFrames(channel: Channel, newRun: () => string): Frame
     name: 'spark',
     async describe(path: string, format?: FrameFormat): Promise<FrameDescription> {
       const local = isRemote(path) ? null : await localSource(path, format);
-      const { result } = await channel.call('describeFrame', {
-        path: local === null ? path : null,
-        format: format ?? null,
-        source: local,
-      });
+      const call = () =>
+        channel.call('describeFrame', {
+          path: local === null ? path : null,
+          format: format ?? null,
+          source: local,
+        });
+      const { result } = await (local === null
+        ? call()
+        : readUnchanged(local as FrameSource, call));
       const source = result.source as FrameSource;
       return {
         source: local === null ? { ...source, identify: identifyRemote } : source,
@@ -41,22 +46,24 @@ export function createSparkFrames(channel: Channel, newRun: () => string): Frame
       source: FrameSource,
       requests: readonly ProfileRequest[],
     ): Promise<ColumnProfile[]> {
-      const { result } = await channel.call('profileFrame', {
+      const request = {
         run: newRun(),
         source: source as WireFrameSource,
         requests: requests.map(({ sql, top, quantiles }) => ({ sql, top, quantiles })),
-      });
+      };
+      const { result } = await readUnchanged(source, () => channel.call('profileFrame', request));
       return result.profiles.map(toProfile);
     },
     async profileFiles(
       source: FrameSource,
       requests: readonly ProfileRequest[],
     ): Promise<ColumnProfile[][]> {
-      const { result } = await channel.call('profileFiles', {
+      const request = {
         run: newRun(),
         source: source as WireFrameSource,
         requests: requests.map(({ sql, top, quantiles }) => ({ sql, top, quantiles })),
-      });
+      };
+      const { result } = await readUnchanged(source, () => channel.call('profileFiles', request));
       return result.files.map((profiles) => profiles.map(toProfile));
     },
   };
@@ -77,6 +84,9 @@ export function retryingFrames(frames: FrameEngine, recover: () => Promise<void>
     name: frames.name,
     describe: (path, format) => again(() => frames.describe(path, format)),
     profile: (source, requests) => again(() => frames.profile(source, requests)),
+    ...(frames.profileFiles
+      ? { profileFiles: (source, requests) => again(() => frames.profileFiles!(source, requests)) }
+      : {}),
   };
 }
 

@@ -92,6 +92,18 @@ describe('a run over files, one of which changes', () => {
     assert.deepEqual(back.search.trials, await coldTrials());
   });
 
+  it('says that a file changed where its change makes it unreadable', async () => {
+    const path = folder.file('data/day-001.parquet');
+    const whole = await readFile(path);
+    for (const phase of ['profile', 'gram']) {
+      await assert.rejects(
+        run(phase, () => writeFile(path, whole.subarray(0, whole.length - 100))),
+        (error: Error) => /day-001\.parquet .*changed while being read/.test(error.message),
+      );
+      await writeFile(path, whole);
+    }
+  });
+
   it('names the file that is damaged and leaves what is kept of the others', async () => {
     await run();
     const path = folder.file('data/day-001.parquet');

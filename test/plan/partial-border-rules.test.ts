@@ -2,10 +2,11 @@
 import { borderGram } from '../../driver/compiler/partial-rules/border-gram.js';
 import { borderGroupGram } from '../../driver/compiler/partial-rules/border-group-gram.js';
 import { selectGroupGram } from '../../driver/compiler/partial-rules/select-group-gram.js';
+import { stackColumnProducts } from '../../driver/compiler/partial-rules/stack-column-products.js';
 import { ones } from '../../driver/matrix/create.js';
 import type { Matrix } from '../../driver/matrix/matrix.js';
 import { leaf } from '../support/plan.js';
-import { bindCols, gram, groupGram, groups, large, simple } from './partial-plans.js';
+import { bindCols, flagged, gram, groupGram, groups, large, simple } from './partial-plans.js';
 import { testPartialRule } from './partial-suite.js';
 
 testPartialRule({
@@ -269,5 +270,65 @@ testPartialRule({
   pays: (s) => {
     const [g, A, B] = [groups(s, 20_000), large(s, 20_000, 200), large(s, 20_000, 1, 2)];
     return { cached: [groupGram(s, g, A, true)], target: groupGram(s, g, A.cbind(B), true) };
+  },
+});
+
+testPartialRule({
+  rule: stackColumnProducts,
+  fires: [
+    {
+      what: 'columns added before and after, nothing bound',
+      build: (s) => {
+        const [A, y] = [leaf(s, 6, 2), leaf(s, 6, 1, 2)];
+        const [d, e] = [leaf(s, 6, 1, 3), leaf(s, 6, 3, 4)];
+        const P = flagged(A, y);
+        return { cached: [P], target: flagged(d.cbind(A, e), y), names: { y, d, e, P } };
+      },
+      becomes: 'rbind(matmul{transposeA:true}(d, y), P, matmul{transposeA:true}(e, y))',
+    },
+    {
+      what: 'columns taken away',
+      build: (s) => {
+        const [A, B, y] = [leaf(s, 6, 2), leaf(s, 6, 1, 5), leaf(s, 6, 1, 2)];
+        const P = flagged(A.cbind(B), y);
+        return { cached: [P], target: flagged(B, y), names: { P } };
+      },
+      becomes: 'slice{cols:null,rows:[2,3]}(P)',
+    },
+  ],
+  leaves: [
+    {
+      what: 'another target',
+      build: (s) => {
+        const [A, B, y] = [leaf(s, 6, 2), leaf(s, 6, 1, 5), leaf(s, 6, 1, 2)];
+        return { cached: [flagged(A, leaf(s, 6, 1, 9))], target: flagged(A.cbind(B), y) };
+      },
+    },
+    {
+      what: 'products with the rows',
+      build: (s) => {
+        const [A, B, y] = [leaf(s, 6, 3), leaf(s, 6, 3, 5), leaf(s, 6, 1, 2)];
+        return { cached: [A.matmul(B.t())], target: flagged(A.cbind(B), y) };
+      },
+    },
+  ],
+  random: (s, size) => {
+    const rows = size(9);
+    const y = leaf(s, rows, size(2), 9);
+    const parts = Array.from({ length: 4 }, (_, i) => leaf(s, rows, size(3) + 1, i + 1));
+    const pick = (count: number): Matrix[] =>
+      Array.from({ length: count }, () => parts[size(parts.length) - 1]!);
+    const chosen = pick(size(3));
+    const cut = parts[0]!.slice(null, [0, 1]);
+    const target = flagged(bindCols([...pick(size(2)), chosen[0]!, cut]), y);
+    return { cached: [flagged(bindCols(chosen), y)], target };
+  },
+  tooDear: (s) => {
+    const [A, B, y] = [large(s, 100, 2), large(s, 100, 2, 2), large(s, 100, 1, 3)];
+    return { cached: [flagged(A, y)], target: flagged(A.cbind(B), y) };
+  },
+  pays: (s) => {
+    const [A, B, y] = [large(s, 20_000, 60), large(s, 20_000, 2, 2), large(s, 20_000, 1, 3)];
+    return { cached: [flagged(A, y)], target: flagged(A.cbind(B), y) };
   },
 });

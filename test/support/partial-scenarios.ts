@@ -149,6 +149,17 @@ export const scenarios: Readonly<Record<string, ScenarioMaker>> = {
       works: { groupGram: 1, groupCross: 2 },
     };
   },
+  targetOfColumns: (s, scale = 1) => {
+    const rows = 20_000 * scale;
+    const [A, y, d] = [data(s, rows, 80), data(s, rows, 1, 2), data(s, rows, 1, 3)];
+    return {
+      rule: 'stack-column-products',
+      what: 'a column added under products with the target',
+      first: [A.t().matmul(y)],
+      second: A.cbind(d).t().matmul(y),
+      works: { matmul: 1 },
+    };
+  },
   featureDropped: (s, scale = 1) => {
     const [A, B] = [data(s, 20_000 * scale, 30), data(s, 20_000 * scale, 1, 2)];
     return {

@@ -15,7 +15,7 @@ import type {
   RawColumn,
 } from '../../../driver/frame/engine.js';
 import { listDataFiles } from '../../../driver/frame/files.js';
-import { identifyFiles, verifyUnchanged } from '../../../driver/frame/identity.js';
+import { identifyFiles, readUnchanged, verifyUnchanged } from '../../../driver/frame/identity.js';
 import type { FrameReader, FrameReadOptions } from '../frame-reader.js';
 import { Database, type DatabaseOptions } from './database.js';
 import { ExpressionChecker } from './expression.js';
@@ -73,9 +73,7 @@ export class DuckDbEngine implements FrameEngine, FrameReader {
     requests: readonly ProfileRequest[],
   ): Promise<ColumnProfile[]> {
     await verifyUnchanged(source);
-    const profiles = await profileSource(this.#parts(), source, requests);
-    await verifyUnchanged(source);
-    return profiles;
+    return readUnchanged(source, () => profileSource(this.#parts(), source, requests));
   }
 
   /** See `FrameEngine.profileFiles`. */
@@ -84,9 +82,7 @@ export class DuckDbEngine implements FrameEngine, FrameReader {
     requests: readonly ProfileRequest[],
   ): Promise<ColumnProfile[][]> {
     await verifyUnchanged(source);
-    const profiles = await profileEachFile(this.#parts(), source, requests);
-    await verifyUnchanged(source);
-    return profiles;
+    return readUnchanged(source, () => profileEachFile(this.#parts(), source, requests));
   }
 
   /** See `FrameReader.read`. */

@@ -6,7 +6,7 @@
 import type { DuckDBConnection } from '@duckdb/node-api';
 import { DataError } from '../../../driver/errors.js';
 import type { FrameSource, RawChunk, RawColumn } from '../../../driver/frame/engine.js';
-import { isRemote, verifyUnchanged } from '../../../driver/frame/identity.js';
+import { causeOf, isRemote, verifyUnchanged } from '../../../driver/frame/identity.js';
 import type { FrameReadOptions } from '../frame-reader.js';
 import { type ColumnReader, readerOf } from './categories.js';
 import { type Database, toDataError } from './database.js';
@@ -63,6 +63,9 @@ export async function* readChunks(
     await verifyUnchanged(source);
     const last = assembler.rest();
     if (last !== undefined) yield view(last, plan.positions);
+  } catch (error) {
+    signal?.throwIfAborted();
+    throw await causeOf(source, error);
   } finally {
     signal?.removeEventListener('abort', interrupt);
     for (const { cleanUp } of plan.readers) {
