@@ -336,16 +336,21 @@ describe('frames on Spark', () => {
     });
   }
 
-  it('notices that a file has other rows than when it was opened', async () => {
+  it('notices that a file is another, or has other rows, than when it was opened', async () => {
     const description = await duckdb.describe(join(folder, 'parts'));
-    const files = description.source.files.map((file, i) =>
-      i === 2 ? { ...file, rows: 300, digest: 'other' } : file,
-    );
-    const lying = { ...description, rows: 1100, source: { ...description.source, files } };
-    await assert.rejects(
-      encodeOnSpark(spark, lying, [{ kind: 'number', name: 'id', sql: 'id', missing: 'zero' }]),
-      (error) => error instanceof DataError && /expected 1100 rows.*got 1000/.test(error.message),
-    );
+    const { source } = description;
+    const lies = [
+      [{ rows: 300 }, /expected 1100 rows.*got 1000/],
+      [{ rows: 300, digest: 'other' }, /c\.parquet to stay as it was, .*other content/],
+    ] as const;
+    for (const [lie, message] of lies) {
+      const files = source.files.map((file, i) => (i === 2 ? { ...file, ...lie } : file));
+      const lying = { ...description, rows: 1100, source: { ...source, files } };
+      await assert.rejects(
+        encodeOnSpark(spark, lying, [{ kind: 'number', name: 'id', sql: 'id', missing: 'zero' }]),
+        (error) => error instanceof DataError && message.test(error.message),
+      );
+    }
   });
 });
 
