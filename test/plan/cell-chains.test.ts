@@ -5,23 +5,9 @@ import { matrix } from '../../driver/matrix/create.js';
 import type { Backend } from '../../driver/runtime/backend.js';
 import { createReferenceBackend } from '../../driver/runtime/reference-backend.js';
 import { Session, type SessionOptions } from '../../driver/runtime/session.js';
-import { type DenseMatrix, dense } from '../../driver/runtime/value.js';
+import type { DenseMatrix } from '../../driver/runtime/value.js';
 import { createCpuBackend } from '../../gpu-executor/cpu/index.js';
-
-const ROWS = 100;
-const COLS = 10;
-
-function data(seed = 1): DenseMatrix {
-  const cells = Float64Array.from({ length: ROWS * COLS }, (_, i) => Math.sin(seed * (i + 1)));
-  return dense(ROWS, COLS, cells);
-}
-
-/** steps x: v <- v * rate + x. */
-function chain(x: Matrix, steps: number, rate = 0.5): Matrix {
-  let v = x;
-  for (let step = 0; step < steps; step++) v = v.mul(rate + step / 100).add(x);
-  return v;
-}
+import { chain, data } from '../support/cell-steps.js';
 
 describe('pass cell chains', () => {
   let cpu: Backend;
