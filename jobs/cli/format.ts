@@ -14,9 +14,10 @@ export function formatParams(params: Readonly<Record<string, unknown>>): string 
     .join(', ');
 }
 
-/** `lambda 0.1: r2 0.75`; a candidate that could not be scored has `nan`. */
-export function formatBest({ params, metric, score }: RunSummary['best']): string {
-  return `${formatParams(params)}: ${metric} ${formatNumber(score ?? Number.NaN)}`;
+/** `lambda 0.1: r2 0.75`, or that there is none. */
+export function formatBest(best: RunSummary['best']): string {
+  if (best === null) return 'none: no candidate has a finite score';
+  return `${formatParams(best.params)}: ${best.metric} ${formatNumber(best.score)}`;
 }
 
 /** A whole number with thousands separated. */

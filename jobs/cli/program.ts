@@ -127,6 +127,6 @@ function addDoctor(program: Command, report: Report): void {
 const EXIT_CODES_HELP = `
 Exit codes:
   0 done   1 unexpected   2 wrong usage   3 job file, setting or data wrong
-  4 finished, but some candidates failed, or a replay differs   5 cluster unreachable
+  4 finished, but candidates failed or have no score, or a replay differs   5 cluster unreachable
   7 kept results are damaged and could not be put aside   75 try later
   130, 143 stopped by a signal`;
