@@ -48,16 +48,17 @@ export function formatBytes(bytes: number): string {
 }
 
 /** Rows of cells in columns that line up, numbers to the right; the first row is the head. */
-export function formatTable(rows: readonly (readonly string[])[]): string {
-  const [head] = rows;
+export function formatTable(given: readonly (readonly string[])[]): string {
+  const lined = given.map((row) => row.map((cell) => cell.replace(/[\t\n]/g, ' ')));
+  const [head] = lined;
   if (!head) return '';
   const widths = head.map((_, column) =>
-    Math.max(...rows.map((row) => (row[column] ?? '').length)),
+    Math.max(...lined.map((row) => (row[column] ?? '').length)),
   );
   const isNumeric = head.map((_, column) =>
-    rows.slice(1).every((row) => /^[-+]?[\d.,e+-]+$|^nan$|^-?inf$|^$/.test(row[column] ?? '')),
+    lined.slice(1).every((row) => /^[-+]?[\d.,e+-]+$|^nan$|^-?inf$|^$/.test(row[column] ?? '')),
   );
-  const lines = rows.map((row) =>
+  const lines = lined.map((row) =>
     row
       .map((cell, i) =>
         isNumeric[i] ? cell.padStart(widths[i] ?? 0) : cell.padEnd(widths[i] ?? 0),

@@ -3,9 +3,10 @@
  * what is found is used, what is made appears whole by one rename, and two set-ups at once both succeed.
  */
 import { existsSync } from 'node:fs';
-import { copyFile, cp, mkdir, mkdtemp, readdir, rename, rm } from 'node:fs/promises';
+import { copyFile, cp, mkdtemp, readdir, rename, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { ExecutionError } from '../../driver/errors.js';
+import { makeHomeFolder } from '../../driver/support/make-folder.js';
 import { runMaven } from '../../driver/support/maven.js';
 import {
   downloadedJars,
@@ -32,7 +33,7 @@ export async function installSpark(options: SetupOptions = {}): Promise<SparkIns
   const found = findSpark();
   if (found !== undefined) return found;
   const target = dirname(downloadedJars());
-  await mkdir(dirname(target), { recursive: true });
+  await makeHomeFolder(dirname(target));
   const staging = await mkdtemp(join(dirname(target), '.spark-'));
   try {
     options.onProgress?.(`spark: bringing Spark ${sparkVersion} through Maven (about 240 MB)`);
@@ -81,7 +82,7 @@ export async function buildShim(
   const jar = shimJar(scala);
   if (existsSync(jar)) return jar;
   requireJava();
-  await mkdir(dirname(jar), { recursive: true });
+  await makeHomeFolder(dirname(jar));
   // Maven writes beside its pom, and the package may be read-only or built by two processes at once.
   const staging = await mkdtemp(join(dirname(jar), '.build-'));
   try {

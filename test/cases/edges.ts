@@ -1,6 +1,7 @@
 /** Scores that do not exist, names that are also ours, folds without a value, addresses nobody can open. */
 import assert from 'node:assert/strict';
 import { ConfigError, DataError } from '../../driver/errors.js';
+import { duckdb, type JobFolder } from '../support/job-folder.js';
 import { type Case, fixture, recordOf } from './case.js';
 
 export const EDGES: readonly Case[] = [
@@ -84,22 +85,22 @@ export const EDGES: readonly Case[] = [
   },
   {
     name: 'reads columns that are called as engines call their own',
-    prepare: (folder) => {
-      for (const [file, first] of [
-        ['1.csv', 0],
-        ['2.csv', 20],
-      ] as const) {
-        folder.write(file, ownNames(first));
-      }
+    prepare: async (folder) => {
+      await ownNames(folder, '1.parquet', 60);
+      await ownNames(folder, '2.parquet', 50);
       folder.job({
-        data: { path: '*.csv', target: 'rowid' },
+        data: {
+          path: '*.parquet',
+          target: 'rowid',
+          features: [...OWN_NAMES, { name: 'w', encode: 'onehot' }],
+        },
         search: { grid: { lambda: [1e-9] } },
       });
     },
     check: (outcome) => {
       const { search } = recordOf(outcome);
-      assert.deepEqual(search.model?.columns, OWN_NAMES);
-      closeTo(search.model.coefficients, SLOPES, 1e-6);
+      assert.deepEqual(search.model?.columns, [...OWN_NAMES, 'w=0', 'w=1', 'w=2']);
+      closeTo(search.model.coefficients.slice(0, SLOPES.length), SLOPES, 1e-6);
     },
   },
   {
@@ -113,17 +114,20 @@ export const EDGES: readonly Case[] = [
   },
 ];
 
-const OWN_NAMES = ['filename', 'file_index', 'file_row_number', '_metadata', 'value', 'row index'];
-const SLOPES = [1, -2, 3, 0.5, -1, 2];
+/** Names that DuckDB, Spark or our own statements give to columns of theirs. */
+const OWN_NAMES = [
+  ...['filename', 'file_index', 'file_row_number', '_metadata', 'row_index'],
+  ...['k', 'n', 'c0', 'v', 'file', 'target'],
+];
+const SLOPES = OWN_NAMES.map((_, j) => j - 4.5);
 
-/** Twenty rows; the target is a sum of the columns times `SLOPES`. */
-function ownNames(first: number): string {
-  const lines = [[...OWN_NAMES, 'rowid'].join(',')];
-  for (let i = first; i < first + 20; i++) {
-    const row = OWN_NAMES.map((_, j) => (i * (j + 3) * (j + 3)) % 17);
-    lines.push([...row, row.reduce((sum, x, j) => sum + x * SLOPES[j]!, 0)].join(','));
-  }
-  return `${lines.join('\n')}\n`;
+/** The target is the sum of the columns times `SLOPES`. */
+async function ownNames(folder: JobFolder, name: string, rows: number): Promise<void> {
+  const cell = (j: number): string => `round(sin((i + ${rows}) * ${j + 1} + ${j}), 3)`;
+  const columns = OWN_NAMES.map((column, j) => `${cell(j)} AS "${column}"`);
+  const sum = SLOPES.map((slope, j) => `${slope} * ${cell(j)}`).join(' + ');
+  const select = `SELECT ${columns.join(', ')}, i % 3 AS w, ${sum} AS rowid FROM range(${rows}) t(i)`;
+  await duckdb(`COPY (${select}) TO '${folder.file(name)}'`);
 }
 
 function closeTo(got: readonly number[], wanted: readonly number[], tolerance = 1e-9): void {
