@@ -28,43 +28,43 @@ export async function blasCheck(): Promise<Finding> {
 }
 
 export async function javaCheck(): Promise<Finding> {
-  const { findJava } = await import('../../spark-bridge/index.js');
+  const { findJava, findUsableSpark, requireJava } = await import('../../spark-bridge/index.js');
   const java = findJava();
   const remedy = 'install a JDK 17 and set JAVA_HOME or PATH; needed for Spark only';
   if (java === undefined)
     return { name: 'java', status: 'missing', found: 'no working java', remedy };
-  const isOk = java.major === 8 || java.major === 11 || java.major >= 17;
-  return {
-    name: 'java',
-    status: isOk ? 'ok' : 'missing',
-    found: `Java ${java.version}`,
-    remedy: isOk ? null : remedy,
-  };
+  const found = `Java ${java.version}`;
+  try {
+    requireJava(findUsableSpark().spark?.target.line);
+    return { name: 'java', status: 'ok', found, remedy: null };
+  } catch (error) {
+    return { name: 'java', status: 'missing', found, remedy: messageOf(error) };
+  }
 }
 
 export async function sparkCheck(): Promise<Finding> {
-  const { findSpark } = await import('../../spark-bridge/index.js');
+  const { findUsableSpark, LINES_TEXT } = await import('../../spark-bridge/index.js');
+  const name = 'spark';
   try {
-    const spark = findSpark();
-    if (spark !== undefined) {
-      const found = `Spark ${spark.version} in ${spark.jars}`;
-      return { name: 'spark', status: 'ok', found, remedy: null };
+    const { spark, passedOver } = findUsableSpark();
+    const text = spark && `Spark ${spark.version} in ${spark.jars}`;
+    if (passedOver !== undefined) {
+      const found = text ? `${passedOver}; --engine auto uses ${text}` : passedOver;
+      const remedy = 'correct or unset SPARK_HOME';
+      return { name, status: text ? 'degraded' : 'missing', found, remedy };
     }
-    return {
-      name: 'spark',
-      status: 'missing',
-      found: 'no jars of Spark',
-      remedy: 'run `reprise setup`, or set SPARK_HOME to a Spark 3.5',
-    };
+    if (text !== undefined) return { name, status: 'ok', found: text, remedy: null };
+    const remedy = `run \`reprise setup\`, or set SPARK_HOME to a Spark ${LINES_TEXT}`;
+    return { name, status: 'missing', found: 'no jars of Spark', remedy };
   } catch (error) {
-    const remedy = 'correct or unset SPARK_HOME';
-    return { name: 'spark', status: 'missing', found: messageOf(error), remedy };
+    const remedy = 'correct or unset REPRISE_SPARK_VERSION';
+    return { name, status: 'missing', found: messageOf(error), remedy };
   }
 }
 
 export async function shimCheck(): Promise<Finding> {
-  const { findSpark, shimJar } = await import('../../spark-bridge/index.js');
-  const jar = shimJar(scalaOf(findSpark));
+  const { findUsableSpark, shimJar, wantedSpark } = await import('../../spark-bridge/index.js');
+  const jar = shimJar(findUsableSpark().spark?.target ?? wantedSpark());
   return existsSync(jar)
     ? { name: 'shim', status: 'ok', found: jar, remedy: null }
     : {
@@ -73,17 +73,6 @@ export async function shimCheck(): Promise<Finding> {
         found: 'not built from these sources',
         remedy: 'run `reprise setup` (needs Maven and a JDK)',
       };
-}
-
-type FindSpark = typeof import('../../spark-bridge/index.js').findSpark;
-
-/** The Scala version of the Spark that would run; of the downloaded one when there is none yet. */
-function scalaOf(findSpark: FindSpark): '2.12' | '2.13' {
-  try {
-    return findSpark()?.scala ?? '2.12';
-  } catch {
-    return '2.12';
-  }
 }
 
 const messageOf = (error: unknown): string =>
