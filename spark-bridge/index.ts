@@ -12,6 +12,7 @@ export {
   requireJava,
   type SparkInstallation,
   shimJar,
+  type UsableSpark,
   wantedSpark,
 } from './embedded/locations.js';
 export {
