@@ -49,8 +49,7 @@ export async function sparkCheck(): Promise<Finding> {
   const { LINES_TEXT } = await import('../../spark-bridge/index.js');
   const name = 'spark';
   const { spark, passedOver, because, problem } = await sparkHere();
-  const text =
-    spark && `Spark ${spark.version} in ${spark.jars}${because ? ` (${because})` : ''}`;
+  const text = spark && `Spark ${spark.version} in ${spark.jars}${because ? ` (${because})` : ''}`;
   if (problem !== undefined) {
     const remedy = 'correct or unset REPRISE_SPARK_VERSION';
     return { name, status: 'missing', found: problem, remedy };
