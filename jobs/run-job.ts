@@ -77,7 +77,6 @@ async function runIn(
     onPhase: (phase) => clock.enter(phase),
     onOutput: (name, expr) => outputs.set(name, expr),
   });
-  options.onEvent?.({ kind: 'scored', search });
   await verifyUnchanged(data.source);
   clock.end();
   for (const message of search.warnings ?? []) options.onEvent?.({ kind: 'warning', message });

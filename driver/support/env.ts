@@ -46,6 +46,8 @@ export const env = {
   home: (): string => text('REPRISE_HOME') ?? join(cacheFolder(), 'reprise'),
   /** Folder of a full Spark distribution, used instead of the downloaded jars. */
   sparkHome: (): string | undefined => text('SPARK_HOME'),
+  /** The line (`3.5`, `4.1`) or release (`4.1.1`) of the Spark that set-up brings. */
+  sparkVersion: (): string | undefined => text('REPRISE_SPARK_VERSION'),
   javaHome: (): string | undefined => text('JAVA_HOME'),
   /** Path of a BLAS with LAPACK to load instead of the downloaded OpenBLAS; `none` forces the JavaScript kernels. */
   blas: (): string | undefined => text('REPRISE_BLAS'),

@@ -17,7 +17,7 @@ import { DirectChannel } from '../channel/direct-channel.js';
 import { createRedactor } from '../channel/redact.js';
 import { buildShim, installSpark, type SetupOptions } from './install.js';
 import { javaArguments, logConfiguration, sparkSettings } from './java-options.js';
-import { findNativeBlasFolder, requireJava } from './locations.js';
+import { findNativeBlasFolder, findUsableSpark, requireJava, wantedSpark } from './locations.js';
 
 export interface EmbeddedSparkOptions extends SetupOptions {
   /** Heap of the JVM. @units bytes, default a quarter of the machine's memory, 1 to 8 GiB */
@@ -59,9 +59,18 @@ const CLOSE_GRACE_MS = 5_000;
 export async function startEmbeddedSpark(
   options: EmbeddedSparkOptions = {},
 ): Promise<EmbeddedSpark> {
-  const java = requireJava();
+  if (env.sparkHome() === undefined) {
+    // Said before anything is brought for it.
+    const { line, because } = wantedSpark();
+    requireJava(line);
+    if (because !== undefined) options.onWarning?.(`spark: ${because}`);
+  } else if (options.sparkHome === 'optional') {
+    const { passedOver } = findUsableSpark();
+    if (passedOver !== undefined) options.onWarning?.(`${passedOver}; passing it over`);
+  }
   const spark = await installSpark(options);
-  const jar = await buildShim({ ...options, scala: spark.scala });
+  const java = requireJava(spark.target.line);
+  const jar = await buildShim({ ...options, target: spark.target });
   const cores = options.cores ?? availableParallelism();
   const memoryBytes =
     options.memoryBytes ?? Math.min(8 * GIB, Math.max(GIB, Math.floor(totalmem() / 4)));
@@ -81,7 +90,7 @@ export async function startEmbeddedSpark(
   const log = openSync(logFile, 'a', 0o600);
   const child = spawn(
     java.command,
-    javaArguments(java, memoryBytes, [jar, join(spark.jars, '*')], logSettings),
+    javaArguments(java, spark.target.line, memoryBytes, [jar, join(spark.jars, '*')], logSettings),
     { stdio: ['pipe', 'pipe', log], env: childEnvironment(), cwd: scratch },
   );
   closeSync(log);

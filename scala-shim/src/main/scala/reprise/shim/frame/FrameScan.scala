@@ -4,6 +4,7 @@ import org.apache.spark.SparkThrowable
 import org.apache.spark.rdd.RDD
 import org.apache.spark.sql.{Column, DataFrame, SparkSession}
 import org.apache.spark.sql.catalyst.InternalRow
+import org.apache.spark.sql.reprise.Columns
 
 import reprise.shim.block._
 import reprise.shim.protocol.ShimError
@@ -44,7 +45,7 @@ final class FrameScan(session: SparkSession, reader: FrameReader) {
       CellReader.of(column, dataType)
     }.toArray
     val selected = columns.indices.map { i =>
-      new Column(lookups(i).prepare(expressions(i), types(i))).as(s"c$i")
+      Columns.of(lookups(i).prepare(expressions(i), types(i))).as(s"c$i")
     }
     val hasIndex = format == "parquet"
     val plan =
