@@ -71,7 +71,12 @@ export async function openSession(
     let blocks: Backend = local;
     if (engine === 'spark') {
       const bridge = await import('../spark-bridge/index.js');
-      const given = { ...(onWarning ? { onWarning } : {}), ...(signal ? { signal } : {}) };
+      const { sql } = local.frames;
+      const given = {
+        ...(onWarning ? { onWarning } : {}),
+        ...(signal ? { signal } : {}),
+        ...(sql ? { sql } : {}),
+      };
       blocks =
         env.livyUrl() === undefined
           ? await bridge.createSparkBackend(given)

@@ -22,6 +22,7 @@ import {
   type ResolvedFeatures,
   resolveFeatures,
   type Session,
+  type SqlText,
   verifyUnchanged,
 } from '../driver/index.js';
 import type { OpenSession } from './engines.js';
@@ -52,7 +53,7 @@ interface Resolved {
 }
 
 /** Raised when what is kept with the resolved features changes. */
-const VERSION = 2;
+const VERSION = 3;
 
 /** Opens the frame and encodes features, target and folds; nothing is read but what resolving needs. */
 export async function openData(
@@ -68,6 +69,7 @@ export async function openData(
     VERSION,
     frame.expr.attrsText,
     job.data.features ?? null,
+    job.data.dialect ?? null,
     job.data.target,
     job.cv,
   ]);
@@ -129,6 +131,7 @@ async function resolve(
       : undefined;
   const features = await resolveFeatures(byFile ?? counted, description, {
     ...(data.features ? { features: data.features } : {}),
+    dialect: data.dialect,
     target: data.target,
     ...(cv.kind === 'group' ? { group: { column: cv.column, folds: cv.folds } } : {}),
     ...(cv.kind === 'predefined' ? { predefined: { column: cv.column } } : {}),
@@ -150,9 +153,11 @@ function planParts(
   if (parts.length < 2) return null;
   return parts.map((files) => {
     const known = new Map<string, ColumnProfile | undefined>();
-    const profileOf = (sql: string): ColumnProfile | undefined => {
-      if (!known.has(sql)) known.set(sql, profiles.ofFiles(files, sql));
-      return known.get(sql);
+    const profileOf = ({ sql, dialect }: SqlText): ColumnProfile | undefined => {
+      const key = `${dialect ?? ''} ${sql}`;
+      if (!known.has(key))
+        known.set(key, profiles.ofFiles(files, { sql, ...(dialect ? { dialect } : {}) }));
+      return known.get(key);
     };
     const fold = folds ? partFeatures([folds.feature], profileOf).features[0]! : null;
     return { files: files.length, fold, ...partFeatures(features, profileOf) };

@@ -1,5 +1,6 @@
 /** Embedded Spark for tests: a small heap, and a reason instead of a backend where Java or Maven is missing. */
 import { spawnSync } from 'node:child_process';
+import { createDuckDbEngine } from '../../gpu-executor/cpu/duckdb/index.js';
 import {
   createSparkBackend,
   type EmbeddedSparkOptions,
@@ -22,5 +23,6 @@ export async function createTestSpark(
 ): Promise<SparkBackend | string> {
   const missing = sparkMissing();
   if (missing !== undefined) return missing;
-  return createSparkBackend({ memoryBytes: 1024 ** 3, cores: 2, ...options });
+  const { sql } = createDuckDbEngine();
+  return createSparkBackend({ memoryBytes: 1024 ** 3, cores: 2, sql, ...options });
 }

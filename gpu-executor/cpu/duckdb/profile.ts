@@ -5,9 +5,15 @@
  * grouping sets.
  */
 import { DataError } from '../../../driver/errors.js';
-import type { ColumnProfile, FrameSource, ProfileRequest } from '../../../driver/frame/engine.js';
+import { sqlText } from '../../../driver/frame/encode-block.js';
+import type {
+  ColumnProfile,
+  FrameSource,
+  ProfileRequest,
+  SqlText,
+} from '../../../driver/frame/engine.js';
+import type { ExpressionChecker } from './checker.js';
 import { briefly, type Database, type Row } from './database.js';
-import type { ExpressionChecker } from './expression.js';
 import type { Layouts } from './layout.js';
 import { exactQuantiles } from './quantiles.js';
 import { relation, type SourceLayout } from './scan.js';
@@ -79,8 +85,7 @@ export async function askedOf(
   source: FrameSource,
   requests: readonly ProfileRequest[],
 ): Promise<Asked[]> {
-  const expressions = requests.map((request) => request.sql);
-  const types = await expressionTypes(context, source, expressions);
+  const types = await expressionTypes(context, source, requests);
   return requests.map((request, i) => {
     return { ...request, engineType: types[i]!, operand: `(${request.sql}\n)` };
   });
@@ -120,10 +125,10 @@ export function completed(
 export async function expressionTypes(
   context: ProfileContext,
   source: FrameSource,
-  expressions: readonly string[],
+  expressions: readonly SqlText[],
 ): Promise<string[]> {
   const layout = await context.layouts.source(source);
-  const distinct = [...new Set(expressions)];
+  const distinct = [...new Map(expressions.map((one) => [textKey(one), sqlText(one)])).values()];
   if (distinct.length === 0) return [];
   // Files of one data set have the same columns, and reading each asks for the types of the same expressions.
   const key = JSON.stringify([layout.columns, distinct]);
@@ -137,7 +142,12 @@ export async function expressionTypes(
     known.set(key, types);
   }
   const found = await types;
-  return expressions.map((sql) => found[distinct.indexOf(sql)]!);
+  const positions = new Map(distinct.map((one, i) => [textKey(one), i]));
+  return expressions.map((one) => found[positions.get(textKey(one))!]!);
+}
+
+function textKey({ sql, dialect }: SqlText): string {
+  return `${dialect ?? ''} ${sql}`;
 }
 
 const MAX_TYPES_KNOWN = 256;
@@ -146,12 +156,12 @@ const typesKnown = new WeakMap<Database, Map<string, Promise<string[]>>>();
 async function findTypes(
   context: ProfileContext,
   layout: SourceLayout,
-  distinct: readonly string[],
+  distinct: readonly SqlText[],
 ): Promise<string[]> {
-  const names = layout.columns.map((column) => column.name);
-  for (const sql of distinct) await context.checker.check(sql, names);
-  return describe(context.database, layout, distinct).catch(async (cause) => {
-    for (const sql of distinct) {
+  await context.checker.check(distinct, layout.columns);
+  const sqls = distinct.map(({ sql }) => sql);
+  return describe(context.database, layout, sqls).catch(async (cause) => {
+    for (const sql of sqls) {
       await describe(context.database, layout, [sql]).catch((own: Error) => {
         throw notUsable(sql, own);
       });

@@ -9,8 +9,8 @@ import type { FrameSource, RawChunk, RawColumn } from '../../../driver/frame/eng
 import { causeOf, isRemote, verifyUnchanged } from '../../../driver/frame/identity.js';
 import type { FrameReadOptions } from '../frame-reader.js';
 import { type ColumnReader, readerOf } from './categories.js';
+import type { ExpressionChecker } from './checker.js';
 import { type Database, toDataError } from './database.js';
-import type { ExpressionChecker } from './expression.js';
 import type { Layouts } from './layout.js';
 import { expressionTypes } from './profile.js';
 import { fileRelation } from './scan.js';
@@ -86,11 +86,7 @@ async function planReaders(
   source: FrameSource,
   columns: readonly RawColumn[],
 ): Promise<ReadPlan> {
-  const types = await expressionTypes(
-    context,
-    source,
-    columns.map((column) => column.sql),
-  );
+  const types = await expressionTypes(context, source, columns);
   const readers: ColumnReader[] = [];
   const known = new Map<string, number>();
   const positions = columns.map((column, i) => {

@@ -12,7 +12,7 @@ import reprise.shim.protocol.{Json, ShimError}
 import reprise.shim.protocol.Json._
 
 private final case class Asked(
-    sql: String, top: Int, probabilities: Seq[Double], dataType: DataType, kind: TallyKind.Value) {
+    text: SqlText, top: Int, probabilities: Seq[Double], dataType: DataType, kind: TallyKind.Value) {
   def isNumber: Boolean = dataType.isInstanceOf[NumericType] || dataType == BooleanType
 }
 
@@ -65,14 +65,13 @@ final class FrameProfiler(context: ShimContext) {
   /** The expressions as columns of each file, and what is asked of them. */
   private def select(source: FrameSource, requests: Seq[JsonNode]): (Seq[DataFrame], IndexedSeq[Asked]) = {
     val frames = source.files.map(file => context.reader.read(source.format, file))
-    val sqls = requests.map(_.text("sql"))
-    val all = frames.map { frame =>
-      SqlDialect.select(frame, sqls, sqls.map(sql => SqlDialect.parse(context.session, sql)))
-    }
+    val texts = requests.map(SqlText.parse)
+    val expressions = texts.map(SqlDialect.parse)
+    val all = frames.map(frame => SqlDialect.select(frame, texts, expressions))
     val asked = requests.indices.map { i =>
       val dataType = all.head.schema(i).dataType
       Asked(
-        requests(i).text("sql"), requests(i).integer("top"),
+        texts(i), requests(i).integer("top"),
         requests(i).items("quantiles").map(_.asNumber("quantiles")), dataType, kindOf(dataType))
     }
     (all, asked)
