@@ -44,10 +44,10 @@ export function regexToJava(pattern: string, options: string): string {
 /** The replacement, checked: groups as `\0` to `\9`. @param java the pattern, whose groups are counted */
 export function rewriteOf(replacement: string, java: string): string {
   const groups = (java.match(/\((?!\?)/g) ?? []).length;
-  for (const [escape] of replacement.matchAll(/\\(.|$)/gs)) {
-    if (!/^\\[0-9\\]$/.test(escape)) throw refuse(`the replacement '${replacement}'`, 'write \\\\');
-    if (/\d/.test(escape) && Number(escape[1]) > groups) {
-      throw refuse(`group ${escape} in a replacement`, 'the pattern has fewer groups');
+  for (const [code] of replacement.matchAll(/\\(.|$)/gs)) {
+    if (!/^\\[0-9\\]$/.test(code)) throw refuse(`the replacement '${replacement}'`, 'write \\\\');
+    if (/\d/.test(code) && Number(code[1]) > groups) {
+      throw refuse(`group ${code} in a replacement`, 'the pattern has fewer groups');
     }
   }
   return replacement;

@@ -3,6 +3,7 @@
  * DuckDB's own parser, before any statement is composed from the text: no second statement, no sub-query (so no other
  * file), no aggregate or window, no parameter.
  */
+import { parseDuckDbJson } from './duckdb-json.js';
 import { SqlRefusal } from './refusal.js';
 
 const ALLOWED_CLASSES = new Set([
@@ -86,7 +87,7 @@ export function argumentsOf({ children, schema }: SyntaxNode): number {
 
 /** The one expression of a statement that DuckDB has parsed. @throws SqlRefusal when it is anything else */
 function singleExpression(serialized: string): SyntaxNode {
-  const parsed = JSON.parse(serialized) as {
+  const parsed = parseDuckDbJson(serialized) as {
     readonly error: boolean;
     readonly error_message?: string;
     readonly statements?: readonly { readonly node: SyntaxNode }[];

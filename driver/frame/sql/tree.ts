@@ -4,6 +4,7 @@
  * calls too. Decoded from `json_serialize_plan`, whose format is DuckDB's and is known nowhere else.
  */
 import { InternalError } from '../../errors.js';
+import { parseDuckDbJson } from './duckdb-json.js';
 
 /** A type by DuckDB's name; `DECIMAL` has width and scale, `LIST` what it lists. */
 export interface SqlType {
@@ -105,12 +106,7 @@ interface WirePlans {
 
 /** The trees of a bound SELECT, or why DuckDB refuses it. */
 export function decodeBound(serialized: string): readonly SqlNode[] | { readonly refusal: string } {
-  // Digits beyond 2^53 and infinities do not survive JSON's numbers.
-  const exact = serialized.replace(
-    /"(value|upper|lower)":(-?(?:\d[\d.eE+-]*|inf(?:inity)?|nan))(?=[,}])/gi,
-    '"$1":"$2"',
-  );
-  const parsed = JSON.parse(exact) as WirePlans;
+  const parsed = parseDuckDbJson(serialized) as WirePlans;
   if (parsed.error) return { refusal: parsed.error_message ?? 'something else' };
   return (parsed.plans?.[0]?.expressions ?? []).map(decode);
 }

@@ -166,7 +166,7 @@ export const dates: readonly SqlFunction[] = [
     names: ['epoch_ms', 'epoch_us', 'epoch_ns'],
     usage: 'epoch_ms(a), ..',
     means: 'milliseconds since 1970, toward zero; `epoch_ms(number)` is that time',
-    examples: ['epoch_ms(ts)', 'epoch_us(d)', 'epoch_ns(ts)', 'epoch_ms(l)'],
+    examples: ['epoch_ms(ts)', 'epoch_us(d)', "epoch_ns(case when ts > '1900-01-01' then ts end)", 'epoch_ms(l)'],
     spark: epochs,
   },
   {
@@ -250,7 +250,7 @@ export const dates: readonly SqlFunction[] = [
     names: ['make_timestamp', 'to_timestamp'],
     usage: 'make_timestamp(microseconds), to_timestamp(seconds)',
     means: 'since 1970; `to_timestamp` has a time zone',
-    examples: ['make_timestamp(l)', 'epoch(to_timestamp(l))'],
+    examples: ['make_timestamp(l)', 'epoch(to_timestamp(i))'],
     spark: (call, print) => {
       if (call.args.length !== 1)
         throw refuse(`${call.name} of parts`, 'use make_date or strptime');

@@ -93,9 +93,9 @@ const like: SqlFunction['spark'] = (call, print) => {
   texts(call);
   const isNot = /^(!|not)/.test(call.name);
   const ignoresCase = /\*$|ilike/.test(call.name);
-  const [text, pattern, escape] = call.args.map(print);
+  const [text, wanted, mark] = call.args.map(print);
   const folded = (operand: string): string => (ignoresCase ? `duckdb_lower(${operand})` : operand);
-  const test = `duckdb_like(${folded(text!)}, ${folded(pattern!)}, ${escape ?? "''"})`;
+  const test = `duckdb_like(${folded(text!)}, ${folded(wanted!)}, ${mark ?? "''"})`;
   return isNot ? `(NOT ${test})` : test;
 };
 
