@@ -26,6 +26,7 @@ export type {
   FrameEngine,
   FrameFile,
   FrameSource,
+  SqlDialect,
   SqlText,
 } from './frame/engine.js';
 export type { FeatureOptions, FeatureSpec } from './frame/feature-spec.js';

@@ -5,6 +5,7 @@
 import { performance } from 'node:perf_hooks';
 import {
   type ColumnProfile,
+  ConfigError,
   type EncodedFeature,
   FileProfiles,
   type Frame,
@@ -25,7 +26,7 @@ import {
   type SqlText,
   verifyUnchanged,
 } from '../driver/index.js';
-import type { OpenSession } from './engines.js';
+import { DIALECT_ENGINES, type OpenSession } from './engines.js';
 import type { Job } from './job-file/job.js';
 import type { CrossValidation } from './search/grid-search.js';
 import type { DataPart } from './search/parts.js';
@@ -57,10 +58,11 @@ const VERSION = 3;
 
 /** Opens the frame and encodes features, target and folds; nothing is read but what resolving needs. */
 export async function openData(
-  { session, frames }: OpenSession,
+  { session, frames, engine }: OpenSession,
   job: Job,
   clock: { enter(phase: string): void; progress?(fraction: number): void },
 ): Promise<JobData> {
+  requireDialect(job, engine);
   clock.enter('open');
   const frame = await openFrame(session, frames, job.data.path, job.data.format);
   clock.enter('profile');
@@ -98,6 +100,16 @@ export async function openData(
     resolved,
     source,
   };
+}
+
+/** @throws ConfigError when the job is tied to another engine: nothing kept of a run there may answer here */
+function requireDialect({ data: { dialect } }: Job, engine: OpenSession['engine']): void {
+  if (dialect === undefined || DIALECT_ENGINES[dialect] === engine) return;
+  const own = DIALECT_ENGINES[dialect];
+  throw new ConfigError(
+    `data.dialect: expected engine ${own} for dialect ${dialect}, got ${engine}; run with --engine ${own}, or leave the dialect out`,
+    { key: 'data.dialect', value: dialect },
+  );
 }
 
 /** Shuffled folds of several files are shuffled within each, so that a row's fold never depends on the files beside it. */

@@ -17,7 +17,7 @@ export interface PlanJobOptions extends RunJobOptions {
 export async function planJob(job: Job, options: PlanJobOptions): Promise<PlanReport> {
   const { placement, ...choice } =
     options.open === undefined
-      ? await chooseEngine(options.engine, job.data.path, dataBytes)
+      ? await chooseEngine(options.engine, job.data.path, dataBytes, job.data.dialect)
       : { engine: options.open.engine, reason: 'the open session', placement: undefined };
   const open =
     options.open ?? (await openSession(choice.engine, undefined, options.signal, placement));

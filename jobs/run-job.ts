@@ -33,7 +33,7 @@ export async function runJob(job: Job, options: RunJobOptions): Promise<RunRecor
   clock.enter('start');
   const { placement, ...choice } =
     options.open === undefined
-      ? await chooseEngine(options.engine, job.data.path, dataBytes)
+      ? await chooseEngine(options.engine, job.data.path, dataBytes, job.data.dialect)
       : { engine: options.open.engine, reason: 'the open session', placement: undefined };
   options.onEvent?.({ kind: 'engine', ...choice });
   const warn = (message: string): void => options.onEvent?.({ kind: 'warning', message });

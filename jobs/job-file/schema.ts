@@ -26,11 +26,9 @@ const name = text(200)
 const featureObject = z
   .strictObject({
     name: text(500).meta({ description: 'Name of the feature; a column unless `sql` is given.' }),
-    sql: text(10_000)
-      .optional()
-      .meta({
-        description: 'Expression over the columns; docs/sql-functions.md lists what it may use.',
-      }),
+    sql: text(10_000).optional().meta({
+      description: 'Expression over the columns; docs/sql-functions.md lists what it may use.',
+    }),
     encode: z.enum(['number', 'onehot', 'bin']).optional().meta({
       description: '`number` (default) as is, `onehot` a column a category, `bin` a column a bin.',
     }),

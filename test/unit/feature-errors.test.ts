@@ -210,7 +210,9 @@ describe('features', () => {
       const tied = (sql: string) =>
         resolve([{ name: 'q', sql }], { dialect: 'duckdb', features: [{ name: 'q', sql }] });
       await tied('list_sum(list_transform([n, i], lambda x: x + 1))');
-      await tied('epoch(age("when", TIMESTAMP \'2001-01-01\')) + epoch("when".age("when")) + hash(n)');
+      await tied(
+        'epoch(age("when", TIMESTAMP \'2001-01-01\')) + epoch("when".age("when")) + hash(n)',
+      );
       for (const sql of refused) await assert.rejects(tied(sql), DataError, sql);
     });
 

@@ -40,8 +40,8 @@ export class SqlChecker {
    * @throws DataError with `expression`, and `column` for an unknown one
    */
   async trees(sqls: readonly string[], columns: readonly SqlColumnInfo[]): Promise<SqlNode[]> {
-    let frame = this.#known.get(columns);
-    if (frame === undefined) this.#known.set(columns, (frame = new Frame(columns)));
+    const frame = this.#known.get(columns) ?? new Frame(columns);
+    this.#known.set(columns, frame);
     const fresh = [...new Set(sqls)].filter((sql) => !frame.has(sql));
     for (let from = 0; from < fresh.length; from += BATCH) {
       const some = fresh.slice(from, from + BATCH);

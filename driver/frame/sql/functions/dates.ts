@@ -166,7 +166,12 @@ export const dates: readonly SqlFunction[] = [
     names: ['epoch_ms', 'epoch_us', 'epoch_ns'],
     usage: 'epoch_ms(a), ..',
     means: 'milliseconds since 1970, toward zero; `epoch_ms(number)` is that time',
-    examples: ['epoch_ms(ts)', 'epoch_us(d)', "epoch_ns(case when ts > '1900-01-01' then ts end)", 'epoch_ms(l)'],
+    examples: [
+      'epoch_ms(ts)',
+      'epoch_us(d)',
+      "epoch_ns(case when ts > '1900-01-01' then ts end)",
+      'epoch_ms(l)',
+    ],
     spark: epochs,
   },
   {

@@ -38,6 +38,9 @@ final class ShimContext(parent: SparkSession, val onShutdown: () => Unit) {
       "spark.sql.ansi.doubleQuotedIdentifiers" -> "false",
       "spark.sql.parser.escapedStringLiterals" -> "false",
       "spark.sql.decimalOperations.allowPrecisionLoss" -> "true",
+      // Old dates are what the file says, as DuckDB reads them.
+      "spark.sql.parquet.datetimeRebaseModeInRead" -> "CORRECTED",
+      "spark.sql.parquet.int96RebaseModeInRead" -> "CORRECTED",
       "spark.sql.caseSensitive" -> "false",
       "spark.sql.legacy.timeParserPolicy" -> "CORRECTED",
       "spark.sql.files.openCostInBytes" -> (1 << 20).toString,

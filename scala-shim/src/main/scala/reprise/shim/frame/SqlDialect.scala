@@ -98,6 +98,8 @@ object SqlDialect {
   /** What Spark throws for a value that an expression can't take, if it is that. */
   def valueError(error: Throwable): Option[String] =
     ShimError.chain(error).collectFirst {
-      case fault: RuntimeException with SparkThrowable => firstLine(fault.getMessage)
+      case fault: RuntimeException with SparkThrowable =>
+        // What Spark advises next would change its settings for all.
+        firstLine(fault.getMessage).replaceAll(" ?If necessary set .*", "")
     }
 }
