@@ -177,7 +177,7 @@ object DuckMath {
   /** Exact for powers of two, as C's. */
   def log2(x: Double): Double = {
     val exponent = Math.getExponent(x)
-    if (x == Math.scalb(1.0, exponent)) exponent.toDouble else math.log(x) / math.log(2)
+    if (!x.isInfinite && x == Math.scalb(1.0, exponent)) exponent.toDouble else math.log(x) / math.log(2)
   }
 
   def log(base: Double, x: Double): Double = {

@@ -61,7 +61,7 @@ object DuckPatterns {
       var lastEnd = -1
       var more = m.find()
       while (more) {
-        if (m.end() > m.start() || m.start() != lastEnd) {
+        if (m.end() > m.start() || (m.start() != lastEnd && !isInside(text, m.start()))) {
           out.append(text, copied, m.start())
           append(out, m, rewrite)
           copied = m.end()
@@ -71,6 +71,10 @@ object DuckPatterns {
       }
       out.append(text, copied, text.length).toString
     })
+
+  /** Whether a place lies within a code point. */
+  private def isInside(text: String, at: Int): Boolean =
+    at > 0 && at < text.length && Character.isSurrogatePair(text.charAt(at - 1), text.charAt(at))
 
   private def append(out: java.lang.StringBuilder, m: Matcher, rewrite: String): Unit = {
     var i = 0
