@@ -4,7 +4,7 @@
  */
 import { ConfigError, DataError } from '../../driver/errors.js';
 import type { EncodedFeature } from '../../driver/frame/encode-block.js';
-import type { FrameColumn, FrameSource, SqlText } from '../../driver/frame/engine.js';
+import type { FrameColumn, FrameFormat, FrameSource, SqlText } from '../../driver/frame/engine.js';
 import { SqlChecker, type SqlColumnInfo } from '../../driver/frame/sql/checker.js';
 import type { SqlParser } from '../../driver/frame/sql/parser.js';
 import { Printer } from '../../driver/frame/sql/print.js';
@@ -56,7 +56,7 @@ export class SparkExpressions {
     if (common.length === 0) return out;
     const { infos, printer } = this.#of(
       source.columns ?? (await this.#describe(source)),
-      source.format === 'csv' || source.format === 'jsonl',
+      source.format,
     );
     const trees = await this.#checker.trees(common, infos);
     for (const [i, sql] of common.entries()) {
@@ -77,11 +77,11 @@ export class SparkExpressions {
     return out;
   }
 
-  #of(columns: readonly FrameColumn[], isText: boolean): Columns {
+  #of(columns: readonly FrameColumn[], format: FrameFormat): Columns {
     let known = this.#columns.get(columns);
     if (known === undefined) {
       const infos = columns.map(({ name, engineType }) => {
-        return { name, engineType, type: duckDbType(engineType, isText) };
+        return { name, engineType, type: duckDbType(engineType, format) };
       });
       const types = new Map(infos.map((info) => [info.name, info]));
       const printer = new Printer(({ name }) => printColumn(name, types.get(name)));
@@ -93,11 +93,14 @@ export class SparkExpressions {
 }
 
 /**
- * DuckDB's type of a column of Spark's. Text formats have whole numbers of 64 bits and times without a zone there, so these
- * mean the same here.
+ * DuckDB's type of a column of Spark's: text formats have whole numbers of 64 bits there, and they and Arrow times without
+ * a zone, so these mean the same here.
  */
-function duckDbType(engineType: string, isText: boolean): string | undefined {
-  if (engineType === 'timestamp') return isText ? 'TIMESTAMP' : 'TIMESTAMP WITH TIME ZONE';
+function duckDbType(engineType: string, format: FrameFormat): string | undefined {
+  const isText = format === 'csv' || format === 'jsonl';
+  if (engineType === 'timestamp') {
+    return isText || format === 'arrow' ? 'TIMESTAMP' : 'TIMESTAMP WITH TIME ZONE';
+  }
   if (engineType === 'int' && isText) return 'BIGINT';
   return columnSqlType(engineType);
 }

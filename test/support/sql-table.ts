@@ -108,6 +108,7 @@ export const CAST_EXAMPLES: readonly string[] = [
   "cast(' 2024-1-5 ' as date)",
   "timestamp '2024-01-05 10:00'",
   "ts > '2024-01-01'",
+  "tz > '2024-01-01 10:00'",
   'ts::date',
   'tz::date',
   'd::timestamp',

@@ -105,8 +105,7 @@ function toText(from: SqlType, text: string): string | undefined {
 function toTime(from: SqlType, to: SqlType, text: string, spark: string, isTry: boolean) {
   if (from.id === 'VARCHAR') {
     if (to.id === 'DATE') return `date_from_unix_date(duckdb_text_date(${text}, ${isTry}))`;
-    if (to.id === 'TIMESTAMP') return fromMicros(to, `duckdb_text_timestamp(${text}, ${isTry})`);
-    return undefined;
+    return fromMicros(to, `duckdb_text_timestamp(${text}, ${isTry})`);
   }
   return isTime(from) ? `CAST(${text} AS ${spark})` : undefined;
 }
@@ -129,5 +128,6 @@ export function fromMicros({ id }: SqlType, text: string): string {
 }
 
 function none(from: SqlType, to: SqlType): never {
-  throw refuse(`a cast from ${typeName(from)} to ${typeName(to)}`, 'cast by way of double or text');
+  const remedy = isTime(to) ? 'use strptime or make_timestamp' : 'cast by way of double or text';
+  throw refuse(`a cast from ${typeName(from)} to ${typeName(to)}`, remedy);
 }

@@ -64,6 +64,11 @@ export class SqlChecker {
         explained(sql, () => requireScalar(column, names));
         used.set(column.name, column);
       }
+      // The parser takes the column of `s.upper()` for a schema.
+      for (const { schema } of written.functions) {
+        const column = frame.column(String(schema));
+        if (column?.type !== undefined) used.set(column.name, column);
+      }
     }
     const columns = [...used.values()].map(({ name, type }) => ({ name, type: type! }));
     const trees = await this.#bind(sqls, columns);

@@ -43,8 +43,11 @@ export function functionNamed(name: string): SqlFunction {
   return row;
 }
 
+/** Names that are no functions to be called. */
+const WORDS = /^(and|or|not|in|between|case|\w*like_escape|add|subtract|multiply)$/;
+
 export function notInTable(name: string): Error {
-  const names = [...written].filter((one) => /^[a-z]/.test(one) && !one.includes(' '));
+  const names = [...written].filter((one) => /^[a-z]\w+$/.test(one) && !WORDS.test(one));
   return refuse(
     `${name}(), which is not in the table of functions (docs/sql-functions.md)`,
     `the nearest are ${closestNames(name, names, 3).join(', ')}`,

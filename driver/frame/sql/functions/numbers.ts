@@ -58,9 +58,13 @@ const quotient: SqlFunction['spark'] = (call, print) => {
   return cast(call, `duckdb_divide(${a}, ${b})`);
 };
 
+const isWholeOnBoth = (id: string): boolean =>
+  id in BITS || /^U(TINYINT|SMALLINT|INTEGER)$/.test(id);
+
 const wholeQuotient: SqlFunction['spark'] = (call, print) => {
   if (call.args.every(({ type }) => isFloating(type))) return quotient(call, print);
-  requireTypes(call, (id) => isWhole({ id, width: 0, scale: 0 }), 'whole numbers or doubles');
+  // Spark holds unsigned numbers of 64 bits as decimals, of which `//` is another one.
+  requireTypes(call, isWholeOnBoth, 'whole numbers up to bigint, or doubles');
   return guarded(call, print, (a, b) => `(${a} div ${b})`);
 };
 
