@@ -6,10 +6,11 @@ import { runJob } from '../../jobs/run-job.js';
 import { JobFolder } from '../support/job-folder.js';
 import { sparkMissing } from '../support/spark.js';
 import type { Case, CaseEngine, Outcome } from './case.js';
-import { sql } from './sql.js';
+import { EDGES } from './edges.js';
+import { SQL } from './sql.js';
 
 /** One list a kind of input; a new kind is a file beside this one and a line here. */
-const CASES: readonly (readonly Case[])[] = [sql];
+const CASES: readonly (readonly Case[])[] = [EDGES, SQL];
 
 for (const engine of ['local', 'spark'] as const) {
   describe(`cases on ${engine}`, function () {

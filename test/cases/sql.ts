@@ -73,7 +73,7 @@ function refuses(message: RegExp): (outcome: Outcome) => void {
   };
 }
 
-export const sql: readonly Case[] = [
+export const SQL: readonly Case[] = [
   {
     name: 'a cast to integer rounds half to even',
     prepare: fixture('cast-integer'),

@@ -2,12 +2,13 @@ package reprise.shim.frame
 
 import com.fasterxml.jackson.databind.JsonNode
 import org.apache.spark.SparkThrowable
-import org.apache.spark.sql.{AnalysisException, Column, DataFrame}
+import org.apache.spark.sql.{AnalysisException, DataFrame}
 import org.apache.spark.sql.catalyst.FunctionIdentifier
 import org.apache.spark.sql.catalyst.analysis.{FunctionRegistry, UnresolvedFunction}
 import org.apache.spark.sql.catalyst.expressions._
 import org.apache.spark.sql.catalyst.parser.{CatalystSqlParser, ParseException}
 import org.apache.spark.sql.catalyst.plans.logical.{Aggregate, Generate, Window}
+import org.apache.spark.sql.reprise.Columns
 
 import reprise.shim.protocol.ShimError
 import reprise.shim.protocol.Json._
@@ -55,7 +56,7 @@ object SqlDialect {
    */
   def select(frame: DataFrame, texts: Seq[SqlText], expressions: Seq[Expression]): DataFrame = {
     def selected(which: Seq[Expression]): DataFrame =
-      frame.select(which.zipWithIndex.map { case (expression, i) => new Column(expression).as(s"c$i") }: _*)
+      frame.select(which.zipWithIndex.map { case (expression, i) => Columns.of(expression).as(s"c$i") }: _*)
     def mistake(which: Seq[Expression]): Option[String] =
       try {
         val analyzed = selected(which).queryExecution.analyzed
