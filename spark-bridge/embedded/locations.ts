@@ -170,6 +170,7 @@ export function findJava(): JavaInstallation | undefined {
   const { status, stderr } = spawnSync(command, ['-version'], {
     encoding: 'utf8',
     timeout: 20_000,
+    env: env.forChild(),
   });
   const version = status === 0 ? /version "([^"]+)"/.exec(stderr)?.[1] : undefined;
   if (version === undefined) return undefined;

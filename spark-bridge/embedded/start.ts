@@ -5,13 +5,14 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { closeSync, existsSync, openSync, readFileSync } from 'node:fs';
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { availableParallelism, tmpdir, totalmem } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ConfigError, ExecutionError } from '../../driver/errors.js';
 import { env } from '../../driver/support/env.js';
+import { makeHomeFolder } from '../../driver/support/make-folder.js';
 import { DirectChannel } from '../channel/direct-channel.js';
 import { createRedactor } from '../channel/redact.js';
 import { buildShim, installSpark, type SetupOptions } from './install.js';
@@ -80,7 +81,7 @@ export async function startEmbeddedSpark(
     );
   }
   const logs = join(env.home(), 'logs');
-  await mkdir(logs, { recursive: true });
+  await makeHomeFolder(logs);
   const scratch = await mkdtemp(join(tmpdir(), 'reprise-spark-'));
   const stamp = new Date().toISOString().replaceAll(/[:.]/g, '-');
   const logFile = join(logs, `spark-${stamp}-${process.pid}.log`);
@@ -155,10 +156,10 @@ export async function startEmbeddedSpark(
 /** The JVM finds `libblas.so.3` by this path; one BLAS thread a task, as tasks fill the cores. */
 function childEnvironment(): NodeJS.ProcessEnv {
   const blas = findNativeBlasFolder();
-  const { LD_LIBRARY_PATH: given } = process.env;
+  const { LD_LIBRARY_PATH: given } = env.forSpark();
   const path = [blas, given].filter((part) => part !== undefined && part !== '').join(delimiter);
   return {
-    ...process.env,
+    ...env.forSpark(),
     ...(path === '' ? {} : { LD_LIBRARY_PATH: path }),
     OPENBLAS_NUM_THREADS: '1',
     OMP_NUM_THREADS: '1',
