@@ -76,7 +76,11 @@ async function planOf(options: LivyBackendOptions): Promise<Plan> {
   const { connection: reached, ...settings } = livySettings(given.connection?.url);
   const merged = { ...settings, ...given, spec: { ...settings.spec, ...given.spec } };
   const build = (running: RunningVersions): Promise<string> =>
-    buildShim({ target: shimTarget(running, 'livy'), ...(onProgress ? { onProgress } : {}) });
+    buildShim({
+      target: shimTarget(running, 'livy'),
+      ...(onProgress ? { onProgress } : {}),
+      ...(given.signal ? { signal: given.signal } : {}),
+    });
   const jar = merged.jar ?? { by: 'upload' as const, path: build };
   const version = versionOf(jar);
   const connection = { ...reached, ...given.connection, ...(onWarning ? { onWarning } : {}) };
