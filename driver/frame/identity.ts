@@ -11,6 +11,7 @@ import { readFile, stat } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { DataError } from '../errors.js';
 import { env } from '../support/env.js';
+import { forgetOldest } from '../support/forget-oldest.js';
 import { replaceFile } from '../support/replace-file.js';
 import type { FrameFile, FrameSource } from './engine.js';
 
@@ -18,6 +19,8 @@ import type { FrameFile, FrameSource } from './engine.js';
 const SETTLED_NS = 2_000_000_000n;
 /** Entries kept in the store; the oldest go first. */
 const MAX_ENTRIES = 20_000;
+/** Stamps kept by a process; a file beyond is hashed again when it is verified. */
+const MAX_SEEN = 1 << 17;
 const STORE_VERSION = 1;
 
 /** A local file and the digest of its content. @units bytes: bytes */
@@ -59,6 +62,7 @@ export async function identifyFiles(paths: readonly string[]): Promise<FileIdent
       }
     }
     seen.set(path, { stamp, digest });
+    forgetOldest(seen, MAX_SEEN);
     identities.push({ path, digest, bytes: Number(stats.size) });
   }
   if (learned.size > 0) await mergeIntoStore(storePath, learned);

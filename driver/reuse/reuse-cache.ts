@@ -12,6 +12,7 @@ import { type CacheEntry, pendingEntry } from './cache-entry.js';
 import { type CacheTier, plainTier } from './cache-tier.js';
 import { type EvictionPolicy, evictionPolicy } from './eviction-policy.js';
 import { EvictionQueue } from './eviction-queue.js';
+import { mayRest, REST_RUNS, RestingResults } from './resting.js';
 import { SiblingIndex } from './sibling-index.js';
 import type { SpillTier } from './spill-tier.js';
 
@@ -54,6 +55,8 @@ export class ReuseCache {
   #bytes = 0;
   #pinnedBytes = 0;
   #clock = 0;
+  #run = 0;
+  readonly #resting = new RestingResults();
   /** Values that left host memory for good. */
   evicted = 0;
   /** Values that went to disk, and came back. */
@@ -96,6 +99,7 @@ export class ReuseCache {
   /** Notes that a plan reads the value. */
   hit(entry: CacheEntry): void {
     entry.hits++;
+    entry.run = this.#run;
     entry.usedAt = ++this.#clock;
     if (entry.value?.kind === 'handle') this.#tierOf(entry.value).hit?.(entry, entry.value);
   }
@@ -138,6 +142,7 @@ export class ReuseCache {
     entry.backend = backend;
     entry.bytes = (value.kind === 'dense' ? value.data.byteLength : 0) + ENTRY_OVERHEAD_BYTES;
     entry.state = 'cached';
+    entry.run = this.#run;
     entry.usedAt = ++this.#clock;
     this.#bytes += entry.bytes;
     entry.settled?.resolve(true);
@@ -183,6 +188,37 @@ export class ReuseCache {
       entry.restoring = undefined;
     });
     return entry.restoring;
+  }
+
+  /** A run begins: what none of the last runs used goes, or rests where it is worth its memory to later ones. */
+  beginRun(): void {
+    this.#run++;
+    for (const [expr, entry] of this.#entries) {
+      const isIdle = this.#run - entry.run > REST_RUNS && entry.state !== 'pending';
+      const isBusy = entry.isLeaving || entry.restoring !== undefined;
+      const isOurs = entry.aliases === undefined && entry.value?.kind !== 'handle';
+      if (!isIdle || isBusy || !isOurs || entry.isResting) continue;
+      if (!mayRest(expr)) this.#drop(entry);
+      else {
+        this.#entries.delete(expr);
+        this.#siblings.remove(expr);
+        const before = this.#resting.rest(entry);
+        if (before !== undefined) this.#drop(before);
+        this.#entries.set(entry.expr, entry);
+      }
+    }
+  }
+
+  /** Brings back what rests of these programs, so that `probe` finds it. */
+  awake(roots: readonly Expr[]): void {
+    for (const { expr, entry } of this.#resting.awoken(roots, (node) => this.#entries.has(node))) {
+      this.#entries.delete(entry.expr);
+      this.#resting.remove(entry);
+      entry.expr = expr;
+      entry.run = this.#run;
+      this.#entries.set(expr, entry);
+      if (entry.value?.kind === 'dense') this.#siblings.add(expr);
+    }
   }
 
   /** Takes a cached value out and remembers the miss. */
@@ -336,8 +372,9 @@ export class ReuseCache {
   #drop(entry: CacheEntry): void {
     for (const key of [entry.expr, ...(entry.aliases ?? [])]) {
       this.#entries.delete(key);
-      this.#siblings.remove(key);
+      if (!entry.isResting) this.#siblings.remove(key);
     }
+    this.#resting.remove(entry);
     const isCounted = entry.state === 'cached' && !entry.isLeaving;
     if (isCounted) this.#bytes -= entry.bytes;
     if (entry.isPinned) this.#pinnedBytes -= entry.bytes;
