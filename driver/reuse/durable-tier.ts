@@ -8,7 +8,7 @@ import { createHash } from 'node:crypto';
 import type { FrameSource } from '../frame/engine.js';
 import { reducesFrameData } from '../frame/frame-data.js';
 import { verifyUnchanged } from '../frame/identity.js';
-import { type Expr, topological } from '../ir/expr.js';
+import { denseBytes, type Expr, topological } from '../ir/expr.js';
 import { lineageKey } from '../ir/lineage-key.js';
 import { frame } from '../operators/frame.js';
 import type { DenseMatrix, Value } from '../runtime/value.js';
@@ -21,8 +21,15 @@ import { StoredSiblings } from './stored-siblings.js';
 export const STORE_SECONDS = 0.02;
 /** Work of at least this size is looked up. @units flops */
 const LOOKUP_FLOPS = 2e7;
-/** Results expected to take longer are computed by one process at a time. @units seconds */
+/** Results expected to take longer are computed by one process at a time, and so is what passes over data make. @units seconds */
 const LEASE_SECONDS = 0.2;
+/**
+ * Leases on so many of a pass's results, those with the least keys, stand for all: a pass over thousands of files makes
+ * thousands. Keys being digests, two passes that have most results in common have some of these in common (min-wise hashing).
+ */
+const PASS_LEASES = 8;
+/** Header and digest of a stored matrix at most. @units bytes */
+const ENTRY_BYTES = 1024;
 
 export interface Recalled {
   readonly values: ReadonlyMap<Expr, Value>;
@@ -62,11 +69,17 @@ export class DurableTier {
     const leases = new Map<Expr, Lease>();
     const refused = new Set<Expr>();
     const asked = new Set(roots);
+    /** The greatest key held. */
+    let last: Expr | undefined;
+    /** Whether what passes make is leased, or is to be computed without. */
+    let isCovered = false;
+    let isAlone = false;
     await this.store.refresh();
     try {
       for (;;) {
         const stored: Expr[] = [];
         const long: Expr[] = [];
+        const passes: Expr[] = [];
         topological(roots, (expr) => {
           if (values.has(expr) || isThere(expr)) return true;
           if (!isWorthLooking(expr)) return false;
@@ -77,7 +90,9 @@ export class DurableTier {
           const isOpen = !leases.has(expr) && !refused.has(expr);
           // Cell-by-cell steps inside a plan are seldom kept, so nobody waits for them.
           const isKept = !expr.op.elementwise || asked.has(expr);
-          if (isOpen && isKept && this.#estimate(expr) >= LEASE_SECONDS) long.push(expr);
+          if (!isOpen || !this.store.couldKeep(denseBytes(expr) + ENTRY_BYTES)) return false;
+          if (reducesFrameData(expr)) passes.push(expr);
+          else if (isKept && this.#estimate(expr) >= LEASE_SECONDS) long.push(expr);
           return false;
         });
         for (const expr of stored) {
@@ -89,18 +104,37 @@ export class DurableTier {
           }
         }
         if (stored.length > 0) continue;
-        if (long.length === 0) return { values, seconds, leases };
-        long.sort((a, b) => (lineageKey(a) < lineageKey(b) ? -1 : 1));
-        for (const expr of long) {
-          const lease = await this.store.lease(lineageKey(expr), signal);
-          if (lease === undefined) refused.add(expr);
-          else if (lease !== 'stored') leases.set(expr, lease);
+        const wanted = [...long, ...(isCovered ? [] : passes.sort(byKey).slice(0, PASS_LEASES))];
+        if (wanted.length === 0) return { values, seconds, leases };
+        isCovered ||= passes.length > 0;
+        const all = new Set(passes);
+        for (const expr of wanted.sort(byKey)) {
+          const isOfPass = all.has(expr);
+          // Waiting for a lesser key than one that is held is how two would wait for each other.
+          const isOutOfOrder = last !== undefined && byKey(expr, last) < 0;
+          if (isOutOfOrder || (isOfPass && isAlone)) refused.add(expr);
+          else {
+            const isDone = isOfPass ? () => this.#areStored(passes) : undefined;
+            const lease = await this.store.lease(lineageKey(expr), signal, isDone);
+            if (lease === undefined) {
+              refused.add(expr);
+              isAlone ||= isOfPass;
+            } else if (lease !== 'stored') {
+              leases.set(expr, lease);
+              last = expr;
+            } else if (isOfPass) isCovered = false;
+          }
         }
       }
     } catch (error) {
       await releaseAll(leases);
       throw error;
     }
+  }
+
+  async #areStored(exprs: readonly Expr[]): Promise<boolean> {
+    await this.store.refresh();
+    return exprs.every((expr) => this.store.has(lineageKey(expr)));
   }
 
   /** Whether a value worth reading is stored under the node's key. */
@@ -191,6 +225,10 @@ export async function inputsUnchanged(exprs: readonly Expr[]): Promise<boolean> 
     }
   }
   return true;
+}
+
+function byKey(a: Expr, b: Expr): number {
+  return lineageKey(a) < lineageKey(b) ? -1 : 1;
 }
 
 /** Ends leases; never throws. */

@@ -44,13 +44,17 @@ export class Leases {
     this.#ttlMs = ttlMs;
   }
 
-  /** Tries once; undefined when another live process holds it. @throws the file system's error when leases can't be kept */
-  async tryAcquire(key: string): Promise<Lease | undefined> {
+  /**
+   * Tries once; undefined when another live process holds it.
+   * @param onHeld told its token @throws the file system's error when leases can't be kept
+   */
+  async tryAcquire(key: string, onHeld?: (holder: string) => void): Promise<Lease | undefined> {
     const token = processToken();
     const [holder] = await this.#list(join(this.#folders.leases, key));
     if (holder === undefined) {
       if (!(await this.#create(key, token))) return undefined;
     } else if (!(await this.#isLost(key, holder)) || !(await this.#takeOver(key, holder, token))) {
+      onHeld?.(holder);
       return undefined;
     }
     this.#seen.delete(key);
