@@ -7,6 +7,7 @@ import { mkdir, open, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { stringify } from 'yaml';
 import { ResourceError } from '../../driver/errors.js';
+import { makeOwnFolder, sweepLeftovers } from '../../driver/support/leftovers.js';
 import type { RunRecord } from './record.js';
 import { resultsCsv } from './results-csv.js';
 import { summarize } from './summary.js';
@@ -39,8 +40,8 @@ export async function writeRun(record: RunRecord, options: WriteRunOptions): Pro
   process.once('exit', removeNow);
   try {
     await mkdir(options.output, { recursive: true });
-    temporary = join(options.output, `.unfinished-${record.run}`);
-    await mkdir(temporary);
+    await sweepLeftovers(options.output, [UNFINISHED]);
+    temporary = await makeOwnFolder(options.output, UNFINISHED);
     for (const [name, content] of filesOf(record, path)) {
       await writeFlushed(join(temporary, name), content);
     }
@@ -64,6 +65,9 @@ export async function writeRun(record: RunRecord, options: WriteRunOptions): Pro
     process.off('exit', removeNow);
   }
 }
+
+/** Followed by the token of the process that writes the run. */
+const UNFINISHED = '.unfinished-';
 
 /** All but the report. */
 function filesOf(record: RunRecord, path: string): [string, string][] {

@@ -3,9 +3,10 @@
  * what is found is used, what is made appears whole by one rename, and two set-ups at once both succeed.
  */
 import { existsSync } from 'node:fs';
-import { copyFile, cp, mkdir, mkdtemp, readdir, rename, rm } from 'node:fs/promises';
+import { copyFile, cp, mkdir, readdir, rename, rm, utimes } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { ExecutionError } from '../../driver/errors.js';
+import { makeOwnFolder, sweepLeftovers, sweepOld } from '../../driver/support/leftovers.js';
 import { runMaven } from '../../driver/support/maven.js';
 import {
   downloadedJars,
@@ -33,7 +34,7 @@ export async function installSpark(options: SetupOptions = {}): Promise<SparkIns
   if (found !== undefined) return found;
   const target = dirname(downloadedJars());
   await mkdir(dirname(target), { recursive: true });
-  const staging = await mkdtemp(join(dirname(target), '.spark-'));
+  const staging = await stage(dirname(target), '.spark-');
   try {
     options.onProgress?.(`spark: bringing Spark ${sparkVersion} through Maven (about 240 MB)`);
     const jars = join(staging, 'spark', 'jars');
@@ -79,11 +80,14 @@ export async function buildShim(
 ): Promise<string> {
   const scala = options.scala ?? findSpark()?.scala ?? '2.12';
   const jar = shimJar(scala);
-  if (existsSync(jar)) return jar;
+  if (existsSync(jar)) {
+    await markUsed(jar);
+    return jar;
+  }
   requireJava();
   await mkdir(dirname(jar), { recursive: true });
   // Maven writes beside its pom, and the package may be read-only or built by two processes at once.
-  const staging = await mkdtemp(join(dirname(jar), '.build-'));
+  const staging = await stage(dirname(jar), '.build-');
   try {
     options.onProgress?.(`shim: building it for Scala ${scala}`);
     const sources = join(packageRoot(), 'scala-shim');
@@ -106,11 +110,27 @@ export async function buildShim(
     }
     await copyFile(join(staging, 'target', built), join(staging, 'shim.jar'));
     await rename(join(staging, 'shim.jar'), jar);
+    await sweepOld(dirname(jar), (name) => name.endsWith('.jar'), OLD_JARS);
   } finally {
     await rm(staging, { recursive: true, force: true });
   }
   options.onProgress?.(`shim: ${jar}`);
   return jar;
+}
+
+/** Jars of other versions, which other checkouts may still use. */
+const OLD_JARS = { days: 30, newest: 4 };
+
+/** So that a jar in use is no old one; a folder that can't be written has nobody to sweep it either. */
+async function markUsed(jar: string): Promise<void> {
+  const now = new Date();
+  await utimes(jar, now, now).catch(() => {});
+}
+
+/** A folder to make something in, after what killed set-ups left there is gone. */
+async function stage(parent: string, prefix: string): Promise<string> {
+  await sweepLeftovers(parent, [prefix]);
+  return makeOwnFolder(parent, prefix);
 }
 
 async function publish(ready: string, target: string): Promise<void> {

@@ -5,13 +5,14 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { closeSync, existsSync, openSync, readFileSync } from 'node:fs';
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { availableParallelism, tmpdir, totalmem } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ConfigError, ExecutionError } from '../../driver/errors.js';
 import { env } from '../../driver/support/env.js';
+import { makeOwnFolder, SCRATCH, sweepOld } from '../../driver/support/leftovers.js';
 import { DirectChannel } from '../channel/direct-channel.js';
 import { createRedactor } from '../channel/redact.js';
 import { buildShim, installSpark, type SetupOptions } from './install.js';
@@ -49,6 +50,7 @@ export interface EmbeddedSpark {
 
 const GIB = 1024 ** 3;
 const CLOSE_GRACE_MS = 5_000;
+const OLD_LOGS = { days: 30, newest: 20 };
 
 /**
  * A running Spark with the shim in it; sets up what is missing first.
@@ -72,7 +74,8 @@ export async function startEmbeddedSpark(
   }
   const logs = join(env.home(), 'logs');
   await mkdir(logs, { recursive: true });
-  const scratch = await mkdtemp(join(tmpdir(), 'reprise-spark-'));
+  await sweepOld(logs, (name) => /^spark-.*\.log$/.test(name), OLD_LOGS);
+  const scratch = await makeOwnFolder(tmpdir(), SCRATCH.spark);
   const stamp = new Date().toISOString().replaceAll(/[:.]/g, '-');
   const logFile = join(logs, `spark-${stamp}-${process.pid}.log`);
   const logSettings = join(scratch, 'log4j2.properties');
@@ -175,6 +178,7 @@ function announcement(
       );
     };
     const timer = setTimeout(() => fail('no answer'), limitMs);
+    if (options.signal?.aborted) fail('a cancellation');
     options.signal?.addEventListener('abort', () => fail('a cancellation'), { once: true });
     ended.then(fail, fail);
     const lines = createInterface({ input: child.stdout as NodeJS.ReadableStream });

@@ -5,7 +5,7 @@
  * events is involved in that. Fencing after Kleppmann, "How to do distributed locking" (2016), with names for numbers.
  */
 import { join } from 'node:path';
-import { errorCode, type FileSystem } from './file-system.js';
+import { errorCode, type FileSystem, NOT_PLAIN } from './file-system.js';
 import { isFromDeadProcess, processToken } from './process-token.js';
 
 export interface Lease {
@@ -150,7 +150,7 @@ export class Leases {
     return this.#files.list(folder).catch((error: unknown) => {
       const code = errorCode(error);
       // A file in this place is nobody's lease.
-      if (code === 'ENOENT' || code === 'ENOTDIR') return [];
+      if (code === 'ENOENT' || code === 'ENOTDIR' || code === NOT_PLAIN) return [];
       throw error;
     });
   }
