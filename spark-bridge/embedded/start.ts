@@ -205,6 +205,10 @@ function makeEnd(
   scratch: string,
 ): () => Promise<void> {
   let ending: Promise<void> | undefined;
+  // One that is stopped does not see that its standard input closed.
+  const kill = (): void => void child.kill('SIGKILL');
+  process.once('exit', kill);
+  void ended.then(() => process.off('exit', kill));
   const finish = async (): Promise<void> => {
     child.ref();
     child.stdin?.end();
