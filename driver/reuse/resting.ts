@@ -57,6 +57,14 @@ export class RestingResults {
   }
 }
 
+/** Whether none of the last runs used a result that this cache alone keeps. */
+export function isUnused(entry: CacheEntry, run: number): boolean {
+  const isIdle = run - entry.run > REST_RUNS && entry.state !== 'pending';
+  const isBusy = entry.isLeaving || entry.restoring !== undefined;
+  const isOurs = entry.aliases === undefined && entry.value?.kind !== 'handle';
+  return isIdle && !isBusy && isOurs && !entry.isResting;
+}
+
 /** Whether a result is worth its memory to jobs that come much later: what a pass over data made, and long work. */
 export function mayRest(expr: Expr): boolean {
   if (!expr.isDeterministic || expr.inputs.length === 0) return false;

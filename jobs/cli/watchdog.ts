@@ -17,12 +17,20 @@ interface Watch {
 const MARGIN_MS = 500;
 const AT_ONCE_MS = 200;
 
+let watching: Promise<unknown> = Promise.resolve();
+
+/** Resolves when the thread last started hears signals; for tests. */
+export async function whenWatching(): Promise<void> {
+  await watching;
+}
+
 /** Starts the thread; call what comes back when signals mean what they usually do again. */
 export function startWatchdog(watch: Watch): () => void {
   try {
     const worker = new Worker(new URL(import.meta.url), { workerData: watch, stderr: true });
     // Without it everything else still works.
     worker.on('error', () => {});
+    watching = new Promise((resolve) => worker.once('message', resolve));
     worker.unref();
     return () => void worker.terminate().catch(() => {});
   } catch {
@@ -51,6 +59,7 @@ function listen({ codes, graceMs }: Watch): void {
     };
     handle.start(constants.signals[name as NodeJS.Signals]);
   }
+  parentPort?.postMessage('watching');
   // Keeps the thread, and with it the handles.
   parentPort?.on('message', () => {});
 }

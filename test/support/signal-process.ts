@@ -8,6 +8,7 @@ import { createRequire } from 'node:module';
 import { DuckDBInstance } from '@duckdb/node-api';
 import { hardExit } from '../../jobs/cli/hard-exit.js';
 import { InterruptError, interruptible } from '../../jobs/cli/interrupt.js';
+import { whenWatching } from '../../jobs/cli/watchdog.js';
 
 const [, , what = '', graceMs = '', path = ''] = process.argv;
 const never = (): Promise<never> => new Promise(() => setInterval(() => {}, 1000));
@@ -43,9 +44,12 @@ const waits: Readonly<Record<string, () => Promise<unknown>>> = {
 
 try {
   await interruptible(
-    () => {
-      setTimeout(() => process.stdout.write('waiting\n'), 300);
-      return new Promise((resolve) => setTimeout(resolve, 400)).then(waits[what]);
+    async () => {
+      const alive = setInterval(() => {}, 1000);
+      await whenWatching();
+      clearInterval(alive);
+      process.stdout.write('waiting\n');
+      await waits[what]?.();
     },
     () => {},
     Number(graceMs),

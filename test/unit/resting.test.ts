@@ -1,8 +1,9 @@
 /** What a session keeps of runs long past: results by key, without the nodes they were computed from. */
 import assert from 'node:assert/strict';
-import { matrix, Session } from '../../driver/index.js';
+import { dense, matrix, ops, Session } from '../../driver/index.js';
 import { MemoTable } from '../../driver/reuse/memo-table.js';
 import { REST_RUNS } from '../../driver/reuse/resting.js';
+import { ReuseCache } from '../../driver/reuse/reuse-cache.js';
 import { createNullBackend } from '../../driver/runtime/null-backend.js';
 import { createCpuBackend } from '../../gpu-executor/cpu/index.js';
 
@@ -63,6 +64,20 @@ describe('results that no run used for a while', () => {
     }
     assert.ok(session.cache.size >= 3, `${session.cache.size}`);
     await session.close();
+  });
+});
+
+describe('a cache of small results', () => {
+  it('holds as many as the heap has room for, whatever the budget in bytes', () => {
+    const { interner } = new Session({ local: createNullBackend(), spill: false });
+    const cache = new ReuseCache({ budgetBytes: 1e9, maxEntries: 40, release: () => {} });
+    for (let i = 0; i < 400; i++) {
+      const expr = interner.intern(ops.fill, [], { rows: 1 + (i % 2), cols: 1, value: i });
+      cache.claim(expr);
+      cache.put(expr, dense(1 + (i % 2), 1), 1, 'cpu');
+    }
+    assert.ok(cache.size <= 40, `${cache.size}`);
+    assert.ok(cache.evicted >= 360);
   });
 });
 
