@@ -5,6 +5,8 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import {
+  chmodSync,
+  chownSync,
   cpSync,
   existsSync,
   mkdirSync,
@@ -12,6 +14,7 @@ import {
   readFileSync,
   renameSync,
   rmSync,
+  statSync,
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
@@ -112,6 +115,22 @@ describe('odd files in the durable store', () => {
     assert.match(warnings.join(), /is no file; it was not opened/);
     assert.equal(await store.put(key('x'), value(1), meta()), true);
     assert.deepEqual((await store.get(key('x')))?.value, value(1));
+    rmSync(folder, { recursive: true });
+  });
+
+  it('are its own folders too wide, which are narrowed, and those of others, which are not used', async () => {
+    const folder = join(home.path, 'store');
+    cpSync(template, folder, { recursive: true });
+    const objects = join(folder, 'v1/objects');
+    chmodSync(objects, 0o777);
+    await DurableStore.open(folder);
+    assert.equal(statSync(objects).mode & 0o777, 0o700);
+    if (process.getuid?.() === 0) {
+      chownSync(objects, 4242, 4242);
+      const store = await DurableStore.open(folder);
+      assert.match(store.disabledReason ?? '', /objects belongs to another user \(4242\)/);
+      assert.equal(await store.put(key('new'), value(1), meta()), false);
+    }
     rmSync(folder, { recursive: true });
   });
 
