@@ -2,10 +2,11 @@
  * Folders and files of one process that others find after it was killed. Invariant: a name says which process made it
  * (`<prefix><token>`), and only what a process made that is gone for certain is removed; a link is removed, not what it leads to.
  */
-import { lstat, mkdir, readdir, rm } from 'node:fs/promises';
+import { lstat, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { isFromDeadProcess, processToken } from '../reuse/store/process-token.js';
+import { makeFolder } from './make-folder.js';
 
 /** Folders for what does not fit memory: of the session, of DuckDB, of Spark. */
 export const SCRATCH = {
@@ -22,7 +23,7 @@ export function ownPath(parent: string, prefix: string): string {
 /** Makes a folder of this process, for its owner only. @throws what the file system says */
 export async function makeOwnFolder(parent: string, prefix: string): Promise<string> {
   const path = ownPath(parent, prefix);
-  await mkdir(path, { recursive: true, mode: 0o700 });
+  await makeFolder(path, 0o700);
   return path;
 }
 

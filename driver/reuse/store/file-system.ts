@@ -11,7 +11,6 @@ import {
   type FileHandle,
   lstat,
   lutimes,
-  mkdir,
   open,
   readdir,
   rename,
@@ -20,6 +19,7 @@ import {
 } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { makeFolder } from '../../support/make-folder.js';
 
 export interface FileStat {
   readonly bytes: number;
@@ -98,7 +98,7 @@ export const nodeFileSystem: FileSystem = {
     await handle.close().catch(() => {});
     throw notPlain(path, 'file');
   },
-  makeFolder: async (path, mode) => (await mkdir(path, { recursive: true, mode })) !== undefined,
+  makeFolder,
   rename: async (from, to) => {
     await requireFolder(dirname(from));
     await requireFolder(dirname(to));

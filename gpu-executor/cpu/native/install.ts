@@ -7,6 +7,7 @@ import { mkdir, readdir, rename, rm, symlink } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { ConfigError, ExecutionError } from '../../../driver/errors.js';
 import { makeOwnFolder, sweepLeftovers } from '../../../driver/support/leftovers.js';
+import { makeHomeFolder } from '../../../driver/support/make-folder.js';
 import { runMaven } from '../../../driver/support/maven.js';
 import {
   openBlasFile,
@@ -40,7 +41,7 @@ export async function installOpenBlas(options: InstallOptions = {}): Promise<str
       { key: 'REPRISE_BLAS' },
     );
   }
-  await mkdir(dirname(folder), { recursive: true });
+  await makeHomeFolder(dirname(folder));
   await sweepLeftovers(dirname(folder), ['.openblas-']);
   const staging = await makeOwnFolder(dirname(folder), '.openblas-');
   try {
