@@ -12,6 +12,7 @@ import {
   type SqlDialect,
 } from '../driver/index.js';
 import { env } from '../driver/support/env.js';
+import { sweepScratch } from '../driver/support/leftovers.js';
 import type { EngineName } from './runs/run-events.js';
 import { storeLimits } from './store-limits.js';
 
@@ -76,6 +77,7 @@ export async function openSession(
 ): Promise<OpenSession> {
   // Said before anything is started for it.
   const limits = storeLimits();
+  void sweepScratch(env.home());
   const { createCpuBackend } = await import('../gpu-executor/cpu/index.js');
   const local = await createCpuBackend();
   try {

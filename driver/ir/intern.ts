@@ -19,6 +19,8 @@ const CHUNK_MASK = CHUNK_NODES - 1;
 const MAX_YOUNG = 1 << 20;
 /** Likewise when young literals hold more than this. @units bytes */
 const MAX_YOUNG_BYTES = 256 * 1024 * 1024;
+/** Freed nodes are looked for once so many were made since. */
+const TIDY_NODES = 1 << 14;
 /** Nodes made weak in one turn; it then takes well under two milliseconds. */
 const WEAKEN_BATCH = 2048;
 
@@ -34,6 +36,8 @@ export class Interner {
   #oldestYoung = 1;
   #youngBytes = 0;
   #isWeakening = false;
+  /** The next id when the table was last made anew. */
+  #tidiedAt = 1;
   /** Times an expression asked for was there already, so its work is shared. */
   hits = 0;
 
@@ -128,6 +132,11 @@ export class Interner {
     if (end === this.#nextId) this.#youngBytes = 0;
   }
 
+  /** Forgets freed nodes where there may be many; the table itself does when it is full, which may be long after. */
+  tidy(): void {
+    if (this.#nextId - this.#tidiedAt > TIDY_NODES) this.#rehash();
+  }
+
   #node(id: number): Expr | undefined {
     const ref = this.#chunks[id >>> CHUNK_BITS]?.[id & CHUNK_MASK];
     return ref instanceof WeakRef ? ref.deref() : ref;
@@ -146,6 +155,7 @@ export class Interner {
   #rehash(): void {
     const oldHashes = this.#hashes;
     const oldIds = this.#ids;
+    this.#tidiedAt = this.#nextId;
     this.#sweep();
     let live = 0;
     for (let i = 0; i < oldIds.length; i++) {

@@ -5,13 +5,14 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { closeSync, existsSync, openSync, readFileSync } from 'node:fs';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { rm, writeFile } from 'node:fs/promises';
 import { availableParallelism, tmpdir, totalmem } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ConfigError, ExecutionError } from '../../driver/errors.js';
 import { env } from '../../driver/support/env.js';
+import { makeOwnFolder, SCRATCH, sweepOld } from '../../driver/support/leftovers.js';
 import { makeHomeFolder } from '../../driver/support/make-folder.js';
 import { DirectChannel } from '../channel/direct-channel.js';
 import { createRedactor } from '../channel/redact.js';
@@ -50,6 +51,7 @@ export interface EmbeddedSpark {
 
 const GIB = 1024 ** 3;
 const CLOSE_GRACE_MS = 5_000;
+const OLD_LOGS = { days: 30, newest: 20 };
 
 /**
  * A running Spark with the shim in it; sets up what is missing first.
@@ -82,7 +84,8 @@ export async function startEmbeddedSpark(
   }
   const logs = join(env.home(), 'logs');
   await makeHomeFolder(logs);
-  const scratch = await mkdtemp(join(tmpdir(), 'reprise-spark-'));
+  await sweepOld(logs, (name) => /^spark-.*\.log$/.test(name), OLD_LOGS);
+  const scratch = await makeOwnFolder(tmpdir(), SCRATCH.spark);
   const stamp = new Date().toISOString().replaceAll(/[:.]/g, '-');
   const logFile = join(logs, `spark-${stamp}-${process.pid}.log`);
   const logSettings = join(scratch, 'log4j2.properties');
@@ -185,6 +188,7 @@ function announcement(
       );
     };
     const timer = setTimeout(() => fail('no answer'), limitMs);
+    if (options.signal?.aborted) fail('a cancellation');
     options.signal?.addEventListener('abort', () => fail('a cancellation'), { once: true });
     ended.then(fail, fail);
     const lines = createInterface({ input: child.stdout as NodeJS.ReadableStream });
@@ -211,6 +215,10 @@ function makeEnd(
   scratch: string,
 ): () => Promise<void> {
   let ending: Promise<void> | undefined;
+  // One that is stopped does not see that its standard input closed.
+  const kill = (): void => void child.kill('SIGKILL');
+  process.once('exit', kill);
+  void ended.then(() => process.off('exit', kill));
   const finish = async (): Promise<void> => {
     child.ref();
     child.stdin?.end();
