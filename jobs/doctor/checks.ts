@@ -4,7 +4,7 @@ import { access, constants, statfs } from 'node:fs/promises';
 import { availableParallelism, freemem, totalmem } from 'node:os';
 import { dirname } from 'node:path';
 import { env } from '../../driver/support/env.js';
-import { formatBytes } from '../cli/format.js';
+import { formatBytes } from '../../driver/support/size.js';
 import { blasCheck, duckdbCheck, javaCheck, shimCheck, sparkCheck } from './engine-checks.js';
 import type { Finding } from './finding.js';
 import { storeCheck } from './store-check.js';
