@@ -18,6 +18,7 @@ import { eq } from './eq.js';
 import { exp } from './exp.js';
 import { fill } from './fill.js';
 import { floor } from './floor.js';
+import { foldRidge } from './fold-ridge.js';
 import { frame } from './frame.js';
 import { ge } from './ge.js';
 import { gramLoss } from './gram-loss.js';
@@ -158,6 +159,7 @@ const table = {
   mergeGroupGram,
   groupLoss,
   gramLoss,
+  foldRidge,
 } as const satisfies Record<string, OpDef>;
 
 /** Name of an operator; tables over operators are total over it, so that a missing row does not compile. */
