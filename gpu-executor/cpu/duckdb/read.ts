@@ -3,6 +3,7 @@
  * chunks hold exactly the rows the source declares, or the read ends with a `DataError` naming the file that has others.
  * DuckDB hands out 2048 rows at a time; each distinct expression is computed once and its array shared.
  */
+import { setMaxListeners } from 'node:events';
 import type { DuckDBConnection } from '@duckdb/node-api';
 import { DataError } from '../../../driver/errors.js';
 import type { FrameSource, RawChunk, RawColumn } from '../../../driver/frame/engine.js';
@@ -40,10 +41,14 @@ export async function* readChunks(
     yield* readColumns(context, source, columns, options);
     return;
   }
+  const signal = options.signal && AbortSignal.any([options.signal]);
+  // Each statement listens.
+  if (signal !== undefined) setMaxListeners(0, signal);
+  const own = { ...options, ...(signal ? { signal } : {}) };
   const groups: AsyncGenerator<RawChunk>[] = [];
   for (let from = 0; from < columns.length; from += STATEMENT_COLUMNS) {
-    const own = columns.slice(from, from + STATEMENT_COLUMNS);
-    groups.push(readColumns(context, source, own, options));
+    const some = columns.slice(from, from + STATEMENT_COLUMNS);
+    groups.push(readColumns(context, source, some, own));
   }
   try {
     for (;;) {
