@@ -12,7 +12,7 @@ import { formatBytes } from '../../driver/support/size.js';
 import { storeLimits } from '../store-limits.js';
 import { EXIT } from './exit-codes.js';
 import { formatCount, formatSeconds, formatTable } from './format.js';
-import { createTerminal, type Terminal, writeData } from './terminal.js';
+import { createTerminal, type Terminal, visible, writeData } from './terminal.js';
 
 interface CacheOptions {
   readonly store?: string;
@@ -271,7 +271,7 @@ async function isConfirmed(question: string, terminal: Terminal): Promise<boolea
   const { createInterface } = await import('node:readline/promises');
   const lines = createInterface({ input: process.stdin, output: process.stderr });
   try {
-    return /^y(es)?$/i.test((await lines.question(`${question} [y/N] `)).trim());
+    return /^y(es)?$/i.test((await lines.question(visible(`${question} [y/N] `))).trim());
   } finally {
     lines.close();
   }
