@@ -60,10 +60,17 @@ export function columnSql(name: string): string {
   return plain ? name : `"${name.replaceAll('"', '""')}"`;
 }
 
+const columnNames = new WeakMap<FrameDescription, ReadonlySet<string>>();
+
 /** Passes when the data have the column. @throws DataError naming the columns there are, closest first */
 export function requireColumn(description: FrameDescription, name: string, role: string): string {
-  const names = description.columns.map((column) => column.name);
-  if (!names.includes(name)) {
+  let known = columnNames.get(description);
+  if (known === undefined) {
+    known = new Set(description.columns.map((column) => column.name));
+    columnNames.set(description, known);
+  }
+  if (!known.has(name)) {
+    const names = [...known];
     throw new DataError(
       `${role}: expected a column of the data, got ${JSON.stringify(name)}; the columns are ${closestText(name, names)}`,
       { column: name, columns: names },

@@ -163,11 +163,11 @@ async function profileAll(
   planned: readonly PlannedFeature[],
 ): Promise<ColumnProfile[]> {
   const keys = requests.map((request) => JSON.stringify(request));
-  const distinct = [...new Set(keys)];
-  const asked = distinct.map((key) => requests[keys.indexOf(key)]!);
+  const asked = [...new Map(keys.map((key, i) => [key, requests[i]!])).values()];
+  const placeOf = new Map([...new Set(keys)].map((key, place) => [key, place]));
   try {
     const profiles = await engine.profile(description.source, asked);
-    return keys.map((key) => profiles[distinct.indexOf(key)]!);
+    return keys.map((key) => profiles[placeOf.get(key)!]!);
   } catch (cause) {
     const expression = cause instanceof RepriseError ? cause.facts.expression : undefined;
     const at = requests.findIndex((request) => request.sql === expression);

@@ -12,6 +12,7 @@ import type {
   ProfileRequest,
   SqlText,
 } from '../../../driver/frame/engine.js';
+import { columnSql } from '../../../driver/frame/feature-spec.js';
 import type { ExpressionChecker } from './checker.js';
 import { briefly, type Database, type Row } from './database.js';
 import type { Layouts } from './layout.js';
@@ -44,6 +45,8 @@ export interface Scan {
   readonly files: string;
   /** Rows the files declare. */
   readonly rows: number;
+  /** A statement reads the columns it names only. */
+  readonly isColumnar: boolean;
 }
 
 interface Vocabulary {
@@ -61,8 +64,7 @@ export async function profileSource(
   const layout = await context.layouts.source(source);
   const asked = await askedOf(context, source, requests);
   const scan = scanOf(context, source, relation(layout));
-  const columnar = layout.files[0]?.scan === 'read_parquet';
-  const counted = asked.filter((request) => request.top > 0 && request.quantiles.length === 0);
+  const columnar = scan.isColumnar;
   const grouped = asked.filter((request) => request.top > 0);
   const profiles = new Map<Asked, Partial<ColumnProfile>>();
   if (columnar) {
@@ -71,7 +73,9 @@ export async function profileSource(
     const all = await vocabulariesAtOnce(scan, grouped);
     for (const [at, request] of grouped.entries()) profiles.set(request, all[at]!);
   }
-  const rest = columnar ? asked.filter((request) => !counted.includes(request)) : asked;
+  const rest = columnar
+    ? asked.filter((request) => !profiles.has(request) || request.quantiles.length > 0)
+    : asked;
   const stats = await statistics(scan, rest);
   for (const [at, request] of rest.entries()) {
     profiles.set(request, { ...profiles.get(request), ...stats[at]! });
@@ -93,9 +97,10 @@ export async function askedOf(
 
 /** A scan of a source by this `FROM` operand. */
 export function scanOf({ database }: ProfileContext, source: FrameSource, from: string): Scan {
+  const isColumnar = source.format !== 'csv' && source.format !== 'jsonl';
   const rows = source.files.reduce((sum, file) => sum + file.rows, 0);
   const more = source.files.length > 1 ? ` and ${source.files.length - 1} more` : '';
-  return { database, from, files: `${source.files[0]?.path}${more}`, rows };
+  return { database, from, files: `${source.files[0]?.path}${more}`, rows, isColumnar };
 }
 
 /** A profile of what is known, and defaults for what was not asked. */
@@ -158,9 +163,12 @@ async function findTypes(
   layout: SourceLayout,
   distinct: readonly SqlText[],
 ): Promise<string[]> {
-  await context.checker.check(distinct, layout.columns);
-  const sqls = distinct.map(({ sql }) => sql);
-  return describe(context.database, layout, sqls).catch(async (cause) => {
+  // Columns as they are need no statement each: wide data have thousands.
+  const known = new Map(layout.columns.map(({ name, type }) => [columnSql(name), type]));
+  const others = distinct.filter(({ sql, dialect }) => dialect !== undefined || !known.has(sql));
+  await context.checker.check(others, layout.columns);
+  const sqls = others.map(({ sql }) => sql);
+  const types = await describe(context.database, layout, sqls).catch(async (cause) => {
     for (const sql of sqls) {
       await describe(context.database, layout, [sql]).catch((own: Error) => {
         throw notUsable(sql, own);
@@ -168,6 +176,8 @@ async function findTypes(
     }
     throw cause;
   });
+  for (const [i, sql] of sqls.entries()) known.set(sql, types[i]!);
+  return distinct.map(({ sql }) => known.get(sql)!);
 }
 
 async function describe(
@@ -175,6 +185,7 @@ async function describe(
   layout: SourceLayout,
   expressions: readonly string[],
 ): Promise<string[]> {
+  if (expressions.length === 0) return [];
   const items = expressions.map((sql, i) => `(${sql}\n) AS c${i}`).join(', ');
   const rows = await database.query(
     `DESCRIBE SELECT ${items} FROM ${relation(layout)}`,
@@ -201,10 +212,11 @@ type Statistics = Counts & Pick<ColumnProfile, 'quantiles'>;
  * minima and maxima tell whether a column has any; only then is it scanned again with filters, which cost five times more.
  */
 async function statistics(scan: Scan, asked: readonly Asked[]): Promise<Statistics[]> {
-  const plain = await aggregate(scan, asked, false);
+  const plain = await inGroups(asked, scan, (some) => aggregate(scan, some, false));
   const doubtful = asked.filter((_, i) => isDoubtful(plain[i]!));
-  const filtered = await aggregate(scan, doubtful, true);
-  const found = asked.map((request, i) => filtered[doubtful.indexOf(request)] ?? plain[i]!);
+  const filtered = await inGroups(doubtful, scan, (some) => aggregate(scan, some, true));
+  const again = new Map(doubtful.map((request, i) => [request, filtered[i]!]));
+  const found = asked.map((request, i) => again.get(request) ?? plain[i]!);
   const out: Statistics[] = [];
   for (const [i, { missing, infinite, min, max }] of found.entries()) {
     const { operand, quantiles } = asked[i]!;
@@ -214,6 +226,26 @@ async function statistics(scan: Scan, asked: readonly Asked[]): Promise<Statisti
       ? await exactQuantiles(database, from, operand, finite, quantiles, `data: reading ${files}`)
       : [];
     out.push({ missing, infinite, min, max, quantiles: values });
+  }
+  return out;
+}
+
+/**
+ * Expressions one statement aggregates. What it takes grows faster than their number; where every statement parses whole
+ * rows, more are worth it.
+ */
+const STATEMENT_COLUMNS = { columnar: 1000, text: 5000 } as const;
+
+/** Answers of groups of expressions, one statement each, in order. */
+export async function inGroups<T>(
+  asked: readonly Asked[],
+  { isColumnar }: Pick<Scan, 'isColumnar'>,
+  answer: (some: readonly Asked[]) => Promise<T[]>,
+): Promise<T[]> {
+  const most = isColumnar ? STATEMENT_COLUMNS.columnar : STATEMENT_COLUMNS.text;
+  const out: T[] = [];
+  for (let from = 0; from < asked.length; from += most) {
+    out.push(...(await answer(asked.slice(from, from + most))));
   }
   return out;
 }
@@ -271,7 +303,7 @@ export function aggregateItems(
 /** The cells of `aggregateItems`, which follow one other cell. */
 export function countsOf(asked: readonly Asked[], row: Row, rows: number): Counts[] {
   return asked.map((_, i) => {
-    const [present, infinite, min, max] = row.slice(1 + 4 * i);
+    const [present, infinite, min, max] = row.slice(1 + 4 * i, 5 + 4 * i);
     return {
       missing: rows - Number(present),
       infinite: Number(infinite),
