@@ -154,6 +154,7 @@ function resolveJob(document: JobDocument, context: Context): Job {
     data: {
       path,
       ...(data.format ? { format: data.format } : {}),
+      ...(data.dialect ? { dialect: data.dialect } : {}),
       target: data.target,
       ...(data.features
         ? { features: data.features.map((f) => (typeof f === 'string' ? { name: f } : plain(f))) }
