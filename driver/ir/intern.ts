@@ -8,6 +8,7 @@
  */
 import { PlanError, ShapeError } from '../errors.js';
 import type { OpDef } from '../operators/op-def.js';
+import { memoryShares } from '../support/memory.js';
 import { type Attrs, equalAttrs, hashAttrs, noAttrs } from './attrs.js';
 import { Expr, type Meta } from './expr.js';
 
@@ -17,8 +18,6 @@ const CHUNK_NODES = 1 << CHUNK_BITS;
 const CHUNK_MASK = CHUNK_NODES - 1;
 /** More young nodes than this (some 350 MB) are made weak turn by turn, whether anything is evaluated or not. */
 const MAX_YOUNG = 1 << 20;
-/** Likewise when young literals hold more than this. @units bytes */
-const MAX_YOUNG_BYTES = 256 * 1024 * 1024;
 /** Freed nodes are looked for once so many were made since. */
 const TIDY_NODES = 1 << 14;
 /** Nodes made weak in one turn; it then takes well under two milliseconds. */
@@ -35,6 +34,8 @@ export class Interner {
   /** The oldest node still held as it is. */
   #oldestYoung = 1;
   #youngBytes = 0;
+  /** Likewise when young literals hold more than this. @units bytes */
+  readonly #maxYoungBytes = memoryShares().literalsBytes;
   #isWeakening = false;
   /** The next id when the table was last made anew. */
   #tidiedAt = 1;
@@ -143,7 +144,8 @@ export class Interner {
   }
 
   #isCrowded(): boolean {
-    return this.#nextId - this.#oldestYoung > MAX_YOUNG || this.#youngBytes > MAX_YOUNG_BYTES;
+    const young = this.#nextId - this.#oldestYoung;
+    return young > MAX_YOUNG || this.#youngBytes > this.#maxYoungBytes;
   }
 
   readonly #weakenTurn = (): void => {

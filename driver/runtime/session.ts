@@ -2,7 +2,6 @@
  * A session: interned expressions, the backends they run on, the reuse cache, and what happened. Requests made in the
  * same turn of the event loop are planned together, so that concurrent trials meet in one plan.
  */
-import { totalmem } from 'node:os';
 import { siblingKeys } from '../compiler/partial-reuse.js';
 import type { PlacementPolicy } from '../compiler/pass.js';
 import type { Plan } from '../compiler/plan.js';
@@ -23,6 +22,7 @@ import { ReuseCache } from '../reuse/reuse-cache.js';
 import { type SpillOptions, spillTier } from '../reuse/spill-tier.js';
 import type { DurableStore } from '../reuse/store/durable-store.js';
 import type { Json } from '../reuse/store/entry-format.js';
+import { memoryShares } from '../support/memory.js';
 import type { Backend } from './backend.js';
 import type { Evaluator } from './evaluator.js';
 import { Execution } from './execution.js';
@@ -45,13 +45,13 @@ export interface SessionOptions {
   readonly placement?: PlacementPolicy;
   /** What work and transfers were measured to cost; learns as the session runs. Default: the backends' own estimates. */
   readonly costs?: CostModel;
-  /** Host memory for cached results. @units bytes, default a quarter of the machine's, at most 2 GiB */
+  /** Host memory for cached results. @units bytes, default half of what the process may take (`support/memory.ts`) */
   readonly cacheBytes?: number;
   /** Which values leave memory first. Default `REPRISE_CACHE_POLICY`, else `costSize`: cheapest to compute for their size. */
   readonly policy?: PolicyName;
   /** Values that leave memory go to disk when writing them is expected to pay. False: never. Default on, or as `REPRISE_SPILL` says. */
   readonly spill?: SpillOptions | false;
-  /** Largest data matrix kept whole on the host rather than streamed again. @units bytes, default half of `cacheBytes`, at most 512 MiB */
+  /** Largest data matrix kept whole on the host rather than streamed again. @units bytes, default half of `cacheBytes`, at most its share */
   readonly materialiseBytes?: number;
   /** False switches reuse off: every request computes everything. For measuring. */
   readonly reuse?: boolean;
@@ -74,8 +74,6 @@ export interface RunScope {
   readonly signal?: AbortSignal;
   readonly onProgress?: (fraction: number) => void;
 }
-
-const MIB = 1024 * 1024;
 
 export class Session implements Evaluator {
   readonly local: Backend;
@@ -104,8 +102,10 @@ export class Session implements Evaluator {
     this.blocks = options.blocks ?? options.local;
     const all = [this.local, this.blocks, ...(options.devices ?? [])];
     this.#backends = new Map(all.map((backend) => [backend.name, backend]));
-    const cacheBytes = options.cacheBytes ?? Math.min(totalmem() / 4, 2048 * MIB);
-    const materialiseBytes = options.materialiseBytes ?? Math.min(cacheBytes / 2, 512 * MIB);
+    const shares = memoryShares();
+    const cacheBytes = options.cacheBytes ?? shares.cacheBytes;
+    const materialiseBytes =
+      options.materialiseBytes ?? Math.min(cacheBytes / 2, shares.materialiseBytes);
     this.#reuse = options.reuse ?? true;
     this.#asynchronous = options.asynchronous ?? true;
     if (options.store !== undefined && this.#reuse) {

@@ -6,7 +6,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { closeSync, existsSync, openSync, readFileSync } from 'node:fs';
 import { rm, writeFile } from 'node:fs/promises';
-import { availableParallelism, tmpdir, totalmem } from 'node:os';
+import { availableParallelism, tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -14,6 +14,8 @@ import { ConfigError, ExecutionError } from '../../driver/errors.js';
 import { env } from '../../driver/support/env.js';
 import { makeOwnFolder, SCRATCH, sweepOld } from '../../driver/support/leftovers.js';
 import { makeHomeFolder } from '../../driver/support/make-folder.js';
+import { memoryShares } from '../../driver/support/memory.js';
+import { formatBytes } from '../../driver/support/size.js';
 import { DirectChannel } from '../channel/direct-channel.js';
 import { createRedactor } from '../channel/redact.js';
 import { buildShim, installSpark, type SetupOptions } from './install.js';
@@ -21,7 +23,7 @@ import { javaArguments, logConfiguration, sparkSettings } from './java-options.j
 import { findNativeBlasFolder, findUsableSpark, requireJava, wantedSpark } from './locations.js';
 
 export interface EmbeddedSparkOptions extends SetupOptions {
-  /** Heap of the JVM. @units bytes, default a quarter of the machine's memory, 1 to 8 GiB */
+  /** Heap of the JVM. @units bytes, default its share of the process's */
   readonly memoryBytes?: number;
   /** Tasks at a time. Default: the machine's cores. */
   readonly cores?: number;
@@ -49,7 +51,6 @@ export interface EmbeddedSpark {
   close(): Promise<void>;
 }
 
-const GIB = 1024 ** 3;
 const CLOSE_GRACE_MS = 5_000;
 const OLD_LOGS = { days: 30, newest: 20 };
 
@@ -74,11 +75,10 @@ export async function startEmbeddedSpark(
   const java = requireJava(spark.target.line);
   const jar = await buildShim({ ...options, target: spark.target });
   const cores = options.cores ?? availableParallelism();
-  const memoryBytes =
-    options.memoryBytes ?? Math.min(8 * GIB, Math.max(GIB, Math.floor(totalmem() / 4)));
+  const memoryBytes = options.memoryBytes ?? memoryShares().heapBytes;
   if (!(memoryBytes >= 512 * 1024 * 1024)) {
     throw new ConfigError(
-      `spark: expected a heap of at least 512 MiB, got ${memoryBytes} bytes; raise the memory of embedded Spark`,
+      `spark: expected a heap of at least 512 MiB, got ${formatBytes(memoryBytes)}; set REPRISE_MEMORY to at least 1.3 GiB, of which it has 40%, or run with --engine local`,
       { key: 'spark.memory', value: memoryBytes },
     );
   }
