@@ -12,6 +12,7 @@ import type { ExpressionChecker } from './expression.js';
 import type { Layouts } from './layout.js';
 import { exactQuantiles } from './quantiles.js';
 import { relation, type SourceLayout } from './scan.js';
+import { requireBoundedTexts } from './text-size.js';
 import { columnType, textOf } from './types.js';
 
 /** How DuckDB begins a message about a value an expression can't take, not about the file it came from. */
@@ -159,6 +160,7 @@ async function findTypes(
   const known = new Map(layout.columns.map(({ name, type }) => [columnSql(name), type]));
   const others = distinct.filter((sql) => !known.has(sql));
   for (const sql of others) await context.checker.check(sql, names);
+  await requireBoundedTexts(context.database, others);
   const types = await describe(context.database, layout, others).catch(async (cause) => {
     for (const sql of others) {
       await describe(context.database, layout, [sql]).catch((own: Error) => {
