@@ -16,6 +16,8 @@ export const env = {
     text('REPRISE_HOME') ?? join(text('XDG_CACHE_HOME') ?? join(homedir(), '.cache'), 'reprise'),
   /** Folder of a full Spark distribution, used instead of the downloaded jars. */
   sparkHome: (): string | undefined => text('SPARK_HOME'),
+  /** Where `--engine spark` runs by spark-submit: `spark://host:7077`, `yarn`, `k8s://..`, `local[4]`. */
+  sparkMaster: (): string | undefined => text('REPRISE_SPARK_MASTER'),
   javaHome: (): string | undefined => text('JAVA_HOME'),
   /** Path of a BLAS with LAPACK to load instead of the downloaded OpenBLAS; `none` forces the JavaScript kernels. */
   blas: (): string | undefined => text('REPRISE_BLAS'),
@@ -54,6 +56,8 @@ export const env = {
   livyProxyUser: (): string | undefined => text('REPRISE_LIVY_PROXY_USER'),
   /** The shim's jar where the cluster reads it. */
   livyJar: (): string | undefined => text('REPRISE_LIVY_JAR'),
+  /** `ship` (default) sends this machine's OpenBLAS along, `own` leaves executors with what they have. */
+  livyBlas: (): string | undefined => text('REPRISE_LIVY_BLAS'),
   /** A folder both sides reach: `<path here>` or `<path here>=<URI in the cluster>`. */
   livyStorage: (): string | undefined => text('REPRISE_LIVY_STORAGE'),
   /** JSON file of what Spark is asked for: memory, cores, queue, settings. */

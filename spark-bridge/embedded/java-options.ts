@@ -1,4 +1,4 @@
-/** Command line and settings of the embedded Spark JVM. Nothing secret stands here: both are readable by others. */
+/** Command line and settings of the JVM that the shim runs in. Nothing secret stands here: both are readable by others. */
 import type { JavaInstallation } from './locations.js';
 
 /** Packages Spark 3.5 reaches into from Java 9 on; the list of Spark's own launcher (`JavaModuleOptions`). */
@@ -20,22 +20,22 @@ const openPackages = [
   'java.security.jgss/sun.security.krb5',
 ];
 
-export function javaArguments(
+/** Options of any JVM that the shim runs in. @param memoryBytes its heap; absent where others set it */
+export function javaOptions(
   java: JavaInstallation,
-  memoryBytes: number,
-  classPath: readonly string[],
   logConfiguration: string,
+  memoryBytes?: number,
 ): string[] {
   const opens =
     java.major >= 9
       ? [
-          ...openPackages.flatMap((name) => ['--add-opens', `${name}=ALL-UNNAMED`]),
+          ...openPackages.map((name) => `--add-opens=${name}=ALL-UNNAMED`),
           '-Djdk.reflect.useDirectMethodHandle=false',
           '-XX:+IgnoreUnrecognizedVMOptions',
         ]
       : [];
   return [
-    `-Xmx${Math.floor(memoryBytes / (1024 * 1024))}m`,
+    ...(memoryBytes === undefined ? [] : [`-Xmx${Math.floor(memoryBytes / (1024 * 1024))}m`]),
     '-XX:+UseParallelGC',
     // A driver without memory can't answer; its end is seen at once and reported.
     '-XX:+ExitOnOutOfMemoryError',
@@ -44,10 +44,18 @@ export function javaArguments(
     `-Dlog4j2.configurationFile=${logConfiguration}`,
     '-Dio.netty.tryReflectionSetAccessible=true',
     ...opens,
-    '-cp',
-    classPath.join(process.platform === 'win32' ? ';' : ':'),
-    'reprise.shim.server.Main',
   ];
+}
+
+export function javaArguments(
+  java: JavaInstallation,
+  memoryBytes: number,
+  classPath: readonly string[],
+  logConfiguration: string,
+  mainClass = 'reprise.shim.server.Main',
+): string[] {
+  const path = classPath.join(process.platform === 'win32' ? ';' : ':');
+  return [...javaOptions(java, logConfiguration, memoryBytes), '-cp', path, mainClass];
 }
 
 /** Spark's settings: one machine, nothing listening beyond loopback, no user interface. */

@@ -1,5 +1,6 @@
 /**
- * Starts and ends the embedded Spark JVM. Invariant: it never outlives this process (it watches its standard
+ * Starts and ends the JVM of the shim: embedded Spark, or the driver of a cluster's application that `spark-submit` runs
+ * on this machine. Invariant: it never outlives this process (it watches its standard
  * input, which closes however we die), its token travels by that pipe only, and it listens on loopback only.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
@@ -7,16 +8,18 @@ import { randomBytes } from 'node:crypto';
 import { closeSync, existsSync, openSync, readFileSync } from 'node:fs';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { availableParallelism, tmpdir, totalmem } from 'node:os';
-import { delimiter, join } from 'node:path';
+import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ConfigError, ExecutionError } from '../../driver/errors.js';
 import { env } from '../../driver/support/env.js';
 import { DirectChannel } from '../channel/direct-channel.js';
 import { createRedactor } from '../channel/redact.js';
+import { type SubmitOptions, submitLaunch } from '../submit/launch.js';
 import { buildShim, installSpark, type SetupOptions } from './install.js';
 import { javaArguments, logConfiguration, sparkSettings } from './java-options.js';
-import { findNativeBlasFolder, requireJava } from './locations.js';
+import { type Launch, type LaunchParts, shimEnvironment } from './launch.js';
+import { requireJava } from './locations.js';
 
 export interface EmbeddedSparkOptions extends SetupOptions {
   /** Heap of the JVM. @units bytes, default a quarter of the machine's memory, 1 to 8 GiB */
@@ -25,6 +28,8 @@ export interface EmbeddedSparkOptions extends SetupOptions {
   readonly cores?: number;
   /** More Spark settings; they win over ours. */
   readonly conf?: Readonly<Record<string, string>>;
+  /** Runs on this cluster, by `spark-submit` in client mode. Default: in the JVM itself. */
+  readonly submit?: SubmitOptions;
   /** Longest time until the shim answers. @units ms, default 120000 */
   readonly startTimeoutMs?: number;
   /** Told the process id of each JVM that is up. */
@@ -58,6 +63,7 @@ const CLOSE_GRACE_MS = 5_000;
 export async function startEmbeddedSpark(
   options: EmbeddedSparkOptions = {},
 ): Promise<EmbeddedSpark> {
+  const submit = options.submit === undefined ? undefined : submitLaunch(options.submit);
   const java = requireJava();
   const spark = await installSpark(options);
   const jar = await buildShim({ ...options, scala: spark.scala });
@@ -78,11 +84,10 @@ export async function startEmbeddedSpark(
   const logSettings = join(scratch, 'log4j2.properties');
   await writeFile(logSettings, logConfiguration(logFile));
   const log = openSync(logFile, 'a', 0o600);
-  const child = spawn(
-    java.command,
-    javaArguments(java, memoryBytes, [jar, join(spark.jars, '*')], logSettings),
-    { stdio: ['pipe', 'pipe', log], env: childEnvironment(), cwd: scratch },
-  );
+  const { conf: given = {} } = options;
+  const parts = { java, jar, jars: spark.jars, memoryBytes, cores, scratch, logSettings, given };
+  const { command, args, conf, ...place } = (submit ?? embeddedLaunch)(parts);
+  const child = spawn(command, args, { stdio: ['pipe', 'pipe', log], ...place });
   closeSync(log);
   const token = randomBytes(32).toString('hex');
   const ended = new Promise<string>((resolve) => {
@@ -91,7 +96,6 @@ export async function startEmbeddedSpark(
       resolve(signal ? `signal ${signal}` : `exit code ${code}`),
     );
   });
-  const conf = { ...sparkSettings(cores, scratch), ...options.conf };
   const redactor = createRedactor();
   redactor.addConf(conf);
   const lastWords = (): string => redactor.scrub(logTail(logFile));
@@ -99,7 +103,7 @@ export async function startEmbeddedSpark(
   child.stdin?.write(`${JSON.stringify({ token, conf })}\n`);
   const end = makeEnd(child, ended, scratch);
   try {
-    const port = await announcement(child, ended, logFile, options);
+    const port = await announcement(child, ended, lastWords, options);
     unref(child);
     options.onStart?.(child.pid as number);
     const channel = new DirectChannel({
@@ -143,34 +147,32 @@ export async function startEmbeddedSpark(
   }
 }
 
-/** The JVM finds `libblas.so.3` by this path; one BLAS thread a task, as tasks fill the cores. */
-function childEnvironment(): NodeJS.ProcessEnv {
-  const blas = findNativeBlasFolder();
-  const { LD_LIBRARY_PATH: given } = process.env;
-  const path = [blas, given].filter((part) => part !== undefined && part !== '').join(delimiter);
+function embeddedLaunch(parts: LaunchParts): Launch {
+  const { java, memoryBytes, jar, jars, logSettings, cores, scratch, given } = parts;
   return {
-    ...process.env,
-    ...(path === '' ? {} : { LD_LIBRARY_PATH: path }),
-    OPENBLAS_NUM_THREADS: '1',
-    OMP_NUM_THREADS: '1',
-    SPARK_LOCAL_IP: '127.0.0.1',
+    command: java.command,
+    args: javaArguments(java, memoryBytes, [jar, join(jars, '*')], logSettings),
+    env: shimEnvironment(true),
+    cwd: scratch,
+    conf: { ...sparkSettings(cores, scratch), ...given },
   };
 }
 
 function announcement(
   child: ChildProcess,
   ended: Promise<string>,
-  logFile: string,
+  lastWords: () => string,
   options: EmbeddedSparkOptions,
 ): Promise<number> {
-  const limitMs = options.startTimeoutMs ?? 120_000;
+  // A cluster may let an application wait in a queue.
+  const limitMs = options.startTimeoutMs ?? (options.submit === undefined ? 120_000 : 600_000);
   return new Promise((resolve, reject) => {
     const fail = (got: string): void => {
       clearTimeout(timer);
       reject(
         new ExecutionError(
-          `spark: expected the Spark JVM to come up within ${limitMs / 1000} s, got ${got}${logTail(logFile)}`,
-          { backend: 'spark', op: 'start', logFile },
+          `spark: expected the Spark JVM to come up within ${limitMs / 1000} s, got ${got}${lastWords()}`,
+          { backend: 'spark', op: 'start' },
         ),
       );
     };

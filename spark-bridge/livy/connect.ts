@@ -40,6 +40,8 @@ export interface ConnectOptions
   readonly channelMode?: ChannelMode;
   readonly spec?: OpenSessionOptions['spec'];
   readonly jar: JarDelivery;
+  /** Libraries of a native BLAS for driver and executors, paths of this machine; default none: they use what they have. */
+  readonly blas?: readonly string[];
 }
 
 export interface LivyLink {
@@ -66,6 +68,8 @@ export async function connectLivy(options: ConnectOptions): Promise<LivyLink> {
     const sessionSpec = { ...spec, ...(jars.length > 0 ? { jars } : {}) };
     session = await openSession(client, { ...rest, spec: sessionSpec });
     if (jar.by === 'upload' && !session.adopted) await client.uploadJar(session.name, jar.path);
+    // Before the shim is asked anything: what a JVM loads first stays.
+    if (!session.adopted) await sendBlas(client, session.name, options);
     const statements = createLivyChannel(session, { ...rest, ...(storage ? { storage } : {}) });
     const description = await greet(session, statements, jar);
     const direct = await openDirect(session, statements, options);
@@ -75,6 +79,22 @@ export async function connectLivy(options: ConnectOptions): Promise<LivyLink> {
     else await session?.close().catch(() => undefined);
     client.http.close();
     throw error;
+  }
+}
+
+/** Without it everything works, only slower. */
+async function sendBlas(
+  client: LivyClient,
+  session: string,
+  { blas = [], connection, signal }: ConnectOptions,
+): Promise<void> {
+  try {
+    for (const path of blas) await client.uploadFile(session, path, { signal });
+  } catch (error) {
+    if (signal?.aborted || isLivyProblem(error, 'dead', 'gone', 'auth')) throw error;
+    connection.onWarning?.(
+      `livy: executors use the BLAS they have, since OpenBLAS could not be sent: ${(error as Error).message}`,
+    );
   }
 }
 

@@ -9,7 +9,7 @@ import { ConfigError } from '../../driver/errors.js';
 import { env } from '../../driver/support/env.js';
 import { RenewableChannel, type Way } from '../channel/renewable-channel.js';
 import { buildShim } from '../embedded/install.js';
-import type { ScalaVersion } from '../embedded/locations.js';
+import { nativeBlasFiles, type ScalaVersion } from '../embedded/locations.js';
 import { createSparkBackend, type SparkBackend } from '../programs/spark-backend.js';
 import { type ConnectOptions, connectLivy, type JarDelivery } from './connect.js';
 import { openBatch } from './livy-batch.js';
@@ -54,7 +54,12 @@ export async function createLivyBackend(options: LivyBackendOptions = {}): Promi
       options.onWarning?.(`${message}\nlivy: opening another application for what is unfinished`),
   });
   try {
-    return await createSparkBackend({ channel });
+    const { onWarning, signal } = options;
+    return await createSparkBackend({
+      channel,
+      ...(onWarning ? { onWarning } : {}),
+      ...(signal ? { signal } : {}),
+    });
   } catch (error) {
     await channel.close().catch(() => undefined);
     throw error;
@@ -67,7 +72,13 @@ type Plan = ConnectOptions & Pick<LivyBackendOptions, 'mode' | 'leaseSeconds'>;
 async function planOf(options: LivyBackendOptions): Promise<Plan> {
   const { scala = '2.12', onProgress, onWarning, ...given } = options;
   const { connection: reached, ...settings } = livySettings(given.connection?.url);
-  const merged = { ...settings, ...given, spec: { ...settings.spec, ...given.spec } };
+  const { conf, ...spec } = { ...settings.spec, ...given.spec };
+  const merged = {
+    ...{ blas: settings.shipsBlas ? nativeBlasFiles() : [] },
+    ...settings,
+    ...given,
+    spec: { ...spec, conf: { ...ONE_BLAS_THREAD, ...settings.spec.conf, ...conf } },
+  };
   const jar = merged.jar ?? {
     by: 'upload' as const,
     path: await buildShim({ scala, ...(onProgress ? { onProgress } : {}) }),
@@ -91,6 +102,12 @@ async function planOf(options: LivyBackendOptions): Promise<Plan> {
   };
 }
 
+/** A task fills its core. */
+const ONE_BLAS_THREAD = {
+  'spark.executorEnv.OPENBLAS_NUM_THREADS': '1',
+  'spark.executorEnv.OMP_NUM_THREADS': '1',
+};
+
 async function openLink(plan: Plan): Promise<Way> {
   const link = await connectLivy(plan);
   const { channel, session } = link;
@@ -100,9 +117,12 @@ async function openLink(plan: Plan): Promise<Way> {
 async function openBatchWay(plan: Plan): Promise<Way> {
   const client = createLivyClient(plan.connection);
   try {
-    const { jar, key, allow, ...rest } = plan;
+    const { jar, key, allow, storage, blas = [], ...rest } = plan;
+    const files = [...(plan.spec?.files ?? []), ...(await storedFiles(blas, storage))];
     const batch = await openBatch(client, {
       ...rest,
+      ...(storage ? { storage } : {}),
+      spec: { ...plan.spec, files },
       key,
       jarUri: await batchJar(jar, plan.storage),
       allow: allow ?? livySettings(plan.connection.url).allow,
@@ -113,6 +133,15 @@ async function openBatchWay(plan: Plan): Promise<Way> {
     client.close();
     throw error;
   }
+}
+
+/** URIs of these files in shared storage; none without one: a batch can be sent nothing. */
+async function storedFiles(
+  paths: readonly string[],
+  storage: ConnectOptions['storage'],
+): Promise<string[]> {
+  if (storage === undefined) return [];
+  return Promise.all(paths.map(async (path) => storage.put(basename(path), await readFile(path))));
 }
 
 /** A batch starts from its jar, so the cluster must be able to read it before anything runs. */

@@ -29,10 +29,12 @@ import {
 import type { RddReuse } from '../rdd/delayed-caching.js';
 import { RddTier } from '../rdd/rdd-tier.js';
 import { chooseLevel } from '../rdd/storage-level.js';
+import { isLocalMaster } from '../submit/settings.js';
 import { estimateOn, sparkCosts } from './estimate.js';
 import { filesRead } from './files-read.js';
 import { BROADCAST_BYTES, type LoweredProgram, lowerSegment } from './lower.js';
 import { createSparkFrames, retryingFrames } from './spark-frames.js';
+import { Survey } from './survey.js';
 import { UploadCache } from './upload-cache.js';
 
 const none: ReadonlySet<string> = new Set();
@@ -57,6 +59,12 @@ export interface SparkBackendOptions extends SparkTierOptions {
   readonly uploadBytes?: number;
   /** Most host data kept in the cluster whole, as broadcasts. @units bytes, default 256 MiB */
   readonly broadcastBytes?: number;
+  /** Spark computes in a JVM of this machine, which sees our files. Default false: that is looked at. */
+  readonly isHere?: boolean;
+  /** Told what the operator should know while executors are waited for. */
+  readonly onWarning?: (message: string) => void;
+  /** Gives up waiting for them. */
+  readonly signal?: AbortSignal;
 }
 
 export class SparkBackend implements Backend {
@@ -67,6 +75,7 @@ export class SparkBackend implements Backend {
   readonly channel: Channel;
   readonly costs = sparkCosts;
   readonly tier: RddTier;
+  readonly survey: Survey;
   readonly #options: SparkBackendOptions;
   readonly #onClose: () => Promise<void>;
   /** Tasks at once, as the last program found. */
@@ -86,7 +95,13 @@ export class SparkBackend implements Backend {
     this.description = description;
     this.#slots = description.parallelism;
     this.capabilities = { ops: new Set(description.ops), blocks: 'resident' };
-    const frames = createSparkFrames(options.channel, () => this.#name('profile'));
+    this.survey = new Survey({
+      channel: options.channel,
+      newRun: () => this.#name('survey'),
+      master: description.master,
+      isHere: options.isHere ?? false,
+    });
+    const frames = createSparkFrames(options.channel, () => this.#name('profile'), this.survey);
     this.frames = retryingFrames(frames, () => this.recover());
     this.#onClose = options.onClose ?? (() => options.channel.close());
     this.#options = options;
@@ -95,7 +110,8 @@ export class SparkBackend implements Backend {
   }
 
   estimate(expr: Expr): CostEstimate {
-    return estimateOn({ nativeBlas: this.description.nativeBlas, parallelism: this.#slots }, expr);
+    const nativeBlas = this.survey.blas(this.description).isNative;
+    return estimateOn({ nativeBlas, parallelism: this.#slots }, expr);
   }
 
   async run(segment: Segment, context: RunContext): Promise<SegmentResult> {
@@ -117,7 +133,7 @@ export class SparkBackend implements Backend {
     this.#slots = result.slots;
     for (const [id, matrix] of lowered.uploads) this.#uploads.add(id, matrix);
     for (const [id, matrix] of lowered.broadcasts) this.#broadcasts.add(id, matrix);
-    await this.#verify(segment, lowered, new Set(result.incomplete));
+    await this.#verify(segment, lowered, new Set(result.incomplete), result.executors);
     const values = new Map<Expr, Value>();
     segment.outputs.forEach((expr, i) => {
       const shape = result.outputs[i];
@@ -152,9 +168,13 @@ export class SparkBackend implements Backend {
     segment: Segment,
     lowered: LoweredProgram,
     incomplete: ReadonlySet<string>,
+    executors: readonly string[],
   ): Promise<void> {
     try {
-      for (const source of filesRead(segment, incomplete)) await verifyUnchanged(source);
+      for (const source of filesRead(segment, incomplete)) {
+        await verifyUnchanged(source);
+        await this.survey.check(source.files, executors);
+      }
     } catch (error) {
       this.#drop('unpersist', [...lowered.handles.values()]);
       throw error;
@@ -172,7 +192,10 @@ export class SparkBackend implements Backend {
       this.#noteLost(error);
       let cause: unknown = error;
       if (error instanceof ExecutionError || error instanceof DataError) {
-        for (const source of filesRead(segment, none)) cause = await causeOf(source, cause);
+        for (const source of filesRead(segment, none)) {
+          cause = await causeOf(source, cause);
+          cause = await this.survey.causeOf(source.files, cause);
+        }
       }
       throw cause;
     } finally {
@@ -242,6 +265,7 @@ export class SparkBackend implements Backend {
     this.#generation = generation;
     this.#prefix = randomBytes(4).toString('hex');
     this.#lost.clear();
+    this.survey.clear();
     [this.#uploads, this.#broadcasts] = this.#newCaches();
   }
 
@@ -332,7 +356,7 @@ export async function createSparkBackend(
 ): Promise<SparkBackend> {
   if ('channel' in options) return connect(options);
   const open = (): Promise<EmbeddedSpark> => startEmbeddedSpark(options);
-  const { onWarning } = options;
+  const { onWarning, signal } = options;
   const channel = new RenewableChannel(await open(), {
     open,
     onLost: (message) =>
@@ -340,8 +364,12 @@ export async function createSparkBackend(
   });
   try {
     const { rddReuse, rddShare } = options;
+    const isHere = options.submit === undefined || isLocalMaster(options.submit.master);
     return await connect({
       channel,
+      isHere,
+      ...(onWarning ? { onWarning } : {}),
+      ...(signal ? { signal } : {}),
       ...(rddReuse === undefined ? {} : { rddReuse }),
       ...(rddShare === undefined ? {} : { rddShare }),
     });
@@ -352,6 +380,7 @@ export async function createSparkBackend(
 }
 
 async function connect(options: SparkBackendOptions): Promise<SparkBackend> {
+  const { onWarning, signal } = options;
   const { result } = await options.channel.call('hello', {});
   if (result.protocol !== PROTOCOL) {
     throw new ConfigError(
@@ -359,5 +388,7 @@ async function connect(options: SparkBackendOptions): Promise<SparkBackend> {
       { key: 'shim', value: result.protocol, allowed: [PROTOCOL] },
     );
   }
-  return new SparkBackend(options, result);
+  const backend = new SparkBackend(options, result);
+  await backend.survey.open(onWarning, signal);
+  return backend;
 }

@@ -18,8 +18,26 @@ import { listDataFiles } from '../../driver/frame/files.js';
 import { identifyFiles, isRemote, readUnchanged } from '../../driver/frame/identity.js';
 import type { Channel } from '../channel/channel.js';
 import type { Json, WireColumn, WireFrameSource, WireProfile } from '../channel/wire.js';
+import type { Survey } from './survey.js';
 
-export function createSparkFrames(channel: Channel, newRun: () => string): FrameEngine {
+export function createSparkFrames(
+  channel: Channel,
+  newRun: () => string,
+  survey: Survey,
+): FrameEngine {
+  /** As `readUnchanged`, on files that the cluster has as well. */
+  const readEverywhere = async <T>(source: FrameSource, read: () => Promise<T>): Promise<T> => {
+    const result = await readUnchanged(source, async () => {
+      try {
+        return await read();
+      } catch (error) {
+        throw await survey.causeOf(source.files, error);
+      }
+    });
+    // Executors may have come meanwhile.
+    await survey.check(source.files);
+    return result;
+  };
   const identifyRemote = async (paths: readonly string[]): Promise<readonly (string | null)[]> =>
     (await channel.call('identifyFiles', { paths })).result.digests;
   return {
@@ -32,6 +50,7 @@ export function createSparkFrames(channel: Channel, newRun: () => string): Frame
           format: format ?? null,
           source: local,
         });
+      if (local !== null) await survey.check(local.files);
       const { result } = await (local === null
         ? call()
         : readUnchanged(local as FrameSource, call));
@@ -51,7 +70,7 @@ export function createSparkFrames(channel: Channel, newRun: () => string): Frame
         source: source as WireFrameSource,
         requests: requests.map(({ sql, top, quantiles }) => ({ sql, top, quantiles })),
       };
-      const { result } = await readUnchanged(source, () => channel.call('profileFrame', request));
+      const { result } = await readEverywhere(source, () => channel.call('profileFrame', request));
       return result.profiles.map(toProfile);
     },
     async profileFiles(
@@ -63,7 +82,7 @@ export function createSparkFrames(channel: Channel, newRun: () => string): Frame
         source: source as WireFrameSource,
         requests: requests.map(({ sql, top, quantiles }) => ({ sql, top, quantiles })),
       };
-      const { result } = await readUnchanged(source, () => channel.call('profileFiles', request));
+      const { result } = await readEverywhere(source, () => channel.call('profileFiles', request));
       return result.files.map((profiles) => profiles.map(toProfile));
     },
   };
