@@ -76,7 +76,6 @@ async function runIn(
     onPhase: (phase) => clock.enter(phase),
     onOutput: (name, expr) => outputs.set(name, expr),
   });
-  options.onEvent?.({ kind: 'scored', search });
   await verifyUnchanged(data.source);
   clock.end();
   const best = search.trials[search.bestIndex];

@@ -18,6 +18,8 @@ export const env = {
   sparkHome: (): string | undefined => text('SPARK_HOME'),
   /** Where `--engine spark` runs by spark-submit: `spark://host:7077`, `yarn`, `k8s://..`, `local[4]`. */
   sparkMaster: (): string | undefined => text('REPRISE_SPARK_MASTER'),
+  /** The line (`3.5`, `4.1`) or release (`4.1.1`) of the Spark that set-up brings. */
+  sparkVersion: (): string | undefined => text('REPRISE_SPARK_VERSION'),
   javaHome: (): string | undefined => text('JAVA_HOME'),
   /** Path of a BLAS with LAPACK to load instead of the downloaded OpenBLAS; `none` forces the JavaScript kernels. */
   blas: (): string | undefined => text('REPRISE_BLAS'),

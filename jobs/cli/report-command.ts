@@ -14,12 +14,11 @@ export interface ReportCommandOptions {
 export async function reportCommand(run: string, options: ReportCommandOptions): Promise<number> {
   const folder = await findRun(run, resolve(options.output ?? 'runs'));
   const record = await readRun(folder);
-  const { drawingsKept, renderReport } = await import('../report/index.js');
+  const { renderReport } = await import('../report/index.js');
   const path = join(folder, 'report.html');
   const temporary = join(folder, `.report-${process.pid}.html`);
-  await writeFile(temporary, await renderReport(record));
+  await writeFile(temporary, renderReport(record));
   await rename(temporary, path);
-  await drawingsKept();
   if (options.open) openInBrowser(path);
   await writeData(`${path}\n`);
   return EXIT.done;

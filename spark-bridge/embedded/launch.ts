@@ -1,14 +1,17 @@
 /** What the JVM of the shim is started from, by whichever way; and the environment it gets. */
 import { delimiter } from 'node:path';
-import { findNativeBlasFolder, type JavaInstallation } from './locations.js';
+import {
+  findNativeBlasFolder,
+  type JavaInstallation,
+  type SparkInstallation,
+} from './locations.js';
 
 /** What every way in has to work with. */
 export interface LaunchParts {
   readonly java: JavaInstallation;
   /** The shim. */
   readonly jar: string;
-  /** Folder of Spark's jars. */
-  readonly jars: string;
+  readonly spark: SparkInstallation;
   readonly memoryBytes: number;
   readonly cores: number;
   /** Folder that goes with the JVM. */

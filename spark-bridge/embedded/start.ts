@@ -15,11 +15,11 @@ import { ConfigError, ExecutionError } from '../../driver/errors.js';
 import { env } from '../../driver/support/env.js';
 import { DirectChannel } from '../channel/direct-channel.js';
 import { createRedactor } from '../channel/redact.js';
-import { type SubmitOptions, submitLaunch } from '../submit/launch.js';
+import { requireSubmit, type SubmitOptions, submitLaunch } from '../submit/launch.js';
 import { buildShim, installSpark, type SetupOptions } from './install.js';
 import { javaArguments, logConfiguration, sparkSettings } from './java-options.js';
 import { type Launch, type LaunchParts, shimEnvironment } from './launch.js';
-import { requireJava } from './locations.js';
+import { findUsableSpark, requireJava, wantedSpark } from './locations.js';
 
 export interface EmbeddedSparkOptions extends SetupOptions {
   /** Heap of the JVM. @units bytes, default a quarter of the machine's memory, 1 to 8 GiB */
@@ -63,10 +63,19 @@ const CLOSE_GRACE_MS = 5_000;
 export async function startEmbeddedSpark(
   options: EmbeddedSparkOptions = {},
 ): Promise<EmbeddedSpark> {
-  const submit = options.submit === undefined ? undefined : submitLaunch(options.submit);
-  const java = requireJava();
+  if (options.submit !== undefined) requireSubmit(options.submit.master);
+  if (env.sparkHome() === undefined) {
+    // Said before anything is brought for it.
+    const { line, because } = wantedSpark();
+    requireJava(line);
+    if (because !== undefined) options.onWarning?.(`spark: ${because}`);
+  } else if (options.sparkHome === 'optional') {
+    const { passedOver } = findUsableSpark();
+    if (passedOver !== undefined) options.onWarning?.(`${passedOver}; passing it over`);
+  }
   const spark = await installSpark(options);
-  const jar = await buildShim({ ...options, scala: spark.scala });
+  const java = requireJava(spark.target.line);
+  const jar = await buildShim({ ...options, target: spark.target });
   const cores = options.cores ?? availableParallelism();
   const memoryBytes =
     options.memoryBytes ?? Math.min(8 * GIB, Math.max(GIB, Math.floor(totalmem() / 4)));
@@ -85,8 +94,9 @@ export async function startEmbeddedSpark(
   await writeFile(logSettings, logConfiguration(logFile));
   const log = openSync(logFile, 'a', 0o600);
   const { conf: given = {} } = options;
-  const parts = { java, jar, jars: spark.jars, memoryBytes, cores, scratch, logSettings, given };
-  const { command, args, conf, ...place } = (submit ?? embeddedLaunch)(parts);
+  const parts = { java, spark, jar, memoryBytes, cores, scratch, logSettings, given };
+  const { command, args, conf, ...place } =
+    options.submit === undefined ? embeddedLaunch(parts) : submitLaunch(options.submit, parts);
   const child = spawn(command, args, { stdio: ['pipe', 'pipe', log], ...place });
   closeSync(log);
   const token = randomBytes(32).toString('hex');
@@ -148,10 +158,11 @@ export async function startEmbeddedSpark(
 }
 
 function embeddedLaunch(parts: LaunchParts): Launch {
-  const { java, memoryBytes, jar, jars, logSettings, cores, scratch, given } = parts;
+  const { java, spark, memoryBytes, jar, logSettings, cores, scratch, given } = parts;
+  const path = [jar, join(spark.jars, '*')];
   return {
     command: java.command,
-    args: javaArguments(java, memoryBytes, [jar, join(jars, '*')], logSettings),
+    args: javaArguments(java, spark.target.line, memoryBytes, path, logSettings),
     env: shimEnvironment(true),
     cwd: scratch,
     conf: { ...sparkSettings(cores, scratch), ...given },

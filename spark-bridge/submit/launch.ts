@@ -4,7 +4,7 @@
  * what the cluster's own defaults (`spark-defaults.conf`) say is overruled only where the shim would not work.
  */
 import { existsSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { ConfigError } from '../../driver/errors.js';
 import { env } from '../../driver/support/env.js';
 import { isSecretSetting } from '../channel/redact.js';
@@ -75,45 +75,47 @@ export function clusterSettings(master: string): Record<string, string> {
   };
 }
 
-/** @throws ConfigError when this master needs a Spark of its own and there is none */
-export function submitLaunch(submit: SubmitOptions): (parts: LaunchParts) => Launch {
-  const { master } = submit;
-  const script = submitScript(master);
-  return (parts) => {
-    const { java, jar, jars, memoryBytes, logSettings, scratch, given } = parts;
-    const args = submitArguments({ ...submit, conf: given, jar, memoryBytes });
-    const own = driverOptions(given);
-    const env = shimEnvironment(isLocalMaster(master));
-    const { SPARK_LOCAL_DIRS = scratch, SPARK_SUBMIT_OPTS } = env;
-    const common = { cwd: process.cwd(), conf: { ...given } };
-    if (script === undefined) {
-      const more = given['spark.driver.extraClassPath'];
-      const path = [join(jars, '*'), ...(more === undefined ? [] : [more])];
-      const options = javaArguments(java, memoryBytes, path, logSettings, SUBMIT_CLASS);
-      return {
-        ...common,
-        command: java.command,
-        args: [...options.slice(0, -1), ...own, SUBMIT_CLASS, ...args],
-        env: { ...env, SPARK_LOCAL_DIRS },
-      };
-    }
-    const options = [...javaOptions(java, logSettings), ...own].map((one) => `"${one}"`);
-    const all = [...(SPARK_SUBMIT_OPTS === undefined ? [] : [SPARK_SUBMIT_OPTS]), ...options];
-    const submitEnv = { ...env, SPARK_LOCAL_DIRS, SPARK_SUBMIT_OPTS: all.join(' ') };
-    return { ...common, command: script, args, env: submitEnv };
-  };
+export function submitLaunch(submit: SubmitOptions, parts: LaunchParts): Launch {
+  const { java, spark, jar, memoryBytes, logSettings, scratch, given } = parts;
+  const { line } = spark.target;
+  const args = submitArguments({ ...submit, conf: given, jar, memoryBytes });
+  const own = driverOptions(given);
+  const env = shimEnvironment(isLocalMaster(submit.master));
+  const { SPARK_LOCAL_DIRS = scratch, SPARK_SUBMIT_OPTS } = env;
+  const common = { cwd: process.cwd(), conf: given };
+  const script = scriptOf(spark.origin === 'home' ? dirname(spark.jars) : undefined);
+  if (script === undefined) {
+    const more = given['spark.driver.extraClassPath'];
+    const path = [join(spark.jars, '*'), ...(more === undefined ? [] : [more])];
+    const options = javaArguments(java, line, memoryBytes, path, logSettings, SUBMIT_CLASS);
+    return {
+      ...common,
+      command: java.command,
+      args: [...options.slice(0, -1), ...own, SUBMIT_CLASS, ...args],
+      env: { ...env, SPARK_LOCAL_DIRS },
+    };
+  }
+  const options = [...javaOptions(java, line, logSettings), ...own].map((one) => `"${one}"`);
+  const all = [...(SPARK_SUBMIT_OPTS === undefined ? [] : [SPARK_SUBMIT_OPTS]), ...options];
+  const submitEnv = { ...env, SPARK_LOCAL_DIRS, SPARK_SUBMIT_OPTS: all.join(' ') };
+  return { ...common, command: script, args, env: submitEnv };
+}
+
+/** The script of a Spark distribution; where there is none, the class it runs is in the jars. */
+function scriptOf(home: string | undefined): string | undefined {
+  const script = home === undefined ? undefined : join(home, 'bin', 'spark-submit');
+  return script !== undefined && existsSync(script) ? script : undefined;
 }
 
 /**
- * The script of the Spark in SPARK_HOME; undefined where the class in the jars of embedded Spark does as well.
- * @throws ConfigError when this master needs a Spark of its own and there is none
+ * A standalone cluster is reached with the jars of embedded Spark as well; others need their own Spark and its settings.
+ * @throws ConfigError when this master does, and there is none
  */
-function submitScript(master: string): string | undefined {
+export function requireSubmit(master: string): void {
   const home = env.sparkHome();
-  const script = home === undefined ? undefined : join(home, 'bin', 'spark-submit');
-  if (script !== undefined && existsSync(script)) return script;
-  if (isLocalMaster(master) || master.startsWith('spark://')) return undefined;
-  const got = script === undefined ? 'no SPARK_HOME' : `no ${script}`;
+  const isOurs = isLocalMaster(master) || master.startsWith('spark://');
+  if (isOurs || scriptOf(home) !== undefined) return;
+  const got = home === undefined ? 'no SPARK_HOME' : `no ${join(home, 'bin', 'spark-submit')}`;
   throw new ConfigError(
     `spark: expected the Spark of the cluster to start ${master} by its bin/spark-submit, got ${got}; set SPARK_HOME to its folder (and HADOOP_CONF_DIR for YARN)`,
     { key: 'SPARK_HOME', value: home ?? null, source: 'env' },

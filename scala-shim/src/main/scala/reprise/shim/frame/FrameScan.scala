@@ -2,9 +2,10 @@ package reprise.shim.frame
 
 import org.apache.spark.SparkThrowable
 import org.apache.spark.rdd.RDD
-import org.apache.spark.sql.{Column, SparkSession}
+import org.apache.spark.sql.SparkSession
 import org.apache.spark.sql.catalyst.InternalRow
 import org.apache.spark.sql.functions.col
+import org.apache.spark.sql.reprise.Columns
 
 import reprise.shim.block._
 import reprise.shim.protocol.ShimError
@@ -41,7 +42,7 @@ final class FrameScan(session: SparkSession, reader: FrameReader) {
       CellReader.of(column, dataType)
     }.toArray
     val selected = columns.indices.map { i =>
-      new Column(lookups(i).prepare(expressions(i), types(i))).as(s"c$i")
+      Columns.of(lookups(i).prepare(expressions(i), types(i))).as(s"c$i")
     }
     val hasIndex = format == "parquet"
     val plan =
