@@ -11,6 +11,7 @@ import {
   Session,
 } from '../driver/index.js';
 import { env } from '../driver/support/env.js';
+import type { SparkSection } from '../spark-bridge/index.js';
 import type { EngineName } from './runs/run-events.js';
 import { storeLimits } from './store-limits.js';
 
@@ -19,6 +20,8 @@ export interface OpenSession {
   readonly engine: 'local' | 'spark';
   /** Reads frames where the data are. */
   readonly frames: FrameEngine;
+  /** How Spark is reached and what computes there, for people. */
+  readonly way?: string;
 }
 
 export interface EngineChoice {
@@ -56,6 +59,7 @@ export async function chooseEngine(
 
 /**
  * Opens backends and a session; the caller closes the session.
+ * @param spark where Spark runs, by the job; what it does not say the environment does
  * @param signal gives up while a backend starts, and ends what was begun
  * @throws ConfigError when Spark or Java is missing
  */
@@ -64,6 +68,7 @@ export async function openSession(
   onWarning?: (message: string) => void,
   signal?: AbortSignal,
   placement: PlacementPolicy = 'blocks',
+  spark?: SparkSection,
 ): Promise<OpenSession> {
   // Said before anything is started for it.
   const limits = storeLimits();
@@ -71,17 +76,18 @@ export async function openSession(
   const local = await createCpuBackend();
   try {
     let blocks: Backend = local;
+    let way: string | undefined;
     if (engine === 'spark') {
-      const bridge = await import('../spark-bridge/index.js');
-      const given = { ...(onWarning ? { onWarning } : {}), ...(signal ? { signal } : {}) };
-      blocks =
-        env.livyUrl() === undefined
-          ? // What is placed by cost was chosen here: no SPARK_HOME was asked for.
-            await bridge.createSparkBackend({
-              ...given,
-              sparkHome: placement === 'cost' ? 'optional' : 'required',
-            })
-          : await bridge.createLivyBackend(given);
+      const { openSpark } = await import('./open-spark.js');
+      const opened = await openSpark({
+        ...(spark ? { section: spark } : {}),
+        // What is placed by cost was chosen here: no SPARK_HOME was asked for.
+        sparkHome: placement === 'cost' ? 'optional' : 'required',
+        ...(onWarning ? { onWarning } : {}),
+        ...(signal ? { signal } : {}),
+      });
+      blocks = opened.backend;
+      way = opened.way;
     }
     const folder = env.store();
     const store =
@@ -98,7 +104,7 @@ export async function openSession(
       costs: loadCostModel(),
       ...(store ? { store } : {}),
     });
-    return { session, engine, frames: blocks.frames! };
+    return { session, engine, frames: blocks.frames!, ...(way === undefined ? {} : { way }) };
   } catch (error) {
     await local.close();
     throw error;

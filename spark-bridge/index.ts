@@ -41,3 +41,4 @@ export {
 } from './programs/write-matrix.js';
 export type { RddReuse } from './rdd/delayed-caching.js';
 export { RddTier } from './rdd/rdd-tier.js';
+export { isLocalMaster, type SparkSection, type SparkWay, sparkWay } from './submit/settings.js';

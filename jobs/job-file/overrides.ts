@@ -15,8 +15,11 @@ export interface Override {
 /** @throws ConfigError when the text is not `key.path=value` or the value is not YAML */
 export function parseOverride(text: string): Override {
   const equals = text.indexOf('=');
-  const keys = equals < 0 ? [] : text.slice(0, equals).trim().split('.');
-  if (keys.length === 0 || keys.some((key) => !/^[A-Za-z_][\w-]*$|^\d{1,9}$/.test(key))) {
+  const keys = equals < 0 ? [] : keysOf(text.slice(0, equals).trim());
+  if (
+    keys.length === 0 ||
+    keys.some((key) => !/^[A-Za-z_][\w-]*$|^\d{1,9}$|^spark[.\w-]*$/.test(key))
+  ) {
     throw new ConfigError(
       `command line: expected key.path=value such as cv.folds=5, got ${JSON.stringify(text)}`,
       { source: 'command line', value: text },
@@ -34,6 +37,12 @@ export function parseOverride(text: string): Override {
     value: parseYamlValue(`command line: ${keys.join('.')}`, raw),
     text,
   };
+}
+
+/** Names of Spark's settings have dots themselves. */
+function keysOf(path: string): string[] {
+  const setting = /^spark\.conf\.(.+)$/.exec(path)?.[1];
+  return setting === undefined ? path.split('.') : ['spark', 'conf', setting];
 }
 
 /** A copy of the document with the overrides put in, first to last. @throws ConfigError */

@@ -27,6 +27,10 @@ export type SparkWay =
 /** Masters that Spark 3.5 and 4 know. */
 const MASTER = /^(local(\[[^\]]+\])?|local-cluster\[[^\]]+\]|spark:\/\/\S+|yarn|k8s:\/\/\S+)$/;
 
+export const MASTERS = 'spark://HOST:PORT, yarn, k8s://https://HOST:PORT or local[N]';
+
+export const isMaster = (text: string): boolean => MASTER.test(text);
+
 /** @throws ConfigError when job and environment name two ways, or a master that Spark does not know */
 export function sparkWay(section: SparkSection = {}): SparkWay {
   const { conf = {}, packages = [] } = section;
@@ -45,9 +49,9 @@ export function sparkWay(section: SparkSection = {}): SparkWay {
   }
   // Packages are brought by spark-submit.
   if (master === undefined && packages.length === 0) return { kind: 'embedded', conf };
-  if (master !== undefined && !MASTER.test(master)) {
+  if (master !== undefined && !isMaster(master)) {
     throw new ConfigError(
-      `${key}: expected spark://HOST:PORT, yarn, k8s://https://HOST:PORT or local[N], got ${JSON.stringify(master.slice(0, 120))}`,
+      `${key}: expected ${MASTERS}, got ${JSON.stringify(master.slice(0, 120))}`,
       { key, value: master },
     );
   }
