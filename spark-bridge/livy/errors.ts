@@ -134,7 +134,7 @@ const verdict = (
 /** A server without shared storage keeps what is uploaded on its own disk, and lets sessions read nothing there. */
 function unreadable(path: string): string {
   const staging = /^(.*)\/[0-9a-f-]{36}\/[^/]+$/.exec(path)?.[1] ?? dirname(path);
-  return `the server may not read this for sessions: let its operator set livy.file.local-dir-whitelist = ${staging}, or livy.session.staging-dir to storage that the cluster shares (hdfs:, s3a:); or put the shim's jar (\`reprise doctor\` says where it is) where the cluster reads it and set REPRISE_LIVY_JAR to its URI (hdfs:, s3a:, https:, or local: for a path that every node has)`;
+  return `the server may not read this for sessions: let its operator set livy.file.local-dir-whitelist = ${staging}, or livy.session.staging-dir to storage that the cluster shares (hdfs:, s3a:); or put the shim's jar (of that name in the folder \`shim\` of REPRISE_HOME) where the cluster reads it and set REPRISE_LIVY_JAR to its URI (hdfs:, s3a:, https:, or local: for a path that every node has)`;
 }
 
 /** What a status and text mean. Livy uses 400 and 500 for many things, so the text decides. */
@@ -189,7 +189,7 @@ export function errorFromAnswer(
   const { text, html } = bodyText(answer.body);
   const { remedy, ...facts } = classify(answer.status, text, html);
   const wait = retryAfterMs(answer.retryAfter, Date.now());
-  const said = scrub(text) || 'an empty body';
+  const said = scrub(text).replace(/[.]$/, '') || 'an empty body';
   const from = html ? ' (HTML, so from a proxy or the web server)' : '';
   return livyError(
     `livy ${call.method} ${call.path}: expected success, got HTTP ${answer.status}${from}: ${said}${remedy ? `; ${remedy}` : ''}`,

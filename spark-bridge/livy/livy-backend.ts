@@ -66,6 +66,20 @@ export async function createLivyBackend(options: LivyBackendOptions = {}): Promi
   }
 }
 
+/** What the environment says of Livy, and the server of itself. @throws LivyError when it does not answer */
+export async function describeLivy(): Promise<{ text: string; sendsBlas: boolean }> {
+  const { connection, mode, channelMode, shipsBlas, storage } = livySettings();
+  const client = createLivyClient({ ...connection, timeoutMs: 5000, retry: { retries: 0 } });
+  try {
+    const { text } = await client.version();
+    const how = mode === 'batch' ? 'a batch' : `a session, channel ${channelMode}`;
+    const sendsBlas = shipsBlas && (mode === 'session' || storage !== undefined);
+    return { text: `Livy ${text} at ${client.url} (${how})`, sendsBlas };
+  } finally {
+    client.close();
+  }
+}
+
 type Plan = ConnectOptions &
   Pick<LivyBackendOptions, 'mode' | 'leaseSeconds'> & {
     /** What a batch that came to nothing said of its cluster. */
