@@ -2,6 +2,7 @@
 import { spawn } from 'node:child_process';
 import { rename, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
+import { env } from '../../driver/support/env.js';
 import { findRun, readRun } from '../runs/read-run.js';
 import { EXIT } from './exit-codes.js';
 import { writeData } from './terminal.js';
@@ -30,6 +31,7 @@ function openInBrowser(path: string): void {
   const child = spawn(openers[process.platform] ?? 'xdg-open', [path], {
     detached: true,
     stdio: 'ignore',
+    env: env.forChild(),
   });
   child.on('error', () => undefined);
   child.unref();

@@ -26,7 +26,7 @@ export interface RunCommandOptions {
   readonly output?: string;
 }
 
-/** Answers the exit code: 0, or 4 when a candidate could not be fitted. */
+/** Answers the exit code: 0, or 4 when a candidate could not be fitted or none could be scored. */
 export async function runCommand(
   file: string,
   overrides: readonly string[],
@@ -59,7 +59,7 @@ export async function runCommand(
     );
   const summary = summarize(record, path);
   await writeData(options.json ? `${JSON.stringify(summary)}\n` : summaryText(record, summary));
-  return failed > 0 ? EXIT.candidatesFailed : EXIT.done;
+  return failed > 0 || summary.best === null ? EXIT.candidatesFailed : EXIT.done;
 }
 
 type RunJob = typeof import('../run-job.js').runJob;
@@ -104,7 +104,7 @@ function summaryText(record: RunRecord, summary: RunSummary): string {
   const rows = byRank
     .slice(0, SHOWN_TRIALS)
     .map((trial) => [
-      String(trial.rank[search.refit] ?? ''),
+      summary.best === null ? '-' : String(trial.rank[search.refit] ?? ''),
       ...search.paramNames.map((name) => cellText(trial.params[name])),
       ...search.metrics.flatMap((metric) => [
         formatNumber(trial.meanScore[metric] ?? Number.NaN),

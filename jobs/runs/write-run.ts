@@ -7,6 +7,7 @@ import { mkdir, open, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { stringify } from 'yaml';
 import { ResourceError } from '../../driver/errors.js';
+import { makeFolder } from '../../driver/support/make-folder.js';
 import type { RunRecord } from './record.js';
 import { resultsCsv } from './results-csv.js';
 import { summarize } from './summary.js';
@@ -33,7 +34,7 @@ export async function writeRun(record: RunRecord, options: WriteRunOptions): Pro
   };
   process.once('exit', removeNow);
   try {
-    await mkdir(options.output, { recursive: true });
+    await makeFolder(options.output);
     temporary = join(options.output, `.unfinished-${record.run}`);
     await mkdir(temporary);
     for (const [name, content] of filesOf(record, path)) {

@@ -3,9 +3,10 @@
  * what is found is used, what is made appears whole by one rename, and two set-ups at once both succeed.
  */
 import { existsSync } from 'node:fs';
-import { copyFile, cp, mkdir, mkdtemp, readdir, rename, rm } from 'node:fs/promises';
+import { copyFile, cp, mkdtemp, readdir, rename, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { ExecutionError } from '../../driver/errors.js';
+import { makeHomeFolder } from '../../driver/support/make-folder.js';
 import { runMaven } from '../../driver/support/maven.js';
 import {
   downloadedJars,
@@ -38,7 +39,7 @@ export async function installSpark(options: SetupOptions = {}): Promise<SparkIns
   const wanted = wantedSpark();
   if (wanted.because !== undefined) options.onProgress?.(`spark: ${wanted.because}`);
   const target = dirname(downloadedJars(wanted));
-  await mkdir(dirname(target), { recursive: true });
+  await makeHomeFolder(dirname(target));
   const staging = await mkdtemp(join(dirname(target), '.spark-'));
   try {
     options.onProgress?.(`spark: bringing Spark ${wanted.release} through Maven (about 280 MB)`);
@@ -89,7 +90,7 @@ export async function buildShim(
   const jar = shimJar(target);
   if (existsSync(jar)) return jar;
   requireJava(target.line);
-  await mkdir(dirname(jar), { recursive: true });
+  await makeHomeFolder(dirname(jar));
   // Maven writes beside its pom, and the package may be read-only or built by two processes at once.
   const staging = await mkdtemp(join(dirname(jar), '.build-'));
   try {

@@ -1,5 +1,6 @@
 /** What the JVM of the shim is started from, by whichever way; and the environment it gets. */
 import { delimiter } from 'node:path';
+import { env } from '../../driver/support/env.js';
 import {
   findNativeBlasFolder,
   type JavaInstallation,
@@ -36,10 +37,11 @@ export interface Launch {
  */
 export function shimEnvironment(isAlone: boolean): NodeJS.ProcessEnv {
   const blas = findNativeBlasFolder();
-  const { LD_LIBRARY_PATH: given } = process.env;
+  const inherited = env.forSpark();
+  const { LD_LIBRARY_PATH: given } = inherited;
   const path = [blas, given].filter((part) => part !== undefined && part !== '').join(delimiter);
   return {
-    ...process.env,
+    ...inherited,
     ...(path === '' ? {} : { LD_LIBRARY_PATH: path }),
     OPENBLAS_NUM_THREADS: '1',
     OMP_NUM_THREADS: '1',

@@ -4,7 +4,7 @@
  */
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { ConfigError, InternalError } from '../../driver/errors.js';
@@ -101,10 +101,18 @@ export function findSpark(): SparkInstallation | undefined {
   return home === undefined ? downloadedSpark() : sparkOf(home);
 }
 
+/** None where there is no folder, or none that can be read. */
+function namesIn(folder: string): string[] {
+  try {
+    return readdirSync(folder);
+  } catch {
+    return [];
+  }
+}
+
 function sparkOf(home: string): SparkInstallation {
   const jars = join(home, 'jars');
-  const isFolder = statSync(jars, { throwIfNoEntry: false })?.isDirectory() ?? false;
-  const core = (isFolder ? readdirSync(jars) : [])
+  const core = namesIn(jars)
     .map((name) => /^spark-core_(\d+\.\d+)-(\d+\.\S*)\.jar$/.exec(name))
     .find((match) => match !== null);
   const remedy = 'unset it to use the Spark that `reprise setup` brings';
@@ -162,6 +170,7 @@ export function findJava(): JavaInstallation | undefined {
   const { status, stderr } = spawnSync(command, ['-version'], {
     encoding: 'utf8',
     timeout: 20_000,
+    env: env.forChild(),
   });
   const version = status === 0 ? /version "([^"]+)"/.exec(stderr)?.[1] : undefined;
   if (version === undefined) return undefined;

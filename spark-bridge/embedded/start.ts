@@ -6,13 +6,14 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { closeSync, existsSync, openSync, readFileSync } from 'node:fs';
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { availableParallelism, tmpdir, totalmem } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ConfigError, ExecutionError } from '../../driver/errors.js';
 import { env } from '../../driver/support/env.js';
+import { makeHomeFolder } from '../../driver/support/make-folder.js';
 import { DirectChannel } from '../channel/direct-channel.js';
 import { createRedactor } from '../channel/redact.js';
 import { requireSubmit, type SubmitOptions, submitLaunch } from '../submit/launch.js';
@@ -86,7 +87,7 @@ export async function startEmbeddedSpark(
     );
   }
   const logs = join(env.home(), 'logs');
-  await mkdir(logs, { recursive: true });
+  await makeHomeFolder(logs);
   const scratch = await mkdtemp(join(tmpdir(), 'reprise-spark-'));
   const stamp = new Date().toISOString().replaceAll(/[:.]/g, '-');
   const logFile = join(logs, `spark-${stamp}-${process.pid}.log`);

@@ -4,6 +4,7 @@
  * read while they were what they are named by.
  */
 import { BackendLostError } from '../../driver/errors.js';
+import { remoteFault, requireStorage } from '../../driver/frame/addresses.js';
 import type {
   ColumnProfile,
   ColumnType,
@@ -15,6 +16,7 @@ import type {
   ProfileRequest,
 } from '../../driver/frame/engine.js';
 import { listDataFiles } from '../../driver/frame/files.js';
+import { requireBounded } from '../../driver/frame/glob.js';
 import { identifyFiles, isRemote, readUnchanged } from '../../driver/frame/identity.js';
 import type { Channel } from '../channel/channel.js';
 import type { Json, WireColumn, WireFrameSource, WireProfile } from '../channel/wire.js';
@@ -43,6 +45,8 @@ export function createSparkFrames(
   return {
     name: 'spark',
     async describe(path: string, format?: FrameFormat): Promise<FrameDescription> {
+      requireStorage(path);
+      if (isRemote(path)) requireBounded(path);
       const local = isRemote(path) ? null : await localSource(path, format);
       const call = () =>
         channel.call('describeFrame', {
@@ -52,7 +56,9 @@ export function createSparkFrames(
         });
       if (local !== null) await survey.check(local.files);
       const { result } = await (local === null
-        ? call()
+        ? call().catch((cause: unknown) => {
+            throw remoteFault(path, cause);
+          })
         : readUnchanged(local as FrameSource, call));
       const source = result.source as FrameSource;
       return {

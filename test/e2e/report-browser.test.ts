@@ -10,6 +10,7 @@ import { pathToFileURL } from 'node:url';
 import { type Browser, chromium, type Page } from 'playwright-core';
 import { renderReport } from '../../jobs/report/index.js';
 import type { RunRecord } from '../../jobs/runs/record.js';
+import { bestTrial } from '../../jobs/search/result.js';
 import { sampleRecord } from '../support/sample-record.js';
 import { eventually } from '../support/spark-session.js';
 
@@ -184,7 +185,7 @@ describe('report in a browser', function () {
     await page.getByLabel('Show the score on every fold').check();
     assert.equal(await page.locator('#results th').count(), 6 + 2 * 4);
     const cell = await page.locator('#results tr.best td').nth(6).textContent();
-    const best = record.search.trials[record.search.bestIndex];
+    const best = bestTrial(record.search);
     const expected = best?.splitScores.neg_mean_squared_error?.[0] ?? Number.NaN;
     assert.ok(Math.abs(Number(cell) - expected) < 0.1, `${cell} is not ${expected}`);
     await page.getByLabel('Show the score on every fold').uncheck();

@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto';
 import { Script } from 'node:vm';
 import { renderReport } from '../../jobs/report/index.js';
 import type { RunRecord } from '../../jobs/runs/record.js';
+import { bestTrial } from '../../jobs/search/result.js';
 import { sampleRecord } from '../support/sample-record.js';
 
 function between(text: string, start: string, end: string): string {
@@ -40,7 +41,7 @@ describe('report: page', function () {
 
   it('says the best candidate, its score with spread, and what reuse saved in one sentence', () => {
     const text = textOf(between(page, '<p class="verdict">', '</p>'));
-    const best = record.search.trials[record.search.bestIndex];
+    const best = bestTrial(record.search);
     assert.ok(best);
     assert.match(
       text,
@@ -98,7 +99,7 @@ describe('report: page', function () {
     assert.equal(data.rows.length, 40);
     const at = data.columns.findIndex((column: { label: string }) => column.label === 'mean r2');
     assert.ok(at > 0);
-    const best = record.search.trials[record.search.bestIndex];
+    const best = bestTrial(record.search);
     assert.ok(Math.abs(data.rows[data.best][at] - (best?.meanScore.r2 ?? 0)) < 1e-11);
   });
 

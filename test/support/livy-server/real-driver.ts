@@ -101,7 +101,8 @@ function startDriver(
   child.stdin?.on('error', () => {});
   session.driver.set('child', child);
   session.onEnd.add(() => child.kill('SIGKILL'));
-  child.once('exit', (code, signal) => {
+  // `close`: after its last words were read.
+  child.once('close', (code, signal) => {
     rmSync(scratch, { recursive: true, force: true });
     session.log.push(`driver ended: ${signal ?? `exit code ${code}`}`);
     if (session.state !== 'dead') endSession(session, code === 0 ? 'success' : 'dead');

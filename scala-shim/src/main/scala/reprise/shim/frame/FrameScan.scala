@@ -2,9 +2,8 @@ package reprise.shim.frame
 
 import org.apache.spark.SparkThrowable
 import org.apache.spark.rdd.RDD
-import org.apache.spark.sql.SparkSession
+import org.apache.spark.sql.{Column, DataFrame, SparkSession}
 import org.apache.spark.sql.catalyst.InternalRow
-import org.apache.spark.sql.functions.col
 import org.apache.spark.sql.reprise.Columns
 
 import reprise.shim.block._
@@ -32,6 +31,10 @@ final class FrameScan(session: SparkSession, reader: FrameReader) {
     if (parts.length == 1) parts.head else session.sparkContext.union(parts)
   }
 
+  /** By Spark's own metadata, whatever the data's columns are called. */
+  private def rowIndex(frame: DataFrame): Column =
+    frame.metadataColumn("_metadata").getField("row_index").as("row_index")
+
   private def fileChunks(
       format: String, file: FrameFile, firstRow: Long,
       columns: IndexedSeq[RawColumn], slots: Array[EncodeSlot], chunkRows: Int): RDD[Chunk] = {
@@ -46,7 +49,7 @@ final class FrameScan(session: SparkSession, reader: FrameReader) {
     }
     val hasIndex = format == "parquet"
     val plan =
-      if (hasIndex) frame.select(selected :+ col("_metadata.row_index").as("row_index"): _*)
+      if (hasIndex) frame.select(selected :+ rowIndex(frame): _*)
       else frame.coalesce(1).select(selected: _*)
     val path = file.path
     plan.queryExecution.toRdd.mapPartitions { rows =>
