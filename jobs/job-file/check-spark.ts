@@ -75,8 +75,12 @@ export function scrubberOf(document: unknown): (text: string) => string {
   const redactor = createRedactor();
   const { conf } = ((document as { spark?: unknown } | null)?.spark ?? {}) as { conf?: unknown };
   for (const [key, value] of Object.entries(conf ?? {})) {
-    const text = typeof value === 'object' ? JSON.stringify(value) : String(value);
-    redactor.addConf({ [key]: text });
+    for (const leaf of leavesOf(value)) redactor.addConf({ [key]: leaf });
   }
   return redactor.scrub;
+}
+
+function leavesOf(value: unknown): string[] {
+  if (typeof value !== 'object' || value === null) return [String(value)];
+  return Object.values(value).flatMap(leavesOf);
 }
