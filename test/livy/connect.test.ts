@@ -58,7 +58,7 @@ describe('livy connect', () => {
     // Livy 0.9 without shared storage, word for word.
     const msg = `requirement failed: Local path ${staged} cannot be added to user sessions.`;
     const action = { kind: 'answer', status: 400, body: JSON.stringify({ msg }) } as const;
-    fixture.server.faults.add({ path: /upload-jar$/, action });
+    fixture.server.addFaults({ path: /upload-jar$/, action });
     await assert.rejects(connect({ jar: { by: 'upload', path: jar } }), (error) => {
       const { message } = error as Error;
       assert.match(message, /livy\.file\.local-dir-whitelist = \/home\/livy\/\.livy-sessions,/);
@@ -71,7 +71,7 @@ describe('livy connect', () => {
   it('sends a BLAS before the shim is asked anything, and goes on when it is refused', async () => {
     fixture = await livyFixture({ server: { evaluator: needsJar } });
     const action = { kind: 'answer', status: 400, body: '{"msg":"too large"}' } as const;
-    fixture.server.faults.add({ path: /upload-file$/, skip: 1, action });
+    fixture.server.addFaults({ path: /upload-file$/, skip: 1, action });
     const warnings: string[] = [];
     const onWarning = (message: string): void => void warnings.push(message);
     for (const expected of [0, 1]) {
