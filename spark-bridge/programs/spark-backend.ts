@@ -110,7 +110,7 @@ export class SparkBackend implements Backend {
   }
 
   estimate(expr: Expr): CostEstimate {
-    const nativeBlas = this.survey.blas(this.description).isNative;
+    const nativeBlas = this.survey.isNative ?? this.description.nativeBlas;
     return estimateOn({ nativeBlas, parallelism: this.#slots }, expr);
   }
 

@@ -5,7 +5,7 @@
  */
 import { stat } from 'node:fs/promises';
 import { DataError } from '../../driver/errors.js';
-import { isRemote } from '../../driver/frame/identity.js';
+import { isRemote, verifyUnchanged } from '../../driver/frame/identity.js';
 import type { CallOptions, Channel } from '../channel/channel.js';
 import type { WireFrameFile, WireKnownFile, WireSite } from '../channel/wire.js';
 
@@ -27,6 +27,7 @@ export class Survey {
   /** Executors that have each file, by its path and content. */
   #having = new Map<string, Set<string>>();
   #sites = new Map<string, WireSite>();
+  #isNative: boolean | undefined;
 
   constructor(options: SurveyOptions) {
     this.#options = options;
@@ -36,6 +37,12 @@ export class Survey {
   clear(): void {
     this.#having = new Map();
     this.#sites = new Map();
+    this.#isNative = undefined;
+  }
+
+  /** Whether all who compute have a native BLAS; undefined before the first look. */
+  get isNative(): boolean | undefined {
+    return this.#isNative;
   }
 
   /** The first look, which waits for the first executors. */
@@ -67,7 +74,11 @@ export class Survey {
     const described = await Promise.all(local.map(describe));
     for (const { executor, host, lacking } of await this.#look(described, known)) {
       const [first] = lacking;
-      if (first !== undefined) throw this.#missing(local, executor, host, lacking, first);
+      if (first !== undefined) {
+        // A file that changed here meanwhile is told as that.
+        await verifyUnchanged({ format: 'parquet', files: local });
+        throw this.#missing(local, executor, host, lacking, first);
+      }
       for (const file of local) this.#note(nameOf(file), executor);
     }
   }
@@ -125,6 +136,7 @@ export class Survey {
     const args = { run: newRun(), files, known };
     const { result } = await channel.call('survey', args, [], { timeoutMs: LIMIT_MS, ...options });
     for (const site of result.sites) this.#sites.set(site.executor, site);
+    this.#isNative = this.#computing().every(({ nativeBlas }) => nativeBlas);
     return result.sites;
   }
 
