@@ -1,4 +1,5 @@
 /** Opens the Spark that a job and the environment name, by one of three ways in, and says which it is. */
+import type { SqlParser } from '../driver/frame/sql/parser.js';
 import type { SparkBackend, SparkSection } from '../spark-bridge/index.js';
 
 export interface OpenSparkOptions {
@@ -7,6 +8,8 @@ export interface OpenSparkOptions {
   readonly sparkHome: 'required' | 'optional';
   readonly onWarning?: (message: string) => void;
   readonly signal?: AbortSignal;
+  /** Reads feature expressions. */
+  readonly sql?: SqlParser;
 }
 
 export interface OpenSpark {
@@ -17,10 +20,14 @@ export interface OpenSpark {
 
 /** @throws ConfigError when two ways are named, or something for the one is missing */
 export async function openSpark(options: OpenSparkOptions): Promise<OpenSpark> {
-  const { section, sparkHome, onWarning, signal } = options;
+  const { section, sparkHome, onWarning, signal, sql } = options;
   const bridge = await import('../spark-bridge/index.js');
   const way = bridge.sparkWay(section);
-  const given = { ...(onWarning ? { onWarning } : {}), ...(signal ? { signal } : {}) };
+  const given = {
+    ...(onWarning ? { onWarning } : {}),
+    ...(signal ? { signal } : {}),
+    ...(sql ? { sql } : {}),
+  };
   if (way.kind === 'livy') {
     const backend = await bridge.createLivyBackend({ ...given, spec: { conf: way.conf } });
     const channel = backend.channel.kind === 'livy' ? 'statements' : 'direct';

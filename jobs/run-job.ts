@@ -7,6 +7,7 @@ import { performance } from 'node:perf_hooks';
 import { type Expr, printPlan, verifyUnchanged } from '../driver/index.js';
 import { cacheUsage } from '../driver/reuse/cache-usage.js';
 import { env } from '../driver/support/env.js';
+import { memoryError, outlookOf, runShape } from './check-memory.js';
 import { packageVersion } from './cli/package-info.js';
 import { dataBytes } from './data-bytes.js';
 import { chooseEngine, type OpenSession, openSession } from './engines.js';
@@ -34,7 +35,7 @@ export async function runJob(job: Job, options: RunJobOptions): Promise<RunRecor
   clock.enter('start');
   const { placement, ...choice } =
     options.open === undefined
-      ? await chooseEngine(options.engine, job.data.path, dataBytes)
+      ? await chooseEngine(options.engine, job.data.path, dataBytes, job.data.dialect)
       : { engine: options.open.engine, reason: 'the open session', placement: undefined };
   options.onEvent?.({ kind: 'engine', ...choice });
   const warn = (message: string): void => options.onEvent?.({ kind: 'warning', message });
@@ -64,6 +65,10 @@ async function runIn(
   const data = await openData(open, job, clock);
   for (const message of data.resolved.warnings) options.onEvent?.({ kind: 'warning', message });
   options.signal?.throwIfAborted();
+  const shape = runShape(open, job, data);
+  const outlook = outlookOf(shape);
+  const tooLarge = memoryError(outlook, shape, data);
+  if (tooLarge !== undefined) throw tooLarge;
   const outputs = new Map<string, Expr>();
   const search = await gridSearch(session, {
     ...data,
@@ -113,6 +118,7 @@ async function runIn(
     kernels: counters.kernels,
     seconds: clock.seconds(),
     peakMemoryBytes: process.resourceUsage().maxRSS * 1024,
+    memory: outlook,
     cache: cacheUsage(session.cache),
     lineage: lineageNodes(statistics),
     program: runProgram(statistics, outputs, env.store() ?? null),

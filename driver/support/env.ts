@@ -55,6 +55,8 @@ export const env = {
   blas: (): string | undefined => text('REPRISE_BLAS'),
   /** Threads of the local CPU backend. */
   threads: (): string | undefined => text('REPRISE_THREADS'),
+  /** What this process and its JVM may take together: `8GiB`, or `50%` of the machine or container. */
+  memory: (): string | undefined => text('REPRISE_MEMORY'),
   /** `on` keeps results in `<home>/store`, a path keeps them there; `off` or unset keeps none. */
   store: (): string | undefined => {
     const value = text('REPRISE_STORE');

@@ -35,18 +35,6 @@ export function formatSeconds(seconds: number): string {
   return seconds < 10 ? `${seconds.toFixed(2)} s` : `${seconds.toFixed(1)} s`;
 }
 
-/** @units bytes */
-export function formatBytes(bytes: number): string {
-  const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB'];
-  let value = bytes;
-  let unit = 0;
-  while (value >= 1024 && unit < units.length - 1) {
-    value /= 1024;
-    unit++;
-  }
-  return `${unit === 0 ? value : value.toFixed(1)} ${units[unit]}`;
-}
-
 /** Rows of cells in columns that line up, numbers to the right; the first row is the head. */
 export function formatTable(given: readonly (readonly string[])[]): string {
   const lined = given.map((row) => row.map((cell) => cell.replace(/[\t\n]/g, ' ')));

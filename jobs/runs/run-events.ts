@@ -2,6 +2,7 @@
  * What a caller tells a run and what a run tells its caller while it works. The command line draws its progress
  * line from these events and nothing else; events are facts, never needed for the result.
  */
+import type { MemoryOutlook } from '../check-memory.js';
 
 export type EngineName = 'auto' | 'local' | 'spark';
 
@@ -51,6 +52,8 @@ export interface PlanReport {
   readonly passes: number;
   /** @units seconds */
   readonly estimatedSeconds: number;
+  /** What it would hold at its peak, and what it may. */
+  readonly memory: MemoryOutlook;
   /** The plan after the last compiler pass; verbose: after each that changed it. */
   readonly plan: string;
   readonly warnings: readonly string[];

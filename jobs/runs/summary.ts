@@ -23,6 +23,8 @@ export interface RunSummary {
   readonly kernels: number;
   /** @units seconds */
   readonly seconds: Readonly<Record<string, number>>;
+  /** Peak of the process, and what was forecast. @units bytes */
+  readonly memory: { readonly peakBytes: number; readonly forecastBytes: number | null };
   /** The run folder. */
   readonly path: string;
   /** Candidates with a failed fit; absent when there is none. */
@@ -51,6 +53,10 @@ export function summarize(record: RunRecord, path: string): RunSummary {
     sparkJobs: record.sparkJobs,
     kernels: record.kernels,
     seconds: record.seconds,
+    memory: {
+      peakBytes: record.peakMemoryBytes,
+      forecastBytes: record.memory?.processBytes ?? null,
+    },
     path,
     ...(failed > 0 ? { failedTrials: failed } : {}),
     ...(warnings.length > 0 ? { warnings } : {}),

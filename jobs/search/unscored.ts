@@ -55,7 +55,7 @@ function reason({ trials, foldRows }: Scored, name: Metric): string {
     return `${name} needs at least ${minRows} rows in each test fold, fold ${first} has ${foldRows[first]}${others}; take fewer folds or another metric`;
   }
   const unscored = trials.filter((trial) => !isScored(trial, name));
-  if (unscored.every((trial) => failedFolds(trial) > 0)) return 'fits of theirs failed';
+  if (unscored.every((trial) => failedFolds(trial) > 0)) return 'their fits failed';
   return 'the losses are beyond the range of double precision; scale the target and the features';
 }
 

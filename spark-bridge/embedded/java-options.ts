@@ -75,6 +75,8 @@ export function sparkSettings(cores: number, scratch: string): Record<string, st
   return {
     'spark.master': `local[${cores}]`,
     'spark.app.name': 'reprise',
+    // A distribution of Spark 4 may prefer Connect, which knows no RDDs.
+    'spark.api.mode': 'classic',
     'spark.driver.host': '127.0.0.1',
     'spark.driver.bindAddress': '127.0.0.1',
     'spark.ui.enabled': 'false',

@@ -116,10 +116,13 @@ async function openDirect(
   return await openDirectChannel(session, statements, mode, { ...options, allow });
 }
 
+/** Whoever gives up while a session is made ready must not wait for its answers. */
+type StartingOptions = StatementOptions & Pick<OpenSessionOptions, 'signal'>;
+
 async function upload(
   session: LivySession,
   jar: string | JarFor,
-  options: StatementOptions,
+  options: StartingOptions,
 ): Promise<void> {
   const path = typeof jar === 'string' ? jar : await jar(await versionsOf(session, options));
   await session.client.uploadJar(session.name, path);
@@ -127,10 +130,10 @@ async function upload(
 
 async function versionsOf(
   session: LivySession,
-  options: StatementOptions,
+  options: StartingOptions,
 ): Promise<RunningVersions> {
   const question = versionsQuestion();
-  const text = await createStatementRunner(session, options).run(question);
+  const text = await createStatementRunner(session, options).run(question, options.signal);
   const running = versionsIn(text, question.nonce);
   if (running !== undefined) return running;
   throw new ExecutionError(
@@ -149,15 +152,19 @@ async function greet(
   session: LivySession,
   channel: Channel,
   jar: JarDelivery,
-  options: StatementOptions,
+  options: StartingOptions,
 ): Promise<WireDescription> {
+  const hello = async (): Promise<WireDescription> => {
+    const { signal } = options;
+    return (await channel.call('hello', {}, [], signal ? { signal } : {})).result;
+  };
   try {
-    return (await channel.call('hello', {})).result;
+    return await hello();
   } catch (error) {
     // The process before us may have died between the start of the session and the upload.
     if (jar.by !== 'upload' || !session.adopted || !isLivyProblem(error, 'remote')) throw error;
     await upload(session, jar.path, options);
-    return (await channel.call('hello', {})).result;
+    return await hello();
   }
 }
 

@@ -6,6 +6,7 @@
 import { readFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { ConfigError } from '../../driver/errors.js';
+import type { SqlParser } from '../../driver/frame/sql/parser.js';
 import { env } from '../../driver/support/env.js';
 import { RenewableChannel, type Way } from '../channel/renewable-channel.js';
 import { buildShim } from '../embedded/install.js';
@@ -34,6 +35,8 @@ export interface LivyBackendOptions
   readonly jar?: ConnectOptions['jar'];
   /** A batch ends when its driver has been silent this long. @units seconds, default 120 */
   readonly leaseSeconds?: number;
+  /** Parses expressions. Default: none, and only columns can be read. */
+  readonly sql?: SqlParser;
   /** Told of each step of starting. */
   readonly onProgress?: (line: string) => void;
   /** Told what the operator should know: clear-text passwords, old servers, applications that died. */
@@ -54,11 +57,12 @@ export async function createLivyBackend(options: LivyBackendOptions = {}): Promi
       options.onWarning?.(`${message}\nlivy: opening another application for what is unfinished`),
   });
   try {
-    const { onWarning, signal } = options;
+    const { onWarning, signal, sql } = options;
     return await createSparkBackend({
       channel,
       ...(onWarning ? { onWarning } : {}),
       ...(signal ? { signal } : {}),
+      ...(sql ? { sql } : {}),
     });
   } catch (error) {
     await channel.close().catch(() => undefined);
@@ -98,7 +102,11 @@ async function planOf(options: LivyBackendOptions): Promise<Plan> {
     spec: { ...spec, conf: { ...ONE_BLAS_THREAD, ...settings.spec.conf, ...conf } },
   };
   const build = (running: RunningVersions): Promise<string> =>
-    buildShim({ target: shimTarget(running, 'livy'), ...(onProgress ? { onProgress } : {}) });
+    buildShim({
+      target: shimTarget(running, 'livy'),
+      ...(onProgress ? { onProgress } : {}),
+      ...(given.signal ? { signal: given.signal } : {}),
+    });
   const jar = merged.jar ?? { by: 'upload' as const, path: build };
   const version = versionOf(jar);
   const connection = { ...reached, ...given.connection, ...(onWarning ? { onWarning } : {}) };

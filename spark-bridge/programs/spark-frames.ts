@@ -20,11 +20,13 @@ import { requireBounded } from '../../driver/frame/glob.js';
 import { identifyFiles, isRemote, readUnchanged } from '../../driver/frame/identity.js';
 import type { Channel } from '../channel/channel.js';
 import type { Json, WireColumn, WireFrameSource, WireProfile } from '../channel/wire.js';
+import { type SparkExpressions, textKey } from './expressions.js';
 import type { Survey } from './survey.js';
 
 export function createSparkFrames(
   channel: Channel,
   newRun: () => string,
+  expressions: SparkExpressions,
   survey: Survey,
 ): FrameEngine {
   /** As `readUnchanged`, on files that the cluster has as well. */
@@ -39,6 +41,17 @@ export function createSparkFrames(
     // Executors may have come meanwhile.
     await survey.check(source.files);
     return result;
+  };
+  const asked = async (source: FrameSource, requests: readonly ProfileRequest[]) => {
+    const translated = await expressions.translate(requests, source);
+    return {
+      run: newRun(),
+      source: wireSource(source),
+      requests: requests.map((request) => {
+        const { top, quantiles } = request;
+        return { ...translated.get(textKey(request))!, top, quantiles };
+      }),
+    };
   };
   const identifyRemote = async (paths: readonly string[]): Promise<readonly (string | null)[]> =>
     (await channel.call('identifyFiles', { paths })).result.digests;
@@ -60,10 +73,11 @@ export function createSparkFrames(
             throw remoteFault(path, cause);
           })
         : readUnchanged(local as FrameSource, call));
-      const source = result.source as FrameSource;
+      const columns = result.columns.map(toColumn);
+      const source: FrameSource = { ...(result.source as FrameSource), columns };
       return {
         source: local === null ? { ...source, identify: identifyRemote } : source,
-        columns: result.columns.map(toColumn),
+        columns,
         rows: result.rows,
       };
     },
@@ -71,11 +85,7 @@ export function createSparkFrames(
       source: FrameSource,
       requests: readonly ProfileRequest[],
     ): Promise<ColumnProfile[]> {
-      const request = {
-        run: newRun(),
-        source: source as WireFrameSource,
-        requests: requests.map(({ sql, top, quantiles }) => ({ sql, top, quantiles })),
-      };
+      const request = await asked(source, requests);
       const { result } = await readEverywhere(source, () => channel.call('profileFrame', request));
       return result.profiles.map(toProfile);
     },
@@ -83,15 +93,25 @@ export function createSparkFrames(
       source: FrameSource,
       requests: readonly ProfileRequest[],
     ): Promise<ColumnProfile[][]> {
-      const request = {
-        run: newRun(),
-        source: source as WireFrameSource,
-        requests: requests.map(({ sql, top, quantiles }) => ({ sql, top, quantiles })),
-      };
+      const request = await asked(source, requests);
       const { result } = await readEverywhere(source, () => channel.call('profileFiles', request));
       return result.files.map((profiles) => profiles.map(toProfile));
     },
   };
+}
+
+/** The columns of a source as Spark has them. */
+export async function columnsOnSpark(
+  channel: Channel,
+  source: FrameSource,
+): Promise<readonly FrameColumn[]> {
+  const given = { path: null, format: source.format, source: wireSource(source) };
+  return (await channel.call('describeFrame', given)).result.columns.map(toColumn);
+}
+
+/** A source without what only the driver needs of it. */
+function wireSource({ columns: _, ...source }: FrameSource): WireFrameSource {
+  return source as WireFrameSource;
 }
 
 /** The same engine, reading once more when Spark ended under it: reading leaves nothing behind. */

@@ -41,7 +41,7 @@ export const EDGES: readonly Case[] = [
       assert.ok(Object.keys(search.trials[0]!.errors ?? {}).length > 0, 'columns are equal');
       assert.equal(search.trials[0]!.rank.r2, 3);
       assert.ok(search.bestIndex !== null && search.bestIndex > 0 && search.model !== null);
-      assert.match(outcome.warnings.join('\n'), /r2 of 1 of 3 candidates; fits of theirs failed/);
+      assert.match(outcome.warnings.join('\n'), /r2 of 1 of 3 candidates; their fits failed/);
     },
   },
   {

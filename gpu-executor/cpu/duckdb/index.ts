@@ -16,14 +16,16 @@ import type {
 } from '../../../driver/frame/engine.js';
 import { listDataFiles } from '../../../driver/frame/files.js';
 import { identifyFiles, readUnchanged, verifyUnchanged } from '../../../driver/frame/identity.js';
+import type { SqlParser } from '../../../driver/frame/sql/parser.js';
 import type { FrameReader, FrameReadOptions } from '../frame-reader.js';
+import { ExpressionChecker } from './checker.js';
 import { Database, type DatabaseOptions } from './database.js';
-import { ExpressionChecker } from './expression.js';
 import { agreeOnColumns, frameColumn, hasColumns, Layouts } from './layout.js';
 import { profileSource } from './profile.js';
 import { profileEachFile } from './profile-files.js';
 import { readChunks } from './read.js';
 import type { FileLayout } from './scan.js';
+import { DuckDbParser } from './sql-parser.js';
 
 export type DuckDbOptions = DatabaseOptions;
 
@@ -32,11 +34,14 @@ export class DuckDbEngine implements FrameEngine, FrameReader {
   readonly #database: Database;
   readonly #layouts: Layouts;
   readonly #checker: ExpressionChecker;
+  /** See `FrameReader.sql`. */
+  readonly sql: SqlParser;
 
   constructor(options: DuckDbOptions = {}) {
     this.#database = new Database(options);
     this.#layouts = new Layouts(this.#database);
-    this.#checker = new ExpressionChecker(this.#database);
+    this.sql = new DuckDbParser(this.#database);
+    this.#checker = new ExpressionChecker(this.#database, this.sql);
   }
 
   /** Statements so far that scanned data, for statistics or for matrices. */

@@ -4,12 +4,16 @@
  */
 import { DataError } from '../../../driver/errors.js';
 import type { FrameFile, FrameFormat, FrameSource } from '../../../driver/frame/engine.js';
+import { forgetOldest } from '../../../driver/support/forget-oldest.js';
 import type { Database } from './database.js';
 import { KnownLayouts } from './known-layouts.js';
 import { inspectParquet, parquetLayout } from './parquet.js';
 import type { FileLayout, LayoutColumn, SourceLayout } from './scan.js';
 import { inspectCsv, inspectJsonLines } from './text-files.js';
 import { columnType, commonType } from './types.js';
+
+/** Layouts remembered, the latest: more than one data set has files. */
+const MAX_FILES = 1 << 16;
 
 export class Layouts {
   readonly #database: Database;
@@ -32,6 +36,7 @@ export class Layouts {
       layout = this.#inspect(format, file);
       layout.catch(() => this.#files.delete(key));
       this.#files.set(key, layout);
+      forgetOldest(this.#files, MAX_FILES);
     }
     return layout;
   }

@@ -39,8 +39,8 @@ final class FrameScan(session: SparkSession, reader: FrameReader) {
       format: String, file: FrameFile, firstRow: Long,
       columns: IndexedSeq[RawColumn], slots: Array[EncodeSlot], chunkRows: Int): RDD[Chunk] = {
     val frame = reader.read(format, file)
-    val expressions = columns.map(column => SqlDialect.parse(session, column.sql))
-    val types = SqlDialect.select(frame, columns.map(_.sql), expressions).schema.map(_.dataType)
+    val expressions = columns.map(column => SqlDialect.parse(column.text))
+    val types = SqlDialect.select(frame, columns.map(_.text), expressions).schema.map(_.dataType)
     val lookups = columns.zip(types).map { case (column, dataType) =>
       CellReader.of(column, dataType)
     }.toArray

@@ -26,7 +26,7 @@ object FrameSource {
 }
 
 /** A raw column to read: a number, or the position of a value's text in `categories`. */
-final case class RawColumn(sql: String, categories: Option[IndexedSeq[String]])
+final case class RawColumn(text: SqlText, categories: Option[IndexedSeq[String]])
 
 /** A feature of `encode`: the column it reads and what it makes of it. */
 final case class Feature(column: RawColumn, code: FeatureCode)
@@ -51,6 +51,6 @@ object Feature {
       case other => throw ShimError.unsupported(s"encode: expected a known kind of feature, got `$other`")
     }
     val isCategory = code.isInstanceOf[FeatureCode.OneHot] || code.isInstanceOf[FeatureCode.Mapped]
-    Feature(RawColumn(node.text("sql"), if (isCategory) Some(categories) else None), code)
+    Feature(RawColumn(SqlText.parse(node), if (isCategory) Some(categories) else None), code)
   }
 }
