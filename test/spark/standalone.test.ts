@@ -5,7 +5,7 @@
 import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { DataError } from '../../driver/errors.js';
@@ -13,6 +13,7 @@ import { type OpenSession, openSession } from '../../jobs/engines.js';
 import { readJob } from '../../jobs/job-file/read-job.js';
 import { runJob } from '../../jobs/run-job.js';
 import type { RunRecord } from '../../jobs/runs/record.js';
+import type { SparkBackend } from '../../spark-bridge/index.js';
 import { JobFolder, linearCsv } from '../support/job-folder.js';
 import { sparkMissing } from '../support/spark.js';
 import { eventually } from '../support/spark-session.js';
@@ -91,6 +92,31 @@ describe('a standalone cluster', function () {
       return this.skip();
     }
     assert.match(open?.way ?? '', /native BLAS \(JNIBLAS, libopenblas\.so\.0\)/);
+  });
+
+  it('asks driver and executors for each file, whatever this machine allows', async () => {
+    const path = folder.file('data.csv');
+    const { length: bytes } = readFileSync(path);
+    const digest = 'another';
+    const backend = open?.session.blocks as SparkBackend;
+    const { result } = await backend.channel.call('survey', {
+      run: 'survey-test',
+      known: [],
+      files: [
+        { path, bytes: bytes + 1, modifiedMs: 0, digest },
+        { path, bytes, modifiedMs: 0, digest },
+        { path, bytes, modifiedMs: Math.floor(statSync(path).mtimeMs), digest },
+        { path: folder.path, bytes, modifiedMs: 0, digest },
+      ],
+    });
+    assert.deepEqual(result.sites.map(({ executor }) => executor).sort(), ['0', '1', 'driver']);
+    for (const { lacking } of result.sites) {
+      assert.deepEqual(lacking, [
+        { file: 0, got: `one of ${bytes} bytes instead of ${bytes + 1}` },
+        { file: 1, got: 'one with other content' },
+        { file: 3, got: 'no file there' },
+      ]);
+    }
   });
 
   for (const [name, got] of [
