@@ -2,6 +2,7 @@
  * A job as the runner takes it: the checked document with every default filled in, paths absolute and the grid
  * written out. Invariant: a `Job` is valid; the runner checks only what needs the data.
  */
+import type { SparkSection } from '../../spark-bridge/submit/settings.js';
 import type { Metric } from './schema.js';
 
 /** One feature of the design matrix; a plain column name means `{name}`. */
@@ -38,6 +39,8 @@ export interface Job {
     readonly dialect?: 'duckdb' | 'spark';
     readonly standardize: boolean;
   };
+  /** Where `--engine spark` runs it; absent: where the environment says. */
+  readonly spark?: SparkSection;
   readonly model: { readonly type: 'ridge'; readonly intercept: boolean };
   readonly search: { readonly grid: { readonly lambda: readonly number[] } };
   readonly cv: JobFolds;
