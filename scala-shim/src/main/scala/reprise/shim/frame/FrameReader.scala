@@ -21,7 +21,8 @@ import reprise.shim.protocol.ShimError
 final class FrameReader(session: SparkSession) {
   private val schemas = new ConcurrentHashMap[String, StructType]()
 
-  def read(format: String, file: FrameFile): DataFrame = {
+  def read(source: FrameSource, file: FrameFile): DataFrame = {
+    val format = source.format
     val schema = schemas.computeIfAbsent(s"$format:${file.path}:${file.digest}", _ => schemaOf(format, file.path))
     format match {
       case "parquet" => session.read.schema(schema).parquet(file.path)
