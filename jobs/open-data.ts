@@ -37,6 +37,8 @@ export interface JobData {
   readonly parts?: readonly DataPart[];
   readonly resolved: ResolvedFeatures;
   readonly source: FrameSource;
+  /** What people should know of the data and the features. */
+  readonly warnings: readonly string[];
 }
 
 /** What a part is made of, as it is kept with the resolved features. */
@@ -95,6 +97,7 @@ export async function openData(
     ...(parts ? { parts: dataParts(session, frame, job, resolved, parts, filled) } : {}),
     resolved,
     source,
+    warnings: [...(frame.description.warnings ?? []), ...resolved.warnings],
   };
 }
 

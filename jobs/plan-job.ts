@@ -48,7 +48,7 @@ export async function planJob(job: Job, options: PlanJobOptions): Promise<PlanRe
       passes: new Set(plan.nodes.filter((node) => node.sink).map((node) => node.wave)).size,
       estimatedSeconds: session.expectedSeconds(plan),
       plan: options.verbose ? session.explain(exprs, { verbose: true }) : printPlan(plan),
-      warnings: data.resolved.warnings,
+      warnings: data.warnings,
     };
   } finally {
     if (options.open === undefined) await open.session.close();

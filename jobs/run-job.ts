@@ -59,7 +59,7 @@ async function runIn(
     onProgress: (fraction) => clock.progress(fraction),
   };
   const data = await openData(open, job, clock);
-  for (const message of data.resolved.warnings) options.onEvent?.({ kind: 'warning', message });
+  for (const message of data.warnings) options.onEvent?.({ kind: 'warning', message });
   options.signal?.throwIfAborted();
   const outputs = new Map<string, Expr>();
   const search = await gridSearch(session, {

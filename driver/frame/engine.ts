@@ -62,6 +62,8 @@ export interface FrameDescription {
    * Default true.
    */
   readonly isUniform?: boolean;
+  /** Rows left out, as the options say. Default 0. */
+  readonly dropped?: number;
   /** What people should know of how the files are read. */
   readonly warnings?: readonly string[];
 }

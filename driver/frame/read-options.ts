@@ -99,3 +99,9 @@ export function optionsKey(options: ReadOptions | undefined): string {
       : value,
   );
 }
+
+/** What to say of rows that were left out. */
+export function droppedRows(dropped: number, rows: number, column: string | undefined): string[] {
+  if (dropped === 0 || column === undefined) return [];
+  return [`${dropped} of ${dropped + rows} rows have no ${column} and are left out`];
+}

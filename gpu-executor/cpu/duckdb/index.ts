@@ -15,15 +15,18 @@ import type {
 } from '../../../driver/frame/engine.js';
 import { listDataFiles } from '../../../driver/frame/files.js';
 import { identifyFiles, readUnchanged, verifyUnchanged } from '../../../driver/frame/identity.js';
-import { type DescribeOptions, givenOptions } from '../../../driver/frame/read-options.js';
+import {
+  type DescribeOptions,
+  droppedRows,
+  givenOptions,
+} from '../../../driver/frame/read-options.js';
 import type { FrameReader, FrameReadOptions } from '../frame-reader.js';
 import { Database, type DatabaseOptions } from './database.js';
 import { ExpressionChecker } from './expression.js';
-import { agreeOnColumns, frameColumn, hasColumns, Layouts } from './layout.js';
+import { frameColumn, Layouts } from './layout.js';
 import { profileSource } from './profile.js';
 import { profileEachFile } from './profile-files.js';
 import { readChunks } from './read.js';
-import type { FileLayout } from './scan.js';
 
 export type DuckDbOptions = DatabaseOptions;
 
@@ -55,18 +58,16 @@ export class DuckDbEngine implements FrameEngine, FrameReader {
     }
     const listed = await listDataFiles(path, options.format);
     const identities = await identifyFiles(listed.paths);
-    const layouts: FileLayout[] = [];
-    for (const file of identities)
-      layouts.push(await this.#layouts.file(listed.format, file, given));
-    const agreed = agreeOnColumns(layouts, listed.paths, listed.format);
-    const columns = agreed.map(frameColumn);
-    const isUniform = layouts.every((layout) => hasColumns(layout, agreed));
-    const files = identities.map((file, i) => ({ ...file, rows: layouts[i]!.rows }));
+    const agreed = await this.#layouts.agreed(listed.format, identities, given);
+    const columns = agreed.columns.map(frameColumn);
+    const files = identities.map((file, i) => ({ ...file, rows: agreed.layout.files[i]!.rows }));
     const source = { format: listed.format, files, ...(given ? { options: given } : {}) };
     await verifyUnchanged(source);
-    if (source.format === 'parquet') await this.#layouts.keep(identities, layouts);
+    if (source.format === 'parquet') await this.#layouts.keep(identities, agreed.files);
     const rows = files.reduce((sum, file) => sum + file.rows, 0);
-    return { source, columns, rows, isUniform };
+    const { isUniform, dropped } = agreed;
+    const warnings = [...agreed.warnings, ...droppedRows(dropped, rows, given?.dropMissing)];
+    return { source, columns, rows, isUniform, warnings, dropped };
   }
 
   /** See `FrameEngine.profile`. */
