@@ -37,10 +37,11 @@ export interface FrameFile {
   readonly rows: number;
 }
 
-/** A column and the engine's own name of the type it is read as. */
+/** A column of a text file, the type it is read as, and its name as it stands in the files. */
 export interface SourceColumn {
   readonly name: string;
   readonly type: string;
+  readonly key: string;
 }
 
 /** Type of a column as features see it. */

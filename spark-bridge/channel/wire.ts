@@ -104,8 +104,10 @@ export interface WireFrameSource {
   readonly files: readonly WireFrameFile[];
   /** `ReadOptions` of `driver/frame/read-options.ts`; null when nothing was said. */
   readonly options: Json;
-  /** What the columns are read as, by Spark's names of types; null where the files say it. */
-  readonly columns: readonly { readonly name: string; readonly type: string }[] | null;
+  /** What the columns are read as (`TextType`), and how they are called in the files; null where the files say it. */
+  readonly columns:
+    | readonly { readonly name: string; readonly type: string; readonly key: string }[]
+    | null;
 }
 
 export interface WireColumn {
@@ -219,8 +221,17 @@ export interface Verbs {
     };
     result: {
       source: WireFrameSource;
+      /** None for text formats, whose columns follow from what is in `text`. */
       columns: readonly WireColumn[];
       rows: number;
+      /** Rows left out. */
+      dropped: number;
+      /** CSV and JSON lines, by file: the kinds of cells of each column (`CELLS`). */
+      text:
+        | readonly {
+            readonly columns: readonly { readonly name: string; readonly cells: number }[];
+          }[]
+        | null;
     };
   };
   profileFrame: {

@@ -10,13 +10,27 @@ import type {
   FrameColumn,
   FrameDescription,
   FrameEngine,
+  FrameFile,
   FrameFormat,
   FrameSource,
   ProfileRequest,
 } from '../../driver/frame/engine.js';
 import { listDataFiles } from '../../driver/frame/files.js';
 import { identifyFiles, isRemote, readUnchanged } from '../../driver/frame/identity.js';
-import { type DescribeOptions, givenOptions } from '../../driver/frame/read-options.js';
+import {
+  type DescribeOptions,
+  droppedRows,
+  givenOptions,
+  type ReadOptions,
+  requireTarget,
+} from '../../driver/frame/read-options.js';
+import {
+  agreeOnText,
+  classOfText,
+  type TextColumn,
+  type TextFile,
+  type TextTable,
+} from '../../driver/frame/text-columns.js';
 import type { Channel } from '../channel/channel.js';
 import type { Json, WireColumn, WireFrameSource, WireProfile } from '../channel/wire.js';
 import { wireSource } from './wire-source.js';
@@ -40,17 +54,24 @@ export function createSparkFrames(channel: Channel, newRun: () => string): Frame
       const { result } = await (local === null
         ? call()
         : readUnchanged(local as unknown as FrameSource, call));
-      const { format: kind, files, columns } = result.source;
+      const { rows, dropped } = result;
+      const kind = result.source.format as FrameFormat;
+      const { files } = result.source;
+      const table = result.text === null ? undefined : agreedText(result.text, kind, files, given);
       const source = {
-        format: kind as FrameFormat,
+        format: kind,
         files,
         ...(given ? { options: given } : {}),
-        ...(columns ? { columns } : {}),
+        ...(table ? { columns: table.columns } : {}),
+        ...(local === null ? { identify: identifyRemote } : {}),
       };
       return {
-        source: local === null ? { ...source, identify: identifyRemote } : source,
-        columns: result.columns.map(toColumn),
-        rows: result.rows,
+        source,
+        columns: table?.columns.map(textColumn) ?? result.columns.map(toColumn),
+        rows,
+        dropped,
+        isUniform: table?.isUniform ?? true,
+        warnings: [...(table?.warnings ?? []), ...droppedRows(dropped, rows, given?.dropMissing)],
       };
     },
     async profile(
@@ -110,6 +131,24 @@ async function localSource(path: string, options: DescribeOptions): Promise<Wire
     files: files.map((file) => ({ ...file, rows: 0 })),
     ...(given ? { options: given } : {}),
   });
+}
+
+/** The columns of text files, as they are found out for every engine alike. */
+function agreedText(
+  text: readonly Pick<TextFile, 'columns'>[],
+  format: FrameFormat,
+  files: readonly Pick<FrameFile, 'path'>[],
+  options: ReadOptions = {},
+): TextTable {
+  const found = text.map(({ columns }, i) => ({ path: files[i]!.path, columns }));
+  const table = agreeOnText(found, format, options.schema);
+  const names = table.columns.map((column) => column.name);
+  if (options.dropMissing !== undefined) requireTarget(options.dropMissing, names);
+  return table;
+}
+
+function textColumn({ name, type }: TextColumn): FrameColumn {
+  return { name, type: classOfText(type), engineType: type };
 }
 
 function toColumn(column: WireColumn): FrameColumn {

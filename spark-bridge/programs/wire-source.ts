@@ -7,6 +7,6 @@ export function wireSource({ format, files, options, columns }: FrameSource): Wi
     format,
     files: files.map(({ path, digest, bytes, rows }) => ({ path, digest, bytes, rows })),
     options: (options ?? null) as Json,
-    columns: columns?.map(({ name, type }) => ({ name, type })) ?? null,
+    columns: columns?.map(({ name, type, key }) => ({ name, type, key })) ?? null,
   };
 }

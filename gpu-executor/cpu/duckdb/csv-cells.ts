@@ -27,7 +27,7 @@ export class CsvFault extends Error {
   }
 }
 
-const states = { plain: 0, quoted: 1, closed: 2, comment: 3 } as const;
+const states = { plain: 0, quoted: 1, closed: 2, comment: 3, after: 4 } as const;
 type State = (typeof states)[keyof typeof states];
 
 export class CsvCells {
@@ -89,11 +89,12 @@ export class CsvCells {
       this.#endCell();
       return;
     }
-    if (this.#state === states.closed) {
-      if (char === quote && this.#dialect.escape === quote) {
+    if (this.#state === states.closed || this.#state === states.after) {
+      if (char === quote && this.#state === states.closed && this.#dialect.escape === quote) {
         this.#cell += quote;
         this.#state = states.quoted;
-      } else if (char !== ' ') {
+      } else if (char === ' ') this.#state = states.after;
+      else {
         throw new CsvFault(
           this.#record,
           `${JSON.stringify(char)} after the quote that ends a cell`,

@@ -61,7 +61,13 @@ export class DuckDbEngine implements FrameEngine, FrameReader {
     const agreed = await this.#layouts.agreed(listed.format, identities, given);
     const columns = agreed.columns.map(frameColumn);
     const files = identities.map((file, i) => ({ ...file, rows: agreed.layout.files[i]!.rows }));
-    const source = { format: listed.format, files, ...(given ? { options: given } : {}) };
+    const text = agreed.columns.flatMap(({ name, text }) => (text ? [{ name, ...text }] : []));
+    const source = {
+      format: listed.format,
+      files,
+      ...(given ? { options: given } : {}),
+      ...(text.length > 0 ? { columns: text } : {}),
+    };
     await verifyUnchanged(source);
     if (source.format === 'parquet') await this.#layouts.keep(identities, agreed.files);
     const rows = files.reduce((sum, file) => sum + file.rows, 0);

@@ -3,9 +3,8 @@
  * a file is inspected once per engine. Invariant: a source's columns have one type in all its files (`commonType`).
  */
 import { DataError } from '../../../driver/errors.js';
-import { closestText } from '../../../driver/frame/closest.js';
 import type { FrameFile, FrameFormat, FrameSource } from '../../../driver/frame/engine.js';
-import { optionsKey, type ReadOptions } from '../../../driver/frame/read-options.js';
+import { optionsKey, type ReadOptions, requireTarget } from '../../../driver/frame/read-options.js';
 import { agreeOnText } from '../../../driver/frame/text-columns.js';
 import { type Database, quoteName } from './database.js';
 import { KnownLayouts } from './known-layouts.js';
@@ -223,14 +222,9 @@ function requireText(format: FrameFormat, { csv, schema }: ReadOptions = {}): vo
 
 /** Condition of rows that have a value in a column. @throws DataError when there is no such column */
 function hasValue(name: string, columns: readonly LayoutColumn[]): string {
-  const column = columns.find((one) => one.name === name);
-  if (column === undefined) {
-    const names = columns.map((one) => one.name);
-    throw new DataError(
-      `data.target: expected a column of the data, got "${name}"; ${closestText(name, names)}`,
-      { column: name },
-    );
-  }
+  const names = columns.map((one) => one.name);
+  requireTarget(name, names);
+  const column = columns[names.indexOf(name)]!;
   const isFloat = column.type === 'DOUBLE' || column.type === 'FLOAT';
   const present = `${quoteName(name)} IS NOT NULL`;
   return isFloat ? `${present} AND NOT isnan(${quoteName(name)})` : present;

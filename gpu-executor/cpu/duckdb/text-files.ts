@@ -184,6 +184,18 @@ async function checked(scan: TextScan, isByPlace = false): Promise<Checked> {
   );
 }
 
+/** An error of cutting CSV with the option that mends it. */
+function withRemedy(cause: Error): Error {
+  if (!(cause instanceof DataError)) return cause;
+  const remedy = /unterminated quote|number of columns/i.test(cause.message) && cause.message.includes('\\"')
+    ? 'say data.csv.escape: "\\" if quotes in cells are written \\"'
+    : /not utf-8|unicode/i.test(cause.message)
+      ? 'say data.csv.encoding: windows-1252, latin-1 or utf-16 if it is that'
+      : undefined;
+  if (remedy === undefined) return cause;
+  return new DataError(`${cause.message}; ${remedy}`, cause.facts ?? {}, { cause });
+}
+
 /** The cheapest check that shows whether all cells are what the sample's are. */
 function checkFor(cells: number, scan: TextScan): Check {
   if (scan.raw !== 'VARCHAR') return 'kinds';
@@ -227,10 +239,11 @@ async function count(
   });
   const from = scan.from(types);
   const rows = limit === undefined ? from : `(SELECT * FROM ${from} LIMIT ${limit})`;
-  const [row] = await scan.database.query(
-    `SELECT ${['count(*)', ...items].join(', ')} FROM ${rows}`,
-    scan.what,
-  );
+  const [row] = await scan.database
+    .query(`SELECT ${['count(*)', ...items].join(', ')} FROM ${rows}`, scan.what)
+    .catch((cause: Error) => {
+      throw scan.raw === 'VARCHAR' ? withRemedy(cause) : cause;
+    });
   if (limit === undefined) scan.database.scans++;
   const cells = scan.names.map((name, i): [string, number] => [name, Number(row?.[i + 1] ?? 0)]);
   return { rows: Number(row?.[0]), cells: new Map(cells) };
@@ -251,7 +264,7 @@ async function checkStated(
     const from = scan.from(new Map(scan.names.map((one) => [one, scan.raw])));
     const rows = await scan.database
       .query(
-        `SELECT n, CAST(v AS VARCHAR) FROM (SELECT row_number() OVER () AS n, ${operand} AS v FROM ${from})
+        `SELECT n, ${scan.raw === 'JSON' ? "v->>'$'" : 'v'} FROM (SELECT row_number() OVER () AS n, ${operand} AS v FROM ${from})
        WHERE (${scan.kind('v', name)} & ${255 & ~ALLOWED[type]}) <> 0 ORDER BY n LIMIT 1`,
         scan.what,
       )

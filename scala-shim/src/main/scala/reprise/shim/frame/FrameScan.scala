@@ -43,7 +43,8 @@ final class FrameScan(session: SparkSession, reader: FrameReader) {
     val selected = columns.indices.map { i =>
       new Column(lookups(i).prepare(expressions(i), types(i))).as(s"c$i")
     }
-    val hasIndex = source.format == "parquet"
+    // Of rows that are left out the index tells nothing.
+    val hasIndex = source.format == "parquet" && source.options.dropMissing.isEmpty
     val plan =
       if (hasIndex) frame.select(selected :+ col("_metadata.row_index").as("row_index"): _*)
       else frame.coalesce(1).select(selected: _*)

@@ -10,8 +10,8 @@ import reprise.shim.protocol.ShimError
 
 final case class FrameFile(path: String, digest: String, bytes: Long, rows: Long)
 
-/** A column and Spark's name of the type it is read as. */
-final case class SourceColumn(name: String, dataType: String)
+/** A column, the type it is read as (`TextType` of the driver), and its name as it stands in the files. */
+final case class SourceColumn(name: String, dataType: String, key: String)
 
 /**
  * Where a frame's rows are: files in the order of their rows; and what its columns are read as, where the files don't
@@ -35,7 +35,8 @@ object FrameSource {
       }.toIndexedSeq,
       ReadOptions.parse(node.field("options")),
       Option(node.get("columns")).filterNot(_.isNull).map { columns =>
-        columns.elements().asScala.map(column => SourceColumn(column.text("name"), column.text("type"))).toIndexedSeq
+        columns.elements().asScala.map(column => 
+          SourceColumn(column.text("name"), column.text("type"), column.text("key"))).toIndexedSeq
       })
 }
 

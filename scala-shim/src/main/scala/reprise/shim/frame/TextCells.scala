@@ -49,6 +49,8 @@ final class TextCells(decimal: Char, thousands: Char) extends Serializable {
     else kindOfTime(text)
   }
 
+  def isNaN(text: String): Boolean = java.lang.Double.parseDouble(number(text)).isNaN
+
   /** The kind of a number in plain notation. */
   def kindOfNumber(plain: String): Int = {
     val digits = isDigits(plain)

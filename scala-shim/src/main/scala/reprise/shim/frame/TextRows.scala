@@ -25,6 +25,8 @@ object CellForm {
 abstract class TextRows(val path: String) extends AutoCloseable {
   /** Names of CSV or keys of JSON; keys that come later are added. */
   def names: IndexedSeq[String]
+  /** How many there are by now. */
+  def count: Int
   var texts: Array[String] = Array.empty
   var forms: Array[Int] = Array.empty
   /** Row of `texts`, counted from 1. */
@@ -58,6 +60,7 @@ final class CsvRows(path: String, options: CsvOptions, wanted: Option[Set[String
       (0 until count).map(i => s"column$i")
     }
   }
+  def count: Int = names.length
   private val isWanted = names.map(name => wanted.forall(_.contains(name))).toArray
   pending = !options.header
   if (texts.length != names.length) texts = new Array[String](names.length)
@@ -136,6 +139,7 @@ final class JsonRows(path: String, configuration: Configuration) extends TextRow
   var firstKeys = 0
 
   def names: IndexedSeq[String] = places.keys.toIndexedSeq
+  def count: Int = places.size
 
   def next(): Boolean =
     try {
@@ -155,6 +159,7 @@ final class JsonRows(path: String, configuration: Configuration) extends TextRow
       }
     } catch {
       case error: JsonParseException => throw bad(JsonRows.brief(error))
+      case _: java.nio.charset.CharacterCodingException => throw bad("bytes that are not UTF-8")
       case error: java.io.IOException => throw TextFiles.failure(path, "utf-8", error)
     }
 
