@@ -39,6 +39,8 @@ export interface JobData {
   readonly source: FrameSource;
   /** What people should know of the data and the features. */
   readonly warnings: readonly string[];
+  /** Rows left out. */
+  readonly dropped: number;
 }
 
 /** What a part is made of, as it is kept with the resolved features. */
@@ -98,6 +100,7 @@ export async function openData(
     resolved,
     source,
     warnings: [...(frame.description.warnings ?? []), ...resolved.warnings],
+    dropped: frame.description.dropped ?? 0,
   };
 }
 

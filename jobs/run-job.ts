@@ -105,6 +105,7 @@ async function runIn(
     },
     passes: counters.passes,
     rowsRead: counters.rowsRead,
+    ...(data.dropped > 0 ? { rowsDropped: data.dropped } : {}),
     scans: counters.scans,
     sparkJobs: counters.sparkJobs,
     kernels: counters.kernels,
