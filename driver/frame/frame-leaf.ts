@@ -7,6 +7,7 @@ import type { Expr } from '../ir/expr.js';
 import type { Interner } from '../ir/intern.js';
 import { frame } from '../operators/frame.js';
 import type { FrameSource } from './engine.js';
+import { TEXT_GRAMMAR } from './text-columns.js';
 
 /** @param cols columns of the frame, read or not */
 export function frameLeaf(
@@ -16,6 +17,7 @@ export function frameLeaf(
 ): Expr {
   const files = source.files.map(({ digest, rows }) => ({ digest, rows }));
   const rows = files.reduce((sum, file) => sum + file.rows, 0);
+  const isText = source.format === 'csv' || source.format === 'jsonl';
   const options = source.options as AttrValue | undefined;
   const attrs: Attrs = {
     format: source.format,
@@ -23,6 +25,7 @@ export function frameLeaf(
     rows,
     cols,
     ...(options === undefined ? {} : { options }),
+    ...(isText ? { grammar: TEXT_GRAMMAR } : {}),
   };
   return maker.intern(frame, [], attrs, source);
 }

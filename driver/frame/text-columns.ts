@@ -8,6 +8,12 @@ import { closestText } from './closest.js';
 import type { ColumnType } from './engine.js';
 import type { SchemaType } from './read-options.js';
 
+/**
+ * Part of what text data are: what was computed under another grammar is another value. 1 was given with the first that
+ * looks at every cell.
+ */
+export const TEXT_GRAMMAR = 1;
+
 /** Kinds of cells, as bits of a set. The grammar of each is in docs/job-file.md. */
 export const CELLS = {
   integer: 1,

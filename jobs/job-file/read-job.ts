@@ -6,6 +6,7 @@ import { existsSync } from 'node:fs';
 import { readFile, stat } from 'node:fs/promises';
 import { basename, dirname, extname, isAbsolute, resolve } from 'node:path';
 import { ConfigError } from '../../driver/errors.js';
+import { withoutFileScheme } from '../../driver/frame/files.js';
 import type { DescribeOptions } from '../../driver/index.js';
 import { checkJob, type Problem } from './check-job.js';
 import type { Job, JobFolds } from './job.js';
@@ -194,7 +195,8 @@ function resolveFolds(cv: JobDocument['cv']): JobFolds {
 }
 
 /** A path on the command line is the shell's, or, when nothing is there, the job file's. */
-function resolveDataPath(path: string, folder: string, base: string): string {
+function resolveDataPath(given: string, folder: string, base: string): string {
+  const path = withoutFileScheme(given);
   if (/^[a-z][a-z0-9+.-]+:\/\//i.test(path) || isAbsolute(path)) return path;
   const first = resolve(base, path);
   if (base === folder || existsSync(globRoot(first))) return first;

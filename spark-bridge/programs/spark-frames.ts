@@ -15,7 +15,7 @@ import type {
   FrameSource,
   ProfileRequest,
 } from '../../driver/frame/engine.js';
-import { listDataFiles } from '../../driver/frame/files.js';
+import { listDataFiles, withoutFileScheme } from '../../driver/frame/files.js';
 import { identifyFiles, isRemote, readUnchanged } from '../../driver/frame/identity.js';
 import {
   type DescribeOptions,
@@ -40,15 +40,16 @@ export function createSparkFrames(channel: Channel, newRun: () => string): Frame
     (await channel.call('identifyFiles', { paths })).result.digests;
   return {
     name: 'spark',
-    async describe(path: string, options: DescribeOptions = {}): Promise<FrameDescription> {
+    async describe(given: string, options: DescribeOptions = {}): Promise<FrameDescription> {
+      const path = withoutFileScheme(given);
       const { format } = options;
-      const given = givenOptions(options);
+      const said = givenOptions(options);
       const local = isRemote(path) ? null : await localSource(path, options);
       const call = () =>
         channel.call('describeFrame', {
           path: local === null ? path : null,
           format: format ?? null,
-          options: (given ?? null) as Json,
+          options: (said ?? null) as Json,
           source: local,
         });
       const { result } = await (local === null
@@ -57,11 +58,11 @@ export function createSparkFrames(channel: Channel, newRun: () => string): Frame
       const { rows, dropped } = result;
       const kind = result.source.format as FrameFormat;
       const { files } = result.source;
-      const table = result.text === null ? undefined : agreedText(result.text, kind, files, given);
+      const table = result.text === null ? undefined : agreedText(result.text, kind, files, said);
       const source = {
         format: kind,
         files,
-        ...(given ? { options: given } : {}),
+        ...(said ? { options: said } : {}),
         ...(table ? { columns: table.columns } : {}),
         ...(local === null ? { identify: identifyRemote } : {}),
       };
@@ -71,7 +72,7 @@ export function createSparkFrames(channel: Channel, newRun: () => string): Frame
         rows,
         dropped,
         isUniform: table?.isUniform ?? true,
-        warnings: [...(table?.warnings ?? []), ...droppedRows(dropped, rows, given?.dropMissing)],
+        warnings: [...(table?.warnings ?? []), ...droppedRows(dropped, rows, said?.dropMissing)],
       };
     },
     async profile(

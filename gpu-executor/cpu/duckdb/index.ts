@@ -13,7 +13,7 @@ import type {
   RawChunk,
   RawColumn,
 } from '../../../driver/frame/engine.js';
-import { listDataFiles } from '../../../driver/frame/files.js';
+import { listDataFiles, withoutFileScheme } from '../../../driver/frame/files.js';
 import { identifyFiles, readUnchanged, verifyUnchanged } from '../../../driver/frame/identity.js';
 import {
   type DescribeOptions,
@@ -56,7 +56,7 @@ export class DuckDbEngine implements FrameEngine, FrameReader {
         { path },
       );
     }
-    const listed = await listDataFiles(path, options.format);
+    const listed = await listDataFiles(withoutFileScheme(path), options.format);
     const identities = await identifyFiles(listed.paths);
     const agreed = await this.#layouts.agreed(listed.format, identities, given);
     const columns = agreed.columns.map(frameColumn);

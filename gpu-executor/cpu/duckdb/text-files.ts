@@ -187,11 +187,12 @@ async function checked(scan: TextScan, isByPlace = false): Promise<Checked> {
 /** An error of cutting CSV with the option that mends it. */
 function withRemedy(cause: Error): Error {
   if (!(cause instanceof DataError)) return cause;
-  const remedy = /unterminated quote|number of columns/i.test(cause.message) && cause.message.includes('\\"')
-    ? 'say data.csv.escape: "\\" if quotes in cells are written \\"'
-    : /not utf-8|unicode/i.test(cause.message)
-      ? 'say data.csv.encoding: windows-1252, latin-1 or utf-16 if it is that'
-      : undefined;
+  const remedy =
+    /unterminated quote|number of columns/i.test(cause.message) && cause.message.includes('\\"')
+      ? 'say data.csv.escape: "\\" if quotes in cells are written \\"'
+      : /not utf-8|unicode/i.test(cause.message)
+        ? 'say data.csv.encoding: windows-1252, latin-1 or utf-16 if it is that'
+        : undefined;
   if (remedy === undefined) return cause;
   return new DataError(`${cause.message}; ${remedy}`, cause.facts ?? {}, { cause });
 }
