@@ -13,6 +13,7 @@ import { type FileLayout, jsonPointer, pathList, type TextLayout, textColumn } f
 import { isWhole, kindOfJson, kindOfText, type NumberStyle } from './text-cells.js';
 
 const SAMPLE_ROWS = 4_096;
+const SAMPLE_CELLS = 400_000;
 
 /** What a scan tells of a column: kinds of cells, or that there are any at all. */
 type Check = 'kinds' | 'text' | 'double' | 'whole' | 'date';
@@ -141,8 +142,9 @@ interface Checked {
 async function checked(scan: TextScan, isByPlace = false): Promise<Checked> {
   const every = (check: Check): Map<string, Check> =>
     new Map(scan.names.map((name) => [name, check]));
-  const sample = await count(scan, every('kinds'), isByPlace, SAMPLE_ROWS);
-  if (sample.rows < SAMPLE_ROWS) return sample;
+  const sampled = Math.min(SAMPLE_ROWS, Math.max(100, SAMPLE_CELLS / (scan.names.length + 1)));
+  const sample = await count(scan, every('kinds'), isByPlace, Math.floor(sampled));
+  if (sample.rows < Math.floor(sampled)) return sample;
   const checks = new Map<string, Check>(
     [...sample.cells].map(([name, cells]) => {
       return [name, checkFor(cells, scan)];
@@ -211,7 +213,9 @@ function checkFor(cells: number, scan: TextScan): Check {
 /** A column some cell of which is not what the sample's are. */
 const DOUBTFUL = 1 << 10;
 
-function checkSql(check: Check, operand: string): string {
+function checkSql(scan: TextScan, check: Check, name: string, isByPlace: boolean): string {
+  const operand = operandOf(scan, name, isByPlace);
+  if (check === 'kinds') return `bit_or(${scan.kind(operand, name)})`;
   const found = (kind: number, holds?: string): string =>
     `CASE WHEN count(${operand}) = 0 THEN 0 ${holds ? `WHEN NOT (${holds}) THEN ${DOUBTFUL} ` : ''}ELSE ${kind} END`;
   if (check === 'text') return found(CELLS.text);
@@ -221,33 +225,99 @@ function checkSql(check: Check, operand: string): string {
   return found(CELLS.date, `bool_and(coalesce(${iso}, ${operand} IS NULL))`);
 }
 
+/** Columns whose text one statement looks at side by side: each look holds a dozen vectors. */
+const MOST_SIDE_BY_SIDE = 32;
+/** Columns one statement checks otherwise. */
+const MOST_COLUMNS = 2_000;
+
 async function count(
   scan: TextScan,
   checks: ReadonlyMap<string, Check>,
   isByPlace: boolean,
   limit?: number,
 ): Promise<Checked> {
+  const all = [...checks.keys()];
+  const looked = all.filter((name) => checks.get(name) === 'kinds');
+  const isWide = looked.length > MOST_SIDE_BY_SIDE;
+  const aside = isWide ? all.filter((name) => checks.get(name) !== 'kinds') : all;
+  let rows = 0;
+  const cells = new Map<string, number>();
+  for (let from = 0; from < aside.length || (from === 0 && !isWide); from += MOST_COLUMNS) {
+    const names = aside.slice(from, from + MOST_COLUMNS);
+    const items = names.map((name) => checkSql(scan, checks.get(name)!, name, isByPlace));
+    const select = ['count(*)', ...items].join(', ');
+    const [row] = await run(
+      scan,
+      checks,
+      new Set(names),
+      limit,
+      (from) => `SELECT ${select} FROM ${from}`,
+    );
+    rows = Number(row?.[0]);
+    for (const [i, name] of names.entries()) cells.set(name, Number(row?.[i + 1] ?? 0));
+  }
+  if (!isWide) return { rows, cells };
+  for (const names of byKind(scan, looked)) {
+    const operands = names.map((name) => operandOf(scan, name, isByPlace)).join(', ');
+    const found = await run(
+      scan,
+      checks,
+      new Set(),
+      limit,
+      (from) =>
+        `SELECT i, count(*), bit_or(${scan.kind('v', names[0]!)})
+         FROM (SELECT unnest([${operands}]) AS v, unnest(range(${names.length})) AS i FROM ${from}) GROUP BY i`,
+    );
+    for (const name of names) cells.set(name, 0);
+    for (const [i, count, own] of found) {
+      rows = Number(count);
+      cells.set(names[Number(i)]!, Number(own));
+    }
+  }
+  return { rows, cells };
+}
+
+/** Columns whose cells are looked at in the same way: one expression over all of them, one under the other. */
+function byKind(scan: TextScan, names: readonly string[]): string[][] {
+  const groups = new Map<string, string[]>();
+  for (const name of names) {
+    const kind = scan.kind('v', name);
+    groups.set(kind, [...(groups.get(kind) ?? []), name]);
+  }
+  return [...groups.values()].flatMap((group) => {
+    const parts: string[][] = [];
+    for (let i = 0; i < group.length; i += MOST_COLUMNS)
+      parts.push(group.slice(i, i + MOST_COLUMNS));
+    return parts;
+  });
+}
+
+function operandOf(scan: TextScan, name: string, isByPlace: boolean): string {
+  return isByPlace ? `k${scan.names.indexOf(name)}` : quoteName(name);
+}
+
+/** @param typed columns that are read as their check wants them; the others stay text */
+async function run(
+  scan: TextScan,
+  checks: ReadonlyMap<string, Check>,
+  typed: ReadonlySet<string>,
+  limit: number | undefined,
+  sql: (from: string) => string,
+): Promise<readonly (readonly unknown[])[]> {
   const types = new Map(
     [...checks].map(([name, check]) => [
       name,
-      check === 'double' || check === 'whole' ? 'DOUBLE' : scan.raw,
+      typed.has(name) && (check === 'double' || check === 'whole') ? 'DOUBLE' : scan.raw,
     ]),
   );
-  const items = [...checks].map(([name, check], i) => {
-    const operand = isByPlace ? `k${i}` : quoteName(name);
-    if (check === 'kinds') return `bit_or(${scan.kind(operand, name)})`;
-    return checkSql(check, operand);
-  });
   const from = scan.from(types);
   const rows = limit === undefined ? from : `(SELECT * FROM ${from} LIMIT ${limit})`;
-  const [row] = await scan.database
-    .query(`SELECT ${['count(*)', ...items].join(', ')} FROM ${rows}`, scan.what)
-    .catch((cause: Error) => {
-      throw scan.raw === 'VARCHAR' ? withRemedy(cause) : cause;
-    });
   if (limit === undefined) scan.database.scans++;
-  const cells = scan.names.map((name, i): [string, number] => [name, Number(row?.[i + 1] ?? 0)]);
-  return { rows: Number(row?.[0]), cells: new Map(cells) };
+  try {
+    return await scan.database.query(sql(rows), scan.what);
+  } catch (cause) {
+    throw scan.raw === 'VARCHAR' ? withRemedy(cause as Error) : cause;
+  }
 }
 
 /** @throws DataError naming the first row whose value is not of the type the job says */
