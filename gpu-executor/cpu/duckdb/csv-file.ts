@@ -4,11 +4,11 @@
  * a copy is there whole or not at all, and was made of the very bytes its digest names.
  */
 import { createHash, randomBytes } from 'node:crypto';
-import { createReadStream, createWriteStream } from 'node:fs';
-import { mkdir, rename, rm, stat } from 'node:fs/promises';
+import { createReadStream } from 'node:fs';
+import { mkdir, open, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createGunzip } from 'node:zlib';
-import { DataError } from '../../../driver/errors.js';
+import { DataError, ResourceError } from '../../../driver/errors.js';
 import type { FrameFile } from '../../../driver/frame/engine.js';
 import type { CsvOptions } from '../../../driver/frame/read-options.js';
 import { headerNames } from '../../../driver/frame/text-columns.js';
@@ -47,20 +47,20 @@ export async function plainCsv(file: LocalFile, options: CsvOptions = {}): Promi
   const hasHeader = options.header !== false;
   const names = hasHeader ? headerNames(first) : first.map((_, i) => `column${i}`);
   const bytes = await lookAt(path);
+  const { hasJoinedDigits } = bytes;
+  const { delimiter, quote } = dialect;
+  const encoding = options.encoding ?? 'utf-8';
   const isPlain =
-    (options.encoding ?? 'utf-8') === 'utf-8' &&
     dialect.comment === undefined &&
     (options.skip ?? 0) === 0 &&
-    dialect.quote === dialect.escape &&
-    dialect.quote !== undefined &&
+    quote === dialect.escape &&
     bytes.lineEnds < 2 &&
     !/^[\r\n]/.test(head);
-  const { hasJoinedDigits } = bytes;
-  if (isPlain) {
-    const { delimiter, quote = '"' } = dialect;
-    return { path, delimiter, quote, hasHeader, names, hasJoinedDigits };
+  if (isPlain && quote !== undefined && !encoding.startsWith('utf-16')) {
+    const copy = encoding === 'utf-8' ? path : await rewritten(file, options);
+    return { path: copy, delimiter, quote, hasHeader, names, hasJoinedDigits };
   }
-  const copy = await rewritten(file, options, dialect, first.length);
+  const copy = await rewritten(file, options, { dialect, width: first.length });
   return { path: copy, delimiter: ',', quote: '"', hasHeader, names, hasJoinedDigits: true };
 }
 
@@ -230,23 +230,32 @@ async function lookAt(path: string): Promise<Bytes> {
   return { hasJoinedDigits, lineEnds: [lf, crlf, cr].filter(Boolean).length };
 }
 
-/** Path of the file as comma-separated UTF-8 with quotes as in RFC 4180. */
-async function rewritten(
-  file: LocalFile,
-  options: CsvOptions,
-  dialect: CsvDialect,
-  width: number,
-): Promise<string> {
+interface Cut {
+  readonly dialect: CsvDialect;
+  /** Cells of a record. */
+  readonly width: number;
+}
+
+/** Path of the file as UTF-8; with `cut` also comma-separated with quotes as in RFC 4180. */
+async function rewritten(file: LocalFile, options: CsvOptions, cut?: Cut): Promise<string> {
   const folder = join(env.home(), 'text');
-  const way = JSON.stringify([1, dialect, options.skip ?? 0, options.encoding ?? '', width]);
+  const way = JSON.stringify([1, cut ?? '', options.skip ?? 0, options.encoding ?? '']);
   const name = `${file.digest}-${createHash('sha256').update(way).digest('hex').slice(0, 16)}.csv`;
   const target = join(folder, name);
   if ((await stat(target).catch(() => undefined)) !== undefined) return target;
-  await mkdir(folder, { recursive: true });
   const temporary = `${target}.${process.pid}.${randomBytes(4).toString('hex')}.tmp`;
   try {
-    await rewrite(file, options, dialect, width, temporary);
+    await mkdir(folder, { recursive: true });
+    await rewrite(file, options, cut, temporary);
     await rename(temporary, target);
+  } catch (cause) {
+    const { code } = cause as NodeJS.ErrnoException;
+    if (cause instanceof DataError || code === undefined) throw cause;
+    throw new ResourceError(
+      `data: expected to write a copy of ${file.path} that DuckDB can read into ${folder}, got ${code}`,
+      { resource: 'disk' },
+      { cause },
+    );
   } finally {
     await rm(temporary, { force: true });
   }
@@ -257,39 +266,35 @@ async function rewritten(
 async function rewrite(
   file: LocalFile,
   options: CsvOptions,
-  dialect: CsvDialect,
-  width: number,
+  cut: Cut | undefined,
   target: string,
 ): Promise<void> {
   const { path } = file;
   const hash = createHash('sha256');
-  const out = createWriteStream(target);
-  const cells = new CsvCells(dialect);
-  const write = async (records: readonly (readonly string[])[]): Promise<void> => {
-    const text = records.map((record) => `${csvRecord(fitted(record, width, path))}\n`).join('');
-    if (text !== '' && !out.write(text))
-      await new Promise<void>((done) => out.once('drain', () => done()));
-  };
+  const out = await open(target, 'w');
+  const cells = cut ? new CsvCells(cut.dialect) : undefined;
+  const taken = (text: string): string => (cells ? recordsOf(cells.push(text)) : text);
+  const recordsOf = (records: readonly (readonly string[])[]): string =>
+    records.map((record) => `${csvRecord(fitted(record, cut!.width, path))}\n`).join('');
   try {
     let head: string | undefined = options.skip ? '' : undefined;
-    for await (const text of decoded(path, options.encoding ?? 'utf-8', (raw) =>
-      hash.update(raw),
-    )) {
-      if (head === undefined) await write(cells.push(text));
+    const encoding = options.encoding ?? 'utf-8';
+    for await (const text of decoded(path, encoding, (raw) => hash.update(raw))) {
+      if (head === undefined) await out.write(taken(text));
       else {
         head += text;
         if (head.length < HEAD_CHARS) continue;
-        await write(cells.push(withoutLines(head, options.skip ?? 0)));
+        await out.write(taken(withoutLines(head, options.skip ?? 0)));
         head = undefined;
       }
     }
-    if (head !== undefined) await write(cells.push(withoutLines(head, options.skip ?? 0)));
-    await write(cells.end());
+    if (head !== undefined) await out.write(taken(withoutLines(head, options.skip ?? 0)));
+    if (cells) await out.write(recordsOf(cells.end()));
   } catch (cause) {
-    if (cause instanceof CsvFault) throw faultIn(path, cause, '\\"', dialect);
+    if (cause instanceof CsvFault) throw faultIn(path, cause, '\\"', cut!.dialect);
     throw cause;
   } finally {
-    await new Promise<void>((done) => out.end(() => done()));
+    await out.close();
   }
   if (hash.digest('hex') === file.digest) return;
   throw new DataError(

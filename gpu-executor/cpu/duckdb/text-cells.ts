@@ -8,7 +8,8 @@ import { CELLS, type TextType } from '../../../driver/frame/text-columns.js';
 import { quoteText } from './database.js';
 
 const SPACE = '[ \\t\\n\\v\\f\\r]*';
-const DATE = '[0-9]{4}-[0-9]{2}-[0-9]{2}';
+// DuckDB and Spark write the year 0 differently.
+const DATE = '([1-9][0-9]{3}|0[1-9][0-9]{2}|00[1-9][0-9]|000[1-9])-[0-9]{2}-[0-9]{2}';
 const ZONE = '(Z|[+-](0[0-9]|1[0-7])(:?[0-5][0-9])?)?';
 const TIME = `${DATE}[ T]([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9]([.][0-9]{1,9})?)?${ZONE}`;
 

@@ -154,7 +154,7 @@ final class TextCells(decimal: Char, thousands: Char) extends Serializable {
   private def days(text: String): Option[Int] = if (text.length == 10) daysAt(text) else None
 
   private def daysAt(text: String): Option[Int] = {
-    val isDate = text.length >= 10 && text.charAt(4) == '-' && text.charAt(7) == '-' &&
+    val isDate = text.length >= 10 && !text.startsWith("0000") && text.charAt(4) == '-' && text.charAt(7) == '-' &&
       digits(text, 0, 4) == 4 && digits(text, 5, 7) == 7 && digits(text, 8, 10) == 10
     if (!isDate) None
     else
