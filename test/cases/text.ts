@@ -5,7 +5,7 @@
 import assert from 'node:assert/strict';
 import { mkdirSync } from 'node:fs';
 import { DataError } from '../../driver/errors.js';
-import type { JobFolder } from '../support/job-folder.js';
+import { duckdb, type JobFolder } from '../support/job-folder.js';
 import { type Case, fixture, type Outcome, recordOf } from './case.js';
 
 /** Fractions that look drawn, the same everywhere. */
@@ -150,6 +150,24 @@ export const textCases: readonly Case[] = [
       assert.ok(warnings.includes('8 of 40 rows have no y and are left out'), String(warnings));
     }),
   ),
+  {
+    name: 'rows without a target of several Parquet files are dropped',
+    prepare: async (folder) => {
+      mkdirSync(folder.file('data'));
+      const values = smallRows().map(
+        ({ a, b, y }, i) =>
+          `(${i}, ${a}, ${b}, ${i % 5 > 0 ? `${y}::DOUBLE` : i % 2 ? 'NULL' : "'NaN'::DOUBLE"})`,
+      );
+      const rows = `(SELECT * FROM (VALUES ${values.join(', ')}) t(i, a, b, y))`;
+      for (const [name, where] of Object.entries({ 1: 'i < 17', 2: 'i >= 17' })) {
+        await duckdb(
+          `COPY (SELECT a::DOUBLE AS a, b::INTEGER AS b, y::DOUBLE AS y FROM ${rows} WHERE ${where} ORDER BY i) TO '${folder.file(`data/${name}.parquet`)}' (FORMAT parquet)`,
+        );
+      }
+      folder.job(job({ path: 'data', drop_missing_target: true }));
+    },
+    check: scores(KEPT_R2, (outcome) => assert.equal(recordOf(outcome).rowsDropped, 8)),
+  },
   small(
     'a value that is not of the type the job states',
     (rows) => plain(rows).replace(/\n[^\n]*\n$/, '\nten,0,1\n'),

@@ -27,6 +27,7 @@ describe('text files on both engines', function () {
   this.timeout(120_000);
   let spark: SparkBackend;
   let duckdb: DuckDbEngine;
+  const asked: Promise<[Told | string, Told | string]>[] = [];
   let home: Awaited<ReturnType<typeof temporaryFolder>>;
 
   before(async function () {
@@ -44,15 +45,21 @@ describe('text files on both engines', function () {
 
   for (const [i, nasty] of NASTY.entries()) {
     it(nasty.name, async () => {
-      const path = join(home.folder, String(i));
-      mkdirSync(path);
-      for (const [name, text] of Object.entries(nasty.files)) writeFileSync(join(path, name), text);
-      const [local, remote] = [
-        await told(duckdb, path, nasty),
-        await told(spark.frames!, path, nasty),
-      ];
+      // Spark takes longer to begin than to read such a file, so a few are asked for ahead.
+      for (let k = i; k < Math.min(i + 6, NASTY.length); k++) asked[k] ??= ask(k);
+      const [local, remote] = await asked[i]!;
       assert.deepEqual(remote, local);
     });
+  }
+
+  function ask(i: number): Promise<[Told | string, Told | string]> {
+    const nasty = NASTY[i]!;
+    const path = join(home.folder, String(i));
+    mkdirSync(path);
+    for (const [name, text] of Object.entries(nasty.files)) writeFileSync(join(path, name), text);
+    const both = Promise.all([told(duckdb, path, nasty), told(spark.frames!, path, nasty)]);
+    both.catch(() => undefined);
+    return both;
   }
 });
 
