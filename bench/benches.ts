@@ -20,6 +20,7 @@ import { reuseOverhead } from './reuse-overhead.js';
 import { search5gb } from './search-5gb.js';
 import { secondProcess } from './second-process.js';
 import { sklearnAgreement } from './sklearn-agreement.js';
+import { soakBench } from './soak.js';
 import { spill } from './spill.js';
 import { storeProcesses } from './store-processes.js';
 import { tracing } from './tracing.js';
@@ -36,6 +37,7 @@ export const benches: readonly Bench[] = [
   fileParts,
   partial,
   storeProcesses,
+  soakBench,
   sklearnAgreement,
   tracing,
   reuseOverhead,

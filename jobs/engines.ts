@@ -9,8 +9,10 @@ import {
   loadCostModel,
   type PlacementPolicy,
   Session,
+  type SqlDialect,
 } from '../driver/index.js';
 import { env } from '../driver/support/env.js';
+import { sweepScratch } from '../driver/support/leftovers.js';
 import type { EngineName } from './runs/run-events.js';
 import { storeLimits } from './store-limits.js';
 
@@ -31,14 +33,22 @@ export interface EngineChoice {
 /** Data of at least this size go to Spark when it is there; below, starting a JVM costs more than it saves. @units bytes */
 const SPARK_BYTES = 8 * 1024 ** 3;
 
-/** `auto`: local up to a few GiB of files, Spark beyond or for paths only a cluster can read. */
+/** The engine that an expression of each dialect is tied to. */
+export const DIALECT_ENGINES = { duckdb: 'local', spark: 'spark' } as const;
+
+/** `auto`: the engine of the job's dialect; else local up to a few GiB of files, Spark beyond or for paths only a cluster can read. */
 export async function chooseEngine(
   engine: EngineName,
   path: string,
   dataBytes: (path: string) => Promise<number>,
+  dialect?: SqlDialect,
 ): Promise<EngineChoice> {
   if (engine !== 'auto') return { engine, reason: 'asked for', placement: 'blocks' };
   const placement = 'cost';
+  if (dialect !== undefined) {
+    const own = DIALECT_ENGINES[dialect];
+    return { engine: own, reason: `the job's dialect is ${dialect}`, placement };
+  }
   if (/^[a-z][a-z0-9+.-]*:\/\//i.test(path) && !path.startsWith('file:')) {
     return { engine: 'spark', reason: 'the data are in remote storage', placement };
   }
@@ -46,10 +56,12 @@ export async function chooseEngine(
   const size = `${(bytes / 1024 ** 2).toFixed(1)} MiB of data`;
   if (bytes < SPARK_BYTES)
     return { engine: 'local', reason: `${size} stream through this machine`, placement };
-  const { findSpark } = await import('../spark-bridge/index.js');
-  return (await findSpark()) === undefined
-    ? { engine: 'local', reason: `${size}, but Spark is not set up (\`reprise setup\`)`, placement }
-    : { engine: 'spark', reason: size, placement };
+  const { findUsableSpark } = await import('../spark-bridge/index.js');
+  const { spark, passedOver } = findUsableSpark();
+  if (spark !== undefined || env.livyUrl() !== undefined)
+    return { engine: 'spark', reason: size, placement };
+  const why = passedOver ?? 'Spark is not set up (`reprise setup`)';
+  return { engine: 'local', reason: `${size}, but ${why}`, placement };
 }
 
 /**
@@ -65,16 +77,26 @@ export async function openSession(
 ): Promise<OpenSession> {
   // Said before anything is started for it.
   const limits = storeLimits();
+  void sweepScratch(env.home());
   const { createCpuBackend } = await import('../gpu-executor/cpu/index.js');
   const local = await createCpuBackend();
   try {
     let blocks: Backend = local;
     if (engine === 'spark') {
       const bridge = await import('../spark-bridge/index.js');
-      const given = { ...(onWarning ? { onWarning } : {}), ...(signal ? { signal } : {}) };
+      const { sql } = local.frames;
+      const given = {
+        ...(onWarning ? { onWarning } : {}),
+        ...(signal ? { signal } : {}),
+        ...(sql ? { sql } : {}),
+      };
       blocks =
         env.livyUrl() === undefined
-          ? await bridge.createSparkBackend(given)
+          ? // What is placed by cost was chosen here: no SPARK_HOME was asked for.
+            await bridge.createSparkBackend({
+              ...given,
+              sparkHome: placement === 'cost' ? 'optional' : 'required',
+            })
           : await bridge.createLivyBackend(given);
     }
     const folder = env.store();

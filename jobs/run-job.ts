@@ -7,6 +7,7 @@ import { performance } from 'node:perf_hooks';
 import { type Expr, printPlan, verifyUnchanged } from '../driver/index.js';
 import { cacheUsage } from '../driver/reuse/cache-usage.js';
 import { env } from '../driver/support/env.js';
+import { memoryError, outlookOf, runShape } from './check-memory.js';
 import { packageVersion } from './cli/package-info.js';
 import { dataBytes } from './data-bytes.js';
 import { chooseEngine, type OpenSession, openSession } from './engines.js';
@@ -17,6 +18,7 @@ import type { RunRecord } from './runs/record.js';
 import type { RunOptions } from './runs/run-events.js';
 import { newRunId } from './runs/run-id.js';
 import { gridSearch } from './search/grid-search.js';
+import { bestTrial } from './search/result.js';
 
 export interface RunJobOptions extends RunOptions {
   /** An open session to run in, which keeps its results for the next run. Default: one of its own. */
@@ -33,7 +35,7 @@ export async function runJob(job: Job, options: RunJobOptions): Promise<RunRecor
   clock.enter('start');
   const { placement, ...choice } =
     options.open === undefined
-      ? await chooseEngine(options.engine, job.data.path, dataBytes)
+      ? await chooseEngine(options.engine, job.data.path, dataBytes, job.data.dialect)
       : { engine: options.open.engine, reason: 'the open session', placement: undefined };
   options.onEvent?.({ kind: 'engine', ...choice });
   const warn = (message: string): void => options.onEvent?.({ kind: 'warning', message });
@@ -61,6 +63,10 @@ async function runIn(
   const data = await openData(open, job, clock);
   for (const message of data.warnings) options.onEvent?.({ kind: 'warning', message });
   options.signal?.throwIfAborted();
+  const shape = runShape(open, job, data);
+  const outlook = outlookOf(shape);
+  const tooLarge = memoryError(outlook, shape, data);
+  if (tooLarge !== undefined) throw tooLarge;
   const outputs = new Map<string, Expr>();
   const search = await gridSearch(session, {
     ...data,
@@ -76,10 +82,10 @@ async function runIn(
     onPhase: (phase) => clock.enter(phase),
     onOutput: (name, expr) => outputs.set(name, expr),
   });
-  options.onEvent?.({ kind: 'scored', search });
   await verifyUnchanged(data.source);
   clock.end();
-  const best = search.trials[search.bestIndex];
+  for (const message of search.warnings ?? []) options.onEvent?.({ kind: 'warning', message });
+  const best = bestTrial(search);
   if (best !== undefined) {
     options.onEvent?.({
       kind: 'best',
@@ -111,6 +117,7 @@ async function runIn(
     kernels: counters.kernels,
     seconds: clock.seconds(),
     peakMemoryBytes: process.resourceUsage().maxRSS * 1024,
+    memory: outlook,
     cache: cacheUsage(session.cache),
     lineage: lineageNodes(statistics),
     program: runProgram(statistics, outputs, env.store() ?? null),

@@ -6,6 +6,7 @@ import type { Stats } from 'node:fs';
 import { readdir, stat } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { DataError } from '../errors.js';
+import { requireLocal } from './addresses.js';
 import type { FrameFormat } from './engine.js';
 import { byText, expandGlob, isGlob } from './glob.js';
 
@@ -45,6 +46,7 @@ export async function listDataFiles(
   path: string,
   format?: FrameFormat,
 ): Promise<{ readonly format: FrameFormat; readonly paths: readonly string[] }> {
+  requireLocal(path);
   const stats = await statOf(path);
   if (stats === undefined && isGlob(path)) {
     const paths = (await expandGlob(resolve(path))).filter((file) => !isHidden(file));

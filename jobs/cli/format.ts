@@ -14,9 +14,10 @@ export function formatParams(params: Readonly<Record<string, unknown>>): string 
     .join(', ');
 }
 
-/** `lambda 0.1: r2 0.75`; a candidate that could not be scored has `nan`. */
-export function formatBest({ params, metric, score }: RunSummary['best']): string {
-  return `${formatParams(params)}: ${metric} ${formatNumber(score ?? Number.NaN)}`;
+/** `lambda 0.1: r2 0.75`, or that there is none. */
+export function formatBest(best: RunSummary['best']): string {
+  if (best === null) return 'none: no candidate has a finite score';
+  return `${formatParams(best.params)}: ${best.metric} ${formatNumber(best.score)}`;
 }
 
 /** A whole number with thousands separated. */
@@ -34,29 +35,18 @@ export function formatSeconds(seconds: number): string {
   return seconds < 10 ? `${seconds.toFixed(2)} s` : `${seconds.toFixed(1)} s`;
 }
 
-/** @units bytes */
-export function formatBytes(bytes: number): string {
-  const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB'];
-  let value = bytes;
-  let unit = 0;
-  while (value >= 1024 && unit < units.length - 1) {
-    value /= 1024;
-    unit++;
-  }
-  return `${unit === 0 ? value : value.toFixed(1)} ${units[unit]}`;
-}
-
 /** Rows of cells in columns that line up, numbers to the right; the first row is the head. */
-export function formatTable(rows: readonly (readonly string[])[]): string {
-  const [head] = rows;
+export function formatTable(given: readonly (readonly string[])[]): string {
+  const lined = given.map((row) => row.map((cell) => cell.replace(/[\t\n]/g, ' ')));
+  const [head] = lined;
   if (!head) return '';
   const widths = head.map((_, column) =>
-    Math.max(...rows.map((row) => (row[column] ?? '').length)),
+    Math.max(...lined.map((row) => (row[column] ?? '').length)),
   );
   const isNumeric = head.map((_, column) =>
-    rows.slice(1).every((row) => /^[-+]?[\d.,e+-]+$|^nan$|^-?inf$|^$/.test(row[column] ?? '')),
+    lined.slice(1).every((row) => /^[-+]?[\d.,e+-]+$|^nan$|^-?inf$|^$/.test(row[column] ?? '')),
   );
-  const lines = rows.map((row) =>
+  const lines = lined.map((row) =>
     row
       .map((cell, i) =>
         isNumeric[i] ? cell.padStart(widths[i] ?? 0) : cell.padEnd(widths[i] ?? 0),

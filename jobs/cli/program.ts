@@ -1,24 +1,37 @@
 /** The grammar of the command line: commands, arguments and options. What they do is in one file a command. */
-import { Command, CommanderError, Option } from 'commander';
+import { Command, CommanderError, Option, type OutputConfiguration } from 'commander';
 import { addCache } from './cache-command.js';
 import { EXIT } from './exit-codes.js';
 import { addLineageCommands } from './lineage-commands.js';
 import { packageVersion } from './package-info.js';
-import { writeData } from './terminal.js';
+import { visible, writeData } from './terminal.js';
 
 /** Parses the arguments and runs the command; answers its exit code. Throws what the command throws. */
 export async function runProgram(args: readonly string[]): Promise<number> {
   let code: number = EXIT.done;
+  let help = Promise.resolve();
   const program = createProgram((result) => {
     code = result;
+  });
+  configureOutput(program, {
+    writeOut: (text) => {
+      help = writeData(text);
+    },
+    writeErr: (text) => process.stderr.write(visible(text)),
   });
   try {
     await program.parseAsync(args as string[], { from: 'user' });
   } catch (error) {
     if (!(error instanceof CommanderError)) throw error;
+    await help;
     return error.exitCode === 0 ? EXIT.done : EXIT.usage;
   }
   return code;
+}
+
+function configureOutput(program: Command, output: OutputConfiguration): void {
+  program.configureOutput(output);
+  for (const command of program.commands) configureOutput(command, output);
 }
 
 type Report = (code: number) => void;
@@ -52,6 +65,19 @@ const engineOption = (): Option =>
     .choices(['auto', 'local', 'spark'])
     .default('auto');
 
+const memoryOption = (): Option =>
+  new Option(
+    '--memory <size>',
+    'what the run may take, such as 8GiB or 50% (default: REPRISE_MEMORY, else 80% of the machine)',
+  );
+
+/** Before anything is opened: what is opened takes its share. */
+async function useMemory({ memory }: { readonly memory?: string }): Promise<void> {
+  if (memory === undefined) return;
+  const { setMemory } = await import('../../driver/support/memory.js');
+  setMemory(memory);
+}
+
 function addRun(program: Command, report: Report): void {
   program
     .command('run')
@@ -59,10 +85,12 @@ function addRun(program: Command, report: Report): void {
     .argument('<job>', 'job file')
     .argument('[overrides...]', 'settings in place of those in the file, such as cv.folds=5')
     .addOption(engineOption())
+    .addOption(memoryOption())
     .option('--json', 'print one JSON document')
     .option('--output <folder>', 'folder for run folders (default: ./runs)')
     .option('-q, --quiet', 'no progress and no notes')
     .action(async (job: string, overrides: string[], options) => {
+      await useMemory(options);
       const { runCommand } = await import('./run-command.js');
       report(await runCommand(job, overrides, options));
     });
@@ -75,10 +103,12 @@ function addPlan(program: Command, report: Report): void {
     .argument('<job>', 'job file')
     .argument('[overrides...]', 'settings in place of those in the file')
     .addOption(engineOption())
+    .addOption(memoryOption())
     .option('--verbose', 'print the plan as written and after each pass of the compiler')
     .option('--json', 'print one JSON document')
     .option('-q, --quiet', 'no notes')
     .action(async (job: string, overrides: string[], options) => {
+      await useMemory(options);
       const { planCommand } = await import('./plan-command.js');
       report(await planCommand(job, overrides, options));
     });
@@ -127,6 +157,6 @@ function addDoctor(program: Command, report: Report): void {
 const EXIT_CODES_HELP = `
 Exit codes:
   0 done   1 unexpected   2 wrong usage   3 job file, setting or data wrong
-  4 finished, but some candidates failed, or a replay differs   5 cluster unreachable
+  4 finished, but candidates failed or have no score, or a replay differs   5 cluster unreachable
   7 kept results are damaged and could not be put aside   75 try later
   130, 143 stopped by a signal`;

@@ -4,7 +4,8 @@ import { access, constants, statfs } from 'node:fs/promises';
 import { availableParallelism, freemem, totalmem } from 'node:os';
 import { dirname } from 'node:path';
 import { env } from '../../driver/support/env.js';
-import { formatBytes } from '../cli/format.js';
+import { memorySetting } from '../../driver/support/memory.js';
+import { formatBytes } from '../../driver/support/size.js';
 import { blasCheck, duckdbCheck, javaCheck, shimCheck, sparkCheck } from './engine-checks.js';
 import type { Finding } from './finding.js';
 import { storeCheck } from './store-check.js';
@@ -54,11 +55,12 @@ function nodeCheck(): Finding {
 
 function memoryCheck(): Finding {
   const total = totalmem();
+  const setting = memorySetting();
   const isOk = total >= MIN_MEMORY;
   return {
     name: 'memory',
     status: isOk ? 'ok' : 'degraded',
-    found: `${formatBytes(total)}, ${formatBytes(freemem())} free, ${availableParallelism()} cores`,
+    found: `${formatBytes(total)}, ${formatBytes(freemem())} free, ${availableParallelism()} cores; a run may take ${formatBytes(setting.bytes)} (${setting.from})`,
     remedy: isOk ? null : `embedded Spark wants ${formatBytes(MIN_MEMORY)}; use --engine local`,
   };
 }
@@ -116,8 +118,13 @@ async function mavenCheck(): Promise<Finding> {
 
 function outputOf(command: string, args: readonly string[]): Promise<string | undefined> {
   return new Promise((resolve) => {
-    execFile(command, args, { timeout: COMMAND_TIMEOUT_MS }, (error, stdout, stderr) => {
-      resolve(error ? undefined : stdout + stderr);
-    });
+    execFile(
+      command,
+      args,
+      { timeout: COMMAND_TIMEOUT_MS, env: env.forChild() },
+      (error, stdout, stderr) => {
+        resolve(error ? undefined : stdout + stderr);
+      },
+    );
   });
 }

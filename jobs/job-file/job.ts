@@ -36,6 +36,8 @@ export interface Job {
     readonly target: string;
     /** Absent: every column but the target (and the column that says the fold). */
     readonly features?: readonly JobFeature[];
+    /** The engine that the features' `sql` is tied to. */
+    readonly dialect?: 'duckdb' | 'spark';
     readonly standardize: boolean;
   };
   readonly model: { readonly type: 'ridge'; readonly intercept: boolean };

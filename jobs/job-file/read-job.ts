@@ -2,8 +2,8 @@
  * From a job file and overrides to a `Job`. Invariant: either a valid job comes out or one `ConfigError` that lists
  * every problem as `file:line:column: key: expected .., got ..` (or `command line: ..` for an override).
  */
-import { existsSync } from 'node:fs';
-import { readFile, stat } from 'node:fs/promises';
+import { createReadStream, existsSync } from 'node:fs';
+import { stat } from 'node:fs/promises';
 import { basename, dirname, extname, isAbsolute, resolve } from 'node:path';
 import { ConfigError } from '../../driver/errors.js';
 import { withoutFileScheme } from '../../driver/frame/files.js';
@@ -35,6 +35,12 @@ export async function readJob(file: string, options: ReadJobOptions = {}): Promi
 /** As `readJob`, from text already read; `file` is its name in messages and the base of its paths. */
 export function parseJob(file: string, text: string, options: ReadJobOptions = {}): Job {
   const cwd = options.cwd ?? process.cwd();
+  if (options.output === '') {
+    throw new ConfigError('--output: expected a folder, got an empty name', {
+      key: '--output',
+      source: 'flag',
+    });
+  }
   const overrides = (options.overrides ?? []).map(parseOverride);
   const source = parseYaml(file, text);
   if (typeof source.value !== 'object' || source.value === null || Array.isArray(source.value))
@@ -59,14 +65,27 @@ async function readText(path: string, file: string): Promise<string> {
   });
   if (stats.isDirectory()) throw fail('a folder');
   if (stats.size > MAX_FILE_BYTES) throw fail(`${stats.size} bytes, over ${MAX_FILE_BYTES}`);
-  const bytes = await readFile(path).catch((cause: NodeJS.ErrnoException) => {
+  const bytes = await readUpTo(path, MAX_FILE_BYTES + 1).catch((cause: NodeJS.ErrnoException) => {
     throw fail(cause.code ?? 'an unreadable file');
   });
+  if (bytes.length > MAX_FILE_BYTES) throw fail(`more than ${MAX_FILE_BYTES} bytes`);
   try {
     return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
   } catch {
     throw fail('bytes that are not UTF-8 text');
   }
+}
+
+/** The beginning of a file, a pipe or a device: neither need tell its length, and some have no end. */
+async function readUpTo(path: string, most: number): Promise<Buffer> {
+  const chunks: Buffer[] = [];
+  let bytes = 0;
+  for await (const chunk of createReadStream(path)) {
+    chunks.push(chunk as Buffer);
+    bytes += (chunk as Buffer).length;
+    if (bytes >= most) break;
+  }
+  return Buffer.concat(chunks);
 }
 
 function problemError(
@@ -138,6 +157,7 @@ function resolveJob(document: JobDocument, context: Context): Job {
     data: {
       path,
       read: readOptions(data),
+      ...(data.dialect ? { dialect: data.dialect } : {}),
       target: data.target,
       ...(data.features
         ? { features: data.features.map((f) => (typeof f === 'string' ? { name: f } : plain(f))) }

@@ -27,9 +27,9 @@ const name = text(200)
 const featureObject = z
   .strictObject({
     name: text(500).meta({ description: 'Name of the feature; a column unless `sql` is given.' }),
-    sql: text(10_000)
-      .optional()
-      .meta({ description: 'Expression over the columns, in the dialect of DuckDB.' }),
+    sql: text(10_000).optional().meta({
+      description: 'Expression over the columns; docs/sql-functions.md lists what it may use.',
+    }),
     encode: z.enum(['number', 'onehot', 'bin']).optional().meta({
       description: '`number` (default) as is, `onehot` a column a category, `bin` a column a bin.',
     }),
@@ -133,6 +133,10 @@ const data = z.strictObject({
     .max(10_000)
     .optional()
     .meta({ description: 'What to predict from. Default: every column but the target.' }),
+  dialect: z.enum(['duckdb', 'spark']).optional().meta({
+    description:
+      'Take any function of DuckDB, or of Spark, in `sql`; the job then runs on that engine only. Default: what means the same on both.',
+  }),
   standardize: z.boolean().default(false).meta({
     description:
       'Scale columns to mean 0 and deviation 1, fitted on the training rows. Default: false.',

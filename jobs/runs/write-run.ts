@@ -3,10 +3,12 @@
  * into a hidden folder beside it, which is renamed at the end and removed on any failure, exit included.
  */
 import { rmSync } from 'node:fs';
-import { mkdir, open, rename, rm } from 'node:fs/promises';
+import { open, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { stringify } from 'yaml';
 import { ResourceError } from '../../driver/errors.js';
+import { makeOwnFolder, sweepLeftovers } from '../../driver/support/leftovers.js';
+import { makeFolder } from '../../driver/support/make-folder.js';
 import type { RunRecord } from './record.js';
 import { resultsCsv } from './results-csv.js';
 import { summarize } from './summary.js';
@@ -15,7 +17,7 @@ export interface WriteRunOptions {
   /** Folder that holds run folders; made when it is not there. */
   readonly output: string;
   /** The report's HTML. */
-  readonly renderReport: (record: RunRecord) => Promise<string>;
+  readonly renderReport: (record: RunRecord) => string;
   /** Checked before the folder appears. */
   readonly signal?: AbortSignal;
 }
@@ -26,25 +28,20 @@ export interface WriteRunOptions {
  */
 export async function writeRun(record: RunRecord, options: WriteRunOptions): Promise<string> {
   const path = join(options.output, record.run);
-  // Its curves may still be drawn on another thread while the other files are written.
   const report = options.renderReport(record);
-  let refusal: unknown;
-  report.catch((error: unknown) => {
-    refusal = error;
-  });
   let temporary: string | undefined;
   const removeNow = (): void => {
     if (temporary) rmSync(temporary, { recursive: true, force: true });
   };
   process.once('exit', removeNow);
   try {
-    await mkdir(options.output, { recursive: true });
-    temporary = join(options.output, `.unfinished-${record.run}`);
-    await mkdir(temporary);
+    await makeFolder(options.output);
+    await sweepLeftovers(options.output, [UNFINISHED]);
+    temporary = await makeOwnFolder(options.output, UNFINISHED);
     for (const [name, content] of filesOf(record, path)) {
       await writeFlushed(join(temporary, name), content);
     }
-    await writeFlushed(join(temporary, 'report.html'), await report);
+    await writeFlushed(join(temporary, 'report.html'), report);
     await flush(temporary);
     options.signal?.throwIfAborted();
     await rename(temporary, path);
@@ -53,7 +50,7 @@ export async function writeRun(record: RunRecord, options: WriteRunOptions): Pro
     return path;
   } catch (cause) {
     if (temporary) await rm(temporary, { recursive: true, force: true });
-    if (options.signal?.aborted || (refusal !== undefined && cause === refusal)) throw cause;
+    if (options.signal?.aborted) throw cause;
     const { code, message } = cause as NodeJS.ErrnoException;
     throw new ResourceError(
       `run folder: expected to write ${path}, got ${code ?? message}; choose another folder with --output`,
@@ -64,6 +61,9 @@ export async function writeRun(record: RunRecord, options: WriteRunOptions): Pro
     process.off('exit', removeNow);
   }
 }
+
+/** Followed by the token of the process that writes the run. */
+const UNFINISHED = '.unfinished-';
 
 /** All but the report. */
 function filesOf(record: RunRecord, path: string): [string, string][] {

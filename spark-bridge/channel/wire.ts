@@ -105,7 +105,7 @@ export interface WireFrameSource {
   /** `ReadOptions` of `driver/frame/read-options.ts`; null when nothing was said. */
   readonly options: Json;
   /** What the columns are read as (`TextType`), and how they are called in the files; null where the files say it. */
-  readonly columns:
+  readonly text:
     | readonly { readonly name: string; readonly type: string; readonly key: string }[]
     | null;
 }
@@ -186,6 +186,15 @@ export interface WireDescription {
   readonly ops: readonly string[];
 }
 
+/** An expression of Spark SQL. */
+export type WireSql = {
+  readonly sql: string;
+  /** As the job has it, for messages. */
+  readonly shown: string;
+  /** `spark` when the job's own text is what Spark reads; the shim then checks what it uses. */
+  readonly dialect: 'spark' | null;
+};
+
 /** Every verb of the shim: what it takes and what it answers. Payloads stand in the comments. */
 export interface Verbs {
   /** Is it alive. */
@@ -238,7 +247,7 @@ export interface Verbs {
     args: {
       run: string;
       source: WireFrameSource;
-      requests: readonly { sql: string; top: number; quantiles: readonly number[] }[];
+      requests: readonly (WireSql & { top: number; quantiles: readonly number[] })[];
     };
     result: { profiles: readonly WireProfile[] };
   };
@@ -252,7 +261,7 @@ export interface Verbs {
     args: {
       run: string;
       source: WireFrameSource;
-      requests: readonly { sql: string; top: number; quantiles: readonly number[] }[];
+      requests: readonly (WireSql & { top: number; quantiles: readonly number[] })[];
     };
     result: { files: readonly (readonly WireProfile[])[] };
   };

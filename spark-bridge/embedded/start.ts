@@ -5,21 +5,25 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { closeSync, existsSync, openSync, readFileSync } from 'node:fs';
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { availableParallelism, tmpdir, totalmem } from 'node:os';
+import { rm, writeFile } from 'node:fs/promises';
+import { availableParallelism, tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ConfigError, ExecutionError } from '../../driver/errors.js';
 import { env } from '../../driver/support/env.js';
+import { makeOwnFolder, SCRATCH, sweepOld } from '../../driver/support/leftovers.js';
+import { makeHomeFolder } from '../../driver/support/make-folder.js';
+import { memoryShares } from '../../driver/support/memory.js';
+import { formatBytes } from '../../driver/support/size.js';
 import { DirectChannel } from '../channel/direct-channel.js';
 import { createRedactor } from '../channel/redact.js';
 import { buildShim, installSpark, type SetupOptions } from './install.js';
 import { javaArguments, logConfiguration, sparkSettings } from './java-options.js';
-import { findNativeBlasFolder, requireJava } from './locations.js';
+import { findNativeBlasFolder, findUsableSpark, requireJava, wantedSpark } from './locations.js';
 
 export interface EmbeddedSparkOptions extends SetupOptions {
-  /** Heap of the JVM. @units bytes, default a quarter of the machine's memory, 1 to 8 GiB */
+  /** Heap of the JVM. @units bytes, default its share of the process's */
   readonly memoryBytes?: number;
   /** Tasks at a time. Default: the machine's cores. */
   readonly cores?: number;
@@ -47,8 +51,8 @@ export interface EmbeddedSpark {
   close(): Promise<void>;
 }
 
-const GIB = 1024 ** 3;
 const CLOSE_GRACE_MS = 5_000;
+const OLD_LOGS = { days: 30, newest: 20 };
 
 /**
  * A running Spark with the shim in it; sets up what is missing first.
@@ -58,21 +62,30 @@ const CLOSE_GRACE_MS = 5_000;
 export async function startEmbeddedSpark(
   options: EmbeddedSparkOptions = {},
 ): Promise<EmbeddedSpark> {
-  const java = requireJava();
+  if (env.sparkHome() === undefined) {
+    // Said before anything is brought for it.
+    const { line, because } = wantedSpark();
+    requireJava(line);
+    if (because !== undefined) options.onWarning?.(`spark: ${because}`);
+  } else if (options.sparkHome === 'optional') {
+    const { passedOver } = findUsableSpark();
+    if (passedOver !== undefined) options.onWarning?.(`${passedOver}; passing it over`);
+  }
   const spark = await installSpark(options);
-  const jar = await buildShim({ ...options, scala: spark.scala });
+  const java = requireJava(spark.target.line);
+  const jar = await buildShim({ ...options, target: spark.target });
   const cores = options.cores ?? availableParallelism();
-  const memoryBytes =
-    options.memoryBytes ?? Math.min(8 * GIB, Math.max(GIB, Math.floor(totalmem() / 4)));
+  const memoryBytes = options.memoryBytes ?? memoryShares().heapBytes;
   if (!(memoryBytes >= 512 * 1024 * 1024)) {
     throw new ConfigError(
-      `spark: expected a heap of at least 512 MiB, got ${memoryBytes} bytes; raise the memory of embedded Spark`,
+      `spark: expected a heap of at least 512 MiB, got ${formatBytes(memoryBytes)}; set REPRISE_MEMORY to at least 1.3 GiB, of which it has 40%, or run with --engine local`,
       { key: 'spark.memory', value: memoryBytes },
     );
   }
   const logs = join(env.home(), 'logs');
-  await mkdir(logs, { recursive: true });
-  const scratch = await mkdtemp(join(tmpdir(), 'reprise-spark-'));
+  await makeHomeFolder(logs);
+  await sweepOld(logs, (name) => /^spark-.*\.log$/.test(name), OLD_LOGS);
+  const scratch = await makeOwnFolder(tmpdir(), SCRATCH.spark);
   const stamp = new Date().toISOString().replaceAll(/[:.]/g, '-');
   const logFile = join(logs, `spark-${stamp}-${process.pid}.log`);
   const logSettings = join(scratch, 'log4j2.properties');
@@ -80,7 +93,7 @@ export async function startEmbeddedSpark(
   const log = openSync(logFile, 'a', 0o600);
   const child = spawn(
     java.command,
-    javaArguments(java, memoryBytes, [jar, join(spark.jars, '*')], logSettings),
+    javaArguments(java, spark.target.line, memoryBytes, [jar, join(spark.jars, '*')], logSettings),
     { stdio: ['pipe', 'pipe', log], env: childEnvironment(), cwd: scratch },
   );
   closeSync(log);
@@ -146,10 +159,10 @@ export async function startEmbeddedSpark(
 /** The JVM finds `libblas.so.3` by this path; one BLAS thread a task, as tasks fill the cores. */
 function childEnvironment(): NodeJS.ProcessEnv {
   const blas = findNativeBlasFolder();
-  const { LD_LIBRARY_PATH: given } = process.env;
+  const { LD_LIBRARY_PATH: given } = env.forSpark();
   const path = [blas, given].filter((part) => part !== undefined && part !== '').join(delimiter);
   return {
-    ...process.env,
+    ...env.forSpark(),
     ...(path === '' ? {} : { LD_LIBRARY_PATH: path }),
     OPENBLAS_NUM_THREADS: '1',
     OMP_NUM_THREADS: '1',
@@ -175,6 +188,7 @@ function announcement(
       );
     };
     const timer = setTimeout(() => fail('no answer'), limitMs);
+    if (options.signal?.aborted) fail('a cancellation');
     options.signal?.addEventListener('abort', () => fail('a cancellation'), { once: true });
     ended.then(fail, fail);
     const lines = createInterface({ input: child.stdout as NodeJS.ReadableStream });
@@ -201,6 +215,10 @@ function makeEnd(
   scratch: string,
 ): () => Promise<void> {
   let ending: Promise<void> | undefined;
+  // One that is stopped does not see that its standard input closed.
+  const kill = (): void => void child.kill('SIGKILL');
+  process.once('exit', kill);
+  void ended.then(() => process.off('exit', kill));
   const finish = async (): Promise<void> => {
     child.ref();
     child.stdin?.end();

@@ -7,6 +7,7 @@ import { randomBytes } from 'node:crypto';
 import { BackendLostError, ConfigError, DataError, ExecutionError } from '../../driver/errors.js';
 import type { FrameEngine } from '../../driver/frame/engine.js';
 import { causeOf, verifyUnchanged } from '../../driver/frame/identity.js';
+import type { SqlParser } from '../../driver/frame/sql/parser.js';
 import { denseBytes, type Expr } from '../../driver/ir/expr.js';
 import type {
   Backend,
@@ -30,19 +31,22 @@ import type { RddReuse } from '../rdd/delayed-caching.js';
 import { RddTier } from '../rdd/rdd-tier.js';
 import { chooseLevel } from '../rdd/storage-level.js';
 import { estimateOn, sparkCosts } from './estimate.js';
+import { SparkExpressions } from './expressions.js';
 import { filesRead } from './files-read.js';
 import { BROADCAST_BYTES, type LoweredProgram, lowerSegment } from './lower.js';
-import { createSparkFrames, retryingFrames } from './spark-frames.js';
+import { columnsOnSpark, createSparkFrames, retryingFrames } from './spark-frames.js';
 import { UploadCache } from './upload-cache.js';
 
 const none: ReadonlySet<string> = new Set();
 const PROTOCOL = 1;
-/** How row blocks stay in the cluster for later plans. */
+/** How row blocks stay in the cluster for later plans, and how expressions get there. */
 export interface SparkTierOptions {
   /** Which computed row blocks stay. Default `delayed`. */
   readonly rddReuse?: RddReuse;
   /** Share of Spark's storage memory for them, 0..1. Default 0.8. */
   readonly rddShare?: number;
+  /** Parses expressions. Default: none, and only columns can be read. */
+  readonly sql?: SqlParser;
 }
 
 /** Host values kept in the cluster whole; loops make a new one each turn and read the old ones no more. */
@@ -68,6 +72,7 @@ export class SparkBackend implements Backend {
   readonly costs = sparkCosts;
   readonly tier: RddTier;
   readonly #options: SparkBackendOptions;
+  readonly #expressions: SparkExpressions;
   readonly #onClose: () => Promise<void>;
   /** Tasks at once, as the last program found. */
   #slots: number;
@@ -86,7 +91,12 @@ export class SparkBackend implements Backend {
     this.description = description;
     this.#slots = description.parallelism;
     this.capabilities = { ops: new Set(description.ops), blocks: 'resident' };
-    const frames = createSparkFrames(options.channel, () => this.#name('profile'));
+    const { channel } = options;
+    this.#expressions = new SparkExpressions(options.sql, (source) =>
+      columnsOnSpark(channel, source),
+    );
+    const newRun = (): string => this.#name('profile');
+    const frames = createSparkFrames(channel, newRun, this.#expressions);
     this.frames = retryingFrames(frames, () => this.recover());
     this.#onClose = options.onClose ?? (() => options.channel.close());
     this.#options = options;
@@ -103,7 +113,9 @@ export class SparkBackend implements Backend {
     for (const value of segment.inputs.values()) this.#requireHeld(value);
     await this.#arrivals(segment);
     const { tier } = this;
+    const expressions = await this.#expressions.ofNodes(segment.nodes);
     const lowered = lowerSegment(segment, {
+      expressions,
       run: this.#name('run'),
       newHandle: () => this.#name('h'),
       uploads: this.#uploads,
@@ -339,11 +351,12 @@ export async function createSparkBackend(
       onWarning?.(`${message}\nspark: starting another JVM for what is unfinished`),
   });
   try {
-    const { rddReuse, rddShare } = options;
+    const { rddReuse, rddShare, sql } = options;
     return await connect({
       channel,
       ...(rddReuse === undefined ? {} : { rddReuse }),
       ...(rddShare === undefined ? {} : { rddShare }),
+      ...(sql === undefined ? {} : { sql }),
     });
   } catch (error) {
     await channel.close();

@@ -4,6 +4,7 @@
  * read while they were what they are named by.
  */
 import { BackendLostError } from '../../driver/errors.js';
+import { remoteFault, requireStorage } from '../../driver/frame/addresses.js';
 import type {
   ColumnProfile,
   ColumnType,
@@ -16,6 +17,7 @@ import type {
   ProfileRequest,
 } from '../../driver/frame/engine.js';
 import { listDataFiles, withoutFileScheme } from '../../driver/frame/files.js';
+import { requireBounded } from '../../driver/frame/glob.js';
 import { identifyFiles, isRemote, readUnchanged } from '../../driver/frame/identity.js';
 import {
   type DescribeOptions,
@@ -30,18 +32,37 @@ import {
   type TextColumn,
   type TextFile,
   type TextTable,
+  type TextType,
 } from '../../driver/frame/text-columns.js';
 import type { Channel } from '../channel/channel.js';
 import type { Json, WireColumn, WireFrameSource, WireProfile } from '../channel/wire.js';
+import { type SparkExpressions, textKey } from './expressions.js';
 import { wireSource } from './wire-source.js';
 
-export function createSparkFrames(channel: Channel, newRun: () => string): FrameEngine {
+export function createSparkFrames(
+  channel: Channel,
+  newRun: () => string,
+  expressions: SparkExpressions,
+): FrameEngine {
+  const asked = async (source: FrameSource, requests: readonly ProfileRequest[]) => {
+    const translated = await expressions.translate(requests, source);
+    return {
+      run: newRun(),
+      source: wireSource(source),
+      requests: requests.map((request) => {
+        const { top, quantiles } = request;
+        return { ...translated.get(textKey(request))!, top, quantiles };
+      }),
+    };
+  };
   const identifyRemote = async (paths: readonly string[]): Promise<readonly (string | null)[]> =>
     (await channel.call('identifyFiles', { paths })).result.digests;
   return {
     name: 'spark',
     async describe(given: string, options: DescribeOptions = {}): Promise<FrameDescription> {
       const path = withoutFileScheme(given);
+      requireStorage(path);
+      if (isRemote(path)) requireBounded(path);
       const { format } = options;
       const said = givenOptions(options);
       const local = isRemote(path) ? null : await localSource(path, options);
@@ -53,22 +74,26 @@ export function createSparkFrames(channel: Channel, newRun: () => string): Frame
           source: local,
         });
       const { result } = await (local === null
-        ? call()
+        ? call().catch((cause: unknown) => {
+            throw remoteFault(path, cause);
+          })
         : readUnchanged(local as unknown as FrameSource, call));
       const { rows, dropped } = result;
       const kind = result.source.format as FrameFormat;
       const { files } = result.source;
       const table = result.text === null ? undefined : agreedText(result.text, kind, files, said);
-      const source = {
+      const columns = table?.columns.map(textColumn) ?? result.columns.map(toColumn);
+      const source: FrameSource = {
         format: kind,
         files,
         ...(said ? { options: said } : {}),
-        ...(table ? { columns: table.columns } : {}),
+        columns,
+        ...(table ? { text: table.columns } : {}),
         ...(local === null ? { identify: identifyRemote } : {}),
       };
       return {
         source,
-        columns: table?.columns.map(textColumn) ?? result.columns.map(toColumn),
+        columns,
         rows,
         dropped,
         isUniform: table?.isUniform ?? true,
@@ -79,11 +104,7 @@ export function createSparkFrames(channel: Channel, newRun: () => string): Frame
       source: FrameSource,
       requests: readonly ProfileRequest[],
     ): Promise<ColumnProfile[]> {
-      const request = {
-        run: newRun(),
-        source: wireSource(source),
-        requests: requests.map(({ sql, top, quantiles }) => ({ sql, top, quantiles })),
-      };
+      const request = await asked(source, requests);
       const { result } = await readUnchanged(source, () => channel.call('profileFrame', request));
       return result.profiles.map(toProfile);
     },
@@ -91,15 +112,22 @@ export function createSparkFrames(channel: Channel, newRun: () => string): Frame
       source: FrameSource,
       requests: readonly ProfileRequest[],
     ): Promise<ColumnProfile[][]> {
-      const request = {
-        run: newRun(),
-        source: wireSource(source),
-        requests: requests.map(({ sql, top, quantiles }) => ({ sql, top, quantiles })),
-      };
+      const request = await asked(source, requests);
       const { result } = await readUnchanged(source, () => channel.call('profileFiles', request));
       return result.files.map((profiles) => profiles.map(toProfile));
     },
   };
+}
+
+/** The columns of a source as Spark has them. */
+export async function columnsOnSpark(
+  channel: Channel,
+  source: FrameSource,
+): Promise<readonly FrameColumn[]> {
+  if (source.text) return source.text.map((column) => textColumn(column as TextColumn));
+  const sent = wireSource(source);
+  const given = { path: null, format: source.format, options: sent.options, source: sent };
+  return (await channel.call('describeFrame', given)).result.columns.map(toColumn);
 }
 
 /** The same engine, reading once more when Spark ended under it: reading leaves nothing behind. */
@@ -148,8 +176,19 @@ function agreedText(
   return table;
 }
 
+/** Spark's names of the types text is read as. */
+const SPARK_TYPES: Readonly<Record<TextType, string>> = {
+  integer: 'bigint',
+  double: 'double',
+  text: 'string',
+  boolean: 'boolean',
+  date: 'date',
+  timestamp: 'timestamp',
+  nested: 'json',
+};
+
 function textColumn({ name, type }: TextColumn): FrameColumn {
-  return { name, type: classOfText(type), engineType: type };
+  return { name, type: classOfText(type), engineType: SPARK_TYPES[type] };
 }
 
 function toColumn(column: WireColumn): FrameColumn {

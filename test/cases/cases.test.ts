@@ -6,10 +6,12 @@ import { runJob } from '../../jobs/run-job.js';
 import { JobFolder } from '../support/job-folder.js';
 import { sparkMissing } from '../support/spark.js';
 import type { Case, CaseEngine, Outcome } from './case.js';
-import { textCases } from './text.js';
+import { EDGES } from './edges.js';
+import { SQL } from './sql.js';
+import { TEXT } from './text.js';
 
 /** One list a kind of input; a new kind is a file beside this one and a line here. */
-const CASES: readonly (readonly Case[])[] = [textCases];
+const CASES: readonly (readonly Case[])[] = [EDGES, SQL, TEXT];
 
 for (const engine of ['local', 'spark'] as const) {
   describe(`cases on ${engine}`, function () {

@@ -20,13 +20,15 @@ import {
   droppedRows,
   givenOptions,
 } from '../../../driver/frame/read-options.js';
+import type { SqlParser } from '../../../driver/frame/sql/parser.js';
 import type { FrameReader, FrameReadOptions } from '../frame-reader.js';
+import { ExpressionChecker } from './checker.js';
 import { Database, type DatabaseOptions } from './database.js';
-import { ExpressionChecker } from './expression.js';
 import { frameColumn, Layouts } from './layout.js';
 import { profileSource } from './profile.js';
 import { profileEachFile } from './profile-files.js';
 import { readChunks } from './read.js';
+import { DuckDbParser } from './sql-parser.js';
 
 export type DuckDbOptions = DatabaseOptions;
 
@@ -35,11 +37,14 @@ export class DuckDbEngine implements FrameEngine, FrameReader {
   readonly #database: Database;
   readonly #layouts: Layouts;
   readonly #checker: ExpressionChecker;
+  /** See `FrameReader.sql`. */
+  readonly sql: SqlParser;
 
   constructor(options: DuckDbOptions = {}) {
     this.#database = new Database(options);
     this.#layouts = new Layouts(this.#database);
-    this.#checker = new ExpressionChecker(this.#database);
+    this.sql = new DuckDbParser(this.#database);
+    this.#checker = new ExpressionChecker(this.#database, this.sql);
   }
 
   /** Statements so far that scanned data, for statistics or for matrices. */
@@ -66,7 +71,7 @@ export class DuckDbEngine implements FrameEngine, FrameReader {
       format: listed.format,
       files,
       ...(given ? { options: given } : {}),
-      ...(text.length > 0 ? { columns: text } : {}),
+      ...(text.length > 0 ? { text } : {}),
     };
     await verifyUnchanged(source);
     if (source.format === 'parquet') await this.#layouts.keep(identities, agreed.files);

@@ -6,6 +6,7 @@ import { DataError } from '../../../driver/errors.js';
 import type { FrameFile, FrameFormat, FrameSource } from '../../../driver/frame/engine.js';
 import { optionsKey, type ReadOptions, requireTarget } from '../../../driver/frame/read-options.js';
 import { agreeOnText } from '../../../driver/frame/text-columns.js';
+import { forgetOldest } from '../../../driver/support/forget-oldest.js';
 import { type Database, quoteName } from './database.js';
 import { KnownLayouts } from './known-layouts.js';
 import { inspectParquet, parquetLayout } from './parquet.js';
@@ -18,6 +19,9 @@ import {
 } from './scan.js';
 import { inspectCsv, inspectJsonLines } from './text-files.js';
 import { columnType } from './types.js';
+
+/** Layouts remembered, the latest: more than one data set has files. */
+const MAX_FILES = 1 << 16;
 
 export class Layouts {
   readonly #database: Database;
@@ -43,6 +47,7 @@ export class Layouts {
       layout = this.#inspect(format, file, options);
       layout.catch(() => this.#files.delete(key));
       this.#files.set(key, layout);
+      forgetOldest(this.#files, MAX_FILES);
     }
     return layout;
   }

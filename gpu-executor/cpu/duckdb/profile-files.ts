@@ -12,6 +12,7 @@ import {
   completed,
   countsOf,
   groupKey,
+  inGroups,
   isDoubtful,
   otherRows,
   type ProfileContext,
@@ -19,11 +20,21 @@ import {
   type Scan,
   scanOf,
 } from './profile.js';
-import { numberedRelation } from './scan.js';
+import { numberedRelation, type SourceLayout } from './scan.js';
 import { textOf } from './types.js';
 
-/** Column that holds the position of a row's file; no frame has one of this name. */
-const FILE = '"reprise file"';
+/** A scan with a further column, `file`, that holds the position of a row's file. */
+interface FileScan extends Scan {
+  readonly file: string;
+}
+
+/** A name that no column of the frame has, quoted. */
+function fileColumn({ columns }: SourceLayout): string {
+  const taken = new Set(columns.map(({ name }) => name.toLowerCase()));
+  let name = 'file';
+  while (taken.has(name)) name += '_';
+  return `"${name}"`;
+}
 
 type Listing = Pick<ColumnProfile, 'top' | 'distinct'>;
 
@@ -36,7 +47,8 @@ export async function profileEachFile(
   if (requests.length === 0) return source.files.map(() => []);
   const layout = await context.layouts.source(source);
   const asked = await askedOf(context, source, requests);
-  const scan = scanOf(context, source, numberedRelation(layout, FILE));
+  const file = fileColumn(layout);
+  const scan = { ...scanOf(context, source, numberedRelation(layout, file)), file };
   const rows = source.files.map((file) => file.rows);
   const counts = await countsByFile(scan, asked, rows);
   const listed = asked.filter((request) => request.top > 0);
@@ -44,9 +56,10 @@ export async function profileEachFile(
     layout.files[0]?.scan === 'read_parquet'
       ? await inStatements(scan, listed, rows.length)
       : await listingsByFile(scan, listed, rows.length);
+  const placeOf = new Map(listed.map((request, i) => [request, i]));
   return rows.map((count, file) =>
     asked.map((request, i) => {
-      const listing = listings[listed.indexOf(request)]?.[file] ?? {};
+      const listing = listings[placeOf.get(request) ?? -1]?.[file] ?? {};
       return completed(request, { ...counts[file]![i]!, ...listing }, count);
     }),
   );
@@ -54,20 +67,27 @@ export async function profileEachFile(
 
 /** `[file][request]`; columns with NaN or infinite values are scanned again with filters, as in `profile.ts`. */
 async function countsByFile(
-  scan: Scan,
+  scan: FileScan,
   asked: readonly Asked[],
   rows: readonly number[],
 ): Promise<Counts[][]> {
-  const plain = await aggregateByFile(scan, asked, rows, false);
+  const aggregate = async (some: readonly Asked[], filtered: boolean): Promise<Counts[][]> => {
+    const groups = await inGroups(some, scan, async (group) => [
+      await aggregateByFile(scan, group, rows, filtered),
+    ]);
+    return rows.map((_, file) => groups.flatMap((group) => group[file]!));
+  };
+  const plain = await aggregate(asked, false);
   const doubtful = asked.filter((_, i) => plain.some((file) => isDoubtful(file[i]!)));
-  const filtered = await aggregateByFile(scan, doubtful, rows, true);
+  const filtered = await aggregate(doubtful, true);
+  const placeOf = new Map(doubtful.map((request, i) => [request, i]));
   return plain.map((file, f) =>
-    file.map((counts, i) => filtered[f]?.[doubtful.indexOf(asked[i]!)] ?? counts),
+    file.map((counts, i) => filtered[f]?.[placeOf.get(asked[i]!) ?? -1] ?? counts),
   );
 }
 
 async function aggregateByFile(
-  scan: Scan,
+  scan: FileScan,
   asked: readonly Asked[],
   rows: readonly number[],
   filtered: boolean,
@@ -76,8 +96,8 @@ async function aggregateByFile(
   const { inner, outer } = aggregateItems(asked, filtered);
   const found = await runScan(
     scan,
-    `SELECT ${FILE}, count(*), ${outer.join(', ')}
-     FROM (SELECT ${FILE}, ${inner.join(', ')} FROM ${scan.from}) GROUP BY ${FILE}`,
+    `SELECT ${scan.file}, count(*), ${outer.join(', ')}
+     FROM (SELECT ${scan.file}, ${inner.join(', ')} FROM ${scan.from}) GROUP BY ${scan.file}`,
     asked,
   ).catch(async (cause) => {
     // One expression's values broke the statement for all; alone, it says so itself.
@@ -104,7 +124,7 @@ const STATEMENT_CELLS = 8_000_000;
 
 /** `[request][file]`: columnar formats read only the columns a statement groups by. */
 async function inStatements(
-  scan: Scan,
+  scan: FileScan,
   asked: readonly Asked[],
   files: number,
 ): Promise<Listing[][]> {
@@ -118,14 +138,14 @@ async function inStatements(
 
 /** `[request][file]` in one statement: for text formats every scan parses everything. */
 async function listingsByFile(
-  scan: Scan,
+  scan: FileScan,
   asked: readonly Asked[],
   files: number,
 ): Promise<Listing[][]> {
   if (asked.length === 0) return [];
   const keys = asked.map((_, i) => `k${i}`);
   const inner = asked.map((request, i) => `${groupKey(request)} AS k${i}`).join(', ');
-  const sets = keys.map((key) => `(${FILE}, ${key})`).join(', ');
+  const sets = keys.map((key) => `(${scan.file}, ${key})`).join(', ');
   // GROUPING() of one key is 0 in its own set alone.
   const which =
     keys.length === 1
@@ -137,8 +157,8 @@ async function listingsByFile(
       : `CASE w ${asked.map((request, i) => `WHEN ${i} THEN ${item(request, i)}`).join(' ')} END`;
   const rows = await runScan(
     scan,
-    `WITH groups AS MATERIALIZED (SELECT ${FILE} AS f, ${keys.join(', ')}, ${which} AS w, count(*) AS n
-       FROM (SELECT ${FILE}, ${inner} FROM ${scan.from}) GROUP BY GROUPING SETS (${sets})),
+    `WITH groups AS MATERIALIZED (SELECT ${scan.file} AS f, ${keys.join(', ')}, ${which} AS w, count(*) AS n
+       FROM (SELECT ${scan.file}, ${inner} FROM ${scan.from}) GROUP BY GROUPING SETS (${sets})),
      named AS (SELECT f, w, n, ${perRequest((request, i) => textOf(`k${i}`, request.engineType))} AS v FROM groups),
      present AS (SELECT * FROM named WHERE v IS NOT NULL),
      kinds AS (SELECT f, w, count(*) AS kinds FROM present GROUP BY f, w)

@@ -5,9 +5,16 @@
  * grouping sets.
  */
 import { DataError } from '../../../driver/errors.js';
-import type { ColumnProfile, FrameSource, ProfileRequest } from '../../../driver/frame/engine.js';
+import { sqlText } from '../../../driver/frame/encode-block.js';
+import type {
+  ColumnProfile,
+  FrameSource,
+  ProfileRequest,
+  SqlText,
+} from '../../../driver/frame/engine.js';
+import { columnSql } from '../../../driver/frame/feature-spec.js';
+import type { ExpressionChecker } from './checker.js';
 import { briefly, type Database, type Row } from './database.js';
-import type { ExpressionChecker } from './expression.js';
 import type { Layouts } from './layout.js';
 import { exactQuantiles } from './quantiles.js';
 import { relation, type SourceLayout } from './scan.js';
@@ -38,6 +45,8 @@ export interface Scan {
   readonly files: string;
   /** Rows the files declare. */
   readonly rows: number;
+  /** A statement reads the columns it names only. */
+  readonly isColumnar: boolean;
 }
 
 interface Vocabulary {
@@ -55,8 +64,7 @@ export async function profileSource(
   const layout = await context.layouts.source(source);
   const asked = await askedOf(context, source, requests);
   const scan = scanOf(context, source, relation(layout));
-  const columnar = layout.files[0]?.scan === 'read_parquet';
-  const counted = asked.filter((request) => request.top > 0 && request.quantiles.length === 0);
+  const columnar = scan.isColumnar;
   const grouped = asked.filter((request) => request.top > 0);
   const profiles = new Map<Asked, Partial<ColumnProfile>>();
   if (columnar) {
@@ -65,7 +73,9 @@ export async function profileSource(
     const all = await vocabulariesAtOnce(scan, grouped);
     for (const [at, request] of grouped.entries()) profiles.set(request, all[at]!);
   }
-  const rest = columnar ? asked.filter((request) => !counted.includes(request)) : asked;
+  const rest = columnar
+    ? asked.filter((request) => !profiles.has(request) || request.quantiles.length > 0)
+    : asked;
   const stats = await statistics(scan, rest);
   for (const [at, request] of rest.entries()) {
     profiles.set(request, { ...profiles.get(request), ...stats[at]! });
@@ -79,8 +89,7 @@ export async function askedOf(
   source: FrameSource,
   requests: readonly ProfileRequest[],
 ): Promise<Asked[]> {
-  const expressions = requests.map((request) => request.sql);
-  const types = await expressionTypes(context, source, expressions);
+  const types = await expressionTypes(context, source, requests);
   return requests.map((request, i) => {
     return { ...request, engineType: types[i]!, operand: `(${request.sql}\n)` };
   });
@@ -88,9 +97,10 @@ export async function askedOf(
 
 /** A scan of a source by this `FROM` operand. */
 export function scanOf({ database }: ProfileContext, source: FrameSource, from: string): Scan {
+  const isColumnar = source.format !== 'csv' && source.format !== 'jsonl';
   const rows = source.files.reduce((sum, file) => sum + file.rows, 0);
   const more = source.files.length > 1 ? ` and ${source.files.length - 1} more` : '';
-  return { database, from, files: `${source.files[0]?.path}${more}`, rows };
+  return { database, from, files: `${source.files[0]?.path}${more}`, rows, isColumnar };
 }
 
 /** A profile of what is known, and defaults for what was not asked. */
@@ -120,10 +130,10 @@ export function completed(
 export async function expressionTypes(
   context: ProfileContext,
   source: FrameSource,
-  expressions: readonly string[],
+  expressions: readonly SqlText[],
 ): Promise<string[]> {
   const layout = await context.layouts.source(source);
-  const distinct = [...new Set(expressions)];
+  const distinct = [...new Map(expressions.map((one) => [textKey(one), sqlText(one)])).values()];
   if (distinct.length === 0) return [];
   // Files of one data set have the same columns, and reading each asks for the types of the same expressions.
   const key = JSON.stringify([layout.columns, distinct]);
@@ -137,7 +147,12 @@ export async function expressionTypes(
     known.set(key, types);
   }
   const found = await types;
-  return expressions.map((sql) => found[distinct.indexOf(sql)]!);
+  const positions = new Map(distinct.map((one, i) => [textKey(one), i]));
+  return expressions.map((one) => found[positions.get(textKey(one))!]!);
+}
+
+function textKey({ sql, dialect }: SqlText): string {
+  return `${dialect ?? ''} ${sql}`;
 }
 
 const MAX_TYPES_KNOWN = 256;
@@ -146,18 +161,23 @@ const typesKnown = new WeakMap<Database, Map<string, Promise<string[]>>>();
 async function findTypes(
   context: ProfileContext,
   layout: SourceLayout,
-  distinct: readonly string[],
+  distinct: readonly SqlText[],
 ): Promise<string[]> {
-  const names = layout.columns.map((column) => column.name);
-  for (const sql of distinct) await context.checker.check(sql, names);
-  return describe(context.database, layout, distinct).catch(async (cause) => {
-    for (const sql of distinct) {
+  // Columns as they are need no statement each: wide data have thousands.
+  const known = new Map(layout.columns.map(({ name, type }) => [columnSql(name), type]));
+  const others = distinct.filter(({ sql, dialect }) => dialect !== undefined || !known.has(sql));
+  await context.checker.check(others, layout.columns);
+  const sqls = others.map(({ sql }) => sql);
+  const types = await describe(context.database, layout, sqls).catch(async (cause) => {
+    for (const sql of sqls) {
       await describe(context.database, layout, [sql]).catch((own: Error) => {
         throw notUsable(sql, own);
       });
     }
     throw cause;
   });
+  for (const [i, sql] of sqls.entries()) known.set(sql, types[i]!);
+  return distinct.map(({ sql }) => known.get(sql)!);
 }
 
 async function describe(
@@ -165,6 +185,7 @@ async function describe(
   layout: SourceLayout,
   expressions: readonly string[],
 ): Promise<string[]> {
+  if (expressions.length === 0) return [];
   const items = expressions.map((sql, i) => `(${sql}\n) AS c${i}`).join(', ');
   const rows = await database.query(
     `DESCRIBE SELECT ${items} FROM ${relation(layout)}`,
@@ -191,10 +212,11 @@ type Statistics = Counts & Pick<ColumnProfile, 'quantiles'>;
  * minima and maxima tell whether a column has any; only then is it scanned again with filters, which cost five times more.
  */
 async function statistics(scan: Scan, asked: readonly Asked[]): Promise<Statistics[]> {
-  const plain = await aggregate(scan, asked, false);
+  const plain = await inGroups(asked, scan, (some) => aggregate(scan, some, false));
   const doubtful = asked.filter((_, i) => isDoubtful(plain[i]!));
-  const filtered = await aggregate(scan, doubtful, true);
-  const found = asked.map((request, i) => filtered[doubtful.indexOf(request)] ?? plain[i]!);
+  const filtered = await inGroups(doubtful, scan, (some) => aggregate(scan, some, true));
+  const again = new Map(doubtful.map((request, i) => [request, filtered[i]!]));
+  const found = asked.map((request, i) => again.get(request) ?? plain[i]!);
   const out: Statistics[] = [];
   for (const [i, { missing, infinite, min, max }] of found.entries()) {
     const { operand, quantiles } = asked[i]!;
@@ -204,6 +226,26 @@ async function statistics(scan: Scan, asked: readonly Asked[]): Promise<Statisti
       ? await exactQuantiles(database, from, operand, finite, quantiles, `data: reading ${files}`)
       : [];
     out.push({ missing, infinite, min, max, quantiles: values });
+  }
+  return out;
+}
+
+/**
+ * Expressions one statement aggregates. What it takes grows faster than their number; where every statement parses whole
+ * rows, more are worth it.
+ */
+const STATEMENT_COLUMNS = { columnar: 1000, text: 5000 } as const;
+
+/** Answers of groups of expressions, one statement each, in order. */
+export async function inGroups<T>(
+  asked: readonly Asked[],
+  { isColumnar }: Pick<Scan, 'isColumnar'>,
+  answer: (some: readonly Asked[]) => Promise<T[]>,
+): Promise<T[]> {
+  const most = isColumnar ? STATEMENT_COLUMNS.columnar : STATEMENT_COLUMNS.text;
+  const out: T[] = [];
+  for (let from = 0; from < asked.length; from += most) {
+    out.push(...(await answer(asked.slice(from, from + most))));
   }
   return out;
 }
@@ -261,7 +303,7 @@ export function aggregateItems(
 /** The cells of `aggregateItems`, which follow one other cell. */
 export function countsOf(asked: readonly Asked[], row: Row, rows: number): Counts[] {
   return asked.map((_, i) => {
-    const [present, infinite, min, max] = row.slice(1 + 4 * i);
+    const [present, infinite, min, max] = row.slice(1 + 4 * i, 5 + 4 * i);
     return {
       missing: rows - Number(present),
       infinite: Number(infinite),
@@ -309,7 +351,7 @@ async function vocabulary(scan: Scan, request: Asked): Promise<Partial<ColumnPro
       : 'NULL';
   const rows = await runScan(
     scan,
-    `WITH groups AS MATERIALIZED (SELECT ${groupKey(request)} AS k, count(*) AS n FROM ${scan.from} GROUP BY k),
+    `WITH groups AS MATERIALIZED (SELECT k, count(*) AS n FROM (SELECT ${groupKey(request)} AS k FROM ${scan.from}) GROUP BY k),
      totals AS (SELECT count(k) AS kinds, coalesce(sum(n) FILTER (k IS NULL), 0) AS missing,
        ${float ? 'coalesce(sum(n) FILTER (isinf(k)), 0)' : '0'} AS infinite, ${range('min')} AS low, ${range('max')} AS high FROM groups),
      listed AS (SELECT ${textOf('k', request.engineType)} AS v, n FROM groups WHERE k IS NOT NULL ORDER BY n DESC, v LIMIT ${request.top})

@@ -56,6 +56,14 @@ export function relation(layout: SourceLayout): string {
 /** As `relation`, with a further column `file`: the position of the row's file in the layout. */
 export function numberedRelation(layout: SourceLayout, file: string): string {
   const names = columnNames(layout);
+  // A column of that name hides DuckDB's own.
+  const isHidden = layout.columns.some(({ name }) => name.toLowerCase() === 'file_index');
+  if (isHidden) {
+    const each = layout.files.map(
+      (one, at) => `SELECT ${names}, ${at} AS ${file} FROM ${groupCall([one], layout)}`,
+    );
+    return `(${each.join(' UNION ALL ')})`;
+  }
   const parts = scanGroups(layout).map((files) => {
     const numbers = files.map((one) => layout.files.indexOf(one));
     // DuckDB counts the files of each call from 0; the constant list turns that into places in the layout.

@@ -85,7 +85,7 @@ final class FrameDescriber(context: ShimContext) {
             "rows" -> Json.int(file.rows))
         }),
         "options" -> source.options.json,
-        "columns" -> Json.nul),
+        "text" -> Json.nul),
       "columns" -> Json.arr(schema.fields.map { field =>
         Json.obj(
           "name" -> Json.str(field.name),

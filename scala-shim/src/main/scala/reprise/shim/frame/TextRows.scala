@@ -221,5 +221,5 @@ object JsonRows {
     .enable(JsonParser.Feature.ALLOW_NON_NUMERIC_NUMBERS)
     .enable(JsonParser.Feature.ALLOW_TRAILING_COMMA)
 
-  private def brief(error: JsonParseException): String = error.getOriginalMessage.linesIterator.next()
+  private def brief(error: JsonParseException): String = error.getOriginalMessage.takeWhile(char => char != '(' && char != '\n').trim
 }

@@ -98,7 +98,7 @@ object TextTable {
 
   /** A file's rows; `columns` are those of the source it is of. */
   def frame(session: SparkSession, source: FrameSource, path: String): DataFrame = {
-    val columns = source.columns.getOrElse {
+    val columns = source.text.getOrElse {
       throw ShimError.internal(s"frame: expected the columns of a ${source.format} file, got none; describe it again")
     }
     session.baseRelationToDataFrame(new TextRelation(session, source.format, path, source.options, columns))
