@@ -1,20 +1,16 @@
 /**
  * A CSV file as DuckDB can take it. An ordinary one is taken as it is: UTF-8, lines that all end alike, cells quoted as in
- * RFC 4180. One in another encoding or dialect is rewritten once into `<home>/text/<digest>-<dialect>.csv`. Invariant:
- * a copy is there whole or not at all, and was made of the very bytes its digest names.
+ * RFC 4180. One in another encoding or dialect is rewritten once (`text-copy.ts`).
  */
-import { createHash, randomBytes } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { mkdir, open, rename, rm, stat } from 'node:fs/promises';
-import { join } from 'node:path';
+import { open } from 'node:fs/promises';
 import { createGunzip } from 'node:zlib';
-import { DataError, ResourceError } from '../../../driver/errors.js';
+import { DataError } from '../../../driver/errors.js';
 import type { FrameFile } from '../../../driver/frame/engine.js';
 import type { CsvOptions } from '../../../driver/frame/read-options.js';
 import { headerNames } from '../../../driver/frame/text-columns.js';
-import { env } from '../../../driver/support/env.js';
 import { CsvCells, type CsvDialect, CsvFault, csvRecord, delimiterOf } from './csv-cells.js';
-import { prune } from './prune.js';
+import { textCopy } from './text-copy.js';
 
 export type LocalFile = Pick<FrameFile, 'path' | 'digest'>;
 
@@ -237,40 +233,18 @@ interface Cut {
 }
 
 /** Path of the file as UTF-8; with `cut` also comma-separated with quotes as in RFC 4180. */
-async function rewritten(file: LocalFile, options: CsvOptions, cut?: Cut): Promise<string> {
-  const folder = join(env.home(), 'text');
+function rewritten(file: LocalFile, options: CsvOptions, cut?: Cut): Promise<string> {
   const way = JSON.stringify([1, cut ?? '', options.skip ?? 0, options.encoding ?? '']);
-  const name = `${file.digest}-${createHash('sha256').update(way).digest('hex').slice(0, 16)}.csv`;
-  const target = join(folder, name);
-  if ((await stat(target).catch(() => undefined)) !== undefined) return target;
-  const temporary = `${target}.${process.pid}.${randomBytes(4).toString('hex')}.tmp`;
-  try {
-    await mkdir(folder, { recursive: true });
-    await rewrite(file, options, cut, temporary);
-    await rename(temporary, target);
-  } catch (cause) {
-    const { code } = cause as NodeJS.ErrnoException;
-    if (cause instanceof DataError || code === undefined) throw cause;
-    throw new ResourceError(
-      `data: expected to write a copy of ${file.path} that DuckDB can read into ${folder}, got ${code}`,
-      { resource: 'disk' },
-      { cause },
-    );
-  } finally {
-    await rm(temporary, { force: true });
-  }
-  await prune(folder, target, '.csv');
-  return target;
+  return textCopy(file, way, '.csv', (target, onRaw) => rewrite(file, options, cut, target, onRaw));
 }
 
 async function rewrite(
-  file: LocalFile,
+  { path }: LocalFile,
   options: CsvOptions,
   cut: Cut | undefined,
   target: string,
+  onRaw: (bytes: Buffer) => void,
 ): Promise<void> {
-  const { path } = file;
-  const hash = createHash('sha256');
   const out = await open(target, 'w');
   const cells = cut ? new CsvCells(cut.dialect) : undefined;
   const taken = (text: string): string => (cells ? recordsOf(cells.push(text)) : text);
@@ -278,8 +252,7 @@ async function rewrite(
     records.map((record) => `${csvRecord(fitted(record, cut!.width, path))}\n`).join('');
   try {
     let head: string | undefined = options.skip ? '' : undefined;
-    const encoding = options.encoding ?? 'utf-8';
-    for await (const text of decoded(path, encoding, (raw) => hash.update(raw))) {
+    for await (const text of decoded(path, options.encoding ?? 'utf-8', onRaw)) {
       if (head === undefined) await out.write(taken(text));
       else {
         head += text;
@@ -296,11 +269,6 @@ async function rewrite(
   } finally {
     await out.close();
   }
-  if (hash.digest('hex') === file.digest) return;
-  throw new DataError(
-    `data: expected ${path} to stay as it was, it changed while being read (other content); run again once it is written`,
-    { path },
-  );
 }
 
 /** The record with as many cells as the first; one more that is empty is a delimiter at the end of the line. */

@@ -1,13 +1,8 @@
 /** A JSON lines file as DuckDB can take it: without the byte order mark, for which it has no use. */
-import { createHash, randomBytes } from 'node:crypto';
-import { createWriteStream } from 'node:fs';
-import { mkdir, rename, rm, stat } from 'node:fs/promises';
-import { join } from 'node:path';
-import { pipeline } from 'node:stream/promises';
+import { open } from 'node:fs/promises';
 import { DataError } from '../../../driver/errors.js';
-import { env } from '../../../driver/support/env.js';
 import { bytesOf, type LocalFile } from './csv-file.js';
-import { prune } from './prune.js';
+import { textCopy } from './text-copy.js';
 
 export interface PlainJson {
   readonly path: string;
@@ -60,32 +55,17 @@ function keysOf(line: string): string[] {
   }
 }
 
-async function withoutMark({ path, digest }: LocalFile): Promise<string> {
-  const folder = join(env.home(), 'text');
-  const target = join(folder, `${digest}-no-bom.jsonl`);
-  if ((await stat(target).catch(() => undefined)) !== undefined) return target;
-  await mkdir(folder, { recursive: true });
-  const temporary = `${target}.${process.pid}.${randomBytes(4).toString('hex')}.tmp`;
-  const hash = createHash('sha256');
-  let isFirst = true;
-  try {
-    const bytes = bytesOf(path, (raw) => hash.update(raw));
-    await pipeline(async function* () {
-      for await (const chunk of bytes) {
-        yield isFirst ? chunk.subarray(3) : chunk;
-        isFirst = false;
+function withoutMark(file: LocalFile): Promise<string> {
+  return textCopy(file, 'without a mark', '.jsonl', async (target, onRaw) => {
+    const out = await open(target, 'w');
+    try {
+      let skipped = 3;
+      for await (const chunk of bytesOf(file.path, onRaw)) {
+        await out.write(chunk.subarray(skipped));
+        skipped = Math.max(0, skipped - chunk.length);
       }
-    }, createWriteStream(temporary));
-    if (hash.digest('hex') !== digest) {
-      throw new DataError(
-        `data: expected ${path} to stay as it was, it changed while being read (other content); run again once it is written`,
-        { path },
-      );
+    } finally {
+      await out.close();
     }
-    await rename(temporary, target);
-  } finally {
-    await rm(temporary, { force: true });
-  }
-  await prune(folder, target, '.jsonl');
-  return target;
+  });
 }
