@@ -54,7 +54,7 @@ export async function planJob(job: Job, options: PlanJobOptions): Promise<PlanRe
       estimatedSeconds: session.expectedSeconds(plan),
       plan: options.verbose ? session.explain(exprs, { verbose: true }) : printPlan(plan),
       memory,
-      warnings: [...data.resolved.warnings, ...(tooLarge ? [tooLarge.message] : [])],
+      warnings: [...data.warnings, ...(tooLarge ? [tooLarge.message] : [])],
     };
   } finally {
     if (options.open === undefined) await open.session.close();

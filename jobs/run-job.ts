@@ -63,7 +63,7 @@ async function runIn(
     onProgress: (fraction) => clock.progress(fraction),
   };
   const data = await openData(open, job, clock);
-  for (const message of data.resolved.warnings) options.onEvent?.({ kind: 'warning', message });
+  for (const message of data.warnings) options.onEvent?.({ kind: 'warning', message });
   options.signal?.throwIfAborted();
   const shape = runShape(open, job, data);
   const outlook = outlookOf(shape);
@@ -113,6 +113,7 @@ async function runIn(
     },
     passes: counters.passes,
     rowsRead: counters.rowsRead,
+    ...(data.dropped > 0 ? { rowsDropped: data.dropped } : {}),
     scans: counters.scans,
     sparkJobs: counters.sparkJobs,
     kernels: counters.kernels,

@@ -104,6 +104,12 @@ export interface WireFrameFile {
 export interface WireFrameSource {
   readonly format: string;
   readonly files: readonly WireFrameFile[];
+  /** `ReadOptions` of `driver/frame/read-options.ts`; null when nothing was said. */
+  readonly options: Json;
+  /** What the columns are read as (`TextType`), and how they are called in the files; null where the files say it. */
+  readonly text:
+    | readonly { readonly name: string; readonly type: string; readonly key: string }[]
+    | null;
 }
 
 /** A file as this machine has it. */
@@ -236,11 +242,26 @@ export interface Verbs {
   cancel: { args: { run: string }; result: { cancelled: boolean } };
   /** `files` are given when the driver can see them; else `path` is listed by the cluster's file system. */
   describeFrame: {
-    args: { path: string | null; format: string | null; source: WireFrameSource | null };
+    args: {
+      path: string | null;
+      format: string | null;
+      /** As in the source, for a path. */
+      options: Json;
+      source: WireFrameSource | null;
+    };
     result: {
       source: WireFrameSource;
+      /** None for text formats, whose columns follow from what is in `text`. */
       columns: readonly WireColumn[];
       rows: number;
+      /** Rows left out. */
+      dropped: number;
+      /** CSV and JSON lines, by file: the kinds of cells of each column (`CELLS`). */
+      text:
+        | readonly {
+            readonly columns: readonly { readonly name: string; readonly cells: number }[];
+          }[]
+        | null;
     };
   };
   profileFrame: {

@@ -85,7 +85,7 @@ async function* readColumns(
     const select = plan.readers.map((reader) => reader.select).join(', ') || '0';
     for (let f = 0; f < layout.files.length; f++) {
       const file = source.files[f]!;
-      const sql = `SELECT ${select} FROM ${fileRelation(layout.files[f]!, layout.columns)}`;
+      const sql = `SELECT ${select} FROM ${fileRelation(layout.files[f]!, layout)}`;
       let rows = 0;
       const parts = streamParts(connection, sql, plan.readers, signal);
       for await (const part of namingFailures(context.database, parts, file.path, signal)) {
