@@ -12,8 +12,8 @@ import type { FrameReadOptions } from '../frame-reader.js';
 import { type ColumnReader, readerOf } from './categories.js';
 import type { ExpressionChecker } from './checker.js';
 import { type Database, toDataError } from './database.js';
+import { expressionTypes } from './expression-types.js';
 import type { Layouts } from './layout.js';
-import { expressionTypes } from './profile.js';
 import { fileRelation } from './scan.js';
 
 /** What reading needs of the engine. */
