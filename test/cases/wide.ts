@@ -137,9 +137,9 @@ export const WIDE: readonly Case[] = [
       const long = { name: 'long', sql: "length(repeat('x', 3000000000))" };
       folder.job({ data: { path: 'data.csv', target: 'y', features: ['x0', long] } });
     },
-    check: ({ engine, record, error }) => {
+    check: ({ record, error }) => {
       assert.equal(record, undefined);
-      if (engine === 'local') assert.match(String(error), /feature long: .*3,000,000,000/);
+      assert.match(String(error), /feature long: .*3000000000/);
     },
   },
 ];
