@@ -52,7 +52,7 @@ interface Resolved {
 }
 
 /** Raised when what is kept with the resolved features changes. */
-const VERSION = 2;
+const VERSION = 3;
 
 /** Opens the frame and encodes features, target and folds; nothing is read but what resolving needs. */
 export async function openData(

@@ -23,7 +23,7 @@ export type Memo = (
 ) => Promise<unknown>;
 
 /** Raised when what a file's profile holds changes. */
-const VERSION = 1;
+const VERSION = 2;
 
 export class FileProfiles implements FrameEngine {
   readonly name: string;

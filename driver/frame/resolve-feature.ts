@@ -6,6 +6,7 @@ import { DataError } from '../errors.js';
 import type { EncodedFeature } from './encode-block.js';
 import type { ColumnProfile, ProfileRequest } from './engine.js';
 import type { PlannedFeature } from './feature-spec.js';
+import { compareNumbers } from './number-text.js';
 
 /** Categories a feature may have; more make a model nobody can read and a lineage nobody can store. */
 export const MAX_CATEGORIES = 100_000;
@@ -189,7 +190,10 @@ function count(n: number, noun: string): string {
 export function byCategory(a: string, b: string): number {
   const x = numeric(a);
   const y = numeric(b);
-  if (x !== undefined && y !== undefined && x !== y) return x - y;
+  if (x !== undefined && y !== undefined) {
+    const order = compareNumbers(a, b);
+    if (order !== 0) return order;
+  }
   if ((x === undefined) !== (y === undefined)) return x === undefined ? 1 : -1;
   return a < b ? -1 : a > b ? 1 : 0;
 }

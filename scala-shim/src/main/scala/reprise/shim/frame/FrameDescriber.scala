@@ -22,7 +22,7 @@ final class FrameDescriber(context: ShimContext) {
     val source = given.getOrElse {
       list(path.getOrElse(throw ShimError.internal("describeFrame: expected a path or files")), format)
     }
-    val schema = sharedSchema(source)
+    val columns = sharedColumns(source)
     val files = source.files.map { file =>
       file.copy(rows = if (file.rows > 0) file.rows else countRows(source.format, file))
     }
@@ -36,38 +36,38 @@ final class FrameDescriber(context: ShimContext) {
             "bytes" -> Json.int(file.bytes),
             "rows" -> Json.int(file.rows))
         })),
-      "columns" -> Json.arr(schema.fields.map { field =>
+      "columns" -> Json.arr(columns.map { column =>
         Json.obj(
-          "name" -> Json.str(field.name),
-          "type" -> Json.str(FrameDescriber.columnType(field.dataType)),
-          "engineType" -> Json.str(field.dataType.simpleString))
+          "name" -> Json.str(column.name),
+          "type" -> Json.str(FrameDescriber.columnType(column.dataType)),
+          "engineType" -> Json.str(column.typeName))
       }),
       "rows" -> Json.int(files.map(_.rows).sum))
   }
 
-  private def sharedSchema(source: FrameSource): StructType = {
+  private def sharedColumns(source: FrameSource): IndexedSeq[FileColumn] = {
     if (source.files.isEmpty) throw ShimError.data("frame: expected at least one file, got none")
-    val schemas = source.files.map(file => file.path -> reader.schemaOf(source.format, file.path))
-    val (firstPath, first) = schemas.head
-    schemas.tail.foreach { case (path, schema) =>
-      val differing = first.fields.zipAll(schema.fields, null, null).find { case (a, b) =>
-        a == null || b == null || a.name != b.name || a.dataType != b.dataType
+    val all = source.files.map(file => file.path -> reader.columnsOf(source.format, file.path).columns)
+    val (firstPath, first) = all.head
+    all.tail.foreach { case (path, columns) =>
+      val differing = first.zipAll(columns, null, null).find { case (a, b) =>
+        a == null || b == null || a.name != b.name || a.typeName != b.typeName
       }
       differing.foreach { case (a, b) =>
         throw ShimError.data(
-          s"frame: expected the columns of $firstPath in every file, got ${text(b)} instead of ${text(a)} in $path",
+          s"data: expected the files to have the same columns, got ${text(a)} in $firstPath and ${text(b)} in $path; make them agree or give a glob that leaves one out",
           "path" -> path)
       }
     }
     first
   }
 
-  private def text(field: StructField): String =
-    if (field == null) "no column" else s"${field.name} ${field.dataType.simpleString}"
+  private def text(column: FileColumn): String =
+    if (column == null) "no such column" else s"${column.typeName} for `${column.name}`"
 
   private def countRows(format: String, file: FrameFile): Long = format match {
     case "parquet" => reader.footer(file.path).getBlocks.asScala.map(_.getRowCount).sum
-    case other => reader.read(other, file).count()
+    case other => DataFaults.guard(file.path)(reader.read(other, file).count())
   }
 
   private def list(path: String, format: Option[String]): FrameSource =

@@ -3,11 +3,10 @@ package reprise.shim.frame
 import java.util.concurrent.ConcurrentHashMap
 
 import org.apache.hadoop.fs.Path
-import org.apache.parquet.hadoop.{Footer, ParquetFileReader}
+import org.apache.parquet.hadoop.ParquetFileReader
 import org.apache.parquet.hadoop.metadata.ParquetMetadata
 import org.apache.parquet.hadoop.util.HadoopInputFile
 import org.apache.spark.sql.{DataFrame, SparkSession}
-import org.apache.spark.sql.execution.datasources.parquet.{ParquetFileFormat, ParquetToSparkSchemaConverter}
 import org.apache.spark.sql.reprise.RowFrames
 import org.apache.spark.sql.types.StructType
 import org.apache.spark.util.SerializableConfiguration
@@ -19,26 +18,34 @@ import reprise.shim.protocol.ShimError
  * file, the file's own: Spark packs the splits of many files by size, which would shuffle them.
  */
 final class FrameReader(session: SparkSession) {
-  private val schemas = new ConcurrentHashMap[String, StructType]()
+  private val known = new ConcurrentHashMap[String, FileColumns]()
 
   def read(format: String, file: FrameFile): DataFrame = {
-    val schema = schemas.computeIfAbsent(s"$format:${file.path}:${file.digest}", _ => schemaOf(format, file.path))
-    format match {
+    val columns = known.computeIfAbsent(s"$format:${file.path}:${file.digest}", _ => columnsOf(format, file.path))
+    val schema = columns.stored
+    columns.of(format match {
       case "parquet" => session.read.schema(schema).parquet(file.path)
       case "orc" => session.read.schema(schema).orc(file.path)
       case "csv" => csv(file.path).schema(schema).csv(file.path)
       case "jsonl" => json.schema(schema).json(file.path)
       case "arrow" => arrow(file.path, schema)
       case other => throw unsupported(other)
-    }
+    })
   }
 
-  /** The columns of a file. Parquet's stand in its footer; text formats are read once to guess them. */
-  def schemaOf(format: String, path: String): StructType = format match {
-    case "parquet" =>
-      val converter = new ParquetToSparkSchemaConverter(session.sessionState.conf)
-      ParquetFileFormat.readSchemaFromFooter(new Footer(new Path(path), footer(path)), converter)
-    case "orc" => session.read.orc(path).schema
+  /** The columns of a file, those that can't be read among them. */
+  def columnsOf(format: String, path: String): FileColumns = format match {
+    case "parquet" => ParquetColumns.of(path, footer(path).getFileMetaData.getSchema, session.sessionState.conf)
+    // Read by position, so the names need not be those in the file.
+    case "arrow" =>
+      val schema = schemaOf(format, path)
+      FileColumns(path, StructType(schema.zip(ColumnNames.unique(schema.fieldNames)).map { case (field, name) => field.copy(name = name) }))
+    case other => FileColumns(path, schemaOf(other, path))
+  }
+
+  /** Text formats are read once to guess their columns. */
+  private def schemaOf(format: String, path: String): StructType = format match {
+    case "orc" => DataFaults.guard(path)(session.read.orc(path).schema)
     case "csv" => csv(path).option("inferSchema", "true").csv(path).schema
     case "jsonl" => inWrittenOrder(path, json.json(path).schema)
     case "arrow" => ArrowFile.schemaOf(path, session.sessionState.newHadoopConf())
@@ -53,8 +60,15 @@ final class FrameReader(session: SparkSession) {
       finally file.close()
     } catch {
       case error: Exception =>
+        val unknown = ParquetColumns.unknownTypes(path, configuration)
+        if (unknown.nonEmpty) {
+          throw ShimError.data(
+            s"data: expected a Parquet file Spark ${session.version} can read, got types newer than its reader (such as FLOAT16) in the columns ${unknown.mkString(", ")} of $path; " +
+              "write them as another type, run with --engine local, or with Spark 4",
+            "path" -> path, "column" -> unknown.head)
+        }
         throw ShimError.data(
-          s"frame: expected a readable Parquet file at $path, got ${error.getMessage}", "path" -> path)
+          s"data: expected a readable Parquet file at $path, got ${DataFaults.text(error)}; the file is truncated, damaged or still being written", "path" -> path)
     }
   }
 

@@ -38,7 +38,9 @@ object SqlDialect {
    */
   def select(frame: DataFrame, sqls: Seq[String], expressions: Seq[Expression]): DataFrame = {
     def selected(which: Seq[Expression]): DataFrame =
-      frame.select(which.zipWithIndex.map { case (expression, i) => new Column(expression).as(s"c$i") }: _*)
+      frame.select(which.zipWithIndex.map { case (expression, i) =>
+        new Column(ColumnNames.spelled(expression, frame.schema)).as(s"c$i")
+      }: _*)
     def mistake(which: Seq[Expression]): Option[String] =
       try {
         val analyzed = selected(which).queryExecution.analyzed
