@@ -61,7 +61,7 @@ export async function openData(
   clock: { enter(phase: string): void; progress?(fraction: number): void },
 ): Promise<JobData> {
   clock.enter('open');
-  const frame = await openFrame(session, frames, job.data.path, job.data.format);
+  const frame = await openFrame(session, frames, job.data.path, job.data.read);
   clock.enter('profile');
   const { source } = frame.description;
   const key = JSON.stringify([
@@ -196,7 +196,7 @@ function counting(frames: FrameEngine, session: Session, onScan: () => void): Fr
   };
   return {
     name: frames.name,
-    describe: (path, format) => frames.describe(path, format),
+    describe: (path, options) => frames.describe(path, options),
     profile: (source, requests) => {
       count(source);
       return frames.profile(source, requests);

@@ -1,8 +1,8 @@
 /**
- * The lineage leaf of rows in files. Invariant: its attributes say what the rows are (format, digests, row counts) and never
- * where they lie, so equal files are one leaf whatever their paths and whoever makes it; the paths are payload.
+ * The lineage leaf of rows in files. Invariant: its attributes say what the rows are (format, digests, row counts, how they
+ * are read) and never where they lie, so equal files are one leaf whatever their paths and whoever makes it; the paths are payload.
  */
-import type { Attrs } from '../ir/attrs.js';
+import type { Attrs, AttrValue } from '../ir/attrs.js';
 import type { Expr } from '../ir/expr.js';
 import type { Interner } from '../ir/intern.js';
 import { frame } from '../operators/frame.js';
@@ -16,7 +16,14 @@ export function frameLeaf(
 ): Expr {
   const files = source.files.map(({ digest, rows }) => ({ digest, rows }));
   const rows = files.reduce((sum, file) => sum + file.rows, 0);
-  const attrs: Attrs = { format: source.format, files, rows, cols };
+  const options = source.options as AttrValue | undefined;
+  const attrs: Attrs = {
+    format: source.format,
+    files,
+    rows,
+    cols,
+    ...(options === undefined ? {} : { options }),
+  };
   return maker.intern(frame, [], attrs, source);
 }
 

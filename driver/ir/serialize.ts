@@ -209,10 +209,12 @@ function emptyTable(order: readonly Expr[]): Omit<NodeTable, 'numbers'> {
 }
 
 /** The source without what an engine may have hung on it. */
-function plainSource({ format, files }: FrameSource): FrameSource {
+function plainSource({ format, files, options, columns }: FrameSource): FrameSource {
   return {
     format,
     files: files.map(({ path, digest, bytes, rows }) => ({ path, digest, bytes, rows })),
+    ...(options ? { options } : {}),
+    ...(columns ? { columns } : {}),
   };
 }
 

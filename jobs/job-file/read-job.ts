@@ -6,8 +6,10 @@ import { existsSync } from 'node:fs';
 import { readFile, stat } from 'node:fs/promises';
 import { basename, dirname, extname, isAbsolute, resolve } from 'node:path';
 import { ConfigError } from '../../driver/errors.js';
+import type { DescribeOptions } from '../../driver/index.js';
 import { checkJob, type Problem } from './check-job.js';
 import type { Job, JobFolds } from './job.js';
+import { PANDAS_NULLS } from './null-tokens.js';
 import { applyOverrides, type Override, parseOverride } from './overrides.js';
 import { problemsOf } from './problems.js';
 import { type JobDocument, jobSchema, type LambdaDocument } from './schema.js';
@@ -134,7 +136,7 @@ function resolveJob(document: JobDocument, context: Context): Job {
     name,
     data: {
       path,
-      ...(data.format ? { format: data.format } : {}),
+      read: readOptions(data),
       target: data.target,
       ...(data.features
         ? { features: data.features.map((f) => (typeof f === 'string' ? { name: f } : plain(f))) }
@@ -153,14 +155,29 @@ function resolveJob(document: JobDocument, context: Context): Job {
   };
 }
 
-type FeatureObject = Exclude<NonNullable<JobDocument['data']['features']>[number], string>;
+/** How the files are read; a word such as `pandas` among the tokens of `null` stands for its list. */
+function readOptions(data: JobDocument['data']): DescribeOptions {
+  const tokens = data.csv?.null === undefined ? [] : [data.csv.null].flat();
+  const nulls = tokens.flatMap((token) => (token === 'pandas' ? PANDAS_NULLS : [String(token)]));
+  const { null: _, ...csv } = data.csv ?? {};
+  return {
+    ...(data.format ? { format: data.format } : {}),
+    ...(data.csv ? { csv: { ...plain(csv), ...(nulls.length > 0 ? { null: nulls } : {}) } } : {}),
+    ...(data.schema ? { schema: data.schema } : {}),
+    ...(data.partitions === undefined ? {} : { partitions: data.partitions }),
+    ...(data.drop_missing_target ? { dropMissing: data.target } : {}),
+  };
+}
 
 /** Drops keys that zod carries as undefined. */
-function plain(feature: FeatureObject): NonNullable<Job['data']['features']>[number] {
+function plain<T extends object>(keys: T): Plain<T> {
   return Object.fromEntries(
-    Object.entries(feature).filter(([, value]) => value !== undefined),
-  ) as unknown as NonNullable<Job['data']['features']>[number];
+    Object.entries(keys).filter(([, value]) => value !== undefined),
+  ) as Plain<T>;
 }
+
+/** The same keys, those that may be undefined absent instead. */
+type Plain<T> = { [K in keyof T]: Exclude<T[K], undefined> };
 
 function expandLambda(lambda: LambdaDocument): number[] {
   if (typeof lambda === 'number') return [lambda];

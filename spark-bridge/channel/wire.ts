@@ -102,6 +102,10 @@ export interface WireFrameFile {
 export interface WireFrameSource {
   readonly format: string;
   readonly files: readonly WireFrameFile[];
+  /** `ReadOptions` of `driver/frame/read-options.ts`; null when nothing was said. */
+  readonly options: Json;
+  /** What the columns are read as, by Spark's names of types; null where the files say it. */
+  readonly columns: readonly { readonly name: string; readonly type: string }[] | null;
 }
 
 export interface WireColumn {
@@ -206,7 +210,13 @@ export interface Verbs {
   cancel: { args: { run: string }; result: { cancelled: boolean } };
   /** `files` are given when the driver can see them; else `path` is listed by the cluster's file system. */
   describeFrame: {
-    args: { path: string | null; format: string | null; source: WireFrameSource | null };
+    args: {
+      path: string | null;
+      format: string | null;
+      /** As in the source, for a path. */
+      options: Json;
+      source: WireFrameSource | null;
+    };
     result: {
       source: WireFrameSource;
       columns: readonly WireColumn[];

@@ -16,26 +16,37 @@ import type {
 } from '../../driver/frame/engine.js';
 import { listDataFiles } from '../../driver/frame/files.js';
 import { identifyFiles, isRemote, readUnchanged } from '../../driver/frame/identity.js';
+import { type DescribeOptions, givenOptions } from '../../driver/frame/read-options.js';
 import type { Channel } from '../channel/channel.js';
 import type { Json, WireColumn, WireFrameSource, WireProfile } from '../channel/wire.js';
+import { wireSource } from './wire-source.js';
 
 export function createSparkFrames(channel: Channel, newRun: () => string): FrameEngine {
   const identifyRemote = async (paths: readonly string[]): Promise<readonly (string | null)[]> =>
     (await channel.call('identifyFiles', { paths })).result.digests;
   return {
     name: 'spark',
-    async describe(path: string, format?: FrameFormat): Promise<FrameDescription> {
-      const local = isRemote(path) ? null : await localSource(path, format);
+    async describe(path: string, options: DescribeOptions = {}): Promise<FrameDescription> {
+      const { format } = options;
+      const given = givenOptions(options);
+      const local = isRemote(path) ? null : await localSource(path, options);
       const call = () =>
         channel.call('describeFrame', {
           path: local === null ? path : null,
           format: format ?? null,
+          options: (given ?? null) as Json,
           source: local,
         });
       const { result } = await (local === null
         ? call()
-        : readUnchanged(local as FrameSource, call));
-      const source = result.source as FrameSource;
+        : readUnchanged(local as unknown as FrameSource, call));
+      const { format: kind, files, columns } = result.source;
+      const source = {
+        format: kind as FrameFormat,
+        files,
+        ...(given ? { options: given } : {}),
+        ...(columns ? { columns } : {}),
+      };
       return {
         source: local === null ? { ...source, identify: identifyRemote } : source,
         columns: result.columns.map(toColumn),
@@ -48,7 +59,7 @@ export function createSparkFrames(channel: Channel, newRun: () => string): Frame
     ): Promise<ColumnProfile[]> {
       const request = {
         run: newRun(),
-        source: source as WireFrameSource,
+        source: wireSource(source),
         requests: requests.map(({ sql, top, quantiles }) => ({ sql, top, quantiles })),
       };
       const { result } = await readUnchanged(source, () => channel.call('profileFrame', request));
@@ -60,7 +71,7 @@ export function createSparkFrames(channel: Channel, newRun: () => string): Frame
     ): Promise<ColumnProfile[][]> {
       const request = {
         run: newRun(),
-        source: source as WireFrameSource,
+        source: wireSource(source),
         requests: requests.map(({ sql, top, quantiles }) => ({ sql, top, quantiles })),
       };
       const { result } = await readUnchanged(source, () => channel.call('profileFiles', request));
@@ -82,7 +93,7 @@ export function retryingFrames(frames: FrameEngine, recover: () => Promise<void>
   };
   return {
     name: frames.name,
-    describe: (path, format) => again(() => frames.describe(path, format)),
+    describe: (path, options) => again(() => frames.describe(path, options)),
     profile: (source, requests) => again(() => frames.profile(source, requests)),
     ...(frames.profileFiles
       ? { profileFiles: (source, requests) => again(() => frames.profileFiles!(source, requests)) }
@@ -90,10 +101,15 @@ export function retryingFrames(frames: FrameEngine, recover: () => Promise<void>
   };
 }
 
-async function localSource(path: string, format?: FrameFormat): Promise<WireFrameSource> {
-  const listed = await listDataFiles(path, format);
+async function localSource(path: string, options: DescribeOptions): Promise<WireFrameSource> {
+  const listed = await listDataFiles(path, options.format);
   const files = await identifyFiles(listed.paths);
-  return { format: listed.format, files: files.map((file) => ({ ...file, rows: 0 })) };
+  const given = givenOptions(options);
+  return wireSource({
+    format: listed.format,
+    files: files.map((file) => ({ ...file, rows: 0 })),
+    ...(given ? { options: given } : {}),
+  });
 }
 
 function toColumn(column: WireColumn): FrameColumn {

@@ -8,7 +8,6 @@ import type {
   ColumnProfile,
   FrameDescription,
   FrameEngine,
-  FrameFormat,
   FrameSource,
   ProfileRequest,
   RawChunk,
@@ -16,6 +15,7 @@ import type {
 } from '../../../driver/frame/engine.js';
 import { listDataFiles } from '../../../driver/frame/files.js';
 import { identifyFiles, readUnchanged, verifyUnchanged } from '../../../driver/frame/identity.js';
+import { type DescribeOptions, givenOptions } from '../../../driver/frame/read-options.js';
 import type { FrameReader, FrameReadOptions } from '../frame-reader.js';
 import { Database, type DatabaseOptions } from './database.js';
 import { ExpressionChecker } from './expression.js';
@@ -45,22 +45,24 @@ export class DuckDbEngine implements FrameEngine, FrameReader {
   }
 
   /** See `FrameEngine.describe`. Cost: a hash of new files; a footer each for Parquet, a scan each for text formats. */
-  async describe(path: string, format?: FrameFormat): Promise<FrameDescription> {
+  async describe(path: string, options: DescribeOptions = {}): Promise<FrameDescription> {
+    const given = givenOptions(options);
     if (path.startsWith('table://')) {
       throw new DataError(
         `data.table: expected engine spark for the table ${path.slice(8)}, got this machine; run with --engine spark, or give data.path`,
         { path },
       );
     }
-    const listed = await listDataFiles(path, format);
+    const listed = await listDataFiles(path, options.format);
     const identities = await identifyFiles(listed.paths);
     const layouts: FileLayout[] = [];
-    for (const file of identities) layouts.push(await this.#layouts.file(listed.format, file));
+    for (const file of identities)
+      layouts.push(await this.#layouts.file(listed.format, file, given));
     const agreed = agreeOnColumns(layouts, listed.paths, listed.format);
     const columns = agreed.map(frameColumn);
     const isUniform = layouts.every((layout) => hasColumns(layout, agreed));
     const files = identities.map((file, i) => ({ ...file, rows: layouts[i]!.rows }));
-    const source = { format: listed.format, files };
+    const source = { format: listed.format, files, ...(given ? { options: given } : {}) };
     await verifyUnchanged(source);
     if (source.format === 'parquet') await this.#layouts.keep(identities, layouts);
     const rows = files.reduce((sum, file) => sum + file.rows, 0);

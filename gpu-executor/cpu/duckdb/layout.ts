@@ -4,6 +4,7 @@
  */
 import { DataError } from '../../../driver/errors.js';
 import type { FrameFile, FrameFormat, FrameSource } from '../../../driver/frame/engine.js';
+import { optionsKey, type ReadOptions } from '../../../driver/frame/read-options.js';
 import type { Database } from './database.js';
 import { KnownLayouts } from './known-layouts.js';
 import { inspectParquet, parquetLayout } from './parquet.js';
@@ -25,8 +26,9 @@ export class Layouts {
   file(
     format: FrameFormat,
     file: Pick<FrameFile, 'path' | 'digest' | 'bytes'>,
+    options?: ReadOptions,
   ): Promise<FileLayout> {
-    const key = `${format}:${file.digest}:${file.path}`;
+    const key = `${format}:${file.digest}:${file.path}:${optionsKey(options)}`;
     let layout = this.#files.get(key);
     if (layout === undefined) {
       layout = this.#inspect(format, file);
@@ -50,7 +52,7 @@ export class Layouts {
   async #combine(source: FrameSource): Promise<SourceLayout> {
     const files: FileLayout[] = [];
     for (const file of source.files) {
-      const layout = await this.file(source.format, file);
+      const layout = await this.file(source.format, file, source.options);
       if (layout.rows !== file.rows) {
         throw new DataError(
           `data: expected ${file.rows} rows in ${file.path}, got ${layout.rows}; describe it again`,

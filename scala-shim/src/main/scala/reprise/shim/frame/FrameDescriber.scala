@@ -18,13 +18,15 @@ final class FrameDescriber(context: ShimContext) {
   private val configuration = context.session.sessionState.newHadoopConf()
 
   /** `given` files keep the identity the driver gave them; else `path` is listed on the cluster's file system. */
-  def describe(path: Option[String], format: Option[String], given: Option[FrameSource]): ObjectNode = {
+  def describe(
+      path: Option[String], format: Option[String], options: ReadOptions, given: Option[FrameSource]): ObjectNode = {
     val source = given.getOrElse {
       list(path.getOrElse(throw ShimError.internal("describeFrame: expected a path or files")), format)
+        .copy(options = options)
     }
     val columns = sharedColumns(source)
     val files = source.files.map { file =>
-      file.copy(rows = if (file.rows > 0) file.rows else countRows(source.format, file))
+      file.copy(rows = if (file.rows > 0) file.rows else countRows(source, file))
     }
     Json.obj(
       "source" -> Json.obj(
@@ -35,8 +37,17 @@ final class FrameDescriber(context: ShimContext) {
             "digest" -> Json.str(file.digest),
             "bytes" -> Json.int(file.bytes),
             "rows" -> Json.int(file.rows))
+<<<<<<< HEAD
         })),
       "columns" -> Json.arr(columns.map { column =>
+=======
+        }),
+        "options" -> source.options.json,
+        "columns" -> source.columns.map(columns => Json.arr(columns.map { column =>
+          Json.obj("name" -> Json.str(column.name), "type" -> Json.str(column.dataType))
+        })).getOrElse(Json.nul)),
+      "columns" -> Json.arr(schema.fields.map { field =>
+>>>>>>> 0135f76
         Json.obj(
           "name" -> Json.str(column.name),
           "type" -> Json.str(FrameDescriber.columnType(column.dataType)),
@@ -65,9 +76,13 @@ final class FrameDescriber(context: ShimContext) {
   private def text(column: FileColumn): String =
     if (column == null) "no such column" else s"${column.typeName} for `${column.name}`"
 
-  private def countRows(format: String, file: FrameFile): Long = format match {
+  private def countRows(source: FrameSource, file: FrameFile): Long = source.format match {
     case "parquet" => reader.footer(file.path).getBlocks.asScala.map(_.getRowCount).sum
+<<<<<<< HEAD
     case other => DataFaults.guard(file.path)(reader.read(other, file).count())
+=======
+    case _ => reader.read(source, file).count()
+>>>>>>> 0135f76
   }
 
   private def list(path: String, format: Option[String]): FrameSource =

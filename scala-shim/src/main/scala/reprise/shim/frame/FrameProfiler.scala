@@ -65,7 +65,7 @@ final class FrameProfiler(context: ShimContext) {
 
   /** The expressions as columns of each file, and what is asked of them. */
   private def select(source: FrameSource, requests: Seq[JsonNode]): (Seq[DataFrame], IndexedSeq[Asked]) = {
-    val frames = source.files.map(file => context.reader.read(source.format, file))
+    val frames = source.files.map(file => context.reader.read(source, file))
     val sqls = requests.map(_.text("sql"))
     val all = frames.map { frame =>
       SqlDialect.select(frame, sqls, sqls.map(sql => SqlDialect.parse(context.session, sql)))

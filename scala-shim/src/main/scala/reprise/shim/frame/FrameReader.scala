@@ -20,7 +20,8 @@ import reprise.shim.protocol.ShimError
 final class FrameReader(session: SparkSession) {
   private val known = new ConcurrentHashMap[String, FileColumns]()
 
-  def read(format: String, file: FrameFile): DataFrame = {
+  def read(source: FrameSource, file: FrameFile): DataFrame = {
+    val format = source.format
     val columns = known.computeIfAbsent(s"$format:${file.path}:${file.digest}", _ => columnsOf(format, file.path))
     val schema = columns.stored
     columns.of(format match {

@@ -22,7 +22,7 @@ final class FrameScan(session: SparkSession, reader: FrameReader) {
     }.toArray
     var firstRow = 0L
     val parts = source.files.filter(_.rows > 0).map { file =>
-      val part = fileChunks(source.format, file, firstRow, columns, slots, chunkRows)
+      val part = fileChunks(source, file, firstRow, columns, slots, chunkRows)
       firstRow += file.rows
       part
     }
@@ -31,9 +31,9 @@ final class FrameScan(session: SparkSession, reader: FrameReader) {
   }
 
   private def fileChunks(
-      format: String, file: FrameFile, firstRow: Long,
+      source: FrameSource, file: FrameFile, firstRow: Long,
       columns: IndexedSeq[RawColumn], slots: Array[EncodeSlot], chunkRows: Int): RDD[Chunk] = {
-    val frame = reader.read(format, file)
+    val frame = reader.read(source, file)
     val expressions = columns.map(column => SqlDialect.parse(session, column.sql))
     val types = SqlDialect.select(frame, columns.map(_.sql), expressions).schema.map(_.dataType)
     val lookups = columns.zip(types).map { case (column, dataType) =>
@@ -42,7 +42,7 @@ final class FrameScan(session: SparkSession, reader: FrameReader) {
     val selected = columns.indices.map { i =>
       new Column(lookups(i).prepare(ColumnNames.spelled(expressions(i), frame.schema), types(i))).as(s"c$i")
     }
-    val hasIndex = format == "parquet"
+    val hasIndex = source.format == "parquet"
     val plan =
       if (hasIndex) frame.select(selected :+ col("_metadata.row_index").as("row_index"): _*)
       else frame.coalesce(1).select(selected: _*)
