@@ -37,17 +37,12 @@ final class FrameDescriber(context: ShimContext) {
             "digest" -> Json.str(file.digest),
             "bytes" -> Json.int(file.bytes),
             "rows" -> Json.int(file.rows))
-<<<<<<< HEAD
-        })),
-      "columns" -> Json.arr(columns.map { column =>
-=======
         }),
         "options" -> source.options.json,
         "columns" -> source.columns.map(columns => Json.arr(columns.map { column =>
           Json.obj("name" -> Json.str(column.name), "type" -> Json.str(column.dataType))
         })).getOrElse(Json.nul)),
-      "columns" -> Json.arr(schema.fields.map { field =>
->>>>>>> 0135f76
+      "columns" -> Json.arr(columns.map { column =>
         Json.obj(
           "name" -> Json.str(column.name),
           "type" -> Json.str(FrameDescriber.columnType(column.dataType)),
@@ -78,11 +73,7 @@ final class FrameDescriber(context: ShimContext) {
 
   private def countRows(source: FrameSource, file: FrameFile): Long = source.format match {
     case "parquet" => reader.footer(file.path).getBlocks.asScala.map(_.getRowCount).sum
-<<<<<<< HEAD
-    case other => DataFaults.guard(file.path)(reader.read(other, file).count())
-=======
-    case _ => reader.read(source, file).count()
->>>>>>> 0135f76
+    case _ => DataFaults.guard(file.path)(reader.read(source, file).count())
   }
 
   private def list(path: String, format: Option[String]): FrameSource =
