@@ -58,10 +58,21 @@ export function columnSql(name: string): string {
   return plain ? name : `"${name.replaceAll('"', '""')}"`;
 }
 
-/** Passes when the data have the column. @throws DataError naming the columns there are, closest first */
+/**
+ * Passes when the data have the column, of a type features are made of.
+ * @throws DataError naming the columns there are, closest first; or file, column and type
+ */
 export function requireColumn(description: FrameDescription, name: string, role: string): string {
   const names = description.columns.map((column) => column.name);
-  if (!names.includes(name)) {
+  const column = description.columns.find((one) => one.name === name);
+  if (column?.type === 'other') {
+    const path = description.source.files[0]?.path;
+    throw new DataError(
+      `${role}: expected a column of numbers, text, booleans or times, got ${JSON.stringify(name)} of type ${column.engineType} in ${path}; say sql that makes one of it, or leave it out`,
+      { column: name, type: column.engineType, path },
+    );
+  }
+  if (column === undefined) {
     throw new DataError(
       `${role}: expected a column of the data, got ${JSON.stringify(name)}; the columns are ${closestText(name, names)}`,
       { column: name, columns: names },

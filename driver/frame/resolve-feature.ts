@@ -83,6 +83,11 @@ function resolveNumber(feature: PlannedFeature, profile: ColumnProfile): Resolve
 
 function resolveOneHot(feature: PlannedFeature, profile: ColumnProfile): ResolvedFeature {
   const { name } = feature;
+  // Engines write such values as different texts.
+  if (profile.type === 'other') {
+    const got = 'values of a nested or binary type; say sql that makes text or a number of it';
+    throw fault(name, 'numbers, text, booleans or times', got);
+  }
   if (feature.top === undefined && profile.distinct > MAX_CATEGORIES) {
     throw fault(
       name,

@@ -7,7 +7,7 @@ const INTEGER = /^U?(TINY|SMALL|BIG|HUGE)?INT(EGER)?$/;
 export function columnType(engineType: string): ColumnType {
   if (INTEGER.test(engineType) || /^(FLOAT|DOUBLE|DECIMAL)/.test(engineType)) return 'number';
   if (engineType === 'BOOLEAN') return 'boolean';
-  if (/^(VARCHAR|UUID|JSON)$/.test(engineType) || /^ENUM\(/.test(engineType)) return 'text';
+  if (/^(VARCHAR|UUID)$/.test(engineType) || /^ENUM\(/.test(engineType)) return 'text';
   if (engineType === 'DATE' || /^TIMESTAMP/.test(engineType)) return 'timestamp';
   return 'other';
 }

@@ -37,10 +37,7 @@ final class FrameReader(session: SparkSession) {
   /** The columns of a file, those that can't be read among them. */
   def columnsOf(format: String, path: String): FileColumns = format match {
     case "parquet" => ParquetColumns.of(path, footer(path).getFileMetaData.getSchema, session.sessionState.conf)
-    // Read by position, so the names need not be those in the file.
-    case "arrow" =>
-      val schema = schemaOf(format, path)
-      FileColumns(path, StructType(schema.zip(ColumnNames.unique(schema.fieldNames)).map { case (field, name) => field.copy(name = name) }))
+    case "arrow" => ArrowFile.columnsOf(path, session.sessionState.newHadoopConf())
     case other => FileColumns(path, schemaOf(other, path))
   }
 
@@ -49,7 +46,6 @@ final class FrameReader(session: SparkSession) {
     case "orc" => DataFaults.guard(path)(session.read.orc(path).schema)
     case "csv" => csv(path).option("inferSchema", "true").csv(path).schema
     case "jsonl" => inWrittenOrder(path, json.json(path).schema)
-    case "arrow" => ArrowFile.schemaOf(path, session.sessionState.newHadoopConf())
     case other => throw unsupported(other)
   }
 

@@ -38,8 +38,6 @@ object ParquetColumns {
         case (_: PrimitiveType, time: LogicalTypeAnnotation.TimestampLogicalTypeAnnotation)
             if time.getUnit == LogicalTypeAnnotation.TimeUnit.NANOS && stored.dataType == LongType =>
           FileColumn(stored.name, Some(stored), TimestampType, "timestamp_ns", NanosToMicros(_, stored.name))
-        case (_: PrimitiveType, _: LogicalTypeAnnotation.UUIDLogicalTypeAnnotation) =>
-          FileColumn(stored.name, Some(stored), StringType, "uuid", UuidText(_))
         case _ => FileColumn.plain(stored)
       }
     } catch { case NonFatal(_) => FileColumn.unreadable(field.getName, typeName(field)) }
