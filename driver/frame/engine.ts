@@ -2,6 +2,7 @@
  * What the driver asks of an engine that can read frames: DuckDB on this machine, Spark SQL on a cluster.
  * The SQL dialect of feature expressions is DuckDB's; an engine with another one translates.
  */
+import type { PartitionValue } from './partitions.js';
 import type { DescribeOptions, ReadOptions } from './read-options.js';
 
 /** `orc` is read by Spark only. */
@@ -35,6 +36,8 @@ export interface FrameFile {
   readonly digest: string;
   readonly bytes: number;
   readonly rows: number;
+  /** Columns that stand in the names of its folders; part of the lineage. Absent: there are none. */
+  readonly partition?: readonly PartitionValue[];
 }
 
 /** A column and the engine's own name of the type it is read as. */

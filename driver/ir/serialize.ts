@@ -212,7 +212,9 @@ function emptyTable(order: readonly Expr[]): Omit<NodeTable, 'numbers'> {
 function plainSource({ format, files, options, columns }: FrameSource): FrameSource {
   return {
     format,
-    files: files.map(({ path, digest, bytes, rows }) => ({ path, digest, bytes, rows })),
+    files: files.map(({ path, digest, bytes, rows, partition }) => {
+      return { path, digest, bytes, rows, ...(partition ? { partition } : {}) };
+    }),
     ...(options ? { options } : {}),
     ...(columns ? { columns } : {}),
   };

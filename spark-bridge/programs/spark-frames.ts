@@ -10,15 +10,30 @@ import type {
   FrameColumn,
   FrameDescription,
   FrameEngine,
+  FrameFile,
   FrameFormat,
   FrameSource,
   ProfileRequest,
 } from '../../driver/frame/engine.js';
 import { listDataFiles } from '../../driver/frame/files.js';
+import { isGlob } from '../../driver/frame/glob.js';
 import { identifyFiles, isRemote, readUnchanged } from '../../driver/frame/identity.js';
+import {
+  fixedPart,
+  type PartitionValue,
+  partitionColumns,
+  withoutOwn,
+  withPartitions,
+} from '../../driver/frame/partitions.js';
 import { type DescribeOptions, givenOptions } from '../../driver/frame/read-options.js';
 import type { Channel } from '../channel/channel.js';
-import type { Json, WireColumn, WireFrameSource, WireProfile } from '../channel/wire.js';
+import type {
+  Json,
+  WireColumn,
+  WireFrameFile,
+  WireFrameSource,
+  WireProfile,
+} from '../channel/wire.js';
 import { wireSource } from './wire-source.js';
 
 export function createSparkFrames(channel: Channel, newRun: () => string): FrameEngine {
@@ -40,7 +55,11 @@ export function createSparkFrames(channel: Channel, newRun: () => string): Frame
       const { result } = await (local === null
         ? call()
         : readUnchanged(local as unknown as FrameSource, call));
-      const { format: kind, files, columns } = result.source;
+      const { format: kind, columns } = result.source;
+      const found = result.source.files.map(toFile);
+      const placed = local === null ? withPartitions(found, remoteRoot(path), given) : found;
+      const own = result.columns.map((column) => column.name);
+      const { files, warnings } = withoutOwn(placed, own);
       const source = {
         format: kind as FrameFormat,
         files,
@@ -49,7 +68,8 @@ export function createSparkFrames(channel: Channel, newRun: () => string): Frame
       };
       return {
         source: local === null ? { ...source, identify: identifyRemote } : source,
-        columns: result.columns.map(toColumn),
+        columns: [...result.columns.map(toColumn), ...partitionColumns(files, PARTITION_TYPES)],
+        warnings,
         rows: result.rows,
       };
     },
@@ -107,9 +127,21 @@ async function localSource(path: string, options: DescribeOptions): Promise<Wire
   const given = givenOptions(options);
   return wireSource({
     format: listed.format,
-    files: files.map((file) => ({ ...file, rows: 0 })),
+    files: withPartitions(files, listed.root, given).map((file) => ({ ...file, rows: 0 })),
     ...(given ? { options: given } : {}),
   });
+}
+
+/** Spark's names of the types of columns that stand in the names of folders. */
+const PARTITION_TYPES = { integer: 'bigint', date: 'date', text: 'string' } as const;
+
+/** Where partition folders begin; a path without wildcards may be a folder or a file, above whose name none count. */
+function remoteRoot(path: string): string {
+  return isGlob(path) ? fixedPart(path) : path;
+}
+
+function toFile({ partition, ...file }: WireFrameFile): FrameFile {
+  return partition === null ? file : { ...file, partition: partition as readonly PartitionValue[] };
 }
 
 function toColumn(column: WireColumn): FrameColumn {

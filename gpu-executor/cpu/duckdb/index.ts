@@ -15,11 +15,13 @@ import type {
 } from '../../../driver/frame/engine.js';
 import { listDataFiles } from '../../../driver/frame/files.js';
 import { identifyFiles, readUnchanged, verifyUnchanged } from '../../../driver/frame/identity.js';
+import { partitionColumns, withoutOwn, withPartitions } from '../../../driver/frame/partitions.js';
 import { type DescribeOptions, givenOptions } from '../../../driver/frame/read-options.js';
 import type { FrameReader, FrameReadOptions } from '../frame-reader.js';
 import { Database, type DatabaseOptions } from './database.js';
 import { ExpressionChecker } from './expression.js';
 import { agreeOnColumns, frameColumn, hasColumns, Layouts } from './layout.js';
+import { PARTITION_TYPES } from './partition-scan.js';
 import { profileSource } from './profile.js';
 import { profileEachFile } from './profile-files.js';
 import { readChunks } from './read.js';
@@ -54,19 +56,22 @@ export class DuckDbEngine implements FrameEngine, FrameReader {
       );
     }
     const listed = await listDataFiles(path, options.format);
-    const identities = await identifyFiles(listed.paths);
+    const identified = await identifyFiles(listed.paths);
+    const identities = withPartitions(identified, listed.root, given);
     const layouts: FileLayout[] = [];
     for (const file of identities)
       layouts.push(await this.#layouts.file(listed.format, file, given));
     const agreed = agreeOnColumns(layouts, listed.paths, listed.format);
-    const columns = agreed.map(frameColumn);
     const isUniform = layouts.every((layout) => hasColumns(layout, agreed));
-    const files = identities.map((file, i) => ({ ...file, rows: layouts[i]!.rows }));
+    const counted = identities.map((file, i) => ({ ...file, rows: layouts[i]!.rows }));
+    const own = agreed.map((column) => column.name);
+    const { files, warnings } = withoutOwn(counted, own);
+    const columns = [...agreed.map(frameColumn), ...partitionColumns(files, PARTITION_TYPES)];
     const source = { format: listed.format, files, ...(given ? { options: given } : {}) };
     await verifyUnchanged(source);
     if (source.format === 'parquet') await this.#layouts.keep(identities, layouts);
     const rows = files.reduce((sum, file) => sum + file.rows, 0);
-    return { source, columns, rows, isUniform };
+    return { source, columns, rows, isUniform, warnings };
   }
 
   /** See `FrameEngine.profile`. */

@@ -4,10 +4,12 @@
  */
 import { DataError } from '../../../driver/errors.js';
 import type { FrameFile, FrameFormat, FrameSource } from '../../../driver/frame/engine.js';
+import { partitionColumns } from '../../../driver/frame/partitions.js';
 import { optionsKey, type ReadOptions } from '../../../driver/frame/read-options.js';
 import type { Database } from './database.js';
 import { KnownLayouts } from './known-layouts.js';
 import { inspectParquet, parquetLayout } from './parquet.js';
+import { PARTITION_TYPES } from './partition-scan.js';
 import type { FileLayout, LayoutColumn, SourceLayout } from './scan.js';
 import { inspectCsv, inspectJsonLines } from './text-files.js';
 import { columnType, commonType } from './types.js';
@@ -59,10 +61,12 @@ export class Layouts {
           { path: file.path, expected: file.rows, got: layout.rows },
         );
       }
-      files.push(layout);
+      files.push(file.partition ? { ...layout, partition: file.partition } : layout);
     }
     const paths = source.files.map((file) => file.path);
-    return { columns: agreeOnColumns(files, paths, source.format), files };
+    const folders = partitionColumns(source.files, PARTITION_TYPES);
+    const columns = agreeOnColumns(files, paths, source.format);
+    return { columns: [...columns, ...folders.map(folderColumn)], files };
   }
 
   /**
@@ -108,6 +112,13 @@ export class Layouts {
         );
     }
   }
+}
+
+function folderColumn(column: {
+  readonly name: string;
+  readonly engineType: string;
+}): LayoutColumn {
+  return { name: column.name, type: column.engineType };
 }
 
 /** The columns all files share, in the first file's order. @throws DataError naming file and column */

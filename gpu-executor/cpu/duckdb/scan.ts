@@ -2,7 +2,9 @@
  * The SQL that scans files, given what is known of their columns. Invariant: a scan fixes the columns' types instead of
  * letting DuckDB guess them again from another sample.
  */
+import type { PartitionValue } from '../../../driver/frame/partitions.js';
 import { quoteName, quoteText } from './database.js';
+import { partitionItem } from './partition-scan.js';
 
 export interface LayoutColumn {
   readonly name: string;
@@ -20,6 +22,8 @@ export interface FileLayout {
   readonly path: string;
   /** Further arguments of the call, without the types. */
   readonly options: string;
+  /** Columns that stand in the names of the file's folders. */
+  readonly partition?: readonly PartitionValue[];
 }
 
 /** A source ready to be scanned. */
@@ -30,27 +34,33 @@ export interface SourceLayout {
 
 /** `FROM` operand over all files of a source, in no promised order of rows. */
 export function relation(layout: SourceLayout): string {
-  const parts = scanGroups(layout).map((files) => groupCall(files, layout));
-  if (parts.length === 1) return parts[0]!;
-  const names = columnNames(layout);
-  return `(${parts.map((part) => `SELECT ${names} FROM ${part}`).join(' UNION ALL ')})`;
+  const groups = scanGroups(layout);
+  const parts = groups.map((files) => groupCall(files, layout));
+  const isPlain = layout.files.every((file) => file.partition === undefined);
+  if (parts.length === 1 && isPlain) return parts[0]!;
+  const selects = parts.map((part, i) => `SELECT ${columnItems(layout, groups[i]!)} FROM ${part}`);
+  return `(${selects.join(' UNION ALL ')})`;
 }
 
 /** As `relation`, with a further column `file`: the position of the row's file in the layout. */
 export function numberedRelation(layout: SourceLayout, file: string): string {
-  const names = columnNames(layout);
   const parts = scanGroups(layout).map((files) => {
     const numbers = files.map((one) => layout.files.indexOf(one));
     // DuckDB counts the files of each call from 0; the constant list turns that into places in the layout.
     const inOrder = numbers.every((number, i) => number === i);
     const number = inOrder ? 'file_index' : `list_extract([${numbers.join(', ')}], file_index + 1)`;
-    return `SELECT ${names}, CAST(${number} AS BIGINT) AS ${file} FROM ${groupCall(files, layout)}`;
+    return `SELECT ${columnItems(layout, files)}, CAST(${number} AS BIGINT) AS ${file} FROM ${groupCall(files, layout)}`;
   });
   return `(${parts.join(' UNION ALL ')})`;
 }
 
-function columnNames(layout: SourceLayout): string {
-  return layout.columns.map((column) => quoteName(column.name)).join(', ');
+/** Select items of the columns over the files of one call. */
+function columnItems(layout: SourceLayout, files: readonly FileLayout[]): string {
+  const partitions = files.map((file) => file.partition);
+  const items = layout.columns.map(
+    ({ name }) => partitionItem(name, partitions) ?? quoteName(name),
+  );
+  return items.join(', ');
 }
 
 /** Files that one call scans. */
@@ -73,7 +83,10 @@ function groupCall(files: readonly FileLayout[], layout: SourceLayout): string {
 
 /** `FROM` operand over one file, rows in file order. */
 export function fileRelation(file: FileLayout, columns: readonly LayoutColumn[]): string {
-  return scanCall([file.path], file, columns);
+  const call = scanCall([file.path], file, columns);
+  if (file.partition === undefined) return call;
+  const items = file.partition.map(({ name }) => partitionItem(name, [file.partition]));
+  return `(SELECT *, ${items.join(', ')} FROM ${call})`;
 }
 
 function scanCall(

@@ -36,7 +36,8 @@ final class FrameDescriber(context: ShimContext) {
             "path" -> Json.str(file.path),
             "digest" -> Json.str(file.digest),
             "bytes" -> Json.int(file.bytes),
-            "rows" -> Json.int(file.rows))
+            "rows" -> Json.int(file.rows),
+            "partition" -> (if (file.partition.isEmpty) Json.nul else Json.arr(file.partition.map(_.json))))
         }),
         "options" -> source.options.json,
         "columns" -> source.columns.map(columns => Json.arr(columns.map { column =>
@@ -89,17 +90,12 @@ final class FrameDescriber(context: ShimContext) {
   }
 
   private def listFiles(path: String, format: Option[String]): FrameSource = {
-    val root = new Path(path)
-    val system = root.getFileSystem(configuration)
-    val matched = Option(system.globStatus(root)).getOrElse(Array.empty[FileStatus])
-    val statuses = matched.flatMap { status =>
-      if (status.isDirectory) system.listStatus(status.getPath).filter(_.isFile) else Array(status)
-    }.filterNot(status => status.getPath.getName.startsWith("_") || status.getPath.getName.startsWith("."))
-      .sortBy(_.getPath.toString)
+    val statuses = new FileListing(configuration).of(path)
+    def system(status: FileStatus): FileSystem = status.getPath.getFileSystem(configuration)
     if (statuses.isEmpty) {
       throw ShimError.data(s"frame: expected a file, folder or glob with files at $path, got none", "path" -> path)
     }
-    val kinds = statuses.map(status => FrameDescriber.formatOf(status.getPath.getName)).distinct
+    val kinds = statuses.map(status => FrameDescriber.formatOf(status.getPath.getName)).distinct.toArray
     val kind = format.getOrElse {
       kinds match {
         case Array(Some(one)) => one
@@ -112,7 +108,7 @@ final class FrameDescriber(context: ShimContext) {
     FrameSource(
       kind,
       statuses.map { status =>
-        FrameFile(status.getPath.toString, identity(system, status), status.getLen, 0)
+        FrameFile(status.getPath.toString, identity(system(status), status), status.getLen, 0)
       }.toIndexedSeq)
   }
 

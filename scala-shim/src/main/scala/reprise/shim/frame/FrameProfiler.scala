@@ -134,7 +134,7 @@ final class FrameProfiler(context: ShimContext) {
       rdd.mapPartitions { rows =>
         val tallies = kinds.map { case (kind, counts) => new ColumnTally(kind, counts) }
         var count = 0L
-        DataFaults.guard(path, if (isWhole) Some(count) else None) {
+        DataFaults.guard(path, if (isWhole) Some(count + 1) else None) {
           rows.foreach { row =>
             var i = 0
             while (i < tallies.length) {

@@ -24,7 +24,7 @@ final class FrameReader(session: SparkSession) {
     val format = source.format
     val columns = known.computeIfAbsent(s"$format:${file.path}:${file.digest}", _ => columnsOf(format, file.path))
     val schema = columns.stored
-    columns.of(format match {
+    val frame = columns.of(format match {
       case "parquet" => session.read.schema(schema).parquet(file.path)
       case "orc" => session.read.schema(schema).orc(file.path)
       case "csv" => csv(file.path).schema(schema).csv(file.path)
@@ -32,6 +32,7 @@ final class FrameReader(session: SparkSession) {
       case "arrow" => arrow(file.path, schema)
       case other => throw unsupported(other)
     })
+    PartitionValue.add(frame, file.partition)
   }
 
   /** The columns of a file, those that can't be read among them. */

@@ -71,7 +71,7 @@ final class ChunkBuilder(
     val numbers = readers.map(reader => reader.newBuffer(chunkRows))
     var start = nextRow
     var count = 0
-    DataFaults.guard(path, if (start < 0) None else Some(start + count - firstRow)) {
+    DataFaults.guard(path, if (start < 0) None else Some(start + count - firstRow + 1)) {
       while (count < chunkRows && rows.hasNext) {
         val row = rows.next()
         if (count == 0 && start < 0) start = firstRow + (if (hasIndex) row.getLong(readers.length) else 0L)
@@ -103,7 +103,7 @@ final class ChunkBuilder(
           while (i < count) {
             if (numbers.values(i).isNaN) {
               throw ShimError.data(
-                s"encode: expected a number in every row of `$name`, got none in row ${start + i}; impute it or drop the row",
+                s"encode: expected a number in every row of feature `$name`, got a missing value in row ${start + i + 1}; give the feature an `impute`",
                 "feature" -> name)
             }
             i += 1
