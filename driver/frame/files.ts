@@ -44,7 +44,11 @@ export async function listDataFiles(path: string, format?: FrameFormat): Promise
   const stats = await statOf(path);
   if (stats === undefined && isGlob(path)) {
     const root = fixedPart(resolve(path));
-    const paths = (await expandGlob(resolve(path))).filter((file) => !isHidden(file));
+    const tail = resolve(path).slice(root.length);
+    const asked = tail.includes('/_');
+    const paths = (await expandGlob(resolve(path))).filter(
+      (file) => !isHidden(file) && (asked || !isUnderHidden(file.slice(root.length))),
+    );
     if (paths.length === 0) {
       throw new DataError(
         `data: expected files that match ${path}, found none; check the pattern`,
@@ -117,6 +121,12 @@ function oneFormat(
     }
   }
   return { format: first as FrameFormat, paths };
+}
+
+/** Whether a folder on the way is one that writers keep for themselves: `_temporary`, `_delta_log`. */
+function isUnderHidden(path: string): boolean {
+  const folders = path.split('/').slice(0, -1);
+  return folders.some((folder) => folder.startsWith('_') && !isPartition(folder));
 }
 
 function isHidden(path: string): boolean {

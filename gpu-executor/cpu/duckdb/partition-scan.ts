@@ -15,6 +15,8 @@ export function partitionItem(
   const type = PARTITION_TYPES[first.type as PartitionType];
   const texts = values.map((one) => (one?.value == null ? 'NULL' : quoteText(one.value)));
   const isOne = texts.every((text) => text === texts[0]);
-  const text = isOne ? texts[0] : `list_extract([${texts.join(', ')}], file_index + 1)`;
+  const text = isOne
+    ? texts[0]
+    : `list_extract([${texts.join(', ')}], CAST(file_index AS BIGINT) + 1)`;
   return `CAST(${text} AS ${type}) AS ${quoteName(name)}`;
 }

@@ -48,7 +48,9 @@ export function numberedRelation(layout: SourceLayout, file: string): string {
     const numbers = files.map((one) => layout.files.indexOf(one));
     // DuckDB counts the files of each call from 0; the constant list turns that into places in the layout.
     const inOrder = numbers.every((number, i) => number === i);
-    const number = inOrder ? 'file_index' : `list_extract([${numbers.join(', ')}], file_index + 1)`;
+    const number = inOrder
+      ? 'file_index'
+      : `list_extract([${numbers.join(', ')}], CAST(file_index AS BIGINT) + 1)`;
     return `SELECT ${columnItems(layout, files)}, CAST(${number} AS BIGINT) AS ${file} FROM ${groupCall(files, layout)}`;
   });
   return `(${parts.join(' UNION ALL ')})`;
