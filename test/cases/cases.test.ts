@@ -6,9 +6,10 @@ import { runJob } from '../../jobs/run-job.js';
 import { JobFolder } from '../support/job-folder.js';
 import { sparkMissing } from '../support/spark.js';
 import type { Case, CaseEngine, Outcome } from './case.js';
+import { columnCases } from './columns.js';
 
 /** One list a kind of input; a new kind is a file beside this one and a line here. */
-const CASES: readonly (readonly Case[])[] = [];
+const CASES: readonly (readonly Case[])[] = [columnCases];
 
 for (const engine of ['local', 'spark'] as const) {
   describe(`cases on ${engine}`, function () {
