@@ -1,22 +1,35 @@
 /** Size of local data, for choosing an engine before anything is opened. */
-import { readdir, stat } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { opendir, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { expandGlob, isGlob } from '../driver/frame/glob.js';
+
+/** What is looked at below a folder: enough to see that data are large, few enough to be no work. */
+const MAX_ENTRIES = 100_000;
 
 /**
- * Bytes of a file, of the files below a folder, or at most those of a glob (everything below its fixed part); 0 when
- * nothing is there, which opening the data will report. @units bytes
+ * Bytes of a file, of the files below a folder, or of those that match a glob; 0 when nothing is there, which opening the
+ * data will report. @units bytes
+ * @throws ConfigError for a glob that leads too far
  */
 export async function dataBytes(path: string): Promise<number> {
-  const wildcard = path.search(/[*?[{]/);
-  const base = wildcard < 0 ? path : dirname(`${path.slice(0, wildcard)}x`);
-  const stats = await stat(base).catch(() => undefined);
-  if (stats === undefined) return 0;
+  const stats = await stat(path).catch(() => undefined);
+  if (stats === undefined) return isGlob(path) ? sumOf(await expandGlob(path)) : 0;
   if (!stats.isDirectory()) return stats.size;
-  let bytes = 0;
-  for (const entry of await readdir(base, { withFileTypes: true, recursive: true })) {
-    if (!entry.isFile()) continue;
-    const file = await stat(join(entry.parentPath, entry.name)).catch(() => undefined);
-    bytes += file?.size ?? 0;
+  const files: string[] = [];
+  let entries = 0;
+  try {
+    for await (const entry of await opendir(path, { recursive: true })) {
+      if (entry.isFile()) files.push(join(entry.parentPath, entry.name));
+      if (++entries >= MAX_ENTRIES) break;
+    }
+  } catch {
+    // What can't be read here is reported where it is needed.
   }
+  return sumOf(files);
+}
+
+async function sumOf(files: readonly string[]): Promise<number> {
+  let bytes = 0;
+  for (const file of files) bytes += (await stat(file).catch(() => undefined))?.size ?? 0;
   return bytes;
 }

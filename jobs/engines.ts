@@ -46,10 +46,12 @@ export async function chooseEngine(
   const size = `${(bytes / 1024 ** 2).toFixed(1)} MiB of data`;
   if (bytes < SPARK_BYTES)
     return { engine: 'local', reason: `${size} stream through this machine`, placement };
-  const { findSpark } = await import('../spark-bridge/index.js');
-  return (await findSpark()) === undefined
-    ? { engine: 'local', reason: `${size}, but Spark is not set up (\`reprise setup\`)`, placement }
-    : { engine: 'spark', reason: size, placement };
+  const { findUsableSpark } = await import('../spark-bridge/index.js');
+  const { spark, passedOver } = findUsableSpark();
+  if (spark !== undefined || env.livyUrl() !== undefined)
+    return { engine: 'spark', reason: size, placement };
+  const why = passedOver ?? 'Spark is not set up (`reprise setup`)';
+  return { engine: 'local', reason: `${size}, but ${why}`, placement };
 }
 
 /**
@@ -74,7 +76,11 @@ export async function openSession(
       const given = { ...(onWarning ? { onWarning } : {}), ...(signal ? { signal } : {}) };
       blocks =
         env.livyUrl() === undefined
-          ? await bridge.createSparkBackend(given)
+          ? // What is placed by cost was chosen here: no SPARK_HOME was asked for.
+            await bridge.createSparkBackend({
+              ...given,
+              sparkHome: placement === 'cost' ? 'optional' : 'required',
+            })
           : await bridge.createLivyBackend(given);
     }
     const folder = env.store();

@@ -17,6 +17,7 @@ import type { RunRecord } from './runs/record.js';
 import type { RunOptions } from './runs/run-events.js';
 import { newRunId } from './runs/run-id.js';
 import { gridSearch } from './search/grid-search.js';
+import { bestTrial } from './search/result.js';
 
 export interface RunJobOptions extends RunOptions {
   /** An open session to run in, which keeps its results for the next run. Default: one of its own. */
@@ -76,10 +77,10 @@ async function runIn(
     onPhase: (phase) => clock.enter(phase),
     onOutput: (name, expr) => outputs.set(name, expr),
   });
-  options.onEvent?.({ kind: 'scored', search });
   await verifyUnchanged(data.source);
   clock.end();
-  const best = search.trials[search.bestIndex];
+  for (const message of search.warnings ?? []) options.onEvent?.({ kind: 'warning', message });
+  const best = bestTrial(search);
   if (best !== undefined) {
     options.onEvent?.({
       kind: 'best',

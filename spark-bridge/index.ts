@@ -7,12 +7,21 @@ export {
   findJava,
   findNativeBlasFolder,
   findSpark,
+  findUsableSpark,
   type JavaInstallation,
-  type ScalaVersion,
+  requireJava,
   type SparkInstallation,
   shimJar,
-  sparkVersion,
+  type UsableSpark,
+  wantedSpark,
 } from './embedded/locations.js';
+export {
+  LINES_TEXT,
+  type ScalaVersion,
+  type ShimTarget,
+  type SparkLine,
+  shimTarget,
+} from './embedded/spark-lines.js';
 export {
   type EmbeddedSpark,
   type EmbeddedSparkOptions,

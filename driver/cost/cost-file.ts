@@ -3,10 +3,11 @@
  * shares the folder. Invariant: the file is replaced whole or not at all, and a file that is missing, damaged or of another version
  * is as good as none: costs are advice, so nothing here ever fails a run.
  */
-import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { arch, cpus } from 'node:os';
 import { dirname, join } from 'node:path';
 import { env } from '../support/env.js';
+import { makeFolderSync } from '../support/make-folder.js';
 import { CostModel, type Learned } from './cost-model.js';
 import { ReadCounts } from './read-counts.js';
 
@@ -52,7 +53,7 @@ export function saveCostModel(model: CostModel): boolean {
   const machines = { ...Object.fromEntries(kept), [machine]: model.learned() };
   const temporary = `${path}.${process.pid}.tmp`;
   try {
-    mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+    makeFolderSync(dirname(path), 0o700);
     const reads = new ReadCounts({ ...known?.reads, ...model.reads.toJson() }).toJson();
     const document: CostDocument = { version: VERSION, machines, reads };
     writeFileSync(temporary, `${JSON.stringify(document, null, 1)}\n`, { mode: 0o600 });

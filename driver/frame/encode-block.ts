@@ -56,29 +56,6 @@ export function featureWidth(feature: EncodedFeature): number {
   }
 }
 
-/** Names of the output columns, as results and models show them: `distance`, `origin=ATL`, `origin=(other)`. */
-export function featureColumns(feature: EncodedFeature): string[] {
-  const { name } = feature;
-  const missing = `${name}=(missing)`;
-  switch (feature.kind) {
-    case 'onehot':
-      return [
-        ...feature.categories.map((category) => `${name}=${category}`),
-        ...(feature.other ? [`${name}=(other)`] : []),
-        ...(feature.missing ? [missing] : []),
-      ];
-    case 'bin':
-      return [
-        ...feature.edges.slice(0, -1).map((edge, i) => `${name}=[${edge},${feature.edges[i + 1]})`),
-        ...(feature.missing ? [missing] : []),
-      ];
-    case 'missing':
-      return [missing];
-    default:
-      return [name];
-  }
-}
-
 /** The raw column a feature is computed from. */
 export function rawColumn(feature: EncodedFeature): RawColumn {
   return feature.kind === 'onehot' || feature.kind === 'map'

@@ -4,7 +4,8 @@
  * it would not is a `DataError` that names the feature, what was expected, what came and what to do.
  */
 import { DataError, RepriseError } from '../errors.js';
-import { type EncodedFeature, featureColumns, featureWidth } from './encode-block.js';
+import { columnPrefixes, featureColumns } from './column-names.js';
+import { type EncodedFeature, featureWidth } from './encode-block.js';
 import type { ColumnProfile, FrameDescription, FrameEngine, ProfileRequest } from './engine.js';
 import {
   type FeatureSpec,
@@ -115,6 +116,7 @@ function assemble(
   const imputations: MeanImputation[] = [];
   const summary: FeatureSummary[] = [];
   const warnings: string[] = [];
+  const prefixes = columnPrefixes(planned);
   let width = 0;
   for (const [i, feature] of planned.entries()) {
     const profile = profiles[i]!;
@@ -126,7 +128,7 @@ function assemble(
     for (const [part, encoded] of resolved.features.entries()) {
       features.push(encoded);
       width += featureWidth(encoded);
-      if (!(resolved.imputeMean && part === 1)) columns.push(...featureColumns(encoded));
+      if (!(resolved.imputeMean && part === 1)) columns.push(...featureColumns(encoded, prefixes));
     }
     warnings.push(...resolved.warnings);
     const { missing, min, max, distinct } = profile;

@@ -6,6 +6,7 @@ import type { Stats } from 'node:fs';
 import { readdir, stat } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { DataError } from '../errors.js';
+import { requireLocal } from './addresses.js';
 import type { FrameFormat } from './engine.js';
 import { byText, expandGlob, isGlob } from './glob.js';
 import { fixedPart, isPartition } from './partitions.js';
@@ -41,6 +42,7 @@ export interface ListedFiles {
  * @throws DataError when there is nothing, or the formats differ, or the format cannot be told
  */
 export async function listDataFiles(path: string, format?: FrameFormat): Promise<ListedFiles> {
+  requireLocal(path);
   const stats = await statOf(path);
   if (stats === undefined && isGlob(path)) {
     const root = fixedPart(resolve(path));

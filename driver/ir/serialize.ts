@@ -2,6 +2,9 @@
  * Lineage as plain JSON and back: operators with their versions, full canonical attributes, files by digest and path,
  * small literals with their cells and large ones by digest. Invariant: what is read back has the lineage keys of what
  * was written, bit for bit, or reading fails; nothing recurses, so a lineage millions of nodes deep is no exception.
+ *
+ * A node is a line of text: operator, attributes, inputs. The iterations of a loop are the same lines, or nearly, which
+ * deflate makes very small.
  */
 import { deflateRawSync, inflateRawSync } from 'node:zlib';
 import { PlanError, RepriseError, ResourceError } from '../errors.js';
@@ -13,8 +16,6 @@ import { type DenseMatrix, dense } from '../runtime/value.js';
 import { type Attrs, type AttrValue, noAttrs } from './attrs.js';
 import { type Expr, topological } from './expr.js';
 import { contentDigest, lineageKey } from './lineage-key.js';
-import { decodeNodes, encodeNodes, type NodeTable } from './node-records.js';
-import { numbersIn, splitNumbers, withNumbers } from './number-series.js';
 import {
   digestOfKeys,
   fromJson,
@@ -23,7 +24,6 @@ import {
   readStored,
   type StoredLineage,
   type StoredLiteral,
-  type StoredValue,
   toJson,
 } from './stored-lineage.js';
 
@@ -52,7 +52,10 @@ export interface RestoredLineage {
   readonly nodes: readonly Expr[];
 }
 
-/** The lineage of these nodes as plain JSON. Linear in the nodes; repeated stretches (loops) take one record. */
+/** A few bytes may stand for very much text. @units bytes */
+const MAX_TEXT_BYTES = 1 << 28;
+
+/** The lineage of these nodes as plain JSON. Linear in the nodes; repeated stretches (loops) take next to no room. */
 export function serializeLineage(
   roots: readonly Expr[],
   options: SerializeOptions = {},
@@ -61,74 +64,40 @@ export function serializeLineage(
   const nodeNumbers = new Map<Expr, number>();
   const opPlaces = new Map<OpDef, number>();
   const attrPlaces = new Map<string, number>();
-  const attrs: StoredValue[] = [];
   const literals: Record<string, StoredLiteral> = {};
   const frames: Record<string, FrameSource> = {};
-  const table = emptyTable(order);
   const literalBudget = {
     left: options.literalsBytes ?? 1 << 20,
     each: options.literalBytes ?? 1 << 16,
   };
-  const digests = new Map<Expr, string>();
-  /** What tells attributes apart; of a literal the content, which its attributes only name. */
-  const textOf = (expr: Expr): string => {
-    if (expr.op !== ops.literal) return expr.attrsText;
-    let digest = digests.get(expr);
-    if (digest === undefined) {
-      digest = contentDigest(expr.payload as DenseMatrix);
-      digests.set(expr, digest);
-    }
-    return digest;
-  };
-  const shapes = new Map<string, number>();
-  const numbers: number[] = [];
-  let end = 0;
-  for (const [i, expr] of order.entries()) {
-    nodeNumbers.set(expr, i);
-    const isLeafOfData = expr.op === ops.literal || expr.op === ops.frame;
-    const { shape, numbers: own } = isLeafOfData
-      ? { shape: `${expr.op.name} ${textOf(expr)}`, numbers: [] }
-      : splitNumbers(expr.attrsText);
-    let place = shapes.get(shape);
-    if (place === undefined) {
-      place = shapes.size;
-      shapes.set(shape, place);
-    }
-    if (!opPlaces.has(expr.op)) opPlaces.set(expr.op, opPlaces.size);
-    table.op[i] = opPlaces.get(expr.op)!;
-    table.shape[i] = place;
-    for (const number of own) numbers.push(number);
-    table.numberStart[i + 1] = numbers.length;
-    for (const input of expr.inputs) table.inputs[end++] = nodeNumbers.get(input)!;
-    table.start[i + 1] = end;
-  }
-  /** Place of a node's attributes; made when the first node with them has a record of its own. */
-  const attrsPlace = (i: number): number => {
-    const expr = order[i]!;
-    const text = textOf(expr);
-    const kind = expr.op === ops.literal || expr.op === ops.frame ? `${expr.op.name} ` : '';
-    let place = attrPlaces.get(kind + text);
-    if (place !== undefined) return place;
-    place = attrs.length;
-    attrPlaces.set(kind + text, place);
+  /** The place of attributes that stand in an earlier line, or the attributes, which then have the next place. */
+  const attrsText = (expr: Expr): string => {
     const isLiteral = expr.op === ops.literal;
-    attrs.push(isLiteral || expr.attrs === noAttrs ? null : toJson(expr.attrs));
-    if (isLiteral) {
-      literals[place] = storedLiteral(expr.payload as DenseMatrix, text, literalBudget);
-    }
+    // Of a literal the content tells them apart, which its attributes only name.
+    const own = isLiteral ? contentDigest(expr.payload as DenseMatrix) : expr.attrsText;
+    const key = isLiteral || expr.op === ops.frame ? `${expr.op.name} ${own}` : own;
+    const known = attrPlaces.get(key);
+    if (known !== undefined) return String(known);
+    const place = attrPlaces.size;
+    attrPlaces.set(key, place);
+    if (isLiteral) literals[place] = storedLiteral(expr.payload as DenseMatrix, own, literalBudget);
     if (expr.op === ops.frame) frames[place] = plainSource(expr.payload as FrameSource);
-    return place;
+    return isLiteral || expr.attrs === noAttrs ? 'null' : JSON.stringify(toJson(expr.attrs));
   };
-  const nodes = encodeNodes({ ...table, numbers: Float64Array.from(numbers) }, attrsPlace);
+  const lines = order.map((expr, i) => {
+    nodeNumbers.set(expr, i);
+    if (!opPlaces.has(expr.op)) opPlaces.set(expr.op, opPlaces.size);
+    const inputs = expr.inputs.map((input) => inputText(i, nodeNumbers.get(input)!));
+    return `${opPlaces.get(expr.op)}\t${attrsText(expr)}\t${inputs.join(' ')}\n`;
+  });
   return {
     format: LINEAGE_FORMAT,
     version: LINEAGE_VERSION,
     count: order.length,
     ops: [...opPlaces.keys()].map((op) => [op.name, op.version] as const),
-    attrs,
     literals,
     frames,
-    nodes,
+    nodes: deflateRawSync(lines.join('')).toString('base64'),
     roots: roots.map((root) => nodeNumbers.get(root)!),
     digest: digestOfKeys(roots.map(lineageKey)),
   };
@@ -153,37 +122,24 @@ export function deserializeLineage(
     );
   }
   const known = stored.ops.map(knownOp);
-  const numbersOf = new Map<number, readonly number[]>();
-  const table = decodeNodes(stored.nodes, stored.count, (place) => {
-    let numbers = numbersOf.get(place);
-    if (numbers === undefined) {
-      const value = stored.attrs[place] ?? null;
-      numbers = value === null ? [] : numbersIn(fromJson(value));
-      numbersOf.set(place, numbers);
-    }
-    return numbers;
-  });
-  const leaves = new Map<number, { readonly attrs: Attrs; readonly payload?: unknown }>();
-  const leafOf = (op: OpDef, place: number) => {
-    let leaf = leaves.get(place);
-    if (leaf === undefined) {
-      leaf = restoreAttrs(stored, op, place, options);
-      leaves.set(place, leaf);
-    }
-    return leaf;
-  };
-  const nodes: Expr[] = new Array(stored.count);
-  for (let i = 0; i < stored.count; i++) {
-    const op = known[table.op[i]!];
-    if (op === undefined) throw damaged(`an operator of the table at node ${i}`, table.op[i]);
-    const inputs: Expr[] = [];
-    for (let at = table.start[i]!; at < table.start[i + 1]!; at++) {
-      inputs.push(nodes[table.inputs[at]!]!);
-    }
-    const { attrs: ofPlace, payload } = leafOf(op, table.attrs[i]!);
-    const [from, to] = [table.numberStart[i]!, table.numberStart[i + 1]!];
-    const attrs = from === to ? ofPlace : withNumbers(ofPlace, table.numbers.subarray(from, to));
-    nodes[i] = internSafely(evaluator, op, inputs, attrs, payload);
+  const leaves: { readonly attrs: Attrs; readonly payload?: unknown }[] = [];
+  const lines = textOf(stored.nodes).split('\n');
+  if (lines.pop() !== '' || lines.length !== stored.count) {
+    throw damaged(`${stored.count} nodes`, lines.length);
+  }
+  const nodes: Expr[] = [];
+  for (const [i, line] of lines.entries()) {
+    const [opText, attrsText = '', inputsText = ''] = line.split('\t');
+    const op = known[Number(opText)];
+    if (op === undefined) throw damaged(`an operator of the table at node ${i}`, opText);
+    const isPlace = /^\d/.test(attrsText);
+    if (!isPlace) leaves.push(restoreAttrs(stored, op, leaves.length, attrsText, options));
+    const leaf = isPlace ? leaves[Number(attrsText)] : leaves.at(-1);
+    if (leaf === undefined) throw damaged(`attributes of ${op.name}`, `place ${attrsText}`);
+    const inputs =
+      inputsText === '' ? [] : inputsText.split(' ').map((text) => nodes[inputOf(i, text)]);
+    if (inputs.includes(undefined)) throw damaged(`an input before node ${i}`, inputsText);
+    nodes.push(internSafely(evaluator, op, inputs as Expr[], leaf.attrs, leaf.payload));
   }
   const roots = stored.roots.map((number) => {
     const root = nodes[number];
@@ -195,17 +151,25 @@ export function deserializeLineage(
   return { roots, nodes };
 }
 
-function emptyTable(order: readonly Expr[]): Omit<NodeTable, 'numbers'> {
-  const count = order.length;
-  const inputs = order.reduce((sum, expr) => sum + expr.inputs.length, 0);
-  return {
-    count,
-    op: new Int32Array(count),
-    shape: new Int32Array(count),
-    numberStart: new Int32Array(count + 1),
-    start: new Int32Array(count + 1),
-    inputs: new Int32Array(inputs),
-  };
+/**
+ * How many nodes back the input of node `i` stands, as what a loop carries does in each iteration; or, where that is the
+ * smaller number, its own, which stays the same for what stands before the loop.
+ */
+function inputText(i: number, input: number): string {
+  return input < i - input ? `=${input}` : String(i - input);
+}
+
+function inputOf(i: number, text: string): number {
+  return text.startsWith('=') ? Number(text.slice(1)) : i - Number(text);
+}
+
+function textOf(nodes: string): string {
+  try {
+    const options = { maxOutputLength: MAX_TEXT_BYTES };
+    return inflateRawSync(Buffer.from(nodes, 'base64'), options).toString('utf8');
+  } catch (error) {
+    throw damaged('nodes', (error as Error).message);
+  }
 }
 
 /** The source without what an engine may have hung on it. */
@@ -252,21 +216,28 @@ function restoreAttrs(
   stored: StoredLineage,
   op: OpDef,
   place: number,
+  text: string,
   options: DeserializeOptions,
 ): { readonly attrs: Attrs; readonly payload?: unknown } {
-  if (place >= stored.attrs.length) throw damaged(`attributes of ${op.name}`, `place ${place}`);
   if (op === ops.literal) {
     const literal = stored.literals[place];
     if (literal === undefined) throw damaged('the cells or digest of a literal', 'none');
     const { rows, cols, digest } = literal;
     return { attrs: { rows, cols, key: digest }, payload: literalValue(literal, options) };
   }
-  const value = stored.attrs[place]!;
-  const attrs = value === null ? noAttrs : (fromJson(value) as Attrs);
+  const attrs = text === 'null' ? noAttrs : readAttrs(op, text);
   if (op !== ops.frame) return { attrs };
   const source = stored.frames[place];
   if (source === undefined) throw damaged('the files of a frame', 'none');
   return { attrs, payload: frameSource(source, attrs, options) };
+}
+
+function readAttrs(op: OpDef, text: string): Attrs {
+  try {
+    return fromJson(JSON.parse(text)) as Attrs;
+  } catch {
+    throw damaged(`attributes of ${op.name}`, text.slice(0, 40));
+  }
 }
 
 function literalValue(literal: StoredLiteral, options: DeserializeOptions): DenseMatrix {

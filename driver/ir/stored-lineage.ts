@@ -7,12 +7,10 @@ import { PlanError } from '../errors.js';
 import type { FrameSource } from '../frame/engine.js';
 import type { AttrValue } from './attrs.js';
 import type { LineageKey } from './lineage-key.js';
-import type { NodeRecord } from './node-records.js';
 
 export const LINEAGE_FORMAT = 'reprise-lineage';
-/** Since 2 numbers in attributes may vary within a loop; 1 is read too. */
-export const LINEAGE_VERSION = 2;
-const READ_VERSIONS: readonly unknown[] = [1, 2];
+/** Since 3 nodes are lines of text, deflated. */
+export const LINEAGE_VERSION = 3;
 
 /** JSON; a number it has no word for is `{"$number": "NaN"}`, a key that begins with `$` has one more. */
 export type StoredValue =
@@ -35,16 +33,19 @@ export interface StoredLiteral {
 export interface StoredLineage {
   readonly format: typeof LINEAGE_FORMAT;
   readonly version: number;
-  /** Nodes the records stand for. */
   readonly count: number;
-  /** Name and version; records name operators by their place here. */
+  /** Name and version; lines name operators by their place here. */
   readonly ops: readonly (readonly [string, number])[];
-  /** Distinct attributes; null for none. Literals have theirs in `literals`, by the same place. */
-  readonly attrs: readonly StoredValue[];
+  /** By the place of the literal's attributes. */
   readonly literals: Readonly<Record<string, StoredLiteral>>;
   /** By the place of the frame's attributes: where the files were. */
   readonly frames: Readonly<Record<string, FrameSource>>;
-  readonly nodes: readonly NodeRecord[];
+  /**
+   * A line a node, deflated, base64: the place of its operator, its attributes (JSON, `null` for none and for literals; or
+   * the place among all attributes of those that stand in an earlier line), and its inputs, each by how many nodes back it
+   * stands or `=` and its number; with tabs between the three and spaces between inputs.
+   */
+  readonly nodes: string;
   /** Node numbers of the roots, in the order given. */
   readonly roots: readonly number[];
   /** SHA-256 over the lineage keys of the roots; what is read back must have it. */
@@ -95,9 +96,9 @@ export function readStored(json: unknown): StoredLineage {
       { format: LINEAGE_FORMAT },
     );
   }
-  if (!READ_VERSIONS.includes(stored.version)) {
+  if (stored.version !== LINEAGE_VERSION) {
     throw new PlanError(
-      `lineage: expected format version ${READ_VERSIONS.join(' or ')}, got ${JSON.stringify(stored.version)}; read it with the version of Reprise that wrote it`,
+      `lineage: expected format version ${LINEAGE_VERSION}, got ${JSON.stringify(stored.version)}; read it with the version of Reprise that wrote it`,
       { version: stored.version },
     );
   }
@@ -106,13 +107,14 @@ export function readStored(json: unknown): StoredLineage {
     stored.count! >= 0 &&
     Array.isArray(stored.ops) &&
     stored.ops.every(isOp) &&
-    [stored.attrs, stored.nodes, stored.roots].every(Array.isArray) &&
+    typeof stored.nodes === 'string' &&
+    Array.isArray(stored.roots) &&
     [stored.literals, stored.frames].every((map) => typeof map === 'object' && map !== null) &&
     Object.values(stored.literals!).every(isLiteral) &&
     Object.values(stored.frames!).every(isFrame);
   if (!isSound) {
     throw new PlanError(
-      'lineage: expected count, ops, attrs, literals, frames, nodes and roots, got a document without; the stored lineage is damaged, run the job again',
+      'lineage: expected count, ops, literals, frames, nodes and roots, got a document without; the stored lineage is damaged, run the job again',
     );
   }
   return stored as StoredLineage;

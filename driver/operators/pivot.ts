@@ -22,7 +22,7 @@ export function isSingularPivot(pivot: number, n: number, scale: number): boolea
 /** The error for a system without a unique solution, naming the pivot (zero-based). */
 export function singularError(op: string, row: number, pivot: number): SingularError {
   return new SingularError(
-    `${op}: expected a matrix of full rank, got pivot ${pivot} at row ${row}; drop dependent or constant columns, or add a penalty`,
+    `${op}: expected a matrix of full rank, got pivot ${pivot} at row ${row}; ${remedy(pivot)}`,
     { op, row, pivot },
   );
 }
@@ -30,7 +30,13 @@ export function singularError(op: string, row: number, pivot: number): SingularE
 /** As `singularError`, for factorisations that need positive definiteness. */
 export function notPositiveError(op: string, row: number, pivot: number): SingularError {
   return new SingularError(
-    `${op}: expected a positive definite matrix, got pivot ${pivot} at row ${row}; drop dependent or constant columns, or add a penalty`,
+    `${op}: expected a positive definite matrix, got pivot ${pivot} at row ${row}; ${remedy(pivot)}`,
     { op, row, pivot },
   );
+}
+
+function remedy(pivot: number): string {
+  return Number.isFinite(pivot)
+    ? 'drop dependent or constant columns, or add a penalty'
+    : 'sums of products are beyond the range of double precision; scale the columns';
 }

@@ -3,9 +3,10 @@
  * folder whose process is gone for certain is swept; nobody else can read what lies in one.
  */
 import { rmSync } from 'node:fs';
-import { mkdir, readdir, rm, stat, statfs } from 'node:fs/promises';
+import { readdir, rm, stat, statfs } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { makeFolder } from '../support/make-folder.js';
 import { isFromDeadProcess, processToken } from './store/process-token.js';
 
 export const SPILL_PREFIX = 'reprise-spill-';
@@ -34,7 +35,7 @@ export async function makeSpillFolder(
 ): Promise<{ readonly path: string; readonly freeBytes: number }> {
   const place = parent ?? (await defaultParent());
   const path = join(place, `${PREFIX}${processToken()}`);
-  await mkdir(path, { recursive: true, mode: 0o700 });
+  await makeFolder(path, 0o700);
   if (!isWatchingExit) process.once('exit', () => [...live].forEach(removeSpillFolder));
   isWatchingExit = true;
   live.add(path);

@@ -2,20 +2,52 @@
  * Every environment variable Reprise reads, in one place. Values that may hold secrets are returned to their one
  * user and are never logged.
  */
-import { homedir } from 'node:os';
-import { join } from 'node:path';
+import { homedir, userInfo } from 'node:os';
+import { isAbsolute, join } from 'node:path';
+import { ConfigError } from '../errors.js';
 
 function text(name: string): string | undefined {
   const value = process.env[name];
   return value === undefined || value === '' ? undefined : value;
 }
 
+/** A relative path stands for nothing here: it would be another folder wherever a command is run. */
+function cacheFolder(): string {
+  const given = text('XDG_CACHE_HOME');
+  return given !== undefined && isAbsolute(given) ? given : join(userHome(), '.cache');
+}
+
+/** @throws ConfigError for a user who has none */
+function userHome(): string {
+  for (const home of [homedir, () => userInfo().homedir]) {
+    try {
+      const folder = home();
+      if (isAbsolute(folder)) return folder;
+    } catch {
+      // The system does not know this user.
+    }
+  }
+  throw new ConfigError(
+    'REPRISE_HOME: expected a folder for downloads and kept results, got none, and this user has no home; set REPRISE_HOME',
+    { key: 'REPRISE_HOME', source: 'environment' },
+  );
+}
+
+/** Names of variables whose values are nobody else's business. */
+export const SECRET_NAME = /(TOKEN|PASSWORD|PASSWD|SECRET|CREDENTIAL|API_?KEY)/i;
+const OF_SPARK = /^(AWS|AZURE|GOOGLE|GCS|HADOOP|KRB5|SPARK)_/;
+
+function without(isLeftOut: (name: string) => boolean): NodeJS.ProcessEnv {
+  return Object.fromEntries(Object.entries(process.env).filter(([name]) => !isLeftOut(name)));
+}
+
 export const env = {
   /** Folder for downloaded jars, native libraries and the durable store. */
-  home: (): string =>
-    text('REPRISE_HOME') ?? join(text('XDG_CACHE_HOME') ?? join(homedir(), '.cache'), 'reprise'),
+  home: (): string => text('REPRISE_HOME') ?? join(cacheFolder(), 'reprise'),
   /** Folder of a full Spark distribution, used instead of the downloaded jars. */
   sparkHome: (): string | undefined => text('SPARK_HOME'),
+  /** The line (`3.5`, `4.1`) or release (`4.1.1`) of the Spark that set-up brings. */
+  sparkVersion: (): string | undefined => text('REPRISE_SPARK_VERSION'),
   javaHome: (): string | undefined => text('JAVA_HOME'),
   /** Path of a BLAS with LAPACK to load instead of the downloaded OpenBLAS; `none` forces the JavaScript kernels. */
   blas: (): string | undefined => text('REPRISE_BLAS'),
@@ -63,5 +95,12 @@ export const env = {
   verify: (): number => Number(text('REPRISE_VERIFY') ?? (text('CI') ? 1 : 0)),
   /** `cost` (default), `local` or `blocks`: where a session with several backends runs what more than one can. */
   placement: (): string | undefined => text('REPRISE_PLACEMENT'),
+  /** For a program we start: nothing that is meant for us. */
+  forChild: (): NodeJS.ProcessEnv => without((name) => name.startsWith('REPRISE_')),
+  /** For Spark: no secrets either, but for those by which its storage clients and Kerberos sign in. */
+  forSpark: (): NodeJS.ProcessEnv =>
+    without(
+      (name) => name.startsWith('REPRISE_') || (SECRET_NAME.test(name) && !OF_SPARK.test(name)),
+    ),
   noColor: (): boolean => text('NO_COLOR') !== undefined,
 } as const;

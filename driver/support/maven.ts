@@ -4,6 +4,7 @@
  */
 import { spawn } from 'node:child_process';
 import { ConfigError, ExecutionError } from '../errors.js';
+import { env } from './env.js';
 
 export interface MavenOptions {
   readonly cwd?: string;
@@ -20,6 +21,8 @@ export function runMaven(args: readonly string[], options: MavenOptions = {}): P
   return new Promise((resolve, reject) => {
     const child = spawn('mvn', ['--batch-mode', '--no-transfer-progress', ...args], {
       cwd: options.cwd,
+      // Its settings may name any variable as the password of a mirror.
+      env: env.forChild(),
       stdio: ['ignore', 'pipe', 'pipe'],
       ...(options.signal ? { signal: options.signal } : {}),
     });

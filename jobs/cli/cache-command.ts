@@ -11,7 +11,7 @@ import { env } from '../../driver/support/env.js';
 import { storeLimits } from '../store-limits.js';
 import { EXIT } from './exit-codes.js';
 import { formatBytes, formatCount, formatSeconds, formatTable } from './format.js';
-import { createTerminal, type Terminal, writeData } from './terminal.js';
+import { createTerminal, type Terminal, visible, writeData } from './terminal.js';
 
 interface CacheOptions {
   readonly store?: string;
@@ -270,7 +270,7 @@ async function isConfirmed(question: string, terminal: Terminal): Promise<boolea
   const { createInterface } = await import('node:readline/promises');
   const lines = createInterface({ input: process.stdin, output: process.stderr });
   try {
-    return /^y(es)?$/i.test((await lines.question(`${question} [y/N] `)).trim());
+    return /^y(es)?$/i.test((await lines.question(visible(`${question} [y/N] `))).trim());
   } finally {
     lines.close();
   }

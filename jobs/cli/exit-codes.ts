@@ -20,7 +20,7 @@ export const EXIT = {
   usage: 2,
   /** The job file, a setting or the data are wrong. */
   invalid: 3,
-  /** The search finished, but some candidates could not be fitted. */
+  /** The search finished, but some candidates could not be fitted, or none could be scored. */
   candidatesFailed: 4,
   /** The replay finished, but its values differ from the run's. */
   replayDiffers: 4,

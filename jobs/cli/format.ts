@@ -14,9 +14,10 @@ export function formatParams(params: Readonly<Record<string, unknown>>): string 
     .join(', ');
 }
 
-/** `lambda 0.1: r2 0.75`; a candidate that could not be scored has `nan`. */
-export function formatBest({ params, metric, score }: RunSummary['best']): string {
-  return `${formatParams(params)}: ${metric} ${formatNumber(score ?? Number.NaN)}`;
+/** `lambda 0.1: r2 0.75`, or that there is none. */
+export function formatBest(best: RunSummary['best']): string {
+  if (best === null) return 'none: no candidate has a finite score';
+  return `${formatParams(best.params)}: ${best.metric} ${formatNumber(best.score)}`;
 }
 
 /** A whole number with thousands separated. */
@@ -47,16 +48,17 @@ export function formatBytes(bytes: number): string {
 }
 
 /** Rows of cells in columns that line up, numbers to the right; the first row is the head. */
-export function formatTable(rows: readonly (readonly string[])[]): string {
-  const [head] = rows;
+export function formatTable(given: readonly (readonly string[])[]): string {
+  const lined = given.map((row) => row.map((cell) => cell.replace(/[\t\n]/g, ' ')));
+  const [head] = lined;
   if (!head) return '';
   const widths = head.map((_, column) =>
-    Math.max(...rows.map((row) => (row[column] ?? '').length)),
+    Math.max(...lined.map((row) => (row[column] ?? '').length)),
   );
   const isNumeric = head.map((_, column) =>
-    rows.slice(1).every((row) => /^[-+]?[\d.,e+-]+$|^nan$|^-?inf$|^$/.test(row[column] ?? '')),
+    lined.slice(1).every((row) => /^[-+]?[\d.,e+-]+$|^nan$|^-?inf$|^$/.test(row[column] ?? '')),
   );
-  const lines = rows.map((row) =>
+  const lines = lined.map((row) =>
     row
       .map((cell, i) =>
         isNumeric[i] ? cell.padStart(widths[i] ?? 0) : cell.padEnd(widths[i] ?? 0),

@@ -1,22 +1,14 @@
 #!/usr/bin/env node
 /**
- * The `reprise` command. Loads only what the asked command needs, so that `--help` and `--version` start at once;
- * turns whatever ended a command into one clear paragraph and an exit code.
+ * Where `reprise` begins: says at once when Node is too old. Invariant: nothing is imported before that, and what stands
+ * here is read by Node 14 too, as an old Node would stop at the first new word of any module.
  */
-import { exitCodeOf } from './exit-codes.js';
-import { showsStacks } from './log.js';
-import { runProgram } from './program.js';
-import { createTerminal, ignoreClosedPipes } from './terminal.js';
-
-ignoreClosedPipes();
-let code: number;
-try {
-  code = await runProgram(process.argv.slice(2));
-} catch (error) {
-  const terminal = createTerminal({ quiet: false });
-  const { message, stack } = error instanceof Error ? error : new Error(String(error));
-  terminal.error(showsStacks() ? (stack ?? message) : message);
-  code = exitCodeOf(error);
+const [major, minor] = process.versions.node.split('.').map(Number) as [number, number];
+if (major < 20 || (major === 20 && minor < 19)) {
+  process.stderr.write(
+    `error: node: expected version 20.19 or later, got ${process.versions.node} (${process.execPath}); install a newer one, or put it first on the PATH\n`,
+  );
+  process.exit(3);
+} else {
+  void import('./command.js').then(({ runCommandLine }) => runCommandLine(process.argv.slice(2)));
 }
-// Libraries may leave timers or sockets behind; a finished command ends.
-process.exit(code);

@@ -1,24 +1,37 @@
 /** The grammar of the command line: commands, arguments and options. What they do is in one file a command. */
-import { Command, CommanderError, Option } from 'commander';
+import { Command, CommanderError, Option, type OutputConfiguration } from 'commander';
 import { addCache } from './cache-command.js';
 import { EXIT } from './exit-codes.js';
 import { addLineageCommands } from './lineage-commands.js';
 import { packageVersion } from './package-info.js';
-import { writeData } from './terminal.js';
+import { visible, writeData } from './terminal.js';
 
 /** Parses the arguments and runs the command; answers its exit code. Throws what the command throws. */
 export async function runProgram(args: readonly string[]): Promise<number> {
   let code: number = EXIT.done;
+  let help = Promise.resolve();
   const program = createProgram((result) => {
     code = result;
+  });
+  configureOutput(program, {
+    writeOut: (text) => {
+      help = writeData(text);
+    },
+    writeErr: (text) => process.stderr.write(visible(text)),
   });
   try {
     await program.parseAsync(args as string[], { from: 'user' });
   } catch (error) {
     if (!(error instanceof CommanderError)) throw error;
+    await help;
     return error.exitCode === 0 ? EXIT.done : EXIT.usage;
   }
   return code;
+}
+
+function configureOutput(program: Command, output: OutputConfiguration): void {
+  program.configureOutput(output);
+  for (const command of program.commands) configureOutput(command, output);
 }
 
 type Report = (code: number) => void;
@@ -127,6 +140,6 @@ function addDoctor(program: Command, report: Report): void {
 const EXIT_CODES_HELP = `
 Exit codes:
   0 done   1 unexpected   2 wrong usage   3 job file, setting or data wrong
-  4 finished, but some candidates failed, or a replay differs   5 cluster unreachable
+  4 finished, but candidates failed or have no score, or a replay differs   5 cluster unreachable
   7 kept results are damaged and could not be put aside   75 try later
   130, 143 stopped by a signal`;

@@ -2,6 +2,7 @@
 import { spawn } from 'node:child_process';
 import { rename, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
+import { env } from '../../driver/support/env.js';
 import { findRun, readRun } from '../runs/read-run.js';
 import { EXIT } from './exit-codes.js';
 import { writeData } from './terminal.js';
@@ -14,12 +15,11 @@ export interface ReportCommandOptions {
 export async function reportCommand(run: string, options: ReportCommandOptions): Promise<number> {
   const folder = await findRun(run, resolve(options.output ?? 'runs'));
   const record = await readRun(folder);
-  const { drawingsKept, renderReport } = await import('../report/index.js');
+  const { renderReport } = await import('../report/index.js');
   const path = join(folder, 'report.html');
   const temporary = join(folder, `.report-${process.pid}.html`);
-  await writeFile(temporary, await renderReport(record));
+  await writeFile(temporary, renderReport(record));
   await rename(temporary, path);
-  await drawingsKept();
   if (options.open) openInBrowser(path);
   await writeData(`${path}\n`);
   return EXIT.done;
@@ -31,6 +31,7 @@ function openInBrowser(path: string): void {
   const child = spawn(openers[process.platform] ?? 'xdg-open', [path], {
     detached: true,
     stdio: 'ignore',
+    env: env.forChild(),
   });
   child.on('error', () => undefined);
   child.unref();

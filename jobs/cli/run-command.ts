@@ -1,11 +1,9 @@
 /** `reprise run`: reads the job, runs it with a progress line, writes the run folder, prints the answer. */
-import { availableParallelism } from 'node:os';
 import { readJob } from '../job-file/read-job.js';
 import type { RunRecord } from '../runs/record.js';
 import type { EngineName } from '../runs/run-events.js';
 import { failedTrials, type RunSummary, summarize } from '../runs/summary.js';
 import { writeRun } from '../runs/write-run.js';
-import type { SearchResult } from '../search/result.js';
 import { EXIT } from './exit-codes.js';
 import {
   formatBest,
@@ -28,7 +26,7 @@ export interface RunCommandOptions {
   readonly output?: string;
 }
 
-/** Answers the exit code: 0, or 4 when a candidate could not be fitted. */
+/** Answers the exit code: 0, or 4 when a candidate could not be fitted or none could be scored. */
 export async function runCommand(
   file: string,
   overrides: readonly string[],
@@ -43,13 +41,14 @@ export async function runCommand(
     async (signal) => {
       const finished = await runWithProgress(terminal, async (onEvent) => {
         const { runJob } = await import('../run-job.js');
-        return runJob(job, { engine: options.engine, signal, onEvent: preparing(onEvent) });
+        return runJob(job, { engine: options.engine, signal, onEvent });
       });
       signal.throwIfAborted();
-      const { drawingsKept, renderReport } = await import('../report/index.js');
-      const path = await writeRun(finished, { output: job.output, renderReport, signal });
-      await drawingsKept();
-      return [finished, path] as const;
+      const { renderReport } = await import('../report/index.js');
+      return [
+        finished,
+        await writeRun(finished, { output: job.output, renderReport, signal }),
+      ] as const;
     },
     () => terminal.note('stopping; press Ctrl-C again to stop at once'),
   );
@@ -60,7 +59,7 @@ export async function runCommand(
     );
   const summary = summarize(record, path);
   await writeData(options.json ? `${JSON.stringify(summary)}\n` : summaryText(record, summary));
-  return failed > 0 ? EXIT.candidatesFailed : EXIT.done;
+  return failed > 0 || summary.best === null ? EXIT.candidatesFailed : EXIT.done;
 }
 
 type RunJob = typeof import('../run-job.js').runJob;
@@ -74,8 +73,7 @@ async function runWithProgress(
   const progress = createProgress(terminal.isInteractive);
   try {
     return await run((event) => {
-      // The scores are in the run's folder; a log line holds none of a thousand candidates.
-      logger.debug(event.kind === 'scored' ? {} : event, event.kind);
+      logger.debug(event, event.kind);
       if (event.kind === 'engine') terminal.note(`engine: ${event.engine} (${event.reason})`);
       if (event.kind === 'warning') terminal.note(`warning: ${event.message}`);
       progress.onEvent(event);
@@ -83,29 +81,6 @@ async function runWithProgress(
   } finally {
     progress.stop();
   }
-}
-
-/**
- * Once data are read there will be something new to draw: the drawing library is loaded meanwhile, on another core, and
- * draws while the record is put together.
- */
-function preparing(onEvent: OnEvent): OnEvent {
-  let isPrepared = availableParallelism() < 2;
-  let begin: ((search: SearchResult) => void) | undefined;
-  const prepare = async (): Promise<void> => {
-    const { beginCurves, prepareDrawing } = await import('../report/index.js');
-    prepareDrawing();
-    begin = beginCurves;
-  };
-  return (event) => {
-    onEvent(event);
-    if (event.kind === 'progress' && !isPrepared) {
-      isPrepared = true;
-      // Without it the report draws by itself.
-      prepare().catch(() => undefined);
-    }
-    if (event.kind === 'scored') begin?.(event.search);
-  };
 }
 
 function firstFailure(record: RunRecord): string {
@@ -128,7 +103,7 @@ function summaryText(record: RunRecord, summary: RunSummary): string {
   const rows = byRank
     .slice(0, SHOWN_TRIALS)
     .map((trial) => [
-      String(trial.rank[search.refit] ?? ''),
+      summary.best === null ? '-' : String(trial.rank[search.refit] ?? ''),
       ...search.paramNames.map((name) => cellText(trial.params[name])),
       ...search.metrics.flatMap((metric) => [
         formatNumber(trial.meanScore[metric] ?? Number.NaN),

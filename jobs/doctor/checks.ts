@@ -116,8 +116,13 @@ async function mavenCheck(): Promise<Finding> {
 
 function outputOf(command: string, args: readonly string[]): Promise<string | undefined> {
   return new Promise((resolve) => {
-    execFile(command, args, { timeout: COMMAND_TIMEOUT_MS }, (error, stdout, stderr) => {
-      resolve(error ? undefined : stdout + stderr);
-    });
+    execFile(
+      command,
+      args,
+      { timeout: COMMAND_TIMEOUT_MS, env: env.forChild() },
+      (error, stdout, stderr) => {
+        resolve(error ? undefined : stdout + stderr);
+      },
+    );
   });
 }

@@ -19,6 +19,8 @@ const NEEDED = {
   spark: ['node', 'duckdb', 'home', 'disk', 'java', 'spark', 'shim'],
 } as const;
 
+const isPassedOver = ({ name, status }: Finding): boolean => name === 'spark' && status !== 'ok';
+
 /** Examines this machine; takes a few seconds at most. */
 export async function diagnose(): Promise<Diagnosis> {
   const findings = await runChecks();
@@ -26,7 +28,8 @@ export async function diagnose(): Promise<Diagnosis> {
     findings.some((finding) => finding.name === name && finding.status === 'missing');
   return {
     local: !NEEDED.local.some(isMissing),
-    spark: !NEEDED.spark.some(isMissing),
+    // A SPARK_HOME that is passed over stops who asks for Spark.
+    spark: !NEEDED.spark.some(isMissing) && !findings.some(isPassedOver),
     findings,
   };
 }

@@ -1,5 +1,6 @@
 /** Checks of what the engines are made of: DuckDB and BLAS for the local one, Spark's jars and the shim for Spark. */
 import { existsSync } from 'node:fs';
+import type { ShimTarget, UsableSpark } from '../../spark-bridge/index.js';
 import type { Finding } from './finding.js';
 
 export async function duckdbCheck(): Promise<Finding> {
@@ -28,61 +29,72 @@ export async function blasCheck(): Promise<Finding> {
 }
 
 export async function javaCheck(): Promise<Finding> {
-  const { findJava } = await import('../../spark-bridge/index.js');
+  const { findJava, requireJava } = await import('../../spark-bridge/index.js');
   const java = findJava();
-  const remedy = 'install a JDK 17 and set JAVA_HOME or PATH; needed for Spark only';
-  if (java === undefined)
+  if (java === undefined) {
+    const remedy = 'install a JDK 17 and set JAVA_HOME or PATH; needed for Spark only';
     return { name: 'java', status: 'missing', found: 'no working java', remedy };
-  const isOk = java.major === 8 || java.major === 11 || java.major >= 17;
-  return {
-    name: 'java',
-    status: isOk ? 'ok' : 'missing',
-    found: `Java ${java.version}`,
-    remedy: isOk ? null : remedy,
-  };
-}
-
-export async function sparkCheck(): Promise<Finding> {
-  const { findSpark } = await import('../../spark-bridge/index.js');
+  }
+  const found = `Java ${java.version}`;
+  const { target } = await sparkHere();
   try {
-    const spark = findSpark();
-    if (spark !== undefined) {
-      const found = `Spark ${spark.version} in ${spark.jars}`;
-      return { name: 'spark', status: 'ok', found, remedy: null };
-    }
-    return {
-      name: 'spark',
-      status: 'missing',
-      found: 'no jars of Spark',
-      remedy: 'run `reprise setup`, or set SPARK_HOME to a Spark 3.5',
-    };
+    if (target !== undefined) requireJava(target.line);
+    return { name: 'java', status: 'ok', found, remedy: null };
   } catch (error) {
-    const remedy = 'correct or unset SPARK_HOME';
-    return { name: 'spark', status: 'missing', found: messageOf(error), remedy };
+    return { name: 'java', status: 'missing', found, remedy: messageOf(error) };
   }
 }
 
-export async function shimCheck(): Promise<Finding> {
-  const { findSpark, shimJar } = await import('../../spark-bridge/index.js');
-  const jar = shimJar(scalaOf(findSpark));
-  return existsSync(jar)
-    ? { name: 'shim', status: 'ok', found: jar, remedy: null }
-    : {
-        name: 'shim',
-        status: 'missing',
-        found: 'not built from these sources',
-        remedy: 'run `reprise setup` (needs Maven and a JDK)',
-      };
+export async function sparkCheck(): Promise<Finding> {
+  const { LINES_TEXT } = await import('../../spark-bridge/index.js');
+  const name = 'spark';
+  const { spark, passedOver, because, problem } = await sparkHere();
+  const text = spark && `Spark ${spark.version} in ${spark.jars}${because ? ` (${because})` : ''}`;
+  if (problem !== undefined) {
+    const remedy = 'correct or unset REPRISE_SPARK_VERSION';
+    return { name, status: 'missing', found: problem, remedy };
+  }
+  if (passedOver !== undefined) {
+    const found = text ? `${passedOver}; --engine auto uses ${text}` : passedOver;
+    const remedy = 'correct or unset SPARK_HOME';
+    return { name, status: text ? 'degraded' : 'missing', found, remedy };
+  }
+  if (text !== undefined) return { name, status: 'ok', found: text, remedy: null };
+  const remedy = `run \`reprise setup\`, or set SPARK_HOME to a Spark ${LINES_TEXT}`;
+  return { name, status: 'missing', found: 'no jars of Spark', remedy };
 }
 
-type FindSpark = typeof import('../../spark-bridge/index.js').findSpark;
+export async function shimCheck(): Promise<Finding> {
+  const { shimJar } = await import('../../spark-bridge/index.js');
+  const { target } = await sparkHere();
+  const name = 'shim';
+  const jar = target && shimJar(target);
+  if (jar !== undefined && existsSync(jar)) return { name, status: 'ok', found: jar, remedy: null };
+  return {
+    name,
+    status: 'missing',
+    found: jar ? 'not built from these sources' : 'which one depends on the Spark',
+    remedy: jar ? 'run `reprise setup` (needs Maven and a JDK)' : 'mend what is said of spark',
+  };
+}
 
-/** The Scala version of the Spark that would run; of the downloaded one when there is none yet. */
-function scalaOf(findSpark: FindSpark): '2.12' | '2.13' {
+interface SparkHere extends Partial<UsableSpark> {
+  /** What its shim is built for; of the Spark that set-up would bring when there is none yet. */
+  readonly target?: ShimTarget;
+  readonly because?: string;
+  /** A setting that can't be right. */
+  readonly problem?: string;
+}
+
+async function sparkHere(): Promise<SparkHere> {
+  const { findUsableSpark, wantedSpark } = await import('../../spark-bridge/index.js');
   try {
-    return findSpark()?.scala ?? '2.12';
-  } catch {
-    return '2.12';
+    const found = findUsableSpark();
+    const wanted = wantedSpark();
+    const { because } = found.spark?.origin === 'home' ? {} : wanted;
+    return { ...found, target: found.spark?.target ?? wanted, ...(because ? { because } : {}) };
+  } catch (error) {
+    return { problem: messageOf(error) };
   }
 }
 

@@ -1,40 +1,43 @@
 /**
- * Validation curves: score against the penalty for every metric, drawn wide and narrow, with and without the folds.
+ * Validation curves: score against the penalty for every metric, with and without the folds; the page's script draws them.
  * Invariant: a score that does not exist (a failed fit) leaves a gap and is never drawn as a number; what is left out
  * for size is said in the caption.
  */
 import type { SearchResult, TrialResult } from '../search/result.js';
-import { type CurveData, type CurvePoint, curveSpec } from './curve-spec.js';
 import { decimalsFor, formatCount, formatFixed, formatParam, plural } from './format.js';
-import { html, type Markup } from './markup.js';
-import { chartSvgs } from './vega-svg.js';
+import { html, jsonBlock, type Markup } from './markup.js';
 
 /** Points on the x axis beyond which the curve is thinned. */
 const MAX_POINTS = 250;
 /** Fold scores beyond which folds are not drawn one by one. */
 const MAX_FOLD_POINTS = 5000;
 
-const begun = new WeakMap<SearchResult, Promise<Markup>>();
-
-/** Begins to draw what `curvesSection` will be asked for, without waiting for it. */
-export function beginCurves(search: SearchResult): void {
-  const section = drawSection(search);
-  section.catch(() => undefined);
-  begun.set(search, section);
+/** What the script draws: lists by point, null where there is no finite number. */
+interface CurveData {
+  readonly metric: string;
+  /** The parameter along x. */
+  readonly axis: string;
+  readonly scale: 'log' | 'linear' | 'category';
+  /** `curve`: a line with a band; `points`: single values with error bars. */
+  readonly kind: 'curve' | 'points';
+  readonly x: readonly TrialResult['params'][string][];
+  readonly labels: readonly string[];
+  readonly mean: readonly (number | null)[];
+  /** The mean less, and plus, one standard deviation. */
+  readonly low: readonly (number | null)[];
+  readonly high: readonly (number | null)[];
+  readonly tips: readonly string[];
+  /** The best point; -1 when none has a score. */
+  readonly best: number;
+  /** The scores of each fold. */
+  readonly folds: readonly (readonly (number | null)[])[];
 }
 
-/**
- * The section's content: a switch for the metric, one for the folds, and the drawings they show.
- * @throws ExecutionError when a chart cannot be drawn
- */
-export async function curvesSection(search: SearchResult): Promise<Markup> {
-  return begun.get(search) ?? drawSection(search);
-}
-
-async function drawSection(search: SearchResult): Promise<Markup> {
+/** The section's content: a switch for the metric, one for the folds, and the figures they show. */
+export function curvesSection(search: SearchResult): Markup {
   if (search.trials.length === 0) return html`<p class="note">This run has no trials.</p>`;
   const axis = mainParam(search);
-  const panels = await Promise.all(search.metrics.map((metric) => panel(search, metric, axis)));
+  const panels = search.metrics.map((metric) => panel(search, metric, axis));
   const hasMeanView = panels.some(({ meanView }) => meanView);
   return html`<div class="toolbar">
 ${
@@ -86,32 +89,20 @@ interface Panel {
   readonly meanView: boolean;
 }
 
-async function panel(search: SearchResult, metric: string, axis: string): Promise<Panel> {
+function panel(search: SearchResult, metric: string, axis: string): Panel {
   const { data, notes } = curveData(search, metric, axis);
   const meanView = data.kind === 'curve';
-  const best = data.points.find((point) => point.best);
-  const label = best
-    ? `${metric} against ${axis}; best at ${best.label} with ${best.text}`
-    : `${metric} against ${axis}; no candidate could be scored`;
-  const views = (meanView ? [true, false] : [true]).flatMap((withFolds) =>
-    (['wide', 'narrow'] as const).map((size) => ({ size, withFolds })),
-  );
-  const svgs = await chartSvgs(
-    views.map((view) => curveSpec(data, view)),
-    label,
-  );
-  const drawings = views.map(
-    ({ size, withFolds }, at) =>
-      html`<div class="${size}" data-view="${withFolds ? 'folds' : 'mean'}"${withFolds ? null : html` hidden`}>${svgs[at]}</div>`,
-  );
+  const best = data.tips[data.best];
+  const label = `${metric} against ${axis}; ${best ? `best at ${best}` : 'no candidate could be scored'}`;
   const content = html`<figure data-metric="${metric}"${metric === search.refit ? null : html` hidden`}>
-${drawings}
+<div class="chart" role="img" tabindex="0" aria-label="${label}"><script type="application/json">${jsonBlock(data)}</script><p class="note">The curve is drawn by this page's script; the results below have its figures.</p></div>
+<output class="tip"></output>
 <figcaption><ul class="legend">
 <li><span class="line mean"></span>mean over ${plural(search.folds, 'fold')}</li>
 ${data.kind === 'curve' ? html`<li data-view="folds"><span class="swatch band"></span>±1 standard deviation over the folds</li>` : html`<li><span class="line mean thin"></span>±1 standard deviation over the folds</li>`}
 ${data.folds.length > 0 ? html`<li data-view="folds"><span class="line fold"></span>single folds</li>` : null}
 ${best ? html`<li><span class="dot best"></span>best by this metric</li>` : null}
-</ul>${notes.map((note) => html`<p class="note">${note}</p>`)}</figcaption>
+</ul><p class="note">Greater is better.</p>${notes.map((note) => html`<p class="note">${note}</p>`)}</figcaption>
 </figure>`;
   return { content, meanView };
 }
@@ -146,13 +137,27 @@ function curveData(search: SearchResult, metric: string, axis: string): Prepared
   }
   const decimals = decimalsFor(all.map(([, trial]) => trial.meanScore[metric] ?? Number.NaN));
   const scale = numeric ? axisScale(all.map(([value]) => Number(value))) : 'category';
-  const best = all[bestAt]?.[1];
-  const points = kept.map(([, trial]) => toPoint(trial, metric, axis, decimals, trial === best));
   const showFolds = search.folds * kept.length <= MAX_FOLD_POINTS;
   if (!showFolds) notes.push('Single folds are left out for size; results.csv has them.');
-  const folds = showFolds ? kept.flatMap(([, trial]) => toFolds(trial, metric, axis)) : [];
+  const trials = kept.map(([, trial]) => trial);
+  const best = trials.indexOf(all[bestAt]?.[1] as TrialResult);
   const kind = numeric && scale !== 'category' && kept.length > 2 ? 'curve' : 'points';
-  return { data: { metric, axis, scale, kind, points, folds }, notes };
+  const folds = showFolds ? Array.from({ length: search.folds }, (_, fold) => fold) : [];
+  const data: CurveData = {
+    metric,
+    axis,
+    scale: kind === 'points' ? 'category' : scale,
+    kind,
+    x: trials.map((trial) => trial.params[axis] ?? null),
+    labels: trials.map((trial) => formatParam(trial.params[axis])),
+    ...spread(trials, metric),
+    tips: trials.map((trial) => tip(trial, metric, axis, decimals, trial === trials[best])),
+    best,
+    folds: folds.map((fold) =>
+      trials.map(({ splitScores }) => finite(splitScores[metric]?.[fold])),
+    ),
+  };
+  return { data, notes };
 }
 
 type AxisEntry = [value: TrialResult['params'][string] | undefined, trial: TrialResult];
@@ -209,39 +214,30 @@ function axisScale(values: readonly number[]): CurveData['scale'] {
   return positive.length === sorted.length ? 'log' : 'category';
 }
 
-function toPoint(
+function spread(
+  trials: readonly TrialResult[],
+  metric: string,
+): Pick<CurveData, 'mean' | 'low' | 'high'> {
+  const at = (deviations: number): (number | null)[] =>
+    trials.map(({ meanScore, stdScore }) =>
+      finite((meanScore[metric] ?? Number.NaN) + deviations * (stdScore[metric] ?? Number.NaN)),
+    );
+  const mean = trials.map(({ meanScore }) => finite(meanScore[metric]));
+  return { mean, low: at(-1), high: at(1) };
+}
+
+function tip(
   trial: TrialResult,
   metric: string,
   axis: string,
   decimals: number,
-  best: boolean,
-): CurvePoint {
-  const mean = trial.meanScore[metric] ?? Number.NaN;
-  const std = trial.stdScore[metric] ?? Number.NaN;
-  const text = `${formatFixed(mean, decimals)} ± ${formatFixed(std, decimals)}`;
-  const param = formatParam(trial.params[axis]);
-  return {
-    x: trial.params[axis] ?? null,
-    label: param,
-    mean: finite(mean),
-    low: finite(mean - std),
-    high: finite(mean + std),
-    text,
-    best,
-    tip: `${axis} ${param}: ${metric} ${text}${best ? ' (best)' : ''}`,
-  };
+  isBest: boolean,
+): string {
+  const mean = formatFixed(trial.meanScore[metric] ?? Number.NaN, decimals);
+  const std = formatFixed(trial.stdScore[metric] ?? Number.NaN, decimals);
+  return `${axis} ${formatParam(trial.params[axis])}: ${metric} ${mean} ± ${std}${isBest ? ' (best)' : ''}`;
 }
 
-function toFolds(trial: TrialResult, metric: string, axis: string): CurveData['folds'][number][] {
-  const param = trial.params[axis] ?? null;
-  return (trial.splitScores[metric] ?? []).map((value, fold) => ({
-    x: param,
-    label: formatParam(param),
-    fold,
-    score: finite(value),
-  }));
-}
-
-function finite(value: number): number | null {
-  return Number.isFinite(value) ? value : null;
+function finite(value: number | undefined): number | null {
+  return value !== undefined && Number.isFinite(value) ? value : null;
 }

@@ -1,7 +1,4 @@
 /** The report of a run: one HTML file. What other folders may use of this one. */
-export { beginCurves } from './charts.js';
-export { prepareDrawing } from './drawing-ahead.js';
-export { drawingsKept } from './kept-drawing.js';
 export {
   type LineageGroup,
   type LineageSummary,

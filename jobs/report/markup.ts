@@ -25,7 +25,7 @@ export function html(strings: TemplateStringsArray, ...values: readonly Interpol
   return new Markup(text);
 }
 
-/** Marks text as finished HTML. Only for text made by this folder or by Vega's SVG writer, which escapes. */
+/** Marks text as finished HTML. Only for text made by this folder. */
 export function raw(text: string): Markup {
   return new Markup(text);
 }

@@ -22,24 +22,15 @@ interface Section {
   readonly content: Markup;
 }
 
-/**
- * The run's report: self-contained HTML that opens with no network and reads well on paper and on a phone.
- * @throws ExecutionError when a chart cannot be drawn
- */
-export async function renderReport(record: RunRecord): Promise<string> {
-  const { search } = record;
-  // Drawn on another thread while the rest is put together here.
-  const curves = curvesSection(search);
-  curves.catch(() => undefined);
-  const others = otherSections(record);
-  const content = await curves;
-  const sections = [{ id: 'curve', title: 'Validation curve', content }, ...others];
-  return `<!doctype html>\n${page(record, sections)}`;
+/** The run's report: self-contained HTML that opens with no network and reads well on paper and on a phone. */
+export function renderReport(record: RunRecord): string {
+  return `<!doctype html>\n${page(record, sectionsOf(record))}`;
 }
 
-function otherSections(record: RunRecord): Section[] {
+function sectionsOf(record: RunRecord): Section[] {
   const { search } = record;
   return [
+    { id: 'curve', title: 'Validation curve', content: curvesSection(search) },
     { id: 'phases', title: 'Time by phase', content: phasesSection(record.seconds) },
     { id: 'trials', title: 'Results', content: tableSection(search) },
     { id: 'model', title: 'Coefficients', content: coefficientsSection(search.model) },

@@ -1,8 +1,9 @@
 /**
- * The page's only script: switches, sorting, "show all", zoom. Invariant: it writes text with `textContent` and never
+ * The page's only script: switches, curves, sorting, "show all", zoom. Invariant: it writes text with `textContent` and never
  * parses HTML, so data stay data; without it the page still shows everything but hidden rows and other metrics.
  * It is plain JavaScript in a string, since the package has no browser build; `formatFixed` is shared by its source.
  */
+import { curveLibrary, curveScript } from './curve-script.js';
 import { formatFixed } from './format.js';
 
 const body = `
@@ -175,4 +176,4 @@ for (const bar of all('[data-zoom-for]')) {
 `;
 
 /** The text of the page's script element. */
-export const pageScript = `'use strict';\n${formatFixed.toString()}\n${body.trim()}\n`;
+export const pageScript = `'use strict';\n${curveLibrary}\n${formatFixed.toString()}\n${body.trim()}\n${curveScript.trim()}\n`;

@@ -3,6 +3,8 @@
  * 4.5:1 on its background), and nothing is fetched: system fonts, no images.
  */
 
+import { curveStyles } from './curve-script.js';
+
 const light = `
 --page: #f6f7f9; --surface: #ffffff; --text: #1b1f27; --muted: #5a6373;
 --line: #e3e6eb; --line-strong: #b9c0cb; --hover: #f0f2f6;
@@ -85,8 +87,9 @@ p > button:hover, .zoom button:hover { background: var(--hover); }
 .zoom { display: flex; gap: 6px; }
 
 figure { margin: 0; }
-figure svg { display: block; width: 100%; height: auto; }
-figure .narrow { display: none; }
+.chart { min-height: 300px; overflow: hidden; }
+.chart > .note { padding: 120px 20px 0; margin: 0 auto; }
+.tip { display: block; min-height: 1.5em; font-size: 13.5px; font-variant-numeric: tabular-nums; overflow-wrap: anywhere; }
 figcaption { margin-top: 10px; }
 figcaption .note { margin: 8px 0 0; }
 
@@ -175,8 +178,6 @@ const narrow = `
   .figures > div { padding: 10px 12px; }
   .figures > div:last-child:nth-child(odd) { grid-column: 1 / -1; }
   .figures .value { font-size: 18px; }
-  figure .wide { display: none; }
-  figure .narrow { display: block; max-width: 520px; }
   .results thead button { white-space: normal; overflow-wrap: anywhere; text-align: right; }
   .results thead th { min-width: 96px; vertical-align: bottom; }
   .results thead th:first-child { min-width: 0; }
@@ -210,4 +211,5 @@ export const pageStyles = `
 ${base}
 ${narrow}
 ${print}
+${curveStyles}
 `;

@@ -3,7 +3,7 @@
  * figure comes from the run record as it is; nothing is estimated here.
  */
 import type { RunRecord } from '../runs/record.js';
-import type { TrialResult } from '../search/result.js';
+import { bestTrial, type TrialResult } from '../search/result.js';
 import {
   formatBytes,
   formatCount,
@@ -22,19 +22,21 @@ export function failedFits(trials: readonly TrialResult[]): number {
 /** Best candidate, its score and spread, and what reuse saved. */
 export function verdict(record: RunRecord): Markup {
   const { search } = record;
-  const best = search.trials[search.bestIndex];
-  const mean = best?.meanScore[search.refit] ?? Number.NaN;
+  const best = bestTrial(search);
   const failed = failedFits(search.trials);
-  const warning =
-    failed > 0
-      ? html`<p class="warning">${formatCount(failed)} of ${plural(search.trials.length * search.folds, 'fit')} failed; the messages stand below the results.</p>`
-      : null;
-  if (best === undefined || !Number.isFinite(mean)) {
-    return html`<p class="verdict">No candidate has a finite ${search.refit}; ${reuseClause(record)}.</p>${warning}`;
+  const warnings = (search.warnings ?? []).map((text) => html`<p class="warning">${text}</p>`);
+  if (failed > 0) {
+    warnings.unshift(
+      html`<p class="warning">${formatCount(failed)} of ${plural(search.trials.length * search.folds, 'fit')} failed; the messages stand below the results.</p>`,
+    );
   }
+  if (best === undefined) {
+    return html`<p class="verdict">No candidate has a finite ${search.refit}, so none is the best; ${reuseClause(record)}.</p>${warnings}`;
+  }
+  const mean = best.meanScore[search.refit] ?? Number.NaN;
   const params = search.paramNames.map((name) => `${name} ${formatParam(best.params[name])}`);
   const spread = formatWithSpread(mean, best.stdScore[search.refit] ?? Number.NaN);
-  return html`<p class="verdict">Best is <strong>${params.join(', ')}</strong> with ${search.refit} <strong>${spread}</strong> over ${plural(search.folds, 'fold')}; ${reuseClause(record)}.</p>${warning}`;
+  return html`<p class="verdict">Best is <strong>${params.join(', ')}</strong> with ${search.refit} <strong>${spread}</strong> over ${plural(search.folds, 'fold')}; ${reuseClause(record)}.</p>${warnings}`;
 }
 
 function reuseClause({ reuse }: RunRecord): string {

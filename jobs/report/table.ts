@@ -52,7 +52,7 @@ ${total > shown.length ? html`<p><button type="button" id="all-rows" hidden>Show
     rows: order.map((i) =>
       columns.map((column) => jsonCell(column, search.trials[i] as TrialResult)),
     ),
-    best: order.indexOf(search.bestIndex),
+    best: order.indexOf(search.bestIndex ?? -1),
     shown: SHOWN_ROWS,
   })}</script>
 ${failures(search)}`;

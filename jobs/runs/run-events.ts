@@ -2,7 +2,6 @@
  * What a caller tells a run and what a run tells its caller while it works. The command line draws its progress
  * line from these events and nothing else; events are facts, never needed for the result.
  */
-import type { SearchResult } from '../search/result.js';
 
 export type EngineName = 'auto' | 'local' | 'spark';
 
@@ -25,8 +24,6 @@ export type RunEvent =
       readonly metric: string;
       readonly score: number;
     }
-  /** Every candidate has its scores; the run may still fail. */
-  | { readonly kind: 'scored'; readonly search: SearchResult }
   /** Something the user should know that does not stop the run. */
   | { readonly kind: 'warning'; readonly message: string };
 

@@ -1,14 +1,17 @@
 /** The answer of a run in one JSON document: what `reprise run --json` prints and `result.json` begins with. */
+import { bestTrial } from '../search/result.js';
 import type { RunRecord } from './record.js';
+
+export interface BestSummary {
+  readonly params: Readonly<Record<string, unknown>>;
+  readonly metric: string;
+  readonly score: number;
+}
 
 export interface RunSummary {
   readonly run: string;
-  readonly best: {
-    readonly params: Readonly<Record<string, unknown>>;
-    readonly metric: string;
-    /** Null when no candidate could be scored. */
-    readonly score: number | null;
-  };
+  /** Null when no candidate has a finite score; `warnings` say why. */
+  readonly best: BestSummary | null;
   readonly trials: number;
   readonly folds: number;
   readonly engine: 'local' | 'spark';
@@ -24,21 +27,21 @@ export interface RunSummary {
   readonly path: string;
   /** Candidates with a failed fit; absent when there is none. */
   readonly failedTrials?: number;
+  /** What the user should know of scores and fits; absent when there is nothing. */
+  readonly warnings?: readonly string[];
 }
 
 /** The summary of a finished run that was left in `path`. */
 export function summarize(record: RunRecord, path: string): RunSummary {
   const { search, reuse } = record;
-  const best = search.trials[search.bestIndex];
-  const score = best?.meanScore[search.refit];
+  const best = bestTrial(search);
   const failed = failedTrials(record);
+  const warnings = search.warnings ?? [];
   return {
     run: record.run,
-    best: {
-      params: best?.params ?? {},
-      metric: search.refit,
-      score: score === undefined || !Number.isFinite(score) ? null : score,
-    },
+    best: best
+      ? { params: best.params, metric: search.refit, score: best.meanScore[search.refit]! }
+      : null,
     trials: search.trials.length,
     folds: search.folds,
     engine: record.engine,
@@ -50,6 +53,7 @@ export function summarize(record: RunRecord, path: string): RunSummary {
     seconds: record.seconds,
     path,
     ...(failed > 0 ? { failedTrials: failed } : {}),
+    ...(warnings.length > 0 ? { warnings } : {}),
   };
 }
 

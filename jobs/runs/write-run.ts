@@ -7,6 +7,7 @@ import { mkdir, open, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { stringify } from 'yaml';
 import { ResourceError } from '../../driver/errors.js';
+import { makeFolder } from '../../driver/support/make-folder.js';
 import type { RunRecord } from './record.js';
 import { resultsCsv } from './results-csv.js';
 import { summarize } from './summary.js';
@@ -15,7 +16,7 @@ export interface WriteRunOptions {
   /** Folder that holds run folders; made when it is not there. */
   readonly output: string;
   /** The report's HTML. */
-  readonly renderReport: (record: RunRecord) => Promise<string>;
+  readonly renderReport: (record: RunRecord) => string;
   /** Checked before the folder appears. */
   readonly signal?: AbortSignal;
 }
@@ -26,25 +27,20 @@ export interface WriteRunOptions {
  */
 export async function writeRun(record: RunRecord, options: WriteRunOptions): Promise<string> {
   const path = join(options.output, record.run);
-  // Its curves may still be drawn on another thread while the other files are written.
   const report = options.renderReport(record);
-  let refusal: unknown;
-  report.catch((error: unknown) => {
-    refusal = error;
-  });
   let temporary: string | undefined;
   const removeNow = (): void => {
     if (temporary) rmSync(temporary, { recursive: true, force: true });
   };
   process.once('exit', removeNow);
   try {
-    await mkdir(options.output, { recursive: true });
+    await makeFolder(options.output);
     temporary = join(options.output, `.unfinished-${record.run}`);
     await mkdir(temporary);
     for (const [name, content] of filesOf(record, path)) {
       await writeFlushed(join(temporary, name), content);
     }
-    await writeFlushed(join(temporary, 'report.html'), await report);
+    await writeFlushed(join(temporary, 'report.html'), report);
     await flush(temporary);
     options.signal?.throwIfAborted();
     await rename(temporary, path);
@@ -53,7 +49,7 @@ export async function writeRun(record: RunRecord, options: WriteRunOptions): Pro
     return path;
   } catch (cause) {
     if (temporary) await rm(temporary, { recursive: true, force: true });
-    if (options.signal?.aborted || (refusal !== undefined && cause === refusal)) throw cause;
+    if (options.signal?.aborted) throw cause;
     const { code, message } = cause as NodeJS.ErrnoException;
     throw new ResourceError(
       `run folder: expected to write ${path}, got ${code ?? message}; choose another folder with --output`,

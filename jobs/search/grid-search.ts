@@ -14,11 +14,13 @@ import {
   RepriseError,
   type Session,
 } from '../../driver/index.js';
+import { leftOutWarnings } from './left-out.js';
 import { heldOutLosses, type InParts, lossNode } from './losses.js';
 import { type DataPart, partGram, type ShuffledFile, shuffled } from './parts.js';
 import type { LinearModel, SearchResult } from './result.js';
 import { fitRidge, type Imputation, type RidgeFit, type RidgeOptions } from './ridge.js';
 import { type FoldLosses, type Metric, metrics, tabulate } from './scoring.js';
+import { findBest, scoreWarnings } from './unscored.js';
 
 /** How rows are split: by the rule of scikit-learn's KFold (shuffled or not), or given row by row. */
 export type CrossValidation =
@@ -130,10 +132,11 @@ export async function gridSearch(
     }),
     scoring,
   );
-  const bestIndex = trials.findIndex((trial) => trial.rank[metric] === 1);
+  const scored = { trials, scoring, metric, foldRows: scatter.map(({ count }) => count) };
+  const bestIndex = findBest(scored);
 
   let model: LinearModel | null = null;
-  if ((options.refit ?? true) && Number.isFinite(trials[bestIndex]?.meanScore[metric])) {
+  if ((options.refit ?? true) && bestIndex !== null) {
     options.onPhase?.('refit');
     model = await refitModel(search, lambdas[bestIndex]!, options.onOutput);
   }
@@ -147,6 +150,15 @@ export async function gridSearch(
     trials,
     bestIndex,
     model,
+    warnings: [
+      ...leftOutWarnings(gram, {
+        folds,
+        groups: search.ridge.groups,
+        imputations: options.imputations ?? [],
+        columns: search.columns,
+      }),
+      ...scoreWarnings(scored, bestIndex),
+    ],
   };
 }
 

@@ -35,8 +35,16 @@ export interface SearchResult {
   readonly rows: number;
   readonly columns: number;
   readonly trials: readonly TrialResult[];
-  /** Index into `trials`. */
-  readonly bestIndex: number;
-  /** Null when refitting was switched off. */
+  /** Index into `trials`; null when no candidate has a finite score to be chosen by. */
+  readonly bestIndex: number | null;
+  /** Null when refitting was switched off, or there is no best candidate. */
   readonly model: LinearModel | null;
+  /** What the user should know of the scores and fits. Absent in runs of earlier versions. */
+  readonly warnings?: readonly string[];
+}
+
+/** The best candidate, if there is one. Runs of earlier versions named one that had no score. */
+export function bestTrial(search: SearchResult): TrialResult | undefined {
+  const best = search.bestIndex === null ? undefined : search.trials[search.bestIndex];
+  return Number.isFinite(best?.meanScore[search.refit]) ? best : undefined;
 }

@@ -1,7 +1,8 @@
 /**
  * Ridge regression from moments: min |y - Xw - b|^2 + lambda |w|^2, the intercept b unpenalised (scikit-learn's `Ridge`,
  * solver cholesky). Imputing means and standardising are linear maps on the encoded columns, so they are applied to the
- * moments: with x~ = T'x (imputation) and scales d, the system is D^-1 T'CT D^-1 + lambda I.
+ * moments: with x~ = T'x (imputation) and scales d, the system is D^-1 T'CT D^-1 + lambda I. A column that has no value in the
+ * training rows has no mean either: it is left out of that fit, as scikit-learn's `SimpleImputer` leaves it out.
  * Written for one trial as if alone; equal parts of different trials are one node, so nothing is computed twice.
  */
 import { type Matrix, type Scalar, scalar } from '../../driver/index.js';
@@ -67,7 +68,8 @@ export function fitRidge(
   const scale = standardize ? columnScales(design, moments.count) : null;
   const keepOrigin = !intercept && !standardize;
   const system = keepOrigin ? uncentered(design, moments.count) : design;
-  const a = scale === null ? system.xx : system.xx.div(scale).div(scale.t());
+  const scaledXx = scale === null ? system.xx : system.xx.div(scale).div(scale.t());
+  const a = design.leftOut === null ? scaledXx : scaledXx.addDiag(design.leftOut.t());
   const b = scale === null ? system.xy : system.xy.div(scale.t());
   const scaled = a.addDiag(lambda).solve(b, { assume: 'spd' });
   const coefficients = scale === null ? scaled : scaled.div(scale.t());
@@ -94,6 +96,8 @@ interface DesignMoments {
   /** T: [encoded, design]; null for the identity. */
   readonly map: Matrix | null;
   readonly imputed: Matrix | null;
+  /** 1 for a column without a value in these rows: its row and column of `xx` are 0, and a 1 on the diagonal makes its coefficient 0. */
+  readonly leftOut: Matrix | null;
 }
 
 function imputeMoments(moments: Moments, design: RidgeDesign): DesignMoments {
@@ -104,13 +108,15 @@ function imputeMoments(moments: Moments, design: RidgeDesign): DesignMoments {
   const target = moments.mean.at(d, 0);
   const { select, carry } = design;
   if (select === null || carry === null) {
-    return { xx, xy, mean, target, map: null, imputed: null };
+    return { xx, xy, mean, target, map: null, imputed: null, leftOut: null };
   }
   // A missing cell is encoded as 0, so the mean over present cells is the plain mean over the present share.
   const row = mean.t();
   const present = scalar(mean.session, 1).sub(row.matmul(carry));
-  const imputed = row.matmul(select).div(present);
-  const map = select.add(carry.mul(imputed));
+  // Half a row: the share is a multiple of one row's but for rounding.
+  const leftOut = present.mul(moments.count).lt(0.5);
+  const imputed = leftOut.ifelse(0, row.matmul(select).div(present));
+  const map = select.mul(scalar(mean.session, 1).sub(leftOut)).add(carry.mul(imputed));
   return {
     xx: map.t().matmul(xx.matmul(map)),
     xy: map.t().matmul(xy),
@@ -118,6 +124,7 @@ function imputeMoments(moments: Moments, design: RidgeDesign): DesignMoments {
     target,
     map,
     imputed,
+    leftOut,
   };
 }
 

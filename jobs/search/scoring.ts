@@ -21,6 +21,8 @@ export interface FoldLosses {
 
 interface MetricDef {
   readonly loss: Loss;
+  /** Fewest rows of a test fold it is defined on. Default 1. */
+  readonly minRows?: number;
   readonly score: (losses: FoldLosses) => number;
 }
 
@@ -31,7 +33,7 @@ export const metrics: Readonly<Record<Metric, MetricDef>> = {
     score: ({ squared, count }) => -Math.sqrt(squared / count),
   },
   neg_mean_absolute_error: { loss: 'absolute', score: ({ absolute, count }) => -absolute / count },
-  r2: { loss: 'squared', score: r2 },
+  r2: { loss: 'squared', minRows: 2, score: r2 },
 };
 
 /** As scikit-learn's `r2_score`: for a constant target, 1 if the fit is exact, else 0; NaN below two rows. */

@@ -6,6 +6,7 @@ import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { RepriseError } from '../../driver/errors.js';
+import { makeHomeFolder } from '../../driver/support/make-folder.js';
 
 /** Another process holds the lock and did not let go in time. */
 export class LockedError extends RepriseError {
@@ -44,7 +45,7 @@ export async function withLock<T>(
 }
 
 async function acquire(path: string, options: LockOptions): Promise<void> {
-  await mkdir(dirname(path), { recursive: true });
+  await makeHomeFolder(dirname(path));
   const deadline = performance.now() + (options.waitMs ?? 600_000);
   let unclaimedSince: number | undefined;
   let told = false;

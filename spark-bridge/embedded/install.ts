@@ -3,39 +3,46 @@
  * what is found is used, what is made appears whole by one rename, and two set-ups at once both succeed.
  */
 import { existsSync } from 'node:fs';
-import { copyFile, cp, mkdir, mkdtemp, readdir, rename, rm } from 'node:fs/promises';
+import { copyFile, cp, mkdtemp, readdir, rename, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { ExecutionError } from '../../driver/errors.js';
+import { makeHomeFolder } from '../../driver/support/make-folder.js';
 import { runMaven } from '../../driver/support/maven.js';
 import {
   downloadedJars,
   findSpark,
+  findUsableSpark,
   packageRoot,
   requireJava,
-  type ScalaVersion,
   type SparkInstallation,
   shimJar,
-  sparkVersion,
+  wantedSpark,
 } from './locations.js';
+import { mavenProfile, type ShimTarget } from './spark-lines.js';
 
 export interface SetupOptions {
+  /** `optional`: a `SPARK_HOME` that can't be used is passed over. Default `required`. */
+  readonly sparkHome?: 'required' | 'optional';
   /** Called with a line for people as the work advances. */
   readonly onProgress?: (message: string) => void;
   readonly signal?: AbortSignal;
 }
 
 /**
- * The Spark to run; brings its jars (about 240 MB) when there is none. Idempotent.
+ * The Spark to run; brings its jars (about 280 MB) when there is none. Idempotent.
  * @throws ConfigError without Maven or with a wrong `SPARK_HOME`, ExecutionError when Maven can't bring them
  */
 export async function installSpark(options: SetupOptions = {}): Promise<SparkInstallation> {
-  const found = findSpark();
+  const find = options.sparkHome === 'optional' ? () => findUsableSpark().spark : findSpark;
+  const found = find();
   if (found !== undefined) return found;
-  const target = dirname(downloadedJars());
-  await mkdir(dirname(target), { recursive: true });
+  const wanted = wantedSpark();
+  if (wanted.because !== undefined) options.onProgress?.(`spark: ${wanted.because}`);
+  const target = dirname(downloadedJars(wanted));
+  await makeHomeFolder(dirname(target));
   const staging = await mkdtemp(join(dirname(target), '.spark-'));
   try {
-    options.onProgress?.(`spark: bringing Spark ${sparkVersion} through Maven (about 240 MB)`);
+    options.onProgress?.(`spark: bringing Spark ${wanted.release} through Maven (about 280 MB)`);
     const jars = join(staging, 'spark', 'jars');
     await runMaven(
       [
@@ -44,7 +51,8 @@ export async function installSpark(options: SetupOptions = {}): Promise<SparkIns
         'dependency:copy-dependencies',
         `-DoutputDirectory=${jars}`,
         '-DincludeScope=provided',
-        `-Dspark.version=${sparkVersion}`,
+        `-Dspark.version=${wanted.release}`,
+        ...mavenProfile(wanted),
       ],
       {
         onLine: (line) => {
@@ -61,38 +69,37 @@ export async function installSpark(options: SetupOptions = {}): Promise<SparkIns
         { op: 'setup', backend: 'spark' },
       );
     }
-    await publish(join(staging, 'spark'), target);
+    await publish(join(staging, 'spark'), target, () => find() !== undefined);
   } finally {
     await rm(staging, { recursive: true, force: true });
   }
-  options.onProgress?.(`spark: Spark ${sparkVersion} is in ${target}`);
-  return findSpark() as SparkInstallation;
+  options.onProgress?.(`spark: Spark ${wanted.release} is in ${target}`);
+  return find() as SparkInstallation;
 }
 
 /**
- * The shim's jar for a Scala version, built (about 40 s) unless one of these very sources is there. Idempotent.
+ * The shim's jar for a Spark, built (about 40 s) unless one of these very sources is there. Idempotent.
+ * @param options `target`: by default that of the Spark that would run here
  * @returns path of the jar
  * @throws ConfigError without Java or Maven, ExecutionError with the compiler's errors
  */
 export async function buildShim(
-  options: SetupOptions & { readonly scala?: ScalaVersion } = {},
+  options: SetupOptions & { readonly target?: ShimTarget } = {},
 ): Promise<string> {
-  const scala = options.scala ?? findSpark()?.scala ?? '2.12';
-  const jar = shimJar(scala);
+  const target = options.target ?? findSpark()?.target ?? wantedSpark();
+  const jar = shimJar(target);
   if (existsSync(jar)) return jar;
-  requireJava();
-  await mkdir(dirname(jar), { recursive: true });
+  requireJava(target.line);
+  await makeHomeFolder(dirname(jar));
   // Maven writes beside its pom, and the package may be read-only or built by two processes at once.
   const staging = await mkdtemp(join(dirname(jar), '.build-'));
   try {
-    options.onProgress?.(`shim: building it for Scala ${scala}`);
+    options.onProgress?.(`shim: building it for Spark ${target.line} and Scala ${target.scala}`);
     const sources = join(packageRoot(), 'scala-shim');
     await cp(join(sources, 'pom.xml'), join(staging, 'pom.xml'));
     await cp(join(sources, 'src'), join(staging, 'src'), { recursive: true });
     await runMaven(
-      ['--file', join(staging, 'pom.xml'), '-DskipTests', 'package'].concat(
-        scala === '2.13' ? ['--activate-profiles', 'scala-2.13'] : [],
-      ),
+      ['--file', join(staging, 'pom.xml'), '-DskipTests', 'package', ...mavenProfile(target)],
       options.signal ? { signal: options.signal } : {},
     );
     const built = (await readdir(join(staging, 'target'))).find(
@@ -113,11 +120,11 @@ export async function buildShim(
   return jar;
 }
 
-async function publish(ready: string, target: string): Promise<void> {
+async function publish(ready: string, target: string, isThere: () => boolean): Promise<void> {
   try {
     await rename(ready, target);
   } catch (error) {
     // Another set-up was first.
-    if (findSpark() === undefined) throw error;
+    if (!isThere()) throw error;
   }
 }

@@ -1,7 +1,8 @@
 /** Command line and settings of the embedded Spark JVM. Nothing secret stands here: both are readable by others. */
 import type { JavaInstallation } from './locations.js';
+import type { SparkLine } from './spark-lines.js';
 
-/** Packages Spark 3.5 reaches into from Java 9 on; the list of Spark's own launcher (`JavaModuleOptions`). */
+/** Packages Spark reaches into from Java 9 on; the list of Spark's own launcher (`JavaModuleOptions`), alike in all lines. */
 const openPackages = [
   'java.base/java.lang',
   'java.base/java.lang.invoke',
@@ -20,8 +21,18 @@ const openPackages = [
   'java.security.jgss/sun.security.krb5',
 ];
 
+/** What the launchers of Spark 4 add: for Netty, and so that newer Javas do not warn of what Spark uses. */
+function moreOf(line: SparkLine): string[] {
+  if (line === '3.5') return ['-Djdk.reflect.useDirectMethodHandle=false'];
+  const netty = ['-Dio.netty.tryReflectionSetAccessible=true'];
+  if (line === '4.0') return [...netty, '-Djdk.reflect.useDirectMethodHandle=false'];
+  netty.push('-Dio.netty.allocator.type=pooled', '--enable-native-access=ALL-UNNAMED');
+  return line === '4.1' ? netty : [...netty, '--sun-misc-unsafe-memory-access=allow'];
+}
+
 export function javaArguments(
   java: JavaInstallation,
+  line: SparkLine,
   memoryBytes: number,
   classPath: readonly string[],
   logConfiguration: string,
@@ -29,9 +40,9 @@ export function javaArguments(
   const opens =
     java.major >= 9
       ? [
-          ...openPackages.flatMap((name) => ['--add-opens', `${name}=ALL-UNNAMED`]),
-          '-Djdk.reflect.useDirectMethodHandle=false',
           '-XX:+IgnoreUnrecognizedVMOptions',
+          ...openPackages.flatMap((name) => ['--add-opens', `${name}=ALL-UNNAMED`]),
+          ...moreOf(line),
         ]
       : [];
   return [

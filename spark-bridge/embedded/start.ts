@@ -5,18 +5,19 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { closeSync, existsSync, openSync, readFileSync } from 'node:fs';
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { availableParallelism, tmpdir, totalmem } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ConfigError, ExecutionError } from '../../driver/errors.js';
 import { env } from '../../driver/support/env.js';
+import { makeHomeFolder } from '../../driver/support/make-folder.js';
 import { DirectChannel } from '../channel/direct-channel.js';
 import { createRedactor } from '../channel/redact.js';
 import { buildShim, installSpark, type SetupOptions } from './install.js';
 import { javaArguments, logConfiguration, sparkSettings } from './java-options.js';
-import { findNativeBlasFolder, requireJava } from './locations.js';
+import { findNativeBlasFolder, findUsableSpark, requireJava, wantedSpark } from './locations.js';
 
 export interface EmbeddedSparkOptions extends SetupOptions {
   /** Heap of the JVM. @units bytes, default a quarter of the machine's memory, 1 to 8 GiB */
@@ -58,9 +59,18 @@ const CLOSE_GRACE_MS = 5_000;
 export async function startEmbeddedSpark(
   options: EmbeddedSparkOptions = {},
 ): Promise<EmbeddedSpark> {
-  const java = requireJava();
+  if (env.sparkHome() === undefined) {
+    // Said before anything is brought for it.
+    const { line, because } = wantedSpark();
+    requireJava(line);
+    if (because !== undefined) options.onWarning?.(`spark: ${because}`);
+  } else if (options.sparkHome === 'optional') {
+    const { passedOver } = findUsableSpark();
+    if (passedOver !== undefined) options.onWarning?.(`${passedOver}; passing it over`);
+  }
   const spark = await installSpark(options);
-  const jar = await buildShim({ ...options, scala: spark.scala });
+  const java = requireJava(spark.target.line);
+  const jar = await buildShim({ ...options, target: spark.target });
   const cores = options.cores ?? availableParallelism();
   const memoryBytes =
     options.memoryBytes ?? Math.min(8 * GIB, Math.max(GIB, Math.floor(totalmem() / 4)));
@@ -71,7 +81,7 @@ export async function startEmbeddedSpark(
     );
   }
   const logs = join(env.home(), 'logs');
-  await mkdir(logs, { recursive: true });
+  await makeHomeFolder(logs);
   const scratch = await mkdtemp(join(tmpdir(), 'reprise-spark-'));
   const stamp = new Date().toISOString().replaceAll(/[:.]/g, '-');
   const logFile = join(logs, `spark-${stamp}-${process.pid}.log`);
@@ -80,7 +90,7 @@ export async function startEmbeddedSpark(
   const log = openSync(logFile, 'a', 0o600);
   const child = spawn(
     java.command,
-    javaArguments(java, memoryBytes, [jar, join(spark.jars, '*')], logSettings),
+    javaArguments(java, spark.target.line, memoryBytes, [jar, join(spark.jars, '*')], logSettings),
     { stdio: ['pipe', 'pipe', log], env: childEnvironment(), cwd: scratch },
   );
   closeSync(log);
@@ -146,10 +156,10 @@ export async function startEmbeddedSpark(
 /** The JVM finds `libblas.so.3` by this path; one BLAS thread a task, as tasks fill the cores. */
 function childEnvironment(): NodeJS.ProcessEnv {
   const blas = findNativeBlasFolder();
-  const { LD_LIBRARY_PATH: given } = process.env;
+  const { LD_LIBRARY_PATH: given } = env.forSpark();
   const path = [blas, given].filter((part) => part !== undefined && part !== '').join(delimiter);
   return {
-    ...process.env,
+    ...env.forSpark(),
     ...(path === '' ? {} : { LD_LIBRARY_PATH: path }),
     OPENBLAS_NUM_THREADS: '1',
     OMP_NUM_THREADS: '1',

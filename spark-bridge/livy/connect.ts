@@ -5,6 +5,7 @@
  */
 import { readFile } from 'node:fs/promises';
 import { basename } from 'node:path';
+import { ExecutionError } from '../../driver/errors.js';
 import type { Channel } from '../channel/channel.js';
 import type { WireDescription } from '../channel/wire.js';
 import { parseAllowedHosts } from './allowed-hosts.js';
@@ -15,18 +16,25 @@ import { createLivyClient, type LivyClient } from './livy-client.js';
 import type { LivySession } from './livy-session.js';
 import type { PayloadStorage } from './payload-storage.js';
 import { type OpenSessionOptions, openSession } from './session-lifecycle.js';
+import { type RunningVersions, versionsIn, versionsQuestion } from './statement-code.js';
+import { createStatementRunner, type StatementOptions } from './statements.js';
 import type { LivyConnection } from './types.js';
 
 /** How the shim's jar reaches the session. */
 export type JarDelivery =
   /** The cluster can read this URI (`hdfs:`, `s3a:`, or `file:` below the server's allowed folders). */
   | { readonly by: 'uri'; readonly uri: string }
-  /** Sent over HTTP once the session runs; at most 100 MiB unless the server allows more. */
-  | { readonly by: 'upload'; readonly path: string }
+  /**
+   * Sent over HTTP once the session runs; at most 100 MiB unless the server allows more. A function is told what the
+   * session says it runs: one jar does not fit every Spark.
+   */
+  | { readonly by: 'upload'; readonly path: string | JarFor }
   /** Put in shared storage, then named by its URI. */
   | { readonly by: 'storage'; readonly path: string; readonly storage: PayloadStorage }
   /** The cluster has it on its class path already. */
   | { readonly by: 'present' };
+
+export type JarFor = (running: RunningVersions) => Promise<string>;
 
 export interface ConnectOptions
   extends Omit<OpenSessionOptions, 'spec'>,
@@ -65,9 +73,9 @@ export async function connectLivy(options: ConnectOptions): Promise<LivyLink> {
     const jars = [...(spec?.jars ?? []), ...(await jarUris(jar))];
     const sessionSpec = { ...spec, ...(jars.length > 0 ? { jars } : {}) };
     session = await openSession(client, { ...rest, spec: sessionSpec });
-    if (jar.by === 'upload' && !session.adopted) await client.uploadJar(session.name, jar.path);
+    if (jar.by === 'upload' && !session.adopted) await upload(session, jar.path, rest);
     const statements = createLivyChannel(session, { ...rest, ...(storage ? { storage } : {}) });
-    const description = await greet(session, statements, jar);
+    const description = await greet(session, statements, jar, rest);
     const direct = await openDirect(session, statements, options);
     return linkOf(client, session, { statements, direct, description });
   } catch (error) {
@@ -88,6 +96,29 @@ async function openDirect(
   return await openDirectChannel(session, statements, mode, { ...options, allow });
 }
 
+async function upload(
+  session: LivySession,
+  jar: string | JarFor,
+  options: StatementOptions,
+): Promise<void> {
+  const path = typeof jar === 'string' ? jar : await jar(await versionsOf(session, options));
+  await session.client.uploadJar(session.name, path);
+}
+
+async function versionsOf(
+  session: LivySession,
+  options: StatementOptions,
+): Promise<RunningVersions> {
+  const question = versionsQuestion();
+  const text = await createStatementRunner(session, options).run(question);
+  const running = versionsIn(text, question.nonce);
+  if (running !== undefined) return running;
+  throw new ExecutionError(
+    `livy session ${session.name}: expected its Spark and Scala versions, got ${JSON.stringify(text.slice(0, 120))}`,
+    { backend: 'spark' },
+  );
+}
+
 async function jarUris(jar: JarDelivery): Promise<string[]> {
   if (jar.by === 'uri') return [jar.uri];
   if (jar.by !== 'storage') return [];
@@ -98,13 +129,14 @@ async function greet(
   session: LivySession,
   channel: Channel,
   jar: JarDelivery,
+  options: StatementOptions,
 ): Promise<WireDescription> {
   try {
     return (await channel.call('hello', {})).result;
   } catch (error) {
     // The process before us may have died between the start of the session and the upload.
     if (jar.by !== 'upload' || !session.adopted || !isLivyProblem(error, 'remote')) throw error;
-    await session.client.uploadJar(session.name, jar.path);
+    await upload(session, jar.path, options);
     return (await channel.call('hello', {})).result;
   }
 }

@@ -9,7 +9,8 @@ import { ConfigError } from '../../driver/errors.js';
 import { env } from '../../driver/support/env.js';
 import { RenewableChannel, type Way } from '../channel/renewable-channel.js';
 import { buildShim } from '../embedded/install.js';
-import type { ScalaVersion } from '../embedded/locations.js';
+import { shimDigest } from '../embedded/locations.js';
+import { shimTarget } from '../embedded/spark-lines.js';
 import { createSparkBackend, type SparkBackend } from '../programs/spark-backend.js';
 import { type ConnectOptions, connectLivy, type JarDelivery } from './connect.js';
 import { openBatch } from './livy-batch.js';
@@ -17,6 +18,7 @@ import { createLivyClient } from './livy-client.js';
 import { createLivyHttp } from './livy-http.js';
 import { claimSessionKey, folderSessionStore } from './session-store.js';
 import { livySettings } from './settings.js';
+import type { RunningVersions } from './statement-code.js';
 
 export interface LivyBackendOptions
   extends Omit<ConnectOptions, 'connection' | 'key' | 'store' | 'jar'> {
@@ -28,10 +30,8 @@ export interface LivyBackendOptions
   readonly key?: string;
   /** Default: records below REPRISE_HOME. */
   readonly store?: ConnectOptions['store'];
-  /** Default: the jar built here, uploaded. */
+  /** Default: the one built here for the Spark and Scala that the cluster says it runs, uploaded. */
   readonly jar?: ConnectOptions['jar'];
-  /** Of the cluster's Spark; default 2.12. */
-  readonly scala?: ScalaVersion;
   /** A batch ends when its driver has been silent this long. @units seconds, default 120 */
   readonly leaseSeconds?: number;
   /** Told of each step of starting. */
@@ -61,19 +61,21 @@ export async function createLivyBackend(options: LivyBackendOptions = {}): Promi
   }
 }
 
-type Plan = ConnectOptions & Pick<LivyBackendOptions, 'mode' | 'leaseSeconds'>;
+type Plan = ConnectOptions &
+  Pick<LivyBackendOptions, 'mode' | 'leaseSeconds'> & {
+    /** What a batch that came to nothing said of its cluster. */
+    batchVersions?: RunningVersions;
+  };
 
 /** What is asked for, from the caller first and the environment second. */
 async function planOf(options: LivyBackendOptions): Promise<Plan> {
-  const { scala = '2.12', onProgress, onWarning, ...given } = options;
+  const { onProgress, onWarning, ...given } = options;
   const { connection: reached, ...settings } = livySettings(given.connection?.url);
   const merged = { ...settings, ...given, spec: { ...settings.spec, ...given.spec } };
-  const jar = merged.jar ?? {
-    by: 'upload' as const,
-    path: await buildShim({ scala, ...(onProgress ? { onProgress } : {}) }),
-  };
-  // The jar's name has the digest of its sources, so a session with another shim is not adopted.
-  const version = 'path' in jar ? basename(jar.path) : 'uri' in jar ? jar.uri : 'present';
+  const build = (running: RunningVersions): Promise<string> =>
+    buildShim({ target: shimTarget(running, 'livy'), ...(onProgress ? { onProgress } : {}) });
+  const jar = merged.jar ?? { by: 'upload' as const, path: build };
+  const version = versionOf(jar);
   const connection = { ...reached, ...given.connection, ...(onWarning ? { onWarning } : {}) };
   const { baseUrl } = createLivyHttp(connection);
   const purpose = `${given.key ?? 'default'} ${merged.mode} ${version} ${baseUrl}`;
@@ -91,6 +93,13 @@ async function planOf(options: LivyBackendOptions): Promise<Plan> {
   };
 }
 
+/** Has the digest of the shim's sources, so that a session with another shim is not adopted. */
+function versionOf(jar: JarDelivery): string {
+  if (jar.by === 'uri') return jar.uri;
+  if (jar.by === 'present') return 'present';
+  return typeof jar.path === 'string' ? basename(jar.path) : shimDigest();
+}
+
 async function openLink(plan: Plan): Promise<Way> {
   const link = await connectLivy(plan);
   const { channel, session } = link;
@@ -98,13 +107,32 @@ async function openLink(plan: Plan): Promise<Way> {
 }
 
 async function openBatchWay(plan: Plan): Promise<Way> {
+  try {
+    return await openBatchOf(plan);
+  } catch (error) {
+    // A batch can't be asked before it runs, but the shim says why it is not the right one.
+    const [, spark, scala] = MISFIT.exec(String((error as Error).message)) ?? [];
+    const isOurs = plan.jar.by === 'upload' && typeof plan.jar.path !== 'string';
+    if (!isOurs || spark === undefined || scala === undefined) throw error;
+    plan.batchVersions = { spark, scala };
+    return await openBatchOf(plan);
+  }
+}
+
+/** What `scala-shim/.../Fit.scala` says. */
+const MISFIT =
+  /shim: expected Spark \S+ with Scala \S+ which .*? got Spark (\S+) with Scala ([\d.]+);/;
+/** What clusters behind Livy run most. */
+const LIKELY_VERSIONS: RunningVersions = { spark: '3.5', scala: '2.12' };
+
+async function openBatchOf(plan: Plan): Promise<Way> {
   const client = createLivyClient(plan.connection);
   try {
     const { jar, key, allow, ...rest } = plan;
     const batch = await openBatch(client, {
       ...rest,
       key,
-      jarUri: await batchJar(jar, plan.storage),
+      jarUri: await batchJar(plan),
       allow: allow ?? livySettings(plan.connection.url).allow,
     });
     const close = (): Promise<void> => batch.close().finally(() => client.close());
@@ -116,11 +144,13 @@ async function openBatchWay(plan: Plan): Promise<Way> {
 }
 
 /** A batch starts from its jar, so the cluster must be able to read it before anything runs. */
-async function batchJar(jar: JarDelivery, storage: ConnectOptions['storage']): Promise<string> {
+async function batchJar({ jar, storage, batchVersions }: Plan): Promise<string> {
   if (jar.by === 'uri') return jar.uri;
   const place = jar.by === 'storage' ? jar.storage : storage;
   if (place !== undefined && 'path' in jar) {
-    return await place.put(basename(jar.path), await readFile(jar.path));
+    const { path } = jar;
+    const file = typeof path === 'string' ? path : await path(batchVersions ?? LIKELY_VERSIONS);
+    return await place.put(basename(file), await readFile(file));
   }
   throw new ConfigError(
     `livy batch: expected the shim's jar where the cluster reads it, got one that can only be uploaded to a session; set REPRISE_LIVY_JAR (its URI) or REPRISE_LIVY_STORAGE (a folder both sides reach)`,

@@ -3,9 +3,10 @@
  * are plain file names, so no path can leave the folder; what is read is checked by the caller's digest.
  */
 import { randomUUID } from 'node:crypto';
-import { mkdir, open, readFile, rename, rm, stat } from 'node:fs/promises';
+import { open, readFile, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { InternalError, ResourceError } from '../../driver/errors.js';
+import { makeFolder } from '../../driver/support/make-folder.js';
 
 export interface PayloadStorage {
   /** The folder as the cluster writes it (`file:/mnt/x`, `hdfs://..`); the shim puts large results there. */
@@ -34,7 +35,7 @@ export function folderStorage(folder: string, folderUri = `file:${folder}`): Pay
   return {
     folderUri: base,
     put: async (name, bytes) => {
-      await mkdir(folder, { recursive: true, mode: 0o700 });
+      await makeFolder(folder, 0o700);
       const target = join(folder, plainName(name));
       const temporary = `${target}.${randomUUID()}`;
       const file = await open(temporary, 'wx', 0o600);

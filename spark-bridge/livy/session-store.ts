@@ -3,9 +3,10 @@
  * session we may have started on a cluster has a record that names it, so the next start adopts or deletes it.
  */
 import { createHash, randomUUID } from 'node:crypto';
-import { mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises';
+import { open, readdir, readFile, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isFromDeadProcess, processToken } from '../../driver/reuse/store/process-token.js';
+import { makeFolder } from '../../driver/support/make-folder.js';
 
 export interface SessionRecord {
   /** What the session is for; sessions of one key follow each other. */
@@ -108,7 +109,7 @@ export function folderSessionStore(folder: string): SessionStore {
       return record?.key === key ? record : undefined;
     },
     save: async (record) => {
-      await mkdir(folder, { recursive: true, mode: 0o700 });
+      await makeFolder(folder, 0o700);
       const target = fileOf(record.key);
       const temporary = `${target}.${randomUUID()}.tmp`;
       const file = await open(temporary, 'wx', 0o600);

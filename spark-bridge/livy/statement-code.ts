@@ -1,5 +1,5 @@
 /**
- * The one line of Scala we ever send, and the lines it prints. Invariants: the code is constant but for one base64url
+ * The line of Scala we send, and the lines it prints (before the shim is there, one that asks for versions). Invariants: the code is constant but for one base64url
  * argument, whatever the payload; the argument fits a string literal of the JVM (65535 bytes); a reply is used only
  * when begun, ended, counted and its digests agree. The Scala half is `scala-shim/.../livy/Statements.scala`.
  *
@@ -169,7 +169,37 @@ export function statementText(plan: StatementPlan): StatementText {
 
 /** Whether `code` is the statement of this nonce. */
 export function isStatementOf(code: string, nonce: string): boolean {
-  return code.startsWith(CODE_HEAD + nonce);
+  return code.startsWith(CODE_HEAD + nonce) || code.startsWith(VERSIONS_HEAD + nonce);
+}
+
+/** What a session runs, as it says: `4.1.1` and `2.13.17`. */
+export interface RunningVersions {
+  readonly spark: string;
+  readonly scala: string;
+}
+
+const VERSIONS_HEAD = 'print("reprise1 ';
+const VERSIONS_TAIL =
+  ' versions " + org.apache.spark.SPARK_VERSION + " " + scala.util.Properties.versionNumberString)';
+
+/** Asks the session's REPL itself: which shim fits is not known yet. */
+export function versionsQuestion(): StatementText {
+  const nonce = newId();
+  return { nonce, code: VERSIONS_HEAD + nonce + VERSIONS_TAIL };
+}
+
+/** Reads the answer; undefined when there is none. */
+export function versionsIn(text: string, nonce: string): RunningVersions | undefined {
+  const [, spark, scala] =
+    new RegExp(`reprise1 ${nonce} versions (\\d\\S*) (\\d[\\d.]*)`).exec(text) ?? [];
+  return spark === undefined || scala === undefined ? undefined : { spark, scala };
+}
+
+/** The nonce of a question for versions; undefined for any other code. */
+export function questionOf(code: string): string | undefined {
+  return code.startsWith(VERSIONS_HEAD) && code.endsWith(VERSIONS_TAIL)
+    ? code.slice(VERSIONS_HEAD.length, -VERSIONS_TAIL.length)
+    : undefined;
 }
 
 /** The argument of a statement of ours; undefined for any other code. */

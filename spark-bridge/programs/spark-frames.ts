@@ -4,6 +4,7 @@
  * read while they were what they are named by.
  */
 import { BackendLostError } from '../../driver/errors.js';
+import { remoteFault, requireStorage } from '../../driver/frame/addresses.js';
 import type {
   ColumnProfile,
   ColumnType,
@@ -16,7 +17,7 @@ import type {
   ProfileRequest,
 } from '../../driver/frame/engine.js';
 import { listDataFiles } from '../../driver/frame/files.js';
-import { isGlob } from '../../driver/frame/glob.js';
+import { isGlob, requireBounded } from '../../driver/frame/glob.js';
 import { identifyFiles, isRemote, readUnchanged } from '../../driver/frame/identity.js';
 import {
   fixedPart,
@@ -42,6 +43,8 @@ export function createSparkFrames(channel: Channel, newRun: () => string): Frame
   return {
     name: 'spark',
     async describe(path: string, options: DescribeOptions = {}): Promise<FrameDescription> {
+      requireStorage(path);
+      if (isRemote(path)) requireBounded(path);
       const { format } = options;
       const given = givenOptions(options);
       const local = isRemote(path) ? null : await localSource(path, options);
@@ -53,7 +56,9 @@ export function createSparkFrames(channel: Channel, newRun: () => string): Frame
           source: local,
         });
       const { result } = await (local === null
-        ? call()
+        ? call().catch((cause: unknown) => {
+            throw remoteFault(path, cause);
+          })
         : readUnchanged(local as unknown as FrameSource, call));
       const { format: kind, columns } = result.source;
       const found = result.source.files.map(toFile);

@@ -7,9 +7,10 @@ import { JobFolder } from '../support/job-folder.js';
 import { sparkMissing } from '../support/spark.js';
 import type { Case, CaseEngine, Outcome } from './case.js';
 import { columnCases } from './columns.js';
+import { EDGES } from './edges.js';
 
 /** One list a kind of input; a new kind is a file beside this one and a line here. */
-const CASES: readonly (readonly Case[])[] = [columnCases];
+const CASES: readonly (readonly Case[])[] = [columnCases, EDGES];
 
 for (const engine of ['local', 'spark'] as const) {
   describe(`cases on ${engine}`, function () {

@@ -60,6 +60,35 @@ describe('reprise without a job', () => {
     assert.equal(result.stderr, '');
   });
 
+  it('says in one line that its output could not be written', () => {
+    for (const args of [['schema'], ['--help'], ['run', '--help']]) {
+      const script = `"${process.execPath}" "${cliPath}" ${args.join(' ')} > /dev/full`;
+      const result = spawnSync('bash', ['-c', script], { encoding: 'utf8' });
+      const expected = 'error: standard output: expected to write the answer, got ENOSPC\n';
+      assert.deepEqual([result.status, result.stderr], [1, expected]);
+    }
+  });
+
+  it('says which Node it needs, before anything is loaded that an old one can not read', () => {
+    const old = `data:text/javascript,Object.defineProperty(process, 'versions', { value: { node: '18.20.8' } })`;
+    const result = spawnSync(process.execPath, ['--import', old, cliPath, '--version'], {
+      encoding: 'utf8',
+    });
+    assert.equal(result.status, 3);
+    assert.match(result.stderr, /^error: node: expected version 20\.19 or later, got 18\.20\.8 \(/);
+  });
+
+  it('shows what a terminal would obey', async () => {
+    const name = 'x\u001b[31m\u0007\u009b2J\u202e';
+    for (const args of [[name], ['run', name], ['report', name], ['run', '--engine', name]]) {
+      const { code, stderr } = await reprise(args);
+      assert.ok(code === 2 || code === 3);
+      assert.match(stderr, /x\\u001b\[31m\\u0007\\u009b2J\\u202e/);
+      // biome-ignore lint/suspicious/noControlCharactersInRegex: those are what must not be there
+      assert.doesNotMatch(stderr, /[\u001b\u0007\u009b\u202e]/);
+    }
+  });
+
   it('examines the machine', async () => {
     const { code, stdout } = await reprise(['doctor', '--json']);
     const diagnosis = JSON.parse(stdout);

@@ -10,7 +10,9 @@ import { pathToFileURL } from 'node:url';
 import { type Browser, chromium, type Page } from 'playwright-core';
 import { renderReport } from '../../jobs/report/index.js';
 import type { RunRecord } from '../../jobs/runs/record.js';
+import { bestTrial } from '../../jobs/search/result.js';
 import { sampleRecord } from '../support/sample-record.js';
+import { eventually } from '../support/spark-session.js';
 
 const HOSTILE = `</script><script>window.injected = true</script><img src="https://example.invalid/x.png" onerror="window.injected = true">`;
 
@@ -73,7 +75,7 @@ describe('report in a browser', function () {
   ): Promise<Opened> {
     assert.ok(browser);
     const file = join(folder, 'report.html');
-    writeFileSync(file, await renderReport(record));
+    writeFileSync(file, renderReport(record));
     const { width = 1280, ...rest } = options;
     const context = await browser.newContext({
       viewport: { width, height: 900 },
@@ -183,7 +185,7 @@ describe('report in a browser', function () {
     await page.getByLabel('Show the score on every fold').check();
     assert.equal(await page.locator('#results th').count(), 6 + 2 * 4);
     const cell = await page.locator('#results tr.best td').nth(6).textContent();
-    const best = record.search.trials[record.search.bestIndex];
+    const best = bestTrial(record.search);
     const expected = best?.splitScores.neg_mean_squared_error?.[0] ?? Number.NaN;
     assert.ok(Math.abs(Number(cell) - expected) < 0.1, `${cell} is not ${expected}`);
     await page.getByLabel('Show the score on every fold').uncheck();
@@ -200,10 +202,30 @@ describe('report in a browser', function () {
     assert.deepEqual([await mse.isVisible(), await r2.isVisible()], [false, true]);
     await page.keyboard.press('ArrowLeft');
     assert.deepEqual([await mse.isVisible(), await r2.isVisible()], [true, false]);
-    const folds = mse.locator('.wide[data-view="folds"]');
-    const mean = mse.locator('.wide[data-view="mean"]');
+    const inked = (): Promise<number> => page.evaluate(`(${INK})('neg_mean_squared_error')`);
+    const withFolds = await inked();
     await page.getByLabel('Mean only').check();
-    assert.deepEqual([await folds.isVisible(), await mean.isVisible()], [false, true]);
+    await eventually('less to be drawn', async () => (await inked()) < withFolds);
+    assert.ok((await inked()) > 100, 'the mean is still drawn');
+    await page.context().close();
+  });
+
+  it('tells the value under the mouse and of the next one by key', async () => {
+    const { page, complaints } = await open(sampleRecord());
+    const figure = page.locator('figure[data-metric="neg_mean_squared_error"]');
+    const tip = figure.locator('.tip');
+    assert.match((await tip.textContent()) ?? '', /\(best\)$/);
+    const box = await figure.locator('.u-over').boundingBox();
+    assert.ok(box);
+    await page.mouse.move(box.x + 2, box.y + 50);
+    const first = await tip.textContent();
+    assert.match(first ?? '', /^lambda 0\.01: neg_mean_squared_error -/);
+    await figure.locator('.chart').press('ArrowRight');
+    const second = await tip.textContent();
+    assert.notEqual(second, first);
+    await figure.locator('.chart').press('ArrowLeft');
+    assert.equal(await tip.textContent(), first);
+    assert.deepEqual(complaints, []);
     await page.context().close();
   });
 
@@ -274,7 +296,7 @@ describe('report in a browser', function () {
   it('fits a phone: nothing makes the page scroll sideways', async () => {
     const { page } = await open(sampleRecord({ failed: 2 }), { width: 400 });
     assert.equal(await page.evaluate('document.documentElement.scrollWidth'), 400);
-    assert.equal(await page.locator('figure .narrow:visible').count(), 1);
+    assert.ok(((await page.locator('figure canvas:visible').boundingBox())?.width ?? 999) < 400);
     await page.context().close();
   });
 
@@ -295,6 +317,15 @@ describe('report in a browser', function () {
     }
   });
 });
+
+/** Run in the page: how many pixels of a metric's curve are drawn. */
+const INK = `(metric) => {
+  const canvas = document.querySelector('figure[data-metric="' + metric + '"] canvas');
+  const { data } = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
+  let inked = 0;
+  for (let at = 3; at < data.length; at += 4) if (data[at] > 0) inked++;
+  return inked;
+}`;
 
 /** Run in the page: texts whose contrast with what is behind them is under 4.5:1 (WCAG 2.1, 1.4.3). */
 const WEAK_TEXT = `(() => {

@@ -12,11 +12,15 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { ConfigError } from '../../driver/errors.js';
 import { buildShim } from '../../spark-bridge/embedded/install.js';
+import { findSpark } from '../../spark-bridge/embedded/locations.js';
+import { lineOf, shimTarget } from '../../spark-bridge/embedded/spark-lines.js';
 import { parseAllowedHosts } from '../../spark-bridge/livy/allowed-hosts.js';
 import { isLivyProblem } from '../../spark-bridge/livy/errors.js';
 import { offerKey, proofOf } from '../../spark-bridge/livy/key-agreement.js';
+import { createLivyBackend } from '../../spark-bridge/livy/livy-backend.js';
 import { type OpenBatchOptions, openBatch } from '../../spark-bridge/livy/livy-batch.js';
 import { createLivyClient, type LivyClient } from '../../spark-bridge/livy/livy-client.js';
+import { folderStorage } from '../../spark-bridge/livy/payload-storage.js';
 import {
   folderSessionStore,
   memorySessionStore,
@@ -199,6 +203,27 @@ describe('livy batches', function () {
     assert.match((batch.lost.reason as Error).message, /state dead\n.*exceeding memory limits/s);
     await batch.close();
     assert.equal(server.sessions.size, 0);
+  });
+
+  it('that were given the shim of another Spark say so, and are started again with the right one', async function () {
+    this.timeout(180_000);
+    await start();
+    if (sparkMissing() !== undefined) this.skip();
+    await server.close();
+    await start(await realDrivers());
+    const folder = await mkdtemp(join(tmpdir(), 'reprise-misfit-'));
+    const backend = await createLivyBackend({
+      connection: { url: server.url },
+      mode: 'batch',
+      key: 'misfit',
+      store: folderSessionStore(folder),
+      storage: folderStorage(folder),
+    });
+    const { spark, scala } = backend.description;
+    assert.deepEqual(shimTarget({ spark, scala }), findSpark()?.target);
+    assert.equal(server.count('POST /batches'), lineOf(spark) === '3.5' ? 1 : 2);
+    await backend.close();
+    await rm(folder, { recursive: true });
   });
 
   it('ends by its lease when its driver is silent', async function () {

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { type ConnectOptions, connectLivy } from '../../spark-bridge/livy/connect.js';
 import { isLivyProblem } from '../../spark-bridge/livy/errors.js';
 import { folderStorage } from '../../spark-bridge/livy/payload-storage.js';
+import { questionOf, type RunningVersions } from '../../spark-bridge/livy/statement-code.js';
 import { echoShim } from '../support/livy-server/frame-handlers.js';
 import { FAST, type Fixture, livyFixture } from '../support/livy-server/livy-fixture.js';
 import type { Evaluator } from '../support/livy-server/sessions.js';
@@ -38,7 +39,7 @@ describe('livy connect', () => {
     });
   /** A REPL that knows the shim only once its jar was uploaded. */
   const needsJar: Evaluator = async (code, context) =>
-    context.session.driver.has('jar')
+    context.session.driver.has('jar') || questionOf(code) !== undefined
       ? shimEvaluator(echoShim().handler)(code, context)
       : { error: '<console>:23: error: not found: value reprise' };
 
@@ -59,6 +60,31 @@ describe('livy connect', () => {
     assert.equal(fixture.server.count('session created'), 1);
     assert.equal(fixture.server.count('POST /sessions/*/upload-jar'), 1);
     await link.close();
+  });
+
+  it('asks a session what it runs, and uploads the jar that fits', async () => {
+    fixture = await livyFixture({ server: { evaluator: needsJar } });
+    const asked: unknown[] = [];
+    const path = async (running: RunningVersions): Promise<string> => {
+      asked.push(running);
+      return jar;
+    };
+    const first = await connect({ jar: { by: 'upload', path } });
+    assert.deepEqual(asked, [{ spark: '3.5.6', scala: '2.12.18' }]);
+    await first.detach();
+    await (await connect({ jar: { by: 'upload', path } })).close();
+    assert.equal(asked.length, 1, 'one that is taken over has its jar');
+  });
+
+  it('says what a session answers that is no version, and deletes it', async () => {
+    const odd: Evaluator = async () => ({ text: 'Python 3.12' });
+    fixture = await livyFixture({ server: { evaluator: odd } });
+    const path = (): Promise<string> => Promise.resolve(jar);
+    await assert.rejects(
+      connect({ jar: { by: 'upload', path } }),
+      /expected its Spark and Scala versions, got "Python 3\.12"/,
+    );
+    assert.equal(fixture.server.sessions.size, 0);
   });
 
   it('names a jar the cluster can read, or puts it where it can', async () => {

@@ -68,16 +68,16 @@ describe('a cluster of executors', () => {
       console.warn(`SKIPPED a cluster of executors: ${missing}`);
       this.skip();
     }
-    const { jars, scala } = await installSpark();
-    const shim = await buildShim({ scala });
+    const { jars, target } = await installSpark();
+    const shim = await buildShim({ target });
     // Spark's workers start executors from SPARK_HOME/jars, and write beside that.
     home = mkdtempSync(join(tmpdir(), 'reprise-cluster-'));
     mkdirSync(join(home, 'work'));
     symlinkSync(jars, join(home, 'jars'));
     const before = { ...process.env };
-    Object.assign(process.env, { SPARK_HOME: home, SPARK_SCALA_VERSION: scala });
+    Object.assign(process.env, { SPARK_HOME: home, SPARK_SCALA_VERSION: target.scala });
     try {
-      assert.equal(findSpark()?.scala, scala);
+      assert.deepEqual(findSpark()?.target, target);
       embedded = await startEmbeddedSpark({
         memoryBytes: 1024 ** 3,
         conf: {

@@ -1,9 +1,15 @@
 /** Runs the command line as a user does: the built program in a process of its own, streams and exit code apart. */
 import { type ChildProcess, spawn } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { packageRoot } from '../../jobs/cli/package-info.js';
 
 export const cliPath = join(packageRoot(), 'dist/jobs/cli/main.js');
+
+/** Where programs run that name no folder: an empty one, so that no test looks at the folder it was started from. */
+export const elsewhere = mkdtempSync(join(tmpdir(), 'reprise-cwd-'));
+process.on('exit', () => rmSync(elsewhere, { recursive: true, force: true }));
 
 export interface CliResult {
   readonly code: number | null;
@@ -12,6 +18,7 @@ export interface CliResult {
 }
 
 export interface CliOptions {
+  /** Default: `elsewhere`. */
   readonly cwd?: string;
   readonly env?: Readonly<Record<string, string>>;
   /** Called once the process runs; for signals. */
@@ -24,7 +31,7 @@ export interface CliOptions {
 export function reprise(args: readonly string[], options: CliOptions = {}): Promise<CliResult> {
   return new Promise((resolve, reject) => {
     const child = spawn(process.execPath, [cliPath, ...args], {
-      cwd: options.cwd,
+      cwd: options.cwd ?? elsewhere,
       env: { ...process.env, ...options.env },
       stdio: ['ignore', 'pipe', 'pipe'],
     });

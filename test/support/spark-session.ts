@@ -8,16 +8,17 @@ import {
   type EmbeddedSpark,
   type SparkBackend,
   type SparkTierOptions,
-  startEmbeddedSpark,
 } from '../../spark-bridge/index.js';
-import { sparkMissing } from './spark.js';
+import { type BorrowedSpark, borrowSpark } from './spark.js';
 
 /** One Spark for many sessions, each with a backend and a tier of its own. */
 export class SharedSpark {
   readonly embedded: EmbeddedSpark;
+  readonly close: () => Promise<void>;
 
-  private constructor(embedded: EmbeddedSpark) {
+  private constructor({ embedded, giveBack }: BorrowedSpark) {
     this.embedded = embedded;
+    this.close = giveBack;
   }
 
   /** @returns the reason when this machine can't run it */
@@ -27,11 +28,8 @@ export class SharedSpark {
       readonly conf?: Readonly<Record<string, string>>;
     } = {},
   ): Promise<SharedSpark | string> {
-    const missing = sparkMissing();
-    if (missing !== undefined) return missing;
-    return new SharedSpark(
-      await startEmbeddedSpark({ memoryBytes: 1024 ** 3, cores: 2, ...options }),
-    );
+    const borrowed = await borrowSpark(options);
+    return typeof borrowed === 'string' ? borrowed : new SharedSpark(borrowed);
   }
 
   backend(tier: SparkTierOptions = {}): Promise<SparkBackend> {
@@ -56,10 +54,6 @@ export class SharedSpark {
   /** Spark jobs this application ever ran. */
   async jobs(): Promise<number> {
     return (await this.embedded.channel.call('status', {})).result.sparkJobs;
-  }
-
-  close(): Promise<void> {
-    return this.embedded.close();
   }
 }
 

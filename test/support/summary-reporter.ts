@@ -1,18 +1,31 @@
 /**
  * Mocha's `spec` reporter with a count at the end: the last line reads `N passed, N failed`, for scripts. Skipped
- * tests are listed above it with their titles, so that a skip is never silent.
+ * tests are listed above it with their titles, so that a skip is never silent, and so are the seconds each folder took.
  */
+import { sep } from 'node:path';
 import Mocha from 'mocha';
 
-const { EVENT_TEST_FAIL, EVENT_TEST_PASS, EVENT_TEST_PENDING } = Mocha.Runner.constants;
+const { EVENT_SUITE_BEGIN, EVENT_SUITE_END, EVENT_TEST_FAIL, EVENT_TEST_PASS, EVENT_TEST_PENDING } =
+  Mocha.Runner.constants;
 
 class SummaryReporter extends Mocha.reporters.Spec {
   #passed = 0;
   #failed = 0;
   readonly #skipped: string[] = [];
+  /** Of suites at the top, hooks included, by the folder of their file. @units ms */
+  readonly #folders = new Map<string, number>();
 
   constructor(runner: Mocha.Runner, options?: Mocha.MochaOptions) {
     super(runner, options);
+    let began = 0;
+    runner.on(EVENT_SUITE_BEGIN, ({ parent }: Mocha.Suite) => {
+      if (parent?.root) began = Date.now();
+    });
+    runner.on(EVENT_SUITE_END, ({ parent, file }: Mocha.Suite) => {
+      if (!parent?.root) return;
+      const folder = file?.split(sep).at(-2) ?? 'elsewhere';
+      this.#folders.set(folder, (this.#folders.get(folder) ?? 0) + Date.now() - began);
+    });
     runner.on(EVENT_TEST_PASS, () => {
       this.#passed++;
     });
@@ -27,6 +40,9 @@ class SummaryReporter extends Mocha.reporters.Spec {
 
   override epilogue(): void {
     super.epilogue();
+    for (const [folder, ms] of this.#folders) {
+      console.log(`${String(Math.round(ms / 1000)).padStart(6)} s  test/${folder}`);
+    }
     for (const title of this.#skipped) console.log(`SKIPPED: ${title}`);
     console.log(`${this.#passed} passed, ${this.#failed} failed`);
   }

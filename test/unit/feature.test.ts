@@ -1,9 +1,9 @@
 /** Features are resolved from all rows, and encode to what a plain loop over the same rows gives. */
 import assert from 'node:assert/strict';
+import { columnPrefixes, featureColumns } from '../../driver/frame/column-names.js';
 import {
   type EncodedFeature,
   encodeBlock,
-  featureColumns,
   featureWidth,
   rawColumn,
 } from '../../driver/frame/encode-block.js';
@@ -182,9 +182,47 @@ describe('features', () => {
 
   it('names design columns without the indicators of mean imputation', async () => {
     const resolved = await resolve([{ name: 'age', impute: 'mean' }, 'n']);
-    const encoded = resolved.features.flatMap(featureColumns);
+    const encoded = resolved.features.flatMap((feature) => featureColumns(feature));
     assert.deepEqual(encoded, ['age', 'age=(missing)', 'n']);
     assert.deepEqual(resolved.columns, ['age', 'n']);
+  });
+
+  it('names no two columns alike, whatever categories and features are called', () => {
+    const sql = 'x';
+    const onehot = (name: string, categories: string[]): EncodedFeature => ({
+      ...{ kind: 'onehot', name, sql, categories, other: true, missing: true },
+    });
+    const features: EncodedFeature[] = [
+      onehot('c', ['(missing)', '(other)', '"(other)"', 'a', 'x=a', '']),
+      onehot('c=x', ['a']),
+      { kind: 'number', name: 'c=a', sql, missing: 'error' },
+      { kind: 'number', name: '"c=a"', sql, missing: 'error' },
+      { kind: 'number', name: 'd=a', sql, missing: 'error' },
+    ];
+    const encode = (kind: string): string => (kind === 'number' ? 'number' : 'onehot');
+    const prefixes = columnPrefixes(
+      features.map(({ name, kind }) => ({ name, encode: encode(kind) })),
+    );
+    const names = features.flatMap((feature) => featureColumns(feature, prefixes));
+    assert.equal(new Set(names).size, names.length, names.join(' '));
+    assert.deepEqual(names.slice(0, 8), [
+      'c="(missing)"',
+      'c="(other)"',
+      'c="\\"(other)\\""',
+      'c=a',
+      'c=x=a',
+      'c=',
+      'c=(other)',
+      'c=(missing)',
+    ]);
+    assert.deepEqual(names.slice(8), [
+      '"c=x"=a',
+      '"c=x"=(other)',
+      '"c=x"=(missing)',
+      '"c=a"',
+      '"\\"c=a\\""',
+      'd=a',
+    ]);
   });
 
   it('keeps the top categories by count then name, and gives the rest a column', async () => {

@@ -1,6 +1,6 @@
 /** A frame is named by what its files hold, not by where they lie. */
 import assert from 'node:assert/strict';
-import { copyFile, mkdir, writeFile } from 'node:fs/promises';
+import { copyFile, mkdir, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { EncodedFeature } from '../../driver/frame/encode-block.js';
 import { openFrame } from '../../driver/frame/frame.js';
@@ -121,5 +121,30 @@ describe('frame', () => {
     assert.deepEqual(await found('.a*.csv'), ['.a1.csv']);
     assert.deepEqual(await found('a+(1)*'), ['a+(1).csv']);
     assert.deepEqual(await found('nope/*.csv'), []);
+    assert.deepEqual(await found('[a-b]1.*v'), ['a1.csv', 'b1.csv']);
+    assert.deepEqual(await found('{x,y/{z,q}}/*.csv'), ['x/a1.csv', 'y/z/c.csv']);
+    assert.deepEqual(await found('**/**/**/c.csv'), ['y/z/c.csv']);
+  });
+
+  it('takes no pattern that would take for ever', async () => {
+    const root = join(home.folder, 'bombs');
+    const name = `${'a'.repeat(200)}.csv`;
+    await mkdir(join(root, ...'abcdefgh'), { recursive: true });
+    await writeFile(join(root, name), '');
+    await symlink('.', join(root, 'loop'));
+    const began = performance.now();
+    const find = (pattern: string): Promise<string[]> => expandGlob(join(root, pattern));
+    assert.deepEqual(await find(`${'*a'.repeat(60)}*b.csv`), []);
+    assert.deepEqual(await find(`${'*a'.repeat(60)}*.csv`), [join(root, name)]);
+    assert.deepEqual(await find(`${'*?'.repeat(60)}[!c]sv`), []);
+    assert.deepEqual(await find(`${'**/'.repeat(300)}none`), []);
+    assert.deepEqual(await find(`${'**/*/'.repeat(30)}none`), []);
+    await assert.rejects(
+      find('{a,b}'.repeat(400)),
+      /braces stand for at most 1000 others, got far/,
+    );
+    await assert.rejects(find('{{a,b},{c,d}}'.repeat(9)), /at most 1000 others, got 262144/);
+    assert.deepEqual(await find(`${'{'.repeat(500)}a`), []);
+    assert.ok(performance.now() - began < 20_000);
   });
 });

@@ -58,7 +58,7 @@ describe('source layout', () => {
   it('finds the sources it is about', () => {
     assert.ok(sources.includes('driver/errors.ts'));
     assert.ok(sources.includes('jobs/cli/main.ts'));
-    assert.ok(importsOf('jobs/cli/main.ts').some((found) => found.to === 'jobs/cli/program.ts'));
+    assert.ok(importsOf('jobs/cli/main.ts').some((found) => found.to === 'jobs/cli/command.ts'));
   });
 
   it('keeps to the import arrows between top folders', () => {

@@ -153,7 +153,7 @@ describe('reprise cache', () => {
     const output = join(home.path, 'runs');
     const run = await writeRun(runRecord({ cache: cached }), {
       output,
-      renderReport: async () => '',
+      renderReport: () => '',
     });
     const { code, stdout } = await cache('stats', 'latest', '--output', output);
     assert.equal(code, 0);

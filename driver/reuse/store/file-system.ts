@@ -7,7 +7,6 @@ import {
   chmod,
   constants,
   type FileHandle,
-  mkdir,
   open,
   readdir,
   rename,
@@ -17,6 +16,7 @@ import {
   utimes,
 } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { makeFolder } from '../../support/make-folder.js';
 
 export interface FileStat {
   readonly bytes: number;
@@ -72,7 +72,7 @@ const FLAGS: Readonly<Record<OpenFor, number>> = {
 
 export const nodeFileSystem: FileSystem = {
   open: async (path, use, mode) => openFile(await open(path, FLAGS[use], mode)),
-  makeFolder: async (path, mode) => (await mkdir(path, { recursive: true, mode })) !== undefined,
+  makeFolder,
   rename: (from, to) => rename(from, to),
   remove: (path) => rm(path, { force: true }),
   removeFolder: (path) => rmdir(path),

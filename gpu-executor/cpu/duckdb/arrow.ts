@@ -4,7 +4,7 @@
  * Columns of nested or binary types are left out, as no feature can be made of them.
  */
 import { randomBytes } from 'node:crypto';
-import { mkdir, open, readdir, rename, rm, stat, utimes } from 'node:fs/promises';
+import { open, readdir, rename, rm, stat, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
 import * as zlib from 'node:zlib';
 import {
@@ -19,6 +19,7 @@ import {
 import type { DataType, RecordBatch, Schema, Vector } from 'apache-arrow';
 import { DataError, ResourceError } from '../../../driver/errors.js';
 import { env } from '../../../driver/support/env.js';
+import { makeFolder } from '../../../driver/support/make-folder.js';
 import { type Database, quoteName, quoteText, toDataError } from './database.js';
 import { decodeLz4Frame } from './lz4.js';
 import { inspectParquet } from './parquet.js';
@@ -44,7 +45,7 @@ export async function inspectArrow(
   const folder = join(env.home(), 'arrow');
   const converted = join(folder, `${digest}-${VERSION}.parquet`);
   if ((await stat(converted).catch(() => undefined)) === undefined) {
-    await mkdir(folder, { recursive: true });
+    await makeFolder(folder);
     await convert(database, path, converted);
     await prune(folder, converted);
   } else {

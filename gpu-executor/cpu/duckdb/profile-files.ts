@@ -19,11 +19,21 @@ import {
   type Scan,
   scanOf,
 } from './profile.js';
-import { numberedRelation } from './scan.js';
+import { numberedRelation, type SourceLayout } from './scan.js';
 import { textOf } from './types.js';
 
-/** Column that holds the position of a row's file; no frame has one of this name. */
-const FILE = '"reprise file"';
+/** A scan with a further column, `file`, that holds the position of a row's file. */
+interface FileScan extends Scan {
+  readonly file: string;
+}
+
+/** A name that no column of the frame has, quoted. */
+function fileColumn({ columns }: SourceLayout): string {
+  const taken = new Set(columns.map(({ name }) => name.toLowerCase()));
+  let name = 'file';
+  while (taken.has(name)) name += '_';
+  return `"${name}"`;
+}
 
 type Listing = Pick<ColumnProfile, 'top' | 'distinct'>;
 
@@ -36,7 +46,8 @@ export async function profileEachFile(
   if (requests.length === 0) return source.files.map(() => []);
   const layout = await context.layouts.source(source);
   const asked = await askedOf(context, source, requests);
-  const scan = scanOf(context, source, numberedRelation(layout, FILE));
+  const file = fileColumn(layout);
+  const scan = { ...scanOf(context, source, numberedRelation(layout, file)), file };
   const rows = source.files.map((file) => file.rows);
   const counts = await countsByFile(scan, asked, rows);
   const listed = asked.filter((request) => request.top > 0);
@@ -54,7 +65,7 @@ export async function profileEachFile(
 
 /** `[file][request]`; columns with NaN or infinite values are scanned again with filters, as in `profile.ts`. */
 async function countsByFile(
-  scan: Scan,
+  scan: FileScan,
   asked: readonly Asked[],
   rows: readonly number[],
 ): Promise<Counts[][]> {
@@ -67,7 +78,7 @@ async function countsByFile(
 }
 
 async function aggregateByFile(
-  scan: Scan,
+  scan: FileScan,
   asked: readonly Asked[],
   rows: readonly number[],
   filtered: boolean,
@@ -76,8 +87,8 @@ async function aggregateByFile(
   const { inner, outer } = aggregateItems(asked, filtered);
   const found = await runScan(
     scan,
-    `SELECT ${FILE}, count(*), ${outer.join(', ')}
-     FROM (SELECT ${FILE}, ${inner.join(', ')} FROM ${scan.from}) GROUP BY ${FILE}`,
+    `SELECT ${scan.file}, count(*), ${outer.join(', ')}
+     FROM (SELECT ${scan.file}, ${inner.join(', ')} FROM ${scan.from}) GROUP BY ${scan.file}`,
     asked,
   ).catch(async (cause) => {
     // One expression's values broke the statement for all; alone, it says so itself.
@@ -104,7 +115,7 @@ const STATEMENT_CELLS = 8_000_000;
 
 /** `[request][file]`: columnar formats read only the columns a statement groups by. */
 async function inStatements(
-  scan: Scan,
+  scan: FileScan,
   asked: readonly Asked[],
   files: number,
 ): Promise<Listing[][]> {
@@ -118,14 +129,14 @@ async function inStatements(
 
 /** `[request][file]` in one statement: for text formats every scan parses everything. */
 async function listingsByFile(
-  scan: Scan,
+  scan: FileScan,
   asked: readonly Asked[],
   files: number,
 ): Promise<Listing[][]> {
   if (asked.length === 0) return [];
   const keys = asked.map((_, i) => `k${i}`);
   const inner = asked.map((request, i) => `${groupKey(request)} AS k${i}`).join(', ');
-  const sets = keys.map((key) => `(${FILE}, ${key})`).join(', ');
+  const sets = keys.map((key) => `(${scan.file}, ${key})`).join(', ');
   // GROUPING() of one key is 0 in its own set alone.
   const which =
     keys.length === 1
@@ -137,8 +148,8 @@ async function listingsByFile(
       : `CASE w ${asked.map((request, i) => `WHEN ${i} THEN ${item(request, i)}`).join(' ')} END`;
   const rows = await runScan(
     scan,
-    `WITH groups AS MATERIALIZED (SELECT ${FILE} AS f, ${keys.join(', ')}, ${which} AS w, count(*) AS n
-       FROM (SELECT ${FILE}, ${inner} FROM ${scan.from}) GROUP BY GROUPING SETS (${sets})),
+    `WITH groups AS MATERIALIZED (SELECT ${scan.file} AS f, ${keys.join(', ')}, ${which} AS w, count(*) AS n
+       FROM (SELECT ${scan.file}, ${inner} FROM ${scan.from}) GROUP BY GROUPING SETS (${sets})),
      named AS (SELECT f, w, n, ${perRequest((request, i) => textOf(`k${i}`, request.engineType))} AS v FROM groups),
      present AS (SELECT * FROM named WHERE v IS NOT NULL),
      kinds AS (SELECT f, w, count(*) AS kinds FROM present GROUP BY f, w)

@@ -309,7 +309,7 @@ async function vocabulary(scan: Scan, request: Asked): Promise<Partial<ColumnPro
       : 'NULL';
   const rows = await runScan(
     scan,
-    `WITH groups AS MATERIALIZED (SELECT ${groupKey(request)} AS k, count(*) AS n FROM ${scan.from} GROUP BY 1),
+    `WITH groups AS MATERIALIZED (SELECT k, count(*) AS n FROM (SELECT ${groupKey(request)} AS k FROM ${scan.from}) GROUP BY k),
      totals AS (SELECT count(k) AS kinds, coalesce(sum(n) FILTER (k IS NULL), 0) AS missing,
        ${float ? 'coalesce(sum(n) FILTER (isinf(k)), 0)' : '0'} AS infinite, ${range('min')} AS low, ${range('max')} AS high FROM groups),
      listed AS (SELECT ${textOf('k', request.engineType)} AS v, n FROM groups WHERE k IS NOT NULL ORDER BY n DESC, v LIMIT ${request.top})

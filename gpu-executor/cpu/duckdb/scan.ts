@@ -67,9 +67,11 @@ function columnItems(layout: SourceLayout, files: readonly FileLayout[]): string
 
 /** Files that one call scans. */
 function scanGroups(layout: SourceLayout): FileLayout[][] {
+  // DuckDB tells the files of a call apart by a column of its own, which one of the data of that name hides.
+  const isHidden = layout.columns.some(({ name }) => name.toLowerCase() === 'file_index');
   const groups = new Map<string, FileLayout[]>();
   for (const file of layout.files) {
-    const key = scanCall(['?'], file, layout.columns);
+    const key = scanCall([isHidden ? file.path : '?'], file, layout.columns);
     groups.set(key, [...(groups.get(key) ?? []), file]);
   }
   return [...groups.values()];

@@ -2,21 +2,23 @@
  * Sums, extremes and their positions. Sums keep several partial sums, which hides the latency of the addition and loses
  * less to rounding than one; the order is fixed, so results repeat.
  */
-import { colMaxs } from '../../../driver/operators/col-maxs.js';
-import { colMins } from '../../../driver/operators/col-mins.js';
-import { colSumSqs } from '../../../driver/operators/col-sum-sqs.js';
-import { colSums } from '../../../driver/operators/col-sums.js';
-import { max } from '../../../driver/operators/max.js';
-import { min } from '../../../driver/operators/min.js';
+import {
+  colMaxs,
+  colMins,
+  colSumSqs,
+  colSums,
+  max,
+  min,
+  rowIndexMax,
+  rowIndexMin,
+  rowMaxs,
+  rowMins,
+  rowSumSqs,
+  rowSums,
+  sum,
+  sumSq,
+} from '../../../driver/operators/aggregates.js';
 import type { OpDef } from '../../../driver/operators/op-def.js';
-import { rowIndexMax } from '../../../driver/operators/row-index-max.js';
-import { rowIndexMin } from '../../../driver/operators/row-index-min.js';
-import { rowMaxs } from '../../../driver/operators/row-maxs.js';
-import { rowMins } from '../../../driver/operators/row-mins.js';
-import { rowSumSqs } from '../../../driver/operators/row-sum-sqs.js';
-import { rowSums } from '../../../driver/operators/row-sums.js';
-import { sum } from '../../../driver/operators/sum.js';
-import { sumSq } from '../../../driver/operators/sum-sq.js';
 import { type DenseMatrix, dense } from '../../../driver/runtime/value.js';
 import type { Kernel, Reducer } from './kernel.js';
 

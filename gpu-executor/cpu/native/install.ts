@@ -6,6 +6,7 @@ import { existsSync } from 'node:fs';
 import { mkdir, mkdtemp, readdir, rename, rm, symlink } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { ConfigError, ExecutionError } from '../../../driver/errors.js';
+import { makeHomeFolder } from '../../../driver/support/make-folder.js';
 import { runMaven } from '../../../driver/support/maven.js';
 import {
   openBlasFile,
@@ -39,7 +40,7 @@ export async function installOpenBlas(options: InstallOptions = {}): Promise<str
       { key: 'REPRISE_BLAS' },
     );
   }
-  await mkdir(dirname(folder), { recursive: true });
+  await makeHomeFolder(dirname(folder));
   const staging = await mkdtemp(join(dirname(folder), '.openblas-'));
   try {
     options.onProgress?.(`openblas: bringing org.bytedeco:openblas:${openBlasVersion}:${platform}`);

@@ -10,12 +10,16 @@ import org.apache.spark.sql.SparkSession;
 
 /**
  * The driver of a session of the Livy test server: a real Spark with the real shim, given statements line by line (base64)
- * and answering what they print. It knows our one line of Scala and `Thread.sleep`; a REPL would compile them.
+ * and answering what they print. It knows our lines of Scala and `Thread.sleep`; a REPL would compile them.
  * Run from source by `java StatementsConsole.java`; ends when its standard input does.
  */
 public final class StatementsConsole {
   private static final Pattern RUN =
       Pattern.compile("_root_\\.reprise\\.livy\\.Statements\\.run\\(\"([A-Za-z0-9_-]+)\"\\)");
+  private static final Pattern VERSIONS =
+      Pattern.compile(
+          "print\\(\"(reprise1 [A-Za-z0-9_-]{24} versions )\" \\+ org\\.apache\\.spark\\.SPARK_VERSION \\+ \" \" \\+ "
+              + "scala\\.util\\.Properties\\.versionNumberString\\)");
   private static final Pattern SLEEP = Pattern.compile("Thread\\.sleep\\((\\d+)\\)");
 
   public static void main(String[] args) throws Exception {
@@ -43,6 +47,11 @@ public final class StatementsConsole {
     if (sleep.matches()) {
       Thread.sleep(Long.parseLong(sleep.group(1)));
       return "";
+    }
+    Matcher versions = VERSIONS.matcher(code);
+    if (versions.matches()) {
+      String spark = org.apache.spark.package$.MODULE$.SPARK_VERSION();
+      return versions.group(1) + spark + " " + scala.util.Properties.versionNumberString();
     }
     Matcher run = RUN.matcher(code);
     if (!run.matches()) throw new IllegalArgumentException("<console>:23: error: not ours");

@@ -17,6 +17,7 @@ import {
   sparkSettings,
 } from '../../../spark-bridge/embedded/java-options.js';
 import { findNativeBlasFolder, requireJava } from '../../../spark-bridge/embedded/locations.js';
+import type { SparkLine } from '../../../spark-bridge/embedded/spark-lines.js';
 import { type Evaluator, endSession, type TestSession } from './sessions.js';
 
 const HEAP_BYTES = 1024 ** 3;
@@ -33,10 +34,10 @@ export async function realDrivers(
   conf: Readonly<Record<string, string>> = {},
 ): Promise<RealDrivers> {
   const spark = await installSpark();
-  const jar = await buildShim({ scala: spark.scala });
+  const jar = await buildShim({ target: spark.target });
   const classPath = [jar, join(spark.jars, '*')];
   const start = (session: TestSession, program: readonly string[], path: readonly string[]) =>
-    startDriver(session, program, path, conf);
+    startDriver(session, spark.target.line, program, path, conf);
   return {
     evaluator: async (code, { session }) => {
       const known = session.driver.get('ask') as ((code: string) => Promise<string>) | undefined;
@@ -70,16 +71,17 @@ export function driverPid(session: TestSession | undefined): number {
 
 function startDriver(
   session: TestSession,
+  line: SparkLine,
   program: readonly string[],
   classPath: readonly string[],
   conf: Readonly<Record<string, string>>,
 ): ChildProcess {
-  const java = requireJava();
+  const java = requireJava(line);
   const scratch = mkdtempSync(join(tmpdir(), 'reprise-livy-driver-'));
   const logSettings = join(scratch, 'log4j2.properties');
   writeFileSync(logSettings, logConfiguration(join(scratch, 'spark.log')));
   const settings = { ...sparkSettings(2, scratch), ...conf };
-  const options = javaArguments(java, HEAP_BYTES, classPath, logSettings).slice(0, -1);
+  const options = javaArguments(java, line, HEAP_BYTES, classPath, logSettings).slice(0, -1);
   const given = Object.entries(settings).map(([key, value]) => `-D${key}=${value}`);
   const blas = findNativeBlasFolder();
   const path = [blas, process.env.LD_LIBRARY_PATH].filter(Boolean).join(delimiter);
@@ -99,7 +101,8 @@ function startDriver(
   child.stdin?.on('error', () => {});
   session.driver.set('child', child);
   session.onEnd.add(() => child.kill('SIGKILL'));
-  child.once('exit', (code, signal) => {
+  // `close`: after its last words were read.
+  child.once('close', (code, signal) => {
     rmSync(scratch, { recursive: true, force: true });
     session.log.push(`driver ended: ${signal ?? `exit code ${code}`}`);
     if (session.state !== 'dead') endSession(session, code === 0 ? 'success' : 'dead');

@@ -7,7 +7,7 @@ import { createHash, randomBytes } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { deflateSync, inflateSync } from 'node:zlib';
-import { argumentOf } from '../../../spark-bridge/livy/statement-code.js';
+import { argumentOf, questionOf } from '../../../spark-bridge/livy/statement-code.js';
 import type { Evaluator } from './sessions.js';
 
 /** Answers one request frame. `boot` names the driver process. */
@@ -59,6 +59,8 @@ export const executedIn = (driver: Map<string, unknown>): number => memoryOf(dri
 /** An evaluator for our line of Scala; anything else is an error, as it is for a REPL without the jar. */
 export function shimEvaluator(handler: FrameHandler, options: ShimModelOptions = {}): Evaluator {
   return async (code, { session }) => {
+    const question = questionOf(code);
+    if (question !== undefined) return { text: `reprise1 ${question} versions 3.5.6 2.12.18` };
     const argument = argumentOf(code);
     if (argument === undefined) return { error: '<console>:23: error: not found: value reprise' };
     const memory = memoryOf(session.driver);

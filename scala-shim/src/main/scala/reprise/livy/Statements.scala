@@ -10,15 +10,24 @@ import scala.collection.mutable
 
 import org.apache.hadoop.fs.{FileSystem, Path}
 
-import reprise.shim.ShimContext
+import reprise.shim.{Fit, ShimContext}
 import reprise.shim.protocol.Dispatcher
 
+/** The shim's door for Livy statements. */
+object Statements {
+  /** Called by the one line of Scala the driver sends. Prints; returns nothing, so that the REPL adds nothing. */
+  def run(argument: String): Unit = {
+    Fit.check()
+    StatementRequests.run(argument)
+  }
+}
+
 /**
- * The shim's door for Livy statements; argument and printed lines are stated in `spark-bridge/livy/statement-code.ts`.
+ * What statements ask for; argument and printed lines are stated in `spark-bridge/livy/statement-code.ts`.
  * A statement only starts, awaits and forgets requests, which run on threads of their own. Invariant: a request is
  * executed once, however often its statement runs; what is printed stays under Livy's limit of 50 MiB a message.
  */
-object Statements {
+object StatementRequests {
   private val Protocol = 1
   private val IdBytes = 18
   /** Characters of results in one statement. Livy refuses driver messages over 50 MiB. */
@@ -41,7 +50,6 @@ object Statements {
   private val forgotten = mutable.LinkedHashSet.empty[String]
   private val encoder = Base64.getUrlEncoder.withoutPadding
 
-  /** Called by the one line of Scala the driver sends. Prints; returns nothing, so that the REPL adds nothing. */
   def run(argument: String): Unit = {
     val in = new DataInputStream(new ByteArrayInputStream(Base64.getUrlDecoder.decode(argument)))
     val nonce = readId(in)

@@ -19,6 +19,9 @@ object ArrowCodecs extends CompressionCodec.Factory {
     case CompressionUtil.CodecType.ZSTD => new Reading(kind, new ZstdInputStream(_))
   }
 
+  /** Asked for by the Arrow of Spark 4; only writers have a level. */
+  def createCodec(kind: CompressionUtil.CodecType, level: Int): CompressionCodec = createCodec(kind)
+
   private final class Reading(kind: CompressionUtil.CodecType, open: InputStream => InputStream)
       extends AbstractCompressionCodec {
 

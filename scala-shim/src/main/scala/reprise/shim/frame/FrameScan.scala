@@ -1,9 +1,9 @@
 package reprise.shim.frame
 
 import org.apache.spark.rdd.RDD
-import org.apache.spark.sql.{Column, SparkSession}
+import org.apache.spark.sql.{Column, DataFrame, SparkSession}
 import org.apache.spark.sql.catalyst.InternalRow
-import org.apache.spark.sql.functions.col
+import org.apache.spark.sql.reprise.Columns
 
 import reprise.shim.block._
 import reprise.shim.protocol.ShimError
@@ -30,6 +30,10 @@ final class FrameScan(session: SparkSession, reader: FrameReader) {
     if (parts.length == 1) parts.head else session.sparkContext.union(parts)
   }
 
+  /** By Spark's own metadata, whatever the data's columns are called. */
+  private def rowIndex(frame: DataFrame): Column =
+    frame.metadataColumn("_metadata").getField("row_index").as("row_index")
+
   private def fileChunks(
       source: FrameSource, file: FrameFile, firstRow: Long,
       columns: IndexedSeq[RawColumn], slots: Array[EncodeSlot], chunkRows: Int): RDD[Chunk] = {
@@ -40,11 +44,11 @@ final class FrameScan(session: SparkSession, reader: FrameReader) {
       CellReader.of(column, dataType)
     }.toArray
     val selected = columns.indices.map { i =>
-      new Column(lookups(i).prepare(ColumnNames.spelled(expressions(i), frame.schema), types(i))).as(s"c$i")
+      Columns.of(lookups(i).prepare(ColumnNames.spelled(expressions(i), frame.schema), types(i))).as(s"c$i")
     }
     val hasIndex = source.format == "parquet"
     val plan =
-      if (hasIndex) frame.select(selected :+ col("_metadata.row_index").as("row_index"): _*)
+      if (hasIndex) frame.select(selected :+ rowIndex(frame): _*)
       else frame.coalesce(1).select(selected: _*)
     val path = file.path
     plan.queryExecution.toRdd.mapPartitions { rows =>

@@ -1,10 +1,11 @@
 package reprise.shim.frame
 
-import org.apache.spark.sql.{AnalysisException, Column, DataFrame, SparkSession}
+import org.apache.spark.sql.{AnalysisException, DataFrame, SparkSession}
 import org.apache.spark.sql.catalyst.analysis.UnresolvedFunction
 import org.apache.spark.sql.catalyst.expressions._
 import org.apache.spark.sql.catalyst.parser.ParseException
 import org.apache.spark.sql.catalyst.plans.logical.{Aggregate, Generate, Window}
+import org.apache.spark.sql.reprise.Columns
 import org.apache.spark.sql.types._
 
 import reprise.shim.protocol.ShimError
@@ -39,7 +40,7 @@ object SqlDialect {
   def select(frame: DataFrame, sqls: Seq[String], expressions: Seq[Expression]): DataFrame = {
     def selected(which: Seq[Expression]): DataFrame =
       frame.select(which.zipWithIndex.map { case (expression, i) =>
-        new Column(ColumnNames.spelled(expression, frame.schema)).as(s"c$i")
+        Columns.of(ColumnNames.spelled(expression, frame.schema)).as(s"c$i")
       }: _*)
     def mistake(which: Seq[Expression]): Option[String] =
       try {

@@ -38,7 +38,7 @@ final class TableFiles(session: SparkSession) {
   }
 
   private def filesOf(plan: LogicalPlan): Option[HadoopFsRelation] = plan match {
-    case LogicalRelation(files: HadoopFsRelation, _, _, _) => Some(files)
+    case leaf: LogicalRelation => Option(leaf.relation).collect { case files: HadoopFsRelation => files }
     case _ => None
   }
 

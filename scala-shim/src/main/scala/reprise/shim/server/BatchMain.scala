@@ -5,7 +5,7 @@ import java.nio.charset.StandardCharsets.UTF_8
 import org.apache.hadoop.fs.Path
 import org.apache.spark.sql.SparkSession
 
-import reprise.shim.ShimContext
+import reprise.shim.{Fit, ShimContext}
 import reprise.shim.protocol.Json
 
 /**
@@ -18,6 +18,7 @@ object BatchMain {
   private val AnnounceMs = 3000L
 
   def main(args: Array[String]): Unit = {
+    Fit.checkOrExit()
     if (args.length != 5) {
       System.err.println(s"shim: expected name, key, bind, lease and folder, got ${args.length} arguments")
       System.exit(2)

@@ -7,7 +7,7 @@ import scala.collection.JavaConverters._
 
 import org.apache.spark.sql.SparkSession
 
-import reprise.shim.{ShimContext, Version}
+import reprise.shim.{Fit, ShimContext, Version}
 import reprise.shim.protocol.Json
 import reprise.shim.protocol.Json._
 
@@ -18,6 +18,7 @@ import reprise.shim.protocol.Json._
  */
 object Main {
   def main(args: Array[String]): Unit = {
+    Fit.checkOrExit()
     val input = new BufferedReader(new InputStreamReader(System.in, UTF_8))
     val token = configure(input.readLine())
     watch(input)

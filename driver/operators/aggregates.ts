@@ -1,0 +1,53 @@
+/** Operators that fold the cells of a matrix, of its rows or of its columns, a definition each; `aggregate.ts` says what they have in common. */
+import {
+  colAggregate,
+  fullAggregate,
+  maxFold,
+  minFold,
+  rowAggregate,
+  rowIndexAggregate,
+  sumFold,
+  sumSqFold,
+} from './aggregate.js';
+
+/** Sum of all cells, 1x1. */
+export const sum = fullAggregate('sum', sumFold);
+
+/** Sum of the cells of each row, rows x 1. */
+export const rowSums = rowAggregate('rowSums', sumFold);
+
+/** Sum of the cells of each column, 1 x cols. */
+export const colSums = colAggregate('colSums', sumFold);
+
+/** Sum of squares of all cells, 1x1. */
+export const sumSq = fullAggregate('sumSq', sumSqFold);
+
+/** Sum of squares of the cells of each row, rows x 1. */
+export const rowSumSqs = rowAggregate('rowSumSqs', sumSqFold);
+
+/** Sum of squares of the cells of each column, 1 x cols. */
+export const colSumSqs = colAggregate('colSumSqs', sumSqFold);
+
+/** Least of all cells, 1x1; NaN if any of them is NaN. */
+export const min = fullAggregate('min', minFold);
+
+/** Least of the cells of each row, rows x 1; NaN if any of them is NaN. */
+export const rowMins = rowAggregate('rowMins', minFold);
+
+/** Least of the cells of each column, 1 x cols; NaN if any of them is NaN. */
+export const colMins = colAggregate('colMins', minFold);
+
+/** Greatest of all cells, 1x1; NaN if any of them is NaN. */
+export const max = fullAggregate('max', maxFold);
+
+/** Greatest of the cells of each row, rows x 1; NaN if any of them is NaN. */
+export const rowMaxs = rowAggregate('rowMaxs', maxFold);
+
+/** Greatest of the cells of each column, 1 x cols; NaN if any of them is NaN. */
+export const colMaxs = colAggregate('colMaxs', maxFold);
+
+/** Zero-based column of the first greatest cell of each row, rows x 1; of the first NaN where there is one. */
+export const rowIndexMax = rowIndexAggregate('rowIndexMax', (cell, best) => cell > best);
+
+/** Zero-based column of the first least cell of each row, rows x 1; of the first NaN where there is one. */
+export const rowIndexMin = rowIndexAggregate('rowIndexMin', (cell, best) => cell < best);

@@ -1,4 +1,0 @@
-/** Least whole number not below a. */
-import { unaryOp } from './elementwise.js';
-
-export const ceil = unaryOp('ceil', Math.ceil, { zero: 'either' });

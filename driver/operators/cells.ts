@@ -1,0 +1,125 @@
+/** Operators on one or two cells, a definition each; `elementwise.ts` says what they have in common. */
+import { binaryOp, unaryOp } from './elementwise.js';
+
+/** a + b. */
+export const add = binaryOp('add', (a, b) => a + b, { commutative: true, zero: 'both' });
+
+/** a - b. */
+export const sub = binaryOp('sub', (a, b) => a - b, { zero: 'both' });
+
+/** a * b, cell by cell; `matmul` is the product of matrices. */
+export const mul = binaryOp('mul', (a, b) => a * b, { commutative: true, zero: 'either' });
+
+/** a / b; division by zero gives an infinity or NaN as IEEE 754 says. */
+export const div = binaryOp('div', (a, b) => a / b);
+
+/** a to the power b, as ECMAScript and Java define it: NaN for b = NaN even at a = 1, and for (+-1)^(+-Infinity). */
+export const pow = binaryOp('pow', (a, b) => a ** b, { cellFlops: 40 });
+
+/**
+ * Remainder with the sign of the divisor, as in R, Python and NumPy: -7 mod 3 = 2, 7 mod -3 = -2. NaN for a divisor of
+ * 0 or an infinite dividend. The C-like remainder comes first because it is exact.
+ */
+export const mod = binaryOp(
+  'mod',
+  (a, b) => {
+    const remainder = a % b;
+    return remainder !== 0 && remainder < 0 !== b < 0 ? remainder + b : remainder;
+  },
+  { cellFlops: 10 },
+);
+
+/** The lesser of two cells; NaN if either is NaN. `min` is the least of all cells. */
+export const minimum = binaryOp('minimum', (a, b) => Math.min(a, b), {
+  commutative: true,
+  zero: 'both',
+});
+
+/** The greater of two cells; NaN if either is NaN. `max` is the greatest of all cells. */
+export const maximum = binaryOp('maximum', (a, b) => Math.max(a, b), {
+  commutative: true,
+  zero: 'both',
+});
+
+/** 1 where a = b, else 0; NaN equals nothing. */
+export const eq = binaryOp('eq', (a, b) => (a === b ? 1 : 0), { commutative: true });
+
+/** 1 where a differs from b, else 0; NaN differs from everything, itself included. */
+export const ne = binaryOp('ne', (a, b) => (a !== b ? 1 : 0), { commutative: true, zero: 'both' });
+
+/** 1 where a < b, else 0; 0 where either is NaN. */
+export const lt = binaryOp('lt', (a, b) => (a < b ? 1 : 0), { zero: 'both' });
+
+/** 1 where a <= b, else 0; 0 where either is NaN. */
+export const le = binaryOp('le', (a, b) => (a <= b ? 1 : 0));
+
+/** 1 where a > b, else 0; 0 where either is NaN. */
+export const gt = binaryOp('gt', (a, b) => (a > b ? 1 : 0), { zero: 'both' });
+
+/** 1 where a >= b, else 0; 0 where either is NaN. */
+export const ge = binaryOp('ge', (a, b) => (a >= b ? 1 : 0));
+
+/** 1 where both cells are non-zero, else 0; NaN counts as non-zero, as in C and NumPy. */
+export const and = binaryOp('and', (a, b) => (a !== 0 && b !== 0 ? 1 : 0), {
+  commutative: true,
+  zero: 'either',
+});
+
+/** 1 where either cell is non-zero, else 0; NaN counts as non-zero, as in C and NumPy. */
+export const or = binaryOp('or', (a, b) => (a !== 0 || b !== 0 ? 1 : 0), {
+  commutative: true,
+  zero: 'both',
+});
+
+/** -a. */
+export const neg = unaryOp('neg', (a) => -a, { zero: 'either' });
+
+/** Absolute value. */
+export const abs = unaryOp('abs', Math.abs, { zero: 'either' });
+
+/** e to the power a. */
+export const exp = unaryOp('exp', Math.exp, { cellFlops: 20 });
+
+/** Natural logarithm; -Infinity at 0, NaN below. */
+export const log = unaryOp('log', Math.log, { cellFlops: 20 });
+
+/** Square root; NaN below 0. */
+export const sqrt = unaryOp('sqrt', Math.sqrt, { zero: 'either', cellFlops: 4 });
+
+/** a * a. */
+export const square = unaryOp('square', (a) => a * a, { zero: 'either' });
+
+/** -1, 0 or 1; NaN stays NaN. */
+export const sign = unaryOp('sign', Math.sign, { zero: 'either' });
+
+/** Nearest whole number, ties to the even one: IEEE 754 roundTiesToEven, as NumPy's `rint` and the JVM's `Math.rint`. */
+export const round = unaryOp(
+  'round',
+  (a) => {
+    const below = Math.floor(a);
+    const rest = a - below;
+    if (rest < 0.5) return below;
+    if (rest > 0.5) return below + 1;
+    // NaN and infinities have a NaN rest; both stay as they are.
+    return rest === 0.5 ? below + (Math.abs(below) % 2) : a;
+  },
+  { zero: 'either', cellFlops: 4 },
+);
+
+/** Largest whole number not above a. */
+export const floor = unaryOp('floor', Math.floor, { zero: 'either' });
+
+/** Least whole number not below a. */
+export const ceil = unaryOp('ceil', Math.ceil, { zero: 'either' });
+
+/** Logistic function 1 / (1 + e^-a). */
+export const sigmoid = unaryOp('sigmoid', (a) => 1 / (1 + Math.exp(-a)), { cellFlops: 22 });
+
+/** 1 where the cell is 0, else 0; NaN counts as non-zero. */
+export const not = unaryOp('not', (a) => (a === 0 ? 1 : 0));
+
+/** 1 where the cell is NaN, else 0. */
+export const isNan = unaryOp('isNaN', (a) => (Number.isNaN(a) ? 1 : 0), { zero: 'either' });
+
+/** 1 / a. */
+export const recip = unaryOp('recip', (a) => 1 / a, { cellFlops: 4 });

@@ -1,4 +1,0 @@
-/** 1 where a <= b, else 0; 0 where either is NaN. */
-import { binaryOp } from './elementwise.js';
-
-export const le = binaryOp('le', (a, b) => (a <= b ? 1 : 0));

@@ -1,0 +1,68 @@
+/**
+ * What to say of scores that are no numbers: which scorer needs what, and why no candidate is the best. Ranks stay what
+ * scikit-learn makes of such scores (NaN last, all 1 when all are NaN); but where it names and refits the first
+ * candidate when nothing was scored, no candidate is named here.
+ */
+import type { TrialResult } from './result.js';
+import { type Metric, metrics } from './scoring.js';
+
+interface Scored {
+  readonly trials: readonly TrialResult[];
+  readonly scoring: readonly Metric[];
+  /** The metric the best is chosen by. */
+  readonly metric: Metric;
+  /** Rows of each test fold. */
+  readonly foldRows: readonly number[];
+}
+
+/** Index of the best candidate; null when the first in rank has no finite score, or no fit of it succeeded. */
+export function findBest({ trials, metric, foldRows }: Scored): number | null {
+  const index = trials.findIndex((trial) => trial.rank[metric] === 1);
+  const best = trials[index];
+  if (best === undefined || !Number.isFinite(best.meanScore[metric])) return null;
+  return failedFolds(best) === foldRows.length ? null : index;
+}
+
+/** A warning for each metric some candidate has no finite mean of, and one when that leaves no best candidate. */
+export function scoreWarnings(scored: Scored, best: number | null): string[] {
+  const { trials, scoring, metric } = scored;
+  const counts = scoring.map((name) => trials.filter((trial) => !isScored(trial, name)).length);
+  const warnings = scoring.flatMap((name, m) =>
+    counts[m] === 0 ? [] : [nonFinite(scored, name, counts[m]!)],
+  );
+  if (best !== null) return warnings;
+  const other = scoring.find((name, m) => name !== metric && counts[m] === 0);
+  const remedy = other === undefined ? '' : `; say refit: ${other}, which has scores`;
+  return [
+    ...warnings,
+    `no candidate is named the best and none is fitted on all rows, as none has a finite ${metric} to be chosen by${remedy}`,
+  ];
+}
+
+function nonFinite(scored: Scored, name: Metric, count: number): string {
+  const { trials } = scored;
+  const share =
+    count === trials.length ? 'of every candidate' : `of ${count} of ${trials.length} candidates`;
+  return `one or more of the test scores are non-finite: the mean ${name} ${share}; ${reason(scored, name)}`;
+}
+
+function reason({ trials, foldRows }: Scored, name: Metric): string {
+  const { minRows = 1 } = metrics[name];
+  const short = foldRows.flatMap((rows, fold) => (rows < minRows ? [fold] : []));
+  if (short.length > 0) {
+    const [first = 0] = short;
+    const others = short.length === 1 ? '' : ` (and ${short.length - 1} more folds have too few)`;
+    return `${name} needs at least ${minRows} rows in each test fold, fold ${first} has ${foldRows[first]}${others}; take fewer folds or another metric`;
+  }
+  const unscored = trials.filter((trial) => !isScored(trial, name));
+  if (unscored.every((trial) => failedFolds(trial) > 0)) return 'fits of theirs failed';
+  return 'the losses are beyond the range of double precision; scale the target and the features';
+}
+
+function isScored(trial: TrialResult, name: Metric): boolean {
+  return Number.isFinite(trial.meanScore[name]);
+}
+
+function failedFolds(trial: TrialResult): number {
+  return Object.keys(trial.errors ?? {}).length;
+}

@@ -1,0 +1,85 @@
+/**
+ * The other line of Spark: a short list of suites, whole, in a process of its own where Spark 3.5 is asked for; and what a
+ * shim says that came to another Spark than its own.
+ */
+import assert from 'node:assert/strict';
+import { spawn, spawnSync } from 'node:child_process';
+import { join } from 'node:path';
+import { packageRoot } from '../../jobs/cli/package-info.js';
+import { buildShim, installSpark } from '../../spark-bridge/embedded/install.js';
+import { requireJava } from '../../spark-bridge/embedded/locations.js';
+import { sparkMissing } from '../support/spark.js';
+
+/** Suites that see most of what differs: operators, types, formats and expressions. One JVM a file. */
+const FILES = ['conformance/conformance.test.js', 'spark/frames.test.js'];
+const TITLES = '^(backend spark [a-z]|frames on Spark)';
+const OTHER = '3.5';
+
+describe('lines of Spark, running', function () {
+  this.timeout(600_000);
+  const given = process.env.REPRISE_SPARK_VERSION;
+  const asking = async <T>(line: string | undefined, work: () => Promise<T>): Promise<T> => {
+    if (line === undefined) delete process.env.REPRISE_SPARK_VERSION;
+    else process.env.REPRISE_SPARK_VERSION = line;
+    try {
+      return await work();
+    } finally {
+      if (given === undefined) delete process.env.REPRISE_SPARK_VERSION;
+      else process.env.REPRISE_SPARK_VERSION = given;
+    }
+  };
+  const parts = (line: string | undefined) =>
+    asking(line, async () => ({ spark: await installSpark(), shim: await buildShim() }));
+
+  before(function () {
+    const missing = process.env.SPARK_HOME ? 'SPARK_HOME is set' : sparkMissing();
+    if (missing !== undefined) {
+      console.warn(`SKIPPED two lines of Spark: ${missing}`);
+      this.skip();
+    }
+  });
+
+  it('refuses to run in another Spark than its own, before anything else', async () => {
+    const [ours, other] = [await parts(undefined), await parts(OTHER)];
+    for (const [shim, { spark }] of [
+      [ours.shim, other],
+      [other.shim, ours],
+    ] as const) {
+      for (const entry of ['Main', 'BatchMain']) {
+        const path = [shim, join(spark.jars, '*')].join(':');
+        const { stderr, status } = spawnSync(
+          requireJava(spark.target.line).command,
+          ['-Xmx64m', '-cp', path, `reprise.shim.server.${entry}`],
+          { encoding: 'utf8', input: '' },
+        );
+        assert.equal(status, 2, stderr);
+        assert.match(
+          stderr,
+          /^shim: expected Spark \S+ with Scala \S+, which this jar was built for, got Spark (\S+) with/,
+        );
+        assert.ok(stderr.includes(`got Spark ${spark.version} with Scala ${spark.target.scala}`));
+      }
+    }
+  });
+
+  it(`passes ${FILES.length} suites on Spark ${OTHER}`, async () => {
+    await parts(OTHER);
+    const mocha = join(packageRoot(), 'node_modules', 'mocha', 'bin', 'mocha.js');
+    const files = FILES.map((file) => join(packageRoot(), 'dist', 'test', file));
+    const child = spawn(
+      process.execPath,
+      [mocha, '--exit', '--timeout', '300000', '--grep', TITLES, ...files],
+      { env: { ...process.env, REPRISE_SPARK_VERSION: OTHER }, stdio: ['ignore', 'pipe', 'pipe'] },
+    );
+    let output = '';
+    for (const stream of [child.stdout, child.stderr])
+      stream.on('data', (chunk: Buffer) => {
+        output += chunk.toString();
+      });
+    const code = await new Promise((resolve) => child.once('close', resolve));
+    assert.equal(code, 0, output);
+    const passed = Number(/(\d+) passing/.exec(output)?.[1]);
+    assert.ok(passed > 200, `expected some hundred tests, got ${passed}`);
+    console.log(`      ${passed} tests on Spark ${OTHER}`);
+  });
+});
