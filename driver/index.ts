@@ -26,6 +26,8 @@ export type {
   FrameEngine,
   FrameFile,
   FrameSource,
+  SqlDialect,
+  SqlText,
 } from './frame/engine.js';
 export type { FeatureOptions, FeatureSpec } from './frame/feature-spec.js';
 export {

@@ -1,5 +1,6 @@
 /** What `reprise plan` says: where a job would run, what is held already, and what it would cost. Runs nothing but statistics. */
 import { printPlan } from '../driver/index.js';
+import { memoryError, outlookOf, runShape } from './check-memory.js';
 import { dataBytes } from './data-bytes.js';
 import { chooseEngine, openSession } from './engines.js';
 import type { Job } from './job-file/job.js';
@@ -17,10 +18,11 @@ export interface PlanJobOptions extends RunJobOptions {
 export async function planJob(job: Job, options: PlanJobOptions): Promise<PlanReport> {
   const { placement, ...choice } =
     options.open === undefined
-      ? await chooseEngine(options.engine, job.data.path, dataBytes)
+      ? await chooseEngine(options.engine, job.data.path, dataBytes, job.data.dialect)
       : { engine: options.open.engine, reason: 'the open session', placement: undefined };
   const open =
-    options.open ?? (await openSession(choice.engine, undefined, options.signal, placement));
+    options.open ??
+    (await openSession(choice.engine, undefined, options.signal, placement, job.spark));
   try {
     const { session } = open;
     session.beginRun();
@@ -35,6 +37,9 @@ export async function planJob(job: Job, options: PlanJobOptions): Promise<PlanRe
       standardize: job.data.standardize,
       scoring: job.scoring,
     });
+    const shape = runShape(open, job, data);
+    const memory = outlookOf(shape);
+    const tooLarge = memoryError(memory, shape, data);
     const plan = session.plan(exprs);
     const cached = [...plan.available.keys()].filter((expr) => expr.inputs.length > 0).length;
     return {
@@ -48,7 +53,8 @@ export async function planJob(job: Job, options: PlanJobOptions): Promise<PlanRe
       passes: new Set(plan.nodes.filter((node) => node.sink).map((node) => node.wave)).size,
       estimatedSeconds: session.expectedSeconds(plan),
       plan: options.verbose ? session.explain(exprs, { verbose: true }) : printPlan(plan),
-      warnings: data.resolved.warnings,
+      memory,
+      warnings: [...data.warnings, ...(tooLarge ? [tooLarge.message] : [])],
     };
   } finally {
     if (options.open === undefined) await open.session.close();

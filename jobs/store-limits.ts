@@ -1,25 +1,13 @@
 /** The durable store's limits as the environment sets them; what it does not set has the store's own default. */
-import { ConfigError } from '../driver/errors.js';
 import type { DurableStoreOptions } from '../driver/reuse/store/durable-store.js';
 import { env } from '../driver/support/env.js';
+import { parseSize, wrongSetting } from '../driver/support/size.js';
 
 export type StoreLimitOptions = Pick<
   DurableStoreOptions,
   'maxBytes' | 'maxEntries' | 'maxAgeSeconds'
 >;
 
-const UNITS: Readonly<Record<string, number>> = {
-  '': 1,
-  b: 1,
-  kb: 1e3,
-  mb: 1e6,
-  gb: 1e9,
-  tb: 1e12,
-  kib: 2 ** 10,
-  mib: 2 ** 20,
-  gib: 2 ** 30,
-  tib: 2 ** 40,
-};
 const DAY_SECONDS = 86_400;
 
 /** @throws ConfigError for a limit that is none */
@@ -42,21 +30,13 @@ export function storeLimits(): StoreLimitOptions {
 const DECIMAL = /^\d+(\.\d+)?$/;
 
 function bytesOf(text: string): number {
-  const [, number = '', unit = ''] = /^([\d.]+)\s*([a-z]*)$/i.exec(text.trim()) ?? [];
-  const factor = UNITS[unit.toLowerCase()];
-  if (DECIMAL.test(number) && factor !== undefined) return Math.floor(Number(number) * factor);
-  throw refuse('REPRISE_STORE_BYTES', 'a size such as 20GiB, 500MB or a number of bytes', text);
+  const bytes = parseSize(text);
+  if (bytes !== undefined) return bytes;
+  const expected = 'a size such as 20GiB, 500MB or a number of bytes';
+  throw wrongSetting('REPRISE_STORE_BYTES', expected, text);
 }
 
 function numberOf(name: string, text: string, expected: string, form: RegExp): number {
   if (form.test(text.trim())) return Number(text);
-  throw refuse(name, expected, text);
-}
-
-function refuse(key: string, expected: string, value: string): ConfigError {
-  return new ConfigError(`${key}: expected ${expected}, got ${JSON.stringify(value)}`, {
-    key,
-    value,
-    source: 'environment',
-  });
+  throw wrongSetting(name, expected, text);
 }

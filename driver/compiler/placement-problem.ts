@@ -7,7 +7,7 @@ import type { RowRule } from '../operators/op-def.js';
 import type { Backend } from '../runtime/backend.js';
 import type { PassContext } from './pass.js';
 import type { Plan, PlanNode } from './plan.js';
-import { DATA_BYTES, isHostData, rowRuleOn } from './row-blocks.js';
+import { DATA_BYTES, isHostData, makesMoreThanItReads, rowRuleOn } from './row-blocks.js';
 
 /** A node with a choice, or one that can't run locally. */
 export interface Candidate {
@@ -79,7 +79,8 @@ class ProblemBuilder {
     const readsFrame = rule.kind === 'source' && expr.inputs.length > 0;
     const allowed: Backend[] = [];
     if (has(local) && !(readsFrame && blocks !== local)) allowed.push(local);
-    if (blocks !== local && overRows && has(blocks)) allowed.push(blocks);
+    const staysHere = rule.kind === 'reduce' && makesMoreThanItReads(expr, rule.blocked);
+    if (blocks !== local && overRows && has(blocks) && !staysHere) allowed.push(blocks);
     if (!readsFrame)
       for (const device of devices) if (this.#fits(device, expr)) allowed.push(device);
     if (this.#context.persistRoots && this.#plan.roots.includes(expr) && allowed.includes(blocks)) {

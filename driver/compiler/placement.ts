@@ -12,7 +12,7 @@ import { type Choices, chooseBackends } from './choose-backends.js';
 import { collect } from './collect.js';
 import type { Pass, PassContext, PassState } from './pass.js';
 import { isInside, type Plan, type PlanNode } from './plan.js';
-import { isHostData, rowRuleOn, takesByRows } from './row-blocks.js';
+import { isHostData, makesMoreThanItReads, rowRuleOn, takesByRows } from './row-blocks.js';
 
 /** Generated matrices of at least this size are never made whole without need. @units bytes */
 const LARGE_BYTES = 8 * 1024 * 1024;
@@ -90,6 +90,8 @@ function backendFor(
   choices: Choices | undefined,
   context: PassContext,
 ): Backend {
+  const own = expr.op.rowRule(expr.inputs, expr.attrs);
+  if (own.kind === 'reduce' && makesMoreThanItReads(expr, own.blocked)) return context.local;
   if (choices === undefined) return context.blocks;
   const chosen = choices.get(expr);
   return chosen === undefined || context.devices.includes(chosen) ? context.local : chosen;

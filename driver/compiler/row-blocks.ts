@@ -5,6 +5,21 @@ import type { RowRule } from '../operators/op-def.js';
 import type { Backend } from '../runtime/backend.js';
 import type { Value } from '../runtime/value.js';
 
+/** Results of reductions below this size are made where the data are, however small those are. @units bytes */
+const LARGE_RESULT_BYTES = 64 * 1024 * 1024;
+
+/**
+ * Whether a reduction makes more than it reads: moments of more columns than rows. Elsewhere each task would hold such a
+ * result, and it would travel; the host takes the rows instead and makes it once.
+ */
+export function makesMoreThanItReads(expr: Expr, byRows: readonly boolean[]): boolean {
+  const made = denseBytes(expr);
+  if (made < LARGE_RESULT_BYTES) return false;
+  let read = 0;
+  for (const [i, input] of expr.inputs.entries()) if (byRows[i]) read += denseBytes(input);
+  return read < made;
+}
+
 /** Generated matrices and literals of at least this size count as data. @units bytes */
 export const DATA_BYTES = 32 * 1024;
 

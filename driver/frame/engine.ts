@@ -1,6 +1,6 @@
 /**
  * What the driver asks of an engine that can read frames: DuckDB on this machine, Spark SQL on a cluster.
- * The SQL dialect of feature expressions is DuckDB's; an engine with another one translates.
+ * Feature expressions are DuckDB's SQL; an engine with another dialect translates (`sql/`).
  */
 import type { PartitionValue } from './partitions.js';
 import type { DescribeOptions, ReadOptions } from './read-options.js';
@@ -18,15 +18,16 @@ export interface FrameSource {
   /** How they are read; part of the lineage. Absent: nothing was said. */
   readonly options?: ReadOptions;
   /**
-   * What the columns are read as, where the files don't say it themselves. It follows from files and options, so it is no
-   * part of the lineage.
+   * What the columns of text files are read as. It follows from files and options, so it is no part of the lineage.
    */
-  readonly columns?: readonly SourceColumn[];
+  readonly text?: readonly SourceColumn[];
   /**
    * Identifies files in remote storage anew, null for one that is gone; from the engine that listed them. Absent: the
    * files are local, or nobody can say.
    */
   readonly identify?: (paths: readonly string[]) => Promise<readonly (string | null)[]>;
+  /** The columns, from an engine that needs their types to translate expressions. */
+  readonly columns?: readonly FrameColumn[];
 }
 
 /** One file and its identity; the identity, not the path, is part of the lineage. */
@@ -40,10 +41,11 @@ export interface FrameFile {
   readonly partition?: readonly PartitionValue[];
 }
 
-/** A column and the engine's own name of the type it is read as. */
+/** A column of a text file, the type it is read as, and its name as it stands in the files. */
 export interface SourceColumn {
   readonly name: string;
   readonly type: string;
+  readonly key: string;
 }
 
 /** Type of a column as features see it. */
@@ -65,6 +67,8 @@ export interface FrameDescription {
    * Default true.
    */
   readonly isUniform?: boolean;
+  /** Rows left out, as the options say. Default 0. */
+  readonly dropped?: number;
   /** What people should know of how the files are read. */
   readonly warnings?: readonly string[];
 }
@@ -76,11 +80,22 @@ export interface RawChunk {
   readonly columns: readonly Float64Array[];
 }
 
+/** The engine that expressions are tied to. Absent: they are made of what means the same on every engine. */
+export type SqlDialect = 'duckdb' | 'spark';
+
+/** An expression, in DuckDB's dialect unless it says another. */
+export type SqlText = {
+  readonly sql: string;
+  readonly dialect?: SqlDialect;
+};
+
 /** One raw column to read. */
-export type RawColumn =
-  | { readonly kind: 'number'; readonly sql: string }
-  /** The position of the value's text in `categories`; -1 when missing, -2 when not listed. */
-  | { readonly kind: 'category'; readonly sql: string; readonly categories: readonly string[] };
+export type RawColumn = SqlText &
+  (
+    | { readonly kind: 'number' }
+    /** The position of the value's text in `categories`; -1 when missing, -2 when not listed. */
+    | { readonly kind: 'category'; readonly categories: readonly string[] }
+  );
 
 /** What a feature expression's values look like over all rows; one SQL scan answers many. */
 export interface ColumnProfile {
@@ -100,8 +115,7 @@ export interface ColumnProfile {
   readonly quantiles: readonly number[];
 }
 
-export interface ProfileRequest {
-  readonly sql: string;
+export interface ProfileRequest extends SqlText {
   /** How many most frequent values to list; 0 for none. */
   readonly top: number;
   readonly quantiles: readonly number[];

@@ -3,6 +3,7 @@
  * profile of all is merged. Files not profiled yet are scanned together. Invariant: answers equal those of one scan over
  * all files; a request that can't be merged exactly is handed to the engine whole.
  */
+import { sqlText } from './encode-block.js';
 import type {
   ColumnProfile,
   FrameDescription,
@@ -10,6 +11,7 @@ import type {
   FrameFile,
   FrameSource,
   ProfileRequest,
+  SqlText,
 } from './engine.js';
 import { verifyUnchanged } from './identity.js';
 import { FILE_VALUES, mergeProfiles, mergeQuantiles, quantileValues } from './merge-profiles.js';
@@ -49,8 +51,8 @@ export class FileProfiles implements FrameEngine {
     requests: readonly ProfileRequest[],
   ): Promise<ColumnProfile[]> {
     if (source.files.length < 2) return this.#engine.profile(source, requests);
-    const counted = requests.map(({ sql, top }) => ({
-      sql,
+    const counted = requests.map(({ top, ...text }) => ({
+      ...sqlText(text),
       top: top > 0 ? FILE_VALUES : 0,
       quantiles: [],
     }));
@@ -76,9 +78,9 @@ export class FileProfiles implements FrameEngine {
    * The profile over some of the files of an expression that `profile` was asked about, every distinct value listed;
    * undefined when it was not asked about or has too many values.
    */
-  ofFiles(files: readonly FrameFile[], sql: string): ColumnProfile | undefined {
+  ofFiles(files: readonly FrameFile[], text: SqlText): ColumnProfile | undefined {
     for (const top of [FILE_VALUES, 0]) {
-      const profiles = this.#of(files, { sql, top, quantiles: [] });
+      const profiles = this.#of(files, { ...sqlText(text), top, quantiles: [] });
       if (profiles.length === files.length && profiles.length > 0) {
         return mergeProfiles(profiles, top === 0 ? 0 : Number.POSITIVE_INFINITY);
       }

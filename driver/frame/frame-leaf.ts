@@ -8,6 +8,7 @@ import type { Interner } from '../ir/intern.js';
 import { frame } from '../operators/frame.js';
 import type { FrameSource } from './engine.js';
 import { partitionAttr } from './partitions.js';
+import { TEXT_GRAMMAR } from './text-columns.js';
 
 /** @param cols columns of the frame, read or not */
 export function frameLeaf(
@@ -21,6 +22,7 @@ export function frameLeaf(
     ...(partition ? { partition: partitionAttr(partition) } : {}),
   }));
   const rows = files.reduce((sum, file) => sum + file.rows, 0);
+  const isText = source.format === 'csv' || source.format === 'jsonl';
   const options = source.options as AttrValue | undefined;
   const attrs: Attrs = {
     format: source.format,
@@ -28,6 +30,7 @@ export function frameLeaf(
     rows,
     cols,
     ...(options === undefined ? {} : { options }),
+    ...(isText ? { grammar: TEXT_GRAMMAR } : {}),
   };
   return maker.intern(frame, [], attrs, source);
 }

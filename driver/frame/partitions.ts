@@ -81,16 +81,16 @@ export function withPartitions<F extends { readonly path: string }>(
  * Leaves out partitions that are columns of the files as well: what stands in a file is what its rows say.
  * @param own names of the files' columns
  */
-export function withoutOwn(
-  files: readonly FrameFile[],
+export function withoutOwn<F extends Pick<FrameFile, 'partition'>>(
+  files: readonly F[],
   own: readonly string[],
-): { readonly files: readonly FrameFile[]; readonly warnings: readonly string[] } {
+): { readonly files: readonly F[]; readonly warnings: readonly string[] } {
   const taken = new Set(own.map((name) => name.toLowerCase()));
   const both = (files[0]?.partition ?? []).filter(({ name }) => taken.has(name.toLowerCase()));
   if (both.length === 0) return { files, warnings: [] };
   const kept = files.map(({ partition = [], ...file }) => {
     const rest = partition.filter(({ name }) => !taken.has(name.toLowerCase()));
-    return rest.length > 0 ? { ...file, partition: rest } : file;
+    return (rest.length > 0 ? { ...file, partition: rest } : file) as F;
   });
   const warnings = both.map(
     ({ name }) =>
@@ -101,7 +101,7 @@ export function withoutOwn(
 
 /** The columns the folders of these files make, by the engine's names of types. */
 export function partitionColumns<T extends string>(
-  files: readonly FrameFile[],
+  files: readonly Pick<FrameFile, 'partition'>[],
   engineTypes: Readonly<Record<PartitionType, T>>,
 ): { readonly name: string; readonly type: ColumnType; readonly engineType: T }[] {
   return (files[0]?.partition ?? []).map(({ name, type }) => {

@@ -5,24 +5,23 @@
  * other. Invariant: parts in order hold the rows of the source in order; files without rows are in none.
  */
 import { createHash } from 'node:crypto';
+import { memoryShares } from '../support/memory.js';
 import type { FrameFile, FrameSource } from './engine.js';
 
 /** More parts than this cost more in small steps than they save. */
 const MAX_PARTS = 64;
 /** Files a group has at most, in mean sizes: where no file ends a group for long, its length does. */
 const LONGEST = 3;
-/** Host memory that results kept for each part may take together. @units bytes */
-const PART_BYTES = 512 * 1024 * 1024;
 
 /**
  * The files of each part.
  * @param resultBytes size of the result that is kept for each part
- * @param totalBytes what the results of all parts may take together. Default 512 MB
+ * @param totalBytes what the results of all parts may take together. Default their share of memory
  */
 export function partFiles(
   files: readonly FrameFile[],
   resultBytes: number,
-  totalBytes: number = PART_BYTES,
+  totalBytes: number = memoryShares().partsBytes,
 ): FrameFile[][] {
   const filled = files.filter((file) => file.rows > 0);
   const most = Math.max(1, Math.min(MAX_PARTS, Math.floor(totalBytes / Math.max(1, resultBytes))));

@@ -2,6 +2,8 @@
  * What a job says of how its files are read. Invariant: options that change nothing are left out, so that saying a
  * default names the same data as not saying it; all others are part of a frame's identity.
  */
+import { DataError } from '../errors.js';
+import { closestText } from './closest.js';
 import type { FrameFormat } from './engine.js';
 
 /** How the cells of a CSV file stand in it. Every field absent: RFC 4180 with a header line, in UTF-8. */
@@ -97,5 +99,20 @@ export function optionsKey(options: ReadOptions | undefined): string {
     typeof value === 'object' && value !== null && !Array.isArray(value)
       ? Object.fromEntries(Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1)))
       : value,
+  );
+}
+
+/** What to say of rows that were left out. */
+export function droppedRows(dropped: number, rows: number, column: string | undefined): string[] {
+  if (dropped === 0 || column === undefined) return [];
+  return [`${dropped} of ${dropped + rows} rows have no ${column} and are left out`];
+}
+
+/** @throws DataError when the column whose values rows must have is not there */
+export function requireTarget(name: string, names: readonly string[]): void {
+  if (names.includes(name)) return;
+  throw new DataError(
+    `data.target: expected a column of the data, got "${name}"; ${closestText(name, names)}`,
+    { column: name },
   );
 }

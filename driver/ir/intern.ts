@@ -8,6 +8,7 @@
  */
 import { PlanError, ShapeError } from '../errors.js';
 import type { OpDef } from '../operators/op-def.js';
+import { memoryShares } from '../support/memory.js';
 import { type Attrs, equalAttrs, hashAttrs, noAttrs } from './attrs.js';
 import { Expr, type Meta } from './expr.js';
 
@@ -17,8 +18,8 @@ const CHUNK_NODES = 1 << CHUNK_BITS;
 const CHUNK_MASK = CHUNK_NODES - 1;
 /** More young nodes than this (some 350 MB) are made weak turn by turn, whether anything is evaluated or not. */
 const MAX_YOUNG = 1 << 20;
-/** Likewise when young literals hold more than this. @units bytes */
-const MAX_YOUNG_BYTES = 256 * 1024 * 1024;
+/** Freed nodes are looked for once so many were made since. */
+const TIDY_NODES = 1 << 14;
 /** Nodes made weak in one turn; it then takes well under two milliseconds. */
 const WEAKEN_BATCH = 2048;
 
@@ -33,7 +34,11 @@ export class Interner {
   /** The oldest node still held as it is. */
   #oldestYoung = 1;
   #youngBytes = 0;
+  /** Likewise when young literals hold more than this. @units bytes */
+  readonly #maxYoungBytes = memoryShares().literalsBytes;
   #isWeakening = false;
+  /** The next id when the table was last made anew. */
+  #tidiedAt = 1;
   /** Times an expression asked for was there already, so its work is shared. */
   hits = 0;
 
@@ -128,13 +133,19 @@ export class Interner {
     if (end === this.#nextId) this.#youngBytes = 0;
   }
 
+  /** Forgets freed nodes where there may be many; the table itself does when it is full, which may be long after. */
+  tidy(): void {
+    if (this.#nextId - this.#tidiedAt > TIDY_NODES) this.#rehash();
+  }
+
   #node(id: number): Expr | undefined {
     const ref = this.#chunks[id >>> CHUNK_BITS]?.[id & CHUNK_MASK];
     return ref instanceof WeakRef ? ref.deref() : ref;
   }
 
   #isCrowded(): boolean {
-    return this.#nextId - this.#oldestYoung > MAX_YOUNG || this.#youngBytes > MAX_YOUNG_BYTES;
+    const young = this.#nextId - this.#oldestYoung;
+    return young > MAX_YOUNG || this.#youngBytes > this.#maxYoungBytes;
   }
 
   readonly #weakenTurn = (): void => {
@@ -146,6 +157,7 @@ export class Interner {
   #rehash(): void {
     const oldHashes = this.#hashes;
     const oldIds = this.#ids;
+    this.#tidiedAt = this.#nextId;
     this.#sweep();
     let live = 0;
     for (let i = 0; i < oldIds.length; i++) {

@@ -173,14 +173,14 @@ function textOf(nodes: string): string {
 }
 
 /** The source without what an engine may have hung on it. */
-function plainSource({ format, files, options, columns }: FrameSource): FrameSource {
+function plainSource({ format, files, options, text }: FrameSource): FrameSource {
   return {
     format,
     files: files.map(({ path, digest, bytes, rows, partition }) => {
       return { path, digest, bytes, rows, ...(partition ? { partition } : {}) };
     }),
     ...(options ? { options } : {}),
-    ...(columns ? { columns } : {}),
+    ...(text ? { text } : {}),
   };
 }
 

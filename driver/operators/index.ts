@@ -55,6 +55,7 @@ import { cholesky } from './cholesky.js';
 import { diag } from './diag.js';
 import { encode } from './encode.js';
 import { fill } from './fill.js';
+import { foldRidge } from './fold-ridge.js';
 import { frame } from './frame.js';
 import { gramLoss } from './gram-loss.js';
 import { groupCross } from './group-cross.js';
@@ -163,6 +164,7 @@ const table = {
   mergeGroupGram,
   groupLoss,
   gramLoss,
+  foldRidge,
 } as const satisfies Record<string, OpDef>;
 
 /** Name of an operator; tables over operators are total over it, so that a missing row does not compile. */

@@ -7,6 +7,7 @@
 import { unlink } from 'node:fs/promises';
 import type { DenseMatrix } from '../runtime/value.js';
 import { env } from '../support/env.js';
+import { memoryShares } from '../support/memory.js';
 import type { SpillFile } from './cache-entry.js';
 import { ReturnHistory } from './return-history.js';
 import { readSpillFile, writeSpillFile } from './spill-file.js';
@@ -25,8 +26,6 @@ export interface SpillOptions {
 /** @units bytes per second */
 const FIRST_WRITE = 450e6;
 const FIRST_READ = 500e6;
-/** Values waiting to be written hold memory; more than this and callers wait. @units bytes */
-const MAX_WAITING_BYTES = 128 * 1024 * 1024;
 /** Writes at work at once; a disk gains nothing from more. */
 const WRITERS = 2;
 
@@ -48,6 +47,8 @@ export class SpillTier {
   #freeBytes = Number.POSITIVE_INFINITY;
   #nextFile = 1;
   #waitingBytes = 0;
+  /** Values waiting to be written hold memory; more than this and callers wait. @units bytes */
+  readonly #maxWaitingBytes = memoryShares().spillingBytes;
   #writers = 0;
   readonly #queue: (() => void)[] = [];
   readonly #relieved: (() => void)[] = [];
@@ -65,7 +66,7 @@ export class SpillTier {
 
   /** Whether so many values wait to be written that more should not be made. */
   get isCongested(): boolean {
-    return this.#waitingBytes > MAX_WAITING_BYTES;
+    return this.#waitingBytes > this.#maxWaitingBytes;
   }
 
   /** Resolves when values may be made again. */
@@ -96,7 +97,7 @@ export class SpillTier {
   pays(bytes: number, seconds: number, returns: number): boolean {
     if (this.disabledReason !== undefined || bytes > this.limitBytes) return false;
     // Twice the bound only when nobody waits for room; then the value is computed again rather than held.
-    if (this.#waitingBytes > 2 * MAX_WAITING_BYTES) return false;
+    if (this.#waitingBytes > 2 * this.#maxWaitingBytes) return false;
     return this.#gains(seconds, returns, this.reading.seconds(bytes), this.writing.seconds(bytes));
   }
 

@@ -2,7 +2,6 @@
  * A session: interned expressions, the backends they run on, the reuse cache, and what happened. Requests made in the
  * same turn of the event loop are planned together, so that concurrent trials meet in one plan.
  */
-import { totalmem } from 'node:os';
 import { siblingKeys } from '../compiler/partial-reuse.js';
 import type { PlacementPolicy } from '../compiler/pass.js';
 import type { Plan } from '../compiler/plan.js';
@@ -18,10 +17,12 @@ import { beginPlan } from '../reuse/cache-tier.js';
 import { DurableTier } from '../reuse/durable-tier.js';
 import { evictionPolicy, type PolicyName, policyFromEnv } from '../reuse/eviction-policy.js';
 import { FunctionCache } from '../reuse/function-cache.js';
+import { MemoTable } from '../reuse/memo-table.js';
 import { ReuseCache } from '../reuse/reuse-cache.js';
 import { type SpillOptions, spillTier } from '../reuse/spill-tier.js';
 import type { DurableStore } from '../reuse/store/durable-store.js';
 import type { Json } from '../reuse/store/entry-format.js';
+import { memoryShares } from '../support/memory.js';
 import type { Backend } from './backend.js';
 import type { Evaluator } from './evaluator.js';
 import { Execution } from './execution.js';
@@ -44,13 +45,13 @@ export interface SessionOptions {
   readonly placement?: PlacementPolicy;
   /** What work and transfers were measured to cost; learns as the session runs. Default: the backends' own estimates. */
   readonly costs?: CostModel;
-  /** Host memory for cached results. @units bytes, default a quarter of the machine's, at most 2 GiB */
+  /** Host memory for cached results. @units bytes, default half of what the process may take (`support/memory.ts`) */
   readonly cacheBytes?: number;
   /** Which values leave memory first. Default `REPRISE_CACHE_POLICY`, else `costSize`: cheapest to compute for their size. */
   readonly policy?: PolicyName;
   /** Values that leave memory go to disk when writing them is expected to pay. False: never. Default on, or as `REPRISE_SPILL` says. */
   readonly spill?: SpillOptions | false;
-  /** Largest data matrix kept whole on the host rather than streamed again. @units bytes, default half of `cacheBytes`, at most 512 MiB */
+  /** Largest data matrix kept whole on the host rather than streamed again. @units bytes, default half of `cacheBytes`, at most its share */
   readonly materialiseBytes?: number;
   /** False switches reuse off: every request computes everything. For measuring. */
   readonly reuse?: boolean;
@@ -74,8 +75,6 @@ export interface RunScope {
   readonly onProgress?: (fraction: number) => void;
 }
 
-const MIB = 1024 * 1024;
-
 export class Session implements Evaluator {
   readonly local: Backend;
   readonly blocks: Backend;
@@ -91,7 +90,7 @@ export class Session implements Evaluator {
   readonly #reuse: boolean;
   readonly #asynchronous: boolean;
   readonly #tier: DurableTier | undefined;
-  readonly #memos = new Map<string, Promise<unknown>>();
+  readonly #memos = new MemoTable();
   readonly #recovery: Recovery;
   readonly functions: FunctionCache;
   /** Whether any node is an output of a reusable function. */
@@ -103,8 +102,10 @@ export class Session implements Evaluator {
     this.blocks = options.blocks ?? options.local;
     const all = [this.local, this.blocks, ...(options.devices ?? [])];
     this.#backends = new Map(all.map((backend) => [backend.name, backend]));
-    const cacheBytes = options.cacheBytes ?? Math.min(totalmem() / 4, 2048 * MIB);
-    const materialiseBytes = options.materialiseBytes ?? Math.min(cacheBytes / 2, 512 * MIB);
+    const shares = memoryShares();
+    const cacheBytes = options.cacheBytes ?? shares.cacheBytes;
+    const materialiseBytes =
+      options.materialiseBytes ?? Math.min(cacheBytes / 2, shares.materialiseBytes);
     this.#reuse = options.reuse ?? true;
     this.#asynchronous = options.asynchronous ?? true;
     if (options.store !== undefined && this.#reuse) {
@@ -145,6 +146,8 @@ export class Session implements Evaluator {
   /** Starts counting afresh for a run. Runs that overlap in one session share what is counted. */
   beginRun(): Statistics {
     this.statistics = new Statistics();
+    this.cache.beginRun();
+    this.interner.tidy();
     return this.statistics;
   }
 
@@ -196,8 +199,7 @@ export class Session implements Evaluator {
     const { signal } = this.scope;
     const once = alone ? { signal } : undefined;
     const promise = this.#tier?.memo(key, compute, unchanged, once) ?? compute();
-    this.#memos.set(key, promise);
-    promise.catch(() => this.#memos.delete(key));
+    this.#memos.keep(key, promise);
     return promise;
   }
 
@@ -266,6 +268,7 @@ export class Session implements Evaluator {
     const recall = new Recall(this.cache, this.#tier, this.interner);
     if (this.#hasCalls) await this.#bringCalls(exprs, recall);
     const roots = simplify(exprs, this.interner);
+    this.cache.awake(roots);
     const isThere = (expr: Expr): boolean =>
       recall.values.has(expr) || this.#planner.isAtHand(expr);
     await recall.fromStore(roots, isThere, this.scope.signal);

@@ -4,15 +4,16 @@
  * out to one holder at a time, and what lies here unused stays within a limit.
  * Source: buffer recycling of MEMPHIS (EDBT 2025) 5.1, there for GPU pointers, here for the host.
  */
+import { memoryShares } from '../../driver/support/memory.js';
 
 /** Smaller results are cheaper to allocate than to look up. @units cells */
 const MIN_CELLS = 32;
-/** Memory kept that nobody uses. @units bytes */
-const MAX_IDLE_BYTES = 64 * 1024 * 1024;
 
 export class ResultMemory {
   readonly #free = new Map<number, Float64Array[]>();
   #idleBytes = 0;
+  /** Memory kept that nobody uses. @units bytes */
+  readonly #maxIdleBytes = memoryShares().idleBytes;
 
   /** A buffer of exactly that many cells; what it holds is unspecified. */
   acquire(cells: number): Float64Array {
@@ -26,8 +27,8 @@ export class ResultMemory {
   /** The caller gives the buffer up. Part of a larger one is left to the garbage collector. */
   release(buffer: Float64Array): void {
     if (buffer.length < MIN_CELLS || buffer.byteLength !== buffer.buffer.byteLength) return;
-    if (this.#idleBytes + buffer.byteLength > MAX_IDLE_BYTES) this.#clear();
-    if (buffer.byteLength > MAX_IDLE_BYTES) return;
+    if (this.#idleBytes + buffer.byteLength > this.#maxIdleBytes) this.#clear();
+    if (buffer.byteLength > this.#maxIdleBytes) return;
     const free = this.#free.get(buffer.length);
     if (free === undefined) this.#free.set(buffer.length, [buffer]);
     else free.push(buffer);

@@ -16,7 +16,7 @@ export function formatParams(params: Readonly<Record<string, unknown>>): string 
 
 /** `lambda 0.1: r2 0.75`, or that there is none. */
 export function formatBest(best: RunSummary['best']): string {
-  if (best === null) return 'none: no candidate has a finite score';
+  if (best === null) return 'none: no candidate could be scored';
   return `${formatParams(best.params)}: ${best.metric} ${formatNumber(best.score)}`;
 }
 
@@ -33,18 +33,6 @@ export function formatCounted(count: number, one: string, many: string): string 
 /** @units seconds */
 export function formatSeconds(seconds: number): string {
   return seconds < 10 ? `${seconds.toFixed(2)} s` : `${seconds.toFixed(1)} s`;
-}
-
-/** @units bytes */
-export function formatBytes(bytes: number): string {
-  const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB'];
-  let value = bytes;
-  let unit = 0;
-  while (value >= 1024 && unit < units.length - 1) {
-    value /= 1024;
-    unit++;
-  }
-  return `${unit === 0 ? value : value.toFixed(1)} ${units[unit]}`;
 }
 
 /** Rows of cells in columns that line up, numbers to the right; the first row is the head. */

@@ -1,4 +1,5 @@
 /** `reprise plan`: what a job would run where, what it would reuse and what it would cost. Runs no kernel. */
+import { formatBytes } from '../../driver/support/size.js';
 import { readJob } from '../job-file/read-job.js';
 import type { EngineName, PlanReport } from '../runs/run-events.js';
 import { EXIT } from './exit-codes.js';
@@ -36,6 +37,13 @@ export async function planCommand(
   return EXIT.done;
 }
 
+function memoryText(memory: PlanReport['memory']): string {
+  const { processBytes, heapBytes, limitBytes, limitFrom, items } = memory;
+  const heap = heapBytes === null ? '' : ` and ${formatBytes(heapBytes)} of heap in Spark`;
+  const parts = items.map(({ what, bytes }) => `${formatBytes(bytes)} for ${what}`).join(', ');
+  return `about ${formatBytes(processBytes)}${heap} at the peak, of ${formatBytes(limitBytes)} (${limitFrom}): ${parts}`;
+}
+
 function planText(report: PlanReport): string {
   return `${[
     `engine  ${report.engine} (${report.reason})`,
@@ -43,6 +51,7 @@ function planText(report: PlanReport): string {
     `fits    ${formatCount(report.trials * report.folds)}: ${report.trials} candidates on ${report.folds} folds`,
     `cached  ${formatCount(report.cached)} of ${formatCount(report.operators)} results`,
     `cost    ${formatCounted(report.passes, 'pass', 'passes')} over the data, about ${formatSeconds(report.estimatedSeconds)}`,
+    `memory  ${memoryText(report.memory)}`,
     '',
     'Steps that do alike (same operator, shape, place, and inputs that do alike) are one line, with the attributes of one',
     'of them and their number: `sub (#7, #7) 62x1 x4` is four differences, of any two values that line 7 stands for.',

@@ -65,6 +65,19 @@ const engineOption = (): Option =>
     .choices(['auto', 'local', 'spark'])
     .default('auto');
 
+const memoryOption = (): Option =>
+  new Option(
+    '--memory <size>',
+    'what the run may take, such as 8GiB or 50% (default: REPRISE_MEMORY, else 80% of the machine)',
+  );
+
+/** Before anything is opened: what is opened takes its share. */
+async function useMemory({ memory }: { readonly memory?: string }): Promise<void> {
+  if (memory === undefined) return;
+  const { setMemory } = await import('../../driver/support/memory.js');
+  setMemory(memory);
+}
+
 function addRun(program: Command, report: Report): void {
   program
     .command('run')
@@ -72,10 +85,12 @@ function addRun(program: Command, report: Report): void {
     .argument('<job>', 'job file')
     .argument('[overrides...]', 'settings in place of those in the file, such as cv.folds=5')
     .addOption(engineOption())
+    .addOption(memoryOption())
     .option('--json', 'print one JSON document')
     .option('--output <folder>', 'folder for run folders (default: ./runs)')
     .option('-q, --quiet', 'no progress and no notes')
     .action(async (job: string, overrides: string[], options) => {
+      await useMemory(options);
       const { runCommand } = await import('./run-command.js');
       report(await runCommand(job, overrides, options));
     });
@@ -88,10 +103,12 @@ function addPlan(program: Command, report: Report): void {
     .argument('<job>', 'job file')
     .argument('[overrides...]', 'settings in place of those in the file')
     .addOption(engineOption())
+    .addOption(memoryOption())
     .option('--verbose', 'print the plan as written and after each pass of the compiler')
     .option('--json', 'print one JSON document')
     .option('-q, --quiet', 'no notes')
     .action(async (job: string, overrides: string[], options) => {
+      await useMemory(options);
       const { planCommand } = await import('./plan-command.js');
       report(await planCommand(job, overrides, options));
     });

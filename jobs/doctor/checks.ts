@@ -4,10 +4,12 @@ import { access, constants, statfs } from 'node:fs/promises';
 import { availableParallelism, freemem, totalmem } from 'node:os';
 import { dirname } from 'node:path';
 import { env } from '../../driver/support/env.js';
-import { formatBytes } from '../cli/format.js';
+import { memorySetting } from '../../driver/support/memory.js';
+import { formatBytes } from '../../driver/support/size.js';
 import { blasCheck, duckdbCheck, javaCheck, shimCheck, sparkCheck } from './engine-checks.js';
 import type { Finding } from './finding.js';
 import { storeCheck } from './store-check.js';
+import { wayCheck } from './way-check.js';
 
 const MIN_NODE = [20, 19] as const;
 const MIN_FREE_DISK = 2 * 2 ** 30;
@@ -28,6 +30,7 @@ export async function runChecks(): Promise<Finding[]> {
     ['maven', mavenCheck],
     ['spark', sparkCheck],
     ['shim', shimCheck],
+    ['cluster', wayCheck],
   ];
   return Promise.all(
     checks.map(async ([name, check]) => {
@@ -54,11 +57,12 @@ function nodeCheck(): Finding {
 
 function memoryCheck(): Finding {
   const total = totalmem();
+  const setting = memorySetting();
   const isOk = total >= MIN_MEMORY;
   return {
     name: 'memory',
     status: isOk ? 'ok' : 'degraded',
-    found: `${formatBytes(total)}, ${formatBytes(freemem())} free, ${availableParallelism()} cores`,
+    found: `${formatBytes(total)}, ${formatBytes(freemem())} free, ${availableParallelism()} cores; a run may take ${formatBytes(setting.bytes)} (${setting.from})`,
     remedy: isOk ? null : `embedded Spark wants ${formatBytes(MIN_MEMORY)}; use --engine local`,
   };
 }

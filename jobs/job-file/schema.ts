@@ -27,9 +27,9 @@ const name = text(200)
 const featureObject = z
   .strictObject({
     name: text(500).meta({ description: 'Name of the feature; a column unless `sql` is given.' }),
-    sql: text(10_000)
-      .optional()
-      .meta({ description: 'Expression over the columns, in the dialect of DuckDB.' }),
+    sql: text(10_000).optional().meta({
+      description: 'Expression over the columns; docs/sql-functions.md lists what it may use.',
+    }),
     encode: z.enum(['number', 'onehot', 'bin']).optional().meta({
       description: '`number` (default) as is, `onehot` a column a category, `bin` a column a bin.',
     }),
@@ -133,6 +133,10 @@ const data = z.strictObject({
     .max(10_000)
     .optional()
     .meta({ description: 'What to predict from. Default: every column but the target.' }),
+  dialect: z.enum(['duckdb', 'spark']).optional().meta({
+    description:
+      'Take any function of DuckDB, or of Spark, in `sql`; the job then runs on that engine only. Default: what means the same on both.',
+  }),
   standardize: z.boolean().default(false).meta({
     description:
       'Scale columns to mean 0 and deviation 1, fitted on the training rows. Default: false.',
@@ -195,6 +199,20 @@ const cv = z.strictObject({
     .meta({ description: 'Column that holds the fold of each row; -1 is always training.' }),
 });
 
+const spark = z.strictObject({
+  master: text(1000).optional().meta({
+    description:
+      'Where `--engine spark` runs: `spark://HOST:PORT`, `yarn`, `k8s://https://HOST:PORT` or `local[N]`, by spark-submit. Default: REPRISE_SPARK_MASTER, else Livy or this machine.',
+  }),
+  conf: z
+    .record(text(500), z.union([z.string().max(10_000), z.number(), z.boolean()]))
+    .optional()
+    .meta({ description: 'Settings of Spark, by their names: `spark.executor.memory: 4g`.' }),
+  packages: z.array(text(500)).max(100).optional().meta({
+    description: 'Maven coordinates for driver and executors, `group:artifact:version`.',
+  }),
+});
+
 const metric = z.enum(METRICS);
 
 /** A job file after parsing: the keys as users write them. */
@@ -203,6 +221,7 @@ export const jobSchema = z
     kind: z.enum(['grid-search']).meta({ description: 'What to run.' }),
     name: name.optional(),
     data: data.meta({ description: 'What to learn from.' }),
+    spark: spark.optional().meta({ description: 'Where and how `--engine spark` runs.' }),
     model: model.meta({ description: 'What to fit.' }),
     search: search.meta({ description: 'The candidates to try.' }),
     cv: cv.prefault({}).meta({ description: 'How rows are split into folds.' }),

@@ -70,7 +70,13 @@ export function keyFigures(record: RunRecord): Markup {
     ['Kernels', formatCount(record.kernels), 'operators run'],
     ['Spark jobs', formatCount(record.sparkJobs), `engine: ${record.engine}`],
     ['Total time', formatSeconds(record.seconds.total ?? Number.NaN), 'wall clock'],
-    ['Peak memory', formatBytes(record.peakMemoryBytes), 'of the driver process'],
+    [
+      'Peak memory',
+      formatBytes(record.peakMemoryBytes),
+      record.memory
+        ? `of the driver process; ${formatBytes(record.memory.processBytes)} forecast`
+        : 'of the driver process',
+    ],
     [
       'Reuse',
       asked > 0 ? `${Math.floor((answered / asked) * 100)} %` : '0 %',

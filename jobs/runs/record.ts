@@ -1,6 +1,7 @@
 /** Everything a run leaves behind, in one plain value: the run folder and the report are written from it. */
 import type { StoredLineage } from '../../driver/index.js';
 import type { CacheUsage } from '../../driver/reuse/cache-usage.js';
+import type { MemoryOutlook } from '../check-memory.js';
 import type { SearchResult } from '../search/result.js';
 
 export interface LineageNode {
@@ -65,13 +66,18 @@ export interface RunRecord {
   readonly passes: number;
   /** Rows read from files, for matrices and for statistics; a row read twice counts twice. */
   readonly rowsRead: number;
+  /** Rows left out because they have no target, as `data.drop_missing_target` says; absent for none. */
+  readonly rowsDropped?: number;
   /** SQL scans for statistics (vocabularies, checks). */
   readonly scans: number;
   readonly sparkJobs: number;
   readonly kernels: number;
   /** `total` and the phases: `open`, `profile`, `gram`, `fit`, `score`, `refit`, .. @units seconds */
   readonly seconds: Readonly<Record<string, number>>;
+  /** Of this process since it began, whatever else it ran. @units bytes */
   readonly peakMemoryBytes: number;
+  /** What was forecast before it ran, and what it might take. Absent in runs of earlier versions. */
+  readonly memory?: MemoryOutlook;
   /** What the reuse cache held when the run ended. Absent in runs of earlier versions. */
   readonly cache?: CacheUsage;
   readonly lineage: readonly LineageNode[];

@@ -2,12 +2,15 @@
  * What a caller tells a run and what a run tells its caller while it works. The command line draws its progress
  * line from these events and nothing else; events are facts, never needed for the result.
  */
+import type { MemoryOutlook } from '../check-memory.js';
 
 export type EngineName = 'auto' | 'local' | 'spark';
 
 export type RunEvent =
   /** The engine the run uses and why. */
   | { readonly kind: 'engine'; readonly engine: 'local' | 'spark'; readonly reason: string }
+  /** How Spark is reached, where it runs and what its kernels use, once it is open. */
+  | { readonly kind: 'spark'; readonly way: string }
   /** A phase began: `open`, `profile`, `gram`, `fit`, `score`, `refit`, .. */
   | { readonly kind: 'phase'; readonly phase: string }
   /** How far the phase is. @units fraction: 0..1; rows: rows read so far */
@@ -49,6 +52,8 @@ export interface PlanReport {
   readonly passes: number;
   /** @units seconds */
   readonly estimatedSeconds: number;
+  /** What it would hold at its peak, and what it may. */
+  readonly memory: MemoryOutlook;
   /** The plan after the last compiler pass; verbose: after each that changed it. */
   readonly plan: string;
   readonly warnings: readonly string[];

@@ -19,10 +19,14 @@ export interface RunSummary {
   readonly passes: number;
   /** Rows read from files; a row read twice counts twice. */
   readonly rowsRead: number;
+  /** Rows left out for want of a target; absent when there is none. */
+  readonly rowsDropped?: number;
   readonly sparkJobs: number;
   readonly kernels: number;
   /** @units seconds */
   readonly seconds: Readonly<Record<string, number>>;
+  /** Peak of the process, and what was forecast. @units bytes */
+  readonly memory: { readonly peakBytes: number; readonly forecastBytes: number | null };
   /** The run folder. */
   readonly path: string;
   /** Candidates with a failed fit; absent when there is none. */
@@ -48,9 +52,14 @@ export function summarize(record: RunRecord, path: string): RunSummary {
     reuse: { hits: reuse.hits, partial: reuse.partial, misses: reuse.misses },
     passes: record.passes,
     rowsRead: record.rowsRead,
+    ...(record.rowsDropped ? { rowsDropped: record.rowsDropped } : {}),
     sparkJobs: record.sparkJobs,
     kernels: record.kernels,
     seconds: record.seconds,
+    memory: {
+      peakBytes: record.peakMemoryBytes,
+      forecastBytes: record.memory?.processBytes ?? null,
+    },
     path,
     ...(failed > 0 ? { failedTrials: failed } : {}),
     ...(warnings.length > 0 ? { warnings } : {}),

@@ -18,7 +18,14 @@ import { leftOutWarnings } from './left-out.js';
 import { heldOutLosses, type InParts, lossNode } from './losses.js';
 import { type DataPart, partGram, type ShuffledFile, shuffled } from './parts.js';
 import type { LinearModel, SearchResult } from './result.js';
-import { fitRidge, type Imputation, type RidgeFit, type RidgeOptions } from './ridge.js';
+import {
+  fitRidge,
+  type Imputation,
+  type RidgeFit,
+  type RidgeOptions,
+  WIDE_COLUMNS,
+  type WideDesign,
+} from './ridge.js';
 import { type FoldLosses, type Metric, metrics, tabulate } from './scoring.js';
 import { findBest, scoreWarnings } from './unscored.js';
 
@@ -173,6 +180,8 @@ interface Search {
   readonly folds: number;
   readonly ridge: RidgeOptions;
   readonly columns: readonly string[];
+  /** Which of them are imputed. */
+  readonly imputed: readonly number[];
 }
 
 function prepare(session: Session, options: GridSearchOptions): Search {
@@ -219,6 +228,7 @@ function prepare(session: Session, options: GridSearchOptions): Search {
     folds: cv.folds,
     ridge: { intercept, standardize, design, groups, centered },
     columns: names,
+    imputed: imputations.map(({ column }) => kept.indexOf(column)),
   };
 }
 
@@ -241,7 +251,11 @@ function ridgeDesign(
 ): { design: RidgeOptions['design']; kept: readonly number[] } {
   const indicators = new Set(imputations.map((imputation) => imputation.indicator));
   const kept = Array.from({ length: encoded }, (_, j) => j).filter((j) => !indicators.has(j));
-  if (imputations.length === 0) return { design: { select: null, carry: null, encoded }, kept };
+  const narrow = { select: null, carry: null, encoded, wide: null };
+  if (encoded >= WIDE_COLUMNS) {
+    return { design: { ...narrow, wide: wideDesign(session, encoded, kept, imputations) }, kept };
+  }
+  if (imputations.length === 0) return { design: narrow, kept };
   const select = new Float64Array(encoded * kept.length);
   const carry = new Float64Array(encoded * kept.length);
   const place = new Map(kept.map((column, j) => [column, j]));
@@ -254,8 +268,28 @@ function ridgeDesign(
       select: matrix(session, encoded, kept.length, select),
       carry: matrix(session, encoded, kept.length, carry),
       encoded,
+      wide: null,
     },
     kept,
+  };
+}
+
+function wideDesign(
+  session: Session,
+  encoded: number,
+  kept: readonly number[],
+  imputations: readonly Imputation[],
+): WideDesign {
+  if (imputations.length === 0) return { pairs: null, kept: null, design: encoded };
+  const pairs = Float64Array.from(
+    imputations.flatMap(({ column, indicator }) => [column, indicator]),
+  );
+  const mask = new Float64Array(encoded + 1);
+  for (const column of kept) mask[column] = 1;
+  return {
+    pairs: matrix(session, imputations.length, 2, pairs),
+    kept: matrix(session, encoded + 1, 1, mask),
+    design: kept.length,
   };
 }
 
@@ -335,18 +369,13 @@ async function refitModel(
     fit.intercept.value(),
     fit.imputed?.value(),
   ]);
-  const imputedColumns = new Set<number>();
-  const carry = await search.ridge.design.carry?.value();
-  carry?.data.forEach((cell, at) => {
-    if (cell === 1) imputedColumns.add(at % carry.cols);
-  });
   return {
     kind: 'linear',
     columns,
     coefficients: [...coefficients.data],
     intercept,
     imputed: Object.fromEntries(
-      [...imputedColumns].map((column) => [columns[column]!, imputed!.data[column]!]),
+      search.imputed.map((column) => [columns[column]!, imputed!.data[column]!]),
     ),
   };
 }

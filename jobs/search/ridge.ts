@@ -5,7 +5,7 @@
  * training rows has no mean either: it is left out of that fit, as scikit-learn's `SimpleImputer` leaves it out.
  * Written for one trial as if alone; equal parts of different trials are one node, so nothing is computed twice.
  */
-import { type Matrix, type Scalar, scalar } from '../../driver/index.js';
+import { Matrix, ops, type Scalar, scalar, selectRows } from '../../driver/index.js';
 import { type Moments, trainingMoments, trainingProducts } from './moments.js';
 
 /** Mean imputation of one column: where the indicator column is 1 the value column takes the training mean. */
@@ -21,7 +21,20 @@ export interface RidgeDesign {
   readonly carry: Matrix | null;
   /** Encoded columns, without the target. */
   readonly encoded: number;
+  /** Of a wide design, what takes the place of `select` and `carry`; null for every other. */
+  readonly wide: WideDesign | null;
 }
+
+export interface WideDesign {
+  /** Imputed columns and their indicators: [imputations, 2]; null for none. */
+  readonly pairs: Matrix | null;
+  /** 1 for each encoded column that is a design column: [encoded + 1, 1]. */
+  readonly kept: Matrix | null;
+  readonly design: number;
+}
+
+/** From this many columns on, every step's value would be large, and one operator does them all in one matrix's memory. */
+export const WIDE_COLUMNS = 1024;
 
 export interface RidgeOptions {
   readonly intercept: boolean;
@@ -50,6 +63,7 @@ export function fitRidge(
   options: RidgeOptions,
 ): RidgeFit {
   const { intercept, standardize, centered, groups } = options;
+  if (options.design.wide !== null) return wideFit(gram, f, lambda, options.design.wide, options);
   const d = options.design.encoded;
   if (!centered) {
     const products = trainingProducts(gram, groups, f);
@@ -83,6 +97,32 @@ export function fitRidge(
     coefficients,
     intercept: offset,
     imputed: design.imputed,
+  };
+}
+
+function wideFit(
+  gram: Matrix,
+  f: number | undefined,
+  lambda: number,
+  { pairs, kept, design }: WideDesign,
+  { intercept, standardize, centered, groups }: RidgeOptions,
+): RidgeFit {
+  const { session } = gram;
+  const inputs = [
+    gram.expr,
+    scalar(session, lambda).asMatrix().expr,
+    ...(pairs ? [pairs.expr] : []),
+  ];
+  const attrs = { groups, fold: f ?? -1, center: centered, intercept, standardize };
+  const fit = Matrix.of(session, session.intern(ops.foldRidge, inputs, attrs));
+  const d = fit.rows - 1;
+  const weights = fit.slice([0, d + 1], 0);
+  const own = kept === null ? fit.slice([0, d]) : selectRows(fit, kept, design);
+  return {
+    weights,
+    coefficients: own.slice([0, design], 0),
+    intercept: weights.at(d, 0),
+    imputed: pairs === null ? null : own.slice([0, design], 1).t(),
   };
 }
 

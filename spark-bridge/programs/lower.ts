@@ -3,15 +3,23 @@
  * (inputs first), every value is named by its expression's id, and a matrix the shim holds already is never sent again.
  */
 import { InternalError } from '../../driver/errors.js';
-import type { FrameSource } from '../../driver/frame/engine.js';
-import type { AttrValue } from '../../driver/ir/attrs.js';
+import type { FrameSource, SqlText } from '../../driver/frame/engine.js';
+import type { Attrs, AttrValue } from '../../driver/ir/attrs.js';
 import { denseBytes, type Expr } from '../../driver/ir/expr.js';
 import { operandsByRows } from '../../driver/operators/op-def.js';
 import type { Segment } from '../../driver/runtime/backend.js';
 import type { DenseMatrix, Value } from '../../driver/runtime/value.js';
 import { cellsToBytes } from '../channel/frame-codec.js';
-import type { Json, WireInput, WireInstruction, WireKeep, WireProgram } from '../channel/wire.js';
+import type {
+  Json,
+  WireInput,
+  WireInstruction,
+  WireKeep,
+  WireProgram,
+  WireSql,
+} from '../channel/wire.js';
 import type { StorageLevel } from '../rdd/storage-level.js';
+import { textKey } from './expressions.js';
 import type { UploadCache } from './upload-cache.js';
 import { wireSource } from './wire-source.js';
 
@@ -28,6 +36,8 @@ export interface LoweringContext {
   readonly uploads: UploadCache;
   readonly broadcasts: UploadCache;
   readonly levelOf: (expr: Expr) => StorageLevel;
+  /** What the expressions of each `encode` node are on Spark. */
+  readonly expressions: ReadonlyMap<Expr, ReadonlyMap<string, WireSql>>;
 }
 
 export interface LoweredProgram {
@@ -91,7 +101,7 @@ export function lowerSegment(segment: Segment, context: LoweringContext): Lowere
   }
   const instructions = segment.nodes
     .filter((expr) => !isLeafValue(expr))
-    .map((expr) => lowerNode(expr, segment));
+    .map((expr) => lowerNode(expr, segment, context));
   const outputs = segment.outputs.map((expr) => expr.id);
   const done = (): void => {
     for (const { cache, handle } of used) cache.done(handle);
@@ -156,14 +166,17 @@ function isByBlocks(expr: Expr, segment: Segment): boolean {
   });
 }
 
-function lowerNode(expr: Expr, segment: Segment): WireInstruction {
+function lowerNode(expr: Expr, segment: Segment, context: LoweringContext): WireInstruction {
   const blocked = blockedOperands(expr, segment);
   const isEncode = expr.op.name === 'encode';
+  const expressions = context.expressions.get(expr);
   const attrs = wireValue(expr.attrs);
   return {
     id: expr.id,
     op: expr.op.name,
-    attrs: isEncode ? { ...(attrs as object), source: frameSource(expr) } : attrs,
+    attrs: isEncode
+      ? { features: featuresOf(expr, expressions), source: frameSource(expr) }
+      : attrs,
     operands: isEncode
       ? []
       : expr.inputs.map((input, i) => ({ id: input.id, blocked: blocked[i] === true })),
@@ -171,6 +184,16 @@ function lowerNode(expr: Expr, segment: Segment): WireInstruction {
     cols: expr.cols,
     blocked: segment.blocked.has(expr) || isByBlocks(expr, segment),
   };
+}
+
+/** Features with their expressions as Spark's. */
+function featuresOf(encode: Expr, expressions: ReadonlyMap<string, WireSql> | undefined): Json {
+  const features = encode.attrs.features as readonly (Attrs & SqlText)[];
+  return features.map((feature) => {
+    const text = expressions?.get(textKey(feature));
+    if (text === undefined) throw new InternalError('encode: expected translated expressions');
+    return { ...(wireValue(feature) as object), ...text };
+  });
 }
 
 function frameSource(encode: Expr): Json {

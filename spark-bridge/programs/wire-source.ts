@@ -2,13 +2,13 @@
 import type { FrameSource } from '../../driver/frame/engine.js';
 import type { Json, WireFrameSource } from '../channel/wire.js';
 
-export function wireSource({ format, files, options, columns }: FrameSource): WireFrameSource {
+export function wireSource({ format, files, options, text }: FrameSource): WireFrameSource {
   return {
     format,
     files: files.map(({ path, digest, bytes, rows, partition }) => {
       return { path, digest, bytes, rows, partition: partition ?? null };
     }),
     options: (options ?? null) as Json,
-    columns: columns?.map(({ name, type }) => ({ name, type })) ?? null,
+    text: text?.map(({ name, type, key }) => ({ name, type, key })) ?? null,
   };
 }

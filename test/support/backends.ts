@@ -47,6 +47,7 @@ function sparkRow(name: string, conf: Readonly<Record<string, string>>): Backend
       cholesky: onHost,
       mergeGroupGram: onHost,
       gramLoss: onHost,
+      foldRidge: onHost,
     },
   };
 }

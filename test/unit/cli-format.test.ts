@@ -4,7 +4,8 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { formatBytes, formatCount, formatNumber, formatTable } from '../../jobs/cli/format.js';
+import { formatBytes } from '../../driver/support/size.js';
+import { formatCount, formatNumber, formatTable } from '../../jobs/cli/format.js';
 import { LockedError, withLock } from '../../jobs/setup/lock.js';
 
 describe('formats', () => {

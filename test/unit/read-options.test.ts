@@ -10,6 +10,17 @@ const job = (data: string) =>
   ).data.read;
 
 describe('read options', () => {
+  it('take a file URI for the path it stands for', () => {
+    for (const path of [
+      'file:///data/a%20b.csv',
+      'file:/data/a b.csv',
+      'file://localhost/data/a b.csv',
+    ]) {
+      const text = `kind: grid-search\ndata: {path: "${path}", target: y}\nmodel: {type: ridge}\nsearch: {grid: {lambda: 1}}\n`;
+      assert.equal(parseJob('/jobs/job.yaml', text).data.path, '/data/a b.csv');
+    }
+  });
+
   it('are none when only defaults are said', () => {
     assert.equal(givenOptions(job("csv: {quote: '\"', header: true, skip: 0}")), undefined);
     assert.equal(givenOptions(job('partitions: true, drop_missing_target: false')), undefined);

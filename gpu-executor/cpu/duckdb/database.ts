@@ -3,17 +3,18 @@
  * extension from the network, spills only into its own temporary folder, counts time in UTC, and keeps row order.
  * Every statement goes through here, so that a DuckDB message becomes one of our errors in exactly one place.
  */
-import { randomBytes } from 'node:crypto';
 import { rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import type * as DuckDB from '@duckdb/node-api';
 import type { DuckDBConnection, DuckDBInstance } from '@duckdb/node-api';
 import { ConfigError, DataError, ResourceError } from '../../../driver/errors.js';
+import { ownPath, SCRATCH } from '../../../driver/support/leftovers.js';
 import { loadPackage } from '../../../driver/support/load-package.js';
+import { memorySetting, memoryShares } from '../../../driver/support/memory.js';
+import { formatBytes } from '../../../driver/support/size.js';
 
 export interface DatabaseOptions {
-  /** Memory DuckDB may use before it spills to disk. @units bytes, default 400 MB */
+  /** Memory DuckDB may use before it spills to disk. @units bytes, default its share of the process's */
   readonly memoryBytes?: number;
   /** Default 2. */
   readonly threads?: number;
@@ -95,7 +96,7 @@ export class Database {
   }
 
   async #open(): Promise<{ readonly instance: DuckDBInstance; readonly folder: string }> {
-    const { memoryBytes = 400_000_000, threads = 2 } = this.#options;
+    const { memoryBytes = memoryShares().duckdbBytes, threads = 2 } = this.#options;
     let api: typeof DuckDB;
     try {
       api = loadPackage('@duckdb/node-api') as typeof DuckDB;
@@ -107,10 +108,7 @@ export class Database {
       );
     }
     // DuckDB makes the folder when it first spills, so a process that never does leaves nothing behind.
-    const folder = join(
-      tmpdir(),
-      `reprise-duckdb-${process.pid}-${randomBytes(6).toString('hex')}`,
-    );
+    const folder = ownPath(tmpdir(), SCRATCH.duckdb);
     const instance = await api.DuckDBInstance.create(':memory:', {
       memory_limit: `${Math.max(64_000_000, Math.round(memoryBytes))}B`,
       threads: String(threads),
@@ -139,9 +137,10 @@ export function toDataError(cause: unknown, what: string): Error {
   if (cause instanceof DataError || cause instanceof ConfigError) return cause;
   const short = briefly(text);
   if (/^(Out of Memory|OutOfMemory)/i.test(text) || /No space left|failed to offload/i.test(text)) {
+    const { bytes, from } = memorySetting();
     return new ResourceError(
-      `${what}: expected to fit the memory and temporary disk DuckDB may use, got ${short}`,
-      { resource: 'memory' },
+      `${what}: expected to fit DuckDB's share of the memory (${formatBytes(memoryShares().duckdbBytes)} of ${formatBytes(bytes)}, ${from}) and the temporary disk, got ${short}; set REPRISE_MEMORY to more, or read fewer columns at a time`,
+      { resource: 'memory', availableBytes: memoryShares().duckdbBytes },
       { cause },
     );
   }
@@ -152,7 +151,8 @@ export function toDataError(cause: unknown, what: string): Error {
 export function briefly(message: string): string {
   const lines = message.split('\n').map((line) => line.trim());
   const end = lines.findIndex(
-    (line, i) => i > 0 && /^(Possible fixes|Candidate|LINE \d|\* |file = |Hint)/i.test(line),
+    (line, i) =>
+      i > 0 && /^(Possible (fixes|solutions)|Candidate|LINE \d|\* |file = |Hint)/i.test(line),
   );
   const kept = (end < 0 ? lines : lines.slice(0, end)).filter((line) => line !== '');
   const text = kept

@@ -2,8 +2,10 @@
  * Statistics of feature expressions for each file by itself, all files in one scan: what `profile.ts` answers for all rows,
  * grouped by file. Vocabularies are complete or empty, so that those of several files can be merged exactly.
  */
+
 import { DataError } from '../../../driver/errors.js';
 import type { ColumnProfile, FrameSource, ProfileRequest } from '../../../driver/frame/engine.js';
+import type { ProfileContext } from './expression-types.js';
 import {
   type Asked,
   aggregateItems,
@@ -12,9 +14,9 @@ import {
   completed,
   countsOf,
   groupKey,
+  inGroups,
   isDoubtful,
   otherRows,
-  type ProfileContext,
   runScan,
   type Scan,
   scanOf,
@@ -55,9 +57,10 @@ export async function profileEachFile(
     layout.files[0]?.scan === 'read_parquet'
       ? await inStatements(scan, listed, rows.length)
       : await listingsByFile(scan, listed, rows.length);
+  const placeOf = new Map(listed.map((request, i) => [request, i]));
   return rows.map((count, file) =>
     asked.map((request, i) => {
-      const listing = listings[listed.indexOf(request)]?.[file] ?? {};
+      const listing = listings[placeOf.get(request) ?? -1]?.[file] ?? {};
       return completed(request, { ...counts[file]![i]!, ...listing }, count);
     }),
   );
@@ -69,11 +72,18 @@ async function countsByFile(
   asked: readonly Asked[],
   rows: readonly number[],
 ): Promise<Counts[][]> {
-  const plain = await aggregateByFile(scan, asked, rows, false);
+  const aggregate = async (some: readonly Asked[], filtered: boolean): Promise<Counts[][]> => {
+    const groups = await inGroups(some, scan, async (group) => [
+      await aggregateByFile(scan, group, rows, filtered),
+    ]);
+    return rows.map((_, file) => groups.flatMap((group) => group[file]!));
+  };
+  const plain = await aggregate(asked, false);
   const doubtful = asked.filter((_, i) => plain.some((file) => isDoubtful(file[i]!)));
-  const filtered = await aggregateByFile(scan, doubtful, rows, true);
+  const filtered = await aggregate(doubtful, true);
+  const placeOf = new Map(doubtful.map((request, i) => [request, i]));
   return plain.map((file, f) =>
-    file.map((counts, i) => filtered[f]?.[doubtful.indexOf(asked[i]!)] ?? counts),
+    file.map((counts, i) => filtered[f]?.[placeOf.get(asked[i]!) ?? -1] ?? counts),
   );
 }
 

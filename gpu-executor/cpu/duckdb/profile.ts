@@ -6,22 +6,15 @@
  */
 import { DataError } from '../../../driver/errors.js';
 import type { ColumnProfile, FrameSource, ProfileRequest } from '../../../driver/frame/engine.js';
-import { briefly, type Database, type Row } from './database.js';
-import type { ExpressionChecker } from './expression.js';
-import type { Layouts } from './layout.js';
+import type { Database, Row } from './database.js';
+import { expressionTypes, notUsable, type ProfileContext } from './expression-types.js';
 import { exactQuantiles } from './quantiles.js';
-import { relation, type SourceLayout } from './scan.js';
+import { relation } from './scan.js';
 import { columnType, textOf } from './types.js';
 
 /** How DuckDB begins a message about a value an expression can't take, not about the file it came from. */
 const VALUE_ERROR =
   /^(Conversion|Out of Range|Invalid Input|Mismatch Type) Error: (?!Failed to read|Perfect hash)/i;
-
-export interface ProfileContext {
-  readonly database: Database;
-  readonly layouts: Layouts;
-  readonly checker: ExpressionChecker;
-}
 
 /** A request with what DuckDB knows of its expression. */
 export interface Asked extends ProfileRequest {
@@ -38,6 +31,8 @@ export interface Scan {
   readonly files: string;
   /** Rows the files declare. */
   readonly rows: number;
+  /** A statement reads the columns it names only. */
+  readonly isColumnar: boolean;
 }
 
 interface Vocabulary {
@@ -55,8 +50,7 @@ export async function profileSource(
   const layout = await context.layouts.source(source);
   const asked = await askedOf(context, source, requests);
   const scan = scanOf(context, source, relation(layout));
-  const columnar = layout.files[0]?.scan === 'read_parquet';
-  const counted = asked.filter((request) => request.top > 0 && request.quantiles.length === 0);
+  const columnar = scan.isColumnar;
   const grouped = asked.filter((request) => request.top > 0);
   const profiles = new Map<Asked, Partial<ColumnProfile>>();
   if (columnar) {
@@ -65,7 +59,9 @@ export async function profileSource(
     const all = await vocabulariesAtOnce(scan, grouped);
     for (const [at, request] of grouped.entries()) profiles.set(request, all[at]!);
   }
-  const rest = columnar ? asked.filter((request) => !counted.includes(request)) : asked;
+  const rest = columnar
+    ? asked.filter((request) => !profiles.has(request) || request.quantiles.length > 0)
+    : asked;
   const stats = await statistics(scan, rest);
   for (const [at, request] of rest.entries()) {
     profiles.set(request, { ...profiles.get(request), ...stats[at]! });
@@ -79,8 +75,7 @@ export async function askedOf(
   source: FrameSource,
   requests: readonly ProfileRequest[],
 ): Promise<Asked[]> {
-  const expressions = requests.map((request) => request.sql);
-  const types = await expressionTypes(context, source, expressions);
+  const types = await expressionTypes(context, source, requests);
   return requests.map((request, i) => {
     return { ...request, engineType: types[i]!, operand: `(${request.sql}\n)` };
   });
@@ -88,9 +83,10 @@ export async function askedOf(
 
 /** A scan of a source by this `FROM` operand. */
 export function scanOf({ database }: ProfileContext, source: FrameSource, from: string): Scan {
+  const isColumnar = source.format !== 'csv' && source.format !== 'jsonl';
   const rows = source.files.reduce((sum, file) => sum + file.rows, 0);
   const more = source.files.length > 1 ? ` and ${source.files.length - 1} more` : '';
-  return { database, from, files: `${source.files[0]?.path}${more}`, rows };
+  return { database, from, files: `${source.files[0]?.path}${more}`, rows, isColumnar };
 }
 
 /** A profile of what is known, and defaults for what was not asked. */
@@ -113,76 +109,6 @@ export function completed(
   };
 }
 
-/**
- * DuckDB's types of the expressions, which are checked first.
- * @throws DataError with `expression` for the first one that is not a scalar expression over the columns
- */
-export async function expressionTypes(
-  context: ProfileContext,
-  source: FrameSource,
-  expressions: readonly string[],
-): Promise<string[]> {
-  const layout = await context.layouts.source(source);
-  const distinct = [...new Set(expressions)];
-  if (distinct.length === 0) return [];
-  // Files of one data set have the same columns, and reading each asks for the types of the same expressions.
-  const key = JSON.stringify([layout.columns, distinct]);
-  const known = typesKnown.get(context.database) ?? new Map<string, Promise<string[]>>();
-  typesKnown.set(context.database, known);
-  let types = known.get(key);
-  if (types === undefined) {
-    if (known.size >= MAX_TYPES_KNOWN) known.clear();
-    types = findTypes(context, layout, distinct);
-    types.catch(() => known.delete(key));
-    known.set(key, types);
-  }
-  const found = await types;
-  return expressions.map((sql) => found[distinct.indexOf(sql)]!);
-}
-
-const MAX_TYPES_KNOWN = 256;
-const typesKnown = new WeakMap<Database, Map<string, Promise<string[]>>>();
-
-async function findTypes(
-  context: ProfileContext,
-  layout: SourceLayout,
-  distinct: readonly string[],
-): Promise<string[]> {
-  const names = layout.columns.map((column) => column.name);
-  for (const sql of distinct) await context.checker.check(sql, names);
-  return describe(context.database, layout, distinct).catch(async (cause) => {
-    for (const sql of distinct) {
-      await describe(context.database, layout, [sql]).catch((own: Error) => {
-        throw notUsable(sql, own);
-      });
-    }
-    throw cause;
-  });
-}
-
-async function describe(
-  database: Database,
-  layout: SourceLayout,
-  expressions: readonly string[],
-): Promise<string[]> {
-  const items = expressions.map((sql, i) => `(${sql}\n) AS c${i}`).join(', ');
-  const rows = await database.query(
-    `DESCRIBE SELECT ${items} FROM ${relation(layout)}`,
-    'expression',
-  );
-  return rows.map((row) => String(row[1]));
-}
-
-function notUsable(sql: string, cause: Error): DataError {
-  const inner = cause.cause instanceof Error ? cause.cause : cause;
-  const message = briefly(inner.message);
-  return new DataError(
-    `expression ${JSON.stringify(sql)}: expected one DuckDB can compute from the row's columns, got ${message}`,
-    { expression: sql },
-    { cause },
-  );
-}
-
 export type Counts = Pick<ColumnProfile, 'missing' | 'infinite' | 'min' | 'max'>;
 type Statistics = Counts & Pick<ColumnProfile, 'quantiles'>;
 
@@ -191,10 +117,11 @@ type Statistics = Counts & Pick<ColumnProfile, 'quantiles'>;
  * minima and maxima tell whether a column has any; only then is it scanned again with filters, which cost five times more.
  */
 async function statistics(scan: Scan, asked: readonly Asked[]): Promise<Statistics[]> {
-  const plain = await aggregate(scan, asked, false);
+  const plain = await inGroups(asked, scan, (some) => aggregate(scan, some, false));
   const doubtful = asked.filter((_, i) => isDoubtful(plain[i]!));
-  const filtered = await aggregate(scan, doubtful, true);
-  const found = asked.map((request, i) => filtered[doubtful.indexOf(request)] ?? plain[i]!);
+  const filtered = await inGroups(doubtful, scan, (some) => aggregate(scan, some, true));
+  const again = new Map(doubtful.map((request, i) => [request, filtered[i]!]));
+  const found = asked.map((request, i) => again.get(request) ?? plain[i]!);
   const out: Statistics[] = [];
   for (const [i, { missing, infinite, min, max }] of found.entries()) {
     const { operand, quantiles } = asked[i]!;
@@ -204,6 +131,26 @@ async function statistics(scan: Scan, asked: readonly Asked[]): Promise<Statisti
       ? await exactQuantiles(database, from, operand, finite, quantiles, `data: reading ${files}`)
       : [];
     out.push({ missing, infinite, min, max, quantiles: values });
+  }
+  return out;
+}
+
+/**
+ * Expressions one statement aggregates. What it takes grows faster than their number; where every statement parses whole
+ * rows, more are worth it.
+ */
+const STATEMENT_COLUMNS = { columnar: 1000, text: 5000 } as const;
+
+/** Answers of groups of expressions, one statement each, in order. */
+export async function inGroups<T>(
+  asked: readonly Asked[],
+  { isColumnar }: Pick<Scan, 'isColumnar'>,
+  answer: (some: readonly Asked[]) => Promise<T[]>,
+): Promise<T[]> {
+  const most = isColumnar ? STATEMENT_COLUMNS.columnar : STATEMENT_COLUMNS.text;
+  const out: T[] = [];
+  for (let from = 0; from < asked.length; from += most) {
+    out.push(...(await answer(asked.slice(from, from + most))));
   }
   return out;
 }
@@ -261,7 +208,7 @@ export function aggregateItems(
 /** The cells of `aggregateItems`, which follow one other cell. */
 export function countsOf(asked: readonly Asked[], row: Row, rows: number): Counts[] {
   return asked.map((_, i) => {
-    const [present, infinite, min, max] = row.slice(1 + 4 * i);
+    const [present, infinite, min, max] = row.slice(1 + 4 * i, 5 + 4 * i);
     return {
       missing: rows - Number(present),
       infinite: Number(infinite),

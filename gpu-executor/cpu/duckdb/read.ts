@@ -3,16 +3,17 @@
  * chunks hold exactly the rows the source declares, or the read ends with a `DataError` naming the file that has others.
  * DuckDB hands out 2048 rows at a time; each distinct expression is computed once and its array shared.
  */
+import { setMaxListeners } from 'node:events';
 import type { DuckDBConnection } from '@duckdb/node-api';
 import { DataError } from '../../../driver/errors.js';
 import type { FrameSource, RawChunk, RawColumn } from '../../../driver/frame/engine.js';
 import { causeOf, isRemote, verifyUnchanged } from '../../../driver/frame/identity.js';
 import type { FrameReadOptions } from '../frame-reader.js';
 import { type ColumnReader, readerOf } from './categories.js';
+import type { ExpressionChecker } from './checker.js';
 import { type Database, toDataError } from './database.js';
-import type { ExpressionChecker } from './expression.js';
+import { expressionTypes } from './expression-types.js';
 import type { Layouts } from './layout.js';
-import { expressionTypes } from './profile.js';
 import { fileRelation } from './scan.js';
 
 /** What reading needs of the engine. */
@@ -22,8 +23,48 @@ export interface ReadContext {
   readonly checker: ExpressionChecker;
 }
 
+/**
+ * Columns one statement reads of a columnar format: of Parquet, DuckDB reads 10,000 in one statement in 12 s, in ten in 3 s.
+ * Text formats parse whole rows in every statement.
+ */
+const STATEMENT_COLUMNS = 1000;
+
 /** See `FrameReader.read`. */
 export async function* readChunks(
+  context: ReadContext,
+  source: FrameSource,
+  columns: readonly RawColumn[],
+  options: FrameReadOptions,
+): AsyncGenerator<RawChunk> {
+  const isText = source.format === 'csv' || source.format === 'jsonl';
+  if (isText || columns.length <= STATEMENT_COLUMNS) {
+    yield* readColumns(context, source, columns, options);
+    return;
+  }
+  const signal = options.signal && AbortSignal.any([options.signal]);
+  // Each statement listens.
+  if (signal !== undefined) setMaxListeners(0, signal);
+  const own = { ...options, ...(signal ? { signal } : {}) };
+  const groups: AsyncGenerator<RawChunk>[] = [];
+  for (let from = 0; from < columns.length; from += STATEMENT_COLUMNS) {
+    const some = columns.slice(from, from + STATEMENT_COLUMNS);
+    groups.push(readColumns(context, source, some, own));
+  }
+  try {
+    for (;;) {
+      const parts = await Promise.all(groups.map((group) => group.next()));
+      // All cut the same rows alike, so they end together.
+      if (parts[0]!.done) return;
+      const chunks = parts.map((part) => part.value as RawChunk);
+      yield { rows: chunks[0]!.rows, columns: chunks.flatMap((chunk) => chunk.columns) };
+    }
+  } finally {
+    await Promise.all(groups.map((group) => group.return(undefined)));
+  }
+}
+
+/** As `readChunks`, in one statement a file. */
+async function* readColumns(
   context: ReadContext,
   source: FrameSource,
   columns: readonly RawColumn[],
@@ -44,7 +85,7 @@ export async function* readChunks(
     const select = plan.readers.map((reader) => reader.select).join(', ') || '0';
     for (let f = 0; f < layout.files.length; f++) {
       const file = source.files[f]!;
-      const sql = `SELECT ${select} FROM ${fileRelation(layout.files[f]!, layout.columns)}`;
+      const sql = `SELECT ${select} FROM ${fileRelation(layout.files[f]!, layout)}`;
       let rows = 0;
       const parts = streamParts(connection, sql, plan.readers, signal);
       for await (const part of namingFailures(context.database, parts, file.path, signal)) {
@@ -86,11 +127,7 @@ async function planReaders(
   source: FrameSource,
   columns: readonly RawColumn[],
 ): Promise<ReadPlan> {
-  const types = await expressionTypes(
-    context,
-    source,
-    columns.map((column) => column.sql),
-  );
+  const types = await expressionTypes(context, source, columns);
   const readers: ColumnReader[] = [];
   const known = new Map<string, number>();
   const positions = columns.map((column, i) => {

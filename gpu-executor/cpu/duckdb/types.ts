@@ -18,20 +18,6 @@ export function isInteger(engineType: string): boolean {
 }
 
 /**
- * The type both files' columns are read as, or undefined when they don't agree. Text formats have no types of their
- * own, so their numbers widen to DOUBLE and dates to TIMESTAMP; Parquet and Arrow must agree exactly.
- */
-export function commonType(a: string, b: string, textFormat: boolean): string | undefined {
-  if (a === b) return a;
-  if (!textFormat) return undefined;
-  const type = columnType(a);
-  if (type !== columnType(b)) return undefined;
-  if (type === 'number') return isInteger(a) && isInteger(b) ? 'BIGINT' : 'DOUBLE';
-  if (type === 'timestamp') return 'TIMESTAMP';
-  return undefined;
-}
-
-/**
  * SQL for the text that names a non-missing value, equal on every engine (`CategoryText.scala`) and different for
  * different values: whole numbers and decimals with all their digits and no zeros behind the last one, others as DuckDB
  * casts them; times are UTC. `sql` is a complete operand.

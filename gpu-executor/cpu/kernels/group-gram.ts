@@ -20,6 +20,8 @@ import type { Kernel, KernelContext, Reducer, ReducerCall } from './kernel.js';
 
 /** Cells of a gathered buffer: 8 MB, so that two and a block stay within a few tens of megabytes. */
 const GATHERED_CELLS = 1 << 20;
+/** From this many columns on, a copy of the sums a lane costs more memory than it saves time; lanes share out columns. */
+const WIDE = 1024;
 /** Rows of one library call where rows are used in place. */
 const PIECE_ROWS = 8192;
 
@@ -29,6 +31,8 @@ class GramReducer implements Reducer {
   readonly #center: boolean;
   readonly #parallel: boolean;
   readonly #lanes: number;
+  /** Bands of columns that one update is cut into, each a call of its own. */
+  readonly #tiles: number;
   readonly #blas: Routines;
   /** Accumulators of every group, one set a lane. */
   readonly #sums: Float64Array[];
@@ -47,7 +51,9 @@ class GramReducer implements Reducer {
     this.#side = call.out.cols;
     this.#center = call.attrs.center as boolean;
     this.#parallel = call.parallel;
-    this.#lanes = call.parallel ? context.blas.lanes : 1;
+    const lanes = call.parallel ? context.blas.lanes : 1;
+    this.#lanes = this.#side > WIDE ? 1 : lanes;
+    this.#tiles = this.#side > WIDE ? lanes : 1;
     this.#blas = routinesOf(context.blas, call.parallel);
     const cells = this.#groups * this.#side * this.#side;
     this.#sums = Array.from({ length: this.#lanes }, () => new Float64Array(cells));
@@ -130,7 +136,7 @@ class GramReducer implements Reducer {
       const row = sums.subarray(base + at);
       yield () => this.#blas.gemv(true, rows, width, 1, cells, width, ones, 1, row, 1);
       const corner = sums.subarray(base + at * side + at);
-      yield () => this.#blas.syrk(width, rows, cells, width, 1, corner, side);
+      yield* this.#products(width, rows, cells, width, corner);
       let across = at + width;
       for (const other of parts.slice(i + 1)) {
         const target = sums.subarray(base + at * side + across);
@@ -146,6 +152,33 @@ class GramReducer implements Reducer {
         across += count;
       }
       at += width;
+    }
+  }
+
+  /** Adds A'A to the upper triangle at `sums`, A being rows x width with `stride` cells from row to row. */
+  *#products(
+    width: number,
+    rows: number,
+    a: Float64Array,
+    stride: number,
+    sums: Float64Array,
+  ): Generator<() => void | Promise<void>> {
+    const side = this.#side;
+    for (let tile = 0; tile < this.#tiles; tile++) {
+      // Bands of equal area of the triangle, from the left.
+      const from = Math.round(width * Math.sqrt(tile / this.#tiles));
+      const to = Math.round(width * Math.sqrt((tile + 1) / this.#tiles));
+      if (to === from) continue;
+      const band = a.subarray(from);
+      const corner = sums.subarray(from * side + from);
+      yield () => this.#blas.syrk(to - from, rows, band, stride, 1, corner, side);
+      if (from === 0) continue;
+      const above = sums.subarray(from);
+      yield () =>
+        this.#blas.gemm(
+          ...([true, false, from, to - from, rows, 1, a, stride, band, stride] as const),
+          ...([1, above, side] as const),
+        );
     }
   }
 
@@ -197,7 +230,7 @@ class GramReducer implements Reducer {
         if (rows === 0) continue;
         const cells = z.subarray((piece.start + first) * side);
         const sums = this.#sums[lane]!.subarray(base);
-        updates.push(() => this.#blas.syrk(side, rows, cells, side, 1, sums, side));
+        updates.push(...this.#products(side, rows, cells, side, sums));
       }
     }
     return updates;
@@ -225,9 +258,7 @@ class GramReducer implements Reducer {
     for (let group = 0; group < this.#groups; group++) {
       const base = group * side * side;
       if (this.#center) toCentered(out, base, side, this.#shifts.subarray(group * side));
-      for (let i = 0; i < side; i++) {
-        for (let j = i + 1; j < side; j++) out[base + j * side + i] = out[base + i * side + j]!;
-      }
+      mirror(out, base, side);
     }
     return dense(this.#groups * side, side, out);
   }
@@ -267,6 +298,20 @@ function toCentered(out: Float64Array, base: number, side: number, shift: Float6
     if (out[row + i]! < 0) out[row + i] = 0;
   }
   for (let i = 1; i < side; i++) out[base + i] = shift[i]! + out[base + i]! / n;
+}
+
+/** Copies the upper triangle into the lower one, in squares that stay in the processor's cache. */
+function mirror(out: Float64Array, base: number, side: number): void {
+  for (let top = 0; top < side; top += 64) {
+    for (let left = top; left < side; left += 64) {
+      const [bottom, right] = [Math.min(top + 64, side), Math.min(left + 64, side)];
+      for (let i = top; i < bottom; i++) {
+        for (let j = Math.max(left, i + 1); j < right; j++) {
+          out[base + j * side + i] = out[base + i * side + j]!;
+        }
+      }
+    }
+  }
 }
 
 let ones = new Float64Array(0);

@@ -4,6 +4,7 @@ import { frame } from '../../../driver/operators/frame.js';
 import { ops } from '../../../driver/operators/index.js';
 import { aggregateKernels } from './aggregates.js';
 import { elementwiseKernel } from './elementwise.js';
+import { foldRidgeKernel } from './fold-ridge.js';
 import { gramLossKernel } from './gram-loss.js';
 import { groupCrossKernel } from './group-cross.js';
 import { groupGramKernel } from './group-gram.js';
@@ -35,6 +36,7 @@ export const kernels: readonly Kernel[] = [
   groupLossKernel,
   mergeGroupGramKernel,
   gramLossKernel,
+  foldRidgeKernel,
 ];
 
 export const kernelOf: ReadonlyMap<string, Kernel> = new Map(

@@ -11,6 +11,7 @@ import {
 import { solve } from '../../../driver/operators/solve.js';
 import { type DenseMatrix, dense } from '../../../driver/runtime/value.js';
 import type { Kernel, KernelCall } from './kernel.js';
+import { Workspaces } from './workspaces.js';
 
 /** The operands in the layout LAPACK takes, which it overwrites. */
 interface System {
@@ -22,20 +23,23 @@ interface System {
   readonly scales: Float64Array;
 }
 
+const workspaces = new Workspaces();
+/** Long solves begun for each that can compute: the next is ready when one ends. */
+const SOLVES_A_LANE = 2;
+
 /** Holds the matrix of one synchronous solve after the other, so that a search's thousand solves allocate one. */
 let scratch = new Float64Array(0);
 
-function factorBuffer(cells: number, isSync: boolean): Float64Array {
-  if (!isSync) return new Float64Array(cells);
+function scratchOf(cells: number): Float64Array {
   if (scratch.length !== cells) scratch = new Float64Array(cells);
   return scratch;
 }
 
-function systemOf({ inputs, attrs }: KernelCall, isSync: boolean): System {
+/** @param factors n x n cells to work in */
+function systemOf({ inputs, attrs }: KernelCall, factors: Float64Array): System {
   const [a, b, d] = inputs as [DenseMatrix, DenseMatrix, DenseMatrix | undefined];
   const n = a.rows;
   const spd = attrs.assume === 'spd';
-  const factors = factorBuffer(n * n, isSync);
   if (spd) factors.set(a.data);
   else transposeInto(factors, a);
   if (d !== undefined)
@@ -85,7 +89,7 @@ function solutionOf(call: KernelCall, system: System, info: number): DenseMatrix
 }
 
 /** @throws SingularError unless every pivot L[j,j]^2 stands clear of rounding */
-function checkCholesky(
+export function checkCholesky(
   op: string,
   n: number,
   scales: Float64Array,
@@ -112,20 +116,21 @@ const solveKernel: Kernel = {
   op: solve,
   isBlas: true,
   run: (call, { blas }) => {
-    const system = systemOf(call, true);
+    const system = systemOf(call, scratchOf(call.inputs[0]!.rows ** 2));
     const args = [system.n, system.sides, system.factors, system.columns] as const;
     const spd = call.attrs.assume === 'spd';
     return solutionOf(call, system, spd ? blas.solveSpd(...args) : blas.solveGeneral(...args));
   },
-  runAsync: async (call, { blas }) => {
-    const system = systemOf(call, false);
-    const args = [system.n, system.sides, system.factors, system.columns] as const;
-    const info =
-      call.attrs.assume === 'spd'
-        ? await blas.solveSpdAsync(...args)
-        : await blas.solveGeneralAsync(...args);
-    return solutionOf(call, system, info);
-  },
+  runAsync: (call, { blas }) =>
+    workspaces.run(SOLVES_A_LANE * blas.lanes, call.inputs[0]!.rows ** 2, async (factors) => {
+      const system = systemOf(call, factors);
+      const args = [system.n, system.sides, system.factors, system.columns] as const;
+      const info =
+        call.attrs.assume === 'spd'
+          ? await blas.solveSpdAsync(...args)
+          : await blas.solveGeneralAsync(...args);
+      return solutionOf(call, system, info);
+    }),
 };
 
 function factorOf(a: DenseMatrix, factors: Float64Array, info: number): DenseMatrix {

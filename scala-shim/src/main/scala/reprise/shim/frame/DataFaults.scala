@@ -20,11 +20,13 @@ object DataFaults {
   /**
    * Runs what does nothing but read rows of a file.
    * @param row where it is, if that is known
+   * @param leavesValues values that expressions can't take are told by others
    * @throws ShimError data naming the file, and the row, when the data are at fault
    */
-  def guard[T](path: String, row: => Option[Long] = None)(body: => T): T =
+  def guard[T](path: String, row: => Option[Long] = None, leavesValues: Boolean = false)(body: => T): T =
     try body
     catch {
+      case error: RuntimeException with SparkThrowable if leavesValues => throw error
       case NonFatal(error) if ShimError.find(error).isDefined => throw ShimError.find(error).get
       case NonFatal(error) if !isOfMachine(error, path) =>
         val place = row.fold(path)(at => s"$path at row $at")

@@ -8,6 +8,7 @@ import scala.collection.JavaConverters._
 import com.fasterxml.jackson.databind.node.ObjectNode
 import org.apache.hadoop.fs.{EtagSource, FileStatus, FileSystem, Path}
 import org.apache.spark.sql.types._
+import org.apache.spark.util.SerializableConfiguration
 
 import reprise.shim.ShimContext
 import reprise.shim.protocol.{Json, ShimError}
@@ -24,14 +25,59 @@ final class FrameDescriber(context: ShimContext) {
       list(path.getOrElse(throw ShimError.internal("describeFrame: expected a path or files")), format)
         .copy(options = options)
     }
-    val columns = sharedColumns(source)
-    val files = source.files.map { file =>
-      file.copy(rows = if (file.rows > 0) file.rows else countRows(source, file))
+    if (source.files.isEmpty) throw ShimError.data("frame: expected at least one file, got none")
+    if (TextTable.isText(source.format)) describeText(source) else describeTyped(source)
+  }
+
+  /** Text has no types: what the files hold is told, and the driver says what they are read as. */
+  private def describeText(source: FrameSource): ObjectNode = {
+    val (format, options) = (source.format, source.options)
+    val hadoop = new SerializableConfiguration(configuration)
+    val paths = source.files.map(_.path)
+    val summaries = context.spark.parallelize(paths, paths.length)
+      .map(path => TextTable.summary(format, path, options, hadoop.value)).collect()
+    val dropsRows = options.dropMissing.isDefined
+    val files = source.files.zip(summaries).map { case (file, found) =>
+      file.copy(rows = if (dropsRows) found.rows - found.missing else found.rows)
     }
+    val text = summaries.map { found =>
+      Json.obj("columns" -> Json.arr(found.names.zip(found.kinds).map { case (name, kinds) =>
+        Json.obj("name" -> Json.str(name), "cells" -> Json.int(kinds))
+      }))
+    }
+    val dropped = if (dropsRows) summaries.map(_.missing).sum else 0L
+    answer(source.copy(files = files), Vector.empty, dropped).set[ObjectNode]("text", Json.arr(text))
+  }
+
+  private def describeTyped(source: FrameSource): ObjectNode = {
+    requireNoText(source)
+    val columns = sharedColumns(source)
+    val whole = source.files.map { file =>
+      file.copy(rows = if (file.rows > 0) file.rows else countRows(source.format, file))
+    }
+    source.options.dropMissing.foreach(requireColumn(columns, _))
+    val files =
+      if (source.options.dropMissing.isEmpty) whole
+      else whole.map(file => file.copy(rows = reader.read(source, file).count()))
+    answer(source.copy(files = files), columns, whole.map(_.rows).sum - files.map(_.rows).sum)
+  }
+
+  private def requireNoText(source: FrameSource): Unit =
+    Seq("csv" -> source.options.json.has("csv"), "schema" -> source.options.schema.nonEmpty).collect { case (key, true) =>
+      throw ShimError.data(s"data.$key: expected ${if (key == "csv") "CSV files" else "CSV or JSON lines"}, got ${source.format}; remove it")
+    }
+
+  private def requireColumn(columns: Seq[FileColumn], name: String): Unit =
+    if (!columns.exists(_.name == name)) {
+      throw ShimError.data(
+        s"""data.target: expected a column of the data, got "$name"; ${columns.map(_.name).take(8).mkString(", ")}""", "column" -> name)
+    }
+
+  private def answer(source: FrameSource, columns: Seq[FileColumn], dropped: Long): ObjectNode =
     Json.obj(
       "source" -> Json.obj(
         "format" -> Json.str(source.format),
-        "files" -> Json.arr(files.map { file =>
+        "files" -> Json.arr(source.files.map { file =>
           Json.obj(
             "path" -> Json.str(file.path),
             "digest" -> Json.str(file.digest),
@@ -40,20 +86,18 @@ final class FrameDescriber(context: ShimContext) {
             "partition" -> (if (file.partition.isEmpty) Json.nul else Json.arr(file.partition.map(_.json))))
         }),
         "options" -> source.options.json,
-        "columns" -> source.columns.map(columns => Json.arr(columns.map { column =>
-          Json.obj("name" -> Json.str(column.name), "type" -> Json.str(column.dataType))
-        })).getOrElse(Json.nul)),
+        "text" -> Json.nul),
       "columns" -> Json.arr(columns.map { column =>
         Json.obj(
           "name" -> Json.str(column.name),
           "type" -> Json.str(FrameDescriber.columnType(column.dataType)),
           "engineType" -> Json.str(column.typeName))
       }),
-      "rows" -> Json.int(files.map(_.rows).sum))
-  }
+      "rows" -> Json.int(source.rows),
+      "dropped" -> Json.int(dropped),
+      "text" -> Json.nul)
 
   private def sharedColumns(source: FrameSource): IndexedSeq[FileColumn] = {
-    if (source.files.isEmpty) throw ShimError.data("frame: expected at least one file, got none")
     val all = source.files.map(file => file.path -> reader.columnsOf(source.format, file.path).columns)
     val (firstPath, first) = all.head
     all.tail.foreach { case (path, columns) =>
@@ -72,9 +116,9 @@ final class FrameDescriber(context: ShimContext) {
   private def text(column: FileColumn): String =
     if (column == null) "no such column" else s"${column.typeName} for `${column.name}`"
 
-  private def countRows(source: FrameSource, file: FrameFile): Long = source.format match {
+  private def countRows(format: String, file: FrameFile): Long = format match {
     case "parquet" => reader.footer(file.path).getBlocks.asScala.map(_.getRowCount).sum
-    case _ => DataFaults.guard(file.path)(reader.read(source, file).count())
+    case _ => DataFaults.guard(file.path)(reader.read(FrameSource(format, IndexedSeq(file)), file).count())
   }
 
   private def list(path: String, format: Option[String]): FrameSource =

@@ -6,9 +6,10 @@ import org.apache.hadoop.fs.Path
 import org.apache.parquet.hadoop.ParquetFileReader
 import org.apache.parquet.hadoop.metadata.ParquetMetadata
 import org.apache.parquet.hadoop.util.HadoopInputFile
-import org.apache.spark.sql.{DataFrame, SparkSession}
+import org.apache.spark.sql.{Column, DataFrame, SparkSession}
 import org.apache.spark.sql.reprise.RowFrames
-import org.apache.spark.sql.types.StructType
+import org.apache.spark.sql.functions.isnan
+import org.apache.spark.sql.types.{DoubleType, FloatType, StructType}
 import org.apache.spark.util.SerializableConfiguration
 
 import reprise.shim.protocol.ShimError
@@ -21,32 +22,36 @@ final class FrameReader(session: SparkSession) {
   private val known = new ConcurrentHashMap[String, FileColumns]()
 
   def read(source: FrameSource, file: FrameFile): DataFrame = {
-    val format = source.format
+    val own = if (TextTable.isText(source.format)) TextTable.frame(session, source, file.path) else typed(source.format, file)
+    val all = PartitionValue.add(own, file.partition)
+    source.options.dropMissing.fold(all)(name => all.filter(hasValue(all, name)))
+  }
+
+  /** Which rows have a value in a column: neither null nor NaN. */
+  private def hasValue(frame: DataFrame, name: String): Column = {
+    val column = frame.col(s"`${name.replace("`", "``")}`")
+    frame.schema(frame.schema.fieldNames.indexWhere(_.equalsIgnoreCase(name))).dataType match {
+      case FloatType | DoubleType => column.isNotNull && !isnan(column)
+      case _ => column.isNotNull
+    }
+  }
+
+  private def typed(format: String, file: FrameFile): DataFrame = {
     val columns = known.computeIfAbsent(s"$format:${file.path}:${file.digest}", _ => columnsOf(format, file.path))
     val schema = columns.stored
-    val frame = columns.of(format match {
+    columns.of(format match {
       case "parquet" => session.read.schema(schema).parquet(file.path)
       case "orc" => session.read.schema(schema).orc(file.path)
-      case "csv" => csv(file.path).schema(schema).csv(file.path)
-      case "jsonl" => json.schema(schema).json(file.path)
       case "arrow" => arrow(file.path, schema)
       case other => throw unsupported(other)
     })
-    PartitionValue.add(frame, file.partition)
   }
 
   /** The columns of a file, those that can't be read among them. */
   def columnsOf(format: String, path: String): FileColumns = format match {
     case "parquet" => ParquetColumns.of(path, footer(path).getFileMetaData.getSchema, session.sessionState.conf)
+    case "orc" => FileColumns(path, DataFaults.guard(path)(session.read.orc(path).schema))
     case "arrow" => ArrowFile.columnsOf(path, session.sessionState.newHadoopConf())
-    case other => FileColumns(path, schemaOf(other, path))
-  }
-
-  /** Text formats are read once to guess their columns. */
-  private def schemaOf(format: String, path: String): StructType = format match {
-    case "orc" => DataFaults.guard(path)(session.read.orc(path).schema)
-    case "csv" => csv(path).option("inferSchema", "true").csv(path).schema
-    case "jsonl" => inWrittenOrder(path, json.json(path).schema)
     case other => throw unsupported(other)
   }
 
@@ -70,23 +75,6 @@ final class FrameReader(session: SparkSession) {
     }
   }
 
-  /** RFC 4180 with a header line; the delimiter is the one this line uses most, as DuckDB's reader here decides. */
-  private def csv(path: String) = session.read
-    .option("header", "true")
-    .option("sep", TextFiles.delimiterOf(firstLine(path)))
-    .option("nullValue", "")
-    .option("emptyValue", null)
-    .option("nanValue", "nan")
-    .option("positiveInf", "inf")
-    .option("negativeInf", "-inf")
-    .option("enforceSchema", "true")
-    .option("multiLine", "true")
-    .option("quote", "\"")
-    .option("escape", "\"")
-    .option("mode", "FAILFAST")
-
-  private def json = session.read.option("inferTimestamp", "true").option("mode", "FAILFAST")
-
   /** Spark has no source of Arrow files; one partition reads the file's batches in order. */
   private def arrow(path: String, schema: StructType): DataFrame = {
     val configuration = new SerializableConfiguration(session.sessionState.newHadoopConf())
@@ -95,15 +83,6 @@ final class FrameReader(session: SparkSession) {
     }
     RowFrames.of(session, rows, schema)
   }
-
-  /** Spark sorts the names of JSON fields; the first line has them as they were written. */
-  private def inWrittenOrder(path: String, schema: StructType): StructType = {
-    val first = TextFiles.fieldNames(firstLine(path)).filter(schema.fieldNames.contains)
-    StructType(first.map(schema(_)) ++ schema.fields.filterNot(field => first.contains(field.name)))
-  }
-
-  private def firstLine(path: String): String =
-    TextFiles.firstLine(new Path(path), session.sessionState.newHadoopConf())
 
   private def unsupported(format: String): ShimError =
     ShimError.unsupported(

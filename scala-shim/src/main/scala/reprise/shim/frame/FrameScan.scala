@@ -17,6 +17,7 @@ final class FrameScan(session: SparkSession, reader: FrameReader) {
 
   def chunks(source: FrameSource, encodes: IndexedSeq[IndexedSeq[Feature]], chunkRows: Int): RDD[Chunk] = {
     val columns = encodes.flatten.map(_.column).distinct
+    WideFrames.tune(session, columns.length, source.rows)
     val slots = encodes.map { features =>
       EncodeSlot(features.map(_.code).toArray, features.map(feature => columns.indexOf(feature.column)).toArray)
     }.toArray
@@ -38,21 +39,23 @@ final class FrameScan(session: SparkSession, reader: FrameReader) {
       source: FrameSource, file: FrameFile, firstRow: Long,
       columns: IndexedSeq[RawColumn], slots: Array[EncodeSlot], chunkRows: Int): RDD[Chunk] = {
     val frame = reader.read(source, file)
-    val expressions = columns.map(column => SqlDialect.parse(session, column.sql))
-    val types = SqlDialect.select(frame, columns.map(_.sql), expressions).schema.map(_.dataType)
+    val expressions = columns.map(column => SqlDialect.parse(column.text))
+    val types = SqlDialect.select(frame, columns.map(_.text), expressions).schema.map(_.dataType)
     val lookups = columns.zip(types).map { case (column, dataType) =>
       CellReader.of(column, dataType)
     }.toArray
     val selected = columns.indices.map { i =>
       Columns.of(lookups(i).prepare(ColumnNames.spelled(expressions(i), frame.schema), types(i))).as(s"c$i")
     }
-    val hasIndex = source.format == "parquet"
+    // Of rows that are left out the index tells nothing.
+    val hasIndex = source.format == "parquet" && source.options.dropMissing.isEmpty
     val plan =
       if (hasIndex) frame.select(selected :+ rowIndex(frame): _*)
       else frame.coalesce(1).select(selected: _*)
     val path = file.path
+    val most = math.max(1L, file.rows)
     plan.queryExecution.toRdd.mapPartitions { rows =>
-      new ChunkBuilder(rows, lookups, slots, chunkRows, firstRow, hasIndex, path)
+      new ChunkBuilder(rows, lookups, slots, math.min(chunkRows.toLong, most).toInt, firstRow, hasIndex, path)
     }
   }
 }

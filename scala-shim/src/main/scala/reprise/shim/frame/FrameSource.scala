@@ -15,8 +15,8 @@ final case class FrameFile(
   def key: String = s"$digest/$rows" + partition.map(one => s"/${one.name}=${one.dataType}:${one.value}").mkString
 }
 
-/** A column and Spark's name of the type it is read as. */
-final case class SourceColumn(name: String, dataType: String)
+/** A column, the type it is read as (`TextType` of the driver), and its name as it stands in the files. */
+final case class SourceColumn(name: String, dataType: String, key: String)
 
 /**
  * Where a frame's rows are: files in the order of their rows; and what its columns are read as, where the files don't
@@ -24,7 +24,7 @@ final case class SourceColumn(name: String, dataType: String)
  */
 final case class FrameSource(
     format: String, files: IndexedSeq[FrameFile],
-    options: ReadOptions = ReadOptions.none, columns: Option[IndexedSeq[SourceColumn]] = None) {
+    options: ReadOptions = ReadOptions.none, text: Option[IndexedSeq[SourceColumn]] = None) {
   def rows: Long = files.map(_.rows).sum
 
   /** The same data cut and read the same way have the same key. */
@@ -40,13 +40,14 @@ object FrameSource {
           file.text("path"), file.text("digest"), file.long("bytes"), file.long("rows"), PartitionValue.parse(file.get("partition")))
       }.toIndexedSeq,
       ReadOptions.parse(node.field("options")),
-      Option(node.get("columns")).filterNot(_.isNull).map { columns =>
-        columns.elements().asScala.map(column => SourceColumn(column.text("name"), column.text("type"))).toIndexedSeq
+      Option(node.get("text")).filterNot(_.isNull).map { columns =>
+        columns.elements().asScala.map(column => 
+          SourceColumn(column.text("name"), column.text("type"), column.text("key"))).toIndexedSeq
       })
 }
 
 /** A raw column to read: a number, or the position of a value's text in `categories`. */
-final case class RawColumn(sql: String, categories: Option[IndexedSeq[String]])
+final case class RawColumn(text: SqlText, categories: Option[IndexedSeq[String]])
 
 /** A feature of `encode`: the column it reads and what it makes of it. */
 final case class Feature(column: RawColumn, code: FeatureCode)
@@ -71,6 +72,6 @@ object Feature {
       case other => throw ShimError.unsupported(s"encode: expected a known kind of feature, got `$other`")
     }
     val isCategory = code.isInstanceOf[FeatureCode.OneHot] || code.isInstanceOf[FeatureCode.Mapped]
-    Feature(RawColumn(node.text("sql"), if (isCategory) Some(categories) else None), code)
+    Feature(RawColumn(SqlText.parse(node), if (isCategory) Some(categories) else None), code)
   }
 }

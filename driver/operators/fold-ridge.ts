@@ -1,0 +1,302 @@
+/**
+ * The ridge fit on the rows outside one group, from the groups' moments, in memory of one matrix of its own: what
+ * `jobs/search/ridge.ts` writes as a dozen operators, for designs so wide that each step's value would be hundreds of
+ * megabytes. Min |y - Xw - b|^2 + lambda |w|^2 with the intercept b unpenalised.
+ *
+ * inputs: G (k*side x side, the blocks of `groupGram` over X and y, side = d + 2), lambda (1x1),
+ *         optionally M (q x 2): columns of X whose missing values take their mean, and their indicators, columns of X too
+ * attrs: groups (k); fold, the group left out, -1 for none; center (as of `groupGram`); intercept; standardize
+ * output: (d+1) x 2. First column: coefficients of X as encoded, last the intercept. Second: the means put in.
+ *
+ * Groups are merged, never subtracted, by Chan, Golub and LeVeque's update (1979), as in `jobs/search/moments.ts`. Imputing
+ * and standardising are linear maps on the columns, applied to the moments in place.
+ */
+import type { Attrs } from '../ir/attrs.js';
+import { type DenseMatrix, dense } from '../runtime/value.js';
+import { choleskyFactor } from './cholesky.js';
+import { groupGram } from './group-gram.js';
+import { defineOp } from './op-def.js';
+import { sample } from './product.js';
+import { shapeError } from './shape-check.js';
+
+export const foldRidge = defineOp({
+  name: 'foldRidge',
+  arity: { min: 2, max: 3 },
+  infer: (inputs, attrs) => {
+    const [gram, lambda, imputed] = inputs;
+    const fits =
+      gram!.rows === (attrs.groups as number) * gram!.cols &&
+      lambda!.rows * lambda!.cols === 1 &&
+      (imputed === undefined || imputed.cols === 2);
+    if (!fits) {
+      throw shapeError(
+        'foldRidge',
+        `${attrs.groups} Gram blocks of (d+2) x (d+2), a penalty 1x1, and pairs of columns q x 2`,
+        inputs,
+      );
+    }
+    return { rows: gram!.cols - 1, cols: 2 };
+  },
+  flops: ([gram], attrs) => {
+    const side = gram!.cols;
+    return side ** 3 / 3 + (attrs.groups as number) * side * side;
+  },
+  reference: (inputs, attrs) => {
+    const system = ridgeSystem(inputs, attrs);
+    const { n, matrix, right } = system;
+    for (let i = 0; i < n; i++) {
+      for (let j = 0; j < i; j++) matrix[j * n + i] = matrix[i * n + j]!;
+    }
+    const l = choleskyFactor('foldRidge', dense(n, n, matrix.slice(0, n * n))).data;
+    for (let i = 0; i < n; i++) {
+      for (let k = 0; k < i; k++) right[i]! -= l[i * n + k]! * right[k]!;
+      right[i]! /= l[i * n + i]!;
+    }
+    for (let i = n - 1; i >= 0; i--) {
+      for (let k = i + 1; k < n; k++) right[i]! -= l[k * n + i]! * right[k]!;
+      right[i]! /= l[i * n + i]!;
+    }
+    return ridgeWeights(system, attrs);
+  },
+  cases: [
+    ridgeCase('one group left out', { fold: 1, intercept: true, standardize: false }),
+    ridgeCase('all rows, standardised', { fold: -1, intercept: true, standardize: true }),
+    ridgeCase('through the origin', { fold: 0, intercept: false, standardize: false }),
+    ridgeCase('means put in', { fold: 2, intercept: true, standardize: true }, true),
+    ridgeCase('plain sums', { fold: 0, center: false, intercept: false, standardize: false }),
+  ],
+});
+
+/** The system of one fit, ready to be solved in place. */
+export interface RidgeSystem {
+  /** Columns of the design: those of X that are no indicators. */
+  readonly n: number;
+  /** Penalised, lower triangle of n x n; the rest of the buffer holds nothing. */
+  readonly matrix: Float64Array;
+  /** Becomes the solution. */
+  readonly right: Float64Array;
+  /** The diagonal, which pivots are measured against. */
+  readonly diagonal: Float64Array;
+  /** Where each design column stands in X. */
+  readonly places: Int32Array;
+  readonly scales: Float64Array | undefined;
+  readonly moments: Moments;
+  readonly imputed: readonly Imputed[];
+}
+
+interface Imputed {
+  readonly column: number;
+  readonly indicator: number;
+  readonly mean: number;
+}
+
+/** Moments of the training rows over d columns; `scatter` is the lower triangle of d x d. */
+interface Moments {
+  count: number;
+  readonly scatter: Float64Array;
+  readonly withTarget: Float64Array;
+  readonly means: Float64Array;
+  target: number;
+}
+
+/** @param buffer d x d cells to work in; what it holds is lost */
+export function ridgeSystem(
+  inputs: readonly DenseMatrix[],
+  attrs: Attrs,
+  buffer?: Float64Array,
+): RidgeSystem {
+  const [gram, lambda, pairs] = inputs as [DenseMatrix, DenseMatrix, DenseMatrix | undefined];
+  const d = gram.cols - 2;
+  const scatter = buffer?.fill(0) ?? new Float64Array(d * d);
+  const moments = attrs.center
+    ? mergedMoments(gram, attrs, scatter)
+    : summedProducts(gram, attrs, scatter);
+  const imputed = imputedMeans(moments, pairs);
+  for (const one of imputed) putIn(moments, one, d);
+  if (attrs.center && !attrs.intercept && !attrs.standardize) aboutOrigin(moments, d);
+  const places = placesOf(imputed, d);
+  const n = places.length;
+  const matrix = moments.scatter;
+  for (let a = 0; a < n; a++) {
+    const from = places[a]! * d;
+    for (let b = 0; b <= a; b++) matrix[a * n + b] = matrix[from + places[b]!]!;
+  }
+  const right = Float64Array.from(places, (place) => moments.withTarget[place]!);
+  const scales = attrs.standardize ? scalesOf(matrix, moments, places) : undefined;
+  if (scales !== undefined) {
+    for (let a = 0; a < n; a++) {
+      for (let b = 0; b <= a; b++) matrix[a * n + b] = matrix[a * n + b]! / scales[b]! / scales[a]!;
+      right[a]! /= scales[a]!;
+    }
+  }
+  const diagonal = new Float64Array(n);
+  for (let a = 0; a < n; a++) {
+    matrix[a * (n + 1)]! += lambda.data[0]!;
+    diagonal[a] = matrix[a * (n + 1)]!;
+  }
+  return { n, matrix, right, diagonal, places, scales, moments, imputed };
+}
+
+/** The output, once `right` holds the solution. */
+export function ridgeWeights(system: RidgeSystem, attrs: Attrs): DenseMatrix {
+  const { n, right, places, scales, moments, imputed } = system;
+  const d = moments.means.length;
+  const out = new Float64Array(2 * (d + 1));
+  const keepsOrigin = !attrs.center || !(attrs.intercept || attrs.standardize);
+  let offset = attrs.center && attrs.intercept ? moments.target : 0;
+  for (let a = 0; a < n; a++) {
+    const coefficient = right[a]! / (scales?.[a] ?? 1);
+    out[2 * places[a]!] = coefficient;
+    if (!keepsOrigin) offset -= moments.means[places[a]!]! * coefficient;
+  }
+  for (const { column, indicator, mean } of imputed) {
+    out[2 * indicator] = mean * out[2 * column]!;
+    out[2 * column + 1] = mean;
+  }
+  out[2 * d] = offset;
+  return dense(d + 1, 2, out);
+}
+
+function isLeftOut(gram: DenseMatrix, group: number, attrs: Attrs): boolean {
+  return group === attrs.fold || gram.data[group * gram.cols * gram.cols] === 0;
+}
+
+function noMoments(scatter: Float64Array, d: number): Moments {
+  const [withTarget, means] = [new Float64Array(d), new Float64Array(d)];
+  return { count: 0, scatter, withTarget, means, target: 0 };
+}
+
+/** Means and scatter of all groups but the one left out. */
+function mergedMoments(gram: DenseMatrix, attrs: Attrs, scatter: Float64Array): Moments {
+  const side = gram.cols;
+  const d = side - 2;
+  const total = noMoments(scatter, d);
+  const { withTarget, means } = total;
+  const delta = new Float64Array(d);
+  for (let group = 0; group < (attrs.groups as number); group++) {
+    if (isLeftOut(gram, group, attrs)) continue;
+    const block = gram.data.subarray(group * side * side, (group + 1) * side * side);
+    const own = block[0]!;
+    const count = total.count + own;
+    const weight = (total.count * own) / count;
+    const ofTarget = block[side - 1]! - total.target;
+    for (let j = 0; j < d; j++) delta[j] = block[j + 1]! - means[j]!;
+    for (let i = 0; i < d; i++) {
+      const row = (i + 1) * side + 1;
+      const scaled = weight * delta[i]!;
+      const at = i * d;
+      for (let j = 0; j <= i; j++) scatter[at + j]! += block[row + j]! + scaled * delta[j]!;
+      withTarget[i]! += block[row + d]! + scaled * ofTarget;
+    }
+    for (let j = 0; j < d; j++) means[j]! += (delta[j]! * own) / count;
+    total.target += (ofTarget * own) / count;
+    total.count = count;
+  }
+  return total;
+}
+
+/** Plain sums of products of all groups but the one left out. */
+function summedProducts(gram: DenseMatrix, attrs: Attrs, scatter: Float64Array): Moments {
+  const side = gram.cols;
+  const d = side - 2;
+  const total = noMoments(scatter, d);
+  for (let group = 0; group < (attrs.groups as number); group++) {
+    if (isLeftOut(gram, group, attrs)) continue;
+    const block = gram.data.subarray(group * side * side, (group + 1) * side * side);
+    total.count += block[0]!;
+    for (let i = 0; i < d; i++) {
+      const row = (i + 1) * side + 1;
+      for (let j = 0; j <= i; j++) total.scatter[i * d + j]! += block[row + j]!;
+      total.withTarget[i]! += block[row + d]!;
+    }
+  }
+  return total;
+}
+
+/** A missing cell is encoded as 0, so the mean over present cells is the plain mean over the present share. */
+function imputedMeans({ means }: Moments, pairs: DenseMatrix | undefined): Imputed[] {
+  return Array.from({ length: pairs?.rows ?? 0 }, (_, k) => {
+    const [column, indicator] = [pairs!.data[2 * k]!, pairs!.data[2 * k + 1]!];
+    return { column, indicator, mean: means[column]! / (1 - means[indicator]!) };
+  });
+}
+
+/** Adds `mean` times the indicator to the column, in the moments. */
+function putIn(
+  { scatter, withTarget, means }: Moments,
+  { column: c, indicator, mean }: Imputed,
+  d: number,
+): void {
+  const at = (i: number, j: number): number => (i >= j ? i * d + j : j * d + i);
+  const own =
+    scatter[at(c, c)]! +
+    2 * mean * scatter[at(c, indicator)]! +
+    mean * mean * scatter[at(indicator, indicator)]!;
+  for (let j = 0; j < d; j++) {
+    if (j !== c) scatter[at(c, j)]! += mean * scatter[at(indicator, j)]!;
+  }
+  scatter[at(c, c)] = own;
+  withTarget[c]! += mean * withTarget[indicator]!;
+  means[c]! += mean * means[indicator]!;
+}
+
+/** Sums of products about the origin from scatter about the mean: X'X = C + n m m'. */
+function aboutOrigin({ count, scatter, withTarget, means, target }: Moments, d: number): void {
+  for (let i = 0; i < d; i++) {
+    const weighted = count * means[i]!;
+    for (let j = 0; j <= i; j++) scatter[i * d + j]! += weighted * means[j]!;
+    withTarget[i]! += weighted * target;
+  }
+}
+
+function placesOf(imputed: readonly Imputed[], d: number): Int32Array {
+  const indicators = new Set(imputed.map(({ indicator }) => indicator));
+  return Int32Array.from({ length: d }, (_, j) => j).filter((j) => !indicators.has(j));
+}
+
+/** As `columnScales` of `jobs/search/ridge.ts`: 1 where the column is constant up to rounding. */
+function scalesOf(
+  matrix: Float64Array,
+  { count, means }: Moments,
+  places: Int32Array,
+): Float64Array {
+  const n = places.length;
+  const slack = count * Number.EPSILON;
+  return Float64Array.from(places, (place, a) => {
+    const variance = matrix[a * (n + 1)]! / count;
+    const bound = variance * slack + (means[place]! * slack) ** 2;
+    return variance <= bound ? 1 : Math.sqrt(variance);
+  });
+}
+
+/** Three groups of rows in three columns and, with `imputes`, an indicator of the second one's missing values. */
+function ridgeCase(
+  name: string,
+  attrs: { fold: number; intercept: boolean; standardize: boolean; center?: boolean },
+  imputes = false,
+) {
+  const rows = 18;
+  const X = sample(rows, imputes ? 4 : 3, 2);
+  if (imputes) {
+    for (let i = 0; i < rows; i++) {
+      X.data[4 * i + 2] = i % 4 === 0 ? 1 : 0;
+      if (i % 4 === 0) X.data[4 * i + 1] = 0;
+    }
+  }
+  const g = dense(
+    rows,
+    1,
+    Float64Array.from({ length: rows }, (_, i) => i % 3),
+  );
+  const moments = { groups: 3, center: attrs.center ?? true };
+  const inputs = [g, X, sample(rows, 1, 3)];
+  const gram = groupGram.reference(inputs, moments, groupGram.infer(inputs, moments));
+  const lambda = dense(1, 1, Float64Array.of(0.5));
+  const pairs = imputes ? [dense(1, 2, Float64Array.of(1, 2))] : [];
+  return {
+    name,
+    inputs: [gram, lambda, ...pairs],
+    attrs: { ...moments, ...attrs },
+    tolerance: 1e-9,
+  };
+}

@@ -1,0 +1,32 @@
+/**
+ * Large buffers that calls work in and leave behind. Invariants: so many calls run at a time and those that wait hold no
+ * memory yet; buffers pass from call to call instead of waiting for the garbage collector, and go when nobody waits.
+ */
+export class Workspaces {
+  #running = 0;
+  readonly #waiting: (() => void)[] = [];
+  #free: Float64Array[] = [];
+
+  /** Runs the work in a buffer of that many cells, once fewer than `limit` calls run; what it holds is unspecified. */
+  async run<T>(
+    limit: number,
+    cells: number,
+    work: (buffer: Float64Array) => Promise<T>,
+  ): Promise<T> {
+    while (this.#running >= limit) {
+      await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    }
+    this.#running++;
+    const at = this.#free.findIndex((buffer) => buffer.length === cells);
+    const buffer = at < 0 ? new Float64Array(cells) : this.#free.splice(at, 1)[0]!;
+    try {
+      return await work(buffer);
+    } finally {
+      this.#running--;
+      this.#free.push(buffer);
+      const next = this.#waiting.shift();
+      if (next === undefined) this.#free = [];
+      else next();
+    }
+  }
+}

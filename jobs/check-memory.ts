@@ -1,0 +1,144 @@
+/**
+ * Holds a run's forecast against the memory this process may take, and says, before anything large is made, what does
+ * not fit and what would. Invariant: advice is forecast like the run itself, so what is advised fits.
+ */
+import { availableParallelism } from 'node:os';
+import { ConfigError, featureWidth } from '../driver/index.js';
+import { env } from '../driver/support/env.js';
+import { memorySetting, memoryShares } from '../driver/support/memory.js';
+import { formatBytes } from '../driver/support/size.js';
+import type { OpenSession } from './engines.js';
+import type { Job } from './job-file/job.js';
+import { forecastMemory, type MemoryForecast, type RunShape } from './memory-forecast.js';
+import type { JobData } from './open-data.js';
+
+/** A forecast beside what there is; in run records and in `plan --json`. @units bytes */
+export interface MemoryOutlook extends MemoryForecast {
+  /** What this process may take. */
+  readonly limitBytes: number;
+  /** Where that comes from. */
+  readonly limitFrom: string;
+  /** What the setting would have to be for this run. */
+  readonly neededBytes: number;
+}
+
+/** What a run's forecast depends on. */
+export function runShape({ engine }: OpenSession, job: Job, data: JobData): RunShape {
+  const { features, imputations } = data.resolved;
+  const { folds } = data.cv;
+  const parts = data.parts ?? [];
+  const isGiven = 'assignment' in data.cv;
+  const isShuffled = !('assignment' in data.cv) && data.cv.shuffle === true;
+  // A part's rows run through few of the contiguous folds.
+  const ownGroups = isGiven || isShuffled ? folds : Math.min(folds, 1 + folds / parts.length);
+  return {
+    rows: data.X.rows,
+    columns: data.X.cols,
+    expressions: features.length + 1,
+    categories: features.reduce(
+      (sum, one) => sum + (one.kind === 'onehot' ? featureWidth(one) : 0),
+      0,
+    ),
+    imputations: imputations.length,
+    groups: isGiven ? folds + 1 : folds,
+    folds,
+    lambdas: job.search.grid.lambda.length,
+    standardize: job.data.standardize,
+    partCells: parts.reduce((sum, { X }) => sum + ownGroups * (X.cols + 2) ** 2, 0),
+    isText: data.source.format === 'csv' || data.source.format === 'jsonl',
+    lanes: Number(env.threads() ?? availableParallelism()),
+    engine: engine === 'local' ? 'local' : env.livyUrl() === undefined ? 'spark' : 'livy',
+  };
+}
+
+export function outlookOf(shape: RunShape): MemoryOutlook {
+  const forecast = forecastMemory(shape);
+  const { bytes, from } = memorySetting();
+  return { ...forecast, limitBytes: bytes, limitFrom: from, neededBytes: needed(forecast) };
+}
+
+/** The setting a forecast takes: the process beside the JVM, whose heap is a share, and the moments within the cache's. */
+function needed({ processBytes, heapBytes, momentBytes }: MemoryForecast): number {
+  const { totalBytes, heapBytes: heap, cacheBytes } = memoryShares();
+  const heapShare = heap / totalBytes;
+  const forProcess = heapBytes === null ? processBytes : processBytes / (1 - heapShare);
+  const forHeap = heapBytes === null ? 0 : heapBytes / heapShare;
+  return Math.max(forProcess, forHeap, momentBytes / (cacheBytes / totalBytes));
+}
+
+/** The error of a run that would take more than it may, with the figures and what would fit; undefined when it fits. */
+export function memoryError(
+  outlook: MemoryOutlook,
+  shape: RunShape,
+  data: JobData,
+): ConfigError | undefined {
+  const { limitBytes, limitFrom, neededBytes } = outlook;
+  if (neededBytes <= limitBytes) return undefined;
+  const largest = [...outlook.items]
+    .sort((a, b) => b.bytes - a.bytes)
+    .slice(0, 3)
+    .map(({ what, bytes }) => `${formatBytes(bytes)} for ${what}`);
+  const heap =
+    outlook.heapBytes === null ? '' : `, and a heap of ${formatBytes(outlook.heapBytes)} in Spark`;
+  return new ConfigError(
+    `memory: expected a run that fits ${formatBytes(limitBytes)} (${limitFrom}), got one that takes about ${formatBytes(outlook.processBytes)} (${largest.join(', ')})${heap}; ${remedies(shape, data, neededBytes).join(', or ')}`,
+    {
+      key: 'REPRISE_MEMORY',
+      neededBytes: Math.ceil(neededBytes),
+      availableBytes: limitBytes,
+    },
+  );
+}
+
+function remedies(shape: RunShape, data: JobData, neededBytes: number): string[] {
+  const fits = (other: Partial<RunShape>): boolean =>
+    needed(forecastMemory({ ...shape, ...other })) <= memorySetting().bytes;
+  const found: string[] = [];
+  const widest = data.resolved.summary
+    .filter(({ encode }) => encode === 'onehot')
+    .sort((a, b) => b.columns - a.columns)[0];
+  if (widest !== undefined) {
+    const rest = shape.columns - widest.columns;
+    // The categories kept, and one column for all others.
+    const top = largest(widest.columns - 1, (n) => fits({ columns: rest + n + 1 }));
+    if (top >= 1) {
+      found.push(
+        `say top: ${roundDown(top)} for feature ${widest.name} (${widest.columns.toLocaleString('en-US')} columns)`,
+      );
+    }
+  }
+  if (!('assignment' in data.cv)) {
+    const folds = largest(shape.folds - 1, (n) => fits({ folds: n, groups: n }));
+    if (folds >= 2) found.push(`use ${folds} folds instead of ${shape.folds}`);
+  }
+  if (shape.engine === 'local' && fits({ engine: 'spark' })) found.push('run with --engine spark');
+  if (shape.engine === 'spark' && fits({ engine: 'local' })) found.push('run with --engine local');
+  if (found.length === 0) {
+    const columns = largest(shape.columns, (n) =>
+      fits({ columns: n, expressions: Math.min(n, shape.expressions) }),
+    );
+    if (columns >= 1)
+      found.push(`use at most ${roundDown(columns)} of the ${shape.columns} columns`);
+  }
+  found.push(
+    `give it more memory (REPRISE_MEMORY or --memory, ${formatBytes(neededBytes * 1.02)} at least)`,
+  );
+  return found;
+}
+
+/** The largest whole number from 1 to `most` that fits, 0 when none does; what fits is downward closed. */
+function largest(most: number, fits: (n: number) => boolean): number {
+  let [low, high] = [0, most];
+  while (low < high) {
+    const middle = Math.ceil((low + high) / 2);
+    if (fits(middle)) low = middle;
+    else high = middle - 1;
+  }
+  return low;
+}
+
+/** Two digits of a number that is advice. */
+function roundDown(n: number): number {
+  const unit = 10 ** Math.max(0, Math.floor(Math.log10(n)) - 1);
+  return Math.floor(n / unit) * unit;
+}

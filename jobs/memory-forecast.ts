@@ -1,0 +1,140 @@
+/**
+ * What a run will hold at its peak, from the numbers of columns, rows, folds and models, before anything large is made.
+ * The terms are the buffers that the code makes, and a few measured constants (docs/memory.md has both). Invariant: pure
+ * arithmetic over `RunShape`, so `plan`, `run` and the advice on what would fit all forecast alike.
+ */
+import { WIDE_COLUMNS } from './search/ridge.js';
+
+const CELL = Float64Array.BYTES_PER_ELEMENT;
+const MIB = 1024 ** 2;
+
+/** What the forecast depends on. */
+export interface RunShape {
+  readonly rows: number;
+  /** Encoded columns: with indicators of imputation. */
+  readonly columns: number;
+  /** Expressions read from the files. */
+  readonly expressions: number;
+  /** Categories that one-hot features list. */
+  readonly categories: number;
+  readonly imputations: number;
+  /** Groups of moments: folds, and one more where a column of the data says them. */
+  readonly groups: number;
+  readonly folds: number;
+  readonly lambdas: number;
+  readonly standardize: boolean;
+  /** Cells of the moments kept for each part of data of many files, together; 0 for one file. */
+  readonly partCells: number;
+  readonly isText: boolean;
+  /** Threads that compute. */
+  readonly lanes: number;
+  /** Where rows are read and reduced. */
+  readonly engine: 'local' | 'spark' | 'livy';
+}
+
+export interface MemoryItem {
+  readonly what: string;
+  /** @units bytes */
+  readonly bytes: number;
+}
+
+export interface MemoryForecast {
+  /** Of this process, at its peak. @units bytes */
+  readonly processBytes: number;
+  readonly items: readonly MemoryItem[];
+  /** Heap the JVM of embedded Spark needs; null without one. @units bytes */
+  readonly heapBytes: number | null;
+  /** Moments, which are kept for reuse and have to fit that share. @units bytes */
+  readonly momentBytes: number;
+}
+
+/** Node, DuckDB, OpenBLAS and the report before they hold data, measured. */
+const BASE_BYTES = { local: 160 * MIB, spark: 130 * MIB, livy: 130 * MIB } as const;
+/** DuckDB's and our buffers and plans for a column, measured. */
+const COLUMN_BYTES = { columnar: 60 * 1024, text: 100 * 1024 } as const;
+/** Rows as they were read that wait for the garbage collector, at most: measured, over 1.5 to 9 million rows. */
+const READ_BYTES = 192 * MIB;
+/** Cells of a block of a pass, and the blocks there are at a time with what is read ahead and gathered. */
+const BLOCK_CELLS = 1 << 20;
+const BLOCKS = 6;
+/** A category in vocabularies, DuckDB's groups, names of columns, and the record. */
+const CATEGORY_BYTES = 1200;
+/** Steps of a narrow fit's value by fold: what stands in the cache when every fold was fitted. */
+const NARROW_STEPS = { plain: 6, standardize: 1, imputes: 3 } as const;
+/** Spark's own heap, with its session and code. */
+const SPARK_BASE_BYTES = 350 * MIB;
+/** Rows of a chunk of a frame on Spark (`RowSource.FrameChunkRows`). */
+const CHUNK_ROWS = 8192;
+/** From these sizes on the host makes moments of rows Spark reads (`makesMoreThanItReads`). */
+const LARGE_RESULT_BYTES = 64 * MIB;
+
+export function forecastMemory(shape: RunShape): MemoryForecast {
+  const side = shape.columns + 2;
+  const block = side * side * CELL;
+  const momentBytes = shape.groups * block;
+  const dataBytes = shape.rows * side * CELL;
+  const isHere =
+    shape.engine === 'local' || (momentBytes >= LARGE_RESULT_BYTES && dataBytes < momentBytes);
+  const items = [
+    { what: 'the program', bytes: BASE_BYTES[shape.engine] },
+    { what: `reading ${count(shape.expressions, 'column')}`, bytes: readingBytes(shape, isHere) },
+    {
+      what: `moments of ${count(shape.columns, 'column')} in ${count(shape.groups, 'fold')}`,
+      bytes: momentBytes,
+    },
+    {
+      what: `${count(shape.lambdas * shape.folds, 'fit')}`,
+      bytes: fittingBytes(shape, block, isHere),
+    },
+    ...(shape.partCells > 0 ? [{ what: 'moments by file', bytes: shape.partCells * CELL }] : []),
+  ];
+  return {
+    processBytes: items.reduce((sum, { bytes }) => sum + bytes, 0),
+    items,
+    heapBytes: shape.engine === 'spark' ? heapBytes(shape, momentBytes, block, isHere) : null,
+    momentBytes,
+  };
+}
+
+function readingBytes(shape: RunShape, isHere: boolean): number {
+  const categories = shape.categories * CATEGORY_BYTES;
+  const width = shape.columns + 2;
+  if (shape.engine !== 'local') {
+    // Rows that are brought here whole: as they came, and as a matrix.
+    return categories + (isHere ? 2 * shape.rows * width * CELL : 0);
+  }
+  const kind = shape.isText ? 'text' : 'columnar';
+  const read = Math.min(READ_BYTES, shape.rows * shape.expressions * CELL);
+  const reader = shape.expressions * COLUMN_BYTES[kind] + read;
+  const blockRows = Math.max(64, Math.min(shape.rows, Math.floor(BLOCK_CELLS / width)));
+  return categories + reader + BLOCKS * blockRows * width * CELL;
+}
+
+/** What the fits hold beside the moments, or, if that is more, making the moments on every lane. */
+function fittingBytes(shape: RunShape, block: number, isHere: boolean): number {
+  const { groups, lanes, lambdas, folds, columns } = shape;
+  const weights = 3 * (columns + 1) * lambdas * folds * CELL;
+  // One buffer a lane, and one that the garbage collector has not seen yet.
+  if (columns >= WIDE_COLUMNS) return weights + (lanes + 1) * block;
+  const steps =
+    NARROW_STEPS.plain +
+    (shape.standardize ? NARROW_STEPS.standardize : 0) +
+    (shape.imputations > 0 ? NARROW_STEPS.imputes : 0);
+  const making = isHere ? (lanes - 1) * groups * block : 0;
+  return weights + Math.max(making, steps * groups * block + 2 * lanes * block);
+}
+
+function heapBytes(shape: RunShape, moments: number, block: number, isHere: boolean): number {
+  const chunk = Math.min(shape.rows, CHUNK_ROWS) * (shape.columns + 2) * CELL;
+  if (isHere) {
+    const rows = shape.rows * (shape.columns + 2) * CELL;
+    return SPARK_BASE_BYTES + shape.lanes * 2 * chunk + 3 * rows;
+  }
+  // A task: its sums, a block's products and the same as moments, its rows twice. The driver: results as they come,
+  // merged, and as they leave.
+  return SPARK_BASE_BYTES + shape.lanes * (moments + 2 * block + 2 * chunk) + 3 * moments;
+}
+
+function count(n: number, noun: string): string {
+  return `${n.toLocaleString('en-US')} ${noun}${n === 1 ? '' : 's'}`;
+}
