@@ -2,6 +2,7 @@
  * What the driver asks of an engine that can read frames: DuckDB on this machine, Spark SQL on a cluster.
  * Feature expressions are DuckDB's SQL; an engine with another dialect translates (`sql/`).
  */
+import type { PartitionValue } from './partitions.js';
 import type { DescribeOptions, ReadOptions } from './read-options.js';
 
 /** `orc` is read by Spark only. */
@@ -36,6 +37,8 @@ export interface FrameFile {
   readonly digest: string;
   readonly bytes: number;
   readonly rows: number;
+  /** Columns that stand in the names of its folders; part of the lineage. Absent: there are none. */
+  readonly partition?: readonly PartitionValue[];
 }
 
 /** A column of a text file, the type it is read as, and its name as it stands in the files. */

@@ -4,7 +4,7 @@
  */
 import { ConfigError, DataError } from '../errors.js';
 import { closestText } from './closest.js';
-import type { FrameDescription, SqlDialect } from './engine.js';
+import type { FrameColumn, FrameDescription, SqlDialect } from './engine.js';
 
 /** A feature: the name of a column, or more. */
 export type FeatureSpec = string | FeatureOptions;
@@ -60,17 +60,28 @@ export function columnSql(name: string): string {
   return plain ? name : `"${name.replaceAll('"', '""')}"`;
 }
 
-const columnNames = new WeakMap<FrameDescription, ReadonlySet<string>>();
+const columnNames = new WeakMap<FrameDescription, ReadonlyMap<string, FrameColumn>>();
 
-/** Passes when the data have the column. @throws DataError naming the columns there are, closest first */
+/**
+ * Passes when the data have the column, of a type features are made of.
+ * @throws DataError naming the columns there are, closest first; or file, column and type
+ */
 export function requireColumn(description: FrameDescription, name: string, role: string): string {
   let known = columnNames.get(description);
   if (known === undefined) {
-    known = new Set(description.columns.map((column) => column.name));
+    known = new Map(description.columns.map((column) => [column.name, column]));
     columnNames.set(description, known);
   }
-  if (!known.has(name)) {
-    const names = [...known];
+  const column = known.get(name);
+  if (column?.type === 'other') {
+    const path = description.source.files[0]?.path;
+    throw new DataError(
+      `${role}: expected a column of numbers, text, booleans or times, got ${JSON.stringify(name)} of type ${column.engineType} in ${path}; say sql that makes one of it, or leave it out`,
+      { column: name, type: column.engineType, path },
+    );
+  }
+  if (column === undefined) {
+    const names = [...known.keys()];
     throw new DataError(
       `${role}: expected a column of the data, got ${JSON.stringify(name)}; the columns are ${closestText(name, names)}`,
       { column: name, columns: names },

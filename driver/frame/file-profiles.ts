@@ -15,6 +15,7 @@ import type {
 } from './engine.js';
 import { verifyUnchanged } from './identity.js';
 import { FILE_VALUES, mergeProfiles, mergeQuantiles, quantileValues } from './merge-profiles.js';
+import { fileKey } from './partitions.js';
 import { type DescribeOptions, optionsKey } from './read-options.js';
 
 /** Keeps plain data by key: `Session.memo`. */
@@ -96,8 +97,8 @@ export class FileProfiles implements FrameEngine {
   async #learn(source: FrameSource, requests: readonly ProfileRequest[]): Promise<void> {
     if (requests.length === 0) return;
     const { format } = source;
-    // Files of equal content share their key, so waiting for one another they would wait for ever.
-    const distinct = [...new Map(source.files.map((file) => [file.digest, file])).values()];
+    // Files of equal content and folders share their key, so waiting for one another they would wait for ever.
+    const distinct = [...new Map(source.files.map((file) => [fileKey(file), file])).values()];
     const batch = new Batch(distinct.length, (files) => {
       const part = { ...source, files };
       if (this.#engine.profileFiles) return this.#engine.profileFiles(part, requests);
@@ -109,18 +110,25 @@ export class FileProfiles implements FrameEngine {
       distinct.map(async (file) => {
         const one = { ...source, files: [file] };
         const options = optionsKey(source.options);
-        const key = JSON.stringify(['file-profile', VERSION, format, file.digest, asked, options]);
+        const key = JSON.stringify([
+          'file-profile',
+          VERSION,
+          format,
+          fileKey(file),
+          asked,
+          options,
+        ]);
         const profiles = this.#memo(
           key,
           () => batch.add(file),
           () => verifyUnchanged(one),
         );
         profiles.then(() => batch.decide(file)).catch(() => undefined);
-        found.set(file.digest, (await profiles) as ColumnProfile[]);
+        found.set(fileKey(file), (await profiles) as ColumnProfile[]);
       }),
     );
     for (const [r, request] of requests.entries()) {
-      const byFile = new Map(source.files.map((file) => [file, found.get(file.digest)![r]!]));
+      const byFile = new Map(source.files.map((file) => [file, found.get(fileKey(file))![r]!]));
       this.#known.set(JSON.stringify(request), byFile);
     }
   }

@@ -4,11 +4,12 @@
  */
 import type { Stats } from 'node:fs';
 import { readdir, stat } from 'node:fs/promises';
-import { join, resolve } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { DataError } from '../errors.js';
 import { requireLocal } from './addresses.js';
 import type { FrameFormat } from './engine.js';
 import { byText, expandGlob, isGlob } from './glob.js';
+import { fixedPart, isPartition } from './partitions.js';
 
 const EXTENSIONS: readonly (readonly [FrameFormat, RegExp])[] = [
   ['parquet', /\.(parquet|pq)$/i],
@@ -37,19 +38,30 @@ export function formatOf(path: string): FrameFormat | undefined {
   return EXTENSIONS.find(([, pattern]) => pattern.test(path))?.[0];
 }
 
+export interface ListedFiles {
+  readonly format: FrameFormat;
+  /** Sorted. */
+  readonly paths: readonly string[];
+  /** The folder given, or the part of a glob before its first wildcard. */
+  readonly root: string;
+}
+
 /**
  * Absolute paths of the data files of `path`, sorted, and their format. In a folder, names that begin with `.` or `_`
- * (`_SUCCESS`) are skipped, and files of no known format too unless `format` is given.
+ * (`_SUCCESS`) are skipped, and files of no known format too unless `format` is given; of its folders, those of
+ * partitions (`year=2024`) are looked into.
  * @throws DataError when there is nothing, or the formats differ, or the format cannot be told
  */
-export async function listDataFiles(
-  path: string,
-  format?: FrameFormat,
-): Promise<{ readonly format: FrameFormat; readonly paths: readonly string[] }> {
+export async function listDataFiles(path: string, format?: FrameFormat): Promise<ListedFiles> {
   requireLocal(path);
   const stats = await statOf(path);
   if (stats === undefined && isGlob(path)) {
-    const paths = (await expandGlob(resolve(path))).filter((file) => !isHidden(file));
+    const root = fixedPart(resolve(path));
+    const tail = resolve(path).slice(root.length);
+    const asked = tail.includes('/_');
+    const paths = (await expandGlob(resolve(path))).filter(
+      (file) => !isHidden(file) && (asked || !isUnderHidden(file.slice(root.length))),
+    );
     if (paths.length === 0) {
       throw new DataError(
         `data: expected files that match ${path}, found none; check the pattern`,
@@ -58,50 +70,51 @@ export async function listDataFiles(
         },
       );
     }
-    return oneFormat(path, paths, format);
+    return { ...oneFormat(path, paths, format), root };
   }
   if (stats === undefined) {
     throw new DataError(`data: expected a file, folder or glob at ${path}, found nothing there`, {
       path,
     });
   }
-  if (!stats.isDirectory()) return oneFormat(path, [resolve(path)], format);
+  if (!stats.isDirectory()) {
+    return { ...oneFormat(path, [resolve(path)], format), root: dirname(resolve(path)) };
+  }
   return listFolder(path, format);
 }
 
-async function listFolder(
-  path: string,
-  format: FrameFormat | undefined,
-): Promise<{ readonly format: FrameFormat; readonly paths: readonly string[] }> {
-  const entries = await readdir(path, { withFileTypes: true });
-  const visible = entries.filter((entry) => !isHidden(entry.name));
-  const folders = visible.filter((entry) => entry.isDirectory());
-  const names = visible
-    .filter((entry) => !entry.isDirectory())
-    .map((entry) => entry.name)
-    .filter((name) => format !== undefined || formatOf(name) !== undefined)
-    .sort(byText);
-  if (names.length === 0) {
-    const remedy = folders.some((folder) => folder.name.includes('='))
-      ? `; its folders (${folders[0]?.name}) are partitions: their columns are not in the files, so add them to the files and give a glob such as ${join(path, '**', '*.parquet')}`
-      : '';
+async function listFolder(path: string, format: FrameFormat | undefined): Promise<ListedFiles> {
+  const found: string[] = [];
+  const entries = await walkPartitions(resolve(path), found);
+  const known = found.filter((file) => format !== undefined || formatOf(file) !== undefined);
+  if (known.length === 0) {
     throw new DataError(
-      `data: expected files named ${KNOWN_NAMES} in the folder ${path}, found none among ${entries.length} entries${remedy}`,
+      `data: expected files named ${KNOWN_NAMES} in the folder ${path}, found none among ${entries} entries`,
       { path },
     );
   }
-  return oneFormat(
-    path,
-    names.map((name) => resolve(path, name)),
-    format,
-  );
+  return { ...oneFormat(path, known.sort(byText), format), root: resolve(path) };
+}
+
+/** Adds the visible files of a folder and of the partitions below; returns how many entries the folder has. */
+async function walkPartitions(folder: string, found: string[]): Promise<number> {
+  const entries = await readdir(folder, { withFileTypes: true });
+  for (const entry of entries) {
+    const path = join(folder, entry.name);
+    if (!entry.isDirectory()) {
+      if (!isHidden(entry.name)) found.push(path);
+    } else if (isPartition(entry.name) && !entry.name.startsWith('.')) {
+      await walkPartitions(path, found);
+    }
+  }
+  return entries.length;
 }
 
 function oneFormat(
   path: string,
   paths: readonly string[],
   format: FrameFormat | undefined,
-): { readonly format: FrameFormat; readonly paths: readonly string[] } {
+): Omit<ListedFiles, 'root'> {
   if (format !== undefined) return { format, paths };
   let first: FrameFormat | undefined;
   for (const file of paths) {
@@ -121,6 +134,12 @@ function oneFormat(
     }
   }
   return { format: first as FrameFormat, paths };
+}
+
+/** Whether a folder on the way is one that writers keep for themselves: `_temporary`, `_delta_log`. */
+function isUnderHidden(path: string): boolean {
+  const folders = path.split('/').slice(0, -1);
+  return folders.some((folder) => folder.startsWith('_') && !isPartition(folder));
 }
 
 function isHidden(path: string): boolean {

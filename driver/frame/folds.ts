@@ -7,6 +7,7 @@
 import { ConfigError, DataError } from '../errors.js';
 import type { EncodedFeature } from './encode-block.js';
 import type { ColumnProfile } from './engine.js';
+import { compareNumbers } from './number-text.js';
 import { MAX_CATEGORIES } from './resolve-feature.js';
 
 export interface ResolvedFolds {
@@ -40,7 +41,7 @@ export function groupFolds(
   }
   const numeric = profile.type === 'number';
   const groups = [...profile.top].sort((a, b) =>
-    numeric ? Number(a.value) - Number(b.value) : byCodePoint(a.value, b.value),
+    numeric ? compareNumbers(a.value, b.value) : byCodePoint(a.value, b.value),
   );
   const bySize = groups.map((group, i) => ({ i, size: group.count }));
   bySize.sort((a, b) => b.size - a.size || b.i - a.i);
@@ -68,12 +69,13 @@ export function predefinedFolds(
 ): ResolvedFolds {
   checkFoldColumn('predefined', column, profile);
   const listed = profile.top.map((entry) => ({ ...entry, fold: Number(entry.value) }));
+  // Written one way only, so that different values are different folds.
   const odd = listed.find(
-    ({ value, fold }) => value.trim() === '' || !Number.isInteger(fold) || fold < -1,
+    ({ value, fold }) => !/^(-1|0|[1-9]\d*)$/.test(value) || !Number.isSafeInteger(fold),
   );
   if (odd !== undefined) {
     throw new DataError(
-      `predefined ${column}: expected whole numbers from 0, or -1 for rows that always train, got ${JSON.stringify(odd.value)} in ${odd.count} rows`,
+      `predefined ${column}: expected whole numbers from 0 to 2^53 as folds, or -1 for rows that always train, got ${JSON.stringify(odd.value)} in ${odd.count} rows`,
       { column, value: odd.value },
     );
   }

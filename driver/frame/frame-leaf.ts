@@ -7,6 +7,7 @@ import type { Expr } from '../ir/expr.js';
 import type { Interner } from '../ir/intern.js';
 import { frame } from '../operators/frame.js';
 import type { FrameSource } from './engine.js';
+import { partitionAttr } from './partitions.js';
 import { TEXT_GRAMMAR } from './text-columns.js';
 
 /** @param cols columns of the frame, read or not */
@@ -15,7 +16,11 @@ export function frameLeaf(
   source: FrameSource,
   cols: number,
 ): Expr {
-  const files = source.files.map(({ digest, rows }) => ({ digest, rows }));
+  const files = source.files.map(({ digest, rows, partition }) => ({
+    digest,
+    rows,
+    ...(partition ? { partition: partitionAttr(partition) } : {}),
+  }));
   const rows = files.reduce((sum, file) => sum + file.rows, 0);
   const isText = source.format === 'csv' || source.format === 'jsonl';
   const options = source.options as AttrValue | undefined;

@@ -6,6 +6,7 @@ import { DataError } from '../errors.js';
 import { type EncodedFeature, sqlText } from './encode-block.js';
 import type { ColumnProfile, ProfileRequest, SqlText } from './engine.js';
 import type { PlannedFeature } from './feature-spec.js';
+import { compareNumbers } from './number-text.js';
 import { textLiteral } from './sql/literal.js';
 
 /** Categories a feature may have; more make a model nobody can read and a lineage nobody can store. */
@@ -94,6 +95,11 @@ function resolveNumber(feature: PlannedFeature, profile: ColumnProfile): Resolve
 
 function resolveOneHot(feature: PlannedFeature, profile: ColumnProfile): ResolvedFeature {
   const { name } = feature;
+  // Engines write such values as different texts.
+  if (profile.type === 'other') {
+    const got = 'values of a nested or binary type; say sql that makes text or a number of it';
+    throw fault(name, 'numbers, text, booleans or times', got);
+  }
   if (feature.top === undefined && profile.distinct > MAX_CATEGORIES) {
     throw fault(
       name,
@@ -200,7 +206,10 @@ function count(n: number, noun: string): string {
 export function byCategory(a: string, b: string): number {
   const x = numeric(a);
   const y = numeric(b);
-  if (x !== undefined && y !== undefined && x !== y) return x - y;
+  if (x !== undefined && y !== undefined) {
+    const order = compareNumbers(a, b);
+    if (order !== 0) return order;
+  }
   if ((x === undefined) !== (y === undefined)) return x === undefined ? 1 : -1;
   return a < b ? -1 : a > b ? 1 : 0;
 }

@@ -176,7 +176,9 @@ function textOf(nodes: string): string {
 function plainSource({ format, files, options, text }: FrameSource): FrameSource {
   return {
     format,
-    files: files.map(({ path, digest, bytes, rows }) => ({ path, digest, bytes, rows })),
+    files: files.map(({ path, digest, bytes, rows, partition }) => {
+      return { path, digest, bytes, rows, ...(partition ? { partition } : {}) };
+    }),
     ...(options ? { options } : {}),
     ...(text ? { text } : {}),
   };

@@ -99,6 +99,10 @@ export interface WireFrameFile {
   readonly digest: string;
   readonly bytes: number;
   readonly rows: number;
+  /** Columns that stand in the names of its folders: an integer, a date or a text as text; null for none. */
+  readonly partition:
+    | readonly { readonly name: string; readonly type: string; readonly value: string | null }[]
+    | null;
 }
 
 export interface WireFrameSource {

@@ -101,13 +101,14 @@ function duckDbType(engineType: string, format: FrameFormat): string | undefined
   if (engineType === 'timestamp') {
     return isText || format === 'arrow' ? 'TIMESTAMP' : 'TIMESTAMP WITH TIME ZONE';
   }
+  if (engineType === 'timestamp_ns') return 'TIMESTAMP';
   if (engineType === 'int' && isText) return 'BIGINT';
   return columnSqlType(engineType);
 }
 
 function printColumn(name: string, info: SqlColumnInfo | undefined): string {
   const column = `\`${name.replaceAll('`', '``')}\``;
-  if (info?.type === 'TIMESTAMP' && info.engineType === 'timestamp') {
+  if (info?.type === 'TIMESTAMP' && info.engineType.startsWith('timestamp')) {
     return `CAST(${column} AS TIMESTAMP_NTZ)`;
   }
   if (info?.type === 'BIGINT' && info.engineType === 'int') return `CAST(${column} AS BIGINT)`;

@@ -17,8 +17,15 @@ import type {
   ProfileRequest,
 } from '../../driver/frame/engine.js';
 import { listDataFiles, withoutFileScheme } from '../../driver/frame/files.js';
-import { requireBounded } from '../../driver/frame/glob.js';
+import { isGlob, requireBounded } from '../../driver/frame/glob.js';
 import { identifyFiles, isRemote, readUnchanged } from '../../driver/frame/identity.js';
+import {
+  fixedPart,
+  type PartitionValue,
+  partitionColumns,
+  withoutOwn,
+  withPartitions,
+} from '../../driver/frame/partitions.js';
 import {
   type DescribeOptions,
   droppedRows,
@@ -35,7 +42,13 @@ import {
   type TextType,
 } from '../../driver/frame/text-columns.js';
 import type { Channel } from '../channel/channel.js';
-import type { Json, WireColumn, WireFrameSource, WireProfile } from '../channel/wire.js';
+import type {
+  Json,
+  WireColumn,
+  WireFrameFile,
+  WireFrameSource,
+  WireProfile,
+} from '../channel/wire.js';
 import { type SparkExpressions, textKey } from './expressions.js';
 import type { Survey } from './survey.js';
 import { wireSource } from './wire-source.js';
@@ -88,7 +101,7 @@ export function createSparkFrames(
           options: (said ?? null) as Json,
           source: local,
         });
-      if (local !== null) await survey.check(local.files);
+      if (local !== null) await survey.check(local.files.map(toFile));
       const { result } = await (local === null
         ? call().catch((cause: unknown) => {
             throw remoteFault(path, cause);
@@ -96,9 +109,13 @@ export function createSparkFrames(
         : readUnchanged(local as unknown as FrameSource, call));
       const { rows, dropped } = result;
       const kind = result.source.format as FrameFormat;
-      const { files } = result.source;
-      const table = result.text === null ? undefined : agreedText(result.text, kind, files, said);
-      const columns = table?.columns.map(textColumn) ?? result.columns.map(toColumn);
+      const found = result.source.files.map(toFile);
+      const placed = local === null ? withPartitions(found, remoteRoot(path), said) : found;
+      const table = result.text === null ? undefined : agreedText(result.text, kind, found, said);
+      const own = table?.columns.map(textColumn) ?? result.columns.map(toColumn);
+      const ownNames = own.map((column) => column.name);
+      const { files, warnings } = withoutOwn(placed, ownNames);
+      const columns = [...own, ...partitionColumns(files, PARTITION_TYPES)];
       const source: FrameSource = {
         format: kind,
         files,
@@ -113,7 +130,11 @@ export function createSparkFrames(
         rows,
         dropped,
         isUniform: table?.isUniform ?? true,
-        warnings: [...(table?.warnings ?? []), ...droppedRows(dropped, rows, said?.dropMissing)],
+        warnings: [
+          ...(table?.warnings ?? []),
+          ...warnings,
+          ...droppedRows(dropped, rows, said?.dropMissing),
+        ],
       };
     },
     async profile(
@@ -140,10 +161,14 @@ export async function columnsOnSpark(
   channel: Channel,
   source: FrameSource,
 ): Promise<readonly FrameColumn[]> {
-  if (source.text) return source.text.map((column) => textColumn(column as TextColumn));
+  const folders = partitionColumns(source.files, PARTITION_TYPES);
+  if (source.text) {
+    return [...source.text.map((column) => textColumn(column as TextColumn)), ...folders];
+  }
   const sent = wireSource(source);
   const given = { path: null, format: source.format, options: sent.options, source: sent };
-  return (await channel.call('describeFrame', given)).result.columns.map(toColumn);
+  const { columns } = (await channel.call('describeFrame', given)).result;
+  return [...columns.map(toColumn), ...folders];
 }
 
 /** The same engine, reading once more when Spark ended under it: reading leaves nothing behind. */
@@ -173,7 +198,7 @@ async function localSource(path: string, options: DescribeOptions): Promise<Wire
   const given = givenOptions(options);
   return wireSource({
     format: listed.format,
-    files: files.map((file) => ({ ...file, rows: 0 })),
+    files: withPartitions(files, listed.root, given).map((file) => ({ ...file, rows: 0 })),
     ...(given ? { options: given } : {}),
   });
 }
@@ -205,6 +230,18 @@ const SPARK_TYPES: Readonly<Record<TextType, string>> = {
 
 function textColumn({ name, type }: TextColumn): FrameColumn {
   return { name, type: classOfText(type), engineType: SPARK_TYPES[type] };
+}
+
+/** Spark's names of the types of columns that stand in the names of folders. */
+const PARTITION_TYPES = { integer: 'bigint', date: 'date', text: 'string' } as const;
+
+/** Where partition folders begin; a path without wildcards may be a folder or a file, above whose name none count. */
+function remoteRoot(path: string): string {
+  return isGlob(path) ? fixedPart(path) : path;
+}
+
+function toFile({ partition, ...file }: WireFrameFile): FrameFile {
+  return partition === null ? file : { ...file, partition: partition as readonly PartitionValue[] };
 }
 
 function toColumn(column: WireColumn): FrameColumn {

@@ -3,11 +3,13 @@
  * Invariant: no value is kept that was read on an executor whose files are not known to be ours: executors that came
  * since the last look are looked at before a result counts.
  */
+
 import { stat } from 'node:fs/promises';
 import { DataError } from '../../driver/errors.js';
+import type { FrameFile } from '../../driver/frame/engine.js';
 import { isRemote, verifyUnchanged } from '../../driver/frame/identity.js';
 import type { CallOptions, Channel } from '../channel/channel.js';
-import type { WireFrameFile, WireKnownFile, WireSite } from '../channel/wire.js';
+import type { WireKnownFile, WireSite } from '../channel/wire.js';
 
 export interface SurveyOptions {
   readonly channel: Channel;
@@ -65,7 +67,7 @@ export class Survey {
    * @param executors those that may have read them; default: all that live
    * @throws DataError naming the file, and who lacks it
    */
-  async check(files: readonly WireFrameFile[], executors?: readonly string[]): Promise<void> {
+  async check(files: readonly FrameFile[], executors?: readonly string[]): Promise<void> {
     const local = this.#options.isHere ? [] : files.filter(({ path }) => !isRemote(path));
     if (local.length === 0) return;
     const sets = local.map((file) => this.#having.get(nameOf(file)) ?? new Set<string>());
@@ -84,7 +86,7 @@ export class Survey {
   }
 
   /** What explains an error of reading: a file that an executor lacks, else the error itself. */
-  async causeOf(files: readonly WireFrameFile[], error: unknown): Promise<unknown> {
+  async causeOf(files: readonly FrameFile[], error: unknown): Promise<unknown> {
     try {
       await this.check(files);
     } catch (missing) {
@@ -146,7 +148,7 @@ export class Survey {
   }
 
   #missing(
-    files: readonly WireFrameFile[],
+    files: readonly FrameFile[],
     executor: string,
     host: string,
     lacking: WireSite['lacking'],
@@ -162,9 +164,9 @@ export class Survey {
   }
 }
 
-const nameOf = ({ path, digest }: WireFrameFile): string => `${digest} ${path}`;
+const nameOf = ({ path, digest }: FrameFile): string => `${digest} ${path}`;
 
-async function describe({ path, bytes, digest }: WireFrameFile): Promise<WireKnownFile> {
+async function describe({ path, bytes, digest }: FrameFile): Promise<WireKnownFile> {
   const { mtimeNs } = await stat(path, { bigint: true });
   return { path, bytes, digest, modifiedMs: Number(mtimeNs / 1_000_000n) };
 }

@@ -5,7 +5,9 @@ import type { Json, WireFrameSource } from '../channel/wire.js';
 export function wireSource({ format, files, options, text }: FrameSource): WireFrameSource {
   return {
     format,
-    files: files.map(({ path, digest, bytes, rows }) => ({ path, digest, bytes, rows })),
+    files: files.map(({ path, digest, bytes, rows, partition }) => {
+      return { path, digest, bytes, rows, partition: partition ?? null };
+    }),
     options: (options ?? null) as Json,
     text: text?.map(({ name, type, key }) => ({ name, type, key })) ?? null,
   };

@@ -1,6 +1,6 @@
 /**
  * Arrow IPC files and streams. DuckDB reads them only with an extension from the network, so a file is converted once
- * to Parquet (`<home>/arrow/<digest>.parquet`), batch by batch through `apache-arrow`, and scanned as such ever after.
+ * to Parquet (`<home>/arrow/<digest>-<version>.parquet`), batch by batch through `apache-arrow`, and scanned as such ever after.
  * Columns of nested or binary types are left out, as no feature can be made of them.
  */
 import { randomBytes } from 'node:crypto';
@@ -11,6 +11,8 @@ import {
   type DuckDBAppender,
   DuckDBDataChunk,
   DuckDBDateValue,
+  DuckDBDecimalValue,
+  DuckDBTimestampNanosecondsValue,
   DuckDBTimestampValue,
   type DuckDBValue,
 } from '@duckdb/node-api';
@@ -23,10 +25,12 @@ import { decodeLz4Frame } from './lz4.js';
 import { inspectParquet } from './parquet.js';
 import { prune } from './prune.js';
 import type { FileLayout } from './scan.js';
+import { uniqueNames } from './unique-names.js';
 
 type Arrow = typeof import('apache-arrow');
-type DecimalWords = Parameters<Arrow['util']['bigNumToString']>[0];
 
+/** Raised when a file is converted to other columns. */
+const VERSION = 2;
 const CHUNK_ROWS = 2048;
 /** Every message of the format begins with it since Arrow 0.15. */
 const CONTINUATION = 0xffffffff;
@@ -38,7 +42,7 @@ export async function inspectArrow(
   digest: string,
 ): Promise<FileLayout> {
   const folder = join(env.home(), 'arrow');
-  const converted = join(folder, `${digest}.parquet`);
+  const converted = join(folder, `${digest}-${VERSION}.parquet`);
   if ((await stat(converted).catch(() => undefined)) === undefined) {
     await makeFolder(folder);
     await convert(database, path, converted);
@@ -62,7 +66,7 @@ async function convert(database: Database, path: string, target: string): Promis
     const definition = columns.map(({ name, sqlType }) => `${quoteName(name)} ${sqlType}`);
     await connection.run(`CREATE TABLE ${table} (${definition.join(', ')})`);
     const appender = await connection.createAppender(table);
-    for await (const batch of reader.batches) append(appender, batch, columns);
+    for await (const batch of reader.batches) append(arrow, appender, batch, columns);
     appender.closeSync();
     await connection.run(`COPY ${table} TO ${quoteText(temporary)} (FORMAT parquet)`);
     await rename(temporary, target);
@@ -141,10 +145,11 @@ function registerCodecs(arrow: Arrow, path: string): void {
 }
 
 function columnsOf(arrow: Arrow, schema: Schema | undefined, path: string): ArrowColumn[] {
+  const names = uniqueNames((schema?.fields ?? []).map((field) => field.name));
   const columns = (schema?.fields ?? []).flatMap((field, index) => {
     const type = arrow.DataType.isDictionary(field.type) ? field.type.dictionary : field.type;
     const how = conversion(arrow, type);
-    return how === undefined ? [] : [{ name: field.name, index, ...how }];
+    return how === undefined ? [] : [{ name: names[index]!, index, ...how }];
   });
   if (columns.length === 0) {
     throw new DataError(
@@ -170,29 +175,62 @@ function conversion(
     return { sqlType: 'VARCHAR', convert: (value) => value as string };
   }
   if (T.isNull(type)) return { sqlType: 'VARCHAR', convert: () => null };
-  if (T.isDecimal(type)) {
+  // DuckDB has no wider ones, and doubles would make one of several ids.
+  if (T.isDecimal(type) && type.precision <= WIDEST_DECIMAL) {
+    const { precision, scale } = type;
     return {
-      sqlType: 'DOUBLE',
-      convert: (value) =>
-        Number(`${arrow.util.bigNumToString(value as DecimalWords)}e-${type.scale}`),
+      sqlType: `DECIMAL(${precision}, ${scale})`,
+      convert: (value) => new DuckDBDecimalValue(wholeOf(value as Uint32Array), precision, scale),
     };
   }
-  if (T.isDate(type) || T.isTimestamp(type)) {
-    // Milliseconds since 1970, with a fraction for finer units: exact to the microsecond until the year 2255.
+  if (T.isDate(type)) {
     return {
-      sqlType: T.isDate(type) ? 'DATE' : 'TIMESTAMP',
-      convert: (value) => {
-        const ms = Number(value);
-        return T.isDate(type)
-          ? new DuckDBDateValue(Math.floor(ms / 86_400_000))
-          : new DuckDBTimestampValue(BigInt(Math.round(ms * 1000)));
-      },
+      sqlType: 'DATE',
+      convert: (value) => new DuckDBDateValue(Math.floor(Number(value) / 86_400_000)),
+    };
+  }
+  if (T.isTimestamp(type)) {
+    const micros = MICROS[type.unit];
+    return {
+      sqlType: micros === undefined ? 'TIMESTAMP_NS' : 'TIMESTAMP',
+      convert: (value) =>
+        micros === undefined
+          ? new DuckDBTimestampNanosecondsValue(value as bigint)
+          : new DuckDBTimestampValue((value as bigint) * micros),
     };
   }
   return undefined;
 }
 
+/** Microseconds of Arrow's units of time: seconds, milliseconds, microseconds. */
+const MICROS: readonly (bigint | undefined)[] = [1_000_000n, 1000n, 1n];
+
+/** Digits of DuckDB's widest decimals. */
+const WIDEST_DECIMAL = 38;
+
+/** A signed number from its words of 32 bits, the lowest first. */
+function wholeOf(words: Uint32Array): bigint {
+  const bits = words.reduceRight((high, word) => (high << 32n) | BigInt(word), 0n);
+  return BigInt.asIntN(32 * words.length, bits);
+}
+
+/** A cell as `convert` takes it: times as they are stored, since a float64 of milliseconds rounds them. */
+function cellOf(arrow: Arrow, vector: Vector, row: number): unknown {
+  const value: unknown = vector.get(row);
+  if (value === null || value === undefined) return null;
+  const [data] = vector.data;
+  if (arrow.DataType.isTimestamp(vector.type)) return data?.values[row];
+  if (
+    arrow.DataType.isDictionary(vector.type) &&
+    arrow.DataType.isTimestamp(vector.type.dictionary)
+  ) {
+    return data?.dictionary?.data[0]?.values[data.values[row]];
+  }
+  return value;
+}
+
 function append(
+  arrow: Arrow,
   appender: DuckDBAppender,
   batch: RecordBatch,
   columns: readonly ArrowColumn[],
@@ -203,8 +241,8 @@ function append(
     const count = Math.min(CHUNK_ROWS, batch.numRows - from);
     const values = columns.map(({ convert: toDuck }, c) =>
       Array.from({ length: count }, (_, i) => {
-        const value: unknown = vectors[c]?.get(from + i);
-        return value === null || value === undefined ? null : toDuck(value);
+        const value = cellOf(arrow, vectors[c]!, from + i);
+        return value === null ? null : toDuck(value);
       }),
     );
     const chunk = DuckDBDataChunk.create(types, count);

@@ -6,7 +6,7 @@
  */
 import type { RawColumn } from '../../../driver/frame/engine.js';
 import { quoteText } from './database.js';
-import { columnType, textOf } from './types.js';
+import { collidesAsDouble, columnType, textOf } from './types.js';
 
 export interface ColumnReader {
   /** Select item of type DOUBLE. */
@@ -26,7 +26,8 @@ let nextEnum = 0;
 export function readerOf(column: RawColumn, engineType: string, position: number): ColumnReader {
   const operand = `(${column.sql}\n)`;
   if (column.kind === 'number') return { select: numberOf(operand) };
-  if (columnType(engineType) === 'number' && column.categories.every(isExactNumber)) {
+  const isNumber = columnType(engineType) === 'number' && !collidesAsDouble(engineType);
+  if (isNumber && column.categories.every(isExactNumber)) {
     const codeOf = numericCodes(column.categories.map(Number));
     return {
       select: numberOf(operand),
@@ -36,7 +37,9 @@ export function readerOf(column: RawColumn, engineType: string, position: number
       },
     };
   }
-  return textReader(textOf(operand, engineType), operand, column.categories, position);
+  const isFloat = engineType === 'FLOAT' || engineType === 'DOUBLE';
+  const present = isFloat ? `nullif(CAST(${operand} AS DOUBLE), CAST('NaN' AS DOUBLE))` : operand;
+  return textReader(textOf(present, engineType), present, column.categories, position);
 }
 
 function numberOf(operand: string): string {

@@ -15,6 +15,7 @@ import type {
 } from '../../../driver/frame/engine.js';
 import { listDataFiles, withoutFileScheme } from '../../../driver/frame/files.js';
 import { identifyFiles, readUnchanged, verifyUnchanged } from '../../../driver/frame/identity.js';
+import { withPartitions } from '../../../driver/frame/partitions.js';
 import {
   type DescribeOptions,
   droppedRows,
@@ -62,10 +63,13 @@ export class DuckDbEngine implements FrameEngine, FrameReader {
       );
     }
     const listed = await listDataFiles(withoutFileScheme(path), options.format);
-    const identities = await identifyFiles(listed.paths);
+    const identified = await identifyFiles(listed.paths);
+    const identities = withPartitions(identified, listed.root, given);
     const agreed = await this.#layouts.agreed(listed.format, identities, given);
     const columns = agreed.columns.map(frameColumn);
-    const files = identities.map((file, i) => ({ ...file, rows: agreed.layout.files[i]!.rows }));
+    const files = agreed.identities.map((file, i) => {
+      return { ...file, rows: agreed.layout.files[i]!.rows };
+    });
     const text = agreed.columns.flatMap(({ name, text }) => (text ? [{ name, ...text }] : []));
     const source = {
       format: listed.format,

@@ -10,7 +10,7 @@ import { replaceFile } from '../../../driver/support/replace-file.js';
 import type { LayoutColumn } from './scan.js';
 
 /** Raised when a layout says more, or DuckDB another name for a type. */
-const VERSION = 1;
+const VERSION = 2;
 /** Files kept; those noted longest ago go first. */
 const MAX_FILES = 20_000;
 

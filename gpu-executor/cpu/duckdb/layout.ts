@@ -4,12 +4,14 @@
  */
 import { DataError } from '../../../driver/errors.js';
 import type { FrameFile, FrameFormat, FrameSource } from '../../../driver/frame/engine.js';
+import { partitionColumns, withoutOwn } from '../../../driver/frame/partitions.js';
 import { optionsKey, type ReadOptions, requireTarget } from '../../../driver/frame/read-options.js';
 import { agreeOnText } from '../../../driver/frame/text-columns.js';
 import { forgetOldest } from '../../../driver/support/forget-oldest.js';
 import { type Database, quoteName } from './database.js';
 import { KnownLayouts } from './known-layouts.js';
 import { inspectParquet, parquetLayout } from './parquet.js';
+import { PARTITION_TYPES } from './partition-scan.js';
 import {
   type FileLayout,
   fileRelation,
@@ -80,13 +82,30 @@ export class Layouts {
   /** Files as one table: their shared columns, and their rows without those that are left out. */
   async agreed(
     format: FrameFormat,
-    identities: readonly Pick<FrameFile, 'path' | 'digest' | 'bytes'>[],
+    given: readonly Identity[],
     options: ReadOptions = {},
   ): Promise<Agreed> {
-    const files: FileLayout[] = [];
-    for (const file of identities) files.push(await this.file(format, file, options));
-    const paths = identities.map((file) => file.path);
-    const table = agreeOnColumns(files, paths, format, options);
+    const alone: FileLayout[] = [];
+    for (const file of given) alone.push(await this.file(format, file, options));
+    const paths = given.map((file) => file.path);
+    const own = agreeOnColumns(alone, paths, format, options);
+    const { files: identities, warnings } = withoutOwn(
+      given,
+      own.columns.map((column) => column.name),
+    );
+    const folders = partitionColumns(identities, PARTITION_TYPES).map(({ name, engineType }) => {
+      return { name, type: engineType };
+    });
+    const table = {
+      ...own,
+      identities,
+      columns: [...own.columns, ...folders],
+      warnings: [...own.warnings, ...warnings],
+    };
+    const files = alone.map((layout, i) => {
+      const { partition } = identities[i]!;
+      return partition ? { ...layout, partition } : layout;
+    });
     if (options.dropMissing === undefined) {
       return { ...table, files, layout: { columns: table.columns, files }, dropped: 0 };
     }
@@ -167,11 +186,15 @@ export class Layouts {
   }
 }
 
+type Identity = Pick<FrameFile, 'path' | 'digest' | 'bytes' | 'partition'>;
+
 /** Files as one table. */
 export interface Agreed extends Table {
   /** As they are, rows that are left out among them. */
   readonly files: readonly FileLayout[];
   readonly layout: SourceLayout;
+  /** Without the folders whose columns the files have themselves. */
+  readonly identities: readonly Identity[];
   /** Rows left out. */
   readonly dropped: number;
 }

@@ -14,6 +14,8 @@ import { escapeGlob, type FileLayout, type LayoutColumn } from './scan.js';
  */
 const MAX_ROWS_PER_BYTE = 65_536;
 const MAGIC = 'PAR1';
+/** A file's columns are those in it, whatever the folders above it are called. */
+const OPTIONS = ', hive_partitioning = false';
 
 /** @throws DataError naming the file, what was expected and what came */
 export async function inspectParquet(database: Database, path: string): Promise<FileLayout> {
@@ -41,7 +43,10 @@ export async function inspectParquet(database: Database, path: string): Promise<
     what,
   );
   checkRowGroups(path, rows, bytes, groups, Number(nested?.[0]) === 0);
-  const columns = await database.query(`DESCRIBE SELECT * FROM read_parquet([${literal}])`, what);
+  const columns = await database.query(
+    `DESCRIBE SELECT * FROM read_parquet([${literal}]${OPTIONS})`,
+    what,
+  );
   if (columns.length === 0) throw lying(path, 'at least one column', 'none');
   const named = columns.map(([name, type]) => ({ name: String(name), type: String(type) }));
   return parquetLayout(path, named, rows);
@@ -53,7 +58,7 @@ export function parquetLayout(
   columns: readonly LayoutColumn[],
   rows: number,
 ): FileLayout {
-  return { columns, rows, scan: 'read_parquet', path, options: ', hive_partitioning = false' };
+  return { columns, rows, scan: 'read_parquet', path, options: OPTIONS };
 }
 
 function checkRowGroups(

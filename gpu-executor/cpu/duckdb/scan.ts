@@ -2,8 +2,10 @@
  * The SQL that scans files, given what is known of their columns. Invariant: a scan fixes the columns' types instead of
  * letting DuckDB guess them again from another sample, and leaves out the rows the source leaves out.
  */
+import type { PartitionValue } from '../../../driver/frame/partitions.js';
 import { CELLS, type TextType } from '../../../driver/frame/text-columns.js';
 import { quoteName, quoteText } from './database.js';
+import { partitionItem } from './partition-scan.js';
 import { DUCKDB_TYPES, type NumberStyle, textOfJson, valueOfText } from './text-cells.js';
 
 export interface LayoutColumn {
@@ -24,6 +26,8 @@ export interface FileLayout {
   readonly options: string;
   /** Text formats only. */
   readonly text?: TextLayout;
+  /** Columns that stand in the names of the file's folders. */
+  readonly partition?: readonly PartitionValue[];
 }
 
 /** What is known of the cells of a text file. */
@@ -82,9 +86,11 @@ function columnNames(layout: SourceLayout): string {
 
 /** Files that one call scans. */
 function scanGroups(layout: SourceLayout): FileLayout[][] {
+  // DuckDB tells the files of a call apart by a column of its own, which one of the data of that name hides.
+  const isHidden = layout.columns.some(({ name }) => name.toLowerCase() === 'file_index');
   const groups = new Map<string, FileLayout[]>();
   for (const file of layout.files) {
-    const key = scanCall(['?'], file, layout, []);
+    const key = ownCall([isHidden ? file.path : '?'], file, withoutFolders(file, layout), []);
     groups.set(key, [...(groups.get(key) ?? []), file]);
   }
   return [...groups.values()];
@@ -95,16 +101,44 @@ function groupCall(
   layout: SourceLayout,
   also: readonly string[] = [],
 ): string {
-  const paths = files.map((file) => file.path);
-  return scanCall(paths, files[0]!, layout, also);
+  return scanCall(files, layout, also);
 }
 
 /** `FROM` operand over one file, rows in file order. */
 export function fileRelation(file: FileLayout, layout: Omit<SourceLayout, 'files'>): string {
-  return scanCall([file.path], file, layout, []);
+  return scanCall([file], layout, []);
 }
 
+/** The files' own columns and those of their folders. */
 function scanCall(
+  files: readonly FileLayout[],
+  layout: Omit<SourceLayout, 'files'>,
+  also: readonly string[],
+): string {
+  const file = files[0]!;
+  const paths = files.map((one) => one.path);
+  if (file.partition === undefined) return ownCall(paths, file, layout, also);
+  const partitions = files.map((one) => one.partition);
+  const items = layout.columns.map(({ name }) => {
+    return partitionItem(name, partitions) ?? quoteName(name);
+  });
+  const index = files.length > 1 ? ['file_index'] : [];
+  const inner = [...new Set([...also, ...index])];
+  const call = ownCall(paths, file, withoutFolders(file, layout), inner);
+  const rows = `(SELECT ${[...items, ...also].join(', ')} FROM ${call})`;
+  return layout.where === undefined ? rows : `(SELECT * FROM ${rows} WHERE ${layout.where})`;
+}
+
+function withoutFolders(
+  { partition = [] }: FileLayout,
+  layout: Omit<SourceLayout, 'files'>,
+): Omit<SourceLayout, 'files'> {
+  if (partition.length === 0) return layout;
+  const names = new Set(partition.map(({ name }) => name));
+  return { columns: layout.columns.filter(({ name }) => !names.has(name)) };
+}
+
+function ownCall(
   paths: readonly string[],
   file: FileLayout,
   { columns, where }: Omit<SourceLayout, 'files'>,

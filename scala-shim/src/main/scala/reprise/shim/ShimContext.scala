@@ -43,7 +43,9 @@ final class ShimContext(parent: SparkSession, val onShutdown: () => Unit) {
       // Old dates are what the file says, as DuckDB reads them.
       "spark.sql.parquet.datetimeRebaseModeInRead" -> "CORRECTED",
       "spark.sql.parquet.int96RebaseModeInRead" -> "CORRECTED",
-      "spark.sql.caseSensitive" -> "false",
+      // Columns of one file may differ in case alone; `ColumnNames` looks names up as DuckDB does.
+      "spark.sql.caseSensitive" -> "true",
+      "spark.sql.legacy.parquet.nanosAsLong" -> "true",
       "spark.sql.legacy.timeParserPolicy" -> "CORRECTED",
       "spark.sql.files.openCostInBytes" -> (1 << 20).toString,
       "spark.sql.files.minPartitionNum" -> (2 * spark.defaultParallelism).toString

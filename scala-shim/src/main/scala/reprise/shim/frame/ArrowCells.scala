@@ -6,7 +6,7 @@ import org.apache.arrow.vector.types.pojo.{ArrowType, Field}
 import org.apache.spark.sql.types._
 import org.apache.spark.unsafe.types.UTF8String
 
-/** How the cells of an Arrow column become those of a Spark row. */
+/** How the cells of an Arrow column become those of a Spark row; nanoseconds stay what they are (`NanosToMicros`). */
 final case class ArrowCells(dataType: DataType, read: (FieldVector, Int) => Any)
 
 object ArrowCells {
@@ -17,6 +17,7 @@ object ArrowCells {
     case int: ArrowType.Int => Some(integer(int))
     case float: ArrowType.FloatingPoint => floating(float)
     case _: ArrowType.Bool => cells(BooleanType)((vector: BitVector, row) => vector.get(row) != 0)
+    case _: ArrowType.Null => Some(ArrowCells(StringType, (_, _) => null))
     case _: ArrowType.Utf8 =>
       cells(StringType)((vector: VarCharVector, row) => UTF8String.fromBytes(vector.get(row)))
     case _: ArrowType.LargeUtf8 =>
@@ -31,7 +32,8 @@ object ArrowCells {
       cells(DateType)((vector: DateMilliVector, row) => Math.floorDiv(vector.get(row), MillisPerDay).toInt)
     case timestamp: ArrowType.Timestamp =>
       val toMicros = micros(timestamp.getUnit)
-      cells(TimestampType)((vector: TimeStampVector, row) => toMicros(vector.get(row)))
+      val dataType = if (timestamp.getUnit == TimeUnit.NANOSECOND) LongType else TimestampType
+      cells(dataType)((vector: TimeStampVector, row) => toMicros(vector.get(row)))
     case _ => None
   }
 
@@ -61,6 +63,6 @@ object ArrowCells {
     case TimeUnit.SECOND => Math.multiplyExact(_: Long, 1000000L)
     case TimeUnit.MILLISECOND => Math.multiplyExact(_: Long, 1000L)
     case TimeUnit.MICROSECOND => identity
-    case TimeUnit.NANOSECOND => Math.floorDiv(_: Long, 1000L)
+    case TimeUnit.NANOSECOND => identity
   }
 }

@@ -9,13 +9,14 @@ import scala.util.control.NonFatal
 import org.apache.arrow.memory.{BufferAllocator, RootAllocator}
 import org.apache.arrow.vector.FieldVector
 import org.apache.arrow.vector.dictionary.DictionaryEncoder
-import org.apache.arrow.vector.types.pojo.Field
+import org.apache.arrow.vector.types.TimeUnit
+import org.apache.arrow.vector.types.pojo.{ArrowType, Field}
 import org.apache.hadoop.conf.Configuration
 import org.apache.hadoop.fs.Path
 import org.apache.spark.TaskContext
 import org.apache.spark.sql.catalyst.InternalRow
 import org.apache.spark.sql.catalyst.expressions.GenericInternalRow
-import org.apache.spark.sql.types.{StructField, StructType}
+import org.apache.spark.sql.types.{StructField, TimestampType}
 
 import reprise.shim.protocol.ShimError
 
@@ -33,9 +34,17 @@ final class ArrowFile(path: String, configuration: Configuration) extends AutoCl
     val fields = reader.getVectorSchemaRoot.getSchema.getFields.asScala.toIndexedSeq
     fields.indices.flatMap(i => ArrowCells.of(valueField(fields(i))).map(cells => (i, fields(i), cells)))
   }
+  /** As the columns are called, those left out among them. */
+  private val names = ColumnNames.unique(reader.getVectorSchemaRoot.getSchema.getFields.asScala.map(_.getName).toSeq)
 
-  def schema: StructType =
-    StructType(columns.map { case (_, field, cells) => StructField(field.getName, cells.dataType) })
+  def fileColumns: FileColumns = FileColumns(path, columns.map { case (i, field, cells) =>
+    val plain = FileColumn.plain(StructField(names(i), cells.dataType))
+    valueField(field).getType match {
+      case time: ArrowType.Timestamp if time.getUnit == TimeUnit.NANOSECOND =>
+        plain.copy(dataType = TimestampType, typeName = "timestamp_ns", convert = NanosToMicros(_, names(i)))
+      case _ => plain
+    }
+  })
 
   /** The rows in order; each is a row of its own, so that it may be kept. */
   def rows: Iterator[InternalRow] = Iterator
@@ -105,9 +114,9 @@ object ArrowFile {
   /** The first magic word is padded to this many bytes. */
   private val MagicBytes = 8
 
-  def schemaOf(path: String, configuration: Configuration): StructType = {
+  def columnsOf(path: String, configuration: Configuration): FileColumns = {
     val file = new ArrowFile(path, configuration)
-    try file.schema
+    try file.fileColumns
     finally file.close()
   }
 

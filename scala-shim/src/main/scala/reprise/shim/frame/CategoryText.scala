@@ -3,12 +3,17 @@ package reprise.shim.frame
 import org.apache.spark.sql.catalyst.expressions.{Cast, Expression}
 import org.apache.spark.sql.types._
 
-/** Values as the text that names their category: as DuckDB prints them, whole floats without decimals. */
+/**
+ * Values as the text that names their category, the same as DuckDB's side gives (`textOf` in `types.ts`): whole numbers and
+ * decimals with all their digits and no zeros behind the last one. Different values have different texts.
+ */
 object CategoryText {
   def of(value: Double): String =
-    if (value == math.rint(value) && math.abs(value) < 1e15) (value + 0.0).toLong.toString
+    if (value == math.rint(value) && math.abs(value) < 1e16) (value + 0.0).toLong.toString
     else if (value.isInfinite) (if (value > 0) "inf" else "-inf")
     else shortest(value)
+
+  def of(value: java.math.BigDecimal): String = value.stripTrailingZeros.toPlainString
 
   def cast(expression: Expression, dataType: DataType): Expression = dataType match {
     case StringType => expression

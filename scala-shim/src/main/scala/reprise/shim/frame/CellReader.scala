@@ -23,7 +23,8 @@ object CellReader {
       throw column.text.refused(s"${other.simpleString}; encode it or convert it in its `sql`", "a number")
     case (Some(categories), ByteType | ShortType | IntegerType | LongType) =>
       new LongCategoryReader(categories.toArray)
-    case (Some(categories), FloatType | DoubleType | _: DecimalType) => new DoubleCategoryReader(categories.toArray)
+    case (Some(categories), decimal: DecimalType) => new DecimalCategoryReader(categories.toArray, decimal)
+    case (Some(categories), FloatType | DoubleType) => new DoubleCategoryReader(categories.toArray)
     case (Some(categories), _) => new TextCategoryReader(categories.toArray)
   }
 
@@ -91,6 +92,24 @@ final class LongCategoryReader(categories: Array[String]) extends CategoryReader
   def prepare(expression: Expression, dataType: DataType): Expression = Cast(expression, LongType)
   protected def code(row: InternalRow, column: Int): Int = {
     val found = positions.get(row.getLong(column))
+    if (found == null) -2 else found
+  }
+}
+
+/** Decimals are looked up with all their digits: a double would make one category of many ids. */
+final class DecimalCategoryReader(categories: Array[String], dataType: DecimalType) extends CategoryReader(categories) {
+  @transient private lazy val positions = {
+    val map = new java.util.HashMap[java.math.BigDecimal, Integer](categories.length * 2)
+    categories.indices.foreach { i =>
+      scala.util.Try(new java.math.BigDecimal(categories(i)).setScale(dataType.scale)).toOption
+        .filter(CategoryText.of(_) == categories(i))
+        .foreach(value => map.putIfAbsent(value, i))
+    }
+    map
+  }
+  def prepare(expression: Expression, dataType: DataType): Expression = expression
+  protected def code(row: InternalRow, column: Int): Int = {
+    val found = positions.get(row.getDecimal(column, dataType.precision, dataType.scale).toJavaBigDecimal)
     if (found == null) -2 else found
   }
 }

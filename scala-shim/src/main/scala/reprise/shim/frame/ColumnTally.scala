@@ -6,20 +6,24 @@ import org.apache.spark.sql.catalyst.InternalRow
 import org.apache.spark.unsafe.types.UTF8String
 
 /** How a column is read for its profile. */
-object TallyKind extends Enumeration {
+sealed trait TallyKind
+
+object TallyKind {
   /** Selected as BIGINT. */
-  val Whole = Value
+  case object Whole extends TallyKind
   /** Selected as DOUBLE. */
-  val Real = Value
+  case object Real extends TallyKind
+  /** Selected as it is: different decimals can have one double. */
+  final case class Exact(precision: Int, scale: Int) extends TallyKind
   /** Selected as STRING. */
-  val Text = Value
+  case object Text extends TallyKind
 }
 
 /**
  * Counts of one column over one partition: missing, infinite, range, and how often each value occurs while there are
  * at most `MaxKinds` of them. Merging two partitions' counts gives the counts of both.
  */
-final class ColumnTally(kind: TallyKind.Value, countsValues: Boolean) extends Serializable {
+final class ColumnTally(kind: TallyKind, countsValues: Boolean) extends Serializable {
   var rows = 0L
   var missing = 0L
   var infinite = 0L
@@ -46,7 +50,11 @@ final class ColumnTally(kind: TallyKind.Value, countsValues: Boolean) extends Se
             // Adding zero makes one category of -0 and 0.
             if (countsValues) count(value + 0.0)
           }
-        case _ =>
+        case TallyKind.Exact(precision, scale) =>
+          val value = row.getDecimal(column, precision, scale)
+          range(value.toDouble)
+          if (countsValues) count(value.toJavaBigDecimal)
+        case TallyKind.Text =>
           if (countsValues && !overflowed) {
             val value = row.getUTF8String(column)
             val seen = counts.get(value)

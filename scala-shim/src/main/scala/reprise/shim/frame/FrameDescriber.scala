@@ -46,20 +46,20 @@ final class FrameDescriber(context: ShimContext) {
       }))
     }
     val dropped = if (dropsRows) summaries.map(_.missing).sum else 0L
-    answer(source.copy(files = files), StructType(Nil), dropped).set[ObjectNode]("text", Json.arr(text))
+    answer(source.copy(files = files), Vector.empty, dropped).set[ObjectNode]("text", Json.arr(text))
   }
 
   private def describeTyped(source: FrameSource): ObjectNode = {
     requireNoText(source)
-    val schema = sharedSchema(source)
+    val columns = sharedColumns(source)
     val whole = source.files.map { file =>
       file.copy(rows = if (file.rows > 0) file.rows else countRows(source.format, file))
     }
-    source.options.dropMissing.foreach(requireColumn(schema, _))
+    source.options.dropMissing.foreach(requireColumn(columns, _))
     val files =
       if (source.options.dropMissing.isEmpty) whole
       else whole.map(file => file.copy(rows = reader.read(source, file).count()))
-    answer(source.copy(files = files), schema, whole.map(_.rows).sum - files.map(_.rows).sum)
+    answer(source.copy(files = files), columns, whole.map(_.rows).sum - files.map(_.rows).sum)
   }
 
   private def requireNoText(source: FrameSource): Unit =
@@ -67,13 +67,13 @@ final class FrameDescriber(context: ShimContext) {
       throw ShimError.data(s"data.$key: expected ${if (key == "csv") "CSV files" else "CSV or JSON lines"}, got ${source.format}; remove it")
     }
 
-  private def requireColumn(schema: StructType, name: String): Unit =
-    if (!schema.fieldNames.contains(name)) {
+  private def requireColumn(columns: Seq[FileColumn], name: String): Unit =
+    if (!columns.exists(_.name == name)) {
       throw ShimError.data(
-        s"""data.target: expected a column of the data, got "$name"; ${schema.fieldNames.take(8).mkString(", ")}""", "column" -> name)
+        s"""data.target: expected a column of the data, got "$name"; ${columns.map(_.name).take(8).mkString(", ")}""", "column" -> name)
     }
 
-  private def answer(source: FrameSource, schema: StructType, dropped: Long): ObjectNode =
+  private def answer(source: FrameSource, columns: Seq[FileColumn], dropped: Long): ObjectNode =
     Json.obj(
       "source" -> Json.obj(
         "format" -> Json.str(source.format),
@@ -82,42 +82,43 @@ final class FrameDescriber(context: ShimContext) {
             "path" -> Json.str(file.path),
             "digest" -> Json.str(file.digest),
             "bytes" -> Json.int(file.bytes),
-            "rows" -> Json.int(file.rows))
+            "rows" -> Json.int(file.rows),
+            "partition" -> (if (file.partition.isEmpty) Json.nul else Json.arr(file.partition.map(_.json))))
         }),
         "options" -> source.options.json,
         "text" -> Json.nul),
-      "columns" -> Json.arr(schema.fields.map { field =>
+      "columns" -> Json.arr(columns.map { column =>
         Json.obj(
-          "name" -> Json.str(field.name),
-          "type" -> Json.str(FrameDescriber.columnType(field.dataType)),
-          "engineType" -> Json.str(field.dataType.simpleString))
+          "name" -> Json.str(column.name),
+          "type" -> Json.str(FrameDescriber.columnType(column.dataType)),
+          "engineType" -> Json.str(column.typeName))
       }),
       "rows" -> Json.int(source.rows),
       "dropped" -> Json.int(dropped),
       "text" -> Json.nul)
 
-  private def sharedSchema(source: FrameSource): StructType = {
-    val schemas = source.files.map(file => file.path -> reader.schemaOf(source.format, file.path))
-    val (firstPath, first) = schemas.head
-    schemas.tail.foreach { case (path, schema) =>
-      val differing = first.fields.zipAll(schema.fields, null, null).find { case (a, b) =>
-        a == null || b == null || a.name != b.name || a.dataType != b.dataType
+  private def sharedColumns(source: FrameSource): IndexedSeq[FileColumn] = {
+    val all = source.files.map(file => file.path -> reader.columnsOf(source.format, file.path).columns)
+    val (firstPath, first) = all.head
+    all.tail.foreach { case (path, columns) =>
+      val differing = first.zipAll(columns, null, null).find { case (a, b) =>
+        a == null || b == null || a.name != b.name || a.typeName != b.typeName
       }
       differing.foreach { case (a, b) =>
         throw ShimError.data(
-          s"frame: expected the columns of $firstPath in every file, got ${text(b)} instead of ${text(a)} in $path",
+          s"data: expected the files to have the same columns, got ${text(a)} in $firstPath and ${text(b)} in $path; make them agree or give a glob that leaves one out",
           "path" -> path)
       }
     }
     first
   }
 
-  private def text(field: StructField): String =
-    if (field == null) "no column" else s"${field.name} ${field.dataType.simpleString}"
+  private def text(column: FileColumn): String =
+    if (column == null) "no such column" else s"${column.typeName} for `${column.name}`"
 
   private def countRows(format: String, file: FrameFile): Long = format match {
     case "parquet" => reader.footer(file.path).getBlocks.asScala.map(_.getRowCount).sum
-    case _ => reader.read(FrameSource(format, IndexedSeq(file)), file).count()
+    case _ => DataFaults.guard(file.path)(reader.read(FrameSource(format, IndexedSeq(file)), file).count())
   }
 
   private def list(path: String, format: Option[String]): FrameSource =
@@ -133,17 +134,12 @@ final class FrameDescriber(context: ShimContext) {
   }
 
   private def listFiles(path: String, format: Option[String]): FrameSource = {
-    val root = new Path(path)
-    val system = root.getFileSystem(configuration)
-    val matched = Option(system.globStatus(root)).getOrElse(Array.empty[FileStatus])
-    val statuses = matched.flatMap { status =>
-      if (status.isDirectory) system.listStatus(status.getPath).filter(_.isFile) else Array(status)
-    }.filterNot(status => status.getPath.getName.startsWith("_") || status.getPath.getName.startsWith("."))
-      .sortBy(_.getPath.toString)
+    val statuses = new FileListing(configuration).of(path)
+    def system(status: FileStatus): FileSystem = status.getPath.getFileSystem(configuration)
     if (statuses.isEmpty) {
       throw ShimError.data(s"frame: expected a file, folder or glob with files at $path, got none", "path" -> path)
     }
-    val kinds = statuses.map(status => FrameDescriber.formatOf(status.getPath.getName)).distinct
+    val kinds = statuses.map(status => FrameDescriber.formatOf(status.getPath.getName)).distinct.toArray
     val kind = format.getOrElse {
       kinds match {
         case Array(Some(one)) => one
@@ -156,7 +152,7 @@ final class FrameDescriber(context: ShimContext) {
     FrameSource(
       kind,
       statuses.map { status =>
-        FrameFile(status.getPath.toString, identity(system, status), status.getLen, 0)
+        FrameFile(status.getPath.toString, identity(system(status), status), status.getLen, 0)
       }.toIndexedSeq)
   }
 

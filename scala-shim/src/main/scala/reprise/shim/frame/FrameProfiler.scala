@@ -12,7 +12,7 @@ import reprise.shim.protocol.{Json, ShimError}
 import reprise.shim.protocol.Json._
 
 private final case class Asked(
-    text: SqlText, top: Int, probabilities: Seq[Double], dataType: DataType, kind: TallyKind.Value) {
+    text: SqlText, top: Int, probabilities: Seq[Double], dataType: DataType, kind: TallyKind) {
   def isNumber: Boolean = dataType.isInstanceOf[NumericType] || dataType == BooleanType
 }
 
@@ -27,7 +27,8 @@ final class FrameProfiler(context: ShimContext) {
 
   private def profileAtOnce(source: FrameSource, requests: Seq[JsonNode]): Seq[JsonNode] = {
     val (all, asked) = select(source, requests)
-    val tallies = tally(all, asked)
+    val paths = source.files.map(_.path)
+    val tallies = tally(all, paths, asked)
     if (tallies.headOption.exists(_.rows != source.rows)) {
       throw ShimError.data(
         s"frame: expected ${source.rows} rows as when it was opened, got ${tallies.head.rows}; the data changed, or a file is damaged")
@@ -52,7 +53,7 @@ final class FrameProfiler(context: ShimContext) {
 
   private def profileFilesAtOnce(source: FrameSource, requests: Seq[JsonNode]): Seq[Seq[JsonNode]] = {
     val (all, asked) = select(source, requests)
-    tallyFiles(all, asked).zip(source.files).map { case (tallies, file) =>
+    tallyFiles(all, source.files.map(_.path), asked).zip(source.files).map { case (tallies, file) =>
       if (tallies.headOption.exists(_.rows != file.rows)) {
         throw ShimError.data(
           s"frame: expected ${file.rows} rows in ${file.path} as when it was opened, got ${tallies.head.rows}; the data changed, or the file is damaged",
@@ -98,9 +99,10 @@ final class FrameProfiler(context: ShimContext) {
     (all, asked)
   }
 
-  private def kindOf(dataType: DataType): TallyKind.Value = dataType match {
+  private def kindOf(dataType: DataType): TallyKind = dataType match {
     case ByteType | ShortType | IntegerType | LongType | BooleanType => TallyKind.Whole
-    case FloatType | DoubleType | _: DecimalType => TallyKind.Real
+    case FloatType | DoubleType => TallyKind.Real
+    case decimal: DecimalType => TallyKind.Exact(decimal.precision, decimal.scale)
     case _ => TallyKind.Text
   }
 
@@ -108,12 +110,14 @@ final class FrameProfiler(context: ShimContext) {
     case TallyKind.Whole if asked.dataType == BooleanType => col(s"c$i").cast(IntegerType).cast(LongType)
     case TallyKind.Whole => col(s"c$i").cast(LongType)
     case TallyKind.Real => col(s"c$i").cast(DoubleType)
-    case _ => col(s"c$i").cast(StringType)
+    case _: TallyKind.Exact => col(s"c$i")
+    case TallyKind.Text => col(s"c$i").cast(StringType)
   }
 
   /** One job over all files: the counts of every expression. */
-  private def tally(frames: Seq[DataFrame], asked: IndexedSeq[Asked]): IndexedSeq[ColumnTally] = {
-    val rdd = tallies(frames, asked)
+  private def tally(
+      frames: Seq[DataFrame], paths: IndexedSeq[String], asked: IndexedSeq[Asked]): IndexedSeq[ColumnTally] = {
+    val rdd = tallies(frames, paths, asked)
     val merger = new TreeMerger[Array[ColumnTally]](rdd.getNumPartitions, merge)
     context.spark.runJob(
       rdd,
@@ -123,10 +127,11 @@ final class FrameProfiler(context: ShimContext) {
   }
 
   /** The same job, its counts kept apart by file. */
-  private def tallyFiles(frames: Seq[DataFrame], asked: IndexedSeq[Asked]): IndexedSeq[IndexedSeq[ColumnTally]] = {
+  private def tallyFiles(
+      frames: Seq[DataFrame], paths: IndexedSeq[String], asked: IndexedSeq[Asked]): IndexedSeq[IndexedSeq[ColumnTally]] = {
     val byFile = Array.fill(frames.length)(none(asked))
     context.spark.runJob(
-      tallies(frames, asked),
+      tallies(frames, paths, asked),
       (part: Iterator[(Int, Array[ColumnTally])]) => part.next(),
       (_: Int, found: (Int, Array[ColumnTally])) => byFile(found._1) = merge(byFile(found._1), found._2))
     byFile.map(_.toIndexedSeq).toIndexedSeq
@@ -139,17 +144,24 @@ final class FrameProfiler(context: ShimContext) {
     a.zip(b).map { case (left, right) => left.merge(right) }
 
   /** Each partition's counts, with the number of the file it is of. */
-  private def tallies(frames: Seq[DataFrame], asked: IndexedSeq[Asked]): RDD[(Int, Array[ColumnTally])] = {
+  private def tallies(
+      frames: Seq[DataFrame], paths: IndexedSeq[String], asked: IndexedSeq[Asked]): RDD[(Int, Array[ColumnTally])] = {
     val columns = asked.indices.map(i => read(i, asked(i)).as(s"r$i"))
     val kinds = asked.map(one => (one.kind, one.top > 0)).toArray
     context.spark.union(frames.zipWithIndex.map { case (frame, file) =>
-      frame.select(columns: _*).queryExecution.toRdd.mapPartitions { rows =>
+      val rdd = frame.select(columns: _*).queryExecution.toRdd
+      val (path, isWhole) = (paths(file), rdd.getNumPartitions == 1)
+      rdd.mapPartitions { rows =>
         val tallies = kinds.map { case (kind, counts) => new ColumnTally(kind, counts) }
-        rows.foreach { row =>
-          var i = 0
-          while (i < tallies.length) {
-            tallies(i).add(row, i)
-            i += 1
+        var count = 0L
+        DataFaults.guard(path, if (isWhole) Some(count + 1) else None, leavesValues = true) {
+          rows.foreach { row =>
+            var i = 0
+            while (i < tallies.length) {
+              tallies(i).add(row, i)
+              i += 1
+            }
+            count += 1
           }
         }
         Iterator.single(file -> tallies)
@@ -159,6 +171,7 @@ final class FrameProfiler(context: ShimContext) {
 
   private def textOf(asked: Asked): Any => String = asked.kind match {
     case TallyKind.Real => value => CategoryText.of(value.asInstanceOf[Double])
+    case _: TallyKind.Exact => value => CategoryText.of(value.asInstanceOf[java.math.BigDecimal])
     case TallyKind.Whole if asked.dataType == BooleanType => value => (value == 1L).toString
     case _ => value => value.toString
   }

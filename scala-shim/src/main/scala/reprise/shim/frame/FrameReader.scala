@@ -3,11 +3,10 @@ package reprise.shim.frame
 import java.util.concurrent.ConcurrentHashMap
 
 import org.apache.hadoop.fs.Path
-import org.apache.parquet.hadoop.{Footer, ParquetFileReader}
+import org.apache.parquet.hadoop.ParquetFileReader
 import org.apache.parquet.hadoop.metadata.ParquetMetadata
 import org.apache.parquet.hadoop.util.HadoopInputFile
 import org.apache.spark.sql.{Column, DataFrame, SparkSession}
-import org.apache.spark.sql.execution.datasources.parquet.{ParquetFileFormat, ParquetToSparkSchemaConverter}
 import org.apache.spark.sql.reprise.RowFrames
 import org.apache.spark.sql.functions.isnan
 import org.apache.spark.sql.types.{DoubleType, FloatType, StructType}
@@ -20,10 +19,11 @@ import reprise.shim.protocol.ShimError
  * file, the file's own: Spark packs the splits of many files by size, which would shuffle them.
  */
 final class FrameReader(session: SparkSession) {
-  private val schemas = new ConcurrentHashMap[String, StructType]()
+  private val known = new ConcurrentHashMap[String, FileColumns]()
 
   def read(source: FrameSource, file: FrameFile): DataFrame = {
-    val all = if (TextTable.isText(source.format)) TextTable.frame(session, source, file.path) else typed(source.format, file)
+    val own = if (TextTable.isText(source.format)) TextTable.frame(session, source, file.path) else typed(source.format, file)
+    val all = PartitionValue.add(own, file.partition)
     source.options.dropMissing.fold(all)(name => all.filter(hasValue(all, name)))
   }
 
@@ -37,22 +37,21 @@ final class FrameReader(session: SparkSession) {
   }
 
   private def typed(format: String, file: FrameFile): DataFrame = {
-    val schema = schemas.computeIfAbsent(s"$format:${file.path}:${file.digest}", _ => schemaOf(format, file.path))
-    format match {
+    val columns = known.computeIfAbsent(s"$format:${file.path}:${file.digest}", _ => columnsOf(format, file.path))
+    val schema = columns.stored
+    columns.of(format match {
       case "parquet" => session.read.schema(schema).parquet(file.path)
       case "orc" => session.read.schema(schema).orc(file.path)
       case "arrow" => arrow(file.path, schema)
       case other => throw unsupported(other)
-    }
+    })
   }
 
-  /** The columns of a file. */
-  def schemaOf(format: String, path: String): StructType = format match {
-    case "parquet" =>
-      val converter = new ParquetToSparkSchemaConverter(session.sessionState.conf)
-      ParquetFileFormat.readSchemaFromFooter(new Footer(new Path(path), footer(path)), converter)
-    case "orc" => session.read.orc(path).schema
-    case "arrow" => ArrowFile.schemaOf(path, session.sessionState.newHadoopConf())
+  /** The columns of a file, those that can't be read among them. */
+  def columnsOf(format: String, path: String): FileColumns = format match {
+    case "parquet" => ParquetColumns.of(path, footer(path).getFileMetaData.getSchema, session.sessionState.conf)
+    case "orc" => FileColumns(path, DataFaults.guard(path)(session.read.orc(path).schema))
+    case "arrow" => ArrowFile.columnsOf(path, session.sessionState.newHadoopConf())
     case other => throw unsupported(other)
   }
 
@@ -64,8 +63,15 @@ final class FrameReader(session: SparkSession) {
       finally file.close()
     } catch {
       case error: Exception =>
+        val unknown = ParquetColumns.unknownTypes(path, configuration)
+        if (unknown.nonEmpty) {
+          throw ShimError.data(
+            s"data: expected a Parquet file Spark ${session.version} can read, got types newer than its reader (such as FLOAT16) in the columns ${unknown.mkString(", ")} of $path; " +
+              "write them as another type, run with --engine local, or with Spark 4",
+            "path" -> path, "column" -> unknown.head)
+        }
         throw ShimError.data(
-          s"frame: expected a readable Parquet file at $path, got ${error.getMessage}", "path" -> path)
+          s"data: expected a readable Parquet file at $path, got ${DataFaults.text(error)}; the file is truncated, damaged or still being written", "path" -> path)
     }
   }
 

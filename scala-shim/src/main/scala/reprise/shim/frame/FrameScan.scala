@@ -1,6 +1,5 @@
 package reprise.shim.frame
 
-import org.apache.spark.SparkThrowable
 import org.apache.spark.rdd.RDD
 import org.apache.spark.sql.{Column, DataFrame, SparkSession}
 import org.apache.spark.sql.catalyst.InternalRow
@@ -46,7 +45,7 @@ final class FrameScan(session: SparkSession, reader: FrameReader) {
       CellReader.of(column, dataType)
     }.toArray
     val selected = columns.indices.map { i =>
-      Columns.of(lookups(i).prepare(expressions(i), types(i))).as(s"c$i")
+      Columns.of(lookups(i).prepare(ColumnNames.spelled(expressions(i), frame.schema), types(i))).as(s"c$i")
     }
     // Of rows that are left out the index tells nothing.
     val hasIndex = source.format == "parquet" && source.options.dropMissing.isEmpty
@@ -73,13 +72,13 @@ final class ChunkBuilder(
     extends Iterator[Chunk] {
   private var nextRow = -1L
 
-  def hasNext: Boolean = guard(rows.hasNext)
+  def hasNext: Boolean = DataFaults.guard(path)(rows.hasNext)
 
   def next(): Chunk = {
     val numbers = readers.map(reader => reader.newBuffer(chunkRows))
     var start = nextRow
     var count = 0
-    guard {
+    DataFaults.guard(path, if (start < 0) None else Some(start + count - firstRow + 1)) {
       while (count < chunkRows && rows.hasNext) {
         val row = rows.next()
         if (count == 0 && start < 0) start = firstRow + (if (hasIndex) row.getLong(readers.length) else 0L)
@@ -111,20 +110,12 @@ final class ChunkBuilder(
           while (i < count) {
             if (numbers.values(i).isNaN) {
               throw ShimError.data(
-                s"encode: expected a number in every row of `$name`, got none in row ${start + i}; impute it or drop the row",
+                s"encode: expected a number in every row of feature `$name`, got a missing value in row ${start + i + 1}; give the feature an `impute`",
                 "feature" -> name)
             }
             i += 1
           }
         case _ =>
       }
-    }
-
-  /** Spark finds a value that does not fit while it reads; that is the data's fault. */
-  private def guard[T](body: => T): T =
-    try body
-    catch {
-      case error: RuntimeException with SparkThrowable =>
-        throw ShimError.data(s"frame: expected values that fit their expressions in $path, got ${SqlDialect.firstLine(error.getMessage)}", "path" -> path)
     }
 }

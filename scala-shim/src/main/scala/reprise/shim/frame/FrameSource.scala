@@ -8,7 +8,12 @@ import reprise.shim.block.FeatureCode
 import reprise.shim.protocol.Json._
 import reprise.shim.protocol.ShimError
 
-final case class FrameFile(path: String, digest: String, bytes: Long, rows: Long)
+final case class FrameFile(
+    path: String, digest: String, bytes: Long, rows: Long, partition: IndexedSeq[PartitionValue] = Vector.empty) {
+
+  /** What its rows are: equal content in folders of other names is other rows. */
+  def key: String = s"$digest/$rows" + partition.map(one => s"/${one.name}=${one.dataType}:${one.value}").mkString
+}
 
 /** A column, the type it is read as (`TextType` of the driver), and its name as it stands in the files. */
 final case class SourceColumn(name: String, dataType: String, key: String)
@@ -23,7 +28,7 @@ final case class FrameSource(
   def rows: Long = files.map(_.rows).sum
 
   /** The same data cut and read the same way have the same key. */
-  def key: String = s"$format:${options.key}:" + files.map(file => s"${file.digest}/${file.rows}").mkString(",")
+  def key: String = s"$format:${options.key}:" + files.map(_.key).mkString(",")
 }
 
 object FrameSource {
@@ -31,7 +36,8 @@ object FrameSource {
     FrameSource(
       node.text("format"),
       node.items("files").map { file =>
-        FrameFile(file.text("path"), file.text("digest"), file.long("bytes"), file.long("rows"))
+        FrameFile(
+          file.text("path"), file.text("digest"), file.long("bytes"), file.long("rows"), PartitionValue.parse(file.get("partition")))
       }.toIndexedSeq,
       ReadOptions.parse(node.field("options")),
       Option(node.get("text")).filterNot(_.isNull).map { columns =>

@@ -56,7 +56,9 @@ object SqlDialect {
    */
   def select(frame: DataFrame, texts: Seq[SqlText], expressions: Seq[Expression]): DataFrame = {
     def selected(which: Seq[Expression]): DataFrame =
-      frame.select(which.zipWithIndex.map { case (expression, i) => Columns.of(expression).as(s"c$i") }: _*)
+      frame.select(which.zipWithIndex.map { case (expression, i) =>
+        Columns.of(ColumnNames.spelled(expression, frame.schema)).as(s"c$i")
+      }: _*)
     def mistake(which: Seq[Expression]): Option[String] =
       try {
         val analyzed = selected(which).queryExecution.analyzed

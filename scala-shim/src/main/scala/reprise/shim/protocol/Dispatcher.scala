@@ -7,6 +7,7 @@ import org.apache.spark.{SparkException, TaskKilledException}
 
 import Json._
 import reprise.shim.ShimContext
+import reprise.shim.frame.DataFaults
 import reprise.shim.verbs.VerbHandlers
 
 /** What a verb answers. */
@@ -83,6 +84,8 @@ object Dispatcher {
         "resource",
         "spark: expected enough heap, got an OutOfMemoryError; give the Spark JVM more memory or cache less",
         Map("resource" -> "heap"))
+    } else if (DataFaults.isOfData(error)) {
+      ("data", s"data: expected readable values that fit their expressions, got ${DataFaults.text(error)}", Map.empty)
     } else {
       val text = Option(root.getMessage).getOrElse("").linesIterator.take(4).mkString(" ")
       ("execution", s"spark: expected the run to succeed, got ${root.getClass.getSimpleName}: $text", Map.empty)
