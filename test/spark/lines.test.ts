@@ -11,8 +11,12 @@ import { requireJava } from '../../spark-bridge/embedded/locations.js';
 import { sparkMissing } from '../support/spark.js';
 
 /** Suites that see most of what differs: operators, types, formats and expressions. One JVM a file. */
-const FILES = ['conformance/conformance.test.js', 'spark/frames.test.js'];
-const TITLES = '^(backend spark [a-z]|frames on Spark)';
+const FILES = [
+  'conformance/conformance.test.js',
+  'spark/frames.test.js',
+  'spark/sql-functions.test.js',
+];
+const TITLES = '^(backend spark [a-z]|frames on Spark|SQL functions on both engines)';
 const OTHER = '3.5';
 
 describe('lines of Spark, running', function () {
