@@ -211,7 +211,8 @@ describe('frames on Spark', () => {
     it(`describes ${path} as DuckDB does`, async () => {
       const expected = await duckdb.describe(join(folder, path));
       const actual = await spark.frames.describe(join(folder, path));
-      assert.deepEqual(actual.source, expected.source);
+      const { columns: _, ...source } = actual.source;
+      assert.deepEqual(source, expected.source);
       assert.equal(actual.rows, expected.rows);
       const named = (d: FrameDescription): unknown =>
         d.columns.map(({ name, type }) => [name, type]);

@@ -192,7 +192,7 @@ export const dates: readonly SqlFunction[] = [
   {
     names: ['date_diff', 'datediff'],
     usage: "date_diff('part', from, to)",
-    means: 'counts the boundaries between the two',
+    means: 'counts the boundaries between the two; of weeks the whole ones',
     examples: ['century', 'decade', 'year', 'quarter', 'month', 'week', 'day', 'hour', 'minute']
       .concat('second', 'millisecond', 'microsecond', 'isoyear')
       .map((part) => `date_diff('${part}', tu, ts)`)

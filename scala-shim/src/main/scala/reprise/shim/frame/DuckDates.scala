@@ -79,8 +79,8 @@ object DuckDates {
     def each(of: Long => Long): Long = of(to) - of(from)
     name match {
       case "day" => each(Math.floorDiv(_, Day))
-      // Toward zero, as DuckDB divides: the weeks on both sides of 1970 are one.
-      case "week" => each(t => monday(dateOf(t)).toEpochDay / 7)
+      // Of weeks DuckDB counts whole ones.
+      case "week" => each(Math.floorDiv(_, Day)) / 7
       case "isoyear" => each(dateOf(_).get(IsoFields.WEEK_BASED_YEAR).toLong)
       case "year" => each(dateOf(_).getYear.toLong)
       case "decade" => each(dateOf(_).getYear / 10L)
