@@ -39,7 +39,9 @@ export async function runJob(job: Job, options: RunJobOptions): Promise<RunRecor
       : { engine: options.open.engine, reason: 'the open session', placement: undefined };
   options.onEvent?.({ kind: 'engine', ...choice });
   const warn = (message: string): void => options.onEvent?.({ kind: 'warning', message });
-  const open = options.open ?? (await openSession(choice.engine, warn, options.signal, placement));
+  const open =
+    options.open ?? (await openSession(choice.engine, warn, options.signal, placement, job.spark));
+  if (open.way !== undefined) options.onEvent?.({ kind: 'spark', way: open.way });
   try {
     return await runIn(open, job, options, startedAt, clock);
   } finally {
@@ -131,6 +133,7 @@ async function runIn(
     environment: {
       Node: process.version,
       System: `${process.platform} ${process.arch}, ${availableParallelism()} cores`,
+      ...(open.way === undefined ? {} : { Spark: open.way }),
       Backends: [...new Set([session.local.name, session.blocks.name])].join(', '),
     },
   };

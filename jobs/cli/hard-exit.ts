@@ -18,10 +18,10 @@ export function hardExit(code: number): never {
 export function leave(code: number): never {
   try {
     const koffi = createRequire(import.meta.url)('koffi') as typeof import('koffi');
-    const library = process.platform === 'darwin' ? '/usr/lib/libSystem.B.dylib' : 'libc.so.6';
-    koffi.load(library).func('void _exit(int)')(code);
+    // The C library is part of the program, whatever its name is here.
+    koffi.load(null).func('void _exit(int)')(code);
   } catch {
-    // A platform koffi has no build for, or another C library: killed, then.
+    // A platform koffi has no build for: killed, then.
   }
   process.kill(process.pid, 'SIGKILL');
   throw new Error('unreachable');

@@ -2,6 +2,7 @@
  * Rules of a job file that span several keys. Each problem names the one key to change, what was expected there and
  * what came, in the same form as the problems of single keys.
  */
+import { checkSpark } from './check-spark.js';
 import type { JobDocument, LambdaDocument } from './schema.js';
 import type { KeyPath } from './yaml-source.js';
 
@@ -22,6 +23,7 @@ export function checkJob(document: JobDocument): Problem[] {
     ...checkFolds(document.cv),
     ...checkScoring(document),
     ...checkFeatures(document),
+    ...checkSpark(document.spark),
   ];
 }
 

@@ -3,6 +3,7 @@
  * written out. Invariant: a `Job` is valid; the runner checks only what needs the data.
  */
 import type { DescribeOptions } from '../../driver/index.js';
+import type { SparkSection } from '../../spark-bridge/submit/settings.js';
 import type { Metric } from './schema.js';
 
 /** One feature of the design matrix; a plain column name means `{name}`. */
@@ -40,6 +41,8 @@ export interface Job {
     readonly dialect?: 'duckdb' | 'spark';
     readonly standardize: boolean;
   };
+  /** Where `--engine spark` runs it; absent: where the environment says. */
+  readonly spark?: SparkSection;
   readonly model: { readonly type: 'ridge'; readonly intercept: boolean };
   readonly search: { readonly grid: { readonly lambda: readonly number[] } };
   readonly cv: JobFolds;

@@ -9,6 +9,7 @@ import { ConfigError } from '../../driver/errors.js';
 import { withoutFileScheme } from '../../driver/frame/files.js';
 import type { DescribeOptions } from '../../driver/index.js';
 import { checkJob, type Problem } from './check-job.js';
+import { scrubberOf, shownSpark, sparkSection } from './check-spark.js';
 import type { Job, JobFolds } from './job.js';
 import { PANDAS_NULLS } from './null-tokens.js';
 import { applyOverrides, type Override, parseOverride } from './overrides.js';
@@ -53,7 +54,9 @@ export function parseJob(file: string, text: string, options: ReadJobOptions = {
   const problems = parsed.success
     ? checkJob(parsed.data)
     : problemsOf(parsed.error.issues, document);
-  if (problems.length > 0 || !parsed.success) throw problemError(source, overrides, problems);
+  if (problems.length > 0 || !parsed.success) {
+    throw problemError(source, overrides, problems, scrubberOf(document));
+  }
   return resolveJob(parsed.data, { file, cwd, overrides, output: options.output });
 }
 
@@ -92,6 +95,7 @@ function problemError(
   source: YamlSource,
   overrides: readonly Override[],
   problems: readonly Problem[],
+  scrub: (text: string) => string,
 ): ConfigError {
   const placed = problems.map((problem) => {
     const key = problem.path.join('.') || 'job';
@@ -102,7 +106,7 @@ function problemError(
     const line = `${source.file}:${at.line}:${at.column}: ${key}: ${problem.message}`;
     return { order: at.line * 1e6 + at.column, line };
   });
-  const lines = placed.sort((a, b) => a.order - b.order).map((problem) => problem.line);
+  const lines = placed.sort((a, b) => a.order - b.order).map((problem) => scrub(problem.line));
   const [first] = problems;
   return new ConfigError(lines.join('\n'), {
     key: first?.path.join('.') ?? '',
@@ -137,7 +141,7 @@ interface Context {
 
 function resolveJob(document: JobDocument, context: Context): Job {
   const folder = dirname(resolve(context.cwd, context.file));
-  const { data } = document;
+  const { data, spark } = document;
   const overridden = (key: string): boolean =>
     context.overrides.some((override) => override.path.join('.') === key);
   const path =
@@ -164,6 +168,7 @@ function resolveJob(document: JobDocument, context: Context): Job {
         : {}),
       standardize: data.standardize,
     },
+    ...(spark ? { spark: sparkSection(spark) } : {}),
     model: document.model,
     search: { grid: { lambda } },
     cv: resolveFolds(document.cv),
@@ -172,7 +177,7 @@ function resolveJob(document: JobDocument, context: Context): Job {
     refit: document.refit !== false,
     errorScore: document.error_score === 'nan' ? Number.NaN : document.error_score,
     output,
-    document: { ...document, name },
+    document: { ...document, name, ...(spark ? { spark: shownSpark(spark) } : {}) },
   };
 }
 

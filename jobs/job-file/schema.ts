@@ -199,6 +199,20 @@ const cv = z.strictObject({
     .meta({ description: 'Column that holds the fold of each row; -1 is always training.' }),
 });
 
+const spark = z.strictObject({
+  master: text(1000).optional().meta({
+    description:
+      'Where `--engine spark` runs: `spark://HOST:PORT`, `yarn`, `k8s://https://HOST:PORT` or `local[N]`, by spark-submit. Default: REPRISE_SPARK_MASTER, else Livy or this machine.',
+  }),
+  conf: z
+    .record(text(500), z.union([z.string().max(10_000), z.number(), z.boolean()]))
+    .optional()
+    .meta({ description: 'Settings of Spark, by their names: `spark.executor.memory: 4g`.' }),
+  packages: z.array(text(500)).max(100).optional().meta({
+    description: 'Maven coordinates for driver and executors, `group:artifact:version`.',
+  }),
+});
+
 const metric = z.enum(METRICS);
 
 /** A job file after parsing: the keys as users write them. */
@@ -207,6 +221,7 @@ export const jobSchema = z
     kind: z.enum(['grid-search']).meta({ description: 'What to run.' }),
     name: name.optional(),
     data: data.meta({ description: 'What to learn from.' }),
+    spark: spark.optional().meta({ description: 'Where and how `--engine spark` runs.' }),
     model: model.meta({ description: 'What to fit.' }),
     search: search.meta({ description: 'The candidates to try.' }),
     cv: cv.prefault({}).meta({ description: 'How rows are split into folds.' }),

@@ -90,6 +90,8 @@ export interface WireRunResult {
   readonly sparkJobs: number;
   /** Tasks that the executors which live now run at once. */
   readonly slots: number;
+  /** Those executors by their names; none where the driver computes. */
+  readonly executors: readonly string[];
 }
 
 export interface WireFrameFile {
@@ -108,6 +110,25 @@ export interface WireFrameSource {
   readonly text:
     | readonly { readonly name: string; readonly type: string; readonly key: string }[]
     | null;
+}
+
+/** A file as this machine has it. */
+export interface WireKnownFile {
+  readonly path: string;
+  readonly bytes: number;
+  /** Since 1970. */
+  readonly modifiedMs: number;
+  readonly digest: string;
+}
+
+/** What the driver of Spark (`driver`) or an executor has. */
+export interface WireSite {
+  readonly executor: string;
+  readonly host: string;
+  readonly blas: string;
+  readonly nativeBlas: boolean;
+  /** Files that are not as they should be, by their positions, and what is there instead. */
+  readonly lacking: readonly { readonly file: number; readonly got: string }[];
 }
 
 export interface WireColumn {
@@ -282,6 +303,11 @@ export interface Verbs {
     };
   };
   closeDirect: { args: Record<string, never>; result: Record<string, never> };
+  /** What each machine has; those in `known` are not looked at again. Waits for the first executors. */
+  survey: {
+    args: { run: string; files: readonly WireKnownFile[]; known: readonly string[] };
+    result: { sites: readonly WireSite[] };
+  };
   /** Writes a held value, or the payload's cells, as a folder of files, one column of doubles each. */
   writeMatrix: {
     args: {

@@ -37,13 +37,28 @@ import {
 import type { Channel } from '../channel/channel.js';
 import type { Json, WireColumn, WireFrameSource, WireProfile } from '../channel/wire.js';
 import { type SparkExpressions, textKey } from './expressions.js';
+import type { Survey } from './survey.js';
 import { wireSource } from './wire-source.js';
 
 export function createSparkFrames(
   channel: Channel,
   newRun: () => string,
   expressions: SparkExpressions,
+  survey: Survey,
 ): FrameEngine {
+  /** As `readUnchanged`, on files that the cluster has as well. */
+  const readEverywhere = async <T>(source: FrameSource, read: () => Promise<T>): Promise<T> => {
+    const result = await readUnchanged(source, async () => {
+      try {
+        return await read();
+      } catch (error) {
+        throw await survey.causeOf(source.files, error);
+      }
+    });
+    // Executors may have come meanwhile.
+    await survey.check(source.files);
+    return result;
+  };
   const asked = async (source: FrameSource, requests: readonly ProfileRequest[]) => {
     const translated = await expressions.translate(requests, source);
     return {
@@ -73,6 +88,7 @@ export function createSparkFrames(
           options: (said ?? null) as Json,
           source: local,
         });
+      if (local !== null) await survey.check(local.files);
       const { result } = await (local === null
         ? call().catch((cause: unknown) => {
             throw remoteFault(path, cause);
@@ -105,7 +121,7 @@ export function createSparkFrames(
       requests: readonly ProfileRequest[],
     ): Promise<ColumnProfile[]> {
       const request = await asked(source, requests);
-      const { result } = await readUnchanged(source, () => channel.call('profileFrame', request));
+      const { result } = await readEverywhere(source, () => channel.call('profileFrame', request));
       return result.profiles.map(toProfile);
     },
     async profileFiles(
@@ -113,7 +129,7 @@ export function createSparkFrames(
       requests: readonly ProfileRequest[],
     ): Promise<ColumnProfile[][]> {
       const request = await asked(source, requests);
-      const { result } = await readUnchanged(source, () => channel.call('profileFiles', request));
+      const { result } = await readEverywhere(source, () => channel.call('profileFiles', request));
       return result.files.map((profiles) => profiles.map(toProfile));
     },
   };

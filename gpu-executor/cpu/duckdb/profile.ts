@@ -18,6 +18,7 @@ import { briefly, type Database, type Row } from './database.js';
 import type { Layouts } from './layout.js';
 import { exactQuantiles } from './quantiles.js';
 import { relation, type SourceLayout } from './scan.js';
+import { requireBoundedTexts } from './text-size.js';
 import { columnType, textOf } from './types.js';
 
 /** How DuckDB begins a message about a value an expression can't take, not about the file it came from. */
@@ -168,6 +169,7 @@ async function findTypes(
   const others = distinct.filter(({ sql, dialect }) => dialect !== undefined || !known.has(sql));
   await context.checker.check(others, layout.columns);
   const sqls = others.map(({ sql }) => sql);
+  await requireBoundedTexts(context.database, sqls);
   const types = await describe(context.database, layout, sqls).catch(async (cause) => {
     for (const sql of sqls) {
       await describe(context.database, layout, [sql]).catch((own: Error) => {

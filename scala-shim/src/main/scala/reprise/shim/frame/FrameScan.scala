@@ -18,6 +18,7 @@ final class FrameScan(session: SparkSession, reader: FrameReader) {
 
   def chunks(source: FrameSource, encodes: IndexedSeq[IndexedSeq[Feature]], chunkRows: Int): RDD[Chunk] = {
     val columns = encodes.flatten.map(_.column).distinct
+    WideFrames.tune(session, columns.length, source.rows)
     val slots = encodes.map { features =>
       EncodeSlot(features.map(_.code).toArray, features.map(feature => columns.indexOf(feature.column)).toArray)
     }.toArray
@@ -53,8 +54,9 @@ final class FrameScan(session: SparkSession, reader: FrameReader) {
       if (hasIndex) frame.select(selected :+ rowIndex(frame): _*)
       else frame.coalesce(1).select(selected: _*)
     val path = file.path
+    val most = math.max(1L, file.rows)
     plan.queryExecution.toRdd.mapPartitions { rows =>
-      new ChunkBuilder(rows, lookups, slots, chunkRows, firstRow, hasIndex, path)
+      new ChunkBuilder(rows, lookups, slots, math.min(chunkRows.toLong, most).toInt, firstRow, hasIndex, path)
     }
   }
 }
