@@ -121,7 +121,7 @@ export const NASTY: readonly NastyText[] = [
   csv('quote without end', 'a,y\n"x,1\n2,3\n'),
   csv('short row', 'a,b,y\n1,2,3\n1,2\n'),
   csv('long row', 'a,b,y\n1,2,3\n1,2,3,4\n'),
-  csv('delimiter at the end', 'a,y\n1,2,\n3,4,\n'),
+  csv('delimiter at the end', 'a,y\n1,2,\n3,4,,\n'),
   csv('byte order mark', '\ufeffa;y\n1;2\n'),
   csv('Spark escapes, not said', 'a,y\n"say \\"hi\\"",1\n'),
   csv('Spark escapes', 'a,y\n"say \\"hi\\", \\\\ \\n",1\nb\\"c,2\n', { csv: { escape: '\\' } }),

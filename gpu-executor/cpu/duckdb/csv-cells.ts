@@ -32,6 +32,7 @@ type State = (typeof states)[keyof typeof states];
 
 export class CsvCells {
   readonly #dialect: CsvDialect;
+  readonly #codes: Readonly<Record<keyof CsvDialect, number>>;
   #state: State = states.plain;
   #cells: string[] = [];
   #cell = '';
@@ -43,19 +44,48 @@ export class CsvCells {
 
   constructor(dialect: CsvDialect) {
     this.#dialect = dialect;
+    const codeOf = (char: string | undefined): number => char?.charCodeAt(0) ?? -1;
+    this.#codes = {
+      delimiter: codeOf(dialect.delimiter),
+      quote: codeOf(dialect.quote),
+      escape: codeOf(dialect.escape),
+      comment: codeOf(dialect.comment),
+    };
   }
 
   /** Records that end in this piece of text. @throws CsvFault */
   push(text: string): string[][] {
     const records: string[][] = [];
-    for (const char of text) {
+    for (let at = 0; at < text.length; at++) {
+      const char = text[at]!;
       if (this.#afterCr) {
         this.#afterCr = false;
         if (char === '\n' && this.#state !== states.quoted) continue;
       }
-      this.#take(char, records);
+      const plain = this.#plainUntil(text, at);
+      if (plain > at) {
+        this.#cell += text.slice(at, plain);
+        at = plain - 1;
+      } else this.#take(char, records);
     }
     return records;
+  }
+
+  /** Where the characters from here that only belong to the cell end. */
+  #plainUntil(text: string, from: number): number {
+    if (this.#escaping || (this.#state !== states.plain && this.#state !== states.quoted)) {
+      return from;
+    }
+    const isQuoted = this.#state === states.quoted;
+    let at = from;
+    for (; at < text.length; at++) {
+      const code = text.charCodeAt(at);
+      if (code === this.#codes.quote || (isQuoted && code === this.#codes.escape)) break;
+      if (isQuoted) continue;
+      if (code === this.#codes.delimiter || code === 10 || code === 13) break;
+      if (code === this.#codes.comment) break;
+    }
+    return at;
   }
 
   /** The last record, if it has no line end. @throws CsvFault */

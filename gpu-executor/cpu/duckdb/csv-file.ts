@@ -271,10 +271,12 @@ async function rewrite(
   }
 }
 
-/** The record with as many cells as the first; one more that is empty is a delimiter at the end of the line. */
+/** The record with as many cells as the first; empty ones beyond are delimiters at the end of the line. */
 function fitted(record: readonly string[], width: number, path: string): readonly string[] {
   if (record.length === width) return record;
-  if (record.length === width + 1 && record[width] === '') return record.slice(0, width);
+  if (record.length > width && record.slice(width).every((cell) => cell === '')) {
+    return record.slice(0, width);
+  }
   throw new DataError(
     `data: expected ${width} cells in each line of ${path}, got ${record.length} in one that begins with ${JSON.stringify(record.join(' ').slice(0, 60))}`,
     { path },

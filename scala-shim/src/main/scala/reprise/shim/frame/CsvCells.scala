@@ -21,8 +21,8 @@ final class CsvCells(in: Reader, dialect: CsvDialect) {
   private var end = 0
   private val cell = new java.lang.StringBuilder
   private var record = 0L
-  /** Whether the last cell of the record is empty. */
-  var lastIsEmpty = false
+  /** Whether the cells of the record that had no place are all empty. */
+  var restIsEmpty = true
   private val delimiter = dialect.delimiter.toInt
   private val quote = if (dialect.quote == 0) -2 else dialect.quote.toInt
   private val escape = if (dialect.escape == 0) -2 else dialect.escape.toInt
@@ -52,16 +52,17 @@ final class CsvCells(in: Reader, dialect: CsvDialect) {
     record += 1
     var count = 0
     var isEmpty = true
+    restIsEmpty = true
     while (true) {
       val wasQuoted = takeCell(count == 0)
       val stop = peek()
       isEmpty = isEmpty && !wasQuoted && cell.length == 0 && stop != delimiter
       if (stop == delimiter || !isEmpty) {
-        if (count < into.length && wanted(count)) into(count) = cell.toString
+        if (count >= into.length) restIsEmpty = restIsEmpty && cell.length == 0
+        else if (wanted(count)) into(count) = cell.toString
         count += 1
       }
       if (stop != delimiter) {
-        lastIsEmpty = cell.length == 0
         endLine(stop)
         if (isEmpty) record -= 1
         return count

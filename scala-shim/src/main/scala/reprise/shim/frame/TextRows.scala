@@ -83,9 +83,9 @@ final class CsvRows(path: String, options: CsvOptions, wanted: Option[Set[String
     true
   }
 
-  /** One cell more that is empty is a delimiter at the end of the line. */
+  /** Empty cells beyond the header's are delimiters at the end of the line. */
   private def fit(count: Int): Unit =
-    if (count != names.length && !(count == names.length + 1 && cells.lastIsEmpty)) {
+    if (count < names.length || !cells.restIsEmpty) {
       throw ShimError.data(
         s"data: expected ${names.length} cells in each line of $path, got $count in row ${row + 1}", "path" -> path)
     }
