@@ -4,6 +4,7 @@
  */
 import { DataError } from '../../../driver/errors.js';
 import type { ColumnProfile, FrameSource, ProfileRequest } from '../../../driver/frame/engine.js';
+import { inGroups } from './column-groups.js';
 import {
   type Asked,
   aggregateItems,
@@ -12,7 +13,6 @@ import {
   completed,
   countsOf,
   groupKey,
-  inGroups,
   isDoubtful,
   otherRows,
   type ProfileContext,
