@@ -10,6 +10,7 @@ import type { Bench } from './harness.js';
 import { hcv10, hcvGrid } from './hcv.js';
 import { hcvSpark } from './hcv-spark.js';
 import { incremental } from './incremental.js';
+import { livyBlas } from './livy-blas.js';
 import { livyOverhead } from './livy-overhead.js';
 import { migration } from './migration.js';
 import { partial } from './partial.js';
@@ -20,6 +21,7 @@ import { reuseOverhead } from './reuse-overhead.js';
 import { search5gb } from './search-5gb.js';
 import { secondProcess } from './second-process.js';
 import { sklearnAgreement } from './sklearn-agreement.js';
+import { soakBench } from './soak.js';
 import { spill } from './spill.js';
 import { storeProcesses } from './store-processes.js';
 import { tracing } from './tracing.js';
@@ -36,6 +38,7 @@ export const benches: readonly Bench[] = [
   fileParts,
   partial,
   storeProcesses,
+  soakBench,
   sklearnAgreement,
   tracing,
   reuseOverhead,
@@ -51,5 +54,6 @@ export const benches: readonly Bench[] = [
   asynchronous,
   channel,
   livyOverhead,
+  livyBlas,
   blas,
 ];

@@ -9,8 +9,11 @@ import {
   loadCostModel,
   type PlacementPolicy,
   Session,
+  type SqlDialect,
 } from '../driver/index.js';
 import { env } from '../driver/support/env.js';
+import { sweepScratch } from '../driver/support/leftovers.js';
+import type { SparkSection } from '../spark-bridge/index.js';
 import type { EngineName } from './runs/run-events.js';
 import { storeLimits } from './store-limits.js';
 
@@ -19,6 +22,8 @@ export interface OpenSession {
   readonly engine: 'local' | 'spark';
   /** Reads frames where the data are. */
   readonly frames: FrameEngine;
+  /** How Spark is reached and what computes there, for people. */
+  readonly way?: string;
 }
 
 export interface EngineChoice {
@@ -31,14 +36,22 @@ export interface EngineChoice {
 /** Data of at least this size go to Spark when it is there; below, starting a JVM costs more than it saves. @units bytes */
 const SPARK_BYTES = 8 * 1024 ** 3;
 
-/** `auto`: local up to a few GiB of files, Spark beyond or for paths only a cluster can read. */
+/** The engine that an expression of each dialect is tied to. */
+export const DIALECT_ENGINES = { duckdb: 'local', spark: 'spark' } as const;
+
+/** `auto`: the engine of the job's dialect; else local up to a few GiB of files, Spark beyond or for paths only a cluster can read. */
 export async function chooseEngine(
   engine: EngineName,
   path: string,
   dataBytes: (path: string) => Promise<number>,
+  dialect?: SqlDialect,
 ): Promise<EngineChoice> {
   if (engine !== 'auto') return { engine, reason: 'asked for', placement: 'blocks' };
   const placement = 'cost';
+  if (dialect !== undefined) {
+    const own = DIALECT_ENGINES[dialect];
+    return { engine: own, reason: `the job's dialect is ${dialect}`, placement };
+  }
   if (/^[a-z][a-z0-9+.-]*:\/\//i.test(path) && !path.startsWith('file:')) {
     return { engine: 'spark', reason: 'the data are in remote storage', placement };
   }
@@ -56,6 +69,7 @@ export async function chooseEngine(
 
 /**
  * Opens backends and a session; the caller closes the session.
+ * @param spark where Spark runs, by the job; what it does not say the environment does
  * @param signal gives up while a backend starts, and ends what was begun
  * @throws ConfigError when Spark or Java is missing
  */
@@ -64,24 +78,29 @@ export async function openSession(
   onWarning?: (message: string) => void,
   signal?: AbortSignal,
   placement: PlacementPolicy = 'blocks',
+  spark?: SparkSection,
 ): Promise<OpenSession> {
   // Said before anything is started for it.
   const limits = storeLimits();
+  void sweepScratch(env.home());
   const { createCpuBackend } = await import('../gpu-executor/cpu/index.js');
   const local = await createCpuBackend();
   try {
     let blocks: Backend = local;
+    let way: string | undefined;
     if (engine === 'spark') {
-      const bridge = await import('../spark-bridge/index.js');
-      const given = { ...(onWarning ? { onWarning } : {}), ...(signal ? { signal } : {}) };
-      blocks =
-        env.livyUrl() === undefined
-          ? // What is placed by cost was chosen here: no SPARK_HOME was asked for.
-            await bridge.createSparkBackend({
-              ...given,
-              sparkHome: placement === 'cost' ? 'optional' : 'required',
-            })
-          : await bridge.createLivyBackend(given);
+      const { openSpark } = await import('./open-spark.js');
+      const { sql } = local.frames;
+      const opened = await openSpark({
+        ...(spark ? { section: spark } : {}),
+        // What is placed by cost was chosen here: no SPARK_HOME was asked for.
+        sparkHome: placement === 'cost' ? 'optional' : 'required',
+        ...(onWarning ? { onWarning } : {}),
+        ...(signal ? { signal } : {}),
+        ...(sql ? { sql } : {}),
+      });
+      blocks = opened.backend;
+      way = opened.way;
     }
     const folder = env.store();
     const store =
@@ -98,7 +117,7 @@ export async function openSession(
       costs: loadCostModel(),
       ...(store ? { store } : {}),
     });
-    return { session, engine, frames: blocks.frames! };
+    return { session, engine, frames: blocks.frames!, ...(way === undefined ? {} : { way }) };
   } catch (error) {
     await local.close();
     throw error;

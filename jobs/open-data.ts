@@ -5,6 +5,7 @@
 import { performance } from 'node:perf_hooks';
 import {
   type ColumnProfile,
+  ConfigError,
   type EncodedFeature,
   FileProfiles,
   type Frame,
@@ -22,9 +23,10 @@ import {
   type ResolvedFeatures,
   resolveFeatures,
   type Session,
+  type SqlText,
   verifyUnchanged,
 } from '../driver/index.js';
-import type { OpenSession } from './engines.js';
+import { DIALECT_ENGINES, type OpenSession } from './engines.js';
 import type { Job } from './job-file/job.js';
 import type { CrossValidation } from './search/grid-search.js';
 import type { DataPart } from './search/parts.js';
@@ -37,6 +39,10 @@ export interface JobData {
   readonly parts?: readonly DataPart[];
   readonly resolved: ResolvedFeatures;
   readonly source: FrameSource;
+  /** What people should know of the data and the features. */
+  readonly warnings: readonly string[];
+  /** Rows left out. */
+  readonly dropped: number;
 }
 
 /** What a part is made of, as it is kept with the resolved features. */
@@ -56,18 +62,20 @@ const VERSION = 3;
 
 /** Opens the frame and encodes features, target and folds; nothing is read but what resolving needs. */
 export async function openData(
-  { session, frames }: OpenSession,
+  { session, frames, engine }: OpenSession,
   job: Job,
   clock: { enter(phase: string): void; progress?(fraction: number): void },
 ): Promise<JobData> {
+  requireDialect(job, engine);
   clock.enter('open');
-  const frame = await openFrame(session, frames, job.data.path, job.data.format);
+  const frame = await openFrame(session, frames, job.data.path, job.data.read);
   clock.enter('profile');
   const { source } = frame.description;
   const key = JSON.stringify([
     VERSION,
     frame.expr.attrsText,
     job.data.features ?? null,
+    job.data.dialect ?? null,
     job.data.target,
     job.cv,
   ]);
@@ -95,7 +103,19 @@ export async function openData(
     ...(parts ? { parts: dataParts(session, frame, job, resolved, parts, filled) } : {}),
     resolved,
     source,
+    warnings: [...(frame.description.warnings ?? []), ...resolved.warnings],
+    dropped: frame.description.dropped ?? 0,
   };
+}
+
+/** @throws ConfigError when the job is tied to another engine: nothing kept of a run there may answer here */
+function requireDialect({ data: { dialect } }: Job, engine: OpenSession['engine']): void {
+  if (dialect === undefined || DIALECT_ENGINES[dialect] === engine) return;
+  const own = DIALECT_ENGINES[dialect];
+  throw new ConfigError(
+    `data.dialect: expected engine ${own} for dialect ${dialect}, got ${engine}; run with --engine ${own}, or leave the dialect out`,
+    { key: 'data.dialect', value: dialect },
+  );
 }
 
 /** Shuffled folds of several files are shuffled within each, so that a row's fold never depends on the files beside it. */
@@ -129,6 +149,7 @@ async function resolve(
       : undefined;
   const features = await resolveFeatures(byFile ?? counted, description, {
     ...(data.features ? { features: data.features } : {}),
+    dialect: data.dialect,
     target: data.target,
     ...(cv.kind === 'group' ? { group: { column: cv.column, folds: cv.folds } } : {}),
     ...(cv.kind === 'predefined' ? { predefined: { column: cv.column } } : {}),
@@ -150,9 +171,11 @@ function planParts(
   if (parts.length < 2) return null;
   return parts.map((files) => {
     const known = new Map<string, ColumnProfile | undefined>();
-    const profileOf = (sql: string): ColumnProfile | undefined => {
-      if (!known.has(sql)) known.set(sql, profiles.ofFiles(files, sql));
-      return known.get(sql);
+    const profileOf = ({ sql, dialect }: SqlText): ColumnProfile | undefined => {
+      const key = `${dialect ?? ''} ${sql}`;
+      if (!known.has(key))
+        known.set(key, profiles.ofFiles(files, { sql, ...(dialect ? { dialect } : {}) }));
+      return known.get(key);
     };
     const fold = folds ? partFeatures([folds.feature], profileOf).features[0]! : null;
     return { files: files.length, fold, ...partFeatures(features, profileOf) };
@@ -196,7 +219,7 @@ function counting(frames: FrameEngine, session: Session, onScan: () => void): Fr
   };
   return {
     name: frames.name,
-    describe: (path, format) => frames.describe(path, format),
+    describe: (path, options) => frames.describe(path, options),
     profile: (source, requests) => {
       count(source);
       return frames.profile(source, requests);

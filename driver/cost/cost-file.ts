@@ -3,11 +3,13 @@
  * shares the folder. Invariant: the file is replaced whole or not at all, and a file that is missing, damaged or of another version
  * is as good as none: costs are advice, so nothing here ever fails a run.
  */
-import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { renameSync, rmSync, writeFileSync } from 'node:fs';
 import { arch, cpus } from 'node:os';
 import { dirname, join } from 'node:path';
 import { env } from '../support/env.js';
+import { ownPath, WRITING } from '../support/leftovers.js';
 import { makeFolderSync } from '../support/make-folder.js';
+import { readOwnFileSync } from '../support/plain-file.js';
 import { CostModel, type Learned } from './cost-model.js';
 import { ReadCounts } from './read-counts.js';
 
@@ -51,12 +53,12 @@ export function saveCostModel(model: CostModel): boolean {
   const { [machine]: _old, ...others } = known?.machines ?? {};
   const kept = Object.entries(others).slice(-(MAX_MACHINES - 1));
   const machines = { ...Object.fromEntries(kept), [machine]: model.learned() };
-  const temporary = `${path}.${process.pid}.tmp`;
+  const temporary = ownPath(dirname(path), WRITING);
   try {
     makeFolderSync(dirname(path), 0o700);
     const reads = new ReadCounts({ ...known?.reads, ...model.reads.toJson() }).toJson();
     const document: CostDocument = { version: VERSION, machines, reads };
-    writeFileSync(temporary, `${JSON.stringify(document, null, 1)}\n`, { mode: 0o600 });
+    writeFileSync(temporary, `${JSON.stringify(document, null, 1)}\n`, { mode: 0o600, flag: 'wx' });
     renameSync(temporary, path);
     return true;
   } catch {
@@ -75,7 +77,7 @@ function remove(path: string): void {
 
 function read(path: string): CostDocument | undefined {
   try {
-    const document = JSON.parse(readFileSync(path, 'utf8')) as Partial<CostDocument> | null;
+    const document = JSON.parse(readOwnFileSync(path)) as Partial<CostDocument> | null;
     if (document?.version !== VERSION || typeof document.machines !== 'object') return undefined;
     const entries = Object.entries(document.machines ?? {}).map(([machine, learned]) => [
       machine,

@@ -4,10 +4,12 @@
  * halved before they grow old, so what a session does now weighs most.
  */
 import type { Expr } from '../ir/expr.js';
+import { forgetOldest } from '../support/forget-oldest.js';
 
 /** Steps of a form are let go while at most one in so many of them was made again. */
 const MIN_GONE_FOR_ONE = 32;
 const MAX_COUNT = 4096;
+const MAX_FORMS = 1 << 14;
 
 interface Counts {
   gone: number;
@@ -43,6 +45,7 @@ export class TransientHistory {
     if (counts === undefined) {
       counts = { gone: 0, madeAgain: 0 };
       this.#forms.set(form, counts);
+      forgetOldest(this.#forms, MAX_FORMS);
     }
     return counts;
   }

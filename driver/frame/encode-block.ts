@@ -5,23 +5,23 @@
  * is not done here: a numeric column that may be missing is encoded as its value or 0, and a `missing` feature
  * carries the 0/1 indicator the imputation is applied to later.
  */
-import type { RawChunk, RawColumn } from './engine.js';
+import type { RawChunk, RawColumn, SqlText } from './engine.js';
 
-export type EncodedFeature =
+export type EncodedFeature = SqlText & FeatureEncoding;
+
+type FeatureEncoding =
   /** One column: the number; where missing, 0 (`zero`) or an error (`error`). */
   | {
       readonly kind: 'number';
       readonly name: string;
-      readonly sql: string;
       readonly missing: 'zero' | 'error';
     }
   /** One column: 1 where the number is missing, else 0. */
-  | { readonly kind: 'missing'; readonly name: string; readonly sql: string }
+  | { readonly kind: 'missing'; readonly name: string }
   /** One 0/1 column per category, then one for unlisted values (`other`), then one for missing (`missing`). */
   | {
       readonly kind: 'onehot';
       readonly name: string;
-      readonly sql: string;
       readonly categories: readonly string[];
       readonly other: boolean;
       readonly missing: boolean;
@@ -30,7 +30,6 @@ export type EncodedFeature =
   | {
       readonly kind: 'bin';
       readonly name: string;
-      readonly sql: string;
       readonly edges: readonly number[];
       readonly missing: boolean;
     }
@@ -38,7 +37,6 @@ export type EncodedFeature =
   | {
       readonly kind: 'map';
       readonly name: string;
-      readonly sql: string;
       readonly categories: readonly string[];
       readonly values: readonly number[];
       readonly fallback: number;
@@ -58,9 +56,15 @@ export function featureWidth(feature: EncodedFeature): number {
 
 /** The raw column a feature is computed from. */
 export function rawColumn(feature: EncodedFeature): RawColumn {
+  const text = sqlText(feature);
   return feature.kind === 'onehot' || feature.kind === 'map'
-    ? { kind: 'category', sql: feature.sql, categories: feature.categories }
-    : { kind: 'number', sql: feature.sql };
+    ? { kind: 'category', ...text, categories: feature.categories }
+    : { kind: 'number', ...text };
+}
+
+/** An expression alone, of whatever it is part of. */
+export function sqlText({ sql, dialect }: SqlText): SqlText {
+  return dialect === undefined ? { sql } : { sql, dialect };
 }
 
 /**

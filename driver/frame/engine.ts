@@ -1,7 +1,8 @@
 /**
  * What the driver asks of an engine that can read frames: DuckDB on this machine, Spark SQL on a cluster.
- * The SQL dialect of feature expressions is DuckDB's; an engine with another one translates.
+ * Feature expressions are DuckDB's SQL; an engine with another dialect translates (`sql/`).
  */
+import type { DescribeOptions, ReadOptions } from './read-options.js';
 
 /** `orc` is read by Spark only. */
 export type FrameFormat = 'parquet' | 'orc' | 'csv' | 'arrow' | 'jsonl';
@@ -13,11 +14,19 @@ export interface FrameSource {
   readonly isUndivided?: boolean;
   /** Files in the order of their rows: sorted by path. Absolute paths, or URIs for remote storage. */
   readonly files: readonly FrameFile[];
+  /** How they are read; part of the lineage. Absent: nothing was said. */
+  readonly options?: ReadOptions;
+  /**
+   * What the columns of text files are read as. It follows from files and options, so it is no part of the lineage.
+   */
+  readonly text?: readonly SourceColumn[];
   /**
    * Identifies files in remote storage anew, null for one that is gone; from the engine that listed them. Absent: the
    * files are local, or nobody can say.
    */
   readonly identify?: (paths: readonly string[]) => Promise<readonly (string | null)[]>;
+  /** The columns, from an engine that needs their types to translate expressions. */
+  readonly columns?: readonly FrameColumn[];
 }
 
 /** One file and its identity; the identity, not the path, is part of the lineage. */
@@ -27,6 +36,13 @@ export interface FrameFile {
   readonly digest: string;
   readonly bytes: number;
   readonly rows: number;
+}
+
+/** A column of a text file, the type it is read as, and its name as it stands in the files. */
+export interface SourceColumn {
+  readonly name: string;
+  readonly type: string;
+  readonly key: string;
 }
 
 /** Type of a column as features see it. */
@@ -48,6 +64,10 @@ export interface FrameDescription {
    * Default true.
    */
   readonly isUniform?: boolean;
+  /** Rows left out, as the options say. Default 0. */
+  readonly dropped?: number;
+  /** What people should know of how the files are read. */
+  readonly warnings?: readonly string[];
 }
 
 /** Raw columns of one chunk of rows, as an engine delivers them to `encodeBlock`. */
@@ -57,11 +77,22 @@ export interface RawChunk {
   readonly columns: readonly Float64Array[];
 }
 
+/** The engine that expressions are tied to. Absent: they are made of what means the same on every engine. */
+export type SqlDialect = 'duckdb' | 'spark';
+
+/** An expression, in DuckDB's dialect unless it says another. */
+export type SqlText = {
+  readonly sql: string;
+  readonly dialect?: SqlDialect;
+};
+
 /** One raw column to read. */
-export type RawColumn =
-  | { readonly kind: 'number'; readonly sql: string }
-  /** The position of the value's text in `categories`; -1 when missing, -2 when not listed. */
-  | { readonly kind: 'category'; readonly sql: string; readonly categories: readonly string[] };
+export type RawColumn = SqlText &
+  (
+    | { readonly kind: 'number' }
+    /** The position of the value's text in `categories`; -1 when missing, -2 when not listed. */
+    | { readonly kind: 'category'; readonly categories: readonly string[] }
+  );
 
 /** What a feature expression's values look like over all rows; one SQL scan answers many. */
 export interface ColumnProfile {
@@ -81,8 +112,7 @@ export interface ColumnProfile {
   readonly quantiles: readonly number[];
 }
 
-export interface ProfileRequest {
-  readonly sql: string;
+export interface ProfileRequest extends SqlText {
   /** How many most frequent values to list; 0 for none. */
   readonly top: number;
   readonly quantiles: readonly number[];
@@ -94,7 +124,7 @@ export interface FrameEngine {
    * Resolves a file, folder or glob to its files, columns and row counts.
    * @throws DataError when nothing is there, a file can't be read, or columns of two files differ
    */
-  describe(path: string, format?: FrameFormat): Promise<FrameDescription>;
+  describe(path: string, options?: DescribeOptions): Promise<FrameDescription>;
   /** Profiles expressions over all rows in one scan. @throws DataError naming the expression that does not parse */
   profile(source: FrameSource, requests: readonly ProfileRequest[]): Promise<ColumnProfile[]>;
   /**

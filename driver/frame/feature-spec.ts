@@ -4,7 +4,7 @@
  */
 import { ConfigError, DataError } from '../errors.js';
 import { closestText } from './closest.js';
-import type { FrameDescription } from './engine.js';
+import type { FrameDescription, SqlDialect } from './engine.js';
 
 /** A feature: the name of a column, or more. */
 export type FeatureSpec = string | FeatureOptions;
@@ -12,7 +12,7 @@ export type FeatureSpec = string | FeatureOptions;
 export interface FeatureOptions {
   /** Name of the feature; the column itself unless `sql` is given. */
   readonly name: string;
-  /** Scalar expression over the columns, in DuckDB's dialect. */
+  /** Scalar expression over the columns, in DuckDB's dialect unless the selection says another. */
   readonly sql?: string | undefined;
   /** Default `number`. */
   readonly encode?: 'number' | 'onehot' | 'bin' | undefined;
@@ -31,6 +31,8 @@ export interface PlannedFeature {
   readonly name: string;
   /** The expression as given, or the column's name quoted as SQL needs it. */
   readonly sql: string;
+  /** Of an expression that was given. */
+  readonly dialect?: SqlDialect;
   readonly encode: 'number' | 'onehot' | 'bin';
   readonly top: number | undefined;
   readonly other: boolean | undefined;
@@ -80,12 +82,14 @@ export function requireColumn(description: FrameDescription, name: string, role:
 /**
  * The features in order, with defaults. Without `specs`, every column but those in `reserved` is one.
  * @param reserved columns that are the target or say the fold
+ * @param dialect the engine that the expressions given are tied to
  * @throws ConfigError for a specification that no data can satisfy, DataError for an unknown column
  */
 export function planFeatures(
   description: FrameDescription,
   specs: readonly FeatureSpec[] | undefined,
   reserved: readonly string[],
+  dialect?: SqlDialect,
 ): PlannedFeature[] {
   const given = specs ?? [
     ...description.columns.map((column) => column.name).filter((name) => !reserved.includes(name)),
@@ -98,7 +102,11 @@ export function planFeatures(
   }
   const names = new Set<string>();
   return given.map((spec) => {
-    const planned = planFeature(description, typeof spec === 'string' ? { name: spec } : spec);
+    const planned = planFeature(
+      description,
+      typeof spec === 'string' ? { name: spec } : spec,
+      dialect,
+    );
     if (names.has(planned.name)) {
       throw invalid(planned.name, 'a name of its own', 'one used before');
     }
@@ -110,7 +118,11 @@ export function planFeatures(
   });
 }
 
-function planFeature(description: FrameDescription, options: FeatureOptions): PlannedFeature {
+function planFeature(
+  description: FrameDescription,
+  options: FeatureOptions,
+  dialect: SqlDialect | undefined,
+): PlannedFeature {
   const { name, encode = 'number', top, other, bins = 10, impute } = options;
   const sql = options.sql?.trim() ?? requireColumn(description, name, `feature ${name}`);
   if (top !== undefined && !(Number.isInteger(top) && top >= 1)) {
@@ -124,7 +136,8 @@ function planFeature(description: FrameDescription, options: FeatureOptions): Pl
   }
   checkBins(name, bins);
   checkImpute(name, encode, impute);
-  return { name, sql, encode, top, other, bins, impute };
+  const tied = options.sql !== undefined && dialect !== undefined ? { dialect } : {};
+  return { name, sql, ...tied, encode, top, other, bins, impute };
 }
 
 function checkBins(name: string, bins: number | readonly number[]): void {

@@ -5,8 +5,15 @@
  */
 import { DataError, RepriseError } from '../errors.js';
 import { columnPrefixes, featureColumns } from './column-names.js';
-import { type EncodedFeature, featureWidth } from './encode-block.js';
-import type { ColumnProfile, FrameDescription, FrameEngine, ProfileRequest } from './engine.js';
+import { type EncodedFeature, featureWidth, sqlText } from './encode-block.js';
+import type {
+  ColumnProfile,
+  FrameDescription,
+  FrameEngine,
+  ProfileRequest,
+  SqlDialect,
+  SqlText,
+} from './engine.js';
 import {
   type FeatureSpec,
   type PlannedFeature,
@@ -19,6 +26,8 @@ import { MAX_CATEGORIES, profileRequest, resolveFeature } from './resolve-featur
 export interface FeatureSelection {
   /** Default: every column but the target and the one that says the fold. */
   readonly features?: readonly FeatureSpec[];
+  /** The engine that the features' expressions are tied to. Default: none. */
+  readonly dialect?: SqlDialect | undefined;
   /** Column to predict; numeric or boolean. */
   readonly target: string;
   /** Folds that keep equal values of a column together. */
@@ -76,7 +85,7 @@ export async function resolveFeatures(
       ? undefined
       : requireColumn(description, foldColumn, group ? 'group' : 'predefined');
   const reserved = foldColumn === undefined ? [target] : [target, foldColumn];
-  const planned = planFeatures(description, selection.features, reserved);
+  const planned = planFeatures(description, selection.features, reserved, selection.dialect);
   if (description.rows === 0) {
     throw new DataError('data: expected rows, got none; the files hold only column names', {
       rows: 0,
@@ -87,12 +96,12 @@ export async function resolveFeatures(
   if (foldSql !== undefined) requests.push({ sql: foldSql, top: MAX_CATEGORIES, quantiles: [] });
   const profiles = await profileAll(engine, description, requests, planned);
   const targetProfile = profiles[planned.length]!;
-  await checkNumeric(engine, description, 'target', target, targetSql, targetProfile);
+  const targetText = { sql: targetSql };
+  await checkNumeric(engine, description, 'target', target, targetText, targetProfile);
   checkTarget(target, targetProfile);
   for (const [i, feature] of planned.entries()) {
     if (feature.encode === 'onehot') continue;
-    const { name, sql } = feature;
-    await checkNumeric(engine, description, 'feature', name, sql, profiles[i]!);
+    await checkNumeric(engine, description, 'feature', feature.name, feature, profiles[i]!);
   }
   const assembled = assemble(planned, profiles);
   return {
@@ -178,7 +187,7 @@ async function checkNumeric(
   description: FrameDescription,
   role: 'target' | 'feature',
   name: string,
-  sql: string,
+  text: SqlText,
   profile: ColumnProfile,
 ): Promise<void> {
   if (profile.type === 'number' || profile.type === 'boolean') return;
@@ -186,7 +195,8 @@ async function checkNumeric(
     profile.type === 'other' ? 'values of mixed or nested types' : `${profile.type} values`;
   let examples = '';
   if (profile.type !== 'other') {
-    const [again] = await engine.profile(description.source, [{ sql, top: 200, quantiles: [] }]);
+    const request = { ...sqlText(text), top: 200, quantiles: [] };
+    const [again] = await engine.profile(description.source, [request]);
     const values = (again?.top ?? []).map((entry) => entry.value);
     const telling = values.filter((value) => !Number.isFinite(Number(value)));
     const shown = (telling.length > 0 ? telling : values).slice(0, 2);

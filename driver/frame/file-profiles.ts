@@ -3,17 +3,19 @@
  * profile of all is merged. Files not profiled yet are scanned together. Invariant: answers equal those of one scan over
  * all files; a request that can't be merged exactly is handed to the engine whole.
  */
+import { sqlText } from './encode-block.js';
 import type {
   ColumnProfile,
   FrameDescription,
   FrameEngine,
   FrameFile,
-  FrameFormat,
   FrameSource,
   ProfileRequest,
+  SqlText,
 } from './engine.js';
 import { verifyUnchanged } from './identity.js';
 import { FILE_VALUES, mergeProfiles, mergeQuantiles, quantileValues } from './merge-profiles.js';
+import { type DescribeOptions, optionsKey } from './read-options.js';
 
 /** Keeps plain data by key: `Session.memo`. */
 export type Memo = (
@@ -23,7 +25,7 @@ export type Memo = (
 ) => Promise<unknown>;
 
 /** Raised when what a file's profile holds changes. */
-const VERSION = 1;
+const VERSION = 2;
 
 export class FileProfiles implements FrameEngine {
   readonly name: string;
@@ -38,8 +40,8 @@ export class FileProfiles implements FrameEngine {
     this.#memo = memo;
   }
 
-  describe(path: string, format?: FrameFormat): Promise<FrameDescription> {
-    return this.#engine.describe(path, format);
+  describe(path: string, options?: DescribeOptions): Promise<FrameDescription> {
+    return this.#engine.describe(path, options);
   }
 
   /** See `FrameEngine.profile`; cost: a scan of the files that are new. */
@@ -48,8 +50,8 @@ export class FileProfiles implements FrameEngine {
     requests: readonly ProfileRequest[],
   ): Promise<ColumnProfile[]> {
     if (source.files.length < 2) return this.#engine.profile(source, requests);
-    const counted = requests.map(({ sql, top }) => ({
-      sql,
+    const counted = requests.map(({ top, ...text }) => ({
+      ...sqlText(text),
       top: top > 0 ? FILE_VALUES : 0,
       quantiles: [],
     }));
@@ -75,9 +77,9 @@ export class FileProfiles implements FrameEngine {
    * The profile over some of the files of an expression that `profile` was asked about, every distinct value listed;
    * undefined when it was not asked about or has too many values.
    */
-  ofFiles(files: readonly FrameFile[], sql: string): ColumnProfile | undefined {
+  ofFiles(files: readonly FrameFile[], text: SqlText): ColumnProfile | undefined {
     for (const top of [FILE_VALUES, 0]) {
-      const profiles = this.#of(files, { sql, top, quantiles: [] });
+      const profiles = this.#of(files, { ...sqlText(text), top, quantiles: [] });
       if (profiles.length === files.length && profiles.length > 0) {
         return mergeProfiles(profiles, top === 0 ? 0 : Number.POSITIVE_INFINITY);
       }
@@ -93,6 +95,7 @@ export class FileProfiles implements FrameEngine {
   /** Profiles every file, each from its memo or, all that have none together, from one scan. */
   async #learn(source: FrameSource, requests: readonly ProfileRequest[]): Promise<void> {
     if (requests.length === 0) return;
+    const { format } = source;
     // Files of equal content share their key, so waiting for one another they would wait for ever.
     const distinct = [...new Map(source.files.map((file) => [file.digest, file])).values()];
     const batch = new Batch(distinct.length, (files) => {
@@ -105,7 +108,8 @@ export class FileProfiles implements FrameEngine {
     await Promise.all(
       distinct.map(async (file) => {
         const one = { ...source, files: [file] };
-        const key = JSON.stringify(['file-profile', VERSION, source.format, file.digest, asked]);
+        const options = optionsKey(source.options);
+        const key = JSON.stringify(['file-profile', VERSION, format, file.digest, asked, options]);
         const profiles = this.#memo(
           key,
           () => batch.add(file),

@@ -7,10 +7,12 @@
  */
 import { createHash } from 'node:crypto';
 import { type BigIntStats, createReadStream } from 'node:fs';
-import { readFile, stat } from 'node:fs/promises';
+import { stat } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { DataError } from '../errors.js';
 import { env } from '../support/env.js';
+import { forgetOldest } from '../support/forget-oldest.js';
+import { ParsedFile } from '../support/plain-file.js';
 import { replaceFile } from '../support/replace-file.js';
 import type { FrameFile, FrameSource } from './engine.js';
 
@@ -18,6 +20,8 @@ import type { FrameFile, FrameSource } from './engine.js';
 const SETTLED_NS = 2_000_000_000n;
 /** Entries kept in the store; the oldest go first. */
 const MAX_ENTRIES = 20_000;
+/** Stamps kept by a process; a file beyond is hashed again when it is verified. */
+const MAX_SEEN = 1 << 17;
 const STORE_VERSION = 1;
 
 /** A local file and the digest of its content. @units bytes: bytes */
@@ -42,7 +46,7 @@ const seen = new Map<string, { readonly stamp: string; readonly digest: string }
  */
 export async function identifyFiles(paths: readonly string[]): Promise<FileIdentity[]> {
   const storePath = join(env.home(), 'identity.json');
-  const store = await loadStore(storePath);
+  const store = await stored.read(storePath);
   const learned = new Map<string, Entry>();
   const identities: FileIdentity[] = [];
   for (const given of paths) {
@@ -59,6 +63,7 @@ export async function identifyFiles(paths: readonly string[]): Promise<FileIdent
       }
     }
     seen.set(path, { stamp, digest });
+    forgetOldest(seen, MAX_SEEN);
     identities.push({ path, digest, bytes: Number(stats.size) });
   }
   if (learned.size > 0) await mergeIntoStore(storePath, learned);
@@ -201,16 +206,16 @@ function changed(path: string, before: number, after: number): DataError {
 }
 
 /** The store as a map; empty when it is missing, damaged or of another version. */
-async function loadStore(path: string): Promise<Map<string, Entry>> {
+const stored = new ParsedFile<ReadonlyMap<string, Entry>>((text) => {
   try {
-    const parsed: unknown = JSON.parse(await readFile(path, 'utf8'));
+    const parsed: unknown = JSON.parse(text);
     const { version, files } = parsed as { version?: unknown; files?: unknown };
     if (version !== STORE_VERSION || !Array.isArray(files)) return new Map();
     return new Map((files as unknown[]).filter(isStored).map(([file, entry]) => [file, entry]));
   } catch {
     return new Map();
   }
-}
+});
 
 function isStored(item: unknown): item is [string, Entry] {
   if (!Array.isArray(item) || typeof item[0] !== 'string') return false;
@@ -229,9 +234,11 @@ function isStored(item: unknown): item is [string, Entry] {
  */
 async function mergeIntoStore(path: string, learned: ReadonlyMap<string, Entry>): Promise<void> {
   try {
-    const merged = await loadStore(path);
-    for (const [file, entry] of learned) merged.set(file, entry);
-    const files = [...merged].sort((a, b) => b[1].usedAt - a[1].usedAt).slice(0, MAX_ENTRIES);
+    const merged = new Map([...(await stored.read(path)), ...learned]);
+    let files = [...merged];
+    if (files.length > MAX_ENTRIES) {
+      files = files.sort((a, b) => b[1].usedAt - a[1].usedAt).slice(0, MAX_ENTRIES * 0.9);
+    }
     await replaceFile(path, JSON.stringify({ version: STORE_VERSION, files }));
   } catch {
     // What was learned costs a hash the next time.

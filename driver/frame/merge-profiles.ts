@@ -3,6 +3,7 @@
  * exactly; so do quantiles, from the counts of distinct values. Invariant: what is returned equals the profile of all
  * files at once; where that can't be had from the parts, nothing is returned.
  */
+import { sqlText } from './encode-block.js';
 import type { ColumnProfile, ProfileRequest } from './engine.js';
 
 /** Distinct values of one file that are kept with their counts; beyond, the files are profiled together. */
@@ -65,7 +66,8 @@ function byBytes(a: string, b: string): number {
 
 /** Expression whose distinct values quantiles are merged from: the very float64 they are taken of. */
 export function quantileValues(request: ProfileRequest): ProfileRequest {
-  return { sql: `CAST((${request.sql}\n) AS DOUBLE)`, top: FILE_VALUES, quantiles: [] };
+  const text = sqlText({ ...request, sql: `CAST((${request.sql}\n) AS DOUBLE)` });
+  return { ...text, top: FILE_VALUES, quantiles: [] };
 }
 
 /**

@@ -5,7 +5,7 @@
  * Invariant: encoding the part by its own features and placing the columns gives what the features of all data give.
  */
 import { type EncodedFeature, featureWidth } from './encode-block.js';
-import type { ColumnProfile } from './engine.js';
+import type { ColumnProfile, SqlText } from './engine.js';
 import { isComplete } from './merge-profiles.js';
 import { byCategory } from './resolve-feature.js';
 
@@ -25,13 +25,13 @@ const SHORT_LIST = 8;
 /** @param profileOf the part's profile of an expression, every value listed; undefined where there is none */
 export function partFeatures(
   features: readonly EncodedFeature[],
-  profileOf: (sql: string) => ColumnProfile | undefined,
+  profileOf: (text: SqlText) => ColumnProfile | undefined,
 ): PartFeatures {
   const own: EncodedFeature[] = [];
   const columns: number[] = [];
   let offset = 0;
   for (const feature of features) {
-    const profile = profileOf(feature.sql);
+    const profile = profileOf(feature);
     const part = profile === undefined ? whole(feature) : ofPart(feature, profile);
     if (part.feature !== undefined) own.push(part.feature);
     for (const column of part.columns) columns.push(offset + column);

@@ -3,9 +3,10 @@
  * all rows; only a mean to impute is left to be fitted on training rows, through an indicator column.
  */
 import { DataError } from '../errors.js';
-import type { EncodedFeature } from './encode-block.js';
-import type { ColumnProfile, ProfileRequest } from './engine.js';
+import { type EncodedFeature, sqlText } from './encode-block.js';
+import type { ColumnProfile, ProfileRequest, SqlText } from './engine.js';
 import type { PlannedFeature } from './feature-spec.js';
+import { textLiteral } from './sql/literal.js';
 
 /** Categories a feature may have; more make a model nobody can read and a lineage nobody can store. */
 export const MAX_CATEGORIES = 100_000;
@@ -18,11 +19,16 @@ export interface ResolvedFeature {
 }
 
 /** The expression as encoded: with the constant that stands in for missing values. */
-export function imputedSql(feature: PlannedFeature): string {
-  const { sql, encode, impute } = feature;
+export function imputedText(feature: PlannedFeature): SqlText {
+  return sqlText({ ...feature, sql: imputedSql(feature) });
+}
+
+function imputedSql(feature: PlannedFeature): string {
+  const { sql, encode, impute, dialect } = feature;
   if (impute === undefined || impute === 'mean') return sql;
   if (encode === 'onehot' && typeof impute === 'string') {
-    return `coalesce((${sql}\n), '${impute.replaceAll("'", "''")}')`;
+    const text = dialect === 'spark' ? textLiteral(impute) : `'${impute.replaceAll("'", "''")}'`;
+    return `coalesce((${sql}\n), ${text})`;
   }
   if (impute === 'zero' && encode === 'number') return sql;
   const constant = impute === 'zero' ? 0 : impute;
@@ -33,13 +39,13 @@ export function imputedSql(feature: PlannedFeature): string {
 export function profileRequest(feature: PlannedFeature): ProfileRequest {
   const { encode, bins } = feature;
   if (encode === 'onehot') {
-    return { sql: imputedSql(feature), top: feature.top ?? MAX_CATEGORIES, quantiles: [] };
+    return { ...imputedText(feature), top: feature.top ?? MAX_CATEGORIES, quantiles: [] };
   }
   const quantiles =
     encode === 'bin' && typeof bins === 'number'
       ? Array.from({ length: bins + 1 }, (_, i) => i / bins)
       : [];
-  return { sql: feature.sql, top: 0, quantiles };
+  return { ...sqlText(feature), top: 0, quantiles };
 }
 
 /** @throws DataError when the data do not fit the feature */
@@ -60,24 +66,30 @@ export function resolveFeature(feature: PlannedFeature, profile: ColumnProfile):
 
 function resolveNumber(feature: PlannedFeature, profile: ColumnProfile): ResolvedFeature {
   const { name, impute } = feature;
-  const sql = imputedSql(feature);
+  const text = imputedText(feature);
   if (profile.missing === 0) {
     const warnings = profile.min === profile.max ? [constant(name, profile.min)] : [];
     // The plain expression: nothing is missing, so what stands in for it must not change the lineage.
-    const plain: EncodedFeature = { kind: 'number', name, sql: feature.sql, missing: 'error' };
+    const plain: EncodedFeature = {
+      kind: 'number',
+      name,
+      ...sqlText(feature),
+      missing: 'error',
+    };
     return { features: [plain], imputeMean: false, warnings };
   }
   if (impute === undefined) throw missingValues(name, profile);
   if (impute !== 'mean') {
     const missing = impute === 'zero' ? 'zero' : 'error';
-    return { features: [{ kind: 'number', name, sql, missing }], imputeMean: false, warnings: [] };
+    const number: EncodedFeature = { kind: 'number', name, ...text, missing };
+    return { features: [number], imputeMean: false, warnings: [] };
   }
   if (profile.missing === profile.rows) {
     throw fault(name, 'values to take the mean of', 'none: every row is missing');
   }
   const warnings = profile.min === profile.max ? [constant(name, profile.min)] : [];
-  const value: EncodedFeature = { kind: 'number', name, sql, missing: 'zero' };
-  return { features: [value, { kind: 'missing', name, sql }], imputeMean: true, warnings };
+  const value: EncodedFeature = { kind: 'number', name, ...text, missing: 'zero' };
+  return { features: [value, { kind: 'missing', name, ...text }], imputeMean: true, warnings };
 }
 
 function resolveOneHot(feature: PlannedFeature, profile: ColumnProfile): ResolvedFeature {
@@ -105,9 +117,8 @@ function resolveOneHot(feature: PlannedFeature, profile: ColumnProfile): Resolve
   if (categories.length + (other ? 1 : 0) + (missing ? 1 : 0) === 1) {
     warnings.push(constant(name, categories[0] ?? null));
   }
-  const sql = imputedSql(feature);
   return {
-    features: [{ kind: 'onehot', name, sql, categories, other, missing }],
+    features: [{ kind: 'onehot', name, ...imputedText(feature), categories, other, missing }],
     imputeMean: false,
     warnings,
   };
@@ -132,7 +143,7 @@ function resolveBins(feature: PlannedFeature, profile: ColumnProfile): ResolvedF
       {
         kind: 'bin',
         name,
-        sql: imputedSql(feature),
+        ...imputedText(feature),
         edges,
         missing: profile.missing > 0 && !imputed,
       },

@@ -18,6 +18,8 @@ const CHUNK_NODES = 1 << CHUNK_BITS;
 const CHUNK_MASK = CHUNK_NODES - 1;
 /** More young nodes than this (some 350 MB) are made weak turn by turn, whether anything is evaluated or not. */
 const MAX_YOUNG = 1 << 20;
+/** Freed nodes are looked for once so many were made since. */
+const TIDY_NODES = 1 << 14;
 /** Nodes made weak in one turn; it then takes well under two milliseconds. */
 const WEAKEN_BATCH = 2048;
 
@@ -35,6 +37,8 @@ export class Interner {
   /** Likewise when young literals hold more than this. @units bytes */
   readonly #maxYoungBytes = memoryShares().literalsBytes;
   #isWeakening = false;
+  /** The next id when the table was last made anew. */
+  #tidiedAt = 1;
   /** Times an expression asked for was there already, so its work is shared. */
   hits = 0;
 
@@ -129,6 +133,11 @@ export class Interner {
     if (end === this.#nextId) this.#youngBytes = 0;
   }
 
+  /** Forgets freed nodes where there may be many; the table itself does when it is full, which may be long after. */
+  tidy(): void {
+    if (this.#nextId - this.#tidiedAt > TIDY_NODES) this.#rehash();
+  }
+
   #node(id: number): Expr | undefined {
     const ref = this.#chunks[id >>> CHUNK_BITS]?.[id & CHUNK_MASK];
     return ref instanceof WeakRef ? ref.deref() : ref;
@@ -148,6 +157,7 @@ export class Interner {
   #rehash(): void {
     const oldHashes = this.#hashes;
     const oldIds = this.#ids;
+    this.#tidiedAt = this.#nextId;
     this.#sweep();
     let live = 0;
     for (let i = 0; i < oldIds.length; i++) {

@@ -10,6 +10,8 @@ import { defineOp, sourceRule } from './op-def.js';
 
 export const encode = defineOp({
   name: 'encode',
+  // 2: expressions mean the same on every engine; some once meant another thing on Spark.
+  version: 2,
   arity: 1,
   infer: ([frame], attrs) => {
     const features = attrs.features as unknown as readonly EncodedFeature[];

@@ -23,7 +23,13 @@ export interface SpillFile {
 }
 
 export interface CacheEntry {
-  readonly expr: Expr;
+  /** Of a resting entry a node that holds nothing, see `resting.ts`. */
+  expr: Expr;
+  /** Of the node it was put under. */
+  readonly height: number;
+  /** The latest run that used it. */
+  run: number;
+  isResting: boolean;
   /** Further nodes with this value. */
   aliases: Expr[] | undefined;
   state: EntryState;
@@ -62,6 +68,9 @@ export interface CacheEntry {
 export function pendingEntry(expr: Expr, misses: number): CacheEntry {
   return {
     expr,
+    height: expr.height,
+    run: 0,
+    isResting: false,
     aliases: undefined,
     state: 'pending',
     value: undefined,

@@ -12,6 +12,7 @@ import { type Expr, topological } from '../ir/expr.js';
 import { lineageKey } from '../ir/lineage-key.js';
 import { frame } from '../operators/frame.js';
 import type { DenseMatrix, Value } from '../runtime/value.js';
+import { isWorthLooking, type Recalled, Recalling } from './recalling.js';
 import type { DurableStore } from './store/durable-store.js';
 import type { Json } from './store/entry-format.js';
 import type { Lease } from './store/lease.js';
@@ -19,18 +20,6 @@ import { StoredSiblings } from './stored-siblings.js';
 
 /** Other results than reductions of data are not worth a file when computed faster than this. @units seconds */
 export const STORE_SECONDS = 0.02;
-/** Work of at least this size is looked up. @units flops */
-const LOOKUP_FLOPS = 2e7;
-/** Results expected to take longer are computed by one process at a time. @units seconds */
-const LEASE_SECONDS = 0.2;
-
-export interface Recalled {
-  readonly values: ReadonlyMap<Expr, Value>;
-  /** Seconds the recalled results once took. */
-  readonly seconds: ReadonlyMap<Expr, number>;
-  readonly leases: ReadonlyMap<Expr, Lease>;
-}
-
 export class DurableTier {
   readonly store: DurableStore;
   readonly siblings: StoredSiblings;
@@ -57,50 +46,8 @@ export class DurableTier {
     isThere: (expr: Expr) => boolean,
     signal?: AbortSignal,
   ): Promise<Recalled> {
-    const values = new Map<Expr, Value>();
-    const seconds = new Map<Expr, number>();
-    const leases = new Map<Expr, Lease>();
-    const refused = new Set<Expr>();
-    const asked = new Set(roots);
     await this.store.refresh();
-    try {
-      for (;;) {
-        const stored: Expr[] = [];
-        const long: Expr[] = [];
-        topological(roots, (expr) => {
-          if (values.has(expr) || isThere(expr)) return true;
-          if (!isWorthLooking(expr)) return false;
-          if (!refused.has(expr) && this.store.has(lineageKey(expr))) {
-            stored.push(expr);
-            return true;
-          }
-          const isOpen = !leases.has(expr) && !refused.has(expr);
-          // Cell-by-cell steps inside a plan are seldom kept, so nobody waits for them.
-          const isKept = !expr.op.elementwise || asked.has(expr);
-          if (isOpen && isKept && this.#estimate(expr) >= LEASE_SECONDS) long.push(expr);
-          return false;
-        });
-        for (const expr of stored) {
-          const found = await this.read(expr);
-          if (found === undefined) refused.add(expr);
-          else {
-            values.set(expr, found.value);
-            seconds.set(expr, found.seconds);
-          }
-        }
-        if (stored.length > 0) continue;
-        if (long.length === 0) return { values, seconds, leases };
-        long.sort((a, b) => (lineageKey(a) < lineageKey(b) ? -1 : 1));
-        for (const expr of long) {
-          const lease = await this.store.lease(lineageKey(expr), signal);
-          if (lease === undefined) refused.add(expr);
-          else if (lease !== 'stored') leases.set(expr, lease);
-        }
-      }
-    } catch (error) {
-      await releaseAll(leases);
-      throw error;
-    }
+    return new Recalling(this, this.#estimate, roots, isThere, signal).run();
   }
 
   /** Whether a value worth reading is stored under the node's key. */
@@ -191,18 +138,4 @@ export async function inputsUnchanged(exprs: readonly Expr[]): Promise<boolean> 
     }
   }
   return true;
-}
-
-/** Ends leases; never throws. */
-export async function releaseAll(leases: ReadonlyMap<Expr, Lease>): Promise<void> {
-  await Promise.all([...leases.values()].map((lease) => lease.release()));
-}
-
-/** Whether a node's work is large enough for its key to be made and looked up. */
-export function isWorthLooking(expr: Expr): boolean {
-  if (!expr.isDeterministic || expr.inputs.length === 0) return false;
-  const kind = expr.op.rowRule(expr.inputs, expr.attrs).kind;
-  if (kind === 'source') return false;
-  if (reducesFrameData(expr)) return true;
-  return expr.op.flops(expr.inputs, expr.attrs, expr) >= LOOKUP_FLOPS;
 }

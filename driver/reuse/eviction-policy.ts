@@ -30,7 +30,7 @@ const policies: Readonly<Record<PolicyName, EvictionPolicy>> = {
   /** Longest lineage first: what lies near the inputs is shared by more programs. */
   dagHeight: {
     name: 'dagHeight',
-    score: (entry) => 1 / entry.expr.height,
+    score: (entry) => 1 / entry.height,
     tieBreak: costPerByte,
   },
 };

@@ -12,6 +12,9 @@ interface Place {
   tie: number;
 }
 
+/** What was removed is held in its place until so many were, and they are half of all. */
+const MIN_REMOVED = 32;
+
 export class EvictionQueue {
   readonly #policy: EvictionPolicy;
   #heap: Place[] = [];
@@ -34,7 +37,7 @@ export class EvictionQueue {
     if (entry.queue !== this) return;
     entry.queue = undefined;
     this.#removed++;
-    if (this.#removed > 1024 && this.#removed * 2 > this.#heap.length + this.#fresh.length) {
+    if (this.#removed > MIN_REMOVED && this.#removed * 2 > this.#heap.length + this.#fresh.length) {
       this.#heapify();
     }
   }

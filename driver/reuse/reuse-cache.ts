@@ -9,30 +9,15 @@ import type { Expr } from '../ir/expr.js';
 import type { OpDef } from '../operators/op-def.js';
 import type { Handle, Value } from '../runtime/value.js';
 import { type CacheEntry, pendingEntry } from './cache-entry.js';
+import { mostEntries, type ReuseCacheOptions } from './cache-options.js';
 import { type CacheTier, plainTier } from './cache-tier.js';
 import { type EvictionPolicy, evictionPolicy } from './eviction-policy.js';
 import { EvictionQueue } from './eviction-queue.js';
+import { isUnused, mayRest, RestingResults } from './resting.js';
 import { SiblingIndex } from './sibling-index.js';
 import type { SpillTier } from './spill-tier.js';
 
 export type { CacheEntry } from './cache-entry.js';
-
-export interface ReuseCacheOptions {
-  /** Bytes of values kept on the host. */
-  readonly budgetBytes: number;
-  /** Drops a value that lives in a backend without a tier of its own. */
-  readonly release: (handle: Handle) => void;
-  /** Tiers of backends, one for each that keeps values. */
-  readonly tiers?: readonly CacheTier[];
-  /** Where evicted values go. Default: nowhere. */
-  readonly spill?: SpillTier | undefined;
-  /** Default `costSize`. */
-  readonly policy?: EvictionPolicy;
-  /** Told each value that is about to leave for good. */
-  readonly onEvict?: (entry: CacheEntry) => void;
-  /** Inputs under which a value on the host can be found by `siblings`. Default: none. */
-  readonly siblingKeys?: (expr: Expr) => readonly Expr[];
-}
 
 /** Bookkeeping charged to every entry, so that millions of scalars count too. @units bytes */
 const ENTRY_OVERHEAD_BYTES = 256;
@@ -53,7 +38,11 @@ export class ReuseCache {
   #disk: EvictionQueue;
   #bytes = 0;
   #pinnedBytes = 0;
+  readonly #pinnedLimit: number;
+  readonly #mostEntries: number;
   #clock = 0;
+  #run = 0;
+  readonly #resting = new RestingResults();
   /** Values that left host memory for good. */
   evicted = 0;
   /** Values that went to disk, and came back. */
@@ -64,6 +53,9 @@ export class ReuseCache {
     this.budgetBytes = options.budgetBytes;
     this.policy = options.policy ?? evictionPolicy('costSize');
     this.spill = options.spill;
+    this.#mostEntries = options.maxEntries ?? mostEntries();
+    const most = Math.min(this.budgetBytes, this.#mostEntries * ENTRY_OVERHEAD_BYTES);
+    this.#pinnedLimit = most * PINNED_SHARE;
     this.#release = options.release;
     this.#onEvict = options.onEvict ?? (() => {});
     this.#siblings = new SiblingIndex(options.siblingKeys ?? (() => []));
@@ -96,6 +88,7 @@ export class ReuseCache {
   /** Notes that a plan reads the value. */
   hit(entry: CacheEntry): void {
     entry.hits++;
+    entry.run = this.#run;
     entry.usedAt = ++this.#clock;
     if (entry.value?.kind === 'handle') this.#tierOf(entry.value).hit?.(entry, entry.value);
   }
@@ -138,6 +131,7 @@ export class ReuseCache {
     entry.backend = backend;
     entry.bytes = (value.kind === 'dense' ? value.data.byteLength : 0) + ENTRY_OVERHEAD_BYTES;
     entry.state = 'cached';
+    entry.run = this.#run;
     entry.usedAt = ++this.#clock;
     this.#bytes += entry.bytes;
     entry.settled?.resolve(true);
@@ -183,6 +177,34 @@ export class ReuseCache {
       entry.restoring = undefined;
     });
     return entry.restoring;
+  }
+
+  /** A run begins: what none of the last runs used goes, or rests where it is worth its memory to later ones. */
+  beginRun(): void {
+    this.#run++;
+    for (const [expr, entry] of this.#entries) {
+      if (!isUnused(entry, this.#run)) continue;
+      if (!mayRest(expr)) this.#drop(entry);
+      else {
+        this.#entries.delete(expr);
+        this.#siblings.remove(expr);
+        const before = this.#resting.rest(entry);
+        if (before !== undefined) this.#drop(before);
+        this.#entries.set(entry.expr, entry);
+      }
+    }
+  }
+
+  /** Brings back what rests of these programs, so that `probe` finds it. */
+  awake(roots: readonly Expr[]): void {
+    for (const { expr, entry } of this.#resting.awoken(roots, (node) => this.#entries.has(node))) {
+      this.#entries.delete(entry.expr);
+      this.#resting.remove(entry);
+      entry.expr = expr;
+      entry.run = this.#run;
+      this.#entries.set(expr, entry);
+      if (entry.value?.kind === 'dense') this.#siblings.add(expr);
+    }
   }
 
   /** Takes a cached value out and remembers the miss. */
@@ -232,20 +254,25 @@ export class ReuseCache {
 
   #keepInMemory(entry: CacheEntry): void {
     const isCell = entry.bytes === ENTRY_OVERHEAD_BYTES + 8;
-    if (isCell && this.#pinnedBytes + entry.bytes <= this.budgetBytes * PINNED_SHARE) {
+    if (isCell && this.#pinnedBytes + entry.bytes <= this.#pinnedLimit) {
       this.#pinnedBytes += entry.bytes;
       entry.isPinned = true;
     } else this.#memory.add(entry);
     if (entry.bytes > this.budgetBytes) this.#leave(entry);
-    else if (this.#bytes > this.budgetBytes) this.#makeSpace(entry);
+    else if (this.#isOver()) this.#makeSpace(entry);
   }
 
-  /** Evicts down to the budget; `keep` was just put. */
+  #isOver(): boolean {
+    return this.#bytes > this.budgetBytes || this.#entries.size > this.#mostEntries;
+  }
+
+  /** Evicts down to the budget; `keep` was just put. A file leaves the entry, so it helps against bytes only. */
   #makeSpace(keep: CacheEntry): void {
-    while (this.#bytes > this.budgetBytes) {
+    while (this.#isOver()) {
       const entry = this.#memory.take(keep);
       if (entry === undefined) return;
-      this.#leave(entry);
+      if (this.#bytes > this.budgetBytes) this.#leave(entry);
+      else this.#evict(entry);
     }
   }
 
@@ -336,8 +363,9 @@ export class ReuseCache {
   #drop(entry: CacheEntry): void {
     for (const key of [entry.expr, ...(entry.aliases ?? [])]) {
       this.#entries.delete(key);
-      this.#siblings.remove(key);
+      if (!entry.isResting) this.#siblings.remove(key);
     }
+    this.#resting.remove(entry);
     const isCounted = entry.state === 'cached' && !entry.isLeaving;
     if (isCounted) this.#bytes -= entry.bytes;
     if (entry.isPinned) this.#pinnedBytes -= entry.bytes;

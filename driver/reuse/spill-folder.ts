@@ -3,14 +3,10 @@
  * folder whose process is gone for certain is swept; nobody else can read what lies in one.
  */
 import { rmSync } from 'node:fs';
-import { readdir, rm, stat, statfs } from 'node:fs/promises';
+import { statfs } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { makeFolder } from '../support/make-folder.js';
-import { isFromDeadProcess, processToken } from './store/process-token.js';
+import { makeOwnFolder, SCRATCH, sweepLeftovers } from '../support/leftovers.js';
 
-export const SPILL_PREFIX = 'reprise-spill-';
-const PREFIX = SPILL_PREFIX;
 /** File system type of memory posing as a disk: spilling to it frees nothing. */
 const TMPFS = 0x01021994;
 /** Usual on Unix for larger files; a real disk where `/tmp` is not. */
@@ -34,8 +30,7 @@ export async function makeSpillFolder(
   parent?: string,
 ): Promise<{ readonly path: string; readonly freeBytes: number }> {
   const place = parent ?? (await defaultParent());
-  const path = join(place, `${PREFIX}${processToken()}`);
-  await makeFolder(path, 0o700);
+  const path = await makeOwnFolder(place, SCRATCH.spill);
   if (!isWatchingExit) process.once('exit', () => [...live].forEach(removeSpillFolder));
   isWatchingExit = true;
   live.add(path);
@@ -48,19 +43,9 @@ const swept = new Set<string>();
 export async function sweepSpillFolders(parent?: string, again = false): Promise<void> {
   const known = parent === undefined ? [tmpdir(), ON_DISK] : [parent];
   const places = known.filter((place) => again || !swept.has(place));
-  const uid = process.getuid?.();
   for (const place of new Set(places)) {
     swept.add(place);
-    const names = await readdir(place).catch(() => []);
-    for (const name of names) {
-      if (!name.startsWith(PREFIX) || !isFromDeadProcess(name.slice(PREFIX.length))) continue;
-      const path = join(place, name);
-      const isOurs = await stat(path).then(
-        (found) => uid === undefined || found.uid === uid,
-        () => false,
-      );
-      if (isOurs) await rm(path, { recursive: true, force: true }).catch(() => {});
-    }
+    await sweepLeftovers(place, [SCRATCH.spill]);
   }
 }
 

@@ -5,7 +5,8 @@
 import type { Plan } from '../compiler/plan.js';
 import { type Expr, topological } from '../ir/expr.js';
 import type { OpDef } from '../operators/op-def.js';
-import { type DurableTier, releaseAll } from '../reuse/durable-tier.js';
+import type { DurableTier } from '../reuse/durable-tier.js';
+import { releaseAll } from '../reuse/recalling.js';
 import type { ReuseCache } from '../reuse/reuse-cache.js';
 import type { Lease } from '../reuse/store/lease.js';
 import type { NodeInterner } from '../reuse/stored-siblings.js';

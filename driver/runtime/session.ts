@@ -17,6 +17,7 @@ import { beginPlan } from '../reuse/cache-tier.js';
 import { DurableTier } from '../reuse/durable-tier.js';
 import { evictionPolicy, type PolicyName, policyFromEnv } from '../reuse/eviction-policy.js';
 import { FunctionCache } from '../reuse/function-cache.js';
+import { MemoTable } from '../reuse/memo-table.js';
 import { ReuseCache } from '../reuse/reuse-cache.js';
 import { type SpillOptions, spillTier } from '../reuse/spill-tier.js';
 import type { DurableStore } from '../reuse/store/durable-store.js';
@@ -89,7 +90,7 @@ export class Session implements Evaluator {
   readonly #reuse: boolean;
   readonly #asynchronous: boolean;
   readonly #tier: DurableTier | undefined;
-  readonly #memos = new Map<string, Promise<unknown>>();
+  readonly #memos = new MemoTable();
   readonly #recovery: Recovery;
   readonly functions: FunctionCache;
   /** Whether any node is an output of a reusable function. */
@@ -145,6 +146,8 @@ export class Session implements Evaluator {
   /** Starts counting afresh for a run. Runs that overlap in one session share what is counted. */
   beginRun(): Statistics {
     this.statistics = new Statistics();
+    this.cache.beginRun();
+    this.interner.tidy();
     return this.statistics;
   }
 
@@ -196,8 +199,7 @@ export class Session implements Evaluator {
     const { signal } = this.scope;
     const once = alone ? { signal } : undefined;
     const promise = this.#tier?.memo(key, compute, unchanged, once) ?? compute();
-    this.#memos.set(key, promise);
-    promise.catch(() => this.#memos.delete(key));
+    this.#memos.keep(key, promise);
     return promise;
   }
 
@@ -266,6 +268,7 @@ export class Session implements Evaluator {
     const recall = new Recall(this.cache, this.#tier, this.interner);
     if (this.#hasCalls) await this.#bringCalls(exprs, recall);
     const roots = simplify(exprs, this.interner);
+    this.cache.awake(roots);
     const isThere = (expr: Expr): boolean =>
       recall.values.has(expr) || this.#planner.isAtHand(expr);
     await recall.fromStore(roots, isThere, this.scope.signal);

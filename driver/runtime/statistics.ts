@@ -43,6 +43,8 @@ export interface NodeRecord {
 /** Host operators closer together than this belong to one burst. @units milliseconds */
 const BURST_GAP_MS = 5;
 const MAX_PLANS = 8;
+/** Of the timeline, the latest. */
+const MAX_BARS = 1 << 14;
 /** Nodes remembered, the latest: a session that counts for days must not hold every node it ever computed. */
 const MAX_NODES = 1 << 18;
 
@@ -96,7 +98,7 @@ export class Statistics {
   /** A longer piece of work ran: a segment, a scan. */
   bar(lane: string, name: string, start: number, end: number): void {
     this.#flush();
-    this.#bars.push({ lane, name, start, end });
+    this.#add({ lane, name, start, end });
   }
 
   timeline(): readonly TimelineBar[] {
@@ -119,6 +121,11 @@ export class Statistics {
     return { hits, partial, misses, savedSeconds, kernels, passes, scans, rowsRead, sparkJobs };
   }
 
+  #add(bar: TimelineBar): void {
+    this.#bars.push(bar);
+    if (this.#bars.length > MAX_BARS) this.#bars.splice(0, MAX_BARS >> 3);
+  }
+
   #flush(): void {
     const burst = this.#burst;
     if (burst === undefined) return;
@@ -126,11 +133,7 @@ export class Statistics {
     const parts = [...burst.counts].sort((a, b) => b[1] - a[1]);
     const shown = parts.slice(0, 4).map(([op, count]) => (count > 1 ? `${op} x${count}` : op));
     if (parts.length > 4) shown.push('..');
-    this.#bars.push({
-      lane: burst.lane,
-      name: shown.join(', '),
-      start: burst.start,
-      end: burst.end,
-    });
+    const { lane, start, end } = burst;
+    this.#add({ lane, name: shown.join(', '), start, end });
   }
 }

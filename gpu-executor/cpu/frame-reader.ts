@@ -4,6 +4,7 @@
  * and row order.
  */
 import type { FrameSource, RawChunk, RawColumn } from '../../driver/frame/engine.js';
+import type { SqlParser } from '../../driver/frame/sql/parser.js';
 
 export interface FrameReadOptions {
   /** Rows of every chunk but the last, and those that a cut ends. */
@@ -14,6 +15,8 @@ export interface FrameReadOptions {
 }
 
 export interface FrameReader {
+  /** Parses expressions, for engines that have no parser of DuckDB's SQL. */
+  readonly sql?: SqlParser;
   /**
    * Reads the columns in one scan. Leaving the iteration early ends the scan.
    * @throws DataError when a file can't be read or holds other rows than the source says

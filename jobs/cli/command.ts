@@ -3,6 +3,8 @@
  * turns whatever ended a command into one clear paragraph and an exit code.
  */
 import { exitCodeOf } from './exit-codes.js';
+import { hardExit } from './hard-exit.js';
+import { InterruptError } from './interrupt.js';
 import { showsStacks } from './log.js';
 import { runProgram } from './program.js';
 import { createTerminal, watchStreams } from './terminal.js';
@@ -18,6 +20,8 @@ export async function runCommandLine(args: readonly string[]): Promise<never> {
     const { message, stack } = error instanceof Error ? error : new Error(String(error));
     terminal.error(showsStacks() ? (stack ?? message) : message);
     code = exitCodeOf(error);
+    // Something may be waited for that never comes.
+    if (error instanceof InterruptError) hardExit(code);
   }
   // Libraries may leave timers or sockets behind; a finished command ends.
   process.exit(code);

@@ -1,7 +1,9 @@
 /**
  * Ctrl-C, `kill` and a terminal that closes: the first signal cancels the command through an `AbortSignal`, so that it can take back what it
- * began; the second ends the process at once.
+ * began; the second, or the end of its grace, ends the process at once, whatever any thread of it is in.
  */
+import { hardExit } from './hard-exit.js';
+import { startWatchdog } from './watchdog.js';
 
 const EXIT_CODES = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 } as const;
 type Signal = keyof typeof EXIT_CODES;
@@ -27,23 +29,27 @@ export class InterruptError extends Error {
 export async function interruptible<T>(
   work: (signal: AbortSignal) => Promise<T>,
   onStopping: () => void,
+  graceMs = GRACE_MS,
 ): Promise<T> {
   const controller = new AbortController();
   let interrupt: InterruptError | undefined;
   const stop = (signal: Signal): void => {
-    if (interrupt) process.exit(interrupt.exitCode);
+    if (interrupt) hardExit(interrupt.exitCode);
     interrupt = new InterruptError(signal);
-    onStopping();
     controller.abort(interrupt);
-    setTimeout(() => process.exit(EXIT_CODES[signal]), GRACE_MS).unref();
+    onStopping();
+    setTimeout(() => hardExit(EXIT_CODES[signal]), graceMs).unref();
   };
   const signals = Object.keys(EXIT_CODES) as Signal[];
   for (const signal of signals) process.on(signal, stop);
+  const endWatch = startWatchdog({ codes: EXIT_CODES, graceMs });
   try {
     return await work(controller.signal);
   } catch (error) {
     throw interrupt ?? error;
   } finally {
+    // A stopped command still has to say so, to a reader that may not read.
+    if (interrupt === undefined) endWatch();
     for (const signal of signals) process.off(signal, stop);
   }
 }

@@ -29,7 +29,7 @@ export async function replayCommand(run: string, options: ReplayCommandOptions):
   return replay.agrees ? EXIT.done : EXIT.replayDiffers;
 }
 
-function replayText({ run, engine, values, compared, tolerance, agrees }: Replay): string {
+function replayText({ run, engine, values, compared, tolerance, note, agrees }: Replay): string {
   const lines = [`${run} on ${engine}, nothing reused`];
   for (const { name, rows, cols, sum } of values) {
     lines.push(`  ${name}: ${rows}x${cols}, sum ${formatNumber(sum)}`);
@@ -43,5 +43,6 @@ function replayText({ run, engine, values, compared, tolerance, agrees }: Replay
   const limit = `the tolerance of ${tolerance.toExponential(0)}, relative to max(1, stored)`;
   if (compared.length === 0) lines.push('the run stored no value of this step to compare with');
   else lines.push(agrees ? `all within ${limit}` : `beyond ${limit}`);
+  if (note !== null) lines.push(`note: ${note}`);
   return `${lines.join('\n')}\n`;
 }

@@ -2,12 +2,16 @@
  * From a job file and overrides to a `Job`. Invariant: either a valid job comes out or one `ConfigError` that lists
  * every problem as `file:line:column: key: expected .., got ..` (or `command line: ..` for an override).
  */
-import { existsSync } from 'node:fs';
-import { readFile, stat } from 'node:fs/promises';
+import { createReadStream, existsSync } from 'node:fs';
+import { stat } from 'node:fs/promises';
 import { basename, dirname, extname, isAbsolute, resolve } from 'node:path';
 import { ConfigError } from '../../driver/errors.js';
+import { withoutFileScheme } from '../../driver/frame/files.js';
+import type { DescribeOptions } from '../../driver/index.js';
 import { checkJob, type Problem } from './check-job.js';
+import { scrubberOf, shownSpark, sparkSection } from './check-spark.js';
 import type { Job, JobFolds } from './job.js';
+import { PANDAS_NULLS } from './null-tokens.js';
 import { applyOverrides, type Override, parseOverride } from './overrides.js';
 import { problemsOf } from './problems.js';
 import { type JobDocument, jobSchema, type LambdaDocument } from './schema.js';
@@ -32,6 +36,12 @@ export async function readJob(file: string, options: ReadJobOptions = {}): Promi
 /** As `readJob`, from text already read; `file` is its name in messages and the base of its paths. */
 export function parseJob(file: string, text: string, options: ReadJobOptions = {}): Job {
   const cwd = options.cwd ?? process.cwd();
+  if (options.output === '') {
+    throw new ConfigError('--output: expected a folder, got an empty name', {
+      key: '--output',
+      source: 'flag',
+    });
+  }
   const overrides = (options.overrides ?? []).map(parseOverride);
   const source = parseYaml(file, text);
   if (typeof source.value !== 'object' || source.value === null || Array.isArray(source.value))
@@ -44,7 +54,9 @@ export function parseJob(file: string, text: string, options: ReadJobOptions = {
   const problems = parsed.success
     ? checkJob(parsed.data)
     : problemsOf(parsed.error.issues, document);
-  if (problems.length > 0 || !parsed.success) throw problemError(source, overrides, problems);
+  if (problems.length > 0 || !parsed.success) {
+    throw problemError(source, overrides, problems, scrubberOf(document));
+  }
   return resolveJob(parsed.data, { file, cwd, overrides, output: options.output });
 }
 
@@ -56,9 +68,10 @@ async function readText(path: string, file: string): Promise<string> {
   });
   if (stats.isDirectory()) throw fail('a folder');
   if (stats.size > MAX_FILE_BYTES) throw fail(`${stats.size} bytes, over ${MAX_FILE_BYTES}`);
-  const bytes = await readFile(path).catch((cause: NodeJS.ErrnoException) => {
+  const bytes = await readUpTo(path, MAX_FILE_BYTES + 1).catch((cause: NodeJS.ErrnoException) => {
     throw fail(cause.code ?? 'an unreadable file');
   });
+  if (bytes.length > MAX_FILE_BYTES) throw fail(`more than ${MAX_FILE_BYTES} bytes`);
   try {
     return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
   } catch {
@@ -66,10 +79,23 @@ async function readText(path: string, file: string): Promise<string> {
   }
 }
 
+/** The beginning of a file, a pipe or a device: neither need tell its length, and some have no end. */
+async function readUpTo(path: string, most: number): Promise<Buffer> {
+  const chunks: Buffer[] = [];
+  let bytes = 0;
+  for await (const chunk of createReadStream(path)) {
+    chunks.push(chunk as Buffer);
+    bytes += (chunk as Buffer).length;
+    if (bytes >= most) break;
+  }
+  return Buffer.concat(chunks);
+}
+
 function problemError(
   source: YamlSource,
   overrides: readonly Override[],
   problems: readonly Problem[],
+  scrub: (text: string) => string,
 ): ConfigError {
   const placed = problems.map((problem) => {
     const key = problem.path.join('.') || 'job';
@@ -80,7 +106,7 @@ function problemError(
     const line = `${source.file}:${at.line}:${at.column}: ${key}: ${problem.message}`;
     return { order: at.line * 1e6 + at.column, line };
   });
-  const lines = placed.sort((a, b) => a.order - b.order).map((problem) => problem.line);
+  const lines = placed.sort((a, b) => a.order - b.order).map((problem) => scrub(problem.line));
   const [first] = problems;
   return new ConfigError(lines.join('\n'), {
     key: first?.path.join('.') ?? '',
@@ -115,7 +141,7 @@ interface Context {
 
 function resolveJob(document: JobDocument, context: Context): Job {
   const folder = dirname(resolve(context.cwd, context.file));
-  const { data } = document;
+  const { data, spark } = document;
   const overridden = (key: string): boolean =>
     context.overrides.some((override) => override.path.join('.') === key);
   const path =
@@ -134,13 +160,15 @@ function resolveJob(document: JobDocument, context: Context): Job {
     name,
     data: {
       path,
-      ...(data.format ? { format: data.format } : {}),
+      read: readOptions(data),
+      ...(data.dialect ? { dialect: data.dialect } : {}),
       target: data.target,
       ...(data.features
         ? { features: data.features.map((f) => (typeof f === 'string' ? { name: f } : plain(f))) }
         : {}),
       standardize: data.standardize,
     },
+    ...(spark ? { spark: sparkSection(spark) } : {}),
     model: document.model,
     search: { grid: { lambda } },
     cv: resolveFolds(document.cv),
@@ -149,18 +177,33 @@ function resolveJob(document: JobDocument, context: Context): Job {
     refit: document.refit !== false,
     errorScore: document.error_score === 'nan' ? Number.NaN : document.error_score,
     output,
-    document: { ...document, name },
+    document: { ...document, name, ...(spark ? { spark: shownSpark(spark) } : {}) },
   };
 }
 
-type FeatureObject = Exclude<NonNullable<JobDocument['data']['features']>[number], string>;
+/** How the files are read; a word such as `pandas` among the tokens of `null` stands for its list. */
+function readOptions(data: JobDocument['data']): DescribeOptions {
+  const tokens = data.csv?.null === undefined ? [] : [data.csv.null].flat();
+  const nulls = tokens.flatMap((token) => (token === 'pandas' ? PANDAS_NULLS : [String(token)]));
+  const { null: _, ...csv } = data.csv ?? {};
+  return {
+    ...(data.format ? { format: data.format } : {}),
+    ...(data.csv ? { csv: { ...plain(csv), ...(nulls.length > 0 ? { null: nulls } : {}) } } : {}),
+    ...(data.schema ? { schema: data.schema } : {}),
+    ...(data.partitions === undefined ? {} : { partitions: data.partitions }),
+    ...(data.drop_missing_target ? { dropMissing: data.target } : {}),
+  };
+}
 
 /** Drops keys that zod carries as undefined. */
-function plain(feature: FeatureObject): NonNullable<Job['data']['features']>[number] {
+function plain<T extends object>(keys: T): Plain<T> {
   return Object.fromEntries(
-    Object.entries(feature).filter(([, value]) => value !== undefined),
-  ) as unknown as NonNullable<Job['data']['features']>[number];
+    Object.entries(keys).filter(([, value]) => value !== undefined),
+  ) as Plain<T>;
 }
+
+/** The same keys, those that may be undefined absent instead. */
+type Plain<T> = { [K in keyof T]: Exclude<T[K], undefined> };
 
 function expandLambda(lambda: LambdaDocument): number[] {
   if (typeof lambda === 'number') return [lambda];
@@ -177,7 +220,8 @@ function resolveFolds(cv: JobDocument['cv']): JobFolds {
 }
 
 /** A path on the command line is the shell's, or, when nothing is there, the job file's. */
-function resolveDataPath(path: string, folder: string, base: string): string {
+function resolveDataPath(given: string, folder: string, base: string): string {
+  const path = withoutFileScheme(given);
   if (/^[a-z][a-z0-9+.-]+:\/\//i.test(path) || isAbsolute(path)) return path;
   const first = resolve(base, path);
   if (base === folder || existsSync(globRoot(first))) return first;

@@ -1,6 +1,7 @@
 /**
- * What the durable store of a run still holds of its steps, to compare values computed again with. Invariant: nothing is made
- * or stored here; a store that is gone holds nothing.
+ * What the durable store still holds of a run's steps, to compare values computed again with. Invariants: nothing is made
+ * or stored here, a store that is gone holds nothing, and the store is the configured one: a run folder may be somebody else's, and
+ * the folder it names is not opened.
  */
 import { stat } from 'node:fs/promises';
 import { type DenseMatrix, DurableStore, type Expr, lineageKey } from '../../driver/index.js';
@@ -8,11 +9,11 @@ import { relativeDistance, type StoredComparison } from './stored-answer.js';
 
 /** Stored values by the same names; only those that are there. */
 export async function keptValues(
-  store: string | null,
+  store: string | undefined,
   wanted: ReadonlyMap<string, Expr>,
 ): Promise<Map<string, DenseMatrix>> {
   const kept = new Map<string, DenseMatrix>();
-  if (store === null || (await stat(store).catch(() => undefined)) === undefined) return kept;
+  if (store === undefined || (await stat(store).catch(() => undefined)) === undefined) return kept;
   const open = await DurableStore.open(store);
   await open.refresh();
   for (const [name, expr] of wanted) {

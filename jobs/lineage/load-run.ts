@@ -2,7 +2,7 @@
  * A finished run with its lineage as live nodes. Invariant: runs loaded by one loader share one table of nodes, so a
  * step of two runs is the same step if and only if it is the same object.
  */
-import { readdir, readFile } from 'node:fs/promises';
+import { readdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { ConfigError, PlanError } from '../../driver/errors.js';
 import {
@@ -12,6 +12,7 @@ import {
   type LineageKey,
 } from '../../driver/index.js';
 import { Interner } from '../../driver/ir/intern.js';
+import { readPlainFile } from '../../driver/support/plain-file.js';
 import { readRun } from '../runs/read-run.js';
 import type { LineageNode, RunProgram, RunRecord } from '../runs/record.js';
 import { isRunId } from '../runs/run-id.js';
@@ -82,7 +83,7 @@ export async function loadRun(
 export async function readProgram(folder: string): Promise<RunProgram> {
   let text: string;
   try {
-    text = await readFile(join(folder, 'program.json'), 'utf8');
+    text = await readPlainFile(join(folder, 'program.json'));
   } catch (cause) {
     throw noProgram(folder, (cause as NodeJS.ErrnoException).code ?? String(cause));
   }
@@ -149,7 +150,7 @@ export async function earlierRun(
 ): Promise<string | undefined> {
   const runs = await earlierRuns(dirname(folder), record);
   for (const run of runs.slice(0, MAX_SEARCHED)) {
-    const lineage = await readFile(join(run.folder, 'lineage.json'), 'utf8').catch(() => '');
+    const lineage = await readPlainFile(join(run.folder, 'lineage.json')).catch(() => '');
     if (lineage.includes(`"${key}"`) && (await hasProgram(run.folder))) return run.folder;
   }
   for (const run of runs) {
@@ -164,7 +165,7 @@ async function earlierRuns(output: string, record: RunRecord): Promise<EarlierRu
   for (const id of (await readdir(output)).filter(isRunId)) {
     const folder = join(output, id);
     try {
-      const text = await readFile(join(folder, 'result.json'), 'utf8');
+      const text = await readPlainFile(join(folder, 'result.json'));
       const { run, name, startedAt } = JSON.parse(text) as Partial<RunRecord>;
       if (name === undefined || startedAt === undefined || run === record.run) continue;
       if (startedAt < record.startedAt) runs.push({ folder, name, startedAt });

@@ -2,6 +2,7 @@
  * Computes a stored lineage again, on any backend and with no reuse, and compares with what the run stored. Invariant:
  * the data are the run's own: every file is identified before anything runs, and again after.
  */
+import { resolve } from 'node:path';
 import { DataError, PlanError, ResourceError } from '../../driver/errors.js';
 import { identifyFiles, isRemote } from '../../driver/frame/identity.js';
 import {
@@ -15,6 +16,7 @@ import {
 } from '../../driver/index.js';
 import { topological } from '../../driver/ir/expr.js';
 import { evaluateByReference } from '../../driver/runtime/reference-backend.js';
+import { env } from '../../driver/support/env.js';
 import { openSession } from '../engines.js';
 import { compareKept, keptValues } from './kept-values.js';
 import { findStep, type LoadedRun, loadRun, readProgram } from './load-run.js';
@@ -39,6 +41,8 @@ export interface Replay {
   /** With what the run stored; empty when it stored nothing of the step. */
   readonly compared: readonly StoredComparison[];
   readonly tolerance: number;
+  /** Why values the run kept were not compared with; null when there is no reason to say. */
+  readonly note: string | null;
   /** False when anything differs by more than the tolerance. */
   readonly agrees: boolean;
 }
@@ -81,7 +85,7 @@ export async function replayRun(folder: string, options: ReplayOptions): Promise
     for (const source of sources) await verifyUnchanged(source);
     const named = new Map([...wanted.keys()].map((name, i) => [name, values[i]!]));
     const tolerance = options.tolerance ?? 1e-8;
-    const kept = await keptValues(program.store, wanted);
+    const kept = await keptValues(env.store(), wanted);
     const compared = [
       ...compareAnswer(run, named, tolerance),
       ...compareKept(kept, named, tolerance),
@@ -97,11 +101,21 @@ export async function replayRun(folder: string, options: ReplayOptions): Promise
       })),
       compared,
       tolerance,
+      note: otherStore(program.store),
       agrees: compared.every((comparison) => comparison.agrees),
     };
   } finally {
     await open.session.close();
   }
+}
+
+/** A run folder may be somebody else's: a store that it names is not opened for that. */
+function otherStore(named: string | null): string | null {
+  const configured = env.store();
+  if (named === null || (configured !== undefined && resolve(configured) === resolve(named))) {
+    return null;
+  }
+  return `the run kept values in ${JSON.stringify(named)}, which is not opened since only the run's folder names it; set REPRISE_STORE to it to compare with them`;
 }
 
 /** By name: all outputs, or the step under the name of the output it is, with what comparing it needs. */
@@ -175,7 +189,10 @@ async function requireSameRemote(
   for (const source of sources) {
     for (const file of source.files) {
       if (!isRemote(file.path)) continue;
-      const { source: now } = await frames.describe(file.path, source.format);
+      const { source: now } = await frames.describe(file.path, {
+        ...source.options,
+        format: source.format,
+      });
       const digest = now.files[0]?.digest;
       if (digest !== file.digest) throw otherContent(file.path, file.digest, digest);
     }

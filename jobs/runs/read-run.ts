@@ -1,7 +1,8 @@
 /** Finds run folders by name and reads one back into the record it was written from. */
-import { readdir, readFile, stat } from 'node:fs/promises';
+import { readdir, stat } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { ConfigError } from '../../driver/errors.js';
+import { readPlainFile } from '../../driver/support/plain-file.js';
 import type { TrialResult } from '../search/result.js';
 import type { RunRecord } from './record.js';
 import { isRunId } from './run-id.js';
@@ -53,7 +54,7 @@ async function isRun(folder: string): Promise<boolean> {
 /** @throws ConfigError when a file of the folder is missing or damaged */
 export async function readRun(folder: string): Promise<RunRecord> {
   const read = async (name: string): Promise<string> =>
-    readFile(join(folder, name), 'utf8').catch((cause: NodeJS.ErrnoException) => {
+    readPlainFile(join(folder, name)).catch((cause: NodeJS.ErrnoException) => {
       throw damaged(folder, name, cause.code ?? cause.message);
     });
   const parse = async <T>(name: string): Promise<T> => {

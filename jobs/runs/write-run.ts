@@ -3,10 +3,11 @@
  * into a hidden folder beside it, which is renamed at the end and removed on any failure, exit included.
  */
 import { rmSync } from 'node:fs';
-import { mkdir, open, rename, rm } from 'node:fs/promises';
+import { open, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { stringify } from 'yaml';
 import { ResourceError } from '../../driver/errors.js';
+import { makeOwnFolder, sweepLeftovers } from '../../driver/support/leftovers.js';
 import { makeFolder } from '../../driver/support/make-folder.js';
 import type { RunRecord } from './record.js';
 import { resultsCsv } from './results-csv.js';
@@ -35,8 +36,8 @@ export async function writeRun(record: RunRecord, options: WriteRunOptions): Pro
   process.once('exit', removeNow);
   try {
     await makeFolder(options.output);
-    temporary = join(options.output, `.unfinished-${record.run}`);
-    await mkdir(temporary);
+    await sweepLeftovers(options.output, [UNFINISHED]);
+    temporary = await makeOwnFolder(options.output, UNFINISHED);
     for (const [name, content] of filesOf(record, path)) {
       await writeFlushed(join(temporary, name), content);
     }
@@ -60,6 +61,9 @@ export async function writeRun(record: RunRecord, options: WriteRunOptions): Pro
     process.off('exit', removeNow);
   }
 }
+
+/** Followed by the token of the process that writes the run. */
+const UNFINISHED = '.unfinished-';
 
 /** All but the report. */
 function filesOf(record: RunRecord, path: string): [string, string][] {

@@ -2,11 +2,12 @@
  * One set-up at a time on a machine: a lock folder with the holder's process id and boot. A holder that died is
  * noticed, so a killed set-up never blocks the next one.
  */
-import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { mkdir, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { RepriseError } from '../../driver/errors.js';
 import { makeHomeFolder } from '../../driver/support/make-folder.js';
+import { readOwnFile } from '../../driver/support/plain-file.js';
 
 /** Another process holds the lock and did not let go in time. */
 export class LockedError extends RepriseError {
@@ -86,7 +87,7 @@ async function tryMake(path: string): Promise<boolean> {
 }
 
 async function readHolder(path: string): Promise<number | undefined> {
-  const text = await readFile(join(path, 'holder'), 'utf8').catch(() => '');
+  const text = await readOwnFile(join(path, 'holder')).catch(() => '');
   const holder = Number(text);
   return Number.isSafeInteger(holder) && holder > 0 ? holder : undefined;
 }

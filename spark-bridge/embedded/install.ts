@@ -3,9 +3,10 @@
  * what is found is used, what is made appears whole by one rename, and two set-ups at once both succeed.
  */
 import { existsSync } from 'node:fs';
-import { copyFile, cp, mkdtemp, readdir, rename, rm } from 'node:fs/promises';
+import { copyFile, cp, readdir, rename, rm, utimes } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { ExecutionError } from '../../driver/errors.js';
+import { makeOwnFolder, sweepLeftovers, sweepOld } from '../../driver/support/leftovers.js';
 import { makeHomeFolder } from '../../driver/support/make-folder.js';
 import { runMaven } from '../../driver/support/maven.js';
 import {
@@ -40,7 +41,7 @@ export async function installSpark(options: SetupOptions = {}): Promise<SparkIns
   if (wanted.because !== undefined) options.onProgress?.(`spark: ${wanted.because}`);
   const target = dirname(downloadedJars(wanted));
   await makeHomeFolder(dirname(target));
-  const staging = await mkdtemp(join(dirname(target), '.spark-'));
+  const staging = await stage(dirname(target), '.spark-');
   try {
     options.onProgress?.(`spark: bringing Spark ${wanted.release} through Maven (about 280 MB)`);
     const jars = join(staging, 'spark', 'jars');
@@ -88,11 +89,14 @@ export async function buildShim(
 ): Promise<string> {
   const target = options.target ?? findSpark()?.target ?? wantedSpark();
   const jar = shimJar(target);
-  if (existsSync(jar)) return jar;
+  if (existsSync(jar)) {
+    await markUsed(jar);
+    return jar;
+  }
   requireJava(target.line);
   await makeHomeFolder(dirname(jar));
   // Maven writes beside its pom, and the package may be read-only or built by two processes at once.
-  const staging = await mkdtemp(join(dirname(jar), '.build-'));
+  const staging = await stage(dirname(jar), '.build-');
   try {
     options.onProgress?.(`shim: building it for Spark ${target.line} and Scala ${target.scala}`);
     const sources = join(packageRoot(), 'scala-shim');
@@ -113,11 +117,27 @@ export async function buildShim(
     }
     await copyFile(join(staging, 'target', built), join(staging, 'shim.jar'));
     await rename(join(staging, 'shim.jar'), jar);
+    await sweepOld(dirname(jar), (name) => name.endsWith('.jar'), OLD_JARS);
   } finally {
     await rm(staging, { recursive: true, force: true });
   }
   options.onProgress?.(`shim: ${jar}`);
   return jar;
+}
+
+/** Jars of other versions, which other checkouts may still use. */
+const OLD_JARS = { days: 30, newest: 8 };
+
+/** So that a jar in use is no old one; a folder that can't be written has nobody to sweep it either. */
+async function markUsed(jar: string): Promise<void> {
+  const now = new Date();
+  await utimes(jar, now, now).catch(() => {});
+}
+
+/** A folder to make something in, after what killed set-ups left there is gone. */
+async function stage(parent: string, prefix: string): Promise<string> {
+  await sweepLeftovers(parent, [prefix]);
+  return makeOwnFolder(parent, prefix);
 }
 
 async function publish(ready: string, target: string, isThere: () => boolean): Promise<void> {

@@ -1,25 +1,29 @@
 /**
- * Starts and ends the embedded Spark JVM. Invariant: it never outlives this process (it watches its standard
+ * Starts and ends the JVM of the shim: embedded Spark, or the driver of a cluster's application that `spark-submit` runs
+ * on this machine. Invariant: it never outlives this process (it watches its standard
  * input, which closes however we die), its token travels by that pipe only, and it listens on loopback only.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { closeSync, existsSync, openSync, readFileSync } from 'node:fs';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { rm, writeFile } from 'node:fs/promises';
 import { availableParallelism, tmpdir } from 'node:os';
-import { delimiter, join } from 'node:path';
+import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ConfigError, ExecutionError } from '../../driver/errors.js';
 import { env } from '../../driver/support/env.js';
+import { makeOwnFolder, SCRATCH, sweepOld } from '../../driver/support/leftovers.js';
 import { makeHomeFolder } from '../../driver/support/make-folder.js';
 import { memoryShares } from '../../driver/support/memory.js';
 import { formatBytes } from '../../driver/support/size.js';
 import { DirectChannel } from '../channel/direct-channel.js';
 import { createRedactor } from '../channel/redact.js';
+import { requireSubmit, type SubmitOptions, submitLaunch } from '../submit/launch.js';
 import { buildShim, installSpark, type SetupOptions } from './install.js';
 import { javaArguments, logConfiguration, sparkSettings } from './java-options.js';
-import { findNativeBlasFolder, findUsableSpark, requireJava, wantedSpark } from './locations.js';
+import { type Launch, type LaunchParts, shimEnvironment } from './launch.js';
+import { findUsableSpark, requireJava, wantedSpark } from './locations.js';
 
 export interface EmbeddedSparkOptions extends SetupOptions {
   /** Heap of the JVM. @units bytes, default its share of the process's */
@@ -28,6 +32,8 @@ export interface EmbeddedSparkOptions extends SetupOptions {
   readonly cores?: number;
   /** More Spark settings; they win over ours. */
   readonly conf?: Readonly<Record<string, string>>;
+  /** Runs on this cluster, by `spark-submit` in client mode. Default: in the JVM itself. */
+  readonly submit?: SubmitOptions;
   /** Longest time until the shim answers. @units ms, default 120000 */
   readonly startTimeoutMs?: number;
   /** Told the process id of each JVM that is up. */
@@ -51,6 +57,7 @@ export interface EmbeddedSpark {
 }
 
 const CLOSE_GRACE_MS = 5_000;
+const OLD_LOGS = { days: 30, newest: 20 };
 
 /**
  * A running Spark with the shim in it; sets up what is missing first.
@@ -60,6 +67,7 @@ const CLOSE_GRACE_MS = 5_000;
 export async function startEmbeddedSpark(
   options: EmbeddedSparkOptions = {},
 ): Promise<EmbeddedSpark> {
+  if (options.submit !== undefined) requireSubmit(options.submit.master);
   if (env.sparkHome() === undefined) {
     // Said before anything is brought for it.
     const { line, because } = wantedSpark();
@@ -82,17 +90,18 @@ export async function startEmbeddedSpark(
   }
   const logs = join(env.home(), 'logs');
   await makeHomeFolder(logs);
-  const scratch = await mkdtemp(join(tmpdir(), 'reprise-spark-'));
+  await sweepOld(logs, (name) => /^spark-.*\.log$/.test(name), OLD_LOGS);
+  const scratch = await makeOwnFolder(tmpdir(), SCRATCH.spark);
   const stamp = new Date().toISOString().replaceAll(/[:.]/g, '-');
   const logFile = join(logs, `spark-${stamp}-${process.pid}.log`);
   const logSettings = join(scratch, 'log4j2.properties');
   await writeFile(logSettings, logConfiguration(logFile));
   const log = openSync(logFile, 'a', 0o600);
-  const child = spawn(
-    java.command,
-    javaArguments(java, spark.target.line, memoryBytes, [jar, join(spark.jars, '*')], logSettings),
-    { stdio: ['pipe', 'pipe', log], env: childEnvironment(), cwd: scratch },
-  );
+  const { conf: given = {} } = options;
+  const parts = { java, spark, jar, memoryBytes, cores, scratch, logSettings, given };
+  const { command, args, conf, ...place } =
+    options.submit === undefined ? embeddedLaunch(parts) : submitLaunch(options.submit, parts);
+  const child = spawn(command, args, { stdio: ['pipe', 'pipe', log], ...place });
   closeSync(log);
   const token = randomBytes(32).toString('hex');
   const ended = new Promise<string>((resolve) => {
@@ -101,7 +110,6 @@ export async function startEmbeddedSpark(
       resolve(signal ? `signal ${signal}` : `exit code ${code}`),
     );
   });
-  const conf = { ...sparkSettings(cores, scratch), ...options.conf };
   const redactor = createRedactor();
   redactor.addConf(conf);
   const lastWords = (): string => redactor.scrub(logTail(logFile));
@@ -109,7 +117,7 @@ export async function startEmbeddedSpark(
   child.stdin?.write(`${JSON.stringify({ token, conf })}\n`);
   const end = makeEnd(child, ended, scratch);
   try {
-    const port = await announcement(child, ended, logFile, options);
+    const port = await announcement(child, ended, lastWords, options);
     unref(child);
     options.onStart?.(child.pid as number);
     const channel = new DirectChannel({
@@ -153,38 +161,38 @@ export async function startEmbeddedSpark(
   }
 }
 
-/** The JVM finds `libblas.so.3` by this path; one BLAS thread a task, as tasks fill the cores. */
-function childEnvironment(): NodeJS.ProcessEnv {
-  const blas = findNativeBlasFolder();
-  const { LD_LIBRARY_PATH: given } = env.forSpark();
-  const path = [blas, given].filter((part) => part !== undefined && part !== '').join(delimiter);
+function embeddedLaunch(parts: LaunchParts): Launch {
+  const { java, spark, memoryBytes, jar, logSettings, cores, scratch, given } = parts;
+  const path = [jar, join(spark.jars, '*')];
   return {
-    ...env.forSpark(),
-    ...(path === '' ? {} : { LD_LIBRARY_PATH: path }),
-    OPENBLAS_NUM_THREADS: '1',
-    OMP_NUM_THREADS: '1',
-    SPARK_LOCAL_IP: '127.0.0.1',
+    command: java.command,
+    args: javaArguments(java, spark.target.line, memoryBytes, path, logSettings),
+    env: shimEnvironment(true),
+    cwd: scratch,
+    conf: { ...sparkSettings(cores, scratch), ...given },
   };
 }
 
 function announcement(
   child: ChildProcess,
   ended: Promise<string>,
-  logFile: string,
+  lastWords: () => string,
   options: EmbeddedSparkOptions,
 ): Promise<number> {
-  const limitMs = options.startTimeoutMs ?? 120_000;
+  // A cluster may let an application wait in a queue.
+  const limitMs = options.startTimeoutMs ?? (options.submit === undefined ? 120_000 : 600_000);
   return new Promise((resolve, reject) => {
     const fail = (got: string): void => {
       clearTimeout(timer);
       reject(
         new ExecutionError(
-          `spark: expected the Spark JVM to come up within ${limitMs / 1000} s, got ${got}${logTail(logFile)}`,
-          { backend: 'spark', op: 'start', logFile },
+          `spark: expected the Spark JVM to come up within ${limitMs / 1000} s, got ${got}${lastWords()}`,
+          { backend: 'spark', op: 'start' },
         ),
       );
     };
     const timer = setTimeout(() => fail('no answer'), limitMs);
+    if (options.signal?.aborted) fail('a cancellation');
     options.signal?.addEventListener('abort', () => fail('a cancellation'), { once: true });
     ended.then(fail, fail);
     const lines = createInterface({ input: child.stdout as NodeJS.ReadableStream });
@@ -211,6 +219,10 @@ function makeEnd(
   scratch: string,
 ): () => Promise<void> {
   let ending: Promise<void> | undefined;
+  // One that is stopped does not see that its standard input closed.
+  const kill = (): void => void child.kill('SIGKILL');
+  process.once('exit', kill);
+  void ended.then(() => process.off('exit', kill));
   const finish = async (): Promise<void> => {
     child.ref();
     child.stdin?.end();

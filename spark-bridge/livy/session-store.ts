@@ -3,10 +3,11 @@
  * session we may have started on a cluster has a record that names it, so the next start adopts or deletes it.
  */
 import { createHash, randomUUID } from 'node:crypto';
-import { open, readdir, readFile, rename, rm } from 'node:fs/promises';
+import { open, readdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isFromDeadProcess, processToken } from '../../driver/reuse/store/process-token.js';
 import { makeFolder } from '../../driver/support/make-folder.js';
+import { readOwnFile } from '../../driver/support/plain-file.js';
 
 export interface SessionRecord {
   /** What the session is for; sessions of one key follow each other. */
@@ -86,7 +87,7 @@ export async function claimSessionKey(folder: string, purpose: string): Promise<
 async function readRecord(path: string): Promise<SessionRecord | undefined> {
   let text: string;
   try {
-    text = await readFile(path, 'utf8');
+    text = await readOwnFile(path);
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
     throw error;

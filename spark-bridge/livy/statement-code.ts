@@ -180,7 +180,7 @@ export interface RunningVersions {
 
 const VERSIONS_HEAD = 'print("reprise1 ';
 const VERSIONS_TAIL =
-  ' versions " + org.apache.spark.SPARK_VERSION + " " + scala.util.Properties.versionNumberString)';
+  ' versions " + _root_.org.apache.spark.SPARK_VERSION + " " + _root_.scala.util.Properties.versionNumberString)';
 
 /** Asks the session's REPL itself: which shim fits is not known yet. */
 export function versionsQuestion(): StatementText {

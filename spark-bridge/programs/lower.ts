@@ -3,16 +3,25 @@
  * (inputs first), every value is named by its expression's id, and a matrix the shim holds already is never sent again.
  */
 import { InternalError } from '../../driver/errors.js';
-import type { FrameSource } from '../../driver/frame/engine.js';
-import type { AttrValue } from '../../driver/ir/attrs.js';
+import type { FrameSource, SqlText } from '../../driver/frame/engine.js';
+import type { Attrs, AttrValue } from '../../driver/ir/attrs.js';
 import { denseBytes, type Expr } from '../../driver/ir/expr.js';
 import { operandsByRows } from '../../driver/operators/op-def.js';
 import type { Segment } from '../../driver/runtime/backend.js';
 import type { DenseMatrix, Value } from '../../driver/runtime/value.js';
 import { cellsToBytes } from '../channel/frame-codec.js';
-import type { Json, WireInput, WireInstruction, WireKeep, WireProgram } from '../channel/wire.js';
+import type {
+  Json,
+  WireInput,
+  WireInstruction,
+  WireKeep,
+  WireProgram,
+  WireSql,
+} from '../channel/wire.js';
 import type { StorageLevel } from '../rdd/storage-level.js';
+import { textKey } from './expressions.js';
 import type { UploadCache } from './upload-cache.js';
+import { wireSource } from './wire-source.js';
 
 /** Host matrices from this size on stay in the cluster once they were cut into row blocks. @units bytes */
 const KEEP_BYTES = 1024 * 1024;
@@ -27,6 +36,8 @@ export interface LoweringContext {
   readonly uploads: UploadCache;
   readonly broadcasts: UploadCache;
   readonly levelOf: (expr: Expr) => StorageLevel;
+  /** What the expressions of each `encode` node are on Spark. */
+  readonly expressions: ReadonlyMap<Expr, ReadonlyMap<string, WireSql>>;
 }
 
 export interface LoweredProgram {
@@ -90,7 +101,7 @@ export function lowerSegment(segment: Segment, context: LoweringContext): Lowere
   }
   const instructions = segment.nodes
     .filter((expr) => !isLeafValue(expr))
-    .map((expr) => lowerNode(expr, segment));
+    .map((expr) => lowerNode(expr, segment, context));
   const outputs = segment.outputs.map((expr) => expr.id);
   const done = (): void => {
     for (const { cache, handle } of used) cache.done(handle);
@@ -155,14 +166,17 @@ function isByBlocks(expr: Expr, segment: Segment): boolean {
   });
 }
 
-function lowerNode(expr: Expr, segment: Segment): WireInstruction {
+function lowerNode(expr: Expr, segment: Segment, context: LoweringContext): WireInstruction {
   const blocked = blockedOperands(expr, segment);
   const isEncode = expr.op.name === 'encode';
+  const expressions = context.expressions.get(expr);
   const attrs = wireValue(expr.attrs);
   return {
     id: expr.id,
     op: expr.op.name,
-    attrs: isEncode ? { ...(attrs as object), source: frameSource(expr) } : attrs,
+    attrs: isEncode
+      ? { features: featuresOf(expr, expressions), source: frameSource(expr) }
+      : attrs,
     operands: isEncode
       ? []
       : expr.inputs.map((input, i) => ({ id: input.id, blocked: blocked[i] === true })),
@@ -172,13 +186,20 @@ function lowerNode(expr: Expr, segment: Segment): WireInstruction {
   };
 }
 
+/** Features with their expressions as Spark's. */
+function featuresOf(encode: Expr, expressions: ReadonlyMap<string, WireSql> | undefined): Json {
+  const features = encode.attrs.features as readonly (Attrs & SqlText)[];
+  return features.map((feature) => {
+    const text = expressions?.get(textKey(feature));
+    if (text === undefined) throw new InternalError('encode: expected translated expressions');
+    return { ...(wireValue(feature) as object), ...text };
+  });
+}
+
 function frameSource(encode: Expr): Json {
   const source = encode.inputs[0]?.payload as FrameSource | undefined;
   if (source === undefined) throw new InternalError('encode: expected a frame with a source');
-  return {
-    format: source.format,
-    files: source.files.map(({ path, digest, bytes, rows }) => ({ path, digest, bytes, rows })),
-  };
+  return wireSource(source) as unknown as Json;
 }
 
 /** Attributes as JSON, non-finite numbers spelled out. */

@@ -241,8 +241,14 @@ describe('lineage on the command line', () => {
     const merge = await json('why', second, 'gram');
     assert.equal(merge.verdict, 'not-kept', JSON.stringify(merge));
     assert.match(merge.reasons[0], /has the same step .* was not kept: it (took|is so little)/);
-    const replay = await call('replay', second, '--engine', 'reference', '--step', sums);
-    assert.equal(replay.code, 0, replay.text);
+    // The run's folder may be somebody else's, and what it names anything.
+    const args = ['replay', second, '--engine', 'reference', '--step', sums];
+    const unopened = await call(...args);
+    assert.equal(unopened.code, 0, unopened.text);
+    assert.doesNotMatch(unopened.stdout, /in the store/);
+    assert.match(unopened.stdout, /note: the run kept values in ".*store", which is not opened/);
+    const replay = await reprise(args, { cwd: folder.path, env: store });
+    assert.equal(replay.code, 0, replay.stderr);
     assert.match(replay.stdout, /\(groupGram\) in the store: \d+ compared, agree/);
     rmSync(folder.file('store'), { recursive: true });
     const third = await stored();

@@ -151,7 +151,8 @@ describe('reprise run through Livy', function () {
     await start();
     const result = await run({ REPRISE_LIVY_CHANNEL: 'statements' }, (child) => {
       const timer = setInterval(() => {
-        if (server.count('statement run') < 2) return;
+        // The first asks for versions, the second greets the shim.
+        if (server.count('statement run') < 3) return;
         seePids();
         clearInterval(timer);
         child.kill('SIGINT');

@@ -1,5 +1,8 @@
 /** The embedded JVM and the direct channel: who may talk to it, what a run costs, how it is cancelled. */
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { existsSync, readdirSync } from 'node:fs';
+import { connect } from 'node:net';
 import { ConfigError } from '../../driver/errors.js';
 import type { Expr } from '../../driver/ir/expr.js';
 import { ops } from '../../driver/operators/index.js';
@@ -65,6 +68,41 @@ describe('embedded Spark', () => {
       return true;
     });
     await stranger.close();
+  });
+
+  it('gives slow callers no threads and little time, and answers the one that knows the token', async () => {
+    const { port, pid, channel } = embedded;
+    const threads = (): number =>
+      existsSync(`/proc/${pid}`) ? readdirSync(`/proc/${pid}/task`).length : 0;
+    const before = threads();
+    const sockets = Array.from({ length: 400 }, (_, i) => {
+      const socket = connect(port, '127.0.0.1');
+      socket.on('error', () => undefined);
+      // Half a request line, half a header, or all but the token and a body that never comes.
+      const begun = ['POST /v1', 'POST /v1/call HTTP/1.1\r\nAuthor', 'POST /v1/prove HTTP/1.1\r\n'];
+      socket.write(`${begun[i % 3]}${i % 3 === 2 ? 'Content-Length: 64\r\n\r\n' : ''}`);
+      return socket;
+    });
+    // All but the last 64 have to go at once, and those after ten seconds.
+    const crowd = Promise.all(sockets.slice(0, 300).map((socket) => once(socket, 'close')));
+    const began = performance.now();
+    for (let i = 0; i < 20; i++) await channel.call('ping', {});
+    assert.ok(performance.now() - began < 5_000, 'answered among 400 that say nothing');
+    assert.ok(threads() - before <= 40, `${threads()} threads, ${before} before`);
+    const fresh = new DirectChannel({ port, token: 'no-such-token-but-long-enough-0123456789' });
+    await assert.rejects(fresh.call('ping', {}), /expected its token/, 'new callers get in');
+    await fresh.close();
+    await crowd;
+    for (const socket of sockets) socket.destroy();
+    await channel.call('ping', {});
+  }).timeout(60_000);
+
+  it('tells a caller without the token so, however much it sends', async () => {
+    const response = await fetch(`http://127.0.0.1:${embedded.port}/v1/call`, {
+      method: 'POST',
+      body: Buffer.alloc(20_000_000),
+    });
+    assert.equal(response.status, 401);
   });
 
   it('expects work to take what the task slots of now give, not those it found at first', async () => {

@@ -2,6 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createReferenceBackend } from '../../driver/runtime/reference-backend.js';
 import { Session, type SessionOptions } from '../../driver/runtime/session.js';
+import { createDuckDbEngine } from '../../gpu-executor/cpu/duckdb/index.js';
 import type { WireStorage } from '../../spark-bridge/channel/wire.js';
 import {
   createSparkBackend,
@@ -33,7 +34,9 @@ export class SharedSpark {
   }
 
   backend(tier: SparkTierOptions = {}): Promise<SparkBackend> {
-    return createSparkBackend({ channel: this.embedded.channel, onClose: async () => {}, ...tier });
+    const { sql } = createDuckDbEngine();
+    const { channel } = this.embedded;
+    return createSparkBackend({ channel, onClose: async () => {}, sql, ...tier });
   }
 
   /** A session whose large values are on Spark whatever they cost there. */

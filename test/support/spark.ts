@@ -3,6 +3,7 @@
  * seconds to start, so suites that ask for the same one borrow it in turn.
  */
 import { spawnSync } from 'node:child_process';
+import { createDuckDbEngine } from '../../gpu-executor/cpu/duckdb/index.js';
 import {
   createSparkBackend,
   type EmbeddedSpark,
@@ -69,5 +70,6 @@ export async function createTestSpark(
   const borrowed = await borrowSpark(options);
   if (typeof borrowed === 'string') return borrowed;
   const { embedded, giveBack } = borrowed;
-  return createSparkBackend({ channel: embedded.channel, onClose: giveBack });
+  const { sql } = createDuckDbEngine();
+  return createSparkBackend({ channel: embedded.channel, onClose: giveBack, sql });
 }

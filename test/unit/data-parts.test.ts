@@ -196,7 +196,7 @@ describe('profiles file by file', () => {
     ];
     const got: ColumnProfile[] = await byFile.profile(many, over);
     assert.deepEqual(got, await engine.profile(many, over));
-    assert.equal(byFile.ofFiles(many.files, 't'), undefined);
+    assert.equal(byFile.ofFiles(many.files, { sql: 't' }), undefined);
   });
 });
 

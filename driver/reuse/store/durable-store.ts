@@ -71,6 +71,8 @@ export interface Verification {
 /** One at work for each thread of libuv's pool. */
 const READERS = 4;
 const LEASE_POLL_MS = { first: 15, most: 250 };
+/** Holders waited for before the result is taken for one that is not kept. */
+const MOST_HOLDERS = 2;
 /** Errors after which nothing is written any more. */
 const FATAL = new Set(['ENOSPC', 'EDQUOT', 'EROFS', 'EACCES', 'EPERM', 'ENOTDIR']);
 
@@ -215,20 +217,33 @@ export class DurableStore {
     }
   }
 
+  /** Whether a matrix of so many bytes could be kept at all. @units bytes */
+  couldKeep(bytes: number): boolean {
+    return this.disabledReason === undefined && bytes < this.#limits.maxBytes;
+  }
+
   /**
    * The right to compute `key`, waiting while another process has it; `stored` once the result is there (then `has`
-   * is true). Undefined when leases can't be kept here (read-only, say): then compute. @throws the signal's reason
+   * is true). Undefined when leases can't be kept here (read-only, say), or when others held it one after the other and left no
+   * result: then compute, since a result that can't be kept must not be waited for in a row. @throws the signal's reason
+   * @param isDone whether there is nothing left to wait for; default: the key is stored
    */
-  async lease(key: LineageKey, signal?: AbortSignal): Promise<Lease | 'stored' | undefined> {
+  async lease(
+    key: LineageKey,
+    signal?: AbortSignal,
+    isDone = (): Promise<boolean> => this.#isStored(key),
+  ): Promise<Lease | 'stored' | undefined> {
     checkKey(key);
+    const holders = new Set<string>();
     let waitMs = LEASE_POLL_MS.first;
     for (;;) {
       signal?.throwIfAborted();
       if (this.disabledReason !== undefined) return undefined;
       try {
-        if (await this.#isStored(key)) return 'stored';
-        const lease = await this.#parts.leases.tryAcquire(key);
-        if (lease !== undefined) return await this.#unlessStored(lease);
+        if (await isDone()) return 'stored';
+        const lease = await this.#parts.leases.tryAcquire(key, (holder) => holders.add(holder));
+        if (lease !== undefined) return await unlessDone(lease, isDone);
+        if (holders.size > MOST_HOLDERS) return undefined;
       } catch (error) {
         this.#trouble('keeping a lease', error);
         return undefined;
@@ -245,17 +260,6 @@ export class DurableStore {
     const isStored = await this.#publisher.isStored(key);
     if (isStored) this.#reader.refused.delete(key);
     return isStored;
-  }
-
-  /** The lease, given back if its key was stored before it was had. */
-  async #unlessStored(lease: Lease): Promise<Lease | 'stored'> {
-    let isNeeded = false;
-    try {
-      isNeeded = !(await this.#isStored(lease.key));
-    } finally {
-      if (!isNeeded) await lease.release();
-    }
-    return isNeeded ? lease : 'stored';
   }
 
   /** Every entry the index knows, unverified, last used first. */
@@ -373,6 +377,17 @@ export class DurableStore {
     this.#warned.add(kind);
     this.#onWarning(`store ${this.folder}: ${message}`);
   }
+}
+
+/** The lease, given back if there was nothing left to compute before it was had. */
+async function unlessDone(lease: Lease, isDone: () => Promise<boolean>): Promise<Lease | 'stored'> {
+  let isNeeded = false;
+  try {
+    isNeeded = !(await isDone());
+  } finally {
+    if (!isNeeded) await lease.release();
+  }
+  return isNeeded ? lease : 'stored';
 }
 
 function storeEntry([key, record]: Indexed): StoreEntry {

@@ -1,20 +1,23 @@
 /**
  * The file-system calls the durable store makes, as a value, so that tests can fail or stop at the Nth call for every
- * N. Invariant: nothing else touches the store's folder, and each method is one step that happens or fails.
+ * N. Invariants: nothing else touches the store's folder, and each method is one step that happens or fails; no call follows
+ * a link in place of a file or of the folder it lies in, and none waits for the other end of a pipe.
  */
+import type { Stats } from 'node:fs';
 import {
   access,
   chmod,
   constants,
   type FileHandle,
+  lstat,
+  lutimes,
   open,
   readdir,
   rename,
-  rm,
   rmdir,
-  stat,
-  utimes,
+  unlink,
 } from 'node:fs/promises';
+import { dirname } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { makeFolder } from '../../support/make-folder.js';
 
@@ -26,6 +29,8 @@ export interface FileStat {
   /** Permission bits. */
   readonly mode: number;
   readonly inode: number;
+  /** A link, a pipe, a socket and a device are other. */
+  readonly kind: 'file' | 'folder' | 'other';
 }
 
 export interface OpenFile {
@@ -47,7 +52,7 @@ export interface FileSystem {
   /** Makes a folder and those above it; true if it was not there. */
   makeFolder(path: string, mode: number): Promise<boolean>;
   rename(from: string, to: string): Promise<void>;
-  /** Removes a file; no error if there is none. */
+  /** Removes a file, a link or a pipe; no error if there is none. */
   remove(path: string): Promise<void>;
   /** Removes an empty folder. */
   removeFolder(path: string): Promise<void>;
@@ -64,39 +69,88 @@ export interface FileSystem {
 /** One request to the kernel at most; larger ones fail on some systems. @units bytes */
 const CHUNK_BYTES = 1 << 24;
 
+// A pipe is opened at once, whether anybody is at its other end or not, and then found to be no file.
 const FLAGS: Readonly<Record<OpenFor, number>> = {
-  read: constants.O_RDONLY | constants.O_NOFOLLOW,
+  read: constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK,
   create: constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL,
-  append: constants.O_WRONLY | constants.O_APPEND | constants.O_NOFOLLOW,
+  append: constants.O_WRONLY | constants.O_APPEND | constants.O_NOFOLLOW | constants.O_NONBLOCK,
 };
+const FOLDER = constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW;
+
+/** The code of the error for a link, a pipe, a folder or a device where a file should be, or for a link in place of a folder. */
+export const NOT_PLAIN = 'NOT_PLAIN';
+
+function notPlain(path: string, wanted: string): Error {
+  return Object.assign(new Error(`${path} is no ${wanted}`), { code: NOT_PLAIN });
+}
 
 export const nodeFileSystem: FileSystem = {
-  open: async (path, use, mode) => openFile(await open(path, FLAGS[use], mode)),
+  open: async (path, use, mode) => {
+    await requireFolder(dirname(path));
+    let handle: FileHandle;
+    try {
+      handle = await open(path, FLAGS[use], mode);
+    } catch (error) {
+      const isOther = ['ELOOP', 'ENXIO', 'EISDIR', 'EMLINK'].includes(errorCode(error) ?? '');
+      throw isOther ? notPlain(path, 'file') : error;
+    }
+    if ((await handle.stat()).isFile()) return openFile(handle);
+    await handle.close().catch(() => {});
+    throw notPlain(path, 'file');
+  },
   makeFolder,
-  rename: (from, to) => rename(from, to),
-  remove: (path) => rm(path, { force: true }),
-  removeFolder: (path) => rmdir(path),
+  rename: async (from, to) => {
+    await requireFolder(dirname(from));
+    await requireFolder(dirname(to));
+    await rename(from, to);
+  },
+  remove: async (path) => {
+    try {
+      await requireFolder(dirname(path));
+      await unlink(path);
+    } catch (error) {
+      if (errorCode(error) !== 'ENOENT') throw error;
+    }
+  },
+  removeFolder: async (path) => {
+    await requireFolder(dirname(path));
+    await rmdir(path);
+  },
   syncFolder: async (path) => {
-    const folder = await open(path, 'r');
+    const folder = await open(path, FOLDER);
     try {
       await folder.sync();
     } finally {
       await folder.close();
     }
   },
-  list: (path) => readdir(path),
-  stat: async (path) => fileStat(await stat(path)),
+  list: async (path) => {
+    await requireFolder(path);
+    return readdir(path);
+  },
+  stat: async (path) => fileStat(await lstat(path)),
   touch: async (path) => {
     const now = new Date();
-    await utimes(path, now, now);
+    await lutimes(path, now, now);
   },
-  setMode: (path, mode) => chmod(path, mode),
+  setMode: async (path, mode) => {
+    await requireFolder(path);
+    await chmod(path, mode);
+  },
   isWritable: (path) =>
     access(path, constants.W_OK).then(
       () => true,
       () => false,
     ),
 };
+
+/** @throws NOT_PLAIN for a link, ENOTDIR for anything else that is no folder */
+async function requireFolder(path: string): Promise<void> {
+  const found = await lstat(path);
+  if (found.isDirectory()) return;
+  if (found.isSymbolicLink()) throw notPlain(path, 'folder');
+  throw Object.assign(new Error(`${path} is no folder`), { code: 'ENOTDIR' });
+}
 
 function openFile(handle: FileHandle): OpenFile {
   return {
@@ -122,15 +176,10 @@ function openFile(handle: FileHandle): OpenFile {
   };
 }
 
-function fileStat(found: {
-  readonly size: number;
-  readonly mtimeMs: number;
-  readonly uid: number;
-  readonly mode: number;
-  readonly ino: number;
-}): FileStat {
+function fileStat(found: Stats): FileStat {
   const { size, mtimeMs, uid, mode, ino } = found;
-  return { bytes: size, modifiedMs: mtimeMs, uid, mode: mode & 0o7777, inode: ino };
+  const kind = found.isFile() ? 'file' : found.isDirectory() ? 'folder' : 'other';
+  return { bytes: size, modifiedMs: mtimeMs, uid, mode: mode & 0o7777, inode: ino, kind };
 }
 
 const OUT_OF_FILES_TRIES = 6;
@@ -177,5 +226,7 @@ export function errorCode(error: unknown): string | undefined {
 
 /** What went wrong, in few words: the code if there is one. */
 export function describe(error: unknown): string {
-  return errorCode(error) ?? (error instanceof Error ? error.message : String(error));
+  const code = errorCode(error);
+  if (code !== undefined && code !== NOT_PLAIN) return code;
+  return error instanceof Error ? error.message : String(error);
 }

@@ -5,7 +5,7 @@
  * events is involved in that. Fencing after Kleppmann, "How to do distributed locking" (2016), with names for numbers.
  */
 import { join } from 'node:path';
-import { errorCode, type FileSystem } from './file-system.js';
+import { errorCode, type FileSystem, NOT_PLAIN } from './file-system.js';
 import { isFromDeadProcess, processToken } from './process-token.js';
 
 export interface Lease {
@@ -44,13 +44,17 @@ export class Leases {
     this.#ttlMs = ttlMs;
   }
 
-  /** Tries once; undefined when another live process holds it. @throws the file system's error when leases can't be kept */
-  async tryAcquire(key: string): Promise<Lease | undefined> {
+  /**
+   * Tries once; undefined when another live process holds it.
+   * @param onHeld told its token @throws the file system's error when leases can't be kept
+   */
+  async tryAcquire(key: string, onHeld?: (holder: string) => void): Promise<Lease | undefined> {
     const token = processToken();
     const [holder] = await this.#list(join(this.#folders.leases, key));
     if (holder === undefined) {
       if (!(await this.#create(key, token))) return undefined;
     } else if (!(await this.#isLost(key, holder)) || !(await this.#takeOver(key, holder, token))) {
+      onHeld?.(holder);
       return undefined;
     }
     this.#seen.delete(key);
@@ -146,7 +150,7 @@ export class Leases {
     return this.#files.list(folder).catch((error: unknown) => {
       const code = errorCode(error);
       // A file in this place is nobody's lease.
-      if (code === 'ENOENT' || code === 'ENOTDIR') return [];
+      if (code === 'ENOENT' || code === 'ENOTDIR' || code === NOT_PLAIN) return [];
       throw error;
     });
   }

@@ -5,7 +5,7 @@
 import { join } from 'node:path';
 import type { LineageKey } from '../../ir/lineage-key.js';
 import { DamagedEntry, OtherFormat, readHeader } from './entry-format.js';
-import { errorCode, type FileSystem, withFile } from './file-system.js';
+import { errorCode, type FileSystem, NOT_PLAIN, withFile } from './file-system.js';
 import { type Indexed, type IndexRecord, isKey, isOnItsWay, recordOf } from './index-record.js';
 import type { Lease, Leases } from './lease.js';
 import { isFromDeadProcess } from './process-token.js';
@@ -35,11 +35,19 @@ export async function listKeys({ files, folder }: StoreParts): Promise<LineageKe
   const keys: LineageKey[] = [];
   for (const shard of await files.list(folder.objects)) {
     if (!SHARD.test(shard)) continue;
-    for (const name of await files.list(join(folder.objects, shard))) {
+    for (const name of await listFolder(files, join(folder.objects, shard))) {
       if (isKey(name) && name.startsWith(shard)) keys.push(name);
     }
   }
   return keys;
+}
+
+/** What lies in a folder; nothing where that is a link or a file. */
+export async function listFolder(files: FileSystem, path: string): Promise<string[]> {
+  return files.list(path).catch((error: unknown) => {
+    if (['ENOENT', 'ENOTDIR', NOT_PLAIN].includes(errorCode(error) ?? '')) return [];
+    throw error;
+  });
 }
 
 /** Whether the index has so many dead lines that writing it anew pays. */
@@ -105,7 +113,8 @@ export async function readRecord(
         : undefined;
     });
   } catch (error) {
-    if (error instanceof OtherFormat || errorCode(error) === 'ENOENT') return undefined;
+    if (error instanceof OtherFormat) return undefined;
+    if (['ENOENT', NOT_PLAIN].includes(errorCode(error) ?? '')) return undefined;
     // It takes space, whatever it is.
     const stat = await files.stat(folder.entry(key)).catch(() => undefined);
     const op = error instanceof DamagedEntry ? 'damaged' : 'unreadable';

@@ -19,7 +19,7 @@ import {
   writeEntry,
 } from './entry-format.js';
 import { chooseVictims } from './eviction.js';
-import { errorCode, withFile } from './file-system.js';
+import { errorCode, NOT_PLAIN, withFile } from './file-system.js';
 import { type IndexRecord, recordOf } from './index-record.js';
 import type { Lease } from './lease.js';
 import {
@@ -109,7 +109,7 @@ export class Publisher {
         return true;
       });
     } catch (error) {
-      const isAbsent = ['ENOENT', 'ESTALE'].includes(errorCode(error) ?? '');
+      const isAbsent = ['ENOENT', 'ESTALE', NOT_PLAIN].includes(errorCode(error) ?? '');
       if (isAbsent || error instanceof DamagedEntry || error instanceof OtherFormat) return false;
       throw error;
     }

@@ -11,7 +11,7 @@ import {
   type StoredHeader,
   type StoredValue,
 } from './entry-format.js';
-import { describe, errorCode, type FileStat, withFile } from './file-system.js';
+import { describe, errorCode, type FileStat, NOT_PLAIN, withFile } from './file-system.js';
 import { recordOf } from './index-record.js';
 import type { StoreParts } from './maintenance.js';
 import type { Publisher } from './publisher.js';
@@ -71,7 +71,8 @@ export class Reader {
         await this.#forget(key);
         return 'missing';
       }
-      if (error instanceof OtherFormat) {
+      if (code === NOT_PLAIN) this.#options.warn('plain', `${describe(error)}; it was not opened`);
+      if (code === NOT_PLAIN || error instanceof OtherFormat) {
         this.refused.add(key);
         return 'refused';
       }

@@ -8,9 +8,9 @@
 import { join } from 'node:path';
 import { crc32 } from 'node:zlib';
 import type { LineageKey } from '../../ir/lineage-key.js';
-import { errorCode, withFile } from './file-system.js';
+import { errorCode, NOT_PLAIN, withFile } from './file-system.js';
 import { isKey } from './index-record.js';
-import type { StoreParts } from './maintenance.js';
+import { listFolder, type StoreParts } from './maintenance.js';
 import { processToken } from './process-token.js';
 
 export interface StoredSibling {
@@ -75,16 +75,14 @@ export async function sweepSiblings(
   isKept: (key: LineageKey) => boolean,
 ): Promise<void> {
   const { files, folder } = parts;
-  const list = (path: string): Promise<string[]> =>
-    files.list(path).catch((error: unknown) => {
-      if (errorCode(error) === 'ENOENT') return [];
-      throw error;
-    });
-  for (const shard of await list(folder.siblings)) {
+  for (const shard of await listFolder(files, folder.siblings)) {
     if (!SHARD.test(shard)) continue;
-    for (const name of await list(join(folder.siblings, shard))) {
+    for (const name of await listFolder(files, join(folder.siblings, shard))) {
       if (!isKey(name)) continue;
-      const found = await readSiblings(parts, name);
+      const found = await readSiblings(parts, name).catch((error: unknown) => {
+        if (errorCode(error) === NOT_PLAIN) return [];
+        throw error;
+      });
       if (!found.some(({ key }) => isKept(key))) await files.remove(pathOf(parts, name));
     }
   }

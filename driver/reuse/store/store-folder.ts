@@ -4,10 +4,15 @@
  */
 import { join } from 'node:path';
 import type { LineageKey } from '../../ir/lineage-key.js';
-import type { FileSystem } from './file-system.js';
+import { errorCode, type FileSystem } from './file-system.js';
 
 /** What others may not do where they are not trusted. */
 const OTHERS_WRITE = 0o022;
+
+/** Links are not followed: what lies behind one is not the store's to read, write or remove. */
+function noFolder(path: string): string {
+  return `${path} is a link or no folder; remove it, or give another store`;
+}
 
 export class StoreFolder {
   readonly root: string;
@@ -45,14 +50,26 @@ export class StoreFolder {
   /** Makes what is missing. Answers why nothing can be written, undefined when all is well. @throws the file system's error */
   async make(): Promise<string | undefined> {
     for (const folder of [this.root, this.objects, this.tmp, this.quarantine, this.leases]) {
-      await this.#files.makeFolder(folder, this.folderMode);
+      const reason = await this.#makeOwn(folder);
+      if (reason !== undefined) return reason;
     }
-    const { uid, mode } = await this.#files.stat(this.root);
-    if (!this.isTrusted(uid)) return `the folder belongs to another user (${uid})`;
-    if (!this.#trustOtherUsers && (mode & OTHERS_WRITE) !== 0) {
-      await this.#files.setMode(this.root, this.folderMode);
-    }
+    const siblings = await this.#files.stat(this.siblings).catch(() => undefined);
+    if (siblings !== undefined && siblings.kind !== 'folder') return noFolder(this.siblings);
     return (await this.#files.isWritable(this.root)) ? undefined : 'the folder is read-only';
+  }
+
+  /** Makes a folder that nobody else writes in, or says why that is none. */
+  async #makeOwn(folder: string): Promise<string | undefined> {
+    await this.#files.makeFolder(folder, this.folderMode).catch((error: unknown) => {
+      if (errorCode(error) !== 'EEXIST') throw error;
+    });
+    const { uid, mode, kind } = await this.#files.stat(folder);
+    if (kind !== 'folder') return noFolder(folder);
+    if (!this.isTrusted(uid)) return `the folder ${folder} belongs to another user (${uid})`;
+    if (!this.#trustOtherUsers && (mode & OTHERS_WRITE) !== 0) {
+      await this.#files.setMode(folder, this.folderMode);
+    }
+    return undefined;
   }
 
   /** Makes the folder an entry goes in, once a process; `again` when it was removed meanwhile. */

@@ -6,7 +6,7 @@
  */
 import { randomBytes } from 'node:crypto';
 import type { LineageKey } from '../../ir/lineage-key.js';
-import { errorCode, type FileSystem, type OpenFile, withFile } from './file-system.js';
+import { errorCode, type FileSystem, NOT_PLAIN, type OpenFile, withFile } from './file-system.js';
 import {
   type Indexed,
   type IndexLine,
@@ -121,7 +121,7 @@ export class StoreIndex {
           if (isDurable) await file.sync();
         });
       } catch (error) {
-        if (errorCode(error) === 'ENOENT') throw new NoIndex();
+        if (isNoFile(error)) throw new NoIndex();
         throw error;
       }
       if (!(await this.refresh())) throw new NoIndex();
@@ -179,7 +179,7 @@ export class StoreIndex {
         return isUsable;
       });
     } catch (error) {
-      if (errorCode(error) !== 'ENOENT') throw error;
+      if (!isNoFile(error)) throw error;
       this.#reset();
       return false;
     }
@@ -233,6 +233,11 @@ export class StoreIndex {
     this.#offset = 0;
     this.#last = '';
   }
+}
+
+/** Something else in the place of the file goes when the index is next made again. */
+function isNoFile(error: unknown): boolean {
+  return ['ENOENT', NOT_PLAIN].includes(errorCode(error) ?? '');
 }
 
 async function writeIndex(file: OpenFile, records: readonly Indexed[]): Promise<void> {

@@ -65,7 +65,12 @@ export async function clearAll(parts: StoreParts): Promise<number> {
   await sweepSiblings(parts, () => false);
   const keys = await listKeys(parts);
   const slots = new Slots(OPEN_FILES);
-  await Promise.all(keys.map((key) => slots.run(() => files.remove(folder.entry(key)))));
+  const remove = (key: string): Promise<void> =>
+    files.remove(folder.entry(key)).catch((error: unknown) => {
+      // A folder in the place of an entry is not ours to empty.
+      if (!['EISDIR', 'EPERM'].includes(errorCode(error) ?? '')) throw error;
+    });
+  await Promise.all(keys.map((key) => slots.run(() => remove(key))));
   // Another process may be at the index; then its lines are what can be taken out.
   if (!(await rebuildIndex(parts))) {
     const gone = new Set(keys);

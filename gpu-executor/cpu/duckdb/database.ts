@@ -3,13 +3,12 @@
  * extension from the network, spills only into its own temporary folder, counts time in UTC, and keeps row order.
  * Every statement goes through here, so that a DuckDB message becomes one of our errors in exactly one place.
  */
-import { randomBytes } from 'node:crypto';
 import { rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import type * as DuckDB from '@duckdb/node-api';
 import type { DuckDBConnection, DuckDBInstance } from '@duckdb/node-api';
 import { ConfigError, DataError, ResourceError } from '../../../driver/errors.js';
+import { ownPath, SCRATCH } from '../../../driver/support/leftovers.js';
 import { loadPackage } from '../../../driver/support/load-package.js';
 import { memorySetting, memoryShares } from '../../../driver/support/memory.js';
 import { formatBytes } from '../../../driver/support/size.js';
@@ -109,10 +108,7 @@ export class Database {
       );
     }
     // DuckDB makes the folder when it first spills, so a process that never does leaves nothing behind.
-    const folder = join(
-      tmpdir(),
-      `reprise-duckdb-${process.pid}-${randomBytes(6).toString('hex')}`,
-    );
+    const folder = ownPath(tmpdir(), SCRATCH.duckdb);
     const instance = await api.DuckDBInstance.create(':memory:', {
       memory_limit: `${Math.max(64_000_000, Math.round(memoryBytes))}B`,
       threads: String(threads),

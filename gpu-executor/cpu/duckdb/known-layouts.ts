@@ -3,9 +3,9 @@
  * at a footer takes some milliseconds, and a data set that grows has many files that stay. Invariant: what is here was
  * checked once, by `inspectParquet`, on the very bytes the digest names; a file that can't be read or written costs a look.
  */
-import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { env } from '../../../driver/support/env.js';
+import { ParsedFile } from '../../../driver/support/plain-file.js';
 import { replaceFile } from '../../../driver/support/replace-file.js';
 import type { LayoutColumn } from './scan.js';
 
@@ -28,11 +28,12 @@ interface Stored {
 }
 
 export class KnownLayouts {
-  #loaded: Promise<Map<string, KnownLayout>> | undefined;
+  readonly #stored = new ParsedFile(parse);
+  #loaded: Promise<ReadonlyMap<string, KnownLayout>> | undefined;
   readonly #fresh = new Map<string, KnownLayout>();
 
   async get(digest: string): Promise<KnownLayout | undefined> {
-    this.#loaded ??= load(pathNow());
+    this.#loaded ??= this.#stored.read(pathNow());
     return this.#fresh.get(digest) ?? (await this.#loaded).get(digest);
   }
 
@@ -48,8 +49,7 @@ export class KnownLayouts {
     if (this.#fresh.size === 0) return;
     const path = pathNow();
     try {
-      const all = await load(path);
-      for (const [digest, layout] of this.#fresh) all.set(digest, layout);
+      const all = new Map([...(await this.#stored.read(path)), ...this.#fresh]);
       await replaceFile(path, JSON.stringify(packed(all)));
       this.#loaded = Promise.resolve(all);
       this.#fresh.clear();
@@ -79,10 +79,10 @@ function packed(all: ReadonlyMap<string, KnownLayout>): Stored {
 }
 
 /** Empty when the file is missing, damaged or of another version. */
-async function load(path: string): Promise<Map<string, KnownLayout>> {
+function parse(text: string): ReadonlyMap<string, KnownLayout> {
   const known = new Map<string, KnownLayout>();
   try {
-    const stored = JSON.parse(await readFile(path, 'utf8')) as Partial<Stored> | null;
+    const stored = JSON.parse(text) as Partial<Stored> | null;
     if (stored?.version !== VERSION || !Array.isArray(stored.files)) return known;
     const columns = (stored.columns ?? []).map((some) => (isColumns(some) ? some : undefined));
     for (const [digest, rows, place] of stored.files as Stored['files']) {

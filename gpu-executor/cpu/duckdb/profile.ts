@@ -5,11 +5,17 @@
  * grouping sets.
  */
 import { DataError } from '../../../driver/errors.js';
-import type { ColumnProfile, FrameSource, ProfileRequest } from '../../../driver/frame/engine.js';
+import { sqlText } from '../../../driver/frame/encode-block.js';
+import type {
+  ColumnProfile,
+  FrameSource,
+  ProfileRequest,
+  SqlText,
+} from '../../../driver/frame/engine.js';
 import { columnSql } from '../../../driver/frame/feature-spec.js';
+import type { ExpressionChecker } from './checker.js';
 import { inGroups } from './column-groups.js';
 import { briefly, type Database, type Row } from './database.js';
-import type { ExpressionChecker } from './expression.js';
 import type { Layouts } from './layout.js';
 import { exactQuantiles } from './quantiles.js';
 import { relation, type SourceLayout } from './scan.js';
@@ -85,8 +91,7 @@ export async function askedOf(
   source: FrameSource,
   requests: readonly ProfileRequest[],
 ): Promise<Asked[]> {
-  const expressions = requests.map((request) => request.sql);
-  const types = await expressionTypes(context, source, expressions);
+  const types = await expressionTypes(context, source, requests);
   return requests.map((request, i) => {
     return { ...request, engineType: types[i]!, operand: `(${request.sql}\n)` };
   });
@@ -127,10 +132,10 @@ export function completed(
 export async function expressionTypes(
   context: ProfileContext,
   source: FrameSource,
-  expressions: readonly string[],
+  expressions: readonly SqlText[],
 ): Promise<string[]> {
   const layout = await context.layouts.source(source);
-  const distinct = [...new Set(expressions)];
+  const distinct = [...new Map(expressions.map((one) => [textKey(one), sqlText(one)])).values()];
   if (distinct.length === 0) return [];
   // Files of one data set have the same columns, and reading each asks for the types of the same expressions.
   const key = JSON.stringify([layout.columns, distinct]);
@@ -144,8 +149,12 @@ export async function expressionTypes(
     known.set(key, types);
   }
   const found = await types;
-  const typeOf = new Map(distinct.map((sql, i) => [sql, found[i]!]));
-  return expressions.map((sql) => typeOf.get(sql)!);
+  const positions = new Map(distinct.map((one, i) => [textKey(one), i]));
+  return expressions.map((one) => found[positions.get(textKey(one))!]!);
+}
+
+function textKey({ sql, dialect }: SqlText): string {
+  return `${dialect ?? ''} ${sql}`;
 }
 
 const MAX_TYPES_KNOWN = 256;
@@ -154,24 +163,24 @@ const typesKnown = new WeakMap<Database, Map<string, Promise<string[]>>>();
 async function findTypes(
   context: ProfileContext,
   layout: SourceLayout,
-  distinct: readonly string[],
+  distinct: readonly SqlText[],
 ): Promise<string[]> {
-  const names = layout.columns.map((column) => column.name);
   // Columns as they are need no statement each: wide data have thousands.
   const known = new Map(layout.columns.map(({ name, type }) => [columnSql(name), type]));
-  const others = distinct.filter((sql) => !known.has(sql));
-  for (const sql of others) await context.checker.check(sql, names);
-  await requireBoundedTexts(context.database, others);
-  const types = await describe(context.database, layout, others).catch(async (cause) => {
-    for (const sql of others) {
+  const others = distinct.filter(({ sql, dialect }) => dialect !== undefined || !known.has(sql));
+  await context.checker.check(others, layout.columns);
+  const sqls = others.map(({ sql }) => sql);
+  await requireBoundedTexts(context.database, sqls);
+  const types = await describe(context.database, layout, sqls).catch(async (cause) => {
+    for (const sql of sqls) {
       await describe(context.database, layout, [sql]).catch((own: Error) => {
         throw notUsable(sql, own);
       });
     }
     throw cause;
   });
-  for (const [i, sql] of others.entries()) known.set(sql, types[i]!);
-  return distinct.map((sql) => known.get(sql)!);
+  for (const [i, sql] of sqls.entries()) known.set(sql, types[i]!);
+  return distinct.map(({ sql }) => known.get(sql)!);
 }
 
 async function describe(

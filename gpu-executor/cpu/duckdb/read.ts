@@ -10,8 +10,8 @@ import type { FrameSource, RawChunk, RawColumn } from '../../../driver/frame/eng
 import { causeOf, isRemote, verifyUnchanged } from '../../../driver/frame/identity.js';
 import type { FrameReadOptions } from '../frame-reader.js';
 import { type ColumnReader, readerOf } from './categories.js';
+import type { ExpressionChecker } from './checker.js';
 import { type Database, toDataError } from './database.js';
-import type { ExpressionChecker } from './expression.js';
 import type { Layouts } from './layout.js';
 import { expressionTypes } from './profile.js';
 import { fileRelation } from './scan.js';
@@ -85,7 +85,7 @@ async function* readColumns(
     const select = plan.readers.map((reader) => reader.select).join(', ') || '0';
     for (let f = 0; f < layout.files.length; f++) {
       const file = source.files[f]!;
-      const sql = `SELECT ${select} FROM ${fileRelation(layout.files[f]!, layout.columns)}`;
+      const sql = `SELECT ${select} FROM ${fileRelation(layout.files[f]!, layout)}`;
       let rows = 0;
       const parts = streamParts(connection, sql, plan.readers, signal);
       for await (const part of namingFailures(context.database, parts, file.path, signal)) {
@@ -127,11 +127,7 @@ async function planReaders(
   source: FrameSource,
   columns: readonly RawColumn[],
 ): Promise<ReadPlan> {
-  const types = await expressionTypes(
-    context,
-    source,
-    columns.map((column) => column.sql),
-  );
+  const types = await expressionTypes(context, source, columns);
   const readers: ColumnReader[] = [];
   const known = new Map<string, number>();
   const positions = columns.map((column, i) => {

@@ -3,9 +3,10 @@
  * whole, by one rename, or not at all; two set-ups at once both succeed.
  */
 import { existsSync } from 'node:fs';
-import { mkdir, mkdtemp, readdir, rename, rm, symlink } from 'node:fs/promises';
+import { mkdir, readdir, rename, rm, symlink } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { ConfigError, ExecutionError } from '../../../driver/errors.js';
+import { makeOwnFolder, sweepLeftovers } from '../../../driver/support/leftovers.js';
 import { makeHomeFolder } from '../../../driver/support/make-folder.js';
 import { runMaven } from '../../../driver/support/maven.js';
 import {
@@ -41,7 +42,8 @@ export async function installOpenBlas(options: InstallOptions = {}): Promise<str
     );
   }
   await makeHomeFolder(dirname(folder));
-  const staging = await mkdtemp(join(dirname(folder), '.openblas-'));
+  await sweepLeftovers(dirname(folder), ['.openblas-']);
+  const staging = await makeOwnFolder(dirname(folder), '.openblas-');
   try {
     options.onProgress?.(`openblas: bringing org.bytedeco:openblas:${openBlasVersion}:${platform}`);
     await unpack(platform, join(staging, 'unpacked'), options);

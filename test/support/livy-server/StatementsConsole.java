@@ -18,8 +18,8 @@ public final class StatementsConsole {
       Pattern.compile("_root_\\.reprise\\.livy\\.Statements\\.run\\(\"([A-Za-z0-9_-]+)\"\\)");
   private static final Pattern VERSIONS =
       Pattern.compile(
-          "print\\(\"(reprise1 [A-Za-z0-9_-]{24} versions )\" \\+ org\\.apache\\.spark\\.SPARK_VERSION \\+ \" \" \\+ "
-              + "scala\\.util\\.Properties\\.versionNumberString\\)");
+          "print\\(\"(reprise1 [A-Za-z0-9_-]{24} versions )\" \\+ _root_\\.org\\.apache\\.spark\\.SPARK_VERSION \\+ \" \" \\+ "
+              + "_root_\\.scala\\.util\\.Properties\\.versionNumberString\\)");
   private static final Pattern SLEEP = Pattern.compile("Thread\\.sleep\\((\\d+)\\)");
 
   public static void main(String[] args) throws Exception {

@@ -31,8 +31,18 @@ final class ShimContext(parent: SparkSession, val onShutdown: () => Unit) {
   val session: SparkSession = {
     val own = parent.newSession()
     Map(
+      // A path without a scheme is one that the driver has seen on its own disks, whatever the cluster's default is.
+      "fs.defaultFS" -> "file:///",
       "spark.sql.session.timeZone" -> "UTC",
+      // Overflows and values that do not fit are errors, as in DuckDB, whatever the cluster says.
       "spark.sql.ansi.enabled" -> "true",
+      "spark.sql.ansi.enforceReservedKeywords" -> "false",
+      "spark.sql.ansi.doubleQuotedIdentifiers" -> "false",
+      "spark.sql.parser.escapedStringLiterals" -> "false",
+      "spark.sql.decimalOperations.allowPrecisionLoss" -> "true",
+      // Old dates are what the file says, as DuckDB reads them.
+      "spark.sql.parquet.datetimeRebaseModeInRead" -> "CORRECTED",
+      "spark.sql.parquet.int96RebaseModeInRead" -> "CORRECTED",
       "spark.sql.caseSensitive" -> "false",
       "spark.sql.legacy.timeParserPolicy" -> "CORRECTED",
       "spark.sql.files.openCostInBytes" -> (1 << 20).toString,

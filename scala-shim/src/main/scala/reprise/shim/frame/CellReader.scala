@@ -6,7 +6,6 @@ import org.apache.spark.sql.types._
 import org.apache.spark.unsafe.types.UTF8String
 
 import reprise.shim.block.{ByteCodes, IntCodes, NumberVector, RawVector}
-import reprise.shim.protocol.ShimError
 
 /** Reads one raw column out of Spark's rows into an array; runs in tasks. */
 sealed trait CellReader extends Serializable {
@@ -21,9 +20,7 @@ object CellReader {
   def of(column: RawColumn, dataType: DataType): CellReader = (column.categories, dataType) match {
     case (None, _: NumericType | BooleanType | NullType) => NumberReader
     case (None, other) =>
-      throw ShimError.data(
-        s"feature: expected a number from `${column.sql}`, got ${other.simpleString}; encode it or convert it in its `sql`",
-        "sql" -> column.sql)
+      throw column.text.refused(s"${other.simpleString}; encode it or convert it in its `sql`", "a number")
     case (Some(categories), ByteType | ShortType | IntegerType | LongType) =>
       new LongCategoryReader(categories.toArray)
     case (Some(categories), FloatType | DoubleType | _: DecimalType) => new DoubleCategoryReader(categories.toArray)

@@ -12,7 +12,7 @@ import reprise.shim.protocol.{Json, ShimError}
 import reprise.shim.protocol.Json._
 
 private final case class Asked(
-    sql: String, top: Int, probabilities: Seq[Double], dataType: DataType, kind: TallyKind.Value) {
+    text: SqlText, top: Int, probabilities: Seq[Double], dataType: DataType, kind: TallyKind.Value) {
   def isNumber: Boolean = dataType.isInstanceOf[NumericType] || dataType == BooleanType
 }
 
@@ -22,7 +22,10 @@ private final case class Asked(
  */
 final class FrameProfiler(context: ShimContext) {
 
-  def profile(source: FrameSource, requests: Seq[JsonNode]): Seq[JsonNode] = {
+  def profile(source: FrameSource, requests: Seq[JsonNode]): Seq[JsonNode] =
+    naming(requests)(profileAtOnce(source, _))
+
+  private def profileAtOnce(source: FrameSource, requests: Seq[JsonNode]): Seq[JsonNode] = {
     val (all, asked) = select(source, requests)
     val tallies = tally(all, asked)
     if (tallies.headOption.exists(_.rows != source.rows)) {
@@ -44,7 +47,10 @@ final class FrameProfiler(context: ShimContext) {
    * As `profile`, for each file by itself, in the same one job. Vocabularies are complete or empty, so that those of
    * several files can be merged exactly.
    */
-  def profileFiles(source: FrameSource, requests: Seq[JsonNode]): Seq[Seq[JsonNode]] = {
+  def profileFiles(source: FrameSource, requests: Seq[JsonNode]): Seq[Seq[JsonNode]] =
+    naming(requests)(profileFilesAtOnce(source, _))
+
+  private def profileFilesAtOnce(source: FrameSource, requests: Seq[JsonNode]): Seq[Seq[JsonNode]] = {
     val (all, asked) = select(source, requests)
     tallyFiles(all, asked).zip(source.files).map { case (tallies, file) =>
       if (tallies.headOption.exists(_.rows != file.rows)) {
@@ -62,18 +68,31 @@ final class FrameProfiler(context: ShimContext) {
     }
   }
 
+  /** Runs a scan; a value that an expression can't take stops all, so the half that has it is looked for. */
+  private def naming[A](requests: Seq[JsonNode])(scan: Seq[JsonNode] => A): A =
+    try scan(requests)
+    catch {
+      case error: Exception if ShimError.find(error).isEmpty && SqlDialect.valueError(error).isDefined =>
+        if (requests.length == 1) {
+          throw SqlText.parse(requests.head).refused(SqlDialect.valueError(error).get, "values that it can take")
+        }
+        val (left, right) = requests.splitAt(requests.length / 2)
+        naming(left)(scan)
+        naming(right)(scan)
+        throw error
+    }
+
   /** The expressions as columns of each file, and what is asked of them. */
   private def select(source: FrameSource, requests: Seq[JsonNode]): (Seq[DataFrame], IndexedSeq[Asked]) = {
     WideFrames.tune(context.session, requests.length, source.rows)
-    val frames = source.files.map(file => context.reader.read(source.format, file))
-    val sqls = requests.map(_.text("sql"))
-    val all = frames.map { frame =>
-      SqlDialect.select(frame, sqls, sqls.map(sql => SqlDialect.parse(context.session, sql)))
-    }
+    val frames = source.files.map(file => context.reader.read(source, file))
+    val texts = requests.map(SqlText.parse)
+    val expressions = texts.map(SqlDialect.parse)
+    val all = frames.map(frame => SqlDialect.select(frame, texts, expressions))
     val asked = requests.indices.map { i =>
       val dataType = all.head.schema(i).dataType
       Asked(
-        requests(i).text("sql"), requests(i).integer("top"),
+        texts(i), requests(i).integer("top"),
         requests(i).items("quantiles").map(_.asNumber("quantiles")), dataType, kindOf(dataType))
     }
     (all, asked)

@@ -24,7 +24,7 @@ final class FrameScan(session: SparkSession, reader: FrameReader) {
     }.toArray
     var firstRow = 0L
     val parts = source.files.filter(_.rows > 0).map { file =>
-      val part = fileChunks(source.format, file, firstRow, columns, slots, chunkRows)
+      val part = fileChunks(source, file, firstRow, columns, slots, chunkRows)
       firstRow += file.rows
       part
     }
@@ -37,18 +37,19 @@ final class FrameScan(session: SparkSession, reader: FrameReader) {
     frame.metadataColumn("_metadata").getField("row_index").as("row_index")
 
   private def fileChunks(
-      format: String, file: FrameFile, firstRow: Long,
+      source: FrameSource, file: FrameFile, firstRow: Long,
       columns: IndexedSeq[RawColumn], slots: Array[EncodeSlot], chunkRows: Int): RDD[Chunk] = {
-    val frame = reader.read(format, file)
-    val expressions = columns.map(column => SqlDialect.parse(session, column.sql))
-    val types = SqlDialect.select(frame, columns.map(_.sql), expressions).schema.map(_.dataType)
+    val frame = reader.read(source, file)
+    val expressions = columns.map(column => SqlDialect.parse(column.text))
+    val types = SqlDialect.select(frame, columns.map(_.text), expressions).schema.map(_.dataType)
     val lookups = columns.zip(types).map { case (column, dataType) =>
       CellReader.of(column, dataType)
     }.toArray
     val selected = columns.indices.map { i =>
       Columns.of(lookups(i).prepare(expressions(i), types(i))).as(s"c$i")
     }
-    val hasIndex = format == "parquet"
+    // Of rows that are left out the index tells nothing.
+    val hasIndex = source.format == "parquet" && source.options.dropMissing.isEmpty
     val plan =
       if (hasIndex) frame.select(selected :+ rowIndex(frame): _*)
       else frame.coalesce(1).select(selected: _*)

@@ -1,43 +1,60 @@
 package reprise.shim.frame
 
-import org.apache.spark.sql.{AnalysisException, DataFrame, SparkSession}
-import org.apache.spark.sql.catalyst.analysis.UnresolvedFunction
+import com.fasterxml.jackson.databind.JsonNode
+import org.apache.spark.SparkThrowable
+import org.apache.spark.sql.{AnalysisException, DataFrame}
+import org.apache.spark.sql.catalyst.FunctionIdentifier
+import org.apache.spark.sql.catalyst.analysis.{FunctionRegistry, UnresolvedFunction}
 import org.apache.spark.sql.catalyst.expressions._
-import org.apache.spark.sql.catalyst.parser.ParseException
+import org.apache.spark.sql.catalyst.parser.{CatalystSqlParser, ParseException}
 import org.apache.spark.sql.catalyst.plans.logical.{Aggregate, Generate, Window}
 import org.apache.spark.sql.reprise.Columns
-import org.apache.spark.sql.types._
 
 import reprise.shim.protocol.ShimError
+import reprise.shim.protocol.Json._
 
 /**
- * Feature expressions are DuckDB's SQL. Spark's own parser reads them after the few tokens it does not know were
- * replaced (`SqlTokens`), and the known differences in meaning are rewritten in the tree: one row of `functions` each.
+ * An expression of Spark SQL.
+ * @param shown as the job has it, for messages
+ * @param isOwn the job's own text, of a job that is tied to Spark; else the driver printed it from a tree it checked
+ */
+final case class SqlText(sql: String, shown: String, isOwn: Boolean) {
+  def refused(got: String, expected: String = "an expression over one row"): ShimError =
+    ShimError.data(s"expression `$shown`: expected $expected, got $got", "expression" -> shown)
+}
+
+object SqlText {
+  def parse(node: JsonNode): SqlText =
+    SqlText(node.text("sql"), node.text("shown"), node.textOption("dialect").contains("spark"))
+}
+
+/**
+ * Feature expressions as Catalyst's. They are read by Catalyst's own parser, not the session's: that one replaces
+ * `${..}` in any text by settings and variables of the environment, and extensions may change what it reads.
  */
 object SqlDialect {
 
   /** The expression, unresolved. @throws ShimError data when it does not parse or is no scalar expression */
-  def parse(session: SparkSession, sql: String): Expression = {
+  def parse(text: SqlText): Expression = {
     val parsed =
-      try session.sessionState.sqlParser.parseExpression(SqlTokens.toSpark(sql))
+      try CatalystSqlParser.parseExpression(text.sql)
       catch {
-        case error: ParseException =>
-          throw ShimError.data(
-            s"feature: expected a SQL expression, got `$sql`: ${firstLine(error.getMessage)}", "sql" -> sql)
+        case error: ParseException => throw text.refused(firstLine(error.getMessage), "a SQL expression of Spark")
       }
     parsed.foreach {
-      case _: SubqueryExpression | _: WindowExpression =>
-        throw ShimError.data(s"feature: expected an expression over one row, got `$sql`", "sql" -> sql)
+      case _: SubqueryExpression | _: WindowExpression => throw text.refused("a sub-query or a window")
+      case call: UnresolvedFunction if text.isOwn && !isBuiltIn(call) =>
+        throw text.refused(s"${call.nameParts.mkString(".")}()", "functions of Spark's own")
       case _ =>
     }
-    parsed.transformUp(rewrite)
+    if (text.isOwn) parsed.transformUp { case Alias(child, _) => child } else parsed.transformUp(ours(text))
   }
 
   /**
    * The columns of `expressions` selected from a frame.
    * @throws ShimError data naming the first expression that can't be resolved or does not work row by row
    */
-  def select(frame: DataFrame, sqls: Seq[String], expressions: Seq[Expression]): DataFrame = {
+  def select(frame: DataFrame, texts: Seq[SqlText], expressions: Seq[Expression]): DataFrame = {
     def selected(which: Seq[Expression]): DataFrame =
       frame.select(which.zipWithIndex.map { case (expression, i) => Columns.of(expression).as(s"c$i") }: _*)
     def mistake(which: Seq[Expression]): Option[String] =
@@ -45,107 +62,45 @@ object SqlDialect {
         val analyzed = selected(which).queryExecution.analyzed
         val ofRows = analyzed.find {
           case _: Aggregate | _: Window | _: Generate => true
-          case node => node.expressions.exists(e => !e.deterministic || e.exists(isClock))
+          case node => node.expressions.exists(e => !e.deterministic || e.exists(isOfSession))
         }
         ofRows.map(_ => "one whose value does not depend on the row alone")
       } catch { case error: AnalysisException => Some(firstLine(error.getMessage)) }
     if (mistake(expressions).isDefined) {
-      sqls.zip(expressions).foreach { case (sql, expression) =>
+      texts.zip(expressions).foreach { case (text, expression) =>
         mistake(Seq(expression)).foreach { got =>
-          throw ShimError.data(
-            s"feature: expected an expression over the columns ${frame.columns.take(40).mkString(", ")}, got `$sql`: $got",
-            "sql" -> sql)
+          throw text.refused(got, s"one over the columns ${frame.columns.take(40).mkString(", ")}")
         }
       }
     }
     selected(expressions)
   }
 
-  private def isClock(expression: Expression): Boolean = expression match {
-    case _: CurrentDate | _: CurrentTimestampLike | _: LocalTimestamp => true
-    case _ => false
-  }
+  private def isBuiltIn(call: UnresolvedFunction): Boolean =
+    call.nameParts.length == 1 && FunctionRegistry.builtin.functionExists(FunctionIdentifier(call.nameParts.head))
 
-  private val rewrite: PartialFunction[Expression, Expression] = {
-    // DuckDB divides as IEEE doubles do: 1/0 is infinite, and 5/2 is 2.5 whatever the types.
-    case Divide(left, right, _) => IeeeDivide(double(left), double(right))
-    // DuckDB's `^` is a power.
-    case BitwiseXor(left, right) => Pow(double(left), double(right))
-    case call: UnresolvedFunction if functions.contains(call.nameParts.last.toLowerCase) =>
-      functions(call.nameParts.last.toLowerCase).applyOrElse(call.arguments, (_: Seq[Expression]) => call)
-    case Alias(child, _) => child
-  }
+  /** By name: in which package and version of Spark each of them is differs. */
+  private val session = Set(
+    "CurrentDate", "CurrentTimestamp", "CurrentBatchTimestamp", "Now", "LocalTimestamp", "CurrentTime",
+    "CurrentTimeZone", "CurrentUser", "SessionUser", "CurrentDatabase", "CurrentCatalog", "SparkVersion",
+    "VariableReference", "CallMethodViaReflection")
 
-  private def double(e: Expression): Expression = Cast(e, DoubleType)
-  private def call(name: String, arguments: Expression*): Expression =
-    UnresolvedFunction(name, arguments, isDistinct = false)
-  private def bigint(e: Expression): Expression = Cast(e, LongType)
+  private def isOfSession(expression: Expression): Boolean = session.contains(expression.getClass.getSimpleName)
 
-  /** Functions that mean another thing, or have another name, in Spark. */
-  private val functions: Map[String, PartialFunction[Seq[Expression], Expression]] = {
-    val sundayIsZero: PartialFunction[Seq[Expression], Expression] = {
-      case Seq(day) => Subtract(call("dayofweek", day), Literal(1))
-    }
-    val mondayIsOne: PartialFunction[Seq[Expression], Expression] = {
-      case Seq(day) => Add(call("weekday", day), Literal(1))
-    }
-    Map(
-      "dayofweek" -> sundayIsZero,
-      "weekday" -> sundayIsZero,
-      "dow" -> sundayIsZero,
-      "isodow" -> mondayIsOne,
-      // DuckDB's log is to base ten.
-      "log" -> {
-        case Seq(x) => call("log10", x)
-        case Seq(base, x) => call("log", base, x)
-      },
-      "week" -> { case Seq(day) => call("weekofyear", day) },
-      "epoch" -> { case Seq(time) => epoch(time) },
-      "date_part" -> { case Seq(Literal(part, StringType), time) => datePart(part.toString, time) },
-      "datepart" -> { case Seq(Literal(part, StringType), time) => datePart(part.toString, time) },
-      "date_diff" -> { case Seq(Literal(part, StringType), from, to) => dateDiff(part.toString, from, to) },
-      "datediff" -> { case Seq(Literal(part, StringType), from, to) => dateDiff(part.toString, from, to) },
-      // Counts characters; Spark's `length` too, but `strlen` counts bytes in DuckDB.
-      "strlen" -> { case Seq(text) => call("octet_length", text) },
-      "mean" -> { case Seq(x) => x },
-      // DuckDB skips NULL operands.
-      "concat" -> { case parts => call("concat", parts.map(part => call("coalesce", Cast(part, StringType), Literal(""))): _*) },
-      "prefix" -> { case Seq(text, start) => call("startswith", text, start) },
-      "suffix" -> { case Seq(text, end) => call("endswith", text, end) },
-      "starts_with" -> { case Seq(text, start) => call("startswith", text, start) },
-      "ends_with" -> { case Seq(text, end) => call("endswith", text, end) },
-      "string_split" -> { case Seq(text, separator) => call("split", text, call("concat", Literal("\\Q"), separator, Literal("\\E"))) },
-      "pow" -> { case Seq(x, y) => Pow(double(x), double(y)) },
-      "regexp_matches" -> { case Seq(text, pattern) => call("regexp_like", text, pattern) },
-      "divide" -> { case Seq(x, y) => IntegralDivide(bigint(x), bigint(y)) },
-      // In DuckDB, x mod y.
-      "mod" -> { case Seq(x, y) => Remainder(x, y) },
-      "isfinite" -> { case Seq(x) => Not(Or(IsNaN(double(x)), EqualTo(Abs(double(x)), Literal(Double.PositiveInfinity)))) },
-      "isinf" -> { case Seq(x) => EqualTo(Abs(double(x)), Literal(Double.PositiveInfinity)) }
-    )
-  }
-
-  private def epoch(time: Expression): Expression =
-    IeeeDivide(double(call("unix_micros", Cast(time, TimestampType))), Literal(1e6))
-
-  private def datePart(part: String, time: Expression): Expression = part.toLowerCase match {
-    case "dow" | "dayofweek" | "weekday" => Subtract(call("dayofweek", time), Literal(1))
-    case "isodow" => Add(call("weekday", time), Literal(1))
-    case "epoch" => epoch(time)
-    case "second" | "seconds" => call("second", time)
-    case "doy" | "dayofyear" => call("dayofyear", time)
-    case other => call("date_part", Literal(other), time)
-  }
-
-  private def dateDiff(part: String, from: Expression, to: Expression): Expression = part.toLowerCase match {
-    case "day" => call("datediff", Cast(to, DateType), Cast(from, DateType))
-    case "year" => Subtract(call("year", to), call("year", from))
-    case "month" =>
-      Subtract(
-        Add(Multiply(call("year", to), Literal(12)), call("month", to)),
-        Add(Multiply(call("year", from), Literal(12)), call("month", from)))
-    case other => throw ShimError.unsupported(s"date_diff: expected year, month or day on Spark, got $other")
+  private def ours(text: SqlText): PartialFunction[Expression, Expression] = {
+    case call: UnresolvedFunction if call.nameParts.last == "duckdb_divide" =>
+      IeeeDivide(call.arguments.head, call.arguments(1))
+    case call: UnresolvedFunction if DuckFunctions.byName.contains(call.nameParts.last) =>
+      DuckCall(call.nameParts.last, call.arguments, text.shown)
   }
 
   def firstLine(text: String): String = Option(text).getOrElse("").linesIterator.find(_.trim.nonEmpty).getOrElse("")
+
+  /** What Spark throws for a value that an expression can't take, if it is that. */
+  def valueError(error: Throwable): Option[String] =
+    ShimError.chain(error).collectFirst {
+      case fault: RuntimeException with SparkThrowable =>
+        // What Spark advises next would change its settings for all.
+        firstLine(fault.getMessage).replaceAll(" ?If necessary set .*", "")
+    }
 }

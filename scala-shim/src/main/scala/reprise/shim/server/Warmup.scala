@@ -1,7 +1,7 @@
 package reprise.shim.server
 
 import reprise.shim.ShimContext
-import reprise.shim.frame.SqlDialect
+import reprise.shim.frame.{SqlDialect, SqlText}
 import reprise.shim.ops.Shape
 import reprise.shim.program._
 import reprise.shim.protocol.Json
@@ -16,7 +16,7 @@ object Warmup {
 
   def run(context: ShimContext): Unit =
     try {
-      context.withSession(SqlDialect.parse(context.session, "a + 1"))
+      context.withSession(SqlDialect.parse(SqlText("a + 1", "", isOwn = false)))
       val folds = Instruction(
         1, "kfold",
         Json.obj(

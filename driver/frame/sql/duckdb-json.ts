@@ -1,0 +1,9 @@
+/** DuckDB's JSON: digits beyond 2^53 and infinities, which JSON's numbers can't hold, are read as texts. */
+export function parseDuckDbJson(text: string): unknown {
+  return JSON.parse(
+    text.replace(
+      /"(value|upper|lower)":(-?(?:\d[\d.eE+-]*|inf(?:inity)?|nan))(?=[,}])/gi,
+      '"$1":"$2"',
+    ),
+  );
+}

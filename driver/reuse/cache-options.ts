@@ -1,0 +1,35 @@
+/** What a reuse cache is made with, and how many results fit the memory of the language whatever their values take. */
+import { getHeapStatistics } from 'node:v8';
+import type { Expr } from '../ir/expr.js';
+import type { Handle } from '../runtime/value.js';
+import type { CacheEntry } from './cache-entry.js';
+import type { CacheTier } from './cache-tier.js';
+import type { EvictionPolicy } from './eviction-policy.js';
+import type { SpillTier } from './spill-tier.js';
+
+export interface ReuseCacheOptions {
+  /** Bytes of values kept on the host. */
+  readonly budgetBytes: number;
+  /** Keys known. Default: what a third of the JavaScript heap holds, whatever their values take. */
+  readonly maxEntries?: number;
+  /** Drops a value that lives in a backend without a tier of its own. */
+  readonly release: (handle: Handle) => void;
+  /** Tiers of backends, one for each that keeps values. */
+  readonly tiers?: readonly CacheTier[];
+  /** Where evicted values go. Default: nowhere. */
+  readonly spill?: SpillTier | undefined;
+  /** Default `costSize`. */
+  readonly policy?: EvictionPolicy;
+  /** Told each value that is about to leave for good. */
+  readonly onEvict?: (entry: CacheEntry) => void;
+  /** Inputs under which a value on the host can be found by `siblings`. Default: none. */
+  readonly siblingKeys?: (expr: Expr) => readonly Expr[];
+}
+
+/** What an entry takes of the JavaScript heap, with its node and the buffer of a small value; measured. @units bytes */
+const HEAP_BYTES = 1200;
+
+/** Entries that a third of the heap holds: of small values memory ends before the budget does. */
+export function mostEntries(): number {
+  return Math.floor(getHeapStatistics().heap_size_limit / 3 / HEAP_BYTES);
+}

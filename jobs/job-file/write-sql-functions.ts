@@ -1,0 +1,7 @@
+/** Writes `docs/sql-functions.md`; run by `npm run sql-functions` after the table of functions changed. */
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { sqlFunctionsPage } from '../../driver/frame/sql/page.js';
+import { packageRoot } from '../cli/package-info.js';
+
+writeFileSync(join(packageRoot(), 'docs/sql-functions.md'), sqlFunctionsPage());

@@ -1,0 +1,42 @@
+/** The package as it is published: unpacked beside its dependencies and nothing else, it runs its own first job. */
+import assert from 'node:assert/strict';
+import { execFileSync, spawnSync } from 'node:child_process';
+import { mkdirSync, readdirSync, readFileSync, renameSync, symlinkSync } from 'node:fs';
+import { join } from 'node:path';
+import { packageRoot } from '../../jobs/cli/package-info.js';
+import { JobFolder } from '../support/job-folder.js';
+
+describe('the package', () => {
+  let folder: JobFolder;
+  before(() => {
+    folder = new JobFolder();
+  });
+  after(() => folder.remove());
+
+  it('runs its first job, without what only its developers have', () => {
+    const root = packageRoot();
+    const modules = folder.file('node_modules');
+    mkdirSync(modules);
+    const pack = ['pack', '--ignore-scripts', '--silent', '--pack-destination', folder.path];
+    const name = execFileSync('npm', pack, { cwd: root, encoding: 'utf8' }).trim();
+    execFileSync('tar', ['-xzf', folder.file(name), '-C', folder.path]);
+    renameSync(folder.file('package'), join(modules, 'reprise'));
+    const { devDependencies } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
+    for (const one of readdirSync(join(root, 'node_modules'))) {
+      if (one in devDependencies || one === '.bin') continue;
+      symlinkSync(join(root, 'node_modules', one), join(modules, one));
+    }
+    const job = 'node_modules/reprise/examples/first-job.yaml';
+    const bin = 'node_modules/reprise/dist/jobs/cli/main.js';
+    const { status, stdout, stderr } = spawnSync(
+      process.execPath,
+      [bin, 'run', job, '--engine', 'local', '--json'],
+      { cwd: folder.path, encoding: 'utf8' },
+    );
+    assert.equal(status, 0, stderr);
+    const { trials, folds, best } = JSON.parse(stdout);
+    assert.deepEqual([trials, folds, best.metric], [20, 5, 'neg_mean_squared_error']);
+    const readme = readFileSync(join(modules, 'reprise', 'README.md'), 'utf8');
+    assert.ok(readme.includes(`reprise run ${job}`), 'and the README says so');
+  }).timeout(120_000);
+});
