@@ -65,5 +65,6 @@ export const summaryKeys: readonly string[] = [
   'sparkJobs',
   'kernels',
   'seconds',
+  'memory',
   'path',
 ];

@@ -5,6 +5,7 @@
 
 import { DataError } from '../../../driver/errors.js';
 import type { ColumnProfile, FrameSource, ProfileRequest } from '../../../driver/frame/engine.js';
+import { inGroups } from './column-groups.js';
 import type { ProfileContext } from './expression-types.js';
 import {
   type Asked,
@@ -14,7 +15,6 @@ import {
   completed,
   countsOf,
   groupKey,
-  inGroups,
   isDoubtful,
   otherRows,
   runScan,

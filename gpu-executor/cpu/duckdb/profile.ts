@@ -6,6 +6,7 @@
  */
 import { DataError } from '../../../driver/errors.js';
 import type { ColumnProfile, FrameSource, ProfileRequest } from '../../../driver/frame/engine.js';
+import { inGroups } from './column-groups.js';
 import type { Database, Row } from './database.js';
 import { expressionTypes, notUsable, type ProfileContext } from './expression-types.js';
 import { exactQuantiles } from './quantiles.js';
@@ -131,26 +132,6 @@ async function statistics(scan: Scan, asked: readonly Asked[]): Promise<Statisti
       ? await exactQuantiles(database, from, operand, finite, quantiles, `data: reading ${files}`)
       : [];
     out.push({ missing, infinite, min, max, quantiles: values });
-  }
-  return out;
-}
-
-/**
- * Expressions one statement aggregates. What it takes grows faster than their number; where every statement parses whole
- * rows, more are worth it.
- */
-const STATEMENT_COLUMNS = { columnar: 1000, text: 5000 } as const;
-
-/** Answers of groups of expressions, one statement each, in order. */
-export async function inGroups<T>(
-  asked: readonly Asked[],
-  { isColumnar }: Pick<Scan, 'isColumnar'>,
-  answer: (some: readonly Asked[]) => Promise<T[]>,
-): Promise<T[]> {
-  const most = isColumnar ? STATEMENT_COLUMNS.columnar : STATEMENT_COLUMNS.text;
-  const out: T[] = [];
-  for (let from = 0; from < asked.length; from += most) {
-    out.push(...(await answer(asked.slice(from, from + most))));
   }
   return out;
 }
