@@ -10,6 +10,7 @@ import type { Bench } from './harness.js';
 import { hcv10, hcvGrid } from './hcv.js';
 import { hcvSpark } from './hcv-spark.js';
 import { incremental } from './incremental.js';
+import { livyBlas } from './livy-blas.js';
 import { livyOverhead } from './livy-overhead.js';
 import { migration } from './migration.js';
 import { partial } from './partial.js';
@@ -53,5 +54,6 @@ export const benches: readonly Bench[] = [
   asynchronous,
   channel,
   livyOverhead,
+  livyBlas,
   blas,
 ];

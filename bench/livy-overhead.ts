@@ -6,6 +6,7 @@
 import { performance } from 'node:perf_hooks';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { env } from '../driver/support/env.js';
+import { shimTarget } from '../spark-bridge/embedded/spark-lines.js';
 import { buildShim } from '../spark-bridge/index.js';
 import { connectLivy, type JarDelivery, type LivyLink } from '../spark-bridge/livy/connect.js';
 import { memorySessionStore } from '../spark-bridge/livy/session-store.js';
@@ -42,7 +43,9 @@ export const livyOverhead: Bench = {
       return;
     }
     const uri = env.livyJar();
-    const jar: JarDelivery = uri ? { by: 'uri', uri } : { by: 'upload', path: await buildShim() };
+    const jar: JarDelivery = uri
+      ? { by: 'uri', uri }
+      : { by: 'upload', path: (running) => buildShim({ target: shimTarget(running, 'livy') }) };
     const started = performance.now();
     const link = await connectLivy({
       connection: { url },

@@ -42,6 +42,12 @@ export { Frame, openFrame } from './frame/frame.js';
 export { verifyUnchanged } from './frame/identity.js';
 export { type PartFeatures, partFeatures } from './frame/part-features.js';
 export { fileSeed, partFiles } from './frame/parts.js';
+export {
+  CSV_ENCODINGS,
+  type DescribeOptions,
+  type ReadOptions,
+  SCHEMA_TYPES,
+} from './frame/read-options.js';
 export type { Attrs, AttrValue } from './ir/attrs.js';
 export type { Expr, Meta } from './ir/expr.js';
 export { type LineageKey, lineageKey } from './ir/lineage-key.js';

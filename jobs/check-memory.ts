@@ -103,7 +103,7 @@ function remedies(shape: RunShape, data: JobData, neededBytes: number): string[]
     const top = largest(widest.columns - 1, (n) => fits({ columns: rest + n + 1 }));
     if (top >= 1) {
       found.push(
-        `say top: ${roundDown(top)} for feature ${widest.name} (${widest.columns} columns)`,
+        `say top: ${roundDown(top)} for feature ${widest.name} (${widest.columns.toLocaleString('en-US')} columns)`,
       );
     }
   }

@@ -13,6 +13,7 @@ import {
 } from '../driver/index.js';
 import { env } from '../driver/support/env.js';
 import { sweepScratch } from '../driver/support/leftovers.js';
+import type { SparkSection } from '../spark-bridge/index.js';
 import type { EngineName } from './runs/run-events.js';
 import { storeLimits } from './store-limits.js';
 
@@ -21,6 +22,8 @@ export interface OpenSession {
   readonly engine: 'local' | 'spark';
   /** Reads frames where the data are. */
   readonly frames: FrameEngine;
+  /** How Spark is reached and what computes there, for people. */
+  readonly way?: string;
 }
 
 export interface EngineChoice {
@@ -66,6 +69,7 @@ export async function chooseEngine(
 
 /**
  * Opens backends and a session; the caller closes the session.
+ * @param spark where Spark runs, by the job; what it does not say the environment does
  * @param signal gives up while a backend starts, and ends what was begun
  * @throws ConfigError when Spark or Java is missing
  */
@@ -74,6 +78,7 @@ export async function openSession(
   onWarning?: (message: string) => void,
   signal?: AbortSignal,
   placement: PlacementPolicy = 'blocks',
+  spark?: SparkSection,
 ): Promise<OpenSession> {
   // Said before anything is started for it.
   const limits = storeLimits();
@@ -82,22 +87,20 @@ export async function openSession(
   const local = await createCpuBackend();
   try {
     let blocks: Backend = local;
+    let way: string | undefined;
     if (engine === 'spark') {
-      const bridge = await import('../spark-bridge/index.js');
+      const { openSpark } = await import('./open-spark.js');
       const { sql } = local.frames;
-      const given = {
+      const opened = await openSpark({
+        ...(spark ? { section: spark } : {}),
+        // What is placed by cost was chosen here: no SPARK_HOME was asked for.
+        sparkHome: placement === 'cost' ? 'optional' : 'required',
         ...(onWarning ? { onWarning } : {}),
         ...(signal ? { signal } : {}),
         ...(sql ? { sql } : {}),
-      };
-      blocks =
-        env.livyUrl() === undefined
-          ? // What is placed by cost was chosen here: no SPARK_HOME was asked for.
-            await bridge.createSparkBackend({
-              ...given,
-              sparkHome: placement === 'cost' ? 'optional' : 'required',
-            })
-          : await bridge.createLivyBackend(given);
+      });
+      blocks = opened.backend;
+      way = opened.way;
     }
     const folder = env.store();
     const store =
@@ -114,7 +117,7 @@ export async function openSession(
       costs: loadCostModel(),
       ...(store ? { store } : {}),
     });
-    return { session, engine, frames: blocks.frames! };
+    return { session, engine, frames: blocks.frames!, ...(way === undefined ? {} : { way }) };
   } catch (error) {
     await local.close();
     throw error;

@@ -39,6 +39,10 @@ export interface JobData {
   readonly parts?: readonly DataPart[];
   readonly resolved: ResolvedFeatures;
   readonly source: FrameSource;
+  /** What people should know of the data and the features. */
+  readonly warnings: readonly string[];
+  /** Rows left out. */
+  readonly dropped: number;
 }
 
 /** What a part is made of, as it is kept with the resolved features. */
@@ -64,7 +68,7 @@ export async function openData(
 ): Promise<JobData> {
   requireDialect(job, engine);
   clock.enter('open');
-  const frame = await openFrame(session, frames, job.data.path, job.data.format);
+  const frame = await openFrame(session, frames, job.data.path, job.data.read);
   clock.enter('profile');
   const { source } = frame.description;
   const key = JSON.stringify([
@@ -99,6 +103,8 @@ export async function openData(
     ...(parts ? { parts: dataParts(session, frame, job, resolved, parts, filled) } : {}),
     resolved,
     source,
+    warnings: [...(frame.description.warnings ?? []), ...resolved.warnings],
+    dropped: frame.description.dropped ?? 0,
   };
 }
 
@@ -213,7 +219,7 @@ function counting(frames: FrameEngine, session: Session, onScan: () => void): Fr
   };
   return {
     name: frames.name,
-    describe: (path, format) => frames.describe(path, format),
+    describe: (path, options) => frames.describe(path, options),
     profile: (source, requests) => {
       count(source);
       return frames.profile(source, requests);

@@ -21,7 +21,8 @@ export async function planJob(job: Job, options: PlanJobOptions): Promise<PlanRe
       ? await chooseEngine(options.engine, job.data.path, dataBytes, job.data.dialect)
       : { engine: options.open.engine, reason: 'the open session', placement: undefined };
   const open =
-    options.open ?? (await openSession(choice.engine, undefined, options.signal, placement));
+    options.open ??
+    (await openSession(choice.engine, undefined, options.signal, placement, job.spark));
   try {
     const { session } = open;
     session.beginRun();
@@ -53,7 +54,7 @@ export async function planJob(job: Job, options: PlanJobOptions): Promise<PlanRe
       estimatedSeconds: session.expectedSeconds(plan),
       plan: options.verbose ? session.explain(exprs, { verbose: true }) : printPlan(plan),
       memory,
-      warnings: [...data.resolved.warnings, ...(tooLarge ? [tooLarge.message] : [])],
+      warnings: [...data.warnings, ...(tooLarge ? [tooLarge.message] : [])],
     };
   } finally {
     if (options.open === undefined) await open.session.close();

@@ -39,7 +39,9 @@ export async function runJob(job: Job, options: RunJobOptions): Promise<RunRecor
       : { engine: options.open.engine, reason: 'the open session', placement: undefined };
   options.onEvent?.({ kind: 'engine', ...choice });
   const warn = (message: string): void => options.onEvent?.({ kind: 'warning', message });
-  const open = options.open ?? (await openSession(choice.engine, warn, options.signal, placement));
+  const open =
+    options.open ?? (await openSession(choice.engine, warn, options.signal, placement, job.spark));
+  if (open.way !== undefined) options.onEvent?.({ kind: 'spark', way: open.way });
   try {
     return await runIn(open, job, options, startedAt, clock);
   } finally {
@@ -61,7 +63,7 @@ async function runIn(
     onProgress: (fraction) => clock.progress(fraction),
   };
   const data = await openData(open, job, clock);
-  for (const message of data.resolved.warnings) options.onEvent?.({ kind: 'warning', message });
+  for (const message of data.warnings) options.onEvent?.({ kind: 'warning', message });
   options.signal?.throwIfAborted();
   const shape = runShape(open, job, data);
   const outlook = outlookOf(shape);
@@ -111,6 +113,7 @@ async function runIn(
     },
     passes: counters.passes,
     rowsRead: counters.rowsRead,
+    ...(data.dropped > 0 ? { rowsDropped: data.dropped } : {}),
     scans: counters.scans,
     sparkJobs: counters.sparkJobs,
     kernels: counters.kernels,
@@ -130,6 +133,7 @@ async function runIn(
     environment: {
       Node: process.version,
       System: `${process.platform} ${process.arch}, ${availableParallelism()} cores`,
+      ...(open.way === undefined ? {} : { Spark: open.way }),
       Backends: [...new Set([session.local.name, session.blocks.name])].join(', '),
     },
   };

@@ -9,6 +9,7 @@ export {
   findSpark,
   findUsableSpark,
   type JavaInstallation,
+  nativeBlasFiles,
   requireJava,
   type SparkInstallation,
   shimJar,
@@ -27,7 +28,7 @@ export {
   type EmbeddedSparkOptions,
   startEmbeddedSpark,
 } from './embedded/start.js';
-export { createLivyBackend, type LivyBackendOptions } from './livy/livy-backend.js';
+export { createLivyBackend, describeLivy, type LivyBackendOptions } from './livy/livy-backend.js';
 export {
   createSparkBackend,
   SparkBackend,
@@ -41,3 +42,5 @@ export {
 } from './programs/write-matrix.js';
 export type { RddReuse } from './rdd/delayed-caching.js';
 export { RddTier } from './rdd/rdd-tier.js';
+export { requireSubmit } from './submit/launch.js';
+export { isLocalMaster, type SparkSection, type SparkWay, sparkWay } from './submit/settings.js';

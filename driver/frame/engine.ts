@@ -2,6 +2,7 @@
  * What the driver asks of an engine that can read frames: DuckDB on this machine, Spark SQL on a cluster.
  * Feature expressions are DuckDB's SQL; an engine with another dialect translates (`sql/`).
  */
+import type { DescribeOptions, ReadOptions } from './read-options.js';
 
 /** `orc` is read by Spark only. */
 export type FrameFormat = 'parquet' | 'orc' | 'csv' | 'arrow' | 'jsonl';
@@ -13,6 +14,12 @@ export interface FrameSource {
   readonly isUndivided?: boolean;
   /** Files in the order of their rows: sorted by path. Absolute paths, or URIs for remote storage. */
   readonly files: readonly FrameFile[];
+  /** How they are read; part of the lineage. Absent: nothing was said. */
+  readonly options?: ReadOptions;
+  /**
+   * What the columns of text files are read as. It follows from files and options, so it is no part of the lineage.
+   */
+  readonly text?: readonly SourceColumn[];
   /**
    * Identifies files in remote storage anew, null for one that is gone; from the engine that listed them. Absent: the
    * files are local, or nobody can say.
@@ -29,6 +36,13 @@ export interface FrameFile {
   readonly digest: string;
   readonly bytes: number;
   readonly rows: number;
+}
+
+/** A column of a text file, the type it is read as, and its name as it stands in the files. */
+export interface SourceColumn {
+  readonly name: string;
+  readonly type: string;
+  readonly key: string;
 }
 
 /** Type of a column as features see it. */
@@ -50,6 +64,10 @@ export interface FrameDescription {
    * Default true.
    */
   readonly isUniform?: boolean;
+  /** Rows left out, as the options say. Default 0. */
+  readonly dropped?: number;
+  /** What people should know of how the files are read. */
+  readonly warnings?: readonly string[];
 }
 
 /** Raw columns of one chunk of rows, as an engine delivers them to `encodeBlock`. */
@@ -106,7 +124,7 @@ export interface FrameEngine {
    * Resolves a file, folder or glob to its files, columns and row counts.
    * @throws DataError when nothing is there, a file can't be read, or columns of two files differ
    */
-  describe(path: string, format?: FrameFormat): Promise<FrameDescription>;
+  describe(path: string, options?: DescribeOptions): Promise<FrameDescription>;
   /** Profiles expressions over all rows in one scan. @throws DataError naming the expression that does not parse */
   profile(source: FrameSource, requests: readonly ProfileRequest[]): Promise<ColumnProfile[]>;
   /**

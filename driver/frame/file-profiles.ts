@@ -9,13 +9,13 @@ import type {
   FrameDescription,
   FrameEngine,
   FrameFile,
-  FrameFormat,
   FrameSource,
   ProfileRequest,
   SqlText,
 } from './engine.js';
 import { verifyUnchanged } from './identity.js';
 import { FILE_VALUES, mergeProfiles, mergeQuantiles, quantileValues } from './merge-profiles.js';
+import { type DescribeOptions, optionsKey } from './read-options.js';
 
 /** Keeps plain data by key: `Session.memo`. */
 export type Memo = (
@@ -40,8 +40,8 @@ export class FileProfiles implements FrameEngine {
     this.#memo = memo;
   }
 
-  describe(path: string, format?: FrameFormat): Promise<FrameDescription> {
-    return this.#engine.describe(path, format);
+  describe(path: string, options?: DescribeOptions): Promise<FrameDescription> {
+    return this.#engine.describe(path, options);
   }
 
   /** See `FrameEngine.profile`; cost: a scan of the files that are new. */
@@ -95,6 +95,7 @@ export class FileProfiles implements FrameEngine {
   /** Profiles every file, each from its memo or, all that have none together, from one scan. */
   async #learn(source: FrameSource, requests: readonly ProfileRequest[]): Promise<void> {
     if (requests.length === 0) return;
+    const { format } = source;
     // Files of equal content share their key, so waiting for one another they would wait for ever.
     const distinct = [...new Map(source.files.map((file) => [file.digest, file])).values()];
     const batch = new Batch(distinct.length, (files) => {
@@ -107,7 +108,8 @@ export class FileProfiles implements FrameEngine {
     await Promise.all(
       distinct.map(async (file) => {
         const one = { ...source, files: [file] };
-        const key = JSON.stringify(['file-profile', VERSION, source.format, file.digest, asked]);
+        const options = optionsKey(source.options);
+        const key = JSON.stringify(['file-profile', VERSION, format, file.digest, asked, options]);
         const profiles = this.#memo(
           key,
           () => batch.add(file),

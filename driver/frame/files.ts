@@ -21,6 +21,17 @@ const EXTENSIONS: readonly (readonly [FrameFormat, RegExp])[] = [
 const KNOWN_NAMES =
   '.parquet, .pq, .orc, .csv, .tsv, .arrow, .arrows, .feather, .ipc, .jsonl or .ndjson';
 
+/** A `file:` URI as the path it stands for; other paths and URIs as they are. */
+export function withoutFileScheme(path: string): string {
+  const found = /^file:(?:\/\/(?:localhost)?)?(\/.*)$/is.exec(path);
+  if (found === null) return path;
+  try {
+    return decodeURIComponent(found[1]!);
+  } catch {
+    return found[1]!;
+  }
+}
+
 /** The format a file's name says, if it says one. */
 export function formatOf(path: string): FrameFormat | undefined {
   return EXTENSIONS.find(([, pattern]) => pattern.test(path))?.[0];

@@ -8,15 +8,10 @@ import type { Expr } from '../ir/expr.js';
 import { encode as encodeOp } from '../operators/encode.js';
 import type { Evaluator } from '../runtime/evaluator.js';
 import type { EncodedFeature } from './encode-block.js';
-import type {
-  FrameColumn,
-  FrameDescription,
-  FrameEngine,
-  FrameFile,
-  FrameFormat,
-} from './engine.js';
+import type { FrameColumn, FrameDescription, FrameEngine, FrameFile } from './engine.js';
 import { frameLeaf } from './frame-leaf.js';
 import { subSource } from './parts.js';
+import type { DescribeOptions } from './read-options.js';
 
 export class Frame {
   readonly description: FrameDescription;
@@ -69,7 +64,7 @@ export async function openFrame(
   evaluator: Evaluator,
   engine: FrameEngine,
   path: string,
-  format?: FrameFormat,
+  options?: DescribeOptions,
 ): Promise<Frame> {
-  return new Frame(evaluator, await engine.describe(path, format));
+  return new Frame(evaluator, await engine.describe(path, options));
 }

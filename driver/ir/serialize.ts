@@ -173,10 +173,12 @@ function textOf(nodes: string): string {
 }
 
 /** The source without what an engine may have hung on it. */
-function plainSource({ format, files }: FrameSource): FrameSource {
+function plainSource({ format, files, options, text }: FrameSource): FrameSource {
   return {
     format,
     files: files.map(({ path, digest, bytes, rows }) => ({ path, digest, bytes, rows })),
+    ...(options ? { options } : {}),
+    ...(text ? { text } : {}),
   };
 }
 

@@ -46,6 +46,8 @@ export const env = {
   home: (): string => text('REPRISE_HOME') ?? join(cacheFolder(), 'reprise'),
   /** Folder of a full Spark distribution, used instead of the downloaded jars. */
   sparkHome: (): string | undefined => text('SPARK_HOME'),
+  /** Where `--engine spark` runs by spark-submit: `spark://host:7077`, `yarn`, `k8s://..`, `local[4]`. */
+  sparkMaster: (): string | undefined => text('REPRISE_SPARK_MASTER'),
   /** The line (`3.5`, `4.1`) or release (`4.1.1`) of the Spark that set-up brings. */
   sparkVersion: (): string | undefined => text('REPRISE_SPARK_VERSION'),
   javaHome: (): string | undefined => text('JAVA_HOME'),
@@ -88,6 +90,8 @@ export const env = {
   livyProxyUser: (): string | undefined => text('REPRISE_LIVY_PROXY_USER'),
   /** The shim's jar where the cluster reads it. */
   livyJar: (): string | undefined => text('REPRISE_LIVY_JAR'),
+  /** `ship` (default) sends this machine's OpenBLAS along, `own` leaves executors with what they have. */
+  livyBlas: (): string | undefined => text('REPRISE_LIVY_BLAS'),
   /** A folder both sides reach: `<path here>` or `<path here>=<URI in the cluster>`. */
   livyStorage: (): string | undefined => text('REPRISE_LIVY_STORAGE'),
   /** JSON file of what Spark is asked for: memory, cores, queue, settings. */

@@ -16,7 +16,7 @@ export function formatParams(params: Readonly<Record<string, unknown>>): string 
 
 /** `lambda 0.1: r2 0.75`, or that there is none. */
 export function formatBest(best: RunSummary['best']): string {
-  if (best === null) return 'none: no candidate has a finite score';
+  if (best === null) return 'none: no candidate could be scored';
   return `${formatParams(best.params)}: ${best.metric} ${formatNumber(best.score)}`;
 }
 

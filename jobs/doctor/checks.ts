@@ -9,6 +9,7 @@ import { formatBytes } from '../../driver/support/size.js';
 import { blasCheck, duckdbCheck, javaCheck, shimCheck, sparkCheck } from './engine-checks.js';
 import type { Finding } from './finding.js';
 import { storeCheck } from './store-check.js';
+import { wayCheck } from './way-check.js';
 
 const MIN_NODE = [20, 19] as const;
 const MIN_FREE_DISK = 2 * 2 ** 30;
@@ -29,6 +30,7 @@ export async function runChecks(): Promise<Finding[]> {
     ['maven', mavenCheck],
     ['spark', sparkCheck],
     ['shim', shimCheck],
+    ['cluster', wayCheck],
   ];
   return Promise.all(
     checks.map(async ([name, check]) => {

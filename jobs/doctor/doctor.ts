@@ -16,7 +16,7 @@ export interface Diagnosis {
 /** Names of findings that an engine can't do without. */
 const NEEDED = {
   local: ['node', 'duckdb', 'home', 'disk'],
-  spark: ['node', 'duckdb', 'home', 'disk', 'java', 'spark', 'shim'],
+  spark: ['node', 'duckdb', 'home', 'disk', 'java', 'spark', 'shim', 'cluster'],
 } as const;
 
 const isPassedOver = ({ name, status }: Finding): boolean => name === 'spark' && status !== 'ok';

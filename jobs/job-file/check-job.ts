@@ -2,6 +2,7 @@
  * Rules of a job file that span several keys. Each problem names the one key to change, what was expected there and
  * what came, in the same form as the problems of single keys.
  */
+import { checkSpark } from './check-spark.js';
 import type { JobDocument, LambdaDocument } from './schema.js';
 import type { KeyPath } from './yaml-source.js';
 
@@ -17,10 +18,12 @@ export interface Problem {
 export function checkJob(document: JobDocument): Problem[] {
   return [
     ...checkSource(document.data),
+    ...checkReading(document.data),
     ...checkLambda(document.search.grid.lambda),
     ...checkFolds(document.cv),
     ...checkScoring(document),
     ...checkFeatures(document),
+    ...checkSpark(document.spark),
   ];
 }
 
@@ -38,6 +41,37 @@ function checkSource({ path, table, format }: JobDocument['data']): Problem[] {
   }
   if (table === undefined || format === undefined) return [];
   return [at('format', 'expected no `format` together with `table`, which has its own; remove it')];
+}
+
+/** Characters of a CSV file that would mean two things, and options of a format that has none. */
+function checkReading({ csv = {}, schema, format, table }: JobDocument['data']): Problem[] {
+  const problems: Problem[] = [];
+  const others = format !== undefined && format !== 'csv' && format !== 'jsonl' ? format : table;
+  if (schema !== undefined && others !== undefined) {
+    const message = `expected no \`schema\` for ${others}, which has types of its own; remove it`;
+    problems.push({ path: ['data', 'schema'], message, atKey: true });
+  }
+  const notCsv = format !== undefined && format !== 'csv' ? format : table;
+  if (Object.keys(csv).length > 0 && notCsv !== undefined) {
+    const message = `expected no \`csv\` for ${notCsv}, got both; remove one`;
+    problems.push({ path: ['data', 'csv'], message, atKey: true });
+  }
+  const roles = [
+    ['delimiter', csv.delimiter],
+    ['quote', csv.quote],
+    ['comment', csv.comment],
+  ] as const;
+  for (const [i, [key, value]] of roles.entries()) {
+    const twin = roles.slice(0, i).find(([, other]) => value && other === value);
+    if (twin === undefined) continue;
+    const message = `expected another character than \`${twin[0]}\`, got ${JSON.stringify(value)} for both`;
+    problems.push({ path: ['data', 'csv', key], message });
+  }
+  if (csv.thousands !== undefined && csv.thousands === (csv.decimal ?? '.')) {
+    const message = `expected another character than \`decimal\`, got ${JSON.stringify(csv.thousands)} for both`;
+    problems.push({ path: ['data', 'csv', 'thousands'], message });
+  }
+  return problems;
 }
 
 function checkLambda(lambda: LambdaDocument): Problem[] {

@@ -2,6 +2,8 @@
  * A job as the runner takes it: the checked document with every default filled in, paths absolute and the grid
  * written out. Invariant: a `Job` is valid; the runner checks only what needs the data.
  */
+import type { DescribeOptions } from '../../driver/index.js';
+import type { SparkSection } from '../../spark-bridge/submit/settings.js';
 import type { Metric } from './schema.js';
 
 /** One feature of the design matrix; a plain column name means `{name}`. */
@@ -30,7 +32,8 @@ export interface Job {
   readonly data: {
     /** Absolute path of a file, folder or glob, or a URI; a table of Spark's catalog is `table://NAME`. */
     readonly path: string;
-    readonly format?: 'parquet' | 'orc' | 'csv' | 'arrow' | 'jsonl';
+    /** Format of the files and how they are read. */
+    readonly read: DescribeOptions;
     readonly target: string;
     /** Absent: every column but the target (and the column that says the fold). */
     readonly features?: readonly JobFeature[];
@@ -38,6 +41,8 @@ export interface Job {
     readonly dialect?: 'duckdb' | 'spark';
     readonly standardize: boolean;
   };
+  /** Where `--engine spark` runs it; absent: where the environment says. */
+  readonly spark?: SparkSection;
   readonly model: { readonly type: 'ridge'; readonly intercept: boolean };
   readonly search: { readonly grid: { readonly lambda: readonly number[] } };
   readonly cv: JobFolds;

@@ -3,23 +3,29 @@
  * set of rules covers both. Values are YAML. Invariant: the document that was read is not changed.
  */
 import { ConfigError } from '../../driver/errors.js';
+import { isSecretSetting } from '../../spark-bridge/channel/redact.js';
 import { type KeyPath, parseYamlValue } from './yaml-source.js';
 
 export interface Override {
   readonly path: KeyPath;
   readonly value: unknown;
-  /** As the user wrote it, for messages. */
+  /** As the user wrote it, for messages; a secret setting without its value. */
   readonly text: string;
 }
 
 /** @throws ConfigError when the text is not `key.path=value` or the value is not YAML */
 export function parseOverride(text: string): Override {
   const equals = text.indexOf('=');
-  const keys = equals < 0 ? [] : text.slice(0, equals).trim().split('.');
-  if (keys.length === 0 || keys.some((key) => !/^[A-Za-z_][\w-]*$|^\d{1,9}$/.test(key))) {
+  const given = equals < 0 ? text : text.slice(0, equals).trim();
+  const setting = /^spark\.conf\.([\w.-]+)$/.exec(given)?.[1];
+  // Names of Spark's settings have dots themselves.
+  const keys = setting === undefined ? given.split('.') : ['spark', 'conf', setting];
+  const shown = equals >= 0 && isSecretSetting(given) ? `${given}=***` : text;
+  const isKey = (key: string): boolean => /^[A-Za-z_][\w-]*$|^\d{1,9}$/.test(key);
+  if (equals < 0 || (setting === undefined && !keys.every(isKey))) {
     throw new ConfigError(
-      `command line: expected key.path=value such as cv.folds=5, got ${JSON.stringify(text)}`,
-      { source: 'command line', value: text },
+      `command line: expected key.path=value such as cv.folds=5, got ${JSON.stringify(shown)}`,
+      { source: 'command line', value: shown },
     );
   }
   if (keys.some((key) => ['__proto__', 'constructor', 'prototype'].includes(key))) {
@@ -32,7 +38,7 @@ export function parseOverride(text: string): Override {
   return {
     path: keys.map((key) => (/^\d+$/.test(key) ? Number(key) : key)),
     value: parseYamlValue(`command line: ${keys.join('.')}`, raw),
-    text,
+    text: shown,
   };
 }
 

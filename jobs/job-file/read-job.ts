@@ -6,8 +6,12 @@ import { createReadStream, existsSync } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { basename, dirname, extname, isAbsolute, resolve } from 'node:path';
 import { ConfigError } from '../../driver/errors.js';
+import { withoutFileScheme } from '../../driver/frame/files.js';
+import type { DescribeOptions } from '../../driver/index.js';
 import { checkJob, type Problem } from './check-job.js';
+import { scrubberOf, shownSpark, sparkSection } from './check-spark.js';
 import type { Job, JobFolds } from './job.js';
+import { PANDAS_NULLS } from './null-tokens.js';
 import { applyOverrides, type Override, parseOverride } from './overrides.js';
 import { problemsOf } from './problems.js';
 import { type JobDocument, jobSchema, type LambdaDocument } from './schema.js';
@@ -50,7 +54,9 @@ export function parseJob(file: string, text: string, options: ReadJobOptions = {
   const problems = parsed.success
     ? checkJob(parsed.data)
     : problemsOf(parsed.error.issues, document);
-  if (problems.length > 0 || !parsed.success) throw problemError(source, overrides, problems);
+  if (problems.length > 0 || !parsed.success) {
+    throw problemError(source, overrides, problems, scrubberOf(document));
+  }
   return resolveJob(parsed.data, { file, cwd, overrides, output: options.output });
 }
 
@@ -89,6 +95,7 @@ function problemError(
   source: YamlSource,
   overrides: readonly Override[],
   problems: readonly Problem[],
+  scrub: (text: string) => string,
 ): ConfigError {
   const placed = problems.map((problem) => {
     const key = problem.path.join('.') || 'job';
@@ -99,7 +106,7 @@ function problemError(
     const line = `${source.file}:${at.line}:${at.column}: ${key}: ${problem.message}`;
     return { order: at.line * 1e6 + at.column, line };
   });
-  const lines = placed.sort((a, b) => a.order - b.order).map((problem) => problem.line);
+  const lines = placed.sort((a, b) => a.order - b.order).map((problem) => scrub(problem.line));
   const [first] = problems;
   return new ConfigError(lines.join('\n'), {
     key: first?.path.join('.') ?? '',
@@ -134,7 +141,7 @@ interface Context {
 
 function resolveJob(document: JobDocument, context: Context): Job {
   const folder = dirname(resolve(context.cwd, context.file));
-  const { data } = document;
+  const { data, spark } = document;
   const overridden = (key: string): boolean =>
     context.overrides.some((override) => override.path.join('.') === key);
   const path =
@@ -153,7 +160,7 @@ function resolveJob(document: JobDocument, context: Context): Job {
     name,
     data: {
       path,
-      ...(data.format ? { format: data.format } : {}),
+      read: readOptions(data),
       ...(data.dialect ? { dialect: data.dialect } : {}),
       target: data.target,
       ...(data.features
@@ -161,6 +168,7 @@ function resolveJob(document: JobDocument, context: Context): Job {
         : {}),
       standardize: data.standardize,
     },
+    ...(spark ? { spark: sparkSection(spark) } : {}),
     model: document.model,
     search: { grid: { lambda } },
     cv: resolveFolds(document.cv),
@@ -169,18 +177,33 @@ function resolveJob(document: JobDocument, context: Context): Job {
     refit: document.refit !== false,
     errorScore: document.error_score === 'nan' ? Number.NaN : document.error_score,
     output,
-    document: { ...document, name },
+    document: { ...document, name, ...(spark ? { spark: shownSpark(spark) } : {}) },
   };
 }
 
-type FeatureObject = Exclude<NonNullable<JobDocument['data']['features']>[number], string>;
+/** How the files are read; a word such as `pandas` among the tokens of `null` stands for its list. */
+function readOptions(data: JobDocument['data']): DescribeOptions {
+  const tokens = data.csv?.null === undefined ? [] : [data.csv.null].flat();
+  const nulls = tokens.flatMap((token) => (token === 'pandas' ? PANDAS_NULLS : [String(token)]));
+  const { null: _, ...csv } = data.csv ?? {};
+  return {
+    ...(data.format ? { format: data.format } : {}),
+    ...(data.csv ? { csv: { ...plain(csv), ...(nulls.length > 0 ? { null: nulls } : {}) } } : {}),
+    ...(data.schema ? { schema: data.schema } : {}),
+    ...(data.partitions === undefined ? {} : { partitions: data.partitions }),
+    ...(data.drop_missing_target ? { dropMissing: data.target } : {}),
+  };
+}
 
 /** Drops keys that zod carries as undefined. */
-function plain(feature: FeatureObject): NonNullable<Job['data']['features']>[number] {
+function plain<T extends object>(keys: T): Plain<T> {
   return Object.fromEntries(
-    Object.entries(feature).filter(([, value]) => value !== undefined),
-  ) as unknown as NonNullable<Job['data']['features']>[number];
+    Object.entries(keys).filter(([, value]) => value !== undefined),
+  ) as Plain<T>;
 }
+
+/** The same keys, those that may be undefined absent instead. */
+type Plain<T> = { [K in keyof T]: Exclude<T[K], undefined> };
 
 function expandLambda(lambda: LambdaDocument): number[] {
   if (typeof lambda === 'number') return [lambda];
@@ -197,7 +220,8 @@ function resolveFolds(cv: JobDocument['cv']): JobFolds {
 }
 
 /** A path on the command line is the shell's, or, when nothing is there, the job file's. */
-function resolveDataPath(path: string, folder: string, base: string): string {
+function resolveDataPath(given: string, folder: string, base: string): string {
+  const path = withoutFileScheme(given);
   if (/^[a-z][a-z0-9+.-]+:\/\//i.test(path) || isAbsolute(path)) return path;
   const first = resolve(base, path);
   if (base === folder || existsSync(globRoot(first))) return first;

@@ -4,6 +4,7 @@
  * Rules that span keys (a refit metric among the scored ones) are in `check-job.ts`, so that each names its key.
  */
 import { z } from 'zod';
+import { CSV_ENCODINGS, SCHEMA_TYPES } from '../../driver/frame/read-options.js';
 
 /** scikit-learn's scorer names; greater is better for each. */
 export const METRICS = [
@@ -54,6 +55,56 @@ const featureObject = z
 const feature = z.union([text(500), featureObject]);
 export type FeatureDocument = z.output<typeof feature>;
 
+/** One character that can stand between or around cells. */
+const character = z
+  .string()
+  .refine((value) => value.length === 1 && !/[\r\n\0]/.test(value), { error: 'one character' });
+
+/** YAML reads `null` and -999 as what they are, but in a file both are text. */
+const nullToken = z.union([text(100), z.number(), z.null()]);
+
+const csv = z
+  .strictObject({
+    delimiter: character.optional().meta({
+      description:
+        'Between cells. Default: comma, semicolon, tab or bar, as the first line has it.',
+    }),
+    quote: z
+      .union([character, z.literal('')])
+      .optional()
+      .meta({ description: 'Around cells that hold a delimiter; empty for none. Default: `"`.' }),
+    escape: character.optional().meta({
+      description: 'Before a quote that is part of a cell. Default: the quote once more.',
+    }),
+    header: z.boolean().optional().meta({
+      description:
+        'Whether the first line names the columns; else they are column0, column1, .. Default: true.',
+    }),
+    skip: z.int().min(0).max(1_000_000).optional().meta({
+      description: 'Lines before the header to leave out. Default: 0.',
+    }),
+    null: z
+      .union([nullToken, z.array(nullToken).max(100)])
+      .optional()
+      .meta({
+        description:
+          "What means a missing value besides an empty cell; `pandas` stands for pandas' own list.",
+      }),
+    decimal: z.enum(['.', ',']).optional().meta({
+      description: 'Before the decimals of a number. Default: `.`.',
+    }),
+    thousands: character.optional().meta({
+      description: 'Between groups of three digits. Default: none.',
+    }),
+    encoding: z.enum(CSV_ENCODINGS).optional().meta({
+      description: 'How characters stand as bytes. Default: utf-8.',
+    }),
+    comment: character.optional().meta({
+      description: 'Lines that begin with it are left out. Default: none.',
+    }),
+  })
+  .meta({ id: 'csv' });
+
 const data = z.strictObject({
   path: text(4096).optional().meta({
     description: 'A file, folder or glob; relative to the job file.',
@@ -64,7 +115,18 @@ const data = z.strictObject({
   format: z.enum(['parquet', 'orc', 'csv', 'arrow', 'jsonl']).optional().meta({
     description: 'Format of the files. Default: by their extension. ORC is read by Spark only.',
   }),
+  csv: csv.optional().meta({ description: 'How CSV files are written.' }),
+  schema: z.record(text(500), z.enum(SCHEMA_TYPES)).optional().meta({
+    description:
+      'Types of columns of CSV and JSON lines; a value that does not fit stops the job. Default: found out from all rows.',
+  }),
+  partitions: z.boolean().optional().meta({
+    description: 'Whether folders named `column=value` are columns. Default: true.',
+  }),
   target: text(500).meta({ description: 'The column to predict.' }),
+  drop_missing_target: z.boolean().default(false).meta({
+    description: 'Leave out the rows without a target, and say how many. Default: false.',
+  }),
   features: z
     .array(feature)
     .min(1)
@@ -137,6 +199,20 @@ const cv = z.strictObject({
     .meta({ description: 'Column that holds the fold of each row; -1 is always training.' }),
 });
 
+const spark = z.strictObject({
+  master: text(1000).optional().meta({
+    description:
+      'Where `--engine spark` runs: `spark://HOST:PORT`, `yarn`, `k8s://https://HOST:PORT` or `local[N]`, by spark-submit. Default: REPRISE_SPARK_MASTER, else Livy or this machine.',
+  }),
+  conf: z
+    .record(text(500), z.union([z.string().max(10_000), z.number(), z.boolean()]))
+    .optional()
+    .meta({ description: 'Settings of Spark, by their names: `spark.executor.memory: 4g`.' }),
+  packages: z.array(text(500)).max(100).optional().meta({
+    description: 'Maven coordinates for driver and executors, `group:artifact:version`.',
+  }),
+});
+
 const metric = z.enum(METRICS);
 
 /** A job file after parsing: the keys as users write them. */
@@ -145,6 +221,7 @@ export const jobSchema = z
     kind: z.enum(['grid-search']).meta({ description: 'What to run.' }),
     name: name.optional(),
     data: data.meta({ description: 'What to learn from.' }),
+    spark: spark.optional().meta({ description: 'Where and how `--engine spark` runs.' }),
     model: model.meta({ description: 'What to fit.' }),
     search: search.meta({ description: 'The candidates to try.' }),
     cv: cv.prefault({}).meta({ description: 'How rows are split into folds.' }),

@@ -123,6 +123,8 @@ function checkTree(file: string, root: Node | null, counter: LineCounter): void 
     if (isMap(node)) {
       for (const pair of node.items as Pair<Node, Node | null>[]) {
         const key = pair.key;
+        // A key is what was written: `null`, `007` and `true` are names here, of columns among them.
+        if (isScalar(key) && typeof key.value !== 'string' && key.source) key.value = key.source;
         if (!isScalar(key) || typeof key.value === 'object')
           fail(key, 'expected a plain word as key, got a collection or nothing');
         const name = isScalar(key) ? String(key.value) : '';

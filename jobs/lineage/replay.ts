@@ -189,7 +189,10 @@ async function requireSameRemote(
   for (const source of sources) {
     for (const file of source.files) {
       if (!isRemote(file.path)) continue;
-      const { source: now } = await frames.describe(file.path, source.format);
+      const { source: now } = await frames.describe(file.path, {
+        ...source.options,
+        format: source.format,
+      });
       const digest = now.files[0]?.digest;
       if (digest !== file.digest) throw otherContent(file.path, file.digest, digest);
     }

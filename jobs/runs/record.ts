@@ -66,6 +66,8 @@ export interface RunRecord {
   readonly passes: number;
   /** Rows read from files, for matrices and for statistics; a row read twice counts twice. */
   readonly rowsRead: number;
+  /** Rows left out because they have no target, as `data.drop_missing_target` says; absent for none. */
+  readonly rowsDropped?: number;
   /** SQL scans for statistics (vocabularies, checks). */
   readonly scans: number;
   readonly sparkJobs: number;

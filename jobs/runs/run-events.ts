@@ -9,6 +9,8 @@ export type EngineName = 'auto' | 'local' | 'spark';
 export type RunEvent =
   /** The engine the run uses and why. */
   | { readonly kind: 'engine'; readonly engine: 'local' | 'spark'; readonly reason: string }
+  /** How Spark is reached, where it runs and what its kernels use, once it is open. */
+  | { readonly kind: 'spark'; readonly way: string }
   /** A phase began: `open`, `profile`, `gram`, `fit`, `score`, `refit`, .. */
   | { readonly kind: 'phase'; readonly phase: string }
   /** How far the phase is. @units fraction: 0..1; rows: rows read so far */

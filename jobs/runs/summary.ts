@@ -19,6 +19,8 @@ export interface RunSummary {
   readonly passes: number;
   /** Rows read from files; a row read twice counts twice. */
   readonly rowsRead: number;
+  /** Rows left out for want of a target; absent when there is none. */
+  readonly rowsDropped?: number;
   readonly sparkJobs: number;
   readonly kernels: number;
   /** @units seconds */
@@ -50,6 +52,7 @@ export function summarize(record: RunRecord, path: string): RunSummary {
     reuse: { hits: reuse.hits, partial: reuse.partial, misses: reuse.misses },
     passes: record.passes,
     rowsRead: record.rowsRead,
+    ...(record.rowsDropped ? { rowsDropped: record.rowsDropped } : {}),
     sparkJobs: record.sparkJobs,
     kernels: record.kernels,
     seconds: record.seconds,

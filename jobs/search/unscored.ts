@@ -31,11 +31,15 @@ export function scoreWarnings(scored: Scored, best: number | null): string[] {
     counts[m] === 0 ? [] : [nonFinite(scored, name, counts[m]!)],
   );
   if (best !== null) return warnings;
+  const isNone = counts[scoring.indexOf(metric)] === trials.length;
+  const why = isNone
+    ? `none has a finite ${metric} to be chosen by`
+    : 'the one that ranks first is no better than its error_score: all its fits failed';
   const other = scoring.find((name, m) => name !== metric && counts[m] === 0);
-  const remedy = other === undefined ? '' : `; say refit: ${other}, which has scores`;
+  const remedy = other === undefined || !isNone ? '' : `; say refit: ${other}, which has scores`;
   return [
     ...warnings,
-    `no candidate is named the best and none is fitted on all rows, as none has a finite ${metric} to be chosen by${remedy}`,
+    `no candidate is named the best and none is fitted on all rows, as ${why}${remedy}`,
   ];
 }
 

@@ -36,6 +36,7 @@ const longVerbs: ReadonlySet<Verb> = new Set<Verb>([
   'profileFiles',
   'describeFrame',
   'writeMatrix',
+  'survey',
 ]);
 
 export class DirectChannel implements Channel {

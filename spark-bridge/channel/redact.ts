@@ -7,6 +7,11 @@
 const SECRET_KEY =
   /secret|password|passwd|token|credential|access\.?key|account\.?key|apikey|sas\b/i;
 
+/** Whether a Spark setting holds a secret: by its name, or by those of options in its value. */
+export function isSecretSetting(key: string, value = ''): boolean {
+  return SECRET_KEY.test(key) || (value.includes('=') && SECRET_KEY.test(value));
+}
+
 export interface Redactor {
   /** Adds a value to hide; short ones are ignored, since hiding "a" would hide everything. */
   add(secret: string): void;
@@ -28,7 +33,7 @@ export function createRedactor(): Redactor {
   return {
     add,
     addConf: (conf) => {
-      for (const [key, value] of Object.entries(conf)) if (SECRET_KEY.test(key)) add(value);
+      for (const [key, value] of Object.entries(conf)) if (isSecretSetting(key, value)) add(value);
     },
     scrub: (text) => {
       let clean = text;

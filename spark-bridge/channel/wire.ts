@@ -90,6 +90,8 @@ export interface WireRunResult {
   readonly sparkJobs: number;
   /** Tasks that the executors which live now run at once. */
   readonly slots: number;
+  /** Those executors by their names; none where the driver computes. */
+  readonly executors: readonly string[];
 }
 
 export interface WireFrameFile {
@@ -102,6 +104,31 @@ export interface WireFrameFile {
 export interface WireFrameSource {
   readonly format: string;
   readonly files: readonly WireFrameFile[];
+  /** `ReadOptions` of `driver/frame/read-options.ts`; null when nothing was said. */
+  readonly options: Json;
+  /** What the columns are read as (`TextType`), and how they are called in the files; null where the files say it. */
+  readonly text:
+    | readonly { readonly name: string; readonly type: string; readonly key: string }[]
+    | null;
+}
+
+/** A file as this machine has it. */
+export interface WireKnownFile {
+  readonly path: string;
+  readonly bytes: number;
+  /** Since 1970. */
+  readonly modifiedMs: number;
+  readonly digest: string;
+}
+
+/** What the driver of Spark (`driver`) or an executor has. */
+export interface WireSite {
+  readonly executor: string;
+  readonly host: string;
+  readonly blas: string;
+  readonly nativeBlas: boolean;
+  /** Files that are not as they should be, by their positions, and what is there instead. */
+  readonly lacking: readonly { readonly file: number; readonly got: string }[];
 }
 
 export interface WireColumn {
@@ -215,11 +242,26 @@ export interface Verbs {
   cancel: { args: { run: string }; result: { cancelled: boolean } };
   /** `files` are given when the driver can see them; else `path` is listed by the cluster's file system. */
   describeFrame: {
-    args: { path: string | null; format: string | null; source: WireFrameSource | null };
+    args: {
+      path: string | null;
+      format: string | null;
+      /** As in the source, for a path. */
+      options: Json;
+      source: WireFrameSource | null;
+    };
     result: {
       source: WireFrameSource;
+      /** None for text formats, whose columns follow from what is in `text`. */
       columns: readonly WireColumn[];
       rows: number;
+      /** Rows left out. */
+      dropped: number;
+      /** CSV and JSON lines, by file: the kinds of cells of each column (`CELLS`). */
+      text:
+        | readonly {
+            readonly columns: readonly { readonly name: string; readonly cells: number }[];
+          }[]
+        | null;
     };
   };
   profileFrame: {
@@ -261,6 +303,11 @@ export interface Verbs {
     };
   };
   closeDirect: { args: Record<string, never>; result: Record<string, never> };
+  /** What each machine has; those in `known` are not looked at again. Waits for the first executors. */
+  survey: {
+    args: { run: string; files: readonly WireKnownFile[]; known: readonly string[] };
+    result: { sites: readonly WireSite[] };
+  };
   /** Writes a held value, or the payload's cells, as a folder of files, one column of doubles each. */
   writeMatrix: {
     args: {

@@ -1,4 +1,4 @@
-/** Command line and settings of the embedded Spark JVM. Nothing secret stands here: both are readable by others. */
+/** Command line and settings of the JVM that the shim runs in. Nothing secret stands here: both are readable by others. */
 import type { JavaInstallation } from './locations.js';
 import type { SparkLine } from './spark-lines.js';
 
@@ -30,23 +30,23 @@ function moreOf(line: SparkLine): string[] {
   return line === '4.1' ? netty : [...netty, '--sun-misc-unsafe-memory-access=allow'];
 }
 
-export function javaArguments(
+/** Options of any JVM that the shim runs in. @param memoryBytes its heap; absent where others set it */
+export function javaOptions(
   java: JavaInstallation,
   line: SparkLine,
-  memoryBytes: number,
-  classPath: readonly string[],
   logConfiguration: string,
+  memoryBytes?: number,
 ): string[] {
   const opens =
     java.major >= 9
       ? [
           '-XX:+IgnoreUnrecognizedVMOptions',
-          ...openPackages.flatMap((name) => ['--add-opens', `${name}=ALL-UNNAMED`]),
+          ...openPackages.map((name) => `--add-opens=${name}=ALL-UNNAMED`),
           ...moreOf(line),
         ]
       : [];
   return [
-    `-Xmx${Math.floor(memoryBytes / (1024 * 1024))}m`,
+    ...(memoryBytes === undefined ? [] : [`-Xmx${Math.floor(memoryBytes / (1024 * 1024))}m`]),
     '-XX:+UseParallelGC',
     // A driver without memory can't answer; its end is seen at once and reported.
     '-XX:+ExitOnOutOfMemoryError',
@@ -55,10 +55,19 @@ export function javaArguments(
     `-Dlog4j2.configurationFile=${logConfiguration}`,
     '-Dio.netty.tryReflectionSetAccessible=true',
     ...opens,
-    '-cp',
-    classPath.join(process.platform === 'win32' ? ';' : ':'),
-    'reprise.shim.server.Main',
   ];
+}
+
+export function javaArguments(
+  java: JavaInstallation,
+  line: SparkLine,
+  memoryBytes: number,
+  classPath: readonly string[],
+  logConfiguration: string,
+  mainClass = 'reprise.shim.server.Main',
+): string[] {
+  const path = classPath.join(process.platform === 'win32' ? ';' : ':');
+  return [...javaOptions(java, line, logConfiguration, memoryBytes), '-cp', path, mainClass];
 }
 
 /** Spark's settings: one machine, nothing listening beyond loopback, no user interface. */

@@ -214,6 +214,15 @@ export function findNativeBlasFolder(): string | undefined {
     .find((folder) => existsSync(join(folder, 'libblas.so.3')));
 }
 
+/** Libraries of that BLAS that other machines like this one can be sent; none but for Linux. */
+export function nativeBlasFiles(): string[] {
+  const folder = process.platform === 'linux' ? findNativeBlasFolder() : undefined;
+  if (folder === undefined) return [];
+  return readdirSync(folder, { withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => join(folder, entry.name));
+}
+
 /** The files the shim is built from, of a target or of all, sorted, relative to its folder. */
 export function shimSources(target?: ShimTarget): string[] {
   const folder = join(packageRoot(), 'scala-shim');

@@ -1,5 +1,6 @@
 /**
- * Starts and ends the embedded Spark JVM. Invariant: it never outlives this process (it watches its standard
+ * Starts and ends the JVM of the shim: embedded Spark, or the driver of a cluster's application that `spark-submit` runs
+ * on this machine. Invariant: it never outlives this process (it watches its standard
  * input, which closes however we die), its token travels by that pipe only, and it listens on loopback only.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
@@ -7,7 +8,7 @@ import { randomBytes } from 'node:crypto';
 import { closeSync, existsSync, openSync, readFileSync } from 'node:fs';
 import { rm, writeFile } from 'node:fs/promises';
 import { availableParallelism, tmpdir } from 'node:os';
-import { delimiter, join } from 'node:path';
+import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ConfigError, ExecutionError } from '../../driver/errors.js';
@@ -18,9 +19,11 @@ import { memoryShares } from '../../driver/support/memory.js';
 import { formatBytes } from '../../driver/support/size.js';
 import { DirectChannel } from '../channel/direct-channel.js';
 import { createRedactor } from '../channel/redact.js';
+import { requireSubmit, type SubmitOptions, submitLaunch } from '../submit/launch.js';
 import { buildShim, installSpark, type SetupOptions } from './install.js';
 import { javaArguments, logConfiguration, sparkSettings } from './java-options.js';
-import { findNativeBlasFolder, findUsableSpark, requireJava, wantedSpark } from './locations.js';
+import { type Launch, type LaunchParts, shimEnvironment } from './launch.js';
+import { findUsableSpark, requireJava, wantedSpark } from './locations.js';
 
 export interface EmbeddedSparkOptions extends SetupOptions {
   /** Heap of the JVM. @units bytes, default its share of the process's */
@@ -29,6 +32,8 @@ export interface EmbeddedSparkOptions extends SetupOptions {
   readonly cores?: number;
   /** More Spark settings; they win over ours. */
   readonly conf?: Readonly<Record<string, string>>;
+  /** Runs on this cluster, by `spark-submit` in client mode. Default: in the JVM itself. */
+  readonly submit?: SubmitOptions;
   /** Longest time until the shim answers. @units ms, default 120000 */
   readonly startTimeoutMs?: number;
   /** Told the process id of each JVM that is up. */
@@ -62,6 +67,7 @@ const OLD_LOGS = { days: 30, newest: 20 };
 export async function startEmbeddedSpark(
   options: EmbeddedSparkOptions = {},
 ): Promise<EmbeddedSpark> {
+  if (options.submit !== undefined) requireSubmit(options.submit.master);
   if (env.sparkHome() === undefined) {
     // Said before anything is brought for it.
     const { line, because } = wantedSpark();
@@ -91,11 +97,11 @@ export async function startEmbeddedSpark(
   const logSettings = join(scratch, 'log4j2.properties');
   await writeFile(logSettings, logConfiguration(logFile));
   const log = openSync(logFile, 'a', 0o600);
-  const child = spawn(
-    java.command,
-    javaArguments(java, spark.target.line, memoryBytes, [jar, join(spark.jars, '*')], logSettings),
-    { stdio: ['pipe', 'pipe', log], env: childEnvironment(), cwd: scratch },
-  );
+  const { conf: given = {} } = options;
+  const parts = { java, spark, jar, memoryBytes, cores, scratch, logSettings, given };
+  const { command, args, conf, ...place } =
+    options.submit === undefined ? embeddedLaunch(parts) : submitLaunch(options.submit, parts);
+  const child = spawn(command, args, { stdio: ['pipe', 'pipe', log], ...place });
   closeSync(log);
   const token = randomBytes(32).toString('hex');
   const ended = new Promise<string>((resolve) => {
@@ -104,7 +110,6 @@ export async function startEmbeddedSpark(
       resolve(signal ? `signal ${signal}` : `exit code ${code}`),
     );
   });
-  const conf = { ...sparkSettings(cores, scratch), ...options.conf };
   const redactor = createRedactor();
   redactor.addConf(conf);
   const lastWords = (): string => redactor.scrub(logTail(logFile));
@@ -112,7 +117,7 @@ export async function startEmbeddedSpark(
   child.stdin?.write(`${JSON.stringify({ token, conf })}\n`);
   const end = makeEnd(child, ended, scratch);
   try {
-    const port = await announcement(child, ended, logFile, options);
+    const port = await announcement(child, ended, lastWords, options);
     unref(child);
     options.onStart?.(child.pid as number);
     const channel = new DirectChannel({
@@ -156,34 +161,33 @@ export async function startEmbeddedSpark(
   }
 }
 
-/** The JVM finds `libblas.so.3` by this path; one BLAS thread a task, as tasks fill the cores. */
-function childEnvironment(): NodeJS.ProcessEnv {
-  const blas = findNativeBlasFolder();
-  const { LD_LIBRARY_PATH: given } = env.forSpark();
-  const path = [blas, given].filter((part) => part !== undefined && part !== '').join(delimiter);
+function embeddedLaunch(parts: LaunchParts): Launch {
+  const { java, spark, memoryBytes, jar, logSettings, cores, scratch, given } = parts;
+  const path = [jar, join(spark.jars, '*')];
   return {
-    ...env.forSpark(),
-    ...(path === '' ? {} : { LD_LIBRARY_PATH: path }),
-    OPENBLAS_NUM_THREADS: '1',
-    OMP_NUM_THREADS: '1',
-    SPARK_LOCAL_IP: '127.0.0.1',
+    command: java.command,
+    args: javaArguments(java, spark.target.line, memoryBytes, path, logSettings),
+    env: shimEnvironment(true),
+    cwd: scratch,
+    conf: { ...sparkSettings(cores, scratch), ...given },
   };
 }
 
 function announcement(
   child: ChildProcess,
   ended: Promise<string>,
-  logFile: string,
+  lastWords: () => string,
   options: EmbeddedSparkOptions,
 ): Promise<number> {
-  const limitMs = options.startTimeoutMs ?? 120_000;
+  // A cluster may let an application wait in a queue.
+  const limitMs = options.startTimeoutMs ?? (options.submit === undefined ? 120_000 : 600_000);
   return new Promise((resolve, reject) => {
     const fail = (got: string): void => {
       clearTimeout(timer);
       reject(
         new ExecutionError(
-          `spark: expected the Spark JVM to come up within ${limitMs / 1000} s, got ${got}${logTail(logFile)}`,
-          { backend: 'spark', op: 'start', logFile },
+          `spark: expected the Spark JVM to come up within ${limitMs / 1000} s, got ${got}${lastWords()}`,
+          { backend: 'spark', op: 'start' },
         ),
       );
     };

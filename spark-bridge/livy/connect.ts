@@ -48,6 +48,8 @@ export interface ConnectOptions
   readonly channelMode?: ChannelMode;
   readonly spec?: OpenSessionOptions['spec'];
   readonly jar: JarDelivery;
+  /** Libraries of a native BLAS for driver and executors, paths of this machine; default none: they use what they have. */
+  readonly blas?: readonly string[];
 }
 
 export interface LivyLink {
@@ -74,6 +76,8 @@ export async function connectLivy(options: ConnectOptions): Promise<LivyLink> {
     const sessionSpec = { ...spec, ...(jars.length > 0 ? { jars } : {}) };
     session = await openSession(client, { ...rest, spec: sessionSpec });
     if (jar.by === 'upload' && !session.adopted) await upload(session, jar.path, rest);
+    // Before the shim is asked anything: what a JVM loads first stays.
+    if (!session.adopted) await sendBlas(client, session.name, options);
     const statements = createLivyChannel(session, { ...rest, ...(storage ? { storage } : {}) });
     const description = await greet(session, statements, jar, rest);
     const direct = await openDirect(session, statements, options);
@@ -83,6 +87,22 @@ export async function connectLivy(options: ConnectOptions): Promise<LivyLink> {
     else await session?.close().catch(() => undefined);
     client.http.close();
     throw error;
+  }
+}
+
+/** Without it everything works, only slower. */
+async function sendBlas(
+  client: LivyClient,
+  session: string,
+  { blas = [], connection, signal }: ConnectOptions,
+): Promise<void> {
+  try {
+    for (const path of blas) await client.uploadFile(session, path, { signal });
+  } catch (error) {
+    if (signal?.aborted || isLivyProblem(error, 'dead', 'gone', 'auth')) throw error;
+    connection.onWarning?.(
+      `livy: executors use the BLAS they have, since OpenBLAS could not be sent: ${(error as Error).message}`,
+    );
   }
 }
 

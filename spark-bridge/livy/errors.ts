@@ -3,6 +3,7 @@
  * Invariants: no header, credential or request body is in an error, whoever prints it however deep; each error
  * says whether the server may have done what was asked (`outcome`) and whether asking again can help.
  */
+import { dirname } from 'node:path';
 import { LivyError } from '../../driver/errors.js';
 
 /** What is known of the request's effect: it never ran, it may have run, or the server has refused it. */
@@ -130,6 +131,12 @@ const verdict = (
 ): Verdict =>
   remedy === undefined ? { problem, outcome, retryable } : { problem, outcome, retryable, remedy };
 
+/** A server without shared storage keeps what is uploaded on its own disk, and lets sessions read nothing there. */
+function unreadable(path: string): string {
+  const staging = /^(.*)\/[0-9a-f-]{36}\/[^/]+$/.exec(path)?.[1] ?? dirname(path);
+  return `the server may not read this for sessions: let its operator set livy.file.local-dir-whitelist = ${staging}, or livy.session.staging-dir to storage that the cluster shares (hdfs:, s3a:); or put the shim's jar (of that name in the folder \`shim\` of REPRISE_HOME) where the cluster reads it and set REPRISE_LIVY_JAR to its URI (hdfs:, s3a:, https:, or local: for a path that every node has)`;
+}
+
 /** What a status and text mean. Livy uses 400 and 500 for many things, so the text decides. */
 function classify(status: number, text: string, html: boolean): Verdict {
   if (status === 401) return verdict('auth', 'refused', false, 'check the credentials');
@@ -152,6 +159,8 @@ function classify(status: number, text: string, html: boolean): Verdict {
     // Not repeated blindly: starting and recovering take minutes, so the session's state is watched instead.
     return verdict('not-ready', 'refused', false);
   }
+  const refused = /Local path (\S+) cannot be added to user sessions/i.exec(text)?.[1];
+  if (refused !== undefined) return verdict('request', 'refused', false, unreadable(refused));
   if (status === 404 && !html) return verdict('gone', 'refused', false);
   if (status === 404) return verdict('request', 'refused', false, 'check the path in the Livy url');
   if (status === 408 || status === 425) return verdict('server', 'unknown', true);
@@ -180,7 +189,7 @@ export function errorFromAnswer(
   const { text, html } = bodyText(answer.body);
   const { remedy, ...facts } = classify(answer.status, text, html);
   const wait = retryAfterMs(answer.retryAfter, Date.now());
-  const said = scrub(text) || 'an empty body';
+  const said = scrub(text).replace(/[.]$/, '') || 'an empty body';
   const from = html ? ' (HTML, so from a proxy or the web server)' : '';
   return livyError(
     `livy ${call.method} ${call.path}: expected success, got HTTP ${answer.status}${from}: ${said}${remedy ? `; ${remedy}` : ''}`,

@@ -10,7 +10,7 @@ import type { SqlParser } from '../../driver/frame/sql/parser.js';
 import { env } from '../../driver/support/env.js';
 import { RenewableChannel, type Way } from '../channel/renewable-channel.js';
 import { buildShim } from '../embedded/install.js';
-import { shimDigest } from '../embedded/locations.js';
+import { nativeBlasFiles, shimDigest } from '../embedded/locations.js';
 import { shimTarget } from '../embedded/spark-lines.js';
 import { createSparkBackend, type SparkBackend } from '../programs/spark-backend.js';
 import { type ConnectOptions, connectLivy, type JarDelivery } from './connect.js';
@@ -57,10 +57,30 @@ export async function createLivyBackend(options: LivyBackendOptions = {}): Promi
       options.onWarning?.(`${message}\nlivy: opening another application for what is unfinished`),
   });
   try {
-    return await createSparkBackend({ channel, ...(options.sql ? { sql: options.sql } : {}) });
+    const { onWarning, signal, sql } = options;
+    return await createSparkBackend({
+      channel,
+      ...(onWarning ? { onWarning } : {}),
+      ...(signal ? { signal } : {}),
+      ...(sql ? { sql } : {}),
+    });
   } catch (error) {
     await channel.close().catch(() => undefined);
     throw error;
+  }
+}
+
+/** What the environment says of Livy, and the server of itself. @throws LivyError when it does not answer */
+export async function describeLivy(): Promise<{ text: string; sendsBlas: boolean }> {
+  const { connection, mode, channelMode, shipsBlas, storage } = livySettings();
+  const client = createLivyClient({ ...connection, timeoutMs: 5000, retry: { retries: 0 } });
+  try {
+    const { text } = await client.version();
+    const how = mode === 'batch' ? 'a batch' : `a session, channel ${channelMode}`;
+    const sendsBlas = shipsBlas && (mode === 'session' || storage !== undefined);
+    return { text: `Livy ${text} at ${client.url} (${how})`, sendsBlas };
+  } finally {
+    client.close();
   }
 }
 
@@ -74,7 +94,13 @@ type Plan = ConnectOptions &
 async function planOf(options: LivyBackendOptions): Promise<Plan> {
   const { onProgress, onWarning, ...given } = options;
   const { connection: reached, ...settings } = livySettings(given.connection?.url);
-  const merged = { ...settings, ...given, spec: { ...settings.spec, ...given.spec } };
+  const { conf, ...spec } = { ...settings.spec, ...given.spec };
+  const merged = {
+    ...{ blas: settings.shipsBlas ? nativeBlasFiles() : [] },
+    ...settings,
+    ...given,
+    spec: { ...spec, conf: { ...ONE_BLAS_THREAD, ...settings.spec.conf, ...conf } },
+  };
   const build = (running: RunningVersions): Promise<string> =>
     buildShim({
       target: shimTarget(running, 'livy'),
@@ -99,6 +125,12 @@ async function planOf(options: LivyBackendOptions): Promise<Plan> {
     },
   };
 }
+
+/** A task fills its core. */
+const ONE_BLAS_THREAD = {
+  'spark.executorEnv.OPENBLAS_NUM_THREADS': '1',
+  'spark.executorEnv.OMP_NUM_THREADS': '1',
+};
 
 /** Has the digest of the shim's sources, so that a session with another shim is not adopted. */
 function versionOf(jar: JarDelivery): string {
@@ -135,9 +167,12 @@ const LIKELY_VERSIONS: RunningVersions = { spark: '3.5', scala: '2.12' };
 async function openBatchOf(plan: Plan): Promise<Way> {
   const client = createLivyClient(plan.connection);
   try {
-    const { jar, key, allow, ...rest } = plan;
+    const { jar, key, allow, storage, blas = [], ...rest } = plan;
+    const files = [...(plan.spec?.files ?? []), ...(await storedFiles(blas, storage))];
     const batch = await openBatch(client, {
       ...rest,
+      ...(storage ? { storage } : {}),
+      spec: { ...plan.spec, files },
       key,
       jarUri: await batchJar(plan),
       allow: allow ?? livySettings(plan.connection.url).allow,
@@ -148,6 +183,15 @@ async function openBatchOf(plan: Plan): Promise<Way> {
     client.close();
     throw error;
   }
+}
+
+/** URIs of these files in shared storage; none without one: a batch can be sent nothing. */
+async function storedFiles(
+  paths: readonly string[],
+  storage: ConnectOptions['storage'],
+): Promise<string[]> {
+  if (storage === undefined) return [];
+  return Promise.all(paths.map(async (path) => storage.put(basename(path), await readFile(path))));
 }
 
 /** A batch starts from its jar, so the cluster must be able to read it before anything runs. */

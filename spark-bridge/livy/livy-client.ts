@@ -68,6 +68,8 @@ export interface LivyClient {
   deleteSession(ref: LivyRef, options?: CallOptions): Promise<void>;
   /** Sends a local jar (at most 100 MiB unless the server is set otherwise) to the session's class path. */
   uploadJar(ref: LivyRef, localPath: string, options?: CallOptions): Promise<void>;
+  /** Sends a local file to the session's driver and executors, under its name. */
+  uploadFile(ref: LivyRef, localPath: string, options?: CallOptions): Promise<void>;
   /** Adds a jar the cluster can read to the session's class path. */
   addJar(ref: LivyRef, uri: string, options?: CallOptions): Promise<void>;
   createBatch(spec: BatchSpec, options?: CallOptions): Promise<BatchInfo>;
@@ -141,6 +143,16 @@ export function createLivyClient(connection: LivyConnection): LivyClient {
     }
   };
   const ignore = (): void => undefined;
+  const upload = async (
+    kind: 'jar' | 'file',
+    ref: LivyRef,
+    localPath: string,
+    options?: CallOptions,
+  ): Promise<void> => {
+    const form = new FormData();
+    form.append(kind, await openAsBlob(localPath), basename(localPath));
+    await post(at('sessions', ref, `/upload-${kind}`), form, 'safe', ignore, options);
+  };
 
   const client: LivyClient = {
     url: http.baseUrl,
@@ -186,11 +198,8 @@ export function createLivyClient(connection: LivyConnection): LivyClient {
     connectSession: (ref, options) =>
       post(at('sessions', ref, '/connect'), undefined, 'safe', decodeSession, options),
     deleteSession: (ref, options) => remove(at('sessions', ref), options),
-    uploadJar: async (ref, localPath, options) => {
-      const form = new FormData();
-      form.append('jar', await openAsBlob(localPath), basename(localPath));
-      await post(at('sessions', ref, '/upload-jar'), form, 'safe', ignore, options);
-    },
+    uploadJar: (ref, localPath, options) => upload('jar', ref, localPath, options),
+    uploadFile: (ref, localPath, options) => upload('file', ref, localPath, options),
     addJar: (ref, uri, options) =>
       post(at('sessions', ref, '/add-jar'), { uri }, 'safe', ignore, options),
     createBatch: (spec, options) => {

@@ -20,6 +20,8 @@ export interface LivySettings {
   readonly spec: SparkResources;
   readonly jar?: JarDelivery;
   readonly storage?: PayloadStorage;
+  /** Whether this machine's OpenBLAS goes to driver and executors. */
+  readonly shipsBlas: boolean;
 }
 
 const resources = z.strictObject({
@@ -57,6 +59,7 @@ export function livySettings(url = env.livyUrl()): LivySettings {
     mode: oneOf('REPRISE_LIVY_MODE', env.livyMode(), ['session', 'batch']),
     channelMode: oneOf('REPRISE_LIVY_CHANNEL', env.livyChannel(), ['auto', 'direct', 'statements']),
     allow: parseAllowedHosts(env.livyAllow()),
+    shipsBlas: oneOf('REPRISE_LIVY_BLAS', env.livyBlas(), ['ship', 'own']) === 'ship',
     spec: { ...specOf(env.livySpec()), ...(proxyUser ? { proxyUser } : {}) },
     ...(storage ? { storage } : {}),
     ...(jarUri ? { jar: { by: 'uri', uri: jarUri } } : {}),

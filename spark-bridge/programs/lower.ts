@@ -21,6 +21,7 @@ import type {
 import type { StorageLevel } from '../rdd/storage-level.js';
 import { textKey } from './expressions.js';
 import type { UploadCache } from './upload-cache.js';
+import { wireSource } from './wire-source.js';
 
 /** Host matrices from this size on stay in the cluster once they were cut into row blocks. @units bytes */
 const KEEP_BYTES = 1024 * 1024;
@@ -198,10 +199,7 @@ function featuresOf(encode: Expr, expressions: ReadonlyMap<string, WireSql> | un
 function frameSource(encode: Expr): Json {
   const source = encode.inputs[0]?.payload as FrameSource | undefined;
   if (source === undefined) throw new InternalError('encode: expected a frame with a source');
-  return {
-    format: source.format,
-    files: source.files.map(({ path, digest, bytes, rows }) => ({ path, digest, bytes, rows })),
-  };
+  return wireSource(source) as unknown as Json;
 }
 
 /** Attributes as JSON, non-finite numbers spelled out. */

@@ -30,11 +30,14 @@ import {
 import type { RddReuse } from '../rdd/delayed-caching.js';
 import { RddTier } from '../rdd/rdd-tier.js';
 import { chooseLevel } from '../rdd/storage-level.js';
+import { isLocalMaster } from '../submit/settings.js';
+import { addParts } from './answer-parts.js';
 import { estimateOn, sparkCosts } from './estimate.js';
 import { SparkExpressions } from './expressions.js';
 import { filesRead } from './files-read.js';
 import { BROADCAST_BYTES, type LoweredProgram, lowerSegment } from './lower.js';
 import { columnsOnSpark, createSparkFrames, retryingFrames } from './spark-frames.js';
+import { Survey } from './survey.js';
 import { UploadCache } from './upload-cache.js';
 
 const none: ReadonlySet<string> = new Set();
@@ -61,6 +64,12 @@ export interface SparkBackendOptions extends SparkTierOptions {
   readonly uploadBytes?: number;
   /** Most host data kept in the cluster whole, as broadcasts. @units bytes, default 256 MiB */
   readonly broadcastBytes?: number;
+  /** Spark computes in a JVM of this machine, which sees our files. Default false: that is looked at. */
+  readonly isHere?: boolean;
+  /** Told what the operator should know while executors are waited for. */
+  readonly onWarning?: (message: string) => void;
+  /** Gives up waiting for them. */
+  readonly signal?: AbortSignal;
 }
 
 export class SparkBackend implements Backend {
@@ -71,6 +80,7 @@ export class SparkBackend implements Backend {
   readonly channel: Channel;
   readonly costs = sparkCosts;
   readonly tier: RddTier;
+  readonly survey: Survey;
   readonly #options: SparkBackendOptions;
   readonly #expressions: SparkExpressions;
   readonly #onClose: () => Promise<void>;
@@ -92,11 +102,17 @@ export class SparkBackend implements Backend {
     this.#slots = description.parallelism;
     this.capabilities = { ops: new Set(description.ops), blocks: 'resident' };
     const { channel } = options;
+    this.survey = new Survey({
+      channel,
+      newRun: () => this.#name('survey'),
+      master: description.master,
+      isHere: options.isHere ?? false,
+    });
     this.#expressions = new SparkExpressions(options.sql, (source) =>
       columnsOnSpark(channel, source),
     );
     const newRun = (): string => this.#name('profile');
-    const frames = createSparkFrames(channel, newRun, this.#expressions);
+    const frames = createSparkFrames(channel, newRun, this.#expressions, this.survey);
     this.frames = retryingFrames(frames, () => this.recover());
     this.#onClose = options.onClose ?? (() => options.channel.close());
     this.#options = options;
@@ -105,7 +121,8 @@ export class SparkBackend implements Backend {
   }
 
   estimate(expr: Expr): CostEstimate {
-    return estimateOn({ nativeBlas: this.description.nativeBlas, parallelism: this.#slots }, expr);
+    const nativeBlas = this.survey.isNative ?? this.description.nativeBlas;
+    return estimateOn({ nativeBlas, parallelism: this.#slots }, expr);
   }
 
   async run(segment: Segment, context: RunContext): Promise<SegmentResult> {
@@ -129,7 +146,7 @@ export class SparkBackend implements Backend {
     this.#slots = result.slots;
     for (const [id, matrix] of lowered.uploads) this.#uploads.add(id, matrix);
     for (const [id, matrix] of lowered.broadcasts) this.#broadcasts.add(id, matrix);
-    await this.#verify(segment, lowered, new Set(result.incomplete));
+    await this.#verify(segment, lowered, new Set(result.incomplete), result.executors);
     const values = new Map<Expr, Value>();
     segment.outputs.forEach((expr, i) => {
       const shape = result.outputs[i];
@@ -164,9 +181,13 @@ export class SparkBackend implements Backend {
     segment: Segment,
     lowered: LoweredProgram,
     incomplete: ReadonlySet<string>,
+    executors: readonly string[],
   ): Promise<void> {
     try {
-      for (const source of filesRead(segment, incomplete)) await verifyUnchanged(source);
+      for (const source of filesRead(segment, incomplete)) {
+        await verifyUnchanged(source);
+        await this.survey.check(source.files, executors);
+      }
     } catch (error) {
       this.#drop('unpersist', [...lowered.handles.values()]);
       throw error;
@@ -184,7 +205,10 @@ export class SparkBackend implements Backend {
       this.#noteLost(error);
       let cause: unknown = error;
       if (error instanceof ExecutionError || error instanceof DataError) {
-        for (const source of filesRead(segment, none)) cause = await causeOf(source, cause);
+        for (const source of filesRead(segment, none)) {
+          cause = await causeOf(source, cause);
+          cause = await this.survey.causeOf(source.files, cause);
+        }
       }
       throw cause;
     } finally {
@@ -254,6 +278,7 @@ export class SparkBackend implements Backend {
     this.#generation = generation;
     this.#prefix = randomBytes(4).toString('hex');
     this.#lost.clear();
+    this.survey.clear();
     [this.#uploads, this.#broadcasts] = this.#newCaches();
   }
 
@@ -315,26 +340,6 @@ export class SparkBackend implements Backend {
   }
 }
 
-/** Results over parts, as they follow the outputs; they have the reduction's shape. */
-function addParts(
-  segment: Segment,
-  ids: readonly number[],
-  payloads: readonly Uint8Array[],
-  values: Map<Expr, Value>,
-): void {
-  let next = 0;
-  for (const id of ids) {
-    for (const [expr, parts] of segment.parts ?? []) {
-      if (expr.id !== id) continue;
-      for (const part of parts) {
-        const cells = payloads[next++];
-        if (cells === undefined) return;
-        values.set(part.expr, dense(expr.rows, expr.cols, bytesToCells(cells)));
-      }
-    }
-  }
-}
-
 /**
  * A backend over a running shim, or over an embedded Spark that is started (and set up) for it.
  * @throws ConfigError, ExecutionError as `startEmbeddedSpark`; ConfigError when the shim speaks another protocol
@@ -344,7 +349,7 @@ export async function createSparkBackend(
 ): Promise<SparkBackend> {
   if ('channel' in options) return connect(options);
   const open = (): Promise<EmbeddedSpark> => startEmbeddedSpark(options);
-  const { onWarning } = options;
+  const { onWarning, signal } = options;
   const channel = new RenewableChannel(await open(), {
     open,
     onLost: (message) =>
@@ -352,8 +357,12 @@ export async function createSparkBackend(
   });
   try {
     const { rddReuse, rddShare, sql } = options;
+    const isHere = options.submit === undefined || isLocalMaster(options.submit.master);
     return await connect({
       channel,
+      isHere,
+      ...(onWarning ? { onWarning } : {}),
+      ...(signal ? { signal } : {}),
       ...(rddReuse === undefined ? {} : { rddReuse }),
       ...(rddShare === undefined ? {} : { rddShare }),
       ...(sql === undefined ? {} : { sql }),
@@ -365,6 +374,7 @@ export async function createSparkBackend(
 }
 
 async function connect(options: SparkBackendOptions): Promise<SparkBackend> {
+  const { onWarning, signal } = options;
   const { result } = await options.channel.call('hello', {});
   if (result.protocol !== PROTOCOL) {
     throw new ConfigError(
@@ -372,5 +382,7 @@ async function connect(options: SparkBackendOptions): Promise<SparkBackend> {
       { key: 'shim', value: result.protocol, allowed: [PROTOCOL] },
     );
   }
-  return new SparkBackend(options, result);
+  const backend = new SparkBackend(options, result);
+  await backend.survey.open(onWarning, signal);
+  return backend;
 }

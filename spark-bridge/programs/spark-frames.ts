@@ -11,22 +11,54 @@ import type {
   FrameColumn,
   FrameDescription,
   FrameEngine,
+  FrameFile,
   FrameFormat,
   FrameSource,
   ProfileRequest,
 } from '../../driver/frame/engine.js';
-import { listDataFiles } from '../../driver/frame/files.js';
+import { listDataFiles, withoutFileScheme } from '../../driver/frame/files.js';
 import { requireBounded } from '../../driver/frame/glob.js';
 import { identifyFiles, isRemote, readUnchanged } from '../../driver/frame/identity.js';
+import {
+  type DescribeOptions,
+  droppedRows,
+  givenOptions,
+  type ReadOptions,
+  requireTarget,
+} from '../../driver/frame/read-options.js';
+import {
+  agreeOnText,
+  classOfText,
+  type TextColumn,
+  type TextFile,
+  type TextTable,
+  type TextType,
+} from '../../driver/frame/text-columns.js';
 import type { Channel } from '../channel/channel.js';
 import type { Json, WireColumn, WireFrameSource, WireProfile } from '../channel/wire.js';
 import { type SparkExpressions, textKey } from './expressions.js';
+import type { Survey } from './survey.js';
+import { wireSource } from './wire-source.js';
 
 export function createSparkFrames(
   channel: Channel,
   newRun: () => string,
   expressions: SparkExpressions,
+  survey: Survey,
 ): FrameEngine {
+  /** As `readUnchanged`, on files that the cluster has as well. */
+  const readEverywhere = async <T>(source: FrameSource, read: () => Promise<T>): Promise<T> => {
+    const result = await readUnchanged(source, async () => {
+      try {
+        return await read();
+      } catch (error) {
+        throw await survey.causeOf(source.files, error);
+      }
+    });
+    // Executors may have come meanwhile.
+    await survey.check(source.files);
+    return result;
+  };
   const asked = async (source: FrameSource, requests: readonly ProfileRequest[]) => {
     const translated = await expressions.translate(requests, source);
     return {
@@ -42,27 +74,46 @@ export function createSparkFrames(
     (await channel.call('identifyFiles', { paths })).result.digests;
   return {
     name: 'spark',
-    async describe(path: string, format?: FrameFormat): Promise<FrameDescription> {
+    async describe(given: string, options: DescribeOptions = {}): Promise<FrameDescription> {
+      const path = withoutFileScheme(given);
       requireStorage(path);
       if (isRemote(path)) requireBounded(path);
-      const local = isRemote(path) ? null : await localSource(path, format);
+      const { format } = options;
+      const said = givenOptions(options);
+      const local = isRemote(path) ? null : await localSource(path, options);
       const call = () =>
         channel.call('describeFrame', {
           path: local === null ? path : null,
           format: format ?? null,
+          options: (said ?? null) as Json,
           source: local,
         });
+      if (local !== null) await survey.check(local.files);
       const { result } = await (local === null
         ? call().catch((cause: unknown) => {
             throw remoteFault(path, cause);
           })
-        : readUnchanged(local as FrameSource, call));
-      const columns = result.columns.map(toColumn);
-      const source: FrameSource = { ...(result.source as FrameSource), columns };
-      return {
-        source: local === null ? { ...source, identify: identifyRemote } : source,
+        : readUnchanged(local as unknown as FrameSource, call));
+      const { rows, dropped } = result;
+      const kind = result.source.format as FrameFormat;
+      const { files } = result.source;
+      const table = result.text === null ? undefined : agreedText(result.text, kind, files, said);
+      const columns = table?.columns.map(textColumn) ?? result.columns.map(toColumn);
+      const source: FrameSource = {
+        format: kind,
+        files,
+        ...(said ? { options: said } : {}),
         columns,
-        rows: result.rows,
+        ...(table ? { text: table.columns } : {}),
+        ...(local === null ? { identify: identifyRemote } : {}),
+      };
+      return {
+        source,
+        columns,
+        rows,
+        dropped,
+        isUniform: table?.isUniform ?? true,
+        warnings: [...(table?.warnings ?? []), ...droppedRows(dropped, rows, said?.dropMissing)],
       };
     },
     async profile(
@@ -70,7 +121,7 @@ export function createSparkFrames(
       requests: readonly ProfileRequest[],
     ): Promise<ColumnProfile[]> {
       const request = await asked(source, requests);
-      const { result } = await readUnchanged(source, () => channel.call('profileFrame', request));
+      const { result } = await readEverywhere(source, () => channel.call('profileFrame', request));
       return result.profiles.map(toProfile);
     },
     async profileFiles(
@@ -78,7 +129,7 @@ export function createSparkFrames(
       requests: readonly ProfileRequest[],
     ): Promise<ColumnProfile[][]> {
       const request = await asked(source, requests);
-      const { result } = await readUnchanged(source, () => channel.call('profileFiles', request));
+      const { result } = await readEverywhere(source, () => channel.call('profileFiles', request));
       return result.files.map((profiles) => profiles.map(toProfile));
     },
   };
@@ -89,13 +140,10 @@ export async function columnsOnSpark(
   channel: Channel,
   source: FrameSource,
 ): Promise<readonly FrameColumn[]> {
-  const given = { path: null, format: source.format, source: wireSource(source) };
+  if (source.text) return source.text.map((column) => textColumn(column as TextColumn));
+  const sent = wireSource(source);
+  const given = { path: null, format: source.format, options: sent.options, source: sent };
   return (await channel.call('describeFrame', given)).result.columns.map(toColumn);
-}
-
-/** A source without what only the driver needs of it. */
-function wireSource({ columns: _, ...source }: FrameSource): WireFrameSource {
-  return source as WireFrameSource;
 }
 
 /** The same engine, reading once more when Spark ended under it: reading leaves nothing behind. */
@@ -111,7 +159,7 @@ export function retryingFrames(frames: FrameEngine, recover: () => Promise<void>
   };
   return {
     name: frames.name,
-    describe: (path, format) => again(() => frames.describe(path, format)),
+    describe: (path, options) => again(() => frames.describe(path, options)),
     profile: (source, requests) => again(() => frames.profile(source, requests)),
     ...(frames.profileFiles
       ? { profileFiles: (source, requests) => again(() => frames.profileFiles!(source, requests)) }
@@ -119,10 +167,44 @@ export function retryingFrames(frames: FrameEngine, recover: () => Promise<void>
   };
 }
 
-async function localSource(path: string, format?: FrameFormat): Promise<WireFrameSource> {
-  const listed = await listDataFiles(path, format);
+async function localSource(path: string, options: DescribeOptions): Promise<WireFrameSource> {
+  const listed = await listDataFiles(path, options.format);
   const files = await identifyFiles(listed.paths);
-  return { format: listed.format, files: files.map((file) => ({ ...file, rows: 0 })) };
+  const given = givenOptions(options);
+  return wireSource({
+    format: listed.format,
+    files: files.map((file) => ({ ...file, rows: 0 })),
+    ...(given ? { options: given } : {}),
+  });
+}
+
+/** The columns of text files, as they are found out for every engine alike. */
+function agreedText(
+  text: readonly Pick<TextFile, 'columns'>[],
+  format: FrameFormat,
+  files: readonly Pick<FrameFile, 'path'>[],
+  options: ReadOptions = {},
+): TextTable {
+  const found = text.map(({ columns }, i) => ({ path: files[i]!.path, columns }));
+  const table = agreeOnText(found, format, options.schema);
+  const names = table.columns.map((column) => column.name);
+  if (options.dropMissing !== undefined) requireTarget(options.dropMissing, names);
+  return table;
+}
+
+/** Spark's names of the types text is read as. */
+const SPARK_TYPES: Readonly<Record<TextType, string>> = {
+  integer: 'bigint',
+  double: 'double',
+  text: 'string',
+  boolean: 'boolean',
+  date: 'date',
+  timestamp: 'timestamp',
+  nested: 'json',
+};
+
+function textColumn({ name, type }: TextColumn): FrameColumn {
+  return { name, type: classOfText(type), engineType: SPARK_TYPES[type] };
 }
 
 function toColumn(column: WireColumn): FrameColumn {

@@ -8,9 +8,11 @@ import { sparkMissing } from '../support/spark.js';
 import type { Case, CaseEngine, Outcome } from './case.js';
 import { EDGES } from './edges.js';
 import { SQL } from './sql.js';
+import { TEXT } from './text.js';
+import { WIDE } from './wide.js';
 
 /** One list a kind of input; a new kind is a file beside this one and a line here. */
-const CASES: readonly (readonly Case[])[] = [EDGES, SQL];
+const CASES: readonly (readonly Case[])[] = [EDGES, SQL, TEXT, WIDE];
 
 for (const engine of ['local', 'spark'] as const) {
   describe(`cases on ${engine}`, function () {

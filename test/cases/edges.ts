@@ -1,8 +1,18 @@
 /** Scores that do not exist, names that are also ours, folds without a value, addresses nobody can open. */
 import assert from 'node:assert/strict';
-import { ConfigError, DataError } from '../../driver/errors.js';
+import { ConfigError } from '../../driver/errors.js';
 import { duckdb, type JobFolder } from '../support/job-folder.js';
 import { type Case, fixture, recordOf } from './case.js';
+
+const ADDRESSES: readonly (readonly [string, RegExp])[] = [
+  ['s3://bucket/data.parquet', /write s3a:\/\/bucket\/data\.parquet.*hadoop-aws/],
+  ['s3a://bucket/data.parquet', /hadoop-aws/],
+  ['gs://bucket/data/*.csv', /gcs-connector/],
+  ['abfss://box@account.dfs.core.windows.net/data', /hadoop-azure/],
+  ['stow://shelf/data.csv', /stow:\/\//],
+  ['https://example.org/data.csv', /download it/],
+];
+const ENGINE_WORDS = { local: /--engine spark/, spark: /Spark can open.*no client/ };
 
 export const EDGES: readonly Case[] = [
   {
@@ -103,15 +113,17 @@ export const EDGES: readonly Case[] = [
       closeTo(search.model.coefficients.slice(0, SLOPES.length), SLOPES, 1e-6);
     },
   },
-  {
-    name: 'says what reads an address that no engine can open as it stands',
-    prepare: (folder) => folder.job({ data: { path: 's3://bucket/data.parquet', target: 'y' } }),
-    check: ({ error, engine }) => {
-      assert.ok(error instanceof ConfigError || error instanceof DataError, String(error));
-      assert.match(error.message, /s3a:\/\/bucket\/data\.parquet/);
-      if (engine === 'local') assert.match(error.message, /--engine spark/);
-    },
-  },
+  ...ADDRESSES.map(
+    ([path, onSpark]): Case => ({
+      name: `says what it takes to read ${path}`,
+      prepare: (folder) => folder.job({ data: { path, target: 'y' } }),
+      check: ({ error, engine }) => {
+        assert.ok(error instanceof ConfigError, String(error));
+        assert.match(error.message, onSpark);
+        if (!path.startsWith('https')) assert.match(error.message, ENGINE_WORDS[engine]);
+      },
+    }),
+  ),
 ];
 
 /** Names that DuckDB, Spark or our own statements give to columns of theirs. */

@@ -232,7 +232,7 @@ describe('bad data', () => {
     it('of no known format, or of several', async () => {
       await writeFile(at('data.txt'), 'x\n1\n');
       assert.match((await fault(at('data.txt'))).message, /got .*data\.txt; say data\.format/);
-      assert.equal((await engine.describe(at('data.txt'), 'csv')).rows, 1);
+      assert.equal((await engine.describe(at('data.txt'), { format: 'csv' })).rows, 1);
       await mkdir(at('mixed'));
       await writeFile(at('mixed', 'a.csv'), 'x\n1\n');
       await writeFile(at('mixed', 'b.jsonl'), '{"x":1}\n');

@@ -52,6 +52,40 @@ describe('livy connect', () => {
     assert.equal(fixture.server.sessions.size, 0);
   });
 
+  it('says what mends a server that may not read what it was sent', async () => {
+    fixture = await livyFixture({ server: { evaluator: needsJar } });
+    const staged = '/home/livy/.livy-sessions/ac1601fb-44ec-4e10-a6c0-99a90f693cde/shim.jar';
+    // Livy 0.9 without shared storage, word for word.
+    const msg = `requirement failed: Local path ${staged} cannot be added to user sessions.`;
+    const action = { kind: 'answer', status: 400, body: JSON.stringify({ msg }) } as const;
+    fixture.server.addFaults({ path: /upload-jar$/, action });
+    await assert.rejects(connect({ jar: { by: 'upload', path: jar } }), (error) => {
+      const { message } = error as Error;
+      assert.match(message, /livy\.file\.local-dir-whitelist = \/home\/livy\/\.livy-sessions,/);
+      assert.match(message, /livy\.session\.staging-dir .*REPRISE_LIVY_JAR .*local:/);
+      return true;
+    });
+    assert.equal(fixture.server.sessions.size, 0);
+  });
+
+  it('sends a BLAS before the shim is asked anything, and goes on when it is refused', async () => {
+    fixture = await livyFixture({ server: { evaluator: needsJar } });
+    const action = { kind: 'answer', status: 400, body: '{"msg":"too large"}' } as const;
+    fixture.server.addFaults({ path: /upload-file$/, skip: 1, action });
+    const warnings: string[] = [];
+    const onWarning = (message: string): void => void warnings.push(message);
+    for (const expected of [0, 1]) {
+      const link = await connect({
+        connection: { url: fixture.server.url, ...FAST, onWarning },
+        jar: { by: 'upload', path: jar },
+        blas: [jar],
+      });
+      await link.close();
+      assert.equal(warnings.filter((it) => /OpenBLAS could not be sent/.test(it)).length, expected);
+    }
+    assert.equal(fixture.server.count('POST /sessions/*/upload-file'), 2);
+  });
+
   it('uploads the jar to an adopted session whose first owner never did', async () => {
     fixture = await livyFixture({ server: { evaluator: needsJar } });
     (await fixture.open()).detach();

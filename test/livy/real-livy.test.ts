@@ -15,6 +15,7 @@ import { env } from '../../driver/support/env.js';
 import { bytesToCells, cellsToBytes } from '../../spark-bridge/channel/frame-codec.js';
 import type { WireProgram } from '../../spark-bridge/channel/wire.js';
 import { buildShim } from '../../spark-bridge/embedded/install.js';
+import { shimTarget } from '../../spark-bridge/embedded/spark-lines.js';
 import {
   createLivyBackend,
   type LivyBackendOptions,
@@ -51,7 +52,9 @@ describe('a real Livy', function () {
   const store = memorySessionStore();
   const open = async (): Promise<LivyLink> => {
     const uri = env.livyJar();
-    const jar: JarDelivery = uri ? { by: 'uri', uri } : { by: 'upload', path: await buildShim() };
+    const jar: JarDelivery = uri
+      ? { by: 'uri', uri }
+      : { by: 'upload', path: (running) => buildShim({ target: shimTarget(running, 'livy') }) };
     return await connectLivy({
       connection: { url: url ?? '', onWarning: say },
       key: 'real-livy-suite',

@@ -83,7 +83,8 @@ describe('embedded Spark', () => {
       socket.write(`${begun[i % 3]}${i % 3 === 2 ? 'Content-Length: 64\r\n\r\n' : ''}`);
       return socket;
     });
-    const closed = sockets.map((socket) => once(socket, 'close'));
+    // All but the last 64 have to go at once, and those after ten seconds.
+    const crowd = Promise.all(sockets.slice(0, 300).map((socket) => once(socket, 'close')));
     const began = performance.now();
     for (let i = 0; i < 20; i++) await channel.call('ping', {});
     assert.ok(performance.now() - began < 5_000, 'answered among 400 that say nothing');
@@ -91,7 +92,8 @@ describe('embedded Spark', () => {
     const fresh = new DirectChannel({ port, token: 'no-such-token-but-long-enough-0123456789' });
     await assert.rejects(fresh.call('ping', {}), /expected its token/, 'new callers get in');
     await fresh.close();
-    await Promise.all(closed);
+    await crowd;
+    for (const socket of sockets) socket.destroy();
     await channel.call('ping', {});
   }).timeout(60_000);
 

@@ -1,6 +1,12 @@
-/** A driver that starts embedded Spark, says so, and waits to be killed. Run by `embedded.test.ts`. */
+/** A driver that starts Spark, embedded or on the cluster of its first argument, says so, and waits to be killed. */
 import { startEmbeddedSpark } from '../../spark-bridge/index.js';
 
-const spark = await startEmbeddedSpark({ memoryBytes: 1024 ** 3, cores: 1 });
+const [master, conf = '{}'] = process.argv.slice(2);
+const spark = await startEmbeddedSpark({
+  memoryBytes: 1024 ** 3,
+  cores: 1,
+  conf: JSON.parse(conf) as Record<string, string>,
+  ...(master === undefined ? {} : { submit: { master } }),
+});
 console.log(`SPARK ${spark.pid}`);
 setInterval(() => {}, 1000);

@@ -4,7 +4,7 @@
  * Columns of nested or binary types are left out, as no feature can be made of them.
  */
 import { randomBytes } from 'node:crypto';
-import { open, readdir, rename, rm, stat, utimes } from 'node:fs/promises';
+import { open, rename, rm, stat, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
 import * as zlib from 'node:zlib';
 import {
@@ -21,13 +21,12 @@ import { makeFolder } from '../../../driver/support/make-folder.js';
 import { type Database, quoteName, quoteText, toDataError } from './database.js';
 import { decodeLz4Frame } from './lz4.js';
 import { inspectParquet } from './parquet.js';
+import { prune } from './prune.js';
 import type { FileLayout } from './scan.js';
 
 type Arrow = typeof import('apache-arrow');
 type DecimalWords = Parameters<Arrow['util']['bigNumToString']>[0];
 
-/** Converted files kept; the least recently used go first. @units bytes */
-const MAX_CACHE_BYTES = 20e9;
 const CHUNK_ROWS = 2048;
 /** Every message of the format begins with it since Arrow 0.15. */
 const CONTINUATION = 0xffffffff;
@@ -43,7 +42,7 @@ export async function inspectArrow(
   if ((await stat(converted).catch(() => undefined)) === undefined) {
     await makeFolder(folder);
     await convert(database, path, converted);
-    await prune(folder, converted);
+    await prune(folder, converted, '.parquet');
   } else {
     const now = new Date();
     await utimes(converted, now, now).catch(() => undefined);
@@ -211,22 +210,5 @@ function append(
     const chunk = DuckDBDataChunk.create(types, count);
     chunk.setColumns(values);
     appender.appendDataChunk(chunk);
-  }
-}
-
-/** Keeps the folder of converted files within its limit; `keep` is the one just written. */
-async function prune(folder: string, keep: string): Promise<void> {
-  const names = (await readdir(folder)).filter((name) => name.endsWith('.parquet'));
-  const files = await Promise.all(
-    names.map(async (name) => {
-      const path = join(folder, name);
-      const stats = await stat(path).catch(() => undefined);
-      return { path, bytes: stats?.size ?? 0, usedAt: stats?.mtimeMs ?? 0 };
-    }),
-  );
-  let total = 0;
-  for (const file of files.sort((a, b) => b.usedAt - a.usedAt)) {
-    total += file.bytes;
-    if (total > MAX_CACHE_BYTES && file.path !== keep) await rm(file.path, { force: true });
   }
 }

@@ -8,23 +8,26 @@ import type {
   ColumnProfile,
   FrameDescription,
   FrameEngine,
-  FrameFormat,
   FrameSource,
   ProfileRequest,
   RawChunk,
   RawColumn,
 } from '../../../driver/frame/engine.js';
-import { listDataFiles } from '../../../driver/frame/files.js';
+import { listDataFiles, withoutFileScheme } from '../../../driver/frame/files.js';
 import { identifyFiles, readUnchanged, verifyUnchanged } from '../../../driver/frame/identity.js';
+import {
+  type DescribeOptions,
+  droppedRows,
+  givenOptions,
+} from '../../../driver/frame/read-options.js';
 import type { SqlParser } from '../../../driver/frame/sql/parser.js';
 import type { FrameReader, FrameReadOptions } from '../frame-reader.js';
 import { ExpressionChecker } from './checker.js';
 import { Database, type DatabaseOptions } from './database.js';
-import { agreeOnColumns, frameColumn, hasColumns, Layouts } from './layout.js';
+import { frameColumn, Layouts } from './layout.js';
 import { profileSource } from './profile.js';
 import { profileEachFile } from './profile-files.js';
 import { readChunks } from './read.js';
-import type { FileLayout } from './scan.js';
 import { DuckDbParser } from './sql-parser.js';
 
 export type DuckDbOptions = DatabaseOptions;
@@ -50,26 +53,32 @@ export class DuckDbEngine implements FrameEngine, FrameReader {
   }
 
   /** See `FrameEngine.describe`. Cost: a hash of new files; a footer each for Parquet, a scan each for text formats. */
-  async describe(path: string, format?: FrameFormat): Promise<FrameDescription> {
+  async describe(path: string, options: DescribeOptions = {}): Promise<FrameDescription> {
+    const given = givenOptions(options);
     if (path.startsWith('table://')) {
       throw new DataError(
         `data.table: expected engine spark for the table ${path.slice(8)}, got this machine; run with --engine spark, or give data.path`,
         { path },
       );
     }
-    const listed = await listDataFiles(path, format);
+    const listed = await listDataFiles(withoutFileScheme(path), options.format);
     const identities = await identifyFiles(listed.paths);
-    const layouts: FileLayout[] = [];
-    for (const file of identities) layouts.push(await this.#layouts.file(listed.format, file));
-    const agreed = agreeOnColumns(layouts, listed.paths, listed.format);
-    const columns = agreed.map(frameColumn);
-    const isUniform = layouts.every((layout) => hasColumns(layout, agreed));
-    const files = identities.map((file, i) => ({ ...file, rows: layouts[i]!.rows }));
-    const source = { format: listed.format, files };
+    const agreed = await this.#layouts.agreed(listed.format, identities, given);
+    const columns = agreed.columns.map(frameColumn);
+    const files = identities.map((file, i) => ({ ...file, rows: agreed.layout.files[i]!.rows }));
+    const text = agreed.columns.flatMap(({ name, text }) => (text ? [{ name, ...text }] : []));
+    const source = {
+      format: listed.format,
+      files,
+      ...(given ? { options: given } : {}),
+      ...(text.length > 0 ? { text } : {}),
+    };
     await verifyUnchanged(source);
-    if (source.format === 'parquet') await this.#layouts.keep(identities, layouts);
+    if (source.format === 'parquet') await this.#layouts.keep(identities, agreed.files);
     const rows = files.reduce((sum, file) => sum + file.rows, 0);
-    return { source, columns, rows, isUniform };
+    const { isUniform, dropped } = agreed;
+    const warnings = [...agreed.warnings, ...droppedRows(dropped, rows, given?.dropMissing)];
+    return { source, columns, rows, isUniform, warnings, dropped };
   }
 
   /** See `FrameEngine.profile`. */

@@ -4,13 +4,21 @@
  */
 import { DataError } from '../../../driver/errors.js';
 import type { FrameFile, FrameFormat, FrameSource } from '../../../driver/frame/engine.js';
+import { optionsKey, type ReadOptions, requireTarget } from '../../../driver/frame/read-options.js';
+import { agreeOnText } from '../../../driver/frame/text-columns.js';
 import { forgetOldest } from '../../../driver/support/forget-oldest.js';
-import type { Database } from './database.js';
+import { type Database, quoteName } from './database.js';
 import { KnownLayouts } from './known-layouts.js';
 import { inspectParquet, parquetLayout } from './parquet.js';
-import type { FileLayout, LayoutColumn, SourceLayout } from './scan.js';
+import {
+  type FileLayout,
+  fileRelation,
+  type LayoutColumn,
+  type SourceLayout,
+  textColumn,
+} from './scan.js';
 import { inspectCsv, inspectJsonLines } from './text-files.js';
-import { columnType, commonType } from './types.js';
+import { columnType } from './types.js';
 
 /** Layouts remembered, the latest: more than one data set has files. */
 const MAX_FILES = 1 << 16;
@@ -19,6 +27,8 @@ export class Layouts {
   readonly #database: Database;
   readonly #files = new Map<string, Promise<FileLayout>>();
   readonly #known = new KnownLayouts();
+  /** Rows of files without those that are left out. */
+  readonly #rows = new Map<string, Promise<number>>();
   readonly #sources = new WeakMap<FrameSource, Promise<SourceLayout>>();
 
   constructor(database: Database) {
@@ -29,11 +39,12 @@ export class Layouts {
   file(
     format: FrameFormat,
     file: Pick<FrameFile, 'path' | 'digest' | 'bytes'>,
+    options?: ReadOptions,
   ): Promise<FileLayout> {
-    const key = `${format}:${file.digest}:${file.path}`;
+    const key = `${format}:${file.digest}:${file.path}:${optionsKey(options)}`;
     let layout = this.#files.get(key);
     if (layout === undefined) {
-      layout = this.#inspect(format, file);
+      layout = this.#inspect(format, file, options);
       layout.catch(() => this.#files.delete(key));
       this.#files.set(key, layout);
       forgetOldest(this.#files, MAX_FILES);
@@ -53,19 +64,60 @@ export class Layouts {
   }
 
   async #combine(source: FrameSource): Promise<SourceLayout> {
-    const files: FileLayout[] = [];
-    for (const file of source.files) {
-      const layout = await this.file(source.format, file);
-      if (layout.rows !== file.rows) {
+    const found = await this.agreed(source.format, source.files, source.options);
+    for (const [i, file] of source.files.entries()) {
+      const { rows } = found.layout.files[i]!;
+      if (rows !== file.rows) {
         throw new DataError(
-          `data: expected ${file.rows} rows in ${file.path}, got ${layout.rows}; describe it again`,
-          { path: file.path, expected: file.rows, got: layout.rows },
+          `data: expected ${file.rows} rows in ${file.path}, got ${rows}; describe it again`,
+          { path: file.path, expected: file.rows, got: rows },
         );
       }
-      files.push(layout);
     }
-    const paths = source.files.map((file) => file.path);
-    return { columns: agreeOnColumns(files, paths, source.format), files };
+    return found.layout;
+  }
+
+  /** Files as one table: their shared columns, and their rows without those that are left out. */
+  async agreed(
+    format: FrameFormat,
+    identities: readonly Pick<FrameFile, 'path' | 'digest' | 'bytes'>[],
+    options: ReadOptions = {},
+  ): Promise<Agreed> {
+    const files: FileLayout[] = [];
+    for (const file of identities) files.push(await this.file(format, file, options));
+    const paths = identities.map((file) => file.path);
+    const table = agreeOnColumns(files, paths, format, options);
+    if (options.dropMissing === undefined) {
+      return { ...table, files, layout: { columns: table.columns, files }, dropped: 0 };
+    }
+    const where = hasValue(options.dropMissing, table.columns);
+    const kept: FileLayout[] = [];
+    for (const [i, file] of files.entries()) {
+      const { path, digest } = identities[i]!;
+      const key = JSON.stringify([format, digest, path, optionsKey(options), table.columns]);
+      const rows = await this.#rowsWhere(key, file, { columns: table.columns, where }, path);
+      kept.push({ ...file, rows });
+    }
+    const sum = (some: readonly FileLayout[]): number => some.reduce((n, file) => n + file.rows, 0);
+    const dropped = sum(files) - sum(kept);
+    return { ...table, files, layout: { columns: table.columns, files: kept, where }, dropped };
+  }
+
+  #rowsWhere(
+    key: string,
+    file: FileLayout,
+    layout: Omit<SourceLayout, 'files'>,
+    path: string,
+  ): Promise<number> {
+    let rows = this.#rows.get(key);
+    if (rows === undefined) {
+      rows = this.#database
+        .query(`SELECT count(*) FROM ${fileRelation(file, layout)}`, `data: reading ${path}`)
+        .then(([row]) => Number(row?.[0]));
+      rows.catch(() => this.#rows.delete(key));
+      this.#rows.set(key, rows);
+    }
+    return rows;
   }
 
   /**
@@ -91,14 +143,16 @@ export class Layouts {
   #inspect(
     format: FrameFormat,
     file: Pick<FrameFile, 'path' | 'digest' | 'bytes'>,
+    options: ReadOptions | undefined,
   ): Promise<FileLayout> {
+    requireText(format, options);
     switch (format) {
       case 'parquet':
         return this.#parquet(file);
       case 'csv':
-        return inspectCsv(this.#database, file.path);
+        return inspectCsv(this.#database, file, options);
       case 'jsonl':
-        return inspectJsonLines(this.#database, file.path);
+        return inspectJsonLines(this.#database, file, options);
       case 'orc':
         throw new DataError(
           `data: expected parquet, csv, arrow or jsonl on this machine, got ORC (${file.path}); run with --engine spark`,
@@ -113,37 +167,72 @@ export class Layouts {
   }
 }
 
+/** Files as one table. */
+export interface Agreed extends Table {
+  /** As they are, rows that are left out among them. */
+  readonly files: readonly FileLayout[];
+  readonly layout: SourceLayout;
+  /** Rows left out. */
+  readonly dropped: number;
+}
+
+interface Table {
+  readonly columns: LayoutColumn[];
+  /** Whether each file alone has these very columns. */
+  readonly isUniform: boolean;
+  readonly warnings: readonly string[];
+}
+
 /** The columns all files share, in the first file's order. @throws DataError naming file and column */
-export function agreeOnColumns(
+function agreeOnColumns(
   files: readonly FileLayout[],
   paths: readonly string[],
   format: FrameFormat,
-): LayoutColumn[] {
-  const textFormat = format === 'csv' || format === 'jsonl';
-  const [first] = files;
-  let columns = [...(first?.columns ?? [])];
-  for (let f = 1; f < files.length; f++) {
-    const own = new Map(files[f]!.columns.map((column) => [column.name, column]));
-    columns = columns.map((column) => {
-      const other = own.get(column.name);
-      own.delete(column.name);
-      if (other === undefined) throw differs(paths, f, column.name, column.type, 'no such column');
-      if (textFormat && other.empty) return column;
-      if (textFormat && column.empty) return other;
-      const type = commonType(column.type, other.type, textFormat);
-      if (type === undefined) throw differs(paths, f, column.name, column.type, other.type);
-      return { name: column.name, type };
-    });
-    const [extra] = own.values();
-    if (extra !== undefined) throw differs(paths, f, extra.name, 'no such column', extra.type);
+  { schema }: ReadOptions,
+): Table {
+  if (format === 'csv' || format === 'jsonl') {
+    const cells = files.map((file, i) => ({
+      path: paths[i]!,
+      columns: [...file.text!.cells].map(([name, kinds]) => ({ name, cells: kinds })),
+    }));
+    const { columns, ...table } = agreeOnText(cells, format, schema);
+    return { ...table, columns: columns.map(({ name, key, type }) => textColumn(name, key, type)) };
   }
-  return columns;
+  const [first] = files;
+  const columns = first?.columns ?? [];
+  for (let f = 1; f < files.length; f++) {
+    const own = new Map(files[f]!.columns.map((column) => [column.name, column.type]));
+    for (const { name, type } of columns) {
+      const other = own.get(name) ?? 'no such column';
+      own.delete(name);
+      if (other !== type) throw differs(paths, f, name, type, other);
+    }
+    const [extra] = own;
+    if (extra !== undefined) throw differs(paths, f, extra[0], 'no such column', extra[1]);
+  }
+  return { columns: [...columns], isUniform: true, warnings: [] };
 }
 
-/** Whether a file has these columns with these very types, in any order. */
-export function hasColumns(file: FileLayout, columns: readonly LayoutColumn[]): boolean {
-  const own = new Map(file.columns.map((column) => [column.name, column.type]));
-  return columns.every(({ name, type }) => own.get(name) === type);
+/** @throws DataError when options say how text is read and the files are none */
+function requireText(format: FrameFormat, { csv, schema }: ReadOptions = {}): void {
+  if (csv !== undefined && format !== 'csv') {
+    throw new DataError(`data.csv: expected CSV files, got ${format}; remove it`, { format });
+  }
+  if (schema === undefined || format === 'csv' || format === 'jsonl') return;
+  throw new DataError(
+    `data.schema: expected CSV or JSON lines, got ${format}, whose files say their types; remove it`,
+    { format },
+  );
+}
+
+/** Condition of rows that have a value in a column. @throws DataError when there is no such column */
+function hasValue(name: string, columns: readonly LayoutColumn[]): string {
+  const names = columns.map((one) => one.name);
+  requireTarget(name, names);
+  const column = columns[names.indexOf(name)]!;
+  const isFloat = column.type === 'DOUBLE' || column.type === 'FLOAT';
+  const present = `${quoteName(name)} IS NOT NULL`;
+  return isFloat ? `${present} AND NOT isnan(${quoteName(name)})` : present;
 }
 
 function differs(

@@ -2,8 +2,10 @@
  * Statistics of feature expressions for each file by itself, all files in one scan: what `profile.ts` answers for all rows,
  * grouped by file. Vocabularies are complete or empty, so that those of several files can be merged exactly.
  */
+
 import { DataError } from '../../../driver/errors.js';
 import type { ColumnProfile, FrameSource, ProfileRequest } from '../../../driver/frame/engine.js';
+import type { ProfileContext } from './expression-types.js';
 import {
   type Asked,
   aggregateItems,
@@ -15,7 +17,6 @@ import {
   inGroups,
   isDoubtful,
   otherRows,
-  type ProfileContext,
   runScan,
   type Scan,
   scanOf,

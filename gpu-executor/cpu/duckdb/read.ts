@@ -12,8 +12,8 @@ import type { FrameReadOptions } from '../frame-reader.js';
 import { type ColumnReader, readerOf } from './categories.js';
 import type { ExpressionChecker } from './checker.js';
 import { type Database, toDataError } from './database.js';
+import { expressionTypes } from './expression-types.js';
 import type { Layouts } from './layout.js';
-import { expressionTypes } from './profile.js';
 import { fileRelation } from './scan.js';
 
 /** What reading needs of the engine. */
@@ -85,7 +85,7 @@ async function* readColumns(
     const select = plan.readers.map((reader) => reader.select).join(', ') || '0';
     for (let f = 0; f < layout.files.length; f++) {
       const file = source.files[f]!;
-      const sql = `SELECT ${select} FROM ${fileRelation(layout.files[f]!, layout.columns)}`;
+      const sql = `SELECT ${select} FROM ${fileRelation(layout.files[f]!, layout)}`;
       let rows = 0;
       const parts = streamParts(connection, sql, plan.readers, signal);
       for await (const part of namingFailures(context.database, parts, file.path, signal)) {

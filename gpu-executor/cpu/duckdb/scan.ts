@@ -1,15 +1,17 @@
 /**
  * The SQL that scans files, given what is known of their columns. Invariant: a scan fixes the columns' types instead of
- * letting DuckDB guess them again from another sample.
+ * letting DuckDB guess them again from another sample, and leaves out the rows the source leaves out.
  */
+import { CELLS, type TextType } from '../../../driver/frame/text-columns.js';
 import { quoteName, quoteText } from './database.js';
+import { DUCKDB_TYPES, type NumberStyle, textOfJson, valueOfText } from './text-cells.js';
 
 export interface LayoutColumn {
   readonly name: string;
   /** DuckDB's name of the type. */
   readonly type: string;
-  /** The file holds no value in this column, so its type is only a guess (text formats). */
-  readonly empty?: boolean;
+  /** Text formats: the type as cells are read, and the name as it stands in the files. */
+  readonly text?: { readonly type: TextType; readonly key: string };
 }
 
 export interface FileLayout {
@@ -20,12 +22,27 @@ export interface FileLayout {
   readonly path: string;
   /** Further arguments of the call, without the types. */
   readonly options: string;
+  /** Text formats only. */
+  readonly text?: TextLayout;
+}
+
+/** What is known of the cells of a text file. */
+export interface TextLayout {
+  /** By name or key, in the file's order: the kinds of its cells (`CELLS`). */
+  readonly cells: ReadonlyMap<string, number>;
+  readonly style: NumberStyle;
+  /** Columns whose type the job says, whatever their values are in JSON. */
+  readonly stated: ReadonlySet<string>;
+  /** Keys of JSON that differ in case only, which DuckDB can't take as columns. */
+  readonly hasTwins?: boolean;
 }
 
 /** A source ready to be scanned. */
 export interface SourceLayout {
   readonly columns: readonly LayoutColumn[];
   readonly files: readonly FileLayout[];
+  /** Condition on rows; those that do not meet it are no rows of the source. */
+  readonly where?: string;
 }
 
 /** `FROM` operand over all files of a source, in no promised order of rows. */
@@ -51,8 +68,10 @@ export function numberedRelation(layout: SourceLayout, file: string): string {
     const numbers = files.map((one) => layout.files.indexOf(one));
     // DuckDB counts the files of each call from 0; the constant list turns that into places in the layout.
     const inOrder = numbers.every((number, i) => number === i);
-    const number = inOrder ? 'file_index' : `list_extract([${numbers.join(', ')}], file_index + 1)`;
-    return `SELECT ${names}, CAST(${number} AS BIGINT) AS ${file} FROM ${groupCall(files, layout)}`;
+    const number = inOrder
+      ? 'file_index'
+      : `list_extract([${numbers.join(', ')}], CAST(file_index AS BIGINT) + 1)`;
+    return `SELECT ${names}, CAST(${number} AS BIGINT) AS ${file} FROM ${groupCall(files, layout, ['file_index'])}`;
   });
   return `(${parts.join(' UNION ALL ')})`;
 }
@@ -65,40 +84,128 @@ function columnNames(layout: SourceLayout): string {
 function scanGroups(layout: SourceLayout): FileLayout[][] {
   const groups = new Map<string, FileLayout[]>();
   for (const file of layout.files) {
-    const key = scanCall(['?'], file, layout.columns);
+    const key = scanCall(['?'], file, layout, []);
     groups.set(key, [...(groups.get(key) ?? []), file]);
   }
   return [...groups.values()];
 }
 
-function groupCall(files: readonly FileLayout[], layout: SourceLayout): string {
-  return scanCall(
-    files.map((file) => file.path),
-    files[0]!,
-    layout.columns,
-  );
+function groupCall(
+  files: readonly FileLayout[],
+  layout: SourceLayout,
+  also: readonly string[] = [],
+): string {
+  const paths = files.map((file) => file.path);
+  return scanCall(paths, files[0]!, layout, also);
 }
 
 /** `FROM` operand over one file, rows in file order. */
-export function fileRelation(file: FileLayout, columns: readonly LayoutColumn[]): string {
-  return scanCall([file.path], file, columns);
+export function fileRelation(file: FileLayout, layout: Omit<SourceLayout, 'files'>): string {
+  return scanCall([file.path], file, layout, []);
 }
 
 function scanCall(
   paths: readonly string[],
   file: FileLayout,
-  columns: readonly LayoutColumn[],
+  { columns, where }: Omit<SourceLayout, 'files'>,
+  also: readonly string[],
 ): string {
-  const list = `[${paths.map((path) => quoteText(escapeGlob(path))).join(', ')}]`;
-  if (file.scan === 'read_parquet') return `read_parquet(${list}${file.options})`;
-  const types = new Map(columns.map((column) => [column.name, column.type]));
-  const own = file.columns
-    .map(({ name, type }) => `${quoteText(name)}: ${quoteText(types.get(name) ?? type)}`)
+  const list = pathList(paths);
+  const chosen = where === undefined ? '' : ` WHERE ${where}`;
+  if (file.scan === 'read_parquet') {
+    const call = `read_parquet(${list}${file.options})`;
+    return where === undefined
+      ? call
+      : `(SELECT ${['*', ...also].join(', ')} FROM ${call}${chosen})`;
+  }
+  const raw = columns.map((column) => rawColumn(file, column));
+  const call =
+    file.text?.hasTwins === true
+      ? `read_ndjson_objects(${list})`
+      : `${file.scan}(${list}${file.options}, columns = {${callColumns(file, raw)}})`;
+  if (where === undefined && raw.every(({ sql }) => sql === undefined)) return call;
+  const items = raw.map(
+    ({ column, sql }) => `${sql ?? quoteName(column.name)} AS ${quoteName(column.name)}`,
+  );
+  const rows = `(SELECT ${[...items, ...also].join(', ')} FROM ${call})`;
+  return where === undefined ? rows : `(SELECT * FROM ${rows}${chosen})`;
+}
+
+interface RawColumn {
+  readonly column: LayoutColumn;
+  /** Key in the file and the type it is scanned as; absent for a column the file has not. */
+  readonly scanned?: { readonly key: string; readonly type: string };
+  /** Makes the value; absent: what is scanned is the value. */
+  readonly sql?: string;
+}
+
+function rawColumn(file: FileLayout, column: LayoutColumn): RawColumn {
+  const { type, key } = column.text ?? { type: 'text', key: column.name };
+  const own = file.text?.cells.get(key);
+  const as = (scanned: string, sql?: string): RawColumn => ({
+    column,
+    scanned: { key, type: scanned },
+    ...(sql !== undefined || key !== column.name ? { sql: sql ?? quoteName(key) } : {}),
+  });
+  const { style = {} } = file.text ?? {};
+  if (file.scan === 'read_csv') {
+    const isPlain = style.decimal === undefined && style.thousands === undefined;
+    const isDirect = type === 'text' || (type !== 'timestamp' && (isPlain || !isNumber(type)));
+    return isDirect ? as(column.type) : as('VARCHAR', valueOfText(quoteName(key), type, style));
+  }
+  if (own === undefined || own === 0) return { column, sql: `CAST(NULL AS ${column.type})` };
+  const operand =
+    file.text?.hasTwins === true
+      ? `nullif(json->${quoteText(jsonPointer(key))}, CAST('null' AS JSON))`
+      : quoteName(key);
+  const strings = CELLS.text | CELLS.date | CELLS.timestamp;
+  const isStrings = (own & ~strings) === 0;
+  if (type === 'nested') return as('JSON', operand);
+  if (type === 'text') {
+    const isDirect = isStrings && file.text?.hasTwins !== true;
+    return isDirect ? as('VARCHAR') : as('JSON', textOfJson(operand));
+  }
+  const isDirect = type === 'integer' || type === 'boolean' || type === 'date';
+  const isStated = file.text?.stated.has(key) === true;
+  if (isDirect && file.text?.hasTwins !== true && !isStated) return as(column.type);
+  // As DOUBLE, DuckDB would make nothing of a number too large for one.
+  const isBare = type === 'double' && !isStated;
+  const text = isBare ? `CAST(${operand} AS VARCHAR)` : `(${operand}->>'$')`;
+  return as('JSON', valueOfText(text, type));
+}
+
+/** Every column a CSV file has, whether it is wanted or not: they are told apart by their place. */
+function callColumns(file: FileLayout, raw: readonly RawColumn[]): string {
+  const types = new Map(
+    raw.flatMap(({ scanned }) => (scanned ? [[scanned.key, scanned.type]] : [])),
+  );
+  const names = file.scan === 'read_csv' ? [...(file.text?.cells.keys() ?? [])] : [...types.keys()];
+  // DuckDB wants one column at least.
+  if (names.length === 0) names.push('column0');
+  return names
+    .map((name) => `${quoteText(name)}: ${quoteText(types.get(name) ?? 'VARCHAR')}`)
     .join(', ');
-  return `${file.scan}(${list}${file.options}, columns = {${own}})`;
+}
+
+function isNumber(type: TextType): boolean {
+  return type === 'integer' || type === 'double';
+}
+
+/** JSON pointer of a key. */
+export function jsonPointer(key: string): string {
+  return `/${key.replaceAll('~', '~0').replaceAll('/', '~1')}`;
+}
+
+export function pathList(paths: readonly string[]): string {
+  return `[${paths.map((path) => quoteText(escapeGlob(path))).join(', ')}]`;
 }
 
 /** DuckDB takes every path as a glob; a bracket around a glob character makes it mean itself. */
 export function escapeGlob(path: string): string {
   return path.replace(/[*?[]/g, (char) => `[${char}]`);
+}
+
+/** A column of a text file as it is read. */
+export function textColumn(name: string, key: string, type: TextType): LayoutColumn {
+  return { name, type: DUCKDB_TYPES[type], text: { type, key } };
 }

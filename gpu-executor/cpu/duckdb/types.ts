@@ -20,20 +20,6 @@ export function isInteger(engineType: string): boolean {
 }
 
 /**
- * The type both files' columns are read as, or undefined when they don't agree. Text formats have no types of their
- * own, so their numbers widen to DOUBLE and dates to TIMESTAMP; Parquet and Arrow must agree exactly.
- */
-export function commonType(a: string, b: string, textFormat: boolean): string | undefined {
-  if (a === b) return a;
-  if (!textFormat) return undefined;
-  const type = columnType(a);
-  if (type !== columnType(b)) return undefined;
-  if (type === 'number') return isInteger(a) && isInteger(b) ? 'BIGINT' : 'DOUBLE';
-  if (type === 'timestamp') return 'TIMESTAMP';
-  return undefined;
-}
-
-/**
  * SQL for the text of a non-missing value, equal on every engine: whole numbers without decimals, others as DuckDB
  * casts them. `sql` is a complete operand.
  */

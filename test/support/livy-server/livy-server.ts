@@ -330,7 +330,7 @@ function sessionVerb(
     session.lastActivity = Date.now();
     return json(200, sessionView(context.version, session));
   }
-  if (verb === 'upload-jar' || verb === 'add-jar') {
+  if (verb === 'upload-jar' || verb === 'upload-file' || verb === 'add-jar') {
     if (isOver(session)) return notActive();
     session.lastActivity = Date.now();
     session.driver.set('jar', body.length);

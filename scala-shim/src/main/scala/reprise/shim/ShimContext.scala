@@ -31,6 +31,8 @@ final class ShimContext(parent: SparkSession, val onShutdown: () => Unit) {
   val session: SparkSession = {
     val own = parent.newSession()
     Map(
+      // A path without a scheme is one that the driver has seen on its own disks, whatever the cluster's default is.
+      "fs.defaultFS" -> "file:///",
       "spark.sql.session.timeZone" -> "UTC",
       // Overflows and values that do not fit are errors, as in DuckDB, whatever the cluster says.
       "spark.sql.ansi.enabled" -> "true",

@@ -3,14 +3,16 @@ package reprise.shim.block
 import dev.ludovic.netlib.blas.{BLAS, JavaBLAS}
 
 /**
- * The BLAS of the block kernels: native where `libblas.so.3` can be loaded, else Java. All matrices here are row-major;
+ * The BLAS of the block kernels: native where one came along or `libblas.so.3` can be loaded, else Java. All matrices here are row-major;
  * a row-major matrix is the transpose of the column-major one over the same cells, which is how the calls below
  * read: `C = A B` row-major is `C' = B' A'` column-major. 32-bit indices.
  */
 object Blas {
   @transient lazy val blas: BLAS =
-    try BLAS.getInstance()
-    catch { case _: Throwable => JavaBLAS.getInstance() }
+    try {
+      ShippedBlas.prefer()
+      BLAS.getInstance()
+    } catch { case _: Throwable => JavaBLAS.getInstance() }
 
   def isNative: Boolean = blas.getClass.getSimpleName.startsWith("JNI")
 

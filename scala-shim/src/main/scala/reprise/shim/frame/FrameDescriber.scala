@@ -8,6 +8,7 @@ import scala.collection.JavaConverters._
 import com.fasterxml.jackson.databind.node.ObjectNode
 import org.apache.hadoop.fs.{EtagSource, FileStatus, FileSystem, Path}
 import org.apache.spark.sql.types._
+import org.apache.spark.util.SerializableConfiguration
 
 import reprise.shim.ShimContext
 import reprise.shim.protocol.{Json, ShimError}
@@ -18,35 +19,84 @@ final class FrameDescriber(context: ShimContext) {
   private val configuration = context.session.sessionState.newHadoopConf()
 
   /** `given` files keep the identity the driver gave them; else `path` is listed on the cluster's file system. */
-  def describe(path: Option[String], format: Option[String], given: Option[FrameSource]): ObjectNode = {
+  def describe(
+      path: Option[String], format: Option[String], options: ReadOptions, given: Option[FrameSource]): ObjectNode = {
     val source = given.getOrElse {
       list(path.getOrElse(throw ShimError.internal("describeFrame: expected a path or files")), format)
+        .copy(options = options)
     }
+    if (source.files.isEmpty) throw ShimError.data("frame: expected at least one file, got none")
+    if (TextTable.isText(source.format)) describeText(source) else describeTyped(source)
+  }
+
+  /** Text has no types: what the files hold is told, and the driver says what they are read as. */
+  private def describeText(source: FrameSource): ObjectNode = {
+    val (format, options) = (source.format, source.options)
+    val hadoop = new SerializableConfiguration(configuration)
+    val paths = source.files.map(_.path)
+    val summaries = context.spark.parallelize(paths, paths.length)
+      .map(path => TextTable.summary(format, path, options, hadoop.value)).collect()
+    val dropsRows = options.dropMissing.isDefined
+    val files = source.files.zip(summaries).map { case (file, found) =>
+      file.copy(rows = if (dropsRows) found.rows - found.missing else found.rows)
+    }
+    val text = summaries.map { found =>
+      Json.obj("columns" -> Json.arr(found.names.zip(found.kinds).map { case (name, kinds) =>
+        Json.obj("name" -> Json.str(name), "cells" -> Json.int(kinds))
+      }))
+    }
+    val dropped = if (dropsRows) summaries.map(_.missing).sum else 0L
+    answer(source.copy(files = files), StructType(Nil), dropped).set[ObjectNode]("text", Json.arr(text))
+  }
+
+  private def describeTyped(source: FrameSource): ObjectNode = {
+    requireNoText(source)
     val schema = sharedSchema(source)
-    val files = source.files.map { file =>
+    val whole = source.files.map { file =>
       file.copy(rows = if (file.rows > 0) file.rows else countRows(source.format, file))
     }
+    source.options.dropMissing.foreach(requireColumn(schema, _))
+    val files =
+      if (source.options.dropMissing.isEmpty) whole
+      else whole.map(file => file.copy(rows = reader.read(source, file).count()))
+    answer(source.copy(files = files), schema, whole.map(_.rows).sum - files.map(_.rows).sum)
+  }
+
+  private def requireNoText(source: FrameSource): Unit =
+    Seq("csv" -> source.options.json.has("csv"), "schema" -> source.options.schema.nonEmpty).collect { case (key, true) =>
+      throw ShimError.data(s"data.$key: expected ${if (key == "csv") "CSV files" else "CSV or JSON lines"}, got ${source.format}; remove it")
+    }
+
+  private def requireColumn(schema: StructType, name: String): Unit =
+    if (!schema.fieldNames.contains(name)) {
+      throw ShimError.data(
+        s"""data.target: expected a column of the data, got "$name"; ${schema.fieldNames.take(8).mkString(", ")}""", "column" -> name)
+    }
+
+  private def answer(source: FrameSource, schema: StructType, dropped: Long): ObjectNode =
     Json.obj(
       "source" -> Json.obj(
         "format" -> Json.str(source.format),
-        "files" -> Json.arr(files.map { file =>
+        "files" -> Json.arr(source.files.map { file =>
           Json.obj(
             "path" -> Json.str(file.path),
             "digest" -> Json.str(file.digest),
             "bytes" -> Json.int(file.bytes),
             "rows" -> Json.int(file.rows))
-        })),
+        }),
+        "options" -> source.options.json,
+        "text" -> Json.nul),
       "columns" -> Json.arr(schema.fields.map { field =>
         Json.obj(
           "name" -> Json.str(field.name),
           "type" -> Json.str(FrameDescriber.columnType(field.dataType)),
           "engineType" -> Json.str(field.dataType.simpleString))
       }),
-      "rows" -> Json.int(files.map(_.rows).sum))
-  }
+      "rows" -> Json.int(source.rows),
+      "dropped" -> Json.int(dropped),
+      "text" -> Json.nul)
 
   private def sharedSchema(source: FrameSource): StructType = {
-    if (source.files.isEmpty) throw ShimError.data("frame: expected at least one file, got none")
     val schemas = source.files.map(file => file.path -> reader.schemaOf(source.format, file.path))
     val (firstPath, first) = schemas.head
     schemas.tail.foreach { case (path, schema) =>
@@ -67,7 +117,7 @@ final class FrameDescriber(context: ShimContext) {
 
   private def countRows(format: String, file: FrameFile): Long = format match {
     case "parquet" => reader.footer(file.path).getBlocks.asScala.map(_.getRowCount).sum
-    case other => reader.read(other, file).count()
+    case _ => reader.read(FrameSource(format, IndexedSeq(file)), file).count()
   }
 
   private def list(path: String, format: Option[String]): FrameSource =

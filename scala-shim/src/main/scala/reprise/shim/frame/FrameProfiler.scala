@@ -84,7 +84,8 @@ final class FrameProfiler(context: ShimContext) {
 
   /** The expressions as columns of each file, and what is asked of them. */
   private def select(source: FrameSource, requests: Seq[JsonNode]): (Seq[DataFrame], IndexedSeq[Asked]) = {
-    val frames = source.files.map(file => context.reader.read(source.format, file))
+    WideFrames.tune(context.session, requests.length, source.rows)
+    val frames = source.files.map(file => context.reader.read(source, file))
     val texts = requests.map(SqlText.parse)
     val expressions = texts.map(SqlDialect.parse)
     val all = frames.map(frame => SqlDialect.select(frame, texts, expressions))

@@ -6,10 +6,11 @@ import org.apache.hadoop.fs.Path
 import org.apache.parquet.hadoop.{Footer, ParquetFileReader}
 import org.apache.parquet.hadoop.metadata.ParquetMetadata
 import org.apache.parquet.hadoop.util.HadoopInputFile
-import org.apache.spark.sql.{DataFrame, SparkSession}
+import org.apache.spark.sql.{Column, DataFrame, SparkSession}
 import org.apache.spark.sql.execution.datasources.parquet.{ParquetFileFormat, ParquetToSparkSchemaConverter}
 import org.apache.spark.sql.reprise.RowFrames
-import org.apache.spark.sql.types.StructType
+import org.apache.spark.sql.functions.isnan
+import org.apache.spark.sql.types.{DoubleType, FloatType, StructType}
 import org.apache.spark.util.SerializableConfiguration
 
 import reprise.shim.protocol.ShimError
@@ -21,26 +22,36 @@ import reprise.shim.protocol.ShimError
 final class FrameReader(session: SparkSession) {
   private val schemas = new ConcurrentHashMap[String, StructType]()
 
-  def read(format: String, file: FrameFile): DataFrame = {
+  def read(source: FrameSource, file: FrameFile): DataFrame = {
+    val all = if (TextTable.isText(source.format)) TextTable.frame(session, source, file.path) else typed(source.format, file)
+    source.options.dropMissing.fold(all)(name => all.filter(hasValue(all, name)))
+  }
+
+  /** Which rows have a value in a column: neither null nor NaN. */
+  private def hasValue(frame: DataFrame, name: String): Column = {
+    val column = frame.col(s"`${name.replace("`", "``")}`")
+    frame.schema(frame.schema.fieldNames.indexWhere(_.equalsIgnoreCase(name))).dataType match {
+      case FloatType | DoubleType => column.isNotNull && !isnan(column)
+      case _ => column.isNotNull
+    }
+  }
+
+  private def typed(format: String, file: FrameFile): DataFrame = {
     val schema = schemas.computeIfAbsent(s"$format:${file.path}:${file.digest}", _ => schemaOf(format, file.path))
     format match {
       case "parquet" => session.read.schema(schema).parquet(file.path)
       case "orc" => session.read.schema(schema).orc(file.path)
-      case "csv" => csv(file.path).schema(schema).csv(file.path)
-      case "jsonl" => json.schema(schema).json(file.path)
       case "arrow" => arrow(file.path, schema)
       case other => throw unsupported(other)
     }
   }
 
-  /** The columns of a file. Parquet's stand in its footer; text formats are read once to guess them. */
+  /** The columns of a file. */
   def schemaOf(format: String, path: String): StructType = format match {
     case "parquet" =>
       val converter = new ParquetToSparkSchemaConverter(session.sessionState.conf)
       ParquetFileFormat.readSchemaFromFooter(new Footer(new Path(path), footer(path)), converter)
     case "orc" => session.read.orc(path).schema
-    case "csv" => csv(path).option("inferSchema", "true").csv(path).schema
-    case "jsonl" => inWrittenOrder(path, json.json(path).schema)
     case "arrow" => ArrowFile.schemaOf(path, session.sessionState.newHadoopConf())
     case other => throw unsupported(other)
   }
@@ -58,23 +69,6 @@ final class FrameReader(session: SparkSession) {
     }
   }
 
-  /** RFC 4180 with a header line; the delimiter is the one this line uses most, as DuckDB's reader here decides. */
-  private def csv(path: String) = session.read
-    .option("header", "true")
-    .option("sep", TextFiles.delimiterOf(firstLine(path)))
-    .option("nullValue", "")
-    .option("emptyValue", null)
-    .option("nanValue", "nan")
-    .option("positiveInf", "inf")
-    .option("negativeInf", "-inf")
-    .option("enforceSchema", "true")
-    .option("multiLine", "true")
-    .option("quote", "\"")
-    .option("escape", "\"")
-    .option("mode", "FAILFAST")
-
-  private def json = session.read.option("inferTimestamp", "true").option("mode", "FAILFAST")
-
   /** Spark has no source of Arrow files; one partition reads the file's batches in order. */
   private def arrow(path: String, schema: StructType): DataFrame = {
     val configuration = new SerializableConfiguration(session.sessionState.newHadoopConf())
@@ -83,15 +77,6 @@ final class FrameReader(session: SparkSession) {
     }
     RowFrames.of(session, rows, schema)
   }
-
-  /** Spark sorts the names of JSON fields; the first line has them as they were written. */
-  private def inWrittenOrder(path: String, schema: StructType): StructType = {
-    val first = TextFiles.fieldNames(firstLine(path)).filter(schema.fieldNames.contains)
-    StructType(first.map(schema(_)) ++ schema.fields.filterNot(field => first.contains(field.name)))
-  }
-
-  private def firstLine(path: String): String =
-    TextFiles.firstLine(new Path(path), session.sessionState.newHadoopConf())
 
   private def unsupported(format: String): ShimError =
     ShimError.unsupported(

@@ -18,12 +18,13 @@ final class FrameScan(session: SparkSession, reader: FrameReader) {
 
   def chunks(source: FrameSource, encodes: IndexedSeq[IndexedSeq[Feature]], chunkRows: Int): RDD[Chunk] = {
     val columns = encodes.flatten.map(_.column).distinct
+    WideFrames.tune(session, columns.length, source.rows)
     val slots = encodes.map { features =>
       EncodeSlot(features.map(_.code).toArray, features.map(feature => columns.indexOf(feature.column)).toArray)
     }.toArray
     var firstRow = 0L
     val parts = source.files.filter(_.rows > 0).map { file =>
-      val part = fileChunks(source.format, file, firstRow, columns, slots, chunkRows)
+      val part = fileChunks(source, file, firstRow, columns, slots, chunkRows)
       firstRow += file.rows
       part
     }
@@ -36,9 +37,9 @@ final class FrameScan(session: SparkSession, reader: FrameReader) {
     frame.metadataColumn("_metadata").getField("row_index").as("row_index")
 
   private def fileChunks(
-      format: String, file: FrameFile, firstRow: Long,
+      source: FrameSource, file: FrameFile, firstRow: Long,
       columns: IndexedSeq[RawColumn], slots: Array[EncodeSlot], chunkRows: Int): RDD[Chunk] = {
-    val frame = reader.read(format, file)
+    val frame = reader.read(source, file)
     val expressions = columns.map(column => SqlDialect.parse(column.text))
     val types = SqlDialect.select(frame, columns.map(_.text), expressions).schema.map(_.dataType)
     val lookups = columns.zip(types).map { case (column, dataType) =>
@@ -47,13 +48,15 @@ final class FrameScan(session: SparkSession, reader: FrameReader) {
     val selected = columns.indices.map { i =>
       Columns.of(lookups(i).prepare(expressions(i), types(i))).as(s"c$i")
     }
-    val hasIndex = format == "parquet"
+    // Of rows that are left out the index tells nothing.
+    val hasIndex = source.format == "parquet" && source.options.dropMissing.isEmpty
     val plan =
       if (hasIndex) frame.select(selected :+ rowIndex(frame): _*)
       else frame.coalesce(1).select(selected: _*)
     val path = file.path
+    val most = math.max(1L, file.rows)
     plan.queryExecution.toRdd.mapPartitions { rows =>
-      new ChunkBuilder(rows, lookups, slots, chunkRows, firstRow, hasIndex, path)
+      new ChunkBuilder(rows, lookups, slots, math.min(chunkRows.toLong, most).toInt, firstRow, hasIndex, path)
     }
   }
 }

@@ -1,5 +1,7 @@
 package reprise.shim.frame
 
+import scala.collection.JavaConverters._
+
 import com.fasterxml.jackson.databind.JsonNode
 
 import reprise.shim.block.FeatureCode
@@ -8,12 +10,20 @@ import reprise.shim.protocol.ShimError
 
 final case class FrameFile(path: String, digest: String, bytes: Long, rows: Long)
 
-/** Where a frame's rows are: files in the order of their rows. */
-final case class FrameSource(format: String, files: IndexedSeq[FrameFile]) {
+/** A column, the type it is read as (`TextType` of the driver), and its name as it stands in the files. */
+final case class SourceColumn(name: String, dataType: String, key: String)
+
+/**
+ * Where a frame's rows are: files in the order of their rows; and what its columns are read as, where the files don't
+ * say it.
+ */
+final case class FrameSource(
+    format: String, files: IndexedSeq[FrameFile],
+    options: ReadOptions = ReadOptions.none, text: Option[IndexedSeq[SourceColumn]] = None) {
   def rows: Long = files.map(_.rows).sum
 
-  /** The same data cut the same way have the same key. */
-  def key: String = s"$format:" + files.map(file => s"${file.digest}/${file.rows}").mkString(",")
+  /** The same data cut and read the same way have the same key. */
+  def key: String = s"$format:${options.key}:" + files.map(file => s"${file.digest}/${file.rows}").mkString(",")
 }
 
 object FrameSource {
@@ -22,7 +32,12 @@ object FrameSource {
       node.text("format"),
       node.items("files").map { file =>
         FrameFile(file.text("path"), file.text("digest"), file.long("bytes"), file.long("rows"))
-      }.toIndexedSeq)
+      }.toIndexedSeq,
+      ReadOptions.parse(node.field("options")),
+      Option(node.get("text")).filterNot(_.isNull).map { columns =>
+        columns.elements().asScala.map(column => 
+          SourceColumn(column.text("name"), column.text("type"), column.text("key"))).toIndexedSeq
+      })
 }
 
 /** A raw column to read: a number, or the position of a value's text in `categories`. */

@@ -8,11 +8,12 @@ import scala.collection.JavaConverters._
 import org.apache.spark.sql.SparkSession
 
 import reprise.shim.{Fit, ShimContext, Version}
+import reprise.shim.block.ShippedBlas
 import reprise.shim.protocol.Json
 import reprise.shim.protocol.Json._
 
 /**
- * Entry of embedded Spark. The first line of standard input is `{"token", "conf"}`: settings may hold secrets too, and a
+ * Entry of embedded Spark, and of `spark-submit` in client mode. The first line of standard input is `{"token", "conf"}`: settings may hold secrets too, and a
  * command line is there for all to read. When the input ends, the driver is gone and so are we. One line on
  * standard output says where the shim listens; everything else goes to the log.
  */
@@ -21,11 +22,12 @@ object Main {
     Fit.checkOrExit()
     val input = new BufferedReader(new InputStreamReader(System.in, UTF_8))
     val token = configure(input.readLine())
-    watch(input)
+    val driver = watch(input)
     // Only the announcement may use standard output.
     val announcements = System.out
     System.setOut(System.err)
     val session = SparkSession.builder().getOrCreate()
+    ShippedBlas.ship(session.sparkContext)
     var server: DirectServer = null
     val context = ShimContext.install(new ShimContext(session, () => later(end(session, server))))
     val maxBytes = Option(System.getProperty("reprise.maxRequestBytes")).map(_.toLong).getOrElse(2147483000L)
@@ -41,6 +43,8 @@ object Main {
     val warm = new Thread(() => Warmup.run(context), "reprise-warmup")
     warm.setDaemon(true)
     warm.start()
+    // `spark-submit` stops Spark on Kubernetes when this method returns.
+    driver.join()
   }
 
   /** Sets Spark's settings, and returns the token. */
@@ -61,7 +65,7 @@ object Main {
   }
 
   /** Ends the process when the driver's end of the pipe closes, however the driver died. */
-  private def watch(input: BufferedReader): Unit = {
+  private def watch(input: BufferedReader): Thread = {
     val thread = new Thread(
       () => {
         try while (input.readLine() != null) {}
@@ -75,6 +79,7 @@ object Main {
       "reprise-watch-driver")
     thread.setDaemon(true)
     thread.start()
+    thread
   }
 
   private def end(session: SparkSession, server: DirectServer): Unit = {

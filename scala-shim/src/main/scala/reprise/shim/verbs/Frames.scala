@@ -3,7 +3,7 @@ package reprise.shim.verbs
 import com.fasterxml.jackson.databind.JsonNode
 
 import reprise.shim.ShimContext
-import reprise.shim.frame.{FrameDescriber, FrameProfiler, FrameSource}
+import reprise.shim.frame.{FrameDescriber, FrameProfiler, FrameSource, ReadOptions}
 import reprise.shim.protocol.{Json, Payload, Reply}
 import reprise.shim.protocol.Json._
 
@@ -12,7 +12,8 @@ object DescribeFrame extends VerbHandler {
   val name = "describeFrame"
   def handle(context: ShimContext, args: JsonNode, payloads: IndexedSeq[Payload]): Reply = {
     val given = Option(args.get("source")).filterNot(_.isNull).map(FrameSource.parse)
-    Reply(new FrameDescriber(context).describe(args.textOption("path"), args.textOption("format"), given))
+    val options = ReadOptions.parse(args.field("options"))
+    Reply(new FrameDescriber(context).describe(args.textOption("path"), args.textOption("format"), options, given))
   }
 }
 

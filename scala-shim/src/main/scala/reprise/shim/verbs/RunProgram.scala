@@ -2,6 +2,8 @@ package reprise.shim.verbs
 
 import com.fasterxml.jackson.databind.JsonNode
 
+import org.apache.spark.reprise.Executors
+
 import reprise.shim.ShimContext
 import reprise.shim.program.{Executor, Program}
 import reprise.shim.protocol.{CellsPayload, Json, Payload, Reply, ShimError}
@@ -29,7 +31,8 @@ object RunProgram extends VerbHandler {
         "kernels" -> Json.int(outcome.kernels),
         "passes" -> Json.int(outcome.passes),
         "sparkJobs" -> Json.int(jobs),
-        "slots" -> Json.int(context.actions.limit)),
+        "slots" -> Json.int(context.actions.limit),
+        "executors" -> Json.arr(Executors.of(context.spark).map(it => Json.str(it.executorId)))),
       (outcome.outputs ++ outcome.parts.flatMap(_._2)).map(block => new CellsPayload(block.values)))
   }
 }

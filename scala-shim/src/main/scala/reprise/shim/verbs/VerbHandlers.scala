@@ -14,7 +14,8 @@ trait VerbHandler {
 object VerbHandlers {
   val all: Seq[VerbHandler] = Seq(
     Ping, Hello, RunProgram, Collect, Persist, Unpersist, MakeBroadcast, DestroyBroadcast, Status, Storage, Cancel,
-    DescribeFrame, ProfileFrame, ProfileFiles, IdentifyFiles, OpenDirect, CloseDirect, WriteMatrix, Shutdown)
+    DescribeFrame, ProfileFrame, ProfileFiles, IdentifyFiles, OpenDirect, CloseDirect, WriteMatrix, SurveyExecutors,
+    Shutdown)
 
   val byName: Map[String, VerbHandler] = all.map(verb => verb.name -> verb).toMap
 }

@@ -22,10 +22,12 @@ object WriteMatrix extends VerbHandler {
   val name = "writeMatrix"
 
   def handle(context: ShimContext, args: JsonNode, payloads: IndexedSeq[Payload]): Reply = {
-    val path = args.text("path")
+    val given = new Path(args.text("path"))
+    // Without a scheme it is the cluster's: executors write it.
+    val target = given.getFileSystem(context.spark.hadoopConfiguration).makeQualified(given)
+    val path = target.toString
     val format = args.text("format")
     val columns = args.items("columns").map(_.asText)
-    val target = new Path(path)
     val files = target.getFileSystem(context.session.sessionState.newHadoopConf())
     if (files.exists(target)) {
       throw ShimError.data(s"$format: expected nothing at $path, got something; give another path", "path" -> path)

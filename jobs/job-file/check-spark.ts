@@ -1,0 +1,86 @@
+/**
+ * The `spark:` section: what a job may set, and what may be told of it. Invariants: a setting that changes what an expression means
+ * is refused, since results are kept by what they mean; values of secret settings are in no document and no message.
+ */
+import { createRedactor, isSecretSetting } from '../../spark-bridge/channel/redact.js';
+import { isMaster, MASTERS, type SparkSection } from '../../spark-bridge/submit/settings.js';
+import type { Problem } from './check-job.js';
+import type { JobDocument } from './schema.js';
+
+type SparkDocument = NonNullable<JobDocument['spark']>;
+
+/** Settings that have a key of their own, or are what the way in decides. */
+const ELSEWHERE: Readonly<Record<string, string>> = {
+  'spark.master': 'say it as `spark.master` of the job',
+  'spark.submit.deployMode': 'the driver runs here, in client mode',
+  'spark.jars.packages': 'say them as `spark.packages` of the job',
+};
+/** Settings of Spark SQL that say where and how fast, not what. */
+const HARMLESS_SQL =
+  /^spark\.sql\.(catalog\b|catalogImplementation$|extensions$|warehouse\.dir$|hive\.metastore|files\.|shuffle\.partitions$|adaptive\.|autoBroadcastJoinThreshold$|broadcastTimeout$)/;
+
+export function checkSpark(spark: JobDocument['spark']): Problem[] {
+  const { master, conf = {} } = spark ?? {};
+  const problems: Problem[] = Object.keys(conf).flatMap((key) => {
+    const message = settingProblem(key);
+    return message === undefined ? [] : [{ path: ['spark', 'conf', key], message, atKey: true }];
+  });
+  if (master !== undefined && !isMaster(master)) {
+    const message = `expected ${MASTERS}, got ${JSON.stringify(master.slice(0, 120))}`;
+    problems.push({ path: ['spark', 'master'], message });
+  }
+  return problems;
+}
+
+function settingProblem(key: string): string | undefined {
+  if (!key.startsWith('spark.')) {
+    return `expected a setting of Spark, whose names begin with \`spark.\`, got \`${key}\`; for Hadoop's put \`spark.hadoop.\` before it`;
+  }
+  const elsewhere = ELSEWHERE[key];
+  if (elsewhere !== undefined) return `expected other settings, got \`${key}\`; ${elsewhere}`;
+  if (key.startsWith('spark.sql.') && !HARMLESS_SQL.test(key)) {
+    return `expected no setting that may change what expressions mean, got \`${key}\`; remove it`;
+  }
+  return undefined;
+}
+
+/** As the bridge takes it. */
+export function sparkSection(spark: SparkDocument): SparkSection {
+  const { master, conf, packages } = spark;
+  return {
+    ...(master === undefined ? {} : { master }),
+    ...(conf === undefined ? {} : { conf: mapValues(conf, (_, value) => String(value)) }),
+    ...(packages === undefined ? {} : { packages }),
+  };
+}
+
+/** As it stands in run folders. */
+export function shownSpark(spark: SparkDocument): SparkDocument {
+  if (spark.conf === undefined) return spark;
+  const shown = mapValues(spark.conf, (key, value) =>
+    isSecretSetting(key, String(value)) ? '***' : value,
+  );
+  return { ...spark, conf: shown };
+}
+
+function mapValues<A, B>(
+  map: Readonly<Record<string, A>>,
+  change: (key: string, value: A) => B,
+): Record<string, B> {
+  return Object.fromEntries(Object.entries(map).map(([key, value]) => [key, change(key, value)]));
+}
+
+/** Takes the secrets of a document, checked or not, out of messages about it. */
+export function scrubberOf(document: unknown): (text: string) => string {
+  const redactor = createRedactor();
+  const { conf } = ((document as { spark?: unknown } | null)?.spark ?? {}) as { conf?: unknown };
+  for (const [key, value] of Object.entries(conf ?? {})) {
+    for (const leaf of leavesOf(value)) redactor.addConf({ [key]: leaf });
+  }
+  return redactor.scrub;
+}
+
+function leavesOf(value: unknown): string[] {
+  if (typeof value !== 'object' || value === null) return [String(value)];
+  return Object.values(value).flatMap(leavesOf);
+}
