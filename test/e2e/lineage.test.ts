@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { deflateRawSync, inflateRawSync } from 'node:zlib';
 import { reprise } from '../support/cli.js';
 import { JobFolder, linearCsv } from '../support/job-folder.js';
 
@@ -307,9 +308,12 @@ describe('lineage on the command line', () => {
     assert.equal((await call('replay', id, '--step', 'gram')).code, 0);
     const program = join(folder.file('runs'), id, 'program.json');
     const text = readFileSync(program, 'utf8');
-    const damaged = text.replace('"folds":3', '"folds":2');
-    assert.notEqual(damaged, text);
-    writeFileSync(program, damaged);
+    const stored = JSON.parse(text);
+    const lines = inflateRawSync(Buffer.from(stored.lineage.nodes, 'base64')).toString();
+    assert.match(lines, /"folds":3/);
+    const others = deflateRawSync(lines.replace('"folds":3', '"folds":2')).toString('base64');
+    const damaged = { ...stored, lineage: { ...stored.lineage, nodes: others } };
+    writeFileSync(program, JSON.stringify(damaged));
     const other = await call('replay', id);
     assert.notEqual(other.code, 0);
     assert.match(other.stderr, /expected lineage keys of digest .* damaged/);
