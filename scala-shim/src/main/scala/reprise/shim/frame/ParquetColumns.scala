@@ -38,9 +38,19 @@ object ParquetColumns {
         case (_: PrimitiveType, time: LogicalTypeAnnotation.TimestampLogicalTypeAnnotation)
             if time.getUnit == LogicalTypeAnnotation.TimeUnit.NANOS && stored.dataType == LongType =>
           FileColumn(stored.name, Some(stored), TimestampType, "timestamp_ns", NanosToMicros(_, stored.name))
+        case _ if !isKnown(stored.dataType) => FileColumn.unreadable(field.getName, typeName(field))
         case _ => FileColumn.plain(stored)
       }
     } catch { case NonFatal(_) => FileColumn.unreadable(field.getName, typeName(field)) }
+
+  /** Newer Sparks have types that a query may not use (TIME) or that nothing here is made of. */
+  private def isKnown(dataType: DataType): Boolean = dataType match {
+    case struct: StructType => struct.fields.forall(field => isKnown(field.dataType))
+    case array: ArrayType => isKnown(array.elementType)
+    case map: MapType => isKnown(map.keyType) && isKnown(map.valueType)
+    case _: NumericType | BooleanType | _: StringType | BinaryType | DateType | TimestampType | TimestampNTZType => true
+    case _ => false
+  }
 
   /** As the file says it: its logical type where it has one. */
   private def typeName(field: Type): String = (field, field.getLogicalTypeAnnotation) match {
