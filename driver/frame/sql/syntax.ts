@@ -5,6 +5,7 @@
  */
 import { parseDuckDbJson } from './duckdb-json.js';
 import { SqlRefusal } from './refusal.js';
+import { requireShortTexts } from './text-size.js';
 
 const ALLOWED_CLASSES = new Set([
   'BETWEEN',
@@ -65,6 +66,7 @@ export function writtenIn(readings: readonly string[], isDuckDb: boolean): Writt
       for (const name of part.column_names ?? []) local.add(name);
     }
   }
+  requireShortTexts(root!);
   const references = nodes.filter((node) => node.class === 'COLUMN_REF');
   return {
     functions: nodes.filter((node) => node.class === 'FUNCTION'),

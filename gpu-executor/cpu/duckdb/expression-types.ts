@@ -10,7 +10,6 @@ import type { ExpressionChecker } from './checker.js';
 import { briefly, type Database } from './database.js';
 import type { Layouts } from './layout.js';
 import { relation, type SourceLayout } from './scan.js';
-import { requireBoundedTexts } from './text-size.js';
 
 /** What profiles and reads have in common. */
 export interface ProfileContext {
@@ -64,7 +63,6 @@ async function findTypes(
   const others = distinct.filter(({ sql, dialect }) => dialect !== undefined || !known.has(sql));
   await context.checker.check(others, layout.columns);
   const sqls = others.map(({ sql }) => sql);
-  await requireBoundedTexts(context.database, sqls);
   const types = await describe(context.database, layout, sqls).catch(async (cause) => {
     for (const sql of sqls) {
       await describe(context.database, layout, [sql]).catch((own: Error) => {

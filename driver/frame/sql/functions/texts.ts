@@ -10,6 +10,7 @@ import {
   requireTypes,
   type SqlFunction,
 } from '../row.js';
+import { LONGEST } from '../text-size.js';
 import type { SqlCall } from '../tree.js';
 
 function texts(call: SqlCall): void {
@@ -68,16 +69,8 @@ const lengthOf: SqlFunction['spark'] = (call, print) => {
   return `CAST(char_length(${print(call.args[0]!)}) AS BIGINT)`;
 };
 
-/** Longest text a function may be told to make: so that no row takes the memory of all. @units characters */
-const LONGEST = 10_000;
-
-function requireShort(call: SqlCall): void {
-  const count = constantWhole(call, 1, 'a length');
-  if (count > LONGEST) throw refuse(`${call.name}() of ${count} characters`, `at most ${LONGEST}`);
-}
-
 const padded: SqlFunction['spark'] = (call, print) => {
-  requireShort(call);
+  constantWhole(call, 1, 'a length');
   if (call.name !== 'repeat' && constantText(call, 2, 'a padding') === '') {
     throw refuse(`${call.name}() with an empty padding`);
   }
