@@ -34,7 +34,7 @@ export function requireShortTexts(root: SyntaxNode): void {
 function lengthOf(node: unknown): number {
   if (node === null || typeof node !== 'object') return 1;
   const { class: kind } = node as SyntaxNode;
-  if (kind === 'CONSTANT') return String(valueOf(node as SyntaxNode) ?? '').length;
+  if (kind === 'CONSTANT') return String(constantOf(node as SyntaxNode) ?? '').length;
   if (kind === 'COLUMN_REF') return OF_DATA;
   const own = Object.values(node).map(lengthOf);
   const longest = own.reduce((most, length) => Math.max(most, length), 1);
@@ -76,10 +76,10 @@ function listLength(operands: readonly SyntaxNode[]): number | undefined {
 function wholeOf(node: SyntaxNode | undefined): number | undefined {
   if (node?.class === 'CAST') return wholeOf(node.child as SyntaxNode);
   if (node?.class !== 'CONSTANT') return undefined;
-  const value = Number(valueOf(node));
+  const value = Number(constantOf(node));
   return Number.isFinite(value) ? value : undefined;
 }
 
-function valueOf(node: SyntaxNode): unknown {
+function constantOf(node: SyntaxNode): unknown {
   return (node.value as { readonly value?: unknown } | undefined)?.value;
 }
