@@ -11,6 +11,8 @@ import { ConfigError } from '../errors.js';
 
 /** Plain patterns that the braces of one may stand for. */
 const MAX_ALTERNATIVES = 1_000;
+/** Stars that a name in a pattern for remote storage may have, and `**` the pattern. */
+const MAX_REMOTE_STARS = 3;
 /** Folders one pattern may look into. */
 const MAX_FOLDERS = 200_000;
 
@@ -42,6 +44,19 @@ export function requireBounded(pattern: string): void {
   throw new ConfigError(
     `data: expected a pattern whose braces stand for at most ${MAX_ALTERNATIVES} others, got ${count > 1e15 ? 'far more' : count}; say * where any name will do`,
     { key: 'data.path', alternatives: count },
+  );
+}
+
+/** Refuses what an engine's own matcher, a backtracking one, may take for ever over. @throws ConfigError */
+export function requireFewStars(pattern: string): void {
+  const parts = pattern.split('/');
+  const stars = parts.map((part) => part.match(/\*+/g)?.length ?? 0);
+  const deep = parts.filter((part) => part.includes('**')).length;
+  const most = Math.max(deep, ...stars);
+  if (most <= MAX_REMOTE_STARS) return;
+  throw new ConfigError(
+    `data: expected at most ${MAX_REMOTE_STARS} stars in a name, and as many \`**\`, in a pattern for remote storage, got ${most}; name folders where you can`,
+    { key: 'data.path', stars: most },
   );
 }
 

@@ -17,7 +17,7 @@ import type {
   ProfileRequest,
 } from '../../driver/frame/engine.js';
 import { listDataFiles, withoutFileScheme } from '../../driver/frame/files.js';
-import { isGlob, requireBounded } from '../../driver/frame/glob.js';
+import { isGlob, requireBounded, requireFewStars } from '../../driver/frame/glob.js';
 import { identifyFiles, isRemote, readUnchanged } from '../../driver/frame/identity.js';
 import {
   fixedPart,
@@ -90,7 +90,10 @@ export function createSparkFrames(
     async describe(given: string, options: DescribeOptions = {}): Promise<FrameDescription> {
       const path = withoutFileScheme(given);
       requireStorage(path);
-      if (isRemote(path)) requireBounded(path);
+      if (isRemote(path)) {
+        requireBounded(path);
+        requireFewStars(path);
+      }
       const { format } = options;
       const said = givenOptions(options);
       const local = isRemote(path) ? null : await localSource(path, options);

@@ -4,7 +4,6 @@
  */
 import assert from 'node:assert/strict';
 import { readFileSync, statSync, truncateSync, utimesSync, writeFileSync } from 'node:fs';
-import { pathToFileURL } from 'node:url';
 import { stringify } from 'yaml';
 import { Session } from '../../driver/runtime/session.js';
 import { createCpuBackend } from '../../gpu-executor/cpu/index.js';
@@ -13,6 +12,7 @@ import { readJob } from '../../jobs/job-file/read-job.js';
 import { runJob } from '../../jobs/run-job.js';
 import type { RunRecord } from '../../jobs/runs/record.js';
 import { dailyJob, writeDay } from '../support/daily-files.js';
+import { farAddress, farStorage } from '../support/far-storage.js';
 import { JobFolder } from '../support/job-folder.js';
 import { createTestSpark } from '../support/spark.js';
 
@@ -22,7 +22,7 @@ describe('a session on Spark over a file that changes for a while', function () 
   let spark: OpenSession;
   let local: OpenSession;
   before(async function () {
-    const backend = await createTestSpark();
+    const backend = await createTestSpark({ conf: farStorage });
     if (typeof backend === 'string') {
       console.log(`SKIPPED: ${backend}`);
       this.skip();
@@ -64,7 +64,7 @@ describe('a session on Spark over a file that changes for a while', function () 
         utimesSync(path, times.atime, times.mtime);
       };
       restore();
-      const href = where === 'here' ? 'data' : pathToFileURL(folder.file('data')).href;
+      const href = where === 'here' ? 'data' : farAddress(folder.file('data'));
       // Folds by a column: those that are shuffled follow a file's identity, which is another in storage.
       const { data } = dailyJob;
       const own = { ...dailyJob, data: { ...data, path: href }, cv: { predefined: 'fold' } };

@@ -54,6 +54,9 @@ describe('embedded Spark with little memory', () => {
       conf: {
         'spark.memory.fraction': '0.04',
         'spark.eventLog.enabled': 'true',
+        // One file, as Spark 4 does not write by itself.
+        'spark.eventLog.rolling.enabled': 'false',
+        'spark.eventLog.compress': 'false',
         'spark.eventLog.dir': `file://${events}`,
       },
     });

@@ -1,8 +1,7 @@
-/** Files that only Spark can list, here by `file:` URIs: identity by path, length, time and checksum, checked again at the end. */
+/** Files that only Spark can list: identity by path, length, time and checksum, checked again at the end. */
 import assert from 'node:assert/strict';
-import { utimesSync } from 'node:fs';
+import { mkdirSync, utimesSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
-import { pathToFileURL } from 'node:url';
 import { stringify } from 'yaml';
 import { verifyUnchanged } from '../../driver/index.js';
 import { Session } from '../../driver/runtime/session.js';
@@ -11,7 +10,8 @@ import type { OpenSession } from '../../jobs/engines.js';
 import { readJob } from '../../jobs/job-file/read-job.js';
 import { runJob } from '../../jobs/run-job.js';
 import { dailyJob, writeDay } from '../support/daily-files.js';
-import { JobFolder } from '../support/job-folder.js';
+import { farAddress, farStorage } from '../support/far-storage.js';
+import { duckdb, JobFolder } from '../support/job-folder.js';
 import { createTestSpark } from '../support/spark.js';
 
 describe('files in storage that Spark lists', function () {
@@ -19,7 +19,7 @@ describe('files in storage that Spark lists', function () {
   let folder: JobFolder;
   let open: OpenSession;
   before(async function () {
-    const spark = await createTestSpark();
+    const spark = await createTestSpark({ conf: farStorage });
     if (typeof spark === 'string') {
       console.log(`SKIPPED: ${spark}`);
       this.skip();
@@ -31,12 +31,12 @@ describe('files in storage that Spark lists', function () {
   beforeEach(async () => {
     folder = new JobFolder();
     for (const day of [0, 1]) await writeDay(folder.file('data'), day);
-    const path = pathToFileURL(folder.file('data')).href;
+    const path = farAddress(folder.file('data'));
     folder.write('job.yaml', stringify({ ...dailyJob, data: { ...dailyJob.data, path } }));
   });
   afterEach(() => folder.remove());
 
-  const describeData = () => open.frames.describe(pathToFileURL(folder.file('data')).href);
+  const describeData = () => open.frames.describe(farAddress(folder.file('data')));
 
   it('are the same while nothing changes, and others once the time or the length does', async () => {
     const first = await describeData();
@@ -73,6 +73,31 @@ describe('files in storage that Spark lists', function () {
         },
       }),
       { code: 'DATA' },
+    );
+  });
+
+  it('lie in folders of partitions as on this machine', async () => {
+    const [old, young] = ['year=2023/month=01', 'year=2024/month=%2C'];
+    for (const [at, name] of [old, young, '_temporary/0'].entries()) {
+      mkdirSync(folder.file(`parted/${name}`), { recursive: true });
+      await duckdb(
+        `COPY (SELECT i AS a, i + ${at} AS y FROM range(5) t(i)) TO '${folder.file(`parted/${name}/p.parquet`)}'`,
+      );
+    }
+    const local = await open.frames.describe(folder.file('parted'));
+    for (const path of ['parted', 'parted/**/*.parquet', 'parted/*/*/*.parquet']) {
+      const far = await open.frames.describe(farAddress(folder.file(path)));
+      assert.deepEqual(far.columns, local.columns, path);
+      const parted = (files: typeof far.source.files) => files.map(({ partition }) => partition);
+      assert.deepEqual(parted(far.source.files), parted(local.source.files), path);
+    }
+    for (const pattern of ['a*a*a*a*b.csv', '**/**/**/**/*.csv']) {
+      const far = open.frames.describe(farAddress(folder.file(pattern)));
+      await assert.rejects(far, /expected at most 3 stars in a name/);
+    }
+    assert.deepEqual(
+      local.columns.map(({ name, engineType }) => `${name} ${engineType}`),
+      ['a bigint', 'y bigint', 'year bigint', 'month string'],
     );
   });
 });

@@ -13,8 +13,17 @@ final class FileListing(configuration: Configuration) {
 
   def of(path: String): IndexedSeq[FileStatus] = {
     val found = if (path.contains("**")) anywhere(path) else matched(path)
-    found.filterNot(status => isHidden(status.getPath.getName)).sortBy(_.getPath.toString).toIndexedSeq
+    val fixed = path.replaceFirst("[*?\\[{].*$", "").replaceFirst("[^/]*$", "")
+    val isAsked = fixed.length == path.length || path.substring(fixed.length - 1).contains("/_")
+    val depth = foldersOf(new Path(fixed)).length
+    found
+      .filterNot(status => isHidden(status.getPath.getName))
+      .filter(status => isAsked || !foldersOf(status.getPath).drop(depth).dropRight(1).exists(isHidden))
+      .sortBy(_.getPath.toString)
+      .toIndexedSeq
   }
+
+  private def foldersOf(path: Path): Seq[String] = path.toUri.getPath.split("/").filter(_.nonEmpty).toSeq
 
   private def matched(path: String): Seq[FileStatus] = {
     val root = new Path(path)
