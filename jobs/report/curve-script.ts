@@ -26,7 +26,7 @@ const axisWidth = (chart, values, index, cycle) => {
   if (cycle > 1) return axis._size;
   chart.ctx.font = axis.font[0];
   const widths = (values ?? []).map((value) => chart.ctx.measureText(value).width / devicePixelRatio);
-  return Math.ceil(axis.ticks.size + axis.gap + Math.max(0, ...widths));
+  return Math.ceil(axis.ticks.size + axis.gap + Math.max(0, ...widths)) + 8;
 };
 const xScales = {
   log: { distr: 3, range: (_, low, high) => [low / (high / low) ** 0.02, high * (high / low) ** 0.02] },
