@@ -263,8 +263,8 @@ describe('many processes on one durable store', () => {
     assert.equal(indexed, await bytesIn(home.path));
   }).timeout(120_000);
 
-  it('get on with 64 file descriptors and 10,000 results', async () => {
-    const process = start('fill', { count: 10_000, name: 'many' }, [
+  it('get on with 64 file descriptors and 4,000 results', async () => {
+    const process = start('fill', { count: 4_000, name: 'many' }, [
       'bash',
       '-c',
       'ulimit -n 64; exec "$@"',
@@ -274,20 +274,20 @@ describe('many processes on one durable store', () => {
     assert.deepEqual(
       { stored, read, warnings, disabled },
       {
-        stored: 10_000,
-        read: 10_000,
+        stored: 4_000,
+        read: 4_000,
         warnings: [],
         disabled: undefined,
       },
     );
   }).timeout(240_000);
 
-  it('run a plan of 10,000 long results with 64 file descriptors, and find them all again', async function () {
+  it('run a plan of 4,000 long results with 64 file descriptors, and find them all again', async function () {
     if (spawnSync('prlimit', ['--version']).status !== 0) return this.skip();
-    const process = start('plan', { count: 10_000, files: 64 });
+    const process = start('plan', { count: 4_000, files: 64 });
     const [cold, warm] = [JSON.parse(await process.line()), JSON.parse(await process.line())];
-    const sound = { stored: 10_000, disabled: undefined, warnings: [] };
-    assert.deepEqual({ disabled: undefined, ...cold }, { kernels: 20_000, ...sound });
+    const sound = { stored: 4_000, disabled: undefined, warnings: [] };
+    assert.deepEqual({ disabled: undefined, ...cold }, { kernels: 8_000, ...sound });
     assert.deepEqual({ disabled: undefined, ...warm }, { kernels: 0, ...sound });
     return undefined;
   }).timeout(300_000);
