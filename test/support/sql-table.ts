@@ -93,7 +93,7 @@ export const CAST_EXAMPLES: readonly string[] = [
   'f::double',
   'u::float',
   'x::varchar',
-  'f::varchar',
+  'f::double::varchar',
   'm::varchar',
   'l::varchar',
   'd::varchar',

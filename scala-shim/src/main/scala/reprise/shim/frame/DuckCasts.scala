@@ -12,10 +12,19 @@ object DuckCasts {
   private def none(text: String, what: String, isTry: Boolean): Null =
     if (isTry) null else DuckFunctions.fault(s"texts that are $what, got '$text'; try_cast makes them NULL")
 
+  /** Texts that DuckDB takes for numbers in ways of its own: a sign before blanks, `+-5`, `12E`, `7e+`. */
+  private val Odd = """(?s)\s*(?:[+-]\s+|\+-.*|[+-]?[\d._]+[eE][+-]?\s*)""".r
+
+  private def noNumber(text: String, what: String, isTry: Boolean): Null = text match {
+    case Odd() => DuckFunctions.fault(s"texts that are $what or plainly none, got '$text'; mend the text")
+    case _ => none(text, what, isTry)
+  }
+
   private def exact(text: String): Option[BigDecimal] = text match {
     case Number(sign, whole, part, exponent) if whole.nonEmpty || (part != null && part.nonEmpty) =>
       val digits = s"${if (whole.isEmpty) "0" else whole}.${if (part == null || part.isEmpty) "0" else part}".replace("_", "")
-      Some(new BigDecimal(s"$sign$digits${if (exponent == null) "" else s"E$exponent"}"))
+      val value = new BigDecimal(s"$sign$digits${if (exponent == null) "" else s"E$exponent"}")
+      Some(if (value.signum == 0) BigDecimal.ZERO else value)
     case _ => None
   }
 
@@ -26,14 +35,14 @@ object DuckCasts {
       case _ => exact(text)
     }
     value.filter(v => v.precision - v.scale <= 20).map(v => BigInt(v.setScale(0, RoundingMode.HALF_UP).toBigInteger))
-      .filter(_.isValidLong).map(_.toLong: Any).getOrElse(none(text, "whole numbers", isTry))
+      .filter(_.isValidLong).map(_.toLong: Any).getOrElse(noNumber(text, "whole numbers", isTry))
   }
 
   def double(text: String, isTry: Boolean): Any = text match {
     case Word(sign, word) =>
       val value = if (word.toLowerCase == "nan") Double.NaN else Double.PositiveInfinity
       if (sign == "-") -value else value
-    case _ => exact(text).map(_.doubleValue: Any).getOrElse(none(text, "numbers", isTry))
+    case _ => exact(text).map(_.doubleValue: Any).getOrElse(noNumber(text, "numbers", isTry))
   }
 
   def boolean(text: String, isTry: Boolean): Any = text.toLowerCase match {
@@ -45,7 +54,7 @@ object DuckCasts {
   def decimal(text: String, width: Int, scale: Int, isTry: Boolean): String =
     exact(text).filter(v => v.precision - v.scale <= 60).map(_.setScale(scale, RoundingMode.HALF_UP))
       .filter(_.precision - scale <= width - scale).map(_.toPlainString)
-      .getOrElse(none(text, s"decimals of $width digits, $scale of them after the point", isTry))
+      .getOrElse(noNumber(text, s"decimals of $width digits, $scale of them after the point", isTry))
 
   /** The double is multiplied first, as doubles are; what is rounded is the product. */
   def decimalOf(value: Double, width: Int, scale: Int, isTry: Boolean): String = {

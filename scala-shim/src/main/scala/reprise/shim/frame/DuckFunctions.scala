@@ -116,7 +116,6 @@ object DuckFunctions {
     },
     "double_float" -> fn(DoubleType)(a => DuckCasts.float(a(0).asInstanceOf[Number].doubleValue, flag(a(1)))),
     "double_text" -> fn(StringType)(a => utf8(DuckCasts.textOf(of(a(0)), _.toDouble, 16))),
-    "float_text" -> fn(StringType)(a => utf8(DuckCasts.textOf(a(0).asInstanceOf[Float], _.toFloat, 16))),
     "text_date" -> fn(IntegerType)(a => DuckCasts.date(text(a(0)), flag(a(1)))),
     "text_timestamp" -> fn(LongType)(a => DuckCasts.timestamp(text(a(0)), flag(a(1)))),
     "date_text" -> fn(StringType)(a => utf8(DuckDates.dateText(int(a(0))))),
