@@ -239,9 +239,13 @@ describe('spilling to disk', () => {
   it('learns the bandwidth of the disk from what it moves', async () => {
     const tier = new SpillTier({ folder });
     const [write, read] = [tier.writing.bytesPerSecond, tier.reading.bytesPerSecond];
-    const file = await tier.write(dense(500, 1000));
-    const back = await tier.read(file!);
-    assert.equal(back?.data.length, 500_000);
+    // A transfer whose bounds hold what is expected teaches nothing, which a busy machine makes of one or another.
+    for (let turn = 0; turn < 50; turn++) {
+      const file = await tier.write(dense(500, 1000));
+      const back = await tier.read(file!);
+      assert.equal(back?.data.length, 500_000);
+      if (tier.writing.bytesPerSecond !== write && tier.reading.bytesPerSecond !== read) break;
+    }
     assert.notEqual(tier.writing.bytesPerSecond, write);
     assert.notEqual(tier.reading.bytesPerSecond, read);
     assert.equal(tier.pays(1e9, 1e-3, 0), false);
