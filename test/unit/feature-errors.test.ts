@@ -216,6 +216,18 @@ describe('features', () => {
       for (const sql of refused) await assert.rejects(tied(sql), DataError, sql);
     });
 
+    it('may stand in one another forty deep, and are looked at once each', async () => {
+      let sql = 'city';
+      for (let i = 0; i < 40; i++) sql = `replace(${sql}, '${i % 10}', '${(i + 1) % 10}')`;
+      const [profile] = await engine.profile(description.source, [
+        { sql: `length(${sql})`, top: 0, quantiles: [] },
+      ]);
+      assert.equal(profile?.type, 'number');
+      const grown = `length(${sql.replace('city', "repeat('ab', 60000)")})`;
+      const request = { sql: grown, top: 0, quantiles: [] };
+      await assert.rejects(engine.profile(description.source, [request]), /120000 characters/);
+    });
+
     it('may be any function of the row', async () => {
       const allowed = [
         'n -- with a comment',

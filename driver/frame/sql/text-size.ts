@@ -30,19 +30,27 @@ export function requireShortTexts(root: SyntaxNode): void {
   lengthOf(root);
 }
 
-/** Parts of the node's value at most, as far as it is told how many; where nothing says, those of its longest operand. */
+/**
+ * Parts of the node's value at most, as far as it is told how many; where nothing says, those of its longest operand. Each node
+ * is looked at once, however deep it stands.
+ */
 function lengthOf(node: unknown): number {
   if (node === null || typeof node !== 'object') return 1;
-  const { class: kind } = node as SyntaxNode;
+  if (Array.isArray(node)) return longestOf(node.map(lengthOf));
+  const { class: kind, children, ...others } = node as SyntaxNode;
   if (kind === 'CONSTANT') return String(constantOf(node as SyntaxNode) ?? '').length;
   if (kind === 'COLUMN_REF') return OF_DATA;
-  const own = Object.values(node).map(lengthOf);
-  const longest = own.reduce((most, length) => Math.max(most, length), 1);
-  return kind === 'FUNCTION' ? (madeLength(node as SyntaxNode) ?? longest) : longest;
+  const operands = Array.isArray(children) ? children.map(lengthOf) : [];
+  const longest = longestOf([...operands, ...Object.values(others).map(lengthOf)]);
+  return kind === 'FUNCTION' ? (madeLength(node as SyntaxNode, operands) ?? longest) : longest;
 }
 
-/** Undefined for a function that makes nothing longer than its operands. */
-function madeLength(node: SyntaxNode): number | undefined {
+function longestOf(lengths: readonly number[]): number {
+  return lengths.reduce((most, length) => Math.max(most, length), 1);
+}
+
+/** @param lengths of the operands in parentheses. Undefined for a function that makes nothing longer than its operands */
+function madeLength(node: SyntaxNode, lengths: readonly number[]): number | undefined {
   const name = (node.function_name ?? '').toLowerCase();
   const at = GROWING[name];
   if (at === undefined && !REPLACING.has(name)) return undefined;
@@ -50,13 +58,13 @@ function madeLength(node: SyntaxNode): number | undefined {
   const isMethod = typeof node.schema === 'string' && node.schema !== '';
   const given = (node.children ?? []) as readonly SyntaxNode[];
   const operands: readonly SyntaxNode[] = isMethod ? [{ class: 'COLUMN_REF' }, ...given] : given;
-  const text = Math.max(1, lengthOf(operands[0]));
-  if (at === undefined) return bounded(name, text * Math.max(1, lengthOf(operands[2])));
+  const [text = 1, , replacement = 1] = isMethod ? [OF_DATA, ...lengths] : lengths;
+  if (at === undefined) return bounded(name, Math.max(1, text) * Math.max(1, replacement));
   const said = at < 0 ? listLength(operands) : wholeOf(operands[at]);
   if (said === undefined) {
     throw refuse(`${name}() with a length that is no constant`, 'say a constant');
   }
-  return bounded(name, name === 'repeat' ? said * text : said);
+  return bounded(name, name === 'repeat' ? said * Math.max(1, text) : said);
 }
 
 function bounded(name: string, length: number): number {
