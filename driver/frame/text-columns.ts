@@ -151,7 +151,7 @@ function checkSchema(
   for (const name of Object.keys(schema)) {
     if (names.includes(name)) continue;
     throw new DataError(
-      `data.schema: expected columns of ${path}, got "${name}"; ${closestText(name, names)}`,
+      `data.schema: expected columns of ${path}, got "${name}"; the columns are ${closestText(name, names)}`,
       { path, column: name },
     );
   }

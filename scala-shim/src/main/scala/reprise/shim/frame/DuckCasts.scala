@@ -69,7 +69,7 @@ object DuckCasts {
     else value.toFloat.toDouble
 
   /** The fewest digits that read back the same; an exponent from 1e16 and below 1e-4. */
-  def textOf(value: Double, reads: String => Double, largest: Int): String =
+  def textOf(value: Double): String =
     if (value.isNaN) "nan"
     else if (value.isInfinite) (if (value > 0) "inf" else "-inf")
     else if (value == 0) (if (1 / value < 0) "-0.0" else "0.0")
@@ -77,10 +77,10 @@ object DuckCasts {
       val full = new BigDecimal(value)
       val shortest = (1 to 17).iterator
         .map(digits => full.round(new MathContext(digits, RoundingMode.HALF_EVEN)))
-        .find(v => reads(v.toString) == value)
+        .find(v => v.doubleValue == value)
         .getOrElse(full).stripTrailingZeros
       val magnitude = shortest.precision - shortest.scale - 1
-      if (magnitude >= -4 && magnitude < largest) {
+      if (magnitude >= -4 && magnitude < 16) {
         val plain = shortest.toPlainString
         if (plain.contains('.')) plain else s"$plain.0"
       } else {

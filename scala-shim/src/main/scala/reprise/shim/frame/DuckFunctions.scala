@@ -115,7 +115,7 @@ object DuckFunctions {
       utf8(DuckCasts.decimalOf(of(a(0)), int(a(1)), int(a(2)), flag(a(3))))
     },
     "double_float" -> fn(DoubleType)(a => DuckCasts.float(a(0).asInstanceOf[Number].doubleValue, flag(a(1)))),
-    "double_text" -> fn(StringType)(a => utf8(DuckCasts.textOf(of(a(0)), _.toDouble, 16))),
+    "double_text" -> fn(StringType)(a => utf8(DuckCasts.textOf(of(a(0))))),
     "text_date" -> fn(IntegerType)(a => DuckCasts.date(text(a(0)), flag(a(1)))),
     "text_timestamp" -> fn(LongType)(a => DuckCasts.timestamp(text(a(0)), flag(a(1)))),
     "date_text" -> fn(StringType)(a => utf8(DuckDates.dateText(int(a(0))))),
