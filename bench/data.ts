@@ -1,7 +1,7 @@
 /** The rivals' data sets in memory: raw row-major little-endian float64 with a JSON file that gives the shape. */
 import { readFileSync } from 'node:fs';
 import { DataError } from '../driver/errors.js';
-import { type DenseMatrix, dense } from '../driver/runtime/value.js';
+import { type DenseMatrix, dense } from '../driver/ir/value.js';
 import { rivalData } from './paths.js';
 
 /** @throws ConfigError when the data are not prepared, DataError when the file does not hold what its shape says */

@@ -4,8 +4,8 @@
  * off. A few minutes, most of it the sessions' start; without a server it says so and measures nothing.
  */
 import { performance } from 'node:perf_hooks';
+import { createReferenceBackend } from '../driver/backend/reference-backend.js';
 import { rand } from '../driver/matrix/create.js';
-import { createReferenceBackend } from '../driver/runtime/reference-backend.js';
 import { Session } from '../driver/runtime/session.js';
 import { env } from '../driver/support/env.js';
 import { nativeBlasFiles } from '../spark-bridge/embedded/locations.js';

@@ -5,9 +5,9 @@
  * the same plan: their ratio is noise, held to nothing and noted as such. Takes about a minute; `--quick` ten seconds.
  */
 import { performance } from 'node:perf_hooks';
+import { createReferenceBackend } from '../driver/backend/reference-backend.js';
 import { type DenseMatrix, type Matrix, matrix, Session } from '../driver/index.js';
 import { ones, rand } from '../driver/matrix/create.js';
-import { createReferenceBackend } from '../driver/runtime/reference-backend.js';
 import { createCpuBackend } from '../gpu-executor/cpu/index.js';
 import { alternate, type Bench, type Sample } from './harness.js';
 

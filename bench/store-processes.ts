@@ -13,8 +13,8 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { ExecutionError } from '../driver/errors.js';
 import { contentDigest } from '../driver/ir/lineage-key.js';
+import { dense } from '../driver/ir/value.js';
 import { DurableStore } from '../driver/reuse/store/durable-store.js';
-import { dense } from '../driver/runtime/value.js';
 import type { Bench, Recorder } from './harness.js';
 
 /** Time to compute one key, slept, so that the machine's cores are not what is measured. */

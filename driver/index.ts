@@ -1,6 +1,18 @@
 /** The public driver API. What is not exported here may change between any two versions. */
 
-export { attrsLabel, printExprs, printPlan } from './compiler/explain.js';
+export type {
+  Backend,
+  BackendCapabilities,
+  CostEstimate,
+  RunContext,
+  Segment,
+  SegmentResult,
+} from './backend/backend.js';
+export type { CacheEntry } from './backend/cache-entry.js';
+export type { CacheTier, TierIndex, TierUsage } from './backend/cache-tier.js';
+export { createNullBackend, type NullBackend } from './backend/null-backend.js';
+export { createReferenceBackend } from './backend/reference-backend.js';
+export { printPlan } from './compiler/explain.js';
 export type { PlacementPolicy } from './compiler/pass.js';
 export { loadCostModel, saveCostModel } from './cost/cost-file.js';
 export { CostModel } from './cost/cost-model.js';
@@ -19,16 +31,6 @@ export {
   SingularError,
   UnsupportedError,
 } from './errors.js';
-export { type EncodedFeature, featureWidth } from './frame/encode-block.js';
-export type {
-  ColumnProfile,
-  FrameColumn,
-  FrameEngine,
-  FrameFile,
-  FrameSource,
-  SqlDialect,
-  SqlText,
-} from './frame/engine.js';
 export type { FeatureOptions, FeatureSpec } from './frame/feature-spec.js';
 export {
   type FeatureSelection,
@@ -42,23 +44,38 @@ export { Frame, openFrame } from './frame/frame.js';
 export { verifyUnchanged } from './frame/identity.js';
 export { type PartFeatures, partFeatures } from './frame/part-features.js';
 export { fileSeed, partFiles } from './frame/parts.js';
+export type { CallCounts } from './functions/function-cache.js';
+export { type Reusable, reusable } from './functions/reusable.js';
+export type { Attrs, AttrValue } from './ir/attrs.js';
+export type { Evaluator } from './ir/evaluator.js';
+export type { Expr, Meta } from './ir/expr.js';
+export type {
+  ColumnProfile,
+  FrameColumn,
+  FrameEngine,
+  FrameFile,
+  FrameSource,
+  SqlDialect,
+  SqlText,
+} from './ir/frame-engine.js';
+export { type LineageKey, lineageKey } from './ir/lineage-key.js';
+export type { OpDef, RowRule } from './ir/op-def.js';
+export { attrsLabel, printExprs } from './ir/print.js';
 export {
   CSV_ENCODINGS,
   type DescribeOptions,
   type ReadOptions,
   SCHEMA_TYPES,
-} from './frame/read-options.js';
-export type { Attrs, AttrValue } from './ir/attrs.js';
-export type { Expr, Meta } from './ir/expr.js';
-export { type LineageKey, lineageKey } from './ir/lineage-key.js';
+} from './ir/read-options.js';
+export { type DenseMatrix, dense, type Handle, type Value } from './ir/value.js';
 export {
   type DeserializeOptions,
   deserializeLineage,
   type RestoredLineage,
   type SerializeOptions,
   serializeLineage,
-} from './ir/serialize.js';
-export type { StoredLineage } from './ir/stored-lineage.js';
+} from './lineage/serialize.js';
+export type { StoredLineage } from './lineage/stored-lineage.js';
 export {
   eye,
   fill,
@@ -88,14 +105,10 @@ export {
   type SliceRange,
   type SolveOptions,
 } from './matrix/matrix.js';
-export { type Reusable, reusable } from './matrix/reusable.js';
+export { type EncodedFeature, featureWidth } from './operators/encode-block.js';
 export type { Loss } from './operators/group-loss.js';
 export { type OpName, opByName, ops } from './operators/index.js';
-export type { OpDef, RowRule } from './operators/op-def.js';
-export type { CacheEntry } from './reuse/cache-entry.js';
-export type { CacheTier, TierIndex, TierUsage } from './reuse/cache-tier.js';
 export type { PolicyName } from './reuse/eviction-policy.js';
-export type { CallCounts } from './reuse/function-cache.js';
 export type { SpillOptions } from './reuse/spill-tier.js';
 export {
   DurableStore,
@@ -103,17 +116,5 @@ export {
   type StoreEntry,
 } from './reuse/store/durable-store.js';
 export type { Json } from './reuse/store/entry-format.js';
-export type {
-  Backend,
-  BackendCapabilities,
-  CostEstimate,
-  RunContext,
-  Segment,
-  SegmentResult,
-} from './runtime/backend.js';
-export type { Evaluator } from './runtime/evaluator.js';
-export { createNullBackend, type NullBackend } from './runtime/null-backend.js';
-export { createReferenceBackend } from './runtime/reference-backend.js';
 export { type RunScope, Session, type SessionOptions } from './runtime/session.js';
 export type { NodeRecord, Statistics } from './runtime/statistics.js';
-export { type DenseMatrix, dense, type Handle, type Value } from './runtime/value.js';

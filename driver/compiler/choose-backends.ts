@@ -6,9 +6,10 @@
  * Source: Stone, Multiprocessor scheduling with the aid of network flow algorithms (1977); Boykov, Veksler and Zabih,
  * Fast approximate energy minimization via graph cuts (2001), for the swaps.
  */
+
+import type { Backend } from '../backend/backend.js';
 import { InternalError } from '../errors.js';
 import type { Expr } from '../ir/expr.js';
-import type { Backend } from '../runtime/backend.js';
 import { MinCut, UNCUTTABLE } from './min-cut.js';
 import type { PassContext } from './pass.js';
 import {

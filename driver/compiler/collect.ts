@@ -3,8 +3,8 @@
  * ask, since looking a node up in the cache is much of what planning small work costs.
  */
 import { type Expr, topological } from '../ir/expr.js';
+import type { Value } from '../ir/value.js';
 import { frame } from '../operators/frame.js';
-import type { Value } from '../runtime/value.js';
 import type { PassContext, PassState } from './pass.js';
 
 export interface Collected {

@@ -1,19 +1,7 @@
 /** Plans as text: what `explain` and `reprise plan` print and what plan tests compare. One line a node. */
 import { type Expr, shapeText } from '../ir/expr.js';
+import { exprLine, inputList } from '../ir/print.js';
 import type { Plan, PlanNode } from './plan.js';
-
-const MAX_ATTRS = 60;
-
-/** `#7 matmul{transposeA:true} (#3, #5) 100x1`; numbers are positions in the list, so plans compare across runs. */
-export function printExprs(order: readonly Expr[]): string {
-  const numbers = new Map<Expr, number>();
-  return order
-    .map((expr) => {
-      numbers.set(expr, numbers.size + 1);
-      return exprLine(expr, numbers);
-    })
-    .join('\n');
-}
 
 /** As `printExprs`, but nodes of one form (same operator, shape and forms of the inputs) are one line with their number. */
 export function printForms(order: readonly Expr[]): string {
@@ -85,36 +73,4 @@ function placeText(node: PlanNode): string {
   }
   if (node.transfer !== undefined) words.push(node.transfer);
   return `[${words.join(', ')}]`;
-}
-
-function exprLine(expr: Expr, numbers: ReadonlyMap<Expr, number>): string {
-  // What is not computed is no line of a placed plan (the frame that an encoding reads): its name says enough.
-  const nameOf = (input: Expr): string => {
-    const number = numbers.get(input);
-    return number === undefined ? input.op.name : `#${number}`;
-  };
-  const inputs = inputList(expr.inputs.map(nameOf));
-  return `#${numbers.get(expr)} ${expr.op.name}${attrsLabel(expr)} (${inputs}) ${shapeText(expr)}`;
-}
-
-/** Attributes in short: `{groups:10,center:true}`; long ones are cut. */
-export function attrsLabel(expr: Expr): string {
-  if (expr.attrsText === '' || expr.attrsText === '{}') return '';
-  const text = expr.attrsText.replaceAll('"', '');
-  return text.length > MAX_ATTRS ? `${text.slice(0, MAX_ATTRS)}..}` : text;
-}
-
-/** `#3, #5 x40`: a run of equal inputs is one entry. */
-function inputList(names: readonly string[]): string {
-  const runs: { readonly name: string; count: number }[] = [];
-  for (const name of names) {
-    const last = runs.at(-1);
-    if (last?.name === name) last.count++;
-    else runs.push({ name, count: 1 });
-  }
-  return runs
-    .map(({ name, count }) =>
-      count > 2 ? `${name} x${count}` : Array(count).fill(name).join(', '),
-    )
-    .join(', ');
 }

@@ -3,11 +3,12 @@
  * result whose other operands are computed from files too is another one as soon as a file is added. Invariant: a part's
  * node is a function of its own files, and the merge of the parts, always in the order of the rows, is the node.
  */
+
+import type { SegmentPart } from '../backend/backend.js';
 import { frameLeaf, sourceOf } from '../frame/frame-leaf.js';
 import { partFiles, subSource } from '../frame/parts.js';
 import { denseBytes, type Expr } from '../ir/expr.js';
 import { ops } from '../operators/index.js';
-import type { SegmentPart } from '../runtime/backend.js';
 import { isCentered, merged, mergeOf, summedRows } from './partial-rules/merge-row-parts.js';
 import { rowWise } from './partial-rules/stack-row-parts.js';
 import type { NodeMaker } from './rule.js';

@@ -5,8 +5,8 @@
  * of the program is listed with it, so that its value is kept under the node the program knows. Rules: `partial-rules/`.
  */
 import type { Expr } from '../ir/expr.js';
+import type { OpDef } from '../ir/op-def.js';
 import { ops } from '../operators/index.js';
-import type { OpDef } from '../operators/op-def.js';
 import { borderGram } from './partial-rules/border-gram.js';
 import { borderGroupGram } from './partial-rules/border-group-gram.js';
 import { boundBelow, columnKey } from './partial-rules/columns.js';

@@ -3,13 +3,14 @@
  * expressions, those from it on fill in the physical plan. A pass owns no traversal policy beyond its own walk, no I/O and no
  * state; `run-passes.ts` orders, checks and traces them, and `pipeline.ts` lists them.
  */
+
+import type { Backend } from '../backend/backend.js';
 import type { CostModel } from '../cost/cost-model.js';
 import type { HostReplicas } from '../cost/host-replicas.js';
 import type { ReuseHistory } from '../cost/reuse-history.js';
 import type { TransientHistory } from '../cost/transient-history.js';
 import type { Expr } from '../ir/expr.js';
-import type { Backend } from '../runtime/backend.js';
-import type { Value } from '../runtime/value.js';
+import type { Value } from '../ir/value.js';
 import type { Collected } from './collect.js';
 import type { PartialReuse, PartialReuseOptions } from './partial-reuse.js';
 import type { Plan } from './plan.js';

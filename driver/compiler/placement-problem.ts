@@ -2,9 +2,10 @@
  * What there is to choose in a plan: the nodes more than one backend may run, what each takes where, and the values that
  * travel when their producer and a reader are apart. Purely a description; `choose-backends.ts` solves it.
  */
+
+import type { Backend } from '../backend/backend.js';
 import { denseBytes, type Expr } from '../ir/expr.js';
-import type { RowRule } from '../operators/op-def.js';
-import type { Backend } from '../runtime/backend.js';
+import type { RowRule } from '../ir/op-def.js';
 import type { PassContext } from './pass.js';
 import type { Plan, PlanNode } from './plan.js';
 import { DATA_BYTES, isHostData, makesMoreThanItReads, rowRuleOn } from './row-blocks.js';

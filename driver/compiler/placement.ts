@@ -5,9 +5,10 @@
  * all sinks whose other operands are ready together share one pass (one stream, or one Spark job).
  * Where more than one backend could run a node, `choose-backends.ts` decides for the whole plan at once.
  */
+
+import type { Backend } from '../backend/backend.js';
 import { UnsupportedError } from '../errors.js';
 import { denseBytes, type Expr } from '../ir/expr.js';
-import type { Backend } from '../runtime/backend.js';
 import { type Choices, chooseBackends } from './choose-backends.js';
 import { collect } from './collect.js';
 import type { Pass, PassContext, PassState } from './pass.js';

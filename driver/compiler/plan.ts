@@ -2,9 +2,10 @@
  * The physical plan: what is computed, where, in which wave, and what is kept. Built by the passes of
  * `pipeline.ts`, executed by `runtime/execution.ts`, printed by `explain.ts`.
  */
+
+import type { Backend } from '../backend/backend.js';
 import type { Expr } from '../ir/expr.js';
-import type { Backend } from '../runtime/backend.js';
-import type { Value } from '../runtime/value.js';
+import type { Value } from '../ir/value.js';
 import type { FilePart } from './file-parts.js';
 import type { PartialReuse } from './partial-reuse.js';
 

@@ -1,9 +1,10 @@
 /** Which values are walked by rows and not handed over whole, and how an operator takes its operands on a backend. */
+
+import type { Backend } from '../backend/backend.js';
 import { isFrameData } from '../frame/frame-data.js';
 import { denseBytes, type Expr } from '../ir/expr.js';
-import type { RowRule } from '../operators/op-def.js';
-import type { Backend } from '../runtime/backend.js';
-import type { Value } from '../runtime/value.js';
+import type { RowRule } from '../ir/op-def.js';
+import type { Value } from '../ir/value.js';
 
 /** Results of reductions below this size are made where the data are, however small those are. @units bytes */
 const LARGE_RESULT_BYTES = 64 * 1024 * 1024;

@@ -5,7 +5,7 @@
  */
 import type { Attrs } from '../ir/attrs.js';
 import type { Expr } from '../ir/expr.js';
-import type { OpDef } from '../operators/op-def.js';
+import type { OpDef } from '../ir/op-def.js';
 
 /** Makes nodes; a session's interner. */
 export interface NodeMaker {

@@ -4,7 +4,8 @@
  */
 import { InternalError, RepriseError } from '../errors.js';
 import { type Expr, shapeText, topological } from '../ir/expr.js';
-import { printExprs, printForms, printPlan } from './explain.js';
+import { printExprs } from '../ir/print.js';
+import { printForms, printPlan } from './explain.js';
 import type { Pass, PassContext, PassState } from './pass.js';
 import type { Plan } from './plan.js';
 import { verifyPlan } from './verify-plan.js';

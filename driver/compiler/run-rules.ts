@@ -5,7 +5,7 @@
  */
 import { InternalError } from '../errors.js';
 import { type Expr, shapeText, topological } from '../ir/expr.js';
-import type { OpDef } from '../operators/op-def.js';
+import type { OpDef } from '../ir/op-def.js';
 import type { NodeMaker, Rule, RuleContext } from './rule.js';
 
 /** Where results are kept: on the nodes, so that a simplified node costs one look, or beside them. */

@@ -7,7 +7,7 @@
  * Source: delayed caching of MEMPHIS (EDBT 2025) 5.2, here for cheap results of the host; and measurements (`bench reuse-overhead`).
  */
 import { denseBytes, type Expr } from '../ir/expr.js';
-import type { OpDef } from '../operators/op-def.js';
+import type { OpDef } from '../ir/op-def.js';
 import type { Pass, PassContext } from './pass.js';
 import type { Plan, PlanNode } from './plan.js';
 

@@ -6,8 +6,9 @@
  * A measured time is shared among the parts it is the sum of in proportion to what each was expected to take, so that a
  * program of many operators and transfers teaches about those that dominate it.
  */
+
+import type { Backend } from '../backend/backend.js';
 import type { Expr } from '../ir/expr.js';
-import type { Backend } from '../runtime/backend.js';
 import { ReadCounts } from './read-counts.js';
 
 /** One term of a predicted time. */

@@ -3,7 +3,7 @@
  * nothing. Nothing is ever brought for the sake of being kept here. Invariant: bytes never exceed the budget, and what goes first
  * saves least for its size; what goes is still in its backend.
  */
-import type { DenseMatrix, Handle } from '../runtime/value.js';
+import type { DenseMatrix, Handle } from '../ir/value.js';
 
 interface Replica {
   readonly value: DenseMatrix;

@@ -2,9 +2,10 @@
  * Turns what an execution measured into what the cost model learns from: the terms a time is the sum of. Invariant: what is
  * taken in is chosen by what was expected, never by what was measured, which would keep the slow and drop the fast.
  */
+
+import type { Backend } from '../backend/backend.js';
 import { denseBytes, type Expr } from '../ir/expr.js';
-import type { Backend } from '../runtime/backend.js';
-import type { Handle, Value } from '../runtime/value.js';
+import type { Handle, Value } from '../ir/value.js';
 import type { CostModel, CostPart } from './cost-model.js';
 
 /** Operators expected to take less are not looked at: there are thousands of them, and placing them costs nothing. @units seconds */

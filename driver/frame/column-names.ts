@@ -4,7 +4,7 @@
  * on the job and the category alone, never on which other categories there are. What could be read as another column is
  * written in JSON's quotes: a category that is one of our words, or a feature whose name begins as another's columns do.
  */
-import type { EncodedFeature } from './encode-block.js';
+import type { EncodedFeature } from '../operators/encode-block.js';
 
 const OTHER = '(other)';
 const MISSING = '(missing)';

@@ -3,8 +3,8 @@
  * for missing values. Invariant: everything that can be checked without the data is checked here.
  */
 import { ConfigError, DataError } from '../errors.js';
+import type { FrameColumn, FrameDescription, SqlDialect } from '../ir/frame-engine.js';
 import { closestText } from './closest.js';
-import type { FrameColumn, FrameDescription, SqlDialect } from './engine.js';
 
 /** A feature: the name of a column, or more. */
 export type FeatureSpec = string | FeatureOptions;

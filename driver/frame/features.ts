@@ -4,8 +4,6 @@
  * it would not is a `DataError` that names the feature, what was expected, what came and what to do.
  */
 import { DataError, RepriseError } from '../errors.js';
-import { columnPrefixes, featureColumns } from './column-names.js';
-import { type EncodedFeature, featureWidth, sqlText } from './encode-block.js';
 import type {
   ColumnProfile,
   FrameDescription,
@@ -13,7 +11,9 @@ import type {
   ProfileRequest,
   SqlDialect,
   SqlText,
-} from './engine.js';
+} from '../ir/frame-engine.js';
+import { type EncodedFeature, featureWidth, sqlText } from '../operators/encode-block.js';
+import { columnPrefixes, featureColumns } from './column-names.js';
 import {
   type FeatureSpec,
   type PlannedFeature,

@@ -3,7 +3,7 @@
  * profile of all is merged. Files not profiled yet are scanned together. Invariant: answers equal those of one scan over
  * all files; a request that can't be merged exactly is handed to the engine whole.
  */
-import { sqlText } from './encode-block.js';
+
 import type {
   ColumnProfile,
   FrameDescription,
@@ -12,11 +12,13 @@ import type {
   FrameSource,
   ProfileRequest,
   SqlText,
-} from './engine.js';
+} from '../ir/frame-engine.js';
+import type { DescribeOptions } from '../ir/read-options.js';
+import { sqlText } from '../operators/encode-block.js';
 import { verifyUnchanged } from './identity.js';
 import { FILE_VALUES, mergeProfiles, mergeQuantiles, quantileValues } from './merge-profiles.js';
 import { fileKey } from './partitions.js';
-import { type DescribeOptions, optionsKey } from './read-options.js';
+import { optionsKey } from './read-options.js';
 
 /** Keeps plain data by key: `Session.memo`. */
 export type Memo = (

@@ -6,8 +6,8 @@ import type { Stats } from 'node:fs';
 import { readdir, stat } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { DataError } from '../errors.js';
+import type { FrameFormat } from '../ir/frame-engine.js';
 import { requireLocal } from './addresses.js';
-import type { FrameFormat } from './engine.js';
 import { byText, expandGlob, isGlob } from './glob.js';
 import { fixedPart, isPartition } from './partitions.js';
 

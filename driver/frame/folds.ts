@@ -5,8 +5,8 @@
  * Predefined: scikit-learn's `PredefinedSplit`, the distinct values in order are the folds and -1 is in no test fold.
  */
 import { ConfigError, DataError } from '../errors.js';
-import type { EncodedFeature } from './encode-block.js';
-import type { ColumnProfile } from './engine.js';
+import type { ColumnProfile } from '../ir/frame-engine.js';
+import type { EncodedFeature } from '../operators/encode-block.js';
 import { compareNumbers } from './number-text.js';
 import { MAX_CATEGORIES } from './resolve-feature.js';
 

@@ -4,9 +4,9 @@
  */
 import type { Attrs, AttrValue } from '../ir/attrs.js';
 import type { Expr } from '../ir/expr.js';
+import type { FrameSource } from '../ir/frame-engine.js';
 import type { Interner } from '../ir/intern.js';
 import { frame } from '../operators/frame.js';
-import type { FrameSource } from './engine.js';
 import { partitionAttr } from './partitions.js';
 import { TEXT_GRAMMAR } from './text-columns.js';
 

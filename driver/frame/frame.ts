@@ -4,14 +4,14 @@
  */
 import { DataError } from '../errors.js';
 import type { Attrs, AttrValue } from '../ir/attrs.js';
+import type { Evaluator } from '../ir/evaluator.js';
 import type { Expr } from '../ir/expr.js';
+import type { FrameColumn, FrameDescription, FrameEngine, FrameFile } from '../ir/frame-engine.js';
+import type { DescribeOptions } from '../ir/read-options.js';
 import { encode as encodeOp } from '../operators/encode.js';
-import type { Evaluator } from '../runtime/evaluator.js';
-import type { EncodedFeature } from './encode-block.js';
-import type { FrameColumn, FrameDescription, FrameEngine, FrameFile } from './engine.js';
+import type { EncodedFeature } from '../operators/encode-block.js';
 import { frameLeaf } from './frame-leaf.js';
 import { subSource } from './parts.js';
-import type { DescribeOptions } from './read-options.js';
 
 export class Frame {
   readonly description: FrameDescription;

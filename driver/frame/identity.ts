@@ -10,11 +10,11 @@ import { type BigIntStats, createReadStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { DataError } from '../errors.js';
+import type { FrameFile, FrameSource } from '../ir/frame-engine.js';
 import { env } from '../support/env.js';
 import { forgetOldest } from '../support/forget-oldest.js';
 import { ParsedFile } from '../support/plain-file.js';
 import { replaceFile } from '../support/replace-file.js';
-import type { FrameFile, FrameSource } from './engine.js';
 
 /** How long a file must have been left alone before its digest is remembered. @units ns */
 const SETTLED_NS = 2_000_000_000n;

@@ -3,8 +3,9 @@
  * exactly; so do quantiles, from the counts of distinct values. Invariant: what is returned equals the profile of all
  * files at once; where that can't be had from the parts, nothing is returned.
  */
-import { sqlText } from './encode-block.js';
-import type { ColumnProfile, ProfileRequest } from './engine.js';
+
+import type { ColumnProfile, ProfileRequest } from '../ir/frame-engine.js';
+import { sqlText } from '../operators/encode-block.js';
 
 /** Distinct values of one file that are kept with their counts; beyond, the files are profiled together. */
 export const FILE_VALUES = 20_000;

@@ -4,8 +4,9 @@
  * larger range or the first missing value; `columns` says where the part's columns stand among those of all data.
  * Invariant: encoding the part by its own features and placing the columns gives what the features of all data give.
  */
-import { type EncodedFeature, featureWidth } from './encode-block.js';
-import type { ColumnProfile, SqlText } from './engine.js';
+
+import type { ColumnProfile, SqlText } from '../ir/frame-engine.js';
+import { type EncodedFeature, featureWidth } from '../operators/encode-block.js';
 import { isComplete } from './merge-profiles.js';
 import { byCategory } from './resolve-feature.js';
 

@@ -6,17 +6,8 @@
  */
 import { DataError } from '../errors.js';
 import type { AttrValue } from '../ir/attrs.js';
-import type { ColumnType, FrameFile } from './engine.js';
-import type { ReadOptions } from './read-options.js';
-
-export type PartitionType = 'integer' | 'date' | 'text';
-
-/** A column's value for all rows of a file; null where it is missing. */
-export interface PartitionValue {
-  readonly name: string;
-  readonly type: PartitionType;
-  readonly value: string | null;
-}
+import type { ColumnType, FrameFile, PartitionType, PartitionValue } from '../ir/frame-engine.js';
+import type { ReadOptions } from '../ir/read-options.js';
 
 /** What Hive calls the folder of rows without a value. */
 const MISSING = '__HIVE_DEFAULT_PARTITION__';

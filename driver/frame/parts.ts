@@ -5,8 +5,8 @@
  * other. Invariant: parts in order hold the rows of the source in order; files without rows are in none.
  */
 import { createHash } from 'node:crypto';
+import type { FrameFile, FrameSource } from '../ir/frame-engine.js';
 import { memoryShares } from '../support/memory.js';
-import type { FrameFile, FrameSource } from './engine.js';
 
 /** More parts than this cost more in small steps than they save. */
 const MAX_PARTS = 64;

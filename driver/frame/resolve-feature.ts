@@ -3,8 +3,8 @@
  * all rows; only a mean to impute is left to be fitted on training rows, through an indicator column.
  */
 import { DataError } from '../errors.js';
-import { type EncodedFeature, sqlText } from './encode-block.js';
-import type { ColumnProfile, ProfileRequest, SqlText } from './engine.js';
+import type { ColumnProfile, ProfileRequest, SqlText } from '../ir/frame-engine.js';
+import { type EncodedFeature, sqlText } from '../operators/encode-block.js';
 import type { PlannedFeature } from './feature-spec.js';
 import { compareNumbers } from './number-text.js';
 import { textLiteral } from './sql/literal.js';

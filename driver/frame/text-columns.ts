@@ -4,9 +4,9 @@
  * in the type chosen than in its text, unless the job's schema says so.
  */
 import { DataError } from '../errors.js';
+import type { ColumnType } from '../ir/frame-engine.js';
+import type { SchemaType } from '../ir/read-options.js';
 import { closestText } from './closest.js';
-import type { ColumnType } from './engine.js';
-import type { SchemaType } from './read-options.js';
 
 /**
  * Part of what text data are: what was computed under another grammar is another value. 1 was given with the first that

@@ -4,8 +4,9 @@
  * expressions are one object and `===` is equality; `lineage-key.ts` gives the name that outlives the process.
  * Source: LIMA (SIGMOD 2021) lineage items; hash-consing after Filliatre and Conchon (ML Workshop 2006).
  */
-import type { OpDef } from '../operators/op-def.js';
+
 import { type Attrs, canonicalAttrs } from './attrs.js';
+import type { OpDef } from './op-def.js';
 
 /** What is known of a value before it exists. */
 export interface Meta {

@@ -7,10 +7,10 @@
  * evaluated about as many (`weaken`), or a million are young, or what they carry is large.
  */
 import { PlanError, ShapeError } from '../errors.js';
-import type { OpDef } from '../operators/op-def.js';
 import { memoryShares } from '../support/memory.js';
 import { type Attrs, equalAttrs, hashAttrs, noAttrs } from './attrs.js';
 import { Expr, type Meta } from './expr.js';
+import type { OpDef } from './op-def.js';
 
 const INITIAL_SLOTS = 1 << 12;
 const CHUNK_BITS = 10;

@@ -4,8 +4,8 @@
  * node and only when a tier that outlives the process (durable store, Spark names, reports) asks for it.
  */
 import { createHash, hash as oneShotHash } from 'node:crypto';
-import type { DenseMatrix } from '../runtime/value.js';
 import { type Expr, topological } from './expr.js';
+import type { DenseMatrix } from './value.js';
 
 /** Hexadecimal SHA-256. */
 export type LineageKey = string;

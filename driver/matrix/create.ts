@@ -4,10 +4,10 @@
  */
 import { DTypeError, PlanError, ShapeError } from '../errors.js';
 import type { Attrs } from '../ir/attrs.js';
+import type { Evaluator } from '../ir/evaluator.js';
 import { contentDigest } from '../ir/lineage-key.js';
+import { type DenseMatrix, dense } from '../ir/value.js';
 import { ops } from '../operators/index.js';
-import type { Evaluator } from '../runtime/evaluator.js';
-import { type DenseMatrix, dense } from '../runtime/value.js';
 import { withCallSite } from './call-site.js';
 import { describe, makeExpr, scalarExpr } from './element-wise.js';
 import { Matrix, Scalar } from './matrix.js';

@@ -4,10 +4,10 @@
  */
 import { DTypeError, PlanError } from '../errors.js';
 import type { Attrs } from '../ir/attrs.js';
+import type { Evaluator } from '../ir/evaluator.js';
 import type { Expr } from '../ir/expr.js';
+import type { OpDef } from '../ir/op-def.js';
 import { ops } from '../operators/index.js';
-import type { OpDef } from '../operators/op-def.js';
-import type { Evaluator } from '../runtime/evaluator.js';
 import { withCallSite } from './call-site.js';
 import type { Matrix, Scalar } from './matrix.js';
 

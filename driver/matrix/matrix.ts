@@ -2,14 +2,15 @@
  * The lazy matrix and scalar users hold. Every method makes one node (or finds the equal one) and computes nothing;
  * `value()` runs what is needed, with everything else asked for in the same turn of the event loop.
  */
-import { printExprs } from '../compiler/explain.js';
+
 import { InternalError, PlanError, ShapeError } from '../errors.js';
 import type { Attrs } from '../ir/attrs.js';
+import type { Evaluator } from '../ir/evaluator.js';
 import { type Expr, shapeText, topological } from '../ir/expr.js';
+import type { OpDef } from '../ir/op-def.js';
+import { printExprs } from '../ir/print.js';
+import type { DenseMatrix } from '../ir/value.js';
 import { ops } from '../operators/index.js';
-import type { OpDef } from '../operators/op-def.js';
-import type { Evaluator } from '../runtime/evaluator.js';
-import type { DenseMatrix } from '../runtime/value.js';
 import { withCallSite } from './call-site.js';
 import { ElementWise, makeExpr } from './element-wise.js';
 

@@ -1,6 +1,7 @@
 /** A + diag(d), or A + d * I for a scalar d, without the n x n matrix of zeros: the penalty of ridge regression. */
-import { dense } from '../runtime/value.js';
-import { defineOp } from './op-def.js';
+
+import { defineOp } from '../ir/op-def.js';
+import { dense } from '../ir/value.js';
 import { sample } from './product.js';
 import { shapeError } from './shape-check.js';
 

@@ -4,8 +4,8 @@
  * a step and a merge; the merge is associative, so any partitioning gives the same result up to rounding.
  */
 import type { Meta } from '../ir/expr.js';
-import { type DenseMatrix, dense } from '../runtime/value.js';
-import { type ConformanceCase, defineOp, type OpDef, type RowRule } from './op-def.js';
+import { type ConformanceCase, defineOp, type OpDef, type RowRule } from '../ir/op-def.js';
+import { type DenseMatrix, dense } from '../ir/value.js';
 
 export interface Fold {
   readonly start: number;

@@ -1,10 +1,10 @@
 /**
  * One output of a call of a reusable function: attributes name the function, its version, its plain arguments and which
  * output it is; the inputs are its matrix arguments. No backend runs it: the session has the value, from the cache,
- * from the durable store, or by calling the function (`driver/reuse/function-cache.ts`).
+ * from the durable store, or by calling the function (`driver/functions/function-cache.ts`).
  */
 import { InternalError } from '../errors.js';
-import { defineOp } from './op-def.js';
+import { defineOp } from '../ir/op-def.js';
 
 /** A function is worth looking up whatever it computes. @units flops */
 const CALL_FLOPS = 1e9;

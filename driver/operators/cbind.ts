@@ -1,6 +1,7 @@
 /** Operands beside one another; all have the same number of rows. */
-import { dense } from '../runtime/value.js';
-import { defineOp } from './op-def.js';
+
+import { defineOp } from '../ir/op-def.js';
+import { dense } from '../ir/value.js';
 import { sample } from './product.js';
 import { nnzOf, shapeError } from './shape-check.js';
 

@@ -2,8 +2,9 @@
  * The lower triangular L with L %*% t(L) = A, for a symmetric positive definite A, of which only the lower triangle is
  * read. @throws SingularError naming the first pivot that is not positive (see `pivot.ts`)
  */
-import { type DenseMatrix, dense } from '../runtime/value.js';
-import { defineOp } from './op-def.js';
+
+import { defineOp } from '../ir/op-def.js';
+import { type DenseMatrix, dense } from '../ir/value.js';
 import { isSingularPivot, notPositiveError } from './pivot.js';
 import { multiply, sample } from './product.js';
 import { requireSquare } from './shape-check.js';

@@ -1,6 +1,7 @@
 /** A column (n x 1) as the diagonal of an n x n matrix, or the diagonal of an n x n matrix as a column. */
-import { dense } from '../runtime/value.js';
-import { defineOp } from './op-def.js';
+
+import { defineOp } from '../ir/op-def.js';
+import { dense } from '../ir/value.js';
 import { sample } from './product.js';
 import { shapeError } from './shape-check.js';
 

@@ -4,8 +4,14 @@
  * Invariant: a definition is its `cell` function; NaN and infinities follow IEEE 754 through it.
  */
 import type { Meta } from '../ir/expr.js';
-import { type DenseMatrix, dense } from '../runtime/value.js';
-import { type ConformanceCase, defineOp, type OpDef, type RowRule, wholeRule } from './op-def.js';
+import {
+  type ConformanceCase,
+  defineOp,
+  type OpDef,
+  type RowRule,
+  wholeRule,
+} from '../ir/op-def.js';
+import { type DenseMatrix, dense } from '../ir/value.js';
 import { nnzOf, shapeError } from './shape-check.js';
 
 export type Cell = (a: number, b: number, c: number) => number;

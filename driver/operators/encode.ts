@@ -4,9 +4,9 @@
  */
 
 import { InternalError } from '../errors.js';
-import type { EncodedFeature } from '../frame/encode-block.js';
-import { featureWidth } from '../frame/encode-block.js';
-import { defineOp, sourceRule } from './op-def.js';
+import { defineOp, sourceRule } from '../ir/op-def.js';
+import type { EncodedFeature } from './encode-block.js';
+import { featureWidth } from './encode-block.js';
 
 export const encode = defineOp({
   name: 'encode',

@@ -1,6 +1,7 @@
 /** A matrix with one value in every cell. attrs: rows, cols, value. */
-import { dense } from '../runtime/value.js';
-import { defineOp, sourceRule } from './op-def.js';
+
+import { defineOp, sourceRule } from '../ir/op-def.js';
+import { dense } from '../ir/value.js';
 import { numberAttr, sizeAttr } from './shape-check.js';
 
 export const fill = defineOp({

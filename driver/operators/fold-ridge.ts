@@ -12,10 +12,10 @@
  * and standardising are linear maps on the columns, applied to the moments in place.
  */
 import type { Attrs } from '../ir/attrs.js';
-import { type DenseMatrix, dense } from '../runtime/value.js';
+import { defineOp } from '../ir/op-def.js';
+import { type DenseMatrix, dense } from '../ir/value.js';
 import { choleskyFactor } from './cholesky.js';
 import { groupGram } from './group-gram.js';
-import { defineOp } from './op-def.js';
 import { sample } from './product.js';
 import { shapeError } from './shape-check.js';
 

@@ -3,7 +3,7 @@
  * `FrameSource` with their paths. It has no matrix value: only `encode` reads it.
  */
 import { InternalError } from '../errors.js';
-import { defineOp, sourceRule } from './op-def.js';
+import { defineOp, sourceRule } from '../ir/op-def.js';
 
 export const frame = defineOp({
   name: 'frame',

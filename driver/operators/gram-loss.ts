@@ -14,9 +14,9 @@
  * rounding error analysis" (SIAM J. Sci. Comput. 2019), theorem 3.1, which holds but for a chance below 1e-3 a sum.
  */
 import type { Attrs } from '../ir/attrs.js';
-import { type DenseMatrix, dense } from '../runtime/value.js';
+import { defineOp } from '../ir/op-def.js';
+import { type DenseMatrix, dense } from '../ir/value.js';
 import { groupGram } from './group-gram.js';
-import { defineOp } from './op-def.js';
 import { multiply, sample } from './product.js';
 import { shapeError } from './shape-check.js';
 

@@ -8,8 +8,8 @@
  */
 import { ShapeError } from '../errors.js';
 import { shapeText } from '../ir/expr.js';
-import { type DenseMatrix, dense } from '../runtime/value.js';
-import { defineOp } from './op-def.js';
+import { defineOp } from '../ir/op-def.js';
+import { type DenseMatrix, dense } from '../ir/value.js';
 
 export type Loss = 'squared' | 'absolute';
 

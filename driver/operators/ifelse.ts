@@ -1,7 +1,8 @@
 /** b where the condition a is non-zero, else c, cell by cell with broadcasting; NaN counts as non-zero. */
-import { dense } from '../runtime/value.js';
+
+import { defineOp } from '../ir/op-def.js';
+import { dense } from '../ir/value.js';
 import { applyCells, broadcast, broadcastRowRule, type Cell } from './elementwise.js';
-import { defineOp } from './op-def.js';
 
 const cell: Cell = (a, b, c) => (a !== 0 ? b : c);
 

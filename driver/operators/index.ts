@@ -1,5 +1,6 @@
 /** Every operator, by name. Invariant: each key is its operator's name, and names are never reused with another meaning. */
 
+import type { OpDef } from '../ir/op-def.js';
 import { addDiag } from './add-diag.js';
 import {
   colMaxs,
@@ -67,7 +68,6 @@ import { literal } from './literal.js';
 import { matmul } from './matmul.js';
 import { mergeGroupGram } from './merge-group-gram.js';
 import { mmchain } from './mmchain.js';
-import type { OpDef } from './op-def.js';
 import { rand } from './rand.js';
 import { rbind } from './rbind.js';
 import { reshape } from './reshape.js';

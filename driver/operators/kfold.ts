@@ -12,8 +12,8 @@
  */
 import { ShapeError } from '../errors.js';
 import type { Attrs } from '../ir/attrs.js';
-import { dense } from '../runtime/value.js';
-import { defineOp, sourceRule } from './op-def.js';
+import { defineOp, sourceRule } from '../ir/op-def.js';
+import { dense } from '../ir/value.js';
 
 export const kfold = defineOp({
   name: 'kfold',

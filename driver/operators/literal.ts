@@ -2,8 +2,9 @@
  * A matrix given by its cells. Small ones are interned by content, large ones by the buffer that holds them
  * (attribute `key`, see `driver/matrix/create.ts`); the lineage key is the content digest either way.
  */
-import type { DenseMatrix } from '../runtime/value.js';
-import { defineOp } from './op-def.js';
+
+import { defineOp } from '../ir/op-def.js';
+import type { DenseMatrix } from '../ir/value.js';
 
 export const literal = defineOp({
   name: 'literal',

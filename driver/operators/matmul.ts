@@ -4,8 +4,8 @@
  */
 import type { Attrs } from '../ir/attrs.js';
 import type { Meta } from '../ir/expr.js';
-import { dense } from '../runtime/value.js';
-import { defineOp, type RowRule, wholeRule } from './op-def.js';
+import { defineOp, type RowRule, wholeRule } from '../ir/op-def.js';
+import { dense } from '../ir/value.js';
 import { addCells, multiply, sample } from './product.js';
 import { flagAttr, shapeError } from './shape-check.js';
 

@@ -13,9 +13,9 @@
 import { ShapeError } from '../errors.js';
 import type { Attrs } from '../ir/attrs.js';
 import { shapeText } from '../ir/expr.js';
-import { type DenseMatrix, dense } from '../runtime/value.js';
+import { defineOp } from '../ir/op-def.js';
+import { type DenseMatrix, dense } from '../ir/value.js';
 import { mergeCentered } from './group-gram.js';
-import { defineOp } from './op-def.js';
 
 /** Where the moments of a part go. */
 export interface PartPlacement {

@@ -1,7 +1,7 @@
 /**
  * What the product operators share: the naive triple loop that is their oracle, and the merge of partial products.
  */
-import { type DenseMatrix, dense } from '../runtime/value.js';
+import { type DenseMatrix, dense } from '../ir/value.js';
 
 /** op(A) op(B), op being the transpose where asked. */
 export function multiply(

@@ -8,9 +8,9 @@
  */
 import { PlanError } from '../errors.js';
 import type { Attrs } from '../ir/attrs.js';
-import { dense } from '../runtime/value.js';
+import { defineOp, sourceRule } from '../ir/op-def.js';
+import { dense } from '../ir/value.js';
 import { inverseNormal } from './inverse-normal.js';
-import { defineOp, sourceRule } from './op-def.js';
 import { forEachCell, openUniform, uniform } from './philox.js';
 import { choiceAttr, finiteAttr, sizeAttr, wholeAttr } from './shape-check.js';
 

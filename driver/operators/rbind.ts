@@ -1,6 +1,7 @@
 /** Operands under one another; all have the same number of columns. */
-import { dense } from '../runtime/value.js';
-import { defineOp } from './op-def.js';
+
+import { defineOp } from '../ir/op-def.js';
+import { dense } from '../ir/value.js';
 import { sample } from './product.js';
 import { nnzOf, shapeError } from './shape-check.js';
 

@@ -1,6 +1,7 @@
 /** The same cells, read row by row, in another shape. attrs: rows, cols. */
-import { dense } from '../runtime/value.js';
-import { defineOp } from './op-def.js';
+
+import { defineOp } from '../ir/op-def.js';
+import { dense } from '../ir/value.js';
 import { sample } from './product.js';
 import { shapeError, sizeAttr } from './shape-check.js';
 

@@ -1,6 +1,7 @@
 /** A 1x1 matrix given by its value, which is part of the lineage. */
-import { dense } from '../runtime/value.js';
-import { defineOp } from './op-def.js';
+
+import { defineOp } from '../ir/op-def.js';
+import { dense } from '../ir/value.js';
 
 export const scalar = defineOp({
   name: 'scalar',

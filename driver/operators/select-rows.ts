@@ -3,8 +3,8 @@
  * inputs: X (n x d), mask (n x 1). attrs: rows, how many the mask selects, so that the shape is known before the data are.
  */
 import { DataError } from '../errors.js';
-import { dense } from '../runtime/value.js';
-import { defineOp } from './op-def.js';
+import { defineOp } from '../ir/op-def.js';
+import { dense } from '../ir/value.js';
 import { sample } from './product.js';
 import { shapeError, sizeAttr } from './shape-check.js';
 

@@ -1,6 +1,7 @@
 /** A column of evenly spaced numbers: cell i = from + i * by. attrs: from, by, rows. */
-import { dense } from '../runtime/value.js';
-import { defineOp, sourceRule } from './op-def.js';
+
+import { defineOp, sourceRule } from '../ir/op-def.js';
+import { dense } from '../ir/value.js';
 import { finiteAttr, sizeAttr } from './shape-check.js';
 
 export const seq = defineOp({

@@ -5,8 +5,8 @@
  */
 import type { Attrs } from '../ir/attrs.js';
 import type { Meta } from '../ir/expr.js';
-import { dense } from '../runtime/value.js';
-import { defineOp, wholeRule } from './op-def.js';
+import { defineOp, wholeRule } from '../ir/op-def.js';
+import { dense } from '../ir/value.js';
 import { sample } from './product.js';
 import { shapeError } from './shape-check.js';
 

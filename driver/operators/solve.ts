@@ -4,10 +4,10 @@
  * @throws SingularError naming the first pivot that is too small (see `pivot.ts`)
  */
 import { noAttrs } from '../ir/attrs.js';
-import { type DenseMatrix, dense } from '../runtime/value.js';
+import { defineOp } from '../ir/op-def.js';
+import { type DenseMatrix, dense } from '../ir/value.js';
 import { addDiag } from './add-diag.js';
 import { choleskyFactor, sampleSpd } from './cholesky.js';
-import { defineOp } from './op-def.js';
 import { isSingularPivot, singularError } from './pivot.js';
 import { sample } from './product.js';
 import { choiceAttr, shapeError } from './shape-check.js';

@@ -5,8 +5,8 @@
  * It reduces over row blocks: the first k of two parts are among the first k of each.
  */
 import type { Attrs } from '../ir/attrs.js';
-import { type DenseMatrix, dense } from '../runtime/value.js';
-import { defineOp, type RowRule } from './op-def.js';
+import { defineOp, type RowRule } from '../ir/op-def.js';
+import { type DenseMatrix, dense } from '../ir/value.js';
 import { sample } from './product.js';
 import { flagAttr, shapeError, wholeAttr } from './shape-check.js';
 

@@ -1,6 +1,7 @@
 /** t(X). Free in products, which take transposed operands by a flag (`rules/fold-transpose.ts`). */
-import { dense } from '../runtime/value.js';
-import { defineOp } from './op-def.js';
+
+import { defineOp } from '../ir/op-def.js';
+import { dense } from '../ir/value.js';
 import { sample } from './product.js';
 
 export const transpose = defineOp({

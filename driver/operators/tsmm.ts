@@ -1,6 +1,7 @@
 /** t(X) %*% X, computed once for both triangles; exactly symmetric. The Gram matrix of least squares. */
-import { dense } from '../runtime/value.js';
-import { defineOp } from './op-def.js';
+
+import { defineOp } from '../ir/op-def.js';
+import { dense } from '../ir/value.js';
 import { addCells, multiply, sample } from './product.js';
 
 export const tsmm = defineOp({

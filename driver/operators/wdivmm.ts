@@ -4,8 +4,9 @@
  * attrs: cells  'residual': p = w (u v' - x), the gradient of ALS and SGD; 'quotient': p = w (x / u v'), as in PNMF
  *        side   'right': P %*% V (n x r), by row blocks; 'left': t(P) %*% U (m x r), summed over row blocks
  */
-import { dense } from '../runtime/value.js';
-import { defineOp } from './op-def.js';
+
+import { defineOp } from '../ir/op-def.js';
+import { dense } from '../ir/value.js';
 import { addCells, multiply, sample } from './product.js';
 import { choiceAttr } from './shape-check.js';
 import { askedCells, checkFactors, factorBlocks, forEachAsked, sparseSample } from './weighted.js';

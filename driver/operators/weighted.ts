@@ -3,7 +3,7 @@
  * without weights, where X is not zero. Source: the fused operators of SystemDS (Boehm et al., VLDB 2018).
  */
 import type { Meta } from '../ir/expr.js';
-import { type DenseMatrix, dense } from '../runtime/value.js';
+import { type DenseMatrix, dense } from '../ir/value.js';
 import { shapeError } from './shape-check.js';
 
 /** Checks X n x m, U n x r, V m x r and, if given, W n x m. @throws ShapeError */

@@ -2,8 +2,9 @@
  * Weighted squared loss of a factorisation, the sum of w (x - u v')^2 over the cells asked about (see `weighted.ts`).
  * inputs: X (n x m), U (n x r), V (m x r), optionally W (n x m). X and U come by row blocks.
  */
-import { dense } from '../runtime/value.js';
-import { defineOp } from './op-def.js';
+
+import { defineOp } from '../ir/op-def.js';
+import { dense } from '../ir/value.js';
 import { addCells, sample } from './product.js';
 import { askedCells, checkFactors, factorBlocks, forEachAsked, sparseSample } from './weighted.js';
 

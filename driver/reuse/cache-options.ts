@@ -1,9 +1,9 @@
 /** What a reuse cache is made with, and how many results fit the memory of the language whatever their values take. */
 import { getHeapStatistics } from 'node:v8';
+import type { CacheEntry } from '../backend/cache-entry.js';
+import type { CacheTier } from '../backend/cache-tier.js';
 import type { Expr } from '../ir/expr.js';
-import type { Handle } from '../runtime/value.js';
-import type { CacheEntry } from './cache-entry.js';
-import type { CacheTier } from './cache-tier.js';
+import type { Handle } from '../ir/value.js';
 import type { EvictionPolicy } from './eviction-policy.js';
 import type { SpillTier } from './spill-tier.js';
 

@@ -5,13 +5,13 @@
  * two processes wait for each other).
  */
 import { createHash } from 'node:crypto';
-import type { FrameSource } from '../frame/engine.js';
 import { reducesFrameData } from '../frame/frame-data.js';
 import { verifyUnchanged } from '../frame/identity.js';
 import { type Expr, topological } from '../ir/expr.js';
+import type { FrameSource } from '../ir/frame-engine.js';
 import { lineageKey } from '../ir/lineage-key.js';
+import type { DenseMatrix, Value } from '../ir/value.js';
 import { frame } from '../operators/frame.js';
-import type { DenseMatrix, Value } from '../runtime/value.js';
 import { isWorthLooking, type Recalled, Recalling } from './recalling.js';
 import type { DurableStore } from './store/durable-store.js';
 import type { Json } from './store/entry-format.js';

@@ -2,9 +2,10 @@
  * Which cached value goes first: each policy gives an entry a score and the lowest goes. Invariant: while an entry stays,
  * its score never falls, so a queue may find out late that it rose. Source: MEMPHIS (EDBT 2025) and LIMA (SIGMOD 2021).
  */
+
+import type { CacheEntry } from '../backend/cache-entry.js';
 import { ConfigError } from '../errors.js';
 import { env } from '../support/env.js';
-import type { CacheEntry } from './cache-entry.js';
 
 export interface EvictionPolicy {
   readonly name: 'costSize' | 'lru' | 'dagHeight';

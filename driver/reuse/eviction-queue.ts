@@ -3,7 +3,7 @@
  * an entry's true score is never below the one it stands at, since scores only rise; so the first whose place is
  * true is the lowest of all. Adding costs a push, a hit costs nothing.
  */
-import type { CacheEntry } from './cache-entry.js';
+import type { CacheEntry } from '../backend/cache-entry.js';
 import type { EvictionPolicy } from './eviction-policy.js';
 
 interface Place {

@@ -6,7 +6,7 @@
 import { reducesFrameData } from '../frame/frame-data.js';
 import { denseBytes, type Expr, topological } from '../ir/expr.js';
 import { lineageKey } from '../ir/lineage-key.js';
-import type { Value } from '../runtime/value.js';
+import type { Value } from '../ir/value.js';
 import type { DurableTier } from './durable-tier.js';
 import type { Lease } from './store/lease.js';
 

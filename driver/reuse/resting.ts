@@ -4,10 +4,10 @@
  * what rests is found again by the key its node would have, which is made only for nodes that could rest.
  */
 
+import type { CacheEntry } from '../backend/cache-entry.js';
 import { reducesFrameData } from '../frame/frame-data.js';
 import { Expr, topological } from '../ir/expr.js';
 import { type LineageKey, lineageKey } from '../ir/lineage-key.js';
-import type { CacheEntry } from './cache-entry.js';
 
 /** Runs after which a result that none of them used rests, or goes. */
 export const REST_RUNS = 8;

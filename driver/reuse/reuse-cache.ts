@@ -5,19 +5,20 @@
  * exceed the budget by no more than the entry just put and what is being written to disk.
  * Source: MEMPHIS (EDBT 2025) section 4, LIMA (SIGMOD 2021).
  */
+
+import { type CacheEntry, pendingEntry } from '../backend/cache-entry.js';
+import { type CacheTier, plainTier } from '../backend/cache-tier.js';
 import type { Expr } from '../ir/expr.js';
-import type { OpDef } from '../operators/op-def.js';
-import type { Handle, Value } from '../runtime/value.js';
-import { type CacheEntry, pendingEntry } from './cache-entry.js';
+import type { OpDef } from '../ir/op-def.js';
+import type { Handle, Value } from '../ir/value.js';
 import { mostEntries, type ReuseCacheOptions } from './cache-options.js';
-import { type CacheTier, plainTier } from './cache-tier.js';
 import { type EvictionPolicy, evictionPolicy } from './eviction-policy.js';
 import { EvictionQueue } from './eviction-queue.js';
 import { isUnused, mayRest, RestingResults } from './resting.js';
 import { SiblingIndex } from './sibling-index.js';
 import type { SpillTier } from './spill-tier.js';
 
-export type { CacheEntry } from './cache-entry.js';
+export type { CacheEntry } from '../backend/cache-entry.js';
 
 /** Bookkeeping charged to every entry, so that millions of scalars count too. @units bytes */
 const ENTRY_OVERHEAD_BYTES = 256;

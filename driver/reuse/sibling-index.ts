@@ -3,7 +3,7 @@
  * values can be had on this machine, the last few under each input.
  */
 import type { Expr } from '../ir/expr.js';
-import type { OpDef } from '../operators/op-def.js';
+import type { OpDef } from '../ir/op-def.js';
 
 /** Nodes remembered under one input; older ones are found by their own key only. */
 const MAX_SIBLINGS = 64;

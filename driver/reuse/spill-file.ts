@@ -7,8 +7,8 @@ import { createCipheriv, randomBytes } from 'node:crypto';
 import { closeSync, openSync, read, write } from 'node:fs';
 import { unlink } from 'node:fs/promises';
 import { promisify } from 'node:util';
-import { type DenseMatrix, dense } from '../runtime/value.js';
-import type { SpillFile } from './cache-entry.js';
+import type { SpillFile } from '../backend/cache-entry.js';
+import { type DenseMatrix, dense } from '../ir/value.js';
 
 const CHUNK_BYTES = 1 << 28;
 const KEY = randomBytes(16);

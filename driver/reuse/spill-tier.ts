@@ -5,10 +5,10 @@
  * Source: MEMPHIS (EDBT 2025) spills when reading back beats recomputing; here it must also come back (decision 38).
  */
 import { unlink } from 'node:fs/promises';
-import type { DenseMatrix } from '../runtime/value.js';
+import type { SpillFile } from '../backend/cache-entry.js';
+import type { DenseMatrix } from '../ir/value.js';
 import { env } from '../support/env.js';
 import { memoryShares } from '../support/memory.js';
-import type { SpillFile } from './cache-entry.js';
 import { ReturnHistory } from './return-history.js';
 import { readSpillFile, writeSpillFile } from './spill-file.js';
 import { makeSpillFolder, removeSpillFolder, sweepSpillFolders } from './spill-folder.js';

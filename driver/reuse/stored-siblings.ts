@@ -9,9 +9,9 @@ import type { Attrs } from '../ir/attrs.js';
 import { noAttrs } from '../ir/attrs.js';
 import { type Expr, topological } from '../ir/expr.js';
 import { lineageKey } from '../ir/lineage-key.js';
-import { fromJson, type StoredValue, toJson } from '../ir/stored-lineage.js';
+import type { OpDef } from '../ir/op-def.js';
+import { fromJson, type StoredValue, toJson } from '../lineage/stored-lineage.js';
 import { opByName, ops } from '../operators/index.js';
-import type { OpDef } from '../operators/op-def.js';
 import type { DurableStore } from './store/durable-store.js';
 
 /** Inputs a result is noted under; each is a line in a file of its own. */

@@ -1,12 +1,13 @@
 /** What an execution needs of its session, and what it answers. */
+
+import type { Backend, RunContext } from '../backend/backend.js';
 import type { CostModel } from '../cost/cost-model.js';
 import type { TransientHistory } from '../cost/transient-history.js';
 import type { Expr } from '../ir/expr.js';
+import type { Value } from '../ir/value.js';
 import type { ReuseCache } from '../reuse/reuse-cache.js';
-import type { Backend, RunContext } from './backend.js';
 import type { Migration } from './migration.js';
 import type { Statistics } from './statistics.js';
-import type { Value } from './value.js';
 
 export interface ExecutionContext extends RunContext {
   readonly cache: ReuseCache;

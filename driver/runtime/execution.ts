@@ -5,6 +5,7 @@
  * is in flight when the execution ends, and a failing node fails only its consumers.
  */
 
+import type { Backend } from '../backend/backend.js';
 import {
   awaitedNodes,
   type CellChain,
@@ -18,8 +19,8 @@ import { observeOperator, observeSegment } from '../cost/measure.js';
 import { InternalError } from '../errors.js';
 import { rowsScanned } from '../frame/frame-data.js';
 import type { Expr } from '../ir/expr.js';
+import type { Value } from '../ir/value.js';
 import { frame } from '../operators/frame.js';
-import type { Backend } from './backend.js';
 import type { ExecutionContext, Outcome } from './execution-context.js';
 import { failureOf } from './failure.js';
 import { HostCopies } from './host-copies.js';
@@ -27,7 +28,6 @@ import { NodeStates } from './node-states.js';
 import { askedParts, keepParts } from './part-results.js';
 import { PromisedResults } from './promised-results.js';
 import { TransientValues } from './transient-values.js';
-import type { Value } from './value.js';
 
 /** Host operators run without a break for at most this long, so that signals and progress get through. */
 const TURN_MS = 40;

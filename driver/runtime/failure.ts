@@ -1,7 +1,8 @@
 /** Errors of kernels as ours. Invariant: what is thrown by us, or says that the run was cancelled, passes as it is. */
+
+import type { Backend } from '../backend/backend.js';
 import { ExecutionError, RepriseError } from '../errors.js';
 import type { Expr } from '../ir/expr.js';
-import type { Backend } from './backend.js';
 
 /** The error a node's failing is reported as. */
 export function failureOf(expr: Expr, error: unknown, backend: Backend): Error {

@@ -2,13 +2,14 @@
  * The values of one execution as operators take them: a handle where its own backend reads it, else a host copy. Invariant:
  * a value held by a backend is brought to the host at most once, however many operators ask and however they overlap.
  */
+
+import type { Backend, RunContext } from '../backend/backend.js';
 import type { PlanNode } from '../compiler/plan.js';
 import { InternalError } from '../errors.js';
 import type { Expr } from '../ir/expr.js';
-import type { Backend, RunContext } from './backend.js';
+import type { DenseMatrix, Handle, Value } from '../ir/value.js';
 import type { Migration } from './migration.js';
 import type { Statistics } from './statistics.js';
-import type { DenseMatrix, Handle, Value } from './value.js';
 
 export interface HostCopiesContext extends RunContext {
   readonly backends: ReadonlyMap<string, Backend>;

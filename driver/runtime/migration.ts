@@ -5,14 +5,14 @@
  * the backend keeps the value until it has been read; a migration that fails is an eviction like any other.
  */
 
+import type { Backend, RunContext } from '../backend/backend.js';
+import type { CacheEntry } from '../backend/cache-entry.js';
+import { beginPlan } from '../backend/cache-tier.js';
 import type { CostModel } from '../cost/cost-model.js';
 import { HostReplicas } from '../cost/host-replicas.js';
 import { observeCollect } from '../cost/measure.js';
-import type { CacheEntry } from '../reuse/cache-entry.js';
-import { beginPlan } from '../reuse/cache-tier.js';
+import type { DenseMatrix, Handle } from '../ir/value.js';
 import type { ReuseCache } from '../reuse/reuse-cache.js';
-import type { Backend, RunContext } from './backend.js';
-import type { DenseMatrix, Handle } from './value.js';
 
 /** Migrations of a value that is larger than this share of the host's budget would push out too much else. */
 const MAX_SHARE = 0.25;

@@ -5,8 +5,8 @@
 import { isInside, type Plan, type PlanNode, segmentNodes } from '../compiler/plan.js';
 import { InternalError } from '../errors.js';
 import type { Expr } from '../ir/expr.js';
+import type { Value } from '../ir/value.js';
 import { frame } from '../operators/frame.js';
-import type { Value } from './value.js';
 
 export type Readiness = 'ready' | 'waiting' | 'failed';
 

@@ -6,8 +6,8 @@
 import type { FilePart } from '../compiler/file-parts.js';
 import type { PlanNode } from '../compiler/plan.js';
 import type { Expr } from '../ir/expr.js';
+import { type DenseMatrix, rowsView, type Value } from '../ir/value.js';
 import type { ExecutionContext } from './execution-context.js';
-import { type DenseMatrix, rowsView, type Value } from './value.js';
 
 /** The parts a backend is asked for: those of reductions. Rows of a result need no asking. */
 export function askedParts(targets: readonly PlanNode[]): ReadonlyMap<Expr, readonly FilePart[]> {

@@ -2,28 +2,29 @@
  * Plans for a session: what the passes of the compiler need to know of its backends, cache and store, and plans as text.
  * Invariant: planning claims nothing, counts nothing and runs nothing, so a plan may be made again at any time.
  */
+
+import type { Backend } from '../backend/backend.js';
 import { printPlan } from '../compiler/explain.js';
 import { MIN_PARTIAL_SECONDS, type PartialReuseOptions } from '../compiler/partial-reuse.js';
 import type { PassContext, PlacementPolicy } from '../compiler/pass.js';
 import { compile } from '../compiler/pipeline.js';
 import type { Plan } from '../compiler/plan.js';
+import { planSeconds } from '../compiler/plan-seconds.js';
 import { isHostData } from '../compiler/row-blocks.js';
 import { logicalText } from '../compiler/run-passes.js';
 import type { CostModel } from '../cost/cost-model.js';
 import type { HostReplicas } from '../cost/host-replicas.js';
-import { planSeconds } from '../cost/plan-seconds.js';
 import { ReuseHistory } from '../cost/reuse-history.js';
 import { TransientHistory } from '../cost/transient-history.js';
 import { ConfigError } from '../errors.js';
 import { type Expr, topological } from '../ir/expr.js';
 import type { Interner } from '../ir/intern.js';
+import { type DenseMatrix, dense, type Value } from '../ir/value.js';
 import { call } from '../operators/call.js';
 import type { DurableTier } from '../reuse/durable-tier.js';
 import type { ReuseCache } from '../reuse/reuse-cache.js';
 import { env } from '../support/env.js';
-import type { Backend } from './backend.js';
 import type { Recall } from './recall.js';
-import { type DenseMatrix, dense, type Value } from './value.js';
 
 /** With blocks elsewhere, larger results are not put together here: they would have to travel. @units bytes */
 const REMOTE_PARTIAL_BYTES = 8 * 1024 * 1024;

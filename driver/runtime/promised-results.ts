@@ -3,11 +3,12 @@
  * before anybody else can plan, and put or withdrawn by the end; a node that answers from cached parts stands for
  * the nodes of the program it answers.
  */
+
+import type { CacheEntry } from '../backend/cache-entry.js';
 import type { Plan } from '../compiler/plan.js';
 import type { Expr } from '../ir/expr.js';
-import type { CacheEntry } from '../reuse/cache-entry.js';
+import type { Value } from '../ir/value.js';
 import type { ExecutionContext } from './execution-context.js';
-import type { Value } from './value.js';
 
 export class PromisedResults {
   readonly #plan: Plan;

@@ -4,14 +4,14 @@
  */
 import type { Plan } from '../compiler/plan.js';
 import { type Expr, topological } from '../ir/expr.js';
-import type { OpDef } from '../operators/op-def.js';
+import type { OpDef } from '../ir/op-def.js';
+import type { Value } from '../ir/value.js';
 import type { DurableTier } from '../reuse/durable-tier.js';
 import { releaseAll } from '../reuse/recalling.js';
 import type { ReuseCache } from '../reuse/reuse-cache.js';
 import type { Lease } from '../reuse/store/lease.js';
 import type { NodeInterner } from '../reuse/stored-siblings.js';
 import type { Statistics } from './statistics.js';
-import type { Value } from './value.js';
 
 /** Parts brought from files at the same time, so that the disk is not waited for file by file. */
 const READS_AT_ONCE = 8;

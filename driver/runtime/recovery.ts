@@ -4,12 +4,13 @@
  * node takes down at most `MAX_LOSSES` backends; after that it is refused, and the last tries run alone, so that no
  * other node is blamed for it. (Poison messages, as message queues call them, are treated the same way.)
  */
+
+import type { Backend } from '../backend/backend.js';
 import { BackendLostError, ExecutionError } from '../errors.js';
 import type { Expr } from '../ir/expr.js';
+import type { Value } from '../ir/value.js';
 import type { ReuseCache } from '../reuse/reuse-cache.js';
-import type { Backend } from './backend.js';
 import type { Outcome } from './execution-context.js';
-import type { Value } from './value.js';
 
 /** Backends one node may take down. */
 export const MAX_LOSSES = 3;

@@ -2,29 +2,31 @@
  * A session: interned expressions, the backends they run on, the reuse cache, and what happened. Requests made in the
  * same turn of the event loop are planned together, so that concurrent trials meet in one plan.
  */
+
+import type { Backend } from '../backend/backend.js';
+import { beginPlan } from '../backend/cache-tier.js';
 import { siblingKeys } from '../compiler/partial-reuse.js';
 import type { PlacementPolicy } from '../compiler/pass.js';
 import type { Plan } from '../compiler/plan.js';
 import { simplify } from '../compiler/simplify.js';
 import { saveCostModel } from '../cost/cost-file.js';
 import { CostModel } from '../cost/cost-model.js';
+import { FunctionCache } from '../functions/function-cache.js';
 import type { Attrs } from '../ir/attrs.js';
+import type { Evaluator } from '../ir/evaluator.js';
 import type { Expr } from '../ir/expr.js';
 import { Interner } from '../ir/intern.js';
+import type { OpDef } from '../ir/op-def.js';
+import type { Value } from '../ir/value.js';
 import { call } from '../operators/call.js';
-import type { OpDef } from '../operators/op-def.js';
-import { beginPlan } from '../reuse/cache-tier.js';
 import { DurableTier } from '../reuse/durable-tier.js';
 import { evictionPolicy, type PolicyName, policyFromEnv } from '../reuse/eviction-policy.js';
-import { FunctionCache } from '../reuse/function-cache.js';
 import { MemoTable } from '../reuse/memo-table.js';
 import { ReuseCache } from '../reuse/reuse-cache.js';
 import { type SpillOptions, spillTier } from '../reuse/spill-tier.js';
 import type { DurableStore } from '../reuse/store/durable-store.js';
 import type { Json } from '../reuse/store/entry-format.js';
 import { memoryShares } from '../support/memory.js';
-import type { Backend } from './backend.js';
-import type { Evaluator } from './evaluator.js';
 import { Execution } from './execution.js';
 import type { ExecutionContext, Outcome } from './execution-context.js';
 import { Migration } from './migration.js';
@@ -32,7 +34,6 @@ import { Planner } from './planner.js';
 import { Recall } from './recall.js';
 import { collectOutcomes, Recovery } from './recovery.js';
 import { Statistics } from './statistics.js';
-import type { Value } from './value.js';
 
 export interface SessionOptions {
   /** Runs operators on whole values on this machine. */

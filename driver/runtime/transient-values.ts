@@ -5,7 +5,7 @@
  */
 import type { CellChain, Plan, PlanNode } from '../compiler/plan.js';
 import type { Expr } from '../ir/expr.js';
-import type { DenseMatrix, Value } from './value.js';
+import type { DenseMatrix, Value } from '../ir/value.js';
 
 export class TransientValues {
   readonly #plan: Plan;

@@ -5,8 +5,8 @@
 import { lstat, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { isFromDeadProcess, processToken } from '../reuse/store/process-token.js';
 import { makeFolder } from './make-folder.js';
+import { isFromDeadProcess, processToken } from './process-token.js';
 
 /** Folders for what does not fit memory: of the session, of DuckDB, of Spark. */
 export const SCRATCH = {

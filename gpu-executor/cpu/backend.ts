@@ -3,11 +3,12 @@
  * in one bounded-memory stream. Invariant: it owns no state between runs but the bound library, the frame engine and
  * memory handed back for its next results.
  */
-import type { FrameEngine } from '../../driver/frame/engine.js';
+
+import type { Backend, CostEstimate } from '../../driver/backend/backend.js';
 import { denseBytes, type Expr } from '../../driver/ir/expr.js';
+import type { FrameEngine } from '../../driver/ir/frame-engine.js';
+import type { DenseMatrix, Value } from '../../driver/ir/value.js';
 import { ops } from '../../driver/operators/index.js';
-import type { Backend, CostEstimate } from '../../driver/runtime/backend.js';
-import type { DenseMatrix, Value } from '../../driver/runtime/value.js';
 import type { FrameReader } from './frame-reader.js';
 import { CellChainKernels } from './kernels/cell-chain.js';
 import { kernelOf, supportedOps } from './kernels/index.js';

@@ -3,8 +3,9 @@
  * (`duckdb/`). Invariant: the chunks of one read, laid end to end, are exactly the frame's rows, in file
  * and row order.
  */
-import type { FrameSource, RawChunk, RawColumn } from '../../driver/frame/engine.js';
+
 import type { SqlParser } from '../../driver/frame/sql/parser.js';
+import type { FrameSource, RawChunk, RawColumn } from '../../driver/ir/frame-engine.js';
 
 export interface FrameReadOptions {
   /** Rows of every chunk but the last, and those that a cut ends. */

@@ -2,11 +2,12 @@
  * A reduction over consecutive parts of the rows that also leaves the result of each part. Invariant: every part is reduced by
  * a reducer of its own over rows numbered from the data's first, and the result is the parts' combined in order.
  */
+
+import type { SegmentPart } from '../../driver/backend/backend.js';
 import { InternalError } from '../../driver/errors.js';
 import type { Expr } from '../../driver/ir/expr.js';
-import type { BlockContext } from '../../driver/operators/op-def.js';
-import type { SegmentPart } from '../../driver/runtime/backend.js';
-import { type DenseMatrix, rowsView } from '../../driver/runtime/value.js';
+import type { BlockContext } from '../../driver/ir/op-def.js';
+import { type DenseMatrix, rowsView } from '../../driver/ir/value.js';
 import type { Reducer } from './kernels/kernel.js';
 
 export class PartReducer implements Reducer {

@@ -2,11 +2,12 @@
  * Runs a segment: whole operators as their operands come, and passes over row blocks for what is streamed. Invariant: a
  * pass holds every reduction that could run by then, so data are read once for all of them.
  */
+
+import type { Segment, SegmentPart, SegmentResult } from '../../driver/backend/backend.js';
 import { InternalError } from '../../driver/errors.js';
 import { denseBytes, type Expr } from '../../driver/ir/expr.js';
+import type { DenseMatrix, Value } from '../../driver/ir/value.js';
 import { frame } from '../../driver/operators/frame.js';
-import type { Segment, SegmentPart, SegmentResult } from '../../driver/runtime/backend.js';
-import type { DenseMatrix, Value } from '../../driver/runtime/value.js';
 import { isScanned, type Pass, runInTurn, type StreamContext, scanCount } from './stream.js';
 import { evaluateAsync } from './whole.js';
 

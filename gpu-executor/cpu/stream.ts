@@ -4,12 +4,13 @@
  * Invariants: memory is bounded by two blocks and the reducers' state; blocks are taken in in row order; block k + 1 is
  * read and encoded while the pool computes on block k.
  */
+
+import type { RunContext, SegmentPart } from '../../driver/backend/backend.js';
 import { DataError, ExecutionError, InternalError, RepriseError } from '../../driver/errors.js';
-import type { RawChunk } from '../../driver/frame/engine.js';
 import type { Expr } from '../../driver/ir/expr.js';
-import type { BlockContext } from '../../driver/operators/op-def.js';
-import type { RunContext, SegmentPart } from '../../driver/runtime/backend.js';
-import { type DenseMatrix, dense, rowsView } from '../../driver/runtime/value.js';
+import type { RawChunk } from '../../driver/ir/frame-engine.js';
+import type { BlockContext } from '../../driver/ir/op-def.js';
+import { type DenseMatrix, dense, rowsView } from '../../driver/ir/value.js';
 import { BufferPool } from './buffer-pool.js';
 import type { FrameReader } from './frame-reader.js';
 import { encodeChunk, planScans, type Scan } from './kernels/encode.js';

@@ -1,7 +1,7 @@
 /** Evaluates one operator over whole host values: at once when it is short, on the thread pool when it is long. */
 import { UnsupportedError } from '../../driver/errors.js';
 import type { Expr } from '../../driver/ir/expr.js';
-import type { DenseMatrix } from '../../driver/runtime/value.js';
+import type { DenseMatrix } from '../../driver/ir/value.js';
 import { kernelOf } from './kernels/index.js';
 import type { Kernel, KernelCall, KernelContext } from './kernels/kernel.js';
 import { asExecutionError } from './stream.js';

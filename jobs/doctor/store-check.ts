@@ -4,8 +4,8 @@
  */
 import { open, rm, stat } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
-import { processToken } from '../../driver/reuse/store/process-token.js';
 import { env } from '../../driver/support/env.js';
+import { processToken } from '../../driver/support/process-token.js';
 import type { Finding } from './finding.js';
 
 /** Larger than what a full disk may still have left in pages that are open. @units bytes */

@@ -4,7 +4,7 @@
  * Rules that span keys (a refit metric among the scored ones) are in `check-job.ts`, so that each names its key.
  */
 import { z } from 'zod';
-import { CSV_ENCODINGS, SCHEMA_TYPES } from '../../driver/frame/read-options.js';
+import { CSV_ENCODINGS, SCHEMA_TYPES } from '../../driver/ir/read-options.js';
 
 /** scikit-learn's scorer names; greater is better for each. */
 export const METRICS = [

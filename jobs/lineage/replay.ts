@@ -3,6 +3,7 @@
  * the data are the run's own: every file is identified before anything runs, and again after.
  */
 import { resolve } from 'node:path';
+import { evaluateByReference } from '../../driver/backend/reference-backend.js';
 import { DataError, PlanError, ResourceError } from '../../driver/errors.js';
 import { identifyFiles, isRemote } from '../../driver/frame/identity.js';
 import {
@@ -15,7 +16,6 @@ import {
   verifyUnchanged,
 } from '../../driver/index.js';
 import { topological } from '../../driver/ir/expr.js';
-import { evaluateByReference } from '../../driver/runtime/reference-backend.js';
 import { env } from '../../driver/support/env.js';
 import { openSession } from '../engines.js';
 import { compareKept, keptValues } from './kept-values.js';

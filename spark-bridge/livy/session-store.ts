@@ -5,9 +5,9 @@
 import { createHash, randomUUID } from 'node:crypto';
 import { open, readdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { isFromDeadProcess, processToken } from '../../driver/reuse/store/process-token.js';
 import { makeFolder } from '../../driver/support/make-folder.js';
 import { readOwnFile } from '../../driver/support/plain-file.js';
+import { isFromDeadProcess, processToken } from '../../driver/support/process-token.js';
 
 export interface SessionRecord {
   /** What the session is for; sessions of one key follow each other. */

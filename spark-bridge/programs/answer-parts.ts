@@ -1,7 +1,8 @@
 /** Results over parts of the rows, from the payloads of an answer. */
+
+import type { Segment } from '../../driver/backend/backend.js';
 import type { Expr } from '../../driver/ir/expr.js';
-import type { Segment } from '../../driver/runtime/backend.js';
-import { dense, type Value } from '../../driver/runtime/value.js';
+import { dense, type Value } from '../../driver/ir/value.js';
 import { bytesToCells } from '../channel/frame-codec.js';
 
 /** Results over parts, as they follow the outputs; they have the reduction's shape. */

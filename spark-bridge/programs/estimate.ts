@@ -1,6 +1,7 @@
 /** What the Spark backend expects work and transfers to take before anything was measured; the cost model corrects it. */
+
+import type { BackendCosts, CostEstimate } from '../../driver/backend/backend.js';
 import { denseBytes, type Expr } from '../../driver/ir/expr.js';
-import type { BackendCosts, CostEstimate } from '../../driver/runtime/backend.js';
 import type { WireDescription } from '../channel/wire.js';
 
 /** A program with one Spark job that does nothing, on an embedded Spark. @units seconds */

@@ -3,13 +3,18 @@
  * the columns' types as Spark has them. Invariant: no text of a job reaches Spark unprinted but that of a job tied to it.
  */
 import { ConfigError, DataError } from '../../driver/errors.js';
-import type { EncodedFeature } from '../../driver/frame/encode-block.js';
-import type { FrameColumn, FrameFormat, FrameSource, SqlText } from '../../driver/frame/engine.js';
 import { SqlChecker, type SqlColumnInfo } from '../../driver/frame/sql/checker.js';
 import type { SqlParser } from '../../driver/frame/sql/parser.js';
 import { Printer } from '../../driver/frame/sql/print.js';
 import { columnSqlType } from '../../driver/frame/sql/types.js';
 import type { Expr } from '../../driver/ir/expr.js';
+import type {
+  FrameColumn,
+  FrameFormat,
+  FrameSource,
+  SqlText,
+} from '../../driver/ir/frame-engine.js';
+import type { EncodedFeature } from '../../driver/operators/encode-block.js';
 import type { WireSql } from '../channel/wire.js';
 
 /** The columns of a source that was described elsewhere. */

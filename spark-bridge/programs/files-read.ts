@@ -2,11 +2,12 @@
  * Which files a program of Spark reads. Values kept in the cluster count as read: what is not stored of them, or was let go,
  * Spark makes again from the files. Invariant: every file that a result may depend on is in one of the sources.
  */
-import type { FrameSource } from '../../driver/frame/engine.js';
+
+import type { Segment } from '../../driver/backend/backend.js';
 import { sourceOf } from '../../driver/frame/frame-leaf.js';
 import { isRemote } from '../../driver/frame/identity.js';
 import { topological } from '../../driver/ir/expr.js';
-import type { Segment } from '../../driver/runtime/backend.js';
+import type { FrameSource } from '../../driver/ir/frame-engine.js';
 
 /** @param incomplete values in the cluster of which not all was stored */
 export function filesRead(

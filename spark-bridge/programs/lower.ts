@@ -2,13 +2,14 @@
  * Lowers a segment of the plan to a program of the shim. Invariant: instructions stand in the segment's order
  * (inputs first), every value is named by its expression's id, and a matrix the shim holds already is never sent again.
  */
+
+import type { Segment } from '../../driver/backend/backend.js';
 import { InternalError } from '../../driver/errors.js';
-import type { FrameSource, SqlText } from '../../driver/frame/engine.js';
 import type { Attrs, AttrValue } from '../../driver/ir/attrs.js';
 import { denseBytes, type Expr } from '../../driver/ir/expr.js';
-import { operandsByRows } from '../../driver/operators/op-def.js';
-import type { Segment } from '../../driver/runtime/backend.js';
-import type { DenseMatrix, Value } from '../../driver/runtime/value.js';
+import type { FrameSource, SqlText } from '../../driver/ir/frame-engine.js';
+import { operandsByRows } from '../../driver/ir/op-def.js';
+import type { DenseMatrix, Value } from '../../driver/ir/value.js';
 import { cellsToBytes } from '../channel/frame-codec.js';
 import type {
   Json,

@@ -4,11 +4,6 @@
  * made here, so a lost answer leaves no value whose name is unknown.
  */
 import { randomBytes } from 'node:crypto';
-import { BackendLostError, ConfigError, DataError, ExecutionError } from '../../driver/errors.js';
-import type { FrameEngine } from '../../driver/frame/engine.js';
-import { causeOf, verifyUnchanged } from '../../driver/frame/identity.js';
-import type { SqlParser } from '../../driver/frame/sql/parser.js';
-import { denseBytes, type Expr } from '../../driver/ir/expr.js';
 import type {
   Backend,
   BackendCapabilities,
@@ -16,8 +11,13 @@ import type {
   RunContext,
   Segment,
   SegmentResult,
-} from '../../driver/runtime/backend.js';
-import { dense, type Handle, type Value } from '../../driver/runtime/value.js';
+} from '../../driver/backend/backend.js';
+import { BackendLostError, ConfigError, DataError, ExecutionError } from '../../driver/errors.js';
+import { causeOf, verifyUnchanged } from '../../driver/frame/identity.js';
+import type { SqlParser } from '../../driver/frame/sql/parser.js';
+import { denseBytes, type Expr } from '../../driver/ir/expr.js';
+import type { FrameEngine } from '../../driver/ir/frame-engine.js';
+import { dense, type Handle, type Value } from '../../driver/ir/value.js';
 import type { Channel, Reply } from '../channel/channel.js';
 import { bytesToCells, cellsToBytes } from '../channel/frame-codec.js';
 import { RenewableChannel } from '../channel/renewable-channel.js';

@@ -5,6 +5,24 @@
  */
 import { BackendLostError } from '../../driver/errors.js';
 import { remoteFault, requireStorage } from '../../driver/frame/addresses.js';
+import { listDataFiles, withoutFileScheme } from '../../driver/frame/files.js';
+import { isGlob, requireBounded, requireFewStars } from '../../driver/frame/glob.js';
+import { identifyFiles, isRemote, readUnchanged } from '../../driver/frame/identity.js';
+import {
+  fixedPart,
+  partitionColumns,
+  withoutOwn,
+  withPartitions,
+} from '../../driver/frame/partitions.js';
+import { droppedRows, givenOptions, requireTarget } from '../../driver/frame/read-options.js';
+import {
+  agreeOnText,
+  classOfText,
+  type TextColumn,
+  type TextFile,
+  type TextTable,
+  type TextType,
+} from '../../driver/frame/text-columns.js';
 import type {
   ColumnProfile,
   ColumnType,
@@ -14,33 +32,10 @@ import type {
   FrameFile,
   FrameFormat,
   FrameSource,
+  PartitionValue,
   ProfileRequest,
-} from '../../driver/frame/engine.js';
-import { listDataFiles, withoutFileScheme } from '../../driver/frame/files.js';
-import { isGlob, requireBounded, requireFewStars } from '../../driver/frame/glob.js';
-import { identifyFiles, isRemote, readUnchanged } from '../../driver/frame/identity.js';
-import {
-  fixedPart,
-  type PartitionValue,
-  partitionColumns,
-  withoutOwn,
-  withPartitions,
-} from '../../driver/frame/partitions.js';
-import {
-  type DescribeOptions,
-  droppedRows,
-  givenOptions,
-  type ReadOptions,
-  requireTarget,
-} from '../../driver/frame/read-options.js';
-import {
-  agreeOnText,
-  classOfText,
-  type TextColumn,
-  type TextFile,
-  type TextTable,
-  type TextType,
-} from '../../driver/frame/text-columns.js';
+} from '../../driver/ir/frame-engine.js';
+import type { DescribeOptions, ReadOptions } from '../../driver/ir/read-options.js';
 import type { Channel } from '../channel/channel.js';
 import type {
   Json,

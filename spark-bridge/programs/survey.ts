@@ -6,8 +6,8 @@
 
 import { stat } from 'node:fs/promises';
 import { DataError } from '../../driver/errors.js';
-import type { FrameFile } from '../../driver/frame/engine.js';
 import { isRemote, verifyUnchanged } from '../../driver/frame/identity.js';
+import type { FrameFile } from '../../driver/ir/frame-engine.js';
 import type { CallOptions, Channel } from '../channel/channel.js';
 import type { WireKnownFile, WireSite } from '../channel/wire.js';
 

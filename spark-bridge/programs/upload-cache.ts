@@ -4,7 +4,7 @@
  * recently used leaves first), and none is let go while a program that was told of it runs.
  */
 import { denseBytes } from '../../driver/ir/expr.js';
-import type { DenseMatrix } from '../../driver/runtime/value.js';
+import type { DenseMatrix } from '../../driver/ir/value.js';
 
 interface Upload {
   readonly bytes: number;

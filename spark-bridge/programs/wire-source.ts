@@ -1,5 +1,5 @@
 /** A frame's source as the shim takes it: files, how they are read, and what their columns are read as. */
-import type { FrameSource } from '../../driver/frame/engine.js';
+import type { FrameSource } from '../../driver/ir/frame-engine.js';
 import type { Json, WireFrameSource } from '../channel/wire.js';
 
 export function wireSource({ format, files, options, text }: FrameSource): WireFrameSource {

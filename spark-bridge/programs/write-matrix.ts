@@ -6,9 +6,9 @@
 import { randomBytes } from 'node:crypto';
 import { isAbsolute, resolve } from 'node:path';
 import { PlanError } from '../../driver/errors.js';
+import type { Value } from '../../driver/ir/value.js';
 import type { Matrix } from '../../driver/matrix/matrix.js';
 import type { Session } from '../../driver/runtime/session.js';
-import type { Value } from '../../driver/runtime/value.js';
 import { cellsToBytes } from '../channel/frame-codec.js';
 import type { SparkBackend } from './spark-backend.js';
 

@@ -4,11 +4,12 @@
  * it, and without waiting for the cluster; a value is evicted only by its score; what Spark says it stores replaces our
  * estimates whenever the budget seems exceeded. Source: MEMPHIS (EDBT 2025), section 4.
  */
+
+import type { CacheEntry } from '../../driver/backend/cache-entry.js';
+import type { CacheTier, TierIndex, TierUsage } from '../../driver/backend/cache-tier.js';
 import type { Plan } from '../../driver/compiler/plan.js';
 import type { Expr } from '../../driver/ir/expr.js';
-import type { CacheEntry } from '../../driver/reuse/cache-entry.js';
-import type { CacheTier, TierIndex, TierUsage } from '../../driver/reuse/cache-tier.js';
-import type { Handle, Value } from '../../driver/runtime/value.js';
+import type { Handle, Value } from '../../driver/ir/value.js';
 import { DelayedCaching, expectedBytes, type RddReuse } from './delayed-caching.js';
 
 export interface StorageReport {

@@ -2,8 +2,9 @@
  * How Spark stores a kept value. Spark drops what it can't hold in memory or writes it to its local disks, as the level says;
  * the level also decides whether the RDD's lineage can be cut, which needs a disk.
  */
+
+import type { Segment } from '../../driver/backend/backend.js';
 import type { Expr } from '../../driver/ir/expr.js';
-import type { Segment } from '../../driver/runtime/backend.js';
 
 /** Names of Spark's `StorageLevel`. */
 export type StorageLevel = 'MEMORY_ONLY' | 'MEMORY_AND_DISK' | 'MEMORY_AND_DISK_SER';

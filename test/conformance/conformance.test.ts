@@ -3,14 +3,14 @@
  * `test/support/backends.ts`; a declared gap that works fails here.
  */
 import assert from 'node:assert/strict';
+import type { Backend, Segment } from '../../driver/backend/backend.js';
 import { SingularError } from '../../driver/errors.js';
 import { noAttrs } from '../../driver/ir/attrs.js';
 import type { Expr } from '../../driver/ir/expr.js';
 import { Interner } from '../../driver/ir/intern.js';
+import type { ConformanceCase, OpDef } from '../../driver/ir/op-def.js';
+import { type DenseMatrix, dense, type Value } from '../../driver/ir/value.js';
 import { ops } from '../../driver/operators/index.js';
-import type { ConformanceCase, OpDef } from '../../driver/operators/op-def.js';
-import type { Backend, Segment } from '../../driver/runtime/backend.js';
-import { type DenseMatrix, dense, type Value } from '../../driver/runtime/value.js';
 import { type BackendRow, backends, type Gap } from '../support/backends.js';
 import { blockedRows, evaluateInBlocks } from '../support/blocks.js';
 import { assertClose } from '../support/close.js';

@@ -4,7 +4,7 @@ import { chmod, mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { tableFromArrays, tableToIPC } from 'apache-arrow';
 import { DataError } from '../../driver/errors.js';
-import type { RawColumn } from '../../driver/frame/engine.js';
+import type { RawColumn } from '../../driver/ir/frame-engine.js';
 import { createDuckDbEngine, type DuckDbEngine } from '../../gpu-executor/cpu/duckdb/index.js';
 import { copyTo, readAll, temporaryHome } from '../support/frame-data.js';
 import { type ParquetLies, parquetBytes } from '../support/parquet-writer.js';

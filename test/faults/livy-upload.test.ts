@@ -4,11 +4,11 @@
  */
 import assert from 'node:assert/strict';
 import { existsSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { createReferenceBackend } from '../../driver/backend/reference-backend.js';
 import { BackendLostError } from '../../driver/errors.js';
+import { type DenseMatrix, dense } from '../../driver/ir/value.js';
 import { matrix, rand } from '../../driver/matrix/create.js';
-import { createReferenceBackend } from '../../driver/runtime/reference-backend.js';
 import { Session } from '../../driver/runtime/session.js';
-import { type DenseMatrix, dense } from '../../driver/runtime/value.js';
 import { cellsToBytes } from '../../spark-bridge/channel/frame-codec.js';
 import type { SparkBackend } from '../../spark-bridge/index.js';
 import { assertClose } from '../support/close.js';

@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
+import type { Backend } from '../../driver/backend/backend.js';
+import { createReferenceBackend } from '../../driver/backend/reference-backend.js';
 import type { Matrix } from '../../driver/index.js';
+import type { DenseMatrix } from '../../driver/ir/value.js';
 import { matrix } from '../../driver/matrix/create.js';
-import type { Backend } from '../../driver/runtime/backend.js';
-import { createReferenceBackend } from '../../driver/runtime/reference-backend.js';
 import { Session, type SessionOptions } from '../../driver/runtime/session.js';
-import type { DenseMatrix } from '../../driver/runtime/value.js';
 import { createCpuBackend } from '../../gpu-executor/cpu/index.js';
 import { chain, data } from '../support/cell-steps.js';
 

@@ -1,7 +1,7 @@
 import { fuseTsmm } from '../../driver/compiler/rules/fuse-tsmm.js';
+import type { Evaluator } from '../../driver/ir/evaluator.js';
 import { Matrix } from '../../driver/matrix/matrix.js';
 import { ops } from '../../driver/operators/index.js';
-import type { Evaluator } from '../../driver/runtime/evaluator.js';
 import { leaf } from '../support/plan.js';
 import { testRule } from '../support/rule-suite.js';
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
+import { createNullBackend } from '../../driver/backend/null-backend.js';
 import type { Plan } from '../../driver/compiler/plan.js';
 import { matrix } from '../../driver/matrix/create.js';
-import { createNullBackend } from '../../driver/runtime/null-backend.js';
 import { Session } from '../../driver/runtime/session.js';
 import { generated, MIB, machines } from '../support/placement.js';
 import { cells } from '../support/plan.js';

@@ -1,8 +1,9 @@
 /** Operands and plans that the partial-reuse tests share. */
+
+import type { Evaluator } from '../../driver/ir/evaluator.js';
 import { rand } from '../../driver/matrix/create.js';
 import { Matrix } from '../../driver/matrix/matrix.js';
 import { ops } from '../../driver/operators/index.js';
-import type { Evaluator } from '../../driver/runtime/evaluator.js';
 import type { PartialCase } from './partial-suite.js';
 
 export const gram = (x: Matrix): Matrix => x.t().matmul(x);

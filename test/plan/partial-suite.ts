@@ -4,6 +4,7 @@
  */
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
+import type { Backend } from '../../driver/backend/backend.js';
 import {
   type PartialReuse,
   type PartialReuseOptions,
@@ -12,10 +13,9 @@ import {
 } from '../../driver/compiler/partial-reuse.js';
 import type { PartialRule } from '../../driver/compiler/partial-rules/partial-rule.js';
 import { simplify } from '../../driver/compiler/simplify.js';
+import type { Evaluator } from '../../driver/ir/evaluator.js';
 import type { Expr } from '../../driver/ir/expr.js';
-import type { Backend } from '../../driver/runtime/backend.js';
-import type { Evaluator } from '../../driver/runtime/evaluator.js';
-import type { DenseMatrix } from '../../driver/runtime/value.js';
+import type { DenseMatrix } from '../../driver/ir/value.js';
 import { createCpuBackend } from '../../gpu-executor/cpu/index.js';
 import { assertClose } from '../support/close.js';
 import { evaluateExpr, formula, type Lazy, referenceEvaluator } from '../support/plan.js';

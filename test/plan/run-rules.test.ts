@@ -3,8 +3,8 @@ import assert from 'node:assert/strict';
 import type { Rule } from '../../driver/compiler/rule.js';
 import { ruleTable, runRules } from '../../driver/compiler/run-rules.js';
 import { InternalError } from '../../driver/errors.js';
+import { defineOp } from '../../driver/ir/op-def.js';
 import { ops } from '../../driver/operators/index.js';
-import { defineOp } from '../../driver/operators/op-def.js';
 import { formula, leaf, referenceEvaluator } from '../support/plan.js';
 
 const rule = (name: string, spec: Pick<Rule, 'ops' | 'apply'> & Partial<Rule>): Rule => ({

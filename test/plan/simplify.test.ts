@@ -1,9 +1,9 @@
 /** The rule list as a whole: what plans become, that values stay on random programs, and what the trace shows. */
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
-import { printExprs } from '../../driver/compiler/explain.js';
 import { simplify, simplifyRules } from '../../driver/compiler/simplify.js';
 import { topological } from '../../driver/ir/expr.js';
+import { printExprs } from '../../driver/ir/print.js';
 import type { Matrix } from '../../driver/matrix/matrix.js';
 import { assertClose } from '../support/close.js';
 import { evaluateExpr, formula, type Lazy, leaf, referenceEvaluator } from '../support/plan.js';

@@ -2,8 +2,8 @@
 import assert from 'node:assert/strict';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
+import { createReferenceBackend } from '../../driver/backend/reference-backend.js';
 import { dense, type Matrix, matrix, rand, type Scalar } from '../../driver/index.js';
-import { createReferenceBackend } from '../../driver/runtime/reference-backend.js';
 import { Session, type SessionOptions } from '../../driver/runtime/session.js';
 import type { CallOptions, Channel, Reply } from '../../spark-bridge/channel/channel.js';
 import type { Verb, Verbs } from '../../spark-bridge/channel/wire.js';

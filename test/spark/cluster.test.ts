@@ -14,12 +14,12 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { createReferenceBackend } from '../../driver/backend/reference-backend.js';
 import { rand } from '../../driver/index.js';
 import type { Expr } from '../../driver/ir/expr.js';
+import type { DenseMatrix } from '../../driver/ir/value.js';
 import { ops } from '../../driver/operators/index.js';
-import { createReferenceBackend } from '../../driver/runtime/reference-backend.js';
 import { Session } from '../../driver/runtime/session.js';
-import type { DenseMatrix } from '../../driver/runtime/value.js';
 import { buildShim, installSpark } from '../../spark-bridge/embedded/install.js';
 import {
   createSparkBackend,

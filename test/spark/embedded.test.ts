@@ -5,9 +5,8 @@ import { existsSync, readdirSync } from 'node:fs';
 import { connect } from 'node:net';
 import { ConfigError } from '../../driver/errors.js';
 import type { Expr } from '../../driver/ir/expr.js';
+import { type DenseMatrix, dense, type Handle, type Value } from '../../driver/ir/value.js';
 import { ops } from '../../driver/operators/index.js';
-
-import { type DenseMatrix, dense, type Handle, type Value } from '../../driver/runtime/value.js';
 import type { Channel } from '../../spark-bridge/channel/channel.js';
 import type { WireStatus } from '../../spark-bridge/channel/wire.js';
 import {

@@ -7,17 +7,17 @@ import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { DataError } from '../../driver/errors.js';
+import type { FrameDescription, ProfileRequest } from '../../driver/ir/frame-engine.js';
+import { Interner } from '../../driver/ir/intern.js';
+import { type DenseMatrix, dense } from '../../driver/ir/value.js';
+import { encode } from '../../driver/operators/encode.js';
 import {
   type EncodedFeature,
   encodeBlock,
   featureWidth,
   rawColumn,
-} from '../../driver/frame/encode-block.js';
-import type { FrameDescription, ProfileRequest } from '../../driver/frame/engine.js';
-import { Interner } from '../../driver/ir/intern.js';
-import { encode } from '../../driver/operators/encode.js';
+} from '../../driver/operators/encode-block.js';
 import { frame } from '../../driver/operators/frame.js';
-import { type DenseMatrix, dense } from '../../driver/runtime/value.js';
 import { createDuckDbEngine, type DuckDbEngine } from '../../gpu-executor/cpu/duckdb/index.js';
 import type { SparkBackend } from '../../spark-bridge/index.js';
 import { copyTo } from '../support/frame-data.js';

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { DenseMatrix, Handle } from '../../driver/runtime/value.js';
+import type { DenseMatrix, Handle } from '../../driver/ir/value.js';
 import {
   createSparkBackend,
   type EmbeddedSpark,

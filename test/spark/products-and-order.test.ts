@@ -3,8 +3,8 @@
  * this machine, however the operands are cut, and jobs are as few as the cuts allow.
  */
 import assert from 'node:assert/strict';
+import { createReferenceBackend } from '../../driver/backend/reference-backend.js';
 import { dense, type Matrix, matrix, ResourceError, rand, Session } from '../../driver/index.js';
-import { createReferenceBackend } from '../../driver/runtime/reference-backend.js';
 import { createCpuBackend } from '../../gpu-executor/cpu/index.js';
 import { assertClose } from '../support/close.js';
 import { SharedSpark } from '../support/spark-session.js';

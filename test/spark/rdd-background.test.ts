@@ -3,10 +3,10 @@
  * some of it again, what is missing is computed in the background, once; what never fits is given up.
  */
 import assert from 'node:assert/strict';
+import { createReferenceBackend } from '../../driver/backend/reference-backend.js';
 import { type Matrix, seq } from '../../driver/index.js';
-import { createReferenceBackend } from '../../driver/runtime/reference-backend.js';
+import type { DenseMatrix } from '../../driver/ir/value.js';
 import { Session } from '../../driver/runtime/session.js';
-import type { DenseMatrix } from '../../driver/runtime/value.js';
 import type { SparkBackend } from '../../spark-bridge/index.js';
 import { assertClose } from '../support/close.js';
 import { eventually, SharedSpark } from '../support/spark-session.js';

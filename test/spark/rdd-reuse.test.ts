@@ -1,8 +1,8 @@
 /** Row blocks that later plans read again: when they are kept, when they go, and that answers stay those of a cold run. */
 import assert from 'node:assert/strict';
 import { type Matrix, rand } from '../../driver/index.js';
+import type { DenseMatrix } from '../../driver/ir/value.js';
 import type { Session } from '../../driver/runtime/session.js';
-import type { DenseMatrix } from '../../driver/runtime/value.js';
 import type { SparkBackend } from '../../spark-bridge/index.js';
 import { assertClose } from '../support/close.js';
 import { eventually, SharedSpark } from '../support/spark-session.js';

@@ -5,8 +5,8 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { DataError } from '../../driver/errors.js';
-import type { ColumnProfile, FrameEngine, FrameSource } from '../../driver/frame/engine.js';
 import { TABLE } from '../../driver/frame/sql/table.js';
+import type { ColumnProfile, FrameEngine, FrameSource } from '../../driver/ir/frame-engine.js';
 import { createDuckDbEngine, type DuckDbEngine } from '../../gpu-executor/cpu/duckdb/index.js';
 import type { SparkBackend } from '../../spark-bridge/index.js';
 import { copyTo } from '../support/frame-data.js';

@@ -6,7 +6,7 @@ import assert from 'node:assert/strict';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { DataError } from '../../driver/errors.js';
-import type { ColumnProfile, FrameEngine } from '../../driver/frame/engine.js';
+import type { ColumnProfile, FrameEngine } from '../../driver/ir/frame-engine.js';
 import { createDuckDbEngine, type DuckDbEngine } from '../../gpu-executor/cpu/duckdb/index.js';
 import type { SparkBackend } from '../../spark-bridge/index.js';
 import { NASTY, type NastyText } from '../support/nasty-text.js';

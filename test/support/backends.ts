@@ -3,9 +3,9 @@
  * the error class expected of it; a declared gap that works fails the suite, so that this table stays true.
  */
 
+import type { Backend } from '../../driver/backend/backend.js';
+import { createReferenceBackend } from '../../driver/backend/reference-backend.js';
 import type { OpName } from '../../driver/operators/index.js';
-import type { Backend } from '../../driver/runtime/backend.js';
-import { createReferenceBackend } from '../../driver/runtime/reference-backend.js';
 import { createCpuBackend } from '../../gpu-executor/cpu/index.js';
 import { createTestSpark } from './spark.js';
 

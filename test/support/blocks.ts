@@ -2,9 +2,9 @@
 
 import type { Attrs } from '../../driver/ir/attrs.js';
 import type { Meta } from '../../driver/ir/expr.js';
+import type { OpDef } from '../../driver/ir/op-def.js';
+import { type DenseMatrix, dense } from '../../driver/ir/value.js';
 import { ops } from '../../driver/operators/index.js';
-import type { OpDef } from '../../driver/operators/op-def.js';
-import { type DenseMatrix, dense } from '../../driver/runtime/value.js';
 
 /** Rows `[from, to)` of a matrix. */
 export function rowsOf(m: DenseMatrix, from: number, to: number): DenseMatrix {

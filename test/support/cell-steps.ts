@@ -1,6 +1,6 @@
 /** Chains of cell-by-cell steps over data of 8 KB, for the passes that decide what becomes of them. */
 import type { Matrix } from '../../driver/index.js';
-import { type DenseMatrix, dense } from '../../driver/runtime/value.js';
+import { type DenseMatrix, dense } from '../../driver/ir/value.js';
 
 export const ROWS = 100;
 export const COLS = 10;

@@ -1,6 +1,6 @@
 /** Comparison of matrices: shapes exactly, NaN with NaN, infinities by sign, cells relative to the largest expected cell. */
 import assert from 'node:assert/strict';
-import type { DenseMatrix } from '../../driver/runtime/value.js';
+import type { DenseMatrix } from '../../driver/ir/value.js';
 
 /**
  * Fails unless every cell is within `tolerance` of the expected one, relative to the larger of its own size and the

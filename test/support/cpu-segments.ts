@@ -1,11 +1,12 @@
 /** Builds and runs segments on a backend directly, without a session: for tests of the local CPU backend. */
+
+import type { Backend, RunContext, SegmentResult } from '../../driver/backend/backend.js';
 import { type Attrs, noAttrs } from '../../driver/ir/attrs.js';
 import type { Expr } from '../../driver/ir/expr.js';
 import { Interner } from '../../driver/ir/intern.js';
+import type { OpDef } from '../../driver/ir/op-def.js';
+import { type DenseMatrix, dense } from '../../driver/ir/value.js';
 import { ops } from '../../driver/operators/index.js';
-import type { OpDef } from '../../driver/operators/op-def.js';
-import type { Backend, RunContext, SegmentResult } from '../../driver/runtime/backend.js';
-import { type DenseMatrix, dense } from '../../driver/runtime/value.js';
 
 const interner = new Interner();
 let nextKey = 0;

@@ -1,8 +1,9 @@
 /** Programs over a frame of many files as a user would write them, for tests that let files come, change and go. */
-import type { EncodedFeature } from '../../driver/frame/encode-block.js';
+
 import { openFrame } from '../../driver/frame/frame.js';
 import { type FrameEngine, fill, Matrix, matrix, type Session } from '../../driver/index.js';
-import type { DenseMatrix } from '../../driver/runtime/value.js';
+import type { DenseMatrix } from '../../driver/ir/value.js';
+import type { EncodedFeature } from '../../driver/operators/encode-block.js';
 
 const FEATURES: readonly EncodedFeature[] = [
   { kind: 'number', name: 'a', sql: 'a - 1e5', missing: 'error' },

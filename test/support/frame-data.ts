@@ -3,7 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DuckDBInstance } from '@duckdb/node-api';
-import type { FrameDescription, RawColumn } from '../../driver/frame/engine.js';
+import type { FrameDescription, RawColumn } from '../../driver/ir/frame-engine.js';
 import { createDuckDbEngine, type DuckDbEngine } from '../../gpu-executor/cpu/duckdb/index.js';
 
 /** A temporary folder that is also `REPRISE_HOME`, so that tests share no cache with the user. */

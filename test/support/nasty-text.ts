@@ -1,5 +1,5 @@
 /** CSV and JSON lines that readers disagree about: what both engines must say alike, or both refuse. */
-import type { DescribeOptions } from '../../driver/frame/read-options.js';
+import type { DescribeOptions } from '../../driver/ir/read-options.js';
 
 export interface NastyText {
   readonly name: string;

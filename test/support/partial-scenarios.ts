@@ -2,10 +2,11 @@
  * Two requests where the second is answered from parts of the first, one a rule: for tests in one session, over two
  * processes, and for the benchmark. Sizes are such that computing takes long enough to be looked at and stored.
  */
+
+import type { Evaluator } from '../../driver/ir/evaluator.js';
 import { ones, rand } from '../../driver/matrix/create.js';
 import { Matrix } from '../../driver/matrix/matrix.js';
 import { ops } from '../../driver/operators/index.js';
-import type { Evaluator } from '../../driver/runtime/evaluator.js';
 
 export interface Scenario {
   readonly rule: string;

@@ -1,15 +1,16 @@
 /** Sessions over a host, a simulated cluster and a simulated GPU with costs that are easy to add up by hand. */
-import type { PlacementPolicy } from '../../driver/compiler/pass.js';
-import type { Expr } from '../../driver/ir/expr.js';
-import { rand } from '../../driver/matrix/create.js';
-import type { Matrix } from '../../driver/matrix/matrix.js';
-import type { RunContext, Segment } from '../../driver/runtime/backend.js';
+
+import type { RunContext, Segment } from '../../driver/backend/backend.js';
 import {
   createReferenceBackend,
   evaluateByReference,
-} from '../../driver/runtime/reference-backend.js';
+} from '../../driver/backend/reference-backend.js';
+import type { PlacementPolicy } from '../../driver/compiler/pass.js';
+import type { Expr } from '../../driver/ir/expr.js';
+import type { Value } from '../../driver/ir/value.js';
+import { rand } from '../../driver/matrix/create.js';
+import type { Matrix } from '../../driver/matrix/matrix.js';
 import { Session, type SessionOptions } from '../../driver/runtime/session.js';
-import type { Value } from '../../driver/runtime/value.js';
 import { type SimulatedBackend, simulatedBackend } from './simulated-backend.js';
 
 export const MIB = 1024 * 1024;

@@ -2,18 +2,19 @@
  * What rule and API tests need: a session that only builds nodes and evaluates them by the reference, plans as formulas
  * over named leaves (`mmchain(X, v)`), and one rule run alone.
  */
-import { printExprs } from '../../driver/compiler/explain.js';
+
+import { evaluateByReference } from '../../driver/backend/reference-backend.js';
 import type { Rule } from '../../driver/compiler/rule.js';
 import { ruleTable, runRules } from '../../driver/compiler/run-rules.js';
 import { simplify } from '../../driver/compiler/simplify.js';
+import type { Evaluator } from '../../driver/ir/evaluator.js';
 import { type Expr, topological } from '../../driver/ir/expr.js';
 import { Interner } from '../../driver/ir/intern.js';
+import { printExprs } from '../../driver/ir/print.js';
+import { type DenseMatrix, dense } from '../../driver/ir/value.js';
 import { matrix } from '../../driver/matrix/create.js';
 import type { Matrix, Scalar } from '../../driver/matrix/matrix.js';
 import { ops } from '../../driver/operators/index.js';
-import type { Evaluator } from '../../driver/runtime/evaluator.js';
-import { evaluateByReference } from '../../driver/runtime/reference-backend.js';
-import { type DenseMatrix, dense } from '../../driver/runtime/value.js';
 
 export type Lazy = Matrix | Scalar;
 

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import type { Rule } from '../../driver/compiler/rule.js';
-import type { Evaluator } from '../../driver/runtime/evaluator.js';
+import type { Evaluator } from '../../driver/ir/evaluator.js';
 import { assertClose } from './close.js';
 import {
   evaluateExpr,

@@ -1,10 +1,11 @@
 /** Nodes and segments made directly, without a session: for tests of what a backend does with a segment. */
+
+import type { Segment } from '../../driver/backend/backend.js';
 import { type Attrs, noAttrs } from '../../driver/ir/attrs.js';
 import type { Expr } from '../../driver/ir/expr.js';
 import { Interner } from '../../driver/ir/intern.js';
+import type { DenseMatrix } from '../../driver/ir/value.js';
 import { type OpName, ops } from '../../driver/operators/index.js';
-import type { Segment } from '../../driver/runtime/backend.js';
-import type { DenseMatrix } from '../../driver/runtime/value.js';
 
 const interner = new Interner();
 let nextKey = 0;

@@ -3,14 +3,15 @@
  * GPU (`none`) does, and says what it was asked to move. For tests of placement, transfers and migration, where what
  * travelled matters and an engine's own time must not.
  */
+
+import type { Backend, BackendCosts, Segment } from '../../driver/backend/backend.js';
+import { evaluateByReference } from '../../driver/backend/reference-backend.js';
 import type { Expr } from '../../driver/ir/expr.js';
 import { denseBytes } from '../../driver/ir/expr.js';
+import type { DenseMatrix, Handle, Value } from '../../driver/ir/value.js';
 import { encode } from '../../driver/operators/encode.js';
 import { frame } from '../../driver/operators/frame.js';
 import { ops } from '../../driver/operators/index.js';
-import type { Backend, BackendCosts, Segment } from '../../driver/runtime/backend.js';
-import { evaluateByReference } from '../../driver/runtime/reference-backend.js';
-import type { DenseMatrix, Handle, Value } from '../../driver/runtime/value.js';
 
 export interface SimulatedOptions {
   readonly name: string;

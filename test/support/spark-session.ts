@@ -1,6 +1,6 @@
 /** Sessions whose row blocks are on embedded Spark and whose host operators run on the reference backend. */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { createReferenceBackend } from '../../driver/runtime/reference-backend.js';
+import { createReferenceBackend } from '../../driver/backend/reference-backend.js';
 import { Session, type SessionOptions } from '../../driver/runtime/session.js';
 import { createDuckDbEngine } from '../../gpu-executor/cpu/duckdb/index.js';
 import type { WireStorage } from '../../spark-bridge/channel/wire.js';

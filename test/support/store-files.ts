@@ -5,6 +5,7 @@ import { createHash } from 'node:crypto';
 import { cp, mkdtemp, readdir, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { type DenseMatrix, dense } from '../../driver/ir/value.js';
 import type { DurableStoreOptions } from '../../driver/reuse/store/durable-store.js';
 import type { StoredMeta } from '../../driver/reuse/store/entry-format.js';
 import {
@@ -12,7 +13,6 @@ import {
   nodeFileSystem,
   type OpenFile,
 } from '../../driver/reuse/store/file-system.js';
-import { type DenseMatrix, dense } from '../../driver/runtime/value.js';
 import { packageRoot } from '../../jobs/cli/package-info.js';
 
 export const key = (name: string | number): string =>

@@ -3,10 +3,10 @@
  * What must compile, with its type, stands beside them. The test itself only says that this file was built.
  */
 import assert from 'node:assert/strict';
+import { type DenseMatrix, dense } from '../../driver/ir/value.js';
 import { matrix, rand, scalar } from '../../driver/matrix/create.js';
 import type { Matrix, Scalar } from '../../driver/matrix/matrix.js';
 import type { OpName } from '../../driver/operators/index.js';
-import { type DenseMatrix, dense } from '../../driver/runtime/value.js';
 import { referenceEvaluator } from '../support/plan.js';
 
 type Same<A, B> =

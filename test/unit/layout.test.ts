@@ -15,6 +15,24 @@ const ARROWS: Readonly<Record<string, readonly string[]>> = {
   jobs: ['driver', 'spark-bridge', 'gpu-executor'],
 };
 
+/** The rooms of `driver/`, ground first. A room imports only from itself and from rooms before it. */
+const FLOORS: readonly string[] = [
+  'errors',
+  'support',
+  'ir',
+  'operators',
+  'frame',
+  'lineage',
+  'matrix',
+  'backend',
+  'cost',
+  'reuse',
+  'compiler',
+  'functions',
+  'runtime',
+  'index',
+];
+
 const tracked = trackedFiles();
 const sources = tracked.filter((file) => /\.ts$/.test(file) && !file.endsWith('.d.ts'));
 
@@ -72,6 +90,27 @@ describe('source layout', () => {
       }
     }
     assert.deepEqual(wrong, []);
+  });
+
+  it('has no arrow that runs back up between the floors of driver/', () => {
+    const floorOf = (file: string): number =>
+      FLOORS.indexOf(
+        file
+          .replace(/^driver\//, '')
+          .replace(/\.ts$/, '')
+          .split('/')[0] ?? '',
+      );
+    const drivers = sources.filter((file) => topFolder(file) === 'driver');
+    assert.deepEqual(
+      drivers.filter((file) => floorOf(file) < 0),
+      [],
+      'a room of driver/ has no floor yet',
+    );
+    const up = drivers.flatMap(importsOf).filter(({ from, to }) => floorOf(to) > floorOf(from));
+    assert.deepEqual(
+      up.map(({ from, to }) => `${from} -> ${to}`),
+      [],
+    );
   });
 
   it('imports only files that exist', () => {

@@ -4,8 +4,8 @@
  * colSums(cbind(A, B)) = cbind(colSums(A), colSums(B)), and rowSums(cbind(A, B)) = rowSums(A) + rowSums(B).
  */
 import type { Expr } from '../../ir/expr.js';
+import type { OpDef } from '../../ir/op-def.js';
 import { ops } from '../../operators/index.js';
-import type { OpDef } from '../../operators/op-def.js';
 import {
   addPlaces,
   bindSegments,

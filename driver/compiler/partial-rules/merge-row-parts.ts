@@ -6,8 +6,8 @@
  * most rows without overlapping. A range of what is cached is no use here: it would take a difference (see `border-gram`).
  */
 import type { Expr } from '../../ir/expr.js';
+import type { OpDef } from '../../ir/op-def.js';
 import { ops } from '../../operators/index.js';
-import type { OpDef } from '../../operators/op-def.js';
 import type { NodeMaker } from '../rule.js';
 import type { PartialRule } from './partial-rule.js';
 import { RowCut, type RowPlace } from './rows.js';

@@ -5,7 +5,7 @@
  * Source: LIMA (SIGMOD 2021) section 4.2, there with one appended row or column; here with any number of parts.
  */
 import type { Expr } from '../../ir/expr.js';
-import type { OpDef } from '../../operators/op-def.js';
+import type { OpDef } from '../../ir/op-def.js';
 import type { NodeMaker } from '../rule.js';
 
 export interface PartialContext extends NodeMaker {

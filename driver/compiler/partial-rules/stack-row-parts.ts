@@ -4,8 +4,8 @@
  * within a cached result is a copy of it. Products with a common right operand, element-wise operators, row aggregates.
  */
 import type { Expr } from '../../ir/expr.js';
+import type { OpDef } from '../../ir/op-def.js';
 import { ops } from '../../operators/index.js';
-import type { OpDef } from '../../operators/op-def.js';
 import type { PartialRule } from './partial-rule.js';
 import { bound } from './parts.js';
 import { RowCut, type RowPlace, rowsOf } from './rows.js';

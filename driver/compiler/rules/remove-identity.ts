@@ -3,8 +3,8 @@
  * Adding 0 turns -0 into 0; the sign of a zero is not kept.
  */
 import type { Expr } from '../../ir/expr.js';
+import type { OpDef } from '../../ir/op-def.js';
 import { ops } from '../../operators/index.js';
-import type { OpDef } from '../../operators/op-def.js';
 import type { Rule } from '../rule.js';
 
 const neutral: ReadonlyMap<OpDef, number> = new Map([

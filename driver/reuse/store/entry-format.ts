@@ -7,7 +7,7 @@
  */
 import { createHash, type Hash } from 'node:crypto';
 import type { LineageKey } from '../../ir/lineage-key.js';
-import { type DenseMatrix, dense } from '../../runtime/value.js';
+import { type DenseMatrix, dense } from '../../ir/value.js';
 import type { OpenFile } from './file-system.js';
 import { type Json, jsonText, parseJson } from './plain-json.js';
 

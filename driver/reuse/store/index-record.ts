@@ -10,8 +10,8 @@
 import { randomBytes } from 'node:crypto';
 import { crc32 } from 'node:zlib';
 import type { LineageKey } from '../../ir/lineage-key.js';
+import { isFromDeadProcess } from '../../support/process-token.js';
 import type { StoredHeader } from './entry-format.js';
-import { isFromDeadProcess } from './process-token.js';
 
 export interface IndexRecord {
   /** Tells this entry from an earlier or later one of the same key. */

@@ -5,8 +5,8 @@
  * events is involved in that. Fencing after Kleppmann, "How to do distributed locking" (2016), with names for numbers.
  */
 import { join } from 'node:path';
+import { isFromDeadProcess, processToken } from '../../support/process-token.js';
 import { errorCode, type FileSystem, NOT_PLAIN } from './file-system.js';
-import { isFromDeadProcess, processToken } from './process-token.js';
 
 export interface Lease {
   readonly key: string;

@@ -4,11 +4,11 @@
  */
 import { join } from 'node:path';
 import type { LineageKey } from '../../ir/lineage-key.js';
+import { isFromDeadProcess } from '../../support/process-token.js';
 import { DamagedEntry, OtherFormat, readHeader } from './entry-format.js';
 import { errorCode, type FileSystem, NOT_PLAIN, withFile } from './file-system.js';
 import { type Indexed, type IndexRecord, isKey, isOnItsWay, recordOf } from './index-record.js';
 import type { Lease, Leases } from './lease.js';
-import { isFromDeadProcess } from './process-token.js';
 import { Slots } from './slots.js';
 import type { StoreFolder } from './store-folder.js';
 import type { StoreIndex } from './store-index.js';

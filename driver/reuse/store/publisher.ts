@@ -8,6 +8,7 @@
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { LineageKey } from '../../ir/lineage-key.js';
+import { processToken } from '../../support/process-token.js';
 import {
   DamagedEntry,
   type EncodedEntry,
@@ -29,7 +30,6 @@ import {
   rebuildIndex,
   type StoreParts,
 } from './maintenance.js';
-import { processToken } from './process-token.js';
 import { Slots } from './slots.js';
 import { NoIndex } from './store-index.js';
 

@@ -8,10 +8,10 @@
 import { join } from 'node:path';
 import { crc32 } from 'node:zlib';
 import type { LineageKey } from '../../ir/lineage-key.js';
+import { processToken } from '../../support/process-token.js';
 import { errorCode, NOT_PLAIN, withFile } from './file-system.js';
 import { isKey } from './index-record.js';
 import { listFolder, type StoreParts } from './maintenance.js';
-import { processToken } from './process-token.js';
 
 export interface StoredSibling {
   readonly key: LineageKey;

@@ -4,7 +4,7 @@
  * by DuckDB: by `list_position` while the list is short (it runs once per dictionary entry of a Parquet column, and
  * a short linear scan beats a hash otherwise), by an ENUM's hash map beyond.
  */
-import type { RawColumn } from '../../../driver/frame/engine.js';
+import type { RawColumn } from '../../../driver/ir/frame-engine.js';
 import { quoteText } from './database.js';
 import { collidesAsDouble, columnType, textOf } from './types.js';
 

@@ -3,10 +3,10 @@
  * `dialect: duckdb` by DuckDB's own list.
  */
 import { DataError } from '../../../driver/errors.js';
-import type { SqlText } from '../../../driver/frame/engine.js';
 import { SqlChecker, type SqlColumnInfo } from '../../../driver/frame/sql/checker.js';
 import type { SqlParser } from '../../../driver/frame/sql/parser.js';
 import { columnSqlType } from '../../../driver/frame/sql/types.js';
+import type { SqlText } from '../../../driver/ir/frame-engine.js';
 import type { Database } from './database.js';
 import { DuckDbDialect } from './expression.js';
 import type { LayoutColumn } from './scan.js';

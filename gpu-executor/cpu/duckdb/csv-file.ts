@@ -6,9 +6,9 @@ import { createReadStream } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { createGunzip } from 'node:zlib';
 import { DataError } from '../../../driver/errors.js';
-import type { FrameFile } from '../../../driver/frame/engine.js';
-import type { CsvOptions } from '../../../driver/frame/read-options.js';
 import { headerNames } from '../../../driver/frame/text-columns.js';
+import type { FrameFile } from '../../../driver/ir/frame-engine.js';
+import type { CsvOptions } from '../../../driver/ir/read-options.js';
 import { CsvCells, type CsvDialect, CsvFault, csvRecord, delimiterOf } from './csv-cells.js';
 import { textCopy } from './text-copy.js';
 

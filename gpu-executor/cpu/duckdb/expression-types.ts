@@ -3,9 +3,9 @@
  * a statement with it, once for all files that have the same columns.
  */
 import { DataError } from '../../../driver/errors.js';
-import { sqlText } from '../../../driver/frame/encode-block.js';
-import type { FrameSource, SqlText } from '../../../driver/frame/engine.js';
 import { columnSql } from '../../../driver/frame/feature-spec.js';
+import type { FrameSource, SqlText } from '../../../driver/ir/frame-engine.js';
+import { sqlText } from '../../../driver/operators/encode-block.js';
 import type { ExpressionChecker } from './checker.js';
 import { briefly, type Database } from './database.js';
 import type { Layouts } from './layout.js';

@@ -4,6 +4,11 @@
  * reach DuckDB only after `ExpressionChecker` has passed them.
  */
 import { DataError } from '../../../driver/errors.js';
+import { listDataFiles, withoutFileScheme } from '../../../driver/frame/files.js';
+import { identifyFiles, readUnchanged, verifyUnchanged } from '../../../driver/frame/identity.js';
+import { withPartitions } from '../../../driver/frame/partitions.js';
+import { droppedRows, givenOptions } from '../../../driver/frame/read-options.js';
+import type { SqlParser } from '../../../driver/frame/sql/parser.js';
 import type {
   ColumnProfile,
   FrameDescription,
@@ -12,16 +17,8 @@ import type {
   ProfileRequest,
   RawChunk,
   RawColumn,
-} from '../../../driver/frame/engine.js';
-import { listDataFiles, withoutFileScheme } from '../../../driver/frame/files.js';
-import { identifyFiles, readUnchanged, verifyUnchanged } from '../../../driver/frame/identity.js';
-import { withPartitions } from '../../../driver/frame/partitions.js';
-import {
-  type DescribeOptions,
-  droppedRows,
-  givenOptions,
-} from '../../../driver/frame/read-options.js';
-import type { SqlParser } from '../../../driver/frame/sql/parser.js';
+} from '../../../driver/ir/frame-engine.js';
+import type { DescribeOptions } from '../../../driver/ir/read-options.js';
 import type { FrameReader, FrameReadOptions } from '../frame-reader.js';
 import { ExpressionChecker } from './checker.js';
 import { Database, type DatabaseOptions } from './database.js';

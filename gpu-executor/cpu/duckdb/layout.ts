@@ -3,10 +3,11 @@
  * a file is inspected once per engine. Invariant: a source's columns have one type in all its files (`commonType`).
  */
 import { DataError } from '../../../driver/errors.js';
-import type { FrameFile, FrameFormat, FrameSource } from '../../../driver/frame/engine.js';
 import { partitionColumns, withoutOwn } from '../../../driver/frame/partitions.js';
-import { optionsKey, type ReadOptions, requireTarget } from '../../../driver/frame/read-options.js';
+import { optionsKey, requireTarget } from '../../../driver/frame/read-options.js';
 import { agreeOnText } from '../../../driver/frame/text-columns.js';
+import type { FrameFile, FrameFormat, FrameSource } from '../../../driver/ir/frame-engine.js';
+import type { ReadOptions } from '../../../driver/ir/read-options.js';
 import { forgetOldest } from '../../../driver/support/forget-oldest.js';
 import { type Database, quoteName } from './database.js';
 import { KnownLayouts } from './known-layouts.js';

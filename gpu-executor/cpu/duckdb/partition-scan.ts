@@ -1,5 +1,5 @@
 /** The columns that stand in the names of folders, as SQL: constants of each file, told apart by its place in the call. */
-import type { PartitionType, PartitionValue } from '../../../driver/frame/partitions.js';
+import type { PartitionType, PartitionValue } from '../../../driver/ir/frame-engine.js';
 import { quoteName, quoteText } from './database.js';
 
 export const PARTITION_TYPES = { integer: 'BIGINT', date: 'DATE', text: 'VARCHAR' } as const;

@@ -4,7 +4,11 @@
  */
 
 import { DataError } from '../../../driver/errors.js';
-import type { ColumnProfile, FrameSource, ProfileRequest } from '../../../driver/frame/engine.js';
+import type {
+  ColumnProfile,
+  FrameSource,
+  ProfileRequest,
+} from '../../../driver/ir/frame-engine.js';
 import { inGroups } from './column-groups.js';
 import type { ProfileContext } from './expression-types.js';
 import {

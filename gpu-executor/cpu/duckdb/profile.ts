@@ -5,7 +5,11 @@
  * grouping sets.
  */
 import { DataError } from '../../../driver/errors.js';
-import type { ColumnProfile, FrameSource, ProfileRequest } from '../../../driver/frame/engine.js';
+import type {
+  ColumnProfile,
+  FrameSource,
+  ProfileRequest,
+} from '../../../driver/ir/frame-engine.js';
 import { inGroups } from './column-groups.js';
 import type { Database, Row } from './database.js';
 import { expressionTypes, notUsable, type ProfileContext } from './expression-types.js';

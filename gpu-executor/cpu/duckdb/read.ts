@@ -6,8 +6,8 @@
 import { setMaxListeners } from 'node:events';
 import type { DuckDBConnection } from '@duckdb/node-api';
 import { DataError } from '../../../driver/errors.js';
-import type { FrameSource, RawChunk, RawColumn } from '../../../driver/frame/engine.js';
 import { causeOf, isRemote, verifyUnchanged } from '../../../driver/frame/identity.js';
+import type { FrameSource, RawChunk, RawColumn } from '../../../driver/ir/frame-engine.js';
 import type { FrameReadOptions } from '../frame-reader.js';
 import { type ColumnReader, readerOf } from './categories.js';
 import type { ExpressionChecker } from './checker.js';

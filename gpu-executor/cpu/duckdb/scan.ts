@@ -2,8 +2,9 @@
  * The SQL that scans files, given what is known of their columns. Invariant: a scan fixes the columns' types instead of
  * letting DuckDB guess them again from another sample, and leaves out the rows the source leaves out.
  */
-import type { PartitionValue } from '../../../driver/frame/partitions.js';
+
 import { CELLS, type TextType } from '../../../driver/frame/text-columns.js';
+import type { PartitionValue } from '../../../driver/ir/frame-engine.js';
 import { quoteName, quoteText } from './database.js';
 import { partitionItem } from './partition-scan.js';
 import { DUCKDB_TYPES, type NumberStyle, textOfJson, valueOfText } from './text-cells.js';

@@ -3,8 +3,9 @@
  * casts take more ("1.25" is a BIGINT to it, "1_000" a number, "t" a BOOLEAN), so a column is cast only where every cell
  * was seen to match. The shim has the same grammar in `TextCells.scala`.
  */
-import type { CsvOptions } from '../../../driver/frame/read-options.js';
+
 import { CELLS, type TextType } from '../../../driver/frame/text-columns.js';
+import type { CsvOptions } from '../../../driver/ir/read-options.js';
 import { quoteText } from './database.js';
 
 const SPACE = '[ \\t\\n\\v\\f\\r]*';

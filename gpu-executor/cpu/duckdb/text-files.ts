@@ -4,8 +4,8 @@
  * type found here holds for all rows, and a read neither fails on one nor changes it.
  */
 import { DataError } from '../../../driver/errors.js';
-import type { CsvOptions, ReadOptions, SchemaType } from '../../../driver/frame/read-options.js';
 import { ALLOWED, CELLS, typeOfCells } from '../../../driver/frame/text-columns.js';
+import type { CsvOptions, ReadOptions, SchemaType } from '../../../driver/ir/read-options.js';
 import { type LocalFile, plainCsv } from './csv-file.js';
 import { type Database, quoteName, quoteText } from './database.js';
 import { plainJson } from './json-file.js';

@@ -1,5 +1,5 @@
 /** DuckDB's types as features see them. */
-import type { ColumnType } from '../../../driver/frame/engine.js';
+import type { ColumnType } from '../../../driver/ir/frame-engine.js';
 
 const INTEGER = /^U?(TINY|SMALL|BIG|HUGE)?INT(EGER)?$/;
 

@@ -2,6 +2,9 @@
  * Sums, extremes and their positions. Sums keep several partial sums, which hides the latency of the addition and loses
  * less to rounding than one; the order is fixed, so results repeat.
  */
+
+import type { OpDef } from '../../../driver/ir/op-def.js';
+import { type DenseMatrix, dense } from '../../../driver/ir/value.js';
 import {
   colMaxs,
   colMins,
@@ -18,8 +21,6 @@ import {
   sum,
   sumSq,
 } from '../../../driver/operators/aggregates.js';
-import type { OpDef } from '../../../driver/operators/op-def.js';
-import { type DenseMatrix, dense } from '../../../driver/runtime/value.js';
 import type { Kernel, Reducer } from './kernel.js';
 
 /** Folds `count` contiguous cells. */

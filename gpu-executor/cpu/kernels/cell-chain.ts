@@ -4,8 +4,8 @@
  * values are the same to the last bit.
  */
 import type { Expr } from '../../../driver/ir/expr.js';
-import type { OpDef } from '../../../driver/operators/op-def.js';
-import { type DenseMatrix, dense } from '../../../driver/runtime/value.js';
+import type { OpDef } from '../../../driver/ir/op-def.js';
+import { type DenseMatrix, dense } from '../../../driver/ir/value.js';
 import { forgetOldest } from '../../../driver/support/forget-oldest.js';
 import { type Stretch, stretchOf } from './elementwise.js';
 import type { KernelContext } from './kernel.js';

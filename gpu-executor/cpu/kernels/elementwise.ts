@@ -3,8 +3,8 @@
  * Compiling gives every operator its own copy of the loop, so the engine inlines the operator's `cell` into it; a shared
  * loop that calls `cell` as an argument measured 6 times slower once two operators had gone through it.
  */
-import type { OpDef } from '../../../driver/operators/op-def.js';
-import { type DenseMatrix, dense } from '../../../driver/runtime/value.js';
+import type { OpDef } from '../../../driver/ir/op-def.js';
+import { type DenseMatrix, dense } from '../../../driver/ir/value.js';
 import type { Kernel } from './kernel.js';
 
 type Loop = (

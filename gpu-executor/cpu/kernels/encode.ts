@@ -3,9 +3,13 @@
  * into a block (`../stream.ts`). Here stands what a scan must read for them.
  */
 import { DataError } from '../../../driver/errors.js';
-import { type EncodedFeature, encodeBlock, rawColumn } from '../../../driver/frame/encode-block.js';
-import type { FrameSource, RawChunk, RawColumn } from '../../../driver/frame/engine.js';
 import type { Expr } from '../../../driver/ir/expr.js';
+import type { FrameSource, RawChunk, RawColumn } from '../../../driver/ir/frame-engine.js';
+import {
+  type EncodedFeature,
+  encodeBlock,
+  rawColumn,
+} from '../../../driver/operators/encode-block.js';
 
 /** One reading of a frame that feeds all `encode` nodes over it. */
 export interface Scan {

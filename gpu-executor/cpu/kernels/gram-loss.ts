@@ -1,6 +1,7 @@
 /** `gramLoss` with the products of each group's block and its models by BLAS; the rest is linear in the models. */
+
+import type { DenseMatrix } from '../../../driver/ir/value.js';
 import { formSize, gramLoss, lossesFromGram } from '../../../driver/operators/gram-loss.js';
-import type { DenseMatrix } from '../../../driver/runtime/value.js';
 import type { Kernel } from './kernel.js';
 
 export const gramLossKernel: Kernel = {

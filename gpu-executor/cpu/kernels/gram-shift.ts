@@ -2,7 +2,7 @@
  * Choosing the shift of a group's moments from its first rows, and telling rows that are mostly zero. A shift near the
  * mean keeps the digits of a variance that is small beside it; 0 spares the subtraction where it loses little.
  */
-import type { DenseMatrix } from '../../../driver/runtime/value.js';
+import type { DenseMatrix } from '../../../driver/ir/value.js';
 
 /** The first rows of a group. */
 export interface RowSample {

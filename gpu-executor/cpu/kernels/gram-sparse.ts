@@ -3,7 +3,7 @@
  * its width. One-hot columns are the case in mind: 10 of 150 cells, a fraction of the work of the dense update.
  * Products may land in either triangle; `foldTriangles` brings them together.
  */
-import type { DenseMatrix } from '../../../driver/runtime/value.js';
+import type { DenseMatrix } from '../../../driver/ir/value.js';
 
 /** One operand, with what the shifts of [1, z] say about its columns. */
 interface Part {

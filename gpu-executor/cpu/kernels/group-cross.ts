@@ -4,8 +4,9 @@
  * only. Where means of A are large beside the spread, blocks of a - shift are copied first. The shifts are chosen from a
  * group's first rows, as in `group-gram.ts`; at the end mean = shift + s / n and C = M - s_a s_b' / n.
  */
+
+import { type DenseMatrix, dense } from '../../../driver/ir/value.js';
 import { groupCross } from '../../../driver/operators/group-cross.js';
-import { type DenseMatrix, dense } from '../../../driver/runtime/value.js';
 import { type Routines, routinesOf } from '../native/blas.js';
 import { chooseShift } from './gram-shift.js';
 import { gather, longRuns, type Piece } from './grouping.js';

@@ -10,8 +10,9 @@
  * 65 * (rows / first rows), so that means a million times the spread cost no digits. At the end
  * mean = shift + s / n and C = M - s s' / n (Chan, Golub and LeVeque 1979, shifted one-pass).
  */
+
+import { type DenseMatrix, dense } from '../../../driver/ir/value.js';
 import { groupGram } from '../../../driver/operators/group-gram.js';
-import { type DenseMatrix, dense } from '../../../driver/runtime/value.js';
 import { type Routines, routinesOf } from '../native/blas.js';
 import { chooseShift, isMostlyZero, type RowSample } from './gram-shift.js';
 import { addSparseRows, foldTriangles } from './gram-sparse.js';

@@ -4,8 +4,9 @@
  * beside each other while the losses of the batch before are summed, always in row order, so results do not
  * depend on timing.
  */
+
+import { type DenseMatrix, dense } from '../../../driver/ir/value.js';
 import { groupLoss, type Loss } from '../../../driver/operators/group-loss.js';
-import { type DenseMatrix, dense } from '../../../driver/runtime/value.js';
 import { type Routines, routinesOf } from '../native/blas.js';
 import { gather, longRuns, type Piece } from './grouping.js';
 import type { Kernel, KernelContext, Reducer, ReducerCall } from './kernel.js';

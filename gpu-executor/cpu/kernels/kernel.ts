@@ -4,8 +4,8 @@
  */
 import type { Attrs } from '../../../driver/ir/attrs.js';
 import type { Meta } from '../../../driver/ir/expr.js';
-import type { BlockContext, OpDef } from '../../../driver/operators/op-def.js';
-import type { DenseMatrix } from '../../../driver/runtime/value.js';
+import type { BlockContext, OpDef } from '../../../driver/ir/op-def.js';
+import type { DenseMatrix } from '../../../driver/ir/value.js';
 import type { Blas } from '../native/blas.js';
 
 export interface KernelContext {

@@ -3,10 +3,11 @@
  * with one thread each beat the library's threads: a product by rows (or columns) of its output, a sum over rows by
  * rows with an accumulator a lane.
  */
+
+import { type DenseMatrix, dense } from '../../../driver/ir/value.js';
 import { matmul } from '../../../driver/operators/matmul.js';
 import { mmchain } from '../../../driver/operators/mmchain.js';
 import { tsmm } from '../../../driver/operators/tsmm.js';
-import { type DenseMatrix, dense } from '../../../driver/runtime/value.js';
 import { type Routines, routinesOf } from '../native/blas.js';
 import type { Kernel, KernelCall, KernelContext, Reducer, ReducerCall } from './kernel.js';
 

@@ -1,14 +1,15 @@
 /** Kernels that move cells: copies by whole rows where rows are contiguous, by tiles where they are not. */
+
+import type { OpDef } from '../../../driver/ir/op-def.js';
+import { dense } from '../../../driver/ir/value.js';
 import { addDiag } from '../../../driver/operators/add-diag.js';
 import { cbind } from '../../../driver/operators/cbind.js';
 import { diag } from '../../../driver/operators/diag.js';
-import type { OpDef } from '../../../driver/operators/op-def.js';
 import { rbind } from '../../../driver/operators/rbind.js';
 import { reshape } from '../../../driver/operators/reshape.js';
 import { selectRows } from '../../../driver/operators/select-rows.js';
 import { rangeOf, slice } from '../../../driver/operators/slice.js';
 import { transpose } from '../../../driver/operators/transpose.js';
-import { dense } from '../../../driver/runtime/value.js';
 import type { Kernel } from './kernel.js';
 
 /** Rows and columns of a tile that fits the first-level cache with its transpose. */

@@ -1,12 +1,13 @@
 /** Kernels of matrices that come from attributes alone, whole or by row blocks. */
+
+import type { OpDef } from '../../../driver/ir/op-def.js';
+import { dense } from '../../../driver/ir/value.js';
 import { fill } from '../../../driver/operators/fill.js';
 import { fillFolds, kfold } from '../../../driver/operators/kfold.js';
 import { literal } from '../../../driver/operators/literal.js';
-import type { OpDef } from '../../../driver/operators/op-def.js';
 import { rand } from '../../../driver/operators/rand.js';
 import { scalar } from '../../../driver/operators/scalar.js';
 import { seq } from '../../../driver/operators/seq.js';
-import { dense } from '../../../driver/runtime/value.js';
 import type { Kernel, KernelCall } from './kernel.js';
 
 function referenceKernel(op: OpDef): Kernel {

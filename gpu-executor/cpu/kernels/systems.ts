@@ -2,6 +2,8 @@
  * Linear systems by LAPACK. Its factorisations report exact zeros only, so the pivots it leaves are checked against
  * the limits all backends share (`driver/operators/pivot.ts`): what is singular does not depend on the backend.
  */
+
+import { type DenseMatrix, dense } from '../../../driver/ir/value.js';
 import { cholesky } from '../../../driver/operators/cholesky.js';
 import {
   isSingularPivot,
@@ -9,7 +11,6 @@ import {
   singularError,
 } from '../../../driver/operators/pivot.js';
 import { solve } from '../../../driver/operators/solve.js';
-import { type DenseMatrix, dense } from '../../../driver/runtime/value.js';
 import type { Kernel, KernelCall } from './kernel.js';
 import { Workspaces } from './workspaces.js';
 

@@ -2,10 +2,11 @@
  * The weighted products of factorisation: only the cells asked about are computed, and each goes straight into the sum or
  * the product, so that nothing of the size of X is made. Plain loops: the cells asked about are few and scattered.
  */
+
+import { type DenseMatrix, dense } from '../../../driver/ir/value.js';
 import { wdivmm } from '../../../driver/operators/wdivmm.js';
 import { forEachAsked } from '../../../driver/operators/weighted.js';
 import { wsloss } from '../../../driver/operators/wsloss.js';
-import { type DenseMatrix, dense } from '../../../driver/runtime/value.js';
 import type { Kernel, Reducer } from './kernel.js';
 
 const lossKernel: Kernel = {

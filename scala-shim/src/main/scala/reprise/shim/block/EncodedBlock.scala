@@ -22,7 +22,7 @@ final class IntCodes(val values: Array[Int]) extends RawVector {
   def slice(from: Int, until: Int): RawVector = new IntCodes(values.slice(from, until))
 }
 
-/** How a raw column fills its run of output columns; the semantics are those of `driver/frame/encode-block.ts`. */
+/** How a raw column fills its run of output columns; the semantics are those of `driver/operators/encode-block.ts`. */
 sealed trait FeatureCode extends Serializable {
   def name: String
   def width: Int

@@ -18,7 +18,7 @@ private final case class Asked(
 
 /**
  * Profiles expressions over all rows in one Spark job; only quantiles, and vocabularies too large to count in memory,
- * take one more each. The answers equal DuckDB's (`ColumnProfile` in `driver/frame/engine.ts`).
+ * take one more each. The answers equal DuckDB's (`ColumnProfile` in `driver/ir/frame-engine.ts`).
  */
 final class FrameProfiler(context: ShimContext) {
 

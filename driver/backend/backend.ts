@@ -1,0 +1,130 @@
+/**
+ * The one interface every backend implements: reference, null, local CPU, GPU, Spark. Backends are passed to
+ * the `Session` as values; the driver imports none of them. A backend executes segments and owns no policy:
+ * what runs where, what is kept and what is evicted is decided by the compiler and the reuse cache.
+ */
+
+import type { Expr } from '../ir/expr.js';
+import type { FrameEngine } from '../ir/frame-engine.js';
+import type { DenseMatrix, Handle, Value } from '../ir/value.js';
+import type { CacheTier } from './cache-tier.js';
+
+export interface BackendCapabilities {
+  /** Operators it has kernels for. */
+  readonly ops: ReadonlySet<string>;
+  /**
+   * How it evaluates nodes over row blocks: `none` (every value whole), `stream` (in bounded memory, one pass over
+   * the source per segment) or `resident` (blocks stay in the backend as handles, as RDDs do).
+   */
+  readonly blocks: 'none' | 'stream' | 'resident';
+}
+
+/** Rows [from, to) of what a reduction takes by rows, and the node its result over these rows alone is kept under. */
+export interface SegmentPart {
+  readonly expr: Expr;
+  readonly from: number;
+  readonly to: number;
+}
+
+/** A connected piece of the plan that one backend runs in one go. */
+export interface Segment {
+  /** Nodes to evaluate, inputs before consumers. */
+  readonly nodes: readonly Expr[];
+  /** Values of the inputs that are not themselves in `nodes`. */
+  readonly inputs: ReadonlyMap<Expr, Value>;
+  /** The nodes whose values are wanted on the host. */
+  readonly outputs: readonly Expr[];
+  /** Nodes to keep resident as handles (`resident` backends only). */
+  readonly persist: readonly Expr[];
+  /** Nodes of the segment that are evaluated by row blocks. */
+  readonly blocked: ReadonlySet<Expr>;
+  /** True: persisted nodes that no output reads are only marked, and computed with the first segment that reads them. */
+  readonly lazy?: boolean;
+  /** Reductions whose results over consecutive parts are welcome too, as values of the parts' nodes. */
+  readonly parts?: ReadonlyMap<Expr, readonly SegmentPart[]>;
+}
+
+export interface RunContext {
+  readonly signal?: AbortSignal;
+  /** Called with 0..1 as a long segment advances. */
+  readonly onProgress?: (fraction: number) => void;
+}
+
+export interface SegmentResult {
+  /** One value per output and per persisted node; those of parts where the backend makes them. */
+  readonly values: ReadonlyMap<Expr, Value>;
+  /** Kernels executed; a kernel run block by block counts once. */
+  readonly kernels: number;
+  /** Passes over a source's data. */
+  readonly passes: number;
+  readonly sparkJobs: number;
+}
+
+export interface CostEstimate {
+  /** Expected wall time of the node run alone. @units seconds */
+  readonly seconds: number;
+  /** As one step of a chain (`runChain`). Default: `seconds`. @units seconds */
+  readonly chainSeconds?: number;
+  /** The part of `seconds` that nodes of one segment pay together: starting it. Default 0. @units seconds */
+  readonly startSeconds?: number;
+}
+
+/** What moving values to and from a backend costs before anything was measured; `cost/cost-model.ts` corrects it. */
+export interface BackendCosts {
+  /** One exchange with the backend, however small. @units seconds */
+  readonly exchangeSeconds: number;
+  /** From the host's memory into the backend. @units bytes/s */
+  readonly uploadBytesPerSecond: number;
+  /** From the backend to the host's memory. @units bytes/s */
+  readonly downloadBytesPerSecond: number;
+  /** What the backend can hold of values kept there. Default: no limit. @units bytes */
+  readonly memoryBytes?: number;
+}
+
+export interface Backend {
+  /** Unique in a session: `cpu`, `spark`, `reference`, `null`. */
+  readonly name: string;
+  readonly capabilities: BackendCapabilities;
+  /** What transfers cost. Absent: its values are in the host's memory, and moving them costs nothing. */
+  readonly costs?: BackendCosts;
+  /** Keeps values that stay in this backend, under the session's reuse cache. Default: `release` when dropped. */
+  readonly tier?: CacheTier;
+  /** Reads frames for this backend; absent when it can't. */
+  readonly frames?: FrameEngine;
+  /** Expected cost of one node on this backend, without transfers. */
+  estimate(expr: Expr): CostEstimate;
+  /**
+   * The fast path: evaluates one node over whole host values at once, without a promise.
+   * Undefined when the node is better run asynchronously through `run`.
+   * @throws ExecutionError with the operator and the native cause
+   */
+  runSync?(expr: Expr, inputs: readonly Value[]): Value | undefined;
+  /**
+   * Evaluates cell-by-cell nodes in one loop, without the values between them: `nodes` have one shape, come inputs before
+   * consumers, and the last one is the value. Undefined when they are better run one by one.
+   * @throws ExecutionError
+   */
+  runChain?(nodes: readonly Expr[], inputs: ReadonlyMap<Expr, Value>): Value | undefined;
+  /** Runs a segment. On failure nothing of it stays behind. @throws ExecutionError, ResourceError, DataError */
+  run(segment: Segment, context: RunContext): Promise<SegmentResult>;
+  /** Brings a resident value to the host. */
+  collect?(handle: Handle, context: RunContext): Promise<Value>;
+  /**
+   * Takes back the memory of a host value it made, which nobody will read again, for its next results. Results of
+   * element-wise operators then have memory of their own, never their operands'.
+   */
+  recycle?(value: DenseMatrix): void;
+  /** Drops a resident value; never blocks on the cluster. */
+  release?(handle: Handle): void;
+  /**
+   * Opens anew what `BackendLostError` says has ended; handles made before name nothing any more. Whoever comes second
+   * finds it done. Absent: a loss is final. @throws what opening it throws
+   */
+  recover?(): Promise<void>;
+  /** Sends a host value ahead of the segments that will read it whole. Returns at once; failing is no error. */
+  announce?(value: Value): void;
+  /** Whether a handle this backend made still names a value. Absent: always. */
+  holds?(handle: Handle): boolean;
+  /** Ends the backend and everything it started. Idempotent. */
+  close(): Promise<void>;
+}

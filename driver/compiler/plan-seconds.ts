@@ -1,0 +1,22 @@
+/** What a whole plan is expected to take when nothing overlaps: for `reprise plan`. */
+
+import type { CostModel } from '../cost/cost-model.js';
+import { denseBytes } from '../ir/expr.js';
+import type { Plan } from './plan.js';
+
+/** Work of every node, each backend's start once a pass, and what comes back to the host. @units seconds */
+export function planSeconds(plan: Plan, costs: CostModel): number {
+  let seconds = 0;
+  const passes = new Set<string>();
+  for (const node of plan.nodes) {
+    const { backend, expr, sink, materialise, persist } = node;
+    seconds += costs.work(backend, expr).seconds;
+    if (!sink && !materialise && !persist) continue;
+    if (sink || materialise) seconds += costs.download(backend, denseBytes(expr)).seconds;
+    const pass = `${backend.name} ${node.wave}`;
+    if (passes.has(pass)) continue;
+    passes.add(pass);
+    seconds += costs.start(backend).seconds;
+  }
+  return seconds;
+}

@@ -1,0 +1,145 @@
+/**
+ * Feature encoding of one row block: the single definition both engines follow. A feature owns a fixed run of
+ * output columns; vocabularies and bin edges are already resolved (from all rows), so encoding needs no fitting.
+ * What must be fitted on training rows only (means, scales, imputed values) is algebra on Gram matrices and
+ * is not done here: a numeric column that may be missing is encoded as its value or 0, and a `missing` feature
+ * carries the 0/1 indicator the imputation is applied to later.
+ */
+import type { RawChunk, RawColumn, SqlText } from '../ir/frame-engine.js';
+
+export type EncodedFeature = SqlText & FeatureEncoding;
+
+type FeatureEncoding =
+  /** One column: the number; where missing, 0 (`zero`) or an error (`error`). */
+  | {
+      readonly kind: 'number';
+      readonly name: string;
+      readonly missing: 'zero' | 'error';
+    }
+  /** One column: 1 where the number is missing, else 0. */
+  | { readonly kind: 'missing'; readonly name: string }
+  /** One 0/1 column per category, then one for unlisted values (`other`), then one for missing (`missing`). */
+  | {
+      readonly kind: 'onehot';
+      readonly name: string;
+      readonly categories: readonly string[];
+      readonly other: boolean;
+      readonly missing: boolean;
+    }
+  /** One 0/1 column per bin [edge i, edge i+1), the last one closed; then one for missing (`missing`). */
+  | {
+      readonly kind: 'bin';
+      readonly name: string;
+      readonly edges: readonly number[];
+      readonly missing: boolean;
+    }
+  /** One column: the number that stands beside the category; `fallback` for missing or unlisted values. */
+  | {
+      readonly kind: 'map';
+      readonly name: string;
+      readonly categories: readonly string[];
+      readonly values: readonly number[];
+      readonly fallback: number;
+    };
+
+/** Output columns of a feature. */
+export function featureWidth(feature: EncodedFeature): number {
+  switch (feature.kind) {
+    case 'onehot':
+      return feature.categories.length + (feature.other ? 1 : 0) + (feature.missing ? 1 : 0);
+    case 'bin':
+      return feature.edges.length - 1 + (feature.missing ? 1 : 0);
+    default:
+      return 1;
+  }
+}
+
+/** The raw column a feature is computed from. */
+export function rawColumn(feature: EncodedFeature): RawColumn {
+  const text = sqlText(feature);
+  return feature.kind === 'onehot' || feature.kind === 'map'
+    ? { kind: 'category', ...text, categories: feature.categories }
+    : { kind: 'number', ...text };
+}
+
+/** An expression alone, of whatever it is part of. */
+export function sqlText({ sql, dialect }: SqlText): SqlText {
+  return dialect === undefined ? { sql } : { sql, dialect };
+}
+
+/**
+ * Encodes a chunk into `out` (row-major, `width` columns a row), starting at row `outRow`. The target cells
+ * must be zero. `chunk.columns[i]` is the raw column of `features[i]`.
+ * @returns the name of a feature with a missing value that may not be missing, else undefined
+ */
+export function encodeBlock(
+  features: readonly EncodedFeature[],
+  chunk: RawChunk,
+  out: Float64Array,
+  width: number,
+  outRow: number,
+): string | undefined {
+  const { rows } = chunk;
+  let offset = outRow * width;
+  for (let f = 0; f < features.length; f++) {
+    const feature = features[f]!;
+    const raw = chunk.columns[f]!;
+    switch (feature.kind) {
+      case 'number': {
+        for (let i = 0, at = offset; i < rows; i++, at += width) {
+          const value = raw[i]!;
+          if (!Number.isNaN(value)) out[at] = value;
+          else if (feature.missing === 'error') return feature.name;
+        }
+        break;
+      }
+      case 'missing': {
+        for (let i = 0, at = offset; i < rows; i++, at += width) {
+          const value = raw[i]!;
+          if (Number.isNaN(value)) out[at] = 1;
+        }
+        break;
+      }
+      case 'onehot': {
+        const count = feature.categories.length;
+        const other = feature.other ? count : -1;
+        const missing = feature.missing ? count + (feature.other ? 1 : 0) : other;
+        for (let i = 0, at = offset; i < rows; i++, at += width) {
+          const code = raw[i]!;
+          const column = code >= 0 ? code : code === -1 ? missing : other;
+          if (column >= 0) out[at + column] = 1;
+        }
+        break;
+      }
+      case 'bin': {
+        const { edges } = feature;
+        const bins = edges.length - 1;
+        for (let i = 0, at = offset; i < rows; i++, at += width) {
+          const value = raw[i]!;
+          if (Number.isNaN(value)) {
+            if (feature.missing) out[at + bins] = 1;
+            continue;
+          }
+          let low = 0;
+          let high = bins - 1;
+          while (low < high) {
+            const middle = (low + high + 1) >> 1;
+            if (value >= edges[middle]!) low = middle;
+            else high = middle - 1;
+          }
+          out[at + low] = 1;
+        }
+        break;
+      }
+      case 'map': {
+        for (let i = 0, at = offset; i < rows; i++, at += width) {
+          const code = raw[i]!;
+          out[at] = code >= 0 ? feature.values[code]! : feature.fallback;
+        }
+        break;
+      }
+    }
+    offset += featureWidth(feature);
+  }
+  return undefined;
+}

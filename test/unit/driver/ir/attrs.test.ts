@@ -1,0 +1,66 @@
+import assert from 'node:assert/strict';
+import fc from 'fast-check';
+import {
+  type Attrs,
+  type AttrValue,
+  canonicalAttrs,
+  equalAttrs,
+  hashAttrs,
+  noAttrs,
+} from '../../../../driver/ir/attrs.js';
+
+/** Letters that Unicode writes in two ways, numbers that are written in two ways, and names that are fields of objects. */
+const texts = fc.constantFrom('', 'a', 'b', 'rows', 'constructor', '\u00e9', 'e\u0301');
+const numbers = fc.constantFrom(0, -0, 1, -1, 0.1, Number.NaN, Number.POSITIVE_INFINITY, 2 ** 40);
+const { attrs } = fc.letrec<{ attrs: Attrs; value: AttrValue }>((tie) => ({
+  value: fc.oneof(
+    { maxDepth: 2 },
+    numbers,
+    texts,
+    fc.boolean(),
+    fc.constant(null),
+    fc.array(tie('value'), { maxLength: 3 }),
+    tie('attrs'),
+  ),
+  attrs: fc.dictionary(texts, tie('value'), { maxKeys: 3, noNullPrototype: true }),
+}));
+
+describe('attributes', () => {
+  it('are equal exactly when their texts are, and then have equal hashes', () => {
+    let equal = 0;
+    fc.assert(
+      fc.property(attrs, attrs, (a, b) => {
+        const same = canonicalAttrs(a) === canonicalAttrs(b);
+        assert.equal(equalAttrs(a, b), same);
+        if (same) {
+          equal++;
+          assert.equal(hashAttrs(a), hashAttrs(b));
+        }
+      }),
+      { numRuns: 20_000, seed: 5 },
+    );
+    assert.ok(equal > 100, `${equal} equal pairs`);
+  });
+
+  it('do not depend on the order of fields', () => {
+    const [a, b] = [
+      { rows: [1, 2], cols: 'x' },
+      { cols: 'x', rows: [1, 2] },
+    ];
+    assert.ok(equalAttrs(a, b));
+    assert.equal(hashAttrs(a), hashAttrs(b));
+  });
+
+  it('differ in hash for the numbers of a loop', () => {
+    const hashes = new Set<number>();
+    for (let i = 0; i < 10_000; i++) hashes.add(hashAttrs({ value: 1 / (i + 10) }));
+    for (let i = 0; i < 10_000; i++) hashes.add(hashAttrs({ value: i }));
+    // A birthday paradox over 2^32 expects 0.05 collisions among twenty thousand.
+    assert.ok(hashes.size > 19_980, `${hashes.size} of 20000`);
+  });
+
+  it('tell none from an empty record', () => {
+    assert.ok(!equalAttrs(noAttrs, {}));
+    assert.ok(equalAttrs({}, {}));
+  });
+});
