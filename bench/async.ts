@@ -1,8 +1,9 @@
 /**
- * Asynchronous operators on against off: a plan with passes over rows kept in Spark and with products of matrices that are here.
- * On, passes start first and run while the products do; off, one piece of work runs at a time. Twice: with Spark behind an
- * exchange as long as one with a cluster is, where waiting is what is saved, and with Spark right here, where there
- * is something to save only while a core is idle: so each side has one core, in both settings.
+ * Asynchronous operators on against off: a plan with passes over rows kept in Spark and with
+ * products of matrices that are here. On, passes start first and run while the products do; off,
+ * one piece of work runs at a time. Twice: with Spark behind an exchange as long as one with a
+ * cluster is, where waiting is what is saved, and with Spark right here, where there is something
+ * to save only while a core is idle: so each side has one core, in both settings.
  */
 import { performance } from 'node:perf_hooks';
 import { type Backend, type Matrix, matrix, rand, Session } from '../driver/index.js';
@@ -35,7 +36,8 @@ export const asynchronous: Bench = {
       const { channel } = spark;
       const far = new DistantChannel(channel, CLUSTER);
       const rounds = quick ? 3 : 9;
-      // Work here about as long as what it is to fill: exchanges and passes, 0.4 s each, or passes alone.
+      // Work here about as long as what it is to fill: exchanges and passes, 0.4 s each, or passes
+      // alone.
       await compare(recorder, 'far', far, local, { rows: 20_000, products: 24, rounds });
       const rows = quick ? 60_000 : 200_000;
       await compare(recorder, 'here', channel, local, { rows, products: quick ? 8 : 24, rounds });

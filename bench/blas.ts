@@ -1,6 +1,7 @@
 /**
- * Sanity of the local backend's products: floating-point rate of tsmm and matmul asked for through the Matrix API, beside
- * NumPy's on the same cells. Below 0.8 of NumPy something is wrong with the binding, the threads or the layout.
+ * Sanity of the local backend's products: floating-point rate of tsmm and matmul asked for through
+ * the Matrix API, beside NumPy's on the same cells. Below 0.8 of NumPy something is wrong with the
+ * binding, the threads or the layout.
  */
 import { performance } from 'node:perf_hooks';
 import { type DenseMatrix, dense, type Matrix, matrix, Session } from '../driver/index.js';

@@ -1,6 +1,6 @@
 /**
- * Five hundred turns of a loop whose weights a Spark program reads whole: live broadcasts by Spark's own count, memory of
- * this process and the time of a turn stay what they were.
+ * Five hundred turns of a loop whose weights a Spark program reads whole: live broadcasts by
+ * Spark's own count, memory of this process and the time of a turn stay what they were.
  */
 import { performance } from 'node:perf_hooks';
 import { setFlagsFromString } from 'node:v8';

@@ -1,6 +1,7 @@
 /**
- * How much memory the cache needs to be of use, after figure 12a of MEMPHIS (EDBT 2025): the same calls, 40 % of which were
- * made before, with caches of a tenth, half and twice of what they would fill, and with none. About a minute.
+ * How much memory the cache needs to be of use, after figure 12a of MEMPHIS (EDBT 2025): the same
+ * calls, 40 % of which were made before, with caches of a tenth, half and twice of what they would
+ * fill, and with none. About a minute.
  */
 import { performance } from 'node:perf_hooks';
 import { matrix, Session, type SessionOptions } from '../driver/index.js';

@@ -1,7 +1,7 @@
 /**
- * The direct channel to embedded Spark: a round trip that does nothing, a program that does nothing, and a large matrix each
- * way, in plain HTTP as on loopback and by TLS as from elsewhere. About a minute. The cells that come back are compared with
- * those sent before a time counts.
+ * The direct channel to embedded Spark: a round trip that does nothing, a program that does
+ * nothing, and a large matrix each way, in plain HTTP as on loopback and by TLS as from elsewhere.
+ * About a minute. The cells that come back are compared with those sent before a time counts.
  */
 import { performance } from 'node:perf_hooks';
 import type { Channel } from '../spark-bridge/channel/channel.js';

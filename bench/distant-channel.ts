@@ -1,6 +1,7 @@
 /**
- * A channel to a Spark that stands as far away as clusters do: each exchange takes so much longer than here, and bytes travel
- * so fast. Nothing else changes; the time is waited for, so it costs this machine no work, as a network's would not.
+ * A channel to a Spark that stands as far away as clusters do: each exchange takes so much longer
+ * than here, and bytes travel so fast. Nothing else changes; the time is waited for, so it costs
+ * this machine no work, as a network's would not.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { CallOptions, Channel, Reply } from '../spark-bridge/channel/channel.js';

@@ -1,7 +1,7 @@
 /**
- * A program over frames of many files as a user writes it (Gram matrix, sums, extremes, predictions): what keeping results by
- * file costs where nothing is reused, and what one new file among thirty costs in the same session. Two minutes; `--quick`
- * some twenty seconds.
+ * A program over frames of many files as a user writes it (Gram matrix, sums, extremes,
+ * predictions): what keeping results by file costs where nothing is reused, and what one new file
+ * among thirty costs in the same session. Two minutes; `--quick` some twenty seconds.
  */
 import { mkdtempSync, renameSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';

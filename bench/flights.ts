@@ -1,6 +1,6 @@
 /**
- * The flights example as its user runs it: the command line in a process of its own, start to end, on each engine, and
- * a second run of the same job in one process, which must not touch the data.
+ * The flights example as its user runs it: the command line in a process of its own, start to end,
+ * on each engine, and a second run of the same job in one process, which must not touch the data.
  */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';

@@ -1,6 +1,7 @@
 /**
- * The measuring loop and the record of one bench. Invariants: a ratio is made only of samples taken alternately
- * within this run; answers are checked before a time counts; every figure keeps its raw samples.
+ * The measuring loop and the record of one bench. Invariants: a ratio is made only of samples taken
+ * alternately within this run; answers are checked before a time counts; every figure keeps its raw
+ * samples.
  */
 import { mkdirSync, renameSync, writeFileSync } from 'node:fs';
 import { loadavg } from 'node:os';
@@ -164,8 +165,8 @@ export class Recorder {
 }
 
 /**
- * Runs the sides by turns, `rounds` times, in an order that reverses every round, after warming each up. Samples go to
- * `recorder` under the side's name.
+ * Runs the sides by turns, `rounds` times, in an order that reverses every round, after warming
+ * each up. Samples go to `recorder` under the side's name.
  * @throws ExecutionError when two sides' answers differ by more than `tolerance`
  */
 export async function alternate(

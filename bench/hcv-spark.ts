@@ -1,8 +1,9 @@
 /**
- * The same search on embedded Spark with X and y persisted in it, against Spark MLlib's CrossValidator on its cached
- * data frame and against SystemDS forced onto Spark with reuse. Cold is the first search of a fresh JVM, for all
- * three; warm is a later one in the same JVM, where every run of ours is a new session whose results are not reused
- * (SystemDS has no warm figure: its reuse cache lives as long as its process).
+ * The same search on embedded Spark with X and y persisted in it, against Spark MLlib's
+ * CrossValidator on its cached data frame and against SystemDS forced onto Spark with reuse. Cold
+ * is the first search of a fresh JVM, for all three; warm is a later one in the same JVM, where
+ * every run of ours is a new session whose results are not reused (SystemDS has no warm figure: its
+ * reuse cache lives as long as its process).
  */
 import { execFileSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
@@ -111,7 +112,8 @@ async function mllib(recorder: Recorder, check: Check): Promise<void> {
         `k=${FOLDS}`,
         `nreg=${TRIALS}`,
       ]);
-      // Its penalty is scaled by the deviation of each training fold's target, which drifts by 2e-6.
+      // Its penalty is scaled by the deviation of each training fold's target, which drifts by
+      // 2e-6.
       check('mllib', { seconds, answers: answers.flat() }, 1e-5);
       recorder.sample(name, seconds);
       recorder.progress(`${name} ${seconds.toFixed(3)} s`);

@@ -1,7 +1,8 @@
 /**
- * Cross-validated ridge on 100,000 x 100 in memory, on this machine: Reprise against the hand-written NumPy version that
- * shares fold Gram matrices and against scikit-learn's GridSearchCV. Every run of ours is a new session, so nothing
- * is reused from one run to the next; data are in memory on both sides before the clock starts.
+ * Cross-validated ridge on 100,000 x 100 in memory, on this machine: Reprise against the
+ * hand-written NumPy version that shares fold Gram matrices and against scikit-learn's
+ * GridSearchCV. Every run of ours is a new session, so nothing is reused from one run to the next;
+ * data are in memory on both sides before the clock starts.
  */
 import { performance } from 'node:perf_hooks';
 import { matrix, Session } from '../driver/index.js';

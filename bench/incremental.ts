@@ -1,7 +1,8 @@
 /**
- * Thirty files are known, one is new: the flights example split into files, each run a process of its own with a durable
- * store, against a run that knows nothing of the same thirty-one. Rounds differ in the new file, so every one of
- * them computes something. Cost should follow the rows of the new file, not those of all. Two minutes; `--quick` half of one.
+ * Thirty files are known, one is new: the flights example split into files, each run a process of
+ * its own with a durable store, against a run that knows nothing of the same thirty-one. Rounds
+ * differ in the new file, so every one of them computes something. Cost should follow the rows of
+ * the new file, not those of all. Two minutes; `--quick` half of one.
  */
 import { mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';

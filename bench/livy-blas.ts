@@ -1,7 +1,8 @@
 /**
- * t(X) %*% X on the executors of a real Livy (REPRISE_LIVY_URL), with the OpenBLAS that goes along and with what they have: a
- * session each, as a JVM keeps the BLAS it began with. What making the random rows takes is measured by their sum and taken
- * off. A few minutes, most of it the sessions' start; without a server it says so and measures nothing.
+ * t(X) %*% X on the executors of a real Livy (REPRISE_LIVY_URL), with the OpenBLAS that goes along
+ * and with what they have: a session each, as a JVM keeps the BLAS it began with. What making the
+ * random rows takes is measured by their sum and taken off. A few minutes, most of it the sessions'
+ * start; without a server it says so and measures nothing.
  */
 import { performance } from 'node:perf_hooks';
 import { createReferenceBackend } from '../driver/backend/reference-backend.js';

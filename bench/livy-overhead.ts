@@ -1,7 +1,8 @@
 /**
- * What a program costs on a real Livy (REPRISE_LIVY_URL; REPRISE_LIVY_JAR where uploads are not wanted), in one session: a
- * program that does nothing over statements, a bare `1+1` polled the same way and as fast as it can be, and the
- * direct channel. One to two minutes, most of it the session's start; without a server it says so and measures nothing.
+ * What a program costs on a real Livy (REPRISE_LIVY_URL; REPRISE_LIVY_JAR where uploads are not
+ * wanted), in one session: a program that does nothing over statements, a bare `1+1` polled the
+ * same way and as fast as it can be, and the direct channel. One to two minutes, most of it the
+ * session's start; without a server it says so and measures nothing.
  */
 import { performance } from 'node:perf_hooks';
 import { setTimeout as sleep } from 'node:timers/promises';

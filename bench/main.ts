@@ -1,7 +1,7 @@
 /**
- * `npm run bench -- NAME.. [--quick]` or `--table`: one line a figure on standard output, the rest on standard error, and
- * `bench/results/NAME.json`. Exit code 0 when every answer agreed (a missed target is reported, not an error),
- * 1 when one did not or a run failed, 2 for wrong usage.
+ * `npm run bench -- NAME.. [--quick]` or `--table`: one line a figure on standard output, the rest
+ * on standard error, and `bench/results/NAME.json`. Exit code 0 when every answer agreed (a missed
+ * target is reported, not an error), 1 when one did not or a run failed, 2 for wrong usage.
  */
 import { parseArgs } from 'node:util';
 import { RepriseError } from '../driver/errors.js';

@@ -1,10 +1,12 @@
 /**
- * Where moving values between Spark and the host pays and where it does not: the same programs with migration on and off,
- * beside ever bringing everything (`local`). Where both ran the same in the same places nothing was moved, and the ratio is 1 by
- * `placed.ts`, whatever the noise. It pays for small values read often and for costly ones that leave their storage. It does
- * not for large ones read once, which stay, nor for a loop that ends soon after its data were moved: no planner that does not know
- * the number of turns does better there than half as fast (ski rental), so `not_seen_before` shows the price and is held to that;
- * what ran once is foreseen. MEMPHIS moved none, having found that it cost more than it saved; docs/decisions.md says what differs.
+ * Where moving values between Spark and the host pays and where it does not: the same programs with
+ * migration on and off, beside ever bringing everything (`local`). Where both ran the same in the
+ * same places nothing was moved, and the ratio is 1 by `placed.ts`, whatever the noise. It pays for
+ * small values read often and for costly ones that leave their storage. It does not for large ones
+ * read once, which stay, nor for a loop that ends soon after its data were moved: no planner that
+ * does not know the number of turns does better there than half as fast (ski rental), so
+ * `not_seen_before` shows the price and is held to that; what ran once is foreseen. MEMPHIS moved
+ * none, having found that it cost more than it saved; docs/decisions.md says what differs.
  */
 import { performance } from 'node:perf_hooks';
 import { type Backend, CostModel, type Matrix, matrix, rand, Session } from '../driver/index.js';

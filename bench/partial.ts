@@ -1,8 +1,9 @@
 /**
- * Steps answered from cached parts against computing them: one session that has the parts, one without reuse, on the same
- * values in memory. The share of the work that is new is small in each case, so the ratio says what the rule is worth;
- * `folds` compares all sums over seven of eight folds in one plan. Where the cost test refuses the rule both sides run
- * the same plan: their ratio is noise, held to nothing and noted as such. Takes about a minute; `--quick` ten seconds.
+ * Steps answered from cached parts against computing them: one session that has the parts, one
+ * without reuse, on the same values in memory. The share of the work that is new is small in each
+ * case, so the ratio says what the rule is worth; `folds` compares all sums over seven of eight
+ * folds in one plan. Where the cost test refuses the rule both sides run the same plan: their ratio
+ * is noise, held to nothing and noted as such. Takes about a minute; `--quick` ten seconds.
  */
 import { performance } from 'node:perf_hooks';
 import { createReferenceBackend } from '../driver/backend/reference-backend.js';

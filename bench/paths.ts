@@ -1,6 +1,6 @@
 /**
- * Where the bench finds this checkout, the rivals' scripts and the rivals' data. Rivals live outside the
- * repository; a missing one ends the bench with the command that prepares it.
+ * Where the bench finds this checkout, the rivals' scripts and the rivals' data. Rivals live
+ * outside the repository; a missing one ends the bench with the command that prepares it.
  */
 import { existsSync } from 'node:fs';
 import { homedir } from 'node:os';

@@ -1,6 +1,7 @@
 /**
- * Samples by what they ran and where. Samples that ran the same operators in the same places are samples of one placement, whichever
- * way it came about, and count together: two medians of one placement differ by noise only, and noise is no choice.
+ * Samples by what they ran and where. Samples that ran the same operators in the same places are
+ * samples of one placement, whichever way it came about, and count together: two medians of one
+ * placement differ by noise only, and noise is no choice.
  */
 import type { Statistics } from '../driver/index.js';
 import { median } from './stats.js';

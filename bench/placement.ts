@@ -1,11 +1,14 @@
 /**
- * Where the compiler puts work, against everything here and everything on Spark: programs over generated data, over data
- * that lie in Spark already, and over data of this process, by size. The choice is made by the costs learned in the warm-up
- * and in the rounds before, as a process would have them from the one before it. Embedded Spark shares this machine's
- * cores, so what Spark can win here are transfers, kept row blocks and generated numbers, not cores.
+ * Where the compiler puts work, against everything here and everything on Spark: programs over
+ * generated data, over data that lie in Spark already, and over data of this process, by size. The
+ * choice is made by the costs learned in the warm-up and in the rounds before, as a process would
+ * have them from the one before it. Embedded Spark shares this machine's cores, so what Spark can
+ * win here are transfers, kept row blocks and generated numbers, not cores.
  *
- * Samples of one placement count together, whichever policy chose it (`placed.ts`). Where the whole program is one plan the choice is held to 1.1. A loop that looks at each result is a plan a turn, and when to move its data is the ski-rental problem: a
- * planner that does not know how many turns will come can be held to no less than 2 (Karlin et al., Competitive snoopy caching, 1988).
+ * Samples of one placement count together, whichever policy chose it (`placed.ts`). Where the whole
+ * program is one plan the choice is held to 1.1. A loop that looks at each result is a plan a turn,
+ * and when to move its data is the ski-rental problem: a planner that does not know how many turns
+ * will come can be held to no less than 2 (Karlin et al., Competitive snoopy caching, 1988).
  */
 import { performance } from 'node:perf_hooks';
 import {

@@ -1,7 +1,7 @@
 /**
- * Runs a command as a user would and measures the whole process tree: wall time, and peak resident memory from the
- * kernel's high-water marks (`VmHWM`), read every 100 ms. A mark only grows, so at most the last 100 ms are missed.
- * On systems without /proc the memory is NaN.
+ * Runs a command as a user would and measures the whole process tree: wall time, and peak resident
+ * memory from the kernel's high-water marks (`VmHWM`), read every 100 ms. A mark only grows, so at
+ * most the last 100 ms are missed. On systems without /proc the memory is NaN.
  */
 import { spawn } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
@@ -22,7 +22,8 @@ const SAMPLE_MS = 100;
 
 /**
  * @param env set beside this process's own
- * @throws ExecutionError with the end of standard error when the command ends with another code than 0
+ * @throws ExecutionError with the end of standard error when the command ends with another code
+ *   than 0
  */
 export function measureProcess(
   command: string,
@@ -79,7 +80,8 @@ function processTree(root: number): number[] {
     const pid = Number(entry);
     if (!Number.isInteger(pid)) continue;
     const stat = readProc(`/proc/${pid}/stat`);
-    // The command name stands in parentheses and may hold spaces; the parent follows the state after it.
+    // The command name stands in parentheses and may hold spaces; the parent follows the state
+    // after it.
     const parent = stat?.slice(stat.lastIndexOf(')') + 2).split(' ')[1];
     if (parent !== undefined) parents.set(pid, Number(parent));
   }

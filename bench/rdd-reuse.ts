@@ -1,7 +1,8 @@
 /**
- * Thousands of RDDs of which a third come again, after MEMPHIS (EDBT 2025) figure 2c: computing each one every time, keeping
- * every one when it is computed first, and delayed caching. A program is twelve row-block operators and an action that is
- * never asked twice; the first four operators are one of a few preparations that programs share in a mixed order.
+ * Thousands of RDDs of which a third come again, after MEMPHIS (EDBT 2025) figure 2c: computing
+ * each one every time, keeping every one when it is computed first, and delayed caching. A program
+ * is twelve row-block operators and an action that is never asked twice; the first four operators
+ * are one of a few preparations that programs share in a mixed order.
  */
 import { performance } from 'node:perf_hooks';
 import { type Backend, type Matrix, rand, Session } from '../driver/index.js';

@@ -1,8 +1,9 @@
 /**
- * What keeping and looking for results costs, and what it gives, by operand size and by the share of the work that was done
- * before; after figures 11a and 11b of MEMPHIS (EDBT 2025). The same calls run with reuse on and off, and once more as bare
- * kernel calls with no session at all; then SystemDS makes the same calls with its lineage cache on and off. A call is a
- * training loop in miniature. About eight minutes, half of them SystemDS.
+ * What keeping and looking for results costs, and what it gives, by operand size and by the share
+ * of the work that was done before; after figures 11a and 11b of MEMPHIS (EDBT 2025). The same
+ * calls run with reuse on and off, and once more as bare kernel calls with no session at all; then
+ * SystemDS makes the same calls with its lineage cache on and off. A call is a training loop in
+ * miniature. About eight minutes, half of them SystemDS.
  */
 import { performance } from 'node:perf_hooks';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -44,7 +45,8 @@ const SIZES: readonly Size[] = [
   { name: '8KB', rows: 100, cols: 10, calls: 600, steps: 50, atMost: 1.3 },
   { name: '80KB', rows: 1000, cols: 10, calls: 100, steps: 50, atMost: 1.1 },
   { name: '8MB', rows: 10_000, cols: 100, calls: 10, steps: 20, atMost: 1.05 },
-  // After figure 11b: whether a session that has seen a million operators looks and keeps as fast as a young one.
+  // After figure 11b: whether a session that has seen a million operators looks and keeps as fast
+  // as a young one.
   {
     name: 'million',
     rows: 100,
@@ -70,7 +72,8 @@ export const reuseOverhead: Bench = {
   run: async (recorder, options) => {
     const rounds = options.quick ? 3 : 7;
     setFlagsFromString('--expose-gc');
-    // Or each of our collections would age compiled code, and every sample start with what the one before did not run cold.
+    // Or each of our collections would age compiled code, and every sample start with what the one
+    // before did not run cold.
     setFlagsFromString('--no-flush-bytecode');
     const backend = await createCpuBackend();
     try {
@@ -188,7 +191,8 @@ function settingOf(call: number, share: number): number {
   const repeats = (n: number): number => Math.floor((n * share) / 100);
   const distinct = (n: number): number => n - repeats(n);
   const isRepeat = repeats(call + 1) > repeats(call);
-  // A repeat takes the newest earlier setting but a few, so that what is reused is not only the last.
+  // A repeat takes the newest earlier setting but a few, so that what is reused is not only the
+  // last.
   const at = isRepeat ? Math.max(0, distinct(call) - 1 - (call % 4)) : distinct(call);
   return 0.5 + at / 1000;
 }

@@ -1,7 +1,8 @@
 /**
- * A 10-fold search over 40 penalties on 5 GB of generated rows in Parquet, on embedded Spark: seconds from a fresh JVM, jobs,
- * bytes read, storage used. Beside it, MLlib's CrossValidator on the same files and SystemDS on a matrix of the same shape,
- * each on as many of the 40 penalties as it finishes in its limit, in the rivals' own order of work.
+ * A 10-fold search over 40 penalties on 5 GB of generated rows in Parquet, on embedded Spark:
+ * seconds from a fresh JVM, jobs, bytes read, storage used. Beside it, MLlib's CrossValidator on
+ * the same files and SystemDS on a matrix of the same shape, each on as many of the 40 penalties as
+ * it finishes in its limit, in the rivals' own order of work.
  */
 import {
   existsSync,

@@ -1,6 +1,6 @@
 /**
- * The flights search by one process, then by another that finds everything in the durable store: whole process, start to
- * end, as its user runs it. A fresh store for each pair. About a minute.
+ * The flights search by one process, then by another that finds everything in the durable store:
+ * whole process, start to end, as its user runs it. A fresh store for each pair. About a minute.
  */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';

@@ -1,7 +1,8 @@
 /**
- * Do the answers agree? Scores of every trial, fold and metric against scikit-learn's GridSearchCV on 100,000 x 100 and on
- * a sample of the flights, and Spark's against local ones. The largest relative difference is the figure; a bound
- * that is not kept ends the bench with an error, as any wrong answer does.
+ * Do the answers agree? Scores of every trial, fold and metric against scikit-learn's GridSearchCV
+ * on 100,000 x 100 and on a sample of the flights, and Spark's against local ones. The largest
+ * relative difference is the figure; a bound that is not kept ends the bench with an error, as any
+ * wrong answer does.
  */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';

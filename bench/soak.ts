@@ -1,6 +1,6 @@
 /**
- * One session that runs ever new jobs: other data, features, penalties and folds each time. What it keeps has to stop growing,
- * and a job has to take as long at the end as at the start.
+ * One session that runs ever new jobs: other data, features, penalties and folds each time. What it
+ * keeps has to stop growing, and a job has to take as long at the end as at the start.
  */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';

@@ -1,6 +1,7 @@
 /**
- * Values that memory can't hold are asked for twice, by turns with and without files for what leaves memory: of values made
- * faster than the disk takes them, about as fast, and far slower. Six minutes.
+ * Values that memory can't hold are asked for twice, by turns with and without files for what
+ * leaves memory: of values made faster than the disk takes them, about as fast, and far slower. Six
+ * minutes.
  */
 import { performance } from 'node:perf_hooks';
 import { type Matrix, matrix, Session } from '../driver/index.js';

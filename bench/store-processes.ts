@@ -1,7 +1,8 @@
 /**
- * Many processes that need the same keys of one durable store at once: each key is computed once, by whoever comes first, and
- * the others wait and read. Against the same keys computed by one process alone, which is the least it can take. Every
- * process checks the digest of all it reads. Takes about half a minute; `--quick` five seconds.
+ * Many processes that need the same keys of one durable store at once: each key is computed once,
+ * by whoever comes first, and the others wait and read. Against the same keys computed by one
+ * process alone, which is the least it can take. Every process checks the digest of all it reads.
+ * Takes about half a minute; `--quick` five seconds.
  */
 import { execFile } from 'node:child_process';
 import { appendFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';

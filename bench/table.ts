@@ -1,6 +1,7 @@
 /**
- * Rewrites the figures in `docs/benchmarks.md` from `bench/results/*.json`, so that no number there is copied by hand.
- * Invariant: only the text between the two markers changes; quick results are left out.
+ * Rewrites the figures in `docs/benchmarks.md` from `bench/results/*.json`, so that no number there
+ * is copied by hand. Invariant: only the text between the two markers changes; quick results are
+ * left out.
  */
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';

@@ -1,7 +1,8 @@
 /**
- * What it costs to write a program of a million operators down through the Matrix API and to ask the cache for each
- * of them; nothing is computed. The program is a gradient descent, so it is a chain a million nodes deep with new
- * scalars on the way, and half its operators have operands that are themselves results.
+ * What it costs to write a program of a million operators down through the Matrix API and to ask
+ * the cache for each of them; nothing is computed. The program is a gradient descent, so it is a
+ * chain a million nodes deep with new scalars on the way, and half its operators have operands that
+ * are themselves results.
  */
 import { performance } from 'node:perf_hooks';
 import { setImmediate } from 'node:timers/promises';
@@ -29,7 +30,8 @@ export const tracing: Bench = {
     const operators = steps * OPERATORS_PER_STEP;
     const idle = createReferenceBackend();
     const perOperator = (start: number): number => ((performance.now() - start) * 1000) / operators;
-    // The first round warms the JIT; a program of this size is never the first thing a process traces.
+    // The first round warms the JIT; a program of this size is never the first thing a process
+    // traces.
     for (let round = 0; round < 6; round++) {
       const session = new Session({ local: idle });
       const bytesBefore = heapBytes();

@@ -1,6 +1,7 @@
 /**
- * Ten thousand trials in one plan, and then as many new ones again and again in the same session: memory has to stay what it
- * was. A trial is a ridge regression on a Gram matrix all share, with its loss. About a minute.
+ * Ten thousand trials in one plan, and then as many new ones again and again in the same session:
+ * memory has to stay what it was. A trial is a ridge regression on a Gram matrix all share, with
+ * its loss. About a minute.
  */
 import { performance } from 'node:perf_hooks';
 import { setFlagsFromString } from 'node:v8';

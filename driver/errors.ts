@@ -92,8 +92,9 @@ export class SingularError extends ExecutionError {
 }
 
 /**
- * A backend ended under its work: the values it held are gone, what they were computed from is not. A session opens the
- * backend again and computes what is unfinished. Carries `backend` and, where there is one, the end of its `log`.
+ * A backend ended under its work: the values it held are gone, what they were computed from is not.
+ * A session opens the backend again and computes what is unfinished. Carries `backend` and, where
+ * there is one, the end of its `log`.
  */
 export class BackendLostError extends ExecutionError {
   constructor(

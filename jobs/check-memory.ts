@@ -1,6 +1,7 @@
 /**
- * Holds a run's forecast against the memory this process may take, and says, before anything large is made, what does
- * not fit and what would. Invariant: advice is forecast like the run itself, so what is advised fits.
+ * Holds a run's forecast against the memory this process may take, and says, before anything large
+ * is made, what does not fit and what would. Invariant: advice is forecast like the run itself, so
+ * what is advised fits.
  */
 import { availableParallelism } from 'node:os';
 import { ConfigError, featureWidth } from '../driver/index.js';

@@ -7,8 +7,8 @@ import { expandGlob, isGlob } from '../driver/frame/glob.js';
 const MAX_ENTRIES = 100_000;
 
 /**
- * Bytes of a file, of the files below a folder, or of those that match a glob; 0 when nothing is there, which opening the
- * data will report. @units bytes
+ * Bytes of a file, of the files below a folder, or of those that match a glob; 0 when nothing is
+ * there, which opening the data will report. @units bytes
  * @throws ConfigError for a glob that leads too far
  */
 export async function dataBytes(path: string): Promise<number> {

@@ -1,6 +1,6 @@
 /**
- * Picks the engine of a job and opens a session on it. The one place that knows every backend; nothing else imports
- * them. Backends are imported when used, so that the command line starts fast.
+ * Picks the engine of a job and opens a session on it. The one place that knows every backend;
+ * nothing else imports them. Backends are imported when used, so that the command line starts fast.
  */
 import {
   type Backend,

@@ -1,7 +1,8 @@
 /**
- * What a run will hold at its peak, from the numbers of columns, rows, folds and models, before anything large is made.
- * The terms are the buffers that the code makes, and a few measured constants (docs/memory.md has both). Invariant: pure
- * arithmetic over `RunShape`, so `plan`, `run` and the advice on what would fit all forecast alike.
+ * What a run will hold at its peak, from the numbers of columns, rows, folds and models, before
+ * anything large is made. The terms are the buffers that the code makes, and a few measured
+ * constants (docs/memory.md has both). Invariant: pure arithmetic over `RunShape`, so `plan`, `run`
+ * and the advice on what would fit all forecast alike.
  */
 import { WIDE_COLUMNS } from './search/ridge.js';
 
@@ -130,8 +131,8 @@ function heapBytes(shape: RunShape, moments: number, block: number, isHere: bool
     const rows = shape.rows * (shape.columns + 2) * CELL;
     return SPARK_BASE_BYTES + shape.lanes * 2 * chunk + 3 * rows;
   }
-  // A task: its sums, a block's products and the same as moments, its rows twice. The driver: results as they come,
-  // merged, and as they leave.
+  // A task: its sums, a block's products and the same as moments, its rows twice. The driver:
+  // results as they come, merged, and as they leave.
   return SPARK_BASE_BYTES + shape.lanes * (moments + 2 * block + 2 * chunk) + 3 * moments;
 }
 

@@ -1,6 +1,7 @@
 /**
- * Opens a job's data: the frame, its features, the folds, and the parts that results are kept for. Invariant: nothing is
- * read but what is not known yet of the files: each one's identity, columns and profile.
+ * Opens a job's data: the frame, its features, the folds, and the parts that results are kept for.
+ * Invariant: nothing is read but what is not known yet of the files: each one's identity, columns
+ * and profile.
  */
 import { performance } from 'node:perf_hooks';
 import {

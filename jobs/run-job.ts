@@ -1,6 +1,7 @@
 /**
- * Runs a job from checked file to run record: open the data, resolve the features, search, collect what happened.
- * Invariant: nothing is written here, and a run whose input files changed while they were read has no record.
+ * Runs a job from checked file to run record: open the data, resolve the features, search, collect
+ * what happened. Invariant: nothing is written here, and a run whose input files changed while they
+ * were read has no record.
  */
 import { availableParallelism } from 'node:os';
 import { performance } from 'node:perf_hooks';
@@ -27,7 +28,8 @@ export interface RunJobOptions extends RunOptions {
 
 /**
  * Runs the job and returns its record.
- * @throws ConfigError, DataError for what is wrong with job or data; ExecutionError, ResourceError from engines
+ * @throws ConfigError, DataError for what is wrong with job or data; ExecutionError, ResourceError
+ *   from engines
  */
 export async function runJob(job: Job, options: RunJobOptions): Promise<RunRecord> {
   const startedAt = new Date();

@@ -1,6 +1,6 @@
 /**
- * Apache SystemDS on the calls of `reuse-overhead`, with and without its lineage cache. A process for each measurement, its
- * first repetition thrown away: it compiles, and its cache starts empty.
+ * Apache SystemDS on the calls of `reuse-overhead`, with and without its lineage cache. A process
+ * for each measurement, its first repetition thrown away: it compiles, and its cache starts empty.
  */
 import { execFile } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';

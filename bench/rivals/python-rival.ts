@@ -1,6 +1,7 @@
 /**
- * A rival's Python script in a process that stays up between runs (`script-server.py`). Owns that process:
- * `close` ends it, and it ends by itself when the bench dies, since its standard input closes.
+ * A rival's Python script in a process that stays up between runs (`script-server.py`). Owns that
+ * process: `close` ends it, and it ends by itself when the bench dies, since its standard input
+ * closes.
  */
 import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
 import { tmpdir } from 'node:os';

@@ -1,7 +1,8 @@
 /**
- * Rivals that search penalty by penalty until they are done or their time is over. Each is a process group of its own, ended
- * as a whole at the limit; what it had printed by then counts, also when it ended by an error. Time runs from the start of the
- * process, data included. All a rival leaves on disk is in one folder, which goes with it.
+ * Rivals that search penalty by penalty until they are done or their time is over. Each is a
+ * process group of its own, ended as a whole at the limit; what it had printed by then counts, also
+ * when it ended by an error. Time runs from the start of the process, data included. All a rival
+ * leaves on disk is in one folder, which goes with it.
  */
 import { spawn } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';

@@ -1,6 +1,7 @@
 /**
- * Apache SystemDS on the cross-validation workload. Each run is a process of its own: its reuse cache lives as long as
- * the process, so a second search in one would be a look-up. Its clock starts when the data are read, JVM up.
+ * Apache SystemDS on the cross-validation workload. Each run is a process of its own: its reuse
+ * cache lives as long as the process, so a second search in one would be a look-up. Its clock
+ * starts when the data are read, JVM up.
  */
 import { execFile } from 'node:child_process';
 import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';

@@ -1,7 +1,8 @@
 /**
- * The one interface every backend implements: reference, null, local CPU, GPU, Spark. Backends are passed to
- * the `Session` as values; the driver imports none of them. A backend executes segments and owns no policy:
- * what runs where, what is kept and what is evicted is decided by the compiler and the reuse cache.
+ * The one interface every backend implements: reference, null, local CPU, GPU, Spark. Backends are
+ * passed to the `Session` as values; the driver imports none of them. A backend executes segments
+ * and owns no policy: what runs where, what is kept and what is evicted is decided by the compiler
+ * and the reuse cache.
  */
 
 import type { Expr } from '../ir/expr.js';
@@ -13,8 +14,9 @@ export interface BackendCapabilities {
   /** Operators it has kernels for. */
   readonly ops: ReadonlySet<string>;
   /**
-   * How it evaluates nodes over row blocks: `none` (every value whole), `stream` (in bounded memory, one pass over
-   * the source per segment) or `resident` (blocks stay in the backend as handles, as RDDs do).
+   * How it evaluates nodes over row blocks: `none` (every value whole), `stream` (in bounded
+   * memory, one pass over the source per segment) or `resident` (blocks stay in the backend as
+   * handles, as RDDs do).
    */
   readonly blocks: 'none' | 'stream' | 'resident';
 }
@@ -100,8 +102,9 @@ export interface Backend {
    */
   runSync?(expr: Expr, inputs: readonly Value[]): Value | undefined;
   /**
-   * Evaluates cell-by-cell nodes in one loop, without the values between them: `nodes` have one shape, come inputs before
-   * consumers, and the last one is the value. Undefined when they are better run one by one.
+   * Evaluates cell-by-cell nodes in one loop, without the values between them: `nodes` have one
+   * shape, come inputs before consumers, and the last one is the value. Undefined when they are
+   * better run one by one.
    * @throws ExecutionError
    */
   runChain?(nodes: readonly Expr[], inputs: ReadonlyMap<Expr, Value>): Value | undefined;
@@ -110,15 +113,16 @@ export interface Backend {
   /** Brings a resident value to the host. */
   collect?(handle: Handle, context: RunContext): Promise<Value>;
   /**
-   * Takes back the memory of a host value it made, which nobody will read again, for its next results. Results of
-   * element-wise operators then have memory of their own, never their operands'.
+   * Takes back the memory of a host value it made, which nobody will read again, for its next
+   * results. Results of element-wise operators then have memory of their own, never their
+   * operands'.
    */
   recycle?(value: DenseMatrix): void;
   /** Drops a resident value; never blocks on the cluster. */
   release?(handle: Handle): void;
   /**
-   * Opens anew what `BackendLostError` says has ended; handles made before name nothing any more. Whoever comes second
-   * finds it done. Absent: a loss is final. @throws what opening it throws
+   * Opens anew what `BackendLostError` says has ended; handles made before name nothing any more.
+   * Whoever comes second finds it done. Absent: a loss is final. @throws what opening it throws
    */
   recover?(): Promise<void>;
   /** Sends a host value ahead of the segments that will read it whole. Returns at once; failing is no error. */

@@ -1,14 +1,15 @@
 /**
- * One value of the reuse cache and what is known of it. Invariant: a value is counted once in bytes however many nodes it is
- * the value of; those nodes (`expr` and `aliases`) are looked up, spilled and dropped together.
- * Source: multi-level entries of LIMA (SIGMOD 2021) section 4: a function's output and the operator that computed it.
+ * One value of the reuse cache and what is known of it. Invariant: a value is counted once in bytes
+ * however many nodes it is the value of; those nodes (`expr` and `aliases`) are looked up, spilled
+ * and dropped together. Source: multi-level entries of LIMA (SIGMOD 2021) section 4: a function's
+ * output and the operator that computed it.
  */
 import type { Expr } from '../ir/expr.js';
 import type { Value } from '../ir/value.js';
 
 /**
- * `pending`: claimed, being computed. `cached`: the value is in memory, or a handle names it in a backend.
- * `spilled`: the value is in a file of this process and is read when asked for.
+ * `pending`: claimed, being computed. `cached`: the value is in memory, or a handle names it in a
+ * backend. `spilled`: the value is in a file of this process and is read when asked for.
  */
 export type EntryState = 'pending' | 'cached' | 'spilled';
 

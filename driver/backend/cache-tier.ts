@@ -1,7 +1,8 @@
 /**
- * What the cache needs of a place outside host memory where values lie: Spark storage, GPU memory. A backend that keeps
- * values as handles brings its tier (`Backend.tier`). One index, `ReuseCache`, says what is where; the tier owns its own
- * budget and decides what of its own goes. Invariant: each handle given to `put` is dropped once, by `drop`.
+ * What the cache needs of a place outside host memory where values lie: Spark storage, GPU memory.
+ * A backend that keeps values as handles brings its tier (`Backend.tier`). One index, `ReuseCache`,
+ * says what is where; the tier owns its own budget and decides what of its own goes. Invariant:
+ * each handle given to `put` is dropped once, by `drop`.
  */
 import type { Expr } from '../ir/expr.js';
 import type { Handle, Value } from '../ir/value.js';
@@ -54,8 +55,8 @@ export interface CacheTier {
   /** Called once, before anything else. */
   connect?(index: TierIndex): void;
   /**
-   * A plan is about to run: marks (`persist`) the nodes it is to leave in this tier. What it reads here is not released
-   * before the answer is called, which happens once, when the plan has ended.
+   * A plan is about to run: marks (`persist`) the nodes it is to leave in this tier. What it reads
+   * here is not released before the answer is called, which happens once, when the plan has ended.
    */
   begin?(plan: PlanFacts): () => void;
   /** A value computed here is in the index from now on. May evict others, not this one. */

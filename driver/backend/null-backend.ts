@@ -1,6 +1,7 @@
 /**
- * Computes nothing: every value is a shell of zeros of the right shape (one shared buffer). It records what it was asked to
- * run, in order, so that scheduling, caching and planning are tested without data or devices.
+ * Computes nothing: every value is a shell of zeros of the right shape (one shared buffer). It
+ * records what it was asked to run, in order, so that scheduling, caching and planning are tested
+ * without data or devices.
  */
 import { denseBytes, type Expr } from '../ir/expr.js';
 import { type DenseMatrix, dense, type Handle, type Value } from '../ir/value.js';

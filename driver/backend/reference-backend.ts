@@ -1,6 +1,7 @@
 /**
- * The oracle as a backend: every operator by its reference implementation, whole values, one thread. Slow and plain on
- * purpose; every other backend is tested against it. Invariant: it adds nothing to `OpDef.reference`.
+ * The oracle as a backend: every operator by its reference implementation, whole values, one
+ * thread. Slow and plain on purpose; every other backend is tested against it. Invariant: it adds
+ * nothing to `OpDef.reference`.
  */
 import { ExecutionError, InternalError, RepriseError } from '../errors.js';
 import { type Expr, shapeText } from '../ir/expr.js';

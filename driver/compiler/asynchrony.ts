@@ -1,8 +1,9 @@
 /**
- * Asynchrony: which values travel before they are asked for. A remote value that only host operators read is brought as soon
- * as it is there (`prefetch`), so that the first of them does not wait for an exchange; a host value that remote programs read
- * whole is sent as soon as it is there (`broadcast`), once for all of them. Marks only; nothing else of the plan changes.
- * Source: MEMPHIS (EDBT 2025) 5.3.
+ * Asynchrony: which values travel before they are asked for. A remote value that only host
+ * operators read is brought as soon as it is there (`prefetch`), so that the first of them does not
+ * wait for an exchange; a host value that remote programs read whole is sent as soon as it is there
+ * (`broadcast`), once for all of them. Marks only; nothing else of the plan changes. Source:
+ * MEMPHIS (EDBT 2025) 5.3.
  */
 import { denseBytes, type Expr } from '../ir/expr.js';
 import type { Pass, PassContext } from './pass.js';

@@ -1,16 +1,18 @@
 /**
- * Cell chains: cell-by-cell steps whose values nobody keeps are evaluated together with the step that reads them, in one
- * loop over the cells. Invariants: only transients are fused, each with all of its readers, so no value is missed;
- * nodes, keys and counts of the plan stay as they are, since fusing changes how a value is made and not what it is.
- * Source: cell templates of SystemDS's code generator (Boehm et al., PVLDB 2018, "On Optimizing Operator Fusion Plans").
+ * Cell chains: cell-by-cell steps whose values nobody keeps are evaluated together with the step
+ * that reads them, in one loop over the cells. Invariants: only transients are fused, each with all
+ * of its readers, so no value is missed; nodes, keys and counts of the plan stay as they are, since
+ * fusing changes how a value is made and not what it is. Source: cell templates of SystemDS's code
+ * generator (Boehm et al., PVLDB 2018, "On Optimizing Operator Fusion Plans").
  */
 import type { Expr } from '../ir/expr.js';
 import type { Pass, PassContext } from './pass.js';
 import type { Plan, PlanNode } from './plan.js';
 
 /**
- * Steps of a chain at most. Values between steps are held in registers, of which there are sixteen; beyond, loops measured
- * slower again. A long chain of repeating steps is cut into equal pieces, which share one compiled loop.
+ * Steps of a chain at most. Values between steps are held in registers, of which there are sixteen;
+ * beyond, loops measured slower again. A long chain of repeating steps is cut into equal pieces,
+ * which share one compiled loop.
  */
 const MAX_STEPS = 16;
 

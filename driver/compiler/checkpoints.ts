@@ -1,8 +1,9 @@
 /**
- * Checkpoints: which blocked values are kept where they are made, because several passes of this plan, or plans expected after
- * it, would make them again. A value is kept when the time saved exceeds that of writing it and reading it back; walking from
- * the consumers down puts the checkpoint after the last shared operator, so a cheap map over a kept value is not kept too.
- * On a streaming backend keeping means a whole value on the host, on a resident one a persisted value.
+ * Checkpoints: which blocked values are kept where they are made, because several passes of this
+ * plan, or plans expected after it, would make them again. A value is kept when the time saved
+ * exceeds that of writing it and reading it back; walking from the consumers down puts the
+ * checkpoint after the last shared operator, so a cheap map over a kept value is not kept too. On a
+ * streaming backend keeping means a whole value on the host, on a resident one a persisted value.
  * Source: MEMPHIS (EDBT 2025) 5.2, with a cost test in place of its rule of two readers.
  */
 import { denseBytes, type Expr } from '../ir/expr.js';

@@ -1,10 +1,11 @@
 /**
- * Chooses backends for the whole plan at once: the assignment with the least expected time, counting work, transfers
- * (each value to each place once), jobs (one a wave, however many sinks share it), memory, and what later plans will
- * have to do again because the value can't be kept where it is made. Between two backends the best assignment is a minimal
- * cut and is found exactly; among more, pairs are re-chosen exactly in turn until nothing improves (alpha-beta swap).
- * Source: Stone, Multiprocessor scheduling with the aid of network flow algorithms (1977); Boykov, Veksler and Zabih,
- * Fast approximate energy minimization via graph cuts (2001), for the swaps.
+ * Chooses backends for the whole plan at once: the assignment with the least expected time,
+ * counting work, transfers (each value to each place once), jobs (one a wave, however many sinks
+ * share it), memory, and what later plans will have to do again because the value can't be kept
+ * where it is made. Between two backends the best assignment is a minimal cut and is found exactly;
+ * among more, pairs are re-chosen exactly in turn until nothing improves (alpha-beta swap). Source:
+ * Stone, Multiprocessor scheduling with the aid of network flow algorithms (1977); Boykov, Veksler
+ * and Zabih, Fast approximate energy minimization via graph cuts (2001), for the swaps.
  */
 
 import type { Backend } from '../backend/backend.js';

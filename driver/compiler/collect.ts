@@ -1,6 +1,7 @@
 /**
- * What a plan has to compute: the nodes below the roots that have no value yet. Walked once and shared by the passes that
- * ask, since looking a node up in the cache is much of what planning small work costs.
+ * What a plan has to compute: the nodes below the roots that have no value yet. Walked once and
+ * shared by the passes that ask, since looking a node up in the cache is much of what planning
+ * small work costs.
  */
 import { type Expr, topological } from '../ir/expr.js';
 import type { Value } from '../ir/value.js';

@@ -11,8 +11,9 @@ export function printForms(order: readonly Expr[]): string {
 }
 
 /**
- * The placed plan: each line also says backend, wave and what is kept. Nodes of one form (same operator, shape, place and
- * forms of the inputs), such as the fits of many trials, are one line with their number.
+ * The placed plan: each line also says backend, wave and what is kept. Nodes of one form (same
+ * operator, shape, place and forms of the inputs), such as the fits of many trials, are one line
+ * with their number.
  */
 export function printPlan(plan: Plan): string {
   const forms = new FormList();

@@ -1,7 +1,8 @@
 /**
- * Results over the rows of many files as results over some of the files each. Only what a later run can use is seen so: a
- * result whose other operands are computed from files too is another one as soon as a file is added. Invariant: a part's
- * node is a function of its own files, and the merge of the parts, always in the order of the rows, is the node.
+ * Results over the rows of many files as results over some of the files each. Only what a later run
+ * can use is seen so: a result whose other operands are computed from files too is another one as
+ * soon as a file is added. Invariant: a part's node is a function of its own files, and the merge
+ * of the parts, always in the order of the rows, is the node.
  */
 
 import type { SegmentPart } from '../backend/backend.js';

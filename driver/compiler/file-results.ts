@@ -1,7 +1,8 @@
 /**
- * Results by file: reductions over data of many files that are kept file by file as well, so that a run over more, fewer or
- * other files finds those of the files that stayed. The pass over the data is the same one: it only sets its sums down where
- * a part ends. Invariant: nothing is read, computed or placed otherwise than without this pass.
+ * Results by file: reductions over data of many files that are kept file by file as well, so that a
+ * run over more, fewer or other files finds those of the files that stayed. The pass over the data
+ * is the same one: it only sets its sums down where a part ends. Invariant: nothing is read,
+ * computed or placed otherwise than without this pass.
  */
 import type { Expr } from '../ir/expr.js';
 import { ops } from '../operators/index.js';

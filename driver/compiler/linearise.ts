@@ -1,8 +1,9 @@
 /**
- * Linearise: the order in which nodes are started. What remote work waits for comes first, the longest remote chain before
- * the others, so that this machine works while the cluster does; the rest is depth-first, and where operands are large
- * the one that needs most memory on the way goes first (Sethi and Ullman, 1970), so that few values are alive at once.
- * Source: MEMPHIS (EDBT 2025) algorithm 2, ordered by expected time rather than by number of operators.
+ * Linearise: the order in which nodes are started. What remote work waits for comes first, the
+ * longest remote chain before the others, so that this machine works while the cluster does; the
+ * rest is depth-first, and where operands are large the one that needs most memory on the way goes
+ * first (Sethi and Ullman, 1970), so that few values are alive at once. Source: MEMPHIS (EDBT 2025)
+ * algorithm 2, ordered by expected time rather than by number of operators.
  */
 import { denseBytes, type Expr } from '../ir/expr.js';
 import { isDistributed } from './asynchrony.js';

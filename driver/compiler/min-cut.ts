@@ -1,6 +1,7 @@
 /**
- * Minimum s-t cut of a directed network, by Dinic's algorithm (1970). Capacities are whole numbers, so that the cut found
- * does not depend on rounding; among cuts of the same capacity the one with the largest source side is returned.
+ * Minimum s-t cut of a directed network, by Dinic's algorithm (1970). Capacities are whole numbers,
+ * so that the cut found does not depend on rounding; among cuts of the same capacity the one with
+ * the largest source side is returned.
  */
 
 /** As good as infinite; far above any sum of other capacities. */

@@ -1,8 +1,9 @@
 /**
- * The partial-reuse pass: a node that is not cached but whose parts are becomes an expression over the parts and a
- * compensation. It runs after `simplify` and before placement, from the roots down. Invariants: a proposal is accepted
- * only if all it builds on is cached and what it adds costs clearly less than the node; each new node that stands for one
- * of the program is listed with it, so that its value is kept under the node the program knows. Rules: `partial-rules/`.
+ * The partial-reuse pass: a node that is not cached but whose parts are becomes an expression over
+ * the parts and a compensation. It runs after `simplify` and before placement, from the roots down.
+ * Invariants: a proposal is accepted only if all it builds on is cached and what it adds costs
+ * clearly less than the node; each new node that stands for one of the program is listed with it,
+ * so that its value is kept under the node the program knows. Rules: `partial-rules/`.
  */
 import type { Expr } from '../ir/expr.js';
 import type { OpDef } from '../ir/op-def.js';
@@ -132,7 +133,8 @@ const keysOf: ReadonlyMap<OpDef, (expr: Expr) => readonly Expr[]> = new Map([
     ops.matmul,
     (expr: Expr) => {
       const x = expr.inputs[0]!;
-      // Products with the columns of X, rather than with its rows, are found by what these are columns of.
+      // Products with the columns of X, rather than with its rows, are found by what these are
+      // columns of.
       const columns = expr.attrs.transposeA === true ? columnKeys(x) : none;
       return unique([x, rowsKey(x), ...columns]);
     },
@@ -357,8 +359,8 @@ class PartialRun {
   }
 
   /**
-   * Expected seconds of what is new, if it pays. Counts the node alone against all that is new, so that it holds even
-   * where everything below is needed anyway.
+   * Expected seconds of what is new, if it pays. Counts the node alone against all that is new, so
+   * that it holds even where everything below is needed anyway.
    */
   #cost(original: Expr, added: readonly Expr[]): number | undefined {
     const { estimate, maxRatio = 0.75, maxBytes = Infinity } = this.#options;

@@ -1,7 +1,8 @@
 /**
- * What a pass of the compiler is: a value with a name and a function from state to state. Passes before `placement` rewrite
- * expressions, those from it on fill in the physical plan. A pass owns no traversal policy beyond its own walk, no I/O and no
- * state; `run-passes.ts` orders, checks and traces them, and `pipeline.ts` lists them.
+ * What a pass of the compiler is: a value with a name and a function from state to state. Passes
+ * before `placement` rewrite expressions, those from it on fill in the physical plan. A pass owns
+ * no traversal policy beyond its own walk, no I/O and no state; `run-passes.ts` orders, checks and
+ * traces them, and `pipeline.ts` lists them.
  */
 
 import type { Backend } from '../backend/backend.js';
@@ -17,8 +18,8 @@ import type { Plan } from './plan.js';
 import type { NodeMaker } from './rule.js';
 
 /**
- * Where nodes run that more than one backend can run. `cost`: where the whole plan is expected to take least; `local`:
- * here; `blocks`: where the row blocks are.
+ * Where nodes run that more than one backend can run. `cost`: where the whole plan is expected to
+ * take least; `local`: here; `blocks`: where the row blocks are.
  */
 export type PlacementPolicy = 'cost' | 'local' | 'blocks';
 

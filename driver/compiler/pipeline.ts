@@ -1,6 +1,7 @@
 /**
- * The compiler: an ordered list of passes from expressions to a physical plan. Each pass is a value, the order and its
- * reasons stand in the one list. Source: MEMPHIS (EDBT 2025) sections 3.7 to 3.9 for the last three.
+ * The compiler: an ordered list of passes from expressions to a physical plan. Each pass is a
+ * value, the order and its reasons stand in the one list. Source: MEMPHIS (EDBT 2025) sections 3.7
+ * to 3.9 for the last three.
  */
 import type { Expr } from '../ir/expr.js';
 import { topological } from '../ir/expr.js';
@@ -22,7 +23,8 @@ const simplified: Pass = {
   name: 'simplify',
   summary: 'static algebra and fused forms, to their fixpoint',
   run: (state, { maker, trace }) => {
-    // A rule fires thousands of times in a large plan; its text after each would be as many times as long.
+    // A rule fires thousands of times in a large plan; its text after each would be as many times
+    // as long.
     const isListed = trace !== undefined && topological(state.roots).length <= MAX_LISTED;
     const onRule = isListed
       ? (rule: string, roots: readonly Expr[]): void => trace(rule, logicalText(topological(roots)))
@@ -49,7 +51,8 @@ const partialReuse: Pass = {
 export const passes: readonly Pass[] = [
   // First, so that everything after sees one form of equal work.
   simplified,
-  // On fused forms, whose parts are what the cache holds; before placement, since it changes what there is to place.
+  // On fused forms, whose parts are what the cache holds; before placement, since it changes what
+  // there is to place.
   partialReuse,
   placement,
   // Of what runs over row blocks; changes no other decision.

@@ -1,6 +1,7 @@
 /**
- * What there is to choose in a plan: the nodes more than one backend may run, what each takes where, and the values that
- * travel when their producer and a reader are apart. Purely a description; `choose-backends.ts` solves it.
+ * What there is to choose in a plan: the nodes more than one backend may run, what each takes
+ * where, and the values that travel when their producer and a reader are apart. Purely a
+ * description; `choose-backends.ts` solves it.
  */
 
 import type { Backend } from '../backend/backend.js';
@@ -130,9 +131,10 @@ class ProblemBuilder {
   }
 
   /**
-   * Work once if the value can be kept there, else once for each pass that reads it, in this plan and in those expected
-   * after it. The result of a sink comes to the host. Making a value that plans foreseen will read from where it is kept is
-   * divided among them, as a transfer is: what its readers take comes again with each of them.
+   * Work once if the value can be kept there, else once for each pass that reads it, in this plan
+   * and in those expected after it. The result of a sink comes to the host. Making a value that
+   * plans foreseen will read from where it is kept is divided among them, as a transfer is: what
+   * its readers take comes again with each of them.
    */
   #seconds(expr: Expr, backend: Backend, isSink: boolean): number {
     const { costs, history, local, blocks, materialiseBytes } = this.#context;

@@ -1,9 +1,10 @@
 /**
- * Placement: which backend runs each node, which nodes are evaluated by row blocks, and in which pass over the data.
- * A node is *blocked* when it comes row by row from data too large or too far away to hold whole: an `encode` of a
- * frame, a large generated matrix, or a `map` operator over such. A *sink* reduces blocked operands to a small value;
- * all sinks whose other operands are ready together share one pass (one stream, or one Spark job).
- * Where more than one backend could run a node, `choose-backends.ts` decides for the whole plan at once.
+ * Placement: which backend runs each node, which nodes are evaluated by row blocks, and in which
+ * pass over the data. A node is *blocked* when it comes row by row from data too large or too far
+ * away to hold whole: an `encode` of a frame, a large generated matrix, or a `map` operator over
+ * such. A *sink* reduces blocked operands to a small value; all sinks whose other operands are
+ * ready together share one pass (one stream, or one Spark job). Where more than one backend could
+ * run a node, `choose-backends.ts` decides for the whole plan at once.
  */
 
 import type { Backend } from '../backend/backend.js';
@@ -156,7 +157,8 @@ function numberWaves(plan: Plan): void {
     for (const input of node.expr.inputs) {
       const below = plan.nodeOf.get(input);
       if (below === undefined) continue;
-      // A blocked value that is read from outside its segment takes a pass of its own to be written out.
+      // A blocked value that is read from outside its segment takes a pass of its own to be written
+      // out.
       const written = below.blocked && !isInside(node, below) ? 1 : 0;
       wave = Math.max(wave, below.wave + written);
     }

@@ -1,6 +1,6 @@
 /**
- * The physical plan: what is computed, where, in which wave, and what is kept. Built by the passes of
- * `pipeline.ts`, executed by `runtime/execution.ts`, printed by `explain.ts`.
+ * The physical plan: what is computed, where, in which wave, and what is kept. Built by the passes
+ * of `pipeline.ts`, executed by `runtime/execution.ts`, printed by `explain.ts`.
  */
 
 import type { Backend } from '../backend/backend.js';
@@ -33,8 +33,9 @@ export interface PlanNode {
   /** Why a blocked value is worth keeping where it is made; the tier of its backend decides when and how. */
   checkpoint?: Checkpoint;
   /**
-   * How the value travels before it is asked for. `prefetch`: to the host as soon as it is there, since only host
-   * operators read it. `broadcast`: to the remote backend as soon as it is there, since programs read it whole.
+   * How the value travels before it is asked for. `prefetch`: to the host as soon as it is there,
+   * since only host operators read it. `broadcast`: to the remote backend as soon as it is there,
+   * since programs read it whole.
    */
   transfer?: 'prefetch' | 'broadcast';
   /** Its results over some of the files each, which are kept as well. */

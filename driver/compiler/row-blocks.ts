@@ -10,8 +10,9 @@ import type { Value } from '../ir/value.js';
 const LARGE_RESULT_BYTES = 64 * 1024 * 1024;
 
 /**
- * Whether a reduction makes more than it reads: moments of more columns than rows. Elsewhere each task would hold such a
- * result, and it would travel; the host takes the rows instead and makes it once.
+ * Whether a reduction makes more than it reads: moments of more columns than rows. Elsewhere each
+ * task would hold such a result, and it would travel; the host takes the rows instead and makes it
+ * once.
  */
 export function makesMoreThanItReads(expr: Expr, byRows: readonly boolean[]): boolean {
   const made = denseBytes(expr);

@@ -1,7 +1,8 @@
 /**
- * What a rewrite rule is, and what the runner promises it. A rule looks at one node and its inputs and returns an equal,
- * cheaper node, or undefined for "no change". It owns no traversal, no recursion over the plan, no state and no I/O;
- * `run-rules.ts` owns all of that and checks that shape and determinism stay.
+ * What a rewrite rule is, and what the runner promises it. A rule looks at one node and its inputs
+ * and returns an equal, cheaper node, or undefined for "no change". It owns no traversal, no
+ * recursion over the plan, no state and no I/O; `run-rules.ts` owns all of that and checks that
+ * shape and determinism stay.
  */
 import type { Attrs } from '../ir/attrs.js';
 import type { Expr } from '../ir/expr.js';

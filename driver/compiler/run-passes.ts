@@ -1,6 +1,7 @@
 /**
- * Runs the passes in order: checks what each returns when `verify` is set, names the pass at fault when one throws, and
- * traces the plan's text after each that changed it. Invariant: roots keep number, order and shape through every pass.
+ * Runs the passes in order: checks what each returns when `verify` is set, names the pass at fault
+ * when one throws, and traces the plan's text after each that changed it. Invariant: roots keep
+ * number, order and shape through every pass.
  */
 import { InternalError, RepriseError } from '../errors.js';
 import { type Expr, shapeText, topological } from '../ir/expr.js';

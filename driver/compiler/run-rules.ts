@@ -1,7 +1,8 @@
 /**
- * Runs rewrite rules over a plan: traversal, fixpoint, cycle detection, verification and tracing, none of which a rule
- * does itself. Invariant: a node is rewritten once per memo, its result is a fixpoint of the rules, and shape and
- * determinism never change (checked after each rule when `verify` is set). Iterative, so depth is no limit.
+ * Runs rewrite rules over a plan: traversal, fixpoint, cycle detection, verification and tracing,
+ * none of which a rule does itself. Invariant: a node is rewritten once per memo, its result is a
+ * fixpoint of the rules, and shape and determinism never change (checked after each rule when
+ * `verify` is set). Iterative, so depth is no limit.
  */
 import { InternalError } from '../errors.js';
 import { type Expr, shapeText, topological } from '../ir/expr.js';

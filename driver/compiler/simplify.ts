@@ -1,6 +1,7 @@
 /**
- * The simplify pass: static algebra and fused forms, one list of rules run to their fixpoint. What it returns computes the
- * same value with less work. Results are kept on the nodes, so a node simplified before costs one look.
+ * The simplify pass: static algebra and fused forms, one list of rules run to their fixpoint. What
+ * it returns computes the same value with less work. Results are kept on the nodes, so a node
+ * simplified before costs one look.
  */
 import type { Expr } from '../ir/expr.js';
 import { env } from '../support/env.js';
@@ -42,8 +43,8 @@ const table = ruleTable(simplifyRules);
 
 /**
  * Equal, cheaper roots, in the same order.
- * @param trace called after each rule that changed the plan, with the roots as they then stood; asking for it starts
- *   from the expressions as written instead of from what is known of them
+ * @param trace called after each rule that changed the plan, with the roots as they then stood;
+ *   asking for it starts from the expressions as written instead of from what is known of them
  * @throws InternalError naming the rule at fault
  */
 export function simplify(

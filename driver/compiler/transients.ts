@@ -1,10 +1,12 @@
 /**
- * Transients: host results that are not kept when their plan has ended, because keeping them costs too much of what making
- * them again would: fresh memory for each result, where one that is let go leaves its memory to the next. Invariant: what
- * keeping costs is at most a sixty-fourth part of the work it saves, and what is lost by not keeping is bounded: a chain
- * of transients is cut by a kept value once it has grown dear, its end is kept unless it is large, and so is a result made a second time and
- * what is of a form that was (`cost/transient-history.ts`).
- * Source: delayed caching of MEMPHIS (EDBT 2025) 5.2, here for cheap results of the host; and measurements (`bench reuse-overhead`).
+ * Transients: host results that are not kept when their plan has ended, because keeping them costs
+ * too much of what making them again would: fresh memory for each result, where one that is let go
+ * leaves its memory to the next. Invariant: what keeping costs is at most a sixty-fourth part of
+ * the work it saves, and what is lost by not keeping is bounded: a chain of transients is cut by a
+ * kept value once it has grown dear, its end is kept unless it is large, and so is a result made a
+ * second time and what is of a form that was (`cost/transient-history.ts`). Source: delayed caching
+ * of MEMPHIS (EDBT 2025) 5.2, here for cheap results of the host; and measurements (`bench
+ * reuse-overhead`).
  */
 import { denseBytes, type Expr } from '../ir/expr.js';
 import type { OpDef } from '../ir/op-def.js';
@@ -43,8 +45,8 @@ function markTransients(plan: Plan, context: PassContext): boolean {
     for (const { expr, blocked, sink } of plan.nodes) {
       const isOverRows = blocked || sink;
       if (expr.op.elementwise && !isOverRows) continue;
-      // The end of a chain is what later plans go on from: the weights of a loop, say. Large ones have to show it first,
-      // and those that are only summed up sooner.
+      // The end of a chain is what later plans go on from: the weights of a loop, say. Large ones
+      // have to show it first, and those that are only summed up sooner.
       const most = expr.rows * expr.cols === 1 ? MAX_SUMMED_BYTES : MAX_END_BYTES;
       for (const input of expr.inputs) {
         if (isOverRows || denseBytes(input) <= most) needed.add(input);

@@ -1,6 +1,7 @@
 /**
- * What every physical plan keeps, whichever pass made it: each node once and after its inputs, each input there or in the
- * plan, each node on a backend that has it, and each blocked value that is needed elsewhere written out.
+ * What every physical plan keeps, whichever pass made it: each node once and after its inputs, each
+ * input there or in the plan, each node on a backend that has it, and each blocked value that is
+ * needed elsewhere written out.
  */
 import { InternalError } from '../errors.js';
 import type { Expr } from '../ir/expr.js';

@@ -1,7 +1,8 @@
 /**
- * What the cost model learned, kept for the next process as `costs.json` under `REPRISE_HOME`, apart for each machine that
- * shares the folder. Invariant: the file is replaced whole or not at all, and a file that is missing, damaged or of another version
- * is as good as none: costs are advice, so nothing here ever fails a run.
+ * What the cost model learned, kept for the next process as `costs.json` under `REPRISE_HOME`,
+ * apart for each machine that shares the folder. Invariant: the file is replaced whole or not at
+ * all, and a file that is missing, damaged or of another version is as good as none: costs are
+ * advice, so nothing here ever fails a run.
  */
 import { renameSync, rmSync, writeFileSync } from 'node:fs';
 import { arch, cpus } from 'node:os';
@@ -42,8 +43,8 @@ export function loadCostModel(path = costPath(), machine = machineName()): CostM
 }
 
 /**
- * Writes what the model learned to where it was loaded from; other machines' entries stay. Two processes that end together:
- * the later one's figures are kept, both being right.
+ * Writes what the model learned to where it was loaded from; other machines' entries stay. Two
+ * processes that end together: the later one's figures are kept, both being right.
  * @returns false when there is nothing new, nowhere to keep it, or the folder can't be written
  */
 export function saveCostModel(model: CostModel): boolean {

@@ -1,10 +1,11 @@
 /**
- * What work and transfers cost on this machine: each backend's own estimate times a factor learned from what was measured.
- * Factors are kept by backend and operator family, and by backend and direction for transfers. Invariants: without
- * measurements every figure is the backend's own; one wild measurement moves a factor by at most 2x, and one that is well
- * known by a tenth, so that a factor settles near the median of what was measured and pauses of the machine do not raise it.
- * A measured time is shared among the parts it is the sum of in proportion to what each was expected to take, so that a
- * program of many operators and transfers teaches about those that dominate it.
+ * What work and transfers cost on this machine: each backend's own estimate times a factor learned
+ * from what was measured. Factors are kept by backend and operator family, and by backend and
+ * direction for transfers. Invariants: without measurements every figure is the backend's own; one
+ * wild measurement moves a factor by at most 2x, and one that is well known by a tenth, so that a
+ * factor settles near the median of what was measured and pauses of the machine do not raise it. A
+ * measured time is shared among the parts it is the sum of in proportion to what each was expected
+ * to take, so that a program of many operators and transfers teaches about those that dominate it.
  */
 
 import type { Backend } from '../backend/backend.js';
@@ -146,7 +147,8 @@ export class CostModel {
     const logFactor = (known?.logFactor ?? 0) + weight * step;
     const limit = Math.log(MAX_FACTOR);
     const kept = Math.min(limit, Math.max(-limit, logFactor));
-    // Samples count by share, so that a part drowned by others keeps learning fast when it is seen alone.
+    // Samples count by share, so that a part drowned by others keeps learning fast when it is seen
+    // alone.
     this.#entries.set(key, { logFactor: kept, samples: samples + share });
   }
 

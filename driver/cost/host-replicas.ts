@@ -1,7 +1,8 @@
 /**
- * Host copies of values that backends hold, kept beside them after some plan had to bring them: the next plan reads them for
- * nothing. Nothing is ever brought for the sake of being kept here. Invariant: bytes never exceed the budget, and what goes first
- * saves least for its size; what goes is still in its backend.
+ * Host copies of values that backends hold, kept beside them after some plan had to bring them: the
+ * next plan reads them for nothing. Nothing is ever brought for the sake of being kept here.
+ * Invariant: bytes never exceed the budget, and what goes first saves least for its size; what goes
+ * is still in its backend.
  */
 import type { DenseMatrix, Handle } from '../ir/value.js';
 

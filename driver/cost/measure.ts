@@ -1,6 +1,7 @@
 /**
- * Turns what an execution measured into what the cost model learns from: the terms a time is the sum of. Invariant: what is
- * taken in is chosen by what was expected, never by what was measured, which would keep the slow and drop the fast.
+ * Turns what an execution measured into what the cost model learns from: the terms a time is the
+ * sum of. Invariant: what is taken in is chosen by what was expected, never by what was measured,
+ * which would keep the slow and drop the fast.
  */
 
 import type { Backend } from '../backend/backend.js';

@@ -1,8 +1,9 @@
 /**
- * How many plans read each value of data in the latest session that had it, by lineage key: what a run that is repeated will
- * read again, which its own first plans can't tell. Kept with the learned costs. Invariants: at most `MAX_VALUES` values, those
- * noted longest ago go first; only what was read repeatedly is remembered, so that a search of a million values does not push
- * out the data it is over.
+ * How many plans read each value of data in the latest session that had it, by lineage key: what a
+ * run that is repeated will read again, which its own first plans can't tell. Kept with the learned
+ * costs. Invariants: at most `MAX_VALUES` values, those noted longest ago go first; only what was
+ * read repeatedly is remembered, so that a search of a million values does not push out the data it
+ * is over.
  */
 import type { LineageKey } from '../ir/lineage-key.js';
 

@@ -1,8 +1,9 @@
 /**
- * How often each value was read by earlier plans, from which the planner judges how likely it is to be read again. Where an
- * earlier session read the same value, as many reads as then are expected: a job that is repeated repeats its loops. Otherwise
- * a value read n times so far is expected to be read n times more (the Lindy estimate, exact for a heavy-tailed lifetime),
- * so that it is worth keeping from its second reader on, as delayed caching has it.
+ * How often each value was read by earlier plans, from which the planner judges how likely it is to
+ * be read again. Where an earlier session read the same value, as many reads as then are expected:
+ * a job that is repeated repeats its loops. Otherwise a value read n times so far is expected to be
+ * read n times more (the Lindy estimate, exact for a heavy-tailed lifetime), so that it is worth
+ * keeping from its second reader on, as delayed caching has it.
  */
 import { isFrameData } from '../frame/frame-data.js';
 import type { Expr } from '../ir/expr.js';

@@ -1,7 +1,8 @@
 /**
- * How often cheap steps that were not kept were made again, by operator and shape: a loop that carries such a step from one
- * plan to the next shows itself in its first turns, and steps of that form are kept from then on. Invariant: counts are
- * halved before they grow old, so what a session does now weighs most.
+ * How often cheap steps that were not kept were made again, by operator and shape: a loop that
+ * carries such a step from one plan to the next shows itself in its first turns, and steps of that
+ * form are kept from then on. Invariant: counts are halved before they grow old, so what a session
+ * does now weighs most.
  */
 import type { Expr } from '../ir/expr.js';
 import { forgetOldest } from '../support/forget-oldest.js';

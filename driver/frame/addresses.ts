@@ -1,6 +1,7 @@
 /**
- * Data in remote storage: what each scheme's address is called on Spark and what Spark needs to open it. Invariant: an
- * address is refused here only where no engine reads it; what a cluster is set up for, the cluster knows.
+ * Data in remote storage: what each scheme's address is called on Spark and what Spark needs to
+ * open it. Invariant: an address is refused here only where no engine reads it; what a cluster is
+ * set up for, the cluster knows.
  */
 import { ConfigError, DataError, type RepriseError } from '../errors.js';
 import { isRemote } from './identity.js';

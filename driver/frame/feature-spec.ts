@@ -1,6 +1,7 @@
 /**
- * What the user says of features, and its plain reading: which expression each one is, how it is encoded, what stands in
- * for missing values. Invariant: everything that can be checked without the data is checked here.
+ * What the user says of features, and its plain reading: which expression each one is, how it is
+ * encoded, what stands in for missing values. Invariant: everything that can be checked without the
+ * data is checked here.
  */
 import { ConfigError, DataError } from '../errors.js';
 import type { FrameColumn, FrameDescription, SqlDialect } from '../ir/frame-engine.js';
@@ -91,7 +92,8 @@ export function requireColumn(description: FrameDescription, name: string, role:
 }
 
 /**
- * The features in order, with defaults. Without `specs`, every column but those in `reserved` is one.
+ * The features in order, with defaults. Without `specs`, every column but those in `reserved` is
+ * one.
  * @param reserved columns that are the target or say the fold
  * @param dialect the engine that the expressions given are tied to
  * @throws ConfigError for a specification that no data can satisfy, DataError for an unknown column

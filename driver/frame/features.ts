@@ -1,7 +1,8 @@
 /**
- * From the user's feature specification to encoded features: one profile of all expressions over all rows, then one rule
- * a feature (`resolve-feature.ts`). Invariant: what comes out encodes without error on these data, and every reason why
- * it would not is a `DataError` that names the feature, what was expected, what came and what to do.
+ * From the user's feature specification to encoded features: one profile of all expressions over
+ * all rows, then one rule a feature (`resolve-feature.ts`). Invariant: what comes out encodes
+ * without error on these data, and every reason why it would not is a `DataError` that names the
+ * feature, what was expected, what came and what to do.
  */
 import { DataError, RepriseError } from '../errors.js';
 import type {

@@ -1,7 +1,8 @@
 /**
- * Profiles of data in many files, kept file by file: each file is profiled once, whatever stands beside it, and the
- * profile of all is merged. Files not profiled yet are scanned together. Invariant: answers equal those of one scan over
- * all files; a request that can't be merged exactly is handed to the engine whole.
+ * Profiles of data in many files, kept file by file: each file is profiled once, whatever stands
+ * beside it, and the profile of all is merged. Files not profiled yet are scanned together.
+ * Invariant: answers equal those of one scan over all files; a request that can't be merged exactly
+ * is handed to the engine whole.
  */
 
 import type {
@@ -77,8 +78,8 @@ export class FileProfiles implements FrameEngine {
   }
 
   /**
-   * The profile over some of the files of an expression that `profile` was asked about, every distinct value listed;
-   * undefined when it was not asked about or has too many values.
+   * The profile over some of the files of an expression that `profile` was asked about, every
+   * distinct value listed; undefined when it was not asked about or has too many values.
    */
   ofFiles(files: readonly FrameFile[], text: SqlText): ColumnProfile | undefined {
     for (const top of [FILE_VALUES, 0]) {
@@ -99,7 +100,8 @@ export class FileProfiles implements FrameEngine {
   async #learn(source: FrameSource, requests: readonly ProfileRequest[]): Promise<void> {
     if (requests.length === 0) return;
     const { format } = source;
-    // Files of equal content and folders share their key, so waiting for one another they would wait for ever.
+    // Files of equal content and folders share their key, so waiting for one another they would
+    // wait for ever.
     const distinct = [...new Map(source.files.map((file) => [fileKey(file), file])).values()];
     const batch = new Batch(distinct.length, (files) => {
       const part = { ...source, files };
@@ -143,9 +145,9 @@ async function inTurn<T, R>(items: readonly T[], run: (item: T) => Promise<R>): 
 }
 
 /**
- * Collects the files that have no profile yet and profiles them at once, as soon as every file is known to have one or
- * not. Files are asked for in one turn, so of two batches that share files one owns all they share and neither waits
- * for the other in a circle.
+ * Collects the files that have no profile yet and profiles them at once, as soon as every file is
+ * known to have one or not. Files are asked for in one turn, so of two batches that share files one
+ * owns all they share and neither waits for the other in a circle.
  */
 class Batch {
   readonly #run: (files: readonly FrameFile[]) => Promise<ColumnProfile[][]>;

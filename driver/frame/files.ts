@@ -1,6 +1,7 @@
 /**
- * From what the user wrote (a file, a folder or a glob) to the list of data files and their one format. Invariant: the
- * list is sorted by path, so the rows of a frame have one order on every machine.
+ * From what the user wrote (a file, a folder or a glob) to the list of data files and their one
+ * format. Invariant: the list is sorted by path, so the rows of a frame have one order on every
+ * machine.
  */
 import type { Stats } from 'node:fs';
 import { readdir, stat } from 'node:fs/promises';
@@ -47,9 +48,9 @@ export interface ListedFiles {
 }
 
 /**
- * Absolute paths of the data files of `path`, sorted, and their format. In a folder, names that begin with `.` or `_`
- * (`_SUCCESS`) are skipped, and files of no known format too unless `format` is given; of its folders, those of
- * partitions (`year=2024`) are looked into.
+ * Absolute paths of the data files of `path`, sorted, and their format. In a folder, names that
+ * begin with `.` or `_` (`_SUCCESS`) are skipped, and files of no known format too unless `format`
+ * is given; of its folders, those of partitions (`year=2024`) are looked into.
  * @throws DataError when there is nothing, or the formats differ, or the format cannot be told
  */
 export async function listDataFiles(path: string, format?: FrameFormat): Promise<ListedFiles> {

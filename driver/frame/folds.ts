@@ -1,8 +1,9 @@
 /**
- * Fold assignment by a column of the data, as a `map` feature: its value is the fold of the row.
- * By group: scikit-learn's `GroupKFold`, the largest group first, each to the lightest fold so far; equal sizes from the
- * last group in sorted order to the first (it reverses a stable sort), the first of equally light folds.
- * Predefined: scikit-learn's `PredefinedSplit`, the distinct values in order are the folds and -1 is in no test fold.
+ * Fold assignment by a column of the data, as a `map` feature: its value is the fold of the row. By
+ * group: scikit-learn's `GroupKFold`, the largest group first, each to the lightest fold so far;
+ * equal sizes from the last group in sorted order to the first (it reverses a stable sort), the
+ * first of equally light folds. Predefined: scikit-learn's `PredefinedSplit`, the distinct values
+ * in order are the folds and -1 is in no test fold.
  */
 import { ConfigError, DataError } from '../errors.js';
 import type { ColumnProfile } from '../ir/frame-engine.js';

@@ -1,6 +1,7 @@
 /**
- * The lineage leaf of rows in files. Invariant: its attributes say what the rows are (format, digests, row counts, how they
- * are read) and never where they lie, so equal files are one leaf whatever their paths and whoever makes it; the paths are payload.
+ * The lineage leaf of rows in files. Invariant: its attributes say what the rows are (format,
+ * digests, row counts, how they are read) and never where they lie, so equal files are one leaf
+ * whatever their paths and whoever makes it; the paths are payload.
  */
 import type { Attrs, AttrValue } from '../ir/attrs.js';
 import type { Expr } from '../ir/expr.js';

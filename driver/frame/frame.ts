@@ -1,6 +1,7 @@
 /**
- * A frame as a program sees it: a lineage leaf named by its files' digests, and what it holds. Invariant: the leaf's
- * attributes say what the rows are (format, digests, row counts) and never where they lie; the paths are payload.
+ * A frame as a program sees it: a lineage leaf named by its files' digests, and what it holds.
+ * Invariant: the leaf's attributes say what the rows are (format, digests, row counts) and never
+ * where they lie; the paths are payload.
  */
 import { DataError } from '../errors.js';
 import type { Attrs, AttrValue } from '../ir/attrs.js';
@@ -58,7 +59,8 @@ export class Frame {
 
 /**
  * Opens a file, folder or glob as a frame.
- * @throws DataError when nothing is there, a file can't be read, columns of two files differ, or there are no rows
+ * @throws DataError when nothing is there, a file can't be read, columns of two files differ, or
+ *   there are no rows
  */
 export async function openFrame(
   evaluator: Evaluator,

@@ -1,8 +1,9 @@
 /**
- * File globs: `*` and `?` within a path segment, `**` over any number of segments, `[abc]`, `[!a-z]` and `{a,b}`.
- * Hidden files and folders match only a pattern segment that itself begins with a dot. Invariant: whatever the pattern,
- * its alternatives and the folders looked into are bounded, no folder is looked into twice for the same rest of it, and
- * a name is matched in at most its length times the segment's (libraries make backtracking regular expressions of it).
+ * File globs: `*` and `?` within a path segment, `**` over any number of segments, `[abc]`,
+ * `[!a-z]` and `{a,b}`. Hidden files and folders match only a pattern segment that itself begins
+ * with a dot. Invariant: whatever the pattern, its alternatives and the folders looked into are
+ * bounded, no folder is looked into twice for the same rest of it, and a name is matched in at most
+ * its length times the segment's (libraries make backtracking regular expressions of it).
  */
 import type { Dirent } from 'node:fs';
 import { readdir, stat } from 'node:fs/promises';
@@ -22,7 +23,8 @@ export function isGlob(path: string): boolean {
 }
 
 /**
- * Files that match the pattern, sorted by path; symbolic links are followed (by `**` not), unreadable folders skipped.
+ * Files that match the pattern, sorted by path; symbolic links are followed (by `**` not),
+ * unreadable folders skipped.
  * @throws ConfigError for a pattern that stands for too many others or leads into too many folders
  */
 export async function expandGlob(pattern: string): Promise<string[]> {

@@ -1,9 +1,10 @@
 /**
- * What a local file is: the SHA-256 of its content, known again without reading it when path, size, mtime, ctime and
- * inode are the ones seen before (kept in `<home>/identity.json`, shared by processes). Invariant: a digest is only
- * trusted for a file that had been at rest for `SETTLED_NS` when it was hashed, because a file system's clock ticks
- * every few milliseconds and two writes within one tick leave the same times (git calls such an entry racy). A change
- * that keeps size, both times and inode cannot be seen; no ordinary program can make one, as ctime is the kernel's.
+ * What a local file is: the SHA-256 of its content, known again without reading it when path, size,
+ * mtime, ctime and inode are the ones seen before (kept in `<home>/identity.json`, shared by
+ * processes). Invariant: a digest is only trusted for a file that had been at rest for `SETTLED_NS`
+ * when it was hashed, because a file system's clock ticks every few milliseconds and two writes
+ * within one tick leave the same times (git calls such an entry racy). A change that keeps size,
+ * both times and inode cannot be seen; no ordinary program can make one, as ctime is the kernel's.
  */
 import { createHash } from 'node:crypto';
 import { type BigIntStats, createReadStream } from 'node:fs';
@@ -71,8 +72,9 @@ export async function identifyFiles(paths: readonly string[]): Promise<FileIdent
 }
 
 /**
- * Checks that the files of a source still are what they were when they were identified. Local files whose stamp moved are
- * hashed again, so a mere `touch` passes; remote ones are identified again where they are.
+ * Checks that the files of a source still are what they were when they were identified. Local files
+ * whose stamp moved are hashed again, so a mere `touch` passes; remote ones are identified again
+ * where they are.
  * @throws DataError naming the first file that changed or went away
  */
 export async function verifyUnchanged(source: FrameSource): Promise<void> {
@@ -105,8 +107,8 @@ async function verifyRemote({ files, identify }: FrameSource): Promise<void> {
 }
 
 /**
- * Reads a source and returns what was read only if its files are still what they were; what went wrong because one changed is
- * reported as that.
+ * Reads a source and returns what was read only if its files are still what they were; what went
+ * wrong because one changed is reported as that.
  * @throws DataError naming the first file that changed or went away; else what `read` throws
  */
 export async function readUnchanged<T>(source: FrameSource, read: () => Promise<T>): Promise<T> {
@@ -229,8 +231,9 @@ function isStored(item: unknown): item is [string, Entry] {
 }
 
 /**
- * Adds entries by reading the store again, merging and renaming a new file over it. Two processes at once may lose one
- * another's entries, which costs a hash and nothing else; a store that can't be written is no error for the same reason.
+ * Adds entries by reading the store again, merging and renaming a new file over it. Two processes
+ * at once may lose one another's entries, which costs a hash and nothing else; a store that can't
+ * be written is no error for the same reason.
  */
 async function mergeIntoStore(path: string, learned: ReadonlyMap<string, Entry>): Promise<void> {
   try {

@@ -1,7 +1,8 @@
 /**
- * The profile of an expression over many files from its profiles over each. Counts, ranges and complete vocabularies merge
- * exactly; so do quantiles, from the counts of distinct values. Invariant: what is returned equals the profile of all
- * files at once; where that can't be had from the parts, nothing is returned.
+ * The profile of an expression over many files from its profiles over each. Counts, ranges and
+ * complete vocabularies merge exactly; so do quantiles, from the counts of distinct values.
+ * Invariant: what is returned equals the profile of all files at once; where that can't be had from
+ * the parts, nothing is returned.
  */
 
 import type { ColumnProfile, ProfileRequest } from '../ir/frame-engine.js';
@@ -73,7 +74,8 @@ export function quantileValues(request: ProfileRequest): ProfileRequest {
 
 /**
  * Quantiles of the finite values, interpolated as the engines do it.
- * @param profiles of `quantileValues`, one a file; undefined is returned when a file lists not all its values
+ * @param profiles of `quantileValues`, one a file; undefined is returned when a file lists not all
+ *   its values
  */
 export function mergeQuantiles(
   profiles: readonly ColumnProfile[],
@@ -93,7 +95,8 @@ export function mergeQuantiles(
     while (before + values[at]!.count <= position) before += values[at++]!.count;
     return values[at]!.value + 0;
   };
-  // Probabilities ascend in every request, so the walk never turns back by more than the ceiling it looked at.
+  // Probabilities ascend in every request, so the walk never turns back by more than the ceiling it
+  // looked at.
   return probabilities.map((probability) => {
     const position = probability * (total - 1);
     const low = valueAt(Math.floor(position));

@@ -1,6 +1,6 @@
 /**
- * The order of numbers that are given as text. Identities are compared as what they are: two numbers that one float64
- * stands for (ids beyond 2^53, long decimals) are compared digit by digit.
+ * The order of numbers that are given as text. Identities are compared as what they are: two
+ * numbers that one float64 stands for (ids beyond 2^53, long decimals) are compared digit by digit.
  */
 
 const PLAIN = /^(-?)(\d+)(?:\.(\d+))?$/;

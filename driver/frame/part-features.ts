@@ -1,8 +1,9 @@
 /**
- * Features as one part of the data needs them: only the categories, bins and missing values that occur there. So what is
- * computed over the part depends on its own content, and stays what it was when other parts bring new categories, a
- * larger range or the first missing value; `columns` says where the part's columns stand among those of all data.
- * Invariant: encoding the part by its own features and placing the columns gives what the features of all data give.
+ * Features as one part of the data needs them: only the categories, bins and missing values that
+ * occur there. So what is computed over the part depends on its own content, and stays what it was
+ * when other parts bring new categories, a larger range or the first missing value; `columns` says
+ * where the part's columns stand among those of all data. Invariant: encoding the part by its own
+ * features and placing the columns gives what the features of all data give.
  */
 
 import type { ColumnProfile, SqlText } from '../ir/frame-engine.js';
@@ -13,8 +14,8 @@ import { byCategory } from './resolve-feature.js';
 export interface PartFeatures {
   readonly features: readonly EncodedFeature[];
   /**
-   * For each column of the part, its place among the columns of all features; several may share one, which is then their
-   * sum. Null when they are the same.
+   * For each column of the part, its place among the columns of all features; several may share
+   * one, which is then their sum. Null when they are the same.
    */
   readonly columns: readonly number[] | null;
 }
@@ -76,9 +77,10 @@ type Bins = Extract<EncodedFeature, { readonly kind: 'bin' }>;
 type Mapped = Extract<EncodedFeature, { readonly kind: 'map' }>;
 
 /**
- * The categories that occur. A short list is taken whole, those that share the column of unlisted values too, each with a
- * column of its own that is added to the shared one later: then the part does not depend on which categories are
- * the most frequent of all data. Of a long list only the listed ones are taken, which keeps the part narrow.
+ * The categories that occur. A short list is taken whole, those that share the column of unlisted
+ * values too, each with a column of its own that is added to the shared one later: then the part
+ * does not depend on which categories are the most frequent of all data. Of a long list only the
+ * listed ones are taken, which keeps the part narrow.
  */
 function oneHotOf(feature: OneHot, profile: ColumnProfile): PartFeature {
   const count = feature.categories.length;

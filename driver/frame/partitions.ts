@@ -1,8 +1,9 @@
 /**
- * Columns that stand in the names of folders: `year=2024/month=01`. Only folders below what the user named count: below
- * the folder, or below the part of a glob before its first wildcard. One rule types them for every engine: whole numbers if
- * all values are and none is written in two ways, dates if all are, else text. Invariant: every file of a source has the
- * same such columns, and they are part of what its rows are, since equal files in two folders hold different rows.
+ * Columns that stand in the names of folders: `year=2024/month=01`. Only folders below what the
+ * user named count: below the folder, or below the part of a glob before its first wildcard. One
+ * rule types them for every engine: whole numbers if all values are and none is written in two
+ * ways, dates if all are, else text. Invariant: every file of a source has the same such columns,
+ * and they are part of what its rows are, since equal files in two folders hold different rows.
  */
 import { DataError } from '../errors.js';
 import type { AttrValue } from '../ir/attrs.js';
@@ -69,7 +70,8 @@ export function withPartitions<F extends { readonly path: string }>(
 }
 
 /**
- * Leaves out partitions that are columns of the files as well: what stands in a file is what its rows say.
+ * Leaves out partitions that are columns of the files as well: what stands in a file is what its
+ * rows say.
  * @param own names of the files' columns
  */
 export function withoutOwn<F extends Pick<FrameFile, 'partition'>>(

@@ -1,8 +1,9 @@
 /**
- * Data of many files as parts, each a frame of its own whose results are kept apart. Few files are a part each; many are
- * grouped so that there are never more than so many parts. Where a group ends is decided by the file that ends it (its
- * digest, as content-defined chunking does it), so a file added, replaced or removed changes the groups next to it and no
- * other. Invariant: parts in order hold the rows of the source in order; files without rows are in none.
+ * Data of many files as parts, each a frame of its own whose results are kept apart. Few files are
+ * a part each; many are grouped so that there are never more than so many parts. Where a group ends
+ * is decided by the file that ends it (its digest, as content-defined chunking does it), so a file
+ * added, replaced or removed changes the groups next to it and no other. Invariant: parts in order
+ * hold the rows of the source in order; files without rows are in none.
  */
 import { createHash } from 'node:crypto';
 import type { FrameFile, FrameSource } from '../ir/frame-engine.js';
@@ -27,7 +28,8 @@ export function partFiles(
   const most = Math.max(1, Math.min(MAX_PARTS, Math.floor(totalBytes / Math.max(1, resultBytes))));
   if (most === 1) return [filled];
   if (filled.length <= most) return filled.map((file) => [file]);
-  // A group ends with probability 1 / size; powers of two, so that the size changes only as the number of files doubles.
+  // A group ends with probability 1 / size; powers of two, so that the size changes only as the
+  // number of files doubles.
   const size = 2 ** Math.ceil(Math.log2((2 * filled.length) / most));
   const groups: FrameFile[][] = [[]];
   for (const file of filled) {
@@ -46,8 +48,8 @@ export function subSource(source: FrameSource, files: readonly FrameFile[]): Fra
 }
 
 /**
- * Seed of a file's own shuffle: a function of the job's seed and the file's content, so that a row's fold never depends on
- * the files beside it. 48 bits, which every engine holds exactly.
+ * Seed of a file's own shuffle: a function of the job's seed and the file's content, so that a
+ * row's fold never depends on the files beside it. 48 bits, which every engine holds exactly.
  */
 export function fileSeed(seed: number, file: Pick<FrameFile, 'digest'>): number {
   return Number.parseInt(digestOf(`shuffle\n${seed}\n${file.digest}`).slice(0, 12), 16);

@@ -1,6 +1,7 @@
 /**
- * What a job says of how its files are read. Invariant: options that change nothing are left out, so that saying a
- * default names the same data as not saying it; all others are part of a frame's identity.
+ * What a job says of how its files are read. Invariant: options that change nothing are left out,
+ * so that saying a default names the same data as not saying it; all others are part of a frame's
+ * identity.
  */
 import { DataError } from '../errors.js';
 import type { CsvOptions, DescribeOptions, ReadOptions } from '../ir/read-options.js';

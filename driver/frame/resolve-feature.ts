@@ -1,6 +1,7 @@
 /**
- * Makes one planned feature and the profile of its expression into encoded features. Vocabularies and bin edges come from
- * all rows; only a mean to impute is left to be fitted on training rows, through an indicator column.
+ * Makes one planned feature and the profile of its expression into encoded features. Vocabularies
+ * and bin edges come from all rows; only a mean to impute is left to be fitted on training rows,
+ * through an indicator column.
  */
 import { DataError } from '../errors.js';
 import type { ColumnProfile, ProfileRequest, SqlText } from '../ir/frame-engine.js';
@@ -70,7 +71,8 @@ function resolveNumber(feature: PlannedFeature, profile: ColumnProfile): Resolve
   const text = imputedText(feature);
   if (profile.missing === 0) {
     const warnings = profile.min === profile.max ? [constant(name, profile.min)] : [];
-    // The plain expression: nothing is missing, so what stands in for it must not change the lineage.
+    // The plain expression: nothing is missing, so what stands in for it must not change the
+    // lineage.
     const plain: EncodedFeature = {
       kind: 'number',
       name,

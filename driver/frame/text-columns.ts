@@ -1,7 +1,8 @@
 /**
- * What columns of CSV and JSON lines are. Such files have no types, so an engine says which kinds of cells each column of
- * each file holds, over every row, and the types follow here: the same for every engine. Invariant: no cell means less
- * in the type chosen than in its text, unless the job's schema says so.
+ * What columns of CSV and JSON lines are. Such files have no types, so an engine says which kinds
+ * of cells each column of each file holds, over every row, and the types follow here: the same for
+ * every engine. Invariant: no cell means less in the type chosen than in its text, unless the job's
+ * schema says so.
  */
 import { DataError } from '../errors.js';
 import type { ColumnType } from '../ir/frame-engine.js';
@@ -9,8 +10,8 @@ import type { SchemaType } from '../ir/read-options.js';
 import { closestText } from './closest.js';
 
 /**
- * Part of what text data are: what was computed under another grammar is another value. 1 was given with the first that
- * looks at every cell.
+ * Part of what text data are: what was computed under another grammar is another value. 1 was given
+ * with the first that looks at every cell.
  */
 export const TEXT_GRAMMAR = 1;
 
@@ -66,7 +67,8 @@ export function typeOfCells(cells: number): TextType {
   if (cells & CELLS.nested) return 'nested';
   if (cells === 0) return 'text';
   if (within(CELLS.integer)) return 'integer';
-  // Whole numbers of which some are too long keep their digits: they are more likely names than amounts.
+  // Whole numbers of which some are too long keep their digits: they are more likely names than
+  // amounts.
   if (within(ALLOWED.double)) return cells & CELLS.decimal ? 'double' : 'text';
   if (within(CELLS.boolean)) return 'boolean';
   if (within(CELLS.date)) return 'date';
@@ -82,8 +84,10 @@ export function classOfText(type: TextType): ColumnType {
 
 /**
  * The columns of all files, in the order of the first.
- * @param format in CSV every file has every column; in JSON lines a key that is absent is a missing value
- * @throws DataError naming two files and the column whose types do not meet, or a column of the schema that is not there
+ * @param format in CSV every file has every column; in JSON lines a key that is absent is a missing
+ *   value
+ * @throws DataError naming two files and the column whose types do not meet, or a column of the
+ *   schema that is not there
  */
 export function agreeOnText(
   files: readonly TextFile[],

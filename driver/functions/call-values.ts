@@ -1,7 +1,8 @@
 /**
- * Arguments and outputs of reusable functions as plain data with their matrices taken out. Invariant: two texts are equal
- * only if a function could not tell the values apart, and what is put together again is what was taken apart.
- * A matrix is written `{"$":"matrix","at":i}`, a scalar `{"$":"scalar","at":i}`; other objects with a field `$` as pairs.
+ * Arguments and outputs of reusable functions as plain data with their matrices taken out.
+ * Invariant: two texts are equal only if a function could not tell the values apart, and what is
+ * put together again is what was taken apart. A matrix is written `{"$":"matrix","at":i}`, a scalar
+ * `{"$":"scalar","at":i}`; other objects with a field `$` as pairs.
  */
 import { DTypeError } from '../errors.js';
 import type { Attrs, AttrValue } from '../ir/attrs.js';

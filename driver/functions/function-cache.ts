@@ -1,8 +1,9 @@
 /**
- * Calls of reusable functions in one session. A call is looked up before the function runs: in memory, then in the durable
- * store; all its outputs or none. An output is a `call` node, the same in every process, and its value is one with that of
- * the operator that computed it. Invariants: a call in flight is shared by all that ask; a call that failed, or whose
- * outputs are not the same each time, leaves nothing behind. Source: multi-level reuse of LIMA (SIGMOD 2021), section 4.2.
+ * Calls of reusable functions in one session. A call is looked up before the function runs: in
+ * memory, then in the durable store; all its outputs or none. An output is a `call` node, the same
+ * in every process, and its value is one with that of the operator that computed it. Invariants: a
+ * call in flight is shared by all that ask; a call that failed, or whose outputs are not the same
+ * each time, leaves nothing behind. Source: multi-level reuse of LIMA (SIGMOD 2021), section 4.2.
  */
 import { PlanError } from '../errors.js';
 import { type AttrValue, canonicalAttr } from '../ir/attrs.js';

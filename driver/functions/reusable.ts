@@ -1,7 +1,8 @@
 /**
- * `reusable`: a whole algorithm as one step that is never computed twice for the same arguments, in this process or another.
- * Invariant: a call gives what the function would give; the function must depend on its arguments only, which no
- * program can check for it. Source: function-level reuse of LIMA (SIGMOD 2021) and MEMPHIS (EDBT 2025).
+ * `reusable`: a whole algorithm as one step that is never computed twice for the same arguments, in
+ * this process or another. Invariant: a call gives what the function would give; the function must
+ * depend on its arguments only, which no program can check for it. Source: function-level reuse of
+ * LIMA (SIGMOD 2021) and MEMPHIS (EDBT 2025).
  */
 import { PlanError } from '../errors.js';
 import type { Evaluator, ReusableFunction } from '../ir/evaluator.js';
@@ -19,13 +20,15 @@ export interface Reusable<Args extends readonly unknown[], Result> {
 }
 
 /**
- * Makes calls of `fn` reusable: equal arguments (matrices by lineage, scalars by lineage, the rest by content) call it once.
- * Its outputs are evaluated before the call resolves, and kept all or not at all; what they cost is the time of the call.
- * With a durable store, other processes reuse calls that took 20 ms or more. Calls that throw, and calls with
- * outputs that are not the same each time, are not kept.
+ * Makes calls of `fn` reusable: equal arguments (matrices by lineage, scalars by lineage, the rest
+ * by content) call it once. Its outputs are evaluated before the call resolves, and kept all or not
+ * at all; what they cost is the time of the call. With a durable store, other processes reuse calls
+ * that took 20 ms or more. Calls that throw, and calls with outputs that are not the same each
+ * time, are not kept.
  * @param name unique in the program, part of the lineage of what it computes
  * @param version change it whenever `fn` computes something else; older results then miss
- * @param fn depends on its arguments only; takes and gives matrices, scalars and plain data, nested as you like
+ * @param fn depends on its arguments only; takes and gives matrices, scalars and plain data, nested
+ *   as you like
  * @throws PlanError for an empty name or version
  * @example
  *   const solve = reusable('ridge', '1', (x: Matrix, y: Matrix, lambda: number) =>

@@ -1,7 +1,8 @@
 /**
- * Calls of reusable functions in the durable store: a manifest under the key of the call (the outputs as plain data, with
- * the shapes of their matrices), each matrix under its own key. Invariants: all outputs or none, so the manifest is
- * written last; what is read has the shapes the manifest says, or the call is a miss.
+ * Calls of reusable functions in the durable store: a manifest under the key of the call (the
+ * outputs as plain data, with the shapes of their matrices), each matrix under its own key.
+ * Invariants: all outputs or none, so the manifest is written last; what is read has the shapes the
+ * manifest says, or the call is a miss.
  */
 import { createHash } from 'node:crypto';
 import { type AttrValue, canonicalAttr } from '../ir/attrs.js';

@@ -1,8 +1,9 @@
 /**
- * Operator attributes and their canonical text. Invariant: two attribute objects with the same meaning
- * have the same canonical text on every machine, process and version of Node, whatever their field order.
- * -0 and 0 are one value, 1 and 1.0 are one value, strings are in Unicode NFC, NaN equals NaN. `equalAttrs` says the same
- * without the text, and `hashAttrs` is equal where it holds: most nodes are never asked for their text.
+ * Operator attributes and their canonical text. Invariant: two attribute objects with the same
+ * meaning have the same canonical text on every machine, process and version of Node, whatever
+ * their field order. -0 and 0 are one value, 1 and 1.0 are one value, strings are in Unicode NFC,
+ * NaN equals NaN. `equalAttrs` says the same without the text, and `hashAttrs` is equal where it
+ * holds: most nodes are never asked for their text.
  */
 import { InternalError } from '../errors.js';
 

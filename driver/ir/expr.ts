@@ -1,8 +1,9 @@
 /**
- * The one node type of the program: operator, canonical attributes, inputs. The expression graph *is* the
- * lineage. Invariant: nodes are immutable and interned per session (see `intern.ts`), so equal
- * expressions are one object and `===` is equality; `lineage-key.ts` gives the name that outlives the process.
- * Source: LIMA (SIGMOD 2021) lineage items; hash-consing after Filliatre and Conchon (ML Workshop 2006).
+ * The one node type of the program: operator, canonical attributes, inputs. The expression graph
+ * *is* the lineage. Invariant: nodes are immutable and interned per session (see `intern.ts`), so
+ * equal expressions are one object and `===` is equality; `lineage-key.ts` gives the name that
+ * outlives the process. Source: LIMA (SIGMOD 2021) lineage items; hash-consing after Filliatre and
+ * Conchon (ML Workshop 2006).
  */
 
 import { type Attrs, canonicalAttrs } from './attrs.js';
@@ -89,8 +90,8 @@ export function denseBytes(meta: Meta): number {
 }
 
 /**
- * All nodes reachable from `roots`, inputs before consumers, each once. Iterative, so that a lineage a
- * million nodes deep does not overflow the stack.
+ * All nodes reachable from `roots`, inputs before consumers, each once. Iterative, so that a
+ * lineage a million nodes deep does not overflow the stack.
  * @param stopAt nodes whose inputs are not visited (they are listed themselves)
  */
 export function topological(

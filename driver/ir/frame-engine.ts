@@ -1,6 +1,7 @@
 /**
- * What the driver asks of an engine that can read frames: DuckDB on this machine, Spark SQL on a cluster.
- * Feature expressions are DuckDB's SQL; an engine with another dialect translates (`sql/`).
+ * What the driver asks of an engine that can read frames: DuckDB on this machine, Spark SQL on a
+ * cluster. Feature expressions are DuckDB's SQL; an engine with another dialect translates
+ * (`sql/`).
  */
 import type { DescribeOptions, ReadOptions } from './read-options.js';
 
@@ -17,12 +18,13 @@ export interface FrameSource {
   /** How they are read; part of the lineage. Absent: nothing was said. */
   readonly options?: ReadOptions;
   /**
-   * What the columns of text files are read as. It follows from files and options, so it is no part of the lineage.
+   * What the columns of text files are read as. It follows from files and options, so it is no part
+   * of the lineage.
    */
   readonly text?: readonly SourceColumn[];
   /**
-   * Identifies files in remote storage anew, null for one that is gone; from the engine that listed them. Absent: the
-   * files are local, or nobody can say.
+   * Identifies files in remote storage anew, null for one that is gone; from the engine that listed
+   * them. Absent: the files are local, or nobody can say.
    */
   readonly identify?: (paths: readonly string[]) => Promise<readonly (string | null)[]>;
   /** The columns, from an engine that needs their types to translate expressions. */
@@ -71,8 +73,8 @@ export interface FrameDescription {
   readonly columns: readonly FrameColumn[];
   readonly rows: number;
   /**
-   * Whether every file has the columns with these very types, so that a file reads alone as it reads among the others.
-   * Default true.
+   * Whether every file has the columns with these very types, so that a file reads alone as it
+   * reads among the others. Default true.
    */
   readonly isUniform?: boolean;
   /** Rows left out, as the options say. Default 0. */
@@ -139,8 +141,9 @@ export interface FrameEngine {
   /** Profiles expressions over all rows in one scan. @throws DataError naming the expression that does not parse */
   profile(source: FrameSource, requests: readonly ProfileRequest[]): Promise<ColumnProfile[]>;
   /**
-   * As `profile`, for each file by itself: `[file][request]`, in one scan over all files. Quantiles are not asked for. A file
-   * with more distinct values than `top` lists none. Absent: files are profiled one after the other.
+   * As `profile`, for each file by itself: `[file][request]`, in one scan over all files. Quantiles
+   * are not asked for. A file with more distinct values than `top` lists none. Absent: files are
+   * profiled one after the other.
    */
   profileFiles?(
     source: FrameSource,

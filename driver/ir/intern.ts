@@ -1,10 +1,11 @@
 /**
- * Hash-consing of expression nodes: `intern` returns the one live node for (operator, attributes, inputs).
- * Invariant: old nodes are held weakly, so dropping an expression frees it; a dead slot is reclaimed when the table grows.
- * The table is open addressing over typed arrays, hash and id of each node; nodes lie in chunks in the order of their ids,
- * so that making one writes next to the last one and growing the table moves numbers only.
- * A WeakRef costs more time than all the rest of a node, so nodes are young, and held as they are, until the session has
- * evaluated about as many (`weaken`), or a million are young, or what they carry is large.
+ * Hash-consing of expression nodes: `intern` returns the one live node for (operator, attributes,
+ * inputs). Invariant: old nodes are held weakly, so dropping an expression frees it; a dead slot is
+ * reclaimed when the table grows. The table is open addressing over typed arrays, hash and id of
+ * each node; nodes lie in chunks in the order of their ids, so that making one writes next to the
+ * last one and growing the table moves numbers only. A WeakRef costs more time than all the rest of
+ * a node, so nodes are young, and held as they are, until the session has evaluated about as many
+ * (`weaken`), or a million are young, or what they carry is large.
  */
 import { PlanError, ShapeError } from '../errors.js';
 import { memoryShares } from '../support/memory.js';

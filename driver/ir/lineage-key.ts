@@ -1,7 +1,8 @@
 /**
- * `LineageKey`: the 256-bit name of a value that is the same in every process, machine and version of Node.
- * It is SHA-256 over operator name and version, canonical attributes and the inputs' keys, computed once per
- * node and only when a tier that outlives the process (durable store, Spark names, reports) asks for it.
+ * `LineageKey`: the 256-bit name of a value that is the same in every process, machine and version
+ * of Node. It is SHA-256 over operator name and version, canonical attributes and the inputs' keys,
+ * computed once per node and only when a tier that outlives the process (durable store, Spark
+ * names, reports) asks for it.
  */
 import { createHash, hash as oneShotHash } from 'node:crypto';
 import { type Expr, topological } from './expr.js';

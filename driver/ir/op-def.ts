@@ -1,7 +1,8 @@
 /**
- * What an operator is, independent of any backend: shape rule, cost, how it splits over row blocks, and the
- * reference implementation every kernel is tested against. One frozen `OpDef` per file in this folder;
- * `index.ts` lists them. Shared code asks these properties and never compares operator names.
+ * What an operator is, independent of any backend: shape rule, cost, how it splits over row blocks,
+ * and the reference implementation every kernel is tested against. One frozen `OpDef` per file in
+ * this folder; `index.ts` lists them. Shared code asks these properties and never compares operator
+ * names.
  */
 import type { Attrs } from './attrs.js';
 import type { Meta } from './expr.js';
@@ -61,21 +62,23 @@ export interface OpDef {
   readonly infer: (inputs: readonly Meta[], attrs: Attrs) => Meta;
   readonly rowRule: (inputs: readonly Meta[], attrs: Attrs) => RowRule;
   /**
-   * Operators that take rows to other row numbers and need nothing but rows for it (`rbind`, a slice of rows): the inputs
-   * a backend that keeps row blocks may take by rows, its result being row blocks too; undefined where there are none.
-   * Elsewhere such an operator is `whole`, which is what its row rule says.
+   * Operators that take rows to other row numbers and need nothing but rows for it (`rbind`, a
+   * slice of rows): the inputs a backend that keeps row blocks may take by rows, its result being
+   * row blocks too; undefined where there are none. Elsewhere such an operator is `whole`, which is
+   * what its row rule says.
    */
   readonly moveRule?: (inputs: readonly Meta[], attrs: Attrs) => readonly boolean[] | undefined;
   /**
-   * Element-wise operators only: the value of one cell from the operands' cells, so that kernels, fused loops and
-   * constant folding share one definition. Operators of fewer operands ignore the rest.
+   * Element-wise operators only: the value of one cell from the operands' cells, so that kernels,
+   * fused loops and constant folding share one definition. Operators of fewer operands ignore the
+   * rest.
    */
   readonly cell?: (a: number, b: number, c: number) => number;
   /** Floating-point operations of one evaluation. @units flops */
   readonly flops: (inputs: readonly Meta[], attrs: Attrs, out: Meta) => number;
   /**
-   * The oracle, in plain TypeScript. `inputs` may be one row block of a larger matrix, then `block` says which;
-   * for `reduce` operators it then returns the partial result of that block.
+   * The oracle, in plain TypeScript. `inputs` may be one row block of a larger matrix, then `block`
+   * says which; for `reduce` operators it then returns the partial result of that block.
    */
   readonly reference: (
     inputs: readonly DenseMatrix[],

@@ -16,7 +16,8 @@ export function printExprs(order: readonly Expr[]): string {
 
 /** One node; `numbers` are those of the nodes already listed. */
 export function exprLine(expr: Expr, numbers: ReadonlyMap<Expr, number>): string {
-  // What is not computed is no line of a placed plan (the frame that an encoding reads): its name says enough.
+  // What is not computed is no line of a placed plan (the frame that an encoding reads): its name
+  // says enough.
   const nameOf = (input: Expr): string => {
     const number = numbers.get(input);
     return number === undefined ? input.op.name : `#${number}`;

@@ -1,6 +1,7 @@
 /**
- * Values a node can have at run time. A dense matrix is row-major float64 with no padding; a handle names a
- * value that lives in a backend (an RDD, a GPU pointer) and is released through that backend only.
+ * Values a node can have at run time. A dense matrix is row-major float64 with no padding; a handle
+ * names a value that lives in a backend (an RDD, a GPU pointer) and is released through that
+ * backend only.
  */
 
 /** Dense, row-major, float64; `data.length === rows * cols`. Treated as immutable once it is a value. */

@@ -1,10 +1,11 @@
 /**
- * Lineage as plain JSON and back: operators with their versions, full canonical attributes, files by digest and path,
- * small literals with their cells and large ones by digest. Invariant: what is read back has the lineage keys of what
- * was written, bit for bit, or reading fails; nothing recurses, so a lineage millions of nodes deep is no exception.
+ * Lineage as plain JSON and back: operators with their versions, full canonical attributes, files
+ * by digest and path, small literals with their cells and large ones by digest. Invariant: what is
+ * read back has the lineage keys of what was written, bit for bit, or reading fails; nothing
+ * recurses, so a lineage millions of nodes deep is no exception.
  *
- * A node is a line of text: operator, attributes, inputs. The iterations of a loop are the same lines, or nearly, which
- * deflate makes very small.
+ * A node is a line of text: operator, attributes, inputs. The iterations of a loop are the same
+ * lines, or nearly, which deflate makes very small.
  */
 import { deflateRawSync, inflateRawSync } from 'node:zlib';
 import { PlanError, RepriseError, ResourceError } from '../errors.js';
@@ -105,8 +106,9 @@ export function serializeLineage(
 
 /**
  * Builds a stored lineage in a session.
- * @throws PlanError when it is damaged, of another format version, or names an operator or version this program
- *   does not have; when a literal or frame can't be resolved. ResourceError beyond `maxNodes`
+ * @throws PlanError when it is damaged, of another format version, or names an operator or version
+ *   this program does not have; when a literal or frame can't be resolved. ResourceError beyond
+ *   `maxNodes`
  */
 export function deserializeLineage(
   json: unknown,
@@ -152,8 +154,9 @@ export function deserializeLineage(
 }
 
 /**
- * How many nodes back the input of node `i` stands, as what a loop carries does in each iteration; or, where that is the
- * smaller number, its own, which stays the same for what stands before the loop.
+ * How many nodes back the input of node `i` stands, as what a loop carries does in each iteration;
+ * or, where that is the smaller number, its own, which stays the same for what stands before the
+ * loop.
  */
 function inputText(i: number, input: number): string {
   return input < i - input ? `=${input}` : String(i - input);

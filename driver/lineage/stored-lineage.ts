@@ -1,6 +1,7 @@
 /**
- * The plain-JSON side of a stored lineage: attribute values that JSON has no word for, and the check that a document
- * has the form it claims. Invariant: `fromJson(toJson(v))` has the canonical text of `v`.
+ * The plain-JSON side of a stored lineage: attribute values that JSON has no word for, and the
+ * check that a document has the form it claims. Invariant: `fromJson(toJson(v))` has the canonical
+ * text of `v`.
  */
 import { createHash } from 'node:crypto';
 import { PlanError } from '../errors.js';
@@ -41,9 +42,10 @@ export interface StoredLineage {
   /** By the place of the frame's attributes: where the files were. */
   readonly frames: Readonly<Record<string, FrameSource>>;
   /**
-   * A line a node, deflated, base64: the place of its operator, its attributes (JSON, `null` for none and for literals; or
-   * the place among all attributes of those that stand in an earlier line), and its inputs, each by how many nodes back it
-   * stands or `=` and its number; with tabs between the three and spaces between inputs.
+   * A line a node, deflated, base64: the place of its operator, its attributes (JSON, `null` for
+   * none and for literals; or the place among all attributes of those that stand in an earlier
+   * line), and its inputs, each by how many nodes back it stands or `=` and its number; with tabs
+   * between the three and spaces between inputs.
    */
   readonly nodes: string;
   /** Node numbers of the roots, in the order given. */

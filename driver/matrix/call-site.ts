@@ -1,6 +1,6 @@
 /**
- * Where the user wrote the expression that does not fit: the first stack frame outside the driver. Looked up only when
- * an error is thrown, since a stack costs a hundred times a node.
+ * Where the user wrote the expression that does not fit: the first stack frame outside the driver.
+ * Looked up only when an error is thrown, since a stack costs a hundred times a node.
  */
 import { DTypeError, PlanError, ShapeError } from '../errors.js';
 

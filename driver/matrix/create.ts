@@ -1,6 +1,7 @@
 /**
- * Makes matrices and scalars in a session: from cells, from one value, or at random. Invariant: a matrix given by its
- * cells never changes afterwards, because the cells are copied or handed over; its lineage is their content digest.
+ * Makes matrices and scalars in a session: from cells, from one value, or at random. Invariant: a
+ * matrix given by its cells never changes afterwards, because the cells are copied or handed over;
+ * its lineage is their content digest.
  */
 import { DTypeError, PlanError, ShapeError } from '../errors.js';
 import type { Attrs } from '../ir/attrs.js';

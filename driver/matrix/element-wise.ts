@@ -1,6 +1,7 @@
 /**
- * What matrices and scalars share: a node, its session, and the element-wise operators. Invariant: objects are frozen
- * and there is one per node and kind, so equal expressions are `===`; building one computes nothing.
+ * What matrices and scalars share: a node, its session, and the element-wise operators. Invariant:
+ * objects are frozen and there is one per node and kind, so equal expressions are `===`; building
+ * one computes nothing.
  */
 import { DTypeError, PlanError } from '../errors.js';
 import type { Attrs } from '../ir/attrs.js';

@@ -1,7 +1,7 @@
 /**
- * Rows of a choice, and the weighted products of factorisation, X ~ U t(V). Building them computes nothing; where X lies as row
- * blocks they run over these, and of U t(V) only the cells asked about are computed: those where the weights are not zero or,
- * without weights, where X is not zero.
+ * Rows of a choice, and the weighted products of factorisation, X ~ U t(V). Building them computes
+ * nothing; where X lies as row blocks they run over these, and of U t(V) only the cells asked about
+ * are computed: those where the weights are not zero or, without weights, where X is not zero.
  */
 import { ops } from '../operators/index.js';
 import { makeExpr } from './element-wise.js';

@@ -1,6 +1,7 @@
 /**
- * The lazy matrix and scalar users hold. Every method makes one node (or finds the equal one) and computes nothing;
- * `value()` runs what is needed, with everything else asked for in the same turn of the event loop.
+ * The lazy matrix and scalar users hold. Every method makes one node (or finds the equal one) and
+ * computes nothing; `value()` runs what is needed, with everything else asked for in the same turn
+ * of the event loop.
  */
 
 import { InternalError, PlanError, ShapeError } from '../errors.js';
@@ -242,8 +243,9 @@ export class Matrix extends ElementWise<Matrix> {
     return this.#with(ops.rowIndexMin);
   }
   /**
-   * The first k rows ordered by a column: each row's zero-based number, then its cells, min(k, rows) x (1 + cols). Ties keep
-   * the order of the rows; NaN comes last. A smaller k, and rows added at the end, reuse what was ranked before.
+   * The first k rows ordered by a column: each row's zero-based number, then its cells, min(k,
+   * rows) x (1 + cols). Ties keep the order of the rows; NaN comes last. A smaller k, and rows
+   * added at the end, reuse what was ranked before.
    * @throws PlanError unless k is at least 1, ShapeError for a column that is not there
    */
   topK(k: number, { by = 0, descending = false }: RankOptions = {}): Matrix {

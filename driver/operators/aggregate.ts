@@ -1,7 +1,8 @@
 /**
- * The aggregate family: one operator per function and direction (`sum`, `rowSums`, `colSums`), since that reads best in
- * plans. Full and column aggregates merge over row blocks; row aggregates map. Invariant: a definition is a start value,
- * a step and a merge; the merge is associative, so any partitioning gives the same result up to rounding.
+ * The aggregate family: one operator per function and direction (`sum`, `rowSums`, `colSums`),
+ * since that reads best in plans. Full and column aggregates merge over row blocks; row aggregates
+ * map. Invariant: a definition is a start value, a step and a merge; the merge is associative, so
+ * any partitioning gives the same result up to rounding.
  */
 import type { Meta } from '../ir/expr.js';
 import { type ConformanceCase, defineOp, type OpDef, type RowRule } from '../ir/op-def.js';
@@ -98,8 +99,8 @@ export function colAggregate(name: string, fold: Fold): OpDef {
 }
 
 /**
- * Zero-based column of the first best cell of each row, to rows x 1. A row with NaN gives the column of its first NaN, as
- * NumPy's argmax and argmin do.
+ * Zero-based column of the first best cell of each row, to rows x 1. A row with NaN gives the
+ * column of its first NaN, as NumPy's argmax and argmin do.
  */
 export function rowIndexAggregate(
   name: string,

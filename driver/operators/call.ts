@@ -1,7 +1,8 @@
 /**
- * One output of a call of a reusable function: attributes name the function, its version, its plain arguments and which
- * output it is; the inputs are its matrix arguments. No backend runs it: the session has the value, from the cache,
- * from the durable store, or by calling the function (`driver/functions/function-cache.ts`).
+ * One output of a call of a reusable function: attributes name the function, its version, its plain
+ * arguments and which output it is; the inputs are its matrix arguments. No backend runs it: the
+ * session has the value, from the cache, from the durable store, or by calling the function
+ * (`driver/functions/function-cache.ts`).
  */
 import { InternalError } from '../errors.js';
 import { defineOp } from '../ir/op-def.js';

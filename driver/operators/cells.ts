@@ -17,8 +17,9 @@ export const div = binaryOp('div', (a, b) => a / b);
 export const pow = binaryOp('pow', (a, b) => a ** b, { cellFlops: 40 });
 
 /**
- * Remainder with the sign of the divisor, as in R, Python and NumPy: -7 mod 3 = 2, 7 mod -3 = -2. NaN for a divisor of
- * 0 or an infinite dividend. The C-like remainder comes first because it is exact.
+ * Remainder with the sign of the divisor, as in R, Python and NumPy: -7 mod 3 = 2, 7 mod -3 = -2.
+ * NaN for a divisor of 0 or an infinite dividend. The C-like remainder comes first because it is
+ * exact.
  */
 export const mod = binaryOp(
   'mod',

@@ -1,6 +1,7 @@
 /**
- * The lower triangular L with L %*% t(L) = A, for a symmetric positive definite A, of which only the lower triangle is
- * read. @throws SingularError naming the first pivot that is not positive (see `pivot.ts`)
+ * The lower triangular L with L %*% t(L) = A, for a symmetric positive definite A, of which only
+ * the lower triangle is read. @throws SingularError naming the first pivot that is not positive
+ * (see `pivot.ts`)
  */
 
 import { defineOp } from '../ir/op-def.js';

@@ -1,7 +1,8 @@
 /**
- * The element-wise family: cell (i, j) of the output depends on cell (i, j) of the operands only. Operands broadcast as
- * in NumPy: a dimension of 1 stretches, so scalars, row vectors and column vectors meet matrices either side.
- * Invariant: a definition is its `cell` function; NaN and infinities follow IEEE 754 through it.
+ * The element-wise family: cell (i, j) of the output depends on cell (i, j) of the operands only.
+ * Operands broadcast as in NumPy: a dimension of 1 stretches, so scalars, row vectors and column
+ * vectors meet matrices either side. Invariant: a definition is its `cell` function; NaN and
+ * infinities follow IEEE 754 through it.
  */
 import type { Meta } from '../ir/expr.js';
 import {
@@ -52,8 +53,9 @@ export function broadcast(op: string, inputs: readonly Meta[]): Meta {
 }
 
 /**
- * Operands with the output's rows come by row blocks, the broadcast ones whole. When the output has one row, which operand
- * is blocked can't be told from the shapes, and nothing is worth splitting, so all are taken whole.
+ * Operands with the output's rows come by row blocks, the broadcast ones whole. When the output has
+ * one row, which operand is blocked can't be told from the shapes, and nothing is worth splitting,
+ * so all are taken whole.
  */
 export function broadcastRowRule(inputs: readonly Meta[]): RowRule {
   let rows = 1;

@@ -1,9 +1,10 @@
 /**
- * Feature encoding of one row block: the single definition both engines follow. A feature owns a fixed run of
- * output columns; vocabularies and bin edges are already resolved (from all rows), so encoding needs no fitting.
- * What must be fitted on training rows only (means, scales, imputed values) is algebra on Gram matrices and
- * is not done here: a numeric column that may be missing is encoded as its value or 0, and a `missing` feature
- * carries the 0/1 indicator the imputation is applied to later.
+ * Feature encoding of one row block: the single definition both engines follow. A feature owns a
+ * fixed run of output columns; vocabularies and bin edges are already resolved (from all rows), so
+ * encoding needs no fitting. What must be fitted on training rows only (means, scales, imputed
+ * values) is algebra on Gram matrices and is not done here: a numeric column that may be missing is
+ * encoded as its value or 0, and a `missing` feature carries the 0/1 indicator the imputation is
+ * applied to later.
  */
 import type { RawChunk, RawColumn, SqlText } from '../ir/frame-engine.js';
 
@@ -68,8 +69,8 @@ export function sqlText({ sql, dialect }: SqlText): SqlText {
 }
 
 /**
- * Encodes a chunk into `out` (row-major, `width` columns a row), starting at row `outRow`. The target cells
- * must be zero. `chunk.columns[i]` is the raw column of `features[i]`.
+ * Encodes a chunk into `out` (row-major, `width` columns a row), starting at row `outRow`. The
+ * target cells must be zero. `chunk.columns[i]` is the raw column of `features[i]`.
  * @returns the name of a feature with a missing value that may not be missing, else undefined
  */
 export function encodeBlock(

@@ -1,6 +1,7 @@
 /**
- * Turns a frame into a matrix by its resolved features (attribute `features`: `EncodedFeature[]`). The one place
- * where a backend reads data; `encode` nodes over the same frame that meet in one segment are read in one scan.
+ * Turns a frame into a matrix by its resolved features (attribute `features`: `EncodedFeature[]`).
+ * The one place where a backend reads data; `encode` nodes over the same frame that meet in one
+ * segment are read in one scan.
  */
 
 import { InternalError } from '../errors.js';

@@ -1,15 +1,18 @@
 /**
- * The ridge fit on the rows outside one group, from the groups' moments, in memory of one matrix of its own: what
- * `jobs/search/ridge.ts` writes as a dozen operators, for designs so wide that each step's value would be hundreds of
- * megabytes. Min |y - Xw - b|^2 + lambda |w|^2 with the intercept b unpenalised.
+ * The ridge fit on the rows outside one group, from the groups' moments, in memory of one matrix of
+ * its own: what `jobs/search/ridge.ts` writes as a dozen operators, for designs so wide that each
+ * step's value would be hundreds of megabytes. Min |y - Xw - b|^2 + lambda |w|^2 with the intercept
+ * b unpenalised.
  *
  * inputs: G (k*side x side, the blocks of `groupGram` over X and y, side = d + 2), lambda (1x1),
  *         optionally M (q x 2): columns of X whose missing values take their mean, and their indicators, columns of X too
- * attrs: groups (k); fold, the group left out, -1 for none; center (as of `groupGram`); intercept; standardize
- * output: (d+1) x 2. First column: coefficients of X as encoded, last the intercept. Second: the means put in.
+ * attrs: groups (k); fold, the group left out, -1 for none; center (as of `groupGram`); intercept;
+ * standardize output: (d+1) x 2. First column: coefficients of X as encoded, last the intercept.
+ * Second: the means put in.
  *
- * Groups are merged, never subtracted, by Chan, Golub and LeVeque's update (1979), as in `jobs/search/moments.ts`. Imputing
- * and standardising are linear maps on the columns, applied to the moments in place.
+ * Groups are merged, never subtracted, by Chan, Golub and LeVeque's update (1979), as in
+ * `jobs/search/moments.ts`. Imputing and standardising are linear maps on the columns, applied to
+ * the moments in place.
  */
 import type { Attrs } from '../ir/attrs.js';
 import { defineOp } from '../ir/op-def.js';

@@ -1,6 +1,6 @@
 /**
- * A frame: rows of named columns in files, known by the files' digests (attribute `files`); the payload is the
- * `FrameSource` with their paths. It has no matrix value: only `encode` reads it.
+ * A frame: rows of named columns in files, known by the files' digests (attribute `files`); the
+ * payload is the `FrameSource` with their paths. It has no matrix value: only `encode` reads it.
  */
 import { InternalError } from '../errors.js';
 import { defineOp, sourceRule } from '../ir/op-def.js';

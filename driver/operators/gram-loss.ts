@@ -1,7 +1,8 @@
 /**
- * Squared losses of linear models on the rows of a group from the group's Gram matrix, with a bound on their rounding
- * error: sum (y - X w - b)^2 is a quadratic form of the moments, so no pass over the rows is needed. What `groupLoss`
- * computes row by row, as long as the bound is small beside the loss; the caller compares, and reads the rows if it must.
+ * Squared losses of linear models on the rows of a group from the group's Gram matrix, with a bound
+ * on their rounding error: sum (y - X w - b)^2 is a quadratic form of the moments, so no pass over
+ * the rows is needed. What `groupLoss` computes row by row, as long as the bound is small beside
+ * the loss; the caller compares, and reads the rows if it must.
  *
  * inputs: G (k*side x side, the blocks of `groupGram` over X and y; k >= groups, side = d + 2),
  *         W ((d+1) x (groups*models), group-major columns, last row the intercepts)
@@ -9,9 +10,10 @@
  * output: 2 x (groups*models), the summed squared loss of each model and the bound on its error.
  *
  * With v = [w; -1], r = m_y - b - m_x'w:  loss = v'Cv + n r^2 (centred), or u'Mu with u = [b; v] (not centred).
- * The bound takes each moment to be off by at most 4 sqrt(n + p) u of sqrt(D_ii D_jj), D being the squares that were summed
- * (about a shift of up to 8 spreads, see `groupGram` on the CPU): Higham and Mary, "A new approach to probabilistic
- * rounding error analysis" (SIAM J. Sci. Comput. 2019), theorem 3.1, which holds but for a chance below 1e-3 a sum.
+ * The bound takes each moment to be off by at most 4 sqrt(n + p) u of sqrt(D_ii D_jj), D being the
+ * squares that were summed (about a shift of up to 8 spreads, see `groupGram` on the CPU): Higham
+ * and Mary, "A new approach to probabilistic rounding error analysis" (SIAM J. Sci. Comput. 2019),
+ * theorem 3.1, which holds but for a chance below 1e-3 a sum.
  */
 import type { Attrs } from '../ir/attrs.js';
 import { defineOp } from '../ir/op-def.js';
@@ -94,7 +96,8 @@ function formVectors(w: DenseMatrix, group: number, models: number, attrs: Attrs
 
 /**
  * The output of `gramLoss`, given how a group's block is multiplied with its models' vectors.
- * @param products block of the group (its last formSize rows and columns) times v, [formSize, models] row-major
+ * @param products block of the group (its last formSize rows and columns) times v, [formSize,
+ *   models] row-major
  */
 export function lossesFromGram(
   gram: DenseMatrix,

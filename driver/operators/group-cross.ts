@@ -1,10 +1,10 @@
 /**
- * Cross moments of two sets of columns for many row groups (folds) in one pass: the off-diagonal blocks of `groupGram` over
- * [A B], for when those over A alone are known and B is new. Costs the width of A times that of B instead of the square
- * of their sum.
+ * Cross moments of two sets of columns for many row groups (folds) in one pass: the off-diagonal
+ * blocks of `groupGram` over [A B], for when those over A alone are known and B is new. Costs the
+ * width of A times that of B instead of the square of their sum.
  *
- * inputs: g (n x 1, group number of each row; rows outside 0..groups-1 are left out), A (n x p), B (n x q).
- * output: `groups` blocks of (p+1) x (q+1) stacked by rows:
+ * inputs: g (n x 1, group number of each row; rows outside 0..groups-1 are left out), A (n x p), B
+ * (n x q). output: `groups` blocks of (p+1) x (q+1) stacked by rows:
  *   center = false: [ n  b' ; a  A'B ], a and b the column sums
  *   center = true:  [ n  b' ; a  C ],   a and b the column means, C = (A - 1a')'(B - 1b'); zero for an empty group
  * The centred form merges by Chan, Golub and LeVeque's pairwise update (1979) for two variables.
@@ -28,7 +28,8 @@ export const groupCross = defineOp({
     return { rows: (attrs.groups as number) * (a!.cols + 1), cols: b!.cols + 1 };
   },
   rowRule: (inputs) => ({ kind: 'reduce', blocked: inputs.map(() => true) }),
-  // As many products as there are groups, the rows of others being zero: cheaper than gathering the rows of each.
+  // As many products as there are groups, the rows of others being zero: cheaper than gathering the
+  // rows of each.
   flops: ([, a, b], attrs) =>
     2 * (attrs.groups as number) * a!.rows * (a!.cols + 1) * (b!.cols + 1),
   reference: (inputs, attrs, out) => {

@@ -1,14 +1,15 @@
 /**
- * Sufficient statistics of least squares for many row groups (folds) in one pass: for each group the count, the
- * column sums or means, and the second moments of Z = [X Y]. This is `tsmm` batched over row masks: what k separate
- * `tsmm(Z[rows of fold f,])` would compute with k passes.
+ * Sufficient statistics of least squares for many row groups (folds) in one pass: for each group
+ * the count, the column sums or means, and the second moments of Z = [X Y]. This is `tsmm` batched
+ * over row masks: what k separate `tsmm(Z[rows of fold f,])` would compute with k passes.
  *
- * inputs: g (n x 1, group number of each row; rows outside 0..groups-1 are left out), X (n x d), optionally Y (n x t).
- * output: `groups` blocks of (p+1) x (p+1) stacked by rows, p = d + t; each block is symmetric:
+ * inputs: g (n x 1, group number of each row; rows outside 0..groups-1 are left out), X (n x d),
+ * optionally Y (n x t). output: `groups` blocks of (p+1) x (p+1) stacked by rows, p = d + t; each
+ * block is symmetric:
  *   center = false: [ n  s' ; s  Z'Z ], s the column sums
  *   center = true:  [ n  m' ; m  C ],   m the column means, C = (Z - 1m')'(Z - 1m'); zero for an empty group
- * The centred form merges by Chan, Golub and LeVeque's pairwise update (1979), so it keeps its accuracy when means are
- * large beside the spread, whatever the partitioning.
+ * The centred form merges by Chan, Golub and LeVeque's pairwise update (1979), so it keeps its
+ * accuracy when means are large beside the spread, whatever the partitioning.
  */
 import { ShapeError } from '../errors.js';
 import { shapeText } from '../ir/expr.js';

@@ -1,10 +1,11 @@
 /**
- * Losses of many linear models on their own held-out rows in one pass: row i, in group f, is predicted by the models
- * of group f only. This is `sum(loss(y - X %*% W))` batched over row masks and models.
+ * Losses of many linear models on their own held-out rows in one pass: row i, in group f, is
+ * predicted by the models of group f only. This is `sum(loss(y - X %*% W))` batched over row masks
+ * and models.
  *
- * inputs: g (n x 1), X (n x d), y (n x 1), W ((d+1) x (groups*models), group-major columns, last row the intercepts)
- * attrs: groups, losses: any of 'squared', 'absolute'
- * output: losses.length x (groups*models), the summed loss of each model over the rows of its group.
+ * inputs: g (n x 1), X (n x d), y (n x 1), W ((d+1) x (groups*models), group-major columns, last
+ * row the intercepts) attrs: groups, losses: any of 'squared', 'absolute' output: losses.length x
+ * (groups*models), the summed loss of each model over the rows of its group.
  */
 import { ShapeError } from '../errors.js';
 import { shapeText } from '../ir/expr.js';

@@ -1,7 +1,8 @@
 /**
- * The inverse of the standard normal distribution function: Wichura's algorithm AS 241, PPND16 (Applied Statistics 37,
- * 1988), relative accuracy about 1e-16. It needs `log` in the tails only; that is fdlibm's e_log.c written out, the one
- * `StrictMath.log` of the JVM is defined to be, because the bits must be the same on every backend.
+ * The inverse of the standard normal distribution function: Wichura's algorithm AS 241, PPND16
+ * (Applied Statistics 37, 1988), relative accuracy about 1e-16. It needs `log` in the tails only;
+ * that is fdlibm's e_log.c written out, the one `StrictMath.log` of the JVM is defined to be,
+ * because the bits must be the same on every backend.
  */
 const A = [
   3.3871328727963665, 133.14166789178438, 1971.5909503065513, 13731.69376550946, 45921.95393154987,

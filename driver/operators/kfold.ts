@@ -1,14 +1,17 @@
 /**
- * Fold number of every row, as a column: 0 .. folds-1. Without `shuffle` the folds are the contiguous ranges of
- * scikit-learn's `KFold` (the first rows % folds ones have one row more). With it, row i goes where the contiguous
- * rule puts position p(i), p being a keyed bijection of 0..rows-1: a four-round Feistel network over the smallest
- * even-bit domain that holds the rows, with cycle walking (Black and Rogaway, CT-RSA 2002). So a row's fold depends
- * on (seed, rows, i) alone: same bits on every backend and for every partitioning, and fold sizes are exact.
+ * Fold number of every row, as a column: 0 .. folds-1. Without `shuffle` the folds are the
+ * contiguous ranges of scikit-learn's `KFold` (the first rows % folds ones have one row more). With
+ * it, row i goes where the contiguous rule puts position p(i), p being a keyed bijection of
+ * 0..rows-1: a four-round Feistel network over the smallest even-bit domain that holds the rows,
+ * with cycle walking (Black and Rogaway, CT-RSA 2002). So a row's fold depends on (seed, rows, i)
+ * alone: same bits on every backend and for every partitioning, and fold sizes are exact.
  *
  * Two more forms serve data of many files, where a fold must not depend on files that came later:
- * - `files` [[rows, seed], ..]: each file is shuffled by itself; file numbers are turned by `first` and by the rows of the
- *   files before, so that the sizes over all files are exact again: the first (all rows % folds) folds have one row more.
- * - `runs` [rows, ..]: runs of rows, one fold each, numbered from `first`: the part of contiguous folds a file holds.
+ * - `files` [[rows, seed], ..]: each file is shuffled by itself; file numbers are turned by `first`
+ *  and by the rows of the files before, so that the sizes over all files are exact again: the first
+ *  (all rows % folds) folds have one row more.
+ * - `runs` [rows, ..]: runs of rows, one fold each, numbered from `first`: the part of contiguous
+ *  folds a file holds.
  */
 import { ShapeError } from '../errors.js';
 import type { Attrs } from '../ir/attrs.js';
@@ -116,7 +119,8 @@ export function permutation(rows: number, seed: number): (i: number) => number {
   const high = Math.floor(seed / 2 ** 32) >>> 0;
   const keys = [0, 1, 2, 3].map((round) => mix32(mix32(low + round * 0x9e3779b9) ^ high));
   const [k0, k1, k2, k3] = keys as [number, number, number, number];
-  // The round (left, right) -> (right, left ^ f(right)), four times, written out; it is the hot loop of shuffled folds.
+  // The round (left, right) -> (right, left ^ f(right)), four times, written out; it is the hot
+  // loop of shuffled folds.
   const rounds = (left0: number, right0: number): number => {
     const right1 = (left0 ^ (mix32(right0 ^ k0) & mask)) >>> 0;
     const right2 = (right0 ^ (mix32(right1 ^ k1) & mask)) >>> 0;

@@ -1,6 +1,7 @@
 /**
- * A matrix given by its cells. Small ones are interned by content, large ones by the buffer that holds them
- * (attribute `key`, see `driver/matrix/create.ts`); the lineage key is the content digest either way.
+ * A matrix given by its cells. Small ones are interned by content, large ones by the buffer that
+ * holds them (attribute `key`, see `driver/matrix/create.ts`); the lineage key is the content
+ * digest either way.
  */
 
 import { defineOp } from '../ir/op-def.js';

@@ -1,6 +1,6 @@
 /**
- * Matrix product op(A) %*% op(B). attrs (optional flags): transposeA, transposeB.
- * A tall A is taken by row blocks and B whole; t(A) %*% B of two tall operands sums the blocks' products.
+ * Matrix product op(A) %*% op(B). attrs (optional flags): transposeA, transposeB. A tall A is taken
+ * by row blocks and B whole; t(A) %*% B of two tall operands sums the blocks' products.
  */
 import type { Attrs } from '../ir/attrs.js';
 import type { Meta } from '../ir/expr.js';

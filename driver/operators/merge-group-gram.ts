@@ -1,14 +1,15 @@
 /**
- * Moments of row groups over all data from those of parts of it: `groupGram` of files read apart, put together. Each part
- * has groups and columns of its own; attributes say where they belong, so that a part's moments depend on that part
- * alone, whatever came before or after it.
+ * Moments of row groups over all data from those of parts of it: `groupGram` of files read apart,
+ * put together. Each part has groups and columns of its own; attributes say where they belong, so
+ * that a part's moments depend on that part alone, whatever came before or after it.
  *
- * inputs: the values of `groupGram` over parts, all centred or none.
- * attrs: groups, side: of the result; center; parts, one an input: { groups: for each of the part's groups the group it
+ * inputs: the values of `groupGram` over parts, all centred or none. attrs: groups, side: of the
+ * result; center; parts, one an input: { groups: for each of the part's groups the group it
  *   adds to; columns: for each of its columns (of [X Y], without the leading 1) its place from 0, or null for the same }.
  *   Columns with one place are summed there, as the columns themselves would be: moments are linear in them.
- * output: as `groupGram` over all rows with the columns of the result; a column a part lacks is zero in its rows.
- * Centred parts merge by Chan, Golub and LeVeque's pairwise update (1979), in the order of the inputs.
+ * output: as `groupGram` over all rows with the columns of the result; a column a part lacks is
+ * zero in its rows. Centred parts merge by Chan, Golub and LeVeque's pairwise update (1979), in the
+ * order of the inputs.
  */
 import { ShapeError } from '../errors.js';
 import type { Attrs } from '../ir/attrs.js';

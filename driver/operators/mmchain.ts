@@ -1,6 +1,7 @@
 /**
- * t(X) %*% (w * (X %*% v)), w optional: one pass over X where two products would take two.
- * inputs: X (n x d), v (d x k), optionally w (n x 1, or n x k). The fused form of SystemDS (Boehm et al., VLDB 2018).
+ * t(X) %*% (w * (X %*% v)), w optional: one pass over X where two products would take two. inputs:
+ * X (n x d), v (d x k), optionally w (n x 1, or n x k). The fused form of SystemDS (Boehm et al.,
+ * VLDB 2018).
  */
 
 import { defineOp } from '../ir/op-def.js';

@@ -1,9 +1,11 @@
 /**
- * Philox4x32-10, the counter-based generator of Salmon, Moraes, Dror and Shaw (SC'11), and the numbers made of it. The
- * bits of cell (row, col) depend on the seed and (row, col) only, so any partitioning and any backend gives the same.
+ * Philox4x32-10, the counter-based generator of Salmon, Moraes, Dror and Shaw (SC'11), and the
+ * numbers made of it. The bits of cell (row, col) depend on the seed and (row, col) only, so any
+ * partitioning and any backend gives the same.
  *
  * key     = (seed mod 2^32, floor(seed / 2^32))
- * counter = (floor(col / 2), stream, row mod 2^32, floor(row / 2^32)); stream 0 for values, 1 for the sparsity choice
+ * counter = (floor(col / 2), stream, row mod 2^32, floor(row / 2^32)); stream 0 for values, 1 for
+ * the sparsity choice
  * words   = output words 0 and 1 for even columns, 2 and 3 for odd ones: (high, low)
  * uniform = ((high >>> 5) * 2^26 + (low >>> 6)) * 2^-53, in [0, 1), as MT19937's genrand_res53
  * open    = ((high >>> 6) * 2^26 + (low >>> 6) + 0.5) * 2^-52, in (0, 1): never 0 or 1, exactly representable
@@ -25,7 +27,8 @@ export function mulHigh(a: number, b: number): number {
   const b1 = b >>> 16;
   const middle = a1 * b0 + ((a0 * b0) >>> 16);
   const low = a0 * b1 + (middle & 0xffff);
-  // Each sum stays below 2^33, exact in a double; the divisions take the carry that `>>>` would lose.
+  // Each sum stays below 2^33, exact in a double; the divisions take the carry that `>>>` would
+  // lose.
   return (a1 * b1 + Math.floor(middle / 0x10000) + Math.floor(low / 0x10000)) >>> 0;
 }
 

@@ -1,7 +1,8 @@
 /**
- * When a matrix counts as singular, for every backend alike. A pivot is too small when it is no larger than what rounding
- * alone leaves: n * 2^-52 times the scale of its column. Library factorisations report exact zeros only, so kernels
- * check the pivots of their factors against these limits.
+ * When a matrix counts as singular, for every backend alike. A pivot is too small when it is no
+ * larger than what rounding alone leaves: n * 2^-52 times the scale of its column. Library
+ * factorisations report exact zeros only, so kernels check the pivots of their factors against
+ * these limits.
  */
 import { SingularError } from '../errors.js';
 

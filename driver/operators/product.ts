@@ -1,5 +1,6 @@
 /**
- * What the product operators share: the naive triple loop that is their oracle, and the merge of partial products.
+ * What the product operators share: the naive triple loop that is their oracle, and the merge of
+ * partial products.
  */
 import { type DenseMatrix, dense } from '../ir/value.js';
 

@@ -1,10 +1,10 @@
 /**
- * A matrix of random numbers, counter-based: the bits of a cell depend on the seed and its position only
- * (`philox.ts` has the exact rule).
- * attrs: rows, cols, seed (whole, >= 0), distribution
+ * A matrix of random numbers, counter-based: the bits of a cell depend on the seed and its position
+ * only (`philox.ts` has the exact rule). attrs: rows, cols, seed (whole, >= 0), distribution
  *   'uniform': min + uniform * (max - min)
  *   'normal':  mean + normal * std
- * and optionally sparsity in (0, 1]: the cell is kept where the uniform of stream 1 is below it, else 0.
+ * and optionally sparsity in (0, 1]: the cell is kept where the uniform of stream 1 is below it,
+ * else 0.
  */
 import { PlanError } from '../errors.js';
 import type { Attrs } from '../ir/attrs.js';

@@ -1,6 +1,7 @@
 /**
- * The rows of X where the column `mask` is not zero, in order: the rows of a fold, of training, of a filter.
- * inputs: X (n x d), mask (n x 1). attrs: rows, how many the mask selects, so that the shape is known before the data are.
+ * The rows of X where the column `mask` is not zero, in order: the rows of a fold, of training, of
+ * a filter. inputs: X (n x d), mask (n x 1). attrs: rows, how many the mask selects, so that the
+ * shape is known before the data are.
  */
 import { DataError } from '../errors.js';
 import { defineOp } from '../ir/op-def.js';

@@ -1,6 +1,7 @@
 /**
- * The checks operators share when they infer a shape. Invariant: every message reads
- * `<op>: expected <requirement>, got <shapes or value>`; the API adds the call site (`driver/matrix/call-site.ts`).
+ * The checks operators share when they infer a shape. Invariant: every message reads `<op>:
+ * expected <requirement>, got <shapes or value>`; the API adds the call site
+ * (`driver/matrix/call-site.ts`).
  */
 import { DTypeError, PlanError, ShapeError } from '../errors.js';
 import type { Attrs, AttrValue } from '../ir/attrs.js';

@@ -1,7 +1,8 @@
 /**
- * A contiguous part of a matrix. attrs: rows and cols, each [from, to) zero-based, or null for all; null is the only
- * form for "all", so that equal slices are equal expressions. A slice of columns keeps its rows, so it maps over row
- * blocks; a slice of rows takes its input whole, or moves rows where row blocks are kept.
+ * A contiguous part of a matrix. attrs: rows and cols, each [from, to) zero-based, or null for all;
+ * null is the only form for "all", so that equal slices are equal expressions. A slice of columns
+ * keeps its rows, so it maps over row blocks; a slice of rows takes its input whole, or moves rows
+ * where row blocks are kept.
  */
 import type { Attrs } from '../ir/attrs.js';
 import type { Meta } from '../ir/expr.js';

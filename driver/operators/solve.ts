@@ -1,6 +1,7 @@
 /**
- * X with A %*% X = B, or (A + diag(d)) %*% X = B with a third operand d (n x 1, or 1x1 for d * I). attrs (optional): assume 'general' (LU with partial pivoting, the default) or 'spd' (Cholesky:
- * A symmetric positive definite, only its lower triangle is read; half the work).
+ * X with A %*% X = B, or (A + diag(d)) %*% X = B with a third operand d (n x 1, or 1x1 for d * I).
+ * attrs (optional): assume 'general' (LU with partial pivoting, the default) or 'spd' (Cholesky: A
+ * symmetric positive definite, only its lower triangle is read; half the work).
  * @throws SingularError naming the first pivot that is too small (see `pivot.ts`)
  */
 import { noAttrs } from '../ir/attrs.js';

@@ -1,8 +1,9 @@
 /**
  * The first k rows of a matrix ordered by one column. attrs: k, by (zero-based column), descending.
- * output: min(k, rows) x (1 + cols): the zero-based number of the row, then its cells. Ties keep the order of the rows and
- * rows with NaN in the column come last, whatever the direction, so that there is one answer for any partitioning.
- * It reduces over row blocks: the first k of two parts are among the first k of each.
+ * output: min(k, rows) x (1 + cols): the zero-based number of the row, then its cells. Ties keep
+ * the order of the rows and rows with NaN in the column come last, whatever the direction, so that
+ * there is one answer for any partitioning. It reduces over row blocks: the first k of two parts
+ * are among the first k of each.
  */
 import type { Attrs } from '../ir/attrs.js';
 import { defineOp, type RowRule } from '../ir/op-def.js';

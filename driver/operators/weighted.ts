@@ -1,6 +1,7 @@
 /**
- * What the weighted products of factorisation share: X ~ U V' is asked about in few cells only, those where W is not zero or,
- * without weights, where X is not zero. Source: the fused operators of SystemDS (Boehm et al., VLDB 2018).
+ * What the weighted products of factorisation share: X ~ U V' is asked about in few cells only,
+ * those where W is not zero or, without weights, where X is not zero. Source: the fused operators
+ * of SystemDS (Boehm et al., VLDB 2018).
  */
 import type { Meta } from '../ir/expr.js';
 import { type DenseMatrix, dense } from '../ir/value.js';

@@ -1,6 +1,7 @@
 /**
- * Weighted squared loss of a factorisation, the sum of w (x - u v')^2 over the cells asked about (see `weighted.ts`).
- * inputs: X (n x m), U (n x r), V (m x r), optionally W (n x m). X and U come by row blocks.
+ * Weighted squared loss of a factorisation, the sum of w (x - u v')^2 over the cells asked about
+ * (see `weighted.ts`). inputs: X (n x m), U (n x r), V (m x r), optionally W (n x m). X and U come
+ * by row blocks.
  */
 
 import { defineOp } from '../ir/op-def.js';

@@ -1,8 +1,8 @@
 /**
- * Ties a session to the durable store: which nodes are looked up there, which results go there, and when. Invariants: only
- * results that took long are stored; nothing is published when an input file changed while it was read; of several
- * processes that need the same long result one computes it and the others wait (leases, taken in key order so that no
- * two processes wait for each other).
+ * Ties a session to the durable store: which nodes are looked up there, which results go there, and
+ * when. Invariants: only results that took long are stored; nothing is published when an input file
+ * changed while it was read; of several processes that need the same long result one computes it
+ * and the others wait (leases, taken in key order so that no two processes wait for each other).
  */
 import { createHash } from 'node:crypto';
 import { reducesFrameData } from '../frame/frame-data.js';
@@ -81,8 +81,10 @@ export class DurableTier {
   }
 
   /**
-   * Plain data by key, from the store or computed and stored. `unchanged` throws if an input file changed meanwhile.
-   * @param alone one process computes it, the others wait; only for what waits for nothing else of the kind
+   * Plain data by key, from the store or computed and stored. `unchanged` throws if an input file
+   * changed meanwhile.
+   * @param alone one process computes it, the others wait; only for what waits for nothing else of
+   *   the kind
    */
   async memo<T extends Json>(
     key: string,
@@ -108,7 +110,8 @@ export class DurableTier {
       throw error;
     }
     const seconds = (performance.now() - start) / 1000;
-    // However quick: it took a scan of data, and what is known of a file must not depend on how busy the machine was.
+    // However quick: it took a scan of data, and what is known of a file must not depend on how
+    // busy the machine was.
     const meta = { op: 'memo', seconds, createdAt: new Date().toISOString() };
     const put = unchanged().then(() => this.store.put(digest, { kind: 'json', json }, meta, lease));
     this.track(put.finally(() => lease?.release()));

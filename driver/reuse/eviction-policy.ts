@@ -1,6 +1,7 @@
 /**
- * Which cached value goes first: each policy gives an entry a score and the lowest goes. Invariant: while an entry stays,
- * its score never falls, so a queue may find out late that it rose. Source: MEMPHIS (EDBT 2025) and LIMA (SIGMOD 2021).
+ * Which cached value goes first: each policy gives an entry a score and the lowest goes. Invariant:
+ * while an entry stays, its score never falls, so a queue may find out late that it rose. Source:
+ * MEMPHIS (EDBT 2025) and LIMA (SIGMOD 2021).
  */
 
 import type { CacheEntry } from '../backend/cache-entry.js';

@@ -1,7 +1,8 @@
 /**
- * Candidates for eviction, lowest score first: a binary heap whose places are put right only when they come up. Invariant:
- * an entry's true score is never below the one it stands at, since scores only rise; so the first whose place is
- * true is the lowest of all. Adding costs a push, a hit costs nothing.
+ * Candidates for eviction, lowest score first: a binary heap whose places are put right only when
+ * they come up. Invariant: an entry's true score is never below the one it stands at, since scores
+ * only rise; so the first whose place is true is the lowest of all. Adding costs a push, a hit
+ * costs nothing.
  */
 import type { CacheEntry } from '../backend/cache-entry.js';
 import type { EvictionPolicy } from './eviction-policy.js';

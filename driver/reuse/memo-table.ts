@@ -1,6 +1,7 @@
 /**
- * Plain data computed from files (profiles, vocabularies), by key, for the session that computed them. Invariant: those used
- * longest ago go once all of them as text are longer than `MAX_CHARACTERS`; what is being computed stays.
+ * Plain data computed from files (profiles, vocabularies), by key, for the session that computed
+ * them. Invariant: those used longest ago go once all of them as text are longer than
+ * `MAX_CHARACTERS`; what is being computed stays.
  */
 import type { Json } from './store/entry-format.js';
 

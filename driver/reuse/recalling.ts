@@ -1,7 +1,8 @@
 /**
- * One look into the durable store for a program: the values of the nodes nearest its roots that are there, and leases on the long ones
- * that are not, so that of several processes one computes them. Invariant: leases are taken in the order of keys, and a lesser key than
- * one that is held is never waited for, so that no two processes wait for each other.
+ * One look into the durable store for a program: the values of the nodes nearest its roots that are
+ * there, and leases on the long ones that are not, so that of several processes one computes them.
+ * Invariant: leases are taken in the order of keys, and a lesser key than one that is held is never
+ * waited for, so that no two processes wait for each other.
  */
 import { reducesFrameData } from '../frame/frame-data.js';
 import { denseBytes, type Expr, topological } from '../ir/expr.js';
@@ -15,8 +16,9 @@ const LOOKUP_FLOPS = 2e7;
 /** Results expected to take longer are computed by one process at a time, and so is what passes over data make. @units seconds */
 const LEASE_SECONDS = 0.2;
 /**
- * Leases on so many of a pass's results, those with the least keys, stand for all: a pass over thousands of files makes
- * thousands. Keys being digests, two passes that have most results in common have some of these in common (min-wise hashing).
+ * Leases on so many of a pass's results, those with the least keys, stand for all: a pass over
+ * thousands of files makes thousands. Keys being digests, two passes that have most results in
+ * common have some of these in common (min-wise hashing).
  */
 const PASS_LEASES = 8;
 /** Header and digest of a stored matrix at most. @units bytes */

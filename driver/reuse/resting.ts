@@ -1,7 +1,8 @@
 /**
- * Results that no run has used for a while, by lineage key instead of by node: the node of a result holds all it was computed
- * from, hundreds of nodes for the losses of a search, and a session that runs ever new jobs would keep them all. Invariant:
- * what rests is found again by the key its node would have, which is made only for nodes that could rest.
+ * Results that no run has used for a while, by lineage key instead of by node: the node of a result
+ * holds all it was computed from, hundreds of nodes for the losses of a search, and a session that
+ * runs ever new jobs would keep them all. Invariant: what rests is found again by the key its node
+ * would have, which is made only for nodes that could rest.
  */
 
 import type { CacheEntry } from '../backend/cache-entry.js';

@@ -1,7 +1,8 @@
 /**
- * How likely a value that leaves memory is asked for again, from what became of those that left before. Invariants: counts are
- * halved before they grow old, so what a session does now weighs most; the chance never falls below a quarter, since
- * nothing can return within the first turn of a loop, however long.
+ * How likely a value that leaves memory is asked for again, from what became of those that left
+ * before. Invariants: counts are halved before they grow old, so what a session does now weighs
+ * most; the chance never falls below a quarter, since nothing can return within the first turn of a
+ * loop, however long.
  */
 
 /** Of so many imagined before the first, half came back. */

@@ -1,9 +1,10 @@
 /**
- * The index of all reusable values of a session and host memory, its first tier. Keys are interned nodes, so a probe is one
- * map look-up; evicted values go to the disk when that pays, handles to the tiers of their backends. Invariants: a node
- * is computed by at most one claimant at a time; every claim ends in `put` or `withdraw`, whatever fails; host bytes
- * exceed the budget by no more than the entry just put and what is being written to disk.
- * Source: MEMPHIS (EDBT 2025) section 4, LIMA (SIGMOD 2021).
+ * The index of all reusable values of a session and host memory, its first tier. Keys are interned
+ * nodes, so a probe is one map look-up; evicted values go to the disk when that pays, handles to
+ * the tiers of their backends. Invariants: a node is computed by at most one claimant at a time;
+ * every claim ends in `put` or `withdraw`, whatever fails; host bytes exceed the budget by no more
+ * than the entry just put and what is being written to disk. Source: MEMPHIS (EDBT 2025) section 4,
+ * LIMA (SIGMOD 2021).
  */
 
 import { type CacheEntry, pendingEntry } from '../backend/cache-entry.js';
@@ -145,8 +146,9 @@ export class ReuseCache {
   }
 
   /**
-   * Ends the claim of `alias` with the value `expr` has: one value under two nodes, counted once. Its cost becomes the
-   * larger of the two, so a value that is also a function's output is worth the whole call.
+   * Ends the claim of `alias` with the value `expr` has: one value under two nodes, counted once.
+   * Its cost becomes the larger of the two, so a value that is also a function's output is worth
+   * the whole call.
    * @param seconds time of what `alias` stands for
    */
   alias(alias: Expr, expr: Expr, seconds: number): void {

@@ -1,6 +1,6 @@
 /**
- * Which cached nodes of an operator share an input, for partial reuse to find parts by. Invariant: it lists only nodes whose
- * values can be had on this machine, the last few under each input.
+ * Which cached nodes of an operator share an input, for partial reuse to find parts by. Invariant:
+ * it lists only nodes whose values can be had on this machine, the last few under each input.
  */
 import type { Expr } from '../ir/expr.js';
 import type { OpDef } from '../ir/op-def.js';

@@ -1,7 +1,8 @@
 /**
- * One value in one file. Invariants: what is read is what this process wrote (length and a tag under its own key) or an
- * error; a file that was not written whole is gone. One call moves up to 256 MiB straight from or to the value's
- * memory, and only that call is left to another thread, so that a busy event loop holds a transfer up once.
+ * One value in one file. Invariants: what is read is what this process wrote (length and a tag
+ * under its own key) or an error; a file that was not written whole is gone. One call moves up to
+ * 256 MiB straight from or to the value's memory, and only that call is left to another thread, so
+ * that a busy event loop holds a transfer up once.
  */
 import { createCipheriv, randomBytes } from 'node:crypto';
 import { closeSync, openSync, read, write } from 'node:fs';

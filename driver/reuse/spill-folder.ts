@@ -1,6 +1,7 @@
 /**
- * Private folders for spilled values, one a process. Invariant: a folder's name says which process made it, and only a
- * folder whose process is gone for certain is swept; nobody else can read what lies in one.
+ * Private folders for spilled values, one a process. Invariant: a folder's name says which process
+ * made it, and only a folder whose process is gone for certain is swept; nobody else can read what
+ * lies in one.
  */
 import { rmSync } from 'node:fs';
 import { statfs } from 'node:fs/promises';

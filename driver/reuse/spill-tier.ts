@@ -1,8 +1,9 @@
 /**
- * The local disk under host memory: values in files of a private folder that lives as long as the process. Invariants: a
- * value read back is the one written or it is a miss; trouble with the disk never fails a run; what a crashed process left
- * is removed by the next one. Whether writing pays is judged by bandwidth and returns measured on the way.
- * Source: MEMPHIS (EDBT 2025) spills when reading back beats recomputing; here it must also come back (decision 38).
+ * The local disk under host memory: values in files of a private folder that lives as long as the
+ * process. Invariants: a value read back is the one written or it is a miss; trouble with the disk
+ * never fails a run; what a crashed process left is removed by the next one. Whether writing pays
+ * is judged by bandwidth and returns measured on the way. Source: MEMPHIS (EDBT 2025) spills when
+ * reading back beats recomputing; here it must also come back (decision 38).
  */
 import { unlink } from 'node:fs/promises';
 import type { SpillFile } from '../backend/cache-entry.js';
@@ -96,7 +97,8 @@ export class SpillTier {
   /** Whether a value is better written than computed again, should it be asked for. */
   pays(bytes: number, seconds: number, returns: number): boolean {
     if (this.disabledReason !== undefined || bytes > this.limitBytes) return false;
-    // Twice the bound only when nobody waits for room; then the value is computed again rather than held.
+    // Twice the bound only when nobody waits for room; then the value is computed again rather than
+    // held.
     if (this.#waitingBytes > 2 * this.#maxWaitingBytes) return false;
     return this.#gains(seconds, returns, this.reading.seconds(bytes), this.writing.seconds(bytes));
   }

@@ -1,8 +1,9 @@
 /**
- * Results of earlier processes as nodes of this session, for partial reuse to find parts by. A result is noted with its
- * form: operator, attributes, and its operands down through binds, slices, products and encodings, below that by key.
- * Invariant: a node made from a form has the key of the stored result, which is checked, so that its value is the stored
- * one; operands this process does not have become leaves that stand for a key and are never evaluated.
+ * Results of earlier processes as nodes of this session, for partial reuse to find parts by. A
+ * result is noted with its form: operator, attributes, and its operands down through binds, slices,
+ * products and encodings, below that by key. Invariant: a node made from a form has the key of the
+ * stored result, which is checked, so that its value is the stored one; operands this process does
+ * not have become leaves that stand for a key and are never evaluated.
  */
 import { createHash } from 'node:crypto';
 import type { Attrs } from '../ir/attrs.js';

@@ -1,6 +1,7 @@
 /**
- * How fast one direction of a disk is, learned from transfers in the background. Invariant: a transfer that ended while this
- * thread was busy says only what it took at most, so a busy thread never makes the disk look slow.
+ * How fast one direction of a disk is, learned from transfers in the background. Invariant: a
+ * transfer that ended while this thread was busy says only what it took at most, so a busy thread
+ * never makes the disk look slow.
  */
 import { type EventLoopUtilization, performance } from 'node:perf_hooks';
 

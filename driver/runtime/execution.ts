@@ -1,8 +1,9 @@
 /**
- * Executes one plan. Whenever something has ended, all row-block targets whose other operands are there start as one segment
- * per backend, then every host operator whose operands are there runs (short ones at once, long ones as promises), so
- * that this machine works while the others do. Invariant: each node claimed in the cache is put or withdrawn, nothing
- * is in flight when the execution ends, and a failing node fails only its consumers.
+ * Executes one plan. Whenever something has ended, all row-block targets whose other operands are
+ * there start as one segment per backend, then every host operator whose operands are there runs
+ * (short ones at once, long ones as promises), so that this machine works while the others do.
+ * Invariant: each node claimed in the cache is put or withdrawn, nothing is in flight when the
+ * execution ends, and a failing node fails only its consumers.
  */
 
 import type { Backend } from '../backend/backend.js';
@@ -222,8 +223,8 @@ export class Execution {
   }
 
   /**
-   * Starts what is ready, one segment a backend. Unless forced, a pass waits for the other targets of its wave, so
-   * that they share it.
+   * Starts what is ready, one segment a backend. Unless forced, a pass waits for the other targets
+   * of its wave, so that they share it.
    */
   #launchSegments(force: boolean): void {
     const ready = new Map<Backend, PlanNode[]>();

@@ -1,6 +1,7 @@
 /**
- * The values of one execution as operators take them: a handle where its own backend reads it, else a host copy. Invariant:
- * a value held by a backend is brought to the host at most once, however many operators ask and however they overlap.
+ * The values of one execution as operators take them: a handle where its own backend reads it, else
+ * a host copy. Invariant: a value held by a backend is brought to the host at most once, however
+ * many operators ask and however they overlap.
  */
 
 import type { Backend, RunContext } from '../backend/backend.js';

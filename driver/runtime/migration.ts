@@ -1,8 +1,9 @@
 /**
- * Values that change place because the cost model says it pays. A value that leaves a backend's storage is kept on the host,
- * and from there on disk, when what it saves its expected readers, even if they must send it back, exceeds bringing it; a
- * copy that is here already stays for nothing. Invariants: a migration runs beside other work and nobody waits for it;
- * the backend keeps the value until it has been read; a migration that fails is an eviction like any other.
+ * Values that change place because the cost model says it pays. A value that leaves a backend's
+ * storage is kept on the host, and from there on disk, when what it saves its expected readers,
+ * even if they must send it back, exceeds bringing it; a copy that is here already stays for
+ * nothing. Invariants: a migration runs beside other work and nobody waits for it; the backend
+ * keeps the value until it has been read; a migration that fails is an eviction like any other.
  */
 
 import type { Backend, RunContext } from '../backend/backend.js';
@@ -42,8 +43,8 @@ export class Migration {
   }
 
   /**
-   * Whether keeping an evicted value on the host pays: readers expected from those it had, each saved what computing it
-   * takes less what sending it back takes.
+   * Whether keeping an evicted value on the host pays: readers expected from those it had, each
+   * saved what computing it takes less what sending it back takes.
    */
   pays(entry: CacheEntry, handle: Handle): boolean {
     const { backends, costs, budgetBytes, enabled } = this.#options;

@@ -1,6 +1,7 @@
 /**
- * What has become of each node of one execution: a value, a failure, or nothing yet. Invariant: a node has a value or a
- * failure, never both; a transient's value may be taken out again, and the node stays done.
+ * What has become of each node of one execution: a value, a failure, or nothing yet. Invariant: a
+ * node has a value or a failure, never both; a transient's value may be taken out again, and the
+ * node stays done.
  */
 import { isInside, type Plan, type PlanNode, segmentNodes } from '../compiler/plan.js';
 import { InternalError } from '../errors.js';

@@ -1,7 +1,7 @@
 /**
- * Results over parts of the data that a pass leaves beside the result over all: taken into the cache and the durable store under
- * the nodes that stand for the parts alone. Invariant: nothing waits for them and a backend may leave them out; what one
- * plan makes twice is kept once.
+ * Results over parts of the data that a pass leaves beside the result over all: taken into the
+ * cache and the durable store under the nodes that stand for the parts alone. Invariant: nothing
+ * waits for them and a backend may leave them out; what one plan makes twice is kept once.
  */
 import type { FilePart } from '../compiler/file-parts.js';
 import type { PlanNode } from '../compiler/plan.js';

@@ -1,6 +1,7 @@
 /**
- * Plans for a session: what the passes of the compiler need to know of its backends, cache and store, and plans as text.
- * Invariant: planning claims nothing, counts nothing and runs nothing, so a plan may be made again at any time.
+ * Plans for a session: what the passes of the compiler need to know of its backends, cache and
+ * store, and plans as text. Invariant: planning claims nothing, counts nothing and runs nothing, so
+ * a plan may be made again at any time.
  */
 
 import type { Backend } from '../backend/backend.js';
@@ -80,7 +81,8 @@ export class Planner {
     for (const [expr, value] of plan.available) {
       if (value.kind === 'handle' || isHostData(expr, plan.available)) data.push(expr);
     }
-    // Later sessions place by it. With one place there is nothing to decide, and naming data of this process means digesting them.
+    // Later sessions place by it. With one place there is nothing to decide, and naming data of
+    // this process means digesting them.
     this.history.note(data, blocks !== local || devices.length > 0);
   }
 

@@ -1,7 +1,7 @@
 /**
- * What one execution promises the cache and puts there. Invariant: each deterministic node that a backend is asked for is claimed
- * before anybody else can plan, and put or withdrawn by the end; a node that answers from cached parts stands for
- * the nodes of the program it answers.
+ * What one execution promises the cache and puts there. Invariant: each deterministic node that a
+ * backend is asked for is claimed before anybody else can plan, and put or withdrawn by the end; a
+ * node that answers from cached parts stands for the nodes of the program it answers.
  */
 
 import type { CacheEntry } from '../backend/cache-entry.js';

@@ -1,6 +1,7 @@
 /**
- * Values one execution has brought to the host from the slower tiers: the durable store and the disk. Invariant: what was
- * brought stays with the execution until it ends, so a plan made over it can't lose it to eviction meanwhile.
+ * Values one execution has brought to the host from the slower tiers: the durable store and the
+ * disk. Invariant: what was brought stays with the execution until it ends, so a plan made over it
+ * can't lose it to eviction meanwhile.
  */
 import type { Plan } from '../compiler/plan.js';
 import { type Expr, topological } from '../ir/expr.js';
@@ -96,8 +97,8 @@ export class Recall {
   }
 
   /**
-   * Brings or waits for what the plan lacks: parts that are on disk or in the store only, and what others compute. The plan
-   * is stale then. Nothing is claimed before, so waiting can't deadlock.
+   * Brings or waits for what the plan lacks: parts that are on disk or in the store only, and what
+   * others compute. The plan is stale then. Nothing is claimed before, so waiting can't deadlock.
    */
   async complete(plan: Plan): Promise<void> {
     if (this.#asked.size > 0) return this.#loadSiblings();
@@ -180,7 +181,8 @@ export class Recall {
     if (entry === undefined) return;
     if (entry.state === 'pending') {
       const isThere = await this.#cache.wait(entry);
-      // It may be too large to keep, or evicted before this plan runs: the claimant made it all the same.
+      // It may be too large to keep, or evicted before this plan runs: the claimant made it all the
+      // same.
       if (isThere && entry.value?.kind === 'dense') {
         this.add(expr, entry.value, entry.seconds, entry.backend);
       }

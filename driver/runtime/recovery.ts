@@ -1,8 +1,9 @@
 /**
- * What happens when a backend ends in the middle of a plan: it is opened again, the handles it had made are forgotten, and
- * only what has no value yet is planned and run again, since finished values stay in the reuse cache. Invariant: a
- * node takes down at most `MAX_LOSSES` backends; after that it is refused, and the last tries run alone, so that no
- * other node is blamed for it. (Poison messages, as message queues call them, are treated the same way.)
+ * What happens when a backend ends in the middle of a plan: it is opened again, the handles it had
+ * made are forgotten, and only what has no value yet is planned and run again, since finished
+ * values stay in the reuse cache. Invariant: a node takes down at most `MAX_LOSSES` backends; after
+ * that it is refused, and the last tries run alone, so that no other node is blamed for it. (Poison
+ * messages, as message queues call them, are treated the same way.)
  */
 
 import type { Backend } from '../backend/backend.js';

@@ -1,6 +1,7 @@
 /**
- * A session: interned expressions, the backends they run on, the reuse cache, and what happened. Requests made in the
- * same turn of the event loop are planned together, so that concurrent trials meet in one plan.
+ * A session: interned expressions, the backends they run on, the reuse cache, and what happened.
+ * Requests made in the same turn of the event loop are planned together, so that concurrent trials
+ * meet in one plan.
  */
 
 import type { Backend } from '../backend/backend.js';
@@ -184,10 +185,11 @@ export class Session implements Evaluator {
   }
 
   /**
-   * Plain data computed from files (a profile, a vocabulary), shared by all that ask for the same key, in this process
-   * or by the durable store.
+   * Plain data computed from files (a profile, a vocabulary), shared by all that ask for the same
+   * key, in this process or by the durable store.
    * @param unchanged throws when an input changed while it was read; then nothing is stored
-   * @param alone one process computes it, the others wait; only for what waits for nothing else of the kind
+   * @param alone one process computes it, the others wait; only for what waits for nothing else of
+   *   the kind
    */
   memo<T extends Json>(
     key: string,

@@ -1,7 +1,7 @@
 /**
- * What a session did: counters, a timeline and one record per executed node. Counters only grow; a run reports the
- * difference between two snapshots. Short host operators are merged into bursts, so that a search of a
- * thousand solves is one bar of the timeline and not a thousand.
+ * What a session did: counters, a timeline and one record per executed node. Counters only grow; a
+ * run reports the difference between two snapshots. Short host operators are merged into bursts, so
+ * that a search of a thousand solves is one bar of the timeline and not a thousand.
  */
 import type { Plan } from '../compiler/plan.js';
 import type { Expr } from '../ir/expr.js';

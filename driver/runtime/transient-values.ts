@@ -1,7 +1,8 @@
 /**
- * Lets go of the transients of one execution: each as soon as the last operator of the plan has read it, its memory handed
- * back to the backend that made it. Invariant: memory is handed back only when nothing else can read it: a value that
- * shares its cells with another, travels, or was read by another backend is left to the garbage collector.
+ * Lets go of the transients of one execution: each as soon as the last operator of the plan has
+ * read it, its memory handed back to the backend that made it. Invariant: memory is handed back
+ * only when nothing else can read it: a value that shares its cells with another, travels, or was
+ * read by another backend is left to the garbage collector.
  */
 import type { CellChain, Plan, PlanNode } from '../compiler/plan.js';
 import type { Expr } from '../ir/expr.js';
@@ -36,7 +37,8 @@ export class TransientValues {
   finished(node: PlanNode, value: Value, chain?: CellChain): void {
     if (this.#reads.size === 0) return;
     const { expr, backend } = node;
-    // Element-wise operators write a value of their own; others, as `reshape`, may give a view of what they read.
+    // Element-wise operators write a value of their own; others, as `reshape`, may give a view of
+    // what they read.
     if (!expr.op.elementwise && value.kind === 'dense') this.#noteViews(expr, value);
     for (const { inputs } of chain?.nodes ?? [expr]) {
       for (const input of inputs) {

@@ -1,6 +1,6 @@
 /**
- * Every environment variable Reprise reads, in one place. Values that may hold secrets are returned to their one
- * user and are never logged.
+ * Every environment variable Reprise reads, in one place. Values that may hold secrets are returned
+ * to their one user and are never logged.
  */
 import { homedir, userInfo } from 'node:os';
 import { isAbsolute, join } from 'node:path';

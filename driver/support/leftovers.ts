@@ -1,6 +1,7 @@
 /**
- * Folders and files of one process that others find after it was killed. Invariant: a name says which process made it
- * (`<prefix><token>`), and only what a process made that is gone for certain is removed; a link is removed, not what it leads to.
+ * Folders and files of one process that others find after it was killed. Invariant: a name says
+ * which process made it (`<prefix><token>`), and only what a process made that is gone for certain
+ * is removed; a link is removed, not what it leads to.
  */
 import { lstat, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';

@@ -1,6 +1,7 @@
 /**
- * Makes a folder and those above it. Node's own recursive `mkdir` never returns where a file system answers that a folder
- * is missing though the one above it is there (`/proc/x`): it tries both in turn for ever.
+ * Makes a folder and those above it. Node's own recursive `mkdir` never returns where a file system
+ * answers that a folder is missing though the one above it is there (`/proc/x`): it tries both in
+ * turn for ever.
  */
 import { mkdirSync, statSync } from 'node:fs';
 import { mkdir, stat } from 'node:fs/promises';

@@ -1,6 +1,7 @@
 /**
- * Runs the user's Maven to bring artefacts from whatever repository or mirror it is set up for; no registry's
- * address stands in this project. Used by the set-up of the local backend (OpenBLAS) and of embedded Spark.
+ * Runs the user's Maven to bring artefacts from whatever repository or mirror it is set up for; no
+ * registry's address stands in this project. Used by the set-up of the local backend (OpenBLAS) and
+ * of embedded Spark.
  */
 import { spawn } from 'node:child_process';
 import { ConfigError, ExecutionError } from '../errors.js';
@@ -15,7 +16,8 @@ export interface MavenOptions {
 
 /**
  * Runs `mvn --batch-mode ...args`.
- * @throws ConfigError when Maven is not installed, ExecutionError with the last lines when it ends badly
+ * @throws ConfigError when Maven is not installed, ExecutionError with the last lines when it ends
+ *   badly
  */
 export function runMaven(args: readonly string[], options: MavenOptions = {}): Promise<void> {
   return new Promise((resolve, reject) => {

@@ -1,7 +1,8 @@
 /**
- * The memory one process may take, and what each part of it may: the only place that sizes memory. Invariant: the shares that
- * can be full at the same time add up to less than the whole, so that what a run computes has room beside what is kept.
- * The whole is `REPRISE_MEMORY` or `--memory`; by default it follows the machine, or the container this process is in.
+ * The memory one process may take, and what each part of it may: the only place that sizes memory.
+ * Invariant: the shares that can be full at the same time add up to less than the whole, so that
+ * what a run computes has room beside what is kept. The whole is `REPRISE_MEMORY` or `--memory`; by
+ * default it follows the machine, or the container this process is in.
  */
 import { totalmem } from 'node:os';
 import { env } from './env.js';

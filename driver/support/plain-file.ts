@@ -1,6 +1,6 @@
 /**
- * Reads files that may have been put there by others. Invariant: a pipe, a device or a socket in the place of a file is an error and
- * never waited for; in folders of our own so is a link.
+ * Reads files that may have been put there by others. Invariant: a pipe, a device or a socket in
+ * the place of a file is an error and never waited for; in folders of our own so is a link.
  */
 import { closeSync, constants, fstatSync, openSync, readFileSync } from 'node:fs';
 import { lstat, open } from 'node:fs/promises';

@@ -1,6 +1,7 @@
 /**
- * Names that say which process made them. Invariant: `isFromDeadProcess` is true only when the maker is gone for
- * certain: it ran on this machine, in this boot and process namespace, and its id is free or was given to another.
+ * Names that say which process made them. Invariant: `isFromDeadProcess` is true only when the
+ * maker is gone for certain: it ran on this machine, in this boot and process namespace, and its id
+ * is free or was given to another.
  */
 import { createHash, randomBytes } from 'node:crypto';
 import { readFileSync, readlinkSync } from 'node:fs';

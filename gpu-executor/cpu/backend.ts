@@ -1,7 +1,7 @@
 /**
- * The local CPU backend: BLAS and LAPACK by FFI with JavaScript kernels around them, whole values at once and row blocks
- * in one bounded-memory stream. Invariant: it owns no state between runs but the bound library, the frame engine and
- * memory handed back for its next results.
+ * The local CPU backend: BLAS and LAPACK by FFI with JavaScript kernels around them, whole values
+ * at once and row blocks in one bounded-memory stream. Invariant: it owns no state between runs but
+ * the bound library, the frame engine and memory handed back for its next results.
  */
 
 import type { Backend, CostEstimate } from '../../driver/backend/backend.js';

@@ -1,8 +1,8 @@
 /**
- * Recycles block buffers of the passes of one segment. Invariant: a buffer is handed out again only after its block is done
- * with, so the steady state of a stream allocates nothing. Sizes are rounded up to eighths of a power of two: blocks of
- * passes over similar data (the files of a data set, a column more or less) share their memory. Two runs at once share
- * no buffer.
+ * Recycles block buffers of the passes of one segment. Invariant: a buffer is handed out again only
+ * after its block is done with, so the steady state of a stream allocates nothing. Sizes are
+ * rounded up to eighths of a power of two: blocks of passes over similar data (the files of a data
+ * set, a column more or less) share their memory. Two runs at once share no buffer.
  */
 export class BufferPool {
   readonly #free = new Map<number, ArrayBufferLike[]>();

@@ -1,7 +1,7 @@
 /**
- * What the local backend asks of an engine that reads frames by chunks of rows. Implemented by DuckDB
- * (`duckdb/`). Invariant: the chunks of one read, laid end to end, are exactly the frame's rows, in file
- * and row order.
+ * What the local backend asks of an engine that reads frames by chunks of rows. Implemented by
+ * DuckDB (`duckdb/`). Invariant: the chunks of one read, laid end to end, are exactly the frame's
+ * rows, in file and row order.
  */
 
 import type { SqlParser } from '../../driver/frame/sql/parser.js';

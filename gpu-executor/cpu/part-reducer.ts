@@ -1,6 +1,7 @@
 /**
- * A reduction over consecutive parts of the rows that also leaves the result of each part. Invariant: every part is reduced by
- * a reducer of its own over rows numbered from the data's first, and the result is the parts' combined in order.
+ * A reduction over consecutive parts of the rows that also leaves the result of each part.
+ * Invariant: every part is reduced by a reducer of its own over rows numbered from the data's
+ * first, and the result is the parts' combined in order.
  */
 
 import type { SegmentPart } from '../../driver/backend/backend.js';

@@ -1,8 +1,9 @@
 /**
- * Memory of results nobody reads any more, for the next results of the same size: a chain of operators runs in two buffers
- * that stay warm, where fresh ones would each cost an allocation and page faults. Invariants: a buffer is handed
- * out to one holder at a time, and what lies here unused stays within a limit.
- * Source: buffer recycling of MEMPHIS (EDBT 2025) 5.1, there for GPU pointers, here for the host.
+ * Memory of results nobody reads any more, for the next results of the same size: a chain of
+ * operators runs in two buffers that stay warm, where fresh ones would each cost an allocation and
+ * page faults. Invariants: a buffer is handed out to one holder at a time, and what lies here
+ * unused stays within a limit. Source: buffer recycling of MEMPHIS (EDBT 2025) 5.1, there for GPU
+ * pointers, here for the host.
  */
 import { memoryShares } from '../../driver/support/memory.js';
 

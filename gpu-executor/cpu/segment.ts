@@ -1,6 +1,7 @@
 /**
- * Runs a segment: whole operators as their operands come, and passes over row blocks for what is streamed. Invariant: a
- * pass holds every reduction that could run by then, so data are read once for all of them.
+ * Runs a segment: whole operators as their operands come, and passes over row blocks for what is
+ * streamed. Invariant: a pass holds every reduction that could run by then, so data are read once
+ * for all of them.
  */
 
 import type { Segment, SegmentPart, SegmentResult } from '../../driver/backend/backend.js';
@@ -137,8 +138,9 @@ class SegmentRun {
   }
 
   /**
-   * The targets by the rows they read: those that share a frame go together, and those that read none join others of
-   * equally many rows. Parts of one data set (its files) are frames of their own, so each is read by itself.
+   * The targets by the rows they read: those that share a frame go together, and those that read
+   * none join others of equally many rows. Parts of one data set (its files) are frames of their
+   * own, so each is read by itself.
    */
   #sharedRows(targets: readonly Expr[]): Pass[] {
     let groups: SharedRows[] = [];

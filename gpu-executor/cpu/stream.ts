@@ -1,8 +1,9 @@
 /**
- * One pass over row blocks: sources make blocks (frames read and encoded, folds, random numbers, rows of host values),
- * `map` operators transform them, `reduce` operators take them in, and kept nodes are written out whole.
- * Invariants: memory is bounded by two blocks and the reducers' state; blocks are taken in in row order; block k + 1 is
- * read and encoded while the pool computes on block k.
+ * One pass over row blocks: sources make blocks (frames read and encoded, folds, random numbers,
+ * rows of host values), `map` operators transform them, `reduce` operators take them in, and kept
+ * nodes are written out whole. Invariants: memory is bounded by two blocks and the reducers' state;
+ * blocks are taken in in row order; block k + 1 is read and encoded while the pool computes on
+ * block k.
  */
 
 import type { RunContext, SegmentPart } from '../../driver/backend/backend.js';
@@ -46,8 +47,9 @@ export interface StreamContext extends RunContext {
 }
 
 /**
- * Runs passes over different rows one after the other, each reading its first block while the one before computes; the
- * values of their sinks and kept nodes. @throws AbortError, DataError, ExecutionError
+ * Runs passes over different rows one after the other, each reading its first block while the one
+ * before computes; the values of their sinks and kept nodes. @throws AbortError, DataError,
+ * ExecutionError
  */
 export async function runInTurn(
   passes: readonly Pass[],
@@ -146,7 +148,8 @@ class Stream {
       this.#takingIn = this.#takeIn(block, blocks, buffers);
       this.#takingIn.catch(() => undefined);
       onProgress((from + block.rows) / rows);
-      // Lets signals, readers and finished pool calls through even when every operator here is synchronous.
+      // Lets signals, readers and finished pool calls through even when every operator here is
+      // synchronous.
       await new Promise<void>((resolve) => setImmediate(resolve));
     }
     await this.#takingIn;

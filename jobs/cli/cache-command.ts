@@ -1,6 +1,7 @@
 /**
- * `reprise cache`: what the durable store holds, and keeping it in order. Invariant: a listing drops no result and
- * makes no folder. Loads the store only when a command runs, so that registering these costs nothing.
+ * `reprise cache`: what the durable store holds, and keeping it in order. Invariant: a listing
+ * drops no result and makes no folder. Loads the store only when a command runs, so that
+ * registering these costs nothing.
  */
 import { accessSync, constants, statSync } from 'node:fs';
 import { join, resolve } from 'node:path';

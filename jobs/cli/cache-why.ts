@@ -1,6 +1,7 @@
 /**
- * `reprise cache why KEY` and `why RUN STEP`: whether a result is in the durable store, what it is worth there, and if it is not,
- * which rule kept it out. Reads only the index and the run folder; drops and marks nothing.
+ * `reprise cache why KEY` and `why RUN STEP`: whether a result is in the durable store, what it is
+ * worth there, and if it is not, which rule kept it out. Reads only the index and the run folder;
+ * drops and marks nothing.
  */
 import { resolve } from 'node:path';
 import { ConfigError } from '../../driver/errors.js';

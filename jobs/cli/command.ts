@@ -1,6 +1,6 @@
 /**
- * The `reprise` command. Loads only what the asked command needs, so that `--help` and `--version` start at once;
- * turns whatever ended a command into one clear paragraph and an exit code.
+ * The `reprise` command. Loads only what the asked command needs, so that `--help` and `--version`
+ * start at once; turns whatever ended a command into one clear paragraph and an exit code.
  */
 import { exitCodeOf } from './exit-codes.js';
 import { hardExit } from './hard-exit.js';

@@ -1,6 +1,7 @@
 /**
- * Ends the process at once, whatever its threads are in. `process.exit` waits for Node's own threads, and one that opens a pipe
- * nobody writes to, or is in a long native call, does not come back.
+ * Ends the process at once, whatever its threads are in. `process.exit` waits for Node's own
+ * threads, and one that opens a pipe nobody writes to, or is in a long native call, does not come
+ * back.
  */
 import { createRequire } from 'node:module';
 

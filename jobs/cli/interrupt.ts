@@ -1,6 +1,7 @@
 /**
- * Ctrl-C, `kill` and a terminal that closes: the first signal cancels the command through an `AbortSignal`, so that it can take back what it
- * began; the second, or the end of its grace, ends the process at once, whatever any thread of it is in.
+ * Ctrl-C, `kill` and a terminal that closes: the first signal cancels the command through an
+ * `AbortSignal`, so that it can take back what it began; the second, or the end of its grace, ends
+ * the process at once, whatever any thread of it is in.
  */
 import { hardExit } from './hard-exit.js';
 import { startWatchdog } from './watchdog.js';

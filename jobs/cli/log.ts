@@ -1,6 +1,6 @@
 /**
- * The structured log for whoever debugs a run: pino on standard error, off unless `REPRISE_LOG` names a level.
- * People read `Terminal.note` instead. Invariant: no secret reaches it.
+ * The structured log for whoever debugs a run: pino on standard error, off unless `REPRISE_LOG`
+ * names a level. People read `Terminal.note` instead. Invariant: no secret reaches it.
  */
 import type { Logger } from 'pino';
 import { env } from '../../driver/support/env.js';

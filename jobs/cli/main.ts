@@ -1,7 +1,8 @@
 #!/usr/bin/env node
 /**
- * Where `reprise` begins: says at once when Node is too old. Invariant: nothing is imported before that, and what stands
- * here is read by Node 14 too, as an old Node would stop at the first new word of any module.
+ * Where `reprise` begins: says at once when Node is too old. Invariant: nothing is imported before
+ * that, and what stands here is read by Node 14 too, as an old Node would stop at the first new
+ * word of any module.
  */
 const [major, minor] = process.versions.node.split('.').map(Number) as [number, number];
 if (major < 20 || (major === 20 && minor < 19)) {

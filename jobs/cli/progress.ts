@@ -1,6 +1,7 @@
 /**
- * The progress line of a run: phase, share done, time left, best candidate so far and rows a second, on one line of
- * standard error that is erased at the end. Shows nothing where it can't overwrite itself.
+ * The progress line of a run: phase, share done, time left, best candidate so far and rows a
+ * second, on one line of standard error that is erased at the end. Shows nothing where it can't
+ * overwrite itself.
  */
 import { Presets, SingleBar } from 'cli-progress';
 import type { RunEvent } from '../runs/run-events.js';

@@ -1,7 +1,8 @@
 /**
- * The two streams of a command: data on standard output, everything for people on standard error. Invariant: colour
- * and moving lines appear only on a terminal and never with NO_COLOR; a closed pipe is no error; and no text of a job, its
- * data or a path moves the cursor, sets colours or hides what stands there.
+ * The two streams of a command: data on standard output, everything for people on standard error.
+ * Invariant: colour and moving lines appear only on a terminal and never with NO_COLOR; a closed
+ * pipe is no error; and no text of a job, its data or a path moves the cursor, sets colours or
+ * hides what stands there.
  */
 import { writeSync } from 'node:fs';
 import { ResourceError } from '../../driver/errors.js';
@@ -34,8 +35,8 @@ export function createTerminal(options: { readonly quiet: boolean }): Terminal {
 }
 
 /**
- * Writes data to standard output and waits until it is out. A reader that closed the pipe (`| head`) has what it
- * wanted: that is no error.
+ * Writes data to standard output and waits until it is out. A reader that closed the pipe (`|
+ * head`) has what it wanted: that is no error.
  * @throws ResourceError when it can't be written
  */
 export function writeData(text: string): Promise<void> {
@@ -65,8 +66,8 @@ function outputFault(cause: Error): ResourceError | undefined {
 }
 
 /**
- * Characters that a terminal obeys instead of showing, and those that turn the direction of text, as JSON writes them: what
- * stands in a JSON document keeps its meaning.
+ * Characters that a terminal obeys instead of showing, and those that turn the direction of text,
+ * as JSON writes them: what stands in a JSON document keeps its meaning.
  */
 export function visible(text: string): string {
   return text.replace(

@@ -1,7 +1,8 @@
 /**
- * A thread that hears the signals too and ends the process when the main thread does not: that one hears nothing while it is in a
- * native call, a long loop or a write to a pipe nobody reads. Invariant: a process is ended only after a signal came and
- * its grace is over, or a second one came.
+ * A thread that hears the signals too and ends the process when the main thread does not: that one
+ * hears nothing while it is in a native call, a long loop or a write to a pipe nobody reads.
+ * Invariant: a process is ended only after a signal came and its grace is over, or a second one
+ * came.
  */
 import { constants } from 'node:os';
 import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads';

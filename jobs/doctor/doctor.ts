@@ -1,6 +1,7 @@
 /**
- * What is there, what is missing and how to get it. Invariant: a check never throws and changes nothing; `missing`
- * means that an engine can't run, `degraded` that everything works but slower or on fewer engines.
+ * What is there, what is missing and how to get it. Invariant: a check never throws and changes
+ * nothing; `missing` means that an engine can't run, `degraded` that everything works but slower or
+ * on fewer engines.
  */
 import { runChecks } from './checks.js';
 import type { Finding } from './finding.js';

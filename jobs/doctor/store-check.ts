@@ -1,6 +1,7 @@
 /**
- * Whether results can be kept for later runs, and if not, why: what a run says in one warning. Tries by writing a file that is
- * removed at once, since a quota or a read-only disk shows nowhere else.
+ * Whether results can be kept for later runs, and if not, why: what a run says in one warning.
+ * Tries by writing a file that is removed at once, since a quota or a read-only disk shows nowhere
+ * else.
  */
 import { open, rm, stat } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';

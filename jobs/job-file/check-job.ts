@@ -1,6 +1,6 @@
 /**
- * Rules of a job file that span several keys. Each problem names the one key to change, what was expected there and
- * what came, in the same form as the problems of single keys.
+ * Rules of a job file that span several keys. Each problem names the one key to change, what was
+ * expected there and what came, in the same form as the problems of single keys.
  */
 import { checkSpark } from './check-spark.js';
 import type { JobDocument, LambdaDocument } from './schema.js';

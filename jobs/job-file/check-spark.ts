@@ -1,6 +1,7 @@
 /**
- * The `spark:` section: what a job may set, and what may be told of it. Invariants: a setting that changes what an expression means
- * is refused, since results are kept by what they mean; values of secret settings are in no document and no message.
+ * The `spark:` section: what a job may set, and what may be told of it. Invariants: a setting that
+ * changes what an expression means is refused, since results are kept by what they mean; values of
+ * secret settings are in no document and no message.
  */
 import { createRedactor, isSecretSetting } from '../../spark-bridge/channel/redact.js';
 import { isMaster, MASTERS, type SparkSection } from '../../spark-bridge/submit/settings.js';

@@ -1,6 +1,7 @@
 /**
- * A job as the runner takes it: the checked document with every default filled in, paths absolute and the grid
- * written out. Invariant: a `Job` is valid; the runner checks only what needs the data.
+ * A job as the runner takes it: the checked document with every default filled in, paths absolute
+ * and the grid written out. Invariant: a `Job` is valid; the runner checks only what needs the
+ * data.
  */
 import type { DescribeOptions } from '../../driver/index.js';
 import type { SparkSection } from '../../spark-bridge/submit/settings.js';

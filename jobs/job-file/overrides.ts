@@ -1,6 +1,7 @@
 /**
- * Settings given on the command line as `key.path=value`, put into the document before it is checked, so that one
- * set of rules covers both. Values are YAML. Invariant: the document that was read is not changed.
+ * Settings given on the command line as `key.path=value`, put into the document before it is
+ * checked, so that one set of rules covers both. Values are YAML. Invariant: the document that was
+ * read is not changed.
  */
 import { ConfigError } from '../../driver/errors.js';
 import { isSecretSetting } from '../../spark-bridge/channel/redact.js';

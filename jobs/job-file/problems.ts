@@ -1,6 +1,7 @@
 /**
- * Turns what zod found into problems for people: one line a problem, `expected .., got ..`, with the closest known
- * key or word where one was mistyped. The only place that knows zod's issue codes.
+ * Turns what zod found into problems for people: one line a problem, `expected .., got ..`, with
+ * the closest known key or word where one was mistyped. The only place that knows zod's issue
+ * codes.
  */
 import { z } from 'zod';
 import type { Problem } from './check-job.js';

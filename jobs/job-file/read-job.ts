@@ -1,6 +1,7 @@
 /**
- * From a job file and overrides to a `Job`. Invariant: either a valid job comes out or one `ConfigError` that lists
- * every problem as `file:line:column: key: expected .., got ..` (or `command line: ..` for an override).
+ * From a job file and overrides to a `Job`. Invariant: either a valid job comes out or one
+ * `ConfigError` that lists every problem as `file:line:column: key: expected .., got ..` (or
+ * `command line: ..` for an override).
  */
 import { createReadStream, existsSync } from 'node:fs';
 import { stat } from 'node:fs/promises';

@@ -1,7 +1,8 @@
 /**
- * The shape of a job file, stated once: zod checks files with it, the JSON Schema for editors is printed from it,
- * and `JobDocument` is its type. Invariant: unknown keys are refused, and every key says its meaning and default.
- * Rules that span keys (a refit metric among the scored ones) are in `check-job.ts`, so that each names its key.
+ * The shape of a job file, stated once: zod checks files with it, the JSON Schema for editors is
+ * printed from it, and `JobDocument` is its type. Invariant: unknown keys are refused, and every
+ * key says its meaning and default. Rules that span keys (a refit metric among the scored ones) are
+ * in `check-job.ts`, so that each names its key.
  */
 import { z } from 'zod';
 import { CSV_ENCODINGS, SCHEMA_TYPES } from '../../driver/ir/read-options.js';

@@ -1,6 +1,7 @@
 /**
- * Reads YAML text into plain data and remembers where each key stands. Invariant: what comes out is a tree of plain
- * objects, lists and scalars of bounded size and depth, with no key that could touch an object's prototype.
+ * Reads YAML text into plain data and remembers where each key stands. Invariant: what comes out is
+ * a tree of plain objects, lists and scalars of bounded size and depth, with no key that could
+ * touch an object's prototype.
  */
 import {
   type Document,
@@ -123,7 +124,8 @@ function checkTree(file: string, root: Node | null, counter: LineCounter): void 
     if (isMap(node)) {
       for (const pair of node.items as Pair<Node, Node | null>[]) {
         const key = pair.key;
-        // A key is what was written: `null`, `007` and `true` are names here, of columns among them.
+        // A key is what was written: `null`, `007` and `true` are names here, of columns among
+        // them.
         if (isScalar(key) && typeof key.value !== 'string' && key.source) key.value = key.source;
         if (!isScalar(key) || typeof key.value === 'object')
           fail(key, 'expected a plain word as key, got a collection or nothing');

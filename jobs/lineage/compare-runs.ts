@@ -1,8 +1,9 @@
 /**
- * Why steps of one run could not be answered from another: for every new step, the first inputs and attributes that
- * differ on the way to its leaves. A step's counterpart in the other run is one of the same form (operator, and forms
- * of the inputs) that is gone from this run, nearest by shared inputs and attributes. What follows from a cause, ranges of rows
- * that moved because a column came, say, is no cause. Invariant: a step both runs have has no cause, and every other step has
+ * Why steps of one run could not be answered from another: for every new step, the first inputs and
+ * attributes that differ on the way to its leaves. A step's counterpart in the other run is one of
+ * the same form (operator, and forms of the inputs) that is gone from this run, nearest by shared
+ * inputs and attributes. What follows from a cause, ranges of rows that moved because a column
+ * came, say, is no cause. Invariant: a step both runs have has no cause, and every other step has
  * at least one.
  */
 import { type Expr, type FrameSource, ops } from '../../driver/index.js';
@@ -68,7 +69,8 @@ function ownCauses(
 ): string[] {
   if (expr.op === ops.frame) {
     const source = expr.payload as FrameSource;
-    // A file is a frame of its own where data are of many; what became of it is seen over all of them.
+    // A file is a frame of its own where data are of many; what became of it is seen over all of
+    // them.
     const own = files.filter((line) => source.files.some((file) => names(line, file.path)));
     return own.length > 0 ? own : fileChanges(twin?.payload as FrameSource | undefined, source);
   }

@@ -76,7 +76,8 @@ export function diffRuns(before: LoadedRun, after: LoadedRun): RunDifference {
     newSteps++;
     const twin = comparison.counterpart(expr);
     const place = twin && stepOf.get(twin);
-    // Of several steps that stand for one, such as those of more folds than before, the first has its place.
+    // Of several steps that stand for one, such as those of more folds than before, the first has
+    // its place.
     if (place !== undefined && !taken.has(place)) {
       aligned.push({ op: node.op, before: place, after: node.id });
       taken.add(place);

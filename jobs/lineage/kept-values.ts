@@ -1,7 +1,7 @@
 /**
- * What the durable store still holds of a run's steps, to compare values computed again with. Invariants: nothing is made
- * or stored here, a store that is gone holds nothing, and the store is the configured one: a run folder may be somebody else's, and
- * the folder it names is not opened.
+ * What the durable store still holds of a run's steps, to compare values computed again with.
+ * Invariants: nothing is made or stored here, a store that is gone holds nothing, and the store is
+ * the configured one: a run folder may be somebody else's, and the folder it names is not opened.
  */
 import { stat } from 'node:fs/promises';
 import { type DenseMatrix, DurableStore, type Expr, lineageKey } from '../../driver/index.js';

@@ -1,6 +1,6 @@
 /**
- * A finished run with its lineage as live nodes. Invariant: runs loaded by one loader share one table of nodes, so a
- * step of two runs is the same step if and only if it is the same object.
+ * A finished run with its lineage as live nodes. Invariant: runs loaded by one loader share one
+ * table of nodes, so a step of two runs is the same step if and only if it is the same object.
  */
 import { readdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
@@ -71,7 +71,8 @@ export async function loadRun(
   const outputs = new Map(
     Object.entries(program.outputs).map(([name, place]) => {
       const expr = roots[place];
-      // The digest covers the lineage, not this table: a result left out would be one that nobody compares.
+      // The digest covers the lineage, not this table: a result left out would be one that nobody
+      // compares.
       if (expr === undefined) throw noProgram(folder, `no root ${place} for its ${name}`);
       return [name, expr] as const;
     }),
@@ -104,7 +105,8 @@ function noProgram(folder: string, got: string): ConfigError {
 }
 
 /**
- * The step named by its number, by an output (`gram`, `losses`, `coefficients`, ..) or by an operator that occurs once.
+ * The step named by its number, by an output (`gram`, `losses`, `coefficients`, ..) or by an
+ * operator that occurs once.
  * @throws ConfigError when there is none, or more than one
  */
 export function findStep(run: LoadedRun, name: string): Step {
@@ -140,8 +142,9 @@ interface EarlierRun {
 }
 
 /**
- * Folder of the run to compare a step with: the latest earlier one in the same place that has the very step, of whatever job,
- * else the latest of the same job. Only runs that kept their lineage count.
+ * Folder of the run to compare a step with: the latest earlier one in the same place that has the
+ * very step, of whatever job, else the latest of the same job. Only runs that kept their lineage
+ * count.
  */
 export async function earlierRun(
   folder: string,

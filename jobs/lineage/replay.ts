@@ -1,6 +1,7 @@
 /**
- * Computes a stored lineage again, on any backend and with no reuse, and compares with what the run stored. Invariant:
- * the data are the run's own: every file is identified before anything runs, and again after.
+ * Computes a stored lineage again, on any backend and with no reuse, and compares with what the run
+ * stored. Invariant: the data are the run's own: every file is identified before anything runs, and
+ * again after.
  */
 import { resolve } from 'node:path';
 import { evaluateByReference } from '../../driver/backend/reference-backend.js';
@@ -58,8 +59,9 @@ export interface ReplayedValue {
 const MAX_REFERENCE_BYTES = 1024 ** 3;
 
 /**
- * @throws DataError naming the first file that is not the run's any more; ConfigError for a step that is not there;
- *   ResourceError when the data are too large for the reference backend; errors of the engine
+ * @throws DataError naming the first file that is not the run's any more; ConfigError for a step
+ *   that is not there; ResourceError when the data are too large for the reference backend; errors
+ *   of the engine
  */
 export async function replayRun(folder: string, options: ReplayOptions): Promise<Replay> {
   const program = await readProgram(folder);

@@ -1,6 +1,6 @@
 /**
- * Why a step of a run was computed and not reused, in comparison with the latest earlier run that has the very step, else
- * with the latest of the same job.
+ * Why a step of a run was computed and not reused, in comparison with the latest earlier run that
+ * has the very step, else with the latest of the same job.
  */
 import { reducesFrameData } from '../../driver/frame/frame-data.js';
 import { lineageKey } from '../../driver/index.js';

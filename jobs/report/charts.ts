@@ -1,7 +1,7 @@
 /**
- * Validation curves: score against the penalty for every metric, with and without the folds; the page's script draws them.
- * Invariant: a score that does not exist (a failed fit) leaves a gap and is never drawn as a number; what is left out
- * for size is said in the caption.
+ * Validation curves: score against the penalty for every metric, with and without the folds; the
+ * page's script draws them. Invariant: a score that does not exist (a failed fit) leaves a gap and
+ * is never drawn as a number; what is left out for size is said in the caption.
  */
 import type { SearchResult, TrialResult } from '../search/result.js';
 import { decimalsFor, formatCount, formatFixed, formatParam, plural } from './format.js';

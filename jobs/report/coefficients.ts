@@ -1,6 +1,7 @@
 /**
- * Coefficients of the refitted model, largest first, as a table with bars around zero. They are in the units of the
- * encoded columns, so sizes compare between columns of like scale only; the section says so.
+ * Coefficients of the refitted model, largest first, as a table with bars around zero. They are in
+ * the units of the encoded columns, so sizes compare between columns of like scale only; the
+ * section says so.
  */
 import type { LinearModel } from '../search/result.js';
 import { formatCount, formatNumber, plural } from './format.js';

@@ -1,6 +1,7 @@
 /**
- * The part of the page's script that draws validation curves with uPlot. Invariant: colours are the page's CSS variables,
- * read whenever it draws, and names from the run reach canvas text and `textContent` only.
+ * The part of the page's script that draws validation curves with uPlot. Invariant: colours are the
+ * page's CSS variables, read whenever it draws, and names from the run reach canvas text and
+ * `textContent` only.
  */
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';

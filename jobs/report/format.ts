@@ -1,6 +1,7 @@
 /**
- * Numbers as people read them in the report. Invariant: `formatFixed` refers to nothing outside itself, because its
- * source text is also what the page runs when it re-draws table rows, so both always agree.
+ * Numbers as people read them in the report. Invariant: `formatFixed` refers to nothing outside
+ * itself, because its source text is also what the page runs when it re-draws table rows, so both
+ * always agree.
  */
 
 const counts = new Intl.NumberFormat('en-GB', { maximumFractionDigits: 0 });
@@ -77,8 +78,8 @@ export function formatFixed(value: number | null, decimals: number): string {
 }
 
 /**
- * Decimals for a column of scores: enough to tell the best from the next best value, at least five significant digits
- * and at most ten, beyond which differences are rounding.
+ * Decimals for a column of scores: enough to tell the best from the next best value, at least five
+ * significant digits and at most ten, beyond which differences are rounding.
  */
 export function decimalsFor(values: readonly number[]): number {
   let best = Number.NEGATIVE_INFINITY;

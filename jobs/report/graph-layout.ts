@@ -1,8 +1,9 @@
 /**
- * Layered drawing of a small directed graph, inputs above consumers. Invariant: boxes of one layer never overlap and
- * keep the order chosen for few crossings; the same graph always gets the same drawing.
- * Method: Sugiyama, Tagawa and Toda (1981): break cycles, layer, order by barycentres, place. Placement minimises the
- * squared distance to the neighbours under the layer's order, which is isotonic regression (pool adjacent violators).
+ * Layered drawing of a small directed graph, inputs above consumers. Invariant: boxes of one layer
+ * never overlap and keep the order chosen for few crossings; the same graph always gets the same
+ * drawing. Method: Sugiyama, Tagawa and Toda (1981): break cycles, layer, order by barycentres,
+ * place. Placement minimises the squared distance to the neighbours under the layer's order, which
+ * is isotonic regression (pool adjacent violators).
  */
 
 export interface GraphBox {
@@ -277,8 +278,8 @@ function spread(
 }
 
 /**
- * Puts the bends of each edge on as few verticals as their neighbours leave room for. Least squares spreads a sideways
- * move over all layers, which draws a staircase; one move reads better.
+ * Puts the bends of each edge on as few verticals as their neighbours leave room for. Least squares
+ * spreads a sideways move over all layers, which draws a staircase; one move reads better.
  */
 function straighten(
   vertices: readonly Vertex[],

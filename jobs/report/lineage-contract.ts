@@ -1,8 +1,9 @@
 /**
- * Draws short steps of a lineage within what reads them. A group joins its reader when it has no other and as many
- * results, so the joined box is a fanout-free cone (Cong and Ding, FlowMap, 1994) with one kind of output.
- * Invariant: no cycle arises, since every path out of a joined group led through its reader already.
- * The cheapest go first, so that what took the time keeps a box of its own.
+ * Draws short steps of a lineage within what reads them. A group joins its reader when it has no
+ * other and as many results, so the joined box is a fanout-free cone (Cong and Ding, FlowMap, 1994)
+ * with one kind of output. Invariant: no cycle arises, since every path out of a joined group led
+ * through its reader already. The cheapest go first, so that what took the time keeps a box of its
+ * own.
  */
 import type { LineageEdge, NodeState } from './lineage-summary.js';
 

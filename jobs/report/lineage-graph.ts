@@ -1,6 +1,6 @@
 /**
- * The lineage section: the grouped graph as SVG, its legend, and the same facts as a table for readers who cannot see
- * a drawing. Invariant: reuse is said in words as well as in colour.
+ * The lineage section: the grouped graph as SVG, its legend, and the same facts as a table for
+ * readers who cannot see a drawing. Invariant: reuse is said in words as well as in colour.
  */
 import type { LineageNode } from '../runs/record.js';
 import { formatCount, formatSeconds, plural } from './format.js';

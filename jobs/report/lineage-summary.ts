@@ -1,12 +1,14 @@
 /**
- * Folds a lineage of up to hundreds of thousands of nodes into a few dozen groups of nodes that play the same part,
- * so that 400 `solve` nodes of a search are one box. Invariant: every node is in exactly one group, counts, seconds
- * and hits add up to those of the nodes, and the same lineage gives the same groups whatever the order of its nodes.
+ * Folds a lineage of up to hundreds of thousands of nodes into a few dozen groups of nodes that
+ * play the same part, so that 400 `solve` nodes of a search are one box. Invariant: every node is
+ * in exactly one group, counts, seconds and hits add up to those of the nodes, and the same lineage
+ * gives the same groups whatever the order of its nodes.
  *
- * Two nodes play the same part when they have the same operator and inputs that play the same parts: colour
- * refinement from the leaves up (Paige and Tarjan 1987 give the general problem; on a DAG one topological pass is
- * enough). What counts as "the same" is coarsened step by step until few enough groups are left, counting those that
- * `lineage-contract.ts` can draw within their only reader.
+ * Two nodes play the same part when they have the same operator and inputs that play the same
+ * parts: colour refinement from the leaves up (Paige and Tarjan 1987 give the general problem; on a
+ * DAG one topological pass is enough). What counts as "the same" is coarsened step by step until
+ * few enough groups are left, counting those that `lineage-contract.ts` can draw within their only
+ * reader.
  */
 import type { LineageNode } from '../runs/record.js';
 import { contract, type Draft, draftEdges } from './lineage-contract.js';

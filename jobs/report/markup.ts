@@ -1,6 +1,7 @@
 /**
- * HTML by tagged template. Invariant: whatever is interpolated into `html` is escaped unless it is `Markup` already,
- * so a run, column or feature name can never become a tag. `raw` is for text this folder made itself.
+ * HTML by tagged template. Invariant: whatever is interpolated into `html` is escaped unless it is
+ * `Markup` already, so a run, column or feature name can never become a tag. `raw` is for text this
+ * folder made itself.
  */
 
 /** A piece of finished HTML. */

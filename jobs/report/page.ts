@@ -1,7 +1,7 @@
 /**
- * `renderReport`: the report of a run as one HTML file. Invariant: the file loads nothing (its content security policy
- * forbids it and allows only the one style and one script whose digests it names), and what the run is called or
- * holds is text wherever it appears.
+ * `renderReport`: the report of a run as one HTML file. Invariant: the file loads nothing (its
+ * content security policy forbids it and allows only the one style and one script whose digests it
+ * names), and what the run is called or holds is text wherever it appears.
  */
 import { createHash } from 'node:crypto';
 import type { RunRecord } from '../runs/record.js';

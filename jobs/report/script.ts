@@ -1,7 +1,8 @@
 /**
- * The page's only script: switches, curves, sorting, "show all", zoom. Invariant: it writes text with `textContent` and never
- * parses HTML, so data stay data; without it the page still shows everything but hidden rows and other metrics.
- * It is plain JavaScript in a string, since the package has no browser build; `formatFixed` is shared by its source.
+ * The page's only script: switches, curves, sorting, "show all", zoom. Invariant: it writes text
+ * with `textContent` and never parses HTML, so data stay data; without it the page still shows
+ * everything but hidden rows and other metrics. It is plain JavaScript in a string, since the
+ * package has no browser build; `formatFixed` is shared by its source.
  */
 import { curveLibrary, curveScript } from './curve-script.js';
 import { formatFixed } from './format.js';

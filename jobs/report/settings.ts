@@ -1,6 +1,6 @@
 /**
- * How the run was made: the job as it ran, the compiled plan, and the environment. Invariant: text of the run is shown
- * as it is, cut only where a page could not hold it, and the cut is said.
+ * How the run was made: the job as it ran, the compiled plan, and the environment. Invariant: text
+ * of the run is shown as it is, cut only where a page could not hold it, and the cut is said.
  */
 import { Document, isScalar, visit } from 'yaml';
 import type { RunRecord } from '../runs/record.js';

@@ -1,6 +1,6 @@
 /**
- * The page's only style sheet. Invariant: colours are variables with a light and a dark value each (text at least
- * 4.5:1 on its background), and nothing is fetched: system fonts, no images.
+ * The page's only style sheet. Invariant: colours are variables with a light and a dark value each
+ * (text at least 4.5:1 on its background), and nothing is fetched: system fonts, no images.
  */
 
 import { curveStyles } from './curve-script.js';

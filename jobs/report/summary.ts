@@ -1,6 +1,6 @@
 /**
- * What a reader wants first: the verdict in one sentence, the key figures, and where the time went. Invariant: every
- * figure comes from the run record as it is; nothing is estimated here.
+ * What a reader wants first: the verdict in one sentence, the key figures, and where the time went.
+ * Invariant: every figure comes from the run record as it is; nothing is estimated here.
  */
 import type { RunRecord } from '../runs/record.js';
 import { bestTrial, type TrialResult } from '../search/result.js';

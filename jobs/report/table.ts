@@ -1,6 +1,7 @@
 /**
- * The results table. Invariant: the first rows are in the page as HTML, so it can be read with no script; all rows
- * are in one JSON block that the script sorts and draws by the same formatter. Scores that do not exist sort last.
+ * The results table. Invariant: the first rows are in the page as HTML, so it can be read with no
+ * script; all rows are in one JSON block that the script sorts and draws by the same formatter.
+ * Scores that do not exist sort last.
  */
 import type { SearchResult, TrialResult } from '../search/result.js';
 import { decimalsFor, formatCount, formatFixed, formatParam, plural } from './format.js';
@@ -128,8 +129,8 @@ function numberOf(value: unknown): number | null {
 }
 
 /**
- * A cell as JSON: parameters as `[value, text]`, since their text is not a fixed number of decimals; other numbers as
- * they are; infinities as text, NaN as null.
+ * A cell as JSON: parameters as `[value, text]`, since their text is not a fixed number of
+ * decimals; other numbers as they are; infinities as text, NaN as null.
  */
 function jsonCell(column: Column, trial: TrialResult): unknown {
   const value = column.cell(trial);

@@ -1,7 +1,8 @@
 /**
- * The timeline: one lane a backend, a bar an event. Positions are percentages, so the drawing follows the page's
- * width while its text keeps its size. Invariant: events too short to see are joined into one bar that says how many
- * they were, so ten thousand events stay a few hundred bars and no busy time is hidden.
+ * The timeline: one lane a backend, a bar an event. Positions are percentages, so the drawing
+ * follows the page's width while its text keeps its size. Invariant: events too short to see are
+ * joined into one bar that says how many they were, so ten thousand events stay a few hundred bars
+ * and no busy time is hidden.
  */
 import type { TimelineEvent } from '../runs/record.js';
 import { formatSeconds, plural } from './format.js';

@@ -31,8 +31,8 @@ export function lineageNodes(statistics: Statistics): LineageNode[] {
 }
 
 /**
- * The whole lineage of what the run touched, enough to compute it again. The first roots are the nodes of
- * `lineageNodes`, in their order.
+ * The whole lineage of what the run touched, enough to compute it again. The first roots are the
+ * nodes of `lineageNodes`, in their order.
  * @param outputs the nodes the answer was read from, by name
  */
 export function runProgram(

@@ -8,7 +8,8 @@ import type { RunRecord } from './record.js';
 import { isRunId } from './run-id.js';
 
 /**
- * The folder of a run named by its path, its id or the start of its id; `latest` is the newest in `output`.
+ * The folder of a run named by its path, its id or the start of its id; `latest` is the newest in
+ * `output`.
  * @throws ConfigError when there is none, or several fit
  */
 export async function findRun(run: string, output: string): Promise<string> {

@@ -1,7 +1,7 @@
 /**
- * `results.csv`: one row a candidate, columns named and ordered as scikit-learn's `cv_results_` (without the fit and
- * score times: candidates are fitted together). Numbers are the shortest text that reads back as the same bits, so
- * two runs that agree give the same bytes.
+ * `results.csv`: one row a candidate, columns named and ordered as scikit-learn's `cv_results_`
+ * (without the fit and score times: candidates are fitted together). Numbers are the shortest text
+ * that reads back as the same bits, so two runs that agree give the same bytes.
  */
 import type { ParamValue, SearchResult, TrialResult } from '../search/result.js';
 

@@ -1,6 +1,7 @@
 /**
- * What a caller tells a run and what a run tells its caller while it works. The command line draws its progress
- * line from these events and nothing else; events are facts, never needed for the result.
+ * What a caller tells a run and what a run tells its caller while it works. The command line draws
+ * its progress line from these events and nothing else; events are facts, never needed for the
+ * result.
  */
 import type { MemoryOutlook } from '../check-memory.js';
 

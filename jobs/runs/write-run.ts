@@ -1,6 +1,7 @@
 /**
- * Leaves a run's folder behind. Invariant: the folder appears whole or not at all: files are written and flushed
- * into a hidden folder beside it, which is renamed at the end and removed on any failure, exit included.
+ * Leaves a run's folder behind. Invariant: the folder appears whole or not at all: files are
+ * written and flushed into a hidden folder beside it, which is renamed at the end and removed on
+ * any failure, exit included.
  */
 import { rmSync } from 'node:fs';
 import { open, rename, rm } from 'node:fs/promises';

@@ -1,7 +1,8 @@
 /**
- * Grid search with cross-validation for ridge regression. Every (penalty, fold) is written as if alone; because
- * expressions are interned, all of them share one grouped Gram matrix, the only pass over the data there is unless
- * losses have to be summed row by row (see `losses.ts`), however many there are. Refitting needs no pass.
+ * Grid search with cross-validation for ridge regression. Every (penalty, fold) is written as if
+ * alone; because expressions are interned, all of them share one grouped Gram matrix, the only pass
+ * over the data there is unless losses have to be summed row by row (see `losses.ts`), however many
+ * there are. Refitting needs no pass.
  */
 import {
   ConfigError,
@@ -78,8 +79,8 @@ export type SearchOutput = 'gram' | 'losses' | 'coefficients' | 'intercept' | 'i
 /**
  * Scores every penalty on every fold and refits the best.
  * @shape X: [n, d], y: [n, 1]
- * @throws ConfigError for folds or penalties out of range; DataError for an empty fold; SingularError when
- *   `errorScore` is `raise` and a system has no unique solution
+ * @throws ConfigError for folds or penalties out of range; DataError for an empty fold;
+ *   SingularError when `errorScore` is `raise` and a system has no unique solution
  * @source scikit-learn `GridSearchCV` over `Ridge`: same folds, scores, ranks and refit
  */
 export async function gridSearch(

@@ -1,7 +1,8 @@
 /**
- * Losses of every fit on its own held-out rows. Squared ones are forms of the Gram matrices that the fits are made of, so
- * they take no pass over the data. They are used when the bound on their rounding error is far below what
- * scores are read to; else, and for absolute losses, one pass sums all losses row by row.
+ * Losses of every fit on its own held-out rows. Squared ones are forms of the Gram matrices that
+ * the fits are made of, so they take no pass over the data. They are used when the bound on their
+ * rounding error is far below what scores are read to; else, and for absolute losses, one pass sums
+ * all losses row by row.
  */
 import { type DenseMatrix, type Expr, type Loss, Matrix, ops } from '../../driver/index.js';
 import { type DataPart, type PartFolds, partLosses } from './parts.js';

@@ -1,8 +1,9 @@
 /**
- * Training-set moments by algebra on fold Gram matrices, so that leaving a fold out costs no pass over the data.
- * Folds are merged, never subtracted: the training set of fold f is merge(folds before f, folds after f), prefixes and suffixes being
- * shared by all folds. So nothing cancels, and a column that is constant in the training rows has exactly no scatter there,
- * which is how `columnScales` knows it, however much it varies in the fold held out.
+ * Training-set moments by algebra on fold Gram matrices, so that leaving a fold out costs no pass
+ * over the data. Folds are merged, never subtracted: the training set of fold f is merge(folds
+ * before f, folds after f), prefixes and suffixes being shared by all folds. So nothing cancels,
+ * and a column that is constant in the training rows has exactly no scatter there, which is how
+ * `columnScales` knows it, however much it varies in the fold held out.
  *
  * merge of (n_a, m_a, C_a) and (n_b, m_b, C_b), d = m_b - m_a:  n = n_a + n_b,  m = m_a + d n_b/n,  C = C_a + C_b + d d' n_a n_b/n
  * Source: Chan, Golub and LeVeque (1979), eq. 2.1.

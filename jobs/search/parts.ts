@@ -1,8 +1,9 @@
 /**
- * A search over data in parts: moments of each part by itself, merged. What is computed over a part is a function of the
- * part's content, the features it needs and the fold rule, never of the parts beside it; so adding, replacing or removing
- * a file leaves the moments of all others as they are. What depends on the whole (which place a part's columns and folds
- * have) stands in the attributes of the merge.
+ * A search over data in parts: moments of each part by itself, merged. What is computed over a part
+ * is a function of the part's content, the features it needs and the fold rule, never of the parts
+ * beside it; so adding, replacing or removing a file leaves the moments of all others as they are.
+ * What depends on the whole (which place a part's columns and folds have) stands in the attributes
+ * of the merge.
  */
 import { type Evaluator, Matrix, ops } from '../../driver/index.js';
 

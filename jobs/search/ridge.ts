@@ -1,9 +1,11 @@
 /**
- * Ridge regression from moments: min |y - Xw - b|^2 + lambda |w|^2, the intercept b unpenalised (scikit-learn's `Ridge`,
- * solver cholesky). Imputing means and standardising are linear maps on the encoded columns, so they are applied to the
- * moments: with x~ = T'x (imputation) and scales d, the system is D^-1 T'CT D^-1 + lambda I. A column that has no value in the
- * training rows has no mean either: it is left out of that fit, as scikit-learn's `SimpleImputer` leaves it out.
- * Written for one trial as if alone; equal parts of different trials are one node, so nothing is computed twice.
+ * Ridge regression from moments: min |y - Xw - b|^2 + lambda |w|^2, the intercept b unpenalised
+ * (scikit-learn's `Ridge`, solver cholesky). Imputing means and standardising are linear maps on
+ * the encoded columns, so they are applied to the moments: with x~ = T'x (imputation) and scales d,
+ * the system is D^-1 T'CT D^-1 + lambda I. A column that has no value in the training rows has no
+ * mean either: it is left out of that fit, as scikit-learn's `SimpleImputer` leaves it out. Written
+ * for one trial as if alone; equal parts of different trials are one node, so nothing is computed
+ * twice.
  */
 import { Matrix, ops, type Scalar, scalar, selectRows } from '../../driver/index.js';
 import { type Moments, trainingMoments, trainingProducts } from './moments.js';
@@ -150,7 +152,8 @@ function imputeMoments(moments: Moments, design: RidgeDesign): DesignMoments {
   if (select === null || carry === null) {
     return { xx, xy, mean, target, map: null, imputed: null, leftOut: null };
   }
-  // A missing cell is encoded as 0, so the mean over present cells is the plain mean over the present share.
+  // A missing cell is encoded as 0, so the mean over present cells is the plain mean over the
+  // present share.
   const row = mean.t();
   const present = scalar(mean.session, 1).sub(row.matmul(carry));
   // Half a row: the share is a multiple of one row's but for rounding.
@@ -169,8 +172,9 @@ function imputeMoments(moments: Moments, design: RidgeDesign): DesignMoments {
 }
 
 /**
- * Standard deviations as scikit-learn's StandardScaler takes them: population form, 1 where the column is constant up
- * to rounding (`_is_constant_feature`: var <= n eps var + (n mean eps)^2). [1, design]
+ * Standard deviations as scikit-learn's StandardScaler takes them: population form, 1 where the
+ * column is constant up to rounding (`_is_constant_feature`: var <= n eps var + (n mean eps)^2).
+ * [1, design]
  */
 function columnScales(design: DesignMoments, count: Scalar): Matrix {
   const variance = design.xx.diag().t().div(count);

@@ -1,5 +1,6 @@
 /**
- * Scores from summed losses, and the table scikit-learn calls `cv_results_`. Greater is better for every metric.
+ * Scores from summed losses, and the table scikit-learn calls `cv_results_`. Greater is better for
+ * every metric.
  */
 import type { Loss } from '../../driver/index.js';
 import type { TrialResult } from './result.js';

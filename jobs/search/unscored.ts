@@ -1,7 +1,8 @@
 /**
- * What to say of scores that are no numbers: which scorer needs what, and why no candidate is the best. Ranks stay what
- * scikit-learn makes of such scores (NaN last, all 1 when all are NaN); but where it names and refits the first
- * candidate when nothing was scored, no candidate is named here.
+ * What to say of scores that are no numbers: which scorer needs what, and why no candidate is the
+ * best. Ranks stay what scikit-learn makes of such scores (NaN last, all 1 when all are NaN); but
+ * where it names and refits the first candidate when nothing was scored, no candidate is named
+ * here.
  */
 import type { TrialResult } from './result.js';
 import { type Metric, metrics } from './scoring.js';

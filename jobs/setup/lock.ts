@@ -1,6 +1,6 @@
 /**
- * One set-up at a time on a machine: a lock folder with the holder's process id and boot. A holder that died is
- * noticed, so a killed set-up never blocks the next one.
+ * One set-up at a time on a machine: a lock folder with the holder's process id and boot. A holder
+ * that died is noticed, so a killed set-up never blocks the next one.
  */
 import { mkdir, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
@@ -102,8 +102,8 @@ function isAlive(pid: number): boolean {
 }
 
 /**
- * Takes a dead lock away. Renamed before it is removed, and put back when it turns out to be a live one that somebody
- * made in between.
+ * Takes a dead lock away. Renamed before it is removed, and put back when it turns out to be a live
+ * one that somebody made in between.
  */
 async function discard(path: string, expected: number | undefined): Promise<void> {
   const aside = `${path}.dead-${process.pid}-${Date.now()}`;

@@ -1,6 +1,7 @@
 /**
- * Set-up: brings what runs need into the home folder, each part once. Invariant: parts are independent and
- * idempotent, and one process sets up at a time; a part that fails does not keep the next from being tried.
+ * Set-up: brings what runs need into the home folder, each part once. Invariant: parts are
+ * independent and idempotent, and one process sets up at a time; a part that fails does not keep
+ * the next from being tried.
  */
 import { join } from 'node:path';
 import { env } from '../../driver/support/env.js';

@@ -1,7 +1,7 @@
 /**
- * The way to a shim, whatever carries the bytes: HTTP (`direct-channel.ts`) or Livy statements (`livy/`).
- * Invariant: a call either answers, throws one typed error, or is cancelled; it is never sent twice by the channel
- * unless the caller can tell that it did not run.
+ * The way to a shim, whatever carries the bytes: HTTP (`direct-channel.ts`) or Livy statements
+ * (`livy/`). Invariant: a call either answers, throws one typed error, or is cancelled; it is never
+ * sent twice by the channel unless the caller can tell that it did not run.
  */
 import {
   BackendLostError,
@@ -18,7 +18,8 @@ import type { Json, Verb, Verbs, WireError } from './wire.js';
 
 export interface CallOptions {
   /**
-   * Aborting rejects the call with the signal's reason, and the shim is asked to cancel `args.run`, if there is one.
+   * Aborting rejects the call with the signal's reason, and the shim is asked to cancel `args.run`,
+   * if there is one.
    */
   readonly signal?: AbortSignal;
   /** 0..1 as a long call advances; only verbs with a `run` argument report. */
@@ -37,7 +38,8 @@ export interface Channel {
   readonly kind: string;
   /**
    * Sends one verb and waits for its answer.
-   * @throws the class named by `WireError.kind` (see `toError`), ExecutionError when the shim is gone or too slow
+   * @throws the class named by `WireError.kind` (see `toError`), ExecutionError when the shim is
+   *   gone or too slow
    */
   call<V extends Verb>(
     verb: V,

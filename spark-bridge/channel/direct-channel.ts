@@ -1,6 +1,7 @@
 /**
- * The direct channel: one HTTP POST a call to the shim, with a bearer token; over TLS where the shim has a certificate.
- * Invariant: no error that leaves this file carries the token, a header or the HTTP client's own error object.
+ * The direct channel: one HTTP POST a call to the shim, with a bearer token; over TLS where the
+ * shim has a certificate. Invariant: no error that leaves this file carries the token, a header or
+ * the HTTP client's own error object.
  */
 import { Agent } from 'node:http';
 import { isIP } from 'node:net';

@@ -1,6 +1,7 @@
 /**
- * Frames to bytes and back (layout in `wire.ts`). Invariant: `decodeFrame` trusts nothing it reads: lengths are
- * checked against the bytes that came before anything is sliced, and payloads come back as views, not copies.
+ * Frames to bytes and back (layout in `wire.ts`). Invariant: `decodeFrame` trusts nothing it reads:
+ * lengths are checked against the bytes that came before anything is sliced, and payloads come back
+ * as views, not copies.
  */
 import { ExecutionError } from '../../driver/errors.js';
 

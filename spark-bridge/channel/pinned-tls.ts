@@ -1,7 +1,7 @@
 /**
- * TLS to a server whose certificate is known beforehand: a shim makes one for itself when it starts to listen, and says it by
- * way of Livy. Invariant: a connection is used only when the other side holds the key of that very certificate;
- * names, dates and authorities mean nothing.
+ * TLS to a server whose certificate is known beforehand: a shim makes one for itself when it starts
+ * to listen, and says it by way of Livy. Invariant: a connection is used only when the other side
+ * holds the key of that very certificate; names, dates and authorities mean nothing.
  */
 import { Agent, type AgentOptions } from 'node:https';
 

@@ -1,7 +1,7 @@
 /**
- * Keeps secrets out of messages, logs and reports: known secret values are replaced wherever they appear, also in
- * what a server sends back. Invariant: a log's end or a server's
- * text that goes into a message has passed through `scrub`.
+ * Keeps secrets out of messages, logs and reports: known secret values are replaced wherever they
+ * appear, also in what a server sends back. Invariant: a log's end or a server's text that goes
+ * into a message has passed through `scrub`.
  */
 
 const SECRET_KEY =

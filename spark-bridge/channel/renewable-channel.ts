@@ -1,8 +1,9 @@
 /**
- * A channel that outlives the Spark behind it: when that has ended, calls say so by `BackendLostError`, and `renew` puts
- * another Spark in its place. Invariants: one Spark is open at a time, and the lost one is ended before the next is
- * started, so that no application stays behind; a call is never moved to another Spark by itself, since only the
- * session knows which of its values are gone.
+ * A channel that outlives the Spark behind it: when that has ended, calls say so by
+ * `BackendLostError`, and `renew` puts another Spark in its place. Invariants: one Spark is open at
+ * a time, and the lost one is ended before the next is started, so that no application stays
+ * behind; a call is never moved to another Spark by itself, since only the session knows which of
+ * its values are gone.
  */
 import { BackendLostError, RepriseError, ResourceError } from '../../driver/errors.js';
 import type { CallOptions, Channel, Reply } from './channel.js';
@@ -81,7 +82,8 @@ export class RenewableChannel implements Channel {
   async #replace(): Promise<void> {
     const { message } = this.#way.lost.reason as Error;
     this.#options.onLost?.(message);
-    // What is left of it (a session in `error`, a stuck application) must not stay beside its successor.
+    // What is left of it (a session in `error`, a stuck application) must not stay beside its
+    // successor.
     await this.#way.close().catch(() => undefined);
     this.#way = await this.#options.open();
     this.#generation++;

@@ -1,7 +1,8 @@
 /**
- * What travels between driver and shim, the same over every channel: a frame is one JSON header and any number of
- * binary payloads. Both sides of every type stand here and in `scala-shim/.../protocol`; field names are the same.
- * Invariant: absent is `null` or left out, never `undefined` in the JSON; cells are little-endian float64, row-major.
+ * What travels between driver and shim, the same over every channel: a frame is one JSON header and
+ * any number of binary payloads. Both sides of every type stand here and in
+ * `scala-shim/.../protocol`; field names are the same. Invariant: absent is `null` or left out,
+ * never `undefined` in the JSON; cells are little-endian float64, row-major.
  *
  *   bytes 0-3   magic 'RPR1'
  *   bytes 4-7   length of the header in bytes, unsigned little-endian, a multiple of 8
@@ -37,8 +38,8 @@ export interface WireInstruction {
 }
 
 /**
- * A value a program starts from: a dense payload of this frame, or a value the shim holds already. With both, the payload is
- * broadcast and held under the handle for later programs.
+ * A value a program starts from: a dense payload of this frame, or a value the shim holds already.
+ * With both, the payload is broadcast and held under the handle for later programs.
  */
 export interface WireInput {
   readonly id: number;
@@ -291,9 +292,10 @@ export interface Verbs {
     result: { files: readonly (readonly WireProfile[])[] };
   };
   /**
-   * Opens the direct channel in a driver that others started (`loopback` or every address); the token follows from the
-   * public keys, which are P-256 points in hex. On every address it speaks TLS under `certificate` (DER in base64);
-   * null is plain HTTP on loopback. Another call closes the channel before.
+   * Opens the direct channel in a driver that others started (`loopback` or every address); the
+   * token follows from the public keys, which are P-256 points in hex. On every address it speaks
+   * TLS under `certificate` (DER in base64); null is plain HTTP on loopback. Another call closes
+   * the channel before.
    */
   openDirect: {
     args: { key: string; bind: 'loopback' | 'any' };

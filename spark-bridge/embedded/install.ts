@@ -1,6 +1,7 @@
 /**
- * Set-up of embedded Spark: Spark's jars through the user's Maven, and the shim built from its sources. Invariant:
- * what is found is used, what is made appears whole by one rename, and two set-ups at once both succeed.
+ * Set-up of embedded Spark: Spark's jars through the user's Maven, and the shim built from its
+ * sources. Invariant: what is found is used, what is made appears whole by one rename, and two
+ * set-ups at once both succeed.
  */
 import { existsSync } from 'node:fs';
 import { copyFile, cp, readdir, rename, rm, utimes } from 'node:fs/promises';
@@ -31,7 +32,8 @@ export interface SetupOptions {
 
 /**
  * The Spark to run; brings its jars (about 280 MB) when there is none. Idempotent.
- * @throws ConfigError without Maven or with a wrong `SPARK_HOME`, ExecutionError when Maven can't bring them
+ * @throws ConfigError without Maven or with a wrong `SPARK_HOME`, ExecutionError when Maven can't
+ *   bring them
  */
 export async function installSpark(options: SetupOptions = {}): Promise<SparkInstallation> {
   const find = options.sparkHome === 'optional' ? () => findUsableSpark().spark : findSpark;
@@ -79,7 +81,8 @@ export async function installSpark(options: SetupOptions = {}): Promise<SparkIns
 }
 
 /**
- * The shim's jar for a Spark, built (about 40 s) unless one of these very sources is there. Idempotent.
+ * The shim's jar for a Spark, built (about 40 s) unless one of these very sources is there.
+ * Idempotent.
  * @param options `target`: by default that of the Spark that would run here
  * @returns path of the jar
  * @throws ConfigError without Java or Maven, ExecutionError with the compiler's errors
@@ -95,7 +98,8 @@ export async function buildShim(
   }
   requireJava(target.line);
   await makeHomeFolder(dirname(jar));
-  // Maven writes beside its pom, and the package may be read-only or built by two processes at once.
+  // Maven writes beside its pom, and the package may be read-only or built by two processes at
+  // once.
   const staging = await stage(dirname(jar), '.build-');
   try {
     options.onProgress?.(`shim: building it for Spark ${target.line} and Scala ${target.scala}`);

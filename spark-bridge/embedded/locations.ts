@@ -1,6 +1,6 @@
 /**
- * Where embedded Spark's parts are on this machine: Java, Spark's jars, the shim's jar, the native BLAS. Nothing here
- * downloads or starts anything.
+ * Where embedded Spark's parts are on this machine: Java, Spark's jars, the shim's jar, the native
+ * BLAS. Nothing here downloads or starts anything.
  */
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
@@ -49,8 +49,8 @@ export interface WantedSpark extends ShimTarget {
 }
 
 /**
- * What `REPRISE_SPARK_VERSION` asks for (a line or a release); without it the default, or the oldest line where Java is too
- * old for that.
+ * What `REPRISE_SPARK_VERSION` asks for (a line or a release); without it the default, or the
+ * oldest line where Java is too old for that.
  * @throws ConfigError when it is none of the lines we run on
  */
 export function wantedSpark(): WantedSpark {

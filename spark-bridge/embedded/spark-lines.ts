@@ -1,7 +1,8 @@
 /**
- * The lines of Spark that Reprise runs on, and which shim fits which. Invariant: a shim is built for one line of Spark
- * and one Scala, and used for no other: one of 4.0 passes a small job on 4.2 and dies of a missing method in a larger.
- * The profiles of `scala-shim/pom.xml` have the same releases.
+ * The lines of Spark that Reprise runs on, and which shim fits which. Invariant: a shim is built
+ * for one line of Spark and one Scala, and used for no other: one of 4.0 passes a small job on 4.2
+ * and dies of a missing method in a larger. The profiles of `scala-shim/pom.xml` have the same
+ * releases.
  */
 import { ConfigError } from '../../driver/errors.js';
 

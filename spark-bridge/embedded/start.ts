@@ -1,7 +1,8 @@
 /**
- * Starts and ends the JVM of the shim: embedded Spark, or the driver of a cluster's application that `spark-submit` runs
- * on this machine. Invariant: it never outlives this process (it watches its standard
- * input, which closes however we die), its token travels by that pipe only, and it listens on loopback only.
+ * Starts and ends the JVM of the shim: embedded Spark, or the driver of a cluster's application
+ * that `spark-submit` runs on this machine. Invariant: it never outlives this process (it watches
+ * its standard input, which closes however we die), its token travels by that pipe only, and it
+ * listens on loopback only.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
@@ -61,8 +62,8 @@ const OLD_LOGS = { days: 30, newest: 20 };
 
 /**
  * A running Spark with the shim in it; sets up what is missing first.
- * @throws ConfigError without Java (or without Maven when something must be brought), ExecutionError with the end of
- *   the log when the JVM does not come up
+ * @throws ConfigError without Java (or without Maven when something must be brought),
+ *   ExecutionError with the end of the log when the JVM does not come up
  */
 export async function startEmbeddedSpark(
   options: EmbeddedSparkOptions = {},

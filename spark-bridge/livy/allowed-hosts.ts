@@ -1,6 +1,7 @@
 /**
- * Which machines a bearer token may be shown to over plain HTTP, besides this one: names, addresses and subnets the user
- * lists. Invariant: nothing is allowed by default, and a name allows itself only, not what it resolves to.
+ * Which machines a bearer token may be shown to over plain HTTP, besides this one: names, addresses
+ * and subnets the user lists. Invariant: nothing is allowed by default, and a name allows itself
+ * only, not what it resolves to.
  */
 import { BlockList, isIP } from 'node:net';
 import { ConfigError } from '../../driver/errors.js';
@@ -12,7 +13,8 @@ export interface AllowedHosts {
 }
 
 /**
- * Reads `10.2.0.0/16, worker-*.example.org, 192.0.2.7` or `*`; entries are separated by commas or spaces.
+ * Reads `10.2.0.0/16, worker-*.example.org, 192.0.2.7` or `*`; entries are separated by commas or
+ * spaces.
  * @throws ConfigError when an entry is none of these
  */
 export function parseAllowedHosts(text = ''): AllowedHosts {

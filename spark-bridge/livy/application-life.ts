@@ -1,7 +1,8 @@
 /**
- * What sessions and batches have in common, from the request to the confirmed end: asked for once under a unique name,
- * watched while they start, told dead with the end of their log, and ended until the server says so. Invariant: the
- * record is written before the request (`session-store.ts`).
+ * What sessions and batches have in common, from the request to the confirmed end: asked for once
+ * under a unique name, watched while they start, told dead with the end of their log, and ended
+ * until the server says so. Invariant: the record is written before the request
+ * (`session-store.ts`).
  */
 import { randomBytes } from 'node:crypto';
 import { createOnce } from './create-once.js';
@@ -131,7 +132,8 @@ export interface Ending<I extends ApplicationInfo> {
 }
 
 /**
- * Ends an application: DELETE, then its state, since an answer to DELETE alone does not say that it has ended.
+ * Ends an application: DELETE, then its state, since an answer to DELETE alone does not say that it
+ * has ended.
  * @throws LivyError `timeout` when it can't be confirmed
  */
 export async function confirmEnd<I extends ApplicationInfo>(ending: Ending<I>): Promise<void> {

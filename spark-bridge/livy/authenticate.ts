@@ -1,6 +1,7 @@
 /**
- * Turns `LivyAuth` into the headers of one request. Tokens and tickets are fetched when first needed and again after
- * a 401; the cookie of Hadoop's authentication filter is kept so that Kerberos is not negotiated on every call.
+ * Turns `LivyAuth` into the headers of one request. Tokens and tickets are fetched when first
+ * needed and again after a 401; the cookie of Hadoop's authentication filter is kept so that
+ * Kerberos is not negotiated on every call.
  */
 import { ConfigError } from '../../driver/errors.js';
 import type { Redactor } from '../channel/redact.js';

@@ -1,7 +1,7 @@
 /**
- * From an address to a working channel: session opened or adopted, the shim's jar brought in the way the cluster allows,
- * the shim asked who it is. Invariant: whoever gets a `LivyLink` owns its session and ends it by `close`; when
- * opening fails, nothing is left running.
+ * From an address to a working channel: session opened or adopted, the shim's jar brought in the
+ * way the cluster allows, the shim asked who it is. Invariant: whoever gets a `LivyLink` owns its
+ * session and ends it by `close`; when opening fails, nothing is left running.
  */
 import { readFile } from 'node:fs/promises';
 import { basename } from 'node:path';
@@ -25,8 +25,8 @@ export type JarDelivery =
   /** The cluster can read this URI (`hdfs:`, `s3a:`, or `file:` below the server's allowed folders). */
   | { readonly by: 'uri'; readonly uri: string }
   /**
-   * Sent over HTTP once the session runs; at most 100 MiB unless the server allows more. A function is told what the
-   * session says it runs: one jar does not fit every Spark.
+   * Sent over HTTP once the session runs; at most 100 MiB unless the server allows more. A function
+   * is told what the session says it runs: one jar does not fit every Spark.
    */
   | { readonly by: 'upload'; readonly path: string | JarFor }
   /** Put in shared storage, then named by its URI. */
@@ -42,8 +42,9 @@ export interface ConnectOptions
     Partial<DirectOptions> {
   readonly connection: LivyConnection;
   /**
-   * `direct` talks to the shim itself, at a millisecond a call; `statements` works wherever Livy works; `auto` is direct
-   * where the driver is on this machine or on one that `allow` names. Default `statements`.
+   * `direct` talks to the shim itself, at a millisecond a call; `statements` works wherever Livy
+   * works; `auto` is direct where the driver is on this machine or on one that `allow` names.
+   * Default `statements`.
    */
   readonly channelMode?: ChannelMode;
   readonly spec?: OpenSessionOptions['spec'];

@@ -1,6 +1,7 @@
 /**
- * Asking for a session or batch exactly once though answers get lost: names are unique on the server, so what may have
- * been made is looked up by its name before it is asked for again, and a second request meets its own name.
+ * Asking for a session or batch exactly once though answers get lost: names are unique on the
+ * server, so what may have been made is looked up by its name before it is asked for again, and a
+ * second request meets its own name.
  */
 import { livyFacts } from './errors.js';
 import { pause } from './retry.js';

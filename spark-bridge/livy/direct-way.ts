@@ -1,7 +1,8 @@
 /**
- * The direct channel to a shim behind Livy: opened by a statement, or announced by a batch. Invariant: when the shim can't
- * be reached, whether it has ended is found out before the call fails, and an application that Livy calls alive
- * but nobody reaches is given up, so that it is ended and another one is started.
+ * The direct channel to a shim behind Livy: opened by a statement, or announced by a batch.
+ * Invariant: when the shim can't be reached, whether it has ended is found out before the call
+ * fails, and an application that Livy calls alive but nobody reaches is given up, so that it is
+ * ended and another one is started.
  */
 import { ConfigError } from '../../driver/errors.js';
 import type { Channel } from '../channel/channel.js';
@@ -32,8 +33,8 @@ export interface Application {
 }
 
 /**
- * The direct channel into a session: its shim is asked over `statements` to listen, on loopback first, then, if the user
- * allows any machine, on every address.
+ * The direct channel into a session: its shim is asked over `statements` to listen, on loopback
+ * first, then, if the user allows any machine, on every address.
  * @returns undefined in `auto` when there is no way, or none that is allowed
  * @throws ConfigError in `direct`, with what became of each address
  */

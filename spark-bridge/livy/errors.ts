@@ -1,7 +1,8 @@
 /**
  * The one place where answers of Livy, of proxies before it and of the network become `LivyError`s.
- * Invariants: no header, credential or request body is in an error, whoever prints it however deep; each error
- * says whether the server may have done what was asked (`outcome`) and whether asking again can help.
+ * Invariants: no header, credential or request body is in an error, whoever prints it however deep;
+ * each error says whether the server may have done what was asked (`outcome`) and whether asking
+ * again can help.
  */
 import { dirname } from 'node:path';
 import { LivyError } from '../../driver/errors.js';
@@ -156,7 +157,8 @@ function classify(status: number, text: string, html: boolean): Verdict {
     return verdict('dead', 'refused', false);
   }
   if (/IllegalStateException: Session is in state/i.test(text)) {
-    // Not repeated blindly: starting and recovering take minutes, so the session's state is watched instead.
+    // Not repeated blindly: starting and recovering take minutes, so the session's state is watched
+    // instead.
     return verdict('not-ready', 'refused', false);
   }
   const refused = /Local path (\S+) cannot be added to user sessions/i.exec(text)?.[1];

@@ -1,7 +1,8 @@
 /**
- * A token that both sides know and nobody said: statements, logs and arguments of a batch are for others to read, so only
- * public keys travel there. Elliptic-curve Diffie-Hellman over P-256 (NIST SP 800-56A); the token is a digest of
- * the shared secret and both public keys. The other half is `scala-shim/.../server/KeyAgreement.scala`.
+ * A token that both sides know and nobody said: statements, logs and arguments of a batch are for
+ * others to read, so only public keys travel there. Elliptic-curve Diffie-Hellman over P-256 (NIST
+ * SP 800-56A); the token is a digest of the shared secret and both public keys. The other half is
+ * `scala-shim/.../server/KeyAgreement.scala`.
  */
 import { createECDH, createHash, createHmac } from 'node:crypto';
 import { ExecutionError } from '../../driver/errors.js';

@@ -1,7 +1,7 @@
 /**
- * Spark behind Apache Livy as a backend: a session (or batch) of this machine's own, the shim's jar for the cluster's
- * Scala, and the channel. Invariants: closing the backend ends the application; when the application dies, the
- * next one is opened in the same way, and never beside the first.
+ * Spark behind Apache Livy as a backend: a session (or batch) of this machine's own, the shim's jar
+ * for the cluster's Scala, and the channel. Invariants: closing the backend ends the application;
+ * when the application dies, the next one is opened in the same way, and never beside the first.
  */
 import { readFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
@@ -45,8 +45,8 @@ export interface LivyBackendOptions
 
 /**
  * Opens a session at `connection` (default: REPRISE_LIVY_URL and its like) and runs plans there.
- * @throws ConfigError without an address or for settings that do not fit; LivyError and ExecutionError as the cluster
- *   refuses
+ * @throws ConfigError without an address or for settings that do not fit; LivyError and
+ *   ExecutionError as the cluster refuses
  */
 export async function createLivyBackend(options: LivyBackendOptions = {}): Promise<SparkBackend> {
   const plan = await planOf(options);

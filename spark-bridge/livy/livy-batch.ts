@@ -1,8 +1,9 @@
 /**
- * The shim as a batch application, for clusters that allow no sessions: asked for once under a unique name, watched
- * until it says where it listens, reached by the direct channel, and deleted. Invariants: as for sessions, the record is
- * written before the request; arguments and log hold no secret (`key-agreement.ts`); a batch whose driver is gone ends
- * by its lease, and is deleted, not adopted, by the next start: its token died with the process that asked for it.
+ * The shim as a batch application, for clusters that allow no sessions: asked for once under a
+ * unique name, watched until it says where it listens, reached by the direct channel, and deleted.
+ * Invariants: as for sessions, the record is written before the request; arguments and log hold no
+ * secret (`key-agreement.ts`); a batch whose driver is gone ends by its lease, and is deleted, not
+ * adopted, by the next start: its token died with the process that asked for it.
  */
 import type { DirectChannel } from '../channel/direct-channel.js';
 import type { AllowedHosts } from './allowed-hosts.js';
@@ -59,8 +60,8 @@ const ANNOUNCED = 'REPRISE-SHIM';
 
 /**
  * Starts the batch and reaches its shim.
- * @throws LivyError: `dead` with the log's tail, `timeout`, `busy`, `auth`, `request`; ConfigError when the shim
- *   can't be reached or is not allowed; the batch is deleted first
+ * @throws LivyError: `dead` with the log's tail, `timeout`, `busy`, `auth`, `request`; ConfigError
+ *   when the shim can't be reached or is not allowed; the batch is deleted first
  */
 export async function openBatch(client: LivyClient, options: OpenBatchOptions): Promise<LivyBatch> {
   await discardBatch(client, options.store, options.key);

@@ -1,7 +1,8 @@
 /**
- * The shim's channel over Livy statements: the same frames as the direct channel, carried by `request-queue.ts`.
- * Works wherever Livy works, at some 250 ms a statement. Invariant: an aborted call is cancelled in the shim, or,
- * when the shim does not obey in time, its session is deleted: nothing runs on unowned.
+ * The shim's channel over Livy statements: the same frames as the direct channel, carried by
+ * `request-queue.ts`. Works wherever Livy works, at some 250 ms a statement. Invariant: an aborted
+ * call is cancelled in the shim, or, when the shim does not obey in time, its session is deleted:
+ * nothing runs on unowned.
  */
 import { ExecutionError } from '../../driver/errors.js';
 import {
@@ -148,8 +149,8 @@ async function settled(
 }
 
 /**
- * Asks the shim to cancel the run and waits for the run's own answer as the canary: busy code that can't be
- * cancelled gives none, and only deleting the session ends it.
+ * Asks the shim to cancel the run and waits for the run's own answer as the canary: busy code that
+ * can't be cancelled gives none, and only deleting the session ends it.
  */
 async function cancelRun(
   channel: Channel,

@@ -1,8 +1,9 @@
 /**
- * Livy's verbs, one method each: typed answers, a time limit and the right retries on every call. Reads and deletes are
- * repeated on passing faults; what creates something is sent again only when the server surely refused it,
- * and an unclear outcome is thrown for `session-lifecycle.ts` and `statements.ts` to clear up.
- * Sessions are addressed by name where we gave one: ids start again at 0 when a server without recovery restarts.
+ * Livy's verbs, one method each: typed answers, a time limit and the right retries on every call.
+ * Reads and deletes are repeated on passing faults; what creates something is sent again only when
+ * the server surely refused it, and an unclear outcome is thrown for `session-lifecycle.ts` and
+ * `statements.ts` to clear up. Sessions are addressed by name where we gave one: ids start again at
+ * 0 when a server without recovery restarts.
  */
 import { openAsBlob } from 'node:fs';
 import { basename } from 'node:path';

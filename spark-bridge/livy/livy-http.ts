@@ -1,7 +1,8 @@
 /**
- * HTTP to Livy through axios, one attempt a call. Invariants: every call has a wall-clock limit and a size limit
- * (after decompression); redirects are not followed, so credentials go to the given host only; `X-Requested-By` is
- * always sent; axios's own errors, which hold headers and bodies, never leave this file.
+ * HTTP to Livy through axios, one attempt a call. Invariants: every call has a wall-clock limit and
+ * a size limit (after decompression); redirects are not followed, so credentials go to the given
+ * host only; `X-Requested-By` is always sent; axios's own errors, which hold headers and bodies,
+ * never leave this file.
  */
 import { Agent as HttpAgent } from 'node:http';
 import { Agent as HttpsAgent } from 'node:https';

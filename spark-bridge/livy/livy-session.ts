@@ -1,7 +1,8 @@
 /**
- * A running session of ours: its identity, its keep-alive and its end. Invariants: after every broken connection the
- * identity is compared before anything is sent; the session is kept alive for as long as this object is open and its
- * process lives; `close` returns only when the server says that the session is over.
+ * A running session of ours: its identity, its keep-alive and its end. Invariants: after every
+ * broken connection the identity is compared before anything is sent; the session is kept alive for
+ * as long as this object is open and its process lives; `close` returns only when the server says
+ * that the session is over.
  */
 import { confirmEnd, deadError } from './application-life.js';
 import { isLivyProblem, livyError } from './errors.js';

@@ -1,6 +1,7 @@
 /**
- * Where payloads too large for statements meet: a place that driver and cluster can both reach. Invariant: names
- * are plain file names, so no path can leave the folder; what is read is checked by the caller's digest.
+ * Where payloads too large for statements meet: a place that driver and cluster can both reach.
+ * Invariant: names are plain file names, so no path can leave the folder; what is read is checked
+ * by the caller's digest.
  */
 import { randomUUID } from 'node:crypto';
 import { open, readFile, rename, rm, stat } from 'node:fs/promises';

@@ -1,7 +1,8 @@
 /**
- * From what a shim says of itself to a direct channel: its addresses are tried in order, and one counts only when it
- * proves that it knows the token. Invariants: the token goes to nobody who has not proved that, and to no machine but
- * this one unless the user allowed it; beyond this machine everything goes by TLS, under the certificate the shim named.
+ * From what a shim says of itself to a direct channel: its addresses are tried in order, and one
+ * counts only when it proves that it knows the token. Invariants: the token goes to nobody who has
+ * not proved that, and to no machine but this one unless the user allowed it; beyond this machine
+ * everything goes by TLS, under the certificate the shim named.
  */
 import { randomBytes, timingSafeEqual } from 'node:crypto';
 import { isIP } from 'node:net';

@@ -1,8 +1,8 @@
 /**
- * Many requests over one first-in-first-out line of statements. The shim runs each request on a thread of its own and
- * a statement only starts, awaits and drops them, so requests run side by side though statements can't. Invariants:
- * one statement is open at a time; a request is started once, however often its statement is sent, lost or
- * evicted; each request settles exactly once.
+ * Many requests over one first-in-first-out line of statements. The shim runs each request on a
+ * thread of its own and a statement only starts, awaits and drops them, so requests run side by
+ * side though statements can't. Invariants: one statement is open at a time; a request is started
+ * once, however often its statement is sent, lost or evicted; each request settles exactly once.
  */
 import { ExecutionError, ResourceError } from '../../driver/errors.js';
 import { isLivyProblem } from './errors.js';

@@ -1,7 +1,8 @@
 /**
- * Asking again, by a typed decision for each operation: reading and deleting are repeated on any passing fault,
- * creating only when the server surely did not do it. Waits are uniform in [0, min(cap, base * 2^n)] (full
- * jitter, after the AWS architecture blog's "Exponential Backoff And Jitter"), or what `Retry-After` says.
+ * Asking again, by a typed decision for each operation: reading and deleting are repeated on any
+ * passing fault, creating only when the server surely did not do it. Waits are uniform in [0,
+ * min(cap, base * 2^n)] (full jitter, after the AWS architecture blog's "Exponential Backoff And
+ * Jitter"), or what `Retry-After` says.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import pRetry from 'p-retry';
@@ -38,8 +39,8 @@ export function backoffMs(policy: Required<RetryPolicy>, n: number, random = Mat
 }
 
 /**
- * Runs `attempt` until it succeeds, its error is final, or the retries are used up; the last error is thrown.
- * Each call has its own count, so a success always starts a fresh budget.
+ * Runs `attempt` until it succeeds, its error is final, or the retries are used up; the last error
+ * is thrown. Each call has its own count, so a success always starts a fresh budget.
  */
 export async function withRetry<T>(attempt: () => Promise<T>, options: RetryOptions): Promise<T> {
   const { policy, signal } = options;

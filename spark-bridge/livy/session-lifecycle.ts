@@ -1,7 +1,8 @@
 /**
- * From "I need a session" to a session that answers, and to its confirmed end. Invariants: the record is written before
- * the request (see `session-store.ts`); one key has one session, found again by its unique name after a lost
- * answer or a restart; a session that is not ours by every fact we know is neither used nor deleted.
+ * From "I need a session" to a session that answers, and to its confirmed end. Invariants: the
+ * record is written before the request (see `session-store.ts`); one key has one session, found
+ * again by its unique name after a lost answer or a restart; a session that is not ours by every
+ * fact we know is neither used nor deleted.
  */
 import { ConfigError } from '../../driver/errors.js';
 import {
@@ -38,8 +39,9 @@ const LOG_LINES = 40;
 
 /**
  * Opens a session of this key: adopts the recorded one if it runs and is ours, else creates one.
- * @throws LivyError: `dead` with the log's tail when it dies while starting, `timeout` when it does not start in
- *   time (it is deleted first), `busy`, `auth`, `request` as Livy refuses; ConfigError for names and old servers
+ * @throws LivyError: `dead` with the log's tail when it dies while starting, `timeout` when it does
+ *   not start in time (it is deleted first), `busy`, `auth`, `request` as Livy refuses; ConfigError
+ *   for names and old servers
  */
 export async function openSession(
   client: LivyClient,
@@ -71,7 +73,8 @@ export async function openSession(
 }
 
 /**
- * Deletes the recorded session of `key`, if it is there and ours, and forgets it; for cleaning up after a crash.
+ * Deletes the recorded session of `key`, if it is there and ours, and forgets it; for cleaning up
+ * after a crash.
  * @returns whether a session was deleted
  */
 export async function discardSession(
@@ -176,7 +179,8 @@ async function startFailure(
     await client.deleteSession(record.name);
     await options.store.remove(record.key);
   } catch {
-    // The record stays, so the next start of this key deals with the session; the lease does so otherwise.
+    // The record stays, so the next start of this key deals with the session; the lease does so
+    // otherwise.
     left = '; it could not be deleted and may still run';
   }
   const tail = log.length > 0 ? `\n${log.join('\n')}` : '';

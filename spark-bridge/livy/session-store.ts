@@ -1,6 +1,7 @@
 /**
- * Records of the sessions we own, written before the session is asked for. Invariant: at any moment, whatever dies, each
- * session we may have started on a cluster has a record that names it, so the next start adopts or deletes it.
+ * Records of the sessions we own, written before the session is asked for. Invariant: at any
+ * moment, whatever dies, each session we may have started on a cluster has a record that names it,
+ * so the next start adopts or deletes it.
  */
 import { createHash, randomUUID } from 'node:crypto';
 import { open, readdir, rename, rm } from 'node:fs/promises';
@@ -55,9 +56,9 @@ const fileName = (key: string): string =>
   `${createHash('sha256').update(key).digest('hex').slice(0, 32)}.json`;
 
 /**
- * A key of this process for sessions that serve `purpose`, and with it the record of one whose process has died, if
- * there is one. Processes that live keep theirs: each would end the session of the other. One of several that ask at
- * the same time gets a record, by renaming its file.
+ * A key of this process for sessions that serve `purpose`, and with it the record of one whose
+ * process has died, if there is one. Processes that live keep theirs: each would end the session of
+ * the other. One of several that ask at the same time gets a record, by renaming its file.
  */
 export async function claimSessionKey(folder: string, purpose: string): Promise<string> {
   const key = `${purpose} @${processToken()}`;

@@ -1,6 +1,6 @@
 /**
- * How users without a program of their own say where Livy is and who they are: the variables REPRISE_LIVY_*, checked
- * once. Invariant: no error of this file carries a password or token.
+ * How users without a program of their own say where Livy is and who they are: the variables
+ * REPRISE_LIVY_*, checked once. Invariant: no error of this file carries a password or token.
  */
 import { existsSync, readFileSync } from 'node:fs';
 import { z } from 'zod';

@@ -1,7 +1,8 @@
 /**
- * The line of Scala we send, and the lines it prints (before the shim is there, one that asks for versions). Invariants: the code is constant but for one base64url
- * argument, whatever the payload; the argument fits a string literal of the JVM (65535 bytes); a reply is used only
- * when begun, ended, counted and its digests agree. The Scala half is `scala-shim/.../livy/Statements.scala`.
+ * The line of Scala we send, and the lines it prints (before the shim is there, one that asks for
+ * versions). Invariants: the code is constant but for one base64url argument, whatever the payload;
+ * the argument fits a string literal of the JVM (65535 bytes); a reply is used only when begun,
+ * ended, counted and its digests agree. The Scala half is `scala-shim/.../livy/Statements.scala`.
  *
  * Argument (before base64url; integers big-endian, as java.io.DataInput reads them):
  *   18 bytes  statement nonce, so the first 24 characters of the argument name the statement
@@ -239,7 +240,8 @@ interface Pending {
 }
 
 /**
- * Reads what a statement printed. Lines that are not ours (other output of the session) are passed over.
+ * Reads what a statement printed. Lines that are not ours (other output of the session) are passed
+ * over.
  * @throws ReplyDamage when lines are missing or a digest differs
  */
 export function parseReply(text: string, nonce: string): StatementReply {

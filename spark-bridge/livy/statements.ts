@@ -1,7 +1,8 @@
 /**
- * Runs statements of a session: submits each at most once, waits for it, hands out its text. Invariants: a POST whose
- * answer was lost is looked up by the nonce in its code before it is sent again; a session's `idle` is never
- * taken for a statement's end; at most a handful of statements are open, since Livy drops the oldest of 100.
+ * Runs statements of a session: submits each at most once, waits for it, hands out its text.
+ * Invariants: a POST whose answer was lost is looked up by the nonce in its code before it is sent
+ * again; a session's `idle` is never taken for a statement's end; at most a handful of statements
+ * are open, since Livy drops the oldest of 100.
  */
 import { isLivyProblem, livyError, livyFacts } from './errors.js';
 import type { LivySession } from './livy-session.js';
@@ -25,12 +26,14 @@ export interface StatementRunner {
   /**
    * Submits and waits. The signal ends the waiting only; the statement goes on.
    * @returns what it printed
-   * @throws LivyError: `gone` when its result was dropped, `remote` when it threw, `dead`, `identity`, `cancelled`
+   * @throws LivyError: `gone` when its result was dropped, `remote` when it threw, `dead`,
+   *   `identity`, `cancelled`
    */
   run(statement: StatementText, signal?: AbortSignal): Promise<string>;
   /**
-   * Cancels the statement now running, then sends `canary`; without an answer in `limitMs` the session is deleted,
-   * since plain JVM code can't be stopped otherwise. @returns whether the session lives
+   * Cancels the statement now running, then sends `canary`; without an answer in `limitMs` the
+   * session is deleted, since plain JVM code can't be stopped otherwise. @returns whether the
+   * session lives
    */
   cancelRunning(canary: StatementText, limitMs: number): Promise<boolean>;
 }
@@ -171,8 +174,8 @@ async function waitFor(
     }
     if (statement.state === 'available' || statement.state === 'cancelled') return statement;
     if (signal?.aborted) throw cancelled(session, first.id, 'by the caller');
-    // A quarter of the time gone by: a statement is seen at most a quarter late, in a number of looks that
-    // grows with the logarithm of its time.
+    // A quarter of the time gone by: a statement is seen at most a quarter late, in a number of
+    // looks that grows with the logarithm of its time.
     const quarter = (Date.now() - since) / 4;
     await pause(Math.min(state.pollCapMs, Math.max(state.pollMs, quarter)), signal);
     if (session.lost.aborted) throw session.lost.reason;

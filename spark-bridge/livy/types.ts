@@ -1,6 +1,7 @@
 /**
- * What a user says to reach an Apache Livy server and start a session or batch on it, and what Livy says back.
- * Durations carry their unit in the name. Wire spellings live in `wire.ts` and never leave this folder.
+ * What a user says to reach an Apache Livy server and start a session or batch on it, and what Livy
+ * says back. Durations carry their unit in the name. Wire spellings live in `wire.ts` and never
+ * leave this folder.
  */
 
 /** How to prove who we are. A function is asked again when the server refuses the last answer. */

@@ -1,6 +1,7 @@
 /**
- * What this Livy server can do, from `GET /version`. Livy refuses unknown JSON fields with 400, so each newer field
- * is sent only to servers that know it (tags v0.6.0 to v0.9.0 of Apache Livy compared).
+ * What this Livy server can do, from `GET /version`. Livy refuses unknown JSON fields with 400, so
+ * each newer field is sent only to servers that know it (tags v0.6.0 to v0.9.0 of Apache Livy
+ * compared).
  */
 
 export interface LivyVersion {

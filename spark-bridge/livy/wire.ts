@@ -1,6 +1,7 @@
 /**
- * Livy's JSON, both ways. Decoding is tolerant: fields may be missing (older servers, proxies), states may be new;
- * only what we can't work without is demanded. Encoding sends no field the server's version does not know.
+ * Livy's JSON, both ways. Decoding is tolerant: fields may be missing (older servers, proxies),
+ * states may be new; only what we can't work without is demanded. Encoding sends no field the
+ * server's version does not know.
  */
 import { ConfigError } from '../../driver/errors.js';
 import { answerError } from './errors.js';

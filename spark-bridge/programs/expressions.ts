@@ -1,6 +1,7 @@
 /**
- * Feature expressions as the shim takes them: Spark SQL printed from the tree that DuckDB's parser made of the text, with
- * the columns' types as Spark has them. Invariant: no text of a job reaches Spark unprinted but that of a job tied to it.
+ * Feature expressions as the shim takes them: Spark SQL printed from the tree that DuckDB's parser
+ * made of the text, with the columns' types as Spark has them. Invariant: no text of a job reaches
+ * Spark unprinted but that of a job tied to it.
  */
 import { ConfigError, DataError } from '../../driver/errors.js';
 import { SqlChecker, type SqlColumnInfo } from '../../driver/frame/sql/checker.js';
@@ -98,8 +99,8 @@ export class SparkExpressions {
 }
 
 /**
- * DuckDB's type of a column of Spark's: text formats have whole numbers of 64 bits there, and they and Arrow times without
- * a zone, so these mean the same here.
+ * DuckDB's type of a column of Spark's: text formats have whole numbers of 64 bits there, and they
+ * and Arrow times without a zone, so these mean the same here.
  */
 function duckDbType(engineType: string, format: FrameFormat): string | undefined {
   const isText = format === 'csv' || format === 'jsonl';

@@ -1,6 +1,7 @@
 /**
- * Which files a program of Spark reads. Values kept in the cluster count as read: what is not stored of them, or was let go,
- * Spark makes again from the files. Invariant: every file that a result may depend on is in one of the sources.
+ * Which files a program of Spark reads. Values kept in the cluster count as read: what is not
+ * stored of them, or was let go, Spark makes again from the files. Invariant: every file that a
+ * result may depend on is in one of the sources.
  */
 
 import type { Segment } from '../../driver/backend/backend.js';

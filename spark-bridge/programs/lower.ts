@@ -1,6 +1,7 @@
 /**
- * Lowers a segment of the plan to a program of the shim. Invariant: instructions stand in the segment's order
- * (inputs first), every value is named by its expression's id, and a matrix the shim holds already is never sent again.
+ * Lowers a segment of the plan to a program of the shim. Invariant: instructions stand in the
+ * segment's order (inputs first), every value is named by its expression's id, and a matrix the
+ * shim holds already is never sent again.
  */
 
 import type { Segment } from '../../driver/backend/backend.js';

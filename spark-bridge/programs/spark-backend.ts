@@ -1,7 +1,8 @@
 /**
- * The Spark backend: runs segments as programs of the shim over any channel. Row blocks stay in the cluster as
- * RDDs, named by handles. Invariant: it decides nothing about what runs where, and leaves to its tier what is kept; handles are
- * made here, so a lost answer leaves no value whose name is unknown.
+ * The Spark backend: runs segments as programs of the shim over any channel. Row blocks stay in the
+ * cluster as RDDs, named by handles. Invariant: it decides nothing about what runs where, and
+ * leaves to its tier what is kept; handles are made here, so a lost answer leaves no value whose
+ * name is unknown.
  */
 import { randomBytes } from 'node:crypto';
 import type {
@@ -342,7 +343,8 @@ export class SparkBackend implements Backend {
 
 /**
  * A backend over a running shim, or over an embedded Spark that is started (and set up) for it.
- * @throws ConfigError, ExecutionError as `startEmbeddedSpark`; ConfigError when the shim speaks another protocol
+ * @throws ConfigError, ExecutionError as `startEmbeddedSpark`; ConfigError when the shim speaks
+ *   another protocol
  */
 export async function createSparkBackend(
   options: SparkBackendOptions | (EmbeddedSparkOptions & SparkTierOptions) = {},

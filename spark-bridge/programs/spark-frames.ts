@@ -1,7 +1,7 @@
 /**
- * The frame engine of Spark. Local files are listed and identified here, by content, so that a frame has the same
- * lineage on every engine; remote ones are listed and identified where they are. Invariant: what is told of files was
- * read while they were what they are named by.
+ * The frame engine of Spark. Local files are listed and identified here, by content, so that a
+ * frame has the same lineage on every engine; remote ones are listed and identified where they are.
+ * Invariant: what is told of files was read while they were what they are named by.
  */
 import { BackendLostError } from '../../driver/errors.js';
 import { remoteFault, requireStorage } from '../../driver/frame/addresses.js';

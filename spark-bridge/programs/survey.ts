@@ -1,7 +1,8 @@
 /**
- * What the machines of a cluster have: the BLAS of their kernels, and the files that are named by paths of this machine.
- * Invariant: no value is kept that was read on an executor whose files are not known to be ours: executors that came
- * since the last look are looked at before a result counts.
+ * What the machines of a cluster have: the BLAS of their kernels, and the files that are named by
+ * paths of this machine. Invariant: no value is kept that was read on an executor whose files are
+ * not known to be ours: executors that came since the last look are looked at before a result
+ * counts.
  */
 
 import { stat } from 'node:fs/promises';

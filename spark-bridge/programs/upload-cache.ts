@@ -1,7 +1,8 @@
 /**
- * Host matrices that lie in the cluster, cut into row blocks or whole as broadcasts, so that a second program does not send
- * one again. Invariants: an entry lives at most as long as its matrix does here, all of them stay within the limits (least
- * recently used leaves first), and none is let go while a program that was told of it runs.
+ * Host matrices that lie in the cluster, cut into row blocks or whole as broadcasts, so that a
+ * second program does not send one again. Invariants: an entry lives at most as long as its matrix
+ * does here, all of them stay within the limits (least recently used leaves first), and none is let
+ * go while a program that was told of it runs.
  */
 import { denseBytes } from '../../driver/ir/expr.js';
 import type { DenseMatrix } from '../../driver/ir/value.js';

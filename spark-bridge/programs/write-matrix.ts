@@ -1,6 +1,7 @@
 /**
- * Writes a matrix as a folder of Parquet or ORC files from where its rows are: row blocks that Spark holds are written by their
- * executors, values of this process are sent. Invariant: the folder's files are named in row order, so it reads back as written.
+ * Writes a matrix as a folder of Parquet or ORC files from where its rows are: row blocks that
+ * Spark holds are written by their executors, values of this process are sent. Invariant: the
+ * folder's files are named in row order, so it reads back as written.
  */
 
 import { randomBytes } from 'node:crypto';
@@ -30,7 +31,8 @@ export interface WrittenMatrix {
 /**
  * Computes a matrix and writes it; a matrix that is held already is not computed again.
  * @param path a folder that does not exist yet, or a URI the cluster can write to
- * @throws PlanError when the number of names is not that of columns, DataError when something is at `path`
+ * @throws PlanError when the number of names is not that of columns, DataError when something is at
+ *   `path`
  */
 export async function writeMatrix(
   session: Session,

@@ -1,9 +1,11 @@
 /**
- * Which row blocks a plan should leave in the cluster for later plans. A value is noted when it is computed first, kept when it
- * comes up again, and from then on read: storing everything at once costs more than it saves. How many times it must have
- * come up is learned for values of its kind: where nearly all come again, the first time is early enough; where hardly any
- * do, the second is too early; what a loop carries from turn to turn is kept at once, or each turn would repeat all before it.
- * Source: delayed caching and the delay factor of MEMPHIS (EDBT 2025), section 4. Invariant: what is remembered is bounded.
+ * Which row blocks a plan should leave in the cluster for later plans. A value is noted when it is
+ * computed first, kept when it comes up again, and from then on read: storing everything at once
+ * costs more than it saves. How many times it must have come up is learned for values of its kind:
+ * where nearly all come again, the first time is early enough; where hardly any do, the second is
+ * too early; what a loop carries from turn to turn is kept at once, or each turn would repeat all
+ * before it. Source: delayed caching and the delay factor of MEMPHIS (EDBT 2025), section 4.
+ * Invariant: what is remembered is bounded.
  */
 import { isInside, type Plan, type PlanNode } from '../../driver/compiler/plan.js';
 import { denseBytes, type Expr } from '../../driver/ir/expr.js';
@@ -12,8 +14,8 @@ import { frame } from '../../driver/operators/frame.js';
 import { forgetOldest } from '../../driver/support/forget-oldest.js';
 
 /**
- * When computed row blocks are kept: `delayed`, as above; `eager`, all of them the first time; `off`, none but those that the
- * plan itself reads twice or the user asks for.
+ * When computed row blocks are kept: `delayed`, as above; `eager`, all of them the first time;
+ * `off`, none but those that the plan itself reads twice or the user asks for.
  */
 export type RddReuse = 'delayed' | 'eager' | 'off';
 
@@ -46,8 +48,9 @@ export class DelayedCaching {
   }
 
   /**
-   * Notes the blocked values a plan is about to compute and marks those to keep: of a chain of them the last one only. What the
-   * plan keeps for its own passes stays marked; what it would keep for later plans only is decided here.
+   * Notes the blocked values a plan is about to compute and marks those to keep: of a chain of them
+   * the last one only. What the plan keeps for its own passes stays marked; what it would keep for
+   * later plans only is decided here.
    * @param fits whether a value may be kept at all
    */
   mark(plan: Plan, backend: string, fits: (expr: Expr) => boolean): void {

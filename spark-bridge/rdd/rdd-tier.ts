@@ -1,8 +1,9 @@
 /**
- * Spark storage as a tier of the reuse cache: which computed row blocks stay in the cluster, within a share of the storage
- * memory that Spark reports, and which go. Invariants: each handle is released once, never while a running plan may read
- * it, and without waiting for the cluster; a value is evicted only by its score; what Spark says it stores replaces our
- * estimates whenever the budget seems exceeded. Source: MEMPHIS (EDBT 2025), section 4.
+ * Spark storage as a tier of the reuse cache: which computed row blocks stay in the cluster, within
+ * a share of the storage memory that Spark reports, and which go. Invariants: each handle is
+ * released once, never while a running plan may read it, and without waiting for the cluster; a
+ * value is evicted only by its score; what Spark says it stores replaces our estimates whenever the
+ * budget seems exceeded. Source: MEMPHIS (EDBT 2025), section 4.
  */
 
 import type { CacheEntry } from '../../driver/backend/cache-entry.js';
@@ -201,7 +202,8 @@ export class RddTier implements CacheTier {
     for (const { handle, memoryBytes, diskBytes, materialised } of report.handles) {
       const kept = this.#kept.get(handle);
       if (kept === undefined || !materialised) continue;
-      // Spark counts a block on disk again each time it was back in memory meanwhile, so its figure for disks is a bound only.
+      // Spark counts a block on disk again each time it was back in memory meanwhile, so its figure
+      // for disks is a bound only.
       kept.bytes = Math.max(memoryBytes, Math.min(memoryBytes + diskBytes, kept.estimate));
     }
     for (const { bytes } of this.#kept.values()) total += bytes;

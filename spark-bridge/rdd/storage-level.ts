@@ -1,6 +1,7 @@
 /**
- * How Spark stores a kept value. Spark drops what it can't hold in memory or writes it to its local disks, as the level says;
- * the level also decides whether the RDD's lineage can be cut, which needs a disk.
+ * How Spark stores a kept value. Spark drops what it can't hold in memory or writes it to its local
+ * disks, as the level says; the level also decides whether the RDD's lineage can be cut, which
+ * needs a disk.
  */
 
 import type { Segment } from '../../driver/backend/backend.js';
@@ -15,8 +16,9 @@ const DISK_BYTES_PER_SECOND = 300e6;
 const SERIALISED_SHARE = 0.25;
 
 /**
- * Memory only where making a lost partition again is faster than reading it from disk and needs nothing but row numbers; the
- * serialised form where the value is so large that much of it goes to disk.
+ * Memory only where making a lost partition again is faster than reading it from disk and needs
+ * nothing but row numbers; the serialised form where the value is so large that much of it goes to
+ * disk.
  * @param secondsOf expected time of one node's own work on the cluster
  */
 export function chooseLevel(

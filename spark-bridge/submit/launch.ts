@@ -1,7 +1,8 @@
 /**
- * The command line of `spark-submit` in client mode: the shim is its application, runs on this machine, and reads token and
- * settings from its standard input as the embedded one does. Invariants: no secret setting stands on the command line;
- * what the cluster's own defaults (`spark-defaults.conf`) say is overruled only where the shim would not work.
+ * The command line of `spark-submit` in client mode: the shim is its application, runs on this
+ * machine, and reads token and settings from its standard input as the embedded one does.
+ * Invariants: no secret setting stands on the command line; what the cluster's own defaults
+ * (`spark-defaults.conf`) say is overruled only where the shim would not work.
  */
 import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -108,7 +109,8 @@ function scriptOf(home: string | undefined): string | undefined {
 }
 
 /**
- * A standalone cluster is reached with the jars of embedded Spark as well; others need their own Spark and its settings.
+ * A standalone cluster is reached with the jars of embedded Spark as well; others need their own
+ * Spark and its settings.
  * @throws ConfigError when this master does, and there is none
  */
 export function requireSubmit(master: string): void {

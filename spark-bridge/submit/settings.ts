@@ -1,6 +1,7 @@
 /**
- * What a user says about the Spark to run on, in the `spark:` section of a job file and in REPRISE_SPARK_MASTER, and what
- * becomes of it: one way in. Invariant: no error of this file carries the value of a secret setting.
+ * What a user says about the Spark to run on, in the `spark:` section of a job file and in
+ * REPRISE_SPARK_MASTER, and what becomes of it: one way in. Invariant: no error of this file
+ * carries the value of a secret setting.
  */
 import { ConfigError } from '../../driver/errors.js';
 import { env } from '../../driver/support/env.js';

@@ -1,6 +1,7 @@
 /**
- * Columns as files hold them: ids that no float64 tells apart, columns in the names of folders, types that one engine or
- * none reads, names that differ in case alone. Scores are scikit-learn's on the same folds.
+ * Columns as files hold them: ids that no float64 tells apart, columns in the names of folders,
+ * types that one engine or none reads, names that differ in case alone. Scores are scikit-learn's
+ * on the same folds.
  */
 import assert from 'node:assert/strict';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';

@@ -1,6 +1,7 @@
 /**
- * Text as people have it: CSV and JSON lines whose cells change kind late, differ by file, or are written another way. Right
- * values are scikit-learn's on what pandas reads, over the same contiguous folds.
+ * Text as people have it: CSV and JSON lines whose cells change kind late, differ by file, or are
+ * written another way. Right values are scikit-learn's on what pandas reads, over the same
+ * contiguous folds.
  */
 import assert from 'node:assert/strict';
 import { mkdirSync } from 'node:fs';

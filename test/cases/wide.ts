@@ -49,7 +49,8 @@ function expectScores(outcome: Outcome, expected: Expected): void {
     close(trial.splitScores.r2!, expected.r2[t]!);
     close([trial.meanScore.neg_mean_squared_error!], [expected.mse[t]!]);
   }
-  // Single coefficients are less certain where columns outnumber rows; scikit-learn solves the system of the rows.
+  // Single coefficients are less certain where columns outnumber rows; scikit-learn solves the
+  // system of the rows.
   const fitted = [model!.coefficients[0]!, model!.intercept];
   close(fitted, [expected.first, expected.intercept], 1e-6);
 }

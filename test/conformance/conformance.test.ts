@@ -1,6 +1,6 @@
 /**
- * Every case of every operator on every backend, whole and by row blocks, against the reference. Gaps are declared in
- * `test/support/backends.ts`; a declared gap that works fails here.
+ * Every case of every operator on every backend, whole and by row blocks, against the reference.
+ * Gaps are declared in `test/support/backends.ts`; a declared gap that works fails here.
  */
 import assert from 'node:assert/strict';
 import type { Backend, Segment } from '../../driver/backend/backend.js';

@@ -1,6 +1,6 @@
 /**
- * Data that grow a file at a time, each run a process of its own with a shared store: only what is new is read, and the
- * answer is that of a run that knows nothing.
+ * Data that grow a file at a time, each run a process of its own with a shared store: only what is
+ * new is read, and the answer is that of a run that knows nothing.
  */
 import assert from 'node:assert/strict';
 import { mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
@@ -65,7 +65,8 @@ describe('reprise run on data that arrive file by file', function () {
     assert.deepEqual([first.passes, first.rowsRead], [1, READS * (400 + 407 + 414 + 421)]);
     const again = await checked();
     assert.deepEqual([again.passes, again.rowsRead], [0, 0]);
-    // Day 6 brings a category, a range and row counts no day before had; the moments of the others stay.
+    // Day 6 brings a category, a range and row counts no day before had; the moments of the others
+    // stay.
     await add(6);
     const more = await checked();
     assert.deepEqual([more.passes, more.rowsRead], [1, READS * rowsOf(6)]);
@@ -109,7 +110,8 @@ describe('reprise run on data that arrive file by file', function () {
     await checked();
     await add(4);
     const more = await checked();
-    // Of five files the third straddles the new boundary; the one that held the old boundary is between files no more.
+    // Of five files the third straddles the new boundary; the one that held the old boundary is
+    // between files no more.
     assert.equal(more.passes, 1);
     assert.ok(more.rowsRead <= READS * rowsOf(4) + rowsOf(1) + rowsOf(2), `${more.rowsRead} rows`);
   });

@@ -97,7 +97,8 @@ describe('lineage on the command line', () => {
       ['cv.seed 7 -> 8 changes kfold'],
     );
     assert.equal(difference.causes[0].steps.length, difference.newSteps);
-    // Same job, other folds: every new step stands in the place of one that is gone, of the same operator.
+    // Same job, other folds: every new step stands in the place of one that is gone, of the same
+    // operator.
     assert.equal(difference.aligned.length, difference.newSteps);
     assert.equal(difference.goneSteps, difference.newSteps);
     const [firstSteps, secondSteps] = await Promise.all([stepsOf(first), stepsOf(second)]);

@@ -1,6 +1,6 @@
 /**
- * The report in a real headless Chromium with the network off: what only a browser can tell. Skipped, loudly, where
- * there is no Chromium; CHROME_PATH names one that is elsewhere.
+ * The report in a real headless Chromium with the network off: what only a browser can tell.
+ * Skipped, loudly, where there is no Chromium; CHROME_PATH names one that is elsewhere.
  */
 import assert from 'node:assert/strict';
 import { accessSync, constants, mkdtempSync, rmSync, writeFileSync } from 'node:fs';

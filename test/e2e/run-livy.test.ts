@@ -1,6 +1,7 @@
 /**
- * `reprise run --engine spark` through Livy, as a user does: the Livy test server on a real socket, real Spark drivers with the
- * real shim behind it. The answers are those of this machine, and no session, batch or JVM stays behind, whatever happens.
+ * `reprise run --engine spark` through Livy, as a user does: the Livy test server on a real socket,
+ * real Spark drivers with the real shim behind it. The answers are those of this machine, and no
+ * session, batch or JVM stays behind, whatever happens.
  */
 import assert from 'node:assert/strict';
 import type { ChildProcess } from 'node:child_process';

@@ -66,7 +66,8 @@ describe('a run over files, one of which changes', () => {
       }),
       { code: 'DATA' },
     );
-    // The changed content was never seen as what it replaced: a run over it reads it, and agrees with a cold one.
+    // The changed content was never seen as what it replaced: a run over it reads it, and agrees
+    // with a cold one.
     const changed = await run();
     assert.ok(
       changed.rowsRead >= 2 * 407 && changed.rowsRead <= 407 + ALL_ROWS,

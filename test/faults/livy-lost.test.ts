@@ -1,7 +1,7 @@
 /**
- * Spark drivers killed in the middle of a plan (faults 24 and 30), real JVMs all: embedded, and behind the Livy test
- * server by statements, directly and as a batch. The answer is a cold run's, only what had no value runs again, and no
- * application stays behind.
+ * Spark drivers killed in the middle of a plan (faults 24 and 30), real JVMs all: embedded, and
+ * behind the Livy test server by statements, directly and as a batch. The answer is a cold run's,
+ * only what had no value runs again, and no application stays behind.
  */
 import assert from 'node:assert/strict';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';

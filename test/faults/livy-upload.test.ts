@@ -1,6 +1,7 @@
 /**
- * Fault 29, a broken pipe to Spark: the driver's JVM is killed while a large payload is on its way to it. The JVM is stopped
- * first, so that the kernel's buffers are full and a write is surely pending when it dies. Needs `/proc`, to see that.
+ * Fault 29, a broken pipe to Spark: the driver's JVM is killed while a large payload is on its way
+ * to it. The JVM is stopped first, so that the kernel's buffers are full and a write is surely
+ * pending when it dies. Needs `/proc`, to see that.
  */
 import assert from 'node:assert/strict';
 import { existsSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';

@@ -1,6 +1,7 @@
 /**
- * The durable store when the file system fails at any one call, or from one call on, and when the process is killed at
- * any one call: values are right or missing, the work goes on, and the next process finds a sound store.
+ * The durable store when the file system fails at any one call, or from one call on, and when the
+ * process is killed at any one call: values are right or missing, the work goes on, and the next
+ * process finds a sound store.
  */
 import assert from 'node:assert/strict';
 import { mkdir } from 'node:fs/promises';

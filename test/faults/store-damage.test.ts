@@ -142,7 +142,8 @@ describe('damage to the durable store', () => {
     ]) {
       await damage();
       let isStored = false;
-      // The other process stores it again between the failed read and the look at what others wrote.
+      // The other process stores it again between the failed read and the look at what others
+      // wrote.
       const fileSystem = tapped(async (name) => {
         if (name !== 'stat' || isStored || !isReading) return;
         isStored = true;

@@ -1,6 +1,7 @@
 /**
- * The durable store on disks that are really full and really read-only: runs end well, and what takes away works where
- * nothing can be written. File systems are mounted for it, so it needs root; what any user can run comes first.
+ * The durable store on disks that are really full and really read-only: runs end well, and what
+ * takes away works where nothing can be written. File systems are mounted for it, so it needs root;
+ * what any user can run comes first.
  */
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';

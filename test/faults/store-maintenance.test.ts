@@ -1,7 +1,8 @@
 /**
- * Looking after the durable store (gc, verify, clear, notes on shared inputs) when the file system fails at any one call or
- * from one call on, and when the process is killed at any one call: it ends or says what it needed, nothing within the
- * limits is lost but by `clear`, no value is ever wrong, and the next process can do it all.
+ * Looking after the durable store (gc, verify, clear, notes on shared inputs) when the file system
+ * fails at any one call or from one call on, and when the process is killed at any one call: it
+ * ends or says what it needed, nothing within the limits is lost but by `clear`, no value is ever
+ * wrong, and the next process can do it all.
  */
 import assert from 'node:assert/strict';
 import { mkdir, writeFile } from 'node:fs/promises';
@@ -117,7 +118,8 @@ describe('looking after the durable store on a failing disk', () => {
             `${task}, ${code} at call ${copy.call}`,
           );
           const { failed } = copy;
-          // An entry whose file can't be read for a moment may be put aside; it is lost, never wrong.
+          // An entry whose file can't be read for a moment may be put aside; it is lost, never
+          // wrong.
           const mayLose = code === 'EIO' && ['read', 'fstat'].includes(failed);
           const what = `${task}, ${code} at call ${copy.call} (${failed})`;
           await assertSoundAfter(copy.folder, mayLose ? 'clear' : task, what);

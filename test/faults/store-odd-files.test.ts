@@ -1,6 +1,7 @@
 /**
- * Pipes, links, devices and folders in the place of a store's files and folders: never waited for, never followed, and nothing is
- * removed behind one. Each is put in place of something that was good; reading, writing, `gc`, `verify` and `clear` then end.
+ * Pipes, links, devices and folders in the place of a store's files and folders: never waited for,
+ * never followed, and nothing is removed behind one. Each is put in place of something that was
+ * good; reading, writing, `gc`, `verify` and `clear` then end.
  */
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';

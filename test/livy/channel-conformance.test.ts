@@ -1,6 +1,7 @@
 /**
- * One suite over every way to a shim: embedded, Livy statements, direct behind Livy, and a Livy batch, also over TLS. The Livy is our test
- * server on a real socket; Spark and the shim are real. Whatever the way, the same call gives the same answer or error.
+ * One suite over every way to a shim: embedded, Livy statements, direct behind Livy, and a Livy
+ * batch, also over TLS. The Livy is our test server on a real socket; Spark and the shim are real.
+ * Whatever the way, the same call gives the same answer or error.
  */
 import assert from 'node:assert/strict';
 import { randomBytes, X509Certificate } from 'node:crypto';

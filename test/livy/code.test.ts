@@ -150,7 +150,8 @@ describe('the reply', () => {
           assert.ok(error instanceof ReplyDamage, String(error));
           return;
         }
-        // What does not matter to the bytes (the boot token, a line's number) may differ; the bytes may not.
+        // What does not matter to the bytes (the boot token, a line's number) may differ; the bytes
+        // may not.
         const report = read.reports.get(id);
         if (report?.kind === 'done')
           assert.equal(Buffer.from(report.bytes).toString(), 'z'.repeat(3000));

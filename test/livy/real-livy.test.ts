@@ -1,6 +1,7 @@
 /**
- * The client against a real Apache Livy, at REPRISE_LIVY_URL; skipped, loudly, without one. The jar goes by upload, or is
- * read by the cluster from the URI in REPRISE_LIVY_JAR. One session serves the whole suite, in this order.
+ * The client against a real Apache Livy, at REPRISE_LIVY_URL; skipped, loudly, without one. The jar
+ * goes by upload, or is read by the cluster from the URI in REPRISE_LIVY_JAR. One session serves
+ * the whole suite, in this order.
  */
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';

@@ -1,6 +1,7 @@
 /**
- * What partial-reuse tests need: the pass over a set of nodes declared cached, and a table of tests every rule has: what
- * it makes, what it leaves alone, what it costs, and that values stay, by the reference and by the CPU backend.
+ * What partial-reuse tests need: the pass over a set of nodes declared cached, and a table of tests
+ * every rule has: what it makes, what it leaves alone, what it costs, and that values stay, by the
+ * reference and by the CPU backend.
  */
 import assert from 'node:assert/strict';
 import fc from 'fast-check';

@@ -104,7 +104,8 @@ describe('placement by cost', () => {
   });
 
   it('makes data where a loop that an earlier session ran will read them', async () => {
-    // One turn is done sooner in the cluster, which makes the numbers ten times as fast; ten turns are not.
+    // One turn is done sooner in the cluster, which makes the numbers ten times as fast; ten turns
+    // are not.
     const slowNumbers = { 'host/rand': { factor: 10, samples: 10 } };
     const turn = (session: Session): Scalar =>
       generated(session, 2 * MIB)
@@ -268,8 +269,8 @@ describe('every placement', () => {
           policies.map((policy) => run(recipe, policy, false)),
         );
         const best = Math.min(here!.seconds, there!.seconds);
-        // Starts are charged a wave, before it is known which passes will share one: a choice can be off by one start.
-        // Beside that, operands of some bytes are not charged.
+        // Starts are charged a wave, before it is known which passes will share one: a choice can
+        // be off by one start. Beside that, operands of some bytes are not charged.
         assert.ok(
           chosen!.seconds <= best * 1.05 + START_SECONDS + 2e-3,
           `chosen ${chosen!.seconds}, here ${here!.seconds}, there ${there!.seconds}`,

@@ -135,7 +135,8 @@ describe('broadcasts', () => {
 
   it('travel inside a program that can start at once, without an exchange of their own', async () => {
     const { session, channel } = await counted();
-    // The weights come from a pass over x, are put together here, and are all that the next pass waits for.
+    // The weights come from a pass over x, are put together here, and are all that the next pass
+    // waits for.
     const scaled = (of: Session, x: Matrix): Matrix =>
       weights(of, 2).mul(x.colSums().t()).mul(1e-6);
     const x = rand(session, ROWS, COLS, { seed: 10 });

@@ -1,6 +1,6 @@
 /**
- * A file that is another while Spark reads it, and what it was again afterwards: the run ends, and the session keeps nothing it
- * learned meanwhile, so the next run is right.
+ * A file that is another while Spark reads it, and what it was again afterwards: the run ends, and
+ * the session keeps nothing it learned meanwhile, so the next run is right.
  */
 import assert from 'node:assert/strict';
 import { readFileSync, statSync, truncateSync, utimesSync, writeFileSync } from 'node:fs';
@@ -65,7 +65,8 @@ describe('a session on Spark over a file that changes for a while', function () 
       };
       restore();
       const href = where === 'here' ? 'data' : farAddress(folder.file('data'));
-      // Folds by a column: those that are shuffled follow a file's identity, which is another in storage.
+      // Folds by a column: those that are shuffled follow a file's identity, which is another in
+      // storage.
       const { data } = dailyJob;
       const own = { ...dailyJob, data: { ...data, path: href }, cv: { predefined: 'fold' } };
       folder.write('job.yaml', stringify(own));

@@ -1,6 +1,7 @@
 /**
- * Spark with executors in JVMs of their own (`local-cluster`): same values, also when one of them is killed in the middle
- * of a job or takes kept rows with it, and no more actions at once than the living ones carry. Needs `/proc`, to find the executors.
+ * Spark with executors in JVMs of their own (`local-cluster`): same values, also when one of them
+ * is killed in the middle of a job or takes kept rows with it, and no more actions at once than the
+ * living ones carry. Needs `/proc`, to find the executors.
  */
 import assert from 'node:assert/strict';
 import {

@@ -102,7 +102,8 @@ describe('programs over many files on Spark', () => {
     try {
       const frames = session.blocks.frames!;
       await runOverFiles(session, frames, data, program);
-      // The rows have come up twice, and stay: these are read from the cluster, by file nevertheless.
+      // The rows have come up twice, and stay: these are read from the cluster, by file
+      // nevertheless.
       for (const one of [again, (X) => [X.colMins()], (X) => [X.colMaxs()]] as FileProgram[]) {
         await runOverFiles(session, frames, data, one);
       }

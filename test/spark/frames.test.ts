@@ -1,6 +1,7 @@
 /**
- * Frames on Spark against frames on DuckDB: the same columns, statistics and cells, whatever the format, the order of
- * files and the dialect of the expressions. DuckDB's engine with `encodeBlock` is the oracle.
+ * Frames on Spark against frames on DuckDB: the same columns, statistics and cells, whatever the
+ * format, the order of files and the dialect of the expressions. DuckDB's engine with `encodeBlock`
+ * is the oracle.
  */
 import assert from 'node:assert/strict';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
@@ -189,7 +190,8 @@ describe('frames on Spark', () => {
     spark = made;
     duckdb = createDuckDbEngine();
     ({ folder, remove } = await temporaryFolder());
-    // The first file is the smallest: Spark would read the largest one first, were it asked for all at once.
+    // The first file is the smallest: Spark would read the largest one first, were it asked for all
+    // at once.
     const parts = join(folder, 'parts');
     await mkdir(parts);
     await copyTo(join(parts, 'a.parquet'), table(0, 100), 'format parquet');
@@ -272,7 +274,8 @@ describe('frames on Spark', () => {
 
   it('reads an Arrow stream like the file it is part of', async () => {
     const bytes = await readFile(join(ARROW, 'plain.arrow'));
-    // A file is its stream between eight bytes and a footer, whose length stands before the last magic word.
+    // A file is its stream between eight bytes and a footer, whose length stands before the last
+    // magic word.
     const footer = bytes.readInt32LE(bytes.length - 10);
     const stream = join(folder, 'plain.arrows');
     await writeFile(stream, bytes.subarray(8, bytes.length - 10 - footer));

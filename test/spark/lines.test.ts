@@ -1,6 +1,6 @@
 /**
- * The other line of Spark: a short list of suites, whole, in a process of its own where Spark 3.5 is asked for; and what a
- * shim says that came to another Spark than its own.
+ * The other line of Spark: a short list of suites, whole, in a process of its own where Spark 3.5
+ * is asked for; and what a shim says that came to another Spark than its own.
  */
 import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';

@@ -1,6 +1,7 @@
 /**
- * Rows that are cut, stacked and selected stay in Spark: values equal those of this machine, and passes and jobs are as few as
- * if the rows had never moved. Chunks of 700 rows make uneven and empty partitions.
+ * Rows that are cut, stacked and selected stay in Spark: values equal those of this machine, and
+ * passes and jobs are as few as if the rows had never moved. Chunks of 700 rows make uneven and
+ * empty partitions.
  */
 import assert from 'node:assert/strict';
 import {

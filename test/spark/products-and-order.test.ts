@@ -1,6 +1,7 @@
 /**
- * Products of two matrices that are both in Spark, and the first rows by a column, over chunks of 700 rows: values are those of
- * this machine, however the operands are cut, and jobs are as few as the cuts allow.
+ * Products of two matrices that are both in Spark, and the first rows by a column, over chunks of
+ * 700 rows: values are those of this machine, however the operands are cut, and jobs are as few as
+ * the cuts allow.
  */
 import assert from 'node:assert/strict';
 import { createReferenceBackend } from '../../driver/backend/reference-backend.js';

@@ -1,6 +1,7 @@
 /**
- * Kept row blocks that Spark does not hold whole, on a real Spark whose storage is small: after three reads that had to compute
- * some of it again, what is missing is computed in the background, once; what never fits is given up.
+ * Kept row blocks that Spark does not hold whole, on a real Spark whose storage is small: after
+ * three reads that had to compute some of it again, what is missing is computed in the background,
+ * once; what never fits is given up.
  */
 import assert from 'node:assert/strict';
 import { createReferenceBackend } from '../../driver/backend/reference-backend.js';
@@ -115,7 +116,8 @@ describe('row blocks that Spark does not hold whole', function () {
       await spark.tier.settle();
       taken.push((await shared.jobs()) - before);
     }
-    // The third read starts one more job; the sixth gives the value up; the seventh computes all of it anew.
+    // The third read starts one more job; the sixth gives the value up; the seventh computes all of
+    // it anew.
     assert.deepEqual(taken, [1, 1, 2, 1, 1, 1, 1]);
     assert.equal(spark.tier.materialised, 1);
     assert.equal(spark.tier.evicted, 1);

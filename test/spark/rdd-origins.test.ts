@@ -1,6 +1,7 @@
 /**
- * What a kept value was made from: it stays while Spark may need it and no longer (lazy garbage collection), by programs
- * sent straight to the shim, so that each handle and each job is the test's own.
+ * What a kept value was made from: it stays while Spark may need it and no longer (lazy garbage
+ * collection), by programs sent straight to the shim, so that each handle and each job is the
+ * test's own.
  */
 import assert from 'node:assert/strict';
 import { BackendLostError } from '../../driver/errors.js';

@@ -1,6 +1,6 @@
 /**
- * Every row of the table of SQL functions, and every cast, on both engines over nasty values: the same values, however each
- * engine computes them. One scan of each engine answers for all of them.
+ * Every row of the table of SQL functions, and every cast, on both engines over nasty values: the
+ * same values, however each engine computes them. One scan of each engine answers for all of them.
  */
 import assert from 'node:assert/strict';
 import { join } from 'node:path';

@@ -1,6 +1,7 @@
 /**
- * `spark-submit` onto a standalone cluster: a job's answers are those of this machine, data that a worker lacks or has
- * otherwise are an error that names them, and the application ends with its driver, however that ends.
+ * `spark-submit` onto a standalone cluster: a job's answers are those of this machine, data that a
+ * worker lacks or has otherwise are an error that names them, and the application ends with its
+ * driver, however that ends.
  */
 import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';
@@ -50,7 +51,8 @@ describe('a standalone cluster', function () {
       mkdirSync(folder.file(name));
       writeFileSync(folder.file(`${name}/data.csv`), linearCsv(ROWS));
     }
-    // As on another machine: one folder is empty there, the other has an older file of the same length.
+    // As on another machine: one folder is empty there, the other has an older file of the same
+    // length.
     const view = [
       `mount -t tmpfs tmpfs '${folder.file('hidden')}'`,
       `tr 1 2 < '${folder.file('stale/data.csv')}' > '${folder.file('older.csv')}'`,

@@ -1,6 +1,7 @@
 /**
- * Storage that tags its files, as S3 and Azure do: a content that changes under the same length and time is another one. The
- * storage is a file system of Hadoop's own interface over local files, compiled here and put on the class path as an agent.
+ * Storage that tags its files, as S3 and Azure do: a content that changes under the same length and
+ * time is another one. The storage is a file system of Hadoop's own interface over local files,
+ * compiled here and put on the class path as an agent.
  */
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';

@@ -1,6 +1,6 @@
 /**
- * Text files on both engines: what a file holds is found out twice, by DuckDB's SQL and by the shim, and read twice. They say
- * the same of every nasty text, or both refuse it.
+ * Text files on both engines: what a file holds is found out twice, by DuckDB's SQL and by the
+ * shim, and read twice. They say the same of every nasty text, or both refuse it.
  */
 import assert from 'node:assert/strict';
 import { mkdirSync, writeFileSync } from 'node:fs';

@@ -1,6 +1,7 @@
 /**
- * Every backend the conformance suite runs, one row each. Invariant: a row declares each operator its backend lacks, with
- * the error class expected of it; a declared gap that works fails the suite, so that this table stays true.
+ * Every backend the conformance suite runs, one row each. Invariant: a row declares each operator
+ * its backend lacks, with the error class expected of it; a declared gap that works fails the
+ * suite, so that this table stays true.
  */
 
 import type { Backend } from '../../driver/backend/backend.js';

@@ -3,8 +3,9 @@ import assert from 'node:assert/strict';
 import type { DenseMatrix } from '../../driver/ir/value.js';
 
 /**
- * Fails unless every cell is within `tolerance` of the expected one, relative to the larger of its own size and the
- * largest finite expected cell (so that cancellation to near zero is judged by what was cancelled). 0 asks for equality.
+ * Fails unless every cell is within `tolerance` of the expected one, relative to the larger of its
+ * own size and the largest finite expected cell (so that cancellation to near zero is judged by
+ * what was cancelled). 0 asks for equality.
  */
 export function assertClose(
   actual: DenseMatrix,

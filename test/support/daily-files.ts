@@ -1,6 +1,7 @@
 /**
- * Data that arrive a file a day, made so that files differ: categories, missing values and ranges that occur in some files
- * only, unequal row counts, a large mean. Deterministic: file `day` always has the same bytes for the same options.
+ * Data that arrive a file a day, made so that files differ: categories, missing values and ranges
+ * that occur in some files only, unequal row counts, a large mean. Deterministic: file `day` always
+ * has the same bytes for the same options.
  */
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';

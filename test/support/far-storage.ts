@@ -1,6 +1,6 @@
 /**
- * Storage that only Spark can list: Hadoop's own view file system, mounted over the temporary folder. So listing, identity
- * and reading go by Hadoop's interfaces, as they do for HDFS or S3.
+ * Storage that only Spark can list: Hadoop's own view file system, mounted over the temporary
+ * folder. So listing, identity and reading go by Hadoop's interfaces, as they do for HDFS or S3.
  */
 import { tmpdir } from 'node:os';
 import { pathToFileURL } from 'node:url';

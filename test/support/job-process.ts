@@ -1,6 +1,6 @@
 /**
- * A process of its own that runs the job files named on standard input, a line each, every one in a session of its own. Says `ready`
- * once everything is loaded, then what each run counted.
+ * A process of its own that runs the job files named on standard input, a line each, every one in a
+ * session of its own. Says `ready` once everything is loaded, then what each run counted.
  */
 import { createInterface } from 'node:readline';
 import { openSession } from '../../jobs/engines.js';

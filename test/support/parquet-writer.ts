@@ -1,6 +1,7 @@
 /**
- * Writes Parquet files byte by byte, so that tests can make footers that lie. One column `x` of plain int64, one row
- * group, one page, no compression; every count can be overridden. Thrift compact protocol, after parquet.thrift.
+ * Writes Parquet files byte by byte, so that tests can make footers that lie. One column `x` of
+ * plain int64, one row group, one page, no compression; every count can be overridden. Thrift
+ * compact protocol, after parquet.thrift.
  */
 
 export interface ParquetLies {

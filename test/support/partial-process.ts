@@ -1,6 +1,6 @@
 /**
- * A process that evaluates one request of a scenario with a durable store: `node partial-process.js <JSON>`. Says on standard
- * output what ran and the digest of the value, a JSON line.
+ * A process that evaluates one request of a scenario with a durable store: `node partial-process.js
+ * <JSON>`. Says on standard output what ran and the digest of the value, a JSON line.
  */
 import { Session } from '../../driver/index.js';
 import { contentDigest } from '../../driver/ir/lineage-key.js';

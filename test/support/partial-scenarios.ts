@@ -1,6 +1,7 @@
 /**
- * Two requests where the second is answered from parts of the first, one a rule: for tests in one session, over two
- * processes, and for the benchmark. Sizes are such that computing takes long enough to be looked at and stored.
+ * Two requests where the second is answered from parts of the first, one a rule: for tests in one
+ * session, over two processes, and for the benchmark. Sizes are such that computing takes long
+ * enough to be looked at and stored.
  */
 
 import type { Evaluator } from '../../driver/ir/evaluator.js';

@@ -1,6 +1,6 @@
 /**
- * What rule and API tests need: a session that only builds nodes and evaluates them by the reference, plans as formulas
- * over named leaves (`mmchain(X, v)`), and one rule run alone.
+ * What rule and API tests need: a session that only builds nodes and evaluates them by the
+ * reference, plans as formulas over named leaves (`mmchain(X, v)`), and one rule run alone.
  */
 
 import { evaluateByReference } from '../../driver/backend/reference-backend.js';

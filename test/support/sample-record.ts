@@ -1,6 +1,7 @@
 /**
- * Run records for tests of the report, the shape of those a real search leaves: a grid of penalties over folds with
- * a plausible curve, lineage and timeline. Deterministic: the same options give the same record.
+ * Run records for tests of the report, the shape of those a real search leaves: a grid of penalties
+ * over folds with a plausible curve, lineage and timeline. Deterministic: the same options give the
+ * same record.
  */
 import type { LineageNode, RunRecord, TimelineEvent } from '../../jobs/runs/record.js';
 import type { TrialResult } from '../../jobs/search/result.js';

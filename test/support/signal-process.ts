@@ -1,6 +1,6 @@
 /**
- * A process of its own that waits for something, for tests of signals: `node signal-process.js <what> <grace in ms> [path]`. Says
- * `waiting` once it does, and ends as `reprise` does.
+ * A process of its own that waits for something, for tests of signals: `node signal-process.js
+ * <what> <grace in ms> [path]`. Says `waiting` once it does, and ends as `reprise` does.
  */
 import { readFileSync, writeSync } from 'node:fs';
 import { open } from 'node:fs/promises';

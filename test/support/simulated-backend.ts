@@ -1,7 +1,8 @@
 /**
- * A remote backend in this process: it computes by the reference, keeps values under handles as a cluster (`resident`) or a
- * GPU (`none`) does, and says what it was asked to move. For tests of placement, transfers and migration, where what
- * travelled matters and an engine's own time must not.
+ * A remote backend in this process: it computes by the reference, keeps values under handles as a
+ * cluster (`resident`) or a GPU (`none`) does, and says what it was asked to move. For tests of
+ * placement, transfers and migration, where what travelled matters and an engine's own time must
+ * not.
  */
 
 import type { Backend, BackendCosts, Segment } from '../../driver/backend/backend.js';

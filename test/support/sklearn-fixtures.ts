@@ -1,6 +1,7 @@
 /**
- * Reads scikit-learn's reference results (`test/fixtures/sklearn/scenarios.json`, written by `generate.py` there).
- * A scenario is the part of a job that matters and what GridSearchCV gave for it.
+ * Reads scikit-learn's reference results (`test/fixtures/sklearn/scenarios.json`, written by
+ * `generate.py` there). A scenario is the part of a job that matters and what GridSearchCV gave for
+ * it.
  */
 import { readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';

@@ -1,6 +1,7 @@
 /**
- * Every way to a Spark driver that can be killed, real JVMs all: embedded, and behind the Livy test server by statements,
- * directly and as a batch. Whoever opens one learns its process, its warnings, and whether it left an application behind.
+ * Every way to a Spark driver that can be killed, real JVMs all: embedded, and behind the Livy test
+ * server by statements, directly and as a batch. Whoever opens one learns its process, its
+ * warnings, and whether it left an application behind.
  */
 import assert from 'node:assert/strict';
 import { pathToFileURL } from 'node:url';

@@ -1,6 +1,6 @@
 /**
- * Embedded Spark for tests: a small heap, and a reason instead of a backend where Java or Maven is missing. A JVM takes
- * seconds to start, so suites that ask for the same one borrow it in turn.
+ * Embedded Spark for tests: a small heap, and a reason instead of a backend where Java or Maven is
+ * missing. A JVM takes seconds to start, so suites that ask for the same one borrow it in turn.
  */
 import { spawnSync } from 'node:child_process';
 import { createDuckDbEngine } from '../../gpu-executor/cpu/duckdb/index.js';

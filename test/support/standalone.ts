@@ -1,6 +1,7 @@
 /**
- * A standalone cluster of Spark on loopback, from the jars of embedded Spark: a master and workers of one core, each a JVM
- * of its own. A worker may have another view of the file system, as one on another machine has.
+ * A standalone cluster of Spark on loopback, from the jars of embedded Spark: a master and workers
+ * of one core, each a JVM of its own. A worker may have another view of the file system, as one on
+ * another machine has.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs';

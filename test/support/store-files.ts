@@ -196,7 +196,8 @@ async function onEachCopy(
 }
 
 /**
- * Kills processes that work on copies of a store, at their first, second, .. call, until one survives.
+ * Kills processes that work on copies of a store, at their first, second, .. call, until one
+ * survives.
  * @param options for `store-process.js die`
  * @param check what each left; `step` is the call it was killed at, or `survived`
  * @returns the steps, in order

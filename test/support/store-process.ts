@@ -1,6 +1,7 @@
 /**
- * A process of its own that works on a durable store, for tests with several processes and with signals:
- * `node store-process.js <command> <JSON of options>`. Says on standard output what it did, a line each.
+ * A process of its own that works on a durable store, for tests with several processes and with
+ * signals: `node store-process.js <command> <JSON of options>`. Says on standard output what it
+ * did, a line each.
  */
 import { execFileSync } from 'node:child_process';
 import { appendFileSync } from 'node:fs';

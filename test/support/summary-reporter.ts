@@ -1,6 +1,7 @@
 /**
- * Mocha's `spec` reporter with a count at the end: the last line reads `N passed, N failed`, for scripts. Skipped
- * tests are listed above it with their titles, so that a skip is never silent, and so are the seconds each folder took.
+ * Mocha's `spec` reporter with a count at the end: the last line reads `N passed, N failed`, for
+ * scripts. Skipped tests are listed above it with their titles, so that a skip is never silent, and
+ * so are the seconds each folder took.
  */
 import { sep } from 'node:path';
 import Mocha from 'mocha';

@@ -1,6 +1,7 @@
 /**
- * Programs that must not compile, each marked by `@ts-expect-error`: the compiler fails the build when one of them does.
- * What must compile, with its type, stands beside them. The test itself only says that this file was built.
+ * Programs that must not compile, each marked by `@ts-expect-error`: the compiler fails the build
+ * when one of them does. What must compile, with its type, stands beside them. The test itself only
+ * says that this file was built.
  */
 import assert from 'node:assert/strict';
 import { type DenseMatrix, dense } from '../../driver/ir/value.js';

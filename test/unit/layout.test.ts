@@ -153,7 +153,8 @@ describe('source layout', () => {
   });
 
   it('locks every build of packages that come built for each platform', () => {
-    // `npm ci` refuses a lock file that lacks one; npm leaves it out when the registry does not hold it.
+    // `npm ci` refuses a lock file that lacks one; npm leaves it out when the registry does not
+    // hold it.
     const lock = JSON.parse(readFileSync(join(root, 'package-lock.json'), 'utf8')) as {
       packages: Record<string, { optionalDependencies?: Record<string, string> }>;
     };

@@ -1,13 +1,16 @@
 /**
- * The Gram matrix of column-bound operands by quadrants, from that of some of the columns: with X = [A B],
+ * The Gram matrix of column-bound operands by quadrants, from that of some of the columns: with X =
+ * [A B],
  *   tsmm(X) = [ tsmm(A)  P ; t(P)  tsmm(B) ],  P = t(A) %*% B,
- * for columns added anywhere, taken away or put in another order; columns of a product A %*% B[,1:k] are known as columns of
- * A %*% B, so that a model on one principal component more borders that on one less, and rows of [A B] as columns of those
- * rows of A and of B, so that sums over folds border those over the same folds of A. P and t(P) are one product, so the
- * result is exactly symmetric; of columns that were never bound it is a product for each operand, under one another. With a
- * column of ones P is the column sums, and these are taken where they are cached. Taking rows away (tsmm(X) - tsmm(rest)) is
- * left out: where the rest dominates, the difference of the two sums keeps none of the digits of the small one, and no bound
- * on that is known before the values are.
+ * for columns added anywhere, taken away or put in another order; columns of a product A %*%
+ * B[,1:k] are known as columns of A %*% B, so that a model on one principal component more borders
+ * that on one less, and rows of [A B] as columns of those rows of A and of B, so that sums over
+ * folds border those over the same folds of A. P and t(P) are one product, so the result is exactly
+ * symmetric; of columns that were never bound it is a product for each operand, under one another.
+ * With a column of ones P is the column sums, and these are taken where they are cached. Taking
+ * rows away (tsmm(X) - tsmm(rest)) is left out: where the rest dominates, the difference of the two
+ * sums keeps none of the digits of the small one, and no bound on that is known before the values
+ * are.
  */
 import type { Expr } from '../../ir/expr.js';
 import { ops } from '../../operators/index.js';

@@ -1,10 +1,12 @@
 /**
- * Moments by group with columns added, from cached moments over some of the columns: with Z = [A B], the block of each group is
+ * Moments by group with columns added, from cached moments over some of the columns: with Z = [A
+ * B], the block of each group is
  *   [ n  a'  b' ; a  C_AA  C_AB ; b  C_AB'  C_BB ],
- * of which the cached moments over A hold n, a and C_AA, `groupCross` gives C_AB and moments over B the rest, centred or not;
- * centred ones are about each group's own means, so nothing cancels. Costs the width of A times that of B instead of
- * the square of their sum. Columns may be added anywhere, taken away and reordered at once. Data read from files are
- * left alone: reading and encoding every old column again is most of what a pass over all of them takes.
+ * of which the cached moments over A hold n, a and C_AA, `groupCross` gives C_AB and moments over B
+ * the rest, centred or not; centred ones are about each group's own means, so nothing cancels.
+ * Costs the width of A times that of B instead of the square of their sum. Columns may be added
+ * anywhere, taken away and reordered at once. Data read from files are left alone: reading and
+ * encoding every old column again is most of what a pass over all of them takes.
  */
 import type { Expr } from '../../ir/expr.js';
 import { ops } from '../../operators/index.js';
@@ -78,7 +80,8 @@ function bordered(
   const held = expr.inputs.slice(1).flatMap((input) => heldSegments(input, context));
   const fresh: Segment[] = [];
   const kept: Segment[] = [];
-  // The first row and column of a block are the count and the sums or means; of the cross moments too.
+  // The first row and column of a block are the count and the sums or means; of the cross moments
+  // too.
   const runs: Run[] = [{ isCached: true, at: 0, crossAt: 0, width: 1 }];
   let [next, crossed, position] = [0, 1, 0];
   for (const { source, at, from, to } of pieces) {

@@ -1,6 +1,7 @@
 /**
- * Matrices seen as runs of columns of their parts, and which of the columns wanted are columns of operands that cached
- * results were made from. Invariant: the segments of a node, side by side, are the node.
+ * Matrices seen as runs of columns of their parts, and which of the columns wanted are columns of
+ * operands that cached results were made from. Invariant: the segments of a node, side by side, are
+ * the node.
  */
 import type { AttrValue } from '../../ir/attrs.js';
 import type { Expr } from '../../ir/expr.js';
@@ -129,8 +130,8 @@ export function featureSegments(expr: Expr, maker: NodeMaker): Segment[] {
 }
 
 /**
- * As `columnSegments`, where columns of A %*% B[,a:b] are columns of A %*% B: a name to find them by; the product itself is
- * never asked for.
+ * As `columnSegments`, where columns of A %*% B[,a:b] are columns of A %*% B: a name to find them
+ * by; the product itself is never asked for.
  */
 export function productSegments(expr: Expr, maker: NodeMaker): Segment[] {
   return columnSegments(expr).flatMap((segment) => {

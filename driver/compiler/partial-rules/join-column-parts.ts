@@ -1,7 +1,8 @@
 /**
- * Results over columns from results over other columns: element-wise operators and column aggregates stand side by side, so
- * columns may be added, taken away, reordered or a range; row and full aggregates merge, so columns may be added.
- * colSums(cbind(A, B)) = cbind(colSums(A), colSums(B)), and rowSums(cbind(A, B)) = rowSums(A) + rowSums(B).
+ * Results over columns from results over other columns: element-wise operators and column
+ * aggregates stand side by side, so columns may be added, taken away, reordered or a range; row and
+ * full aggregates merge, so columns may be added. colSums(cbind(A, B)) = cbind(colSums(A),
+ * colSums(B)), and rowSums(cbind(A, B)) = rowSums(A) + rowSums(B).
  */
 import type { Expr } from '../../ir/expr.js';
 import type { OpDef } from '../../ir/op-def.js';

@@ -1,7 +1,8 @@
 /**
- * Losses of a grid from cached losses over the same groups, rows and target: each column of W is one model, judged on the
- * rows of its own group whatever the other columns are. So penalties added to a grid are scored alone, and a grid
- * within one scored before needs no pass over the data. Columns are group-major, so they are matched group by group.
+ * Losses of a grid from cached losses over the same groups, rows and target: each column of W is
+ * one model, judged on the rows of its own group whatever the other columns are. So penalties added
+ * to a grid are scored alone, and a grid within one scored before needs no pass over the data.
+ * Columns are group-major, so they are matched group by group.
  */
 import type { Expr } from '../../ir/expr.js';
 import type { Loss } from '../../operators/group-loss.js';

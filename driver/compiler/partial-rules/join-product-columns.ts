@@ -1,7 +1,7 @@
 /**
- * Columns of a product from cached products with the same left operand: column j of X %*% Y needs column j of Y only. So
- * columns added to Y cost themselves, columns taken away cost a copy, in any order and out of several products. A column of
- * ones gives the row sums.
+ * Columns of a product from cached products with the same left operand: column j of X %*% Y needs
+ * column j of Y only. So columns added to Y cost themselves, columns taken away cost a copy, in any
+ * order and out of several products. A column of ones gives the row sums.
  */
 import type { Expr } from '../../ir/expr.js';
 import { ops } from '../../operators/index.js';

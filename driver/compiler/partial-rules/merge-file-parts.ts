@@ -1,8 +1,9 @@
 /**
- * Results over data of many files from cached results over their files: f(rbind(A, B, C)) = [f(A)] + [f(B)] + f(C). Decided for
- * a whole plan at once, since leaving out files saves reading them only if nothing else reads all of them in the same pass;
- * then even a cheap sum is worth it. Invariant: parts are merged in the order of rows whatever is cached, so the answer has
- * the bits of any other run that keeps results by file.
+ * Results over data of many files from cached results over their files: f(rbind(A, B, C)) = [f(A)]
+ * + [f(B)] + f(C). Decided for a whole plan at once, since leaving out files saves reading them
+ * only if nothing else reads all of them in the same pass; then even a cheap sum is worth it.
+ * Invariant: parts are merged in the order of rows whatever is cached, so the answer has the bits
+ * of any other run that keeps results by file.
  */
 import { type Expr, topological } from '../../ir/expr.js';
 import { ops } from '../../operators/index.js';

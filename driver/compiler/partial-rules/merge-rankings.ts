@@ -1,9 +1,10 @@
 /**
- * The first k of a ranking from cached rankings: of the same rows, the first k of the first K >= k; of parts of the rows,
- * the first k among the first k of each part,
+ * The first k of a ranking from cached rankings: of the same rows, the first k of the first K >= k;
+ * of parts of the rows, the first k among the first k of each part,
  *   topK(rbind(A, B)) = topK(rbind([topK(A)], topK(B))),
- * where the rows of B are numbered on from those of A. Parts stand in the order of their rows and each is in order, so ties
- * come out as over the whole. A ranking of all rows (`order`) answers every k.
+ * where the rows of B are numbered on from those of A. Parts stand in the order of their rows and
+ * each is in order, so ties come out as over the whole. A ranking of all rows (`order`) answers
+ * every k.
  */
 import type { Expr } from '../../ir/expr.js';
 import { ops } from '../../operators/index.js';

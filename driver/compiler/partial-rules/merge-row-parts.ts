@@ -1,9 +1,11 @@
 /**
- * Sums over rows from sums over parts of the rows: for f that adds up (or takes the least or greatest) over rows,
- * f(rbind(A, B)) = f(A) + f(B), where A and B are operands, ranges of rows of operands, or runs of both. Gram matrices,
- * t(A) %*% B, moments and losses by group, and aggregates over columns or all cells. Centred moments merge with a correction
- * for the means (Chan, Golub and LeVeque 1979), which is `mergeGroupGram`. Of the cached results those are taken that cover
- * most rows without overlapping. A range of what is cached is no use here: it would take a difference (see `border-gram`).
+ * Sums over rows from sums over parts of the rows: for f that adds up (or takes the least or
+ * greatest) over rows, f(rbind(A, B)) = f(A) + f(B), where A and B are operands, ranges of rows of
+ * operands, or runs of both. Gram matrices, t(A) %*% B, moments and losses by group, and aggregates
+ * over columns or all cells. Centred moments merge with a correction for the means (Chan, Golub and
+ * LeVeque 1979), which is `mergeGroupGram`. Of the cached results those are taken that cover most
+ * rows without overlapping. A range of what is cached is no use here: it would take a difference
+ * (see `border-gram`).
  */
 import type { Expr } from '../../ir/expr.js';
 import type { OpDef } from '../../ir/op-def.js';

@@ -1,8 +1,9 @@
 /**
- * What a partial-reuse rule is: it looks at one node that is not cached and proposes an equal expression over nodes that
- * are, plus a compensation for the rest. It owns no traversal, no cost decision and no cache; `partial-reuse.ts` owns
- * those, accepts a proposal only when it is clearly cheaper, and keeps its value under the original node.
- * Source: LIMA (SIGMOD 2021) section 4.2, there with one appended row or column; here with any number of parts.
+ * What a partial-reuse rule is: it looks at one node that is not cached and proposes an equal
+ * expression over nodes that are, plus a compensation for the rest. It owns no traversal, no cost
+ * decision and no cache; `partial-reuse.ts` owns those, accepts a proposal only when it is clearly
+ * cheaper, and keeps its value under the original node. Source: LIMA (SIGMOD 2021) section 4.2,
+ * there with one appended row or column; here with any number of parts.
  */
 import type { Expr } from '../../ir/expr.js';
 import type { OpDef } from '../../ir/op-def.js';

@@ -1,6 +1,7 @@
 /**
- * Operands seen as parts: the operands of nested `rbind`s or `cbind`s in order, and whether several operands are cut at
- * the same places. Invariant: binding the parts of a node again gives an equal matrix.
+ * Operands seen as parts: the operands of nested `rbind`s or `cbind`s in order, and whether several
+ * operands are cut at the same places. Invariant: binding the parts of a node again gives an equal
+ * matrix.
  */
 import type { Expr } from '../../ir/expr.js';
 import { ops } from '../../operators/index.js';
@@ -66,8 +67,9 @@ interface Run {
 }
 
 /**
- * Answers a node whose operands are bound of parts from cached results over runs of parts: each run that is cached is
- * taken, each gap between is computed at once, and `join` puts them together in order.
+ * Answers a node whose operands are bound of parts from cached results over runs of parts: each run
+ * that is cached is taken, each gap between is computed at once, and `join` puts them together in
+ * order.
  * @param split the operands cut along `axis`; the others are the same for every part
  */
 export function fromParts(
@@ -137,7 +139,8 @@ function longestRun(
     if (fits) best = { from, to: from + own.length, cached: sibling };
   }
   if (best !== undefined) return best;
-  // What no index knows (the durable store, operators too cheap to index): the first parts bound, and single parts.
+  // What no index knows (the durable store, operators too cheap to index): the first parts bound,
+  // and single parts.
   const longest = from > 0 ? from + 1 : parts.length > MAX_PREFIXES ? 1 : parts.length - 1;
   for (let to = longest; to > from; to--) {
     const candidate = over(from, to);

@@ -1,7 +1,8 @@
 /**
- * Operands seen as runs of rows of their parts, through `rbind`s and slices of rows, and which rows of a result are rows of
- * cached results. Invariant: the segments of a node, under one another, are the node; a place found holds exactly the
- * rows it says, for every operand taken by rows and with the other operands the same.
+ * Operands seen as runs of rows of their parts, through `rbind`s and slices of rows, and which rows
+ * of a result are rows of cached results. Invariant: the segments of a node, under one another, are
+ * the node; a place found holds exactly the rows it says, for every operand taken by rows and with
+ * the other operands the same.
  */
 import type { Expr } from '../../ir/expr.js';
 import { ops } from '../../operators/index.js';
@@ -26,8 +27,8 @@ export interface RowPlace {
 }
 
 /**
- * Rows of a node that are rows [from, to) of a track: for each operand cut by rows the same part, at the same distance
- * from that of the first.
+ * Rows of a node that are rows [from, to) of a track: for each operand cut by rows the same part,
+ * at the same distance from that of the first.
  */
 export interface RowPiece {
   readonly track: string;
@@ -158,8 +159,9 @@ export class RowCut {
   }
 
   /**
-   * What no index knows (the durable store's single parts, operators too cheap to index): the results over the first of the
-   * parts, however many, and over single parts, where they are cached.
+   * What no index knows (the durable store's single parts, operators too cheap to index): the
+   * results over the first of the parts, however many, and over single parts, where they are
+   * cached.
    */
   partPlaces(): RowPlace[] {
     const segments = this.#segments[this.#first]!;

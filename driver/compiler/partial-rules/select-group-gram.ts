@@ -1,7 +1,8 @@
 /**
- * Moments by group over some of the columns, from cached moments over more of them or in another order: cell (i, j) of a
- * group's block depends on columns i and j only, centred or not, so each block is a choice of rows and columns of a
- * cached block. A job that drops a feature, or renames what it predicts among its columns, needs no pass over the data.
+ * Moments by group over some of the columns, from cached moments over more of them or in another
+ * order: cell (i, j) of a group's block depends on columns i and j only, centred or not, so each
+ * block is a choice of rows and columns of a cached block. A job that drops a feature, or renames
+ * what it predicts among its columns, needs no pass over the data.
  */
 import type { Expr } from '../../ir/expr.js';
 import { ops } from '../../operators/index.js';

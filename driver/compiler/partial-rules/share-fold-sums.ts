@@ -1,11 +1,13 @@
 /**
- * Sums over rows that several nodes of one plan share, computed once: with X in folds F1 .. Fk, the k sums over all folds but
- * one are k sums over one fold each, and for each fold its prefix plus its suffix,
+ * Sums over rows that several nodes of one plan share, computed once: with X in folds F1 .. Fk, the
+ * k sums over all folds but one are k sums over one fold each, and for each fold its prefix plus
+ * its suffix,
  *   f(X without Fi) = (f(F1) + .. + f(Fi-1)) + (f(Fi+1) + .. + f(Fk)),
- * where prefixes and suffixes grow by one addition each: 3k additions, and one pass over the rows in place of k - 1. Nothing
- * is subtracted, so nothing cancels. A node alone is split the same way where its parts cost no more than the whole, so
- * that later plans find its parts. Rows are told apart by operand and range, so folds may be `rbind`s or slices.
- * Source: MEMPHIS's compiler-assisted reuse (EDBT 2025) rewrites t(X) %*% X over rbind to a sum; prefixes are ours.
+ * where prefixes and suffixes grow by one addition each: 3k additions, and one pass over the rows
+ * in place of k - 1. Nothing is subtracted, so nothing cancels. A node alone is split the same way
+ * where its parts cost no more than the whole, so that later plans find its parts. Rows are told
+ * apart by operand and range, so folds may be `rbind`s or slices. Source: MEMPHIS's
+ * compiler-assisted reuse (EDBT 2025) rewrites t(X) %*% X over rbind to a sum; prefixes are ours.
  */
 import { type Expr, topological } from '../../ir/expr.js';
 import { ops } from '../../operators/index.js';

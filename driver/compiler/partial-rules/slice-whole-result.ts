@@ -1,7 +1,8 @@
 /**
- * Results of a range of rows from the cached result of all rows: f(X[a:b,]) = f(X)[a:b,] for f that works row by row. So
- * a product, a prediction or a transformed matrix of a sub-range (a fold, a batch) is a copy, not a computation. Where f works
- * cell by cell the range may be one of columns too: f(X[a:b,c:d]) = f(X)[a:b,c:d].
+ * Results of a range of rows from the cached result of all rows: f(X[a:b,]) = f(X)[a:b,] for f that
+ * works row by row. So a product, a prediction or a transformed matrix of a sub-range (a fold, a
+ * batch) is a copy, not a computation. Where f works cell by cell the range may be one of columns
+ * too: f(X[a:b,c:d]) = f(X)[a:b,c:d].
  */
 import type { Expr } from '../../ir/expr.js';
 import { ops } from '../../operators/index.js';

@@ -1,8 +1,9 @@
 /**
- * Rows of t(X) %*% Y from cached products with the same right operand: row j needs column j of X only,
+ * Rows of t(X) %*% Y from cached products with the same right operand: row j needs column j of X
+ * only,
  *   t(cbind(A, B)) %*% Y = rbind(t(A) %*% Y, t(B) %*% Y).
- * So features added to, taken from or reordered in a regression cost their own products with the target, beside the Gram
- * matrix that `border-gram` answers.
+ * So features added to, taken from or reordered in a regression cost their own products with the
+ * target, beside the Gram matrix that `border-gram` answers.
  */
 import type { Expr } from '../../ir/expr.js';
 import { ops } from '../../operators/index.js';

@@ -1,7 +1,8 @@
 /**
- * Results row by row from cached results over some of the rows: for f where row i of the result needs row i only,
- * f(rbind(A, B)) = rbind(f(A), f(B)), and so for any ranges of rows, wider or narrower than what is asked for: a range
- * within a cached result is a copy of it. Products with a common right operand, element-wise operators, row aggregates.
+ * Results row by row from cached results over some of the rows: for f where row i of the result
+ * needs row i only, f(rbind(A, B)) = rbind(f(A), f(B)), and so for any ranges of rows, wider or
+ * narrower than what is asked for: a range within a cached result is a copy of it. Products with a
+ * common right operand, element-wise operators, row aggregates.
  */
 import type { Expr } from '../../ir/expr.js';
 import type { OpDef } from '../../ir/op-def.js';

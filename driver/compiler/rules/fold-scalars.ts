@@ -1,6 +1,6 @@
 /**
- * f(scalar(a), scalar(b), ..) -> scalar(f(a, b, ..)) for every element-wise f. The sign of a zero is not kept, as
- * everywhere in attributes.
+ * f(scalar(a), scalar(b), ..) -> scalar(f(a, b, ..)) for every element-wise f. The sign of a zero
+ * is not kept, as everywhere in attributes.
  */
 import { ops } from '../../operators/index.js';
 import type { Rule } from '../rule.js';

@@ -1,7 +1,7 @@
 /**
- * t(X) %*% (X %*% v) -> mmchain(X, v) and t(X) %*% (w * (X %*% v)) -> mmchain(X, v, w): one pass over X instead of two. Not
- * when something else needs X %*% v or its weighted form, which would then be computed twice; so it works downwards,
- * on the nodes as written, whose uses are known.
+ * t(X) %*% (X %*% v) -> mmchain(X, v) and t(X) %*% (w * (X %*% v)) -> mmchain(X, v, w): one pass
+ * over X instead of two. Not when something else needs X %*% v or its weighted form, which would
+ * then be computed twice; so it works downwards, on the nodes as written, whose uses are known.
  */
 import type { Expr } from '../../ir/expr.js';
 import { ops } from '../../operators/index.js';

@@ -1,7 +1,8 @@
 /**
- * A %*% B %*% C .. -> the same product in the order of fewest flops, by dynamic programming over split points (Godbole, IEEE
- * Trans. Computers C-22, 1973). Inner products that something else needs stay whole: they are computed anyway.
- * Results differ from the written order by rounding only.
+ * A %*% B %*% C .. -> the same product in the order of fewest flops, by dynamic programming over
+ * split points (Godbole, IEEE Trans. Computers C-22, 1973). Inner products that something else
+ * needs stay whole: they are computed anyway. Results differ from the written order by rounding
+ * only.
  */
 import { noAttrs } from '../../ir/attrs.js';
 import type { Expr } from '../../ir/expr.js';

@@ -1,6 +1,6 @@
 /**
- * X + 0, X - 0, X * 1, X / 1, X ^ 1 -> X, where the shape stays (a 1x1 operand that broadcasts the other way does not count).
- * Adding 0 turns -0 into 0; the sign of a zero is not kept.
+ * X + 0, X - 0, X * 1, X / 1, X ^ 1 -> X, where the shape stays (a 1x1 operand that broadcasts the
+ * other way does not count). Adding 0 turns -0 into 0; the sign of a zero is not kept.
  */
 import type { Expr } from '../../ir/expr.js';
 import type { OpDef } from '../../ir/op-def.js';

@@ -1,6 +1,7 @@
 /**
- * Casts as DuckDB makes them: doubles round half to even and decimals half away from zero on their way to whole numbers,
- * texts are read by DuckDB's rules. Functions `duckdb_..` are the shim's own (`scala-shim/.../frame/DuckFunctions.scala`).
+ * Casts as DuckDB makes them: doubles round half to even and decimals half away from zero on their
+ * way to whole numbers, texts are read by DuckDB's rules. Functions `duckdb_..` are the shim's own
+ * (`scala-shim/.../frame/DuckFunctions.scala`).
  */
 import { refuse } from './refusal.js';
 import { type SqlCast, type SqlNode, type SqlType, typeName } from './tree.js';

@@ -1,7 +1,8 @@
 /**
- * Checks feature expressions and gives them as trees, alike for every engine: DuckDB parses and binds the text, and the
- * printer for Spark must have a row for all of it. Invariant: what passes means one thing, depends on its row alone, and
- * is refused with the same words wherever it is read.
+ * Checks feature expressions and gives them as trees, alike for every engine: DuckDB parses and
+ * binds the text, and the printer for Spark must have a row for all of it. Invariant: what passes
+ * means one thing, depends on its row alone, and is refused with the same words wherever it is
+ * read.
  */
 import { DataError } from '../../errors.js';
 import { closestText } from '../closest.js';
@@ -36,7 +37,8 @@ export class SqlChecker {
   }
 
   /**
-   * The trees of the expressions over these columns; a column's array is remembered, so give the same one again.
+   * The trees of the expressions over these columns; a column's array is remembered, so give the
+   * same one again.
    * @throws DataError with `expression`, and `column` for an unknown one
    */
   async trees(sqls: readonly string[], columns: readonly SqlColumnInfo[]): Promise<SqlNode[]> {

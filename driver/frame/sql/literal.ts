@@ -1,6 +1,7 @@
 /**
- * Texts as literals of Spark, printed so that no parser reads anything into them: every character but the plainest is a
- * `\uXXXX`, so neither a `$` nor a quote nor a backslash of a job's text ever stands in what Spark is sent.
+ * Texts as literals of Spark, printed so that no parser reads anything into them: every character
+ * but the plainest is a `\uXXXX`, so neither a `$` nor a quote nor a backslash of a job's text ever
+ * stands in what Spark is sent.
  */
 /** A text as a literal that every parser of Spark reads as itself. */
 export function textLiteral(text: string): string {

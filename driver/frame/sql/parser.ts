@@ -1,6 +1,7 @@
 /**
- * What reads an expression's text: DuckDB's own parser and binder, on every engine. The driver knows no backend, so it is
- * handed in as a value. Answers are DuckDB's JSON, decoded by `syntax.ts` and `tree.ts`.
+ * What reads an expression's text: DuckDB's own parser and binder, on every engine. The driver
+ * knows no backend, so it is handed in as a value. Answers are DuckDB's JSON, decoded by
+ * `syntax.ts` and `tree.ts`.
  */
 export interface TypedColumn {
   readonly name: string;

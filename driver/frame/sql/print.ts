@@ -1,5 +1,6 @@
 /**
- * Prints a tree as Spark SQL that means the same. Invariant: a printed operand is complete (parenthesised or a call), and has the Spark type its DuckDB type stands for.
+ * Prints a tree as Spark SQL that means the same. Invariant: a printed operand is complete
+ * (parenthesised or a call), and has the Spark type its DuckDB type stands for.
  */
 import { castToSpark } from './casts.js';
 import { textLiteral } from './literal.js';

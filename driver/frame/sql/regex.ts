@@ -1,7 +1,8 @@
 /**
- * Patterns of DuckDB (RE2) as patterns of Java that match the same. What the two read alike is written out as Java needs it,
- * every literal as its code point; the rest is refused: look-around, backreferences, possessive and nested empty
- * repetition, `\p`, flags inside patterns. Both match the leftmost, in the order alternatives are written.
+ * Patterns of DuckDB (RE2) as patterns of Java that match the same. What the two read alike is
+ * written out as Java needs it, every literal as its code point; the rest is refused: look-around,
+ * backreferences, possessive and nested empty repetition, `\p`, flags inside patterns. Both match
+ * the leftmost, in the order alternatives are written.
  */
 import { refuse, type SqlRefusal } from './refusal.js';
 

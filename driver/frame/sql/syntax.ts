@@ -1,7 +1,7 @@
 /**
- * What the text of an expression may be: one scalar expression over the frame's columns. Checked on the syntax tree of
- * DuckDB's own parser, before any statement is composed from the text: no second statement, no sub-query (so no other
- * file), no aggregate or window, no parameter.
+ * What the text of an expression may be: one scalar expression over the frame's columns. Checked on
+ * the syntax tree of DuckDB's own parser, before any statement is composed from the text: no second
+ * statement, no sub-query (so no other file), no aggregate or window, no parameter.
  */
 import { parseDuckDbJson } from './duckdb-json.js';
 import { SqlRefusal } from './refusal.js';
@@ -40,7 +40,8 @@ export interface Written {
 
 /** The two statements an expression is parsed in; see `writtenIn`. */
 export function statementsOf(sql: string): readonly string[] {
-  // Both readings must be the same single expression: `1) + (2` is one only inside parentheses, `a -- b` only outside.
+  // Both readings must be the same single expression: `1) + (2` is one only inside parentheses, `a
+  // -- b` only outside.
   return [`SELECT ${sql}`, `SELECT (${sql}\n)`];
 }
 

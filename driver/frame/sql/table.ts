@@ -1,6 +1,7 @@
 /**
- * Every function, operator and condition an expression may have, the meanings of which were compared: what is not here is
- * refused by every engine. One row a function; `docs/sql-functions.md` is printed from it and a test runs its examples.
+ * Every function, operator and condition an expression may have, the meanings of which were
+ * compared: what is not here is refused by every engine. One row a function;
+ * `docs/sql-functions.md` is printed from it and a test runs its examples.
  */
 import { closestNames } from '../closest.js';
 import { dates } from './functions/dates.js';

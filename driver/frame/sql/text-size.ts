@@ -1,8 +1,8 @@
 /**
- * Refuses expressions that make texts or lists of millions of parts in a row: `repeat('x', 3000000000)`. DuckDB makes such
- * values outside the memory it counts, constant ones while it binds, and can't be interrupted in between, so only a bound
- * known before that keeps the process alive. Invariant: what passes makes at most `LONGEST` parts a value, as far as
- * its text says.
+ * Refuses expressions that make texts or lists of millions of parts in a row: `repeat('x',
+ * 3000000000)`. DuckDB makes such values outside the memory it counts, constant ones while it
+ * binds, and can't be interrupted in between, so only a bound known before that keeps the process
+ * alive. Invariant: what passes makes at most `LONGEST` parts a value, as far as its text says.
  */
 import { refuse } from './refusal.js';
 import type { SyntaxNode } from './syntax.js';
@@ -31,8 +31,8 @@ export function requireShortTexts(root: SyntaxNode): void {
 }
 
 /**
- * Parts of the node's value at most, as far as it is told how many; where nothing says, those of its longest operand. Each node
- * is looked at once, however deep it stands.
+ * Parts of the node's value at most, as far as it is told how many; where nothing says, those of
+ * its longest operand. Each node is looked at once, however deep it stands.
  */
 function lengthOf(node: unknown): number {
   if (node === null || typeof node !== 'object') return 1;

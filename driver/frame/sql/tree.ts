@@ -1,7 +1,8 @@
 /**
- * A feature expression as a typed tree: what DuckDB's binder makes of it, every implicit cast written out, every macro
- * and overload resolved. Invariant: a tree holds nothing but constants, columns, casts and calls; operators and CASE are
- * calls too. Decoded from `json_serialize_plan`, whose format is DuckDB's and is known nowhere else.
+ * A feature expression as a typed tree: what DuckDB's binder makes of it, every implicit cast
+ * written out, every macro and overload resolved. Invariant: a tree holds nothing but constants,
+ * columns, casts and calls; operators and CASE are calls too. Decoded from `json_serialize_plan`,
+ * whose format is DuckDB's and is known nowhere else.
  */
 import { InternalError } from '../../errors.js';
 import { parseDuckDbJson } from './duckdb-json.js';

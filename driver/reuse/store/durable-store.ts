@@ -1,10 +1,10 @@
 /**
- * The durable tier: results by lineage key in a folder shared by all processes and runs. Invariants: a value is whole
- * and verified or it is a miss; a failing disk never fails a computation; limits hold under parallel writers. Files
- * appear by write, fsync, rename, fsync of the folder (Pillai et al., OSDI 2014).
+ * The durable tier: results by lineage key in a folder all processes and runs share. Invariants: a
+ * value is whole and verified or a miss; a failing disk never fails a computation; limits hold
+ * under parallel writers. Files appear by write, fsync, rename, fsync (Pillai et al., OSDI 2014).
  *
  * folder/v1/objects/<2 hex>/<key>     one file a result, see entry-format.ts
- * folder/v1/index                     what is there, see store-index.ts; made again from the files when absent or damaged
+ * folder/v1/index                     what is there; made again from the files when damaged
  * folder/v1/siblings                  which results share an input, see sibling-files.ts
  * folder/v1/tmp, quarantine, leases   files being written, damaged ones, who computes what
  */
@@ -15,7 +15,13 @@ import type { StoredHeader, StoredMeta, StoredValue } from './entry-format.js';
 import { describe, errorCode, type FileSystem, nodeFileSystem } from './file-system.js';
 import { headerOf, type Indexed, isKey } from './index-record.js';
 import { type Lease, Leases } from './lease.js';
-import { listKeys, type StoreParts, sweep, sweepQuarantine } from './maintenance.js';
+import {
+  listKeys,
+  type StoreParts,
+  sweep,
+  sweepQuarantine,
+  type Verification,
+} from './maintenance.js';
 import { adoptFiles, describeFiles } from './no-index.js';
 import { Publisher } from './publisher.js';
 import { type Found, Reader } from './reader.js';
@@ -56,16 +62,6 @@ export interface StoreCounters {
   writes: number;
   damaged: number;
   evicted: number;
-}
-
-export interface Verification {
-  readonly good: number;
-  /** Put aside, so that they are computed again when next needed. */
-  readonly damaged: readonly LineageKey[];
-  /** Unreadable or damaged, and still in their place. */
-  readonly stuck: readonly LineageKey[];
-  /** Of another user or another version of the format: left alone. */
-  readonly refused: number;
 }
 
 /** One at work for each thread of libuv's pool. */
@@ -195,8 +191,9 @@ export class DurableStore {
   }
 
   /**
-   * Stores a value; false when it could not (full, read-only, larger than the limit, lease lost). Never throws. The
-   * value must not change meanwhile. What is there already stays: equal keys mean equal values.
+   * Stores a value; false when it could not (full, read-only, larger than the limit, lease lost).
+   * Never throws. The value must not change meanwhile. What is there already stays: equal keys mean
+   * equal values.
    * @param lease when given, a later holder of the key makes this a refusal
    */
   async put(
@@ -223,9 +220,9 @@ export class DurableStore {
   }
 
   /**
-   * The right to compute `key`, waiting while another process has it; `stored` once the result is there (then `has`
-   * is true). Undefined when leases can't be kept here (read-only, say), or when others held it one after the other and left no
-   * result: then compute, since a result that can't be kept must not be waited for in a row. @throws the signal's reason
+   * The right to compute `key`, waiting while another process has it; `stored` once the result is
+   * there. Undefined when leases can't be kept here, or when others held it one after the other and
+   * left no result: then compute, as nobody may wait in a row. @throws the signal's reason
    * @param isDone whether there is nothing left to wait for; default: the key is stored
    */
   async lease(
@@ -299,8 +296,10 @@ export class DurableStore {
   }
 
   /**
-   * Drops what is too old or over the limits and what crashes left, and makes the index agree with the files.
-   * @returns what went, or with `dryRun` would go @throws ResourceError if the folder can't be written
+   * Drops what is too old or over the limits and what crashes left, and makes the index agree with
+   * the files.
+   * @returns what went, or with `dryRun` would go @throws ResourceError if the folder can't be
+   *   written
    */
   async gc(options: { readonly dryRun?: boolean } = {}): Promise<StoreEntry[]> {
     if (options.dryRun) {

@@ -1,9 +1,11 @@
 /**
- * The bytes of a stored result. Invariant: what `readEntry` returns is what `writeEntry` was given for the same key, or
- * it throws: a digest over everything, the key included, ends the file, so flipped bits, cut files, extra bytes and two
- * swapped files are all found. Payloads go through in chunks: no second copy, no limit of 2 GiB, no long pause.
+ * The bytes of a stored result. Invariant: what `readEntry` returns is what `writeEntry` was given
+ * for the same key, or it throws: a digest over everything, the key included, ends the file, so
+ * flipped bits, cut files, extra bytes and two swapped files are all found. Payloads go through in
+ * chunks: no second copy, no limit of 2 GiB, no long pause.
  *
- * layout, little endian: magic (8) | header length u32 | header JSON | padding to 8 | payload | SHA-256 (32)
+ * layout, little endian: magic (8) | header length u32 | header JSON | padding to 8 | payload |
+ * SHA-256 (32)
  */
 import { createHash, type Hash } from 'node:crypto';
 import type { LineageKey } from '../../ir/lineage-key.js';
@@ -115,7 +117,8 @@ export async function readEntry(
   const size = bytes - head.length - DIGEST_BYTES;
   const isDense = header.kind === 'dense';
   if (size < 0) throw new DamagedEntry('file cut short');
-  // Checked before memory is taken, so that a damaged header can't ask for more than the file's size.
+  // Checked before memory is taken, so that a damaged header can't ask for more than the file's
+  // size.
   if (isDense && size !== header.rows * header.cols * 8) {
     throw new DamagedEntry('payload of another size');
   }

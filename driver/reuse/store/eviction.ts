@@ -1,7 +1,7 @@
 /**
- * Which stored results go first: those past their age, then the cheapest to recompute for their size, discounted by
- * the time since they were last used. Source: LIMA's CostNSize (cost / size), with age in place of the hit counts, which
- * a folder shared by many processes does not keep.
+ * Which stored results go first: those past their age, then the cheapest to recompute for their
+ * size, discounted by the time since they were last used. Source: LIMA's CostNSize (cost / size),
+ * with age in place of the hit counts, which a folder shared by many processes does not keep.
  */
 import { type Indexed, isOnItsWay } from './index-record.js';
 

@@ -1,7 +1,8 @@
 /**
- * The file-system calls the durable store makes, as a value, so that tests can fail or stop at the Nth call for every
- * N. Invariants: nothing else touches the store's folder, and each method is one step that happens or fails; no call follows
- * a link in place of a file or of the folder it lies in, and none waits for the other end of a pipe.
+ * The file-system calls the durable store makes, as a value, so that tests can fail or stop at the
+ * Nth call for every N. Invariants: nothing else touches the store's folder, and each method is one
+ * step that happens or fails; no call follows a link in place of a file or of the folder it lies
+ * in, and none waits for the other end of a pipe.
  */
 import type { Stats } from 'node:fs';
 import {
@@ -69,7 +70,8 @@ export interface FileSystem {
 /** One request to the kernel at most; larger ones fail on some systems. @units bytes */
 const CHUNK_BYTES = 1 << 24;
 
-// A pipe is opened at once, whether anybody is at its other end or not, and then found to be no file.
+// A pipe is opened at once, whether anybody is at its other end or not, and then found to be no
+// file.
 const FLAGS: Readonly<Record<OpenFor, number>> = {
   read: constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK,
   create: constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL,

@@ -1,8 +1,9 @@
 /**
- * Who may compute a key. A lease is the folder `leases/<key>/<token>`, and what its holder publishes is written in
- * it and renamed from there. Taking over renames that folder to the new holder's token. Invariant: from that instant
- * the old holder's path is gone, so whatever it does late (after SIGSTOP, say) can't publish; no clock, lock or order of
- * events is involved in that. Fencing after Kleppmann, "How to do distributed locking" (2016), with names for numbers.
+ * Who may compute a key. A lease is the folder `leases/<key>/<token>`, and what its holder
+ * publishes is written in it and renamed from there. Taking over renames that folder to the new
+ * holder's token. Invariant: from that instant the old holder's path is gone, so whatever it does
+ * late (after SIGSTOP, say) can't publish; no clock, lock or order of events is involved in that.
+ * Fencing after Kleppmann, "How to do distributed locking" (2016), with names for numbers.
  */
 import { join } from 'node:path';
 import { isFromDeadProcess, processToken } from '../../support/process-token.js';

@@ -1,6 +1,7 @@
 /**
- * What keeps the store's folder in order: the index made again from the files, entries dropped, leftovers of crashes
- * and old damaged files removed. Invariant: any of it can stop at any call, and nothing but disk space is lost.
+ * What keeps the store's folder in order: the index made again from the files, entries dropped,
+ * leftovers of crashes and old damaged files removed. Invariant: any of it can stop at any call,
+ * and nothing but disk space is lost.
  */
 import { join } from 'node:path';
 import type { LineageKey } from '../../ir/lineage-key.js';
@@ -12,6 +13,16 @@ import type { Lease, Leases } from './lease.js';
 import { Slots } from './slots.js';
 import type { StoreFolder } from './store-folder.js';
 import type { StoreIndex } from './store-index.js';
+
+export interface Verification {
+  readonly good: number;
+  /** Put aside, so that they are computed again when next needed. */
+  readonly damaged: readonly LineageKey[];
+  /** Unreadable or damaged, and still in their place. */
+  readonly stuck: readonly LineageKey[];
+  /** Of another user or another version of the format: left alone. */
+  readonly refused: number;
+}
 
 /** What the parts of the store work on. */
 export interface StoreParts {
@@ -63,8 +74,9 @@ export function compactIndex(parts: StoreParts): Promise<boolean> {
 }
 
 /**
- * Makes the index agree with the files: unknown ones are added, missing ones go. False if another process is at it.
- * What comes and goes meanwhile is in the index by the time the new one is written, or is added to it by its writer.
+ * Makes the index agree with the files: unknown ones are added, missing ones go. False if another
+ * process is at it. What comes and goes meanwhile is in the index by the time the new one is
+ * written, or is added to it by its writer.
  */
 export function rebuildIndex(parts: StoreParts): Promise<boolean> {
   return withIndexLease(parts, async (lease) => {

@@ -1,6 +1,7 @@
 /**
- * What a process knows of a folder whose index is missing and can't be made: read-only, say, or on a full disk. Invariant:
- * in memory only; listing what is there costs no read of a file until somebody wants to see it.
+ * What a process knows of a folder whose index is missing and can't be made: read-only, say, or on
+ * a full disk. Invariant: in memory only; listing what is there costs no read of a file until
+ * somebody wants to see it.
  */
 import { recordOf } from './index-record.js';
 import { listKeys, readRecord, type StoreParts } from './maintenance.js';

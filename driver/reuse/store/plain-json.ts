@@ -1,6 +1,7 @@
 /**
- * Plain data as JSON text and back. Invariant: what comes back is equal to what went in, the numbers JSON can't write
- * (NaN, the infinities, -0) included: they travel as `{"$": "NaN"}`, and an object with a field `$` as a list of pairs.
+ * Plain data as JSON text and back. Invariant: what comes back is equal to what went in, the
+ * numbers JSON can't write (NaN, the infinities, -0) included: they travel as `{"$": "NaN"}`, and
+ * an object with a field `$` as a list of pairs.
  */
 
 /** Plain data: profiles, vocabularies, outputs of reusable functions that are not matrices. */

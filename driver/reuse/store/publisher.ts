@@ -1,9 +1,10 @@
 /**
- * How a result gets into the store. Invariant: at no time do the files in place take more than the limits, whatever
- * number of processes write, without a lock: a writer enters its entry in the index as on its way, then frees space
- * until the index, its own and all earlier entries counted, is within the limits, then puts the file in place and says so
- * in the index. Of the files in place the one whose writer looked last had counted all the others. What crashes leave
- * counted is evicted like any other entry, or goes when the index is next made again.
+ * How a result gets into the store. Invariant: at no time do the files in place take more than the
+ * limits, whatever number of processes write, without a lock: a writer enters its entry in the
+ * index as on its way, then frees space until the index, its own and all earlier entries counted,
+ * is within the limits, then puts the file in place and says so in the index. Of the files in place
+ * the one whose writer looked last had counted all the others. What crashes leave counted is
+ * evicted like any other entry, or goes when the index is next made again.
  */
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';

@@ -1,6 +1,6 @@
 /**
- * How results come out of the store. Invariant: a value is returned whole and verified, or not at all; a file found
- * damaged is put aside, so that its key is computed and stored again.
+ * How results come out of the store. Invariant: a value is returned whole and verified, or not at
+ * all; a file found damaged is put aside, so that its key is computed and stored again.
  */
 import { join } from 'node:path';
 import type { LineageKey } from '../../ir/lineage-key.js';
@@ -76,7 +76,8 @@ export class Reader {
         this.refused.add(key);
         return 'refused';
       }
-      // What can't be read is as good as damaged; what can't even be opened can't be told from a good one.
+      // What can't be read is as good as damaged; what can't even be opened can't be told from a
+      // good one.
       const isDamaged = error instanceof DamagedEntry || (code === 'EIO' && read !== undefined);
       if (isDamaged) return this.#putAside(key, read, describe(error));
       this.#options.warn('reading', `reading ended with ${describe(error)}`);
@@ -115,7 +116,8 @@ export class Reader {
     await index.refresh().catch(() => {});
     const record = index.records.get(key);
     if (record === undefined || !index.has(key)) return;
-    // A file is in place before its line is, so one that is missing now was gone before this line could speak of another.
+    // A file is in place before its line is, so one that is missing now was gone before this line
+    // could speak of another.
     const isBack = await files.stat(folder.entry(key)).then(
       () => true,
       (error: unknown) => errorCode(error) !== 'ENOENT',

@@ -1,7 +1,8 @@
 /**
- * Which stored results share an input: a small file for each input, that all processes append lines to. It is read when a
- * plan asks for that input, so opening a store costs nothing however much it holds. Invariant: lines are hints; each ends with a CRC-32,
- * and whoever uses one makes the key of the result anew, so that a wrong, torn or lost line costs a miss and nothing else.
+ * Which stored results share an input: a small file for each input, that all processes append lines
+ * to. It is read when a plan asks for that input, so opening a store costs nothing however much it
+ * holds. Invariant: lines are hints; each ends with a CRC-32, and whoever uses one makes the key of
+ * the result anew, so that a wrong, torn or lost line costs a miss and nothing else.
  *
  *     <key of the result> <text> <crc>        text: base64url of what the writer says of the result
  */

@@ -1,6 +1,7 @@
 /**
- * The store's folder on disk and who may write in it. Invariant: folders are made 0700 and files 0600, or 0770 and 0660
- * where results of other users are trusted; a file of another user is not read otherwise.
+ * The store's folder on disk and who may write in it. Invariant: folders are made 0700 and files
+ * 0600, or 0770 and 0660 where results of other users are trusted; a file of another user is not
+ * read otherwise.
  */
 import { join } from 'node:path';
 import type { LineageKey } from '../../ir/lineage-key.js';

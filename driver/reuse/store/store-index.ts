@@ -1,8 +1,9 @@
 /**
- * What is in the store, as a log that all processes append to and read on from where they stopped: knowing the others'
- * writes, the bytes used and what to evict costs the new lines, not a scan. Invariants: a line this process wrote is in
- * `records` once `append` returns, even if the file was replaced or another machine's append fell on the same place;
- * the files are the truth and the index is made again from them when it is missing or damaged.
+ * What is in the store, as a log that all processes append to and read on from where they stopped:
+ * knowing the others' writes, the bytes used and what to evict costs the new lines, not a scan.
+ * Invariants: a line this process wrote is in `records` once `append` returns, even if the file was
+ * replaced or another machine's append fell on the same place; the files are the truth and the
+ * index is made again from them when it is missing or damaged.
  */
 import { randomBytes } from 'node:crypto';
 import type { LineageKey } from '../../ir/lineage-key.js';
@@ -131,8 +132,8 @@ export class StoreIndex {
   }
 
   /**
-   * Writes a new index file and puts it in place, with what others appended to the old one meanwhile. Only for the
-   * holder of the index's lease.
+   * Writes a new index file and puts it in place, with what others appended to the old one
+   * meanwhile. Only for the holder of the index's lease.
    * @param made path in that lease's folder
    * @param choose what to keep of the records read by now
    */
@@ -171,7 +172,8 @@ export class StoreIndex {
     try {
       const { inode, bytes, modifiedMs } = await this.#files.stat(this.path);
       name = `${inode} ${bytes} ${modifiedMs}`;
-      // The same time twice is possible within the clock's grain, the same size too only if nothing was appended.
+      // The same time twice is possible within the clock's grain, the same size too only if nothing
+      // was appended.
       if (name === this.#last) return true;
       return await withFile(this.#files, this.path, 'read', this.#mode, async (file) => {
         const isUsable = await this.#readFile(file);

@@ -1,6 +1,7 @@
 /**
- * What people ask of a store now and then: drop what is over the limits, drop everything. Invariant: what takes away works on a
- * full disk, where nothing can be written until something is gone.
+ * What people ask of a store now and then: drop what is over the limits, drop everything.
+ * Invariant: what takes away works on a full disk, where nothing can be written until something is
+ * gone.
  */
 import { chooseVictims } from './eviction.js';
 import { errorCode } from './file-system.js';

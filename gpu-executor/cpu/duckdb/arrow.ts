@@ -1,7 +1,8 @@
 /**
- * Arrow IPC files and streams. DuckDB reads them only with an extension from the network, so a file is converted once
- * to Parquet (`<home>/arrow/<digest>-<version>.parquet`), batch by batch through `apache-arrow`, and scanned as such ever after.
- * Columns of nested or binary types are left out, as no feature can be made of them.
+ * Arrow IPC files and streams. DuckDB reads them only with an extension from the network, so a file
+ * is converted once to Parquet (`<home>/arrow/<digest>-<version>.parquet`), batch by batch through
+ * `apache-arrow`, and scanned as such ever after. Columns of nested or binary types are left out,
+ * as no feature can be made of them.
  */
 import { randomBytes } from 'node:crypto';
 import { open, rename, rm, stat, utimes } from 'node:fs/promises';

@@ -1,8 +1,9 @@
 /**
- * How one raw column is asked of DuckDB and turned into float64: numbers as they are, missing as NaN; a category as its
- * position in the vocabulary, -1 when missing, -2 when unlisted. Numeric categories are looked up here by number, text
- * by DuckDB: by `list_position` while the list is short (it runs once per dictionary entry of a Parquet column, and
- * a short linear scan beats a hash otherwise), by an ENUM's hash map beyond.
+ * How one raw column is asked of DuckDB and turned into float64: numbers as they are, missing as
+ * NaN; a category as its position in the vocabulary, -1 when missing, -2 when unlisted. Numeric
+ * categories are looked up here by number, text by DuckDB: by `list_position` while the list is
+ * short (it runs once per dictionary entry of a Parquet column, and a short linear scan beats a
+ * hash otherwise), by an ENUM's hash map beyond.
  */
 import type { RawColumn } from '../../../driver/ir/frame-engine.js';
 import { quoteText } from './database.js';

@@ -1,6 +1,6 @@
 /**
- * Passes expressions before they reach DuckDB: those of the common table by the driver's checks, those of a job that says
- * `dialect: duckdb` by DuckDB's own list.
+ * Passes expressions before they reach DuckDB: those of the common table by the driver's checks,
+ * those of a job that says `dialect: duckdb` by DuckDB's own list.
  */
 import { DataError } from '../../../driver/errors.js';
 import { SqlChecker, type SqlColumnInfo } from '../../../driver/frame/sql/checker.js';

@@ -1,11 +1,12 @@
 /**
- * Cuts CSV text into records: RFC 4180 with the dialect of `data.csv`. DuckDB cuts ordinary files itself; this serves
- * header lines, and files in a dialect or an encoding that are rewritten for it. The shim has the same machine in
- * `CsvCells.scala`.
+ * Cuts CSV text into records: RFC 4180 with the dialect of `data.csv`. DuckDB cuts ordinary files
+ * itself; this serves header lines, and files in a dialect or an encoding that are rewritten for
+ * it. The shim has the same machine in `CsvCells.scala`.
  *
- * A quote begins a quoted cell only at its start, spaces before it and after the closing one do not count; lines end in LF,
- * CRLF or CR; a line with nothing in it is no record; a comment runs from its character, outside quotes, to the end of the
- * line, and a line that begins with one is no record.
+ * A quote begins a quoted cell only at its start, spaces before it and after the closing one do not
+ * count; lines end in LF, CRLF or CR; a line with nothing in it is no record; a comment runs from
+ * its character, outside quotes, to the end of the line, and a line that begins with one is no
+ * record.
  */
 
 export interface CsvDialect {

@@ -1,6 +1,7 @@
 /**
- * A CSV file as DuckDB can take it. An ordinary one is taken as it is: UTF-8, lines that all end alike, cells quoted as in
- * RFC 4180. One in another encoding or dialect is rewritten once (`text-copy.ts`).
+ * A CSV file as DuckDB can take it. An ordinary one is taken as it is: UTF-8, lines that all end
+ * alike, cells quoted as in RFC 4180. One in another encoding or dialect is rewritten once
+ * (`text-copy.ts`).
  */
 import { createReadStream } from 'node:fs';
 import { open } from 'node:fs/promises';

@@ -1,7 +1,8 @@
 /**
- * The one DuckDB database of an engine: in memory, started at first use, closed once. Invariant: it never loads an
- * extension from the network, spills only into its own temporary folder, counts time in UTC, and keeps row order.
- * Every statement goes through here, so that a DuckDB message becomes one of our errors in exactly one place.
+ * The one DuckDB database of an engine: in memory, started at first use, closed once. Invariant: it
+ * never loads an extension from the network, spills only into its own temporary folder, counts time
+ * in UTC, and keeps row order. Every statement goes through here, so that a DuckDB message becomes
+ * one of our errors in exactly one place.
  */
 import { rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -43,7 +44,8 @@ export class Database {
   }
 
   /**
-   * Runs one statement and returns its rows; cells are JavaScript values, 64-bit integers are bigint.
+   * Runs one statement and returns its rows; cells are JavaScript values, 64-bit integers are
+   * bigint.
    * @throws DataError, ResourceError: see `toDataError`
    */
   async query(sql: string, what: string): Promise<Row[]> {
@@ -107,7 +109,8 @@ export class Database {
         { cause },
       );
     }
-    // DuckDB makes the folder when it first spills, so a process that never does leaves nothing behind.
+    // DuckDB makes the folder when it first spills, so a process that never does leaves nothing
+    // behind.
     const folder = ownPath(tmpdir(), SCRATCH.duckdb);
     const instance = await api.DuckDBInstance.create(':memory:', {
       memory_limit: `${Math.max(64_000_000, Math.round(memoryBytes))}B`,
@@ -129,7 +132,8 @@ export class Database {
 }
 
 /**
- * A DuckDB error as ours: out of memory or disk is a `ResourceError`, everything else says what the data are not.
+ * A DuckDB error as ours: out of memory or disk is a `ResourceError`, everything else says what the
+ * data are not.
  * @param what what was being done, as the subject of the message: `data: reading /a/b.parquet`
  */
 export function toDataError(cause: unknown, what: string): Error {

@@ -1,6 +1,6 @@
 /**
- * DuckDB's types of feature expressions over the columns of a source. Invariant: an expression is checked before DuckDB plans
- * a statement with it, once for all files that have the same columns.
+ * DuckDB's types of feature expressions over the columns of a source. Invariant: an expression is
+ * checked before DuckDB plans a statement with it, once for all files that have the same columns.
  */
 import { DataError } from '../../../driver/errors.js';
 import { columnSql } from '../../../driver/frame/feature-spec.js';
@@ -20,7 +20,8 @@ export interface ProfileContext {
 
 /**
  * DuckDB's types of the expressions, which are checked first.
- * @throws DataError with `expression` for the first one that is not a scalar expression over the columns
+ * @throws DataError with `expression` for the first one that is not a scalar expression over the
+ *   columns
  */
 export async function expressionTypes(
   context: ProfileContext,
@@ -30,7 +31,8 @@ export async function expressionTypes(
   const layout = await context.layouts.source(source);
   const distinct = [...new Map(expressions.map((one) => [textKey(one), sqlText(one)])).values()];
   if (distinct.length === 0) return [];
-  // Files of one data set have the same columns, and reading each asks for the types of the same expressions.
+  // Files of one data set have the same columns, and reading each asks for the types of the same
+  // expressions.
   const key = JSON.stringify([layout.columns, distinct]);
   const known = typesKnown.get(context.database) ?? new Map<string, Promise<string[]>>();
   typesKnown.set(context.database, known);

@@ -1,7 +1,8 @@
 /**
- * The frame engine of this machine: DuckDB in this process. It describes and profiles frames for the driver and reads
- * their raw columns for the CPU backend. Invariant: nothing is opened before first use, and expressions from a job file
- * reach DuckDB only after `ExpressionChecker` has passed them.
+ * The frame engine of this machine: DuckDB in this process. It describes and profiles frames for
+ * the driver and reads their raw columns for the CPU backend. Invariant: nothing is opened before
+ * first use, and expressions from a job file reach DuckDB only after `ExpressionChecker` has passed
+ * them.
  */
 import { DataError } from '../../../driver/errors.js';
 import { listDataFiles, withoutFileScheme } from '../../../driver/frame/files.js';

@@ -1,7 +1,8 @@
 /**
- * Columns and rows of Parquet files that some process has looked at before, by content digest, in `<home>/layouts.json`: looking
- * at a footer takes some milliseconds, and a data set that grows has many files that stay. Invariant: what is here was
- * checked once, by `inspectParquet`, on the very bytes the digest names; a file that can't be read or written costs a look.
+ * Columns and rows of Parquet files that some process has looked at before, by content digest, in
+ * `<home>/layouts.json`: looking at a footer takes some milliseconds, and a data set that grows has
+ * many files that stay. Invariant: what is here was checked once, by `inspectParquet`, on the very
+ * bytes the digest names; a file that can't be read or written costs a look.
  */
 import { join } from 'node:path';
 import { env } from '../../../driver/support/env.js';
@@ -42,8 +43,8 @@ export class KnownLayouts {
   }
 
   /**
-   * Writes what was noted since, if anything, beside what others have written meanwhile. Two at once may lose one another's
-   * notes. Never throws.
+   * Writes what was noted since, if anything, beside what others have written meanwhile. Two at
+   * once may lose one another's notes. Never throws.
    */
   async save(): Promise<void> {
     if (this.#fresh.size === 0) return;

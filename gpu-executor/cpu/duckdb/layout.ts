@@ -1,6 +1,7 @@
 /**
- * What is known of each file: its columns, its rows, how it is scanned. Layouts are kept by path and content digest, so
- * a file is inspected once per engine. Invariant: a source's columns have one type in all its files (`commonType`).
+ * What is known of each file: its columns, its rows, how it is scanned. Layouts are kept by path
+ * and content digest, so a file is inspected once per engine. Invariant: a source's columns have
+ * one type in all its files (`commonType`).
  */
 import { DataError } from '../../../driver/errors.js';
 import { partitionColumns, withoutOwn } from '../../../driver/frame/partitions.js';
@@ -141,8 +142,8 @@ export class Layouts {
   }
 
   /**
-   * Keeps the layouts of these files for other processes; the files are known to have stayed as their digests say meanwhile.
-   * Never throws.
+   * Keeps the layouts of these files for other processes; the files are known to have stayed as
+   * their digests say meanwhile. Never throws.
    */
   async keep(
     files: readonly Pick<FrameFile, 'digest'>[],

@@ -1,7 +1,8 @@
 /**
- * Decoder of the LZ4 frame format, which Arrow IPC files (Feather) are compressed with by default; no library for it
- * comes with Node. Every length is checked, so damaged bytes give an error and never a read or write out of bounds.
- * Source: "LZ4 Frame Format Description" 1.6 and "LZ4 Block Format Description" (github.com/lz4/lz4/doc).
+ * Decoder of the LZ4 frame format, which Arrow IPC files (Feather) are compressed with by default;
+ * no library for it comes with Node. Every length is checked, so damaged bytes give an error and
+ * never a read or write out of bounds. Source: "LZ4 Frame Format Description" 1.6 and "LZ4 Block
+ * Format Description" (github.com/lz4/lz4/doc).
  */
 
 const MAGIC = 0x184d2204;

@@ -1,6 +1,7 @@
 /**
- * Looks at a Parquet file through its footer alone, and refuses one whose footer can't be true before any page is
- * decoded: row counts that disagree, column chunks outside the file, or more rows than the bytes there could hold.
+ * Looks at a Parquet file through its footer alone, and refuses one whose footer can't be true
+ * before any page is decoded: row counts that disagree, column chunks outside the file, or more
+ * rows than the bytes there could hold.
  */
 import { open } from 'node:fs/promises';
 import { DataError } from '../../../driver/errors.js';
@@ -8,9 +9,9 @@ import { type Database, quoteText, toDataError } from './database.js';
 import { escapeGlob, type FileLayout, type LayoutColumn } from './scan.js';
 
 /**
- * Rows a byte of column data may stand for. Run-length encoding has no bound of its own, but writers cut pages and
- * row groups, which keeps real files far below: DuckDB writes at most 122,880 rows of a constant column in some 50
- * bytes, pyarrow 1,048,576 rows in some 100.
+ * Rows a byte of column data may stand for. Run-length encoding has no bound of its own, but
+ * writers cut pages and row groups, which keeps real files far below: DuckDB writes at most 122,880
+ * rows of a constant column in some 50 bytes, pyarrow 1,048,576 rows in some 100.
  */
 const MAX_ROWS_PER_BYTE = 65_536;
 const MAGIC = 'PAR1';

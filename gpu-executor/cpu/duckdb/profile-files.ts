@@ -1,6 +1,7 @@
 /**
- * Statistics of feature expressions for each file by itself, all files in one scan: what `profile.ts` answers for all rows,
- * grouped by file. Vocabularies are complete or empty, so that those of several files can be merged exactly.
+ * Statistics of feature expressions for each file by itself, all files in one scan: what
+ * `profile.ts` answers for all rows, grouped by file. Vocabularies are complete or empty, so that
+ * those of several files can be merged exactly.
  */
 
 import { DataError } from '../../../driver/errors.js';
@@ -122,8 +123,9 @@ async function aggregateByFile(
 }
 
 /**
- * Most cells grouped in one statement over a columnar format: a statement has a price of its own, which for small files
- * is most of the work, while the groups of many rows in many columns would not fit in memory side by side.
+ * Most cells grouped in one statement over a columnar format: a statement has a price of its own,
+ * which for small files is most of the work, while the groups of many rows in many columns would
+ * not fit in memory side by side.
  */
 const STATEMENT_CELLS = 8_000_000;
 

@@ -1,8 +1,8 @@
 /**
- * Exact statistics of feature expressions over all rows: one statement for the counts and ranges of all of them, a sort
- * for each one's quantiles, and a grouping for each vocabulary asked for. Columnar formats read only that column for a
- * grouping; for text formats, where every scan parses everything, all vocabularies come from one statement with
- * grouping sets.
+ * Exact statistics of feature expressions over all rows: one statement for the counts and ranges of
+ * all of them, a sort for each one's quantiles, and a grouping for each vocabulary asked for.
+ * Columnar formats read only that column for a grouping; for text formats, where every scan parses
+ * everything, all vocabularies come from one statement with grouping sets.
  */
 import { DataError } from '../../../driver/errors.js';
 import type {
@@ -118,8 +118,9 @@ export type Counts = Pick<ColumnProfile, 'missing' | 'infinite' | 'min' | 'max'>
 type Statistics = Counts & Pick<ColumnProfile, 'quantiles'>;
 
 /**
- * Counts and ranges in one statement, quantiles by a sort each. NaN and infinities are the largest values in DuckDB's order, so plain
- * minima and maxima tell whether a column has any; only then is it scanned again with filters, which cost five times more.
+ * Counts and ranges in one statement, quantiles by a sort each. NaN and infinities are the largest
+ * values in DuckDB's order, so plain minima and maxima tell whether a column has any; only then is
+ * it scanned again with filters, which cost five times more.
  */
 async function statistics(scan: Scan, asked: readonly Asked[]): Promise<Statistics[]> {
   const plain = await inGroups(asked, scan, (some) => aggregate(scan, some, false));

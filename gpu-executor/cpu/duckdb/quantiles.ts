@@ -1,7 +1,8 @@
 /**
- * Exact quantiles in bounded memory: DuckDB's own `quantile_cont` holds all values at once, its sort spills to disk. The
- * sorted values stream through and the few that are needed are kept. Between two values the quantile is interpolated
- * linearly, as NumPy's default and `quantile_cont` do.
+ * Exact quantiles in bounded memory: DuckDB's own `quantile_cont` holds all values at once, its
+ * sort spills to disk. The sorted values stream through and the few that are needed are kept.
+ * Between two values the quantile is interpolated linearly, as NumPy's default and `quantile_cont`
+ * do.
  */
 import { type Database, toDataError } from './database.js';
 

@@ -1,7 +1,8 @@
 /**
- * Reads raw columns of a frame, file by file in the source's order, as chunks of a fixed number of rows. Invariant: the
- * chunks hold exactly the rows the source declares, or the read ends with a `DataError` naming the file that has others.
- * DuckDB hands out 2048 rows at a time; each distinct expression is computed once and its array shared.
+ * Reads raw columns of a frame, file by file in the source's order, as chunks of a fixed number of
+ * rows. Invariant: the chunks hold exactly the rows the source declares, or the read ends with a
+ * `DataError` naming the file that has others. DuckDB hands out 2048 rows at a time; each distinct
+ * expression is computed once and its array shared.
  */
 import { setMaxListeners } from 'node:events';
 import type { DuckDBConnection } from '@duckdb/node-api';
@@ -24,8 +25,8 @@ export interface ReadContext {
 }
 
 /**
- * Columns one statement reads of a columnar format: of Parquet, DuckDB reads 10,000 in one statement in 12 s, in ten in 3 s.
- * Text formats parse whole rows in every statement.
+ * Columns one statement reads of a columnar format: of Parquet, DuckDB reads 10,000 in one
+ * statement in 12 s, in ten in 3 s. Text formats parse whole rows in every statement.
  */
 const STATEMENT_COLUMNS = 1000;
 

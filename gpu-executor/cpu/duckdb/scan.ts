@@ -1,6 +1,7 @@
 /**
- * The SQL that scans files, given what is known of their columns. Invariant: a scan fixes the columns' types instead of
- * letting DuckDB guess them again from another sample, and leaves out the rows the source leaves out.
+ * The SQL that scans files, given what is known of their columns. Invariant: a scan fixes the
+ * columns' types instead of letting DuckDB guess them again from another sample, and leaves out the
+ * rows the source leaves out.
  */
 
 import { CELLS, type TextType } from '../../../driver/frame/text-columns.js';
@@ -71,7 +72,8 @@ export function numberedRelation(layout: SourceLayout, file: string): string {
   }
   const parts = scanGroups(layout).map((files) => {
     const numbers = files.map((one) => layout.files.indexOf(one));
-    // DuckDB counts the files of each call from 0; the constant list turns that into places in the layout.
+    // DuckDB counts the files of each call from 0; the constant list turns that into places in the
+    // layout.
     const inOrder = numbers.every((number, i) => number === i);
     const number = inOrder
       ? 'file_index'
@@ -87,7 +89,8 @@ function columnNames(layout: SourceLayout): string {
 
 /** Files that one call scans. */
 function scanGroups(layout: SourceLayout): FileLayout[][] {
-  // DuckDB tells the files of a call apart by a column of its own, which one of the data of that name hides.
+  // DuckDB tells the files of a call apart by a column of its own, which one of the data of that
+  // name hides.
   const isHidden = layout.columns.some(({ name }) => name.toLowerCase() === 'file_index');
   const groups = new Map<string, FileLayout[]>();
   for (const file of layout.files) {

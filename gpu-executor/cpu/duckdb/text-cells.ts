@@ -1,7 +1,8 @@
 /**
- * Kinds of cells and how they become values, in DuckDB's SQL: the grammar of docs/job-file.md, as patterns. DuckDB's own
- * casts take more ("1.25" is a BIGINT to it, "1_000" a number, "t" a BOOLEAN), so a column is cast only where every cell
- * was seen to match. The shim has the same grammar in `TextCells.scala`.
+ * Kinds of cells and how they become values, in DuckDB's SQL: the grammar of docs/job-file.md, as
+ * patterns. DuckDB's own casts take more ("1.25" is a BIGINT to it, "1_000" a number, "t" a
+ * BOOLEAN), so a column is cast only where every cell was seen to match. The shim has the same
+ * grammar in `TextCells.scala`.
  */
 
 import { CELLS, type TextType } from '../../../driver/frame/text-columns.js';

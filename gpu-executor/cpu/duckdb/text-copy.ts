@@ -1,6 +1,6 @@
 /**
- * Copies of text files in a form that DuckDB reads, in `<home>/text`. Invariant: a copy is there whole or not at all, and was
- * made of the very bytes its name says.
+ * Copies of text files in a form that DuckDB reads, in `<home>/text`. Invariant: a copy is there
+ * whole or not at all, and was made of the very bytes its name says.
  */
 import { createHash, randomBytes } from 'node:crypto';
 import { rename, rm, stat } from 'node:fs/promises';

@@ -1,7 +1,8 @@
 /**
- * Looks at CSV and JSON lines files, whose columns and types have to be found out. A sample suggests what a column holds,
- * and a scan of the whole file checks every cell against it, as text: what DuckDB would cast is not what it says. So a
- * type found here holds for all rows, and a read neither fails on one nor changes it.
+ * Looks at CSV and JSON lines files, whose columns and types have to be found out. A sample
+ * suggests what a column holds, and a scan of the whole file checks every cell against it, as text:
+ * what DuckDB would cast is not what it says. So a type found here holds for all rows, and a read
+ * neither fails on one nor changes it.
  */
 import { DataError } from '../../../driver/errors.js';
 import { ALLOWED, CELLS, typeOfCells } from '../../../driver/frame/text-columns.js';

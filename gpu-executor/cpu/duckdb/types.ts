@@ -18,9 +18,9 @@ export function isInteger(engineType: string): boolean {
 }
 
 /**
- * SQL for the text that names a non-missing value, equal on every engine (`CategoryText.scala`) and different for
- * different values: whole numbers and decimals with all their digits and no zeros behind the last one, others as DuckDB
- * casts them; times are UTC. `sql` is a complete operand.
+ * SQL for the text that names a non-missing value, equal on every engine (`CategoryText.scala`) and
+ * different for different values: whole numbers and decimals with all their digits and no zeros
+ * behind the last one, others as DuckDB casts them; times are UTC. `sql` is a complete operand.
  */
 export function textOf(sql: string, engineType: string): string {
   const text = `CAST(${sql} AS VARCHAR)`;

@@ -1,6 +1,6 @@
 /**
- * Sums, extremes and their positions. Sums keep several partial sums, which hides the latency of the addition and loses
- * less to rounding than one; the order is fixed, so results repeat.
+ * Sums, extremes and their positions. Sums keep several partial sums, which hides the latency of
+ * the addition and loses less to rounding than one; the order is fixed, so results repeat.
  */
 
 import type { OpDef } from '../../../driver/ir/op-def.js';
@@ -60,7 +60,8 @@ const sumSqRange: RangeFold = (data, from, count) => {
   return a + b + (c + d);
 };
 
-// Branches rather than Math.min: the engine compiles a plain comparison to one instruction, and NaN ends the loop.
+// Branches rather than Math.min: the engine compiles a plain comparison to one instruction, and NaN
+// ends the loop.
 const minRange: RangeFold = (data, from, count) => {
   let best = Number.POSITIVE_INFINITY;
   for (let i = from; i < from + count; i++) {

@@ -1,7 +1,7 @@
 /**
- * One compiled loop for each form of cell chain: each operand is read once a cell, what lies between the steps stays in
- * registers. Invariant: cells are computed by the same functions in the same order as one step after the other would, so
- * values are the same to the last bit.
+ * One compiled loop for each form of cell chain: each operand is read once a cell, what lies
+ * between the steps stays in registers. Invariant: cells are computed by the same functions in the
+ * same order as one step after the other would, so values are the same to the last bit.
  */
 import type { Expr } from '../../../driver/ir/expr.js';
 import type { OpDef } from '../../../driver/ir/op-def.js';
@@ -43,8 +43,9 @@ export class CellChainKernels {
   }
 
   /**
-   * The value of the last node; undefined while loops of this form would have saved less than one costs to compile (as one
-   * rents skis until the rent has come to their price), so that a form seen once costs nothing.
+   * The value of the last node; undefined while loops of this form would have saved less than one
+   * costs to compile (as one rents skis until the rent has come to their price), so that a form
+   * seen once costs nothing.
    */
   run(
     nodes: readonly Expr[],
@@ -116,7 +117,8 @@ function compile(nodes: readonly Expr[], inputs: ReadonlyMap<Expr, DenseMatrix>)
       }`
     : `const cells = rows * cols;
       for (let at = 0; at < cells; at++) { ${take('full', 'at')} ${write} }`;
-  // The text holds nothing but the names above; the operators come in as functions, which the engine inlines.
+  // The text holds nothing but the names above; the operators come in as functions, which the
+  // engine inlines.
   const make = new Function(
     ...nodes.map((_, i) => `cell${i}`),
     `return function cellChain(out, rows, cols, operands) {

@@ -1,7 +1,8 @@
 /**
- * One kernel maker for the whole element-wise family: a loop compiled for each operator and each way of broadcasting.
- * Compiling gives every operator its own copy of the loop, so the engine inlines the operator's `cell` into it; a shared
- * loop that calls `cell` as an argument measured 6 times slower once two operators had gone through it.
+ * One kernel maker for the whole element-wise family: a loop compiled for each operator and each
+ * way of broadcasting. Compiling gives every operator its own copy of the loop, so the engine
+ * inlines the operator's `cell` into it; a shared loop that calls `cell` as an argument measured 6
+ * times slower once two operators had gone through it.
  */
 import type { OpDef } from '../../../driver/ir/op-def.js';
 import { type DenseMatrix, dense } from '../../../driver/ir/value.js';

@@ -1,6 +1,6 @@
 /**
- * `encode` and its frame. They have no kernel over values: rows come from a frame reader, chunk by chunk, and are encoded
- * into a block (`../stream.ts`). Here stands what a scan must read for them.
+ * `encode` and its frame. They have no kernel over values: rows come from a frame reader, chunk by
+ * chunk, and are encoded into a block (`../stream.ts`). Here stands what a scan must read for them.
  */
 import { DataError } from '../../../driver/errors.js';
 import type { Expr } from '../../../driver/ir/expr.js';

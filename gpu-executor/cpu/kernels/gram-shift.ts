@@ -1,6 +1,7 @@
 /**
- * Choosing the shift of a group's moments from its first rows, and telling rows that are mostly zero. A shift near the
- * mean keeps the digits of a variance that is small beside it; 0 spares the subtraction where it loses little.
+ * Choosing the shift of a group's moments from its first rows, and telling rows that are mostly
+ * zero. A shift near the mean keeps the digits of a variance that is small beside it; 0 spares the
+ * subtraction where it loses little.
  */
 import type { DenseMatrix } from '../../../driver/ir/value.js';
 
@@ -10,8 +11,9 @@ export interface RowSample {
   /** Row of the operands that is the k-th of the sample. */
   readonly rowOf: (k: number) => number;
   /**
-   * When a column keeps shift 0: `never`; `small`: all columns do if every mean is at most 8 spreads, which costs under
-   * two digits; `sparse`: a column that is mostly zero does, whose mean is below its root mean square by itself.
+   * When a column keeps shift 0: `never`; `small`: all columns do if every mean is at most 8
+   * spreads, which costs under two digits; `sparse`: a column that is mostly zero does, whose mean
+   * is below its root mean square by itself.
    */
   readonly zeroIf: 'never' | 'small' | 'sparse';
 }

@@ -1,7 +1,8 @@
 /**
- * Moments of rows that are mostly zero: a row of k non-zero cells costs the scan for them and k^2 / 2 products, whatever
- * its width. One-hot columns are the case in mind: 10 of 150 cells, a fraction of the work of the dense update.
- * Products may land in either triangle; `foldTriangles` brings them together.
+ * Moments of rows that are mostly zero: a row of k non-zero cells costs the scan for them and k^2 /
+ * 2 products, whatever its width. One-hot columns are the case in mind: 10 of 150 cells, a fraction
+ * of the work of the dense update. Products may land in either triangle; `foldTriangles` brings
+ * them together.
  */
 import type { DenseMatrix } from '../../../driver/ir/value.js';
 

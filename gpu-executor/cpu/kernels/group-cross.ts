@@ -1,8 +1,9 @@
 /**
- * `groupCross` as one product of A, where it lies, with a thin matrix W that holds [1, b - shift] of each row in the columns
- * of its group and zeros in the others, so that rows need not be gathered; long runs of one group take its columns of W
- * only. Where means of A are large beside the spread, blocks of a - shift are copied first. The shifts are chosen from a
- * group's first rows, as in `group-gram.ts`; at the end mean = shift + s / n and C = M - s_a s_b' / n.
+ * `groupCross` as one product of A, where it lies, with a thin matrix W that holds [1, b - shift]
+ * of each row in the columns of its group and zeros in the others, so that rows need not be
+ * gathered; long runs of one group take its columns of W only. Where means of A are large beside
+ * the spread, blocks of a - shift are copied first. The shifts are chosen from a group's first
+ * rows, as in `group-gram.ts`; at the end mean = shift + s / n and C = M - s_a s_b' / n.
  */
 
 import { type DenseMatrix, dense } from '../../../driver/ir/value.js';

@@ -1,14 +1,15 @@
 /**
- * `groupGram` by rank-k updates. Each group has an accumulator [n s'; . M], the moments of its rows about a shift, upper
- * triangle only. Rows come in by the cheapest of three ways:
- *  - in place: long runs of one group, with shift 0, are handed to BLAS where they lie;
- *  - sparse: rows that are mostly zero (one-hot columns) add the products of their few cells;
- *  - gathered: other rows are copied group by group as [1, z - shift] into a buffer that one `syrk` a group takes in,
+ * `groupGram` by rank-k updates. Each group has an accumulator [n s'; . M], the moments of its rows
+ * about a shift, upper triangle only. Rows come in by the cheapest of three ways: - in place: long
+ * runs of one group, with shift 0, are handed to BLAS where they lie; - sparse: rows that are
+ * mostly zero (one-hot columns) add the products of their few cells; - gathered: other rows are
+ * copied group by group as [1, z - shift] into a buffer that one `syrk` a group takes in,
  *    while the next rows are copied into a second buffer.
  *
- * The shift of a group is chosen from its first rows: any is exact in real arithmetic, and these keep M / C below about
- * 65 * (rows / first rows), so that means a million times the spread cost no digits. At the end
- * mean = shift + s / n and C = M - s s' / n (Chan, Golub and LeVeque 1979, shifted one-pass).
+ * The shift of a group is chosen from its first rows: any is exact in real arithmetic, and these
+ * keep M / C below about 65 * (rows / first rows), so that means a million times the spread cost no
+ * digits. At the end mean = shift + s / n and C = M - s s' / n (Chan, Golub and LeVeque 1979,
+ * shifted one-pass).
  */
 
 import { type DenseMatrix, dense } from '../../../driver/ir/value.js';
@@ -111,7 +112,8 @@ class GramReducer implements Reducer {
     await Promise.all(
       this.#sums.map(async (_, lane) => {
         for (let p = lane; p < runs.length; p += this.#lanes) {
-          // They write to cells of their own; side by side they hide the way of each through the event loop.
+          // They write to cells of their own; side by side they hide the way of each through the
+          // event loop.
           await Promise.all([...this.#direct(runs[p]!, parts, lane)].map((step) => step()));
         }
       }),

@@ -1,8 +1,8 @@
 /**
- * `groupLoss` by products of row blocks with the models of one group: P[models, rows] = W' X', then one loop over P for
- * the losses. Long runs of a group are used where they lie; scattered rows are gathered first. Products of one batch run
- * beside each other while the losses of the batch before are summed, always in row order, so results do not
- * depend on timing.
+ * `groupLoss` by products of row blocks with the models of one group: P[models, rows] = W' X', then
+ * one loop over P for the losses. Long runs of a group are used where they lie; scattered rows are
+ * gathered first. Products of one batch run beside each other while the losses of the batch before
+ * are summed, always in row order, so results do not depend on timing.
  */
 
 import { type DenseMatrix, dense } from '../../../driver/ir/value.js';

@@ -1,6 +1,7 @@
 /**
- * How the rows of a block fall into groups (folds). Long runs of one group are worked on where they lie; scattered rows
- * are gathered group by group first. Rows with a group outside 0..groups-1 are in no piece.
+ * How the rows of a block fall into groups (folds). Long runs of one group are worked on where they
+ * lie; scattered rows are gathered group by group first. Rows with a group outside 0..groups-1 are
+ * in no piece.
  */
 
 /** Rows `start .. start+rows-1` of a block, or of a gathered buffer, that belong to one group. */

@@ -1,6 +1,7 @@
 /**
- * What a CPU kernel is: one operator's implementation over whole values or row blocks. Invariant: a kernel gives the
- * operator's reference value up to rounding, keeps no state between runs and never writes to its inputs.
+ * What a CPU kernel is: one operator's implementation over whole values or row blocks. Invariant: a
+ * kernel gives the operator's reference value up to rounding, keeps no state between runs and never
+ * writes to its inputs.
  */
 import type { Attrs } from '../../../driver/ir/attrs.js';
 import type { Meta } from '../../../driver/ir/expr.js';
@@ -24,8 +25,8 @@ export interface KernelCall {
 }
 
 /**
- * Accumulates a reduction over row blocks, in their order, so that the result does not depend on timing.
- * In a synchronous reducer no call returns a promise.
+ * Accumulates a reduction over row blocks, in their order, so that the result does not depend on
+ * timing. In a synchronous reducer no call returns a promise.
  */
 export interface Reducer {
   /** Takes a block in. The inputs may be overwritten once the call, or its promise, is done. */

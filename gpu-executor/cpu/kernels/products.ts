@@ -1,7 +1,7 @@
 /**
- * Matrix products by BLAS. Small ones are one synchronous call. Large ones are cut by us, because calls side by side
- * with one thread each beat the library's threads: a product by rows (or columns) of its output, a sum over rows by
- * rows with an accumulator a lane.
+ * Matrix products by BLAS. Small ones are one synchronous call. Large ones are cut by us, because
+ * calls side by side with one thread each beat the library's threads: a product by rows (or
+ * columns) of its output, a sum over rows by rows with an accumulator a lane.
  */
 
 import { type DenseMatrix, dense } from '../../../driver/ir/value.js';

@@ -1,6 +1,7 @@
 /**
- * Linear systems by LAPACK. Its factorisations report exact zeros only, so the pivots it leaves are checked against
- * the limits all backends share (`driver/operators/pivot.ts`): what is singular does not depend on the backend.
+ * Linear systems by LAPACK. Its factorisations report exact zeros only, so the pivots it leaves are
+ * checked against the limits all backends share (`driver/operators/pivot.ts`): what is singular
+ * does not depend on the backend.
  */
 
 import { type DenseMatrix, dense } from '../../../driver/ir/value.js';

@@ -1,6 +1,7 @@
 /**
- * The first k rows of a ranking in one pass. Invariant: at most 2k rows are held; when they are full, the worst half goes
- * and the k-th row is the bar that later rows must pass, so most rows cost one comparison.
+ * The first k rows of a ranking in one pass. Invariant: at most 2k rows are held; when they are
+ * full, the worst half goes and the k-th row is the bar that later rows must pass, so most rows
+ * cost one comparison.
  */
 
 import { dense } from '../../../driver/ir/value.js';

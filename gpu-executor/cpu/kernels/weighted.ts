@@ -1,6 +1,7 @@
 /**
- * The weighted products of factorisation: only the cells asked about are computed, and each goes straight into the sum or
- * the product, so that nothing of the size of X is made. Plain loops: the cells asked about are few and scattered.
+ * The weighted products of factorisation: only the cells asked about are computed, and each goes
+ * straight into the sum or the product, so that nothing of the size of X is made. Plain loops: the
+ * cells asked about are few and scattered.
  */
 
 import { type DenseMatrix, dense } from '../../../driver/ir/value.js';

@@ -1,6 +1,7 @@
 /**
- * Large buffers that calls work in and leave behind. Invariants: so many calls run at a time and those that wait hold no
- * memory yet; buffers pass from call to call instead of waiting for the garbage collector, and go when nobody waits.
+ * Large buffers that calls work in and leave behind. Invariants: so many calls run at a time and
+ * those that wait hold no memory yet; buffers pass from call to call instead of waiting for the
+ * garbage collector, and go when nobody waits.
  */
 export class Workspaces {
   #running = 0;

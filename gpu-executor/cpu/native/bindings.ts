@@ -1,8 +1,9 @@
 /**
- * Binds the BLAS and LAPACK routines of a native library, once. Everything here is the C or Fortran interface with
- * 32-bit integers (LP64): `cblas_*` row-major with leading dimensions in cells, LAPACK's Fortran symbols column-major
- * with every argument by reference. The Fortran interface is used because OpenBLAS, Accelerate, MKL and the
- * reference LAPACK all have it, and LAPACKE only some. Native types never leave this folder.
+ * Binds the BLAS and LAPACK routines of a native library, once. Everything here is the C or Fortran
+ * interface with 32-bit integers (LP64): `cblas_*` row-major with leading dimensions in cells,
+ * LAPACK's Fortran symbols column-major with every argument by reference. The Fortran interface is
+ * used because OpenBLAS, Accelerate, MKL and the reference LAPACK all have it, and LAPACKE only
+ * some. Native types never leave this folder.
  */
 import { createRequire } from 'node:module';
 import type * as Koffi from 'koffi';
@@ -74,7 +75,8 @@ export const MAX_IN_FLIGHT = 32;
 
 const doubles = 'double *';
 const ints = 'int *';
-// By reference; the trailing size_t is the hidden length gfortran's callees may read for each character argument.
+// By reference; the trailing size_t is the hidden length gfortran's callees may read for each
+// character argument.
 const byRef = 'const int *';
 const text = 'const char *';
 
@@ -96,15 +98,18 @@ let koffiModule: typeof Koffi | undefined;
 
 function loadKoffi(): typeof Koffi {
   if (koffiModule !== undefined) return koffiModule;
-  // Required, not imported: on a machine koffi has no build for, the JavaScript kernels must still load.
+  // Required, not imported: on a machine koffi has no build for, the JavaScript kernels must still
+  // load.
   const koffi = createRequire(import.meta.url)('koffi') as typeof Koffi;
   try {
-    // koffi gives asynchronous calls 128 KiB, which is near what OpenBLAS needs with one thread. (With more threads its
-    // `dgetrf` needs over 4 MiB, and crashes; another reason to leave the threads to us.) Resident stacks, one a call
-    // in flight, spare the mapping and unmapping of one at every call.
+    // koffi gives asynchronous calls 128 KiB, which is near what OpenBLAS needs with one thread.
+    // (With more threads its `dgetrf` needs over 4 MiB, and crashes; another reason to leave the
+    // threads to us.) Resident stacks, one a call in flight, spare the mapping and unmapping of one
+    // at every call.
     koffi.config({ async_stack_size: ASYNC_STACK_BYTES, resident_async_pools: MAX_IN_FLIGHT });
   } catch {
-    // Another user of koffi in this process loaded a library first, after which its settings are fixed: they do.
+    // Another user of koffi in this process loaded a library first, after which its settings are
+    // fixed: they do.
   }
   koffiModule = koffi;
   return koffi;

@@ -1,7 +1,8 @@
 /**
- * The dense routines kernels are written against, over either a native library or plain JavaScript. Matrices are
- * row-major float64; a view (`subarray`) gives the start, the leading dimension counts cells from row to row.
- * Invariant: both implementations read and write the same cells, so kernels and their tests know no difference.
+ * The dense routines kernels are written against, over either a native library or plain JavaScript.
+ * Matrices are row-major float64; a view (`subarray`) gives the start, the leading dimension counts
+ * cells from row to row. Invariant: both implementations read and write the same cells, so kernels
+ * and their tests know no difference.
  */
 
 /** C[m,n] = alpha op(A)[m,k] op(B)[k,n] + beta C. With beta = 0, C is written without being read. */
@@ -50,16 +51,17 @@ export type GemvArgs = readonly [
 export type CholeskyArgs = readonly [n: number, a: Float64Array];
 
 /**
- * X of A X = B. A[n,n] is overwritten by its factors; B is overwritten by X. B is column-major (each right-hand side is
- * contiguous), and so is A for `solveGeneral`; `solveSpd` reads the lower triangle of a row-major A.
+ * X of A X = B. A[n,n] is overwritten by its factors; B is overwritten by X. B is column-major
+ * (each right-hand side is contiguous), and so is A for `solveGeneral`; `solveSpd` reads the lower
+ * triangle of a row-major A.
  */
 export type SolveArgs = readonly [n: number, sides: number, a: Float64Array, b: Float64Array];
 
 /**
- * Synchronous calls use one thread: they are for small work. Asynchronous ones run on the thread pool beside each
- * other and the event loop; arguments must stay untouched until the promise resolves. Factorisations return
- * LAPACK's `info`: 0, or 1 + the index of the first pivot that is zero or not positive. The diagonal of the factors is
- * left in A for finer checks.
+ * Synchronous calls use one thread: they are for small work. Asynchronous ones run on the thread
+ * pool beside each other and the event loop; arguments must stay untouched until the promise
+ * resolves. Factorisations return LAPACK's `info`: 0, or 1 + the index of the first pivot that is
+ * zero or not positive. The diagonal of the factors is left in A for finer checks.
  */
 export interface Blas {
   readonly kind: 'native' | 'javascript';

@@ -1,6 +1,6 @@
 /**
- * Looks for a BLAS with LAPACK: the one the user names, the one set-up downloaded, the system's. Invariant: the answer
- * says which and why, also when there is none, because `doctor` shows it.
+ * Looks for a BLAS with LAPACK: the one the user names, the one set-up downloaded, the system's.
+ * Invariant: the answer says which and why, also when there is none, because `doctor` shows it.
  */
 import { existsSync, readdirSync } from 'node:fs';
 import { isAbsolute, join } from 'node:path';

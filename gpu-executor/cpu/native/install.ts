@@ -1,6 +1,6 @@
 /**
- * Brings OpenBLAS from Maven Central (or the user's mirror of it) and puts it in place. Invariant: the folder appears
- * whole, by one rename, or not at all; two set-ups at once both succeed.
+ * Brings OpenBLAS from Maven Central (or the user's mirror of it) and puts it in place. Invariant:
+ * the folder appears whole, by one rename, or not at all; two set-ups at once both succeed.
  */
 import { existsSync } from 'node:fs';
 import { mkdir, readdir, rename, rm, symlink } from 'node:fs/promises';
@@ -29,7 +29,8 @@ const aliases = ['libblas.so.3', 'liblapack.so.3'];
 /**
  * Installs OpenBLAS unless it is there. Idempotent; about 10 s and 20 MB the first time.
  * @returns the folder with the libraries
- * @throws ConfigError without Maven or a build for this machine, ExecutionError when Maven can't bring it
+ * @throws ConfigError without Maven or a build for this machine, ExecutionError when Maven can't
+ *   bring it
  */
 export async function installOpenBlas(options: InstallOptions = {}): Promise<string> {
   const folder = openBlasFolder();
@@ -99,7 +100,8 @@ async function publish(ready: string, folder: string): Promise<void> {
   try {
     await rename(ready, folder);
   } catch (error) {
-    // Another set-up was first, or an older one was cut short by a program that knew no atomic rename.
+    // Another set-up was first, or an older one was cut short by a program that knew no atomic
+    // rename.
     if (existsSync(join(folder, openBlasFile()))) return;
     await rm(folder, { recursive: true, force: true });
     await rename(ready, folder).catch(() => {

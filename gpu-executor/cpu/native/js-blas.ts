@@ -1,7 +1,8 @@
 /**
- * `Blas` in plain JavaScript, for machines with no native library. Loops are ordered so that the innermost one walks
- * both operands contiguously, and take four rows at a time to save loads and stores of C: about 2 to 3 GFLOP/s.
- * The asynchronous forms run at once and let the event loop turn before they resolve.
+ * `Blas` in plain JavaScript, for machines with no native library. Loops are ordered so that the
+ * innermost one walks both operands contiguously, and take four rows at a time to save loads and
+ * stores of C: about 2 to 3 GFLOP/s. The asynchronous forms run at once and let the event loop turn
+ * before they resolve.
  */
 import type { Blas, CholeskyArgs, GemmArgs, GemvArgs, SolveArgs, SyrkArgs } from './blas.js';
 

@@ -1,6 +1,6 @@
 /**
- * Loads the best `Blas` this machine has. Invariant: a library is bound once a process; with none that loads, the
- * JavaScript routines answer, and the description says why.
+ * Loads the best `Blas` this machine has. Invariant: a library is bound once a process; with none
+ * that loads, the JavaScript routines answer, and the description says why.
  */
 import { availableParallelism } from 'node:os';
 import { ConfigError } from '../../../driver/errors.js';

@@ -1,7 +1,7 @@
 /**
- * `Blas` over a native library. Parallelism is ours: the library works with one thread a call and several calls run side
- * by side on the pool, which measured 1.5 times faster than OpenBLAS's own threads on tall matrices (16 against 27 ms
- * for t(X) %*% X of 100,000 x 100 on two cores).
+ * `Blas` over a native library. Parallelism is ours: the library works with one thread a call and
+ * several calls run side by side on the pool, which measured 1.5 times faster than OpenBLAS's own
+ * threads on tall matrices (16 against 27 ms for t(X) %*% X of 100,000 x 100 on two cores).
  */
 import {
   MAX_IN_FLIGHT,

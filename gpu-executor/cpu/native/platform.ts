@@ -1,6 +1,7 @@
 /**
- * Which OpenBLAS build this machine needs and where it lies once set up. Invariant: the folder's name carries the
- * version, so a new one is installed beside the old one and a running process never sees its library change.
+ * Which OpenBLAS build this machine needs and where it lies once set up. Invariant: the folder's
+ * name carries the version, so a new one is installed beside the old one and a running process
+ * never sees its library change.
  */
 import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';

@@ -1,6 +1,6 @@
 /**
- * The fault list of the Livy test server: each fault strikes the first requests it matches and is then used up, so a
- * test states exactly what goes wrong and when.
+ * The fault list of the Livy test server: each fault strikes the first requests it matches and is
+ * then used up, so a test states exactly what goes wrong and when.
  */
 
 export type FaultAction =

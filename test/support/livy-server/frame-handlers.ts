@@ -34,8 +34,9 @@ const frame = (
 };
 
 /**
- * `runProgram` gives its payloads back after `delayMs`; a run whose id begins with `forever` ends only when cancelled,
- * one that begins with `stubborn` never. `collect` fails with a data error, or answers N random bytes for `bytes:N`.
+ * `runProgram` gives its payloads back after `delayMs`; a run whose id begins with `forever` ends
+ * only when cancelled, one that begins with `stubborn` never. `collect` fails with a data error, or
+ * answers N random bytes for `bytes:N`.
  */
 export function echoShim(options: { readonly delayMs?: number } = {}): EchoShim {
   const served: Served[] = [];

@@ -1,7 +1,7 @@
 /**
- * A Livy server for tests, on a real socket: the paths, JSON, states and error texts of Apache Livy 0.7 to 0.9, a fault
- * list, restarts with and without recovery, and counters of everything it was made to do. Statements run in an
- * evaluator that is given; sessions are objects, not processes.
+ * A Livy server for tests, on a real socket: the paths, JSON, states and error texts of Apache Livy
+ * 0.7 to 0.9, a fault list, restarts with and without recovery, and counters of everything it was
+ * made to do. Statements run in an evaluator that is given; sessions are objects, not processes.
  */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';

@@ -1,7 +1,7 @@
 /**
- * Real Spark drivers for the Livy test server: statements of a session go to a JVM with the real shim, and a batch is the
- * real application. A driver that ends makes its session dead, with the driver's output as the log; a session that
- * ends takes its driver along.
+ * Real Spark drivers for the Livy test server: statements of a session go to a JVM with the real
+ * shim, and a batch is the real application. A driver that ends makes its session dead, with the
+ * driver's output as the log; a session that ends takes its driver along.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';

@@ -1,7 +1,8 @@
 /**
- * Sessions and statements as Livy keeps them: one interpreter thread a session, statements strictly in order, the
- * oldest of more than `retained` dropped even if waiting, cancellation that answers at once and acts later.
- * After Livy's server/.../InteractiveSession.scala, SessionManager.scala and repl/.../Session.scala (tags v0.7.0 to v0.9.0).
+ * Sessions and statements as Livy keeps them: one interpreter thread a session, statements strictly
+ * in order, the oldest of more than `retained` dropped even if waiting, cancellation that answers
+ * at once and acts later. After Livy's server/.../InteractiveSession.scala, SessionManager.scala
+ * and repl/.../Session.scala (tags v0.7.0 to v0.9.0).
  */
 import { randomUUID } from 'node:crypto';
 
@@ -204,7 +205,8 @@ export function cancel(session: TestSession, id: number, settings: SessionSettin
   if (statement.state !== 'running') return;
   statement.state = 'cancelling';
   statement.cancel.abort();
-  // Livy gives up and calls it cancelled, though the thread goes on and later statements wait behind it.
+  // Livy gives up and calls it cancelled, though the thread goes on and later statements wait
+  // behind it.
   setTimeout(() => {
     if (statement.state === 'cancelling') statement.state = 'cancelled';
   }, settings.cancelTimeoutMs).unref();

@@ -1,7 +1,7 @@
 /**
- * The statements half of the shim as the test server runs it: reads the constant line of Scala exactly as
- * `scala-shim/.../livy/Statements.scala` does, and hands request frames to a handler. Suites that have a real
- * shim forward the frames to it; others answer in JavaScript.
+ * The statements half of the shim as the test server runs it: reads the constant line of Scala
+ * exactly as `scala-shim/.../livy/Statements.scala` does, and hands request frames to a handler.
+ * Suites that have a real shim forward the frames to it; others answer in JavaScript.
  */
 import { createHash, randomBytes } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';

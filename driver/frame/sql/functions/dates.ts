@@ -1,6 +1,6 @@
 /**
- * Dates and times. The shim computes on microseconds since 1970 in the proleptic Gregorian calendar; sessions of both
- * engines count in UTC, so a time with time zone is read and cut there.
+ * Dates and times. The shim computes on microseconds since 1970 in the proleptic Gregorian
+ * calendar; sessions of both engines count in UTC, so a time with time zone is read and cut there.
  */
 import { fromMicros, isTime, micros } from '../casts.js';
 import { checkFormat } from '../formats.js';

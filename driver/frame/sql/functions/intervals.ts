@@ -1,6 +1,7 @@
 /**
- * Intervals are no values of Spark's that mean the same, so they are never printed: an interval is carried as its months,
- * days and microseconds to the date it is added to, or to the part that is taken of it.
+ * Intervals are no values of Spark's that mean the same, so they are never printed: an interval is
+ * carried as its months, days and microseconds to the date it is added to, or to the part that is
+ * taken of it.
  */
 import { fromMicros, isTime, micros } from '../casts.js';
 import { refuse } from '../refusal.js';

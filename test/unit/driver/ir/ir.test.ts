@@ -132,7 +132,8 @@ describe('lineage keys', () => {
     assert.notEqual(program(1), program(2));
     const s = referenceEvaluator();
     const key = lineageKey(rand(s, 4, 3, { seed: 1 }).t().sum().expr);
-    // SHA-256 over `op@version\n<canonical attributes>\n<key of each input>`, computed apart in Python.
+    // SHA-256 over `op@version\n<canonical attributes>\n<key of each input>`, computed apart in
+    // Python.
     assert.equal(key, 'da3171a86c814c8c32d0f65c44cab6b2e5dfbbf4f8ed0d6b317c6254d1b28960');
   });
 

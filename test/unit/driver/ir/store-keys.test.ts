@@ -76,7 +76,8 @@ describe('keys of stored results', () => {
   });
 
   it('are what they were when the first results were stored', () => {
-    // SHA-256 over `operator@version`, attributes and input keys, each on a line, computed apart in Python.
+    // SHA-256 over `operator@version`, attributes and input keys, each on a line, computed apart in
+    // Python.
     const pinned: readonly (readonly [number, string])[] = [
       [1.0, '105145a3c04015a587e4559889e03d244588dd619dfc6805dad8a029bc8d12fa'],
       [-0, 'dfb3de718033d234cce06517a0a8186bc697336e70d20dd2e38c6344c7bfb337'],

@@ -88,7 +88,8 @@ describe('rand', () => {
   } as const;
 
   it('pins the bits: these cells may never change', () => {
-    // Computed by an independent implementation in Python: big integers, statistics.NormalDist.inv_cdf.
+    // Computed by an independent implementation in Python: big integers,
+    // statistics.NormalDist.inv_cdf.
     assert.deepEqual(
       [...randomRows({ ...uniform, cols: 3 }, 0, 2)],
       [

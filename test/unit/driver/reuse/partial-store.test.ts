@@ -34,7 +34,8 @@ describe('parts in the durable store', () => {
     return JSON.parse(stdout) as PartialOutcome;
   };
 
-  // Of each kind of look-up one: by the first rows, by a column's operand, by a range's matrix, by the groups' columns.
+  // Of each kind of look-up one: by the first rows, by a column's operand, by a range's matrix, by
+  // the groups' columns.
   for (const [name, scale] of [
     ['rowsAdded', 8],
     ['rangeWidened', 8],
@@ -145,7 +146,8 @@ describe('parts in the durable store', () => {
     const again = session.beginRun();
     await session.evaluate([dice]);
     assert.ok(again.counters().kernels > 0);
-    // Such a step without the mark is stored, so it was the mark; over other data, since these are kept by now.
+    // Such a step without the mark is stored, so it was the mark; over other data, since these are
+    // kept by now.
     await rand(session, 40_000, 60, { seed: 2 }).tsmm().value();
     await session.settle();
     assert.equal((await store.entries()).length, 1);

@@ -239,7 +239,8 @@ describe('spilling to disk', () => {
   it('learns the bandwidth of the disk from what it moves', async () => {
     const tier = new SpillTier({ folder });
     const [write, read] = [tier.writing.bytesPerSecond, tier.reading.bytesPerSecond];
-    // A transfer whose bounds hold what is expected teaches nothing, which a busy machine makes of one or another.
+    // A transfer whose bounds hold what is expected teaches nothing, which a busy machine makes of
+    // one or another.
     for (let turn = 0; turn < 50; turn++) {
       const file = await tier.write(dense(500, 1000));
       const back = await tier.read(file!);

@@ -299,7 +299,8 @@ describe('the durable store', () => {
     it('other than this user and root are refused, unless trusted', async () => {
       const writer = await DurableStore.open(home.path);
       await writer.put(key('x'), value(1), meta());
-      // The tests may run as root, whose files all trust: here the entry's owner is another, not the reader.
+      // The tests may run as root, whose files all trust: here the entry's owner is another, not
+      // the reader.
       const fileSystem = tapped(() => {});
       const foreign: typeof fileSystem = {
         ...fileSystem,

@@ -52,7 +52,8 @@ describe('migration', () => {
   });
 
   it('leaves the cluster for good once a loop reads the value again and again', async () => {
-    // A job there takes 20 ms and the work here 12: the first plan stays there, later ones expect more of their kind.
+    // A job there takes 20 ms and the work here 12: the first plan stays there, later ones expect
+    // more of their kind.
     const run = async (migration: boolean): Promise<{ jobs: number; values: DenseMatrix[] }> => {
       const { session, cluster } = machines({ placement: 'cost', migration });
       const x = generated(session, MIB / 4);

@@ -1,7 +1,7 @@
 /**
- * One computation at a time, through a session: who needs a node that is being computed waits for that node and no other, and
- * whatever becomes of the claim (thrown, aborted, its backend lost, too large to keep, evicted at once), the waiter has
- * the right value and nothing stays claimed.
+ * One computation at a time, through a session: who needs a node that is being computed waits for
+ * that node and no other, and whatever becomes of the claim (thrown, aborted, its backend lost, too
+ * large to keep, evicted at once), the waiter has the right value and nothing stays claimed.
  */
 import assert from 'node:assert/strict';
 import type { Backend } from '../../../../driver/backend/backend.js';

@@ -1,6 +1,7 @@
 /**
- * Kernels of the local CPU backend on operands large enough for their parallel, gathered and blocked paths, which the
- * conformance cases are too small to reach. Every check runs on the native BLAS and on the JavaScript routines.
+ * Kernels of the local CPU backend on operands large enough for their parallel, gathered and
+ * blocked paths, which the conformance cases are too small to reach. Every check runs on the native
+ * BLAS and on the JavaScript routines.
  */
 import assert from 'node:assert/strict';
 import type { Expr } from '../../../../driver/ir/expr.js';
@@ -63,7 +64,8 @@ function kernelTests(backendOf: () => CpuBackend): void {
       const inputs = [leaf(groupColumn(rows, groupOf)), leaf(dense(rows, 20, cells))];
       const expr = node(ops.groupGram, inputs, { groups: 3, center: true });
       const got = await evaluated(backendOf(), expr);
-      // The cells themselves are rounded to 1e-16 of the mean, 2e-9 of the spread; the oracle sees the same cells.
+      // The cells themselves are rounded to 1e-16 of the mean, 2e-9 of the spread; the oracle sees
+      // the same cells.
       assertBlocksClose(got, referenceOf(expr), 21, 1e-12);
     }
   });

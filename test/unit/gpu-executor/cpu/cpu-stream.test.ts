@@ -86,7 +86,8 @@ describe('CPU stream', () => {
     const result = await runNodes(backend, [x, y, g, gram], [gram], [x, y, g], context);
     assert.equal(hostValue(result, gram).rows, 5 * 52);
     assert.ok(calls > 1, 'expected progress');
-    // The matrix is 80 MB. Two blocks, two gathered buffers and what awaits collection stay well below.
+    // The matrix is 80 MB. Two blocks, two gathered buffers and what awaits collection stay well
+    // below.
     assert.ok(most < 72e6, `expected less than 72 MB of buffers, got ${(most / 1e6).toFixed(0)}`);
   }).timeout(30_000);
 

@@ -1,7 +1,8 @@
 /**
- * Reprise's scores are scikit-learn's: every trial, fold and metric of the searches in `test/fixtures/sklearn`, with
- * mean, deviation, rank, best trial and refitted model. Run through the job runner over the CSV files on the local
- * engine, and over whole matrices on the reference backend, which shares no kernel with it.
+ * Reprise's scores are scikit-learn's: every trial, fold and metric of the searches in
+ * `test/fixtures/sklearn`, with mean, deviation, rank, best trial and refitted model. Run through
+ * the job runner over the CSV files on the local engine, and over whole matrices on the reference
+ * backend, which shares no kernel with it.
  */
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
@@ -147,7 +148,8 @@ function assertModel(
     sorted ? [...values].sort((a, b) => a - b) : [...values];
   const scale = Math.max(...theirs.coefficients.map(Math.abs));
   assertClose(order(ours.coefficients), order(theirs.coefficients), 'coefficients', scale);
-  // The intercept is the target's mean less the columns' means times coefficients, which may cancel.
+  // The intercept is the target's mean less the columns' means times coefficients, which may
+  // cancel.
   assertClose([ours.intercept], [theirs.intercept], 'intercept', scale);
   if (theirs.imputed !== null) {
     const imputed = scenario.features.map(({ name }) => ours.imputed[name]);

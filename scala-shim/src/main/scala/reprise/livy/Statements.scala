@@ -23,9 +23,10 @@ object Statements {
 }
 
 /**
- * What statements ask for; argument and printed lines are stated in `spark-bridge/livy/statement-code.ts`.
- * A statement only starts, awaits and forgets requests, which run on threads of their own. Invariant: a request is
- * executed once, however often its statement runs; what is printed stays under Livy's limit of 50 MiB a message.
+ * What statements ask for; argument and printed lines are stated in
+ * `spark-bridge/livy/statement-code.ts`. A statement only starts, awaits and forgets requests,
+ * which run on threads of their own. Invariant: a request is executed once, however often its
+ * statement runs; what is printed stays under Livy's limit of 50 MiB a message.
  */
 object StatementRequests {
   private val Protocol = 1

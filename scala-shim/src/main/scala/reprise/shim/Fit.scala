@@ -3,9 +3,10 @@ package reprise.shim
 import java.util.Properties
 
 /**
- * Whether this jar is the one for the Spark it runs in. Each way in asks before anything else: a jar of another line or
- * Scala works for a while and then misses a method. Written so that it runs under any Scala: nothing of its library but
- * the version, no interpolated text, no collection, no closure.
+ * Whether this jar is the one for the Spark it runs in. Each way in asks before anything else: a
+ * jar of another line or Scala works for a while and then misses a method. Written so that it runs
+ * under any Scala: nothing of its library but the version, no interpolated text, no collection, no
+ * closure.
  */
 object Fit {
   /** The versions as they are; part of what `spark-bridge/livy/livy-backend.ts` reads. */

@@ -10,8 +10,8 @@ import reprise.shim.frame.{FrameReader, FrameScan}
 import reprise.shim.program.{ActionSlots, Broadcasts, Epochs, Registry, RunTracker}
 
 /**
- * What the shim keeps: a Spark session of its own (so that its SQL settings do not leak into the user's), the values
- * held for the driver, and the runs in progress. One per Spark application.
+ * What the shim keeps: a Spark session of its own (so that its SQL settings do not leak into the
+ * user's), the values held for the driver, and the runs in progress. One per Spark application.
  */
 final class ShimContext(parent: SparkSession, val onShutdown: () => Unit) {
   val spark: SparkContext = parent.sparkContext
@@ -31,7 +31,8 @@ final class ShimContext(parent: SparkSession, val onShutdown: () => Unit) {
   val session: SparkSession = {
     val own = parent.newSession()
     Map(
-      // A path without a scheme is one that the driver has seen on its own disks, whatever the cluster's default is.
+      // A path without a scheme is one that the driver has seen on its own disks, whatever the
+      // cluster's default is.
       "fs.defaultFS" -> "file:///",
       "spark.sql.session.timeZone" -> "UTC",
       // Overflows and values that do not fit are errors, as in DuckDB, whatever the cluster says.

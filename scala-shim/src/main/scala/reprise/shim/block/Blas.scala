@@ -3,9 +3,10 @@ package reprise.shim.block
 import dev.ludovic.netlib.blas.{BLAS, JavaBLAS}
 
 /**
- * The BLAS of the block kernels: native where one came along or `libblas.so.3` can be loaded, else Java. All matrices here are row-major;
- * a row-major matrix is the transpose of the column-major one over the same cells, which is how the calls below
- * read: `C = A B` row-major is `C' = B' A'` column-major. 32-bit indices.
+ * The BLAS of the block kernels: native where one came along or `libblas.so.3` can be loaded, else
+ * Java. All matrices here are row-major; a row-major matrix is the transpose of the column-major
+ * one over the same cells, which is how the calls below read: `C = A B` row-major is `C' = B' A'`
+ * column-major. 32-bit indices.
  */
 object Blas {
   @transient lazy val blas: BLAS =

@@ -9,8 +9,9 @@ trait Block extends Serializable {
   def dense: DenseBlock
 
   /**
-   * Adds the rows `order(from until until)` to `out`, one after the other, the first at `at`, `stride` cells apart.
-   * Kernels gather rows this way without a dense copy of the block in between.
+   * Adds the rows `order(from until until)` to `out`, one after the other, the first at `at`,
+   * `stride` cells apart. Kernels gather rows this way without a dense copy of the block in
+   * between.
    */
   def addRows(order: Array[Int], from: Int, until: Int, out: Array[Double], at: Int, stride: Int): Unit
 

@@ -47,8 +47,9 @@ object FeatureCode {
 }
 
 /**
- * A block of an encoded frame, kept as its raw columns and expanded on demand: 60 bytes a row instead of 1200 for
- * a hundred and fifty one-hot columns, and expanding is cheaper than reading that back from memory.
+ * A block of an encoded frame, kept as its raw columns and expanded on demand: 60 bytes a row
+ * instead of 1200 for a hundred and fifty one-hot columns, and expanding is cheaper than reading
+ * that back from memory.
  */
 final class EncodedBlock(val rows: Int, val cols: Int, val features: Array[FeatureCode], val columns: Array[RawVector])
     extends Block {

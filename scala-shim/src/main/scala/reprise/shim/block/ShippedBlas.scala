@@ -8,9 +8,10 @@ import scala.util.Try
 import org.apache.spark.{SparkContext, SparkFiles}
 
 /**
- * The native BLAS that travels with an application: OpenBLAS's libraries among Spark's own files (`SparkContext.addFile`, or
- * `spark.files`), in one folder on every executor. Invariant: a library this machine can't load (another processor or C
- * library) leaves the search to the system, and what the operator named by netlib's own settings stays.
+ * The native BLAS that travels with an application: OpenBLAS's libraries among Spark's own files
+ * (`SparkContext.addFile`, or `spark.files`), in one folder on every executor. Invariant: a library
+ * this machine can't load (another processor or C library) leaves the search to the system, and
+ * what the operator named by netlib's own settings stays.
  */
 object ShippedBlas {
   private val Library = "libopenblas.so.0"

@@ -3,9 +3,10 @@ package reprise.shim.block
 import org.apache.spark.SparkEnv
 
 /**
- * Compressed sparse rows: row i has the cells `values(starts(i) until starts(i + 1))` in the ascending columns
- * `columns(..)`; every other cell is +0. Kernels that skip the zeros ask `isFinite` first of all they multiply, since
- * 0 times NaN or infinity is not 0; where it does not hold they take `dense`.
+ * Compressed sparse rows: row i has the cells `values(starts(i) until starts(i + 1))` in the
+ * ascending columns `columns(..)`; every other cell is +0. Kernels that skip the zeros ask
+ * `isFinite` first of all they multiply, since 0 times NaN or infinity is not 0; where it does not
+ * hold they take `dense`.
  */
 final class SparseBlock(
     val rows: Int, val cols: Int, val starts: Array[Int], val columns: Array[Int], val values: Array[Double])
@@ -131,8 +132,8 @@ object SparseBlock {
 /** Which form a block is kept in. */
 object BlockForm {
   /**
-   * Density up to which compressed rows are kept. They are smaller up to two thirds, but the products of dense rows run
-   * some thirty times as many operations a second.
+   * Density up to which compressed rows are kept. They are smaller up to two thirds, but the
+   * products of dense rows run some thirty times as many operations a second.
    */
   val MaxDensity = 0.15
   /** Narrower blocks stay dense: there is nothing to skip. */

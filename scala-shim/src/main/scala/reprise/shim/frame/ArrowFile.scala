@@ -21,8 +21,9 @@ import org.apache.spark.sql.types.{StructField, TimestampType}
 import reprise.shim.protocol.ShimError
 
 /**
- * One Arrow IPC file or stream, read from its beginning: a file is a stream between two magic words. Columns of nested
- * or binary types are left out, as no feature can be made of them. Invariant: `close` frees all buffers.
+ * One Arrow IPC file or stream, read from its beginning: a file is a stream between two magic
+ * words. Columns of nested or binary types are left out, as no feature can be made of them.
+ * Invariant: `close` frees all buffers.
  */
 final class ArrowFile(path: String, configuration: Configuration) extends AutoCloseable {
   private val allocator: BufferAllocator = new RootAllocator()

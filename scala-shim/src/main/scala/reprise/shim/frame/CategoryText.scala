@@ -4,8 +4,9 @@ import org.apache.spark.sql.catalyst.expressions.{Cast, Expression}
 import org.apache.spark.sql.types._
 
 /**
- * Values as the text that names their category, the same as DuckDB's side gives (`textOf` in `types.ts`): whole numbers and
- * decimals with all their digits and no zeros behind the last one. Different values have different texts.
+ * Values as the text that names their category, the same as DuckDB's side gives (`textOf` in
+ * `types.ts`): whole numbers and decimals with all their digits and no zeros behind the last one.
+ * Different values have different texts.
  */
 object CategoryText {
   def of(value: Double): String =

@@ -7,8 +7,9 @@ import org.apache.spark.sql.catalyst.expressions.Expression
 import org.apache.spark.sql.types._
 
 /**
- * Names of columns as DuckDB has them: letters of one name may differ in case from those of a query, but no two columns of a file
- * have names that differ in nothing else. Spark itself is told to heed case, so that it finds `Id` and `ID` in a file.
+ * Names of columns as DuckDB has them: letters of one name may differ in case from those of a
+ * query, but no two columns of a file have names that differ in nothing else. Spark itself is told
+ * to heed case, so that it finds `Id` and `ID` in a file.
  */
 object ColumnNames {
 

@@ -20,8 +20,9 @@ object TallyKind {
 }
 
 /**
- * Counts of one column over one partition: missing, infinite, range, and how often each value occurs while there are
- * at most `MaxKinds` of them. Merging two partitions' counts gives the counts of both.
+ * Counts of one column over one partition: missing, infinite, range, and how often each value
+ * occurs while there are at most `MaxKinds` of them. Merging two partitions' counts gives the
+ * counts of both.
  */
 final class ColumnTally(kind: TallyKind, countsValues: Boolean) extends Serializable {
   var rows = 0L

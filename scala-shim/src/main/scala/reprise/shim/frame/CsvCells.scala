@@ -10,10 +10,10 @@ final class CsvFault(val record: Long, message: String) extends RuntimeException
 final case class CsvDialect(delimiter: Char, quote: Char, escape: Char, comment: Char)
 
 /**
- * Cuts CSV text into records, by the rules that stand in `gpu-executor/cpu/duckdb/csv-cells.ts`: a quote begins a quoted
- * cell only at its start, spaces before it and after the closing one do not count; lines end in LF, CRLF or CR; a line
- * with nothing in it is no record; a comment runs from its character, outside quotes, to the end of the line. Characters
- * that are 0 stand for none.
+ * Cuts CSV text into records, by the rules that stand in `gpu-executor/cpu/duckdb/csv-cells.ts`: a
+ * quote begins a quoted cell only at its start, spaces before it and after the closing one do not
+ * count; lines end in LF, CRLF or CR; a line with nothing in it is no record; a comment runs from
+ * its character, outside quotes, to the end of the line. Characters that are 0 stand for none.
  */
 final class CsvCells(in: Reader, dialect: CsvDialect) {
   private val buffer = new Array[Char](1 << 16)

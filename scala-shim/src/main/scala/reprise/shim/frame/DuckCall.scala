@@ -17,8 +17,8 @@ trait DuckFunction extends Serializable {
 }
 
 /**
- * A call of one of `DuckFunctions`: NULL where an argument is. The driver prints arguments of the very types a function
- * takes, so nothing is cast here.
+ * A call of one of `DuckFunctions`: NULL where an argument is. The driver prints arguments of the
+ * very types a function takes, so nothing is cast here.
  */
 final case class DuckCall(name: String, children: Seq[Expression], shown: String) extends Expression with CodegenFallback {
   @transient private lazy val function = DuckFunctions.byName(name)

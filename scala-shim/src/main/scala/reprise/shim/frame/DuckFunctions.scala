@@ -5,8 +5,9 @@ import org.apache.spark.sql.types._
 import org.apache.spark.unsafe.types.UTF8String
 
 /**
- * The functions of DuckDB that no expression of Spark's equals, by the names under which the driver prints them
- * (`driver/frame/sql/`). Types: BIGINT is Long, DOUBLE Double, INT Int, BOOLEAN Boolean, STRING UTF8String.
+ * The functions of DuckDB that no expression of Spark's equals, by the names under which the driver
+ * prints them (`driver/frame/sql/`). Types: BIGINT is Long, DOUBLE Double, INT Int, BOOLEAN
+ * Boolean, STRING UTF8String.
  */
 object DuckFunctions {
 

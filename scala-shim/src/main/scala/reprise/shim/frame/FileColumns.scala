@@ -7,8 +7,9 @@ import org.apache.spark.sql.reprise.Columns
 import org.apache.spark.sql.types._
 
 /**
- * A column of a file: its name for people, which differs from every other whatever their case; how it stands in the file; and,
- * where Spark reads it as something else than it means, what makes the one of the other.
+ * A column of a file: its name for people, which differs from every other whatever their case; how
+ * it stands in the file; and, where Spark reads it as something else than it means, what makes the
+ * one of the other.
  */
 final case class FileColumn(
     name: String, stored: Option[StructField], dataType: DataType, typeName: String, convert: Expression => Expression)

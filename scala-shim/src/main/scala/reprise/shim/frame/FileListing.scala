@@ -6,8 +6,9 @@ import org.apache.hadoop.conf.Configuration
 import org.apache.hadoop.fs.{FileStatus, FileSystem, Path}
 
 /**
- * The files of a path on the cluster's storage, sorted: a file, a folder with the partitions (`year=2024`) below it, or a
- * glob, in which `**` stands for any number of folders. Hidden names (`_SUCCESS`, `.crc`) are left out.
+ * The files of a path on the cluster's storage, sorted: a file, a folder with the partitions
+ * (`year=2024`) below it, or a glob, in which `**` stands for any number of folders. Hidden names
+ * (`_SUCCESS`, `.crc`) are left out.
  */
 final class FileListing(configuration: Configuration) {
 

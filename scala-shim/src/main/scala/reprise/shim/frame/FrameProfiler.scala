@@ -17,8 +17,9 @@ private final case class Asked(
 }
 
 /**
- * Profiles expressions over all rows in one Spark job; only quantiles, and vocabularies too large to count in memory,
- * take one more each. The answers equal DuckDB's (`ColumnProfile` in `driver/ir/frame-engine.ts`).
+ * Profiles expressions over all rows in one Spark job; only quantiles, and vocabularies too large
+ * to count in memory, take one more each. The answers equal DuckDB's (`ColumnProfile` in
+ * `driver/ir/frame-engine.ts`).
  */
 final class FrameProfiler(context: ShimContext) {
 
@@ -45,8 +46,8 @@ final class FrameProfiler(context: ShimContext) {
   }
 
   /**
-   * As `profile`, for each file by itself, in the same one job. Vocabularies are complete or empty, so that those of
-   * several files can be merged exactly.
+   * As `profile`, for each file by itself, in the same one job. Vocabularies are complete or empty,
+   * so that those of several files can be merged exactly.
    */
   def profileFiles(source: FrameSource, requests: Seq[JsonNode]): Seq[Seq[JsonNode]] =
     naming(requests)(profileFilesAtOnce(source, _))

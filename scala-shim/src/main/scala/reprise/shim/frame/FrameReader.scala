@@ -15,8 +15,9 @@ import org.apache.spark.util.SerializableConfiguration
 import reprise.shim.protocol.ShimError
 
 /**
- * One file as a data frame. Files are read one by one so that the order of rows is the order of files and, within a
- * file, the file's own: Spark packs the splits of many files by size, which would shuffle them.
+ * One file as a data frame. Files are read one by one so that the order of rows is the order of
+ * files and, within a file, the file's own: Spark packs the splits of many files by size, which
+ * would shuffle them.
  */
 final class FrameReader(session: SparkSession) {
   private val known = new ConcurrentHashMap[String, FileColumns]()

@@ -9,9 +9,10 @@ import reprise.shim.block._
 import reprise.shim.protocol.ShimError
 
 /**
- * Reads a frame once for all the `encode` nodes that want it: an RDD whose chunks hold one compact block per node.
- * Invariant: row order is the order of files and of rows in them, and `startRow` is exact: files' row counts are known,
- * and within a file Parquet's own row index tells where a partition begins; text files are one partition each.
+ * Reads a frame once for all the `encode` nodes that want it: an RDD whose chunks hold one compact
+ * block per node. Invariant: row order is the order of files and of rows in them, and `startRow` is
+ * exact: files' row counts are known, and within a file Parquet's own row index tells where a
+ * partition begins; text files are one partition each.
  */
 final class FrameScan(session: SparkSession, reader: FrameReader) {
 

@@ -19,8 +19,8 @@ final case class FrameFile(
 final case class SourceColumn(name: String, dataType: String, key: String)
 
 /**
- * Where a frame's rows are: files in the order of their rows; and what its columns are read as, where the files don't
- * say it.
+ * Where a frame's rows are: files in the order of their rows; and what its columns are read as,
+ * where the files don't say it.
  */
 final case class FrameSource(
     format: String, files: IndexedSeq[FrameFile],

@@ -14,8 +14,9 @@ import org.apache.spark.sql.types._
 import reprise.shim.protocol.ShimError
 
 /**
- * The columns of a Parquet file, each looked at by itself: one that Spark can't read is no fault of the others. What Spark's
- * own writer notes beside the schema is not looked at, as no other reader does.
+ * The columns of a Parquet file, each looked at by itself: one that Spark can't read is no fault of
+ * the others. What Spark's own writer notes beside the schema is not looked at, as no other reader
+ * does.
  */
 object ParquetColumns {
 
@@ -60,8 +61,8 @@ object ParquetColumns {
   }
 
   /**
-   * Columns of logical types that are newer than Spark's reader of Parquet, which then can't even read the footer. None when
-   * that is not what is wrong with the file.
+   * Columns of logical types that are newer than Spark's reader of Parquet, which then can't even
+   * read the footer. None when that is not what is wrong with the file.
    */
   def unknownTypes(path: String, configuration: Configuration): Seq[String] =
     try {

@@ -16,7 +16,8 @@ import reprise.shim.protocol.Json._
 /**
  * An expression of Spark SQL.
  * @param shown as the job has it, for messages
- * @param isOwn the job's own text, of a job that is tied to Spark; else the driver printed it from a tree it checked
+ * @param isOwn the job's own text, of a job that is tied to Spark; else the driver printed it from
+ *   a tree it checked
  */
 final case class SqlText(sql: String, shown: String, isOwn: Boolean) {
   def refused(got: String, expected: String = "an expression over one row"): ShimError =
@@ -29,8 +30,9 @@ object SqlText {
 }
 
 /**
- * Feature expressions as Catalyst's. They are read by Catalyst's own parser, not the session's: that one replaces
- * `${..}` in any text by settings and variables of the environment, and extensions may change what it reads.
+ * Feature expressions as Catalyst's. They are read by Catalyst's own parser, not the session's:
+ * that one replaces `${..}` in any text by settings and variables of the environment, and
+ * extensions may change what it reads.
  */
 object SqlDialect {
 
@@ -52,7 +54,8 @@ object SqlDialect {
 
   /**
    * The columns of `expressions` selected from a frame.
-   * @throws ShimError data naming the first expression that can't be resolved or does not work row by row
+   * @throws ShimError data naming the first expression that can't be resolved or does not work row
+   *   by row
    */
   def select(frame: DataFrame, texts: Seq[SqlText], expressions: Seq[Expression]): DataFrame = {
     def selected(which: Seq[Expression]): DataFrame =

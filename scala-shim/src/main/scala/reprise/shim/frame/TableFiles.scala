@@ -9,8 +9,9 @@ import org.apache.spark.sql.sources.DataSourceRegister
 import reprise.shim.protocol.ShimError
 
 /**
- * A table of Spark's catalog as the files it is made of, so that it has identity, row order and reuse by file like any other
- * data. Tables that are not just files (views, partitions, other sources) are refused with what to do.
+ * A table of Spark's catalog as the files it is made of, so that it has identity, row order and
+ * reuse by file like any other data. Tables that are not just files (views, partitions, other
+ * sources) are refused with what to do.
  */
 final class TableFiles(session: SparkSession) {
 

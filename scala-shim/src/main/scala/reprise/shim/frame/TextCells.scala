@@ -6,8 +6,9 @@ import org.apache.spark.sql.types._
 import org.apache.spark.unsafe.types.UTF8String
 
 /**
- * Kinds of cells of CSV and JSON lines, and how they become values: the grammar of docs/job-file.md. DuckDB has the same in
- * `gpu-executor/cpu/duckdb/text-cells.ts`; the bits are those of `driver/frame/text-columns.ts`.
+ * Kinds of cells of CSV and JSON lines, and how they become values: the grammar of
+ * docs/job-file.md. DuckDB has the same in `gpu-executor/cpu/duckdb/text-cells.ts`; the bits are
+ * those of `driver/frame/text-columns.ts`.
  */
 object TextCells {
   val Whole = 1

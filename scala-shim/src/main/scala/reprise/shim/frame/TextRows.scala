@@ -19,8 +19,9 @@ object CellForm {
 }
 
 /**
- * The rows of a text file, one by one, as the texts of their cells. Invariant: `texts(i)` is null for a missing value; a
- * file that is not what it should be ends the read with an error that names it and the row.
+ * The rows of a text file, one by one, as the texts of their cells. Invariant: `texts(i)` is null
+ * for a missing value; a file that is not what it should be ends the read with an error that names
+ * it and the row.
  */
 abstract class TextRows(val path: String) extends AutoCloseable {
   /** Names of CSV or keys of JSON; keys that come later are added. */

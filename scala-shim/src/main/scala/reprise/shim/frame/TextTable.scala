@@ -16,9 +16,9 @@ import reprise.shim.protocol.ShimError
 final case class TextSummary(names: IndexedSeq[String], kinds: IndexedSeq[Int], rows: Long, missing: Long)
 
 /**
- * CSV and JSON lines as tables. Spark's own readers guess types and make what they can of a cell; here every cell is looked at
- * once (`summary`), the driver says what the columns are, and `frame` reads them as that. One partition reads a file, so
- * that the order of rows is the file's.
+ * CSV and JSON lines as tables. Spark's own readers guess types and make what they can of a cell;
+ * here every cell is looked at once (`summary`), the driver says what the columns are, and `frame`
+ * reads them as that. One partition reads a file, so that the order of rows is the file's.
  */
 object TextTable {
   def isText(format: String): Boolean = format == "csv" || format == "jsonl"

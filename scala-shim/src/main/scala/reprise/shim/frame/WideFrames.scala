@@ -3,8 +3,8 @@ package reprise.shim.frame
 import org.apache.spark.sql.SparkSession
 
 /**
- * Settings for scans of hundreds of columns and more. They change what a scan takes, never what it gives nor how its rows
- * are cut, so scans at once that set them differently do no harm.
+ * Settings for scans of hundreds of columns and more. They change what a scan takes, never what it
+ * gives nor how its rows are cut, so scans at once that set them differently do no harm.
  */
 object WideFrames {
   private val Columns = 500

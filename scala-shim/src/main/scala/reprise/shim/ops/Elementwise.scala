@@ -3,8 +3,9 @@ package reprise.shim.ops
 import reprise.shim.block.{Block, DenseBlock, SparseBlock, SparseBuilder}
 
 /**
- * The element-wise family; cells as in `driver/operators/<name>.ts`, IEEE 754 throughout. A dimension of 1 stretches,
- * so scalars, row vectors and column vectors meet matrices either side, block by block as on whole operands.
+ * The element-wise family; cells as in `driver/operators/<name>.ts`, IEEE 754 throughout. A
+ * dimension of 1 stretches, so scalars, row vectors and column vectors meet matrices either side,
+ * block by block as on whole operands.
  */
 object Elementwise {
   val all: Seq[BlockOp] = Seq(
@@ -86,8 +87,9 @@ final class BinaryKernel(cell: BinaryCell) extends MapKernel {
       .getOrElse(overDense(operands(0).dense, operands(1).dense))
 
   /**
-   * A compressed operand meets a scalar, a row or a column of its own shape: the zeros stay where the cell function of 0
-   * and each value met is +0, which is asked of every one of them, so NaN and infinities are as in dense blocks.
+   * A compressed operand meets a scalar, a row or a column of its own shape: the zeros stay where
+   * the cell function of 0 and each value met is +0, which is asked of every one of them, so NaN
+   * and infinities are as in dense blocks.
    */
   private def overCompressed(a: Block, b: Block, cell: BinaryCell): Option[Block] =
     a.sparse.filter(_ => isVectorOf(a, b)).flatMap { sparse =>

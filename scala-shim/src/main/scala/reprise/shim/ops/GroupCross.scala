@@ -4,9 +4,10 @@ import reprise.shim.block.{Blas, Block, DenseBlock}
 import reprise.shim.protocol.Json._
 
 /**
- * `groupCross`: cross moments of A and B per row group, centred or plain; see `driver/operators/group-cross.ts`.
- * Each block's rows are gathered by group as [1, z - shift] and multiplied; the centred result of the block is merged
- * pairwise (Chan, Golub and LeVeque 1979), so large means cost no accuracy.
+ * `groupCross`: cross moments of A and B per row group, centred or plain; see
+ * `driver/operators/group-cross.ts`. Each block's rows are gathered by group as [1, z - shift] and
+ * multiplied; the centred result of the block is merged pairwise (Chan, Golub and LeVeque 1979), so
+ * large means cost no accuracy.
  */
 object GroupCross extends BlockOp {
   val name = "groupCross"

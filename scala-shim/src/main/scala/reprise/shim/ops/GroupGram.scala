@@ -4,9 +4,10 @@ import reprise.shim.block.{Blas, Block, DenseBlock}
 import reprise.shim.protocol.Json._
 
 /**
- * `groupGram`: moments of [X Y] per row group, centred or plain; see `driver/operators/group-gram.ts`.
- * Each block's rows are gathered by group, shifted by the block's column means, and multiplied by dsyrk; the centred
- * result of the block is merged pairwise (Chan, Golub and LeVeque 1979), so large means cost no accuracy.
+ * `groupGram`: moments of [X Y] per row group, centred or plain; see
+ * `driver/operators/group-gram.ts`. Each block's rows are gathered by group, shifted by the block's
+ * column means, and multiplied by dsyrk; the centred result of the block is merged pairwise (Chan,
+ * Golub and LeVeque 1979), so large means cost no accuracy.
  */
 object GroupGram extends BlockOp {
   val name = "groupGram"
@@ -113,8 +114,8 @@ final class GroupGramKernel(groups: Int, center: Boolean, side: Int) extends Red
 object GroupMoments {
 
   /**
-   * Adds `count` rows given by sums and products of (z - shift); `shift` null stands for the plain, uncentred form.
-   * Shifted to centred: mean = shift + sum/n, C = G - sum sum'/n.
+   * Adds `count` rows given by sums and products of (z - shift); `shift` null stands for the plain,
+   * uncentred form. Shifted to centred: mean = shift + sum/n, C = G - sum sum'/n.
    */
   def add(
       total: Array[Double], base: Int, side: Int,

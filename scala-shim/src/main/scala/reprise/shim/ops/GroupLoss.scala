@@ -5,8 +5,9 @@ import reprise.shim.protocol.Json._
 import reprise.shim.protocol.ShimError
 
 /**
- * `groupLoss`: summed losses of many linear models on their own group's rows; see `driver/operators/group-loss.ts`.
- * Rows are gathered by group, so each group is one product with its models' weights.
+ * `groupLoss`: summed losses of many linear models on their own group's rows; see
+ * `driver/operators/group-loss.ts`. Rows are gathered by group, so each group is one product with
+ * its models' weights.
  */
 object GroupLoss extends BlockOp {
   val name = "groupLoss"

@@ -26,8 +26,8 @@ final class TsmmKernel(cols: Int) extends ReduceKernel {
 }
 
 /**
- * `matmul`: with the first operand blocked and not transposed, a map (blocked x broadcast); with it transposed, a
- * reduction over two co-partitioned operands.
+ * `matmul`: with the first operand blocked and not transposed, a map (blocked x broadcast); with it
+ * transposed, a reduction over two co-partitioned operands.
  */
 object MatMul extends BlockOp {
   val name = "matmul"

@@ -8,8 +8,9 @@ import reprise.shim.block.{Block, DenseBlock}
 import reprise.shim.protocol.Json._
 
 /**
- * The first k rows ordered by a column, numbered; the order is that of `driver/operators/top-k.ts`. The first k of two
- * runs of rows are among the first k of each, so no more than k rows of a partition are ever held, or sent.
+ * The first k rows ordered by a column, numbered; the order is that of `driver/operators/top-k.ts`.
+ * The first k of two runs of rows are among the first k of each, so no more than k rows of a
+ * partition are ever held, or sent.
  */
 object TopK extends BlockOp {
   val name = "topK"

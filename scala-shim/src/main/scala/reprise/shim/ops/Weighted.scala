@@ -4,9 +4,9 @@ import reprise.shim.block.{Block, DenseBlock, SparseBlock, SparseBuilder}
 import reprise.shim.protocol.Json._
 
 /**
- * The weighted products of factorisation, X ~ U V': only the cells of U V' that are asked about are computed, one dot
- * product each. Semantics of `driver/operators/{wsloss,wdivmm}.ts`: with weights W they are asked about where W is not 0,
- * without where X is not 0.
+ * The weighted products of factorisation, X ~ U V': only the cells of U V' that are asked about are
+ * computed, one dot product each. Semantics of `driver/operators/{wsloss,wdivmm}.ts`: with weights
+ * W they are asked about where W is not 0, without where X is not 0.
  */
 object WeightedCells {
   /** The cells of f(w, x, u v'), in compressed rows; w is 1 where there are no weights. */

@@ -3,9 +3,10 @@ package reprise.shim.program
 import reprise.shim.protocol.ShimError
 
 /**
- * How many actions, of all programs together, run at once: as many as the live executors have task slots, since each has a
- * task at least. The figure is asked for anew at each start, so that an executor that is lost or comes counts from the
- * next action on. Invariants: one action may always run, or nothing would ask for executors; those that run go on.
+ * How many actions, of all programs together, run at once: as many as the live executors have task
+ * slots, since each has a task at least. The figure is asked for anew at each start, so that an
+ * executor that is lost or comes counts from the next action on. Invariants: one action may always
+ * run, or nothing would ask for executors; those that run go on.
  */
 final class ActionSlots(live: () => Int) {
   private val CheckMs = 200L

@@ -11,8 +11,9 @@ object Concurrently {
   private val MaxThreads = 64
 
   /**
-   * The outcome of each part, all of them ended: when one fails the run's other jobs are cancelled, and its error stands for
-   * theirs. They are admitted by `ActionSlots`, together with those of other programs.
+   * The outcome of each part, all of them ended: when one fails the run's other jobs are cancelled,
+   * and its error stands for theirs. They are admitted by `ActionSlots`, together with those of
+   * other programs.
    */
   def apply[T](context: ShimContext, run: String, parts: Seq[() => T]): Seq[Either[Throwable, T]] =
     if (parts.length <= 1) parts.map(part => attempt(admitted(context, run, part)))

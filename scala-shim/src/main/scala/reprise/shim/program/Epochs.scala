@@ -3,8 +3,8 @@ package reprise.shim.program
 import scala.collection.mutable
 
 /**
- * Runs things once every program that was running when they were put off has ended: tasks of such a program may have been
- * sent out with what is to go. Source: epoch-based reclamation.
+ * Runs things once every program that was running when they were put off has ended: tasks of such a
+ * program may have been sent out with what is to go. Source: epoch-based reclamation.
  */
 final class Epochs {
   private var next = 0L

@@ -19,10 +19,11 @@ final case class Outcome(
     incomplete: Seq[String])
 
 /**
- * Runs one program. Values are of two kinds: whole ones on the driver, and blocked ones that exist only chunk by chunk
- * in a pass. Stages alternate: whole instructions whose operands are there run here; then all reductions, kept and
- * collected values that are ready run, one Spark job for everything that reads the same rows, such jobs at once.
- * Invariant: on failure nothing that was persisted or broadcast stays behind.
+ * Runs one program. Values are of two kinds: whole ones on the driver, and blocked ones that exist
+ * only chunk by chunk in a pass. Stages alternate: whole instructions whose operands are there run
+ * here; then all reductions, kept and collected values that are ready run, one Spark job for
+ * everything that reads the same rows, such jobs at once. Invariant: on failure nothing that was
+ * persisted or broadcast stays behind.
  */
 final class Executor(context: ShimContext, program: Program, payload: Int => Array[Double]) {
   private val values = new ProgramValues(context, program, payload)
@@ -110,7 +111,8 @@ final class Executor(context: ShimContext, program: Program, payload: Int => Arr
       kernels += pass.kernels
       result.foreach(keep)
     }
-    // They read unlike data (the files of a data set, say), each of them once: one pass over all of it.
+    // They read unlike data (the files of a data set, say), each of them once: one pass over all of
+    // it.
     if (all.nonEmpty) passes += 1
     results.collectFirst { case Left(error) => throw error }
   }

@@ -25,7 +25,8 @@ object LostValue {
       case None => error
       case Some(id) =>
         val known = read.filter(_._2.owner.rdd.id == id).keys.toSeq
-        // Its rows may come through another value that was not computed yet: then none of them can be trusted.
+        // Its rows may come through another value that was not computed yet: then none of them can
+        // be trusted.
         val handles = if (known.nonEmpty) known else read.keys.toSeq
         new ShimError(
           "lost",

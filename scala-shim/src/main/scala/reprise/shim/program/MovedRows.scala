@@ -6,8 +6,9 @@ import reprise.shim.block.{Block, BlockForm, Chunk}
 import reprise.shim.ops.{ColumnRange, Move, SelectRows}
 
 /**
- * Takes the rows of RDDs to other row numbers, lazily: what comes out is read by the pass that needs it. Chunks keep their
- * cells together, so that nothing is shuffled. Invariant: equal layout keys mean equal cuts into chunks.
+ * Takes the rows of RDDs to other row numbers, lazily: what comes out is read by the pass that
+ * needs it. Chunks keep their cells together, so that nothing is shuffled. Invariant: equal layout
+ * keys mean equal cuts into chunks.
  */
 object MovedRows {
 

@@ -16,8 +16,8 @@ final case class PassResult(
     whole: Map[Int, DenseBlock], parts: Map[Int, Seq[DenseBlock]], kept: Map[Int, Held])
 
 /**
- * One Spark job: reads the rows its targets share once, evaluates their instructions chunk by chunk, folds the
- * reductions, and keeps or collects what was asked for.
+ * One Spark job: reads the rows its targets share once, evaluates their instructions chunk by
+ * chunk, folds the reductions, and keeps or collects what was asked for.
  */
 final class Pass(context: ShimContext, values: ProgramValues, targets: Seq[Target]) {
   private val nodes: Seq[Instruction] = targets.flatMap(values.chain(_: Target)).distinct
@@ -58,7 +58,8 @@ final class Pass(context: ShimContext, values: ProgramValues, targets: Seq[Targe
     val isDeep = PersistedRdd.depthOver(parents) + 1 >= PersistedRdd.MaxDepth
     val level = Keeping.level(keeps.map(values.keep), isDeep)
     val rdd = PersistedRdd.stored(base.rdd.mapPartitions(chunks => steps.plan.keepAll(chunks))).persist(level)
-    // Its lineage is cut by the job that computes it, so that loops don't grow it and its origins can go.
+    // Its lineage is cut by the job that computes it, so that loops don't grow it and its origins
+    // can go.
     if (level.useDisk) rdd.localCheckpoint()
     val owner = new PersistedRdd(context, rdd, keepPlan.broadcast +: base.broadcasts,
       keepPlan.shared ++ base.shared, parents, steps)

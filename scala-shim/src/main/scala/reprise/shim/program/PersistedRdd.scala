@@ -9,11 +9,12 @@ import reprise.shim.ShimContext
 import reprise.shim.block.Chunk
 
 /**
- * One persisted RDD whose slots are values the driver holds handles to. Its rows come from `parents` and `broadcasts`, which
- * must stay as long as Spark may have to compute a partition of it: until it is computed and its lineage cut, or until it is
- * dropped. So a parent nobody holds any more lingers under a child that is kept but not computed yet, and goes with the
- * job that computes the child. Source: MEMPHIS (EDBT 2025) section 5, lazy garbage collection.
- * Invariants: the driver's handles and running programs are the only owners; each part is let go once.
+ * One persisted RDD whose slots are values the driver holds handles to. Its rows come from
+ * `parents` and `broadcasts`, which must stay as long as Spark may have to compute a partition of
+ * it: until it is computed and its lineage cut, or until it is dropped. So a parent nobody holds
+ * any more lingers under a child that is kept but not computed yet, and goes with the job that
+ * computes the child. Source: MEMPHIS (EDBT 2025) section 5, lazy garbage collection. Invariants:
+ * the driver's handles and running programs are the only owners; each part is let go once.
  */
 final class PersistedRdd(
     context: ShimContext,
@@ -86,15 +87,16 @@ final class PersistedRdd(
 }
 
 /**
- * How an RDD's chunks are made. Spark sends it along with every task that reads the RDD, computed or not, and refuses to
- * send a destroyed broadcast: so it is emptied when the RDD's lineage is cut.
+ * How an RDD's chunks are made. Spark sends it along with every task that reads the RDD, computed
+ * or not, and refuses to send a destroyed broadcast: so it is emptied when the RDD's lineage is
+ * cut.
  */
 final class KeptSteps(@volatile var plan: BlockPlan) extends Serializable
 
 object PersistedRdd {
   /**
-   * The RDD to persist over one that computes. A step of its own: Spark sends an RDD's closure with every task that reads it,
-   * even when its lineage is cut, and this one refers to no broadcast.
+   * The RDD to persist over one that computes. A step of its own: Spark sends an RDD's closure with
+   * every task that reads it, even when its lineage is cut, and this one refers to no broadcast.
    */
   def stored(computed: RDD[Chunk]): RDD[Chunk] = computed.mapPartitions(chunks => chunks, preservesPartitioning = true)
 

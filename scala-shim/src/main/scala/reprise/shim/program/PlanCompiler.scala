@@ -9,7 +9,8 @@ import reprise.shim.block.DenseBlock
 import reprise.shim.ops._
 
 /**
- * A plan with the broadcast made for it, which whoever compiled it destroys, and those it shares with other programs.
+ * A plan with the broadcast made for it, which whoever compiled it destroys, and those it shares
+ * with other programs.
  */
 final class Compiled(
     context: ShimContext, val plan: BlockPlan, val broadcast: Broadcast[Array[DenseBlock]],

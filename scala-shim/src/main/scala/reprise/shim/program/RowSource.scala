@@ -18,8 +18,9 @@ final case class RowBase(
 }
 
 /**
- * Opens the data below a pass as one RDD: frames are scanned, held values zipped beside them when they are cut the
- * same way and moved when not, and host matrices are cut up when nothing else says how rows are cut.
+ * Opens the data below a pass as one RDD: frames are scanned, held values zipped beside them when
+ * they are cut the same way and moved when not, and host matrices are cut up when nothing else says
+ * how rows are cut.
  */
 final class RowSource(context: ShimContext, values: ProgramValues, rows: Long) {
   private val compiler = new PlanCompiler(context, values)
@@ -117,8 +118,9 @@ final class RowSource(context: ShimContext, values: ProgramValues, rows: Long) {
   }
 
   /**
-   * No data says how rows are cut: cut the widest host operand up, or nothing but row numbers. Equally many rows are cut
-   * the same way unless what is made of them is wide, so that values made apart can be read side by side.
+   * No data says how rows are cut: cut the widest host operand up, or nothing but row numbers.
+   * Equally many rows are cut the same way unless what is made of them is wide, so that values made
+   * apart can be read side by side.
    */
   private def generated(hostRows: Seq[Int], made: Int): RowBase = {
     val widest = hostRows.sortBy(id => -values.host(id).cols).headOption

@@ -10,9 +10,9 @@ import org.apache.spark.reprise.ListenerBus
 import org.apache.spark.scheduler._
 
 /**
- * Counts Spark jobs and tasks by run; a run is a Spark job group, so that it can be cancelled as one. Invariant: a
- * cancelled run ends, also when the cancellation came before the run did, or between two of its jobs: Spark cancels the
- * jobs a group has, not those it is about to get.
+ * Counts Spark jobs and tasks by run; a run is a Spark job group, so that it can be cancelled as
+ * one. Invariant: a cancelled run ends, also when the cancellation came before the run did, or
+ * between two of its jobs: Spark cancels the jobs a group has, not those it is about to get.
  */
 final class RunTracker(spark: SparkContext) {
   private final class Run {
@@ -75,8 +75,9 @@ final class RunTracker(spark: SparkContext) {
   }
 
   /**
-   * True when the run was in progress. Its jobs end with an error that reads as a cancellation; a run of that name that
-   * has not begun ends as it begins, since a cancellation overtakes a program with large payloads.
+   * True when the run was in progress. Its jobs end with an error that reads as a cancellation; a
+   * run of that name that has not begun ends as it begins, since a cancellation overtakes a program
+   * with large payloads.
    */
   def cancel(run: String): Boolean = {
     val state = early.synchronized {

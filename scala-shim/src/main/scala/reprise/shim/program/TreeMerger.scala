@@ -4,8 +4,9 @@ import reprise.shim.block.DenseBlock
 import reprise.shim.ops.ReduceKernel
 
 /**
- * Merges the results of partitions as they come, always along the same binary tree over partition numbers, so that the
- * result has the same bits however tasks were timed, and no more than a path of partial results is held.
+ * Merges the results of partitions as they come, always along the same binary tree over partition
+ * numbers, so that the result has the same bits however tasks were timed, and no more than a path
+ * of partial results is held.
  */
 final class TreeMerger[T](partitions: Int, merge: (T, T) => T) {
   private val waiting = scala.collection.mutable.Map[(Int, Int), T]()

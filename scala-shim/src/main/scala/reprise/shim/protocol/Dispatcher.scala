@@ -14,8 +14,8 @@ import reprise.shim.verbs.VerbHandlers
 final case class Reply(result: ObjectNode, payloads: IndexedSeq[Payload] = Vector.empty)
 
 /**
- * The one door into the shim, whatever channel the frame came by: bytes in, a frame out, and never an exception:
- * every failure becomes an `error` in the reply.
+ * The one door into the shim, whatever channel the frame came by: bytes in, a frame out, and never
+ * an exception: every failure becomes an `error` in the reply.
  */
 object Dispatcher {
 

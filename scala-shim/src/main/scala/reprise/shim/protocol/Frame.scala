@@ -9,8 +9,9 @@ import com.fasterxml.jackson.databind.node.ObjectNode
 import Json._
 
 /**
- * One message: a JSON header and binary payloads; the layout is stated in `spark-bridge/channel/wire.ts`.
- * Cells are little-endian float64, row-major. Lengths are checked before anything is read.
+ * One message: a JSON header and binary payloads; the layout is stated in
+ * `spark-bridge/channel/wire.ts`. Cells are little-endian float64, row-major. Lengths are checked
+ * before anything is read.
  */
 final class Frame(val header: ObjectNode, val payloads: IndexedSeq[Payload]) {
 

@@ -6,8 +6,9 @@ import com.fasterxml.jackson.databind.node.{ArrayNode, JsonNodeFactory, ObjectNo
 import scala.collection.JavaConverters._
 
 /**
- * Reading and writing JSON with Spark's own Jackson. Numbers that JSON cannot say are `{"$num": "NaN"}`; a
- * field that is missing or of another type is the caller's mistake and is named in the error.
+ * Reading and writing JSON with Spark's own Jackson. Numbers that JSON cannot say are `{"$num":
+ * "NaN"}`; a field that is missing or of another type is the caller's mistake and is named in the
+ * error.
  */
 object Json {
   private val mapper = new ObjectMapper()

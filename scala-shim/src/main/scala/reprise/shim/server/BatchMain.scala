@@ -9,10 +9,11 @@ import reprise.shim.{Fit, ShimContext}
 import reprise.shim.protocol.Json
 
 /**
- * Entry of the shim as an application of its own (a Livy batch, spark-submit), for clusters that allow no sessions.
- * Arguments: name, the driver's public key, `loopback` or `any`, seconds of the lease, and a folder or `-`. All of them are
- * for everybody to read, as is the line that says where it listens: the token follows from neither. Invariant: it ends
- * when its driver has been silent for the length of the lease.
+ * Entry of the shim as an application of its own (a Livy batch, spark-submit), for clusters that
+ * allow no sessions. Arguments: name, the driver's public key, `loopback` or `any`, seconds of the
+ * lease, and a folder or `-`. All of them are for everybody to read, as is the line that says where
+ * it listens: the token follows from neither. Invariant: it ends when its driver has been silent
+ * for the length of the lease.
  */
 object BatchMain {
   private val AnnounceMs = 3000L

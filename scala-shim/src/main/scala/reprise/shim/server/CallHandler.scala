@@ -16,8 +16,9 @@ import reprise.shim.ShimContext
 import reprise.shim.protocol.Dispatcher
 
 /**
- * One connection of the direct channel. Invariants: the bearer token is compared in constant time and before any of the body
- * is read; bodies over the limit are refused unread; while a call is computed nothing more is read.
+ * One connection of the direct channel. Invariants: the bearer token is compared in constant time
+ * and before any of the body is read; bodies over the limit are refused unread; while a call is
+ * computed nothing more is read.
  */
 final class CallHandler(
     context: ShimContext, secret: CallSecret, strangers: Strangers, calls: Executor, maxBytes: Long)
@@ -69,8 +70,8 @@ final class CallHandler(
   }
 
   /**
-   * The connection ends with this answer. What the caller still sends is dropped until it has read the answer or its time is
-   * over: closing at once would take the answer back.
+   * The connection ends with this answer. What the caller still sends is dropped until it has read
+   * the answer or its time is over: closing at once would take the answer back.
    */
   private def refuse(handler: ChannelHandlerContext, status: HttpResponseStatus, why: String): Unit = {
     isRefused = true

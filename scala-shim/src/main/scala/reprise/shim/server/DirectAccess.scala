@@ -12,9 +12,10 @@ import reprise.shim.{ShimContext, Version}
 import reprise.shim.protocol.{Json, ShimError}
 
 /**
- * Opens the direct channel in a Spark driver that was started by others (Livy, spark-submit) and says where it is; nothing
- * in the answer is secret. Invariants: one server a shim; opening another closes the one before, whose driver is gone;
- * what listens beyond loopback speaks TLS only, under the certificate that the answer holds.
+ * Opens the direct channel in a Spark driver that was started by others (Livy, spark-submit) and
+ * says where it is; nothing in the answer is secret. Invariants: one server a shim; opening another
+ * closes the one before, whose driver is gone; what listens beyond loopback speaks TLS only, under
+ * the certificate that the answer holds.
  */
 object DirectAccess {
   private val MaxBytes = 2147483000L

@@ -16,9 +16,10 @@ import javax.net.ssl.SSLContext
 import reprise.shim.ShimContext
 
 /**
- * The direct channel: `POST /v1/call` with one frame as body, answered by one frame. With `tls` all of it is encrypted.
- * Invariants: a connection takes a thread only while a call that knew the token is computed, and those are few; one that
- * has not shown the token yet has a short time to do so and few beside it (see `Strangers`).
+ * The direct channel: `POST /v1/call` with one frame as body, answered by one frame. With `tls` all
+ * of it is encrypted. Invariants: a connection takes a thread only while a call that knew the token
+ * is computed, and those are few; one that has not shown the token yet has a short time to do so
+ * and few beside it (see `Strangers`).
  */
 final class DirectServer(
     context: ShimContext,

@@ -14,9 +14,10 @@ import reprise.shim.protocol.ShimError
 final case class Agreed(token: String, publicKey: String)
 
 /**
- * How a token comes to the shim where others may read what travels: statements, logs and arguments of a batch. Each side
- * sends a public key of the curve P-256 (hex, uncompressed point); the token is a digest of the secret that follows from
- * either private key and both public ones. The other half is `spark-bridge/livy/key-agreement.ts`.
+ * How a token comes to the shim where others may read what travels: statements, logs and arguments
+ * of a batch. Each side sends a public key of the curve P-256 (hex, uncompressed point); the token
+ * is a digest of the secret that follows from either private key and both public ones. The other
+ * half is `spark-bridge/livy/key-agreement.ts`.
  */
 object KeyAgreement {
   private val Label = "reprise direct 1\n"

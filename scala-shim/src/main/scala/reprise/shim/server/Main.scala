@@ -13,9 +13,10 @@ import reprise.shim.protocol.Json
 import reprise.shim.protocol.Json._
 
 /**
- * Entry of embedded Spark, and of `spark-submit` in client mode. The first line of standard input is `{"token", "conf"}`: settings may hold secrets too, and a
- * command line is there for all to read. When the input ends, the driver is gone and so are we. One line on
- * standard output says where the shim listens; everything else goes to the log.
+ * Entry of embedded Spark, and of `spark-submit` in client mode. The first line of standard input
+ * is `{"token", "conf"}`: settings may hold secrets too, and a command line is there for all to
+ * read. When the input ends, the driver is gone and so are we. One line on standard output says
+ * where the shim listens; everything else goes to the log.
  */
 object Main {
   def main(args: Array[String]): Unit = {
@@ -39,7 +40,8 @@ object Main {
       "protocol" -> Json.int(Version.protocol))
     announcements.println("REPRISE-SHIM " + new String(Json.write(line), UTF_8))
     announcements.flush()
-    // Loading native BLAS and the SQL classes takes a second that the first program need not wait for.
+    // Loading native BLAS and the SQL classes takes a second that the first program need not wait
+    // for.
     val warm = new Thread(() => Warmup.run(context), "reprise-warmup")
     warm.setDaemon(true)
     warm.start()

@@ -12,9 +12,10 @@ import javax.net.ssl.{KeyManagerFactory, SSLContext}
 final case class TlsIdentity(certificate: Array[Byte], context: SSLContext)
 
 /**
- * A key on P-256 and a certificate over it, made for one server and never written anywhere. The driver is told the whole
- * certificate by Livy and trusts no other, so names and dates in it mean nothing. The JDK has no public API that makes
- * certificates; this is the least that RFC 5280 asks for (version 1, no extensions), in DER.
+ * A key on P-256 and a certificate over it, made for one server and never written anywhere. The
+ * driver is told the whole certificate by Livy and trusts no other, so names and dates in it mean
+ * nothing. The JDK has no public API that makes certificates; this is the least that RFC 5280 asks
+ * for (version 1, no extensions), in DER.
  */
 object SelfSigned {
   // SEQUENCE { OBJECT IDENTIFIER ecdsa-with-SHA256 }

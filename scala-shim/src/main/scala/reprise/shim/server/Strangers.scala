@@ -9,8 +9,9 @@ import scala.collection.mutable
 import io.netty.channel.Channel
 
 /**
- * Connections that have not shown the token yet. Invariants: at most `Most` are open, the oldest goes for a new one, so that
- * a driver, which shows the token at once, always gets in; and none stays longer than `Seconds`.
+ * Connections that have not shown the token yet. Invariants: at most `Most` are open, the oldest
+ * goes for a new one, so that a driver, which shows the token at once, always gets in; and none
+ * stays longer than `Seconds`.
  */
 final class Strangers {
   private val open = mutable.LinkedHashSet.empty[Channel]

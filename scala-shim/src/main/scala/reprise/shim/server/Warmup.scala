@@ -7,8 +7,9 @@ import reprise.shim.program._
 import reprise.shim.protocol.Json
 
 /**
- * Runs a small program before the first real one, beside the driver's own preparations: loading Spark's scheduler, the
- * native BLAS and the SQL parser takes a second or two. Failures are the first program's to report.
+ * Runs a small program before the first real one, beside the driver's own preparations: loading
+ * Spark's scheduler, the native BLAS and the SQL parser takes a second or two. Failures are the
+ * first program's to report.
  */
 object Warmup {
   private val rows = 256

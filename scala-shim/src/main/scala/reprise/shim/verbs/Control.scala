@@ -70,8 +70,8 @@ object Status extends VerbHandler {
 }
 
 /**
- * What is stored where, by Spark's own account: cheaper than `Status`, since it waits for no event. The driver's own
- * storage counts only where it is all there is (a local master).
+ * What is stored where, by Spark's own account: cheaper than `Status`, since it waits for no event.
+ * The driver's own storage counts only where it is all there is (a local master).
  */
 object Storage extends VerbHandler {
   val name = "storage"

@@ -19,8 +19,9 @@ final case class KnownFile(path: String, bytes: Long, modifiedMs: Long, digest: 
 final case class Site(executor: String, host: String, blas: String, isNative: Boolean, lacking: Seq[(Int, String)])
 
 /**
- * What the driver of Spark and each executor have: the BLAS of their kernels, and whether files named by paths of the machine
- * we were started from are the same there. Executors that took another's place since are looked at only.
+ * What the driver of Spark and each executor have: the BLAS of their kernels, and whether files
+ * named by paths of the machine we were started from are the same there. Executors that took
+ * another's place since are looked at only.
  */
 object SurveyExecutors extends VerbHandler {
   val name = "survey"

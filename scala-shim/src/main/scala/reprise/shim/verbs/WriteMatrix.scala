@@ -15,8 +15,9 @@ import reprise.shim.protocol.{Json, Payload, Reply, ShimError}
 import reprise.shim.protocol.Json._
 
 /**
- * Writes a matrix, held or sent along, as a folder of Parquet or ORC files with a column of doubles for each of its own. Files are
- * named in the order of their rows, so that reading the folder gives the matrix back; NaN stays NaN.
+ * Writes a matrix, held or sent along, as a folder of Parquet or ORC files with a column of doubles
+ * for each of its own. Files are named in the order of their rows, so that reading the folder gives
+ * the matrix back; NaN stays NaN.
  */
 object WriteMatrix extends VerbHandler {
   val name = "writeMatrix"
