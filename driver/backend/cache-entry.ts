@@ -6,6 +6,7 @@
  */
 import type { Expr } from '../ir/expr.js';
 import type { Value } from '../ir/value.js';
+import type { Candidate } from '../support/budget.js';
 
 /**
  * `pending`: claimed, being computed. `cached`: the value is in memory, or a handle names it in a
@@ -23,7 +24,7 @@ export interface SpillFile {
   readonly tag: Buffer;
 }
 
-export interface CacheEntry {
+export interface CacheEntry extends Candidate {
   /** Of a resting entry a node that holds nothing, see `resting.ts`. */
   expr: Expr;
   /** Of the node it was put under. */
@@ -61,8 +62,6 @@ export interface CacheEntry {
   isLeaving: boolean;
   /** Reading it back, while that is under way. */
   restoring: Promise<Value | undefined> | undefined;
-  /** The queue of candidates for eviction it stands in, the one of memory or the one of the disk. */
-  queue: object | undefined;
 }
 
 /** A claimed entry. */
@@ -87,6 +86,6 @@ export function pendingEntry(expr: Expr, misses: number): CacheEntry {
     isPinned: false,
     isLeaving: false,
     restoring: undefined,
-    queue: undefined,
+    budget: undefined,
   };
 }

@@ -35,9 +35,8 @@ export function cacheUsage(cache: ReuseCache): CacheUsage {
   const tiers: TierState[] = [
     { tier: 'memory', entries: held.memory, bytes: cache.bytes, budgetBytes: cache.budgetBytes },
   ];
-  const { spill } = cache;
-  if (spill !== undefined) {
-    const { usedBytes: bytes, limitBytes: budgetBytes } = spill;
+  if (cache.spill !== undefined) {
+    const { bytes, limitBytes: budgetBytes } = cache.spill.budget;
     tiers.push({ tier: 'disk', entries: held.disk, bytes, budgetBytes });
   }
   for (const tier of cache.tiers) {

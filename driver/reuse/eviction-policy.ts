@@ -1,18 +1,16 @@
 /**
  * Which cached value goes first: each policy gives an entry a score and the lowest goes. Invariant:
- * while an entry stays, its score never falls, so a queue may find out late that it rose. Source:
+ * while an entry stays, its score never falls, as a `Budget` wants it. Source:
  * MEMPHIS (EDBT 2025) and LIMA (SIGMOD 2021).
  */
 
 import type { CacheEntry } from '../backend/cache-entry.js';
 import { ConfigError } from '../errors.js';
+import type { VictimRule } from '../support/budget.js';
 import { env } from '../support/env.js';
 
-export interface EvictionPolicy {
+export interface EvictionPolicy extends VictimRule<CacheEntry> {
   readonly name: 'costSize' | 'lru' | 'dagHeight';
-  readonly score: (entry: CacheEntry) => number;
-  /** Among equal scores the lowest goes. */
-  readonly tieBreak: (entry: CacheEntry) => number;
 }
 
 export type PolicyName = EvictionPolicy['name'];

@@ -3,57 +3,61 @@
  * them. Invariant: those used longest ago go once all of them as text are longer than
  * `MAX_CHARACTERS`; what is being computed stays.
  */
+import { Budget, type Candidate, leastRecentlyUsed } from '../support/budget.js';
 import type { Json } from './store/entry-format.js';
 
 const MAX_CHARACTERS = 32 * 1024 * 1024;
 
+interface Memo extends Candidate {
+  readonly key: string;
+  readonly promise: Promise<Json>;
+  /** 0 while it is being computed. */
+  characters: number;
+  usedAt: number;
+}
+
 export class MemoTable {
-  readonly #maxCharacters: number;
-  readonly #promises = new Map<string, Promise<Json>>();
-  readonly #lengths = new Map<string, number>();
-  #characters = 0;
+  readonly #memos = new Map<string, Memo>();
+  readonly #budget: Budget<Memo>;
+  #clock = 0;
 
   constructor(maxCharacters = MAX_CHARACTERS) {
-    this.#maxCharacters = maxCharacters;
+    this.#budget = new Budget<Memo>(leastRecentlyUsed, () => maxCharacters);
   }
 
   get size(): number {
-    return this.#promises.size;
+    return this.#memos.size;
   }
 
   get(key: string): Promise<Json> | undefined {
-    const promise = this.#promises.get(key);
-    if (promise === undefined) return undefined;
-    this.#promises.delete(key);
-    this.#promises.set(key, promise);
-    return promise;
+    const memo = this.#memos.get(key);
+    if (memo !== undefined) memo.usedAt = ++this.#clock;
+    return memo?.promise;
   }
 
   /** Keeps what is being computed, unless that fails. */
   keep(key: string, promise: Promise<Json>): void {
-    this.#forget(key);
-    this.#promises.set(key, promise);
+    this.#forget(this.#memos.get(key));
+    const memo = { key, promise, characters: 0, usedAt: ++this.#clock, budget: undefined };
+    this.#memos.set(key, memo);
     promise.then(
-      (json) => this.#resolved(key, promise, json),
-      () => this.#forget(key, promise),
+      (json) => this.#resolved(memo, json),
+      () => this.#forget(memo),
     );
   }
 
-  #resolved(key: string, promise: Promise<Json>, json: Json): void {
-    if (this.#promises.get(key) !== promise) return;
-    const length = key.length + JSON.stringify(json).length;
-    this.#lengths.set(key, length);
-    this.#characters += length;
-    for (const oldest of this.#promises.keys()) {
-      if (this.#characters <= this.#maxCharacters) return;
-      if (this.#lengths.has(oldest)) this.#forget(oldest);
-    }
+  #resolved(memo: Memo, json: Json): void {
+    if (this.#memos.get(memo.key) !== memo) return;
+    memo.characters = memo.key.length + JSON.stringify(json).length;
+    this.#budget.charge(memo.characters);
+    this.#budget.add(memo);
+    for (const oldest of this.#budget.victims()) this.#forget(oldest);
   }
 
-  #forget(key: string, promise = this.#promises.get(key)): void {
-    if (this.#promises.get(key) !== promise) return;
-    this.#promises.delete(key);
-    this.#characters -= this.#lengths.get(key) ?? 0;
-    this.#lengths.delete(key);
+  #forget(memo: Memo | undefined): void {
+    if (memo === undefined || this.#memos.get(memo.key) !== memo) return;
+    this.#memos.delete(memo.key);
+    this.#budget.remove(memo);
+    this.#budget.charge(-memo.characters);
   }
 }

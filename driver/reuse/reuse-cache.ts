@@ -12,9 +12,9 @@ import { type CacheTier, plainTier } from '../backend/cache-tier.js';
 import type { Expr } from '../ir/expr.js';
 import type { OpDef } from '../ir/op-def.js';
 import type { Handle, Value } from '../ir/value.js';
+import { Budget } from '../support/budget.js';
 import { mostEntries, type ReuseCacheOptions } from './cache-options.js';
 import { type EvictionPolicy, evictionPolicy } from './eviction-policy.js';
-import { EvictionQueue } from './eviction-queue.js';
 import { isUnused, mayRest, RestingResults } from './resting.js';
 import { SiblingIndex } from './sibling-index.js';
 import type { SpillTier } from './spill-tier.js';
@@ -36,9 +36,7 @@ export class ReuseCache {
   readonly #entries = new Map<Expr, CacheEntry>();
   readonly #siblings: SiblingIndex;
   readonly #evictions = new WeakMap<Expr, number>();
-  #memory: EvictionQueue;
-  #disk: EvictionQueue;
-  #bytes = 0;
+  readonly #memory: Budget<CacheEntry>;
   #pinnedBytes = 0;
   readonly #pinnedLimit: number;
   readonly #mostEntries: number;
@@ -61,8 +59,7 @@ export class ReuseCache {
     this.#release = options.release;
     this.#onEvict = options.onEvict ?? (() => {});
     this.#siblings = new SiblingIndex(options.siblingKeys ?? (() => []));
-    this.#memory = new EvictionQueue(this.policy);
-    this.#disk = new EvictionQueue(this.policy);
+    this.#memory = new Budget(this.policy, () => this.budgetBytes);
     for (const tier of options.tiers ?? []) {
       this.#tiers.set(tier.name, tier);
       tier.connect?.(this);
@@ -71,7 +68,7 @@ export class ReuseCache {
 
   /** Host bytes held now. */
   get bytes(): number {
-    return this.#bytes;
+    return this.#memory.bytes;
   }
 
   /** Keys known, pending ones included. */
@@ -135,7 +132,7 @@ export class ReuseCache {
     entry.state = 'cached';
     entry.run = this.#run;
     entry.usedAt = ++this.#clock;
-    this.#bytes += entry.bytes;
+    this.#memory.charge(entry.bytes);
     entry.settled?.resolve(true);
     if (value.kind === 'handle') this.#tierOf(value).put(entry, value);
     else {
@@ -227,8 +224,6 @@ export class ReuseCache {
 
   /** Drops every value; pending ones stay. */
   clear(): void {
-    this.#memory = new EvictionQueue(this.policy);
-    this.#disk = new EvictionQueue(this.policy);
     for (const entry of this.entries()) if (entry.state !== 'pending') this.#drop(entry);
   }
 
@@ -250,11 +245,6 @@ export class ReuseCache {
     }
   }
 
-  /** What eviction thinks of a value: the lowest goes first. */
-  score(entry: CacheEntry): number {
-    return this.policy.score(entry);
-  }
-
   #keepInMemory(entry: CacheEntry): void {
     const isCell = entry.bytes === ENTRY_OVERHEAD_BYTES + 8;
     if (isCell && this.#pinnedBytes + entry.bytes <= this.#pinnedLimit) {
@@ -266,15 +256,14 @@ export class ReuseCache {
   }
 
   #isOver(): boolean {
-    return this.#bytes > this.budgetBytes || this.#entries.size > this.#mostEntries;
+    return this.#memory.isOver() || this.#entries.size > this.#mostEntries;
   }
 
-  /** Evicts down to the budget; `keep` was just put. A file leaves the entry, so it helps against bytes only. */
-  #makeSpace(keep: CacheEntry): void {
-    while (this.#isOver()) {
-      const entry = this.#memory.take(keep);
-      if (entry === undefined) return;
-      if (this.#bytes > this.budgetBytes) this.#leave(entry);
+  /** Evicts down to the budget; `added` was just put. A file leaves the entry, so it helps against bytes only. */
+  #makeSpace(added: CacheEntry): void {
+    const isAdded = (entry: CacheEntry): boolean => entry === added;
+    for (const entry of this.#memory.victims(() => this.#isOver(), isAdded)) {
+      if (this.#memory.isOver()) this.#leave(entry);
       else this.#evict(entry);
     }
   }
@@ -291,10 +280,10 @@ export class ReuseCache {
     const { byteLength } = value.data;
     const pays = spill.leaves(byteLength, entry.seconds, entry.misses + entry.restores);
     if (entry.file !== undefined) {
-      this.#bytes -= entry.bytes;
+      this.#memory.charge(-entry.bytes);
       this.#rest(entry);
     } else if (pays && this.#makeRoomOnDisk(spill, byteLength)) {
-      this.#bytes -= entry.bytes;
+      this.#memory.charge(-entry.bytes);
       entry.isLeaving = true;
       void spill.write(value).then((file) => {
         const isWanted = this.#entries.get(entry.expr) === entry;
@@ -313,16 +302,13 @@ export class ReuseCache {
   #rest(entry: CacheEntry): void {
     entry.state = 'spilled';
     entry.value = undefined;
-    this.#disk.add(entry);
+    this.spill!.budget.add(entry);
   }
 
   #makeRoomOnDisk(spill: SpillTier, bytes: number): boolean {
-    while (spill.usedBytes + bytes > spill.limitBytes) {
-      const entry = this.#disk.take();
-      if (entry === undefined) return false;
-      this.#evict(entry);
-    }
-    return true;
+    const isOver = (): boolean => spill.budget.isOver(bytes);
+    for (const entry of spill.budget.victims(isOver)) this.#evict(entry);
+    return !isOver();
   }
 
   async #restore(entry: CacheEntry): Promise<Value | undefined> {
@@ -336,16 +322,16 @@ export class ReuseCache {
     this.restored++;
     entry.restores++;
     spill.returned(entry.bytes, entry.seconds);
-    this.#disk.remove(entry);
+    spill.budget.remove(entry);
     // While there is room the file stays, so that leaving again costs nothing.
-    if (entry.file !== undefined && spill.usedBytes * 2 > spill.limitBytes) {
+    if (entry.file !== undefined && spill.budget.isOver(spill.budget.bytes)) {
       spill.remove(entry.file);
       entry.file = undefined;
     }
     entry.state = 'cached';
     entry.value = value;
     entry.usedAt = ++this.#clock;
-    this.#bytes += entry.bytes;
+    this.#memory.charge(entry.bytes);
     this.#keepInMemory(entry);
     return value;
   }
@@ -370,10 +356,10 @@ export class ReuseCache {
     }
     this.#resting.remove(entry);
     const isCounted = entry.state === 'cached' && !entry.isLeaving;
-    if (isCounted) this.#bytes -= entry.bytes;
+    if (isCounted) this.#memory.charge(-entry.bytes);
     if (entry.isPinned) this.#pinnedBytes -= entry.bytes;
     this.#memory.remove(entry);
-    this.#disk.remove(entry);
+    this.spill?.budget.remove(entry);
     if (entry.file !== undefined) this.spill?.remove(entry.file);
     entry.file = undefined;
     if (entry.value?.kind === 'handle') this.#tierOf(entry.value).drop(entry, entry.value);

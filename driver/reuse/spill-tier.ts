@@ -6,10 +6,12 @@
  * reading back beats recomputing; here it must also come back (decision 38).
  */
 import { unlink } from 'node:fs/promises';
-import type { SpillFile } from '../backend/cache-entry.js';
+import type { CacheEntry, SpillFile } from '../backend/cache-entry.js';
 import type { DenseMatrix } from '../ir/value.js';
+import { Budget } from '../support/budget.js';
 import { env } from '../support/env.js';
 import { memoryShares } from '../support/memory.js';
+import { type EvictionPolicy, evictionPolicy } from './eviction-policy.js';
 import { ReturnHistory } from './return-history.js';
 import { readSpillFile, writeSpillFile } from './spill-file.js';
 import { makeSpillFolder, removeSpillFolder, sweepSpillFolders } from './spill-folder.js';
@@ -31,9 +33,8 @@ const FIRST_READ = 500e6;
 const WRITERS = 2;
 
 export class SpillTier {
-  readonly budgetBytes: number;
-  /** In files, those being written included. */
-  usedBytes = 0;
+  /** Of files, those being written included: what was asked for, or half of what was free on the disk. */
+  readonly budget: Budget<CacheEntry>;
   writtenBytes = 0;
   readBytes = 0;
   /** Why nothing is written any more. */
@@ -54,15 +55,12 @@ export class SpillTier {
   readonly #queue: (() => void)[] = [];
   readonly #relieved: (() => void)[] = [];
 
-  constructor(options: SpillOptions = {}) {
+  /** @param policy which files go first */
+  constructor(options: SpillOptions = {}, policy: EvictionPolicy = evictionPolicy('costSize')) {
+    const { budgetBytes = 16 * 1024 ** 3, folder } = options;
     this.#options = options;
-    this.budgetBytes = options.budgetBytes ?? 16 * 1024 ** 3;
-    void sweepSpillFolders(options.folder);
-  }
-
-  /** What may be held in files: the budget, or half of what was free on the disk. @units bytes */
-  get limitBytes(): number {
-    return Math.min(this.budgetBytes, this.#freeBytes / 2);
+    this.budget = new Budget(policy, () => Math.min(budgetBytes, this.#freeBytes / 2));
+    void sweepSpillFolders(folder);
   }
 
   /** Whether so many values wait to be written that more should not be made. */
@@ -96,7 +94,7 @@ export class SpillTier {
 
   /** Whether a value is better written than computed again, should it be asked for. */
   pays(bytes: number, seconds: number, returns: number): boolean {
-    if (this.disabledReason !== undefined || bytes > this.limitBytes) return false;
+    if (this.disabledReason !== undefined || bytes > this.budget.limitBytes) return false;
     // Twice the bound only when nobody waits for room; then the value is computed again rather than
     // held.
     if (this.#waitingBytes > 2 * this.#maxWaitingBytes) return false;
@@ -121,7 +119,7 @@ export class SpillTier {
   /** Writes a value, which must not change meanwhile; undefined when it could not. Never rejects. */
   async write(value: DenseMatrix): Promise<SpillFile | undefined> {
     const bytes = value.data.byteLength;
-    this.usedBytes += bytes;
+    this.budget.charge(bytes);
     this.#waitingBytes += bytes;
     try {
       if (this.#writers >= WRITERS) await new Promise<void>((go) => this.#queue.push(go));
@@ -130,7 +128,7 @@ export class SpillTier {
       this.writtenBytes += bytes;
       return file;
     } catch (error) {
-      this.usedBytes -= bytes;
+      this.budget.charge(-bytes);
       this.#trouble('writing', error);
       return undefined;
     } finally {
@@ -161,7 +159,7 @@ export class SpillTier {
 
   /** Forgets a file. */
   remove(file: SpillFile): void {
-    this.usedBytes -= file.bytes;
+    this.budget.charge(-file.bytes);
     void unlink(file.path).catch(() => {});
   }
 
@@ -212,12 +210,13 @@ function describe(error: unknown): string {
 }
 
 /** The tier of a session, or none when it or the environment switches spilling off. */
-export function spillTier(options: SpillOptions | false | undefined): SpillTier | undefined {
+export function spillTier(
+  options: SpillOptions | false | undefined,
+  policy: EvictionPolicy,
+): SpillTier | undefined {
   const fromEnv = env.spill();
   if (options === false || (options === undefined && fromEnv === 'off')) return undefined;
   const folder = options?.folder ?? fromEnv;
-  return new SpillTier({
-    ...options,
-    ...(folder === undefined || folder === 'off' || folder === 'on' ? {} : { folder }),
-  });
+  const given = folder === undefined || folder === 'off' || folder === 'on' ? {} : { folder };
+  return new SpillTier({ ...options, ...given }, policy);
 }

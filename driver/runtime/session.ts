@@ -121,12 +121,13 @@ export class Session implements Evaluator {
       budgetBytes: cacheBytes,
       enabled: this.#reuse && (options.migration ?? true),
     });
+    const policy = options.policy === undefined ? policyFromEnv() : evictionPolicy(options.policy);
     this.cache = new ReuseCache({
       budgetBytes: cacheBytes,
       siblingKeys,
-      policy: options.policy === undefined ? policyFromEnv() : evictionPolicy(options.policy),
+      policy,
       tiers: [...this.#backends.values()].flatMap(({ tier }) => tier ?? []),
-      spill: this.#reuse ? spillTier(options.spill) : undefined,
+      spill: this.#reuse ? spillTier(options.spill, policy) : undefined,
       release: (handle) => this.#backends.get(handle.backend)?.release?.(handle),
       onEvict: (entry) => this.#migration.leaving(entry, this.cache),
     });

@@ -11,6 +11,7 @@ import type { CacheTier, TierIndex, TierUsage } from '../../driver/backend/cache
 import type { Plan } from '../../driver/compiler/plan.js';
 import type { Expr } from '../../driver/ir/expr.js';
 import type { Handle, Value } from '../../driver/ir/value.js';
+import { Budget, type Candidate } from '../../driver/support/budget.js';
 import { DelayedCaching, expectedBytes, type RddReuse } from './delayed-caching.js';
 
 export interface StorageReport {
@@ -45,7 +46,8 @@ export interface RddTierOptions {
 /** Reads of a value that is not wholly stored, after which what is missing is computed in the background. */
 const INCOMPLETE_READS = 3;
 
-interface Kept {
+interface Kept extends Candidate {
+  readonly id: string;
   readonly entry: CacheEntry;
   readonly expr: Expr;
   bytes: number;
@@ -73,7 +75,10 @@ export class RddTier implements CacheTier {
   #leaving: string[] = [];
   #index: TierIndex | undefined;
   #memoryBytes: number;
-  #bytes = 0;
+  readonly #budget = new Budget<Kept>(
+    { score, tieBreak: ({ entry }) => entry.usedAt },
+    () => this.budgetBytes,
+  );
   #reclaiming: Promise<void> | undefined;
   #background: Promise<void> | undefined;
   /** Values whose missing partitions were computed in the background. */
@@ -93,7 +98,7 @@ export class RddTier implements CacheTier {
   }
 
   usage(): TierUsage {
-    return { bytes: this.#bytes, budgetBytes: this.budgetBytes, entries: this.#kept.size };
+    return { bytes: this.#budget.bytes, budgetBytes: this.budgetBytes, entries: this.#kept.size };
   }
 
   connect(index: TierIndex): void {
@@ -114,7 +119,8 @@ export class RddTier implements CacheTier {
   }
 
   put(entry: CacheEntry, handle: Handle): void {
-    this.#kept.set(handle.id, {
+    const kept: Kept = {
+      id: handle.id,
       entry,
       expr: entry.expr,
       bytes: handle.bytes,
@@ -122,11 +128,14 @@ export class RddTier implements CacheTier {
       jobs: 0,
       incompleteReads: 0,
       isStubborn: false,
-    });
-    this.#bytes += handle.bytes;
+      budget: undefined,
+    };
+    this.#kept.set(handle.id, kept);
+    this.#budget.charge(kept.bytes);
+    this.#budget.add(kept);
     // A later pass of the plan that made it may read it, and which plan that is isn't said.
     for (const pinned of this.#running) this.#pinId(handle.id, pinned);
-    if (this.#bytes > this.budgetBytes) void this.reclaim();
+    if (this.#budget.isOver()) void this.reclaim();
   }
 
   hit(entry: CacheEntry): void {
@@ -137,7 +146,8 @@ export class RddTier implements CacheTier {
     const kept = this.#kept.get(handle.id);
     if (kept === undefined) return;
     this.#kept.delete(handle.id);
-    this.#bytes -= kept.bytes;
+    this.#budget.remove(kept);
+    this.#budget.charge(-kept.bytes);
     this.#release(handle.id);
   }
 
@@ -174,40 +184,28 @@ export class RddTier implements CacheTier {
     this.#flush();
   }
 
-  /** (hits + misses + jobs + 1) * time / size: what dropping it will cost, for what it frees. */
-  score(id: string): number {
-    const kept = this.#kept.get(id);
-    if (kept === undefined) return 0;
-    const { entry, bytes, jobs } = kept;
-    return ((entry.hits + entry.misses + jobs + 1) * entry.seconds) / Math.max(1, bytes);
-  }
-
   async #reclaim(): Promise<void> {
     try {
       this.#learn(await this.#storage.report());
     } catch {
       // The estimates stand; whoever runs the next program learns that the cluster is gone.
     }
-    const order = [...this.#kept.keys()].sort((a, b) => this.score(a) - this.score(b));
-    for (const id of order) {
-      if (this.#bytes <= this.budgetBytes) break;
-      const kept = this.#kept.get(id);
-      if (kept !== undefined && !this.#pins.has(id)) this.#evict(kept);
-    }
+    const isPinned = ({ id }: Kept): boolean => this.#pins.has(id);
+    for (const kept of this.#budget.victims(undefined, isPinned)) this.#evict(kept);
   }
 
   #learn(report: StorageReport): void {
     this.#memoryBytes = report.memoryBytes;
-    let total = 0;
     for (const { handle, memoryBytes, diskBytes, materialised } of report.handles) {
       const kept = this.#kept.get(handle);
       if (kept === undefined || !materialised) continue;
       // Spark counts a block on disk again each time it was back in memory meanwhile, so its figure
       // for disks is a bound only.
-      kept.bytes = Math.max(memoryBytes, Math.min(memoryBytes + diskBytes, kept.estimate));
+      const bytes = Math.max(memoryBytes, Math.min(memoryBytes + diskBytes, kept.estimate));
+      this.#budget.charge(bytes - kept.bytes);
+      kept.bytes = bytes;
     }
-    for (const { bytes } of this.#kept.values()) total += bytes;
-    this.#bytes = total;
+    this.#budget.reorder();
   }
 
   #evict(kept: Kept): void {
@@ -250,7 +248,7 @@ export class RddTier implements CacheTier {
     }
     this.#pins.delete(id);
     if (this.#doomed.delete(id)) this.#release(id);
-    else if (this.#bytes > this.budgetBytes) void this.reclaim();
+    else if (this.#budget.isOver()) void this.reclaim();
   }
 
   /** Sent with others of this turn; a plan made in this turn may still pin it. */
@@ -270,4 +268,9 @@ export class RddTier implements CacheTier {
     for (const id of leaving) if (this.#pins.has(id)) this.#doomed.add(id);
     if (free.length > 0) this.#storage.release(free);
   }
+}
+
+/** (hits + misses + jobs + 1) * time / size: what dropping it will cost, for what it frees. */
+function score({ entry, bytes, jobs }: Kept): number {
+  return ((entry.hits + entry.misses + jobs + 1) * entry.seconds) / Math.max(1, bytes);
 }

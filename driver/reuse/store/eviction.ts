@@ -3,6 +3,7 @@
  * size, discounted by the time since they were last used. Source: LIMA's CostNSize (cost / size),
  * with age in place of the hit counts, which a folder shared by many processes does not keep.
  */
+import { Budget, type Candidate, type VictimRule } from '../../support/budget.js';
 import { type Indexed, isOnItsWay } from './index-record.js';
 
 export interface Shortage {
@@ -14,30 +15,34 @@ export interface Shortage {
 
 const HOUR_MS = 3_600_000;
 
+interface Stored extends Candidate {
+  readonly entry: Indexed;
+  readonly worth: number;
+}
+
+const leastWorth: VictimRule<Stored> = { score: ({ worth }) => worth, tieBreak: () => 0 };
+
 /** The entries to drop, cheapest loss first; never what is on its way in. */
 export function chooseVictims(entries: Iterable<Indexed>, shortage: Shortage): Indexed[] {
   const now = Date.now();
   const victims: Indexed[] = [];
-  const rest: { readonly entry: Indexed; readonly worth: number }[] = [];
-  const isAgeOnly = shortage.freeBytes <= 0 && shortage.freeEntries <= 0;
-  let { freeBytes, freeEntries } = shortage;
+  let { freeEntries } = shortage;
+  const excess = new Budget(leastWorth, () => 0);
+  excess.charge(shortage.freeBytes);
+  const goes = (entry: Indexed): void => {
+    victims.push(entry);
+    excess.charge(-entry[1].bytes);
+    freeEntries--;
+  };
   for (const entry of entries) {
     if (isOnItsWay(entry[1])) continue;
     const { bytes, seconds, usedMs } = entry[1];
     const idleMs = Math.max(0, now - usedMs);
-    if (idleMs > shortage.maxAgeSeconds * 1000) {
-      victims.push(entry);
-      freeBytes -= bytes;
-      freeEntries--;
-    } else if (!isAgeOnly) rest.push({ entry, worth: seconds / bytes / (1 + idleMs / HOUR_MS) });
+    const worth = seconds / bytes / (1 + idleMs / HOUR_MS);
+    if (idleMs > shortage.maxAgeSeconds * 1000) goes(entry);
+    else excess.add({ entry, worth, budget: undefined });
   }
-  if (freeBytes <= 0 && freeEntries <= 0) return victims;
-  rest.sort((a, b) => a.worth - b.worth);
-  for (const { entry } of rest) {
-    if (freeBytes <= 0 && freeEntries <= 0) break;
-    victims.push(entry);
-    freeBytes -= entry[1].bytes;
-    freeEntries--;
-  }
+  const isOver = (): boolean => excess.isOver() || freeEntries > 0;
+  for (const { entry } of excess.victims(isOver)) goes(entry);
   return victims;
 }

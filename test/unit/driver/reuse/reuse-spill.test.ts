@@ -117,7 +117,7 @@ describe('spilling to disk', () => {
     await until(() => cache.probe(outer!)?.state === 'spilled');
     assert.equal(cache.probe(inner!), cache.probe(outer!));
     await until(() => cache.spilled === others.length - 1);
-    assert.equal(tier.usedBytes, (others.length - 1) * CELLS * 8, 'one file for both');
+    assert.equal(tier.budget.bytes, (others.length - 1) * CELLS * 8, 'one file for both');
     const [a, b] = await Promise.all(
       [inner, outer].map((expr) => cache.restore(cache.probe(expr!)!)),
     );
@@ -185,7 +185,7 @@ describe('spilling to disk', () => {
     const s = session(folder, { budgetBytes: 3 * CELLS * 8 });
     for (const x of columns(s, 12)) await x.value();
     await until(() => s.cache.spilled >= 3);
-    assert.ok(s.cache.spill!.usedBytes <= 3 * CELLS * 8);
+    assert.ok(s.cache.spill!.budget.bytes <= 3 * CELLS * 8);
     await until(() => filesOf().length <= 3);
     await s.close();
   });
