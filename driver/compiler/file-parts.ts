@@ -8,11 +8,11 @@
 import type { SegmentPart } from '../backend/backend.js';
 import { frameLeaf, sourceOf } from '../frame/frame-leaf.js';
 import { partFiles, subSource } from '../frame/parts.js';
-import { denseBytes, type Expr } from '../ir/expr.js';
+import { denseBytes, type Expr, type NodeMaker } from '../ir/expr.js';
+import { mergeRows } from '../ir/op-def.js';
 import { ops } from '../operators/index.js';
-import { isCentered, merged, mergeOf, summedRows } from './partial-rules/merge-row-parts.js';
-import { rowWise } from './partial-rules/stack-row-parts.js';
-import type { NodeMaker } from './rule.js';
+import { summedRows } from './plan-rules/merge-row-parts.js';
+import { rowWise } from './plan-rules/stack-row-parts.js';
 
 /** A run of rows of a node's data: some files of a data set, and the node over these alone. */
 export type FilePart = SegmentPart;
@@ -26,7 +26,7 @@ const rowWiseOps = new Set(rowWise);
 
 /** Centred moments by fold are no such sum: the searches of jobs keep theirs by file, with columns and folds of the file's own. */
 function isFileSum(expr: Expr): boolean {
-  return mergeOf.has(expr.op) && !isCentered(expr) && summedRows(expr) !== undefined;
+  return expr.attrs.center !== true && summedRows(expr) !== undefined;
 }
 
 /** Serves one plan: what it made is remembered. */
@@ -63,7 +63,7 @@ export class FileParts {
   /** The node, given the results over its parts. */
   merged(expr: Expr, results: readonly Expr[]): Expr {
     if (!isFileSum(expr)) return this.#maker.intern(ops.rbind, results);
-    return merged(expr, results, this.#maker);
+    return mergeRows(expr, results, this.#maker);
   }
 
   /** The frame whose rows a value has, one by one; undefined when it has none, or depends on more than these rows. */

@@ -10,12 +10,11 @@ import type { CostModel } from '../cost/cost-model.js';
 import type { HostReplicas } from '../cost/host-replicas.js';
 import type { ReuseHistory } from '../cost/reuse-history.js';
 import type { TransientHistory } from '../cost/transient-history.js';
-import type { Expr } from '../ir/expr.js';
+import type { Expr, NodeMaker } from '../ir/expr.js';
 import type { Value } from '../ir/value.js';
 import type { Collected } from './collect.js';
-import type { PartialReuse, PartialReuseOptions } from './partial-reuse.js';
 import type { Plan } from './plan.js';
-import type { NodeMaker } from './rule.js';
+import type { PartialReuse, PartialReuseOptions } from './run-plan-rules.js';
 
 /**
  * Where nodes run that more than one backend can run. `cost`: where the whole plan is expected to

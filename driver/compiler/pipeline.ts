@@ -8,10 +8,9 @@ import { topological } from '../ir/expr.js';
 import { asynchrony } from './asynchrony.js';
 import { cellChains } from './cell-chains.js';
 import { checkpoints } from './checkpoints.js';
-import { collect } from './collect.js';
 import { fileResults } from './file-results.js';
 import { linearise } from './linearise.js';
-import { mayBeAnswered, reusePartially } from './partial-reuse.js';
+import { partialReuse } from './partial-reuse.js';
 import type { Pass, PassContext } from './pass.js';
 import { placement } from './placement.js';
 import type { Plan } from './plan.js';
@@ -30,20 +29,6 @@ const simplified: Pass = {
       ? (rule: string, roots: readonly Expr[]): void => trace(rule, logicalText(topological(roots)))
       : undefined;
     return { ...state, roots: simplify(state.roots, maker, onRule) };
-  },
-};
-
-const partialReuse: Pass = {
-  name: 'partial reuse',
-  summary: 'answers steps from cached parts and a compensation',
-  run: (state, context) => {
-    const { maker, partial } = context;
-    if (partial === undefined) return state;
-    const collected = collect(state, context);
-    const isWorth = collected.missing.some((expr) => mayBeAnswered(expr, partial));
-    const reused = isWorth ? reusePartially(state.roots, maker, partial) : undefined;
-    if (reused === undefined || reused.answers.size === 0) return { ...state, collected };
-    return { roots: reused.roots, partial: reused };
   },
 };
 

@@ -7,7 +7,7 @@ import type { Backend } from '../backend/backend.js';
 import type { Expr } from '../ir/expr.js';
 import type { Value } from '../ir/value.js';
 import type { FilePart } from './file-parts.js';
-import type { PartialReuse } from './partial-reuse.js';
+import type { PartialReuse } from './run-plan-rules.js';
 
 export interface PlanNode {
   readonly expr: Expr;

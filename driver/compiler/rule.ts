@@ -4,14 +4,8 @@
  * recursion over the plan, no state and no I/O; `run-rules.ts` owns all of that and checks that
  * shape and determinism stay.
  */
-import type { Attrs } from '../ir/attrs.js';
-import type { Expr } from '../ir/expr.js';
+import type { Expr, NodeMaker } from '../ir/expr.js';
 import type { OpDef } from '../ir/op-def.js';
-
-/** Makes nodes; a session's interner. */
-export interface NodeMaker {
-  intern(op: OpDef, inputs: readonly Expr[], attrs?: Attrs, payload?: unknown): Expr;
-}
 
 export interface RuleContext extends NodeMaker {
   /** True when something else in this plan also needs the node's value, or it was simplified for its own sake before. */

@@ -5,9 +5,9 @@
  * `verify` is set). Iterative, so depth is no limit.
  */
 import { InternalError } from '../errors.js';
-import { type Expr, shapeText, topological } from '../ir/expr.js';
+import { type Expr, type NodeMaker, shapeText, topological } from '../ir/expr.js';
 import type { OpDef } from '../ir/op-def.js';
-import type { NodeMaker, Rule, RuleContext } from './rule.js';
+import type { Rule, RuleContext } from './rule.js';
 
 /** Where results are kept: on the nodes, so that a simplified node costs one look, or beside them. */
 export interface Memo {

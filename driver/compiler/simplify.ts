@@ -3,9 +3,9 @@
  * it returns computes the same value with less work. Results are kept on the nodes, so a node
  * simplified before costs one look.
  */
-import type { Expr } from '../ir/expr.js';
+import type { Expr, NodeMaker } from '../ir/expr.js';
 import { env } from '../support/env.js';
-import type { NodeMaker, Rule } from './rule.js';
+import type { Rule } from './rule.js';
 import { foldScalars } from './rules/fold-scalars.js';
 import { foldTranspose } from './rules/fold-transpose.js';
 import { fuseMmchain } from './rules/fuse-mmchain.js';

@@ -61,7 +61,7 @@ export class Expr implements Meta {
     this.payload = payload;
     let height = 0;
     let deterministic = op.deterministic;
-    let readsFiles = op.readsFiles;
+    let readsFiles = op.source === 'files';
     for (let i = 0; i < inputs.length; i++) {
       const input = inputs[i]!;
       if (input.height > height) height = input.height;
@@ -77,6 +77,11 @@ export class Expr implements Meta {
   get attrsText(): string {
     return canonicalAttrs(this.attrs);
   }
+}
+
+/** Makes nodes; a session's interner. */
+export interface NodeMaker {
+  intern(op: OpDef, inputs: readonly Expr[], attrs?: Attrs, payload?: unknown): Expr;
 }
 
 /** `rows x cols` of a node, as messages show it. */

@@ -4,8 +4,8 @@
  * this folder; `index.ts` lists them. Shared code asks these properties and never compares operator
  * names.
  */
-import type { Attrs } from './attrs.js';
-import type { Meta } from './expr.js';
+import { type Attrs, noAttrs } from './attrs.js';
+import type { Expr, Meta, NodeMaker } from './expr.js';
 import type { DenseMatrix } from './value.js';
 
 /**
@@ -43,6 +43,33 @@ export interface ConformanceCase {
   readonly tolerance?: number;
 }
 
+/**
+ * Where a value comes from. `kernel`: a backend computes it from the operands and attributes.
+ * `leaf`: it is in the leaf itself. `files`: rows in files, no value of its own. `scan`: an engine
+ * reads it from the `files` below. `call`: the session has it, or calls the function.
+ */
+export type Source = 'kernel' | 'leaf' | 'files' | 'scan' | 'call';
+
+/**
+ * What most of the time goes into. `product`: multiplications of matrices, which a BLAS does;
+ * `factorise`: systems and factorisations; `cells`: loops over cells; `move`: every cell of the
+ * result is a cell of an operand or zero, and no others are read.
+ */
+export type Work = 'product' | 'factorise' | 'cells' | 'move';
+
+/** An operand by which related results are found: by itself, or by what its rows or columns are of. */
+export interface Lookup {
+  readonly operand: number;
+  readonly by: 'self' | 'rows' | 'cols';
+}
+
+/**
+ * What joins results over parts of the rows, whichever part comes first: an operator of two such
+ * results, or a function of the node over all rows where that depends on it. Associative, and exact
+ * up to rounding.
+ */
+export type Merge = OpDef | ((whole: Expr, results: readonly Expr[], maker: NodeMaker) => Expr);
+
 export interface OpDef {
   /** Unique, lower camel case; part of the lineage key. */
   readonly name: string;
@@ -56,8 +83,12 @@ export interface OpDef {
   readonly commutative: boolean;
   /** False for operators whose value differs between two runs; never reused. */
   readonly deterministic: boolean;
-  /** Its rows are in files. */
-  readonly readsFiles: boolean;
+  readonly source: Source;
+  readonly work: Work;
+  /** Operators whose cells are all the same: the value of each. */
+  readonly constant?: (attrs: Attrs) => number;
+  /** Parts of an operand may be told apart through it: it binds or cuts them, or makes each column by itself. */
+  readonly isSeenThrough: boolean;
   /** Shape and sparsity of the result. @throws ShapeError, DTypeError, PlanError */
   readonly infer: (inputs: readonly Meta[], attrs: Attrs) => Meta;
   readonly rowRule: (inputs: readonly Meta[], attrs: Attrs) => RowRule;
@@ -88,6 +119,10 @@ export interface OpDef {
   ) => DenseMatrix;
   /** For `reduce` operators: merges two partial results; associative, and exact up to rounding. */
   readonly combine?: (a: DenseMatrix, b: DenseMatrix, attrs: Attrs) => DenseMatrix;
+  /** For `reduce` operators whose parts may be merged as nodes; `combine` follows from it where it is an operator. */
+  readonly merge?: Merge;
+  /** Operands by which partial reuse finds results over related ones; none where that is not worth an index. */
+  readonly findBy?: (inputs: readonly Meta[], attrs: Attrs) => readonly Lookup[];
   readonly cases: readonly ConformanceCase[];
 }
 
@@ -109,20 +144,36 @@ export type OpSpec = Pick<OpDef, 'name' | 'infer' | 'reference'> &
     readonly arity: number | { readonly min: number; readonly max: number };
   };
 
-/** Freezes an operator definition with the defaults: version 1, deterministic, no files, `whole`, one flop a cell. */
+/** The node over all rows from its results over parts of them. Its operator has a `merge`. */
+export function mergeRows(whole: Expr, results: readonly Expr[], maker: NodeMaker): Expr {
+  if (results.length === 1) return results[0]!;
+  const merge = whole.op.merge!;
+  if (typeof merge === 'function') return merge(whole, results, maker);
+  return results.reduce((total, one) => maker.intern(merge, [total, one]));
+}
+
+/** Freezes an operator definition with the defaults: version 1, deterministic, a kernel over cells, `whole`, one flop a cell. */
 export function defineOp(spec: OpSpec): OpDef {
   const arity = typeof spec.arity === 'number' ? { min: spec.arity, max: spec.arity } : spec.arity;
+  const { merge } = spec;
   return Object.freeze({
     version: 1,
     elementwise: false,
     commutative: false,
     deterministic: true,
-    readsFiles: false,
+    source: 'kernel',
+    work: 'cells',
+    isSeenThrough: false,
     rowRule: () => wholeRule,
     flops: (_inputs: readonly Meta[], _attrs: Attrs, out: Meta) => out.rows * out.cols,
     cases: [],
+    ...(typeof merge === 'object' ? { combine: combineBy(merge) } : {}),
     ...spec,
     arity,
     id: nextOpId++,
   });
+}
+
+function combineBy(merge: OpDef): NonNullable<OpDef['combine']> {
+  return (a, b) => merge.reference([a, b], noAttrs, a);
 }

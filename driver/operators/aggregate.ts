@@ -5,32 +5,49 @@
  * any partitioning gives the same result up to rounding.
  */
 import type { Meta } from '../ir/expr.js';
-import { type ConformanceCase, defineOp, type OpDef, type RowRule } from '../ir/op-def.js';
-import { type DenseMatrix, dense } from '../ir/value.js';
+import {
+  type ConformanceCase,
+  defineOp,
+  type Lookup,
+  type OpDef,
+  type RowRule,
+} from '../ir/op-def.js';
+import { dense } from '../ir/value.js';
+import { add, maximum, minimum } from './cells.js';
 
 export interface Fold {
   readonly start: number;
   readonly step: (total: number, cell: number) => number;
-  readonly merge: (a: number, b: number) => number;
+  /** Joins two results. */
+  readonly merge: OpDef;
 }
 
 /** NaN anywhere gives NaN; infinities of both signs sum to NaN, as IEEE 754 says. */
-export const sumFold: Fold = { start: 0, step: (t, x) => t + x, merge: (a, b) => a + b };
-export const sumSqFold: Fold = { start: 0, step: (t, x) => t + x * x, merge: (a, b) => a + b };
+export const sumFold: Fold = { start: 0, step: (t, x) => t + x, merge: add };
+export const sumSqFold: Fold = { start: 0, step: (t, x) => t + x * x, merge: add };
 /** Least cell; NaN if any cell is NaN. */
 export const minFold: Fold = {
   start: Infinity,
   step: (t, x) => Math.min(t, x),
-  merge: (a, b) => Math.min(a, b),
+  merge: minimum,
 };
 /** Largest cell; NaN if any cell is NaN. */
 export const maxFold: Fold = {
   start: -Infinity,
   step: (t, x) => Math.max(t, x),
-  merge: (a, b) => Math.max(a, b),
+  merge: maximum,
 };
 
 const reduceRule: RowRule = Object.freeze({ kind: 'reduce', blocked: [true] });
+/** Aggregates of smaller operands are computed sooner than found. @units cells */
+const MIN_FOUND_CELLS = 1 << 17;
+const byParts = ([x]: readonly Meta[]): readonly Lookup[] =>
+  x!.rows * x!.cols < MIN_FOUND_CELLS ? [] : lookups;
+const lookups: readonly Lookup[] = [
+  { operand: 0, by: 'rows' },
+  { operand: 0, by: 'cols' },
+];
+
 const mapRule: RowRule = Object.freeze({ kind: 'map', blocked: [true] });
 
 const inputFlops = (inputs: readonly Meta[]): number => inputs[0]!.rows * inputs[0]!.cols;
@@ -44,7 +61,8 @@ export function fullAggregate(name: string, fold: Fold): OpDef {
     rowRule: () => reduceRule,
     flops: inputFlops,
     reference: ([x]) => dense(1, 1, Float64Array.of(x!.data.reduce(fold.step, fold.start))),
-    combine: (a, b) => mergeCells(a, b, fold),
+    merge: fold.merge,
+    findBy: byParts,
     cases: aggregateCases,
   });
 }
@@ -73,6 +91,7 @@ function rowByRow(
       for (let i = 0; i < rows; i++) out[i] = ofRow(data.subarray(i * cols, (i + 1) * cols));
       return dense(rows, 1, out);
     },
+    findBy: byParts,
     cases,
   });
 }
@@ -93,7 +112,8 @@ export function colAggregate(name: string, fold: Fold): OpDef {
       }
       return dense(1, cols, out);
     },
-    combine: (a, b) => mergeCells(a, b, fold),
+    merge: fold.merge,
+    findBy: byParts,
     cases: aggregateCases,
   });
 }
@@ -118,14 +138,6 @@ export function rowIndexAggregate(
       inputs: [dense(2, 4, Float64Array.of(1, 3, 3, 1, 2, 2, 2, 2))],
     },
   ]);
-}
-
-function mergeCells(a: DenseMatrix, b: DenseMatrix, fold: Fold): DenseMatrix {
-  return dense(
-    a.rows,
-    a.cols,
-    a.data.map((cell, i) => fold.merge(cell, b.data[i]!)),
-  );
 }
 
 const aggregateCases: readonly ConformanceCase[] = [

@@ -13,6 +13,7 @@ const CALL_FLOPS = 1e9;
 export const call = defineOp({
   name: 'call',
   arity: { min: 0, max: Number.MAX_SAFE_INTEGER },
+  source: 'call',
   infer: (_inputs, attrs) => ({ rows: attrs.rows as number, cols: attrs.cols as number }),
   flops: () => CALL_FLOPS,
   reference: () => {

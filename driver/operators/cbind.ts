@@ -8,6 +8,8 @@ import { nnzOf, shapeError } from './shape-check.js';
 export const cbind = defineOp({
   name: 'cbind',
   arity: { min: 2, max: Number.POSITIVE_INFINITY },
+  work: 'move',
+  isSeenThrough: true,
   infer: (inputs) => {
     const { rows } = inputs[0]!;
     let cols = 0;

@@ -47,6 +47,7 @@ const withUpper = (a: DenseMatrix, value: number): DenseMatrix =>
 export const cholesky = defineOp({
   name: 'cholesky',
   arity: 1,
+  work: 'factorise',
   infer: (inputs) => {
     requireSquare('cholesky', inputs);
     return { rows: inputs[0]!.rows, cols: inputs[0]!.cols };

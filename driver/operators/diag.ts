@@ -8,6 +8,7 @@ import { shapeError } from './shape-check.js';
 export const diag = defineOp({
   name: 'diag',
   arity: 1,
+  work: 'move',
   infer: (inputs) => {
     const { rows, cols } = inputs[0]!;
     if (cols === 1) return { rows, cols: rows, nnz: rows };

@@ -14,6 +14,8 @@ export const encode = defineOp({
   // 2: expressions mean the same on every engine; some once meant another thing on Spark.
   version: 2,
   arity: 1,
+  source: 'scan',
+  isSeenThrough: true,
   infer: ([frame], attrs) => {
     const features = attrs.features as unknown as readonly EncodedFeature[];
     return {

@@ -7,6 +7,7 @@ import { numberAttr, sizeAttr } from './shape-check.js';
 export const fill = defineOp({
   name: 'fill',
   arity: 0,
+  constant: ({ value }) => value as number,
   infer: (_inputs, attrs) => {
     const rows = sizeAttr('fill', attrs, 'rows');
     const cols = sizeAttr('fill', attrs, 'cols');

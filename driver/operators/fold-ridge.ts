@@ -25,6 +25,7 @@ import { shapeError } from './shape-check.js';
 export const foldRidge = defineOp({
   name: 'foldRidge',
   arity: { min: 2, max: 3 },
+  work: 'factorise',
   infer: (inputs, attrs) => {
     const [gram, lambda, imputed] = inputs;
     const fits =

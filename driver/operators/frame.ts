@@ -8,7 +8,7 @@ import { defineOp, sourceRule } from '../ir/op-def.js';
 export const frame = defineOp({
   name: 'frame',
   arity: 0,
-  readsFiles: true,
+  source: 'files',
   infer: (_inputs, attrs) => ({ rows: attrs.rows as number, cols: attrs.cols as number }),
   rowRule: () => sourceRule,
   flops: () => 0,

@@ -17,6 +17,7 @@ import { type DenseMatrix, dense } from '../ir/value.js';
 export const groupCross = defineOp({
   name: 'groupCross',
   arity: 3,
+  work: 'product',
   infer: (inputs, attrs) => {
     const [g, a, b] = inputs;
     if (g!.cols !== 1 || a!.rows !== g!.rows || b!.rows !== g!.rows) {

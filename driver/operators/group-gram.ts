@@ -15,10 +15,13 @@ import { ShapeError } from '../errors.js';
 import { shapeText } from '../ir/expr.js';
 import { defineOp } from '../ir/op-def.js';
 import { type DenseMatrix, dense } from '../ir/value.js';
+import { add } from './cells.js';
+import { mergeCentered, mergeGroupGram } from './merge-group-gram.js';
 
 export const groupGram = defineOp({
   name: 'groupGram',
   arity: { min: 2, max: 3 },
+  work: 'product',
   infer: (inputs, attrs) => {
     const [g, ...parts] = inputs;
     for (const part of parts) {
@@ -82,6 +85,17 @@ export const groupGram = defineOp({
     }
     return dense(groups * side, side, data);
   },
+  merge: (whole, results, maker) => {
+    if (!whole.attrs.center) return results.reduce((sum, one) => maker.intern(add, [sum, one]));
+    const groups = Array.from({ length: whole.attrs.groups as number }, (_, group) => group);
+    const parts = results.map(() => ({ groups, columns: null }));
+    const attrs = { groups: groups.length, side: whole.cols, center: true, parts };
+    return maker.intern(mergeGroupGram, results, attrs);
+  },
+  findBy: (inputs) => [
+    { operand: 0, by: 'rows' },
+    ...inputs.slice(1).map((_, i) => ({ operand: i + 1, by: 'cols' }) as const),
+  ],
   combine: (a, b, attrs) => {
     const side = a.cols;
     const groups = attrs.groups as number;
@@ -126,27 +140,3 @@ export const groupGram = defineOp({
     },
   ],
 });
-
-/** Adds the centred moments at `b[base..]` to those at `a[base..]` (Chan, Golub, LeVeque 1979, eq. 2.1). */
-export function mergeCentered(a: Float64Array, b: Float64Array, base: number, side: number): void {
-  const na = a[base]!;
-  const nb = b[base]!;
-  if (nb === 0) return;
-  if (na === 0) {
-    a.set(b.subarray(base, base + side * side), base);
-    return;
-  }
-  const n = na + nb;
-  const weight = (na * nb) / n;
-  const delta = new Float64Array(side);
-  for (let i = 1; i < side; i++) delta[i] = b[base + i]! - a[base + i]!;
-  for (let i = 1; i < side; i++) {
-    const row = base + i * side;
-    const scaled = weight * delta[i]!;
-    for (let j = 1; j < side; j++) a[row + j]! += b[row + j]! + scaled * delta[j]!;
-    const mean = a[base + i]! + (delta[i]! * nb) / n;
-    a[base + i] = mean;
-    a[row] = mean;
-  }
-  a[base] = n;
-}

@@ -11,12 +11,14 @@ import { ShapeError } from '../errors.js';
 import { shapeText } from '../ir/expr.js';
 import { defineOp } from '../ir/op-def.js';
 import { type DenseMatrix, dense } from '../ir/value.js';
+import { add } from './cells.js';
 
 export type Loss = 'squared' | 'absolute';
 
 export const groupLoss = defineOp({
   name: 'groupLoss',
   arity: 4,
+  work: 'product',
   infer: (inputs, attrs) => {
     const [g, x, y, w] = inputs;
     const groups = attrs.groups as number;
@@ -61,12 +63,11 @@ export const groupLoss = defineOp({
     }
     return dense(losses.length, w.cols, data);
   },
-  combine: (a, b) =>
-    dense(
-      a.rows,
-      a.cols,
-      a.data.map((value, i) => value + b.data[i]!),
-    ),
+  merge: add,
+  findBy: () => [
+    { operand: 0, by: 'rows' },
+    { operand: 1, by: 'self' },
+  ],
   cases: [
     {
       name: 'two groups, three models, both losses',

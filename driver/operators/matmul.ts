@@ -4,12 +4,18 @@
  */
 import type { Attrs } from '../ir/attrs.js';
 import type { Meta } from '../ir/expr.js';
-import { defineOp, type RowRule, wholeRule } from '../ir/op-def.js';
+import { defineOp, type Lookup, type RowRule, wholeRule } from '../ir/op-def.js';
 import { dense } from '../ir/value.js';
-import { addCells, multiply, sample } from './product.js';
+import { add } from './cells.js';
+import { multiply, sample } from './product.js';
 import { flagAttr, shapeError } from './shape-check.js';
 
 const mapRule: RowRule = Object.freeze({ kind: 'map', blocked: [true, false] });
+const byRows: readonly Lookup[] = [
+  { operand: 0, by: 'self' },
+  { operand: 0, by: 'rows' },
+];
+const columnsOfFirst: Lookup = { operand: 0, by: 'cols' };
 const reduceRule: RowRule = Object.freeze({ kind: 'reduce', blocked: [true, true] });
 
 function sizes(
@@ -25,6 +31,8 @@ function sizes(
 export const matmul = defineOp({
   name: 'matmul',
   arity: 2,
+  work: 'product',
+  isSeenThrough: true,
   infer: (inputs, attrs) => {
     const { m, k, k2, n } = sizes(inputs, attrs);
     if (k !== k2) {
@@ -43,7 +51,9 @@ export const matmul = defineOp({
   },
   reference: ([a, b], attrs) =>
     multiply(a!, b!, attrs.transposeA === true, attrs.transposeB === true),
-  combine: addCells,
+  merge: add,
+  // Products with the columns of X, rather than with its rows, are found by what these are columns of.
+  findBy: (_inputs, { transposeA }) => (transposeA ? [...byRows, columnsOfFirst] : byRows),
   cases: [
     { name: 'plain', inputs: [sample(7, 4), sample(4, 3, 2)] },
     { name: 't(A) %*% B', inputs: [sample(9, 4), sample(9, 3, 2)], attrs: { transposeA: true } },

@@ -16,7 +16,6 @@ import type { Attrs } from '../ir/attrs.js';
 import { shapeText } from '../ir/expr.js';
 import { defineOp } from '../ir/op-def.js';
 import { type DenseMatrix, dense } from '../ir/value.js';
-import { mergeCentered } from './group-gram.js';
 
 /** Where the moments of a part go. */
 export interface PartPlacement {
@@ -160,4 +159,28 @@ function moments(counts: readonly number[], side: number, seed: number): DenseMa
     data[base] = count;
   }
   return dense(counts.length * side, side, data);
+}
+
+/** Adds the centred moments at `b[base..]` to those at `a[base..]` (Chan, Golub, LeVeque 1979, eq. 2.1). */
+export function mergeCentered(a: Float64Array, b: Float64Array, base: number, side: number): void {
+  const na = a[base]!;
+  const nb = b[base]!;
+  if (nb === 0) return;
+  if (na === 0) {
+    a.set(b.subarray(base, base + side * side), base);
+    return;
+  }
+  const n = na + nb;
+  const weight = (na * nb) / n;
+  const delta = new Float64Array(side);
+  for (let i = 1; i < side; i++) delta[i] = b[base + i]! - a[base + i]!;
+  for (let i = 1; i < side; i++) {
+    const row = base + i * side;
+    const scaled = weight * delta[i]!;
+    for (let j = 1; j < side; j++) a[row + j]! += b[row + j]! + scaled * delta[j]!;
+    const mean = a[base + i]! + (delta[i]! * nb) / n;
+    a[base + i] = mean;
+    a[row] = mean;
+  }
+  a[base] = n;
 }

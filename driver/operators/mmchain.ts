@@ -5,13 +5,15 @@
  */
 
 import { defineOp } from '../ir/op-def.js';
+import { add } from './cells.js';
 import { applyCells } from './elementwise.js';
-import { addCells, multiply, sample } from './product.js';
+import { multiply, sample } from './product.js';
 import { shapeError } from './shape-check.js';
 
 export const mmchain = defineOp({
   name: 'mmchain',
   arity: { min: 2, max: 3 },
+  work: 'product',
   infer: (inputs) => {
     const [x, v, w] = inputs;
     const fits =
@@ -30,7 +32,8 @@ export const mmchain = defineOp({
     const weighted = w ? applyCells('mmchain', (a, b) => a * b, [product, w]) : product;
     return multiply(x!, weighted, true);
   },
-  combine: addCells,
+  merge: add,
+  findBy: () => [{ operand: 0, by: 'rows' }],
   cases: [
     { name: 'vector', inputs: [sample(17, 4), sample(4, 1, 2)] },
     { name: 'weighted vector', inputs: [sample(17, 4), sample(4, 1, 2), sample(17, 1, 3)] },

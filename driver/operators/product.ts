@@ -1,6 +1,5 @@
 /**
- * What the product operators share: the naive triple loop that is their oracle, and the merge of
- * partial products.
+ * What the product operators share: the naive triple loop that is their oracle.
  */
 import { type DenseMatrix, dense } from '../ir/value.js';
 
@@ -24,15 +23,6 @@ export function multiply(
     }
   }
   return dense(rows, cols, data);
-}
-
-/** a + b, the merge of partial products and sums. */
-export function addCells(a: DenseMatrix, b: DenseMatrix): DenseMatrix {
-  return dense(
-    a.rows,
-    a.cols,
-    a.data.map((cell, i) => cell + b.data[i]!),
-  );
 }
 
 /** Reproducible cells for conformance cases; the square in the sine makes the matrix of full rank. */

@@ -8,6 +8,8 @@ import { nnzOf, shapeError } from './shape-check.js';
 export const rbind = defineOp({
   name: 'rbind',
   arity: { min: 2, max: Number.POSITIVE_INFINITY },
+  work: 'move',
+  isSeenThrough: true,
   infer: (inputs) => {
     const { cols } = inputs[0]!;
     let rows = 0;

@@ -8,6 +8,7 @@ import { shapeError, sizeAttr } from './shape-check.js';
 export const reshape = defineOp({
   name: 'reshape',
   arity: 1,
+  work: 'move',
   infer: (inputs, attrs) => {
     const rows = sizeAttr('reshape', attrs, 'rows');
     const cols = sizeAttr('reshape', attrs, 'cols');

@@ -6,6 +6,8 @@ import { dense } from '../ir/value.js';
 export const scalar = defineOp({
   name: 'scalar',
   arity: 0,
+  source: 'leaf',
+  constant: ({ value }) => value as number,
   infer: () => ({ rows: 1, cols: 1 }),
   flops: () => 0,
   reference: (_inputs, attrs) => dense(1, 1, Float64Array.of(attrs.value as number)),

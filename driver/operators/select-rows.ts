@@ -14,6 +14,7 @@ const mask = (...cells: number[]) => dense(cells.length, 1, Float64Array.from(ce
 export const selectRows = defineOp({
   name: 'selectRows',
   arity: 2,
+  work: 'move',
   infer: (inputs, attrs) => {
     const [x, chosen] = inputs;
     const rows = sizeAttr('selectRows', attrs, 'rows');

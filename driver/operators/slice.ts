@@ -31,6 +31,8 @@ function checked(attrs: Attrs, name: 'rows' | 'cols', inputs: readonly Meta[]): 
 export const slice = defineOp({
   name: 'slice',
   arity: 1,
+  work: 'move',
+  isSeenThrough: true,
   infer: (inputs, attrs) => {
     const [firstRow, endRow] = checked(attrs, 'rows', inputs);
     const [firstCol, endCol] = checked(attrs, 'cols', inputs);

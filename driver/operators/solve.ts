@@ -16,6 +16,7 @@ import { choiceAttr, shapeError } from './shape-check.js';
 export const solve = defineOp({
   name: 'solve',
   arity: { min: 2, max: 3 },
+  work: 'factorise',
   infer: (inputs, attrs) => {
     const [a, b, d] = inputs;
     if (a!.rows !== a!.cols || b!.rows !== a!.rows) {

@@ -76,6 +76,7 @@ export const topK = defineOp({
     return { rows: Math.min(k, x.rows), cols: x.cols + 1 };
   },
   rowRule: () => reduceRule,
+  findBy: () => [{ operand: 0, by: 'rows' }],
   flops: (inputs, attrs) => inputs[0]!.rows * (2 + Math.log2(1 + (attrs.k as number))),
   reference: ([x], attrs, _out, block) => {
     const { rows, cols, data } = x!;

@@ -7,6 +7,7 @@ import { sample } from './product.js';
 export const transpose = defineOp({
   name: 'transpose',
   arity: 1,
+  work: 'move',
   infer: ([x]) => ({ rows: x!.cols, cols: x!.rows, nnz: x!.nnz }),
   reference: ([x]) => {
     const { rows, cols, data } = x!;

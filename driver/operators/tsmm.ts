@@ -2,16 +2,23 @@
 
 import { defineOp } from '../ir/op-def.js';
 import { dense } from '../ir/value.js';
-import { addCells, multiply, sample } from './product.js';
+import { add } from './cells.js';
+import { multiply, sample } from './product.js';
 
 export const tsmm = defineOp({
   name: 'tsmm',
   arity: 1,
+  work: 'product',
   infer: ([x]) => ({ rows: x!.cols, cols: x!.cols }),
   rowRule: () => ({ kind: 'reduce', blocked: [true] }),
   flops: (inputs) => inputs[0]!.rows * inputs[0]!.cols * inputs[0]!.cols,
   reference: ([x]) => multiply(x!, x!, true),
-  combine: addCells,
+  merge: add,
+  findBy: () => [
+    { operand: 0, by: 'rows' },
+    { operand: 0, by: 'self' },
+    { operand: 0, by: 'cols' },
+  ],
   cases: [
     { name: 'tall', inputs: [sample(37, 5)] },
     { name: 'wide', inputs: [sample(3, 8, 2)] },

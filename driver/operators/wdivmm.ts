@@ -7,7 +7,8 @@
 
 import { defineOp } from '../ir/op-def.js';
 import { dense } from '../ir/value.js';
-import { addCells, multiply, sample } from './product.js';
+import { add } from './cells.js';
+import { multiply, sample } from './product.js';
 import { choiceAttr } from './shape-check.js';
 import { askedCells, checkFactors, factorBlocks, forEachAsked, sparseSample } from './weighted.js';
 
@@ -34,7 +35,7 @@ export const wdivmm = defineOp({
     });
     return attrs.side === 'right' ? multiply(cells, v!) : multiply(cells, u!, true);
   },
-  combine: addCells,
+  merge: add,
   cases: (['residual', 'quotient'] as const).flatMap((cells) =>
     (['left', 'right'] as const).flatMap((side) => [
       {

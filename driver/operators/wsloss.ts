@@ -6,7 +6,8 @@
 
 import { defineOp } from '../ir/op-def.js';
 import { dense } from '../ir/value.js';
-import { addCells, sample } from './product.js';
+import { add } from './cells.js';
+import { sample } from './product.js';
 import { askedCells, checkFactors, factorBlocks, forEachAsked, sparseSample } from './weighted.js';
 
 export const wsloss = defineOp({
@@ -25,7 +26,7 @@ export const wsloss = defineOp({
     });
     return dense(1, 1, Float64Array.of(total));
   },
-  combine: addCells,
+  merge: add,
   cases: [
     { name: 'where X is not zero', inputs: [sparseSample(9, 7), sample(9, 2, 2), sample(7, 2, 3)] },
     {

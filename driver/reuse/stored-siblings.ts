@@ -8,7 +8,7 @@
 import { createHash } from 'node:crypto';
 import type { Attrs } from '../ir/attrs.js';
 import { noAttrs } from '../ir/attrs.js';
-import { type Expr, topological } from '../ir/expr.js';
+import { type Expr, type NodeMaker, topological } from '../ir/expr.js';
 import { lineageKey } from '../ir/lineage-key.js';
 import type { OpDef } from '../ir/op-def.js';
 import { fromJson, type StoredValue, toJson } from '../lineage/stored-lineage.js';
@@ -46,7 +46,7 @@ export class StoredSiblings {
     op: OpDef,
     key: Expr,
     known: ReadonlyMap<string, Expr>,
-    interner: NodeInterner,
+    interner: NodeMaker,
   ): Promise<void> {
     const noted = await this.#store.siblings(inputName(op, key));
     const found = noted.flatMap((sibling) => {
@@ -93,11 +93,6 @@ function inputName(op: OpDef, key: Expr): string {
 /** `[key, rows, cols]` of a leaf, or `[operator, version, attributes, operands..]`. */
 type Form = readonly StoredValue[];
 
-export interface NodeInterner {
-  intern(op: OpDef, inputs: readonly Expr[], attrs?: Attrs, payload?: unknown): Expr;
-}
-
-const SEEN_THROUGH = new Set<OpDef>([ops.rbind, ops.cbind, ops.slice, ops.matmul, ops.encode]);
 const MAX_DEPTH = 4;
 const MAX_NODES = 256;
 const KEY = /^[0-9a-f]{64}$/;
@@ -107,7 +102,7 @@ export function siblingForm(expr: Expr): string | undefined {
   let nodes = 0;
   const formOf = (node: Expr, depth: number): Form | undefined => {
     if (++nodes > MAX_NODES) return undefined;
-    const isOpen = depth === 0 || (depth <= MAX_DEPTH && SEEN_THROUGH.has(node.op));
+    const isOpen = depth === 0 || (depth <= MAX_DEPTH && node.op.isSeenThrough);
     if (!isOpen) return [lineageKey(node), node.rows, node.cols];
     const inputs: Form[] = [];
     for (const input of node.inputs) {
@@ -125,7 +120,7 @@ export function siblingForm(expr: Expr): string | undefined {
 /** Nodes by key: what forms are made over where it is the same. */
 export function nodesByKey(exprs: readonly Expr[]): Map<string, Expr> {
   const known = new Map<string, Expr>();
-  const isLeaf = (expr: Expr): boolean => !SEEN_THROUGH.has(expr.op);
+  const isLeaf = (expr: Expr): boolean => !expr.op.isSeenThrough;
   for (const expr of topological(exprs, isLeaf)) known.set(lineageKey(expr), expr);
   return known;
 }
@@ -135,7 +130,7 @@ export function siblingNode(
   key: string,
   text: string,
   known: ReadonlyMap<string, Expr>,
-  interner: NodeInterner,
+  interner: NodeMaker,
 ): Expr | undefined {
   let nodes = 0;
   const make = (form: Form, depth: number): Expr => {
@@ -166,7 +161,7 @@ export function siblingNode(
 const notAForm = new Error('not the form of a result');
 
 /** A leaf that only has a key: no rule evaluates operands of what is cached unless the plan has them too. */
-function standIn(key: string, rows: number, cols: number, interner: NodeInterner): Expr {
+function standIn(key: string, rows: number, cols: number, interner: NodeMaker): Expr {
   const leaf = interner.intern(ops.literal, [], { rows, cols, key: `stored:${key}` });
   leaf.lineage ??= key;
   return leaf;

@@ -6,13 +6,14 @@
 
 import type { Backend } from '../backend/backend.js';
 import { printPlan } from '../compiler/explain.js';
-import { MIN_PARTIAL_SECONDS, type PartialReuseOptions } from '../compiler/partial-reuse.js';
+import { MIN_PARTIAL_SECONDS } from '../compiler/partial-reuse.js';
 import type { PassContext, PlacementPolicy } from '../compiler/pass.js';
 import { compile } from '../compiler/pipeline.js';
 import type { Plan } from '../compiler/plan.js';
 import { planSeconds } from '../compiler/plan-seconds.js';
 import { isHostData } from '../compiler/row-blocks.js';
 import { logicalText } from '../compiler/run-passes.js';
+import type { PartialReuseOptions } from '../compiler/run-plan-rules.js';
 import type { CostModel } from '../cost/cost-model.js';
 import type { HostReplicas } from '../cost/host-replicas.js';
 import { ReuseHistory } from '../cost/reuse-history.js';

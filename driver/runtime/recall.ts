@@ -4,14 +4,13 @@
  * can't lose it to eviction meanwhile.
  */
 import type { Plan } from '../compiler/plan.js';
-import { type Expr, topological } from '../ir/expr.js';
+import { type Expr, type NodeMaker, topological } from '../ir/expr.js';
 import type { OpDef } from '../ir/op-def.js';
 import type { Value } from '../ir/value.js';
 import type { DurableTier } from '../reuse/durable-tier.js';
 import { releaseAll } from '../reuse/recalling.js';
 import type { ReuseCache } from '../reuse/reuse-cache.js';
 import type { Lease } from '../reuse/store/lease.js';
-import type { NodeInterner } from '../reuse/stored-siblings.js';
 import type { Statistics } from './statistics.js';
 
 /** Parts brought from files at the same time, so that the disk is not waited for file by file. */
@@ -27,7 +26,7 @@ export class Recall {
   readonly #refused = new Set<Expr>();
   readonly #cache: ReuseCache;
   readonly #tier: DurableTier | undefined;
-  readonly #interner: NodeInterner;
+  readonly #interner: NodeMaker;
   /** Stored results that share an input with a node of the plan: what rules may build on. */
   readonly #offered = new Set<Expr>();
   /** Inputs whose stored results were asked for and not read yet. */
@@ -36,7 +35,7 @@ export class Recall {
   #known: ReadonlyMap<string, Expr> | undefined;
   #leases: ReadonlyMap<Expr, Lease> = new Map();
 
-  constructor(cache: ReuseCache, tier: DurableTier | undefined, interner: NodeInterner) {
+  constructor(cache: ReuseCache, tier: DurableTier | undefined, interner: NodeMaker) {
     this.#cache = cache;
     this.#tier = tier;
     this.#interner = interner;

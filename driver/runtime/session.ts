@@ -6,9 +6,9 @@
 
 import type { Backend } from '../backend/backend.js';
 import { beginPlan } from '../backend/cache-tier.js';
-import { siblingKeys } from '../compiler/partial-reuse.js';
 import type { PlacementPolicy } from '../compiler/pass.js';
 import type { Plan } from '../compiler/plan.js';
+import { siblingKeys } from '../compiler/plan-rules/find-by.js';
 import { simplify } from '../compiler/simplify.js';
 import { saveCostModel } from '../cost/cost-file.js';
 import { CostModel } from '../cost/cost-model.js';

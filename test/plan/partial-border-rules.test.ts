@@ -1,8 +1,8 @@
 /** Columns added to and chosen from Gram matrices and moments by group: the rules' tables. */
-import { borderGram } from '../../driver/compiler/partial-rules/border-gram.js';
-import { borderGroupGram } from '../../driver/compiler/partial-rules/border-group-gram.js';
-import { selectGroupGram } from '../../driver/compiler/partial-rules/select-group-gram.js';
-import { stackColumnProducts } from '../../driver/compiler/partial-rules/stack-column-products.js';
+import { borderGram } from '../../driver/compiler/plan-rules/border-gram.js';
+import { borderGroupGram } from '../../driver/compiler/plan-rules/border-group-gram.js';
+import { selectGroupGram } from '../../driver/compiler/plan-rules/select-group-gram.js';
+import { stackColumnProducts } from '../../driver/compiler/plan-rules/stack-column-products.js';
 import { ones } from '../../driver/matrix/create.js';
 import type { Matrix } from '../../driver/matrix/matrix.js';
 import { leaf } from '../support/plan.js';

@@ -1,7 +1,7 @@
-import { borderGram } from '../../driver/compiler/partial-rules/border-gram.js';
-import { joinColumnParts } from '../../driver/compiler/partial-rules/join-column-parts.js';
-import { joinGroupLosses } from '../../driver/compiler/partial-rules/join-group-losses.js';
-import { joinProductColumns } from '../../driver/compiler/partial-rules/join-product-columns.js';
+import { borderGram } from '../../driver/compiler/plan-rules/border-gram.js';
+import { joinColumnParts } from '../../driver/compiler/plan-rules/join-column-parts.js';
+import { joinGroupLosses } from '../../driver/compiler/plan-rules/join-group-losses.js';
+import { joinProductColumns } from '../../driver/compiler/plan-rules/join-product-columns.js';
 import type { Matrix } from '../../driver/matrix/matrix.js';
 import { type Lazy, leaf } from '../support/plan.js';
 import { bindCols, gram, groupLoss, groups, large, modelsAdded, simple } from './partial-plans.js';

@@ -1,7 +1,7 @@
-import { joinProductColumns } from '../../driver/compiler/partial-rules/join-product-columns.js';
-import { mergeRankings } from '../../driver/compiler/partial-rules/merge-rankings.js';
-import { mergeRowParts } from '../../driver/compiler/partial-rules/merge-row-parts.js';
-import { stackRowParts } from '../../driver/compiler/partial-rules/stack-row-parts.js';
+import { joinProductColumns } from '../../driver/compiler/plan-rules/join-product-columns.js';
+import { mergeRankings } from '../../driver/compiler/plan-rules/merge-rankings.js';
+import { mergeRowParts } from '../../driver/compiler/plan-rules/merge-row-parts.js';
+import { stackRowParts } from '../../driver/compiler/plan-rules/stack-row-parts.js';
 import { ones } from '../../driver/matrix/create.js';
 import { Matrix } from '../../driver/matrix/matrix.js';
 import { ops } from '../../driver/operators/index.js';

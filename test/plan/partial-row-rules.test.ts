@@ -1,6 +1,6 @@
-import { mergeRowParts } from '../../driver/compiler/partial-rules/merge-row-parts.js';
-import { sliceWholeResult } from '../../driver/compiler/partial-rules/slice-whole-result.js';
-import { stackRowParts } from '../../driver/compiler/partial-rules/stack-row-parts.js';
+import { mergeRowParts } from '../../driver/compiler/plan-rules/merge-row-parts.js';
+import { sliceWholeResult } from '../../driver/compiler/plan-rules/slice-whole-result.js';
+import { stackRowParts } from '../../driver/compiler/plan-rules/stack-row-parts.js';
 import type { Matrix } from '../../driver/matrix/matrix.js';
 import { type Lazy, leaf } from '../support/plan.js';
 import {

@@ -6,13 +6,15 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import type { Backend } from '../../driver/backend/backend.js';
+import { planRules } from '../../driver/compiler/partial-reuse.js';
+import type { PlanRule } from '../../driver/compiler/plan-rule.js';
+import { siblingKeys } from '../../driver/compiler/plan-rules/find-by.js';
 import {
   type PartialReuse,
   type PartialReuseOptions,
-  reusePartially,
-  siblingKeys,
-} from '../../driver/compiler/partial-reuse.js';
-import type { PartialRule } from '../../driver/compiler/partial-rules/partial-rule.js';
+  planRuleTable,
+  runPlanRules,
+} from '../../driver/compiler/run-plan-rules.js';
 import { simplify } from '../../driver/compiler/simplify.js';
 import type { Evaluator } from '../../driver/ir/evaluator.js';
 import type { Expr } from '../../driver/ir/expr.js';
@@ -31,7 +33,7 @@ type Size = (max?: number) => number;
 type Session = ReturnType<typeof referenceEvaluator>;
 
 export interface PartialSuite {
-  readonly rule: PartialRule;
+  readonly rule: PlanRule;
   /** Tells this table from others of the same rule. */
   readonly what?: string;
   readonly fires: readonly {
@@ -56,10 +58,10 @@ export interface PartialSuite {
 export function reuse(
   session: Evaluator,
   { cached, target }: PartialCase,
-  options: Partial<PartialReuseOptions>,
+  { rules = planRules, ...options }: Partial<PartialReuseOptions> & { rules?: readonly PlanRule[] },
 ): PartialReuse {
   const nodes = new Set<Expr>(simplify(exprsOf(cached), session));
-  return reusePartially(simplify([target.expr], session), session, {
+  return runPlanRules(simplify([target.expr], session), session, planRuleTable(rules), {
     isThere: (expr) => nodes.has(expr),
     isCached: (expr) => nodes.has(expr),
     siblings: (op, key) =>

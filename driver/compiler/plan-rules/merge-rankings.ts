@@ -9,13 +9,13 @@
 import type { Expr } from '../../ir/expr.js';
 import { ops } from '../../operators/index.js';
 import { rankingOf } from '../../operators/top-k.js';
+import type { PlanContext, PlanRule } from '../plan-rule.js';
 import { columnsOf } from './columns.js';
 import { widest } from './merge-row-parts.js';
-import type { PartialContext, PartialRule } from './partial-rule.js';
 import { bound } from './parts.js';
 import { RowCut, rowsOf } from './rows.js';
 
-export const mergeRankings: PartialRule = {
+export const mergeRankings: PlanRule = {
   name: 'merge-rankings',
   ops: [ops.topK],
   algebra:
@@ -55,7 +55,7 @@ export const mergeRankings: PartialRule = {
 };
 
 /** The ranking with `from` added to the numbers of its rows. */
-function numberedFrom(ranked: Expr, from: number, context: PartialContext): Expr {
+function numberedFrom(ranked: Expr, from: number, context: PlanContext): Expr {
   if (from === 0) return ranked;
   const shift = context.intern(ops.scalar, [], { value: from });
   const numbers = context.intern(ops.add, [columnsOf(ranked, 0, 1, context), shift]);

@@ -8,57 +8,24 @@
  * (see `border-gram`).
  */
 import type { Expr } from '../../ir/expr.js';
-import type { OpDef } from '../../ir/op-def.js';
+import { mergeRows, type OpDef } from '../../ir/op-def.js';
 import { ops } from '../../operators/index.js';
-import type { NodeMaker } from '../rule.js';
-import type { PartialRule } from './partial-rule.js';
+import type { PlanRule } from '../plan-rule.js';
 import { RowCut, type RowPlace } from './rows.js';
 
-/** What puts together the results over two parts of the rows; for centred moments see `merged`. */
-export const mergeOf: ReadonlyMap<OpDef, OpDef> = new Map([
-  [ops.tsmm, ops.add],
-  [ops.matmul, ops.add],
-  [ops.mmchain, ops.add],
-  [ops.groupGram, ops.add],
-  [ops.groupLoss, ops.add],
-  [ops.sum, ops.add],
-  [ops.sumSq, ops.add],
-  [ops.colSums, ops.add],
-  [ops.colSumSqs, ops.add],
-  [ops.min, ops.minimum],
-  [ops.colMins, ops.minimum],
-  [ops.max, ops.maximum],
-  [ops.colMaxs, ops.maximum],
-]);
+/** Operators whose results over parts of the rows merge. */
+export const mergedOps = Object.values<OpDef>(ops).filter(({ merge }) => merge !== undefined);
 
-/** Whether it is moments about the means, which do not simply add up. */
-export function isCentered(expr: Expr): boolean {
-  return expr.op === ops.groupGram && expr.attrs.center === true;
-}
-
-/** The node from its results over parts of the rows, in order. */
-export function merged(expr: Expr, results: readonly Expr[], maker: NodeMaker): Expr {
-  if (results.length === 1) return results[0]!;
-  if (!isCentered(expr)) {
-    const merge = mergeOf.get(expr.op)!;
-    return results.reduce((total, one) => maker.intern(merge, [total, one]));
-  }
-  const groups = Array.from({ length: expr.attrs.groups as number }, (_, group) => group);
-  const parts = results.map(() => ({ groups, columns: null }));
-  const attrs = { groups: groups.length, side: expr.cols, center: true, parts };
-  return maker.intern(ops.mergeGroupGram, results, attrs);
-}
-
-/** The operands taken by rows, if results over parts of the rows merge by one of `mergeOf`. */
+/** The operands taken by rows, if results over parts of the rows merge. */
 export function summedRows(expr: Expr): readonly boolean[] | undefined {
-  if (!mergeOf.has(expr.op)) return undefined;
+  if (expr.op.merge === undefined) return undefined;
   const rule = expr.op.rowRule(expr.inputs, expr.attrs);
   return rule.kind === 'reduce' ? rule.blocked : undefined;
 }
 
-export const mergeRowParts: PartialRule = {
+export const mergeRowParts: PlanRule = {
   name: 'merge-row-parts',
-  ops: [...mergeOf.keys()],
+  ops: mergedOps,
   algebra:
     'tsmm(rbind(A, B)) -> [tsmm(A)] + tsmm(B); colSums(X[a:c,]) -> [colSums(X[a:b,])] + colSums(X[b:c,])',
   apply: (expr, context) => {
@@ -80,7 +47,7 @@ export const mergeRowParts: PartialRule = {
     }
     if (next < cut.rows) results.push(cut.over(next, cut.rows));
     return {
-      expr: merged(expr, results, context),
+      expr: mergeRows(expr, results, context),
       uses: chosen.map(({ source }) => source),
     };
   },

@@ -7,8 +7,8 @@
 import type { Expr } from '../../ir/expr.js';
 import { ops } from '../../operators/index.js';
 import { rangeOf } from '../../operators/slice.js';
+import type { PlanContext } from '../plan-rule.js';
 import { sliceAttrs } from '../rules/merge-slices.js';
-import type { PartialContext } from './partial-rule.js';
 import { bound, MAX_PREFIXES, partsOf } from './parts.js';
 
 /** Rows [from, to) of a part. */
@@ -48,7 +48,7 @@ export function rowKey(part: Expr): Expr {
   return part.op === ops.slice ? part.inputs[0]! : part;
 }
 
-export function rowSegments(expr: Expr, context: PartialContext): RowSegment[] {
+export function rowSegments(expr: Expr, context: PlanContext): RowSegment[] {
   return partsOf(expr, 'rows').map((part) => {
     if (part.op !== ops.slice || (part.attrs.rows ?? null) === null) {
       return { part, from: 0, to: part.rows };
@@ -63,7 +63,7 @@ export function rowSegments(expr: Expr, context: PartialContext): RowSegment[] {
 }
 
 /** Rows [from, to) of a node, or the node itself when they are all. */
-export function rowsOf(expr: Expr, from: number, to: number, context: PartialContext): Expr {
+export function rowsOf(expr: Expr, from: number, to: number, context: PlanContext): Expr {
   if (from === 0 && to === expr.rows) return expr;
   if (expr.op === ops.slice && (expr.attrs.rows ?? null) === null) {
     const base = expr.inputs[0]!;
@@ -77,11 +77,11 @@ export function rowsOf(expr: Expr, from: number, to: number, context: PartialCon
 export class RowCut {
   readonly expr: Expr;
   readonly #blocked: readonly boolean[];
-  readonly #context: PartialContext;
+  readonly #context: PlanContext;
   /** By operand; undefined for those that are the same for every row. */
   readonly #segments: readonly (readonly RowSegment[] | undefined)[];
 
-  constructor(expr: Expr, blocked: readonly boolean[], context: PartialContext) {
+  constructor(expr: Expr, blocked: readonly boolean[], context: PlanContext) {
     this.expr = expr;
     this.#blocked = blocked;
     this.#context = context;

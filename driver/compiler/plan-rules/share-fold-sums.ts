@@ -10,36 +10,25 @@
  * compiler-assisted reuse (EDBT 2025) rewrites t(X) %*% X over rbind to a sum; prefixes are ours.
  */
 import { type Expr, topological } from '../../ir/expr.js';
+import { mergeRows } from '../../ir/op-def.js';
 import { ops } from '../../operators/index.js';
-import { merged, mergeOf, summedRows } from './merge-row-parts.js';
-import type { PartialContext } from './partial-rule.js';
+import type { PlanContext, PlanRule, Proposal } from '../plan-rule.js';
+import { mergedOps, summedRows } from './merge-row-parts.js';
 import { RowCut, type RowPiece } from './rows.js';
-
-export const SHARE_FOLD_SUMS = 'share-fold-sums';
 
 /** A node with more pieces is left as it is. */
 const MAX_PIECES = 512;
 const MAX_NODES = 2048;
 
-export interface FoldSum {
-  readonly expr: Expr;
-  /** Every node of the sum: over single folds, prefixes, suffixes. */
-  readonly made: readonly Expr[];
-  /** Expected time of what is new, shared out among the nodes it answers. @units seconds */
-  readonly seconds: number;
-}
-
-export interface FoldSumOptions {
-  readonly isThere: (expr: Expr) => boolean;
-  /** Expected time of one node, with what it takes to plan it. @units seconds */
-  readonly estimate: (expr: Expr) => number;
-  /** What is new may cost this share of the nodes it replaces. */
-  readonly maxRatio: number;
-  readonly minSeconds: number;
-}
+export const shareFoldSums: PlanRule = {
+  name: 'share-fold-sums',
+  ops: mergedOps,
+  algebra: 'f(X without Fi) -> (f(F1) + .. + f(Fi-1)) + (f(Fi+1) + .. + f(Fk)), of every i at once',
+  apply: (expr, context) => (mayShare(expr) ? context.ofPlan(sharedSums).get(expr) : undefined),
+};
 
 /** Whether a node may take part; cheap, so that plans without such nodes pay nothing. */
-export function isFoldSum(expr: Expr): boolean {
+function mayShare(expr: Expr): boolean {
   return (
     expr.inputs.some(({ op }) => op === ops.rbind || op === ops.slice) &&
     expr.inputs[0]!.rows >= expr.cols &&
@@ -48,21 +37,16 @@ export function isFoldSum(expr: Expr): boolean {
 }
 
 /** The sums of a plan that pay, by the node they answer. */
-export function shareFoldSums(
-  roots: readonly Expr[],
-  context: PartialContext,
-  options: FoldSumOptions,
-): ReadonlyMap<Expr, FoldSum> {
+function sharedSums(context: PlanContext): ReadonlyMap<Expr, Proposal> {
   const families = new Map<string, Member[]>();
   const readers = new Map<Expr, Expr[]>();
-  for (const expr of topological(roots, options.isThere)) {
-    if (options.isThere(expr)) continue;
+  for (const expr of topological(context.roots, context.isThere)) {
+    if (context.isThere(expr)) continue;
     for (const input of expr.inputs) {
       if (input.op === ops.rbind) readers.set(input, [...(readers.get(input) ?? []), expr]);
     }
-    if (!expr.isDeterministic || !mergeOf.has(expr.op)) continue;
-    const blocked = summedRows(expr);
-    if (blocked === undefined || options.estimate(expr) < options.minSeconds) continue;
+    const blocked = expr.isDeterministic ? summedRows(expr) : undefined;
+    if (blocked === undefined || context.estimate(expr) < context.minSeconds) continue;
     const others = expr.inputs.map((input, i) => (blocked[i] ? '' : input.id));
     const key = `${expr.op.name} ${expr.attrsText} ${others.join(' ')}`;
     const members = families.get(key);
@@ -72,16 +56,16 @@ export function shareFoldSums(
     if (members === undefined) families.set(key, [member]);
     else if (members.length < MAX_NODES) members.push(member);
   }
-  const sums = new Map<Expr, FoldSum>();
+  const sums = new Map<Expr, Proposal>();
   const taking = new Set([...families.values()].flat().map(({ expr }) => expr));
   /** Binding the rows is saved where only nodes of families ask for it; each has its share of that. */
   const saved = ({ inputs }: Expr): number =>
     [...new Set(inputs)].reduce((seconds, input) => {
       const by = readers.get(input) ?? [];
       const isSaved = by.length > 0 && by.every((reader) => taking.has(reader));
-      return isSaved ? seconds + options.estimate(input) / by.length : seconds;
+      return isSaved ? seconds + context.estimate(input) / by.length : seconds;
     }, 0);
-  for (const members of families.values()) addFamily(members, sums, context, options, saved);
+  for (const members of families.values()) addFamily(members, sums, context, saved);
   return sums;
 }
 
@@ -101,9 +85,8 @@ interface Fold {
 
 function addFamily(
   members: readonly Member[],
-  sums: Map<Expr, FoldSum>,
-  context: PartialContext,
-  options: FoldSumOptions,
+  sums: Map<Expr, Proposal>,
+  context: PlanContext,
   saved: (expr: Expr) => number,
 ): void {
   if (members.length === 1 && !members[0]!.isWhollyCut) return;
@@ -112,9 +95,9 @@ function addFamily(
   const lists = members.map((member) => foldsOf(member, cuts, folds));
   const order = new Map([...folds.values()].map((fold, i) => [fold, i]));
   const [{ expr: first }] = members as [Member];
-  const adder = new RunSums([...folds.values()], (a, b) => merged(first, [a, b], context));
+  const adder = new RunSums([...folds.values()], (a, b) => mergeRows(first, [a, b], context));
   const made = new Set<Expr>();
-  const found: (readonly [Expr, Omit<FoldSum, 'seconds'>])[] = [];
+  const found: { expr: Expr; sum: Expr; nodes: readonly Expr[] }[] = [];
   let before = 0;
   members.forEach(({ expr }, m) => {
     const list = lists[m]!;
@@ -125,21 +108,24 @@ function addFamily(
     const sum = adder.sum(places);
     const nodes = sumNodes(sum, list);
     for (const node of nodes) made.add(node);
-    before += options.estimate(expr) + saved(expr);
-    found.push([expr, { expr: sum, made: nodes }]);
+    before += context.estimate(expr) + saved(expr);
+    found.push({ expr, sum, nodes });
   });
   let after = 0;
   for (const node of made) {
-    if (options.isThere(node)) continue;
-    after += options.estimate(node);
+    if (context.isThere(node)) continue;
+    after += context.estimate(node);
     for (const input of node.inputs) {
-      if (input.op === ops.slice && !options.isThere(input)) after += options.estimate(input);
+      if (input.op === ops.slice && !context.isThere(input)) after += context.estimate(input);
     }
   }
   // Alone nothing is saved but the binding; what the parts are worth comes later.
-  const ratio = members.length === 1 ? 1 : options.maxRatio;
+  const ratio = members.length === 1 ? 1 : context.maxRatio;
   if (found.length > 0 && after <= ratio * before) {
-    for (const [expr, sum] of found) sums.set(expr, { ...sum, seconds: after / found.length });
+    const seconds = after / found.length;
+    for (const { expr, sum, nodes } of found) {
+      sums.set(expr, { expr: sum, uses: [], weighed: { made: nodes, seconds } });
+    }
   }
 }
 

@@ -7,7 +7,7 @@
 import type { Expr } from '../../ir/expr.js';
 import type { OpDef } from '../../ir/op-def.js';
 import { ops } from '../../operators/index.js';
-import type { PartialRule } from './partial-rule.js';
+import type { PlanRule } from '../plan-rule.js';
 import { bound } from './parts.js';
 import { RowCut, type RowPlace, rowsOf } from './rows.js';
 
@@ -24,7 +24,7 @@ export const rowWise: readonly OpDef[] = Object.values<OpDef>(ops).filter(
     op === ops.rowIndexMin,
 );
 
-export const stackRowParts: PartialRule = {
+export const stackRowParts: PlanRule = {
   name: 'stack-row-parts',
   ops: rowWise,
   algebra:

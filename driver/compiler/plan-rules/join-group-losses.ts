@@ -7,6 +7,7 @@
 import type { Expr } from '../../ir/expr.js';
 import type { Loss } from '../../operators/group-loss.js';
 import { ops } from '../../operators/index.js';
+import type { PlanContext, PlanRule } from '../plan-rule.js';
 import { sliceAttrs } from '../rules/merge-slices.js';
 import {
   addPlaces,
@@ -19,9 +20,8 @@ import {
   type Places,
   type Segment,
 } from './columns.js';
-import type { PartialContext, PartialRule } from './partial-rule.js';
 
-export const joinGroupLosses: PartialRule = {
+export const joinGroupLosses: PlanRule = {
   name: 'join-group-losses',
   ops: [ops.groupLoss],
   algebra:
@@ -72,7 +72,7 @@ function segmentsByGroup(expr: Expr): Segment[][] {
 function placesByGroup(
   expr: Expr,
   siblings: readonly Expr[],
-  context: PartialContext,
+  context: PlanContext,
 ): Places[] | undefined {
   const groups = expr.attrs.groups as number;
   const losses = expr.attrs.losses as readonly Loss[];
@@ -103,7 +103,7 @@ function placesByGroup(
 function scoreMissing(
   expr: Expr,
   pieces: readonly (readonly Piece[])[],
-  context: PartialContext,
+  context: PlanContext,
 ): { readonly losses: Expr | undefined; readonly models: number } {
   const missing = pieces.map((group) => group.filter(({ source }) => source === undefined));
   const widths = missing.map((group) => group.reduce((sum, { from, to }) => sum + to - from, 0));

@@ -5,7 +5,7 @@
  */
 import type { Expr } from '../../ir/expr.js';
 import { ops } from '../../operators/index.js';
-import type { PartialContext, PartialRewrite } from './partial-rule.js';
+import type { PlanContext, Proposal } from '../plan-rule.js';
 
 export type Axis = 'rows' | 'cols';
 
@@ -30,7 +30,7 @@ export function partsOf(expr: Expr, axis: Axis): readonly Expr[] {
 }
 
 /** The bind of these nodes; the node itself when there is one. */
-export function bound(parts: readonly Expr[], axis: Axis, context: PartialContext): Expr {
+export function bound(parts: readonly Expr[], axis: Axis, context: PlanContext): Expr {
   const bind = axis === 'rows' ? ops.rbind : ops.cbind;
   return parts.length === 1 ? parts[0]! : context.intern(bind, parts);
 }
@@ -76,9 +76,9 @@ export function fromParts(
   expr: Expr,
   split: readonly boolean[],
   axis: Axis,
-  join: (results: readonly Expr[], context: PartialContext) => Expr,
-  context: PartialContext,
-): PartialRewrite | undefined {
+  join: (results: readonly Expr[], context: PlanContext) => Expr,
+  context: PlanContext,
+): Proposal | undefined {
   const parts = alignedParts(expr, split, axis);
   if (parts === undefined || parts.length < 2) return undefined;
   const over = (from: number, to: number): Expr =>
@@ -124,7 +124,7 @@ function longestRun(
   parts: readonly (readonly Expr[])[],
   from: number,
   over: (from: number, to: number) => Expr,
-  context: PartialContext,
+  context: PlanContext,
 ): Run | undefined {
   let best: Run | undefined;
   const key = parts[from]![split.indexOf(true)]!;

@@ -4,12 +4,11 @@
  * the node.
  */
 import type { AttrValue } from '../../ir/attrs.js';
-import type { Expr } from '../../ir/expr.js';
+import type { Expr, NodeMaker } from '../../ir/expr.js';
 import { ops } from '../../operators/index.js';
 import { rangeOf } from '../../operators/slice.js';
-import type { NodeMaker } from '../rule.js';
+import type { PlanContext } from '../plan-rule.js';
 import { sliceAttrs } from '../rules/merge-slices.js';
-import type { PartialContext } from './partial-rule.js';
 import { bound, partsOf } from './parts.js';
 import { rowsOf } from './rows.js';
 
@@ -52,7 +51,7 @@ export function columnSegments(expr: Expr): Segment[] {
 const MAX_OPERANDS = 12;
 
 /** As `columnSegments`, where a bind that is cached is a part itself. */
-export function heldSegments(expr: Expr, context: PartialContext): Segment[] {
+export function heldSegments(expr: Expr, context: PlanContext): Segment[] {
   const segments: Segment[] = [];
   const stack: Expr[] = [expr];
   while (stack.length > 0) {
@@ -76,7 +75,7 @@ interface Operand {
 }
 
 /** What to compute with for these columns: whole parts where most of one is asked for, else the columns copied out. */
-export function operandsOf(segments: readonly Segment[], context: PartialContext): Operand[] {
+export function operandsOf(segments: readonly Segment[], context: PlanContext): Operand[] {
   const used = new Map<Expr, number>();
   const runs: Segment[] = [];
   for (const segment of segments) {
@@ -106,7 +105,7 @@ export function boundBelow(expr: Expr): Expr | undefined {
 }
 
 /** cbind(A, B)[a:b,] as cbind(A[a:b,], B[a:b,]), whose columns can be told apart; anything else as it is. */
-export function spreadRows(expr: Expr, context: PartialContext): Expr {
+export function spreadRows(expr: Expr, context: PlanContext): Expr {
   const base = boundBelow(expr);
   if (base === undefined) return expr;
   const [from, to] = rangeOf(expr.attrs, 'rows', base.rows);
@@ -229,7 +228,7 @@ export function columnsOf(expr: Expr, from: number, to: number, maker: NodeMaker
 }
 
 /** The columns of operands that these segments name, side by side; neighbours are taken together. */
-export function bindSegments(segments: readonly Segment[], context: PartialContext): Expr {
+export function bindSegments(segments: readonly Segment[], context: PlanContext): Expr {
   return joinColumns(
     segments.map(({ part, from, to }) => ({ source: part, at: from, width: to - from })),
     context,
@@ -239,7 +238,7 @@ export function bindSegments(segments: readonly Segment[], context: PartialConte
 /** Columns [at, at + width) of each source, side by side; neighbours are taken together. */
 export function joinColumns(
   pieces: readonly { readonly source: Expr; readonly at: number; readonly width: number }[],
-  context: PartialContext,
+  context: PlanContext,
 ): Expr {
   const runs: { source: Expr; from: number; to: number }[] = [];
   for (const { source, at, width } of pieces) {

@@ -7,6 +7,7 @@
 import type { Expr } from '../../ir/expr.js';
 import type { OpDef } from '../../ir/op-def.js';
 import { ops } from '../../operators/index.js';
+import type { PlanContext, PlanRule, Proposal } from '../plan-rule.js';
 import {
   addPlaces,
   bindSegments,
@@ -17,7 +18,6 @@ import {
   type Places,
   type Segment,
 } from './columns.js';
-import type { PartialContext, PartialRewrite, PartialRule } from './partial-rule.js';
 import { bound, fromParts, partsOf } from './parts.js';
 
 /** Parts whose cached results are asked for. */
@@ -41,7 +41,7 @@ const sideBySide: readonly OpDef[] = [
   ops.colMaxs,
 ];
 
-export const joinColumnParts: PartialRule = {
+export const joinColumnParts: PlanRule = {
   name: 'join-column-parts',
   ops: [...mergeOf.keys(), ...sideBySide],
   algebra:
@@ -54,7 +54,7 @@ export const joinColumnParts: PartialRule = {
     if (merge === undefined && split.indexOf(true) === split.lastIndexOf(true)) {
       return fromColumns(expr, split.indexOf(true), context);
     }
-    const join = (results: readonly Expr[], own: PartialContext): Expr =>
+    const join = (results: readonly Expr[], own: PlanContext): Expr =>
       merge === undefined
         ? bound(results, 'cols', own)
         : results.reduce((total, one) => own.intern(merge, [total, one]));
@@ -67,11 +67,7 @@ function isCut(expr: Expr): boolean {
 }
 
 /** Columns of cached results in any order, wider or narrower; neighbours that are nowhere are computed at once. */
-function fromColumns(
-  expr: Expr,
-  operand: number,
-  context: PartialContext,
-): PartialRewrite | undefined {
+function fromColumns(expr: Expr, operand: number, context: PlanContext): Proposal | undefined {
   const over = (x: Expr): Expr =>
     context.intern(
       expr.op,
@@ -109,7 +105,7 @@ function cachedOver(
   operand: number,
   wanted: readonly Segment[],
   over: (x: Expr) => Expr,
-  context: PartialContext,
+  context: PlanContext,
 ): Set<Expr> {
   const found = new Set<Expr>();
   const parts = new Set(wanted.slice(0, MAX_LOOKUPS).map(({ part }) => part));

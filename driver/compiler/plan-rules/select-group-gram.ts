@@ -6,6 +6,7 @@
  */
 import type { Expr } from '../../ir/expr.js';
 import { ops } from '../../operators/index.js';
+import type { PlanContext, PlanRule } from '../plan-rule.js';
 import { sliceAttrs } from '../rules/merge-slices.js';
 import {
   addPlaces,
@@ -15,14 +16,13 @@ import {
   type Places,
   type Segment,
 } from './columns.js';
-import type { PartialContext, PartialRule } from './partial-rule.js';
 import { bound } from './parts.js';
 
 /** Runs of columns a block is put together from, at most; there are their square of pieces in each group. */
 const MAX_RUNS = 16;
 const MAX_PIECES = 4096;
 
-export const selectGroupGram: PartialRule = {
+export const selectGroupGram: PlanRule = {
   name: 'select-group-gram',
   ops: [ops.groupGram],
   algebra:
@@ -62,11 +62,11 @@ interface Run {
 }
 
 /** X's columns, then Y's. */
-function columnsUsed(expr: Expr, context: PartialContext): Segment[] {
+function columnsUsed(expr: Expr, context: PlanContext): Segment[] {
   return expr.inputs.slice(1).flatMap((input) => featureSegments(input, context));
 }
 
-function select(gram: Expr, runs: readonly Run[], groups: number, context: PartialContext): Expr {
+function select(gram: Expr, runs: readonly Run[], groups: number, context: PlanContext): Expr {
   const side = gram.cols;
   const rows = Array.from({ length: groups }, (_, group) =>
     runs.map((row) => {

@@ -7,11 +7,11 @@
 import type { Expr } from '../../ir/expr.js';
 import { ops } from '../../operators/index.js';
 import { rangeOf } from '../../operators/slice.js';
+import type { PlanContext, PlanRule } from '../plan-rule.js';
 import { sliceAttrs } from '../rules/merge-slices.js';
-import type { PartialContext, PartialRule } from './partial-rule.js';
 import { rowWise } from './stack-row-parts.js';
 
-export const sliceWholeResult: PartialRule = {
+export const sliceWholeResult: PlanRule = {
   name: 'slice-whole-result',
   ops: rowWise,
   algebra: 'X[a:b,] %*% Y -> [X %*% Y][a:b,]; f(X[a:b,c:d]) -> [f(X)][a:b,c:d]',
@@ -37,7 +37,7 @@ export const sliceWholeResult: PartialRule = {
 type Range = readonly [number, number];
 
 /** A slice without its range of rows, of columns, or both. */
-function widened(slice: Expr, rows: boolean, cols: boolean, context: PartialContext): Expr {
+function widened(slice: Expr, rows: boolean, cols: boolean, context: PlanContext): Expr {
   const base = slice.inputs[0]!;
   const own = (axis: 'rows' | 'cols', isAll: boolean): Range =>
     isAll ? [0, base[axis]] : rangeOf(slice.attrs, axis, base[axis]);

@@ -10,6 +10,7 @@
  */
 import type { Expr } from '../../ir/expr.js';
 import { ops } from '../../operators/index.js';
+import type { PlanContext, PlanRule, Proposal } from '../plan-rule.js';
 import { sliceAttrs } from '../rules/merge-slices.js';
 import {
   addPlaces,
@@ -25,14 +26,13 @@ import {
   type Places,
   type Segment,
 } from './columns.js';
-import type { PartialContext, PartialRewrite, PartialRule } from './partial-rule.js';
 import { bound } from './parts.js';
 
 /** Runs of columns a block is put together from, at most; there are their square of pieces in each group. */
 const MAX_RUNS = 12;
 const MAX_PIECES = 4096;
 
-export const borderGroupGram: PartialRule = {
+export const borderGroupGram: PlanRule = {
   name: 'border-group-gram',
   ops: [ops.groupGram],
   algebra:
@@ -74,8 +74,8 @@ function bordered(
   expr: Expr,
   gram: Expr,
   pieces: readonly Piece[],
-  context: PartialContext,
-): PartialRewrite {
+  context: PlanContext,
+): Proposal {
   const bases = expr.inputs.slice(1).flatMap(columnSegments);
   const held = expr.inputs.slice(1).flatMap((input) => heldSegments(input, context));
   const fresh: Segment[] = [];
@@ -142,7 +142,7 @@ function part(
   x: Expr,
   rows: readonly [number, number],
   cols: readonly [number, number],
-  context: PartialContext,
+  context: PlanContext,
 ): Expr {
   const attrs = sliceAttrs([...rows], [...cols], x);
   const isWhole = attrs.rows === null && attrs.cols === null;

@@ -8,46 +8,35 @@
 import { type Expr, topological } from '../../ir/expr.js';
 import { ops } from '../../operators/index.js';
 import { type FilePart, FileParts } from '../file-parts.js';
-import type { PartialContext } from './partial-rule.js';
-
-export const MERGE_FILE_PARTS = 'merge-file-parts';
+import type { PlanContext, PlanRule, Proposal } from '../plan-rule.js';
+import { mergedOps } from './merge-row-parts.js';
+import { rowWise } from './stack-row-parts.js';
 
 /** With fewer cached rows it is simpler to read all. */
 const MIN_CACHED = 0.5;
 
-export interface FileAnswer {
-  readonly expr: Expr;
-  readonly uses: readonly Expr[];
-  /** Every node made for it that has no value yet. */
-  readonly made: readonly Expr[];
-}
-
-export interface FileAnswerOptions {
-  readonly isThere: (expr: Expr) => boolean;
-  /** Expected time of one node, with what it takes to plan it. @units seconds */
-  readonly estimate: (expr: Expr) => number;
-  /** What is new may cost this share of what it replaces. */
-  readonly maxRatio: number;
-}
+export const mergeFileParts: PlanRule = {
+  name: 'merge-file-parts',
+  ops: [...new Set([...mergedOps, ...rowWise])],
+  algebra: 'f(rbind(A, B, C)) -> [f(A)] + [f(B)] + f(C) for A, B, C the rows of one file each',
+  savesReading: true,
+  apply: (expr, context) => context.ofPlan(answersByFile).get(expr),
+};
 
 /** The nodes of a plan that are answered from parts, by node. */
-export function mergeFileParts(
-  roots: readonly Expr[],
-  context: PartialContext,
-  options: FileAnswerOptions,
-): ReadonlyMap<Expr, FileAnswer> {
-  const { isThere, estimate, maxRatio } = options;
+function answersByFile(context: PlanContext): ReadonlyMap<Expr, Proposal> {
+  const { roots, isThere, estimate, maxRatio } = context;
   const order = topological(roots, (expr) => isThere(expr) || !expr.readsFiles).filter(
     (expr) => expr.readsFiles && !isThere(expr),
   );
   const data = rowData(order);
   const readers = readersOf(roots, order, data);
   const files = new FileParts(context);
-  const answers = new Map<Expr, FileAnswer>();
+  const answers = new Map<Expr, Proposal>();
   /** Frames that something reads whole in the first pass in any case. */
   const read = new Set<Expr>();
   for (const reader of readers) {
-    const answer = answerOf(reader, files, context, isThere);
+    const answer = answerOf(reader, files, context);
     if (answer !== undefined) answers.set(reader, answer);
     else if (!waitsForData(reader, isThere)) for (const frame of data.get(reader)!) read.add(frame);
   }
@@ -57,11 +46,11 @@ export function mergeFileParts(
     [...data.get(reader)!].every((frame) => !read.has(frame)),
   );
   const saved = apart.flatMap(([reader]) => [reader, ...rowsBelow(reader, data)]);
-  const added = apart.flatMap(([, { made }]) => made);
+  const added = apart.flatMap(([, { weighed }]) => weighed!.made);
   const isWorth = total(new Set(added)) <= maxRatio * total(new Set(saved));
-  for (const [reader, { made }] of [...answers]) {
+  for (const [reader, { weighed }] of [...answers]) {
     if (isWorth && apart.some(([one]) => one === reader)) continue;
-    if (total(made) > maxRatio * estimate(reader)) answers.delete(reader);
+    if (total(weighed!.made) > maxRatio * estimate(reader)) answers.delete(reader);
   }
   return answers;
 }
@@ -128,12 +117,7 @@ function waitsForData(reader: Expr, isThere: (expr: Expr) => boolean): boolean {
   return false;
 }
 
-function answerOf(
-  reader: Expr,
-  files: FileParts,
-  context: PartialContext,
-  isThere: (expr: Expr) => boolean,
-): FileAnswer | undefined {
+function answerOf(reader: Expr, files: FileParts, context: PlanContext): Proposal | undefined {
   const parts = files.of(reader);
   if (parts === undefined) return undefined;
   const rowsOf = (some: readonly FilePart[]): number =>
@@ -146,10 +130,11 @@ function answerOf(
     parts.map((part) => part.expr),
   );
   const known = new Set(uses);
-  const made = topological([expr], (node) => known.has(node) || isThere(node)).filter(
-    (node) => !known.has(node) && !isThere(node) && node.op !== ops.frame,
+  const made = topological([expr], (node) => known.has(node) || context.isThere(node)).filter(
+    (node) => !known.has(node) && !context.isThere(node) && node.op !== ops.frame,
   );
-  return { expr, uses, made };
+  // No other answer is cheaper than not to read.
+  return { expr, uses, weighed: { made, seconds: 0 } };
 }
 
 /** Rows a reader is made from that nothing has yet. */

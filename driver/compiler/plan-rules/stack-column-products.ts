@@ -7,6 +7,7 @@
  */
 import type { Expr } from '../../ir/expr.js';
 import { ops } from '../../operators/index.js';
+import type { PlanRule } from '../plan-rule.js';
 import {
   addPlaces,
   columnKey,
@@ -16,7 +17,6 @@ import {
   operandsOf,
   type Places,
 } from './columns.js';
-import type { PartialRule } from './partial-rule.js';
 import { bound } from './parts.js';
 import { rowsOf } from './rows.js';
 
@@ -24,7 +24,7 @@ import { rowsOf } from './rows.js';
 const MAX_KEYS = 64;
 const MAX_PIECES = 64;
 
-export const stackColumnProducts: PartialRule = {
+export const stackColumnProducts: PlanRule = {
   name: 'stack-column-products',
   ops: [ops.matmul],
   algebra: 't(cbind(A, B)) %*% Y -> rbind([t(A) %*% Y], t(B) %*% Y)',

@@ -5,6 +5,7 @@
  */
 import type { Expr } from '../../ir/expr.js';
 import { ops } from '../../operators/index.js';
+import type { PlanContext, PlanRule } from '../plan-rule.js';
 import {
   addPlaces,
   bindSegments,
@@ -15,9 +16,8 @@ import {
   type Places,
   type Segment,
 } from './columns.js';
-import type { PartialContext, PartialRule } from './partial-rule.js';
 
-export const joinProductColumns: PartialRule = {
+export const joinProductColumns: PlanRule = {
   name: 'join-product-columns',
   ops: [ops.matmul],
   algebra: 'X %*% cbind(Y, Z) -> cbind([X %*% Y], X %*% Z); X %*% Y[,a:b] -> [X %*% Y][,a:b]',
@@ -52,7 +52,7 @@ function product(
   expr: Expr,
   missing: readonly Segment[],
   uses: Set<Expr>,
-  context: PartialContext,
+  context: PlanContext,
 ): Expr {
   const left = expr.inputs[0]!;
   const right = bindSegments(missing, context);

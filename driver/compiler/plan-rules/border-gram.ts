@@ -14,6 +14,7 @@
  */
 import type { Expr } from '../../ir/expr.js';
 import { ops } from '../../operators/index.js';
+import type { PlanContext, PlanRule, Proposal } from '../plan-rule.js';
 import { sliceAttrs } from '../rules/merge-slices.js';
 import {
   addPlaces,
@@ -32,14 +33,13 @@ import {
   type Segment,
   spreadRows,
 } from './columns.js';
-import type { PartialContext, PartialRewrite, PartialRule } from './partial-rule.js';
 import { bound } from './parts.js';
 import { rowsOf } from './rows.js';
 
 /** The result has the square of this many blocks at most. */
 const MAX_PIECES = 12;
 
-export const borderGram: PartialRule = {
+export const borderGram: PlanRule = {
   name: 'border-gram',
   ops: [ops.tsmm],
   algebra: 'tsmm(cbind(A, B)) -> rbind(cbind([tsmm(A)], P), cbind(t(P), tsmm(B))), P = t(A) %*% B',
@@ -75,12 +75,7 @@ interface Run {
   readonly width: number;
 }
 
-function assemble(
-  x: Expr,
-  gram: Expr,
-  pieces: readonly Piece[],
-  context: PartialContext,
-): PartialRewrite {
+function assemble(x: Expr, gram: Expr, pieces: readonly Piece[], context: PlanContext): Proposal {
   const bases = columnSegments(x);
   const held = heldSegments(x, context);
   const fresh: Segment[] = [];
@@ -127,7 +122,7 @@ function blocks(
   kept: readonly Segment[],
   fresh: readonly Segment[],
   uses: Expr[],
-  context: PartialContext,
+  context: PlanContext,
 ): (row: Run, col: Run) => Expr {
   const part = (x: Expr, row: number, rows: number, col: number, cols: number): Expr => {
     if (rows === x.rows && cols === x.cols) return x;
@@ -150,7 +145,7 @@ function crossProduct(
   kept: readonly Segment[],
   added: Expr,
   uses: Expr[],
-  context: PartialContext,
+  context: PlanContext,
 ): { readonly cross: Expr; readonly flipped: Expr } {
   const sums = isOnes(added) ? cachedSums(kept, uses, context) : undefined;
   if (sums !== undefined) {
@@ -168,7 +163,7 @@ function crossProduct(
 function cachedSums(
   kept: readonly Segment[],
   uses: Expr[],
-  context: PartialContext,
+  context: PlanContext,
 ): Expr | undefined {
   const sums = kept.map(({ part }) => context.intern(ops.colSums, [part]));
   if (!sums.every((one) => context.isCached(one))) return undefined;
