@@ -11,6 +11,7 @@ import { join } from 'node:path';
 import { performance } from 'node:perf_hooks';
 import { type Backend, Matrix, openFrame, resolveFeatures, Session } from '../driver/index.js';
 import { createCpuBackend } from '../gpu-executor/cpu/index.js';
+import { ridge } from '../jobs/estimators/ridge.js';
 import { gridSearch } from '../jobs/search/grid-search.js';
 import { createSparkBackend } from '../spark-bridge/index.js';
 import { penalties } from './data.js';
@@ -89,8 +90,9 @@ async function search(local: Backend, spark: Backend, parquet: string): Promise<
     X,
     y,
     cv: { folds: FOLDS },
-    lambdas: penalties(TRIALS),
-    intercept: false,
+    estimator: ridge,
+    grid: { lambda: penalties(TRIALS) },
+    params: { intercept: false },
     scoring: ['neg_mean_squared_error'],
     refit: false,
   });

@@ -7,6 +7,7 @@
 import { performance } from 'node:perf_hooks';
 import { matrix, Session } from '../driver/index.js';
 import { createCpuBackend } from '../gpu-executor/cpu/index.js';
+import { ridge } from '../jobs/estimators/ridge.js';
 import { gridSearch } from '../jobs/search/grid-search.js';
 import { loadMatrix, penalties } from './data.js';
 import { alternate, type Bench, type BenchOptions, type Recorder, type Sample } from './harness.js';
@@ -73,8 +74,9 @@ async function compare(recorder: Recorder, options: BenchOptions, shape: Shape):
     const result = await gridSearch(session, {
       ...data,
       cv: { folds },
-      lambdas,
-      intercept: false,
+      estimator: ridge,
+      grid: { lambda: lambdas },
+      params: { intercept: false },
       scoring: ['neg_mean_squared_error'],
       refit: false,
     });

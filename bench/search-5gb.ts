@@ -19,6 +19,7 @@ import { performance } from 'node:perf_hooks';
 import { ResourceError } from '../driver/errors.js';
 import { Matrix, openFrame, rand, resolveFeatures, Session } from '../driver/index.js';
 import { createCpuBackend } from '../gpu-executor/cpu/index.js';
+import { ridge } from '../jobs/estimators/ridge.js';
 import { gridSearch } from '../jobs/search/grid-search.js';
 import { createSparkBackend, type SparkBackend, writeMatrix } from '../spark-bridge/index.js';
 import { penalties } from './data.js';
@@ -165,8 +166,9 @@ async function ours(recorder: Recorder, folder: string, rows: number): Promise<n
       X: Matrix.of(session, frame.encode(features)),
       y: Matrix.of(session, frame.encode([target])),
       cv: { folds: FOLDS },
-      lambdas: penalties(TRIALS),
-      intercept: false,
+      estimator: ridge,
+      grid: { lambda: penalties(TRIALS) },
+      params: { intercept: false },
       scoring: ['neg_mean_squared_error'],
       refit: false,
     });

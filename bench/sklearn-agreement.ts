@@ -10,16 +10,19 @@ import { join } from 'node:path';
 import { matrix, Session } from '../driver/index.js';
 import { contiguousFold, permutation } from '../driver/operators/kfold.js';
 import { createCpuBackend } from '../gpu-executor/cpu/index.js';
+import { ridge } from '../jobs/estimators/ridge.js';
 import { readJob } from '../jobs/job-file/read-job.js';
-import { METRICS } from '../jobs/job-file/schema.js';
 import { runJob } from '../jobs/run-job.js';
 import { gridSearch } from '../jobs/search/grid-search.js';
 import type { SearchResult } from '../jobs/search/result.js';
+import { METRICS, type Metric } from '../jobs/search/scoring.js';
 import { loadMatrix, penalties } from './data.js';
 import { type Bench, type BenchOptions, checkAnswers, type Recorder } from './harness.js';
 import { benchFile, repoRoot } from './paths.js';
 import { PythonRival } from './rivals/python-rival.js';
 import { maxRelative } from './stats.js';
+
+const SCORING = Object.keys(METRICS) as Metric[];
 
 const SKLEARN_BOUND = 1e-8;
 const SPARK_BOUND = 1e-9;
@@ -49,9 +52,10 @@ async function regression(recorder: Recorder, rival: PythonRival): Promise<void>
     X: matrix(session, X.rows, X.cols, X.data, { copy: false }),
     y: matrix(session, y.rows, y.cols, y.data, { copy: false }),
     cv: { folds },
-    lambdas,
-    intercept: true,
-    scoring: METRICS,
+    estimator: ridge,
+    grid: { lambda: lambdas },
+    params: { intercept: true },
+    scoring: SCORING,
     refit: false,
   });
   await session.close();
@@ -75,7 +79,7 @@ async function flightsSample(
     const sample = join(folder, 'flights.parquet');
     const grid = options.quick ? 'search.grid.lambda={logspace: [-2, 6, 5]}' : undefined;
     const job = await readJob(join(root, 'examples', 'flights.yaml'), {
-      overrides: [`data.path=${sample}`, `scoring=[${METRICS.join(',')}]`, ...(grid ? [grid] : [])],
+      overrides: [`data.path=${sample}`, `scoring=[${SCORING.join(',')}]`, ...(grid ? [grid] : [])],
     });
     if (job.cv.kind !== 'kfold') throw new Error('agreement: expected the example to use k folds');
     const { folds, seed } = job.cv;
@@ -87,13 +91,15 @@ async function flightsSample(
     const theirs = await rival.run(benchFile('rivals/sklearn-scores.py'), [
       'flights',
       `k=${folds}`,
-      `lambdas=${job.search.grid.lambda.join(',')}`,
+      `lambdas=${job.search.grid.lambda!.join(',')}`,
       `rows=${rows}`,
       `source=${join(root, 'node_modules/vega-datasets/data/flights-3m.parquet')}`,
       `sample=${sample}`,
       `folds=${join(folder, 'folds.bin')}`,
     ]);
-    recorder.note(`flights sample: ${rows} rows, ${job.search.grid.lambda.length} x ${folds} fits`);
+    recorder.note(
+      `flights sample: ${rows} rows, ${job.search.grid.lambda!.length} x ${folds} fits`,
+    );
     const local = scores((await runJob(job, { engine: 'local' })).search);
     report(recorder, 'agreement.flights.max_rel', local, theirs.answers.flat(), SKLEARN_BOUND);
     const spark = scores((await runJob(job, { engine: 'spark' })).search);
@@ -105,7 +111,7 @@ async function flightsSample(
 
 /** In the order of `sklearn-scores.py`: metric, trial, fold. */
 function scores(result: SearchResult): number[] {
-  return METRICS.flatMap((metric) => result.trials.flatMap((trial) => trial.splitScores[metric]!));
+  return SCORING.flatMap((metric) => result.trials.flatMap((trial) => trial.splitScores[metric]!));
 }
 
 function report(

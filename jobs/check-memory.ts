@@ -12,6 +12,7 @@ import type { OpenSession } from './engines.js';
 import type { Job } from './job-file/job.js';
 import { forecastMemory, type MemoryForecast, type RunShape } from './memory-forecast.js';
 import type { JobData } from './open-data.js';
+import { candidateCount } from './search/candidates.js';
 
 /** A forecast beside what there is; in run records and in `plan --json`. @units bytes */
 export interface MemoryOutlook extends MemoryForecast {
@@ -43,7 +44,7 @@ export function runShape({ engine }: OpenSession, job: Job, data: JobData): RunS
     imputations: imputations.length,
     groups: isGiven ? folds + 1 : folds,
     folds,
-    lambdas: job.search.grid.lambda.length,
+    candidates: candidateCount(job.search.grid),
     standardize: job.data.standardize,
     partCells: parts.reduce((sum, { X }) => sum + ownGroups * (X.cols + 2) ** 2, 0),
     isText: data.source.format === 'csv' || data.source.format === 'jsonl',

@@ -2,9 +2,10 @@
 
 export { type Diagnosis, diagnose } from './doctor/doctor.js';
 export { type OpenSession, openSession } from './engines.js';
+export type { Estimator, LinearModel, Params, ParamValue } from './estimators/estimator.js';
+export { estimators } from './estimators/index.js';
 export type { Job, JobFeature, JobFolds } from './job-file/job.js';
 export { parseJob, type ReadJobOptions, readJob } from './job-file/read-job.js';
-export type { Metric } from './job-file/schema.js';
 export { linspace, logspace } from './job-file/spaces.js';
 export { planJob } from './plan-job.js';
 export { renderReport } from './report/index.js';
@@ -14,6 +15,8 @@ export type { RunRecord } from './runs/record.js';
 export type { EngineName, PlanReport, RunEvent } from './runs/run-events.js';
 export { type RunSummary, summarize } from './runs/summary.js';
 export { type WriteRunOptions, writeRun } from './runs/write-run.js';
+export type { Grid } from './search/candidates.js';
 export { type CrossValidation, type GridSearchOptions, gridSearch } from './search/grid-search.js';
-export type { LinearModel, SearchResult, TrialResult } from './search/result.js';
+export type { SearchResult, TrialResult } from './search/result.js';
+export { METRICS, type Metric } from './search/scoring.js';
 export { type SetupOptions, type SetupOutcome, setUp } from './setup/setup.js';

@@ -4,7 +4,7 @@
  * constants (docs/memory.md has both). Invariant: pure arithmetic over `RunShape`, so `plan`, `run`
  * and the advice on what would fit all forecast alike.
  */
-import { WIDE_COLUMNS } from './search/ridge.js';
+import { WIDE_COLUMNS } from './estimators/linear-design.js';
 
 const CELL = Float64Array.BYTES_PER_ELEMENT;
 const MIB = 1024 ** 2;
@@ -22,7 +22,7 @@ export interface RunShape {
   /** Groups of moments: folds, and one more where a column of the data says them. */
   readonly groups: number;
   readonly folds: number;
-  readonly lambdas: number;
+  readonly candidates: number;
   readonly standardize: boolean;
   /** Cells of the moments kept for each part of data of many files, together; 0 for one file. */
   readonly partCells: number;
@@ -84,7 +84,7 @@ export function forecastMemory(shape: RunShape): MemoryForecast {
       bytes: momentBytes,
     },
     {
-      what: `${count(shape.lambdas * shape.folds, 'fit')}`,
+      what: `${count(shape.candidates * shape.folds, 'fit')}`,
       bytes: fittingBytes(shape, block, isHere),
     },
     ...(shape.partCells > 0 ? [{ what: 'moments by file', bytes: shape.partCells * CELL }] : []),
@@ -113,8 +113,8 @@ function readingBytes(shape: RunShape, isHere: boolean): number {
 
 /** What the fits hold beside the moments, or, if that is more, making the moments on every lane. */
 function fittingBytes(shape: RunShape, block: number, isHere: boolean): number {
-  const { groups, lanes, lambdas, folds, columns } = shape;
-  const weights = 3 * (columns + 1) * lambdas * folds * CELL;
+  const { groups, lanes, candidates, folds, columns } = shape;
+  const weights = 3 * (columns + 1) * candidates * folds * CELL;
   // One buffer a lane, and one that the garbage collector has not seen yet.
   if (columns >= WIDE_COLUMNS) return weights + (lanes + 1) * block;
   const steps =

@@ -7,6 +7,7 @@ import type { Job } from './job-file/job.js';
 import { openData } from './open-data.js';
 import type { RunJobOptions } from './run-job.js';
 import type { PlanReport } from './runs/run-events.js';
+import { candidateCount } from './search/candidates.js';
 import { searchExprs } from './search/grid-search.js';
 
 export interface PlanJobOptions extends RunJobOptions {
@@ -32,8 +33,8 @@ export async function planJob(job: Job, options: PlanJobOptions): Promise<PlanRe
       ...data,
       columns: data.resolved.columns,
       imputations: data.resolved.imputations,
-      lambdas: job.search.grid.lambda,
-      intercept: job.model.intercept,
+      ...job.model,
+      grid: job.search.grid,
       standardize: job.data.standardize,
       scoring: job.scoring,
     });
@@ -46,7 +47,7 @@ export async function planJob(job: Job, options: PlanJobOptions): Promise<PlanRe
       ...choice,
       rows: data.X.rows,
       columns: data.resolved.columns.length,
-      trials: job.search.grid.lambda.length,
+      trials: candidateCount(job.search.grid),
       folds: data.cv.folds,
       cached,
       operators: plan.nodes.length + cached,

@@ -1,6 +1,6 @@
 /**
  * The ridge fit on the rows outside one group, from the groups' moments, in memory of one matrix of
- * its own: what `jobs/search/ridge.ts` writes as a dozen operators, for designs so wide that each
+ * its own: what `jobs/estimators/ridge.ts` writes as a dozen operators, for designs so wide that each
  * step's value would be hundreds of megabytes. Min |y - Xw - b|^2 + lambda |w|^2 with the intercept
  * b unpenalised.
  *
@@ -11,7 +11,7 @@
  * Second: the means put in.
  *
  * Groups are merged, never subtracted, by Chan, Golub and LeVeque's update (1979), as in
- * `jobs/search/moments.ts`. Imputing and standardising are linear maps on the columns, applied to
+ * `jobs/estimators/moments.ts`. Imputing and standardising are linear maps on the columns, applied to
  * the moments in place.
  */
 import type { Attrs } from '../ir/attrs.js';
@@ -258,7 +258,7 @@ function placesOf(imputed: readonly Imputed[], d: number): Int32Array {
   return Int32Array.from({ length: d }, (_, j) => j).filter((j) => !indicators.has(j));
 }
 
-/** As `columnScales` of `jobs/search/ridge.ts`: 1 where the column is constant up to rounding. */
+/** As `columnScales` of `jobs/estimators/linear-design.ts`: 1 where the column is constant up to rounding. */
 function scalesOf(
   matrix: Float64Array,
   { count, means }: Moments,

@@ -3,7 +3,15 @@
  * expected there and what came, in the same form as the problems of single keys.
  */
 import { checkSpark } from './check-spark.js';
-import type { JobDocument, LambdaDocument } from './schema.js';
+import {
+  expandValues,
+  isSpace,
+  MAX_CANDIDATES,
+  namedEstimator,
+  parametersOf,
+} from './model-schema.js';
+import { expectation } from './problems.js';
+import type { JobDocument } from './schema.js';
 import type { KeyPath } from './yaml-source.js';
 
 export interface Problem {
@@ -19,7 +27,7 @@ export function checkJob(document: JobDocument): Problem[] {
   return [
     ...checkSource(document.data),
     ...checkReading(document.data),
-    ...checkLambda(document.search.grid.lambda),
+    ...checkGrid(document),
     ...checkFolds(document.cv),
     ...checkScoring(document),
     ...checkFeatures(document),
@@ -74,16 +82,40 @@ function checkReading({ csv = {}, schema, format, table }: JobDocument['data']):
   return problems;
 }
 
-function checkLambda(lambda: LambdaDocument): Problem[] {
-  if (typeof lambda === 'number' || Array.isArray(lambda)) return [];
-  const given = Object.keys(lambda);
-  if (given.length === 1) return [];
-  return [
-    {
-      path: ['search', 'grid', 'lambda'],
-      message: `expected one of logspace and linspace, got ${given.length ? given.join(' and ') : 'neither'}`,
-    },
-  ];
+/** A parameter is in `model` or in the grid, its values are in its range, and candidates are not too many. */
+function checkGrid(document: JobDocument): Problem[] {
+  const { model, search } = document;
+  const problems: Problem[] = [];
+  let candidates = 1;
+  for (const { name, range } of parametersOf(namedEstimator(document)!)) {
+    const values = search.grid[name];
+    if (values === undefined) continue;
+    const at: KeyPath = ['search', 'grid', name];
+    if (model[name] !== undefined) {
+      const message = `expected no \`${name}\` in the grid together with \`model.${name}\`, got both; remove one`;
+      problems.push({ path: at, message, atKey: true });
+    }
+    const given = isSpace(values) ? Object.keys(values) : [];
+    if (isSpace(values) && given.length !== 1) {
+      const got = given.length > 0 ? given.join(' and ') : 'neither';
+      problems.push({ path: at, message: `expected one of logspace and linspace, got ${got}` });
+      continue;
+    }
+    const expanded = expandValues(values);
+    candidates *= expanded.length;
+    for (const value of isSpace(values) ? expanded : []) {
+      const issue = range.safeParse(value).error?.issues[0];
+      if (issue === undefined) continue;
+      const message = `expected ${expectation(issue, value)}, got ${value} among its values`;
+      problems.push({ path: [...at, given[0]!], message });
+      break;
+    }
+  }
+  if (candidates > MAX_CANDIDATES) {
+    const message = `expected at most ${MAX_CANDIDATES} candidates, got ${candidates}`;
+    problems.push({ path: ['search', 'grid'], message });
+  }
+  return problems;
 }
 
 function checkFolds(cv: JobDocument['cv']): Problem[] {

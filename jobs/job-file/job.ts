@@ -5,7 +5,9 @@
  */
 import type { DescribeOptions } from '../../driver/index.js';
 import type { SparkSection } from '../../spark-bridge/submit/settings.js';
-import type { Metric } from './schema.js';
+import type { Estimator, Params } from '../estimators/estimator.js';
+import type { Grid } from '../search/candidates.js';
+import type { Metric } from '../search/scoring.js';
 
 /** One feature of the design matrix; a plain column name means `{name}`. */
 export interface JobFeature {
@@ -44,8 +46,12 @@ export interface Job {
   };
   /** Where `--engine spark` runs it; absent: where the environment says. */
   readonly spark?: SparkSection;
-  readonly model: { readonly type: 'ridge'; readonly intercept: boolean };
-  readonly search: { readonly grid: { readonly lambda: readonly number[] } };
+  readonly model: {
+    readonly estimator: Estimator;
+    /** Those that are not in the grid, defaults included. */
+    readonly params: Params;
+  };
+  readonly search: { readonly grid: Grid };
   readonly cv: JobFolds;
   readonly scoring: readonly Metric[];
   /** The metric the best candidate is chosen by; one of `scoring`. */

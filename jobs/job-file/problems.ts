@@ -6,7 +6,7 @@
 import { z } from 'zod';
 import type { Problem } from './check-job.js';
 import { closest } from './closest.js';
-import { jobSchema } from './schema.js';
+import { schemaOf } from './schema.js';
 import type { KeyPath } from './yaml-source.js';
 
 type Issue = z.core.$ZodIssue;
@@ -30,7 +30,7 @@ function problemsOfIssue(issue: Issue, path: KeyPath, document: unknown): Proble
   if (issue.code === 'unrecognized_keys')
     return issue.keys.map((key) => ({
       path: [...path, key],
-      message: unknownKey(key, path),
+      message: unknownKey(key, path, document),
       atKey: true,
     }));
   if (issue.code === 'invalid_union') {
@@ -51,7 +51,8 @@ function isWrongKind(issue: Issue): boolean {
   return issue.code === 'invalid_type' || issue.code === 'invalid_value';
 }
 
-function expectation(issue: Issue, value: unknown): string {
+/** What a value should have been. */
+export function expectation(issue: Issue, value: unknown): string {
   switch (issue.code) {
     case 'invalid_type':
       return TYPE_WORDS[issue.expected] ?? issue.expected;
@@ -88,10 +89,13 @@ function bound(origin: string, relation: string, limit: number | bigint): string
   return `${origin === 'int' ? 'a whole number' : 'a number'} of ${relation} ${limit}`;
 }
 
-function unknownKey(key: string, path: KeyPath): string {
-  const known = knownKeys(path);
+function unknownKey(key: string, path: KeyPath, document: unknown): string {
+  const known = knownKeys(path, document);
   const meant = closest(key, known);
-  const remedy = meant ? `did you mean \`${meant}\`?` : `known keys: ${known.join(', ')}`;
+  const list = `known keys: ${known.join(', ')}`;
+  // Of an estimator's parameters all are named: what is missing may be another estimator's.
+  const isParameter = path[0] === 'model' || path[0] === 'search';
+  const remedy = meant ? `did you mean \`${meant}\`?${isParameter ? ` ${list}` : ''}` : list;
   return `expected a known key, got \`${key}\`; ${remedy}`;
 }
 
@@ -104,8 +108,8 @@ interface JsonSchema {
 }
 
 /** The keys a mapping at this path may have. */
-function knownKeys(path: KeyPath): string[] {
-  const root = z.toJSONSchema(jobSchema, { io: 'input' }) as JsonSchema;
+function knownKeys(path: KeyPath, document: unknown): string[] {
+  const root = z.toJSONSchema(schemaOf(document), { io: 'input' }) as JsonSchema;
   let level: JsonSchema[] = [root];
   const open = (schema: JsonSchema): JsonSchema[] => {
     const target = schema.$ref ? root.$defs?.[schema.$ref.replace('#/$defs/', '')] : schema;

@@ -12,11 +12,11 @@ import type { DescribeOptions } from '../../driver/index.js';
 import { checkJob, type Problem } from './check-job.js';
 import { scrubberOf, shownSpark, sparkSection } from './check-spark.js';
 import type { Job, JobFolds } from './job.js';
+import { expandValues, namedEstimator, parametersOf } from './model-schema.js';
 import { PANDAS_NULLS } from './null-tokens.js';
 import { applyOverrides, type Override, parseOverride } from './overrides.js';
 import { problemsOf } from './problems.js';
-import { type JobDocument, jobSchema, type LambdaDocument } from './schema.js';
-import { linspace, logspace } from './spaces.js';
+import { type JobDocument, schemaOf } from './schema.js';
 import { MAX_FILE_BYTES, parseYaml, type YamlSource } from './yaml-source.js';
 
 export interface ReadJobOptions {
@@ -51,7 +51,7 @@ export function parseJob(file: string, text: string, options: ReadJobOptions = {
       file,
     });
   const document = nanToText(applyOverrides(source.value, overrides));
-  const parsed = jobSchema.safeParse(document);
+  const parsed = schemaOf(document).safeParse(document);
   const problems = parsed.success
     ? checkJob(parsed.data)
     : problemsOf(parsed.error.issues, document);
@@ -155,7 +155,13 @@ function resolveJob(document: JobDocument, context: Context): Job {
       : resolve(overridden('output') ? context.cwd : folder, document.output);
   const scoring = [document.scoring].flat();
   const name = document.name ?? basename(context.file, extname(context.file));
-  const lambda = expandLambda(document.search.grid.lambda);
+  const { type, ...given } = plain(document.model);
+  const { grid } = document.search;
+  const estimator = namedEstimator(document)!;
+  const fallbacks = parametersOf(estimator).flatMap(({ name, fallback }) =>
+    name in grid ? [] : [[name, fallback] as const],
+  );
+  const params = { ...Object.fromEntries(fallbacks), ...given };
   return {
     kind: document.kind,
     name,
@@ -170,15 +176,24 @@ function resolveJob(document: JobDocument, context: Context): Job {
       standardize: data.standardize,
     },
     ...(spark ? { spark: sparkSection(spark) } : {}),
-    model: document.model,
-    search: { grid: { lambda } },
+    model: { estimator, params },
+    search: {
+      grid: Object.fromEntries(
+        Object.entries(plain(grid)).map(([key, values]) => [key, expandValues(values)]),
+      ),
+    },
     cv: resolveFolds(document.cv),
     scoring,
     metric: typeof document.refit === 'string' ? document.refit : scoring[0]!,
     refit: document.refit !== false,
     errorScore: document.error_score === 'nan' ? Number.NaN : document.error_score,
     output,
-    document: { ...document, name, ...(spark ? { spark: shownSpark(spark) } : {}) },
+    document: {
+      ...document,
+      name,
+      model: { type, ...params },
+      ...(spark ? { spark: shownSpark(spark) } : {}),
+    },
   };
 }
 
@@ -205,13 +220,6 @@ function plain<T extends object>(keys: T): Plain<T> {
 
 /** The same keys, those that may be undefined absent instead. */
 type Plain<T> = { [K in keyof T]: Exclude<T[K], undefined> };
-
-function expandLambda(lambda: LambdaDocument): number[] {
-  if (typeof lambda === 'number') return [lambda];
-  if (Array.isArray(lambda)) return lambda;
-  if (lambda.logspace) return logspace(...lambda.logspace);
-  return linspace(...(lambda.linspace ?? [0, 0, 1]));
-}
 
 function resolveFolds(cv: JobDocument['cv']): JobFolds {
   if (cv.predefined !== undefined) return { kind: 'predefined', column: cv.predefined };

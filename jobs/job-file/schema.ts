@@ -1,23 +1,23 @@
 /**
  * The shape of a job file, stated once: zod checks files with it, the JSON Schema for editors is
  * printed from it, and `JobDocument` is its type. Invariant: unknown keys are refused, and every
- * key says its meaning and default. Rules that span keys (a refit metric among the scored ones) are
+ * key says its meaning and default. What an estimator adds is made in `model-schema.ts`. Rules that span keys (a refit metric among the scored ones) are
  * in `check-job.ts`, so that each names its key.
  */
 import { z } from 'zod';
+import type { Loss } from '../../driver/index.js';
 import { CSV_ENCODINGS, SCHEMA_TYPES } from '../../driver/ir/read-options.js';
-
-/** scikit-learn's scorer names; greater is better for each. */
-export const METRICS = [
-  'neg_mean_squared_error',
-  'neg_root_mean_squared_error',
-  'neg_mean_absolute_error',
-  'r2',
-] as const;
-export type Metric = (typeof METRICS)[number];
-
-/** Most candidates one grid may have; more is nearly always a typing error. */
-export const MAX_CANDIDATES = 100_000;
+import { estimators } from '../estimators/index.js';
+import { metricsOf } from '../search/scoring.js';
+import {
+  type GridDocument,
+  gridOf,
+  type ModelDocument,
+  modelOf,
+  namedEstimator,
+  unknownGrid,
+  unknownModel,
+} from './model-schema.js';
 
 const text = (max: number) => z.string().min(1).max(max);
 
@@ -144,38 +144,6 @@ const data = z.strictObject({
   }),
 });
 
-const model = z.strictObject({
-  type: z.enum(['ridge']).meta({ description: 'Ridge regression.' }),
-  intercept: z.boolean().default(true).meta({
-    description: 'Fit an intercept, which is not penalised. Default: true.',
-  }),
-});
-
-const exponent = z.number().min(-300).max(300);
-const count = z.int().min(1).max(MAX_CANDIDATES);
-const penalty = z.number().nonnegative();
-
-const lambda = z
-  .union([
-    penalty,
-    z.array(penalty).min(1).max(MAX_CANDIDATES),
-    z.strictObject({
-      logspace: z.tuple([exponent, exponent, count]).optional().meta({
-        description: '[from, to, n]: n values from 10^from to 10^to, evenly spaced in log.',
-      }),
-      linspace: z
-        .tuple([penalty, penalty, count])
-        .optional()
-        .meta({ description: '[from, to, n]: n values from `from` to `to`, evenly spaced.' }),
-    }),
-  ])
-  .meta({
-    description: "Penalties on the summed squares of the coefficients: scikit-learn's `alpha`.",
-  });
-export type LambdaDocument = z.output<typeof lambda>;
-
-const search = z.strictObject({ grid: z.strictObject({ lambda }) });
-
 const cv = z.strictObject({
   folds: z
     .int()
@@ -214,20 +182,29 @@ const spark = z.strictObject({
   }),
 });
 
-const metric = z.enum(METRICS);
-
-/** A job file after parsing: the keys as users write them. */
-export const jobSchema = z
-  .strictObject({
+/** A job file for an estimator whose predictions have these losses. */
+function jobWith(
+  model: z.ZodType<ModelDocument>,
+  grid: z.ZodType<GridDocument>,
+  losses: readonly Loss[],
+) {
+  const metrics = metricsOf(losses);
+  const metric = z.enum(metrics);
+  return z.strictObject({
     kind: z.enum(['grid-search']).meta({ description: 'What to run.' }),
     name: name.optional(),
     data: data.meta({ description: 'What to learn from.' }),
     spark: spark.optional().meta({ description: 'Where and how `--engine spark` runs.' }),
     model: model.meta({ description: 'What to fit.' }),
-    search: search.meta({ description: 'The candidates to try.' }),
+    search: z
+      .strictObject({
+        grid: grid.meta({ description: 'Values to try by parameter, every combination of them.' }),
+      })
+      .prefault({ grid: {} })
+      .meta({ description: 'The candidates to try. Default: the one that `model` says.' }),
     cv: cv.prefault({}).meta({ description: 'How rows are split into folds.' }),
     scoring: z
-      .union([metric, z.array(metric).min(1).max(METRICS.length)])
+      .union([metric, z.array(metric).min(1).max(metrics.length)])
       .default('r2')
       .meta({ description: "scikit-learn's scorer names, one or a list. Default: r2." }),
     refit: z
@@ -246,10 +223,34 @@ export const jobSchema = z
     output: text(4096)
       .optional()
       .meta({ description: 'Folder for run folders; relative to the job file. Default: ./runs.' }),
-  })
-  .meta({ title: 'Reprise job', description: 'A job for `reprise run`.' });
+  });
+}
 
-export type JobDocument = z.output<typeof jobSchema>;
+const byName = new Map(
+  estimators.map((estimator) => [
+    estimator,
+    jobWith(modelOf(estimator), gridOf(estimator), estimator.losses),
+  ]),
+);
+const ALL_LOSSES = estimators.flatMap(({ losses }) => losses);
+const unknown = jobWith(unknownModel, unknownGrid, ALL_LOSSES);
+
+/** The schema that a document is checked by: that of the estimator it names. */
+export function schemaOf(document: unknown): JobSchema {
+  const estimator = namedEstimator(document);
+  return (estimator && byName.get(estimator)) ?? unknown;
+}
+
+/** Every job file there can be, for editors. */
+export const jobSchema = jobWith(
+  z.union(estimators.map(modelOf)),
+  z.union(estimators.map(gridOf)),
+  ALL_LOSSES,
+).meta({ title: 'Reprise job', description: 'A job for `reprise run`.' });
+
+type JobSchema = ReturnType<typeof jobWith>;
+/** A job file after parsing: the keys as users write them. */
+export type JobDocument = z.output<JobSchema>;
 
 function hasControlCharacter(value: string): boolean {
   for (let i = 0; i < value.length; i++) {

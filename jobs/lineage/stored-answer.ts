@@ -2,7 +2,7 @@
 import type { DenseMatrix } from '../../driver/index.js';
 import { testScatters } from '../search/grid-search.js';
 import { lossRows } from '../search/losses.js';
-import { type Metric, metrics } from '../search/scoring.js';
+import { METRICS, type Metric } from '../search/scoring.js';
 import type { LoadedRun } from './load-run.js';
 
 export interface StoredComparison {
@@ -62,7 +62,7 @@ function* scorePairs(run: LoadedRun, gram: DenseMatrix, losses: DenseMatrix): Ge
   const rows = lossRows(run.outputs.get('losses')!);
   const scatter = testScatters(gram, {
     folds: search.folds,
-    ridge: { groups: groups as number, centered: center as boolean },
+    training: { groups: groups as number, centered: center as boolean },
   });
   const read = (loss: string, at: number): number => {
     const row = rows.indexOf(loss);
@@ -75,7 +75,7 @@ function* scorePairs(run: LoadedRun, gram: DenseMatrix, losses: DenseMatrix): Ge
       const at = fold * search.trials.length + t;
       const sums = { squared: read('squared', at), absolute: read('absolute', at) };
       for (const metric of search.metrics) {
-        const score = metrics[metric as Metric].score({ ...sums, ...scatter[fold]! });
+        const score = METRICS[metric as Metric].score({ ...sums, ...scatter[fold]! });
         const where = `${metric}, candidate ${t}, fold ${fold}`;
         yield [where, trial.splitScores[metric]?.[fold], score];
       }

@@ -3,7 +3,7 @@
  * the units of the encoded columns, so sizes compare between columns of like scale only; the
  * section says so.
  */
-import type { LinearModel } from '../search/result.js';
+import type { LinearModel } from '../estimators/estimator.js';
 import { formatCount, formatNumber, plural } from './format.js';
 import { html, type Markup } from './markup.js';
 

@@ -3,7 +3,8 @@
  * (without the fit and score times: candidates are fitted together). Numbers are the shortest text
  * that reads back as the same bits, so two runs that agree give the same bytes.
  */
-import type { ParamValue, SearchResult, TrialResult } from '../search/result.js';
+import type { ParamValue } from '../estimators/estimator.js';
+import type { SearchResult, TrialResult } from '../search/result.js';
 
 /** The whole table as CSV (RFC 4180, lines end in LF). With one metric its columns also stand under `_score` names. */
 export function resultsCsv(search: SearchResult): string {

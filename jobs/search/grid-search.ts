@@ -1,8 +1,8 @@
 /**
- * Grid search with cross-validation for ridge regression. Every (penalty, fold) is written as if
- * alone; because expressions are interned, all of them share one grouped Gram matrix, the only pass
- * over the data there is unless losses have to be summed row by row (see `losses.ts`), however many
- * there are. Refitting needs no pass.
+ * Grid search with cross-validation for any estimator that reads moments. Every (candidate, fold)
+ * is written as if alone; because expressions are interned, all of them share one grouped Gram
+ * matrix, the only pass over the data there is unless losses have to be summed row by row (see
+ * `losses.ts`), however many there are. Refitting needs no pass.
  */
 import {
   ConfigError,
@@ -15,19 +15,14 @@ import {
   RepriseError,
   type Session,
 } from '../../driver/index.js';
+import type { Estimator, LinearFit, LinearModel, Params } from '../estimators/estimator.js';
+import { type Imputation, linearDesign, type TrainingRows } from '../estimators/linear-design.js';
+import { type Candidate, candidatesOf, type Grid } from './candidates.js';
 import { leftOutWarnings } from './left-out.js';
 import { heldOutLosses, type InParts, lossNode } from './losses.js';
 import { type DataPart, partGram, type ShuffledFile, shuffled } from './parts.js';
-import type { LinearModel, SearchResult } from './result.js';
-import {
-  fitRidge,
-  type Imputation,
-  type RidgeFit,
-  type RidgeOptions,
-  WIDE_COLUMNS,
-  type WideDesign,
-} from './ridge.js';
-import { type FoldLosses, type Metric, metrics, tabulate } from './scoring.js';
+import type { SearchResult } from './result.js';
+import { type FoldLosses, METRICS, type Metric, tabulate } from './scoring.js';
 import { findBest, scoreWarnings } from './unscored.js';
 
 /** How rows are split: by the rule of scikit-learn's KFold (shuffled or not), or given row by row. */
@@ -50,10 +45,11 @@ export interface GridSearchOptions {
   readonly cv: CrossValidation;
   /** The same rows in parts, for which results are kept apart. */
   readonly parts?: readonly DataPart[];
-  /** Penalties on the summed squares of the coefficients; scikit-learn's `alpha`. */
-  readonly lambdas: readonly number[];
-  /** Fit an unpenalised intercept. Default true. */
-  readonly intercept?: boolean;
+  readonly estimator: Estimator;
+  /** Parameters that all candidates have. Default: the estimator's own defaults. */
+  readonly params?: Params;
+  /** Values to try by parameter: a candidate for each combination. None: one candidate. */
+  readonly grid: Grid;
   /** Scale columns by their training mean and deviation. Default false. */
   readonly standardize?: boolean;
   /** scikit-learn's scorer names. Default r2. */
@@ -73,22 +69,22 @@ export interface GridSearchOptions {
   readonly onOutput?: (name: SearchOutput, expr: Expr) => void;
 }
 
-/** Gram matrices by fold, summed losses, and of the refitted model its coefficients, intercept and imputed means. */
-export type SearchOutput = 'gram' | 'losses' | 'coefficients' | 'intercept' | 'imputed';
+/** Gram matrices by fold, summed losses, and what the refitted model is made of. */
+export type SearchOutput = 'gram' | 'losses' | keyof LinearFit['outputs'];
 
 /**
- * Scores every penalty on every fold and refits the best.
+ * Scores every candidate on every fold and refits the best.
  * @shape X: [n, d], y: [n, 1]
- * @throws ConfigError for folds or penalties out of range; DataError for an empty fold;
+ * @throws ConfigError for folds or parameters out of range; DataError for an empty fold;
  *   SingularError when `errorScore` is `raise` and a system has no unique solution
- * @source scikit-learn `GridSearchCV` over `Ridge`: same folds, scores, ranks and refit
+ * @source scikit-learn `GridSearchCV`: same folds, scores, ranks and refit
  */
 export async function gridSearch(
   session: Session,
   options: GridSearchOptions,
 ): Promise<SearchResult> {
   const search = prepare(session, options);
-  const { lambdas, scoring, folds } = search;
+  const { candidates, scoring, folds } = search;
   const metric = options.metric ?? scoring[0]!;
 
   options.onPhase?.('gram');
@@ -115,7 +111,7 @@ export async function gridSearch(
   const errorScore =
     options.errorScore === 'raise' ? Number.NaN : (options.errorScore ?? Number.NaN);
   const trials = tabulate(
-    lambdas.map((lambda, t) => {
+    candidates.map(({ params }, t) => {
       const at = (f: number): number => t * folds + f;
       const errors = Object.fromEntries(
         Array.from({ length: folds }, (_, f) => [f, failures[at(f)]?.message] as const).filter(
@@ -127,13 +123,13 @@ export async function gridSearch(
           name,
           Array.from({ length: folds }, (_, f) =>
             failures[at(f)] === undefined
-              ? metrics[name].score({ ...losses(t, f), ...scatter[f]! })
+              ? METRICS[name].score({ ...losses(t, f), ...scatter[f]! })
               : errorScore,
           ),
         ]),
       );
       return {
-        params: { lambda },
+        params,
         splitScores,
         ...(Object.keys(errors).length > 0 ? { errors } : {}),
       };
@@ -146,10 +142,11 @@ export async function gridSearch(
   let model: LinearModel | null = null;
   if ((options.refit ?? true) && bestIndex !== null) {
     options.onPhase?.('refit');
-    model = await refitModel(search, lambdas[bestIndex]!, options.onOutput);
+    model = await refitModel(search, candidates[bestIndex]!, options.onOutput);
   }
   return {
-    paramNames: ['lambda'],
+    estimator: options.estimator.name,
+    paramNames: Object.keys(candidates[0]!.params),
     metrics: scoring,
     refit: metric,
     folds,
@@ -161,7 +158,7 @@ export async function gridSearch(
     warnings: [
       ...leftOutWarnings(gram, {
         folds,
-        groups: search.ridge.groups,
+        groups: search.training.groups,
         imputations: options.imputations ?? [],
         columns: search.columns,
       }),
@@ -176,27 +173,23 @@ interface Search {
   readonly X: Matrix;
   readonly y: Matrix;
   readonly inParts?: InParts;
-  readonly lambdas: readonly number[];
+  readonly estimator: Estimator;
+  readonly candidates: readonly Candidate[];
   readonly scoring: readonly Metric[];
   readonly folds: number;
-  readonly ridge: RidgeOptions;
+  /** The rows of a fit, but for the fold that is left out. */
+  readonly training: Omit<TrainingRows, 'fold'>;
   readonly columns: readonly string[];
   /** Which of them are imputed. */
   readonly imputed: readonly number[];
 }
 
 function prepare(session: Session, options: GridSearchOptions): Search {
-  const { X, y, cv, lambdas } = options;
-  const intercept = options.intercept ?? true;
+  const { X, y, cv, estimator } = options;
+  const candidates = candidatesOf(estimator, options.params ?? {}, options.grid);
   const standardize = options.standardize ?? false;
   const scoring = options.scoring ?? ['r2'];
   const imputations = options.imputations ?? [];
-  if (lambdas.length === 0 || lambdas.some((lambda) => !(lambda >= 0 && Number.isFinite(lambda)))) {
-    throw new ConfigError(
-      `lambda: expected at least one finite penalty of 0 or more, got [${lambdas.slice(0, 5).join(', ')}]`,
-      { key: 'search.grid.lambda' },
-    );
-  }
   if (!(Number.isInteger(cv.folds) && cv.folds >= 2 && cv.folds <= X.rows)) {
     throw new ConfigError(
       `folds: expected a whole number from 2 to the number of rows (${X.rows}), got ${cv.folds}`,
@@ -207,7 +200,11 @@ function prepare(session: Session, options: GridSearchOptions): Search {
   const groupOf = given ? cv.assignment : foldColumn(session, X.rows, cv);
   // Given folds have one group more: rows that are never held out.
   const groups = given ? cv.folds + 1 : cv.folds;
-  const centered = intercept || standardize || scoring.includes('r2') || imputations.length > 0;
+  const centered =
+    candidates.some(({ all }) => estimator.centers(all)) ||
+    standardize ||
+    scoring.includes('r2') ||
+    imputations.length > 0;
   const split = { folds: cv.folds, rows: X.rows, shuffle: !given && (cv.shuffle ?? false) };
   const inParts = options.parts ? { parts: options.parts, split } : undefined;
   const gram = inParts
@@ -216,7 +213,7 @@ function prepare(session: Session, options: GridSearchOptions): Search {
         session,
         session.intern(ops.groupGram, [groupOf.expr, X.expr, y.expr], { groups, center: centered }),
       );
-  const { design, kept } = ridgeDesign(session, X.cols, imputations);
+  const { design, kept } = linearDesign(session, X.cols, imputations);
   const names = options.columns ?? kept.map((column) => `x${column}`);
   return {
     gram,
@@ -224,10 +221,11 @@ function prepare(session: Session, options: GridSearchOptions): Search {
     X,
     y,
     ...(inParts ? { inParts } : {}),
-    lambdas,
+    estimator,
+    candidates,
     scoring,
     folds: cv.folds,
-    ridge: { intercept, standardize, design, groups, centered },
+    training: { gram, groups, centered, standardize, design },
     columns: names,
     imputed: imputations.map(({ column }) => kept.indexOf(column)),
   };
@@ -245,65 +243,16 @@ function foldColumn(
   return Matrix.of(session, session.intern(ops.kfold, [], attrs));
 }
 
-function ridgeDesign(
-  session: Session,
-  encoded: number,
-  imputations: readonly Imputation[],
-): { design: RidgeOptions['design']; kept: readonly number[] } {
-  const indicators = new Set(imputations.map((imputation) => imputation.indicator));
-  const kept = Array.from({ length: encoded }, (_, j) => j).filter((j) => !indicators.has(j));
-  const narrow = { select: null, carry: null, encoded, wide: null };
-  if (encoded >= WIDE_COLUMNS) {
-    return { design: { ...narrow, wide: wideDesign(session, encoded, kept, imputations) }, kept };
-  }
-  if (imputations.length === 0) return { design: narrow, kept };
-  const select = new Float64Array(encoded * kept.length);
-  const carry = new Float64Array(encoded * kept.length);
-  const place = new Map(kept.map((column, j) => [column, j]));
-  for (const [column, j] of place) select[column * kept.length + j] = 1;
-  for (const { column, indicator } of imputations) {
-    carry[indicator * kept.length + place.get(column)!] = 1;
-  }
-  return {
-    design: {
-      select: matrix(session, encoded, kept.length, select),
-      carry: matrix(session, encoded, kept.length, carry),
-      encoded,
-      wide: null,
-    },
-    kept,
-  };
-}
-
-function wideDesign(
-  session: Session,
-  encoded: number,
-  kept: readonly number[],
-  imputations: readonly Imputation[],
-): WideDesign {
-  if (imputations.length === 0) return { pairs: null, kept: null, design: encoded };
-  const pairs = Float64Array.from(
-    imputations.flatMap(({ column, indicator }) => [column, indicator]),
-  );
-  const mask = new Float64Array(encoded + 1);
-  for (const column of kept) mask[column] = 1;
-  return {
-    pairs: matrix(session, imputations.length, 2, pairs),
-    kept: matrix(session, encoded + 1, 1, mask),
-    design: kept.length,
-  };
-}
-
 /** Rows and target scatter of every test fold, from the Gram blocks. @throws DataError for an empty fold */
 export function testScatters(
   gram: DenseMatrix,
   search: {
     readonly folds: number;
-    readonly ridge: { readonly groups: number; readonly centered: boolean };
+    readonly training: Pick<TrainingRows, 'groups' | 'centered'>;
   },
 ): Pick<FoldLosses, 'count' | 'targetScatter'>[] {
   const side = gram.cols;
-  const { groups, centered } = search.ridge;
+  const { groups, centered } = search.training;
   const counts = Array.from({ length: groups }, (_, f) => gram.data[f * side * side]!);
   const total = counts.reduce((sum, count) => sum + count, 0);
   return Array.from({ length: search.folds }, (_, f) => {
@@ -322,9 +271,9 @@ export function testScatters(
 }
 
 /** Every fit of every trial, trial by trial. */
-function allFits(search: Search): RidgeFit[] {
-  return search.lambdas.flatMap((lambda) =>
-    Array.from({ length: search.folds }, (_, f) => fitRidge(search.gram, f, lambda, search.ridge)),
+function allFits({ estimator, candidates, folds, training }: Search): LinearFit[] {
+  return candidates.flatMap(({ all }) =>
+    Array.from({ length: folds }, (_, fold) => estimator.fit({ ...training, fold }, all)),
   );
 }
 
@@ -337,17 +286,17 @@ export function searchExprs(session: Session, options: GridSearchOptions): Expr[
   ];
 }
 
-/** Weights of every fit, fold by fold: [columns + 1, folds * lambdas]; a failed fit leaves a column nobody reads. */
+/** Weights of every fit, fold by fold: [columns + 1, folds * candidates]; a failed fit leaves a column nobody reads. */
 function weightMatrix(
   session: Session,
   search: Search,
-  fits: readonly RidgeFit[],
+  fits: readonly LinearFit[],
   failures: readonly (Error | undefined)[],
 ): Matrix {
-  const { folds, lambdas } = search;
+  const { folds, candidates } = search;
   const zero = matrix(session, search.X.cols + 1, 1, new Float64Array(search.X.cols + 1));
   const columns = Array.from({ length: folds }, (_, f) =>
-    lambdas.map((_lambda, t) => {
+    candidates.map((_candidate, t) => {
       const at = t * folds + f;
       return failures[at] === undefined ? fits[at]!.weights : zero;
     }),
@@ -356,27 +305,16 @@ function weightMatrix(
 }
 
 async function refitModel(
-  search: Search,
-  lambda: number,
+  { estimator, training, columns, imputed }: Search,
+  { all }: Candidate,
   onOutput: GridSearchOptions['onOutput'],
 ): Promise<LinearModel> {
-  const { columns } = search;
-  const fit = fitRidge(search.gram, undefined, lambda, search.ridge);
-  onOutput?.('coefficients', fit.coefficients.expr);
-  onOutput?.('intercept', fit.intercept.expr);
-  if (fit.imputed) onOutput?.('imputed', fit.imputed.expr);
-  const [coefficients, intercept, imputed] = await Promise.all([
-    fit.coefficients.value(),
-    fit.intercept.value(),
-    fit.imputed?.value(),
-  ]);
-  return {
-    kind: 'linear',
-    columns,
-    coefficients: [...coefficients.data],
-    intercept,
-    imputed: Object.fromEntries(
-      search.imputed.map((column) => [columns[column]!, imputed!.data[column]!]),
-    ),
-  };
+  const { outputs } = estimator.fit({ ...training, fold: undefined }, all);
+  const values = await Promise.all(
+    Object.entries(outputs).map(async ([name, output]) => {
+      onOutput?.(name as keyof LinearFit['outputs'], output.expr);
+      return [name, (await output.value()).data] as const;
+    }),
+  );
+  return estimator.store(Object.fromEntries(values), { columns, imputed });
 }

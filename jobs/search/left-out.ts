@@ -1,6 +1,6 @@
 /** Which folds are fitted without a feature, for having no value of it to take a mean of. */
 import type { DenseMatrix } from '../../driver/index.js';
-import type { Imputation } from './ridge.js';
+import type { Imputation } from '../estimators/linear-design.js';
 
 interface Imputing {
   readonly folds: number;

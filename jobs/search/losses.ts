@@ -22,24 +22,24 @@ export interface Judged {
   readonly y: Matrix;
   readonly inParts?: InParts;
   readonly folds: number;
-  readonly lambdas: readonly number[];
+  readonly candidates: readonly unknown[];
   readonly scoring: readonly Metric[];
-  readonly ridge: { readonly centered: boolean };
+  readonly training: { readonly centered: boolean };
 }
 
 /** Largest bound on the relative error of a loss taken from Gram matrices: a hundredth of what scores agree to. */
 const LOSS_TOLERANCE = 1e-10;
 
-/** The node the losses are read from, if its bounds hold. @shape weights: [columns + 1, folds * lambdas] */
+/** The node the losses are read from, if its bounds hold. @shape weights: [columns + 1, folds * candidates] */
 export function lossNode(search: Judged, weights: Matrix): Matrix {
   const wanted = lossesOf(search.scoring);
   if (wanted.length > 1 || wanted[0] !== 'squared') return rowLosses(search, weights);
   const { session } = weights;
-  const attrs = { groups: search.folds, center: search.ridge.centered };
+  const attrs = { groups: search.folds, center: search.training.centered };
   return Matrix.of(session, session.intern(ops.gramLoss, [search.gram.expr, weights.expr], attrs));
 }
 
-/** Losses summed over the rows, in one pass: [losses, folds * lambdas]. */
+/** Losses summed over the rows, in one pass: [losses, folds * candidates]. */
 function rowLosses(search: Judged, weights: Matrix): Matrix {
   const { session } = weights;
   if (search.inParts) {
@@ -70,7 +70,7 @@ export async function heldOutLosses(
     return row < 0 ? Number.NaN : value.data[row * value.cols + at]!;
   };
   return (trial, fold) => {
-    const at = fold * search.lambdas.length + trial;
+    const at = fold * search.candidates.length + trial;
     return { squared: read('squared', at), absolute: read('absolute', at) };
   };
 }

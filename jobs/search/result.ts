@@ -1,10 +1,10 @@
 /** What a search answers: the table of trials, the best one, and the model refitted on all rows. */
-
-export type ParamValue = number | string | boolean | null;
+import type { LinearModel, Params } from '../estimators/estimator.js';
 
 /** One candidate of the search space, scored on every fold. */
 export interface TrialResult {
-  readonly params: Readonly<Record<string, ParamValue>>;
+  /** Of the grid; empty when nothing is searched. */
+  readonly params: Params;
   /** Per metric, the score on each fold; greater is better, as in scikit-learn; `error_score` where a fit failed. */
   readonly splitScores: Readonly<Record<string, readonly number[]>>;
   readonly meanScore: Readonly<Record<string, number>>;
@@ -16,17 +16,9 @@ export interface TrialResult {
   readonly errors?: Readonly<Record<number, string>>;
 }
 
-/** A linear model in the units of the encoded columns (standardising already undone). */
-export interface LinearModel {
-  readonly kind: 'linear';
-  readonly columns: readonly string[];
-  readonly coefficients: readonly number[];
-  readonly intercept: number;
-  /** Values put where a number is missing, by column; fitted on the rows the model was fitted on. */
-  readonly imputed: Readonly<Record<string, number>>;
-}
-
 export interface SearchResult {
+  /** Absent in runs of earlier versions, which all searched ridge regression. */
+  readonly estimator?: string;
   readonly paramNames: readonly string[];
   readonly metrics: readonly string[];
   /** The metric the best trial is chosen by. */

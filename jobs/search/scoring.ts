@@ -5,12 +5,6 @@
 import type { Loss } from '../../driver/index.js';
 import type { TrialResult } from './result.js';
 
-export type Metric =
-  | 'neg_mean_squared_error'
-  | 'neg_root_mean_squared_error'
-  | 'neg_mean_absolute_error'
-  | 'r2';
-
 /** What a metric is computed from, for one model on one fold. */
 export interface FoldLosses {
   readonly count: number;
@@ -20,14 +14,15 @@ export interface FoldLosses {
   readonly targetScatter: number;
 }
 
-interface MetricDef {
+export interface MetricDef {
   readonly loss: Loss;
   /** Fewest rows of a test fold it is defined on. Default 1. */
   readonly minRows?: number;
   readonly score: (losses: FoldLosses) => number;
 }
 
-export const metrics: Readonly<Record<Metric, MetricDef>> = {
+/** scikit-learn's scorers by name: the one table of metrics. */
+export const METRICS = {
   neg_mean_squared_error: { loss: 'squared', score: ({ squared, count }) => -squared / count },
   neg_root_mean_squared_error: {
     loss: 'squared',
@@ -35,7 +30,14 @@ export const metrics: Readonly<Record<Metric, MetricDef>> = {
   },
   neg_mean_absolute_error: { loss: 'absolute', score: ({ absolute, count }) => -absolute / count },
   r2: { loss: 'squared', minRows: 2, score: r2 },
-};
+} as const satisfies Readonly<Record<string, MetricDef>>;
+
+export type Metric = keyof typeof METRICS;
+
+/** The metrics that models can be scored by whose predictions have these losses. */
+export function metricsOf(losses: readonly Loss[]): Metric[] {
+  return (Object.keys(METRICS) as Metric[]).filter((name) => losses.includes(METRICS[name].loss));
+}
 
 /** As scikit-learn's `r2_score`: for a constant target, 1 if the fit is exact, else 0; NaN below two rows. */
 function r2({ count, squared, targetScatter }: FoldLosses): number {
@@ -45,7 +47,7 @@ function r2({ count, squared, targetScatter }: FoldLosses): number {
 }
 
 export function lossesOf(scoring: readonly Metric[]): Loss[] {
-  return [...new Set(scoring.map((metric) => metrics[metric].loss))].sort().reverse();
+  return [...new Set(scoring.map((metric) => METRICS[metric].loss))].sort().reverse();
 }
 
 export function mean(values: readonly number[]): number {

@@ -5,7 +5,7 @@
  * here.
  */
 import type { TrialResult } from './result.js';
-import { type Metric, metrics } from './scoring.js';
+import { METRICS, type Metric, type MetricDef } from './scoring.js';
 
 interface Scored {
   readonly trials: readonly TrialResult[];
@@ -52,7 +52,7 @@ function nonFinite(scored: Scored, name: Metric, count: number): string {
 }
 
 function reason({ trials, foldRows }: Scored, name: Metric): string {
-  const { minRows = 1 } = metrics[name];
+  const { minRows = 1 }: MetricDef = METRICS[name];
   const short = foldRows.flatMap((rows, fold) => (rows < minRows ? [fold] : []));
   if (short.length > 0) {
     const [first = 0] = short;

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import { type DenseMatrix, dense, matrix, ops, Session } from '../../../../driver/index.js';
 import { createCpuBackend } from '../../../../gpu-executor/cpu/index.js';
+import { ridge } from '../../../../jobs/estimators/ridge.js';
 import { gridSearch } from '../../../../jobs/search/grid-search.js';
 import { cells } from '../../../support/plan.js';
 
@@ -110,7 +111,8 @@ describe('losses from Gram matrices', () => {
           X: matrix(session, X),
           y: matrix(session, dense(2000, 1, y)),
           cv: { folds: 4 },
-          lambdas: [1e-12, 1e-6],
+          estimator: ridge,
+          grid: { lambda: [1e-12, 1e-6] },
           scoring,
         });
         const { passes: counted } = session.statistics.counters();

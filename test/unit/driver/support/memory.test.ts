@@ -22,7 +22,7 @@ const shape: RunShape = {
   imputations: 0,
   groups: 5,
   folds: 5,
-  lambdas: 10,
+  candidates: 10,
   standardize: true,
   partCells: 0,
   isText: false,
@@ -75,7 +75,7 @@ describe('memory', () => {
   });
 
   it('forecasts the moments as they are made', () => {
-    const wide = forecast({ columns: 9998, expressions: 9999, groups: 4, folds: 4, lambdas: 2 });
+    const wide = forecast({ columns: 9998, expressions: 9999, groups: 4, folds: 4, candidates: 2 });
     assert.equal(wide.momentBytes, 4 * 10_000 ** 2 * 8);
     // A buffer a lane and one to come, besides reading and the program.
     const rest = wide.processBytes - wide.momentBytes - 3 * 10_000 ** 2 * 8;
@@ -91,7 +91,7 @@ describe('memory', () => {
     for (const more of [
       { columns: 200 },
       { groups: 10, folds: 10 },
-      { lambdas: 1000 },
+      { candidates: 1000 },
       { partCells: 1e6 },
       { categories: 1000 },
       { imputations: 5 },

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { matrix, Session } from '../../../../driver/index.js';
 import { createCpuBackend } from '../../../../gpu-executor/cpu/index.js';
+import { ridge } from '../../../../jobs/estimators/ridge.js';
 import { gridSearch } from '../../../../jobs/search/grid-search.js';
 import type { SearchResult } from '../../../../jobs/search/result.js';
 import type { Metric } from '../../../../jobs/search/scoring.js';
@@ -21,7 +22,14 @@ async function open(metric: Metric): Promise<{
   return {
     session,
     search: (lambdas) =>
-      gridSearch(session, { X, y, cv: { folds: 5 }, lambdas, scoring: [metric] }),
+      gridSearch(session, {
+        X,
+        y,
+        cv: { folds: 5 },
+        estimator: ridge,
+        grid: { lambda: lambdas },
+        scoring: [metric],
+      }),
   };
 }
 

@@ -9,10 +9,12 @@ import { join } from 'node:path';
 import { createReferenceBackend } from '../../../../driver/backend/reference-backend.js';
 import { matrix, Session } from '../../../../driver/index.js';
 import { type OpenSession, openSession } from '../../../../jobs/engines.js';
+import type { LinearModel } from '../../../../jobs/estimators/estimator.js';
+import { ridge } from '../../../../jobs/estimators/ridge.js';
 import { parseJob } from '../../../../jobs/job-file/read-job.js';
 import { runJob } from '../../../../jobs/run-job.js';
 import { type CrossValidation, gridSearch } from '../../../../jobs/search/grid-search.js';
-import type { LinearModel, SearchResult } from '../../../../jobs/search/result.js';
+import type { SearchResult } from '../../../../jobs/search/result.js';
 import {
   numericColumns,
   type SklearnScenario,
@@ -93,8 +95,9 @@ function searchMatrices(session: Session, scenario: SklearnScenario): Promise<Se
     X: matrix(session, y.length, names.length, cells),
     y: matrix(session, y.length, 1, y),
     cv: foldsOf(session, scenario, column),
-    lambdas: scenario.lambdas,
-    intercept: scenario.intercept,
+    estimator: ridge,
+    params: { intercept: scenario.intercept },
+    grid: { lambda: scenario.lambdas },
     standardize: scenario.standardize,
     scoring: scenario.scoring,
   });

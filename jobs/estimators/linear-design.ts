@@ -1,0 +1,222 @@
+/**
+ * The design that estimators share which read moments. Imputing means, standardising and the
+ * intercept are linear maps on the encoded columns, so they are applied to the moments: with
+ * x~ = T'x (imputation) and scales d, the scatter is D^-1 T'CT D^-1. A column that has no value in
+ * the training rows has no mean either: it is left out of that fit, as scikit-learn's
+ * `SimpleImputer` leaves it out.
+ */
+import { type Matrix, matrix, type Scalar, type Session, scalar } from '../../driver/index.js';
+import { type Moments, trainingMoments, trainingProducts } from './moments.js';
+
+/** Mean imputation of one column: where the indicator column is 1 the value column takes the training mean. */
+export interface Imputation {
+  readonly column: number;
+  readonly indicator: number;
+}
+
+export interface LinearDesign {
+  /** Selects the design columns out of the encoded ones: [encoded, design], null when they are the same. */
+  readonly select: Matrix | null;
+  /** 1 where the indicator (row) carries the imputed value of a design column: [encoded, design]. */
+  readonly carry: Matrix | null;
+  /** Encoded columns, without the target. */
+  readonly encoded: number;
+  /** Of a wide design, what takes the place of `select` and `carry`; null for every other. */
+  readonly wide: WideDesign | null;
+}
+
+export interface WideDesign {
+  /** Imputed columns and their indicators: [imputations, 2]; null for none. */
+  readonly pairs: Matrix | null;
+  /** 1 for each encoded column that is a design column: [encoded + 1, 1]. */
+  readonly kept: Matrix | null;
+  readonly design: number;
+}
+
+/** From this many columns on, every step's value would be large, and one operator does them all in one matrix's memory. */
+export const WIDE_COLUMNS = 1024;
+
+/** The rows a model is fitted on, as their moments, and how their columns are prepared. */
+export interface TrainingRows {
+  /** Moments by group: [groups * (encoded + 2), encoded + 2]. */
+  readonly gram: Matrix;
+  readonly groups: number;
+  /** The group that is left out; undefined for none. */
+  readonly fold: number | undefined;
+  /** Whether `gram` holds centred blocks. */
+  readonly centered: boolean;
+  readonly standardize: boolean;
+  readonly design: LinearDesign;
+}
+
+/** Sums of products of the prepared columns and the target over the training rows: what is solved. */
+export interface LinearSystem {
+  /** [design, design] and [design, 1] */
+  readonly xx: Matrix;
+  readonly xy: Matrix;
+  /** [1, design]: 1 for a column without a value in these rows, whose row and column of `xx` are 0; null for none. */
+  readonly leftOut: Matrix | null;
+}
+
+export interface PreparedRows {
+  readonly system: LinearSystem;
+  /** Coefficients of the design columns from those of the system's. */
+  readonly unscale: (solution: Matrix) => Matrix;
+  /** The intercept that goes with coefficients of the design columns; 0 through the origin. */
+  readonly intercept: (coefficients: Matrix) => Scalar;
+  /** T: [encoded, design]; null for the identity. */
+  readonly map: Matrix | null;
+  /** [1, design] */
+  readonly imputed: Matrix | null;
+}
+
+/** How a search's columns become a design's. @returns also which encoded columns are design columns */
+export function linearDesign(
+  session: Session,
+  encoded: number,
+  imputations: readonly Imputation[],
+): { design: LinearDesign; kept: readonly number[] } {
+  const indicators = new Set(imputations.map((imputation) => imputation.indicator));
+  const kept = Array.from({ length: encoded }, (_, j) => j).filter((j) => !indicators.has(j));
+  const narrow = { select: null, carry: null, encoded, wide: null };
+  if (encoded >= WIDE_COLUMNS) {
+    return { design: { ...narrow, wide: wideDesign(session, encoded, kept, imputations) }, kept };
+  }
+  if (imputations.length === 0) return { design: narrow, kept };
+  const select = new Float64Array(encoded * kept.length);
+  const carry = new Float64Array(encoded * kept.length);
+  const place = new Map(kept.map((column, j) => [column, j]));
+  for (const [column, j] of place) select[column * kept.length + j] = 1;
+  for (const { column, indicator } of imputations) {
+    carry[indicator * kept.length + place.get(column)!] = 1;
+  }
+  return {
+    design: {
+      select: matrix(session, encoded, kept.length, select),
+      carry: matrix(session, encoded, kept.length, carry),
+      encoded,
+      wide: null,
+    },
+    kept,
+  };
+}
+
+function wideDesign(
+  session: Session,
+  encoded: number,
+  kept: readonly number[],
+  imputations: readonly Imputation[],
+): WideDesign {
+  if (imputations.length === 0) return { pairs: null, kept: null, design: encoded };
+  const pairs = Float64Array.from(
+    imputations.flatMap(({ column, indicator }) => [column, indicator]),
+  );
+  const mask = new Float64Array(encoded + 1);
+  for (const column of kept) mask[column] = 1;
+  return {
+    pairs: matrix(session, imputations.length, 2, pairs),
+    kept: matrix(session, encoded + 1, 1, mask),
+    design: kept.length,
+  };
+}
+
+/** The training rows ready to be solved for a model with or without intercept. The design is not wide. */
+export function prepareRows(rows: TrainingRows, hasIntercept: boolean): PreparedRows {
+  const { gram, groups, fold, standardize } = rows;
+  const d = rows.design.encoded;
+  if (!rows.centered) {
+    const products = trainingProducts(gram, groups, fold);
+    const xx = products.slice([0, d], [0, d]);
+    return {
+      system: { xx, xy: products.slice([0, d], d), leftOut: null },
+      unscale: (solution) => solution,
+      intercept: () => scalar(gram.session, 0),
+      map: null,
+      imputed: null,
+    };
+  }
+  const moments = trainingMoments(gram, groups, fold);
+  const design = imputeMoments(moments, rows.design);
+  const scale = standardize ? columnScales(design, moments.count) : null;
+  const keepOrigin = !hasIntercept && !standardize;
+  const { xx, xy } = keepOrigin ? uncentered(design, moments.count) : design;
+  const intercept = (coefficients: Matrix): Scalar => {
+    let sum = scalar(gram.session, 0);
+    if (!keepOrigin) sum = sum.sub(design.mean.t().matmul(coefficients).asScalar());
+    return hasIntercept ? sum.add(design.target) : sum;
+  };
+  return {
+    system: {
+      xx: scale === null ? xx : xx.div(scale).div(scale.t()),
+      xy: scale === null ? xy : xy.div(scale.t()),
+      leftOut: design.leftOut,
+    },
+    unscale: (solution) => (scale === null ? solution : solution.div(scale.t())),
+    intercept,
+    map: design.map,
+    imputed: design.imputed,
+  };
+}
+
+interface DesignMoments {
+  /** [design, design] and [design, 1]: scatter of the columns, and with the target. */
+  readonly xx: Matrix;
+  readonly xy: Matrix;
+  /** [design, 1] */
+  readonly mean: Matrix;
+  readonly target: Scalar;
+  /** T: [encoded, design]; null for the identity. */
+  readonly map: Matrix | null;
+  readonly imputed: Matrix | null;
+  readonly leftOut: Matrix | null;
+}
+
+function imputeMoments(moments: Moments, design: LinearDesign): DesignMoments {
+  const d = design.encoded;
+  const xx = moments.scatter.slice([0, d], [0, d]);
+  const xy = moments.scatter.slice([0, d], d);
+  const mean = moments.mean.slice([0, d]);
+  const target = moments.mean.at(d, 0);
+  const { select, carry } = design;
+  if (select === null || carry === null) {
+    return { xx, xy, mean, target, map: null, imputed: null, leftOut: null };
+  }
+  // A missing cell is encoded as 0, so the mean over present cells is the plain mean over the
+  // present share.
+  const row = mean.t();
+  const present = scalar(mean.session, 1).sub(row.matmul(carry));
+  // Half a row: the share is a multiple of one row's but for rounding.
+  const leftOut = present.mul(moments.count).lt(0.5);
+  const imputed = leftOut.ifelse(0, row.matmul(select).div(present));
+  const map = select.mul(scalar(mean.session, 1).sub(leftOut)).add(carry.mul(imputed));
+  return {
+    xx: map.t().matmul(xx.matmul(map)),
+    xy: map.t().matmul(xy),
+    mean: map.t().matmul(mean),
+    target,
+    map,
+    imputed,
+    leftOut,
+  };
+}
+
+/**
+ * Standard deviations as scikit-learn's StandardScaler takes them: population form, 1 where the
+ * column is constant up to rounding (`_is_constant_feature`: var <= n eps var + (n mean eps)^2).
+ * [1, design]
+ */
+function columnScales(design: DesignMoments, count: Scalar): Matrix {
+  const variance = design.xx.diag().t().div(count);
+  const slack = count.mul(Number.EPSILON);
+  const bound = variance.mul(slack).add(design.mean.t().mul(slack).square());
+  return variance.le(bound).ifelse(1, variance.sqrt());
+}
+
+/** Sums of products about the origin from scatter about the mean: X'X = C + n m m'. */
+function uncentered(design: DesignMoments, count: Scalar): { xx: Matrix; xy: Matrix } {
+  const weighted = design.mean.mul(count);
+  return {
+    xx: design.xx.add(weighted.matmul(design.mean.t())),
+    xy: design.xy.add(weighted.mul(design.target)),
+  };
+}

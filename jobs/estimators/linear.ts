@@ -1,0 +1,111 @@
+/**
+ * What linear estimators that read moments have in common: an estimator says how a system of sums
+ * of products is solved, and this makes the fit of it, the model that is kept and its predictions.
+ */
+import type { z } from 'zod';
+import { Matrix, matrix, type OpDef, scalar, selectRows } from '../../driver/index.js';
+import type { Estimator, FitValues, LinearFit, LinearModel, StoredDesign } from './estimator.js';
+import {
+  type LinearSystem,
+  prepareRows,
+  type TrainingRows,
+  type WideDesign,
+} from './linear-design.js';
+
+/** What one linear estimator says of itself. */
+export interface LinearDefinition<S extends z.ZodObject> {
+  readonly name: string;
+  readonly description: string;
+  readonly parameters: S;
+  readonly hasIntercept: (params: z.output<S>) => boolean;
+  /** Coefficients of the system's columns: [design, 1]. */
+  readonly solve: (system: LinearSystem, params: z.output<S>) => Matrix;
+  /** The same for wide designs, as an operator over the moments by group in memory of one matrix. */
+  readonly wide: {
+    readonly op: OpDef;
+    /** Its second operand, as a column. */
+    readonly operand: (params: z.output<S>) => readonly number[];
+  };
+}
+
+export function linearEstimator<S extends z.ZodObject>(given: LinearDefinition<S>): Estimator {
+  const { name, description, parameters } = given;
+  return {
+    name,
+    description,
+    parameters,
+    reads: 'moments',
+    losses: ['squared', 'absolute'],
+    // A search checks parameters against `parameters` before it asks for a fit.
+    centers: (params) => given.hasIntercept(params as z.output<S>),
+    fit: (rows, params) => {
+      const { wide } = rows.design;
+      const own = params as z.output<S>;
+      return wide === null ? narrowFit(rows, given, own) : wideFit(rows, wide, given, own);
+    },
+    store,
+    predict,
+  };
+}
+
+function narrowFit<S extends z.ZodObject>(
+  rows: TrainingRows,
+  { hasIntercept, solve }: LinearDefinition<S>,
+  params: z.output<S>,
+): LinearFit {
+  const prepared = prepareRows(rows, hasIntercept(params));
+  const { map, imputed } = prepared;
+  const coefficients = prepared.unscale(solve(prepared.system, params));
+  const intercept = prepared.intercept(coefficients).asMatrix();
+  const own = map === null ? coefficients : map.matmul(coefficients);
+  return {
+    weights: own.rbind(intercept),
+    outputs: { coefficients, intercept, ...(imputed ? { imputed } : {}) },
+  };
+}
+
+function wideFit<S extends z.ZodObject>(
+  { gram, groups, fold, centered, standardize }: TrainingRows,
+  { pairs, kept, design }: WideDesign,
+  { hasIntercept, wide }: LinearDefinition<S>,
+  params: z.output<S>,
+): LinearFit {
+  const { session } = gram;
+  const operand = Float64Array.from(wide.operand(params));
+  const second =
+    operand.length === 1
+      ? scalar(session, operand[0]!).asMatrix()
+      : matrix(session, operand.length, 1, operand);
+  const inputs = [gram.expr, second.expr, ...(pairs ? [pairs.expr] : [])];
+  const intercept = hasIntercept(params);
+  const attrs = { groups, fold: fold ?? -1, center: centered, intercept, standardize };
+  const fitted = Matrix.of(session, session.intern(wide.op, inputs, attrs));
+  const d = fitted.rows - 1;
+  const weights = fitted.slice([0, d + 1], 0);
+  const own = kept === null ? fitted.slice([0, d]) : selectRows(fitted, kept, design);
+  return {
+    weights,
+    outputs: {
+      coefficients: own.slice([0, design], 0),
+      intercept: weights.slice(d),
+      ...(pairs ? { imputed: own.slice([0, design], 1).t() } : {}),
+    },
+  };
+}
+
+function store(values: FitValues, { columns, imputed }: StoredDesign): LinearModel {
+  return {
+    kind: 'linear',
+    columns,
+    coefficients: [...values.coefficients!],
+    intercept: values.intercept![0]!,
+    imputed: Object.fromEntries(
+      imputed.map((column) => [columns[column]!, values.imputed![column]!]),
+    ),
+  };
+}
+
+function predict({ coefficients, intercept }: LinearModel, X: Matrix): Matrix {
+  const w = matrix(X.session, coefficients.length, 1, Float64Array.from(coefficients));
+  return X.matmul(w).add(intercept);
+}

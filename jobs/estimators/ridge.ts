@@ -1,0 +1,26 @@
+/**
+ * Ridge regression: min |y - Xw - b|^2 + lambda |w|^2, the intercept b unpenalised (scikit-learn's
+ * `Ridge`, solver cholesky).
+ */
+import { z } from 'zod';
+import { ops } from '../../driver/index.js';
+import { linearEstimator } from './linear.js';
+
+export const ridge = linearEstimator({
+  name: 'ridge',
+  description: 'Ridge regression.',
+  parameters: z.strictObject({
+    lambda: z.number().nonnegative().default(1).meta({
+      description: "Penalty on the summed squares of the coefficients: scikit-learn's `alpha`.",
+    }),
+    intercept: z.boolean().default(true).meta({
+      description: 'Fit an intercept, which is not penalised.',
+    }),
+  }),
+  hasIntercept: ({ intercept }) => intercept,
+  solve: ({ xx, xy, leftOut }, { lambda }) => {
+    const gram = leftOut === null ? xx : xx.addDiag(leftOut.t());
+    return gram.addDiag(lambda).solve(xy, { assume: 'spd' });
+  },
+  wide: { op: ops.foldRidge, operand: ({ lambda }) => [lambda] },
+});
