@@ -8,8 +8,8 @@
 import type { Backend } from '../backend/backend.js';
 import type { CostModel } from '../cost/cost-model.js';
 import type { HostReplicas } from '../cost/host-replicas.js';
+import type { Likelihood } from '../cost/likelihood.js';
 import type { ReuseHistory } from '../cost/reuse-history.js';
-import type { TransientHistory } from '../cost/transient-history.js';
 import type { Expr, NodeMaker } from '../ir/expr.js';
 import type { Value } from '../ir/value.js';
 import type { Collected } from './collect.js';
@@ -41,8 +41,8 @@ export interface PassContext {
   readonly persistRoots: boolean;
   /** False: nothing is kept beyond its plan. */
   readonly reuse: boolean;
-  /** What came of letting cheap steps go. */
-  readonly transients: TransientHistory;
+  /** Of cheap steps that were not kept, those made again. */
+  readonly transients: Likelihood<Expr>;
   /** Absent: nothing cached is built upon. */
   readonly partial?: PartialReuseOptions;
   /** The value of a node that is there, `pending` while another execution computes it, undefined otherwise. */

@@ -4,10 +4,11 @@
  * leaves its memory to the next. Invariant: what keeping costs is at most a sixty-fourth part of
  * the work it saves, and what is lost by not keeping is bounded: a chain of transients is cut by a
  * kept value once it has grown dear, its end is kept unless it is large, and so is a result made a
- * second time and what is of a form that was (`cost/transient-history.ts`). Source: delayed caching
+ * second time and what is of a form of which one in 32 was. Source: delayed caching
  * of MEMPHIS (EDBT 2025) 5.2, here for cheap results of the host; and measurements (`bench
  * reuse-overhead`).
  */
+import { Likelihood } from '../cost/likelihood.js';
 import { denseBytes, type Expr } from '../ir/expr.js';
 import type { OpDef } from '../ir/op-def.js';
 import type { Pass, PassContext } from './pass.js';
@@ -21,12 +22,24 @@ const MAX_END_BYTES = 1024 * 1024;
 const MAX_SUMMED_BYTES = 64 * 1024;
 /** Keeping pays at once where it costs at most this part of making the value again. */
 const KEEPING_SHARE = 1 / 64;
+/** Steps of an operator and shape are not kept while at most this part of them was made again. */
+const MAX_AGAIN_SHARE = 1 / 32;
 /** Bookkeeping of one entry, measured. @units seconds */
 const ENTRY_SECONDS = 1e-6;
 /** Writing to memory that no earlier result has left warm, measured. @units bytes/s */
 const FRESH_BYTES_PER_SECOND = 1.4e9;
 /** Planning and starting one operator. @units seconds */
 const START_SECONDS = 2e-6;
+
+/** A loop that carries a cheap step from plan to plan shows itself in its first turns: how often steps that were not kept came again. */
+export function transientHistory(): Likelihood<Expr> {
+  return new Likelihood({
+    // Two forms that share a number only share their counts.
+    kindOf: ({ op, rows, cols }) => (op.id * 8191 + rows) * 131_071 + cols,
+    kinds: 1 << 14,
+    memory: 4096,
+  });
+}
 
 export const transients: Pass = {
   name: 'transients',
@@ -84,7 +97,7 @@ function markTransients(plan: Plan, context: PassContext): boolean {
 interface Step {
   readonly rows: number;
   readonly cols: number;
-  /** Letting such steps go has paid so far. */
+  /** Not keeping such steps has paid so far. */
   readonly pays: boolean;
   /** To make it. @units seconds */
   readonly seconds: number;
@@ -98,7 +111,7 @@ function stepOf(expr: Expr, { local, transients }: PassContext): Step {
   return {
     rows,
     cols,
-    pays: transients.pays(expr),
+    pays: transients.share(expr) <= MAX_AGAIN_SHARE,
     seconds: START_SECONDS + chainSeconds,
     keeping: ENTRY_SECONDS + denseBytes(expr) / FRESH_BYTES_PER_SECOND,
   };

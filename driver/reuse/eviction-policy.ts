@@ -6,7 +6,7 @@
 
 import type { CacheEntry } from '../backend/cache-entry.js';
 import { ConfigError } from '../errors.js';
-import type { VictimRule } from '../support/budget.js';
+import { lossPerByte, type VictimRule } from '../support/budget.js';
 import { env } from '../support/env.js';
 
 export interface EvictionPolicy extends VictimRule<CacheEntry> {
@@ -15,14 +15,14 @@ export interface EvictionPolicy extends VictimRule<CacheEntry> {
 
 export type PolicyName = EvictionPolicy['name'];
 
-const costPerByte = (entry: CacheEntry): number => entry.seconds / entry.bytes;
+const costPerByte = ({ seconds, bytes }: CacheEntry): number => lossPerByte(0, seconds, bytes);
 const lastUse = (entry: CacheEntry): number => entry.usedAt;
 
 const policies: Readonly<Record<PolicyName, EvictionPolicy>> = {
   /** (hits + misses + 1) * time / size: what dropping it will cost, for what it frees. */
   costSize: {
     name: 'costSize',
-    score: (entry) => (entry.hits + entry.misses + 1) * costPerByte(entry),
+    score: ({ hits, misses, seconds, bytes }) => lossPerByte(hits + misses, seconds, bytes),
     tieBreak: lastUse,
   },
   /** Least recently used first. */

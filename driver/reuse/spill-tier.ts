@@ -7,12 +7,12 @@
  */
 import { unlink } from 'node:fs/promises';
 import type { CacheEntry, SpillFile } from '../backend/cache-entry.js';
+import { Likelihood } from '../cost/likelihood.js';
 import type { DenseMatrix } from '../ir/value.js';
 import { Budget } from '../support/budget.js';
 import { env } from '../support/env.js';
 import { memoryShares } from '../support/memory.js';
 import { type EvictionPolicy, evictionPolicy } from './eviction-policy.js';
-import { ReturnHistory } from './return-history.js';
 import { readSpillFile, writeSpillFile } from './spill-file.js';
 import { makeSpillFolder, removeSpillFolder, sweepSpillFolders } from './spill-folder.js';
 import { TransferRate } from './transfer-rate.js';
@@ -29,6 +29,12 @@ export interface SpillOptions {
 /** @units bytes per second */
 const FIRST_WRITE = 450e6;
 const FIRST_READ = 500e6;
+/**
+ * The least chance of a return: nothing can return within the first turn of a loop, however long.
+ * Writing for nothing then adds at most a quarter, and computing again what should have been
+ * written at most 60 %.
+ */
+const LEAST_SHARE = 0.25;
 /** Writes at work at once; a disk gains nothing from more. */
 const WRITERS = 2;
 
@@ -41,7 +47,13 @@ export class SpillTier {
   disabledReason: string | undefined;
   readonly writing = new TransferRate(FIRST_WRITE);
   readonly reading = new TransferRate(FIRST_READ);
-  readonly #returns = new ReturnHistory();
+  /** Of the values that left memory, those asked for again: half of 16 imagined ones at first. */
+  readonly #returns = new Likelihood<number>({
+    kindOf: () => 0,
+    kinds: 1,
+    memory: 512,
+    prior: { seen: 16, returned: 8 },
+  });
   readonly #options: SpillOptions;
   readonly #warned = new Set<string>();
   #folder: Promise<{ readonly path: string; readonly freeBytes: number }> | undefined;
@@ -82,10 +94,10 @@ export class SpillTier {
    */
   leaves(bytes: number, seconds: number, returns: number): boolean {
     const { reading, writing } = this;
-    if (this.#isWorthwhile(bytes, seconds)) this.#returns.left();
+    if (this.#isWorthwhile(bytes, seconds)) this.#returns.seen(bytes);
     if (this.pays(bytes, seconds, returns)) return true;
     const hopeful = [reading.hopefulSeconds(bytes), writing.hopefulSeconds(bytes)] as const;
-    if (this.#gains(seconds, returns, ...hopeful)) {
+    if (this.#gains(bytes, seconds, returns, ...hopeful)) {
       reading.forget();
       writing.forget();
     }
@@ -98,17 +110,26 @@ export class SpillTier {
     // Twice the bound only when nobody waits for room; then the value is computed again rather than
     // held.
     if (this.#waitingBytes > 2 * this.#maxWaitingBytes) return false;
-    return this.#gains(seconds, returns, this.reading.seconds(bytes), this.writing.seconds(bytes));
+    return this.#gains(
+      bytes,
+      seconds,
+      returns,
+      this.reading.seconds(bytes),
+      this.writing.seconds(bytes),
+    );
   }
 
   /** What reading saves, times the chance that it is asked for again, exceeds what writing costs. */
-  #gains(seconds: number, returns: number, read: number, write: number): boolean {
-    return this.#returns.chance(returns) * (seconds - read) > write;
+  #gains(bytes: number, seconds: number, returns: number, read: number, write: number): boolean {
+    const share = Math.max(LEAST_SHARE, this.#returns.share(bytes));
+    // Laplace's rule: the returns of the value itself, and two imagined trials at the share of all.
+    const chance = (returns + 2 * share) / (returns + 2);
+    return chance * (seconds - read) > write;
   }
 
   /** Notes that a value that had left memory was asked for again. */
   returned(bytes: number, seconds: number): void {
-    if (this.#isWorthwhile(bytes, seconds)) this.#returns.returned();
+    if (this.#isWorthwhile(bytes, seconds)) this.#returns.returned(bytes);
   }
 
   /** Values that no chance makes worth a file say nothing of those that may be. */

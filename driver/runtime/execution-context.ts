@@ -2,7 +2,7 @@
 
 import type { Backend, RunContext } from '../backend/backend.js';
 import type { CostModel } from '../cost/cost-model.js';
-import type { TransientHistory } from '../cost/transient-history.js';
+import type { Likelihood } from '../cost/likelihood.js';
 import type { Expr } from '../ir/expr.js';
 import type { Value } from '../ir/value.js';
 import type { ReuseCache } from '../reuse/reuse-cache.js';
@@ -19,7 +19,7 @@ export interface ExecutionContext extends RunContext {
   readonly costs: CostModel;
   readonly migration: Migration;
   /** Told what becomes of cheap steps that are not kept. */
-  readonly transients: TransientHistory;
+  readonly transients: Likelihood<Expr>;
   /** False: nothing travels ahead, and one thing runs at a time. For measuring. */
   readonly asynchronous: boolean;
   /** Told each value as it is computed. */

@@ -356,9 +356,9 @@ export class Execution {
     const total = this.#transients.total(node, seconds, chain);
     this.#states.note(expr, value);
     for (const step of chain?.nodes ?? [expr]) {
-      if (step.wasTransient) transients.madeAgain(step);
+      if (step.wasTransient) transients.returned(step);
       const isLetGo = node.transient || step !== expr;
-      if (isLetGo) transients.letGo(step);
+      if (isLetGo) transients.seen(step);
       step.wasTransient ||= isLetGo;
       const share = chain === undefined ? seconds : seconds / chain.nodes.length;
       this.#record(step, backend.name, share, step === expr ? 'computed' : 'fused');

@@ -14,10 +14,10 @@ import { planSeconds } from '../compiler/plan-seconds.js';
 import { isHostData } from '../compiler/row-blocks.js';
 import { logicalText } from '../compiler/run-passes.js';
 import type { PartialReuseOptions } from '../compiler/run-plan-rules.js';
+import { transientHistory } from '../compiler/transients.js';
 import type { CostModel } from '../cost/cost-model.js';
 import type { HostReplicas } from '../cost/host-replicas.js';
 import { ReuseHistory } from '../cost/reuse-history.js';
-import { TransientHistory } from '../cost/transient-history.js';
 import { ConfigError } from '../errors.js';
 import { type Expr, topological } from '../ir/expr.js';
 import type { Interner } from '../ir/intern.js';
@@ -51,7 +51,7 @@ export interface PlannerOptions {
 
 export class Planner {
   readonly costs: CostModel;
-  readonly transients = new TransientHistory();
+  readonly transients = transientHistory();
   readonly history: ReuseHistory;
   readonly #options: PlannerOptions;
   readonly #policy: PlacementPolicy;

@@ -15,6 +15,11 @@ export interface VictimRule<Item> {
   readonly tieBreak: (item: Item) => number;
 }
 
+/** What losing something costs for what it frees, read as often as before and once more. */
+export function lossPerByte(reads: number, seconds: number, bytes: number): number {
+  return ((reads + 1) * seconds) / Math.max(1, bytes);
+}
+
 /** What was used longest ago goes first. */
 export const leastRecentlyUsed: VictimRule<{ readonly usedAt: number }> = {
   score: ({ usedAt }) => usedAt,

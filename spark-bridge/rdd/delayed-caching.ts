@@ -8,10 +8,10 @@
  * Invariant: what is remembered is bounded.
  */
 import { isInside, type Plan, type PlanNode } from '../../driver/compiler/plan.js';
-import { denseBytes, type Expr } from '../../driver/ir/expr.js';
+import { Likelihood } from '../../driver/cost/likelihood.js';
+import type { Expr } from '../../driver/ir/expr.js';
 import { lineageKey } from '../../driver/ir/lineage-key.js';
 import { frame } from '../../driver/operators/frame.js';
-import { forgetOldest } from '../../driver/support/forget-oldest.js';
 
 /**
  * When computed row blocks are kept: `delayed`, as above; `eager`, all of them the first time;
@@ -20,9 +20,6 @@ import { forgetOldest } from '../../driver/support/forget-oldest.js';
 export type RddReuse = 'delayed' | 'eager' | 'off';
 
 export const DEFAULT_DELAY = 2;
-/** Values whose times of occurrence are remembered; the ones not seen for longest go first. */
-const MAX_NOTED = 16_384;
-const MAX_KINDS = 1024;
 /** Fewer occurrences of a kind say nothing. */
 const MIN_OBSERVED = 12;
 /** Work below this is done again as fast as its result is read. @units flops a cell */
@@ -30,18 +27,18 @@ const MIN_FLOPS_PER_CELL = 4;
 /** Nodes looked through for the same kind further down. */
 const MAX_WALK = 64;
 
-/** What is known of values of one operator, shape and kind of operands. */
-interface Kind {
-  firsts: number;
-  repeats: number;
-  /** Firsts that were made from another value of this kind. */
-  carried: number;
-}
-
 export class DelayedCaching {
   readonly policy: RddReuse;
-  readonly #seen = new Map<string, number>();
-  readonly #kinds = new Map<string, Kind>();
+  /** How often each value came up. */
+  readonly #occurrences = new Likelihood<Expr>({
+    kindOf: lineageKey,
+    kinds: 16_384,
+    memory: Number.POSITIVE_INFINITY,
+  });
+  /** Values of one operator, shape and kind of operands: all that came up, and those that had before. */
+  readonly #repeats = new Likelihood<Expr>({ kindOf, kinds: 1024, memory: 4096 });
+  /** Those that came up first, and of them those made from another value of their kind. */
+  readonly #carried = new Likelihood<Expr>({ kindOf, kinds: 1024, memory: 4096 });
 
   constructor(policy: RddReuse) {
     this.policy = policy;
@@ -73,39 +70,32 @@ export class DelayedCaching {
 
   /** A kept value of this node was read: its kind is one that comes again. */
   reused(expr: Expr): void {
-    const kind = this.#kinds.get(kindOf(expr));
-    if (kind !== undefined) kind.repeats++;
+    this.#repeats.seen(expr);
+    this.#repeats.returned(expr);
   }
 
   /** Occurrences after which a value of this kind is kept: 1 keeps it when it is computed first. */
   delay(expr: Expr): number {
-    const kind = this.#kinds.get(kindOf(expr));
     if (this.policy === 'eager') return 1;
-    if (kind === undefined) return DEFAULT_DELAY;
-    const { firsts, repeats, carried } = kind;
-    if (firsts >= 3 && carried > 0.6 * firsts && repeats >= 0.3 * firsts) return 1;
-    if (firsts + repeats < MIN_OBSERVED) return DEFAULT_DELAY;
-    const share = repeats / (firsts + repeats);
+    const { seen, returned } = this.#repeats.counts(expr);
+    const firsts = this.#carried.counts(expr).seen;
+    const isCarried = firsts >= 3 && this.#carried.share(expr) > 0.6;
+    if (isCarried && returned >= 0.3 * firsts) return 1;
+    if (seen < MIN_OBSERVED) return DEFAULT_DELAY;
+    const share = this.#repeats.share(expr);
     if (share > 0.8) return 1;
     return share < 0.1 ? 4 : DEFAULT_DELAY;
   }
 
   /** Counts one more occurrence. True when the value has come up often enough. */
   #note(expr: Expr, plan: Plan): boolean {
-    const key = lineageKey(expr);
-    const times = (this.#seen.get(key) ?? 0) + 1;
-    this.#seen.delete(key);
-    this.#seen.set(key, times);
-    forgetOldest(this.#seen, MAX_NOTED);
-    const name = kindOf(expr);
-    const kind = this.#kinds.get(name) ?? { firsts: 0, repeats: 0, carried: 0 };
-    this.#kinds.delete(name);
-    this.#kinds.set(name, kind);
-    forgetOldest(this.#kinds, MAX_KINDS);
-    if (times > 1) kind.repeats++;
+    this.#occurrences.seen(expr);
+    const times = this.#occurrences.counts(expr).seen;
+    this.#repeats.seen(expr);
+    if (times > 1) this.#repeats.returned(expr);
     else {
-      kind.firsts++;
-      if (isMadeFromItsKind(expr, name, plan)) kind.carried++;
+      this.#carried.seen(expr);
+      if (isMadeFromItsKind(expr, plan)) this.#carried.returned(expr);
     }
     return times >= this.delay(expr);
   }
@@ -128,7 +118,8 @@ function kindOf(expr: Expr): string {
 }
 
 /** Whether the value comes from another one of its kind through values of its height, as what a loop carries does. */
-function isMadeFromItsKind(expr: Expr, kind: string, plan: Plan): boolean {
+function isMadeFromItsKind(expr: Expr, plan: Plan): boolean {
+  const kind = kindOf(expr);
   const open = [...expr.inputs];
   for (let walked = 0; walked < MAX_WALK && open.length > 0; walked++) {
     const next = open.pop()!;
@@ -163,9 +154,4 @@ function lastOfChains(candidates: ReadonlySet<PlanNode>, plan: Plan): ReadonlySe
     }
   }
   return last;
-}
-
-/** Bytes a kept value is expected to take: its cells, dense. */
-export function expectedBytes(expr: Expr): number {
-  return denseBytes(expr);
 }

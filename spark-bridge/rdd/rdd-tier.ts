@@ -9,10 +9,10 @@
 import type { CacheEntry } from '../../driver/backend/cache-entry.js';
 import type { CacheTier, TierIndex, TierUsage } from '../../driver/backend/cache-tier.js';
 import type { Plan } from '../../driver/compiler/plan.js';
-import type { Expr } from '../../driver/ir/expr.js';
+import { denseBytes, type Expr } from '../../driver/ir/expr.js';
 import type { Handle, Value } from '../../driver/ir/value.js';
-import { Budget, type Candidate } from '../../driver/support/budget.js';
-import { DelayedCaching, expectedBytes, type RddReuse } from './delayed-caching.js';
+import { Budget, type Candidate, lossPerByte } from '../../driver/support/budget.js';
+import { DelayedCaching, type RddReuse } from './delayed-caching.js';
 
 export interface StorageReport {
   /** What the executors may store together. @units bytes */
@@ -76,7 +76,11 @@ export class RddTier implements CacheTier {
   #index: TierIndex | undefined;
   #memoryBytes: number;
   readonly #budget = new Budget<Kept>(
-    { score, tieBreak: ({ entry }) => entry.usedAt },
+    {
+      score: ({ entry: { hits, misses, seconds }, jobs, bytes }) =>
+        lossPerByte(hits + misses + jobs, seconds, bytes),
+      tieBreak: ({ entry }) => entry.usedAt,
+    },
     () => this.budgetBytes,
   );
   #reclaiming: Promise<void> | undefined;
@@ -110,8 +114,7 @@ export class RddTier implements CacheTier {
     const pinned: string[] = [];
     this.#running.add(pinned);
     for (const value of plan.available.values()) this.#pin(value, pinned);
-    const fits = (expr: Expr): boolean => expectedBytes(expr) <= this.budgetBytes;
-    this.caching.mark(plan, this.name, fits);
+    this.caching.mark(plan, this.name, (expr) => denseBytes(expr) <= this.budgetBytes);
     return () => {
       this.#running.delete(pinned);
       for (const id of pinned) this.#unpin(id);
@@ -268,9 +271,4 @@ export class RddTier implements CacheTier {
     for (const id of leaving) if (this.#pins.has(id)) this.#doomed.add(id);
     if (free.length > 0) this.#storage.release(free);
   }
-}
-
-/** (hits + misses + jobs + 1) * time / size: what dropping it will cost, for what it frees. */
-function score({ entry, bytes, jobs }: Kept): number {
-  return ((entry.hits + entry.misses + jobs + 1) * entry.seconds) / Math.max(1, bytes);
 }
