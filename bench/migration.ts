@@ -177,11 +177,10 @@ async function sample(
     spill: false,
   });
   try {
-    const statistics = session.beginRun();
     const start = performance.now();
     const answers = await one.run(session, scale);
     const seconds = (performance.now() - start) / 1000;
-    return { seconds, answers, placement: placementOf(statistics) };
+    return { seconds, answers, placement: placementOf(session.statistics) };
   } finally {
     session.cache.clear();
   }

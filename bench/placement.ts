@@ -167,11 +167,11 @@ async function sample(
   const session = new Session({ local, blocks: spark, placement: policy, costs, spill: false });
   try {
     const x = await program.make(session, rows, 7);
-    const statistics = session.beginRun();
+    const run = session.run();
     const start = performance.now();
-    const answers = await program.run(x);
+    const answers = await program.run(x.in(run));
     const seconds = (performance.now() - start) / 1000;
-    taken.push({ side: policy, placement: placementOf(statistics), seconds });
+    taken.push({ side: policy, placement: placementOf(run.statistics), seconds });
     return { seconds, answers };
   } finally {
     // The backends stay open for the next sample; what this one kept must not help it.

@@ -156,15 +156,15 @@ async function ours(recorder: Recorder, folder: string, rows: number): Promise<n
   try {
     const ready = performance.now();
     const session = new Session({ local, blocks: spark, placement: 'blocks' });
-    const statistics = session.beginRun();
-    const frame = await openFrame(session, spark.frames, folder);
+    const run = session.run();
+    const frame = await openFrame(run, spark.frames, folder);
     const { features, target } = await resolveFeatures(spark.frames, frame.description, {
       target: 'y',
     });
     const opened = performance.now();
-    const result = await gridSearch(session, {
-      X: Matrix.of(session, frame.encode(features)),
-      y: Matrix.of(session, frame.encode([target])),
+    const result = await gridSearch(run, {
+      X: Matrix.of(run, frame.encode(features)),
+      y: Matrix.of(run, frame.encode([target])),
       cv: { folds: FOLDS },
       estimator: ridge,
       grid: { lambda: penalties(TRIALS) },
@@ -183,7 +183,7 @@ async function ours(recorder: Recorder, folder: string, rows: number): Promise<n
     recorder.figure('search-5gb.open_s', (opened - ready) / 1000);
     recorder.figure('search-5gb.search_s', (ended - opened) / 1000);
     recorder.figure('search-5gb.total_s', (ended - started) / 1000);
-    recorder.figure('search-5gb.passes', statistics.counters().passes);
+    recorder.figure('search-5gb.passes', run.statistics.counters().passes);
     await sparkFigures(recorder, spark);
     session.cache.clear();
     return result.trials.map((trial) => -trial.meanScore.neg_mean_squared_error!);

@@ -116,5 +116,6 @@ export {
   type StoreEntry,
 } from './reuse/store/durable-store.js';
 export type { Json } from './reuse/store/entry-format.js';
-export { type RunScope, Session, type SessionOptions } from './runtime/session.js';
+export { Run, type RunScope } from './runtime/run.js';
+export { Session, type SessionOptions } from './runtime/session.js';
 export type { NodeRecord, Statistics } from './runtime/statistics.js';

@@ -22,8 +22,8 @@ import {
   partFeatures,
   partFiles,
   type ResolvedFeatures,
+  type Run,
   resolveFeatures,
-  type Session,
   type SqlText,
   verifyUnchanged,
 } from '../driver/index.js';
@@ -63,13 +63,14 @@ const VERSION = 3;
 
 /** Opens the frame and encodes features, target and folds; nothing is read but what resolving needs. */
 export async function openData(
-  { session, frames, engine }: OpenSession,
+  { frames, engine }: OpenSession,
+  run: Run,
   job: Job,
   clock: { enter(phase: string): void; progress?(fraction: number): void },
 ): Promise<JobData> {
   requireDialect(job, engine);
   clock.enter('open');
-  const frame = await openFrame(session, frames, job.data.path, job.data.read);
+  const frame = await openFrame(run, frames, job.data.path, job.data.read);
   clock.enter('profile');
   const { source } = frame.description;
   const key = JSON.stringify([
@@ -80,10 +81,10 @@ export async function openData(
     job.data.target,
     job.cv,
   ]);
-  const memo = await session.memo(
+  const memo = await run.memo(
     key,
     () =>
-      resolve(session, frames, frame, job, () =>
+      resolve(run, frames, frame, job, () =>
         clock.progress?.(0),
       ) as Promise<unknown> as Promise<Json>,
     () => verifyUnchanged(source),
@@ -93,15 +94,15 @@ export async function openData(
   const assigned = resolved.folds;
   const filled = source.files.filter((file) => file.rows > 0);
   return {
-    X: Matrix.of(session, frame.encode(resolved.features)),
-    y: Matrix.of(session, frame.encode([resolved.target])),
+    X: Matrix.of(run, frame.encode(resolved.features)),
+    y: Matrix.of(run, frame.encode([resolved.target])),
     cv: assigned
       ? {
           folds: assigned.count,
-          assignment: Matrix.of(session, frame.encode([assigned.feature])),
+          assignment: Matrix.of(run, frame.encode([assigned.feature])),
         }
       : foldRule(job, filled),
-    ...(parts ? { parts: dataParts(session, frame, job, resolved, parts, filled) } : {}),
+    ...(parts ? { parts: dataParts(run, frame, job, resolved, parts, filled) } : {}),
     resolved,
     source,
     warnings: [...(frame.description.warnings ?? []), ...resolved.warnings],
@@ -132,7 +133,7 @@ function shuffledFiles(files: readonly FrameFile[], seed: number): DataPart['fil
 }
 
 async function resolve(
-  session: Session,
+  run: Run,
   frames: FrameEngine,
   frame: Frame,
   job: Job,
@@ -141,11 +142,11 @@ async function resolve(
   const { cv, data } = job;
   const start = performance.now();
   const { description } = frame;
-  const counted = counting(frames, session, onScan);
+  const counted = counting(frames, run, onScan);
   const byFile =
     description.source.files.length > 1 && description.isUniform !== false
       ? new FileProfiles(counted, (key, compute, unchanged) =>
-          session.memo(key, compute as () => Promise<Json>, unchanged),
+          run.memo(key, compute as () => Promise<Json>, unchanged),
         )
       : undefined;
   const features = await resolveFeatures(byFile ?? counted, description, {
@@ -155,7 +156,7 @@ async function resolve(
     ...(cv.kind === 'group' ? { group: { column: cv.column, folds: cv.folds } } : {}),
     ...(cv.kind === 'predefined' ? { predefined: { column: cv.column } } : {}),
   });
-  session.statistics.bar(frames.name, 'profile', start, performance.now());
+  run.statistics.bar(frames.name, 'profile', start, performance.now());
   return { features, parts: byFile ? planParts(byFile, description.source, features, job) : null };
 }
 
@@ -184,7 +185,7 @@ function planParts(
 }
 
 function dataParts(
-  session: Session,
+  run: Run,
   frame: Frame,
   job: Job,
   resolved: ResolvedFeatures,
@@ -199,24 +200,24 @@ function dataParts(
     next += count;
     const part = frame.part(files);
     const own: DataPart = {
-      X: Matrix.of(session, part.encode(features)),
-      y: Matrix.of(session, part.encode([resolved.target])),
+      X: Matrix.of(run, part.encode(features)),
+      y: Matrix.of(run, part.encode([resolved.target])),
       columns,
       files: shuffledFiles(files, seed),
       firstRow,
-      ...(fold ? { assignment: Matrix.of(session, part.encode([fold])) } : {}),
+      ...(fold ? { assignment: Matrix.of(run, part.encode([fold])) } : {}),
     };
     firstRow += own.X.rows;
     return own;
   });
 }
 
-/** Counts the scans an engine makes, and the rows they read, into the session's statistics, and says when one begins. */
-function counting(frames: FrameEngine, session: Session, onScan: () => void): FrameEngine {
+/** Counts the scans an engine makes, and the rows they read, into the run's statistics, and says when one begins. */
+function counting(frames: FrameEngine, run: Run, onScan: () => void): FrameEngine {
   const count = (source: FrameSource): void => {
     onScan();
-    session.statistics.scans++;
-    session.statistics.rowsRead += source.files.reduce((rows, file) => rows + file.rows, 0);
+    run.statistics.scans++;
+    run.statistics.rowsRead += source.files.reduce((rows, file) => rows + file.rows, 0);
   };
   return {
     name: frames.name,

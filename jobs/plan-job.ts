@@ -25,11 +25,10 @@ export async function planJob(job: Job, options: PlanJobOptions): Promise<PlanRe
     options.open ??
     (await openSession(choice.engine, undefined, options.signal, placement, job.spark));
   try {
-    const { session } = open;
-    session.beginRun();
+    const run = open.session.run(options.signal ? { signal: options.signal } : {});
     const enter = (phase: string): void => options.onEvent?.({ kind: 'phase', phase });
-    const data = await openData(open, job, { enter });
-    const exprs = searchExprs(session, {
+    const data = await openData(open, run, job, { enter });
+    const exprs = searchExprs(run, {
       ...data,
       columns: data.resolved.columns,
       imputations: data.resolved.imputations,
@@ -41,7 +40,7 @@ export async function planJob(job: Job, options: PlanJobOptions): Promise<PlanRe
     const shape = runShape(open, job, data);
     const memory = outlookOf(shape);
     const tooLarge = memoryError(memory, shape, data);
-    const plan = session.plan(exprs);
+    const plan = run.plan(exprs);
     const cached = [...plan.available.keys()].filter((expr) => expr.inputs.length > 0).length;
     return {
       ...choice,
@@ -52,8 +51,8 @@ export async function planJob(job: Job, options: PlanJobOptions): Promise<PlanRe
       cached,
       operators: plan.nodes.length + cached,
       passes: new Set(plan.nodes.filter((node) => node.sink).map((node) => node.wave)).size,
-      estimatedSeconds: session.expectedSeconds(plan),
-      plan: options.verbose ? session.explain(exprs, { verbose: true }) : printPlan(plan),
+      estimatedSeconds: run.expectedSeconds(plan),
+      plan: options.verbose ? run.explain(exprs, { verbose: true }) : printPlan(plan),
       memory,
       warnings: [...data.warnings, ...(tooLarge ? [tooLarge.message] : [])],
     };

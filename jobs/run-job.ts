@@ -59,12 +59,12 @@ async function runIn(
   clock: Phases,
 ): Promise<RunRecord> {
   const { session, engine } = open;
-  const statistics = session.beginRun();
-  session.scope = {
+  const run = session.run({
     ...(options.signal ? { signal: options.signal } : {}),
     onProgress: (fraction) => clock.progress(fraction),
-  };
-  const data = await openData(open, job, clock);
+  });
+  const { statistics } = run;
+  const data = await openData(open, run, job, clock);
   for (const message of data.warnings) options.onEvent?.({ kind: 'warning', message });
   options.signal?.throwIfAborted();
   const shape = runShape(open, job, data);
@@ -72,7 +72,7 @@ async function runIn(
   const tooLarge = memoryError(outlook, shape, data);
   if (tooLarge !== undefined) throw tooLarge;
   const outputs = new Map<string, Expr>();
-  const search = await gridSearch(session, {
+  const search = await gridSearch(run, {
     ...data,
     columns: data.resolved.columns,
     imputations: data.resolved.imputations,

@@ -2,12 +2,12 @@
  * Calls of reusable functions in one session. A call is looked up before the function runs: in
  * memory, then in the durable store; all its outputs or none. An output is a `call` node, the same
  * in every process, and its value is one with that of the operator that computed it. Invariants: a
- * call in flight is shared by all that ask; a call that failed, or whose outputs are not the same
- * each time, leaves nothing behind. Source: multi-level reuse of LIMA (SIGMOD 2021), section 4.2.
+ * call in flight is shared by all that ask, and counted for the run that runs it; a call that
+ * failed, or whose outputs are not the same each time, leaves nothing behind. Source: multi-level reuse of LIMA (SIGMOD 2021), section 4.2.
  */
 import { PlanError } from '../errors.js';
 import { type AttrValue, canonicalAttr } from '../ir/attrs.js';
-import type { Evaluator, FunctionCalls, ReusableFunction } from '../ir/evaluator.js';
+import { type Evaluator, type ReusableFunction, sessionOf } from '../ir/evaluator.js';
 import { type Expr, topological } from '../ir/expr.js';
 import type { DenseMatrix, Value } from '../ir/value.js';
 import { Matrix, Scalar } from '../matrix/matrix.js';
@@ -16,17 +16,16 @@ import { type DurableTier, STORE_SECONDS } from '../reuse/durable-tier.js';
 import type { ReuseCache } from '../reuse/reuse-cache.js';
 import type { Lease } from '../reuse/store/lease.js';
 import { forgetOldest } from '../support/forget-oldest.js';
+import { joinOrBegin, type SharedWork } from '../support/shared-work.js';
 import { putTogether, takeApart } from './call-values.js';
 import { type CallIdentity, callKey, readCall, storeCall } from './stored-calls.js';
 
-/** What a function cache needs of its session. */
+/** What a function cache needs of the run that calls. */
 export interface CallHost extends Evaluator {
-  readonly cache: ReuseCache;
   readonly statistics: {
     record(expr: Expr, backend: string, seconds: number, state: 'computed' | 'reused'): void;
     hit(expr: Expr): void;
   };
-  /** Cancels the work submitted now. */
   readonly scope: { readonly signal?: AbortSignal };
   /** The node plans compute instead of this one. */
   simplified(expr: Expr): Expr;
@@ -53,14 +52,11 @@ interface Outputs {
   readonly seconds: number;
 }
 
-interface Answer {
-  /** What the function gave, unless the store had it. */
-  readonly result?: unknown;
-  /** Its matrices; undefined when they are not the same each time. */
+/** What a call gave; its nodes are those the function made where they are not kept. */
+interface Answer extends Outputs {
+  /** Undefined when they are not the same each time. */
   readonly values: readonly Value[] | undefined;
-  /** Set when all of it is kept. */
-  readonly outputs?: Outputs;
-  readonly seconds: number;
+  readonly isKept: boolean;
 }
 
 interface CallAttrs {
@@ -80,16 +76,18 @@ export function register(fn: ReusableFunction): void {
   functions.set(functionId(fn.name, fn.version), fn);
 }
 
-export class FunctionCache implements FunctionCalls {
-  readonly #host: CallHost;
+export class FunctionCache {
+  readonly #cache: ReuseCache;
   readonly #tier: DurableTier | undefined;
   readonly #reuse: boolean;
   readonly #calls = new Map<string, Outputs>();
-  readonly #inFlight = new Map<string, Promise<Answer>>();
+  readonly #inFlight = new Map<string, SharedWork<Answer>>();
   readonly #counts = new Map<string, CallCounts>();
+  /** Whether any node is an output of a reusable function. */
+  hasCalls = false;
 
-  constructor(host: CallHost, tier: DurableTier | undefined, reuse: boolean) {
-    this.#host = host;
+  constructor(cache: ReuseCache, tier: DurableTier | undefined, reuse: boolean) {
+    this.#cache = cache;
     this.#tier = tier;
     this.#reuse = reuse;
   }
@@ -106,11 +104,14 @@ export class FunctionCache implements FunctionCalls {
   }
 
   /** The outputs of a call, computed at most once. @throws what the function throws, DTypeError for its arguments */
-  async call(fn: ReusableFunction, args: readonly unknown[]): Promise<unknown> {
+  async call(host: CallHost, fn: ReusableFunction, given: readonly unknown[]): Promise<unknown> {
     const { name, version } = fn;
     const counts = this.countsOf(name, version);
-    const { template, parts } = takeApart(args, `${name}: arguments`);
-    const inputs = parts.map((part) => this.#ownNode(part, name));
+    const { template, parts } = takeApart(given, `${name}: arguments`);
+    const inputs = parts.map((part) => ownNode(host, part, name));
+    // The function's own work is the caller's, wherever its arguments were written.
+    const isHere = parts.every(({ session }) => session === host);
+    const args = isHere ? given : (facades(host, template, inputs) as unknown[]);
     if (!this.#reuse || inputs.some((input) => !input.isDeterministic)) {
       if (this.#reuse) counts.notKept = 'an argument is not the same each time it is computed';
       return run(fn, args, counts);
@@ -118,18 +119,18 @@ export class FunctionCache implements FunctionCalls {
     const identity = { name, version, args: template, inputs };
     const key = keyInSession(identity);
     const known = this.#calls.get(key);
-    if (known !== undefined && this.#isHeld(known.nodes)) {
+    if (known !== undefined && this.#isHeld(host, known.nodes)) {
       counts.hits++;
-      this.#countReuse(known);
-      return this.#facades(known);
+      countReuse(host, known);
+      return facades(host, known.template, known.nodes);
     }
-    if (this.#inFlight.has(key)) counts.hits++;
-    const answer = await this.#answer(key, identity, fn, args);
-    return answer.outputs === undefined ? answer.result : this.#facades(answer.outputs);
+    const answer = await this.#answer(host, key, identity, fn, args);
+    return facades(host, answer.template, answer.nodes);
   }
 
   /** Values of `call` nodes among what these roots need, computed if nobody has them. @param isThere ends the search */
   async values(
+    host: CallHost,
     roots: readonly Expr[],
     isThere: (expr: Expr) => boolean,
   ): Promise<ReadonlyMap<Expr, { readonly value: Value; readonly seconds: number }>> {
@@ -141,11 +142,9 @@ export class FunctionCache implements FunctionCalls {
       const { name, version, args, output } = node.attrs as unknown as CallAttrs;
       const { inputs } = node;
       const identity = { name, version, args, inputs };
-      const given = putTogether(args, (at, isMatrix) =>
-        isMatrix ? Matrix.of(this.#host, inputs[at]!) : Scalar.of(this.#host, inputs[at]!),
-      ) as unknown[];
+      const given = facades(host, args, inputs) as unknown[];
       const fn = functions.get(functionId(name, version)) ?? undefinedFunction(name, version);
-      const answer = await this.#answer(keyInSession(identity), identity, fn, given);
+      const answer = await this.#answer(host, keyInSession(identity), identity, fn, given);
       const value = answer.values?.[output];
       if (value === undefined) throw changedFunction(name, version);
       found.set(node, { value, seconds: answer.seconds });
@@ -154,29 +153,41 @@ export class FunctionCache implements FunctionCalls {
   }
 
   /** The answer of a call under way, or of a new one. */
-  #answer(
+  async #answer(
+    host: CallHost,
     key: string,
     identity: CallIdentity,
     fn: ReusableFunction,
     args: readonly unknown[],
   ): Promise<Answer> {
-    const underWay = this.#inFlight.get(key);
-    if (underWay !== undefined) return underWay;
-    const answer = this.#find(identity, fn, args)
-      .then((found) => {
-        if (found.outputs !== undefined) {
-          this.#calls.set(key, found.outputs);
-          forgetOldest(this.#calls, MAX_CALLS);
-        }
-        return found;
-      })
-      .finally(() => this.#inFlight.delete(key));
-    this.#inFlight.set(key, answer);
+    const { signal } = host.scope;
+    let isOwn = false;
+    const begin = (): Promise<Answer> => {
+      isOwn = true;
+      const promise = this.#find(host, identity, fn, args)
+        .then((found) => {
+          if (found.isKept) {
+            const { template, nodes, seconds } = found;
+            this.#calls.set(key, { template, nodes, seconds });
+            forgetOldest(this.#calls, MAX_CALLS);
+          }
+          return found;
+        })
+        .finally(() => this.#inFlight.delete(key));
+      this.#inFlight.set(key, { promise, signal });
+      return promise;
+    };
+    const answer = await joinOrBegin(() => this.#inFlight.get(key), begin, signal);
+    if (!isOwn) {
+      this.countsOf(fn.name, fn.version).hits++;
+      countReuse(host, answer);
+    }
     return answer;
   }
 
   /** From the durable store, or by the function. */
   async #find(
+    host: CallHost,
     identity: CallIdentity,
     fn: ReusableFunction,
     args: readonly unknown[],
@@ -184,28 +195,29 @@ export class FunctionCache implements FunctionCalls {
     const counts = this.countsOf(fn.name, fn.version);
     const isQuick = counts.runs > 2 && counts.seconds / counts.runs < STORE_SECONDS;
     const tier = isQuick || !this.#reuse ? undefined : this.#tier;
-    if (tier === undefined) return this.#compute(identity, fn, args);
+    if (tier === undefined) return this.#compute(host, identity, fn, args);
     const key = callKey(identity);
     await tier.store.refresh();
     let found = await readCall(tier, key);
     let lease: Lease | undefined;
     if (found === undefined) {
-      const answer = await tier.store.lease(key, this.#host.scope.signal);
+      const answer = await tier.store.lease(key, host.scope.signal);
       if (answer === 'stored') found = await readCall(tier, key);
       else lease = answer;
     }
-    if (found === undefined) return this.#compute(identity, fn, args, key, lease);
+    if (found === undefined) return this.#compute(host, identity, fn, args, key, lease);
     const { template, shapes, values, seconds } = found;
-    const nodes = shapes.map(([rows, cols], at) => this.#node(identity, at, rows, cols));
-    for (const [at, node] of nodes.entries()) this.#keep(node, values[at]!, seconds, 'store');
+    const nodes = shapes.map(([rows, cols], at) => callNode(host, identity, at, rows, cols));
+    for (const [at, node] of nodes.entries()) this.#keep(host, node, values[at]!, seconds, 'store');
     counts.stored++;
-    const outputs = { template, nodes, seconds };
-    this.#countReuse(outputs);
-    return { outputs, values, seconds };
+    const answer = { template, nodes, values, seconds, isKept: true };
+    countReuse(host, answer);
+    return answer;
   }
 
   /** Runs the function and keeps what it gave. */
   async #compute(
+    host: CallHost,
     identity: CallIdentity,
     fn: ReusableFunction,
     args: readonly unknown[],
@@ -218,46 +230,51 @@ export class FunctionCache implements FunctionCalls {
       const start = performance.now();
       const result = await run(fn, args, counts);
       const { template, parts } = takeApart(result, `${fn.name}: result`);
-      const inner = parts.map((part) => this.#ownNode(part, fn.name));
-      const values = (await this.#host.evaluate(inner)) as DenseMatrix[];
+      const inner = parts.map((part) => ownNode(host, part, fn.name));
+      const values = (await host.evaluate(inner)) as DenseMatrix[];
       const seconds = (performance.now() - start) / 1000;
       counts.seconds += seconds;
+      const answer = { template, nodes: inner, values, seconds, isKept: false };
       if (inner.some((expr) => !expr.isDeterministic)) {
         counts.notKept = 'an output is not the same each time it is computed';
-        return { result, values: undefined, seconds };
+        return { ...answer, values: undefined };
       }
-      if (!this.#reuse) return { result, values, seconds };
-      const nodes = values.map(({ rows, cols }, at) => this.#node(identity, at, rows, cols));
+      if (!this.#reuse) return answer;
+      const nodes = values.map(({ rows, cols }, at) => callNode(host, identity, at, rows, cols));
       for (const [at, node] of nodes.entries()) {
-        this.#keep(node, values[at]!, seconds, 'function', inner[at]!);
+        this.#keep(host, node, values[at]!, seconds, 'function', inner[at]!);
       }
       if (this.#tier !== undefined && key !== undefined) {
         isStoring = true;
         const shapes = values.map(({ rows, cols }) => [rows, cols] as const);
         storeCall(this.#tier, identity, key, { template, shapes, values, seconds }, lease);
       }
-      if (this.#isHeld(nodes)) {
-        return { result, values, outputs: { template, nodes, seconds }, seconds };
-      }
+      if (this.#isHeld(host, nodes)) return { ...answer, nodes, isKept: true };
       counts.notKept = 'the outputs are larger than the cache';
-      return { result, values, seconds };
+      return answer;
     } finally {
       if (!isStoring) await lease?.release();
     }
   }
 
-  #isHeld(nodes: readonly Expr[]): boolean {
-    const { cache } = this.#host;
-    return nodes.every((node) => cache.probe(this.#host.simplified(node)) !== undefined);
+  #isHeld(host: CallHost, nodes: readonly Expr[]): boolean {
+    return nodes.every((node) => this.#cache.probe(host.simplified(node)) !== undefined);
   }
 
   /** Puts a value under its `call` node; together with the operator that computed it, if that is cached. */
-  #keep(node: Expr, value: Value, seconds: number, backend: string, inner?: Expr): void {
-    const { cache, statistics } = this.#host;
-    const key = this.#host.simplified(node);
-    statistics.record(key, backend, seconds, 'computed');
+  #keep(
+    host: CallHost,
+    node: Expr,
+    value: Value,
+    seconds: number,
+    backend: string,
+    inner?: Expr,
+  ): void {
+    const cache = this.#cache;
+    const key = host.simplified(node);
+    host.statistics.record(key, backend, seconds, 'computed');
     if (cache.probe(key) !== undefined) return;
-    const computed = inner === undefined ? undefined : this.#host.simplified(inner);
+    const computed = inner === undefined ? undefined : host.simplified(inner);
     cache.claim(key);
     if (computed !== undefined && cache.probe(computed)?.value === value) {
       cache.alias(key, computed, seconds);
@@ -265,34 +282,40 @@ export class FunctionCache implements FunctionCalls {
     // Nothing is left claimed, whichever of the two refused.
     cache.withdraw(key);
   }
+}
 
-  #countReuse({ nodes, seconds }: Outputs): void {
-    const { statistics } = this.#host;
-    for (const node of nodes) {
-      const key = this.#host.simplified(node);
-      statistics.record(key, 'function', seconds, 'reused');
-      statistics.hit(key);
-    }
+function countReuse(host: CallHost, { nodes, seconds }: Outputs): void {
+  for (const node of nodes) {
+    const key = host.simplified(node);
+    host.statistics.record(key, 'function', seconds, 'reused');
+    host.statistics.hit(key);
   }
+}
 
-  #facades({ template, nodes }: Outputs): unknown {
-    return putTogether(template, (at, isMatrix) =>
-      isMatrix ? Matrix.of(this.#host, nodes[at]!) : Scalar.of(this.#host, nodes[at]!),
-    );
-  }
+/** A result or arguments, their matrices those of the run that calls. */
+function facades(host: CallHost, template: AttrValue, nodes: readonly Expr[]): unknown {
+  return putTogether(template, (at, isMatrix) =>
+    isMatrix ? Matrix.of(host, nodes[at]!) : Scalar.of(host, nodes[at]!),
+  );
+}
 
-  #node({ name, version, args, inputs }: CallIdentity, at: number, rows: number, cols: number) {
-    return this.#host.intern(callOp, inputs, { name, version, args, output: at, rows, cols });
-  }
+function callNode(
+  host: CallHost,
+  { name, version, args, inputs }: CallIdentity,
+  output: number,
+  rows: number,
+  cols: number,
+): Expr {
+  return host.intern(callOp, inputs, { name, version, args, output, rows, cols });
+}
 
-  /** @throws PlanError for a matrix of another session */
-  #ownNode(part: Matrix | Scalar, name: string): Expr {
-    if (part.session === this.#host) return part.expr;
-    throw new PlanError(
-      `${name}: expected matrices of one session, got one of another; make it anew with \`matrix(session, await x.value())\``,
-      { op: 'reusable' },
-    );
-  }
+/** @throws PlanError for a matrix of another session */
+function ownNode(host: CallHost, part: Matrix | Scalar, name: string): Expr {
+  if (sessionOf(part.session) === sessionOf(host)) return part.expr;
+  throw new PlanError(
+    `${name}: expected matrices of one session, got one of another; make it anew with \`matrix(session, await x.value())\``,
+    { op: 'reusable' },
+  );
 }
 
 async function run(

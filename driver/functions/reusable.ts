@@ -11,9 +11,9 @@ import { register } from './function-cache.js';
 
 /** A function made reusable. */
 export interface Reusable<Args extends readonly unknown[], Result> {
-  /** The result for these arguments, in the session of the matrices among them. */
+  /** The result for these arguments, in the session or run of the first matrix among them. */
   (...args: Args): Promise<Result>;
-  /** The same for calls without matrices. */
+  /** The same in a session or run that is said, as calls without matrices need. */
   in(session: Evaluator, ...args: Args): Promise<Result>;
   readonly functionName: string;
   readonly version: string;
@@ -48,8 +48,8 @@ export function reusable<Args extends readonly unknown[], Result>(
   const definition: ReusableFunction = { name, version, run: fn as ReusableFunction['run'] };
   register(definition);
   const callIn = async (session: Evaluator, ...args: Args): Promise<Result> => {
-    if (session.functions === undefined) return fn(...args);
-    return (await session.functions.call(definition, args)) as Result;
+    if (session.call === undefined) return fn(...args);
+    return (await session.call(definition, args)) as Result;
   };
   const call = async (...args: Args): Promise<Result> => {
     const [first] = takeApart(args, `${name}: arguments`).parts;

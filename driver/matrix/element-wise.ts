@@ -1,11 +1,12 @@
 /**
- * What matrices and scalars share: a node, its session, and the element-wise operators. Invariant:
- * objects are frozen and there is one per node and kind, so equal expressions are `===`; building
- * one computes nothing.
+ * What matrices and scalars share: a node, the session or run that evaluates it, and the
+ * element-wise operators. Invariant: objects are frozen and there is one per node, kind and
+ * evaluator, so equal expressions are `===`; building one computes nothing. What a method makes is
+ * evaluated where its receiver is; `in` says otherwise.
  */
 import { DTypeError, PlanError } from '../errors.js';
 import type { Attrs } from '../ir/attrs.js';
-import type { Evaluator } from '../ir/evaluator.js';
+import { type Evaluator, sessionOf } from '../ir/evaluator.js';
 import type { Expr } from '../ir/expr.js';
 import type { OpDef } from '../ir/op-def.js';
 import { ops } from '../operators/index.js';
@@ -24,10 +25,10 @@ const MAX_CACHED_SCALARS = 1024;
 
 /** The node of a number. */
 export function scalarExpr(session: Evaluator, value: number): Expr {
-  let cache = scalarCaches.get(session);
+  let cache = scalarCaches.get(sessionOf(session));
   if (cache === undefined) {
     cache = new Map();
-    scalarCaches.set(session, cache);
+    scalarCaches.set(sessionOf(session), cache);
   }
   let expr = cache.get(value);
   if (expr === undefined) {
@@ -53,7 +54,16 @@ export function makeExpr(
   }
 }
 
+/** @throws PlanError unless both are one session, or runs of it */
+export function requireOneSession(op: string, one: Evaluator, other: Evaluator): void {
+  if (sessionOf(one) === sessionOf(other)) return;
+  throw withCallSite(
+    new PlanError(`${op}: expected operands of one session, got two sessions`, { op }),
+  );
+}
+
 export abstract class ElementWise<Self> {
+  /** What evaluates it: a session, or a run of one. */
   readonly session: Evaluator;
   readonly expr: Expr;
 
@@ -208,11 +218,7 @@ export abstract class ElementWise<Self> {
         ),
       );
     }
-    if (value.session !== this.session) {
-      throw withCallSite(
-        new PlanError(`${op}: expected operands of one session, got two sessions`, { op }),
-      );
-    }
+    if (value.session !== this.session) requireOneSession(op, value.session, this.session);
     return value.expr;
   }
 

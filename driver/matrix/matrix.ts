@@ -6,14 +6,14 @@
 
 import { InternalError, PlanError, ShapeError } from '../errors.js';
 import type { Attrs } from '../ir/attrs.js';
-import type { Evaluator } from '../ir/evaluator.js';
+import { type Evaluator, sessionOf } from '../ir/evaluator.js';
 import { type Expr, shapeText, topological } from '../ir/expr.js';
 import type { OpDef } from '../ir/op-def.js';
 import { printExprs } from '../ir/print.js';
 import type { DenseMatrix } from '../ir/value.js';
 import { ops } from '../operators/index.js';
 import { withCallSite } from './call-site.js';
-import { ElementWise, makeExpr } from './element-wise.js';
+import { ElementWise, makeExpr, requireOneSession } from './element-wise.js';
 
 export interface ExplainOptions {
   /** Also the plan after each rule that changed it. */
@@ -42,10 +42,10 @@ export class Scalar extends ElementWise<Scalar> {
     Object.freeze(this);
   }
 
-  /** The one scalar object of a 1x1 node. @throws ShapeError */
+  /** The one scalar object of a 1x1 node in a session or run. @throws ShapeError */
   static of(session: Evaluator, expr: Expr): Scalar {
     const { facade } = expr;
-    if (facade instanceof Scalar) return facade;
+    if (facade instanceof Scalar && facade.session === session) return facade;
     if (expr.rows !== 1 || expr.cols !== 1) {
       throw withCallSite(
         new ShapeError(`asScalar: expected 1x1, got ${shapeText(expr)}`, {
@@ -54,7 +54,13 @@ export class Scalar extends ElementWise<Scalar> {
         }),
       );
     }
-    return facadeOf(expr, () => new Scalar(session, expr), scalarTwins);
+    return facadeOf(session, expr, () => new Scalar(session, expr), scalarTwins);
+  }
+
+  /** As `Matrix.in`. @throws PlanError */
+  in(session: Evaluator): Scalar {
+    requireOneSession('in', this.session, session);
+    return Scalar.of(session, this.expr);
   }
 
   /** The number; runs what is not there yet. */
@@ -88,11 +94,11 @@ export class Matrix extends ElementWise<Matrix> {
     Object.freeze(this);
   }
 
-  /** The one matrix object of a node. */
+  /** The one matrix object of a node in a session or run. */
   static of(session: Evaluator, expr: Expr): Matrix {
     const { facade } = expr;
-    if (facade instanceof Matrix) return facade;
-    return facadeOf(expr, () => new Matrix(session, expr), matrixTwins);
+    if (facade instanceof Matrix && facade.session === session) return facade;
+    return facadeOf(session, expr, () => new Matrix(session, expr), matrixTwins);
   }
 
   get rows(): number {
@@ -100,6 +106,16 @@ export class Matrix extends ElementWise<Matrix> {
   }
   get cols(): number {
     return this.expr.cols;
+  }
+
+  /**
+   * The same matrix in a run of its session, or in the session: what is made from it there is
+   * counted and cancelled there.
+   * @throws PlanError for another session
+   */
+  in(session: Evaluator): Matrix {
+    requireOneSession('in', this.session, session);
+    return Matrix.of(session, this.expr);
   }
 
   /** The cells; runs what is not there yet. Treat them as immutable: they may be shared with the cache. */
@@ -293,15 +309,28 @@ export class Matrix extends ElementWise<Matrix> {
   }
 }
 
-/** Objects of 1x1 nodes that are held both as a scalar and as a matrix; the node's own slot has the first of them. */
-const scalarTwins = new WeakMap<Expr, Scalar>();
-const matrixTwins = new WeakMap<Expr, Matrix>();
+/** Objects that are not in the slot of their node. */
+const scalarTwins: Twins<Scalar> = new WeakMap();
+const matrixTwins: Twins<Matrix> = new WeakMap();
 
-function facadeOf<T extends object>(expr: Expr, make: () => T, twins: WeakMap<Expr, T>): T {
-  if (expr.facade === undefined) {
+type Twins<T> = WeakMap<Evaluator, WeakMap<Expr, T>>;
+
+/** The slot of a node has its first object in the session: one of a run would keep the run for as long as the node is cached. */
+function facadeOf<T extends object>(
+  session: Evaluator,
+  expr: Expr,
+  make: () => T,
+  allTwins: Twins<T>,
+): T {
+  if (expr.facade === undefined && sessionOf(session) === session) {
     const made = make();
     expr.facade = made;
     return made;
+  }
+  let twins = allTwins.get(session);
+  if (twins === undefined) {
+    twins = new WeakMap();
+    allTwins.set(session, twins);
   }
   let twin = twins.get(expr);
   if (twin === undefined) {

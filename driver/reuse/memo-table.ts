@@ -4,13 +4,13 @@
  * `MAX_CHARACTERS`; what is being computed stays.
  */
 import { Budget, type Candidate, leastRecentlyUsed } from '../support/budget.js';
+import type { SharedWork } from '../support/shared-work.js';
 import type { Json } from './store/entry-format.js';
 
 const MAX_CHARACTERS = 32 * 1024 * 1024;
 
-interface Memo extends Candidate {
+interface Memo extends Candidate, SharedWork<Json> {
   readonly key: string;
-  readonly promise: Promise<Json>;
   /** 0 while it is being computed. */
   characters: number;
   usedAt: number;
@@ -29,18 +29,18 @@ export class MemoTable {
     return this.#memos.size;
   }
 
-  get(key: string): Promise<Json> | undefined {
+  get(key: string): SharedWork<Json> | undefined {
     const memo = this.#memos.get(key);
     if (memo !== undefined) memo.usedAt = ++this.#clock;
-    return memo?.promise;
+    return memo;
   }
 
   /** Keeps what is being computed, unless that fails. */
-  keep(key: string, promise: Promise<Json>): void {
+  keep(key: string, work: SharedWork<Json>): void {
     this.#forget(this.#memos.get(key));
-    const memo = { key, promise, characters: 0, usedAt: ++this.#clock, budget: undefined };
+    const memo = { ...work, key, characters: 0, usedAt: ++this.#clock, budget: undefined };
     this.#memos.set(key, memo);
-    promise.then(
+    work.promise.then(
       (json) => this.#resolved(memo, json),
       () => this.#forget(memo),
     );

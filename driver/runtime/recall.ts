@@ -11,6 +11,7 @@ import type { DurableTier } from '../reuse/durable-tier.js';
 import { releaseAll } from '../reuse/recalling.js';
 import type { ReuseCache } from '../reuse/reuse-cache.js';
 import type { Lease } from '../reuse/store/lease.js';
+import { unlessAborted } from '../support/shared-work.js';
 import type { Statistics } from './statistics.js';
 
 /** Parts brought from files at the same time, so that the disk is not waited for file by file. */
@@ -27,6 +28,7 @@ export class Recall {
   readonly #cache: ReuseCache;
   readonly #tier: DurableTier | undefined;
   readonly #interner: NodeMaker;
+  readonly #signal: AbortSignal | undefined;
   /** Stored results that share an input with a node of the plan: what rules may build on. */
   readonly #offered = new Set<Expr>();
   /** Inputs whose stored results were asked for and not read yet. */
@@ -35,21 +37,24 @@ export class Recall {
   #known: ReadonlyMap<string, Expr> | undefined;
   #leases: ReadonlyMap<Expr, Lease> = new Map();
 
-  constructor(cache: ReuseCache, tier: DurableTier | undefined, interner: NodeMaker) {
+  /** @param signal ends all waiting */
+  constructor(
+    cache: ReuseCache,
+    tier: DurableTier | undefined,
+    interner: NodeMaker,
+    signal: AbortSignal | undefined,
+  ) {
     this.#cache = cache;
     this.#tier = tier;
     this.#interner = interner;
+    this.#signal = signal;
   }
 
   /** Reads what the durable store has of these nodes and takes leases on what long ones it has not. */
-  async fromStore(
-    roots: readonly Expr[],
-    isAtHand: (expr: Expr) => boolean,
-    signal: AbortSignal | undefined,
-  ): Promise<void> {
+  async fromStore(roots: readonly Expr[], isAtHand: (expr: Expr) => boolean): Promise<void> {
     if (this.#tier === undefined) return;
     this.#roots = roots;
-    const recalled = await this.#tier.recall(roots, isAtHand, signal);
+    const recalled = await this.#tier.recall(roots, isAtHand, this.#signal);
     for (const [expr, value] of recalled.values) {
       this.add(expr, value, recalled.seconds.get(expr)!);
     }
@@ -106,7 +111,8 @@ export class Recall {
       await Promise.all(parts.slice(at, at + READS_AT_ONCE).map((part) => this.#readPart(part)));
     }
     if (parts.length > 0) return;
-    await Promise.all([...plan.pending].map((expr) => this.#await(expr)));
+    const others = Promise.all([...plan.pending].map((expr) => this.#await(expr)));
+    await unlessAborted(others, this.#signal);
   }
 
   /** Whether the plan can run as it is. */

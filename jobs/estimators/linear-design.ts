@@ -5,7 +5,7 @@
  * the training rows has no mean either: it is left out of that fit, as scikit-learn's
  * `SimpleImputer` leaves it out.
  */
-import { type Matrix, matrix, type Scalar, type Session, scalar } from '../../driver/index.js';
+import { type Evaluator, type Matrix, matrix, type Scalar, scalar } from '../../driver/index.js';
 import { type Moments, trainingMoments, trainingProducts } from './moments.js';
 
 /** Mean imputation of one column: where the indicator column is 1 the value column takes the training mean. */
@@ -72,7 +72,7 @@ export interface PreparedRows {
 
 /** How a search's columns become a design's. @returns also which encoded columns are design columns */
 export function linearDesign(
-  session: Session,
+  session: Evaluator,
   encoded: number,
   imputations: readonly Imputation[],
 ): { design: LinearDesign; kept: readonly number[] } {
@@ -102,7 +102,7 @@ export function linearDesign(
 }
 
 function wideDesign(
-  session: Session,
+  session: Evaluator,
   encoded: number,
   kept: readonly number[],
   imputations: readonly Imputation[],

@@ -8,7 +8,7 @@
  * merge of (n_a, m_a, C_a) and (n_b, m_b, C_b), d = m_b - m_a:  n = n_a + n_b,  m = m_a + d n_b/n,  C = C_a + C_b + d d' n_a n_b/n
  * Source: Chan, Golub and LeVeque (1979), eq. 2.1.
  */
-import type { Expr, Matrix, Scalar } from '../../driver/index.js';
+import type { Matrix, Scalar } from '../../driver/index.js';
 
 /** Moments of a set of rows over p columns. `mean` is p x 1; `scatter` is p x p about the mean. */
 export interface Moments {
@@ -48,7 +48,7 @@ function merge(a: Moments, b: Moments): Moments {
 }
 
 /** Training moments of each fold, then of all rows; kept by Gram matrix, since every fit of a fold asks for the same. */
-const trainingSets = new WeakMap<Expr, readonly Moments[]>();
+const trainingSets = new WeakMap<Matrix, readonly Moments[]>();
 
 function mergeFolds(gram: Matrix, groups: number): Moments[] {
   const folds = Array.from({ length: groups }, (_, f) => foldMoments(gram, f, gram.cols));
@@ -70,10 +70,10 @@ function mergeFolds(gram: Matrix, groups: number): Moments[] {
  * @shape gram: [groups * (p + 1), p + 1] with 2 groups or more, from `groupGram` with center = true
  */
 export function trainingMoments(gram: Matrix, groups: number, f: number | undefined): Moments {
-  let sets = trainingSets.get(gram.expr);
+  let sets = trainingSets.get(gram);
   if (sets === undefined) {
     sets = mergeFolds(gram, groups);
-    trainingSets.set(gram.expr, sets);
+    trainingSets.set(gram, sets);
   }
   return sets[f ?? groups]!;
 }

@@ -13,6 +13,7 @@ import {
   type FrameEngine,
   type FrameSource,
   ops,
+  type Run,
   Session,
   verifyUnchanged,
 } from '../../driver/index.js';
@@ -69,21 +70,20 @@ export async function replayRun(folder: string, options: ReplayOptions): Promise
   await requireSameFiles(sources);
   const open = await openSession(options.engine === 'spark' ? 'spark' : 'local');
   // No reuse and no store: what is compared has to be computed.
-  const session = new Session({
+  const evaluator = new Session({
     local: open.session.local,
     blocks: open.session.blocks,
     reuse: false,
-  });
+  }).run(options.signal ? { signal: options.signal } : {});
   try {
-    session.scope = options.signal ? { signal: options.signal } : {};
     await requireSameRemote(sources, open.frames);
-    const run = await loadRun(folder, session);
+    const run = await loadRun(folder, evaluator);
     const wanted = wantedNodes(run, options.step);
     const exprs = [...wanted.values()];
     const values =
       options.engine === 'reference'
-        ? await evaluateOnReference(session, exprs)
-        : ((await session.evaluate(exprs)) as DenseMatrix[]);
+        ? await evaluateOnReference(evaluator, exprs)
+        : ((await evaluator.evaluate(exprs)) as DenseMatrix[]);
     for (const source of sources) await verifyUnchanged(source);
     const named = new Map([...wanted.keys()].map((name, i) => [name, values[i]!]));
     const tolerance = options.tolerance ?? 1e-8;
@@ -140,10 +140,7 @@ function wantedNodes(run: LoadedRun, name: string | undefined): Map<string, Expr
 }
 
 /** Whole values by the operators' definitions, each forgotten after its last reader; only files are read otherwise. */
-async function evaluateOnReference(
-  session: Session,
-  roots: readonly Expr[],
-): Promise<DenseMatrix[]> {
+async function evaluateOnReference(evaluator: Run, roots: readonly Expr[]): Promise<DenseMatrix[]> {
   const order = topological(roots).filter((expr) => expr.op !== ops.frame);
   const encoded = order.filter((expr) => expr.op === ops.encode);
   const bytes = encoded.reduce((sum, { rows, cols }) => sum + rows * cols * 8, 0);
@@ -153,14 +150,14 @@ async function evaluateOnReference(
       { resource: 'memory', requestedBytes: bytes, availableBytes: MAX_REFERENCE_BYTES },
     );
   }
-  const read = (await session.evaluate(encoded)) as DenseMatrix[];
+  const read = (await evaluator.evaluate(encoded)) as DenseMatrix[];
   const values = new Map<Expr, DenseMatrix>(encoded.map((expr, i) => [expr, read[i]!]));
   const wanted = new Set(roots);
   const left = new Map<Expr, number>();
   for (const { inputs } of order)
     for (const input of inputs) left.set(input, (left.get(input) ?? 0) + 1);
   for (const expr of order) {
-    session.scope.signal?.throwIfAborted();
+    evaluator.scope.signal?.throwIfAborted();
     if (expr.op !== ops.encode) {
       const inputs = expr.inputs.map((input) => values.get(input)!);
       values.set(expr, evaluateByReference(expr, inputs));

@@ -13,7 +13,7 @@ import {
   matrix,
   ops,
   RepriseError,
-  type Session,
+  type Run,
 } from '../../driver/index.js';
 import type { Estimator, LinearFit, LinearModel, Params } from '../estimators/estimator.js';
 import { type Imputation, linearDesign, type TrainingRows } from '../estimators/linear-design.js';
@@ -79,10 +79,7 @@ export type SearchOutput = 'gram' | 'losses' | keyof LinearFit['outputs'];
  *   SingularError when `errorScore` is `raise` and a system has no unique solution
  * @source scikit-learn `GridSearchCV`: same folds, scores, ranks and refit
  */
-export async function gridSearch(
-  session: Session,
-  options: GridSearchOptions,
-): Promise<SearchResult> {
+export async function gridSearch(session: Run, options: GridSearchOptions): Promise<SearchResult> {
   const search = prepare(session, options);
   const { candidates, scoring, folds } = search;
   const metric = options.metric ?? scoring[0]!;
@@ -184,7 +181,7 @@ interface Search {
   readonly imputed: readonly number[];
 }
 
-function prepare(session: Session, options: GridSearchOptions): Search {
+function prepare(session: Run, options: GridSearchOptions): Search {
   const { X, y, cv, estimator } = options;
   const candidates = candidatesOf(estimator, options.params ?? {}, options.grid);
   const standardize = options.standardize ?? false;
@@ -233,7 +230,7 @@ function prepare(session: Session, options: GridSearchOptions): Search {
 
 /** The fold of each row by a rule. @shape [rows, 1] */
 function foldColumn(
-  session: Session,
+  session: Run,
   rows: number,
   cv: Exclude<CrossValidation, { readonly assignment: Matrix }>,
 ): Matrix {
@@ -278,7 +275,7 @@ function allFits({ estimator, candidates, folds, training }: Search): LinearFit[
 }
 
 /** What a search evaluates, for `plan`: the Gram matrices, the fits and the losses; nothing runs. */
-export function searchExprs(session: Session, options: GridSearchOptions): Expr[] {
+export function searchExprs(session: Run, options: GridSearchOptions): Expr[] {
   const search = prepare(session, options);
   return [
     search.gram.expr,
@@ -288,7 +285,7 @@ export function searchExprs(session: Session, options: GridSearchOptions): Expr[
 
 /** Weights of every fit, fold by fold: [columns + 1, folds * candidates]; a failed fit leaves a column nobody reads. */
 function weightMatrix(
-  session: Session,
+  session: Run,
   search: Search,
   fits: readonly LinearFit[],
   failures: readonly (Error | undefined)[],

@@ -49,9 +49,10 @@ for (const way of sparkWays) {
       const doneValue = await done.value();
       await session.persist([kept.expr]);
       const boot = (await spark.channel.call('ping', {})).result.boot;
-      const counts = session.beginRun();
-      const open = [gram(kept), rand(session, 8_000_000, 20, { seed: 3 }).sum()];
-      const values = Promise.all([done.value(), ...open.map((it) => it.value())]);
+      const run = session.run();
+      const counts = run.statistics;
+      const open = [gram(kept.in(run)), rand(run, 8_000_000, 20, { seed: 3 }).sum()];
+      const values = Promise.all([done.in(run).value(), ...open.map((it) => it.value())]);
       await until(async () => (await spark.channel.call('status', {})).result.runs.length > 0);
       way.kill();
       const [again, gramOfKept, total] = await values;

@@ -79,14 +79,14 @@ for (const way of sparkWays) {
       const done = rand(session, 60_000, COLS, { seed: 1 }).tsmm();
       const doneValue = await done.value();
       const x = noise(rows);
-      const counts = session.beginRun();
-      const unfinished = matrix(session, x).tsmm().value();
+      const run = session.run();
+      const unfinished = matrix(run, x).tsmm().value();
       await breakUpload(way, unfinished, false);
-      const [again, gram] = await Promise.all([done.value(), unfinished]);
+      const [again, gram] = await Promise.all([done.in(run).value(), unfinished]);
       assert.deepEqual(again, doneValue);
       const cold = new Session({ local: createReferenceBackend() });
       assertClose(gram, await matrix(cold, x).tsmm().value(), 1e-10, 'gram of the uploaded rows');
-      const { kernels, sparkJobs } = counts.counters();
+      const { kernels, sparkJobs } = run.statistics.counters();
       assert.deepEqual({ kernels, sparkJobs }, { kernels: 1, sparkJobs: 1 });
       assert.equal(warnings.length, 1, warnings.join('\n'));
       assert.ok(!warnings.join().includes(SECRET));

@@ -11,6 +11,7 @@ import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { createReferenceBackend } from '../../driver/backend/reference-backend.js';
 import { DataError, ExecutionError, InternalError, UnsupportedError } from '../../driver/errors.js';
+import type { Evaluator } from '../../driver/ir/evaluator.js';
 import { rand } from '../../driver/matrix/create.js';
 import { Session } from '../../driver/runtime/session.js';
 import type { Channel } from '../../spark-bridge/channel/channel.js';
@@ -310,19 +311,18 @@ for (const row of rows) {
         placement: 'blocks',
       });
       const reference = new Session({ local: createReferenceBackend() });
-      const gramOf = (where: Session) => {
+      const gramOf = (where: Evaluator) => {
         const x = rand(where, 60_000, 20, { seed: 7 });
         return x.mul(2).sub(1).tsmm();
       };
-      const gram = gramOf(session);
-      const first = session.beginRun();
-      const value = await gram.value();
+      const first = session.run();
+      const value = await gramOf(first).value();
       assertClose(value, await gramOf(reference).value(), 1e-10, 'gram');
-      assert.equal(first.counters().sparkJobs, 1);
-      const second = session.beginRun();
-      assert.deepEqual(await gramOf(session).value(), value);
-      assert.equal(second.counters().sparkJobs, 0);
-      assert.equal(second.counters().kernels, 0);
+      assert.equal(first.statistics.counters().sparkJobs, 1);
+      const second = session.run();
+      assert.deepEqual(await gramOf(second).value(), value);
+      assert.equal(second.statistics.counters().sparkJobs, 0);
+      assert.equal(second.statistics.counters().kernels, 0);
     });
   });
 }

@@ -9,6 +9,7 @@ import { performance } from 'node:perf_hooks';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createReferenceBackend } from '../../driver/backend/reference-backend.js';
 import { ResourceError } from '../../driver/errors.js';
+import type { Evaluator } from '../../driver/ir/evaluator.js';
 import { rand } from '../../driver/matrix/create.js';
 import type { Matrix } from '../../driver/matrix/matrix.js';
 import { Session } from '../../driver/runtime/session.js';
@@ -264,7 +265,7 @@ for (const way of ways) {
       client.close();
     });
 
-    const gramOf = (session: Session): Matrix =>
+    const gramOf = (session: Evaluator): Matrix =>
       rand(session, 60_000, 20, { seed: 7 }).mul(2).sub(1).tsmm();
 
     it('gives the values of the reference, and again without a job', async () => {
@@ -276,9 +277,9 @@ for (const way of ways) {
       const reference = new Session({ local: createReferenceBackend() });
       const value = await gramOf(session).value();
       assertClose(value, await gramOf(reference).value(), 1e-10, 'gram');
-      const second = session.beginRun();
-      assert.deepEqual(await gramOf(session).value(), value);
-      assert.equal(second.counters().sparkJobs, 0);
+      const second = session.run();
+      assert.deepEqual(await gramOf(second).value(), value);
+      assert.equal(second.statistics.counters().sparkJobs, 0);
     });
 
     it('opens another application when its own is deleted under it, and finishes', async () => {

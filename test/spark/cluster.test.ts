@@ -191,11 +191,11 @@ describe('a cluster of executors', () => {
     const handle = session.cache.probe(x.expr)?.value;
     assert.ok(handle?.kind === 'handle' && backend.holds(handle));
     for (const executor of executorsOf(embedded.pid)) process.kill(executor, 'SIGKILL');
-    const statistics = session.beginRun();
+    const run = session.run();
     // Another action over the same kept value, and the same one at another scale.
     const [halves, sums] = await Promise.all([
-      x.mul(0.5).colSums().value(),
-      x.mul(4).colSums().value(),
+      x.in(run).mul(0.5).colSums().value(),
+      x.in(run).mul(4).colSums().value(),
     ]);
     halves.data.forEach((cell, i) => {
       assert.ok(Math.abs(cell / before.data[i]! - 0.25) < 1e-12, `column ${i}`);
@@ -203,7 +203,7 @@ describe('a cluster of executors', () => {
     });
     assert.equal(backend.holds(handle), false);
     // rand and exp once more, and the two products with their sums.
-    assert.equal(statistics.counters().kernels, 6);
+    assert.equal(run.statistics.counters().kernels, 6);
     session.cache.clear();
     await backend.tier.settle();
   }).timeout(300_000);

@@ -5,6 +5,7 @@
  */
 import assert from 'node:assert/strict';
 import {
+  type Evaluator,
   Matrix,
   ops,
   rand,
@@ -20,16 +21,16 @@ import { SharedSpark } from '../support/spark-session.js';
 const ROWS = 90_001;
 
 /** Large enough to be made by row blocks. */
-function data(session: Session, seed: number, rows = ROWS, sparsity = 1): Matrix {
+function data(session: Evaluator, seed: number, rows = ROWS, sparsity = 1): Matrix {
   return rand(session, rows, 16, { seed, min: -1, max: 1, sparsity });
 }
 
-function folds(session: Session, count: number, shuffle = false): Matrix {
+function folds(session: Evaluator, count: number, shuffle = false): Matrix {
   const attrs = { rows: ROWS, folds: count, shuffle, seed: 2 };
   return Matrix.of(session, session.intern(ops.kfold, [], attrs));
 }
 
-type Program = (session: Session) => readonly Matrix[];
+type Program = (session: Evaluator) => readonly Matrix[];
 
 describe('rows moved in Spark', () => {
   let shared: SharedSpark;
@@ -49,10 +50,10 @@ describe('rows moved in Spark', () => {
     const local = await createCpuBackend();
     const here = new Session({ local });
     const { session } = await shared.session({ rddReuse: 'off' });
-    const statistics = session.beginRun();
-    const [there, expected] = [program(session), program(here)];
-    const values = await session.evaluate(there.map((matrix) => matrix.expr));
-    const { passes, sparkJobs } = statistics.counters();
+    const run = session.run();
+    const [there, expected] = [program(run), program(here)];
+    const values = await run.evaluate(there.map((matrix) => matrix.expr));
+    const { passes, sparkJobs } = run.statistics.counters();
     const others = await here.evaluate(expected.map((matrix) => matrix.expr));
     for (const [i, value] of values.entries()) {
       const other = others[i];

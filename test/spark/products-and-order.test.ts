@@ -5,7 +5,15 @@
  */
 import assert from 'node:assert/strict';
 import { createReferenceBackend } from '../../driver/backend/reference-backend.js';
-import { dense, type Matrix, matrix, ResourceError, rand, Session } from '../../driver/index.js';
+import {
+  dense,
+  type Evaluator,
+  type Matrix,
+  matrix,
+  ResourceError,
+  rand,
+  Session,
+} from '../../driver/index.js';
 import { createCpuBackend } from '../../gpu-executor/cpu/index.js';
 import { assertClose } from '../support/close.js';
 import { SharedSpark } from '../support/spark-session.js';
@@ -13,10 +21,10 @@ import { SharedSpark } from '../support/spark-session.js';
 const ROWS = 90_001;
 
 /** Large enough to be made by row blocks. */
-const data = (session: Session, seed: number, cols = 16): Matrix =>
+const data = (session: Evaluator, seed: number, cols = 16): Matrix =>
   rand(session, ROWS, cols, { seed, min: -1, max: 1 });
 
-type Program = (session: Session) => readonly Matrix[];
+type Program = (session: Evaluator) => readonly Matrix[];
 
 describe('products and order in Spark', () => {
   let shared: SharedSpark;
@@ -40,10 +48,11 @@ describe('products and order in Spark', () => {
     const here = new Session({ local });
     const { session } = await shared.session({ rddReuse: 'off' });
     for (const one of kept(session)) await session.persist([one.expr]);
-    const statistics = session.beginRun();
+    const run = session.run();
+    const { statistics } = run;
     const before = await shared.jobs();
-    const [there, expected] = [program(session), program(here)];
-    const values = await session.evaluate(there.map((one) => one.expr));
+    const [there, expected] = [program(run), program(here)];
+    const values = await run.evaluate(there.map((one) => one.expr));
     const { passes } = statistics.counters();
     const sparkJobs = (await shared.jobs()) - before;
     const others = await here.evaluate(expected.map((one) => one.expr));
@@ -61,8 +70,8 @@ describe('products and order in Spark', () => {
   }
 
   it('multiply two that are cut alike, block by block beside each other', async () => {
-    const x = (session: Session): Matrix => data(session, 1);
-    const y = (session: Session): Matrix => data(session, 2, 20);
+    const x = (session: Evaluator): Matrix => data(session, 1);
+    const y = (session: Evaluator): Matrix => data(session, 2, 20);
     const counts = await same(
       (session) => [x(session).t().matmul(y(session))],
       (session) => [x(session), y(session)],
@@ -73,9 +82,9 @@ describe('products and order in Spark', () => {
 
   it('multiply two that are cut differently, of which one is cut anew for it', async () => {
     // A cut of rows starts at another row than data made as they are.
-    const x = (session: Session): Matrix =>
+    const x = (session: Evaluator): Matrix =>
       rand(session, ROWS + 123, 16, { seed: 3, min: -1, max: 1 }).slice([123, ROWS + 123]);
-    const y = (session: Session): Matrix => data(session, 4, 20);
+    const y = (session: Evaluator): Matrix => data(session, 4, 20);
     const counts = await same(
       (session) => [x(session).t().matmul(y(session))],
       (session) => [x(session), y(session)],
@@ -87,8 +96,8 @@ describe('products and order in Spark', () => {
 
   it('multiply rows by a matrix that is in Spark as well, which is brought together once', async () => {
     const [rows, common] = [2500, 1500];
-    const a = (session: Session): Matrix => rand(session, rows, common, { seed: 5 });
-    const b = (session: Session): Matrix => rand(session, common, 800, { seed: 6, min: -1 });
+    const a = (session: Evaluator): Matrix => rand(session, rows, common, { seed: 5 });
+    const b = (session: Evaluator): Matrix => rand(session, common, 800, { seed: 6, min: -1 });
     const counts = await same(
       (session) => [
         a(session).matmul(b(session)).colSums(),
@@ -136,7 +145,7 @@ describe('products and order in Spark', () => {
     const cells = Float64Array.from({ length: ROWS * 12 }, (_, i) =>
       i % 7 === 3 ? NaN : (i * 37) % 101,
     );
-    const build = (session: Session): Matrix => matrix(session, dense(ROWS, 12, cells)).mul(2);
+    const build = (session: Evaluator): Matrix => matrix(session, dense(ROWS, 12, cells)).mul(2);
     const order = { by: 4, descending: true };
     const { session } = await shared.session();
     const x = build(session);

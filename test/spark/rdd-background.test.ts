@@ -45,10 +45,10 @@ describe('row blocks that Spark does not hold whole', function () {
     factor: number,
   ): Promise<{ readonly value: DenseMatrix; readonly kernels: number; readonly jobs: number }> {
     const before = await shared.jobs();
-    const counts = session.beginRun();
-    const value = await x.mul(factor).colSums().value();
+    const run = session.run();
+    const value = await x.in(run).mul(factor).colSums().value();
     // What was started in the background meanwhile is not this read's.
-    const { kernels, sparkJobs } = counts.counters();
+    const { kernels, sparkJobs } = run.statistics.counters();
     assert.ok((await shared.jobs()) >= before + sparkJobs);
     return { value, kernels, jobs: sparkJobs };
   }

@@ -26,9 +26,9 @@ async function run(
   session: Session,
   matrix: Matrix,
 ): Promise<Counts & { readonly value: DenseMatrix }> {
-  const statistics = session.beginRun();
-  const value = await matrix.value();
-  const { kernels, sparkJobs } = statistics.counters();
+  const run = session.run();
+  const value = await matrix.in(run).value();
+  const { kernels, sparkJobs } = run.statistics.counters();
   return { value, kernels, jobs: sparkJobs };
 }
 

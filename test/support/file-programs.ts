@@ -1,7 +1,14 @@
 /** Programs over a frame of many files as a user would write them, for tests that let files come, change and go. */
 
 import { openFrame } from '../../driver/frame/frame.js';
-import { type FrameEngine, fill, Matrix, matrix, type Session } from '../../driver/index.js';
+import {
+  type Evaluator,
+  type FrameEngine,
+  fill,
+  Matrix,
+  matrix,
+  type Session,
+} from '../../driver/index.js';
 import type { DenseMatrix } from '../../driver/ir/value.js';
 import type { EncodedFeature } from '../../driver/operators/encode-block.js';
 
@@ -21,7 +28,7 @@ const FEATURES: readonly EncodedFeature[] = [
 const TARGET: EncodedFeature = { kind: 'number', name: 'y', sql: 'y', missing: 'error' };
 
 /** What a program asks for in one turn. */
-export type FileProgram = (X: Matrix, y: Matrix, session: Session) => readonly Matrix[];
+export type FileProgram = (X: Matrix, y: Matrix, session: Evaluator) => readonly Matrix[];
 
 /** Sums and extremes of every kind, a histogram, and results by row: nothing in them depends on the data but their rows. */
 export const everySum: FileProgram = (X, y, session) => {
@@ -65,12 +72,12 @@ export async function runOverFiles(
   folder: string,
   program: FileProgram,
 ): Promise<ProgramRun> {
-  const frame = await openFrame(session, frames, folder);
-  const X = Matrix.of(session, frame.encode(FEATURES));
-  const y = Matrix.of(session, frame.encode([TARGET]));
-  const statistics = session.beginRun();
-  const values = await Promise.all(program(X, y, session).map((one) => one.value()));
+  const run = session.run();
+  const frame = await openFrame(run, frames, folder);
+  const X = Matrix.of(run, frame.encode(FEATURES));
+  const y = Matrix.of(run, frame.encode([TARGET]));
+  const values = await Promise.all(program(X, y, run).map((one) => one.value()));
   await session.settle();
-  const { rowsRead, passes, sparkJobs, kernels, partial } = statistics;
+  const { rowsRead, passes, sparkJobs, kernels, partial } = run.statistics;
   return { values, rowsRead, passes, sparkJobs, kernels, partial };
 }

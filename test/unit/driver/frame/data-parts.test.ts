@@ -238,7 +238,7 @@ describe('moments of parts', () => {
       const open = await openSession('local');
       const { session } = open;
       try {
-        const data = await openData(open, job, { enter: () => undefined });
+        const data = await openData(open, open.session, job, { enter: () => undefined });
         const { X, y, parts } = data;
         assert.equal(parts?.length, 6);
         assert.ok(
@@ -294,7 +294,7 @@ describe('moments of parts', () => {
     folder.write('job.yaml', stringify(dailyJob));
     const job = await readJob(folder.file('job.yaml'), { overrides: [] });
     const open = await openSession('local');
-    const { cv, X } = await openData(open, job, { enter: () => undefined });
+    const { cv, X } = await openData(open, open.session, job, { enter: () => undefined });
     assert.ok('files' in cv && cv.files);
     const numbers = (await shuffled(open.session, cv.files, 5, 0).value()).data;
     const sizes = [0, 1, 2, 3, 4].map((fold) => numbers.filter((value) => value === fold).length);

@@ -165,12 +165,10 @@ describe('reusable functions with a durable store', () => {
     const lease = await taken.lease(key);
     assert.ok(typeof lease === 'object');
     const controller = new AbortController();
-    s.scope = { signal: controller.signal };
-    const call = waits(x);
+    const call = waits(x.in(s.run({ signal: controller.signal })));
     setTimeout(() => controller.abort(), 60);
     await assert.rejects(call, { name: 'AbortError' });
     assert.equal(s.functions.countsOf('waits', '1').runs, 0);
-    s.scope = {};
     await lease.release();
     assert.equal((await (await waits(x)).value()).rows, 3);
     await s.close();

@@ -1,6 +1,6 @@
 /** Partial reuse in a session: for each rule the value of a cold run, and exactly the operators that are new. */
 import assert from 'node:assert/strict';
-import { lineageKey, type Matrix, Session } from '../../../../driver/index.js';
+import { type Evaluator, lineageKey, type Matrix, Session } from '../../../../driver/index.js';
 import { type Expr, topological } from '../../../../driver/ir/expr.js';
 import type { DenseMatrix } from '../../../../driver/ir/value.js';
 import { rand } from '../../../../driver/matrix/create.js';
@@ -39,8 +39,9 @@ describe('partial reuse in a session', () => {
       const session = await open();
       const { first, second, rule, works } = make(session);
       await Promise.all(first.map((x) => x.value()));
-      const statistics = session.beginRun();
-      const got = await second.value();
+      const run = session.run();
+      const { statistics } = run;
+      const got = await second.in(run).value();
       assertClose(got, expected, 1e-9, name);
       const rules = statistics.plans.flatMap(({ partial }) =>
         [...(partial?.answers.values() ?? [])].map((answer) => answer.rule),
@@ -50,21 +51,21 @@ describe('partial reuse in a session', () => {
       assert.equal(statistics.counters().partial, rules.length);
       assert.ok(flopsOf(statistics) < 0.75 * whole, `${flopsOf(statistics)} of ${whole} flops`);
       // What was put together is kept as the step itself.
-      const again = session.beginRun();
-      assert.deepEqual(await second.value(), got);
-      assert.equal(again.counters().kernels, 0);
+      const again = session.run();
+      assert.deepEqual(await second.in(again).value(), got);
+      assert.equal(again.statistics.counters().kernels, 0);
       await session.close();
     });
   }
 
   const FOLDS = 8;
-  const folds = (s: Session): Matrix[] =>
+  const folds = (s: Evaluator): Matrix[] =>
     Array.from({ length: FOLDS }, (_, i) => rand(s, 2_000, 40, { seed: i + 1 }));
   const without = (parts: readonly Matrix[], i: number): Matrix => {
     const [first, ...rest] = parts.filter((_, k) => k !== i);
     return first!.rbind(...rest);
   };
-  const ways: readonly (readonly [string, (s: Session) => readonly Matrix[]])[] = [
+  const ways: readonly (readonly [string, (s: Evaluator) => readonly Matrix[]])[] = [
     [
       'parts bound',
       (s) => {
@@ -95,8 +96,9 @@ describe('partial reuse in a session', () => {
       const expected = await Promise.all(make(cold).map((x) => x.value()));
       await cold.close();
       const session = await open();
-      const statistics = session.beginRun();
-      const sums = make(session);
+      const run = session.run();
+      const { statistics } = run;
+      const sums = make(run);
       const got = await Promise.all(sums.map((x) => x.value()));
       for (const [i, value] of got.entries()) assertClose(value, expected[i]!, 1e-9, `${i}`);
       const { tsmm, add } = worked(statistics);
@@ -112,9 +114,10 @@ describe('partial reuse in a session', () => {
     const parts = folds(session);
     const cold = await open(false);
     const coldParts = folds(cold);
-    const statistics = session.beginRun();
+    const run = session.run();
+    const { statistics } = run;
     for (let i = 0; i < FOLDS; i++) {
-      const got = await without(parts, i).tsmm().value();
+      const got = await without(parts, i).in(run).tsmm().value();
       assertClose(got, await without(coldParts, i).tsmm().value(), 1e-9, `without ${i}`);
     }
     assert.equal(worked(statistics).tsmm, FOLDS);
@@ -126,13 +129,17 @@ describe('partial reuse in a session', () => {
     const parts = folds(session);
     const bound = (some: readonly Matrix[]): Matrix => some[0]!.rbind(...some.slice(1)).tsmm();
     await bound(parts).value();
-    const statistics = session.beginRun();
+    const replaced = session.run();
     const other = rand(session, 2_000, 40, { seed: 99 });
-    await bound([...parts.slice(0, 3), other, ...parts.slice(4)]).value();
-    assert.equal(worked(statistics).tsmm, 1);
-    const fewer = session.beginRun();
-    await bound([...parts.slice(0, 5), ...parts.slice(6)]).value();
-    assert.equal(worked(fewer).tsmm, undefined);
+    await bound([...parts.slice(0, 3), other, ...parts.slice(4)])
+      .in(replaced)
+      .value();
+    assert.equal(worked(replaced.statistics).tsmm, 1);
+    const fewer = session.run();
+    await bound([...parts.slice(0, 5), ...parts.slice(6)])
+      .in(fewer)
+      .value();
+    assert.equal(worked(fewer.statistics).tsmm, undefined);
     await session.close();
   });
 
@@ -140,7 +147,7 @@ describe('partial reuse in a session', () => {
     const [session, cold] = [await open(), await open(false)];
     const [rows, cols, added] = [32_000, 100, 2];
     /** The data with the first `count` of the new columns, every fold but one. */
-    const folded = (s: Session, count: number): Matrix[] => {
+    const folded = (s: Evaluator, count: number): Matrix[] => {
       const A = rand(s, rows, cols, { seed: 1 });
       const more = Array.from({ length: count }, (_, i) => rand(s, rows, 1, { seed: i + 2 }));
       const X = count === 0 ? A : A.cbind(...more);
@@ -153,12 +160,13 @@ describe('partial reuse in a session', () => {
           .tsmm();
       });
     };
-    const values = (s: Session, count: number): Promise<readonly DenseMatrix[]> =>
+    const values = (s: Evaluator, count: number): Promise<readonly DenseMatrix[]> =>
       Promise.all(folded(s, count).map((x) => x.value()));
     await values(session, 0);
     for (let count = 1; count <= added; count++) {
-      const statistics = session.beginRun();
-      const got = await values(session, count);
+      const run = session.run();
+      const { statistics } = run;
+      const got = await values(run, count);
       const expected = await values(cold, count);
       for (const [i, value] of got.entries()) assertClose(value, expected[i]!, 1e-9, `${i}`);
       const sums = statistics.plans.flatMap(({ nodes }) =>
@@ -179,8 +187,9 @@ describe('partial reuse in a session', () => {
       topological([scaled.matmul(B).expr]).map((expr: Expr) => lineageKey(expr)),
     );
     await scaled.matmul(B).value();
-    const statistics = session.beginRun();
-    await scaled.matmul(B).exp().colMaxs().value();
+    const run = session.run();
+    const { statistics } = run;
+    await scaled.in(run).matmul(B).exp().colMaxs().value();
     assert.deepEqual(worked(statistics), { exp: 1, colMaxs: 1 });
     for (const { expr } of statistics.plans.flatMap(({ nodes }) => nodes)) {
       assert.ok(!before.has(lineageKey(expr)), expr.op.name);

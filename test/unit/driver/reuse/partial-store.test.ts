@@ -143,9 +143,9 @@ describe('parts in the durable store', () => {
     assert.equal(first?.kind, 'dense');
     assert.deepEqual(await store.entries(), []);
     assert.equal(existsSync(join(home.path, 'v1/siblings')), false);
-    const again = session.beginRun();
-    await session.evaluate([dice]);
-    assert.ok(again.counters().kernels > 0);
+    const again = session.run();
+    await again.evaluate([dice]);
+    assert.ok(again.statistics.counters().kernels > 0);
     // Such a step without the mark is stored, so it was the mark; over other data, since these are
     // kept by now.
     await rand(session, 40_000, 60, { seed: 2 }).tsmm().value();

@@ -17,13 +17,13 @@ describe('results that no run used for a while', () => {
   it('rest by key where they took long, and are found by a program written anew', async () => {
     const session = new Session({ local: await createCpuBackend(), spill: false });
     const gram = async (): Promise<{ readonly kernels: number; readonly sum: number }> => {
-      const counts = session.beginRun();
-      const x = matrix(session, ROWS, COLS, cells(1));
+      const run = session.run();
+      const x = matrix(run, ROWS, COLS, cells(1));
       const { data } = await x.tsmm().value();
-      return { kernels: counts.kernels, sum: data.reduce((sum, cell) => sum + cell, 0) };
+      return { kernels: run.statistics.kernels, sum: data.reduce((sum, cell) => sum + cell, 0) };
     };
     const first = await gram();
-    for (let run = 0; run <= REST_RUNS; run++) session.beginRun();
+    for (let run = 0; run <= REST_RUNS; run++) await session.run().evaluate([]);
     assert.equal(session.cache.size, 1, 'only the product');
     const again = await gram();
     assert.deepEqual([again.kernels, again.sum], [0, first.sum]);
@@ -42,11 +42,11 @@ describe('results that no run used for a while', () => {
     const y = x.t().matmul(x);
     await y.value();
     for (let run = 0; run < 3 * REST_RUNS; run++) {
-      const counts = session.beginRun();
-      await y.value();
-      assert.equal(counts.kernels, 0);
+      const next = session.run();
+      await y.in(next).value();
+      assert.equal(next.statistics.kernels, 0);
     }
-    for (let run = 0; run <= REST_RUNS; run++) session.beginRun();
+    for (let run = 0; run <= REST_RUNS; run++) await session.run().evaluate([]);
     assert.equal(session.cache.size, 0);
     assert.equal(session.cache.bytes, 0);
     await session.close();
@@ -56,8 +56,7 @@ describe('results that no run used for a while', () => {
     const cacheBytes = 5 * COLS * COLS * 8;
     const session = new Session({ local: await createCpuBackend(), spill: false, cacheBytes });
     for (let run = 0; run < 3 * REST_RUNS; run++) {
-      session.beginRun();
-      await matrix(session, ROWS, COLS, cells(run + 2))
+      await matrix(session.run(), ROWS, COLS, cells(run + 2))
         .tsmm()
         .value();
       assert.ok(session.cache.bytes <= cacheBytes);
@@ -84,15 +83,17 @@ describe('a cache of small results', () => {
 describe('a table of memos', () => {
   it('forgets those used longest ago once they are long, and failures', async () => {
     const table = new MemoTable(100);
-    for (const key of ['a', 'b', 'c']) table.keep(key, Promise.resolve('x'.repeat(40)));
-    table.keep('d', Promise.reject(new Error('no')));
+    const keep = (key: string, promise: Promise<string>): void =>
+      table.keep(key, { promise, signal: undefined });
+    for (const key of ['a', 'b', 'c']) keep(key, Promise.resolve('x'.repeat(40)));
+    keep('d', Promise.reject(new Error('no')));
     await new Promise(setImmediate);
     assert.deepEqual(
       ['a', 'b', 'c', 'd'].map((key) => table.get(key) !== undefined),
       [false, true, true, false],
     );
-    await table.get('b');
-    table.keep('e', Promise.resolve('x'.repeat(40)));
+    await table.get('b')?.promise;
+    keep('e', Promise.resolve('x'.repeat(40)));
     await new Promise(setImmediate);
     assert.deepEqual(
       ['b', 'c', 'e'].map((key) => table.get(key) !== undefined),

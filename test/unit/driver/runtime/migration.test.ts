@@ -38,8 +38,9 @@ describe('migration', () => {
       const { session, cluster } = machines({ placement: 'local', migration });
       const x = generated(session, MIB / 4);
       await session.persist([x.expr]);
-      const statistics = session.beginRun();
-      const values = await readOften(x, 5);
+      const run = session.run();
+      const { statistics } = run;
+      const values = await readOften(x.in(run), 5);
       assertEqual(values, expected);
       assert.equal(cluster.collected.length, collects);
       // And the run's timeline says so.
@@ -88,9 +89,9 @@ describe('migration', () => {
     const after = session.cache.probe(x.expr)?.value;
     assert.equal(before?.kind, 'handle');
     assert.equal(after?.kind, 'dense');
-    const statistics = session.beginRun();
-    const value = await x.value();
-    assert.equal(statistics.counters().kernels, 0);
+    const run = session.run();
+    const value = await x.in(run).value();
+    assert.equal(run.statistics.counters().kernels, 0);
     assertClose(
       value,
       await generated(machines({ placement: 'local' }).session, MIB / 4).value(),

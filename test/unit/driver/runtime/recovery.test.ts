@@ -178,12 +178,12 @@ describe('recovery of a lost backend', () => {
   it('does not open anything for a run that was cancelled', async () => {
     const { mortal, session } = open();
     const controller = new AbortController();
-    session.scope = { signal: controller.signal };
+    const run = session.run({ signal: controller.signal });
     mortal.dies = () => {
       controller.abort();
       return true;
     };
-    await assert.rejects(session.evaluate([sum(session, large(session, 1))]), {
+    await assert.rejects(run.evaluate([sum(session, large(session, 1))]), {
       name: 'AbortError',
     });
     assert.equal(mortal.life, 0);

@@ -61,11 +61,11 @@ describe('session', () => {
     const x = random(session, 8, 3, 5);
     const y = session.intern(ops.tsmm, [x]);
     const [cold] = await session.evaluate([y]);
-    const statistics = session.beginRun();
-    const [warm] = await session.evaluate([y]);
+    const run = session.run();
+    const [warm] = await run.evaluate([y]);
     assert.deepEqual(warm, cold);
-    assert.equal(statistics.counters().kernels, 0);
-    assert.equal(statistics.counters().hits, 1);
+    assert.equal(run.statistics.counters().kernels, 0);
+    assert.equal(run.statistics.counters().hits, 1);
   });
 
   it('computes everything again when reuse is off', async () => {
@@ -113,10 +113,10 @@ describe('session', () => {
     const controller = new AbortController();
     const backend = createNullBackend({ onNode: () => controller.abort() });
     const session = new Session({ local: backend });
-    session.scope = { signal: controller.signal };
+    const run = session.run({ signal: controller.signal });
     const x = random(session, 4, 4, 1);
     const y = session.intern(ops.exp, [x]);
-    await assert.rejects(session.evaluate([y]), { name: 'AbortError' });
+    await assert.rejects(run.evaluate([y]), { name: 'AbortError' });
     for (const entry of session.cache.entries()) assert.notEqual(entry.state, 'pending');
   });
 

@@ -64,7 +64,6 @@ describe('single flight', () => {
     const first = session.evaluateSettled([gram.expr]);
     await turns();
     assert.equal(session.cache.probe(gate.watched)?.state, 'pending');
-    session.scope = {};
     let isDone = false;
     const second = gram
       .add(1)
@@ -124,10 +123,11 @@ describe('single flight', () => {
     const session = new Session({ local: gate.backend, spill: false });
     const gram = matrix(session, CELLS).tsmm();
     gate.watched = session.simplified(gram.expr);
-    session.scope = { signal: controller.signal };
-    const first = gram.add(2).value();
+    const first = gram
+      .in(session.run({ signal: controller.signal }))
+      .add(2)
+      .value();
     await turns();
-    session.scope = {};
     const second = gram.add(1).value();
     await turns();
     controller.abort();

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { matrix, Session } from '../../../../driver/index.js';
+import { matrix, type Run, Session } from '../../../../driver/index.js';
 import { createCpuBackend } from '../../../../gpu-executor/cpu/index.js';
 import { ridge } from '../../../../jobs/estimators/ridge.js';
 import { gridSearch } from '../../../../jobs/search/grid-search.js';
@@ -13,7 +13,7 @@ const added = [0.011, 0.5, 7, 99, 12_345];
 
 async function open(metric: Metric): Promise<{
   session: Session;
-  search: (lambdas: readonly number[]) => Promise<SearchResult>;
+  search: (lambdas: readonly number[], run?: Run) => Promise<SearchResult>;
 }> {
   // Absolute losses have to be summed row by row; squared ones are read from the Gram matrices.
   const session = new Session({ local: await createCpuBackend() });
@@ -21,10 +21,10 @@ async function open(metric: Metric): Promise<{
   const y = matrix(session, cells(ROWS, 1, 2));
   return {
     session,
-    search: (lambdas) =>
-      gridSearch(session, {
-        X,
-        y,
+    search: (lambdas, run: Run = session) =>
+      gridSearch(run, {
+        X: X.in(run),
+        y: y.in(run),
         cv: { folds: 5 },
         estimator: ridge,
         grid: { lambda: lambdas },
@@ -59,9 +59,10 @@ describe('a second search over the same data', () => {
   it('needs no pass when its penalties were all scored', async () => {
     const { session, search } = await open(MAE);
     await search(grid);
-    const statistics = session.beginRun();
+    const run = session.run();
+    const { statistics } = run;
     const subset = grid.filter((_, i) => i % 3 === 1).reverse();
-    const result = await search(subset);
+    const result = await search(subset, run);
     const counters = statistics.counters();
     assert.equal(counters.passes, 0);
     assert.equal(counters.partial, 1);
@@ -72,9 +73,10 @@ describe('a second search over the same data', () => {
   it('scores only the penalties added, in one pass, and remembers the whole', async () => {
     const { session, search } = await open(MAE);
     await search(grid);
-    const statistics = session.beginRun();
+    const run = session.run();
+    const { statistics } = run;
     const wider = [...grid.slice(0, 20), ...added, ...grid.slice(20)];
-    const result = await search(wider);
+    const result = await search(wider, run);
     assert.equal(statistics.counters().passes, 1);
     assert.equal(statistics.counters().partial, 1);
     const scored = statistics.plans
@@ -85,18 +87,19 @@ describe('a second search over the same data', () => {
       [5 * added.length],
     );
     assertSame(result, await cold(MAE, wider));
-    const again = session.beginRun();
-    assertSame(await search(wider), result);
-    assert.equal(again.counters().kernels, 0);
+    const again = session.run();
+    assertSame(await search(wider, again), result);
+    assert.equal(again.statistics.counters().kernels, 0);
     await session.close();
   });
 
   it('scores penalties added without a pass when squared losses suffice', async () => {
     const { session, search } = await open('r2');
     await search(grid);
-    const statistics = session.beginRun();
+    const run = session.run();
+    const { statistics } = run;
     const wider = [...grid, ...added];
-    const result = await search(wider);
+    const result = await search(wider, run);
     const counters = statistics.counters();
     assert.equal(counters.passes, 0);
     const solved = statistics.plans

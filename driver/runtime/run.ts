@@ -1,0 +1,281 @@
+/**
+ * One line of work in a session: what is asked for through it is counted in its own statistics,
+ * cancelled by its own signal, and told to its own caller. Nodes, kept values and backends are the
+ * session's. Requests made in the same turn of the event loop are planned together, so that
+ * concurrent trials meet in one plan; those of other runs are planned apart, and what both need is
+ * claimed in the cache by the first. Invariant: a run that is cancelled leaves no claim behind, so
+ * who waits for it computes for itself.
+ */
+import type { Backend, RunContext } from '../backend/backend.js';
+import { beginPlan } from '../backend/cache-tier.js';
+import type { Plan } from '../compiler/plan.js';
+import { simplify } from '../compiler/simplify.js';
+import type { CallHost, FunctionCache } from '../functions/function-cache.js';
+import type { Attrs } from '../ir/attrs.js';
+import type { Evaluator, ReusableFunction } from '../ir/evaluator.js';
+import type { Expr } from '../ir/expr.js';
+import type { Interner } from '../ir/intern.js';
+import type { OpDef } from '../ir/op-def.js';
+import type { Value } from '../ir/value.js';
+import { call } from '../operators/call.js';
+import type { DurableTier } from '../reuse/durable-tier.js';
+import type { MemoTable } from '../reuse/memo-table.js';
+import type { ReuseCache } from '../reuse/reuse-cache.js';
+import type { Json } from '../reuse/store/entry-format.js';
+import { joinOrBegin } from '../support/shared-work.js';
+import { Execution } from './execution.js';
+import type { ExecutionContext, Outcome } from './execution-context.js';
+import type { Migration } from './migration.js';
+import type { Planner } from './planner.js';
+import { Recall } from './recall.js';
+import { collectOutcomes, type Recovery } from './recovery.js';
+import { Statistics } from './statistics.js';
+
+/** Cancellation and progress of a run. */
+export type RunScope = RunContext;
+
+/** What the runs of a session share. */
+export interface SessionParts {
+  readonly backends: ReadonlyMap<string, Backend>;
+  readonly interner: Interner;
+  readonly cache: ReuseCache;
+  readonly planner: Planner;
+  readonly migration: Migration;
+  readonly tier: DurableTier | undefined;
+  readonly memos: MemoTable;
+  readonly recovery: Recovery;
+  readonly functions: FunctionCache;
+  readonly reuse: boolean;
+  readonly asynchronous: boolean;
+  /** Runs that have requests under way. */
+  readonly busy: Set<Run>;
+}
+
+interface Request {
+  readonly exprs: readonly Expr[];
+  readonly persist: boolean;
+  readonly resolve: (outcomes: Outcome[]) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+export class Run implements CallHost {
+  /** The session it is a run of: itself, for the session. */
+  readonly session: Evaluator;
+  readonly scope: RunScope;
+  /** What was done for this run. */
+  readonly statistics = new Statistics();
+  readonly #parts: SessionParts;
+  readonly #interner: Interner;
+  #requests: Request[] = [];
+  #underWay = 0;
+  #hasBegun = false;
+
+  constructor(parts: SessionParts, scope: RunScope, session?: Evaluator) {
+    this.#parts = parts;
+    this.#interner = parts.interner;
+    this.scope = scope;
+    this.session = session ?? this;
+  }
+
+  intern(op: OpDef, inputs: readonly Expr[], attrs?: Attrs, payload?: unknown): Expr {
+    const interner = this.#interner;
+    const before = interner.hits;
+    const expr = interner.intern(op, inputs, attrs, payload);
+    if (op === call) this.#parts.functions.hasCalls = true;
+    if (interner.hits !== before && inputs.length > 0) this.statistics.hit(expr);
+    return expr;
+  }
+
+  /** The node plans compute instead of this one. */
+  simplified(expr: Expr): Expr {
+    return expr.simplified ?? simplify([expr], this.#interner)[0]!;
+  }
+
+  async evaluate(exprs: readonly Expr[]): Promise<Value[]> {
+    const outcomes = await this.evaluateSettled(exprs);
+    return outcomes.map((outcome) => {
+      if (!outcome.ok) throw outcome.error;
+      return outcome.value;
+    });
+  }
+
+  /** As `evaluate`, but a node that fails (a singular system, say) fails alone. Values are on the host. */
+  evaluateSettled(exprs: readonly Expr[]): Promise<Outcome[]> {
+    return this.#request(exprs, false);
+  }
+
+  /** Computes nodes and keeps them where their row blocks are (RDDs on Spark, the host otherwise). */
+  async persist(exprs: readonly Expr[]): Promise<void> {
+    for (const outcome of await this.#request(exprs, true)) if (!outcome.ok) throw outcome.error;
+  }
+
+  call(fn: ReusableFunction, args: readonly unknown[]): Promise<unknown> {
+    return this.#parts.functions.call(this, fn, args);
+  }
+
+  /**
+   * Plain data computed from files (a profile, a vocabulary), shared by all that ask for the same
+   * key, in this process or by the durable store.
+   * @param unchanged throws when an input changed while it was read; then nothing is stored
+   * @param alone one process computes it, the others wait; only for what waits for nothing else of
+   *   the kind
+   */
+  memo<T extends Json>(
+    key: string,
+    compute: () => Promise<T>,
+    unchanged: () => Promise<void> = async () => {},
+    alone = false,
+  ): Promise<T> {
+    const { memos, tier, reuse } = this.#parts;
+    const { signal } = this.scope;
+    const begin = (): Promise<T> => {
+      const once = alone ? { signal } : undefined;
+      const promise = tier?.memo(key, compute, unchanged, once) ?? compute();
+      memos.keep(key, { promise, signal });
+      return promise;
+    };
+    const underWay = reuse ? () => memos.get(key) : () => undefined;
+    return joinOrBegin<Json>(underWay, begin, signal) as Promise<T>;
+  }
+
+  explain(exprs: readonly Expr[], options: { readonly verbose?: boolean } = {}): string {
+    return this.#parts.planner.explain(exprs, options.verbose);
+  }
+
+  /** The placed plan of these nodes, simplified; nothing runs and nothing is claimed. */
+  plan(exprs: readonly Expr[]): Plan {
+    return this.#parts.planner.plan(exprs);
+  }
+
+  /** What a plan is expected to take by what was measured so far, nothing overlapping. @units seconds */
+  expectedSeconds(plan: Plan): number {
+    return this.#parts.planner.seconds(plan);
+  }
+
+  #request(exprs: readonly Expr[], persist: boolean): Promise<Outcome[]> {
+    return new Promise((resolve, reject) => {
+      if (this.#requests.length === 0) setImmediate(() => this.#flush());
+      this.#requests.push({ exprs, persist, resolve, reject });
+    });
+  }
+
+  #flush(): void {
+    const requests = this.#requests;
+    this.#requests = [];
+    this.#begin();
+    for (const persist of [false, true]) {
+      const group = requests.filter((request) => request.persist === persist);
+      if (group.length === 0) continue;
+      this.#underWay++;
+      const exprs = group.flatMap((request) => request.exprs);
+      const execute = async (some: readonly Expr[]): Promise<Outcome[]> => {
+        const outcomes = await this.#execute(some, persist);
+        return persist ? outcomes : collectOutcomes(outcomes, (value) => this.#collect(value));
+      };
+      const settled = this.#parts.recovery.settle(exprs, execute);
+      settled
+        .finally(() => this.#end())
+        .then(
+          (outcomes) => {
+            let from = 0;
+            for (const request of group) {
+              request.resolve(outcomes.slice(from, from + request.exprs.length));
+              from += request.exprs.length;
+            }
+          },
+          (error) => {
+            for (const request of group) request.reject(error);
+          },
+        );
+    }
+  }
+
+  /** The cache counts a run at its first request. Runs beside one another count once, or many would age what all of them need. */
+  #begin(): void {
+    const { busy, cache, interner } = this.#parts;
+    if (!this.#hasBegun && busy.size === 0) {
+      cache.beginRun();
+      interner.tidy();
+    }
+    this.#hasBegun = true;
+    busy.add(this);
+  }
+
+  #end(): void {
+    if (--this.#underWay === 0) this.#parts.busy.delete(this);
+  }
+
+  async #execute(exprs: readonly Expr[], persist: boolean): Promise<Outcome[]> {
+    const { cache, interner, planner, reuse, tier } = this.#parts;
+    const recall = new Recall(cache, tier, interner, this.scope.signal);
+    if (this.#parts.functions.hasCalls) await this.#bringCalls(exprs, recall);
+    const roots = simplify(exprs, interner);
+    cache.awake(roots);
+    await recall.fromStore(roots, (expr) => recall.values.has(expr) || planner.isAtHand(expr));
+    try {
+      for (;;) {
+        const plan = planner.plan(roots, persist, recall);
+        if (!recall.isComplete(plan)) {
+          await recall.complete(plan);
+          continue;
+        }
+        planner.executes(plan);
+        recall.countReuse(plan, this.statistics, (expr) => this.#adopt(plan, expr));
+        // Claims what it computes before anybody else can plan, so that nothing is computed twice.
+        const end = beginPlan(reuse ? cache.tiers : [], plan);
+        const outcomes = await new Execution(plan, this.#contextOf(recall)).run().finally(end);
+        interner.weakenAfter(plan.nodes.length);
+        return outcomes;
+      }
+    } finally {
+      recall.end();
+    }
+  }
+
+  /** Values of reusable functions' outputs, which no backend computes. */
+  async #bringCalls(exprs: readonly Expr[], recall: Recall): Promise<void> {
+    const { functions, planner, reuse } = this.#parts;
+    const isThere = (expr: Expr): boolean => reuse && planner.isAtHand(expr.simplified ?? expr);
+    for (const [expr, { value, seconds }] of await functions.values(this, exprs, isThere)) {
+      recall.add(this.simplified(expr), value, seconds);
+    }
+  }
+
+  #contextOf(recall: Recall): ExecutionContext {
+    const { backends, cache, planner, migration, reuse, asynchronous, tier } = this.#parts;
+    return {
+      ...this.scope,
+      cache,
+      statistics: this.statistics,
+      backends,
+      reuse,
+      costs: planner.costs,
+      migration,
+      transients: planner.transients,
+      asynchronous,
+      ...(tier
+        ? {
+            onComputed: (expr, value, seconds) =>
+              tier.publish(expr, value, seconds, recall.leaseOf(expr)),
+          }
+        : {}),
+    };
+  }
+
+  /** Keeps a cached value that is the whole answer to another node under that node as well. */
+  #adopt(plan: Plan, expr: Expr): void {
+    const { cache } = this.#parts;
+    const entry = cache.probe(expr);
+    if (entry === undefined || !plan.partial?.answers.has(expr)) return;
+    for (const original of plan.partial.originals.get(expr) ?? []) {
+      cache.alias(original, expr, entry.seconds);
+      this.statistics.partial++;
+      this.statistics.record(original, entry.backend, entry.seconds, 'reused');
+    }
+  }
+
+  async #collect(value: Value): Promise<Value> {
+    if (value.kind === 'dense') return value;
+    return (await this.#parts.migration.collect(value, this.scope)) ?? value;
+  }
+}
