@@ -50,7 +50,8 @@ export async function planJob(job: Job, options: PlanJobOptions): Promise<PlanRe
       folds: data.cv.folds,
       cached,
       operators: plan.nodes.length + cached,
-      passes: new Set(plan.nodes.filter((node) => node.sink).map((node) => node.wave)).size,
+      passes: new Set(plan.nodes.filter(({ how }) => how.kind === 'reduce').map(({ wave }) => wave))
+        .size,
       estimatedSeconds: run.expectedSeconds(plan),
       plan: options.verbose ? run.explain(exprs, { verbose: true }) : printPlan(plan),
       memory,

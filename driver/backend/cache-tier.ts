@@ -21,25 +21,13 @@ export interface TierIndex {
   entriesOf(tier: string): Iterable<CacheEntry>;
 }
 
-/** A value that a plan computes, as a tier sees it. */
-export interface PlannedValue {
+/** Row blocks that a plan is about to compute in the backend of a tier. */
+export interface PlannedRows {
   readonly expr: Expr;
-  readonly backend: { readonly name: string };
-  /** Evaluated by row blocks. */
-  readonly blocked: boolean;
-  /** Written out whole on the host. */
-  readonly materialise: boolean;
-  /** Left in the backend that computes it; a tier may ask for it. */
-  persist: boolean;
-}
-
-/** What a tier may know of a plan that is about to run. */
-export interface PlanFacts {
-  readonly roots: readonly Expr[];
-  /** Inputs before consumers. */
-  readonly nodes: readonly PlannedValue[];
-  /** Values that are there already. */
-  readonly available: ReadonlyMap<Expr, Value>;
+  /** Where the plan itself keeps them. */
+  readonly at: 'nowhere' | 'host' | 'there';
+  /** Nodes of the plan that read them, each once. */
+  readonly readers: readonly Expr[];
 }
 
 export interface TierUsage {
@@ -55,10 +43,17 @@ export interface CacheTier {
   /** Called once, before anything else. */
   connect?(index: TierIndex): void;
   /**
-   * A plan is about to run: marks (`persist`) the nodes it is to leave in this tier. What it reads
-   * here is not released before the answer is called, which happens once, when the plan has ended.
+   * A plan is about to run that reads these values of the tier. They, and what is put meanwhile,
+   * are not released before the answer is called, which happens once, when the plan has ended.
    */
-  begin?(plan: PlanFacts): () => void;
+  pin?(handles: readonly Handle[]): () => void;
+  /**
+   * Which row blocks, of those that a plan is about to compute and keeps nowhere, it is to leave in
+   * this tier for later plans.
+   * @param rows inputs before consumers
+   * @param isComputed whether the plan computes a node, here or elsewhere
+   */
+  choose?(rows: readonly PlannedRows[], isComputed: (expr: Expr) => boolean): Iterable<Expr>;
   /** A value computed here is in the index from now on. May evict others, not this one. */
   put(entry: CacheEntry, handle: Handle): void;
   /** A plan reads the value. */
@@ -68,11 +63,19 @@ export interface CacheTier {
   usage?(): TierUsage;
 }
 
-/** Tells every tier of a plan; the answer tells them of its end. */
-export function beginPlan(tiers: Iterable<CacheTier>, plan: PlanFacts): () => void {
-  const ends = [...tiers].map((tier) => tier.begin?.(plan));
+/** Values stay in their tiers until the answer is called. */
+export function pinValues(tiers: Iterable<CacheTier>, values: readonly Value[]): () => void {
+  const ends: (() => void)[] = [];
+  for (const tier of tiers) {
+    if (tier.pin === undefined) continue;
+    const handles: Handle[] = [];
+    for (const value of values) {
+      if (value.kind === 'handle' && value.backend === tier.name) handles.push(value);
+    }
+    ends.push(tier.pin(handles));
+  }
   return () => {
-    for (const end of ends) end?.();
+    for (const end of ends) end();
   };
 }
 

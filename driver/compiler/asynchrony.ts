@@ -1,13 +1,13 @@
 /**
- * Asynchrony: which values travel before they are asked for. A remote value that only host
- * operators read is brought as soon as it is there (`prefetch`), so that the first of them does not
+ * Asynchrony: which values travel before they are asked for. A value that a backend holds and host
+ * operators read is brought from the start on (`prefetch`), so that the first of them does not
  * wait for an exchange; a host value that remote programs read whole is sent as soon as it is there
- * (`broadcast`), once for all of them. Marks only; nothing else of the plan changes. Source:
- * MEMPHIS (EDBT 2025) 5.3.
+ * (`broadcast`), once for all of them. Nothing else of the plan changes. Source: MEMPHIS (EDBT
+ * 2025) 5.3.
  */
 import { denseBytes, type Expr } from '../ir/expr.js';
 import type { Pass, PassContext } from './pass.js';
-import type { Plan, PlanNode } from './plan.js';
+import { type Plan, type PlanNode, readersOf } from './plan.js';
 import { takesByRows } from './row-blocks.js';
 
 /** Smaller operands travel inside the program that reads them. @units bytes */
@@ -20,16 +20,13 @@ export const asynchrony: Pass = {
     const { plan } = state;
     if (plan === undefined || !isDistributed(plan, context)) return state;
     const readers = readersOf(plan);
-    let marked = false;
-    for (const node of plan.nodes) {
-      const transfer = transferOf(node, readers.get(node.expr) ?? [], context);
-      if (transfer === undefined) continue;
-      node.transfer = transfer;
-      marked = true;
-    }
+    const sent = plan.nodes.filter((node) =>
+      isSentAhead(node, readers.get(node.expr) ?? [], context),
+    );
+    const broadcast = new Set(sent.map(({ expr }) => expr));
     const prefetch = handlesForHost(plan, readers, context);
-    if (!marked && prefetch.length === 0) return state;
-    return prefetch.length > 0 ? { ...state, plan: { ...plan, prefetch } } : { ...state };
+    if (broadcast.size + prefetch.length === 0) return state;
+    return { ...state, plan: { ...plan, prefetch, broadcast } };
   },
 };
 
@@ -40,36 +37,19 @@ export function isDistributed(plan: Plan, { local }: PassContext): boolean {
   return false;
 }
 
-function readersOf(plan: Plan): Map<Expr, PlanNode[]> {
-  const readers = new Map<Expr, PlanNode[]>();
-  for (const node of plan.nodes) {
-    for (const input of new Set(node.expr.inputs)) {
-      const known = readers.get(input);
-      if (known === undefined) readers.set(input, [node]);
-      else known.push(node);
-    }
-  }
-  return readers;
-}
-
-function transferOf(
+/** Whether a remote program takes the whole of a host value beside its row blocks. */
+function isSentAhead(
   node: PlanNode,
   readers: readonly PlanNode[],
   { local }: PassContext,
-): PlanNode['transfer'] {
-  if (readers.length === 0) return undefined;
-  if (node.backend !== local) {
-    // What a program answers comes with its answer.
-    if (node.sink || (node.blocked && !node.materialise)) return undefined;
-    return readers.every((reader) => reader.backend === local) ? 'prefetch' : undefined;
+): boolean {
+  const { expr, backend, how } = node;
+  if (backend !== local || how.kind === 'rows' || denseBytes(expr) < MIN_BROADCAST_BYTES) {
+    return false;
   }
-  if (node.blocked || denseBytes(node.expr) < MIN_BROADCAST_BYTES) return undefined;
-  return readers.some((reader) => readsWhole(reader, node, local)) ? 'broadcast' : undefined;
-}
-
-/** Whether a remote program takes the whole of it beside its row blocks. */
-function readsWhole(reader: PlanNode, node: PlanNode, local: PassContext['local']): boolean {
-  return reader.backend !== local && !takesByRows(reader.expr, node.expr, reader.backend);
+  return readers.some(
+    (reader) => reader.backend !== local && !takesByRows(reader.expr, expr, reader.backend),
+  );
 }
 
 /** Values in a backend that the host will read whole, most readers first. */

@@ -7,7 +7,7 @@
  */
 import type { Expr } from '../ir/expr.js';
 import type { Pass, PassContext } from './pass.js';
-import type { Plan, PlanNode } from './plan.js';
+import { FUSED, isFreed, isWhole, type Plan, type PlanNode } from './plan.js';
 
 /**
  * Steps of a chain at most. Values between steps are held in registers, of which there are sixteen;
@@ -50,7 +50,7 @@ class Chains {
   /** True when a chain was found. */
   fuse(): boolean {
     const candidates = this.#plan.nodes.filter((node) => this.#isCellwise(node));
-    if (!candidates.some((node) => node.transient)) return false;
+    if (!candidates.some(isFreed)) return false;
     this.#countReaders();
     for (const node of candidates) this.#chains.set(node.expr, this.#chainOf(node));
     let found = false;
@@ -63,17 +63,17 @@ class Chains {
       for (const expr of inside) {
         for (const input of expr.inputs) if (!inside.has(input)) inputs.add(input);
       }
-      for (const node of nodes) if (node.expr !== tip) node.isFused = true;
-      this.#plan.nodeOf.get(tip)!.chain = { nodes: [...inside], inputs: [...inputs] };
+      for (const node of nodes) node.how = FUSED;
+      const how = { kind: 'chain', nodes: [...inside], inputs: [...inputs] } as const;
+      this.#plan.nodeOf.get(tip)!.how = how;
       found = true;
     }
     return found;
   }
 
   #isCellwise(node: PlanNode): boolean {
-    const { expr, backend, blocked, sink, materialise, persist } = node;
-    if (expr.op.cell === undefined || backend !== this.#context.local) return false;
-    return !blocked && !sink && !materialise && !persist;
+    const { expr, backend } = node;
+    return expr.op.cell !== undefined && backend === this.#context.local && isWhole(node);
   }
 
   #countReaders(): void {
@@ -81,7 +81,7 @@ class Chains {
       const { inputs } = expr;
       for (let i = 0; i < inputs.length; i++) {
         const input = inputs[i]!;
-        if (inputs.indexOf(input) < i || !this.#plan.nodeOf.get(input)?.transient) continue;
+        if (inputs.indexOf(input) < i || !isFreed(this.#plan.nodeOf.get(input))) continue;
         this.#readers.set(input, (this.#readers.get(input) ?? 0) + 1);
       }
     }

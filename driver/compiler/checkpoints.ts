@@ -8,7 +8,18 @@
  */
 import { denseBytes, type Expr } from '../ir/expr.js';
 import type { Pass, PassContext } from './pass.js';
-import { type Checkpoint, isInside, type Plan, type PlanNode } from './plan.js';
+import {
+  type Checkpoint,
+  isInside,
+  isOverRows,
+  isTarget,
+  KEPT_HERE,
+  KEPT_THERE,
+  NOWHERE,
+  type Plan,
+  type PlanNode,
+  ROWS,
+} from './plan.js';
 import { takesByRows } from './row-blocks.js';
 
 /** Writing or reading a kept value. @units bytes/s */
@@ -21,7 +32,7 @@ export const checkpoints: Pass = {
   summary: 'keeps row blocks that would be made again, where that costs more than keeping them',
   run: (state, context) => {
     const { plan } = state;
-    if (plan === undefined || !plan.nodes.some((node) => node.blocked)) return state;
+    if (!plan?.nodes.some(({ how }) => how.kind === 'rows')) return state;
     const marked = new CheckpointRun(plan, context).mark();
     return marked ? { ...state } : state;
   },
@@ -48,7 +59,7 @@ class CheckpointRun {
     const kept: { readonly node: PlanNode; readonly checkpoint: Checkpoint }[] = [];
     for (let i = this.#plan.nodes.length - 1; i >= 0; i--) {
       const node = this.#plan.nodes[i]!;
-      if (!node.blocked) continue;
+      if (node.how.kind !== 'rows') continue;
       const checkpoint = this.#decide(node);
       if (checkpoint === undefined) continue;
       kept.push({ node, checkpoint });
@@ -59,8 +70,7 @@ class CheckpointRun {
   }
 
   #measure(node: PlanNode): void {
-    const isData = node.blocked || node.sink;
-    if (!isData) return;
+    if (!isOverRows(node)) return;
     let below = 0;
     let length = 0;
     for (const input of new Set(node.expr.inputs)) {
@@ -80,12 +90,13 @@ class CheckpointRun {
   #decide(node: PlanNode): Checkpoint | undefined {
     const readers = this.#readers.get(node) ?? [];
     const waves = new Set<number>();
-    if (node.materialise || node.persist) waves.add(node.wave);
+    if (isTarget(node)) waves.add(node.wave);
     let readLater = readers.length === 0;
     for (const reader of readers) {
-      if (reader.sink) waves.add(reader.wave);
+      const isSum = reader.how.kind === 'reduce';
+      if (isSum) waves.add(reader.wave);
       else for (const wave of this.#waves.get(reader) ?? []) waves.add(wave);
-      if (!isKept(reader)) readLater = true;
+      if (isSum || reader.stays.at === 'nowhere') readLater = true;
     }
     this.#waves.set(node, waves);
     const later = readLater ? this.#context.history.expected(node.expr) : 0;
@@ -104,15 +115,15 @@ class CheckpointRun {
   }
 
   #keep(node: PlanNode, checkpoint: Checkpoint): void {
-    node.checkpoint = checkpoint;
+    node.how = { kind: 'rows', checkpoint };
     // A value that is written out on the host is there for every later reader.
-    if (node.materialise) return;
+    if (node.stays.at === 'host') return;
     if (node.backend.capabilities.blocks === 'resident') {
       // What earlier plans read is noted by the backend's own tier, which delays keeping it.
       if (checkpoint.reason !== 'shared' && this.#context.history.reads(node.expr) > 0) return;
       if (checkpoint.reason === 'lineage') return;
-      node.persist = true;
-    } else if (checkpoint.reason !== 'lineage') node.materialise = true;
+      node.stays = KEPT_THERE;
+    } else if (checkpoint.reason !== 'lineage') node.stays = KEPT_HERE;
     else return;
     this.#waves.set(node, new Set([Math.min(node.wave, ...this.#waves.get(node)!)]));
   }
@@ -139,9 +150,8 @@ class CheckpointRun {
         used.set(node.backend.name, total);
         continue;
       }
-      node.materialise = false;
-      node.persist = false;
-      delete node.checkpoint;
+      node.stays = NOWHERE;
+      node.how = ROWS;
     }
   }
 
@@ -152,8 +162,4 @@ class CheckpointRun {
         (!isInside(reader, node) || !takesByRows(reader.expr, node.expr, reader.backend)),
     );
   }
-}
-
-function isKept(node: PlanNode): boolean {
-  return node.sink ? false : node.materialise || node.persist;
 }

@@ -20,7 +20,7 @@ export function printPlan(plan: Plan): string {
   for (const expr of plan.available.keys()) {
     forms.add(expr, expr.inputs.length === 0 ? 'leaf' : 'cached');
   }
-  for (const node of plan.nodes) forms.add(node.expr, placeText(node));
+  for (const node of plan.nodes) forms.add(node.expr, placeText(node, plan));
   const names = (plan.prefetch ?? []).map((expr) => `#${forms.numberOf(expr)}`);
   return names.length > 0 ? `${forms.text()}\nprefetch ${inputList(names)}` : forms.text();
 }
@@ -57,21 +57,23 @@ class FormList {
   }
 }
 
-function placeText(node: PlanNode): string {
-  const words = [node.backend.name, `wave ${node.wave}`];
-  if (node.sink) words.push('sink');
-  else if (node.blocked) words.push('row blocks');
-  if (node.parts !== undefined) words.push(`${node.parts.length} parts`);
-  if (node.staysThere) words.push('stays there');
-  if (node.transient) words.push('transient');
-  if (node.isFused) words.push('fused');
-  if (node.chain !== undefined) words.push(`chain of ${node.chain.nodes.length}`);
-  if (!node.expr.isDeterministic) words.push('non-deterministic');
-  if (node.materialise) words.push('kept on host');
-  if (node.persist) words.push('persist');
-  if (node.checkpoint !== undefined) {
-    words.push(`${node.checkpoint.reason} x${node.checkpoint.reads}`);
+function placeText({ expr, backend, wave, how, stays }: PlanNode, { broadcast }: Plan): string {
+  const words = [backend.name, `wave ${wave}`];
+  if (how.kind === 'reduce') words.push('sink');
+  else if (how.kind === 'rows') words.push('row blocks');
+  if (stays.at === 'host' && stays.parts !== undefined) words.push(`${stays.parts.length} parts`);
+  if (how.kind === 'whole' && stays.at === 'there') words.push('stays there');
+  if (stays.at !== 'nowhere' && !stays.isKept) words.push('transient');
+  if (how.kind === 'fused') words.push('fused');
+  if (how.kind === 'chain') words.push(`chain of ${how.nodes.length}`);
+  if (!expr.isDeterministic) words.push('non-deterministic');
+  if (how.kind === 'rows') {
+    if (stays.at === 'host') words.push('kept on host');
+    if (stays.at === 'there') words.push('persist');
+    if (how.checkpoint !== undefined) {
+      words.push(`${how.checkpoint.reason} x${how.checkpoint.reads}`);
+    }
   }
-  if (node.transfer !== undefined) words.push(node.transfer);
+  if (broadcast?.has(expr)) words.push('broadcast');
   return `[${words.join(', ')}]`;
 }

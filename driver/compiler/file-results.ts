@@ -8,7 +8,7 @@ import type { Expr } from '../ir/expr.js';
 import { ops } from '../operators/index.js';
 import { FileParts } from './file-parts.js';
 import type { Pass, PassContext } from './pass.js';
-import type { Plan } from './plan.js';
+import { isTarget, type Plan } from './plan.js';
 
 /** Parts whose results are made sooner are not worth keeping apart. @units seconds */
 const PART_SECONDS = 1e-3;
@@ -28,14 +28,13 @@ function mark(plan: Plan, { maker, local }: PassContext): boolean {
   let files: FileParts | undefined;
   let isMarked = false;
   for (const node of plan.nodes) {
-    const isKept = node.sink || (node.blocked && node.materialise);
-    if (!isKept || !node.expr.readsFiles) continue;
+    if (!isTarget(node) || node.stays.at !== 'host' || !node.expr.readsFiles) continue;
     files ??= new FileParts(maker);
     const parts = files.of(node.expr);
     if (parts === undefined) continue;
     const seconds = readingSeconds(node.expr, (expr) => local.estimate(expr).seconds);
     if (seconds < PART_SECONDS * parts.length) continue;
-    node.parts = parts;
+    node.stays = { ...node.stays, parts };
     isMarked = true;
   }
   return isMarked;

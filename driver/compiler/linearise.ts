@@ -8,7 +8,7 @@
 import { denseBytes, type Expr } from '../ir/expr.js';
 import { isDistributed } from './asynchrony.js';
 import type { Pass, PassContext } from './pass.js';
-import type { Plan, PlanNode } from './plan.js';
+import { isOverRows, isTarget, type Plan, type PlanNode } from './plan.js';
 
 /** Plans whose host values are all smaller need no order for memory's sake. @units bytes */
 const LARGE_BYTES = 1024 * 1024;
@@ -20,7 +20,7 @@ export const linearise: Pass = {
     const { plan } = state;
     if (plan === undefined || plan.nodes.length < 2) return state;
     const isLarge = plan.nodes.some(
-      (node) => !node.blocked && denseBytes(node.expr) >= LARGE_BYTES,
+      ({ how, expr }) => how.kind !== 'rows' && denseBytes(expr) >= LARGE_BYTES,
     );
     const distributed = isDistributed(plan, context);
     if (!isLarge && !distributed) return state;
@@ -83,8 +83,7 @@ class Linearisation {
       for (const input of this.#inputs.get(node)!) seconds = Math.max(seconds, below.get(input)!);
       if (node.backend !== local) seconds += costs.work(node.backend, node.expr).seconds;
       below.set(node, seconds);
-      const isTarget = !node.blocked || node.materialise || node.persist;
-      if (node.backend !== local && isTarget) targets.push(node);
+      if (node.backend !== local && (!isOverRows(node) || isTarget(node))) targets.push(node);
     }
     // Stable: of equally long chains the one written first stays first.
     return targets.sort((a, b) => below.get(b)! - below.get(a)!);
@@ -113,5 +112,5 @@ class Linearisation {
 
 /** Bytes on the host while the value is alive; row blocks pass through. */
 function held(node: PlanNode): number {
-  return node.blocked && !node.materialise ? 0 : denseBytes(node.expr);
+  return node.how.kind === 'rows' && node.stays.at !== 'host' ? 0 : denseBytes(node.expr);
 }

@@ -13,7 +13,18 @@ import { denseBytes, type Expr } from '../ir/expr.js';
 import { type Choices, chooseBackends } from './choose-backends.js';
 import { collect } from './collect.js';
 import type { Pass, PassContext, PassState } from './pass.js';
-import { isInside, type Plan, type PlanNode } from './plan.js';
+import {
+  isInside,
+  isOverRows,
+  KEPT_HERE,
+  KEPT_THERE,
+  NOWHERE,
+  type Plan,
+  type PlanNode,
+  REDUCE,
+  ROWS,
+  WHOLE,
+} from './plan.js';
 import { isHostData, makesMoreThanItReads, rowRuleOn, takesByRows } from './row-blocks.js';
 
 /** Generated matrices of at least this size are never made whole without need. @units bytes */
@@ -31,7 +42,7 @@ function place(state: PassState, context: PassContext): Plan {
   markBlocked(plan, choices, context);
   for (const node of plan.nodes) {
     const device = choices?.get(node.expr);
-    if (!node.blocked && !node.sink && device !== undefined && context.devices.includes(device)) {
+    if (!isOverRows(node) && device !== undefined && context.devices.includes(device)) {
       node.backend = device;
     }
   }
@@ -53,11 +64,9 @@ function unplaced(state: PassState, context: PassContext): Plan {
     const node: PlanNode = {
       expr,
       backend: context.local,
-      blocked: false,
-      sink: false,
       wave: 0,
-      materialise: false,
-      persist: false,
+      how: WHOLE,
+      stays: KEPT_HERE,
     };
     nodes.push(node);
     nodeOf.set(expr, node);
@@ -73,18 +82,28 @@ function markBlocked(plan: Plan, choices: Choices | undefined, context: PassCont
     const isRemote = at !== context.local;
     if (rule.kind === 'source') {
       const isData = expr.inputs.length > 0 || denseBytes(expr) >= LARGE_BYTES;
-      node.blocked = isData || (isRemote && choices?.get(expr) === at);
+      if (isData || (isRemote && choices?.get(expr) === at)) walkByRows(node, at);
     } else if (rule.kind === 'map' || rule.kind === 'reduce') {
       const operands = rowOperands(plan, expr, rule.blocked, at);
-      if (rule.kind === 'reduce') node.sink = operands !== 'none';
-      else {
-        const isWanted = choices?.get(expr) === at || denseBytes(expr) >= LARGE_BYTES;
-        node.blocked = operands === 'blocks' || (isRemote && operands === 'host' && isWanted);
+      if (rule.kind === 'reduce') {
+        if (operands === 'none') continue;
+        node.how = REDUCE;
+        node.backend = at;
+        continue;
+      }
+      const isWanted = choices?.get(expr) === at || denseBytes(expr) >= LARGE_BYTES;
+      if (operands === 'blocks' || (isRemote && operands === 'host' && isWanted)) {
+        walkByRows(node, at);
       }
     }
-    if (node.blocked || node.sink) node.backend = at;
   }
   blockSmallOperands(plan);
+}
+
+function walkByRows(node: PlanNode, at: Backend): void {
+  node.how = ROWS;
+  node.stays = NOWHERE;
+  node.backend = at;
 }
 
 function backendFor(
@@ -112,7 +131,7 @@ function rowOperands(
     const input = expr.inputs[i]!;
     const below = plan.nodeOf.get(input);
     const value = plan.available.get(input);
-    if (below?.blocked || value?.kind === 'handle') {
+    if (below?.how.kind === 'rows' || value?.kind === 'handle') {
       const there =
         below === undefined ? (value as { backend: string }).backend : below.backend.name;
       if (there === at.name) return 'blocks';
@@ -126,16 +145,15 @@ function rowOperands(
 function blockSmallOperands(plan: Plan): void {
   for (let i = plan.nodes.length - 1; i >= 0; i--) {
     const node = plan.nodes[i]!;
-    if (!node.blocked && !node.sink) continue;
+    if (!isOverRows(node)) continue;
     const rule = rowRuleOn(node.expr, node.backend);
     if (rule.kind !== 'map' && rule.kind !== 'reduce') continue;
     for (let k = 0; k < node.expr.inputs.length; k++) {
       const input = plan.nodeOf.get(node.expr.inputs[k]!);
-      if (!rule.blocked[k] || input === undefined || input.blocked) continue;
+      if (!rule.blocked[k] || input === undefined || input.how.kind === 'rows') continue;
       if (input.expr.op.rowRule(input.expr.inputs, input.expr.attrs).kind !== 'source') continue;
       if (!node.backend.capabilities.ops.has(input.expr.op.name)) continue;
-      input.blocked = true;
-      input.backend = node.backend;
+      walkByRows(input, node.backend);
     }
   }
 }
@@ -146,7 +164,7 @@ function markStaying(plan: Plan, { devices }: PassContext): void {
     if (!devices.includes(backend)) continue;
     for (const input of expr.inputs) {
       const below = plan.nodeOf.get(input);
-      if (below?.backend === backend) below.staysThere = true;
+      if (below?.backend === backend) below.stays = KEPT_THERE;
     }
   }
 }
@@ -159,10 +177,10 @@ function numberWaves(plan: Plan): void {
       if (below === undefined) continue;
       // A blocked value that is read from outside its segment takes a pass of its own to be written
       // out.
-      const written = below.blocked && !isInside(node, below) ? 1 : 0;
+      const written = below.how.kind === 'rows' && !isInside(node, below) ? 1 : 0;
       wave = Math.max(wave, below.wave + written);
     }
-    node.wave = node.sink ? wave + 1 : wave;
+    node.wave = node.how.kind === 'reduce' ? wave + 1 : wave;
   }
 }
 
@@ -170,14 +188,14 @@ function numberWaves(plan: Plan): void {
 function markNeededWhole(plan: Plan): void {
   for (const root of plan.roots) {
     const node = plan.nodeOf.get(root);
-    if (node?.blocked) node.materialise = true;
+    if (node?.how.kind === 'rows') node.stays = KEPT_HERE;
   }
   for (const node of plan.nodes) {
     for (const expr of node.expr.inputs) {
       const input = plan.nodeOf.get(expr);
-      if (!input?.blocked) continue;
+      if (input?.how.kind !== 'rows') continue;
       const byRows = takesByRows(node.expr, expr, node.backend);
-      if (!byRows || !isInside(node, input)) input.materialise = true;
+      if (!byRows || !isInside(node, input)) input.stays = KEPT_HERE;
     }
   }
 }
@@ -186,9 +204,8 @@ function markNeededWhole(plan: Plan): void {
 function persistRoots(plan: Plan): void {
   for (const root of plan.roots) {
     const node = plan.nodeOf.get(root);
-    if (!node?.blocked || node.backend.capabilities.blocks !== 'resident') continue;
-    node.persist = true;
-    node.materialise = false;
+    if (node?.how.kind !== 'rows' || node.backend.capabilities.blocks !== 'resident') continue;
+    node.stays = KEPT_THERE;
   }
 }
 

@@ -2,17 +2,17 @@
 
 import type { CostModel } from '../cost/cost-model.js';
 import { denseBytes } from '../ir/expr.js';
-import type { Plan } from './plan.js';
+import { isTarget, type Plan } from './plan.js';
 
 /** Work of every node, each backend's start once a pass, and what comes back to the host. @units seconds */
 export function planSeconds(plan: Plan, costs: CostModel): number {
   let seconds = 0;
   const passes = new Set<string>();
   for (const node of plan.nodes) {
-    const { backend, expr, sink, materialise, persist } = node;
+    const { backend, expr, stays } = node;
     seconds += costs.work(backend, expr).seconds;
-    if (!sink && !materialise && !persist) continue;
-    if (sink || materialise) seconds += costs.download(backend, denseBytes(expr)).seconds;
+    if (!isTarget(node)) continue;
+    if (stays.at === 'host') seconds += costs.download(backend, denseBytes(expr)).seconds;
     const pass = `${backend.name} ${node.wave}`;
     if (passes.has(pass)) continue;
     passes.add(pass);

@@ -12,38 +12,58 @@ import type { PartialReuse } from './run-plan-rules.js';
 export interface PlanNode {
   readonly expr: Expr;
   backend: Backend;
-  /** Evaluated by row blocks inside a segment; has a whole value only if `materialise` or `persist`. */
-  blocked: boolean;
-  /** A reduction over row blocks: the reason a pass over the data runs. */
-  sink: boolean;
   /** Passes over data that must have ended before this value can exist. */
   wave: number;
-  /** A blocked node that is written out whole on the host. */
-  materialise: boolean;
-  /** A blocked node that is kept in its backend (an RDD). */
-  persist: boolean;
-  /** A host result that is let go as soon as the plan has read it, not kept for later ones. */
-  transient?: boolean;
-  /** The steps evaluated with this one in one loop, which it ends. */
-  chain?: CellChain;
-  /** Evaluated in the chain of a later node, and never a value of its own. */
-  isFused?: boolean;
-  /** A whole value that its device keeps, since something there reads it; the host brings it only if it is read here too. */
-  staysThere?: boolean;
-  /** Why a blocked value is worth keeping where it is made; the tier of its backend decides when and how. */
-  checkpoint?: Checkpoint;
-  /**
-   * How the value travels before it is asked for. `prefetch`: to the host as soon as it is there,
-   * since only host operators read it. `broadcast`: to the remote backend as soon as it is there,
-   * since programs read it whole.
-   */
-  transfer?: 'prefetch' | 'broadcast';
-  /** Its results over some of the files each, which are kept as well. */
-  parts?: readonly FilePart[];
+  how: Evaluation;
+  stays: Stay;
 }
+
+/**
+ * How a node is evaluated. `whole`: by one kernel over whole values. `rows`: row block by row block
+ * inside a pass over data. `reduce`: over the row blocks of a pass, and the reason why it runs.
+ * `chain`: with earlier steps in one loop, which it ends. `fused`: in the chain of a later node.
+ */
+export type Evaluation =
+  | { readonly kind: 'whole' }
+  | RowBlocks
+  | { readonly kind: 'reduce' }
+  | CellChain
+  | { readonly kind: 'fused' };
+
+export interface RowBlocks {
+  readonly kind: 'rows';
+  /** Why the blocks are worth keeping; the tier of their backend decides when and how. */
+  readonly checkpoint?: Checkpoint;
+}
+
+/**
+ * Where a result lies once it is made. `nowhere`: it is never a whole value. `there`: in the
+ * backend that made it, as a handle. Kept ones outlive the plan, others go once the plan has read
+ * them.
+ */
+export type Stay =
+  | { readonly at: 'nowhere' }
+  | {
+      readonly at: 'host';
+      readonly isKept: boolean;
+      /** Its results over some of the files each, which are kept as well. */
+      readonly parts?: readonly FilePart[];
+    }
+  | { readonly at: 'there'; readonly isKept: boolean };
+
+// One object each, since a plan has thousands of nodes.
+export const WHOLE: Evaluation = { kind: 'whole' };
+export const ROWS: Evaluation = { kind: 'rows' };
+export const REDUCE: Evaluation = { kind: 'reduce' };
+export const FUSED: Evaluation = { kind: 'fused' };
+export const NOWHERE: Stay = { at: 'nowhere' };
+export const KEPT_HERE: Stay = { at: 'host', isKept: true };
+export const FREED_HERE: Stay = { at: 'host', isKept: false };
+export const KEPT_THERE: Stay = { at: 'there', isKept: true };
 
 /** Cell-by-cell steps evaluated together. */
 export interface CellChain {
+  readonly kind: 'chain';
   /** Inputs before consumers; the last one is the value. */
   readonly nodes: readonly Expr[];
   /** What they read from outside, each once. */
@@ -71,13 +91,48 @@ export interface Plan {
   readonly pending: ReadonlySet<Expr>;
   /** Values held by a backend that host operators read: brought from the start of the execution on. */
   readonly prefetch?: readonly Expr[];
+  /** Host values that travel to remote backends as soon as they are there, since programs read them whole. */
+  readonly broadcast?: ReadonlySet<Expr>;
   /** What is answered from cached parts; the plan is over the nodes that answer. */
   readonly partial?: PartialReuse;
 }
 
+/** Evaluated in a pass over data. */
+export function isOverRows({ how }: PlanNode): boolean {
+  return how.kind === 'rows' || how.kind === 'reduce';
+}
+
+/** Evaluated by one call over whole values, alone or as a chain. */
+export function isWhole({ how }: PlanNode): boolean {
+  return how.kind === 'whole' || how.kind === 'chain';
+}
+
+/** What a pass over data runs for: reductions, and row blocks that become a value. */
+export function isTarget({ how, stays }: PlanNode): boolean {
+  return how.kind === 'reduce' || (how.kind === 'rows' && stays.at !== 'nowhere');
+}
+
+/** A value that the plan lets go once it has read it. */
+export function isFreed(node: PlanNode | undefined): boolean {
+  return node !== undefined && node.stays.at !== 'nowhere' && !node.stays.isKept;
+}
+
+/** The nodes that read each value, each once. */
+export function readersOf(plan: Plan): Map<Expr, PlanNode[]> {
+  const readers = new Map<Expr, PlanNode[]>();
+  for (const node of plan.nodes) {
+    for (const input of new Set(node.expr.inputs)) {
+      const known = readers.get(input);
+      if (known === undefined) readers.set(input, [node]);
+      else known.push(node);
+    }
+  }
+  return readers;
+}
+
 /** Whether `node` reads `below` by row blocks within one segment; otherwise `below` must be kept to be read. */
 export function isInside(node: PlanNode, below: PlanNode): boolean {
-  return (node.blocked || node.sink) && below.blocked && below.backend === node.backend;
+  return isOverRows(node) && below.how.kind === 'rows' && below.backend === node.backend;
 }
 
 /** The wave in which each node over row blocks is first evaluated: a sink's own, and for what it reads the first reader's. */
@@ -85,8 +140,8 @@ export function firstWaves(plan: Plan): ReadonlyMap<PlanNode, number> {
   const waves = new Map<PlanNode, number>();
   for (let i = plan.nodes.length - 1; i >= 0; i--) {
     const node = plan.nodes[i]!;
-    if (!node.blocked && !node.sink) continue;
-    const wave = node.sink ? node.wave : (waves.get(node) ?? node.wave);
+    if (!isOverRows(node)) continue;
+    const wave = node.how.kind === 'reduce' ? node.wave : (waves.get(node) ?? node.wave);
     waves.set(node, wave);
     for (const input of node.expr.inputs) {
       const below = plan.nodeOf.get(input);
@@ -102,11 +157,10 @@ export function awaitedNodes(plan: Plan): ReadonlySet<PlanNode> {
   const awaited = new Set<PlanNode>();
   for (let i = plan.nodes.length - 1; i >= 0; i--) {
     const node = plan.nodes[i]!;
-    const isElsewhere = node.blocked || node.sink;
-    if (!isElsewhere && !awaited.has(node)) continue;
+    if (!isOverRows(node) && !awaited.has(node)) continue;
     for (const input of node.expr.inputs) {
       const below = plan.nodeOf.get(input);
-      if (below !== undefined && !below.blocked && !below.sink) awaited.add(below);
+      if (below !== undefined && !isOverRows(below)) awaited.add(below);
     }
   }
   return awaited;

@@ -12,7 +12,7 @@ import { Likelihood } from '../cost/likelihood.js';
 import { denseBytes, type Expr } from '../ir/expr.js';
 import type { OpDef } from '../ir/op-def.js';
 import type { Pass, PassContext } from './pass.js';
-import type { Plan, PlanNode } from './plan.js';
+import { FREED_HERE, isOverRows, isWhole, type Plan } from './plan.js';
 
 /** Results of at most this many cells are always kept: they cost little and often steer a loop. */
 const SMALL_CELLS = 64;
@@ -55,14 +55,15 @@ export const transients: Pass = {
 function markTransients(plan: Plan, context: PassContext): boolean {
   const needed = new Set(plan.roots);
   if (context.reuse) {
-    for (const { expr, blocked, sink } of plan.nodes) {
-      const isOverRows = blocked || sink;
-      if (expr.op.elementwise && !isOverRows) continue;
+    for (const node of plan.nodes) {
+      const { expr } = node;
+      const byRows = isOverRows(node);
+      if (expr.op.elementwise && !byRows) continue;
       // The end of a chain is what later plans go on from: the weights of a loop, say. Large ones
       // have to show it first, and those that are only summed up sooner.
       const most = expr.rows * expr.cols === 1 ? MAX_SUMMED_BYTES : MAX_END_BYTES;
       for (const input of expr.inputs) {
-        if (isOverRows || denseBytes(input) <= most) needed.add(input);
+        if (byRows || denseBytes(input) <= most) needed.add(input);
       }
     }
   }
@@ -71,7 +72,7 @@ function markTransients(plan: Plan, context: PassContext): boolean {
   const again = new Map<Expr, number>();
   let marked = false;
   for (const node of plan.nodes) {
-    if (needed.has(node.expr) || !isHostResult(node, context)) continue;
+    if (needed.has(node.expr) || node.backend !== context.local || !isWhole(node)) continue;
     const { expr } = node;
     if (context.reuse && expr.isDeterministic) {
       if (!expr.op.elementwise || expr.wasTransient) continue;
@@ -87,7 +88,7 @@ function markTransients(plan: Plan, context: PassContext): boolean {
       if (step.keeping <= seconds * KEEPING_SHARE) continue;
       again.set(expr, seconds);
     }
-    node.transient = true;
+    node.stays = FREED_HERE;
     marked = true;
   }
   return marked;
@@ -115,10 +116,4 @@ function stepOf(expr: Expr, { local, transients }: PassContext): Step {
     seconds: START_SECONDS + chainSeconds,
     keeping: ENTRY_SECONDS + denseBytes(expr) / FRESH_BYTES_PER_SECOND,
   };
-}
-
-function isHostResult(node: PlanNode, { local }: PassContext): boolean {
-  return (
-    node.backend === local && !node.blocked && !node.sink && !node.materialise && !node.persist
-  );
 }

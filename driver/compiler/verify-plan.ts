@@ -6,7 +6,7 @@
 import { InternalError } from '../errors.js';
 import type { Expr } from '../ir/expr.js';
 import { frame } from '../operators/frame.js';
-import { isInside, type Plan, type PlanNode } from './plan.js';
+import { isFreed, isInside, type Plan, type PlanNode } from './plan.js';
 
 /** @throws InternalError naming the pass and the node */
 export function verifyPlan(pass: string, plan: Plan): void {
@@ -24,15 +24,15 @@ export function verifyPlan(pass: string, plan: Plan): void {
       const below = plan.nodeOf.get(input);
       const isThere = plan.available.has(input) || plan.pending.has(input) || input.op === frame;
       if (below === undefined ? !isThere : !seen.has(input)) fail(node, 'inputs before consumers');
-      if (below === undefined || !below.blocked || isInside(node, below)) continue;
-      const isKept = below.materialise || below.persist;
-      if (!isKept) fail(below, 'a blocked value needed elsewhere to be kept');
-      if (below.wave >= node.wave && node.sink) fail(node, 'a later wave than what it waits for');
+      if (below?.how.kind !== 'rows' || isInside(node, below)) continue;
+      if (below.stays.at === 'nowhere') fail(below, 'row blocks needed elsewhere to be a value');
+      if (below.wave >= node.wave && node.how.kind === 'reduce') {
+        fail(node, 'a later wave than what it waits for');
+      }
     }
-    for (const fused of node.chain?.nodes ?? []) {
-      const inner = plan.nodeOf.get(fused);
-      if (inner === undefined || (inner !== node && !inner.isFused))
-        fail(node, 'a chain of its own');
+    for (const step of stepsOf(node)) {
+      const inner = plan.nodeOf.get(step);
+      if (inner !== node && inner?.how.kind !== 'fused') fail(node, 'a chain of its own');
     }
     seen.add(expr);
   }
@@ -48,7 +48,7 @@ export function verifyPlan(pass: string, plan: Plan): void {
 function verifyChains(pass: string, plan: Plan): void {
   const chainOf = new Map<Expr, PlanNode>();
   for (const node of plan.nodes) {
-    for (const fused of node.chain?.nodes ?? []) chainOf.set(fused, node);
+    for (const step of stepsOf(node)) chainOf.set(step, node);
   }
   const fail = (expr: Expr, expected: string): never => {
     throw new InternalError(`${pass}: expected ${expected} at ${expr.op.name}`, {
@@ -56,13 +56,19 @@ function verifyChains(pass: string, plan: Plan): void {
       op: expr.op.name,
     });
   };
-  for (const { expr, isFused, transient } of plan.nodes) {
-    if (isFused && (!transient || plan.roots.includes(expr)))
-      fail(expr, 'a fused value to be let go');
-    if (isFused && !chainOf.has(expr)) fail(expr, 'a chain that a fused value is part of');
+  for (const node of plan.nodes) {
+    const { expr } = node;
+    if (node.how.kind === 'fused') {
+      if (!isFreed(node) || plan.roots.includes(expr)) fail(expr, 'a fused value to be let go');
+      if (!chainOf.has(expr)) fail(expr, 'a chain that a fused value is part of');
+    }
     for (const input of expr.inputs) {
-      const isInner = plan.nodeOf.get(input)?.isFused;
+      const isInner = plan.nodeOf.get(input)?.how.kind === 'fused';
       if (isInner && chainOf.get(input) !== chainOf.get(expr)) fail(input, 'one chain to read it');
     }
   }
+}
+
+function stepsOf({ how }: PlanNode): readonly Expr[] {
+  return how.kind === 'chain' ? how.nodes : [];
 }

@@ -11,6 +11,9 @@ import {
   awaitedNodes,
   type CellChain,
   firstWaves,
+  isFreed,
+  isOverRows,
+  isTarget,
   type Plan,
   type PlanNode,
   segmentNodes,
@@ -60,11 +63,11 @@ export class Execution {
     this.#transients = new TransientValues(plan, this.#states.values);
     this.#copies = new HostCopies(this.#states.values, context);
     for (const node of plan.nodes) {
-      if (node.isFused) continue;
-      if (node.sink || node.materialise || node.persist) this.#targets.push(node);
-      else if (!node.blocked) this.#host.push(node);
+      if (node.how.kind === 'fused') continue;
+      if (isTarget(node)) this.#targets.push(node);
+      else if (!isOverRows(node)) this.#host.push(node);
       else continue;
-      if (!node.transient) this.#results.claim(node.expr);
+      if (!isFreed(node)) this.#results.claim(node.expr);
     }
   }
 
@@ -122,7 +125,7 @@ export class Execution {
     let turnEnd = performance.now() + TURN_MS;
     let isFed = false;
     for (const node of this.#host) {
-      const chain = this.#split.has(node) ? undefined : node.chain;
+      const chain = node.how.kind === 'chain' && !this.#split.has(node) ? node.how : undefined;
       const readiness = this.#states.readiness(chain?.inputs ?? node.expr.inputs);
       if (readiness === 'failed') this.#inherit(node.expr, chain?.inputs);
       else if (readiness === 'waiting') waiting.push(node);
@@ -192,7 +195,7 @@ export class Execution {
   }
 
   async #runAsync(node: PlanNode, start: number): Promise<void> {
-    const { expr, backend } = node;
+    const { expr, backend, stays } = node;
     const others = this.#inFlight.size;
     try {
       const inputs = new Map<Expr, Value>();
@@ -206,8 +209,8 @@ export class Execution {
         {
           nodes: [expr],
           inputs,
-          outputs: node.staysThere ? [] : [expr],
-          persist: node.staysThere ? [expr] : [],
+          outputs: stays.at === 'there' ? [] : [expr],
+          persist: stays.at === 'there' ? [expr] : [],
           blocked: new Set(),
         },
         this.#context,
@@ -284,11 +287,11 @@ export class Execution {
         {
           nodes,
           inputs,
-          outputs: targets.filter((node) => node.sink || node.materialise).map((node) => node.expr),
-          persist: targets
-            .filter((node) => node.persist && !node.materialise)
-            .map((node) => node.expr),
-          blocked: new Set(planned.filter((node) => node.blocked).map((node) => node.expr)),
+          outputs: targets.filter(({ stays }) => stays.at === 'host').map(({ expr }) => expr),
+          persist: targets.filter(({ stays }) => stays.at === 'there').map(({ expr }) => expr),
+          blocked: new Set(
+            planned.filter(({ how }) => how.kind === 'rows').map(({ expr }) => expr),
+          ),
           parts: askedParts(targets),
         },
         this.#context,
@@ -302,7 +305,10 @@ export class Execution {
       const { statistics } = this.#context;
       statistics.kernels += result.kernels;
       // A sink walks its data once even where the backend holds them whole.
-      statistics.passes += Math.max(result.passes, targets.some((node) => node.sink) ? 1 : 0);
+      statistics.passes += Math.max(
+        result.passes,
+        targets.some(({ how }) => how.kind === 'reduce') ? 1 : 0,
+      );
       statistics.sparkJobs += result.sparkJobs;
       statistics.rowsRead += rowsScanned(nodes);
     } catch (error) {
@@ -357,17 +363,19 @@ export class Execution {
     this.#states.note(expr, value);
     for (const step of chain?.nodes ?? [expr]) {
       if (step.wasTransient) transients.returned(step);
-      const isLetGo = node.transient || step !== expr;
+      const isLetGo = isFreed(node) || step !== expr;
       if (isLetGo) transients.seen(step);
       step.wasTransient ||= isLetGo;
       const share = chain === undefined ? seconds : seconds / chain.nodes.length;
       this.#record(step, backend.name, share, step === expr ? 'computed' : 'fused');
       statistics.operator(backend.name, step.op.name, start, end);
     }
-    if (!node.transient) this.#results.put(expr, value, total, backend.name);
+    if (!isFreed(node)) this.#results.put(expr, value, total, backend.name);
     this.#transients.finished(node, value, chain);
     statistics.kernels += kernels;
-    if (this.#context.asynchronous) this.#copies.announce(node, value);
+    if (this.#context.asynchronous && this.#plan.broadcast?.has(expr)) {
+      this.#copies.announce(expr, value);
+    }
   }
 
   #record(expr: Expr, backend: string, seconds: number, state: 'computed' | 'fused'): void {

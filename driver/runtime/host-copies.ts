@@ -5,7 +5,6 @@
  */
 
 import type { Backend, RunContext } from '../backend/backend.js';
-import type { PlanNode } from '../compiler/plan.js';
 import { InternalError } from '../errors.js';
 import type { Expr } from '../ir/expr.js';
 import type { DenseMatrix, Handle, Value } from '../ir/value.js';
@@ -36,8 +35,8 @@ export class HostCopies {
   }
 
   /** A host value that remote programs will read whole is to travel ahead of them, unless one starts now and takes it along. */
-  announce(node: PlanNode | undefined, value: Value): void {
-    if (node?.transfer === 'broadcast') this.#leaving.set(node.expr, value);
+  announce(expr: Expr, value: Value): void {
+    this.#leaving.set(expr, value);
   }
 
   /** A program that starts now carries these itself: sent apart, it would wait for one more exchange. */

@@ -8,7 +8,7 @@
 
 import type { Backend, RunContext } from '../backend/backend.js';
 import type { CacheEntry } from '../backend/cache-entry.js';
-import { beginPlan } from '../backend/cache-tier.js';
+import { pinValues } from '../backend/cache-tier.js';
 import type { CostModel } from '../cost/cost-model.js';
 import { HostReplicas } from '../cost/host-replicas.js';
 import { observeCollect } from '../cost/measure.js';
@@ -91,10 +91,7 @@ export class Migration {
     cache: ReuseCache,
   ): Promise<void> {
     const { expr, seconds, backend } = entry;
-    // A plan that reads the handle keeps it in its backend; this stands for one.
-    const available = new Map([[expr, handle]]);
-    const plan = { roots: [], nodes: [], nodeOf: new Map(), available, pending: new Set<never>() };
-    const end = beginPlan(cache.tiers, plan);
+    const end = pinValues(cache.tiers, [handle]);
     try {
       const value = replica ?? (await this.collect(handle, {}));
       await Promise.resolve();

@@ -12,7 +12,9 @@ import type { ExecutionContext } from './execution-context.js';
 /** The parts a backend is asked for: those of reductions. Rows of a result need no asking. */
 export function askedParts(targets: readonly PlanNode[]): ReadonlyMap<Expr, readonly FilePart[]> {
   const asked = new Map<Expr, readonly FilePart[]>();
-  for (const { expr, sink, parts } of targets) if (sink && parts) asked.set(expr, parts);
+  for (const { expr, how, stays } of targets) {
+    if (how.kind === 'reduce' && stays.at === 'host' && stays.parts) asked.set(expr, stays.parts);
+  }
   return asked;
 }
 
@@ -25,10 +27,11 @@ export function keepParts(
   { cache, reuse, onComputed }: ExecutionContext,
 ): void {
   if (!reuse) return;
-  for (const { expr, sink, parts } of targets) {
-    const rows = parts?.at(-1)?.to ?? 0;
-    for (const part of parts ?? []) {
-      const value = sink ? values.get(part.expr) : rowsOf(values.get(expr), part);
+  for (const { expr, how, stays } of targets) {
+    const parts = stays.at === 'host' ? (stays.parts ?? []) : [];
+    const rows = parts.at(-1)?.to ?? 0;
+    for (const part of parts) {
+      const value = how.kind === 'reduce' ? values.get(part.expr) : rowsOf(values.get(expr), part);
       if (value === undefined || cache.claim(part.expr) === undefined) continue;
       const share = (seconds * (part.to - part.from)) / rows;
       cache.put(part.expr, value, share, backend);

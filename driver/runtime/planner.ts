@@ -78,7 +78,7 @@ export class Planner {
   executes(plan: Plan): void {
     const { reuse, local, blocks, devices = [] } = this.#options;
     if (!reuse) return;
-    const data = plan.nodes.filter((node) => node.blocked).map((node) => node.expr);
+    const data = plan.nodes.filter(({ how }) => how.kind === 'rows').map(({ expr }) => expr);
     for (const [expr, value] of plan.available) {
       if (value.kind === 'handle' || isHostData(expr, plan.available)) data.push(expr);
     }

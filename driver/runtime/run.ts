@@ -7,7 +7,7 @@
  * who waits for it computes for itself.
  */
 import type { Backend, RunContext } from '../backend/backend.js';
-import { beginPlan } from '../backend/cache-tier.js';
+import { beginPlan } from '../compiler/begin-plan.js';
 import type { Plan } from '../compiler/plan.js';
 import { simplify } from '../compiler/simplify.js';
 import type { CallHost, FunctionCache } from '../functions/function-cache.js';
@@ -222,7 +222,7 @@ export class Run implements CallHost {
         planner.executes(plan);
         recall.countReuse(plan, this.statistics, (expr) => this.#adopt(plan, expr));
         // Claims what it computes before anybody else can plan, so that nothing is computed twice.
-        const end = beginPlan(reuse ? cache.tiers : [], plan);
+        const end = beginPlan(plan, reuse ? cache.tiers : []);
         const outcomes = await new Execution(plan, this.#contextOf(recall)).run().finally(end);
         interner.weakenAfter(plan.nodes.length);
         return outcomes;

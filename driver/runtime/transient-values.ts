@@ -4,7 +4,7 @@
  * only when nothing else can read it: a value that shares its cells with another, travels, or was
  * read by another backend is left to the garbage collector.
  */
-import type { CellChain, Plan, PlanNode } from '../compiler/plan.js';
+import { type CellChain, isFreed, type Plan, type PlanNode } from '../compiler/plan.js';
 import type { Expr } from '../ir/expr.js';
 import type { DenseMatrix, Value } from '../ir/value.js';
 
@@ -26,7 +26,7 @@ export class TransientValues {
     this.#values = values;
     for (const node of plan.nodes) {
       for (const input of node.expr.inputs) {
-        if (plan.nodeOf.get(input)?.transient) {
+        if (isFreed(plan.nodeOf.get(input))) {
           this.#reads.set(input, (this.#reads.get(input) ?? 0) + 1);
         }
       }
@@ -58,7 +58,7 @@ export class TransientValues {
       for (const input of chain?.inputs ?? node.expr.inputs)
         seconds += this.#seconds.get(input) ?? 0;
     }
-    if (node.transient) this.#seconds.set(node.expr, seconds);
+    if (isFreed(node)) this.#seconds.set(node.expr, seconds);
     return seconds;
   }
 
@@ -71,13 +71,13 @@ export class TransientValues {
     }
   }
 
-  #letGo({ expr, backend, transfer }: PlanNode): void {
+  #letGo({ expr, backend }: PlanNode): void {
     this.#reads.delete(expr);
     const value = this.#values.get(expr);
     // A handle is let go with the execution, by its backend.
     if (value?.kind !== 'dense') return;
     this.#values.delete(expr);
-    const isHeld = transfer !== undefined || this.#travelled.has(expr);
+    const isHeld = this.#plan.broadcast?.has(expr) || this.#travelled.has(expr);
     if (!isHeld && !this.#viewed.has(value.data.buffer)) backend.recycle?.(value);
   }
 }

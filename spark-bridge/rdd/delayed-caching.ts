@@ -7,11 +7,10 @@
  * before it. Source: delayed caching and the delay factor of MEMPHIS (EDBT 2025), section 4.
  * Invariant: what is remembered is bounded.
  */
-import { isInside, type Plan, type PlanNode } from '../../driver/compiler/plan.js';
+import type { PlannedRows } from '../../driver/backend/cache-tier.js';
 import { Likelihood } from '../../driver/cost/likelihood.js';
 import type { Expr } from '../../driver/ir/expr.js';
 import { lineageKey } from '../../driver/ir/lineage-key.js';
-import { frame } from '../../driver/operators/frame.js';
 
 /**
  * When computed row blocks are kept: `delayed`, as above; `eager`, all of them the first time;
@@ -45,27 +44,35 @@ export class DelayedCaching {
   }
 
   /**
-   * Notes the blocked values a plan is about to compute and marks those to keep: of a chain of them
-   * the last one only. What the plan keeps for its own passes stays marked; what it would keep for
-   * later plans only is decided here.
+   * Notes the row blocks a plan is about to compute and names those to keep: of a chain of them the
+   * last one only.
    * @param fits whether a value may be kept at all
    */
-  mark(plan: Plan, backend: string, fits: (expr: Expr) => boolean): void {
+  choose(
+    rows: readonly PlannedRows[],
+    isComputed: (expr: Expr) => boolean,
+    fits: (expr: Expr) => boolean,
+  ): ReadonlySet<Expr> {
+    /** Work of row blocks and of all that is computed with them, as far as the next kept ones. @units flops */
     const flops = new Map<Expr, number>();
-    const candidates = new Set<PlanNode>();
-    for (const node of plan.nodes) {
-      const { expr } = node;
-      if (!node.blocked || node.backend.name !== backend || !expr.isDeterministic) continue;
-      if (isForLaterPlans(node, plan)) node.persist = false;
-      const work = chainFlops(node, plan, flops);
-      const isDue = this.#note(expr, plan);
-      if (node.materialise || node.persist || !isDue || !fits(expr)) continue;
-      const cells = expr.rows * expr.cols;
-      if (this.policy === 'eager' || work >= MIN_FLOPS_PER_CELL * cells) candidates.add(node);
+    const due = new Set<Expr>();
+    for (const { expr, at } of rows) {
+      let work = expr.op.flops(expr.inputs, expr.attrs, expr);
+      for (const input of new Set(expr.inputs)) work += flops.get(input) ?? 0;
+      if (at !== 'there') flops.set(expr, work);
+      if (!expr.isDeterministic) continue;
+      const isDue = this.#note(expr, isComputed);
+      if (at !== 'nowhere' || !isDue || !fits(expr)) continue;
+      const isDear = work >= MIN_FLOPS_PER_CELL * expr.rows * expr.cols;
+      if (this.policy === 'eager' || isDear) due.add(expr);
     }
-    if (this.policy === 'off') return;
-    const kept = this.policy === 'eager' ? candidates : lastOfChains(candidates, plan);
-    for (const node of kept) node.persist = true;
+    if (this.policy === 'eager') return due;
+    if (this.policy === 'off') return new Set();
+    // What only others of them read is made again from nothing that later plans would read.
+    const last = rows.filter(
+      ({ expr, readers }) => due.has(expr) && readers.some((reader) => !due.has(reader)),
+    );
+    return new Set(last.map(({ expr }) => expr));
   }
 
   /** A kept value of this node was read: its kind is one that comes again. */
@@ -88,28 +95,17 @@ export class DelayedCaching {
   }
 
   /** Counts one more occurrence. True when the value has come up often enough. */
-  #note(expr: Expr, plan: Plan): boolean {
+  #note(expr: Expr, isComputed: (expr: Expr) => boolean): boolean {
     this.#occurrences.seen(expr);
     const times = this.#occurrences.counts(expr).seen;
     this.#repeats.seen(expr);
     if (times > 1) this.#repeats.returned(expr);
     else {
       this.#carried.seen(expr);
-      if (isMadeFromItsKind(expr, plan)) this.#carried.returned(expr);
+      if (isMadeFromItsKind(expr, isComputed)) this.#carried.returned(expr);
     }
     return times >= this.delay(expr);
   }
-}
-
-/** Kept by the plan only since other plans have read it before, which is for us to judge. Files are read again for sure. */
-function isForLaterPlans(node: PlanNode, plan: Plan): boolean {
-  if (!node.persist || node.checkpoint?.reason !== 'repeated') return false;
-  if (node.expr.inputs.some((input) => input.op === frame) || plan.roots.includes(node.expr)) {
-    return false;
-  }
-  return plan.nodes.every(
-    (reader) => !reader.expr.inputs.includes(node.expr) || isInside(reader, node),
-  );
 }
 
 function kindOf(expr: Expr): string {
@@ -118,40 +114,14 @@ function kindOf(expr: Expr): string {
 }
 
 /** Whether the value comes from another one of its kind through values of its height, as what a loop carries does. */
-function isMadeFromItsKind(expr: Expr, plan: Plan): boolean {
+function isMadeFromItsKind(expr: Expr, isComputed: (expr: Expr) => boolean): boolean {
   const kind = kindOf(expr);
   const open = [...expr.inputs];
   for (let walked = 0; walked < MAX_WALK && open.length > 0; walked++) {
     const next = open.pop()!;
     if (next.rows !== expr.rows) continue;
     if (kindOf(next) === kind) return true;
-    if (plan.nodeOf.has(next)) open.push(...next.inputs);
+    if (isComputed(next)) open.push(...next.inputs);
   }
   return false;
-}
-
-/** Work of a blocked value and all that is computed with it in a pass, as far as the next kept one. @units flops */
-function chainFlops(node: PlanNode, plan: Plan, known: Map<Expr, number>): number {
-  let total = 0;
-  const { expr } = node;
-  total += expr.op.flops(expr.inputs, expr.attrs, expr);
-  for (const input of new Set(expr.inputs)) {
-    const below = plan.nodeOf.get(input);
-    if (below?.blocked && !below.persist) total += known.get(input) ?? 0;
-  }
-  known.set(expr, total);
-  return total;
-}
-
-/** Candidates that something else than a candidate reads; the others are made again from nothing later plans would read. */
-function lastOfChains(candidates: ReadonlySet<PlanNode>, plan: Plan): ReadonlySet<PlanNode> {
-  const last = new Set<PlanNode>();
-  for (const node of plan.nodes) {
-    if (candidates.has(node)) continue;
-    for (const input of node.expr.inputs) {
-      const below = plan.nodeOf.get(input);
-      if (below !== undefined && candidates.has(below)) last.add(below);
-    }
-  }
-  return last;
 }

@@ -7,10 +7,14 @@
  */
 
 import type { CacheEntry } from '../../driver/backend/cache-entry.js';
-import type { CacheTier, TierIndex, TierUsage } from '../../driver/backend/cache-tier.js';
-import type { Plan } from '../../driver/compiler/plan.js';
+import type {
+  CacheTier,
+  PlannedRows,
+  TierIndex,
+  TierUsage,
+} from '../../driver/backend/cache-tier.js';
 import { denseBytes, type Expr } from '../../driver/ir/expr.js';
-import type { Handle, Value } from '../../driver/ir/value.js';
+import type { Handle } from '../../driver/ir/value.js';
 import { Budget, type Candidate, lossPerByte } from '../../driver/support/budget.js';
 import { DelayedCaching, type RddReuse } from './delayed-caching.js';
 
@@ -109,12 +113,14 @@ export class RddTier implements CacheTier {
     this.#index = index;
   }
 
-  /** Marks what the plan is to leave in the cluster; what it reads there stays until the answer is called. */
-  begin(plan: Plan): () => void {
+  choose(rows: readonly PlannedRows[], isComputed: (expr: Expr) => boolean): Iterable<Expr> {
+    return this.caching.choose(rows, isComputed, (expr) => denseBytes(expr) <= this.budgetBytes);
+  }
+
+  pin(handles: readonly Handle[]): () => void {
     const pinned: string[] = [];
     this.#running.add(pinned);
-    for (const value of plan.available.values()) this.#pin(value, pinned);
-    this.caching.mark(plan, this.name, (expr) => denseBytes(expr) <= this.budgetBytes);
+    for (const { id } of handles) this.#pinId(id, pinned);
     return () => {
       this.#running.delete(pinned);
       for (const id of pinned) this.#unpin(id);
@@ -232,10 +238,6 @@ export class RddTier implements CacheTier {
         this.#unpin(id);
       }
     })();
-  }
-
-  #pin(value: Value, pinned: string[]): void {
-    if (value.kind === 'handle' && value.backend === this.name) this.#pinId(value.id, pinned);
   }
 
   #pinId(id: string, pinned: string[]): void {

@@ -9,12 +9,10 @@ import { cells } from '../support/plan.js';
 const ops = (plan: Plan): string[] => plan.nodes.map((node) => node.expr.op.name);
 
 const kept = (plan: Plan): string[] =>
-  plan.nodes.flatMap(({ expr, checkpoint, persist, materialise }) =>
-    checkpoint === undefined
-      ? []
-      : [
-          `${expr.op.name} ${checkpoint.reason} x${checkpoint.reads}${persist ? ' there' : ''}${materialise ? ' here' : ''}`,
-        ],
+  plan.nodes.flatMap(({ expr, how, stays }) =>
+    how.kind === 'rows' && how.checkpoint !== undefined
+      ? [`${expr.op.name} ${how.checkpoint.reason} x${how.checkpoint.reads} ${stays.at}`]
+      : [],
   );
 
 describe('pass checkpoints', () => {
@@ -65,20 +63,20 @@ describe('pass checkpoints', () => {
       return x.sub(x.colSums()).sum();
     });
     const plan = session.plan(twice.map(({ expr }) => expr));
-    assert.deepEqual(kept(plan).sort(), ['abs shared x2 here', 'exp shared x2 here']);
+    assert.deepEqual(kept(plan).sort(), ['abs shared x2 host', 'exp shared x2 host']);
   });
 });
 
 describe('pass asynchrony', () => {
-  it('sends what remote programs read whole, and brings what only the host reads', () => {
+  it('sends what remote programs read whole', () => {
     const { session } = machines({ placement: 'blocks' });
     const x = generated(session, 16 * MIB);
     const weights = matrix(session, cells(64, 64)).exp();
     const plan = session.plan([x.matmul(weights).colSums().expr, x.abs().t().expr]);
-    const marks = plan.nodes.flatMap(({ expr, transfer }) =>
-      transfer === undefined ? [] : [`${expr.op.name} ${transfer}`],
+    assert.deepEqual(
+      [...(plan.broadcast ?? [])].map(({ op }) => op.name),
+      ['exp'],
     );
-    assert.deepEqual(marks.sort(), ['abs prefetch', 'exp broadcast']);
   });
 
   it('starts to bring a kept value at once when host operators read it', async () => {
@@ -96,7 +94,7 @@ describe('pass asynchrony', () => {
     const x = matrix(session, cells(64, 64));
     const plan = session.plan([x.exp().sum().expr]);
     assert.equal(plan.prefetch, undefined);
-    assert.ok(plan.nodes.every((node) => node.transfer === undefined));
+    assert.equal(plan.broadcast, undefined);
   });
 });
 

@@ -1,8 +1,11 @@
 /** When a value is kept, by the plans that compute it: plans are real ones, over a backend that computes nothing. */
 import assert from 'node:assert/strict';
 import type { Backend } from '../../../driver/backend/backend.js';
+import type { CacheTier } from '../../../driver/backend/cache-tier.js';
 import { createNullBackend } from '../../../driver/backend/null-backend.js';
 import { createReferenceBackend } from '../../../driver/backend/reference-backend.js';
+import { askTier } from '../../../driver/compiler/begin-plan.js';
+import type { PlanNode } from '../../../driver/compiler/plan.js';
 import { type Matrix, rand, seq } from '../../../driver/index.js';
 import { Session } from '../../../driver/runtime/session.js';
 import { DelayedCaching, type RddReuse } from '../../../spark-bridge/rdd/delayed-caching.js';
@@ -28,8 +31,12 @@ function planner(policy: RddReuse): {
   const caching = new DelayedCaching(policy);
   const kept = (matrix: Matrix): string[] => {
     const plan = session.plan([matrix.expr]);
-    caching.mark(plan, 'cluster', () => true);
-    return plan.nodes.filter((node) => node.persist).map(({ expr }) => expr.op.name);
+    const choose: CacheTier['choose'] = (rows, isComputed) =>
+      caching.choose(rows, isComputed, () => true);
+    askTier(plan, { name: 'cluster', choose });
+    const isKept = ({ how, stays }: PlanNode): boolean =>
+      how.kind === 'rows' && stays.at === 'there';
+    return plan.nodes.filter(isKept).map(({ expr }) => expr.op.name);
   };
   return { session, caching, kept };
 }

@@ -1,10 +1,9 @@
 /** The tier of Spark storage: what goes when, and never under a running plan. The cluster here is a list of what was asked. */
 import assert from 'node:assert/strict';
 import { setImmediate as turn } from 'node:timers/promises';
-import type { Plan } from '../../../driver/compiler/plan.js';
 import type { Expr } from '../../../driver/ir/expr.js';
 import { Interner } from '../../../driver/ir/intern.js';
-import type { Handle, Value } from '../../../driver/ir/value.js';
+import type { Handle } from '../../../driver/ir/value.js';
 import { ops } from '../../../driver/operators/index.js';
 import { ReuseCache } from '../../../driver/reuse/reuse-cache.js';
 import { RddTier } from '../../../spark-bridge/rdd/rdd-tier.js';
@@ -54,11 +53,9 @@ function setUp(memoryBytes: number) {
     cache.put(expr, handle, seconds, 'spark');
     return expr;
   };
-  const planOf = (...exprs: Expr[]): Plan => {
-    const available = new Map<Expr, Value>(exprs.map((expr) => [expr, cache.probe(expr)!.value!]));
-    return { roots: [], nodes: [], nodeOf: new Map(), available, pending: new Set() };
-  };
-  return { tier, cache, keep, planOf, released, computed };
+  const handlesOf = (...exprs: Expr[]): Handle[] =>
+    exprs.map((expr) => cache.probe(expr)!.value as Handle);
+  return { tier, cache, keep, handlesOf, released, computed };
 }
 
 describe('the tier of Spark storage', () => {
@@ -77,11 +74,11 @@ describe('the tier of Spark storage', () => {
   });
 
   it('releases nothing that a running plan may read, and all of it once', async () => {
-    const { tier, cache, keep, planOf, released } = setUp(10 * VALUE_BYTES);
+    const { tier, cache, keep, handlesOf, released } = setUp(10 * VALUE_BYTES);
     const a = keep('a', 1);
     const b = keep('b', 1);
-    const end = tier.begin(planOf(a, b));
-    const endOther = tier.begin(planOf(a));
+    const end = tier.pin(handlesOf(a, b));
+    const endOther = tier.pin(handlesOf(a));
     cache.evict(a);
     cache.evict(b);
     // Made by a plan that runs: a later pass of it reads the value.
@@ -97,11 +94,11 @@ describe('the tier of Spark storage', () => {
   });
 
   it('keeps what a plan made in the same turn still names', async () => {
-    const { tier, cache, keep, planOf, released } = setUp(10 * VALUE_BYTES);
+    const { tier, cache, keep, handlesOf, released } = setUp(10 * VALUE_BYTES);
     const a = keep('a', 1);
-    const plan = planOf(a);
+    const read = handlesOf(a);
     cache.evict(a);
-    const end = tier.begin(plan);
+    const end = tier.pin(read);
     await turn();
     assert.deepEqual(released, []);
     end();
