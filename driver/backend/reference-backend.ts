@@ -6,9 +6,6 @@
 import { ExecutionError, InternalError, RepriseError } from '../errors.js';
 import { type Expr, shapeText } from '../ir/expr.js';
 import type { DenseMatrix, Value } from '../ir/value.js';
-import { call } from '../operators/call.js';
-import { encode } from '../operators/encode.js';
-import { frame } from '../operators/frame.js';
 import { ops } from '../operators/index.js';
 import type { Backend, RunContext, Segment, SegmentResult } from './backend.js';
 
@@ -18,7 +15,7 @@ const SECONDS_PER_FLOP = 2e-9;
 /** All operators but those that read frames, which need an engine, and outputs of functions, which have values only. */
 const supported: ReadonlySet<string> = new Set(
   Object.values(ops)
-    .filter((op) => op !== frame && op !== encode && op !== call)
+    .filter((op) => !['files', 'scan', 'call'].includes(op.source))
     .map((op) => op.name),
 );
 

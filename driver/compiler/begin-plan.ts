@@ -6,7 +6,6 @@
  */
 import { type CacheTier, pinValues } from '../backend/cache-tier.js';
 import type { Expr } from '../ir/expr.js';
-import { frame } from '../operators/frame.js';
 import { isInside, KEPT_THERE, NOWHERE, type Plan, type PlanNode, readersOf } from './plan.js';
 
 /** The answer is to be called when the plan has ended. */
@@ -46,5 +45,8 @@ function isForLaterPlans(
   const { expr, how, stays } = node;
   if (how.kind !== 'rows' || how.checkpoint?.reason !== 'repeated') return false;
   if (stays.at !== 'there' || roots.includes(expr)) return false;
-  return !expr.inputs.some(({ op }) => op === frame) && readers.every((one) => isInside(one, node));
+  return (
+    !expr.inputs.some(({ op }) => op.source === 'files') &&
+    readers.every((one) => isInside(one, node))
+  );
 }

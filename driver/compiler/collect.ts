@@ -5,7 +5,6 @@
  */
 import { type Expr, topological } from '../ir/expr.js';
 import type { Value } from '../ir/value.js';
-import { frame } from '../operators/frame.js';
 import type { PassContext, PassState } from './pass.js';
 
 export interface Collected {
@@ -28,7 +27,7 @@ export function collect(state: PassState, { find }: PassContext): Collected {
     return true;
   });
   const missing = order.filter(
-    (expr) => expr.op !== frame && !available.has(expr) && !pending.has(expr),
+    (expr) => expr.op.source !== 'files' && !available.has(expr) && !pending.has(expr),
   );
   return { missing, available, pending };
 }

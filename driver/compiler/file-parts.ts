@@ -12,7 +12,6 @@ import { denseBytes, type Expr, type NodeMaker } from '../ir/expr.js';
 import { mergeRows } from '../ir/op-def.js';
 import { ops } from '../operators/index.js';
 import { summedRows } from './plan-rules/merge-row-parts.js';
-import { rowWise } from './plan-rules/stack-row-parts.js';
 
 /** A run of rows of a node's data: some files of a data set, and the node over these alone. */
 export type FilePart = SegmentPart;
@@ -22,11 +21,14 @@ const RESULT_BYTES = 64 * 1024 * 1024;
 /** Longer chains of operators above the data are not looked through. */
 const MAX_DEPTH = 128;
 
-const rowWiseOps = new Set(rowWise);
-
 /** Centred moments by fold are no such sum: the searches of jobs keep theirs by file, with columns and folds of the file's own. */
 function isFileSum(expr: Expr): boolean {
   return expr.attrs.center !== true && summedRows(expr) !== undefined;
+}
+
+/** Whether its rows come one by one, and at more than the price of a copy. */
+function isComputedByRows({ op, inputs, attrs }: Expr): boolean {
+  return op.work !== 'move' && op.rowRule(inputs, attrs).kind === 'map';
 }
 
 /** Serves one plan: what it made is remembered. */
@@ -44,7 +46,7 @@ export class FileParts {
   of(expr: Expr): readonly FilePart[] | undefined {
     if (!expr.readsFiles || !expr.isDeterministic) return undefined;
     const isSum = isFileSum(expr);
-    if (!isSum && (!rowWiseOps.has(expr.op) || denseBytes(expr) > RESULT_BYTES)) return undefined;
+    if (!isSum && (!isComputedByRows(expr) || denseBytes(expr) > RESULT_BYTES)) return undefined;
     const frame = isSum ? this.#common(expr, 0) : this.#frameOf(expr, 0);
     const source = frame ? sourceOf(frame) : undefined;
     if (frame === undefined || source === undefined || source.isUndivided) return undefined;
@@ -73,7 +75,7 @@ export class FileParts {
     if (depth > MAX_DEPTH) return undefined;
     const isMap = expr.op.rowRule(expr.inputs, expr.attrs).kind === 'map';
     let frame: Expr | undefined;
-    if (expr.op === ops.encode) frame = expr.inputs[0];
+    if (expr.op.source === 'scan') frame = expr.inputs[0];
     else if (isMap) frame = this.#common(expr, depth + 1);
     this.#frames.set(expr, frame ?? null);
     return frame;
@@ -87,7 +89,7 @@ export class FileParts {
     if (expr.inputs.some((input, i) => !blocked[i] && input.readsFiles)) return undefined;
     let frame: Expr | undefined;
     for (const [i, input] of expr.inputs.entries()) {
-      if (!blocked[i] || input.op === ops.fill) continue;
+      if (!blocked[i] || input.op.constant !== undefined) continue;
       const own = this.#frameOf(input, depth);
       if (own === undefined || (frame !== undefined && own !== frame)) return undefined;
       frame = own;
@@ -110,9 +112,9 @@ export class FileParts {
     if (known !== undefined) return known;
     const rule = expr.op.rowRule(expr.inputs, expr.attrs);
     let part: Expr;
-    if (expr.op === ops.encode) part = this.#maker.intern(ops.encode, [leaf], expr.attrs);
-    else if (expr.op === ops.fill) {
-      part = this.#maker.intern(ops.fill, [], { ...expr.attrs, rows: leaf.rows });
+    if (expr.op.source === 'scan') part = this.#maker.intern(expr.op, [leaf], expr.attrs);
+    else if (expr.op.constant !== undefined) {
+      part = this.#maker.intern(expr.op, [], { ...expr.attrs, rows: leaf.rows });
     } else {
       const inputs = expr.inputs.map((input, i) =>
         'blocked' in rule && rule.blocked[i] ? this.#substitute(input, leaf, made) : input,

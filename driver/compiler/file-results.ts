@@ -5,7 +5,6 @@
  * computed or placed otherwise than without this pass.
  */
 import type { Expr } from '../ir/expr.js';
-import { ops } from '../operators/index.js';
 import { FileParts } from './file-parts.js';
 import type { Pass, PassContext } from './pass.js';
 import { isTarget, type Plan } from './plan.js';
@@ -47,7 +46,7 @@ function readingSeconds(expr: Expr, estimate: (expr: Expr) => number): number {
   let seconds = 0;
   while (stack.length > 0) {
     const node = stack.pop()!;
-    if (seen.has(node) || !node.readsFiles || node.op === ops.frame) continue;
+    if (seen.has(node) || !node.readsFiles || node.op.source === 'files') continue;
     seen.add(node);
     seconds += estimate(node);
     stack.push(...node.inputs);

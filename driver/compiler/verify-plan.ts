@@ -5,7 +5,6 @@
  */
 import { InternalError } from '../errors.js';
 import type { Expr } from '../ir/expr.js';
-import { frame } from '../operators/frame.js';
 import { isFreed, isInside, type Plan, type PlanNode } from './plan.js';
 
 /** @throws InternalError naming the pass and the node */
@@ -22,7 +21,8 @@ export function verifyPlan(pass: string, plan: Plan): void {
     if (!node.backend.capabilities.ops.has(expr.op.name)) fail(node, 'a backend with a kernel');
     for (const input of expr.inputs) {
       const below = plan.nodeOf.get(input);
-      const isThere = plan.available.has(input) || plan.pending.has(input) || input.op === frame;
+      const isThere =
+        plan.available.has(input) || plan.pending.has(input) || input.op.source === 'files';
       if (below === undefined ? !isThere : !seen.has(input)) fail(node, 'inputs before consumers');
       if (below?.how.kind !== 'rows' || isInside(node, below)) continue;
       if (below.stays.at === 'nowhere') fail(below, 'row blocks needed elsewhere to be a value');

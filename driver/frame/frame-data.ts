@@ -1,12 +1,11 @@
 /** Tells values that come row by row from a frame: the data themselves, wherever they are held. */
 import type { Expr } from '../ir/expr.js';
-import { encode } from '../operators/encode.js';
 
 /** Whether a node is an encoded frame, or row-wise operators over one. */
 export function isFrameData(expr: Expr): boolean {
   let node = expr;
   for (;;) {
-    if (node.op === encode) return true;
+    if (node.op.source === 'scan') return true;
     const rule = node.op.rowRule(node.inputs, node.attrs);
     if (rule.kind !== 'map') return false;
     const below = node.inputs.find((input, i) => rule.blocked[i] && input.inputs.length > 0);
@@ -26,7 +25,7 @@ export function reducesFrameData(expr: Expr): boolean {
 /** Rows that evaluating these nodes reads from files: each frame below them is read once. */
 export function rowsScanned(nodes: readonly Expr[]): number {
   const frames = new Set<Expr>();
-  for (const { op, inputs } of nodes) if (op === encode) frames.add(inputs[0]!);
+  for (const { op, inputs } of nodes) if (op.source === 'scan') frames.add(inputs[0]!);
   let rows = 0;
   for (const frame of frames) rows += frame.rows;
   return rows;

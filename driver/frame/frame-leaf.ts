@@ -38,5 +38,5 @@ export function frameLeaf(
 
 /** Where the rows of a leaf are; undefined for other nodes. */
 export function sourceOf(leaf: Expr): FrameSource | undefined {
-  return leaf.op === frame ? (leaf.payload as FrameSource | undefined) : undefined;
+  return leaf.op.source === 'files' ? (leaf.payload as FrameSource | undefined) : undefined;
 }

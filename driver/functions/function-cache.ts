@@ -135,8 +135,8 @@ export class FunctionCache {
     isThere: (expr: Expr) => boolean,
   ): Promise<ReadonlyMap<Expr, { readonly value: Value; readonly seconds: number }>> {
     const found = new Map<Expr, { value: Value; seconds: number }>();
-    const missing = topological(roots, (expr) => isThere(expr) || expr.op === callOp).filter(
-      (expr) => expr.op === callOp && !isThere(expr),
+    const missing = topological(roots, (expr) => isThere(expr) || expr.op.source === 'call').filter(
+      (expr) => expr.op.source === 'call' && !isThere(expr),
     );
     for (const node of missing) {
       const { name, version, args, output } = node.attrs as unknown as CallAttrs;

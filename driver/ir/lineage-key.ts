@@ -17,7 +17,7 @@ export function lineageKey(expr: Expr): LineageKey {
   for (const node of topological([expr], (e) => e.lineage !== undefined)) {
     if (node.lineage !== undefined) continue;
     const own =
-      node.op.name === 'literal' ? contentDigest(node.payload as DenseMatrix) : node.attrsText;
+      node.op.source === 'cells' ? contentDigest(node.payload as DenseMatrix) : node.attrsText;
     let text = `${node.op.name}@${node.op.version}\n${own}`;
     for (const input of node.inputs) text += `\n${input.lineage}`;
     node.lineage = oneShotHash('sha256', text, 'hex');

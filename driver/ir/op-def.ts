@@ -45,10 +45,11 @@ export interface ConformanceCase {
 
 /**
  * Where a value comes from. `kernel`: a backend computes it from the operands and attributes.
- * `leaf`: it is in the leaf itself. `files`: rows in files, no value of its own. `scan`: an engine
- * reads it from the `files` below. `call`: the session has it, or calls the function.
+ * `cells`: the leaf carries it. `number`: it is an attribute of the leaf. `files`: rows in files, no
+ * value of its own. `scan`: an engine reads it from the `files` below. `call`: the session has it,
+ * or calls the function.
  */
-export type Source = 'kernel' | 'leaf' | 'files' | 'scan' | 'call';
+export type Source = 'kernel' | 'cells' | 'number' | 'files' | 'scan' | 'call';
 
 /**
  * What most of the time goes into. `product`: multiplications of matrices, which a BLAS does;

@@ -16,7 +16,7 @@ import type { FrameSource } from '../ir/frame-engine.js';
 import { contentDigest, lineageKey } from '../ir/lineage-key.js';
 import type { OpDef } from '../ir/op-def.js';
 import { type DenseMatrix, dense } from '../ir/value.js';
-import { opByName, ops } from '../operators/index.js';
+import { opByName } from '../operators/index.js';
 import {
   digestOfKeys,
   fromJson,
@@ -73,23 +73,24 @@ export function serializeLineage(
   };
   /** The place of attributes that stand in an earlier line, or the attributes, which then have the next place. */
   const attrsText = (expr: Expr): string => {
-    const isLiteral = expr.op === ops.literal;
+    const isLiteral = expr.op.source === 'cells';
     // Of a literal the content tells them apart, which its attributes only name.
     const own = isLiteral ? contentDigest(expr.payload as DenseMatrix) : expr.attrsText;
-    const key = isLiteral || expr.op === ops.frame ? `${expr.op.name} ${own}` : own;
+    const key = isLiteral || expr.op.source === 'files' ? `${expr.op.name} ${own}` : own;
     const known = attrPlaces.get(key);
     if (known !== undefined) return String(known);
     const place = attrPlaces.size;
     attrPlaces.set(key, place);
     if (isLiteral) literals[place] = storedLiteral(expr.payload as DenseMatrix, own, literalBudget);
-    if (expr.op === ops.frame) frames[place] = plainSource(expr.payload as FrameSource);
+    if (expr.op.source === 'files') frames[place] = plainSource(expr.payload as FrameSource);
     return isLiteral || expr.attrs === noAttrs ? 'null' : JSON.stringify(toJson(expr.attrs));
   };
   const lines = order.map((expr, i) => {
     nodeNumbers.set(expr, i);
-    if (!opPlaces.has(expr.op)) opPlaces.set(expr.op, opPlaces.size);
+    const opPlace = opPlaces.get(expr.op) ?? opPlaces.size;
+    opPlaces.set(expr.op, opPlace);
     const inputs = expr.inputs.map((input) => inputText(i, nodeNumbers.get(input)!));
-    return `${opPlaces.get(expr.op)}\t${attrsText(expr)}\t${inputs.join(' ')}\n`;
+    return `${opPlace}\t${attrsText(expr)}\t${inputs.join(' ')}\n`;
   });
   return {
     format: LINEAGE_FORMAT,
@@ -222,14 +223,14 @@ function restoreAttrs(
   text: string,
   options: DeserializeOptions,
 ): { readonly attrs: Attrs; readonly payload?: unknown } {
-  if (op === ops.literal) {
+  if (op.source === 'cells') {
     const literal = stored.literals[place];
     if (literal === undefined) throw damaged('the cells or digest of a literal', 'none');
     const { rows, cols, digest } = literal;
     return { attrs: { rows, cols, key: digest }, payload: literalValue(literal, options) };
   }
   const attrs = text === 'null' ? noAttrs : readAttrs(op, text);
-  if (op !== ops.frame) return { attrs };
+  if (op.source !== 'files') return { attrs };
   const source = stored.frames[place];
   if (source === undefined) throw damaged('the files of a frame', 'none');
   return { attrs, payload: frameSource(source, attrs, options) };

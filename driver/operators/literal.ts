@@ -10,7 +10,7 @@ import type { DenseMatrix } from '../ir/value.js';
 export const literal = defineOp({
   name: 'literal',
   arity: 0,
-  source: 'leaf',
+  source: 'cells',
   infer: (_inputs, attrs) => ({ rows: attrs.rows as number, cols: attrs.cols as number }),
   flops: () => 0,
   reference: (_inputs, _attrs, _out, block) => block!.payload as DenseMatrix,

@@ -6,7 +6,7 @@ import { dense } from '../ir/value.js';
 export const scalar = defineOp({
   name: 'scalar',
   arity: 0,
-  source: 'leaf',
+  source: 'number',
   constant: ({ value }) => value as number,
   infer: () => ({ rows: 1, cols: 1 }),
   flops: () => 0,

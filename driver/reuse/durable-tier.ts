@@ -11,7 +11,6 @@ import { type Expr, topological } from '../ir/expr.js';
 import type { FrameSource } from '../ir/frame-engine.js';
 import { lineageKey } from '../ir/lineage-key.js';
 import type { DenseMatrix, Value } from '../ir/value.js';
-import { frame } from '../operators/frame.js';
 import { isWorthLooking, type Recalled, Recalling } from './recalling.js';
 import type { DurableStore } from './store/durable-store.js';
 import type { Json } from './store/entry-format.js';
@@ -133,7 +132,7 @@ export class DurableTier {
 /** Whether the files these nodes are computed from still are what they were when opened. */
 export async function inputsUnchanged(exprs: readonly Expr[]): Promise<boolean> {
   for (const node of topological(exprs)) {
-    if (node.op !== frame) continue;
+    if (node.op.source !== 'files') continue;
     try {
       await verifyUnchanged(node.payload as FrameSource);
     } catch {

@@ -24,7 +24,6 @@ import { InternalError } from '../errors.js';
 import { rowsScanned } from '../frame/frame-data.js';
 import type { Expr } from '../ir/expr.js';
 import type { Value } from '../ir/value.js';
-import { frame } from '../operators/frame.js';
 import type { ExecutionContext, Outcome } from './execution-context.js';
 import { failureOf } from './failure.js';
 import { HostCopies } from './host-copies.js';
@@ -270,7 +269,7 @@ export class Execution {
     const operands = new Map<Expr, boolean>();
     for (const { expr } of planned) {
       for (const input of expr.inputs) {
-        if (input.op === frame || inside.has(input) || operands.has(input)) continue;
+        if (input.op.source === 'files' || inside.has(input) || operands.has(input)) continue;
         operands.set(input, takesByRows(expr, input, backend));
       }
     }

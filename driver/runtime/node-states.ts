@@ -7,7 +7,6 @@ import { isInside, type Plan, type PlanNode, segmentNodes } from '../compiler/pl
 import { InternalError } from '../errors.js';
 import type { Expr } from '../ir/expr.js';
 import type { Value } from '../ir/value.js';
-import { frame } from '../operators/frame.js';
 
 export type Readiness = 'ready' | 'waiting' | 'failed';
 
@@ -51,7 +50,7 @@ export class NodeStates {
     let readiness: Readiness = 'ready';
     for (const node of segmentNodes(this.#plan, [target], this.done)) {
       for (const input of node.expr.inputs) {
-        if (input.op === frame) continue;
+        if (input.op.source === 'files') continue;
         const below = this.#plan.nodeOf.get(input);
         if (below && isInside(node, below) && !this.failed.has(input)) continue;
         const one = this.readiness([input]);

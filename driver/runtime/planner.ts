@@ -21,8 +21,8 @@ import { ReuseHistory } from '../cost/reuse-history.js';
 import { ConfigError } from '../errors.js';
 import { type Expr, topological } from '../ir/expr.js';
 import type { Interner } from '../ir/intern.js';
-import { type DenseMatrix, dense, type Value } from '../ir/value.js';
-import { call } from '../operators/call.js';
+import { isLeafValue, leafValue } from '../ir/leaf-value.js';
+import type { Value } from '../ir/value.js';
 import type { DurableTier } from '../reuse/durable-tier.js';
 import type { ReuseCache } from '../reuse/reuse-cache.js';
 import { env } from '../support/env.js';
@@ -121,9 +121,9 @@ export class Planner {
   }
 
   #find(expr: Expr, recall: Recall | undefined): Value | 'pending' | undefined {
-    if (expr.op.name === 'literal') return expr.payload as DenseMatrix;
-    if (expr.op.name === 'scalar') return dense(1, 1, Float64Array.of(expr.attrs.value as number));
-    if (expr.op !== call && (!this.#options.reuse || !expr.isDeterministic)) return undefined;
+    if (isLeafValue(expr)) return leafValue(expr);
+    if (expr.op.source !== 'call' && (!this.#options.reuse || !expr.isDeterministic))
+      return undefined;
     const entry = this.#options.cache.probe(expr);
     const value = entry?.value ?? recall?.values.get(expr);
     if (value !== undefined) return value;
@@ -142,7 +142,7 @@ export class Planner {
     return {
       isThere: (expr) =>
         expr.inputs.length === 0
-          ? expr.op.name === 'literal' || expr.op.name === 'scalar' || this.isAtHand(expr)
+          ? isLeafValue(expr) || this.isAtHand(expr)
           : this.isAtHand(expr) ||
             recall?.values.has(expr) === true ||
             recall?.isOffered(expr) === true,

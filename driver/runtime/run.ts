@@ -17,7 +17,6 @@ import type { Expr } from '../ir/expr.js';
 import type { Interner } from '../ir/intern.js';
 import type { OpDef } from '../ir/op-def.js';
 import type { Value } from '../ir/value.js';
-import { call } from '../operators/call.js';
 import type { DurableTier } from '../reuse/durable-tier.js';
 import type { MemoTable } from '../reuse/memo-table.js';
 import type { ReuseCache } from '../reuse/reuse-cache.js';
@@ -81,7 +80,7 @@ export class Run implements CallHost {
     const interner = this.#interner;
     const before = interner.hits;
     const expr = interner.intern(op, inputs, attrs, payload);
-    if (op === call) this.#parts.functions.hasCalls = true;
+    if (op.source === 'call') this.#parts.functions.hasCalls = true;
     if (interner.hits !== before && inputs.length > 0) this.statistics.hit(expr);
     return expr;
   }

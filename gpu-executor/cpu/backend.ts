@@ -8,10 +8,9 @@ import type { Backend, CostEstimate } from '../../driver/backend/backend.js';
 import { denseBytes, type Expr } from '../../driver/ir/expr.js';
 import type { FrameEngine } from '../../driver/ir/frame-engine.js';
 import type { DenseMatrix, Value } from '../../driver/ir/value.js';
-import { ops } from '../../driver/operators/index.js';
 import type { FrameReader } from './frame-reader.js';
 import { CellChainKernels } from './kernels/cell-chain.js';
-import { kernelOf, supportedOps } from './kernels/index.js';
+import { supportedOps } from './kernels/index.js';
 import type { KernelContext } from './kernels/kernel.js';
 import type { Blas } from './native/blas.js';
 import { type BlasOptions, loadBlas } from './native/load-blas.js';
@@ -63,16 +62,15 @@ export class CpuBackend implements Backend {
   }
 
   estimate(expr: Expr): CostEstimate {
+    const { work } = expr.op;
+    const isBlas = work === 'product' || work === 'factorise';
     const flops = expr.op.flops(expr.inputs, expr.attrs, expr);
-    const kernel = kernelOf.get(expr.op.name);
     const rate =
-      kernel?.isBlas && this.blas.kind === 'native'
-        ? NATIVE_LANE_FLOPS * this.blas.lanes
-        : SCRIPT_FLOPS;
+      isBlas && this.blas.kind === 'native' ? NATIVE_LANE_FLOPS * this.blas.lanes : SCRIPT_FLOPS;
     const written = denseBytes(expr);
     let read = 0;
-    // A slice reads what it copies, whatever it is cut from.
-    if (expr.op === ops.slice) read = written;
+    // What moves cells reads those it copies, whatever they are cut from.
+    if (work === 'move') read = written;
     else for (const input of expr.inputs) read += denseBytes(input);
     const seconds = flops / rate + read / MEMORY_BYTES + written / FRESH_BYTES;
     return expr.op.cell === undefined

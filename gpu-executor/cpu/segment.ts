@@ -8,7 +8,6 @@ import type { Segment, SegmentPart, SegmentResult } from '../../driver/backend/b
 import { InternalError } from '../../driver/errors.js';
 import { denseBytes, type Expr } from '../../driver/ir/expr.js';
 import type { DenseMatrix, Value } from '../../driver/ir/value.js';
-import { frame } from '../../driver/operators/frame.js';
 import { isScanned, type Pass, runInTurn, type StreamContext, scanCount } from './stream.js';
 import { evaluateAsync } from './whole.js';
 
@@ -37,7 +36,7 @@ class SegmentRun {
     this.#context = context;
     for (const [expr, value] of segment.inputs) this.#values.set(expr, onHost(expr, value));
     for (const expr of segment.nodes) {
-      if (expr.op === frame || this.#values.has(expr)) continue;
+      if (expr.op.source === 'files' || this.#values.has(expr)) continue;
       this.#kernels++;
       if (this.#isStreamed(expr)) this.#streamed.add(expr);
       else if (this.#isSink(expr)) this.#targets.push(expr);
@@ -91,7 +90,7 @@ class SegmentRun {
     if (this.#segment.outputs.includes(expr) || this.#segment.persist.includes(expr)) return true;
     return this.#segment.nodes.some((consumer) => {
       const at = consumer.inputs.indexOf(expr);
-      if (at < 0 || consumer.op === frame) return false;
+      if (at < 0 || consumer.op.source === 'files') return false;
       if (!this.#streamed.has(consumer) && !this.#targets.includes(consumer)) return true;
       const rule = consumer.op.rowRule(consumer.inputs, consumer.attrs);
       return consumer.inputs.some(
@@ -127,7 +126,7 @@ class SegmentRun {
       seen.add(expr);
       const rule = expr.op.rowRule(expr.inputs, expr.attrs);
       for (const [i, input] of expr.inputs.entries()) {
-        if (this.#values.has(input) || input.op === frame) continue;
+        if (this.#values.has(input) || input.op.source === 'files') continue;
         const isBlock = 'blocked' in rule && rule.blocked[i] && this.#streamed.has(input);
         if (!isBlock || !visit(input)) return false;
       }

@@ -88,9 +88,9 @@ export function scanCount(pass: Pass): number {
   return planScans(pass.nodes.filter(isScanned)).length;
 }
 
-/** Whether a node's rows come from a frame: the one kind of source with an input. */
+/** Whether a node's rows come from a frame. */
 export function isScanned(expr: Expr): boolean {
-  return expr.inputs.length > 0 && expr.op.rowRule(expr.inputs, expr.attrs).kind === 'source';
+  return expr.op.source === 'scan';
 }
 
 function cutsOf({ sinks, parts }: Pass): number[] {

@@ -6,7 +6,7 @@
  * came, say, is no cause. Invariant: a step both runs have has no cause, and every other step has
  * at least one.
  */
-import { type Expr, type FrameSource, ops } from '../../driver/index.js';
+import type { Expr, FrameSource } from '../../driver/index.js';
 import { topological } from '../../driver/ir/expr.js';
 import { linspace, logspace } from '../job-file/spaces.js';
 import type { LoadedRun } from './load-run.js';
@@ -67,18 +67,18 @@ function ownCauses(
   twin: Expr | undefined,
   { settings, files, below }: KnownCauses,
 ): string[] {
-  if (expr.op === ops.frame) {
+  if (expr.op.source === 'files') {
     const source = expr.payload as FrameSource;
     // A file is a frame of its own where data are of many; what became of it is seen over all of
     // them.
     const own = files.filter((line) => source.files.some((file) => names(line, file.path)));
     return own.length > 0 ? own : fileChanges(twin?.payload as FrameSource | undefined, source);
   }
-  if (expr.op === ops.kfold && expr.attrs.files !== undefined) {
+  if (expr.attrs.files !== undefined) {
     const chosen = foldSettings(expr, settings);
     if (chosen.length + files.length > 0) return [...chosen, ...files];
   }
-  if (expr.op === ops.literal) return [`literal ${expr.rows}x${expr.cols}: other cells`];
+  if (expr.op.source === 'cells') return [`literal ${expr.rows}x${expr.cols}: other cells`];
   if (twin === undefined) {
     if (expr.inputs.length > 0) return [];
     const value = expr.attrs.value;
@@ -146,7 +146,7 @@ function foldSettings(expr: Expr, settings: readonly Change[]): string[] {
 function filesChanged(before: readonly Expr[], after: readonly Expr[]): string[] {
   const [old, now] = [before, after].map((nodes) => {
     const sources = nodes.flatMap(({ op, payload }) =>
-      op === ops.frame ? [payload as FrameSource] : [],
+      op.source === 'files' ? [payload as FrameSource] : [],
     );
     const byPath = new Map(sources.flatMap(({ files }) => files.map((file) => [file.path, file])));
     return { format: sources[0]?.format ?? 'csv', files: [...byPath.values()] } as FrameSource;

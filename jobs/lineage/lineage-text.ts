@@ -18,7 +18,7 @@ export function stepLine({ node, expr }: Step): string {
         : `${node.state} on ${node.backend}, ${time}`;
   const again = node.hits > 0 ? `, asked for ${timesMore(node.hits)}` : '';
   const label =
-    expr.op.name === 'frame' ? `{${filesText(expr.payload as FrameSource)}}` : node.label;
+    expr.op.source === 'files' ? `{${filesText(expr.payload as FrameSource)}}` : node.label;
   return `#${node.id} ${node.op}${label} (${inputs.join(', ')}) ${node.rows}x${node.cols}  ${did}${again}`;
 }
 
@@ -45,7 +45,7 @@ export function stepText(run: LoadedRun, step: Step): string {
   for (const [name, value] of Object.entries(expr.attrs)) {
     lines.push(`  ${name}: ${JSON.stringify(value)}`);
   }
-  if (expr.op.name === 'frame') {
+  if (expr.op.source === 'files') {
     for (const file of (expr.payload as FrameSource).files) {
       lines.push(`  file    ${shown(file.path)} (${file.rows} rows, ${file.digest.slice(0, 12)})`);
     }

@@ -12,7 +12,6 @@ import {
   type Expr,
   type FrameEngine,
   type FrameSource,
-  ops,
   type Run,
   Session,
   verifyUnchanged,
@@ -124,7 +123,7 @@ function otherStore(named: string | null): string | null {
 function wantedNodes(run: LoadedRun, name: string | undefined): Map<string, Expr> {
   if (name === undefined) return new Map(run.outputs);
   const { expr, node } = findStep(run, name);
-  if (expr.op === ops.frame) {
+  if (expr.op.source === 'files') {
     throw new PlanError(
       `replay: expected a step with a value, got step ${node.id}, a frame of files; ask for a step that reads it`,
       { step: node.id },
@@ -141,8 +140,8 @@ function wantedNodes(run: LoadedRun, name: string | undefined): Map<string, Expr
 
 /** Whole values by the operators' definitions, each forgotten after its last reader; only files are read otherwise. */
 async function evaluateOnReference(evaluator: Run, roots: readonly Expr[]): Promise<DenseMatrix[]> {
-  const order = topological(roots).filter((expr) => expr.op !== ops.frame);
-  const encoded = order.filter((expr) => expr.op === ops.encode);
+  const order = topological(roots).filter((expr) => expr.op.source !== 'files');
+  const encoded = order.filter((expr) => expr.op.source === 'scan');
   const bytes = encoded.reduce((sum, { rows, cols }) => sum + rows * cols * 8, 0);
   if (bytes > MAX_REFERENCE_BYTES) {
     throw new ResourceError(
@@ -158,7 +157,7 @@ async function evaluateOnReference(evaluator: Run, roots: readonly Expr[]): Prom
     for (const input of inputs) left.set(input, (left.get(input) ?? 0) + 1);
   for (const expr of order) {
     evaluator.scope.signal?.throwIfAborted();
-    if (expr.op !== ops.encode) {
+    if (expr.op.source !== 'scan') {
       const inputs = expr.inputs.map((input) => values.get(input)!);
       values.set(expr, evaluateByReference(expr, inputs));
     }

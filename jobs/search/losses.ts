@@ -32,11 +32,16 @@ const LOSS_TOLERANCE = 1e-10;
 
 /** The node the losses are read from, if its bounds hold. @shape weights: [columns + 1, folds * candidates] */
 export function lossNode(search: Judged, weights: Matrix): Matrix {
-  const wanted = lossesOf(search.scoring);
-  if (wanted.length > 1 || wanted[0] !== 'squared') return rowLosses(search, weights);
+  if (needsRows(search)) return rowLosses(search, weights);
   const { session } = weights;
   const attrs = { groups: search.folds, center: search.training.centered };
   return Matrix.of(session, session.intern(ops.gramLoss, [search.gram.expr, weights.expr], attrs));
+}
+
+/** Squared losses follow from the Gram matrices; others don't. */
+function needsRows({ scoring }: Judged): boolean {
+  const wanted = lossesOf(scoring);
+  return wanted.length > 1 || wanted[0] !== 'squared';
 }
 
 /** Losses summed over the rows, in one pass: [losses, folds * candidates]. */
@@ -59,7 +64,7 @@ export async function heldOutLosses(
 ): Promise<(trial: number, fold: number) => Pick<FoldLosses, 'squared' | 'absolute'>> {
   let node = lossNode(search, weights);
   let value = await node.value();
-  if (node.expr.op === ops.gramLoss && !isCertain(value)) {
+  if (!needsRows(search) && !isCertain(value)) {
     node = rowLosses(search, weights);
     value = await node.value();
   }
@@ -79,8 +84,8 @@ export async function heldOutLosses(
 export function lossRows(node: Expr): readonly string[] {
   // Losses summed part by part are a sum of nodes that all hold the same.
   let part = node;
-  while (part.op === ops.add) part = part.inputs[0]!;
-  return part.op === ops.gramLoss ? ['squared'] : (part.attrs.losses as readonly string[]);
+  while (part.op.elementwise) part = part.inputs[0]!;
+  return (part.attrs.losses as readonly string[] | undefined) ?? ['squared'];
 }
 
 /** Whether every bound (second row) is small beside its loss (first row). */

@@ -13,21 +13,13 @@ const JAVA_FLOPS = 2e9;
 const LOOP_FLOPS = 1e9;
 /** Rows written and read by operators, a core. @units bytes/s */
 const MEMORY_BYTES = 2e9;
-/** Operators whose block kernel is a BLAS call. */
-const PRODUCTS: ReadonlySet<string> = new Set([
-  'matmul',
-  'tsmm',
-  'mmchain',
-  'groupGram',
-  'groupCross',
-]);
 
 export function estimateOn(
   { nativeBlas, parallelism }: Pick<WireDescription, 'nativeBlas' | 'parallelism'>,
   expr: Expr,
 ): CostEstimate {
   const product = nativeBlas ? NATIVE_FLOPS : JAVA_FLOPS;
-  const rate = PRODUCTS.has(expr.op.name) ? product : LOOP_FLOPS;
+  const rate = expr.op.work === 'product' ? product : LOOP_FLOPS;
   let bytes = denseBytes(expr);
   for (const input of expr.inputs) bytes += denseBytes(input);
   const flops = expr.op.flops(expr.inputs, expr.attrs, expr);

@@ -75,7 +75,7 @@ export class SparkExpressions {
   async ofNodes(nodes: Iterable<Expr>): Promise<ReadonlyMap<Expr, ReadonlyMap<string, WireSql>>> {
     const out = new Map<Expr, ReadonlyMap<string, WireSql>>();
     for (const node of nodes) {
-      if (node.op.name !== 'encode') continue;
+      if (node.op.source !== 'scan') continue;
       const features = node.attrs.features as unknown as readonly EncodedFeature[];
       const source = node.inputs[0]!.payload as FrameSource;
       out.set(node, await this.translate(features, source));

@@ -9,6 +9,7 @@ import { InternalError } from '../../driver/errors.js';
 import type { Attrs, AttrValue } from '../../driver/ir/attrs.js';
 import { denseBytes, type Expr } from '../../driver/ir/expr.js';
 import type { FrameSource, SqlText } from '../../driver/ir/frame-engine.js';
+import { isLeafValue, leafValue } from '../../driver/ir/leaf-value.js';
 import { operandsByRows } from '../../driver/ir/op-def.js';
 import type { DenseMatrix, Value } from '../../driver/ir/value.js';
 import { cellsToBytes } from '../channel/frame-codec.js';
@@ -116,11 +117,6 @@ export function lowerSegment(segment: Segment, context: LoweringContext): Lowere
   return { program, payloads, handles, uploads, broadcasts, reads, done };
 }
 
-/** Nodes that are values already: their cells travel as payloads. */
-function isLeafValue(expr: Expr): boolean {
-  return expr.op.name === 'literal' || expr.op.name === 'scalar';
-}
-
 /** Values the program starts from, and whether some instruction takes them by rows. */
 function operandsOf(segment: Segment, inside: ReadonlySet<Expr>): Map<Expr, boolean> {
   const used = new Map<Expr, boolean>();
@@ -131,7 +127,7 @@ function operandsOf(segment: Segment, inside: ReadonlySet<Expr>): Map<Expr, bool
     if (isLeafValue(expr)) continue;
     const blocked = blockedOperands(expr, segment);
     expr.inputs.forEach((input, i) => {
-      if (input.op.name === 'frame') return;
+      if (input.op.source === 'files') return;
       if (inside.has(input) && !isLeafValue(input)) return;
       used.set(input, (used.get(input) ?? false) || blocked[i] === true);
     });
@@ -142,11 +138,8 @@ function operandsOf(segment: Segment, inside: ReadonlySet<Expr>): Map<Expr, bool
 function segmentValue(expr: Expr, segment: Segment): Value {
   const given = segment.inputs.get(expr);
   if (given !== undefined) return given;
-  if (expr.op.name === 'literal') return expr.payload as DenseMatrix;
-  if (expr.op.name === 'scalar') {
-    const cell = Float64Array.of(expr.attrs.value as number);
-    return { kind: 'dense', rows: 1, cols: 1, data: cell };
-  }
+  const own = isLeafValue(expr) ? leafValue(expr) : undefined;
+  if (own !== undefined) return own;
   throw new InternalError(`spark: expected a value of ${expr.op.name} in the segment's inputs`);
 }
 
@@ -170,7 +163,7 @@ function isByBlocks(expr: Expr, segment: Segment): boolean {
 
 function lowerNode(expr: Expr, segment: Segment, context: LoweringContext): WireInstruction {
   const blocked = blockedOperands(expr, segment);
-  const isEncode = expr.op.name === 'encode';
+  const isEncode = expr.op.source === 'scan';
   const expressions = context.expressions.get(expr);
   const attrs = wireValue(expr.attrs);
   return {

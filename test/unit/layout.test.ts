@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join, normalize } from 'node:path';
+import { ops } from '../../driver/operators/index.js';
 import { packageRoot } from '../../jobs/cli/package-info.js';
 
 const root = packageRoot();
@@ -131,6 +132,28 @@ describe('source layout', () => {
       );
     }
     assert.deepEqual(findCycle(edges), undefined);
+  });
+
+  it('compares operators only where they are defined, rewritten and computed', () => {
+    const names = Object.keys(ops).join('|');
+    const comparison = new RegExp(
+      [
+        // expr.op === ops.matmul, op.name !== 'matmul', op === matmulOp
+        `\\bop(?:\\.name)?\\s*[!=]==?\\s*(?:ops\\.|(?:${names})(?:Op)?\\b|'(?:${names})')`,
+        // new Set([ops.rbind, ..]), [ops.sum, ops.add]
+        '\\[ops\\.',
+        // PRODUCTS.has(expr.op.name); what a backend can do is asked for by name
+        '(?<!capabilities\\.ops)\\.(?:has|includes)\\((?:\\w+\\.)*op(?:\\.name)?\\)',
+      ].join('|'),
+    );
+    const rooms = /^driver\/(operators|compiler\/(plan-)?rules)\/|^gpu-executor\/cpu\/kernels\//;
+    const comparing = sources
+      .filter((file) => topFolder(file) in ARROWS && !rooms.test(file))
+      .flatMap((file) => {
+        const lines = withoutComments(readFileSync(join(root, file), 'utf8')).split('\n');
+        return lines.filter((line) => comparison.test(line)).map((line) => `${file}: ${line}`);
+      });
+    assert.deepEqual(comparing, []);
   });
 
   it('keeps source files at 400 lines or fewer', () => {

@@ -8,7 +8,6 @@ const workspaces = new Workspaces();
 
 export const foldRidgeKernel: Kernel = {
   op: foldRidge,
-  isBlas: true,
   run: ({ inputs, attrs }, { blas }) => {
     const system = ridgeSystem(inputs, attrs);
     const { n, matrix, right, diagonal } = system;

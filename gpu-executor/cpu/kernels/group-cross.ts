@@ -204,6 +204,5 @@ function toCentered(
 
 export const groupCrossKernel: Kernel = {
   op: groupCross,
-  isBlas: true,
   reducer: (call, context) => new CrossReducer(call, context),
 };

@@ -326,6 +326,5 @@ function onesOf(length: number): Float64Array {
 
 export const groupGramKernel: Kernel = {
   op: groupGram,
-  isBlas: true,
   reducer: (call, context) => new GramReducer(call, context),
 };

@@ -257,6 +257,5 @@ function sumAbsolute(
 
 export const groupLossKernel: Kernel = {
   op: groupLoss,
-  isBlas: true,
   reducer: (call, context) => new LossReducer(call, context),
 };

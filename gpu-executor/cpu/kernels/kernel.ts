@@ -46,8 +46,6 @@ export interface ReducerCall {
 
 export interface Kernel {
   readonly op: OpDef;
-  /** Most of its work is BLAS or LAPACK calls: expected to take its operations at that library's rate, not a loop's. */
-  readonly isBlas?: true;
   /** Evaluates at once. Absent for operators that only reduce. */
   readonly run?: (call: KernelCall, context: KernelContext) => DenseMatrix;
   /** Evaluates on the thread pool; for calls too long to hold up the event loop. */

@@ -57,7 +57,6 @@ function multiplyPart(
 
 const matmulKernel: Kernel = {
   op: matmul,
-  isBlas: true,
   run: (call, context) => {
     const product = productOf(call);
     const { m, n } = product;
@@ -99,7 +98,6 @@ const matmulKernel: Kernel = {
 
 const tsmmKernel: Kernel = {
   op: tsmm,
-  isBlas: true,
   reducer: (call, context) =>
     new RowSumReducer(
       call,
@@ -112,7 +110,6 @@ const tsmmKernel: Kernel = {
 
 const mmchainKernel: Kernel = {
   op: mmchain,
-  isBlas: true,
   reducer: (call, context) => {
     const width = call.inputs[1]!.cols;
     const pieceRows = Math.max(64, Math.min(PIECE_ROWS, Math.floor(CHAIN_CELLS / width)));

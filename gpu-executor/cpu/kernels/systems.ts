@@ -116,7 +116,6 @@ function checkLu(n: number, scales: Float64Array, factors: Float64Array, info: n
 
 const solveKernel: Kernel = {
   op: solve,
-  isBlas: true,
   run: (call, { blas }) => {
     const system = systemOf(call, scratchOf(call.inputs[0]!.rows ** 2));
     const args = [system.n, system.sides, system.factors, system.columns] as const;
@@ -144,7 +143,6 @@ function factorOf(a: DenseMatrix, factors: Float64Array, info: number): DenseMat
 
 const choleskyKernel: Kernel = {
   op: cholesky,
-  isBlas: true,
   run: ({ inputs: [a] }, { blas }) => {
     const factors = a!.data.slice();
     return factorOf(a!, factors, blas.cholesky(a!.rows, factors));

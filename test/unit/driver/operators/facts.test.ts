@@ -1,0 +1,173 @@
+/** What operators say of themselves beside shape and value, each held against their references. */
+import assert from 'node:assert/strict';
+import fc from 'fast-check';
+import { siblingKeys } from '../../../../driver/compiler/plan-rules/find-by.js';
+import { type Attrs, noAttrs } from '../../../../driver/ir/attrs.js';
+import type { Evaluator } from '../../../../driver/ir/evaluator.js';
+import type { Expr } from '../../../../driver/ir/expr.js';
+import { isLeafValue, leafValue } from '../../../../driver/ir/leaf-value.js';
+import { mergeRows, type OpDef } from '../../../../driver/ir/op-def.js';
+import { type DenseMatrix, dense } from '../../../../driver/ir/value.js';
+import { matrix } from '../../../../driver/matrix/create.js';
+import { ops } from '../../../../driver/operators/index.js';
+import { rowsOf } from '../../../support/blocks.js';
+import { assertClose } from '../../../support/close.js';
+import { evaluateExpr, referenceEvaluator } from '../../../support/plan.js';
+
+const all: readonly OpDef[] = Object.values(ops);
+const exprOf = (session: Evaluator, value: DenseMatrix): Expr => matrix(session, value).expr;
+
+/** Every conformance case of every operator. */
+function* cases(): Iterable<{ op: OpDef; inputs: readonly DenseMatrix[]; attrs: Attrs }> {
+  for (const op of all) {
+    for (const { inputs, attrs = noAttrs } of op.cases) yield { op, inputs, attrs };
+  }
+}
+
+describe('what an operator says: merge', () => {
+  it('makes the result over all rows of results over any parts of them, in any order', () => {
+    const merged = new Set<string>();
+    for (const { op, inputs, attrs } of cases()) {
+      const rule = op.rowRule(inputs, attrs);
+      if (op.merge === undefined || rule.kind !== 'reduce') continue;
+      const rows = inputs[rule.blocked.indexOf(true)]!.rows;
+      fc.assert(
+        fc.property(fc.uniqueArray(fc.nat(rows)), fc.boolean(), (draws, isTurned) => {
+          const session = referenceEvaluator();
+          const ends = [...new Set([...draws, rows])].filter((end) => end > 0);
+          ends.sort((a, b) => a - b);
+          const whole = session.intern(
+            op,
+            inputs.map((input) => exprOf(session, input)),
+            attrs,
+          );
+          const parts = ends.map((to, p) => {
+            const from = ends[p - 1] ?? 0;
+            const operands = inputs.map((input, i) =>
+              exprOf(session, rule.blocked[i] ? rowsOf(input, from, to) : input),
+            );
+            return session.intern(op, operands, attrs);
+          });
+          if (isTurned) parts.reverse();
+          const value = evaluateExpr(mergeRows(whole, parts, session));
+          assertClose(value, evaluateExpr(whole), 1e-10, op.name);
+        }),
+        { numRuns: 12, seed: 11 },
+      );
+      merged.add(op.name);
+    }
+    assert.deepEqual(
+      merged,
+      new Set(all.filter(({ merge }) => merge !== undefined).map(({ name }) => name)),
+    );
+  });
+});
+
+describe('what an operator says: findBy', () => {
+  // Large, so that no operator is too cheap to be found; never evaluated.
+  const [rows, cols] = [1 << 16, 4];
+  const operand = (session: Evaluator, value: number, like: DenseMatrix, tall: number): Expr => {
+    const shape = like.rows === tall ? { rows, cols: like.cols === 1 ? 1 : cols } : like;
+    return session.intern(ops.fill, [], { rows: shape.rows, cols: shape.cols, value });
+  };
+
+  it('finds a result by the rows, the columns and the operands it shares with a larger one', () => {
+    const found = new Set<string>();
+    for (const op of all.filter(({ findBy }) => findBy !== undefined)) {
+      const session = referenceEvaluator();
+      for (const { inputs, attrs = noAttrs } of op.cases) {
+        const own = inputs.map((input, i) => operand(session, i + 1, input, inputs[0]!.rows));
+        for (const { operand: at, by } of op.findBy!(
+          inputs.map(() => own[0]!),
+          attrs,
+        )) {
+          const x = own[at]!;
+          const other = session.intern(ops.fill, [], { ...x.attrs, value: 99 });
+          const bind = by === 'cols' ? ops.cbind : ops.rbind;
+          const larger = by === 'self' ? x : session.intern(bind, [x, other]);
+          let keys: readonly Expr[];
+          try {
+            const node = session.intern(
+              op,
+              own.map((input, i) => (i === at ? larger : input)),
+              attrs,
+            );
+            keys = siblingKeys(node);
+          } catch {
+            // Operands of a case that can't be this large, or not alone.
+            continue;
+          }
+          assert.ok(keys.includes(x), `${op.name} by ${by} of operand ${at}`);
+          if (by === 'cols') assert.ok(keys.includes(other), `${op.name} by its other columns`);
+          found.add(op.name);
+        }
+      }
+    }
+    assert.ok(found.size >= 12, `expected most operators to be tried, got ${[...found]}`);
+  });
+});
+
+describe('what an operator says: work, constant and source', () => {
+  it('moves cells of its operands and makes none, where it says so', () => {
+    for (const { op, inputs, attrs } of cases()) {
+      if (op.work !== 'move') continue;
+      const known = new Set([0, ...inputs.flatMap(({ data }) => [...data])]);
+      const { data } = op.reference(inputs, attrs, op.infer(inputs, attrs));
+      assert.ok(
+        data.every((cell) => known.has(cell)),
+        op.name,
+      );
+    }
+  });
+
+  it('takes operations that outgrow its cells, where it multiplies or factorises', () => {
+    const scaled = (m: { rows: number; cols: number }, by: number): DenseMatrix =>
+      ({
+        rows: m.rows === 1 ? 1 : m.rows * by,
+        cols: m.cols === 1 ? 1 : m.cols * by,
+      }) as DenseMatrix;
+    const outgrowing = new Set<OpDef>();
+    for (const { op, inputs, attrs } of cases()) {
+      const out = op.infer(inputs, attrs);
+      const perCell = (by: number): number => {
+        const shapes = inputs.map((input) => scaled(input, by));
+        const cells = [...shapes, scaled(out, by)].reduce((sum, m) => sum + m.rows * m.cols, 0);
+        return op.flops(shapes, attrs, scaled(out, by)) / cells;
+      };
+      if (perCell(256) > 16 * perCell(1)) outgrowing.add(op);
+    }
+    for (const op of all) {
+      if (op.work === 'product' || op.work === 'factorise') assert.ok(outgrowing.has(op), op.name);
+      if (op.work === 'move' || op.elementwise) assert.ok(!outgrowing.has(op), op.name);
+    }
+  });
+
+  it('has the constant it says in every cell', () => {
+    const session = referenceEvaluator();
+    for (const { op, inputs, attrs } of cases()) {
+      const constant = op.constant?.(attrs);
+      if (constant === undefined) continue;
+      const { data } = op.reference(inputs, attrs, op.infer(inputs, attrs));
+      assert.ok(
+        data.every((cell) => Object.is(cell, constant)),
+        op.name,
+      );
+    }
+    const half = session.intern(ops.scalar, [], { value: 0.5 });
+    assert.equal(half.op.constant?.(half.attrs), 0.5);
+  });
+
+  it('has the value of a leaf that is one, and of no other', () => {
+    const session = referenceEvaluator();
+    const given = exprOf(session, dense(2, 1, Float64Array.of(3, 4)));
+    assert.deepEqual([...leafValue(given)!.data], [3, 4]);
+    assert.equal(leafValue(given), given.payload);
+    const two = session.intern(ops.scalar, [], { value: 2 });
+    assert.deepEqual([...leafValue(two)!.data], [2]);
+    assert.deepEqual(
+      all.filter((op) => isLeafValue({ op } as Expr)).map(({ name }) => name),
+      ['literal', 'scalar'],
+    );
+    for (const op of all) if (op.source !== 'kernel') assert.equal(op.cases.length, 0, op.name);
+  });
+});
