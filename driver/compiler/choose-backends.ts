@@ -218,8 +218,8 @@ class SwapNetwork {
 
   /** Whether what travels there is still there for the next plan. */
   #isCopyKept(to: Backend, bytes: number): boolean {
-    const { local, blocks, replicas } = this.#context;
-    return to === local ? bytes <= replicas.budgetBytes : to === blocks;
+    const { local, blocks, places } = this.#context;
+    return to === local ? bytes <= places.host.budgetBytes : to === blocks;
   }
 
   #limit(to: Backend): number {

@@ -6,8 +6,8 @@
  */
 
 import type { Backend } from '../backend/backend.js';
+import type { Places } from '../backend/places.js';
 import type { CostModel } from '../cost/cost-model.js';
-import type { HostReplicas } from '../cost/host-replicas.js';
 import type { Likelihood } from '../cost/likelihood.js';
 import type { ReuseHistory } from '../cost/reuse-history.js';
 import type { Expr, NodeMaker } from '../ir/expr.js';
@@ -33,8 +33,8 @@ export interface PassContext {
   readonly policy: PlacementPolicy;
   readonly costs: CostModel;
   readonly history: ReuseHistory;
-  /** Host copies of what backends hold: reading one here costs nothing. */
-  readonly replicas: HostReplicas;
+  /** Where copies are: reading one that is here costs nothing. */
+  readonly places: Places;
   /** A blocked value of at most this size may be kept whole on the host. @units bytes */
   readonly materialiseBytes: number;
   /** The roots are to be kept where their row blocks are, not brought here. */

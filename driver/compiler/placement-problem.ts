@@ -198,8 +198,8 @@ class ProblemBuilder {
 
   #copiesOf(expr: Expr): readonly Backend[] {
     const value = this.#plan.available.get(expr);
-    const { local, replicas } = this.#context;
-    return value?.kind === 'handle' && replicas.has(value) ? [local] : [];
+    const { local, places } = this.#context;
+    return value?.kind === 'handle' && places.host.has(value) ? [local] : [];
   }
 
   #placeOf(expr: Expr): Backend {

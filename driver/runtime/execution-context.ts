@@ -1,12 +1,12 @@
 /** What an execution needs of its session, and what it answers. */
 
 import type { Backend, RunContext } from '../backend/backend.js';
+import type { Places } from '../backend/places.js';
 import type { CostModel } from '../cost/cost-model.js';
 import type { Likelihood } from '../cost/likelihood.js';
 import type { Expr } from '../ir/expr.js';
 import type { Value } from '../ir/value.js';
 import type { ReuseCache } from '../reuse/reuse-cache.js';
-import type { Migration } from './migration.js';
 import type { Statistics } from './statistics.js';
 
 export interface ExecutionContext extends RunContext {
@@ -17,7 +17,7 @@ export interface ExecutionContext extends RunContext {
   readonly reuse: boolean;
   /** Learns from what is measured. */
   readonly costs: CostModel;
-  readonly migration: Migration;
+  readonly places: Places;
   /** Told what becomes of cheap steps that are not kept. */
   readonly transients: Likelihood<Expr>;
   /** False: nothing travels ahead, and one thing runs at a time. For measuring. */

@@ -26,8 +26,8 @@ import type { Expr } from '../ir/expr.js';
 import type { Value } from '../ir/value.js';
 import type { ExecutionContext, Outcome } from './execution-context.js';
 import { failureOf } from './failure.js';
-import { HostCopies } from './host-copies.js';
 import { NodeStates } from './node-states.js';
+import { Operands } from './operands.js';
 import { askedParts, keepParts } from './part-results.js';
 import { PromisedResults } from './promised-results.js';
 import { TransientValues } from './transient-values.js';
@@ -47,7 +47,7 @@ export class Execution {
   readonly #split = new Set<PlanNode>();
   /** What runs now; these promises never reject. */
   readonly #inFlight = new Set<Promise<void>>();
-  readonly #copies: HostCopies;
+  readonly #operands: Operands;
   /** Host operators and row-block targets still to run, in plan order. */
   #host: PlanNode[] = [];
   #targets: PlanNode[] = [];
@@ -60,7 +60,7 @@ export class Execution {
     this.#awaited = awaitedNodes(plan);
     this.#results = new PromisedResults(plan, context);
     this.#transients = new TransientValues(plan, this.#states.values);
-    this.#copies = new HostCopies(this.#states.values, context);
+    this.#operands = new Operands(this.#states.values, context);
     for (const node of plan.nodes) {
       if (node.how.kind === 'fused') continue;
       if (isTarget(node)) this.#targets.push(node);
@@ -73,7 +73,7 @@ export class Execution {
   /** Runs to the end and returns the outcome of each root. Never rejects, except when aborted. */
   async run(): Promise<Outcome[]> {
     try {
-      if (this.#context.asynchronous) this.#copies.prefetch(this.#plan.prefetch ?? []);
+      if (this.#context.asynchronous) this.#operands.prefetch(this.#plan.prefetch ?? []);
       while (this.#host.length > 0 || this.#targets.length > 0) {
         this.#context.signal?.throwIfAborted();
         const before = this.#host.length + this.#targets.length;
@@ -93,7 +93,7 @@ export class Execution {
     } finally {
       await Promise.all(this.#inFlight);
       this.#results.end();
-      this.#copies.releaseUnowned((expr) => this.#results.isOwned(expr));
+      await this.#operands.end((expr) => this.#results.isOwned(expr));
     }
     return this.#plan.roots.map((root) => {
       const error = this.#states.failed.get(root);
@@ -201,7 +201,7 @@ export class Execution {
       for (const input of expr.inputs) {
         inputs.set(
           input,
-          await this.#copies.operand(input, backend, backend.capabilities.blocks === 'none'),
+          await this.#operands.operand(input, backend, backend.capabilities.blocks === 'none'),
         );
       }
       const result = await backend.run(
@@ -254,7 +254,7 @@ export class Execution {
       } else this.#launch(this.#runSegment(backend, targets));
     }
     this.#targets = [...held.values()].flat();
-    this.#copies.sendAhead();
+    this.#operands.sendAhead();
   }
 
   #waveOf(target: PlanNode): number {
@@ -273,11 +273,11 @@ export class Execution {
         operands.set(input, takesByRows(expr, input, backend));
       }
     }
-    this.#copies.takeAlong(operands.keys());
+    this.#operands.takeAlong(operands.keys());
     const inputs = new Map<Expr, Value>();
     try {
       for (const [input, byRows] of operands) {
-        inputs.set(input, await this.#copies.operand(input, backend, byRows));
+        inputs.set(input, await this.#operands.operand(input, backend, byRows));
       }
       // What had to be brought first has its own measurement.
       const run = performance.now();
@@ -373,7 +373,7 @@ export class Execution {
     this.#transients.finished(node, value, chain);
     statistics.kernels += kernels;
     if (this.#context.asynchronous && this.#plan.broadcast?.has(expr)) {
-      this.#copies.announce(expr, value);
+      this.#operands.announce(expr, value);
     }
   }
 

@@ -5,6 +5,7 @@
  */
 
 import type { Backend } from '../backend/backend.js';
+import type { Places } from '../backend/places.js';
 import { printPlan } from '../compiler/explain.js';
 import { MIN_PARTIAL_SECONDS } from '../compiler/partial-reuse.js';
 import type { PassContext, PlacementPolicy } from '../compiler/pass.js';
@@ -16,7 +17,6 @@ import { logicalText } from '../compiler/run-passes.js';
 import type { PartialReuseOptions } from '../compiler/run-plan-rules.js';
 import { transientHistory } from '../compiler/transients.js';
 import type { CostModel } from '../cost/cost-model.js';
-import type { HostReplicas } from '../cost/host-replicas.js';
 import { ReuseHistory } from '../cost/reuse-history.js';
 import { ConfigError } from '../errors.js';
 import { type Expr, topological } from '../ir/expr.js';
@@ -45,8 +45,7 @@ export interface PlannerOptions {
   /** Default: `REPRISE_PLACEMENT`, else `cost`. */
   readonly placement?: PlacementPolicy;
   readonly costs: CostModel;
-  /** Host copies of what backends hold. */
-  readonly replicas: HostReplicas;
+  readonly places: Places;
 }
 
 export class Planner {
@@ -112,7 +111,7 @@ export class Planner {
       materialiseBytes,
       reuse,
       transients: this.transients,
-      replicas: this.#options.replicas,
+      places: this.#options.places,
       persistRoots: persist && roots.length > 0,
       ...(partial ? { partial } : {}),
       find: (expr) => this.#find(expr, recall),

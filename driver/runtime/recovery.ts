@@ -7,6 +7,7 @@
  */
 
 import type { Backend } from '../backend/backend.js';
+import type { Places } from '../backend/places.js';
 import { BackendLostError, ExecutionError } from '../errors.js';
 import type { Expr } from '../ir/expr.js';
 import type { Value } from '../ir/value.js';
@@ -22,12 +23,14 @@ type Execute = (exprs: readonly Expr[]) => Promise<Outcome[]>;
 export class Recovery {
   readonly #cache: ReuseCache;
   readonly #backends: ReadonlyMap<string, Backend>;
+  readonly #places: Places;
   readonly #losses = new WeakMap<Expr, number>();
   readonly #refused = new WeakMap<Expr, Error>();
 
-  constructor(cache: ReuseCache, backends: ReadonlyMap<string, Backend>) {
+  constructor(cache: ReuseCache, backends: ReadonlyMap<string, Backend>, places: Places) {
     this.#cache = cache;
     this.#backends = backends;
+    this.#places = places;
   }
 
   /** The outcomes of `exprs`; what a lost backend left unfinished runs again on its successor. */
@@ -63,11 +66,9 @@ export class Recovery {
 
   /** Lost while it ran, or kept in a backend that has ended since. */
   #isUnfinished(outcome: Outcome): boolean {
-    return outcome.ok ? this.#isGone(outcome.value) : outcome.error instanceof BackendLostError;
-  }
-
-  #isGone(value: Value): boolean {
-    return value.kind === 'handle' && this.#backends.get(value.backend)?.holds?.(value) === false;
+    return outcome.ok
+      ? this.#places.isGone(outcome.value)
+      : outcome.error instanceof BackendLostError;
   }
 
   #mayRunAgain(expr: Expr, outcomes: Outcome[], i: number): boolean {
@@ -105,7 +106,7 @@ export class Recovery {
         return false;
       }
     }
-    this.#cache.forget((value) => this.#isGone(value));
+    this.#cache.forget((value) => this.#places.isGone(value));
     return true;
   }
 }

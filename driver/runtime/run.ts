@@ -7,6 +7,7 @@
  * who waits for it computes for itself.
  */
 import type { Backend, RunContext } from '../backend/backend.js';
+import type { Places } from '../backend/places.js';
 import { beginPlan } from '../compiler/begin-plan.js';
 import type { Plan } from '../compiler/plan.js';
 import { simplify } from '../compiler/simplify.js';
@@ -24,7 +25,6 @@ import type { Json } from '../reuse/store/entry-format.js';
 import { joinOrBegin } from '../support/shared-work.js';
 import { Execution } from './execution.js';
 import type { ExecutionContext, Outcome } from './execution-context.js';
-import type { Migration } from './migration.js';
 import type { Planner } from './planner.js';
 import { Recall } from './recall.js';
 import { collectOutcomes, type Recovery } from './recovery.js';
@@ -39,7 +39,7 @@ export interface SessionParts {
   readonly interner: Interner;
   readonly cache: ReuseCache;
   readonly planner: Planner;
-  readonly migration: Migration;
+  readonly places: Places;
   readonly tier: DurableTier | undefined;
   readonly memos: MemoTable;
   readonly recovery: Recovery;
@@ -159,6 +159,7 @@ export class Run implements CallHost {
   }
 
   #flush(): void {
+    const { places, recovery } = this.#parts;
     const requests = this.#requests;
     this.#requests = [];
     this.#begin();
@@ -169,9 +170,11 @@ export class Run implements CallHost {
       const exprs = group.flatMap((request) => request.exprs);
       const execute = async (some: readonly Expr[]): Promise<Outcome[]> => {
         const outcomes = await this.#execute(some, persist);
-        return persist ? outcomes : collectOutcomes(outcomes, (value) => this.#collect(value));
+        return persist
+          ? outcomes
+          : collectOutcomes(outcomes, (value) => places.read(value, this.scope));
       };
-      const settled = this.#parts.recovery.settle(exprs, execute);
+      const settled = recovery.settle(exprs, execute);
       settled
         .finally(() => this.#end())
         .then(
@@ -241,7 +244,7 @@ export class Run implements CallHost {
   }
 
   #contextOf(recall: Recall): ExecutionContext {
-    const { backends, cache, planner, migration, reuse, asynchronous, tier } = this.#parts;
+    const { backends, cache, places, planner, reuse, asynchronous, tier } = this.#parts;
     return {
       ...this.scope,
       cache,
@@ -249,7 +252,7 @@ export class Run implements CallHost {
       backends,
       reuse,
       costs: planner.costs,
-      migration,
+      places,
       transients: planner.transients,
       asynchronous,
       ...(tier
@@ -271,10 +274,5 @@ export class Run implements CallHost {
       this.statistics.partial++;
       this.statistics.record(original, entry.backend, entry.seconds, 'reused');
     }
-  }
-
-  async #collect(value: Value): Promise<Value> {
-    if (value.kind === 'dense') return value;
-    return (await this.#parts.migration.collect(value, this.scope)) ?? value;
   }
 }

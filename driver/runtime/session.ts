@@ -3,13 +3,17 @@
  * as like. It is a run itself, without a signal, for what is asked of it directly.
  */
 import type { Backend } from '../backend/backend.js';
+import { Places } from '../backend/places.js';
 import type { PlacementPolicy } from '../compiler/pass.js';
 import { siblingKeys } from '../compiler/plan-rules/find-by.js';
 import { saveCostModel } from '../cost/cost-file.js';
 import { CostModel } from '../cost/cost-model.js';
+import { observeCollect } from '../cost/measure.js';
+import { movePays } from '../cost/move-pays.js';
 import { FunctionCache } from '../functions/function-cache.js';
-import type { Expr } from '../ir/expr.js';
+import { denseBytes, type Expr } from '../ir/expr.js';
 import { Interner } from '../ir/intern.js';
+import type { Handle } from '../ir/value.js';
 import { DurableTier } from '../reuse/durable-tier.js';
 import { evictionPolicy, type PolicyName, policyFromEnv } from '../reuse/eviction-policy.js';
 import { MemoTable } from '../reuse/memo-table.js';
@@ -17,10 +21,12 @@ import { ReuseCache } from '../reuse/reuse-cache.js';
 import { type SpillOptions, spillTier } from '../reuse/spill-tier.js';
 import type { DurableStore } from '../reuse/store/durable-store.js';
 import { memoryShares } from '../support/memory.js';
-import { Migration } from './migration.js';
 import { Planner } from './planner.js';
 import { Recovery } from './recovery.js';
 import { Run, type RunScope, type SessionParts } from './run.js';
+
+/** Share of the host's budget for copies beside their originals, and the most of it that one value may take. */
+const COPY_SHARE = 0.25;
 
 export interface SessionOptions {
   /** Runs operators on whole values on this machine. */
@@ -86,9 +92,9 @@ export class Session extends Run {
 
   /** Ends every backend. */
   async close(): Promise<void> {
-    const { backends, migration, planner } = this.#parts;
+    const { backends, places, planner } = this.#parts;
     await this.settle();
-    await migration.close();
+    await places.close();
     saveCostModel(planner.costs);
     this.cache.close();
     await Promise.all([...backends.values()].map((backend) => backend.close()));
@@ -108,11 +114,14 @@ function partsOf(options: SessionOptions): SessionParts {
       ? new DurableTier(options.store, seconds, siblingKeys)
       : undefined;
   const costs = options.costs ?? new CostModel();
-  const migration = new Migration({
+  const at = (handle: Handle): Backend => backends.get(handle.backend)!;
+  const copyBytes = reuse && (options.migration ?? true) ? cacheBytes * COPY_SHARE : 0;
+  const places = new Places({
     backends,
-    costs,
-    budgetBytes: cacheBytes,
-    enabled: reuse && (options.migration ?? true),
+    copyBytes,
+    movePays: (entry, handle, isHere) =>
+      denseBytes(handle) <= copyBytes && movePays(entry, handle, at(handle), costs, isHere),
+    brought: (handle, seconds) => observeCollect(costs, at(handle), handle, seconds),
   });
   const policy = options.policy === undefined ? policyFromEnv() : evictionPolicy(options.policy);
   const cache: ReuseCache = new ReuseCache({
@@ -121,16 +130,15 @@ function partsOf(options: SessionOptions): SessionParts {
     policy,
     tiers: [...backends.values()].flatMap((backend) => backend.tier ?? []),
     spill: reuse ? spillTier(options.spill, policy) : undefined,
-    release: (handle) => backends.get(handle.backend)?.release?.(handle),
-    onEvict: (entry) => migration.leaving(entry, cache),
+    release: (handle) => places.release(handle),
+    onEvict: (entry) => places.leaving(entry, cache),
   });
   const interner = new Interner();
-  const { replicas } = migration;
   const planner = new Planner({
     ...options,
     blocks,
     costs,
-    replicas,
+    places,
     interner,
     cache,
     tier,
@@ -142,10 +150,10 @@ function partsOf(options: SessionOptions): SessionParts {
     interner,
     cache,
     planner,
-    migration,
+    places,
     tier,
     memos: new MemoTable(),
-    recovery: new Recovery(cache, backends),
+    recovery: new Recovery(cache, backends, places),
     functions: new FunctionCache(cache, tier, reuse),
     reuse,
     asynchronous,

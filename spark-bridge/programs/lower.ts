@@ -5,6 +5,7 @@
  */
 
 import type { Segment } from '../../driver/backend/backend.js';
+import type { Copy, Place } from '../../driver/backend/place.js';
 import { InternalError } from '../../driver/errors.js';
 import type { Attrs, AttrValue } from '../../driver/ir/attrs.js';
 import { denseBytes, type Expr } from '../../driver/ir/expr.js';
@@ -23,7 +24,6 @@ import type {
 } from '../channel/wire.js';
 import type { StorageLevel } from '../rdd/storage-level.js';
 import { textKey } from './expressions.js';
-import type { UploadCache } from './upload-cache.js';
 import { wireSource } from './wire-source.js';
 
 /** Host matrices from this size on stay in the cluster once they were cut into row blocks. @units bytes */
@@ -36,8 +36,8 @@ export interface LoweringContext {
   readonly run: string;
   readonly newHandle: () => string;
   /** Host matrices in the cluster as row blocks, and whole. */
-  readonly uploads: UploadCache;
-  readonly broadcasts: UploadCache;
+  readonly uploads: Place<string>;
+  readonly broadcasts: Place<string>;
   readonly levelOf: (expr: Expr) => StorageLevel;
   /** What the expressions of each `encode` node are on Spark. */
   readonly expressions: ReadonlyMap<Expr, ReadonlyMap<string, WireSql>>;
@@ -67,7 +67,7 @@ export function lowerSegment(segment: Segment, context: LoweringContext): Lowere
   const uploads = new Map<string, DenseMatrix>();
   const broadcasts = new Map<string, DenseMatrix>();
   const reads: string[] = [];
-  const used: { readonly cache: UploadCache; readonly handle: string }[] = [];
+  const used: { readonly place: Place<string>; readonly copy: Copy<string> }[] = [];
   for (const [expr, byRows] of operands) {
     const value = segmentValue(expr, segment);
     const input = { id: expr.id, rows: value.rows, cols: value.cols };
@@ -76,11 +76,11 @@ export function lowerSegment(segment: Segment, context: LoweringContext): Lowere
       reads.push(value.id);
       continue;
     }
-    const cache = byRows ? context.uploads : context.broadcasts;
-    const held = cache.use(value);
+    const place = byRows ? context.uploads : context.broadcasts;
+    const held = place.use(value);
     if (held !== undefined) {
-      used.push({ cache, handle: held });
-      inputs.push({ ...input, payload: null, handle: held });
+      used.push({ place, copy: held });
+      inputs.push({ ...input, payload: null, handle: held.it });
       continue;
     }
     const isKept = !segment.persist.includes(expr);
@@ -107,7 +107,7 @@ export function lowerSegment(segment: Segment, context: LoweringContext): Lowere
     .map((expr) => lowerNode(expr, segment, context));
   const outputs = segment.outputs.map((expr) => expr.id);
   const done = (): void => {
-    for (const { cache, handle } of used) cache.done(handle);
+    for (const { place, copy } of used) place.unpin(copy);
   };
   const parts = [...(segment.parts ?? [])].map(([{ id }, some]) => ({
     id,

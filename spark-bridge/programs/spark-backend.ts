@@ -13,12 +13,13 @@ import type {
   Segment,
   SegmentResult,
 } from '../../driver/backend/backend.js';
+import { type NewCopy, Place } from '../../driver/backend/place.js';
 import { BackendLostError, ConfigError, DataError, ExecutionError } from '../../driver/errors.js';
 import { causeOf, verifyUnchanged } from '../../driver/frame/identity.js';
 import type { SqlParser } from '../../driver/frame/sql/parser.js';
 import { denseBytes, type Expr } from '../../driver/ir/expr.js';
 import type { FrameEngine } from '../../driver/ir/frame-engine.js';
-import { dense, type Handle, type Value } from '../../driver/ir/value.js';
+import { type DenseMatrix, dense, type Handle, type Value } from '../../driver/ir/value.js';
 import type { Channel, Reply } from '../channel/channel.js';
 import { bytesToCells, cellsToBytes } from '../channel/frame-codec.js';
 import { RenewableChannel } from '../channel/renewable-channel.js';
@@ -39,7 +40,6 @@ import { filesRead } from './files-read.js';
 import { BROADCAST_BYTES, type LoweredProgram, lowerSegment } from './lower.js';
 import { columnsOnSpark, createSparkFrames, retryingFrames } from './spark-frames.js';
 import { Survey } from './survey.js';
-import { UploadCache } from './upload-cache.js';
 
 const none: ReadonlySet<string> = new Set();
 const PROTOCOL = 1;
@@ -87,8 +87,8 @@ export class SparkBackend implements Backend {
   readonly #onClose: () => Promise<void>;
   /** Tasks at once, as the last program found. */
   #slots: number;
-  #uploads: UploadCache;
-  #broadcasts: UploadCache;
+  #uploads!: Place<string>;
+  #broadcasts!: Place<string>;
   /** Values that went with an executor. */
   readonly #lost = new Set<string>();
   /** Part of every name we make; another one for each shim, so that names of a lost one are known. */
@@ -118,7 +118,7 @@ export class SparkBackend implements Backend {
     this.#onClose = options.onClose ?? (() => options.channel.close());
     this.#options = options;
     this.tier = this.#newTier();
-    [this.#uploads, this.#broadcasts] = this.#newCaches();
+    this.#newPlaces();
   }
 
   estimate(expr: Expr): CostEstimate {
@@ -145,8 +145,8 @@ export class SparkBackend implements Backend {
     });
     const { result, payloads } = await this.#call(segment, lowered, context);
     this.#slots = result.slots;
-    for (const [id, matrix] of lowered.uploads) this.#uploads.add(id, matrix);
-    for (const [id, matrix] of lowered.broadcasts) this.#broadcasts.add(id, matrix);
+    for (const [id, matrix] of lowered.uploads) this.#uploads.add(matrix, copyOf(id, matrix));
+    for (const [id, matrix] of lowered.broadcasts) this.#broadcasts.add(matrix, copyOf(id, matrix));
     await this.#verify(segment, lowered, new Set(result.incomplete), result.executors);
     const values = new Map<Expr, Value>();
     segment.outputs.forEach((expr, i) => {
@@ -237,14 +237,13 @@ export class SparkBackend implements Backend {
     this.#follow();
     const { rows, cols } = value;
     const handle = this.#name('b');
-    this.#broadcasts.announce(value, async () => {
+    const broadcasts = this.#broadcasts;
+    const send = async (): Promise<NewCopy<string> | undefined> => {
       const cells = cellsToBytes(value.data);
       const sent = this.channel.call('broadcast', { handle, rows, cols }, [cells]);
-      return sent.then(
-        () => handle,
-        () => undefined,
-      );
-    });
+      return sent.then(() => copyOf(handle, value)).catch(() => undefined);
+    };
+    void broadcasts.bring(value, send).then((copy) => copy && broadcasts.unpin(copy));
   }
 
   async collect(handle: Handle, context: RunContext): Promise<Value> {
@@ -280,7 +279,7 @@ export class SparkBackend implements Backend {
     this.#prefix = randomBytes(4).toString('hex');
     this.#lost.clear();
     this.survey.clear();
-    [this.#uploads, this.#broadcasts] = this.#newCaches();
+    this.#newPlaces();
   }
 
   #requireHeld(value: Value): void {
@@ -291,13 +290,19 @@ export class SparkBackend implements Backend {
     );
   }
 
-  #newCaches(): [uploads: UploadCache, broadcasts: UploadCache] {
+  #newPlaces(): void {
     const { uploadBytes = 1024 ** 3, broadcastBytes = 256 * 1024 ** 2 } = this.#options;
-    const broadcasts = { bytes: broadcastBytes, count: MAX_BROADCASTS };
-    return [
-      new UploadCache({ bytes: uploadBytes }, (id) => this.#drop('unpersist', [id])),
-      new UploadCache(broadcasts, (id) => this.#drop('destroyBroadcast', [id])),
-    ];
+    this.#uploads = new Place<string>({
+      keepsLatest: true,
+      budgetBytes: uploadBytes,
+      release: (id) => this.#drop('unpersist', [id]),
+    });
+    this.#broadcasts = new Place<string>({
+      keepsLatest: true,
+      budgetBytes: broadcastBytes,
+      maxCopies: MAX_BROADCASTS,
+      release: (id) => this.#drop('destroyBroadcast', [id]),
+    });
   }
 
   #newTier(): RddTier {
@@ -339,6 +344,10 @@ export class SparkBackend implements Backend {
   #name(kind: string): string {
     return `${kind}-${this.#prefix}-${this.#next++}`;
   }
+}
+
+function copyOf(id: string, matrix: DenseMatrix): NewCopy<string> {
+  return { it: id, bytes: denseBytes(matrix), seconds: 0 };
 }
 
 /**

@@ -5,11 +5,9 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import { loadCostModel, saveCostModel } from '../../../../driver/cost/cost-file.js';
 import { CostModel } from '../../../../driver/cost/cost-model.js';
-import { HostReplicas } from '../../../../driver/cost/host-replicas.js';
 import { ReadCounts } from '../../../../driver/cost/read-counts.js';
 import { ReuseHistory } from '../../../../driver/cost/reuse-history.js';
 import type { Expr } from '../../../../driver/ir/expr.js';
-import { dense, type Handle } from '../../../../driver/ir/value.js';
 import { generated, MIB, machines } from '../../../support/placement.js';
 
 /** Numbers in [0, 1), by the generator of Park and Miller. */
@@ -209,33 +207,5 @@ describe('reads of earlier sessions', () => {
     } finally {
       rmSync(folder, { recursive: true, force: true });
     }
-  });
-});
-
-describe('host replicas', () => {
-  const handle = (id: string, rows: number): Handle => ({
-    kind: 'handle',
-    backend: 'b',
-    id,
-    rows,
-    cols: 1,
-    bytes: rows * 8,
-  });
-
-  it('stay within their budget and keep what saves most for its size', () => {
-    const replicas = new HostReplicas(1000);
-    replicas.keep(handle('dear', 50), dense(50, 1), 10);
-    replicas.keep(handle('cheap', 50), dense(50, 1), 0.1);
-    replicas.keep(handle('middling', 60), dense(60, 1), 1);
-    assert.equal(replicas.has(handle('cheap', 50)), false);
-    assert.equal(replicas.has(handle('dear', 50)), true);
-    assert.equal(replicas.has(handle('middling', 60)), true);
-    replicas.keep(handle('worthless', 50), dense(50, 1), 0.001);
-    assert.equal(replicas.has(handle('worthless', 50)), false);
-    replicas.keep(handle('huge', 200), dense(200, 1), 1e6);
-    assert.equal(replicas.has(handle('huge', 200)), false);
-    assert.equal(replicas.bytes, 880);
-    assert.equal(replicas.take(handle('dear', 50))?.rows, 50);
-    assert.equal(replicas.bytes, 480);
   });
 });

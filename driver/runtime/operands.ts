@@ -1,37 +1,42 @@
 /**
  * The values of one execution as operators take them: a handle where its own backend reads it, else
- * a host copy. Invariant: a value held by a backend is brought to the host at most once, however
- * many operators ask and however they overlap.
+ * a host copy. Invariant: a copy brought to the host stays there until the execution ends, so that
+ * a value is brought once however many operators ask.
  */
 
 import type { Backend, RunContext } from '../backend/backend.js';
+import type { Copy } from '../backend/place.js';
+import type { Places } from '../backend/places.js';
 import { InternalError } from '../errors.js';
 import type { Expr } from '../ir/expr.js';
 import type { DenseMatrix, Handle, Value } from '../ir/value.js';
-import type { Migration } from './migration.js';
 import type { Statistics } from './statistics.js';
 
-export interface HostCopiesContext extends RunContext {
+export interface OperandsContext extends RunContext {
   readonly backends: ReadonlyMap<string, Backend>;
-  readonly migration: Migration;
+  readonly places: Places;
   readonly statistics: Statistics;
 }
 
-export class HostCopies {
+export class Operands {
   readonly #values: ReadonlyMap<Expr, Value>;
-  readonly #context: HostCopiesContext;
-  readonly #collected = new Map<Expr, Promise<DenseMatrix>>();
+  readonly #context: OperandsContext;
+  /** Copies this execution reads. */
+  readonly #copies = new Map<Handle, Promise<Copy<DenseMatrix> | undefined>>();
   /** Announced, not yet on their way. */
   readonly #leaving = new Map<Expr, Value>();
 
-  constructor(values: ReadonlyMap<Expr, Value>, context: HostCopiesContext) {
+  constructor(values: ReadonlyMap<Expr, Value>, context: OperandsContext) {
     this.#values = values;
     this.#context = context;
   }
 
   /** Starts to bring these; a failure is met again by whoever reads the value. */
   prefetch(exprs: readonly Expr[]): void {
-    for (const expr of exprs) this.#onHost(expr).catch(() => undefined);
+    for (const expr of exprs) {
+      const value = this.#values.get(expr);
+      if (value?.kind === 'handle') this.#onHost(value).catch(() => undefined);
+    }
   }
 
   /** A host value that remote programs will read whole is to travel ahead of them, unless one starts now and takes it along. */
@@ -52,11 +57,15 @@ export class HostCopies {
     this.#leaving.clear();
   }
 
-  /** Lets go of what was left in a backend for this execution only. @param isOwned the cache's, made here or before */
-  releaseUnowned(isOwned: (expr: Expr) => boolean): void {
+  /** Lets go of what was brought, and of what was left in a backend for this execution only. @param isOwned the cache's, made here or before */
+  async end(isOwned: (expr: Expr) => boolean): Promise<void> {
+    const { places } = this.#context;
     for (const [expr, value] of this.#values) {
-      if (value.kind !== 'handle' || isOwned(expr)) continue;
-      this.#context.backends.get(value.backend)?.release?.(value);
+      if (value.kind === 'handle' && !isOwned(expr)) places.release(value);
+    }
+    for (const coming of this.#copies.values()) {
+      const copy = await coming.catch(() => undefined);
+      if (copy !== undefined) places.host.unpin(copy);
     }
   }
 
@@ -66,30 +75,30 @@ export class HostCopies {
     if (value === undefined) {
       throw new InternalError(`${backend.name}: expected a value of ${expr.op.name}`);
     }
-    if (value.kind === 'dense') return value;
-    return takesHandles && value.backend === backend.name ? value : this.#onHost(expr);
+    if (value.kind === 'dense' || (takesHandles && value.backend === backend.name)) return value;
+    const copy = await this.#onHost(value);
+    if (copy !== undefined) return copy.it;
+    throw new InternalError(`${value.backend}: expected to collect ${value.id}`);
   }
 
-  #onHost(expr: Expr): Promise<DenseMatrix> {
-    const known = this.#collected.get(expr);
-    if (known !== undefined) return known;
-    const value = this.#values.get(expr)!;
-    if (value.kind === 'dense') return Promise.resolve(value);
-    const promise = this.#collect(value);
-    this.#collected.set(expr, promise);
-    return promise;
+  #onHost(handle: Handle): Promise<Copy<DenseMatrix> | undefined> {
+    let copy = this.#copies.get(handle);
+    if (copy === undefined) {
+      copy = this.#bring(handle);
+      this.#copies.set(handle, copy);
+    }
+    return copy;
   }
 
-  async #collect(handle: Handle): Promise<DenseMatrix> {
-    const { migration, statistics } = this.#context;
-    const isHere = migration.replicas.has(handle);
+  async #bring(handle: Handle): Promise<Copy<DenseMatrix> | undefined> {
+    const { places, statistics } = this.#context;
+    const isHere = places.host.has(handle);
     const start = performance.now();
-    const value = await migration.collect(handle, this.#context);
+    const copy = await places.bring(handle, this.#context);
     if (!isHere) {
       const { backend, rows, cols } = handle;
       statistics.bar(backend, `bring ${rows}x${cols}`, start, performance.now());
     }
-    if (value !== undefined) return value;
-    throw new InternalError(`${handle.backend}: expected to collect ${handle.id}`);
+    return copy;
   }
 }
