@@ -41,8 +41,9 @@ export class ReuseCache {
   readonly #pinnedLimit: number;
   readonly #mostEntries: number;
   #clock = 0;
-  #run = 0;
   readonly #resting = new RestingResults();
+  /** Runs counted. */
+  runs = 0;
   /** Values that left host memory for good. */
   evicted = 0;
   /** Values that went to disk, and came back. */
@@ -87,7 +88,7 @@ export class ReuseCache {
   /** Notes that a plan reads the value. */
   hit(entry: CacheEntry): void {
     entry.hits++;
-    entry.run = this.#run;
+    entry.run = this.runs;
     entry.usedAt = ++this.#clock;
     if (entry.value?.kind === 'handle') this.#tierOf(entry.value).hit?.(entry, entry.value);
   }
@@ -130,7 +131,7 @@ export class ReuseCache {
     entry.backend = backend;
     entry.bytes = (value.kind === 'dense' ? value.data.byteLength : 0) + ENTRY_OVERHEAD_BYTES;
     entry.state = 'cached';
-    entry.run = this.#run;
+    entry.run = this.runs;
     entry.usedAt = ++this.#clock;
     this.#memory.charge(entry.bytes);
     entry.settled?.resolve(true);
@@ -181,9 +182,9 @@ export class ReuseCache {
 
   /** A run begins: what none of the last runs used goes, or rests where it is worth its memory to later ones. */
   beginRun(): void {
-    this.#run++;
+    this.runs++;
     for (const [expr, entry] of this.#entries) {
-      if (!isUnused(entry, this.#run)) continue;
+      if (!isUnused(entry, this.runs)) continue;
       if (!mayRest(expr)) this.#drop(entry);
       else {
         this.#entries.delete(expr);
@@ -201,7 +202,7 @@ export class ReuseCache {
       this.#entries.delete(entry.expr);
       this.#resting.remove(entry);
       entry.expr = expr;
-      entry.run = this.#run;
+      entry.run = this.runs;
       this.#entries.set(expr, entry);
       if (entry.value?.kind === 'dense') this.#siblings.add(expr);
     }

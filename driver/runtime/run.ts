@@ -46,8 +46,6 @@ export interface SessionParts {
   readonly functions: FunctionCache;
   readonly reuse: boolean;
   readonly asynchronous: boolean;
-  /** Runs that have requests under way. */
-  readonly busy: Set<Run>;
 }
 
 interface Request {
@@ -65,13 +63,14 @@ export class Run implements CallHost {
   readonly statistics = new Statistics();
   readonly #parts: SessionParts;
   readonly #interner: Interner;
+  /** Runs the cache had counted when this one was made. */
+  readonly #before: number;
   #requests: Request[] = [];
-  #underWay = 0;
-  #hasBegun = false;
 
   constructor(parts: SessionParts, scope: RunScope, session?: Evaluator) {
     this.#parts = parts;
     this.#interner = parts.interner;
+    this.#before = parts.cache.runs;
     this.scope = scope;
     this.session = session ?? this;
   }
@@ -166,7 +165,6 @@ export class Run implements CallHost {
     for (const persist of [false, true]) {
       const group = requests.filter((request) => request.persist === persist);
       if (group.length === 0) continue;
-      this.#underWay++;
       const exprs = group.flatMap((request) => request.exprs);
       const execute = async (some: readonly Expr[]): Promise<Outcome[]> => {
         const outcomes = await this.#execute(some, persist);
@@ -174,37 +172,27 @@ export class Run implements CallHost {
           ? outcomes
           : collectOutcomes(outcomes, (value) => places.read(value, this.scope));
       };
-      const settled = recovery.settle(exprs, execute);
-      settled
-        .finally(() => this.#end())
-        .then(
-          (outcomes) => {
-            let from = 0;
-            for (const request of group) {
-              request.resolve(outcomes.slice(from, from + request.exprs.length));
-              from += request.exprs.length;
-            }
-          },
-          (error) => {
-            for (const request of group) request.reject(error);
-          },
-        );
+      recovery.settle(exprs, execute).then(
+        (outcomes) => {
+          let from = 0;
+          for (const request of group) {
+            request.resolve(outcomes.slice(from, from + request.exprs.length));
+            from += request.exprs.length;
+          }
+        },
+        (error) => {
+          for (const request of group) request.reject(error);
+        },
+      );
     }
   }
 
-  /** The cache counts a run at its first request. Runs beside one another count once, or many would age what all of them need. */
+  /** The cache counts a run at its first request. Runs made beside one another count once, or many would age what all of them need. */
   #begin(): void {
-    const { busy, cache, interner } = this.#parts;
-    if (!this.#hasBegun && busy.size === 0) {
-      cache.beginRun();
-      interner.tidy();
-    }
-    this.#hasBegun = true;
-    busy.add(this);
-  }
-
-  #end(): void {
-    if (--this.#underWay === 0) this.#parts.busy.delete(this);
+    const { cache, interner } = this.#parts;
+    if (cache.runs !== this.#before) return;
+    cache.beginRun();
+    interner.tidy();
   }
 
   async #execute(exprs: readonly Expr[], persist: boolean): Promise<Outcome[]> {

@@ -157,6 +157,5 @@ function partsOf(options: SessionOptions): SessionParts {
     functions: new FunctionCache(cache, tier, reuse),
     reuse,
     asynchronous,
-    busy: new Set(),
   };
 }

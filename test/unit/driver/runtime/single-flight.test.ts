@@ -4,49 +4,11 @@
  * large to keep, evicted at once), the waiter has the right value and nothing stays claimed.
  */
 import assert from 'node:assert/strict';
-import type { Backend } from '../../../../driver/backend/backend.js';
 import { createReferenceBackend } from '../../../../driver/backend/reference-backend.js';
 import { BackendLostError } from '../../../../driver/errors.js';
 import { matrix, rand } from '../../../../driver/index.js';
-import type { Expr } from '../../../../driver/ir/expr.js';
 import { Session, type SessionOptions } from '../../../../driver/runtime/session.js';
-
-type Outcome = 'value' | Error;
-
-/** The reference backend, whose first run of `watched` waits for `end` and then gives its value or fails. */
-class GatedBackend {
-  runs = 0;
-  watched: Expr | undefined;
-  #end!: (outcome: Outcome) => void;
-  readonly #outcome = new Promise<Outcome>((resolve) => {
-    this.#end = resolve;
-  });
-  readonly #inner = createReferenceBackend();
-
-  end(outcome: Outcome): void {
-    this.#end(outcome);
-  }
-
-  get backend(): Backend {
-    return {
-      ...this.#inner,
-      runSync: (expr, inputs) =>
-        expr === this.watched ? undefined : this.#inner.runSync!(expr, inputs),
-      run: async (segment, context) => {
-        if (segment.nodes.includes(this.watched!) && ++this.runs === 1) {
-          const outcome = await this.#outcome;
-          if (outcome !== 'value') throw outcome;
-        }
-        return this.#inner.run(segment, context);
-      },
-      recover: async () => {},
-    };
-  }
-}
-
-const turns = async (count = 5): Promise<void> => {
-  for (let i = 0; i < count; i++) await new Promise((resolve) => setImmediate(resolve));
-};
+import { GatedBackend, turns } from '../../../support/gated-backend.js';
 
 const CELLS = [
   [1, 2, 3],
