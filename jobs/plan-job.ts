@@ -1,11 +1,8 @@
 /** What `reprise plan` says: where a job would run, what is held already, and what it would cost. Runs nothing but statistics. */
 import { printPlan } from '../driver/index.js';
-import { memoryError, outlookOf, runShape } from './check-memory.js';
-import { dataBytes } from './data-bytes.js';
-import { chooseEngine, openSession } from './engines.js';
 import type { Job } from './job-file/job.js';
-import { openData } from './open-data.js';
-import type { RunJobOptions } from './run-job.js';
+import { type OpenJob, type RunJobOptions, withOpenJob } from './open-job.js';
+import { Phases } from './runs/phases.js';
 import type { PlanReport } from './runs/run-events.js';
 import { candidateCount } from './search/candidates.js';
 import { searchExprs } from './search/grid-search.js';
@@ -17,33 +14,13 @@ export interface PlanJobOptions extends RunJobOptions {
 
 /** @throws as `runJob`, for what is wrong with job or data */
 export async function planJob(job: Job, options: PlanJobOptions): Promise<PlanReport> {
-  const { placement, ...choice } =
-    options.open === undefined
-      ? await chooseEngine(options.engine, job.data.path, dataBytes, job.data.dialect)
-      : { engine: options.open.engine, reason: 'the open session', placement: undefined };
-  const open =
-    options.open ??
-    (await openSession(choice.engine, undefined, options.signal, placement, job.spark));
-  try {
-    const run = open.session.run(options.signal ? { signal: options.signal } : {});
-    const enter = (phase: string): void => options.onEvent?.({ kind: 'phase', phase });
-    const data = await openData(open, run, job, { enter });
-    const exprs = searchExprs(run, {
-      ...data,
-      columns: data.resolved.columns,
-      imputations: data.resolved.imputations,
-      ...job.model,
-      grid: job.search.grid,
-      standardize: job.data.standardize,
-      scoring: job.scoring,
-    });
-    const shape = runShape(open, job, data);
-    const memory = outlookOf(shape);
-    const tooLarge = memoryError(memory, shape, data);
+  const planIn = async ({ open, reason, run, data, search, memory, tooLarge }: OpenJob) => {
+    const exprs = searchExprs(run, search);
     const plan = run.plan(exprs);
     const cached = [...plan.available.keys()].filter((expr) => expr.inputs.length > 0).length;
     return {
-      ...choice,
+      engine: open.engine,
+      reason,
       rows: data.X.rows,
       columns: data.resolved.columns.length,
       trials: candidateCount(job.search.grid),
@@ -57,7 +34,6 @@ export async function planJob(job: Job, options: PlanJobOptions): Promise<PlanRe
       memory,
       warnings: [...data.warnings, ...(tooLarge ? [tooLarge.message] : [])],
     };
-  } finally {
-    if (options.open === undefined) await open.session.close();
-  }
+  };
+  return withOpenJob(job, options, new Phases(options.onEvent), planIn);
 }

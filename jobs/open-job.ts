@@ -1,0 +1,74 @@
+/**
+ * What running a job and planning it begin with: an engine, a run in a session on it, the data, and
+ * what the search is asked for. Invariant: a session that is opened here is closed when the work
+ * ends, however it ends.
+ */
+import type { ConfigError, Run } from '../driver/index.js';
+import { type MemoryOutlook, memoryError, outlookOf, runShape } from './check-memory.js';
+import { dataBytes } from './data-bytes.js';
+import { chooseEngine, type OpenSession, openSession } from './engines.js';
+import type { Job } from './job-file/job.js';
+import { type JobData, openData } from './open-data.js';
+import type { Phases } from './runs/phases.js';
+import type { RunOptions } from './runs/run-events.js';
+import type { GridSearchOptions } from './search/grid-search.js';
+
+export interface RunJobOptions extends RunOptions {
+  /** An open session to run in, which keeps its results for the next run. Default: one of its own. */
+  readonly open?: OpenSession;
+}
+
+export interface OpenJob {
+  readonly open: OpenSession;
+  /** Why this engine. */
+  readonly reason: string;
+  readonly run: Run;
+  readonly data: JobData;
+  readonly search: GridSearchOptions;
+  readonly memory: MemoryOutlook;
+  /** Thrown by whoever runs it; undefined when it fits. */
+  readonly tooLarge: ConfigError | undefined;
+}
+
+/** @throws ConfigError, DataError for what is wrong with job or data; what `work` throws */
+export async function withOpenJob<T>(
+  job: Job,
+  { engine: wanted, open: given, signal, onEvent }: RunJobOptions,
+  clock: Phases,
+  work: (opened: OpenJob) => Promise<T>,
+): Promise<T> {
+  clock.enter('start');
+  const { engine, reason, placement } =
+    given === undefined
+      ? await chooseEngine(wanted, job.data.path, dataBytes, job.data.dialect)
+      : { engine: given.engine, reason: 'the open session', placement: undefined };
+  onEvent?.({ kind: 'engine', engine, reason });
+  const warn = (message: string): void => onEvent?.({ kind: 'warning', message });
+  const open = given ?? (await openSession(engine, warn, signal, placement, job.spark));
+  if (open.way !== undefined) onEvent?.({ kind: 'spark', way: open.way });
+  try {
+    const run = open.session.run({
+      ...(signal ? { signal } : {}),
+      onProgress: (fraction) => clock.progress(fraction),
+    });
+    const data = await openData(open, run, job, clock);
+    const shape = runShape(open, job, data);
+    const memory = outlookOf(shape);
+    const tooLarge = memoryError(memory, shape, data);
+    const search = {
+      ...data,
+      columns: data.resolved.columns,
+      imputations: data.resolved.imputations,
+      ...job.model,
+      grid: job.search.grid,
+      standardize: job.data.standardize,
+      scoring: job.scoring,
+      metric: job.metric,
+      refit: job.refit,
+      errorScore: job.errorScore,
+    };
+    return await work({ open, reason, run, data, search, memory, tooLarge });
+  } finally {
+    if (given === undefined) await open.session.close();
+  }
+}
