@@ -25,7 +25,9 @@ import { bestTrial } from './search/result.js';
 export function runJob(job: Job, options: RunJobOptions): Promise<RunRecord> {
   const startedAt = new Date();
   const clock = new Phases(options.onEvent);
-  return withOpenJob(job, options, clock, (opened) => runIn(opened, job, options, startedAt, clock));
+  return withOpenJob(job, options, clock, (opened) =>
+    runIn(opened, job, options, startedAt, clock),
+  );
 }
 
 async function runIn(
