@@ -42,8 +42,8 @@ export {
 export { FileProfiles } from './frame/file-profiles.js';
 export { Frame, openFrame } from './frame/frame.js';
 export { verifyUnchanged } from './frame/identity.js';
-export { type PartFeatures, partFeatures } from './frame/part-features.js';
-export { fileSeed, partFiles } from './frame/parts.js';
+export { encodedParts } from './frame/part-features.js';
+export { partFiles } from './frame/parts.js';
 export type { CallCounts } from './functions/function-cache.js';
 export { type Reusable, reusable } from './functions/reusable.js';
 export type { Attrs, AttrValue } from './ir/attrs.js';
@@ -105,7 +105,12 @@ export {
   type SliceRange,
   type SolveOptions,
 } from './matrix/matrix.js';
-export { type EncodedFeature, featureWidth } from './operators/encode-block.js';
+export {
+  type EncodedFeature,
+  type EncodedPart,
+  encodedWidth,
+  featureWidth,
+} from './operators/encode-block.js';
 export type { Loss } from './operators/group-loss.js';
 export { type OpName, opByName, ops } from './operators/index.js';
 export type { PolicyName } from './reuse/eviction-policy.js';

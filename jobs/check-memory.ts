@@ -4,7 +4,7 @@
  * what is advised fits.
  */
 import { availableParallelism } from 'node:os';
-import { ConfigError, featureWidth } from '../driver/index.js';
+import { ConfigError, encodedWidth } from '../driver/index.js';
 import { env } from '../driver/support/env.js';
 import { memorySetting, memoryShares } from '../driver/support/memory.js';
 import { formatBytes } from '../driver/support/size.js';
@@ -27,26 +27,25 @@ export interface MemoryOutlook extends MemoryForecast {
 /** What a run's forecast depends on. */
 export function runShape({ engine }: OpenSession, job: Job, data: JobData): RunShape {
   const { features, imputations } = data.resolved;
-  const { folds } = data.cv;
-  const parts = data.parts ?? [];
-  const isGiven = 'assignment' in data.cv;
-  const isShuffled = !('assignment' in data.cv) && data.cv.shuffle === true;
+  const { cv, parts } = data;
+  const { folds } = cv;
   // A part's rows run through few of the contiguous folds.
-  const ownGroups = isGiven || isShuffled ? folds : Math.min(folds, 1 + folds / parts.length);
+  const isContiguous = job.cv.kind === 'kfold' && !job.cv.shuffle;
+  const ownGroups = isContiguous ? Math.min(folds, 1 + folds / parts.length) : folds;
   return {
     rows: data.X.rows,
     columns: data.X.cols,
     expressions: features.length + 1,
-    categories: features.reduce(
-      (sum, one) => sum + (one.kind === 'onehot' ? featureWidth(one) : 0),
-      0,
-    ),
+    categories: encodedWidth(features.filter(({ kind }) => kind === 'onehot')),
     imputations: imputations.length,
-    groups: isGiven ? folds + 1 : folds,
+    groups: job.cv.kind === 'kfold' ? folds : folds + 1,
     folds,
     candidates: candidateCount(job.search.grid),
     standardize: job.data.standardize,
-    partCells: parts.reduce((sum, { X }) => sum + ownGroups * (X.cols + 2) ** 2, 0),
+    partCells: parts.reduce(
+      (sum, part) => sum + ownGroups * (encodedWidth(part.features) + 2) ** 2,
+      0,
+    ),
     isText: data.source.format === 'csv' || data.source.format === 'jsonl',
     lanes: Number(env.threads() ?? availableParallelism()),
     engine: engine === 'local' ? 'local' : env.livyUrl() === undefined ? 'spark' : 'livy',
@@ -109,7 +108,7 @@ function remedies(shape: RunShape, data: JobData, neededBytes: number): string[]
       );
     }
   }
-  if (!('assignment' in data.cv)) {
+  if (shape.groups === shape.folds) {
     const folds = largest(shape.folds - 1, (n) => fits({ folds: n, groups: n }));
     if (folds >= 2) found.push(`use ${folds} folds instead of ${shape.folds}`);
   }

@@ -5,39 +5,34 @@
  */
 import { performance } from 'node:perf_hooks';
 import {
-  type ColumnProfile,
   ConfigError,
   type EncodedFeature,
+  type EncodedPart,
+  encodedParts,
+  encodedWidth,
   FileProfiles,
   type Frame,
   type FrameEngine,
-  type FrameFile,
   type FrameSource,
-  featureWidth,
-  fileSeed,
   type Json,
   Matrix,
   openFrame,
-  type PartFeatures,
-  partFeatures,
   partFiles,
   type ResolvedFeatures,
   type Run,
   resolveFeatures,
-  type SqlText,
   verifyUnchanged,
 } from '../driver/index.js';
 import { DIALECT_ENGINES, type OpenSession } from './engines.js';
 import type { Job } from './job-file/job.js';
 import type { CrossValidation } from './search/grid-search.js';
-import type { DataPart } from './search/parts.js';
 
 export interface JobData {
   readonly X: Matrix;
   readonly y: Matrix;
   readonly cv: CrossValidation;
-  /** The rows file by file, or by groups of files; absent for a single file. */
-  readonly parts?: readonly DataPart[];
+  /** Files or groups of files whose moments are kept apart; none for a single file. */
+  readonly parts: readonly EncodedPart[];
   readonly resolved: ResolvedFeatures;
   readonly source: FrameSource;
   /** What people should know of the data and the features. */
@@ -46,20 +41,15 @@ export interface JobData {
   readonly dropped: number;
 }
 
-/** What a part is made of, as it is kept with the resolved features. */
-interface PlannedPart extends PartFeatures {
-  /** How many files it takes, in order; files without rows are in none. */
-  readonly files: number;
-  readonly fold: EncodedFeature | null;
-}
-
+/** What is known of the data once their files were looked at: features, and what each part needs of them and of the folds. */
 interface Resolved {
   readonly features: ResolvedFeatures;
-  readonly parts: readonly PlannedPart[] | null;
+  readonly parts?: readonly EncodedPart[];
+  readonly foldParts?: readonly EncodedPart[];
 }
 
 /** Raised when what is kept with the resolved features changes. */
-const VERSION = 3;
+const VERSION = 4;
 
 /** Opens the frame and encodes features, target and folds; nothing is read but what resolving needs. */
 export async function openData(
@@ -90,19 +80,12 @@ export async function openData(
     () => verifyUnchanged(source),
     true,
   );
-  const { features: resolved, parts } = memo as unknown as Resolved;
-  const assigned = resolved.folds;
-  const filled = source.files.filter((file) => file.rows > 0);
+  const { features: resolved, parts, foldParts } = memo as unknown as Resolved;
   return {
-    X: Matrix.of(run, frame.encode(resolved.features)),
+    X: Matrix.of(run, frame.encode(resolved.features, parts)),
     y: Matrix.of(run, frame.encode([resolved.target])),
-    cv: assigned
-      ? {
-          folds: assigned.count,
-          assignment: Matrix.of(run, frame.encode([assigned.feature])),
-        }
-      : foldRule(job, filled),
-    ...(parts ? { parts: dataParts(run, frame, job, resolved, parts, filled) } : {}),
+    cv: crossValidation(run, frame, job, resolved, foldParts),
+    parts: parts ?? [],
     resolved,
     source,
     warnings: [...(frame.description.warnings ?? []), ...resolved.warnings],
@@ -120,16 +103,22 @@ function requireDialect({ data: { dialect } }: Job, engine: OpenSession['engine'
   );
 }
 
-/** Shuffled folds of several files are shuffled within each, so that a row's fold never depends on the files beside it. */
-function foldRule({ cv }: Job, files: readonly FrameFile[]): CrossValidation {
+function crossValidation(
+  run: Run,
+  frame: Frame,
+  { cv }: Job,
+  { folds: assigned }: ResolvedFeatures,
+  foldParts: Resolved['foldParts'],
+): CrossValidation {
+  if (assigned !== undefined) {
+    const assignment = Matrix.of(run, frame.encode([assigned.feature], foldParts));
+    return { folds: assigned.count, assignment };
+  }
   if (cv.kind !== 'kfold') throw new RangeError('folds: expected a rule, got a column');
   const { folds, shuffle, seed } = cv;
-  if (!shuffle || files.length < 2) return { folds, shuffle, seed };
-  return { folds, shuffle, seed, files: shuffledFiles(files, seed) };
-}
-
-function shuffledFiles(files: readonly FrameFile[], seed: number): DataPart['files'] {
-  return files.map((file) => ({ rows: file.rows, seed: fileSeed(seed, file) }));
+  const byFile = shuffle ? frame.foldsByFile(folds, seed) : undefined;
+  if (byFile === undefined) return { folds, shuffle, seed };
+  return { folds, assignment: Matrix.of(run, byFile), groups: folds };
 }
 
 async function resolve(
@@ -157,59 +146,21 @@ async function resolve(
     ...(cv.kind === 'predefined' ? { predefined: { column: cv.column } } : {}),
   });
   run.statistics.bar(frames.name, 'profile', start, performance.now());
-  return { features, parts: byFile ? planParts(byFile, description.source, features, job) : null };
+  if (byFile === undefined) return { features };
+  const files = partFiles(description.source.files, momentBytes(features, job));
+  if (files.length < 2) return { features };
+  const partsOf = (some: readonly EncodedFeature[]): EncodedPart[] =>
+    encodedParts(some, files, (part, text) => byFile.ofFiles(part, text));
+  const { folds } = features;
+  const parts = partsOf(features.features);
+  return folds ? { features, parts, foldParts: partsOf([folds.feature]) } : { features, parts };
 }
 
-/** The parts and their features; null when one part would hold everything. */
-function planParts(
-  profiles: FileProfiles,
-  source: FrameSource,
-  { features, folds }: ResolvedFeatures,
-  { cv }: Job,
-): PlannedPart[] | null {
-  const side = features.reduce((width, feature) => width + featureWidth(feature), 2);
+/** What the moments of one part take. @units bytes */
+function momentBytes({ features, folds }: ResolvedFeatures, { cv }: Job): number {
+  const side = encodedWidth(features) + 2;
   const groups = folds ? folds.count + 1 : cv.kind === 'kfold' ? cv.folds : 1;
-  const parts = partFiles(source.files, groups * side * side * Float64Array.BYTES_PER_ELEMENT);
-  if (parts.length < 2) return null;
-  return parts.map((files) => {
-    const known = new Map<string, ColumnProfile | undefined>();
-    const profileOf = ({ sql, dialect }: SqlText): ColumnProfile | undefined => {
-      const key = `${dialect ?? ''} ${sql}`;
-      if (!known.has(key))
-        known.set(key, profiles.ofFiles(files, { sql, ...(dialect ? { dialect } : {}) }));
-      return known.get(key);
-    };
-    const fold = folds ? partFeatures([folds.feature], profileOf).features[0]! : null;
-    return { files: files.length, fold, ...partFeatures(features, profileOf) };
-  });
-}
-
-function dataParts(
-  run: Run,
-  frame: Frame,
-  job: Job,
-  resolved: ResolvedFeatures,
-  planned: readonly PlannedPart[],
-  filled: readonly FrameFile[],
-): DataPart[] {
-  const seed = job.cv.kind === 'kfold' ? job.cv.seed : 0;
-  let next = 0;
-  let firstRow = 0;
-  return planned.map(({ files: count, features, columns, fold }) => {
-    const files = filled.slice(next, next + count);
-    next += count;
-    const part = frame.part(files);
-    const own: DataPart = {
-      X: Matrix.of(run, part.encode(features)),
-      y: Matrix.of(run, part.encode([resolved.target])),
-      columns,
-      files: shuffledFiles(files, seed),
-      firstRow,
-      ...(fold ? { assignment: Matrix.of(run, part.encode([fold])) } : {}),
-    };
-    firstRow += own.X.rows;
-    return own;
-  });
+  return groups * side * side * Float64Array.BYTES_PER_ELEMENT;
 }
 
 /** Counts the scans an engine makes, and the rows they read, into the run's statistics, and says when one begins. */

@@ -1,15 +1,16 @@
 /**
- * Results over the rows of many files as results over some of the files each. Only what a later run
- * can use is seen so: a result whose other operands are computed from files too is another one as
- * soon as a file is added. Invariant: a part's node is a function of its own files, and the merge
- * of the parts, always in the order of the rows, is the node.
+ * Results over the rows of many files as results over some of the files each: as they are (`of`),
+ * which a pass over all files makes besides, or by what each part holds (`split`). Invariant: a
+ * part's node is a function of its own files, and the merge of the parts, always in the order of
+ * the rows, is the node.
  */
 
 import type { SegmentPart } from '../backend/backend.js';
 import { frameLeaf, sourceOf } from '../frame/frame-leaf.js';
-import { partFiles, subSource } from '../frame/parts.js';
+import { cutFiles, partFiles, subSource } from '../frame/parts.js';
 import { denseBytes, type Expr, type NodeMaker } from '../ir/expr.js';
-import { mergeRows } from '../ir/op-def.js';
+import type { FrameFile, FrameSource } from '../ir/frame-engine.js';
+import { mergeRows, type PartOperands, type RowsAlone } from '../ir/op-def.js';
 import { ops } from '../operators/index.js';
 import { summedRows } from './plan-rules/merge-row-parts.js';
 
@@ -21,51 +22,85 @@ const RESULT_BYTES = 64 * 1024 * 1024;
 /** Longer chains of operators above the data are not looked through. */
 const MAX_DEPTH = 128;
 
-/** Centred moments by fold are no such sum: the searches of jobs keep theirs by file, with columns and folds of the file's own. */
-function isFileSum(expr: Expr): boolean {
-  return expr.attrs.center !== true && summedRows(expr) !== undefined;
-}
-
 /** Whether its rows come one by one, and at more than the price of a copy. */
 function isComputedByRows({ op, inputs, attrs }: Expr): boolean {
   return op.work !== 'move' && op.rowRule(inputs, attrs).kind === 'map';
 }
 
-/** Serves one plan: what it made is remembered. */
+/** Some files of a frame. */
+interface Part {
+  readonly leaf: Expr;
+  readonly from: number;
+  readonly to: number;
+  /** Nodes over these rows, by the node over all. */
+  readonly made: Map<Expr, Expr>;
+}
+
+type OwnOperand = PartOperands['own'][number];
+
+/** Serves one plan: what it found is remembered. */
 export class FileParts {
   readonly #maker: NodeMaker;
   readonly #frames = new Map<Expr, Expr | null>();
-  /** Nodes over a part, by the part's leaf and the node. */
-  readonly #made = new Map<Expr, Map<Expr, Expr>>();
 
   constructor(maker: NodeMaker) {
     this.#maker = maker;
   }
 
-  /** A reduction or a row-wise result as its parts, in order; undefined where it can't be, or no later run could use them. */
+  /**
+   * A reduction or a row-wise result as its parts, in order; undefined where it can't be, or no
+   * later run could use them: a result whose other operands are computed from files too is another
+   * one as soon as a file is added.
+   */
   of(expr: Expr): readonly FilePart[] | undefined {
-    if (!expr.readsFiles || !expr.isDeterministic) return undefined;
-    const isSum = isFileSum(expr);
+    if (!expr.readsFiles || !expr.isDeterministic || readsWhole(expr)) return undefined;
+    const isSum = summedRows(expr) !== undefined;
     if (!isSum && (!isComputedByRows(expr) || denseBytes(expr) > RESULT_BYTES)) return undefined;
-    const frame = isSum ? this.#common(expr, 0) : this.#frameOf(expr, 0);
-    const source = frame ? sourceOf(frame) : undefined;
-    if (frame === undefined || source === undefined || source.isUndivided) return undefined;
-    if (source.files.length < 2) return undefined;
+    const frame = this.#common(rowOperands(expr), 0);
+    const source = dividedSource(frame);
+    if (frame === undefined || source === undefined) return undefined;
     const groups = partFiles(source.files, isSum ? denseBytes(expr) : 0, RESULT_BYTES);
     if (groups.length < 2) return undefined;
-    let from = 0;
-    return groups.map((files) => {
-      const leaf = frameLeaf(this.#maker, subSource(source, files), frame.cols);
-      const part = { expr: this.#over(expr, leaf), from, to: from + leaf.rows };
-      from = part.to;
-      return part;
+    const parts = this.#parts(frame, source, groups).map((part) => {
+      return { expr: this.#over(expr, part), from: part.from, to: part.to };
     });
+    return parts.every((part): part is FilePart => part.expr !== undefined) ? parts : undefined;
   }
 
   /** The node, given the results over its parts. */
   merged(expr: Expr, results: readonly Expr[]): Expr {
-    if (!isFileSum(expr)) return this.#maker.intern(ops.rbind, results);
+    if (summedRows(expr) === undefined) return this.#maker.intern(ops.rbind, results);
     return mergeRows(expr, results, this.#maker);
+  }
+
+  /** The node from its parts, each by the columns and values it has itself; undefined where these are not known. */
+  split(expr: Expr): Expr | undefined {
+    const operands = rowOperands(expr);
+    const known = operands.map((input) => input.op.parts?.(input)).find((parts) => parts);
+    if (known === undefined || known.length < 2) return undefined;
+    const frame = this.#common(operands, 0);
+    const source = dividedSource(frame);
+    if (frame === undefined || source === undefined) return undefined;
+    const parts = this.#parts(frame, source, cutFiles(source.files, known)).map((part) => {
+      const own = new Map(operands.map((input) => [input, this.#own(input, part)]));
+      return {
+        isCut: [...own.values()].every((one) => one !== undefined),
+        own: expr.inputs.map((input) => own.get(input)),
+        rows: (at: number): Expr => this.#over(expr.inputs[at]!, part)!,
+      };
+    });
+    if (parts.some(({ isCut }) => !isCut)) return undefined;
+    return expr.op.overParts!(expr, parts, this.#maker);
+  }
+
+  #parts(frame: Expr, source: FrameSource, groups: readonly (readonly FrameFile[])[]): Part[] {
+    let from = 0;
+    return groups.map((files) => {
+      const leaf = frameLeaf(this.#maker, subSource(source, files), frame.cols);
+      const part = { leaf, from, to: from + leaf.rows, made: new Map<Expr, Expr>() };
+      from = part.to;
+      return part;
+    });
   }
 
   /** The frame whose rows a value has, one by one; undefined when it has none, or depends on more than these rows. */
@@ -73,23 +108,21 @@ export class FileParts {
     const known = this.#frames.get(expr);
     if (known !== undefined) return known ?? undefined;
     if (depth > MAX_DEPTH) return undefined;
-    const isMap = expr.op.rowRule(expr.inputs, expr.attrs).kind === 'map';
+    const { kind } = expr.op.rowRule(expr.inputs, expr.attrs);
     let frame: Expr | undefined;
     if (expr.op.source === 'scan') frame = expr.inputs[0];
-    else if (isMap) frame = this.#common(expr, depth + 1);
+    else if (kind === 'map' && !readsWhole(expr)) {
+      frame = this.#common(rowOperands(expr), depth + 1);
+    }
     this.#frames.set(expr, frame ?? null);
     return frame;
   }
 
-  /** The one frame that all operands taken by rows are rows of; constant columns are as long as one likes. */
-  #common(expr: Expr, depth: number): Expr | undefined {
-    const rule = expr.op.rowRule(expr.inputs, expr.attrs);
-    if (!('blocked' in rule)) return undefined;
-    const { blocked } = rule;
-    if (expr.inputs.some((input, i) => !blocked[i] && input.readsFiles)) return undefined;
+  /** The one frame that these operands are rows of; those that only say how many rows there are fit any. */
+  #common(operands: readonly Expr[], depth: number): Expr | undefined {
     let frame: Expr | undefined;
-    for (const [i, input] of expr.inputs.entries()) {
-      if (!blocked[i] || input.op.constant !== undefined) continue;
+    for (const input of operands) {
+      if (input.inputs.length === 0 && input.op.rowsOf !== undefined) continue;
       const own = this.#frameOf(input, depth);
       if (own === undefined || (frame !== undefined && own !== frame)) return undefined;
       frame = own;
@@ -97,31 +130,51 @@ export class FileParts {
     return frame;
   }
 
-  /** The node over the rows of another leaf. */
-  #over(expr: Expr, leaf: Expr): Expr {
-    let made = this.#made.get(leaf);
-    if (made === undefined) {
-      made = new Map();
-      this.#made.set(leaf, made);
-    }
-    return this.#substitute(expr, leaf, made);
-  }
-
-  #substitute(expr: Expr, leaf: Expr, made: Map<Expr, Expr>): Expr {
-    const known = made.get(expr);
+  /** The node over the rows of a part as all rows have them; undefined where a source can't say. */
+  #over(expr: Expr, part: Part): Expr | undefined {
+    const known = part.made.get(expr);
     if (known !== undefined) return known;
     const rule = expr.op.rowRule(expr.inputs, expr.attrs);
-    let part: Expr;
-    if (expr.op.source === 'scan') part = this.#maker.intern(expr.op, [leaf], expr.attrs);
-    else if (expr.op.constant !== undefined) {
-      part = this.#maker.intern(expr.op, [], { ...expr.attrs, rows: leaf.rows });
-    } else {
-      const inputs = expr.inputs.map((input, i) =>
-        'blocked' in rule && rule.blocked[i] ? this.#substitute(input, leaf, made) : input,
-      );
-      part = this.#maker.intern(expr.op, inputs, expr.attrs);
+    if (!('blocked' in rule)) return this.#alone(expr, part, false)?.expr;
+    const inputs: Expr[] = [];
+    for (const [i, input] of expr.inputs.entries()) {
+      const own = rule.blocked[i] ? this.#over(input, part) : input;
+      if (own === undefined) return undefined;
+      inputs.push(own);
     }
-    made.set(expr, part);
-    return part;
+    const made = this.#maker.intern(expr.op, inputs, expr.attrs);
+    part.made.set(expr, made);
+    return made;
   }
+
+  /** The same rows as the part has them by itself. */
+  #own(expr: Expr, part: Part): OwnOperand {
+    if (expr.op.rowsOf !== undefined) return this.#alone(expr, part, true);
+    const over = this.#over(expr, part);
+    return over && { expr: over, places: null };
+  }
+
+  #alone(source: Expr, { leaf, from, to }: Part, isOwn: boolean): OwnOperand {
+    const alone: RowsAlone | undefined = source.op.rowsOf?.(source, from, to, isOwn);
+    if (alone === undefined) return undefined;
+    const inputs = source.inputs.length === 0 ? [] : [leaf];
+    return { expr: this.#maker.intern(source.op, inputs, alone.attrs), places: alone.places };
+  }
+}
+
+function rowOperands(expr: Expr): readonly Expr[] {
+  const rule = expr.op.rowRule(expr.inputs, expr.attrs);
+  return 'blocked' in rule ? expr.inputs.filter((_, i) => rule.blocked[i]) : [];
+}
+
+/** Whether an operand that is not taken by rows is computed from files. */
+function readsWhole(expr: Expr): boolean {
+  const rule = expr.op.rowRule(expr.inputs, expr.attrs);
+  return !('blocked' in rule) || expr.inputs.some((one, i) => !rule.blocked[i] && one.readsFiles);
+}
+
+/** The files of a frame where they may be taken by themselves. */
+function dividedSource(frame: Expr | undefined): FrameSource | undefined {
+  const source = frame && sourceOf(frame);
+  return source === undefined || source.isUndivided || source.files.length < 2 ? undefined : source;
 }

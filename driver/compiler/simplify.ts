@@ -18,6 +18,7 @@ import { removeDoubleNegation } from './rules/remove-double-negation.js';
 import { removeDoubleTranspose } from './rules/remove-double-transpose.js';
 import { removeIdentity } from './rules/remove-identity.js';
 import { removeTransposeUnderAggregate } from './rules/remove-transpose-under-aggregate.js';
+import { splitFiles } from './rules/split-files.js';
 import { nodeMemo, ruleTable, runRules } from './run-rules.js';
 
 /** In the order they are tried at a node. */
@@ -37,6 +38,8 @@ export const simplifyRules: readonly Rule[] = [
   mergeSlices,
   // After slices are merged, so that one slice meets the bind.
   pushSliceIntoBind,
+  // The only one that starts from moments and losses; what it makes is simplified in turn.
+  splitFiles,
 ];
 
 const table = ruleTable(simplifyRules);

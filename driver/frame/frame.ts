@@ -7,12 +7,13 @@ import { DataError } from '../errors.js';
 import type { Attrs, AttrValue } from '../ir/attrs.js';
 import type { Evaluator } from '../ir/evaluator.js';
 import type { Expr } from '../ir/expr.js';
-import type { FrameColumn, FrameDescription, FrameEngine, FrameFile } from '../ir/frame-engine.js';
+import type { FrameColumn, FrameDescription, FrameEngine } from '../ir/frame-engine.js';
 import type { DescribeOptions } from '../ir/read-options.js';
 import { encode as encodeOp } from '../operators/encode.js';
-import type { EncodedFeature } from '../operators/encode-block.js';
+import type { EncodedFeature, EncodedPart } from '../operators/encode-block.js';
+import { kfold } from '../operators/kfold.js';
 import { frameLeaf } from './frame-leaf.js';
-import { subSource } from './parts.js';
+import { fileSeed } from './parts.js';
 
 export class Frame {
   readonly description: FrameDescription;
@@ -40,20 +41,28 @@ export class Frame {
     return this.description.columns;
   }
 
-  /** The rows of some of the files, as a frame of its own: its lineage does not know the others. */
-  part(files: readonly FrameFile[]): Frame {
-    const source = subSource(this.description.source, files);
-    const rows = files.reduce((sum, file) => sum + file.rows, 0);
-    return new Frame(this.#evaluator, { ...this.description, source, rows });
+  /**
+   * The matrix of these features, a lazy node.
+   * @param parts what some of the rows each need of them: moments and losses are then made part by
+   *   part, so that they stay when files come and go
+   * @shape [rows, sum of the features' widths]
+   */
+  encode(features: readonly EncodedFeature[], parts?: readonly EncodedPart[]): Expr {
+    const attrs: Attrs = { features: features as unknown as AttrValue };
+    return this.#evaluator.intern(encodeOp, [this.expr], attrs, parts);
   }
 
   /**
-   * The matrix of these features, a lazy node.
-   * @shape [rows, sum of the features' widths]
+   * Folds of rows that are shuffled within each of several files, so that a row's fold never depends
+   * on the files beside it; undefined for one file, whose rows `kfold` shuffles.
+   * @shape [rows, 1]
    */
-  encode(features: readonly EncodedFeature[]): Expr {
-    const attrs: Attrs = { features: features as unknown as AttrValue };
-    return this.#evaluator.intern(encodeOp, [this.expr], attrs);
+  foldsByFile(folds: number, seed: number): Expr | undefined {
+    const filled = this.description.source.files.filter((file) => file.rows > 0);
+    if (filled.length < 2) return undefined;
+    const files = filled.map((file) => [file.rows, fileSeed(seed, file)]);
+    const attrs = { rows: this.expr.rows, folds, first: 0, files };
+    return this.#evaluator.intern(kfold, [], attrs);
   }
 }
 

@@ -6,29 +6,38 @@
  * features and placing the columns gives what the features of all data give.
  */
 
-import type { ColumnProfile, SqlText } from '../ir/frame-engine.js';
-import { type EncodedFeature, featureWidth } from '../operators/encode-block.js';
+import type { ColumnProfile, FrameFile, SqlText } from '../ir/frame-engine.js';
+import { type EncodedFeature, type EncodedPart, featureWidth } from '../operators/encode-block.js';
 import { isComplete } from './merge-profiles.js';
 import { byCategory } from './resolve-feature.js';
-
-export interface PartFeatures {
-  readonly features: readonly EncodedFeature[];
-  /**
-   * For each column of the part, its place among the columns of all features; several may share
-   * one, which is then their sum. Null when they are the same.
-   */
-  readonly columns: readonly number[] | null;
-}
 
 /** A part's list of categories is taken whole up to so many times the columns they share, and so many more. */
 const WIDEST = 2;
 const SHORT_LIST = 8;
 
-/** @param profileOf the part's profile of an expression, every value listed; undefined where there is none */
-export function partFeatures(
+/**
+ * What the parts of the data need of the features.
+ * @param parts the files of each, in order
+ * @param profileOf the profile of an expression over some files, every value listed; undefined where there is none
+ */
+export function encodedParts(
+  features: readonly EncodedFeature[],
+  parts: readonly (readonly FrameFile[])[],
+  profileOf: (files: readonly FrameFile[], text: SqlText) => ColumnProfile | undefined,
+): EncodedPart[] {
+  let from = 0;
+  return parts.map((files) => {
+    const to = files.reduce((end, file) => end + file.rows, from);
+    const part = { from, to, ...partFeatures(features, (text) => profileOf(files, text)) };
+    from = to;
+    return part;
+  });
+}
+
+function partFeatures(
   features: readonly EncodedFeature[],
   profileOf: (text: SqlText) => ColumnProfile | undefined,
-): PartFeatures {
+): Pick<EncodedPart, 'features' | 'columns'> {
   const own: EncodedFeature[] = [];
   const columns: number[] = [];
   let offset = 0;

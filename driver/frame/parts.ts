@@ -42,6 +42,20 @@ export function partFiles(
   return groups.filter((group) => group.length > 0);
 }
 
+/** The files of each run of rows. @param runs in order, all rows between them */
+export function cutFiles(
+  files: readonly FrameFile[],
+  runs: readonly { readonly to: number }[],
+): FrameFile[][] {
+  const groups: FrameFile[][] = runs.map(() => []);
+  let row = 0;
+  for (const file of files) {
+    if (file.rows > 0) groups[runs.findIndex(({ to }) => row < to)]!.push(file);
+    row += file.rows;
+  }
+  return groups;
+}
+
 /** The part of a source that these files are; the source itself when they are all its files. */
 export function subSource(source: FrameSource, files: readonly FrameFile[]): FrameSource {
   return files.length === source.files.length ? source : { ...source, files, isUndivided: true };

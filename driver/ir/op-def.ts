@@ -71,6 +71,27 @@ export interface Lookup {
  */
 export type Merge = OpDef | ((whole: Expr, results: readonly Expr[], maker: NodeMaker) => Expr);
 
+/** A run of a source's rows as a source of its own. */
+export interface RowsAlone {
+  readonly attrs: Attrs;
+  /**
+   * What its columns (of `encode`) or values (of `kfold`) stand for among those of all rows;
+   * several columns may stand for one, which is their sum. Null when they are the same.
+   */
+  readonly places: readonly number[] | null;
+}
+
+/** What a reduction takes of a part of the rows. */
+export interface PartOperands {
+  /** By operand: as the part has it by itself. Absent for operands not taken by rows. */
+  readonly own: readonly (
+    | { readonly expr: Expr; readonly places: RowsAlone['places'] }
+    | undefined
+  )[];
+  /** The same rows of that operand as all rows have them. */
+  rows(operand: number): Expr;
+}
+
 export interface OpDef {
   /** Unique, lower camel case; part of the lineage key. */
   readonly name: string;
@@ -124,6 +145,22 @@ export interface OpDef {
   readonly merge?: Merge;
   /** Operands by which partial reuse finds results over related ones; none where that is not worth an index. */
   readonly findBy?: (inputs: readonly Meta[], attrs: Attrs) => readonly Lookup[];
+  /** Sources that know what parts of their rows (files) need by themselves: the parts, in order. */
+  readonly parts?: (
+    source: Expr,
+  ) => readonly { readonly from: number; readonly to: number }[] | undefined;
+  /**
+   * Sources: rows [from, to) made alone; undefined where that can't be said without the others.
+   * @param isOwn as these rows have them by themselves, whatever stands before and beside them
+   */
+  readonly rowsOf?: (
+    source: Expr,
+    from: number,
+    to: number,
+    isOwn: boolean,
+  ) => RowsAlone | undefined;
+  /** Reductions that can take parts with columns and values of their own: the node from its parts, in order. */
+  readonly overParts?: (whole: Expr, parts: readonly PartOperands[], maker: NodeMaker) => Expr;
   readonly cases: readonly ConformanceCase[];
 }
 

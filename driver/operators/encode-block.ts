@@ -43,6 +43,18 @@ type FeatureEncoding =
       readonly fallback: number;
     };
 
+/** Rows [from, to) of the data by the features they need; known where the files were looked at. */
+export interface EncodedPart {
+  readonly from: number;
+  readonly to: number;
+  readonly features: readonly EncodedFeature[];
+  /**
+   * For each column of the part, its place among the columns of all features; several may share
+   * one, which is then their sum. Null when they are the same.
+   */
+  readonly columns: readonly number[] | null;
+}
+
 /** Output columns of a feature. */
 export function featureWidth(feature: EncodedFeature): number {
   switch (feature.kind) {
@@ -53,6 +65,11 @@ export function featureWidth(feature: EncodedFeature): number {
     default:
       return 1;
   }
+}
+
+/** Output columns of features side by side. */
+export function encodedWidth(features: readonly EncodedFeature[]): number {
+  return features.reduce((width, feature) => width + featureWidth(feature), 0);
 }
 
 /** The raw column a feature is computed from. */

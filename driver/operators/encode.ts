@@ -1,13 +1,14 @@
 /**
  * Turns a frame into a matrix by its resolved features (attribute `features`: `EncodedFeature[]`).
  * The one place where a backend reads data; `encode` nodes over the same frame that meet in one
- * segment are read in one scan.
+ * segment are read in one scan. Its payload, where it has one, says by what features parts of the
+ * rows (files) are encoded by themselves (`EncodedPart[]`).
  */
 
 import { InternalError } from '../errors.js';
+import type { AttrValue } from '../ir/attrs.js';
 import { defineOp, sourceRule } from '../ir/op-def.js';
-import type { EncodedFeature } from './encode-block.js';
-import { featureWidth } from './encode-block.js';
+import { type EncodedFeature, type EncodedPart, encodedWidth } from './encode-block.js';
 
 export const encode = defineOp({
   name: 'encode',
@@ -20,11 +21,18 @@ export const encode = defineOp({
     const features = attrs.features as unknown as readonly EncodedFeature[];
     return {
       rows: frame!.rows,
-      cols: features.reduce((width, feature) => width + featureWidth(feature), 0),
+      cols: encodedWidth(features),
       nnz: frame!.rows * features.length,
     };
   },
   rowRule: () => sourceRule,
+  parts: ({ payload }) => payload as readonly EncodedPart[] | undefined,
+  rowsOf: ({ attrs, payload }, from, to, isOwn) => {
+    const parts = (payload ?? []) as readonly EncodedPart[];
+    const own = isOwn ? parts.find((part) => part.from === from && part.to === to) : undefined;
+    if (own === undefined) return { attrs, places: null };
+    return { attrs: { features: own.features as unknown as AttrValue }, places: own.columns };
+  },
   // Reading, decoding and parsing a cell takes as long as some forty operations.
   flops: (_inputs, _attrs, out) => 40 * out.rows * out.cols,
   reference: () => {

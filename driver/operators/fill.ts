@@ -15,6 +15,7 @@ export const fill = defineOp({
     return value === 0 ? { rows, cols, nnz: 0 } : { rows, cols };
   },
   rowRule: () => sourceRule,
+  rowsOf: ({ attrs }, from, to) => ({ attrs: { ...attrs, rows: to - from }, places: null }),
   reference: (_inputs, attrs, out, block) => {
     const rows = block?.rows ?? out.rows;
     const cols = attrs.cols as number;

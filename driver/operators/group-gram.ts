@@ -12,13 +12,14 @@
  * accuracy when means are large beside the spread, whatever the partitioning.
  */
 import { ShapeError } from '../errors.js';
-import { shapeText } from '../ir/expr.js';
-import { defineOp } from '../ir/op-def.js';
+import type { AttrValue } from '../ir/attrs.js';
+import { type Expr, type NodeMaker, shapeText } from '../ir/expr.js';
+import { defineOp, type OpDef, type PartOperands } from '../ir/op-def.js';
 import { type DenseMatrix, dense } from '../ir/value.js';
 import { add } from './cells.js';
-import { mergeCentered, mergeGroupGram } from './merge-group-gram.js';
+import { mergeCentered, mergeGroupGram, type PartPlacement } from './merge-group-gram.js';
 
-export const groupGram = defineOp({
+export const groupGram: OpDef = defineOp({
   name: 'groupGram',
   arity: { min: 2, max: 3 },
   work: 'product',
@@ -87,10 +88,24 @@ export const groupGram = defineOp({
   },
   merge: (whole, results, maker) => {
     if (!whole.attrs.center) return results.reduce((sum, one) => maker.intern(add, [sum, one]));
-    const groups = Array.from({ length: whole.attrs.groups as number }, (_, group) => group);
-    const parts = results.map(() => ({ groups, columns: null }));
-    const attrs = { groups: groups.length, side: whole.cols, center: true, parts };
-    return maker.intern(mergeGroupGram, results, attrs);
+    const placement = { groups: groupsOf(whole), columns: null };
+    return merged(
+      whole,
+      results,
+      results.map(() => placement),
+      maker,
+    );
+  },
+  overParts: (whole, parts, maker) => {
+    const placements: PartPlacement[] = [];
+    const grams = parts.map(({ own }) => {
+      const [folds, ...blocks] = own.map((one) => one!);
+      const groups = folds!.places ?? groupsOf(whole);
+      placements.push({ groups, columns: columnsOf(whole, blocks) });
+      const inputs = own.map((one) => one!.expr);
+      return maker.intern(groupGram, inputs, { ...whole.attrs, groups: groups.length });
+    });
+    return merged(whole, grams, placements, maker);
   },
   findBy: (inputs) => [
     { operand: 0, by: 'rows' },
@@ -140,3 +155,32 @@ export const groupGram = defineOp({
     },
   ],
 });
+
+/** From parts whose groups and columns have these places. */
+function merged(
+  { attrs, cols }: Expr,
+  results: readonly Expr[],
+  parts: readonly PartPlacement[],
+  maker: NodeMaker,
+): Expr {
+  const { groups, center } = attrs as { groups: number; center: boolean };
+  const placed = { groups, side: cols, center, parts: parts as unknown as AttrValue };
+  return maker.intern(mergeGroupGram, results, placed);
+}
+
+function groupsOf({ attrs }: Expr): readonly number[] {
+  return Array.from({ length: attrs.groups as number }, (_, group) => group);
+}
+
+/** Places of a part's columns of [X Y] among those of all; null when they are the same. */
+function columnsOf(whole: Expr, blocks: PartOperands['own']): readonly number[] | null {
+  if (blocks.every((block) => block!.places === null)) return null;
+  let offset = 0;
+  return blocks.flatMap((block, k) => {
+    const { expr, places } = block!;
+    const own = places ?? Array.from({ length: expr.cols }, (_, column) => column);
+    const columns = own.map((column) => offset + column);
+    offset += whole.inputs[k + 1]!.cols;
+    return columns;
+  });
+}

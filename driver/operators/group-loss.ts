@@ -8,14 +8,16 @@
  * (groups*models), the summed loss of each model over the rows of its group.
  */
 import { ShapeError } from '../errors.js';
-import { shapeText } from '../ir/expr.js';
-import { defineOp } from '../ir/op-def.js';
+import { type Expr, type NodeMaker, shapeText } from '../ir/expr.js';
+import { defineOp, mergeRows, type OpDef } from '../ir/op-def.js';
 import { type DenseMatrix, dense } from '../ir/value.js';
 import { add } from './cells.js';
+import { rbind } from './rbind.js';
+import { slice } from './slice.js';
 
 export type Loss = 'squared' | 'absolute';
 
-export const groupLoss = defineOp({
+export const groupLoss: OpDef = defineOp({
   name: 'groupLoss',
   arity: 4,
   work: 'product',
@@ -68,6 +70,16 @@ export const groupLoss = defineOp({
     { operand: 0, by: 'rows' },
     { operand: 1, by: 'self' },
   ],
+  overParts: (whole, parts, maker) => {
+    const weights = whole.inputs[3]!;
+    const losses = parts.map(({ own, rows }) => {
+      const { expr, places } = own[1]!;
+      const ownWeights =
+        places === null ? weights : pickRows(weights, [...places, weights.rows - 1], maker);
+      return maker.intern(groupLoss, [rows(0), expr, rows(2), ownWeights], whole.attrs);
+    });
+    return mergeRows(whole, losses, maker);
+  },
   cases: [
     {
       name: 'two groups, three models, both losses',
@@ -107,3 +119,15 @@ export const groupLoss = defineOp({
     },
   ],
 });
+
+/** These rows, one below the other; neighbours are taken together. */
+function pickRows(from: Expr, rows: readonly number[], maker: NodeMaker): Expr {
+  const ranges: [number, number][] = [];
+  for (const row of rows) {
+    const last = ranges.at(-1);
+    if (last !== undefined && last[1] === row) last[1] = row + 1;
+    else ranges.push([row, row + 1]);
+  }
+  const slices = ranges.map((range) => maker.intern(slice, [from], { rows: range, cols: null }));
+  return slices.length === 1 ? slices[0]! : maker.intern(rbind, slices);
+}

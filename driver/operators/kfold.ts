@@ -15,7 +15,7 @@
  */
 import { ShapeError } from '../errors.js';
 import type { Attrs } from '../ir/attrs.js';
-import { defineOp, sourceRule } from '../ir/op-def.js';
+import { defineOp, type RowsAlone, sourceRule } from '../ir/op-def.js';
 import { dense } from '../ir/value.js';
 
 export const kfold = defineOp({
@@ -44,6 +44,16 @@ export const kfold = defineOp({
     return { rows, cols: 1 };
   },
   rowRule: () => sourceRule,
+  rowsOf: ({ attrs }, from, to, isOwn) => {
+    const folds = attrs.folds as number;
+    if (attrs.files !== undefined) return rowsOfFiles(attrs, from, to, isOwn);
+    if (attrs.shuffle || attrs.runs !== undefined) return undefined;
+    const { first, runs } = contiguousRuns(attrs.rows as number, folds, from, to);
+    const rows = to - from;
+    if (!isOwn) return { attrs: { rows, folds, first, runs }, places: null };
+    const places = runs.map((_, run) => first + run);
+    return { attrs: { rows, folds: runs.length, first: 0, runs }, places };
+  },
   reference: (_inputs, attrs, out, block) => {
     const data = new Float64Array(block?.rows ?? out.rows);
     fillFolds(attrs, block?.rowOffset ?? 0, data);
@@ -65,6 +75,43 @@ export const kfold = defineOp({
 function partRows(attrs: Attrs): readonly number[] | undefined {
   if (attrs.runs !== undefined) return attrs.runs as readonly number[];
   return (attrs.files as readonly (readonly [number, number])[] | undefined)?.map(([rows]) => rows);
+}
+
+/** Whole files of the form that shuffles each; by themselves they are turned by nothing. */
+function rowsOfFiles(
+  attrs: Attrs,
+  from: number,
+  to: number,
+  isOwn: boolean,
+): RowsAlone | undefined {
+  const folds = attrs.folds as number;
+  const all = attrs.files as readonly (readonly [number, number])[];
+  const ends = [0];
+  for (const [rows] of all) ends.push(ends.at(-1)! + rows);
+  const [first, end] = [ends.indexOf(from), ends.indexOf(to)];
+  if (first < 0 || end < 0) return undefined;
+  const own = { rows: to - from, folds, files: all.slice(first, end) };
+  const turn = ((attrs.first as number) + from) % folds;
+  if (!isOwn) return { attrs: { ...own, first: turn }, places: null };
+  const places = Array.from({ length: folds }, (_, fold) => (fold + turn) % folds);
+  return { attrs: { ...own, first: 0 }, places };
+}
+
+/** The contiguous folds of `rows` rows that rows [from, to) run through. */
+function contiguousRuns(
+  rows: number,
+  folds: number,
+  from: number,
+  to: number,
+): { readonly first: number; readonly runs: readonly number[] } {
+  const first = contiguousFold(from, rows, folds);
+  const runs: number[] = [];
+  for (let row = from, fold = first + 1; row < to; fold++) {
+    const end = fold * Math.floor(rows / folds) + Math.min(fold, rows % folds);
+    runs.push(Math.min(to, end) - row);
+    row = end;
+  }
+  return { first, runs };
 }
 
 /** Writes the folds of rows `firstRow ..` into `out`; the one definition, for the oracle and the local kernel. */

@@ -19,23 +19,19 @@ import type { Estimator, LinearFit, LinearModel, Params } from '../estimators/es
 import { type Imputation, linearDesign, type TrainingRows } from '../estimators/linear-design.js';
 import { type Candidate, candidatesOf, type Grid } from './candidates.js';
 import { leftOutWarnings } from './left-out.js';
-import { heldOutLosses, type InParts, lossNode } from './losses.js';
-import { type DataPart, partGram, type ShuffledFile, shuffled } from './parts.js';
+import { heldOutLosses, lossNode } from './losses.js';
 import type { SearchResult } from './result.js';
 import { type FoldLosses, METRICS, type Metric, tabulate } from './scoring.js';
 import { findBest, scoreWarnings } from './unscored.js';
 
 /** How rows are split: by the rule of scikit-learn's KFold (shuffled or not), or given row by row. */
 export type CrossValidation =
-  | {
-      readonly folds: number;
-      readonly shuffle?: boolean;
-      readonly seed?: number;
-      /** Shuffle within each of these files rather than over all rows. */
-      readonly files?: readonly ShuffledFile[];
-    }
-  /** `assignment`: n x 1, the fold of each row; rows with `folds` in them are always training rows. */
-  | { readonly folds: number; readonly assignment: Matrix };
+  | { readonly folds: number; readonly shuffle?: boolean; readonly seed?: number }
+  /**
+   * `assignment`: n x 1, the fold of each row; rows with `folds` in them are always training rows.
+   * `groups`: `folds` where there are none of these. Default folds + 1.
+   */
+  | { readonly folds: number; readonly assignment: Matrix; readonly groups?: number };
 
 export interface GridSearchOptions {
   /** Encoded columns: [n, d]. */
@@ -43,8 +39,6 @@ export interface GridSearchOptions {
   /** [n, 1] */
   readonly y: Matrix;
   readonly cv: CrossValidation;
-  /** The same rows in parts, for which results are kept apart. */
-  readonly parts?: readonly DataPart[];
   readonly estimator: Estimator;
   /** Parameters that all candidates have. Default: the estimator's own defaults. */
   readonly params?: Params;
@@ -169,7 +163,6 @@ interface Search {
   readonly groupOf: Matrix;
   readonly X: Matrix;
   readonly y: Matrix;
-  readonly inParts?: InParts;
   readonly estimator: Estimator;
   readonly candidates: readonly Candidate[];
   readonly scoring: readonly Metric[];
@@ -193,23 +186,18 @@ function prepare(session: Run, options: GridSearchOptions): Search {
       { key: 'cv.folds', value: cv.folds },
     );
   }
-  const given = 'assignment' in cv;
-  const groupOf = given ? cv.assignment : foldColumn(session, X.rows, cv);
-  // Given folds have one group more: rows that are never held out.
-  const groups = given ? cv.folds + 1 : cv.folds;
+  const isGiven = 'assignment' in cv;
+  const groupOf = isGiven ? cv.assignment : foldColumn(session, X.rows, cv);
+  const groups = isGiven ? (cv.groups ?? cv.folds + 1) : cv.folds;
   const centered =
     candidates.some(({ all }) => estimator.centers(all)) ||
     standardize ||
     scoring.includes('r2') ||
     imputations.length > 0;
-  const split = { folds: cv.folds, rows: X.rows, shuffle: !given && (cv.shuffle ?? false) };
-  const inParts = options.parts ? { parts: options.parts, split } : undefined;
-  const gram = inParts
-    ? partGram(session, inParts.parts, split, { groups, center: centered, columns: X.cols })
-    : Matrix.of(
-        session,
-        session.intern(ops.groupGram, [groupOf.expr, X.expr, y.expr], { groups, center: centered }),
-      );
+  const gram = Matrix.of(
+    session,
+    session.intern(ops.groupGram, [groupOf.expr, X.expr, y.expr], { groups, center: centered }),
+  );
   const { design, kept } = linearDesign(session, X.cols, imputations);
   const names = options.columns ?? kept.map((column) => `x${column}`);
   return {
@@ -217,7 +205,6 @@ function prepare(session: Run, options: GridSearchOptions): Search {
     groupOf,
     X,
     y,
-    ...(inParts ? { inParts } : {}),
     estimator,
     candidates,
     scoring,
@@ -234,8 +221,7 @@ function foldColumn(
   rows: number,
   cv: Exclude<CrossValidation, { readonly assignment: Matrix }>,
 ): Matrix {
-  const { folds, shuffle = false, seed = 0, files } = cv;
-  if (shuffle && files !== undefined) return shuffled(session, files, folds, 0);
+  const { folds, shuffle = false, seed = 0 } = cv;
   const attrs = { rows, folds, shuffle, seed: shuffle ? seed : 0 };
   return Matrix.of(session, session.intern(ops.kfold, [], attrs));
 }

@@ -5,14 +5,7 @@
  * all losses row by row.
  */
 import { type DenseMatrix, type Expr, type Loss, Matrix, ops } from '../../driver/index.js';
-import { type DataPart, type PartFolds, partLosses } from './parts.js';
 import { type FoldLosses, lossesOf, type Metric } from './scoring.js';
-
-/** The rows in parts, and how they are split. */
-export interface InParts {
-  readonly parts: readonly DataPart[];
-  readonly split: PartFolds;
-}
 
 /** What losses are computed from. */
 export interface Judged {
@@ -20,7 +13,6 @@ export interface Judged {
   readonly groupOf: Matrix;
   readonly X: Matrix;
   readonly y: Matrix;
-  readonly inParts?: InParts;
   readonly folds: number;
   readonly candidates: readonly unknown[];
   readonly scoring: readonly Metric[];
@@ -47,10 +39,6 @@ function needsRows({ scoring }: Judged): boolean {
 /** Losses summed over the rows, in one pass: [losses, folds * candidates]. */
 function rowLosses(search: Judged, weights: Matrix): Matrix {
   const { session } = weights;
-  if (search.inParts) {
-    const { parts, split } = search.inParts;
-    return partLosses(session, parts, split, weights, lossesOf(search.scoring));
-  }
   const inputs = [search.groupOf, search.X, search.y, weights].map((operand) => operand.expr);
   const attrs = { groups: search.folds, losses: lossesOf(search.scoring) };
   return Matrix.of(session, session.intern(ops.groupLoss, inputs, attrs));
@@ -82,7 +70,7 @@ export async function heldOutLosses(
 
 /** Which loss each row of a node of losses holds. */
 export function lossRows(node: Expr): readonly string[] {
-  // Losses summed part by part are a sum of nodes that all hold the same.
+  // In a stored lineage they may be a sum of nodes that all hold the same.
   let part = node;
   while (part.op.elementwise) part = part.inputs[0]!;
   return (part.attrs.losses as readonly string[] | undefined) ?? ['squared'];

@@ -5,7 +5,16 @@ import { join } from 'node:path';
 import { stringify } from 'yaml';
 import { FileProfiles } from '../../../../driver/frame/file-profiles.js';
 import { fileSeed, partFiles } from '../../../../driver/frame/parts.js';
-import { type DenseMatrix, dense, Matrix, ops, rand } from '../../../../driver/index.js';
+import {
+  type DenseMatrix,
+  dense,
+  type Expr,
+  Matrix,
+  openFrame,
+  ops,
+  rand,
+  type Session,
+} from '../../../../driver/index.js';
 import type {
   ColumnProfile,
   FrameFile,
@@ -17,8 +26,7 @@ import {
 } from '../../../../gpu-executor/cpu/duckdb/index.js';
 import { openSession } from '../../../../jobs/engines.js';
 import { readJob } from '../../../../jobs/job-file/read-job.js';
-import { openData } from '../../../../jobs/open-data.js';
-import { partGram, partLosses, shuffled } from '../../../../jobs/search/parts.js';
+import { type JobData, openData } from '../../../../jobs/open-data.js';
 import { assertClose } from '../../../support/close.js';
 import { dailyJob, writeDay } from '../../../support/daily-files.js';
 import { copyTo, temporaryHome } from '../../../support/frame-data.js';
@@ -231,78 +239,104 @@ describe('moments of parts', () => {
     ['folds by group', { folds: 3, group: 'store' }],
     ['given folds', { predefined: 'fold' }],
   ];
+  /** The data of the job in a session of their own; `use` gets what a search writes over all rows. */
+  const withData = async (
+    cv: Record<string, unknown>,
+    use: (data: JobData, groupOf: Expr, session: Session) => Promise<void>,
+  ): Promise<void> => {
+    folder.write('job.yaml', stringify({ ...dailyJob, cv }));
+    const job = await readJob(folder.file('job.yaml'), { overrides: [] });
+    const open = await openSession('local');
+    try {
+      const data = await openData(open, open.session, job, { enter: () => undefined });
+      const { folds } = data.cv;
+      const rule = { rows: data.X.rows, folds, shuffle: false, seed: 0 };
+      const groupOf =
+        'assignment' in data.cv
+          ? data.cv.assignment.expr
+          : open.session.intern(ops.kfold, [], rule);
+      await use(data, groupOf, open.session);
+    } finally {
+      await open.session.close();
+    }
+  };
+
+  const inputsOf = ({ X, y }: JobData): Expr[] => [X.expr, y.expr];
+
+  /** The same node over features of which nothing is known by file, so that it is computed whole. */
+  const whole = async (expr: Expr, { source, resolved }: JobData): Promise<DenseMatrix> => {
+    const open = await openSession('local');
+    try {
+      const frame = await openFrame(
+        open.session,
+        open.frames,
+        source.files[0]!.path.replace(/[^/]*$/, ''),
+      );
+      const made = new Map<Expr, Expr>();
+      const copy = (node: Expr): Expr => {
+        const known = made.get(node);
+        if (known !== undefined) return known;
+        const own =
+          node.op === ops.frame
+            ? frame.expr
+            : open.session.intern(
+                node.op,
+                node.inputs.map(copy),
+                node.attrs,
+                node.op === ops.encode ? undefined : node.payload,
+              );
+        made.set(node, own);
+        return own;
+      };
+      const twin = copy(expr);
+      assert.equal(open.session.simplified(twin), twin, `${resolved.columns.length} columns`);
+      return await Matrix.of(open.session, twin).value();
+    } finally {
+      await open.session.close();
+    }
+  };
+
   for (const [name, cv] of cases) {
     it(`are the moments of all rows: ${name}`, async () => {
-      folder.write('job.yaml', stringify({ ...dailyJob, cv }));
-      const job = await readJob(folder.file('job.yaml'), { overrides: [] });
-      const open = await openSession('local');
-      const { session } = open;
-      try {
-        const data = await openData(open, open.session, job, { enter: () => undefined });
-        const { X, y, parts } = data;
-        assert.equal(parts?.length, 6);
+      await withData(cv, async (data, groupOf, session) => {
+        assert.equal(data.parts.length, 6);
         assert.ok(
-          parts.some((part) => part.columns !== null),
+          data.parts.some((part) => part.columns !== null),
           'a part has columns of its own',
         );
-        const given = 'assignment' in data.cv;
         const { folds } = data.cv;
-        const groupOf =
-          'assignment' in data.cv
-            ? data.cv.assignment
-            : data.cv.files
-              ? shuffled(session, data.cv.files, folds, 0)
-              : Matrix.of(
-                  session,
-                  session.intern(ops.kfold, [], { rows: X.rows, folds, shuffle: false, seed: 0 }),
-                );
-        const split = {
-          folds,
-          rows: X.rows,
-          shuffle: !given && job.cv.kind === 'kfold' && job.cv.shuffle,
-        };
-        const groups = given ? folds + 1 : folds;
+        const groups = 'assignment' in data.cv ? (data.cv.groups ?? folds + 1) : folds;
         for (const center of [true, false]) {
-          const merged = partGram(session, parts, split, { groups, center, columns: X.cols });
-          const whole = session.intern(ops.groupGram, [groupOf.expr, X.expr, y.expr], {
-            groups,
-            center,
-          });
-          const expected = await Matrix.of(session, whole).value();
-          const value = await merged.value();
+          const attrs = { groups, center };
+          const gram = session.intern(ops.groupGram, [groupOf, ...inputsOf(data)], attrs);
+          const parts = session.simplified(gram);
+          assert.equal(parts.op, ops.mergeGroupGram);
+          assert.equal(parts.inputs.length, 6);
+          const expected = await whole(gram, data);
+          const value = await Matrix.of(session, gram).value();
           assertClose(value, expected, 1e-12, `center ${center}`);
           if (center) assertClose(scatters(value), scatters(expected), 1e-12, 'scatter');
         }
-        const weights = rand(session, X.cols + 1, 2 * folds, { seed: 5 });
-        const losses = ['squared', 'absolute'];
-        const inParts = partLosses(session, parts, split, weights, losses);
-        const inputs = [groupOf, X, y, weights].map((one) => one.expr);
-        const whole = session.intern(ops.groupLoss, inputs, { groups: folds, losses });
-        assertClose(
-          await inParts.value(),
-          await Matrix.of(session, whole).value(),
-          1e-12,
-          'losses',
-        );
-      } finally {
-        await session.close();
-      }
+        const weights = rand(session, data.X.cols + 1, 2 * folds, { seed: 5 });
+        const attrs = { groups: folds, losses: ['squared', 'absolute'] };
+        const inputs = [groupOf, ...inputsOf(data), weights.expr];
+        const losses = session.intern(ops.groupLoss, inputs, attrs);
+        assert.equal(session.simplified(losses).op, ops.add);
+        const value = await Matrix.of(session, losses).value();
+        assertClose(value, await whole(losses, data), 1e-12, 'losses');
+      });
     });
   }
 
   it('have fold sizes as all rows would, however the files are cut', async () => {
-    folder.write('job.yaml', stringify(dailyJob));
-    const job = await readJob(folder.file('job.yaml'), { overrides: [] });
-    const open = await openSession('local');
-    const { cv, X } = await openData(open, open.session, job, { enter: () => undefined });
-    assert.ok('files' in cv && cv.files);
-    const numbers = (await shuffled(open.session, cv.files, 5, 0).value()).data;
-    const sizes = [0, 1, 2, 3, 4].map((fold) => numbers.filter((value) => value === fold).length);
-    const small = Math.floor(X.rows / 5);
-    assert.deepEqual(
-      sizes,
-      [0, 1, 2, 3, 4].map((fold) => small + (fold < X.rows % 5 ? 1 : 0)),
-    );
-    await open.session.close();
+    await withData(dailyJob.cv, async ({ X }, groupOf, session) => {
+      const numbers = (await Matrix.of(session, groupOf).value()).data;
+      const sizes = [0, 1, 2, 3, 4].map((fold) => numbers.filter((value) => value === fold).length);
+      const small = Math.floor(X.rows / 5);
+      assert.deepEqual(
+        sizes,
+        [0, 1, 2, 3, 4].map((fold) => small + (fold < X.rows % 5 ? 1 : 0)),
+      );
+    });
   });
 });
