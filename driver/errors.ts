@@ -138,8 +138,3 @@ export class InternalError extends RepriseError {
     super('INTERNAL', `${message} (a bug in Reprise, please report it)`, facts, options);
   }
 }
-
-/** Compile-time proof that a union is exhausted; throws if the types lied. */
-export function assertNever(value: never, where: string): never {
-  throw new InternalError(`${where}: expected no further case, got ${JSON.stringify(value)}`);
-}

@@ -15,6 +15,8 @@ import { memoryShares } from '../support/memory.js';
 import { type EvictionPolicy, evictionPolicy } from './eviction-policy.js';
 import { readSpillFile, writeSpillFile } from './spill-file.js';
 import { makeSpillFolder, removeSpillFolder, sweepSpillFolders } from './spill-folder.js';
+import { describe } from './store/file-system.js';
+import { Slots } from './store/slots.js';
 import { TransferRate } from './transfer-rate.js';
 
 export interface SpillOptions {
@@ -63,8 +65,7 @@ export class SpillTier {
   #waitingBytes = 0;
   /** Values waiting to be written hold memory; more than this and callers wait. @units bytes */
   readonly #maxWaitingBytes = memoryShares().spillingBytes;
-  #writers = 0;
-  readonly #queue: (() => void)[] = [];
+  readonly #writers = new Slots(WRITERS);
   readonly #relieved: (() => void)[] = [];
 
   /** @param policy which files go first */
@@ -143,9 +144,7 @@ export class SpillTier {
     this.budget.charge(bytes);
     this.#waitingBytes += bytes;
     try {
-      if (this.#writers >= WRITERS) await new Promise<void>((go) => this.#queue.push(go));
-      else this.#writers++;
-      const file = await this.#writeFile(value);
+      const file = await this.#writers.run(() => this.#writeFile(value));
       this.writtenBytes += bytes;
       return file;
     } catch (error) {
@@ -153,9 +152,6 @@ export class SpillTier {
       this.#trouble('writing', error);
       return undefined;
     } finally {
-      const next = this.#queue.shift();
-      if (next === undefined) this.#writers--;
-      else next();
       this.#waitingBytes -= bytes;
       if (!this.isCongested) for (const go of this.#relieved.splice(0)) go();
     }
@@ -223,11 +219,6 @@ export class SpillTier {
     const what = doing === 'writing' ? 'evicted values are computed again' : 'it is computed again';
     this.#options.onWarning?.(`spilling: ${doing} ended with ${describe(error)}; ${what}`);
   }
-}
-
-function describe(error: unknown): string {
-  const code = (error as NodeJS.ErrnoException | undefined)?.code;
-  return code ?? (error instanceof Error ? error.message : String(error));
 }
 
 /** The tier of a session, or none when it or the environment switches spilling off. */

@@ -1,18 +1,34 @@
-/** Writes small files whole: a reader finds the old text or the new one, never a part. */
-import { rename, rm, writeFile } from 'node:fs/promises';
+/** Writes files whole: a reader finds the old one or the new one, never a part. */
+import { open, rename, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { ownPath, WRITING } from './leftovers.js';
 import { makeFolder } from './make-folder.js';
 
-/** Puts a file with this text, readable by its owner only, in the place of what is there. @throws what the file system throws */
-export async function replaceFile(path: string, text: string): Promise<void> {
+/**
+ * Puts a file, readable by its owner only, in the place of what is there.
+ * @param isDurable the file stays though the machine fails right after @throws what the file system throws
+ */
+export async function replaceFile(
+  path: string,
+  content: string | Uint8Array,
+  isDurable = false,
+): Promise<void> {
   const temporary = ownPath(dirname(path), WRITING);
   try {
     await makeFolder(dirname(path));
-    await writeFile(temporary, text, { mode: 0o600, flag: 'wx' });
+    const file = await open(temporary, 'wx', 0o600);
+    try {
+      await file.writeFile(content);
+      if (isDurable) await file.sync();
+    } finally {
+      await file.close();
+    }
     await rename(temporary, path);
   } catch (error) {
     await rm(temporary, { force: true });
     throw error;
   }
+  if (!isDurable) return;
+  const folder = await open(dirname(path), 'r');
+  await folder.sync().finally(() => folder.close());
 }

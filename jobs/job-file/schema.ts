@@ -54,7 +54,6 @@ const featureObject = z
   .meta({ id: 'feature' });
 
 const feature = z.union([text(500), featureObject]);
-export type FeatureDocument = z.output<typeof feature>;
 
 /** One character that can stand between or around cells. */
 const character = z

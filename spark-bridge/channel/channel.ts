@@ -55,6 +55,52 @@ export interface Channel {
   readonly generation?: number;
 }
 
+/**
+ * Asks for the progress of a run while it lasts.
+ * @param status asks the shim
+ * @returns what ends that
+ */
+export function followProgress(
+  run: string | undefined,
+  onProgress: CallOptions['onProgress'],
+  status: () => Promise<Reply<'status'>>,
+  everyMs: number,
+): () => void {
+  if (run === undefined || onProgress === undefined) return () => {};
+  let isAsking = false;
+  let isOver = false;
+  const timer = setInterval(() => {
+    if (isAsking) return;
+    isAsking = true;
+    status()
+      .then(({ result }) => {
+        const mine = result.runs.find((one) => one.run === run);
+        if (mine !== undefined && !isOver) onProgress(mine.progress);
+      })
+      .catch(() => undefined)
+      .finally(() => {
+        isAsking = false;
+      });
+  }, everyMs);
+  timer.unref();
+  return () => {
+    isOver = true;
+    clearInterval(timer);
+  };
+}
+
+const ERRORS: Readonly<
+  Record<string, new (message: string, facts: Record<string, Json>) => RepriseError>
+> = {
+  data: DataError,
+  plan: PlanError,
+  config: ConfigError,
+  unsupported: UnsupportedError,
+  resource: ResourceError,
+  internal: InternalError,
+  lost: BackendLostError,
+};
+
 /** What a call that was aborted is rejected with. */
 export function abortReason(signal: AbortSignal): Error {
   return signal.reason instanceof Error
@@ -66,25 +112,7 @@ export function abortReason(signal: AbortSignal): Error {
 export function toError(error: WireError, verb: Verb): RepriseError {
   const facts: Record<string, Json> = { backend: 'spark', verb, ...error.facts };
   if (error.trace !== null) facts.trace = error.trace;
-  const { message } = error;
-  switch (error.kind) {
-    case 'data':
-      return new DataError(message, facts);
-    case 'plan':
-      return new PlanError(message, facts);
-    case 'config':
-      return new ConfigError(message, facts);
-    case 'unsupported':
-      return new UnsupportedError(message, facts);
-    case 'resource':
-      return new ResourceError(message, facts);
-    case 'internal':
-      return new InternalError(message, facts);
-    case 'lost':
-      return new BackendLostError(message, facts);
-    case 'cancelled':
-      return new ExecutionError(message, facts, undefined, 'CANCELLED');
-    default:
-      return new ExecutionError(message, facts);
-  }
+  const { kind, message } = error;
+  if (kind === 'cancelled') return new ExecutionError(message, facts, undefined, 'CANCELLED');
+  return new (ERRORS[kind] ?? ExecutionError)(message, facts);
 }

@@ -8,7 +8,14 @@ import { isIP } from 'node:net';
 import { Readable } from 'node:stream';
 import axios, { type AxiosInstance } from 'axios';
 import { ConfigError, ExecutionError } from '../../driver/errors.js';
-import { abortReason, type CallOptions, type Channel, type Reply, toError } from './channel.js';
+import {
+  abortReason,
+  type CallOptions,
+  type Channel,
+  followProgress,
+  type Reply,
+  toError,
+} from './channel.js';
 import { decodeFrame, encodeFrame } from './frame-codec.js';
 import { pinnedAgent } from './pinned-tls.js';
 import type { Json, ReplyHeader, RequestHeader, Verb, Verbs } from './wire.js';
@@ -81,7 +88,8 @@ export class DirectChannel implements Channel {
   ): Promise<Reply<V>> {
     options.signal?.throwIfAborted();
     const run = (args as { run?: string }).run;
-    const stop = this.#watch(run, options);
+    const status = () => this.#send('status', {}, [], { timeoutMs: 5_000 });
+    const stop = followProgress(run, options.onProgress, status, PROGRESS_MS);
     try {
       return await this.#send(verb, args, payloads, options);
     } catch (error) {
@@ -162,31 +170,5 @@ export class DirectChannel implements Channel {
         code: known,
       },
     );
-  }
-
-  /** Reports progress while a run lasts; returns what ends that. */
-  #watch(run: string | undefined, options: CallOptions): () => void {
-    const { onProgress } = options;
-    if (run === undefined || onProgress === undefined) return () => {};
-    let asking = false;
-    let over = false;
-    const timer = setInterval(() => {
-      if (asking) return;
-      asking = true;
-      this.#send('status', {}, [], { timeoutMs: 5_000 })
-        .then(({ result }) => {
-          const found = result.runs.find((one) => one.run === run);
-          if (found && !over) onProgress(found.progress);
-        })
-        .catch(() => undefined)
-        .finally(() => {
-          asking = false;
-        });
-    }, PROGRESS_MS);
-    timer.unref();
-    return () => {
-      over = true;
-      clearInterval(timer);
-    };
   }
 }

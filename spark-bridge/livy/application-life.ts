@@ -5,10 +5,11 @@
  * (`session-store.ts`).
  */
 import { randomBytes } from 'node:crypto';
-import { createOnce } from './create-once.js';
-import { livyError, livyFacts } from './errors.js';
+import type { Application } from './direct-way.js';
+import { finalError, livyFacts } from './errors.js';
+import type { LivyClient } from './livy-client.js';
 import { pause } from './retry.js';
-import { identityOf } from './session-identity.js';
+import { identityMismatch, identityOf } from './session-identity.js';
 import type { SessionRecord, SessionStore } from './session-store.js';
 import type { SessionInfo } from './types.js';
 import { checkName } from './wire.js';
@@ -21,31 +22,38 @@ export interface Found<I extends ApplicationInfo> {
   readonly record: SessionRecord;
 }
 
+/** Sessions of a server, or its batches. */
+export interface Verbs<I extends ApplicationInfo> {
+  find(name: string): Promise<I | undefined>;
+  remove(name: string): Promise<void>;
+}
+
 export interface Creation<I extends ApplicationInfo> {
-  readonly url: string;
+  readonly client: LivyClient;
+  readonly verbs: Verbs<I>;
   readonly store: SessionStore;
   readonly key: string;
   /** First part of the name; a random part follows. */
   readonly prefix: string;
   readonly create: (name: string) => Promise<I>;
-  readonly find: (name: string) => Promise<I | undefined>;
-  /** Deletes what the record names, and forgets it. */
-  readonly discard: () => Promise<unknown>;
-  readonly retries: number;
+  /** How long what was asked for without an answer is looked for before it is asked for again. @units ms, default 20000 */
   readonly graceMs?: number | undefined;
   readonly signal?: AbortSignal | undefined;
 }
+
+const POLL_FIRST_MS = 200;
+const POLL_CAP_MS = 2000;
 
 /** Asks for a session or batch once, and records it before and after. @throws what the server refuses it with */
 export async function createRecorded<I extends ApplicationInfo>(
   creation: Creation<I>,
 ): Promise<Found<I>> {
-  const { key, store, url, retries, graceMs, signal, discard } = creation;
+  const { key, store, client } = creation;
   const name = `${creation.prefix}-${randomBytes(8).toString('hex')}`;
   checkName(name);
   const intent: SessionRecord = {
     key,
-    url,
+    url: client.url,
     name,
     phase: 'intent',
     id: null,
@@ -55,18 +63,68 @@ export async function createRecorded<I extends ApplicationInfo>(
     createdAt: new Date().toISOString(),
   };
   await store.save(intent);
-  const info = await createOnce({
-    create: () => creation.create(name),
-    find: () => creation.find(name),
-    forget: () => store.remove(key),
-    discard,
-    retries,
-    graceMs,
-    signal,
-  });
+  const info = await createOnce(creation, name);
   const record: SessionRecord = { ...intent, ...identityOf(info), phase: 'created' };
   await store.save(record);
   return { info, record };
+}
+
+/**
+ * Names are unique on the server, so what may have been made although no answer came is looked up
+ * by its name before it is asked for again, and a second request meets its own name.
+ */
+async function createOnce<I extends ApplicationInfo>(
+  creation: Creation<I>,
+  name: string,
+): Promise<I> {
+  const { create, client, verbs, store, key, signal } = creation;
+  for (let attempt = 0; ; attempt++) {
+    try {
+      return await create(name);
+    } catch (error) {
+      const facts = livyFacts(error);
+      if (facts?.outcome !== 'unknown' && facts?.problem !== 'duplicate') {
+        await store.remove(key);
+        throw error;
+      }
+      if (signal?.aborted) {
+        await discardRecorded(client, verbs, store, key).catch(() => undefined);
+        throw error;
+      }
+      const found = await lookFor(creation, name);
+      if (found !== undefined) return found;
+      if (attempt >= client.retry.retries || !facts.retryable) throw error;
+    }
+  }
+}
+
+/** A request without an answer may still be at work in the server, so one look is not enough. */
+async function lookFor<I extends ApplicationInfo>(
+  { verbs, graceMs = 20_000, signal }: Creation<I>,
+  name: string,
+): Promise<I | undefined> {
+  const until = Date.now() + graceMs;
+  for (let waitMs = POLL_FIRST_MS; ; waitMs = Math.min(waitMs * 2, POLL_CAP_MS)) {
+    const found = await verbs.find(name);
+    if (found !== undefined || signal?.aborted || Date.now() + waitMs > until) return found;
+    await pause(waitMs, signal);
+  }
+}
+
+/** Deletes what is recorded under `key`, if it is there and ours, and forgets it. @returns whether it was there */
+export async function discardRecorded<I extends ApplicationInfo>(
+  client: LivyClient,
+  verbs: Verbs<I>,
+  store: SessionStore,
+  key: string,
+): Promise<boolean> {
+  const record = await store.load(key);
+  if (record === undefined) return false;
+  const info = record.url === client.url ? await verbs.find(record.name) : undefined;
+  const isOurs = info !== undefined && identityMismatch(record, info) === undefined;
+  if (isOurs) await verbs.remove(record.name);
+  await store.remove(key);
+  return isOurs;
 }
 
 export interface StartOptions {
@@ -84,9 +142,6 @@ export interface Starting<I extends ApplicationInfo, T> extends StartOptions {
   /** What to throw when the time is over or the caller gave up. */
   readonly giveUp: (why: 'timeout' | 'cancelled', info: I, limitMs: number) => Promise<Error>;
 }
-
-const POLL_FIRST_MS = 200;
-const POLL_CAP_MS = 2000;
 
 /** Looks at an application until it has started, ever less often. */
 export async function whileStarting<I extends ApplicationInfo, T>(
@@ -109,24 +164,31 @@ export async function whileStarting<I extends ApplicationInfo, T>(
   }
 }
 
-/** That an application is over, with the end of its log. @param label as users know it: `livy session NAME` */
-export function deadError(label: string, id: number, why: string, log: readonly string[]): Error {
-  const tail = log.length > 0 ? `\n${log.join('\n')}` : '';
-  return livyError(`${label}: expected it to run, got ${why}${tail}`, {
-    problem: 'dead',
-    outcome: 'refused',
-    retryable: false,
-    sessionId: id,
-    log,
-  });
+/** Whether an application of ours still is: `end` and `over` fire `lost`, once. */
+export interface Life extends Pick<Application, 'lost' | 'over'> {
+  end(error: Error): void;
+}
+
+/** @param label as users know it: `livy session NAME` @param log the end of its log */
+export function watchLife(label: string, id: number, log: () => Promise<readonly string[]>): Life {
+  const lost = new AbortController();
+  const over = async (why: string): Promise<Error> => {
+    if (lost.signal.aborted) return lost.signal.reason as Error;
+    const lines = await log().catch(() => []);
+    const tail = lines.length > 0 ? `\n${lines.join('\n')}` : '';
+    const message = `${label}: expected it to run, got ${why}${tail}`;
+    const error = finalError(message, 'dead', id, { log: lines });
+    lost.abort(error);
+    return error;
+  };
+  return { lost: lost.signal, over, end: (error) => lost.abort(error) };
 }
 
 export interface Ending<I extends ApplicationInfo> {
   readonly label: string;
   readonly record: SessionRecord;
   readonly limitMs: number;
-  readonly find: () => Promise<I | undefined>;
-  readonly remove: () => Promise<unknown>;
+  readonly verbs: Verbs<I>;
   /** What to do about it as it is now; what is not there any more is over anyway. */
   readonly next: (info: I) => 'over' | 'remove' | 'wait';
 }
@@ -137,16 +199,16 @@ export interface Ending<I extends ApplicationInfo> {
  * @throws LivyError `timeout` when it can't be confirmed
  */
 export async function confirmEnd<I extends ApplicationInfo>(ending: Ending<I>): Promise<void> {
-  const { label, record, limitMs } = ending;
+  const { label, record, limitMs, verbs } = ending;
   const until = Date.now() + limitMs;
   let why = 'no answer';
   for (let waitMs = 100; ; waitMs = Math.min(waitMs * 2, POLL_CAP_MS)) {
     try {
-      const now = await ending.find();
+      const now = await verbs.find(record.name);
       const step = now === undefined ? 'over' : ending.next(now);
       if (step === 'over') return;
       why = `state ${now?.state}`;
-      if (step === 'remove') await ending.remove();
+      if (step === 'remove') await verbs.remove(record.name);
     } catch (error) {
       const facts = livyFacts(error);
       if (!facts?.retryable) throw error;
@@ -155,8 +217,10 @@ export async function confirmEnd<I extends ApplicationInfo>(ending: Ending<I>): 
     if (Date.now() + waitMs > until) break;
     await pause(waitMs);
   }
-  throw livyError(
+  throw finalError(
     `${label}: expected it to end in ${limitMs} ms, got ${why}; application ${record.appId ?? 'unknown'} may still run`,
-    { problem: 'timeout', outcome: 'unknown', retryable: false, sessionId: record.name },
+    'timeout',
+    record.name,
+    { outcome: 'unknown' },
   );
 }

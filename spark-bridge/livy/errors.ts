@@ -62,6 +62,17 @@ export function livyError(message: string, facts: LivyFacts, cause?: Error): Liv
   return new LivyError(message, { ...facts }, cause ? { cause } : undefined);
 }
 
+/** What asking again does not help, about a session or batch. */
+export function finalError(
+  message: string,
+  problem: LivyProblem,
+  sessionId: number | string,
+  more: Partial<LivyFacts> = {},
+): LivyError {
+  const facts = { problem, outcome: 'refused', retryable: false, sessionId } as const;
+  return livyError(message, { ...facts, ...more });
+}
+
 /** The facts of an error thrown in this folder; undefined for any other error. */
 export function livyFacts(error: unknown): LivyFacts | undefined {
   if (!(error instanceof LivyError) || typeof error.facts.problem !== 'string') return undefined;

@@ -57,13 +57,7 @@ export async function createLivyBackend(options: LivyBackendOptions = {}): Promi
       options.onWarning?.(`${message}\nlivy: opening another application for what is unfinished`),
   });
   try {
-    const { onWarning, signal, sql } = options;
-    return await createSparkBackend({
-      channel,
-      ...(onWarning ? { onWarning } : {}),
-      ...(signal ? { signal } : {}),
-      ...(sql ? { sql } : {}),
-    });
+    return await createSparkBackend({ ...options, channel });
   } catch (error) {
     await channel.close().catch(() => undefined);
     throw error;

@@ -10,9 +10,11 @@ import type { AllowedHosts } from './allowed-hosts.js';
 import {
   confirmEnd,
   createRecorded,
-  deadError,
+  discardRecorded,
   type Found,
   type StartOptions,
+  type Verbs,
+  watchLife,
   whileStarting,
 } from './application-life.js';
 import { type Application, directChannel, unreachable } from './direct-way.js';
@@ -64,7 +66,7 @@ const ANNOUNCED = 'REPRISE-SHIM';
  *   when the shim can't be reached or is not allowed; the batch is deleted first
  */
 export async function openBatch(client: LivyClient, options: OpenBatchOptions): Promise<LivyBatch> {
-  await discardBatch(client, options.store, options.key);
+  await discardRecorded(client, batchVerbs(client), options.store, options.key);
   const offer = offerKey();
   const { info, record } = await requestBatch(client, options, offer);
   const batch = watchBatch(client, options, record);
@@ -83,20 +85,10 @@ export async function openBatch(client: LivyClient, options: OpenBatchOptions): 
   }
 }
 
-/** Deletes the batch recorded under `key`, if it is there and ours. @returns whether there was one */
-export async function discardBatch(
-  client: LivyClient,
-  store: SessionStore,
-  key: string,
-): Promise<boolean> {
-  const record = await store.load(key);
-  if (record === undefined) return false;
-  const info = record.url === client.url ? await client.findBatch(record.name) : undefined;
-  const isOurs = info !== undefined && identityMismatch(record, info) === undefined;
-  if (isOurs) await client.deleteBatch(record.name);
-  await store.remove(key);
-  return isOurs;
-}
+const batchVerbs = (client: LivyClient): Verbs<BatchInfo> => ({
+  find: (name) => client.findBatch(name),
+  remove: (name) => client.deleteBatch(name),
+});
 
 function requestBatch(
   client: LivyClient,
@@ -113,7 +105,8 @@ function requestBatch(
     className: 'reprise.shim.server.BatchMain',
   };
   return createRecorded({
-    url: client.url,
+    client,
+    verbs: batchVerbs(client),
     store,
     key,
     prefix: options.namePrefix ?? 'reprise-batch',
@@ -122,9 +115,6 @@ function requestBatch(
         { ...spec, name, args: [name, offer.publicKey, bind, lease, folder] },
         { signal },
       ),
-    find: (name) => client.findBatch(name),
-    discard: () => discardBatch(client, store, key),
-    retries: client.retry.retries,
     graceMs: options.adoptGraceMs,
     signal,
   });
@@ -145,21 +135,14 @@ function watchBatch(
   options: OpenBatchOptions,
   record: SessionRecord,
 ): WatchedBatch {
-  const lost = new AbortController();
   const { name } = record;
   const id = record.id as number;
-  const over = async (why: string): Promise<Error> => {
-    if (lost.signal.aborted) return lost.signal.reason as Error;
-    const log = await client.batchLog(name, LOG_LINES).then(
-      (it) => it.lines.filter((line) => !line.startsWith(ANNOUNCED)).slice(-40),
-      () => [],
-    );
-    const error = deadError(`livy batch ${name}`, id, why, log);
-    lost.abort(error);
-    return error;
-  };
+  const { lost, over } = watchLife(`livy batch ${name}`, id, async () => {
+    const { lines } = await client.batchLog(name, LOG_LINES);
+    return lines.filter((line) => !line.startsWith(ANNOUNCED)).slice(-40);
+  });
   const check = async (): Promise<BatchInfo> => {
-    if (lost.signal.aborted) throw lost.signal.reason;
+    if (lost.aborted) throw lost.reason;
     const now = await client.findBatch(name);
     if (now === undefined) throw await over('no such batch');
     const mismatch = identityMismatch(record, now);
@@ -172,14 +155,13 @@ function watchBatch(
       label: `livy batch ${name}`,
       record,
       limitMs: options.closeTimeoutMs ?? 60_000,
-      find: () => client.findBatch(name),
-      remove: () => client.deleteBatch(name),
+      verbs: batchVerbs(client),
       // Also one that has ended: it would stand in Livy's list for a day.
       next: () => 'remove',
     });
     await options.store.remove(record.key);
   };
-  return { client, record, name, id, lost: lost.signal, over, check, end };
+  return { client, record, name, id, lost, over, check, end };
 }
 
 /** What the batch says of itself, from the storage folder or its log. */

@@ -9,6 +9,7 @@ import {
   abortReason,
   type CallOptions,
   type Channel,
+  followProgress,
   type Reply,
   toError,
 } from '../channel/channel.js';
@@ -56,10 +57,8 @@ export function createLivyChannel(
       if (callOptions.signal?.aborted) throw abortReason(callOptions.signal);
       const exchange = send(queue, verb, args as Json, payloads);
       const run = runOf(args);
-      const stopProgress =
-        run !== undefined && callOptions.onProgress
-          ? followProgress(channel, run, callOptions.onProgress, progressMs)
-          : undefined;
+      const status = () => channel.call('status', {});
+      const stopProgress = followProgress(run, callOptions.onProgress, status, progressMs);
       try {
         return decode(
           verb,
@@ -70,7 +69,7 @@ export function createLivyChannel(
           }),
         );
       } finally {
-        stopProgress?.();
+        stopProgress();
       }
     },
     close: async () => {
@@ -176,28 +175,4 @@ async function cancelRun(
   }
   stop.abort();
   if (outcome === 'late') await session.close().catch(() => undefined);
-}
-
-function followProgress(
-  channel: Channel,
-  run: string,
-  onProgress: (fraction: number) => void,
-  everyMs: number,
-): () => void {
-  let isAsking = false;
-  const timer = setInterval(() => {
-    if (isAsking) return;
-    isAsking = true;
-    channel
-      .call('status', {})
-      .then(({ result }) => {
-        const mine = result.runs.find((it) => it.run === run);
-        if (mine) onProgress(mine.progress);
-      })
-      .catch(() => undefined)
-      .finally(() => {
-        isAsking = false;
-      });
-  }, everyMs);
-  return () => clearInterval(timer);
 }

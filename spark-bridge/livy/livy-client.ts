@@ -60,7 +60,6 @@ export interface LivyClient {
   /** Undefined when there is no such session. */
   findSession(ref: LivyRef, options?: CallOptions): Promise<SessionInfo | undefined>;
   sessions(options?: CallOptions): Promise<SessionInfo[]>;
-  sessionState(ref: LivyRef, options?: CallOptions): Promise<string>;
   /** The newest `lines` lines of the driver's log. */
   sessionLog(ref: LivyRef, lines?: number, options?: CallOptions): Promise<LogInfo>;
   /** Counts as activity, which reading does not: holds off the idle limit. */
@@ -71,8 +70,6 @@ export interface LivyClient {
   uploadJar(ref: LivyRef, localPath: string, options?: CallOptions): Promise<void>;
   /** Sends a local file to the session's driver and executors, under its name. */
   uploadFile(ref: LivyRef, localPath: string, options?: CallOptions): Promise<void>;
-  /** Adds a jar the cluster can read to the session's class path. */
-  addJar(ref: LivyRef, uri: string, options?: CallOptions): Promise<void>;
   createBatch(spec: BatchSpec, options?: CallOptions): Promise<BatchInfo>;
   findBatch(ref: LivyRef, options?: CallOptions): Promise<BatchInfo | undefined>;
   batches(options?: CallOptions): Promise<BatchInfo[]>;
@@ -83,8 +80,6 @@ export interface LivyClient {
   statement(ref: LivyRef, id: number, options?: CallOptions): Promise<StatementInfo>;
   /** Newest first; on servers before 0.8, which can't order, all of them. */
   newestStatements(ref: LivyRef, count: number, options?: CallOptions): Promise<StatementInfo[]>;
-  /** Asks for cancellation; Livy answers before anything is cancelled. */
-  cancelStatement(ref: LivyRef, id: number, options?: CallOptions): Promise<void>;
   close(): void;
 }
 
@@ -188,12 +183,6 @@ export function createLivyClient(connection: LivyConnection): LivyClient {
           size: 10_000,
         },
       ),
-    sessionState: (ref, options) =>
-      get(
-        at('sessions', ref, '/state'),
-        (value, call) => String(asObject(value, call).state ?? 'unknown'),
-        options,
-      ),
     sessionLog: (ref, lines = 100, options) =>
       scrubbedLog(http, get(at('sessions', ref, '/log'), decodeLog, options, { size: lines })),
     connectSession: (ref, options) =>
@@ -201,8 +190,6 @@ export function createLivyClient(connection: LivyConnection): LivyClient {
     deleteSession: (ref, options) => remove(at('sessions', ref), options),
     uploadJar: (ref, localPath, options) => upload('jar', ref, localPath, options),
     uploadFile: (ref, localPath, options) => upload('file', ref, localPath, options),
-    addJar: (ref, uri, options) =>
-      post(at('sessions', ref, '/add-jar'), { uri }, 'safe', ignore, options),
     createBatch: (spec, options) => {
       http.redactor.addConf(spec.conf ?? {});
       return post('/batches', encodeBatch(spec), 'once', decodeBatch, options);
@@ -235,8 +222,6 @@ export function createLivyClient(connection: LivyConnection): LivyClient {
       );
       return (ordered ? list : list.reverse()).slice(0, count);
     },
-    cancelStatement: (ref, id, options) =>
-      post(at('sessions', ref, `/statements/${id}/cancel`), undefined, 'safe', ignore, options),
     close: () => http.close(),
   };
   return client;

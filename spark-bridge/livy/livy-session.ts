@@ -4,8 +4,8 @@
  * as long as this object is open and its process lives; `close` returns only when the server says
  * that the session is over.
  */
-import { confirmEnd, deadError } from './application-life.js';
-import { isLivyProblem, livyError } from './errors.js';
+import { confirmEnd, type Verbs, watchLife } from './application-life.js';
+import { finalError, isLivyProblem } from './errors.js';
 import type { LivyClient } from './livy-client.js';
 import { identityMismatch } from './session-identity.js';
 import type { SessionRecord, SessionStore } from './session-store.js';
@@ -51,43 +51,39 @@ export function keepAliveMs(heartbeatSeconds: number, idleSeconds: number): numb
   return limits.length === 0 ? 0 : Math.max(50, (Math.min(...limits) * 1000) / 3);
 }
 
+export const sessionVerbs = (client: LivyClient): Verbs<SessionInfo> => ({
+  find: (name) => client.findSession(name),
+  remove: (name) => client.deleteSession(name),
+});
+
 /** Takes over a session that is ready and starts keeping it alive. */
 export function makeSession(client: LivyClient, parts: SessionParts): LivySession {
   const { info } = parts;
-  const lost = new AbortController();
   let record = parts.record;
   let epoch = client.http.epoch();
   let closing: Promise<void> | undefined;
-
-  const over = async (why: string): Promise<Error> => {
-    if (lost.signal.aborted) return lost.signal.reason as Error;
-    const log = await client.sessionLog(record.name, 40).then(
-      (it) => it.lines,
-      () => [],
-    );
-    const error = deadError(`livy session ${record.name}`, info.id, why, log);
-    stop();
-    lost.abort(error);
+  const label = `livy session ${record.name}`;
+  const log = () => client.sessionLog(record.name, 40).then(({ lines }) => lines);
+  const { lost, over, end } = watchLife(label, info.id, log);
+  const notOurs = (message: string): Error => {
+    const error = finalError(`${label}: ${message}`, 'identity', info.id);
+    end(error);
     return error;
   };
 
   const accept = async (now: SessionInfo): Promise<SessionInfo> => {
     const mismatch = identityMismatch(record, now);
     if (mismatch !== undefined) {
-      const error = livyError(
-        `livy session ${record.name}: expected our own session, got ${mismatch}; the server was restarted without recovery`,
-        { problem: 'identity', outcome: 'refused', retryable: false, sessionId: info.id },
+      throw notOurs(
+        `expected our own session, got ${mismatch}; the server was restarted without recovery`,
       );
-      stop();
-      lost.abort(error);
-      throw error;
     }
     if (sessionPhase(now.state) === 'ended') throw await over(`state ${now.state}`);
     return now;
   };
 
   const check = async (): Promise<SessionInfo> => {
-    if (lost.signal.aborted) throw lost.signal.reason;
+    if (lost.aborted) throw lost.reason;
     const before = client.http.epoch();
     const now = await client.findSession(record.name);
     if (now === undefined) throw await over('no such session');
@@ -108,6 +104,7 @@ export function makeSession(client: LivyClient, parts: SessionParts): LivySessio
   const timer = beatMs > 0 ? setInterval(() => void keepAlive(), beatMs) : undefined;
   timer?.unref();
   const stop = (): void => clearInterval(timer);
+  lost.addEventListener('abort', stop, { once: true });
 
   return {
     client,
@@ -115,23 +112,17 @@ export function makeSession(client: LivyClient, parts: SessionParts): LivySessio
     id: info.id,
     appId: info.appId,
     adopted: parts.adopted,
-    lost: lost.signal,
+    lost,
     check,
     over,
     checkIfBroken: async () => {
-      if (lost.signal.aborted) throw lost.signal.reason;
+      if (lost.aborted) throw lost.reason;
       if (client.http.epoch() !== epoch) await check();
     },
     checkBoot: async (boot) => {
       if (record.boot === boot) return;
       if (record.boot !== null) {
-        const error = livyError(
-          `livy session ${record.name}: expected the shim we started, got another one; its values are lost`,
-          { problem: 'identity', outcome: 'refused', retryable: false, sessionId: info.id },
-        );
-        stop();
-        lost.abort(error);
-        throw error;
+        throw notOurs('expected the shim we started, got another one; its values are lost');
       }
       record = { ...record, boot };
       await parts.store.save(record);
@@ -140,22 +131,13 @@ export function makeSession(client: LivyClient, parts: SessionParts): LivySessio
     close: () => {
       stop();
       closing ??= confirmEnd({
-        label: `livy session ${record.name}`,
+        label,
         record,
         limitMs: parts.closeTimeoutMs,
-        find: () => client.findSession(record.name),
-        remove: () => client.deleteSession(record.name),
+        verbs: sessionVerbs(client),
         next: (now) => lastStep(record, now),
       }).then(async () => {
-        if (!lost.signal.aborted) {
-          const reason = livyError(`livy session ${record.name}: closed`, {
-            problem: 'dead',
-            outcome: 'refused',
-            retryable: false,
-            sessionId: info.id,
-          });
-          lost.abort(reason);
-        }
+        end(finalError(`${label}: closed`, 'dead', info.id));
         await parts.store.remove(record.key);
       });
       return closing;

@@ -3,11 +3,11 @@
  * Invariant: names are plain file names, so no path can leave the folder; what is read is checked
  * by the caller's digest.
  */
-import { randomUUID } from 'node:crypto';
-import { open, readFile, rename, rm, stat } from 'node:fs/promises';
+import { readFile, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { InternalError, ResourceError } from '../../driver/errors.js';
 import { makeFolder } from '../../driver/support/make-folder.js';
+import { replaceFile } from '../../driver/support/replace-file.js';
 
 export interface PayloadStorage {
   /** The folder as the cluster writes it (`file:/mnt/x`, `hdfs://..`); the shim puts large results there. */
@@ -37,16 +37,7 @@ export function folderStorage(folder: string, folderUri = `file:${folder}`): Pay
     folderUri: base,
     put: async (name, bytes) => {
       await makeFolder(folder, 0o700);
-      const target = join(folder, plainName(name));
-      const temporary = `${target}.${randomUUID()}`;
-      const file = await open(temporary, 'wx', 0o600);
-      try {
-        await file.writeFile(bytes);
-        await file.sync();
-      } finally {
-        await file.close();
-      }
-      await rename(temporary, target);
+      await replaceFile(join(folder, plainName(name)), bytes, true);
       return `${base}/${name}`;
     },
     get: async (id, limitBytes) => {

@@ -7,13 +7,14 @@
 import { ConfigError } from '../../driver/errors.js';
 import {
   createRecorded,
+  discardRecorded,
   type Found,
   type StartOptions,
   whileStarting,
 } from './application-life.js';
-import { isLivyProblem, livyError } from './errors.js';
+import { finalError, isLivyProblem } from './errors.js';
 import type { LivyClient } from './livy-client.js';
-import { type LivySession, makeSession } from './livy-session.js';
+import { type LivySession, makeSession, sessionVerbs } from './livy-session.js';
 import { identityMismatch, identityOf } from './session-identity.js';
 import type { SessionRecord, SessionStore } from './session-store.js';
 import type { SessionInfo, SessionSpec } from './types.js';
@@ -82,23 +83,17 @@ export async function discardSession(
   store: SessionStore,
   key: string,
 ): Promise<boolean> {
-  const record = await store.load(key);
-  if (record === undefined) return false;
-  const found = await findOurs(client, record, true);
-  if (found) await client.deleteSession(record.name);
-  await store.remove(key);
-  return found !== undefined;
+  return discardRecorded(client, sessionVerbs(client), store, key);
 }
 
 async function findOurs(
   client: LivyClient,
   record: SessionRecord,
-  evenEnded = false,
 ): Promise<Found<SessionInfo> | undefined> {
   if (record.url !== client.url) return undefined;
   const info = await client.findSession(record.name);
   if (info === undefined || identityMismatch(record, info) !== undefined) return undefined;
-  if (!evenEnded && sessionPhase(info.state) === 'ended') {
+  if (sessionPhase(info.state) === 'ended') {
     // It is ours and over: deleting it frees nothing we need, but leaves no dead entries behind.
     await client.deleteSession(record.name);
     return undefined;
@@ -110,14 +105,12 @@ function create(client: LivyClient, options: OpenSessionOptions): Promise<Found<
   const { key, store, signal } = options;
   const spec = { heartbeatSeconds: HEARTBEAT_SECONDS, ...options.spec };
   return createRecorded({
-    url: client.url,
+    client,
+    verbs: sessionVerbs(client),
     store,
     key,
     prefix: options.namePrefix ?? 'reprise',
     create: (name) => client.createSession({ ...spec, name }, { signal }),
-    find: (name) => client.findSession(name),
-    discard: () => discardSession(client, store, key),
-    retries: client.retry.retries,
     graceMs: options.adoptGraceMs,
     signal,
   });
@@ -148,12 +141,8 @@ function untilReady(
       } catch (error) {
         if (!isLivyProblem(error, 'gone')) throw error;
         await options.store.remove(record.key);
-        throw livyError(`livy session ${record.name}: expected it to start, got no such session`, {
-          problem: 'dead',
-          outcome: 'refused',
-          retryable: false,
-          sessionId: record.name,
-        });
+        const message = `livy session ${record.name}: expected it to start, got no such session`;
+        throw finalError(message, 'dead', record.name);
       }
     },
   });
@@ -184,12 +173,6 @@ async function startFailure(
     left = '; it could not be deleted and may still run';
   }
   const tail = log.length > 0 ? `\n${log.join('\n')}` : '';
-  return livyError(`livy session ${record.name}: expected it to start, got ${got}${left}${tail}`, {
-    problem,
-    outcome: 'refused',
-    retryable: false,
-    sessionId: record.name,
-    state,
-    log,
-  });
+  const message = `livy session ${record.name}: expected it to start, got ${got}${left}${tail}`;
+  return finalError(message, problem, record.name, { state, log });
 }

@@ -3,12 +3,13 @@
  * moment, whatever dies, each session we may have started on a cluster has a record that names it,
  * so the next start adopts or deletes it.
  */
-import { createHash, randomUUID } from 'node:crypto';
-import { open, readdir, rename, rm } from 'node:fs/promises';
+import { createHash } from 'node:crypto';
+import { readdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { makeFolder } from '../../driver/support/make-folder.js';
 import { readOwnFile } from '../../driver/support/plain-file.js';
 import { isFromDeadProcess, processToken } from '../../driver/support/process-token.js';
+import { replaceFile } from '../../driver/support/replace-file.js';
 
 export interface SessionRecord {
   /** What the session is for; sessions of one key follow each other. */
@@ -112,18 +113,7 @@ export function folderSessionStore(folder: string): SessionStore {
     },
     save: async (record) => {
       await makeFolder(folder, 0o700);
-      const target = fileOf(record.key);
-      const temporary = `${target}.${randomUUID()}.tmp`;
-      const file = await open(temporary, 'wx', 0o600);
-      try {
-        await file.writeFile(`${JSON.stringify(record, null, 2)}\n`);
-        await file.sync();
-      } finally {
-        await file.close();
-      }
-      await rename(temporary, target);
-      const directory = await open(folder, 'r');
-      await directory.sync().finally(() => directory.close());
+      await replaceFile(fileOf(record.key), `${JSON.stringify(record, null, 2)}\n`, true);
     },
     remove: (key) => rm(fileOf(key), { force: true }),
   };

@@ -196,21 +196,6 @@ export function versionsIn(text: string, nonce: string): RunningVersions | undef
   return spark === undefined || scala === undefined ? undefined : { spark, scala };
 }
 
-/** The nonce of a question for versions; undefined for any other code. */
-export function questionOf(code: string): string | undefined {
-  return code.startsWith(VERSIONS_HEAD) && code.endsWith(VERSIONS_TAIL)
-    ? code.slice(VERSIONS_HEAD.length, -VERSIONS_TAIL.length)
-    : undefined;
-}
-
-/** The argument of a statement of ours; undefined for any other code. */
-export function argumentOf(code: string): string | undefined {
-  const match = /^_root_\.reprise\.livy\.Statements\.run\("([A-Za-z0-9_-]{24,60000})"\)$/.exec(
-    code,
-  );
-  return match?.[1];
-}
-
 /** What the shim says of one awaited request. */
 export type Report =
   | { readonly kind: 'done'; readonly bytes: Uint8Array }

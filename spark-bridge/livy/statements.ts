@@ -4,7 +4,13 @@
  * again; a session's `idle` is never taken for a statement's end; at most a handful of statements
  * are open, since Livy drops the oldest of 100.
  */
-import { isLivyProblem, livyError, livyFacts } from './errors.js';
+import {
+  finalError,
+  isLivyProblem,
+  type LivyFacts,
+  type LivyProblem,
+  livyFacts,
+} from './errors.js';
 import type { LivySession } from './livy-session.js';
 import { pause } from './retry.js';
 import { isStatementOf, type StatementText } from './statement-code.js';
@@ -30,12 +36,6 @@ export interface StatementRunner {
    *   `identity`, `cancelled`
    */
   run(statement: StatementText, signal?: AbortSignal): Promise<string>;
-  /**
-   * Cancels the statement now running, then sends `canary`; without an answer in `limitMs` the
-   * session is deleted, since plain JVM code can't be stopped otherwise. @returns whether the
-   * session lives
-   */
-  cancelRunning(canary: StatementText, limitMs: number): Promise<boolean>;
 }
 
 /** Statements looked through for a nonce: more than we ever have open. */
@@ -49,7 +49,6 @@ interface State {
   readonly readyTimeoutMs: number;
   /** Highest id seen; ids count up by one, so a lost statement has a higher one. */
   lastId: number;
-  running: number | undefined;
   /** Submissions go one after the other, so that the order of ids is the order of calls. */
   tail: Promise<unknown>;
 }
@@ -65,7 +64,6 @@ export function createStatementRunner(
     lookupGraceMs: options.lookupGraceMs ?? 10_000,
     readyTimeoutMs: options.readyTimeoutMs ?? 180_000,
     lastId: -1,
-    running: undefined,
     tail: Promise.resolve(),
   };
   const run = async (statement: StatementText, signal?: AbortSignal): Promise<string> => {
@@ -73,7 +71,7 @@ export function createStatementRunner(
     state.tail = turn.catch(() => undefined);
     return textOf(state, await waitFor(state, await turn, statement.nonce, signal));
   };
-  return { run, cancelRunning: (canary, limitMs) => cancelRunning(state, run, canary, limitMs) };
+  return { run };
 }
 
 async function submit(state: State, statement: StatementText): Promise<StatementInfo> {
@@ -157,20 +155,11 @@ async function waitFor(
 ): Promise<StatementInfo> {
   const { session } = state;
   let statement = first;
-  state.running = first.id;
   const since = Date.now();
   for (;;) {
     if (statement.code !== '' && !isStatementOf(statement.code, nonce)) {
-      throw livyError(
-        `livy statement ${statement.id} of session ${session.name}: expected our own code, got another's`,
-        {
-          problem: 'identity',
-          outcome: 'refused',
-          retryable: false,
-          sessionId: session.id,
-          statementId: statement.id,
-        },
-      );
+      const got = "expected our own code, got another's";
+      throw failed(session, statement.id, got, 'identity');
     }
     if (statement.state === 'available' || statement.state === 'cancelled') return statement;
     if (signal?.aborted) throw cancelled(session, first.id, 'by the caller');
@@ -191,18 +180,22 @@ async function waitFor(
   }
 }
 
+function failed(
+  session: LivySession,
+  statementId: number,
+  message: string,
+  problem: LivyProblem,
+  more: Partial<LivyFacts> = {},
+): Error {
+  const place = `livy statement ${statementId} of session ${session.name}`;
+  return finalError(`${place}: ${message}`, problem, session.id, { statementId, ...more });
+}
+
 const cancelled = (session: LivySession, id: number, how: string): Error =>
-  livyError(`livy statement ${id} of session ${session.name}: cancelled ${how}`, {
-    problem: 'cancelled',
-    outcome: 'unknown',
-    retryable: false,
-    sessionId: session.id,
-    statementId: id,
-  });
+  failed(session, id, `cancelled ${how}`, 'cancelled', { outcome: 'unknown' });
 
 async function textOf(state: State, statement: StatementInfo): Promise<string> {
   const { session } = state;
-  if (state.running === statement.id) state.running = undefined;
   if (statement.state === 'cancelled') throw cancelled(session, statement.id, 'in Livy');
   const output: StatementOutput | null = statement.output;
   if (output?.status === 'ok') return output.text;
@@ -213,39 +206,9 @@ async function textOf(state: State, statement: StatementInfo): Promise<string> {
     /not found: value reprise|object reprise is not a member|value livy is not a member/.test(said)
       ? "; the session does not have Reprise's jar, give it as `jars` or upload it"
       : '';
-  throw livyError(
-    `livy statement ${statement.id} of session ${session.name}: expected it to run, got ${scrub(said.trim().slice(0, 1000))}${missing}`,
-    {
-      problem: 'remote',
-      outcome: 'refused',
-      retryable: false,
-      sessionId: session.id,
-      statementId: statement.id,
-      state: statement.state,
-      remoteTrace: output?.status === 'error' ? output.traceback.map(scrub) : [],
-    },
-  );
-}
-
-async function cancelRunning(
-  state: State,
-  run: StatementRunner['run'],
-  canary: StatementText,
-  limitMs: number,
-): Promise<boolean> {
-  const { session } = state;
-  const limit = AbortSignal.timeout(limitMs);
-  try {
-    if (state.running !== undefined) {
-      await session.client.cancelStatement(session.name, state.running, { signal: limit });
-    }
-    const late = pause(limitMs, limit).then(() => 'late' as const);
-    const answer = run(canary, limit).then(() => 'alive' as const);
-    if ((await Promise.race([answer, late])) === 'alive') return true;
-    answer.catch(() => undefined);
-  } catch {
-    // No answer in whatever way: the interpreter is stuck or gone.
-  }
-  await session.close();
-  return false;
+  const got = `${scrub(said.trim().slice(0, 1000))}${missing}`;
+  throw failed(session, statement.id, `expected it to run, got ${got}`, 'remote', {
+    state: statement.state,
+    remoteTrace: output?.status === 'error' ? output.traceback.map(scrub) : [],
+  });
 }

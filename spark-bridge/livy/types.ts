@@ -85,22 +85,6 @@ export interface BatchSpec extends SparkResources {
   readonly args?: readonly string[];
 }
 
-/** States Livy knows; anything else it says is carried as is and means "not yet". */
-export const SESSION_STATES = [
-  'not_started',
-  'starting',
-  'recovering',
-  'idle',
-  'running',
-  'busy',
-  'shutting_down',
-  'error',
-  'dead',
-  'killed',
-  'success',
-] as const;
-export type KnownSessionState = (typeof SESSION_STATES)[number];
-
 /** What a state means for us: `wait` for it, use it (`ready`), or it is over (`ended`). */
 export type SessionPhase = 'wait' | 'ready' | 'ended';
 

@@ -313,12 +313,9 @@ export class SparkBackend implements Backend {
       },
       release: (handles: readonly string[]) => this.#drop('unpersist', handles),
     };
-    const { rddReuse = 'delayed', rddShare } = this.#options;
-    return new RddTier(this.name, storage, {
-      policy: rddReuse,
-      memoryBytes: this.description.storageMemoryBytes,
-      ...(rddShare === undefined ? {} : { share: rddShare }),
-    });
+    const { rddReuse: policy = 'delayed', rddShare: share = 0.8 } = this.#options;
+    const memoryBytes = this.description.storageMemoryBytes;
+    return new RddTier(this.name, storage, { policy, memoryBytes, share });
   }
 
   /** One node's own work, without the job. @units seconds */
@@ -360,24 +357,15 @@ export async function createSparkBackend(
 ): Promise<SparkBackend> {
   if ('channel' in options) return connect(options);
   const open = (): Promise<EmbeddedSpark> => startEmbeddedSpark(options);
-  const { onWarning, signal } = options;
+  const { onWarning, submit } = options;
   const channel = new RenewableChannel(await open(), {
     open,
     onLost: (message) =>
       onWarning?.(`${message}\nspark: starting another JVM for what is unfinished`),
   });
   try {
-    const { rddReuse, rddShare, sql } = options;
-    const isHere = options.submit === undefined || isLocalMaster(options.submit.master);
-    return await connect({
-      channel,
-      isHere,
-      ...(onWarning ? { onWarning } : {}),
-      ...(signal ? { signal } : {}),
-      ...(rddReuse === undefined ? {} : { rddReuse }),
-      ...(rddShare === undefined ? {} : { rddShare }),
-      ...(sql === undefined ? {} : { sql }),
-    });
+    const isHere = submit === undefined || isLocalMaster(submit.master);
+    return await connect({ ...options, channel, isHere });
   } catch (error) {
     await channel.close();
     throw error;

@@ -16,18 +16,10 @@ import type {
 import { denseBytes, type Expr } from '../../driver/ir/expr.js';
 import type { Handle } from '../../driver/ir/value.js';
 import { Budget, type Candidate, lossPerByte } from '../../driver/support/budget.js';
+import type { WireStorage } from '../channel/wire.js';
 import { DelayedCaching, type RddReuse } from './delayed-caching.js';
 
-export interface StorageReport {
-  /** What the executors may store together. @units bytes */
-  readonly memoryBytes: number;
-  readonly handles: readonly {
-    readonly handle: string;
-    readonly memoryBytes: number;
-    readonly diskBytes: number;
-    readonly materialised: boolean;
-  }[];
-}
+export type StorageReport = Pick<WireStorage, 'memoryBytes' | 'handles'>;
 
 /** What the tier needs of the cluster. */
 export interface RddStorage {
@@ -43,8 +35,8 @@ export interface RddTierOptions {
   readonly policy: RddReuse;
   /** What the executors may store together, as Spark said when it was asked last. @units bytes */
   readonly memoryBytes: number;
-  /** Share of it for kept values; the rest is for broadcasts and for values the plan keeps. Default 0.8. */
-  readonly share?: number;
+  /** Share of it for kept values; the rest is for broadcasts and for values the plan keeps. */
+  readonly share: number;
 }
 
 /** Reads of a value that is not wholly stored, after which what is missing is computed in the background. */
@@ -96,7 +88,7 @@ export class RddTier implements CacheTier {
   constructor(name: string, storage: RddStorage, options: RddTierOptions) {
     this.name = name;
     this.#storage = storage;
-    this.#share = options.share ?? 0.8;
+    this.#share = options.share;
     this.#memoryBytes = options.memoryBytes;
     this.caching = new DelayedCaching(options.policy);
   }

@@ -2,7 +2,6 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import {
-  argumentOf,
   argumentRoom,
   type Item,
   itemBytes,
@@ -13,6 +12,7 @@ import {
   ReplyDamage,
   statementText,
 } from '../../spark-bridge/livy/statement-code.js';
+import { argumentOf } from '../support/livy-server/read-code.js';
 import { endSession, newSession } from '../support/livy-server/sessions.js';
 import { shimEvaluator } from '../support/livy-server/shim-model.js';
 

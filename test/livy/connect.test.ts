@@ -6,9 +6,10 @@ import { join } from 'node:path';
 import { type ConnectOptions, connectLivy } from '../../spark-bridge/livy/connect.js';
 import { isLivyProblem } from '../../spark-bridge/livy/errors.js';
 import { folderStorage } from '../../spark-bridge/livy/payload-storage.js';
-import { questionOf, type RunningVersions } from '../../spark-bridge/livy/statement-code.js';
+import type { RunningVersions } from '../../spark-bridge/livy/statement-code.js';
 import { echoShim } from '../support/livy-server/frame-handlers.js';
 import { FAST, type Fixture, livyFixture } from '../support/livy-server/livy-fixture.js';
+import { questionOf } from '../support/livy-server/read-code.js';
 import type { Evaluator } from '../support/livy-server/sessions.js';
 import { shimEvaluator } from '../support/livy-server/shim-model.js';
 

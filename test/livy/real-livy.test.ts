@@ -24,11 +24,8 @@ import {
   type SparkBackend,
 } from '../../spark-bridge/index.js';
 import { connectLivy, type JarDelivery, type LivyLink } from '../../spark-bridge/livy/connect.js';
-import { isLivyProblem } from '../../spark-bridge/livy/errors.js';
 import { createLivyClient } from '../../spark-bridge/livy/livy-client.js';
 import { memorySessionStore } from '../../spark-bridge/livy/session-store.js';
-import { statementText } from '../../spark-bridge/livy/statement-code.js';
-import { createStatementRunner } from '../../spark-bridge/livy/statements.js';
 import { assertClose } from '../support/close.js';
 
 const url = env.livyUrl();
@@ -206,18 +203,6 @@ describe('a real Livy', function () {
     link = await open();
     assert.ok(link.session.adopted);
     assert.equal(link.session.id, id);
-  });
-
-  it('is deleted when busy JVM code does not answer to cancellation', async () => {
-    const runner = createStatementRunner(link.session);
-    const { client, session } = link;
-    await client.submitStatement(session.name, 'Thread.sleep(120000)');
-    const canary = statementText({ items: [], waitMs: 0, store: null });
-    assert.equal(await runner.cancelRunning(canary, 5000), false);
-    assert.equal(await client.findSession(session.name), undefined);
-    await assert.rejects(link.channel.call('ping', {}), (error: unknown) =>
-      isLivyProblem(error, 'dead'),
-    );
   });
 });
 

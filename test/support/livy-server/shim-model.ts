@@ -7,7 +7,7 @@ import { createHash, randomBytes } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { deflateSync, inflateSync } from 'node:zlib';
-import { argumentOf, questionOf } from '../../../spark-bridge/livy/statement-code.js';
+import { argumentOf, questionOf } from './read-code.js';
 import type { Evaluator } from './sessions.js';
 
 /** Answers one request frame. `boot` names the driver process. */

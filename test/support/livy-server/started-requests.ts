@@ -1,5 +1,5 @@
 /** Which requests the statements of a session have started, read from their arguments as `statement-code.ts` lays them out. */
-import { argumentOf } from '../../../spark-bridge/livy/statement-code.js';
+import { argumentOf } from './read-code.js';
 import type { TestSession } from './sessions.js';
 
 /** Distinct requests started so far; a statement sent again starts nothing new. */
