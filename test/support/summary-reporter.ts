@@ -3,30 +3,29 @@
  * scripts. Skipped tests are listed above it with their titles, so that a skip is never silent, and
  * so are the seconds each folder took.
  */
-import { sep } from 'node:path';
+import { relative, sep } from 'node:path';
 import Mocha from 'mocha';
+import { packageRoot } from '../../jobs/cli/package-info.js';
 
-const { EVENT_SUITE_BEGIN, EVENT_SUITE_END, EVENT_TEST_FAIL, EVENT_TEST_PASS, EVENT_TEST_PENDING } =
+const { EVENT_HOOK_END, EVENT_TEST_END, EVENT_TEST_FAIL, EVENT_TEST_PASS, EVENT_TEST_PENDING } =
   Mocha.Runner.constants;
 
 class SummaryReporter extends Mocha.reporters.Spec {
   #passed = 0;
   #failed = 0;
   readonly #skipped: string[] = [];
-  /** Of suites at the top, hooks included, by the folder of their file. @units ms */
+  /** Of tests and hooks, by the folder of their file below `test/`. @units ms */
   readonly #folders = new Map<string, number>();
 
   constructor(runner: Mocha.Runner, options?: Mocha.MochaOptions) {
     super(runner, options);
-    let began = 0;
-    runner.on(EVENT_SUITE_BEGIN, ({ parent }: Mocha.Suite) => {
-      if (parent?.root) began = Date.now();
-    });
-    runner.on(EVENT_SUITE_END, ({ parent, file }: Mocha.Suite) => {
-      if (!parent?.root) return;
-      const folder = file?.split(sep).at(-2) ?? 'elsewhere';
-      this.#folders.set(folder, (this.#folders.get(folder) ?? 0) + Date.now() - began);
-    });
+    const tests = `${packageRoot()}${sep}dist${sep}test`;
+    const count = ({ file, duration = 0 }: Mocha.Runnable): void => {
+      const folder = file ? (relative(tests, file).split(sep)[0] ?? '') : 'elsewhere';
+      this.#folders.set(folder, (this.#folders.get(folder) ?? 0) + duration);
+    };
+    runner.on(EVENT_TEST_END, count);
+    runner.on(EVENT_HOOK_END, count);
     runner.on(EVENT_TEST_PASS, () => {
       this.#passed++;
     });
