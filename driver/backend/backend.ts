@@ -60,6 +60,19 @@ export interface SegmentResult {
   /** Passes over a source's data. */
   readonly passes: number;
   readonly sparkJobs: number;
+  /**
+   * There when handles were answered before their kernels have run: settles with the last of them.
+   * Never rejects, and nobody waits for it to go on.
+   */
+  readonly ended?: Promise<SegmentEnd>;
+}
+
+/** What became of a segment whose handles were answered at once. */
+export interface SegmentEnd {
+  /** Nodes that have no value and why: those of failed kernels, and those that read what these were to make. */
+  readonly failures: ReadonlyMap<Expr, Error>;
+  /** Time the device worked on it. @units seconds */
+  readonly seconds: number;
 }
 
 export interface CostEstimate {
@@ -108,9 +121,20 @@ export interface Backend {
    * @throws ExecutionError
    */
   runChain?(nodes: readonly Expr[], inputs: ReadonlyMap<Expr, Value>): Value | undefined;
-  /** Runs a segment. On failure nothing of it stays behind. @throws ExecutionError, ResourceError, DataError */
+  /**
+   * Runs a segment. On failure nothing of it stays behind.
+   *
+   * A device (`SessionOptions.devices`) is given runs of nodes with `persist` alone. It queues them in
+   * order, takes the memory they need in that order, and answers handles at once; operands may be
+   * handles whose kernels have not run yet. What of a segment is not persisted it frees behind the
+   * last kernel that reads it. Host operands may be read until `ended`.
+   * @throws ExecutionError, DataError; ResourceError when memory of the device does not suffice: its
+   *   tier is asked to make room for `requestedBytes`, and the segment comes again
+   */
   run(segment: Segment, context: RunContext): Promise<SegmentResult>;
-  /** Brings a resident value to the host. */
+  /** The event of a handle answered before its kernel has run: settles when its value is there. @throws why there is none */
+  arrived?(handle: Handle): Promise<void>;
+  /** Brings a resident value, which has arrived, to the host. */
   collect?(handle: Handle, context: RunContext): Promise<Value>;
   /**
    * Takes back the memory of a host value it made, which nobody will read again, for its next
@@ -118,7 +142,7 @@ export interface Backend {
    * operands'.
    */
   recycle?(value: DenseMatrix): void;
-  /** Drops a resident value; never blocks on the cluster. */
+  /** Drops a resident value; never blocks. On a device it is freed behind the kernels that were queued before. */
   release?(handle: Handle): void;
   /**
    * Opens anew what `BackendLostError` says has ended; handles made before name nothing any more.

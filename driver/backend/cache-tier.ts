@@ -60,6 +60,8 @@ export interface CacheTier {
   hit?(entry: CacheEntry, handle: Handle): void;
   /** The value is out of the index: release it, without blocking. */
   drop(entry: CacheEntry, handle: Handle): void;
+  /** Evicts what is worth least and not pinned, until so many bytes are free. False when there is nothing left to evict. */
+  makeRoom?(bytes: number): boolean;
   usage?(): TierUsage;
 }
 
@@ -76,14 +78,5 @@ export function pinValues(tiers: Iterable<CacheTier>, values: readonly Value[]):
   }
   return () => {
     for (const end of ends) end();
-  };
-}
-
-/** The tier of a backend that brings none: no budget, released when dropped. */
-export function plainTier(name: string, release: (handle: Handle) => void): CacheTier {
-  return {
-    name,
-    put: () => {},
-    drop: (_entry, handle) => release(handle),
   };
 }

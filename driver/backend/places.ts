@@ -6,11 +6,12 @@
  * of being kept; a value is brought once, however many read it and however they overlap; a move
  * runs beside other work, nobody waits for it, and one that fails is an eviction like any other.
  */
+import type { ResourceError } from '../errors.js';
 import type { DenseMatrix, Handle, Value } from '../ir/value.js';
 import type { Backend, RunContext } from './backend.js';
 import type { CacheEntry } from './cache-entry.js';
 import { type CacheTier, pinValues } from './cache-tier.js';
-import { type Copy, leastSaved, Place } from './place.js';
+import { type Copy, leastSaved, type NewCopy, Place } from './place.js';
 
 export interface PlacesOptions {
   readonly backends: ReadonlyMap<string, Backend>;
@@ -46,14 +47,19 @@ export class Places {
 
   /** The host copy of a backend's value, pinned; undefined when it can't be brought. */
   async bring(handle: Handle, context: RunContext): Promise<Copy<DenseMatrix> | undefined> {
-    return this.host.bring(handle, async () => {
-      const start = performance.now();
-      const it = await this.#options.backends.get(handle.backend)?.collect?.(handle, context);
-      if (it?.kind !== 'dense') return undefined;
-      const seconds = (performance.now() - start) / 1000;
-      this.#options.brought?.(handle, seconds);
-      return { it, bytes: it.data.byteLength, seconds };
-    });
+    return this.host.bring(handle, () => this.fetch(handle, context));
+  }
+
+  /** A backend's value, copied to the host and not kept there. */
+  async fetch(handle: Handle, context: RunContext): Promise<NewCopy<DenseMatrix> | undefined> {
+    const backend = this.#options.backends.get(handle.backend);
+    await backend?.arrived?.(handle);
+    const start = performance.now();
+    const it = await backend?.collect?.(handle, context);
+    if (it?.kind !== 'dense') return undefined;
+    const seconds = (performance.now() - start) / 1000;
+    this.#options.brought?.(handle, seconds);
+    return { it, bytes: it.data.byteLength, seconds };
   }
 
   /** A value on the host, if it can be brought there. */
@@ -72,6 +78,14 @@ export class Places {
 
   release(handle: Handle): void {
     this.#options.backends.get(handle.backend)?.release?.(handle);
+  }
+
+  /** Lets go of what a backend can spare, to the host where that pays. False when there is nothing left. */
+  async makeRoom({ tier }: Backend, { facts }: ResourceError): Promise<boolean> {
+    const bytes = Number(facts.requestedBytes) - Number(facts.availableBytes);
+    const isRoom = tier?.makeRoom?.(Number.isFinite(bytes) ? bytes : 1) ?? false;
+    if (isRoom) await this.settle();
+    return isRoom;
   }
 
   /** Called for a value that is about to leave the index: takes it over if that pays. */

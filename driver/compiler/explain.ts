@@ -21,8 +21,14 @@ export function printPlan(plan: Plan): string {
     forms.add(expr, expr.inputs.length === 0 ? 'leaf' : 'cached');
   }
   for (const node of plan.nodes) forms.add(node.expr, placeText(node, plan));
-  const names = (plan.prefetch ?? []).map((expr) => `#${forms.numberOf(expr)}`);
-  return names.length > 0 ? `${forms.text()}\nprefetch ${inputList(names)}` : forms.text();
+  const names = (exprs: readonly Expr[]): string =>
+    inputList([...new Set(exprs.map((expr) => `#${forms.numberOf(expr)}`))]);
+  const lines = [forms.text()];
+  if (plan.prefetch !== undefined) lines.push(`prefetch ${names(plan.prefetch)}`);
+  for (const { backend, nodes } of plan.segments ?? []) {
+    lines.push(`segment of ${backend.name} ${names(nodes.map(({ expr }) => expr))}`);
+  }
+  return lines.join('\n');
 }
 
 /** Lines of nodes, equal forms counted. */

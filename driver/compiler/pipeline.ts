@@ -8,6 +8,7 @@ import { topological } from '../ir/expr.js';
 import { asynchrony } from './asynchrony.js';
 import { cellChains } from './cell-chains.js';
 import { checkpoints } from './checkpoints.js';
+import { deviceSegments } from './device-segments.js';
 import { fileResults } from './file-results.js';
 import { linearise } from './linearise.js';
 import { partialReuse } from './partial-reuse.js';
@@ -51,6 +52,8 @@ export const passes: readonly Pass[] = [
   asynchrony,
   // Last: the order serves what the others decided and changes nothing of it.
   linearise,
+  // In that order.
+  deviceSegments,
 ];
 
 /** The physical plan of these expressions. Nothing runs and nothing is claimed. @throws InternalError, UnsupportedError */

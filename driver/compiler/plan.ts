@@ -6,6 +6,7 @@
 import type { Backend } from '../backend/backend.js';
 import type { Expr } from '../ir/expr.js';
 import type { Value } from '../ir/value.js';
+import type { DeviceSegment } from './device-segments.js';
 import type { FilePart } from './file-parts.js';
 import type { PartialReuse } from './run-plan-rules.js';
 
@@ -93,6 +94,8 @@ export interface Plan {
   readonly prefetch?: readonly Expr[];
   /** Host values that travel to remote backends as soon as they are there, since programs read them whole. */
   readonly broadcast?: ReadonlySet<Expr>;
+  /** What each device is given together; every node of a device is in one. */
+  readonly segments?: readonly DeviceSegment[];
   /** What is answered from cached parts; the plan is over the nodes that answer. */
   readonly partial?: PartialReuse;
 }
@@ -155,9 +158,10 @@ export function firstWaves(plan: Plan): ReadonlyMap<PlanNode, number> {
 /** Host operators that work over row blocks waits for, directly or through others: run first, that work starts soonest. */
 export function awaitedNodes(plan: Plan): ReadonlySet<PlanNode> {
   const awaited = new Set<PlanNode>();
+  const onDevices = new Set(plan.segments?.flatMap(({ nodes }) => nodes));
   for (let i = plan.nodes.length - 1; i >= 0; i--) {
     const node = plan.nodes[i]!;
-    if (!isOverRows(node) && !awaited.has(node)) continue;
+    if (!isOverRows(node) && !onDevices.has(node) && !awaited.has(node)) continue;
     for (const input of node.expr.inputs) {
       const below = plan.nodeOf.get(input);
       if (below !== undefined && !isOverRows(below)) awaited.add(below);

@@ -7,8 +7,9 @@
  * LIMA (SIGMOD 2021).
  */
 
+import { BackendTier } from '../backend/backend-tier.js';
 import { type CacheEntry, pendingEntry } from '../backend/cache-entry.js';
-import { type CacheTier, plainTier } from '../backend/cache-tier.js';
+import type { CacheTier } from '../backend/cache-tier.js';
 import type { Expr } from '../ir/expr.js';
 import type { OpDef } from '../ir/op-def.js';
 import type { Handle, Value } from '../ir/value.js';
@@ -369,7 +370,8 @@ export class ReuseCache {
   #tierOf(handle: Handle): CacheTier {
     let tier = this.#tiers.get(handle.backend);
     if (tier === undefined) {
-      tier = plainTier(handle.backend, this.#release);
+      tier = new BackendTier(handle.backend, this.#release);
+      tier.connect?.(this);
       this.#tiers.set(tier.name, tier);
     }
     return tier;

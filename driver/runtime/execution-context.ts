@@ -13,6 +13,8 @@ export interface ExecutionContext extends RunContext {
   readonly cache: ReuseCache;
   readonly statistics: Statistics;
   readonly backends: ReadonlyMap<string, Backend>;
+  /** Runs operators on whole values on this machine. */
+  readonly local: Backend;
   /** False: nothing is claimed or kept. */
   readonly reuse: boolean;
   /** Learns from what is measured. */

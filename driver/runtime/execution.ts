@@ -24,6 +24,7 @@ import { InternalError } from '../errors.js';
 import { rowsScanned } from '../frame/frame-data.js';
 import type { Expr } from '../ir/expr.js';
 import type { Value } from '../ir/value.js';
+import { DeviceRuns } from './device-runs.js';
 import type { ExecutionContext, Outcome } from './execution-context.js';
 import { failureOf } from './failure.js';
 import { NodeStates } from './node-states.js';
@@ -48,6 +49,7 @@ export class Execution {
   /** What runs now; these promises never reject. */
   readonly #inFlight = new Set<Promise<void>>();
   readonly #operands: Operands;
+  readonly #devices: DeviceRuns;
   /** Host operators and row-block targets still to run, in plan order. */
   #host: PlanNode[] = [];
   #targets: PlanNode[] = [];
@@ -61,11 +63,20 @@ export class Execution {
     this.#results = new PromisedResults(plan, context);
     this.#transients = new TransientValues(plan, this.#states.values);
     this.#operands = new Operands(this.#states.values, context);
+    this.#devices = new DeviceRuns(plan, context, {
+      states: this.#states,
+      results: this.#results,
+      operands: this.#operands,
+      launch: (work) => this.#launch(work),
+      runHere: (nodes) => void this.#host.push(...nodes),
+      finished: (node) => this.#transients.finished(node),
+    });
+    const onDevices = new Set(plan.segments?.flatMap(({ nodes }) => nodes));
     for (const node of plan.nodes) {
       if (node.how.kind === 'fused') continue;
       if (isTarget(node)) this.#targets.push(node);
-      else if (!isOverRows(node)) this.#host.push(node);
-      else continue;
+      else if (isOverRows(node)) continue;
+      else if (!onDevices.has(node)) this.#host.push(node);
       if (!isFreed(node)) this.#results.claim(node.expr);
     }
   }
@@ -74,9 +85,9 @@ export class Execution {
   async run(): Promise<Outcome[]> {
     try {
       if (this.#context.asynchronous) this.#operands.prefetch(this.#plan.prefetch ?? []);
-      while (this.#host.length > 0 || this.#targets.length > 0) {
+      while (this.#left() > 0 || this.#inFlight.size > 0) {
+        const before = this.#left();
         this.#context.signal?.throwIfAborted();
-        const before = this.#host.length + this.#targets.length;
         // What runs elsewhere is started before anything runs here.
         if (this.#context.asynchronous) this.#launchSegments(false);
         await this.#runHostOperators();
@@ -84,15 +95,15 @@ export class Execution {
           this.#launchSegments(this.#inFlight.size === 0);
         }
         if (this.#inFlight.size > 0) await this.#settleSome();
-        else if (this.#host.length + this.#targets.length === before) {
+        else if (this.#left() === before) {
           throw new InternalError('execution: expected a node that can run, got none');
         }
       }
-      await Promise.all(this.#inFlight);
       this.#context.signal?.throwIfAborted();
     } finally {
       await Promise.all(this.#inFlight);
       this.#results.end();
+      this.#devices.end();
       await this.#operands.end((expr) => this.#results.isOwned(expr));
     }
     return this.#plan.roots.map((root) => {
@@ -103,6 +114,11 @@ export class Execution {
         throw new InternalError('execution: expected a value for every root');
       return { ok: true, value };
     });
+  }
+
+  /** What has not started. */
+  #left(): number {
+    return this.#host.length + this.#targets.length + this.#devices.waiting;
   }
 
   /** Work that never rejects: failures are kept by node. */
@@ -194,24 +210,15 @@ export class Execution {
   }
 
   async #runAsync(node: PlanNode, start: number): Promise<void> {
-    const { expr, backend, stays } = node;
+    const { expr, backend } = node;
     const others = this.#inFlight.size;
     try {
       const inputs = new Map<Expr, Value>();
       for (const input of expr.inputs) {
-        inputs.set(
-          input,
-          await this.#operands.operand(input, backend, backend.capabilities.blocks === 'none'),
-        );
+        inputs.set(input, await this.#operands.operand(input, backend, false));
       }
       const result = await backend.run(
-        {
-          nodes: [expr],
-          inputs,
-          outputs: stays.at === 'there' ? [] : [expr],
-          persist: stays.at === 'there' ? [expr] : [],
-          blocked: new Set(),
-        },
+        { nodes: [expr], inputs, outputs: [expr], persist: [], blocked: new Set() },
         this.#context,
       );
       const value = result.values.get(expr);
@@ -229,6 +236,7 @@ export class Execution {
    * of its wave, so that they share it.
    */
   #launchSegments(force: boolean): void {
+    this.#devices.launch();
     const ready = new Map<Backend, PlanNode[]>();
     const held = new Map<Backend, PlanNode[]>();
     for (const target of this.#targets) {
@@ -330,7 +338,7 @@ export class Execution {
     planned.forEach(({ expr }, i) => {
       const share = (seconds * flops[i]!) / total;
       const value = values.get(expr);
-      this.#record(expr, backend.name, share, value === undefined ? 'fused' : 'computed');
+      this.#results.record(expr, backend.name, share, value === undefined ? 'fused' : 'computed');
       if (value === undefined) return;
       this.#states.note(expr, value);
       this.#results.put(expr, value, seconds, backend.name);
@@ -366,7 +374,7 @@ export class Execution {
       if (isLetGo) transients.seen(step);
       step.wasTransient ||= isLetGo;
       const share = chain === undefined ? seconds : seconds / chain.nodes.length;
-      this.#record(step, backend.name, share, step === expr ? 'computed' : 'fused');
+      this.#results.record(step, backend.name, share, step === expr ? 'computed' : 'fused');
       statistics.operator(backend.name, step.op.name, start, end);
     }
     if (!isFreed(node)) this.#results.put(expr, value, total, backend.name);
@@ -375,13 +383,6 @@ export class Execution {
     if (this.#context.asynchronous && this.#plan.broadcast?.has(expr)) {
       this.#operands.announce(expr, value);
     }
-  }
-
-  #record(expr: Expr, backend: string, seconds: number, state: 'computed' | 'fused'): void {
-    const { statistics } = this.#context;
-    if (this.#plan.partial?.answers.has(expr)) statistics.partial++;
-    else statistics.misses++;
-    for (const key of this.#results.keysOf(expr)) statistics.record(key, backend, seconds, state);
   }
 
   /** @param operands of what was to be computed, where they are not the node's alone */

@@ -27,6 +27,11 @@ export class NodeStates {
     this.done.add(expr);
   }
 
+  fail(expr: Expr, error: Error): void {
+    this.values.delete(expr);
+    this.failed.set(expr, error);
+  }
+
   /** The first failure among operands of what can't be computed now. */
   failureAmong(operands: readonly Expr[], of: Expr): Error {
     for (const operand of operands) {

@@ -57,6 +57,14 @@ export class PromisedResults {
     }
   }
 
+  /** Counts a node that was computed. @param seconds what it took */
+  record(expr: Expr, backend: string, seconds: number, state: 'computed' | 'fused'): void {
+    const { statistics } = this.#context;
+    if (this.#plan.partial?.answers.has(expr)) statistics.partial++;
+    else statistics.misses++;
+    for (const key of this.keysOf(expr)) statistics.record(key, backend, seconds, state);
+  }
+
   /** It will not come: whoever waits for it computes it. */
   withdraw(expr: Expr): void {
     for (const key of this.keysOf(expr)) this.#context.cache.withdraw(key);

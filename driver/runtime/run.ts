@@ -36,6 +36,7 @@ export type RunScope = RunContext;
 /** What the runs of a session share. */
 export interface SessionParts {
   readonly backends: ReadonlyMap<string, Backend>;
+  readonly local: Backend;
   readonly interner: Interner;
   readonly cache: ReuseCache;
   readonly planner: Planner;
@@ -232,12 +233,13 @@ export class Run implements CallHost {
   }
 
   #contextOf(recall: Recall): ExecutionContext {
-    const { backends, cache, places, planner, reuse, asynchronous, tier } = this.#parts;
+    const { backends, local, cache, places, planner, reuse, asynchronous, tier } = this.#parts;
     return {
       ...this.scope,
       cache,
       statistics: this.statistics,
       backends,
+      local,
       reuse,
       costs: planner.costs,
       places,

@@ -147,6 +147,7 @@ function partsOf(options: SessionOptions): SessionParts {
   });
   return {
     backends,
+    local,
     interner,
     cache,
     planner,

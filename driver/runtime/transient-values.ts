@@ -34,12 +34,12 @@ export class TransientValues {
   }
 
   /** An operator on whole values is done, or a chain of them. */
-  finished(node: PlanNode, value: Value, chain?: CellChain): void {
+  finished(node: PlanNode, value?: Value, chain?: CellChain): void {
     if (this.#reads.size === 0) return;
     const { expr, backend } = node;
     // Element-wise operators write a value of their own; others, as `reshape`, may give a view of
     // what they read.
-    if (!expr.op.elementwise && value.kind === 'dense') this.#noteViews(expr, value);
+    if (!expr.op.elementwise && value?.kind === 'dense') this.#noteViews(expr, value);
     for (const { inputs } of chain?.nodes ?? [expr]) {
       for (const input of inputs) {
         const reads = this.#reads.get(input);

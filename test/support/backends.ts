@@ -8,6 +8,7 @@ import type { Backend } from '../../driver/backend/backend.js';
 import { createReferenceBackend } from '../../driver/backend/reference-backend.js';
 import type { OpName } from '../../driver/operators/index.js';
 import { createCpuBackend } from '../../gpu-executor/cpu/index.js';
+import { simulatedDevice } from './simulated-device.js';
 import { createTestSpark } from './spark.js';
 
 export interface Gap {
@@ -53,10 +54,17 @@ function sparkRow(name: string, conf: Readonly<Record<string, string>>): Backend
   };
 }
 
+const costs = { exchangeSeconds: 0, uploadBytesPerSecond: 1e9, downloadBytesPerSecond: 1e9 };
+
 export const backends: readonly BackendRow[] = [
   {
     name: 'reference',
     make: async () => createReferenceBackend(),
+    gaps: { frame: needsEngine, encode: needsEngine, call: valueOnly },
+  },
+  {
+    name: 'simulated device',
+    make: async () => simulatedDevice({ name: 'gpu', costs, seconds: () => 0 }),
     gaps: { frame: needsEngine, encode: needsEngine, call: valueOnly },
   },
   {

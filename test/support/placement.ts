@@ -12,6 +12,7 @@ import { rand } from '../../driver/matrix/create.js';
 import type { Matrix } from '../../driver/matrix/matrix.js';
 import { Session, type SessionOptions } from '../../driver/runtime/session.js';
 import { type SimulatedBackend, simulatedBackend } from './simulated-backend.js';
+import { type SimulatedDevice, simulatedDevice } from './simulated-device.js';
 
 export const MIB = 1024 * 1024;
 
@@ -21,7 +22,7 @@ const cellsRead = (expr: Expr): number =>
 export interface Machines {
   readonly session: Session;
   readonly cluster: SimulatedBackend;
-  readonly gpu: SimulatedBackend;
+  readonly gpu: SimulatedDevice;
   /** What everything so far took by the costs given, one after the other. @units seconds */
   readonly spentSeconds: () => number;
 }
@@ -39,11 +40,22 @@ export interface MachinesOptions extends Partial<SessionOptions> {
   /** What the cluster moves in a second, both ways. Default 100 MiB. @units bytes */
   readonly clusterBytes?: number;
   readonly gpuMemory?: number;
+  readonly gpuOps?: ReadonlySet<string>;
+  /** Called before a kernel of the GPU starts: throws to let it fail, waits to let it be late. */
+  readonly onKernel?: (expr: Expr) => void | Promise<void>;
 }
 
 /** Host 10 ns a cell, cluster 1 ns a cell and 20 ms a job over 100 MiB/s, GPU 0.1 ns a cell and 10 us over 5 GiB/s. */
 export function machines(options: MachinesOptions): Machines {
-  const { nanoseconds = {}, withGpu, clusterBytes = 100 * MIB, gpuMemory, ...rest } = options;
+  const {
+    nanoseconds = {},
+    withGpu,
+    clusterBytes = 100 * MIB,
+    gpuMemory,
+    gpuOps,
+    onKernel,
+    ...rest
+  } = options;
   const per = (rate: number) => (expr: Expr) => cellsRead(expr) * rate * 1e-9;
   const reference = createReferenceBackend();
   const hostSeconds = per(nanoseconds.host ?? 10);
@@ -71,9 +83,8 @@ export function machines(options: MachinesOptions): Machines {
     },
     seconds: per(nanoseconds.cluster ?? 1),
   });
-  const gpu = simulatedBackend({
+  const gpu = simulatedDevice({
     name: 'gpu',
-    blocks: 'none',
     costs: {
       exchangeSeconds: 1e-5,
       uploadBytesPerSecond: 5 * 1024 * MIB,
@@ -81,6 +92,8 @@ export function machines(options: MachinesOptions): Machines {
       ...(gpuMemory === undefined ? {} : { memoryBytes: gpuMemory }),
     },
     seconds: per(nanoseconds.gpu ?? 0.1),
+    ...(gpuOps ? { ops: gpuOps } : {}),
+    ...(onKernel ? { onKernel } : {}),
   });
   const devices = withGpu ? [gpu] : [];
   const session = new Session({ local: host, blocks: cluster, devices, spill: false, ...rest });

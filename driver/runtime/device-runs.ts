@@ -1,0 +1,220 @@
+/**
+ * The device segments of one execution. A segment is queued as soon as its operands have names, and
+ * its results are handles at once, so a device is never waited for between two kernels; a result
+ * that the host reads is brought when its event has come. What was queued is taken into the cache
+ * when the segment has ended. Invariants: a failed kernel fails what reads its value and nothing
+ * else; when the memory of a device is full, what its tier can spare goes, then what the plan would
+ * keep for later plans alone, and what still does not fit runs on the host; no handle of a failed or cancelled segment stays.
+ */
+import type { Segment, SegmentResult } from '../backend/backend.js';
+import { pinValues } from '../backend/cache-tier.js';
+import type { DeviceSegment } from '../compiler/device-segments.js';
+import type { Plan, PlanNode } from '../compiler/plan.js';
+import { observeSegment } from '../cost/measure.js';
+import { InternalError, ResourceError } from '../errors.js';
+import type { Expr } from '../ir/expr.js';
+import type { Handle, Value } from '../ir/value.js';
+import type { ExecutionContext } from './execution-context.js';
+import { failureOf } from './failure.js';
+import type { NodeStates } from './node-states.js';
+import type { Operands } from './operands.js';
+import type { PromisedResults } from './promised-results.js';
+
+/** What it shares with the execution it is part of. */
+export interface DeviceRunsParts {
+  readonly states: NodeStates;
+  readonly results: PromisedResults;
+  readonly operands: Operands;
+  /** Takes work that never rejects and that the execution must not end before. */
+  readonly launch: (work: Promise<void>) => void;
+  /** Runs nodes on the host after all. */
+  readonly runHere: (nodes: readonly PlanNode[]) => void;
+  /** Told when a node no longer reads its operands. */
+  readonly finished: (node: PlanNode) => void;
+}
+
+export class DeviceRuns {
+  readonly #context: ExecutionContext;
+  readonly #parts: DeviceRunsParts;
+  readonly #pins: (() => void)[] = [];
+  #waiting: readonly DeviceSegment[];
+
+  constructor(plan: Plan, context: ExecutionContext, parts: DeviceRunsParts) {
+    this.#context = context;
+    this.#parts = parts;
+    this.#waiting = plan.segments ?? [];
+  }
+
+  /** Segments that wait for other backends. */
+  get waiting(): number {
+    return this.#waiting.length;
+  }
+
+  /** Queues the segments whose operands have values, names of values, or failures. */
+  launch(): void {
+    const { states, launch } = this.#parts;
+    const isSettled = (input: Expr): boolean =>
+      states.values.has(input) || states.failed.has(input);
+    this.#waiting = this.#waiting.filter((segment) => {
+      const isReady = segment.inputs.every(isSettled);
+      if (isReady) launch(this.#run(segment));
+      return !isReady;
+    });
+  }
+
+  /** Later plans read the rest. */
+  end(): void {
+    for (const unpin of this.#pins.splice(0)) unpin();
+  }
+
+  async #run(segment: DeviceSegment): Promise<void> {
+    const start = performance.now();
+    const inputs = new Map<Expr, Value>();
+    const failures = await this.#gather(segment, inputs);
+    const nodes = segment.nodes.filter((node) => {
+      const failed = node.expr.inputs.find((input) => failures.has(input));
+      if (failed === undefined) return true;
+      failures.set(node.expr, failures.get(failed)!);
+      this.#fail(node, failures.get(failed)!);
+      return false;
+    });
+    if (nodes.length === 0) return;
+    try {
+      const result = await this.#queue(segment, nodes, inputs);
+      const { launch, states } = this.#parts;
+      const brought: Promise<void>[] = [];
+      for (const node of nodes) {
+        const value = result.values.get(node.expr);
+        if (value?.kind !== 'handle') continue;
+        if (node.stays.at === 'there') states.note(node.expr, value);
+        else brought.push(this.#bring(node, value));
+      }
+      launch(this.#finish(segment, nodes, inputs, result, brought, start));
+    } catch (error) {
+      const { local } = this.#context;
+      const canRun = nodes.every(({ expr }) => local.capabilities.ops.has(expr.op.name));
+      if (!(error instanceof ResourceError) || !canRun) {
+        for (const node of nodes) this.#fail(node, error);
+        return;
+      }
+      for (const node of nodes) node.backend = local;
+      this.#parts.runHere(nodes);
+    }
+  }
+
+  /** Operands as the device takes them. @returns those that have no value */
+  async #gather(
+    { backend, inputs }: DeviceSegment,
+    values: Map<Expr, Value>,
+  ): Promise<Map<Expr, unknown>> {
+    const { states, operands } = this.#parts;
+    const failures = new Map<Expr, unknown>();
+    operands.takeAlong(inputs);
+    await Promise.all(
+      inputs.map(async (input) => {
+        try {
+          const failed = states.failed.get(input);
+          if (failed !== undefined) throw failed;
+          values.set(input, await operands.operand(input, backend, true));
+        } catch (error) {
+          failures.set(input, error);
+        }
+      }),
+    );
+    return failures;
+  }
+
+  /** Again with more room while memory is short. */
+  async #queue(
+    { backend, results }: DeviceSegment,
+    planned: readonly PlanNode[],
+    inputs: ReadonlyMap<Expr, Value>,
+  ): Promise<SegmentResult> {
+    const nodes = planned.map(({ expr }) => expr);
+    let persist = planned.filter((node) => results.has(node.expr) || this.#isKept(node));
+    for (;;) {
+      const segment: Segment = {
+        nodes,
+        inputs,
+        outputs: [],
+        persist: persist.map(({ expr }) => expr),
+        blocked: new Set(),
+      };
+      try {
+        return await backend.run(segment, this.#context);
+      } catch (error) {
+        if (!(error instanceof ResourceError)) throw error;
+        if (await this.#context.places.makeRoom(backend, error)) continue;
+        const needed = persist.filter(({ expr }) => results.has(expr));
+        if (persist.length === needed.length) throw error;
+        persist = needed;
+      }
+    }
+  }
+
+  #isKept({ expr, stays }: PlanNode): boolean {
+    return this.#context.reuse && expr.isDeterministic && stays.at === 'there' && stays.isKept;
+  }
+
+  async #bring(node: PlanNode, handle: Handle): Promise<void> {
+    const { places } = this.#context;
+    try {
+      const value = await places.fetch(handle, this.#context);
+      if (value === undefined)
+        throw new InternalError(`${handle.backend}: expected to collect ${handle.id}`);
+      this.#parts.states.note(node.expr, value.it);
+    } catch (error) {
+      this.#fail(node, error);
+    } finally {
+      places.release(handle);
+    }
+  }
+
+  async #finish(
+    { backend, results: read }: DeviceSegment,
+    nodes: readonly PlanNode[],
+    inputs: ReadonlyMap<Expr, Value>,
+    result: SegmentResult,
+    brought: readonly Promise<void>[],
+    start: number,
+  ): Promise<void> {
+    const end = await result.ended;
+    await Promise.all(brought);
+    const { cache, costs, places, statistics } = this.#context;
+    const { states, results } = this.#parts;
+    const now = performance.now();
+    const seconds = end?.seconds ?? (now - start) / 1000;
+    const exprs = nodes.map(({ expr }) => expr);
+    if (!end?.failures.size) {
+      observeSegment(costs, backend, exprs, inputs, result.values, seconds);
+    }
+    const flops = exprs.map((expr) => 1 + expr.op.flops(expr.inputs, expr.attrs, expr));
+    const total = flops.reduce((sum, value) => sum + value, 0);
+    nodes.forEach((node, i) => {
+      const { expr } = node;
+      const value = states.values.get(expr);
+      const error = end?.failures.get(expr);
+      if (error !== undefined) {
+        this.#fail(node, error);
+        if (value?.kind === 'handle') places.release(value);
+      } else {
+        const share = (seconds * flops[i]!) / total;
+        results.record(expr, backend.name, share, value === undefined ? 'fused' : 'computed');
+        if (value === undefined) results.withdraw(expr);
+        else results.put(expr, value, share, backend.name);
+        // The cache may let it go from here on, but not before this plan has read it.
+        if (value?.kind === 'handle' && read.has(expr))
+          this.#pins.push(pinValues(cache.tiers, [value]));
+      }
+      this.#parts.finished(node);
+    });
+    const names = new Set(exprs.map(({ op }) => op.name));
+    statistics.bar(backend.name, `segment: ${[...names].join(', ')}`, start, now);
+    statistics.kernels += result.kernels;
+  }
+
+  #fail({ expr, backend }: PlanNode, error: unknown): void {
+    this.#parts.states.fail(expr, failureOf(expr, error, backend));
+    this.#parts.results.withdraw(expr);
+  }
+}
