@@ -12,7 +12,7 @@ import { ownPath, WRITING } from '../support/leftovers.js';
 import { makeFolderSync } from '../support/make-folder.js';
 import { readOwnFileSync } from '../support/plain-file.js';
 import { CostModel, type Learned } from './cost-model.js';
-import { ReadCounts } from './read-counts.js';
+import { ReadCounts } from './reuse-history.js';
 
 const VERSION = 3;
 /** Machines remembered in one file; the ones not seen for longest go first. */

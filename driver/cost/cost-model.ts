@@ -10,7 +10,7 @@
 
 import type { Backend } from '../backend/backend.js';
 import type { Expr } from '../ir/expr.js';
-import { ReadCounts } from './read-counts.js';
+import { ReadCounts } from './reuse-history.js';
 
 /** One term of a predicted time. */
 export interface CostPart {

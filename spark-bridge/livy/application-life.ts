@@ -11,31 +11,28 @@ import type { LivyClient } from './livy-client.js';
 import { pause } from './retry.js';
 import { identityMismatch, identityOf } from './session-identity.js';
 import type { SessionRecord, SessionStore } from './session-store.js';
-import type { SessionInfo } from './types.js';
+import type { ApplicationInfo } from './types.js';
 import { checkName } from './wire.js';
 
-/** A session or a batch, as the server tells it. */
-export type ApplicationInfo = Pick<SessionInfo, 'id' | 'name' | 'state' | 'appId' | 'owner'>;
-
-export interface Found<I extends ApplicationInfo> {
-  readonly info: I;
+export interface Found {
+  readonly info: ApplicationInfo;
   readonly record: SessionRecord;
 }
 
 /** Sessions of a server, or its batches. */
-export interface Verbs<I extends ApplicationInfo> {
-  find(name: string): Promise<I | undefined>;
+export interface Verbs {
+  find(name: string): Promise<ApplicationInfo | undefined>;
   remove(name: string): Promise<void>;
 }
 
-export interface Creation<I extends ApplicationInfo> {
+export interface Creation {
   readonly client: LivyClient;
-  readonly verbs: Verbs<I>;
+  readonly verbs: Verbs;
   readonly store: SessionStore;
   readonly key: string;
   /** First part of the name; a random part follows. */
   readonly prefix: string;
-  readonly create: (name: string) => Promise<I>;
+  readonly create: (name: string) => Promise<ApplicationInfo>;
   /** How long what was asked for without an answer is looked for before it is asked for again. @units ms, default 20000 */
   readonly graceMs?: number | undefined;
   readonly signal?: AbortSignal | undefined;
@@ -45,9 +42,7 @@ const POLL_FIRST_MS = 200;
 const POLL_CAP_MS = 2000;
 
 /** Asks for a session or batch once, and records it before and after. @throws what the server refuses it with */
-export async function createRecorded<I extends ApplicationInfo>(
-  creation: Creation<I>,
-): Promise<Found<I>> {
+export async function createRecorded(creation: Creation): Promise<Found> {
   const { key, store, client } = creation;
   const name = `${creation.prefix}-${randomBytes(8).toString('hex')}`;
   checkName(name);
@@ -73,10 +68,7 @@ export async function createRecorded<I extends ApplicationInfo>(
  * Names are unique on the server, so what may have been made although no answer came is looked up
  * by its name before it is asked for again, and a second request meets its own name.
  */
-async function createOnce<I extends ApplicationInfo>(
-  creation: Creation<I>,
-  name: string,
-): Promise<I> {
+async function createOnce(creation: Creation, name: string): Promise<ApplicationInfo> {
   const { create, client, verbs, store, key, signal } = creation;
   for (let attempt = 0; ; attempt++) {
     try {
@@ -99,10 +91,10 @@ async function createOnce<I extends ApplicationInfo>(
 }
 
 /** A request without an answer may still be at work in the server, so one look is not enough. */
-async function lookFor<I extends ApplicationInfo>(
-  { verbs, graceMs = 20_000, signal }: Creation<I>,
+async function lookFor(
+  { verbs, graceMs = 20_000, signal }: Creation,
   name: string,
-): Promise<I | undefined> {
+): Promise<ApplicationInfo | undefined> {
   const until = Date.now() + graceMs;
   for (let waitMs = POLL_FIRST_MS; ; waitMs = Math.min(waitMs * 2, POLL_CAP_MS)) {
     const found = await verbs.find(name);
@@ -112,9 +104,9 @@ async function lookFor<I extends ApplicationInfo>(
 }
 
 /** Deletes what is recorded under `key`, if it is there and ours, and forgets it. @returns whether it was there */
-export async function discardRecorded<I extends ApplicationInfo>(
+export async function discardRecorded(
   client: LivyClient,
-  verbs: Verbs<I>,
+  verbs: Verbs,
   store: SessionStore,
   key: string,
 ): Promise<boolean> {
@@ -135,19 +127,20 @@ export interface StartOptions {
   readonly signal?: AbortSignal;
 }
 
-export interface Starting<I extends ApplicationInfo, T> extends StartOptions {
+export interface Starting<T> extends StartOptions {
   /** What was waited for, once it is there. @throws when it has ended */
-  readonly look: (info: I) => Promise<T | undefined>;
-  readonly refresh: () => Promise<I>;
+  readonly look: (info: ApplicationInfo) => Promise<T | undefined>;
+  readonly refresh: () => Promise<ApplicationInfo>;
   /** What to throw when the time is over or the caller gave up. */
-  readonly giveUp: (why: 'timeout' | 'cancelled', info: I, limitMs: number) => Promise<Error>;
+  readonly giveUp: (
+    why: 'timeout' | 'cancelled',
+    info: ApplicationInfo,
+    limitMs: number,
+  ) => Promise<Error>;
 }
 
 /** Looks at an application until it has started, ever less often. */
-export async function whileStarting<I extends ApplicationInfo, T>(
-  first: I,
-  starting: Starting<I, T>,
-): Promise<T> {
+export async function whileStarting<T>(first: ApplicationInfo, starting: Starting<T>): Promise<T> {
   const { startTimeoutMs: limitMs = 300_000, signal } = starting;
   const until = Date.now() + limitMs;
   let told = '';
@@ -184,13 +177,13 @@ export function watchLife(label: string, id: number, log: () => Promise<readonly
   return { lost: lost.signal, over, end: (error) => lost.abort(error) };
 }
 
-export interface Ending<I extends ApplicationInfo> {
+export interface Ending {
   readonly label: string;
   readonly record: SessionRecord;
   readonly limitMs: number;
-  readonly verbs: Verbs<I>;
+  readonly verbs: Verbs;
   /** What to do about it as it is now; what is not there any more is over anyway. */
-  readonly next: (info: I) => 'over' | 'remove' | 'wait';
+  readonly next: (info: ApplicationInfo) => 'over' | 'remove' | 'wait';
 }
 
 /**
@@ -198,7 +191,7 @@ export interface Ending<I extends ApplicationInfo> {
  * has ended.
  * @throws LivyError `timeout` when it can't be confirmed
  */
-export async function confirmEnd<I extends ApplicationInfo>(ending: Ending<I>): Promise<void> {
+export async function confirmEnd(ending: Ending): Promise<void> {
   const { label, record, limitMs, verbs } = ending;
   const until = Date.now() + limitMs;
   let why = 'no answer';

@@ -53,27 +53,6 @@ function noTicket(service: string, cause: unknown): ConfigError {
   );
 }
 
-function cookieKeeper(): {
-  header(): Record<string, string>;
-  see(setCookie: readonly string[]): void;
-  clear(): void;
-} {
-  let cookie: string | undefined;
-  return {
-    header: () => (cookie === undefined ? {} : { Cookie: cookie }),
-    see: (setCookie) => {
-      for (const line of setCookie) {
-        const pair = line.split(';', 1)[0]?.trim() ?? '';
-        if (!pair.startsWith('hadoop.auth=')) continue;
-        cookie = pair === 'hadoop.auth=' || pair === 'hadoop.auth=""' ? undefined : pair;
-      }
-    },
-    clear: () => {
-      cookie = undefined;
-    },
-  };
-}
-
 /** @throws ConfigError when SPNEGO is asked for and the package or a ticket is absent (on the first call of `headers`) */
 export function createAuthenticator(
   auth: LivyAuth | undefined,
@@ -110,12 +89,11 @@ export function createAuthenticator(
     };
   }
   const service = auth.service ?? `HTTP@${host}`;
-  const cookie = cookieKeeper();
+  let cookie: string | undefined;
   return {
     renewable: true,
     headers: async () => {
-      const kept = cookie.header();
-      if (kept.Cookie !== undefined) return kept;
+      if (cookie !== undefined) return { Cookie: cookie };
       const ticket = await (auth.ticket ?? kerberosTicket)(service).catch((cause: unknown) => {
         throw cause instanceof ConfigError ? cause : noTicket(service, cause);
       });
@@ -123,10 +101,16 @@ export function createAuthenticator(
       return { Authorization: `Negotiate ${ticket}` };
     },
     see: (setCookie) => {
-      cookie.see(setCookie);
-      const kept = cookie.header().Cookie;
-      if (kept !== undefined) redactor.add(kept.slice('hadoop.auth='.length));
+      for (const line of setCookie) {
+        const pair = line.split(';', 1)[0]?.trim() ?? '';
+        if (!pair.startsWith('hadoop.auth=')) continue;
+        const value = pair.slice('hadoop.auth='.length);
+        cookie = value === '' || value === '""' ? undefined : pair;
+        if (cookie !== undefined) redactor.add(value);
+      }
     },
-    forget: () => cookie.clear(),
+    forget: () => {
+      cookie = undefined;
+    },
   };
 }

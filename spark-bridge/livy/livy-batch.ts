@@ -25,7 +25,7 @@ import type { PayloadStorage } from './payload-storage.js';
 import { reachShim, type ShimAddress } from './reach-shim.js';
 import { identityMismatch } from './session-identity.js';
 import type { SessionRecord, SessionStore } from './session-store.js';
-import type { BatchInfo, SparkResources } from './types.js';
+import type { ApplicationInfo, SparkResources } from './types.js';
 import { sessionPhase } from './wire.js';
 
 export interface OpenBatchOptions extends StartOptions {
@@ -85,7 +85,7 @@ export async function openBatch(client: LivyClient, options: OpenBatchOptions): 
   }
 }
 
-const batchVerbs = (client: LivyClient): Verbs<BatchInfo> => ({
+const batchVerbs = (client: LivyClient): Verbs => ({
   find: (name) => client.findBatch(name),
   remove: (name) => client.deleteBatch(name),
 });
@@ -94,7 +94,7 @@ function requestBatch(
   client: LivyClient,
   options: OpenBatchOptions,
   offer: KeyOffer,
-): Promise<Found<BatchInfo>> {
+): Promise<Found> {
   const { key, store, signal } = options;
   const bind = options.allow.isEmpty ? 'loopback' : 'any';
   const lease = String(options.leaseSeconds ?? 120);
@@ -125,7 +125,7 @@ interface WatchedBatch extends Application {
   readonly record: SessionRecord;
   readonly name: string;
   readonly id: number;
-  check(): Promise<BatchInfo>;
+  check(): Promise<ApplicationInfo>;
   /** Deletes it and waits for the end to show. */
   end(): Promise<void>;
 }
@@ -138,10 +138,10 @@ function watchBatch(
   const { name } = record;
   const id = record.id as number;
   const { lost, over } = watchLife(`livy batch ${name}`, id, async () => {
-    const { lines } = await client.batchLog(name, LOG_LINES);
+    const lines = await client.batchLog(name, LOG_LINES);
     return lines.filter((line) => !line.startsWith(ANNOUNCED)).slice(-40);
   });
-  const check = async (): Promise<BatchInfo> => {
+  const check = async (): Promise<ApplicationInfo> => {
     if (lost.aborted) throw lost.reason;
     const now = await client.findBatch(name);
     if (now === undefined) throw await over('no such batch');
@@ -168,7 +168,7 @@ function watchBatch(
 function announcement(
   batch: WatchedBatch,
   options: OpenBatchOptions,
-  first: BatchInfo,
+  first: ApplicationInfo,
 ): Promise<ShimAddress> {
   const where = 'is the queue full, or its log elsewhere (REPRISE_LIVY_STORAGE)?';
   return whileStarting(first, {
@@ -197,7 +197,7 @@ async function fromStorage(
 async function fromLog(batch: WatchedBatch): Promise<ShimAddress | undefined> {
   const head = `${ANNOUNCED} ${batch.name} `;
   try {
-    const { lines } = await batch.client.batchLog(batch.name, LOG_LINES);
+    const lines = await batch.client.batchLog(batch.name, LOG_LINES);
     const line = lines.find((it) => it.includes(head));
     if (line === undefined) return undefined;
     return JSON.parse(line.slice(line.indexOf(head) + head.length)) as ShimAddress;

@@ -11,12 +11,10 @@ import { isLivyProblem } from './errors.js';
 import { createLivyHttp, type HttpCall, type LivyHttp } from './livy-http.js';
 import { DEFAULT_RETRY, type Repeatability, withRetry } from './retry.js';
 import type {
-  BatchInfo,
+  ApplicationInfo,
   BatchSpec,
   LivyConnection,
-  LogInfo,
   RetryPolicy,
-  SessionInfo,
   SessionSpec,
   StatementInfo,
 } from './types.js';
@@ -29,13 +27,12 @@ import {
 } from './version.js';
 import {
   asObject,
-  decodeBatch,
+  decodeApplication,
   decodeList,
-  decodeLog,
-  decodeSession,
   decodeStatement,
   encodeBatch,
   encodeSession,
+  texts,
 } from './wire.js';
 
 export interface CallOptions {
@@ -55,25 +52,25 @@ export interface LivyClient {
   version(options?: CallOptions): Promise<LivyVersion>;
   features(options?: CallOptions): Promise<LivyFeatures>;
   /** @throws LivyError with outcome `unknown` when the session may exist: look it up by name before asking again */
-  createSession(spec: SessionSpec, options?: CallOptions): Promise<SessionInfo>;
-  session(ref: LivyRef, options?: CallOptions): Promise<SessionInfo>;
+  createSession(spec: SessionSpec, options?: CallOptions): Promise<ApplicationInfo>;
+  session(ref: LivyRef, options?: CallOptions): Promise<ApplicationInfo>;
   /** Undefined when there is no such session. */
-  findSession(ref: LivyRef, options?: CallOptions): Promise<SessionInfo | undefined>;
-  sessions(options?: CallOptions): Promise<SessionInfo[]>;
+  findSession(ref: LivyRef, options?: CallOptions): Promise<ApplicationInfo | undefined>;
+  sessions(options?: CallOptions): Promise<ApplicationInfo[]>;
   /** The newest `lines` lines of the driver's log. */
-  sessionLog(ref: LivyRef, lines?: number, options?: CallOptions): Promise<LogInfo>;
+  sessionLog(ref: LivyRef, lines?: number, options?: CallOptions): Promise<string[]>;
   /** Counts as activity, which reading does not: holds off the idle limit. */
-  connectSession(ref: LivyRef, options?: CallOptions): Promise<SessionInfo>;
+  connectSession(ref: LivyRef, options?: CallOptions): Promise<ApplicationInfo>;
   /** A session that is not there counts as deleted. */
   deleteSession(ref: LivyRef, options?: CallOptions): Promise<void>;
   /** Sends a local jar (at most 100 MiB unless the server is set otherwise) to the session's class path. */
   uploadJar(ref: LivyRef, localPath: string, options?: CallOptions): Promise<void>;
   /** Sends a local file to the session's driver and executors, under its name. */
   uploadFile(ref: LivyRef, localPath: string, options?: CallOptions): Promise<void>;
-  createBatch(spec: BatchSpec, options?: CallOptions): Promise<BatchInfo>;
-  findBatch(ref: LivyRef, options?: CallOptions): Promise<BatchInfo | undefined>;
-  batches(options?: CallOptions): Promise<BatchInfo[]>;
-  batchLog(ref: LivyRef, lines?: number, options?: CallOptions): Promise<LogInfo>;
+  createBatch(spec: BatchSpec, options?: CallOptions): Promise<ApplicationInfo>;
+  findBatch(ref: LivyRef, options?: CallOptions): Promise<ApplicationInfo | undefined>;
+  batches(options?: CallOptions): Promise<ApplicationInfo[]>;
+  batchLog(ref: LivyRef, lines?: number, options?: CallOptions): Promise<string[]>;
   deleteBatch(ref: LivyRef, options?: CallOptions): Promise<void>;
   /** @throws LivyError with outcome `unknown` when the statement may have been taken */
   submitStatement(ref: LivyRef, code: string, options?: CallOptions): Promise<StatementInfo>;
@@ -139,6 +136,8 @@ export function createLivyClient(connection: LivyConnection): LivyClient {
     }
   };
   const ignore = (): void => undefined;
+  const logLines = (value: unknown, call: HttpCall): string[] =>
+    texts(asObject(value, call).log).map(http.redactor.scrub);
   const upload = async (
     kind: 'jar' | 'file',
     ref: LivyRef,
@@ -170,37 +169,42 @@ export function createLivyClient(connection: LivyConnection): LivyClient {
     createSession: async (spec, options) => {
       http.redactor.addConf(spec.conf ?? {});
       const body = encodeSession(spec, await client.features(options));
-      return await post('/sessions', body, 'once', decodeSession, options);
+      return await post('/sessions', body, 'once', decodeApplication, options);
     },
-    session: (ref, options) => get(at('sessions', ref), decodeSession, options),
+    session: (ref, options) => get(at('sessions', ref), decodeApplication, options),
     findSession: (ref, options) => maybe(client.session(ref, options)),
     sessions: (options) =>
       get(
         '/sessions',
-        (value, call) => decodeList(value, 'sessions', call, decodeSession),
+        (value, call) => decodeList(value, 'sessions', call, decodeApplication),
         options,
         {
           size: 10_000,
         },
       ),
     sessionLog: (ref, lines = 100, options) =>
-      scrubbedLog(http, get(at('sessions', ref, '/log'), decodeLog, options, { size: lines })),
+      get(at('sessions', ref, '/log'), logLines, options, { size: lines }),
     connectSession: (ref, options) =>
-      post(at('sessions', ref, '/connect'), undefined, 'safe', decodeSession, options),
+      post(at('sessions', ref, '/connect'), undefined, 'safe', decodeApplication, options),
     deleteSession: (ref, options) => remove(at('sessions', ref), options),
     uploadJar: (ref, localPath, options) => upload('jar', ref, localPath, options),
     uploadFile: (ref, localPath, options) => upload('file', ref, localPath, options),
     createBatch: (spec, options) => {
       http.redactor.addConf(spec.conf ?? {});
-      return post('/batches', encodeBatch(spec), 'once', decodeBatch, options);
+      return post('/batches', encodeBatch(spec), 'once', decodeApplication, options);
     },
-    findBatch: (ref, options) => maybe(get(at('batches', ref), decodeBatch, options)),
+    findBatch: (ref, options) => maybe(get(at('batches', ref), decodeApplication, options)),
     batches: (options) =>
-      get('/batches', (value, call) => decodeList(value, 'sessions', call, decodeBatch), options, {
-        size: 10_000,
-      }),
+      get(
+        '/batches',
+        (value, call) => decodeList(value, 'sessions', call, decodeApplication),
+        options,
+        {
+          size: 10_000,
+        },
+      ),
     batchLog: (ref, lines = 100, options) =>
-      scrubbedLog(http, get(at('batches', ref, '/log'), decodeLog, options, { size: lines })),
+      get(at('batches', ref, '/log'), logLines, options, { size: lines }),
     deleteBatch: (ref, options) => remove(at('batches', ref), options),
     submitStatement: (ref, code, options) =>
       post(
@@ -225,9 +229,4 @@ export function createLivyClient(connection: LivyConnection): LivyClient {
     close: () => http.close(),
   };
   return client;
-}
-
-async function scrubbedLog(http: LivyHttp, log: Promise<LogInfo>): Promise<LogInfo> {
-  const { from, total, lines } = await log;
-  return { from, total, lines: lines.map(http.redactor.scrub) };
 }

@@ -9,7 +9,7 @@ import { finalError, isLivyProblem } from './errors.js';
 import type { LivyClient } from './livy-client.js';
 import { identityMismatch } from './session-identity.js';
 import type { SessionRecord, SessionStore } from './session-store.js';
-import type { SessionInfo } from './types.js';
+import type { ApplicationInfo } from './types.js';
 import { sessionPhase } from './wire.js';
 
 export interface LivySession {
@@ -22,7 +22,7 @@ export interface LivySession {
   /** Fires, with the error as its reason, when the session is known to be over. */
   readonly lost: AbortSignal;
   /** Compares the session's identity and state with ours. @throws LivyError `identity` or `dead` */
-  check(): Promise<SessionInfo>;
+  check(): Promise<ApplicationInfo>;
   /** `check`, only if a connection broke since the last one. */
   checkIfBroken(): Promise<void>;
   /** Compares the shim's boot token with the recorded one, and records it. @throws LivyError `identity` */
@@ -36,7 +36,7 @@ export interface LivySession {
 }
 
 export interface SessionParts {
-  readonly info: SessionInfo;
+  readonly info: ApplicationInfo;
   readonly record: SessionRecord;
   readonly store: SessionStore;
   readonly adopted: boolean;
@@ -51,7 +51,7 @@ export function keepAliveMs(heartbeatSeconds: number, idleSeconds: number): numb
   return limits.length === 0 ? 0 : Math.max(50, (Math.min(...limits) * 1000) / 3);
 }
 
-export const sessionVerbs = (client: LivyClient): Verbs<SessionInfo> => ({
+export const sessionVerbs = (client: LivyClient): Verbs => ({
   find: (name) => client.findSession(name),
   remove: (name) => client.deleteSession(name),
 });
@@ -63,7 +63,7 @@ export function makeSession(client: LivyClient, parts: SessionParts): LivySessio
   let epoch = client.http.epoch();
   let closing: Promise<void> | undefined;
   const label = `livy session ${record.name}`;
-  const log = () => client.sessionLog(record.name, 40).then(({ lines }) => lines);
+  const log = () => client.sessionLog(record.name, 40);
   const { lost, over, end } = watchLife(label, info.id, log);
   const notOurs = (message: string): Error => {
     const error = finalError(`${label}: ${message}`, 'identity', info.id);
@@ -71,7 +71,7 @@ export function makeSession(client: LivyClient, parts: SessionParts): LivySessio
     return error;
   };
 
-  const accept = async (now: SessionInfo): Promise<SessionInfo> => {
+  const accept = async (now: ApplicationInfo): Promise<ApplicationInfo> => {
     const mismatch = identityMismatch(record, now);
     if (mismatch !== undefined) {
       throw notOurs(
@@ -82,7 +82,7 @@ export function makeSession(client: LivyClient, parts: SessionParts): LivySessio
     return now;
   };
 
-  const check = async (): Promise<SessionInfo> => {
+  const check = async (): Promise<ApplicationInfo> => {
     if (lost.aborted) throw lost.reason;
     const before = client.http.epoch();
     const now = await client.findSession(record.name);
@@ -146,7 +146,7 @@ export function makeSession(client: LivyClient, parts: SessionParts): LivySessio
 }
 
 /** What to do about the session that is to end. */
-function lastStep(record: SessionRecord, now: SessionInfo): 'over' | 'remove' | 'wait' {
+function lastStep(record: SessionRecord, now: ApplicationInfo): 'over' | 'remove' | 'wait' {
   if (identityMismatch(record, now) !== undefined) return 'over';
   if (sessionPhase(now.state) !== 'ended' || now.state === 'error') return 'remove';
   return now.state === 'shutting_down' ? 'wait' : 'over';

@@ -1,18 +1,16 @@
 /** Which session is ours. Ids start again at 0 when a server without recovery restarts, so every known fact counts. */
 import type { SessionRecord } from './session-store.js';
-import type { SessionInfo } from './types.js';
+import type { ApplicationInfo } from './types.js';
 
 export type Identity = Pick<SessionRecord, 'id' | 'appId' | 'owner'>;
-/** A session or a batch. */
-type Known = Pick<SessionInfo, 'id' | 'name' | 'appId' | 'owner'>;
 
 /** The facts of a session that never change once known. */
-export function identityOf({ id, appId, owner }: Known): Identity {
+export function identityOf({ id, appId, owner }: ApplicationInfo): Identity {
   return { id, appId, owner };
 }
 
 /** What of the recorded identity the session contradicts; undefined when nothing. Facts not known yet don't count. */
-export function identityMismatch(record: SessionRecord, info: Known): string | undefined {
+export function identityMismatch(record: SessionRecord, info: ApplicationInfo): string | undefined {
   if (info.name !== null && info.name !== record.name) return `name ${info.name}`;
   if (record.id !== null && info.id !== record.id) return `id ${info.id} where we had ${record.id}`;
   if (record.appId !== null && info.appId !== null && info.appId !== record.appId) {

@@ -17,7 +17,7 @@ import type { LivyClient } from './livy-client.js';
 import { type LivySession, makeSession, sessionVerbs } from './livy-session.js';
 import { identityMismatch, identityOf } from './session-identity.js';
 import type { SessionRecord, SessionStore } from './session-store.js';
-import type { SessionInfo, SessionSpec } from './types.js';
+import type { ApplicationInfo, SessionSpec } from './types.js';
 import { sessionPhase } from './wire.js';
 
 export interface OpenSessionOptions extends StartOptions {
@@ -86,10 +86,7 @@ export async function discardSession(
   return discardRecorded(client, sessionVerbs(client), store, key);
 }
 
-async function findOurs(
-  client: LivyClient,
-  record: SessionRecord,
-): Promise<Found<SessionInfo> | undefined> {
+async function findOurs(client: LivyClient, record: SessionRecord): Promise<Found | undefined> {
   if (record.url !== client.url) return undefined;
   const info = await client.findSession(record.name);
   if (info === undefined || identityMismatch(record, info) !== undefined) return undefined;
@@ -101,7 +98,7 @@ async function findOurs(
   return { info, record };
 }
 
-function create(client: LivyClient, options: OpenSessionOptions): Promise<Found<SessionInfo>> {
+function create(client: LivyClient, options: OpenSessionOptions): Promise<Found> {
   const { key, store, signal } = options;
   const spec = { heartbeatSeconds: HEARTBEAT_SECONDS, ...options.spec };
   return createRecorded({
@@ -119,9 +116,9 @@ function create(client: LivyClient, options: OpenSessionOptions): Promise<Found<
 function untilReady(
   client: LivyClient,
   options: OpenSessionOptions,
-  { info: first, record }: Found<SessionInfo>,
-): Promise<SessionInfo> {
-  const fail = (got: string, problem: StartProblem, { state }: SessionInfo): Promise<Error> =>
+  { info: first, record }: Found,
+): Promise<ApplicationInfo> {
+  const fail = (got: string, problem: StartProblem, { state }: ApplicationInfo): Promise<Error> =>
     startFailure(client, options, record, got, problem, state);
   return whileStarting(first, {
     ...options,
@@ -159,10 +156,7 @@ async function startFailure(
   problem: StartProblem,
   state: string,
 ): Promise<Error> {
-  const log = await client
-    .sessionLog(record.name, LOG_LINES)
-    .then((it) => it.lines)
-    .catch(() => []);
+  const log = await client.sessionLog(record.name, LOG_LINES).catch(() => []);
   let left = '';
   try {
     await client.deleteSession(record.name);

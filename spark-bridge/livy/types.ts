@@ -88,7 +88,8 @@ export interface BatchSpec extends SparkResources {
 /** What a state means for us: `wait` for it, use it (`ready`), or it is over (`ended`). */
 export type SessionPhase = 'wait' | 'ready' | 'ended';
 
-export interface SessionInfo {
+/** A session or a batch, as the server tells it. */
+export interface ApplicationInfo {
   readonly id: number;
   readonly name: string | null;
   readonly appId: string | null;
@@ -96,24 +97,6 @@ export interface SessionInfo {
   readonly proxyUser: string | null;
   /** As Livy wrote it; see `sessionPhase`. */
   readonly state: string;
-  readonly kind: string | null;
-  /** Last lines of the driver's log. */
-  readonly log: readonly string[];
-}
-
-export interface BatchInfo {
-  readonly id: number;
-  readonly name: string | null;
-  readonly appId: string | null;
-  readonly owner: string | null;
-  readonly state: string;
-  readonly log: readonly string[];
-}
-
-export interface LogInfo {
-  readonly from: number;
-  readonly total: number;
-  readonly lines: readonly string[];
 }
 
 export type StatementOutput =

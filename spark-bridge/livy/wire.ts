@@ -6,10 +6,8 @@
 import { ConfigError } from '../../driver/errors.js';
 import { answerError } from './errors.js';
 import type {
-  BatchInfo,
+  ApplicationInfo,
   BatchSpec,
-  LogInfo,
-  SessionInfo,
   SessionPhase,
   SessionSpec,
   SparkResources,
@@ -31,7 +29,7 @@ export function asObject(value: unknown, call: CallFacts): Json {
 }
 
 const text = (value: unknown): string | null => (typeof value === 'string' ? value : null);
-const texts = (value: unknown): string[] =>
+export const texts = (value: unknown): string[] =>
   Array.isArray(value) ? value.filter((it): it is string => typeof it === 'string') : [];
 
 function idOf(json: Json, call: CallFacts): number {
@@ -40,7 +38,7 @@ function idOf(json: Json, call: CallFacts): number {
 }
 
 /** @throws LivyError (`answer`) when there is no id */
-export function decodeSession(value: unknown, call: CallFacts): SessionInfo {
+export function decodeApplication(value: unknown, call: CallFacts): ApplicationInfo {
   const json = asObject(value, call);
   return {
     id: idOf(json, call),
@@ -49,20 +47,7 @@ export function decodeSession(value: unknown, call: CallFacts): SessionInfo {
     owner: text(json.owner),
     proxyUser: text(json.proxyUser),
     state: text(json.state) ?? 'unknown',
-    kind: text(json.kind),
-    log: texts(json.log),
   };
-}
-
-/** @throws LivyError (`answer`) when there is no id */
-export function decodeBatch(value: unknown, call: CallFacts): BatchInfo {
-  const { id, name, appId, owner, state, log } = decodeSession(value, call);
-  return { id, name, appId, owner, state, log };
-}
-
-export function decodeLog(value: unknown, call: CallFacts): LogInfo {
-  const json = asObject(value, call);
-  return { from: Number(json.from ?? 0), total: Number(json.total ?? 0), lines: texts(json.log) };
 }
 
 /** The entries of a list answer (`sessions`, `batches` and their like). */

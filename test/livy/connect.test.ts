@@ -160,7 +160,7 @@ describe('livy connect', () => {
     const batch = await client.createBatch(spec);
     assert.equal((await client.findBatch('mine'))?.id, batch.id);
     assert.equal((await client.batches()).length, 1);
-    assert.deepEqual((await client.batchLog('mine')).lines, ['spark-submit started for session 0']);
+    assert.deepEqual(await client.batchLog('mine'), ['spark-submit started for session 0']);
     assert.equal(await client.findSession('mine'), undefined, 'a batch is no session');
     await assert.rejects(client.createBatch(spec), (error: unknown) =>
       isLivyProblem(error, 'duplicate'),

@@ -16,13 +16,14 @@ import { describe, errorCode, type FileSystem, nodeFileSystem } from './file-sys
 import { headerOf, type Indexed, isKey } from './index-record.js';
 import { type Lease, Leases } from './lease.js';
 import {
+  adoptFiles,
+  describeFiles,
   listKeys,
   type StoreParts,
   sweep,
   sweepQuarantine,
   type Verification,
 } from './maintenance.js';
-import { adoptFiles, describeFiles } from './no-index.js';
 import { Publisher } from './publisher.js';
 import { type Found, Reader } from './reader.js';
 import { addSibling, readSiblings, type StoredSibling } from './sibling-files.js';

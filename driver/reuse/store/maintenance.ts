@@ -135,6 +135,27 @@ export async function readRecord(
   }
 }
 
+/** Takes the names of the files for an index. @throws the file system's error */
+export async function adoptFiles(parts: StoreParts): Promise<void> {
+  const header = { kind: 'dense', rows: 0, cols: 0, op: '', seconds: 0, createdAt: '' } as const;
+  for (const key of await listKeys(parts)) {
+    parts.index.adopt(key, recordOf({ key, ...header }, 0, Date.now()));
+  }
+}
+
+/** Reads what the adopted files hold, those read before excepted. Never throws. */
+export async function describeFiles(parts: StoreParts): Promise<void> {
+  const { index } = parts;
+  const unknown = [...index.records].filter(([, { bytes }]) => bytes === 0);
+  const slots = new Slots(OPEN_FILES);
+  const describe = async (key: string): Promise<void> => {
+    const record = await readRecord(parts, key).catch(() => undefined);
+    if (record === undefined) index.forget(key);
+    else index.adopt(key, record);
+  };
+  await Promise.all(unknown.map(([key]) => slots.run(() => describe(key))));
+}
+
 async function withIndexLease(
   { leases }: StoreParts,
   work: (lease: Lease) => Promise<void>,

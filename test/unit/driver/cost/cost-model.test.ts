@@ -5,8 +5,7 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import { loadCostModel, saveCostModel } from '../../../../driver/cost/cost-file.js';
 import { CostModel } from '../../../../driver/cost/cost-model.js';
-import { ReadCounts } from '../../../../driver/cost/read-counts.js';
-import { ReuseHistory } from '../../../../driver/cost/reuse-history.js';
+import { ReadCounts, ReuseHistory } from '../../../../driver/cost/reuse-history.js';
 import type { Expr } from '../../../../driver/ir/expr.js';
 import { generated, MIB, machines } from '../../../support/placement.js';
 
