@@ -109,26 +109,16 @@ export class FileProfiles implements FrameEngine {
       return inTurn(files, (file) => this.#engine.profile({ ...part, files: [file] }, requests));
     });
     const asked = JSON.stringify(requests);
+    const options = optionsKey(source.options);
     const found = new Map<string, ColumnProfile[]>();
     await Promise.all(
       distinct.map(async (file) => {
-        const one = { ...source, files: [file] };
-        const options = optionsKey(source.options);
-        const key = JSON.stringify([
-          'file-profile',
-          VERSION,
-          format,
-          fileKey(file),
-          asked,
-          options,
-        ]);
-        const profiles = this.#memo(
-          key,
-          () => batch.add(file),
-          () => verifyUnchanged(one),
-        );
+        const name = fileKey(file);
+        const key = JSON.stringify(['file-profile', VERSION, format, name, asked, options]);
+        const unchanged = (): Promise<void> => verifyUnchanged({ ...source, files: [file] });
+        const profiles = this.#memo(key, () => batch.add(file), unchanged);
         profiles.then(() => batch.decide(file)).catch(() => undefined);
-        found.set(fileKey(file), (await profiles) as ColumnProfile[]);
+        found.set(name, (await profiles) as ColumnProfile[]);
       }),
     );
     for (const [r, request] of requests.entries()) {
@@ -150,40 +140,29 @@ async function inTurn<T, R>(items: readonly T[], run: (item: T) => Promise<R>): 
  * owns all they share and neither waits for the other in a circle.
  */
 class Batch {
-  readonly #run: (files: readonly FrameFile[]) => Promise<ColumnProfile[][]>;
-  readonly #waiting = new Map<
-    FrameFile,
-    { resolve: (profiles: ColumnProfile[]) => void; reject: (error: unknown) => void }
-  >();
-  readonly #decided = new Set<FrameFile>();
   readonly #total: number;
+  readonly #decided = new Set<FrameFile>();
+  readonly #files: FrameFile[] = [];
+  readonly #profiles: Promise<ColumnProfile[][]>;
+  #begin: () => void = () => undefined;
 
   constructor(total: number, run: (files: readonly FrameFile[]) => Promise<ColumnProfile[][]>) {
     this.#total = total;
-    this.#run = run;
+    this.#profiles = new Promise<void>((resolve) => {
+      this.#begin = resolve;
+    }).then(() => run(this.#files));
   }
 
   /** The file has no profile: it is computed with the others. */
-  add(file: FrameFile): Promise<ColumnProfile[]> {
-    return new Promise((resolve, reject) => {
-      this.#waiting.set(file, { resolve, reject });
-      this.decide(file);
-    });
+  async add(file: FrameFile): Promise<ColumnProfile[]> {
+    const place = this.#files.push(file) - 1;
+    this.decide(file);
+    return (await this.#profiles)[place]!;
   }
 
   /** It is known whether the file has a profile. */
   decide(file: FrameFile): void {
-    if (this.#decided.has(file)) return;
     this.#decided.add(file);
-    if (this.#decided.size < this.#total || this.#waiting.size === 0) return;
-    const waiting = [...this.#waiting];
-    this.#run(waiting.map(([one]) => one)).then(
-      (profiles) => {
-        for (const [i, [, { resolve }]] of waiting.entries()) resolve(profiles[i]!);
-      },
-      (error) => {
-        for (const [, { reject }] of waiting) reject(error);
-      },
-    );
+    if (this.#decided.size === this.#total && this.#files.length > 0) this.#begin();
   }
 }

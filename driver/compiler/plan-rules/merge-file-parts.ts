@@ -25,96 +25,73 @@ export const mergeFileParts: PlanRule = {
 
 /** The nodes of a plan that are answered from parts, by node. */
 function answersByFile(context: PlanContext): ReadonlyMap<Expr, Proposal> {
-  const { roots, isThere, estimate, maxRatio } = context;
-  const order = topological(roots, (expr) => isThere(expr) || !expr.readsFiles).filter(
-    (expr) => expr.readsFiles && !isThere(expr),
-  );
-  const data = rowData(order);
-  const readers = readersOf(roots, order, data);
+  const { estimate, maxRatio } = context;
+  const { readings, readers } = readingsOf(context);
   const files = new FileParts(context);
   const answers = new Map<Expr, Proposal>();
   /** Frames that something reads whole in the first pass in any case. */
   const read = new Set<Expr>();
   for (const reader of readers) {
+    const { frames, waits } = readings.get(reader)!;
     const answer = answerOf(reader, files, context);
     if (answer !== undefined) answers.set(reader, answer);
-    else if (!waitsForData(reader, isThere)) for (const frame of data.get(reader)!) read.add(frame);
+    else if (!waits) for (const frame of frames) read.add(frame);
   }
   const total = (nodes: Iterable<Expr>): number =>
     [...nodes].reduce((seconds, node) => seconds + estimate(node), 0);
-  const apart = [...answers].filter(([reader]) =>
-    [...data.get(reader)!].every((frame) => !read.has(frame)),
+  const apart = [...answers.keys()].filter((reader) =>
+    [...readings.get(reader)!.frames].every((frame) => !read.has(frame)),
   );
-  const saved = apart.flatMap(([reader]) => [reader, ...rowsBelow(reader, data)]);
-  const added = apart.flatMap(([, { weighed }]) => weighed!.made);
-  const isWorth = total(new Set(added)) <= maxRatio * total(new Set(saved));
+  const saved = topological(apart, (expr) => !readings.has(expr)).filter(
+    (expr) => readings.get(expr)?.isByRows || apart.includes(expr),
+  );
+  const added = apart.flatMap((reader) => answers.get(reader)!.weighed!.made);
+  const isWorth = total(new Set(added)) <= maxRatio * total(saved);
   for (const [reader, { weighed }] of [...answers]) {
-    if (isWorth && apart.some(([one]) => one === reader)) continue;
+    if (isWorth && apart.includes(reader)) continue;
     if (total(weighed!.made) > maxRatio * estimate(reader)) answers.delete(reader);
   }
   return answers;
 }
 
-/** The frames each node has rows of or, for reductions, takes rows of. */
-function rowData(order: readonly Expr[]): ReadonlyMap<Expr, ReadonlySet<Expr>> {
-  const data = new Map<Expr, ReadonlySet<Expr>>();
-  for (const expr of order) {
-    if (expr.op === ops.encode) {
-      data.set(expr, new Set(expr.inputs));
-      continue;
-    }
-    const rule = expr.op.rowRule(expr.inputs, expr.attrs);
-    if (!('blocked' in rule)) continue;
-    const frames = new Set<Expr>();
-    for (const [i, input] of expr.inputs.entries()) {
-      if (!rule.blocked[i] || !hasRows(input)) continue;
-      for (const frame of data.get(input) ?? []) frames.add(frame);
-    }
-    if (frames.size > 0) data.set(expr, frames);
-  }
-  return data;
+/** How a node that has no value reads files. */
+interface Reading {
+  /** The frames it has rows of or, for reductions, takes rows of. */
+  readonly frames: ReadonlySet<Expr>;
+  readonly isByRows: boolean;
+  /** It runs in a later pass: a whole operand of it or of its rows is still to be computed from files. */
+  readonly waits: boolean;
 }
 
-/** Whether a node comes row by row, as far as its operator goes. */
-function hasRows(expr: Expr): boolean {
-  const { kind } = expr.op.rowRule(expr.inputs, expr.attrs);
-  return kind === 'map' || kind === 'source';
-}
-
-/** What makes a pass run: reductions of rows, and rows that are asked for or read whole. */
-function readersOf(
-  roots: readonly Expr[],
-  order: readonly Expr[],
-  data: ReadonlyMap<Expr, ReadonlySet<Expr>>,
-): ReadonlySet<Expr> {
+/** Nodes over the rows of frames, and those that make a pass run: reductions, and rows asked for or read whole. */
+function readingsOf({ roots, isThere }: PlanContext): {
+  readonly readings: ReadonlyMap<Expr, Reading>;
+  readonly readers: ReadonlySet<Expr>;
+} {
+  const readings = new Map<Expr, Reading>();
   const readers = new Set<Expr>();
-  for (const root of roots) if (data.has(root)) readers.add(root);
-  for (const expr of order) {
+  for (const expr of topological(roots, (node) => isThere(node) || !node.readsFiles)) {
+    if (!expr.readsFiles || isThere(expr)) continue;
     const rule = expr.op.rowRule(expr.inputs, expr.attrs);
-    if (data.has(expr) && rule.kind === 'reduce') readers.add(expr);
-    for (const [i, input] of expr.inputs.entries()) {
-      if (!data.has(input) || !hasRows(input)) continue;
-      if (!('blocked' in rule && rule.blocked[i])) readers.add(input);
+    const isScan = expr.op.source === 'scan';
+    const frames = new Set<Expr>(isScan ? expr.inputs : []);
+    let waits = false;
+    for (const [i, input] of isScan ? [] : expr.inputs.entries()) {
+      const below = readings.get(input);
+      if ('blocked' in rule && rule.blocked[i] && below?.isByRows) {
+        for (const frame of below.frames) frames.add(frame);
+        waits ||= below.waits;
+      } else {
+        if (below?.isByRows) readers.add(input);
+        waits ||= input.readsFiles && !isThere(input);
+      }
     }
+    if (frames.size === 0) continue;
+    readings.set(expr, { frames, isByRows: isScan || rule.kind === 'map', waits });
+    if (rule.kind === 'reduce') readers.add(expr);
   }
-  return readers;
-}
-
-/** Whether the node runs in a later pass: a whole operand of it or of its rows is still to be computed from files. */
-function waitsForData(reader: Expr, isThere: (expr: Expr) => boolean): boolean {
-  const seen = new Set<Expr>();
-  const stack = [reader];
-  while (stack.length > 0) {
-    const expr = stack.pop()!;
-    if (seen.has(expr) || isThere(expr) || expr.op === ops.encode) continue;
-    seen.add(expr);
-    const rule = expr.op.rowRule(expr.inputs, expr.attrs);
-    for (const [i, input] of expr.inputs.entries()) {
-      if ('blocked' in rule && rule.blocked[i]) stack.push(input);
-      else if (input.readsFiles && !isThere(input)) return true;
-    }
-  }
-  return false;
+  for (const root of roots) if (readings.has(root)) readers.add(root);
+  return { readings, readers };
 }
 
 function answerOf(reader: Expr, files: FileParts, context: PlanContext): Proposal | undefined {
@@ -135,11 +112,4 @@ function answerOf(reader: Expr, files: FileParts, context: PlanContext): Proposa
   );
   // No other answer is cheaper than not to read.
   return { expr, uses, weighed: { made, seconds: 0 } };
-}
-
-/** Rows a reader is made from that nothing has yet. */
-function rowsBelow(reader: Expr, data: ReadonlyMap<Expr, ReadonlySet<Expr>>): Expr[] {
-  return topological([reader], (expr) => expr !== reader && !data.has(expr)).filter(
-    (expr) => expr !== reader && data.has(expr) && hasRows(expr),
-  );
 }
