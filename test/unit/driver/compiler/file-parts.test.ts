@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { Session } from '../../../../driver/index.js';
+import { fill, Matrix, ops, Session } from '../../../../driver/index.js';
 import { DurableStore } from '../../../../driver/reuse/store/durable-store.js';
 import { type CpuBackend, createCpuBackend } from '../../../../gpu-executor/cpu/index.js';
 import { assertClose } from '../../../support/close.js';
@@ -109,6 +109,21 @@ describe('programs over many files', () => {
     const more = await run({ store }, quick);
     assert.equal(more.rowsRead, ROWS + 44);
     assert.deepEqual(more.values, (await run({}, quick)).values);
+  });
+
+  it('read the new rows only for moments about means', async () => {
+    const moments: FileProgram = (X, y, session) => {
+      const inputs = [fill(session, X.rows, 1, 0), X, y].map(({ expr }) => expr);
+      const attrs = { groups: 1, center: true };
+      return [Matrix.of(session, session.intern(ops.groupGram, inputs, attrs))];
+    };
+    const store = join(home.folder, 'store');
+    await run({ store }, moments);
+    await write(4);
+    const more = await run({ store }, moments);
+    assert.deepEqual([more.rowsRead, more.partial], [ROWS + 44, 1]);
+    assert.deepEqual(more.values, (await run({}, moments)).values);
+    assertSame(more, await run({ reuse: false }, moments));
   });
 
   it('split nothing whose other operands are computed from the files', async () => {
