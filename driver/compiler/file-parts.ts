@@ -10,9 +10,9 @@ import { frameLeaf, sourceOf } from '../frame/frame-leaf.js';
 import { cutFiles, partFiles, subSource } from '../frame/parts.js';
 import { denseBytes, type Expr, type NodeMaker } from '../ir/expr.js';
 import type { FrameFile, FrameSource } from '../ir/frame-engine.js';
-import { mergeRows, type PartOperands, type RowsAlone } from '../ir/op-def.js';
+import { mergeResults, type PartOperands, type RowsAlone } from '../ir/op-def.js';
 import { ops } from '../operators/index.js';
-import { summedRows } from './plan-rules/merge-row-parts.js';
+import { summedRows } from './plan-rules/merge-parts.js';
 
 /** A run of rows of a node's data: some files of a data set, and the node over these alone. */
 export type FilePart = SegmentPart;
@@ -70,7 +70,7 @@ export class FileParts {
   /** The node, given the results over its parts. */
   merged(expr: Expr, results: readonly Expr[]): Expr {
     if (summedRows(expr) === undefined) return this.#maker.intern(ops.rbind, results);
-    return mergeRows(expr, results, this.#maker);
+    return mergeResults(expr.op.merge!, expr, results, this.#maker);
   }
 
   /** The node from its parts, each by the columns and values it has itself; undefined where these are not known. */

@@ -6,19 +6,15 @@
 import { collect } from './collect.js';
 import type { Pass } from './pass.js';
 import type { PlanRule } from './plan-rule.js';
+import { bindParts } from './plan-rules/bind-parts.js';
 import { borderGram } from './plan-rules/border-gram.js';
 import { borderGroupGram } from './plan-rules/border-group-gram.js';
-import { joinColumnParts } from './plan-rules/join-column-parts.js';
 import { joinGroupLosses } from './plan-rules/join-group-losses.js';
-import { joinProductColumns } from './plan-rules/join-product-columns.js';
 import { mergeFileParts } from './plan-rules/merge-file-parts.js';
+import { mergeParts } from './plan-rules/merge-parts.js';
 import { mergeRankings } from './plan-rules/merge-rankings.js';
-import { mergeRowParts } from './plan-rules/merge-row-parts.js';
-import { selectGroupGram } from './plan-rules/select-group-gram.js';
 import { shareFoldSums } from './plan-rules/share-fold-sums.js';
 import { sliceWholeResult } from './plan-rules/slice-whole-result.js';
-import { stackColumnProducts } from './plan-rules/stack-column-products.js';
-import { stackRowParts } from './plan-rules/stack-row-parts.js';
 import { planRuleTable, rulesFor, runPlanRules } from './run-plan-rules.js';
 
 /** For sessions: faster results are computed whole, since looking for their parts takes as long. @units seconds */
@@ -30,18 +26,15 @@ export const planRules: readonly PlanRule[] = [
   mergeFileParts,
   // Shared by the plan: a rule below is taken instead where it costs no more.
   shareFoldSums,
-  // Those that compute nothing when they fit come first.
+  // These compute nothing when they fit.
   joinGroupLosses,
-  joinProductColumns,
-  stackColumnProducts,
   sliceWholeResult,
-  selectGroupGram,
+  bindParts,
   mergeRankings,
-  mergeRowParts,
+  mergeParts,
+  // These make up for what is missing by products with all the rest.
   borderGram,
   borderGroupGram,
-  stackRowParts,
-  joinColumnParts,
 ];
 
 const table = planRuleTable(planRules);

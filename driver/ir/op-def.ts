@@ -58,10 +58,22 @@ export type Source = 'kernel' | 'cells' | 'number' | 'files' | 'scan' | 'call';
  */
 export type Work = 'product' | 'factorise' | 'cells' | 'move';
 
+export type Axis = 'rows' | 'cols';
+
+/** One way to evaluate an operator part by part: over ranges, along an axis, of the operands that are cut. */
+export interface Split {
+  readonly axis: Axis;
+  readonly cut: readonly boolean[];
+  /** The axis along which the results of the parts stand one after another. */
+  readonly into?: Axis;
+  /** What joins them where they don't. */
+  readonly merge?: Merge | undefined;
+}
+
 /** An operand by which related results are found: by itself, or by what its rows or columns are of. */
 export interface Lookup {
   readonly operand: number;
-  readonly by: 'self' | 'rows' | 'cols';
+  readonly by: 'self' | Axis;
 }
 
 /**
@@ -143,6 +155,8 @@ export interface OpDef {
   readonly combine?: (a: DenseMatrix, b: DenseMatrix, attrs: Attrs) => DenseMatrix;
   /** For `reduce` operators whose parts may be merged as nodes; `combine` follows from it where it is an operator. */
   readonly merge?: Merge;
+  /** How it is evaluated over ranges of columns; over ranges of rows it is as its row rule says. */
+  readonly colSplits?: (inputs: readonly Meta[], attrs: Attrs) => readonly Split[];
   /** Operands by which partial reuse finds results over related ones; none where that is not worth an index. */
   readonly findBy?: (inputs: readonly Meta[], attrs: Attrs) => readonly Lookup[];
   /** Sources that know what parts of their rows (files) need by themselves: the parts, in order. */
@@ -182,10 +196,29 @@ export type OpSpec = Pick<OpDef, 'name' | 'infer' | 'reference'> &
     readonly arity: number | { readonly min: number; readonly max: number };
   };
 
-/** The node over all rows from its results over parts of them. Its operator has a `merge`. */
-export function mergeRows(whole: Expr, results: readonly Expr[], maker: NodeMaker): Expr {
+/** Every way to evaluate a node part by part, by rows first. */
+export function splitsOf({ op, inputs, attrs }: Expr): readonly Split[] {
+  const byRows = rowSplit(op, inputs, attrs);
+  const byCols = op.colSplits?.(inputs, attrs) ?? [];
+  return byRows === undefined ? byCols : [byRows, ...byCols];
+}
+
+/** How a node is evaluated over ranges of rows; undefined when it takes all of them. */
+export function rowSplit(op: OpDef, inputs: readonly Meta[], attrs: Attrs): Split | undefined {
+  const rule = op.rowRule(inputs, attrs);
+  if (!('blocked' in rule) || !rule.blocked.includes(true)) return undefined;
+  const join = rule.kind === 'map' ? ({ into: 'rows' } as const) : { merge: op.merge };
+  return { axis: 'rows', cut: rule.blocked, ...join };
+}
+
+/** A node from its results over parts of the operands, by the `merge` of a split. */
+export function mergeResults(
+  merge: Merge,
+  whole: Expr,
+  results: readonly Expr[],
+  maker: NodeMaker,
+): Expr {
   if (results.length === 1) return results[0]!;
-  const merge = whole.op.merge!;
   if (typeof merge === 'function') return merge(whole, results, maker);
   return results.reduce((total, one) => maker.intern(merge, [total, one]));
 }

@@ -62,6 +62,7 @@ export function fullAggregate(name: string, fold: Fold): OpDef {
     flops: inputFlops,
     reference: ([x]) => dense(1, 1, Float64Array.of(x!.data.reduce(fold.step, fold.start))),
     merge: fold.merge,
+    colSplits: () => [{ axis: 'cols', cut: [true], merge: fold.merge }],
     findBy: byParts,
     cases: aggregateCases,
   });
@@ -70,7 +71,7 @@ export function fullAggregate(name: string, fold: Fold): OpDef {
 /** Over the cells of each row, to rows x 1. */
 export function rowAggregate(name: string, fold: Fold): OpDef {
   const ofRow = (row: Float64Array): number => row.reduce(fold.step, fold.start);
-  return rowByRow(name, ofRow, aggregateCases);
+  return rowByRow(name, ofRow, aggregateCases, fold.merge);
 }
 
 /** One number from each row, to rows x 1. */
@@ -78,6 +79,7 @@ function rowByRow(
   name: string,
   ofRow: (row: Float64Array) => number,
   cases: readonly ConformanceCase[],
+  merge?: OpDef,
 ): OpDef {
   return defineOp({
     name,
@@ -91,6 +93,7 @@ function rowByRow(
       for (let i = 0; i < rows; i++) out[i] = ofRow(data.subarray(i * cols, (i + 1) * cols));
       return dense(rows, 1, out);
     },
+    ...(merge ? { colSplits: () => [{ axis: 'cols', cut: [true], merge }] } : {}),
     findBy: byParts,
     cases,
   });
@@ -113,6 +116,7 @@ export function colAggregate(name: string, fold: Fold): OpDef {
       return dense(1, cols, out);
     },
     merge: fold.merge,
+    colSplits: () => [{ axis: 'cols', cut: [true], into: 'cols' }],
     findBy: byParts,
     cases: aggregateCases,
   });

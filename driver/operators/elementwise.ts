@@ -10,6 +10,7 @@ import {
   defineOp,
   type OpDef,
   type RowRule,
+  type Split,
   wholeRule,
 } from '../ir/op-def.js';
 import { type DenseMatrix, dense } from '../ir/value.js';
@@ -63,6 +64,13 @@ export function broadcastRowRule(inputs: readonly Meta[]): RowRule {
   return rows === 1 ? wholeRule : { kind: 'map', blocked: inputs.map((i) => i.rows === rows) };
 }
 
+/** Operands with the output's columns are cut by them, the broadcast ones the same for all. */
+export function broadcastColSplits(inputs: readonly Meta[]): readonly Split[] {
+  const cols = Math.max(...inputs.map((input) => input.cols));
+  if (cols === 1) return [];
+  return [{ axis: 'cols', cut: inputs.map((input) => input.cols === cols), into: 'cols' }];
+}
+
 /** Applies `cell` with broadcasting; the reference of the whole family. */
 export function applyCells(op: string, cell: Cell, inputs: readonly DenseMatrix[]): DenseMatrix {
   const { rows, cols } = broadcast(op, inputs);
@@ -88,6 +96,7 @@ export function unaryOp(name: string, cell: Cell, options: ElementwiseOptions = 
     cell,
     infer: ([x]) => ({ rows: x!.rows, cols: x!.cols, nnz: keepsZero ? x!.nnz : undefined }),
     rowRule: () => ({ kind: 'map', blocked: [true] }),
+    colSplits: broadcastColSplits,
     flops: (_inputs, _attrs, out) => out.rows * out.cols * (options.cellFlops ?? 1),
     reference: (inputs) => applyCells(name, cell, inputs),
     cases: [...unaryCases, ...(options.cases ?? [])],
@@ -105,6 +114,7 @@ export function binaryOp(name: string, cell: Cell, options: ElementwiseOptions =
     cell,
     infer: (inputs) => withNnz(broadcast(name, inputs), inputs, zero),
     rowRule: broadcastRowRule,
+    colSplits: broadcastColSplits,
     flops: (_inputs, _attrs, out) => out.rows * out.cols * (options.cellFlops ?? 1),
     reference: (inputs) => applyCells(name, cell, inputs),
     cases: [...binaryCases, ...(options.cases ?? [])],

@@ -9,7 +9,7 @@
  */
 import { ShapeError } from '../errors.js';
 import { type Expr, type NodeMaker, shapeText } from '../ir/expr.js';
-import { defineOp, mergeRows, type OpDef } from '../ir/op-def.js';
+import { defineOp, mergeResults, type OpDef } from '../ir/op-def.js';
 import { type DenseMatrix, dense } from '../ir/value.js';
 import { add } from './cells.js';
 import { rbind } from './rbind.js';
@@ -78,7 +78,7 @@ export const groupLoss: OpDef = defineOp({
         places === null ? weights : pickRows(weights, [...places, weights.rows - 1], maker);
       return maker.intern(groupLoss, [rows(0), expr, rows(2), ownWeights], whole.attrs);
     });
-    return mergeRows(whole, losses, maker);
+    return mergeResults(add, whole, losses, maker);
   },
   cases: [
     {

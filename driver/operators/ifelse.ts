@@ -2,7 +2,13 @@
 
 import { defineOp } from '../ir/op-def.js';
 import { dense } from '../ir/value.js';
-import { applyCells, broadcast, broadcastRowRule, type Cell } from './elementwise.js';
+import {
+  applyCells,
+  broadcast,
+  broadcastColSplits,
+  broadcastRowRule,
+  type Cell,
+} from './elementwise.js';
 
 const cell: Cell = (a, b, c) => (a !== 0 ? b : c);
 
@@ -13,6 +19,7 @@ export const ifelse = defineOp({
   cell,
   infer: (inputs) => broadcast('ifelse', inputs),
   rowRule: broadcastRowRule,
+  colSplits: broadcastColSplits,
   reference: (inputs) => applyCells('ifelse', cell, inputs),
   cases: [
     {

@@ -4,13 +4,15 @@
  */
 import type { Attrs } from '../ir/attrs.js';
 import type { Meta } from '../ir/expr.js';
-import { defineOp, type Lookup, type RowRule, wholeRule } from '../ir/op-def.js';
+import { defineOp, type Lookup, type RowRule, type Split, wholeRule } from '../ir/op-def.js';
 import { dense } from '../ir/value.js';
 import { add } from './cells.js';
 import { multiply, sample } from './product.js';
 import { flagAttr, shapeError } from './shape-check.js';
 
 const mapRule: RowRule = Object.freeze({ kind: 'map', blocked: [true, false] });
+const columnsOfB: Split = { axis: 'cols', cut: [false, true], into: 'cols' };
+const columnsOfA: Split = { axis: 'cols', cut: [true, false], into: 'rows' };
 const byRows: readonly Lookup[] = [
   { operand: 0, by: 'self' },
   { operand: 0, by: 'rows' },
@@ -52,6 +54,10 @@ export const matmul = defineOp({
   reference: ([a, b], attrs) =>
     multiply(a!, b!, attrs.transposeA === true, attrs.transposeB === true),
   merge: add,
+  colSplits: (_inputs, { transposeA, transposeB }) => [
+    ...(transposeB ? [] : [columnsOfB]),
+    ...(transposeA ? [columnsOfA] : []),
+  ],
   // Products with the columns of X, rather than with its rows, are found by what these are columns of.
   findBy: (_inputs, { transposeA }) => (transposeA ? [...byRows, columnsOfFirst] : byRows),
   cases: [

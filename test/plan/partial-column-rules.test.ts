@@ -1,14 +1,16 @@
+import { bindParts } from '../../driver/compiler/plan-rules/bind-parts.js';
 import { borderGram } from '../../driver/compiler/plan-rules/border-gram.js';
-import { joinColumnParts } from '../../driver/compiler/plan-rules/join-column-parts.js';
 import { joinGroupLosses } from '../../driver/compiler/plan-rules/join-group-losses.js';
-import { joinProductColumns } from '../../driver/compiler/plan-rules/join-product-columns.js';
+import { mergeParts } from '../../driver/compiler/plan-rules/merge-parts.js';
 import type { Matrix } from '../../driver/matrix/matrix.js';
 import { type Lazy, leaf } from '../support/plan.js';
 import { bindCols, gram, groupLoss, groups, large, modelsAdded, simple } from './partial-plans.js';
 import { testPartialRule } from './partial-suite.js';
 
 testPartialRule({
-  rule: joinColumnParts,
+  rule: bindParts,
+  others: [mergeParts],
+  what: 'over columns',
   fires: [
     {
       what: 'column sums stand side by side',
@@ -107,7 +109,8 @@ testPartialRule({
 });
 
 testPartialRule({
-  rule: joinProductColumns,
+  rule: bindParts,
+  what: 'of products',
   fires: [
     {
       what: 'columns added',
@@ -308,8 +311,7 @@ testPartialRule({
         return { cached: [L], target, names: { L } };
       },
       becomes: (() => {
-        const row = 'slice{cols:null,rows:[1,2]}(L)';
-        return `cbind(slice{cols:[1,2],rows:null}(${row}), slice{cols:[3,4],rows:null}(${row}))`;
+        return 'cbind(slice{cols:[1,2],rows:[1,2]}(L), slice{cols:[3,4],rows:[1,2]}(L))';
       })(),
     },
   ],

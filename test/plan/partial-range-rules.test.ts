@@ -1,7 +1,6 @@
-import { joinProductColumns } from '../../driver/compiler/plan-rules/join-product-columns.js';
+import { bindParts } from '../../driver/compiler/plan-rules/bind-parts.js';
+import { mergeParts } from '../../driver/compiler/plan-rules/merge-parts.js';
 import { mergeRankings } from '../../driver/compiler/plan-rules/merge-rankings.js';
-import { mergeRowParts } from '../../driver/compiler/plan-rules/merge-row-parts.js';
-import { stackRowParts } from '../../driver/compiler/plan-rules/stack-row-parts.js';
 import { ones } from '../../driver/matrix/create.js';
 import { Matrix } from '../../driver/matrix/matrix.js';
 import { ops } from '../../driver/operators/index.js';
@@ -13,7 +12,7 @@ import { testPartialRule } from './partial-suite.js';
 const tsmm = (x: Matrix): Matrix => Matrix.of(x.session, x.session.intern(ops.tsmm, [x.expr]));
 
 testPartialRule({
-  rule: mergeRowParts,
+  rule: mergeParts,
   what: 'over ranges of rows',
   fires: [
     {
@@ -99,7 +98,7 @@ testPartialRule({
 });
 
 testPartialRule({
-  rule: stackRowParts,
+  rule: bindParts,
   what: 'over ranges of rows',
   fires: [
     {
@@ -214,7 +213,7 @@ testPartialRule({
 });
 
 testPartialRule({
-  rule: joinProductColumns,
+  rule: bindParts,
   what: 'with a column of ones',
   fires: [
     {

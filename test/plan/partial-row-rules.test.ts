@@ -1,6 +1,6 @@
-import { mergeRowParts } from '../../driver/compiler/plan-rules/merge-row-parts.js';
+import { bindParts } from '../../driver/compiler/plan-rules/bind-parts.js';
+import { mergeParts } from '../../driver/compiler/plan-rules/merge-parts.js';
 import { sliceWholeResult } from '../../driver/compiler/plan-rules/slice-whole-result.js';
-import { stackRowParts } from '../../driver/compiler/plan-rules/stack-row-parts.js';
 import type { Matrix } from '../../driver/matrix/matrix.js';
 import { type Lazy, leaf } from '../support/plan.js';
 import {
@@ -16,7 +16,7 @@ import {
 import { testPartialRule } from './partial-suite.js';
 
 testPartialRule({
-  rule: mergeRowParts,
+  rule: mergeParts,
   fires: [
     {
       what: 'a Gram matrix with rows added',
@@ -131,7 +131,7 @@ testPartialRule({
 });
 
 testPartialRule({
-  rule: stackRowParts,
+  rule: bindParts,
   fires: [
     {
       what: 'a product with rows added',

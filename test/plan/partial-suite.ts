@@ -34,6 +34,8 @@ type Session = ReturnType<typeof referenceEvaluator>;
 
 export interface PartialSuite {
   readonly rule: PlanRule;
+  /** Rules that answer forms of the same table. */
+  readonly others?: readonly PlanRule[];
   /** Tells this table from others of the same rule. */
   readonly what?: string;
   readonly fires: readonly {
@@ -79,6 +81,7 @@ function exprsOf(lazies: readonly Lazy[]): Expr[] {
 
 export function testPartialRule(suite: PartialSuite): void {
   const { rule, tolerance = 1e-12 } = suite;
+  const rules = [rule, ...(suite.others ?? [])];
   describe(`partial rule ${rule.name}${suite.what ? ` ${suite.what}` : ''}: ${rule.algebra}`, () => {
     let cpu: Backend;
     before(async () => {
@@ -90,7 +93,7 @@ export function testPartialRule(suite: PartialSuite): void {
       it(`fires: ${what}`, () => {
         const session = referenceEvaluator();
         const one = build(session);
-        const { roots, answers } = reuse(session, one, { rules: [rule] });
+        const { roots, answers } = reuse(session, one, { rules });
         assert.equal(formula(roots[0]!, one.names ?? {}), becomes);
         assert.ok(answers.size >= 1);
         for (const { uses } of answers.values()) assert.ok(uses.length > 0);
@@ -101,7 +104,7 @@ export function testPartialRule(suite: PartialSuite): void {
       it(`no-op: ${what}`, () => {
         const session = referenceEvaluator();
         const one = build(session);
-        const { roots, answers } = reuse(session, one, { rules: [rule] });
+        const { roots, answers } = reuse(session, one, { rules });
         assert.equal(answers.size, 0);
         assert.deepEqual(roots, simplify([one.target.expr], session));
       });
@@ -111,9 +114,9 @@ export function testPartialRule(suite: PartialSuite): void {
       for (const [build, taken] of [[suite.tooDear, 0] as const, [suite.pays, 1] as const]) {
         const session = referenceEvaluator();
         const one = build(session);
-        const free = reuse(session, one, { rules: [rule] });
+        const free = reuse(session, one, { rules });
         assert.ok(free.answers.size >= 1, 'the case does not hold the pattern');
-        const { answers } = reuse(session, one, { rules: [rule], estimate, maxRatio: 0.75 });
+        const { answers } = reuse(session, one, { rules, estimate, maxRatio: 0.75 });
         assert.equal(Math.min(answers.size, 1), taken);
         if (taken === 0) continue;
         const cost = [...answers.values()][0]!;
@@ -129,7 +132,7 @@ export function testPartialRule(suite: PartialSuite): void {
           const size = (max = 5): number => 1 + (draws[next++ % draws.length]! % max);
           const session = referenceEvaluator();
           const one = suite.random(session, size);
-          const { roots, answers } = reuse(session, one, { rules: [rule] });
+          const { roots, answers } = reuse(session, one, { rules });
           if (answers.size > 0) fired++;
           const expected = evaluateExpr(one.target.expr);
           assertClose(evaluateExpr(roots[0]!), expected, tolerance, rule.name);

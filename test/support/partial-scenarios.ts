@@ -35,7 +35,7 @@ export const scenarios: Readonly<Record<string, ScenarioMaker>> = {
   rowsAdded: (s, scale = 1) => {
     const [A, B] = [data(s, 20_000 * scale, 60), data(s, 500 * scale, 60, 2)];
     return {
-      rule: 'merge-row-parts',
+      rule: 'merge-parts',
       what: 'rows added under a Gram matrix',
       first: [gram(A)],
       second: gram(A.rbind(B)),
@@ -45,7 +45,7 @@ export const scenarios: Readonly<Record<string, ScenarioMaker>> = {
   rangeWidened: (s, scale = 1) => {
     const X = data(s, 22_000 * scale, 60);
     return {
-      rule: 'merge-row-parts',
+      rule: 'merge-parts',
       what: 'a window of rows widened at both ends',
       first: [gram(X.slice([500 * scale, 20_500 * scale]))],
       second: gram(X),
@@ -113,7 +113,7 @@ export const scenarios: Readonly<Record<string, ScenarioMaker>> = {
       data(s, 300, 300, 3),
     ];
     return {
-      rule: 'stack-row-parts',
+      rule: 'bind-parts',
       what: 'rows added to a product',
       first: [A.matmul(Y)],
       second: A.rbind(B).matmul(Y),
@@ -123,7 +123,7 @@ export const scenarios: Readonly<Record<string, ScenarioMaker>> = {
   productWindow: (s, scale = 1) => {
     const [X, Y] = [data(s, 4_000 * scale, 300), data(s, 300, 300, 3)];
     return {
-      rule: 'stack-row-parts',
+      rule: 'bind-parts',
       what: 'a window within a cached window of a product',
       first: [X.slice([0, 3_800 * scale]).matmul(Y)],
       second: X.slice([100 * scale, 3_700 * scale]).matmul(Y),
@@ -133,7 +133,7 @@ export const scenarios: Readonly<Record<string, ScenarioMaker>> = {
   productColumns: (s, scale = 1) => {
     const [X, Y, Z] = [data(s, 4_000 * scale, 300), data(s, 300, 200, 2), data(s, 300, 5, 3)];
     return {
-      rule: 'join-product-columns',
+      rule: 'bind-parts',
       what: 'columns added to a product',
       first: [X.matmul(Y)],
       second: X.matmul(Y.cbind(Z)),
@@ -155,7 +155,7 @@ export const scenarios: Readonly<Record<string, ScenarioMaker>> = {
     const rows = 20_000 * scale;
     const [A, y, d] = [data(s, rows, 80), data(s, rows, 1, 2), data(s, rows, 1, 3)];
     return {
-      rule: 'stack-column-products',
+      rule: 'bind-parts',
       what: 'a column added under products with the target',
       first: [A.t().matmul(y)],
       second: A.cbind(d).t().matmul(y),
@@ -165,7 +165,7 @@ export const scenarios: Readonly<Record<string, ScenarioMaker>> = {
   featureDropped: (s, scale = 1) => {
     const [A, B] = [data(s, 20_000 * scale, 30), data(s, 20_000 * scale, 1, 2)];
     return {
-      rule: 'select-group-gram',
+      rule: 'border-group-gram',
       what: 'a feature dropped from moments by fold',
       first: [grouped(s, A.cbind(B))],
       second: grouped(s, A),
@@ -176,7 +176,7 @@ export const scenarios: Readonly<Record<string, ScenarioMaker>> = {
     const part = (cols: number, seed: number): Matrix => data(s, 20_000 * scale, cols, seed);
     const [A, B, C, D] = [part(40, 1), part(40, 2), part(1, 3), part(1, 4)];
     return {
-      rule: 'join-column-parts',
+      rule: 'bind-parts',
       what: 'columns added and taken under column sums',
       first: [A.cbind(B).colSums()],
       second: B.cbind(C, D, A.slice(null, [5, 30])).colSums(),
@@ -197,7 +197,7 @@ export const scenarios: Readonly<Record<string, ScenarioMaker>> = {
     const part = (rows: number, seed: number): Matrix => data(s, rows * scale, 20, seed);
     const [A, B, C, D] = [part(20_000, 1), part(20_000, 2), part(100, 3), part(100, 4)];
     return {
-      rule: 'stack-row-parts',
+      rule: 'bind-parts',
       what: 'several parts added at once to several bound before',
       first: [A.rbind(B).exp()],
       second: A.rbind(B, C, D).exp(),
@@ -212,7 +212,7 @@ export const scenarios: Readonly<Record<string, ScenarioMaker>> = {
       Matrix.of(s, s.intern(ops.groupGram, [g.expr, x.expr], { groups: 5, center: true }));
     const [g, h] = [fold(A.rows), fold(B.rows)];
     return {
-      rule: 'merge-row-parts',
+      rule: 'merge-parts',
       what: 'rows added under moments by fold, about their means',
       first: [over(g, A)],
       second: over(g.rbind(h), A.rbind(B)),

@@ -4,22 +4,22 @@
  * to a grid are scored alone, and a grid within one scored before needs no pass over the data.
  * Columns are group-major, so they are matched group by group.
  */
-import type { Expr } from '../../ir/expr.js';
+import type { Expr, NodeMaker } from '../../ir/expr.js';
 import type { Loss } from '../../operators/group-loss.js';
 import { ops } from '../../operators/index.js';
 import type { PlanContext, PlanRule } from '../plan-rule.js';
-import { sliceAttrs } from '../rules/merge-slices.js';
+import type { Place } from './cut.js';
 import {
-  addPlaces,
   bindSegments,
-  columnSegments,
-  cover,
+  covered,
+  covering,
   cutSegments,
-  joinColumns,
-  type Piece,
-  type Places,
+  piecesOf,
+  rangeAlong,
   type Segment,
-} from './columns.js';
+  segmentsOf,
+  sharedSpans,
+} from './ranges.js';
 
 export const joinGroupLosses: PlanRule = {
   name: 'join-group-losses',
@@ -27,94 +27,89 @@ export const joinGroupLosses: PlanRule = {
   algebra:
     'groupLoss(g, X, y, [U V]) -> [groupLoss(g, X, y, U)] beside groupLoss(g, X, y, V), group by group',
   apply: (expr, context) => {
-    const siblings = context.siblings(ops.groupLoss, expr.inputs[1]!);
-    const places = placesByGroup(expr, siblings, context);
-    if (places === undefined) return undefined;
-    const pieces = segmentsByGroup(expr).map((segments, g) => cover(segments, places[g]!));
+    const wanted = modelsByGroup(expr, context);
+    const found = siblingsOf(expr, context);
     const uses = new Set<Expr>();
-    for (const { source } of pieces.flat()) {
-      if (source !== undefined) uses.add(source.op === ops.slice ? source.inputs[0]! : source);
-    }
+    const pieces = wanted.map((models, g) => {
+      const chosen = covering(placesIn(models, g, found), covered(models));
+      for (const { sibling } of chosen) uses.add(sibling);
+      return piecesOf(chosen, covered(models));
+    });
     if (uses.size === 0) return undefined;
-    const fresh = scoreMissing(expr, pieces, context);
+    const missing = pieces.map((group, g) =>
+      group.flatMap(({ from, to, span }) => (span ? [] : cutSegments(wanted[g]!, from, to))),
+    );
+    const width = Math.max(...missing.map(covered));
+    const fresh = width === 0 ? undefined : scored(expr, missing, width, context);
     const joined = pieces.flatMap((group, g) => {
-      let next = g * fresh.models;
-      return group.map(({ source, at, from, to }) => {
-        const width = to - from;
-        if (source !== undefined) return { source, at, width };
-        next += width;
-        return { source: fresh.losses!, at: next - width, width };
+      let next = g * width;
+      return group.map(({ from, to, span }): Segment => {
+        if (span) return { part: span.source, from: span.at, to: span.at + to - from };
+        next += to - from;
+        return { part: fresh!, from: next - (to - from), to: next };
       });
     });
-    return { expr: joinColumns(joined, context), uses: [...uses] };
+    return { expr: bindSegments(joined, 'cols', context), uses: [...uses] };
   },
 };
 
-function segmentsByGroup(expr: Expr): Segment[][] {
+/** The models of each group. */
+function modelsByGroup(expr: Expr, maker: NodeMaker): Segment[][] {
   const groups = expr.attrs.groups as number;
   const models = expr.cols / groups;
-  const byGroup: Segment[][] = Array.from({ length: groups }, () => []);
-  let at = 0;
-  for (const segment of columnSegments(expr.inputs[3]!)) {
-    const width = segment.to - segment.from;
-    for (let done = 0; done < width; ) {
-      const group = Math.floor((at + done) / models);
-      const end = Math.min(width, (group + 1) * models - at);
-      byGroup[group]!.push(...cutSegments([segment], done, end));
-      done = end;
-    }
-    at += width;
-  }
-  return byGroup;
+  const segments = segmentsOf(expr.inputs[3]!, 'cols', maker);
+  return Array.from({ length: groups }, (_, g) =>
+    cutSegments(segments, g * models, (g + 1) * models),
+  );
 }
 
-/** Where the losses of each group's models lie; undefined when no cached node judges the same rows. */
-function placesByGroup(
-  expr: Expr,
-  siblings: readonly Expr[],
-  context: PlanContext,
-): Places[] | undefined {
-  const groups = expr.attrs.groups as number;
+interface Sibling {
+  readonly sibling: Expr;
+  /** Those of its losses that are asked for. */
+  readonly source: Expr;
+  readonly models: readonly (readonly Segment[])[];
+}
+
+/** Cached losses that judge the same rows and hold the losses asked for, in their order. */
+function siblingsOf(expr: Expr, context: PlanContext): Sibling[] {
   const losses = expr.attrs.losses as readonly Loss[];
-  let places: Places[] | undefined;
-  for (const sibling of siblings) {
-    if ([0, 1, 2].some((i) => sibling.inputs[i] !== expr.inputs[i])) continue;
+  return context.siblings(ops.groupLoss, expr.inputs[1]!).flatMap((sibling) => {
     const theirs = sibling.attrs.losses as readonly Loss[];
     const row = theirs.indexOf(losses[0]!);
-    if (row < 0 || losses.some((loss, l) => theirs[row + l] !== loss)) continue;
-    const source =
-      theirs.length === losses.length
-        ? sibling
-        : context.intern(
-            ops.slice,
-            [sibling],
-            sliceAttrs([row, row + losses.length], [0, sibling.cols], sibling),
-          );
-    places ??= Array.from({ length: groups }, () => new Map());
-    const models = sibling.cols / (sibling.attrs.groups as number);
-    segmentsByGroup(sibling).forEach((segments, g) => {
-      if (g < groups) addPlaces(places![g]!, segments, source, g * models);
+    const isSameRows = [0, 1, 2].every((i) => sibling.inputs[i] === expr.inputs[i]);
+    if (!isSameRows || row < 0 || losses.some((loss, l) => theirs[row + l] !== loss)) return [];
+    const source = rangeAlong(sibling, 'rows', row, row + losses.length, context);
+    return [{ sibling, source, models: modelsByGroup(sibling, context) }];
+  });
+}
+
+/** Where models of a group lie among the columns of cached losses. */
+function placesIn(
+  wanted: readonly Segment[],
+  g: number,
+  found: readonly Sibling[],
+): (Place & { readonly sibling: Expr })[] {
+  return found.flatMap(({ sibling, source, models }) => {
+    const own = models[g] ?? [];
+    return sharedSpans(wanted, own).map((span) => {
+      return { ...span, at: span.at + g * covered(own), source, sibling };
     });
-  }
-  return places;
+  });
 }
 
 /** One pass for the models whose losses are nowhere; groups with fewer of them are filled up with one of the others. */
-function scoreMissing(
+function scored(
   expr: Expr,
-  pieces: readonly (readonly Piece[])[],
+  missing: readonly (readonly Segment[])[],
+  width: number,
   context: PlanContext,
-): { readonly losses: Expr | undefined; readonly models: number } {
-  const missing = pieces.map((group) => group.filter(({ source }) => source === undefined));
-  const widths = missing.map((group) => group.reduce((sum, { from, to }) => sum + to - from, 0));
-  const models = Math.max(...widths);
-  const any = missing.flat()[0];
-  if (any === undefined) return { losses: undefined, models: 0 };
+): Expr {
+  const any = missing.flat()[0]!;
   const filler: Segment = { part: any.part, from: any.from, to: any.from + 1 };
-  const segments = missing.flatMap((group, g) => [
+  const segments = missing.flatMap((group) => [
     ...group,
-    ...Array.from({ length: models - widths[g]! }, () => filler),
+    ...Array.from({ length: width - covered(group) }, () => filler),
   ]);
-  const inputs = [...expr.inputs.slice(0, 3), bindSegments(segments, context)];
-  return { losses: context.intern(ops.groupLoss, inputs, expr.attrs), models };
+  const inputs = [...expr.inputs.slice(0, 3), bindSegments(segments, 'cols', context)];
+  return context.intern(ops.groupLoss, inputs, expr.attrs);
 }

@@ -9,15 +9,15 @@ import { type Expr, topological } from '../../ir/expr.js';
 import { ops } from '../../operators/index.js';
 import { type FilePart, FileParts } from '../file-parts.js';
 import type { PlanContext, PlanRule, Proposal } from '../plan-rule.js';
-import { mergedOps } from './merge-row-parts.js';
-import { rowWise } from './stack-row-parts.js';
+import { splitOps } from './bind-parts.js';
+import { mergedOps } from './merge-parts.js';
 
 /** With fewer cached rows it is simpler to read all. */
 const MIN_CACHED = 0.5;
 
 export const mergeFileParts: PlanRule = {
   name: 'merge-file-parts',
-  ops: [...new Set([...mergedOps, ...rowWise])],
+  ops: [...new Set([...mergedOps, ...splitOps])],
   algebra: 'f(rbind(A, B, C)) -> [f(A)] + [f(B)] + f(C) for A, B, C the rows of one file each',
   savesReading: true,
   apply: (expr, context) => context.ofPlan(answersByFile).get(expr),

@@ -10,10 +10,8 @@ import type { Expr } from '../../ir/expr.js';
 import { ops } from '../../operators/index.js';
 import { rankingOf } from '../../operators/top-k.js';
 import type { PlanContext, PlanRule } from '../plan-rule.js';
-import { columnsOf } from './columns.js';
-import { widest } from './merge-row-parts.js';
-import { bound } from './parts.js';
-import { RowCut, rowsOf } from './rows.js';
+import { Cut } from './cut.js';
+import { bound, piecesOf, rangeAlong, widest } from './ranges.js';
 
 export const mergeRankings: PlanRule = {
   name: 'merge-rankings',
@@ -22,35 +20,25 @@ export const mergeRankings: PlanRule = {
     'topK(X, k) -> [topK(X, K)][0:k,]; topK(rbind(A, B), k) -> topK(rbind([topK(A, k)], topK(B, k)), k)',
   apply: (expr, context) => {
     const { k, by, descending } = rankingOf(expr.attrs);
-    const cut = new RowCut(expr, [true], context);
-    const places = cut.places((sibling) => {
+    const cut = new Cut(expr, { axis: 'rows', cut: [true] }, context);
+    const places = cut.wholePlaces((sibling) => {
       const other = rankingOf(sibling.attrs);
       const isEnough = sibling.rows >= Math.min(k, sibling.inputs[0]!.rows);
       return other.by === by && other.descending === descending && isEnough;
     });
-    const whole = places.filter(
-      ({ from, to, at, source }) => at === 0 && to - from === source.inputs[0]!.rows,
-    );
-    const chosen = widest([...whole, ...cut.partPlaces()]);
+    const chosen = widest(places);
     if (chosen.length === 0) return undefined;
-    const parts: Expr[] = [];
-    let next = 0;
-    const add = (ranked: Expr, from: number): void => {
-      const kept = rowsOf(ranked, 0, Math.min(k, ranked.rows), context);
-      parts.push(numberedFrom(kept, from, context));
-    };
-    for (const { from, to, source } of chosen) {
-      if (next < from) add(cut.over(next, from), next);
-      add(source, from);
-      next = to;
-    }
-    if (next < cut.rows) add(cut.over(next, cut.rows), next);
+    const parts = piecesOf(chosen, cut.length).map((piece) => {
+      const ranked = piece.span?.source ?? cut.over(piece);
+      const kept = rangeAlong(ranked, 'rows', 0, Math.min(k, ranked.rows), context);
+      return numberedFrom(kept, piece.from, context);
+    });
     const uses = chosen.map(({ source }) => source);
     if (parts.length === 1) return { expr: parts[0]!, uses };
     const all = bound(parts, 'rows', context);
     // The number of the row is a column of `all`, before the cells.
     const ranked = context.intern(ops.topK, [all], { k, by: by + 1, descending });
-    return { expr: columnsOf(ranked, 1, ranked.cols, context), uses };
+    return { expr: rangeAlong(ranked, 'cols', 1, ranked.cols, context), uses };
   },
 };
 
@@ -58,6 +46,6 @@ export const mergeRankings: PlanRule = {
 function numberedFrom(ranked: Expr, from: number, context: PlanContext): Expr {
   if (from === 0) return ranked;
   const shift = context.intern(ops.scalar, [], { value: from });
-  const numbers = context.intern(ops.add, [columnsOf(ranked, 0, 1, context), shift]);
-  return bound([numbers, columnsOf(ranked, 1, ranked.cols, context)], 'cols', context);
+  const numbers = context.intern(ops.add, [rangeAlong(ranked, 'cols', 0, 1, context), shift]);
+  return bound([numbers, rangeAlong(ranked, 'cols', 1, ranked.cols, context)], 'cols', context);
 }

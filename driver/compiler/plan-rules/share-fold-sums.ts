@@ -10,11 +10,11 @@
  * compiler-assisted reuse (EDBT 2025) rewrites t(X) %*% X over rbind to a sum; prefixes are ours.
  */
 import { type Expr, topological } from '../../ir/expr.js';
-import { mergeRows } from '../../ir/op-def.js';
+import { mergeResults } from '../../ir/op-def.js';
 import { ops } from '../../operators/index.js';
 import type { PlanContext, PlanRule, Proposal } from '../plan-rule.js';
-import { mergedOps, summedRows } from './merge-row-parts.js';
-import { RowCut, type RowPiece } from './rows.js';
+import { Cut, type TrackPiece } from './cut.js';
+import { mergedOps, summedRows } from './merge-parts.js';
 
 /** A node with more pieces is left as it is. */
 const MAX_PIECES = 512;
@@ -45,13 +45,13 @@ function sharedSums(context: PlanContext): ReadonlyMap<Expr, Proposal> {
     for (const input of expr.inputs) {
       if (input.op === ops.rbind) readers.set(input, [...(readers.get(input) ?? []), expr]);
     }
-    const blocked = expr.isDeterministic ? summedRows(expr) : undefined;
-    if (blocked === undefined || context.estimate(expr) < context.minSeconds) continue;
-    const others = expr.inputs.map((input, i) => (blocked[i] ? '' : input.id));
+    const split = expr.isDeterministic ? summedRows(expr) : undefined;
+    if (split === undefined || context.estimate(expr) < context.minSeconds) continue;
+    const others = expr.inputs.map((input, i) => (split.cut[i] ? '' : input.id));
     const key = `${expr.op.name} ${expr.attrsText} ${others.join(' ')}`;
     const members = families.get(key);
-    const cut = new RowCut(expr, blocked, context);
-    const member = { expr, cut, pieces: cut.pieces(), isWhollyCut: !blocked.includes(false) };
+    const cut = new Cut(expr, split, context);
+    const member = { expr, cut, pieces: cut.tracks(), isWhollyCut: !split.cut.includes(false) };
     if (member.pieces.length > MAX_PIECES) continue;
     if (members === undefined) families.set(key, [member]);
     else if (members.length < MAX_NODES) members.push(member);
@@ -71,8 +71,8 @@ function sharedSums(context: PlanContext): ReadonlyMap<Expr, Proposal> {
 
 interface Member {
   readonly expr: Expr;
-  readonly cut: RowCut;
-  readonly pieces: readonly RowPiece[];
+  readonly cut: Cut;
+  readonly pieces: readonly TrackPiece[];
   /** Every operand is cut, so that sums over parts serve whatever comes later. */
   readonly isWhollyCut: boolean;
 }
@@ -95,7 +95,9 @@ function addFamily(
   const lists = members.map((member) => foldsOf(member, cuts, folds));
   const order = new Map([...folds.values()].map((fold, i) => [fold, i]));
   const [{ expr: first }] = members as [Member];
-  const adder = new RunSums([...folds.values()], (a, b) => mergeRows(first, [a, b], context));
+  const adder = new RunSums([...folds.values()], (a, b) =>
+    mergeResults(first.op.merge!, first, [a, b], context),
+  );
   const made = new Set<Expr>();
   const found: { expr: Expr; sum: Expr; nodes: readonly Expr[] }[] = [];
   let before = 0;
@@ -129,7 +131,7 @@ function addFamily(
   }
 }
 
-function cutsByTrack(pieces: readonly RowPiece[]): Map<string, readonly number[]> {
+function cutsByTrack(pieces: readonly TrackPiece[]): Map<string, readonly number[]> {
   const cuts = new Map<string, Set<number>>();
   for (const { track, from, to } of pieces) {
     const known = cuts.get(track);
@@ -145,14 +147,15 @@ function foldsOf(
   folds: Map<string, Fold>,
 ): Fold[] {
   const list: Fold[] = [];
-  for (const { track, from, to, row } of pieces) {
+  for (const { track, from, to, start: first } of pieces) {
     const inside = cuts.get(track)!.filter((at) => at >= from && at <= to);
     for (let i = 1; i < inside.length; i++) {
       const [start, end] = [inside[i - 1]!, inside[i]!];
       const key = `${track} ${start} ${end}`;
       let fold = folds.get(key);
       if (fold === undefined) {
-        fold = { expr: cut.over(row + start - from, row + end - from), uses: 0 };
+        const range = { from: first + start - from, to: first + end - from };
+        fold = { expr: cut.over(range), uses: 0 };
         folds.set(key, fold);
       }
       fold.uses++;

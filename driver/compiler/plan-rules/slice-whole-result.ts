@@ -8,12 +8,12 @@ import type { Expr } from '../../ir/expr.js';
 import { ops } from '../../operators/index.js';
 import { rangeOf } from '../../operators/slice.js';
 import type { PlanContext, PlanRule } from '../plan-rule.js';
-import { sliceAttrs } from '../rules/merge-slices.js';
-import { rowWise } from './stack-row-parts.js';
+import { splitOps } from './bind-parts.js';
+import { cellsOf } from './ranges.js';
 
 export const sliceWholeResult: PlanRule = {
   name: 'slice-whole-result',
-  ops: rowWise,
+  ops: splitOps,
   algebra: 'X[a:b,] %*% Y -> [X %*% Y][a:b,]; f(X[a:b,c:d]) -> [f(X)][a:b,c:d]',
   apply: (expr, context) => {
     if (!expr.inputs.some((input) => input.op === ops.slice)) return undefined;
@@ -29,8 +29,7 @@ export const sliceWholeResult: PlanRule = {
     const whole = context.intern(expr.op, bases, expr.attrs);
     if (whole === expr || !context.isCached(whole)) return undefined;
     const range = expr.op.elementwise ? cols.range : [0, whole.cols];
-    const attrs = sliceAttrs(rows.range, range as Range, whole);
-    return { expr: context.intern(ops.slice, [whole], attrs), uses: [whole] };
+    return { expr: cellsOf(whole, rows.range, range as Range, context), uses: [whole] };
   },
 };
 
@@ -41,9 +40,7 @@ function widened(slice: Expr, rows: boolean, cols: boolean, context: PlanContext
   const base = slice.inputs[0]!;
   const own = (axis: 'rows' | 'cols', isAll: boolean): Range =>
     isAll ? [0, base[axis]] : rangeOf(slice.attrs, axis, base[axis]);
-  const attrs = sliceAttrs(own('rows', rows), own('cols', cols), base);
-  const isWhole = attrs.rows === null && attrs.cols === null;
-  return isWhole ? base : context.intern(ops.slice, [base], attrs);
+  return cellsOf(base, own('rows', rows), own('cols', cols), context);
 }
 
 /** The range that all these operands are of equally long ones; undefined when they differ. */

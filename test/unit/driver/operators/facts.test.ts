@@ -2,11 +2,12 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import { siblingKeys } from '../../../../driver/compiler/plan-rules/find-by.js';
+import { bound, rangeAlong } from '../../../../driver/compiler/plan-rules/ranges.js';
 import { type Attrs, noAttrs } from '../../../../driver/ir/attrs.js';
 import type { Evaluator } from '../../../../driver/ir/evaluator.js';
 import type { Expr } from '../../../../driver/ir/expr.js';
 import { isLeafValue, leafValue } from '../../../../driver/ir/leaf-value.js';
-import { mergeRows, type OpDef } from '../../../../driver/ir/op-def.js';
+import { mergeResults, type OpDef } from '../../../../driver/ir/op-def.js';
 import { type DenseMatrix, dense } from '../../../../driver/ir/value.js';
 import { matrix } from '../../../../driver/matrix/create.js';
 import { ops } from '../../../../driver/operators/index.js';
@@ -49,7 +50,7 @@ describe('what an operator says: merge', () => {
             return session.intern(op, operands, attrs);
           });
           if (isTurned) parts.reverse();
-          const value = evaluateExpr(mergeRows(whole, parts, session));
+          const value = evaluateExpr(mergeResults(op.merge!, whole, parts, session));
           assertClose(value, evaluateExpr(whole), 1e-10, op.name);
         }),
         { numRuns: 12, seed: 11 },
@@ -60,6 +61,37 @@ describe('what an operator says: merge', () => {
       merged,
       new Set(all.filter(({ merge }) => merge !== undefined).map(({ name }) => name)),
     );
+  });
+});
+
+describe('what an operator says: colSplits', () => {
+  it('makes the whole of results over parts of the columns', () => {
+    const tried = new Set<string>();
+    for (const { op, inputs, attrs } of cases()) {
+      for (const { axis, cut, into, merge } of op.colSplits?.(inputs, attrs) ?? []) {
+        assert.equal(axis, 'cols', op.name);
+        const { cols } = inputs[cut.indexOf(true)]!;
+        for (let at = 1; at < cols; at++) {
+          const session = referenceEvaluator();
+          const over = (from: number, to: number): Expr => {
+            const operands = inputs.map((input, i) => {
+              const x = exprOf(session, input);
+              return cut[i] ? rangeAlong(x, 'cols', from, to, session) : x;
+            });
+            return session.intern(op, operands, attrs);
+          };
+          const whole = over(0, cols);
+          const parts = [over(0, at), over(at, cols)];
+          const joined = merge
+            ? mergeResults(merge, whole, parts, session)
+            : bound(parts, into!, session);
+          assertClose(evaluateExpr(joined), evaluateExpr(whole), 1e-10, op.name);
+          tried.add(op.name);
+        }
+      }
+    }
+    const saying = all.filter(({ colSplits }) => colSplits !== undefined);
+    assert.deepEqual(tried, new Set(saying.map(({ name }) => name)));
   });
 });
 
