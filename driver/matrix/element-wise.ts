@@ -1,8 +1,8 @@
 /**
  * What matrices and scalars share: a node, the session or run that evaluates it, and the
- * element-wise operators. Invariant: objects are frozen and there is one per node, kind and
- * evaluator, so equal expressions are `===`; building one computes nothing. What a method makes is
- * evaluated where its receiver is; `in` says otherwise.
+ * element-wise operators. Invariant: objects are frozen and building one computes nothing; equal
+ * expressions are one node, and in a session one object, so they are `===` there. What a method
+ * makes is evaluated where its receiver is; `in` says otherwise.
  */
 import { DTypeError, PlanError } from '../errors.js';
 import type { Attrs } from '../ir/attrs.js';
@@ -107,7 +107,7 @@ export abstract class ElementWise<Self> {
   maximum<O extends Operand>(other: O): Combined<Self, O> {
     return this.#binary(ops.maximum, other);
   }
-  /** 1 where a = b, else 0. Objects of equal expressions compare by `===`. */
+  /** 1 where a = b, else 0. Whether two expressions are equal their nodes say: `a.expr === b.expr`. */
   eq<O extends Operand>(other: O): Combined<Self, O> {
     return this.#binary(ops.eq, other);
   }

@@ -42,7 +42,7 @@ export class Scalar extends ElementWise<Scalar> {
     Object.freeze(this);
   }
 
-  /** The one scalar object of a 1x1 node in a session or run. @throws ShapeError */
+  /** The scalar of a 1x1 node: one object in a session, a new one in a run. @throws ShapeError */
   static of(session: Evaluator, expr: Expr): Scalar {
     const { facade } = expr;
     if (facade instanceof Scalar && facade.session === session) return facade;
@@ -94,7 +94,7 @@ export class Matrix extends ElementWise<Matrix> {
     Object.freeze(this);
   }
 
-  /** The one matrix object of a node in a session or run. */
+  /** The matrix of a node: one object in a session, a new one in a run. */
   static of(session: Evaluator, expr: Expr): Matrix {
     const { facade } = expr;
     if (facade instanceof Matrix && facade.session === session) return facade;
@@ -309,28 +309,22 @@ export class Matrix extends ElementWise<Matrix> {
   }
 }
 
-/** Objects that are not in the slot of their node. */
-const scalarTwins: Twins<Scalar> = new WeakMap();
-const matrixTwins: Twins<Matrix> = new WeakMap();
+/** Objects of 1x1 nodes that are held both as a scalar and as a matrix; the node's own slot has the first of them. */
+const scalarTwins = new WeakMap<Expr, Scalar>();
+const matrixTwins = new WeakMap<Expr, Matrix>();
 
-type Twins<T> = WeakMap<Evaluator, WeakMap<Expr, T>>;
-
-/** The slot of a node has its first object in the session: one of a run would keep the run for as long as the node is cached. */
 function facadeOf<T extends object>(
   session: Evaluator,
   expr: Expr,
   make: () => T,
-  allTwins: Twins<T>,
+  twins: WeakMap<Expr, T>,
 ): T {
-  if (expr.facade === undefined && sessionOf(session) === session) {
+  // A node that is cached would keep the run alive; a table of a run's own costs more than the node.
+  if (sessionOf(session) !== session) return make();
+  if (expr.facade === undefined) {
     const made = make();
     expr.facade = made;
     return made;
-  }
-  let twins = allTwins.get(session);
-  if (twins === undefined) {
-    twins = new WeakMap();
-    allTwins.set(session, twins);
   }
   let twin = twins.get(expr);
   if (twin === undefined) {
