@@ -56,6 +56,7 @@ import { cholesky } from './cholesky.js';
 import { diag } from './diag.js';
 import { encode } from './encode.js';
 import { fill } from './fill.js';
+import { foldLeastNorm } from './fold-least-norm.js';
 import { foldRidge } from './fold-ridge.js';
 import { frame } from './frame.js';
 import { gramLoss } from './gram-loss.js';
@@ -64,6 +65,7 @@ import { groupGram } from './group-gram.js';
 import { groupLoss } from './group-loss.js';
 import { ifelse } from './ifelse.js';
 import { kfold } from './kfold.js';
+import { leastNorm } from './least-norm.js';
 import { literal } from './literal.js';
 import { matmul } from './matmul.js';
 import { mergeGroupGram } from './merge-group-gram.js';
@@ -148,6 +150,7 @@ const table = {
   wsloss,
   wdivmm,
   solve,
+  leastNorm,
   cholesky,
   // reorganisation
   transpose,
@@ -165,6 +168,7 @@ const table = {
   groupLoss,
   gramLoss,
   foldRidge,
+  foldLeastNorm,
 } as const satisfies Record<string, OpDef>;
 
 /** Name of an operator; tables over operators are total over it, so that a missing row does not compile. */

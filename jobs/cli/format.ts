@@ -9,9 +9,10 @@ export function formatNumber(value: number): string {
 
 /** `lambda 0.1, degree 2`. */
 export function formatParams(params: Readonly<Record<string, unknown>>): string {
-  return Object.entries(params)
-    .map(([name, value]) => `${name} ${typeof value === 'number' ? formatNumber(value) : value}`)
-    .join(', ');
+  const texts = Object.entries(params).map(
+    ([name, value]) => `${name} ${typeof value === 'number' ? formatNumber(value) : value}`,
+  );
+  return texts.join(', ') || 'the only candidate';
 }
 
 /** `lambda 0.1: r2 0.75`, or that there is none. */

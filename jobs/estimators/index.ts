@@ -1,5 +1,6 @@
 /** Every estimator there is, in the order that job files list them. */
 import type { Estimator } from './estimator.js';
+import { ols } from './ols.js';
 import { ridge } from './ridge.js';
 
-export const estimators: readonly Estimator[] = [ridge];
+export const estimators: readonly Estimator[] = [ridge, ols];

@@ -3,7 +3,7 @@
  * of products is solved, and this makes the fit of it, the model that is kept and its predictions.
  */
 import type { z } from 'zod';
-import { Matrix, matrix, type OpDef, scalar, selectRows } from '../../driver/index.js';
+import { type Attrs, Matrix, matrix, type OpDef, scalar, selectRows } from '../../driver/index.js';
 import type { Estimator, FitValues, LinearFit, LinearModel, StoredDesign } from './estimator.js';
 import {
   type LinearSystem,
@@ -23,8 +23,9 @@ export interface LinearDefinition<S extends z.ZodObject> {
   /** The same for wide designs, as an operator over the moments by group in memory of one matrix. */
   readonly wide: {
     readonly op: OpDef;
-    /** Its second operand, as a column. */
-    readonly operand: (params: z.output<S>) => readonly number[];
+    /** Its operands between the moments and the pairs. */
+    readonly numbers: (params: z.output<S>) => readonly number[];
+    readonly attrs?: (params: z.output<S>) => Attrs;
   };
 }
 
@@ -71,14 +72,11 @@ function wideFit<S extends z.ZodObject>(
   params: z.output<S>,
 ): LinearFit {
   const { session } = gram;
-  const operand = Float64Array.from(wide.operand(params));
-  const second =
-    operand.length === 1
-      ? scalar(session, operand[0]!).asMatrix()
-      : matrix(session, operand.length, 1, operand);
-  const inputs = [gram.expr, second.expr, ...(pairs ? [pairs.expr] : [])];
+  const numbers = wide.numbers(params).map((value) => scalar(session, value).expr);
+  const inputs = [gram.expr, ...numbers, ...(pairs ? [pairs.expr] : [])];
   const intercept = hasIntercept(params);
-  const attrs = { groups, fold: fold ?? -1, center: centered, intercept, standardize };
+  const rows = { groups, fold: fold ?? -1, center: centered, intercept, standardize };
+  const attrs = { ...rows, ...wide.attrs?.(params) };
   const fitted = Matrix.of(session, session.intern(wide.op, inputs, attrs));
   const d = fitted.rows - 1;
   const weights = fitted.slice([0, d + 1], 0);

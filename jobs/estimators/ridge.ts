@@ -22,5 +22,5 @@ export const ridge = linearEstimator({
     const gram = leftOut === null ? xx : xx.addDiag(leftOut.t());
     return gram.addDiag(lambda).solve(xy, { assume: 'spd' });
   },
-  wide: { op: ops.foldRidge, operand: ({ lambda }) => [lambda] },
+  wide: { op: ops.foldRidge, numbers: ({ lambda }) => [lambda] },
 });

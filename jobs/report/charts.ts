@@ -3,6 +3,7 @@
  * page's script draws them. Invariant: a score that does not exist (a failed fit) leaves a gap and
  * is never drawn as a number; what is left out for size is said in the caption.
  */
+import type { ParamValue } from '../estimators/estimator.js';
 import type { SearchResult, TrialResult } from '../search/result.js';
 import { decimalsFor, formatCount, formatFixed, formatParam, plural } from './format.js';
 import { html, jsonBlock, type Markup } from './markup.js';
@@ -20,7 +21,7 @@ interface CurveData {
   readonly scale: 'log' | 'linear' | 'category';
   /** `curve`: a line with a band; `points`: single values with error bars. */
   readonly kind: 'curve' | 'points';
-  readonly x: readonly TrialResult['params'][string][];
+  readonly x: readonly ParamValue[];
   readonly labels: readonly string[];
   readonly mean: readonly (number | null)[];
   /** The mean less, and plus, one standard deviation. */
@@ -71,7 +72,7 @@ function choice(
 
 /** The parameter drawn along x: the one with the most distinct numbers, or the first. */
 function mainParam(search: SearchResult): string {
-  let main = search.paramNames[0] ?? '';
+  let main = search.paramNames[0] ?? 'candidate';
   let most = 0;
   for (const name of search.paramNames) {
     const values = new Set(search.trials.map((trial) => trial.params[name]));
@@ -148,8 +149,8 @@ function curveData(search: SearchResult, metric: string, axis: string): Prepared
     axis,
     scale: kind === 'points' ? 'category' : scale,
     kind,
-    x: trials.map((trial) => trial.params[axis] ?? null),
-    labels: trials.map((trial) => formatParam(trial.params[axis])),
+    x: trials.map((trial) => valueAlong(trial, axis)),
+    labels: trials.map((trial) => formatParam(valueAlong(trial, axis))),
     ...spread(trials, metric),
     tips: trials.map((trial) => tip(trial, metric, axis, decimals, trial === trials[best])),
     best,
@@ -160,18 +161,23 @@ function curveData(search: SearchResult, metric: string, axis: string): Prepared
   return { data, notes };
 }
 
-type AxisEntry = [value: TrialResult['params'][string] | undefined, trial: TrialResult];
+type AxisEntry = [value: ParamValue, trial: TrialResult];
 
 /** One trial for every value of the main parameter: the best by this metric. */
 function alongAxis(search: SearchResult, metric: string, axis: string): AxisEntry[] {
   const byValue = new Map<AxisEntry[0], TrialResult>();
   for (const trial of search.trials) {
-    const value = trial.params[axis];
+    const value = valueAlong(trial, axis);
     const rival = byValue.get(value);
     if (rival === undefined || score(trial, metric) > score(rival, metric))
       byValue.set(value, trial);
   }
   return [...byValue];
+}
+
+/** A trial's place along x; words where nothing is searched. */
+function valueAlong({ params }: TrialResult, axis: string): ParamValue {
+  return axis in params ? (params[axis] ?? null) : 'the only one';
 }
 
 /** A trial's mean score, with failures below every number. */
@@ -235,7 +241,7 @@ function tip(
 ): string {
   const mean = formatFixed(trial.meanScore[metric] ?? Number.NaN, decimals);
   const std = formatFixed(trial.stdScore[metric] ?? Number.NaN, decimals);
-  return `${axis} ${formatParam(trial.params[axis])}: ${metric} ${mean} ± ${std}${isBest ? ' (best)' : ''}`;
+  return `${axis} ${formatParam(valueAlong(trial, axis))}: ${metric} ${mean} ± ${std}${isBest ? ' (best)' : ''}`;
 }
 
 function finite(value: number | undefined): number | null {

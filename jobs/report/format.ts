@@ -3,6 +3,7 @@
  * itself, because its source text is also what the page runs when it re-draws table rows, so both
  * always agree.
  */
+import type { Params } from '../estimators/estimator.js';
 
 const counts = new Intl.NumberFormat('en-GB', { maximumFractionDigits: 0 });
 
@@ -62,6 +63,12 @@ export function formatNumber(value: number, digits = 6): string {
 /** A parameter's value of any type, as the job file writes it. */
 export function formatParam(value: number | string | boolean | null | undefined): string {
   return typeof value === 'number' ? formatNumber(value) : String(value ?? 'null');
+}
+
+/** `lambda 0.1, degree 2`. */
+export function formatParams(params: Params): string {
+  const texts = Object.entries(params).map(([name, value]) => `${name} ${formatParam(value)}`);
+  return texts.join(', ') || 'the only candidate';
 }
 
 /**

@@ -7,7 +7,7 @@ import { bestTrial, type TrialResult } from '../search/result.js';
 import {
   formatBytes,
   formatCount,
-  formatParam,
+  formatParams,
   formatSeconds,
   formatWithSpread,
   plural,
@@ -34,9 +34,8 @@ export function verdict(record: RunRecord): Markup {
     return html`<p class="verdict">No candidate has a finite ${search.refit}, so none is the best; ${reuseClause(record)}.</p>${warnings}`;
   }
   const mean = best.meanScore[search.refit] ?? Number.NaN;
-  const params = search.paramNames.map((name) => `${name} ${formatParam(best.params[name])}`);
   const spread = formatWithSpread(mean, best.stdScore[search.refit] ?? Number.NaN);
-  return html`<p class="verdict">Best is <strong>${params.join(', ')}</strong> with ${search.refit} <strong>${spread}</strong> over ${plural(search.folds, 'fold')}; ${reuseClause(record)}.</p>${warnings}`;
+  return html`<p class="verdict">Best is <strong>${formatParams(best.params)}</strong> with ${search.refit} <strong>${spread}</strong> over ${plural(search.folds, 'fold')}; ${reuseClause(record)}.</p>${warnings}`;
 }
 
 function reuseClause({ reuse }: RunRecord): string {

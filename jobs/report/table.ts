@@ -4,7 +4,14 @@
  * Scores that do not exist sort last.
  */
 import type { SearchResult, TrialResult } from '../search/result.js';
-import { decimalsFor, formatCount, formatFixed, formatParam, plural } from './format.js';
+import {
+  decimalsFor,
+  formatCount,
+  formatFixed,
+  formatParam,
+  formatParams,
+  plural,
+} from './format.js';
 import { html, jsonBlock, type Markup } from './markup.js';
 
 /** Rows drawn until the reader asks for all. */
@@ -148,8 +155,7 @@ function failures(search: SearchResult): Markup | null {
   const byMessage = new Map<string, string[]>();
   for (const trial of search.trials) {
     for (const [fold, message] of Object.entries(trial.errors ?? {})) {
-      const params = search.paramNames.map((name) => `${name} ${formatParam(trial.params[name])}`);
-      const where = `${params.join(', ')}, fold ${fold}`;
+      const where = `${formatParams(trial.params)}, fold ${fold}`;
       const list = byMessage.get(message);
       if (list) list.push(where);
       else byMessage.set(message, [where]);

@@ -136,7 +136,6 @@ export async function gridSearch(session: Run, options: GridSearchOptions): Prom
     model = await refitModel(search, candidates[bestIndex]!, options.onOutput);
   }
   return {
-    estimator: options.estimator.name,
     paramNames: Object.keys(candidates[0]!.params),
     metrics: scoring,
     refit: metric,

@@ -17,8 +17,6 @@ export interface TrialResult {
 }
 
 export interface SearchResult {
-  /** Absent in runs of earlier versions, which all searched ridge regression. */
-  readonly estimator?: string;
   readonly paramNames: readonly string[];
   readonly metrics: readonly string[];
   /** The metric the best trial is chosen by. */

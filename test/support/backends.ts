@@ -50,6 +50,8 @@ function sparkRow(name: string, conf: Readonly<Record<string, string>>): Backend
       mergeGroupGram: onHost,
       gramLoss: onHost,
       foldRidge: onHost,
+      leastNorm: onHost,
+      foldLeastNorm: onHost,
     },
   };
 }

@@ -6,6 +6,8 @@
 import { readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import type { Params } from '../../jobs/estimators/estimator.js';
+import type { Grid } from '../../jobs/search/candidates.js';
 
 export interface SklearnFeature {
   readonly name: string;
@@ -46,10 +48,12 @@ export interface SklearnScenario {
   readonly target: string;
   readonly features: readonly SklearnFeature[];
   readonly standardize: boolean;
-  readonly intercept: boolean;
+  /** As a job file says it. */
+  readonly estimator: string;
+  readonly params: Params;
+  readonly grid: Grid;
   readonly impute: boolean;
   readonly cv: SklearnFolds;
-  readonly lambdas: readonly number[];
   readonly scoring: readonly SklearnMetric[];
   readonly folds: number;
   /** Width of the design matrix. */

@@ -4,6 +4,7 @@ import { frame } from '../../../driver/operators/frame.js';
 import { ops } from '../../../driver/operators/index.js';
 import { aggregateKernels } from './aggregates.js';
 import { elementwiseKernel } from './elementwise.js';
+import { foldLeastNormKernel } from './fold-least-norm.js';
 import { foldRidgeKernel } from './fold-ridge.js';
 import { gramLossKernel } from './gram-loss.js';
 import { groupCrossKernel } from './group-cross.js';
@@ -37,6 +38,7 @@ export const kernels: readonly Kernel[] = [
   mergeGroupGramKernel,
   gramLossKernel,
   foldRidgeKernel,
+  foldLeastNormKernel,
 ];
 
 export const kernelOf: ReadonlyMap<string, Kernel> = new Map(

@@ -6,12 +6,14 @@
 
 import { type DenseMatrix, dense } from '../../../driver/ir/value.js';
 import { cholesky } from '../../../driver/operators/cholesky.js';
+import { isNonzero, leastNorm, leastNormSolution } from '../../../driver/operators/least-norm.js';
 import {
   isSingularPivot,
   notPositiveError,
   singularError,
 } from '../../../driver/operators/pivot.js';
 import { solve } from '../../../driver/operators/solve.js';
+import type { Blas } from '../native/blas.js';
 import type { Kernel, KernelCall } from './kernel.js';
 import { Workspaces } from './workspaces.js';
 
@@ -153,4 +155,36 @@ const choleskyKernel: Kernel = {
   },
 };
 
-export const systemKernels: readonly Kernel[] = [solveKernel, choleskyKernel];
+/** By Cholesky where every eigenvalue counts, which keeps small columns' digits; else by the eigenvectors. */
+function leastNormOf(
+  call: KernelCall,
+  blas: Blas,
+  values: Float64Array,
+  vectors: Float64Array,
+): DenseMatrix {
+  const [a, b] = call.inputs as [DenseMatrix, DenseMatrix];
+  const tolerance = call.attrs.tolerance as number;
+  if (isNonzero({ values, vectors }, tolerance).every(Boolean)) {
+    const columns = transposed(b);
+    const info = blas.solveSpd(a.rows, b.cols, a.data.slice(), columns);
+    if (info === 0) {
+      return dense(a.rows, b.cols, transposed(dense(b.cols, a.rows, columns)));
+    }
+  }
+  return leastNormSolution({ values, vectors }, b, tolerance);
+}
+
+const leastNormKernel: Kernel = {
+  op: leastNorm,
+  run: (call, { blas }) => {
+    const vectors = call.inputs[0]!.data.slice();
+    return leastNormOf(call, blas, blas.eigen(call.inputs[0]!.rows, vectors), vectors);
+  },
+  runAsync: async (call, { blas }) => {
+    const vectors = call.inputs[0]!.data.slice();
+    const values = await blas.eigenAsync(call.inputs[0]!.rows, vectors);
+    return leastNormOf(call, blas, values, vectors);
+  },
+};
+
+export const systemKernels: readonly Kernel[] = [solveKernel, choleskyKernel, leastNormKernel];

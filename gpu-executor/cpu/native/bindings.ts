@@ -67,6 +67,14 @@ export interface NativeBlas {
     [string, Ref<Int>, Ref<Int>, Cells, Ref<Int>, Int32Array, Cells, Ref<Int>, Int32Array, number],
     void
   >;
+  /** Eigenvectors in place, by divide and conquer: jobz, uplo, n, A, lda, values, work, lwork, iwork, liwork, info. */
+  readonly dsyevd: NativeFunction<
+    [
+      ...[string, string, Ref<Int>, Cells, Ref<Int>, Cells, Cells, Ref<Int>],
+      ...[Int32Array, Ref<Int>, Int32Array, number, number],
+    ],
+    void
+  >;
 }
 
 const ASYNC_STACK_BYTES = 1024 * 1024;
@@ -145,6 +153,10 @@ function bind(koffi: typeof Koffi, candidate: BlasCandidate): NativeBlas {
     dgetrf: fortran('dgetrf', [byRef, byRef, doubles, byRef, ints, ints]),
     dgetrs: fortran('dgetrs', [
       ...[text, byRef, byRef, doubles, byRef, ints, doubles, byRef, ints, 'size_t'],
+    ]),
+    dsyevd: fortran('dsyevd', [
+      ...[text, text, byRef, doubles, byRef, doubles, doubles, byRef],
+      ...[ints, byRef, ints, 'size_t', 'size_t'],
     ]),
   };
 }

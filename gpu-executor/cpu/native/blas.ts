@@ -57,6 +57,9 @@ export type CholeskyArgs = readonly [n: number, a: Float64Array];
  */
 export type SolveArgs = readonly [n: number, sides: number, a: Float64Array, b: Float64Array];
 
+/** Eigenvectors of a symmetric A[n,n] in place, as rows; only the lower triangle is read. */
+export type EigenArgs = readonly [n: number, a: Float64Array];
+
 /**
  * Synchronous calls use one thread: they are for small work. Asynchronous ones run on the thread
  * pool beside each other and the event loop; arguments must stay untouched until the promise
@@ -82,6 +85,9 @@ export interface Blas {
   /** LU with partial pivoting. */
   solveGeneral(...args: SolveArgs): number;
   solveGeneralAsync(...args: SolveArgs): Promise<number>;
+  /** @returns eigenvalues in the order of the vectors; NaN where there are none */
+  eigen(...args: EigenArgs): Float64Array;
+  eigenAsync(...args: EigenArgs): Promise<Float64Array>;
 }
 
 /** The routines a reducer runs block by block, in either mode; a synchronous run never sees a promise. */

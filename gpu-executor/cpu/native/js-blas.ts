@@ -4,7 +4,16 @@
  * stores of C: about 2 to 3 GFLOP/s. The asynchronous forms run at once and let the event loop turn
  * before they resolve.
  */
-import type { Blas, CholeskyArgs, GemmArgs, GemvArgs, SolveArgs, SyrkArgs } from './blas.js';
+import { jacobi } from '../../../driver/operators/least-norm.js';
+import type {
+  Blas,
+  CholeskyArgs,
+  EigenArgs,
+  GemmArgs,
+  GemvArgs,
+  SolveArgs,
+  SyrkArgs,
+} from './blas.js';
 
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
@@ -124,6 +133,13 @@ export class JavaScriptRoutines implements Blas {
     return 0;
   }
 
+  eigen(...[n, a]: EigenArgs): Float64Array {
+    for (let i = 0; i < n; i++) for (let j = 0; j < i; j++) a[j * n + i] = a[i * n + j]!;
+    const { values, vectors } = jacobi(n, a);
+    a.set(vectors);
+    return values;
+  }
+
   async gemmAsync(...args: GemmArgs): Promise<void> {
     this.gemm(...args);
     await turn();
@@ -152,6 +168,11 @@ export class JavaScriptRoutines implements Blas {
   async solveGeneralAsync(...args: SolveArgs): Promise<number> {
     await turn();
     return this.solveGeneral(...args);
+  }
+
+  async eigenAsync(...args: EigenArgs): Promise<Float64Array> {
+    await turn();
+    return this.eigen(...args);
   }
 
   #doublyTransposed(args: GemmArgs): void {

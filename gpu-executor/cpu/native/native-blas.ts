@@ -12,7 +12,15 @@ import {
   trans,
   upper,
 } from './bindings.js';
-import type { Blas, CholeskyArgs, GemmArgs, GemvArgs, SolveArgs, SyrkArgs } from './blas.js';
+import type {
+  Blas,
+  CholeskyArgs,
+  EigenArgs,
+  GemmArgs,
+  GemvArgs,
+  SolveArgs,
+  SyrkArgs,
+} from './blas.js';
 
 export class NativeRoutines implements Blas {
   readonly kind = 'native';
@@ -103,6 +111,18 @@ export class NativeRoutines implements Blas {
     return info[0]!;
   }
 
+  eigen(...args: EigenArgs): Float64Array {
+    const { native, values } = eigen(args);
+    this.#native.dsyevd(...native);
+    return native[10][0] === 0 ? values : values.fill(Number.NaN);
+  }
+
+  async eigenAsync(...args: EigenArgs): Promise<Float64Array> {
+    const { native, values } = eigen(args);
+    await this.#submit(this.#native.dsyevd, native);
+    return native[10][0] === 0 ? values : values.fill(Number.NaN);
+  }
+
   async #submit<A extends readonly unknown[]>(
     call: NativeFunction<A, unknown>,
     args: A,
@@ -123,6 +143,19 @@ export class NativeRoutines implements Blas {
 }
 
 type Native<F> = F extends NativeFunction<infer A, unknown> ? A : never;
+
+function eigen([n, a]: EigenArgs) {
+  const values = new Float64Array(n);
+  const work = new Float64Array(1 + 6 * n + 2 * n * n);
+  const whole = new Int32Array(3 + 5 * n);
+  const info = new Int32Array(1);
+  const sizes = [[work.length], whole, [whole.length], info] as const;
+  const native: Native<NativeBlas['dsyevd']> = [
+    ...(['V', 'U', [n], a, [n], values, work] as const),
+    ...([...sizes, 1, 1] as const),
+  ];
+  return { native, values };
+}
 
 function gemm(args: GemmArgs): Native<NativeBlas['dgemm']> {
   const [transA, transB, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc] = args;

@@ -8,6 +8,7 @@ import { packageRoot } from '../../../../jobs/cli/package-info.js';
 import { jobJsonSchema } from '../../../../jobs/job-file/json-schema.js';
 import { parseJob, type ReadJobOptions, readJob } from '../../../../jobs/job-file/read-job.js';
 import { linspace, logspace } from '../../../../jobs/job-file/spaces.js';
+import { candidatesOf } from '../../../../jobs/search/candidates.js';
 
 const MINIMAL = `
 kind: grid-search
@@ -47,6 +48,26 @@ describe('job files', () => {
     assert.equal(job.refit, true);
     assert.ok(Number.isNaN(job.errorScore));
     assert.equal(job.output, '/home/me/runs');
+  });
+
+  it('search several parameters, and take the rest from the model or its defaults', () => {
+    const text = MINIMAL.replace('{lambda: [0.1, 1]}', '{lambda: 2, intercept: [true, false]}');
+    const job = parseJob('job.yaml', text);
+    assert.deepEqual(job.search.grid, { lambda: [2], intercept: [true, false] });
+    assert.deepEqual(job.model.params, {});
+    const candidates = candidatesOf(job.model.estimator, job.model.params, job.search.grid);
+    assert.deepEqual(
+      candidates.map(({ params }) => params),
+      [
+        { intercept: true, lambda: 2 },
+        { intercept: false, lambda: 2 },
+      ],
+    );
+    const fixed = parseJob(
+      'job.yaml',
+      withLine('model', 'model: {type: ridge, lambda: 3}').replace(/^search.*$/m, ''),
+    );
+    assert.deepEqual(fixed.model.params, { lambda: 3, intercept: true });
   });
 
   it('reads every key of the example', async () => {
@@ -111,6 +132,24 @@ describe('job files', () => {
     ['search', 'search: {grid: {lambda: {}}}', /lambda: expected one of logspace and linspace/],
     ['search', 'search: {grid: {lambda: {logspace: [0, 1]}}}', /logspace: expected at least 3/],
     ['search', 'search: {grid: {lambda: {logspace: [0, 1, 2.5]}}}', /logspace.2: expected a whole/],
+    [
+      'search',
+      'search: {grid: {lamda: 1}}',
+      /got `lamda`; did you mean `lambda`\? known keys: lambda, i/,
+    ],
+    ['search', 'search: {grid: {l1_ratio: 1}}', /got `l1_ratio`; known keys: lambda, intercept/],
+    ['search', 'search: {grid: {intercept: [1]}}', /intercept.0: expected true or false, got 1/],
+    ['search', 'search: {grid: {lambda: {linspace: [-1, 1, 3]}}}', /at least 0, got -1/],
+    [
+      'model',
+      'model: {type: ridge, lambda: 1}',
+      /grid.lambda: expected no `lambda` in the grid together/,
+    ],
+    [
+      'search',
+      'search: {grid: {lambda: {logspace: [0, 1, 60000]}, intercept: [true, false]}}',
+      /search.grid: expected at most 100000 candidates, got 120000/,
+    ],
     ['model', 'model: {type: rigde}', /model.type: expected .*ridge.*, got "rigde"/],
     ['data', 'data: {target: y}', /data: expected `path` or `table`, got neither/],
     ['data', 'data: {path: a, table: b, target: y}', /data.table: expected no `table` together/],

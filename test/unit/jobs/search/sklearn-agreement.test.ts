@@ -10,7 +10,7 @@ import { createReferenceBackend } from '../../../../driver/backend/reference-bac
 import { matrix, Session } from '../../../../driver/index.js';
 import { type OpenSession, openSession } from '../../../../jobs/engines.js';
 import type { LinearModel } from '../../../../jobs/estimators/estimator.js';
-import { ridge } from '../../../../jobs/estimators/ridge.js';
+import { estimators } from '../../../../jobs/estimators/index.js';
 import { parseJob } from '../../../../jobs/job-file/read-job.js';
 import { runJob } from '../../../../jobs/run-job.js';
 import { type CrossValidation, gridSearch } from '../../../../jobs/search/grid-search.js';
@@ -63,8 +63,8 @@ function jobOf(scenario: SklearnScenario): ReturnType<typeof parseJob> {
       features: scenario.features,
       standardize: scenario.standardize,
     },
-    model: { type: 'ridge', intercept: scenario.intercept },
-    search: { grid: { lambda: scenario.lambdas } },
+    model: { type: scenario.estimator, ...scenario.params },
+    search: { grid: scenario.grid },
     cv:
       cv.kind === 'kfold'
         ? { folds: cv.folds, shuffle: cv.shuffle, ...(cv.shuffle ? { seed: cv.seed } : {}) }
@@ -95,9 +95,9 @@ function searchMatrices(session: Session, scenario: SklearnScenario): Promise<Se
     X: matrix(session, y.length, names.length, cells),
     y: matrix(session, y.length, 1, y),
     cv: foldsOf(session, scenario, column),
-    estimator: ridge,
-    params: { intercept: scenario.intercept },
-    grid: { lambda: scenario.lambdas },
+    estimator: estimators.find(({ name }) => name === scenario.estimator)!,
+    params: scenario.params,
+    grid: scenario.grid,
     standardize: scenario.standardize,
     scoring: scenario.scoring,
   });
@@ -120,14 +120,11 @@ function assertAgrees(result: SearchResult, scenario: SklearnScenario): void {
   const { scores, bestIndex, model } = scenario.expected;
   assert.equal(result.folds, scenario.folds);
   assert.equal(result.columns, scenario.columns);
-  assert.deepEqual(
-    result.trials.map((trial) => trial.params.lambda),
-    scenario.lambdas,
-  );
+  assert.equal(result.trials.length, scores[scenario.scoring[0]!].mean.length);
   for (const metric of scenario.scoring) {
     const expected = scores[metric];
     result.trials.forEach((trial, t) => {
-      const where = `${metric}, lambda ${scenario.lambdas[t]}`;
+      const where = `${metric}, ${JSON.stringify(trial.params)}`;
       assertClose(trial.splitScores[metric]!, expected.split[t]!, `${where}, splits`);
       assertClose([trial.meanScore[metric]!], [expected.mean[t]!], `${where}, mean`);
       assertClose([trial.stdScore[metric]!], [expected.std[t]!], `${where}, deviation`);

@@ -1,18 +1,19 @@
 /** The reference results are complete: a fixture cut short must not make the agreement tests pass for want of work. */
 import assert from 'node:assert/strict';
+import { candidateCount } from '../../../../jobs/search/candidates.js';
 import { numericColumns, sklearnScenarios } from '../../../support/sklearn-fixtures.js';
 
 describe("scikit-learn's reference results", () => {
   it('hold a score of every metric, penalty and fold', () => {
     const scenarios = sklearnScenarios();
-    assert.equal(scenarios.length, 19);
-    for (const { name, lambdas, folds, scoring, expected } of scenarios) {
+    assert.equal(scenarios.length, 26);
+    for (const { name, grid, folds, scoring, expected } of scenarios) {
       assert.equal(scoring.length, 4, name);
       for (const metric of scoring) {
         const { split, mean, std, rank } = expected.scores[metric];
         assert.deepEqual(
           [split.length, mean.length, std.length, rank.length],
-          Array(4).fill(lambdas.length),
+          Array(4).fill(candidateCount(grid)),
           name,
         );
         for (const scores of split) {
