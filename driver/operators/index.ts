@@ -53,9 +53,11 @@ import {
   sub,
 } from './cells.js';
 import { cholesky } from './cholesky.js';
+import { coordinateDescent } from './coordinate-descent.js';
 import { diag } from './diag.js';
 import { encode } from './encode.js';
 import { fill } from './fill.js';
+import { foldElasticNet } from './fold-elastic-net.js';
 import { foldLeastNorm } from './fold-least-norm.js';
 import { foldRidge } from './fold-ridge.js';
 import { frame } from './frame.js';
@@ -151,6 +153,7 @@ const table = {
   wdivmm,
   solve,
   leastNorm,
+  coordinateDescent,
   cholesky,
   // reorganisation
   transpose,
@@ -169,6 +172,7 @@ const table = {
   gramLoss,
   foldRidge,
   foldLeastNorm,
+  foldElasticNet,
 } as const satisfies Record<string, OpDef>;
 
 /** Name of an operator; tables over operators are total over it, so that a missing row does not compile. */

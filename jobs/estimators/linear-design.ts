@@ -54,6 +54,9 @@ export interface LinearSystem {
   /** [design, design] and [design, 1] */
   readonly xx: Matrix;
   readonly xy: Matrix;
+  /** The sum of squares of the target, and the rows. */
+  readonly yy: () => Scalar;
+  readonly count: () => Scalar;
   /** [1, design]: 1 for a column without a value in these rows, whose row and column of `xx` are 0; null for none. */
   readonly leftOut: Matrix | null;
 }
@@ -125,10 +128,17 @@ export function prepareRows(rows: TrainingRows, hasIntercept: boolean): Prepared
   const { gram, groups, fold, standardize } = rows;
   const d = rows.design.encoded;
   if (!rows.centered) {
-    const products = trainingProducts(gram, groups, fold);
+    const sums = trainingProducts(gram, groups, fold);
+    const products = sums.slice([1], [1]);
     const xx = products.slice([0, d], [0, d]);
     return {
-      system: { xx, xy: products.slice([0, d], d), leftOut: null },
+      system: {
+        xx,
+        xy: products.slice([0, d], d),
+        yy: () => products.at(d, d),
+        count: () => sums.at(0, 0),
+        leftOut: null,
+      },
       unscale: (solution) => solution,
       intercept: () => scalar(gram.session, 0),
       map: null,
@@ -149,6 +159,11 @@ export function prepareRows(rows: TrainingRows, hasIntercept: boolean): Prepared
     system: {
       xx: scale === null ? xx : xx.div(scale).div(scale.t()),
       xy: scale === null ? xy : xy.div(scale.t()),
+      yy: () => {
+        const scatter = moments.scatter.at(d, d);
+        return keepOrigin ? scatter.add(design.target.square().mul(moments.count)) : scatter;
+      },
+      count: () => moments.count,
       leftOut: design.leftOut,
     },
     unscale: (solution) => (scale === null ? solution : solution.div(scale.t())),

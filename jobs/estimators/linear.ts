@@ -13,23 +13,25 @@ import {
 } from './linear-design.js';
 
 /** What one linear estimator says of itself. */
-export interface LinearDefinition<S extends z.ZodObject> {
+export interface LinearDefinition<P> {
   readonly name: string;
   readonly description: string;
-  readonly parameters: S;
-  readonly hasIntercept: (params: z.output<S>) => boolean;
-  /** Coefficients of the system's columns: [design, 1]. */
-  readonly solve: (system: LinearSystem, params: z.output<S>) => Matrix;
+  readonly parameters: z.ZodObject & z.ZodType<P>;
+  readonly hasIntercept: (params: P) => boolean;
+  /** Coefficients of the system's columns, and last the gap if it says how to `warn` of one: [design (+ 1), 1]. */
+  readonly solve: (system: LinearSystem, params: P) => Matrix;
   /** The same for wide designs, as an operator over the moments by group in memory of one matrix. */
   readonly wide: {
     readonly op: OpDef;
     /** Its operands between the moments and the pairs. */
-    readonly numbers: (params: z.output<S>) => readonly number[];
-    readonly attrs?: (params: z.output<S>) => Attrs;
+    readonly numbers: (params: P) => readonly number[];
+    readonly attrs?: (params: P) => Attrs;
   };
+  /** What to say of a fit by the duality gap it ended with; undefined for nothing. */
+  readonly warn?: (gap: number, params: P) => string | undefined;
 }
 
-export function linearEstimator<S extends z.ZodObject>(given: LinearDefinition<S>): Estimator {
+export function linearEstimator<P>(given: LinearDefinition<P>): Estimator {
   const { name, description, parameters } = given;
   return {
     name,
@@ -38,10 +40,10 @@ export function linearEstimator<S extends z.ZodObject>(given: LinearDefinition<S
     reads: 'moments',
     losses: ['squared', 'absolute'],
     // A search checks parameters against `parameters` before it asks for a fit.
-    centers: (params) => given.hasIntercept(params as z.output<S>),
+    centers: (params) => given.hasIntercept(params as P),
     fit: (rows, params) => {
       const { wide } = rows.design;
-      const own = params as z.output<S>;
+      const own = params as P;
       return wide === null ? narrowFit(rows, given, own) : wideFit(rows, wide, given, own);
     },
     store,
@@ -49,27 +51,30 @@ export function linearEstimator<S extends z.ZodObject>(given: LinearDefinition<S
   };
 }
 
-function narrowFit<S extends z.ZodObject>(
+function narrowFit<P>(
   rows: TrainingRows,
-  { hasIntercept, solve }: LinearDefinition<S>,
-  params: z.output<S>,
+  { hasIntercept, solve, warn }: LinearDefinition<P>,
+  params: P,
 ): LinearFit {
   const prepared = prepareRows(rows, hasIntercept(params));
-  const { map, imputed } = prepared;
-  const coefficients = prepared.unscale(solve(prepared.system, params));
+  const { system, map, imputed } = prepared;
+  const solution = solve(system, params);
+  const d = system.xx.cols;
+  const coefficients = prepared.unscale(warn ? solution.slice([0, d]) : solution);
   const intercept = prepared.intercept(coefficients).asMatrix();
   const own = map === null ? coefficients : map.matmul(coefficients);
   return {
     weights: own.rbind(intercept),
     outputs: { coefficients, intercept, ...(imputed ? { imputed } : {}) },
+    ...(warn ? { ending: solution.slice(d), warn: (gap: number) => warn(gap, params) } : {}),
   };
 }
 
-function wideFit<S extends z.ZodObject>(
+function wideFit<P>(
   { gram, groups, fold, centered, standardize }: TrainingRows,
   { pairs, kept, design }: WideDesign,
-  { hasIntercept, wide }: LinearDefinition<S>,
-  params: z.output<S>,
+  { hasIntercept, wide, warn }: LinearDefinition<P>,
+  params: P,
 ): LinearFit {
   const { session } = gram;
   const numbers = wide.numbers(params).map((value) => scalar(session, value).expr);
@@ -88,6 +93,7 @@ function wideFit<S extends z.ZodObject>(
       intercept: weights.slice(d),
       ...(pairs ? { imputed: own.slice([0, design], 1).t() } : {}),
     },
+    ...(warn ? { ending: fitted.slice(d, 1), warn: (gap: number) => warn(gap, params) } : {}),
   };
 }
 

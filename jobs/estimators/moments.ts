@@ -79,13 +79,12 @@ export function trainingMoments(gram: Matrix, groups: number, f: number | undefi
 }
 
 /**
- * Plain sums of products Z'Z of the rows outside fold `f`, or of all rows.
- * @shape gram: [groups * (p + 1), p + 1], from `groupGram` with center = false -> [p, p]
+ * Plain sums of products [1 Z]'[1 Z] of the rows outside fold `f`, or of all rows.
+ * @shape gram: [groups * (p + 1), p + 1], from `groupGram` with center = false -> [p + 1, p + 1]
  */
 export function trainingProducts(gram: Matrix, groups: number, f: number | undefined): Matrix {
   const side = gram.cols;
   const blocks = Array.from({ length: groups }, (_, k) => block(gram, k, side));
   const total = blocks.reduce((a, b) => a.add(b));
-  const train = f === undefined ? total : total.sub(blocks[f]!);
-  return train.slice([1], [1]);
+  return f === undefined ? total : total.sub(blocks[f]!);
 }

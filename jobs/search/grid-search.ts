@@ -18,6 +18,7 @@ import {
 import type { Estimator, LinearFit, LinearModel, Params } from '../estimators/estimator.js';
 import { type Imputation, linearDesign, type TrainingRows } from '../estimators/linear-design.js';
 import { type Candidate, candidatesOf, type Grid } from './candidates.js';
+import { endingWarnings } from './endings.js';
 import { leftOutWarnings } from './left-out.js';
 import { heldOutLosses, lossNode } from './losses.js';
 import type { SearchResult } from './result.js';
@@ -85,8 +86,10 @@ export async function gridSearch(session: Run, options: GridSearchOptions): Prom
 
   options.onPhase?.('fit');
   const fits = allFits(search);
-  const outcomes = await session.evaluateSettled(fits.map((fit) => fit.weights.expr));
-  const failures = outcomes.map((outcome) => (outcome.ok ? undefined : outcome.error));
+  const settled = await session.evaluateSettled(fitExprs(fits));
+  const failures = settled
+    .slice(0, fits.length)
+    .map((outcome) => (outcome.ok ? undefined : outcome.error));
   for (const error of failures) {
     if (error === undefined) continue;
     const singular = error instanceof RepriseError && error.code === 'SINGULAR';
@@ -130,10 +133,19 @@ export async function gridSearch(session: Run, options: GridSearchOptions): Prom
   const scored = { trials, scoring, metric, foldRows: scatter.map(({ count }) => count) };
   const bestIndex = findBest(scored);
 
+  const endings = settled.slice(fits.length).map((outcome, i) => ({
+    fit: fits[i]!,
+    ending: outcome.ok ? (outcome.value as DenseMatrix).data[0] : undefined,
+    where: `${JSON.stringify(candidates[Math.floor(i / folds)]!.params)}, fold ${i % folds}`,
+  }));
   let model: LinearModel | null = null;
   if ((options.refit ?? true) && bestIndex !== null) {
     options.onPhase?.('refit');
-    model = await refitModel(search, candidates[bestIndex]!, options.onOutput);
+    const { params, all } = candidates[bestIndex]!;
+    const fit = search.estimator.fit({ ...search.training, fold: undefined }, all);
+    const refitted = await refitModel(search, fit, options.onOutput);
+    model = refitted.model;
+    endings.push({ fit, ending: refitted.ending, where: `${JSON.stringify(params)}, all rows` });
   }
   return {
     paramNames: Object.keys(candidates[0]!.params),
@@ -152,6 +164,7 @@ export async function gridSearch(session: Run, options: GridSearchOptions): Prom
         imputations: options.imputations ?? [],
         columns: search.columns,
       }),
+      ...endingWarnings(endings),
       ...scoreWarnings(scored, bestIndex),
     ],
   };
@@ -259,12 +272,20 @@ function allFits({ estimator, candidates, folds, training }: Search): LinearFit[
   );
 }
 
+/** The weights of all fits, then how they ended, where that differs. */
+function fitExprs(fits: readonly LinearFit[]): Expr[] {
+  const endings = fits.flatMap(({ ending }) => (ending ? [ending.expr] : []));
+  return [...fits.map(({ weights }) => weights.expr), ...endings];
+}
+
 /** What a search evaluates, for `plan`: the Gram matrices, the fits and the losses; nothing runs. */
 export function searchExprs(session: Run, options: GridSearchOptions): Expr[] {
   const search = prepare(session, options);
+  const fits = allFits(search);
   return [
     search.gram.expr,
-    lossNode(search, weightMatrix(session, search, allFits(search), [])).expr,
+    ...fitExprs(fits),
+    lossNode(search, weightMatrix(session, search, fits, [])).expr,
   ];
 }
 
@@ -286,17 +307,19 @@ function weightMatrix(
   return columns[0]!.cbind(...columns.slice(1));
 }
 
+/** The model of a fit on all rows, and how it ended. */
 async function refitModel(
-  { estimator, training, columns, imputed }: Search,
-  { all }: Candidate,
+  { estimator, columns, imputed }: Search,
+  fit: LinearFit,
   onOutput: GridSearchOptions['onOutput'],
-): Promise<LinearModel> {
-  const { outputs } = estimator.fit({ ...training, fold: undefined }, all);
-  const values = await Promise.all(
-    Object.entries(outputs).map(async ([name, output]) => {
+): Promise<{ model: LinearModel; ending: number | undefined }> {
+  const [ending, ...values] = await Promise.all([
+    fit.ending?.value(),
+    ...Object.entries(fit.outputs).map(async ([name, output]) => {
       onOutput?.(name as keyof LinearFit['outputs'], output.expr);
       return [name, (await output.value()).data] as const;
     }),
-  );
-  return estimator.store(Object.fromEntries(values), { columns, imputed });
+  ]);
+  const model = estimator.store(Object.fromEntries(values), { columns, imputed });
+  return { model, ending: ending?.data[0] };
 }

@@ -52,6 +52,8 @@ function sparkRow(name: string, conf: Readonly<Record<string, string>>): Backend
       foldRidge: onHost,
       leastNorm: onHost,
       foldLeastNorm: onHost,
+      coordinateDescent: onHost,
+      foldElasticNet: onHost,
     },
   };
 }

@@ -1,8 +1,10 @@
 /** Every CPU kernel. Adding one is a line here beside its file; a backend's capabilities follow from this list. */
+
 import { encode } from '../../../driver/operators/encode.js';
 import { frame } from '../../../driver/operators/frame.js';
 import { ops } from '../../../driver/operators/index.js';
 import { aggregateKernels } from './aggregates.js';
+import { descentKernels } from './coordinate-descent.js';
 import { elementwiseKernel } from './elementwise.js';
 import { foldLeastNormKernel } from './fold-least-norm.js';
 import { foldRidgeKernel } from './fold-ridge.js';
@@ -39,6 +41,7 @@ export const kernels: readonly Kernel[] = [
   gramLossKernel,
   foldRidgeKernel,
   foldLeastNormKernel,
+  ...descentKernels,
 ];
 
 export const kernelOf: ReadonlyMap<string, Kernel> = new Map(

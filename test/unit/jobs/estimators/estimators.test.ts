@@ -6,16 +6,19 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
-import { matrix, Session } from '../../../../driver/index.js';
+import { Matrix, matrix, ops, Session } from '../../../../driver/index.js';
 import { createCpuBackend } from '../../../../gpu-executor/cpu/index.js';
 import { packageRoot } from '../../../../jobs/cli/package-info.js';
-import type { Estimator } from '../../../../jobs/estimators/estimator.js';
+import { elasticNet } from '../../../../jobs/estimators/elastic-net.js';
+import type { Estimator, Params } from '../../../../jobs/estimators/estimator.js';
 import { estimators } from '../../../../jobs/estimators/index.js';
+import { linearDesign } from '../../../../jobs/estimators/linear-design.js';
 import { parseJob } from '../../../../jobs/job-file/read-job.js';
 import type { Grid } from '../../../../jobs/search/candidates.js';
 import { gridSearch } from '../../../../jobs/search/grid-search.js';
 import { bestTrial, type SearchResult } from '../../../../jobs/search/result.js';
 import type { Metric } from '../../../../jobs/search/scoring.js';
+import { assertClose } from '../../../support/close.js';
 import { cells } from '../../../support/plan.js';
 
 const FOLDS = 5;
@@ -46,6 +49,11 @@ function gridsOf({ parameters }: Estimator): { first: Grid; wider: Grid; added: 
   return { first: { [penalty]: [0.01, 0.1] }, wider: { [penalty]: [0.01, 0.1, 1] }, added: 1 };
 }
 
+/** Where a fit ends by a tolerance, one that leaves no digits to differ. */
+function exact({ parameters }: Estimator): Params {
+  return 'max_iter' in parameters.shape ? { alpha: 0.01, tol: 1e-14, max_iter: 100_000 } : {};
+}
+
 /** The first value of each parameter. */
 function single(grid: Grid): Grid {
   return Object.fromEntries(Object.entries(grid).map(([name, values]) => [name, [values[0]!]]));
@@ -66,6 +74,26 @@ describe('estimators', () => {
       );
       assert.equal(row?.split('|')[2]?.trim(), shown.join(', '), name);
     }
+  });
+
+  it('say which fits did not converge, and keep them', async () => {
+    const { session, X, y } = await open();
+    const grid = { alpha: [1e-6, 1], max_iter: [1] };
+    const options = {
+      X,
+      y,
+      cv: { folds: FOLDS },
+      estimator: elasticNet,
+      grid,
+      params: { tol: 1e-12 },
+    };
+    const { warnings, model } = await gridSearch(session, options);
+    assert.match(
+      warnings!.join('\n'),
+      /^\d+ of 11 fits did not converge, the first \{"alpha":0.000001,"max_iter":1\}, fold 0: expected a duality gap of at most 1e-12 \(tol\) .*, got [\d.e-]+ after 1 sweeps; raise max_iter/,
+    );
+    assert.ok(model);
+    await session.close();
   });
 
   for (const estimator of estimators) {
@@ -115,6 +143,70 @@ describe('estimators', () => {
       assert.ok(Math.abs(loss + score) <= 1e-12 * loss, `${loss} and ${score}`);
       await session.close();
     });
+
+    for (const hasIntercept of [true, false]) {
+      for (const standardize of [true, false]) {
+        it(`${name} of a wide design is that of a narrow one: ${hasIntercept}, ${standardize}`, async () => {
+          const { session, X, y } = await open();
+          const fold = matrix(
+            session,
+            ROWS,
+            1,
+            Float64Array.from({ length: ROWS }, (_, i) => i % 3),
+          );
+          const known = matrix(
+            session,
+            ROWS,
+            1,
+            Float64Array.from({ length: ROWS }, (_, i) => +(i % 7 > 0)),
+          );
+          // The last column says where the one before it has no value.
+          const missing = known.mul(-1).add(1);
+          const encoded = X.slice(null, [0, COLUMNS - 1])
+            .add(2)
+            .cbind(X.slice(null, 0).square().mul(known), missing);
+          const attrs = { groups: 3, center: true };
+          const inputs = [fold, encoded, y].map(({ expr }) => expr);
+          const gram = Matrix.of(session, session.intern(ops.groupGram, inputs, attrs));
+          const imputations = [{ column: COLUMNS - 1, indicator: COLUMNS }];
+          const { design } = linearDesign(session, COLUMNS + 1, imputations);
+          const pairs = matrix(session, 1, 2, Float64Array.of(COLUMNS - 1, COLUMNS));
+          const kept = matrix(
+            session,
+            COLUMNS + 2,
+            1,
+            Float64Array.from({ length: COLUMNS + 2 }, (_, j) => +(j < COLUMNS)),
+          );
+          const wide = {
+            ...design,
+            select: null,
+            carry: null,
+            wide: { pairs, kept, design: COLUMNS },
+          };
+          const rows = { gram, groups: 3, fold: 1, centered: true, standardize };
+          const flag = 'intercept' in estimator.parameters.shape ? 'intercept' : 'fit_intercept';
+          const params = estimator.parameters.parse({
+            [flag]: hasIntercept,
+            ...exact(estimator),
+          }) as Params;
+          const [one, other] = [design, wide].map((given) =>
+            estimator.fit({ ...rows, design: given }, params),
+          );
+          const { weights, outputs } = one!;
+          const pairsOfValues = [
+            [other!.weights, weights],
+            [other!.outputs.coefficients, outputs.coefficients],
+            [other!.outputs.intercept, outputs.intercept],
+            // Of the columns without missing values, a wide fit names no mean.
+            [other!.outputs.imputed!.col(COLUMNS - 1), outputs.imputed!.col(COLUMNS - 1)],
+          ] as const;
+          for (const [at, [got, want]] of pairsOfValues.entries()) {
+            assertClose(await got.value(), await want.value(), 1e-9, `value ${at}`);
+          }
+          await session.close();
+        });
+      }
+    }
 
     it(`${name} is a job without a grid`, () => {
       const text = `kind: grid-search\ndata: {path: d.csv, target: y}\nmodel: {type: ${name}}\n`;

@@ -1,0 +1,124 @@
+/**
+ * `coordinateDescent`: X'X w is kept and changed by one row when a coefficient moves, so that a
+ * coefficient that stays 0 costs a comparison. Long descents let the event loop turn.
+ */
+import type { DenseMatrix } from '../../../driver/ir/value.js';
+import {
+  bestCoefficient,
+  coordinateDescent,
+  type Descended,
+  type DescentEnd,
+  descentEnd,
+  dualityGap,
+  outputOf,
+  type PenalisedSystem,
+  penalisedSystem,
+} from '../../../driver/operators/coordinate-descent.js';
+import { foldElasticNet, penalisedFold } from '../../../driver/operators/fold-elastic-net.js';
+import { foldSystem, foldWeights, mirror } from '../../../driver/operators/fold-system.js';
+import type { Kernel, KernelCall } from './kernel.js';
+import { Workspaces } from './workspaces.js';
+
+const workspaces = new Workspaces();
+/** How long a descent may hold up the event loop. */
+const TURN_MS = 20;
+
+class Descent {
+  readonly #w: Float64Array;
+  readonly #products: Float64Array;
+  #gap: number;
+  #sweeps = 0;
+
+  readonly #system: PenalisedSystem;
+  readonly #end: DescentEnd;
+
+  constructor(system: PenalisedSystem, end: DescentEnd) {
+    this.#system = system;
+    this.#end = end;
+    this.#w = new Float64Array(system.right.length);
+    this.#products = new Float64Array(system.right.length);
+    this.#gap = dualityGap(system, this.#w, this.#products);
+  }
+
+  run(): Descended {
+    while (!this.#isDone()) this.#sweep();
+    return { w: this.#w, gap: this.#gap };
+  }
+
+  async runAsync(): Promise<Descended> {
+    let since = performance.now();
+    while (!this.#isDone()) {
+      this.#sweep();
+      if (performance.now() - since < TURN_MS) continue;
+      await new Promise((resolve) => setImmediate(resolve));
+      since = performance.now();
+    }
+    return this.run();
+  }
+
+  #isDone(): boolean {
+    return this.#gap <= this.#end.tolerance || this.#sweeps === this.#end.maxSweeps;
+  }
+
+  #sweep(): void {
+    const { gram, right } = this.#system;
+    const [w, products] = [this.#w, this.#products];
+    const d = w.length;
+    let [largest, moved] = [0, 0];
+    for (let j = 0; j < d; j++) {
+      const square = gram[j * (d + 1)]!;
+      if (square === 0) continue;
+      const before = w[j]!;
+      const rest = right[j]! - products[j]! + square * before;
+      const next = bestCoefficient(rest, square, this.#system);
+      largest = Math.max(largest, Math.abs(next));
+      if (next === before) continue;
+      const step = next - before;
+      moved = Math.max(moved, Math.abs(step));
+      w[j] = next;
+      const row = j * d;
+      for (let k = 0; k < d; k++) products[k]! += step * gram[row + k]!;
+    }
+    this.#sweeps++;
+    const { tolerance, maxSweeps } = this.#end;
+    if (moved <= tolerance * largest || this.#sweeps === maxSweeps) {
+      this.#gap = dualityGap(this.#system, w, products);
+    }
+  }
+}
+
+const descentOf = ({ inputs, attrs }: KernelCall): Descent =>
+  new Descent(penalisedSystem(inputs), descentEnd(attrs));
+
+const coordinateDescentKernel: Kernel = {
+  op: coordinateDescent,
+  run: (call) => outputOf(descentOf(call).run()),
+  runAsync: async (call) => outputOf(await descentOf(call).runAsync()),
+};
+
+function foldDescent(call: KernelCall, buffer?: Float64Array) {
+  const system = foldSystem(call, 2, buffer);
+  mirror(system);
+  const descent = new Descent(penalisedFold(system, call), descentEnd(call.attrs));
+  const weights = ({ w, gap }: Descended): DenseMatrix => {
+    system.right.set(w);
+    return foldWeights(system, call.attrs, gap);
+  };
+  return { descent, weights };
+}
+
+/** The descent over a system that is made in one buffer; one at a time. */
+const foldElasticNetKernel: Kernel = {
+  op: foldElasticNet,
+  run: (call) => {
+    const { descent, weights } = foldDescent(call);
+    return weights(descent.run());
+  },
+  runAsync: (call) =>
+    workspaces.run(1, (call.inputs[0]!.cols - 2) ** 2, async (buffer) => {
+      const { descent, weights } = foldDescent(call, buffer);
+      return weights(await descent.runAsync());
+    }),
+};
+
+export const descentKernels: readonly Kernel[] = [coordinateDescentKernel, foldElasticNetKernel];
