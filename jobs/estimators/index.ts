@@ -2,7 +2,8 @@
 
 import { elasticNet } from './elastic-net.js';
 import type { Estimator } from './estimator.js';
+import { lasso } from './lasso.js';
 import { ols } from './ols.js';
 import { ridge } from './ridge.js';
 
-export const estimators: readonly Estimator[] = [ridge, ols, elasticNet];
+export const estimators: readonly Estimator[] = [ridge, ols, lasso, elasticNet];

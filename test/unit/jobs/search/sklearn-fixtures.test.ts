@@ -6,7 +6,7 @@ import { numericColumns, sklearnScenarios } from '../../../support/sklearn-fixtu
 describe("scikit-learn's reference results", () => {
   it('hold a score of every metric, penalty and fold', () => {
     const scenarios = sklearnScenarios();
-    assert.equal(scenarios.length, 32);
+    assert.equal(scenarios.length, 38);
     for (const { name, grid, folds, scoring, expected } of scenarios) {
       assert.equal(scoring.length, 4, name);
       for (const metric of scoring) {
