@@ -7,7 +7,7 @@ import { availableParallelism } from 'node:os';
 import { type Expr, printPlan, verifyUnchanged } from '../driver/index.js';
 import { cacheUsage } from '../driver/reuse/cache-usage.js';
 import { env } from '../driver/support/env.js';
-import { packageVersion } from './cli/package-info.js';
+import { packageVersion } from '../driver/support/package-root.js';
 import type { Job } from './job-file/job.js';
 import { type OpenJob, type RunJobOptions, withOpenJob } from './open-job.js';
 import { lineageNodes, runProgram } from './runs/lineage-nodes.js';

@@ -61,7 +61,7 @@ export class Place<T> {
 
   constructor(rules: PlaceRules<T>) {
     this.#rules = rules;
-    this.#budget = new Budget(rules.victims ?? leastRecentlyUsed, () => rules.budgetBytes);
+    this.#budget = new Budget(rules.victims ?? leastRecentlyUsed, rules.budgetBytes);
   }
 
   get budgetBytes(): number {

@@ -22,7 +22,7 @@ export class MemoTable {
   #clock = 0;
 
   constructor(maxCharacters = MAX_CHARACTERS) {
-    this.#budget = new Budget<Memo>(leastRecentlyUsed, () => maxCharacters);
+    this.#budget = new Budget<Memo>(leastRecentlyUsed, maxCharacters);
   }
 
   get size(): number {

@@ -61,7 +61,7 @@ export class ReuseCache {
     this.#release = options.release;
     this.#onEvict = options.onEvict ?? (() => {});
     this.#siblings = new SiblingIndex(options.siblingKeys ?? (() => []));
-    this.#memory = new Budget(this.policy, () => this.budgetBytes);
+    this.#memory = new Budget(this.policy, this.budgetBytes);
     for (const tier of options.tiers ?? []) {
       this.#tiers.set(tier.name, tier);
       tier.connect?.(this);
@@ -264,7 +264,9 @@ export class ReuseCache {
   /** Evicts down to the budget; `added` was just put. A file leaves the entry, so it helps against bytes only. */
   #makeSpace(added: CacheEntry): void {
     const isAdded = (entry: CacheEntry): boolean => entry === added;
-    for (const entry of this.#memory.victims(() => this.#isOver(), isAdded)) {
+    while (this.#isOver()) {
+      const entry = this.#memory.take(isAdded);
+      if (entry === undefined) return;
       if (this.#memory.isOver()) this.#leave(entry);
       else this.#evict(entry);
     }

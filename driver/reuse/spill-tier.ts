@@ -60,7 +60,6 @@ export class SpillTier {
   readonly #warned = new Set<string>();
   #folder: Promise<{ readonly path: string; readonly freeBytes: number }> | undefined;
   #path: string | undefined;
-  #freeBytes = Number.POSITIVE_INFINITY;
   #nextFile = 1;
   #waitingBytes = 0;
   /** Values waiting to be written hold memory; more than this and callers wait. @units bytes */
@@ -70,10 +69,9 @@ export class SpillTier {
 
   /** @param policy which files go first */
   constructor(options: SpillOptions = {}, policy: EvictionPolicy = evictionPolicy('costSize')) {
-    const { budgetBytes = 16 * 1024 ** 3, folder } = options;
     this.#options = options;
-    this.budget = new Budget(policy, () => Math.min(budgetBytes, this.#freeBytes / 2));
-    void sweepSpillFolders(folder);
+    this.budget = new Budget(policy, options.budgetBytes ?? 16 * 1024 ** 3);
+    void sweepSpillFolders(options.folder);
   }
 
   /** Whether so many values wait to be written that more should not be made. */
@@ -191,7 +189,7 @@ export class SpillTier {
     const { path: folder, freeBytes } = await this.#folder;
     if (this.#path === undefined) {
       this.#path = folder;
-      this.#freeBytes = freeBytes;
+      this.budget.limitBytes = Math.min(this.budget.limitBytes, freeBytes / 2);
     }
     if (this.disabledReason !== undefined) throw new Error(this.disabledReason);
     const id = this.#nextFile++;

@@ -44,25 +44,21 @@ const MIN_REMOVED = 32;
 export class Budget<Item extends Candidate> {
   /** Held now, candidates or not. @units bytes */
   bytes = 0;
-  readonly #limit: () => number;
+  /** Set anew by the owner where it changes. @units bytes */
+  limitBytes: number;
   readonly #rule: VictimRule<Item>;
   #heap: Place<Item>[] = [];
   /** Added since something last went; most sessions never take anything. */
   #fresh: Item[] = [];
   #removed = 0;
 
-  /** @param limit may change from call to call @units bytes */
-  constructor(rule: VictimRule<Item>, limit: () => number) {
+  constructor(rule: VictimRule<Item>, limitBytes: number) {
     this.#rule = rule;
-    this.#limit = limit;
-  }
-
-  get limitBytes(): number {
-    return this.#limit();
+    this.limitBytes = limitBytes;
   }
 
   isOver(moreBytes = 0): boolean {
-    return this.bytes + moreBytes > this.#limit();
+    return this.bytes + moreBytes > this.limitBytes;
   }
 
   /** Counts bytes that are held from now on; fewer than 0 were given back. */
@@ -87,30 +83,33 @@ export class Budget<Item extends Candidate> {
     }
   }
 
+  /** The lowest candidate but those that stay this time, which stands here no more; undefined when there is none. */
+  take(isKept?: (item: Item) => boolean): Item | undefined {
+    let kept: Place<Item>[] | undefined;
+    let place = this.#takeLowest();
+    while (place !== undefined && isKept?.(place.item) === true) {
+      kept ??= [];
+      kept.push(place);
+      place = this.#takeLowest();
+    }
+    if (kept !== undefined) for (const one of kept) this.#push(one);
+    if (place !== undefined) place.item.budget = undefined;
+    return place?.item;
+  }
+
   /**
-   * Candidates, lowest score first, until it fits: whoever asks for the next one has given the
-   * bytes of the last one back. They stand here no more.
+   * Candidates as by `take`, until it fits: whoever asks for the next one has given the bytes of
+   * the last one back.
    * @param isOver whether another one is to go. Default: more bytes are held than may be
-   * @param isKept what stays this time
    */
   *victims(
     isOver = (): boolean => this.isOver(),
     isKept?: (item: Item) => boolean,
   ): Generator<Item> {
-    const kept: Place<Item>[] = [];
-    try {
-      while (isOver()) {
-        const place = this.#lowest();
-        if (place === undefined) return;
-        this.#pop();
-        if (isKept?.(place.item) === true) kept.push(place);
-        else {
-          place.item.budget = undefined;
-          yield place.item;
-        }
-      }
-    } finally {
-      for (const place of kept) this.#push(place);
+    while (isOver()) {
+      const item = this.take(isKept);
+      if (item === undefined) return;
+      yield item;
     }
   }
 
@@ -125,8 +124,8 @@ export class Budget<Item extends Candidate> {
     for (let i = (this.#heap.length >> 1) - 1; i >= 0; i--) this.#sink(i);
   }
 
-  /** The lowest, at the top of the heap, with its true score. */
-  #lowest(): Place<Item> | undefined {
+  /** The lowest, out of the heap, its score being true. */
+  #takeLowest(): Place<Item> | undefined {
     this.#settleFresh();
     for (let place = this.#heap[0]; place !== undefined; place = this.#heap[0]) {
       if (place.item.budget !== this) {
@@ -136,7 +135,10 @@ export class Budget<Item extends Candidate> {
       }
       const score = this.#rule.score(place.item);
       const tie = this.#rule.tieBreak(place.item);
-      if (score === place.score && tie === place.tie) return place;
+      if (score === place.score && tie === place.tie) {
+        this.#pop();
+        return place;
+      }
       place.score = score;
       place.tie = tie;
       this.#sink(0);

@@ -28,6 +28,12 @@ export async function makeOwnFolder(parent: string, prefix: string): Promise<str
   return path;
 }
 
+/** A folder to make something in, after what killed processes left in `parent` is gone. @throws what the file system says */
+export async function makeStaging(parent: string, prefix: string): Promise<string> {
+  await sweepLeftovers(parent, [prefix]);
+  return makeOwnFolder(parent, prefix);
+}
+
 /** Removes what processes left in a folder that ended without doing so. Never rejects. */
 export async function sweepLeftovers(parent: string, prefixes: readonly string[]): Promise<void> {
   const uid = process.getuid?.();

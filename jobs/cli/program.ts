@@ -1,9 +1,9 @@
 /** The grammar of the command line: commands, arguments and options. What they do is in one file a command. */
 import { Command, CommanderError, Option, type OutputConfiguration } from 'commander';
+import { packageVersion } from '../../driver/support/package-root.js';
 import { addCache } from './cache-command.js';
 import { EXIT } from './exit-codes.js';
 import { addLineageCommands } from './lineage-commands.js';
-import { packageVersion } from './package-info.js';
 import { visible, writeData } from './terminal.js';
 
 /** Parses the arguments and runs the command; answers its exit code. Throws what the command throws. */

@@ -2,6 +2,6 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { sqlFunctionsPage } from '../../driver/frame/sql/page.js';
-import { packageRoot } from '../cli/package-info.js';
+import { packageRoot } from '../../driver/support/package-root.js';
 
 writeFileSync(join(packageRoot(), 'docs/sql-functions.md'), sqlFunctionsPage());

@@ -7,14 +7,14 @@ import { existsSync } from 'node:fs';
 import { copyFile, cp, readdir, rename, rm, utimes } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { ExecutionError } from '../../driver/errors.js';
-import { makeOwnFolder, sweepLeftovers, sweepOld } from '../../driver/support/leftovers.js';
+import { makeStaging, sweepOld } from '../../driver/support/leftovers.js';
 import { makeHomeFolder } from '../../driver/support/make-folder.js';
 import { runMaven } from '../../driver/support/maven.js';
+import { packageRoot } from '../../driver/support/package-root.js';
 import {
   downloadedJars,
   findSpark,
   findUsableSpark,
-  packageRoot,
   requireJava,
   type SparkInstallation,
   shimJar,
@@ -43,7 +43,7 @@ export async function installSpark(options: SetupOptions = {}): Promise<SparkIns
   if (wanted.because !== undefined) options.onProgress?.(`spark: ${wanted.because}`);
   const target = dirname(downloadedJars(wanted));
   await makeHomeFolder(dirname(target));
-  const staging = await stage(dirname(target), '.spark-');
+  const staging = await makeStaging(dirname(target), '.spark-');
   try {
     options.onProgress?.(`spark: bringing Spark ${wanted.release} through Maven (about 280 MB)`);
     const jars = join(staging, 'spark', 'jars');
@@ -100,7 +100,7 @@ export async function buildShim(
   await makeHomeFolder(dirname(jar));
   // Maven writes beside its pom, and the package may be read-only or built by two processes at
   // once.
-  const staging = await stage(dirname(jar), '.build-');
+  const staging = await makeStaging(dirname(jar), '.build-');
   try {
     options.onProgress?.(`shim: building it for Spark ${target.line} and Scala ${target.scala}`);
     const sources = join(packageRoot(), 'scala-shim');
@@ -136,12 +136,6 @@ const OLD_JARS = { days: 30, newest: 8 };
 async function markUsed(jar: string): Promise<void> {
   const now = new Date();
   await utimes(jar, now, now).catch(() => {});
-}
-
-/** A folder to make something in, after what killed set-ups left there is gone. */
-async function stage(parent: string, prefix: string): Promise<string> {
-  await sweepLeftovers(parent, [prefix]);
-  return makeOwnFolder(parent, prefix);
 }
 
 async function publish(ready: string, target: string, isThere: () => boolean): Promise<void> {

@@ -5,10 +5,10 @@
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { ConfigError, InternalError } from '../../driver/errors.js';
+import { join } from 'node:path';
+import { ConfigError } from '../../driver/errors.js';
 import { env } from '../../driver/support/env.js';
+import { packageRoot } from '../../driver/support/package-root.js';
 import {
   DEFAULT_LINE,
   LINES_TEXT,
@@ -28,17 +28,6 @@ export interface SparkInstallation {
   readonly target: ShimTarget;
   /** `home`: `SPARK_HOME`; `downloaded`: brought by set-up. */
   readonly origin: 'home' | 'downloaded';
-}
-
-/** The folder of the package, from the sources as well as from `dist`. */
-export function packageRoot(): string {
-  let folder = dirname(fileURLToPath(import.meta.url));
-  while (!existsSync(join(folder, 'scala-shim', 'pom.xml'))) {
-    const parent = dirname(folder);
-    if (parent === folder) throw new InternalError('package: expected scala-shim/pom.xml above it');
-    folder = parent;
-  }
-  return folder;
 }
 
 /** The release that set-up brings and a run without `SPARK_HOME` uses. */

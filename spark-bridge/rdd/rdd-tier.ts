@@ -15,7 +15,12 @@ import type {
 } from '../../driver/backend/cache-tier.js';
 import { denseBytes, type Expr } from '../../driver/ir/expr.js';
 import type { Handle } from '../../driver/ir/value.js';
-import { Budget, type Candidate, lossPerByte } from '../../driver/support/budget.js';
+import {
+  Budget,
+  type Candidate,
+  lossPerByte,
+  type VictimRule,
+} from '../../driver/support/budget.js';
 import type { WireStorage } from '../channel/wire.js';
 import { DelayedCaching, type RddReuse } from './delayed-caching.js';
 
@@ -56,6 +61,12 @@ interface Kept extends Candidate {
   isStubborn: boolean;
 }
 
+const leastLoss: VictimRule<Kept> = {
+  score: ({ entry: { hits, misses, seconds }, jobs, bytes }) =>
+    lossPerByte(hits + misses + jobs, seconds, bytes),
+  tieBreak: ({ entry }) => entry.usedAt,
+};
+
 export class RddTier implements CacheTier {
   readonly name: string;
   readonly caching: DelayedCaching;
@@ -70,15 +81,7 @@ export class RddTier implements CacheTier {
   readonly #doomed = new Set<string>();
   #leaving: string[] = [];
   #index: TierIndex | undefined;
-  #memoryBytes: number;
-  readonly #budget = new Budget<Kept>(
-    {
-      score: ({ entry: { hits, misses, seconds }, jobs, bytes }) =>
-        lossPerByte(hits + misses + jobs, seconds, bytes),
-      tieBreak: ({ entry }) => entry.usedAt,
-    },
-    () => this.budgetBytes,
-  );
+  readonly #budget: Budget<Kept>;
   #reclaiming: Promise<void> | undefined;
   #background: Promise<void> | undefined;
   /** Values whose missing partitions were computed in the background. */
@@ -89,12 +92,12 @@ export class RddTier implements CacheTier {
     this.name = name;
     this.#storage = storage;
     this.#share = options.share;
-    this.#memoryBytes = options.memoryBytes;
+    this.#budget = new Budget(leastLoss, options.share * options.memoryBytes);
     this.caching = new DelayedCaching(options.policy);
   }
 
   get budgetBytes(): number {
-    return this.#share * this.#memoryBytes;
+    return this.#budget.limitBytes;
   }
 
   usage(): TierUsage {
@@ -196,7 +199,7 @@ export class RddTier implements CacheTier {
   }
 
   #learn(report: StorageReport): void {
-    this.#memoryBytes = report.memoryBytes;
+    this.#budget.limitBytes = this.#share * report.memoryBytes;
     for (const { handle, memoryBytes, diskBytes, materialised } of report.handles) {
       const kept = this.#kept.get(handle);
       if (kept === undefined || !materialised) continue;

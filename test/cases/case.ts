@@ -1,7 +1,7 @@
 /** What a case is: data and a job as people have them, and the right outcome on each engine. */
 import { cpSync } from 'node:fs';
 import { join } from 'node:path';
-import { packageRoot } from '../../jobs/cli/package-info.js';
+import { packageRoot } from '../../driver/support/package-root.js';
 import type { RunRecord } from '../../jobs/runs/record.js';
 import type { JobFolder } from '../support/job-folder.js';
 

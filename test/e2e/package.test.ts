@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { execFileSync, spawnSync } from 'node:child_process';
 import { mkdirSync, readdirSync, readFileSync, renameSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
-import { packageRoot } from '../../jobs/cli/package-info.js';
+import { packageRoot } from '../../driver/support/package-root.js';
 import { JobFolder } from '../support/job-folder.js';
 
 describe('the package', () => {

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { existsSync, readFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
-import { packageRoot } from '../../jobs/cli/package-info.js';
+import { packageRoot } from '../../driver/support/package-root.js';
 import { reprise } from '../support/cli.js';
 import { duckdb, JobFolder, linearCsv } from '../support/job-folder.js';
 import { summaryKeys } from '../support/run-records.js';

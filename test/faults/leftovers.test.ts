@@ -5,7 +5,7 @@ import { once } from 'node:events';
 import { existsSync, mkdirSync, readdirSync, symlinkSync, utimesSync } from 'node:fs';
 import { join } from 'node:path';
 import { SCRATCH, sweepLeftovers, sweepOld, WRITING } from '../../driver/support/leftovers.js';
-import { packageRoot } from '../../jobs/cli/package-info.js';
+import { packageRoot } from '../../driver/support/package-root.js';
 import { reprise } from '../support/cli.js';
 import { JobFolder, linearCsv } from '../support/job-folder.js';
 

@@ -7,7 +7,7 @@ import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { contentDigest } from '../../driver/ir/lineage-key.js';
 import { DurableStore } from '../../driver/reuse/store/durable-store.js';
-import { packageRoot } from '../../jobs/cli/package-info.js';
+import { packageRoot } from '../../driver/support/package-root.js';
 import { reprise } from '../support/cli.js';
 import {
   bytesIn,

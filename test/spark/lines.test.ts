@@ -5,7 +5,7 @@
 import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';
 import { join } from 'node:path';
-import { packageRoot } from '../../jobs/cli/package-info.js';
+import { packageRoot } from '../../driver/support/package-root.js';
 import { buildShim, installSpark } from '../../spark-bridge/embedded/install.js';
 import { requireJava } from '../../spark-bridge/embedded/locations.js';
 import { sparkMissing } from '../support/spark.js';

@@ -3,7 +3,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { packageRoot } from '../../jobs/cli/package-info.js';
+import { packageRoot } from '../../driver/support/package-root.js';
 
 export const cliPath = join(packageRoot(), 'dist/jobs/cli/main.js');
 

@@ -13,7 +13,7 @@ import {
   nodeFileSystem,
   type OpenFile,
 } from '../../driver/reuse/store/file-system.js';
-import { packageRoot } from '../../jobs/cli/package-info.js';
+import { packageRoot } from '../../driver/support/package-root.js';
 
 export const key = (name: string | number): string =>
   createHash('sha256').update(String(name)).digest('hex');

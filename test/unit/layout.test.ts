@@ -4,7 +4,7 @@ import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join, normalize } from 'node:path';
 import { ops } from '../../driver/operators/index.js';
-import { packageRoot } from '../../jobs/cli/package-info.js';
+import { packageRoot } from '../../driver/support/package-root.js';
 
 const root = packageRoot();
 

@@ -27,7 +27,7 @@ export function chooseVictims(entries: Iterable<Indexed>, shortage: Shortage): I
   const now = Date.now();
   const victims: Indexed[] = [];
   let { freeEntries } = shortage;
-  const excess = new Budget(leastWorth, () => 0);
+  const excess = new Budget(leastWorth, 0);
   excess.charge(shortage.freeBytes);
   const goes = (entry: Indexed): void => {
     victims.push(entry);

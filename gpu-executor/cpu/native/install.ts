@@ -6,16 +6,11 @@ import { existsSync } from 'node:fs';
 import { mkdir, readdir, rename, rm, symlink } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { ConfigError, ExecutionError } from '../../../driver/errors.js';
-import { makeOwnFolder, sweepLeftovers } from '../../../driver/support/leftovers.js';
+import { makeStaging } from '../../../driver/support/leftovers.js';
 import { makeHomeFolder } from '../../../driver/support/make-folder.js';
 import { runMaven } from '../../../driver/support/maven.js';
-import {
-  openBlasFile,
-  openBlasFolder,
-  openBlasPlatform,
-  openBlasVersion,
-  packageRoot,
-} from './platform.js';
+import { packageRoot } from '../../../driver/support/package-root.js';
+import { openBlasFile, openBlasFolder, openBlasPlatform, openBlasVersion } from './platform.js';
 
 export interface InstallOptions {
   /** Called with a line for people as the installation advances. */
@@ -43,8 +38,7 @@ export async function installOpenBlas(options: InstallOptions = {}): Promise<str
     );
   }
   await makeHomeFolder(dirname(folder));
-  await sweepLeftovers(dirname(folder), ['.openblas-']);
-  const staging = await makeOwnFolder(dirname(folder), '.openblas-');
+  const staging = await makeStaging(dirname(folder), '.openblas-');
   try {
     options.onProgress?.(`openblas: bringing org.bytedeco:openblas:${openBlasVersion}:${platform}`);
     await unpack(platform, join(staging, 'unpacked'), options);

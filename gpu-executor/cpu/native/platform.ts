@@ -3,10 +3,7 @@
  * name carries the version, so a new one is installed beside the old one and a running process
  * never sees its library change.
  */
-import { existsSync, readFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { InternalError } from '../../../driver/errors.js';
+import { join } from 'node:path';
 import { env } from '../../../driver/support/env.js';
 
 /** Version of `org.bytedeco:openblas`. */
@@ -30,18 +27,4 @@ export function openBlasFile(): string {
 /** Where `installOpenBlas` puts the native libraries. Holds `libblas.so.3` for Spark's loader as well. */
 export function openBlasFolder(): string {
   return join(env.home(), 'native', `openblas-${openBlasVersion}`);
-}
-
-/** The folder that holds this package's `package.json`, from the sources as well as from `dist/`. */
-export function packageRoot(): string {
-  let folder = dirname(fileURLToPath(import.meta.url));
-  for (;;) {
-    const manifest = join(folder, 'package.json');
-    if (existsSync(manifest) && JSON.parse(readFileSync(manifest, 'utf8')).name === 'reprise') {
-      return folder;
-    }
-    const parent = dirname(folder);
-    if (parent === folder) throw new InternalError('package root: expected a package.json above');
-    folder = parent;
-  }
 }

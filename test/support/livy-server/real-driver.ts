@@ -9,7 +9,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { packageRoot } from '../../../jobs/cli/package-info.js';
+import { packageRoot } from '../../../driver/support/package-root.js';
 import { buildShim, installSpark } from '../../../spark-bridge/embedded/install.js';
 import {
   javaArguments,

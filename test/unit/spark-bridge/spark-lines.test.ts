@@ -4,12 +4,12 @@ import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync 
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { ConfigError } from '../../../driver/errors.js';
+import { packageRoot } from '../../../driver/support/package-root.js';
 import { chooseEngine } from '../../../jobs/engines.js';
 import {
   downloadedJars,
   findSpark,
   findUsableSpark,
-  packageRoot,
   requireJava,
   shimJar,
   wantedSpark,

@@ -7,7 +7,7 @@ import { Printer } from '../../../../driver/frame/sql/print.js';
 import { SqlRefusal } from '../../../../driver/frame/sql/refusal.js';
 import { regexToJava } from '../../../../driver/frame/sql/regex.js';
 import { TABLE } from '../../../../driver/frame/sql/table.js';
-import { packageRoot } from '../../../../jobs/cli/package-info.js';
+import { packageRoot } from '../../../../driver/support/package-root.js';
 
 describe('the table of SQL functions', () => {
   it('is the page of the docs', () => {

@@ -4,7 +4,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { ConfigError } from '../../../../driver/errors.js';
-import { packageRoot } from '../../../../jobs/cli/package-info.js';
+import { packageRoot } from '../../../../driver/support/package-root.js';
 import { jobJsonSchema } from '../../../../jobs/job-file/json-schema.js';
 import { parseJob, type ReadJobOptions, readJob } from '../../../../jobs/job-file/read-job.js';
 import { linspace, logspace } from '../../../../jobs/job-file/spaces.js';
