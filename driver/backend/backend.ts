@@ -115,12 +115,11 @@ export interface Backend {
    */
   runSync?(expr: Expr, inputs: readonly Value[]): Value | undefined;
   /**
-   * Evaluates cell-by-cell nodes in one loop, without the values between them: `nodes` have one
-   * shape, come inputs before consumers, and the last one is the value. Undefined when they are
-   * better run one by one.
+   * Evaluates cell-by-cell nodes together, of which only the last one's value is wanted: `nodes`
+   * have one shape and come inputs before consumers.
    * @throws ExecutionError
    */
-  runChain?(nodes: readonly Expr[], inputs: ReadonlyMap<Expr, Value>): Value | undefined;
+  runChain?(nodes: readonly Expr[], inputs: ReadonlyMap<Expr, DenseMatrix>): DenseMatrix;
   /**
    * Runs a segment. On failure nothing of it stays behind.
    *

@@ -6,6 +6,7 @@
  */
 import { type CacheTier, pinValues } from '../backend/cache-tier.js';
 import type { Expr } from '../ir/expr.js';
+import { writeLifetimes } from './lifetimes.js';
 import { isInside, KEPT_THERE, NOWHERE, type Plan, type PlanNode, readersOf } from './plan.js';
 
 /** The answer is to be called when the plan has ended. */
@@ -34,6 +35,7 @@ export function askTier(plan: Plan, tier: Pick<CacheTier, 'name' | 'choose'>): v
   for (const expr of tier.choose(rows, (one) => plan.nodeOf.has(one))) {
     plan.nodeOf.get(expr)!.stays = KEPT_THERE;
   }
+  writeLifetimes(plan);
 }
 
 /** Kept by the plan only since later ones are expected to read it, which its tier judges better. Files are read again for sure. */

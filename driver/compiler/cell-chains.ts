@@ -7,7 +7,7 @@
  */
 import type { Expr } from '../ir/expr.js';
 import type { Pass, PassContext } from './pass.js';
-import { FUSED, isFreed, isWhole, type Plan, type PlanNode } from './plan.js';
+import { FUSED, isFreed, isWhole, NOWHERE, type Plan, type PlanNode } from './plan.js';
 
 /**
  * Steps of a chain at most. Values between steps are held in registers, of which there are sixteen;
@@ -22,7 +22,8 @@ export const cellChains: Pass = {
   run: (state, context) => {
     const { plan } = state;
     if (plan === undefined || context.local.runChain === undefined) return state;
-    return new Chains(plan, context).fuse() ? { ...state } : state;
+    new Chains(plan, context).fuse();
+    return { ...state };
   },
 };
 
@@ -47,13 +48,11 @@ class Chains {
     this.#context = context;
   }
 
-  /** True when a chain was found. */
-  fuse(): boolean {
+  fuse(): void {
     const candidates = this.#plan.nodes.filter((node) => this.#isCellwise(node));
-    if (!candidates.some(isFreed)) return false;
+    if (!candidates.some(isFreed)) return;
     this.#countReaders();
     for (const node of candidates) this.#chains.set(node.expr, this.#chainOf(node));
-    let found = false;
     for (const [tip, { nodes, isJoined }] of this.#chains) {
       if (nodes.length === 1) continue;
       // Inputs are older than what reads them.
@@ -63,12 +62,14 @@ class Chains {
       for (const expr of inside) {
         for (const input of expr.inputs) if (!inside.has(input)) inputs.add(input);
       }
-      for (const node of nodes) node.how = FUSED;
+      for (const node of nodes) {
+        if (node.expr === tip) continue;
+        node.how = FUSED;
+        node.stays = NOWHERE;
+      }
       const how = { kind: 'chain', nodes: [...inside], inputs: [...inputs] } as const;
       this.#plan.nodeOf.get(tip)!.how = how;
-      found = true;
     }
-    return found;
   }
 
   #isCellwise(node: PlanNode): boolean {

@@ -33,8 +33,8 @@ export const checkpoints: Pass = {
   run: (state, context) => {
     const { plan } = state;
     if (!plan?.nodes.some(({ how }) => how.kind === 'rows')) return state;
-    const marked = new CheckpointRun(plan, context).mark();
-    return marked ? { ...state } : state;
+    new CheckpointRun(plan, context).mark();
+    return { ...state };
   },
 };
 
@@ -53,8 +53,7 @@ class CheckpointRun {
     this.#context = context;
   }
 
-  /** True when a node was marked. */
-  mark(): boolean {
+  mark(): void {
     for (const node of this.#plan.nodes) this.#measure(node);
     const kept: { readonly node: PlanNode; readonly checkpoint: Checkpoint }[] = [];
     for (let i = this.#plan.nodes.length - 1; i >= 0; i--) {
@@ -66,7 +65,6 @@ class CheckpointRun {
       this.#keep(node, checkpoint);
     }
     this.#fitMemory(kept);
-    return kept.length > 0;
   }
 
   #measure(node: PlanNode): void {

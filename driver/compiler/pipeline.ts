@@ -10,6 +10,7 @@ import { cellChains } from './cell-chains.js';
 import { checkpoints } from './checkpoints.js';
 import { deviceSegments } from './device-segments.js';
 import { fileResults } from './file-results.js';
+import { lifetimes } from './lifetimes.js';
 import { linearise } from './linearise.js';
 import { partialReuse } from './partial-reuse.js';
 import type { Pass, PassContext } from './pass.js';
@@ -50,10 +51,12 @@ export const passes: readonly Pass[] = [
   cellChains,
   // What travels early depends on both.
   asynchrony,
-  // Last: the order serves what the others decided and changes nothing of it.
+  // The order serves what the others decided and changes nothing of it.
   linearise,
   // In that order.
   deviceSegments,
+  // Last: what is read how often depends on all of it.
+  lifetimes,
 ];
 
 /** The physical plan of these expressions. Nothing runs and nothing is claimed. @throws InternalError, UnsupportedError */

@@ -67,11 +67,13 @@ function unplaced(state: PassState, context: PassContext): Plan {
       wave: 0,
       how: WHOLE,
       stays: KEPT_HERE,
+      reads: 0,
     };
     nodes.push(node);
     nodeOf.set(expr, node);
   }
-  return { roots, nodes, nodeOf, available, pending, ...(partial ? { partial } : {}) };
+  const plan = { roots, nodes, nodeOf, available, pending, targets: [], awaited: new Set<never>() };
+  return partial ? { ...plan, partial } : plan;
 }
 
 function markBlocked(plan: Plan, choices: Choices | undefined, context: PassContext): void {

@@ -17,6 +17,8 @@ export interface PlanNode {
   wave: number;
   how: Evaluation;
   stays: Stay;
+  /** How often the plan reads its value, which is let go after the last time. Written by `lifetimes`. */
+  reads: number;
 }
 
 /**
@@ -60,6 +62,7 @@ export const FUSED: Evaluation = { kind: 'fused' };
 export const NOWHERE: Stay = { at: 'nowhere' };
 export const KEPT_HERE: Stay = { at: 'host', isKept: true };
 export const FREED_HERE: Stay = { at: 'host', isKept: false };
+export const FREED_THERE: Stay = { at: 'there', isKept: false };
 export const KEPT_THERE: Stay = { at: 'there', isKept: true };
 
 /** Cell-by-cell steps evaluated together. */
@@ -81,6 +84,17 @@ export interface Checkpoint {
   readonly savedSeconds: number;
 }
 
+/** What a pass over data runs for: a reduction, or row blocks that become a value. */
+export interface Target {
+  readonly node: PlanNode;
+  /** The wave in which its row blocks are first evaluated. */
+  readonly wave: number;
+  /** Values its pass may read from outside. */
+  readonly operands: readonly Expr[];
+  /** Row blocks below it that become values of their own: read, or made in the same pass. */
+  readonly kept: readonly Expr[];
+}
+
 export interface Plan {
   readonly roots: readonly Expr[];
   /** Inputs before consumers. */
@@ -90,6 +104,10 @@ export interface Plan {
   readonly available: ReadonlyMap<Expr, Value>;
   /** Nodes another execution is computing right now. */
   readonly pending: ReadonlySet<Expr>;
+  /** What passes over data run for, in order. Written by `lifetimes`. */
+  targets: readonly Target[];
+  /** Host operators that work elsewhere waits for, directly or through others: run first, it starts soonest. */
+  awaited: ReadonlySet<PlanNode>;
   /** Values held by a backend that host operators read: brought from the start of the execution on. */
   readonly prefetch?: readonly Expr[];
   /** Host values that travel to remote backends as soon as they are there, since programs read them whole. */
@@ -110,7 +128,7 @@ export function isWhole({ how }: PlanNode): boolean {
   return how.kind === 'whole' || how.kind === 'chain';
 }
 
-/** What a pass over data runs for: reductions, and row blocks that become a value. */
+/** Whether a pass over data runs for it. */
 export function isTarget({ how, stays }: PlanNode): boolean {
   return how.kind === 'reduce' || (how.kind === 'rows' && stays.at !== 'nowhere');
 }
@@ -118,6 +136,16 @@ export function isTarget({ how, stays }: PlanNode): boolean {
 /** A value that the plan lets go once it has read it. */
 export function isFreed(node: PlanNode | undefined): boolean {
   return node !== undefined && node.stays.at !== 'nowhere' && !node.stays.isKept;
+}
+
+/** What evaluating a node reads. */
+export function operandsOf({ expr, how }: PlanNode): readonly Expr[] {
+  return how.kind === 'chain' ? how.inputs : expr.inputs;
+}
+
+/** What is evaluated with a node, itself last. */
+export function stepsOf({ expr, how }: PlanNode): readonly Expr[] {
+  return how.kind === 'chain' ? how.nodes : [expr];
 }
 
 /** The nodes that read each value, each once. */
@@ -138,43 +166,11 @@ export function isInside(node: PlanNode, below: PlanNode): boolean {
   return isOverRows(node) && below.how.kind === 'rows' && below.backend === node.backend;
 }
 
-/** The wave in which each node over row blocks is first evaluated: a sink's own, and for what it reads the first reader's. */
-export function firstWaves(plan: Plan): ReadonlyMap<PlanNode, number> {
-  const waves = new Map<PlanNode, number>();
-  for (let i = plan.nodes.length - 1; i >= 0; i--) {
-    const node = plan.nodes[i]!;
-    if (!isOverRows(node)) continue;
-    const wave = node.how.kind === 'reduce' ? node.wave : (waves.get(node) ?? node.wave);
-    waves.set(node, wave);
-    for (const input of node.expr.inputs) {
-      const below = plan.nodeOf.get(input);
-      if (below === undefined || !isInside(node, below)) continue;
-      waves.set(below, Math.min(wave, waves.get(below) ?? wave));
-    }
-  }
-  return waves;
-}
-
-/** Host operators that work over row blocks waits for, directly or through others: run first, that work starts soonest. */
-export function awaitedNodes(plan: Plan): ReadonlySet<PlanNode> {
-  const awaited = new Set<PlanNode>();
-  const onDevices = new Set(plan.segments?.flatMap(({ nodes }) => nodes));
-  for (let i = plan.nodes.length - 1; i >= 0; i--) {
-    const node = plan.nodes[i]!;
-    if (!isOverRows(node) && !onDevices.has(node) && !awaited.has(node)) continue;
-    for (const input of node.expr.inputs) {
-      const below = plan.nodeOf.get(input);
-      if (below !== undefined && !isOverRows(below)) awaited.add(below);
-    }
-  }
-  return awaited;
-}
-
-/** Blocked nodes needed to evaluate `targets`, inputs first, ending at values that exist before the segment. */
+/** Nodes over row blocks needed to evaluate `targets`, inputs first, ending at values that exist before the segment. */
 export function segmentNodes(
   plan: Plan,
   targets: readonly PlanNode[],
-  done: ReadonlySet<Expr>,
+  isDone: (expr: Expr) => boolean,
 ): PlanNode[] {
   const order: PlanNode[] = [];
   const seen = new Set<Expr>();
@@ -183,7 +179,7 @@ export function segmentNodes(
     seen.add(node.expr);
     for (const input of node.expr.inputs) {
       const below = plan.nodeOf.get(input);
-      if (below !== undefined && isInside(node, below) && !done.has(input)) visit(below);
+      if (below !== undefined && isInside(node, below) && !isDone(input)) visit(below);
     }
     order.push(node);
   };

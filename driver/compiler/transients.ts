@@ -12,7 +12,7 @@ import { Likelihood } from '../cost/likelihood.js';
 import { denseBytes, type Expr } from '../ir/expr.js';
 import type { OpDef } from '../ir/op-def.js';
 import type { Pass, PassContext } from './pass.js';
-import { FREED_HERE, isOverRows, isWhole, type Plan } from './plan.js';
+import { FREED_HERE, FREED_THERE, isOverRows, isWhole, type Plan } from './plan.js';
 
 /** Results of at most this many cells are always kept: they cost little and often steer a loop. */
 const SMALL_CELLS = 64;
@@ -47,12 +47,12 @@ export const transients: Pass = {
   run: (state, context) => {
     const { plan } = state;
     if (plan === undefined) return state;
-    return markTransients(plan, context) ? { ...state } : state;
+    markTransients(plan, context);
+    return { ...state };
   },
 };
 
-/** True when a node was marked. */
-function markTransients(plan: Plan, context: PassContext): boolean {
+function markTransients(plan: Plan, context: PassContext): void {
   const needed = new Set(plan.roots);
   if (context.reuse) {
     for (const node of plan.nodes) {
@@ -70,11 +70,11 @@ function markTransients(plan: Plan, context: PassContext): boolean {
   const steps = new Map<OpDef, Step>();
   /** Making a transient again, from what is kept. @units seconds */
   const again = new Map<Expr, number>();
-  let marked = false;
   for (const node of plan.nodes) {
-    if (needed.has(node.expr) || node.backend !== context.local || !isWhole(node)) continue;
-    const { expr } = node;
+    const { expr, stays } = node;
+    if (needed.has(expr) || stays.at === 'nowhere') continue;
     if (context.reuse && expr.isDeterministic) {
+      if (node.backend !== context.local || !isWhole(node)) continue;
       if (!expr.op.elementwise || expr.wasTransient) continue;
       if (expr.rows * expr.cols <= SMALL_CELLS) continue;
       let step = steps.get(expr.op);
@@ -88,10 +88,8 @@ function markTransients(plan: Plan, context: PassContext): boolean {
       if (step.keeping <= seconds * KEEPING_SHARE) continue;
       again.set(expr, seconds);
     }
-    node.stays = FREED_HERE;
-    marked = true;
+    node.stays = stays.at === 'host' ? FREED_HERE : FREED_THERE;
   }
-  return marked;
 }
 
 /** What a cell-by-cell step costs: the same for all of one operator and shape, of which plans have thousands. */

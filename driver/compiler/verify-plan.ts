@@ -5,7 +5,16 @@
  */
 import { InternalError } from '../errors.js';
 import type { Expr } from '../ir/expr.js';
-import { isFreed, isInside, type Plan, type PlanNode } from './plan.js';
+import {
+  isInside,
+  isOverRows,
+  isWhole,
+  operandsOf,
+  type Plan,
+  type PlanNode,
+  segmentNodes,
+  stepsOf,
+} from './plan.js';
 
 /** @throws InternalError naming the pass and the node */
 export function verifyPlan(pass: string, plan: Plan): void {
@@ -37,6 +46,7 @@ export function verifyPlan(pass: string, plan: Plan): void {
     seen.add(expr);
   }
   verifyChains(pass, plan);
+  if (pass === 'lifetimes') verifyLifetimes(pass, plan);
   if (seen.size !== plan.nodeOf.size) {
     throw new InternalError(`${pass}: expected ${plan.nodeOf.size} nodes, got ${seen.size}`, {
       pass,
@@ -48,7 +58,7 @@ export function verifyPlan(pass: string, plan: Plan): void {
 function verifyChains(pass: string, plan: Plan): void {
   const chainOf = new Map<Expr, PlanNode>();
   for (const node of plan.nodes) {
-    for (const step of stepsOf(node)) chainOf.set(step, node);
+    if (node.how.kind === 'chain') for (const step of node.how.nodes) chainOf.set(step, node);
   }
   const fail = (expr: Expr, expected: string): never => {
     throw new InternalError(`${pass}: expected ${expected} at ${expr.op.name}`, {
@@ -59,7 +69,8 @@ function verifyChains(pass: string, plan: Plan): void {
   for (const node of plan.nodes) {
     const { expr } = node;
     if (node.how.kind === 'fused') {
-      if (!isFreed(node) || plan.roots.includes(expr)) fail(expr, 'a fused value to be let go');
+      if (node.stays.at !== 'nowhere' || plan.roots.includes(expr))
+        fail(expr, 'a fused value to be none');
       if (!chainOf.has(expr)) fail(expr, 'a chain that a fused value is part of');
     }
     for (const input of expr.inputs) {
@@ -69,6 +80,58 @@ function verifyChains(pass: string, plan: Plan): void {
   }
 }
 
-function stepsOf({ how }: PlanNode): readonly Expr[] {
-  return how.kind === 'chain' ? how.nodes : [];
+/** Runs what can run, each pass over data for itself: what is read is there still, and at the end only what was asked for. */
+function verifyLifetimes(pass: string, plan: Plan): void {
+  const left = new Map<Expr, number>();
+  const fail = (expr: Expr, expected: string): never => {
+    throw new InternalError(`${pass}: expected ${expected} at ${expr.op.name}`, {
+      pass,
+      op: expr.op.name,
+    });
+  };
+  const isThere = (expr: Expr): boolean => !plan.nodeOf.has(expr) || left.has(expr);
+  const read = (exprs: readonly Expr[]): void => {
+    for (const expr of exprs) {
+      const reads = left.get(expr);
+      if (reads !== undefined && reads <= 0) fail(expr, 'a read before its last');
+      if (reads !== undefined) left.set(expr, reads - 1);
+    }
+  };
+  let open = unitsOf(plan);
+  for (let before = 0; before !== open.length; ) {
+    before = open.length;
+    open = open.filter(({ nodes, operands, kept }) => {
+      if (![...operands, ...kept].every(isThere)) return true;
+      const isPass = isOverRows(nodes[0]!);
+      const run = isPass ? segmentNodes(plan, nodes, (expr) => left.has(expr)) : nodes;
+      const made = new Set(run.flatMap((node) => stepsOf(node)));
+      const foreseen = new Set([...operands, ...kept]);
+      for (const input of run.flatMap((node) => operandsOf(node))) {
+        if (made.has(input) || foreseen.has(input) || input.op.source === 'files') continue;
+        fail(input, 'a read that is foreseen');
+      }
+      read(operands);
+      for (const { expr, reads, stays } of nodes) if (stays.at !== 'nowhere') left.set(expr, reads);
+      read(kept);
+      return false;
+    });
+  }
+  if (open.length > 0) fail(open[0]!.nodes[0]!.expr, 'operands that come');
+  read(plan.roots);
+  for (const [expr, reads] of left) if (reads !== 0) fail(expr, 'an end with the last read');
+}
+
+/** What runs at once, and what it needs. */
+function unitsOf({ nodes, targets, segments = [] }: Plan): readonly {
+  readonly nodes: readonly PlanNode[];
+  readonly operands: readonly Expr[];
+  readonly kept: readonly Expr[];
+}[] {
+  const onDevices = new Set(segments.flatMap((segment) => segment.nodes));
+  const here = nodes.filter((node) => isWhole(node) && !onDevices.has(node));
+  return [
+    ...here.map((node) => ({ nodes: [node], operands: operandsOf(node), kept: [] })),
+    ...targets.map(({ node, operands, kept }) => ({ nodes: [node], operands, kept })),
+    ...segments.map((segment) => ({ nodes: segment.nodes, operands: segment.inputs, kept: [] })),
+  ];
 }

@@ -123,10 +123,10 @@ export class ReuseCache {
     return entry.settled.promise;
   }
 
-  /** Ends a claim with its value. A value larger than the budget is handed to waiters but not kept in memory. */
-  put(expr: Expr, value: Value, seconds: number, backend: string): void {
+  /** Ends a claim with its value; false when there was none. A value larger than the budget is handed to waiters but not kept in memory. */
+  put(expr: Expr, value: Value, seconds: number, backend: string): boolean {
     const entry = this.#entries.get(expr);
-    if (entry === undefined || entry.state !== 'pending') return;
+    if (entry === undefined || entry.state !== 'pending') return false;
     entry.value = value;
     entry.seconds = seconds;
     entry.backend = backend;
@@ -142,6 +142,7 @@ export class ReuseCache {
       this.#siblings.add(expr);
       this.#keepInMemory(entry);
     }
+    return true;
   }
 
   /**

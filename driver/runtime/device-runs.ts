@@ -9,40 +9,25 @@
 import type { Segment, SegmentResult } from '../backend/backend.js';
 import { pinValues } from '../backend/cache-tier.js';
 import type { DeviceSegment } from '../compiler/device-segments.js';
-import type { Plan, PlanNode } from '../compiler/plan.js';
+import { operandsOf, type PlanNode } from '../compiler/plan.js';
 import { observeSegment } from '../cost/measure.js';
 import { InternalError, ResourceError } from '../errors.js';
 import type { Expr } from '../ir/expr.js';
 import type { Handle, Value } from '../ir/value.js';
-import type { ExecutionContext } from './execution-context.js';
 import { failureOf } from './failure.js';
-import type { NodeStates } from './node-states.js';
-import type { Operands } from './operands.js';
-import type { PromisedResults } from './promised-results.js';
-
-/** What it shares with the execution it is part of. */
-export interface DeviceRunsParts {
-  readonly states: NodeStates;
-  readonly results: PromisedResults;
-  readonly operands: Operands;
-  /** Takes work that never rejects and that the execution must not end before. */
-  readonly launch: (work: Promise<void>) => void;
-  /** Runs nodes on the host after all. */
-  readonly runHere: (nodes: readonly PlanNode[]) => void;
-  /** Told when a node no longer reads its operands. */
-  readonly finished: (node: PlanNode) => void;
-}
+import type { Running } from './running.js';
 
 export class DeviceRuns {
-  readonly #context: ExecutionContext;
-  readonly #parts: DeviceRunsParts;
+  readonly #running: Running;
+  /** Runs nodes on the host after all. */
+  readonly #runHere: (nodes: readonly PlanNode[]) => void;
   readonly #pins: (() => void)[] = [];
   #waiting: readonly DeviceSegment[];
 
-  constructor(plan: Plan, context: ExecutionContext, parts: DeviceRunsParts) {
-    this.#context = context;
-    this.#parts = parts;
-    this.#waiting = plan.segments ?? [];
+  constructor(running: Running, runHere: (nodes: readonly PlanNode[]) => void) {
+    this.#running = running;
+    this.#runHere = runHere;
+    this.#waiting = running.plan.segments ?? [];
   }
 
   /** Segments that wait for other backends. */
@@ -52,12 +37,10 @@ export class DeviceRuns {
 
   /** Queues the segments whose operands have values, names of values, or failures. */
   launch(): void {
-    const { states, launch } = this.#parts;
-    const isSettled = (input: Expr): boolean =>
-      states.values.has(input) || states.failed.has(input);
+    const { values, inFlight } = this.#running;
     this.#waiting = this.#waiting.filter((segment) => {
-      const isReady = segment.inputs.every(isSettled);
-      if (isReady) launch(this.#run(segment));
+      const isReady = segment.inputs.every((input) => values.isDone(input));
+      if (isReady) inFlight.launch(this.#run(segment));
       return !isReady;
     });
   }
@@ -78,44 +61,51 @@ export class DeviceRuns {
       this.#fail(node, failures.get(failed)!);
       return false;
     });
-    if (nodes.length === 0) return;
+    const { context, values, inFlight } = this.#running;
+    if (nodes.length === 0) {
+      values.read(segment.inputs, segment.backend);
+      return;
+    }
     try {
       const result = await this.#queue(segment, nodes, inputs);
-      const { launch, states } = this.#parts;
       const brought: Promise<void>[] = [];
       for (const node of nodes) {
         const value = result.values.get(node.expr);
         if (value?.kind !== 'handle') continue;
-        if (node.stays.at === 'there') states.note(node.expr, value);
+        if (node.stays.at === 'there') values.named(node, value);
         else brought.push(this.#bring(node, value));
       }
-      launch(this.#finish(segment, nodes, inputs, result, brought, start));
+      inFlight.launch(this.#finish(segment, nodes, inputs, result, brought, start));
     } catch (error) {
-      const { local } = this.#context;
+      const { local } = context;
       const canRun = nodes.every(({ expr }) => local.capabilities.ops.has(expr.op.name));
       if (!(error instanceof ResourceError) || !canRun) {
         for (const node of nodes) this.#fail(node, error);
-        return;
+      } else {
+        for (const node of nodes) {
+          node.backend = local;
+          values.expect(operandsOf(node));
+        }
+        this.#runHere(nodes);
       }
-      for (const node of nodes) node.backend = local;
-      this.#parts.runHere(nodes);
+      values.read(segment.inputs, segment.backend);
     }
   }
 
   /** Operands as the device takes them. @returns those that have no value */
   async #gather(
     { backend, inputs }: DeviceSegment,
-    values: Map<Expr, Value>,
+    gathered: Map<Expr, Value>,
   ): Promise<Map<Expr, unknown>> {
-    const { states, operands } = this.#parts;
+    const { values, operands } = this.#running;
     const failures = new Map<Expr, unknown>();
     operands.takeAlong(inputs);
     await Promise.all(
       inputs.map(async (input) => {
         try {
-          const failed = states.failed.get(input);
+          const failed = values.failureAmong([input]);
           if (failed !== undefined) throw failed;
-          values.set(input, await operands.operand(input, backend, true));
+          gathered.set(input, await operands.operand(input, backend, true));
         } catch (error) {
           failures.set(input, error);
         }
@@ -141,10 +131,10 @@ export class DeviceRuns {
         blocked: new Set(),
       };
       try {
-        return await backend.run(segment, this.#context);
+        return await backend.run(segment, this.#running.context);
       } catch (error) {
         if (!(error instanceof ResourceError)) throw error;
-        if (await this.#context.places.makeRoom(backend, error)) continue;
+        if (await this.#running.context.places.makeRoom(backend, error)) continue;
         const needed = persist.filter(({ expr }) => results.has(expr));
         if (persist.length === needed.length) throw error;
         persist = needed;
@@ -153,25 +143,27 @@ export class DeviceRuns {
   }
 
   #isKept({ expr, stays }: PlanNode): boolean {
-    return this.#context.reuse && expr.isDeterministic && stays.at === 'there' && stays.isKept;
+    return (
+      this.#running.context.reuse && expr.isDeterministic && stays.at === 'there' && stays.isKept
+    );
   }
 
   async #bring(node: PlanNode, handle: Handle): Promise<void> {
-    const { places } = this.#context;
+    const { context, values } = this.#running;
     try {
-      const value = await places.fetch(handle, this.#context);
+      const value = await context.places.fetch(handle, context);
       if (value === undefined)
         throw new InternalError(`${handle.backend}: expected to collect ${handle.id}`);
-      this.#parts.states.note(node.expr, value.it);
+      values.named(node, value.it);
     } catch (error) {
       this.#fail(node, error);
     } finally {
-      places.release(handle);
+      context.places.release(handle);
     }
   }
 
   async #finish(
-    { backend, results: read }: DeviceSegment,
+    { backend, results: read, inputs: operands }: DeviceSegment,
     nodes: readonly PlanNode[],
     inputs: ReadonlyMap<Expr, Value>,
     result: SegmentResult,
@@ -180,8 +172,8 @@ export class DeviceRuns {
   ): Promise<void> {
     const end = await result.ended;
     await Promise.all(brought);
-    const { cache, costs, places, statistics } = this.#context;
-    const { states, results } = this.#parts;
+    const { context, values, results } = this.#running;
+    const { cache, costs, places, statistics } = context;
     const now = performance.now();
     const seconds = end?.seconds ?? (now - start) / 1000;
     const exprs = nodes.map(({ expr }) => expr);
@@ -192,7 +184,7 @@ export class DeviceRuns {
     const total = flops.reduce((sum, value) => sum + value, 0);
     nodes.forEach((node, i) => {
       const { expr } = node;
-      const value = states.values.get(expr);
+      const value = values.get(expr);
       const error = end?.failures.get(expr);
       if (error !== undefined) {
         this.#fail(node, error);
@@ -201,20 +193,20 @@ export class DeviceRuns {
         const share = (seconds * flops[i]!) / total;
         results.record(expr, backend.name, share, value === undefined ? 'fused' : 'computed');
         if (value === undefined) results.withdraw(expr);
-        else results.put(expr, value, share, backend.name);
+        else values.owned(node, results.put(expr, value, share, backend.name));
         // The cache may let it go from here on, but not before this plan has read it.
         if (value?.kind === 'handle' && read.has(expr))
           this.#pins.push(pinValues(cache.tiers, [value]));
       }
-      this.#parts.finished(node);
     });
+    values.read(operands, backend);
     const names = new Set(exprs.map(({ op }) => op.name));
     statistics.bar(backend.name, `segment: ${[...names].join(', ')}`, start, now);
     statistics.kernels += result.kernels;
   }
 
   #fail({ expr, backend }: PlanNode, error: unknown): void {
-    this.#parts.states.fail(expr, failureOf(expr, error, backend));
-    this.#parts.results.withdraw(expr);
+    this.#running.values.failed(expr, failureOf(expr, error, backend));
+    this.#running.results.withdraw(expr);
   }
 }

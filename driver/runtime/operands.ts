@@ -19,14 +19,14 @@ export interface OperandsContext extends RunContext {
 }
 
 export class Operands {
-  readonly #values: ReadonlyMap<Expr, Value>;
+  readonly #values: Pick<ReadonlyMap<Expr, Value>, 'get'>;
   readonly #context: OperandsContext;
   /** Copies this execution reads. */
   readonly #copies = new Map<Handle, Promise<Copy<DenseMatrix> | undefined>>();
   /** Announced, not yet on their way. */
   readonly #leaving = new Map<Expr, Value>();
 
-  constructor(values: ReadonlyMap<Expr, Value>, context: OperandsContext) {
+  constructor(values: Pick<ReadonlyMap<Expr, Value>, 'get'>, context: OperandsContext) {
     this.#values = values;
     this.#context = context;
   }
@@ -57,12 +57,9 @@ export class Operands {
     this.#leaving.clear();
   }
 
-  /** Lets go of what was brought, and of what was left in a backend for this execution only. @param isOwned the cache's, made here or before */
-  async end(isOwned: (expr: Expr) => boolean): Promise<void> {
+  /** Lets go of what was brought. */
+  async end(): Promise<void> {
     const { places } = this.#context;
-    for (const [expr, value] of this.#values) {
-      if (value.kind === 'handle' && !isOwned(expr)) places.release(value);
-    }
     for (const coming of this.#copies.values()) {
       const copy = await coming.catch(() => undefined);
       if (copy !== undefined) places.host.unpin(copy);

@@ -84,9 +84,24 @@ export class CpuBackend implements Backend {
     return evaluateSync(expr, inputs as readonly DenseMatrix[], this.#kernels);
   }
 
-  runChain(nodes: readonly Expr[], inputs: ReadonlyMap<Expr, Value>): Value | undefined {
-    for (const input of inputs.values()) if (input.kind !== 'dense') return undefined;
-    return this.#chains.run(nodes, inputs as ReadonlyMap<Expr, DenseMatrix>, this.#kernels);
+  runChain(nodes: readonly Expr[], inputs: ReadonlyMap<Expr, DenseMatrix>): DenseMatrix {
+    return this.#chains.run(nodes, inputs, this.#kernels) ?? this.#runSteps(nodes, inputs);
+  }
+
+  /** One after the other, each value's memory handed on after its last reader. */
+  #runSteps(nodes: readonly Expr[], inputs: ReadonlyMap<Expr, DenseMatrix>): DenseMatrix {
+    const values = new Map(inputs);
+    const lastReader = new Map<Expr, Expr>();
+    for (const node of nodes) for (const input of node.inputs) lastReader.set(input, node);
+    for (const node of nodes) {
+      const operands = node.inputs.map((input) => values.get(input)!);
+      values.set(node, evaluateSync(node, operands, this.#kernels)!);
+      for (const input of new Set(node.inputs)) {
+        if (inputs.has(input) || lastReader.get(input) !== node) continue;
+        this.#memory.release(values.get(input)!.data);
+      }
+    }
+    return values.get(nodes.at(-1)!)!;
   }
 
   recycle(value: DenseMatrix): void {
