@@ -5,7 +5,7 @@
  */
 import { ConfigError, DataError } from '../errors.js';
 import type { FrameColumn, FrameDescription, SqlDialect } from '../ir/frame-engine.js';
-import { closestText } from './closest.js';
+import { closestText } from '../support/closest.js';
 
 /** A feature: the name of a column, or more. */
 export type FeatureSpec = string | FeatureOptions;

@@ -5,7 +5,7 @@
  */
 import { DataError } from '../errors.js';
 import type { CsvOptions, DescribeOptions, ReadOptions } from '../ir/read-options.js';
-import { closestText } from './closest.js';
+import { closestText } from '../support/closest.js';
 
 /** The options that change something; undefined when none does. */
 export function givenOptions(options: DescribeOptions): ReadOptions | undefined {

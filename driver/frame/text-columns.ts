@@ -7,7 +7,7 @@
 import { DataError } from '../errors.js';
 import type { ColumnType } from '../ir/frame-engine.js';
 import type { SchemaType } from '../ir/read-options.js';
-import { closestText } from './closest.js';
+import { closestText } from '../support/closest.js';
 
 /**
  * Part of what text data are: what was computed under another grammar is another value. 1 was given

@@ -4,8 +4,8 @@
  * codes.
  */
 import { z } from 'zod';
+import { closest } from '../../driver/support/closest.js';
 import type { Problem } from './check-job.js';
-import { closest } from './closest.js';
 import { schemaOf } from './schema.js';
 import type { KeyPath } from './yaml-source.js';
 

@@ -5,7 +5,7 @@
  * read.
  */
 import { DataError } from '../../errors.js';
-import { closestText } from '../closest.js';
+import { closestText } from '../../support/closest.js';
 import { columnSql } from '../feature-spec.js';
 import type { SqlParser, TypedColumn } from './parser.js';
 import { Printer } from './print.js';

@@ -3,7 +3,7 @@
  * compared: what is not here is refused by every engine. One row a function;
  * `docs/sql-functions.md` is printed from it and a test runs its examples.
  */
-import { closestNames } from '../closest.js';
+import { closestNames } from '../../support/closest.js';
 import { dates } from './functions/dates.js';
 import { logic } from './functions/logic.js';
 import { numbers } from './functions/numbers.js';

@@ -1,4 +1,4 @@
-/** Names near a misspelt one, for messages. */
+/** Names near a misspelt one, for messages about words that are not known. */
 
 /** `names` ordered by edit distance to `name` (case ignored), nearest first. */
 export function closestNames(name: string, names: readonly string[], limit = 8): string[] {
@@ -21,8 +21,16 @@ export function closestText(name: string, names: readonly string[]): string {
   return near.join(', ') + (more > 0 ? ` and ${more} more` : '');
 }
 
+/** The name nearest to `word` when near enough to be a slip of typing; undefined otherwise. */
+export function closest(word: string, names: readonly string[]): string | undefined {
+  const [best] = closestNames(word, names, 1);
+  if (best === undefined) return undefined;
+  const distance = editDistance(word.toLowerCase(), best.toLowerCase());
+  return distance <= Math.max(2, Math.floor(word.length / 3)) ? best : undefined;
+}
+
 /** Levenshtein distance. */
-export function editDistance(a: string, b: string): number {
+function editDistance(a: string, b: string): number {
   let row = Array.from({ length: b.length + 1 }, (_, j) => j);
   for (let i = 1; i <= a.length; i++) {
     const next = [i];
