@@ -4,7 +4,7 @@
  * again after.
  */
 import { resolve } from 'node:path';
-import { evaluateByReference } from '../../driver/backend/reference-backend.js';
+import { createReferenceBackend } from '../../driver/backend/reference-backend.js';
 import { DataError, PlanError, ResourceError } from '../../driver/errors.js';
 import { identifyFiles, isRemote } from '../../driver/frame/identity.js';
 import {
@@ -16,7 +16,7 @@ import {
   Session,
   verifyUnchanged,
 } from '../../driver/index.js';
-import { topological } from '../../driver/ir/expr.js';
+import { denseBytes, topological } from '../../driver/ir/expr.js';
 import { env } from '../../driver/support/env.js';
 import { openSession } from '../engines.js';
 import { compareKept, keptValues } from './kept-values.js';
@@ -81,7 +81,7 @@ export async function replayRun(folder: string, options: ReplayOptions): Promise
     const exprs = [...wanted.values()];
     const values =
       options.engine === 'reference'
-        ? await evaluateOnReference(evaluator, exprs)
+        ? await evaluateByDefinition(evaluator, exprs)
         : ((await evaluator.evaluate(exprs)) as DenseMatrix[]);
     for (const source of sources) await verifyUnchanged(source);
     const named = new Map([...wanted.keys()].map((name, i) => [name, values[i]!]));
@@ -138,36 +138,27 @@ function wantedNodes(run: LoadedRun, name: string | undefined): Map<string, Expr
   return wanted;
 }
 
-/** Whole values by the operators' definitions, each forgotten after its last reader; only files are read otherwise. */
-async function evaluateOnReference(evaluator: Run, roots: readonly Expr[]): Promise<DenseMatrix[]> {
+/** Whole values by the operators' definitions, as written; only files are read otherwise. */
+async function evaluateByDefinition(run: Run, roots: readonly Expr[]): Promise<DenseMatrix[]> {
   const order = topological(roots).filter((expr) => expr.op.source !== 'files');
   const encoded = order.filter((expr) => expr.op.source === 'scan');
-  const bytes = encoded.reduce((sum, { rows, cols }) => sum + rows * cols * 8, 0);
+  const bytes = encoded.reduce((sum, expr) => sum + denseBytes(expr), 0);
   if (bytes > MAX_REFERENCE_BYTES) {
     throw new ResourceError(
       `replay: expected at most ${MAX_REFERENCE_BYTES} bytes of encoded data for the reference backend, which holds them whole, got ${bytes}; replay with --engine local`,
       { resource: 'memory', requestedBytes: bytes, availableBytes: MAX_REFERENCE_BYTES },
     );
   }
-  const read = (await evaluator.evaluate(encoded)) as DenseMatrix[];
-  const values = new Map<Expr, DenseMatrix>(encoded.map((expr, i) => [expr, read[i]!]));
-  const wanted = new Set(roots);
-  const left = new Map<Expr, number>();
-  for (const { inputs } of order)
-    for (const input of inputs) left.set(input, (left.get(input) ?? 0) + 1);
-  for (const expr of order) {
-    evaluator.scope.signal?.throwIfAborted();
-    if (expr.op.source !== 'scan') {
-      const inputs = expr.inputs.map((input) => values.get(input)!);
-      values.set(expr, evaluateByReference(expr, inputs));
-    }
-    for (const input of expr.inputs) {
-      const uses = left.get(input)! - 1;
-      left.set(input, uses);
-      if (uses === 0 && !wanted.has(input)) values.delete(input);
-    }
-  }
-  return roots.map((root) => values.get(root)!);
+  const read = await run.evaluate(encoded);
+  const segment = {
+    nodes: order.filter((expr) => expr.op.source !== 'scan'),
+    inputs: new Map(encoded.map((expr, i) => [expr, read[i]!])),
+    outputs: roots,
+    persist: [],
+    blocked: new Set<Expr>(),
+  };
+  const { values } = await createReferenceBackend().run(segment, run.scope);
+  return roots.map((root) => values.get(root) as DenseMatrix);
 }
 
 /** @throws DataError naming the first local file that is gone or holds something else */
