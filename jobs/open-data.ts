@@ -129,16 +129,18 @@ async function resolve(
   onScan: () => void,
 ): Promise<Resolved> {
   const { cv, data } = job;
-  const start = performance.now();
   const { description } = frame;
-  const counted = counting(frames, run, onScan);
-  const byFile =
-    description.source.files.length > 1 && description.isUniform !== false
-      ? new FileProfiles(counted, (key, compute, unchanged) =>
-          run.memo(key, compute as () => Promise<Json>, unchanged),
-        )
-      : undefined;
-  const features = await resolveFeatures(byFile ?? counted, description, {
+  const start = performance.now();
+  const profiles = new FileProfiles(
+    frames,
+    (key, compute, unchanged) => run.memo(key, compute as () => Promise<Json>, unchanged),
+    (files) => {
+      onScan();
+      run.statistics.scans++;
+      run.statistics.rowsRead += files.reduce((rows, file) => rows + file.rows, 0);
+    },
+  );
+  const features = await resolveFeatures(profiles, description, {
     ...(data.features ? { features: data.features } : {}),
     dialect: data.dialect,
     target: data.target,
@@ -146,11 +148,11 @@ async function resolve(
     ...(cv.kind === 'predefined' ? { predefined: { column: cv.column } } : {}),
   });
   run.statistics.bar(frames.name, 'profile', start, performance.now());
-  if (byFile === undefined) return { features };
-  const files = partFiles(description.source.files, momentBytes(features, job));
+  const { source } = description;
+  const files = source.isUndivided ? [] : partFiles(source.files, momentBytes(features, job));
   if (files.length < 2) return { features };
   const partsOf = (some: readonly EncodedFeature[]): EncodedPart[] =>
-    encodedParts(some, files, (part, text) => byFile.ofFiles(part, text));
+    encodedParts(some, files, (part, text) => profiles.ofFiles(part, text));
   const { folds } = features;
   const parts = partsOf(features.features);
   return folds ? { features, parts, foldParts: partsOf([folds.feature]) } : { features, parts };
@@ -161,29 +163,4 @@ function momentBytes({ features, folds }: ResolvedFeatures, { cv }: Job): number
   const side = encodedWidth(features) + 2;
   const groups = folds ? folds.count + 1 : cv.kind === 'kfold' ? cv.folds : 1;
   return groups * side * side * Float64Array.BYTES_PER_ELEMENT;
-}
-
-/** Counts the scans an engine makes, and the rows they read, into the run's statistics, and says when one begins. */
-function counting(frames: FrameEngine, run: Run, onScan: () => void): FrameEngine {
-  const count = (source: FrameSource): void => {
-    onScan();
-    run.statistics.scans++;
-    run.statistics.rowsRead += source.files.reduce((rows, file) => rows + file.rows, 0);
-  };
-  return {
-    name: frames.name,
-    describe: (path, options) => frames.describe(path, options),
-    profile: (source, requests) => {
-      count(source);
-      return frames.profile(source, requests);
-    },
-    ...(frames.profileFiles
-      ? {
-          profileFiles: (source, requests) => {
-            count(source);
-            return frames.profileFiles!(source, requests);
-          },
-        }
-      : {}),
-  };
 }

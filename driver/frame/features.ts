@@ -74,7 +74,7 @@ export interface ResolvedFeatures {
  * @throws DataError when the data do not hold what is asked, ConfigError when no data could
  */
 export async function resolveFeatures(
-  engine: FrameEngine,
+  engine: Pick<FrameEngine, 'profile'>,
   description: FrameDescription,
   selection: FeatureSelection,
 ): Promise<ResolvedFeatures> {
@@ -158,7 +158,7 @@ function assemble(
 
 /** Profiles each distinct expression once; an error about an expression names the feature it is of. */
 async function profileAll(
-  engine: FrameEngine,
+  engine: Pick<FrameEngine, 'profile'>,
   description: FrameDescription,
   requests: readonly ProfileRequest[],
   planned: readonly PlannedFeature[],
@@ -184,7 +184,7 @@ async function profileAll(
 
 /** @throws DataError with one or two example values when the expression is not numeric */
 async function checkNumeric(
-  engine: FrameEngine,
+  engine: Pick<FrameEngine, 'profile'>,
   description: FrameDescription,
   role: 'target' | 'feature',
   name: string,

@@ -7,14 +7,12 @@
 
 import type {
   ColumnProfile,
-  FrameDescription,
   FrameEngine,
   FrameFile,
   FrameSource,
   ProfileRequest,
   SqlText,
 } from '../ir/frame-engine.js';
-import type { DescribeOptions } from '../ir/read-options.js';
 import { sqlText } from '../operators/encode-block.js';
 import { verifyUnchanged } from './identity.js';
 import { FILE_VALUES, mergeProfiles, mergeQuantiles, quantileValues } from './merge-profiles.js';
@@ -31,21 +29,22 @@ export type Memo = (
 /** Raised when what a file's profile holds changes. */
 const VERSION = 2;
 
-export class FileProfiles implements FrameEngine {
-  readonly name: string;
-  readonly #engine: FrameEngine;
+export class FileProfiles implements Pick<FrameEngine, 'profile'> {
+  readonly #engine: Pick<FrameEngine, 'profile' | 'profileFiles'>;
   readonly #memo: Memo;
+  readonly #onScan: (files: readonly FrameFile[]) => void;
   /** By request, then by file: what `profile` learned, so that parts of the data can be looked at. */
   readonly #known = new Map<string, Map<FrameFile, ColumnProfile>>();
 
-  constructor(engine: FrameEngine, memo: Memo) {
-    this.name = engine.name;
+  /** @param onScan called as the engine begins to read files */
+  constructor(
+    engine: Pick<FrameEngine, 'profile' | 'profileFiles'>,
+    memo: Memo,
+    onScan: (files: readonly FrameFile[]) => void = () => undefined,
+  ) {
     this.#engine = engine;
     this.#memo = memo;
-  }
-
-  describe(path: string, options?: DescribeOptions): Promise<FrameDescription> {
-    return this.#engine.describe(path, options);
+    this.#onScan = onScan;
   }
 
   /** See `FrameEngine.profile`; cost: a scan of the files that are new. */
@@ -53,7 +52,7 @@ export class FileProfiles implements FrameEngine {
     source: FrameSource,
     requests: readonly ProfileRequest[],
   ): Promise<ColumnProfile[]> {
-    if (source.files.length < 2) return this.#engine.profile(source, requests);
+    if (source.files.length < 2 || source.isUndivided) return this.#whole(source, requests);
     const counted = requests.map(({ top, ...text }) => ({
       ...sqlText(text),
       top: top > 0 ? FILE_VALUES : 0,
@@ -73,8 +72,13 @@ export class FileProfiles implements FrameEngine {
       return quantiles === undefined ? undefined : { ...profile, quantiles };
     });
     const rest = requests.filter((_, i) => merged[i] === undefined);
-    const whole = rest.length > 0 ? await this.#engine.profile(source, rest) : [];
+    const whole = rest.length > 0 ? await this.#whole(source, rest) : [];
     return requests.map((request, i) => merged[i] ?? whole[rest.indexOf(request)]!);
+  }
+
+  #whole(source: FrameSource, requests: readonly ProfileRequest[]): Promise<ColumnProfile[]> {
+    this.#onScan(source.files);
+    return this.#engine.profile(source, requests);
   }
 
   /**
@@ -104,9 +108,10 @@ export class FileProfiles implements FrameEngine {
     // wait for ever.
     const distinct = [...new Map(source.files.map((file) => [fileKey(file), file])).values()];
     const batch = new Batch(distinct.length, (files) => {
-      const part = { ...source, files };
-      if (this.#engine.profileFiles) return this.#engine.profileFiles(part, requests);
-      return inTurn(files, (file) => this.#engine.profile({ ...part, files: [file] }, requests));
+      const one = (file: FrameFile) => this.#whole({ ...source, files: [file] }, requests);
+      if (this.#engine.profileFiles === undefined) return inTurn(files, one);
+      this.#onScan(files);
+      return this.#engine.profileFiles({ ...source, files }, requests);
     });
     const asked = JSON.stringify(requests);
     const options = optionsKey(source.options);

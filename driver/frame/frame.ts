@@ -30,10 +30,9 @@ export class Frame {
         { paths },
       );
     }
-    const isUndivided = description.isUniform === false;
-    const own = isUndivided ? { ...source, isUndivided } : source;
+    const own = description.isUniform === false ? { ...source, isUndivided: true } : source;
     this.#evaluator = evaluator;
-    this.description = description;
+    this.description = { ...description, source: own };
     this.expr = frameLeaf(evaluator, own, columns.length);
   }
 

@@ -17,7 +17,7 @@ import { type Expr, type NodeMaker, shapeText } from '../ir/expr.js';
 import { defineOp, type OpDef, type PartOperands } from '../ir/op-def.js';
 import { type DenseMatrix, dense } from '../ir/value.js';
 import { add } from './cells.js';
-import { mergeCentered, mergeGroupGram, type PartPlacement } from './merge-group-gram.js';
+import { mergeGroupGram, type PartPlacement } from './merge-group-gram.js';
 
 export const groupGram: OpDef = defineOp({
   name: 'groupGram',
@@ -88,7 +88,7 @@ export const groupGram: OpDef = defineOp({
   },
   merge: (whole, results, maker) => {
     if (!whole.attrs.center) return results.reduce((sum, one) => maker.intern(add, [sum, one]));
-    const placement = { groups: groupsOf(whole), columns: null };
+    const placement = { groups: range(whole.attrs.groups as number), columns: null };
     return merged(
       whole,
       results,
@@ -100,7 +100,7 @@ export const groupGram: OpDef = defineOp({
     const placements: PartPlacement[] = [];
     const grams = parts.map(({ own }) => {
       const [folds, ...blocks] = own.map((one) => one!);
-      const groups = folds!.places ?? groupsOf(whole);
+      const groups = folds!.places ?? range(whole.attrs.groups as number);
       placements.push({ groups, columns: columnsOf(whole, blocks) });
       const inputs = own.map((one) => one!.expr);
       return maker.intern(groupGram, inputs, { ...whole.attrs, groups: groups.length });
@@ -112,16 +112,8 @@ export const groupGram: OpDef = defineOp({
     ...inputs.slice(1).map((_, i) => ({ operand: i + 1, by: 'cols' }) as const),
   ],
   combine: (a, b, attrs) => {
-    const side = a.cols;
-    const groups = attrs.groups as number;
-    const data = a.data.slice();
-    if (!attrs.center) {
-      for (let i = 0; i < data.length; i++) data[i]! += b.data[i]!;
-      return dense(a.rows, side, data);
-    }
-    for (let group = 0; group < groups; group++)
-      mergeCentered(data, b.data, group * side * side, side);
-    return dense(a.rows, side, data);
+    const same = { groups: range(attrs.groups as number), columns: null };
+    return mergeGroupGram.reference([a, b], { ...attrs, side: a.cols, parts: [same, same] }, a);
   },
   cases: [
     {
@@ -168,8 +160,8 @@ function merged(
   return maker.intern(mergeGroupGram, results, placed);
 }
 
-function groupsOf({ attrs }: Expr): readonly number[] {
-  return Array.from({ length: attrs.groups as number }, (_, group) => group);
+function range(length: number): readonly number[] {
+  return Array.from({ length }, (_, i) => i);
 }
 
 /** Places of a part's columns of [X Y] among those of all; null when they are the same. */
@@ -178,7 +170,7 @@ function columnsOf(whole: Expr, blocks: PartOperands['own']): readonly number[] 
   let offset = 0;
   return blocks.flatMap((block, k) => {
     const { expr, places } = block!;
-    const own = places ?? Array.from({ length: expr.cols }, (_, column) => column);
+    const own = places ?? range(expr.cols);
     const columns = own.map((column) => offset + column);
     offset += whole.inputs[k + 1]!.cols;
     return columns;

@@ -55,15 +55,16 @@ export const mergeGroupGram = defineOp({
   reference: (inputs, attrs, out) => {
     const side = out.cols;
     const data = new Float64Array(out.rows * side);
-    const block = new Float64Array(side * side);
+    const isPlaced = partsOf(attrs).some(({ columns }) => columns !== null);
+    const block = new Float64Array(isPlaced ? side * side : 0);
     for (const [k, input] of inputs.entries()) {
       const { groups, columns } = partsOf(attrs)[k]!;
       const places = columns === null ? null : placesOf(columns);
       for (const [own, group] of groups.entries()) {
-        const base = group * side * side;
+        const target = data.subarray(group * side * side, (group + 1) * side * side);
         const moments = placed(input, own, places, block, side);
-        if (attrs.center) addCentered(data, base, moments, side);
-        else for (let i = 0; i < moments.length; i++) data[base + i]! += moments[i]!;
+        if (attrs.center) addCentered(target, moments, side);
+        else for (let i = 0; i < moments.length; i++) target[i]! += moments[i]!;
       }
     }
     return dense(out.rows, side, data);
@@ -122,13 +123,12 @@ function placesOf(columns: readonly number[]): Int32Array {
 
 /** The part's block of one of its groups, cells at the places they belong to. `block` is overwritten. */
 function placed(
-  input: DenseMatrix,
+  { cols: width, data }: DenseMatrix,
   own: number,
   places: Int32Array | null,
   block: Float64Array,
   side: number,
 ): Float64Array {
-  const { cols: width, data } = input;
   const from = own * width * width;
   if (places === null) return data.subarray(from, from + width * width);
   block.fill(0);
@@ -138,12 +138,6 @@ function placed(
     for (let j = 0; j < width; j++) block[row + places[j]!]! += data[source + j]!;
   }
   return block;
-}
-
-function addCentered(data: Float64Array, base: number, part: Float64Array, side: number): void {
-  if (part[0] === 0) return;
-  const target = data.subarray(base, base + side * side);
-  mergeCentered(target, part, 0, side);
 }
 
 /** Centred moments for the conformance cases: any symmetric block with its count in the corner will do. */
@@ -161,26 +155,25 @@ function moments(counts: readonly number[], side: number, seed: number): DenseMa
   return dense(counts.length * side, side, data);
 }
 
-/** Adds the centred moments at `b[base..]` to those at `a[base..]` (Chan, Golub, LeVeque 1979, eq. 2.1). */
-export function mergeCentered(a: Float64Array, b: Float64Array, base: number, side: number): void {
-  const na = a[base]!;
-  const nb = b[base]!;
+/** Adds centred moments `b` of one group to `a` (Chan, Golub, LeVeque 1979, eq. 2.1). */
+function addCentered(a: Float64Array, b: Float64Array, side: number): void {
+  const [na, nb] = [a[0]!, b[0]!];
   if (nb === 0) return;
   if (na === 0) {
-    a.set(b.subarray(base, base + side * side), base);
+    a.set(b);
     return;
   }
   const n = na + nb;
   const weight = (na * nb) / n;
   const delta = new Float64Array(side);
-  for (let i = 1; i < side; i++) delta[i] = b[base + i]! - a[base + i]!;
+  for (let i = 1; i < side; i++) delta[i] = b[i]! - a[i]!;
   for (let i = 1; i < side; i++) {
-    const row = base + i * side;
+    const row = i * side;
     const scaled = weight * delta[i]!;
     for (let j = 1; j < side; j++) a[row + j]! += b[row + j]! + scaled * delta[j]!;
-    const mean = a[base + i]! + (delta[i]! * nb) / n;
-    a[base + i] = mean;
+    const mean = a[i]! + (delta[i]! * nb) / n;
+    a[i] = mean;
     a[row] = mean;
   }
-  a[base] = n;
+  a[0] = n;
 }

@@ -144,8 +144,6 @@ describe('profiles file by file', () => {
     const counting = (): FileProfiles =>
       new FileProfiles(
         {
-          name: engine.name,
-          describe: (path) => engine.describe(path),
           profile: () => Promise.reject(new Error('not the whole')),
           profileFiles: (source, list) => {
             asked.push(source.files.length);
