@@ -120,7 +120,9 @@ export const sigmoid = unaryOp('sigmoid', (a) => 1 / (1 + Math.exp(-a)), { cellF
 export const not = unaryOp('not', (a) => (a === 0 ? 1 : 0));
 
 /** 1 where the cell is NaN, else 0. */
-export const isNan = unaryOp('isNaN', (a) => (Number.isNaN(a) ? 1 : 0), { zero: 'either' });
+const isNan = unaryOp('isNaN', (a) => (Number.isNaN(a) ? 1 : 0), { zero: 'either' });
 
 /** 1 / a. */
 export const recip = unaryOp('recip', (a) => 1 / a, { cellFlops: 4 });
+
+export { isNan as isNaN };

@@ -15,6 +15,7 @@
 import type { Expr } from '../../ir/expr.js';
 import { ops } from '../../operators/index.js';
 import type { PlanContext, PlanRule } from '../plan-rule.js';
+import { cellsOf } from '../rules/merge-slices.js';
 import {
   blockRows,
   borderOf,
@@ -25,7 +26,7 @@ import {
   type Run,
   spreadRows,
 } from './columns.js';
-import { bindSegments, bound, cellsOf, rangeAlong, type Segment } from './ranges.js';
+import { bindSegments, bound, rangeAlong, type Segment } from './ranges.js';
 
 /** The result has the square of this many blocks at most. */
 const MAX_PIECES = 12;

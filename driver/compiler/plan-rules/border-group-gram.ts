@@ -11,6 +11,7 @@
 import type { Expr } from '../../ir/expr.js';
 import { ops } from '../../operators/index.js';
 import type { PlanContext, PlanRule } from '../plan-rule.js';
+import { cellsOf } from '../rules/merge-slices.js';
 import {
   type Border,
   blockRows,
@@ -20,7 +21,7 @@ import {
   operandsOf,
   type Run,
 } from './columns.js';
-import { bindSegments, bound, cellsOf, type Segment } from './ranges.js';
+import { bindSegments, bound, type Segment } from './ranges.js';
 
 /** Runs of columns a block is put together from, at most; there are their square of pieces in each group. */
 const MAX_RUNS = 16;

@@ -8,7 +8,7 @@ import type { Expr, NodeMaker } from '../../ir/expr.js';
 import type { Axis } from '../../ir/op-def.js';
 import { ops } from '../../operators/index.js';
 import { type Range, rangeOf } from '../../operators/slice.js';
-import { sliceAttrs } from '../rules/merge-slices.js';
+import { cellsOf } from '../rules/merge-slices.js';
 
 /** Positions [from, to) of a part. */
 export interface Segment {
@@ -43,13 +43,6 @@ export function partsOf(expr: Expr, axis: Axis): readonly Expr[] {
 /** The bind of these nodes; the node itself when there is one. */
 export function bound(parts: readonly Expr[], axis: Axis, maker: NodeMaker): Expr {
   return parts.length === 1 ? parts[0]! : maker.intern(binds[axis], parts);
-}
-
-/** Some rows and columns of a node, or the node itself when they are all. */
-export function cellsOf(expr: Expr, rows: Range, cols: Range, maker: NodeMaker): Expr {
-  const attrs = sliceAttrs(rows, cols, expr);
-  const isWhole = attrs.rows === null && attrs.cols === null;
-  return isWhole ? expr : maker.intern(ops.slice, [expr], attrs);
 }
 
 /** Positions [from, to) of a node along an axis, all of it across. */

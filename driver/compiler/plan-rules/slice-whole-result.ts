@@ -8,8 +8,8 @@ import type { Expr } from '../../ir/expr.js';
 import { ops } from '../../operators/index.js';
 import { rangeOf } from '../../operators/slice.js';
 import type { PlanContext, PlanRule } from '../plan-rule.js';
+import { cellsOf } from '../rules/merge-slices.js';
 import { splitOps } from './bind-parts.js';
-import { cellsOf } from './ranges.js';
 
 export const sliceWholeResult: PlanRule = {
   name: 'slice-whole-result',

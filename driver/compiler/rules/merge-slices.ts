@@ -1,15 +1,15 @@
 /** A slice of a slice is one slice of the original; a slice of everything is the original. */
-import type { Attrs } from '../../ir/attrs.js';
-import type { Expr } from '../../ir/expr.js';
+import type { Expr, NodeMaker } from '../../ir/expr.js';
 import { ops } from '../../operators/index.js';
 import { type Range, rangeOf } from '../../operators/slice.js';
 import type { Rule } from '../rule.js';
 
-/** Slice attributes in the one canonical form: null for all. */
-export function sliceAttrs(rows: Range, cols: Range, x: Expr): Attrs {
+/** Some rows and columns of a node, or the node itself when they are all; null is the one form of "all". */
+export function cellsOf(x: Expr, rows: Range, cols: Range, maker: NodeMaker): Expr {
   const canonical = ([from, to]: Range, size: number): Range | null =>
     from === 0 && to === size ? null : [from, to];
-  return { rows: canonical(rows, x.rows), cols: canonical(cols, x.cols) };
+  const attrs = { rows: canonical(rows, x.rows), cols: canonical(cols, x.cols) };
+  return attrs.rows === null && attrs.cols === null ? x : maker.intern(ops.slice, [x], attrs);
 }
 
 export const mergeSlices: Rule = {
@@ -26,8 +26,7 @@ export const mergeSlices: Rule = {
     const source = x.inputs[0]!;
     const rowShift = rangeOf(x.attrs, 'rows', source.rows)[0];
     const colShift = rangeOf(x.attrs, 'cols', source.cols)[0];
-    const attrs = sliceAttrs(shifted(rows, rowShift), shifted(cols, colShift), source);
-    return context.intern(ops.slice, [source], attrs);
+    return cellsOf(source, shifted(rows, rowShift), shifted(cols, colShift), context);
   },
 };
 

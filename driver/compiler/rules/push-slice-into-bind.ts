@@ -2,7 +2,7 @@
 import { ops } from '../../operators/index.js';
 import { type Range, rangeOf } from '../../operators/slice.js';
 import type { Rule } from '../rule.js';
-import { sliceAttrs } from './merge-slices.js';
+import { cellsOf } from './merge-slices.js';
 
 export const pushSliceIntoBind: Rule = {
   name: 'push-slice-into-bind',
@@ -22,10 +22,7 @@ export const pushSliceIntoBind: Rule = {
       if (from < end) {
         if (to > end) return undefined;
         const inside: Range = [from - start, to - start];
-        const attrs = byRows ? sliceAttrs(inside, cols, part) : sliceAttrs(rows, inside, part);
-        return attrs.rows === null && attrs.cols === null
-          ? part
-          : context.intern(ops.slice, [part], attrs);
+        return cellsOf(part, byRows ? inside : rows, byRows ? cols : inside, context);
       }
       start = end;
     }
