@@ -41,7 +41,6 @@ export interface Descended {
 export const coordinateDescent = defineOp({
   name: 'coordinateDescent',
   arity: 6,
-  work: 'factorise',
   infer: (inputs) => {
     const [a, b, ...numbers] = inputs;
     const d = a!.rows;

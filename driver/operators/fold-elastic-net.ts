@@ -12,6 +12,7 @@ import { defineFoldFit, type FoldCall, type FoldSystem } from './fold-system.js'
 
 export const foldElasticNet = defineFoldFit({
   name: 'foldElasticNet',
+  work: 'cells',
   numbers: [0.1, 0.5],
   attrs: { maxSweeps: 10_000, tolerance: 1e-14 },
   flops: (n) => 20 * n * n,

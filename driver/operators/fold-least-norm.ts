@@ -5,6 +5,7 @@ import { type Eigensystem, jacobi, leastNormSolution } from './least-norm.js';
 
 export const foldLeastNorm = defineFoldFit({
   name: 'foldLeastNorm',
+  work: 'factorise',
   numbers: [],
   attrs: { tolerance: 1e-12 },
   flops: (n) => 9 * n ** 3,

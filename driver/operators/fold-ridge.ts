@@ -5,6 +5,7 @@ import { defineFoldFit, type FoldSystem } from './fold-system.js';
 
 export const foldRidge = defineFoldFit({
   name: 'foldRidge',
+  work: 'factorise',
   numbers: [0.5],
   flops: (n) => n ** 3 / 3,
   solve: (system, { inputs }) => {

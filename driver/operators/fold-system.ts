@@ -30,6 +30,7 @@ export interface FoldCall {
 
 interface FoldFit {
   readonly name: string;
+  readonly work: OpDef['work'];
   /** Values of the numbers between the moments and the pairs, for the cases. */
   readonly numbers: readonly number[];
   readonly attrs?: Attrs;
@@ -40,7 +41,7 @@ interface FoldFit {
 }
 
 /** An operator that fits outside a group. */
-export function defineFoldFit({ name, numbers, attrs: own, flops, solve }: FoldFit): OpDef {
+export function defineFoldFit({ name, work, numbers, attrs: own, flops, solve }: FoldFit): OpDef {
   const k = numbers.length;
   const foldCase = (...args: Parameters<typeof sampleCase>) => {
     const { inputs, attrs, ...rest } = sampleCase(...args);
@@ -50,7 +51,7 @@ export function defineFoldFit({ name, numbers, attrs: own, flops, solve }: FoldF
   return defineOp({
     name,
     arity: { min: k + 1, max: k + 2 },
-    work: 'factorise',
+    work,
     infer: (inputs, attrs) => {
       const gram = inputs[0]!;
       const fits =
