@@ -10,7 +10,6 @@ export type {
 } from './backend/backend.js';
 export type { CacheEntry } from './backend/cache-entry.js';
 export type { CacheTier, TierIndex, TierUsage } from './backend/cache-tier.js';
-export { createNullBackend, type NullBackend } from './backend/null-backend.js';
 export { createReferenceBackend } from './backend/reference-backend.js';
 export { printPlan } from './compiler/explain.js';
 export type { PlacementPolicy } from './compiler/pass.js';

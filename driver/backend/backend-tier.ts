@@ -67,6 +67,6 @@ export class BackendTier implements CacheTier {
 
   usage(): TierUsage {
     const { bytes, budgetBytes, size } = this.#place;
-    return { bytes, budgetBytes, entries: size };
+    return { bytes, budgetBytes: budgetBytes === Infinity ? null : budgetBytes, entries: size };
   }
 }

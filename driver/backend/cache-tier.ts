@@ -8,17 +8,13 @@ import type { Expr } from '../ir/expr.js';
 import type { Handle, Value } from '../ir/value.js';
 import type { CacheEntry } from './cache-entry.js';
 
-/** What a tier may ask of the index. All of it is synchronous and cheap. */
+/** What a tier may ask of the index. */
 export interface TierIndex {
-  /** The entry of a node, in whatever tier. Counts nothing. */
-  probe(expr: Expr): CacheEntry | undefined;
   /**
    * Takes a cached value out of the index: its miss is remembered, and the tier is told by `drop`.
    * False when the node has no cached value.
    */
   evict(expr: Expr): boolean;
-  /** Entries whose values are handles of this tier. */
-  entriesOf(tier: string): Iterable<CacheEntry>;
 }
 
 /** Row blocks that a plan is about to compute in the backend of a tier. */
@@ -33,7 +29,9 @@ export interface PlannedRows {
 export interface TierUsage {
   /** Held now, as far as the tier knows. @units bytes */
   readonly bytes: number;
-  readonly budgetBytes: number;
+  /** Null where the backend sets no limit. @units bytes */
+  readonly budgetBytes: number | null;
+  /** Values, each counted once whatever the number of its keys. */
   readonly entries: number;
 }
 
@@ -62,7 +60,7 @@ export interface CacheTier {
   drop(entry: CacheEntry, handle: Handle): void;
   /** Evicts what is worth least and not pinned, until so many bytes are free. False when there is nothing left to evict. */
   makeRoom?(bytes: number): boolean;
-  usage?(): TierUsage;
+  usage(): TierUsage;
 }
 
 /** Values stay in their tiers until the answer is called. */

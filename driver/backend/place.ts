@@ -37,6 +37,8 @@ export interface PlaceRules<T> {
   readonly victims?: VictimRule<Copy<T>>;
   /** True: what was added last stays, even if it is larger than the budget. */
   readonly keepsLatest?: boolean;
+  /** Told that too much is here, instead of letting it go at once. */
+  readonly onOver?: () => void;
   /** A copy is out, and nobody reads it. Waits for nobody. */
   readonly release?: (it: T) => void;
 }
@@ -65,7 +67,7 @@ export class Place<T> {
   }
 
   get budgetBytes(): number {
-    return this.#rules.budgetBytes;
+    return this.#budget.limitBytes;
   }
 
   get bytes(): number {
@@ -112,8 +114,10 @@ export class Place<T> {
   }
 
   /** In place of an earlier copy of the value. */
-  add(value: Value, added: NewCopy<T>): void {
-    this.unpin(this.#put(value, added));
+  add(value: Value, added: NewCopy<T>): Copy<T> {
+    const copy = this.#put(value, added);
+    this.unpin(copy);
+    return copy;
   }
 
   unpin(copy: Copy<T>): void {
@@ -137,8 +141,18 @@ export class Place<T> {
     for (const copy of this.#copies) this.#drop(copy);
   }
 
+  /** What there is room for and what copies take, as it was found to be. @units bytes */
+  resize(budgetBytes: number, sizes: Iterable<readonly [Copy<T>, bytes: number]>): void {
+    this.#budget.limitBytes = budgetBytes;
+    for (const [copy, bytes] of sizes) {
+      this.#budget.charge(bytes - copy.bytes);
+      copy.bytes = bytes;
+    }
+    this.#budget.reorder();
+  }
+
   /** What nobody reads, least worth first, while `isOver`: who asks for the next one has dropped the last. */
-  victims(isOver: () => boolean, isKept?: (copy: Copy<T>) => boolean): Iterable<Copy<T>> {
+  victims(isOver?: () => boolean, isKept?: (copy: Copy<T>) => boolean): Iterable<Copy<T>> {
     return this.#budget.victims(isOver, isKept);
   }
 
@@ -175,8 +189,12 @@ export class Place<T> {
 
   /** Takes out what may go, until the rest fits. What can't fit goes before it pushes out others. */
   #trim(unpinned: Copy<T>): void {
-    const { maxCopies = Infinity, keepsLatest = false } = this.#rules;
+    const { maxCopies = Infinity, keepsLatest = false, onOver } = this.#rules;
     const isOver = (): boolean => this.#budget.isOver() || this.#copies.size > maxCopies;
+    if (onOver !== undefined) {
+      if (isOver()) onOver();
+      return;
+    }
     if (!keepsLatest && unpinned.bytes > this.budgetBytes) this.#drop(unpinned);
     const isKept = (copy: Copy<T>): boolean => keepsLatest && copy === this.#latest;
     for (const copy of this.victims(isOver, isKept)) this.#drop(copy);

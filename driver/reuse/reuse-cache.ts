@@ -241,13 +241,6 @@ export class ReuseCache {
     return new Set(this.#entries.values()).values();
   }
 
-  *entriesOf(tier: string): Iterable<CacheEntry> {
-    for (const [expr, entry] of this.#entries) {
-      if (entry.expr !== expr || entry.value?.kind !== 'handle') continue;
-      if (entry.value.backend === tier) yield entry;
-    }
-  }
-
   #keepInMemory(entry: CacheEntry): void {
     const isCell = entry.bytes === ENTRY_OVERHEAD_BYTES + 8;
     if (isCell && this.#pinnedBytes + entry.bytes <= this.#pinnedLimit) {

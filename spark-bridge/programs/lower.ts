@@ -5,14 +5,14 @@
  */
 
 import type { Segment } from '../../driver/backend/backend.js';
-import type { Copy, Place } from '../../driver/backend/place.js';
+import type { Place } from '../../driver/backend/place.js';
 import { InternalError } from '../../driver/errors.js';
 import type { Attrs, AttrValue } from '../../driver/ir/attrs.js';
 import { denseBytes, type Expr } from '../../driver/ir/expr.js';
 import type { FrameSource, SqlText } from '../../driver/ir/frame-engine.js';
 import { isLeafValue, leafValue } from '../../driver/ir/leaf-value.js';
 import { operandsByRows } from '../../driver/ir/op-def.js';
-import type { DenseMatrix, Value } from '../../driver/ir/value.js';
+import type { Value } from '../../driver/ir/value.js';
 import { cellsToBytes } from '../channel/frame-codec.js';
 import type {
   Json,
@@ -48,12 +48,11 @@ export interface LoweredProgram {
   readonly payloads: readonly Uint8Array[];
   /** Handles made for the segment's persisted nodes. */
   readonly handles: ReadonlyMap<Expr, string>;
-  /** Handles made for host matrices that stay in the cluster. */
-  readonly uploads: ReadonlyMap<string, DenseMatrix>;
-  /** Handles made for host matrices that stay in the cluster whole. */
-  readonly broadcasts: ReadonlyMap<string, DenseMatrix>;
-  /** Handles the program reads, and tells the caches that it no longer does. */
+  /** Handles the program reads. */
   readonly reads: readonly string[];
+  /** Notes that host matrices it brought are in the cluster from now on. */
+  readonly keepSent: () => void;
+  /** It no longer reads those that were there. */
   readonly done: () => void;
 }
 
@@ -64,10 +63,9 @@ export function lowerSegment(segment: Segment, context: LoweringContext): Lowere
   const inputs: WireInput[] = [];
   const payloads: Uint8Array[] = [];
   const persist: WireKeep[] = [];
-  const uploads = new Map<string, DenseMatrix>();
-  const broadcasts = new Map<string, DenseMatrix>();
+  const sent: (() => void)[] = [];
   const reads: string[] = [];
-  const used: { readonly place: Place<string>; readonly copy: Copy<string> }[] = [];
+  const used: (() => void)[] = [];
   for (const [expr, byRows] of operands) {
     const value = segmentValue(expr, segment);
     const input = { id: expr.id, rows: value.rows, cols: value.cols };
@@ -79,21 +77,19 @@ export function lowerSegment(segment: Segment, context: LoweringContext): Lowere
     const place = byRows ? context.uploads : context.broadcasts;
     const held = place.use(value);
     if (held !== undefined) {
-      used.push({ place, copy: held });
+      used.push(() => place.unpin(held));
       inputs.push({ ...input, payload: null, handle: held.it });
       continue;
     }
-    const isKept = !segment.persist.includes(expr);
-    const isBroadcast = isKept && !byRows && denseBytes(value) >= BROADCAST_BYTES;
-    const broadcast = isBroadcast ? newHandle() : null;
-    if (broadcast !== null) broadcasts.set(broadcast, value);
-    inputs.push({ ...input, payload: payloads.length, handle: broadcast });
+    const bytes = denseBytes(value);
+    const isKept =
+      !segment.persist.includes(expr) && bytes >= (byRows ? KEEP_BYTES : BROADCAST_BYTES);
+    const handle = isKept ? newHandle() : null;
+    inputs.push({ ...input, payload: payloads.length, handle: byRows ? null : handle });
     payloads.push(cellsToBytes(value.data));
-    if (isKept && byRows && denseBytes(value) >= KEEP_BYTES) {
-      const handle = newHandle();
-      uploads.set(handle, value);
-      persist.push({ id: expr.id, handle, level: null, lazy: false });
-    }
+    if (handle === null) continue;
+    sent.push(() => place.add(value, { it: handle, bytes, seconds: 0 }));
+    if (byRows) persist.push({ id: expr.id, handle, level: null, lazy: false });
   }
   const handles = new Map<Expr, string>();
   for (const expr of segment.persist) {
@@ -106,15 +102,15 @@ export function lowerSegment(segment: Segment, context: LoweringContext): Lowere
     .filter((expr) => !isLeafValue(expr))
     .map((expr) => lowerNode(expr, segment, context));
   const outputs = segment.outputs.map((expr) => expr.id);
-  const done = (): void => {
-    for (const { place, copy } of used) place.unpin(copy);
+  const all = (some: readonly (() => void)[]) => (): void => {
+    for (const one of some) one();
   };
   const parts = [...(segment.parts ?? [])].map(([{ id }, some]) => ({
     id,
     ends: some.map(({ to }) => to),
   }));
   const program = { run, inputs, instructions, outputs, persist, parts };
-  return { program, payloads, handles, uploads, broadcasts, reads, done };
+  return { program, payloads, handles, reads, keepSent: all(sent), done: all(used) };
 }
 
 /** Values the program starts from, and whether some instruction takes them by rows. */

@@ -19,7 +19,7 @@ import { causeOf, verifyUnchanged } from '../../driver/frame/identity.js';
 import type { SqlParser } from '../../driver/frame/sql/parser.js';
 import { denseBytes, type Expr } from '../../driver/ir/expr.js';
 import type { FrameEngine } from '../../driver/ir/frame-engine.js';
-import { type DenseMatrix, dense, type Handle, type Value } from '../../driver/ir/value.js';
+import { dense, type Handle, type Value } from '../../driver/ir/value.js';
 import type { Channel, Reply } from '../channel/channel.js';
 import { bytesToCells, cellsToBytes } from '../channel/frame-codec.js';
 import { RenewableChannel } from '../channel/renewable-channel.js';
@@ -145,8 +145,7 @@ export class SparkBackend implements Backend {
     });
     const { result, payloads } = await this.#call(segment, lowered, context);
     this.#slots = result.slots;
-    for (const [id, matrix] of lowered.uploads) this.#uploads.add(matrix, copyOf(id, matrix));
-    for (const [id, matrix] of lowered.broadcasts) this.#broadcasts.add(matrix, copyOf(id, matrix));
+    lowered.keepSent();
     await this.#verify(segment, lowered, new Set(result.incomplete), result.executors);
     const values = new Map<Expr, Value>();
     segment.outputs.forEach((expr, i) => {
@@ -241,7 +240,8 @@ export class SparkBackend implements Backend {
     const send = async (): Promise<NewCopy<string> | undefined> => {
       const cells = cellsToBytes(value.data);
       const sent = this.channel.call('broadcast', { handle, rows, cols }, [cells]);
-      return sent.then(() => copyOf(handle, value)).catch(() => undefined);
+      const copy = { it: handle, bytes: denseBytes(value), seconds: 0 };
+      return sent.then(() => copy).catch(() => undefined);
     };
     void broadcasts.bring(value, send).then((copy) => copy && broadcasts.unpin(copy));
   }
@@ -341,10 +341,6 @@ export class SparkBackend implements Backend {
   #name(kind: string): string {
     return `${kind}-${this.#prefix}-${this.#next++}`;
   }
-}
-
-function copyOf(id: string, matrix: DenseMatrix): NewCopy<string> {
-  return { it: id, bytes: denseBytes(matrix), seconds: 0 };
 }
 
 /**

@@ -13,14 +13,10 @@ import type {
   TierIndex,
   TierUsage,
 } from '../../driver/backend/cache-tier.js';
+import { type Copy, Place } from '../../driver/backend/place.js';
 import { denseBytes, type Expr } from '../../driver/ir/expr.js';
 import type { Handle } from '../../driver/ir/value.js';
-import {
-  Budget,
-  type Candidate,
-  lossPerByte,
-  type VictimRule,
-} from '../../driver/support/budget.js';
+import { lossPerByte, type VictimRule } from '../../driver/support/budget.js';
 import type { WireStorage } from '../channel/wire.js';
 import { DelayedCaching, type RddReuse } from './delayed-caching.js';
 
@@ -47,11 +43,9 @@ export interface RddTierOptions {
 /** Reads of a value that is not wholly stored, after which what is missing is computed in the background. */
 const INCOMPLETE_READS = 3;
 
-interface Kept extends Candidate {
-  readonly id: string;
+interface Kept {
+  readonly handle: Handle;
   readonly entry: CacheEntry;
-  readonly expr: Expr;
-  bytes: number;
   /** What its blocks measured when they were made. @units bytes */
   readonly estimate: number;
   /** Programs that read it. */
@@ -61,10 +55,10 @@ interface Kept extends Candidate {
   isStubborn: boolean;
 }
 
-const leastLoss: VictimRule<Kept> = {
-  score: ({ entry: { hits, misses, seconds }, jobs, bytes }) =>
-    lossPerByte(hits + misses + jobs, seconds, bytes),
-  tieBreak: ({ entry }) => entry.usedAt,
+const leastLoss: VictimRule<Copy<Kept>> = {
+  score: ({ it: { entry, jobs }, bytes }) =>
+    lossPerByte(entry.hits + entry.misses + jobs, entry.seconds, bytes),
+  tieBreak: ({ it }) => it.entry.usedAt,
 };
 
 export class RddTier implements CacheTier {
@@ -72,16 +66,13 @@ export class RddTier implements CacheTier {
   readonly caching: DelayedCaching;
   readonly #storage: RddStorage;
   readonly #share: number;
-  readonly #kept = new Map<string, Kept>();
-  /** Running plans that may read a value. */
-  readonly #pins = new Map<string, number>();
+  readonly #place: Place<Kept>;
+  readonly #kept = new Map<string, Copy<Kept>>();
   /** What each running plan has pinned. */
-  readonly #running = new Set<string[]>();
-  /** Released once no plan reads them. */
-  readonly #doomed = new Set<string>();
-  #leaving: string[] = [];
+  readonly #running = new Set<Copy<Kept>[]>();
+  /** Released at the end of this turn. */
+  readonly #leaving = new Set<string>();
   #index: TierIndex | undefined;
-  readonly #budget: Budget<Kept>;
   #reclaiming: Promise<void> | undefined;
   #background: Promise<void> | undefined;
   /** Values whose missing partitions were computed in the background. */
@@ -92,16 +83,21 @@ export class RddTier implements CacheTier {
     this.name = name;
     this.#storage = storage;
     this.#share = options.share;
-    this.#budget = new Budget(leastLoss, options.share * options.memoryBytes);
     this.caching = new DelayedCaching(options.policy);
+    this.#place = new Place<Kept>({
+      budgetBytes: options.share * options.memoryBytes,
+      victims: leastLoss,
+      onOver: () => void this.reclaim(),
+      release: ({ handle }) => this.#release(handle.id),
+    });
   }
 
   get budgetBytes(): number {
-    return this.#budget.limitBytes;
+    return this.#place.budgetBytes;
   }
 
   usage(): TierUsage {
-    return { bytes: this.#budget.bytes, budgetBytes: this.budgetBytes, entries: this.#kept.size };
+    return { bytes: this.#place.bytes, budgetBytes: this.budgetBytes, entries: this.#place.size };
   }
 
   connect(index: TierIndex): void {
@@ -113,33 +109,23 @@ export class RddTier implements CacheTier {
   }
 
   pin(handles: readonly Handle[]): () => void {
-    const pinned: string[] = [];
+    const pinned = handles.flatMap((handle) => this.#place.use(handle) ?? []);
+    // Evicted in this turn, as the plan was made.
+    const last = handles.filter(({ id }) => this.#leaving.delete(id));
     this.#running.add(pinned);
-    for (const { id } of handles) this.#pinId(id, pinned);
     return () => {
       this.#running.delete(pinned);
-      for (const id of pinned) this.#unpin(id);
+      for (const copy of pinned) this.#place.unpin(copy);
+      for (const { id } of last) this.#release(id);
     };
   }
 
   put(entry: CacheEntry, handle: Handle): void {
-    const kept: Kept = {
-      id: handle.id,
-      entry,
-      expr: entry.expr,
-      bytes: handle.bytes,
-      estimate: handle.bytes,
-      jobs: 0,
-      incompleteReads: 0,
-      isStubborn: false,
-      budget: undefined,
-    };
-    this.#kept.set(handle.id, kept);
-    this.#budget.charge(kept.bytes);
-    this.#budget.add(kept);
+    const { bytes } = handle;
+    const it = { handle, entry, estimate: bytes, jobs: 0, incompleteReads: 0, isStubborn: false };
+    this.#kept.set(handle.id, this.#place.add(handle, { it, bytes, seconds: entry.seconds }));
     // A later pass of the plan that made it may read it, and which plan that is isn't said.
-    for (const pinned of this.#running) this.#pinId(handle.id, pinned);
-    if (this.#budget.isOver()) void this.reclaim();
+    for (const pinned of this.#running) pinned.push(this.#place.use(handle)!);
   }
 
   hit(entry: CacheEntry): void {
@@ -147,29 +133,25 @@ export class RddTier implements CacheTier {
   }
 
   drop(_entry: CacheEntry, handle: Handle): void {
-    const kept = this.#kept.get(handle.id);
-    if (kept === undefined) return;
     this.#kept.delete(handle.id);
-    this.#budget.remove(kept);
-    this.#budget.charge(-kept.bytes);
-    this.#release(handle.id);
+    this.#place.drop(handle);
   }
 
   /** A program has read these values; Spark had to compute some partitions of the `incomplete` ones. */
   read(handles: readonly string[], incomplete: readonly string[]): void {
     for (const id of handles) {
-      const kept = this.#kept.get(id);
+      const kept = this.#kept.get(id)?.it;
       if (kept === undefined) continue;
       kept.jobs++;
       if (!incomplete.includes(id)) kept.isStubborn = false;
     }
     for (const id of incomplete) {
-      const kept = this.#kept.get(id);
+      const kept = this.#kept.get(id)?.it;
       if (kept === undefined || ++kept.incompleteReads < INCOMPLETE_READS) continue;
       kept.incompleteReads = 0;
       // Spark can't hold it: computing it again and again would only push other values out.
       if (kept.isStubborn) this.#evict(kept);
-      else this.#materialise(id, kept);
+      else this.#materialise(kept);
     }
   }
 
@@ -194,78 +176,51 @@ export class RddTier implements CacheTier {
     } catch {
       // The estimates stand; whoever runs the next program learns that the cluster is gone.
     }
-    const isPinned = ({ id }: Kept): boolean => this.#pins.has(id);
-    for (const kept of this.#budget.victims(undefined, isPinned)) this.#evict(kept);
+    for (const { it } of this.#place.victims()) this.#evict(it);
   }
 
   #learn(report: StorageReport): void {
-    this.#budget.limitBytes = this.#share * report.memoryBytes;
-    for (const { handle, memoryBytes, diskBytes, materialised } of report.handles) {
+    const sizes = report.handles.flatMap(({ handle, memoryBytes, diskBytes, materialised }) => {
       const kept = this.#kept.get(handle);
-      if (kept === undefined || !materialised) continue;
+      if (kept === undefined || !materialised) return [];
       // Spark counts a block on disk again each time it was back in memory meanwhile, so its figure
       // for disks is a bound only.
-      const bytes = Math.max(memoryBytes, Math.min(memoryBytes + diskBytes, kept.estimate));
-      this.#budget.charge(bytes - kept.bytes);
-      kept.bytes = bytes;
-    }
-    this.#budget.reorder();
+      const most = Math.min(memoryBytes + diskBytes, kept.it.estimate);
+      return [[kept, Math.max(memoryBytes, most)] as const];
+    });
+    this.#place.resize(this.#share * report.memoryBytes, sizes);
   }
 
-  #evict(kept: Kept): void {
+  #evict({ entry }: Kept): void {
     this.evicted++;
-    this.#index?.evict(kept.expr);
+    this.#index?.evict(entry.expr);
   }
 
-  #materialise(id: string, kept: Kept): void {
+  #materialise(kept: Kept): void {
     kept.isStubborn = true;
-    const pinned: string[] = [];
-    this.#pinId(id, pinned);
+    const copy = this.#place.use(kept.handle);
     const before = this.#background;
     this.#background = (async () => {
       await before;
       try {
-        await this.#storage.materialise(id);
+        await this.#storage.materialise(kept.handle.id);
         this.materialised++;
       } catch {
         // Left to the next program that reads it.
       } finally {
-        this.#unpin(id);
+        if (copy !== undefined) this.#place.unpin(copy);
       }
     })();
   }
 
-  #pinId(id: string, pinned: string[]): void {
-    this.#pins.set(id, (this.#pins.get(id) ?? 0) + 1);
-    pinned.push(id);
-  }
-
-  #unpin(id: string): void {
-    const left = (this.#pins.get(id) ?? 1) - 1;
-    if (left > 0) {
-      this.#pins.set(id, left);
-      return;
-    }
-    this.#pins.delete(id);
-    if (this.#doomed.delete(id)) this.#release(id);
-    else if (this.#budget.isOver()) void this.reclaim();
-  }
-
   /** Sent with others of this turn; a plan made in this turn may still pin it. */
   #release(id: string): void {
-    if (this.#pins.has(id)) {
-      this.#doomed.add(id);
-      return;
-    }
-    if (this.#leaving.length === 0) setImmediate(() => this.#flush());
-    this.#leaving.push(id);
+    if (this.#leaving.size === 0) setImmediate(() => this.#flush());
+    this.#leaving.add(id);
   }
 
   #flush(): void {
-    const leaving = this.#leaving;
-    this.#leaving = [];
-    const free = leaving.filter((id) => !this.#pins.has(id));
-    for (const id of leaving) if (this.#pins.has(id)) this.#doomed.add(id);
-    if (free.length > 0) this.#storage.release(free);
+    if (this.#leaving.size > 0) this.#storage.release([...this.#leaving]);
+    this.#leaving.clear();
   }
 }

@@ -1,9 +1,9 @@
 /** The null backend keeps the contract of a backend while computing nothing, and remembers what it was asked. */
 import assert from 'node:assert/strict';
 import type { Segment } from '../../driver/backend/backend.js';
-import { createNullBackend } from '../../driver/backend/null-backend.js';
 import { Interner } from '../../driver/ir/intern.js';
 import { ops } from '../../driver/operators/index.js';
+import { createNullBackend } from '../support/null-backend.js';
 
 describe('the null backend', () => {
   const interner = new Interner();

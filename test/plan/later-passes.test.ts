@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
-import { createNullBackend } from '../../driver/backend/null-backend.js';
 import type { Plan } from '../../driver/compiler/plan.js';
 import { matrix } from '../../driver/matrix/create.js';
 import { Session } from '../../driver/runtime/session.js';
+import { createNullBackend } from '../support/null-backend.js';
 import { generated, MIB, machines } from '../support/placement.js';
 import { cells } from '../support/plan.js';
 

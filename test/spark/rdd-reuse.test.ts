@@ -171,8 +171,8 @@ describe('RDD reuse', () => {
     const expected = a * first + ((1 - a) / (1 - 0.999)) * 0.001 * 70_000 * 16;
     assert.ok(Math.abs(total - expected) < 1e-9 * expected, `${total} for ${expected}`);
     await spark.tier.settle();
-    const { bytes, budgetBytes } = spark.tier.usage();
-    assert.ok(bytes <= budgetBytes, `${bytes} of ${budgetBytes}`);
+    const { bytes } = spark.tier.usage();
+    assert.ok(bytes <= spark.tier.budgetBytes, `${bytes} of ${spark.tier.budgetBytes}`);
     await eventually('broadcasts to go', async () => {
       const { liveBroadcasts } = await shared.storage();
       return liveBroadcasts <= start0.liveBroadcasts;

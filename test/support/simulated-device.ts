@@ -169,12 +169,12 @@ export function simulatedDevice(options: DeviceOptions): SimulatedDevice {
     estimate: (expr) => ({ seconds: options.seconds(expr) }),
     run: async (segment, { signal }) => {
       signal?.throwIfAborted();
-      const before = reserved;
+      const [before, spentBefore] = [reserved, spent];
       let steps: Step[];
       try {
         steps = reserve(segment);
       } catch (error) {
-        reserved = before;
+        [reserved, spent] = [before, spentBefore];
         log.push('full');
         throw error;
       }
@@ -182,7 +182,6 @@ export function simulatedDevice(options: DeviceOptions): SimulatedDevice {
       log.push('queue');
       spent += costs.exchangeSeconds;
       const failures = new Map<Expr, Error>();
-      let seconds = 0;
       for (const { expr, buffer, operands, make, frees } of steps) {
         void queue(async () => {
           await fill(buffer, async () => {
@@ -190,11 +189,11 @@ export function simulatedDevice(options: DeviceOptions): SimulatedDevice {
             return make(operands.map(cellsOf));
           });
           if (expr !== undefined && buffer.error) failures.set(expr, buffer.error);
-          if (expr !== undefined && !buffer.error) seconds += options.seconds(expr);
           for (const freed of frees) free(freed);
         });
       }
       for (const expr of segment.nodes) spent += options.seconds(expr);
+      const seconds = spent - spentBefore;
       const values = new Map<Expr, Value>();
       const bufferAt = new Map(steps.map(({ expr, buffer }) => [expr, buffer]));
       for (const expr of new Set([...segment.persist, ...segment.outputs])) {

@@ -105,7 +105,7 @@ async function fill({ folder, name = '', count = 0, cells = 8, maxBytes = 1e9 }:
 /** One plan of many long results, twice, under a limit on open files that is set once the modules are loaded. */
 async function plan({ folder, count = 0, files = 0 }: Options): Promise<void> {
   // Only here: Node opens more than 64 files at once to load all of this.
-  const { createNullBackend } = await import('../../driver/backend/null-backend.js');
+  const { createNullBackend } = await import('./null-backend.js');
   const { rand, Session } = await import('../../driver/index.js');
   execFileSync('prlimit', ['--pid', String(process.pid), `--nofile=${files}:${files}`]);
   for (const _ of [1, 2]) {

@@ -2,13 +2,13 @@
 import assert from 'node:assert/strict';
 import type { Backend } from '../../../driver/backend/backend.js';
 import type { CacheTier } from '../../../driver/backend/cache-tier.js';
-import { createNullBackend } from '../../../driver/backend/null-backend.js';
 import { createReferenceBackend } from '../../../driver/backend/reference-backend.js';
 import { askTier } from '../../../driver/compiler/begin-plan.js';
 import type { PlanNode } from '../../../driver/compiler/plan.js';
 import { type Matrix, rand, seq } from '../../../driver/index.js';
 import { Session } from '../../../driver/runtime/session.js';
 import { DelayedCaching, type RddReuse } from '../../../spark-bridge/rdd/delayed-caching.js';
+import { createNullBackend } from '../../support/null-backend.js';
 
 const ROWS = 80_000;
 

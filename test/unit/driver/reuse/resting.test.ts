@@ -1,11 +1,11 @@
 /** What a session keeps of runs long past: results by key, without the nodes they were computed from. */
 import assert from 'node:assert/strict';
-import { createNullBackend } from '../../../../driver/backend/null-backend.js';
 import { dense, matrix, ops, Session } from '../../../../driver/index.js';
 import { MemoTable } from '../../../../driver/reuse/memo-table.js';
 import { REST_RUNS } from '../../../../driver/reuse/resting.js';
 import { ReuseCache } from '../../../../driver/reuse/reuse-cache.js';
 import { createCpuBackend } from '../../../../gpu-executor/cpu/index.js';
+import { createNullBackend } from '../../../support/null-backend.js';
 
 const ROWS = 3000;
 const COLS = 100;

@@ -171,6 +171,7 @@ describe('the reuse cache', () => {
       put: (_entry, { id }) => told.push(`put ${id}`),
       hit: (_entry, { id }) => told.push(`hit ${id}`),
       drop: (_entry, { id }) => told.push(`drop ${id}`),
+      usage: () => ({ bytes: 160, budgetBytes: null, entries: 2 }),
     };
     const cache = new ReuseCache({ budgetBytes: TEN, release, tiers: [tier] });
     const [a, b] = [node(10), node(10)];
@@ -200,10 +201,6 @@ describe('the reuse cache', () => {
     ]);
     cache.evict(c);
     assert.equal(cacheUsage(cache).evicted, 1);
-    assert.deepEqual(
-      [...cache.entriesOf('remote')].map(({ expr }) => expr),
-      [a, b],
-    );
     assert.equal(cache.evict(a), true);
     assert.equal(cache.evict(a), false);
     cache.clear();

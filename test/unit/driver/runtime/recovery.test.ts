@@ -1,13 +1,13 @@
 /** Backends that end under their work, by the null backend: what runs again, what does not, and when it is given up. */
 import assert from 'node:assert/strict';
 import type { Backend, Segment } from '../../../../driver/backend/backend.js';
-import { createNullBackend, type NullBackend } from '../../../../driver/backend/null-backend.js';
 import { BackendLostError, ConfigError, ExecutionError } from '../../../../driver/errors.js';
 import type { Expr } from '../../../../driver/ir/expr.js';
 import { rand } from '../../../../driver/matrix/create.js';
 import { ops } from '../../../../driver/operators/index.js';
 import { MAX_LOSSES } from '../../../../driver/runtime/recovery.js';
 import { Session } from '../../../../driver/runtime/session.js';
+import { createNullBackend, type NullBackend } from '../../../support/null-backend.js';
 
 /** A resident backend whose life ends when `dies` says so; each life has its own handles. */
 class Mortal {

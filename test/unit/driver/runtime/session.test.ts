@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
-import { createNullBackend } from '../../../../driver/backend/null-backend.js';
 import { createReferenceBackend } from '../../../../driver/backend/reference-backend.js';
 import type { Expr } from '../../../../driver/ir/expr.js';
 import { dense } from '../../../../driver/ir/value.js';
 import { rand } from '../../../../driver/matrix/create.js';
 import { ops } from '../../../../driver/operators/index.js';
 import { Session } from '../../../../driver/runtime/session.js';
+import { createNullBackend } from '../../../support/null-backend.js';
 
 const scalar = (session: Session, value: number): Expr => session.intern(ops.scalar, [], { value });
 

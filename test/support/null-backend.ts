@@ -3,10 +3,11 @@
  * records what it was asked to run, in order, so that scheduling, caching and planning are tested
  * without data or devices.
  */
-import { denseBytes, type Expr } from '../ir/expr.js';
-import { type DenseMatrix, dense, type Handle, type Value } from '../ir/value.js';
-import { ops } from '../operators/index.js';
-import type { Backend, BackendCapabilities, Segment } from './backend.js';
+
+import type { Backend, BackendCapabilities, Segment } from '../../driver/backend/backend.js';
+import { denseBytes, type Expr } from '../../driver/ir/expr.js';
+import { type DenseMatrix, dense, type Handle, type Value } from '../../driver/ir/value.js';
+import { ops } from '../../driver/operators/index.js';
 
 export interface NullBackendOptions {
   readonly name?: string;
