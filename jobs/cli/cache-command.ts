@@ -10,9 +10,9 @@ import { ConfigError, ResourceError } from '../../driver/errors.js';
 import type { DurableStore, StoreEntry } from '../../driver/reuse/store/durable-store.js';
 import { env } from '../../driver/support/env.js';
 import { formatBytes } from '../../driver/support/size.js';
+import { formatCount, formatSeconds, formatTable } from '../format.js';
 import { storeLimits } from '../store-limits.js';
 import { EXIT } from './exit-codes.js';
-import { formatCount, formatSeconds, formatTable } from './format.js';
 import { createTerminal, type Terminal, visible, writeData } from './terminal.js';
 
 interface CacheOptions {

@@ -8,10 +8,10 @@ import { ConfigError } from '../../driver/errors.js';
 import { lineageKey } from '../../driver/ir/lineage-key.js';
 import type { StoreEntry } from '../../driver/reuse/store/durable-store.js';
 import { formatBytes } from '../../driver/support/size.js';
+import { formatCount, formatSeconds } from '../format.js';
 import { createRunLoader, findStep, type Step } from '../lineage/load-run.js';
 import { notKeptBy } from '../lineage/why.js';
 import { findRun } from '../runs/read-run.js';
-import { formatCount, formatSeconds } from './format.js';
 
 export interface WhyAnswer {
   readonly text: string;

@@ -1,7 +1,7 @@
 /** `reprise doctor`: prints what was found; exit code 0 when both engines work, 1 when something is missing. */
 import { diagnose } from '../doctor/doctor.js';
+import { formatTable } from '../format.js';
 import { EXIT } from './exit-codes.js';
-import { formatTable } from './format.js';
 import { writeData } from './terminal.js';
 
 export interface DoctorCommandOptions {

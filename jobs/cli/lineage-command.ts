@@ -1,12 +1,12 @@
 /** `reprise lineage`, `diff` and `why`: what a run was computed from, and what kept it from being reused. */
 import { resolve } from 'node:path';
+import { formatCount } from '../format.js';
 import { diffRuns, diffText } from '../lineage/diff-runs.js';
 import { stepLine, stepText } from '../lineage/lineage-text.js';
 import { createRunLoader, findStep, matchingSteps } from '../lineage/load-run.js';
 import { explainStep } from '../lineage/why.js';
 import { findRun } from '../runs/read-run.js';
 import { EXIT } from './exit-codes.js';
-import { formatCount } from './format.js';
 import { writeData } from './terminal.js';
 
 /** Reasons of one step for people. */

@@ -1,9 +1,9 @@
 /** `reprise plan`: what a job would run where, what it would reuse and what it would cost. Runs no kernel. */
 import { formatBytes } from '../../driver/support/size.js';
+import { formatCount, formatSeconds, plural } from '../format.js';
 import { readJob } from '../job-file/read-job.js';
 import type { EngineName, PlanReport } from '../runs/run-events.js';
 import { EXIT } from './exit-codes.js';
-import { formatCount, formatCounted, formatSeconds } from './format.js';
 import { interruptible } from './interrupt.js';
 import { createTerminal, writeData } from './terminal.js';
 
@@ -50,7 +50,7 @@ function planText(report: PlanReport): string {
     `data    ${formatCount(report.rows)} rows x ${formatCount(report.columns)} columns`,
     `fits    ${formatCount(report.trials * report.folds)}: ${report.trials} candidates on ${report.folds} folds`,
     `cached  ${formatCount(report.cached)} of ${formatCount(report.operators)} results`,
-    `cost    ${formatCounted(report.passes, 'pass', 'passes')} over the data, about ${formatSeconds(report.estimatedSeconds)}`,
+    `cost    ${plural(report.passes, 'pass', 'passes')} over the data, about ${formatSeconds(report.estimatedSeconds)}`,
     `memory  ${memoryText(report.memory)}`,
     '',
     'Steps that do alike (same operator, shape, place, and inputs that do alike) are one line, with the attributes of one',

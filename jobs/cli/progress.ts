@@ -4,8 +4,8 @@
  * overwrite itself.
  */
 import { Presets, SingleBar } from 'cli-progress';
+import { formatCount, formatNumber, formatParams, formatSeconds } from '../format.js';
 import type { RunEvent } from '../runs/run-events.js';
-import { formatCount, formatNumber, formatParams } from './format.js';
 
 export interface Progress {
   onEvent(event: RunEvent): void;
@@ -52,7 +52,8 @@ export function createProgress(isInteractive: boolean): Progress {
         const seconds = (performance.now() - began) / 1000;
         const fraction = Math.min(1, Math.max(0, event.fraction));
         bar.update(Math.round(fraction * STEPS), {
-          left: fraction > 0 ? formatSeconds((seconds * (1 - fraction)) / fraction) : '-',
+          left:
+            fraction > 0 ? formatSeconds(Math.ceil((seconds * (1 - fraction)) / fraction)) : '-',
           rate: event.rows && seconds > 0 ? ` | ${formatCount(event.rows / seconds)} rows/s` : '',
           best,
         });
@@ -63,9 +64,4 @@ export function createProgress(isInteractive: boolean): Progress {
       running = false;
     },
   };
-}
-
-function formatSeconds(seconds: number): string {
-  if (seconds < 60) return `${Math.ceil(seconds)} s`;
-  return `${Math.floor(seconds / 60)} min ${Math.round(seconds % 60)} s`;
 }

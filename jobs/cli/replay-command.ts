@@ -1,9 +1,9 @@
 /** `reprise replay`: computes a run's lineage again on another backend and compares with what the run stored. */
 import { resolve } from 'node:path';
+import { formatCount, formatNumber } from '../format.js';
 import type { Replay, ReplayEngine } from '../lineage/replay.js';
 import { findRun } from '../runs/read-run.js';
 import { EXIT } from './exit-codes.js';
-import { formatCount, formatNumber } from './format.js';
 import { interruptible } from './interrupt.js';
 import { createTerminal, writeData } from './terminal.js';
 

@@ -1,19 +1,20 @@
 /** `reprise run`: reads the job, runs it with a progress line, writes the run folder, prints the answer. */
+
+import {
+  formatBest,
+  formatCount,
+  formatNumber,
+  formatParams,
+  formatSeconds,
+  formatTable,
+  plural,
+} from '../format.js';
 import { readJob } from '../job-file/read-job.js';
 import type { RunRecord } from '../runs/record.js';
 import type { EngineName } from '../runs/run-events.js';
 import { failedTrials, type RunSummary, summarize } from '../runs/summary.js';
 import { writeRun } from '../runs/write-run.js';
 import { EXIT } from './exit-codes.js';
-import {
-  formatBest,
-  formatCount,
-  formatCounted,
-  formatNumber,
-  formatParams,
-  formatSeconds,
-  formatTable,
-} from './format.js';
 import { interruptible } from './interrupt.js';
 import { createLogger } from './log.js';
 import { createProgress } from './progress.js';
@@ -121,7 +122,7 @@ function summaryText(record: RunRecord, summary: RunSummary): string {
     `best    ${formatBest(summary.best)}`,
     `fits    ${formatCount(summary.trials * summary.folds)}: ${summary.trials} candidates on ${summary.folds} folds of ${formatCount(search.rows)} rows x ${search.columns} columns`,
     `reuse   ${formatCount(reuse.hits)} reused, ${formatCount(reuse.partial)} in part, ${formatCount(reuse.misses)} computed; ${formatSeconds(reuse.savedSeconds)} of work saved`,
-    `work    ${formatCounted(record.passes, 'pass', 'passes')} over the data, ${formatCounted(record.kernels, 'kernel', 'kernels')}, ${formatCounted(record.sparkJobs, 'Spark job', 'Spark jobs')} on ${record.engine}`,
+    `work    ${plural(record.passes, 'pass', 'passes')} over the data, ${plural(record.kernels, 'kernel')}, ${plural(record.sparkJobs, 'Spark job')} on ${record.engine}`,
     `time    ${formatSeconds(total)}${shares.length ? ` (${shares.join(', ')})` : ''}`,
     `run     ${summary.path}`,
     `report  ${summary.path}/report.html`,

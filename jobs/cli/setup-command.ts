@@ -1,7 +1,8 @@
 /** `reprise setup`: brings what runs need, saying what it does; the exit code says whether runs will work. */
+
+import { formatSeconds } from '../format.js';
 import { type SetupEngine, setUp } from '../setup/setup.js';
 import { EXIT, exitCodeOf } from './exit-codes.js';
-import { formatSeconds } from './format.js';
 import { interruptible } from './interrupt.js';
 import { createTerminal, writeData } from './terminal.js';
 

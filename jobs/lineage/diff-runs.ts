@@ -1,6 +1,6 @@
 /** What differs between two runs and which steps of the second could not be reused because of it. */
 
-import { formatBest, formatCount } from '../cli/format.js';
+import { formatBest, formatCount } from '../format.js';
 import { type RunSummary, summarize } from '../runs/summary.js';
 import type { SearchResult, TrialResult } from '../search/result.js';
 import { compareRuns } from './compare-runs.js';

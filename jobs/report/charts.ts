@@ -4,8 +4,8 @@
  * is never drawn as a number; what is left out for size is said in the caption.
  */
 import type { ParamValue } from '../estimators/estimator.js';
+import { decimalsFor, formatCount, formatFixed, formatParam, plural } from '../format.js';
 import type { SearchResult, TrialResult } from '../search/result.js';
-import { decimalsFor, formatCount, formatFixed, formatParam, plural } from './format.js';
 import { html, jsonBlock, type Markup } from './markup.js';
 
 /** Points on the x axis beyond which the curve is thinned. */

@@ -4,7 +4,7 @@
  * section says so.
  */
 import type { LinearModel } from '../estimators/estimator.js';
-import { formatCount, formatNumber, plural } from './format.js';
+import { formatCount, formatNumber, plural } from '../format.js';
 import { html, type Markup } from './markup.js';
 
 const SHOWN = 20;

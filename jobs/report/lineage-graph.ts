@@ -2,8 +2,9 @@
  * The lineage section: the grouped graph as SVG, its legend, and the same facts as a table for
  * readers who cannot see a drawing. Invariant: reuse is said in words as well as in colour.
  */
+
+import { formatCount, formatSeconds, plural } from '../format.js';
 import type { LineageNode } from '../runs/record.js';
-import { formatCount, formatSeconds, plural } from './format.js';
 import { layoutGraph } from './graph-layout.js';
 import {
   type LineageGroup,

@@ -4,8 +4,9 @@
  * everything but hidden rows and other metrics. It is plain JavaScript in a string, since the
  * package has no browser build; `formatFixed` is shared by its source.
  */
+
+import { formatFixed } from '../format.js';
 import { curveLibrary, curveScript } from './curve-script.js';
-import { formatFixed } from './format.js';
 
 const body = `
 const all = (selector, root = document) => [...root.querySelectorAll(selector)];

@@ -3,8 +3,9 @@
  * of the run is shown as it is, cut only where a page could not hold it, and the cut is said.
  */
 import { Document, isScalar, visit } from 'yaml';
+import { formatBytes } from '../../driver/support/size.js';
+import { formatCount } from '../format.js';
 import type { RunRecord } from '../runs/record.js';
-import { formatBytes, formatCount } from './format.js';
 import { html, type Markup } from './markup.js';
 
 /** @units characters */

@@ -2,16 +2,10 @@
  * What a reader wants first: the verdict in one sentence, the key figures, and where the time went.
  * Invariant: every figure comes from the run record as it is; nothing is estimated here.
  */
+import { formatBytes } from '../../driver/support/size.js';
+import { formatCount, formatParams, formatSeconds, formatWithSpread, plural } from '../format.js';
 import type { RunRecord } from '../runs/record.js';
 import { bestTrial, type TrialResult } from '../search/result.js';
-import {
-  formatBytes,
-  formatCount,
-  formatParams,
-  formatSeconds,
-  formatWithSpread,
-  plural,
-} from './format.js';
 import { html, type Markup } from './markup.js';
 
 /** Fits that failed, over all trials and folds. */

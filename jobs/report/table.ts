@@ -3,7 +3,7 @@
  * script; all rows are in one JSON block that the script sorts and draws by the same formatter.
  * Scores that do not exist sort last.
  */
-import type { SearchResult, TrialResult } from '../search/result.js';
+
 import {
   decimalsFor,
   formatCount,
@@ -11,7 +11,8 @@ import {
   formatParam,
   formatParams,
   plural,
-} from './format.js';
+} from '../format.js';
+import type { SearchResult, TrialResult } from '../search/result.js';
 import { html, jsonBlock, type Markup } from './markup.js';
 
 /** Rows drawn until the reader asks for all. */

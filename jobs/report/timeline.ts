@@ -4,8 +4,9 @@
  * joined into one bar that says how many they were, so ten thousand events stay a few hundred bars
  * and no busy time is hidden.
  */
+
+import { formatSeconds, plural } from '../format.js';
 import type { TimelineEvent } from '../runs/record.js';
-import { formatSeconds, plural } from './format.js';
 import { html, type Markup } from './markup.js';
 
 const ROW_HEIGHT = 22;

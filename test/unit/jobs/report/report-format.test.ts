@@ -2,13 +2,12 @@ import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import {
   decimalsFor,
-  formatBytes,
   formatFixed,
   formatNumber,
   formatSeconds,
   formatWithSpread,
   plural,
-} from '../../../../jobs/report/format.js';
+} from '../../../../jobs/format.js';
 
 describe('report: numbers', () => {
   it('writes durations in the unit a reader would choose', () => {
@@ -28,16 +27,6 @@ describe('report: numbers', () => {
       '2 h 2 min',
     ]);
     assert.equal(formatSeconds(Number.NaN), 'n/a');
-  });
-
-  it('writes sizes in decimal units and says when one is unknown', () => {
-    assert.deepEqual([0, 999, 999.6, 1.5e6, 2e9].map(formatBytes), [
-      'n/a',
-      '999 B',
-      '1 kB',
-      '1.5 MB',
-      '2 GB',
-    ]);
   });
 
   it('keeps penalties short and exact powers readable', () => {

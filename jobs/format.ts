@@ -1,9 +1,9 @@
 /**
- * Numbers as people read them in the report. Invariant: `formatFixed` refers to nothing outside
- * itself, because its source text is also what the page runs when it re-draws table rows, so both
- * always agree.
+ * Numbers and tables as people read them, in the terminal and in the report; data for programs
+ * never pass through here. Invariant: `formatFixed` refers to nothing outside itself, because its
+ * source text is also what the page runs when it re-draws table rows, so both always agree.
  */
-import type { Params } from '../estimators/estimator.js';
+import type { RunSummary } from './runs/summary.js';
 
 const counts = new Intl.NumberFormat('en-GB', { maximumFractionDigits: 0 });
 
@@ -31,19 +31,6 @@ export function formatSeconds(seconds: number): string {
   return `${counts.format(Math.floor(minutes / 60))} h ${minutes % 60} min`;
 }
 
-/** A size in decimal units. @units bytes */
-export function formatBytes(bytes: number): string {
-  if (!Number.isFinite(bytes) || bytes <= 0) return 'n/a';
-  const units = ['B', 'kB', 'MB', 'GB', 'TB', 'PB'];
-  let value = bytes;
-  let unit = 0;
-  while (value >= 999.5 && unit < units.length - 1) {
-    value /= 1000;
-    unit++;
-  }
-  return `${trimmed(value)} ${units[unit] ?? ''}`;
-}
-
 /** Three significant digits, no trailing zeros: 12.3, 4, 0.25. */
 function trimmed(value: number): string {
   return String(Number(value.toPrecision(3)));
@@ -61,14 +48,20 @@ export function formatNumber(value: number, digits = 6): string {
 }
 
 /** A parameter's value of any type, as the job file writes it. */
-export function formatParam(value: number | string | boolean | null | undefined): string {
+export function formatParam(value: unknown): string {
   return typeof value === 'number' ? formatNumber(value) : String(value ?? 'null');
 }
 
 /** `lambda 0.1, degree 2`. */
-export function formatParams(params: Params): string {
+export function formatParams(params: Readonly<Record<string, unknown>>): string {
   const texts = Object.entries(params).map(([name, value]) => `${name} ${formatParam(value)}`);
   return texts.join(', ') || 'the only candidate';
+}
+
+/** `lambda 0.1: r2 0.75`, or that there is none. */
+export function formatBest(best: RunSummary['best']): string {
+  if (best === null) return 'none: no candidate could be scored';
+  return `${formatParams(best.params)}: ${best.metric} ${formatNumber(best.score)}`;
 }
 
 /**
@@ -118,4 +111,26 @@ export function formatWithSpread(value: number, spread: number): string {
     return `${formatNumber(value)} ± ${formatNumber(spread, 2)}`;
   }
   return `${value.toFixed(decimals)} ± ${spread.toFixed(decimals)}`;
+}
+
+/** Rows of cells in columns that line up, numbers to the right; the first row is the head. */
+export function formatTable(given: readonly (readonly string[])[]): string {
+  const lined = given.map((row) => row.map((cell) => cell.replace(/[\t\n]/g, ' ')));
+  const [head] = lined;
+  if (!head) return '';
+  const widths = head.map((_, column) =>
+    Math.max(...lined.map((row) => (row[column] ?? '').length)),
+  );
+  const isNumeric = head.map((_, column) =>
+    lined.slice(1).every((row) => /^[-+]?[\d.,e+-]+$|^NaN$|^-?inf$|^$/.test(row[column] ?? '')),
+  );
+  const lines = lined.map((row) =>
+    row
+      .map((cell, i) =>
+        isNumeric[i] ? cell.padStart(widths[i] ?? 0) : cell.padEnd(widths[i] ?? 0),
+      )
+      .join('  ')
+      .trimEnd(),
+  );
+  return lines.join('\n');
 }
