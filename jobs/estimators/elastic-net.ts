@@ -48,7 +48,7 @@ export function descentEstimator<P extends DescentParams>(given: {
     warn: (gap, { tol, max_iter }) =>
       gap <= tol
         ? undefined
-        : `expected a duality gap of at most ${tol} (tol) of the target's sum of squares, got ${gap} after ${max_iter} sweeps; raise max_iter, alpha or tol, or say data.standardize: true`,
+        : `expected a duality gap of at most ${tol} (tol) of the target's sum of squares, got ${gap} after ${max_iter} sweeps; raise max_iter, alpha or tol, or scale the columns (data.standardize)`,
   });
 }
 

@@ -43,7 +43,7 @@ export interface LinearFit {
     /** Training means of the design columns over rows where they are not missing: [1, design]. Absent without imputation. */
     readonly imputed?: Matrix;
   };
-  /** A number that says how the fit ended, and what to say of it; absent where all end alike. */
+  /** Its last cell says how the fit ended, and `warn` what to say of that; absent where all end alike. */
   readonly ending?: Matrix;
   readonly warn?: (ending: number) => string | undefined;
 }

@@ -66,7 +66,7 @@ function narrowFit<P>(
   return {
     weights: own.rbind(intercept),
     outputs: { coefficients, intercept, ...(imputed ? { imputed } : {}) },
-    ...(warn ? { ending: solution.slice(d), warn: (gap: number) => warn(gap, params) } : {}),
+    ...(warn ? { ending: solution, warn: (gap: number) => warn(gap, params) } : {}),
   };
 }
 
@@ -93,7 +93,7 @@ function wideFit<P>(
       intercept: weights.slice(d),
       ...(pairs ? { imputed: own.slice([0, design], 1).t() } : {}),
     },
-    ...(warn ? { ending: fitted.slice(d, 1), warn: (gap: number) => warn(gap, params) } : {}),
+    ...(warn ? { ending: fitted, warn: (gap: number) => warn(gap, params) } : {}),
   };
 }
 

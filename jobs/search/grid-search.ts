@@ -135,7 +135,7 @@ export async function gridSearch(session: Run, options: GridSearchOptions): Prom
 
   const endings = settled.slice(fits.length).map((outcome, i) => ({
     fit: fits[i]!,
-    ending: outcome.ok ? (outcome.value as DenseMatrix).data[0] : undefined,
+    ending: outcome.ok ? (outcome.value as DenseMatrix).data.at(-1) : undefined,
     where: `${JSON.stringify(candidates[Math.floor(i / folds)]!.params)}, fold ${i % folds}`,
   }));
   let model: LinearModel | null = null;
@@ -321,5 +321,5 @@ async function refitModel(
     }),
   ]);
   const model = estimator.store(Object.fromEntries(values), { columns, imputed });
-  return { model, ending: ending?.data[0] };
+  return { model, ending: ending?.data.at(-1) };
 }

@@ -97,6 +97,22 @@ describe('reprise run on data that arrive file by file', function () {
     assert.deepEqual([renamed.passes, renamed.rowsRead], [0, 0]);
   });
 
+  for (const [type, grid] of Object.entries({
+    ols: {},
+    lasso: { alpha: [0.01, 0.1] },
+    'elastic-net': { alpha: [2], l1_ratio: [0.2, 0.5] },
+  })) {
+    it(`reads only what is new for ${type} too`, async () => {
+      // At their default tolerance sums in another order may end a sweep apart.
+      const exact = 'alpha' in grid ? { tol: 1e-13, max_iter: 100_000 } : {};
+      job({ model: { type, ...exact }, search: { grid } });
+      assert.equal((await checked()).passes, 1);
+      await add(4);
+      const more = await checked();
+      assert.deepEqual([more.passes, more.rowsRead], [1, READS * rowsOf(4)]);
+    });
+  }
+
   it('keeps folds given by a column', async () => {
     job({ cv: { predefined: 'fold' } });
     await checked();

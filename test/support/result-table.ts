@@ -12,7 +12,11 @@ export function scoreTable(runFolder: string): { columns: string[]; rows: number
   const kept = columns.map((name, i) => ({ name, i })).filter(({ name }) => /_test_/.test(name));
   return {
     columns: kept.map(({ name }) => name),
-    rows: lines.map((line) => kept.map(({ i }) => Number(line.split(',')[i]))),
+    rows: lines.map((line) => {
+      // Candidates of several parameters have commas in `params`.
+      const cells = line.replace(/"(?:[^"]|"")*"/g, 'quoted').split(',');
+      return kept.map(({ i }) => Number(cells[i]));
+    }),
   };
 }
 

@@ -1,0 +1,67 @@
+/** A lasso job as a user runs it: planned, run, reported, told apart and run again from its lineage. */
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { reprise } from '../support/cli.js';
+import { JobFolder, linearCsv } from '../support/job-folder.js';
+
+describe('a lasso job', function () {
+  this.timeout(120_000);
+  let folder: JobFolder;
+  beforeEach(() => {
+    folder = new JobFolder();
+    folder.write('data.csv', linearCsv(300));
+    folder.job({
+      model: { type: 'lasso', max_iter: 5000 },
+      search: { grid: { alpha: { logspace: [-4, 0, 5] } } },
+    });
+  });
+  afterEach(() => folder.remove());
+
+  const call = async (...args: string[]) => {
+    const env = { REPRISE_STORE: folder.file('store') };
+    const answer = await reprise(args, { cwd: folder.path, env });
+    assert.equal(answer.code, 0, answer.stderr);
+    return answer.stdout;
+  };
+  const run = async (...overrides: string[]) =>
+    JSON.parse(await call('run', 'job.yaml', '--engine', 'local', '--json', ...overrides));
+
+  it('is planned and run in one pass, and its report draws alpha along a log axis', async () => {
+    const plan = JSON.parse(await call('plan', 'job.yaml', '--engine', 'local', '--json'));
+    assert.deepEqual([plan.trials, plan.passes], [5, 1]);
+    const answer = await run();
+    assert.equal(answer.passes, 1);
+    assert.ok(Math.abs(answer.best.params.alpha - 1e-4) < 1e-15);
+    const read = (name: string) => readFileSync(join(answer.path, name), 'utf8');
+    assert.match(read('results.csv'), /^param_alpha,params,split0_test_/);
+    assert.match(read('job.yaml'), /type: lasso\n {2}max_iter: 5000/);
+    const { coefficients } = JSON.parse(read('model.json'));
+    assert.deepEqual(coefficients.map(Math.round), [3, -2]);
+    const page = read('report.html');
+    assert.match(page, /Best is <strong>alpha 1/);
+    assert.match(page, /"axis":"alpha","scale":"log","kind":"curve"/);
+  });
+
+  it('fits what is new only, knows why, and gives the same again from its lineage', async () => {
+    const first = await run();
+    const second = await run('search.grid.alpha=[0.0001, 0.001, 0.01, 0.1, 1, 0.5]');
+    assert.equal(second.passes, 0);
+    const difference = await call('diff', first.path, second.path);
+    assert.match(difference, /search\.grid\.alpha .* changes scalar/);
+    const replayed = await call('replay', second.path, '--engine', 'local');
+    assert.match(replayed, /scores: 48 compared, agree \(largest difference 0\)/);
+    assert.match(replayed, /coefficients: 2 compared, agree \(largest difference 0\)/);
+  });
+
+  it('says what is wrong with its parameters', async () => {
+    const refused = await reprise(['run', 'job.yaml', 'search.grid.l1_ratio=0.5'], {
+      cwd: folder.path,
+    });
+    assert.equal(refused.code, 3);
+    assert.match(
+      refused.stderr,
+      /l1_ratio: expected a known key, got `l1_ratio`; .*known keys: alpha, max_iter, tol, fit_intercept/,
+    );
+  });
+});
