@@ -81,9 +81,7 @@ function ofPart(feature: EncodedFeature, profile: ColumnProfile): PartFeature {
   }
 }
 
-type OneHot = Extract<EncodedFeature, { readonly kind: 'onehot' }>;
-type Bins = Extract<EncodedFeature, { readonly kind: 'bin' }>;
-type Mapped = Extract<EncodedFeature, { readonly kind: 'map' }>;
+type OfKind<Kind> = Extract<EncodedFeature, { readonly kind: Kind }>;
 
 /**
  * The categories that occur. A short list is taken whole, those that share the column of unlisted
@@ -91,7 +89,7 @@ type Mapped = Extract<EncodedFeature, { readonly kind: 'map' }>;
  * does not depend on which categories are the most frequent of all data. Of a long list only the
  * listed ones are taken, which keeps the part narrow.
  */
-function oneHotOf(feature: OneHot, profile: ColumnProfile): PartFeature {
+function oneHotOf(feature: OfKind<'onehot'>, profile: ColumnProfile): PartFeature {
   const count = feature.categories.length;
   const places = new Map(feature.categories.map((category, column) => [category, column]));
   const present = profile.top.map((entry) => entry.value);
@@ -112,7 +110,7 @@ function oneHotOf(feature: OneHot, profile: ColumnProfile): PartFeature {
 }
 
 /** Bins within the part's own range; its first and last edge are its least and greatest value. */
-function binsOf(feature: Bins, profile: ColumnProfile): PartFeature {
+function binsOf(feature: OfKind<'bin'>, profile: ColumnProfile): PartFeature {
   const { edges } = feature;
   const { min, max } = profile;
   const bins = edges.length - 1;
@@ -122,23 +120,18 @@ function binsOf(feature: Bins, profile: ColumnProfile): PartFeature {
   }
   const inner = edges.slice(1, -1).filter((edge) => edge > min && edge <= max);
   const own = [min, ...inner, max];
-  const columns = own.slice(0, -1).map((edge) => binOf(edges, edge));
+  // As `encodeBlock` finds the bin of a value.
+  const columns = own.slice(0, -1).map((value) => {
+    const bin = edges.findLastIndex((edge) => edge <= value);
+    return Math.max(0, Math.min(bins - 1, bin));
+  });
   if (missing) columns.push(bins);
   return { feature: { ...feature, edges: own, missing }, columns };
 }
 
-/** The bin a value falls into, as `encodeBlock` finds it. */
-function binOf(edges: readonly number[], value: number): number {
-  let bin = 0;
-  while (bin < edges.length - 2 && value >= edges[bin + 1]!) bin++;
-  return bin;
-}
-
-function mapOf(feature: Mapped, profile: ColumnProfile): PartFeature {
+function mapOf(feature: OfKind<'map'>, profile: ColumnProfile): PartFeature {
   const present = new Set(profile.top.map((entry) => entry.value));
-  const kept = feature.categories
-    .map((_, i) => i)
-    .filter((i) => present.has(feature.categories[i]!));
-  const categories = kept.map((i) => feature.categories[i]!);
-  return whole({ ...feature, categories, values: kept.map((i) => feature.values[i]!) });
+  const kept = [...feature.categories.entries()].filter(([, category]) => present.has(category));
+  const categories = kept.map(([, category]) => category);
+  return whole({ ...feature, categories, values: kept.map(([i]) => feature.values[i]!) });
 }
