@@ -17,7 +17,7 @@ import type { LivySession } from './livy-session.js';
 import type { PayloadStorage } from './payload-storage.js';
 import { type OpenSessionOptions, openSession } from './session-lifecycle.js';
 import { type RunningVersions, versionsIn, versionsQuestion } from './statement-code.js';
-import { createStatementRunner, type StatementOptions } from './statements.js';
+import { type StatementOptions, StatementRunner } from './statements.js';
 import type { LivyConnection } from './types.js';
 
 /** How the shim's jar reaches the session. */
@@ -134,7 +134,7 @@ async function versionsOf(
   options: StartingOptions,
 ): Promise<RunningVersions> {
   const question = versionsQuestion();
-  const text = await createStatementRunner(session, options).run(question, options.signal);
+  const text = await new StatementRunner(session, options).run(question, options.signal);
   const running = versionsIn(text, question.nonce);
   if (running !== undefined) return running;
   throw new ExecutionError(

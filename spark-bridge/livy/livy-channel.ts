@@ -16,15 +16,10 @@ import {
 import { decodeFrame, encodeFrame } from '../channel/frame-codec.js';
 import type { Json, ReplyHeader, RequestHeader, Verb, Verbs } from '../channel/wire.js';
 import type { LivySession } from './livy-session.js';
-import {
-  createRequestQueue,
-  type Exchange,
-  type QueueOptions,
-  type RequestQueue,
-} from './request-queue.js';
+import { type Exchange, type QueueOptions, RequestQueue } from './request-queue.js';
 import { pause } from './retry.js';
 import { newId } from './statement-code.js';
-import { createStatementRunner, type StatementOptions } from './statements.js';
+import { type StatementOptions, StatementRunner } from './statements.js';
 
 export interface LivyChannelOptions extends QueueOptions, StatementOptions {
   /** After a cancellation, how long the shim has to obey before its session is deleted. @units ms, default 30000 */
@@ -43,7 +38,7 @@ export function createLivyChannel(
   session: LivySession,
   options: LivyChannelOptions = {},
 ): LivyChannel {
-  const queue = createRequestQueue(session, createStatementRunner(session, options), options);
+  const queue = new RequestQueue(session, new StatementRunner(session, options), options);
   const graceMs = options.cancelGraceMs ?? 30_000;
   const progressMs = options.progressMs ?? 2000;
   session.lost.addEventListener('abort', () => queue.close(session.lost.reason as Error), {
@@ -52,7 +47,7 @@ export function createLivyChannel(
 
   const channel: LivyChannel = {
     kind: 'livy',
-    statements: queue.statements,
+    statements: () => queue.statements,
     call: async (verb, args, payloads = [], callOptions = {}) => {
       if (callOptions.signal?.aborted) throw abortReason(callOptions.signal);
       const exchange = send(queue, verb, args as Json, payloads);

@@ -28,155 +28,164 @@ export interface StatementOptions {
   readonly readyTimeoutMs?: number;
 }
 
-export interface StatementRunner {
+/** Statements looked through for a nonce: more than we ever have open. */
+const LOOK_BACK = 20;
+
+export class StatementRunner {
+  readonly #session: LivySession;
+  readonly #pollMs: number;
+  readonly #pollCapMs: number;
+  readonly #lookupGraceMs: number;
+  readonly #readyTimeoutMs: number;
+  /** Highest id seen; ids count up by one, so a lost statement has a higher one. */
+  #lastId = -1;
+  /** Submissions go one after the other, so that the order of ids is the order of calls. */
+  #tail: Promise<unknown> = Promise.resolve();
+
+  constructor(session: LivySession, options: StatementOptions = {}) {
+    this.#session = session;
+    this.#pollMs = options.pollMs ?? 100;
+    this.#pollCapMs = options.pollCapMs ?? 1000;
+    this.#lookupGraceMs = options.lookupGraceMs ?? 10_000;
+    this.#readyTimeoutMs = options.readyTimeoutMs ?? 180_000;
+  }
+
   /**
    * Submits and waits. The signal ends the waiting only; the statement goes on.
    * @returns what it printed
    * @throws LivyError: `gone` when its result was dropped, `remote` when it threw, `dead`,
    *   `identity`, `cancelled`
    */
-  run(statement: StatementText, signal?: AbortSignal): Promise<string>;
-}
+  async run(statement: StatementText, signal?: AbortSignal): Promise<string> {
+    const turn = this.#tail.then(() => this.#submit(statement));
+    this.#tail = turn.catch(() => undefined);
+    return this.#textOf(await this.#waitFor(await turn, statement.nonce, signal));
+  }
 
-/** Statements looked through for a nonce: more than we ever have open. */
-const LOOK_BACK = 20;
-
-interface State {
-  readonly session: LivySession;
-  readonly pollMs: number;
-  readonly pollCapMs: number;
-  readonly lookupGraceMs: number;
-  readonly readyTimeoutMs: number;
-  /** Highest id seen; ids count up by one, so a lost statement has a higher one. */
-  lastId: number;
-  /** Submissions go one after the other, so that the order of ids is the order of calls. */
-  tail: Promise<unknown>;
-}
-
-export function createStatementRunner(
-  session: LivySession,
-  options: StatementOptions = {},
-): StatementRunner {
-  const state: State = {
-    session,
-    pollMs: options.pollMs ?? 100,
-    pollCapMs: options.pollCapMs ?? 1000,
-    lookupGraceMs: options.lookupGraceMs ?? 10_000,
-    readyTimeoutMs: options.readyTimeoutMs ?? 180_000,
-    lastId: -1,
-    tail: Promise.resolve(),
-  };
-  const run = async (statement: StatementText, signal?: AbortSignal): Promise<string> => {
-    const turn = state.tail.then(() => submit(state, statement));
-    state.tail = turn.catch(() => undefined);
-    return textOf(state, await waitFor(state, await turn, statement.nonce, signal));
-  };
-  return { run };
-}
-
-async function submit(state: State, statement: StatementText): Promise<StatementInfo> {
-  const { session } = state;
-  for (let attempt = 0; ; attempt++) {
-    await session.checkIfBroken();
-    try {
-      return seen(state, await session.client.submitStatement(session.name, statement.code));
-    } catch (error) {
-      const facts = livyFacts(error);
-      if (isLivyProblem(error, 'dead', 'gone'))
-        throw await session.over(`${facts?.problem} while submitting`);
-      if (facts?.problem === 'not-ready') {
-        await untilReady(state, error);
-        continue;
+  async #submit(statement: StatementText): Promise<StatementInfo> {
+    const session = this.#session;
+    for (let attempt = 0; ; attempt++) {
+      await session.checkIfBroken();
+      try {
+        return this.#seen(await session.client.submitStatement(session.name, statement.code));
+      } catch (error) {
+        const facts = livyFacts(error);
+        if (isLivyProblem(error, 'dead', 'gone'))
+          throw await session.over(`${facts?.problem} while submitting`);
+        if (facts?.problem === 'not-ready') {
+          await this.#untilReady(error);
+          continue;
+        }
+        if (facts?.outcome !== 'unknown') throw error;
+        const found = await this.#lookFor(statement.nonce);
+        if (found) return this.#seen(found);
+        if (!facts.retryable || attempt >= session.client.retry.retries) throw error;
       }
-      if (facts?.outcome !== 'unknown') throw error;
-      const found = await lookFor(state, statement.nonce);
-      if (found) return seen(state, found);
-      if (!facts.retryable || attempt >= session.client.retry.retries) throw error;
     }
   }
-}
 
-/** A server that has restarted with recovery takes a while to find its sessions' drivers again. */
-async function untilReady(state: State, error: unknown): Promise<void> {
-  const until = Date.now() + state.readyTimeoutMs;
-  for (
-    let waitMs = state.pollMs;
-    Date.now() < until;
-    waitMs = Math.min(waitMs * 2, state.pollCapMs)
-  ) {
-    await pause(waitMs);
-    if (sessionPhase((await state.session.check()).state) === 'ready') return;
+  /** A server that has restarted with recovery takes a while to find its sessions' drivers again. */
+  async #untilReady(error: unknown): Promise<void> {
+    const until = Date.now() + this.#readyTimeoutMs;
+    for (
+      let waitMs = this.#pollMs;
+      Date.now() < until;
+      waitMs = Math.min(waitMs * 2, this.#pollCapMs)
+    ) {
+      await pause(waitMs);
+      if (sessionPhase((await this.#session.check()).state) === 'ready') return;
+    }
+    throw error;
   }
-  throw error;
-}
 
-function seen(state: State, statement: StatementInfo): StatementInfo {
-  state.lastId = Math.max(state.lastId, statement.id);
-  return statement;
-}
-
-/** The server may still be handing a request without an answer to the driver, so one look is not enough. */
-async function lookFor(state: State, nonce: string): Promise<StatementInfo | undefined> {
-  const until = Date.now() + state.lookupGraceMs;
-  for (let waitMs = state.pollMs; ; waitMs = Math.min(waitMs * 2, state.pollCapMs)) {
-    await state.session.check();
-    const found = await lookOnce(state, nonce);
-    if (found || Date.now() + waitMs > until) return found;
-    await pause(waitMs);
+  #seen(statement: StatementInfo): StatementInfo {
+    this.#lastId = Math.max(this.#lastId, statement.id);
+    return statement;
   }
-}
 
-async function lookOnce(state: State, nonce: string): Promise<StatementInfo | undefined> {
-  const { client, name } = state.session;
-  try {
-    const newest = await client.newestStatements(name, LOOK_BACK);
-    return newest.find((it) => isStatementOf(it.code, nonce));
-  } catch (error) {
-    // The list carries all kept results, which together may be too large for Livy or for us.
-    if (!isLivyProblem(error, 'server', 'too-large', 'answer')) throw error;
+  /** The server may still be handing a request without an answer to the driver, so one look is not enough. */
+  async #lookFor(nonce: string): Promise<StatementInfo | undefined> {
+    const until = Date.now() + this.#lookupGraceMs;
+    for (let waitMs = this.#pollMs; ; waitMs = Math.min(waitMs * 2, this.#pollCapMs)) {
+      await this.#session.check();
+      const found = await this.#lookOnce(nonce);
+      if (found || Date.now() + waitMs > until) return found;
+      await pause(waitMs);
+    }
   }
-  for (let id = state.lastId + 1; id <= state.lastId + LOOK_BACK; id++) {
+
+  async #lookOnce(nonce: string): Promise<StatementInfo | undefined> {
+    const { client, name } = this.#session;
     try {
-      const statement = await client.statement(name, id);
-      if (isStatementOf(statement.code, nonce)) return statement;
+      const newest = await client.newestStatements(name, LOOK_BACK);
+      return newest.find((it) => isStatementOf(it.code, nonce));
     } catch (error) {
-      if (isLivyProblem(error, 'gone')) return undefined;
-      throw error;
+      // The list carries all kept results, which together may be too large for Livy or for us.
+      if (!isLivyProblem(error, 'server', 'too-large', 'answer')) throw error;
+    }
+    for (let id = this.#lastId + 1; id <= this.#lastId + LOOK_BACK; id++) {
+      try {
+        const statement = await client.statement(name, id);
+        if (isStatementOf(statement.code, nonce)) return statement;
+      } catch (error) {
+        if (isLivyProblem(error, 'gone')) return undefined;
+        throw error;
+      }
+    }
+    return undefined;
+  }
+
+  async #waitFor(
+    first: StatementInfo,
+    nonce: string,
+    signal: AbortSignal | undefined,
+  ): Promise<StatementInfo> {
+    const session = this.#session;
+    let statement = first;
+    const since = Date.now();
+    for (;;) {
+      if (statement.code !== '' && !isStatementOf(statement.code, nonce)) {
+        const got = "expected our own code, got another's";
+        throw failed(session, statement.id, got, 'identity');
+      }
+      if (statement.state === 'available' || statement.state === 'cancelled') return statement;
+      if (signal?.aborted) throw cancelled(session, first.id, 'by the caller');
+      // A quarter of the time gone by: a statement is seen at most a quarter late, in a number of
+      // looks that grows with the logarithm of its time.
+      const quarter = (Date.now() - since) / 4;
+      await pause(Math.min(this.#pollCapMs, Math.max(this.#pollMs, quarter)), signal);
+      if (session.lost.aborted) throw session.lost.reason;
+      try {
+        statement = await session.client.statement(session.name, first.id);
+      } catch (error) {
+        if (isLivyProblem(error, 'dead')) throw await session.over('a dead session');
+        if (!isLivyProblem(error, 'gone')) throw error;
+        // Either the session has gone, which `check` throws, or only this statement's result has.
+        await session.check();
+        throw error;
+      }
     }
   }
-  return undefined;
-}
 
-async function waitFor(
-  state: State,
-  first: StatementInfo,
-  nonce: string,
-  signal: AbortSignal | undefined,
-): Promise<StatementInfo> {
-  const { session } = state;
-  let statement = first;
-  const since = Date.now();
-  for (;;) {
-    if (statement.code !== '' && !isStatementOf(statement.code, nonce)) {
-      const got = "expected our own code, got another's";
-      throw failed(session, statement.id, got, 'identity');
-    }
-    if (statement.state === 'available' || statement.state === 'cancelled') return statement;
-    if (signal?.aborted) throw cancelled(session, first.id, 'by the caller');
-    // A quarter of the time gone by: a statement is seen at most a quarter late, in a number of
-    // looks that grows with the logarithm of its time.
-    const quarter = (Date.now() - since) / 4;
-    await pause(Math.min(state.pollCapMs, Math.max(state.pollMs, quarter)), signal);
-    if (session.lost.aborted) throw session.lost.reason;
-    try {
-      statement = await session.client.statement(session.name, first.id);
-    } catch (error) {
-      if (isLivyProblem(error, 'dead')) throw await session.over('a dead session');
-      if (!isLivyProblem(error, 'gone')) throw error;
-      // Either the session has gone, which `check` throws, or only this statement's result has.
-      await session.check();
-      throw error;
-    }
+  async #textOf(statement: StatementInfo): Promise<string> {
+    const session = this.#session;
+    if (statement.state === 'cancelled') throw cancelled(session, statement.id, 'in Livy');
+    const output: StatementOutput | null = statement.output;
+    if (output?.status === 'ok') return output.text;
+    const said = output ? `${output.ename}: ${output.evalue}` : 'no output';
+    if (/^Interpreter died/.test(output?.evalue ?? '')) throw await session.over(said);
+    const scrub = session.client.http.redactor.scrub;
+    const missing =
+      /not found: value reprise|object reprise is not a member|value livy is not a member/.test(
+        said,
+      )
+        ? "; the session does not have Reprise's jar, give it as `jars` or upload it"
+        : '';
+    const got = `${scrub(said.trim().slice(0, 1000))}${missing}`;
+    throw failed(session, statement.id, `expected it to run, got ${got}`, 'remote', {
+      state: statement.state,
+      remoteTrace: output?.status === 'error' ? output.traceback.map(scrub) : [],
+    });
   }
 }
 
@@ -193,22 +202,3 @@ function failed(
 
 const cancelled = (session: LivySession, id: number, how: string): Error =>
   failed(session, id, `cancelled ${how}`, 'cancelled', { outcome: 'unknown' });
-
-async function textOf(state: State, statement: StatementInfo): Promise<string> {
-  const { session } = state;
-  if (statement.state === 'cancelled') throw cancelled(session, statement.id, 'in Livy');
-  const output: StatementOutput | null = statement.output;
-  if (output?.status === 'ok') return output.text;
-  const said = output ? `${output.ename}: ${output.evalue}` : 'no output';
-  if (/^Interpreter died/.test(output?.evalue ?? '')) throw await session.over(said);
-  const scrub = session.client.http.redactor.scrub;
-  const missing =
-    /not found: value reprise|object reprise is not a member|value livy is not a member/.test(said)
-      ? "; the session does not have Reprise's jar, give it as `jars` or upload it"
-      : '';
-  const got = `${scrub(said.trim().slice(0, 1000))}${missing}`;
-  throw failed(session, statement.id, `expected it to run, got ${got}`, 'remote', {
-    state: statement.state,
-    remoteTrace: output?.status === 'error' ? output.traceback.map(scrub) : [],
-  });
-}
