@@ -221,6 +221,25 @@ export async function withFile<T>(
   return result;
 }
 
+/** What lies in a folder; nothing where that is a link or a file. @throws the file system's error */
+export async function listFolder(files: FileSystem, path: string): Promise<string[]> {
+  return files.list(path).catch((error: unknown) => {
+    if (['ENOENT', 'ENOTDIR', NOT_PLAIN].includes(errorCode(error) ?? '')) return [];
+    throw error;
+  });
+}
+
+/** Whether there is anything in that place. @throws the file system's error */
+export async function isThere(files: FileSystem, path: string): Promise<boolean> {
+  try {
+    await files.stat(path);
+    return true;
+  } catch (error) {
+    if (errorCode(error) === 'ENOENT') return false;
+    throw error;
+  }
+}
+
 /** The code of a file-system error, `ENOENT` say. */
 export function errorCode(error: unknown): string | undefined {
   return (error as NodeJS.ErrnoException | undefined)?.code;

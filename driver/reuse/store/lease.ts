@@ -7,7 +7,7 @@
  */
 import { join } from 'node:path';
 import { isFromDeadProcess, processToken } from '../../support/process-token.js';
-import { errorCode, type FileSystem, NOT_PLAIN } from './file-system.js';
+import { errorCode, type FileSystem, listFolder } from './file-system.js';
 
 export interface Lease {
   readonly key: string;
@@ -51,7 +51,7 @@ export class Leases {
    */
   async tryAcquire(key: string, onHeld?: (holder: string) => void): Promise<Lease | undefined> {
     const token = processToken();
-    const [holder] = await this.#list(join(this.#folders.leases, key));
+    const [holder] = await listFolder(this.#files, join(this.#folders.leases, key));
     if (holder === undefined) {
       if (!(await this.#create(key, token))) return undefined;
     } else if (!(await this.#isLost(key, holder)) || !(await this.#takeOver(key, holder, token))) {
@@ -64,8 +64,8 @@ export class Leases {
 
   /** Removes leases whose holders have died on this machine. */
   async sweep(): Promise<void> {
-    for (const key of await this.#list(this.#folders.leases)) {
-      for (const token of await this.#list(join(this.#folders.leases, key))) {
+    for (const key of await listFolder(this.#files, this.#folders.leases)) {
+      for (const token of await listFolder(this.#files, join(this.#folders.leases, key))) {
         if (isFromDeadProcess(token)) await this.#remove(key, token);
       }
     }
@@ -116,7 +116,7 @@ export class Leases {
       if (errorCode(error) === 'ENOENT') return false;
       throw error;
     }
-    for (const name of await this.#list(join(folder, token))) {
+    for (const name of await listFolder(this.#files, join(folder, token))) {
       await this.#files.remove(join(folder, token, name)).catch(() => {});
     }
     return true;
@@ -140,19 +140,10 @@ export class Leases {
   /** Of a lease that another took over nothing is left to remove. */
   async #remove(key: string, token: string): Promise<void> {
     const folder = join(this.#folders.leases, key, token);
-    for (const name of await this.#list(folder).catch(() => [])) {
+    for (const name of await listFolder(this.#files, folder).catch(() => [])) {
       await this.#files.remove(join(folder, name)).catch(() => {});
     }
     await this.#files.removeFolder(folder).catch(() => {});
     await this.#files.removeFolder(join(this.#folders.leases, key)).catch(() => {});
-  }
-
-  async #list(folder: string): Promise<string[]> {
-    return this.#files.list(folder).catch((error: unknown) => {
-      const code = errorCode(error);
-      // A file in this place is nobody's lease.
-      if (code === 'ENOENT' || code === 'ENOTDIR' || code === NOT_PLAIN) return [];
-      throw error;
-    });
   }
 }

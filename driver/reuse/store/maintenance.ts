@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import type { LineageKey } from '../../ir/lineage-key.js';
 import { isFromDeadProcess } from '../../support/process-token.js';
 import { DamagedEntry, OtherFormat, readHeader } from './entry-format.js';
-import { errorCode, type FileSystem, NOT_PLAIN, withFile } from './file-system.js';
+import { errorCode, type FileSystem, listFolder, NOT_PLAIN, withFile } from './file-system.js';
 import { type Indexed, type IndexRecord, isKey, isOnItsWay, recordOf } from './index-record.js';
 import type { Lease, Leases } from './lease.js';
 import { Slots } from './slots.js';
@@ -43,22 +43,21 @@ const COMPACT_LINES = 1000;
 
 /** Keys of all files in place, indexed or not. */
 export async function listKeys({ files, folder }: StoreParts): Promise<LineageKey[]> {
-  const keys: LineageKey[] = [];
-  for (const shard of await files.list(folder.objects)) {
-    if (!SHARD.test(shard)) continue;
-    for (const name of await listFolder(files, join(folder.objects, shard))) {
-      if (isKey(name) && name.startsWith(shard)) keys.push(name);
-    }
-  }
-  return keys;
+  return keysIn(files, folder.objects, await files.list(folder.objects));
 }
 
-/** What lies in a folder; nothing where that is a link or a file. */
-export async function listFolder(files: FileSystem, path: string): Promise<string[]> {
-  return files.list(path).catch((error: unknown) => {
-    if (['ENOENT', 'ENOTDIR', NOT_PLAIN].includes(errorCode(error) ?? '')) return [];
-    throw error;
-  });
+/** Keys that name files in these shards of a folder. */
+export async function keysIn(
+  files: FileSystem,
+  folder: string,
+  shards: readonly string[],
+): Promise<LineageKey[]> {
+  const keys: LineageKey[] = [];
+  for (const shard of shards.filter((name) => SHARD.test(name))) {
+    const names = await listFolder(files, join(folder, shard));
+    keys.push(...names.filter((name) => isKey(name) && name.startsWith(shard)));
+  }
+  return keys;
 }
 
 /** Whether the index has so many dead lines that writing it anew pays. */

@@ -21,7 +21,7 @@ import {
   writeEntry,
 } from './entry-format.js';
 import { chooseVictims } from './eviction.js';
-import { errorCode, NOT_PLAIN, withFile } from './file-system.js';
+import { errorCode, isThere, NOT_PLAIN, withFile } from './file-system.js';
 import { type IndexRecord, recordOf } from './index-record.js';
 import type { Lease } from './lease.js';
 import {
@@ -88,7 +88,7 @@ export class Publisher {
       if (this.#isStopped()) return false;
       const entry = encodeEntry(key, value, meta);
       if (entry.bytes > this.#limits.maxBytes || this.#limits.maxEntries < 1) return false;
-      if (lease !== undefined && !(await this.#isThere(lease.folder))) return false;
+      if (lease !== undefined && !(await isThere(this.#parts.files, lease.folder))) return false;
       if (await this.isStored(key)) return true;
       const { tmp } = this.#parts.folder;
       const token = processToken();
@@ -157,7 +157,8 @@ export class Publisher {
     } catch (error) {
       await this.#undo(made, key, isReserved && !isInPlace ? record : undefined);
       // The folder of a lease that was lost is gone.
-      if (errorCode(error) === 'ENOENT' && !(await this.#isThere(join(made, '..')))) return false;
+      if (errorCode(error) === 'ENOENT' && !(await isThere(this.#parts.files, join(made, '..'))))
+        return false;
       throw error;
     }
     await this.#undo(made, key, isInPlace ? undefined : record);
@@ -220,7 +221,7 @@ export class Publisher {
     try {
       await files.rename(made, folder.entry(key));
     } catch (error) {
-      if (errorCode(error) !== 'ENOENT' || !(await this.#isThere(made))) throw error;
+      if (errorCode(error) !== 'ENOENT' || !(await isThere(this.#parts.files, made))) throw error;
       await folder.makeShard(key, true);
       await files.rename(made, folder.entry(key));
     }
@@ -234,15 +235,5 @@ export class Publisher {
     if (now < this.#nextTidyMs || !(isWorn || isWorthCompacting(this.#parts))) return;
     this.#nextTidyMs = now + TIDY_MS;
     await (isWorn ? rebuildIndex : compactIndex)(this.#parts).catch(() => {});
-  }
-
-  async #isThere(path: string): Promise<boolean> {
-    try {
-      await this.#parts.files.stat(path);
-      return true;
-    } catch (error) {
-      if (errorCode(error) === 'ENOENT') return false;
-      throw error;
-    }
   }
 }

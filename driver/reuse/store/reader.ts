@@ -11,7 +11,7 @@ import {
   type StoredHeader,
   type StoredValue,
 } from './entry-format.js';
-import { describe, errorCode, type FileStat, NOT_PLAIN, withFile } from './file-system.js';
+import { describe, errorCode, type FileStat, isThere, NOT_PLAIN, withFile } from './file-system.js';
 import { recordOf } from './index-record.js';
 import type { StoreParts } from './maintenance.js';
 import type { Publisher } from './publisher.js';
@@ -118,11 +118,7 @@ export class Reader {
     if (record === undefined || !index.has(key)) return;
     // A file is in place before its line is, so one that is missing now was gone before this line
     // could speak of another.
-    const isBack = await files.stat(folder.entry(key)).then(
-      () => true,
-      (error: unknown) => errorCode(error) !== 'ENOENT',
-    );
-    if (isBack) return;
+    if (await isThere(files, folder.entry(key)).catch(() => true)) return;
     if (!this.#options.isStopped()) await index.remove([[key, record]]).catch(() => {});
     if (index.records.get(key) === record) index.forget(key);
   }

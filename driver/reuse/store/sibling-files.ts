@@ -10,9 +10,9 @@ import { join } from 'node:path';
 import { crc32 } from 'node:zlib';
 import type { LineageKey } from '../../ir/lineage-key.js';
 import { processToken } from '../../support/process-token.js';
-import { errorCode, NOT_PLAIN, withFile } from './file-system.js';
+import { errorCode, listFolder, NOT_PLAIN, withFile } from './file-system.js';
 import { isKey } from './index-record.js';
-import { listFolder, type StoreParts } from './maintenance.js';
+import { keysIn, type StoreParts } from './maintenance.js';
 
 export interface StoredSibling {
   readonly key: LineageKey;
@@ -26,7 +26,6 @@ const MAX_LINES = 64;
 const MAX_BYTES = 1 << 18;
 /** Longer texts are not kept. @units bytes */
 const MAX_TEXT = 1 << 14;
-const SHARD = /^[0-9a-f]{2}$/;
 
 /** The results noted under `input`, oldest first, each once. @throws the file system's error */
 export async function readSiblings(parts: StoreParts, input: LineageKey): Promise<StoredSibling[]> {
@@ -76,16 +75,13 @@ export async function sweepSiblings(
   isKept: (key: LineageKey) => boolean,
 ): Promise<void> {
   const { files, folder } = parts;
-  for (const shard of await listFolder(files, folder.siblings)) {
-    if (!SHARD.test(shard)) continue;
-    for (const name of await listFolder(files, join(folder.siblings, shard))) {
-      if (!isKey(name)) continue;
-      const found = await readSiblings(parts, name).catch((error: unknown) => {
-        if (errorCode(error) === NOT_PLAIN) return [];
-        throw error;
-      });
-      if (!found.some(({ key }) => isKept(key))) await files.remove(pathOf(parts, name));
-    }
+  const shards = await listFolder(files, folder.siblings);
+  for (const name of await keysIn(files, folder.siblings, shards)) {
+    const found = await readSiblings(parts, name).catch((error: unknown) => {
+      if (errorCode(error) === NOT_PLAIN) return [];
+      throw error;
+    });
+    if (!found.some(({ key }) => isKept(key))) await files.remove(pathOf(parts, name));
   }
 }
 
