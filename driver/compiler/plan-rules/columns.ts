@@ -15,6 +15,7 @@ import {
   covered,
   covering,
   cutSegments,
+  joined,
   type Piece,
   partsOf,
   piecesOf,
@@ -53,7 +54,7 @@ interface Operand {
 export function operandsOf(segments: readonly Segment[], maker: NodeMaker): Operand[] {
   const used = new Map<Expr, number>();
   for (const { part, from, to } of segments) used.set(part, (used.get(part) ?? 0) + to - from);
-  return cutSegments(segments, 0, Number.POSITIVE_INFINITY).map(({ part, from, to }) => {
+  return joined(segments).map(({ part, from, to }) => {
     if (2 * used.get(part)! >= part.cols) return { operand: part, from, to };
     return { operand: rangeAlong(part, 'cols', from, to, maker), from: 0, to: to - from };
   });
@@ -88,7 +89,9 @@ export function featureSegments(expr: Expr, maker: NodeMaker): Segment[] {
  * the product itself is never asked for.
  */
 export function productSegments(expr: Expr, maker: NodeMaker): Segment[] {
-  return segmentsOf(expr, 'cols', maker).flatMap((segment) => {
+  const segments = segmentsOf(expr, 'cols', maker);
+  if (segments.every(({ part }) => part.op !== ops.matmul)) return segments;
+  return segments.flatMap((segment) => {
     const { part } = segment;
     if (part.op !== ops.matmul || part.attrsText.includes('true')) return [segment];
     const [left, right] = part.inputs as [Expr, Expr];

@@ -86,7 +86,10 @@ export class Cut {
     const inputs = this.expr.inputs.map((input, i) => {
       const segments = this.#segments[i];
       if (segments === undefined) return input;
-      const pieces = ranges.flatMap((range) => cutSegments(segments, range.from, range.to));
+      const pieces =
+        ranges.length === 1
+          ? cutSegments(segments, from, to)
+          : ranges.flatMap((range) => cutSegments(segments, range.from, range.to));
       return bindSegments(pieces, this.split.axis, this.#context);
     });
     return this.#context.intern(this.expr.op, inputs, this.expr.attrs);
@@ -129,10 +132,17 @@ export class Cut {
   places(
     fits: (sibling: Expr) => boolean = ({ attrsText }) => attrsText === this.expr.attrsText,
   ): Place[] {
-    const { op } = this.expr;
-    const siblings = [...this.#keys()].flatMap((key) => this.#context.siblings(op, key));
-    const found = [...new Set(siblings)].filter((one) => one !== this.expr && fits(one));
-    return [...found.flatMap((sibling) => this.#placesIn(sibling)), ...this.#partPlaces()];
+    const keys = this.#keys();
+    const places: Place[] = [];
+    const seen = new Set([this.expr]);
+    for (const key of keys) {
+      for (const sibling of this.#context.siblings(this.expr.op, key)) {
+        if (seen.has(sibling)) continue;
+        seen.add(sibling);
+        if (fits(sibling)) places.push(...this.#placesIn(sibling));
+      }
+    }
+    return [...places, ...this.#partPlaces(keys.size > 0)];
   }
 
   /** Those places that are all of a cached result. */
@@ -154,11 +164,10 @@ export class Cut {
   }
 
   /**
-   * What no index knows (the durable store's single parts, operators too cheap to index): the
-   * results over the first of the parts, however many, over single parts, and over all of what a
-   * part is a range of, where they are cached.
+   * What no index knows: the results over single parts, over all of what a part is a range of and,
+   * of operators too cheap to index, over the first of the parts, however many.
    */
-  #partPlaces(): Place[] {
+  #partPlaces(isIndexed: boolean): Place[] {
     const segments = this.#segments[this.#first]!;
     const { axis, cut } = this.split;
     const { expr } = this;
@@ -178,7 +187,7 @@ export class Cut {
     }
     if (ranges.length < 2) return places;
     for (const range of ranges) add({ ...range, source: this.over(range), at: 0 });
-    const longest = ranges.length > MAX_PREFIXES ? 0 : ranges.length - 1;
+    const longest = isIndexed || ranges.length > MAX_PREFIXES ? 0 : ranges.length - 1;
     for (let count = 2; count <= longest; count++) {
       const prefix = { from: 0, to: ranges[count - 1]!.to };
       add({ ...prefix, source: this.over(prefix), at: 0 });
@@ -189,14 +198,10 @@ export class Cut {
   #placesIn(sibling: Expr): Place[] {
     const { expr } = this;
     const { axis, cut, into } = this.split;
-    const isSplitAlike = splitsOf(sibling).some(
-      (other) =>
-        other.axis === axis &&
-        other.into === into &&
-        other.cut.length === cut.length &&
-        other.cut.every((isCut, i) => isCut === cut[i]),
-    );
-    if (!isSplitAlike) return [];
+    if (sibling.inputs.length !== cut.length) return [];
+    const isAlike = (other: Split): boolean =>
+      other.axis === axis && other.into === into && other.cut.every((is, i) => is === cut[i]);
+    if (!splitsOf(sibling).some(isAlike)) return [];
     let spans: readonly Span[] | undefined;
     for (const [i, input] of sibling.inputs.entries()) {
       const segments = this.#segments[i];

@@ -100,37 +100,45 @@ export function cutSegments(segments: readonly Segment[], from: number, to: numb
   return cut;
 }
 
+/** Segments where neighbours of one part are one. */
+export function joined(segments: readonly Segment[]): readonly Segment[] {
+  const isJoined = segments.every(
+    ({ part, from }, i) =>
+      i === 0 || segments[i - 1]!.part !== part || segments[i - 1]!.to !== from,
+  );
+  return isJoined ? segments : cutSegments(segments, 0, Number.POSITIVE_INFINITY);
+}
+
 /** What these segments name, bound along the axis; neighbours are taken together. */
 export function bindSegments(segments: readonly Segment[], axis: Axis, maker: NodeMaker): Expr {
-  const runs = cutSegments(segments, 0, Number.POSITIVE_INFINITY);
-  const cut = runs.map(({ part, from, to }) => rangeAlong(part, axis, from, to, maker));
+  const cut = joined(segments).map(({ part, from, to }) => rangeAlong(part, axis, from, to, maker));
   return bound(cut, axis, maker);
 }
 
 /** Runs of positions that two lists of segments share, in both their numberings; runs that go on are one. */
 export function sharedSpans(wanted: readonly Segment[], held: readonly Segment[]): Span[] {
-  const byPart = new Map<Expr, { readonly segment: Segment; readonly start: number }[]>();
+  const byPart = new Map<Expr, Span[]>();
   let start = 0;
-  for (const segment of held) {
-    const known = byPart.get(segment.part);
-    if (known === undefined) byPart.set(segment.part, [{ segment, start }]);
-    else known.push({ segment, start });
-    start += segment.to - segment.from;
+  for (const { part, from, to } of held) {
+    const known = byPart.get(part);
+    if (known === undefined) byPart.set(part, [{ from, to, at: start }]);
+    else known.push({ from, to, at: start });
+    start += to - from;
   }
   const spans: Span[] = [];
+  /** By their distance, the last span: positions ascend, so no other one can go on. */
+  const lastAt = new Map<number, number>();
   start = 0;
   for (const { part, from, to } of wanted) {
     for (const place of byPart.get(part) ?? []) {
-      const first = Math.max(from, place.segment.from);
-      const last = Math.min(to, place.segment.to);
+      const first = Math.max(from, place.from);
+      const last = Math.min(to, place.to);
       if (first >= last) continue;
-      const at = place.start + first - place.segment.from;
+      const at = place.at + first - place.from;
       const span = { from: start + first - from, to: start + last - from, at };
-      const i = spans.findIndex(
-        (one) => one.to === span.from && one.at + one.to - one.from === span.at,
-      );
-      if (i < 0) spans.push(span);
-      else spans[i] = { ...spans[i]!, to: span.to };
+      const i = lastAt.get(span.at - span.from) ?? -1;
+      if (spans[i]?.to === span.from) spans[i] = { ...spans[i]!, to: span.to };
+      else lastAt.set(span.at - span.from, spans.push(span) - 1);
     }
     start += to - from;
   }
