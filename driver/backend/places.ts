@@ -37,8 +37,6 @@ export class Places {
   readonly #options: PlacesOptions;
   readonly #moving = new Set<Promise<void>>();
   #isClosed = false;
-  /** Values that left a backend and stayed on the host. */
-  moved = 0;
 
   constructor(options: PlacesOptions) {
     this.#options = options;
@@ -127,7 +125,6 @@ export class Places {
       index.claim(expr);
       index.put(expr, value, seconds, backend);
       this.host.drop(handle);
-      this.moved++;
     } finally {
       end();
     }

@@ -4,7 +4,8 @@
  * that the host reads is brought when its event has come. What was queued is taken into the cache
  * when the segment has ended. Invariants: a failed kernel fails what reads its value and nothing
  * else; when the memory of a device is full, what its tier can spare goes, then what the plan would
- * keep for later plans alone, and what still does not fit runs on the host; no handle of a failed or cancelled segment stays.
+ * keep for later plans alone, and what still does not fit runs on the host; no handle of a failed or
+ * cancelled segment stays.
  */
 import type { Segment, SegmentResult } from '../backend/backend.js';
 import { pinValues } from '../backend/cache-tier.js';
@@ -186,10 +187,12 @@ export class DeviceRuns {
       const { expr } = node;
       const value = values.get(expr);
       const error = end?.failures.get(expr);
-      if (error !== undefined) {
-        this.#fail(node, error);
-        if (value?.kind === 'handle') places.release(value);
-      } else {
+      const handle = node.stays.at === 'there' ? result.values.get(expr) : undefined;
+      // A reader may have met the failure before.
+      const isLost = error !== undefined || value === undefined;
+      if (isLost && handle?.kind === 'handle') places.release(handle);
+      if (error !== undefined) this.#fail(node, error);
+      else {
         const share = (seconds * flops[i]!) / total;
         results.record(expr, backend.name, share, value === undefined ? 'fused' : 'computed');
         if (value === undefined) results.withdraw(expr);

@@ -1,6 +1,7 @@
 /**
  * The passes over data of one execution: which targets wait, which share a pass, and what a pass
- * reads. Invariant: a target is made or fails once, and then counts as having read its operands.
+ * reads. Invariants: a target is made or fails once, and then counts as having read its operands; an
+ * operand that can't be brought fails its readers, not what shares their pass.
  */
 import type { Backend } from '../backend/backend.js';
 import { segmentNodes, type Target } from '../compiler/plan.js';
@@ -68,6 +69,10 @@ export class Passes {
       asked.filter(({ stays }) => stays.at === place).map(({ expr }) => expr);
     try {
       const inputs = await this.#operands(nodes, backend);
+      if (inputs === undefined) {
+        this.#targets = [...this.#targets, ...targets];
+        return;
+      }
       // What had to be brought first has its own measurement.
       const run = performance.now();
       const others = inFlight.size;
@@ -94,8 +99,8 @@ export class Passes {
     }
   }
 
-  /** What these nodes read from outside, as the backend takes it. */
-  async #operands(nodes: readonly Expr[], backend: Backend): Promise<Map<Expr, Value>> {
+  /** What these nodes read from outside, as the backend takes it; undefined when some of it has failed. */
+  async #operands(nodes: readonly Expr[], backend: Backend): Promise<Map<Expr, Value> | undefined> {
     const inside = new Set(nodes);
     const byRows = new Map<Expr, boolean>();
     for (const expr of nodes) {
@@ -104,13 +109,17 @@ export class Passes {
         byRows.set(input, takesByRows(expr, input, backend));
       }
     }
-    const { operands } = this.#running;
+    const { operands, values } = this.#running;
     operands.takeAlong(byRows.keys());
     const inputs = new Map<Expr, Value>();
     for (const [input, takesHandles] of byRows) {
-      inputs.set(input, await operands.operand(input, backend, takesHandles));
+      try {
+        inputs.set(input, await operands.operand(input, backend, takesHandles));
+      } catch (error) {
+        values.failed(input, failureOf(input, error, backend));
+      }
     }
-    return inputs;
+    return inputs.size === byRows.size ? inputs : undefined;
   }
 
   #fail(target: Target, error: Error): void {

@@ -4,7 +4,13 @@ import type { DenseMatrix } from '../../../../driver/ir/value.js';
 import { matrix } from '../../../../driver/matrix/create.js';
 import type { Matrix } from '../../../../driver/matrix/matrix.js';
 import { assertClose } from '../../../support/close.js';
-import { type Machines, type MachinesOptions, machines } from '../../../support/placement.js';
+import {
+  generated,
+  type Machines,
+  type MachinesOptions,
+  MIB,
+  machines,
+} from '../../../support/placement.js';
 import { cells } from '../../../support/plan.js';
 
 const ROWS = 4096;
@@ -173,6 +179,27 @@ describe('devices', () => {
     // Nothing of it is in the cache, or held for nobody.
     assert.equal(session.cache.probe(session.simplified(base.log().expr)), undefined);
     assert.equal(gpu.held.size, gpu.tier.usage().entries);
+    await session.close();
+  });
+
+  it('fail of a pass over data what reads the failed value, not what shares the pass', async () => {
+    const { session, cluster, gpu } = device({
+      gpuOps: new Set(['mul', 'exp', 'log']),
+      onKernel: ({ op }) => {
+        if (op.name === 'log') throw new Error('out of luck');
+      },
+    });
+    const x = generated(session, 8 * MIB);
+    const weights = matrix(session, cells(64, 64)).mul(2).exp().log();
+    const [fails, works] = [x.matmul(weights).colSums(), x.colSums()];
+    // Read on the device too, so that the pass is given its name before there is a value.
+    const there = weights.mul(7);
+    const outcomes = await session.evaluateSettled([fails.expr, works.expr, there.expr]);
+    assert.deepEqual(
+      outcomes.map(({ ok }) => ok),
+      [false, true, false],
+    );
+    assert.deepEqual([gpu.segments.length, cluster.segments.length], [1, 1]);
     await session.close();
   });
 
