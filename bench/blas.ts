@@ -49,7 +49,10 @@ export const blas: Bench = {
           const start = performance.now();
           const value = await apply(matrices).value();
           const seconds = (performance.now() - start) / 1000;
-          return { seconds, answers: [value.data.reduce((sum, cell) => sum + Math.abs(cell), 0)] };
+          return {
+            seconds,
+            answers: [Array.from(value.data).reduce((sum, cell) => sum + Math.abs(cell), 0)],
+          };
         };
         const numpy = async (): Promise<Sample> => {
           const run = await rival.run(benchFile('rivals/products.py'), [name]);

@@ -10,6 +10,7 @@ import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import {
   createReferenceBackend,
+  dense,
   type Expr,
   lineageKey,
   type Matrix,
@@ -116,7 +117,7 @@ function fillCache(session: Session, nodes: readonly Expr[]): void {
     const expr = nodes[i]!;
     session.cache.claim(expr);
     const data = new Float64Array(expr.rows * expr.cols);
-    session.cache.put(expr, { kind: 'dense', rows: expr.rows, cols: expr.cols, data }, 1e-6, 'cpu');
+    session.cache.put(expr, dense(expr.rows, expr.cols, data), 1e-6, 'cpu');
   }
 }
 

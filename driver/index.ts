@@ -46,6 +46,7 @@ export { partFiles } from './frame/parts.js';
 export type { CallCounts } from './functions/function-cache.js';
 export { type Reusable, reusable } from './functions/reusable.js';
 export type { Attrs, AttrValue } from './ir/attrs.js';
+export { DTYPES, type DType } from './ir/dtype.js';
 export type { Evaluator } from './ir/evaluator.js';
 export type { Expr, Meta } from './ir/expr.js';
 export type {
@@ -66,7 +67,15 @@ export {
   type ReadOptions,
   SCHEMA_TYPES,
 } from './ir/read-options.js';
-export { type DenseMatrix, dense, type Handle, type Value } from './ir/value.js';
+export {
+  type Cells,
+  converted,
+  type DenseMatrix,
+  dense,
+  type Float64Matrix,
+  type Handle,
+  type Value,
+} from './ir/value.js';
 export {
   type DeserializeOptions,
   deserializeLineage,

@@ -4,6 +4,7 @@
  * and dropped together. Source: multi-level entries of LIMA (SIGMOD 2021) section 4: a function's
  * output and the operator that computed it.
  */
+import type { DType } from '../ir/dtype.js';
 import type { Expr } from '../ir/expr.js';
 import type { Value } from '../ir/value.js';
 import type { Candidate } from '../support/budget.js';
@@ -20,6 +21,7 @@ export interface SpillFile {
   readonly id: number;
   readonly rows: number;
   readonly cols: number;
+  readonly dtype: DType;
   readonly bytes: number;
   readonly tag: Buffer;
 }

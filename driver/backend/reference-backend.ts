@@ -1,11 +1,11 @@
 /**
  * The oracle as a backend: every operator by its reference implementation, whole values, one
  * thread. Slow and plain on purpose; every other backend is tested against it. Invariant: it adds
- * nothing to `OpDef.reference`.
+ * to `OpDef.reference` only that float32 is widened before and rounded after.
  */
 import { ExecutionError, InternalError, RepriseError } from '../errors.js';
 import { type Expr, shapeText } from '../ir/expr.js';
-import type { DenseMatrix, Value } from '../ir/value.js';
+import { converted, type DenseMatrix, type Value } from '../ir/value.js';
 import { ops } from '../operators/index.js';
 import type { Backend, RunContext, Segment, SegmentResult } from './backend.js';
 
@@ -42,7 +42,8 @@ export function evaluateByReference(expr: Expr, inputs: readonly Value[]): Dense
   const context = { rowOffset: 0, rows: expr.rows, payload: expr.payload };
   let value: DenseMatrix;
   try {
-    value = op.reference(inputs.map(requireDense), expr.attrs, expr, context);
+    const cells = inputs.map((input) => converted(requireDense(input), 'float64'));
+    value = converted(op.reference(cells, expr.attrs, expr, context), expr.dtype);
   } catch (cause) {
     if (cause instanceof RepriseError) throw cause;
     throw new ExecutionError(

@@ -295,13 +295,18 @@ function circleError(frame: Frame): InternalError {
   );
 }
 
-/** @throws InternalError when a rewrite changes the shape or brings in a step that is not deterministic */
+/** @throws InternalError when a rewrite changes shape or dtype or brings in a step that is not deterministic */
 export function verifyRewrite(rule: { readonly name: string }, before: Expr, after: Expr): void {
   if (after.rows !== before.rows || after.cols !== before.cols) {
     throw new InternalError(
       `${rule.name}: expected ${shapeText(before)} to stay, got ${shapeText(after)}`,
       { rule: rule.name },
     );
+  }
+  if (after.dtype !== before.dtype) {
+    throw new InternalError(`${rule.name}: expected ${before.dtype} to stay, got ${after.dtype}`, {
+      rule: rule.name,
+    });
   }
   // Dropping a non-deterministic input is fine (x * 0 is not a rule); bringing one in is not.
   if (before.isDeterministic && !after.isDeterministic) {

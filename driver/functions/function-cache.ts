@@ -7,6 +7,7 @@
  */
 import { PlanError } from '../errors.js';
 import { type AttrValue, canonicalAttr } from '../ir/attrs.js';
+import { dtypeAttr } from '../ir/dtype.js';
 import { type Evaluator, type ReusableFunction, sessionOf } from '../ir/evaluator.js';
 import { type Expr, topological } from '../ir/expr.js';
 import type { DenseMatrix, Value } from '../ir/value.js';
@@ -18,7 +19,13 @@ import type { Lease } from '../reuse/store/lease.js';
 import { forgetOldest } from '../support/forget-oldest.js';
 import { joinOrBegin, type SharedWork } from '../support/shared-work.js';
 import { putTogether, takeApart } from './call-values.js';
-import { type CallIdentity, callKey, readCall, storeCall } from './stored-calls.js';
+import {
+  type CallIdentity,
+  callKey,
+  readCall,
+  type StoredShape,
+  storeCall,
+} from './stored-calls.js';
 
 /** What a function cache needs of the run that calls. */
 export interface CallHost extends Evaluator {
@@ -207,7 +214,7 @@ export class FunctionCache {
     }
     if (found === undefined) return this.#compute(host, identity, fn, args, key, lease);
     const { template, shapes, values, seconds } = found;
-    const nodes = shapes.map(([rows, cols], at) => callNode(host, identity, at, rows, cols));
+    const nodes = shapes.map((shape, at) => callNode(host, identity, at, shape));
     for (const [at, node] of nodes.entries()) this.#keep(host, node, values[at]!, seconds, 'store');
     counts.stored++;
     const answer = { template, nodes, values, seconds, isKept: true };
@@ -240,13 +247,13 @@ export class FunctionCache {
         return { ...answer, values: undefined };
       }
       if (!this.#reuse) return answer;
-      const nodes = values.map(({ rows, cols }, at) => callNode(host, identity, at, rows, cols));
+      const shapes = values.map(({ rows, cols, dtype }) => [rows, cols, dtype] as const);
+      const nodes = shapes.map((shape, at) => callNode(host, identity, at, shape));
       for (const [at, node] of nodes.entries()) {
         this.#keep(host, node, values[at]!, seconds, 'function', inner[at]!);
       }
       if (this.#tier !== undefined && key !== undefined) {
         isStoring = true;
-        const shapes = values.map(({ rows, cols }) => [rows, cols] as const);
         storeCall(this.#tier, identity, key, { template, shapes, values, seconds }, lease);
       }
       if (this.#isHeld(host, nodes)) return { ...answer, nodes, isKept: true };
@@ -303,10 +310,10 @@ function callNode(
   host: CallHost,
   { name, version, args, inputs }: CallIdentity,
   output: number,
-  rows: number,
-  cols: number,
+  [rows, cols, dtype]: StoredShape,
 ): Expr {
-  return host.intern(callOp, inputs, { name, version, args, output, rows, cols });
+  const attrs = { name, version, args, output, rows, cols, ...dtypeAttr(dtype) };
+  return host.intern(callOp, inputs, attrs);
 }
 
 /** @throws PlanError for a matrix of another session */

@@ -6,6 +6,7 @@
  */
 import { createHash } from 'node:crypto';
 import { type AttrValue, canonicalAttr } from '../ir/attrs.js';
+import type { DType } from '../ir/dtype.js';
 import type { Expr } from '../ir/expr.js';
 import { lineageKey } from '../ir/lineage-key.js';
 import type { DenseMatrix } from '../ir/value.js';
@@ -22,10 +23,12 @@ export interface CallIdentity {
   readonly inputs: readonly Expr[];
 }
 
+export type StoredShape = readonly [rows: number, cols: number, dtype: DType];
+
 /** Outputs with their matrices taken out; shapes in the order of the places. */
 export interface StoredOutputs {
   readonly template: AttrValue;
-  readonly shapes: readonly (readonly [rows: number, cols: number])[];
+  readonly shapes: readonly StoredShape[];
 }
 
 export interface FoundCall extends StoredOutputs {
@@ -55,11 +58,11 @@ export async function readCall(tier: DurableTier, key: string): Promise<FoundCal
   if (found?.value.kind !== 'json') return undefined;
   const { template, shapes } = found.value.json as unknown as StoredOutputs;
   const values: DenseMatrix[] = [];
-  for (const [at, [rows, cols]] of shapes.entries()) {
-    const part = await store.get(outputKey(key, at));
-    if (part?.value.kind !== 'dense' || part.value.rows !== rows || part.value.cols !== cols)
-      return;
-    values.push(part.value);
+  for (const [at, [rows, cols, dtype]] of shapes.entries()) {
+    const value = (await store.get(outputKey(key, at)))?.value;
+    if (value?.kind !== 'dense' || value.dtype !== dtype) return;
+    if (value.rows !== rows || value.cols !== cols) return;
+    values.push(value);
   }
   return { template, shapes, values, seconds: found.header.seconds };
 }

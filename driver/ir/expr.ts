@@ -7,6 +7,7 @@
  */
 
 import { type Attrs, canonicalAttrs } from './attrs.js';
+import { cellBytes, type DType, type Typed } from './dtype.js';
 import type { OpDef } from './op-def.js';
 
 /** What is known of a value before it exists. */
@@ -17,7 +18,7 @@ export interface Meta {
   readonly nnz?: number | undefined;
 }
 
-export class Expr implements Meta {
+export class Expr implements Meta, Typed {
   readonly id: number;
   readonly op: OpDef;
   readonly attrs: Attrs;
@@ -26,6 +27,7 @@ export class Expr implements Meta {
   readonly cols: number;
   /** Expected non-zero cells; undefined means dense. */
   readonly nnz: number | undefined;
+  readonly dtype: DType;
   /** 1 + the largest height of the inputs; leaves have height 1. */
   readonly height: number;
   /** False when this node or any ancestor is non-deterministic; such nodes are never reused. */
@@ -49,6 +51,7 @@ export class Expr implements Meta {
     attrs: Attrs,
     inputs: readonly Expr[],
     meta: Meta,
+    dtype: DType,
     payload: unknown,
   ) {
     this.id = id;
@@ -58,6 +61,7 @@ export class Expr implements Meta {
     this.rows = meta.rows;
     this.cols = meta.cols;
     this.nnz = meta.nnz;
+    this.dtype = dtype;
     this.payload = payload;
     let height = 0;
     let deterministic = op.deterministic;
@@ -89,9 +93,9 @@ export function shapeText(meta: Meta): string {
   return `${meta.rows}x${meta.cols}`;
 }
 
-/** Bytes of the dense float64 value. @units bytes */
-export function denseBytes(meta: Meta): number {
-  return meta.rows * meta.cols * 8;
+/** Bytes of the dense value. @units bytes */
+export function denseBytes(value: Meta & Typed): number {
+  return value.rows * value.cols * cellBytes(value);
 }
 
 /**

@@ -10,7 +10,7 @@
 import { PlanError, ShapeError } from '../errors.js';
 import { memoryShares } from '../support/memory.js';
 import { type Attrs, equalAttrs, hashAttrs, noAttrs } from './attrs.js';
-import { Expr, type Meta } from './expr.js';
+import { denseBytes, Expr, type Meta } from './expr.js';
 import type { OpDef } from './op-def.js';
 
 const INITIAL_SLOTS = 1 << 12;
@@ -72,9 +72,10 @@ export class Interner {
       slot = (slot + 1) & mask;
     }
     const meta = this.#infer(op, inputs, attrs);
+    const dtype = op.dtype(inputs, attrs);
     const id = this.#nextId++;
     const kept = inputs.length === 0 ? noInputs : inputs;
-    const expr = new Expr(id, op, attrs, kept, meta, payload);
+    const expr = new Expr(id, op, attrs, kept, meta, dtype, payload);
     if ((id & CHUNK_MASK) === 0 || id === 1) this.#chunks.push([]);
     this.#chunks[id >>> CHUNK_BITS]![id & CHUNK_MASK] = expr;
     if (free >= 0) {
@@ -85,7 +86,7 @@ export class Interner {
       this.#used++;
       if (this.#used * 3 > this.#hashes.length * 2) this.#rehash();
     }
-    if (payload !== undefined && inputs.length === 0) this.#youngBytes += meta.rows * meta.cols * 8;
+    if (payload !== undefined && inputs.length === 0) this.#youngBytes += denseBytes(expr);
     if (!this.#isWeakening && this.#isCrowded()) {
       this.#isWeakening = true;
       setImmediate(this.#weakenTurn).unref();

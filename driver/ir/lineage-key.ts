@@ -25,11 +25,11 @@ export function lineageKey(expr: Expr): LineageKey {
   return expr.lineage as unknown as LineageKey;
 }
 
-/** SHA-256 over shape and cells of a dense matrix; -0 and NaN payloads are kept as they are. */
+/** SHA-256 over shape, dtype and cells of a dense matrix; -0 and NaN payloads are kept as they are. */
 export function contentDigest(matrix: DenseMatrix): string {
-  const { data } = matrix;
+  const { rows, cols, dtype, data } = matrix;
   return createHash('sha256')
-    .update(`${matrix.rows}x${matrix.cols}:`)
+    .update(`${rows}x${cols}${dtype === 'float64' ? '' : dtype}:`)
     .update(new Uint8Array(data.buffer, data.byteOffset, data.byteLength))
     .digest('hex');
 }

@@ -5,8 +5,9 @@
  * names.
  */
 import { type Attrs, noAttrs } from './attrs.js';
+import { type DType, leafDType, sameDType, type Typed } from './dtype.js';
 import type { Expr, Meta, NodeMaker } from './expr.js';
-import type { DenseMatrix } from './value.js';
+import type { Float64Matrix } from './value.js';
 
 /**
  * How an operator behaves when some inputs come as row blocks (a local stream or an RDD).
@@ -37,7 +38,7 @@ export interface BlockContext {
 /** Operands for conformance tests: every backend runs them against the reference. */
 export interface ConformanceCase {
   readonly name: string;
-  readonly inputs: readonly DenseMatrix[];
+  readonly inputs: readonly Float64Matrix[];
   readonly attrs?: Attrs;
   /** Relative tolerance; defaults to 1e-10. */
   readonly tolerance?: number;
@@ -125,6 +126,11 @@ export interface OpDef {
   readonly isSeenThrough: boolean;
   /** Shape and sparsity of the result. @throws ShapeError, DTypeError, PlanError */
   readonly infer: (inputs: readonly Meta[], attrs: Attrs) => Meta;
+  /**
+   * Type of the result's cells. Default: the operands' one dtype; of leaves the attribute `dtype`,
+   * which stands there for float32 only. @throws DTypeError
+   */
+  readonly dtype: (inputs: readonly Typed[], attrs: Attrs) => DType;
   readonly rowRule: (inputs: readonly Meta[], attrs: Attrs) => RowRule;
   /**
    * Operators that take rows to other row numbers and need nothing but rows for it (`rbind`, a
@@ -142,17 +148,18 @@ export interface OpDef {
   /** Floating-point operations of one evaluation. @units flops */
   readonly flops: (inputs: readonly Meta[], attrs: Attrs, out: Meta) => number;
   /**
-   * The oracle, in plain TypeScript. `inputs` may be one row block of a larger matrix, then `block`
-   * says which; for `reduce` operators it then returns the partial result of that block.
+   * The oracle, in plain TypeScript, in float64: of float32 operands the caller widens the cells and
+   * rounds the result. `inputs` may be one row block of a larger matrix, then `block` says which;
+   * for `reduce` operators it then returns the partial result of that block.
    */
   readonly reference: (
-    inputs: readonly DenseMatrix[],
+    inputs: readonly Float64Matrix[],
     attrs: Attrs,
-    out: Meta,
+    out: Meta & Partial<Typed>,
     block?: BlockContext,
-  ) => DenseMatrix;
+  ) => Float64Matrix;
   /** For `reduce` operators: merges two partial results; associative, and exact up to rounding. */
-  readonly combine?: (a: DenseMatrix, b: DenseMatrix, attrs: Attrs) => DenseMatrix;
+  readonly combine?: (a: Float64Matrix, b: Float64Matrix, attrs: Attrs) => Float64Matrix;
   /** For `reduce` operators whose parts may be merged as nodes; `combine` follows from it where it is an operator. */
   readonly merge?: Merge;
   /** How it is evaluated over ranges of columns; over ranges of rows it is as its row rule says. */
@@ -236,6 +243,8 @@ export function defineOp(spec: OpSpec): OpDef {
     work: 'cells',
     isSeenThrough: false,
     rowRule: () => wholeRule,
+    dtype: (inputs: readonly Typed[], attrs: Attrs) =>
+      inputs.length > 0 ? sameDType(spec.name, inputs) : leafDType(spec.name, attrs.dtype),
     flops: (_inputs: readonly Meta[], _attrs: Attrs, out: Meta) => out.rows * out.cols,
     cases: [],
     ...(typeof merge === 'object' ? { combine: combineBy(merge) } : {}),

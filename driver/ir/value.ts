@@ -1,16 +1,23 @@
 /**
- * Values a node can have at run time. A dense matrix is row-major float64 with no padding; a handle
- * names a value that lives in a backend (an RDD, a GPU pointer) and is released through that
- * backend only.
+ * Values a node can have at run time. A dense matrix is row-major with no padding; a handle names a
+ * value that lives in a backend (an RDD, a GPU pointer) and is released through that backend only.
  */
+import type { DType } from './dtype.js';
 
-/** Dense, row-major, float64; `data.length === rows * cols`. Treated as immutable once it is a value. */
-export interface DenseMatrix {
+/** The cells of a dense matrix; which array it is says their dtype. */
+export type Cells = Float64Array | Float32Array;
+
+/** Dense, row-major; `data.length === rows * cols`. Treated as immutable once it is a value. */
+export interface DenseMatrix<C extends Cells = Cells> {
   readonly kind: 'dense';
   readonly rows: number;
   readonly cols: number;
-  readonly data: Float64Array;
+  /** That of `data`. */
+  readonly dtype: DType;
+  readonly data: C;
 }
+
+export type Float64Matrix = DenseMatrix<Float64Array>;
 
 /** A value held by a backend. */
 export interface Handle {
@@ -19,6 +26,7 @@ export interface Handle {
   readonly id: string;
   readonly rows: number;
   readonly cols: number;
+  readonly dtype: DType;
   /** Estimated bytes held there. */
   readonly bytes: number;
 }
@@ -26,17 +34,39 @@ export interface Handle {
 export type Value = DenseMatrix | Handle;
 
 /** A dense matrix over `data`, which is not copied. @throws RangeError if the length does not fit */
+export function dense(rows: number, cols: number): Float64Matrix;
+export function dense<C extends Cells>(rows: number, cols: number, data: C): DenseMatrix<C>;
 export function dense(
   rows: number,
   cols: number,
-  data: Float64Array = new Float64Array(rows * cols),
+  data: Cells = new Float64Array(rows * cols),
 ): DenseMatrix {
   if (data.length !== rows * cols) {
     throw new RangeError(
       `dense: expected ${rows * cols} cells for ${rows}x${cols}, got ${data.length}`,
     );
   }
-  return { kind: 'dense', rows, cols, data };
+  return { kind: 'dense', rows, cols, dtype: dtypeOf(data), data };
+}
+
+export function dtypeOf(data: Cells): DType {
+  return data instanceof Float32Array ? 'float32' : 'float64';
+}
+
+/** Cells of that dtype: zeros, or the beginning of `memory`. */
+export function cellsOf(dtype: DType, count: number, memory?: ArrayBuffer): Cells {
+  const Kind = dtype === 'float32' ? Float32Array : Float64Array;
+  return memory === undefined ? new Kind(count) : new Kind(memory, 0, count);
+}
+
+/** The same matrix with cells of that dtype, each rounded to the nearest; itself where it has them. */
+export function converted(value: DenseMatrix, dtype: 'float64'): Float64Matrix;
+export function converted(value: DenseMatrix, dtype: DType): DenseMatrix;
+export function converted(value: DenseMatrix, dtype: DType): DenseMatrix {
+  if (value.dtype === dtype) return value;
+  const cells = cellsOf(dtype, value.data.length);
+  cells.set(value.data);
+  return dense(value.rows, value.cols, cells);
 }
 
 /** Rows [from, to) of a matrix, which are not copied. */

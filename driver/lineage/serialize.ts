@@ -10,12 +10,13 @@
 import { deflateRawSync, inflateRawSync } from 'node:zlib';
 import { PlanError, RepriseError, ResourceError } from '../errors.js';
 import { type Attrs, type AttrValue, noAttrs } from '../ir/attrs.js';
+import { dtypeAttr } from '../ir/dtype.js';
 import type { Evaluator } from '../ir/evaluator.js';
-import { type Expr, topological } from '../ir/expr.js';
+import { denseBytes, type Expr, topological } from '../ir/expr.js';
 import type { FrameSource } from '../ir/frame-engine.js';
 import { contentDigest, lineageKey } from '../ir/lineage-key.js';
 import type { OpDef } from '../ir/op-def.js';
-import { type DenseMatrix, dense } from '../ir/value.js';
+import { cellsOf, type DenseMatrix, dense } from '../ir/value.js';
 import { opByName } from '../operators/index.js';
 import {
   digestOfKeys,
@@ -193,7 +194,7 @@ function storedLiteral(
   digest: string,
   budget: { left: number; readonly each: number },
 ): StoredLiteral {
-  const { rows, cols, data } = value;
+  const { rows, cols, dtype, data } = value;
   let cells: string | null = null;
   // Deflate makes at best a thousandth of its input, so a longer one needs no try.
   if (data.byteLength <= budget.each * 1000) {
@@ -203,7 +204,7 @@ function storedLiteral(
       cells = deflated.toString('base64');
     }
   }
-  return { rows, cols, digest, cells };
+  return { rows, cols, dtype, digest, cells };
 }
 
 function knownOp([name, version]: readonly [string, number]): OpDef {
@@ -226,8 +227,9 @@ function restoreAttrs(
   if (op.source === 'cells') {
     const literal = stored.literals[place];
     if (literal === undefined) throw damaged('the cells or digest of a literal', 'none');
-    const { rows, cols, digest } = literal;
-    return { attrs: { rows, cols, key: digest }, payload: literalValue(literal, options) };
+    const { rows, cols, dtype, digest } = literal;
+    const attrs = { rows, cols, key: digest, ...dtypeAttr(dtype) };
+    return { attrs, payload: literalValue(literal, options) };
   }
   const attrs = text === 'null' ? noAttrs : readAttrs(op, text);
   if (op.source !== 'files') return { attrs };
@@ -247,7 +249,7 @@ function readAttrs(op: OpDef, text: string): Attrs {
 function literalValue(literal: StoredLiteral, options: DeserializeOptions): DenseMatrix {
   const { rows, cols, digest, cells } = literal;
   const value =
-    cells === null ? options.resolveLiteral?.(digest, { rows, cols }) : inflate(rows, cols, cells);
+    cells === null ? options.resolveLiteral?.(digest, { rows, cols }) : inflate(literal, cells);
   if (value === undefined) {
     throw new PlanError(
       `lineage: expected the cells of the ${rows}x${cols} literal ${digest.slice(0, 12)}, got its digest only (it was too large to store); pass resolveLiteral`,
@@ -259,11 +261,12 @@ function literalValue(literal: StoredLiteral, options: DeserializeOptions): Dens
   return value;
 }
 
-function inflate(rows: number, cols: number, cells: string): DenseMatrix {
-  const bytes = rows * cols * 8;
+function inflate(literal: StoredLiteral, cells: string): DenseMatrix {
+  const { rows, cols, dtype } = literal;
+  const bytes = denseBytes(literal);
   try {
     const raw = inflateRawSync(Buffer.from(cells, 'base64'), { maxOutputLength: bytes });
-    const data = new Float64Array(rows * cols);
+    const data = cellsOf(dtype, rows * cols);
     new Uint8Array(data.buffer).set(raw);
     if (raw.length === bytes) return dense(rows, cols, data);
   } catch {

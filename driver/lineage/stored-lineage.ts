@@ -6,12 +6,13 @@
 import { createHash } from 'node:crypto';
 import { PlanError } from '../errors.js';
 import type { AttrValue } from '../ir/attrs.js';
+import { type DType, isDType } from '../ir/dtype.js';
 import type { FrameSource } from '../ir/frame-engine.js';
 import type { LineageKey } from '../ir/lineage-key.js';
 
 export const LINEAGE_FORMAT = 'reprise-lineage';
-/** Since 3 nodes are lines of text, deflated. */
-export const LINEAGE_VERSION = 3;
+/** Since 4 literals say their dtype. */
+export const LINEAGE_VERSION = 4;
 
 /** JSON; a number it has no word for is `{"$number": "NaN"}`, a key that begins with `$` has one more. */
 export type StoredValue =
@@ -22,10 +23,11 @@ export type StoredValue =
   | readonly StoredValue[]
   | { readonly [key: string]: StoredValue };
 
-/** A literal's cells: little-endian float64, deflated, base64; null when only the digest is kept. */
+/** A literal's cells: little-endian, deflated, base64; null when only the digest is kept. */
 export interface StoredLiteral {
   readonly rows: number;
   readonly cols: number;
+  readonly dtype: DType;
   readonly digest: string;
   readonly cells: string | null;
 }
@@ -127,11 +129,12 @@ function isOp(op: unknown): boolean {
 }
 
 function isLiteral(literal: unknown): boolean {
-  const { rows, cols, digest, cells } = (literal ?? {}) as Record<string, unknown>;
+  const { rows, cols, dtype, digest, cells } = (literal ?? {}) as Record<string, unknown>;
   const isSize = (size: unknown): boolean => Number.isSafeInteger(size) && (size as number) >= 1;
   return (
     isSize(rows) &&
     isSize(cols) &&
+    isDType(dtype) &&
     typeof digest === 'string' &&
     (cells === null || typeof cells === 'string')
   );

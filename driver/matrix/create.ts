@@ -5,26 +5,32 @@
  */
 import { DTypeError, PlanError, ShapeError } from '../errors.js';
 import type { Attrs } from '../ir/attrs.js';
+import { type DType, dtypeAttr } from '../ir/dtype.js';
 import type { Evaluator } from '../ir/evaluator.js';
 import { contentDigest } from '../ir/lineage-key.js';
-import { type DenseMatrix, dense } from '../ir/value.js';
+import { type Cells, type DenseMatrix, dense } from '../ir/value.js';
 import { ops } from '../operators/index.js';
 import { withCallSite } from './call-site.js';
 import { describe, makeExpr, scalarExpr } from './element-wise.js';
 import { Matrix, Scalar } from './matrix.js';
 
 export interface MatrixOptions {
-  /** False hands a Float64Array over without a copy; it must not be written to any more. Default true. */
+  /** False hands a typed array over without a copy; it must not be written to any more. Default true. */
   readonly copy?: boolean;
 }
 
-export interface UniformOptions {
+export interface TypedOptions {
+  /** Of the cells. Default `float64`. */
+  readonly dtype?: DType;
+}
+
+export interface UniformOptions extends TypedOptions {
   /** Whole, 0 or more. Same seed and shape, same cells, on every backend. */
   readonly seed: number;
   readonly distribution?: 'uniform';
   /** Default 0. */
   readonly min?: number;
-  /** Exclusive. Default 1. */
+  /** Exclusive; in float32 the cells are rounded, which may give it. Default 1. */
   readonly max?: number;
   readonly mean?: never;
   readonly std?: never;
@@ -32,7 +38,7 @@ export interface UniformOptions {
   readonly sparsity?: number;
 }
 
-export interface NormalOptions {
+export interface NormalOptions extends TypedOptions {
   readonly seed: number;
   readonly distribution: 'normal';
   /** Default 0. */
@@ -55,7 +61,7 @@ let nextBufferId = 1;
 export function matrix(session: Evaluator, rows: readonly (readonly number[])[]): Matrix;
 /** A matrix of this value's cells. */
 export function matrix(session: Evaluator, value: DenseMatrix, options?: MatrixOptions): Matrix;
-/** A matrix of `rows * cols` cells, row by row. @throws ShapeError when their number differs */
+/** A matrix of `rows * cols` cells, row by row; float32 for a Float32Array, else float64. @throws ShapeError when their number differs */
 export function matrix(
   session: Evaluator,
   rows: number,
@@ -102,7 +108,7 @@ export function scalar(session: Evaluator, value: number): Scalar {
 
 /** Random cells; uniform on [0, 1) unless told otherwise. */
 export function rand(session: Evaluator, rows: number, cols: number, options: RandOptions): Matrix {
-  const shape = { rows, cols, seed: options.seed };
+  const shape = { rows, cols, seed: options.seed, ...dtypeAttr(options.dtype) };
   const sparse = options.sparsity === undefined ? {} : { sparsity: options.sparsity };
   const attrs: Attrs =
     options.distribution === 'normal'
@@ -141,31 +147,48 @@ export function seq(session: Evaluator, from: number, to: number, by?: number): 
 }
 
 /** `value` in every cell. */
-export function fill(session: Evaluator, rows: number, cols: number, value: number): Matrix {
-  const attrs = { rows, cols, value: value === 0 ? 0 : value };
+export function fill(
+  session: Evaluator,
+  rows: number,
+  cols: number,
+  value: number,
+  { dtype }: TypedOptions = {},
+): Matrix {
+  const attrs = { rows, cols, value: value === 0 ? 0 : value, ...dtypeAttr(dtype) };
   return Matrix.of(session, makeExpr(session, ops.fill, [], attrs));
 }
 
-export function zeros(session: Evaluator, rows: number, cols: number): Matrix {
-  return fill(session, rows, cols, 0);
+export function zeros(
+  session: Evaluator,
+  rows: number,
+  cols: number,
+  options?: TypedOptions,
+): Matrix {
+  return fill(session, rows, cols, 0, options);
 }
 
-export function ones(session: Evaluator, rows: number, cols: number): Matrix {
-  return fill(session, rows, cols, 1);
+export function ones(
+  session: Evaluator,
+  rows: number,
+  cols: number,
+  options?: TypedOptions,
+): Matrix {
+  return fill(session, rows, cols, 1, options);
 }
 
 /** The n x n identity. */
-export function eye(session: Evaluator, n: number): Matrix {
-  return ones(session, n, 1).diag();
+export function eye(session: Evaluator, n: number, options?: TypedOptions): Matrix {
+  return ones(session, n, 1, options).diag();
 }
 
 function literal(session: Evaluator, value: DenseMatrix): Matrix {
-  const { rows, cols, data } = value;
+  const { rows, cols, dtype, data } = value;
   const key = data.length <= MAX_DIGEST_CELLS ? contentDigest(value) : bufferKey(data);
-  return Matrix.of(session, session.intern(ops.literal, [], { rows, cols, key }, value));
+  const attrs = { rows, cols, key, ...dtypeAttr(dtype) };
+  return Matrix.of(session, session.intern(ops.literal, [], attrs, value));
 }
 
-function bufferKey(data: Float64Array): string {
+function bufferKey(data: Cells): string {
   let id = bufferIds.get(data.buffer);
   if (id === undefined) {
     id = nextBufferId++;
@@ -188,8 +211,10 @@ function fromCells(
       { op: 'matrix', shapes: [`${rows}x${cols}`] },
     );
   }
-  const keep = options.copy === false && data instanceof Float64Array;
-  return dense(rows, cols, keep ? data : checkedCopy(data as ArrayLike<number>, cols));
+  if (data instanceof Float64Array || data instanceof Float32Array) {
+    return dense<Cells>(rows, cols, options.copy === false ? data : data.slice());
+  }
+  return dense(rows, cols, checkedCopy(data as ArrayLike<number>, cols));
 }
 
 function fromRows(rows: readonly (readonly number[])[]): DenseMatrix {

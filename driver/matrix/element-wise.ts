@@ -6,10 +6,12 @@
  */
 import { DTypeError, PlanError } from '../errors.js';
 import type { Attrs } from '../ir/attrs.js';
+import type { DType } from '../ir/dtype.js';
 import { type Evaluator, sessionOf } from '../ir/evaluator.js';
 import type { Expr } from '../ir/expr.js';
 import type { OpDef } from '../ir/op-def.js';
 import { ops } from '../operators/index.js';
+import { scalarAttrs } from '../operators/scalar.js';
 import { withCallSite } from './call-site.js';
 import type { Matrix, Scalar } from './matrix.js';
 
@@ -20,24 +22,39 @@ export type Operand = number | Scalar | Matrix;
 export type Combined<Self, O> = O extends Matrix ? Matrix : Self;
 
 /** Numbers seen lately, so that `x.mul(2)` in a loop does not format and hash the 2 each time. */
-const scalarCaches = new WeakMap<Evaluator, Map<number, Expr>>();
+const scalarCaches = {
+  float64: new WeakMap<Evaluator, Map<number, Expr>>(),
+  float32: new WeakMap<Evaluator, Map<number, Expr>>(),
+};
 const MAX_CACHED_SCALARS = 1024;
 
 /** The node of a number. */
-export function scalarExpr(session: Evaluator, value: number): Expr {
-  let cache = scalarCaches.get(sessionOf(session));
+export function scalarExpr(session: Evaluator, value: number, dtype: DType = 'float64'): Expr {
+  const caches = scalarCaches[dtype];
+  let cache = caches.get(sessionOf(session));
   if (cache === undefined) {
     cache = new Map();
-    scalarCaches.set(sessionOf(session), cache);
+    caches.set(sessionOf(session), cache);
   }
   let expr = cache.get(value);
   if (expr === undefined) {
-    // 0 and -0 are one value in attributes; only one of them may be the payload.
-    expr = session.intern(ops.scalar, [], { value: value === 0 ? 0 : value });
+    expr = session.intern(ops.scalar, [], scalarAttrs(value, dtype));
     if (cache.size >= MAX_CACHED_SCALARS) cache.clear();
     cache.set(value, expr);
   }
   return expr;
+}
+
+/**
+ * Operands of a cell-wise operator. A number has no dtype of its own: beside float32 it is float32,
+ * rounded, as in NumPy 2. What was computed keeps its dtype.
+ */
+export function adapted(session: Evaluator, inputs: readonly Expr[]): readonly Expr[] {
+  const { dtype } = inputs[0]!;
+  if (inputs.every((expr) => expr.dtype === dtype)) return inputs;
+  return inputs.map((expr) =>
+    expr.op.source === 'number' ? scalarExpr(session, expr.attrs.value as number, 'float32') : expr,
+  );
 }
 
 /** Makes a node; errors of the operator name the caller's line. @throws ShapeError, DTypeError, PlanError */
@@ -66,6 +83,11 @@ export abstract class ElementWise<Self> {
   /** What evaluates it: a session, or a run of one. */
   readonly session: Evaluator;
   readonly expr: Expr;
+
+  /** Of the cells: `float64` or `float32`. */
+  get dtype(): DType {
+    return this.expr.dtype;
+  }
 
   protected constructor(session: Evaluator, expr: Expr) {
     this.session = session;
@@ -147,7 +169,7 @@ export abstract class ElementWise<Self> {
       this.operand('ifelse', otherwise, 'otherwise'),
     ];
     const isMatrix = isMatrixOperand(then) || isMatrixOperand(otherwise);
-    const expr = makeExpr(this.session, ops.ifelse, inputs);
+    const expr = makeExpr(this.session, ops.ifelse, adapted(this.session, inputs));
     return this.wrap(expr, isMatrix) as Combined<Self, T | O>;
   }
   /** -a. */
@@ -242,13 +264,19 @@ export abstract class ElementWise<Self> {
     return this.toString();
   }
 
+  /** The same cells rounded to another dtype; itself where they have it. */
+  cast(dtype: DType): Self {
+    if (dtype === this.dtype) return this as unknown as Self;
+    return this.wrap(makeExpr(this.session, ops.cast, [this.expr], { dtype }), false) as Self;
+  }
+
   #unary(op: OpDef): Self {
     return this.wrap(makeExpr(this.session, op, [this.expr]), false) as Self;
   }
 
   #binary<O extends Operand>(op: OpDef, other: O): Combined<Self, O> {
     const right = this.operand(op.name, other);
-    const expr = makeExpr(this.session, op, [this.expr, right]);
+    const expr = makeExpr(this.session, op, adapted(this.session, [this.expr, right]));
     return this.wrap(expr, isMatrixOperand(other)) as Combined<Self, O>;
   }
 }

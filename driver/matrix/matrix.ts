@@ -13,7 +13,7 @@ import { printExprs } from '../ir/print.js';
 import type { DenseMatrix } from '../ir/value.js';
 import { ops } from '../operators/index.js';
 import { withCallSite } from './call-site.js';
-import { ElementWise, makeExpr, requireOneSession } from './element-wise.js';
+import { adapted, ElementWise, makeExpr, requireOneSession } from './element-wise.js';
 
 export interface ExplainOptions {
   /** Also the plan after each rule that changed it. */
@@ -204,7 +204,7 @@ export class Matrix extends ElementWise<Matrix> {
   }
   /** this + diag(d), or this + d * I for a number or scalar. */
   addDiag(d: number | Scalar | Matrix): Matrix {
-    const inputs = [this.expr, this.operand('addDiag', d)];
+    const inputs = adapted(this.session, [this.expr, this.operand('addDiag', d)]);
     return Matrix.of(this.session, makeExpr(this.session, ops.addDiag, inputs));
   }
 

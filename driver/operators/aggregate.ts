@@ -80,11 +80,13 @@ function rowByRow(
   ofRow: (row: Float64Array) => number,
   cases: readonly ConformanceCase[],
   merge?: OpDef,
+  dtype?: OpDef['dtype'],
 ): OpDef {
   return defineOp({
     name,
     arity: 1,
     infer: ([x]) => ({ rows: x!.rows, cols: 1 }),
+    ...(dtype ? { dtype } : {}),
     rowRule: () => mapRule,
     flops: inputFlops,
     reference: ([x]) => {
@@ -135,13 +137,14 @@ export function rowIndexAggregate(
     if (first >= 0) return first;
     return row.reduce((best, cell, j) => (isBetter(cell, row[best]!) ? j : best), 0);
   };
-  return rowByRow(name, ofRow, [
+  const cases = [
     ...aggregateCases,
     {
       name: 'ties take the first column',
       inputs: [dense(2, 4, Float64Array.of(1, 3, 3, 1, 2, 2, 2, 2))],
     },
-  ]);
+  ];
+  return rowByRow(name, ofRow, cases, undefined, () => 'float64');
 }
 
 const aggregateCases: readonly ConformanceCase[] = [

@@ -5,6 +5,7 @@
  * (`driver/functions/function-cache.ts`).
  */
 import { InternalError } from '../errors.js';
+import { leafDType } from '../ir/dtype.js';
 import { defineOp } from '../ir/op-def.js';
 
 /** A function is worth looking up whatever it computes. @units flops */
@@ -15,6 +16,7 @@ export const call = defineOp({
   arity: { min: 0, max: Number.MAX_SAFE_INTEGER },
   source: 'call',
   infer: (_inputs, attrs) => ({ rows: attrs.rows as number, cols: attrs.cols as number }),
+  dtype: (_inputs, attrs) => leafDType('call', attrs.dtype),
   flops: () => CALL_FLOPS,
   reference: () => {
     throw new InternalError('call: expected the session to have called the function');

@@ -4,14 +4,15 @@
  * (see `pivot.ts`)
  */
 
+import type { DType } from '../ir/dtype.js';
 import { defineOp } from '../ir/op-def.js';
-import { type DenseMatrix, dense } from '../ir/value.js';
+import { dense, type Float64Matrix } from '../ir/value.js';
 import { isSingularPivot, notPositiveError } from './pivot.js';
 import { multiply, sample } from './product.js';
 import { requireSquare } from './shape-check.js';
 
 /** Row-oriented Cholesky, Golub and Van Loan, Matrix Computations, 4.2. */
-export function choleskyFactor(op: string, a: DenseMatrix): DenseMatrix {
+export function choleskyFactor(op: string, a: Float64Matrix, dtype?: DType): Float64Matrix {
   const n = a.rows;
   const l = new Float64Array(n * n);
   for (let i = 0; i < n; i++) {
@@ -19,7 +20,8 @@ export function choleskyFactor(op: string, a: DenseMatrix): DenseMatrix {
       let rest = a.data[i * n + j]!;
       for (let k = 0; k < j; k++) rest -= l[i * n + k]! * l[j * n + k]!;
       if (i === j) {
-        if (isSingularPivot(rest, n, a.data[i * n + i]!)) throw notPositiveError(op, i, rest);
+        if (isSingularPivot(rest, n, a.data[i * n + i]!, dtype))
+          throw notPositiveError(op, i, rest);
         l[i * n + i] = Math.sqrt(rest);
       } else {
         l[i * n + j] = rest / l[j * n + j]!;
@@ -30,14 +32,14 @@ export function choleskyFactor(op: string, a: DenseMatrix): DenseMatrix {
 }
 
 /** t(M) %*% M + ridge * I of reproducible cells: symmetric positive definite. */
-export function sampleSpd(n: number, ridge = 1): DenseMatrix {
+export function sampleSpd(n: number, ridge = 1): Float64Matrix {
   const m = sample(n + 3, n, 3);
   const data = Float64Array.from(multiply(m, m, true).data);
   for (let i = 0; i < n; i++) data[i * n + i]! += ridge;
   return dense(n, n, data);
 }
 
-const withUpper = (a: DenseMatrix, value: number): DenseMatrix =>
+const withUpper = (a: Float64Matrix, value: number): Float64Matrix =>
   dense(
     a.rows,
     a.cols,
@@ -53,7 +55,7 @@ export const cholesky = defineOp({
     return { rows: inputs[0]!.rows, cols: inputs[0]!.cols };
   },
   flops: (inputs) => inputs[0]!.rows ** 3 / 3,
-  reference: ([a]) => choleskyFactor('cholesky', a!),
+  reference: ([a], _attrs, { dtype }) => choleskyFactor('cholesky', a!, dtype),
   cases: [
     { name: 'positive definite', inputs: [sampleSpd(6)] },
     { name: 'upper triangle is not read', inputs: [withUpper(sampleSpd(5), 99)] },

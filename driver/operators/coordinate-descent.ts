@@ -13,7 +13,7 @@
  */
 import type { Attrs } from '../ir/attrs.js';
 import { defineOp } from '../ir/op-def.js';
-import { type DenseMatrix, dense } from '../ir/value.js';
+import { dense, type Float64Matrix } from '../ir/value.js';
 import { multiply, sample } from './product.js';
 import { shapeError } from './shape-check.js';
 
@@ -65,7 +65,7 @@ export const coordinateDescent = defineOp({
   ],
 });
 
-export function penalisedSystem(inputs: readonly DenseMatrix[]): PenalisedSystem {
+export function penalisedSystem(inputs: readonly Float64Matrix[]): PenalisedSystem {
   const [gram, right, target, rows, alpha, ratio] = inputs.map(({ data }) => data);
   const sums = { gram: gram!, right: right!, target: target![0]! };
   return { ...sums, ...penaltiesOn(rows![0]!, alpha![0]!, ratio![0]!) };
@@ -141,7 +141,7 @@ export function textbookDescent(system: PenalisedSystem, end: DescentEnd): Desce
 }
 
 /** The output: w, and last the gap. */
-export function outputOf({ w, gap }: Descended): DenseMatrix {
+export function outputOf({ w, gap }: Descended): Float64Matrix {
   const out = new Float64Array(w.length + 1);
   out.set(w);
   out[w.length] = gap;
@@ -159,6 +159,6 @@ function descentCase(name: string, d: number, alpha: number, ratio: number, maxS
   };
 }
 
-function number(value: number): DenseMatrix {
+function number(value: number): Float64Matrix {
   return dense(1, 1, Float64Array.of(value));
 }

@@ -13,7 +13,7 @@ import {
   type Split,
   wholeRule,
 } from '../ir/op-def.js';
-import { type DenseMatrix, dense } from '../ir/value.js';
+import { dense, type Float64Matrix } from '../ir/value.js';
 import { nnzOf, shapeError } from './shape-check.js';
 
 export type Cell = (a: number, b: number, c: number) => number;
@@ -72,10 +72,14 @@ export function broadcastColSplits(inputs: readonly Meta[]): readonly Split[] {
 }
 
 /** Applies `cell` with broadcasting; the reference of the whole family. */
-export function applyCells(op: string, cell: Cell, inputs: readonly DenseMatrix[]): DenseMatrix {
+export function applyCells(
+  op: string,
+  cell: Cell,
+  inputs: readonly Float64Matrix[],
+): Float64Matrix {
   const { rows, cols } = broadcast(op, inputs);
-  const [a, b = a, c = a] = inputs as [DenseMatrix, DenseMatrix?, DenseMatrix?];
-  const at = (m: DenseMatrix, i: number, j: number): number =>
+  const [a, b = a, c = a] = inputs as [Float64Matrix, Float64Matrix?, Float64Matrix?];
+  const at = (m: Float64Matrix, i: number, j: number): number =>
     m.data[(m.rows === 1 ? 0 : i) * m.cols + (m.cols === 1 ? 0 : j)]!;
   const data = new Float64Array(rows * cols);
   for (let i = 0; i < rows; i++) {
@@ -132,7 +136,7 @@ function withNnz(out: Meta, inputs: readonly Meta[], zero: ZeroRule): Meta {
   return nnz < cells ? { rows: out.rows, cols: out.cols, nnz } : out;
 }
 
-const wave = (rows: number, cols: number, step: number): DenseMatrix =>
+const wave = (rows: number, cols: number, step: number): Float64Matrix =>
   dense(
     rows,
     cols,

@@ -7,6 +7,7 @@
  * applied to later.
  */
 import type { RawChunk, RawColumn, SqlText } from '../ir/frame-engine.js';
+import type { Cells } from '../ir/value.js';
 
 export type EncodedFeature = SqlText & FeatureEncoding;
 
@@ -93,7 +94,7 @@ export function sqlText({ sql, dialect }: SqlText): SqlText {
 export function encodeBlock(
   features: readonly EncodedFeature[],
   chunk: RawChunk,
-  out: Float64Array,
+  out: Cells,
   width: number,
   outRow: number,
 ): string | undefined {

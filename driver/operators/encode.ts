@@ -7,6 +7,7 @@
 
 import { InternalError } from '../errors.js';
 import type { AttrValue } from '../ir/attrs.js';
+import { leafDType } from '../ir/dtype.js';
 import { defineOp, sourceRule } from '../ir/op-def.js';
 import { type EncodedFeature, type EncodedPart, encodedWidth } from './encode-block.js';
 
@@ -25,6 +26,7 @@ export const encode = defineOp({
       nnz: frame!.rows * features.length,
     };
   },
+  dtype: (_frame, attrs) => leafDType('encode', attrs.dtype),
   rowRule: () => sourceRule,
   parts: ({ payload }) => payload as readonly EncodedPart[] | undefined,
   rowsOf: ({ attrs, payload }, from, to, isOwn) => {

@@ -17,14 +17,14 @@
  */
 import type { Attrs } from '../ir/attrs.js';
 import { defineOp, type OpDef } from '../ir/op-def.js';
-import { type DenseMatrix, dense } from '../ir/value.js';
+import { dense, type Float64Matrix } from '../ir/value.js';
 import { groupGram } from './group-gram.js';
 import { sample } from './product.js';
 import { shapeError } from './shape-check.js';
 
 /** Operands and attributes of one evaluation. */
 export interface FoldCall {
-  readonly inputs: readonly DenseMatrix[];
+  readonly inputs: readonly Float64Matrix[];
   readonly attrs: Attrs;
 }
 
@@ -157,7 +157,7 @@ export function foldSystem(
 }
 
 /** The output, once `right` holds the solution. @param gap the last cell, see `defineFoldFit` */
-export function foldWeights(system: FoldSystem, attrs: Attrs, gap = 0): DenseMatrix {
+export function foldWeights(system: FoldSystem, attrs: Attrs, gap = 0): Float64Matrix {
   const { n, right, places, scales, moments, imputed } = system;
   const d = moments.means.length;
   const out = new Float64Array(2 * (d + 1));
@@ -177,7 +177,7 @@ export function foldWeights(system: FoldSystem, attrs: Attrs, gap = 0): DenseMat
   return dense(d + 1, 2, out);
 }
 
-function isLeftOut(gram: DenseMatrix, group: number, attrs: Attrs): boolean {
+function isLeftOut(gram: Float64Matrix, group: number, attrs: Attrs): boolean {
   return group === attrs.fold || gram.data[group * gram.cols * gram.cols] === 0;
 }
 
@@ -187,7 +187,7 @@ function noMoments(scatter: Float64Array, d: number): Moments {
 }
 
 /** Means and scatter of all groups but the one left out. */
-function mergedMoments(gram: DenseMatrix, attrs: Attrs, scatter: Float64Array): Moments {
+function mergedMoments(gram: Float64Matrix, attrs: Attrs, scatter: Float64Array): Moments {
   const side = gram.cols;
   const d = side - 2;
   const total = noMoments(scatter, d);
@@ -217,7 +217,7 @@ function mergedMoments(gram: DenseMatrix, attrs: Attrs, scatter: Float64Array): 
 }
 
 /** Plain sums of products of all groups but the one left out. */
-function summedProducts(gram: DenseMatrix, attrs: Attrs, scatter: Float64Array): Moments {
+function summedProducts(gram: Float64Matrix, attrs: Attrs, scatter: Float64Array): Moments {
   const side = gram.cols;
   const d = side - 2;
   const total = noMoments(scatter, d);
@@ -236,7 +236,7 @@ function summedProducts(gram: DenseMatrix, attrs: Attrs, scatter: Float64Array):
 }
 
 /** A missing cell is encoded as 0, so the mean over present cells is the plain mean over the present share. */
-function imputedMeans({ means }: Moments, pairs: DenseMatrix | undefined): Imputed[] {
+function imputedMeans({ means }: Moments, pairs: Float64Matrix | undefined): Imputed[] {
   return Array.from({ length: pairs?.rows ?? 0 }, (_, k) => {
     const [column, indicator] = [pairs!.data[2 * k]!, pairs!.data[2 * k + 1]!];
     return { column, indicator, mean: means[column]! / (1 - means[indicator]!) };

@@ -17,7 +17,7 @@
  */
 import type { Attrs } from '../ir/attrs.js';
 import { defineOp } from '../ir/op-def.js';
-import { type DenseMatrix, dense } from '../ir/value.js';
+import { dense, type Float64Matrix } from '../ir/value.js';
 import { groupGram } from './group-gram.js';
 import { multiply, sample } from './product.js';
 import { shapeError } from './shape-check.js';
@@ -81,7 +81,7 @@ export function formSize(side: number, attrs: Attrs): number {
 }
 
 /** The vectors v (centred) or u of the models of a group, as columns: [formSize, models]. */
-function formVectors(w: DenseMatrix, group: number, models: number, attrs: Attrs): Float64Array {
+function formVectors(w: Float64Matrix, group: number, models: number, attrs: Attrs): Float64Array {
   const d = w.rows - 1;
   const first = attrs.center ? 0 : 1;
   const v = new Float64Array((first + d + 1) * models);
@@ -100,11 +100,11 @@ function formVectors(w: DenseMatrix, group: number, models: number, attrs: Attrs
  *   models] row-major
  */
 export function lossesFromGram(
-  gram: DenseMatrix,
-  w: DenseMatrix,
+  gram: Float64Matrix,
+  w: Float64Matrix,
   attrs: Attrs,
   products: (group: number, v: Float64Array) => Float64Array,
-): DenseMatrix {
+): Float64Matrix {
   const groups = attrs.groups as number;
   const models = w.cols / groups;
   const data = new Float64Array(2 * w.cols);
@@ -184,7 +184,7 @@ function momentError(n: number, side: number): number {
   return CONFIDENCE * Math.sqrt(n + side) * UNIT_ROUNDOFF;
 }
 
-function sampleGram(groups: number, center: boolean): DenseMatrix {
+function sampleGram(groups: number, center: boolean): Float64Matrix {
   const rows = 5 * groups;
   const g = dense(
     rows,

@@ -10,9 +10,10 @@
  * The centred form merges by Chan, Golub and LeVeque's pairwise update (1979) for two variables.
  */
 import { ShapeError } from '../errors.js';
+import { sameDType } from '../ir/dtype.js';
 import { shapeText } from '../ir/expr.js';
 import { defineOp } from '../ir/op-def.js';
-import { type DenseMatrix, dense } from '../ir/value.js';
+import { dense, type Float64Matrix } from '../ir/value.js';
 
 export const groupCross = defineOp({
   name: 'groupCross',
@@ -28,6 +29,11 @@ export const groupCross = defineOp({
     }
     return { rows: (attrs.groups as number) * (a!.cols + 1), cols: b!.cols + 1 };
   },
+  // Moments lose less than their data; groups are numbers of either dtype.
+  dtype: ([, ...operands]) => {
+    sameDType('groupCross', operands);
+    return 'float64';
+  },
   rowRule: (inputs) => ({ kind: 'reduce', blocked: inputs.map(() => true) }),
   // As many products as there are groups, the rows of others being zero: cheaper than gathering the
   // rows of each.
@@ -35,7 +41,7 @@ export const groupCross = defineOp({
     2 * (attrs.groups as number) * a!.rows * (a!.cols + 1) * (b!.cols + 1),
   reference: (inputs, attrs, out) => {
     const groups = attrs.groups as number;
-    const [g, a, b] = inputs as [DenseMatrix, DenseMatrix, DenseMatrix];
+    const [g, a, b] = inputs as [Float64Matrix, Float64Matrix, Float64Matrix];
     const sizes = { left: a.cols + 1, right: b.cols + 1 };
     const data = new Float64Array(out.rows * out.cols);
     const add = (group: number, left: Float64Array, right: Float64Array): void => {
@@ -44,7 +50,7 @@ export const groupCross = defineOp({
         for (let j = 0; j < right.length; j++) block[i * right.length + j]! += left[i]! * right[j]!;
       }
     };
-    const rowOf = (x: DenseMatrix, row: number, shift?: Float64Array): Float64Array => {
+    const rowOf = (x: Float64Matrix, row: number, shift?: Float64Array): Float64Array => {
       const cells = new Float64Array(x.cols + 1).fill(1, 0, 1);
       for (let j = 0; j < x.cols; j++) {
         cells[j + 1] = x.data[row * x.cols + j]! - (shift ? shift[j]! : 0);
@@ -118,11 +124,11 @@ export const groupCross = defineOp({
 
 /** For each group the column means of each operand; zero for an empty group. */
 function meansByGroup(
-  g: DenseMatrix,
-  operands: readonly [DenseMatrix, DenseMatrix],
+  g: Float64Matrix,
+  operands: readonly [Float64Matrix, Float64Matrix],
   groups: number,
 ): (readonly [Float64Array, Float64Array])[] {
-  const meansOf = ({ cols, data }: DenseMatrix, group: number): Float64Array => {
+  const meansOf = ({ cols, data }: Float64Matrix, group: number): Float64Array => {
     const means = new Float64Array(cols);
     let count = 0;
     for (let row = 0; row < g.rows; row++) {

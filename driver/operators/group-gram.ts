@@ -13,9 +13,10 @@
  */
 import { ShapeError } from '../errors.js';
 import type { AttrValue } from '../ir/attrs.js';
+import { sameDType } from '../ir/dtype.js';
 import { type Expr, type NodeMaker, shapeText } from '../ir/expr.js';
 import { defineOp, type OpDef, type PartOperands } from '../ir/op-def.js';
-import { type DenseMatrix, dense } from '../ir/value.js';
+import { dense, type Float64Matrix } from '../ir/value.js';
 import { add } from './cells.js';
 import { mergeGroupGram, type PartPlacement } from './merge-group-gram.js';
 
@@ -36,12 +37,17 @@ export const groupGram: OpDef = defineOp({
     const side = parts.reduce((width, part) => width + part.cols, 1);
     return { rows: (attrs.groups as number) * side, cols: side };
   },
+  // Moments lose less than their data; groups are numbers of either dtype.
+  dtype: ([, ...operands]) => {
+    sameDType('groupGram', operands);
+    return 'float64';
+  },
   rowRule: (inputs) => ({ kind: 'reduce', blocked: inputs.map(() => true) }),
   flops: (inputs, _attrs, out) => inputs[0]!.rows * out.cols * out.cols,
   reference: (inputs, attrs, out) => {
     const groups = attrs.groups as number;
     const center = attrs.center as boolean;
-    const [g, ...parts] = inputs as [DenseMatrix, ...DenseMatrix[]];
+    const [g, ...parts] = inputs as [Float64Matrix, ...Float64Matrix[]];
     const side = out.cols;
     const data = new Float64Array(groups * side * side);
     const z = new Float64Array(side);

@@ -8,9 +8,10 @@
  * (groups*models), the summed loss of each model over the rows of its group.
  */
 import { ShapeError } from '../errors.js';
+import { sameDType } from '../ir/dtype.js';
 import { type Expr, type NodeMaker, shapeText } from '../ir/expr.js';
 import { defineOp, mergeResults, type OpDef } from '../ir/op-def.js';
-import { type DenseMatrix, dense } from '../ir/value.js';
+import { dense, type Float64Matrix } from '../ir/value.js';
 import { add } from './cells.js';
 import { rbind } from './rbind.js';
 import { slice } from './slice.js';
@@ -39,11 +40,16 @@ export const groupLoss: OpDef = defineOp({
     }
     return { rows: (attrs.losses as readonly Loss[]).length, cols: w!.cols };
   },
+  // Losses of float64 models over data of either dtype.
+  dtype: ([, x, y]) => {
+    sameDType('groupLoss', [x!, y!]);
+    return 'float64';
+  },
   rowRule: () => ({ kind: 'reduce', blocked: [true, true, true, false] }),
   flops: (inputs, attrs) =>
     (2 * inputs[1]!.rows * inputs[1]!.cols * inputs[3]!.cols) / (attrs.groups as number),
   reference: (inputs, attrs) => {
-    const [g, x, y, w] = inputs as [DenseMatrix, DenseMatrix, DenseMatrix, DenseMatrix];
+    const [g, x, y, w] = inputs as [Float64Matrix, Float64Matrix, Float64Matrix, Float64Matrix];
     const groups = attrs.groups as number;
     const losses = attrs.losses as readonly Loss[];
     const models = w.cols / groups;

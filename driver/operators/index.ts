@@ -4,6 +4,7 @@ import type { OpDef } from '../ir/op-def.js';
 import { addDiag } from './add-diag.js';
 import * as aggregates from './aggregates.js';
 import { call } from './call.js';
+import { cast } from './cast.js';
 import { cbind } from './cbind.js';
 import * as cells from './cells.js';
 import { cholesky } from './cholesky.js';
@@ -67,6 +68,7 @@ const table = {
   coordinateDescent,
   cholesky,
   // reorganisation
+  cast,
   transpose,
   slice,
   rbind,

@@ -5,7 +5,7 @@
  * Source: Golub and Van Loan, Matrix Computations, 5.5 (least norm) and 8.5 (Jacobi's method).
  */
 import { defineOp } from '../ir/op-def.js';
-import { type DenseMatrix, dense } from '../ir/value.js';
+import { dense, type Float64Matrix } from '../ir/value.js';
 import { sampleSpd } from './cholesky.js';
 import { singularError } from './pivot.js';
 import { multiply, sample } from './product.js';
@@ -57,9 +57,9 @@ export function isNonzero({ values }: Eigensystem, tolerance: number): boolean[]
 /** V diag(1/values) V' B over the eigenvalues that count. */
 export function leastNormSolution(
   system: Eigensystem,
-  b: DenseMatrix,
+  b: Float64Matrix,
   tolerance: number,
-): DenseMatrix {
+): Float64Matrix {
   const n = b.rows;
   const vectors = dense(n, n, system.vectors);
   const along = multiply(vectors, b);
@@ -107,7 +107,7 @@ function rotate(n: number, a: Float64Array, vectors: Float64Array, p: number, q:
   }
 }
 
-function singularCase(rank: number, n: number): { inputs: DenseMatrix[] } {
+function singularCase(rank: number, n: number): { inputs: Float64Matrix[] } {
   const rows = sample(rank, n, 2);
   const a = multiply(rows, rows, true);
   return { inputs: [a, multiply(a, sample(n, 2))] };

@@ -5,7 +5,7 @@
  */
 
 import { defineOp } from '../ir/op-def.js';
-import type { DenseMatrix } from '../ir/value.js';
+import { converted, type DenseMatrix } from '../ir/value.js';
 
 export const literal = defineOp({
   name: 'literal',
@@ -13,5 +13,5 @@ export const literal = defineOp({
   source: 'cells',
   infer: (_inputs, attrs) => ({ rows: attrs.rows as number, cols: attrs.cols as number }),
   flops: () => 0,
-  reference: (_inputs, _attrs, _out, block) => block!.payload as DenseMatrix,
+  reference: (_inputs, _attrs, _out, block) => converted(block!.payload as DenseMatrix, 'float64'),
 });

@@ -15,7 +15,7 @@ import { ShapeError } from '../errors.js';
 import type { Attrs } from '../ir/attrs.js';
 import { shapeText } from '../ir/expr.js';
 import { defineOp } from '../ir/op-def.js';
-import { type DenseMatrix, dense } from '../ir/value.js';
+import { dense, type Float64Matrix } from '../ir/value.js';
 
 /** Where the moments of a part go. */
 export interface PartPlacement {
@@ -123,7 +123,7 @@ function placesOf(columns: readonly number[]): Int32Array {
 
 /** The part's block of one of its groups, cells at the places they belong to. `block` is overwritten. */
 function placed(
-  { cols: width, data }: DenseMatrix,
+  { cols: width, data }: Float64Matrix,
   own: number,
   places: Int32Array | null,
   block: Float64Array,
@@ -141,7 +141,7 @@ function placed(
 }
 
 /** Centred moments for the conformance cases: any symmetric block with its count in the corner will do. */
-function moments(counts: readonly number[], side: number, seed: number): DenseMatrix {
+function moments(counts: readonly number[], side: number, seed: number): Float64Matrix {
   const data = new Float64Array(counts.length * side * side);
   for (const [group, count] of counts.entries()) {
     const base = group * side * side;

@@ -1,14 +1,16 @@
 /**
  * When a matrix counts as singular, for every backend alike. A pivot is too small when it is no
- * larger than what rounding alone leaves: n * 2^-52 times the scale of its column. Library
+ * larger than what rounding alone leaves: n times the distance from 1 to the next number of the
+ * operands' dtype (2^-52, or 2^-23 of float32) times the scale of its column. Library
  * factorisations report exact zeros only, so kernels check the pivots of their factors against
  * these limits.
  */
 import { SingularError } from '../errors.js';
+import type { DType } from '../ir/dtype.js';
 
 /** Limit of the pivot of a column of an n x n system whose largest absolute cell (Cholesky: diagonal cell) is `scale`. */
-export function pivotLimit(n: number, scale: number): number {
-  return n * Number.EPSILON * scale;
+export function pivotLimit(n: number, scale: number, dtype: DType = 'float64'): number {
+  return n * (dtype === 'float32' ? 2 ** -23 : Number.EPSILON) * scale;
 }
 
 /**
@@ -16,8 +18,8 @@ export function pivotLimit(n: number, scale: number): number {
  * @param pivot LU: the absolute pivot. Cholesky: the diagonal cell before its root, L[j,j]^2.
  * @param scale LU: largest absolute cell of column j of A. Cholesky: A[j,j].
  */
-export function isSingularPivot(pivot: number, n: number, scale: number): boolean {
-  return !(pivot > pivotLimit(n, scale));
+export function isSingularPivot(pivot: number, n: number, scale: number, dtype?: DType): boolean {
+  return !(pivot > pivotLimit(n, scale, dtype));
 }
 
 /** The error for a system without a unique solution, naming the pivot (zero-based). */

@@ -1,15 +1,15 @@
 /**
  * What the product operators share: the naive triple loop that is their oracle.
  */
-import { type DenseMatrix, dense } from '../ir/value.js';
+import { dense, type Float64Matrix } from '../ir/value.js';
 
 /** op(A) op(B), op being the transpose where asked. */
 export function multiply(
-  a: DenseMatrix,
-  b: DenseMatrix,
+  a: Float64Matrix,
+  b: Float64Matrix,
   transposeA = false,
   transposeB = false,
-): DenseMatrix {
+): Float64Matrix {
   const rows = transposeA ? a.cols : a.rows;
   const inner = transposeA ? a.rows : a.cols;
   const cols = transposeB ? b.rows : b.cols;
@@ -26,7 +26,7 @@ export function multiply(
 }
 
 /** Reproducible cells for conformance cases; the square in the sine makes the matrix of full rank. */
-export function sample(rows: number, cols: number, step = 1): DenseMatrix {
+export function sample(rows: number, cols: number, step = 1): Float64Matrix {
   return dense(
     rows,
     cols,

@@ -27,6 +27,7 @@ export const selectRows = defineOp({
     }
     return { rows, cols: x!.cols };
   },
+  dtype: ([x]) => x!.dtype,
   moveRule: () => [true, true],
   reference: ([x, chosen], attrs) => {
     const { cols, data } = x!;

@@ -4,9 +4,11 @@
  * symmetric positive definite, only its lower triangle is read; half the work).
  * @throws SingularError naming the first pivot that is too small (see `pivot.ts`)
  */
+
 import { noAttrs } from '../ir/attrs.js';
+import type { DType } from '../ir/dtype.js';
 import { defineOp } from '../ir/op-def.js';
-import { type DenseMatrix, dense } from '../ir/value.js';
+import { dense, type Float64Matrix } from '../ir/value.js';
 import { addDiag } from './add-diag.js';
 import { choleskyFactor, sampleSpd } from './cholesky.js';
 import { isSingularPivot, singularError } from './pivot.js';
@@ -38,7 +40,8 @@ export const solve = defineOp({
   },
   reference: ([a, b, d], attrs, out) => {
     const system = d === undefined ? a! : addDiag.reference([a!, d], noAttrs, out);
-    return attrs.assume === 'spd' ? solveSpd(system, b!) : solveGeneral(system, b!);
+    const solveBy = attrs.assume === 'spd' ? solveSpd : solveGeneral;
+    return solveBy(system, b!, out.dtype);
   },
   cases: [
     { name: 'general', inputs: [sample(6, 6, 7), sample(6, 2, 2)], tolerance: 1e-9 },
@@ -63,10 +66,10 @@ export const solve = defineOp({
   ],
 });
 
-function solveSpd(a: DenseMatrix, b: DenseMatrix): DenseMatrix {
+function solveSpd(a: Float64Matrix, b: Float64Matrix, dtype?: DType): Float64Matrix {
   const n = a.rows;
   const { cols } = b;
-  const l = choleskyFactor('solve', a).data;
+  const l = choleskyFactor('solve', a, dtype).data;
   const x = b.data.slice();
   for (let c = 0; c < cols; c++) {
     for (let i = 0; i < n; i++) {
@@ -84,7 +87,7 @@ function solveSpd(a: DenseMatrix, b: DenseMatrix): DenseMatrix {
 }
 
 /** Gaussian elimination with partial pivoting on [A B]; Golub and Van Loan, 3.4. */
-function solveGeneral(a: DenseMatrix, b: DenseMatrix): DenseMatrix {
+function solveGeneral(a: Float64Matrix, b: Float64Matrix, dtype?: DType): Float64Matrix {
   const n = a.rows;
   const { cols } = b;
   const lu = a.data.slice();
@@ -97,7 +100,9 @@ function solveGeneral(a: DenseMatrix, b: DenseMatrix): DenseMatrix {
       if (Math.abs(lu[i * n + j]!) > Math.abs(lu[pivotRow * n + j]!)) pivotRow = i;
     }
     const pivot = lu[pivotRow * n + j]!;
-    if (isSingularPivot(Math.abs(pivot), n, scales[j]!)) throw singularError('solve', j, pivot);
+    if (isSingularPivot(Math.abs(pivot), n, scales[j]!, dtype)) {
+      throw singularError('solve', j, pivot);
+    }
     if (pivotRow !== j) {
       swapRows(lu, n, j, pivotRow);
       swapRows(x, cols, j, pivotRow);

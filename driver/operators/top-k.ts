@@ -7,7 +7,7 @@
  */
 import type { Attrs } from '../ir/attrs.js';
 import { defineOp, type RowRule } from '../ir/op-def.js';
-import { type DenseMatrix, dense } from '../ir/value.js';
+import { dense, type Float64Matrix } from '../ir/value.js';
 import { sample } from './product.js';
 import { flagAttr, shapeError, wholeAttr } from './shape-check.js';
 
@@ -45,7 +45,7 @@ export function compareRanked(
 }
 
 /** The first k of rows already numbered in their first column. */
-function first(numbered: DenseMatrix, { k, by, descending }: Ranking): DenseMatrix {
+function first(numbered: Float64Matrix, { k, by, descending }: Ranking): Float64Matrix {
   const { rows, cols, data } = numbered;
   const order = Array.from({ length: rows }, (_, i) => i).sort((i, j) =>
     compareRanked(
@@ -69,6 +69,8 @@ const ties = dense(6, 2, Float64Array.of(2, 0, 1, 1, 2, 2, NaN, 3, 1, 4, 2, 5));
 export const topK = defineOp({
   name: 'topK',
   arity: 1,
+  // Numbers of rows need more digits than float32 has.
+  dtype: () => 'float64',
   infer: (inputs, attrs) => {
     const { k, by } = rankingOf(attrs);
     const x = inputs[0]!;

@@ -4,7 +4,7 @@
  * of SystemDS (Boehm et al., VLDB 2018).
  */
 import type { Meta } from '../ir/expr.js';
-import { type DenseMatrix, dense } from '../ir/value.js';
+import { dense, type Float64Matrix } from '../ir/value.js';
 import { shapeError } from './shape-check.js';
 
 /** Checks X n x m, U n x r, V m x r and, if given, W n x m. @throws ShapeError */
@@ -25,7 +25,7 @@ export function factorBlocks(inputs: readonly Meta[]): readonly boolean[] {
 
 /** Calls `visit` for every cell asked about: row, column, weight (1 without weights), x, and (U V') there. */
 export function forEachAsked(
-  [x, u, v, w]: readonly DenseMatrix[],
+  [x, u, v, w]: readonly Float64Matrix[],
   visit: (row: number, col: number, weight: number, cell: number, product: number) => void,
 ): void {
   const rank = u!.cols;
@@ -48,7 +48,7 @@ export function askedCells([x, , , w]: readonly Meta[]): number {
 }
 
 /** Cells of which about a third are not zero, for conformance cases. */
-export function sparseSample(rows: number, cols: number, step = 1): DenseMatrix {
+export function sparseSample(rows: number, cols: number, step = 1): Float64Matrix {
   return dense(
     rows,
     cols,

@@ -27,7 +27,7 @@ export class RestingResults {
     const { expr } = entry;
     const key = lineageKey(expr);
     const before = this.#entries.get(key);
-    entry.expr = new Expr(0, expr.op, {}, [], expr, undefined);
+    entry.expr = new Expr(0, expr.op, {}, [], expr, expr.dtype, undefined);
     entry.expr.lineage = key;
     entry.isResting = true;
     this.#entries.set(key, entry);

@@ -9,7 +9,7 @@ import { closeSync, openSync, read, write } from 'node:fs';
 import { unlink } from 'node:fs/promises';
 import { promisify } from 'node:util';
 import type { SpillFile } from '../backend/cache-entry.js';
-import { type DenseMatrix, dense } from '../ir/value.js';
+import { cellsOf, type DenseMatrix, dense } from '../ir/value.js';
 
 const CHUNK_BYTES = 1 << 28;
 const KEY = randomBytes(16);
@@ -23,7 +23,7 @@ export async function writeSpillFile(
   id: number,
   value: DenseMatrix,
 ): Promise<SpillFile> {
-  const { rows, cols, data } = value;
+  const { rows, cols, dtype, data } = value;
   const bytes = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
   const tag = tagOf(id);
   const file = openSync(path, 'wx', 0o600);
@@ -41,12 +41,12 @@ export async function writeSpillFile(
   } finally {
     closeSync(file);
   }
-  return { path, id, rows, cols, bytes: bytes.length, tag: tag.end() };
+  return { path, id, rows, cols, dtype, bytes: bytes.length, tag: tag.end() };
 }
 
 /** @throws when the file is gone or holds other bytes than were written */
 export async function readSpillFile(spilled: SpillFile): Promise<DenseMatrix> {
-  const data = new Float64Array(spilled.rows * spilled.cols);
+  const data = cellsOf(spilled.dtype, spilled.rows * spilled.cols);
   const bytes = new Uint8Array(data.buffer);
   const tag = tagOf(spilled.id);
   const file = openSync(spilled.path, 'r');

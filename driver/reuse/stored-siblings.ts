@@ -8,6 +8,7 @@
 import { createHash } from 'node:crypto';
 import type { Attrs } from '../ir/attrs.js';
 import { noAttrs } from '../ir/attrs.js';
+import { checkedDType, dtypeAttr } from '../ir/dtype.js';
 import { type Expr, type NodeMaker, topological } from '../ir/expr.js';
 import { lineageKey } from '../ir/lineage-key.js';
 import type { OpDef } from '../ir/op-def.js';
@@ -90,7 +91,7 @@ function inputName(op: OpDef, key: Expr): string {
     .digest('hex');
 }
 
-/** `[key, rows, cols]` of a leaf, or `[operator, version, attributes, operands..]`. */
+/** `[key, rows, cols, dtype]` of a leaf, or `[operator, version, attributes, operands..]`. */
 type Form = readonly StoredValue[];
 
 const MAX_DEPTH = 4;
@@ -103,7 +104,7 @@ export function siblingForm(expr: Expr): string | undefined {
   const formOf = (node: Expr, depth: number): Form | undefined => {
     if (++nodes > MAX_NODES) return undefined;
     const isOpen = depth === 0 || (depth <= MAX_DEPTH && node.op.isSeenThrough);
-    if (!isOpen) return [lineageKey(node), node.rows, node.cols];
+    if (!isOpen) return [lineageKey(node), node.rows, node.cols, node.dtype];
     const inputs: Form[] = [];
     for (const input of node.inputs) {
       const form = formOf(input, depth + 1);
@@ -138,7 +139,7 @@ export function siblingNode(
     const [name, second, third = null, ...inputs] = form;
     if (typeof name !== 'string') throw notAForm;
     if (KEY.test(name)) {
-      return known.get(name) ?? standIn(name, Number(second), Number(third), interner);
+      return known.get(name) ?? standIn(name, form, interner);
     }
     const op = opByName(name);
     if (op === undefined || op.version !== second) throw notAForm;
@@ -161,8 +162,10 @@ export function siblingNode(
 const notAForm = new Error('not the form of a result');
 
 /** A leaf that only has a key: no rule evaluates operands of what is cached unless the plan has them too. */
-function standIn(key: string, rows: number, cols: number, interner: NodeMaker): Expr {
-  const leaf = interner.intern(ops.literal, [], { rows, cols, key: `stored:${key}` });
+function standIn(key: string, form: Form, interner: NodeMaker): Expr {
+  const [rows, cols] = [Number(form[1]), Number(form[2])];
+  const dtype = dtypeAttr(checkedDType('literal', form[3]));
+  const leaf = interner.intern(ops.literal, [], { rows, cols, key: `stored:${key}`, ...dtype });
   leaf.lineage ??= key;
   return leaf;
 }

@@ -11,7 +11,7 @@ import type { DenseMatrix, Value } from '../../driver/ir/value.js';
 import type { FrameReader } from './frame-reader.js';
 import { CellChainKernels } from './kernels/cell-chain.js';
 import { supportedOps } from './kernels/index.js';
-import type { KernelContext } from './kernels/kernel.js';
+import { allocateBy, type KernelContext } from './kernels/kernel.js';
 import type { Blas } from './native/blas.js';
 import { type BlasOptions, loadBlas } from './native/load-blas.js';
 import { ResultMemory } from './result-memory.js';
@@ -58,7 +58,10 @@ export class CpuBackend implements Backend {
     this.#chains = chains;
     this.blas = blas;
     this.frames = frames;
-    this.#kernels = { blas, allocate: (cells) => this.#memory.acquire(cells) };
+    this.#kernels = {
+      blas,
+      allocate: allocateBy((cells, dtype) => this.#memory.acquire(cells, dtype)),
+    };
   }
 
   estimate(expr: Expr): CostEstimate {

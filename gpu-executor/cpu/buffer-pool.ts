@@ -4,24 +4,27 @@
  * rounded up to eighths of a power of two: blocks of passes over similar data (the files of a data
  * set, a column more or less) share their memory. Two runs at once share no buffer.
  */
+import { cellBytes, type DType } from '../../driver/ir/dtype.js';
+import { type Cells, cellsOf } from '../../driver/ir/value.js';
+
 export class BufferPool {
-  readonly #free = new Map<number, ArrayBufferLike[]>();
+  /** By bytes. */
+  readonly #free = new Map<number, ArrayBuffer[]>();
 
   /** A buffer of exactly that many cells; its contents are unspecified. */
-  acquire(cells: number): Float64Array {
-    const memory =
-      this.#free.get(capacity(cells))?.pop() ?? new Float64Array(capacity(cells)).buffer;
-    return new Float64Array(memory, 0, cells);
+  acquire(cells: number, dtype: DType): Cells {
+    const bytes = 8 * capacity((cells * cellBytes({ dtype })) / 8);
+    return cellsOf(dtype, cells, this.#free.get(bytes)?.pop() ?? new ArrayBuffer(bytes));
   }
 
-  release(buffer: Float64Array): void {
-    const free = this.#free.get(capacity(buffer.length));
-    if (free === undefined) this.#free.set(capacity(buffer.length), [buffer.buffer]);
-    else free.push(buffer.buffer);
+  release({ buffer }: Cells): void {
+    const free = this.#free.get(buffer.byteLength);
+    if (free === undefined) this.#free.set(buffer.byteLength, [buffer as ArrayBuffer]);
+    else free.push(buffer as ArrayBuffer);
   }
 }
 
-/** Cells allocated for a buffer of that many. */
+/** Float64 cells allocated for a buffer of that many. */
 function capacity(cells: number): number {
   const step = 2 ** Math.max(0, Math.ceil(Math.log2(Math.max(1, cells))) - 3);
   return Math.ceil(cells / step) * step;

@@ -8,19 +8,25 @@ import type { SegmentPart } from '../../driver/backend/backend.js';
 import { InternalError } from '../../driver/errors.js';
 import type { Expr } from '../../driver/ir/expr.js';
 import type { BlockContext } from '../../driver/ir/op-def.js';
-import { type DenseMatrix, rowsView } from '../../driver/ir/value.js';
+import {
+  type Cells,
+  converted,
+  type DenseMatrix,
+  type Float64Matrix,
+  rowsView,
+} from '../../driver/ir/value.js';
 import type { Reducer } from './kernels/kernel.js';
 
-export class PartReducer implements Reducer {
+export class PartReducer implements Reducer<Cells> {
   readonly parts: readonly SegmentPart[];
   /** By part, complete once `result` was asked for. */
   readonly results: DenseMatrix[] = [];
   readonly #expr: Expr;
-  readonly #make: () => Reducer;
+  readonly #make: () => Reducer<Cells>;
   readonly #blocked: readonly boolean[];
-  #open: Reducer | undefined;
+  #open: Reducer<Cells> | undefined;
 
-  constructor(expr: Expr, parts: readonly SegmentPart[], make: () => Reducer) {
+  constructor(expr: Expr, parts: readonly SegmentPart[], make: () => Reducer<Cells>) {
     const rule = expr.op.rowRule(expr.inputs, expr.attrs);
     this.#expr = expr;
     this.parts = parts;
@@ -52,7 +58,12 @@ export class PartReducer implements Reducer {
         `${op.name}: expected ${this.parts.length} parts, got ${this.results.length}`,
       );
     }
-    return rest.reduce((total, part) => op.combine!(total, part, attrs), first);
+    const wide = (part: DenseMatrix): Float64Matrix => converted(part, 'float64');
+    const combined = rest.reduce<Float64Matrix>(
+      (total, part) => op.combine!(total, wide(part), attrs),
+      wide(first),
+    );
+    return converted(combined, this.#expr.dtype);
   }
 
   get #part(): SegmentPart {

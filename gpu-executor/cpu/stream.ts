@@ -11,12 +11,12 @@ import { DataError, ExecutionError, InternalError, RepriseError } from '../../dr
 import type { Expr } from '../../driver/ir/expr.js';
 import type { RawChunk } from '../../driver/ir/frame-engine.js';
 import type { BlockContext } from '../../driver/ir/op-def.js';
-import { type DenseMatrix, dense, rowsView } from '../../driver/ir/value.js';
+import { type Cells, cellsOf, type DenseMatrix, dense, rowsView } from '../../driver/ir/value.js';
 import { BufferPool } from './buffer-pool.js';
 import type { FrameReader } from './frame-reader.js';
 import { encodeChunk, planScans, type Scan } from './kernels/encode.js';
 import { kernelOf } from './kernels/index.js';
-import type { KernelContext, Reducer } from './kernels/kernel.js';
+import { type Allocate, allocateBy, type KernelContext, type Reducer } from './kernels/kernel.js';
 import { PartReducer } from './part-reducer.js';
 
 /** Cells a pass makes per block over all its nodes: 8 MB. */
@@ -104,7 +104,7 @@ class Stream {
   readonly #pool: BufferPool;
   readonly #scans: readonly Scan[];
   readonly #iterators: AsyncIterator<RawChunk>[] = [];
-  readonly #reducers = new Map<Expr, Reducer>();
+  readonly #reducers = new Map<Expr, Reducer<Cells>>();
   readonly #kept = new Map<Expr, DenseMatrix>();
   readonly #blockRows: number;
   /** Rows at which blocks end so that a part is reduced as if it were alone. */
@@ -124,11 +124,11 @@ class Stream {
     );
     this.#cuts = cutsOf(pass);
     for (const expr of pass.kept) {
-      this.#kept.set(expr, dense(expr.rows, expr.cols));
+      this.#kept.set(expr, dense(expr.rows, expr.cols, cellsOf(expr.dtype, expr.rows * expr.cols)));
     }
     for (const expr of pass.sinks) {
       const parts = pass.parts.get(expr);
-      const make = (): Reducer => this.#reducer(expr);
+      const make = (): Reducer<Cells> => this.#reducer(expr);
       this.#reducers.set(expr, parts ? new PartReducer(expr, parts, make) : make());
     }
   }
@@ -142,7 +142,7 @@ class Stream {
       end = Math.min(from + this.#blockRows, this.#cuts.find((cut) => cut > from) ?? rows, rows);
       const block = { rowOffset: from, rows: end - from };
       const chunks = await this.#next(block);
-      const buffers: Float64Array[] = [];
+      const buffers: Cells[] = [];
       const blocks = this.#compute(block, chunks, buffers);
       await this.#takingIn;
       this.#takingIn = this.#takeIn(block, blocks, buffers);
@@ -170,14 +170,14 @@ class Stream {
     for (const iterator of this.#iterators) await iterator.return?.();
   }
 
-  #reducer(expr: Expr): Reducer {
+  #reducer(expr: Expr): Reducer<Cells> {
     const make = kernelOf.get(expr.op.name)?.reducer;
     if (make === undefined) {
       throw new InternalError(`stream: expected a reducing kernel, got ${expr.op.name}`);
     }
     const flops = expr.op.flops(expr.inputs, expr.attrs, expr);
     const parallel = flops >= PARALLEL_FLOPS;
-    const allocate = (cells: number): Float64Array => new Float64Array(cells);
+    const allocate = allocateBy((cells, dtype) => cellsOf(dtype, cells));
     return make(
       { inputs: expr.inputs, attrs: expr.attrs, out: expr, parallel },
       { blas: this.#context.kernels.blas, allocate },
@@ -236,19 +236,20 @@ class Stream {
   #compute(
     block: BlockContext,
     chunks: readonly RawChunk[],
-    buffers: Float64Array[],
+    buffers: Cells[],
   ): Map<Expr, DenseMatrix> {
     const blocks = new Map<Expr, DenseMatrix>();
-    const allocate = (cells: number): Float64Array => {
-      const buffer = this.#pool.acquire(cells);
+    const allocate = allocateBy((cells, dtype) => {
+      const buffer = this.#pool.acquire(cells, dtype);
       buffers.push(buffer);
       return buffer;
-    };
+    });
     for (const expr of this.#pass.nodes) {
       const kept = this.#kept.get(expr);
       const scan = this.#scans.findIndex((one) => one.columnsOf.has(expr));
       if (scan >= 0) {
-        const cells = kept ? rowsOf(kept, block).data : allocate(block.rows * expr.cols);
+        const count = block.rows * expr.cols;
+        const cells = kept ? rowsOf(kept, block).data : allocate(count, expr.dtype);
         encodeChunk(this.#scans[scan]!, expr, chunks[scan]!, block.rowOffset, cells);
         blocks.set(expr, dense(block.rows, expr.cols, cells));
         continue;
@@ -264,14 +265,14 @@ class Stream {
     expr: Expr,
     block: BlockContext,
     blocks: ReadonlyMap<Expr, DenseMatrix>,
-    allocate: (cells: number) => Float64Array,
+    allocate: Allocate,
   ): DenseMatrix {
     const run = kernelOf.get(expr.op.name)?.run;
     if (run === undefined) {
       throw new InternalError(`stream: expected a kernel over blocks, got ${expr.op.name}`);
     }
     const inputs = this.#inputs(expr, block, blocks);
-    const out = { rows: block.rows, cols: expr.cols };
+    const out = { rows: block.rows, cols: expr.cols, dtype: expr.dtype };
     const call = { inputs, attrs: expr.attrs, out, block: { ...block, payload: expr.payload } };
     try {
       return run(call, { blas: this.#context.kernels.blas, allocate });
@@ -295,7 +296,7 @@ class Stream {
   async #takeIn(
     block: BlockContext,
     blocks: ReadonlyMap<Expr, DenseMatrix>,
-    buffers: readonly Float64Array[],
+    buffers: readonly Cells[],
   ): Promise<void> {
     const adding = this.#pass.sinks.map((expr) =>
       named(expr, () => this.#reducers.get(expr)!.add(this.#inputs(expr, block, blocks), block)),

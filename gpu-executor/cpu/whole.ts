@@ -1,7 +1,7 @@
 /** Evaluates one operator over whole host values: at once when it is short, on the thread pool when it is long. */
 import { UnsupportedError } from '../../driver/errors.js';
 import type { Expr } from '../../driver/ir/expr.js';
-import type { DenseMatrix } from '../../driver/ir/value.js';
+import type { Cells, DenseMatrix } from '../../driver/ir/value.js';
 import { kernelOf } from './kernels/index.js';
 import type { Kernel, KernelCall, KernelContext } from './kernels/kernel.js';
 import { asExecutionError } from './stream.js';
@@ -43,7 +43,7 @@ export async function evaluateAsync(
 }
 
 function runNow(
-  kernel: Kernel,
+  kernel: Kernel<Cells>,
   expr: Expr,
   inputs: readonly DenseMatrix[],
   context: KernelContext,
@@ -59,7 +59,7 @@ function runNow(
   }
 }
 
-function kernelFor(expr: Expr): Kernel {
+function kernelFor(expr: Expr): Kernel<Cells> {
   const kernel = kernelOf.get(expr.op.name);
   if (kernel !== undefined) return kernel;
   throw new UnsupportedError(
@@ -71,7 +71,7 @@ function kernelFor(expr: Expr): Kernel {
   );
 }
 
-function callOf(expr: Expr, inputs: readonly DenseMatrix[]): KernelCall {
+function callOf(expr: Expr, inputs: readonly DenseMatrix[]): KernelCall<Cells> {
   const block = { rowOffset: 0, rows: expr.rows, payload: expr.payload };
   return { inputs, attrs: expr.attrs, out: expr, block };
 }

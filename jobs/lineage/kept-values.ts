@@ -34,7 +34,8 @@ export function compareKept(
   return [...kept].flatMap(([name, { cols, data }]) => {
     const now = values.get(name);
     if (now === undefined) return [];
-    const scale = data.reduce((most, cell) => Math.max(most, Math.abs(cell)), 1);
+    let scale = 1;
+    for (const cell of data) scale = Math.max(scale, Math.abs(cell));
     let difference = 0;
     let at = 0;
     data.forEach((cell, i) => {

@@ -98,7 +98,7 @@ export async function replayRun(folder: string, options: ReplayOptions): Promise
         name,
         rows,
         cols,
-        sum: data.reduce((sum, cell) => sum + cell, 0),
+        sum: Array.from(data).reduce((sum, cell) => sum + cell, 0),
       })),
       compared,
       tolerance,

@@ -6,6 +6,7 @@
  */
 import {
   ConfigError,
+  converted,
   DataError,
   type DenseMatrix,
   type Expr,
@@ -317,7 +318,7 @@ async function refitModel(
     fit.ending?.value(),
     ...Object.entries(fit.outputs).map(async ([name, output]) => {
       onOutput?.(name as keyof LinearFit['outputs'], output.expr);
-      return [name, (await output.value()).data] as const;
+      return [name, converted(await output.value(), 'float64').data] as const;
     }),
   ]);
   const model = estimator.store(Object.fromEntries(values), { columns, imputed });

@@ -4,6 +4,8 @@
  * as views, not copies.
  */
 import { ExecutionError } from '../../driver/errors.js';
+import { cellBytes, type DType } from '../../driver/ir/dtype.js';
+import type { Cells } from '../../driver/ir/value.js';
 
 const MAGIC = 0x31525052;
 const PREFIX = 8;
@@ -75,14 +77,17 @@ function damaged(expected: string): ExecutionError {
 }
 
 /** The cells of a matrix as payload bytes; no copy. The platforms Node runs on are little-endian. */
-export function cellsToBytes(cells: Float64Array): Uint8Array {
+export function cellsToBytes(cells: Cells): Uint8Array {
   return new Uint8Array(cells.buffer, cells.byteOffset, cells.byteLength);
 }
 
-/** Payload bytes as cells; copies only when the bytes are not aligned to 8. */
-export function bytesToCells(bytes: Uint8Array): Float64Array {
-  if (bytes.byteOffset % 8 === 0) {
-    return new Float64Array(bytes.buffer, bytes.byteOffset, bytes.length / 8);
-  }
-  return new Float64Array(bytes.slice().buffer);
+/** Payload bytes as cells; copies only when the bytes are not aligned. */
+export function bytesToCells(bytes: Uint8Array): Float64Array;
+export function bytesToCells(bytes: Uint8Array, dtype: DType): Cells;
+export function bytesToCells(bytes: Uint8Array, dtype: DType = 'float64'): Cells {
+  const { buffer, byteOffset } = bytes.byteOffset % 8 === 0 ? bytes : bytes.slice();
+  const count = bytes.length / cellBytes({ dtype });
+  return dtype === 'float32'
+    ? new Float32Array(buffer, byteOffset, count)
+    : new Float64Array(buffer, byteOffset, count);
 }

@@ -19,7 +19,7 @@ export function addParts(
       for (const part of parts) {
         const cells = payloads[next++];
         if (cells === undefined) return;
-        values.set(part.expr, dense(expr.rows, expr.cols, bytesToCells(cells)));
+        values.set(part.expr, dense(expr.rows, expr.cols, bytesToCells(cells, expr.dtype)));
       }
     }
   }

@@ -6,7 +6,7 @@
 
 import type { Segment } from '../../driver/backend/backend.js';
 import type { Place } from '../../driver/backend/place.js';
-import { InternalError } from '../../driver/errors.js';
+import { InternalError, UnsupportedError } from '../../driver/errors.js';
 import type { Attrs, AttrValue } from '../../driver/ir/attrs.js';
 import { denseBytes, type Expr } from '../../driver/ir/expr.js';
 import type { FrameSource, SqlText } from '../../driver/ir/frame-engine.js';
@@ -58,6 +58,16 @@ export interface LoweredProgram {
 
 export function lowerSegment(segment: Segment, context: LoweringContext): LoweredProgram {
   const { run, newHandle } = context;
+  const single = [...segment.nodes, ...segment.inputs.keys()].find((e) => e.dtype === 'float32');
+  if (single !== undefined) {
+    throw new UnsupportedError(
+      `${single.op.name}: expected float64 on Spark, got float32; cast it`,
+      {
+        op: single.op.name,
+        backend: 'spark',
+      },
+    );
+  }
   const inside = new Set(segment.nodes);
   const operands = operandsOf(segment, inside);
   const inputs: WireInput[] = [];

@@ -157,7 +157,7 @@ export class SparkBackend implements Backend {
           op: expr.op.name,
         });
       }
-      values.set(expr, dense(shape.rows, shape.cols, bytesToCells(cells)));
+      values.set(expr, dense(shape.rows, shape.cols, bytesToCells(cells, expr.dtype)));
     });
     addParts(segment, result.parts, payloads.slice(segment.outputs.length), values);
     const bytes = new Map(result.persisted.map((held) => [held.handle, held.bytes]));
@@ -168,6 +168,7 @@ export class SparkBackend implements Backend {
         id,
         rows: expr.rows,
         cols: expr.cols,
+        dtype: expr.dtype,
         bytes: bytes.get(id) ?? denseBytes(expr),
       });
     }
@@ -254,7 +255,8 @@ export class SparkBackend implements Backend {
       [],
       context,
     );
-    return dense(result.rows, result.cols, bytesToCells(payloads[0] as Uint8Array));
+    const cells = bytesToCells(payloads[0] as Uint8Array, handle.dtype);
+    return dense(result.rows, result.cols, cells);
   }
 
   release(handle: Handle): void {

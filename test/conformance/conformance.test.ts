@@ -4,23 +4,37 @@
  */
 import assert from 'node:assert/strict';
 import type { Backend, Segment } from '../../driver/backend/backend.js';
+import { evaluateByReference } from '../../driver/backend/reference-backend.js';
 import { SingularError } from '../../driver/errors.js';
 import { noAttrs } from '../../driver/ir/attrs.js';
+import { DTYPES, type DType, dtypeAttr } from '../../driver/ir/dtype.js';
 import type { Expr } from '../../driver/ir/expr.js';
 import { Interner } from '../../driver/ir/intern.js';
 import type { ConformanceCase, OpDef } from '../../driver/ir/op-def.js';
-import { type DenseMatrix, dense, type Value } from '../../driver/ir/value.js';
+import {
+  cellsOf,
+  converted,
+  type DenseMatrix,
+  dense,
+  type Float64Matrix,
+  type Value,
+} from '../../driver/ir/value.js';
 import { ops } from '../../driver/operators/index.js';
 import { type BackendRow, backends, type Gap } from '../support/backends.js';
 import { blockedRows, evaluateInBlocks } from '../support/blocks.js';
 import { assertClose } from '../support/close.js';
 
-const DEFAULT_TOLERANCE = 1e-10;
+/**
+ * Relative to the largest cell. A float32 result is rounded once (6e-8); library routines round
+ * each partial sum, and solving loses what the condition of the cases takes.
+ */
+const TOLERANCES = { float64: 1e-10, float32: 1e-5 };
 const interner = new Interner();
 let nextKey = 0;
 
 function leaf(value: DenseMatrix): Expr {
-  const attrs = { rows: value.rows, cols: value.cols, key: `case:${nextKey++}` };
+  const { rows, cols, dtype } = value;
+  const attrs = { rows, cols, key: `case:${nextKey++}`, ...dtypeAttr(dtype) };
   return interner.intern(ops.literal, [], attrs, value);
 }
 
@@ -30,16 +44,18 @@ interface Node {
   readonly values: ReadonlyMap<Expr, Value>;
 }
 
-function nodeOf(op: OpDef, testCase: Pick<ConformanceCase, 'inputs' | 'attrs'>): Node {
-  const leaves = testCase.inputs.map(leaf);
+function nodeOf(op: OpDef, testCase: ConformanceCase, dtype: DType): Node {
+  const inputs = testCase.inputs.map((input) => converted(input, dtype));
+  const leaves = inputs.map(leaf);
+  const attrs = leaves.length > 0 ? testCase.attrs : { ...testCase.attrs, ...dtypeAttr(dtype) };
   return {
-    expr: interner.intern(op, leaves, testCase.attrs ?? noAttrs),
-    inputs: testCase.inputs,
-    values: new Map(leaves.map((expr, i) => [expr, testCase.inputs[i]!])),
+    expr: interner.intern(op, leaves, attrs ?? noAttrs),
+    inputs,
+    values: new Map(leaves.map((expr, i) => [expr, inputs[i]!])),
   };
 }
 
-function expectedOf(op: OpDef, testCase: ConformanceCase): DenseMatrix {
+function expectedOf(op: OpDef, testCase: ConformanceCase): Float64Matrix {
   const attrs = testCase.attrs ?? noAttrs;
   return op.reference(testCase.inputs, attrs, op.infer(testCase.inputs, attrs));
 }
@@ -79,14 +95,14 @@ describe('operators by row blocks equal the whole', () => {
           testCase.attrs ?? noAttrs,
           cutsOf(rows),
         );
-        const tolerance = testCase.tolerance ?? DEFAULT_TOLERANCE;
+        const tolerance = testCase.tolerance ?? TOLERANCES.float64;
         assertClose(parts, expectedOf(op, testCase), tolerance, op.name);
       });
     }
   }
 });
 
-const row2 = (...cells: number[]): DenseMatrix =>
+const row2 = (...cells: number[]): Float64Matrix =>
   dense(Math.sqrt(cells.length), Math.sqrt(cells.length), Float64Array.from(cells));
 const singular: readonly (readonly [string, OpDef, ConformanceCase])[] = [
   ['a zero row', ops.solve, { name: '', inputs: [row2(1, 2, 0, 0), column(1, 2)] }],
@@ -106,7 +122,7 @@ const singular: readonly (readonly [string, OpDef, ConformanceCase])[] = [
   ['a zero 1x1', ops.cholesky, { name: '', inputs: [row2(0)] }],
 ];
 
-function column(...cells: number[]): DenseMatrix {
+function column(...cells: number[]): Float64Matrix {
   return dense(cells.length, 1, Float64Array.from(cells));
 }
 
@@ -133,23 +149,32 @@ function conformanceOf(row: BackendRow): void {
       });
       continue;
     }
-    for (const testCase of op.cases) caseOf(op, testCase, () => backend);
-  }
-  for (const [what, op, testCase] of singular) {
-    it(`${op.name}${testCase.attrs ? ' spd' : ''}: refuses ${what} as singular`, async function () {
-      if (!backend.capabilities.ops.has(op.name)) this.skip();
-      const node = nodeOf(op, testCase);
-      const isSingular = (error: unknown): boolean => {
-        assert.ok(error instanceof SingularError, `expected SingularError, got ${String(error)}`);
-        assert.match(error.message, /pivot/);
-        return true;
-      };
-      await assert.rejects(runSegment(backend, node, false), isSingular);
-      if (backend.runSync) {
-        assert.throws(() => backend.runSync?.(node.expr, node.inputs) ?? fallThrough(), isSingular);
+    for (const testCase of op.cases) {
+      for (const dtype of row.float64Only ? (['float64'] as const) : DTYPES) {
+        caseOf(op, testCase, dtype, () => backend);
       }
-    });
+    }
   }
+  for (const dtype of row.float64Only ? (['float64'] as const) : DTYPES)
+    for (const [what, op, testCase] of singular) {
+      const name = `${op.name}${testCase.attrs ? ' spd' : ''}`;
+      it(`${name} in ${dtype}: refuses ${what} as singular`, async function () {
+        if (!backend.capabilities.ops.has(op.name)) this.skip();
+        const node = nodeOf(op, testCase, dtype);
+        const isSingular = (error: unknown): boolean => {
+          assert.ok(error instanceof SingularError, `expected SingularError, got ${String(error)}`);
+          assert.match(error.message, /pivot/);
+          return true;
+        };
+        await assert.rejects(runSegment(backend, node, false), isSingular);
+        if (backend.runSync) {
+          assert.throws(
+            () => backend.runSync?.(node.expr, node.inputs) ?? fallThrough(),
+            isSingular,
+          );
+        }
+      });
+    }
 }
 
 /** A node that the backend prefers to run asynchronously has just been tested that way. */
@@ -158,8 +183,8 @@ function fallThrough(): never {
 }
 
 /** Memory of the size a result needs, so that a kernel that counts on zeroes gives NaN. */
-function giveBack(backend: Backend, { rows, cols }: DenseMatrix): void {
-  backend.recycle?.(dense(rows, cols, new Float64Array(rows * cols).fill(NaN)));
+function giveBack(backend: Backend, { rows, cols, dtype }: DenseMatrix): void {
+  backend.recycle?.(dense(rows, cols, cellsOf(dtype, rows * cols).fill(NaN)));
 }
 
 function assertOwnMemory(results: readonly DenseMatrix[], inputs: readonly DenseMatrix[]): void {
@@ -170,36 +195,42 @@ function assertOwnMemory(results: readonly DenseMatrix[], inputs: readonly Dense
   }
 }
 
-function caseOf(op: OpDef, testCase: ConformanceCase, backendOf: () => Backend): void {
-  const tolerance = testCase.tolerance ?? DEFAULT_TOLERANCE;
-  it(`${op.name}: ${testCase.name}`, async () => {
+function caseOf(op: OpDef, testCase: ConformanceCase, dtype: DType, backendOf: () => Backend) {
+  it(`${op.name}${dtype === 'float64' ? '' : ` in ${dtype}`}: ${testCase.name}`, async () => {
     const backend = backendOf();
     assert.ok(
       backend.capabilities.ops.has(op.name),
       `${op.name} has no kernel on ${backend.name}; write it or declare the gap`,
     );
-    const expected = expectedOf(op, testCase);
-    const before = testCase.inputs.map((input) => input.data.slice());
-    const node = nodeOf(op, testCase);
+    const node = nodeOf(op, testCase, dtype);
+    const { expr, inputs } = node;
+    const expected = evaluateByReference(expr, inputs);
+    const own = testCase.tolerance ?? TOLERANCES.float64;
+    const tolerance = expr.dtype === 'float64' ? own : Math.max(own, TOLERANCES.float32);
+    const check = (got: DenseMatrix, what: string): void => {
+      assert.equal(got.dtype, expr.dtype, `${what}: dtype`);
+      assertClose(got, expected, tolerance, what);
+    };
+    const before = inputs.map((input) => input.data.slice());
     giveBack(backend, expected);
     const whole = await runSegment(backend, node, false);
-    assertClose(whole, expected, tolerance, 'run, whole');
+    check(whole, 'run, whole');
     giveBack(backend, expected);
-    const sync = backend.runSync?.(node.expr, node.inputs);
-    if (sync) assertClose(dense1(sync), expected, tolerance, 'runSync');
+    const sync = backend.runSync?.(expr, inputs);
+    if (sync) check(dense1(sync), 'runSync');
     if (backend.recycle && op.elementwise)
-      assertOwnMemory([whole, ...(sync ? [dense1(sync)] : [])], node.inputs);
+      assertOwnMemory([whole, ...(sync ? [dense1(sync)] : [])], inputs);
     if (backend.capabilities.blocks !== 'none') {
-      const rows = blockedRows(op, testCase.inputs, testCase.attrs ?? noAttrs);
+      const rows = blockedRows(op, inputs, testCase.attrs ?? noAttrs);
       const isMoved =
         backend.capabilities.blocks === 'resident' &&
-        op.moveRule?.(testCase.inputs, testCase.attrs ?? noAttrs) !== undefined;
+        op.moveRule?.(inputs, testCase.attrs ?? noAttrs) !== undefined;
       if (rows !== undefined || isMoved) {
-        assertClose(await runSegment(backend, node, true), expected, tolerance, 'run, by blocks');
+        check(await runSegment(backend, node, true), 'run, by blocks');
       }
     }
     for (const [i, cells] of before.entries()) {
-      assert.deepEqual(testCase.inputs[i]!.data, cells, `operand ${i} was changed`);
+      assert.deepEqual(inputs[i]!.data, cells, `operand ${i} was changed`);
     }
   });
 }

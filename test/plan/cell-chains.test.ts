@@ -4,7 +4,7 @@ import type { Backend } from '../../driver/backend/backend.js';
 import { createReferenceBackend } from '../../driver/backend/reference-backend.js';
 import type { CellChain, Plan } from '../../driver/compiler/plan.js';
 import type { Matrix } from '../../driver/index.js';
-import type { DenseMatrix } from '../../driver/ir/value.js';
+import type { Float64Matrix } from '../../driver/ir/value.js';
 import { matrix } from '../../driver/matrix/create.js';
 import { Session, type SessionOptions } from '../../driver/runtime/session.js';
 import { type CpuBackend, createCpuBackend } from '../../gpu-executor/cpu/index.js';
@@ -144,7 +144,7 @@ describe('pass cell chains', () => {
               for (const scale of [1, 2]) {
                 const results = randomCells(session, steps, scale);
                 for (const value of await session.evaluate(results.map(({ expr }) => expr))) {
-                  values.push((value as DenseMatrix).data.slice());
+                  values.push((value as Float64Matrix).data.slice());
                 }
               }
               return values;

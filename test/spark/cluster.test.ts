@@ -18,7 +18,7 @@ import { join } from 'node:path';
 import { createReferenceBackend } from '../../driver/backend/reference-backend.js';
 import { rand } from '../../driver/index.js';
 import type { Expr } from '../../driver/ir/expr.js';
-import type { DenseMatrix } from '../../driver/ir/value.js';
+import type { Float64Matrix } from '../../driver/ir/value.js';
 import { ops } from '../../driver/operators/index.js';
 import { Session } from '../../driver/runtime/session.js';
 import { buildShim, installSpark } from '../../spark-bridge/embedded/install.js';
@@ -106,7 +106,7 @@ describe('a cluster of executors', () => {
   async function gramOf(x: Expr): Promise<{ gram: Float64Array; sparkJobs: number }> {
     const gram = make('tsmm', [x]);
     const { values, sparkJobs } = await spark.run(segment([x, gram], { outputs: [gram] }), {});
-    return { gram: (values.get(gram) as DenseMatrix).data, sparkJobs };
+    return { gram: (values.get(gram) as Float64Matrix).data, sparkJobs };
   }
 
   it('computes on its executors what the reference computes', async () => {
@@ -148,7 +148,7 @@ describe('a cluster of executors', () => {
     const keepAsking = async (): Promise<void> => {
       while (!isOver) {
         const { values, sparkJobs } = await spark.run(segment(nodes, { outputs: sums }), {});
-        answers.push(sums.map((sum) => (values.get(sum) as DenseMatrix).data[0]!));
+        answers.push(sums.map((sum) => (values.get(sum) as Float64Matrix).data[0]!));
         assert.equal(sparkJobs, sums.length);
       }
     };

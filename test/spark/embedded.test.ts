@@ -5,7 +5,13 @@ import { existsSync, readdirSync } from 'node:fs';
 import { connect } from 'node:net';
 import { ConfigError } from '../../driver/errors.js';
 import type { Expr } from '../../driver/ir/expr.js';
-import { type DenseMatrix, dense, type Handle, type Value } from '../../driver/ir/value.js';
+import {
+  type DenseMatrix,
+  dense,
+  type Float64Matrix,
+  type Handle,
+  type Value,
+} from '../../driver/ir/value.js';
 import { ops } from '../../driver/operators/index.js';
 import type { Channel } from '../../spark-bridge/channel/channel.js';
 import type { WireStatus } from '../../spark-bridge/channel/wire.js';
@@ -20,7 +26,7 @@ import { assertClose } from '../support/close.js';
 import { literal, make, random, segment } from '../support/segments.js';
 import { sparkMissing } from '../support/spark.js';
 
-function waves(rows: number, cols: number, step: number): DenseMatrix {
+function waves(rows: number, cols: number, step: number): Float64Matrix {
   const cells = Float64Array.from({ length: rows * cols }, (_, i) => Math.sin(i * step) + 2);
   return dense(rows, cols, cells);
 }

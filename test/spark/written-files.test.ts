@@ -4,7 +4,14 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DataError, PlanError } from '../../driver/errors.js';
-import { Matrix, matrix, openFrame, rand, resolveFeatures } from '../../driver/index.js';
+import {
+  type Cells,
+  Matrix,
+  matrix,
+  openFrame,
+  rand,
+  resolveFeatures,
+} from '../../driver/index.js';
 import { Session } from '../../driver/runtime/session.js';
 import { createCpuBackend } from '../../gpu-executor/cpu/index.js';
 import { type SparkBackend, writeMatrix } from '../../spark-bridge/index.js';
@@ -31,7 +38,7 @@ describe('matrices as files', () => {
     if (folder !== undefined) rmSync(folder, { recursive: true, force: true });
   });
 
-  async function readBack(path: string): Promise<Float64Array> {
+  async function readBack(path: string): Promise<Cells> {
     const frame = await openFrame(session, spark.frames, path);
     const names = frame.description.columns.map((column) => column.name);
     const { features } = await resolveFeatures(spark.frames, frame.description, {

@@ -22,6 +22,7 @@ export interface BackendRow {
   /** A fresh backend, or the reason this machine can't run it (the suite then skips it loudly). */
   readonly make: () => Promise<Backend | string>;
   /** Operators without a kernel: not in `capabilities.ops`, so the planner raises UnsupportedError. */
+  readonly float64Only?: true;
   readonly gaps: Readonly<Partial<Record<OpName, Gap>>>;
 }
 
@@ -36,6 +37,7 @@ const needsEngine: Gap = { kind: 'notSupported', why: 'reads frames, which needs
 function sparkRow(name: string, conf: Readonly<Record<string, string>>): BackendRow {
   return {
     name,
+    float64Only: true,
     make: () => createTestSpark({ conf: { 'spark.reprise.chunkRows': '3', ...conf } }),
     gaps: {
       frame: { kind: 'notSupported', why: 'has no value of its own' },

@@ -3,11 +3,11 @@
 import type { Attrs } from '../../driver/ir/attrs.js';
 import type { Meta } from '../../driver/ir/expr.js';
 import type { OpDef } from '../../driver/ir/op-def.js';
-import { type DenseMatrix, dense } from '../../driver/ir/value.js';
+import { type DenseMatrix, dense, type Float64Matrix } from '../../driver/ir/value.js';
 import { ops } from '../../driver/operators/index.js';
 
 /** Rows `[from, to)` of a matrix. */
-export function rowsOf(m: DenseMatrix, from: number, to: number): DenseMatrix {
+export function rowsOf(m: Float64Matrix, from: number, to: number): Float64Matrix {
   return dense(to - from, m.cols, m.data.slice(from * m.cols, to * m.cols));
 }
 
@@ -27,21 +27,21 @@ export function blockedRows(
 /** The value from blocks that end at `cuts` (the last one is the number of rows). */
 export function evaluateInBlocks(
   op: OpDef,
-  inputs: readonly DenseMatrix[],
+  inputs: readonly Float64Matrix[],
   attrs: Attrs,
   cuts: readonly number[],
-): DenseMatrix {
+): Float64Matrix {
   const rule = op.rowRule(inputs, attrs);
   const blocked = rule.kind === 'map' || rule.kind === 'reduce' ? rule.blocked : [];
   const out: Meta = op.infer(inputs, attrs);
-  const parts: DenseMatrix[] = [];
+  const parts: Float64Matrix[] = [];
   let from = 0;
   for (const to of cuts) {
     const block = inputs.map((input, i) => (blocked[i] ? rowsOf(input, from, to) : input));
     parts.push(op.reference(block, attrs, out, { rowOffset: from, rows: to - from }));
     from = to;
   }
-  const [first, ...rest] = parts as [DenseMatrix, ...DenseMatrix[]];
+  const [first, ...rest] = parts as [Float64Matrix, ...Float64Matrix[]];
   if (rest.length === 0) return first;
   if (rule.kind === 'reduce') {
     return rest.reduce((total, part) => op.combine!(total, part, attrs), first);

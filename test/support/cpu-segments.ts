@@ -5,7 +5,7 @@ import { type Attrs, noAttrs } from '../../driver/ir/attrs.js';
 import type { Expr } from '../../driver/ir/expr.js';
 import { Interner } from '../../driver/ir/intern.js';
 import type { OpDef } from '../../driver/ir/op-def.js';
-import { type DenseMatrix, dense } from '../../driver/ir/value.js';
+import { type DenseMatrix, dense, type Float64Matrix } from '../../driver/ir/value.js';
 import { ops } from '../../driver/operators/index.js';
 
 const interner = new Interner();
@@ -27,7 +27,7 @@ export function leaf(value: DenseMatrix): Expr {
 }
 
 /** Reproducible cells: uniform in [0, 1) from a seed, by position. */
-export function uniform(rows: number, cols: number, seed: number): DenseMatrix {
+export function uniform(rows: number, cols: number, seed: number): Float64Matrix {
   const attrs = { rows, cols, seed, distribution: 'uniform', min: 0, max: 1 };
   return ops.rand.reference([], attrs, { rows, cols });
 }
@@ -66,17 +66,17 @@ export function hostValue(result: SegmentResult, expr: Expr): DenseMatrix {
 }
 
 /** What the operator's reference gives for the node's host operands. */
-export function referenceOf(expr: Expr): DenseMatrix {
+export function referenceOf(expr: Expr): Float64Matrix {
   const inputs = expr.inputs.map((input) =>
     input.op === ops.literal
-      ? (input.payload as DenseMatrix)
+      ? (input.payload as Float64Matrix)
       : input.op.reference([], input.attrs, input),
   );
   return expr.op.reference(inputs, expr.attrs, expr);
 }
 
 /** A column of group numbers. */
-export function groupColumn(rows: number, groupOf: (row: number) => number): DenseMatrix {
+export function groupColumn(rows: number, groupOf: (row: number) => number): Float64Matrix {
   return dense(
     rows,
     1,

@@ -5,8 +5,15 @@
  */
 
 import type { Backend, BackendCapabilities, Segment } from '../../driver/backend/backend.js';
-import { denseBytes, type Expr } from '../../driver/ir/expr.js';
-import { type DenseMatrix, dense, type Handle, type Value } from '../../driver/ir/value.js';
+import type { Typed } from '../../driver/ir/dtype.js';
+import { denseBytes, type Expr, type Meta } from '../../driver/ir/expr.js';
+import {
+  cellsOf,
+  type DenseMatrix,
+  dense,
+  type Handle,
+  type Value,
+} from '../../driver/ir/value.js';
 import { ops } from '../../driver/operators/index.js';
 
 export interface NullBackendOptions {
@@ -49,7 +56,7 @@ export function createNullBackend(options: NullBackendOptions = {}): NullBackend
   };
   const sync = (expr: Expr): Value => {
     touch(expr);
-    return shell(expr.rows, expr.cols);
+    return shell(expr);
   };
   const handle = (expr: Expr): Handle => ({
     kind: 'handle',
@@ -57,6 +64,7 @@ export function createNullBackend(options: NullBackendOptions = {}): NullBackend
     id: `${name}-${nextHandle++}`,
     rows: expr.rows,
     cols: expr.cols,
+    dtype: expr.dtype,
     bytes: denseBytes(expr),
   });
   return {
@@ -74,13 +82,13 @@ export function createNullBackend(options: NullBackendOptions = {}): NullBackend
       context.signal?.throwIfAborted();
       for (const node of segment.nodes) touch(node);
       const values = new Map<Expr, Value>();
-      for (const expr of segment.outputs) values.set(expr, shell(expr.rows, expr.cols));
+      for (const expr of segment.outputs) values.set(expr, shell(expr));
       for (const expr of segment.persist) values.set(expr, handle(expr));
       context.onProgress?.(1);
       const passes = segment.blocked.size > 0 ? 1 : 0;
       return { values, kernels: segment.nodes.length, passes, sparkJobs: 0 };
     },
-    collect: async (handle) => shell(handle.rows, handle.cols),
+    collect: async (handle) => shell(handle),
     release: (handle) => {
       released.push(handle.id);
     },
@@ -90,11 +98,11 @@ export function createNullBackend(options: NullBackendOptions = {}): NullBackend
   };
 }
 
-let zeros = new Float64Array(1024);
+let zeros = new ArrayBuffer(1024);
 
 /** Zeros of that shape over a buffer all shells share, so that shells of large matrices cost little. */
-function shell(rows: number, cols: number): DenseMatrix {
-  const cells = rows * cols;
-  if (zeros.length < cells) zeros = new Float64Array(cells);
-  return dense(rows, cols, zeros.subarray(0, cells));
+function shell(of: Meta & Typed): DenseMatrix {
+  const cells = of.rows * of.cols;
+  if (zeros.byteLength < cells * 8) zeros = new ArrayBuffer(cells * 8);
+  return dense(of.rows, of.cols, cellsOf(of.dtype, cells, zeros));
 }

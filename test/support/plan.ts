@@ -11,7 +11,7 @@ import type { Evaluator } from '../../driver/ir/evaluator.js';
 import { type Expr, topological } from '../../driver/ir/expr.js';
 import { Interner } from '../../driver/ir/intern.js';
 import { printExprs } from '../../driver/ir/print.js';
-import { type DenseMatrix, dense } from '../../driver/ir/value.js';
+import { type DenseMatrix, dense, type Float64Matrix } from '../../driver/ir/value.js';
 import { matrix } from '../../driver/matrix/create.js';
 import type { Matrix, Scalar } from '../../driver/matrix/matrix.js';
 import { ops } from '../../driver/operators/index.js';
@@ -40,7 +40,7 @@ export function evaluateExpr(expr: Expr): DenseMatrix {
 }
 
 /** Distinct, irregular cells, so that a wrong rewrite shows. */
-export function cells(rows: number, cols: number, seed = 1): DenseMatrix {
+export function cells(rows: number, cols: number, seed = 1): Float64Matrix {
   const data = Float64Array.from({ length: rows * cols }, (_, i) =>
     Math.sin(seed * 7.3 + (i + seed) * (i + 0.7)),
   );

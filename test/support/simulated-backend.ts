@@ -62,6 +62,7 @@ export function simulatedBackend(options: SimulatedOptions): SimulatedBackend {
       id,
       rows: expr.rows,
       cols: expr.cols,
+      dtype: 'float64',
       bytes: denseBytes(expr),
     };
   };

@@ -197,7 +197,7 @@ export function simulatedDevice(options: DeviceOptions): SimulatedDevice {
       const values = new Map<Expr, Value>();
       const bufferAt = new Map(steps.map(({ expr, buffer }) => [expr, buffer]));
       for (const expr of new Set([...segment.persist, ...segment.outputs])) {
-        const { rows, cols } = expr;
+        const { rows, cols, dtype } = expr;
         const id = `${name}-${next++}`;
         held.set(id, bufferAt.get(expr)!);
         values.set(expr, {
@@ -206,6 +206,7 @@ export function simulatedDevice(options: DeviceOptions): SimulatedDevice {
           id,
           rows,
           cols,
+          dtype,
           bytes: denseBytes(expr),
         });
       }

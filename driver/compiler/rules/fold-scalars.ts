@@ -3,6 +3,7 @@
  * is not kept, as everywhere in attributes.
  */
 import { ops } from '../../operators/index.js';
+import { scalarAttrs } from '../../operators/scalar.js';
 import type { Rule } from '../rule.js';
 
 export const foldScalars: Rule = {
@@ -19,7 +20,6 @@ export const foldScalars: Rule = {
       values.push(input.attrs.value as number);
     }
     const [a = 0, b = 0, c = 0] = values;
-    const value = cell(a, b, c);
-    return context.intern(ops.scalar, [], { value: value === 0 ? 0 : value });
+    return context.intern(ops.scalar, [], scalarAttrs(cell(a, b, c), expr.dtype));
   },
 };

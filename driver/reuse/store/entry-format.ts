@@ -8,8 +8,10 @@
  * SHA-256 (32)
  */
 import { createHash, type Hash } from 'node:crypto';
+import { type DType, isDType } from '../../ir/dtype.js';
+import { denseBytes } from '../../ir/expr.js';
 import type { LineageKey } from '../../ir/lineage-key.js';
-import { type DenseMatrix, dense } from '../../ir/value.js';
+import { cellsOf, type DenseMatrix, dense } from '../../ir/value.js';
 import type { OpenFile } from './file-system.js';
 import { type Json, jsonText, parseJson } from './plain-json.js';
 
@@ -32,6 +34,7 @@ export interface StoredHeader extends StoredMeta {
   readonly kind: 'dense' | 'json';
   readonly rows: number;
   readonly cols: number;
+  readonly dtype: DType;
 }
 
 /** The file is not what was written for this key; the store answers with a miss and puts it aside. */
@@ -40,7 +43,7 @@ export class DamagedEntry extends Error {}
 /** The file is of another version of the format: a miss, and not ours to put aside. */
 export class OtherFormat extends Error {}
 
-export const FORMAT = 'RPRSv1\n\0';
+export const FORMAT = 'RPRSv2\n\0';
 const ANY_FORMAT = /^RPRSv\d\n\0$/;
 const DIGEST_BYTES = 32;
 const PREFIX_BYTES = 12;
@@ -64,6 +67,7 @@ export function encodeEntry(key: LineageKey, value: StoredValue, meta: StoredMet
     kind: value.kind,
     rows: isDense ? value.rows : 0,
     cols: isDense ? value.cols : 0,
+    dtype: isDense ? value.dtype : 'float64',
     op: meta.op,
     seconds: Number.isFinite(meta.seconds) ? meta.seconds : 0,
     createdAt: meta.createdAt,
@@ -119,10 +123,10 @@ export async function readEntry(
   if (size < 0) throw new DamagedEntry('file cut short');
   // Checked before memory is taken, so that a damaged header can't ask for more than the file's
   // size.
-  if (isDense && size !== header.rows * header.cols * 8) {
+  if (isDense && size !== denseBytes(header)) {
     throw new DamagedEntry('payload of another size');
   }
-  const data = new Float64Array(isDense ? header.rows * header.cols : 0);
+  const data = cellsOf(header.dtype, isDense ? header.rows * header.cols : 0);
   const payload = isDense ? new Uint8Array(data.buffer) : Buffer.alloc(size);
   const hash = createHash('sha256').update(head);
   await readHashed(file, payload, head.length, hash);
@@ -172,17 +176,18 @@ function parseHeader(head: Buffer): StoredHeader {
   } catch {
     throw new DamagedEntry('header is not JSON');
   }
-  const { key, kind, rows, cols, op, seconds, createdAt } = header ?? {};
+  const { key, kind, rows, cols, dtype, op, seconds, createdAt } = header ?? {};
   const isSound =
     typeof key === 'string' &&
     (kind === 'dense' || kind === 'json') &&
     isCount(rows) &&
     isCount(cols) &&
+    isDType(dtype) &&
     typeof op === 'string' &&
     typeof seconds === 'number' &&
     typeof createdAt === 'string';
   if (!isSound) throw new DamagedEntry('header lacks a field');
-  return { key, kind, rows, cols, op, seconds, createdAt };
+  return { key, kind, rows, cols, dtype, op, seconds, createdAt };
 }
 
 function isCount(value: unknown): value is number {

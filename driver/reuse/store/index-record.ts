@@ -9,6 +9,7 @@
  */
 import { randomBytes } from 'node:crypto';
 import { crc32 } from 'node:zlib';
+import { isDType } from '../../ir/dtype.js';
 import type { LineageKey } from '../../ir/lineage-key.js';
 import { isFromDeadProcess } from '../../support/process-token.js';
 import type { StoredHeader } from './entry-format.js';
@@ -48,7 +49,7 @@ export function isKey(text: string): boolean {
 }
 
 export function recordOf(header: StoredHeader, bytes: number, usedMs: number): IndexRecord {
-  const { kind, rows, cols, seconds } = header;
+  const { kind, rows, cols, dtype, seconds } = header;
   const createdMs = Date.parse(header.createdAt) || Math.round(usedMs);
   // Through bytes and back, since an unpaired surrogate has no encoding.
   const op = encodeURIComponent(Buffer.from(header.op.slice(0, MAX_NAME)).toString());
@@ -57,18 +58,19 @@ export function recordOf(header: StoredHeader, bytes: number, usedMs: number): I
     bytes,
     seconds,
     usedMs: Math.round(usedMs),
-    detail: `${kind}:${rows}:${cols}:${createdMs}:${op}`,
+    detail: `${kind}:${rows}:${cols}:${createdMs}:${op}:${dtype}`,
   };
 }
 
 /** What a listing shows of an entry; long operator names are cut. */
 export function headerOf(key: LineageKey, record: IndexRecord): StoredHeader {
-  const [kind, rows, cols, createdMs, op] = record.detail.split(':');
+  const [kind, rows, cols, createdMs, op, dtype] = record.detail.split(':');
   return {
     key,
     kind: kind === 'json' ? 'json' : 'dense',
     rows: Number(rows),
     cols: Number(cols),
+    dtype: isDType(dtype) ? dtype : 'float64',
     op: decodeURIComponent(op ?? ''),
     seconds: record.seconds,
     createdAt: new Date(Number(createdMs)).toISOString(),

@@ -129,14 +129,24 @@ export async function readRecord(
     // It takes space, whatever it is.
     const stat = await files.stat(folder.entry(key)).catch(() => undefined);
     const op = error instanceof DamagedEntry ? 'damaged' : 'unreadable';
-    const header = { key, kind: 'dense', rows: 0, cols: 0, op, seconds: 0, createdAt: '' } as const;
+    const header = {
+      key,
+      kind: 'dense',
+      rows: 0,
+      cols: 0,
+      dtype: 'float64',
+      op,
+      seconds: 0,
+      createdAt: '',
+    } as const;
     return stat && recordOf(header, stat.bytes, stat.modifiedMs);
   }
 }
 
 /** Takes the names of the files for an index. @throws the file system's error */
 export async function adoptFiles(parts: StoreParts): Promise<void> {
-  const header = { kind: 'dense', rows: 0, cols: 0, op: '', seconds: 0, createdAt: '' } as const;
+  const none = { rows: 0, cols: 0, dtype: 'float64', op: '', seconds: 0, createdAt: '' } as const;
+  const header = { kind: 'dense', ...none } as const;
   for (const key of await listKeys(parts)) {
     parts.index.adopt(key, recordOf({ key, ...header }, 0, Date.now()));
   }

@@ -4,7 +4,7 @@
  */
 
 import type { OpDef } from '../../../driver/ir/op-def.js';
-import { type DenseMatrix, dense } from '../../../driver/ir/value.js';
+import { dense, type Float64Matrix } from '../../../driver/ir/value.js';
 import {
   colMaxs,
   colMins,
@@ -110,7 +110,7 @@ function fullKernel(op: OpDef, fold: RangeFold): Kernel {
   return {
     op,
     reducer: () => {
-      let total: DenseMatrix | undefined;
+      let total: Float64Matrix | undefined;
       return {
         add: ([x]) => {
           const part = dense(1, 1, Float64Array.of(fold(x!.data, 0, x!.data.length)));
@@ -138,7 +138,7 @@ function columnKernel(op: OpDef, fold: ColumnFold, start: number): Kernel {
   return {
     op,
     reducer: ({ out }): Reducer => {
-      let total: DenseMatrix | undefined;
+      let total: Float64Matrix | undefined;
       return {
         add: ([x]) => {
           // A fresh row a block keeps partial sums short, which is also better for accuracy.

@@ -5,17 +5,12 @@
  */
 import type { Expr } from '../../../driver/ir/expr.js';
 import type { OpDef } from '../../../driver/ir/op-def.js';
-import { type DenseMatrix, dense } from '../../../driver/ir/value.js';
+import { type Cells, type DenseMatrix, dense } from '../../../driver/ir/value.js';
 import { forgetOldest } from '../../../driver/support/forget-oldest.js';
 import { type Stretch, stretchOf } from './elementwise.js';
 import type { KernelContext } from './kernel.js';
 
-type ChainLoop = (
-  out: Float64Array,
-  rows: number,
-  cols: number,
-  operands: readonly Float64Array[],
-) => void;
+type ChainLoop = (out: Cells, rows: number, cols: number, operands: readonly Cells[]) => void;
 
 type Cell = NonNullable<OpDef['cell']>;
 
@@ -52,7 +47,7 @@ export class CellChainKernels {
     inputs: ReadonlyMap<Expr, DenseMatrix>,
     context: KernelContext,
   ): DenseMatrix | undefined {
-    const { rows, cols } = nodes.at(-1)!;
+    const { rows, cols, dtype } = nodes.at(-1)!;
     const key = keyOf(nodes, inputs);
     let form = this.#forms.get(key);
     if (form === undefined) {
@@ -65,9 +60,9 @@ export class CellChainKernels {
       if (form.missed < this.#compileSeconds) return undefined;
       form.loop = compile(nodes, inputs);
     }
-    const operands: Float64Array[] = [];
+    const operands: Cells[] = [];
     for (const { data } of inputs.values()) operands.push(data);
-    const cells = context.allocate(rows * cols);
+    const cells = context.allocate(rows * cols, dtype);
     form.loop(cells, rows, cols, operands);
     return dense(rows, cols, cells);
   }
@@ -75,9 +70,9 @@ export class CellChainKernels {
 
 /** Operators, what each reads, and how operands are stretched: all the loop depends on. */
 function keyOf(nodes: readonly Expr[], inputs: ReadonlyMap<Expr, DenseMatrix>): string {
-  const { rows, cols } = nodes.at(-1)!;
+  const { rows, cols, dtype } = nodes.at(-1)!;
   const numbers = new Map<Expr, number>();
-  let key = '';
+  let key: string = dtype;
   for (const [input, value] of inputs) {
     numbers.set(input, numbers.size);
     key += stretchOf(value, rows, cols)[0];
@@ -91,7 +86,7 @@ function keyOf(nodes: readonly Expr[], inputs: ReadonlyMap<Expr, DenseMatrix>): 
 }
 
 function compile(nodes: readonly Expr[], inputs: ReadonlyMap<Expr, DenseMatrix>): ChainLoop {
-  const { rows, cols } = nodes.at(-1)!;
+  const { rows, cols, dtype } = nodes.at(-1)!;
   const names = new Map<Expr, string>();
   const stretches: Stretch[] = [];
   for (const [input, value] of inputs) {
@@ -105,7 +100,8 @@ function compile(nodes: readonly Expr[], inputs: ReadonlyMap<Expr, DenseMatrix>)
   const steps = nodes
     .map((node, i) => {
       names.set(node, `v${i}`);
-      return `const v${i} = cell${i}(${node.inputs.map((input) => names.get(input)).join(', ')});`;
+      const cell = `cell${i}(${node.inputs.map((input) => names.get(input)).join(', ')})`;
+      return `const v${i} = ${dtype === 'float32' ? `Math.fround(${cell})` : cell};`;
     })
     .join('\n');
   const write = `${steps}\nout[at] = v${nodes.length - 1};`;

@@ -2,7 +2,7 @@
  * `coordinateDescent`: X'X w is kept and changed by one row when a coefficient moves, so that a
  * coefficient that stays 0 costs a comparison. Long descents let the event loop turn.
  */
-import type { DenseMatrix } from '../../../driver/ir/value.js';
+import type { Float64Matrix } from '../../../driver/ir/value.js';
 import {
   bestCoefficient,
   coordinateDescent,
@@ -19,7 +19,7 @@ import { foldSystem, foldWeights, mirror } from '../../../driver/operators/fold-
 import type { Kernel, KernelCall } from './kernel.js';
 import { Workspaces } from './workspaces.js';
 
-const workspaces = new Workspaces();
+const workspaces = new Workspaces((cells) => new Float64Array(cells));
 /** How long a descent may hold up the event loop. */
 const TURN_MS = 20;
 
@@ -100,7 +100,7 @@ function foldDescent(call: KernelCall, buffer?: Float64Array) {
   const system = foldSystem(call, 2, buffer);
   mirror(system);
   const descent = new Descent(penalisedFold(system, call), descentEnd(call.attrs));
-  const weights = ({ w, gap }: Descended): DenseMatrix => {
+  const weights = ({ w, gap }: Descended): Float64Matrix => {
     system.right.set(w);
     return foldWeights(system, call.attrs, gap);
   };

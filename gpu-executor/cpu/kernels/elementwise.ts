@@ -1,33 +1,26 @@
 /**
  * One kernel maker for the whole element-wise family: a loop compiled for each operator and each
- * way of broadcasting. Compiling gives every operator its own copy of the loop, so the engine
+ * way of broadcasting and dtype. Compiling gives every operator its own copy of the loop, so the engine
  * inlines the operator's `cell` into it; a shared loop that calls `cell` as an argument measured 6
  * times slower once two operators had gone through it.
  */
 import type { OpDef } from '../../../driver/ir/op-def.js';
-import { type DenseMatrix, dense } from '../../../driver/ir/value.js';
+import { type Cells, type DenseMatrix, dense } from '../../../driver/ir/value.js';
 import type { Kernel } from './kernel.js';
 
-type Loop = (
-  out: Float64Array,
-  rows: number,
-  cols: number,
-  a: Float64Array,
-  b: Float64Array,
-  c: Float64Array,
-) => void;
+type Loop = (out: Cells, rows: number, cols: number, a: Cells, b: Cells, c: Cells) => void;
 
 /** How an operand meets the output: cell by cell, stretched down, stretched across, or one cell. */
 export type Stretch = 'full' | 'row' | 'column' | 'scalar';
 
-export function elementwiseKernel(op: OpDef): Kernel {
+export function elementwiseKernel(op: OpDef): Kernel<Cells> {
   const loops = new Map<string, Loop>();
   return {
     op,
     run: ({ inputs, out }, context) => {
-      const cells = context.allocate(out.rows * out.cols);
+      const cells = context.allocate(out.rows * out.cols, out.dtype);
       const stretches = inputs.map((input) => stretchOf(input, out.rows, out.cols));
-      const key = stretches.join();
+      const key = `${out.dtype},${stretches.join()}`;
       let loop = loops.get(key);
       if (loop === undefined) {
         loop = compile(op, stretches);

@@ -5,6 +5,7 @@
 import { DataError } from '../../../driver/errors.js';
 import type { Expr } from '../../../driver/ir/expr.js';
 import type { FrameSource, RawChunk, RawColumn } from '../../../driver/ir/frame-engine.js';
+import type { Cells } from '../../../driver/ir/value.js';
 import {
   type EncodedFeature,
   encodeBlock,
@@ -57,7 +58,7 @@ export function encodeChunk(
   expr: Expr,
   chunk: RawChunk,
   rowOffset: number,
-  out: Float64Array,
+  out: Cells,
 ): void {
   const columns = scan.columnsOf.get(expr)!.map((position) => chunk.columns[position]!);
   out.fill(0);

@@ -4,7 +4,7 @@ import { foldSystem, foldWeights } from '../../../driver/operators/fold-system.j
 import type { Kernel } from './kernel.js';
 import { Workspaces } from './workspaces.js';
 
-const workspaces = new Workspaces();
+const workspaces = new Workspaces((cells) => new Float64Array(cells));
 
 export const foldLeastNormKernel: Kernel = {
   op: foldLeastNorm,

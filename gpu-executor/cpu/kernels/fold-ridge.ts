@@ -5,7 +5,7 @@ import type { Kernel, KernelCall } from './kernel.js';
 import { checkCholesky } from './systems.js';
 import { Workspaces } from './workspaces.js';
 
-const workspaces = new Workspaces();
+const workspaces = new Workspaces((cells) => new Float64Array(cells));
 
 function systemOf(call: KernelCall, buffer?: Float64Array) {
   const system = foldSystem(call, 1, buffer);

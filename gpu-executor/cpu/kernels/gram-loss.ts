@@ -1,13 +1,13 @@
 /** `gramLoss` with the products of each group's block and its models by BLAS; the rest is linear in the models. */
 
-import type { DenseMatrix } from '../../../driver/ir/value.js';
+import type { Float64Matrix } from '../../../driver/ir/value.js';
 import { formSize, gramLoss, lossesFromGram } from '../../../driver/operators/gram-loss.js';
 import type { Kernel } from './kernel.js';
 
 export const gramLossKernel: Kernel = {
   op: gramLoss,
   run: ({ inputs, attrs }, { blas }) => {
-    const [gram, w] = inputs as [DenseMatrix, DenseMatrix];
+    const [gram, w] = inputs as [Float64Matrix, Float64Matrix];
     const side = gram.cols;
     const p = formSize(side, attrs);
     return lossesFromGram(gram, w, attrs, (group, v) => {

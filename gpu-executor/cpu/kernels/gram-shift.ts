@@ -3,7 +3,7 @@
  * zero. A shift near the mean keeps the digits of a variance that is small beside it; 0 spares the
  * subtraction where it loses little.
  */
-import type { DenseMatrix } from '../../../driver/ir/value.js';
+import type { Float64Matrix } from '../../../driver/ir/value.js';
 
 /** The first rows of a group. */
 export interface RowSample {
@@ -25,7 +25,7 @@ const SMALL_RATIO = 8;
 /** Writes the shift of [1, z] (its first cell stays 0). @returns false when it is 0 throughout */
 export function chooseShift(
   shift: Float64Array,
-  parts: readonly DenseMatrix[],
+  parts: readonly Float64Matrix[],
   sample: RowSample,
 ): boolean {
   const rows = Math.min(sample.rows, SAMPLED_ROWS);
@@ -64,7 +64,7 @@ const SPARSE_SHARE = 0.2;
 const SPARSE_SIDE = 24;
 
 /** Whether at most a fifth of the cells are non-zero, judged by rows spread over the operands. */
-export function isMostlyZero(parts: readonly DenseMatrix[], side: number): boolean {
+export function isMostlyZero(parts: readonly Float64Matrix[], side: number): boolean {
   if (side < SPARSE_SIDE) return false;
   let cells = 0;
   let filled = 0;

@@ -4,7 +4,7 @@
  * of the work of the dense update. Products may land in either triangle; `foldTriangles` brings
  * them together.
  */
-import type { DenseMatrix } from '../../../driver/ir/value.js';
+import type { Float64Matrix } from '../../../driver/ir/value.js';
 
 /** One operand, with what the shifts of [1, z] say about its columns. */
 interface Part {
@@ -25,7 +25,7 @@ interface SparseRow {
 /** Adds [1, z - shift] of every row to its group's moments in `sums`. */
 export function addSparseRows(
   g: Float64Array,
-  operands: readonly DenseMatrix[],
+  operands: readonly Float64Matrix[],
   groups: number,
   side: number,
   shifts: Float64Array,
@@ -58,7 +58,7 @@ export function foldTriangles(sums: Float64Array, groups: number, side: number):
 }
 
 function partsOf(
-  operands: readonly DenseMatrix[],
+  operands: readonly Float64Matrix[],
   groups: number,
   side: number,
   shifts: Float64Array,

@@ -6,7 +6,7 @@
  * rows, as in `group-gram.ts`; at the end mean = shift + s / n and C = M - s_a s_b' / n.
  */
 
-import { type DenseMatrix, dense } from '../../../driver/ir/value.js';
+import { dense, type Float64Matrix } from '../../../driver/ir/value.js';
 import { groupCross } from '../../../driver/operators/group-cross.js';
 import { type Routines, routinesOf } from '../native/blas.js';
 import { chooseShift } from './gram-shift.js';
@@ -55,8 +55,8 @@ class CrossReducer implements Reducer {
     this.#isShifted = new Uint8Array(this.#groups);
   }
 
-  add(inputs: readonly DenseMatrix[]): void | Promise<void> {
-    const [g, a, b] = inputs as [DenseMatrix, DenseMatrix, DenseMatrix];
+  add(inputs: readonly Float64Matrix[]): void | Promise<void> {
+    const [g, a, b] = inputs as [Float64Matrix, Float64Matrix, Float64Matrix];
     if (this.#center && this.#isShifted.includes(0)) this.#chooseShifts(g, a, b);
     if (this.#parallel) return this.#addParallel(g, a, b);
     for (const [from, to] of this.#steps(g.rows)) {
@@ -65,7 +65,7 @@ class CrossReducer implements Reducer {
     return undefined;
   }
 
-  async #addParallel(g: DenseMatrix, a: DenseMatrix, b: DenseMatrix): Promise<void> {
+  async #addParallel(g: Float64Matrix, a: Float64Matrix, b: Float64Matrix): Promise<void> {
     for (const [from, to] of this.#steps(g.rows)) {
       await Promise.all(this.#multiply(g, a, b, from, to).map((product) => product()));
     }
@@ -77,7 +77,7 @@ class CrossReducer implements Reducer {
     for (let from = 0; from < rows; from += step) yield [from, Math.min(rows, from + step)];
   }
 
-  #chooseShifts(g: DenseMatrix, a: DenseMatrix, b: DenseMatrix): void {
+  #chooseShifts(g: Float64Matrix, a: Float64Matrix, b: Float64Matrix): void {
     const { order, pieces } = gather(g.data, this.#groups, 0, g.rows);
     for (const { group, start, rows } of pieces) {
       if (this.#isShifted[group] === 1) continue;
@@ -94,9 +94,9 @@ class CrossReducer implements Reducer {
 
   /** The products of rows `from .. to-1`, each for columns of A of its own. */
   #multiply(
-    g: DenseMatrix,
-    a: DenseMatrix,
-    b: DenseMatrix,
+    g: Float64Matrix,
+    a: Float64Matrix,
+    b: Float64Matrix,
     from: number,
     to: number,
   ): (() => void | Promise<void>)[] {
@@ -128,7 +128,7 @@ class CrossReducer implements Reducer {
   }
 
   /** W, or with `width` of one group the columns of each row's own group; and the sums of its columns. */
-  #fill(g: DenseMatrix, b: DenseMatrix, from: number, to: number, width: number): void {
+  #fill(g: Float64Matrix, b: Float64Matrix, from: number, to: number, width: number): void {
     const right = this.#right;
     const size = (to - from) * width;
     if (this.#w.length < size) this.#w = new Float64Array(size);
@@ -149,7 +149,7 @@ class CrossReducer implements Reducer {
   }
 
   /** Rows of A less their groups' shifts; rows of no group meet zeros in W, so they only must be finite. */
-  #shifted(g: DenseMatrix, a: DenseMatrix, from: number, to: number): Float64Array {
+  #shifted(g: Float64Matrix, a: Float64Matrix, from: number, to: number): Float64Array {
     const left = this.#left;
     const size = (to - from) * left;
     if (this.#copy.length < size) this.#copy = new Float64Array(size);
@@ -166,7 +166,7 @@ class CrossReducer implements Reducer {
     return copy;
   }
 
-  result(): DenseMatrix {
+  result(): Float64Matrix {
     const [left, right, wide] = [this.#left + 1, this.#right, this.#wide];
     const out = new Float64Array(this.#groups * left * right);
     for (let group = 0; group < this.#groups; group++) {

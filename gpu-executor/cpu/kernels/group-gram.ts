@@ -12,7 +12,7 @@
  * shifted one-pass).
  */
 
-import { type DenseMatrix, dense } from '../../../driver/ir/value.js';
+import { dense, type Float64Matrix } from '../../../driver/ir/value.js';
 import { groupGram } from '../../../driver/operators/group-gram.js';
 import { type Routines, routinesOf } from '../native/blas.js';
 import { chooseShift, isMostlyZero, type RowSample } from './gram-shift.js';
@@ -63,8 +63,8 @@ class GramReducer implements Reducer {
     this.#shiftState = new Uint8Array(this.#groups);
   }
 
-  add(inputs: readonly DenseMatrix[]): void | Promise<void> {
-    const [g, ...parts] = inputs as [DenseMatrix, ...DenseMatrix[]];
+  add(inputs: readonly Float64Matrix[]): void | Promise<void> {
+    const [g, ...parts] = inputs as [Float64Matrix, ...Float64Matrix[]];
     const runs = longRuns(g.data, this.#groups, PIECE_ROWS);
     if (runs === undefined || !this.#mayStayInPlace(runs, parts)) {
       return this.#isMostlyZero(parts) ? this.#addSparse(g, parts) : this.#addGathered(g, parts);
@@ -77,7 +77,7 @@ class GramReducer implements Reducer {
   }
 
   /** Rows in place can't be shifted, so they must not need it. */
-  #mayStayInPlace(runs: readonly Piece[], parts: readonly DenseMatrix[]): boolean {
+  #mayStayInPlace(runs: readonly Piece[], parts: readonly Float64Matrix[]): boolean {
     if (!this.#center) return true;
     for (const { group, start, rows } of runs) {
       this.#setShift(group, parts, { rows, rowOf: (k) => start + k, zeroIf: 'small' });
@@ -85,12 +85,12 @@ class GramReducer implements Reducer {
     return runs.every(({ group }) => this.#shiftState[group] === 1);
   }
 
-  #isMostlyZero(parts: readonly DenseMatrix[]): boolean {
+  #isMostlyZero(parts: readonly Float64Matrix[]): boolean {
     if (this.#isSparse === undefined) this.#isSparse = isMostlyZero(parts, this.#side);
     return this.#isSparse;
   }
 
-  #addSparse(g: DenseMatrix, parts: readonly DenseMatrix[]): void {
+  #addSparse(g: Float64Matrix, parts: readonly Float64Matrix[]): void {
     if (this.#center && this.#shiftState.includes(0)) {
       const { order, pieces } = gather(g.data, this.#groups, 0, g.rows);
       for (const { group, start, rows } of pieces) {
@@ -101,13 +101,13 @@ class GramReducer implements Reducer {
     addSparseRows(g.data, parts, this.#groups, this.#side, this.#shifts, this.#sums[0]!);
   }
 
-  #setShift(group: number, parts: readonly DenseMatrix[], sample: RowSample): void {
+  #setShift(group: number, parts: readonly Float64Matrix[], sample: RowSample): void {
     if (!this.#center || this.#shiftState[group] !== 0) return;
     const shift = this.#shifts.subarray(group * this.#side, (group + 1) * this.#side);
     this.#shiftState[group] = chooseShift(shift, parts, sample) ? 2 : 1;
   }
 
-  async #addInPlace(runs: readonly Piece[], parts: readonly DenseMatrix[]): Promise<void> {
+  async #addInPlace(runs: readonly Piece[], parts: readonly Float64Matrix[]): Promise<void> {
     await this.#running;
     await Promise.all(
       this.#sums.map(async (_, lane) => {
@@ -123,7 +123,7 @@ class GramReducer implements Reducer {
   /** The moments of rows where they lie, as library calls. */
   *#direct(
     piece: Piece,
-    parts: readonly DenseMatrix[],
+    parts: readonly Float64Matrix[],
     lane: number,
   ): Generator<() => void | Promise<void>> {
     const { start, rows } = piece;
@@ -185,7 +185,7 @@ class GramReducer implements Reducer {
     }
   }
 
-  #addGathered(g: DenseMatrix, parts: readonly DenseMatrix[]): void | Promise<void> {
+  #addGathered(g: Float64Matrix, parts: readonly Float64Matrix[]): void | Promise<void> {
     const step = Math.max(64, Math.floor(GATHERED_CELLS / this.#side));
     if (this.#parallel) return this.#addGatheredParallel(g, parts, step);
     for (let from = 0; from < g.rows; from += step) {
@@ -197,8 +197,8 @@ class GramReducer implements Reducer {
   }
 
   async #addGatheredParallel(
-    g: DenseMatrix,
-    parts: readonly DenseMatrix[],
+    g: Float64Matrix,
+    parts: readonly Float64Matrix[],
     step: number,
   ): Promise<void> {
     for (let from = 0; from < g.rows; from += step) {
@@ -212,8 +212,8 @@ class GramReducer implements Reducer {
 
   /** Copies rows into the buffer not in use and returns the updates they make, each to sums of its own. */
   #gather(
-    g: DenseMatrix,
-    parts: readonly DenseMatrix[],
+    g: Float64Matrix,
+    parts: readonly Float64Matrix[],
     from: number,
     to: number,
   ): (() => void | Promise<void>)[] {
@@ -248,12 +248,12 @@ class GramReducer implements Reducer {
     return fresh;
   }
 
-  result(): DenseMatrix | Promise<DenseMatrix> {
+  result(): Float64Matrix | Promise<Float64Matrix> {
     if (!this.#parallel) return this.#finish();
     return Promise.resolve(this.#running).then(() => this.#finish());
   }
 
-  #finish(): DenseMatrix {
+  #finish(): Float64Matrix {
     const side = this.#side;
     const [out, ...others] = this.#sums as [Float64Array, ...Float64Array[]];
     for (const other of others) for (let i = 0; i < out.length; i++) out[i]! += other[i]!;
@@ -273,7 +273,7 @@ function pack(
   side: number,
   order: Int32Array,
   piece: Piece,
-  parts: readonly DenseMatrix[],
+  parts: readonly Float64Matrix[],
   shift: Float64Array,
 ): void {
   const end = piece.start + piece.rows;

@@ -5,7 +5,7 @@
  * are summed, always in row order, so results do not depend on timing.
  */
 
-import { type DenseMatrix, dense } from '../../../driver/ir/value.js';
+import { dense, type Float64Matrix } from '../../../driver/ir/value.js';
 import { groupLoss, type Loss } from '../../../driver/operators/group-loss.js';
 import { type Routines, routinesOf } from '../native/blas.js';
 import { gather, longRuns, type Piece } from './grouping.js';
@@ -66,8 +66,8 @@ class LossReducer implements Reducer {
     return this.#columns / this.#groups;
   }
 
-  add(inputs: readonly DenseMatrix[]): void | Promise<void> {
-    const [g, x, y, w] = inputs as [DenseMatrix, DenseMatrix, DenseMatrix, DenseMatrix];
+  add(inputs: readonly Float64Matrix[]): void | Promise<void> {
+    const [g, x, y, w] = inputs as [Float64Matrix, Float64Matrix, Float64Matrix, Float64Matrix];
     if (this.#weights === undefined) this.#splitWeights(w);
     const pieceRows = Math.min(PIECE_ROWS, Math.max(64, this.#batchRows >> 2));
     const runs = longRuns(g.data, this.#groups, pieceRows);
@@ -99,7 +99,7 @@ class LossReducer implements Reducer {
     this.#running = undefined;
   }
 
-  #splitWeights(w: DenseMatrix): void {
+  #splitWeights(w: Float64Matrix): void {
     const width = this.#width;
     const weights = new Float64Array(width * w.cols);
     for (let j = 0; j < width; j++) {
@@ -109,7 +109,7 @@ class LossReducer implements Reducer {
     this.#intercepts = w.data.slice(width * w.cols);
   }
 
-  *#inPlace(runs: readonly Piece[], x: DenseMatrix, y: DenseMatrix): Generator<Batch> {
+  *#inPlace(runs: readonly Piece[], x: Float64Matrix, y: Float64Matrix): Generator<Batch> {
     let pieces: Piece[] = [];
     let rows = 0;
     for (const piece of runs) {
@@ -124,7 +124,7 @@ class LossReducer implements Reducer {
     if (rows > 0) yield this.#batch(x.data, y.data, pieces, rows);
   }
 
-  *#gathered(g: DenseMatrix, x: DenseMatrix, y: DenseMatrix): Generator<Batch> {
+  *#gathered(g: Float64Matrix, x: Float64Matrix, y: Float64Matrix): Generator<Batch> {
     const width = this.#width;
     for (let from = 0; from < g.rows; from += this.#batchRows) {
       const to = Math.min(from + this.#batchRows, g.rows);
@@ -184,8 +184,8 @@ class LossReducer implements Reducer {
     }
   }
 
-  result(): DenseMatrix | Promise<DenseMatrix> {
-    const finish = (): DenseMatrix => dense(this.#losses.length, this.#columns, this.#out);
+  result(): Float64Matrix | Promise<Float64Matrix> {
+    const finish = (): Float64Matrix => dense(this.#losses.length, this.#columns, this.#out);
     return this.#parallel ? this.#drain().then(finish) : finish();
   }
 }

@@ -1,5 +1,5 @@
 /** Every CPU kernel. Adding one is a line here beside its file; a backend's capabilities follow from this list. */
-
+import type { Cells } from '../../../driver/ir/value.js';
 import { encode } from '../../../driver/operators/encode.js';
 import { frame } from '../../../driver/operators/frame.js';
 import { ops } from '../../../driver/operators/index.js';
@@ -15,37 +15,46 @@ import { groupLossKernel } from './group-loss.js';
 import type { Kernel } from './kernel.js';
 import { mergeGroupGramKernel } from './merge-group-gram.js';
 import { productKernels } from './products.js';
-import { reorganiseKernels } from './reorganise.js';
-import { sourceKernels } from './sources.js';
-import { systemKernels } from './systems.js';
+import { movingKernels, reorganiseKernels } from './reorganise.js';
+import { leafKernels, sourceKernels } from './sources.js';
+import { leastNormKernel, systemKernels } from './systems.js';
 import { topKKernel } from './top-k.js';
 import { weightedKernels } from './weighted.js';
+import { widened } from './widened.js';
 
 const elementwiseKernels = Object.values(ops)
   .filter((op) => op.elementwise && op.cell !== undefined)
   .map(elementwiseKernel);
 
-export const kernels: readonly Kernel[] = [
-  ...sourceKernels,
+/** Kernels over cells of either dtype. */
+const native: readonly Kernel<Cells>[] = [
+  ...leafKernels,
   ...elementwiseKernels,
+  ...productKernels,
+  ...systemKernels,
+  ...movingKernels,
+];
+
+/** Kernels over float64. */
+const wide: readonly Kernel[] = [
+  ...sourceKernels,
   ...aggregateKernels,
   topKKernel,
-  ...productKernels,
   ...weightedKernels,
-  ...systemKernels,
   ...reorganiseKernels,
   groupGramKernel,
   groupCrossKernel,
   groupLossKernel,
   mergeGroupGramKernel,
   gramLossKernel,
+  leastNormKernel,
   foldRidgeKernel,
   foldLeastNormKernel,
   ...descentKernels,
 ];
 
-export const kernelOf: ReadonlyMap<string, Kernel> = new Map(
-  kernels.map((kernel) => [kernel.op.name, kernel]),
+export const kernelOf: ReadonlyMap<string, Kernel<Cells>> = new Map(
+  [...native, ...wide.map(widened)].map((kernel) => [kernel.op.name, kernel]),
 );
 
 /** Operators this backend runs: those with a kernel, and the two a scan answers. */

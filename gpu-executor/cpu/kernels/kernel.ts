@@ -4,23 +4,33 @@
  * writes to its inputs.
  */
 import type { Attrs } from '../../../driver/ir/attrs.js';
+import type { DType, Typed } from '../../../driver/ir/dtype.js';
 import type { Meta } from '../../../driver/ir/expr.js';
 import type { BlockContext, OpDef } from '../../../driver/ir/op-def.js';
-import type { DenseMatrix } from '../../../driver/ir/value.js';
+import type { Cells, DenseMatrix } from '../../../driver/ir/value.js';
 import type { Blas } from '../native/blas.js';
+
+/** A buffer of that many cells for an output, float64 unless said; what it holds is unspecified. */
+export interface Allocate {
+  (cells: number): Float64Array;
+  (cells: number, dtype: DType): Cells;
+}
+
+export function allocateBy(acquire: (cells: number, dtype: DType) => Cells): Allocate {
+  return ((cells: number, dtype: DType = 'float64') => acquire(cells, dtype)) as Allocate;
+}
 
 export interface KernelContext {
   readonly blas: Blas;
-  /** A buffer of that many cells for an output; what it holds is unspecified. */
-  readonly allocate: (cells: number) => Float64Array;
+  readonly allocate: Allocate;
 }
 
 /** One evaluation of an operator; `block` says which rows of a larger matrix the inputs are. */
-export interface KernelCall {
-  readonly inputs: readonly DenseMatrix[];
+export interface KernelCall<C extends Cells = Float64Array> {
+  readonly inputs: readonly DenseMatrix<C>[];
   readonly attrs: Attrs;
-  /** Shape of the output (of this block). */
-  readonly out: Meta;
+  /** Shape and dtype of the output (of this block). */
+  readonly out: Meta & Typed;
   readonly block?: BlockContext;
 }
 
@@ -28,28 +38,29 @@ export interface KernelCall {
  * Accumulates a reduction over row blocks, in their order, so that the result does not depend on
  * timing. In a synchronous reducer no call returns a promise.
  */
-export interface Reducer {
+export interface Reducer<C extends Cells = Float64Array> {
   /** Takes a block in. The inputs may be overwritten once the call, or its promise, is done. */
-  add(inputs: readonly DenseMatrix[], block: BlockContext): void | Promise<void>;
+  add(inputs: readonly DenseMatrix<C>[], block: BlockContext): void | Promise<void>;
   /** The reduced value; called once, after every `add` is done. */
-  result(): DenseMatrix | Promise<DenseMatrix>;
+  result(): DenseMatrix<C> | Promise<DenseMatrix<C>>;
 }
 
 export interface ReducerCall {
-  /** Shapes of the operands as a whole. */
-  readonly inputs: readonly Meta[];
+  /** Shapes and dtypes of the operands as a whole. */
+  readonly inputs: readonly (Meta & Typed)[];
   readonly attrs: Attrs;
-  readonly out: Meta;
+  readonly out: Meta & Typed;
   /** May run on several threads and return promises. */
   readonly parallel: boolean;
 }
 
-export interface Kernel {
+/** Over float64 cells (`widened.ts` makes it one of either dtype) or, with `Cells`, over both itself. */
+export interface Kernel<C extends Cells = Float64Array> {
   readonly op: OpDef;
   /** Evaluates at once. Absent for operators that only reduce. */
-  readonly run?: (call: KernelCall, context: KernelContext) => DenseMatrix;
+  readonly run?: (call: KernelCall<C>, context: KernelContext) => DenseMatrix<C>;
   /** Evaluates on the thread pool; for calls too long to hold up the event loop. */
-  readonly runAsync?: (call: KernelCall, context: KernelContext) => Promise<DenseMatrix>;
+  readonly runAsync?: (call: KernelCall<C>, context: KernelContext) => Promise<DenseMatrix<C>>;
   /** For `reduce` operators. */
-  readonly reducer?: (call: ReducerCall, context: KernelContext) => Reducer;
+  readonly reducer?: (call: ReducerCall, context: KernelContext) => Reducer<C>;
 }

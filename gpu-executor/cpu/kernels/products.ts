@@ -4,7 +4,14 @@
  * columns) of its output, a sum over rows by rows with an accumulator a lane.
  */
 
-import { type DenseMatrix, dense } from '../../../driver/ir/value.js';
+import type { DType } from '../../../driver/ir/dtype.js';
+import {
+  type Cells,
+  cellsOf,
+  converted,
+  type DenseMatrix,
+  dense,
+} from '../../../driver/ir/value.js';
 import { matmul } from '../../../driver/operators/matmul.js';
 import { mmchain } from '../../../driver/operators/mmchain.js';
 import { tsmm } from '../../../driver/operators/tsmm.js';
@@ -24,7 +31,7 @@ interface Product {
   readonly k: number;
 }
 
-function productOf({ inputs, attrs }: KernelCall): Product {
+function productOf({ inputs, attrs }: KernelCall<Cells>): Product {
   const [a, b] = inputs as [DenseMatrix, DenseMatrix];
   const transA = attrs.transposeA === true;
   const transB = attrs.transposeB === true;
@@ -37,7 +44,7 @@ function multiplyPart(
   gemm: Routines['gemm'],
   product: Product,
   [a, b]: readonly DenseMatrix[],
-  out: Float64Array,
+  out: Cells,
   part: {
     readonly row: number;
     readonly rows: number;
@@ -55,12 +62,12 @@ function multiplyPart(
   );
 }
 
-const matmulKernel: Kernel = {
+const matmulKernel: Kernel<Cells> = {
   op: matmul,
   run: (call, context) => {
     const product = productOf(call);
     const { m, n } = product;
-    const out = context.allocate(m * n);
+    const out = context.allocate(m * n, call.out.dtype);
     const { gemm } = routinesOf(context.blas, false);
     void multiplyPart(gemm, product, call.inputs, out, { row: 0, rows: m, col: 0, cols: n });
     return dense(m, n, out);
@@ -68,7 +75,7 @@ const matmulKernel: Kernel = {
   runAsync: async (call, context) => {
     const product = productOf(call);
     const { m, n } = product;
-    const out = context.allocate(m * n);
+    const out = context.allocate(m * n, call.out.dtype);
     const { gemm } = routinesOf(context.blas, true);
     const byRows = m >= n;
     const parts = Math.min(context.blas.lanes, byRows ? m : n);
@@ -96,7 +103,7 @@ const matmulKernel: Kernel = {
     ),
 };
 
-const tsmmKernel: Kernel = {
+const tsmmKernel: Kernel<Cells> = {
   op: tsmm,
   reducer: (call, context) =>
     new RowSumReducer(
@@ -108,19 +115,19 @@ const tsmmKernel: Kernel = {
     ),
 };
 
-const mmchainKernel: Kernel = {
+const mmchainKernel: Kernel<Cells> = {
   op: mmchain,
   reducer: (call, context) => {
     const width = call.inputs[1]!.cols;
     const pieceRows = Math.max(64, Math.min(PIECE_ROWS, Math.floor(CHAIN_CELLS / width)));
-    const chains = new Map<Float64Array, Float64Array>();
+    const chains = new Map<Cells, Cells>();
     return new RowSumReducer(
       call,
       context,
       (inputs, start, rows, sums, routines) => {
         let product = chains.get(sums);
         if (product === undefined) {
-          product = new Float64Array(pieceRows * width);
+          product = cellsOf(call.inputs[0]!.dtype, pieceRows * width);
           chains.set(sums, product);
         }
         return chain(inputs, start, rows, product, sums, routines, call.parallel);
@@ -136,8 +143,8 @@ function chain(
   [x, v, w]: readonly DenseMatrix[],
   start: number,
   rows: number,
-  product: Float64Array,
-  sums: Float64Array,
+  product: Cells,
+  sums: Cells,
   { gemm }: Routines,
   parallel: boolean,
 ): void | Promise<void> {
@@ -172,16 +179,22 @@ type RowSum = (
   inputs: readonly DenseMatrix[],
   start: number,
   rows: number,
-  sums: Float64Array,
+  sums: Cells,
   routines: Routines,
 ) => void | Promise<void>;
 
-/** Sums a product over rows: pieces of rows go round the lanes, each lane into sums of its own. */
-class RowSumReducer implements Reducer {
+/**
+ * Sums a product over rows: pieces of rows go round the lanes, each lane into sums of its own. Sums
+ * are float64; those of a float32 piece are added to them once they are there.
+ */
+class RowSumReducer implements Reducer<Cells> {
   readonly #rows: number;
   readonly #cols: number;
   readonly #parallel: boolean;
+  readonly #dtype: DType;
   readonly #sums: Float64Array[];
+  /** Of float32: by lane, the sums of a piece. */
+  readonly #pieces: Float32Array[];
   readonly #routines: Routines;
   readonly #step: RowSum;
   readonly #finish: ((sums: Float64Array, order: number) => void) | undefined;
@@ -199,7 +212,10 @@ class RowSumReducer implements Reducer {
     this.#parallel = call.parallel;
     const lanes = call.parallel ? context.blas.lanes : 1;
     const cells = this.#rows * this.#cols;
+    this.#dtype = call.out.dtype;
     this.#sums = Array.from({ length: lanes }, () => new Float64Array(cells));
+    const pieces = this.#dtype === 'float32' ? lanes : 0;
+    this.#pieces = Array.from({ length: pieces }, () => new Float32Array(cells));
     this.#routines = routinesOf(context.blas, call.parallel);
     this.#step = step;
     this.#finish = finish;
@@ -211,7 +227,7 @@ class RowSumReducer implements Reducer {
     if (this.#parallel) return this.#addParallel(inputs, rows);
     for (let start = 0; start < rows; start += this.#pieceRows) {
       const count = Math.min(this.#pieceRows, rows - start);
-      void this.#step(inputs, start, count, this.#sums[0]!, this.#routines);
+      void this.#addPiece(inputs, start, count, 0);
     }
     return undefined;
   }
@@ -221,19 +237,31 @@ class RowSumReducer implements Reducer {
     // Few rows are shared out evenly rather than given to one lane.
     const pieceRows = Math.min(this.#pieceRows, Math.max(256, Math.ceil(rows / lanes)));
     await Promise.all(
-      this.#sums.map(async (sums, lane) => {
+      this.#sums.map(async (_, lane) => {
         for (let start = lane * pieceRows; start < rows; start += lanes * pieceRows) {
-          await this.#step(inputs, start, Math.min(pieceRows, rows - start), sums, this.#routines);
+          await this.#addPiece(inputs, start, Math.min(pieceRows, rows - start), lane);
         }
       }),
     );
+  }
+
+  #addPiece(inputs: readonly DenseMatrix[], start: number, rows: number, lane: number) {
+    const sums = this.#sums[lane]!;
+    const piece = this.#pieces[lane];
+    if (piece === undefined) return this.#step(inputs, start, rows, sums, this.#routines);
+    piece.fill(0);
+    const add = (): void => {
+      for (let i = 0; i < sums.length; i++) sums[i]! += piece[i]!;
+    };
+    const running = this.#step(inputs, start, rows, piece, this.#routines);
+    return running === undefined ? add() : running.then(add);
   }
 
   result(): DenseMatrix {
     const [out, ...others] = this.#sums as [Float64Array, ...Float64Array[]];
     for (const other of others) for (let i = 0; i < out.length; i++) out[i]! += other[i]!;
     this.#finish?.(out, this.#cols);
-    return dense(this.#rows, this.#cols, out);
+    return converted(dense(this.#rows, this.#cols, out), this.#dtype);
   }
 }
 
@@ -243,4 +271,4 @@ function mirrorUpper(cells: Float64Array, order: number): void {
   }
 }
 
-export const productKernels: readonly Kernel[] = [matmulKernel, tsmmKernel, mmchainKernel];
+export const productKernels: readonly Kernel<Cells>[] = [matmulKernel, tsmmKernel, mmchainKernel];

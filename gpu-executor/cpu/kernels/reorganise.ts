@@ -1,8 +1,8 @@
 /** Kernels that move cells: copies by whole rows where rows are contiguous, by tiles where they are not. */
 
-import type { OpDef } from '../../../driver/ir/op-def.js';
-import { dense } from '../../../driver/ir/value.js';
+import { type Cells, dense } from '../../../driver/ir/value.js';
 import { addDiag } from '../../../driver/operators/add-diag.js';
+import { cast } from '../../../driver/operators/cast.js';
 import { cbind } from '../../../driver/operators/cbind.js';
 import { diag } from '../../../driver/operators/diag.js';
 import { rbind } from '../../../driver/operators/rbind.js';
@@ -15,11 +15,11 @@ import type { Kernel } from './kernel.js';
 /** Rows and columns of a tile that fits the first-level cache with its transpose. */
 const TILE = 32;
 
-const transposeKernel: Kernel = {
+const transposeKernel: Kernel<Cells> = {
   op: transpose,
   run: ({ inputs: [x] }, context) => {
-    const { rows, cols, data } = x!;
-    const out = context.allocate(rows * cols);
+    const { rows, cols, dtype, data } = x!;
+    const out = context.allocate(rows * cols, dtype);
     for (let i0 = 0; i0 < rows; i0 += TILE) {
       const i1 = Math.min(i0 + TILE, rows);
       for (let j0 = 0; j0 < cols; j0 += TILE) {
@@ -37,10 +37,10 @@ const transposeKernel: Kernel = {
 const NARROW = 32;
 
 function copyRows(
-  from: Float64Array,
+  from: Cells,
   start: number,
   stride: number,
-  to: Float64Array,
+  to: Cells,
   offset: number,
   width: number,
   rows: number,
@@ -54,12 +54,12 @@ function copyRows(
   }
 }
 
-const sliceKernel: Kernel = {
+const sliceKernel: Kernel<Cells> = {
   op: slice,
   run: ({ inputs: [x], attrs, out }, context) => {
     const [firstRow] = rangeOf(attrs, 'rows', x!.rows);
     const [firstCol] = rangeOf(attrs, 'cols', x!.cols);
-    const cells = context.allocate(out.rows * out.cols);
+    const cells = context.allocate(out.rows * out.cols, out.dtype);
     const start = firstRow * x!.cols + firstCol;
     if (out.cols === x!.cols) cells.set(x!.data.subarray(start, start + cells.length));
     else copyRows(x!.data, start, x!.cols, cells, 0, out.cols, out.rows, out.cols);
@@ -67,10 +67,10 @@ const sliceKernel: Kernel = {
   },
 };
 
-const cbindKernel: Kernel = {
+const cbindKernel: Kernel<Cells> = {
   op: cbind,
   run: ({ inputs, out }, context) => {
-    const cells = context.allocate(out.rows * out.cols);
+    const cells = context.allocate(out.rows * out.cols, out.dtype);
     let offset = 0;
     for (const { data, cols } of inputs) {
       copyRows(data, 0, cols, cells, offset, out.cols, out.rows, cols);
@@ -80,10 +80,10 @@ const cbindKernel: Kernel = {
   },
 };
 
-const rbindKernel: Kernel = {
+const rbindKernel: Kernel<Cells> = {
   op: rbind,
   run: ({ inputs, out }, context) => {
-    const cells = context.allocate(out.rows * out.cols);
+    const cells = context.allocate(out.rows * out.cols, out.dtype);
     let at = 0;
     for (const { data } of inputs) {
       cells.set(data, at);
@@ -93,18 +93,31 @@ const rbindKernel: Kernel = {
   },
 };
 
-/** The reference is as good as any other loop for these. */
-function plainKernel(op: OpDef): Kernel {
-  return { op, run: ({ inputs, attrs, out, block }) => op.reference(inputs, attrs, out, block) };
-}
+const castKernel: Kernel<Cells> = {
+  op: cast,
+  run: ({ inputs: [x], out }, context) => {
+    const cells = context.allocate(out.rows * out.cols, out.dtype);
+    cells.set(x!.data);
+    return dense(out.rows, out.cols, cells);
+  },
+};
 
-export const reorganiseKernels: readonly Kernel[] = [
+const reshapeKernel: Kernel<Cells> = {
+  op: reshape,
+  run: ({ inputs: [x], out }) => dense(out.rows, out.cols, x!.data),
+};
+
+export const movingKernels: readonly Kernel<Cells>[] = [
   transposeKernel,
   sliceKernel,
   cbindKernel,
   rbindKernel,
-  plainKernel(selectRows),
-  plainKernel(reshape),
-  plainKernel(diag),
-  plainKernel(addDiag),
+  reshapeKernel,
+  castKernel,
 ];
+
+/** The reference is as good as any other loop for these. */
+export const reorganiseKernels: readonly Kernel[] = [selectRows, diag, addDiag].map((op) => ({
+  op,
+  run: ({ inputs, attrs, out, block }) => op.reference(inputs, attrs, out, block),
+}));

@@ -1,7 +1,6 @@
 /** Kernels of matrices that come from attributes alone, whole or by row blocks. */
 
-import type { OpDef } from '../../../driver/ir/op-def.js';
-import { dense } from '../../../driver/ir/value.js';
+import { type Cells, type DenseMatrix, dense } from '../../../driver/ir/value.js';
 import { fill } from '../../../driver/operators/fill.js';
 import { fillFolds, kfold } from '../../../driver/operators/kfold.js';
 import { literal } from '../../../driver/operators/literal.js';
@@ -9,10 +8,6 @@ import { rand } from '../../../driver/operators/rand.js';
 import { scalar } from '../../../driver/operators/scalar.js';
 import { seq } from '../../../driver/operators/seq.js';
 import type { Kernel, KernelCall } from './kernel.js';
-
-function referenceKernel(op: OpDef): Kernel {
-  return { op, run: ({ inputs, attrs, out, block }) => op.reference(inputs, attrs, out, block) };
-}
 
 function rowsOf({ out, block }: KernelCall): { readonly first: number; readonly rows: number } {
   return { first: block?.rowOffset ?? 0, rows: block?.rows ?? out.rows };
@@ -49,10 +44,18 @@ const kfoldKernel: Kernel = {
   },
 };
 
+/** Matrices whose cells are given. */
+export const leafKernels: readonly Kernel<Cells>[] = [
+  { op: literal, run: ({ block }) => block!.payload as DenseMatrix },
+];
+
 export const sourceKernels: readonly Kernel[] = [
-  referenceKernel(literal),
-  referenceKernel(scalar),
-  referenceKernel(rand),
+  ...[scalar, rand].map(
+    (op): Kernel => ({
+      op,
+      run: ({ attrs, out, block }) => op.reference([], attrs, out, block),
+    }),
+  ),
   fillKernel,
   seqKernel,
   kfoldKernel,

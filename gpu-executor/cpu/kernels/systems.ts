@@ -4,7 +4,15 @@
  * does not depend on the backend.
  */
 
-import { type DenseMatrix, dense } from '../../../driver/ir/value.js';
+import type { DType } from '../../../driver/ir/dtype.js';
+import {
+  type Cells,
+  cellsOf,
+  type DenseMatrix,
+  dense,
+  dtypeOf,
+  type Float64Matrix,
+} from '../../../driver/ir/value.js';
 import { cholesky } from '../../../driver/operators/cholesky.js';
 import { isNonzero, leastNorm, leastNormSolution } from '../../../driver/operators/least-norm.js';
 import {
@@ -21,26 +29,29 @@ import { Workspaces } from './workspaces.js';
 interface System {
   readonly n: number;
   readonly sides: number;
-  readonly factors: Float64Array;
-  readonly columns: Float64Array;
+  readonly factors: Cells;
+  readonly columns: Cells;
   /** What each pivot is measured against, see `pivot.ts`. */
   readonly scales: Float64Array;
 }
 
-const workspaces = new Workspaces();
+const workspaces = {
+  float64: new Workspaces<Cells>((cells) => new Float64Array(cells)),
+  float32: new Workspaces<Cells>((cells) => new Float32Array(cells)),
+};
 /** Long solves begun for each that can compute: the next is ready when one ends. */
 const SOLVES_A_LANE = 2;
 
 /** Holds the matrix of one synchronous solve after the other, so that a search's thousand solves allocate one. */
-let scratch = new Float64Array(0);
+let scratch: Cells = new Float64Array(0);
 
-function scratchOf(cells: number): Float64Array {
-  if (scratch.length !== cells) scratch = new Float64Array(cells);
+function scratchOf(cells: number, dtype: DType): Cells {
+  if (scratch.length !== cells || dtypeOf(scratch) !== dtype) scratch = cellsOf(dtype, cells);
   return scratch;
 }
 
 /** @param factors n x n cells to work in */
-function systemOf({ inputs, attrs }: KernelCall, factors: Float64Array): System {
+function systemOf({ inputs, attrs }: KernelCall<Cells>, factors: Cells): System {
   const [a, b, d] = inputs as [DenseMatrix, DenseMatrix, DenseMatrix | undefined];
   const n = a.rows;
   const spd = attrs.assume === 'spd';
@@ -52,14 +63,14 @@ function systemOf({ inputs, attrs }: KernelCall, factors: Float64Array): System 
   return { n, sides: b.cols, factors, columns: transposed(b), scales };
 }
 
-function diagonalOf(a: Float64Array, n: number): Float64Array {
+function diagonalOf(a: Cells, n: number): Float64Array {
   const diagonal = new Float64Array(n);
   for (let i = 0; i < n; i++) diagonal[i] = a[i * (n + 1)]!;
   return diagonal;
 }
 
 /** The largest size in each column of a column-major matrix. */
-function columnScales(a: Float64Array, n: number): Float64Array {
+function columnScales(a: Cells, n: number): Float64Array {
   const scales = new Float64Array(n);
   for (let at = 0; at < n * n; at++) {
     const size = Math.abs(a[at]!);
@@ -69,23 +80,20 @@ function columnScales(a: Float64Array, n: number): Float64Array {
   return scales;
 }
 
-function transposed({ rows, cols, data }: DenseMatrix): Float64Array {
-  if (rows === 1 || cols === 1) return data.slice();
-  const out = new Float64Array(rows * cols);
-  transposeInto(out, { rows, cols, data });
+function transposed(x: DenseMatrix): Cells {
+  if (x.rows === 1 || x.cols === 1) return x.data.slice();
+  const out = cellsOf(x.dtype, x.rows * x.cols);
+  transposeInto(out, x);
   return out;
 }
 
-function transposeInto(
-  out: Float64Array,
-  { rows, cols, data }: Pick<DenseMatrix, 'rows' | 'cols' | 'data'>,
-): void {
+function transposeInto(out: Cells, { rows, cols, data }: DenseMatrix): void {
   for (let i = 0; i < rows; i++) {
     for (let j = 0; j < cols; j++) out[j * rows + i] = data[i * cols + j]!;
   }
 }
 
-function solutionOf(call: KernelCall, system: System, info: number): DenseMatrix {
+function solutionOf(call: KernelCall<Cells>, system: System, info: number): DenseMatrix {
   const { n, sides, factors, columns, scales } = system;
   if (call.attrs.assume === 'spd') checkCholesky('solve', n, scales, factors, info);
   else checkLu(n, scales, factors, info);
@@ -97,35 +105,40 @@ export function checkCholesky(
   op: string,
   n: number,
   scales: Float64Array,
-  factors: Float64Array,
+  factors: Cells,
   info: number,
 ): void {
   const good = info === 0 ? n : info - 1;
+  const dtype = dtypeOf(factors);
   for (let j = 0; j < good; j++) {
     const pivot = factors[j * n + j]! ** 2;
-    if (isSingularPivot(pivot, n, scales[j]!)) throw notPositiveError(op, j, pivot);
+    if (isSingularPivot(pivot, n, scales[j]!, dtype)) throw notPositiveError(op, j, pivot);
   }
   if (info !== 0) throw notPositiveError(op, info - 1, factors[(info - 1) * (n + 1)]!);
 }
 
-function checkLu(n: number, scales: Float64Array, factors: Float64Array, info: number): void {
+function checkLu(n: number, scales: Float64Array, factors: Cells, info: number): void {
   for (let j = 0; j < n; j++) {
     const pivot = factors[j * n + j]!;
-    if (isSingularPivot(Math.abs(pivot), n, scales[j]!)) throw singularError('solve', j, pivot);
+    if (isSingularPivot(Math.abs(pivot), n, scales[j]!, dtypeOf(factors))) {
+      throw singularError('solve', j, pivot);
+    }
   }
   if (info !== 0) throw singularError('solve', info - 1, 0);
 }
 
-const solveKernel: Kernel = {
+const solveKernel: Kernel<Cells> = {
   op: solve,
   run: (call, { blas }) => {
-    const system = systemOf(call, scratchOf(call.inputs[0]!.rows ** 2));
+    const system = systemOf(call, scratchOf(call.inputs[0]!.rows ** 2, call.out.dtype));
     const args = [system.n, system.sides, system.factors, system.columns] as const;
     const spd = call.attrs.assume === 'spd';
     return solutionOf(call, system, spd ? blas.solveSpd(...args) : blas.solveGeneral(...args));
   },
-  runAsync: (call, { blas }) =>
-    workspaces.run(SOLVES_A_LANE * blas.lanes, call.inputs[0]!.rows ** 2, async (factors) => {
+  runAsync: (call, { blas }) => {
+    const cells = call.inputs[0]!.rows ** 2;
+    const spaces = workspaces[call.out.dtype];
+    return spaces.run(SOLVES_A_LANE * blas.lanes, cells, async (factors) => {
       const system = systemOf(call, factors);
       const args = [system.n, system.sides, system.factors, system.columns] as const;
       const info =
@@ -133,17 +146,18 @@ const solveKernel: Kernel = {
           ? await blas.solveSpdAsync(...args)
           : await blas.solveGeneralAsync(...args);
       return solutionOf(call, system, info);
-    }),
+    });
+  },
 };
 
-function factorOf(a: DenseMatrix, factors: Float64Array, info: number): DenseMatrix {
+function factorOf(a: DenseMatrix, factors: Cells, info: number): DenseMatrix {
   const n = a.rows;
   checkCholesky('cholesky', n, diagonalOf(a.data, n), factors, info);
   for (let i = 0; i < n; i++) factors.fill(0, i * n + i + 1, (i + 1) * n);
   return dense(n, n, factors);
 }
 
-const choleskyKernel: Kernel = {
+const choleskyKernel: Kernel<Cells> = {
   op: cholesky,
   run: ({ inputs: [a] }, { blas }) => {
     const factors = a!.data.slice();
@@ -161,20 +175,21 @@ function leastNormOf(
   blas: Blas,
   values: Float64Array,
   vectors: Float64Array,
-): DenseMatrix {
-  const [a, b] = call.inputs as [DenseMatrix, DenseMatrix];
+): Float64Matrix {
+  const [a, b] = call.inputs as [Float64Matrix, Float64Matrix];
   const tolerance = call.attrs.tolerance as number;
   if (isNonzero({ values, vectors }, tolerance).every(Boolean)) {
-    const columns = transposed(b);
+    const columns = transposed(b) as Float64Array;
     const info = blas.solveSpd(a.rows, b.cols, a.data.slice(), columns);
     if (info === 0) {
-      return dense(a.rows, b.cols, transposed(dense(b.cols, a.rows, columns)));
+      const solution = transposed(dense(b.cols, a.rows, columns)) as Float64Array;
+      return dense(a.rows, b.cols, solution);
     }
   }
   return leastNormSolution({ values, vectors }, b, tolerance);
 }
 
-const leastNormKernel: Kernel = {
+export const leastNormKernel: Kernel = {
   op: leastNorm,
   run: (call, { blas }) => {
     const vectors = call.inputs[0]!.data.slice();
@@ -187,4 +202,4 @@ const leastNormKernel: Kernel = {
   },
 };
 
-export const systemKernels: readonly Kernel[] = [solveKernel, choleskyKernel, leastNormKernel];
+export const systemKernels: readonly Kernel<Cells>[] = [solveKernel, choleskyKernel];

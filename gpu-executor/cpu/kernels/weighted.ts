@@ -4,7 +4,7 @@
  * cells asked about are few and scattered.
  */
 
-import { type DenseMatrix, dense } from '../../../driver/ir/value.js';
+import { dense, type Float64Matrix } from '../../../driver/ir/value.js';
 import { wdivmm } from '../../../driver/operators/wdivmm.js';
 import { forEachAsked } from '../../../driver/operators/weighted.js';
 import { wsloss } from '../../../driver/operators/wsloss.js';
@@ -30,7 +30,7 @@ const lossKernel: Kernel = {
 
 /** out[target(cell)] += p * factor[source(cell)], a row of `factor` a cell. */
 function addProducts(
-  inputs: readonly DenseMatrix[],
+  inputs: readonly Float64Matrix[],
   isQuotient: boolean,
   isRight: boolean,
   out: Float64Array,

@@ -3,23 +3,26 @@
  * those that wait hold no memory yet; buffers pass from call to call instead of waiting for the
  * garbage collector, and go when nobody waits.
  */
-export class Workspaces {
+import type { Cells } from '../../../driver/ir/value.js';
+
+export class Workspaces<C extends Cells> {
+  readonly #make: (cells: number) => C;
   #running = 0;
   readonly #waiting: (() => void)[] = [];
-  #free: Float64Array[] = [];
+  #free: C[] = [];
+
+  constructor(make: (cells: number) => C) {
+    this.#make = make;
+  }
 
   /** Runs the work in a buffer of that many cells, once fewer than `limit` calls run; what it holds is unspecified. */
-  async run<T>(
-    limit: number,
-    cells: number,
-    work: (buffer: Float64Array) => Promise<T>,
-  ): Promise<T> {
+  async run<T>(limit: number, cells: number, work: (buffer: C) => Promise<T>): Promise<T> {
     while (this.#running >= limit) {
       await new Promise<void>((resolve) => this.#waiting.push(resolve));
     }
     this.#running++;
     const at = this.#free.findIndex((buffer) => buffer.length === cells);
-    const buffer = at < 0 ? new Float64Array(cells) : this.#free.splice(at, 1)[0]!;
+    const buffer = at < 0 ? this.#make(cells) : this.#free.splice(at, 1)[0]!;
     try {
       return await work(buffer);
     } finally {

@@ -8,6 +8,8 @@
 import { createRequire } from 'node:module';
 import type * as Koffi from 'koffi';
 import { ConfigError } from '../../../driver/errors.js';
+import type { DType } from '../../../driver/ir/dtype.js';
+import type { Cells } from '../../../driver/ir/value.js';
 import type { BlasCandidate } from './find-blas.js';
 
 /** A native function with its asynchronous form, which runs on libuv's thread pool. */
@@ -17,7 +19,6 @@ export interface NativeFunction<A extends readonly unknown[], R> {
 }
 
 type Int = number;
-type Cells = Float64Array;
 type Ref<T> = readonly T[];
 
 /** CBLAS and LAPACK enumerations. */
@@ -27,46 +28,8 @@ export const trans = 112;
 export const upper = 121;
 
 export interface NativeBlas {
-  readonly path: string;
-  readonly origin: BlasCandidate['origin'];
-  /** The library's own description, or its path. */
-  readonly version: string;
-  /** Undefined where the library has no such control; it then follows its own settings. */
-  readonly setThreads: ((threads: Int) => void) | undefined;
-  /** C[m,n] = alpha op(A) op(B) + beta C: order, transA, transB, m, n, k, alpha, A, lda, B, ldb, beta, C, ldc. */
-  readonly dgemm: NativeFunction<
-    [Int, Int, Int, Int, Int, Int, number, Cells, Int, Cells, Int, number, Cells, Int],
-    void
-  >;
-  /** Upper triangle of C[n,n] = alpha A'A + beta C: order, uplo, trans, n, k, alpha, A, lda, beta, C, ldc. */
-  readonly dsyrk: NativeFunction<
-    [Int, Int, Int, Int, Int, number, Cells, Int, number, Cells, Int],
-    void
-  >;
-  /** y = alpha op(A) x + beta y: order, trans, m, n, alpha, A, lda, x, incx, beta, y, incy. */
-  readonly dgemv: NativeFunction<
-    [Int, Int, Int, Int, number, Cells, Int, Cells, Int, number, Cells, Int],
-    void
-  >;
-  /** x'y: n, x, incx, y, incy. */
-  readonly ddot: NativeFunction<[Int, Cells, Int, Cells, Int], number>;
-  /** Cholesky factor in place, column-major: uplo, n, A, lda, info (out). */
-  readonly dpotrf: NativeFunction<[string, Ref<Int>, Cells, Ref<Int>, Int32Array, number], void>;
-  /** Solves from dpotrf's factor: uplo, n, nrhs, A, lda, B, ldb, info. */
-  readonly dpotrs: NativeFunction<
-    [string, Ref<Int>, Ref<Int>, Cells, Ref<Int>, Cells, Ref<Int>, Int32Array, number],
-    void
-  >;
-  /** LU with partial pivoting in place, column-major: m, n, A, lda, ipiv, info. */
-  readonly dgetrf: NativeFunction<
-    [Ref<Int>, Ref<Int>, Cells, Ref<Int>, Int32Array, Int32Array],
-    void
-  >;
-  /** Solves from dgetrf's factors: trans, n, nrhs, A, lda, ipiv, B, ldb, info. */
-  readonly dgetrs: NativeFunction<
-    [string, Ref<Int>, Ref<Int>, Cells, Ref<Int>, Int32Array, Cells, Ref<Int>, Int32Array, number],
-    void
-  >;
+  /** By dtype: the routines that begin with `d`, and those with `s`. */
+  readonly routines: Readonly<Record<DType, NativePrecision>>;
   /** Eigenvectors in place, by divide and conquer: jobz, uplo, n, A, lda, values, work, lwork, iwork, liwork, info. */
   readonly dsyevd: NativeFunction<
     [
@@ -75,13 +38,54 @@ export interface NativeBlas {
     ],
     void
   >;
+  readonly path: string;
+  readonly origin: BlasCandidate['origin'];
+  /** The library's own description, or its path. */
+  readonly version: string;
+  /** Undefined where the library has no such control; it then follows its own settings. */
+  readonly setThreads: ((threads: Int) => void) | undefined;
+}
+
+/** The routines of one dtype. */
+export interface NativePrecision {
+  /** C[m,n] = alpha op(A) op(B) + beta C: order, transA, transB, m, n, k, alpha, A, lda, B, ldb, beta, C, ldc. */
+  readonly gemm: NativeFunction<
+    [Int, Int, Int, Int, Int, Int, number, Cells, Int, Cells, Int, number, Cells, Int],
+    void
+  >;
+  /** Upper triangle of C[n,n] = alpha A'A + beta C: order, uplo, trans, n, k, alpha, A, lda, beta, C, ldc. */
+  readonly syrk: NativeFunction<
+    [Int, Int, Int, Int, Int, number, Cells, Int, number, Cells, Int],
+    void
+  >;
+  /** y = alpha op(A) x + beta y: order, trans, m, n, alpha, A, lda, x, incx, beta, y, incy. */
+  readonly gemv: NativeFunction<
+    [Int, Int, Int, Int, number, Cells, Int, Cells, Int, number, Cells, Int],
+    void
+  >;
+  /** Cholesky factor in place, column-major: uplo, n, A, lda, info (out). */
+  readonly potrf: NativeFunction<[string, Ref<Int>, Cells, Ref<Int>, Int32Array, number], void>;
+  /** Solves from potrf's factor: uplo, n, nrhs, A, lda, B, ldb, info. */
+  readonly potrs: NativeFunction<
+    [string, Ref<Int>, Ref<Int>, Cells, Ref<Int>, Cells, Ref<Int>, Int32Array, number],
+    void
+  >;
+  /** LU with partial pivoting in place, column-major: m, n, A, lda, ipiv, info. */
+  readonly getrf: NativeFunction<
+    [Ref<Int>, Ref<Int>, Cells, Ref<Int>, Int32Array, Int32Array],
+    void
+  >;
+  /** Solves from getrf's factors: trans, n, nrhs, A, lda, ipiv, B, ldb, info. */
+  readonly getrs: NativeFunction<
+    [string, Ref<Int>, Ref<Int>, Cells, Ref<Int>, Int32Array, Cells, Ref<Int>, Int32Array, number],
+    void
+  >;
 }
 
 const ASYNC_STACK_BYTES = 1024 * 1024;
 /** Asynchronous calls at once, all threads busy many times over; koffi keeps at most 32 stacks. */
 export const MAX_IN_FLIGHT = 32;
 
-const doubles = 'double *';
 const ints = 'int *';
 // By reference; the trailing size_t is the hidden length gfortran's callees may read for each
 // character argument.
@@ -130,32 +134,39 @@ function bind(koffi: typeof Koffi, candidate: BlasCandidate): NativeBlas {
     library.func(name, result, args) as F;
   const fortran = <F>(name: string, args: string[]): F =>
     lapack.func(`${name}_`, 'void', args) as F;
+  const precision = (letter: string, real: string): NativePrecision => {
+    const reals = `${real} *`;
+    const cblas = <F>(name: string, args: string[]): F => c(`cblas_${letter}${name}`, 'void', args);
+    const lapackOf = <F>(name: string, args: string[]): F => fortran(`${letter}${name}`, args);
+    return {
+      gemm: cblas('gemm', [
+        ...Array<string>(6).fill('int'),
+        ...[real, reals, 'int', reals, 'int', real, reals, 'int'],
+      ]),
+      syrk: cblas('syrk', [
+        ...Array<string>(5).fill('int'),
+        ...[real, reals, 'int', real, reals, 'int'],
+      ]),
+      gemv: cblas('gemv', [
+        ...Array<string>(4).fill('int'),
+        ...[real, reals, 'int', reals, 'int', real, reals, 'int'],
+      ]),
+      potrf: lapackOf('potrf', [text, byRef, reals, byRef, ints, 'size_t']),
+      potrs: lapackOf('potrs', [text, byRef, byRef, reals, byRef, reals, byRef, ints, 'size_t']),
+      getrf: lapackOf('getrf', [byRef, byRef, reals, byRef, ints, ints]),
+      getrs: lapackOf('getrs', [
+        ...[text, byRef, byRef, reals, byRef, ints, reals, byRef, ints, 'size_t'],
+      ]),
+    };
+  };
   return {
     path: candidate.path,
     origin: candidate.origin,
     version: describe(library, candidate.path),
     setThreads: threadControl(library),
-    dgemm: c('cblas_dgemm', 'void', [
-      ...Array<string>(6).fill('int'),
-      ...['double', doubles, 'int', doubles, 'int', 'double', doubles, 'int'],
-    ]),
-    dsyrk: c('cblas_dsyrk', 'void', [
-      ...Array<string>(5).fill('int'),
-      ...['double', doubles, 'int', 'double', doubles, 'int'],
-    ]),
-    dgemv: c('cblas_dgemv', 'void', [
-      ...Array<string>(4).fill('int'),
-      ...['double', doubles, 'int', doubles, 'int', 'double', doubles, 'int'],
-    ]),
-    ddot: c('cblas_ddot', 'double', ['int', doubles, 'int', doubles, 'int']),
-    dpotrf: fortran('dpotrf', [text, byRef, doubles, byRef, ints, 'size_t']),
-    dpotrs: fortran('dpotrs', [text, byRef, byRef, doubles, byRef, doubles, byRef, ints, 'size_t']),
-    dgetrf: fortran('dgetrf', [byRef, byRef, doubles, byRef, ints, ints]),
-    dgetrs: fortran('dgetrs', [
-      ...[text, byRef, byRef, doubles, byRef, ints, doubles, byRef, ints, 'size_t'],
-    ]),
+    routines: { float64: precision('d', 'double'), float32: precision('s', 'float') },
     dsyevd: fortran('dsyevd', [
-      ...[text, text, byRef, doubles, byRef, doubles, doubles, byRef],
+      ...[text, text, byRef, 'double *', byRef, 'double *', 'double *', byRef],
       ...[ints, byRef, ints, 'size_t', 'size_t'],
     ]),
   };

@@ -1,9 +1,10 @@
 /**
  * The dense routines kernels are written against, over either a native library or plain JavaScript.
- * Matrices are row-major float64; a view (`subarray`) gives the start, the leading dimension counts
+ * Matrices are row-major, of one dtype in a call; a view (`subarray`) gives the start, the leading dimension counts
  * cells from row to row. Invariant: both implementations read and write the same cells, so kernels
  * and their tests know no difference.
  */
+import type { Cells } from '../../../driver/ir/value.js';
 
 /** C[m,n] = alpha op(A)[m,k] op(B)[k,n] + beta C. With beta = 0, C is written without being read. */
 export type GemmArgs = readonly [
@@ -13,12 +14,12 @@ export type GemmArgs = readonly [
   n: number,
   k: number,
   alpha: number,
-  a: Float64Array,
+  a: Cells,
   lda: number,
-  b: Float64Array,
+  b: Cells,
   ldb: number,
   beta: number,
-  c: Float64Array,
+  c: Cells,
   ldc: number,
 ];
 
@@ -26,10 +27,10 @@ export type GemmArgs = readonly [
 export type SyrkArgs = readonly [
   n: number,
   k: number,
-  a: Float64Array,
+  a: Cells,
   lda: number,
   beta: number,
-  c: Float64Array,
+  c: Cells,
   ldc: number,
 ];
 
@@ -39,23 +40,23 @@ export type GemvArgs = readonly [
   m: number,
   n: number,
   alpha: number,
-  a: Float64Array,
+  a: Cells,
   lda: number,
-  x: Float64Array,
+  x: Cells,
   beta: number,
-  y: Float64Array,
+  y: Cells,
   incy: number,
 ];
 
 /** L of A = L L' in place, in the lower triangle of A[n,n]; the upper one is not read. */
-export type CholeskyArgs = readonly [n: number, a: Float64Array];
+export type CholeskyArgs = readonly [n: number, a: Cells];
 
 /**
  * X of A X = B. A[n,n] is overwritten by its factors; B is overwritten by X. B is column-major
  * (each right-hand side is contiguous), and so is A for `solveGeneral`; `solveSpd` reads the lower
  * triangle of a row-major A.
  */
-export type SolveArgs = readonly [n: number, sides: number, a: Float64Array, b: Float64Array];
+export type SolveArgs = readonly [n: number, sides: number, a: Cells, b: Cells];
 
 /** Eigenvectors of a symmetric A[n,n] in place, as rows; only the lower triangle is read. */
 export type EigenArgs = readonly [n: number, a: Float64Array];

@@ -4,6 +4,8 @@
  * stores of C: about 2 to 3 GFLOP/s. The asynchronous forms run at once and let the event loop turn
  * before they resolve.
  */
+
+import type { Cells } from '../../../driver/ir/value.js';
 import { jacobi } from '../../../driver/operators/least-norm.js';
 import type {
   Blas,
@@ -185,7 +187,7 @@ export class JavaScriptRoutines implements Blas {
   }
 }
 
-function scaleRows(m: number, n: number, beta: number, c: Float64Array, ldc: number): void {
+function scaleRows(m: number, n: number, beta: number, c: Cells, ldc: number): void {
   if (beta === 1) return;
   for (let i = 0; i < m; i++) {
     if (beta === 0) c.fill(0, i * ldc, i * ldc + n);
@@ -198,13 +200,13 @@ function addScaledRows(
   count: number,
   n: number,
   alpha: number,
-  a: Float64Array,
+  a: Cells,
   startA: number,
   stepA: number,
-  b: Float64Array,
+  b: Cells,
   startB: number,
   ldb: number,
-  c: Float64Array,
+  c: Cells,
   startC: number,
 ): void {
   let p = 0;
@@ -234,11 +236,11 @@ function dotProducts(
   n: number,
   k: number,
   alpha: number,
-  a: Float64Array,
+  a: Cells,
   lda: number,
-  b: Float64Array,
+  b: Cells,
   ldb: number,
-  c: Float64Array,
+  c: Cells,
   ldc: number,
 ): void {
   for (let i = 0; i < m; i++) {
@@ -259,7 +261,7 @@ function dotProducts(
 }
 
 /** Exchanges cells i and k of each of `count` columns of n cells. */
-function swapCells(a: Float64Array, n: number, count: number, i: number, k: number): void {
+function swapCells(a: Cells, n: number, count: number, i: number, k: number): void {
   for (let at = 0; at < count * n; at += n) {
     const kept = a[at + i]!;
     a[at + i] = a[at + k]!;
@@ -271,9 +273,9 @@ function swapCells(a: Float64Array, n: number, count: number, i: number, k: numb
 function eliminate(
   n: number,
   j: number,
-  factor: Float64Array,
+  factor: Cells,
   from: number,
-  target: Float64Array,
+  target: Cells,
   to: number,
 ): void {
   const multiple = target[to + j]!;

@@ -46,6 +46,7 @@ function setUp(memoryBytes: number) {
       id: name,
       rows: 4,
       cols: 3,
+      dtype: 'float64',
       bytes: VALUE_BYTES,
     };
     stored.add(name);

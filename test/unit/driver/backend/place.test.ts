@@ -10,6 +10,7 @@ const handle = (id: string): Handle => ({
   id,
   rows: 1,
   cols: 1,
+  dtype: 'float64',
   bytes: 8,
 });
 

@@ -188,7 +188,7 @@ describe('reusable functions', () => {
     const call = descent();
     const { x, y } = problem(s);
     const { w } = await call.fn(x, y, { steps: 3, rate: 0.01 });
-    const cold = (await w.value()).data;
+    const cold = Array.from((await w.value()).data);
     assert.equal(s.cache.evict(s.simplified(w.expr)), true);
     const norm = await w.sumSq().value();
     assert.equal(call.runs, 2);

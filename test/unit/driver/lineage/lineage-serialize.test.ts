@@ -145,7 +145,7 @@ describe('stored lineage that can not be read', () => {
   const stored = serializeLineage([leaf(s, 3, 3).t().add(1).sum().expr]);
   const cases: readonly (readonly [string, object, RegExp])[] = [
     ['another format', { format: 'x' }, /expected a document of format reprise-lineage, got "x"/],
-    ['another version', { version: 2 }, /expected format version 3, got 2/],
+    ['another version', { version: 2 }, /expected format version 4, got 2/],
     ['an unknown operator', { ops: [['magic', 1]] }, /operator magic version 1, got no operator/],
     [
       'another version of an operator',

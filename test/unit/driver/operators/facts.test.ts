@@ -8,7 +8,7 @@ import type { Evaluator } from '../../../../driver/ir/evaluator.js';
 import type { Expr } from '../../../../driver/ir/expr.js';
 import { isLeafValue, leafValue } from '../../../../driver/ir/leaf-value.js';
 import { mergeResults, type OpDef } from '../../../../driver/ir/op-def.js';
-import { type DenseMatrix, dense } from '../../../../driver/ir/value.js';
+import { dense, type Float64Matrix } from '../../../../driver/ir/value.js';
 import { matrix } from '../../../../driver/matrix/create.js';
 import { ops } from '../../../../driver/operators/index.js';
 import { rowsOf } from '../../../support/blocks.js';
@@ -16,10 +16,10 @@ import { assertClose } from '../../../support/close.js';
 import { evaluateExpr, referenceEvaluator } from '../../../support/plan.js';
 
 const all: readonly OpDef[] = Object.values(ops);
-const exprOf = (session: Evaluator, value: DenseMatrix): Expr => matrix(session, value).expr;
+const exprOf = (session: Evaluator, value: Float64Matrix): Expr => matrix(session, value).expr;
 
 /** Every conformance case of every operator. */
-function* cases(): Iterable<{ op: OpDef; inputs: readonly DenseMatrix[]; attrs: Attrs }> {
+function* cases(): Iterable<{ op: OpDef; inputs: readonly Float64Matrix[]; attrs: Attrs }> {
   for (const op of all) {
     for (const { inputs, attrs = noAttrs } of op.cases) yield { op, inputs, attrs };
   }
@@ -98,7 +98,7 @@ describe('what an operator says: colSplits', () => {
 describe('what an operator says: findBy', () => {
   // Large, so that no operator is too cheap to be found; never evaluated.
   const [rows, cols] = [1 << 16, 4];
-  const operand = (session: Evaluator, value: number, like: DenseMatrix, tall: number): Expr => {
+  const operand = (session: Evaluator, value: number, like: Float64Matrix, tall: number): Expr => {
     const shape = like.rows === tall ? { rows, cols: like.cols === 1 ? 1 : cols } : like;
     return session.intern(ops.fill, [], { rows: shape.rows, cols: shape.cols, value });
   };
@@ -153,11 +153,11 @@ describe('what an operator says: work, constant and source', () => {
   });
 
   it('takes operations that outgrow its cells, where it multiplies or factorises', () => {
-    const scaled = (m: { rows: number; cols: number }, by: number): DenseMatrix =>
+    const scaled = (m: { rows: number; cols: number }, by: number): Float64Matrix =>
       ({
         rows: m.rows === 1 ? 1 : m.rows * by,
         cols: m.cols === 1 ? 1 : m.cols * by,
-      }) as DenseMatrix;
+      }) as Float64Matrix;
     const outgrowing = new Set<OpDef>();
     for (const { op, inputs, attrs } of cases()) {
       const out = op.infer(inputs, attrs);

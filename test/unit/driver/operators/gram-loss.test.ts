@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
-import { type DenseMatrix, dense, matrix, ops, Session } from '../../../../driver/index.js';
+import { dense, type Float64Matrix, matrix, ops, Session } from '../../../../driver/index.js';
 import { createCpuBackend } from '../../../../gpu-executor/cpu/index.js';
 import { ridge } from '../../../../jobs/estimators/ridge.js';
 import { gridSearch } from '../../../../jobs/search/grid-search.js';
@@ -31,7 +31,7 @@ const settings = fc.record<Setting>({
 });
 
 /** Losses from moments with their bounds, and the same row by row. */
-function bothWays(setting: Setting): { gram: DenseMatrix; rows: DenseMatrix } {
+function bothWays(setting: Setting): { gram: Float64Matrix; rows: Float64Matrix } {
   const { rows, cols, groups, models, center } = setting;
   const x = cells(rows, cols, setting.seed);
   x.data.forEach((cell, at) => {

@@ -20,7 +20,10 @@ describe('results that no run used for a while', () => {
       const run = session.run();
       const x = matrix(run, ROWS, COLS, cells(1));
       const { data } = await x.tsmm().value();
-      return { kernels: run.statistics.kernels, sum: data.reduce((sum, cell) => sum + cell, 0) };
+      return {
+        kernels: run.statistics.kernels,
+        sum: Array.from(data).reduce((sum, cell) => sum + cell, 0),
+      };
     };
     const first = await gram();
     for (let run = 0; run <= REST_RUNS; run++) await session.run().evaluate([]);

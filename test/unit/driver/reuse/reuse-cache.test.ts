@@ -181,6 +181,7 @@ describe('the reuse cache', () => {
       id,
       rows: 10,
       cols: 1,
+      dtype: 'float64',
       bytes: 80,
     });
     for (const [expr, id] of [

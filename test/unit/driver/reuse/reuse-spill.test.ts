@@ -9,7 +9,7 @@ import type { Backend } from '../../../../driver/backend/backend.js';
 import { createReferenceBackend } from '../../../../driver/backend/reference-backend.js';
 import { type Matrix, rand } from '../../../../driver/index.js';
 import type { Expr } from '../../../../driver/ir/expr.js';
-import { dense } from '../../../../driver/ir/value.js';
+import { type Cells, dense } from '../../../../driver/ir/value.js';
 import { ReuseCache } from '../../../../driver/reuse/reuse-cache.js';
 import { sweepSpillFolders } from '../../../../driver/reuse/spill-folder.js';
 import { SpillTier } from '../../../../driver/reuse/spill-tier.js';
@@ -59,7 +59,7 @@ describe('spilling to disk', () => {
 
   it('answers from disk what no longer fits in memory, and computes nothing again', async () => {
     const s = session(folder);
-    const cold: Float64Array[] = [];
+    const cold: Cells[] = [];
     for (const x of columns(s, 12)) cold.push((await x.value()).data);
     await until(() => s.cache.spilled >= 8);
     const { kernels } = s.statistics;
@@ -133,7 +133,7 @@ describe('spilling to disk', () => {
 
   it('computes again what was damaged on disk', async () => {
     const s = session(folder);
-    const cold: Float64Array[] = [];
+    const cold: Cells[] = [];
     for (const x of columns(s, 12)) cold.push((await x.value()).data);
     await until(() => s.cache.spilled >= 8);
     const place = join(folder, readdirSync(folder)[0]!);

@@ -6,7 +6,7 @@
 import assert from 'node:assert/strict';
 import { createReferenceBackend } from '../../../../driver/backend/reference-backend.js';
 import { BackendLostError } from '../../../../driver/errors.js';
-import { matrix, rand } from '../../../../driver/index.js';
+import { type Cells, matrix, rand } from '../../../../driver/index.js';
 import { Session, type SessionOptions } from '../../../../driver/runtime/session.js';
 import { GatedBackend, turns } from '../../../support/gated-backend.js';
 
@@ -38,7 +38,7 @@ describe('single flight', () => {
     return { gate, session, gram, first, second };
   }
 
-  let expected: Float64Array;
+  let expected: Cells;
   before(async () => {
     const session = new Session({ local: createReferenceBackend(), reuse: false });
     expected = (await matrix(session, CELLS).tsmm().add(1).value()).data;

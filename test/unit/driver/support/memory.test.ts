@@ -1,6 +1,7 @@
 /** The memory setting, its shares, and the arithmetic of forecasts. */
 import assert from 'node:assert/strict';
 import { ConfigError } from '../../../../driver/errors.js';
+import type { Cells } from '../../../../driver/ir/value.js';
 import {
   type Machine,
   MIN_MEMORY_BYTES,
@@ -112,11 +113,11 @@ describe('memory', () => {
   });
 
   it('lets work wait without memory, and passes buffers on', async () => {
-    const spaces = new Workspaces();
-    const seen = new Set<Float64Array>();
+    const spaces = new Workspaces((cells) => new Float64Array(cells));
+    const seen = new Set<Cells>();
     let running = 0;
     let most = 0;
-    const work = async (buffer: Float64Array): Promise<void> => {
+    const work = async (buffer: Cells): Promise<void> => {
       seen.add(buffer);
       most = Math.max(most, ++running);
       await new Promise((resolve) => setImmediate(resolve));
