@@ -19,29 +19,26 @@ import {
 /** @throws InternalError naming the pass and the node */
 export function verifyPlan(pass: string, plan: Plan): void {
   const seen = new Set<Expr>();
-  const fail = (node: PlanNode, expected: string): never => {
-    const { op } = node.expr;
-    throw new InternalError(`${pass}: expected ${expected} at ${op.name}`, { pass, op: op.name });
-  };
+  const fail = failing(pass);
   for (const node of plan.nodes) {
     const { expr } = node;
-    if (seen.has(expr)) fail(node, 'each node once');
-    if (plan.nodeOf.get(expr) !== node) fail(node, 'the node its expression stands for');
-    if (!node.backend.capabilities.ops.has(expr.op.name)) fail(node, 'a backend with a kernel');
+    if (seen.has(expr)) fail(expr, 'each node once');
+    if (plan.nodeOf.get(expr) !== node) fail(expr, 'the node its expression stands for');
+    if (!node.backend.capabilities.ops.has(expr.op.name)) fail(expr, 'a backend with a kernel');
     for (const input of expr.inputs) {
       const below = plan.nodeOf.get(input);
       const isThere =
         plan.available.has(input) || plan.pending.has(input) || input.op.source === 'files';
-      if (below === undefined ? !isThere : !seen.has(input)) fail(node, 'inputs before consumers');
+      if (below === undefined ? !isThere : !seen.has(input)) fail(expr, 'inputs before consumers');
       if (below?.how.kind !== 'rows' || isInside(node, below)) continue;
-      if (below.stays.at === 'nowhere') fail(below, 'row blocks needed elsewhere to be a value');
+      if (below.stays.at === 'nowhere') fail(input, 'row blocks needed elsewhere to be a value');
       if (below.wave >= node.wave && node.how.kind === 'reduce') {
-        fail(node, 'a later wave than what it waits for');
+        fail(expr, 'a later wave than what it waits for');
       }
     }
     for (const step of stepsOf(node)) {
       const inner = plan.nodeOf.get(step);
-      if (inner !== node && inner?.how.kind !== 'fused') fail(node, 'a chain of its own');
+      if (inner !== node && inner?.how.kind !== 'fused') fail(expr, 'a chain of its own');
     }
     seen.add(expr);
   }
@@ -54,18 +51,19 @@ export function verifyPlan(pass: string, plan: Plan): void {
   }
 }
 
+function failing(pass: string) {
+  return ({ op }: Expr, expected: string): never => {
+    throw new InternalError(`${pass}: expected ${expected} at ${op.name}`, { pass, op: op.name });
+  };
+}
+
 /** A fused value is read by its own chain and by nothing else, and nobody is promised it. */
 function verifyChains(pass: string, plan: Plan): void {
   const chainOf = new Map<Expr, PlanNode>();
   for (const node of plan.nodes) {
     if (node.how.kind === 'chain') for (const step of node.how.nodes) chainOf.set(step, node);
   }
-  const fail = (expr: Expr, expected: string): never => {
-    throw new InternalError(`${pass}: expected ${expected} at ${expr.op.name}`, {
-      pass,
-      op: expr.op.name,
-    });
-  };
+  const fail = failing(pass);
   for (const node of plan.nodes) {
     const { expr } = node;
     if (node.how.kind === 'fused') {
@@ -83,12 +81,7 @@ function verifyChains(pass: string, plan: Plan): void {
 /** Runs what can run, each pass over data for itself: what is read is there still, and at the end only what was asked for. */
 function verifyLifetimes(pass: string, plan: Plan): void {
   const left = new Map<Expr, number>();
-  const fail = (expr: Expr, expected: string): never => {
-    throw new InternalError(`${pass}: expected ${expected} at ${expr.op.name}`, {
-      pass,
-      op: expr.op.name,
-    });
-  };
+  const fail = failing(pass);
   const isThere = (expr: Expr): boolean => !plan.nodeOf.has(expr) || left.has(expr);
   const read = (exprs: readonly Expr[]): void => {
     for (const expr of exprs) {

@@ -16,7 +16,8 @@ import { InternalError, ResourceError } from '../errors.js';
 import type { Expr } from '../ir/expr.js';
 import type { Handle, Value } from '../ir/value.js';
 import { failureOf } from './failure.js';
-import type { Running } from './running.js';
+import { shares } from './results.js';
+import { launch, type Running } from './running.js';
 
 export class DeviceRuns {
   readonly #running: Running;
@@ -38,10 +39,10 @@ export class DeviceRuns {
 
   /** Queues the segments whose operands have values, names of values, or failures. */
   launch(): void {
-    const { values, inFlight } = this.#running;
+    const { values } = this.#running;
     this.#waiting = this.#waiting.filter((segment) => {
       const isReady = segment.inputs.every((input) => values.isDone(input));
-      if (isReady) inFlight.launch(this.#run(segment));
+      if (isReady) launch(this.#running, this.#run(segment));
       return !isReady;
     });
   }
@@ -62,7 +63,7 @@ export class DeviceRuns {
       this.#fail(node, failures.get(failed)!);
       return false;
     });
-    const { context, values, inFlight } = this.#running;
+    const { context, values } = this.#running;
     if (nodes.length === 0) {
       values.read(segment.inputs, segment.backend);
       return;
@@ -76,7 +77,8 @@ export class DeviceRuns {
         if (node.stays.at === 'there') values.named(node, value);
         else brought.push(this.#bring(node, value));
       }
-      inFlight.launch(this.#finish(segment, nodes, inputs, result, brought, start));
+      const end = this.#finish(segment, nodes, inputs, result, brought, start);
+      launch(this.#running, end);
     } catch (error) {
       const { local } = context;
       const canRun = nodes.every(({ expr }) => local.capabilities.ops.has(expr.op.name));
@@ -181,9 +183,7 @@ export class DeviceRuns {
     if (!end?.failures.size) {
       observeSegment(costs, backend, exprs, inputs, result.values, seconds);
     }
-    const flops = exprs.map((expr) => 1 + expr.op.flops(expr.inputs, expr.attrs, expr));
-    const total = flops.reduce((sum, value) => sum + value, 0);
-    nodes.forEach((node, i) => {
+    for (const [node, share] of shares(nodes, seconds)) {
       const { expr } = node;
       const value = values.get(expr);
       const error = end?.failures.get(expr);
@@ -193,7 +193,6 @@ export class DeviceRuns {
       if (isLost && handle?.kind === 'handle') places.release(handle);
       if (error !== undefined) this.#fail(node, error);
       else {
-        const share = (seconds * flops[i]!) / total;
         results.record(expr, backend.name, share, value === undefined ? 'fused' : 'computed');
         if (value === undefined) results.withdraw(expr);
         else values.owned(node, results.put(expr, value, share, backend.name));
@@ -201,7 +200,7 @@ export class DeviceRuns {
         if (value?.kind === 'handle' && read.has(expr))
           this.#pins.push(pinValues(cache.tiers, [value]));
       }
-    });
+    }
     values.read(operands, backend);
     const names = new Set(exprs.map(({ op }) => op.name));
     statistics.bar(backend.name, `segment: ${[...names].join(', ')}`, start, now);

@@ -17,35 +17,25 @@ import { Operands } from './operands.js';
 import { Passes } from './passes.js';
 import { PlanValues } from './plan-values.js';
 import { Results } from './results.js';
-import { InFlight, nextTurn } from './running.js';
+import { launch, type Running } from './running.js';
 
 /** Host operators run without a break for at most this long, so that signals and progress get through. */
 const TURN_MS = 40;
 
 export class Execution {
-  readonly #plan: Plan;
-  readonly #context: ExecutionContext;
-  readonly #values: PlanValues;
-  readonly #results: Results;
-  readonly #operands: Operands;
-  readonly #inFlight = new InFlight();
+  readonly #running: Running;
   readonly #passes: Passes;
   readonly #devices: DeviceRuns;
   /** Operators on whole values still to run, in plan order. */
   #host: PlanNode[] = [];
 
   constructor(plan: Plan, context: ExecutionContext) {
-    this.#plan = plan;
-    this.#context = context;
     const values = new PlanValues(plan, context.places);
     const results = new Results(plan, values, context);
     const operands = new Operands(values, context);
-    const running = { plan, context, values, results, operands, inFlight: this.#inFlight };
-    this.#values = values;
-    this.#results = results;
-    this.#operands = operands;
-    this.#passes = new Passes(running);
-    this.#devices = new DeviceRuns(running, (nodes) => void this.#host.push(...nodes));
+    this.#running = { plan, context, values, results, operands, inFlight: new Set() };
+    this.#passes = new Passes(this.#running);
+    this.#devices = new DeviceRuns(this.#running, (nodes) => void this.#host.push(...nodes));
     const onDevices = new Set(plan.segments?.flatMap(({ nodes }) => nodes));
     for (const node of plan.nodes) {
       if (node.stays.at !== 'nowhere') results.claim(node);
@@ -55,29 +45,33 @@ export class Execution {
 
   /** Runs to the end and returns the outcome of each root. Never rejects, except when aborted. */
   async run(): Promise<Outcome[]> {
+    const { plan, context, values, results, operands, inFlight } = this.#running;
+    const { asynchronous, signal } = context;
     try {
-      if (this.#context.asynchronous) this.#operands.prefetch(this.#plan.prefetch ?? []);
-      while (this.#left + this.#inFlight.size > 0) {
+      if (asynchronous) operands.prefetch(plan.prefetch ?? []);
+      while (this.#left + inFlight.size > 0) {
         const before = this.#left;
-        this.#context.signal?.throwIfAborted();
+        signal?.throwIfAborted();
         // What runs elsewhere is started before anything runs here.
-        if (this.#context.asynchronous) this.#startElsewhere();
+        if (asynchronous) this.#startElsewhere();
         await this.#runHostOperators();
-        if (this.#inFlight.size === 0) this.#startElsewhere(true);
-        else if (this.#context.asynchronous) this.#startElsewhere();
-        if (this.#inFlight.size > 0) await this.#inFlight.settle(this.#context.asynchronous);
-        else if (this.#left === before) {
+        if (asynchronous || inFlight.size === 0) this.#startElsewhere(inFlight.size === 0);
+        if (inFlight.size > 0) {
+          await (asynchronous ? Promise.race(inFlight) : Promise.all(inFlight));
+          // And what ended with it.
+          await nextTurn();
+        } else if (this.#left === before) {
           throw new InternalError('execution: expected a node that can run, got none');
         }
       }
-      this.#context.signal?.throwIfAborted();
-      return await Promise.all(this.#plan.roots.map((root) => this.#outcome(root)));
+      signal?.throwIfAborted();
+      return await Promise.all(plan.roots.map((root) => this.#outcome(root)));
     } finally {
-      await this.#inFlight.all();
-      this.#results.end();
+      await Promise.all(inFlight);
+      results.end();
       this.#devices.end();
-      this.#values.end();
-      await this.#operands.end();
+      values.end();
+      await operands.end();
     }
   }
 
@@ -93,37 +87,38 @@ export class Execution {
 
   /** A value that a device holds for this plan alone is brought: it ends with the plan. */
   async #outcome(root: Expr): Promise<Outcome> {
-    const outcome = this.#values.outcome(root);
-    if (!outcome.ok || !this.#values.endsHere(root)) return outcome;
-    const { local } = this.#context;
-    return { ok: true, value: await this.#operands.operand(root, local, false) };
+    const outcome = this.#running.values.outcome(root);
+    if (!outcome.ok || !this.#running.values.endsHere(root)) return outcome;
+    const { local } = this.#running.context;
+    return { ok: true, value: await this.#running.operands.operand(root, local, false) };
   }
 
   async #runHostOperators(): Promise<void> {
     const waiting: PlanNode[] = [];
-    const { spill } = this.#context.cache;
+    const { plan, context, values } = this.#running;
+    const { spill } = context.cache;
     let turnEnd = performance.now() + TURN_MS;
     let isFed = false;
     for (const node of this.#host) {
-      const readiness = this.#values.readiness(operandsOf(node));
+      const readiness = values.readiness(operandsOf(node));
       if (readiness === false) waiting.push(node);
       else if (readiness !== true) this.#fail(node, readiness);
       else {
-        const isAwaited = this.#plan.awaited.has(node);
+        const isAwaited = plan.awaited.has(node);
         if (isFed && !isAwaited) {
           isFed = false;
           this.#startElsewhere();
           // The program leaves this machine in a turn of the event loop.
           await nextTurn();
         }
-        isFed ||= this.#context.asynchronous && isAwaited;
+        isFed ||= context.asynchronous && isAwaited;
         this.#runHostOperator(node);
         // Values on their way to the disk hold memory: let them go before making more.
         if (spill?.isCongested) await spill.relieved();
         if (performance.now() > turnEnd) {
           await nextTurn();
-          this.#context.signal?.throwIfAborted();
-          if (this.#context.asynchronous) this.#startElsewhere();
+          context.signal?.throwIfAborted();
+          if (context.asynchronous) this.#startElsewhere();
           turnEnd = performance.now() + TURN_MS;
         }
       }
@@ -134,10 +129,10 @@ export class Execution {
   #runHostOperator(node: PlanNode): void {
     const start = performance.now();
     try {
-      const inputs = operandsOf(node).map((input) => this.#values.get(input)!);
+      const inputs = operandsOf(node).map((input) => this.#running.values.get(input)!);
       const value = inputs.every(isDense) ? runSync(node, inputs) : undefined;
-      if (value === undefined) this.#inFlight.launch(this.#runAsync(node, start));
-      else this.#finish(node, value, start, stepsOf(node).length, true);
+      if (value === undefined) launch(this.#running, this.#runAsync(node, start));
+      else this.#finish(node, value, start, true);
     } catch (error) {
       this.#fail(node, failureOf(node.expr, error, node.backend));
     }
@@ -145,38 +140,38 @@ export class Execution {
 
   async #runAsync(node: PlanNode, start: number): Promise<void> {
     const { expr, backend } = node;
-    const others = this.#inFlight.size;
+    const others = this.#running.inFlight.size;
     try {
       const inputs = new Map<Expr, Value>();
       for (const input of operandsOf(node)) {
-        inputs.set(input, await this.#operands.operand(input, backend, false));
+        inputs.set(input, await this.#running.operands.operand(input, backend, false));
       }
       const result = await backend.run(
         { nodes: stepsOf(node), inputs, outputs: [expr], persist: [], blocked: new Set() },
-        this.#context,
+        this.#running.context,
       );
       const value = result.values.get(expr);
       if (value === undefined)
         throw new InternalError(`${backend.name}: expected a value for ${expr.op.name}`);
-      const isAlone = others === 0 && this.#inFlight.size === 1;
-      this.#finish(node, value, start, result.kernels, isAlone);
+      const isAlone = others === 0 && this.#running.inFlight.size === 1;
+      this.#finish(node, value, start, isAlone, result.kernels);
     } catch (error) {
       this.#fail(node, failureOf(expr, error, backend));
     }
   }
 
-  #finish(node: PlanNode, value: Value, start: number, kernels: number, isAlone: boolean): void {
-    this.#results.made(node, value, start, kernels, isAlone);
-    if (this.#context.asynchronous && this.#plan.broadcast?.has(node.expr)) {
-      this.#operands.announce(node.expr, value);
+  #finish(node: PlanNode, value: Value, start: number, isAlone: boolean, kernels?: number): void {
+    this.#running.results.made(node, value, start, isAlone, kernels);
+    if (this.#running.context.asynchronous && this.#running.plan.broadcast?.has(node.expr)) {
+      this.#running.operands.announce(node.expr, value);
     }
-    this.#values.read(operandsOf(node), node.backend);
+    this.#running.values.read(operandsOf(node), node.backend);
   }
 
   #fail(node: PlanNode, error: Error): void {
-    this.#values.failed(node.expr, error);
-    this.#results.withdraw(node.expr);
-    this.#values.read(operandsOf(node), node.backend);
+    this.#running.values.failed(node.expr, error);
+    this.#running.results.withdraw(node.expr);
+    this.#running.values.read(operandsOf(node), node.backend);
   }
 }
 
@@ -190,3 +185,5 @@ function runSync(
 }
 
 const isDense = (value: Value): value is DenseMatrix => value.kind === 'dense';
+
+const nextTurn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));

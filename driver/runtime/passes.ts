@@ -11,7 +11,7 @@ import type { Expr } from '../ir/expr.js';
 import type { Value } from '../ir/value.js';
 import { failureOf } from './failure.js';
 import { askedParts } from './results.js';
-import type { Running } from './running.js';
+import { launch, type Running } from './running.js';
 
 export class Passes {
   readonly #running: Running;
@@ -32,7 +32,7 @@ export class Passes {
    * of its wave, so that they share it.
    */
   start(force: boolean): void {
-    const { values, operands, inFlight } = this.#running;
+    const { values, operands } = this.#running;
     const ready = new Map<Backend, Target[]>();
     const held = new Map<Backend, Target[]>();
     for (const target of this.#targets) {
@@ -52,7 +52,7 @@ export class Passes {
       const waiting = held.get(backend) ?? [];
       if (!force && waiting.some(({ wave }) => wave <= last)) {
         held.set(backend, [...waiting, ...targets]);
-      } else inFlight.launch(this.#run(backend, targets));
+      } else launch(this.#running, this.#run(backend, targets));
     }
     this.#targets = [...held.values()].flat();
     operands.sendAhead();

@@ -43,8 +43,9 @@ export class Results {
   /**
    * An operator on whole values is done, or a chain of them.
    * @param isAlone nothing else ran meanwhile, so the time is its own
+   * @param kernels default: one a step
    */
-  made(node: PlanNode, value: Value, start: number, kernels: number, isAlone: boolean): void {
+  made(node: PlanNode, value: Value, start: number, isAlone: boolean, kernels?: number): void {
     const { statistics, costs, transients } = this.#context;
     const { expr, backend } = node;
     const end = performance.now();
@@ -60,7 +61,7 @@ export class Results {
       this.record(step, backend.name, seconds / steps.length, state);
       statistics.operator(backend.name, step.op.name, start, end);
     }
-    statistics.kernels += kernels;
+    statistics.kernels += kernels ?? steps.length;
     this.#keep(node, value, seconds + this.#values.secondsOf(operandsOf(node)));
   }
 
@@ -75,14 +76,11 @@ export class Results {
     const { statistics } = this.#context;
     const end = performance.now();
     const seconds = (end - start) / 1000;
-    const flops = planned.map(({ expr }) => 1 + expr.op.flops(expr.inputs, expr.attrs, expr));
-    const total = flops.reduce((sum, value) => sum + value, 0);
-    planned.forEach((node, i) => {
+    for (const [node, share] of shares(planned, seconds)) {
       const value = values.get(node.expr);
-      const share = (seconds * flops[i]!) / total;
       this.record(node.expr, backend.name, share, value === undefined ? 'fused' : 'computed');
       if (value !== undefined) this.#keep(node, value, seconds);
-    });
+    }
     const names = new Set(targets.map(({ expr }) => expr.op.name));
     statistics.bar(backend.name, `pass: ${[...names].join(', ')}`, start, end);
     statistics.kernels += kernels;
@@ -167,6 +165,13 @@ export class Results {
       onComputed?.(part.expr, value, share);
     }
   }
+}
+
+/** The time of each node of a segment, by its work. @units seconds */
+export function shares(nodes: readonly PlanNode[], seconds: number): Map<PlanNode, number> {
+  const flops = nodes.map(({ expr }) => 1 + expr.op.flops(expr.inputs, expr.attrs, expr));
+  const total = flops.reduce((sum, value) => sum + value, 0);
+  return new Map(nodes.map((node, i) => [node, (seconds * flops[i]!) / total]));
 }
 
 /** The parts a backend is asked for: those of reductions. Rows of a result need no asking. */

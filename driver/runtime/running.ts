@@ -11,31 +11,12 @@ export interface Running {
   readonly values: PlanValues;
   readonly results: Results;
   readonly operands: Operands;
-  readonly inFlight: InFlight;
+  /** What runs now; these promises never reject. */
+  readonly inFlight: Set<Promise<void>>;
 }
 
-/** What runs now. Invariant: its promises never reject. */
-export class InFlight {
-  readonly #running = new Set<Promise<void>>();
-
-  get size(): number {
-    return this.#running.size;
-  }
-
-  launch(work: Promise<void>): void {
-    this.#running.add(work);
-    void work.then(() => this.#running.delete(work));
-  }
-
-  /** Resolves when something has ended, or all of it, and what ended with it. */
-  async settle(one: boolean): Promise<void> {
-    await (one ? Promise.race(this.#running) : Promise.all(this.#running));
-    await nextTurn();
-  }
-
-  async all(): Promise<void> {
-    await Promise.all(this.#running);
-  }
+/** @param work that never rejects */
+export function launch({ inFlight }: Pick<Running, 'inFlight'>, work: Promise<void>): void {
+  inFlight.add(work);
+  void work.then(() => inFlight.delete(work));
 }
-
-export const nextTurn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
