@@ -61,7 +61,7 @@ export function lowerSegment(segment: Segment, context: LoweringContext): Lowere
   const single = [...segment.nodes, ...segment.inputs.keys()].find((e) => e.dtype === 'float32');
   if (single !== undefined) {
     throw new UnsupportedError(
-      `${single.op.name}: expected float64 on Spark, got float32; cast it`,
+      `${single.op.name}: expected float64 on Spark, got float32; cast it: x.cast('float64')`,
       {
         op: single.op.name,
         backend: 'spark',

@@ -140,6 +140,12 @@ function conformanceOf(row: BackendRow): void {
   after(async () => {
     await backend?.close();
   });
+  if (row.float64Only)
+    it('refuses float32, and says how to cast', async () => {
+      const node = nodeOf(ops.exp, ops.exp.cases[0]!, 'float32');
+      const expected = { name: 'UnsupportedError', message: /got float32; cast it: x\.cast/ };
+      await assert.rejects(runSegment(backend, node, false), expected);
+    });
   for (const [name, op] of Object.entries(ops)) {
     const gap = (row.gaps as Readonly<Record<string, Gap | undefined>>)[name];
     if (gap !== undefined) {

@@ -22,6 +22,7 @@ export interface BackendRow {
   /** A fresh backend, or the reason this machine can't run it (the suite then skips it loudly). */
   readonly make: () => Promise<Backend | string>;
   /** Operators without a kernel: not in `capabilities.ops`, so the planner raises UnsupportedError. */
+  /** Refuses float32 with UnsupportedError. */
   readonly float64Only?: true;
   readonly gaps: Readonly<Partial<Record<OpName, Gap>>>;
 }
