@@ -9,11 +9,10 @@
  *   center = true:  [ n  b' ; a  C ],   a and b the column means, C = (A - 1a')'(B - 1b'); zero for an empty group
  * The centred form merges by Chan, Golub and LeVeque's pairwise update (1979) for two variables.
  */
-import { ShapeError } from '../errors.js';
 import { sameDType } from '../ir/dtype.js';
-import { shapeText } from '../ir/expr.js';
 import { defineOp } from '../ir/op-def.js';
 import { dense, type Float64Matrix } from '../ir/value.js';
+import { shapeError } from './shape-check.js';
 
 export const groupCross = defineOp({
   name: 'groupCross',
@@ -22,10 +21,7 @@ export const groupCross = defineOp({
   infer: (inputs, attrs) => {
     const [g, a, b] = inputs;
     if (g!.cols !== 1 || a!.rows !== g!.rows || b!.rows !== g!.rows) {
-      throw new ShapeError(
-        `groupCross: expected a group column and operands with as many rows, got ${inputs.map(shapeText).join(', ')}`,
-        { op: 'groupCross', shapes: inputs.map(shapeText) },
-      );
+      throw shapeError('groupCross', 'a group column and operands with as many rows', inputs);
     }
     return { rows: (attrs.groups as number) * (a!.cols + 1), cols: b!.cols + 1 };
   },

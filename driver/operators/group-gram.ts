@@ -11,14 +11,14 @@
  * The centred form merges by Chan, Golub and LeVeque's pairwise update (1979), so it keeps its
  * accuracy when means are large beside the spread, whatever the partitioning.
  */
-import { ShapeError } from '../errors.js';
 import type { AttrValue } from '../ir/attrs.js';
 import { sameDType } from '../ir/dtype.js';
-import { type Expr, type NodeMaker, shapeText } from '../ir/expr.js';
+import type { Expr, NodeMaker } from '../ir/expr.js';
 import { defineOp, type OpDef, type PartOperands } from '../ir/op-def.js';
 import { dense, type Float64Matrix } from '../ir/value.js';
 import { add } from './cells.js';
 import { mergeGroupGram, type PartPlacement } from './merge-group-gram.js';
+import { shapeError } from './shape-check.js';
 
 export const groupGram: OpDef = defineOp({
   name: 'groupGram',
@@ -28,10 +28,7 @@ export const groupGram: OpDef = defineOp({
     const [g, ...parts] = inputs;
     for (const part of parts) {
       if (g!.cols !== 1 || part.rows !== g!.rows) {
-        throw new ShapeError(
-          `groupGram: expected a group column and operands with as many rows, got ${inputs.map(shapeText).join(', ')}`,
-          { op: 'groupGram', shapes: inputs.map(shapeText) },
-        );
+        throw shapeError('groupGram', 'a group column and operands with as many rows', inputs);
       }
     }
     const side = parts.reduce((width, part) => width + part.cols, 1);

@@ -7,13 +7,13 @@
  * row the intercepts) attrs: groups, losses: any of 'squared', 'absolute' output: losses.length x
  * (groups*models), the summed loss of each model over the rows of its group.
  */
-import { ShapeError } from '../errors.js';
 import { sameDType } from '../ir/dtype.js';
-import { type Expr, type NodeMaker, shapeText } from '../ir/expr.js';
+import type { Expr, NodeMaker } from '../ir/expr.js';
 import { defineOp, mergeResults, type OpDef } from '../ir/op-def.js';
 import { dense, type Float64Matrix } from '../ir/value.js';
 import { add } from './cells.js';
 import { rbind } from './rbind.js';
+import { shapeError } from './shape-check.js';
 import { slice } from './slice.js';
 
 export type Loss = 'squared' | 'absolute';
@@ -33,9 +33,10 @@ export const groupLoss: OpDef = defineOp({
       w!.rows === x!.cols + 1 &&
       w!.cols % groups === 0;
     if (!fits) {
-      throw new ShapeError(
-        `groupLoss: expected g n x 1, X n x d, y n x 1 and W (d+1) x (${groups} groups * models), got ${inputs.map(shapeText).join(', ')}`,
-        { op: 'groupLoss', shapes: inputs.map(shapeText) },
+      throw shapeError(
+        'groupLoss',
+        `g n x 1, X n x d, y n x 1 and W (d+1) x (${groups} groups * models)`,
+        inputs,
       );
     }
     return { rows: (attrs.losses as readonly Loss[]).length, cols: w!.cols };

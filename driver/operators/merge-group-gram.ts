@@ -11,11 +11,10 @@
  * zero in its rows. Centred parts merge by Chan, Golub and LeVeque's pairwise update (1979), in the
  * order of the inputs.
  */
-import { ShapeError } from '../errors.js';
 import type { Attrs } from '../ir/attrs.js';
-import { shapeText } from '../ir/expr.js';
 import { defineOp } from '../ir/op-def.js';
 import { dense, type Float64Matrix } from '../ir/value.js';
+import { shapeError } from './shape-check.js';
 
 /** Where the moments of a part go. */
 export interface PartPlacement {
@@ -41,9 +40,10 @@ export const mergeGroupGram = defineOp({
       );
     });
     if (!fits || parts.length !== inputs.length) {
-      throw new ShapeError(
-        `mergeGroupGram: expected a placement within ${groups} groups of ${side} columns for each part, got ${inputs.map(shapeText).join(', ')}`,
-        { op: 'mergeGroupGram', shapes: inputs.map(shapeText) },
+      throw shapeError(
+        'mergeGroupGram',
+        `a placement within ${groups} groups of ${side} columns for each part`,
+        inputs,
       );
     }
     return { rows: groups * side, cols: side };
