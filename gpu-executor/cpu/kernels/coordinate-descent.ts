@@ -2,7 +2,6 @@
  * `coordinateDescent`: X'X w is kept and changed by one row when a coefficient moves, so that a
  * coefficient that stays 0 costs a comparison. Long descents let the event loop turn.
  */
-import type { Float64Matrix } from '../../../driver/ir/value.js';
 import {
   bestCoefficient,
   coordinateDescent,
@@ -14,16 +13,12 @@ import {
   type PenalisedSystem,
   penalisedSystem,
 } from '../../../driver/operators/coordinate-descent.js';
-import { foldElasticNet, penalisedFold } from '../../../driver/operators/fold-elastic-net.js';
-import { foldSystem, foldWeights, mirror } from '../../../driver/operators/fold-system.js';
 import type { Kernel, KernelCall } from './kernel.js';
-import { Workspaces } from './workspaces.js';
 
-const workspaces = new Workspaces((cells) => new Float64Array(cells));
 /** How long a descent may hold up the event loop. */
 const TURN_MS = 20;
 
-class Descent {
+export class Descent {
   readonly #w: Float64Array;
   readonly #products: Float64Array;
   #gap: number;
@@ -90,35 +85,8 @@ class Descent {
 const descentOf = ({ inputs, attrs }: KernelCall): Descent =>
   new Descent(penalisedSystem(inputs), descentEnd(attrs));
 
-const coordinateDescentKernel: Kernel = {
+export const coordinateDescentKernel: Kernel = {
   op: coordinateDescent,
   run: (call) => outputOf(descentOf(call).run()),
   runAsync: async (call) => outputOf(await descentOf(call).runAsync()),
 };
-
-function foldDescent(call: KernelCall, buffer?: Float64Array) {
-  const system = foldSystem(call, 2, buffer);
-  mirror(system);
-  const descent = new Descent(penalisedFold(system, call), descentEnd(call.attrs));
-  const weights = ({ w, gap }: Descended): Float64Matrix => {
-    system.right.set(w);
-    return foldWeights(system, call.attrs, gap);
-  };
-  return { descent, weights };
-}
-
-/** The descent over a system that is made in one buffer; one at a time. */
-const foldElasticNetKernel: Kernel = {
-  op: foldElasticNet,
-  run: (call) => {
-    const { descent, weights } = foldDescent(call);
-    return weights(descent.run());
-  },
-  runAsync: (call) =>
-    workspaces.run(1, (call.inputs[0]!.cols - 2) ** 2, async (buffer) => {
-      const { descent, weights } = foldDescent(call, buffer);
-      return weights(await descent.runAsync());
-    }),
-};
-
-export const descentKernels: readonly Kernel[] = [coordinateDescentKernel, foldElasticNetKernel];

@@ -4,10 +4,9 @@ import { encode } from '../../../driver/operators/encode.js';
 import { frame } from '../../../driver/operators/frame.js';
 import { ops } from '../../../driver/operators/index.js';
 import { aggregateKernels } from './aggregates.js';
-import { descentKernels } from './coordinate-descent.js';
+import { coordinateDescentKernel } from './coordinate-descent.js';
 import { elementwiseKernel } from './elementwise.js';
-import { foldLeastNormKernel } from './fold-least-norm.js';
-import { foldRidgeKernel } from './fold-ridge.js';
+import { foldKernels } from './fold-fits.js';
 import { gramLossKernel } from './gram-loss.js';
 import { groupCrossKernel } from './group-cross.js';
 import { groupGramKernel } from './group-gram.js';
@@ -48,9 +47,8 @@ const wide: readonly Kernel[] = [
   mergeGroupGramKernel,
   gramLossKernel,
   leastNormKernel,
-  foldRidgeKernel,
-  foldLeastNormKernel,
-  ...descentKernels,
+  ...foldKernels,
+  coordinateDescentKernel,
 ];
 
 export const kernelOf: ReadonlyMap<string, Kernel<Cells>> = new Map(
