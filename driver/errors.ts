@@ -43,7 +43,7 @@ export class DTypeError extends PlanError {
   }
 }
 
-/** No backend of this session can run the operator as asked. Carries `op`, `backend`, `supportedBy`. */
+/** No backend of this session can run the operator so. Carries `op`, `backend`, `supportedBy`. */
 export class UnsupportedError extends RepriseError {
   constructor(message: string, facts: Readonly<Record<string, unknown>> = {}) {
     super('UNSUPPORTED', message, facts);
@@ -84,7 +84,7 @@ export class ExecutionError extends RepriseError {
   }
 }
 
-/** A linear system has no unique solution. A kind of `ExecutionError` that searches score with `error_score`. */
+/** A linear system has no unique solution. An `ExecutionError` that searches give `error_score`. */
 export class SingularError extends ExecutionError {
   constructor(message: string, facts: Readonly<Record<string, unknown>> = {}) {
     super(message, facts, undefined, 'SINGULAR');

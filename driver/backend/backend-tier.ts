@@ -54,7 +54,7 @@ export class BackendTier implements CacheTier {
     this.#place.drop(handle);
   }
 
-  /** Evicts what is worth least until so many bytes are given back. False when there is nothing left to evict. */
+  /** Evicts what is worth least until so many bytes are given back. False when nothing is left. */
   makeRoom(bytes: number): boolean {
     const before = this.#place.bytes;
     const victims = this.#place.victims(() => this.#place.bytes > before - bytes);

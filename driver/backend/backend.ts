@@ -21,7 +21,7 @@ export interface BackendCapabilities {
   readonly blocks: 'none' | 'stream' | 'resident';
 }
 
-/** Rows [from, to) of what a reduction takes by rows, and the node its result over these rows alone is kept under. */
+/** Rows [from, to) that a reduction takes by rows, and the node that their result is kept under. */
 export interface SegmentPart {
   readonly expr: Expr;
   readonly from: number;
@@ -40,9 +40,9 @@ export interface Segment {
   readonly persist: readonly Expr[];
   /** Nodes of the segment that are evaluated by row blocks. */
   readonly blocked: ReadonlySet<Expr>;
-  /** True: persisted nodes that no output reads are only marked, and computed with the first segment that reads them. */
+  /** True: persisted nodes that no output reads are computed by the first segment to read them. */
   readonly lazy?: boolean;
-  /** Reductions whose results over consecutive parts are welcome too, as values of the parts' nodes. */
+  /** Reductions whose results over consecutive parts are wanted too, by the nodes of the parts. */
   readonly parts?: ReadonlyMap<Expr, readonly SegmentPart[]>;
 }
 
@@ -69,7 +69,7 @@ export interface SegmentResult {
 
 /** What became of a segment whose handles were answered at once. */
 export interface SegmentEnd {
-  /** Nodes that have no value and why: those of failed kernels, and those that read what these were to make. */
+  /** Nodes without a value and why: those whose kernels failed, and those that read such nodes. */
   readonly failures: ReadonlyMap<Expr, Error>;
   /** Time the device worked on it. @units seconds */
   readonly seconds: number;
@@ -80,11 +80,11 @@ export interface CostEstimate {
   readonly seconds: number;
   /** As one step of a chain (`runChain`). Default: `seconds`. @units seconds */
   readonly chainSeconds?: number;
-  /** The part of `seconds` that nodes of one segment pay together: starting it. Default 0. @units seconds */
+  /** The time in `seconds` to start the segment, shared by its nodes. Default 0. @units seconds */
   readonly startSeconds?: number;
 }
 
-/** What moving values to and from a backend costs before anything was measured; `cost/cost-model.ts` corrects it. */
+/** What moving values to and from a backend costs at first; `cost/cost-model.ts` corrects it. */
 export interface BackendCosts {
   /** One exchange with the backend, however small. @units seconds */
   readonly exchangeSeconds: number;
@@ -100,9 +100,9 @@ export interface Backend {
   /** Unique in a session: `cpu`, `spark`, `reference`, `null`. */
   readonly name: string;
   readonly capabilities: BackendCapabilities;
-  /** What transfers cost. Absent: its values are in the host's memory, and moving them costs nothing. */
+  /** What transfers cost. Absent: values are in the host's memory, and moving them is free. */
   readonly costs?: BackendCosts;
-  /** Keeps values that stay in this backend, under the session's reuse cache. Default: `release` when dropped. */
+  /** Keeps values that stay here, under the reuse cache. Default: `release` when dropped. */
   readonly tier?: CacheTier;
   /** Reads frames for this backend; absent when it can't. */
   readonly frames?: FrameEngine;
@@ -123,15 +123,15 @@ export interface Backend {
   /**
    * Runs a segment. On failure nothing of it stays behind.
    *
-   * A device (`SessionOptions.devices`) is given runs of nodes with `persist` alone. It queues them in
+   * A device (`SessionOptions.devices`) gets runs of nodes with `persist` alone. It queues them in
    * order, takes the memory they need in that order, and answers handles at once; operands may be
    * handles whose kernels have not run yet. What of a segment is not persisted it frees behind the
    * last kernel that reads it. Host operands may be read until `ended`.
-   * @throws ExecutionError, DataError; ResourceError when memory of the device does not suffice: its
+   * @throws ExecutionError, DataError; ResourceError when the device's memory is too small: its
    *   tier is asked to make room for `requestedBytes`, and the segment comes again
    */
   run(segment: Segment, context: RunContext): Promise<SegmentResult>;
-  /** The event of a handle answered before its kernel has run: settles when its value is there. @throws why there is none */
+  /** Settles when the value of a handle answered before its kernel ran is there. @throws why not */
   arrived?(handle: Handle): Promise<void>;
   /** Brings a resident value, which has arrived, to the host. */
   collect?(handle: Handle, context: RunContext): Promise<Value>;
@@ -141,14 +141,14 @@ export interface Backend {
    * operands'.
    */
   recycle?(value: DenseMatrix): void;
-  /** Drops a resident value; never blocks. On a device it is freed behind the kernels that were queued before. */
+  /** Drops a resident value; never blocks. A device frees it after the kernels queued before. */
   release?(handle: Handle): void;
   /**
    * Opens anew what `BackendLostError` says has ended; handles made before name nothing any more.
    * Whoever comes second finds it done. Absent: a loss is final. @throws what opening it throws
    */
   recover?(): Promise<void>;
-  /** Sends a host value ahead of the segments that will read it whole. Returns at once; failing is no error. */
+  /** Sends ahead a host value that segments will read whole. Returns at once; may fail silently. */
   announce?(value: Value): void;
   /** Whether a handle this backend made still names a value. Absent: always. */
   holds?(handle: Handle): boolean;

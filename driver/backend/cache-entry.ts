@@ -39,7 +39,7 @@ export interface CacheEntry extends Candidate {
   state: EntryState;
   /** There unless the entry is pending or spilled. */
   value: Value | undefined;
-  /** Settles when the claimant puts (true) or withdraws (false); made on the first waiter's demand. */
+  /** Settles when the claimant puts (true) or withdraws (false); made for the first waiter. */
   settled:
     | { readonly promise: Promise<boolean>; readonly resolve: (cached: boolean) => void }
     | undefined;

@@ -58,7 +58,7 @@ export interface CacheTier {
   hit?(entry: CacheEntry, handle: Handle): void;
   /** The value is out of the index: release it, without blocking. */
   drop(entry: CacheEntry, handle: Handle): void;
-  /** Evicts what is worth least and not pinned, until so many bytes are free. False when there is nothing left to evict. */
+  /** Evicts what is worth least and not pinned until the bytes are free. False when none is. */
   makeRoom?(bytes: number): boolean;
   usage(): TierUsage;
 }

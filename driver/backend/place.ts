@@ -92,7 +92,7 @@ export class Place<T> {
     return copy && this.#use(copy);
   }
 
-  /** The copy of a value as by `use`; made by `make`, once for all who ask meanwhile, if there is none. */
+  /** The copy of a value as by `use`. If there is none, `make` makes one, once for all callers. */
   async bring(
     value: Value,
     make: () => Promise<NewCopy<T> | undefined>,
@@ -151,7 +151,7 @@ export class Place<T> {
     this.#budget.reorder();
   }
 
-  /** What nobody reads, least worth first, while `isOver`: who asks for the next one has dropped the last. */
+  /** Unread copies, least worth first, while `isOver`. The caller drops each before the next. */
   victims(isOver?: () => boolean, isKept?: (copy: Copy<T>) => boolean): Iterable<Copy<T>> {
     return this.#budget.victims(isOver, isKept);
   }
@@ -187,7 +187,7 @@ export class Place<T> {
     return copy;
   }
 
-  /** Takes out what may go, until the rest fits. What can't fit goes before it pushes out others. */
+  /** Takes out copies until the rest fits. One that can't fit goes before it pushes out others. */
   #trim(unpinned: Copy<T>): void {
     const { maxCopies = Infinity, keepsLatest = false, onOver } = this.#rules;
     const isOver = (): boolean => this.#budget.isOver() || this.#copies.size > maxCopies;

@@ -17,7 +17,7 @@ export interface PlacesOptions {
   readonly backends: ReadonlyMap<string, Backend>;
   /** For copies on the host beside their originals; 0: none. @units bytes */
   readonly copyBytes: number;
-  /** Whether what leaves a backend is worth keeping on the host. @param isHere a copy is there already */
+  /** Whether a value leaving a backend is worth a host copy. @param isHere there is one already */
   readonly movePays: (entry: CacheEntry, handle: Handle, isHere: boolean) => boolean;
   /** Told what bringing a value took. @units seconds */
   readonly brought?: (handle: Handle, seconds: number) => void;
@@ -78,7 +78,7 @@ export class Places {
     this.#options.backends.get(handle.backend)?.release?.(handle);
   }
 
-  /** Lets go of what a backend can spare, to the host where that pays. False when there is nothing left. */
+  /** Moves what a backend can spare to the host where that pays. False when nothing is left. */
   async makeRoom({ tier }: Backend, { facts }: ResourceError): Promise<boolean> {
     const bytes = Number(facts.requestedBytes) - Number(facts.availableBytes);
     const isRoom = tier?.makeRoom?.(Number.isFinite(bytes) ? bytes : 1) ?? false;

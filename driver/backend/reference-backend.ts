@@ -12,7 +12,7 @@ import type { Backend, RunContext, Segment, SegmentResult } from './backend.js';
 /** Seconds a cell or flop takes here, roughly; only has to be much worse than any real backend. */
 const SECONDS_PER_FLOP = 2e-9;
 
-/** All operators but those that read frames, which need an engine, and outputs of functions, which have values only. */
+/** All operators but those that read frames (they need an engine) and outputs of functions. */
 const supported: ReadonlySet<string> = new Set(
   Object.values(ops)
     .filter((op) => !['files', 'scan', 'call'].includes(op.source))

@@ -38,7 +38,7 @@ export function askTier(plan: Plan, tier: Pick<CacheTier, 'name' | 'choose'>): v
   writeLifetimes(plan);
 }
 
-/** Kept by the plan only since later ones are expected to read it, which its tier judges better. Files are read again for sure. */
+/** Kept only for later plans, which its tier judges better. Files are certain to be read again. */
 function isForLaterPlans(
   node: PlanNode,
   readers: readonly PlanNode[],

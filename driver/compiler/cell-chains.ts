@@ -27,7 +27,7 @@ export const cellChains: Pass = {
   },
 };
 
-/** A chain in the making: its nodes, and transients outside with more than one reader, once for each reader inside. */
+/** Nodes of a chain, and transients outside with several readers, once for each reader inside. */
 interface Chain {
   readonly nodes: PlanNode[];
   /** Of several chains, so that its nodes are out of order. */

@@ -21,14 +21,14 @@ import {
 } from './placement-problem.js';
 import type { Plan } from './plan.js';
 
-/** The backend of every node that has a choice, or that only one other than the local backend can run. */
+/** The backend of every node that has a choice, or that only another than the local one can run. */
 export type Choices = ReadonlyMap<Expr, Backend>;
 
 /** Capacities are whole numbers of this many seconds. */
 const TICK_SECONDS = 1e-7;
 /** Rounds over all pairs; two or three do in practice. */
 const MAX_ROUNDS = 8;
-/** Plans with more nodes to choose for are placed by the rule: the choice would take longer than it saves. */
+/** Plans with more nodes to choose for use the rule: choosing would cost more than it saves. */
 const MAX_CANDIDATES = 20_000;
 
 /** Undefined when there is nothing to choose: then row blocks go where row blocks run. */
@@ -72,7 +72,7 @@ function improve(
   }
 }
 
-/** Chooses exactly, among `here` and `there`, for the nodes that are on either now. True when a label changed. */
+/** Chooses exactly between `here` and `there` for nodes on either. True when a label changed. */
 function swap(
   problem: PlacementProblem,
   here: Backend,

@@ -1,9 +1,9 @@
-/** Plans as text: what `explain` and `reprise plan` print and what plan tests compare. One line a node. */
+/** Plans as text, one line a node, for `explain`, `reprise plan` and plan tests. */
 import { type Expr, shapeText } from '../ir/expr.js';
 import { exprLine, inputList } from '../ir/print.js';
 import type { Plan, PlanNode } from './plan.js';
 
-/** As `printExprs`, but nodes of one form (same operator, shape and forms of the inputs) are one line with their number. */
+/** As `printExprs`, but nodes of equal operator, shape and input forms are one counted line. */
 export function printForms(order: readonly Expr[]): string {
   const forms = new FormList();
   for (const expr of order) forms.add(expr, '');

@@ -17,7 +17,7 @@ import { summedRows } from './plan-rules/merge-parts.js';
 /** A run of rows of a node's data: some files of a data set, and the node over these alone. */
 export type FilePart = SegmentPart;
 
-/** What the results of one node over all parts may take together, and results by rows at all. @units bytes */
+/** Limit for one node's results over all parts together, and for results by rows. @units bytes */
 const RESULT_BYTES = 64 * 1024 * 1024;
 /** Longer chains of operators above the data are not looked through. */
 const MAX_DEPTH = 128;
@@ -73,7 +73,7 @@ export class FileParts {
     return mergeResults(expr.op.merge!, expr, results, this.#maker);
   }
 
-  /** The node from its parts, each by the columns and values it has itself; undefined where these are not known. */
+  /** The node from its parts, each with its own columns and values; undefined if not known. */
   split(expr: Expr): Expr | undefined {
     const operands = rowOperands(expr);
     const known = operands.map((input) => input.op.parts?.(input)).find((parts) => parts);
@@ -103,7 +103,7 @@ export class FileParts {
     });
   }
 
-  /** The frame whose rows a value has, one by one; undefined when it has none, or depends on more than these rows. */
+  /** The frame whose rows a value has; undefined for none, or if it depends on other rows too. */
   #frameOf(expr: Expr, depth: number): Expr | undefined {
     const known = this.#frames.get(expr);
     if (known !== undefined) return known ?? undefined;
@@ -118,7 +118,7 @@ export class FileParts {
     return frame;
   }
 
-  /** The one frame that these operands are rows of; those that only say how many rows there are fit any. */
+  /** The one frame that these operands are rows of; those that only count rows fit any frame. */
   #common(operands: readonly Expr[], depth: number): Expr | undefined {
     let frame: Expr | undefined;
     for (const input of operands) {

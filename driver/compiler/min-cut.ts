@@ -42,7 +42,7 @@ export class MinCut {
     this.#heads[from] = this.#to.length - 1;
   }
 
-  /** Distances from the source over arcs with capacity left. False when the sink is out of reach. */
+  /** Distances from the source over arcs with capacity left. False if the sink is unreachable. */
   #levels(level: Int32Array): boolean {
     level.fill(-1);
     level[this.source] = 0;

@@ -17,7 +17,7 @@ import { shareFoldSums } from './plan-rules/share-fold-sums.js';
 import { sliceWholeResult } from './plan-rules/slice-whole-result.js';
 import { planRuleTable, rulesFor, runPlanRules } from './run-plan-rules.js';
 
-/** For sessions: faster results are computed whole, since looking for their parts takes as long. @units seconds */
+/** For sessions: faster results are computed whole, as looking takes as long. @units seconds */
 export const MIN_PARTIAL_SECONDS = 2e-4;
 
 /** In the order they are tried at a node; the first proposal that pays is taken. */

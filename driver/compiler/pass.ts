@@ -45,7 +45,7 @@ export interface PassContext {
   readonly transients: Likelihood<Expr>;
   /** Absent: nothing cached is built upon. */
   readonly partial?: PartialReuseOptions;
-  /** The value of a node that is there, `pending` while another execution computes it, undefined otherwise. */
+  /** A node's value if there; `pending` if another execution computes it; else undefined. */
   readonly find: (expr: Expr) => Value | 'pending' | undefined;
   readonly verify: boolean;
   /** Told the plan as text after each rule and pass that changed it. */

@@ -59,7 +59,7 @@ export const passes: readonly Pass[] = [
   lifetimes,
 ];
 
-/** The physical plan of these expressions. Nothing runs and nothing is claimed. @throws InternalError, UnsupportedError */
+/** The physical plan of these nodes. Runs nothing. @throws InternalError, UnsupportedError */
 export function compile(roots: readonly Expr[], context: PassContext): Plan {
   return runPasses(passes, roots, context);
 }

@@ -19,7 +19,7 @@ export interface Candidate {
   readonly isSink: boolean;
   /** Passes over data that must have ended before, wherever they run. */
   readonly wave: number;
-  /** Expected time of everything this node will cost on that backend, now and in later plans. @units seconds */
+  /** Expected time of all this node costs on that backend, now and later. @units seconds */
   readonly seconds: (backend: Backend) => number;
 }
 
@@ -33,7 +33,7 @@ export interface TravellingValue {
   readonly readers: readonly Candidate[];
   /** Backends that read it whatever is chosen. */
   readonly readAt: readonly Backend[];
-  /** Plans expected to read it after this one, which share the cost of a transfer whose copy is kept. */
+  /** Plans expected to read it after this one; they share the cost of a transfer that is kept. */
   readonly later: number;
   /** Backends that have a copy already. */
   readonly copies: readonly Backend[];

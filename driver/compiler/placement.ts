@@ -120,7 +120,7 @@ function backendFor(
   return chosen === undefined || context.devices.includes(chosen) ? context.local : chosen;
 }
 
-/** What a node on `at` finds where its rule takes rows: row blocks there, data elsewhere that can be walked by rows, or neither. */
+/** What a node on `at` finds where its rule takes rows: row blocks, other row data, or neither. */
 function rowOperands(
   plan: Plan,
   expr: Expr,
@@ -143,7 +143,7 @@ function rowOperands(
   return found;
 }
 
-/** Small generated operands (fold numbers, say) of a blocked consumer are made block by block with it. */
+/** Small generated operands of a blocked consumer (fold numbers) are made with it by blocks. */
 function blockSmallOperands(plan: Plan): void {
   for (let i = plan.nodes.length - 1; i >= 0; i--) {
     const node = plan.nodes[i]!;
@@ -186,7 +186,7 @@ function numberWaves(plan: Plan): void {
   }
 }
 
-/** Blocked values that are asked for, or read by a node that needs them whole or on another backend, are written out. */
+/** Blocked values that are asked for, or read whole or on another backend, are written out. */
 function markNeededWhole(plan: Plan): void {
   for (const root of plan.roots) {
     const node = plan.nodeOf.get(root);

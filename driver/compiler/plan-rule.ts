@@ -13,7 +13,7 @@ export interface PlanContext extends NodeMaker {
   readonly roots: readonly Expr[];
   /** True for nodes whose value exists or is being computed; nothing below them is looked at. */
   isThere(expr: Expr): boolean;
-  /** True when the node's value can be read without computing: cached on the host, or in the durable store. */
+  /** True when the node's value is cached on the host or stored durably: nothing is computed. */
   isCached(expr: Expr): boolean;
   /** Cached nodes of this operator that its `findBy` made findable under `key`, oldest first. */
   siblings(op: OpDef, key: Expr): readonly Expr[];
@@ -39,7 +39,7 @@ export interface Proposal {
 export interface Weighed {
   /** Every node made for the answer, parts of other answers among them. */
   readonly made: readonly Expr[];
-  /** This answer's share of what the rule makes; a later rule that costs no more is taken instead. @units seconds */
+  /** This answer's share of what the rule makes; a later rule wins at equal cost. @units seconds */
   readonly seconds: number;
 }
 
@@ -50,7 +50,7 @@ export interface PlanRule {
   readonly ops: readonly OpDef[];
   /** What it does, as mathematics; `[..]` marks what is cached. */
   readonly algebra: string;
-  /** It saves reading files, so it is asked for nodes over files however quick they are, and for no others. */
+  /** It saves reading files: it is asked for all nodes over files, however quick, and no others. */
   readonly savesReading?: true;
   readonly apply: (expr: Expr, context: PlanContext) => Proposal | undefined;
 }

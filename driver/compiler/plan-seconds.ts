@@ -4,7 +4,7 @@ import type { CostModel } from '../cost/cost-model.js';
 import { denseBytes } from '../ir/expr.js';
 import { isTarget, type Plan } from './plan.js';
 
-/** Work of every node, each backend's start once a pass, and what comes back to the host. @units seconds */
+/** Work of all nodes, each backend's start per pass, and transfers to the host. @units seconds */
 export function planSeconds(plan: Plan, costs: CostModel): number {
   let seconds = 0;
   const passes = new Set<string>();

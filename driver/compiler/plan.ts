@@ -17,7 +17,7 @@ export interface PlanNode {
   wave: number;
   how: Evaluation;
   stays: Stay;
-  /** How often the plan reads its value, which is let go after the last time. Written by `lifetimes`. */
+  /** How often the plan reads its value; the last read drops it. Written by `lifetimes`. */
   reads: number;
 }
 
@@ -76,7 +76,7 @@ export interface CellChain {
 
 /** A blocked value that pays for its storage. */
 export interface Checkpoint {
-  /** `shared`: several passes of this plan read it. `repeated`: other plans are expected to. `lineage`: it ends a long chain. */
+  /** `shared`: by this plan's passes. `repeated`: by other plans. `lineage`: ends a long chain. */
   readonly reason: 'shared' | 'repeated' | 'lineage';
   /** Passes expected to read it, in this plan and later ones. */
   readonly reads: number;
@@ -106,11 +106,11 @@ export interface Plan {
   readonly pending: ReadonlySet<Expr>;
   /** What passes over data run for, in order. Written by `lifetimes`. */
   targets: readonly Target[];
-  /** Host operators that work elsewhere waits for, directly or through others: run first, it starts soonest. */
+  /** Host operators that work elsewhere awaits, even indirectly: run first so it starts early. */
   awaited: ReadonlySet<PlanNode>;
-  /** Values held by a backend that host operators read: brought from the start of the execution on. */
+  /** Values held by a backend that host operators read: fetched from the execution's start. */
   readonly prefetch?: readonly Expr[];
-  /** Host values that travel to remote backends as soon as they are there, since programs read them whole. */
+  /** Host values that programs read whole; they go to remote backends as soon as they are there. */
   readonly broadcast?: ReadonlySet<Expr>;
   /** What each device is given together; every node of a device is in one. */
   readonly segments?: readonly DeviceSegment[];
@@ -161,12 +161,12 @@ export function readersOf(plan: Plan): Map<Expr, PlanNode[]> {
   return readers;
 }
 
-/** Whether `node` reads `below` by row blocks within one segment; otherwise `below` must be kept to be read. */
+/** Whether `node` reads `below` by row blocks in one segment; otherwise `below` must be kept. */
 export function isInside(node: PlanNode, below: PlanNode): boolean {
   return isOverRows(node) && below.how.kind === 'rows' && below.backend === node.backend;
 }
 
-/** Nodes over row blocks needed to evaluate `targets`, inputs first, ending at values that exist before the segment. */
+/** Nodes over row blocks that `targets` need, inputs first, from values there before them. */
 export function segmentNodes(
   plan: Plan,
   targets: readonly PlanNode[],

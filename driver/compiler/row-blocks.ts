@@ -1,4 +1,4 @@
-/** Which values are walked by rows and not handed over whole, and how an operator takes its operands on a backend. */
+/** Which values are walked by rows, and how an operator takes its operands on a backend. */
 
 import type { Backend } from '../backend/backend.js';
 import { isFrameData } from '../frame/frame-data.js';
@@ -6,7 +6,7 @@ import { denseBytes, type Expr } from '../ir/expr.js';
 import type { RowRule } from '../ir/op-def.js';
 import type { Value } from '../ir/value.js';
 
-/** Results of reductions below this size are made where the data are, however small those are. @units bytes */
+/** Results of reductions below this size are made where the data are, small or not. @units bytes */
 const LARGE_RESULT_BYTES = 64 * 1024 * 1024;
 
 /**
@@ -32,7 +32,7 @@ export function isHostData(expr: Expr, available: ReadonlyMap<Expr, Value>): boo
   return denseBytes(value) >= DATA_BYTES || isFrameData(expr);
 }
 
-/** The operator's row rule there: where row blocks stay, operators that only move rows take them by rows too. */
+/** The row rule there: where row blocks stay, operators that only move rows take rows too. */
 export function rowRuleOn(expr: Expr, backend: Backend): RowRule {
   const rule = expr.op.rowRule(expr.inputs, expr.attrs);
   if (rule.kind !== 'whole' || backend.capabilities.blocks !== 'resident') return rule;
@@ -40,7 +40,7 @@ export function rowRuleOn(expr: Expr, backend: Backend): RowRule {
   return blocked === undefined ? rule : { kind: 'map', blocked };
 }
 
-/** Whether a node on that backend takes this operand by rows wherever it occurs among its inputs. */
+/** Whether a node on that backend takes this operand by rows wherever it is an input. */
 export function takesByRows(expr: Expr, input: Expr, backend: Backend): boolean {
   const rule = rowRuleOn(expr, backend);
   if (rule.kind === 'source') return true;

@@ -8,14 +8,14 @@ import type { Expr, NodeMaker } from '../ir/expr.js';
 import type { OpDef } from '../ir/op-def.js';
 
 export interface RuleContext extends NodeMaker {
-  /** True when something else in this plan also needs the node's value, or it was simplified for its own sake before. */
+  /** True when the plan needs the node's value elsewhere, or simplified it by itself before. */
   isShared(expr: Expr): boolean;
 }
 
 export interface Rule {
   /** verb-object, the file's name. */
   readonly name: string;
-  /** `down`: before the inputs are simplified, for patterns that inner rewrites would hide. `up`: after. */
+  /** `down`: before the inputs, for patterns that inner rewrites would hide. `up`: after them. */
   readonly direction: 'up' | 'down';
   /** The operators it starts from. */
   readonly ops: readonly OpDef[];

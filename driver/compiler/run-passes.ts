@@ -14,7 +14,7 @@ import { verifyPlan } from './verify-plan.js';
 /** Plans up to this many nodes are printed node by node, and after each rule. */
 export const MAX_LISTED = 200;
 
-/** @throws InternalError naming the pass that broke an invariant; UnsupportedError when no backend has a kernel */
+/** @throws InternalError naming the pass that broke an invariant; UnsupportedError for no kernel */
 export function runPasses(
   passes: readonly Pass[],
   roots: readonly Expr[],

@@ -17,7 +17,7 @@ export interface PartialReuseOptions {
   readonly siblings: PlanContext['siblings'];
   /** Expected time of one node. @units seconds */
   readonly estimate: (expr: Expr) => number;
-  /** Nodes expected to take less are not looked at: finding an answer would cost more. Default 0. @units seconds */
+  /** Nodes expected to take less are skipped: searching costs more. Default 0. @units seconds */
   readonly minSeconds?: number;
   /** What is new may cost this share of the node it replaces. Default 0.75: estimates are rough. */
   readonly maxRatio?: number;
@@ -78,7 +78,7 @@ export function rulesFor(
   return rules.filter(({ savesReading }) => (savesReading ? expr.readsFiles : !isQuick));
 }
 
-/** Rewrites what can be answered from cached parts. Returns the roots themselves where nothing can. */
+/** Rewrites what can be answered from cached parts. Returns the same roots where nothing can. */
 export function runPlanRules(
   roots: readonly Expr[],
   maker: NodeMaker,

@@ -9,7 +9,7 @@ import { type Expr, type NodeMaker, shapeText, topological } from '../ir/expr.js
 import type { OpDef } from '../ir/op-def.js';
 import type { Rule, RuleContext } from './rule.js';
 
-/** Where results are kept: on the nodes, so that a simplified node costs one look, or beside them. */
+/** Where results are kept: on the nodes, where a look finds them, or beside them. */
 export interface Memo {
   get(expr: Expr): Expr | undefined;
   set(expr: Expr, simplified: Expr): void;
@@ -92,7 +92,7 @@ class RuleRun {
   /** Rewrites of this run, for printing the whole plan while it is being traced. */
   readonly #rewritten = new Map<Expr, Expr>();
   #uses: Map<Expr, number> | undefined;
-  /** Nodes on the way down now; meeting one again means that rules built a node on top of itself. */
+  /** Nodes on the way down; meeting one again means that rules built a node on top of itself. */
   readonly #active = new Map<Expr, Frame>();
 
   constructor(

@@ -31,7 +31,7 @@ const FRESH_BYTES_PER_SECOND = 1.4e9;
 /** Planning and starting one operator. @units seconds */
 const START_SECONDS = 2e-6;
 
-/** A loop that carries a cheap step from plan to plan shows itself in its first turns: how often steps that were not kept came again. */
+/** Whether a loop carries a cheap step on: how often steps that were not kept were asked again. */
 export function transientHistory(): Likelihood<Expr> {
   return new Likelihood({
     // Two forms that share a number only share their counts.
@@ -92,7 +92,7 @@ function markTransients(plan: Plan, context: PassContext): void {
   }
 }
 
-/** What a cell-by-cell step costs: the same for all of one operator and shape, of which plans have thousands. */
+/** The cost of a cell-by-cell step, equal for one operator and shape: plans have thousands. */
 interface Step {
   readonly rows: number;
   readonly cols: number;

@@ -78,7 +78,7 @@ function verifyChains(pass: string, plan: Plan): void {
   }
 }
 
-/** Runs what can run, each pass over data for itself: what is read is there still, and at the end only what was asked for. */
+/** Runs each pass on paper: values must be there when read, and at the end only those asked for. */
 function verifyLifetimes(pass: string, plan: Plan): void {
   const left = new Map<Expr, number>();
   const fail = failing(pass);

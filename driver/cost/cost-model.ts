@@ -28,11 +28,11 @@ export interface LearnedFactor {
 
 export type Learned = Readonly<Record<string, LearnedFactor>>;
 
-/** Exponential average: the weight of a new measurement once many are in; the first ones weigh more. */
+/** Exponential average: the weight of a new measurement; the first few weigh more than this. */
 const WEIGHT = 0.2;
 /** Measured over expected beyond this, either way, counts as this much while a factor is new. */
 const MAX_RATIO = 4;
-/** The same for a factor that is known: an outlier counts hardly more than any other measurement (Huber, 1964). */
+/** The same for a known factor: an outlier counts little more than others (Huber, 1964). */
 const MAX_KNOWN_RATIO = 1.5;
 /** From so many measurements on a factor is known. */
 const KNOWN_SAMPLES = 4;
@@ -100,7 +100,7 @@ export class CostModel {
     return this.#move(`${backend.name}/down`, bytes, backend.costs?.downloadBytesPerSecond);
   }
 
-  /** From one backend to another; between two that are not the host it goes through the host. @units bytes -> seconds */
+  /** Between backends; two that are not the host transfer through it. @units bytes -> seconds */
   transferSeconds(from: Backend, to: Backend, bytes: number): number {
     if (from === to) return 0;
     return this.download(from, bytes).seconds + this.upload(to, bytes).seconds;
@@ -120,7 +120,7 @@ export class CostModel {
     this.#changes++;
   }
 
-  /** Whether this process measured all of these parts before; from now on it has. The first time compiles and loads. */
+  /** Whether this process measured all these parts before; marks them. First times load code. */
   isWarm(parts: readonly CostPart[]): boolean {
     const before = this.#met.size;
     for (const { key, seconds } of parts) if (seconds > 0) this.#met.add(key);
@@ -158,7 +158,7 @@ export class CostModel {
   }
 }
 
-/** Element-wise operators run at one rate and are learned together; every other operator for itself. */
+/** Element-wise operators share one rate and are learned together; every other one is by itself. */
 function workKey(backend: Backend, expr: Expr): string {
   return `${backend.name}/${expr.op.elementwise ? 'elementwise' : expr.op.name}`;
 }

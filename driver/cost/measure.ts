@@ -9,9 +9,9 @@ import { denseBytes, type Expr } from '../ir/expr.js';
 import type { Handle, Value } from '../ir/value.js';
 import type { CostModel, CostPart } from './cost-model.js';
 
-/** Operators expected to take less are not looked at: there are thousands of them, and placing them costs nothing. @units seconds */
+/** Quicker operators are skipped: there are thousands, and placing them is free. @units seconds */
 const MIN_OPERATOR_SECONDS = 1e-3;
-/** The first time a process does something shorter than this, it compiled and loaded code for the most part. @units seconds */
+/** A first measurement shorter than this was mostly compiling and loading code. @units seconds */
 const WARM_SECONDS = 0.25;
 
 /** One operator run alone over values in its backend's reach. */

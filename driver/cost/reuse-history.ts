@@ -41,7 +41,7 @@ export class ReuseHistory {
     return this.#reads.get(expr) ?? 0;
   }
 
-  /** Later plans expected to read it. Data of a frame are read at least once more: models are fitted, then scored. */
+  /** Later plans expected to read it. Frame data are read once more at least, for scoring. */
   expected(expr: Expr): number {
     const reads = this.reads(expr);
     const earlier = this.#earlierReads(expr);

@@ -23,7 +23,7 @@ export interface FeatureOptions {
   readonly other?: boolean | undefined;
   /** bin: how many bins of equal count (default 10), or the inner edges, ascending. */
   readonly bins?: number | readonly number[] | undefined;
-  /** Stands in for a missing value: `mean` of the training rows, `zero`, a number, or a category. */
+  /** Replaces a missing value: `mean` of the training rows, `zero`, a number, or a category. */
   readonly impute?: number | string | undefined;
 }
 

@@ -37,7 +37,7 @@ export interface FeatureSelection {
   readonly predefined?: { readonly column: string };
 }
 
-/** Mean imputation of one encoded column: where the indicator is 1 it takes the training rows' mean. */
+/** Mean imputation of an encoded column: where the indicator is 1, the training rows' mean. */
 export interface MeanImputation {
   readonly kind: 'mean';
   /** Positions among the encoded columns. */
@@ -156,7 +156,7 @@ function assemble(
   return { features, columns, imputations, summary, warnings };
 }
 
-/** Profiles each distinct expression once; an error about an expression names the feature it is of. */
+/** Profiles each distinct expression once; an error about an expression names its feature. */
 async function profileAll(
   engine: Pick<FrameEngine, 'profile'>,
   description: FrameDescription,

@@ -33,7 +33,7 @@ export class FileProfiles implements Pick<FrameEngine, 'profile'> {
   readonly #engine: Pick<FrameEngine, 'profile' | 'profileFiles'>;
   readonly #memo: Memo;
   readonly #onScan: (files: readonly FrameFile[]) => void;
-  /** By request, then by file: what `profile` learned, so that parts of the data can be looked at. */
+  /** What `profile` learned, by request, then by file, so that parts of the data can be viewed. */
   readonly #known = new Map<string, Map<FrameFile, ColumnProfile>>();
 
   /** @param onScan called as the engine begins to read files */

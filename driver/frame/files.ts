@@ -97,7 +97,7 @@ async function listFolder(path: string, format: FrameFormat | undefined): Promis
   return { ...oneFormat(path, known.sort(byText), format), root: resolve(path) };
 }
 
-/** Adds the visible files of a folder and of the partitions below; returns how many entries the folder has. */
+/** Adds the visible files of a folder and its partitions; returns the folder's entry count. */
 async function walkPartitions(folder: string, found: string[]): Promise<number> {
   const entries = await readdir(folder, { withFileTypes: true });
   for (const entry of entries) {
@@ -137,7 +137,7 @@ function oneFormat(
   return { format: first as FrameFormat, paths };
 }
 
-/** Whether a folder on the way is one that writers keep for themselves: `_temporary`, `_delta_log`. */
+/** Whether a folder in the path is one writers keep for themselves: `_temporary`, `_delta_log`. */
 function isUnderHidden(path: string): boolean {
   const folders = path.split('/').slice(0, -1);
   return folders.some((folder) => folder.startsWith('_') && !isPartition(folder));

@@ -62,7 +62,7 @@ export function groupFolds(
   };
 }
 
-/** @throws DataError for missing values, values that are no whole number from -1, or a single fold of all rows */
+/** @throws DataError for missing values, numbers not whole or below -1, or one fold of all rows */
 export function predefinedFolds(
   column: string,
   sql: string,
@@ -129,7 +129,7 @@ function checkFoldColumn(role: string, column: string, profile: ColumnProfile): 
   }
 }
 
-/** numpy's order of strings, which is that of UTF-8 bytes; JavaScript's own differs beyond the basic plane. */
+/** numpy's order of strings: UTF-8 bytes. JavaScript's order differs beyond the basic plane. */
 function byCodePoint(a: string, b: string): number {
   return Buffer.compare(Buffer.from(a), Buffer.from(b));
 }

@@ -52,7 +52,7 @@ export class Frame {
   }
 
   /**
-   * Folds of rows that are shuffled within each of several files, so that a row's fold never depends
+   * Folds of rows shuffled within each of several files, so that a row's fold never depends
    * on the files beside it; undefined for one file, whose rows `kfold` shuffles.
    * @shape [rows, 1]
    */

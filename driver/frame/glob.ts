@@ -39,7 +39,7 @@ export async function expandGlob(pattern: string): Promise<string[]> {
   return [...walk.found].sort(byText);
 }
 
-/** Refuses braces that stand for too many patterns, without writing them out. @throws ConfigError */
+/** Refuses braces that make too many patterns, without writing these out. @throws ConfigError */
 export function requireBounded(pattern: string): void {
   const count = alternatives(pattern, { at: 0 }, false);
   if (count <= MAX_ALTERNATIVES) return;
@@ -49,7 +49,7 @@ export function requireBounded(pattern: string): void {
   );
 }
 
-/** Refuses what an engine's own matcher, a backtracking one, may take for ever over. @throws ConfigError */
+/** Refuses what the backtracking matcher of an engine may never finish. @throws ConfigError */
 export function requireFewStars(pattern: string): void {
   const parts = pattern.split('/');
   const stars = parts.map((part) => part.match(/\*+/g)?.length ?? 0);
@@ -186,7 +186,7 @@ function fits(token: Exclude<Token, '*'>, char: string): boolean {
   return 'char' in token ? token.char === char : token.matches(char);
 }
 
-/** How many plain patterns the text from `at` stands for, up to its end or, inside braces, to a comma or brace. */
+/** Number of plain patterns in the text from `at` to its end or, in braces, to a comma or brace. */
 function alternatives(pattern: string, place: { at: number }, isInside: boolean): number {
   let count = 1;
   while (place.at < pattern.length) {

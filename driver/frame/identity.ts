@@ -38,7 +38,7 @@ interface Entry {
   readonly usedAt: number;
 }
 
-/** Stamps of the files identified by this process, settled or not: what `verifyUnchanged` compares with. */
+/** Stamps of files identified by this process, settled or not; `verifyUnchanged` compares them. */
 const seen = new Map<string, { readonly stamp: string; readonly digest: string }>();
 
 /**
@@ -122,7 +122,7 @@ export async function readUnchanged<T>(source: FrameSource, read: () => Promise<
   return result;
 }
 
-/** The change of a file of the source that explains an error of reading it, else the error itself. */
+/** The file change of the source that explains an error of reading it, else the error itself. */
 export async function causeOf(source: FrameSource, error: unknown): Promise<unknown> {
   try {
     await verifyUnchanged(source);

@@ -8,7 +8,7 @@
 import type { ColumnProfile, ProfileRequest } from '../ir/frame-engine.js';
 import { sqlText } from '../operators/encode-block.js';
 
-/** Distinct values of one file that are kept with their counts; beyond, the files are profiled together. */
+/** Distinct values of one file kept with counts; with more, the files are profiled together. */
 export const FILE_VALUES = 20_000;
 
 export type ValueCount = ColumnProfile['top'][number];
@@ -18,7 +18,7 @@ export function isComplete(profile: ColumnProfile): boolean {
   return profile.top.length === profile.distinct;
 }
 
-/** The profile over all files, `top` cut to what is asked; undefined when a vocabulary is incomplete or types differ. */
+/** The profile over all files with `top` values; undefined for cut vocabularies, unequal types. */
 export function mergeProfiles(
   profiles: readonly ColumnProfile[],
   top: number,
@@ -46,7 +46,7 @@ export function mergeProfiles(
   };
 }
 
-/** All values with their counts, most frequent first, ties by the bytes of their text; undefined when a list is cut. */
+/** All values with counts, most frequent first, ties by bytes; undefined when a list is cut. */
 function mergeCounts(profiles: readonly ColumnProfile[]): ValueCount[] | undefined {
   const counts = new Map<string, number>();
   for (const profile of profiles) {
@@ -60,13 +60,13 @@ function mergeCounts(profiles: readonly ColumnProfile[]): ValueCount[] | undefin
 
 const SURROGATE = /[\ud800-\udfff]/;
 
-/** Order of UTF-8 bytes, which both engines sort text by. JavaScript's own differs only where surrogates occur. */
+/** Order of UTF-8 bytes, as both engines sort text. JavaScript's differs only with surrogates. */
 function byBytes(a: string, b: string): number {
   if (SURROGATE.test(a) || SURROGATE.test(b)) return Buffer.compare(Buffer.from(a), Buffer.from(b));
   return a < b ? -1 : a > b ? 1 : 0;
 }
 
-/** Expression whose distinct values quantiles are merged from: the very float64 they are taken of. */
+/** Expression whose distinct values merge to quantiles: exactly the float64 they are taken of. */
 export function quantileValues(request: ProfileRequest): ProfileRequest {
   const text = sqlText({ ...request, sql: `CAST((${request.sql}\n) AS DOUBLE)` });
   return { ...text, top: FILE_VALUES, quantiles: [] };

@@ -11,14 +11,14 @@ import { type EncodedFeature, type EncodedPart, featureWidth } from '../operator
 import { isComplete } from './merge-profiles.js';
 import { byCategory } from './resolve-feature.js';
 
-/** A part's list of categories is taken whole up to so many times the columns they share, and so many more. */
+/** A part's categories are taken whole up to WIDEST times the shared columns plus SHORT_LIST. */
 const WIDEST = 2;
 const SHORT_LIST = 8;
 
 /**
  * What the parts of the data need of the features.
  * @param parts the files of each, in order
- * @param profileOf the profile of an expression over some files, every value listed; undefined where there is none
+ * @param profileOf the profile of an expression over some files, every value listed, or undefined
  */
 export function encodedParts(
   features: readonly EncodedFeature[],

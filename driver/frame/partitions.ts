@@ -102,7 +102,7 @@ export function partitionColumns<T extends string>(
   });
 }
 
-/** As attributes of lineage, which read text as Unicode's normal form: two folders may differ in nothing else. */
+/** As attributes of lineage, which read text normalised: folders may differ in nothing else. */
 export function partitionAttr(partition: readonly PartitionValue[]): AttrValue {
   return partition.map(({ name, type, value }) => {
     return [encodeURIComponent(name), type, value === null ? null : encodeURIComponent(value)];

@@ -11,7 +11,7 @@ import { memoryShares } from '../support/memory.js';
 
 /** More parts than this cost more in small steps than they save. */
 const MAX_PARTS = 64;
-/** Files a group has at most, in mean sizes: where no file ends a group for long, its length does. */
+/** Most files of a group, in mean sizes: where no file ends a group for long, this length does. */
 const LONGEST = 3;
 
 /**

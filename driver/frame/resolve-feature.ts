@@ -10,12 +10,12 @@ import type { PlannedFeature } from './feature-spec.js';
 import { compareNumbers } from './number-text.js';
 import { textLiteral } from './sql/literal.js';
 
-/** Categories a feature may have; more make a model nobody can read and a lineage nobody can store. */
+/** The most categories of a feature: a model with more is unreadable and its lineage too large. */
 export const MAX_CATEGORIES = 100_000;
 
 export interface ResolvedFeature {
   readonly features: readonly EncodedFeature[];
-  /** The second feature is the indicator of the first one's missing values, whose mean is to be imputed. */
+  /** The second feature indicates missing values of the first, whose mean is to be imputed. */
   readonly imputeMean: boolean;
   readonly warnings: readonly string[];
 }
@@ -204,7 +204,7 @@ function count(n: number, noun: string): string {
   return `${n} ${noun}${n === 1 ? '' : 's'}`;
 }
 
-/** Numbers by value before texts; texts by code unit. The order of one-hot columns on every engine. */
+/** Numbers by value before texts by code unit: the order of one-hot columns on every engine. */
 export function byCategory(a: string, b: string): number {
   const x = numeric(a);
   const y = numeric(b);

@@ -194,12 +194,12 @@ function widened(
   return `the files have ${found}; all are read as ${type}`;
 }
 
-/** Names of columns as a CSV file gives them: trimmed, each one different from the others in more than case. */
+/** Names of columns as a CSV file gives them: trimmed, and all distinct when case is ignored. */
 export function headerNames(cells: readonly string[]): string[] {
   return distinctNames(cells.map((cell) => cell.replace(/^[ \t\n\v\f\r]+|[ \t\n\v\f\r]+$/g, '')));
 }
 
-/** Empty names are `column0`, .. by their place; a name there already, whatever its case, gets `_1`, `_2`, .. */
+/** Empty names are `column0`, .. by place; one already there, in any case, gets `_1`, `_2`, .. */
 export function distinctNames(given: readonly string[]): string[] {
   const all = new Set(given.map((name) => name.toLowerCase()));
   const taken = new Set<string>();

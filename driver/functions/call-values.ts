@@ -14,7 +14,7 @@ export interface TakenApart {
   readonly parts: readonly (Matrix | Scalar)[];
 }
 
-/** @param where the beginning of error messages @throws DTypeError for what is neither matrix, scalar nor plain data */
+/** @param where start of error messages @throws DTypeError unless matrix, scalar or plain data */
 export function takeApart(value: unknown, where: string): TakenApart {
   const parts: (Matrix | Scalar)[] = [];
   const seen: object[] = [];

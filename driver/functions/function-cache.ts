@@ -3,7 +3,7 @@
  * memory, then in the durable store; all its outputs or none. An output is a `call` node, the same
  * in every process, and its value is one with that of the operator that computed it. Invariants: a
  * call in flight is shared by all that ask, and counted for the run that runs it; a call that
- * failed, or whose outputs are not the same each time, leaves nothing behind. Source: multi-level reuse of LIMA (SIGMOD 2021), section 4.2.
+ * failed, or whose outputs vary, leaves nothing behind. Source: LIMA (SIGMOD 2021), section 4.2.
  */
 import { PlanError } from '../errors.js';
 import { type AttrValue, canonicalAttr } from '../ir/attrs.js';
@@ -75,10 +75,10 @@ interface CallAttrs {
 
 /** Calls remembered; older ones are found again in the durable store only. */
 const MAX_CALLS = 65_536;
-/** Functions of every session by name and version, so that a value that was dropped can be computed again. */
+/** All sessions' functions by name and version, so that a dropped value can be computed again. */
 const functions = new Map<string, ReusableFunction>();
 
-/** Makes a function known to lineage read back and to values that were dropped. The last definition counts. */
+/** Makes a function known to restored lineage and dropped values. The last definition counts. */
 export function register(fn: ReusableFunction): void {
   functions.set(functionId(fn.name, fn.version), fn);
 }
@@ -110,7 +110,7 @@ export class FunctionCache {
     return counts;
   }
 
-  /** The outputs of a call, computed at most once. @throws what the function throws, DTypeError for its arguments */
+  /** A call's outputs, computed once at most. @throws the function's errors, DTypeError */
   async call(host: CallHost, fn: ReusableFunction, given: readonly unknown[]): Promise<unknown> {
     const { name, version } = fn;
     const counts = this.countsOf(name, version);
@@ -135,7 +135,7 @@ export class FunctionCache {
     return facades(host, answer.template, answer.nodes);
   }
 
-  /** Values of `call` nodes among what these roots need, computed if nobody has them. @param isThere ends the search */
+  /** Values of `call` nodes that these roots need, computed if absent. @param isThere ends paths */
   async values(
     host: CallHost,
     roots: readonly Expr[],
@@ -268,7 +268,7 @@ export class FunctionCache {
     return nodes.every((node) => this.#cache.probe(host.simplified(node)) !== undefined);
   }
 
-  /** Puts a value under its `call` node; together with the operator that computed it, if that is cached. */
+  /** Puts a value under its `call` node, and with the cached operator that computed it, if any. */
   #keep(
     host: CallHost,
     node: Expr,

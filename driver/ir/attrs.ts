@@ -20,7 +20,7 @@ export type Attrs = { readonly [key: string]: AttrValue };
 /** The attributes of operators that have none; shared so that interning them costs nothing. */
 export const noAttrs: Attrs = Object.freeze({});
 
-/** Canonical text of an attribute value; the part of a node's meaning that is not operator or inputs. */
+/** Canonical text of an attribute value: the part of a node besides its operator and inputs. */
 export function canonicalAttr(value: AttrValue): string {
   if (typeof value === 'number') return value === 0 ? '0' : String(value);
   if (typeof value === 'string') return JSON.stringify(value.normalize('NFC'));
@@ -37,7 +37,7 @@ export function canonicalAttr(value: AttrValue): string {
   throw new InternalError(`attrs: expected JSON-like values, got ${typeof value}`);
 }
 
-/** Fields in the order of their names. Operators write theirs in any order, mostly few, so they are sorted by hand. */
+/** Fields in the order of their names, checked by hand: operators write few, in any order. */
 function canonicalRecord(record: Attrs): string {
   const keys = Object.keys(record);
   let isSorted = true;

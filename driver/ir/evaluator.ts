@@ -1,4 +1,4 @@
-/** What the matrix API needs of a session, or of one of its runs: make nodes and get their values. */
+/** What the matrix API needs of a session or one of its runs: make nodes, and get their values. */
 import type { Attrs } from './attrs.js';
 import type { Expr } from './expr.js';
 import type { OpDef } from './op-def.js';
@@ -9,7 +9,7 @@ export interface Evaluator {
   readonly session?: Evaluator;
   /** The one node for this operator application. @throws ShapeError, DTypeError, PlanError */
   intern(op: OpDef, inputs: readonly Expr[], attrs?: Attrs, payload?: unknown): Expr;
-  /** The values of the nodes; nodes asked for in the same turn of the event loop are planned together. */
+  /** The values of the nodes; nodes asked for in one event-loop turn are planned together. */
   evaluate(exprs: readonly Expr[]): Promise<Value[]>;
   /** The plan of these nodes as text. `verbose`: after each compiler pass that changed it. */
   explain(exprs: readonly Expr[], options?: { readonly verbose?: boolean }): string;

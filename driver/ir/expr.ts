@@ -40,9 +40,9 @@ export class Expr implements Meta, Typed {
   lineage: string | undefined = undefined;
   /** The one API object of this node; owned by `driver/matrix`. */
   facade: unknown = undefined;
-  /** The equal, cheaper node the simplify pass rewrote this one to (itself when nothing applies). */
+  /** The equal, cheaper node that the simplify pass made of it (itself when nothing applies). */
   simplified: Expr | undefined = undefined;
-  /** Computed before and not kept: the next value is. Set by executions, read by the transients pass. */
+  /** Computed before but not kept: the next value is. Set by executions, read by transients. */
   wasTransient = false;
 
   constructor(

@@ -11,9 +11,9 @@ export type FrameFormat = 'parquet' | 'orc' | 'csv' | 'arrow' | 'jsonl';
 /** Where a frame's rows are. */
 export interface FrameSource {
   readonly format: FrameFormat;
-  /** True: files of it are not taken by themselves, since they mean something else alone, or since it is a part already. */
+  /** True: its files can't be read one by one, as they mean something else, or it is a part. */
   readonly isUndivided?: boolean;
-  /** Files in the order of their rows: sorted by path. Absolute paths, or URIs for remote storage. */
+  /** Files in the order of their rows: sorted by path. Absolute paths; URIs for remote storage. */
   readonly files: readonly FrameFile[];
   /** How they are read; part of the lineage. Absent: nothing was said. */
   readonly options?: ReadOptions;
@@ -43,11 +43,11 @@ export interface PartitionValue {
 /** One file and its identity; the identity, not the path, is part of the lineage. */
 export interface FrameFile {
   readonly path: string;
-  /** Local: SHA-256 of the content. Remote: digest over path, length, modification time, ETag or checksum. */
+  /** Local: SHA-256 of the content. Remote: digest over path, length, mtime, ETag or checksum. */
   readonly digest: string;
   readonly bytes: number;
   readonly rows: number;
-  /** Columns that stand in the names of its folders; part of the lineage. Absent: there are none. */
+  /** Columns named by its folders; part of the lineage. Absent: there are none. */
   readonly partition?: readonly PartitionValue[];
 }
 
@@ -86,11 +86,11 @@ export interface FrameDescription {
 /** Raw columns of one chunk of rows, as an engine delivers them to `encodeBlock`. */
 export interface RawChunk {
   readonly rows: number;
-  /** One per requested column: float64, NaN where missing; category codes are -1 where missing or unlisted. */
+  /** One per requested column: float64, NaN where missing; codes -1 where missing or unlisted. */
   readonly columns: readonly Float64Array[];
 }
 
-/** The engine that expressions are tied to. Absent: they are made of what means the same on every engine. */
+/** The engine that expressions are tied to. Absent: they mean the same on every engine. */
 export type SqlDialect = 'duckdb' | 'spark';
 
 /** An expression, in DuckDB's dialect unless it says another. */
@@ -138,7 +138,7 @@ export interface FrameEngine {
    * @throws DataError when nothing is there, a file can't be read, or columns of two files differ
    */
   describe(path: string, options?: DescribeOptions): Promise<FrameDescription>;
-  /** Profiles expressions over all rows in one scan. @throws DataError naming the expression that does not parse */
+  /** Profiles expressions over all rows in one scan. @throws DataError naming an unparsable one */
   profile(source: FrameSource, requests: readonly ProfileRequest[]): Promise<ColumnProfile[]>;
   /**
    * As `profile`, for each file by itself: `[file][request]`, in one scan over all files. Quantiles

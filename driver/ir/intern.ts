@@ -17,7 +17,7 @@ const INITIAL_SLOTS = 1 << 12;
 const CHUNK_BITS = 10;
 const CHUNK_NODES = 1 << CHUNK_BITS;
 const CHUNK_MASK = CHUNK_NODES - 1;
-/** More young nodes than this (some 350 MB) are made weak turn by turn, whether anything is evaluated or not. */
+/** More young nodes (some 350 MB) are made weak turn by turn, even if nothing is evaluated. */
 const MAX_YOUNG = 1 << 20;
 /** Freed nodes are looked for once so many were made since. */
 const TIDY_NODES = 1 << 14;
@@ -119,7 +119,7 @@ export class Interner {
     return meta;
   }
 
-  /** Called by the session when it has evaluated so many nodes: makes more than that weak, so that none wait for ever. */
+  /** Told how many nodes the session evaluated: makes more weak, so that none wait for ever. */
   weakenAfter(evaluated: number): void {
     this.weaken(4 * evaluated + 256);
   }
@@ -135,7 +135,7 @@ export class Interner {
     if (end === this.#nextId) this.#youngBytes = 0;
   }
 
-  /** Forgets freed nodes where there may be many; the table itself does when it is full, which may be long after. */
+  /** Forgets freed nodes where there may be many; otherwise the table waits until it is full. */
   tidy(): void {
     if (this.#nextId - this.#tidiedAt > TIDY_NODES) this.#rehash();
   }

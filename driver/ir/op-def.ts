@@ -46,7 +46,7 @@ export interface ConformanceCase {
 
 /**
  * Where a value comes from. `kernel`: a backend computes it from the operands and attributes.
- * `cells`: the leaf carries it. `number`: it is an attribute of the leaf. `files`: rows in files, no
+ * `cells`: the leaf carries it. `number`: an attribute of the leaf. `files`: rows in files, no
  * value of its own. `scan`: an engine reads it from the `files` below. `call`: the session has it,
  * or calls the function.
  */
@@ -61,7 +61,7 @@ export type Work = 'product' | 'factorise' | 'cells' | 'move';
 
 export type Axis = 'rows' | 'cols';
 
-/** One way to evaluate an operator part by part: over ranges, along an axis, of the operands that are cut. */
+/** One way to evaluate an operator part by part: over ranges, along an axis, of cut operands. */
 export interface Split {
   readonly axis: Axis;
   readonly cut: readonly boolean[];
@@ -71,7 +71,7 @@ export interface Split {
   readonly merge?: Merge | undefined;
 }
 
-/** An operand by which related results are found: by itself, or by what its rows or columns are of. */
+/** An operand that finds related results: by itself, or by what its rows or columns are of. */
 export interface Lookup {
   readonly operand: number;
   readonly by: 'self' | Axis;
@@ -110,7 +110,7 @@ export interface OpDef {
   readonly name: string;
   /** Small number unique in the process, assigned by `defineOp`; for hashing only. */
   readonly id: number;
-  /** Raised when the meaning of the operator changes, so that stored results of the old one miss. */
+  /** Raised when the operator's meaning changes, so that stored results of the old one miss. */
   readonly version: number;
   readonly arity: { readonly min: number; readonly max: number };
   /** Cell-by-cell with broadcasting of scalars, row vectors and column vectors. */
@@ -122,7 +122,7 @@ export interface OpDef {
   readonly work: Work;
   /** Operators whose cells are all the same: the value of each. */
   readonly constant?: (attrs: Attrs) => number;
-  /** Parts of an operand may be told apart through it: it binds or cuts them, or makes each column by itself. */
+  /** Parts of an operand show through it: it binds or cuts them, or makes each column by itself. */
   readonly isSeenThrough: boolean;
   /** Shape and sparsity of the result. @throws ShapeError, DTypeError, PlanError */
   readonly infer: (inputs: readonly Meta[], attrs: Attrs) => Meta;
@@ -160,11 +160,11 @@ export interface OpDef {
   ) => Float64Matrix;
   /** For `reduce` operators: merges two partial results; associative, and exact up to rounding. */
   readonly combine?: (a: Float64Matrix, b: Float64Matrix, attrs: Attrs) => Float64Matrix;
-  /** For `reduce` operators whose parts may be merged as nodes; `combine` follows from it where it is an operator. */
+  /** For `reduce` operators whose parts merge as nodes; gives `combine` where it is an operator. */
   readonly merge?: Merge;
   /** How it is evaluated over ranges of columns; over ranges of rows it is as its row rule says. */
   readonly colSplits?: (inputs: readonly Meta[], attrs: Attrs) => readonly Split[];
-  /** Operands by which partial reuse finds results over related ones; none where that is not worth an index. */
+  /** Operands by which partial reuse finds related results; none where an index is not worth it. */
   readonly findBy?: (inputs: readonly Meta[], attrs: Attrs) => readonly Lookup[];
   /** Sources that know what parts of their rows (files) need by themselves: the parts, in order. */
   readonly parts?: (
@@ -180,14 +180,14 @@ export interface OpDef {
     to: number,
     isOwn: boolean,
   ) => RowsAlone | undefined;
-  /** Reductions that can take parts with columns and values of their own: the node from its parts, in order. */
+  /** Reductions over parts with their own columns and values: the node from its parts, in order. */
   readonly overParts?: (whole: Expr, parts: readonly PartOperands[], maker: NodeMaker) => Expr;
   readonly cases: readonly ConformanceCase[];
 }
 
 let nextOpId = 1;
 
-/** Which inputs a node takes by row blocks when it is evaluated by row blocks itself; none when it takes all of them whole. */
+/** Which inputs a node takes by row blocks when evaluated by row blocks; none if all are whole. */
 export function operandsByRows(
   op: OpDef,
   inputs: readonly Meta[],
@@ -230,7 +230,7 @@ export function mergeResults(
   return results.reduce((total, one) => maker.intern(merge, [total, one]));
 }
 
-/** Freezes an operator definition with the defaults: version 1, deterministic, a kernel over cells, `whole`, one flop a cell. */
+/** Freezes an operator. Defaults: version 1, deterministic, cell kernel, `whole`, 1 flop a cell. */
 export function defineOp(spec: OpSpec): OpDef {
   const arity = typeof spec.arity === 'number' ? { min: spec.arity, max: spec.arity } : spec.arity;
   const { merge } = spec;

@@ -3,7 +3,7 @@ import { type Expr, shapeText } from './expr.js';
 
 const MAX_ATTRS = 60;
 
-/** `#7 matmul{transposeA:true} (#3, #5) 100x1`; numbers are positions in the list, so plans compare across runs. */
+/** `#7 matmul{transposeA:true} (#3, #5) 100x1`; numbers are list positions, so plans compare. */
 export function printExprs(order: readonly Expr[]): string {
   const numbers = new Map<Expr, number>();
   return order

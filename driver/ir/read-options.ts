@@ -3,7 +3,7 @@
  */
 import type { FrameFormat } from './frame-engine.js';
 
-/** How the cells of a CSV file stand in it. Every field absent: RFC 4180 with a header line, in UTF-8. */
+/** How the cells stand in a CSV file. All fields absent: RFC 4180 with a header line, in UTF-8. */
 export interface CsvOptions {
   /** One character. Default: comma, semicolon, tab or bar, whichever the first line uses most. */
   readonly delimiter?: string;

@@ -33,7 +33,7 @@ export interface Handle {
 
 export type Value = DenseMatrix | Handle;
 
-/** A dense matrix over `data`, which is not copied. @throws RangeError if the length does not fit */
+/** A dense matrix over `data`, not copied. @throws RangeError if the length does not fit */
 export function dense(rows: number, cols: number): Float64Matrix;
 export function dense<C extends Cells>(rows: number, cols: number, data: C): DenseMatrix<C>;
 export function dense(

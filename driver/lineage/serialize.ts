@@ -37,7 +37,7 @@ export interface SerializeOptions {
 }
 
 export interface DeserializeOptions {
-  /** Where the files of a frame are now; must have the same digests in the same order. Default: where they were. */
+  /** Where a frame's files are now, with equal digests in equal order. Default: where they were. */
   readonly resolveFrame?: (source: FrameSource) => FrameSource;
   /** The cells of a literal stored by digest only. */
   readonly resolveLiteral?: (
@@ -57,7 +57,7 @@ export interface RestoredLineage {
 /** A few bytes may stand for very much text. @units bytes */
 const MAX_TEXT_BYTES = 1 << 28;
 
-/** The lineage of these nodes as plain JSON. Linear in the nodes; repeated stretches (loops) take next to no room. */
+/** These nodes' lineage as plain JSON, linear in the nodes; repeated stretches stay small. */
 export function serializeLineage(
   roots: readonly Expr[],
   options: SerializeOptions = {},
@@ -72,7 +72,7 @@ export function serializeLineage(
     left: options.literalsBytes ?? 1 << 20,
     each: options.literalBytes ?? 1 << 16,
   };
-  /** The place of attributes that stand in an earlier line, or the attributes, which then have the next place. */
+  /** The place of attributes in an earlier line, or the attributes, which get the next place. */
   const attrsText = (expr: Expr): string => {
     const isLiteral = expr.op.source === 'cells';
     // Of a literal the content tells them apart, which its attributes only name.

@@ -14,7 +14,7 @@ export const LINEAGE_FORMAT = 'reprise-lineage';
 /** Since 4 literals say their dtype. */
 export const LINEAGE_VERSION = 4;
 
-/** JSON; a number it has no word for is `{"$number": "NaN"}`, a key that begins with `$` has one more. */
+/** JSON; a number it can't write is `{"$number": "NaN"}`; a key starting with `$` gets another. */
 export type StoredValue =
   | number
   | string

@@ -52,12 +52,12 @@ export interface NormalOptions extends TypedOptions {
 
 export type RandOptions = UniformOptions | NormalOptions;
 
-/** Larger literals are told apart by the buffer that holds them, since hashing them would cost more than it saves. */
+/** Larger literals are told apart by their buffer: hashing would cost more than it saves. */
 const MAX_DIGEST_CELLS = 4096;
 const bufferIds = new WeakMap<ArrayBufferLike, number>();
 let nextBufferId = 1;
 
-/** A matrix of these rows. @throws ShapeError for rows of unequal length, DTypeError for cells that are not numbers */
+/** A matrix of rows. @throws ShapeError for unequal lengths, DTypeError for cells not numbers */
 export function matrix(session: Evaluator, rows: readonly (readonly number[])[]): Matrix;
 /** A matrix of this value's cells. */
 export function matrix(session: Evaluator, value: DenseMatrix, options?: MatrixOptions): Matrix;

@@ -15,7 +15,7 @@ import { scalarAttrs } from '../operators/scalar.js';
 import { withCallSite } from './call-site.js';
 import type { Matrix, Scalar } from './matrix.js';
 
-/** What an element-wise method takes beside its receiver. Numbers become scalars; shapes broadcast as in NumPy. */
+/** What an element-wise method takes. Numbers become scalars; shapes broadcast as in NumPy. */
 export type Operand = number | Scalar | Matrix;
 
 /** A scalar met by a matrix becomes a matrix; otherwise the receiver's kind stays. */
@@ -57,7 +57,7 @@ export function adapted(session: Evaluator, inputs: readonly Expr[]): readonly E
   );
 }
 
-/** Makes a node; errors of the operator name the caller's line. @throws ShapeError, DTypeError, PlanError */
+/** Makes a node; errors name the caller's line. @throws ShapeError, DTypeError, PlanError */
 export function makeExpr(
   session: Evaluator,
   op: OpDef,
@@ -129,7 +129,7 @@ export abstract class ElementWise<Self> {
   maximum<O extends Operand>(other: O): Combined<Self, O> {
     return this.#binary(ops.maximum, other);
   }
-  /** 1 where a = b, else 0. Whether two expressions are equal their nodes say: `a.expr === b.expr`. */
+  /** 1 where a = b, else 0. To compare expressions, compare nodes: `a.expr === b.expr`. */
   eq<O extends Operand>(other: O): Combined<Self, O> {
     return this.#binary(ops.eq, other);
   }
@@ -281,7 +281,7 @@ export abstract class ElementWise<Self> {
   }
 }
 
-/** Matrices are told from scalars by what only they have, since importing the class would close a cycle. */
+/** Tells matrices from scalars by what only they have; importing the class would close a cycle. */
 function isMatrixOperand(value: Operand): boolean {
   return typeof value === 'object' && 'matmul' in value;
 }

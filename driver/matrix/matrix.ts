@@ -118,7 +118,7 @@ export class Matrix extends ElementWise<Matrix> {
     return Matrix.of(session, this.expr);
   }
 
-  /** The cells; runs what is not there yet. Treat them as immutable: they may be shared with the cache. */
+  /** The cells; runs what is not there yet. Do not change them: the cache may share them. */
   value(): Promise<DenseMatrix> {
     return evaluateDense(this.session, this.expr);
   }
@@ -161,7 +161,7 @@ export class Matrix extends ElementWise<Matrix> {
     const assume = options.assume ?? 'general';
     return this.#with(ops.solve, [b], assume === 'general' ? undefined : { assume });
   }
-  /** The lower triangular L with L %*% t(L) = this. Running it throws SingularError unless positive definite. */
+  /** The lower triangular L, L %*% t(L) = this. Throws SingularError unless positive definite. */
   cholesky(): Matrix {
     return this.#with(ops.cholesky);
   }
@@ -309,7 +309,7 @@ export class Matrix extends ElementWise<Matrix> {
   }
 }
 
-/** Objects of 1x1 nodes that are held both as a scalar and as a matrix; the node's own slot has the first of them. */
+/** Objects of 1x1 nodes held both as a scalar and as a matrix; the node's slot has the first. */
 const scalarTwins = new WeakMap<Expr, Scalar>();
 const matrixTwins = new WeakMap<Expr, Matrix>();
 
@@ -319,7 +319,7 @@ function facadeOf<T extends object>(
   make: () => T,
   twins: WeakMap<Expr, T>,
 ): T {
-  // A node that is cached would keep the run alive; a table of a run's own costs more than the node.
+  // // A cached node would keep the run alive; a table of a run's own costs more than the node.
   if (sessionOf(session) !== session) return make();
   if (expr.facade === undefined) {
     const made = make();

@@ -1,4 +1,4 @@
-/** A + diag(d), or A + d * I for a scalar d, without the n x n matrix of zeros: the penalty of ridge regression. */
+/** A + diag(d), or A + d * I for a scalar d, without n x n zeros: the ridge penalty. */
 
 import { defineOp } from '../ir/op-def.js';
 import { dense } from '../ir/value.js';

@@ -1,4 +1,4 @@
-/** Operators that fold the cells of a matrix, of its rows or of its columns, a definition each; `aggregate.ts` says what they have in common. */
+/** Operators that fold all cells, rows or columns of a matrix. They share `aggregate.ts`. */
 import {
   colAggregate,
   fullAggregate,
@@ -46,8 +46,8 @@ export const rowMaxs = rowAggregate('rowMaxs', maxFold);
 /** Greatest of the cells of each column, 1 x cols; NaN if any of them is NaN. */
 export const colMaxs = colAggregate('colMaxs', maxFold);
 
-/** Zero-based column of the first greatest cell of each row, rows x 1; of the first NaN where there is one. */
+/** Zero-based column of the first greatest cell of each row, rows x 1; of the first NaN if any. */
 export const rowIndexMax = rowIndexAggregate('rowIndexMax', (cell, best) => cell > best);
 
-/** Zero-based column of the first least cell of each row, rows x 1; of the first NaN where there is one. */
+/** Zero-based column of the first least cell of each row, rows x 1; of the first NaN if any. */
 export const rowIndexMin = rowIndexAggregate('rowIndexMin', (cell, best) => cell < best);

@@ -1,4 +1,4 @@
-/** Operators on one or two cells, a definition each; `elementwise.ts` says what they have in common. */
+/** Operators on one or two cells, a definition each; `elementwise.ts` says what they share. */
 import { binaryOp, unaryOp } from './elementwise.js';
 
 /** a + b. */
@@ -13,7 +13,7 @@ export const mul = binaryOp('mul', (a, b) => a * b, { commutative: true, zero: '
 /** a / b; division by zero gives an infinity or NaN as IEEE 754 says. */
 export const div = binaryOp('div', (a, b) => a / b);
 
-/** a to the power b, as ECMAScript and Java define it: NaN for b = NaN even at a = 1, and for (+-1)^(+-Infinity). */
+/** a ** b of ECMAScript and Java: NaN where b is NaN (even a = 1), and for (+-1)^(+-Infinity). */
 export const pow = binaryOp('pow', (a, b) => a ** b, { cellFlops: 40 });
 
 /**
@@ -93,7 +93,7 @@ export const square = unaryOp('square', (a) => a * a, { zero: 'either' });
 /** -1, 0 or 1; NaN stays NaN. */
 export const sign = unaryOp('sign', Math.sign, { zero: 'either' });
 
-/** Nearest whole number, ties to the even one: IEEE 754 roundTiesToEven, as NumPy's `rint` and the JVM's `Math.rint`. */
+/** Nearest whole number, ties to even (IEEE 754), as NumPy's `rint` and the JVM's `Math.rint`. */
 export const round = unaryOp(
   'round',
   (a) => {

@@ -88,7 +88,7 @@ export function bestCoefficient(rest: number, square: number, { l1, l2 }: Penali
 /**
  * How far the loss of w is from the least there is, at most; relative to y'y. Without an L1 penalty
  * the dual is another one, and without any penalty the squared gradient takes the gap's place.
- * Source: scikit-learn's `gap_enet_gram`; Dünner et al., "Primal-dual rates and certificates" (ICML 2016).
+ * Source: scikit-learn's `gap_enet_gram`; Dünner et al. (ICML 2016) on primal-dual certificates.
  * @param products X'X w
  */
 export function dualityGap(

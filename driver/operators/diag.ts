@@ -1,4 +1,4 @@
-/** A column (n x 1) as the diagonal of an n x n matrix, or the diagonal of an n x n matrix as a column. */
+/** A column (n x 1) as the diagonal of an n x n matrix, or such a matrix's diagonal as a column. */
 
 import { defineOp } from '../ir/op-def.js';
 import { dense } from '../ir/value.js';

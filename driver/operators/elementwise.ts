@@ -125,7 +125,7 @@ export function binaryOp(name: string, cell: Cell, options: ElementwiseOptions =
   });
 }
 
-/** Sparsity of the result, for dense operands not worth a field. Bounds: sum for `both`, least for `either`. */
+/** Sparsity of the result, where worth a field. Bounds: sum for `both`, least for `either`. */
 function withNnz(out: Meta, inputs: readonly Meta[], zero: ZeroRule): Meta {
   const [a, b] = inputs as [Meta, Meta];
   if (zero === 'none' || (a.nnz === undefined && b.nnz === undefined)) return out;

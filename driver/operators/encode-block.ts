@@ -20,7 +20,7 @@ type FeatureEncoding =
     }
   /** One column: 1 where the number is missing, else 0. */
   | { readonly kind: 'missing'; readonly name: string }
-  /** One 0/1 column per category, then one for unlisted values (`other`), then one for missing (`missing`). */
+  /** One 0/1 column per category, then one for unlisted (`other`), one for missing (`missing`). */
   | {
       readonly kind: 'onehot';
       readonly name: string;
@@ -28,14 +28,14 @@ type FeatureEncoding =
       readonly other: boolean;
       readonly missing: boolean;
     }
-  /** One 0/1 column per bin [edge i, edge i+1), the last one closed; then one for missing (`missing`). */
+  /** One 0/1 column per bin [edge i, edge i+1), the last closed; then one if `missing`. */
   | {
       readonly kind: 'bin';
       readonly name: string;
       readonly edges: readonly number[];
       readonly missing: boolean;
     }
-  /** One column: the number that stands beside the category; `fallback` for missing or unlisted values. */
+  /** One column: the number beside the category; `fallback` for missing or unlisted values. */
   | {
       readonly kind: 'map';
       readonly name: string;

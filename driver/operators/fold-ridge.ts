@@ -1,4 +1,4 @@
-/** The ridge fit on the rows outside one group: min |y - Xw - b|^2 + lambda |w|^2. Number: lambda. See `fold-system.ts`. */
+/** Ridge outside a group: min |y - Xw - b|^2 + lambda |w|^2. Number: lambda (`fold-system.ts`). */
 import { dense } from '../ir/value.js';
 import { choleskyFactor } from './cholesky.js';
 import { defineFoldFit, type FoldSystem } from './fold-system.js';

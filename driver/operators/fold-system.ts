@@ -1,6 +1,6 @@
 /**
  * Fits on the rows outside one group, from the groups' moments, in memory of one matrix of their
- * own: what `jobs/estimators/linear-design.ts` writes as a dozen operators, for designs so wide that
+ * own: what `jobs/estimators/linear-design.ts` writes as many operators, for designs so wide that
  * each step's value would be hundreds of megabytes. What the operators of this kind share.
  *
  * inputs: G (k*side x side, the blocks of `groupGram` over X and y, side = d + 2), numbers (1x1
@@ -12,7 +12,7 @@
  *         means put in, last the duality gap where the fit ends by one.
  *
  * Groups are merged, never subtracted, by Chan, Golub and LeVeque's update (1979), as in
- * `jobs/estimators/moments.ts`. Imputing and standardising are linear maps on the columns, applied to
+ * `jobs/estimators/moments.ts`. Imputing and standardising are linear maps of columns, applied to
  * the moments in place.
  */
 import type { Attrs } from '../ir/attrs.js';
@@ -235,7 +235,7 @@ function summedProducts(gram: Float64Matrix, attrs: Attrs, scatter: Float64Array
   return total;
 }
 
-/** A missing cell is encoded as 0, so the mean over present cells is the plain mean over the present share. */
+/** A missing cell is 0, so the mean of present cells is the plain mean over the present share. */
 function imputedMeans({ means }: Moments, pairs: Float64Matrix | undefined): Imputed[] {
   return Array.from({ length: pairs?.rows ?? 0 }, (_, k) => {
     const [column, indicator] = [pairs!.data[2 * k]!, pairs!.data[2 * k + 1]!];
@@ -278,7 +278,7 @@ function placesOf(imputed: readonly Imputed[], d: number): Int32Array {
   return Int32Array.from({ length: d }, (_, j) => j).filter((j) => !indicators.has(j));
 }
 
-/** As `columnScales` of `jobs/estimators/linear-design.ts`: 1 where the column is constant up to rounding. */
+/** As `columnScales` of `jobs/estimators/linear-design.ts`: 1 where constant up to rounding. */
 function scalesOf(
   matrix: Float64Array,
   { count, means }: Moments,
@@ -293,7 +293,7 @@ function scalesOf(
   });
 }
 
-/** Three groups of rows in three columns and, with `imputes`, an indicator of the second one's missing values. */
+/** Three groups, three columns and, with `imputes`, an indicator of the second's missing values. */
 function sampleCase(
   name: string,
   attrs: { fold: number; intercept: boolean; standardize: boolean; center?: boolean },

@@ -9,7 +9,7 @@
  * attrs: groups, center (as of `groupGram`)
  * output: 2 x (groups*models), the summed squared loss of each model and the bound on its error.
  *
- * With v = [w; -1], r = m_y - b - m_x'w:  loss = v'Cv + n r^2 (centred), or u'Mu with u = [b; v] (not centred).
+ * With v = [w; -1], r = m_y - b - m_x'w, u = [b; v]:  loss = v'Cv + n r^2 (centred), or u'Mu (not).
  * The bound takes each moment to be off by at most 4 sqrt(n + p) u of sqrt(D_ii D_jj), D being the
  * squares that were summed (about a shift of up to 8 spreads, see `groupGram` on the CPU): Higham
  * and Mary, "A new approach to probabilistic rounding error analysis" (SIAM J. Sci. Comput. 2019),

@@ -6,7 +6,7 @@
  * inputs: g (n x 1, group number of each row; rows outside 0..groups-1 are left out), A (n x p), B
  * (n x q). output: `groups` blocks of (p+1) x (q+1) stacked by rows:
  *   center = false: [ n  b' ; a  A'B ], a and b the column sums
- *   center = true:  [ n  b' ; a  C ],   a and b the column means, C = (A - 1a')'(B - 1b'); zero for an empty group
+ *   center = true:  [ n  b' ; a  C ],   a, b column means, C = (A - 1a')'(B - 1b'); zero if empty
  * The centred form merges by Chan, Golub and LeVeque's pairwise update (1979) for two variables.
  */
 import { sameDType } from '../ir/dtype.js';
@@ -140,7 +140,7 @@ function meansByGroup(
   ]);
 }
 
-/** Adds the centred cross moments `b` of one group to `a` (Chan, Golub, LeVeque 1979, eq. 2.1, for two variables). */
+/** Adds one group's centred cross moments `b` to `a` (Chan, Golub, LeVeque 1979, eq. 2.1). */
 function mergeCross(a: Float64Array, b: Float64Array, width: number): void {
   const [na, nb] = [a[0]!, b[0]!];
   if (nb === 0) return;

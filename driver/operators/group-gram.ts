@@ -7,7 +7,7 @@
  * optionally Y (n x t). output: `groups` blocks of (p+1) x (p+1) stacked by rows, p = d + t; each
  * block is symmetric:
  *   center = false: [ n  s' ; s  Z'Z ], s the column sums
- *   center = true:  [ n  m' ; m  C ],   m the column means, C = (Z - 1m')'(Z - 1m'); zero for an empty group
+ *   center = true:  [ n  m' ; m  C ],   m column means, C = (Z - 1m')'(Z - 1m'); zero if empty
  * The centred form merges by Chan, Golub and LeVeque's pairwise update (1979), so it keeps its
  * accuracy when means are large beside the spread, whatever the partitioning.
  */

@@ -1,4 +1,4 @@
-/** b where the condition a is non-zero, else c, cell by cell with broadcasting; NaN counts as non-zero. */
+/** b where the condition a is non-zero, else c, by cell, broadcasting; NaN counts as non-zero. */
 
 import { defineOp } from '../ir/op-def.js';
 import { dense } from '../ir/value.js';

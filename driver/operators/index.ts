@@ -1,4 +1,4 @@
-/** Every operator, by name. Invariant: each key is its operator's name, and names are never reused with another meaning. */
+/** Every operator, by name. Each key is its operator's name; a name never changes its meaning. */
 
 import type { OpDef } from '../ir/op-def.js';
 import { addDiag } from './add-diag.js';
@@ -88,7 +88,7 @@ const table = {
   foldElasticNet,
 } as const satisfies Record<string, OpDef>;
 
-/** Name of an operator; tables over operators are total over it, so that a missing row does not compile. */
+/** Name of an operator; tables have a row for every operator, so a missing row does not compile. */
 export type OpName = keyof typeof table;
 
 export const ops: { readonly [Name in OpName]: OpDef } = Object.freeze(table);

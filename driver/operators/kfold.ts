@@ -114,7 +114,7 @@ function contiguousRuns(
   return { first, runs };
 }
 
-/** Writes the folds of rows `firstRow ..` into `out`; the one definition, for the oracle and the local kernel. */
+/** Writes the folds of rows `firstRow ..` into `out`, for both the oracle and the local kernel. */
 export function fillFolds(attrs: Attrs, firstRow: number, out: Float64Array): void {
   const folds = attrs.folds as number;
   const parts = partRows(attrs);
@@ -148,7 +148,7 @@ export function fillFolds(attrs: Attrs, firstRow: number, out: Float64Array): vo
 function same(i: number): number {
   return i;
 }
-/** Fold of position `i` when `rows` rows are cut into contiguous folds as scikit-learn's KFold does. */
+/** Fold of position `i` of `rows` rows cut into contiguous folds as scikit-learn's KFold does. */
 export function contiguousFold(i: number, rows: number, folds: number): number {
   const small = Math.floor(rows / folds);
   const larger = rows - small * folds;

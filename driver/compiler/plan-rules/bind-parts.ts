@@ -68,14 +68,14 @@ function boundResult(cut: Cut, chosen: readonly Place[], context: PlanContext): 
   return { expr: bindSegments(results, cut.split.into!, context), uses: [...uses] };
 }
 
-/** What of a gap is computed at once. Operands of products are multiplied where they lie: binding them would copy as much as the products read. */
+/** What of a gap is computed at once. Operands of products are not bound, which would copy them. */
 function rangesOf(cut: Cut, gap: Piece<Place>): readonly Piece<Place>[] {
   if (cut.expr.op.work !== 'product') return [gap];
   const parts = cut.byParts(gap).map((range) => ({ ...range, span: undefined }));
   return parts.length > MAX_OPERANDS ? [gap] : parts;
 }
 
-/** Whether the operands that are not cut are larger than what is missing of the others: then it is read once for all gaps. */
+/** Whether the uncut operands are larger than what the others miss; then all gaps share a read. */
 function isReadMost({ expr, split, length }: Cut, gaps: readonly Piece<Place>[]): boolean {
   const cells = (isCut: boolean): number =>
     expr.inputs.reduce(
@@ -85,7 +85,7 @@ function isReadMost({ expr, split, length }: Cut, gaps: readonly Piece<Place>[])
   return cells(false) > cells(true) * (covered(gaps) / length);
 }
 
-/** The operator over what is nowhere; cached row sums where that is a product with a column of ones. */
+/** The operator over what is nowhere; a product with a column of ones becomes cached row sums. */
 function computed(
   cut: Cut,
   ranges: readonly { readonly from: number; readonly to: number }[],

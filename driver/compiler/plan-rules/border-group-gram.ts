@@ -23,7 +23,7 @@ import {
 } from './columns.js';
 import { bindSegments, bound, type Segment } from './ranges.js';
 
-/** Runs of columns a block is put together from, at most; there are their square of pieces in each group. */
+/** Runs of columns a block is made from, at most; each group has their square of pieces. */
 const MAX_RUNS = 16;
 const MAX_PIECES = 4096;
 

@@ -50,7 +50,7 @@ interface Operand {
   readonly to: number;
 }
 
-/** What to compute with for these columns: whole parts where most of one is asked for, else the columns copied out. */
+/** Operands for these columns: whole parts where most columns are wanted, else copied columns. */
 export function operandsOf(segments: readonly Segment[], maker: NodeMaker): Operand[] {
   const used = new Map<Expr, number>();
   for (const { part, from, to } of segments) used.set(part, (used.get(part) ?? 0) + to - from);
@@ -60,7 +60,7 @@ export function operandsOf(segments: readonly Segment[], maker: NodeMaker): Oper
   });
 }
 
-/** cbind(A, B)[a:b,] as cbind(A[a:b,], B[a:b,]), whose columns can be told apart; anything else as it is. */
+/** cbind(A, B)[a:b,] as cbind(A[a:b,], B[a:b,]), whose columns are apart; others unchanged. */
 export function spreadRows(expr: Expr, maker: NodeMaker): Expr {
   const base = boundBelow(expr);
   if (base === undefined) return expr;
@@ -69,7 +69,7 @@ export function spreadRows(expr: Expr, maker: NodeMaker): Expr {
   return bound(parts, 'cols', maker);
 }
 
-/** As `segmentsOf`, where an encoding of a frame stands for the encodings of its features, side by side. */
+/** As `segmentsOf`, with a frame's encoding taken as the encodings of its features side by side. */
 export function featureSegments(expr: Expr, maker: NodeMaker): Segment[] {
   return segmentsOf(expr, 'cols', maker).flatMap((segment) => {
     const { part } = segment;
@@ -140,7 +140,7 @@ export function mostCovered(
   return best;
 }
 
-/** A run of columns of a block: of the cached one from `at`, or new, from `at` among the new columns. */
+/** Columns of a block: of the cached one from `at`, or new, from `at` among the new columns. */
 export interface Run {
   readonly isCached: boolean;
   readonly at: number;

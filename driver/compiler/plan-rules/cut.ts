@@ -79,7 +79,7 @@ export class Cut {
     return this.expr.inputs[this.#first]![this.split.axis];
   }
 
-  /** The same operator over these ranges of its operands, one after another; neighbours of a part are taken at once. */
+  /** The same operator over these ranges of its operands in order; neighbours are joined. */
   over(...ranges: readonly Range[]): Expr {
     const [{ from, to }] = ranges as readonly [Range, ...Range[]];
     if (ranges.length === 1 && from === 0 && to === this.length) return this.expr;
@@ -100,7 +100,7 @@ export class Cut {
     return rangesOf(cutSegments(this.#segments[this.#first]!, range.from, range.to), range.from);
   }
 
-  /** The positions in order, cut where any operand passes from one part to another; runs that go on are one. */
+  /** The positions in order, cut where an operand enters another part; adjoining runs join. */
   tracks(): TrackPiece[] {
     const lists = this.#segments.filter((segments) => segments !== undefined);
     const at = lists.map(() => ({ segment: 0, done: 0 }));

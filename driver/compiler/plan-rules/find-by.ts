@@ -1,4 +1,4 @@
-/** Under which nodes a cached result is found by partial reuse: what the operator's `findBy` names. */
+/** Nodes by which partial reuse finds a cached result: those the operator's `findBy` names. */
 import type { Expr } from '../../ir/expr.js';
 import type { Axis, Lookup } from '../../ir/op-def.js';
 import { ops } from '../../operators/index.js';
@@ -25,7 +25,7 @@ export function siblingKeys(expr: Expr): readonly Expr[] {
   return keys.length < 2 ? keys : [...new Set(keys)];
 }
 
-/** What a result over this part is found under: what cuts the part out, or makes each of its columns, is looked through. */
+/** The key of a result over this part, looking through what cuts it or makes its columns. */
 export function partKey(part: Expr, axis: Axis): Expr {
   const isSeenThrough = axis === 'cols' ? part.op.isSeenThrough : part.op === ops.slice;
   return isSeenThrough ? part.inputs[0]! : part;

@@ -97,7 +97,7 @@ function placesIn(
   });
 }
 
-/** One pass for the models whose losses are nowhere; groups with fewer of them are filled up with one of the others. */
+/** One pass for models without cached losses; groups with fewer models repeat one of them. */
 function scored(
   expr: Expr,
   missing: readonly (readonly Segment[])[],

@@ -59,11 +59,11 @@ interface Reading {
   /** The frames it has rows of or, for reductions, takes rows of. */
   readonly frames: ReadonlySet<Expr>;
   readonly isByRows: boolean;
-  /** It runs in a later pass: a whole operand of it or of its rows is still to be computed from files. */
+  /** It runs in a later pass: a whole operand of it must first be computed from files. */
   readonly waits: boolean;
 }
 
-/** Nodes over the rows of frames, and those that make a pass run: reductions, and rows asked for or read whole. */
+/** Nodes over rows of frames, and those that make a pass run: reductions, and rows read whole. */
 function readingsOf({ roots, isThere }: PlanContext): {
   readonly readings: ReadonlyMap<Expr, Reading>;
   readonly readers: ReadonlySet<Expr>;

@@ -1,7 +1,7 @@
 /**
  * Sums over rows, or columns, from sums over parts of them: for f that adds up (or takes the least
  * or greatest) along an axis, f(rbind(A, B)) = f(A) + f(B), where A and B are operands, ranges of
- * operands, or runs of both. Gram matrices, t(A) %*% B, moments and losses by group, and aggregates.
+ * operands, or runs of both: Gram matrices, t(A) %*% B, moments and losses by group, aggregates.
  * Centred moments merge with a correction for the means (Chan, Golub and LeVeque 1979), which is
  * `mergeGroupGram`. Of the cached results those are taken that cover most without overlapping. A
  * range of what is cached is no use here: it would take a difference (see `border-gram`).

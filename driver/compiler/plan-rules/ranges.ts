@@ -115,7 +115,7 @@ export function bindSegments(segments: readonly Segment[], axis: Axis, maker: No
   return bound(cut, axis, maker);
 }
 
-/** Runs of positions that two lists of segments share, in both their numberings; runs that go on are one. */
+/** Runs of positions that two lists of segments share, numbered in both; adjoining runs join. */
 export function sharedSpans(wanted: readonly Segment[], held: readonly Segment[]): Span[] {
   const byPart = new Map<Expr, Span[]>();
   let start = 0;

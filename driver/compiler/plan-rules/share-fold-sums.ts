@@ -58,7 +58,7 @@ function sharedSums(context: PlanContext): ReadonlyMap<Expr, Proposal> {
   }
   const sums = new Map<Expr, Proposal>();
   const taking = new Set([...families.values()].flat().map(({ expr }) => expr));
-  /** Binding the rows is saved where only nodes of families ask for it; each has its share of that. */
+  /** Binding the rows is saved where only nodes of families ask for it; each has its share. */
   const saved = ({ inputs }: Expr): number =>
     [...new Set(inputs)].reduce((seconds, input) => {
       const by = readers.get(input) ?? [];

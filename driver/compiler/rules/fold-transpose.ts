@@ -1,4 +1,4 @@
-/** t(A) %*% B -> matmul{transposeA}(A, B), and so for B: BLAS and row blocks read either orientation for free. */
+/** t(A) %*% B -> matmul{transposeA}(A, B), and so for B: BLAS and row blocks transpose for free. */
 import { type Attrs, noAttrs } from '../../ir/attrs.js';
 import { ops } from '../../operators/index.js';
 import type { Rule } from '../rule.js';

@@ -1,4 +1,4 @@
-/** solve(A + diag(d), B) -> solve(A, B, d): the penalised matrix of each of many solves is never written out. */
+/** solve(A + diag(d), B) -> solve(A, B, d): solves with penalties write no penalised matrix. */
 import { ops } from '../../operators/index.js';
 import type { Rule } from '../rule.js';
 

@@ -4,7 +4,7 @@ import { ops } from '../../operators/index.js';
 import { type Range, rangeOf } from '../../operators/slice.js';
 import type { Rule } from '../rule.js';
 
-/** Some rows and columns of a node, or the node itself when they are all; null is the one form of "all". */
+/** Some rows and columns of a node, or the node itself when they are all; "all" is always null. */
 export function cellsOf(x: Expr, rows: Range, cols: Range, maker: NodeMaker): Expr {
   const canonical = ([from, to]: Range, size: number): Range | null =>
     from === 0 && to === size ? null : [from, to];

@@ -1,4 +1,4 @@
-/** A slice that falls into one part of a bind is a slice of that part: rbind(A, B)[i:j,] -> A[i:j,], and so for cbind. */
+/** rbind(A, B)[i:j,] -> A[i:j,] for a slice within one part, and the same for cbind. */
 import { ops } from '../../operators/index.js';
 import { type Range, rangeOf } from '../../operators/slice.js';
 import type { Rule } from '../rule.js';

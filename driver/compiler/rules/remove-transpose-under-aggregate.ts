@@ -1,4 +1,4 @@
-/** sum(t(X)) -> sum(X), and so for every aggregate over all cells: they don't see the order of cells. */
+/** sum(t(X)) -> sum(X), and so for every aggregate over all cells: their order does not matter. */
 import { ops } from '../../operators/index.js';
 import type { Rule } from '../rule.js';
 

@@ -130,7 +130,7 @@ class Frame {
   }
 }
 
-/** Functions and types, as the text names them: the binder replaces some by a value, such as `current_user`. */
+/** Functions and types as written: the binder replaces some by values, such as `current_user`. */
 function requireWritten({ functions, types }: Written): void {
   for (const { function_name: name = '' } of functions) {
     if (!isWritten(name.toLowerCase())) throw notInTable(name.toLowerCase());

@@ -1,4 +1,4 @@
-/** DuckDB's JSON: digits beyond 2^53 and infinities, which JSON's numbers can't hold, are read as texts. */
+/** DuckDB's JSON: digits beyond 2^53 and infinities, which JSON numbers can't hold, are texts. */
 export function parseDuckDbJson(text: string): unknown {
   return JSON.parse(
     text.replace(

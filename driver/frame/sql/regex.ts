@@ -42,7 +42,7 @@ export function regexToJava(pattern: string, options: string): string {
   return java;
 }
 
-/** The replacement, checked: groups as `\0` to `\9`. @param java the pattern, whose groups are counted */
+/** The replacement, checked: groups as `\0` to `\9`. @param java the pattern that has the groups */
 export function rewriteOf(replacement: string, java: string): string {
   const groups = (java.match(/\((?!\?)/g) ?? []).length;
   for (const [code] of replacement.matchAll(/\\(.|$)/gs)) {

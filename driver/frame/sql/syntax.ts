@@ -88,7 +88,7 @@ export function argumentsOf({ children, schema }: SyntaxNode): number {
   return (children as readonly unknown[]).length + (isMethod ? 1 : 0);
 }
 
-/** The one expression of a statement that DuckDB has parsed. @throws SqlRefusal when it is anything else */
+/** The one expression of a statement DuckDB parsed. @throws SqlRefusal when it is anything else */
 function singleExpression(serialized: string): SyntaxNode {
   const parsed = parseDuckDbJson(serialized) as {
     readonly error: boolean;

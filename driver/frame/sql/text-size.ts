@@ -49,7 +49,7 @@ function longestOf(lengths: readonly number[]): number {
   return lengths.reduce((most, length) => Math.max(most, length), 1);
 }
 
-/** @param lengths of the operands in parentheses. Undefined for a function that makes nothing longer than its operands */
+/** @param lengths of operands in parentheses. Undefined if nothing longer than operands is made */
 function madeLength(node: SyntaxNode, lengths: readonly number[]): number | undefined {
   const name = (node.function_name ?? '').toLowerCase();
   const at = GROWING[name];

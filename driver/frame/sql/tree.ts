@@ -20,7 +20,7 @@ export type SqlNode = SqlConstant | SqlColumn | SqlCast | SqlCall;
 export interface SqlConstant {
   readonly kind: 'constant';
   readonly type: SqlType;
-  /** Numbers as their digits; decimals without their point. Null for NULL, and for a bound that is left out. */
+  /** Numbers as digits; decimals without the point. Null for NULL, and for a bound left out. */
   readonly value: string | boolean | null;
 }
 

@@ -65,7 +65,7 @@ export function digitsOf({ id, width }: SqlType): number {
   return id === 'DECIMAL' ? width : (digits[id] ?? 38);
 }
 
-/** The engine's name of a column's type as DuckDB's type to bind it with; undefined for one no expression takes. */
+/** A column's engine type as the DuckDB type to bind; undefined if no expression takes it. */
 export function columnSqlType(engineType: string): string | undefined {
   const name = engineType.toUpperCase();
   const decimal = /^DECIMAL\((\d+),\s*(\d+)\)$/.exec(name);

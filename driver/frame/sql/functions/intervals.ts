@@ -32,7 +32,7 @@ const UNITS: Readonly<Record<string, readonly [field: keyof Interval, factor: bi
   microsecond: ['micros', 1n],
 };
 
-/** The parts of an interval. @throws SqlRefusal for one that is not made of units, differences, sums and multiples */
+/** The parts of an interval. @throws SqlRefusal unless of units, differences, sums and multiples */
 export function intervalOf(node: SqlNode, print: Print): Interval {
   if (node.kind === 'cast' && node.child.kind === 'constant') {
     return ofText(String(node.child.value));
@@ -136,7 +136,7 @@ function added(call: SqlCall, time: SqlNode, interval: SqlNode, print: Print): s
   return fromMicros(call.type, `duckdb_add(${micros(time.type, print(time))}, ${fields})`);
 }
 
-/** A part of an interval, as DuckDB takes it: days are not carried over into months, nor hours into days. */
+/** A part of an interval as DuckDB takes it: days stay days, not months, and hours not days. */
 export function intervalPart(part: string, node: SqlNode, print: Print): string {
   const { months = '0L', days = '0L', micros: rest = '0L' } = intervalOf(node, print);
   const whole = (text: string): string => `CAST(${text} AS BIGINT)`;

@@ -1,4 +1,4 @@
-/** Arithmetic. Whole numbers that overflow and functions outside their domain are errors on both engines. */
+/** Arithmetic. Whole-number overflow and arguments outside the domain fail on both engines. */
 import { refuse } from '../refusal.js';
 import { as, constantWhole, type Print, requireTypes, type SqlFunction } from '../row.js';
 import { type SqlCall, type SqlNode, type SqlType, typeName } from '../tree.js';
@@ -22,7 +22,7 @@ const sum: SqlFunction['spark'] = (call, print) => {
   return cast(call, `(${args.join(` ${sign} `)})`);
 };
 
-/** A product is exact in Spark while its operands' digits fit together, so the casts that only widen are left out. */
+/** A product is exact in Spark while the operands' digits fit, so widening casts are left out. */
 const product: SqlFunction['spark'] = (call, print) => {
   requireTypes(call, (id) => isNumber({ id, width: 0, scale: 0 }), 'numbers');
   if (call.type.id !== 'DECIMAL') return cast(call, `(${call.args.map(print).join(' * ')})`);
