@@ -16,7 +16,7 @@ import { alternate, type Bench, type Recorder, type Sample } from './harness.js'
 const COLS = 100;
 const SIDE = 700;
 const STEPS = 3;
-/** A program through the statements of a real Livy took 340 ms (`livy-overhead`); an Ethernet of 400 Mbit/s. */
+/** A program by statements of real Livy took 340 ms (`livy-overhead`); Ethernet of 400 Mbit/s. */
 const CLUSTER: Distance = { exchangeMs: 300, bytesPerSecond: 50e6 };
 
 interface Work {

@@ -35,7 +35,7 @@ export const noop = (channel: Channel, run: string): Promise<unknown> =>
     [cellsToBytes(Float64Array.of(1))],
   );
 
-/** What the shim says when it listens on every address of this machine, as for drivers elsewhere: by TLS. */
+/** What the shim says when it listens on all this machine's addresses, for other drivers: TLS. */
 async function encrypted(plain: Channel): Promise<DirectChannel> {
   const offer = offerKey();
   const args = { key: offer.publicKey, bind: 'any' } as const;

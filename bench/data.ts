@@ -1,10 +1,10 @@
-/** The rivals' data sets in memory: raw row-major little-endian float64 with a JSON file that gives the shape. */
+/** The rivals' data in memory: raw row-major little-endian float64; a JSON file has the shape. */
 import { readFileSync } from 'node:fs';
 import { DataError } from '../driver/errors.js';
 import { type DenseMatrix, dense } from '../driver/ir/value.js';
 import { rivalData } from './paths.js';
 
-/** @throws ConfigError when the data are not prepared, DataError when the file does not hold what its shape says */
+/** @throws ConfigError if the data are not prepared, DataError if a file does not fit its shape */
 export function loadMatrix(name: string): DenseMatrix {
   const shape = JSON.parse(readFileSync(rivalData(`${name}.json`), 'utf8')) as {
     rows: number;

@@ -69,11 +69,11 @@ export interface AlternateOptions {
   readonly rounds: number;
   /** Largest relative difference between any side's answers and the first side's. */
   readonly tolerance: number;
-  /** Idle time before each sample, so that one side's spinning BLAS threads are asleep; default 150 ms. */
+  /** Idle time before each sample, so that the other side's BLAS threads sleep; default 150 ms. */
   readonly pauseMs?: number;
 }
 
-/** Collects figures and samples of one bench, prints each figure once, and writes the result file. */
+/** Collects a bench's figures and samples, prints each figure once, and writes the result file. */
 export class Recorder {
   readonly #bench: string;
   readonly #machine: Machine = describeMachine();
@@ -86,7 +86,7 @@ export class Recorder {
     this.#bench = bench;
   }
 
-  /** Prints `name value` on standard output and keeps it. Whether the target is met goes to standard error. */
+  /** Prints `name value` and keeps it. Whether the target is met goes to standard error. */
   figure(name: string, value: number, target?: Target, from: readonly string[] = []): void {
     const met = target === undefined ? undefined : meets(value, target);
     this.#figures.push({
@@ -108,7 +108,7 @@ export class Recorder {
     else this.#samples.set(name, [...values]);
   }
 
-  /** Something a reader of the figures must know. Goes to standard error and into the result file. */
+  /** A note for readers of the figures. Goes to standard error and into the result file. */
   note(text: string): void {
     this.#notes.push(text);
     process.stderr.write(`bench: ${text}\n`);
@@ -128,7 +128,7 @@ export class Recorder {
     this.figure(name, value, target, [numerator, denominator]);
   }
 
-  /** Median of the ratios of samples that were taken one right after the other, so that slow drifts of the machine cancel. */
+  /** Median ratio of samples taken right after each other, so that the machine's drifts cancel. */
   pairedRatio(name: string, numerator: string, denominator: string, target?: Target): void {
     const below = this.#samples.get(denominator) ?? [];
     const ratios = (this.#samples.get(numerator) ?? []).map((value, i) => value / below[i]!);
@@ -140,7 +140,7 @@ export class Recorder {
     this.figure(name, this.summary(samples).median, target, [samples]);
   }
 
-  /** Writes `bench/results/NAME.json` (quick runs: `NAME.quick.json`), replacing the last one whole. @returns its path */
+  /** Writes `bench/results/NAME.json` (quick runs: `NAME.quick.json`) anew. @returns its path */
   write(options: BenchOptions): string {
     const folder = join(repoRoot(), 'bench', 'results');
     mkdirSync(folder, { recursive: true });

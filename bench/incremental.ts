@@ -96,7 +96,7 @@ export function nameOf(file: number): string {
   return `part-${String(file).padStart(3, '0')}.parquet`;
 }
 
-/** Cuts the example's data, in file order, into files of `rows` rows; those of later rounds lie aside. */
+/** Cuts the example's data, in order, into files of `rows` rows; later rounds' lie aside. */
 export async function splitFlights(folder: string, { files, rows, rounds }: Size): Promise<void> {
   const source = join(repoRoot(), 'node_modules/vega-datasets/data/flights-3m.parquet');
   mkdirSync(join(folder, 'data'));

@@ -1,4 +1,4 @@
-/** What the figures were measured on: written beside every result, since a time without its machine says nothing. */
+/** What the figures were measured on, kept with every result: a time alone says nothing. */
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { arch, cpus, loadavg, platform, release, totalmem } from 'node:os';

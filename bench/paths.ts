@@ -23,12 +23,12 @@ export function repoRoot(): string {
   return folder;
 }
 
-/** Folder of the rivals' scripts: `REPRISE_BASELINES`, or `../shared/baselines` beside the checkout. */
+/** Folder of the rivals' scripts: `REPRISE_BASELINES`, or `../shared/baselines` by the checkout. */
 export function baselineScripts(): string {
   return process.env.REPRISE_BASELINES ?? resolve(repoRoot(), '../shared/baselines');
 }
 
-/** Folder of the rivals' data and Python environment: `BASELINES_HOME`, or `~/.cache/reprise-baselines`. */
+/** Folder of the rivals' data and Python: `BASELINES_HOME`, or `~/.cache/reprise-baselines`. */
 export function baselineHome(): string {
   return process.env.BASELINES_HOME ?? join(homedir(), '.cache', 'reprise-baselines');
 }
@@ -48,7 +48,7 @@ export function rivalData(name: string): string {
   return found(join(baselineHome(), 'data', name), 'BASELINES_HOME');
 }
 
-/** A file kept under `bench/`, as it stands in the source tree (Python files are not copied to dist). */
+/** A file of `bench/` in the source tree (Python files are not copied to dist). */
 export function benchFile(name: string): string {
   return join(repoRoot(), 'bench', name);
 }

@@ -10,7 +10,7 @@ import { median } from './stats.js';
 export interface Placed {
   /** The way it was placed: a policy, or migration on or off. */
   readonly side: string;
-  /** Where every operator ran, how many Spark jobs that took, and how many values were brought from there by themselves. */
+  /** Where each operator ran, the Spark jobs, and the number of values fetched by themselves. */
   readonly placement: string;
   readonly seconds: number;
 }
@@ -28,7 +28,7 @@ export function placementOf(statistics: Statistics): string {
   return `${parts.join(', ')}, ${sparkJobs} jobs, ${brought} brought`;
 }
 
-/** Median over a side's samples, each taken for the median of all samples of its placement. @units seconds */
+/** Median over a side's samples, each as the median of its placement. @units seconds */
 export function typical(taken: readonly Placed[], side: string): number {
   const byPlacement = new Map<string, number[]>();
   for (const { placement, seconds } of taken) {

@@ -61,7 +61,7 @@ const gram = async (x: Matrix): Promise<number[]> => {
   return [a, b];
 };
 
-/** Eight steps of gradient descent, each a plan of its own as a loop that looks at its result makes them. */
+/** Eight gradient steps, each a plan of its own, as loops that look at their results have. */
 const descent = async (x: Matrix): Promise<number[]> => {
   let w = matrix(x.session, COLS, 1, new Float64Array(COLS).fill(0.1));
   for (let step = 0; step < 8; step++) {
@@ -138,7 +138,7 @@ async function compare(
   );
 }
 
-/** Median time of what was chosen over that of the better fixed policy, and which fixed one it was like. */
+/** Median time of the choice over that of the better fixed policy, and which it was like. */
 function judge(taken: readonly Placed[]): { ratio: number; chosen: string } {
   const fixed = POLICIES.slice(1).map((policy) => ({
     policy,

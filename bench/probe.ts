@@ -1,4 +1,4 @@
-/** Asking and filling a cache that holds a million values, in random order, and making room in a full one. Half a minute. */
+/** Reads and fills a cache of a million values in random order, also a full one. Half a minute. */
 import { performance } from 'node:perf_hooks';
 import { createReferenceBackend, dense, type Expr, ops, Session } from '../driver/index.js';
 import type { Bench } from './harness.js';

@@ -14,7 +14,7 @@ export interface Usage {
   readonly seconds: number;
   /** High-water mark of the process started. @units MiB */
   readonly peakMib: number;
-  /** The same, summed over the process and all it started (a JVM): an upper bound of the tree's peak. @units MiB */
+  /** The sum for the process and all it started (a JVM): an upper bound. @units MiB */
   readonly treePeakMib: number;
 }
 

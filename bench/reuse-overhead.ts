@@ -59,7 +59,7 @@ const SIZES: readonly Size[] = [
   },
 ];
 
-/** Memory is given back and finalizers run after a collection; they are not the next sample's work. @units milliseconds */
+/** Collections free memory and run finalizers, apart from the next sample. @units milliseconds */
 const SETTLE_MS = 100;
 
 const SHARES = [0, 20, 40, 80] as const;

@@ -74,7 +74,7 @@ export const search5gb: Bench = {
   },
 };
 
-/** Runs a rival on as much of the work as it finishes in its limit. @returns its mean squared errors, none when it failed */
+/** Runs a rival until its limit. @returns mean squared errors of what it did, none if it failed */
 async function raced(
   recorder: Recorder,
   name: string,
@@ -108,7 +108,7 @@ function requireDisk(): void {
   }
 }
 
-/** The folder of the data, written by Spark from seeded random rows unless it is there: y = X b + noise. */
+/** The folder of the data; Spark writes it from seeded random rows if absent: y = X b + noise. */
 async function generated(recorder: Recorder, rows: number): Promise<string> {
   const folder = join(baselineHome(), 'data', `search_${rows}x${COLUMNS}`);
   if (existsSync(folder)) return folder;

@@ -25,7 +25,7 @@ export function summarise(samples: readonly number[]): Summary {
   };
 }
 
-/** Largest |a - b| / max(|b|, floor) over two equally long lists; Infinity if the lengths differ or a value is NaN. */
+/** Largest |a - b| / max(|b|, floor) over two equally long lists; else Infinity, also for NaN. */
 export function maxRelative(a: readonly number[], b: readonly number[], floor = 1e-300): number {
   if (a.length !== b.length) return Number.POSITIVE_INFINITY;
   let worst = 0;

@@ -92,7 +92,7 @@ async function measure(
   }
 }
 
-/** A worker: needs every key, in an order of its own; says how many values were not what they must be. */
+/** A worker: needs all keys in an order of its own; says how many values were wrong. */
 async function work(folder: string, log: string, keys: number): Promise<void> {
   const store = await DurableStore.open(folder);
   const first = process.pid % keys;

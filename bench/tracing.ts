@@ -106,7 +106,7 @@ function descend(session: Session, steps: number): Matrix {
   return w;
 }
 
-/** Turns enough for work put off to them, at any thousand nodes a turn; an idle turn costs a microsecond. */
+/** Turns enough for deferred work, at a thousand nodes a turn; an idle turn costs a microsecond. */
 async function settle(nodes: number): Promise<void> {
   for (let turn = 0; turn < nodes / 500; turn++) await setImmediate();
 }

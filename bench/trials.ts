@@ -11,7 +11,7 @@ import { createCpuBackend } from '../gpu-executor/cpu/index.js';
 import type { Bench } from './harness.js';
 
 const FEATURES = 20;
-/** Room for about one plan's results, so that the cache is full when memory is measured. @units bytes */
+/** Room for about one plan's results, so that memory is measured full. @units bytes */
 const CACHE_BYTES_PER_TRIAL = 1500;
 const MIB = 1024 * 1024;
 

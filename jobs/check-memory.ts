@@ -58,7 +58,7 @@ export function outlookOf(shape: RunShape): MemoryOutlook {
   return { ...forecast, limitBytes: bytes, limitFrom: from, neededBytes: needed(forecast) };
 }
 
-/** The setting a forecast takes: the process beside the JVM, whose heap is a share, and the moments within the cache's. */
+/** The setting a forecast needs: process and JVM by their shares, moments within the cache's. */
 function needed({ processBytes, heapBytes, momentBytes }: MemoryForecast): number {
   const { totalBytes, heapBytes: heap, cacheBytes } = memoryShares();
   const heapShare = heap / totalBytes;
@@ -67,7 +67,7 @@ function needed({ processBytes, heapBytes, momentBytes }: MemoryForecast): numbe
   return Math.max(forProcess, forHeap, momentBytes / (cacheBytes / totalBytes));
 }
 
-/** The error of a run that would take more than it may, with the figures and what would fit; undefined when it fits. */
+/** The error of a run over its memory, with figures and what would fit; undefined if it fits. */
 export function memoryError(
   outlook: MemoryOutlook,
   shape: RunShape,
@@ -127,7 +127,7 @@ function remedies(shape: RunShape, data: JobData, neededBytes: number): string[]
   return found;
 }
 
-/** The largest whole number from 1 to `most` that fits, 0 when none does; what fits is downward closed. */
+/** The largest whole number up to `most` that fits, 0 for none; all below one that fits do fit. */
 function largest(most: number, fits: (n: number) => boolean): number {
   let [low, high] = [0, most];
   while (low < high) {

@@ -3,7 +3,7 @@ import { opendir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expandGlob, isGlob } from '../driver/frame/glob.js';
 
-/** What is looked at below a folder: enough to see that data are large, few enough to be no work. */
+/** Entries examined below a folder: enough to see that data are large, few enough to be quick. */
 const MAX_ENTRIES = 100_000;
 
 /**

@@ -33,13 +33,13 @@ export interface EngineChoice {
   readonly placement: PlacementPolicy;
 }
 
-/** Data of at least this size go to Spark when it is there; below, starting a JVM costs more than it saves. @units bytes */
+/** Data from this size on go to Spark if there; below, a JVM costs more time. @units bytes */
 const SPARK_BYTES = 8 * 1024 ** 3;
 
 /** The engine that an expression of each dialect is tied to. */
 export const DIALECT_ENGINES = { duckdb: 'local', spark: 'spark' } as const;
 
-/** `auto`: the engine of the job's dialect; else local up to a few GiB of files, Spark beyond or for paths only a cluster can read. */
+/** `auto`: the dialect's engine, else local to a few GiB; Spark beyond, or for cluster paths. */
 export async function chooseEngine(
   engine: EngineName,
   path: string,

@@ -36,7 +36,7 @@ function trimmed(value: number): string {
   return String(Number(value.toPrecision(3)));
 }
 
-/** A parameter or coefficient in at most `digits` significant digits; powers of ten when far from 1. */
+/** A parameter or coefficient in at most `digits` digits; powers of ten when far from 1. */
 export function formatNumber(value: number, digits = 6): string {
   if (!Number.isFinite(value)) return Number.isNaN(value) ? 'NaN' : value > 0 ? 'inf' : '-inf';
   const size = Math.abs(value);

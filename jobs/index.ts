@@ -1,4 +1,4 @@
-/** The library: read or build a job, run it, keep its folder; searches over matrices; set-up and diagnosis. */
+/** The library: reads, builds and runs jobs, keeps folders; matrix searches, set-up, diagnosis. */
 
 export { type Diagnosis, diagnose } from './doctor/doctor.js';
 export { type OpenSession, openSession } from './engines.js';

@@ -53,9 +53,9 @@ export interface MemoryForecast {
 const BASE_BYTES = { local: 160 * MIB, spark: 130 * MIB, livy: 130 * MIB } as const;
 /** DuckDB's and our buffers and plans for a column, measured. */
 const COLUMN_BYTES = { columnar: 60 * 1024, text: 100 * 1024 } as const;
-/** Rows as they were read that wait for the garbage collector, at most: measured, over 1.5 to 9 million rows. */
+/** Most rows read that wait for the garbage collector: measured, for 1.5 to 9 million rows. */
 const READ_BYTES = 192 * MIB;
-/** Cells of a block of a pass, and the blocks there are at a time with what is read ahead and gathered. */
+/** Cells of a pass's block, and the number of blocks with those read ahead and gathered. */
 const BLOCK_CELLS = 1 << 20;
 const BLOCKS = 6;
 /** A category in vocabularies, DuckDB's groups, names of columns, and the record. */

@@ -41,7 +41,7 @@ export interface JobData {
   readonly dropped: number;
 }
 
-/** What is known of the data once their files were looked at: features, and what each part needs of them and of the folds. */
+/** What is known once the files were examined: features, and what parts need of them and folds. */
 interface Resolved {
   readonly features: ResolvedFeatures;
   readonly parts?: readonly EncodedPart[];
@@ -51,7 +51,7 @@ interface Resolved {
 /** Raised when what is kept with the resolved features changes. */
 const VERSION = 4;
 
-/** Opens the frame and encodes features, target and folds; nothing is read but what resolving needs. */
+/** Opens the frame and encodes features, target and folds; reads only what resolving needs. */
 export async function openData(
   { frames, engine }: OpenSession,
   run: Run,
@@ -93,7 +93,7 @@ export async function openData(
   };
 }
 
-/** @throws ConfigError when the job is tied to another engine: nothing kept of a run there may answer here */
+/** @throws ConfigError when the job is tied to another engine, whose results do not count here */
 function requireDialect({ data: { dialect } }: Job, engine: OpenSession['engine']): void {
   if (dialect === undefined || DIALECT_ENGINES[dialect] === engine) return;
   const own = DIALECT_ENGINES[dialect];

@@ -14,7 +14,7 @@ import type { RunOptions } from './runs/run-events.js';
 import type { GridSearchOptions } from './search/grid-search.js';
 
 export interface RunJobOptions extends RunOptions {
-  /** An open session to run in, which keeps its results for the next run. Default: one of its own. */
+  /** An open session to run in, which keeps its results for the next run. Default: a new one. */
   readonly open?: OpenSession;
 }
 

@@ -1,4 +1,4 @@
-/** Opens the Spark that a job and the environment name, by one of three ways in, and says which it is. */
+/** Opens the Spark that the job and the environment name, and says which of 3 ways it took. */
 import type { SqlParser } from '../driver/frame/sql/parser.js';
 import type { SparkBackend, SparkSection } from '../spark-bridge/index.js';
 

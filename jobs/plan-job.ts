@@ -1,4 +1,4 @@
-/** What `reprise plan` says: where a job would run, what is held already, and what it would cost. Runs nothing but statistics. */
+/** What `reprise plan` says: where a job runs, what is held and its cost. Runs only statistics. */
 import { printPlan } from '../driver/index.js';
 import type { Job } from './job-file/job.js';
 import { type OpenJob, type RunJobOptions, withOpenJob } from './open-job.js';

@@ -1,4 +1,4 @@
-/** The durable store's limits as the environment sets them; what it does not set has the store's own default. */
+/** The durable store's limits by the environment; unset ones have the store's own defaults. */
 import type { DurableStoreOptions } from '../driver/reuse/store/durable-store.js';
 import { env } from '../driver/support/env.js';
 import { parseSize, wrongSetting } from '../driver/support/size.js';

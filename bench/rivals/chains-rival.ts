@@ -20,7 +20,7 @@ export interface ChainRun {
   readonly repetitions: number;
 }
 
-/** Each repetition's time and the sum of its calls' results. @units seconds @throws ExecutionError when it prints fewer */
+/** Repetitions' times and their sums. @units seconds @throws ExecutionError if it prints fewer */
 export async function runSystemDsChains(
   run: ChainRun,
 ): Promise<readonly { readonly seconds: number; readonly sum: number }[]> {

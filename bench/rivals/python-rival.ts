@@ -25,7 +25,7 @@ export class PythonRival {
   #stderrTail = '';
   #runs = 0;
 
-  /** @param threads BLAS threads; undefined leaves the choice to the libraries (joblib gives each worker one) */
+  /** @param threads BLAS threads; undefined: the libraries' choice (joblib: one per worker) */
   constructor(threads: number | undefined) {
     const environment: NodeJS.ProcessEnv = { ...process.env, BASELINES_HOME: baselineHome() };
     for (const name of ['OMP_NUM_THREADS', 'OPENBLAS_NUM_THREADS', 'MKL_NUM_THREADS']) {
@@ -50,7 +50,7 @@ export class PythonRival {
     });
   }
 
-  /** Runs a script: a name in the baselines folder, or an absolute path. @throws ExecutionError with the script's own error */
+  /** Runs a script of the baselines folder, or an absolute path. @throws ExecutionError */
   async run(script: string, argv: readonly string[]): Promise<RivalRun> {
     const request = {
       script: isAbsolute(script) ? script : rivalScript(script),

@@ -24,7 +24,7 @@ export interface SearchLimits {
 export interface SearchProgress {
   /** Mean squared error of each penalty that was finished, in order. */
   readonly losses: readonly number[];
-  /** From the start of the process to the last finished penalty, or to the limit without one. @units seconds */
+  /** From the process's start to the last finished penalty, or to the limit. @units seconds */
   readonly seconds: number;
   /** From the start of the process until the data were in memory. @units seconds */
   readonly dataSeconds: number;
@@ -50,7 +50,7 @@ export function runMllibUntil(folder: string, limits: SearchLimits): Promise<Sea
   });
 }
 
-/** SystemDS with multi-level reuse, on rows of the same shape that it generates itself, on this machine or Spark as it decides. */
+/** SystemDS with multi-level reuse on generated rows of equal shape; it chooses here or Spark. */
 export function runSystemDsUntil(limits: SearchLimits): Promise<SearchProgress> {
   rivalPython();
   const named = [
@@ -66,7 +66,7 @@ export function runSystemDsUntil(limits: SearchLimits): Promise<SearchProgress> 
   });
 }
 
-/** The rivals' home with SystemDS's temporary files moved to `scratch`: a killed process clears nothing up. */
+/** The rivals' home with SystemDS's temporary files in `scratch`: killed processes leave them. */
 function systemDsHome(scratch: string): string {
   const home = join(scratch, 'home');
   mkdirSync(home);

@@ -58,7 +58,7 @@ export const matmul = defineOp({
     ...(transposeB ? [] : [columnsOfB]),
     ...(transposeA ? [columnsOfA] : []),
   ],
-  // Products with the columns of X, rather than with its rows, are found by what these are columns of.
+  // Products with columns of X, rather than rows, are found by what these are columns of.
   findBy: (_inputs, { transposeA }) => (transposeA ? [...byRows, columnsOfFirst] : byRows),
   cases: [
     { name: 'plain', inputs: [sample(7, 4), sample(4, 3, 2)] },

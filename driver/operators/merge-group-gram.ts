@@ -5,8 +5,8 @@
  *
  * inputs: the values of `groupGram` over parts, all centred or none. attrs: groups, side: of the
  * result; center; parts, one an input: { groups: for each of the part's groups the group it
- *   adds to; columns: for each of its columns (of [X Y], without the leading 1) its place from 0, or null for the same }.
- *   Columns with one place are summed there, as the columns themselves would be: moments are linear in them.
+ *   adds to; columns: for each column of [X Y], no leading 1, its place from 0; null: the same }.
+ *   Columns with one place are summed there as the columns would be: moments are linear in them.
  * output: as `groupGram` over all rows with the columns of the result; a column a part lacks is
  * zero in its rows. Centred parts merge by Chan, Golub and LeVeque's pairwise update (1979), in the
  * order of the inputs.
@@ -121,7 +121,7 @@ function placesOf(columns: readonly number[]): Int32Array {
   return Int32Array.from([0, ...columns.map((column) => column + 1)]);
 }
 
-/** The part's block of one of its groups, cells at the places they belong to. `block` is overwritten. */
+/** The block of one group of the part, each cell at its place. `block` is overwritten. */
 function placed(
   { cols: width, data }: Float64Matrix,
   own: number,
@@ -140,7 +140,7 @@ function placed(
   return block;
 }
 
-/** Centred moments for the conformance cases: any symmetric block with its count in the corner will do. */
+/** Centred moments for conformance cases: any symmetric block with its count in the corner. */
 function moments(counts: readonly number[], side: number, seed: number): Float64Matrix {
   const data = new Float64Array(counts.length * side * side);
   for (const [group, count] of counts.entries()) {

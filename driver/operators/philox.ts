@@ -8,9 +8,9 @@
  * the sparsity choice
  * words   = output words 0 and 1 for even columns, 2 and 3 for odd ones: (high, low)
  * uniform = ((high >>> 5) * 2^26 + (low >>> 6)) * 2^-53, in [0, 1), as MT19937's genrand_res53
- * open    = ((high >>> 6) * 2^26 + (low >>> 6) + 0.5) * 2^-52, in (0, 1): never 0 or 1, exactly representable
- * normal  = the inverse normal distribution function of `open` (`inverse-normal.ts`). One uniform a normal, and only
- *           correctly rounded operations, so the bits agree everywhere; Box-Muller would need a bit-exact sine as well.
+ * open    = ((high >>> 6) * 2^26 + (low >>> 6) + 0.5) * 2^-52, in (0, 1), exactly representable
+ * normal  = the inverse normal distribution of `open` (`inverse-normal.ts`). One uniform each, and
+ *           correctly rounded operations only, so bits agree; Box-Muller needs a bit-exact sine.
  */
 export type Words = Uint32Array;
 

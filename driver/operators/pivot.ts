@@ -8,7 +8,7 @@
 import { SingularError } from '../errors.js';
 import type { DType } from '../ir/dtype.js';
 
-/** Limit of the pivot of a column of an n x n system whose largest absolute cell (Cholesky: diagonal cell) is `scale`. */
+/** Pivot limit in an n x n system for a column of largest |cell| `scale` (Cholesky: diagonal). */
 export function pivotLimit(n: number, scale: number, dtype: DType = 'float64'): number {
   return n * (dtype === 'float32' ? 2 ** -23 : Number.EPSILON) * scale;
 }

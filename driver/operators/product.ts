@@ -25,7 +25,7 @@ export function multiply(
   return dense(rows, cols, data);
 }
 
-/** Reproducible cells for conformance cases; the square in the sine makes the matrix of full rank. */
+/** Reproducible cells for conformance cases; the square in the sine gives the matrix full rank. */
 export function sample(rows: number, cols: number, step = 1): Float64Matrix {
   return dense(
     rows,

@@ -14,7 +14,7 @@ import { inverseNormal } from './inverse-normal.js';
 import { forEachCell, openUniform, uniform } from './philox.js';
 import { choiceAttr, finiteAttr, sizeAttr, wholeAttr } from './shape-check.js';
 
-/** Draws rows `first .. first+count-1` into a fresh row-major array; kernels may use it as it stands. */
+/** Draws rows `first .. first+count-1` into a fresh row-major array that kernels may use as is. */
 export function randomRows(attrs: Attrs, first: number, count: number): Float64Array {
   const cols = attrs.cols as number;
   const seed = attrs.seed as number;

@@ -7,7 +7,7 @@ import { DTypeError, PlanError, ShapeError } from '../errors.js';
 import type { Attrs, AttrValue } from '../ir/attrs.js';
 import { type Meta, shapeText } from '../ir/expr.js';
 
-/** The error for operands whose shapes do not fit, naming the operator and every operand's shape. */
+/** The error for operands whose shapes do not fit. It names the operator and all the shapes. */
 export function shapeError(op: string, requirement: string, inputs: readonly Meta[]): ShapeError {
   const shapes = inputs.map(shapeText);
   return new ShapeError(`${op}: expected ${requirement}, got ${shapes.join(' and ')}`, {
@@ -37,7 +37,7 @@ export function finiteAttr(op: string, attrs: Attrs, name: string): number {
   return value;
 }
 
-/** A whole-number attribute of at least `min` (and exactly representable). @throws DTypeError, PlanError */
+/** A whole-number attribute >= `min`, exactly representable. @throws DTypeError, PlanError */
 export function wholeAttr(op: string, attrs: Attrs, name: string, min: number): number {
   const value = numberAttr(op, attrs, name);
   if (!Number.isSafeInteger(value) || value < min) {

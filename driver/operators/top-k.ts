@@ -29,7 +29,7 @@ export function rankingOf(attrs: Attrs): Ranking {
   };
 }
 
-/** Compares rows by their cells in the ranked column and, where these tie, by their numbers. Never 0 for two rows. */
+/** Compares rows by their cells in the ranked column, then by number. Never 0 for two rows. */
 export function compareRanked(
   a: number,
   b: number,

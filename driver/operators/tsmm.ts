@@ -1,4 +1,4 @@
-/** t(X) %*% X, computed once for both triangles; exactly symmetric. The Gram matrix of least squares. */
+/** t(X) %*% X, the Gram matrix of least squares, computed once for both triangles; symmetric. */
 
 import { defineOp } from '../ir/op-def.js';
 import { dense } from '../ir/value.js';

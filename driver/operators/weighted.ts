@@ -23,7 +23,7 @@ export function factorBlocks(inputs: readonly Meta[]): readonly boolean[] {
   return inputs.length === 4 ? [true, true, false, true] : [true, true, false];
 }
 
-/** Calls `visit` for every cell asked about: row, column, weight (1 without weights), x, and (U V') there. */
+/** Calls `visit` for every cell asked about: row, column, weight (default 1), x, and U V' there. */
 export function forEachAsked(
   [x, u, v, w]: readonly Float64Matrix[],
   visit: (row: number, col: number, weight: number, cell: number, product: number) => void,

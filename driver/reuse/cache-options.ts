@@ -1,4 +1,4 @@
-/** What a reuse cache is made with, and how many results fit the memory of the language whatever their values take. */
+/** Settings of a reuse cache, and how many results fit the language's memory at any size. */
 import { getHeapStatistics } from 'node:v8';
 import type { CacheEntry } from '../backend/cache-entry.js';
 import type { CacheTier } from '../backend/cache-tier.js';
@@ -26,7 +26,7 @@ export interface ReuseCacheOptions {
   readonly siblingKeys?: (expr: Expr) => readonly Expr[];
 }
 
-/** What an entry takes of the JavaScript heap, with its node and the buffer of a small value; measured. @units bytes */
+/** JavaScript heap of an entry, its node and a small value's buffer; measured. @units bytes */
 const HEAP_BYTES = 1200;
 
 /** Entries that a third of the heap holds: of small values memory ends before the budget does. */

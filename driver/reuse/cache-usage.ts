@@ -1,4 +1,4 @@
-/** What the reuse cache holds, tier by tier, and what moved between tiers: for people. Costs a walk over the entries. */
+/** What the reuse cache holds and moved between tiers, for people. Walks over the entries. */
 import type { TierUsage } from '../backend/cache-tier.js';
 import type { ReuseCache } from './reuse-cache.js';
 

@@ -17,7 +17,7 @@ import type { Json } from './store/entry-format.js';
 import type { Lease } from './store/lease.js';
 import { StoredSiblings } from './stored-siblings.js';
 
-/** Other results than reductions of data are not worth a file when computed faster than this. @units seconds */
+/** Results faster than this, other than reductions of data, are not stored. @units seconds */
 export const STORE_SECONDS = 0.02;
 export class DurableTier {
   readonly store: DurableStore;
@@ -39,7 +39,7 @@ export class DurableTier {
     this.#estimate = estimate;
   }
 
-  /** Values of the nodes nearest the roots that are stored, and leases on the long ones that are not. */
+  /** Stored values of the nodes nearest the roots, and leases on the long ones not stored. */
   async recall(
     roots: readonly Expr[],
     isThere: (expr: Expr) => boolean,
@@ -54,7 +54,7 @@ export class DurableTier {
     return isWorthLooking(expr) && this.store.has(lineageKey(expr));
   }
 
-  /** The stored value of a node; undefined when it is gone or not what the node needs. Takes no lease. */
+  /** The stored value of a node; undefined when gone or not what the node needs. No lease. */
   async read(expr: Expr): Promise<{ value: DenseMatrix; seconds: number } | undefined> {
     const found = await this.store.get(lineageKey(expr));
     const fits =

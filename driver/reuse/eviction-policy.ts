@@ -35,7 +35,7 @@ const policies: Readonly<Record<PolicyName, EvictionPolicy>> = {
   },
 };
 
-/** @param source where the name was given, for the message @throws ConfigError for a name that is none */
+/** @param source where the name was given, for the message @throws ConfigError for other names */
 export function evictionPolicy(name: string, source = 'SessionOptions.policy'): EvictionPolicy {
   if (Object.hasOwn(policies, name)) return policies[name as PolicyName];
   const allowed = Object.keys(policies);

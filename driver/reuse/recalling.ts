@@ -13,7 +13,7 @@ import type { Lease } from './store/lease.js';
 
 /** Work of at least this size is looked up. @units flops */
 const LOOKUP_FLOPS = 2e7;
-/** Results expected to take longer are computed by one process at a time, and so is what passes over data make. @units seconds */
+/** Longer results, and all from passes over data, are computed by one process. @units seconds */
 const LEASE_SECONDS = 0.2;
 /**
  * Leases on so many of a pass's results, those with the least keys, stand for all: a pass over
@@ -121,7 +121,7 @@ export class Recalling {
     }
   }
 
-  /** Takes leases in this order; waits where others hold one, until all that the pass makes is stored where it is of a pass. */
+  /** Takes leases in this order; waits where others hold one, for a pass until all is stored. */
   async #take(wanted: readonly Expr[], passes: ReadonlySet<Expr>): Promise<void> {
     const { store } = this.#tier;
     let isAlone = false;

@@ -12,7 +12,7 @@ import { type LineageKey, lineageKey } from '../ir/lineage-key.js';
 
 /** Runs after which a result that none of them used rests, or goes. */
 export const REST_RUNS = 8;
-/** Less work than this is done again sooner than its result is worth keeping for jobs to come. @units flops */
+/** Less work is done again sooner than its result is worth keeping for later. @units flops */
 const WORTH_FLOPS = 2e7;
 
 export class RestingResults {
@@ -22,7 +22,7 @@ export class RestingResults {
     return this.#entries.size;
   }
 
-  /** Takes a result in under a node that holds nothing. @returns the one that rested under its key, if any */
+  /** Takes in a result whose node holds nothing. @returns the result that its key had, if any */
   rest(entry: CacheEntry): CacheEntry | undefined {
     const { expr } = entry;
     const key = lineageKey(expr);
@@ -34,7 +34,7 @@ export class RestingResults {
     return before;
   }
 
-  /** The results that rest under nodes of these programs, with their nodes. @param isThere ends the search */
+  /** Results at rest under nodes of these programs, with nodes. @param isThere ends the search */
   *awoken(
     roots: readonly Expr[],
     isThere: (expr: Expr) => boolean,
@@ -66,7 +66,7 @@ export function isUnused(entry: CacheEntry, run: number): boolean {
   return isIdle && !isBusy && isOurs && !entry.isResting;
 }
 
-/** Whether a result is worth its memory to jobs that come much later: what a pass over data made, and long work. */
+/** Whether later jobs may need a result: what a pass over data made, and long work. */
 export function mayRest(expr: Expr): boolean {
   if (!expr.isDeterministic || expr.inputs.length === 0) return false;
   if (reducesFrameData(expr)) return true;

@@ -24,7 +24,7 @@ export type { CacheEntry } from '../backend/cache-entry.js';
 
 /** Bookkeeping charged to every entry, so that millions of scalars count too. @units bytes */
 const ENTRY_OVERHEAD_BYTES = 256;
-/** Single cells stay for good, up to this share of the budget: they free nothing and often steer a loop. */
+/** Single cells stay, up to this share of the budget: they free nothing and often steer a loop. */
 const PINNED_SHARE = 0.125;
 
 export class ReuseCache {
@@ -94,7 +94,7 @@ export class ReuseCache {
     if (entry.value?.kind === 'handle') this.#tierOf(entry.value).hit?.(entry, entry.value);
   }
 
-  /** Cached nodes of this operator, values on this machine, that are findable under `key`; oldest first. */
+  /** Cached nodes of this operator with local values, findable under `key`; oldest first. */
   siblings(op: OpDef, key: Expr): readonly Expr[] {
     return this.#siblings.of(op, key);
   }
@@ -123,7 +123,7 @@ export class ReuseCache {
     return entry.settled.promise;
   }
 
-  /** Ends a claim with its value; false when there was none. A value larger than the budget is handed to waiters but not kept in memory. */
+  /** Ends a claim with its value; false if none. One over the budget only goes to the waiters. */
   put(expr: Expr, value: Value, seconds: number, backend: string): boolean {
     const entry = this.#entries.get(expr);
     if (entry === undefined || entry.state !== 'pending') return false;
@@ -173,7 +173,7 @@ export class ReuseCache {
     entry.settled?.resolve(false);
   }
 
-  /** The value of a spilled entry, read back into memory once for all that ask; undefined when it can't be. */
+  /** The value of a spilled entry, read once for all callers; undefined when it can't be read. */
   restore(entry: CacheEntry): Promise<Value | undefined> {
     if (entry.state !== 'spilled') return Promise.resolve(entry.value);
     entry.restoring ??= this.#restore(entry).finally(() => {
@@ -182,7 +182,7 @@ export class ReuseCache {
     return entry.restoring;
   }
 
-  /** A run begins: what none of the last runs used goes, or rests where it is worth its memory to later ones. */
+  /** A run begins: what no recent run used goes, or rests where later ones may need it. */
   beginRun(): void {
     this.runs++;
     for (const [expr, entry] of this.#entries) {
@@ -255,7 +255,7 @@ export class ReuseCache {
     return this.#memory.isOver() || this.#entries.size > this.#mostEntries;
   }
 
-  /** Evicts down to the budget; `added` was just put. A file leaves the entry, so it helps against bytes only. */
+  /** Evicts to the budget; `added` was just put. A file leaves the entry, so only bytes sink. */
   #makeSpace(added: CacheEntry): void {
     const isAdded = (entry: CacheEntry): boolean => entry === added;
     while (this.#isOver()) {

@@ -17,7 +17,7 @@ const KEY = randomBytes(16);
 const writeSome = promisify(write);
 const readSome = promisify(read);
 
-/** Writes a new file for its owner only. @param id differs from file to file @throws what the file system says */
+/** Writes a new file for its owner only. @param id unique per file @throws file-system errors */
 export async function writeSpillFile(
   path: string,
   id: number,
@@ -71,7 +71,7 @@ async function writeAll(file: number, bytes: Uint8Array, position: number): Prom
   }
 }
 
-/** AES-GCM's tag of data it leaves as they are: the processor's own instructions, three times as fast as zlib's CRC-32. */
+/** AES-GCM's tag of plain data: the processor's instructions do it 3 times as fast as CRC-32. */
 function tagOf(id: number): { add: (bytes: Uint8Array) => void; end: () => Buffer } {
   const nonce = Buffer.alloc(12);
   nonce.writeDoubleBE(id);

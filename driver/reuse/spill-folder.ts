@@ -26,7 +26,7 @@ export function removeSpillFolder(path: string): void {
   }
 }
 
-/** Makes a folder that goes when the process ends, and says what is free beside it. @throws what the file system says */
+/** Makes a folder that ends with the process; tells free space. @throws file-system errors */
 export async function makeSpillFolder(
   parent?: string,
 ): Promise<{ readonly path: string; readonly freeBytes: number }> {
@@ -40,7 +40,7 @@ export async function makeSpillFolder(
 
 const swept = new Set<string>();
 
-/** Removes the folders of processes that ended without doing so, once a process and place unless told `again`. Never rejects. */
+/** Removes folders of ended processes, once per process and place unless `again`. Never rejects. */
 export async function sweepSpillFolders(parent?: string, again = false): Promise<void> {
   const known = parent === undefined ? [tmpdir(), ON_DISK] : [parent];
   const places = known.filter((place) => again || !swept.has(place));

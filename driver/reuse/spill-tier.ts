@@ -41,7 +41,7 @@ const LEAST_SHARE = 0.25;
 const WRITERS = 2;
 
 export class SpillTier {
-  /** Of files, those being written included: what was asked for, or half of what was free on the disk. */
+  /** Of files, also those being written: what was asked for, or half of the disk's free space. */
   readonly budget: Budget<CacheEntry>;
   writtenBytes = 0;
   readBytes = 0;
@@ -118,7 +118,7 @@ export class SpillTier {
     );
   }
 
-  /** What reading saves, times the chance that it is asked for again, exceeds what writing costs. */
+  /** Reading saves more, times the chance that it is asked for again, than writing costs. */
   #gains(bytes: number, seconds: number, returns: number, read: number, write: number): boolean {
     const share = Math.max(LEAST_SHARE, this.#returns.share(bytes));
     // Laplace's rule: the returns of the value itself, and two imagined trials at the share of all.
@@ -136,7 +136,7 @@ export class SpillTier {
     return seconds > this.reading.seconds(bytes) + this.writing.seconds(bytes);
   }
 
-  /** Writes a value, which must not change meanwhile; undefined when it could not. Never rejects. */
+  /** Writes a value that must not change meanwhile; undefined if it could not. Never rejects. */
   async write(value: DenseMatrix): Promise<SpillFile | undefined> {
     const bytes = value.data.byteLength;
     this.budget.charge(bytes);

@@ -126,7 +126,7 @@ export function nodesByKey(exprs: readonly Expr[]): Map<string, Expr> {
   return known;
 }
 
-/** The node of a form; undefined when it is damaged, of another version, or not what is stored under `key`. */
+/** The node of a form; undefined if damaged, of another version, or not stored under `key`. */
 export function siblingNode(
   key: string,
   text: string,
@@ -161,7 +161,7 @@ export function siblingNode(
 
 const notAForm = new Error('not the form of a result');
 
-/** A leaf that only has a key: no rule evaluates operands of what is cached unless the plan has them too. */
+/** A leaf with only a key: rules evaluate operands of cached nodes only if the plan has them. */
 function standIn(key: string, form: Form, interner: NodeMaker): Expr {
   const [rows, cols] = [Number(form[1]), Number(form[2])];
   const dtype = dtypeAttr(checkedDType('literal', form[3]));

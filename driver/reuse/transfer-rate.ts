@@ -5,7 +5,7 @@
  */
 import { type EventLoopUtilization, performance } from 'node:perf_hooks';
 
-/** Opening, closing and a turn of the event loop; smaller gains are not worth a file. @units seconds */
+/** Opening, closing, an event-loop turn: smaller gains are not worth a file. @units seconds */
 const FILE_SECONDS = 0.001;
 /** Transfers smaller than this say more about the system call than about the disk. @units bytes */
 const MEASURED_BYTES = 2e6;
@@ -16,7 +16,7 @@ export class TransferRate {
   readonly #first: number;
   #running = 0;
 
-  /** @param first assumed before anything is measured; optimistic, so that transfers start and are measured */
+  /** @param first assumed before measuring; optimistic, so that transfers start and are measured */
   constructor(first: number) {
     this.#first = first;
     this.bytesPerSecond = first;
@@ -45,14 +45,14 @@ export class TransferRate {
     };
   }
 
-  /** A transfer took at most `most` seconds, and at least the `least` in which this thread waited. */
+  /** A transfer took at most `most` seconds; this thread waited for `least` of them. */
   observe(bytes: number, most: number, least: number): void {
     const expected = bytes / this.bytesPerSecond;
     const seconds = Math.min(Math.max(expected, least), most);
     this.bytesPerSecond = (this.bytesPerSecond + bytes / seconds) / 2;
   }
 
-  /** A slow measurement stopped what would have been moved: it wears off, so that the disk is tried again. */
+  /** A slow measurement stopped transfers: it wears off, so that the disk is tried again. */
   forget(): void {
     this.bytesPerSecond += Math.max(0, this.#first - this.bytesPerSecond) * FORGET_SHARE;
   }

@@ -19,7 +19,7 @@ import { PlanValues } from './plan-values.js';
 import { Results } from './results.js';
 import { launch, type Running } from './running.js';
 
-/** Host operators run without a break for at most this long, so that signals and progress get through. */
+/** Host operators run this long at most without a break, to let signals and progress through. */
 const TURN_MS = 40;
 
 export class Execution {

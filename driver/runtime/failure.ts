@@ -1,4 +1,4 @@
-/** Errors of kernels as ours. Invariant: what is thrown by us, or says that the run was cancelled, passes as it is. */
+/** Errors of kernels as ours. Invariant: our own errors, and cancellations, pass unchanged. */
 
 import type { Backend } from '../backend/backend.js';
 import { ExecutionError, RepriseError } from '../errors.js';

@@ -39,12 +39,12 @@ export class Operands {
     }
   }
 
-  /** A host value that remote programs will read whole is to travel ahead of them, unless one starts now and takes it along. */
+  /** Sends a host value that remote programs read whole ahead, unless one starting now takes it. */
   announce(expr: Expr, value: Value): void {
     this.#leaving.set(expr, value);
   }
 
-  /** A program that starts now carries these itself: sent apart, it would wait for one more exchange. */
+  /** A program that starts now carries these itself, which saves waiting for one exchange more. */
   takeAlong(exprs: Iterable<Expr>): void {
     for (const expr of exprs) this.#leaving.delete(expr);
   }

@@ -54,7 +54,7 @@ export class PlanValues {
     return this.#slots.get(expr) !== undefined;
   }
 
-  /** Whether all of these are there, or the first failure among them. @throws InternalError when one has been let go */
+  /** Whether all of these are there, or the first failure. @throws InternalError for one dropped */
   readiness(inputs: readonly Expr[]): boolean | Error {
     let isReady = true;
     for (const input of inputs) {
@@ -96,7 +96,7 @@ export class PlanValues {
     if (!expr.op.elementwise && value.kind === 'dense') this.#noteViews(expr, value, slot);
   }
 
-  /** The name of a value whose maker has not ended, and who is to own it is not known. It stays until `owned`. */
+  /** The name of a value whose maker still runs and whose owner is unknown. Stays until `owned`. */
   named(node: PlanNode, value: Value): void {
     this.made(node, value, false, 0);
     this.#slots.get(node.expr)!.left++;

@@ -28,7 +28,7 @@ import type { ReuseCache } from '../reuse/reuse-cache.js';
 import { env } from '../support/env.js';
 import type { Recall } from './recall.js';
 
-/** With blocks elsewhere, larger results are not put together here: they would have to travel. @units bytes */
+/** With blocks elsewhere, larger results are not merged here: they would travel. @units bytes */
 const REMOTE_PARTIAL_BYTES = 8 * 1024 * 1024;
 
 const POLICIES: readonly PlacementPolicy[] = ['cost', 'local', 'blocks'];
@@ -73,7 +73,7 @@ export class Planner {
     return planSeconds(plan, this.costs);
   }
 
-  /** A plan is about to run: remembers what data it reads, so that the next plans know what is read again. */
+  /** Before a plan runs: remembers its data, so that later plans know what is read again. */
   executes(plan: Plan): void {
     const { reuse, local, blocks, devices = [] } = this.#options;
     if (!reuse) return;

@@ -50,7 +50,7 @@ export class Recall {
     this.#signal = signal;
   }
 
-  /** Reads what the durable store has of these nodes and takes leases on what long ones it has not. */
+  /** Reads what the durable store has of these nodes and leases the long ones it lacks. */
   async fromStore(roots: readonly Expr[], isAtHand: (expr: Expr) => boolean): Promise<void> {
     if (this.#tier === undefined) return;
     this.#roots = roots;
@@ -95,7 +95,7 @@ export class Recall {
     return more.length === 0 ? here : [...more, ...here];
   }
 
-  /** Whether a node is stored and to be read, should the plan build on it; what it was made from may be unknown here. */
+  /** Whether a node is stored and to be read if the plan builds on it; inputs may be unknown. */
   isOffered(expr: Expr): boolean {
     return this.#offered.has(expr);
   }

@@ -111,7 +111,7 @@ export class Recovery {
   }
 }
 
-/** Outcomes with their values on the host; a value that can't be brought is a failure of its own. */
+/** Outcomes with their values on the host; a value that can't be fetched is a failure. */
 export async function collectOutcomes(
   outcomes: readonly Outcome[],
   collect: (value: Value) => Promise<Value>,

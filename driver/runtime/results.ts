@@ -109,7 +109,7 @@ export class Results {
     }
   }
 
-  /** The nodes of the program a node of the plan stands for: itself, unless it answers from cached parts. */
+  /** The program's nodes that a plan node stands for: itself, unless it uses cached parts. */
   #keysOf(expr: Expr): readonly Expr[] {
     return this.#plan.partial?.originals.get(expr) ?? [expr];
   }

@@ -98,12 +98,12 @@ export class Run implements CallHost {
     });
   }
 
-  /** As `evaluate`, but a node that fails (a singular system, say) fails alone. Values are on the host. */
+  /** As `evaluate`, but a failing node (a singular system) fails alone. Values are on the host. */
   evaluateSettled(exprs: readonly Expr[]): Promise<Outcome[]> {
     return this.#request(exprs, false);
   }
 
-  /** Computes nodes and keeps them where their row blocks are (RDDs on Spark, the host otherwise). */
+  /** Computes nodes and keeps them with their row blocks (RDDs on Spark, otherwise the host). */
   async persist(exprs: readonly Expr[]): Promise<void> {
     for (const outcome of await this.#request(exprs, true)) if (!outcome.ok) throw outcome.error;
   }
@@ -146,7 +146,7 @@ export class Run implements CallHost {
     return this.#parts.planner.plan(exprs);
   }
 
-  /** What a plan is expected to take by what was measured so far, nothing overlapping. @units seconds */
+  /** Time a plan should take by measurements so far, without overlap. @units seconds */
   expectedSeconds(plan: Plan): number {
     return this.#parts.planner.seconds(plan);
   }
@@ -188,7 +188,7 @@ export class Run implements CallHost {
     }
   }
 
-  /** The cache counts a run at its first request. Runs made beside one another count once, or many would age what all of them need. */
+  /** Counts a run at its first request. Parallel runs count once, or what all need would age. */
   #begin(): void {
     const { cache, interner } = this.#parts;
     if (cache.runs !== this.#before) return;

@@ -25,7 +25,7 @@ import { Planner } from './planner.js';
 import { Recovery } from './recovery.js';
 import { Run, type RunScope, type SessionParts } from './run.js';
 
-/** Share of the host's budget for copies beside their originals, and the most of it that one value may take. */
+/** Share of the host's budget for copies beside originals, and the most of it for one value. */
 const COPY_SHARE = 0.25;
 
 export interface SessionOptions {
@@ -35,23 +35,23 @@ export interface SessionOptions {
   readonly blocks?: Backend;
   /** Run whole values and keep them: GPUs. Default: none. */
   readonly devices?: readonly Backend[];
-  /** Where nodes run that several backends can run. Default `REPRISE_PLACEMENT`, else `cost`: least expected time for the plan. */
+  /** Where nodes with a choice run. Default `REPRISE_PLACEMENT`, else `cost`: least time. */
   readonly placement?: PlacementPolicy;
-  /** What work and transfers were measured to cost; learns as the session runs. Default: the backends' own estimates. */
+  /** Measured costs of work and transfers, learned as it runs. Default: backends' estimates. */
   readonly costs?: CostModel;
-  /** Host memory for cached results. @units bytes, default half of what the process may take (`support/memory.ts`) */
+  /** Host memory for results. @units bytes, default half of the process's (`support/memory.ts`) */
   readonly cacheBytes?: number;
-  /** Which values leave memory first. Default `REPRISE_CACHE_POLICY`, else `costSize`: cheapest to compute for their size. */
+  /** Eviction order. Default `REPRISE_CACHE_POLICY`, else `costSize`: least cost for the size. */
   readonly policy?: PolicyName;
-  /** Values that leave memory go to disk when writing them is expected to pay. False: never. Default on, or as `REPRISE_SPILL` says. */
+  /** Spill values to disk where it pays. False: never. Default on, or by `REPRISE_SPILL`. */
   readonly spill?: SpillOptions | false;
-  /** Largest data matrix kept whole on the host rather than streamed again. @units bytes, default half of `cacheBytes`, at most its share */
+  /** Largest data kept, not streamed. @units bytes, default half `cacheBytes`, at most its share */
   readonly materialiseBytes?: number;
   /** False switches reuse off: every request computes everything. For measuring. */
   readonly reuse?: boolean;
-  /** False: no value changes place when it leaves a backend, and no copy stays beside its original. For measuring. Default true. */
+  /** False, for measuring: values leaving a backend neither move nor are copied. Default true. */
   readonly migration?: boolean;
-  /** False: nothing travels ahead of its use, and one piece of work runs at a time. For measuring. Default true. */
+  /** False, for measuring: one piece of work at a time, nothing sent ahead. Default true. */
   readonly asynchronous?: boolean;
   /** Results that outlive the process, shared with others. Default: none. */
   readonly store?: DurableStore;

@@ -45,7 +45,7 @@ const BURST_GAP_MS = 5;
 const MAX_PLANS = 8;
 /** Of the timeline, the latest. */
 const MAX_BARS = 1 << 14;
-/** Nodes remembered, the latest: a session that counts for days must not hold every node it ever computed. */
+/** Nodes remembered, the latest: a session of days must not hold every node it ever computed. */
 const MAX_NODES = 1 << 18;
 
 export class Statistics {

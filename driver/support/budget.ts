@@ -83,7 +83,7 @@ export class Budget<Item extends Candidate> {
     }
   }
 
-  /** The lowest candidate but those that stay this time, which stands here no more; undefined when there is none. */
+  /** Removes the lowest candidate other than those that stay this time; undefined for none. */
   take(isKept?: (item: Item) => boolean): Item | undefined {
     let kept: Place<Item>[] | undefined;
     let place = this.#takeLowest();

@@ -11,7 +11,7 @@ function text(name: string): string | undefined {
   return value === undefined || value === '' ? undefined : value;
 }
 
-/** A relative path stands for nothing here: it would be another folder wherever a command is run. */
+/** A relative path counts for nothing: it would be another folder for each place of a command. */
 function cacheFolder(): string {
   const given = text('XDG_CACHE_HOME');
   return given !== undefined && isAbsolute(given) ? given : join(userHome(), '.cache');
@@ -46,16 +46,16 @@ export const env = {
   home: (): string => text('REPRISE_HOME') ?? join(cacheFolder(), 'reprise'),
   /** Folder of a full Spark distribution, used instead of the downloaded jars. */
   sparkHome: (): string | undefined => text('SPARK_HOME'),
-  /** Where `--engine spark` runs by spark-submit: `spark://host:7077`, `yarn`, `k8s://..`, `local[4]`. */
+  /** Where `--engine spark` runs jobs: `spark://host:7077`, `yarn`, `k8s://..`, `local[4]`. */
   sparkMaster: (): string | undefined => text('REPRISE_SPARK_MASTER'),
   /** The line (`3.5`, `4.1`) or release (`4.1.1`) of the Spark that set-up brings. */
   sparkVersion: (): string | undefined => text('REPRISE_SPARK_VERSION'),
   javaHome: (): string | undefined => text('JAVA_HOME'),
-  /** Path of a BLAS with LAPACK to load instead of the downloaded OpenBLAS; `none` forces the JavaScript kernels. */
+  /** Path of a BLAS with LAPACK to load, not the downloaded one; `none`: JavaScript kernels. */
   blas: (): string | undefined => text('REPRISE_BLAS'),
   /** Threads of the local CPU backend. */
   threads: (): string | undefined => text('REPRISE_THREADS'),
-  /** What this process and its JVM may take together: `8GiB`, or `50%` of the machine or container. */
+  /** Memory of this process and its JVM: `8GiB`, or `50%` of the machine or container. */
   memory: (): string | undefined => text('REPRISE_MEMORY'),
   /** `on` keeps results in `<home>/store`, a path keeps them there; `off` or unset keeps none. */
   store: (): string | undefined => {
@@ -71,7 +71,7 @@ export const env = {
   storeDays: (): string | undefined => text('REPRISE_STORE_DAYS'),
   /** Which cached values leave memory first: `costSize`, `lru` or `dagHeight`. */
   cachePolicy: (): string | undefined => text('REPRISE_CACHE_POLICY'),
-  /** `off`: values that leave memory are dropped; a path: they go to files there instead of the system's temporary folder. */
+  /** `off`: values that leave memory are dropped; a path: spill there, not in the temp folder. */
   spill: (): string | undefined => text('REPRISE_SPILL'),
   livyUrl: (): string | undefined => text('REPRISE_LIVY_URL'),
   /** `auto`, `direct` or `statements`. */
@@ -90,7 +90,7 @@ export const env = {
   livyProxyUser: (): string | undefined => text('REPRISE_LIVY_PROXY_USER'),
   /** The shim's jar where the cluster reads it. */
   livyJar: (): string | undefined => text('REPRISE_LIVY_JAR'),
-  /** `ship` (default) sends this machine's OpenBLAS along, `own` leaves executors with what they have. */
+  /** `ship` (default) sends this machine's OpenBLAS, `own` leaves executors what they have. */
   livyBlas: (): string | undefined => text('REPRISE_LIVY_BLAS'),
   /** A folder both sides reach: `<path here>` or `<path here>=<URI in the cluster>`. */
   livyStorage: (): string | undefined => text('REPRISE_LIVY_STORAGE'),
@@ -99,11 +99,11 @@ export const env = {
   logLevel: (): string | undefined => text('REPRISE_LOG'),
   /** 1 or more: check every compiler rule's result. Always on in CI. */
   verify: (): number => Number(text('REPRISE_VERIFY') ?? (text('CI') ? 1 : 0)),
-  /** `cost` (default), `local` or `blocks`: where a session with several backends runs what more than one can. */
+  /** `cost` (default), `local` or `blocks`: where nodes run that several backends can run. */
   placement: (): string | undefined => text('REPRISE_PLACEMENT'),
   /** For a program we start: nothing that is meant for us. */
   forChild: (): NodeJS.ProcessEnv => without((name) => name.startsWith('REPRISE_')),
-  /** For Spark: no secrets either, but for those by which its storage clients and Kerberos sign in. */
+  /** For Spark: no secrets, but those by which its storage clients and Kerberos sign in. */
   forSpark: (): NodeJS.ProcessEnv =>
     without(
       (name) => name.startsWith('REPRISE_') || (SECRET_NAME.test(name) && !OF_SPARK.test(name)),

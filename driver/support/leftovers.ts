@@ -28,7 +28,7 @@ export async function makeOwnFolder(parent: string, prefix: string): Promise<str
   return path;
 }
 
-/** A folder to make something in, after what killed processes left in `parent` is gone. @throws what the file system says */
+/** A folder to make something in; first clears leftovers in `parent`. @throws file-system errors */
 export async function makeStaging(parent: string, prefix: string): Promise<string> {
   await sweepLeftovers(parent, [prefix]);
   return makeOwnFolder(parent, prefix);
@@ -52,7 +52,7 @@ let isSwept = false;
 /** Where the text of a small file is before it is put in place. */
 export const WRITING = '.write-';
 
-/** Removes what killed processes left in the system's temporary folder and in `home`, once a process. Never rejects. */
+/** Removes what killed processes left in the temp folder and `home`, once. Never rejects. */
 export async function sweepScratch(home: string): Promise<void> {
   if (isSwept) return;
   isSwept = true;
@@ -62,7 +62,7 @@ export async function sweepScratch(home: string): Promise<void> {
 
 const DAY_MS = 24 * 3_600_000;
 
-/** Removes files of a folder that were not touched for so many days, but the newest. Never rejects. */
+/** Removes files of a folder untouched for so many days, except the newest. Never rejects. */
 export async function sweepOld(
   folder: string,
   isOurs: (name: string) => boolean,

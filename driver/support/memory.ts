@@ -10,7 +10,7 @@ import { formatBytes, parseSize, wrongSetting } from './size.js';
 
 const MIB = 1024 ** 2;
 
-/** Least memory anything runs in: Node, DuckDB and OpenBLAS take some 200 MiB before they hold data. */
+/** Least memory anything runs in: Node, DuckDB and OpenBLAS alone take some 200 MiB. */
 export const MIN_MEMORY_BYTES = 384 * MIB;
 /** Of the machine, by default: the rest is for its system and other programs. */
 const MACHINE_SHARE = 0.8;
@@ -29,7 +29,7 @@ export interface MemorySetting {
 /** @units bytes */
 export interface MemoryShares {
   readonly totalBytes: number;
-  /** Values kept for reuse. Half: a search's largest value, its moments, is one of them, and must fit. */
+  /** Values kept for reuse. Half, as the moments, a search's largest value, must fit. */
   readonly cacheBytes: number;
   /** One data matrix kept whole rather than streamed again. */
   readonly materialiseBytes: number;
@@ -43,7 +43,7 @@ export interface MemoryShares {
   readonly idleBytes: number;
   /** DuckDB's buffers, beyond which it writes to the disk. */
   readonly duckdbBytes: number;
-  /** Heap of the JVM of embedded Spark. Its code and buffers outside the heap take some 400 MiB more. */
+  /** Heap of the JVM of embedded Spark. Code and buffers outside it take some 400 MiB more. */
   readonly heapBytes: number;
 }
 
@@ -58,7 +58,7 @@ export interface Machine {
 let given: { readonly text: string; readonly key: string } | undefined;
 let setting: MemorySetting | undefined;
 
-/** Sets the memory of this process for all that is opened from now on, as `REPRISE_MEMORY` would. @throws ConfigError */
+/** Sets the memory of what is opened from now on, as `REPRISE_MEMORY` does. @throws ConfigError */
 export function setMemory(text: string | undefined, key = '--memory'): void {
   given = text === undefined ? undefined : { text, key };
   setting = undefined;
@@ -79,7 +79,7 @@ export function memoryShares(): MemoryShares {
   return sharesOf(memorySetting().bytes);
 }
 
-/** The setting a text stands for on a machine; without a text, what follows from the machine. @throws ConfigError */
+/** What a text sets on a machine; without one, the default of the machine. @throws ConfigError */
 export function readSetting(
   text: string | undefined,
   key: string,
@@ -131,7 +131,7 @@ export function sharesOf(totalBytes: number): MemoryShares {
   };
 }
 
-/** Of a container, page cache counts as taken though it is given back: half is taken to be free in any case. */
+/** A container counts page cache as taken though it is given back: half is taken to be free. */
 function thisMachine(): Machine {
   const total = totalmem();
   const limit = process.constrainedMemory();

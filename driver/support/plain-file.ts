@@ -7,7 +7,7 @@ import { lstat, open } from 'node:fs/promises';
 
 const { O_RDONLY, O_NONBLOCK, O_NOFOLLOW } = constants;
 
-/** The text of a file, links followed. @throws what the file system throws, or that it is no file */
+/** The text of a file, links followed. @throws the file system's error, or if it is no file */
 export async function readPlainFile(path: string, flags = O_RDONLY | O_NONBLOCK): Promise<string> {
   const file = await open(path, flags);
   try {

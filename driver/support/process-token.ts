@@ -52,7 +52,7 @@ function thisMachine(): string {
   return machine;
 }
 
-/** Ticks from boot to the start of a process, which tells two with the same id apart; `-1` for a zombie. Linux only. */
+/** Ticks from boot to a process's start, which tell equal ids apart; `-1`: a zombie. Linux only. */
 function startTime(pid: number): string | undefined {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');

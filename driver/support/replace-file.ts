@@ -6,7 +6,7 @@ import { makeFolder } from './make-folder.js';
 
 /**
  * Puts a file, readable by its owner only, in the place of what is there.
- * @param isDurable the file stays though the machine fails right after @throws what the file system throws
+ * @param isDurable it stays even if the machine fails right after @throws the file system's error
  */
 export async function replaceFile(
   path: string,

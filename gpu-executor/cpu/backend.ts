@@ -22,7 +22,7 @@ import { evaluateSync } from './whole.js';
 export interface CpuBackendOptions extends BlasOptions {
   /** Reads frames; closed with the backend. Default: DuckDB in this process. */
   readonly frames?: FrameEngine & FrameReader;
-  /** What compiling the loop of a cell chain is taken to cost; with 0 each is compiled at once. Default: as measured. @units seconds */
+  /** Assumed cost of compiling a cell chain; 0: at once. Default: measured. @units seconds */
   readonly chainCompileSeconds?: number;
 }
 

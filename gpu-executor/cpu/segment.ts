@@ -117,7 +117,7 @@ class SegmentRun {
     return ran;
   }
 
-  /** Streamed nodes a target needs, inputs first; undefined when it waits for a value that is not there yet. */
+  /** Streamed nodes a target needs, inputs first; undefined while it waits for a value. */
   #closure(target: Expr): Expr[] | undefined {
     const order: Expr[] = [];
     const seen = new Set<Expr>();

@@ -21,7 +21,7 @@ import { PartReducer } from './part-reducer.js';
 
 /** Cells a pass makes per block over all its nodes: 8 MB. */
 const BLOCK_CELLS = 1 << 20;
-/** Passes that read their first block before their turn. A file of few rows keeps a single thread of the reader busy. */
+/** Passes that may read their first block early. A file of few rows uses one reader thread only. */
 const READ_AHEAD = 2;
 /** From this many floating-point operations a reduction runs on the thread pool. */
 const PARALLEL_FLOPS = 2e6;
@@ -320,7 +320,7 @@ async function named<T>(expr: Expr, run: () => T | Promise<T>): Promise<T> {
   }
 }
 
-/** A kernel's failure with the operator's name; errors that carry it already, and aborts, stay as they are. */
+/** A kernel's failure with the operator's name; named errors and aborts stay as they are. */
 export function asExecutionError(expr: Expr, error: unknown): Error {
   if (error instanceof RepriseError) return error;
   if (error instanceof Error && error.name === 'AbortError') return error;

@@ -1,4 +1,4 @@
-/** Evaluates one operator over whole host values: at once when it is short, on the thread pool when it is long. */
+/** Evaluates one operator over whole host values: at once when short, else on the thread pool. */
 import { UnsupportedError } from '../../driver/errors.js';
 import type { Expr } from '../../driver/ir/expr.js';
 import type { Cells, DenseMatrix } from '../../driver/ir/value.js';
@@ -6,10 +6,10 @@ import { kernelOf } from './kernels/index.js';
 import type { Kernel, KernelCall, KernelContext } from './kernels/kernel.js';
 import { asExecutionError } from './stream.js';
 
-/** Longest work done without giving the event loop a turn: about 0.2 ms of BLAS, 2 ms of JavaScript. @units flops */
+/** Longest work without an event-loop turn: 0.2 ms of BLAS, 2 ms of JavaScript. @units flops */
 const SYNC_FLOPS = 4e6;
 
-/** The value, or undefined when the operator is better run by `evaluateAsync`. @throws ExecutionError, SingularError */
+/** The value; undefined where `evaluateAsync` is better. @throws ExecutionError, SingularError */
 export function evaluateSync(
   expr: Expr,
   inputs: readonly DenseMatrix[],

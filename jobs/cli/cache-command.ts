@@ -114,7 +114,7 @@ function isFileAt(path: string): boolean {
   }
 }
 
-/** Whether the folder is there. @throws ResourceError when it is, or may be, and this user can't read it */
+/** Whether the folder is there. @throws ResourceError if it may be, but is not readable */
 function isReadable(folder: string): boolean {
   try {
     accessSync(folder, constants.R_OK | constants.X_OK);

@@ -18,7 +18,7 @@ export interface WhyAnswer {
   readonly json: Readonly<Record<string, unknown>>;
 }
 
-/** @throws ConfigError for a key that names no or several results, or a run or step that is not there */
+/** @throws ConfigError for a key of no or several results, or for an unknown run or step */
 export async function explainKept(
   entries: readonly StoreEntry[],
   [first, step]: readonly string[],

@@ -1,4 +1,4 @@
-/** `reprise doctor`: prints what was found; exit code 0 when both engines work, 1 when something is missing. */
+/** `reprise doctor`: prints the findings; exit code 0 when both engines work, else 1. */
 import { diagnose } from '../doctor/doctor.js';
 import { formatTable } from '../format.js';
 import { EXIT } from './exit-codes.js';

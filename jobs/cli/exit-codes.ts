@@ -1,4 +1,4 @@
-/** The exit codes of the command line, and which error gives which: the only place that knows them. */
+/** The exit codes of the command line, and the errors that give them: nothing else knows them. */
 import {
   BackendLostError,
   ConfigError,

@@ -1,4 +1,4 @@
-/** `reprise lineage`, `diff` and `why`: what a run was computed from, and what kept it from being reused. */
+/** `reprise lineage`, `diff`, `why`: what a run was made from, and what kept it from reuse. */
 import { resolve } from 'node:path';
 import { formatCount } from '../format.js';
 import { diffRuns, diffText } from '../lineage/diff-runs.js';

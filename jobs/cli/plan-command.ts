@@ -1,4 +1,4 @@
-/** `reprise plan`: what a job would run where, what it would reuse and what it would cost. Runs no kernel. */
+/** `reprise plan`: what a job would run where, reuse and cost. Runs no kernel. */
 import { formatBytes } from '../../driver/support/size.js';
 import { formatCount, formatSeconds, plural } from '../format.js';
 import { readJob } from '../job-file/read-job.js';

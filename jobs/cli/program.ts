@@ -1,4 +1,4 @@
-/** The grammar of the command line: commands, arguments and options. What they do is in one file a command. */
+/** The command line's grammar: commands, arguments, options. Each command has a file of its own. */
 import { Command, CommanderError, Option, type OutputConfiguration } from 'commander';
 import { packageVersion } from '../../driver/support/package-root.js';
 import { addCache } from './cache-command.js';
@@ -6,7 +6,7 @@ import { EXIT } from './exit-codes.js';
 import { addLineageCommands } from './lineage-commands.js';
 import { visible, writeData } from './terminal.js';
 
-/** Parses the arguments and runs the command; answers its exit code. Throws what the command throws. */
+/** Parses the arguments, runs the command, and returns its exit code. Throws its errors. */
 export async function runProgram(args: readonly string[]): Promise<number> {
   let code: number = EXIT.done;
   let help = Promise.resolve();

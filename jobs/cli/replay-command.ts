@@ -1,4 +1,4 @@
-/** `reprise replay`: computes a run's lineage again on another backend and compares with what the run stored. */
+/** `reprise replay`: computes a run's lineage again elsewhere and compares with what was stored. */
 import { resolve } from 'node:path';
 import { formatCount, formatNumber } from '../format.js';
 import type { Replay, ReplayEngine } from '../lineage/replay.js';

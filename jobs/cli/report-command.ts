@@ -1,4 +1,4 @@
-/** `reprise report`: writes a run's report again from the files of its folder, and prints where it is. */
+/** `reprise report`: writes a run's report again from its folder, and prints where it is. */
 import { spawn } from 'node:child_process';
 import { rename, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';

@@ -1,4 +1,4 @@
-/** `reprise run`: reads the job, runs it with a progress line, writes the run folder, prints the answer. */
+/** `reprise run`: runs a job with a progress line, writes the run folder, prints the answer. */
 
 import {
   formatBest,

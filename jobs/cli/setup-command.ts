@@ -1,4 +1,4 @@
-/** `reprise setup`: brings what runs need, saying what it does; the exit code says whether runs will work. */
+/** `reprise setup`: fetches what runs need and reports it; the exit code says if runs will work. */
 
 import { formatSeconds } from '../format.js';
 import { type SetupEngine, setUp } from '../setup/setup.js';

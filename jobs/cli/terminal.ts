@@ -49,7 +49,7 @@ export function writeData(text: string): Promise<void> {
   });
 }
 
-/** Keeps streams that can't be written from ending the process with a stack trace; called once at the start. */
+/** Keeps broken output streams from ending the process with a stack trace; called at the start. */
 export function watchStreams(): void {
   // `writeData` tells who wrote; of standard error nobody is left to tell.
   for (const stream of [process.stdout, process.stderr]) stream.on('error', () => undefined);
@@ -85,7 +85,7 @@ function writeErr(text: string): void {
   }
 }
 
-/** Takes user names and passwords in addresses, bearer tokens and secret environment values out of a text. */
+/** Removes credentials in addresses, bearer tokens and secret environment values from a text. */
 export function redact(text: string): string {
   let safe = text
     .replace(/([a-z][a-z0-9+.-]*:\/\/)[^\s/@]+@/gi, '$1***@')

@@ -14,7 +14,7 @@ interface Watch {
   readonly graceMs: number;
 }
 
-/** What the main thread is given beyond its own grace before the watchdog ends the process for it. @units ms */
+/** Time beyond the main thread's own grace before the watchdog ends the process. @units ms */
 const MARGIN_MS = 500;
 const AT_ONCE_MS = 200;
 

@@ -1,4 +1,4 @@
-/** Checks of what the engines are made of: DuckDB and BLAS for the local one, Spark's jars and the shim for Spark. */
+/** Checks the parts of the engines: DuckDB and BLAS for local runs, jars and shim for Spark. */
 import { existsSync } from 'node:fs';
 import type { ShimTarget, UsableSpark } from '../../spark-bridge/index.js';
 import type { Finding } from './finding.js';

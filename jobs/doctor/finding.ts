@@ -1,7 +1,7 @@
 /** What one check of `reprise doctor` found. */
 export interface Finding {
   readonly name: string;
-  /** `missing`: an engine can't run; `degraded`: everything works, but slower or on fewer engines. */
+  /** `missing`: an engine can't run; `degraded`: all work, but slower or on fewer engines. */
   readonly status: 'ok' | 'degraded' | 'missing';
   /** What was found, in a few words. */
   readonly found: string;

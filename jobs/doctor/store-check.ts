@@ -38,7 +38,7 @@ export async function storeCheck(): Promise<Finding> {
   }
 }
 
-/** The folder itself, or the nearest one above it that exists. @throws ENOTDIR for a file in its place */
+/** The folder itself, or its nearest existing parent. @throws ENOTDIR for a file in its place */
 async function nearestFolder(path: string): Promise<string> {
   const found = await stat(path).catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT') return undefined;

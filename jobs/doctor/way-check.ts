@@ -1,4 +1,4 @@
-/** Which way `--engine spark` takes, whether its other end is there, and which BLAS goes along. Starts no application. */
+/** Which way `--engine spark` takes, whether it can be reached, and the BLAS. Starts nothing. */
 import type { Finding } from './finding.js';
 
 const NAME = 'cluster';

@@ -40,10 +40,10 @@ export interface LinearFit {
     readonly coefficients: Matrix;
     /** [1, 1] */
     readonly intercept: Matrix;
-    /** Training means of the design columns over rows where they are not missing: [1, design]. Absent without imputation. */
+    /** Training means over present cells of design columns: [1, design]. Absent: not imputed. */
     readonly imputed?: Matrix;
   };
-  /** Its last cell says how the fit ended, and `warn` what to say of that; absent where all end alike. */
+  /** The last cell says how the fit ended, `warn` what to say; absent where all end alike. */
   readonly ending?: Matrix;
   readonly warn?: (ending: number) => string | undefined;
 }
@@ -64,6 +64,6 @@ export interface LinearModel {
   readonly columns: readonly string[];
   readonly coefficients: readonly number[];
   readonly intercept: number;
-  /** Values put where a number is missing, by column; fitted on the rows the model was fitted on. */
+  /** Values that replace missing numbers, by column; fitted on the model's own rows. */
   readonly imputed: Readonly<Record<string, number>>;
 }

@@ -1,4 +1,4 @@
-/** The lasso: min |y - Xw - b|^2 / 2n + alpha |w|_1, the intercept b unpenalised (scikit-learn's `Lasso`). */
+/** The lasso: min |y - Xw - b|^2 / 2n + alpha |w|_1, b unpenalised (scikit-learn's `Lasso`). */
 import { descentEstimator, descentParameters } from './elastic-net.js';
 
 export const lasso = descentEstimator({

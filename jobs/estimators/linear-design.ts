@@ -8,16 +8,16 @@
 import { type Evaluator, type Matrix, matrix, type Scalar, scalar } from '../../driver/index.js';
 import { type Moments, trainingMoments, trainingProducts } from './moments.js';
 
-/** Mean imputation of one column: where the indicator column is 1 the value column takes the training mean. */
+/** Mean imputation of a column: where the indicator is 1, the value is the training mean. */
 export interface Imputation {
   readonly column: number;
   readonly indicator: number;
 }
 
 export interface LinearDesign {
-  /** Selects the design columns out of the encoded ones: [encoded, design], null when they are the same. */
+  /** Selects the design columns of the encoded ones: [encoded, design]; null for all. */
   readonly select: Matrix | null;
-  /** 1 where the indicator (row) carries the imputed value of a design column: [encoded, design]. */
+  /** 1 where an indicator (row) carries a design column's imputed value: [encoded, design]. */
   readonly carry: Matrix | null;
   /** Encoded columns, without the target. */
   readonly encoded: number;
@@ -33,7 +33,7 @@ export interface WideDesign {
   readonly design: number;
 }
 
-/** From this many columns on, every step's value would be large, and one operator does them all in one matrix's memory. */
+/** From this many columns on, each step's value is large: one operator does all in one matrix. */
 export const WIDE_COLUMNS = 1024;
 
 /** The rows a model is fitted on, as their moments, and how their columns are prepared. */
@@ -49,7 +49,7 @@ export interface TrainingRows {
   readonly design: LinearDesign;
 }
 
-/** Sums of products of the prepared columns and the target over the training rows: what is solved. */
+/** Sums of products of prepared columns and target over the training rows: what is solved. */
 export interface LinearSystem {
   /** [design, design] and [design, 1] */
   readonly xx: Matrix;
@@ -57,7 +57,7 @@ export interface LinearSystem {
   /** The sum of squares of the target, and the rows. */
   readonly yy: () => Scalar;
   readonly count: () => Scalar;
-  /** [1, design]: 1 for a column without a value in these rows, whose row and column of `xx` are 0; null for none. */
+  /** [1, design]: 1 for a column without values in these rows, 0 in `xx`; null for none. */
   readonly leftOut: Matrix | null;
 }
 
@@ -73,7 +73,7 @@ export interface PreparedRows {
   readonly imputed: Matrix | null;
 }
 
-/** How a search's columns become a design's. @returns also which encoded columns are design columns */
+/** How search columns become a design's. @returns also which encoded columns are design columns */
 export function linearDesign(
   session: Evaluator,
   encoded: number,
@@ -123,7 +123,7 @@ function wideDesign(
   };
 }
 
-/** The training rows ready to be solved for a model with or without intercept. The design is not wide. */
+/** Training rows ready to be solved, with or without intercept. The design is not wide. */
 export function prepareRows(rows: TrainingRows, hasIntercept: boolean): PreparedRows {
   const { gram, groups, fold, standardize } = rows;
   const d = rows.design.encoded;

@@ -18,9 +18,9 @@ export interface LinearDefinition<P> {
   readonly description: string;
   readonly parameters: z.ZodObject & z.ZodType<P>;
   readonly hasIntercept: (params: P) => boolean;
-  /** Coefficients of the system's columns, and last the gap if it says how to `warn` of one: [design (+ 1), 1]. */
+  /** Coefficients of the columns, and last the gap if `warn` reads one: [design (+ 1), 1]. */
   readonly solve: (system: LinearSystem, params: P) => Matrix;
-  /** The same for wide designs, as an operator over the moments by group in memory of one matrix. */
+  /** The same for wide designs: an operator over moments by group, in one matrix's memory. */
   readonly wide: {
     readonly op: OpDef;
     /** Its operands between the moments and the pairs. */

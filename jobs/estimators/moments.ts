@@ -5,7 +5,8 @@
  * and a column that is constant in the training rows has exactly no scatter there, which is how
  * `columnScales` knows it, however much it varies in the fold held out.
  *
- * merge of (n_a, m_a, C_a) and (n_b, m_b, C_b), d = m_b - m_a:  n = n_a + n_b,  m = m_a + d n_b/n,  C = C_a + C_b + d d' n_a n_b/n
+ * merge of (n_a, m_a, C_a), (n_b, m_b, C_b), d = m_b - m_a, n = n_a + n_b:  m = m_a + d n_b/n,
+ *   C = C_a + C_b + d d' n_a n_b/n
  * Source: Chan, Golub and LeVeque (1979), eq. 2.1.
  */
 import type { Matrix, Scalar } from '../../driver/index.js';
@@ -47,7 +48,7 @@ function merge(a: Moments, b: Moments): Moments {
   };
 }
 
-/** Training moments of each fold, then of all rows; kept by Gram matrix, since every fit of a fold asks for the same. */
+/** Training moments of each fold, then of all rows; kept by Gram matrix, as all fits need them. */
 const trainingSets = new WeakMap<Matrix, readonly Moments[]>();
 
 function mergeFolds(gram: Matrix, groups: number): Moments[] {

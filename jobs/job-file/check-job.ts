@@ -82,7 +82,7 @@ function checkReading({ csv = {}, schema, format, table }: JobDocument['data']):
   return problems;
 }
 
-/** A parameter is in `model` or in the grid, its values are in its range, and candidates are not too many. */
+/** Parameters are in `model` or the grid, values in range, and candidates not too many. */
 function checkGrid(document: JobDocument): Problem[] {
   const { model, search } = document;
   const problems: Problem[] = [];

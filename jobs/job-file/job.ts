@@ -33,7 +33,7 @@ export interface Job {
   readonly kind: 'grid-search';
   readonly name: string;
   readonly data: {
-    /** Absolute path of a file, folder or glob, or a URI; a table of Spark's catalog is `table://NAME`. */
+    /** Absolute path of a file, folder or glob, or a URI; `table://NAME` for Spark's catalog. */
     readonly path: string;
     /** Format of the files and how they are read. */
     readonly read: DescribeOptions;

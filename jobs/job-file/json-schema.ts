@@ -1,4 +1,4 @@
-/** The JSON Schema of a job file, for editors. Printed from the zod schema, so that the two never differ. */
+/** The JSON Schema of a job file, for editors; printed from the zod schema, so they agree. */
 import { z } from 'zod';
 import { jobSchema } from './schema.js';
 

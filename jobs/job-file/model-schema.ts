@@ -42,7 +42,7 @@ export function parametersOf({ parameters }: Estimator): Parameter[] {
   });
 }
 
-/** The keys of `model` for one estimator. Defaults are filled in later: a searched parameter has none. */
+/** The keys of `model` for one estimator. Defaults come later: a searched parameter has none. */
 export function modelOf(estimator: Estimator): z.ZodType<ModelDocument> {
   const keys = parametersOf(estimator).map(({ name, range, fallback, description }) => {
     const doc = `${description} Default: ${fallback}.`;

@@ -34,7 +34,7 @@ export async function readJob(file: string, options: ReadJobOptions = {}): Promi
   return parseJob(file, await readText(resolve(cwd, file), file), options);
 }
 
-/** As `readJob`, from text already read; `file` is its name in messages and the base of its paths. */
+/** As `readJob`, from text already read; `file` names it in messages and is its paths' base. */
 export function parseJob(file: string, text: string, options: ReadJobOptions = {}): Job {
   const cwd = options.cwd ?? process.cwd();
   if (options.output === '') {
@@ -80,7 +80,7 @@ async function readText(path: string, file: string): Promise<string> {
   }
 }
 
-/** The beginning of a file, a pipe or a device: neither need tell its length, and some have no end. */
+/** The start of a file, pipe or device: their length may be unknown, or they may not end. */
 async function readUpTo(path: string, most: number): Promise<Buffer> {
   const chunks: Buffer[] = [];
   let bytes = 0;
@@ -197,7 +197,7 @@ function resolveJob(document: JobDocument, context: Context): Job {
   };
 }
 
-/** How the files are read; a word such as `pandas` among the tokens of `null` stands for its list. */
+/** How the files are read; a word in `null` such as `pandas` stands for its list of tokens. */
 function readOptions(data: JobDocument['data']): DescribeOptions {
   const tokens = data.csv?.null === undefined ? [] : [data.csv.null].flat();
   const nulls = tokens.flatMap((token) => (token === 'pandas' ? PANDAS_NULLS : [String(token)]));

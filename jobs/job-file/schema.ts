@@ -1,7 +1,7 @@
 /**
  * The shape of a job file, stated once: zod checks files with it, the JSON Schema for editors is
  * printed from it, and `JobDocument` is its type. Invariant: unknown keys are refused, and every
- * key says its meaning and default. What an estimator adds is made in `model-schema.ts`. Rules that span keys (a refit metric among the scored ones) are
+ * key says its meaning and default. `model-schema.ts` adds estimators' keys. Rules across keys are
  * in `check-job.ts`, so that each names its key.
  */
 import { z } from 'zod';

@@ -1,4 +1,4 @@
-/** Evenly spaced values, by the same steps as NumPy's `linspace` and `logspace`, so that grids agree to the last bits. */
+/** Evenly spaced values by NumPy's steps in `linspace` and `logspace`, so that all bits agree. */
 
 /** `count` values from `from` to `to`, both included. */
 export function linspace(from: number, to: number, count: number): number[] {

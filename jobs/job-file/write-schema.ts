@@ -1,4 +1,4 @@
-/** Writes `job.schema.json` beside the sources; run by `npm run schema` after the schema changed. */
+/** Writes `job.schema.json` beside the sources; `npm run schema` runs it after a schema change. */
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { packageRoot } from '../../driver/support/package-root.js';

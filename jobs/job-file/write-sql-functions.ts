@@ -1,4 +1,4 @@
-/** Writes `docs/sql-functions.md`; run by `npm run sql-functions` after the table of functions changed. */
+/** Writes `docs/sql-functions.md`; `npm run sql-functions` runs it after the table changed. */
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { sqlFunctionsPage } from '../../driver/frame/sql/page.js';

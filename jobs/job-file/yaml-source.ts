@@ -33,7 +33,7 @@ export interface Position {
 export interface YamlSource {
   readonly file: string;
   readonly value: unknown;
-  /** Where the value (or, with `key`, the key) at a path stands; of the nearest parent when the path is not there. */
+  /** Where the value (or with `key`, the key) at a path is; of the nearest parent if absent. */
   position(path: KeyPath, at?: 'key' | 'value'): Position;
 }
 

@@ -29,7 +29,7 @@ export interface RunComparison {
   /** Differences of the two jobs' settings. */
   readonly settings: readonly Change[];
   readonly isKnown: (expr: Expr) => boolean;
-  /** What keeps this step of the later run from being one of the earlier; none for a step both have. */
+  /** Why a step of the later run is not one of the earlier; none for a step both have. */
   readonly causes: (expr: Expr) => readonly string[];
   /** The step of the earlier run this one stands in the place of. */
   readonly counterpart: (expr: Expr) => Expr | undefined;
@@ -105,7 +105,7 @@ interface KnownCauses {
   readonly below: ReadonlySet<string>;
 }
 
-/** Whether what the steps read differs in number or shape, to which ranges and places in their attributes are bound. */
+/** Whether inputs differ in number or shape, which ranges and places in attributes depend on. */
 function hasOtherShapes(expr: Expr, twin: Expr): boolean {
   return (
     expr.inputs.length !== twin.inputs.length ||
@@ -115,7 +115,7 @@ function hasOtherShapes(expr: Expr, twin: Expr): boolean {
   );
 }
 
-/** The setting that explains a changed attribute: it has the values of the one, holds the other, or names the same thing. */
+/** The setting of a changed attribute: it has one's values, holds the other, or means the same. */
 function settingOf(change: Change, settings: readonly Change[]): Change | undefined {
   const last = (path: string): string => path.slice(path.lastIndexOf('.') + 1);
   const same = settings.filter(
@@ -135,7 +135,7 @@ function settingOf(change: Change, settings: readonly Change[]): Change | undefi
   );
 }
 
-/** Folds within files are drawn from a seed for each file, made of the job's seed and the file's content. */
+/** Folds within files have a seed for each file, made of the job's seed and the content. */
 function foldSettings(expr: Expr, settings: readonly Change[]): string[] {
   return settings
     .filter(({ path }) => path.startsWith('cv.'))
@@ -172,7 +172,7 @@ function rewired(expr: Expr, twin: Expr | undefined, files: readonly string[]): 
   return [`${name} reads another ${expr.inputs[at]?.op.name ?? 'value'} as input ${at + 1}`];
 }
 
-/** Whether a setting has this value now and had not before, by itself, in a list or in a range it stands for. */
+/** Whether a setting has this value only now, by itself, in a list or in its range. */
 function gained({ path, before, after }: Change, value: unknown): boolean {
   if (value === undefined) return false;
   const has = (setting: unknown): boolean =>
@@ -212,7 +212,7 @@ function findCounterparts(before: readonly Expr[], after: readonly Expr[]): Map<
   return found;
 }
 
-/** Most inputs shared or standing for one another wins; then the likest attributes; then the one of the same rank. */
+/** Most inputs shared or matched wins, then the likest attributes, then the same rank. */
 function nearest(
   expr: Expr,
   group: readonly Expr[],

@@ -1,4 +1,4 @@
-/** What differs between two runs and which steps of the second could not be reused because of it. */
+/** What differs between two runs, and which steps of the second it kept from being reused. */
 
 import { formatBest, formatCount } from '../format.js';
 import { type RunSummary, summarize } from '../runs/summary.js';
@@ -21,7 +21,7 @@ export interface RunDifference {
   readonly newSteps: number;
   /** Steps of the first run that are not in the second. */
   readonly goneSteps: number;
-  /** New steps that stand in the place of steps of the first, by structure; the rest of the new steps have no like before. */
+  /** New steps in the place of steps of the first, by structure; other new steps have no like. */
   readonly aligned: readonly AlignedStep[];
   /** Widest first; a step may have several causes. */
   readonly causes: readonly CauseEffect[];

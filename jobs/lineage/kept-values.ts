@@ -25,7 +25,7 @@ export async function keptValues(
   return kept;
 }
 
-/** Differences relative to the largest cell stored: where sums cancel, a cell by itself has no more digits than that. */
+/** Differences relative to the largest cell: where sums cancel, cells have no more digits. */
 export function compareKept(
   kept: ReadonlyMap<string, DenseMatrix>,
   values: ReadonlyMap<string, DenseMatrix>,

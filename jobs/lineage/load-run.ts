@@ -32,7 +32,7 @@ export interface LoadedRun {
   readonly program: RunProgram;
   /** Step n is `steps[n - 1]`. */
   readonly steps: readonly Step[];
-  /** Every node of the lineage, inputs before consumers; more than the steps where a result was reused. */
+  /** Every node of the lineage, inputs first; more than the steps where results were reused. */
   readonly nodes: readonly Expr[];
   /** What the answer was read from: `gram`, `losses`, `coefficients`, .. */
   readonly outputs: ReadonlyMap<string, Expr>;

@@ -119,7 +119,7 @@ function otherStore(named: string | null): string | null {
   return `the run kept values in ${JSON.stringify(named)}, which is not opened since only the run's folder names it; set REPRISE_STORE to it to compare with them`;
 }
 
-/** By name: all outputs, or the step under the name of the output it is, with what comparing it needs. */
+/** By name: all outputs, or the step that has that name, with what comparing it needs. */
 function wantedNodes(run: LoadedRun, name: string | undefined): Map<string, Expr> {
   if (name === undefined) return new Map(run.outputs);
   const { expr, node } = findStep(run, name);

@@ -1,4 +1,4 @@
-/** Compares values computed again with the answer a run stored: the scores of its table and its model. */
+/** Compares recomputed values with the answer a run stored: its table's scores, its model. */
 import type { DenseMatrix } from '../../driver/index.js';
 import { testScatters } from '../search/grid-search.js';
 import { lossRows } from '../search/losses.js';
@@ -6,11 +6,11 @@ import { METRICS, type Metric } from '../search/scoring.js';
 import type { LoadedRun } from './load-run.js';
 
 export interface StoredComparison {
-  /** `scores` (results.csv), `coefficients`, `intercept`, `imputed` (model.json), or `gram in the store`. */
+  /** `scores`; `coefficients`, `intercept`, `imputed` (model.json); `gram in the store`. */
   readonly what: string;
   /** Numbers compared. */
   readonly count: number;
-  /** Largest difference, relative to the larger of 1 and the stored magnitude; in the store, of the largest stored cell. */
+  /** Largest difference, relative to max(1, |stored|); in the store, to the largest cell. */
   readonly difference: number;
   /** Where that is: `r2, candidate 3, fold 0`. */
   readonly where: string;
@@ -55,7 +55,7 @@ export function compareAnswer(
 /** Where, stored, computed again. */
 type Pair = readonly [string, number | undefined, number];
 
-/** Scores of every candidate on every fold, as the search reads them from the Gram matrices and the losses. */
+/** Scores of all candidates on all folds, as the search takes them from Gram matrices, losses. */
 function* scorePairs(run: LoadedRun, gram: DenseMatrix, losses: DenseMatrix): Generator<Pair> {
   const { search } = run.record;
   const { groups, center } = run.outputs.get('gram')!.attrs;

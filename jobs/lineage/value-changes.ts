@@ -1,4 +1,4 @@
-/** What differs between two plain values, place by place: settings of two jobs, attributes of two operators. */
+/** What differs between two plain values, by place: settings of jobs, attributes of operators. */
 import { isAbsolute, relative } from 'node:path';
 import type { FrameSource } from '../../driver/index.js';
 
@@ -10,7 +10,7 @@ export interface Change {
   readonly after: unknown;
 }
 
-/** Differences in the order of `after`; elements of arrays are matched by their `name` where they have one. */
+/** Differences in the order of `after`; array elements match by `name` where they have one. */
 export function changes(before: unknown, after: unknown, path = ''): Change[] {
   if (sameValue(before, after)) return [];
   const [a, b] = [before, after];
@@ -104,7 +104,7 @@ interface Named {
   readonly name: string;
 }
 
-/** Mappings with a name each; a name alone, as job files have it, stands for a mapping of nothing else. */
+/** Mappings with a name each; a name alone, as in job files, is a mapping of nothing else. */
 function isNamedList(value: unknown): value is readonly (Named | string)[] {
   if (!Array.isArray(value) || !value.some((element) => typeof element?.name === 'string')) {
     return false;

@@ -118,7 +118,7 @@ function lostReason(
   ];
 }
 
-/** The rule of the durable store that leaves a computed result out, in words; undefined when none does. */
+/** The durable store's rule that leaves out a computed result, in words; undefined for none. */
 export function notKeptBy({ expr, node }: Step): string | undefined {
   if (!isWorthLooking(expr)) return 'it is so little work that looking for it would cost more';
   if (reducesFrameData(expr) || node.seconds >= STORE_SECONDS) return undefined;

@@ -206,7 +206,7 @@ function thin(entries: readonly AxisEntry[], bestAt: number): AxisEntry[] {
   return entries.filter((_, i) => kept.has(i));
 }
 
-/** Logarithmic where positive values span two decades or are spread evenly by ratio; zero needs categories. */
+/** Logarithmic if positive values span two decades or are even by ratio; zero needs categories. */
 function axisScale(values: readonly number[]): CurveData['scale'] {
   const sorted = [...new Set(values)].sort((a, b) => a - b);
   const positive = sorted.filter((value) => value > 0);

@@ -31,7 +31,7 @@ export interface Draft {
   mergedInto: Draft | undefined;
 }
 
-/** Joins groups with their readers until `wanted` are left or none can be; returns how many were joined. */
+/** Joins groups with readers until `wanted` are left or none can be; returns how many it joined. */
 export function contract(drafts: readonly Draft[], wanted: number): number {
   let merged = 0;
   while (drafts.length - merged > wanted) {

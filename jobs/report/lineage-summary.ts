@@ -99,7 +99,7 @@ const levels: readonly Level[] = [
   { text: 'results of the same operator share a box', own: opOnly, depth: 0 },
 ];
 
-/** The lineage in at most `maxGroups` groups, or in one per operator where there are more operators than that. */
+/** The lineage in at most `maxGroups` groups, or one per operator where that is more. */
 export function summarizeLineage(
   nodes: readonly LineageNode[],
   options: { readonly maxGroups?: number } = {},
@@ -132,7 +132,7 @@ interface Ordered {
   readonly inputs: readonly (readonly number[])[];
 }
 
-/** Nodes with inputs before consumers, ties by id; what a damaged file leaves in a cycle comes last. */
+/** Nodes with inputs first, ties by id; nodes that a damaged file leaves in a cycle come last. */
 function inputsFirst(nodes: readonly LineageNode[]): Ordered {
   const sorted = [...new Map(nodes.map((node) => [node.id, node])).values()];
   sorted.sort((a, b) => a.id - b.id);
@@ -161,7 +161,7 @@ function inputsFirst(nodes: readonly LineageNode[]): Ordered {
   };
 }
 
-/** The group of each node at a level, numbered by first appearance; undefined when there are over `limit`. */
+/** Each node's group at a level, numbered by first appearance; undefined for over `limit`. */
 function colour(ordered: Ordered, level: Level, limit: number): Int32Array | undefined {
   const { nodes, inputs } = ordered;
   const { own } = level;
@@ -182,7 +182,7 @@ function colour(ordered: Ordered, level: Level, limit: number): Int32Array | und
   return new Set(colours).size <= limit ? colours : undefined;
 }
 
-/** Colours each node by `own` and the set of its inputs' colours in `from`; false as soon as `limit` is passed. */
+/** Colours nodes by `own` and the set of input colours in `from`; false if `limit` is passed. */
 function refine(
   { nodes, inputs }: Ordered,
   own: (node: LineageNode) => string,

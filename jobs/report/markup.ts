@@ -19,7 +19,7 @@ export class Markup {
 
 export type Interpolated = Markup | string | number | null | undefined | readonly Interpolated[];
 
-/** HTML from a template; strings and numbers are escaped, arrays joined, null and undefined left out. */
+/** HTML from a template: strings and numbers are escaped, arrays joined, null left out. */
 export function html(strings: TemplateStringsArray, ...values: readonly Interpolated[]): Markup {
   let text = strings[0] ?? '';
   for (let i = 0; i < values.length; i++) text += render(values[i]) + (strings[i + 1] ?? '');
@@ -39,7 +39,7 @@ const ENTITIES: Readonly<Record<string, string>> = {
   "'": '&#39;',
 };
 
-/** Text safe as element content and inside a quoted attribute; control characters HTML forbids become U+FFFD. */
+/** Text safe as element content and quoted attribute; forbidden control characters are U+FFFD. */
 export function escapeHtml(text: string): string {
   return (
     text

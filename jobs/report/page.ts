@@ -22,7 +22,7 @@ interface Section {
   readonly content: Markup;
 }
 
-/** The run's report: self-contained HTML that opens with no network and reads well on paper and on a phone. */
+/** The run's report: self-contained HTML that needs no network, for paper and phones too. */
 export function renderReport(record: RunRecord): string {
   return `<!doctype html>\n${page(record, sectionsOf(record))}`;
 }

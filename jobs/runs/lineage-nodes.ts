@@ -1,4 +1,4 @@
-/** The lineage of a run as plain nodes for `lineage.json` and the report: what ran, what was reused, and from what. */
+/** A run's lineage as plain nodes for `lineage.json` and the report: what ran or was reused. */
 import {
   attrsLabel,
   type Expr,

@@ -31,7 +31,7 @@ interface Found {
   readonly got: string;
 }
 
-/** Whatever else lies there, notes, copies and folders of runs that failed, is not the latest run. */
+/** Notes, copies and folders of failed runs that lie there too are not the latest run. */
 async function latestOf(names: readonly string[], output: string): Promise<Found> {
   for (const name of names.filter(isRunId).sort().reverse()) {
     if (await isRun(join(output, name))) return { found: name, got: 'none' };

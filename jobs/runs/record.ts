@@ -1,4 +1,4 @@
-/** Everything a run leaves behind, in one plain value: the run folder and the report are written from it. */
+/** All that a run leaves behind, as a plain value: run folder and report are written from it. */
 import type { StoredLineage } from '../../driver/index.js';
 import type { CacheUsage } from '../../driver/reuse/cache-usage.js';
 import type { MemoryOutlook } from '../check-memory.js';
@@ -14,7 +14,7 @@ export interface LineageNode {
   readonly cols: number;
   /** Where it ran; null for leaves and reused nodes. */
   readonly backend: string | null;
-  /** `source`: a leaf; `reused`: answered from the cache; `computed`; `fused`: evaluated inside another node's pass. */
+  /** `source`: a leaf; `reused`: from the cache; `computed`; `fused`: in another node's pass. */
   readonly state: 'source' | 'reused' | 'computed' | 'fused';
   /** Times this result was asked for beyond the first. */
   readonly hits: number;
@@ -26,7 +26,7 @@ export interface LineageNode {
 export interface RunProgram {
   /** The durable store the run could use; null for none. */
   readonly store: string | null;
-  /** Places in the lineage's roots of what the answer was read from: `gram`, `losses`, `coefficients`, .. */
+  /** Places in the lineage's roots of the answer's parts: `gram`, `losses`, `coefficients`, .. */
   readonly outputs: Readonly<Record<string, number>>;
   /** Its roots begin with the nodes of `RunRecord.lineage`, in their order. */
   readonly lineage: StoredLineage;
@@ -66,17 +66,17 @@ export interface RunRecord {
   readonly passes: number;
   /** Rows read from files, for matrices and for statistics; a row read twice counts twice. */
   readonly rowsRead: number;
-  /** Rows left out because they have no target, as `data.drop_missing_target` says; absent for none. */
+  /** Rows left out for lack of a target, by `data.drop_missing_target`; absent for none. */
   readonly rowsDropped?: number;
   /** SQL scans for statistics (vocabularies, checks). */
   readonly scans: number;
   readonly sparkJobs: number;
   readonly kernels: number;
-  /** `total` and the phases: `open`, `profile`, `gram`, `fit`, `score`, `refit`, .. @units seconds */
+  /** `total` and phases: `open`, `profile`, `gram`, `fit`, `score`, `refit`, .. @units seconds */
   readonly seconds: Readonly<Record<string, number>>;
   /** Of this process since it began, whatever else it ran. @units bytes */
   readonly peakMemoryBytes: number;
-  /** What was forecast before it ran, and what it might take. Absent in runs of earlier versions. */
+  /** The forecast before it ran, and what it might take. Absent in runs of earlier versions. */
   readonly memory?: MemoryOutlook;
   /** What the reuse cache held when the run ended. Absent in runs of earlier versions. */
   readonly cache?: CacheUsage;

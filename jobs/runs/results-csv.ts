@@ -6,7 +6,7 @@
 import type { ParamValue } from '../estimators/estimator.js';
 import type { SearchResult, TrialResult } from '../search/result.js';
 
-/** The whole table as CSV (RFC 4180, lines end in LF). With one metric its columns also stand under `_score` names. */
+/** The table as CSV (RFC 4180, lines end in LF). One metric's columns also have `_score` names. */
 export function resultsCsv(search: SearchResult): string {
   const columns = columnsOf(search);
   const lines = [columns.map((column) => quote(column.name)).join(',')];

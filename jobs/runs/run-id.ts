@@ -1,4 +1,4 @@
-/** Names of runs: `<UTC time>-<job>-<random>`, which sort by time, never meet and are safe as folder names. */
+/** Names of runs, `<UTC time>-<job>-<random>`: sorted by time, unique, safe as folder names. */
 import { randomBytes } from 'node:crypto';
 
 /** A new run id, such as `20261122T151458Z-flights-9f3a61c2`. */
@@ -15,7 +15,7 @@ export function isRunId(name: string): boolean {
   return /^\d{8}T\d{6}Z-./.test(name);
 }
 
-/** A job name as part of a file name: lower case letters, digits and hyphens, at most 40 characters. */
+/** A job name for file names: lower case letters, digits and hyphens, at most 40 characters. */
 export function slug(name: string): string {
   const plain = name
     .normalize('NFKD')

@@ -1,4 +1,4 @@
-/** The answer of a run in one JSON document: what `reprise run --json` prints and `result.json` begins with. */
+/** A run's answer as one JSON document: `reprise run --json` and the start of `result.json`. */
 import { bestTrial } from '../search/result.js';
 import type { RunRecord } from './record.js';
 

@@ -1,4 +1,4 @@
-/** What a search says of fits that did not end as they should, as scikit-learn's ConvergenceWarning does. */
+/** What a search says of fits that ended badly, as scikit-learn's ConvergenceWarning does. */
 import type { LinearFit } from '../estimators/estimator.js';
 
 interface Ending {

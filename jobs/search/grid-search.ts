@@ -26,7 +26,7 @@ import type { SearchResult } from './result.js';
 import { type FoldLosses, METRICS, type Metric, tabulate } from './scoring.js';
 import { findBest, scoreWarnings } from './unscored.js';
 
-/** How rows are split: by the rule of scikit-learn's KFold (shuffled or not), or given row by row. */
+/** How rows are split: by scikit-learn's KFold rule (shuffled or not), or given row by row. */
 export type CrossValidation =
   | { readonly folds: number; readonly shuffle?: boolean; readonly seed?: number }
   /**
@@ -239,7 +239,7 @@ function foldColumn(
   return Matrix.of(session, session.intern(ops.kfold, [], attrs));
 }
 
-/** Rows and target scatter of every test fold, from the Gram blocks. @throws DataError for an empty fold */
+/** Rows and target scatter of each test fold, by Gram blocks. @throws DataError if one is empty */
 export function testScatters(
   gram: DenseMatrix,
   search: {
@@ -279,7 +279,7 @@ function fitExprs(fits: readonly LinearFit[]): Expr[] {
   return [...fits.map(({ weights }) => weights.expr), ...endings];
 }
 
-/** What a search evaluates, for `plan`: the Gram matrices, the fits and the losses; nothing runs. */
+/** What a search evaluates, for `plan`: Gram matrices, fits and losses; nothing runs. */
 export function searchExprs(session: Run, options: GridSearchOptions): Expr[] {
   const search = prepare(session, options);
   const fits = allFits(search);
@@ -290,7 +290,7 @@ export function searchExprs(session: Run, options: GridSearchOptions): Expr[] {
   ];
 }
 
-/** Weights of every fit, fold by fold: [columns + 1, folds * candidates]; a failed fit leaves a column nobody reads. */
+/** Weights of fits by fold: [columns + 1, folds * candidates]; failed fits' columns are unread. */
 function weightMatrix(
   session: Run,
   search: Search,

@@ -10,7 +10,7 @@ interface Imputing {
   readonly columns: readonly string[];
 }
 
-/** A warning for each feature that is missing in every training row of some fold. @param gram centred, by group */
+/** A warning per feature that a fold's training rows all lack. @param gram centred, by group */
 export function leftOutWarnings(gram: DenseMatrix, search: Imputing): string[] {
   const { folds, imputations, columns } = search;
   return imputations.flatMap(({ column, indicator }) => {

@@ -19,10 +19,10 @@ export interface Judged {
   readonly training: { readonly centered: boolean };
 }
 
-/** Largest bound on the relative error of a loss taken from Gram matrices: a hundredth of what scores agree to. */
+/** Largest bound on the relative error of a loss from Gram matrices: 1/100 of scores' tolerance. */
 const LOSS_TOLERANCE = 1e-10;
 
-/** The node the losses are read from, if its bounds hold. @shape weights: [columns + 1, folds * candidates] */
+/** The node of the losses, if its bounds hold. @shape weights: [columns + 1, folds * candidates] */
 export function lossNode(search: Judged, weights: Matrix): Matrix {
   if (needsRows(search)) return rowLosses(search, weights);
   const { session } = weights;

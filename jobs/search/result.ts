@@ -5,7 +5,7 @@ import type { LinearModel, Params } from '../estimators/estimator.js';
 export interface TrialResult {
   /** Of the grid; empty when nothing is searched. */
   readonly params: Params;
-  /** Per metric, the score on each fold; greater is better, as in scikit-learn; `error_score` where a fit failed. */
+  /** Score by metric and fold; greater is better, as scikit-learn has it; or `error_score`. */
   readonly splitScores: Readonly<Record<string, readonly number[]>>;
   readonly meanScore: Readonly<Record<string, number>>;
   /** Population standard deviation over the folds, as in `cv_results_`. */

@@ -39,7 +39,7 @@ export function metricsOf(losses: readonly Loss[]): Metric[] {
   return (Object.keys(METRICS) as Metric[]).filter((name) => losses.includes(METRICS[name].loss));
 }
 
-/** As scikit-learn's `r2_score`: for a constant target, 1 if the fit is exact, else 0; NaN below two rows. */
+/** As scikit-learn's `r2_score`: a constant target gives 1 if exact, else 0; NaN below two rows. */
 function r2({ count, squared, targetScatter }: FoldLosses): number {
   if (count < 2) return Number.NaN;
   if (targetScatter === 0) return squared === 0 ? 1 : 0;
@@ -60,7 +60,7 @@ export function deviation(values: readonly number[]): number {
   return Math.sqrt(mean(values.map((value) => (value - center) ** 2)));
 }
 
-/** Ranks as `cv_results_`: 1 is the best, ties share the lowest, NaN is worst; all 1 when all are NaN. */
+/** Ranks as `cv_results_`: 1 is best, ties share the lowest, NaN is worst; all 1 if all are NaN. */
 export function rank(scores: readonly number[]): number[] {
   const finite = scores.filter((score) => !Number.isNaN(score));
   const worst = Math.min(...finite) - 1;

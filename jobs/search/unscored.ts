@@ -16,7 +16,7 @@ interface Scored {
   readonly foldRows: readonly number[];
 }
 
-/** Index of the best candidate; null when the first in rank has no finite score, or no fit of it succeeded. */
+/** Index of the best candidate; null if the first has no finite score or all its fits failed. */
 export function findBest({ trials, metric, foldRows }: Scored): number | null {
   const index = trials.findIndex((trial) => trial.rank[metric] === 1);
   const best = trials[index];
@@ -24,7 +24,7 @@ export function findBest({ trials, metric, foldRows }: Scored): number | null {
   return failedFolds(best) === foldRows.length ? null : index;
 }
 
-/** A warning for each metric some candidate has no finite mean of, and one when that leaves no best candidate. */
+/** A warning per metric with a mean that is not finite, and one if no candidate is the best. */
 export function scoreWarnings(scored: Scored, best: number | null): string[] {
   const { trials, scoring, metric } = scored;
   const counts = scoring.map((name) => trials.filter((trial) => !isScored(trial, name)).length);

@@ -49,7 +49,7 @@ export interface Channel {
   ): Promise<Reply<V>>;
   /** Closes the way, not the shim (a renewable channel owns its shim, and ends it). Idempotent. */
   close(): Promise<void>;
-  /** Puts another shim in place of one that has ended; nothing when it lives. Absent: an end is final. */
+  /** Puts another shim in place of an ended one; nothing if it lives. Absent: an end is final. */
   renew?(): Promise<void>;
   /** Counts the shims put in place of lost ones; what an earlier one held is gone. */
   readonly generation?: number;

@@ -24,11 +24,11 @@ export interface DirectChannelOptions {
   readonly host?: string;
   readonly port: number;
   readonly token: string;
-  /** The only certificate the shim may show, DER in base64; null (default) is plain HTTP, for loopback. */
+  /** The only certificate the shim may show, base64 DER; null (default): plain HTTP on loopback. */
   readonly certificate?: string | null;
   /** What is known of the shim's end, added to the message when it can't be reached. */
   readonly lastWords?: () => string;
-  /** Awaited when the shim could not be reached, before the call fails: finds out whether it has ended. */
+  /** Awaited when the shim is unreachable, before the call fails: finds whether it has ended. */
   readonly onUnreachable?: () => Promise<void>;
 }
 

@@ -12,7 +12,7 @@ const PREFIX = 8;
 
 const pad = (length: number): number => (8 - (length % 8)) % 8;
 
-/** The parts of a frame in order, ready to be written without copying the payloads into one buffer. */
+/** The parts of a frame in order, ready to write without copying payloads into one buffer. */
 export function encodeFrame(
   header: { readonly payloads: readonly number[] },
   payloads: readonly Uint8Array[],
@@ -76,7 +76,7 @@ function damaged(expected: string): ExecutionError {
   );
 }
 
-/** The cells of a matrix as payload bytes; no copy. The platforms Node runs on are little-endian. */
+/** The cells of a matrix as payload bytes, uncopied. Node's platforms are little-endian. */
 export function cellsToBytes(cells: Cells): Uint8Array {
   return new Uint8Array(cells.buffer, cells.byteOffset, cells.byteLength);
 }

@@ -70,7 +70,7 @@ export class RenewableChannel implements Channel {
     }
   }
 
-  /** Opens the next Spark if this one is lost. @throws what opening it throws; then asking again tries again */
+  /** Opens the next Spark if this is lost. @throws what opening throws; then asking retries */
   async renew(): Promise<void> {
     if (!this.#way.lost.aborted || this.#closing !== undefined) return;
     this.#renewing ??= this.#replace().finally(() => {
@@ -103,7 +103,7 @@ function isStopping(error: unknown): boolean {
   return error instanceof BackendLostError && error.facts.reason === 'stopping';
 }
 
-/** Work that killed its driver by memory would kill the next one too, so that is an error of its own. */
+/** Work that killed its driver by memory would kill the next too, so it has its own error. */
 function lostError(reason: unknown, when: 'before' | 'during'): RepriseError {
   const known = reason instanceof RepriseError ? reason : undefined;
   const message = reason instanceof Error ? reason.message : String(reason);

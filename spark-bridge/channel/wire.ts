@@ -7,10 +7,10 @@
  *   bytes 0-3   magic 'RPR1'
  *   bytes 4-7   length of the header in bytes, unsigned little-endian, a multiple of 8
  *   header      UTF-8 JSON, padded with spaces; `payloads` lists the lengths of what follows
- *   payloads    one after the other, each starting at a multiple of 8 bytes from the start of the frame
+ *   payloads    one after another, each at a multiple of 8 bytes from the start of the frame
  */
 
-/** A JSON value as it stands in a header. Non-finite numbers are `{"$num": "NaN" | "Infinity" | "-Infinity"}`. */
+/** JSON as in a header. Non-finite numbers are `{"$num": "NaN" | "Infinity" | "-Infinity"}`. */
 export type Json =
   | number
   | string
@@ -25,7 +25,7 @@ export interface WireOperand {
   readonly blocked: boolean;
 }
 
-/** One operator application of a program; `id` names its value. Instructions are in single assignment form, inputs first. */
+/** One operator application; `id` names its value. Single assignment form, inputs first. */
 export interface WireInstruction {
   readonly id: number;
   readonly op: string;
@@ -58,7 +58,7 @@ export interface WireProgram {
   readonly outputs: readonly number[];
   /** Ids kept in the cluster, under handles the driver chooses. */
   readonly persist: readonly WireKeep[];
-  /** Reductions whose results over parts of the rows are wanted too, and where each part ends. Absent: none. */
+  /** Reductions also wanted over parts of the rows, and where each part ends. Absent: none. */
   readonly parts?: readonly { readonly id: number; readonly ends: readonly number[] }[];
 }
 
@@ -84,7 +84,7 @@ export interface WireRunResult {
   /** Reductions whose results over parts follow the outputs among the payloads, in this order. */
   readonly parts: readonly number[];
   readonly persisted: readonly WireHandle[];
-  /** Handles the program read of which Spark had to compute some partitions, as it did not store them. */
+  /** Handles the program read with partitions that Spark had to compute, as it lacked them. */
   readonly incomplete: readonly string[];
   readonly kernels: number;
   readonly passes: number;
@@ -100,7 +100,7 @@ export interface WireFrameFile {
   readonly digest: string;
   readonly bytes: number;
   readonly rows: number;
-  /** Columns that stand in the names of its folders: an integer, a date or a text as text; null for none. */
+  /** Columns in names of its folders: an integer, a date or a text, as text; null for none. */
   readonly partition:
     | readonly { readonly name: string; readonly type: string; readonly value: string | null }[]
     | null;
@@ -111,7 +111,7 @@ export interface WireFrameSource {
   readonly files: readonly WireFrameFile[];
   /** `ReadOptions` of `driver/frame/read-options.ts`; null when nothing was said. */
   readonly options: Json;
-  /** What the columns are read as (`TextType`), and how they are called in the files; null where the files say it. */
+  /** What columns are read as (`TextType`) and called in the files; null where files say it. */
   readonly text:
     | readonly { readonly name: string; readonly type: string; readonly key: string }[]
     | null;
@@ -169,14 +169,14 @@ export interface WireStatus {
   readonly broadcasts: readonly string[];
   /** Runs in progress and their finished part, 0..1. */
   readonly runs: readonly { readonly run: string; readonly progress: number }[];
-  /** Actions (Spark jobs of programs) at once: as many as the executors that live now have task slots. */
+  /** Actions (Spark jobs) at once: as many as the executors that live now have task slots. */
   readonly actions: { readonly limit: number; readonly running: number; readonly waiting: number };
   readonly sparkJobs: number;
   /** What tasks read from files and from stored row blocks since the application began. */
   readonly bytesRead: number;
 }
 
-/** What is stored, by Spark's account. Values that lie in one RDD are charged to the first of them. */
+/** What Spark says it stores. Values that share an RDD are charged to the first of them. */
 export interface WireStorage {
   /** What all executors may store. */
   readonly memoryBytes: number;
@@ -202,7 +202,7 @@ export interface WireDescription {
   readonly java: string;
   readonly applicationId: string;
   readonly master: string;
-  /** Tasks at once when it was asked; executors come and go, and each program says how many there are since (`slots`). */
+  /** Tasks at once when asked; executors come and go, and each program says the new `slots`. */
   readonly parallelism: number;
   /** What all executors may store; more when executors come. */
   readonly storageMemoryBytes: number;
@@ -245,7 +245,7 @@ export interface Verbs {
   storage: { args: Record<string, never>; result: WireStorage };
   /** Cancels a run; false when no such run is in progress. */
   cancel: { args: { run: string }; result: { cancelled: boolean } };
-  /** `files` are given when the driver can see them; else `path` is listed by the cluster's file system. */
+  /** `files` if the driver can see them; else `path`, listed by the cluster's file system. */
   describeFrame: {
     args: {
       path: string | null;
@@ -309,12 +309,12 @@ export interface Verbs {
     };
   };
   closeDirect: { args: Record<string, never>; result: Record<string, never> };
-  /** What each machine has; those in `known` are not looked at again. Waits for the first executors. */
+  /** What each machine has, except the `known` ones. Waits for the first executors. */
   survey: {
     args: { run: string; files: readonly WireKnownFile[]; known: readonly string[] };
     result: { sites: readonly WireSite[] };
   };
-  /** Writes a held value, or the payload's cells, as a folder of files, one column of doubles each. */
+  /** Writes a held value, or the payload's cells, as a folder of files with columns of doubles. */
   writeMatrix: {
     args: {
       run: string;

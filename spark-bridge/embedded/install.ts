@@ -132,7 +132,7 @@ export async function buildShim(
 /** Jars of other versions, which other checkouts may still use. */
 const OLD_JARS = { days: 30, newest: 8 };
 
-/** So that a jar in use is no old one; a folder that can't be written has nobody to sweep it either. */
+/** Marks a jar in use as recent. A folder that can't be written is not swept either. */
 async function markUsed(jar: string): Promise<void> {
   const now = new Date();
   await utimes(jar, now, now).catch(() => {});

@@ -1,8 +1,8 @@
-/** Command line and settings of the JVM that the shim runs in. Nothing secret stands here: both are readable by others. */
+/** Command line and settings of the shim's JVM. Nothing secret: others can read both. */
 import type { JavaInstallation } from './locations.js';
 import type { SparkLine } from './spark-lines.js';
 
-/** Packages Spark reaches into from Java 9 on; the list of Spark's own launcher (`JavaModuleOptions`), alike in all lines. */
+/** Packages Spark needs opened from Java 9 on, as its launcher's `JavaModuleOptions` lists them. */
 const openPackages = [
   'java.base/java.lang',
   'java.base/java.lang.invoke',
@@ -21,7 +21,7 @@ const openPackages = [
   'java.security.jgss/sun.security.krb5',
 ];
 
-/** What the launchers of Spark 4 add: for Netty, and so that newer Javas do not warn of what Spark uses. */
+/** What Spark 4's launchers add: for Netty, and to keep newer Javas from warning. */
 function moreOf(line: SparkLine): string[] {
   if (line === '3.5') return ['-Djdk.reflect.useDirectMethodHandle=false'];
   const netty = ['-Dio.netty.tryReflectionSetAccessible=true'];
@@ -30,7 +30,7 @@ function moreOf(line: SparkLine): string[] {
   return line === '4.1' ? netty : [...netty, '--sun-misc-unsafe-memory-access=allow'];
 }
 
-/** Options of any JVM that the shim runs in. @param memoryBytes its heap; absent where others set it */
+/** Options of any JVM of the shim. @param memoryBytes its heap; absent where others set it */
 export function javaOptions(
   java: JavaInstallation,
   line: SparkLine,

@@ -128,7 +128,7 @@ export interface UsableSpark {
   readonly passedOver?: string;
 }
 
-/** As `findSpark` for who did not ask for Spark: a `SPARK_HOME` that can't be used stops nothing. */
+/** As `findSpark`, where Spark is not required: an unusable `SPARK_HOME` stops nothing. */
 export function findUsableSpark(): UsableSpark {
   if (env.sparkHome() === undefined) return { spark: downloadedSpark() };
   try {
@@ -191,7 +191,7 @@ export function requireJava(line: SparkLine = wantedSpark().line): JavaInstallat
   return java;
 }
 
-/** The folder of a `libblas.so.3` that set-up brought; undefined leaves the search to the system. */
+/** The folder of the `libblas.so.3` that set-up brought; undefined: the system searches. */
 export function findNativeBlasFolder(): string | undefined {
   const native = join(env.home(), 'native');
   if (!existsSync(native)) return undefined;
@@ -237,7 +237,7 @@ export function shimDigest(target?: ShimTarget): string {
   return hash.digest('hex').slice(0, 16);
 }
 
-/** Where the jar of these sources is, or will be: named by their digest, so it is never of another version. */
+/** Where the jar of these sources is or will be; their digest in its name keeps versions apart. */
 export function shimJar(target: ShimTarget): string {
   const name = `reprise-shim_${target.scala}-spark${target.line}-${shimDigest(target)}.jar`;
   return join(env.home(), 'shim', name);

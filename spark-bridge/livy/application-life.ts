@@ -33,7 +33,7 @@ export interface Creation {
   /** First part of the name; a random part follows. */
   readonly prefix: string;
   readonly create: (name: string) => Promise<ApplicationInfo>;
-  /** How long what was asked for without an answer is looked for before it is asked for again. @units ms, default 20000 */
+  /** Time to look for what got no answer before asking again. @units ms, default 20000 */
   readonly graceMs?: number | undefined;
   readonly signal?: AbortSignal | undefined;
 }
@@ -41,7 +41,7 @@ export interface Creation {
 const POLL_FIRST_MS = 200;
 const POLL_CAP_MS = 2000;
 
-/** Asks for a session or batch once, and records it before and after. @throws what the server refuses it with */
+/** Asks for a session or batch once, recorded before and after. @throws the server's refusal */
 export async function createRecorded(creation: Creation): Promise<Found> {
   const { key, store, client } = creation;
   const name = `${creation.prefix}-${randomBytes(8).toString('hex')}`;
@@ -103,7 +103,7 @@ async function lookFor(
   }
 }
 
-/** Deletes what is recorded under `key`, if it is there and ours, and forgets it. @returns whether it was there */
+/** Deletes and forgets what is recorded under `key`, if there and ours. @returns whether it was */
 export async function discardRecorded(
   client: LivyClient,
   verbs: Verbs,

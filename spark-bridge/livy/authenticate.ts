@@ -53,7 +53,7 @@ function noTicket(service: string, cause: unknown): ConfigError {
   );
 }
 
-/** @throws ConfigError when SPNEGO is asked for and the package or a ticket is absent (on the first call of `headers`) */
+/** @throws ConfigError if SPNEGO lacks its package or a ticket (on the first call of `headers`) */
 export function createAuthenticator(
   auth: LivyAuth | undefined,
   host: string,

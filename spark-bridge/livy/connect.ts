@@ -22,7 +22,7 @@ import type { LivyConnection } from './types.js';
 
 /** How the shim's jar reaches the session. */
 export type JarDelivery =
-  /** The cluster can read this URI (`hdfs:`, `s3a:`, or `file:` below the server's allowed folders). */
+  /** The cluster can read this URI (`hdfs:`, `s3a:`, or `file:` below the allowed folders). */
   | { readonly by: 'uri'; readonly uri: string }
   /**
    * Sent over HTTP once the session runs; at most 100 MiB unless the server allows more. A function
@@ -49,7 +49,7 @@ export interface ConnectOptions
   readonly channelMode?: ChannelMode;
   readonly spec?: OpenSessionOptions['spec'];
   readonly jar: JarDelivery;
-  /** Libraries of a native BLAS for driver and executors, paths of this machine; default none: they use what they have. */
+  /** Native BLAS libraries for driver and executors, local paths; default none: their own. */
   readonly blas?: readonly string[];
 }
 
@@ -67,7 +67,7 @@ export interface LivyLink {
   detach(): Promise<void>;
 }
 
-/** @throws LivyError, ConfigError, ExecutionError; the session is deleted first, unless it was adopted */
+/** @throws LivyError, ConfigError, ExecutionError; first deletes the session unless adopted */
 export async function connectLivy(options: ConnectOptions): Promise<LivyLink> {
   const { connection, jar, spec, storage, ...rest } = options;
   const client = createLivyClient(connection);

@@ -18,7 +18,7 @@ export interface DirectOptions {
   readonly allow: AllowedHosts;
   /** For each address. @units ms, default 3000 */
   readonly reachTimeoutMs?: number;
-  /** How long an unreachable shim of a living application is waited for. @units ms, default 20000 */
+  /** How long to wait for a living application's unreachable shim. @units ms, default 20000 */
   readonly lostAfterMs?: number;
 }
 

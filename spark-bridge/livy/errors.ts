@@ -7,7 +7,7 @@
 import { dirname } from 'node:path';
 import { LivyError } from '../../driver/errors.js';
 
-/** What is known of the request's effect: it never ran, it may have run, or the server has refused it. */
+/** What is known of a request's effect: it never ran, may have run, or the server refused it. */
 export type LivyOutcome = 'not-sent' | 'unknown' | 'refused';
 
 export type LivyProblem =
@@ -97,7 +97,7 @@ const idsIn = (path: string): { sessionId?: number | string; statementId?: numbe
   return match[2] === undefined ? { sessionId } : { sessionId, statementId: Number(match[2]) };
 };
 
-/** Text of an error body in any of the shapes met: `{"msg"}`, a bare JSON string, nothing, or a proxy's HTML. */
+/** Text of an error body in any known shape: `{"msg"}`, a bare JSON string, nothing, or HTML. */
 export function bodyText(body: string): { readonly text: string; readonly html: boolean } {
   const trimmed = body.trim();
   if (/^<(!doctype|html|\?xml|head|body)/i.test(trimmed)) {
@@ -143,7 +143,7 @@ const verdict = (
 ): Verdict =>
   remedy === undefined ? { problem, outcome, retryable } : { problem, outcome, retryable, remedy };
 
-/** A server without shared storage keeps what is uploaded on its own disk, and lets sessions read nothing there. */
+/** Without shared storage, a server keeps uploads on its own disk, where sessions can't read. */
 function unreadable(path: string): string {
   const staging = /^(.*)\/[0-9a-f-]{36}\/[^/]+$/.exec(path)?.[1] ?? dirname(path);
   return `the server may not read this for sessions: let its operator set livy.file.local-dir-whitelist = ${staging}, or livy.session.staging-dir to storage that the cluster shares (hdfs:, s3a:); or put the shim's jar (of that name in the folder \`shim\` of REPRISE_HOME) where the cluster reads it and set REPRISE_LIVY_JAR to its URI (hdfs:, s3a:, https:, or local: for a path that every node has)`;
@@ -220,7 +220,7 @@ const NOT_SENT = new Set(['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN', 'EHOSTUNREAC
 /** TLS failures: asking again does not help. */
 const CERTIFICATE = /CERT|SELF_SIGNED|UNABLE_TO_(GET|VERIFY)|ERR_TLS|EPROTO|ERR_SSL/;
 
-/** The error for a request that got no whole answer. `code` and `reason` come from the HTTP library. */
+/** The error of a request without a whole answer. `code` and `reason` are the HTTP library's. */
 export function errorFromNetwork(
   call: CallFacts,
   failure: { readonly code: string; readonly reason: string },

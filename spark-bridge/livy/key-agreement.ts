@@ -10,7 +10,7 @@ import { ExecutionError } from '../../driver/errors.js';
 export interface KeyOffer {
   /** Uncompressed point, hex. Not secret. */
   readonly publicKey: string;
-  /** The token that follows from the other side's public key. @throws ExecutionError when it is no point of the curve */
+  /** The token that the other's public key gives. @throws ExecutionError if not on the curve */
   tokenWith(theirKey: string): string;
 }
 

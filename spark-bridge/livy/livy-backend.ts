@@ -25,13 +25,13 @@ export interface LivyBackendOptions
   extends Omit<ConnectOptions, 'connection' | 'key' | 'store' | 'jar'> {
   /** Default: what the variables REPRISE_LIVY_* say. */
   readonly connection?: ConnectOptions['connection'];
-  /** `batch` runs the shim as an application of its own, where sessions are not allowed. Default `session`. */
+  /** `batch` runs the shim as its own application, where sessions are barred. Default `session`. */
   readonly mode?: 'session' | 'batch';
-  /** What the session is for; one of the same key that a dead process left running is adopted. Default `default`. */
+  /** The session's purpose; a dead process's session of this key is adopted. Default `default`. */
   readonly key?: string;
   /** Default: records below REPRISE_HOME. */
   readonly store?: ConnectOptions['store'];
-  /** Default: the one built here for the Spark and Scala that the cluster says it runs, uploaded. */
+  /** Default: the one built here for the cluster's Spark and Scala, uploaded. */
   readonly jar?: ConnectOptions['jar'];
   /** A batch ends when its driver has been silent this long. @units seconds, default 120 */
   readonly leaseSeconds?: number;
@@ -39,7 +39,7 @@ export interface LivyBackendOptions
   readonly sql?: SqlParser;
   /** Told of each step of starting. */
   readonly onProgress?: (line: string) => void;
-  /** Told what the operator should know: clear-text passwords, old servers, applications that died. */
+  /** Told what the operator should know: clear-text passwords, old servers, dead applications. */
   readonly onWarning?: (message: string) => void;
 }
 
@@ -64,7 +64,7 @@ export async function createLivyBackend(options: LivyBackendOptions = {}): Promi
   }
 }
 
-/** What the environment says of Livy, and the server of itself. @throws LivyError when it does not answer */
+/** What the environment and the server say of Livy. @throws LivyError when it does not answer */
 export async function describeLivy(): Promise<{ text: string; sendsBlas: boolean }> {
   const { connection, mode, channelMode, shipsBlas, storage } = livySettings();
   const client = createLivyClient({ ...connection, timeoutMs: 5000, retry: { retries: 0 } });

@@ -36,7 +36,7 @@ export interface OpenBatchOptions extends StartOptions {
   /** The shim's jar, where the cluster reads it. */
   readonly jarUri: string;
   readonly allow: AllowedHosts;
-  /** Where the batch leaves its address, for clusters whose log does not show the driver's output. Default: its log. */
+  /** Where the batch leaves its address if the log lacks the driver's output. Default: its log. */
   readonly storage?: PayloadStorage;
   readonly namePrefix?: string;
   /** The application ends when its driver has been silent this long. @units seconds, default 120 */

@@ -22,7 +22,7 @@ import { newId } from './statement-code.js';
 import { type StatementOptions, StatementRunner } from './statements.js';
 
 export interface LivyChannelOptions extends QueueOptions, StatementOptions {
-  /** After a cancellation, how long the shim has to obey before its session is deleted. @units ms, default 30000 */
+  /** Time for the shim to obey a cancellation before its session ends. @units ms, default 30000 */
   readonly cancelGraceMs?: number;
   /** How often a call with `onProgress` asks for its progress. @units ms, default 2000 */
   readonly progressMs?: number;
@@ -110,7 +110,7 @@ const cancelledCall = (verb: Verb): Error =>
     verb,
   );
 
-/** The answer, or at once the error of an abort or a time limit; `onGivenUp` deals with the call left behind. */
+/** The answer, or at once an abort's or time limit's error; `onGivenUp` handles the call. */
 async function settled(
   exchange: Exchange,
   verb: Verb,

@@ -51,7 +51,7 @@ export interface LivyClient {
   /** Asked once. Also the health check: `/` answers with a redirect to web pages. */
   version(options?: CallOptions): Promise<LivyVersion>;
   features(options?: CallOptions): Promise<LivyFeatures>;
-  /** @throws LivyError with outcome `unknown` when the session may exist: look it up by name before asking again */
+  /** @throws LivyError with outcome `unknown` if it may exist: look it up by name first */
   createSession(spec: SessionSpec, options?: CallOptions): Promise<ApplicationInfo>;
   session(ref: LivyRef, options?: CallOptions): Promise<ApplicationInfo>;
   /** Undefined when there is no such session. */
@@ -63,7 +63,7 @@ export interface LivyClient {
   connectSession(ref: LivyRef, options?: CallOptions): Promise<ApplicationInfo>;
   /** A session that is not there counts as deleted. */
   deleteSession(ref: LivyRef, options?: CallOptions): Promise<void>;
-  /** Sends a local jar (at most 100 MiB unless the server is set otherwise) to the session's class path. */
+  /** Sends a local jar (by default up to 100 MiB) to the session's class path. */
   uploadJar(ref: LivyRef, localPath: string, options?: CallOptions): Promise<void>;
   /** Sends a local file to the session's driver and executors, under its name. */
   uploadFile(ref: LivyRef, localPath: string, options?: CallOptions): Promise<void>;

@@ -181,7 +181,7 @@ async function callOnce(exchange: Exchange, call: HttpCall): Promise<unknown> {
   }
 }
 
-/** Livy 0.9 packs the empty answers of uploads by gzip without saying so; everything else is as it says. */
+/** Livy 0.9 gzips the empty answers of uploads without saying so; the rest is as it says. */
 function bodyOf(answer: AxiosResponse<unknown>, maxBytes: number): string {
   const bytes = Buffer.from(answer.data as ArrayBuffer);
   if (bytes[0] !== 0x1f || bytes[1] !== 0x8b) return bytes.toString('utf8');

@@ -25,13 +25,13 @@ export interface LivySession {
   check(): Promise<ApplicationInfo>;
   /** `check`, only if a connection broke since the last one. */
   checkIfBroken(): Promise<void>;
-  /** Compares the shim's boot token with the recorded one, and records it. @throws LivyError `identity` */
+  /** Compares the shim's boot token with the record; records it. @throws LivyError `identity` */
   checkBoot(boot: string): Promise<void>;
   /** The error for a session found over: log's tail included, `lost` fires. */
   over(why: string): Promise<Error>;
   /** Stops keeping the session alive and leaves it to the next process of the same key. */
   detach(): void;
-  /** Ends the session and waits until the server says so. Idempotent. @throws LivyError when it can't be confirmed */
+  /** Ends the session and awaits it. Idempotent. @throws LivyError if it can't be confirmed */
   close(): Promise<void>;
 }
 
@@ -45,7 +45,7 @@ export interface SessionParts {
   readonly closeTimeoutMs: number;
 }
 
-/** A third of the shorter limit, so that two calls may be lost. @units ms; 0 when nothing limits the session */
+/** A third of the shorter limit, so two calls may be lost. @units ms; 0 if nothing limits it */
 export function keepAliveMs(heartbeatSeconds: number, idleSeconds: number): number {
   const limits = [heartbeatSeconds, idleSeconds].filter((it) => it > 0);
   return limits.length === 0 ? 0 : Math.max(50, (Math.min(...limits) * 1000) / 3);

@@ -10,7 +10,7 @@ import { makeFolder } from '../../driver/support/make-folder.js';
 import { replaceFile } from '../../driver/support/replace-file.js';
 
 export interface PayloadStorage {
-  /** The folder as the cluster writes it (`file:/mnt/x`, `hdfs://..`); the shim puts large results there. */
+  /** The folder as the cluster writes it (`file:/mnt/x`, `hdfs://..`), for large results. */
   readonly folderUri: string;
   /** Leaves bytes for the cluster under a plain file name. @returns the URI it opens */
   put(name: string, bytes: Uint8Array): Promise<string>;

@@ -31,7 +31,7 @@ export interface QueueOptions {
   readonly storeOverBytes?: number;
   /** Largest request sent in chunks of statements. @units bytes, default 8 MiB (180 statements) */
   readonly chunkedLimitBytes?: number;
-  /** Shortest and longest time a statement waits for its requests; between, a quarter of their age. @units ms */
+  /** Least and most wait of a statement for requests; between, a quarter of their age. @units ms */
   readonly waitMs?: { readonly min: number; readonly max: number };
 }
 
@@ -153,7 +153,7 @@ export class RequestQueue {
     }
   }
 
-  /** Brings the bytes of large requests to the shim, so that each request is left with one small item. */
+  /** Brings large requests' bytes to the shim, so that each request is left with a small item. */
   async #prepare(): Promise<void> {
     for (const request of [...this.#open.values()]) {
       if (request.item !== undefined) continue;
@@ -286,7 +286,7 @@ export class RequestQueue {
           ),
         );
       default: {
-        // Unknown or damaged on arrival: what was sent did not get there whole, so it is sent again.
+        // Unknown or damaged on arrival: it did not get there whole, so it is sent again.
         if (request.restarts++ >= 2) {
           const why = report?.kind === 'damaged' ? report.reason : 'the shim does not know it';
           const message = `livy channel: expected the shim to take a request of ${request.packed.rawLength} bytes, got: ${why}`;

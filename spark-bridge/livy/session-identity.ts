@@ -1,4 +1,4 @@
-/** Which session is ours. Ids start again at 0 when a server without recovery restarts, so every known fact counts. */
+/** Which session is ours. Servers without recovery restart ids at 0, so all known facts count. */
 import type { SessionRecord } from './session-store.js';
 import type { ApplicationInfo } from './types.js';
 
@@ -9,7 +9,7 @@ export function identityOf({ id, appId, owner }: ApplicationInfo): Identity {
   return { id, appId, owner };
 }
 
-/** What of the recorded identity the session contradicts; undefined when nothing. Facts not known yet don't count. */
+/** What the session contradicts of the record; undefined for nothing. Unknown facts don't count. */
 export function identityMismatch(record: SessionRecord, info: ApplicationInfo): string | undefined {
   if (info.name !== null && info.name !== record.name) return `name ${info.name}`;
   if (record.id !== null && info.id !== record.id) return `id ${info.id} where we had ${record.id}`;

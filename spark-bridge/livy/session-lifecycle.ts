@@ -27,7 +27,7 @@ export interface OpenSessionOptions extends StartOptions {
   readonly spec: Omit<SessionSpec, 'name'>;
   /** First part of the name; a random part follows. Default `reprise`. */
   readonly namePrefix?: string;
-  /** How long a session whose creation got no answer is looked for before it is asked for again. @units ms, default 20000 */
+  /** Time to look for a session that got no answer before asking again. @units ms, default 20000 */
   readonly adoptGraceMs?: number;
   /** How long `close` waits for the end to show. @units ms, default 60000 */
   readonly closeTimeoutMs?: number;

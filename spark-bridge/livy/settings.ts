@@ -37,7 +37,7 @@ const resources = z.strictObject({
   conf: z.record(z.string(), z.string()).optional(),
 });
 
-/** The variables as options; `url` wins over REPRISE_LIVY_URL. @throws ConfigError on what they can't be */
+/** The variables as options; `url` beats REPRISE_LIVY_URL. @throws ConfigError for bad values */
 export function livySettings(url = env.livyUrl()): LivySettings {
   if (url === undefined) {
     throw new ConfigError(

@@ -8,12 +8,12 @@
  *   18 bytes  statement nonce, so the first 24 characters of the argument name the statement
  *   u8        protocol, 1
  *   u32       longest wait for the awaited requests, in ms
- *   u32, u16+bytes  results over this many bytes go to files under this folder URI; 0xffffffff for never
+ *   u32, u16+bytes  results over these bytes go to files under this folder URI; 0xffffffff: never
  *   items     until the end, each: u8 kind, 18 bytes request id, and
  *     1 start    u8 encoding, u32 raw length, 32 bytes SHA-256 of the raw bytes, u32+bytes
  *     2 part     u32 index, u32+bytes
  *     3 gather   u8 encoding, u32 raw length, SHA-256, u32 parts: starts a request sent in parts
- *     4 open     u8 encoding, u32 raw length, SHA-256, u16+bytes URI: starts a request left in shared storage
+ *     4 open     u8 encoding, u32 raw length, SHA-256, u16+bytes URI: starts a request in storage
  *     5 drop     the answer has arrived, forget it
  *     6 await    report this request
  * Starting a request a second time does nothing, so a statement that runs twice does its work once.

@@ -18,7 +18,7 @@ import type { StatementInfo, StatementOutput } from './types.js';
 import { sessionPhase } from './wire.js';
 
 export interface StatementOptions {
-  /** Shortest wait between looks at a statement; grows with its age up to `pollCapMs`. @units ms, default 100 */
+  /** Least wait between looks at a statement; grows to `pollCapMs`. @units ms, default 100 */
   readonly pollMs?: number;
   /** @units ms, default 1000 */
   readonly pollCapMs?: number;
@@ -84,7 +84,7 @@ export class StatementRunner {
     }
   }
 
-  /** A server that has restarted with recovery takes a while to find its sessions' drivers again. */
+  /** A server that restarted with recovery takes a while to find its sessions' drivers. */
   async #untilReady(error: unknown): Promise<void> {
     const until = Date.now() + this.#readyTimeoutMs;
     for (
@@ -103,7 +103,7 @@ export class StatementRunner {
     return statement;
   }
 
-  /** The server may still be handing a request without an answer to the driver, so one look is not enough. */
+  /** An unanswered request may still be on its way to the driver, so one look is not enough. */
   async #lookFor(nonce: string): Promise<StatementInfo | undefined> {
     const until = Date.now() + this.#lookupGraceMs;
     for (let waitMs = this.#pollMs; ; waitMs = Math.min(waitMs * 2, this.#pollCapMs)) {

@@ -9,7 +9,7 @@ export type LivyAuth =
   | { readonly type: 'none' }
   | { readonly type: 'basic'; readonly username: string; readonly password: string }
   | { readonly type: 'bearer'; readonly token: string | (() => string | Promise<string>) }
-  /** Kerberos; needs the optional package `kerberos` and a ticket (kinit), or `ticket` from elsewhere. */
+  /** Kerberos; needs the optional package `kerberos` and a ticket (kinit, or from `ticket`). */
   | {
       readonly type: 'spnego';
       /** Service principal; default `HTTP@<host of the url>`. */
@@ -19,7 +19,7 @@ export type LivyAuth =
     };
 
 export interface LivyConnection {
-  /** Base address with any path in front of Livy's own (`http://host:8998`, `https://knox/gateway/x/livy/v1`). */
+  /** Base address, any path included: `http://host:8998`, `https://knox/gateway/x/livy/v1`. */
   readonly url: string;
   readonly auth?: LivyAuth;
   /** PEM certificates to trust besides the system's. */
@@ -28,12 +28,12 @@ export interface LivyConnection {
   readonly doAs?: string;
   /** Time limit of one ordinary call. @units ms, default 30000 */
   readonly timeoutMs?: number;
-  /** Time limit of calls that Livy answers only when the cluster does (create, delete, upload). @units ms, default 120000 */
+  /** Limit of calls waiting for the cluster (create, delete, upload). @units ms, default 120000 */
   readonly slowTimeoutMs?: number;
-  /** Largest answer accepted, after decompression. @units bytes, default 96 MiB (48 MiB of data in base64, and room) */
+  /** Largest decompressed answer. @units bytes, default 96 MiB (48 MiB of data in base64) */
   readonly maxResponseBytes?: number;
   readonly retry?: RetryPolicy;
-  /** Told once about each thing the operator should know: clear-text passwords, servers with known holes. */
+  /** Told once of each thing the operator should know: clear-text passwords, unsafe servers. */
   readonly onWarning?: (message: string) => void;
 }
 
@@ -71,9 +71,9 @@ export interface SessionSpec extends SparkResources {
   readonly kind?: 'spark' | 'pyspark' | 'sparkr' | 'sql' | 'shared';
   /** Livy ends the session when nobody has called for this long. @units seconds; 0 is never */
   readonly heartbeatSeconds?: number;
-  /** Idle limit; sent as `idleTimeout` (0.9 on) or `ttl` (0.8), not at all before. @units seconds */
+  /** Idle limit; sent as `idleTimeout` (0.9 on) or `ttl` (0.8), else not. @units seconds */
   readonly idleSeconds?: number;
-  /** Total age limit; sent as `ttl` from 0.9 on, where the server must have `livy.server.session.ttl-check`. @units seconds */
+  /** Age limit; `ttl` from 0.9 on, which needs `livy.server.session.ttl-check`. @units seconds */
   readonly ttlSeconds?: number;
 }
 

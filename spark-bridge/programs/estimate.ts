@@ -1,4 +1,4 @@
-/** What the Spark backend expects work and transfers to take before anything was measured; the cost model corrects it. */
+/** What Spark is expected to take for work and transfers at first; the cost model corrects it. */
 
 import type { BackendCosts, CostEstimate } from '../../driver/backend/backend.js';
 import { denseBytes, type Expr } from '../../driver/ir/expr.js';
@@ -27,7 +27,7 @@ export function estimateOn(
   return { seconds: JOB_SECONDS + seconds, startSeconds: JOB_SECONDS };
 }
 
-/** Through the direct channel on loopback; over Livy statements the first programs teach otherwise. */
+/** Through the direct channel on loopback; over Livy statements, first programs correct it. */
 export const sparkCosts: BackendCosts = {
   exchangeSeconds: JOB_SECONDS,
   uploadBytesPerSecond: 2e8,

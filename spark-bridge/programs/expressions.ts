@@ -41,7 +41,7 @@ export class SparkExpressions {
     this.#describe = describe;
   }
 
-  /** What each expression is on Spark, by `textKey`. @throws DataError with `expression` for one that is refused */
+  /** Each expression on Spark, by `textKey`. @throws DataError with the refused `expression` */
   async translate(
     texts: readonly SqlText[],
     source: FrameSource,

@@ -26,9 +26,9 @@ import type { StorageLevel } from '../rdd/storage-level.js';
 import { textKey } from './expressions.js';
 import { wireSource } from './wire-source.js';
 
-/** Host matrices from this size on stay in the cluster once they were cut into row blocks. @units bytes */
+/** Host matrices from this size on stay in the cluster once cut into row blocks. @units bytes */
 const KEEP_BYTES = 1024 * 1024;
-/** Host matrices from this size on are broadcast once for all programs that read them whole. @units bytes */
+/** Host matrices from this size on are broadcast once for all their programs. @units bytes */
 export const BROADCAST_BYTES = 64 * 1024;
 
 /** What lowering asks of the backend. */
@@ -149,7 +149,7 @@ function segmentValue(expr: Expr, segment: Segment): Value {
   throw new InternalError(`spark: expected a value of ${expr.op.name} in the segment's inputs`);
 }
 
-/** Which operands a node takes by rows, as its operator's rule says; none when it is evaluated whole. */
+/** Which operands a node takes by rows, by its operator's rule; none if evaluated whole. */
 function blockedOperands(expr: Expr, segment: Segment): readonly boolean[] {
   return isByBlocks(expr, segment) ? operandsByRows(expr.op, expr.inputs, expr.attrs) : [];
 }

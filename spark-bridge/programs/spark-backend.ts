@@ -53,7 +53,7 @@ export interface SparkTierOptions {
   readonly sql?: SqlParser;
 }
 
-/** Host values kept in the cluster whole; loops make a new one each turn and read the old ones no more. */
+/** Host values kept whole in the cluster; loops make one each turn and drop the old ones. */
 const MAX_BROADCASTS = 64;
 
 export interface SparkBackendOptions extends SparkTierOptions {
@@ -65,7 +65,7 @@ export interface SparkBackendOptions extends SparkTierOptions {
   readonly uploadBytes?: number;
   /** Most host data kept in the cluster whole, as broadcasts. @units bytes, default 256 MiB */
   readonly broadcastBytes?: number;
-  /** Spark computes in a JVM of this machine, which sees our files. Default false: that is looked at. */
+  /** Spark runs in a JVM of this machine and sees our files. Default false: that is tested. */
   readonly isHere?: boolean;
   /** Told what the operator should know while executors are waited for. */
   readonly onWarning?: (message: string) => void;
@@ -91,7 +91,7 @@ export class SparkBackend implements Backend {
   #broadcasts!: Place<string>;
   /** Values that went with an executor. */
   readonly #lost = new Set<string>();
-  /** Part of every name we make; another one for each shim, so that names of a lost one are known. */
+  /** Part of every name we make; differs by shim, so that names of a lost one are known. */
   #prefix = randomBytes(4).toString('hex');
   #generation = 0;
   #next = 1;
@@ -217,7 +217,7 @@ export class SparkBackend implements Backend {
     }
   }
 
-  /** Remembers the values that an executor took with it, so that they are made again from their lineage. */
+  /** Remembers values lost with an executor, so that they are made again from their lineage. */
   #noteLost(error: unknown): void {
     if (!(error instanceof BackendLostError) || typeof error.facts.handles !== 'string') return;
     const handles = error.facts.handles.split(',');

@@ -233,7 +233,7 @@ function textColumn({ name, type }: TextColumn): FrameColumn {
 /** Spark's names of the types of columns that stand in the names of folders. */
 const PARTITION_TYPES = { integer: 'bigint', date: 'date', text: 'string' } as const;
 
-/** Where partition folders begin; a path without wildcards may be a folder or a file, above whose name none count. */
+/** Where partition folders begin; a path without wildcards, folder or file, has none above it. */
 function remoteRoot(path: string): string {
   return isGlob(path) ? fixedPart(path) : path;
 }

@@ -96,7 +96,7 @@ export class Survey {
     return error;
   }
 
-  /** The BLAS of the kernels. @param own what the driver says of itself, where nobody else computes */
+  /** The BLAS of the kernels. @param own what the driver says of itself, if it computes alone */
   blas(own: { readonly blas: string; readonly nativeBlas: boolean }): {
     readonly text: string;
     readonly isNative: boolean;

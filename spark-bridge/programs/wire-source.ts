@@ -1,4 +1,4 @@
-/** A frame's source as the shim takes it: files, how they are read, and what their columns are read as. */
+/** A frame's source for the shim: files, how they are read, and as what types their columns. */
 import type { FrameSource } from '../../driver/ir/frame-engine.js';
 import type { Json, WireFrameSource } from '../channel/wire.js';
 

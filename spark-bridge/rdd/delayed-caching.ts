@@ -34,7 +34,7 @@ export class DelayedCaching {
     kinds: 16_384,
     memory: Number.POSITIVE_INFINITY,
   });
-  /** Values of one operator, shape and kind of operands: all that came up, and those that had before. */
+  /** Values of one operator, shape and operand kind: all that came, and those seen before. */
   readonly #repeats = new Likelihood<Expr>({ kindOf, kinds: 1024, memory: 4096 });
   /** Those that came up first, and of them those made from another value of their kind. */
   readonly #carried = new Likelihood<Expr>({ kindOf, kinds: 1024, memory: 4096 });
@@ -53,7 +53,7 @@ export class DelayedCaching {
     isComputed: (expr: Expr) => boolean,
     fits: (expr: Expr) => boolean,
   ): ReadonlySet<Expr> {
-    /** Work of row blocks and of all that is computed with them, as far as the next kept ones. @units flops */
+    /** Work of row blocks and all computed with them, up to the next kept ones. @units flops */
     const flops = new Map<Expr, number>();
     const due = new Set<Expr>();
     for (const { expr, at } of rows) {
@@ -113,7 +113,7 @@ function kindOf(expr: Expr): string {
   return `${expr.op.name}:${expr.rows}x${expr.cols}(${operands.join()}){${Object.keys(expr.attrs).join()}}`;
 }
 
-/** Whether the value comes from another one of its kind through values of its height, as what a loop carries does. */
+/** Whether it comes from another of its kind through values of its height, as in loops. */
 function isMadeFromItsKind(expr: Expr, isComputed: (expr: Expr) => boolean): boolean {
   const kind = kindOf(expr);
   const open = [...expr.inputs];

@@ -40,7 +40,7 @@ export interface RddTierOptions {
   readonly share: number;
 }
 
-/** Reads of a value that is not wholly stored, after which what is missing is computed in the background. */
+/** Reads of an incompletely stored value after which the rest is computed in the background. */
 const INCOMPLETE_READS = 3;
 
 interface Kept {
@@ -137,7 +137,7 @@ export class RddTier implements CacheTier {
     this.#place.drop(handle);
   }
 
-  /** A program has read these values; Spark had to compute some partitions of the `incomplete` ones. */
+  /** A program has read these values; Spark computed some partitions of the `incomplete` ones. */
   read(handles: readonly string[], incomplete: readonly string[]): void {
     for (const id of handles) {
       const kept = this.#kept.get(id)?.it;

@@ -12,7 +12,7 @@ export type StorageLevel = 'MEMORY_ONLY' | 'MEMORY_AND_DISK' | 'MEMORY_AND_DISK_
 
 /** Local disks of a cluster, a node, read at about this rate. @units bytes/s */
 const DISK_BYTES_PER_SECOND = 300e6;
-/** Of the budget: a value beyond this share will spill, and is best stored in the form it spills in. */
+/** Of the budget: a larger value will spill, so it is stored in the form it spills in. */
 const SERIALISED_SHARE = 0.25;
 
 /**
@@ -33,7 +33,7 @@ export function chooseLevel(
   return bytes > budgetBytes * SERIALISED_SHARE ? 'MEMORY_AND_DISK_SER' : 'MEMORY_AND_DISK';
 }
 
-/** Time to make the value from generated rows; undefined when it comes from files, the host or other kept values. */
+/** Time to remake the value from generated rows; undefined for files, host or kept values. */
 function secondsToRemake(
   expr: Expr,
   segment: Segment,

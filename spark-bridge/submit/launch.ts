@@ -58,7 +58,7 @@ export function driverOptions(conf: Readonly<Record<string, string>>): string[] 
   return (conf[JAVA_OPTIONS] ?? '').split(/\s+/).filter((option) => option !== '');
 }
 
-/** Settings the shim needs on a cluster. Addresses are Spark's choice: executors must reach the driver. */
+/** Settings the shim needs on a cluster. Addresses are left to Spark: executors need the driver. */
 export function clusterSettings(master: string): Record<string, string> {
   const blas = findNativeBlasFolder();
   const isShipped = !isLocalMaster(master) && process.platform === 'linux' && blas !== undefined;

@@ -32,7 +32,7 @@ export const MASTERS = 'spark://HOST:PORT, yarn, k8s://https://HOST:PORT or loca
 
 export const isMaster = (text: string): boolean => MASTER.test(text);
 
-/** @throws ConfigError when job and environment name two ways, or a master that Spark does not know */
+/** @throws ConfigError for two ways from job and environment, or a master unknown to Spark */
 export function sparkWay(section: SparkSection = {}): SparkWay {
   const { conf = {}, packages = [] } = section;
   const url = env.livyUrl();

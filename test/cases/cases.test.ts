@@ -1,4 +1,4 @@
-/** Inputs on which Reprise once failed, each on both engines: one session of each kind serves them all. */
+/** Inputs on which Reprise once failed, each on both engines, with one session of each kind. */
 import { existsSync } from 'node:fs';
 import { type OpenSession, openSession } from '../../jobs/engines.js';
 import { readJob } from '../../jobs/job-file/read-job.js';

@@ -38,7 +38,7 @@ function table(
   };
 }
 
-/** Folders, each with a file of the same bytes unless `offset` says otherwise; y depends on what the folders say. */
+/** Folders with a file of the same bytes each, unless `offset` differs; y depends on folders. */
 async function partitioned(folder: JobFolder, folders: readonly string[]): Promise<void> {
   for (const [i, name] of folders.entries()) {
     mkdirSync(folder.file(`data/${name}`), { recursive: true });

@@ -1,4 +1,4 @@
-/** Scores that do not exist, names that are also ours, folds without a value, addresses nobody can open. */
+/** Scores that don't exist, names that are ours too, folds without values, unusable addresses. */
 import assert from 'node:assert/strict';
 import { ConfigError } from '../../driver/errors.js';
 import { duckdb, type JobFolder } from '../support/job-folder.js';

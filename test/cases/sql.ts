@@ -1,4 +1,4 @@
-/** One SQL text, one meaning: expressions that Spark once computed, substituted or refused otherwise than DuckDB. */
+/** One SQL text, one meaning: expressions that Spark once took otherwise than DuckDB. */
 import assert from 'node:assert/strict';
 import { DataError } from '../../driver/errors.js';
 import type { JobFolder } from '../support/job-folder.js';

@@ -1,4 +1,4 @@
-/** More columns than rows by far: moments larger than the data. Right values: scikit-learn on the same folds. */
+/** Far more columns than rows: moments larger than the data. Expected: scikit-learn's values. */
 import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import { duckdb, type JobFolder } from '../support/job-folder.js';

@@ -1,4 +1,4 @@
-/** The null backend keeps the contract of a backend while computing nothing, and remembers what it was asked. */
+/** The null backend keeps a backend's contract, computes nothing, and remembers every call. */
 import assert from 'node:assert/strict';
 import type { Segment } from '../../driver/backend/backend.js';
 import { Interner } from '../../driver/ir/intern.js';

@@ -1,4 +1,4 @@
-/** Wrong jobs and wrong data: each gives one clear error, its exit code, and leaves no run behind. */
+/** Wrong jobs and wrong data: each gives one clear error and its exit code, and leaves no run. */
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { reprise } from '../support/cli.js';

@@ -1,4 +1,4 @@
-/** The command line where no job runs: help, wrong usage, schema, doctor, closed pipes and the time to start. */
+/** The command line without jobs: help, wrong usage, schema, doctor, closed pipes, start time. */
 import assert from 'node:assert/strict';
 import { execFileSync, spawnSync } from 'node:child_process';
 import { cliPath, reprise } from '../support/cli.js';

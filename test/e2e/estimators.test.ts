@@ -1,4 +1,4 @@
-/** A lasso job as a user runs it: planned, run, reported, told apart and run again from its lineage. */
+/** A lasso job as users run it: plan, run, report, difference, and a run from its lineage. */
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';

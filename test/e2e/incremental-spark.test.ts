@@ -1,4 +1,4 @@
-/** Data that grow a file at a time, on Spark: only the new file is read there, by another process with the same store. */
+/** Data that grow by files, on Spark: another process with the same store reads only new files. */
 import assert from 'node:assert/strict';
 import { stringify } from 'yaml';
 import { reprise } from '../support/cli.js';

@@ -1,4 +1,4 @@
-/** `reprise lineage`, `diff`, `why` and `replay` as a user meets them: two runs, something changed in between. */
+/** `reprise lineage`, `diff`, `why` and `replay` as users see them: two runs with a change. */
 import assert from 'node:assert/strict';
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';

@@ -1,4 +1,4 @@
-/** The memory setting by the command line: small jobs in little memory, and jobs that stop before they take too much. */
+/** The memory setting on the command line: small jobs, and jobs that stop before they overrun. */
 import assert from 'node:assert/strict';
 import { reprise } from '../support/cli.js';
 import { duckdb, JobFolder, linearCsv } from '../support/job-folder.js';

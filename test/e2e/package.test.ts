@@ -1,4 +1,4 @@
-/** The package as it is published: unpacked beside its dependencies and nothing else, it runs its own first job. */
+/** The package as published: unpacked beside its dependencies alone, it runs its first job. */
 import assert from 'node:assert/strict';
 import { execFileSync, spawnSync } from 'node:child_process';
 import { mkdirSync, readdirSync, readFileSync, renameSync, symlinkSync } from 'node:fs';

@@ -38,7 +38,7 @@ function findChromium(): string | undefined {
   });
 }
 
-/** A page that is open, what it logged as a warning or error, and what it asked for beside itself. */
+/** An open page, its logged warnings and errors, and what it asked for beside itself. */
 interface Opened {
   readonly page: Page;
   readonly complaints: string[];
@@ -327,7 +327,7 @@ const INK = `(metric) => {
   return inked;
 }`;
 
-/** Run in the page: texts whose contrast with what is behind them is under 4.5:1 (WCAG 2.1, 1.4.3). */
+/** Run in the page: texts with a contrast under 4.5:1 to what is behind (WCAG 2.1, 1.4.3). */
 const WEAK_TEXT = `(() => {
   const parse = (text) => (text.match(/[\\d.]+/g) ?? []).map(Number);
   const light = (rgb) => {

@@ -1,4 +1,4 @@
-/** `reprise run --engine local` as a user would use it: answers, run folders, overrides, streams and signals. */
+/** `reprise run --engine local` as users see it: answers, folders, overrides, streams, signals. */
 import assert from 'node:assert/strict';
 import { existsSync, readFileSync } from 'node:fs';
 import { basename, join } from 'node:path';

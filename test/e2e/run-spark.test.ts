@@ -1,4 +1,4 @@
-/** `reprise run --engine spark` on a real embedded Spark: the same answers as here, and nothing left running. */
+/** `reprise run --engine spark` on real embedded Spark: equal answers, and nothing left running. */
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
@@ -7,7 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { reprise } from '../support/cli.js';
 import { duckdb, JobFolder } from '../support/job-folder.js';
 
-/** Flights in the small: numbers, a time, categories with a long tail, missing values; by a fixed generator. */
+/** Small flights data: numbers, a time, long-tailed categories, missing values; reproducible. */
 const FLIGHTS = `
   select
     timestamp '2001-01-01' + to_minutes(i * 97) as date,

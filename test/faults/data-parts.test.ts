@@ -1,4 +1,4 @@
-/** Files that change, go away or are damaged while a run over many of them reads: noticed, and nothing wrong is kept. */
+/** Files that change, vanish or break during a run over many: noticed; nothing wrong is kept. */
 import assert from 'node:assert/strict';
 import { readdirSync, rmSync } from 'node:fs';
 import { copyFile, readFile, writeFile } from 'node:fs/promises';

@@ -1,4 +1,4 @@
-/** Bad data files give one clear `DataError` that names the file, and never a crash, a hang or a wrong number. */
+/** Bad data files give one `DataError` that names the file: no crash, hang or wrong number. */
 import assert from 'node:assert/strict';
 import { chmod, mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';

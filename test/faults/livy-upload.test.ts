@@ -31,7 +31,7 @@ const noise = (rows: number): DenseMatrix =>
 for (const way of sparkWays) {
   describe(`a Spark driver killed during an upload: ${way.name}`, function () {
     this.timeout(300_000);
-    /** Statements carry some megabytes at most; what goes directly overfills the sockets' buffers many times. */
+    /** Statements carry some megabytes at most; direct calls overfill socket buffers many times. */
     const rows = way.name === 'Livy statements' ? 60_000 : 1_000_000;
     let spark: SparkBackend;
     const warnings: string[] = [];

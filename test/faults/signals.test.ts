@@ -1,4 +1,4 @@
-/** Signals end a command within its grace whatever it waits for, and a second one ends it at once. */
+/** Signals end a command within its grace in any state, and a second one ends it at once. */
 import assert from 'node:assert/strict';
 import { execFileSync, spawn } from 'node:child_process';
 import { join } from 'node:path';

@@ -66,7 +66,7 @@ describe('a failing file system under the durable store', () => {
     await store.entries();
   }
 
-  /** A process that comes later, on a sound disk, finds what was there, nothing torn, and can do everything. */
+  /** A later process, on a sound disk, finds what was there, nothing torn, and can do all. */
   async function assertSoundAfter(folder: string, what: string, mayLose: boolean): Promise<void> {
     const { options, warnings } = listening({ leaseMs: LEASE_MS });
     const store = await DurableStore.open(folder, options);

@@ -1,4 +1,4 @@
-/** Real processes that start the same job together on one durable store: the data are passed over about once in all. */
+/** Processes that start a job together on one durable store pass the data about once in all. */
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdirSync } from 'node:fs';

@@ -1,4 +1,4 @@
-/** Damaged files of the durable store: never a wrong value, always put aside, counted and stored again. */
+/** Damaged files of the durable store: never a wrong value, always put aside and stored again. */
 import assert from 'node:assert/strict';
 import { appendFile, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -28,7 +28,7 @@ describe('damage to the durable store', () => {
   });
   afterEach(() => home.remove());
 
-  /** Reads the damaged entry through a store of its own: a miss, put aside, counted, said, and stored again. */
+  /** Reads the damaged entry in its own store: a miss, put aside, counted, said, stored again. */
   async function assertPutAside(damaged: Uint8Array, what: string): Promise<void> {
     await writeFile(entryPath(home.path, X), damaged);
     const before = (await filesIn(home.path, 'quarantine')).length;

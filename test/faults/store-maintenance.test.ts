@@ -62,7 +62,7 @@ describe('looking after the durable store on a failing disk', () => {
     }
   }
 
-  /** Runs the task over a copy; true if it got through. Anything but a ResourceError fails the test. */
+  /** Runs the task over a copy; true if it ended. Fails the test on all but a ResourceError. */
   async function attempt(
     folder: string,
     task: Task,

@@ -1,4 +1,4 @@
-/** One durable store, many processes: work done once, stopped and killed holders, limits, few file descriptors. */
+/** One durable store, many processes: shared work, killed holders, limits, few descriptors. */
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { appendFile, readFile, rm, writeFile } from 'node:fs/promises';

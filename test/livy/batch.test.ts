@@ -1,4 +1,4 @@
-/** Batches from request to confirmed end, under faults. The shim is a small one on a real socket, but for the lease. */
+/** Batches from request to confirmed end, under faults. A small shim on a real socket, by lease. */
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';

@@ -1,4 +1,4 @@
-/** The line of Scala: constant but for one argument, whatever it carries; and replies that are whole or refused. */
+/** The line of Scala: constant but for one argument; and replies that are whole or refused. */
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import {

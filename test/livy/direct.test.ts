@@ -1,4 +1,4 @@
-/** Which way a channel takes: what is allowed, what proves itself, what is said when nothing can be reached. */
+/** Which way a channel takes: what is allowed, proven, and said when nothing can be reached. */
 import assert from 'node:assert/strict';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';

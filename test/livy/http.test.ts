@@ -1,4 +1,4 @@
-/** One call to Livy: what comes back from broken networks, proxies and servers, and what never leaves the client. */
+/** One call to Livy: results of broken networks, proxies and servers, and what stays inside. */
 import assert from 'node:assert/strict';
 import { inspect } from 'node:util';
 import { ConfigError, LivyError } from '../../driver/errors.js';

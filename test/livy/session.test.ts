@@ -1,4 +1,4 @@
-/** Sessions from intent to confirmed end, under faults; each test counts what the server was made to do. */
+/** Sessions from intent to confirmed end, under faults; each test counts the server's actions. */
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { mkdtemp, readdir, rm, stat, writeFile } from 'node:fs/promises';

@@ -1,4 +1,4 @@
-/** Certificates: one of the user's own authority is trusted when it is given, and refused, once, when it is not. */
+/** Certificates: one of the user's authority is trusted if given, else refused, once. */
 import assert from 'node:assert/strict';
 import { execFileSync, spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';

@@ -158,7 +158,7 @@ describe('pass cell chains', () => {
   }
 });
 
-/** Cell-by-cell steps over the newest value and one of the last few, all ways of broadcasting among them. */
+/** Cell-by-cell steps over the newest value and a recent one, with all ways of broadcasting. */
 function randomCells(
   session: Session,
   steps: readonly (readonly [number, number])[],

@@ -54,7 +54,7 @@ testPartialRule({
   },
 });
 
-/** The Gram matrix of the first k columns of a projection, and a column of ones: PCA, then a linear model. */
+/** The Gram matrix of a projection's first k columns and a column of ones: PCA, then a model. */
 const projected = (A: Matrix, B: Matrix, k: number, one: Matrix): Matrix =>
   gram(A.matmul(B.slice(null, [0, k])).cbind(one));
 

@@ -204,7 +204,7 @@ const recipes: fc.Arbitrary<Recipe> = fc.record({
   ),
 });
 
-/** The program as matrices: each step takes the last row-wise value, and some end in a reduction. */
+/** The program as matrices: steps take the last row-wise value; some end in a reduction. */
 function program(session: Session, { rows, steps }: Recipe): { x: Matrix; ends: Matrix[] } {
   const x = generated(session, rows * 64 * 8, 5);
   const y = matrix(session, cells(rows, 64, 3));

@@ -1,4 +1,4 @@
-/** The rule list as a whole: what plans become, that values stay on random programs, and what the trace shows. */
+/** The whole rule list: what plans become, equal values for random programs, and the trace. */
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import { simplify, simplifyRules } from '../../driver/compiler/simplify.js';
@@ -8,7 +8,7 @@ import type { Matrix } from '../../driver/matrix/matrix.js';
 import { assertClose } from '../support/close.js';
 import { evaluateExpr, formula, type Lazy, leaf, referenceEvaluator } from '../support/plan.js';
 
-/** A program over square and column operands; each step is drawn from everything the rules look at. */
+/** A program over square and column operands; steps are drawn from all that rules look at. */
 function randomProgram(draws: readonly number[]): Matrix {
   const s = referenceEvaluator();
   const n = 4;

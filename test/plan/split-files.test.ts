@@ -1,4 +1,4 @@
-/** Moments and losses over many files as those of each: equal values, and a file's node is the same whatever stands beside it. */
+/** Moments and losses by file: equal values, and a file's node does not depend on other files. */
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import { evaluateByReference } from '../../driver/backend/reference-backend.js';

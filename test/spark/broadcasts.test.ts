@@ -1,4 +1,4 @@
-/** Host values that programs read whole: sent once, ahead where the plan says so, and gone with the value that was sent. */
+/** Host values that programs read whole: sent once, ahead where planned, and dropped with them. */
 import assert from 'node:assert/strict';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';

@@ -1,4 +1,4 @@
-/** How the embedded JVM comes up and ends: with its driver, with an error that says why, and noticed when it is gone. */
+/** How the embedded JVM starts and ends: with its driver, with a clear error, noticed if gone. */
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';

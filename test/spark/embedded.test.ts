@@ -1,4 +1,4 @@
-/** The embedded JVM and the direct channel: who may talk to it, what a run costs, how it is cancelled. */
+/** The embedded JVM and the direct channel: who may call, what a run costs, and cancellation. */
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { existsSync, readdirSync } from 'node:fs';

@@ -1,4 +1,4 @@
-/** Programs over data of many files on Spark: one job for all files the first time, later only what is new is read. */
+/** Programs over many files on Spark: one job for all at first, later only new data are read. */
 import assert from 'node:assert/strict';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';

@@ -1,4 +1,4 @@
-/** Data larger than Spark's memory, and jobs that run at the same time, in an embedded Spark with little storage memory. */
+/** Data larger than Spark's memory, and parallel jobs, with little storage memory. */
 import assert from 'node:assert/strict';
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';

@@ -10,7 +10,7 @@ import { buildShim, installSpark } from '../../spark-bridge/embedded/install.js'
 import { requireJava } from '../../spark-bridge/embedded/locations.js';
 import { sparkMissing } from '../support/spark.js';
 
-/** Suites that see most of what differs: operators, types, formats and expressions. One JVM a file. */
+/** Suites that show most differences: operators, types, formats, expressions. One JVM a file. */
 const FILES = [
   'conformance/conformance.test.js',
   'spark/frames.test.js',

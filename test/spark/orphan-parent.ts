@@ -1,4 +1,4 @@
-/** A driver that starts Spark, embedded or on the cluster of its first argument, says so, and waits to be killed. */
+/** A driver that starts Spark, embedded or at its first argument, says so, and waits for a kill. */
 import { startEmbeddedSpark } from '../../spark-bridge/index.js';
 
 const [master, conf = '{}'] = process.argv.slice(2);

@@ -39,7 +39,7 @@ describe('products and order in Spark', () => {
   });
   after(() => shared?.close());
 
-  /** Runs a program on Spark and here. @param kept computed and kept in Spark before, each by itself */
+  /** Runs a program on Spark and here. @param kept first computed and kept in Spark, each alone */
   async function same(
     program: Program,
     kept: Program = () => [],

@@ -12,7 +12,7 @@ import type { SparkBackend } from '../../spark-bridge/index.js';
 import { assertClose } from '../support/close.js';
 import { eventually, SharedSpark } from '../support/spark-session.js';
 
-/** Made from row numbers faster than a disk reads, so it is stored in memory only and its lineage is not cut. */
+/** Made from row numbers faster than a disk reads, so it is in memory only, its lineage uncut. */
 const data = (session: Session, first: number, rows: number): Matrix =>
   seq(session, first, first + rows - 1);
 
@@ -59,7 +59,7 @@ describe('row blocks that Spark does not hold whole', function () {
     return own === 1 && handles.length === 1 && handles[0]!.materialised;
   };
 
-  /** Fills the storage with values of another driver, so that Spark drops blocks of ours, and takes those out again. */
+  /** Fills storage with another driver's values, so that Spark drops ours, then removes them. */
   async function pushOut(first: number): Promise<void> {
     const other = await shared.session({ rddReuse: 'off', rddShare: 4 });
     const { memoryBytes } = await shared.storage();

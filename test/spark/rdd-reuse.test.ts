@@ -1,4 +1,4 @@
-/** Row blocks that later plans read again: when they are kept, when they go, and that answers stay those of a cold run. */
+/** Row blocks that later plans read: when they are kept and go, with answers of a cold run. */
 import assert from 'node:assert/strict';
 import { type Matrix, rand } from '../../driver/index.js';
 import type { DenseMatrix } from '../../driver/ir/value.js';

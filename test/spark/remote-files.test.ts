@@ -1,4 +1,4 @@
-/** Files that only Spark can list: identity by path, length, time and checksum, checked again at the end. */
+/** Files only Spark can list: identity by path, length, time, checksum, checked at the end. */
 import assert from 'node:assert/strict';
 import { mkdirSync, utimesSync } from 'node:fs';
 import { rm } from 'node:fs/promises';

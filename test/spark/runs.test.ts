@@ -1,4 +1,4 @@
-/** Runs side by side in one session, on a real Spark: each counts its own jobs and is cancelled alone. */
+/** Runs side by side in one session on real Spark: each counts its jobs and is cancelled alone. */
 import assert from 'node:assert/strict';
 import { type Evaluator, type Matrix, type Run, rand } from '../../driver/index.js';
 import type { DenseMatrix } from '../../driver/ir/value.js';

@@ -1,4 +1,4 @@
-/** Rows that become wide are worked on in fewer rows at once: blocks stay small whatever is made of how narrow data. */
+/** Rows that become wide are processed fewer at once: blocks stay small for any input. */
 import assert from 'node:assert/strict';
 import { type Matrix, rand, type Session } from '../../driver/index.js';
 import { Session as LocalSession } from '../../driver/runtime/session.js';

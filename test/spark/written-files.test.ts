@@ -1,4 +1,4 @@
-/** Matrices written as files: what is read back is what was written, wherever the rows were, by path and as a table. */
+/** Matrices written as files read back the same, wherever rows were, by path and as a table. */
 import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';

@@ -21,7 +21,7 @@ export interface BackendRow {
   readonly name: string;
   /** A fresh backend, or the reason this machine can't run it (the suite then skips it loudly). */
   readonly make: () => Promise<Backend | string>;
-  /** Operators without a kernel: not in `capabilities.ops`, so the planner raises UnsupportedError. */
+  /** Operators without a kernel: not in `capabilities.ops`, so plans throw UnsupportedError. */
   /** Refuses float32 with UnsupportedError. */
   readonly float64Only?: true;
   readonly gaps: Readonly<Partial<Record<OpName, Gap>>>;

@@ -11,7 +11,7 @@ export function rowsOf(m: Float64Matrix, from: number, to: number): Float64Matri
   return dense(to - from, m.cols, m.data.slice(from * m.cols, to * m.cols));
 }
 
-/** Rows the blocked inputs (or a source's output) have; undefined when the operator takes its inputs whole. */
+/** Rows of the blocked inputs (or a source's output); undefined if all inputs are whole. */
 export function blockedRows(
   op: OpDef,
   inputs: readonly DenseMatrix[],

@@ -1,4 +1,4 @@
-/** Chains of cell-by-cell steps over data of 8 KB, for the passes that decide what becomes of them. */
+/** Chains of cell-by-cell steps over 8 KB of data, for passes that decide about them. */
 import type { Matrix } from '../../driver/index.js';
 import { type DenseMatrix, dense } from '../../driver/ir/value.js';
 

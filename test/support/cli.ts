@@ -1,4 +1,4 @@
-/** Runs the command line as a user does: the built program in a process of its own, streams and exit code apart. */
+/** Runs the command line as users do: the built program as a process, streams and exit code. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -7,7 +7,7 @@ import { packageRoot } from '../../driver/support/package-root.js';
 
 export const cliPath = join(packageRoot(), 'dist/jobs/cli/main.js');
 
-/** Where programs run that name no folder: an empty one, so that no test looks at the folder it was started from. */
+/** Where programs run that name no folder: an empty one, so that tests never read their own. */
 export const elsewhere = mkdtempSync(join(tmpdir(), 'reprise-cwd-'));
 process.on('exit', () => rmSync(elsewhere, { recursive: true, force: true }));
 

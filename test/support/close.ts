@@ -1,4 +1,4 @@
-/** Comparison of matrices: shapes exactly, NaN with NaN, infinities by sign, cells relative to the largest expected cell. */
+/** Compares matrices: shapes exactly, NaN with NaN, infinities by sign, cells to the largest. */
 import assert from 'node:assert/strict';
 import type { DenseMatrix } from '../../driver/ir/value.js';
 

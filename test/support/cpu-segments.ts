@@ -1,4 +1,4 @@
-/** Builds and runs segments on a backend directly, without a session: for tests of the local CPU backend. */
+/** Builds and runs segments on a backend without a session: for tests of the local CPU backend. */
 
 import type { Backend, RunContext, SegmentResult } from '../../driver/backend/backend.js';
 import { type Attrs, noAttrs } from '../../driver/ir/attrs.js';

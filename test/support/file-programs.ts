@@ -1,4 +1,4 @@
-/** Programs over a frame of many files as a user would write them, for tests that let files come, change and go. */
+/** Programs over many files as users write them, for tests where files come, change and go. */
 
 import { openFrame } from '../../driver/frame/frame.js';
 import {
@@ -30,7 +30,7 @@ const TARGET: EncodedFeature = { kind: 'number', name: 'y', sql: 'y', missing: '
 /** What a program asks for in one turn. */
 export type FileProgram = (X: Matrix, y: Matrix, session: Evaluator) => readonly Matrix[];
 
-/** Sums and extremes of every kind, a histogram, and results by row: nothing in them depends on the data but their rows. */
+/** Sums and extremes of every kind, a histogram, and row results: all depend on rows only. */
 export const everySum: FileProgram = (X, y, session) => {
   const ones = fill(session, X.rows, 1, 1);
   const X1 = X.cbind(ones);
@@ -65,7 +65,7 @@ export interface ProgramRun {
   readonly partial: number;
 }
 
-/** Opens the folder, asks for everything at once, and waits until what is to be stored is stored. */
+/** Opens the folder, asks for all at once, and waits until what is to be stored is stored. */
 export async function runOverFiles(
   session: Session,
   frames: FrameEngine,

@@ -1,4 +1,4 @@
-/** Makes real data files with DuckDB in a temporary folder, and reads them back through the engine under test. */
+/** Makes real data files with DuckDB in a temporary folder, and reads them by the tested engine. */
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -29,7 +29,7 @@ export interface EngineInFolder {
   readonly at: (...names: string[]) => string;
 }
 
-/** An engine and a folder of its own for a suite, there from its first `before` on; `query` makes `a.parquet`. */
+/** An engine and a folder for a suite, from its first `before` on; `query` makes `a.parquet`. */
 export function engineInFolder(query?: string): EngineInFolder {
   let home: Awaited<ReturnType<typeof temporaryHome>>;
   const made: { -readonly [K in keyof EngineInFolder]?: EngineInFolder[K] } = {

@@ -5,7 +5,7 @@ import type { Expr } from '../../driver/ir/expr.js';
 
 type Outcome = 'value' | Error;
 
-/** The reference backend, whose first run of `watched` waits for `end` and then gives its value or fails. */
+/** The reference backend, whose first run of `watched` awaits `end`, then succeeds or fails. */
 export class GatedBackend {
   runs = 0;
   watched: Expr | undefined;

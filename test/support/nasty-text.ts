@@ -1,4 +1,4 @@
-/** CSV and JSON lines that readers disagree about: what both engines must say alike, or both refuse. */
+/** CSV and JSON lines that readers disagree about: both engines must agree or both refuse. */
 import type { DescribeOptions } from '../../driver/ir/read-options.js';
 
 export interface NastyText {

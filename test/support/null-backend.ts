@@ -100,7 +100,7 @@ export function createNullBackend(options: NullBackendOptions = {}): NullBackend
 
 let zeros = new ArrayBuffer(1024);
 
-/** Zeros of that shape over a buffer all shells share, so that shells of large matrices cost little. */
+/** Zeros of that shape in a buffer all shells share, so that large shells cost little. */
 function shell(of: Meta & Typed): DenseMatrix {
   const cells = of.rows * of.cols;
   if (zeros.byteLength < cells * 8) zeros = new ArrayBuffer(cells * 8);

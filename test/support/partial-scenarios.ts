@@ -14,7 +14,7 @@ export interface Scenario {
   readonly what: string;
   readonly first: readonly Matrix[];
   readonly second: Matrix;
-  /** Operators that do the second's work, and how many of each run; what only moves cells is not counted. */
+  /** Operators that do the second's work, and how many of each run; moved cells don't count. */
   readonly works: Readonly<Record<string, number>>;
 }
 

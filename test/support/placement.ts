@@ -1,4 +1,4 @@
-/** Sessions over a host, a simulated cluster and a simulated GPU with costs that are easy to add up by hand. */
+/** Sessions over a host, a simulated cluster and a simulated GPU with costs that add up easily. */
 
 import type { RunContext, Segment } from '../../driver/backend/backend.js';
 import {
@@ -45,7 +45,7 @@ export interface MachinesOptions extends Partial<SessionOptions> {
   readonly onKernel?: (expr: Expr) => void | Promise<void>;
 }
 
-/** Host 10 ns a cell, cluster 1 ns a cell and 20 ms a job over 100 MiB/s, GPU 0.1 ns a cell and 10 us over 5 GiB/s. */
+/** Cell, job, transfer: host 10 ns; cluster 1 ns, 20 ms, 100 MiB/s; GPU 0.1 ns, 10 us, 5 GiB/s. */
 export function machines(options: MachinesOptions): Machines {
   const {
     nanoseconds = {},

@@ -1,4 +1,4 @@
-/** The tests every rule has, as a table: it fires, it leaves alone, it is idempotent, and values stay. */
+/** Tests that every rule has, as a table: it fires, leaves alone, is idempotent, keeps values. */
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import type { Rule } from '../../driver/compiler/rule.js';

@@ -1,4 +1,4 @@
-/** Nodes and segments made directly, without a session: for tests of what a backend does with a segment. */
+/** Nodes and segments made without a session: for tests of what a backend does with a segment. */
 
 import type { Segment } from '../../driver/backend/backend.js';
 import { type Attrs, noAttrs } from '../../driver/ir/attrs.js';

@@ -28,7 +28,7 @@ export interface SimulatedBackend extends Backend {
   /** Handles whose values were brought to the host, in order. */
   readonly collected: string[];
   readonly released: string[];
-  /** What its work and transfers so far took by its own costs, one after the other. @units seconds */
+  /** Its work and transfers so far at its own costs, one after the other. @units seconds */
   readonly spentSeconds: () => number;
   /** Values held now. */
   readonly held: ReadonlyMap<string, DenseMatrix>;

@@ -43,7 +43,7 @@ export interface SimulatedDevice extends Backend {
   /** Memory in use by values, and the most there ever was. @units bytes */
   readonly usedBytes: () => number;
   readonly peakBytes: () => number;
-  /** What its work and transfers so far took by its own costs, one after the other. @units seconds */
+  /** Its work and transfers so far at its own costs, one after the other. @units seconds */
   readonly spentSeconds: () => number;
 }
 

@@ -1,4 +1,4 @@
-/** Sessions whose row blocks are on embedded Spark and whose host operators run on the reference backend. */
+/** Sessions with row blocks on embedded Spark and host operators on the reference backend. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createReferenceBackend } from '../../driver/backend/reference-backend.js';
 import { Session, type SessionOptions } from '../../driver/runtime/session.js';

@@ -35,13 +35,13 @@ function whatIsMissing(): string | undefined {
 /** Running JVMs nobody uses now, by their options; the one that waits longest is first. */
 const idle: { readonly key: string; readonly embedded: EmbeddedSpark }[] = [];
 
-/** A JVM that one suite uses at a time. It ends with this process, or when others are wanted more. */
+/** A JVM that one suite uses at a time. Ends with this process, or when others need it more. */
 export interface BorrowedSpark {
   readonly embedded: EmbeddedSpark;
   readonly giveBack: () => Promise<void>;
 }
 
-/** @returns the reason when this machine can't run it. Sets up what is missing, which takes a while */
+/** @returns the reason if this machine can't run it. Sets up what is missing, which is slow */
 export async function borrowSpark(
   options: Pick<EmbeddedSparkOptions, 'memoryBytes' | 'cores' | 'conf'> = {},
 ): Promise<BorrowedSpark | string> {

@@ -1,4 +1,4 @@
-/** Rows of nasty values that the examples of the table of SQL functions are tried on, by every engine. */
+/** Rows of nasty values on which every engine tries the examples of the SQL function table. */
 
 const NAN = `'nan'::DOUBLE`;
 const DOUBLES = [

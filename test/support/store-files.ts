@@ -1,4 +1,4 @@
-/** Helpers for tests of the durable store: folders, keys, values, and a file system that is told of every call. */
+/** Helpers for durable-store tests: folders, keys, values, and a file system that reports calls. */
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
@@ -160,7 +160,7 @@ export function failAtEachCall(
   });
 }
 
-/** As `failAtEachCall`, but every call that writes fails from there on; on a full disk half of a write is done. */
+/** As `failAtEachCall`, but all later writes fail; on a full disk half of a write is done. */
 export function failFromEachWrite(
   template: string,
   code: string,

@@ -27,7 +27,7 @@ interface Options {
 
 const say = (text: string): boolean => process.stdout.write(`${text}\n`);
 
-/** Ends itself by SIGKILL at the given file-system call of opening and a task, in the middle of it for a write. */
+/** Ends itself by SIGKILL at the given file-system call of a task, in the middle of a write. */
 async function die({ folder, step = 0, task }: Options): Promise<void> {
   let calls = 0;
   const fileSystem = tapped(async (name, writeHalf) => {
@@ -102,7 +102,7 @@ async function fill({ folder, name = '', count = 0, cells = 8, maxBytes = 1e9 }:
   );
 }
 
-/** One plan of many long results, twice, under a limit on open files that is set once the modules are loaded. */
+/** One plan of many long results, twice, under a limit on open files set after loading. */
 async function plan({ folder, count = 0, files = 0 }: Options): Promise<void> {
   // Only here: Node opens more than 64 files at once to load all of this.
   const { createNullBackend } = await import('./null-backend.js');

@@ -1,4 +1,4 @@
-/** The shape of the source tree: import arrows, no cycles, file sizes, and no registry's address in any file. */
+/** The source tree's shape: import arrows, no cycles, file sizes, no registry address anywhere. */
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
@@ -16,7 +16,7 @@ const ARROWS: Readonly<Record<string, readonly string[]>> = {
   jobs: ['driver', 'spark-bridge', 'gpu-executor'],
 };
 
-/** The rooms of `driver/`, ground first. A room imports only from itself and from rooms before it. */
+/** The rooms of `driver/`, ground first. A room imports only itself and rooms before it. */
 const FLOORS: readonly string[] = [
   'errors',
   'support',

@@ -41,7 +41,7 @@ export interface DurableStoreOptions {
   readonly maxAgeSeconds?: number;
   /** A computing process silent for this long has lost its lease. Default 10 s. @units ms */
   readonly leaseMs?: number;
-  /** Entries of another user are refused, and files are for their owner only, unless this is set. Default false. */
+  /** If false, refuses other users' entries, and files are for their owner only. Default false. */
   readonly trustOtherUsers?: boolean;
   /** Told once about each kind of trouble: read-only, full, damaged. */
   readonly onWarning?: (message: string) => void;
@@ -120,7 +120,7 @@ export class DurableStore {
     });
   }
 
-  /** Opens or makes a store. Never throws: a folder that can't be used is a store that always misses. */
+  /** Opens or makes a store. Never throws: with an unusable folder the store always misses. */
   static async open(folder: string, options: DurableStoreOptions = {}): Promise<DurableStore> {
     const store = new DurableStore(folder, options);
     await store.#open();
@@ -141,7 +141,7 @@ export class DurableStore {
     await this.refresh();
   }
 
-  /** Looks at what other processes wrote and dropped; costs what is new, not what is there. Never throws. */
+  /** Looks at what other processes wrote and dropped; costs only what is new. Never throws. */
   async refresh(): Promise<void> {
     const { index } = this.#parts;
     try {
@@ -161,7 +161,7 @@ export class DurableStore {
     return this.#parts.index.has(key) && !this.#reader.refused.has(key);
   }
 
-  /** What was noted of stored results under an input, as a hint: each must be asked for by a key made anew. Never throws. */
+  /** Hints at stored results under an input: each must be asked for by a new key. Never throws. */
   async siblings(input: LineageKey): Promise<StoredSibling[]> {
     checkKey(input);
     try {
@@ -178,7 +178,7 @@ export class DurableStore {
     await addSibling(this.#parts, input, sibling).catch((error) => this.#trouble('noting', error));
   }
 
-  /** The verified value, or undefined: absent, damaged (then put aside), another user's or unreadable. Never throws. */
+  /** The value, verified; undefined if absent, damaged, foreign or unreadable. Never throws. */
   get(key: LineageKey): Promise<Found | undefined> {
     checkKey(key);
     this.counters.reads++;
@@ -269,7 +269,7 @@ export class DurableStore {
     return entries.sort((a, b) => b.usedMs - a.usedMs);
   }
 
-  /** Reads every file; damaged ones are put aside. @throws ResourceError if the folder can't be listed, the signal's reason */
+  /** Reads all files and puts damaged ones aside. @throws ResourceError, the signal's reason */
   async verify(
     options: {
       readonly signal?: AbortSignal;
@@ -321,7 +321,7 @@ export class DurableStore {
     return (await files.list(folder.quarantine).catch(() => [])).length;
   }
 
-  /** Drops everything, damaged files put aside included; answers how many entries. @throws ResourceError if it can't */
+  /** Drops everything, files put aside too; returns the entry count. @throws ResourceError */
   async clear(): Promise<number> {
     let dropped = 0;
     await this.#change('clear', async () => {

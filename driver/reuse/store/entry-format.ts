@@ -37,7 +37,7 @@ export interface StoredHeader extends StoredMeta {
   readonly dtype: DType;
 }
 
-/** The file is not what was written for this key; the store answers with a miss and puts it aside. */
+/** The file is not what was written for this key: the store misses and puts it aside. */
 export class DamagedEntry extends Error {}
 
 /** The file is of another version of the format: a miss, and not ours to put aside. */
@@ -59,7 +59,7 @@ export interface EncodedEntry {
   readonly bytes: number;
 }
 
-/** The parts of the file; the payload of a matrix is not copied. @throws TypeError or RangeError for what is no plain data */
+/** The file's parts; a matrix is not copied. @throws TypeError, RangeError if not plain data */
 export function encodeEntry(key: LineageKey, value: StoredValue, meta: StoredMeta): EncodedEntry {
   const isDense = value.kind === 'dense';
   const header: StoredHeader = {

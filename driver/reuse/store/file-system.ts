@@ -79,7 +79,7 @@ const FLAGS: Readonly<Record<OpenFor, number>> = {
 };
 const FOLDER = constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW;
 
-/** The code of the error for a link, a pipe, a folder or a device where a file should be, or for a link in place of a folder. */
+/** Error code of a link, pipe, folder or device as a file, or of a link as a folder. */
 export const NOT_PLAIN = 'NOT_PLAIN';
 
 function notPlain(path: string, wanted: string): Error {
@@ -187,7 +187,7 @@ function fileStat(found: Stats): FileStat {
 const OUT_OF_FILES_TRIES = 6;
 const OUT_OF_FILES_WAIT_MS = 15;
 
-/** Runs `work` on an open file and closes it. Waits a little when the process is out of file descriptors. */
+/** Runs `work` on an open file and closes it. Waits a little if file descriptors run out. */
 export async function withFile<T>(
   files: FileSystem,
   path: string,
@@ -221,7 +221,7 @@ export async function withFile<T>(
   return result;
 }
 
-/** What lies in a folder; nothing where that is a link or a file. @throws the file system's error */
+/** A folder's contents; nothing for a link or a file. @throws the file system's error */
 export async function listFolder(files: FileSystem, path: string): Promise<string[]> {
   return files.list(path).catch((error: unknown) => {
     if (['ENOENT', 'ENOTDIR', NOT_PLAIN].includes(errorCode(error) ?? '')) return [];

@@ -2,7 +2,7 @@
  * Lines of the store's index. Invariant: a line is understood exactly as it was written or not at
  * all; each ends with a CRC-32, so torn and damaged lines are noticed.
  *
- *     + <key> <id> <bytes> <seconds> <used> <detail> <maker> <crc>   an entry is on its way in: its space is taken
+ *     + <key> <id> <bytes> <seconds> <used> <detail> <maker> <crc>   on its way in; space is taken
  *     = <key> <id> <bytes> <seconds> <used> <detail> <crc>           it is in place
  *     - <key> <id> <crc>                                             it is gone
  *     u <key> <used> <crc>                                           it was used

@@ -35,7 +35,7 @@ export class Leases {
   readonly #files: FileSystem;
   readonly #folders: LeaseFolders;
   readonly #ttlMs: number;
-  /** Other holders' last sign of life, by this process's monotonic clock: machines' clocks need not agree. */
+  /** Other holders' last sign of life, by this process's monotonic clock, so clocks may differ. */
   readonly #seen = new Map<string, Sighting>();
 
   /** @param ttlMs a holder that gives no sign for this long has lost its lease */

@@ -110,7 +110,7 @@ function landed(keys: ReadonlySet<LineageKey>): (entry: Indexed) => Indexed {
   };
 }
 
-/** What the index should say of a file, from its header; undefined if it is gone or no entry of ours. */
+/** What the index should say of a file, by its header; undefined if gone or not our entry. */
 export async function readRecord(
   parts: StoreParts,
   key: LineageKey,
@@ -201,7 +201,7 @@ export async function dropEntries(parts: StoreParts, entries: readonly Indexed[]
   return dropped;
 }
 
-/** Removes what crashes left: half-written files and leases of processes that died, anything a day old. */
+/** Removes what crashes left: half-written files, dead processes' leases, anything a day old. */
 export async function sweep({ files, folder, leases }: StoreParts): Promise<void> {
   await leases.sweep();
   for (const name of await files.list(folder.tmp)) {

@@ -15,7 +15,7 @@ export type Json =
 
 type Fields = { readonly [key: string]: Json };
 
-/** @throws TypeError for what is no plain data, RangeError when too deep or too long for one text */
+/** @throws TypeError unless it is plain data, RangeError when too deep or long for one text */
 export function jsonText(json: Json): string {
   return JSON.stringify(toWire(json));
 }

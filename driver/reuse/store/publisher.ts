@@ -48,7 +48,7 @@ const SPACE_TRIES = 4;
 const INDEX_TRIES = 6;
 const INDEX_WAIT_MS = 30_000;
 const INDEX_POLL_MS = 25;
-/** The index is made again from the files this often, in case an append was lost with the machine. */
+/** The index is made anew from the files this often: a machine's failure may lose an append. */
 const INDEX_AGE_MS = 7 * 24 * 3_600_000;
 const AGE_CHECK_MS = 60_000;
 const TIDY_MS = 1000;
@@ -123,7 +123,7 @@ export class Publisher {
     else await index.add(key, record).catch(() => index.adopt(key, record));
   }
 
-  /** Makes the index again from the files, or waits until another process has. @throws the file system's error */
+  /** Makes the index anew from the files, or waits for who does. @throws the file system's error */
   async mendIndex(): Promise<void> {
     const deadline = performance.now() + INDEX_WAIT_MS;
     while (!(await this.#parts.index.refresh()) && !(await rebuildIndex(this.#parts))) {
@@ -191,7 +191,7 @@ export class Publisher {
     }
   }
 
-  /** Frees space until the index is within the limits. False if the others' entries on their way in leave none. */
+  /** Frees space to keep the index within limits. False if others' coming entries leave none. */
   #makeSpace(): Promise<boolean> {
     const { index } = this.#parts;
     const { maxBytes, maxEntries, maxAgeSeconds } = this.#limits;

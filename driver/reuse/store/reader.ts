@@ -24,7 +24,7 @@ export interface Found {
 /** With the size of the whole file. */
 export type Read = Found & { readonly bytes: number };
 
-/** Why there is no value: absent, not ours to read, damaged and put aside, or still in place but unreadable. */
+/** Why there is no value: absent, not ours to read, put aside as damaged, or now unreadable. */
 export type Miss = 'missing' | 'refused' | 'aside' | 'unreadable';
 
 const HOUR_MS = 3_600_000;
@@ -110,7 +110,7 @@ export class Reader {
     return 'aside';
   }
 
-  /** Takes an entry whose file is gone out of the index, unless another process has stored it again. */
+  /** Takes an entry without a file out of the index, unless another process stored it again. */
   async #forget(key: LineageKey): Promise<void> {
     const { files, folder, index } = this.#parts;
     await index.refresh().catch(() => {});

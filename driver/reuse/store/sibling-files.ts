@@ -45,7 +45,7 @@ export async function readSiblings(parts: StoreParts, input: LineageKey): Promis
   }
 }
 
-/** Notes a result under an input. Not forced to disk: losing it costs a miss. @throws the file system's error */
+/** Notes a result under an input. Not synced: a loss costs a miss. @throws file-system errors */
 export async function addSibling(
   parts: StoreParts,
   input: LineageKey,
@@ -69,7 +69,7 @@ export async function addSibling(
   }
 }
 
-/** Removes the files that name no result `isKept` answers true for. @throws the file system's error */
+/** Removes the files that name no result `isKept` accepts. @throws the file system's error */
 export async function sweepSiblings(
   parts: StoreParts,
   isKept: (key: LineageKey) => boolean,
@@ -115,7 +115,7 @@ function lineOf({ key, text }: StoredSibling): Buffer {
   return Buffer.from(`${body} ${crc32(body).toString(16)}\n`, 'latin1');
 }
 
-/** The lines that are whole; the first may be cut by where reading began, the last by a writer still at it. */
+/** The whole lines: the first may be cut where reading began, the last may not be written yet. */
 function parse(text: string): StoredSibling[] {
   const found = new Map<LineageKey, StoredSibling>();
   for (const line of text.split('\n')) {

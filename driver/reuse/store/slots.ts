@@ -1,4 +1,4 @@
-/** At most so many pieces of work at once, the others wait in order: what bounds the store's open files. */
+/** Limits the pieces of work at once, and so the store's open files; others wait in order. */
 export class Slots {
   #free: number;
   readonly #waiting: (() => void)[] = [];

@@ -48,7 +48,7 @@ export class StoreFolder {
     return join(this.#shard(key), key);
   }
 
-  /** Makes what is missing. Answers why nothing can be written, undefined when all is well. @throws the file system's error */
+  /** Makes what is missing. Returns why writing fails, if it does. @throws file-system errors */
   async make(): Promise<string | undefined> {
     for (const folder of [this.root, this.objects, this.tmp, this.quarantine, this.leases]) {
       const reason = await this.#makeOwn(folder);

@@ -57,7 +57,7 @@ export class StoreIndex {
     this.#mode = mode;
   }
 
-  /** Reads what was appended before the call. False when there is no usable index. @throws the file system's error */
+  /** Reads what was appended before. False if the index is unusable. @throws file-system errors */
   refresh(): Promise<boolean> {
     const run = this.#reading.then(() => this.#readOn());
     this.#reading = run.catch(() => {});
@@ -161,7 +161,7 @@ export class StoreIndex {
     await this.refresh();
   }
 
-  /** The present file, read to where `#offset` says; undefined if there is none to carry lines over from. */
+  /** The present file, read up to `#offset`; undefined if there are no lines to carry over. */
   async #openOld(): Promise<OpenFile | undefined> {
     if (!(await this.refresh())) return undefined;
     return this.#files.open(this.path, 'read', this.#mode);
@@ -255,7 +255,7 @@ async function writeIndex(file: OpenFile, records: readonly Indexed[]): Promise<
   await file.sync();
 }
 
-/** Lines that end, from a position on; what another process is still writing is left for the next look. */
+/** Complete lines from a position on; a line still being written is left for the next look. */
 async function eachLine(
   file: OpenFile,
   from: number,

@@ -58,7 +58,7 @@ export async function collectGarbage(parts: StoreParts, limits: StoreLimits): Pr
   return victims;
 }
 
-/** Drops everything, damaged files put aside included. @returns how many entries went @throws the file system's error */
+/** Drops all, files put aside too. @returns the entry count @throws the file system's error */
 export async function clearAll(parts: StoreParts): Promise<number> {
   const { files, folder, index } = parts;
   await sweep(parts);

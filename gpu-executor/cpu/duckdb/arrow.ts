@@ -102,7 +102,7 @@ interface BatchReader {
   readonly close: () => Promise<void>;
 }
 
-/** A reader of the IPC file format (it begins with ARROW1 and has a footer) or of the stream format. */
+/** A reader of the IPC file format (starts with ARROW1, has a footer) or the stream format. */
 async function openReader(arrow: Arrow, path: string): Promise<BatchReader> {
   const handle = await open(path, 'r');
   try {
@@ -215,7 +215,7 @@ function wholeOf(words: Uint32Array): bigint {
   return BigInt.asIntN(32 * words.length, bits);
 }
 
-/** A cell as `convert` takes it: times as they are stored, since a float64 of milliseconds rounds them. */
+/** A cell as `convert` takes it: times as stored, since a float64 of milliseconds rounds them. */
 function cellOf(arrow: Arrow, vector: Vector, row: number): unknown {
   const value: unknown = vector.get(row);
   if (value === null || value === undefined) return null;

@@ -70,7 +70,7 @@ function textReader(
   };
 }
 
-/** Whether a category's text is the very text of a float64, so that comparing numbers is comparing texts. */
+/** Whether a category is the exact text of a float64, so that numbers compare as the texts do. */
 function isExactNumber(text: string): boolean {
   const value = Number(text);
   return text.trim() !== '' && Number.isFinite(value) && Math.abs(value) < Number.MAX_SAFE_INTEGER;

@@ -1,6 +1,6 @@
-/** Statements over thousands of columns, in groups: what DuckDB takes for one grows faster than their number. */
+/** Statements over thousands of columns, in groups, as DuckDB's time for one grows faster. */
 
-/** Expressions one statement aggregates; where every statement parses whole rows, more are worth it. */
+/** Expressions one statement aggregates; more pay where every statement parses whole rows. */
 const STATEMENT_COLUMNS = { columnar: 1000, text: 5000 } as const;
 
 /** Answers of groups of expressions, one statement each, in order. */

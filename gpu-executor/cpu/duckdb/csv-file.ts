@@ -272,7 +272,7 @@ async function rewrite(
   }
 }
 
-/** The record with as many cells as the first; empty ones beyond are delimiters at the end of the line. */
+/** The record with as many cells as the first; empty ones beyond are delimiters at the end. */
 function fitted(record: readonly string[], width: number, path: string): readonly string[] {
   if (record.length === width) return record;
   if (record.length > width && record.slice(width).every((cell) => cell === '')) {

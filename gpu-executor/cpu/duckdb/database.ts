@@ -15,7 +15,7 @@ import { memorySetting, memoryShares } from '../../../driver/support/memory.js';
 import { formatBytes } from '../../../driver/support/size.js';
 
 export interface DatabaseOptions {
-  /** Memory DuckDB may use before it spills to disk. @units bytes, default its share of the process's */
+  /** Memory DuckDB may use before it spills to disk. @units bytes, default its process share */
   readonly memoryBytes?: number;
   /** Default 2. */
   readonly threads?: number;
@@ -61,7 +61,7 @@ export class Database {
     }
   }
 
-  /** After an internal error DuckDB refuses every further statement; the next call then gets a new database. */
+  /** After an internal error DuckDB refuses all statements; the next call gets a new database. */
   noteFailure(cause: unknown): void {
     if (!/database has been invalidated|^INTERNAL Error/i.test(String((cause as Error).message))) {
       return;

@@ -16,7 +16,7 @@ import {
 } from '../../../driver/frame/sql/syntax.js';
 import type { Database } from './database.js';
 
-/** Built-in macros that are functions of their arguments; the rest look at the session or the clock. */
+/** Built-in macros that depend on arguments only; the rest use the session or the clock. */
 const ALLOWED_MACROS =
   /^(nullif|fdiv|fmod|round_even|roundbankers|split_part|list_\w+|array_\w+|map_contains_\w+|days_in_month|date_add|md5_number\w*|json)$/;
 

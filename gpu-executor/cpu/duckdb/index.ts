@@ -51,7 +51,7 @@ export class DuckDbEngine implements FrameEngine, FrameReader {
     return this.#database.scans;
   }
 
-  /** See `FrameEngine.describe`. Cost: a hash of new files; a footer each for Parquet, a scan each for text formats. */
+  /** See `FrameEngine.describe`. Costs a hash of new files, and a footer (Parquet) or scan each. */
   async describe(path: string, options: DescribeOptions = {}): Promise<FrameDescription> {
     const given = givenOptions(options);
     if (path.startsWith('table://')) {

@@ -1,4 +1,4 @@
-/** A JSON lines file as DuckDB can take it: without the byte order mark, for which it has no use. */
+/** A JSON lines file as DuckDB can take it: without the byte order mark. */
 import { open } from 'node:fs/promises';
 import { DataError } from '../../../driver/errors.js';
 import { bytesOf, type LocalFile } from './csv-file.js';
@@ -44,7 +44,7 @@ export async function plainJson(file: LocalFile): Promise<PlainJson> {
   return { path: hasMark ? await withoutMark(file) : path, firstKeys: keysOf(first) };
 }
 
-/** In the order they are written; those that are whole numbers too, which an object of JavaScript has first. */
+/** In the order written, also whole numbers, which a JavaScript object would put first. */
 function keysOf(line: string): string[] {
   try {
     const keys = Object.keys(JSON.parse(line) as object);

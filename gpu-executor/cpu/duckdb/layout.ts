@@ -56,7 +56,7 @@ export class Layouts {
     return layout;
   }
 
-  /** Layout of a source. @throws DataError when the files' columns differ or rows are not those of the source */
+  /** Layout of a source. @throws DataError when files' columns differ or rows do not fit */
   source(source: FrameSource): Promise<SourceLayout> {
     let layout = this.#sources.get(source);
     if (layout === undefined) {
@@ -208,7 +208,7 @@ interface Table {
   readonly warnings: readonly string[];
 }
 
-/** The columns all files share, in the first file's order. @throws DataError naming file and column */
+/** The columns all files share, in the first file's order. @throws DataError, naming both */
 function agreeOnColumns(
   files: readonly FileLayout[],
   paths: readonly string[],
@@ -250,7 +250,7 @@ function requireText(format: FrameFormat, { csv, schema }: ReadOptions = {}): vo
   );
 }
 
-/** Condition of rows that have a value in a column. @throws DataError when there is no such column */
+/** Condition of rows with a value in a column. @throws DataError when there is no such column */
 function hasValue(name: string, columns: readonly LayoutColumn[]): string {
   const names = columns.map((one) => one.name);
   requireTarget(name, names);

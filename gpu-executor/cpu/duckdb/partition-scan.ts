@@ -1,10 +1,10 @@
-/** The columns that stand in the names of folders, as SQL: constants of each file, told apart by its place in the call. */
+/** Columns in folder names as SQL: constants of each file, told apart by its place in the call. */
 import type { PartitionType, PartitionValue } from '../../../driver/ir/frame-engine.js';
 import { quoteName, quoteText } from './database.js';
 
 export const PARTITION_TYPES = { integer: 'BIGINT', date: 'DATE', text: 'VARCHAR' } as const;
 
-/** Select item of a partition column over the files one call scans. @param partitions by file, in the call's order */
+/** Select item of a partition column over one call's files. @param partitions by file, in order */
 export function partitionItem(
   name: string,
   partitions: readonly (readonly PartitionValue[] | undefined)[],

@@ -71,7 +71,7 @@ export async function profileEachFile(
   );
 }
 
-/** `[file][request]`; columns with NaN or infinite values are scanned again with filters, as in `profile.ts`. */
+/** `[file][request]`; columns with NaN or infinities are scanned again, as in `profile.ts`. */
 async function countsByFile(
   scan: FileScan,
   asked: readonly Asked[],

@@ -17,7 +17,7 @@ import { exactQuantiles } from './quantiles.js';
 import { relation } from './scan.js';
 import { columnType, textOf } from './types.js';
 
-/** How DuckDB begins a message about a value an expression can't take, not about the file it came from. */
+/** How DuckDB's messages begin about a value an expression can't take, rather than a file. */
 const VALUE_ERROR =
   /^(Conversion|Out of Range|Invalid Input|Mismatch Type) Error: (?!Failed to read|Perfect hash)/i;
 
@@ -74,7 +74,7 @@ export async function profileSource(
   return asked.map((request) => completed(request, profiles.get(request) ?? {}, scan.rows));
 }
 
-/** The requests with the types of their expressions, which are checked first. @throws as `expressionTypes` */
+/** The requests with types of their expressions, checked first. @throws as `expressionTypes` */
 export async function askedOf(
   context: ProfileContext,
   source: FrameSource,
@@ -169,7 +169,7 @@ async function aggregate(
   return countsOf(asked, row!, rows);
 }
 
-/** Select items: the expressions, and over them four cells each (present, infinite, least, greatest). */
+/** Select items: the expressions, and four cells for each (present, infinite, least, greatest). */
 export function aggregateItems(
   asked: readonly Asked[],
   filtered: boolean,

@@ -1,4 +1,4 @@
-/** DuckDB's parser and binder for the driver (`SqlParser`). Nothing is scanned and no name is made known. */
+/** DuckDB's parser and binder for the driver (`SqlParser`). Scans nothing, registers no name. */
 import type { SqlParser, TypedColumn } from '../../../driver/frame/sql/parser.js';
 import { type Database, quoteName, quoteText } from './database.js';
 

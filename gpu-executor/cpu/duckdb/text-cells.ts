@@ -18,7 +18,7 @@ const TIME = `${DATE}[ T]([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9]([.][0-9]{1,9}
 /** Decimal and thousands separators of numbers. */
 export type NumberStyle = Pick<CsvOptions, 'decimal' | 'thousands'>;
 
-/** SQL for the kind of a cell, a bit of `CELLS`, 0 when it is missing. `text` is an operand of type VARCHAR. */
+/** SQL for the kind of a cell, a bit of `CELLS`, 0 when missing. `text` is of type VARCHAR. */
 export function kindOfText(text: string, style: NumberStyle = {}): string {
   const { decimal = '.', thousands } = style;
   const group = thousands === undefined ? '' : `|[0-9]{1,3}(${escaped(thousands)}[0-9]{3})+`;
@@ -31,7 +31,7 @@ export function kindOfText(text: string, style: NumberStyle = {}): string {
     ${kindOfTime(text)} END`;
 }
 
-/** As `kindOfText`, of an operand of type JSON: numbers and words of JSON are what they say they are, dates are text. */
+/** As `kindOfText`, of type JSON: numbers and words of JSON keep their kind, dates are text. */
 export function kindOfJson(json: string): string {
   const text = `CAST(${json} AS VARCHAR)`;
   return `CASE WHEN ${json} IS NULL OR ${text} = 'null' THEN 0

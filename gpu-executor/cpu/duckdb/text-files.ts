@@ -278,7 +278,7 @@ async function count(
   return { rows, cells };
 }
 
-/** Columns whose cells are looked at in the same way: one expression over all of them, one under the other. */
+/** Columns whose cells are read alike share one expression over them all, stacked as one. */
 function byKind(scan: TextScan, names: readonly string[]): string[][] {
   const groups = new Map<string, string[]>();
   for (const name of names) {

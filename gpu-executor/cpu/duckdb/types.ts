@@ -53,7 +53,7 @@ function decimalOf(
 /** Digits that a float64 tells apart, whatever they are. */
 const DOUBLE_DIGITS = 15;
 
-/** Whether different values of a numeric type can have one float64: then they can't be told apart as numbers. */
+/** Whether different values of a numeric type share a float64, so they can't be told apart. */
 export function collidesAsDouble(engineType: string): boolean {
   return (decimalOf(engineType)?.precision ?? 0) > DOUBLE_DIGITS;
 }

@@ -1,4 +1,4 @@
-/** Names of columns made different whatever their case, by the rule DuckDB has for Parquet and CSV (`ColumnNames.scala`). */
+/** Makes column names distinct whatever their case, by DuckDB's rule (see `ColumnNames.scala`). */
 
 /** The names, a number behind each that was there before: `Id, ID` become `Id, ID_1`. */
 export function uniqueNames(names: readonly string[]): string[] {

@@ -20,7 +20,7 @@ export interface Scan {
   readonly columnsOf: ReadonlyMap<Expr, readonly number[]>;
 }
 
-/** The scans that feed these `encode` nodes: one a frame, with each distinct raw column read once. */
+/** The scans that feed these `encode` nodes: one a frame, each distinct raw column read once. */
 export function planScans(encodes: readonly Expr[]): Scan[] {
   const byFrame = new Map<Expr, Expr[]>();
   for (const expr of encodes) {

@@ -1,4 +1,4 @@
-/** `gramLoss` with the products of each group's block and its models by BLAS; the rest is linear in the models. */
+/** `gramLoss` with each group's block times its models by BLAS; the rest is linear in models. */
 
 import type { Float64Matrix } from '../../../driver/ir/value.js';
 import { formSize, gramLoss, lossesFromGram } from '../../../driver/operators/gram-loss.js';

@@ -127,7 +127,7 @@ class CrossReducer implements Reducer {
     });
   }
 
-  /** W, or with `width` of one group the columns of each row's own group; and the sums of its columns. */
+  /** W or, with one group's `width`, the columns of each row's group; and the column sums. */
   #fill(g: Float64Matrix, b: Float64Matrix, from: number, to: number, width: number): void {
     const right = this.#right;
     const size = (to - from) * width;
@@ -148,7 +148,7 @@ class CrossReducer implements Reducer {
     }
   }
 
-  /** Rows of A less their groups' shifts; rows of no group meet zeros in W, so they only must be finite. */
+  /** Rows of A less their groups' shifts; rows of no group meet zeros in W: keep them finite. */
   #shifted(g: Float64Matrix, a: Float64Matrix, from: number, to: number): Float64Array {
     const left = this.#left;
     const size = (to - from) * left;

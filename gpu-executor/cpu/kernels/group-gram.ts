@@ -20,9 +20,9 @@ import { addSparseRows, foldTriangles } from './gram-sparse.js';
 import { gather, longRuns, type Piece } from './grouping.js';
 import type { Kernel, KernelContext, Reducer, ReducerCall } from './kernel.js';
 
-/** Cells of a gathered buffer: 8 MB, so that two and a block stay within a few tens of megabytes. */
+/** Cells of a gathered buffer, 8 MB: two and a block stay within a few tens of megabytes. */
 const GATHERED_CELLS = 1 << 20;
-/** From this many columns on, a copy of the sums a lane costs more memory than it saves time; lanes share out columns. */
+/** From this many columns on, sums per lane take too much memory; lanes share out columns. */
 const WIDE = 1024;
 /** Rows of one library call where rows are used in place. */
 const PIECE_ROWS = 8192;
@@ -158,7 +158,7 @@ class GramReducer implements Reducer {
     }
   }
 
-  /** Adds A'A to the upper triangle at `sums`, A being rows x width with `stride` cells from row to row. */
+  /** Adds A'A to the upper triangle at `sums`; A is rows x width with `stride` cells a row. */
   *#products(
     width: number,
     rows: number,
@@ -210,7 +210,7 @@ class GramReducer implements Reducer {
     }
   }
 
-  /** Copies rows into the buffer not in use and returns the updates they make, each to sums of its own. */
+  /** Copies rows into the free buffer and returns their updates, each to sums of its own. */
   #gather(
     g: Float64Matrix,
     parts: readonly Float64Matrix[],

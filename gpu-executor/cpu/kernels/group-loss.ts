@@ -190,7 +190,7 @@ class LossReducer implements Reducer {
   }
 }
 
-/** Rows `order[k]` of a matrix, one after the other. Apart from its generator, which the engine does not optimise. */
+/** Rows `order[k]` of a matrix in turn. Not in its generator, which the engine can't optimise. */
 function copyRows(to: Float64Array, from: Float64Array, order: Int32Array, width: number): void {
   for (let k = 0; k < order.length; k++) {
     const source = order[k]! * width;

@@ -14,7 +14,7 @@ export interface Piece {
 /** Mean length from which runs are worth a library call each without gathering. */
 const LONG_RUN = 256;
 
-/** The runs of equal group numbers, cut into pieces of at most `maxRows`; undefined when they are short. */
+/** The runs of equal group numbers, in pieces of at most `maxRows`; undefined when short. */
 export function longRuns(
   g: Float64Array,
   groups: number,

@@ -1,4 +1,4 @@
-/** Every CPU kernel. Adding one is a line here beside its file; a backend's capabilities follow from this list. */
+/** Every CPU kernel. Adding one is a line here; a backend's capabilities follow from this list. */
 import type { Cells } from '../../../driver/ir/value.js';
 import { encode } from '../../../driver/operators/encode.js';
 import { frame } from '../../../driver/operators/frame.js';

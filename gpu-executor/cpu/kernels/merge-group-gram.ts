@@ -1,4 +1,4 @@
-/** `mergeGroupGram`: small next to the data its operands were reduced from, so the oracle is the kernel. */
+/** `mergeGroupGram`: small next to the data of its operands, so the oracle is the kernel. */
 import { mergeGroupGram } from '../../../driver/operators/merge-group-gram.js';
 import type { Kernel } from './kernel.js';
 

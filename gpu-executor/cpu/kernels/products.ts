@@ -18,7 +18,7 @@ import { tsmm } from '../../../driver/operators/tsmm.js';
 import { type Routines, routinesOf } from '../native/blas.js';
 import type { Kernel, KernelCall, KernelContext, Reducer, ReducerCall } from './kernel.js';
 
-/** Rows of one call in sums over rows: a few megabytes of X, so that X is still in cache for the next routine. */
+/** Rows of one call in sums over rows: a few megabytes, so that X is still cached for the next. */
 const PIECE_ROWS = 8192;
 /** Cells of intermediate products kept a lane. */
 const CHAIN_CELLS = 1 << 17;

@@ -1,4 +1,4 @@
-/** Kernels that move cells: copies by whole rows where rows are contiguous, by tiles where they are not. */
+/** Kernels that move cells: whole rows at a time where they are contiguous, else by tiles. */
 
 import { type Cells, dense } from '../../../driver/ir/value.js';
 import { addDiag } from '../../../driver/operators/add-diag.js';

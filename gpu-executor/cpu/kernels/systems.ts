@@ -42,7 +42,7 @@ const workspaces = {
 /** Long solves begun for each that can compute: the next is ready when one ends. */
 const SOLVES_A_LANE = 2;
 
-/** Holds the matrix of one synchronous solve after the other, so that a search's thousand solves allocate one. */
+/** Holds the matrix of synchronous solves one by one, so that a thousand solves allocate one. */
 let scratch: Cells = new Float64Array(0);
 
 function scratchOf(cells: number, dtype: DType): Cells {
@@ -169,7 +169,7 @@ const choleskyKernel: Kernel<Cells> = {
   },
 };
 
-/** By Cholesky where every eigenvalue counts, which keeps small columns' digits; else by the eigenvectors. */
+/** By Cholesky where every eigenvalue counts, to keep small columns' digits; else eigenvectors. */
 function leastNormOf(
   call: KernelCall,
   blas: Blas,

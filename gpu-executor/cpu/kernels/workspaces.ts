@@ -15,7 +15,7 @@ export class Workspaces<C extends Cells> {
     this.#make = make;
   }
 
-  /** Runs the work in a buffer of that many cells, once fewer than `limit` calls run; what it holds is unspecified. */
+  /** Runs work in a buffer of that many cells once under `limit` calls run; it is not cleared. */
   async run<T>(limit: number, cells: number, work: (buffer: C) => Promise<T>): Promise<T> {
     while (this.#running >= limit) {
       await new Promise<void>((resolve) => this.#waiting.push(resolve));

@@ -30,7 +30,7 @@ export const upper = 121;
 export interface NativeBlas {
   /** By dtype: the routines that begin with `d`, and those with `s`. */
   readonly routines: Readonly<Record<DType, NativePrecision>>;
-  /** Eigenvectors in place, by divide and conquer: jobz, uplo, n, A, lda, values, work, lwork, iwork, liwork, info. */
+  /** Eigenvectors in place: jobz, uplo, n, A, lda, values, work, lwork, iwork, liwork, info. */
   readonly dsyevd: NativeFunction<
     [
       ...[string, string, Ref<Int>, Cells, Ref<Int>, Cells, Cells, Ref<Int>],
@@ -48,12 +48,15 @@ export interface NativeBlas {
 
 /** The routines of one dtype. */
 export interface NativePrecision {
-  /** C[m,n] = alpha op(A) op(B) + beta C: order, transA, transB, m, n, k, alpha, A, lda, B, ldb, beta, C, ldc. */
+  /**
+   * C[m,n] = alpha op(A) op(B) + beta C:
+   * order, transA, transB, m, n, k, alpha, A, lda, B, ldb, beta, C, ldc.
+   */
   readonly gemm: NativeFunction<
     [Int, Int, Int, Int, Int, Int, number, Cells, Int, Cells, Int, number, Cells, Int],
     void
   >;
-  /** Upper triangle of C[n,n] = alpha A'A + beta C: order, uplo, trans, n, k, alpha, A, lda, beta, C, ldc. */
+  /** Upper C = alpha A'A + beta C: order, uplo, trans, n, k, alpha, A, lda, beta, C, ldc. */
   readonly syrk: NativeFunction<
     [Int, Int, Int, Int, Int, number, Cells, Int, number, Cells, Int],
     void

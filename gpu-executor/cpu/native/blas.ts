@@ -6,7 +6,7 @@
  */
 import type { Cells } from '../../../driver/ir/value.js';
 
-/** C[m,n] = alpha op(A)[m,k] op(B)[k,n] + beta C. With beta = 0, C is written without being read. */
+/** C[m,n] = alpha op(A)[m,k] op(B)[k,n] + beta C. With beta = 0, C is written and not read. */
 export type GemmArgs = readonly [
   transA: boolean,
   transB: boolean,
@@ -23,7 +23,7 @@ export type GemmArgs = readonly [
   ldc: number,
 ];
 
-/** Upper triangle of C[n,n] = A'A + beta C, A being k x n. The cells below the diagonal are not touched. */
+/** Upper triangle of C[n,n] = A'A + beta C, A being k x n. Cells below it are not touched. */
 export type SyrkArgs = readonly [
   n: number,
   k: number,
@@ -91,7 +91,7 @@ export interface Blas {
   eigenAsync(...args: EigenArgs): Promise<Float64Array>;
 }
 
-/** The routines a reducer runs block by block, in either mode; a synchronous run never sees a promise. */
+/** The routines a reducer runs by blocks in either mode; a synchronous run sees no promise. */
 export interface Routines {
   readonly gemm: (...args: GemmArgs) => void | Promise<void>;
   readonly syrk: (...args: SyrkArgs) => void | Promise<void>;

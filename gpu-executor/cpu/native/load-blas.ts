@@ -20,7 +20,7 @@ export interface BlasOptions {
 
 const bound = new Map<string, NativeBlas>();
 
-/** @throws ConfigError when a named library can't be used or the thread count is not a positive whole number */
+/** @throws ConfigError if a library can't be used or the thread count is not a positive integer */
 export function loadBlas(options: BlasOptions = {}): Blas {
   const threads = threadCount(options.threads);
   const search = findBlas(options.blas);

@@ -24,7 +24,7 @@ export function openBlasFile(): string {
   return process.platform === 'darwin' ? 'libopenblas.0.dylib' : 'libopenblas.so.0';
 }
 
-/** Where `installOpenBlas` puts the native libraries. Holds `libblas.so.3` for Spark's loader as well. */
+/** Where `installOpenBlas` puts native libraries, and `libblas.so.3` for Spark's loader. */
 export function openBlasFolder(): string {
   return join(env.home(), 'native', `openblas-${openBlasVersion}`);
 }

@@ -1,4 +1,4 @@
-/** The shim's half of the key agreement, written from its description as `KeyAgreement.scala` is. */
+/** The shim's half of the key agreement, by its description, as in `KeyAgreement.scala`. */
 import { createECDH, createHash } from 'node:crypto';
 
 export function answerKey(driverKey: string): {

@@ -1,4 +1,4 @@
-/** Livy's JSON and error texts by version, as `JsonServlet` and the servlets write them (tags v0.7.0 to v0.9.0). */
+/** Livy's JSON and errors by version, as `JsonServlet` and others write them (v0.7.0 to v0.9.0). */
 import { gzipSync } from 'node:zlib';
 import type { TestSession, TestStatement } from './sessions.js';
 

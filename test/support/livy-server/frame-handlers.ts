@@ -1,4 +1,4 @@
-/** Shims in a few lines of JavaScript, for the suites that test how requests travel and not what they compute. */
+/** Shims in a few lines, for suites that test how requests travel, not what they compute. */
 import { randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { decodeFrame, encodeFrame } from '../../../spark-bridge/channel/frame-codec.js';

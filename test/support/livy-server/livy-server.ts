@@ -61,7 +61,7 @@ export interface LivyTestServerOptions {
 export interface LivyTestServer {
   readonly url: string;
   readonly sessions: ReadonlyMap<number, TestSession>;
-  /** How often things happened: `POST /sessions`, `statement run`, `session created`, `session ended: idle`, .. */
+  /** How often it happened: `POST /sessions`, `statement run`, `session created`, .. */
   count(what: string): number;
   readonly requests: readonly {
     readonly method: string;
@@ -72,7 +72,7 @@ export interface LivyTestServer {
   setState(id: number, state: string): void;
   /** Ends a session as if its driver died. */
   kill(id: number, logLine?: string): void;
-  /** Breaks all connections and comes back, with its sessions or without (then ids start at 0 again). */
+  /** Breaks all connections and returns, with its sessions or without (ids from 0 again). */
   restart(options: { readonly recovery: boolean }): void;
   /** A session somebody else creates. */
   addForeignSession(name: string | null, owner: string): TestSession;

@@ -56,7 +56,7 @@ const memoryOf = (driver: Map<string, unknown>): Memory => {
 /** Requests a session's shim has executed: the side effects that must happen once. */
 export const executedIn = (driver: Map<string, unknown>): number => memoryOf(driver).executed;
 
-/** An evaluator for our line of Scala; anything else is an error, as it is for a REPL without the jar. */
+/** Evaluates our line of Scala; anything else is an error, as in a REPL without the jar. */
 export function shimEvaluator(handler: FrameHandler, options: ShimModelOptions = {}): Evaluator {
   return async (code, { session }) => {
     const question = questionOf(code);

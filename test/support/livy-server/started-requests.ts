@@ -1,4 +1,4 @@
-/** Which requests the statements of a session have started, read from their arguments as `statement-code.ts` lays them out. */
+/** Requests that a session's statements started, read from arguments by `statement-code.ts`. */
 import { argumentOf } from './read-code.js';
 import type { TestSession } from './sessions.js';
 

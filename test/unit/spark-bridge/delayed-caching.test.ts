@@ -1,4 +1,4 @@
-/** When a value is kept, by the plans that compute it: plans are real ones, over a backend that computes nothing. */
+/** When a value is kept, by the plans that compute it: real plans, and a backend without work. */
 import assert from 'node:assert/strict';
 import type { Backend } from '../../../driver/backend/backend.js';
 import type { CacheTier } from '../../../driver/backend/cache-tier.js';

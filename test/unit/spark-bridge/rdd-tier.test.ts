@@ -1,4 +1,4 @@
-/** The tier of Spark storage: what goes when, and never under a running plan. The cluster here is a list of what was asked. */
+/** The tier of Spark storage: what goes when, never under a running plan. The cluster is a list. */
 import assert from 'node:assert/strict';
 import { setImmediate as turn } from 'node:timers/promises';
 import type { Expr } from '../../../driver/ir/expr.js';

@@ -1,4 +1,4 @@
-/** The frame engine of Spark reads once more when Spark ended under it, whichever way it was asked. */
+/** Spark's frame engine reads once more when Spark ended under it, whichever way it was asked. */
 import assert from 'node:assert/strict';
 import { BackendLostError } from '../../../driver/errors.js';
 import type { ColumnProfile, FrameEngine, FrameSource } from '../../../driver/ir/frame-engine.js';

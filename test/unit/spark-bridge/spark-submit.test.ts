@@ -1,4 +1,4 @@
-/** The way in by spark-submit, without a cluster: its command line, what a job may say of Spark, and what is told of it. */
+/** The way in by spark-submit, without a cluster: command line, job settings, what is told. */
 import assert from 'node:assert/strict';
 import { ConfigError } from '../../../driver/errors.js';
 import { parseJob } from '../../../jobs/job-file/read-job.js';

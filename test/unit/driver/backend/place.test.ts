@@ -1,4 +1,4 @@
-/** A place where copies of values lie: what stays, what goes first, and that nothing pinned goes. */
+/** A place where copies of values lie: what stays, what goes first, and nothing pinned goes. */
 import assert from 'node:assert/strict';
 import { setImmediate as turn } from 'node:timers/promises';
 import { leastSaved, Place } from '../../../../driver/backend/place.js';

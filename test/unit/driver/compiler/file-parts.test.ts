@@ -1,4 +1,4 @@
-/** Programs over data of many files: files that come, change and go cost no more than their own rows. */
+/** Programs over many files: files that come, change and go cost only their own rows. */
 import assert from 'node:assert/strict';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';

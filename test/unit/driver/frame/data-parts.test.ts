@@ -1,4 +1,4 @@
-/** Data in parts: how files are grouped, and that what is merged from parts is what all rows give. */
+/** Data in parts: how files are grouped, and merged parts equal what all rows give. */
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
@@ -213,7 +213,7 @@ describe('profiles file by file', () => {
   });
 });
 
-/** Centred moments without counts and means, so that large means do not hide what differs beside them. */
+/** Centred moments without counts and means, so that large means hide no differences. */
 function scatters({ rows, cols, data }: DenseMatrix): DenseMatrix {
   return dense(
     rows,
@@ -237,7 +237,7 @@ describe('moments of parts', () => {
     ['folds by group', { folds: 3, group: 'store' }],
     ['given folds', { predefined: 'fold' }],
   ];
-  /** The data of the job in a session of their own; `use` gets what a search writes over all rows. */
+  /** The job's data in a session of its own; `use` gets what a search writes over all rows. */
   const withData = async (
     cv: Record<string, unknown>,
     use: (data: JobData, groupOf: Expr, session: Session) => Promise<void>,
@@ -261,7 +261,7 @@ describe('moments of parts', () => {
 
   const inputsOf = ({ X, y }: JobData): Expr[] => [X.expr, y.expr];
 
-  /** The same node over features of which nothing is known by file, so that it is computed whole. */
+  /** The same node over features unknown by file, so that it is computed whole. */
   const whole = async (expr: Expr, { source, resolved }: JobData): Promise<DenseMatrix> => {
     const open = await openSession('local');
     try {

@@ -1,4 +1,4 @@
-/** What features and expressions may not be: each gives one error that names the feature and says what to do. */
+/** What features and expressions may not be: one error names the feature and the remedy. */
 import assert from 'node:assert/strict';
 import { ConfigError, DataError } from '../../../../driver/errors.js';
 import type { FeatureSpec } from '../../../../driver/frame/feature-spec.js';
@@ -13,7 +13,7 @@ import type { DuckDbEngine } from '../../../../gpu-executor/cpu/duckdb/index.js'
 import { copyTo, engineInFolder } from '../../../support/frame-data.js';
 
 const ROWS = 900;
-/** city: Ada 1/2, Bo 1/4, Cy 1/8, Di 1/8, some missing; age: some missing; n: 0..9; w: 10 n + 0.5; when: hours. */
+/** city: Ada 1/2, Bo 1/4, Cy 1/8, Di 1/8; age; n: 0..9; w: 10 n + 0.5; when: hours. Some gaps. */
 const QUERY = `SELECT i,
   CASE WHEN i % 13 = 4 THEN NULL ELSE ['Ada', 'Bo', 'Ada', 'Cy', 'Ada', 'Bo', 'Ada', 'Di'][i % 8 + 1] END AS city,
   CASE WHEN i % 9 = 2 THEN NULL ELSE 20 + i % 50 END AS age,

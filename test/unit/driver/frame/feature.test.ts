@@ -1,4 +1,4 @@
-/** Features are resolved from all rows, and encode to what a plain loop over the same rows gives. */
+/** Features are resolved from all rows, and encode as a plain loop over these rows does. */
 import assert from 'node:assert/strict';
 import { columnPrefixes, featureColumns } from '../../../../driver/frame/column-names.js';
 import type { FeatureSpec } from '../../../../driver/frame/feature-spec.js';
@@ -18,7 +18,7 @@ import type { DuckDbEngine } from '../../../../gpu-executor/cpu/duckdb/index.js'
 import { copyTo, engineInFolder } from '../../../support/frame-data.js';
 
 const ROWS = 900;
-/** city: Ada 1/2, Bo 1/4, Cy 1/8, Di 1/8, some missing; age: some missing; n: 0..9; w: 10 n + 0.5; when: hours. */
+/** city: Ada 1/2, Bo 1/4, Cy 1/8, Di 1/8; age; n: 0..9; w: 10 n + 0.5; when: hours. Some gaps. */
 const QUERY = `SELECT i,
   CASE WHEN i % 13 = 4 THEN NULL ELSE ['Ada', 'Bo', 'Ada', 'Cy', 'Ada', 'Bo', 'Ada', 'Di'][i % 8 + 1] END AS city,
   CASE WHEN i % 9 = 2 THEN NULL ELSE 20 + i % 50 END AS age,
@@ -31,7 +31,7 @@ const city = (i: number): string | null => (i % 13 === 4 ? null : CITIES[i % 8]!
 const age = (i: number): number | null => (i % 9 === 2 ? null : 20 + (i % 50));
 const bit = (condition: boolean): number => (condition ? 1 : 0);
 
-/** Fold of each group by scikit-learn 1.9.1, `GroupKFold(5)`; HASH is the high half of a 32-bit multiplicative hash. */
+/** Folds by scikit-learn 1.9.1, `GroupKFold(5)`; HASH: high half of a 32-bit multiplication. */
 const SKLEARN_GROUPS = [
   {
     rows: 400,

@@ -1,4 +1,4 @@
-/** Files are known by content, and their digests again only while nothing about the file has moved. */
+/** Files are known by content, and by digest only while nothing about the file has moved. */
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { mkdir, readFile, rename, stat, utimes, writeFile } from 'node:fs/promises';

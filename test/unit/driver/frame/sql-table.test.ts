@@ -1,4 +1,4 @@
-/** The table of SQL functions as text: its page, its rows, and what of a job's text may stand in what Spark is sent. */
+/** The SQL function table as text: its page, its rows, and the text that Spark may be sent. */
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';

@@ -1,4 +1,4 @@
-/** Calls of reusable functions in the durable store: other processes, all outputs or none, leases. */
+/** Reusable functions' calls in the durable store: other processes, all outputs or none, leases. */
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';

@@ -1,4 +1,4 @@
-/** Reusable functions: what counts as the same call, what is kept, and that no call computes twice. */
+/** Reusable functions: what is the same call, what is kept, and that no call computes twice. */
 import assert from 'node:assert/strict';
 import { putTogether, takeApart } from '../../../../driver/functions/call-values.js';
 import {

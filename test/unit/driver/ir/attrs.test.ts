@@ -9,7 +9,7 @@ import {
   noAttrs,
 } from '../../../../driver/ir/attrs.js';
 
-/** Letters that Unicode writes in two ways, numbers that are written in two ways, and names that are fields of objects. */
+/** Letters with two Unicode forms, numbers with two spellings, and names of object fields. */
 const texts = fc.constantFrom('', 'a', 'b', 'rows', 'constructor', '\u00e9', 'e\u0301');
 const numbers = fc.constantFrom(0, -0, 1, -1, 0.1, Number.NaN, Number.POSITIVE_INFINITY, 2 ** 40);
 const { attrs } = fc.letrec<{ attrs: Attrs; value: AttrValue }>((tie) => ({

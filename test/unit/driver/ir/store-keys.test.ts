@@ -1,4 +1,4 @@
-/** Keys under which results are stored: the same on every machine and in every year, for what means the same. */
+/** Keys of stored results: equal on all machines and for ever, for what means the same. */
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import { type Attrs, type AttrValue, canonicalAttr } from '../../../../driver/ir/attrs.js';
@@ -11,7 +11,7 @@ import { referenceEvaluator } from '../../../support/plan.js';
 const keyOf = (attrs: Attrs): string => lineageKey(new Interner().intern(ops.fill, [], attrs));
 const fill = (value: number): string => keyOf({ rows: 2, cols: 3, value });
 
-/** An attribute value and the same in another spelling: fields in another order, other Unicode forms, -0 for 0. */
+/** An attribute value and its other spelling: field order, Unicode form, -0 for 0. */
 const spellings = fc.letrec<{ pair: readonly [AttrValue, AttrValue] }>((tie) => {
   const name = fc.oneof(
     fc.string({ maxLength: 3 }),

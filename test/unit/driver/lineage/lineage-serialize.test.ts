@@ -1,4 +1,4 @@
-/** Lineage to JSON and back: the same keys for any program, loops in little room, and a clear error for anything else. */
+/** Lineage to JSON and back: equal keys for any program, small loops, clear errors otherwise. */
 import assert from 'node:assert/strict';
 import { deflateRawSync } from 'node:zlib';
 import fc from 'fast-check';
@@ -20,7 +20,7 @@ const copy = <T>(value: T): T => JSON.parse(JSON.stringify(value)) as T;
 const restore = (stored: StoredLineage, options = {}) =>
   deserializeLineage(copy(stored), referenceEvaluator(), options);
 
-/** A program of 3x3 matrices: each step applies an operator to earlier results, by the numbers drawn. */
+/** A program of 3x3 matrices: each step applies an operator to earlier results by numbers. */
 function program(s: Session, steps: readonly (readonly [number, number, number])[]): Matrix[] {
   const made: Matrix[] = [
     leaf(s, 3, 3, 1),
@@ -222,7 +222,7 @@ describe('loops in serialized lineage', () => {
     assert.deepEqual(back.map(lineageKey), [x.expr, v.expr].map(lineageKey));
   });
 
-  /** Mini-batches: a range of rows and a seed that change with every iteration, and a learning rate. */
+  /** Mini-batches: a range of rows and a seed that change each time, and a learning rate. */
   const train = (s: Session, batches: number, rate: (i: number) => number): Expr => {
     const X = rand(s, batches * 4, 2, { seed: 3 });
     let w = matrix(s, 2, 1, [0, 0]);

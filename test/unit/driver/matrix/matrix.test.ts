@@ -1,4 +1,4 @@
-/** The matrix API: identity, laziness, results, kinds, and errors that name operator, shapes and line. */
+/** The matrix API: identity, laziness, results, kinds, errors with operator, shapes and line. */
 import assert from 'node:assert/strict';
 import { DTypeError, PlanError, ShapeError } from '../../../../driver/errors.js';
 import type { Evaluator } from '../../../../driver/ir/evaluator.js';

@@ -1,4 +1,4 @@
-/** Random matrices: the generator's published answers, independence of position and partitioning, and the moments. */
+/** Random matrices: published answers, independence of position and partitions, moments. */
 import assert from 'node:assert/strict';
 import { ops } from '../../../../driver/operators/index.js';
 import { inverseNormal, strictLog } from '../../../../driver/operators/inverse-normal.js';

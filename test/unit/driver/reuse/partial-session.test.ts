@@ -1,4 +1,4 @@
-/** Partial reuse in a session: for each rule the value of a cold run, and exactly the operators that are new. */
+/** Partial reuse in a session: each rule gives a cold run's value and runs only new operators. */
 import assert from 'node:assert/strict';
 import { type Evaluator, lineageKey, type Matrix, Session } from '../../../../driver/index.js';
 import { type Expr, topological } from '../../../../driver/ir/expr.js';

@@ -1,4 +1,4 @@
-/** Parts of results across processes: what one process stored, another builds on, however it was put together. */
+/** Parts of results across processes: one builds on what another stored, however it was made. */
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { existsSync } from 'node:fs';

@@ -1,4 +1,4 @@
-/** What a session keeps of runs long past: results by key, without the nodes they were computed from. */
+/** What a session keeps of runs long past: results by key, without the nodes that made them. */
 import assert from 'node:assert/strict';
 import { dense, matrix, ops, Session } from '../../../../driver/index.js';
 import { MemoTable } from '../../../../driver/reuse/memo-table.js';

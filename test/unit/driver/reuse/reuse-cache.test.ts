@@ -1,4 +1,4 @@
-/** The cache index by itself: states, single flight, policies, alias groups, pinned cells, misses. */
+/** The cache index alone: states, single flight, policies, alias groups, pinned cells, misses. */
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import type { CacheEntry } from '../../../../driver/backend/cache-entry.js';

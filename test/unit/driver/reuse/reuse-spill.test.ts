@@ -1,4 +1,4 @@
-/** The disk under host memory: what goes there, what comes back, and what happens when the disk fails. */
+/** The disk under host memory: what goes there, what comes back, and what happens if it fails. */
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';

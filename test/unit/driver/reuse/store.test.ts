@@ -1,4 +1,4 @@
-/** The durable store on a sound disk: what comes back, who sees what, limits, formats, modes and owners. */
+/** The durable store on a sound disk: what comes back, who sees what, limits, formats, modes. */
 import assert from 'node:assert/strict';
 import { chmod, chown, mkdir, readFile, rename, stat, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -378,7 +378,7 @@ function bytesOf(matrix: { readonly data: Cells }): Uint8Array {
   return new Uint8Array(buffer, byteOffset, byteLength).slice();
 }
 
-/** As if all entries had been stored earlier: times of the files, from which the index is made again. */
+/** As if all entries were stored earlier: times of files, from which the index is made anew. */
 async function makeOlder(folder: string, ms: number): Promise<void> {
   const then = new Date(Date.now() - ms);
   for (const file of await filesIn(folder, 'objects')) await utimes(file, then, then);

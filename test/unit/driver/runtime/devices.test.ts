@@ -1,4 +1,4 @@
-/** Runs of nodes on a device: who waits for what, what is freed when, and what happens when memory or a kernel fails. */
+/** Runs of nodes on a device: who waits for what, what is freed when, and what a failure does. */
 import assert from 'node:assert/strict';
 import type { DenseMatrix } from '../../../../driver/ir/value.js';
 import { matrix } from '../../../../driver/matrix/create.js';

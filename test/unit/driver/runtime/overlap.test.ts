@@ -1,4 +1,4 @@
-/** What runs here while work runs elsewhere: the order of starts, and that nobody waits for what he does not read. */
+/** What runs here while work runs elsewhere: the order of starts, and no needless waiting. */
 import assert from 'node:assert/strict';
 import type { Backend, RunContext, Segment } from '../../../../driver/backend/backend.js';
 import {
@@ -62,7 +62,7 @@ function overlap(
   };
 }
 
-/** A pass that waits for `exp`, and host operators that do not wait for it; the latter are written first. */
+/** A pass that waits for `exp`, and host operators, written first, that do not wait for it. */
 function program(session: Session): Matrix[] {
   const here = matrix(session, cells(4, 4)).abs().floor().sqrt();
   const there = generated(session, 8 * MIB)
@@ -71,7 +71,7 @@ function program(session: Session): Matrix[] {
   return [here, there];
 }
 
-/** Two passes, the second with weights made here of the first's answer; a host operator that neither waits for. */
+/** Two passes, the second with weights from the first, and a host operator neither waits for. */
 function turns(session: Session): Matrix[] {
   const x = generated(session, 8 * MIB);
   const weights = x.colSums().t().mul(1e-3).sigmoid();

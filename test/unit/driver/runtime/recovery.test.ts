@@ -1,4 +1,4 @@
-/** Backends that end under their work, by the null backend: what runs again, what does not, and when it is given up. */
+/** Null backends that end under work: what runs again, what does not, and when they give up. */
 import assert from 'node:assert/strict';
 import type { Backend, Segment } from '../../../../driver/backend/backend.js';
 import { BackendLostError, ConfigError, ExecutionError } from '../../../../driver/errors.js';

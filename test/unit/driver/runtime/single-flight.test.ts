@@ -17,7 +17,7 @@ const CELLS = [
 ];
 
 describe('single flight', () => {
-  /** A first request for x'x, held at the gate, and a second one for x'x + 1 that has to wait for it. */
+  /** A first request for x'x, held at the gate, and a second for x'x + 1 that waits for it. */
   async function twoRequests(options: Partial<SessionOptions> = {}) {
     const gate = new GatedBackend();
     const session = new Session({ local: gate.backend, spill: false, ...options });

@@ -1,4 +1,4 @@
-/** Finding a BLAS, and the JavaScript routines against the native ones on views with leading dimensions. */
+/** Finding a BLAS, and JavaScript routines against native ones on views with leading dimensions. */
 import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';

@@ -200,7 +200,7 @@ function kernelTests(backendOf: () => CpuBackend): void {
   });
 }
 
-/** Each group's block: means to the tolerance, centred moments to it relative to the columns' scatters. */
+/** Each group's block: means to the tolerance, centred moments relative to columns' scatters. */
 function assertBlocksClose(
   got: DenseMatrix,
   expected: DenseMatrix,

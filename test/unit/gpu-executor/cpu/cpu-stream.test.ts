@@ -1,4 +1,4 @@
-/** The local CPU backend's pass over row blocks: equal to whole values, in bounded memory, and cancellable. */
+/** The local CPU backend's pass over row blocks: whole values, bounded memory, cancellable. */
 import assert from 'node:assert/strict';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';

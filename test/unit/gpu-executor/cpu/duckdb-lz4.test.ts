@@ -1,4 +1,4 @@
-/** LZ4 frames as pyarrow writes them, and Feather files compressed with them; damaged ones end in an error. */
+/** LZ4 frames as pyarrow writes them, also in Feather files; damaged ones end in an error. */
 import assert from 'node:assert/strict';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';

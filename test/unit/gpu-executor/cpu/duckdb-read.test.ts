@@ -1,4 +1,4 @@
-/** Reading is exact, in order, and can be left, repeated, run at once and aborted; profiles count every row. */
+/** Reading is exact and ordered, can be left, repeated, parallel, aborted; profiles count rows. */
 import assert from 'node:assert/strict';
 import type { DuckDbEngine } from '../../../../gpu-executor/cpu/duckdb/index.js';
 import { copyTo, engineInFolder, readAll } from '../../../support/frame-data.js';

@@ -1,4 +1,4 @@
-/** The DuckDB engine describes, profiles and reads real files of every format, in row order and exactly. */
+/** The DuckDB engine describes, profiles and reads real files of all formats, in row order. */
 import assert from 'node:assert/strict';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { gzipSync } from 'node:zlib';

@@ -259,7 +259,7 @@ describe('reprise cache', () => {
   }).timeout(30_000);
 });
 
-/** Keeps a folder from being changed, by root too where the file system can; false where it can't. */
+/** Keeps a folder from changes, by root too where the file system can; false if it can't. */
 function freeze(path: string, isFrozen: boolean): boolean {
   try {
     if (process.getuid?.() === 0) execFileSync('chattr', [isFrozen ? '+i' : '-i', path]);

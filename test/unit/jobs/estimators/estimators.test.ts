@@ -42,7 +42,7 @@ async function open() {
   return { session, X, y, search };
 }
 
-/** A grid of the parameter that takes any number from 0 on, or of the intercept where there is none. */
+/** A grid of the parameter for any number from 0 on, or of the intercept where none exists. */
 function gridsOf({ parameters }: Estimator): { first: Grid; wider: Grid; added: number } {
   const penalty = ['lambda', 'alpha'].find((name) => name in parameters.shape);
   if (penalty === undefined) {
@@ -112,7 +112,7 @@ describe('estimators', () => {
       const other = await open();
       const same = await other.search(ridge, { lambda: once.result.trials.map((_, i) => i + 1) });
       await other.session.close();
-      // At most: the sum of squares of each fold's target, and the coefficients cut out of a fit's end.
+      // At most: each fold's sum of squares of its target, and coefficients cut out of a fit.
       assert.ok(counters.kernels <= same.statistics.counters().kernels + fits + FOLDS + 1);
       const again = await search(estimator, first);
       assert.deepEqual(again.result, once.result);

@@ -1,4 +1,4 @@
-/** Every estimator over data that grow: a new file costs its own rows, and the answer is that of a run that knows nothing. */
+/** Every estimator over growing data: a new file costs its rows, the answer is a new run's. */
 import assert from 'node:assert/strict';
 import { stringify } from 'yaml';
 import { openSession } from '../../../../jobs/engines.js';

@@ -1,4 +1,4 @@
-/** Run folders: what stands in them, that they appear whole or not at all, and that they can be read back. */
+/** Run folders: their content, that they appear whole or not at all, and reading them back. */
 import assert from 'node:assert/strict';
 import {
   cpSync,

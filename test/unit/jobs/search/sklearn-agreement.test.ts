@@ -136,7 +136,7 @@ function assertAgrees(result: SearchResult, scenario: SklearnScenario): void {
   assertModel(result.model, model, scenario);
 }
 
-/** One-hot columns come in an order of their own, so the flights' coefficients are compared as a set. */
+/** One-hot columns have their own order, so the flights' coefficients are compared as a set. */
 function assertModel(
   ours: LinearModel | null,
   theirs: SklearnScenario['expected']['model'],

@@ -1,4 +1,4 @@
-/** The reference results are complete: a fixture cut short must not make the agreement tests pass for want of work. */
+/** Reference results are complete: a fixture cut short must not make the agreement tests pass. */
 import assert from 'node:assert/strict';
 import { candidateCount } from '../../../../jobs/search/candidates.js';
 import { numericColumns, sklearnScenarios } from '../../../support/sklearn-fixtures.js';

@@ -15,7 +15,7 @@ import reprise.shim.protocol.Dispatcher
 
 /** The shim's door for Livy statements. */
 object Statements {
-  /** Called by the one line of Scala the driver sends. Prints; returns nothing, so that the REPL adds nothing. */
+  /** Called by the one line of Scala the driver sends. Prints and returns nothing else. */
   def run(argument: String): Unit = {
     Fit.check()
     StatementRequests.run(argument)

@@ -54,7 +54,7 @@ final class ShimContext(parent: SparkSession, val onShutdown: () => Unit) {
     own
   }
 
-  /** Runs `body` under this session's settings: Spark takes them from the thread while it reads an expression. */
+  /** Runs `body` under this session's settings, which Spark takes from the thread while parsing. */
   def withSession[T](body: => T): T = {
     val before = SparkSession.getActiveSession
     SparkSession.setActiveSession(session)
@@ -69,7 +69,7 @@ final class ShimContext(parent: SparkSession, val onShutdown: () => Unit) {
 object ShimContext {
   @volatile private var instance: Option[ShimContext] = None
 
-  /** The context of this JVM; made over the active Spark session when the shim came as a jar (Livy, spark-submit). */
+  /** The context of this JVM, over the active Spark session if the shim is a jar (Livy, submit). */
   def current: ShimContext = synchronized {
     instance.getOrElse {
       val session = SparkSession.getActiveSession

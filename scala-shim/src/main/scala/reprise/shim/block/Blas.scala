@@ -17,11 +17,11 @@ object Blas {
 
   def isNative: Boolean = blas.getClass.getSimpleName.startsWith("JNI")
 
-  /** c (n x n) += A'A for the `rows` rows of A at `offset`, n columns each; only one triangle is touched: see `mirror`. */
+  /** c (n x n) += A'A for `rows` rows of A at `offset`; touches one triangle only: see `mirror`. */
   def addGram(a: Array[Double], offset: Int, rows: Int, n: Int, c: Array[Double], cOffset: Int): Unit =
     if (rows > 0 && n > 0) blas.dsyrk("U", "N", n, rows, 1.0, a, offset, n, 1.0, c, cOffset, n)
 
-  /** Copies the triangle `addGram` filled to the other one. Column-major upper is row-major lower. */
+  /** Copies the triangle `addGram` filled to the other. Column-major upper is row-major lower. */
   def mirror(c: Array[Double], offset: Int, n: Int, stride: Int): Unit = {
     var i = 0
     while (i < n) {
@@ -34,7 +34,7 @@ object Blas {
     }
   }
 
-  /** C (m x n, leading dimension ldc) = alpha A (m x k, lda) B (k x n, ldb) + beta C, all row-major. */
+  /** C (m x n, leading dim ldc) = alpha A (m x k, lda) B (k x n, ldb) + beta C, row-major. */
   def multiply(
       m: Int, n: Int, k: Int,
       a: Array[Double], aOffset: Int, lda: Int, transposeA: Boolean,

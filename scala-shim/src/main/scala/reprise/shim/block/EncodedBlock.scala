@@ -1,6 +1,6 @@
 package reprise.shim.block
 
-/** One raw column of a chunk: numbers (NaN where missing) or category codes (-1 missing, -2 unlisted). */
+/** A raw column of a chunk: numbers (NaN if missing) or codes (-1 missing, -2 unlisted). */
 sealed trait RawVector extends Serializable {
   def bytes: Long
   def slice(from: Int, until: Int): RawVector
@@ -22,7 +22,7 @@ final class IntCodes(val values: Array[Int]) extends RawVector {
   def slice(from: Int, until: Int): RawVector = new IntCodes(values.slice(from, until))
 }
 
-/** How a raw column fills its run of output columns; the semantics are those of `driver/operators/encode-block.ts`. */
+/** How a raw column fills its output columns, by `driver/operators/encode-block.ts`. */
 sealed trait FeatureCode extends Serializable {
   def name: String
   def width: Int
@@ -111,7 +111,7 @@ final class EncodedBlock(val rows: Int, val cols: Int, val features: Array[Featu
     }
   }
 
-  /** `targets(code + 2)` is the output column of a code, or -1; for `Mapped` its value is added instead. */
+  /** `targets(code + 2)` is a code's output column, or -1; `Mapped` adds its value instead. */
   private def addCodes(feature: FeatureCode, codeOf: Int => Int, rows: EncodedRows): Unit = {
     import rows._
     val targets = EncodedBlock.codeTargets(feature)

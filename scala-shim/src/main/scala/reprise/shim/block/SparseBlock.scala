@@ -139,7 +139,7 @@ object BlockForm {
   /** Narrower blocks stay dense: there is nothing to skip. */
   private val MinColumns = 4
 
-  /** `spark.reprise.blocks`: `auto`, or `csr` or `dense` to have that form always, which tests use. */
+  /** `spark.reprise.blocks`: `auto`, or always `csr` or `dense` (used by tests). */
   private lazy val setting: String =
     Option(SparkEnv.get).map(_.conf.get("spark.reprise.blocks", "auto")).getOrElse("auto")
 

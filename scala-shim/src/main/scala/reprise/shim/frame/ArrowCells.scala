@@ -6,13 +6,13 @@ import org.apache.arrow.vector.types.pojo.{ArrowType, Field}
 import org.apache.spark.sql.types._
 import org.apache.spark.unsafe.types.UTF8String
 
-/** How the cells of an Arrow column become those of a Spark row; nanoseconds stay what they are (`NanosToMicros`). */
+/** How cells of an Arrow column become those of a Spark row; nanoseconds stay (`NanosToMicros`). */
 final case class ArrowCells(dataType: DataType, read: (FieldVector, Int) => Any)
 
 object ArrowCells {
   private val MillisPerDay = 86400000L
 
-  /** None for types no feature can be made of. Unsigned numbers become the next wider signed ones. */
+  /** None for types that make no feature. Unsigned numbers become the next wider signed ones. */
   def of(field: Field): Option[ArrowCells] = field.getType match {
     case int: ArrowType.Int => Some(integer(int))
     case float: ArrowType.FloatingPoint => floating(float)

@@ -11,7 +11,7 @@ import org.apache.arrow.vector.compression.{AbstractCompressionCodec, Compressio
 import org.apache.arrow.vector.ipc.ArrowStreamReader
 import org.apache.arrow.vector.ipc.message.{ArrowDictionaryBatch, ArrowRecordBatch}
 
-/** Decompresses buffers of Arrow files by the codecs Spark brings; its Arrow comes without any. Nothing is written. */
+/** Decompresses Arrow buffers by Spark's codecs, since its Arrow has none. Writes nothing. */
 object ArrowCodecs extends CompressionCodec.Factory {
   def createCodec(kind: CompressionUtil.CodecType): CompressionCodec = kind match {
     case CompressionUtil.CodecType.NO_COMPRESSION => NoCompressionCodec.INSTANCE
@@ -44,7 +44,7 @@ object ArrowCodecs extends CompressionCodec.Factory {
   }
 }
 
-/** Arrow before version 14 forgets the codecs when it loads dictionaries (apache/arrow issue 37841), so they come plain. */
+/** Arrow before 14 forgets codecs as it loads dictionaries (apache/arrow 37841): plain ones. */
 final class ArrowStream(in: InputStream, allocator: BufferAllocator)
     extends ArrowStreamReader(in, allocator, ArrowCodecs) {
 

@@ -128,7 +128,7 @@ object ArrowFile {
     file.rows
   }
 
-  /** The stream of messages. A file's last word tells that it is whole; a stream that just ends is whole. */
+  /** The stream of messages. A file ends in a marker that it is whole; a bare stream just ends. */
   private def open(path: String, configuration: Configuration): InputStream = {
     val at = new Path(path)
     val system = at.getFileSystem(configuration)

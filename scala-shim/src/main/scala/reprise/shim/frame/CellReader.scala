@@ -78,7 +78,7 @@ final class TextCategoryReader(categories: Array[String]) extends CategoryReader
   }
 }
 
-/** Whole numbers are looked up as numbers: most categories are small ones, and text would cost ten times more. */
+/** Whole numbers are looked up as numbers: most are small, and text would cost ten times more. */
 final class LongCategoryReader(categories: Array[String]) extends CategoryReader(categories) {
   @transient private lazy val positions = {
     val map = new java.util.HashMap[Long, Integer](categories.length * 2)

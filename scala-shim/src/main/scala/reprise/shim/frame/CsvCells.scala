@@ -37,7 +37,7 @@ final class CsvCells(in: Reader, dialect: CsvDialect) {
     if (at < end) buffer(at) else -1
   }
 
-  /** The next record's cells, at the places where `wanted` is true; how many it has; -1 at the end. */
+  /** The next record's cells where `wanted` is true, and how many it has; -1 at the end. */
   def next(into: Array[String], wanted: Int => Boolean): Int = {
     while (true) {
       val found = line(into, wanted)

@@ -14,7 +14,7 @@ import org.apache.spark.{SparkThrowable, TaskKilledException}
 
 import reprise.shim.protocol.ShimError
 
-/** Tells a fault of the data (a damaged file, a value that does not fit) from one of the machines that read them. */
+/** Tells faults of the data (a damaged file, a bad value) from faults of the machines. */
 object DataFaults {
 
   /**

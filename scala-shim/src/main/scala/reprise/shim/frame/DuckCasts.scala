@@ -2,7 +2,7 @@ package reprise.shim.frame
 
 import java.math.{BigDecimal, MathContext, RoundingMode}
 
-/** Texts as numbers and times, and numbers as texts, by DuckDB's rules. Null where `isTry` and the text is none. */
+/** Texts as numbers and times, and back, by DuckDB's rules. Null if `isTry` and not a number. */
 object DuckCasts {
   private val Number = """\s*([+-]?)((?:\d+(?:_\d+)*)?)(?:\.((?:\d+(?:_\d+)*)?))?(?:[eE]([+-]?\d{1,4}))?\s*""".r
   private val Hexadecimal = """\s*(-?)0[xX]([0-9a-fA-F]+(?:_[0-9a-fA-F]+)*)\s*""".r
@@ -12,7 +12,7 @@ object DuckCasts {
   private def none(text: String, what: String, isTry: Boolean): Null =
     if (isTry) null else DuckFunctions.fault(s"texts that are $what, got '$text'; try_cast makes them NULL")
 
-  /** Texts that DuckDB takes for numbers in ways of its own: a sign before blanks, `+-5`, `12E`, `7e+`. */
+  /** Texts DuckDB alone takes for numbers: a sign before blanks, `+-5`, `12E`, `7e+`. */
   private val Odd = """(?s)\s*(?:[+-]\s+|\+-.*|[+-]?[\d._]+[eE][+-]?\s*)""".r
 
   private def noNumber(text: String, what: String, isTry: Boolean): Null = text match {

@@ -2,7 +2,7 @@ package reprise.shim.frame
 
 import java.time.LocalDate
 
-/** Times by a format, the directives being those that `driver/frame/sql/formats.ts` lets through. */
+/** Times by a format, with the directives that `driver/frame/sql/formats.ts` lets through. */
 object DuckFormats {
   private val days = Vector("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
   private val monthNames = Vector(

@@ -3,7 +3,7 @@ package reprise.shim.frame
 import java.util.concurrent.ConcurrentHashMap
 import java.util.regex.{Matcher, Pattern}
 
-/** LIKE and regular expressions. The driver has written the patterns so that Java's reading of them is RE2's. */
+/** LIKE and regular expressions. The driver writes patterns that Java reads as RE2 does. */
 object DuckPatterns {
   private val compiled = new ConcurrentHashMap[String, Pattern]()
   private val MostCompiled = 1000
@@ -97,7 +97,7 @@ object DuckPatterns {
 
   private final class Steps { var taken = 0L }
 
-  /** A text that counts how often it is looked at: Java's patterns go back, and some of them go back for ever. */
+  /** A text that counts its reads: Java's patterns backtrack, and some of them do for ever. */
   private final class Limited(text: String, from: Int, until: Int, steps: Steps) extends CharSequence {
     def length: Int = until - from
     def charAt(i: Int): Char = {

@@ -35,7 +35,7 @@ object DuckTexts {
 
   private def lengthOf(text: String): Long = text.codePointCount(0, text.length).toLong
 
-  /** A start below one counts from the end, a negative length runs back; zero is the place before the first. */
+  /** A start below 1 counts from the end, a negative length backwards; 0 is before the first. */
   def substring(text: String, start: Long, length: Long): String = {
     val from = if (start < 0) lengthOf(text) + start + 1 else start
     val end = if (length > Int.MaxValue) Long.MaxValue else from + length

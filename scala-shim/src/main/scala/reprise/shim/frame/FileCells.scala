@@ -13,7 +13,7 @@ final case class Refused(message: String, dataType: DataType) extends LeafExpres
   override def eval(input: InternalRow): Any = throw ShimError.data(message)
 }
 
-/** Nanoseconds since 1970 as a timestamp, which holds microseconds: finer times would lose what tells them apart. */
+/** Nanoseconds since 1970 as a timestamp, in microseconds. A finer time is an error. */
 final case class NanosToMicros(child: Expression, column: String) extends UnaryExpression with CodegenFallback {
   override def dataType: DataType = TimestampType
   override protected def nullSafeEval(nanos: Any): Any = NanosToMicros.exact(nanos.asInstanceOf[Long], column)

@@ -23,7 +23,7 @@ object FileColumn {
     FileColumn(name, None, BinaryType, typeName, identity)
 }
 
-/** The columns of a file in its own order. Invariant: their names are unique by the rule DuckDB has. */
+/** The columns of a file in its order. Invariant: their names are unique by DuckDB's rule. */
 final case class FileColumns(path: String, columns: IndexedSeq[FileColumn]) {
   /** What is asked of Spark: only what it can read. */
   val stored: StructType = StructType(columns.flatMap(_.stored))

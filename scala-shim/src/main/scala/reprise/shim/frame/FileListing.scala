@@ -42,7 +42,7 @@ final class FileListing(configuration: Configuration) {
       else Nil
     }
 
-  /** Hadoop's own globs have no `**`: everything below the part before it is listed and looked at. */
+  /** Hadoop's own globs have no `**`: everything below the part before it is listed and tested. */
   private def anywhere(path: String): Seq[FileStatus] = {
     val base = new Path(path.substring(0, path.indexOf("**")).replaceFirst("[^/]*$", ""))
     val system = base.getFileSystem(configuration)

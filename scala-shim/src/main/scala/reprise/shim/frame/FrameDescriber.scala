@@ -18,7 +18,7 @@ final class FrameDescriber(context: ShimContext) {
   private val reader = context.reader
   private val configuration = context.session.sessionState.newHadoopConf()
 
-  /** `given` files keep the identity the driver gave them; else `path` is listed on the cluster's file system. */
+  /** `given` files keep the driver's identity; else `path` is listed by the cluster. */
   def describe(
       path: Option[String], format: Option[String], options: ReadOptions, given: Option[FrameSource]): ObjectNode = {
     val source = given.getOrElse {
@@ -164,7 +164,7 @@ final class FrameDescriber(context: ShimContext) {
     catch { case _: FileNotFoundException => None }
   }
 
-  /** Digest over path, length, time of change, and the checksum or ETag where the storage has one. */
+  /** Digest over path, length, time of change, and checksum or ETag where the storage has one. */
   private def identity(system: FileSystem, status: FileStatus): String = {
     val tag = status match {
       case tagged: EtagSource => Option(tagged.getEtag).getOrElse("")

@@ -70,7 +70,7 @@ final class FrameProfiler(context: ShimContext) {
     }
   }
 
-  /** Runs a scan; a value that an expression can't take stops all, so the half that has it is looked for. */
+  /** Runs a scan; a value that an expression can't take stops it: halves are then scanned alone. */
   private def naming[A](requests: Seq[JsonNode])(scan: Seq[JsonNode] => A): A =
     try scan(requests)
     catch {
@@ -177,7 +177,7 @@ final class FrameProfiler(context: ShimContext) {
     case _ => value => value.toString
   }
 
-  /** A vocabulary too large for memory, grouped by Spark SQL: its most frequent values and how many there are. */
+  /** A vocabulary too large for memory, grouped by Spark SQL: its top values and their number. */
   private def grouped(all: DataFrame, i: Int, asked: Asked): (Seq[(String, Long)], Long) = {
     val value = if (asked.kind == TallyKind.Real) read(i, asked) + lit(0.0) else read(i, asked)
     val present = if (asked.kind == TallyKind.Real) !isnan(col("v")) && col("v").isNotNull else col("v").isNotNull

@@ -15,7 +15,7 @@ final case class FrameFile(
   def key: String = s"$digest/$rows" + partition.map(one => s"/${one.name}=${one.dataType}:${one.value}").mkString
 }
 
-/** A column, the type it is read as (`TextType` of the driver), and its name as it stands in the files. */
+/** A column, its type (the driver's `TextType`), and its name as it stands in the files. */
 final case class SourceColumn(name: String, dataType: String, key: String)
 
 /**

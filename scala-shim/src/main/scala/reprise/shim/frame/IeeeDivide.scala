@@ -4,7 +4,7 @@ import org.apache.spark.sql.catalyst.expressions.{BinaryExpression, Expression}
 import org.apache.spark.sql.catalyst.expressions.codegen.{CodegenContext, ExprCode}
 import org.apache.spark.sql.types.{DataType, DoubleType}
 
-/** Division of doubles as the processor does it; Spark's own gives NULL or an error for a zero divisor. Operands are doubles. */
+/** Division of doubles by IEEE 754; Spark's own gives NULL or an error for a zero divisor. */
 final case class IeeeDivide(left: Expression, right: Expression) extends BinaryExpression {
   override def dataType: DataType = DoubleType
   override def prettyName: String = "ieee_divide"

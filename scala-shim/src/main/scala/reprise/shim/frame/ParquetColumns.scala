@@ -20,7 +20,7 @@ import reprise.shim.protocol.ShimError
  */
 object ParquetColumns {
 
-  /** @throws ShimError data when two columns have the very same name, which Spark can't tell apart */
+  /** @throws ShimError data when two columns have one exact name: Spark can't tell them apart */
   def of(path: String, message: MessageType, conf: SQLConf): FileColumns = {
     val fields = message.getFields.asScala.toIndexedSeq
     fields.map(_.getName).diff(fields.map(_.getName).distinct).headOption.foreach { name =>

@@ -9,7 +9,7 @@ import org.apache.spark.sql.functions.{col, lit}
 import reprise.shim.protocol.Json
 import reprise.shim.protocol.Json._
 
-/** A column that stands in the name of a file's folder: the driver found its value, and its type over all files. */
+/** A column in the name of a file's folder, with the driver's value and type over all files. */
 final case class PartitionValue(name: String, dataType: String, value: Option[String]) {
   def column: Column = {
     val cell = dataType match {

@@ -7,7 +7,7 @@ import com.fasterxml.jackson.databind.JsonNode
 import reprise.shim.protocol.Json
 import reprise.shim.protocol.Json._
 
-/** How the cells of a CSV file stand in it (`CsvOptions` of the driver); None: found out, or the default. */
+/** How the cells stand in a CSV file (the driver's `CsvOptions`); None: found, or the default. */
 final case class CsvOptions(
     delimiter: Option[Char], quote: Option[Char], escape: Option[Char], header: Boolean, skip: Int,
     nulls: Set[String], decimal: Char, thousands: Option[Char], encoding: String, comment: Option[Char])

@@ -36,7 +36,7 @@ object SqlText {
  */
 object SqlDialect {
 
-  /** The expression, unresolved. @throws ShimError data when it does not parse or is no scalar expression */
+  /** The unresolved expression. @throws ShimError data if it does not parse or is no scalar one */
   def parse(text: SqlText): Expression = {
     val parsed =
       try CatalystSqlParser.parseExpression(text.sql)

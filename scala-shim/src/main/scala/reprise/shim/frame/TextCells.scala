@@ -95,7 +95,7 @@ final class TextCells(decimal: Char, thousands: Char) extends Serializable {
 
   private def space(char: Char): Boolean = char == ' ' || (char >= '\t' && char <= '\r')
 
-  /** The number in plain notation, with a point and nothing between thousands; null when the text is none. */
+  /** The number in plain notation, with a point and no thousands marks; null if it is none. */
   private def number(text: String): String = {
     var from = 0
     var to = text.length
@@ -133,7 +133,7 @@ final class TextCells(decimal: Char, thousands: Char) extends Serializable {
     at
   }
 
-  /** End of groups of three after the first one to three digits; the end of the digits when there is no group. */
+  /** End of groups of three after the first one to three digits; end of digits if there is none. */
   private def groups(text: String, from: Int, first: Int, to: Int): Int = {
     var end = first
     if (first - from >= 1 && first - from <= 3) {
@@ -165,7 +165,7 @@ final class TextCells(decimal: Char, thousands: Char) extends Serializable {
       } catch { case _: DateTimeException => None }
   }
 
-  /** Microseconds since 1970, UTC, of `2024-01-31 10:00`, with seconds, their fraction and a time zone where it has them. */
+  /** Microseconds since 1970 UTC of `2024-01-31 10:00`, maybe with seconds, fraction and zone. */
   private def micros(text: String): Option[Long] = text match {
     case Instant(hour, minute, second, fraction, zone) =>
       daysAt(text).map { date =>

@@ -10,11 +10,11 @@ import org.apache.hadoop.io.compress.CompressionCodecFactory
 
 import reprise.shim.protocol.ShimError
 
-/** Text files as characters. Invariant: bytes that are no text of the encoding end the read with an error that names it. */
+/** Text files as characters. Bytes that are not text of the encoding fail in an error naming it. */
 object TextFiles {
   private val HeadChars = 1 << 20
 
-  /** The characters of a file, unpacked, without a mark of their byte order and the lines to leave out. */
+  /** The characters of a file, unpacked, without byte order mark and the lines to skip. */
   def open(path: String, encoding: String, skip: Int, configuration: Configuration): BufferedReader = {
     val bytes = new BufferedInputStream(unpacked(path, configuration))
     val decoder = charset(encoding, bytes).newDecoder()

@@ -12,7 +12,7 @@ import org.apache.spark.util.SerializableConfiguration
 
 import reprise.shim.protocol.ShimError
 
-/** What a text file holds: by column the kinds of its cells (`TextCells`), its rows, and those without a given value. */
+/** What a text file holds: its rows, and by column cell kinds (`TextCells`) and missing rows. */
 final case class TextSummary(names: IndexedSeq[String], kinds: IndexedSeq[Int], rows: Long, missing: Long)
 
 /**

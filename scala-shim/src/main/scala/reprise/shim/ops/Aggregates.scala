@@ -2,7 +2,7 @@ package reprise.shim.ops
 
 import reprise.shim.block.{Block, DenseBlock, SparseBlock}
 
-/** The aggregate family of `driver/operators/aggregate.ts`: full and by column reduce, by row map. */
+/** The aggregates of `driver/operators/aggregate.ts`: full and by column reduce, by row map. */
 object Aggregates {
   val all: Seq[BlockOp] = Seq(
     full("sum", SumFold), byRow("rowSums", SumFold), byColumn("colSums", SumFold),
@@ -137,7 +137,7 @@ final class RowFoldKernel(fold: Fold) extends MapKernel {
   }
 }
 
-/** Zero-based column of the first greatest (`sign` 1) or least (-1) cell of each row; of the first NaN if any. */
+/** Zero-based column of a row's first greatest (`sign` 1) or least (-1) cell; of the first NaN. */
 final class RowIndexKernel(sign: Int) extends MapKernel {
   def apply(operands: Array[Block], startRow: Long): Block = {
     val in = operands(0).dense

@@ -7,7 +7,7 @@ import reprise.shim.block.{Block, DenseBlock}
 /** Shape of a value. */
 final case class Shape(rows: Long, cols: Int)
 
-/** What an operator is compiled from: its attributes and the shapes around it, as the driver inferred them. */
+/** What an operator is compiled from: attributes, and the shapes around it from the driver. */
 final case class OpSite(op: String, attrs: JsonNode, inputs: IndexedSeq[Shape], out: Shape)
 
 /**
@@ -27,12 +27,12 @@ trait SourceKernel extends Kernel {
   def block(startRow: Long, rows: Int): Block
 }
 
-/** Row i of the result needs row i of the blocked operands only. Also runs on whole operands, `startRow` being 0. */
+/** Row i of the result needs only row i of blocked operands. On whole operands `startRow` is 0. */
 trait MapKernel extends Kernel {
   def apply(operands: Array[Block], startRow: Long): Block
 }
 
-/** Takes rows to other row numbers, so a pass over its result is another one than over its operands. */
+/** Takes rows to other row numbers, so its result and its operands need different passes. */
 trait MoveKernel extends Kernel {
   /** Operands and result whole. */
   def whole(operands: Array[Block]): Block
@@ -55,7 +55,7 @@ object Move {
 trait ReduceKernel extends Kernel {
   def start(): Accumulator
 
-  /** Merges the values of two runs of rows, the first one's rows before the second's. May reuse `a`. */
+  /** Merges the values of two runs of rows, the first's rows before the second's. May reuse `a`. */
   def merge(a: DenseBlock, b: DenseBlock): DenseBlock
 
   /** Turns the merged value into the operator's result. */

@@ -101,7 +101,7 @@ final class RandKernel(cols: Int, seed: Double, normal: Boolean, shift: Double, 
   }
 }
 
-/** Philox4x32-10 (Salmon, Moraes, Dror and Shaw, SC'11); which words make which cell is said in `philox.ts`. */
+/** Philox4x32-10 (Salmon, Moraes, Dror, Shaw, SC'11); `philox.ts` says which words make a cell. */
 final class Philox(seed: Double) {
   private val key0 = Bits.low32(seed)
   private val key1 = Bits.low32(math.floor(seed / 4294967296.0))
@@ -162,7 +162,7 @@ object Philox {
     ((high >>> 6).toDouble * 67108864.0 + (low >>> 6).toDouble + 0.5) * Unit52
 }
 
-/** Wichura's AS 241 (PPND16); `StrictMath.log` is the fdlibm logarithm that `inverse-normal.ts` writes out. */
+/** Wichura's AS 241 (PPND16); `StrictMath.log` is the fdlibm logarithm of `inverse-normal.ts`. */
 object InverseNormal {
   private val a = Array(
     3.3871328727963665, 133.14166789178438, 1971.5909503065513, 13731.69376550946, 45921.95393154987,

@@ -41,7 +41,7 @@ final class GroupCrossKernel(groups: Int, center: Boolean, left: Int, right: Int
       }
     }
 
-    /** Rows [1, z - shift] in the order of their groups, and the shift: means over the first of them. */
+    /** Rows [1, z - shift] in the order of groups, and the shift: means over the first rows. */
     private def gathered(operand: Block, rows: RowGroups, width: Int): (Array[Double], Array[Double]) = {
       val cells = new Array[Double](DenseBlock.cells(rows.count, width))
       operand.addRows(rows.order, 0, rows.count, cells, 1, width)
@@ -126,7 +126,7 @@ final class GroupCrossKernel(groups: Int, center: Boolean, left: Int, right: Int
 /** Arithmetic on one group's (p+1) x (q+1) block of cross moments. */
 object CrossMoments {
 
-  /** Adds those at `b(bBase..)` to those at `a(aBase..)` (Chan, Golub, LeVeque 1979, eq. 2.1, for two variables). */
+  /** Adds those at `b(bBase..)` to those at `a(aBase..)` (Chan, Golub, LeVeque 1979, eq. 2.1). */
   def add(
       a: Array[Double], b: Array[Double], aBase: Int, bBase: Int, left: Int, right: Int, center: Boolean): Unit = {
     val na = a(aBase)

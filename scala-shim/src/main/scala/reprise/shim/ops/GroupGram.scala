@@ -146,7 +146,7 @@ object GroupMoments {
     }
   }
 
-  /** Adds the centred moments at `b(bBase..)` to those at `a(aBase..)` (Chan, Golub, LeVeque 1979, eq. 2.1). */
+  /** Adds centred moments at `b(bBase..)` to `a(aBase..)` (Chan, Golub, LeVeque 1979, eq. 2.1). */
   def mergeCentered(a: Array[Double], b: Array[Double], aBase: Int, bBase: Int, side: Int): Unit = {
     val na = a(aBase)
     val nb = b(bBase)

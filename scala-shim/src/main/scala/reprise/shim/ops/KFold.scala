@@ -32,7 +32,7 @@ object KFold extends BlockOp {
     if (position < boundary) position / (small + 1) else larger + (position - boundary) / small
   }
 
-  /** Calls `visit` with each part that has rows in the block: its number, first row, and the rows `[from, until)`. */
+  /** Calls `visit` with each part in the block: its number, first row, and rows `[from, until)`. */
   def overlaps(parts: Array[Long], startRow: Long, count: Int)(visit: (Int, Long, Long, Long) => Unit): Unit = {
     val starts = parts.scanLeft(0L)(_ + _)
     parts.indices.foreach { p =>
@@ -69,7 +69,7 @@ final class FoldRunsKernel(runs: Array[Long], first: Long) extends SourceKernel 
   }
 }
 
-/** Each file shuffled by itself, its fold numbers turned by `first` and the rows of the files before. */
+/** Each file shuffled alone; fold numbers are turned by `first` and the rows of files before. */
 final class FoldFilesKernel(rows: Array[Long], seeds: Array[Double], first: Long, folds: Long) extends SourceKernel {
   def block(startRow: Long, count: Int): DenseBlock = {
     val out = new Array[Double](count)
@@ -87,7 +87,7 @@ final class FoldFilesKernel(rows: Array[Long], seeds: Array[Double], first: Long
   }
 }
 
-/** A keyed bijection of 0 until rows: a four-round Feistel network with cycle walking (Black and Rogaway 2002). */
+/** A keyed bijection of 0 until rows: 4-round Feistel with cycle walking (Black, Rogaway 2002). */
 final class Permutation(rows: Long, seed: Double) {
   private val bits: Int = Iterator.from(1).find(b => math.pow(4, b) >= rows.toDouble).get
   private val half: Long = 1L << bits

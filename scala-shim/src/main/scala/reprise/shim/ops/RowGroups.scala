@@ -2,7 +2,7 @@ package reprise.shim.ops
 
 import reprise.shim.block.Block
 
-/** The rows of a block sorted by group (counting sort, stable), those outside 0 until groups left out. */
+/** A block's rows sorted by group (counting sort, stable), without those outside 0 until groups. */
 final class RowGroups(numbers: Block, groups: Int) {
   private val values = numbers.dense.values
 

@@ -2,7 +2,7 @@ package reprise.shim.ops
 
 import reprise.shim.block.{DenseBlock, SparseBlock}
 
-/** Products that skip the zeros of compressed rows; every cell they meet must be finite. Row-major throughout. */
+/** Products that skip zeros of compressed rows; every cell they meet must be finite. Row-major. */
 object SparseProducts {
 
   /** The lower triangle of c (d x d) += A'A. */

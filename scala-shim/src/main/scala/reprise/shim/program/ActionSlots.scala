@@ -19,7 +19,7 @@ final class ActionSlots(live: () => Int) {
   /** Actions under way and actions held back. */
   def counts: (Int, Int) = synchronized((running, waiting))
 
-  /** Runs `action` when there is room for it. @throws ShimError when `isCancelled` says so before that */
+  /** Runs `action` when there is room. @throws ShimError when `isCancelled` turns true before */
   def apply[T](isCancelled: => Boolean)(action: => T): T = {
     enter(isCancelled)
     try action

@@ -35,17 +35,17 @@ final class HostValues(own: Broadcast[Array[DenseBlock]], shared: Array[Broadcas
 
 final case class Step(kernel: Kernel, operands: Array[Ref])
 
-/** A reduction; where `ends` are given, each run of rows up to the next end is reduced by itself. */
+/** A reduction; with `ends`, each run of rows up to the next end is reduced separately. */
 final case class Sink(kernel: ReduceKernel, operands: Array[Ref], ends: Array[Long])
 
-/** What one pass computes on every chunk: steps in order, then the sinks folded, the gathered and the kept. */
+/** What one pass computes on each chunk: steps in order, then sinks, gathered and kept values. */
 final class BlockPlan(
     val steps: Array[Step],
     val sinks: Array[Sink],
     val gathers: Array[Ref],
     val kept: Array[Ref],
     host: HostValues,
-    /** Most rows evaluated at once: where the data are narrow and a step's result is wide, fewer than are read at once. */
+    /** Most rows evaluated at once: below those read where data are narrow and a result is wide. */
     val pieceRows: Int)
     extends Serializable {
 

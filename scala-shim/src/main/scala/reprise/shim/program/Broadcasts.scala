@@ -10,7 +10,7 @@ import org.apache.spark.reprise.BlockStore
 
 import reprise.shim.block.DenseBlock
 
-/** Every broadcast the shim makes. Invariant: each is destroyed once, without waiting for the executors. */
+/** Every broadcast of the shim. Invariant: each is destroyed once, not waiting for executors. */
 final class Broadcasts(spark: SparkContext) {
   private val live = ConcurrentHashMap.newKeySet[java.lang.Long]()
   /** The last ones destroyed, to see that Spark let go of them. */
@@ -28,7 +28,7 @@ final class Broadcasts(spark: SparkContext) {
     if (destroyed.size > Broadcasts.Remembered) destroyed.pollFirst()
   }
 
-  /** Those of ours that Spark still stores: its word, not our bookkeeping. What it makes for its stages does not count. */
+  /** Those of ours that Spark says it stores. What it makes for its stages does not count. */
   def stored: Int = BlockStore.broadcastIds.count(id => live.contains(id) || destroyed.contains(id))
 }
 
@@ -36,7 +36,7 @@ object Broadcasts {
   private val Remembered = 1024
 }
 
-/** A host value that lies in the cluster whole, for every program that reads it. Destroyed when nobody reads it any more. */
+/** A host value held whole in the cluster for all programs. Destroyed when nobody reads it. */
 final class SharedBroadcast(owner: Broadcasts, val value: Broadcast[DenseBlock]) {
   private var users = 1
 

@@ -5,9 +5,9 @@ import java.util.concurrent.atomic.AtomicReference
 
 import reprise.shim.ShimContext
 
-/** Runs parts of a program at the same time, each from a thread of its own, as Spark's scheduler wants it. */
+/** Runs parts of a program at once, each from its own thread, as Spark's scheduler needs. */
 object Concurrently {
-  /** Parts of one program that wait for room or run; more slots than this are used by more programs. */
+  /** Parts of one program that wait or run; more slots than this are for other programs. */
   private val MaxThreads = 64
 
   /**

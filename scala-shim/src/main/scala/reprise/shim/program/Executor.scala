@@ -103,7 +103,7 @@ final class Executor(context: ShimContext, program: Program, payload: Int => Arr
     groups.map(_._2.toSeq).toSeq
   }
 
-  /** Passes over unlike data run at the same time, so that one's last tasks do not leave cores idle. */
+  /** Passes over unlike data run at once, so that the last tasks of one leave no cores idle. */
   private def runPasses(groups: Seq[Seq[Target]]): Unit = {
     val all = groups.map(targets => new Pass(context, values, targets))
     val results = Concurrently(context, program.run, all.map(pass => () => pass.run()))

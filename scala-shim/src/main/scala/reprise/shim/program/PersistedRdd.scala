@@ -39,7 +39,7 @@ final class PersistedRdd(
 
   private val depth: Int = 1 + PersistedRdd.depthOver(parents)
 
-  /** Every partition is stored now. Once lineage is cut Spark keeps them all, or the value is lost. */
+  /** Every partition is stored. Once lineage is cut, Spark keeps them all or the value is lost. */
   def isComplete: Boolean = isCut || context.spark.getRDDStorageInfo.exists { info =>
     info.id == rdd.id && info.numCachedPartitions == info.numPartitions
   }
@@ -53,7 +53,7 @@ final class PersistedRdd(
     settle(this)
   }
 
-  /** A job has read all of it. If that cut its lineage, what the lineage held goes when no running program needs it. */
+  /** A job has read it all. If that cut its lineage, what it held goes when no program needs it. */
   def noteJob(): Unit =
     if (!isFreed && isCut) {
       isFreed = true
@@ -107,6 +107,6 @@ object PersistedRdd {
   def depthOver(parents: Seq[PersistedRdd]): Int =
     parents.map(parent => if (parent.isCut) 0 else parent.depth).foldLeft(0)(math.max)
 
-  /** Steps on top of each other whose lineage is not cut; more would make Spark's recursion over lineage deep. */
+  /** Steps in sequence with uncut lineage; more would make Spark's recursion over it deep. */
   val MaxDepth = 16
 }

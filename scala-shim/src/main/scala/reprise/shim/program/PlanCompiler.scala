@@ -18,7 +18,7 @@ final class Compiled(
   def destroy(): Unit = context.broadcasts.destroy(broadcast)
 }
 
-/** Turns instructions into the steps of a plan over chunks whose slots hold the values `slots` says. */
+/** Turns instructions into plan steps over chunks whose slots hold the values in `slots`. */
 final class PlanCompiler(context: ShimContext, values: ProgramValues) {
 
   /** Keeps these values, in this order. */
@@ -87,7 +87,7 @@ final class PlanCompiler(context: ShimContext, values: ProgramValues) {
 }
 
 object PlanCompiler {
-  /** Cells of one block of a step's result: 32 MB. Sources cut 256 columns and fewer into their usual rows. */
+  /** Cells of a block of a step's result: 32 MB. Sources of up to 256 columns cut as usual. */
   val PieceCells: Int = 1 << 22
   val LeastRows = 16
 

@@ -12,10 +12,10 @@ final case class Operand(id: Int, blocked: Boolean)
 final case class Instruction(
     id: Int, op: String, attrs: JsonNode, operands: IndexedSeq[Operand], shape: Shape, blocked: Boolean)
 
-/** A value from outside: a payload, a held value, or (both given) a payload to be broadcast under the handle for later. */
+/** A value from outside: a payload, a held value, or both: a payload to broadcast as the handle. */
 final case class Input(id: Int, shape: Shape, payload: Option[Int], handle: Option[String])
 
-/** How a value is kept: at a storage level, computed now or, when `isLazy`, with the first job that reads it. */
+/** How a value is kept: its level, and now or, if `isLazy`, with the first job to read it. */
 final case class Keep(handle: String, level: StorageLevel, isLazy: Boolean)
 
 /** A list of instructions in single assignment form; field names as `WireProgram` in `wire.ts`. */
@@ -25,7 +25,7 @@ final case class Program(
     instructions: IndexedSeq[Instruction],
     outputs: IndexedSeq[Int],
     persist: Map[Int, Keep],
-    /** Where parts of the rows end whose results are wanted beside the result over all, by reduction. */
+    /** Where parts of the rows end whose results are wanted too, by reduction. */
     parts: Map[Int, Array[Long]] = Map.empty)
 
 object Program {

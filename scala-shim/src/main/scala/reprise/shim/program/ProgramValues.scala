@@ -10,7 +10,7 @@ import reprise.shim.ops._
 import reprise.shim.protocol.Json._
 import reprise.shim.protocol.ShimError
 
-/** The values of a program while it runs: which are on the driver, which are held, and which are made by blocks. */
+/** The values of a running program: those on the driver, those held, those made by blocks. */
 final class ProgramValues(context: ShimContext, program: Program, payload: Int => Array[Double]) {
   val host: mutable.Map[Int, DenseBlock] = mutable.Map()
   val held: mutable.Map[Int, Held] = mutable.Map()
@@ -140,7 +140,7 @@ final class ProgramValues(context: ShimContext, program: Program, payload: Int =
         }
       }
 
-  /** Blocked instructions a pass evaluates for these values, inputs first, ending at held, whole and moved values. */
+  /** Blocked instructions a pass needs for these, inputs first, from held, whole, moved values. */
   def chain(ids: Iterable[Int]): Seq[Instruction] = walk(ids, acrossMoves = false)
 
   def chain(target: Target): Seq[Instruction] = chain(Seq(target.id))
@@ -196,7 +196,7 @@ final class ProgramValues(context: ShimContext, program: Program, payload: Int =
     (heldKeys ++ frameKeys ++ movedKeys).toSet
   }
 
-  /** Values whose rows go the same way from the same data have equal keys, and are moved together. */
+  /** Values whose rows move alike from the same data have equal keys, and are moved together. */
   def moveKey(instruction: Instruction, move: Move): String = {
     def below(operand: Operand): String = {
       val leaves = leavesOf(Seq(operand.id))

@@ -4,13 +4,13 @@ import java.util.concurrent.ConcurrentHashMap
 
 import scala.collection.JavaConverters._
 
-/** How rows are cut into partitions and chunks. Equal keys mean equal cuts, so such RDDs can be zipped. */
+/** How rows are cut into partitions and chunks. RDDs of equal keys have equal cuts: they zip. */
 final case class Layout(key: String, rows: Long, chunkRows: Int)
 
 /** A blocked value held in the cluster. */
 final case class Held(owner: PersistedRdd, slot: Int, layout: Layout, rows: Long, cols: Int, bytes: Long)
 
-/** Values the driver holds handles to. Invariant: a handle is dropped exactly once, whoever asks how often. */
+/** Values the driver has handles to. Invariant: a handle is dropped once, however often asked. */
 final class Registry {
   private val held = new ConcurrentHashMap[String, Held]()
   private val whole = new ConcurrentHashMap[String, SharedBroadcast]()

@@ -25,7 +25,7 @@ final case class RowBase(
 final class RowSource(context: ShimContext, values: ProgramValues, rows: Long) {
   private val compiler = new PlanCompiler(context, values)
 
-  /** Rows of a chunk, where the application sets them: tests cut small data into many chunks this way. */
+  /** Rows of a chunk, if the application sets them: tests cut small data into many chunks. */
   private val given: Option[Int] = context.spark.getConf.getOption("spark.reprise.chunkRows").map(_.toInt)
 
   /** The data below these values, which are blocked and need `nodes` evaluated. */

@@ -56,7 +56,7 @@ final class RunTracker(spark: SparkContext) {
       runOfStage.remove(event.stageInfo.stageId)
   })
 
-  /** Runs `body` as the job group `run`; the second part of the answer is how many Spark jobs it took. */
+  /** Runs `body` as the job group `run`; the answer's second part is its number of Spark jobs. */
   def track[T](run: String)(body: => T): (T, Int) = {
     val state = new Run
     early.synchronized {

@@ -15,7 +15,7 @@ import Json._
  */
 final class Frame(val header: ObjectNode, val payloads: IndexedSeq[Payload]) {
 
-  /** Writes the frame; payloads are converted piece by piece, so no second copy of a large matrix is made. */
+  /** Writes the frame; payloads are converted in pieces, so a large matrix is not copied whole. */
   def writeTo(out: OutputStream): Unit = {
     header.set[JsonNode]("payloads", Json.arr(payloads.map(payload => Json.int(payload.length))))
     val json = Json.write(header)

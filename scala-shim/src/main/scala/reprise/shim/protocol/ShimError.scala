@@ -1,6 +1,6 @@
 package reprise.shim.protocol
 
-/** An error whose kind the driver turns into its own class; `kind` is one of `WireError.kind` in `wire.ts`. */
+/** An error that the driver makes its own class of; `kind` is a `WireError.kind` of `wire.ts`. */
 final class ShimError(
     val kind: String,
     message: String,

@@ -48,13 +48,13 @@ object DirectAccess {
     open = None
   }
 
-  /** Time since the last call that knew the token; since the start when there was none. @return seconds */
+  /** Time since the last call that knew the token, or since the start. @return seconds */
   def silenceSeconds: Double = synchronized(open.map(_.silenceSeconds).getOrElse(Double.MaxValue))
 
   /** Whether a driver that knows the token has called. */
   def wasCalled: Boolean = synchronized(open.exists(_.wasCalled))
 
-  /** Where a driver may reach us, best first: as Spark's executors do, then every address of this machine. */
+  /** Where a driver may reach us, best first: as executors do, then all addresses here. */
   private def addresses(context: ShimContext, host: String): Seq[String] =
     if (host != "0.0.0.0") Seq(host)
     else {

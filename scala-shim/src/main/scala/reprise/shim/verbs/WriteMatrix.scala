@@ -63,7 +63,7 @@ object WriteMatrix extends VerbHandler {
 }
 
 object MatrixRows {
-  /** The rows of a block, one object for all of them: whoever keeps one copies it, as Spark's own rows ask for. */
+  /** The rows of a block in one shared object: copy it to keep it, as Spark's own rows ask. */
   def apply(block: DenseBlock): Iterator[InternalRow] = {
     val row = new MatrixRow(block)
     Iterator.range(0, block.rows).map(i => row.at(i))
