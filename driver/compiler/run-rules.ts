@@ -295,7 +295,7 @@ function circleError(frame: Frame): InternalError {
   );
 }
 
-/** @throws InternalError when a rewrite changes shape or dtype or brings in a step that is not deterministic */
+/** @throws InternalError if a rewrite changes shape or dtype or adds a non-deterministic step */
 export function verifyRewrite(rule: { readonly name: string }, before: Expr, after: Expr): void {
   if (after.rows !== before.rows || after.cols !== before.cols) {
     throw new InternalError(

@@ -9,13 +9,13 @@ import type { Attrs, AttrValue } from '../ir/attrs.js';
 import { Matrix, Scalar } from '../matrix/matrix.js';
 
 /** Values with their matrices and scalars in `parts`, in the order they were met. */
-export interface TakenApart {
+export interface ValueParts {
   readonly template: AttrValue;
   readonly parts: readonly (Matrix | Scalar)[];
 }
 
 /** @param where start of error messages @throws DTypeError unless matrix, scalar or plain data */
-export function takeApart(value: unknown, where: string): TakenApart {
+export function takeApart(value: unknown, where: string): ValueParts {
   const parts: (Matrix | Scalar)[] = [];
   const seen: object[] = [];
   const visit = (one: unknown, path: string): AttrValue => {

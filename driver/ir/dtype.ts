@@ -33,7 +33,7 @@ function mixed(op: string, inputs: readonly Typed[]): DTypeError {
   );
 }
 
-/** The attribute `dtype` as leaves have it: none for float64, so that its keys say nothing of types. */
+/** The attribute `dtype` as leaves have it: none for float64, whose keys say nothing of types. */
 export function dtypeAttr(dtype: DType | undefined): { readonly dtype?: DType } {
   return dtype === undefined || dtype === 'float64' ? {} : { dtype };
 }

@@ -25,7 +25,7 @@ export function lineageKey(expr: Expr): LineageKey {
   return expr.lineage as unknown as LineageKey;
 }
 
-/** SHA-256 over shape, dtype and cells of a dense matrix; -0 and NaN payloads are kept as they are. */
+/** SHA-256 over shape, dtype and cells of a dense matrix; -0 and NaN payloads are kept. */
 export function contentDigest(matrix: DenseMatrix): string {
   const { rows, cols, dtype, data } = matrix;
   return createHash('sha256')

@@ -148,7 +148,7 @@ export interface OpDef {
   /** Floating-point operations of one evaluation. @units flops */
   readonly flops: (inputs: readonly Meta[], attrs: Attrs, out: Meta) => number;
   /**
-   * The oracle, in plain TypeScript, in float64: of float32 operands the caller widens the cells and
+   * The oracle, in plain TypeScript, in float64: for float32 operands the caller widens cells and
    * rounds the result. `inputs` may be one row block of a larger matrix, then `block` says which;
    * for `reduce` operators it then returns the partial result of that block.
    */

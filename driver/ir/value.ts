@@ -59,7 +59,7 @@ export function cellsOf(dtype: DType, count: number, memory?: ArrayBuffer): Cell
   return memory === undefined ? new Kind(count) : new Kind(memory, 0, count);
 }
 
-/** The same matrix with cells of that dtype, each rounded to the nearest; itself where it has them. */
+/** The same matrix with cells of that dtype, rounded to the nearest; itself if it has them. */
 export function converted(value: DenseMatrix, dtype: 'float64'): Float64Matrix;
 export function converted(value: DenseMatrix, dtype: DType): DenseMatrix;
 export function converted(value: DenseMatrix, dtype: DType): DenseMatrix {

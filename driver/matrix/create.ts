@@ -15,7 +15,7 @@ import { describe, makeExpr, scalarExpr } from './element-wise.js';
 import { Matrix, Scalar } from './matrix.js';
 
 export interface MatrixOptions {
-  /** False hands a typed array over without a copy; it must not be written to any more. Default true. */
+  /** False hands a typed array over uncopied; it must not be written to any more. Default true. */
   readonly copy?: boolean;
 }
 
@@ -61,7 +61,7 @@ let nextBufferId = 1;
 export function matrix(session: Evaluator, rows: readonly (readonly number[])[]): Matrix;
 /** A matrix of this value's cells. */
 export function matrix(session: Evaluator, value: DenseMatrix, options?: MatrixOptions): Matrix;
-/** A matrix of `rows * cols` cells, row by row; float32 for a Float32Array, else float64. @throws ShapeError when their number differs */
+/** A matrix of `rows * cols` cells by row; a Float32Array gives float32. @throws ShapeError */
 export function matrix(
   session: Evaluator,
   rows: number,

@@ -319,7 +319,7 @@ function facadeOf<T extends object>(
   make: () => T,
   twins: WeakMap<Expr, T>,
 ): T {
-  // // A cached node would keep the run alive; a table of a run's own costs more than the node.
+  // A cached node would keep the run alive; a table of a run's own costs more than the node.
   if (sessionOf(session) !== session) return make();
   if (expr.facade === undefined) {
     const made = make();

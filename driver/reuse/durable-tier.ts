@@ -11,10 +11,10 @@ import { type Expr, topological } from '../ir/expr.js';
 import type { FrameSource } from '../ir/frame-engine.js';
 import { lineageKey } from '../ir/lineage-key.js';
 import type { DenseMatrix, Value } from '../ir/value.js';
-import { isWorthLooking, type Recalled, Recalling } from './recalling.js';
 import type { DurableStore } from './store/durable-store.js';
 import type { Json } from './store/entry-format.js';
 import type { Lease } from './store/lease.js';
+import { isWorthLooking, type RecallResult, StoreRecall } from './store-recall.js';
 import { StoredSiblings } from './stored-siblings.js';
 
 /** Results faster than this, other than reductions of data, are not stored. @units seconds */
@@ -44,9 +44,9 @@ export class DurableTier {
     roots: readonly Expr[],
     isThere: (expr: Expr) => boolean,
     signal?: AbortSignal,
-  ): Promise<Recalled> {
+  ): Promise<RecallResult> {
     await this.store.refresh();
-    return new Recalling(this, this.#estimate, roots, isThere, signal).run();
+    return new StoreRecall(this, this.#estimate, roots, isThere, signal).run();
   }
 
   /** Whether a value worth reading is stored under the node's key. */

@@ -4,7 +4,7 @@
  * that the host reads is brought when its event has come. What was queued is taken into the cache
  * when the segment has ended. Invariants: a failed kernel fails what reads its value and nothing
  * else; when the memory of a device is full, what its tier can spare goes, then what the plan would
- * keep for later plans alone, and what still does not fit runs on the host; no handle of a failed or
+ * keep for later plans alone, and what does not fit runs on the host; no handle of a failed or
  * cancelled segment stays.
  */
 import type { Segment, SegmentResult } from '../backend/backend.js';

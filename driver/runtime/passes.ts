@@ -1,6 +1,6 @@
 /**
  * The passes over data of one execution: which targets wait, which share a pass, and what a pass
- * reads. Invariants: a target is made or fails once, and then counts as having read its operands; an
+ * reads. Invariants: a target is made or fails once, and then counts as having read operands; an
  * operand that can't be brought fails its readers, not what shares their pass.
  */
 import type { Backend } from '../backend/backend.js';
@@ -99,7 +99,7 @@ export class Passes {
     }
   }
 
-  /** What these nodes read from outside, as the backend takes it; undefined when some of it has failed. */
+  /** What these nodes read from outside, as the backend takes it; undefined if some failed. */
   async #operands(nodes: readonly Expr[], backend: Backend): Promise<Map<Expr, Value> | undefined> {
     const inside = new Set(nodes);
     const byRows = new Map<Expr, boolean>();

@@ -8,9 +8,9 @@ import { type Expr, type NodeMaker, topological } from '../ir/expr.js';
 import type { OpDef } from '../ir/op-def.js';
 import type { Value } from '../ir/value.js';
 import type { DurableTier } from '../reuse/durable-tier.js';
-import { releaseAll } from '../reuse/recalling.js';
 import type { ReuseCache } from '../reuse/reuse-cache.js';
 import type { Lease } from '../reuse/store/lease.js';
+import { releaseAll } from '../reuse/store-recall.js';
 import { unlessAborted } from '../support/shared-work.js';
 import type { Statistics } from './statistics.js';
 

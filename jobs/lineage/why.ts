@@ -5,7 +5,7 @@
 import { reducesFrameData } from '../../driver/frame/frame-data.js';
 import { lineageKey } from '../../driver/index.js';
 import { STORE_SECONDS } from '../../driver/reuse/durable-tier.js';
-import { isWorthLooking } from '../../driver/reuse/recalling.js';
+import { isWorthLooking } from '../../driver/reuse/store-recall.js';
 import { compareRuns } from './compare-runs.js';
 import { earlierRun, type LoadedRun, type RunLoader, type Step } from './load-run.js';
 

@@ -8,7 +8,7 @@ import { type DenseMatrix, type Expr, type Loss, Matrix, ops } from '../../drive
 import { type FoldLosses, lossesOf, type Metric } from './scoring.js';
 
 /** What losses are computed from. */
-export interface Judged {
+export interface LossInputs {
   readonly gram: Matrix;
   readonly groupOf: Matrix;
   readonly X: Matrix;
@@ -23,7 +23,7 @@ export interface Judged {
 const LOSS_TOLERANCE = 1e-10;
 
 /** The node of the losses, if its bounds hold. @shape weights: [columns + 1, folds * candidates] */
-export function lossNode(search: Judged, weights: Matrix): Matrix {
+export function lossNode(search: LossInputs, weights: Matrix): Matrix {
   if (needsRows(search)) return rowLosses(search, weights);
   const { session } = weights;
   const attrs = { groups: search.folds, center: search.training.centered };
@@ -31,13 +31,13 @@ export function lossNode(search: Judged, weights: Matrix): Matrix {
 }
 
 /** Squared losses follow from the Gram matrices; others don't. */
-function needsRows({ scoring }: Judged): boolean {
+function needsRows({ scoring }: LossInputs): boolean {
   const wanted = lossesOf(scoring);
   return wanted.length > 1 || wanted[0] !== 'squared';
 }
 
 /** Losses summed over the rows, in one pass: [losses, folds * candidates]. */
-function rowLosses(search: Judged, weights: Matrix): Matrix {
+function rowLosses(search: LossInputs, weights: Matrix): Matrix {
   const { session } = weights;
   const inputs = [search.groupOf, search.X, search.y, weights].map((operand) => operand.expr);
   const attrs = { groups: search.folds, losses: lossesOf(search.scoring) };
@@ -46,7 +46,7 @@ function rowLosses(search: Judged, weights: Matrix): Matrix {
 
 /** Evaluates the losses. @param onNode told the node they are read from */
 export async function heldOutLosses(
-  search: Judged,
+  search: LossInputs,
   weights: Matrix,
   onNode: (node: Expr) => void,
 ): Promise<(trial: number, fold: number) => Pick<FoldLosses, 'squared' | 'absolute'>> {

@@ -27,7 +27,7 @@ export interface DirectChannelOptions {
   /** The only certificate the shim may show, base64 DER; null (default): plain HTTP on loopback. */
   readonly certificate?: string | null;
   /** What is known of the shim's end, added to the message when it can't be reached. */
-  readonly lastWords?: () => string;
+  readonly exitDetails?: () => string;
   /** Awaited when the shim is unreachable, before the call fails: finds whether it has ended. */
   readonly onUnreachable?: () => Promise<void>;
 }
@@ -51,12 +51,12 @@ export class DirectChannel implements Channel {
   readonly kind = 'direct';
   readonly #http: AxiosInstance;
   readonly #agent: Agent;
-  readonly #lastWords: () => string;
+  readonly #exitDetails: () => string;
   readonly #onUnreachable: () => Promise<void>;
   #nextId = 1;
 
   constructor(options: DirectChannelOptions) {
-    this.#lastWords = options.lastWords ?? (() => '');
+    this.#exitDetails = options.exitDetails ?? (() => '');
     this.#onUnreachable = options.onUnreachable ?? (async () => {});
     const { host = '127.0.0.1', certificate = null } = options;
     const connections = { keepAlive: true, maxSockets: 16 };
@@ -163,7 +163,7 @@ export class DirectChannel implements Channel {
     const known = typeof code === 'string' ? code : 'an unknown error';
     const got = known === 'ECONNABORTED' ? 'none in time' : known;
     return new ExecutionError(
-      `spark: expected an answer to ${verb}, got ${got}${this.#lastWords()}`,
+      `spark: expected an answer to ${verb}, got ${got}${this.#exitDetails()}`,
       {
         backend: 'spark',
         verb,

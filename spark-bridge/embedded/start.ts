@@ -113,18 +113,19 @@ export async function startEmbeddedSpark(
   });
   const redactor = createRedactor();
   redactor.addConf(conf);
-  const lastWords = (): string => redactor.scrub(logTail(logFile));
+  const exitDetails = (): string => redactor.scrub(logTail(logFile));
   child.stdin?.on('error', () => {});
   child.stdin?.write(`${JSON.stringify({ token, conf })}\n`);
   const end = makeEnd(child, ended, scratch);
   try {
-    const port = await announcement(child, ended, lastWords, options);
+    const port = await announcement(child, ended, exitDetails, options);
     unref(child);
     options.onStart?.(child.pid as number);
     const channel = new DirectChannel({
       port,
       token,
-      lastWords: () => (child.exitCode === null && child.signalCode === null ? '' : lastWords()),
+      exitDetails: () =>
+        child.exitCode === null && child.signalCode === null ? '' : exitDetails(),
       // A killed process resets its connections before it is known to have ended.
       onUnreachable: async () => {
         await Promise.race([ended, sleep(2000)]);
@@ -135,7 +136,7 @@ export async function startEmbeddedSpark(
     let isClosing = false;
     const over = async (why: string): Promise<void> => {
       if (isClosing) return;
-      const message = `spark: expected the Spark JVM to run, got ${why}${lastWords()}`;
+      const message = `spark: expected the Spark JVM to run, got ${why}${exitDetails()}`;
       lost.abort(new ExecutionError(message, { backend: 'spark', logFile }));
     };
     void ended.then((how) => {
@@ -177,7 +178,7 @@ function embeddedLaunch(parts: LaunchParts): Launch {
 function announcement(
   child: ChildProcess,
   ended: Promise<string>,
-  lastWords: () => string,
+  exitDetails: () => string,
   options: EmbeddedSparkOptions,
 ): Promise<number> {
   // A cluster may let an application wait in a queue.
@@ -187,7 +188,7 @@ function announcement(
       clearTimeout(timer);
       reject(
         new ExecutionError(
-          `spark: expected the Spark JVM to come up within ${limitMs / 1000} s, got ${got}${lastWords()}`,
+          `spark: expected the Spark JVM to come up within ${limitMs / 1000} s, got ${got}${exitDetails()}`,
           { backend: 'spark', op: 'start' },
         ),
       );

@@ -52,7 +52,7 @@ interface Kept {
   jobs: number;
   incompleteReads: number;
   /** It was computed in the background, and not found whole since. */
-  isStubborn: boolean;
+  isRecomputed: boolean;
 }
 
 const leastLoss: VictimRule<Copy<Kept>> = {
@@ -122,7 +122,7 @@ export class RddTier implements CacheTier {
 
   put(entry: CacheEntry, handle: Handle): void {
     const { bytes } = handle;
-    const it = { handle, entry, estimate: bytes, jobs: 0, incompleteReads: 0, isStubborn: false };
+    const it = { handle, entry, estimate: bytes, jobs: 0, incompleteReads: 0, isRecomputed: false };
     this.#kept.set(handle.id, this.#place.add(handle, { it, bytes, seconds: entry.seconds }));
     // A later pass of the plan that made it may read it, and which plan that is isn't said.
     for (const pinned of this.#running) pinned.push(this.#place.use(handle)!);
@@ -143,14 +143,14 @@ export class RddTier implements CacheTier {
       const kept = this.#kept.get(id)?.it;
       if (kept === undefined) continue;
       kept.jobs++;
-      if (!incomplete.includes(id)) kept.isStubborn = false;
+      if (!incomplete.includes(id)) kept.isRecomputed = false;
     }
     for (const id of incomplete) {
       const kept = this.#kept.get(id)?.it;
       if (kept === undefined || ++kept.incompleteReads < INCOMPLETE_READS) continue;
       kept.incompleteReads = 0;
       // Spark can't hold it: computing it again and again would only push other values out.
-      if (kept.isStubborn) this.#evict(kept);
+      if (kept.isRecomputed) this.#evict(kept);
       else this.#materialise(kept);
     }
   }
@@ -197,7 +197,7 @@ export class RddTier implements CacheTier {
   }
 
   #materialise(kept: Kept): void {
-    kept.isStubborn = true;
+    kept.isRecomputed = true;
     const copy = this.#place.use(kept.handle);
     const before = this.#background;
     this.#background = (async () => {

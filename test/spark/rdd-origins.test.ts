@@ -131,7 +131,7 @@ describe('the origins of kept row blocks', () => {
     return { sum, jobs: result.sparkJobs, missing: [...result.incomplete] };
   }
 
-  const letGo = (...handles: string[]): Promise<Reply<'unpersist'>> =>
+  const discard = (...handles: string[]): Promise<Reply<'unpersist'>> =>
     shared.embedded.channel.call('unpersist', { handles });
 
   const assertSum = (sum: number, expected: number): void => {
@@ -158,7 +158,7 @@ describe('the origins of kept row blocks', () => {
     });
     assert.equal((await shared.storage()).persistentRdds, before0.persistentRdds + 1);
     assertSum((await total('a')).sum, TOTAL);
-    await letGo('a');
+    await discard('a');
     await assertNothingLeft();
   });
 
@@ -167,7 +167,7 @@ describe('the origins of kept row blocks', () => {
     const jobs = await shared.jobs();
     await keepDouble('a', 'b', { lazy: true });
     assert.equal(await shared.jobs(), jobs, 'keeping lazily runs no job');
-    await letGo('a');
+    await discard('a');
     // `a` has no handle any more; `b` still comes from it.
     assert.equal((await shared.storage()).persistentRdds, before0.persistentRdds + 2);
     const first = await total('b');
@@ -178,7 +178,7 @@ describe('the origins of kept row blocks', () => {
       return (await shared.storage()).persistentRdds === before0.persistentRdds + 1;
     });
     assertSum((await total('b')).sum, 2 * TOTAL);
-    await letGo('b');
+    await discard('b');
     await assertNothingLeft();
   });
 
@@ -186,22 +186,22 @@ describe('the origins of kept row blocks', () => {
     await keepSent('a', { lazy: true });
     await keepDouble('a', 'b', { lazy: true });
     await keepDouble('b', 'c', { lazy: true });
-    await letGo('b');
-    await letGo('a');
+    await discard('b');
+    await discard('a');
     assert.equal((await shared.storage()).persistentRdds, before0.persistentRdds + 3);
     assertSum((await total('c')).sum, 4 * TOTAL);
     await eventually('what it came from to go', async () => {
       return (await shared.storage()).persistentRdds === before0.persistentRdds + 1;
     });
     assertSum((await total('c')).sum, 4 * TOTAL);
-    await letGo('c');
+    await discard('c');
     await assertNothingLeft();
   });
 
   it('go at once with a value that is never computed', async () => {
     await keepSent('a', { lazy: true });
     await keepDouble('a', 'b', { lazy: true });
-    await letGo('a', 'b');
+    await discard('a', 'b');
     await assertNothingLeft();
   });
 
@@ -209,7 +209,7 @@ describe('the origins of kept row blocks', () => {
     await keepSent('a', { lazy: true });
     await keepDouble('a', 'b', { lazy: true });
     await keepDouble('a', 'c', { lazy: true });
-    await letGo('a');
+    await discard('a');
     assertSum((await total('b')).sum, 2 * TOTAL);
     // `c` is not computed yet: `a` must stay for it.
     assert.equal((await shared.storage()).persistentRdds, before0.persistentRdds + 3);
@@ -217,7 +217,7 @@ describe('the origins of kept row blocks', () => {
     await eventually('the parent to go', async () => {
       return (await shared.storage()).persistentRdds === before0.persistentRdds + 2;
     });
-    await letGo('b', 'c');
+    await discard('b', 'c');
     await assertNothingLeft();
   });
 
@@ -231,14 +231,14 @@ describe('the origins of kept row blocks', () => {
       [CELLS],
     );
     assert.equal((await shared.storage()).persistentRdds, before0.persistentRdds + 1);
-    await letGo('x', 'x');
+    await discard('x', 'x');
     assert.equal((await shared.storage()).persistentRdds, before0.persistentRdds + 1);
     assertSum(
       (await total('y')).sum,
       CELLS.reduce((sum, cell) => sum + cell * cell, 0),
     );
-    await letGo('y');
-    await letGo('x', 'y');
+    await discard('y');
+    await discard('x', 'y');
     await assertNothingLeft();
   });
 
@@ -248,14 +248,14 @@ describe('the origins of kept row blocks', () => {
     for (let i = 1; i <= 300; i++) {
       const next = `step-${i}`;
       await keepDouble(last, next, { lazy: true });
-      await letGo(last);
+      await discard(last);
       last = next;
     }
     const { persistentRdds } = await shared.storage();
     assert.ok(persistentRdds <= before0.persistentRdds + 16, `${persistentRdds} RDDs`);
     const { sum } = await total(last);
     assertSum(sum / 2 ** 300, TOTAL);
-    await letGo(last);
+    await discard(last);
     await assertNothingLeft();
   });
 
@@ -263,7 +263,7 @@ describe('the origins of kept row blocks', () => {
     await keepSent('a', { lazy: true });
     await keepDouble('a', 'b', { lazy: true });
     const reading = Array.from({ length: 6 }, (_, i) => total(i % 2 === 0 ? 'b' : 'a'));
-    const going = letGo('a');
+    const going = discard('a');
     const results = await Promise.allSettled(reading);
     await going;
     for (const [i, result] of results.entries()) {
@@ -272,7 +272,7 @@ describe('the origins of kept row blocks', () => {
       else assert.match(String(result.reason), /expected the value `a` to be held/);
     }
     assert.ok(results.every((result, i) => i % 2 === 1 || result.status === 'fulfilled'));
-    await letGo('b');
+    await discard('b');
     await assertNothingLeft();
   });
 
@@ -280,7 +280,7 @@ describe('the origins of kept row blocks', () => {
     await keepSent('b', { lazy: true });
     assert.deepEqual((await total('b')).missing, ['b'], 'nothing of it was stored before');
     assert.deepEqual((await total('b')).missing, []);
-    await letGo('b');
+    await discard('b');
     await keepSent('a', { lazy: true, level: 'MEMORY_ONLY' });
     const { result } = await shared.embedded.channel.call('persist', { handle: 'a', run: 'p1' });
     assert.deepEqual([result.materialised, result.sparkJobs], [true, 1]);
@@ -289,7 +289,7 @@ describe('the origins of kept row blocks', () => {
     assert.deepEqual(missing, []);
     // In memory only, its lineage is not cut: what it comes from stays with it, and goes with it.
     assert.ok((await shared.storage()).liveBroadcasts > before0.liveBroadcasts);
-    await letGo('a');
+    await discard('a');
     await assertNothingLeft();
   });
 
@@ -361,13 +361,13 @@ describe('the origins of kept row blocks', () => {
     await eventually('the broadcast to go', async () => {
       return (await shared.storage()).liveBroadcasts === before0.liveBroadcasts;
     });
-    await letGo('scaled');
+    await discard('scaled');
     await assertNothingLeft();
   });
 
   it('tells of a value that was let go instead of answering wrongly', async () => {
     await keepSent('a');
-    await letGo('a');
+    await discard('a');
     await assert.rejects(total('a'), (error) => {
       assert.ok(!(error instanceof BackendLostError));
       assert.match(String(error), /expected the value `a` to be held by this shim, got none/);

@@ -39,8 +39,7 @@ export class CellChainKernels {
 
   /**
    * The value of the last node; undefined while loops of this form would have saved less than one
-   * costs to compile (as one rents skis until the rent has come to their price), so that a form
-   * seen once costs nothing.
+   * costs to compile, so that a form seen once costs nothing.
    */
   run(
     nodes: readonly Expr[],

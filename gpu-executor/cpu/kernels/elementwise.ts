@@ -1,6 +1,6 @@
 /**
  * One kernel maker for the whole element-wise family: a loop compiled for each operator and each
- * way of broadcasting and dtype. Compiling gives every operator its own copy of the loop, so the engine
+ * way of broadcasting and dtype. Compiling gives every operator its own loop, so the engine
  * inlines the operator's `cell` into it; a shared loop that calls `cell` as an argument measured 6
  * times slower once two operators had gone through it.
  */

@@ -1,4 +1,4 @@
-/** Fits outside a group: the system is made in one buffer and solved in it, so many at a time as a kind of fit allows. */
+/** Fits outside a group, each made and solved in one buffer; as many at once as its kind allows. */
 import type { OpDef } from '../../../driver/ir/op-def.js';
 import { type Descended, descentEnd } from '../../../driver/operators/coordinate-descent.js';
 import { foldElasticNet, penalisedFold } from '../../../driver/operators/fold-elastic-net.js';
@@ -16,7 +16,7 @@ import type { Kernel, KernelCall } from './kernel.js';
 import { checkCholesky } from './systems.js';
 import { Workspaces } from './workspaces.js';
 
-/** Solves the system in place, at once or on the thread pool. Both answer the gap it ended with, if there is one. */
+/** Solves the system in place, at once or on the thread pool. Both return its last gap, if any. */
 interface Solver {
   readonly run: () => number | undefined;
   readonly runAsync: () => Promise<number | undefined>;

@@ -42,7 +42,7 @@ export function longRuns(
 }
 
 /** Rows of a block in the order of their groups, as they are gathered. */
-export interface Gathered {
+export interface GroupedRows {
   /** Row of the block that comes k-th. */
   readonly order: Int32Array;
   /** One piece a group that has rows, in order; `start` counts gathered rows. */
@@ -50,7 +50,7 @@ export interface Gathered {
 }
 
 /** Sorts rows `from .. to-1` by group, stably, in linear time. */
-export function gather(g: Float64Array, groups: number, from: number, to: number): Gathered {
+export function gather(g: Float64Array, groups: number, from: number, to: number): GroupedRows {
   const starts = new Int32Array(groups + 1);
   for (let i = from; i < to; i++) {
     const group = g[i]!;

@@ -54,7 +54,7 @@ export interface ReducerCall {
   readonly parallel: boolean;
 }
 
-/** Over float64 cells (`widened.ts` makes it one of either dtype) or, with `Cells`, over both itself. */
+/** Over float64 cells (`widened.ts` extends it to both dtypes) or, with `Cells`, over both. */
 export interface Kernel<C extends Cells = Float64Array> {
   readonly op: OpDef;
   /** Evaluates at once. Absent for operators that only reduce. */

@@ -1,6 +1,6 @@
 /**
  * The dense routines kernels are written against, over either a native library or plain JavaScript.
- * Matrices are row-major, of one dtype in a call; a view (`subarray`) gives the start, the leading dimension counts
+ * Matrices are row-major, of one dtype a call; a `subarray` is the start, the leading dimension
  * cells from row to row. Invariant: both implementations read and write the same cells, so kernels
  * and their tests know no difference.
  */

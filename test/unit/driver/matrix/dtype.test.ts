@@ -1,4 +1,4 @@
-/** float32 beside float64: what mixes, what a number becomes, what is kept of it and how large it is. */
+/** float32 beside float64: what mixes, what a number becomes, what is kept, and how large it is. */
 import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';

@@ -1,4 +1,4 @@
-/** Jobs side by side in one open session: each record counts its own work, each is cancelled alone. */
+/** Jobs side by side in one open session: each counts its own work and is cancelled alone. */
 import assert from 'node:assert/strict';
 import { type OpenSession, openSession } from '../../../../jobs/engines.js';
 import type { Job } from '../../../../jobs/job-file/job.js';

@@ -24,7 +24,7 @@ const PASS_LEASES = 8;
 /** Header and digest of a stored matrix at most. @units bytes */
 const ENTRY_BYTES = 1024;
 
-export interface Recalled {
+export interface RecallResult {
   readonly values: ReadonlyMap<Expr, Value>;
   /** Seconds the recalled results once took. */
   readonly seconds: ReadonlyMap<Expr, number>;
@@ -38,7 +38,7 @@ interface Wanted {
   readonly passes: Expr[];
 }
 
-export class Recalling {
+export class StoreRecall {
   readonly #tier: DurableTier;
   readonly #estimate: (expr: Expr) => number;
   readonly #roots: readonly Expr[];
@@ -70,7 +70,7 @@ export class Recalling {
   }
 
   /** @throws the signal's reason, with no lease held */
-  async run(): Promise<Recalled> {
+  async run(): Promise<RecallResult> {
     try {
       for (;;) {
         const { stored, long, passes } = this.#look();
