@@ -13,7 +13,7 @@ import { type Backend, CostModel, type Matrix, matrix, rand, Session } from '../
 import { createCpuBackend } from '../gpu-executor/cpu/index.js';
 import { createSparkBackend } from '../spark-bridge/index.js';
 import { alternate, type Bench, type Recorder, type Sample } from './harness.js';
-import { type Placed, placementOf, placementsText, typical } from './placed.js';
+import { type PlacedSample, placementOf, placementsText, typical } from './placed.js';
 
 const MIB = 1024 * 1024;
 /** Rounds before those that count, in which each side learns its costs. */
@@ -127,7 +127,7 @@ async function compare(
   const scale = quick ? 0.25 : 1;
   const name = (side: string): string => `${one.name}.${side}`;
   // Each side learns its own costs, so that neither is placed by what the other was measured at.
-  const taken: Placed[] = [];
+  const taken: PlacedSample[] = [];
   const names = one.withLocal ? ['on', 'off', 'local'] : ['on', 'off'];
   const sides = names.map((side) => {
     const costs = new CostModel();

@@ -7,7 +7,7 @@ import type { Statistics } from '../driver/index.js';
 import { median } from './stats.js';
 
 /** What one sample did, and how long it took. */
-export interface Placed {
+export interface PlacedSample {
   /** The way it was placed: a policy, or migration on or off. */
   readonly side: string;
   /** Where each operator ran, the Spark jobs, and the number of values fetched by themselves. */
@@ -29,7 +29,7 @@ export function placementOf(statistics: Statistics): string {
 }
 
 /** Median over a side's samples, each as the median of its placement. @units seconds */
-export function typical(taken: readonly Placed[], side: string): number {
+export function typical(taken: readonly PlacedSample[], side: string): number {
   const byPlacement = new Map<string, number[]>();
   for (const { placement, seconds } of taken) {
     const known = byPlacement.get(placement);
@@ -41,7 +41,7 @@ export function typical(taken: readonly Placed[], side: string): number {
 }
 
 /** What a side ran, most often first: `3 times rand@spark, 1 jobs`. */
-export function placementsText(taken: readonly Placed[], side: string): string {
+export function placementsText(taken: readonly PlacedSample[], side: string): string {
   const counts = new Map<string, number>();
   for (const { placement } of taken.filter((one) => one.side === side))
     counts.set(placement, (counts.get(placement) ?? 0) + 1);

@@ -23,7 +23,7 @@ import {
 import { createCpuBackend } from '../gpu-executor/cpu/index.js';
 import { createSparkBackend } from '../spark-bridge/index.js';
 import { alternate, type Bench, type Recorder, type Sample } from './harness.js';
-import { type Placed, placementOf, typical } from './placed.js';
+import { type PlacedSample, placementOf, typical } from './placed.js';
 
 const COLS = 100;
 const MIB = 1024 * 1024;
@@ -120,7 +120,7 @@ async function compare(
   const rows = Math.round((mib * MIB) / (COLS * 8));
   const label = `${program.name}.${mib}mib`;
   const name = (policy: PlacementPolicy): string => `${label}.${policy}`;
-  const taken: Placed[] = [];
+  const taken: PlacedSample[] = [];
   const warmups = 2;
   const sides = POLICIES.map((policy) => ({
     name: name(policy),
@@ -139,7 +139,7 @@ async function compare(
 }
 
 /** Median time of the choice over that of the better fixed policy, and which it was like. */
-function judge(taken: readonly Placed[]): { ratio: number; chosen: string } {
+function judge(taken: readonly PlacedSample[]): { ratio: number; chosen: string } {
   const fixed = POLICIES.slice(1).map((policy) => ({
     policy,
     placements: new Set(taken.filter((one) => one.side === policy).map((one) => one.placement)),
@@ -162,7 +162,7 @@ async function sample(
   rows: number,
   policy: PlacementPolicy,
   { local, spark, costs }: Backends,
-  taken: Placed[],
+  taken: PlacedSample[],
 ): Promise<Sample> {
   const session = new Session({ local, blocks: spark, placement: policy, costs, spill: false });
   try {

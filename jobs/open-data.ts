@@ -42,7 +42,7 @@ export interface JobData {
 }
 
 /** What is known once the files were examined: features, and what parts need of them and folds. */
-interface Resolved {
+interface ResolvedData {
   readonly features: ResolvedFeatures;
   readonly parts?: readonly EncodedPart[];
   readonly foldParts?: readonly EncodedPart[];
@@ -80,7 +80,7 @@ export async function openData(
     () => verifyUnchanged(source),
     true,
   );
-  const { features: resolved, parts, foldParts } = memo as unknown as Resolved;
+  const { features: resolved, parts, foldParts } = memo as unknown as ResolvedData;
   return {
     X: Matrix.of(run, frame.encode(resolved.features, parts)),
     y: Matrix.of(run, frame.encode([resolved.target])),
@@ -108,7 +108,7 @@ function crossValidation(
   frame: Frame,
   { cv }: Job,
   { folds: assigned }: ResolvedFeatures,
-  foldParts: Resolved['foldParts'],
+  foldParts: ResolvedData['foldParts'],
 ): CrossValidation {
   if (assigned !== undefined) {
     const assignment = Matrix.of(run, frame.encode([assigned.feature], foldParts));
@@ -127,7 +127,7 @@ async function resolve(
   frame: Frame,
   job: Job,
   onScan: () => void,
-): Promise<Resolved> {
+): Promise<ResolvedData> {
   const { cv, data } = job;
   const { description } = frame;
   const start = performance.now();

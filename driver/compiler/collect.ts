@@ -7,7 +7,7 @@ import { type Expr, topological } from '../ir/expr.js';
 import type { Value } from '../ir/value.js';
 import type { PassContext, PassState } from './pass.js';
 
-export interface Collected {
+export interface CollectResult {
   /** Without a value, inputs before consumers. */
   readonly missing: readonly Expr[];
   readonly available: ReadonlyMap<Expr, Value>;
@@ -15,7 +15,7 @@ export interface Collected {
   readonly pending: ReadonlySet<Expr>;
 }
 
-export function collect(state: PassState, { find }: PassContext): Collected {
+export function collect(state: PassState, { find }: PassContext): CollectResult {
   if (state.collected !== undefined) return state.collected;
   const available = new Map<Expr, Value>();
   const pending = new Set<Expr>();

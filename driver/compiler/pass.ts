@@ -12,7 +12,7 @@ import type { Likelihood } from '../cost/likelihood.js';
 import type { ReuseHistory } from '../cost/reuse-history.js';
 import type { Expr, NodeMaker } from '../ir/expr.js';
 import type { Value } from '../ir/value.js';
-import type { Collected } from './collect.js';
+import type { CollectResult } from './collect.js';
 import type { Plan } from './plan.js';
 import type { PartialReuse, PartialReuseOptions } from './run-plan-rules.js';
 
@@ -57,7 +57,7 @@ export interface PassState {
   readonly roots: readonly Expr[];
   readonly partial?: PartialReuse;
   /** What these roots lack; there once a pass has asked. */
-  readonly collected?: Collected;
+  readonly collected?: CollectResult;
   /** There from `placement` on. */
   readonly plan?: Plan;
 }

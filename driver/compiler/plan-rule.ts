@@ -33,10 +33,10 @@ export interface Proposal {
   /** The cached nodes it is built on. */
   readonly uses: readonly Expr[];
   /** Set by rules that weigh the plan as a whole, which the runner then does not do again. */
-  readonly weighed?: Weighed;
+  readonly weighed?: AnswerCost;
 }
 
-export interface Weighed {
+export interface AnswerCost {
   /** Every node made for the answer, parts of other answers among them. */
   readonly made: readonly Expr[];
   /** This answer's share of what the rule makes; a later rule wins at equal cost. @units seconds */

@@ -7,7 +7,7 @@
  */
 import { denseBytes, type Expr, type NodeMaker } from '../ir/expr.js';
 import type { OpDef } from '../ir/op-def.js';
-import type { PlanContext, PlanRule, Proposal, Weighed } from './plan-rule.js';
+import type { AnswerCost, PlanContext, PlanRule, Proposal } from './plan-rule.js';
 import { verifyRewrite } from './run-rules.js';
 
 export interface PartialReuseOptions {
@@ -227,7 +227,7 @@ class PlanRuleRun {
    * What is new, and its expected seconds; infinite where it does not pay. Counts the node alone
    * against all that is new, so that it holds even where everything below is needed anyway.
    */
-  #weigh(original: Expr, proposal: Proposal): Weighed {
+  #weigh(original: Expr, proposal: Proposal): AnswerCost {
     const { maxBytes = Number.POSITIVE_INFINITY } = this.#options;
     const { estimate, maxRatio } = this.#context;
     const made = this.#added(original, proposal);

@@ -11,7 +11,7 @@ import { env } from '../support/env.js';
 import { ownPath, WRITING } from '../support/leftovers.js';
 import { makeFolderSync } from '../support/make-folder.js';
 import { readOwnFileSync } from '../support/plain-file.js';
-import { CostModel, type Learned } from './cost-model.js';
+import { CostModel, type LearnedCosts } from './cost-model.js';
 import { ReadCounts } from './reuse-history.js';
 
 const VERSION = 3;
@@ -20,7 +20,7 @@ const MAX_MACHINES = 32;
 
 interface CostDocument {
   readonly version: number;
-  readonly machines: Readonly<Record<string, Learned>>;
+  readonly machines: Readonly<Record<string, LearnedCosts>>;
   /** Reads of values by lineage key, whatever the machine. */
   readonly reads?: Readonly<Record<string, unknown>>;
 }
@@ -97,11 +97,11 @@ function read(path: string): CostDocument | undefined {
 }
 
 /** Only what is a factor; a hand-edited file must not bring text into sums. */
-function checkedFactors(learned: unknown): Learned {
+function checkedFactors(learned: unknown): LearnedCosts {
   if (typeof learned !== 'object' || learned === null) return {};
   return Object.fromEntries(
-    Object.entries(learned as Record<string, Partial<Learned[string]> | null>).filter(
+    Object.entries(learned as Record<string, Partial<LearnedCosts[string]> | null>).filter(
       ([, value]) => Number.isFinite(value?.factor) && Number.isFinite(value?.samples),
     ),
-  ) as Learned;
+  ) as LearnedCosts;
 }

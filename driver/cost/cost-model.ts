@@ -26,7 +26,7 @@ export interface LearnedFactor {
   readonly samples: number;
 }
 
-export type Learned = Readonly<Record<string, LearnedFactor>>;
+export type LearnedCosts = Readonly<Record<string, LearnedFactor>>;
 
 /** Exponential average: the weight of a new measurement; the first few weigh more than this. */
 const WEIGHT = 0.2;
@@ -57,7 +57,7 @@ export class CostModel {
   readonly #met = new Set<string>();
   #changes = 0;
 
-  constructor(learned: Learned = {}, keptIn?: CostModel['keptIn'], reads = new ReadCounts()) {
+  constructor(learned: LearnedCosts = {}, keptIn?: CostModel['keptIn'], reads = new ReadCounts()) {
     this.keptIn = keptIn;
     this.reads = reads;
     for (const [key, { factor, samples }] of Object.entries(learned)) {
@@ -128,7 +128,7 @@ export class CostModel {
   }
 
   /** What was learned, for the next process; keys sorted. */
-  learned(): Learned {
+  learned(): LearnedCosts {
     const sorted = [...this.#entries].sort(([a], [b]) => (a < b ? -1 : 1));
     return Object.fromEntries(
       sorted.map(([key, { logFactor, samples }]) => [

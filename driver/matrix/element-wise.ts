@@ -19,7 +19,7 @@ import type { Matrix, Scalar } from './matrix.js';
 export type Operand = number | Scalar | Matrix;
 
 /** A scalar met by a matrix becomes a matrix; otherwise the receiver's kind stays. */
-export type Combined<Self, O> = O extends Matrix ? Matrix : Self;
+export type ResultKind<Self, O> = O extends Matrix ? Matrix : Self;
 
 /** Numbers seen lately, so that `x.mul(2)` in a loop does not format and hash the 2 each time. */
 const scalarCaches = {
@@ -98,71 +98,71 @@ export abstract class ElementWise<Self> {
   protected abstract wrap(expr: Expr, isMatrix: boolean): Self | Matrix;
 
   /** a + b. */
-  add<O extends Operand>(other: O): Combined<Self, O> {
+  add<O extends Operand>(other: O): ResultKind<Self, O> {
     return this.#binary(ops.add, other);
   }
   /** a - b. */
-  sub<O extends Operand>(other: O): Combined<Self, O> {
+  sub<O extends Operand>(other: O): ResultKind<Self, O> {
     return this.#binary(ops.sub, other);
   }
   /** a * b cell by cell; `matmul` is the product of matrices. */
-  mul<O extends Operand>(other: O): Combined<Self, O> {
+  mul<O extends Operand>(other: O): ResultKind<Self, O> {
     return this.#binary(ops.mul, other);
   }
   /** a / b. */
-  div<O extends Operand>(other: O): Combined<Self, O> {
+  div<O extends Operand>(other: O): ResultKind<Self, O> {
     return this.#binary(ops.div, other);
   }
   /** a to the power b. */
-  pow<O extends Operand>(other: O): Combined<Self, O> {
+  pow<O extends Operand>(other: O): ResultKind<Self, O> {
     return this.#binary(ops.pow, other);
   }
   /** Remainder with the sign of the divisor, as in R and Python. */
-  mod<O extends Operand>(other: O): Combined<Self, O> {
+  mod<O extends Operand>(other: O): ResultKind<Self, O> {
     return this.#binary(ops.mod, other);
   }
   /** The lesser of two cells. */
-  minimum<O extends Operand>(other: O): Combined<Self, O> {
+  minimum<O extends Operand>(other: O): ResultKind<Self, O> {
     return this.#binary(ops.minimum, other);
   }
   /** The greater of two cells. */
-  maximum<O extends Operand>(other: O): Combined<Self, O> {
+  maximum<O extends Operand>(other: O): ResultKind<Self, O> {
     return this.#binary(ops.maximum, other);
   }
   /** 1 where a = b, else 0. To compare expressions, compare nodes: `a.expr === b.expr`. */
-  eq<O extends Operand>(other: O): Combined<Self, O> {
+  eq<O extends Operand>(other: O): ResultKind<Self, O> {
     return this.#binary(ops.eq, other);
   }
   /** 1 where a differs from b, else 0. */
-  ne<O extends Operand>(other: O): Combined<Self, O> {
+  ne<O extends Operand>(other: O): ResultKind<Self, O> {
     return this.#binary(ops.ne, other);
   }
   /** 1 where a < b, else 0. */
-  lt<O extends Operand>(other: O): Combined<Self, O> {
+  lt<O extends Operand>(other: O): ResultKind<Self, O> {
     return this.#binary(ops.lt, other);
   }
   /** 1 where a <= b, else 0. */
-  le<O extends Operand>(other: O): Combined<Self, O> {
+  le<O extends Operand>(other: O): ResultKind<Self, O> {
     return this.#binary(ops.le, other);
   }
   /** 1 where a > b, else 0. */
-  gt<O extends Operand>(other: O): Combined<Self, O> {
+  gt<O extends Operand>(other: O): ResultKind<Self, O> {
     return this.#binary(ops.gt, other);
   }
   /** 1 where a >= b, else 0. */
-  ge<O extends Operand>(other: O): Combined<Self, O> {
+  ge<O extends Operand>(other: O): ResultKind<Self, O> {
     return this.#binary(ops.ge, other);
   }
   /** 1 where both cells are non-zero, else 0. */
-  and<O extends Operand>(other: O): Combined<Self, O> {
+  and<O extends Operand>(other: O): ResultKind<Self, O> {
     return this.#binary(ops.and, other);
   }
   /** 1 where either cell is non-zero, else 0. */
-  or<O extends Operand>(other: O): Combined<Self, O> {
+  or<O extends Operand>(other: O): ResultKind<Self, O> {
     return this.#binary(ops.or, other);
   }
   /** `then` where this cell is non-zero, else `otherwise`. */
-  ifelse<T extends Operand, O extends Operand>(then: T, otherwise: O): Combined<Self, T | O> {
+  ifelse<T extends Operand, O extends Operand>(then: T, otherwise: O): ResultKind<Self, T | O> {
     const inputs = [
       this.expr,
       this.operand('ifelse', then, 'then'),
@@ -170,7 +170,7 @@ export abstract class ElementWise<Self> {
     ];
     const isMatrix = isMatrixOperand(then) || isMatrixOperand(otherwise);
     const expr = makeExpr(this.session, ops.ifelse, adapted(this.session, inputs));
-    return this.wrap(expr, isMatrix) as Combined<Self, T | O>;
+    return this.wrap(expr, isMatrix) as ResultKind<Self, T | O>;
   }
   /** -a. */
   neg(): Self {
@@ -274,10 +274,10 @@ export abstract class ElementWise<Self> {
     return this.wrap(makeExpr(this.session, op, [this.expr]), false) as Self;
   }
 
-  #binary<O extends Operand>(op: OpDef, other: O): Combined<Self, O> {
+  #binary<O extends Operand>(op: OpDef, other: O): ResultKind<Self, O> {
     const right = this.operand(op.name, other);
     const expr = makeExpr(this.session, op, adapted(this.session, [this.expr, right]));
-    return this.wrap(expr, isMatrixOperand(other)) as Combined<Self, O>;
+    return this.wrap(expr, isMatrixOperand(other)) as ResultKind<Self, O>;
   }
 }
 

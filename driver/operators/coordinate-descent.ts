@@ -33,7 +33,7 @@ export interface DescentEnd {
   readonly tolerance: number;
 }
 
-export interface Descended {
+export interface DescentResult {
   readonly w: Float64Array;
   readonly gap: number;
 }
@@ -117,7 +117,7 @@ export function dualityGap(
 }
 
 /** Every product made anew. */
-export function textbookDescent(system: PenalisedSystem, end: DescentEnd): Descended {
+export function textbookDescent(system: PenalisedSystem, end: DescentEnd): DescentResult {
   const d = system.right.length;
   const gram = dense(d, d, system.gram);
   const w = new Float64Array(d);
@@ -141,7 +141,7 @@ export function textbookDescent(system: PenalisedSystem, end: DescentEnd): Desce
 }
 
 /** The output: w, and last the gap. */
-export function outputOf({ w, gap }: Descended): Float64Matrix {
+export function outputOf({ w, gap }: DescentResult): Float64Matrix {
   const out = new Float64Array(w.length + 1);
   out.set(w);
   out[w.length] = gap;

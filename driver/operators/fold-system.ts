@@ -102,10 +102,10 @@ export interface FoldSystem {
   readonly places: Int32Array;
   readonly scales: Float64Array | undefined;
   readonly moments: Moments;
-  readonly imputed: readonly Imputed[];
+  readonly imputed: readonly ImputedColumn[];
 }
 
-interface Imputed {
+interface ImputedColumn {
   readonly column: number;
   readonly indicator: number;
   readonly mean: number;
@@ -236,7 +236,7 @@ function summedProducts(gram: Float64Matrix, attrs: Attrs, scatter: Float64Array
 }
 
 /** A missing cell is 0, so the mean of present cells is the plain mean over the present share. */
-function imputedMeans({ means }: Moments, pairs: Float64Matrix | undefined): Imputed[] {
+function imputedMeans({ means }: Moments, pairs: Float64Matrix | undefined): ImputedColumn[] {
   return Array.from({ length: pairs?.rows ?? 0 }, (_, k) => {
     const [column, indicator] = [pairs!.data[2 * k]!, pairs!.data[2 * k + 1]!];
     return { column, indicator, mean: means[column]! / (1 - means[indicator]!) };
@@ -246,7 +246,7 @@ function imputedMeans({ means }: Moments, pairs: Float64Matrix | undefined): Imp
 /** Adds `mean` times the indicator to the column, in the moments. */
 function putIn(
   { scatter, withTarget, means }: Moments,
-  { column: c, indicator, mean }: Imputed,
+  { column: c, indicator, mean }: ImputedColumn,
   d: number,
 ): void {
   const at = (i: number, j: number): number => (i >= j ? i * d + j : j * d + i);
@@ -273,7 +273,7 @@ function aboutOrigin(moments: Moments, d: number): void {
   }
 }
 
-function placesOf(imputed: readonly Imputed[], d: number): Int32Array {
+function placesOf(imputed: readonly ImputedColumn[], d: number): Int32Array {
   const indicators = new Set(imputed.map(({ indicator }) => indicator));
   return Int32Array.from({ length: d }, (_, j) => j).filter((j) => !indicators.has(j));
 }

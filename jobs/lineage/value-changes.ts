@@ -15,7 +15,7 @@ export function changes(before: unknown, after: unknown, path = ''): Change[] {
   if (sameValue(before, after)) return [];
   const [a, b] = [before, after];
   if (isNamedList(a) && isNamedList(b)) {
-    const byName = (list: readonly (Named | string)[]) =>
+    const byName = (list: readonly (NamedItem | string)[]) =>
       Object.fromEntries(list.map((e) => (typeof e === 'string' ? [e, { name: e }] : [e.name, e])));
     const inner = fieldChanges(byName(a), byName(b), (name) => `${path}[${name}]`);
     return inner.length > 0 ? inner : [{ path: `${path} (order)`, before: a, after: b }];
@@ -100,12 +100,12 @@ export function sameValue(a: unknown, b: unknown): boolean {
   );
 }
 
-interface Named {
+interface NamedItem {
   readonly name: string;
 }
 
 /** Mappings with a name each; a name alone, as in job files, is a mapping of nothing else. */
-function isNamedList(value: unknown): value is readonly (Named | string)[] {
+function isNamedList(value: unknown): value is readonly (NamedItem | string)[] {
   if (!Array.isArray(value) || !value.some((element) => typeof element?.name === 'string')) {
     return false;
   }

@@ -108,13 +108,13 @@ ${best ? html`<li><span class="dot best"></span>best by this metric</li>` : null
   return { content, meanView };
 }
 
-interface Prepared {
+interface PreparedCurve {
   readonly data: CurveData;
   readonly notes: readonly string[];
 }
 
 /** The rows behind a metric's curve, thinned where they are too many to see. */
-function curveData(search: SearchResult, metric: string, axis: string): Prepared {
+function curveData(search: SearchResult, metric: string, axis: string): PreparedCurve {
   const notes: string[] = [];
   const all = alongAxis(search, metric, axis);
   if (search.paramNames.length > 1) {

@@ -126,14 +126,14 @@ export function summarizeLineage(
   return finish(ordered, [], '');
 }
 
-interface Ordered {
+interface NodeOrder {
   readonly nodes: readonly LineageNode[];
   /** Positions of the inputs of each node; ids that are not in the lineage are left out. */
   readonly inputs: readonly (readonly number[])[];
 }
 
 /** Nodes with inputs first, ties by id; nodes that a damaged file leaves in a cycle come last. */
-function inputsFirst(nodes: readonly LineageNode[]): Ordered {
+function inputsFirst(nodes: readonly LineageNode[]): NodeOrder {
   const sorted = [...new Map(nodes.map((node) => [node.id, node])).values()];
   sorted.sort((a, b) => a.id - b.id);
   const index = new Map(sorted.map((node, i) => [node.id, i]));
@@ -162,7 +162,7 @@ function inputsFirst(nodes: readonly LineageNode[]): Ordered {
 }
 
 /** Each node's group at a level, numbered by first appearance; undefined for over `limit`. */
-function colour(ordered: Ordered, level: Level, limit: number): Int32Array | undefined {
+function colour(ordered: NodeOrder, level: Level, limit: number): Int32Array | undefined {
   const { nodes, inputs } = ordered;
   const { own } = level;
   if (own === undefined) {
@@ -184,7 +184,7 @@ function colour(ordered: Ordered, level: Level, limit: number): Int32Array | und
 
 /** Colours nodes by `own` and the set of input colours in `from`; false if `limit` is passed. */
 function refine(
-  { nodes, inputs }: Ordered,
+  { nodes, inputs }: NodeOrder,
   own: (node: LineageNode) => string,
   from: Int32Array,
   into: Int32Array,
@@ -207,7 +207,7 @@ function nameOf(names: Map<string, number>, text: string): number {
   return names.size - 1;
 }
 
-function collect(ordered: Ordered, colours: Int32Array): Draft[] {
+function collect(ordered: NodeOrder, colours: Int32Array): Draft[] {
   const drafts: Draft[] = [];
   const numbers = new Map<number, number>();
   const groupOf = ordered.nodes.map((node, i) => {
@@ -278,7 +278,7 @@ function add(group: Draft, node: LineageNode): void {
   group.cols[1] = Math.max(group.cols[1], node.cols);
 }
 
-function finish(ordered: Ordered, drafts: readonly Draft[], grouping: string): LineageSummary {
+function finish(ordered: NodeOrder, drafts: readonly Draft[], grouping: string): LineageSummary {
   const kept = drafts.filter((group) => group.mergedInto === undefined);
   const states = noStates();
   for (const node of ordered.nodes) states[node.state]++;

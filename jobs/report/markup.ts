@@ -17,10 +17,10 @@ export class Markup {
   }
 }
 
-export type Interpolated = Markup | string | number | null | undefined | readonly Interpolated[];
+export type TemplateValue = Markup | string | number | null | undefined | readonly TemplateValue[];
 
 /** HTML from a template: strings and numbers are escaped, arrays joined, null left out. */
-export function html(strings: TemplateStringsArray, ...values: readonly Interpolated[]): Markup {
+export function html(strings: TemplateStringsArray, ...values: readonly TemplateValue[]): Markup {
   let text = strings[0] ?? '';
   for (let i = 0; i < values.length; i++) text += render(values[i]) + (strings[i + 1] ?? '');
   return new Markup(text);
@@ -59,7 +59,7 @@ export function jsonBlock(value: unknown): Markup {
   );
 }
 
-function render(value: Interpolated): string {
+function render(value: TemplateValue): string {
   if (value === null || value === undefined) return '';
   if (value instanceof Markup) return value.text;
   if (Array.isArray(value)) return value.map(render).join('');

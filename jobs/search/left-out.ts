@@ -2,7 +2,7 @@
 import type { DenseMatrix } from '../../driver/index.js';
 import type { Imputation } from '../estimators/linear-design.js';
 
-interface Imputing {
+interface ImputationSetup {
   readonly folds: number;
   readonly groups: number;
   readonly imputations: readonly Imputation[];
@@ -11,7 +11,7 @@ interface Imputing {
 }
 
 /** A warning per feature that a fold's training rows all lack. @param gram centred, by group */
-export function leftOutWarnings(gram: DenseMatrix, search: Imputing): string[] {
+export function leftOutWarnings(gram: DenseMatrix, search: ImputationSetup): string[] {
   const { folds, imputations, columns } = search;
   return imputations.flatMap(({ column, indicator }) => {
     const present = presentByGroup(gram, search.groups, indicator);

@@ -7,7 +7,7 @@
 import type { TrialResult } from './result.js';
 import { METRICS, type Metric, type MetricDef } from './scoring.js';
 
-interface Scored {
+interface ScoreTable {
   readonly trials: readonly TrialResult[];
   readonly scoring: readonly Metric[];
   /** The metric the best is chosen by. */
@@ -17,7 +17,7 @@ interface Scored {
 }
 
 /** Index of the best candidate; null if the first has no finite score or all its fits failed. */
-export function findBest({ trials, metric, foldRows }: Scored): number | null {
+export function findBest({ trials, metric, foldRows }: ScoreTable): number | null {
   const index = trials.findIndex((trial) => trial.rank[metric] === 1);
   const best = trials[index];
   if (best === undefined || !Number.isFinite(best.meanScore[metric])) return null;
@@ -25,7 +25,7 @@ export function findBest({ trials, metric, foldRows }: Scored): number | null {
 }
 
 /** A warning per metric with a mean that is not finite, and one if no candidate is the best. */
-export function scoreWarnings(scored: Scored, best: number | null): string[] {
+export function scoreWarnings(scored: ScoreTable, best: number | null): string[] {
   const { trials, scoring, metric } = scored;
   const counts = scoring.map((name) => trials.filter((trial) => !isScored(trial, name)).length);
   const warnings = scoring.flatMap((name, m) =>
@@ -44,14 +44,14 @@ export function scoreWarnings(scored: Scored, best: number | null): string[] {
   ];
 }
 
-function nonFinite(scored: Scored, name: Metric, count: number): string {
+function nonFinite(scored: ScoreTable, name: Metric, count: number): string {
   const { trials } = scored;
   const share =
     count === trials.length ? 'of every candidate' : `of ${count} of ${trials.length} candidates`;
   return `one or more of the test scores are non-finite: the mean ${name} ${share}; ${reason(scored, name)}`;
 }
 
-function reason({ trials, foldRows }: Scored, name: Metric): string {
+function reason({ trials, foldRows }: ScoreTable, name: Metric): string {
   const { minRows = 1 }: MetricDef = METRICS[name];
   const short = foldRows.flatMap((rows, fold) => (rows < minRows ? [fold] : []));
   if (short.length > 0) {

@@ -14,7 +14,7 @@ import {
   type Item,
   itemBytes,
   newId,
-  type Packed,
+  type PackedBytes,
   pack,
   parseReply,
   ReplyDamage,
@@ -45,7 +45,7 @@ export interface Exchange {
 
 interface Request {
   readonly id: string;
-  readonly packed: Packed;
+  readonly packed: PackedBytes;
   readonly since: number;
   readonly resolve: (bytes: Uint8Array) => void;
   readonly reject: (error: Error) => void;
@@ -188,7 +188,7 @@ export class RequestQueue {
     return await this.#sendParts(id, packed, room - 64);
   }
 
-  async #sendParts(id: string, packed: Packed, room: number): Promise<Item> {
+  async #sendParts(id: string, packed: PackedBytes, room: number): Promise<Item> {
     let parts = 0;
     for (let at = 0; at < packed.bytes.length; at += room, parts++) {
       const bytes = packed.bytes.subarray(at, at + room);

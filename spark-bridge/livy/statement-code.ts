@@ -38,7 +38,7 @@ export function newId(): string {
 /** How bytes are packed: as they are, or by zlib. */
 export const ENCODING = { raw: 0, deflate: 1 } as const;
 
-export interface Packed {
+export interface PackedBytes {
   readonly encoding: number;
   readonly rawLength: number;
   readonly digest: Buffer;
@@ -48,7 +48,7 @@ export interface Packed {
 const sha256 = (bytes: Uint8Array): Buffer => createHash('sha256').update(bytes).digest();
 
 /** Compresses when it pays; large binary payloads are taken as they are. */
-export function pack(raw: Uint8Array): Packed {
+export function pack(raw: Uint8Array): PackedBytes {
   const digest = sha256(raw);
   const rawLength = raw.length;
   if (rawLength > 512 && rawLength <= 8 * 1024 * 1024) {
@@ -61,7 +61,7 @@ export function pack(raw: Uint8Array): Packed {
 }
 
 export type Item =
-  | { readonly kind: 'start'; readonly id: string; readonly packed: Packed }
+  | { readonly kind: 'start'; readonly id: string; readonly packed: PackedBytes }
   | {
       readonly kind: 'part';
       readonly id: string;
@@ -71,10 +71,15 @@ export type Item =
   | {
       readonly kind: 'gather';
       readonly id: string;
-      readonly packed: Packed;
+      readonly packed: PackedBytes;
       readonly parts: number;
     }
-  | { readonly kind: 'open'; readonly id: string; readonly packed: Packed; readonly uri: string }
+  | {
+      readonly kind: 'open';
+      readonly id: string;
+      readonly packed: PackedBytes;
+      readonly uri: string;
+    }
   | { readonly kind: 'drop'; readonly id: string }
   | { readonly kind: 'await'; readonly id: string };
 
@@ -94,7 +99,7 @@ const short = (text: string): Buffer[] => {
   length.writeUInt16BE(bytes.length);
   return [length, bytes];
 };
-const packedHead = ({ encoding, rawLength, digest }: Packed): Buffer[] => [
+const packedHead = ({ encoding, rawLength, digest }: PackedBytes): Buffer[] => [
   Buffer.from([encoding]),
   u32(rawLength),
   digest,

@@ -109,7 +109,7 @@ export function isOnes(expr: Expr): boolean {
   return expr.cols === 1 && expr.op.constant?.(expr.attrs) === 1;
 }
 
-export interface Covered {
+export interface ColumnCover {
   readonly source: Expr;
   readonly pieces: readonly Piece<Span>[];
   /** Columns wanted that are columns of the source's operands. */
@@ -126,10 +126,10 @@ export function mostCovered(
   columnsOf: (sibling: Expr) => readonly Segment[] | undefined,
   maxPieces: number,
   context: PlanContext,
-): Covered | undefined {
+): ColumnCover | undefined {
   const width = covered(wanted);
   const keys = new Set(wanted.slice(0, MAX_KEYS).map(({ part }) => partKey(part, 'cols')));
-  let best: Covered | undefined;
+  let best: ColumnCover | undefined;
   for (const source of new Set([...keys].flatMap((key) => context.siblings(op, key)))) {
     const chosen = covering(sharedSpans(wanted, columnsOf(source) ?? []), width);
     const columns = covered(chosen);

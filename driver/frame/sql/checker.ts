@@ -10,7 +10,7 @@ import { columnSql } from '../feature-spec.js';
 import type { SqlParser, TypedColumn } from './parser.js';
 import { Printer } from './print.js';
 import { refuse, SqlRefusal } from './refusal.js';
-import { requireText, statementsOf, type Written, writtenIn } from './syntax.js';
+import { type ExpressionParts, requireText, statementsOf, writtenIn } from './syntax.js';
 import { isWritten, notInTable } from './table.js';
 import { decodeBound, type SqlNode, type SqlType } from './tree.js';
 import { isTaken } from './types.js';
@@ -131,7 +131,7 @@ class Frame {
 }
 
 /** Functions and types as written: the binder replaces some by values, such as `current_user`. */
-function requireWritten({ functions, types }: Written): void {
+function requireWritten({ functions, types }: ExpressionParts): void {
   for (const { function_name: name = '' } of functions) {
     if (!isWritten(name.toLowerCase())) throw notInTable(name.toLowerCase());
   }

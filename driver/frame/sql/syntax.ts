@@ -31,7 +31,7 @@ export interface SyntaxNode {
 }
 
 /** What is written in an expression. */
-export interface Written {
+export interface ExpressionParts {
   readonly functions: readonly SyntaxNode[];
   /** The first name of each reference, and how many names it has. */
   readonly columns: readonly { readonly name: string; readonly names: number }[];
@@ -54,7 +54,7 @@ export function requireText(sql: string): void {
  * What is written in an expression, from the two readings of its text.
  * @throws SqlRefusal for anything but one scalar expression
  */
-export function writtenIn(readings: readonly string[], isDuckDb: boolean): Written {
+export function writtenIn(readings: readonly string[], isDuckDb: boolean): ExpressionParts {
   const [root] = readings.map(singleExpression);
   const nodes = [...nodesOf(root)];
   const local = new Set<string>();

@@ -13,7 +13,7 @@ import { InternalError, ResourceError } from '../../errors.js';
 import type { LineageKey } from '../../ir/lineage-key.js';
 import type { StoredHeader, StoredMeta, StoredValue } from './entry-format.js';
 import { describe, errorCode, type FileSystem, nodeFileSystem } from './file-system.js';
-import { headerOf, type Indexed, isKey } from './index-record.js';
+import { headerOf, type IndexEntry, isKey } from './index-record.js';
 import { type Lease, Leases } from './lease.js';
 import {
   adoptFiles,
@@ -390,7 +390,7 @@ async function unlessDone(lease: Lease, isDone: () => Promise<boolean>): Promise
   return isNeeded ? lease : 'stored';
 }
 
-function storeEntry([key, record]: Indexed): StoreEntry {
+function storeEntry([key, record]: IndexEntry): StoreEntry {
   return { header: headerOf(key, record), bytes: record.bytes, usedMs: record.usedMs };
 }
 

@@ -4,7 +4,7 @@
  * with age in place of the hit counts, which a folder shared by many processes does not keep.
  */
 import { Budget, type Candidate, type VictimRule } from '../../support/budget.js';
-import { type Indexed, isOnItsWay } from './index-record.js';
+import { type IndexEntry, isOnItsWay } from './index-record.js';
 
 export interface Shortage {
   /** Bytes and entries to free; 0 or less for none. */
@@ -15,21 +15,21 @@ export interface Shortage {
 
 const HOUR_MS = 3_600_000;
 
-interface Stored extends Candidate {
-  readonly entry: Indexed;
+interface StoredEntry extends Candidate {
+  readonly entry: IndexEntry;
   readonly worth: number;
 }
 
-const leastWorth: VictimRule<Stored> = { score: ({ worth }) => worth, tieBreak: () => 0 };
+const leastWorth: VictimRule<StoredEntry> = { score: ({ worth }) => worth, tieBreak: () => 0 };
 
 /** The entries to drop, cheapest loss first; never what is on its way in. */
-export function chooseVictims(entries: Iterable<Indexed>, shortage: Shortage): Indexed[] {
+export function chooseVictims(entries: Iterable<IndexEntry>, shortage: Shortage): IndexEntry[] {
   const now = Date.now();
-  const victims: Indexed[] = [];
+  const victims: IndexEntry[] = [];
   let { freeEntries } = shortage;
   const excess = new Budget(leastWorth, 0);
   excess.charge(shortage.freeBytes);
-  const goes = (entry: Indexed): void => {
+  const goes = (entry: IndexEntry): void => {
     victims.push(entry);
     excess.charge(-entry[1].bytes);
     freeEntries--;

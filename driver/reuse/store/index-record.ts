@@ -28,7 +28,7 @@ export interface IndexRecord {
   readonly maker?: string;
 }
 
-export type Indexed = readonly [LineageKey, IndexRecord];
+export type IndexEntry = readonly [LineageKey, IndexRecord];
 
 export type IndexLine =
   | { readonly op: '+' | '='; readonly key: LineageKey; readonly record: IndexRecord }

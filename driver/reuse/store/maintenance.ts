@@ -8,7 +8,7 @@ import type { LineageKey } from '../../ir/lineage-key.js';
 import { isFromDeadProcess } from '../../support/process-token.js';
 import { DamagedEntry, OtherFormat, readHeader } from './entry-format.js';
 import { errorCode, type FileSystem, listFolder, NOT_PLAIN, withFile } from './file-system.js';
-import { type Indexed, type IndexRecord, isKey, isOnItsWay, recordOf } from './index-record.js';
+import { type IndexEntry, type IndexRecord, isKey, isOnItsWay, recordOf } from './index-record.js';
 import type { Lease, Leases } from './lease.js';
 import { Slots } from './slots.js';
 import type { StoreFolder } from './store-folder.js';
@@ -86,7 +86,7 @@ export function rebuildIndex(parts: StoreParts): Promise<boolean> {
     const gone = [...before].filter(([key, record]) => !keys.has(key) && !isOnItsWay(record));
     const goneIds = new Set(gone.map(([, { id }]) => id));
     const slots = new Slots(OPEN_FILES);
-    const found: Indexed[] = [];
+    const found: IndexEntry[] = [];
     await Promise.all(
       [...keys].map((key) =>
         slots.run(async () => {
@@ -103,7 +103,7 @@ export function rebuildIndex(parts: StoreParts): Promise<boolean> {
 }
 
 /** Entries whose writers died after the file was in place are in place. */
-function landed(keys: ReadonlySet<LineageKey>): (entry: Indexed) => Indexed {
+function landed(keys: ReadonlySet<LineageKey>): (entry: IndexEntry) => IndexEntry {
   return ([key, record]) => {
     const { maker, ...inPlace } = record;
     return [key, maker !== undefined && keys.has(key) ? inPlace : record];
@@ -184,7 +184,10 @@ async function withIndexLease(
 }
 
 /** Removes files and then their lines, a batch at a time, so that others see soon what is free. */
-export async function dropEntries(parts: StoreParts, entries: readonly Indexed[]): Promise<number> {
+export async function dropEntries(
+  parts: StoreParts,
+  entries: readonly IndexEntry[],
+): Promise<number> {
   const { files, folder, index } = parts;
   const slots = new Slots(OPEN_FILES);
   let dropped = 0;

@@ -9,7 +9,7 @@ import { randomBytes } from 'node:crypto';
 import type { LineageKey } from '../../ir/lineage-key.js';
 import { errorCode, type FileSystem, NOT_PLAIN, type OpenFile, withFile } from './file-system.js';
 import {
-  type Indexed,
+  type IndexEntry,
   type IndexLine,
   type IndexRecord,
   parseLine,
@@ -87,7 +87,7 @@ export class StoreIndex {
     }
   }
 
-  async remove(entries: readonly Indexed[]): Promise<void> {
+  async remove(entries: readonly IndexEntry[]): Promise<void> {
     const lines = entries.map(([key, { id }]) => removedLine(key, id));
     await this.#append(lines, false, () =>
       entries.every(([key, { id }]) => this.records.get(key)?.id !== id),
@@ -139,7 +139,7 @@ export class StoreIndex {
    */
   async replace(
     made: string,
-    choose: (records: ReadonlyMap<LineageKey, IndexRecord>) => Indexed[],
+    choose: (records: ReadonlyMap<LineageKey, IndexRecord>) => IndexEntry[],
   ): Promise<void> {
     const old = await this.#openOld();
     try {
@@ -242,7 +242,7 @@ function isNoFile(error: unknown): boolean {
   return ['ENOENT', NOT_PLAIN].includes(errorCode(error) ?? '');
 }
 
-async function writeIndex(file: OpenFile, records: readonly Indexed[]): Promise<void> {
+async function writeIndex(file: OpenFile, records: readonly IndexEntry[]): Promise<void> {
   const madeMs = String(Date.now()).padStart(13, '0');
   let text = `reprise-index 1 ${randomBytes(8).toString('hex')} ${madeMs}\n`;
   for (const [key, record] of records) {

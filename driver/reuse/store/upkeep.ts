@@ -5,7 +5,7 @@
  */
 import { chooseVictims } from './eviction.js';
 import { errorCode } from './file-system.js';
-import type { Indexed } from './index-record.js';
+import type { IndexEntry } from './index-record.js';
 import {
   dropEntries,
   listKeys,
@@ -28,7 +28,7 @@ export function isFull(error: unknown): boolean {
 }
 
 /** What is too old or over the limits, cheapest loss first. */
-export function overLimits({ index }: StoreParts, limits: StoreLimits): Indexed[] {
+export function overLimits({ index }: StoreParts, limits: StoreLimits): IndexEntry[] {
   return chooseVictims(index.records, {
     freeBytes: index.bytes - limits.maxBytes,
     freeEntries: index.records.size - limits.maxEntries,
@@ -40,7 +40,10 @@ export function overLimits({ index }: StoreParts, limits: StoreLimits): Indexed[
  * Drops what is over the limits and what crashes left, and makes the index agree with the files.
  * @returns what went @throws the file system's error
  */
-export async function collectGarbage(parts: StoreParts, limits: StoreLimits): Promise<Indexed[]> {
+export async function collectGarbage(
+  parts: StoreParts,
+  limits: StoreLimits,
+): Promise<IndexEntry[]> {
   await sweep(parts);
   await sweepQuarantine(parts, limits.maxBytes * QUARANTINE_SHARE);
   // Without room for a new index the old one says well enough what to drop first.

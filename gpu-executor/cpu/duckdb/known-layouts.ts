@@ -21,7 +21,7 @@ export interface KnownLayout {
 }
 
 /** As it is in the file: the columns of many files are the same, and are there once. */
-interface Stored {
+interface StoredLayouts {
   readonly version: number;
   readonly columns: readonly (readonly LayoutColumn[])[];
   /** Digest, rows, place among `columns`; oldest first. */
@@ -64,7 +64,7 @@ function pathNow(): string {
   return join(env.home(), 'layouts.json');
 }
 
-function packed(all: ReadonlyMap<string, KnownLayout>): Stored {
+function packed(all: ReadonlyMap<string, KnownLayout>): StoredLayouts {
   const places = new Map<string, number>();
   const columns: (readonly LayoutColumn[])[] = [];
   const files = [...all].slice(-MAX_FILES).map(([digest, layout]) => {
@@ -83,10 +83,10 @@ function packed(all: ReadonlyMap<string, KnownLayout>): Stored {
 function parse(text: string): ReadonlyMap<string, KnownLayout> {
   const known = new Map<string, KnownLayout>();
   try {
-    const stored = JSON.parse(text) as Partial<Stored> | null;
+    const stored = JSON.parse(text) as Partial<StoredLayouts> | null;
     if (stored?.version !== VERSION || !Array.isArray(stored.files)) return known;
     const columns = (stored.columns ?? []).map((some) => (isColumns(some) ? some : undefined));
-    for (const [digest, rows, place] of stored.files as Stored['files']) {
+    for (const [digest, rows, place] of stored.files as StoredLayouts['files']) {
       const own = columns[place];
       if (own === undefined || typeof digest !== 'string' || !Number.isSafeInteger(rows)) continue;
       if (rows >= 0) known.set(digest, { columns: own, rows });

@@ -86,7 +86,7 @@ export class Layouts {
     format: FrameFormat,
     given: readonly Identity[],
     options: ReadOptions = {},
-  ): Promise<Agreed> {
+  ): Promise<FileTable> {
     const alone: FileLayout[] = [];
     for (const file of given) alone.push(await this.file(format, file, options));
     const paths = given.map((file) => file.path);
@@ -191,7 +191,7 @@ export class Layouts {
 type Identity = Pick<FrameFile, 'path' | 'digest' | 'bytes' | 'partition'>;
 
 /** Files as one table. */
-export interface Agreed extends Table {
+export interface FileTable extends Table {
   /** As they are, rows that are left out among them. */
   readonly files: readonly FileLayout[];
   readonly layout: SourceLayout;

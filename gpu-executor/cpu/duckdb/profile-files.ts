@@ -13,7 +13,6 @@ import type {
 import { inGroups } from './column-groups.js';
 import type { ProfileContext } from './expression-types.js';
 import {
-  type Asked,
   aggregateItems,
   askedOf,
   type Counts,
@@ -25,6 +24,7 @@ import {
   runScan,
   type Scan,
   scanOf,
+  type TypedRequest,
 } from './profile.js';
 import { numberedRelation, type SourceLayout } from './scan.js';
 import { textOf } from './types.js';
@@ -74,10 +74,13 @@ export async function profileEachFile(
 /** `[file][request]`; columns with NaN or infinities are scanned again, as in `profile.ts`. */
 async function countsByFile(
   scan: FileScan,
-  asked: readonly Asked[],
+  asked: readonly TypedRequest[],
   rows: readonly number[],
 ): Promise<Counts[][]> {
-  const aggregate = async (some: readonly Asked[], filtered: boolean): Promise<Counts[][]> => {
+  const aggregate = async (
+    some: readonly TypedRequest[],
+    filtered: boolean,
+  ): Promise<Counts[][]> => {
     const groups = await inGroups(some, scan, async (group) => [
       await aggregateByFile(scan, group, rows, filtered),
     ]);
@@ -94,7 +97,7 @@ async function countsByFile(
 
 async function aggregateByFile(
   scan: FileScan,
-  asked: readonly Asked[],
+  asked: readonly TypedRequest[],
   rows: readonly number[],
   filtered: boolean,
 ): Promise<Counts[][]> {
@@ -132,7 +135,7 @@ const STATEMENT_CELLS = 8_000_000;
 /** `[request][file]`: columnar formats read only the columns a statement groups by. */
 async function inStatements(
   scan: FileScan,
-  asked: readonly Asked[],
+  asked: readonly TypedRequest[],
   files: number,
 ): Promise<Listing[][]> {
   const most = Math.max(1, Math.floor(STATEMENT_CELLS / Math.max(1, scan.rows)));
@@ -146,7 +149,7 @@ async function inStatements(
 /** `[request][file]` in one statement: for text formats every scan parses everything. */
 async function listingsByFile(
   scan: FileScan,
-  asked: readonly Asked[],
+  asked: readonly TypedRequest[],
   files: number,
 ): Promise<Listing[][]> {
   if (asked.length === 0) return [];
@@ -158,7 +161,7 @@ async function listingsByFile(
     keys.length === 1
       ? '0'
       : `CASE ${keys.map((key, i) => `WHEN grouping(${key}) = 0 THEN ${i}`).join(' ')} END`;
-  const perRequest = (item: (request: Asked, i: number) => string): string =>
+  const perRequest = (item: (request: TypedRequest, i: number) => string): string =>
     asked.length === 1
       ? item(asked[0]!, 0)
       : `CASE w ${asked.map((request, i) => `WHEN ${i} THEN ${item(request, i)}`).join(' ')} END`;

@@ -22,7 +22,7 @@ const VALUE_ERROR =
   /^(Conversion|Out of Range|Invalid Input|Mismatch Type) Error: (?!Failed to read|Perfect hash)/i;
 
 /** A request with what DuckDB knows of its expression. */
-export interface Asked extends ProfileRequest {
+export interface TypedRequest extends ProfileRequest {
   readonly engineType: string;
   readonly operand: string;
 }
@@ -57,7 +57,7 @@ export async function profileSource(
   const scan = scanOf(context, source, relation(layout));
   const columnar = scan.isColumnar;
   const grouped = asked.filter((request) => request.top > 0);
-  const profiles = new Map<Asked, Partial<ColumnProfile>>();
+  const profiles = new Map<TypedRequest, Partial<ColumnProfile>>();
   if (columnar) {
     for (const request of grouped) profiles.set(request, await vocabulary(scan, request));
   } else if (grouped.length > 0) {
@@ -79,7 +79,7 @@ export async function askedOf(
   context: ProfileContext,
   source: FrameSource,
   requests: readonly ProfileRequest[],
-): Promise<Asked[]> {
+): Promise<TypedRequest[]> {
   const types = await expressionTypes(context, source, requests);
   return requests.map((request, i) => {
     return { ...request, engineType: types[i]!, operand: `(${request.sql}\n)` };
@@ -96,7 +96,7 @@ export function scanOf({ database }: ProfileContext, source: FrameSource, from: 
 
 /** A profile of what is known, and defaults for what was not asked. */
 export function completed(
-  request: Asked,
+  request: TypedRequest,
   known: Partial<ColumnProfile>,
   rows: number,
 ): ColumnProfile {
@@ -122,7 +122,7 @@ type Statistics = Counts & Pick<ColumnProfile, 'quantiles'>;
  * values in DuckDB's order, so plain minima and maxima tell whether a column has any; only then is
  * it scanned again with filters, which cost five times more.
  */
-async function statistics(scan: Scan, asked: readonly Asked[]): Promise<Statistics[]> {
+async function statistics(scan: Scan, asked: readonly TypedRequest[]): Promise<Statistics[]> {
   const plain = await inGroups(asked, scan, (some) => aggregate(scan, some, false));
   const doubtful = asked.filter((_, i) => isDoubtful(plain[i]!));
   const filtered = await inGroups(doubtful, scan, (some) => aggregate(scan, some, true));
@@ -148,7 +148,7 @@ export function isDoubtful({ min, max }: Counts): boolean {
 
 async function aggregate(
   scan: Scan,
-  asked: readonly Asked[],
+  asked: readonly TypedRequest[],
   filtered: boolean,
 ): Promise<Counts[]> {
   if (asked.length === 0) return [];
@@ -171,7 +171,7 @@ async function aggregate(
 
 /** Select items: the expressions, and four cells for each (present, infinite, least, greatest). */
 export function aggregateItems(
-  asked: readonly Asked[],
+  asked: readonly TypedRequest[],
   filtered: boolean,
 ): { readonly inner: readonly string[]; readonly outer: readonly string[] } {
   const inner = asked.map((request, i) => {
@@ -192,7 +192,7 @@ export function aggregateItems(
 }
 
 /** The cells of `aggregateItems`, which follow one other cell. */
-export function countsOf(asked: readonly Asked[], row: Row, rows: number): Counts[] {
+export function countsOf(asked: readonly TypedRequest[], row: Row, rows: number): Counts[] {
   return asked.map((_, i) => {
     const [present, infinite, min, max] = row.slice(1 + 4 * i, 5 + 4 * i);
     return {
@@ -217,24 +217,24 @@ export function otherRows(expected: number, got: number): DataError {
   );
 }
 
-function isNumeric({ engineType }: Asked): boolean {
+function isNumeric({ engineType }: TypedRequest): boolean {
   const type = columnType(engineType);
   return type === 'number' || type === 'boolean';
 }
 
-function isFloat({ engineType }: Asked): boolean {
+function isFloat({ engineType }: TypedRequest): boolean {
   return engineType === 'FLOAT' || engineType === 'DOUBLE';
 }
 
 /** Value to group by: -0 and 0 are one, and so are all NaN. */
-export function groupKey(request: Asked): string {
+export function groupKey(request: TypedRequest): string {
   return isFloat(request)
     ? `nullif(CAST(${request.operand} AS DOUBLE) + 0, CAST('NaN' AS DOUBLE))`
     : request.operand;
 }
 
 /** The vocabulary of one expression and, from the same groups, its counts and range. */
-async function vocabulary(scan: Scan, request: Asked): Promise<Partial<ColumnProfile>> {
+async function vocabulary(scan: Scan, request: TypedRequest): Promise<Partial<ColumnProfile>> {
   const float = isFloat(request);
   const range = (name: string): string =>
     isNumeric(request)
@@ -262,7 +262,10 @@ async function vocabulary(scan: Scan, request: Asked): Promise<Partial<ColumnPro
   };
 }
 
-async function vocabulariesAtOnce(scan: Scan, asked: readonly Asked[]): Promise<Vocabulary[]> {
+async function vocabulariesAtOnce(
+  scan: Scan,
+  asked: readonly TypedRequest[],
+): Promise<Vocabulary[]> {
   const keys = asked.map((_, i) => `k${i}`);
   const inner = asked.map((request, i) => `${groupKey(request)} AS k${i}`).join(', ');
   const sets = keys.map((key) => `(${key})`).join(', ');
@@ -289,7 +292,11 @@ async function vocabulariesAtOnce(scan: Scan, asked: readonly Asked[]): Promise<
 }
 
 /** Runs a scan; an error in one expression's values names that expression. */
-export async function runScan(scan: Scan, sql: string, asked: readonly Asked[]): Promise<Row[]> {
+export async function runScan(
+  scan: Scan,
+  sql: string,
+  asked: readonly TypedRequest[],
+): Promise<Row[]> {
   scan.database.scans++;
   try {
     return await scan.database.query(sql, `data: reading ${scan.files}`);

@@ -134,13 +134,13 @@ function statedOf(schema: Readonly<Record<string, SchemaType>>): ReadonlySet<str
   return new Set(Object.keys(schema));
 }
 
-interface Checked {
+interface CellCounts {
   readonly rows: number;
   readonly cells: ReadonlyMap<string, number>;
 }
 
 /** Rows, and the kinds of cells of every column over all of them. */
-async function checked(scan: TextScan, isByPlace = false): Promise<Checked> {
+async function checked(scan: TextScan, isByPlace = false): Promise<CellCounts> {
   const every = (check: Check): Map<string, Check> =>
     new Map(scan.names.map((name) => [name, check]));
   const sampled = Math.min(SAMPLE_ROWS, Math.max(100, SAMPLE_CELLS / (scan.names.length + 1)));
@@ -151,7 +151,7 @@ async function checked(scan: TextScan, isByPlace = false): Promise<Checked> {
       return [name, checkFor(cells, scan)];
     }),
   );
-  const merged = (found: Checked): Checked => ({
+  const merged = (found: CellCounts): CellCounts => ({
     rows: found.rows,
     cells: new Map([...found.cells].map(([name, own]) => [name, own | sample.cells.get(name)!])),
   });
@@ -162,7 +162,7 @@ async function checked(scan: TextScan, isByPlace = false): Promise<Checked> {
         check !== 'text' && isDoubtful(name) ? 'kinds' : check,
       ]),
     );
-  let found: Checked;
+  let found: CellCounts;
   try {
     found = await count(scan, checks, isByPlace);
   } catch (cause) {
@@ -236,7 +236,7 @@ async function count(
   checks: ReadonlyMap<string, Check>,
   isByPlace: boolean,
   limit?: number,
-): Promise<Checked> {
+): Promise<CellCounts> {
   const all = [...checks.keys()];
   const looked = all.filter((name) => checks.get(name) === 'kinds');
   const isWide = looked.length > MOST_SIDE_BY_SIDE;

@@ -5,8 +5,8 @@
 import {
   bestCoefficient,
   coordinateDescent,
-  type Descended,
   type DescentEnd,
+  type DescentResult,
   descentEnd,
   dualityGap,
   outputOf,
@@ -35,12 +35,12 @@ export class Descent {
     this.#gap = dualityGap(system, this.#w, this.#products);
   }
 
-  run(): Descended {
+  run(): DescentResult {
     while (!this.#isDone()) this.#sweep();
     return { w: this.#w, gap: this.#gap };
   }
 
-  async runAsync(): Promise<Descended> {
+  async runAsync(): Promise<DescentResult> {
     let since = performance.now();
     while (!this.#isDone()) {
       this.#sweep();

@@ -1,6 +1,6 @@
 /** Fits outside a group, each made and solved in one buffer; as many at once as its kind allows. */
 import type { OpDef } from '../../../driver/ir/op-def.js';
-import { type Descended, descentEnd } from '../../../driver/operators/coordinate-descent.js';
+import { type DescentResult, descentEnd } from '../../../driver/operators/coordinate-descent.js';
 import { foldElasticNet, penalisedFold } from '../../../driver/operators/fold-elastic-net.js';
 import { foldLeastNorm, putSolution } from '../../../driver/operators/fold-least-norm.js';
 import { foldRidge, penalise } from '../../../driver/operators/fold-ridge.js';
@@ -68,7 +68,7 @@ function eigenSolver(system: FoldSystem, call: KernelCall, blas: Blas): Solver {
 function descentSolver(system: FoldSystem, call: KernelCall): Solver {
   mirror(system);
   const descent = new Descent(penalisedFold(system, call), descentEnd(call.attrs));
-  const put = ({ w, gap }: Descended): number => {
+  const put = ({ w, gap }: DescentResult): number => {
     system.right.set(w);
     return gap;
   };
