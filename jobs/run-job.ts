@@ -10,7 +10,7 @@ import { env } from '../driver/support/env.js';
 import { packageVersion } from '../driver/support/package-root.js';
 import type { Job } from './job-file/job.js';
 import { type OpenJob, type RunJobOptions, withOpenJob } from './open-job.js';
-import { lineageNodes, runProgram } from './runs/lineage-nodes.js';
+import { lineageNodes, programOf } from './runs/lineage-nodes.js';
 import { Phases } from './runs/phases.js';
 import type { RunRecord } from './runs/record.js';
 import { newRunId } from './runs/run-id.js';
@@ -86,7 +86,7 @@ async function runIn(
     memory,
     cache: cacheUsage(session.cache),
     lineage: lineageNodes(statistics),
-    program: runProgram(statistics, outputs, env.store() ?? null),
+    program: programOf(statistics, outputs, env.store() ?? null),
     timeline: statistics.timeline().map(({ lane, name, start, end }) => ({
       lane,
       name,

@@ -7,7 +7,7 @@
 import type { DType } from '../ir/dtype.js';
 import type { Expr } from '../ir/expr.js';
 import type { Value } from '../ir/value.js';
-import type { Candidate } from '../support/budget.js';
+import type { BudgetItem } from '../support/budget.js';
 
 /**
  * `pending`: claimed, being computed. `cached`: the value is in memory, or a handle names it in a
@@ -26,7 +26,7 @@ export interface SpillFile {
   readonly tag: Buffer;
 }
 
-export interface CacheEntry extends Candidate {
+export interface CacheEntry extends BudgetItem {
   /** Of a resting entry a node that holds nothing, see `resting.ts`. */
   expr: Expr;
   /** Of the node it was put under. */

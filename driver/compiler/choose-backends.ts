@@ -14,8 +14,8 @@ import type { Expr } from '../ir/expr.js';
 import { MinCut, UNCUTTABLE } from './min-cut.js';
 import type { PassContext } from './pass.js';
 import {
-  type Candidate,
-  candidatesOf,
+  type MovableNode,
+  movableNodes,
   type PlacementProblem,
   type TravellingValue,
 } from './placement-problem.js';
@@ -36,9 +36,9 @@ export function chooseBackends(plan: Plan, context: PassContext): Choices | unde
   const { local, blocks, devices, policy } = context;
   if (blocks === local && devices.length === 0) return undefined;
   if (policy === 'blocks') return undefined;
-  const problem = candidatesOf(plan, context);
+  const problem = movableNodes(plan, context);
   if (problem.candidates.length > MAX_CANDIDATES) return undefined;
-  const labels = new Map<Candidate, Backend>();
+  const labels = new Map<MovableNode, Backend>();
   for (const candidate of problem.candidates) labels.set(candidate, startAt(candidate, local));
   if (policy === 'cost') {
     const backends = [local, ...(blocks === local ? [] : [blocks]), ...devices];
@@ -47,7 +47,7 @@ export function chooseBackends(plan: Plan, context: PassContext): Choices | unde
   return new Map([...labels].map(([candidate, backend]) => [candidate.expr, backend]));
 }
 
-function startAt({ allowed, expr }: Candidate, local: Backend): Backend {
+function startAt({ allowed, expr }: MovableNode, local: Backend): Backend {
   const first = allowed.includes(local) ? local : allowed[0];
   if (first === undefined)
     throw new InternalError(`placement: expected a backend that may run ${expr.op.name}`);
@@ -58,7 +58,7 @@ function startAt({ allowed, expr }: Candidate, local: Backend): Backend {
 function improve(
   problem: PlacementProblem,
   backends: readonly Backend[],
-  labels: Map<Candidate, Backend>,
+  labels: Map<MovableNode, Backend>,
   context: PassContext,
 ): void {
   for (let round = 0; round < MAX_ROUNDS; round++) {
@@ -77,7 +77,7 @@ function swap(
   problem: PlacementProblem,
   here: Backend,
   there: Backend,
-  labels: Map<Candidate, Backend>,
+  labels: Map<MovableNode, Backend>,
   context: PassContext,
 ): boolean {
   const free = problem.candidates.filter((candidate) => {
@@ -103,16 +103,16 @@ class SwapNetwork {
   readonly #problem: PlacementProblem;
   readonly #here: Backend;
   readonly #there: Backend;
-  readonly #labels: ReadonlyMap<Candidate, Backend>;
+  readonly #labels: ReadonlyMap<MovableNode, Backend>;
   readonly #context: PassContext;
   readonly #cut = new MinCut();
-  readonly #vertexOf = new Map<Candidate, number>();
+  readonly #vertexOf = new Map<MovableNode, number>();
 
   constructor(
     problem: PlacementProblem,
     here: Backend,
     there: Backend,
-    labels: ReadonlyMap<Candidate, Backend>,
+    labels: ReadonlyMap<MovableNode, Backend>,
     context: PassContext,
   ) {
     this.#problem = problem;
@@ -123,7 +123,7 @@ class SwapNetwork {
   }
 
   /** For each free candidate, whether it goes `there`. */
-  solve(free: readonly Candidate[]): boolean[] {
+  solve(free: readonly MovableNode[]): boolean[] {
     for (const candidate of free) this.#vertexOf.set(candidate, this.#cut.vertex());
     for (const candidate of free) this.#addWork(candidate);
     for (const value of this.#problem.values) this.#addTransfers(value);
@@ -132,7 +132,7 @@ class SwapNetwork {
     return free.map((candidate) => sides[this.#vertexOf.get(candidate)!]!);
   }
 
-  #addWork(candidate: Candidate): void {
+  #addWork(candidate: MovableNode): void {
     const vertex = this.#vertexOf.get(candidate)!;
     const cost = (backend: Backend): number =>
       candidate.allowed.includes(backend) ? ticks(candidate.seconds(backend)) : UNCUTTABLE;
@@ -185,11 +185,11 @@ class SwapNetwork {
   }
 
   /** A backend that is started by segments is started once a wave. */
-  #addStarts(free: readonly Candidate[]): void {
+  #addStarts(free: readonly MovableNode[]): void {
     for (const backend of [this.#here, this.#there]) {
       const seconds = this.#context.costs.start(backend).seconds;
       if (seconds === 0) continue;
-      const byWave = new Map<number, Candidate[]>();
+      const byWave = new Map<number, MovableNode[]>();
       for (const candidate of free) {
         if (!candidate.isSink) continue;
         const known = byWave.get(candidate.wave);

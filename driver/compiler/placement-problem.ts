@@ -12,7 +12,7 @@ import type { Plan, PlanNode } from './plan.js';
 import { DATA_BYTES, isHostData, makesMoreThanItReads, rowRuleOn } from './row-blocks.js';
 
 /** A node with a choice, or one that can't run locally. */
-export interface Candidate {
+export interface MovableNode {
   readonly expr: Expr;
   readonly allowed: readonly Backend[];
   /** A reduction: its result is small and comes to the host by itself. */
@@ -28,9 +28,9 @@ export interface TravellingValue {
   /** @units bytes */
   readonly bytes: number;
   /** The candidate that makes it, or undefined when it is at `at` already. */
-  readonly producer: Candidate | undefined;
+  readonly producer: MovableNode | undefined;
   readonly at: Backend;
-  readonly readers: readonly Candidate[];
+  readonly readers: readonly MovableNode[];
   /** Backends that read it whatever is chosen. */
   readonly readAt: readonly Backend[];
   /** Plans expected to read it after this one; they share the cost of a transfer that is kept. */
@@ -40,18 +40,18 @@ export interface TravellingValue {
 }
 
 export interface PlacementProblem {
-  readonly candidates: readonly Candidate[];
+  readonly candidates: readonly MovableNode[];
   readonly values: readonly TravellingValue[];
 }
 
-export function candidatesOf(plan: Plan, context: PassContext): PlacementProblem {
+export function movableNodes(plan: Plan, context: PassContext): PlacementProblem {
   return new ProblemBuilder(plan, context).build();
 }
 
 class ProblemBuilder {
   readonly #plan: Plan;
   readonly #context: PassContext;
-  readonly #candidates = new Map<Expr, Candidate>();
+  readonly #candidates = new Map<Expr, MovableNode>();
   readonly #waves = new Map<Expr, number>();
   /** Waves that read each node by rows, through nodes that may be blocked. */
   readonly #reading = new Map<Expr, Set<number>>();
@@ -148,8 +148,8 @@ class ProblemBuilder {
   }
 
   #values(): TravellingValue[] {
-    const readers = new Map<Expr, { candidates: Candidate[]; fixed: Set<Backend> }>();
-    const read = (expr: Expr): { candidates: Candidate[]; fixed: Set<Backend> } => {
+    const readers = new Map<Expr, { candidates: MovableNode[]; fixed: Set<Backend> }>();
+    const read = (expr: Expr): { candidates: MovableNode[]; fixed: Set<Backend> } => {
       const known = readers.get(expr) ?? { candidates: [], fixed: new Set<Backend>() };
       readers.set(expr, known);
       return known;
@@ -171,7 +171,7 @@ class ProblemBuilder {
 
   #travels(
     expr: Expr,
-    readers: readonly Candidate[],
+    readers: readonly MovableNode[],
     readAt: readonly Backend[],
   ): TravellingValue[] {
     const producer = this.#candidates.get(expr);
@@ -192,7 +192,7 @@ class ProblemBuilder {
     ];
   }
 
-  #hasDevice({ allowed }: Candidate): boolean {
+  #hasDevice({ allowed }: MovableNode): boolean {
     return allowed.some((backend) => this.#context.devices.includes(backend));
   }
 

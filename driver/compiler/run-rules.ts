@@ -10,13 +10,13 @@ import type { OpDef } from '../ir/op-def.js';
 import type { Rule, RuleContext } from './rule.js';
 
 /** Where results are kept: on the nodes, where a look finds them, or beside them. */
-export interface Memo {
+export interface RuleResults {
   get(expr: Expr): Expr | undefined;
   set(expr: Expr, simplified: Expr): void;
 }
 
 /** On the nodes themselves; for the one rule list of the session. */
-export const nodeMemo: Memo = {
+export const nodeMemo: RuleResults = {
   get: (expr) => expr.simplified,
   set: (expr, simplified) => {
     expr.simplified = simplified;
@@ -24,7 +24,7 @@ export const nodeMemo: Memo = {
 };
 
 export interface RunRulesOptions {
-  readonly memo?: Memo;
+  readonly memo?: RuleResults;
   /** Checks each rule's result. */
   readonly verify?: boolean;
   /** Called after each rule that changed the plan, with the plan's roots as they now stand. */
@@ -84,7 +84,7 @@ export function runRules(
 class RuleRun {
   readonly #roots: Expr[];
   readonly #table: RuleTable;
-  readonly #memo: Memo;
+  readonly #memo: RuleResults;
   readonly #verify: boolean;
   readonly #onRule: RunRulesOptions['onRule'];
   readonly #context: RuleContext;
@@ -99,7 +99,7 @@ class RuleRun {
     roots: readonly Expr[],
     maker: NodeMaker,
     table: RuleTable,
-    memo: Memo,
+    memo: RuleResults,
     options: RunRulesOptions,
   ) {
     this.#roots = [...roots];

@@ -15,13 +15,13 @@ export const LINEAGE_FORMAT = 'reprise-lineage';
 export const LINEAGE_VERSION = 4;
 
 /** JSON; a number it can't write is `{"$number": "NaN"}`; a key starting with `$` gets another. */
-export type StoredValue =
+export type LineageValue =
   | number
   | string
   | boolean
   | null
-  | readonly StoredValue[]
-  | { readonly [key: string]: StoredValue };
+  | readonly LineageValue[]
+  | { readonly [key: string]: LineageValue };
 
 /** A literal's cells: little-endian, deflated, base64; null when only the digest is kept. */
 export interface StoredLiteral {
@@ -57,7 +57,7 @@ export interface StoredLineage {
 }
 
 /** Fields come sorted, so that equal attributes are equal text. */
-export function toJson(value: AttrValue): StoredValue {
+export function toJson(value: AttrValue): LineageValue {
   if (typeof value === 'number') {
     return Number.isFinite(value) ? (value === 0 ? 0 : value) : { $number: String(value) };
   }
@@ -71,10 +71,10 @@ export function toJson(value: AttrValue): StoredValue {
   );
 }
 
-export function fromJson(value: StoredValue): AttrValue {
+export function fromJson(value: LineageValue): AttrValue {
   if (value === null || typeof value !== 'object') return value;
   if (Array.isArray(value)) return value.map(fromJson);
-  const record = value as { readonly [key: string]: StoredValue };
+  const record = value as { readonly [key: string]: LineageValue };
   if (typeof record.$number === 'string') return Number(record.$number);
   return Object.fromEntries(
     Object.entries(record).map(([key, field]) => [

@@ -3,13 +3,13 @@
  * them. Invariant: those used longest ago go once all of them as text are longer than
  * `MAX_CHARACTERS`; what is being computed stays.
  */
-import { Budget, type Candidate, leastRecentlyUsed } from '../support/budget.js';
+import { Budget, type BudgetItem, leastRecentlyUsed } from '../support/budget.js';
 import type { SharedWork } from '../support/shared-work.js';
 import type { Json } from './store/entry-format.js';
 
 const MAX_CHARACTERS = 32 * 1024 * 1024;
 
-interface Memo extends Candidate, SharedWork<Json> {
+interface Memo extends BudgetItem, SharedWork<Json> {
   readonly key: string;
   /** 0 while it is being computed. */
   characters: number;

@@ -15,7 +15,7 @@ import { memoryShares } from '../support/memory.js';
 import { type EvictionPolicy, evictionPolicy } from './eviction-policy.js';
 import { readSpillFile, writeSpillFile } from './spill-file.js';
 import { makeSpillFolder, removeSpillFolder, sweepSpillFolders } from './spill-folder.js';
-import { describe } from './store/file-system.js';
+import { describeError } from './store/file-system.js';
 import { Slots } from './store/slots.js';
 import { TransferRate } from './transfer-rate.js';
 
@@ -208,14 +208,14 @@ export class SpillTier {
   #trouble(doing: string, error: unknown): void {
     if (this.disabledReason !== undefined) return;
     this.#warn(doing, error);
-    this.disabledReason = describe(error);
+    this.disabledReason = describeError(error);
   }
 
   #warn(doing: string, error: unknown): void {
     if (this.#warned.has(doing) || this.disabledReason === 'closed') return;
     this.#warned.add(doing);
     const what = doing === 'writing' ? 'evicted values are computed again' : 'it is computed again';
-    this.#options.onWarning?.(`spilling: ${doing} ended with ${describe(error)}; ${what}`);
+    this.#options.onWarning?.(`spilling: ${doing} ended with ${describeError(error)}; ${what}`);
   }
 }
 

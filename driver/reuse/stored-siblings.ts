@@ -12,7 +12,7 @@ import { checkedDType, dtypeAttr } from '../ir/dtype.js';
 import { type Expr, type NodeMaker, topological } from '../ir/expr.js';
 import { lineageKey } from '../ir/lineage-key.js';
 import type { OpDef } from '../ir/op-def.js';
-import { fromJson, type StoredValue, toJson } from '../lineage/stored-lineage.js';
+import { fromJson, type LineageValue, toJson } from '../lineage/stored-lineage.js';
 import { opByName, ops } from '../operators/index.js';
 import type { DurableStore } from './store/durable-store.js';
 
@@ -92,7 +92,7 @@ function inputName(op: OpDef, key: Expr): string {
 }
 
 /** `[key, rows, cols, dtype]` of a leaf, or `[operator, version, attributes, operands..]`. */
-type Form = readonly StoredValue[];
+type Form = readonly LineageValue[];
 
 const MAX_DEPTH = 4;
 const MAX_NODES = 256;

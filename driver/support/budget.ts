@@ -27,7 +27,7 @@ export const leastRecentlyUsed: VictimRule<{ readonly usedAt: number }> = {
 };
 
 /** What may stand in a budget, in one at a time. */
-export interface Candidate {
+export interface BudgetItem {
   /** The budget it stands in; set by that alone. */
   budget: object | undefined;
 }
@@ -41,7 +41,7 @@ interface Place<Item> {
 /** What was removed is held in its place until so many were, and they are half of all. */
 const MIN_REMOVED = 32;
 
-export class Budget<Item extends Candidate> {
+export class Budget<Item extends BudgetItem> {
   /** Held now, candidates or not. @units bytes */
   bytes = 0;
   /** Set anew by the owner where it changes. @units bytes */

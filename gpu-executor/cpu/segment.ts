@@ -8,7 +8,7 @@ import type { Segment, SegmentPart, SegmentResult } from '../../driver/backend/b
 import { InternalError } from '../../driver/errors.js';
 import { denseBytes, type Expr } from '../../driver/ir/expr.js';
 import type { DenseMatrix, Value } from '../../driver/ir/value.js';
-import { isScanned, type Pass, runInTurn, type StreamContext, scanCount } from './stream.js';
+import { isScanned, runInTurn, type StreamContext, type StreamPass, scanCount } from './stream.js';
 import { evaluateAsync } from './whole.js';
 
 /** Host values of at least this size are data: reducing them is a pass. @units bytes */
@@ -141,7 +141,7 @@ class SegmentRun {
    * none join others of equally many rows. Parts of one data set (its files) are frames of their
    * own, so each is read by itself.
    */
-  #sharedRows(targets: readonly Expr[]): Pass[] {
+  #sharedRows(targets: readonly Expr[]): StreamPass[] {
     let groups: SharedRows[] = [];
     for (const target of targets) {
       const scanned = this.#closure(target)!.filter(isScanned);
@@ -175,7 +175,7 @@ class SegmentRun {
   }
 
   /** Walks every row the targets need once: one pass, over however many files. */
-  async #runPasses(passes: readonly Pass[]): Promise<void> {
+  async #runPasses(passes: readonly StreamPass[]): Promise<void> {
     const results = await runInTurn(passes, this.#context);
     for (const [expr, value] of results) this.#values.set(expr, value);
     this.#passes += Math.max(1, ...passes.map(scanCount));

@@ -26,7 +26,7 @@ const READ_AHEAD = 2;
 /** From this many floating-point operations a reduction runs on the thread pool. */
 const PARALLEL_FLOPS = 2e6;
 
-export interface Pass {
+export interface StreamPass {
   /** Rows every blocked node of the pass has. */
   readonly rows: number;
   /** Sources and maps, inputs before consumers. */
@@ -52,7 +52,7 @@ export interface StreamContext extends RunContext {
  * ExecutionError
  */
 export async function runInTurn(
-  passes: readonly Pass[],
+  passes: readonly StreamPass[],
   context: StreamContext,
 ): Promise<Map<Expr, DenseMatrix>> {
   const results = new Map<Expr, DenseMatrix>();
@@ -84,7 +84,7 @@ export async function runInTurn(
 }
 
 /** Frames the pass reads. */
-export function scanCount(pass: Pass): number {
+export function scanCount(pass: StreamPass): number {
   return planScans(pass.nodes.filter(isScanned)).length;
 }
 
@@ -93,13 +93,13 @@ export function isScanned(expr: Expr): boolean {
   return expr.op.source === 'scan';
 }
 
-function cutsOf({ sinks, parts }: Pass): number[] {
+function cutsOf({ sinks, parts }: StreamPass): number[] {
   const cuts = sinks.flatMap((sink) => parts.get(sink)?.map(({ to }) => to) ?? []);
   return [...new Set(cuts)].sort((a, b) => a - b);
 }
 
 class Stream {
-  readonly #pass: Pass;
+  readonly #pass: StreamPass;
   readonly #context: StreamContext;
   readonly #pool: BufferPool;
   readonly #scans: readonly Scan[];
@@ -112,7 +112,7 @@ class Stream {
   #reading: Promise<RawChunk[]> | undefined;
   #takingIn: Promise<void> | undefined;
 
-  constructor(pass: Pass, context: StreamContext, pool: BufferPool) {
+  constructor(pass: StreamPass, context: StreamContext, pool: BufferPool) {
     this.#pass = pass;
     this.#context = context;
     this.#pool = pool;

@@ -12,7 +12,7 @@ export interface RunDifference {
   readonly before: string;
   readonly after: string;
   /** What each run answered, the first's first. */
-  readonly outcomes: readonly [Outcome, Outcome];
+  readonly outcomes: readonly [RunOutcome, RunOutcome];
   /** How far the scores are apart that both runs have; null when they have none in common. */
   readonly scores: ScoreDifference | null;
   readonly settings: readonly Change[];
@@ -27,7 +27,7 @@ export interface RunDifference {
   readonly causes: readonly CauseEffect[];
 }
 
-export interface Outcome {
+export interface RunOutcome {
   readonly engine: 'local' | 'spark';
   readonly best: RunSummary['best'];
 }
@@ -109,7 +109,7 @@ export function diffRuns(before: LoadedRun, after: LoadedRun): RunDifference {
   };
 }
 
-function outcomeOf({ folder, record }: LoadedRun): Outcome {
+function outcomeOf({ folder, record }: LoadedRun): RunOutcome {
   return { engine: record.engine, best: summarize(record, folder).best };
 }
 

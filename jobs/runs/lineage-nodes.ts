@@ -35,7 +35,7 @@ export function lineageNodes(statistics: Statistics): LineageNode[] {
  * nodes of `lineageNodes`, in their order.
  * @param outputs the nodes the answer was read from, by name
  */
-export function runProgram(
+export function programOf(
   statistics: Statistics,
   outputs: ReadonlyMap<string, Expr>,
   store: string | null,

@@ -14,7 +14,7 @@ import {
   ResourceError,
   UnsupportedError,
 } from '../../driver/errors.js';
-import type { Json, Verb, Verbs, WireError } from './wire.js';
+import type { Verb, Verbs, WireError, WireJson } from './wire.js';
 
 export interface CallOptions {
   /**
@@ -90,7 +90,7 @@ export function followProgress(
 }
 
 const ERRORS: Readonly<
-  Record<string, new (message: string, facts: Record<string, Json>) => RepriseError>
+  Record<string, new (message: string, facts: Record<string, WireJson>) => RepriseError>
 > = {
   data: DataError,
   plan: PlanError,
@@ -110,7 +110,7 @@ export function abortReason(signal: AbortSignal): Error {
 
 /** The error a reply stands for. The remote trace is kept as a fact, not in the message. */
 export function toError(error: WireError, verb: Verb): RepriseError {
-  const facts: Record<string, Json> = { backend: 'spark', verb, ...error.facts };
+  const facts: Record<string, WireJson> = { backend: 'spark', verb, ...error.facts };
   if (error.trace !== null) facts.trace = error.trace;
   const { kind, message } = error;
   if (kind === 'cancelled') return new ExecutionError(message, facts, undefined, 'CANCELLED');

@@ -18,7 +18,7 @@ import {
 } from './channel.js';
 import { decodeFrame, encodeFrame } from './frame-codec.js';
 import { pinnedAgent } from './pinned-tls.js';
-import type { Json, ReplyHeader, RequestHeader, Verb, Verbs } from './wire.js';
+import type { ReplyHeader, RequestHeader, Verb, Verbs, WireJson } from './wire.js';
 
 export interface DirectChannelOptions {
   readonly host?: string;
@@ -116,7 +116,7 @@ export class DirectChannel implements Channel {
     const header: RequestHeader = {
       id: String(this.#nextId++),
       verb,
-      args: args as unknown as Json,
+      args: args as unknown as WireJson,
       payloads: payloads.map((payload) => payload.length),
     };
     const parts = encodeFrame(header, payloads);

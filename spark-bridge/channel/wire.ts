@@ -11,13 +11,13 @@
  */
 
 /** JSON as in a header. Non-finite numbers are `{"$num": "NaN" | "Infinity" | "-Infinity"}`. */
-export type Json =
+export type WireJson =
   | number
   | string
   | boolean
   | null
-  | readonly Json[]
-  | { readonly [key: string]: Json };
+  | readonly WireJson[]
+  | { readonly [key: string]: WireJson };
 
 /** How an instruction takes one of its operands: by row blocks or whole. */
 export interface WireOperand {
@@ -29,7 +29,7 @@ export interface WireOperand {
 export interface WireInstruction {
   readonly id: number;
   readonly op: string;
-  readonly attrs: Json;
+  readonly attrs: WireJson;
   readonly operands: readonly WireOperand[];
   readonly rows: number;
   readonly cols: number;
@@ -110,7 +110,7 @@ export interface WireFrameSource {
   readonly format: string;
   readonly files: readonly WireFrameFile[];
   /** `ReadOptions` of `driver/frame/read-options.ts`; null when nothing was said. */
-  readonly options: Json;
+  readonly options: WireJson;
   /** What columns are read as (`TextType`) and called in the files; null where files say it. */
   readonly text:
     | readonly { readonly name: string; readonly type: string; readonly key: string }[]
@@ -147,11 +147,11 @@ export interface WireProfile {
   readonly rows: number;
   readonly missing: number;
   readonly infinite: number;
-  readonly min: Json;
-  readonly max: Json;
+  readonly min: WireJson;
+  readonly max: WireJson;
   readonly top: readonly { readonly value: string; readonly count: number }[];
   readonly distinct: number;
-  readonly quantiles: readonly Json[];
+  readonly quantiles: readonly WireJson[];
 }
 
 export interface WireExecutor {
@@ -251,7 +251,7 @@ export interface Verbs {
       path: string | null;
       format: string | null;
       /** As in the source, for a path. */
-      options: Json;
+      options: WireJson;
       source: WireFrameSource | null;
     };
     result: {
@@ -346,7 +346,7 @@ export interface WireError {
     | 'cancelled'
     | 'internal';
   readonly message: string;
-  readonly facts: Readonly<Record<string, Json>>;
+  readonly facts: Readonly<Record<string, WireJson>>;
   /** Remote stack trace, for logs. */
   readonly trace: string | null;
 }
@@ -354,13 +354,13 @@ export interface WireError {
 export interface RequestHeader {
   readonly id: string;
   readonly verb: Verb;
-  readonly args: Json;
+  readonly args: WireJson;
   readonly payloads: readonly number[];
 }
 
 export interface ReplyHeader {
   readonly id: string;
-  readonly result: Json;
+  readonly result: WireJson;
   readonly error: WireError | null;
   readonly payloads: readonly number[];
 }

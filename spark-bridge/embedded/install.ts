@@ -22,7 +22,7 @@ import {
 } from './locations.js';
 import { mavenProfile, type ShimTarget } from './spark-lines.js';
 
-export interface SetupOptions {
+export interface SparkSetupOptions {
   /** `optional`: a `SPARK_HOME` that can't be used is passed over. Default `required`. */
   readonly sparkHome?: 'required' | 'optional';
   /** Called with a line for people as the work advances. */
@@ -35,7 +35,7 @@ export interface SetupOptions {
  * @throws ConfigError without Maven or with a wrong `SPARK_HOME`, ExecutionError when Maven can't
  *   bring them
  */
-export async function installSpark(options: SetupOptions = {}): Promise<SparkInstallation> {
+export async function installSpark(options: SparkSetupOptions = {}): Promise<SparkInstallation> {
   const find = options.sparkHome === 'optional' ? () => findUsableSpark().spark : findSpark;
   const found = find();
   if (found !== undefined) return found;
@@ -88,7 +88,7 @@ export async function installSpark(options: SetupOptions = {}): Promise<SparkIns
  * @throws ConfigError without Java or Maven, ExecutionError with the compiler's errors
  */
 export async function buildShim(
-  options: SetupOptions & { readonly target?: ShimTarget } = {},
+  options: SparkSetupOptions & { readonly target?: ShimTarget } = {},
 ): Promise<string> {
   const target = options.target ?? findSpark()?.target ?? wantedSpark();
   const jar = shimJar(target);

@@ -21,12 +21,12 @@ import { formatBytes } from '../../driver/support/size.js';
 import { DirectChannel } from '../channel/direct-channel.js';
 import { createRedactor } from '../channel/redact.js';
 import { requireSubmit, type SubmitOptions, submitLaunch } from '../submit/launch.js';
-import { buildShim, installSpark, type SetupOptions } from './install.js';
+import { buildShim, installSpark, type SparkSetupOptions } from './install.js';
 import { javaArguments, logConfiguration, sparkSettings } from './java-options.js';
 import { type Launch, type LaunchParts, shimEnvironment } from './launch.js';
 import { findUsableSpark, requireJava, wantedSpark } from './locations.js';
 
-export interface EmbeddedSparkOptions extends SetupOptions {
+export interface EmbeddedSparkOptions extends SparkSetupOptions {
   /** Heap of the JVM. @units bytes, default its share of the process's */
   readonly memoryBytes?: number;
   /** Tasks at a time. Default: the machine's cores. */

@@ -14,20 +14,20 @@ import type { SessionRecord, SessionStore } from './session-store.js';
 import type { ApplicationInfo } from './types.js';
 import { checkName } from './wire.js';
 
-export interface Found {
+export interface FoundApplication {
   readonly info: ApplicationInfo;
   readonly record: SessionRecord;
 }
 
 /** Sessions of a server, or its batches. */
-export interface Verbs {
+export interface ApplicationVerbs {
   find(name: string): Promise<ApplicationInfo | undefined>;
   remove(name: string): Promise<void>;
 }
 
 export interface Creation {
   readonly client: LivyClient;
-  readonly verbs: Verbs;
+  readonly verbs: ApplicationVerbs;
   readonly store: SessionStore;
   readonly key: string;
   /** First part of the name; a random part follows. */
@@ -42,7 +42,7 @@ const POLL_FIRST_MS = 200;
 const POLL_CAP_MS = 2000;
 
 /** Asks for a session or batch once, recorded before and after. @throws the server's refusal */
-export async function createRecorded(creation: Creation): Promise<Found> {
+export async function createRecorded(creation: Creation): Promise<FoundApplication> {
   const { key, store, client } = creation;
   const name = `${creation.prefix}-${randomBytes(8).toString('hex')}`;
   checkName(name);
@@ -106,7 +106,7 @@ async function lookFor(
 /** Deletes and forgets what is recorded under `key`, if there and ours. @returns whether it was */
 export async function discardRecorded(
   client: LivyClient,
-  verbs: Verbs,
+  verbs: ApplicationVerbs,
   store: SessionStore,
   key: string,
 ): Promise<boolean> {
@@ -181,7 +181,7 @@ export interface Ending {
   readonly label: string;
   readonly record: SessionRecord;
   readonly limitMs: number;
-  readonly verbs: Verbs;
+  readonly verbs: ApplicationVerbs;
   /** What to do about it as it is now; what is not there any more is over anyway. */
   readonly next: (info: ApplicationInfo) => 'over' | 'remove' | 'wait';
 }

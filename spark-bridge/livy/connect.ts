@@ -15,7 +15,7 @@ import { createLivyChannel, type LivyChannel, type LivyChannelOptions } from './
 import { createLivyClient, type LivyClient } from './livy-client.js';
 import type { LivySession } from './livy-session.js';
 import type { PayloadStorage } from './payload-storage.js';
-import { type OpenSessionOptions, openSession } from './session-lifecycle.js';
+import { type OpenSessionOptions, openLivySession } from './session-lifecycle.js';
 import { type RunningVersions, versionsIn, versionsQuestion } from './statement-code.js';
 import { type StatementOptions, StatementRunner } from './statements.js';
 import type { LivyConnection } from './types.js';
@@ -75,7 +75,7 @@ export async function connectLivy(options: ConnectOptions): Promise<LivyLink> {
   try {
     const jars = [...(spec?.jars ?? []), ...(await jarUris(jar))];
     const sessionSpec = { ...spec, ...(jars.length > 0 ? { jars } : {}) };
-    session = await openSession(client, { ...rest, spec: sessionSpec });
+    session = await openLivySession(client, { ...rest, spec: sessionSpec });
     if (jar.by === 'upload' && !session.adopted) await upload(session, jar.path, rest);
     // Before the shim is asked anything: what a JVM loads first stays.
     if (!session.adopted) await sendBlas(client, session.name, options);

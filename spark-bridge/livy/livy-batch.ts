@@ -8,12 +8,12 @@
 import type { DirectChannel } from '../channel/direct-channel.js';
 import type { AllowedHosts } from './allowed-hosts.js';
 import {
+  type ApplicationVerbs,
   confirmEnd,
   createRecorded,
   discardRecorded,
-  type Found,
+  type FoundApplication,
   type StartOptions,
-  type Verbs,
   watchLife,
   whileStarting,
 } from './application-life.js';
@@ -85,7 +85,7 @@ export async function openBatch(client: LivyClient, options: OpenBatchOptions): 
   }
 }
 
-const batchVerbs = (client: LivyClient): Verbs => ({
+const batchVerbs = (client: LivyClient): ApplicationVerbs => ({
   find: (name) => client.findBatch(name),
   remove: (name) => client.deleteBatch(name),
 });
@@ -94,7 +94,7 @@ function requestBatch(
   client: LivyClient,
   options: OpenBatchOptions,
   offer: KeyOffer,
-): Promise<Found> {
+): Promise<FoundApplication> {
   const { key, store, signal } = options;
   const bind = options.allow.isEmpty ? 'loopback' : 'any';
   const lease = String(options.leaseSeconds ?? 120);

@@ -14,7 +14,7 @@ import {
   toError,
 } from '../channel/channel.js';
 import { decodeFrame, encodeFrame } from '../channel/frame-codec.js';
-import type { Json, ReplyHeader, RequestHeader, Verb, Verbs } from '../channel/wire.js';
+import type { ReplyHeader, RequestHeader, Verb, Verbs, WireJson } from '../channel/wire.js';
 import type { LivySession } from './livy-session.js';
 import { type Exchange, type QueueOptions, RequestQueue } from './request-queue.js';
 import { pause } from './retry.js';
@@ -50,7 +50,7 @@ export function createLivyChannel(
     statements: () => queue.statements,
     call: async (verb, args, payloads = [], callOptions = {}) => {
       if (callOptions.signal?.aborted) throw abortReason(callOptions.signal);
-      const exchange = send(queue, verb, args as Json, payloads);
+      const exchange = send(queue, verb, args as WireJson, payloads);
       const run = runOf(args);
       const status = () => channel.call('status', {});
       const stopProgress = followProgress(run, callOptions.onProgress, status, progressMs);
@@ -81,7 +81,7 @@ export function createLivyChannel(
 function send(
   queue: RequestQueue,
   verb: Verb,
-  args: Json,
+  args: WireJson,
   payloads: readonly Uint8Array[],
 ): Exchange {
   const header: RequestHeader = {

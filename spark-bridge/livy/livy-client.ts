@@ -35,7 +35,7 @@ import {
   texts,
 } from './wire.js';
 
-export interface CallOptions {
+export interface RequestOptions {
   readonly signal?: AbortSignal | undefined;
   /** @units ms */
   readonly timeoutMs?: number;
@@ -49,34 +49,34 @@ export interface LivyClient {
   readonly http: LivyHttp;
   readonly retry: Required<RetryPolicy>;
   /** Asked once. Also the health check: `/` answers with a redirect to web pages. */
-  version(options?: CallOptions): Promise<LivyVersion>;
-  features(options?: CallOptions): Promise<LivyFeatures>;
+  version(options?: RequestOptions): Promise<LivyVersion>;
+  features(options?: RequestOptions): Promise<LivyFeatures>;
   /** @throws LivyError with outcome `unknown` if it may exist: look it up by name first */
-  createSession(spec: SessionSpec, options?: CallOptions): Promise<ApplicationInfo>;
-  session(ref: LivyRef, options?: CallOptions): Promise<ApplicationInfo>;
+  createSession(spec: SessionSpec, options?: RequestOptions): Promise<ApplicationInfo>;
+  session(ref: LivyRef, options?: RequestOptions): Promise<ApplicationInfo>;
   /** Undefined when there is no such session. */
-  findSession(ref: LivyRef, options?: CallOptions): Promise<ApplicationInfo | undefined>;
-  sessions(options?: CallOptions): Promise<ApplicationInfo[]>;
+  findSession(ref: LivyRef, options?: RequestOptions): Promise<ApplicationInfo | undefined>;
+  sessions(options?: RequestOptions): Promise<ApplicationInfo[]>;
   /** The newest `lines` lines of the driver's log. */
-  sessionLog(ref: LivyRef, lines?: number, options?: CallOptions): Promise<string[]>;
+  sessionLog(ref: LivyRef, lines?: number, options?: RequestOptions): Promise<string[]>;
   /** Counts as activity, which reading does not: holds off the idle limit. */
-  connectSession(ref: LivyRef, options?: CallOptions): Promise<ApplicationInfo>;
+  connectSession(ref: LivyRef, options?: RequestOptions): Promise<ApplicationInfo>;
   /** A session that is not there counts as deleted. */
-  deleteSession(ref: LivyRef, options?: CallOptions): Promise<void>;
+  deleteSession(ref: LivyRef, options?: RequestOptions): Promise<void>;
   /** Sends a local jar (by default up to 100 MiB) to the session's class path. */
-  uploadJar(ref: LivyRef, localPath: string, options?: CallOptions): Promise<void>;
+  uploadJar(ref: LivyRef, localPath: string, options?: RequestOptions): Promise<void>;
   /** Sends a local file to the session's driver and executors, under its name. */
-  uploadFile(ref: LivyRef, localPath: string, options?: CallOptions): Promise<void>;
-  createBatch(spec: BatchSpec, options?: CallOptions): Promise<ApplicationInfo>;
-  findBatch(ref: LivyRef, options?: CallOptions): Promise<ApplicationInfo | undefined>;
-  batches(options?: CallOptions): Promise<ApplicationInfo[]>;
-  batchLog(ref: LivyRef, lines?: number, options?: CallOptions): Promise<string[]>;
-  deleteBatch(ref: LivyRef, options?: CallOptions): Promise<void>;
+  uploadFile(ref: LivyRef, localPath: string, options?: RequestOptions): Promise<void>;
+  createBatch(spec: BatchSpec, options?: RequestOptions): Promise<ApplicationInfo>;
+  findBatch(ref: LivyRef, options?: RequestOptions): Promise<ApplicationInfo | undefined>;
+  batches(options?: RequestOptions): Promise<ApplicationInfo[]>;
+  batchLog(ref: LivyRef, lines?: number, options?: RequestOptions): Promise<string[]>;
+  deleteBatch(ref: LivyRef, options?: RequestOptions): Promise<void>;
   /** @throws LivyError with outcome `unknown` when the statement may have been taken */
-  submitStatement(ref: LivyRef, code: string, options?: CallOptions): Promise<StatementInfo>;
-  statement(ref: LivyRef, id: number, options?: CallOptions): Promise<StatementInfo>;
+  submitStatement(ref: LivyRef, code: string, options?: RequestOptions): Promise<StatementInfo>;
+  statement(ref: LivyRef, id: number, options?: RequestOptions): Promise<StatementInfo>;
   /** Newest first; on servers before 0.8, which can't order, all of them. */
-  newestStatements(ref: LivyRef, count: number, options?: CallOptions): Promise<StatementInfo[]>;
+  newestStatements(ref: LivyRef, count: number, options?: RequestOptions): Promise<StatementInfo[]>;
   close(): void;
 }
 
@@ -93,7 +93,7 @@ export function createLivyClient(connection: LivyConnection): LivyClient {
     call: HttpCall,
     repeat: Repeatability,
     decode: (value: unknown, call: HttpCall) => T,
-    options: CallOptions = {},
+    options: RequestOptions = {},
   ): Promise<T> => {
     const full: HttpCall = { ...call, ...options };
     return await withRetry(async () => decode(await http.call(full), full), {
@@ -105,7 +105,7 @@ export function createLivyClient(connection: LivyConnection): LivyClient {
   const get = <T>(
     path: string,
     decode: (value: unknown, call: HttpCall) => T,
-    options?: CallOptions,
+    options?: RequestOptions,
     query?: Readonly<Record<string, string | number>>,
   ): Promise<T> =>
     send({ method: 'GET', path, ...(query ? { query } : {}) }, 'safe', decode, options);
@@ -114,12 +114,12 @@ export function createLivyClient(connection: LivyConnection): LivyClient {
     body: unknown,
     repeat: Repeatability,
     decode: (value: unknown, call: HttpCall) => T,
-    options?: CallOptions,
+    options?: RequestOptions,
   ): Promise<T> => {
     const timeoutMs = http.slowTimeoutMs;
     return send({ method: 'POST', path, body, timeoutMs }, repeat, decode, options);
   };
-  const remove = async (path: string, options?: CallOptions): Promise<void> => {
+  const remove = async (path: string, options?: RequestOptions): Promise<void> => {
     try {
       const timeoutMs = http.slowTimeoutMs;
       await send({ method: 'DELETE', path, timeoutMs }, 'safe', () => undefined, options);
@@ -142,7 +142,7 @@ export function createLivyClient(connection: LivyConnection): LivyClient {
     kind: 'jar' | 'file',
     ref: LivyRef,
     localPath: string,
-    options?: CallOptions,
+    options?: RequestOptions,
   ): Promise<void> => {
     const form = new FormData();
     form.append(kind, await openAsBlob(localPath), basename(localPath));

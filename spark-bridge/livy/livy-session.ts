@@ -4,7 +4,7 @@
  * as long as this object is open and its process lives; `close` returns only when the server says
  * that the session is over.
  */
-import { confirmEnd, type Verbs, watchLife } from './application-life.js';
+import { type ApplicationVerbs, confirmEnd, watchLife } from './application-life.js';
 import { finalError, isLivyProblem } from './errors.js';
 import type { LivyClient } from './livy-client.js';
 import { identityMismatch } from './session-identity.js';
@@ -35,7 +35,7 @@ export interface LivySession {
   close(): Promise<void>;
 }
 
-export interface SessionParts {
+export interface LivySessionParts {
   readonly info: ApplicationInfo;
   readonly record: SessionRecord;
   readonly store: SessionStore;
@@ -51,13 +51,13 @@ export function keepAliveMs(heartbeatSeconds: number, idleSeconds: number): numb
   return limits.length === 0 ? 0 : Math.max(50, (Math.min(...limits) * 1000) / 3);
 }
 
-export const sessionVerbs = (client: LivyClient): Verbs => ({
+export const sessionVerbs = (client: LivyClient): ApplicationVerbs => ({
   find: (name) => client.findSession(name),
   remove: (name) => client.deleteSession(name),
 });
 
 /** Takes over a session that is ready and starts keeping it alive. */
-export function makeSession(client: LivyClient, parts: SessionParts): LivySession {
+export function makeSession(client: LivyClient, parts: LivySessionParts): LivySession {
   const { info } = parts;
   let record = parts.record;
   let epoch = client.http.epoch();

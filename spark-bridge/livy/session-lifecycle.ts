@@ -8,7 +8,7 @@ import { ConfigError } from '../../driver/errors.js';
 import {
   createRecorded,
   discardRecorded,
-  type Found,
+  type FoundApplication,
   type StartOptions,
   whileStarting,
 } from './application-life.js';
@@ -44,7 +44,7 @@ const LOG_LINES = 40;
  *   not start in time (it is deleted first), `busy`, `auth`, `request` as Livy refuses; ConfigError
  *   for names and old servers
  */
-export async function openSession(
+export async function openLivySession(
   client: LivyClient,
   options: OpenSessionOptions,
 ): Promise<LivySession> {
@@ -86,7 +86,10 @@ export async function discardSession(
   return discardRecorded(client, sessionVerbs(client), store, key);
 }
 
-async function findOurs(client: LivyClient, record: SessionRecord): Promise<Found | undefined> {
+async function findOurs(
+  client: LivyClient,
+  record: SessionRecord,
+): Promise<FoundApplication | undefined> {
   if (record.url !== client.url) return undefined;
   const info = await client.findSession(record.name);
   if (info === undefined || identityMismatch(record, info) !== undefined) return undefined;
@@ -98,7 +101,7 @@ async function findOurs(client: LivyClient, record: SessionRecord): Promise<Foun
   return { info, record };
 }
 
-function create(client: LivyClient, options: OpenSessionOptions): Promise<Found> {
+function create(client: LivyClient, options: OpenSessionOptions): Promise<FoundApplication> {
   const { key, store, signal } = options;
   const spec = { heartbeatSeconds: HEARTBEAT_SECONDS, ...options.spec };
   return createRecorded({
@@ -116,7 +119,7 @@ function create(client: LivyClient, options: OpenSessionOptions): Promise<Found>
 function untilReady(
   client: LivyClient,
   options: OpenSessionOptions,
-  { info: first, record }: Found,
+  { info: first, record }: FoundApplication,
 ): Promise<ApplicationInfo> {
   const fail = (got: string, problem: StartProblem, { state }: ApplicationInfo): Promise<Error> =>
     startFailure(client, options, record, got, problem, state);

@@ -15,9 +15,9 @@ import { operandsByRows } from '../../driver/ir/op-def.js';
 import type { Value } from '../../driver/ir/value.js';
 import { cellsToBytes } from '../channel/frame-codec.js';
 import type {
-  Json,
   WireInput,
   WireInstruction,
+  WireJson,
   WireKeep,
   WireProgram,
   WireSql,
@@ -188,7 +188,7 @@ function lowerNode(expr: Expr, segment: Segment, context: LoweringContext): Wire
 }
 
 /** Features with their expressions as Spark's. */
-function featuresOf(encode: Expr, expressions: ReadonlyMap<string, WireSql> | undefined): Json {
+function featuresOf(encode: Expr, expressions: ReadonlyMap<string, WireSql> | undefined): WireJson {
   const features = encode.attrs.features as readonly (Attrs & SqlText)[];
   return features.map((feature) => {
     const text = expressions?.get(textKey(feature));
@@ -197,14 +197,14 @@ function featuresOf(encode: Expr, expressions: ReadonlyMap<string, WireSql> | un
   });
 }
 
-function frameSource(encode: Expr): Json {
+function frameSource(encode: Expr): WireJson {
   const source = encode.inputs[0]?.payload as FrameSource | undefined;
   if (source === undefined) throw new InternalError('encode: expected a frame with a source');
-  return wireSource(source) as unknown as Json;
+  return wireSource(source) as unknown as WireJson;
 }
 
 /** Attributes as JSON, non-finite numbers spelled out. */
-function wireValue(value: AttrValue): Json {
+function wireValue(value: AttrValue): WireJson {
   if (typeof value === 'number' && !Number.isFinite(value)) return { $num: String(value) };
   if (Array.isArray(value)) return value.map(wireValue);
   if (value !== null && typeof value === 'object') {
@@ -215,5 +215,5 @@ function wireValue(value: AttrValue): Json {
       ]),
     );
   }
-  return value as Json;
+  return value as WireJson;
 }

@@ -38,10 +38,10 @@ import type {
 import type { DescribeOptions, ReadOptions } from '../../driver/ir/read-options.js';
 import type { Channel } from '../channel/channel.js';
 import type {
-  Json,
   WireColumn,
   WireFrameFile,
   WireFrameSource,
+  WireJson,
   WireProfile,
 } from '../channel/wire.js';
 import { type SparkExpressions, textKey } from './expressions.js';
@@ -96,7 +96,7 @@ export function createSparkFrames(
         channel.call('describeFrame', {
           path: local === null ? path : null,
           format: format ?? null,
-          options: (said ?? null) as Json,
+          options: (said ?? null) as WireJson,
           source: local,
         });
       if (local !== null) await survey.check(local.files.map(toFile));
@@ -256,6 +256,6 @@ function toProfile(profile: WireProfile): ColumnProfile {
   };
 }
 
-function toNumber(value: Json): number {
+function toNumber(value: WireJson): number {
   return typeof value === 'number' ? value : Number((value as { $num: string }).$num);
 }

@@ -1,6 +1,6 @@
 /** A frame's source for the shim: files, how they are read, and as what types their columns. */
 import type { FrameSource } from '../../driver/ir/frame-engine.js';
-import type { Json, WireFrameSource } from '../channel/wire.js';
+import type { WireFrameSource, WireJson } from '../channel/wire.js';
 
 export function wireSource({ format, files, options, text }: FrameSource): WireFrameSource {
   return {
@@ -8,7 +8,7 @@ export function wireSource({ format, files, options, text }: FrameSource): WireF
     files: files.map(({ path, digest, bytes, rows, partition }) => {
       return { path, digest, bytes, rows, partition: partition ?? null };
     }),
-    options: (options ?? null) as Json,
+    options: (options ?? null) as WireJson,
     text: text?.map(({ name, type, key }) => ({ name, type, key })) ?? null,
   };
 }

@@ -16,7 +16,7 @@ import { rand } from '../../driver/matrix/create.js';
 import { Session } from '../../driver/runtime/session.js';
 import type { Channel } from '../../spark-bridge/channel/channel.js';
 import { bytesToCells, cellsToBytes } from '../../spark-bridge/channel/frame-codec.js';
-import type { Json, WireInstruction, WireProgram } from '../../spark-bridge/channel/wire.js';
+import type { WireInstruction, WireJson, WireProgram } from '../../spark-bridge/channel/wire.js';
 import { buildShim } from '../../spark-bridge/embedded/install.js';
 import {
   createLivyBackend,
@@ -100,7 +100,7 @@ const instruction = (
   op: string,
   shape: readonly [number, number],
   operands: readonly number[],
-  attrs: Json = {},
+  attrs: WireJson = {},
 ): WireInstruction => ({
   id,
   op,

@@ -8,9 +8,9 @@ import { BackendLostError } from '../../driver/errors.js';
 import type { Reply } from '../../spark-bridge/channel/channel.js';
 import { bytesToCells, cellsToBytes } from '../../spark-bridge/channel/frame-codec.js';
 import type {
-  Json,
   WireInput,
   WireInstruction,
+  WireJson,
   WireKeep,
   WireStorage,
 } from '../../spark-bridge/channel/wire.js';
@@ -53,7 +53,7 @@ describe('the origins of kept row blocks', () => {
     op: string,
     operands: readonly (readonly [id: number, blocked: boolean])[],
     shape: readonly [rows: number, cols: number] = [ROWS, COLS],
-    attrs: Json = {},
+    attrs: WireJson = {},
   ): WireInstruction => ({
     id,
     op,

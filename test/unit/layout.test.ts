@@ -167,6 +167,24 @@ describe('source layout', () => {
     assert.deepEqual(long, []);
   });
 
+  it('gives each exported name one meaning', () => {
+    const declared = new Map<string, string[]>();
+    const statement =
+      /^export (?:abstract )?(?:async )?(?:function|class|const|interface|type) ([A-Za-z_$][\w$]*)/gm;
+    for (const file of sources.filter((path) => topFolder(path) in ARROWS)) {
+      const text = readFileSync(join(root, file), 'utf8');
+      const names = new Set([...text.matchAll(statement)].map(([, name]) => name!));
+      for (const name of names) declared.set(name, [...(declared.get(name) ?? []), file]);
+    }
+    // An operator and the function that users call for it have one name, and one meaning.
+    const rooms = ['driver/operators/', 'driver/matrix/'];
+    const twice = [...declared].filter(
+      ([, files]) =>
+        files.length > 1 && !files.every((file) => rooms.some((room) => file.startsWith(room))),
+    );
+    assert.deepEqual(Object.fromEntries(twice), {});
+  });
+
   it('opens every source file with a comment that says what it owns', () => {
     const silent = sources.filter((file) => {
       const text = readFileSync(join(root, file), 'utf8').replace(/^#!.*\n/, '');

@@ -13,8 +13,15 @@ import { type OpDef, splitsOf } from '../../ir/op-def.js';
 import { ops } from '../../operators/index.js';
 import type { PlanContext, PlanRule, Proposal } from '../plan-rule.js';
 import { isOnes } from './columns.js';
-import { Cut, type Place } from './cut.js';
-import { bindSegments, covered, covering, type Piece, piecesOf, type Segment } from './ranges.js';
+import { Cut, type CutPlace } from './cut.js';
+import {
+  bindSegments,
+  covered,
+  covering,
+  type PartRange,
+  piecesOf,
+  type RangePiece,
+} from './ranges.js';
 
 /** Operators that do more than move cells, element by element or worth an index. */
 export const splitOps = Object.values<OpDef>(ops).filter(
@@ -30,7 +37,7 @@ export const bindParts: PlanRule = {
   algebra:
     'f(rbind(A, B)) -> rbind([f(A)], f(B)); X %*% cbind(Y, Z) -> cbind([X %*% Y], X %*% Z); f(X[a:b,]) -> [f(X)][a:b,]',
   apply: (expr, context) => {
-    let best: { cut: Cut; chosen: readonly Place[]; share: number } | undefined;
+    let best: { cut: Cut; chosen: readonly CutPlace[]; share: number } | undefined;
     for (const split of splitsOf(expr)) {
       if (split.into === undefined) continue;
       const cut = new Cut(expr, split, context);
@@ -42,14 +49,14 @@ export const bindParts: PlanRule = {
   },
 };
 
-function boundResult(cut: Cut, chosen: readonly Place[], context: PlanContext): Proposal {
+function boundResult(cut: Cut, chosen: readonly CutPlace[], context: PlanContext): Proposal {
   const uses = new Set<Expr>();
   const pieces = piecesOf(chosen, cut.length);
   const gaps = pieces.filter(({ span }) => span === undefined);
   const isAtOnce = gaps.length > 0 && isReadMost(cut, gaps);
   const fresh = isAtOnce ? computed(cut, gaps, uses, context) : undefined;
   let done = 0;
-  const results = pieces.flatMap((piece): Segment[] => {
+  const results = pieces.flatMap((piece): PartRange[] => {
     const { from, to, span } = piece;
     const width = to - from;
     if (span !== undefined) {
@@ -69,14 +76,14 @@ function boundResult(cut: Cut, chosen: readonly Place[], context: PlanContext): 
 }
 
 /** What of a gap is computed at once. Operands of products are not bound, which would copy them. */
-function rangesOf(cut: Cut, gap: Piece<Place>): readonly Piece<Place>[] {
+function rangesOf(cut: Cut, gap: RangePiece<CutPlace>): readonly RangePiece<CutPlace>[] {
   if (cut.expr.op.work !== 'product') return [gap];
   const parts = cut.byParts(gap).map((range) => ({ ...range, span: undefined }));
   return parts.length > MAX_OPERANDS ? [gap] : parts;
 }
 
 /** Whether the uncut operands are larger than what the others miss; then all gaps share a read. */
-function isReadMost({ expr, split, length }: Cut, gaps: readonly Piece<Place>[]): boolean {
+function isReadMost({ expr, split, length }: Cut, gaps: readonly RangePiece<CutPlace>[]): boolean {
   const cells = (isCut: boolean): number =>
     expr.inputs.reduce(
       (sum, { rows, cols }, i) => (split.cut[i] === isCut ? sum + rows * cols : sum),

@@ -15,18 +15,18 @@
 import type { Expr } from '../../ir/expr.js';
 import { ops } from '../../operators/index.js';
 import type { PlanContext, PlanRule } from '../plan-rule.js';
-import { cellsOf } from '../rules/merge-slices.js';
+import { sliceOf } from '../rules/merge-slices.js';
 import {
   blockRows,
   borderOf,
+  type ColumnRun,
+  columnOperands,
   isOnes,
   mostCovered,
-  operandsOf,
   productSegments,
-  type Run,
   spreadRows,
 } from './columns.js';
-import { bindSegments, bound, rangeAlong, type Segment } from './ranges.js';
+import { bindSegments, bound, type PartRange, rangeAlong } from './ranges.js';
 
 /** The result has the square of this many blocks at most. */
 const MAX_PIECES = 12;
@@ -36,9 +36,9 @@ export const borderGram: PlanRule = {
   ops: [ops.tsmm],
   algebra: 'tsmm(cbind(A, B)) -> rbind(cbind([tsmm(A)], P), cbind(t(P), tsmm(B))), P = t(A) %*% B',
   apply: (expr, context) => {
-    const columns = (x: Expr): Segment[] => productSegments(spreadRows(x, context), context);
+    const columns = (x: Expr): PartRange[] => productSegments(spreadRows(x, context), context);
     const wanted = columns(expr.inputs[0]!);
-    const columnsOf = ({ inputs }: Expr): Segment[] => columns(inputs[0]!);
+    const columnsOf = ({ inputs }: Expr): PartRange[] => columns(inputs[0]!);
     const best = mostCovered(ops.tsmm, wanted, columnsOf, MAX_PIECES, context);
     if (best === undefined) return undefined;
     const x = spreadRows(expr.inputs[0]!, context);
@@ -51,13 +51,13 @@ export const borderGram: PlanRule = {
 
 function cells(
   gram: Expr,
-  kept: readonly Segment[],
-  fresh: readonly Segment[],
+  kept: readonly PartRange[],
+  fresh: readonly PartRange[],
   uses: Expr[],
   context: PlanContext,
-): (row: Run, col: Run) => Expr {
-  const part = (x: Expr, top: number, left: number, row: Run, col: Run): Expr =>
-    cellsOf(x, [top, top + row.width], [left, left + col.width], context);
+): (row: ColumnRun, col: ColumnRun) => Expr {
+  const part = (x: Expr, top: number, left: number, row: ColumnRun, col: ColumnRun): Expr =>
+    sliceOf(x, [top, top + row.width], [left, left + col.width], context);
   if (fresh.length === 0) return (row, col) => part(gram, row.at, col.at, row, col);
   const added = bindSegments(fresh, 'cols', context);
   const { cross, flipped } = crossProduct(kept, added, uses, context);
@@ -72,7 +72,7 @@ function cells(
 
 /** P = t(A) %*% B and its transpose; from cached column sums where B is a column of ones. */
 function crossProduct(
-  kept: readonly Segment[],
+  kept: readonly PartRange[],
   added: Expr,
   uses: Expr[],
   context: PlanContext,
@@ -82,7 +82,7 @@ function crossProduct(
     return { cross: context.intern(ops.transpose, [sums]), flipped: sums };
   }
   // Products with the operands where they lie: binding them would copy more than the products read.
-  const products = operandsOf(kept, context).map(({ operand, from, to }) =>
+  const products = columnOperands(kept, context).map(({ operand, from, to }) =>
     rangeAlong(
       context.intern(ops.matmul, [operand, added], { transposeA: true }),
       'rows',
@@ -97,7 +97,7 @@ function crossProduct(
 
 /** The column sums of the segments, if those of each operand are cached. */
 function cachedSums(
-  kept: readonly Segment[],
+  kept: readonly PartRange[],
   uses: Expr[],
   context: PlanContext,
 ): Expr | undefined {

@@ -11,17 +11,17 @@
 import type { Expr } from '../../ir/expr.js';
 import { ops } from '../../operators/index.js';
 import type { PlanContext, PlanRule } from '../plan-rule.js';
-import { cellsOf } from '../rules/merge-slices.js';
+import { sliceOf } from '../rules/merge-slices.js';
 import {
   type Border,
   blockRows,
   borderOf,
+  type ColumnRun,
+  columnOperands,
   featureSegments,
   mostCovered,
-  operandsOf,
-  type Run,
 } from './columns.js';
-import { bindSegments, bound, type Segment } from './ranges.js';
+import { bindSegments, bound, type PartRange } from './ranges.js';
 
 /** Runs of columns a block is made from, at most; each group has their square of pieces. */
 const MAX_RUNS = 16;
@@ -33,9 +33,9 @@ export const borderGroupGram: PlanRule = {
   algebra:
     'groupGram(g, [A B]) -> each block of [groupGram(g, A)] bordered by groupCross(g, A, B) and groupGram(g, B); groupGram(g, X[,cols]) -> each block of [groupGram(g, X)] at rows and columns 0 and 1 + cols',
   apply: (expr, context) => {
-    const columns = ({ inputs }: Expr): Segment[] =>
+    const columns = ({ inputs }: Expr): PartRange[] =>
       inputs.slice(1).flatMap((input) => featureSegments(input, context));
-    const columnsOf = (sibling: Expr): Segment[] | undefined => {
+    const columnsOf = (sibling: Expr): PartRange[] | undefined => {
       const isAlike = sibling.attrsText === expr.attrsText && sibling.inputs[0] === expr.inputs[0];
       return isAlike && sibling !== expr ? columns(sibling) : undefined;
     };
@@ -57,13 +57,13 @@ export const borderGroupGram: PlanRule = {
   },
 };
 
-type Cell = (row: Run, col: Run) => Expr;
+type Cell = (row: ColumnRun, col: ColumnRun) => Expr;
 
 /** The cells of a block that begins at a row and a column. */
 function cellOf(x: Expr, top: number, left: number, context: PlanContext): Cell {
   return (row, col) => {
     const [y, z] = [top + row.at, left + col.at];
-    return cellsOf(x, [y, y + row.width], [z, z + col.width], context);
+    return sliceOf(x, [y, y + row.width], [z, z + col.width], context);
   };
 }
 
@@ -76,7 +76,7 @@ function bordered(
   const groupOf = expr.inputs[0]!;
   const added = bindSegments(fresh, 'cols', context);
   const corner = context.intern(ops.groupGram, [groupOf, added], expr.attrs);
-  const crosses = operandsOf(kept, context).map((operand) => ({
+  const crosses = columnOperands(kept, context).map((operand) => ({
     ...operand,
     moments: context.intern(ops.groupCross, [groupOf, operand.operand, added], expr.attrs),
   }));
@@ -84,10 +84,10 @@ function bordered(
     const side = group * corner.cols;
     const cross = bound(
       [
-        cellsOf(corner, [side, side + 1], [1, corner.cols], context),
+        sliceOf(corner, [side, side + 1], [1, corner.cols], context),
         ...crosses.map(({ operand, from, to, moments }) => {
           const first = group * (operand.cols + 1) + 1;
-          return cellsOf(moments, [first + from, first + to], [1, corner.cols], context);
+          return sliceOf(moments, [first + from, first + to], [1, corner.cols], context);
         }),
       ],
       'rows',
@@ -101,7 +101,7 @@ function bordered(
       if (!row.isCached && !col.isCached) return both(row, col);
       const [y, x] = row.isCached ? [row.crossAt, col.at] : [row.at, col.crossAt];
       const mixed = row.isCached ? cross : flipped;
-      return cellsOf(mixed, [y, y + row.width], [x, x + col.width], context);
+      return sliceOf(mixed, [y, y + row.width], [x, x + col.width], context);
     };
   };
 }

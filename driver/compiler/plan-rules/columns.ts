@@ -16,11 +16,11 @@ import {
   covering,
   cutSegments,
   joined,
-  type Piece,
+  type PartRange,
   partsOf,
   piecesOf,
+  type RangePiece,
   rangeAlong,
-  type Segment,
   type Span,
   segmentsOf,
   sharedSpans,
@@ -31,8 +31,8 @@ import {
 const MAX_OPERANDS = 12;
 
 /** As `segmentsOf`, where a bind that is cached is a part itself. */
-export function heldSegments(expr: Expr, context: PlanContext): Segment[] {
-  const segments: Segment[] = [];
+export function heldSegments(expr: Expr, context: PlanContext): PartRange[] {
+  const segments: PartRange[] = [];
   const stack: Expr[] = [expr];
   while (stack.length > 0) {
     const node = stack.pop()!;
@@ -51,7 +51,7 @@ interface Operand {
 }
 
 /** Operands for these columns: whole parts where most columns are wanted, else copied columns. */
-export function operandsOf(segments: readonly Segment[], maker: NodeMaker): Operand[] {
+export function columnOperands(segments: readonly PartRange[], maker: NodeMaker): Operand[] {
   const used = new Map<Expr, number>();
   for (const { part, from, to } of segments) used.set(part, (used.get(part) ?? 0) + to - from);
   return joined(segments).map(({ part, from, to }) => {
@@ -70,7 +70,7 @@ export function spreadRows(expr: Expr, maker: NodeMaker): Expr {
 }
 
 /** As `segmentsOf`, with a frame's encoding taken as the encodings of its features side by side. */
-export function featureSegments(expr: Expr, maker: NodeMaker): Segment[] {
+export function featureSegments(expr: Expr, maker: NodeMaker): PartRange[] {
   return segmentsOf(expr, 'cols', maker).flatMap((segment) => {
     const { part } = segment;
     if (part.op !== ops.encode) return [segment];
@@ -88,7 +88,7 @@ export function featureSegments(expr: Expr, maker: NodeMaker): Segment[] {
  * As `segmentsOf`, where columns of A %*% B[,a:b] are columns of A %*% B: a name to find them by;
  * the product itself is never asked for.
  */
-export function productSegments(expr: Expr, maker: NodeMaker): Segment[] {
+export function productSegments(expr: Expr, maker: NodeMaker): PartRange[] {
   const segments = segmentsOf(expr, 'cols', maker);
   if (segments.every(({ part }) => part.op !== ops.matmul)) return segments;
   return segments.flatMap((segment) => {
@@ -111,7 +111,7 @@ export function isOnes(expr: Expr): boolean {
 
 export interface ColumnCover {
   readonly source: Expr;
-  readonly pieces: readonly Piece<Span>[];
+  readonly pieces: readonly RangePiece<Span>[];
   /** Columns wanted that are columns of the source's operands. */
   readonly columns: number;
 }
@@ -122,8 +122,8 @@ export interface ColumnCover {
  */
 export function mostCovered(
   op: OpDef,
-  wanted: readonly Segment[],
-  columnsOf: (sibling: Expr) => readonly Segment[] | undefined,
+  wanted: readonly PartRange[],
+  columnsOf: (sibling: Expr) => readonly PartRange[] | undefined,
   maxPieces: number,
   context: PlanContext,
 ): ColumnCover | undefined {
@@ -141,7 +141,7 @@ export function mostCovered(
 }
 
 /** Columns of a block: of the cached one from `at`, or new, from `at` among the new columns. */
-export interface Run {
+export interface ColumnRun {
   readonly isCached: boolean;
   readonly at: number;
   /** Row of the products of kept with new columns; as `at` for new ones. */
@@ -150,9 +150,9 @@ export interface Run {
 }
 
 export interface Border {
-  readonly runs: readonly Run[];
-  readonly kept: readonly Segment[];
-  readonly fresh: readonly Segment[];
+  readonly runs: readonly ColumnRun[];
+  readonly kept: readonly PartRange[];
+  readonly fresh: readonly PartRange[];
 }
 
 /**
@@ -160,16 +160,16 @@ export interface Border {
  * @param lead columns of every block before those of the operands
  */
 export function borderOf(
-  pieces: readonly Piece<Span>[],
+  pieces: readonly RangePiece<Span>[],
   operands: readonly Expr[],
   lead: number,
   context: PlanContext,
 ): Border {
   const bases = operands.flatMap((operand) => segmentsOf(operand, 'cols', context));
   const held = operands.flatMap((operand) => heldSegments(operand, context));
-  const fresh: Segment[] = [];
-  const kept: Segment[] = [];
-  const runs: Run[] = lead > 0 ? [{ isCached: true, at: 0, crossAt: 0, width: lead }] : [];
+  const fresh: PartRange[] = [];
+  const kept: PartRange[] = [];
+  const runs: ColumnRun[] = lead > 0 ? [{ isCached: true, at: 0, crossAt: 0, width: lead }] : [];
   let [next, crossed] = [0, lead];
   for (const { from, to, span } of pieces) {
     const width = to - from;
@@ -196,8 +196,8 @@ export function borderOf(
 
 /** The rows of a block, to be bound one under another. */
 export function blockRows(
-  runs: readonly Run[],
-  cell: (row: Run, col: Run) => Expr,
+  runs: readonly ColumnRun[],
+  cell: (row: ColumnRun, col: ColumnRun) => Expr,
   maker: NodeMaker,
 ): Expr[] {
   return runs.map((row) =>

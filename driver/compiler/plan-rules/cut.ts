@@ -12,14 +12,14 @@ import {
   bindSegments,
   cutSegments,
   intersect,
-  type Segment,
+  type PartRange,
   type Span,
   segmentsOf,
   sharedSpans,
 } from './ranges.js';
 
 /** Positions [from, to) of the node are those from `at` on of `source`. */
-export interface Place extends Span {
+export interface CutPlace extends Span {
   readonly source: Expr;
 }
 
@@ -46,7 +46,7 @@ interface Range {
 }
 
 /** Where segments that stand one after another begin and end. */
-function rangesOf(segments: readonly Segment[], first = 0): Range[] {
+function rangesOf(segments: readonly PartRange[], first = 0): Range[] {
   let to = first;
   return segments.map((segment) => {
     const from = to;
@@ -60,7 +60,7 @@ export class Cut {
   readonly split: Split;
   readonly #context: PlanContext;
   /** By operand; undefined for those that are the same for every part. */
-  readonly #segments: readonly (readonly Segment[] | undefined)[];
+  readonly #segments: readonly (readonly PartRange[] | undefined)[];
   /** The first operand that is cut. */
   readonly #first: number;
 
@@ -131,9 +131,9 @@ export class Cut {
    */
   places(
     fits: (sibling: Expr) => boolean = ({ attrsText }) => attrsText === this.expr.attrsText,
-  ): Place[] {
+  ): CutPlace[] {
     const keys = this.#keys();
-    const places: Place[] = [];
+    const places: CutPlace[] = [];
     const seen = new Set([this.expr]);
     for (const key of keys) {
       for (const sibling of this.#context.siblings(this.expr.op, key)) {
@@ -146,7 +146,7 @@ export class Cut {
   }
 
   /** Those places that are all of a cached result. */
-  wholePlaces(fits?: (sibling: Expr) => boolean): Place[] {
+  wholePlaces(fits?: (sibling: Expr) => boolean): CutPlace[] {
     const { axis } = this.split;
     return this.places(fits).filter(
       ({ from, to, source, at }) => at === 0 && to - from === source.inputs[this.#first]![axis],
@@ -167,13 +167,13 @@ export class Cut {
    * What no index knows: the results over single parts, over all of what a part is a range of and,
    * of operators too cheap to index, over the first of the parts, however many.
    */
-  #partPlaces(isIndexed: boolean): Place[] {
+  #partPlaces(isIndexed: boolean): CutPlace[] {
     const segments = this.#segments[this.#first]!;
     const { axis, cut } = this.split;
     const { expr } = this;
     if (segments.length > MAX_PARTS) return [];
-    const places: Place[] = [];
-    const add = (place: Place): void => {
+    const places: CutPlace[] = [];
+    const add = (place: CutPlace): void => {
       if (place.source !== expr && this.#context.isCached(place.source)) places.push(place);
     };
     const ranges = rangesOf(segments);
@@ -195,7 +195,7 @@ export class Cut {
     return places;
   }
 
-  #placesIn(sibling: Expr): Place[] {
+  #placesIn(sibling: Expr): CutPlace[] {
     const { expr } = this;
     const { axis, cut, into } = this.split;
     if (sibling.inputs.length !== cut.length) return [];

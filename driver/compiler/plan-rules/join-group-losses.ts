@@ -8,15 +8,15 @@ import type { Expr, NodeMaker } from '../../ir/expr.js';
 import type { Loss } from '../../operators/group-loss.js';
 import { ops } from '../../operators/index.js';
 import type { PlanContext, PlanRule } from '../plan-rule.js';
-import type { Place } from './cut.js';
+import type { CutPlace } from './cut.js';
 import {
   bindSegments,
   covered,
   covering,
   cutSegments,
+  type PartRange,
   piecesOf,
   rangeAlong,
-  type Segment,
   segmentsOf,
   sharedSpans,
 } from './ranges.js';
@@ -43,7 +43,7 @@ export const joinGroupLosses: PlanRule = {
     const fresh = width === 0 ? undefined : scored(expr, missing, width, context);
     const joined = pieces.flatMap((group, g) => {
       let next = g * width;
-      return group.map(({ from, to, span }): Segment => {
+      return group.map(({ from, to, span }): PartRange => {
         if (span) return { part: span.source, from: span.at, to: span.at + to - from };
         next += to - from;
         return { part: fresh!, from: next - (to - from), to: next };
@@ -54,7 +54,7 @@ export const joinGroupLosses: PlanRule = {
 };
 
 /** The models of each group. */
-function modelsByGroup(expr: Expr, maker: NodeMaker): Segment[][] {
+function modelsByGroup(expr: Expr, maker: NodeMaker): PartRange[][] {
   const groups = expr.attrs.groups as number;
   const models = expr.cols / groups;
   const segments = segmentsOf(expr.inputs[3]!, 'cols', maker);
@@ -67,7 +67,7 @@ interface Sibling {
   readonly sibling: Expr;
   /** Those of its losses that are asked for. */
   readonly source: Expr;
-  readonly models: readonly (readonly Segment[])[];
+  readonly models: readonly (readonly PartRange[])[];
 }
 
 /** Cached losses that judge the same rows and hold the losses asked for, in their order. */
@@ -85,10 +85,10 @@ function siblingsOf(expr: Expr, context: PlanContext): Sibling[] {
 
 /** Where models of a group lie among the columns of cached losses. */
 function placesIn(
-  wanted: readonly Segment[],
+  wanted: readonly PartRange[],
   g: number,
   found: readonly Sibling[],
-): (Place & { readonly sibling: Expr })[] {
+): (CutPlace & { readonly sibling: Expr })[] {
   return found.flatMap(({ sibling, source, models }) => {
     const own = models[g] ?? [];
     return sharedSpans(wanted, own).map((span) => {
@@ -100,12 +100,12 @@ function placesIn(
 /** One pass for models without cached losses; groups with fewer models repeat one of them. */
 function scored(
   expr: Expr,
-  missing: readonly (readonly Segment[])[],
+  missing: readonly (readonly PartRange[])[],
   width: number,
   context: PlanContext,
 ): Expr {
   const any = missing.flat()[0]!;
-  const filler: Segment = { part: any.part, from: any.from, to: any.from + 1 };
+  const filler: PartRange = { part: any.part, from: any.from, to: any.from + 1 };
   const segments = missing.flatMap((group) => [
     ...group,
     ...Array.from({ length: width - covered(group) }, () => filler),

@@ -10,7 +10,7 @@ import type { Expr } from '../../ir/expr.js';
 import { mergeResults, type OpDef, rowSplit, type Split, splitsOf } from '../../ir/op-def.js';
 import { ops } from '../../operators/index.js';
 import type { PlanRule } from '../plan-rule.js';
-import { Cut, type Place } from './cut.js';
+import { Cut, type CutPlace } from './cut.js';
 import { covered, piecesOf, widest } from './ranges.js';
 
 /** Operators whose results over parts of the rows merge. */
@@ -28,7 +28,7 @@ export const mergeParts: PlanRule = {
   algebra:
     'tsmm(rbind(A, B)) -> [tsmm(A)] + tsmm(B); rowSums(cbind(A, B)) -> [rowSums(A)] + rowSums(B)',
   apply: (expr, context) => {
-    let best: { cut: Cut; chosen: readonly Place[]; share: number } | undefined;
+    let best: { cut: Cut; chosen: readonly CutPlace[]; share: number } | undefined;
     for (const split of splitsOf(expr)) {
       if (split.merge === undefined) continue;
       const cut = new Cut(expr, split, context);

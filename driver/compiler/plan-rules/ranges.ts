@@ -8,10 +8,10 @@ import type { Expr, NodeMaker } from '../../ir/expr.js';
 import type { Axis } from '../../ir/op-def.js';
 import { ops } from '../../operators/index.js';
 import { type Range, rangeOf } from '../../operators/slice.js';
-import { cellsOf } from '../rules/merge-slices.js';
+import { sliceOf } from '../rules/merge-slices.js';
 
 /** Positions [from, to) of a part. */
-export interface Segment {
+export interface PartRange {
   readonly part: Expr;
   readonly from: number;
   readonly to: number;
@@ -60,16 +60,16 @@ export function rangeAlong(
   const other = across[axis];
   const all: Range = isCutAcross ? rangeOf(expr.attrs, other, base[other]) : [0, base[other]];
   return axis === 'rows'
-    ? cellsOf(base, [from, to], all, maker)
-    : cellsOf(base, all, [from, to], maker);
+    ? sliceOf(base, [from, to], all, maker)
+    : sliceOf(base, all, [from, to], maker);
 }
 
-export function wholeOf(part: Expr, axis: Axis): Segment {
+export function wholeOf(part: Expr, axis: Axis): PartRange {
   return { part, from: 0, to: part[axis] };
 }
 
 /** Binds and slices along the axis looked through. */
-export function segmentsOf(expr: Expr, axis: Axis, maker: NodeMaker): Segment[] {
+export function segmentsOf(expr: Expr, axis: Axis, maker: NodeMaker): PartRange[] {
   return partsOf(expr, axis).map((part) => {
     if (part.op !== ops.slice || (part.attrs[axis] ?? null) === null) return wholeOf(part, axis);
     const base = part.inputs[0]!;
@@ -81,8 +81,8 @@ export function segmentsOf(expr: Expr, axis: Axis, maker: NodeMaker): Segment[] 
 }
 
 /** The segments of positions [from, to) of the whole; neighbours of one part are one. */
-export function cutSegments(segments: readonly Segment[], from: number, to: number): Segment[] {
-  const cut: Segment[] = [];
+export function cutSegments(segments: readonly PartRange[], from: number, to: number): PartRange[] {
+  const cut: PartRange[] = [];
   let start = 0;
   for (const segment of segments) {
     const end = start + segment.to - segment.from;
@@ -101,7 +101,7 @@ export function cutSegments(segments: readonly Segment[], from: number, to: numb
 }
 
 /** Segments where neighbours of one part are one. */
-export function joined(segments: readonly Segment[]): readonly Segment[] {
+export function joined(segments: readonly PartRange[]): readonly PartRange[] {
   const isJoined = segments.every(
     ({ part, from }, i) =>
       i === 0 || segments[i - 1]!.part !== part || segments[i - 1]!.to !== from,
@@ -110,13 +110,13 @@ export function joined(segments: readonly Segment[]): readonly Segment[] {
 }
 
 /** What these segments name, bound along the axis; neighbours are taken together. */
-export function bindSegments(segments: readonly Segment[], axis: Axis, maker: NodeMaker): Expr {
+export function bindSegments(segments: readonly PartRange[], axis: Axis, maker: NodeMaker): Expr {
   const cut = joined(segments).map(({ part, from, to }) => rangeAlong(part, axis, from, to, maker));
   return bound(cut, axis, maker);
 }
 
 /** Runs of positions that two lists of segments share, numbered in both; adjoining runs join. */
-export function sharedSpans(wanted: readonly Segment[], held: readonly Segment[]): Span[] {
+export function sharedSpans(wanted: readonly PartRange[], held: readonly PartRange[]): Span[] {
   const byPart = new Map<Expr, Span[]>();
   let start = 0;
   for (const { part, from, to } of held) {
@@ -212,15 +212,15 @@ export function widest<T extends Span>(spans: readonly T[]): T[] {
 }
 
 /** Positions [from, to), and the span they lie in, if in any. */
-export interface Piece<T extends Span> {
+export interface RangePiece<T extends Span> {
   readonly from: number;
   readonly to: number;
   readonly span: T | undefined;
 }
 
 /** All positions in order, as the spans chosen and the gaps between them. */
-export function piecesOf<T extends Span>(chosen: readonly T[], length: number): Piece<T>[] {
-  const pieces: Piece<T>[] = [];
+export function piecesOf<T extends Span>(chosen: readonly T[], length: number): RangePiece<T>[] {
+  const pieces: RangePiece<T>[] = [];
   let next = 0;
   for (const span of chosen) {
     if (next < span.from) pieces.push({ from: next, to: span.from, span: undefined });

@@ -8,7 +8,7 @@ import type { Expr } from '../../ir/expr.js';
 import { ops } from '../../operators/index.js';
 import { rangeOf } from '../../operators/slice.js';
 import type { PlanContext, PlanRule } from '../plan-rule.js';
-import { cellsOf } from '../rules/merge-slices.js';
+import { sliceOf } from '../rules/merge-slices.js';
 import { splitOps } from './bind-parts.js';
 
 export const sliceWholeResult: PlanRule = {
@@ -29,7 +29,7 @@ export const sliceWholeResult: PlanRule = {
     const whole = context.intern(expr.op, bases, expr.attrs);
     if (whole === expr || !context.isCached(whole)) return undefined;
     const range = expr.op.elementwise ? cols.range : [0, whole.cols];
-    return { expr: cellsOf(whole, rows.range, range as Range, context), uses: [whole] };
+    return { expr: sliceOf(whole, rows.range, range as Range, context), uses: [whole] };
   },
 };
 
@@ -40,7 +40,7 @@ function widened(slice: Expr, rows: boolean, cols: boolean, context: PlanContext
   const base = slice.inputs[0]!;
   const own = (axis: 'rows' | 'cols', isAll: boolean): Range =>
     isAll ? [0, base[axis]] : rangeOf(slice.attrs, axis, base[axis]);
-  return cellsOf(base, own('rows', rows), own('cols', cols), context);
+  return sliceOf(base, own('rows', rows), own('cols', cols), context);
 }
 
 /** The range that all these operands are of equally long ones; undefined when they differ. */

@@ -5,7 +5,7 @@ import { type Range, rangeOf } from '../../operators/slice.js';
 import type { Rule } from '../rule.js';
 
 /** Some rows and columns of a node, or the node itself when they are all; "all" is always null. */
-export function cellsOf(x: Expr, rows: Range, cols: Range, maker: NodeMaker): Expr {
+export function sliceOf(x: Expr, rows: Range, cols: Range, maker: NodeMaker): Expr {
   const canonical = ([from, to]: Range, size: number): Range | null =>
     from === 0 && to === size ? null : [from, to];
   const attrs = { rows: canonical(rows, x.rows), cols: canonical(cols, x.cols) };
@@ -26,7 +26,7 @@ export const mergeSlices: Rule = {
     const source = x.inputs[0]!;
     const rowShift = rangeOf(x.attrs, 'rows', source.rows)[0];
     const colShift = rangeOf(x.attrs, 'cols', source.cols)[0];
-    return cellsOf(source, shifted(rows, rowShift), shifted(cols, colShift), context);
+    return sliceOf(source, shifted(rows, rowShift), shifted(cols, colShift), context);
   },
 };
 

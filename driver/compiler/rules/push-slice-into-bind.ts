@@ -2,7 +2,7 @@
 import { ops } from '../../operators/index.js';
 import { type Range, rangeOf } from '../../operators/slice.js';
 import type { Rule } from '../rule.js';
-import { cellsOf } from './merge-slices.js';
+import { sliceOf } from './merge-slices.js';
 
 export const pushSliceIntoBind: Rule = {
   name: 'push-slice-into-bind',
@@ -22,7 +22,7 @@ export const pushSliceIntoBind: Rule = {
       if (from < end) {
         if (to > end) return undefined;
         const inside: Range = [from - start, to - start];
-        return cellsOf(part, byRows ? inside : rows, byRows ? cols : inside, context);
+        return sliceOf(part, byRows ? inside : rows, byRows ? cols : inside, context);
       }
       start = end;
     }

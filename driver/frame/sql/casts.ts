@@ -5,7 +5,7 @@
  */
 import { refuse } from './refusal.js';
 import { type SqlCast, type SqlNode, type SqlType, typeName } from './tree.js';
-import { isFloating, isWhole, sparkType } from './types.js';
+import { isFloating, isWholeType, sparkType } from './types.js';
 
 type Print = (node: SqlNode) => string;
 
@@ -38,13 +38,13 @@ export function castToSpark(cast: SqlCast, print: Print): string {
   const text = print(child);
   const to = sparkType(type);
   const plain = `${isTry ? 'TRY_CAST' : 'CAST'}(${text} AS ${to})`;
-  if (isWhole(type)) return toWhole(from, text, to, plain, isTry) ?? none(from, type);
+  if (isWholeType(type)) return toWhole(from, text, to, plain, isTry) ?? none(from, type);
   if (type.id === 'DECIMAL') return toDecimal(from, type, text, plain, isTry) ?? none(from, type);
   if (isFloating(type)) return toFloating(from, type, text, plain, isTry) ?? none(from, type);
   if (type.id === 'VARCHAR') return toText(from, text) ?? none(from, type);
   if (type.id === 'BOOLEAN') {
     if (from.id === 'VARCHAR') return `duckdb_text_boolean(${text}, ${isTry})`;
-    if (isWhole(from) || isFloating(from)) return plain;
+    if (isWholeType(from) || isFloating(from)) return plain;
     return none(from, type);
   }
   return toTime(from, type, text, to, isTry) ?? none(from, type);
@@ -52,7 +52,7 @@ export function castToSpark(cast: SqlCast, print: Print): string {
 
 function toWhole(from: SqlType, text: string, to: string, plain: string, isTry: boolean) {
   const cast = isTry ? 'TRY_CAST' : 'CAST';
-  if (isWhole(from) || from.id === 'BOOLEAN') return plain;
+  if (isWholeType(from) || from.id === 'BOOLEAN') return plain;
   if (isFloating(from)) return `${cast}(rint(CAST(${text} AS DOUBLE)) AS ${to})`;
   if (from.id === 'DECIMAL') return `${cast}(round(${text}, 0) AS ${to})`;
   if (from.id === 'VARCHAR' && to !== 'DECIMAL(38,0)' && to !== 'DECIMAL(20,0)') {
@@ -62,7 +62,7 @@ function toWhole(from: SqlType, text: string, to: string, plain: string, isTry: 
 }
 
 function toDecimal(from: SqlType, to: SqlType, text: string, plain: string, isTry: boolean) {
-  if (isWhole(from) || from.id === 'DECIMAL') return plain;
+  if (isWholeType(from) || from.id === 'DECIMAL') return plain;
   const cast = (call: string): string => `CAST(${call} AS ${sparkType(to)})`;
   const shape = `${to.width}, ${to.scale}, ${isTry}`;
   if (isFloating(from)) return cast(`duckdb_double_decimal(CAST(${text} AS DOUBLE), ${shape})`);
@@ -72,7 +72,7 @@ function toDecimal(from: SqlType, to: SqlType, text: string, plain: string, isTr
 
 function toFloating(from: SqlType, to: SqlType, text: string, plain: string, isTry: boolean) {
   const isFloat = to.id === 'FLOAT';
-  if (isWhole(from) || from.id === 'BOOLEAN' || from.id === 'DECIMAL') return plain;
+  if (isWholeType(from) || from.id === 'BOOLEAN' || from.id === 'DECIMAL') return plain;
   if (isFloating(from)) {
     return isFloat ? `CAST(duckdb_double_float(${text}, ${isTry}) AS FLOAT)` : plain;
   }
@@ -101,7 +101,7 @@ function toText(from: SqlType, text: string): string | undefined {
     case 'TIMESTAMP WITH TIME ZONE':
       return `duckdb_timestamp_text(${micros(from, text)}, '+00')`;
     default:
-      return isWhole(from) ? `CAST(${text} AS STRING)` : undefined;
+      return isWholeType(from) ? `CAST(${text} AS STRING)` : undefined;
   }
 }
 

@@ -7,7 +7,7 @@ import { textLiteral } from './literal.js';
 import { refuse } from './refusal.js';
 import { functionNamed } from './table.js';
 import { type SqlCall, type SqlColumn, type SqlConstant, type SqlNode, typeName } from './tree.js';
-import { isWhole, sparkType } from './types.js';
+import { isWholeType, sparkType } from './types.js';
 
 /** Prints columns: their names and what they have to be cast to are the engine's. */
 export type PrintColumn = (column: SqlColumn) => string;
@@ -42,7 +42,7 @@ function constantToSpark({ type, value }: SqlConstant): string {
   if (value === null) return type.id === 'NULL' ? 'NULL' : `CAST(NULL AS ${sparkType(type)})`;
   if (typeof value === 'boolean') return value ? 'true' : 'false';
   if (type.id === 'VARCHAR') return textLiteral(value);
-  if (isWhole(type)) return `CAST('${value}' AS ${sparkType(type)})`;
+  if (isWholeType(type)) return `CAST('${value}' AS ${sparkType(type)})`;
   if (type.id === 'DECIMAL') return `CAST('${value}E-${type.scale}' AS ${sparkType(type)})`;
   if (type.id === 'DOUBLE' || type.id === 'FLOAT') {
     const double = `CAST('${value.replace(/^(-?)inf.*$/i, '$1Infinity').replace(/^-?nan$/i, 'NaN')}' AS DOUBLE)`;

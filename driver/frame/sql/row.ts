@@ -19,11 +19,11 @@ export interface SqlFunction {
 
 /** A call of Spark that means the same: `template` has its arguments as `$1`, `$2`, .. */
 export function as(template: string): SqlFunction['spark'] {
-  return (call, print) => fill(template, call.args.map(print));
+  return (call, print) => castFill(template, call.args.map(print));
 }
 
 /** As `as`, the value being cast to the type that DuckDB gives the call. */
-export function fill(template: string, args: readonly string[]): string {
+export function castFill(template: string, args: readonly string[]): string {
   return template.replace(/\$(\d)/g, (_, n) => args[Number(n) - 1] ?? 'NULL');
 }
 

@@ -41,7 +41,7 @@ export function sparkType(type: SqlType): string {
 const TYPES_TAKEN =
   'the types are boolean, tinyint to bigint, decimal, float, double, varchar, date, timestamp and timestamptz';
 
-export function isWhole({ id }: SqlType): boolean {
+export function isWholeType({ id }: SqlType): boolean {
   return /^(U?(TINY|SMALL|BIG)INT|U?INTEGER|HUGEINT)$/.test(id);
 }
 

@@ -12,7 +12,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { InternalError, ResourceError } from '../../errors.js';
 import type { LineageKey } from '../../ir/lineage-key.js';
 import type { StoredHeader, StoredMeta, StoredValue } from './entry-format.js';
-import { describe, errorCode, type FileSystem, nodeFileSystem } from './file-system.js';
+import { describeError, errorCode, type FileSystem, nodeFileSystem } from './file-system.js';
 import { headerOf, type IndexEntry, isKey } from './index-record.js';
 import { type Lease, Leases } from './lease.js';
 import {
@@ -167,7 +167,7 @@ export class DurableStore {
     try {
       return (await readSiblings(this.#parts, input)).filter(({ key }) => this.has(key));
     } catch (error) {
-      this.#warn('siblings', `reading what shares an input ended with ${describe(error)}`);
+      this.#warn('siblings', `reading what shares an input ended with ${describeError(error)}`);
       return [];
     }
   }
@@ -336,8 +336,8 @@ export class DurableStore {
     } catch (cause) {
       const { folder } = this;
       const text = isFull(cause)
-        ? `room on the disk of ${folder}, got ${describe(cause)}; free some, or drop all results by \`reprise cache clear\``
-        : `a usable folder ${folder}, got ${describe(cause)}`;
+        ? `room on the disk of ${folder}, got ${describeError(cause)}; free some, or drop all results by \`reprise cache clear\``
+        : `a usable folder ${folder}, got ${describeError(cause)}`;
       throw new ResourceError(
         `store ${what}: expected ${text}`,
         { resource: 'disk', folder },
@@ -361,8 +361,8 @@ export class DurableStore {
   #trouble(doing: string, error: unknown): void {
     if (FATAL.has(errorCode(error) ?? '')) {
       this.#isFull ||= isFull(error);
-      this.#disable(describe(error));
-    } else this.#warn(doing, `${doing} ended with ${describe(error)}`);
+      this.#disable(describeError(error));
+    } else this.#warn(doing, `${doing} ended with ${describeError(error)}`);
   }
 
   #disable(reason: string): void {

@@ -3,7 +3,7 @@
  * size, discounted by the time since they were last used. Source: LIMA's CostNSize (cost / size),
  * with age in place of the hit counts, which a folder shared by many processes does not keep.
  */
-import { Budget, type Candidate, type VictimRule } from '../../support/budget.js';
+import { Budget, type BudgetItem, type VictimRule } from '../../support/budget.js';
 import { type IndexEntry, isOnItsWay } from './index-record.js';
 
 export interface Shortage {
@@ -15,7 +15,7 @@ export interface Shortage {
 
 const HOUR_MS = 3_600_000;
 
-interface StoredEntry extends Candidate {
+interface StoredEntry extends BudgetItem {
   readonly entry: IndexEntry;
   readonly worth: number;
 }

@@ -246,7 +246,7 @@ export function errorCode(error: unknown): string | undefined {
 }
 
 /** What went wrong, in few words: the code if there is one. */
-export function describe(error: unknown): string {
+export function describeError(error: unknown): string {
   const code = errorCode(error);
   if (code !== undefined && code !== NOT_PLAIN) return code;
   return error instanceof Error ? error.message : String(error);

@@ -11,7 +11,14 @@ import {
   type StoredHeader,
   type StoredValue,
 } from './entry-format.js';
-import { describe, errorCode, type FileStat, isThere, NOT_PLAIN, withFile } from './file-system.js';
+import {
+  describeError,
+  errorCode,
+  type FileStat,
+  isThere,
+  NOT_PLAIN,
+  withFile,
+} from './file-system.js';
 import { recordOf } from './index-record.js';
 import type { StoreParts } from './maintenance.js';
 import type { Publisher } from './publisher.js';
@@ -71,7 +78,8 @@ export class Reader {
         await this.#forget(key);
         return 'missing';
       }
-      if (code === NOT_PLAIN) this.#options.warn('plain', `${describe(error)}; it was not opened`);
+      if (code === NOT_PLAIN)
+        this.#options.warn('plain', `${describeError(error)}; it was not opened`);
       if (code === NOT_PLAIN || error instanceof OtherFormat) {
         this.refused.add(key);
         return 'refused';
@@ -79,8 +87,8 @@ export class Reader {
       // What can't be read is as good as damaged; what can't even be opened can't be told from a
       // good one.
       const isDamaged = error instanceof DamagedEntry || (code === 'EIO' && read !== undefined);
-      if (isDamaged) return this.#putAside(key, read, describe(error));
-      this.#options.warn('reading', `reading ended with ${describe(error)}`);
+      if (isDamaged) return this.#putAside(key, read, describeError(error));
+      this.#options.warn('reading', `reading ended with ${describeError(error)}`);
       return 'unreadable';
     }
   }

@@ -15,22 +15,22 @@ import type { ProfileContext } from './expression-types.js';
 import {
   aggregateItems,
   askedOf,
-  type Counts,
   completed,
   countsOf,
   groupKey,
   isDoubtful,
   otherRows,
+  type ProfileScan,
   runScan,
-  type Scan,
   scanOf,
   type TypedRequest,
+  type ValueCounts,
 } from './profile.js';
 import { numberedRelation, type SourceLayout } from './scan.js';
 import { textOf } from './types.js';
 
 /** A scan with a further column, `file`, that holds the position of a row's file. */
-interface FileScan extends Scan {
+interface FileScan extends ProfileScan {
   readonly file: string;
 }
 
@@ -76,11 +76,11 @@ async function countsByFile(
   scan: FileScan,
   asked: readonly TypedRequest[],
   rows: readonly number[],
-): Promise<Counts[][]> {
+): Promise<ValueCounts[][]> {
   const aggregate = async (
     some: readonly TypedRequest[],
     filtered: boolean,
-  ): Promise<Counts[][]> => {
+  ): Promise<ValueCounts[][]> => {
     const groups = await inGroups(some, scan, async (group) => [
       await aggregateByFile(scan, group, rows, filtered),
     ]);
@@ -100,7 +100,7 @@ async function aggregateByFile(
   asked: readonly TypedRequest[],
   rows: readonly number[],
   filtered: boolean,
-): Promise<Counts[][]> {
+): Promise<ValueCounts[][]> {
   if (asked.length === 0) return [];
   const { inner, outer } = aggregateItems(asked, filtered);
   const found = await runScan(

@@ -28,7 +28,7 @@ export interface TypedRequest extends ProfileRequest {
 }
 
 /** What is scanned. */
-export interface Scan {
+export interface ProfileScan {
   readonly database: Database;
   /** `FROM` operand. */
   readonly from: string;
@@ -87,7 +87,11 @@ export async function askedOf(
 }
 
 /** A scan of a source by this `FROM` operand. */
-export function scanOf({ database }: ProfileContext, source: FrameSource, from: string): Scan {
+export function scanOf(
+  { database }: ProfileContext,
+  source: FrameSource,
+  from: string,
+): ProfileScan {
   const isColumnar = source.format !== 'csv' && source.format !== 'jsonl';
   const rows = source.files.reduce((sum, file) => sum + file.rows, 0);
   const more = source.files.length > 1 ? ` and ${source.files.length - 1} more` : '';
@@ -114,15 +118,18 @@ export function completed(
   };
 }
 
-export type Counts = Pick<ColumnProfile, 'missing' | 'infinite' | 'min' | 'max'>;
-type Statistics = Counts & Pick<ColumnProfile, 'quantiles'>;
+export type ValueCounts = Pick<ColumnProfile, 'missing' | 'infinite' | 'min' | 'max'>;
+type Statistics = ValueCounts & Pick<ColumnProfile, 'quantiles'>;
 
 /**
  * Counts and ranges in one statement, quantiles by a sort each. NaN and infinities are the largest
  * values in DuckDB's order, so plain minima and maxima tell whether a column has any; only then is
  * it scanned again with filters, which cost five times more.
  */
-async function statistics(scan: Scan, asked: readonly TypedRequest[]): Promise<Statistics[]> {
+async function statistics(
+  scan: ProfileScan,
+  asked: readonly TypedRequest[],
+): Promise<Statistics[]> {
   const plain = await inGroups(asked, scan, (some) => aggregate(scan, some, false));
   const doubtful = asked.filter((_, i) => isDoubtful(plain[i]!));
   const filtered = await inGroups(doubtful, scan, (some) => aggregate(scan, some, true));
@@ -142,15 +149,15 @@ async function statistics(scan: Scan, asked: readonly TypedRequest[]): Promise<S
 }
 
 /** Whether plain minima and maxima met a NaN or an infinity. */
-export function isDoubtful({ min, max }: Counts): boolean {
+export function isDoubtful({ min, max }: ValueCounts): boolean {
   return (max !== null && !Number.isFinite(max)) || (min !== null && !Number.isFinite(min));
 }
 
 async function aggregate(
-  scan: Scan,
+  scan: ProfileScan,
   asked: readonly TypedRequest[],
   filtered: boolean,
-): Promise<Counts[]> {
+): Promise<ValueCounts[]> {
   if (asked.length === 0) return [];
   const { inner, outer } = aggregateItems(asked, filtered);
   const [row] = await runScan(
@@ -192,7 +199,7 @@ export function aggregateItems(
 }
 
 /** The cells of `aggregateItems`, which follow one other cell. */
-export function countsOf(asked: readonly TypedRequest[], row: Row, rows: number): Counts[] {
+export function countsOf(asked: readonly TypedRequest[], row: Row, rows: number): ValueCounts[] {
   return asked.map((_, i) => {
     const [present, infinite, min, max] = row.slice(1 + 4 * i, 5 + 4 * i);
     return {
@@ -234,7 +241,10 @@ export function groupKey(request: TypedRequest): string {
 }
 
 /** The vocabulary of one expression and, from the same groups, its counts and range. */
-async function vocabulary(scan: Scan, request: TypedRequest): Promise<Partial<ColumnProfile>> {
+async function vocabulary(
+  scan: ProfileScan,
+  request: TypedRequest,
+): Promise<Partial<ColumnProfile>> {
   const float = isFloat(request);
   const range = (name: string): string =>
     isNumeric(request)
@@ -263,7 +273,7 @@ async function vocabulary(scan: Scan, request: TypedRequest): Promise<Partial<Co
 }
 
 async function vocabulariesAtOnce(
-  scan: Scan,
+  scan: ProfileScan,
   asked: readonly TypedRequest[],
 ): Promise<Vocabulary[]> {
   const keys = asked.map((_, i) => `k${i}`);
@@ -293,7 +303,7 @@ async function vocabulariesAtOnce(
 
 /** Runs a scan; an error in one expression's values names that expression. */
 export async function runScan(
-  scan: Scan,
+  scan: ProfileScan,
   sql: string,
   asked: readonly TypedRequest[],
 ): Promise<Row[]> {

@@ -43,13 +43,13 @@ export function kindOfJson(json: string): string {
 }
 
 /** SQL for whether a number is whole and not too large to tell it from its neighbours. */
-export function isWhole(double: string): string {
+export function isWholeNumber(double: string): string {
   return `${double} = trunc(${double}) AND abs(${double}) < 9007199254740992`;
 }
 
 function kindOfNumber(plain: string): string {
   const double = `TRY_CAST(${plain} AS DOUBLE)`;
-  return `CASE WHEN ${isWhole(double)} THEN ${CELLS.integer}
+  return `CASE WHEN ${isWholeNumber(double)} THEN ${CELLS.integer}
       WHEN NOT ${matches(plain, `${SPACE}[+-]?[0-9]+${SPACE}`)} THEN ${CELLS.decimal}
       WHEN TRY_CAST(${plain} AS BIGINT) IS NULL THEN ${CELLS.huge} ELSE ${CELLS.integer} END`;
 }

@@ -11,7 +11,7 @@ import { type LocalFile, plainCsv } from './csv-file.js';
 import { type Database, quoteName, quoteText } from './database.js';
 import { plainJson } from './json-file.js';
 import { type FileLayout, jsonPointer, pathList, type TextLayout, textColumn } from './scan.js';
-import { isWhole, kindOfJson, kindOfText, type NumberStyle } from './text-cells.js';
+import { isWholeNumber, kindOfJson, kindOfText, type NumberStyle } from './text-cells.js';
 
 const SAMPLE_ROWS = 4_096;
 const SAMPLE_CELLS = 400_000;
@@ -221,7 +221,7 @@ function checkSql(scan: TextScan, check: Check, name: string, isByPlace: boolean
     `CASE WHEN count(${operand}) = 0 THEN 0 ${holds ? `WHEN NOT (${holds}) THEN ${DOUBTFUL} ` : ''}ELSE ${kind} END`;
   if (check === 'text') return found(CELLS.text);
   if (check === 'double') return found(CELLS.decimal);
-  if (check === 'whole') return found(CELLS.integer, `bool_and(${isWhole(operand)})`);
+  if (check === 'whole') return found(CELLS.integer, `bool_and(${isWholeNumber(operand)})`);
   const iso = `strlen(${operand}) = 10 AND CAST(TRY_CAST(${operand} AS DATE) AS VARCHAR) = ${operand}`;
   return found(CELLS.date, `bool_and(coalesce(${iso}, ${operand} IS NULL))`);
 }

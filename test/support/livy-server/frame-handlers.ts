@@ -3,16 +3,16 @@ import { randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { decodeFrame, encodeFrame } from '../../../spark-bridge/channel/frame-codec.js';
 import type {
-  Json,
   ReplyHeader,
   RequestHeader,
   WireError,
+  WireJson,
 } from '../../../spark-bridge/channel/wire.js';
 import type { FrameHandler } from './shim-model.js';
 
 export interface Served {
   readonly verb: string;
-  readonly args: Readonly<Record<string, Json>>;
+  readonly args: Readonly<Record<string, WireJson>>;
 }
 
 export interface EchoShim {
@@ -25,7 +25,7 @@ export interface EchoShim {
 
 const frame = (
   id: string,
-  result: Json,
+  result: WireJson,
   payloads: readonly Uint8Array[],
   error: WireError | null,
 ): Uint8Array => {
@@ -44,7 +44,7 @@ export function echoShim(options: { readonly delayMs?: number } = {}): EchoShim 
   const handler: FrameHandler = async (bytes, { boot }) => {
     const { header, payloads } = decodeFrame<RequestHeader>(bytes);
     const { id, verb } = header;
-    const args = header.args as Readonly<Record<string, Json>>;
+    const args = header.args as Readonly<Record<string, WireJson>>;
     served.push({ verb, args });
     switch (verb) {
       case 'ping':

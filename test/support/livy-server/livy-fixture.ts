@@ -8,7 +8,7 @@ import { createLivyClient, type LivyClient } from '../../../spark-bridge/livy/li
 import type { LivySession } from '../../../spark-bridge/livy/livy-session.js';
 import {
   type OpenSessionOptions,
-  openSession,
+  openLivySession,
 } from '../../../spark-bridge/livy/session-lifecycle.js';
 import { memorySessionStore, type SessionStore } from '../../../spark-bridge/livy/session-store.js';
 import type { LivyConnection } from '../../../spark-bridge/livy/types.js';
@@ -70,7 +70,7 @@ export async function livyFixture(
     store,
     warnings,
     open: async (more = {}) => {
-      const session = await openSession(client, {
+      const session = await openLivySession(client, {
         key: 'test',
         store,
         spec: {},

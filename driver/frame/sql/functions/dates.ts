@@ -5,7 +5,7 @@
 import { fromMicros, isTime, micros } from '../casts.js';
 import { checkFormat } from '../formats.js';
 import { refuse } from '../refusal.js';
-import { constantText, fill, type Print, type SqlFunction } from '../row.js';
+import { castFill, constantText, type Print, type SqlFunction } from '../row.js';
 import { type SqlCall, type SqlNode, typeName } from '../tree.js';
 import { intervalPart } from './intervals.js';
 
@@ -119,7 +119,7 @@ const zoned: SqlFunction['spark'] = (call, print) => {
 };
 
 function ofTime(template: string): SqlFunction['spark'] {
-  return (call, print) => fill(template, [microsOf(call, call.args[0], print)]);
+  return (call, print) => castFill(template, [microsOf(call, call.args[0], print)]);
 }
 
 const epochs: SqlFunction['spark'] = (call, print) => {

@@ -7,7 +7,7 @@ import { fromMicros, isTime, micros } from '../casts.js';
 import { refuse } from '../refusal.js';
 import type { Print } from '../row.js';
 import { type SqlCall, type SqlNode, typeName } from '../tree.js';
-import { isWhole } from '../types.js';
+import { isWholeType } from '../types.js';
 
 /** Printed; absent is none. */
 export interface Interval {
@@ -57,8 +57,8 @@ export function intervalOf(node: SqlNode, print: Print): Interval {
     const parts = intervalOf(a, print);
     return eachField((field) => parts[field] && `(- ${parts[field]})`);
   }
-  if (node.name === '*' && a && b && (isWhole(a.type) || isWhole(b.type))) {
-    const [factor, interval] = isWhole(a.type) ? [a, b] : [b, a];
+  if (node.name === '*' && a && b && (isWholeType(a.type) || isWholeType(b.type))) {
+    const [factor, interval] = isWholeType(a.type) ? [a, b] : [b, a];
     const parts = intervalOf(interval, print);
     return eachField((field) => parts[field] && `(${parts[field]} * ${print(factor)})`);
   }
@@ -113,7 +113,7 @@ export function dateArithmetic(call: SqlCall, print: Print): string {
   if (time.type.id === 'DATE' && other.type.id === 'DATE' && call.name === '-') {
     return `CAST(datediff(${print(a)}, ${print(b)}) AS BIGINT)`;
   }
-  if (time.type.id === 'DATE' && isWhole(other.type)) {
+  if (time.type.id === 'DATE' && isWholeType(other.type)) {
     const days = `${call.name === '-' ? '- ' : ''}${print(other)}`;
     return `date_add(${print(time)}, CAST((${days}) AS INT))`;
   }

@@ -2,11 +2,13 @@
 import { refuse } from '../refusal.js';
 import { as, constantWhole, type Print, requireTypes, type SqlFunction } from '../row.js';
 import { type SqlCall, type SqlNode, type SqlType, typeName } from '../tree.js';
-import { BITS, digitsOf, isFloating, isWhole, sparkType } from '../types.js';
+import { BITS, digitsOf, isFloating, isWholeType, sparkType } from '../types.js';
 import { dateArithmetic } from './intervals.js';
 
 const isNumber = ({ id }: SqlType): boolean =>
-  id === 'DECIMAL' || isWhole({ id, width: 0, scale: 0 }) || isFloating({ id, width: 0, scale: 0 });
+  id === 'DECIMAL' ||
+  isWholeType({ id, width: 0, scale: 0 }) ||
+  isFloating({ id, width: 0, scale: 0 });
 
 function cast(call: SqlCall, text: string): string {
   return `CAST(${text} AS ${sparkType(call.type)})`;
@@ -29,7 +31,9 @@ const product: SqlFunction['spark'] = (call, print) => {
   const [a, b] = call.args.map(narrow);
   requireDigits(call, digitsOf(a!.type) + digitsOf(b!.type) + 1);
   const operand = (node: SqlNode): string =>
-    isWhole(node.type) ? `CAST(${print(node)} AS DECIMAL(${digitsOf(node.type)},0))` : print(node);
+    isWholeType(node.type)
+      ? `CAST(${print(node)} AS DECIMAL(${digitsOf(node.type)},0))`
+      : print(node);
   return cast(call, `(${operand(a!)} * ${operand(b!)})`);
 };
 
@@ -37,7 +41,8 @@ function narrow(node: SqlNode): SqlNode {
   if (node.kind !== 'cast' || node.type.id !== 'DECIMAL') return node;
   const { child } = node;
   const isExact =
-    (isWhole(child.type) || child.type.id === 'DECIMAL') && child.type.scale === node.type.scale;
+    (isWholeType(child.type) || child.type.id === 'DECIMAL') &&
+    child.type.scale === node.type.scale;
   return isExact && digitsOf(child.type) < node.type.width ? child : node;
 }
 
@@ -99,7 +104,7 @@ function rounding(name: string, ofDecimal: (x: string) => string): SqlFunction['
       throw refuse(`${call.name} of ${typeName(x!.type)}`, 'it takes numbers');
     const text = print(x!);
     if (call.args.length === 2) return roundingTo(call, name, text);
-    if (isWhole(x!.type)) return cast(call, text);
+    if (isWholeType(x!.type)) return cast(call, text);
     if (x!.type.id === 'DECIMAL') return cast(call, ofDecimal(text));
     return cast(call, `duckdb_${name}(CAST(${text} AS DOUBLE))`);
   };
