@@ -5,7 +5,7 @@
 
 const PLAIN = /^(-?)(\d+)(?:\.(\d+))?$/;
 
-/** Negative, zero or positive as `a` is below, equal to or above `b`; both are finite numbers. */
+/** Negative, zero or positive as `a` is below, equal to or above `b`: texts of finite numbers. */
 export function compareNumbers(a: string, b: string): number {
   const difference = Number(a) - Number(b);
   if (difference !== 0 || a === b) return difference;

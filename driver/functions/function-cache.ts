@@ -135,7 +135,7 @@ export class FunctionCache {
     return facades(host, answer.template, answer.nodes);
   }
 
-  /** Values of `call` nodes that these roots need, computed if absent. @param isThere ends paths */
+  /** Values of `call` nodes these roots need, computed if absent. @param isThere ends the search */
   async values(
     host: CallHost,
     roots: readonly Expr[],

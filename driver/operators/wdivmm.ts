@@ -2,7 +2,7 @@
  * Products with the weighted cells P of a factorisation X ~ U V' (see `weighted.ts` for which cells
  * are asked about). inputs: X (n x m), U (n x r), V (m x r), optionally W (n x m).
  * attrs: cells  'residual': p = w (u v' - x), for ALS and SGD; 'quotient': p = w (x / u v'), PNMF
- *        side   'right': P %*% V (n x r), by row blocks; 'left': t(P) %*% U (m x r), their sum
+ *        side   'right': P %*% V (n x r), by row blocks; 'left': t(P) %*% U (m x r), summed
  */
 
 import { defineOp } from '../ir/op-def.js';

@@ -255,7 +255,7 @@ export class ReuseCache {
     return this.#memory.isOver() || this.#entries.size > this.#mostEntries;
   }
 
-  /** Evicts to the budget; `added` was just put. A file leaves the entry, so only bytes sink. */
+  /** Evicts to the budget; `added` is new. A file leaves the entry, so it helps only with bytes. */
   #makeSpace(added: CacheEntry): void {
     const isAdded = (entry: CacheEntry): boolean => entry === added;
     while (this.#isOver()) {

@@ -278,7 +278,7 @@ async function count(
   return { rows, cells };
 }
 
-/** Columns whose cells are read alike share one expression over them all, stacked as one. */
+/** Columns whose cells are read alike, in groups: one expression is used for a whole group. */
 function byKind(scan: TextScan, names: readonly string[]): string[][] {
   const groups = new Map<string, string[]>();
   for (const name of names) {

@@ -31,7 +31,7 @@ const city = (i: number): string | null => (i % 13 === 4 ? null : CITIES[i % 8]!
 const age = (i: number): number | null => (i % 9 === 2 ? null : 20 + (i % 50));
 const bit = (condition: boolean): number => (condition ? 1 : 0);
 
-/** Folds by scikit-learn 1.9.1, `GroupKFold(5)`; HASH: high half of a 32-bit multiplication. */
+/** Folds by scikit-learn 1.9.1 `GroupKFold(5)`; HASH: high half of a 32-bit multiplicative hash. */
 const SKLEARN_GROUPS = [
   {
     rows: 400,

@@ -71,7 +71,7 @@ object DenseBlock {
   }
 }
 
-/** Consecutive rows of some matrices, blocks in `slots(i)`; the element of every RDD here. */
+/** Consecutive rows of some matrices, with blocks in `slots`; the element of every RDD here. */
 final class Chunk(val startRow: Long, val rows: Int, val slots: Array[Block]) extends Serializable {
   /** The same rows in chunks of at most so many. */
   def pieces(most: Int): Iterator[Chunk] =

@@ -44,7 +44,7 @@ object ArrowCodecs extends CompressionCodec.Factory {
   }
 }
 
-/** Arrow before 14 forgets codecs as it loads dictionaries (apache/arrow 37841): plain ones. */
+/** Arrow before 14 loses codecs at dictionaries (apache/arrow issue 37841), so they come plain. */
 final class ArrowStream(in: InputStream, allocator: BufferAllocator)
     extends ArrowStreamReader(in, allocator, ArrowCodecs) {
 

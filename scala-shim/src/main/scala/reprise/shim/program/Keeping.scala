@@ -5,7 +5,7 @@ import org.apache.spark.storage.StorageLevel
 import reprise.shim.protocol.ShimError
 
 object Keeping {
-  /** Values of one pass share an RDD: the level that suits all of them. Cutting needs a disk. */
+  /** Values of one pass share an RDD: a level that is enough for each. Cutting needs a disk. */
   def level(keeps: Seq[Keep], mustCut: Boolean): StorageLevel = {
     val levels = keeps.map(_.level)
     StorageLevel(

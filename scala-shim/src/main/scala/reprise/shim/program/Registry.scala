@@ -4,7 +4,7 @@ import java.util.concurrent.ConcurrentHashMap
 
 import scala.collection.JavaConverters._
 
-/** How rows are cut into partitions and chunks. RDDs of equal keys have equal cuts: they zip. */
+/** How rows are cut into partitions and chunks. RDDs with equal keys can be zipped. */
 final case class Layout(key: String, rows: Long, chunkRows: Int)
 
 /** A blocked value held in the cluster. */
