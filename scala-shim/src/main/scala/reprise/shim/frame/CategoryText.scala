@@ -21,7 +21,7 @@ object CategoryText {
     case _ => Cast(expression, StringType)
   }
 
-  /** Shortest digits that read back the same; exponents of 2 or more digits from 1e16, or < 1e-4. */
+  /** Shortest digits that read back the same; exponents of 2 or more digits from 1e16 or < 1e-4. */
   private def shortest(value: Double): String = {
     val exact = (1 to 17).iterator
       .map(digits => new java.math.BigDecimal(value).round(new java.math.MathContext(digits, java.math.RoundingMode.HALF_EVEN)))
