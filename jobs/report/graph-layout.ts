@@ -57,6 +57,14 @@ export function layoutGraph(boxes: readonly GraphBox[], edges: readonly GraphEdg
     const bends = points.slice(1, -1).map(({ x, y }): [number, number] => [x, y]);
     return [side(source, isDown), ...bends, side(target, !isDown)];
   });
-  const { width, height } = graph.graph() as { readonly width: number; readonly height: number };
-  return { boxes: placed.map(({ x, y }) => ({ x, y })), routes, width, height };
+  // The library's own width leaves out bends beside the boxes.
+  const bends = routes.flat().map(([x]) => x);
+  const left = Math.min(...placed.map(({ x }) => x), ...bends);
+  const right = Math.max(...placed.map(({ x, width }) => x + width), ...bends);
+  return {
+    boxes: placed.map(({ x, y }) => ({ x: x - left, y })),
+    routes: routes.map((route) => route.map(([x, y]): [number, number] => [x - left, y])),
+    width: right - left,
+    height: (graph.graph() as { readonly height: number }).height,
+  };
 }

@@ -208,6 +208,7 @@ describe('report: graph layout', function () {
       fc.property(graphs, ({ count, edges }) => {
         const { boxes, routes, width, height } = layoutGraph(Array(count).fill(box), edges);
         assert.equal(routes.length, edges.length);
+        for (const [x] of routes.flat()) assert.ok(x >= -1e-6 && x <= width + 1e-6);
         for (const [i, a] of boxes.entries()) {
           assert.ok(a.x >= -1e-6 && a.x + box.width <= width + 1e-6);
           assert.ok(a.y >= 0 && a.y + box.height <= height + 1e-6);
