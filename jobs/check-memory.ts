@@ -5,6 +5,7 @@
  */
 import { availableParallelism } from 'node:os';
 import { ConfigError, encodedWidth } from '../driver/index.js';
+import { cellBytes } from '../driver/ir/dtype.js';
 import { env } from '../driver/support/env.js';
 import { memorySetting, memoryShares } from '../driver/support/memory.js';
 import { formatBytes } from '../driver/support/size.js';
@@ -42,6 +43,7 @@ export function runShape({ engine }: OpenSession, job: Job, data: JobData): RunS
     folds,
     candidates: candidateCount(job.search.grid),
     standardize: job.data.standardize,
+    cellBytes: cellBytes(job.data),
     partCells: parts.reduce(
       (sum, part) => sum + ownGroups * (encodedWidth(part.features) + 2) ** 2,
       0,

@@ -24,6 +24,8 @@ export interface RunShape {
   readonly folds: number;
   readonly candidates: number;
   readonly standardize: boolean;
+  /** A cell of the encoded data; moments and fits are float64. @units bytes */
+  readonly cellBytes: number;
   /** Cells of the moments kept for each part of data of many files, together; 0 for one file. */
   readonly partCells: number;
   readonly isText: boolean;
@@ -108,7 +110,7 @@ function readingBytes(shape: RunShape, isHere: boolean): number {
   const read = Math.min(READ_BYTES, shape.rows * shape.expressions * CELL);
   const reader = shape.expressions * COLUMN_BYTES[kind] + read;
   const blockRows = Math.max(64, Math.min(shape.rows, Math.floor(BLOCK_CELLS / width)));
-  return categories + reader + BLOCKS * blockRows * width * CELL;
+  return categories + reader + BLOCKS * blockRows * width * shape.cellBytes;
 }
 
 /** What the fits hold beside the moments, or, if that is more, making the moments on every lane. */

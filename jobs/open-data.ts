@@ -59,6 +59,8 @@ export async function openData(
   clock: { enter(phase: string): void; progress?(fraction: number): void },
 ): Promise<JobData> {
   requireDialect(job, engine);
+  requireDType(job, engine);
+  const { dtype } = job.data;
   clock.enter('open');
   const frame = await openFrame(run, frames, job.data.path, job.data.read);
   clock.enter('profile');
@@ -70,6 +72,7 @@ export async function openData(
     job.data.dialect ?? null,
     job.data.target,
     job.cv,
+    ...(dtype === 'float32' ? [dtype] : []),
   ]);
   const memo = await run.memo(
     key,
@@ -82,8 +85,9 @@ export async function openData(
   );
   const { features: resolved, parts, foldParts } = memo as unknown as ResolvedData;
   return {
-    X: Matrix.of(run, frame.encode(resolved.features, parts)),
-    y: Matrix.of(run, frame.encode([resolved.target])),
+    X: Matrix.of(run, frame.encode(resolved.features, { dtype, parts })),
+    // Operands have one dtype; folds are numbers of groups in either.
+    y: Matrix.of(run, frame.encode([resolved.target], { dtype })),
     cv: crossValidation(run, frame, job, resolved, foldParts),
     parts: parts ?? [],
     resolved,
@@ -103,6 +107,15 @@ function requireDialect({ data: { dialect } }: Job, engine: OpenSession['engine'
   );
 }
 
+/** @throws ConfigError for cells that an engine has no blocks of */
+function requireDType({ data: { dtype } }: Job, engine: OpenSession['engine']): void {
+  if (dtype === 'float64' || engine === 'local') return;
+  throw new ConfigError(
+    `data.dtype: expected engine local for ${dtype}, got ${engine}; run with --engine local, or leave the dtype out`,
+    { key: 'data.dtype', value: dtype },
+  );
+}
+
 function crossValidation(
   run: Run,
   frame: Frame,
@@ -111,7 +124,7 @@ function crossValidation(
   foldParts: ResolvedData['foldParts'],
 ): CrossValidation {
   if (assigned !== undefined) {
-    const assignment = Matrix.of(run, frame.encode([assigned.feature], foldParts));
+    const assignment = Matrix.of(run, frame.encode([assigned.feature], { parts: foldParts }));
     return { folds: assigned.count, assignment };
   }
   if (cv.kind !== 'kfold') throw new RangeError('folds: expected a rule, got a column');
@@ -143,6 +156,7 @@ async function resolve(
   const features = await resolveFeatures(profiles, description, {
     ...(data.features ? { features: data.features } : {}),
     dialect: data.dialect,
+    dtype: data.dtype,
     target: data.target,
     ...(cv.kind === 'group' ? { group: { column: cv.column, folds: cv.folds } } : {}),
     ...(cv.kind === 'predefined' ? { predefined: { column: cv.column } } : {}),

@@ -5,6 +5,7 @@
  * feature, what was expected, what came and what to do.
  */
 import { DataError, RepriseError } from '../errors.js';
+import type { DType } from '../ir/dtype.js';
 import type {
   ColumnProfile,
   FrameDescription,
@@ -29,6 +30,8 @@ export interface FeatureSelection {
   readonly features?: readonly FeatureSpec[];
   /** The engine that the features' expressions are tied to. Default: none. */
   readonly dialect?: SqlDialect | undefined;
+  /** What the cells will be. Default float64. */
+  readonly dtype?: DType;
   /** Column to predict; numeric or boolean. */
   readonly target: string;
   /** Folds that keep equal values of a column together. */
@@ -105,9 +108,16 @@ export async function resolveFeatures(
     await checkNumeric(engine, description, 'feature', feature.name, feature, profiles[i]!);
   }
   const assembled = assemble(planned, profiles);
+  const numbers = [
+    { what: `target ${target}`, profile: targetProfile },
+    ...planned.flatMap(({ name, encode, impute }, i) =>
+      encode === 'number' ? [{ what: `feature ${name}`, profile: profiles[i]!, impute }] : [],
+    ),
+  ];
+  const rounded = selection.dtype === 'float32' ? numbers.flatMap(float32Warnings) : [];
   return {
     ...assembled,
-    warnings: [...constantTarget(target, targetProfile), ...assembled.warnings],
+    warnings: [...constantTarget(target, targetProfile), ...assembled.warnings, ...rounded],
     target: { kind: 'number', name: target, sql: targetSql, missing: 'error' },
     ...(group && foldSql !== undefined
       ? { folds: groupFolds(group.column, foldSql, group.folds, profiles[planned.length + 1]!) }
@@ -231,6 +241,29 @@ function checkTarget(name: string, profile: ColumnProfile): void {
 
 function constantTarget(name: string, { min, max }: ColumnProfile): string[] {
   return min === max ? [`target ${name}: every row has the same value (${min})`] : [];
+}
+
+/** What rounding to float32 leaves little of; @throws DataError for what it has no number for */
+function float32Warnings(given: {
+  readonly what: string;
+  readonly profile: ColumnProfile;
+  readonly impute?: PlannedFeature['impute'];
+}): string[] {
+  const { what, profile, impute } = given;
+  const [min, max] = [profile.min ?? 0, profile.max ?? 0];
+  const values = [min, max, typeof impute === 'number' ? impute : 0].map(Math.abs);
+  const largest = Math.max(...values);
+  if (!Number.isFinite(Math.fround(largest))) {
+    throw new DataError(
+      `${what}: expected numbers up to 3.4e38 for dtype float32, got ${largest}; leave data.dtype out`,
+      { what, largest },
+    );
+  }
+  // Then fewer than some thousand numbers of float32 lie between the least and the greatest.
+  if (min === max || max - min >= largest / 4096) return [];
+  return [
+    `${what}: values from ${min} to ${max} differ in their last digits only, of which float32 keeps few; subtract a constant, or leave data.dtype out`,
+  ];
 }
 
 function shorten(value: string): string {

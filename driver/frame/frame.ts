@@ -5,6 +5,7 @@
  */
 import { DataError } from '../errors.js';
 import type { Attrs, AttrValue } from '../ir/attrs.js';
+import { type DType, dtypeAttr } from '../ir/dtype.js';
 import type { Evaluator } from '../ir/evaluator.js';
 import type { Expr } from '../ir/expr.js';
 import type { FrameColumn, FrameDescription, FrameEngine } from '../ir/frame-engine.js';
@@ -14,6 +15,16 @@ import type { EncodedFeature, EncodedPart } from '../operators/encode-block.js';
 import { kfold } from '../operators/kfold.js';
 import { frameLeaf } from './frame-leaf.js';
 import { fileSeed } from './parts.js';
+
+export interface EncodeOptions {
+  /** Of the cells; numbers are rounded to float32 as they are read. Default float64. */
+  readonly dtype?: DType;
+  /**
+   * What some of the rows each need of the features: moments and losses are then made part by part,
+   * so that they stay when files come and go.
+   */
+  readonly parts?: readonly EncodedPart[] | undefined;
+}
 
 export class Frame {
   readonly description: FrameDescription;
@@ -42,12 +53,11 @@ export class Frame {
 
   /**
    * The matrix of these features, a lazy node.
-   * @param parts what some of the rows each need of them: moments and losses are then made part by
-   *   part, so that they stay when files come and go
    * @shape [rows, sum of the features' widths]
+   * @throws DTypeError for a dtype there is not
    */
-  encode(features: readonly EncodedFeature[], parts?: readonly EncodedPart[]): Expr {
-    const attrs: Attrs = { features: features as unknown as AttrValue };
+  encode(features: readonly EncodedFeature[], { dtype, parts }: EncodeOptions = {}): Expr {
+    const attrs: Attrs = { features: features as unknown as AttrValue, ...dtypeAttr(dtype) };
     return this.#evaluator.intern(encodeOp, [this.expr], attrs, parts);
   }
 

@@ -33,7 +33,8 @@ export const encode = defineOp({
     const parts = (payload ?? []) as readonly EncodedPart[];
     const own = isOwn ? parts.find((part) => part.from === from && part.to === to) : undefined;
     if (own === undefined) return { attrs, places: null };
-    return { attrs: { features: own.features as unknown as AttrValue }, places: own.columns };
+    const features = own.features as unknown as AttrValue;
+    return { attrs: { ...attrs, features }, places: own.columns };
   },
   // Reading, decoding and parsing a cell takes as long as some forty operations.
   flops: (_inputs, _attrs, out) => 40 * out.rows * out.cols,

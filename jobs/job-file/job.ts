@@ -3,7 +3,7 @@
  * and the grid written out. Invariant: a `Job` is valid; the runner checks only what needs the
  * data.
  */
-import type { DescribeOptions } from '../../driver/index.js';
+import type { DescribeOptions, DType } from '../../driver/index.js';
 import type { SparkSection } from '../../spark-bridge/submit/settings.js';
 import type { Estimator, Params } from '../estimators/estimator.js';
 import type { Grid } from '../search/candidates.js';
@@ -42,6 +42,8 @@ export interface Job {
     readonly features?: readonly JobFeature[];
     /** The engine that the features' `sql` is tied to. */
     readonly dialect?: 'duckdb' | 'spark';
+    /** Of the encoded features and the target. */
+    readonly dtype: DType;
     readonly standardize: boolean;
   };
   /** Where `--engine spark` runs it; absent: where the environment says. */

@@ -173,6 +173,7 @@ function resolveJob(document: JobDocument, context: Context): Job {
       ...(data.features
         ? { features: data.features.map((f) => (typeof f === 'string' ? { name: f } : plain(f))) }
         : {}),
+      dtype: data.dtype,
       standardize: data.standardize,
     },
     ...(spark ? { spark: sparkSection(spark) } : {}),

@@ -6,6 +6,7 @@
  */
 import { z } from 'zod';
 import type { Loss } from '../../driver/index.js';
+import { DTYPES } from '../../driver/ir/dtype.js';
 import { CSV_ENCODINGS, SCHEMA_TYPES } from '../../driver/ir/read-options.js';
 import { estimators } from '../estimators/index.js';
 import { metricsOf } from '../search/scoring.js';
@@ -136,6 +137,10 @@ const data = z.strictObject({
   dialect: z.enum(['duckdb', 'spark']).optional().meta({
     description:
       'Take any function of DuckDB, or of Spark, in `sql`; the job then runs on that engine only. Default: what means the same on both.',
+  }),
+  dtype: z.enum(DTYPES).default('float64').meta({
+    description:
+      'Cells of features and target: `float32` takes half the memory and keeps 7 digits; moments, fits and scores are float64 always. Default: float64.',
   }),
   standardize: z.boolean().default(false).meta({
     description:

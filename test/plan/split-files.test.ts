@@ -6,9 +6,10 @@ import { splitFiles } from '../../driver/compiler/rules/split-files.js';
 import { ruleTable, runRules } from '../../driver/compiler/run-rules.js';
 import { Frame } from '../../driver/frame/frame.js';
 import { encodedParts } from '../../driver/frame/part-features.js';
+import type { DType } from '../../driver/ir/dtype.js';
 import { type Expr, topological } from '../../driver/ir/expr.js';
 import type { ColumnProfile, FrameFile, SqlText } from '../../driver/ir/frame-engine.js';
-import { type DenseMatrix, dense } from '../../driver/ir/value.js';
+import { type DenseMatrix, dense, cellsOf as zeros } from '../../driver/ir/value.js';
 import { type EncodedFeature, encodeBlock } from '../../driver/operators/encode-block.js';
 import { ops } from '../../driver/operators/index.js';
 import { assertClose } from '../support/close.js';
@@ -59,6 +60,11 @@ function profileOf(rows: readonly Row[], { sql }: SqlText): ColumnProfile {
 class Program {
   readonly evaluator = referenceEvaluator();
   readonly #files = new Map<string, readonly Row[]>();
+  readonly #dtype: DType;
+
+  constructor(dtype: DType = 'float64') {
+    this.#dtype = dtype;
+  }
 
   /** @param known whether it is known what each file needs of the features */
   exprs(tables: readonly (readonly Row[])[], split: 'shuffled' | 'runs' | 'column', known = true) {
@@ -77,12 +83,12 @@ class Program {
         profileOf(this.#files.get(file!.digest)!, text);
       return known ? encodedParts(features, files.map((file) => [file]), of) : undefined; // biome-ignore format: short
     };
-    const X = frame.encode(FEATURES, parts(FEATURES));
-    const y = frame.encode([TARGET]);
+    const X = frame.encode(FEATURES, { dtype: this.#dtype, parts: parts(FEATURES) });
+    const y = frame.encode([TARGET], { dtype: this.#dtype });
     const groups = {
       shuffled: () => frame.foldsByFile(3, 5)!,
       runs: () => evaluator.intern(ops.kfold, [], { rows, folds: 3, shuffle: false, seed: 0 }),
-      column: () => frame.encode([FOLD], parts([FOLD])),
+      column: () => frame.encode([FOLD], { parts: parts([FOLD]) }),
     }[split]();
     const gram = (center: boolean): Expr =>
       evaluator.intern(ops.groupGram, [groups, X, y], { groups: 3, center });
@@ -107,11 +113,11 @@ class Program {
     return values.get(expr)!;
   }
 
-  #encode({ attrs, inputs: [frame], rows, cols }: Expr): DenseMatrix {
+  #encode({ attrs, inputs: [frame], rows, cols, dtype }: Expr): DenseMatrix {
     const features = attrs.features as unknown as readonly EncodedFeature[];
     const files = frame!.attrs.files as unknown as readonly { readonly digest: string }[];
     const all = files.flatMap(({ digest }) => this.#files.get(digest)!);
-    const out = new Float64Array(rows * cols);
+    const out = zeros(dtype, rows * cols);
     const chunk = { rows, columns: features.map((feature) => cellsOf(all, feature)) };
     assert.equal(encodeBlock(features, chunk, out, cols, 0), undefined, 'nothing is missing');
     return dense(rows, cols, out);
@@ -129,11 +135,12 @@ const some = (seed: number, rows = 6): Row[] =>
   Array.from({ length: rows }, (_, i) => ({ x: seed + i, c: 'abcde'[(seed + i) % 5]! }));
 
 describe(`rule ${splitFiles.name}: ${splitFiles.algebra}`, () => {
-  for (const split of ['shuffled', 'runs', 'column'] as const) {
-    it(`keeps values on random files: ${split}`, () => {
+  const cases = [['shuffled'], ['runs'], ['column'], ['column', 'float32']] as const;
+  for (const [split, dtype] of cases) {
+    it(`keeps values on random files: ${split}${dtype ? ` in ${dtype}` : ''}`, () => {
       fc.assert(
         fc.property(fc.array(rowsArbitrary, { minLength: 2, maxLength: 5 }), (tables) => {
-          const program = new Program();
+          const program = new Program(dtype);
           for (const expr of program.exprs(tables, split).all) {
             const after = program.split(expr);
             assert.notEqual(after, expr);
@@ -145,8 +152,8 @@ describe(`rule ${splitFiles.name}: ${splitFiles.algebra}`, () => {
       );
     });
 
-    it(`makes the same node of a file whatever stands beside it: ${split}`, () => {
-      const program = new Program();
+    it(`makes the same node of a file whatever stands beside it: ${split}${dtype ? ` in ${dtype}` : ''}`, () => {
+      const program = new Program(dtype);
       // The same rows come 6 and 18 rows from the start, within one fold each time.
       const file = some(3, split === 'runs' ? 2 : 6);
       const momentsOf = (tables: readonly (readonly Row[])[]): Expr => {

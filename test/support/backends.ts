@@ -8,6 +8,7 @@ import type { Backend } from '../../driver/backend/backend.js';
 import { createReferenceBackend } from '../../driver/backend/reference-backend.js';
 import type { OpName } from '../../driver/operators/index.js';
 import { createCpuBackend } from '../../gpu-executor/cpu/index.js';
+import { simulatedBackend } from './simulated-backend.js';
 import { simulatedDevice } from './simulated-device.js';
 import { createTestSpark } from './spark.js';
 
@@ -72,6 +73,11 @@ export const backends: readonly BackendRow[] = [
   {
     name: 'simulated device',
     make: async () => simulatedDevice({ name: 'gpu', costs, seconds: () => 0 }),
+    gaps: { frame: needsEngine, encode: needsEngine, call: valueOnly },
+  },
+  {
+    name: 'simulated backend',
+    make: async () => simulatedBackend({ name: 'far', blocks: 'none', costs, seconds: () => 0 }),
     gaps: { frame: needsEngine, encode: needsEngine, call: valueOnly },
   },
   {

@@ -10,6 +10,7 @@ import { evaluateByReference } from '../../driver/backend/reference-backend.js';
 import type { Expr } from '../../driver/ir/expr.js';
 import { denseBytes } from '../../driver/ir/expr.js';
 import type { DenseMatrix, Handle, Value } from '../../driver/ir/value.js';
+import { call } from '../../driver/operators/call.js';
 import { encode } from '../../driver/operators/encode.js';
 import { frame } from '../../driver/operators/frame.js';
 import { ops } from '../../driver/operators/index.js';
@@ -62,13 +63,14 @@ export function simulatedBackend(options: SimulatedOptions): SimulatedBackend {
       id,
       rows: expr.rows,
       cols: expr.cols,
-      dtype: 'float64',
+      dtype: expr.dtype,
       bytes: denseBytes(expr),
     };
   };
   const all = new Set(Object.values(ops).map((op) => op.name));
   all.delete(frame.name);
   all.delete(encode.name);
+  all.delete(call.name);
   return {
     name,
     capabilities: { ops: options.ops ?? all, blocks },

@@ -1,10 +1,11 @@
 /**
  * Sums, extremes and their positions. Sums keep several partial sums, which hides the latency of
- * the addition and loses less to rounding than one; the order is fixed, so results repeat.
+ * the addition and loses less to rounding than one; the order is fixed, so results repeat. Cells of
+ * float32 are read where they lie; totals are float64, and rounded at the end.
  */
 
 import type { OpDef } from '../../../driver/ir/op-def.js';
-import { dense, type Float64Matrix } from '../../../driver/ir/value.js';
+import { type Cells, converted, dense, type Float64Matrix } from '../../../driver/ir/value.js';
 import {
   colMaxs,
   colMins,
@@ -24,9 +25,9 @@ import {
 import type { Kernel, Reducer } from './kernel.js';
 
 /** Folds `count` contiguous cells. */
-type RangeFold = (data: Float64Array, from: number, count: number) => number;
+type RangeFold = (data: Cells, from: number, count: number) => number;
 /** Folds each row into the totals of its columns. */
-type ColumnFold = (totals: Float64Array, data: Float64Array, rows: number, cols: number) => void;
+type ColumnFold = (totals: Float64Array, data: Cells, rows: number, cols: number) => void;
 
 const sumRange: RangeFold = (data, from, count) => {
   let a = 0;
@@ -106,38 +107,38 @@ const maxColumns: ColumnFold = (totals, data, rows, cols) => {
   }
 };
 
-function fullKernel(op: OpDef, fold: RangeFold): Kernel {
+function fullKernel(op: OpDef, fold: RangeFold): Kernel<Cells> {
   return {
     op,
-    reducer: () => {
+    reducer: ({ out }) => {
       let total: Float64Matrix | undefined;
       return {
         add: ([x]) => {
           const part = dense(1, 1, Float64Array.of(fold(x!.data, 0, x!.data.length)));
           total = total === undefined ? part : op.combine!(total, part, {});
         },
-        result: () => total!,
+        result: () => converted(total!, out.dtype),
       };
     },
   };
 }
 
-function rowKernel(op: OpDef, fold: RangeFold): Kernel {
+function rowKernel(op: OpDef, fold: RangeFold): Kernel<Cells> {
   return {
     op,
     run: ({ inputs: [x], out }, context) => {
       const { rows, cols, data } = x!;
-      const cells = context.allocate(out.rows);
+      const cells = context.allocate(out.rows, out.dtype);
       for (let i = 0; i < rows; i++) cells[i] = fold(data, i * cols, cols);
       return dense(rows, 1, cells);
     },
   };
 }
 
-function columnKernel(op: OpDef, fold: ColumnFold, start: number): Kernel {
+function columnKernel(op: OpDef, fold: ColumnFold, start: number): Kernel<Cells> {
   return {
     op,
-    reducer: ({ out }): Reducer => {
+    reducer: ({ out }): Reducer<Cells> => {
       let total: Float64Matrix | undefined;
       return {
         add: ([x]) => {
@@ -146,7 +147,7 @@ function columnKernel(op: OpDef, fold: ColumnFold, start: number): Kernel {
           fold(part.data, x!.data, x!.rows, x!.cols);
           total = total === undefined ? part : op.combine!(total, part, {});
         },
-        result: () => total!,
+        result: () => converted(total!, out.dtype),
       };
     },
   };
@@ -156,7 +157,7 @@ function positionKernel(op: OpDef): Kernel {
   return { op, run: ({ inputs, attrs, out }) => op.reference(inputs, attrs, out) };
 }
 
-export const aggregateKernels: readonly Kernel[] = [
+export const aggregateKernels: readonly Kernel<Cells>[] = [
   fullKernel(sum, sumRange),
   fullKernel(sumSq, sumSqRange),
   fullKernel(min, minRange),
@@ -169,6 +170,6 @@ export const aggregateKernels: readonly Kernel[] = [
   columnKernel(colSumSqs, sumSqColumns, 0),
   columnKernel(colMins, minColumns, Number.POSITIVE_INFINITY),
   columnKernel(colMaxs, maxColumns, Number.NEGATIVE_INFINITY),
-  positionKernel(rowIndexMax),
-  positionKernel(rowIndexMin),
 ];
+
+export const positionKernels = [rowIndexMax, rowIndexMin].map(positionKernel);

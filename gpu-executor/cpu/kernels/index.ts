@@ -3,7 +3,7 @@ import type { Cells } from '../../../driver/ir/value.js';
 import { encode } from '../../../driver/operators/encode.js';
 import { frame } from '../../../driver/operators/frame.js';
 import { ops } from '../../../driver/operators/index.js';
-import { aggregateKernels } from './aggregates.js';
+import { aggregateKernels, positionKernels } from './aggregates.js';
 import { coordinateDescentKernel } from './coordinate-descent.js';
 import { elementwiseKernel } from './elementwise.js';
 import { foldKernels } from './fold-fits.js';
@@ -28,6 +28,7 @@ const elementwiseKernels = Object.values(ops)
 /** Kernels over cells of either dtype. */
 const native: readonly Kernel<Cells>[] = [
   ...leafKernels,
+  ...aggregateKernels,
   ...elementwiseKernels,
   ...productKernels,
   ...systemKernels,
@@ -37,7 +38,7 @@ const native: readonly Kernel<Cells>[] = [
 /** Kernels over float64. */
 const wide: readonly Kernel[] = [
   ...sourceKernels,
-  ...aggregateKernels,
+  ...positionKernels,
   topKKernel,
   ...weightedKernels,
   ...reorganiseKernels,

@@ -25,6 +25,7 @@ const shape: RunShape = {
   folds: 5,
   candidates: 10,
   standardize: true,
+  cellBytes: 8,
   partCells: 0,
   isText: false,
   lanes: 2,

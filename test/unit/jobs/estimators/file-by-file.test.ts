@@ -1,6 +1,7 @@
 /** Every estimator over growing data: a new file costs its rows, the answer is a new run's. */
 import assert from 'node:assert/strict';
 import { stringify } from 'yaml';
+import { DTYPES } from '../../../../driver/index.js';
 import { openSession } from '../../../../jobs/engines.js';
 import { estimators } from '../../../../jobs/estimators/index.js';
 import { readJob } from '../../../../jobs/job-file/read-job.js';
@@ -10,11 +11,14 @@ import { dailyJob, writeDay } from '../../../support/daily-files.js';
 import { JobFolder } from '../../../support/job-folder.js';
 
 describe('estimators over many files', () => {
-  for (const { name } of estimators) {
-    it(`read new files only: ${name}`, async () => {
+  for (const [name, dtype] of estimators.flatMap((one) =>
+    DTYPES.map((dtype) => [one.name, dtype] as const),
+  )) {
+    it(`read new files only: ${name} in ${dtype}`, async () => {
       const folder = new JobFolder();
       for (const day of [0, 1]) await writeDay(folder.file('data'), day);
-      const job = { ...dailyJob, model: { type: name }, search: { grid: {} } };
+      const data = { ...dailyJob.data, dtype };
+      const job = { ...dailyJob, data, model: { type: name }, search: { grid: {} } };
       folder.write('job.yaml', stringify(job));
       const checked = await readJob(folder.file('job.yaml'), { overrides: [] });
       const open = await openSession('local');
