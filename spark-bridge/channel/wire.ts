@@ -2,13 +2,16 @@
  * What travels between driver and shim, the same over every channel: a frame is one JSON header and
  * any number of binary payloads. Both sides of every type stand here and in
  * `scala-shim/.../protocol`; field names are the same. Invariant: absent is `null` or left out,
- * never `undefined` in the JSON; cells are little-endian float64, row-major.
+ * never `undefined` in the JSON; cells are little-endian, row-major, of the value's `dtype` (absent:
+ * float64).
  *
  *   bytes 0-3   magic 'RPR1'
  *   bytes 4-7   length of the header in bytes, unsigned little-endian, a multiple of 8
  *   header      UTF-8 JSON, padded with spaces; `payloads` lists the lengths of what follows
  *   payloads    one after another, each at a multiple of 8 bytes from the start of the frame
  */
+
+import type { DType } from '../../driver/ir/dtype.js';
 
 /** JSON as in a header. Non-finite numbers are `{"$num": "NaN" | "Infinity" | "-Infinity"}`. */
 export type WireJson =
@@ -33,6 +36,7 @@ export interface WireInstruction {
   readonly operands: readonly WireOperand[];
   readonly rows: number;
   readonly cols: number;
+  readonly dtype?: DType;
   /** Evaluated by row blocks: a source, a map or a reduction over its blocked operands. */
   readonly blocked: boolean;
 }
@@ -45,6 +49,7 @@ export interface WireInput {
   readonly id: number;
   readonly rows: number;
   readonly cols: number;
+  readonly dtype?: DType;
   readonly payload: number | null;
   readonly handle: string | null;
 }
@@ -239,7 +244,10 @@ export interface Verbs {
   /** Drops held values; unknown handles are ignored. Does not wait for the cluster. */
   unpersist: { args: { handles: readonly string[] }; result: { dropped: number } };
   /** Payload in: cells. Makes a broadcast that programs use as a whole operand by its handle. */
-  broadcast: { args: { handle: string; rows: number; cols: number }; result: WireHandle };
+  broadcast: {
+    args: { handle: string; rows: number; cols: number; dtype?: DType };
+    result: WireHandle;
+  };
   destroyBroadcast: { args: { handles: readonly string[] }; result: { dropped: number } };
   status: { args: Record<string, never>; result: WireStatus };
   storage: { args: Record<string, never>; result: WireStorage };
@@ -321,6 +329,7 @@ export interface Verbs {
       handle: string | null;
       rows: number;
       columns: readonly string[];
+      dtype?: DType;
       path: string;
       format: 'parquet' | 'orc';
     };

@@ -6,8 +6,9 @@
 
 import type { Segment } from '../../driver/backend/backend.js';
 import type { Place } from '../../driver/backend/place.js';
-import { InternalError, UnsupportedError } from '../../driver/errors.js';
+import { InternalError } from '../../driver/errors.js';
 import type { Attrs, AttrValue } from '../../driver/ir/attrs.js';
+import { dtypeAttr } from '../../driver/ir/dtype.js';
 import { denseBytes, type Expr } from '../../driver/ir/expr.js';
 import type { FrameSource, SqlText } from '../../driver/ir/frame-engine.js';
 import { isLeafValue, leafValue } from '../../driver/ir/leaf-value.js';
@@ -58,16 +59,6 @@ export interface LoweredProgram {
 
 export function lowerSegment(segment: Segment, context: LoweringContext): LoweredProgram {
   const { run, newHandle } = context;
-  const single = [...segment.nodes, ...segment.inputs.keys()].find((e) => e.dtype === 'float32');
-  if (single !== undefined) {
-    throw new UnsupportedError(
-      `${single.op.name}: expected float64 on Spark, got float32; cast it: x.cast('float64')`,
-      {
-        op: single.op.name,
-        backend: 'spark',
-      },
-    );
-  }
   const inside = new Set(segment.nodes);
   const operands = operandsOf(segment, inside);
   const inputs: WireInput[] = [];
@@ -78,7 +69,8 @@ export function lowerSegment(segment: Segment, context: LoweringContext): Lowere
   const used: (() => void)[] = [];
   for (const [expr, byRows] of operands) {
     const value = segmentValue(expr, segment);
-    const input = { id: expr.id, rows: value.rows, cols: value.cols };
+    const { rows, cols, dtype } = value;
+    const input = { id: expr.id, rows, cols, ...dtypeAttr(dtype) };
     if (value.kind === 'handle') {
       inputs.push({ ...input, payload: null, handle: value.id });
       reads.push(value.id);
@@ -183,6 +175,7 @@ function lowerNode(expr: Expr, segment: Segment, context: LoweringContext): Wire
       : expr.inputs.map((input, i) => ({ id: input.id, blocked: blocked[i] === true })),
     rows: expr.rows,
     cols: expr.cols,
+    ...dtypeAttr(expr.dtype),
     blocked: segment.blocked.has(expr) || isByBlocks(expr, segment),
   };
 }

@@ -17,6 +17,7 @@ import { type NewCopy, Place } from '../../driver/backend/place.js';
 import { BackendLostError, ConfigError, DataError, ExecutionError } from '../../driver/errors.js';
 import { causeOf, verifyUnchanged } from '../../driver/frame/identity.js';
 import type { SqlParser } from '../../driver/frame/sql/parser.js';
+import { dtypeAttr } from '../../driver/ir/dtype.js';
 import { denseBytes, type Expr } from '../../driver/ir/expr.js';
 import type { FrameEngine } from '../../driver/ir/frame-engine.js';
 import { dense, type Handle, type Value } from '../../driver/ir/value.js';
@@ -42,7 +43,7 @@ import { columnsOnSpark, createSparkFrames, retryingFrames } from './spark-frame
 import { Survey } from './survey.js';
 
 const none: ReadonlySet<string> = new Set();
-const PROTOCOL = 1;
+const PROTOCOL = 2;
 /** How row blocks stay in the cluster for later plans, and how expressions get there. */
 export interface SparkTierOptions {
   /** Which computed row blocks stay. Default `delayed`. */
@@ -235,12 +236,13 @@ export class SparkBackend implements Backend {
   announce(value: Value): void {
     if (value.kind !== 'dense' || denseBytes(value) < BROADCAST_BYTES) return;
     this.#follow();
-    const { rows, cols } = value;
+    const { rows, cols, dtype } = value;
+    const shape = { rows, cols, ...dtypeAttr(dtype) };
     const handle = this.#name('b');
     const broadcasts = this.#broadcasts;
     const send = async (): Promise<NewCopy<string> | undefined> => {
       const cells = cellsToBytes(value.data);
-      const sent = this.channel.call('broadcast', { handle, rows, cols }, [cells]);
+      const sent = this.channel.call('broadcast', { handle, ...shape }, [cells]);
       const copy = { it: handle, bytes: denseBytes(value), seconds: 0 };
       return sent.then(() => copy).catch(() => undefined);
     };

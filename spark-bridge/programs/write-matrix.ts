@@ -7,6 +7,7 @@
 import { randomBytes } from 'node:crypto';
 import { isAbsolute, resolve } from 'node:path';
 import { PlanError } from '../../driver/errors.js';
+import { dtypeAttr } from '../../driver/ir/dtype.js';
 import type { Value } from '../../driver/ir/value.js';
 import type { Matrix } from '../../driver/matrix/matrix.js';
 import type { Session } from '../../driver/runtime/session.js';
@@ -58,6 +59,7 @@ export async function writeMatrix(
       handle: held,
       rows,
       columns,
+      ...dtypeAttr(value.dtype),
       format: options.format ?? 'parquet',
       path: isUri(path) || isAbsolute(path) ? path : resolve(path),
     },

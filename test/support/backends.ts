@@ -23,8 +23,6 @@ export interface BackendRow {
   /** A fresh backend, or the reason this machine can't run it (the suite then skips it loudly). */
   readonly make: () => Promise<Backend | string>;
   /** Operators without a kernel: not in `capabilities.ops`, so plans throw UnsupportedError. */
-  /** Refuses float32 with UnsupportedError. */
-  readonly float64Only?: true;
   readonly gaps: Readonly<Partial<Record<OpName, Gap>>>;
 }
 
@@ -39,7 +37,6 @@ const needsEngine: Gap = { kind: 'notSupported', why: 'reads frames, which needs
 function sparkRow(name: string, conf: Readonly<Record<string, string>>): BackendRow {
   return {
     name,
-    float64Only: true,
     make: () => createTestSpark({ conf: { 'spark.reprise.chunkRows': '3', ...conf } }),
     gaps: {
       frame: { kind: 'notSupported', why: 'has no value of its own' },

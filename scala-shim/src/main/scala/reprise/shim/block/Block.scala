@@ -15,6 +15,9 @@ trait Block extends Serializable {
    */
   def addRows(order: Array[Int], from: Int, until: Int, out: Array[Double], at: Int, stride: Int): Unit
 
+  /** Every cell in one array: in single precision where they are kept so. */
+  def plain: WholeBlock = dense
+
   /** This block in compressed rows, where that is how it is kept. */
   def sparse: Option[SparseBlock] = None
 
@@ -25,11 +28,85 @@ trait Block extends Serializable {
   def bytes: Long
 }
 
+/** A block with every cell in one array, row-major. */
+sealed trait WholeBlock extends Block {
+  /** `Array[Double]` or `Array[Float]`, of `rows * cols` cells. */
+  def cells: AnyRef
+  def cell(i: Int): Double
+  def isSingle: Boolean
+  override def plain: WholeBlock = this
+
+  /** Takes over the rows of a block with cells of the same type, the first as row `row`. */
+  def put(row: Int, piece: WholeBlock): Unit =
+    System.arraycopy(piece.cells, 0, cells, row * cols, piece.rows * piece.cols)
+
+  override def sliceRows(from: Int, until: Int): WholeBlock =
+    if (from == 0 && until == rows) this
+    else {
+      val out = WholeBlock.zeros(until - from, cols, isSingle)
+      System.arraycopy(cells, from * cols, out.cells, 0, out.rows * cols)
+      out
+    }
+}
+
+object WholeBlock {
+  def apply(rows: Int, cols: Int, cells: AnyRef): WholeBlock = cells match {
+    case values: Array[Float] => new SingleBlock(rows, cols, values)
+    case values: Array[Double] => new DenseBlock(rows, cols, values)
+  }
+
+  def zeros(rows: Int, cols: Int, isSingle: Boolean): WholeBlock =
+    if (isSingle) new SingleBlock(rows, cols, new Array[Float](DenseBlock.cells(rows, cols))) else DenseBlock.zeros(rows, cols)
+
+  def of(block: Block, isSingle: Boolean): WholeBlock = if (isSingle) SingleBlock.of(block) else block.dense
+}
+
+/** Cells of float32: half the memory of a dense block. Kernels compute on `dense`, which is exact. */
+final class SingleBlock(val rows: Int, val cols: Int, val values: Array[Float]) extends WholeBlock {
+  require(values.length == rows.toLong * cols, s"block: expected ${rows}x$cols cells, got ${values.length}")
+
+  def cells: AnyRef = values
+  def cell(i: Int): Double = values(i).toDouble
+  def isSingle: Boolean = true
+  def bytes: Long = values.length.toLong * 4 + 32
+
+  def dense: DenseBlock = {
+    val out = new Array[Double](values.length)
+    var i = 0
+    while (i < out.length) {
+      out(i) = values(i).toDouble
+      i += 1
+    }
+    new DenseBlock(rows, cols, out)
+  }
+
+  def addRows(order: Array[Int], from: Int, until: Int, out: Array[Double], at: Int, stride: Int): Unit =
+    dense.addRows(order, from, until, out, at, stride)
+}
+
+object SingleBlock {
+  /** The cells, each rounded to the nearest. */
+  def of(block: Block): SingleBlock = block.plain match {
+    case single: SingleBlock => single
+    case wide: DenseBlock =>
+      val out = new Array[Float](wide.values.length)
+      var i = 0
+      while (i < out.length) {
+        out(i) = wide.values(i).toFloat
+        i += 1
+      }
+      new SingleBlock(wide.rows, wide.cols, out)
+  }
+}
+
 /** Cells in row-major order; `values.length == rows * cols`. */
-final class DenseBlock(val rows: Int, val cols: Int, val values: Array[Double]) extends Block {
+final class DenseBlock(val rows: Int, val cols: Int, val values: Array[Double]) extends WholeBlock {
   require(values.length == rows.toLong * cols, s"block: expected ${rows}x$cols cells, got ${values.length}")
 
   def dense: DenseBlock = this
+  def cells: AnyRef = values
+  def cell(i: Int): Double = values(i)
+  def isSingle: Boolean = false
   def bytes: Long = values.length.toLong * 8 + 32
   def apply(row: Int, col: Int): Double = values(row * cols + col)
 
@@ -47,10 +124,6 @@ final class DenseBlock(val rows: Int, val cols: Int, val values: Array[Double]) 
       i += 1
     }
   }
-
-  override def sliceRows(from: Int, until: Int): DenseBlock =
-    if (from == 0 && until == rows) this
-    else new DenseBlock(until - from, cols, java.util.Arrays.copyOfRange(values, from * cols, until * cols))
 }
 
 object DenseBlock {

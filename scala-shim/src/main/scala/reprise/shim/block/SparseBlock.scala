@@ -114,13 +114,13 @@ object SparseBlock {
     i == values.length
   }
 
-  def of(block: DenseBlock, expected: Int): SparseBlock = {
+  def of(block: WholeBlock, expected: Int): SparseBlock = {
     val builder = new SparseBuilder(block.rows, block.cols, expected)
     var i = 0
     while (i < block.rows) {
       var j = 0
       while (j < block.cols) {
-        builder.add(i, j, block.values(i * block.cols + j))
+        builder.add(i, j, block.cell(i * block.cols + j))
         j += 1
       }
       i += 1
@@ -150,18 +150,19 @@ object BlockForm {
   }
 
   /** The better form of these cells. */
-  def of(block: DenseBlock): Block =
+  def of(block: WholeBlock): Block =
     if (setting == "dense" || (setting == "auto" && block.cols < MinColumns)) block
     else {
-      val kept = nonZeros(block.values)
-      if (isSparse(kept.toDouble / math.max(1, block.values.length), block.cols)) SparseBlock.of(block, kept) else block
+      val kept = nonZeros(block)
+      if (isSparse(kept.toDouble / math.max(1, block.rows * block.cols), block.cols)) SparseBlock.of(block, kept) else block
     }
 
-  private def nonZeros(values: Array[Double]): Int = {
+  private def nonZeros(block: WholeBlock): Int = {
+    val cells = block.rows * block.cols
     var count = 0
     var i = 0
-    while (i < values.length) {
-      if (!SparseBlock.isZero(values(i))) count += 1
+    while (i < cells) {
+      if (!SparseBlock.isZero(block.cell(i))) count += 1
       i += 1
     }
     count

@@ -2,10 +2,12 @@ package reprise.shim.ops
 
 import com.fasterxml.jackson.databind.JsonNode
 
-import reprise.shim.block.{Block, DenseBlock}
+import reprise.shim.block.{Block, DenseBlock, WholeBlock}
 
-/** Shape of a value. */
-final case class Shape(rows: Long, cols: Int)
+/** Shape of a value, and whether its cells are of float32. */
+final case class Shape(rows: Long, cols: Int, isSingle: Boolean = false) {
+  def bytes: Long = rows * cols * (if (isSingle) 4 else 8)
+}
 
 /** What an operator is compiled from: attributes, and the shapes around it from the driver. */
 final case class OpSite(op: String, attrs: JsonNode, inputs: IndexedSeq[Shape], out: Shape)
@@ -59,7 +61,7 @@ trait ReduceKernel extends Kernel {
   def merge(a: DenseBlock, b: DenseBlock): DenseBlock
 
   /** Turns the merged value into the operator's result. */
-  def finish(merged: DenseBlock): DenseBlock = merged
+  def finish(merged: DenseBlock): WholeBlock = merged
 }
 
 trait Accumulator {

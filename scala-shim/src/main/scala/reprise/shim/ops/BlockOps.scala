@@ -4,7 +4,8 @@ package reprise.shim.ops
 object BlockOps {
   val all: Seq[BlockOp] =
     Seq(GroupGram, GroupCross, GroupLoss, KFold, Rand, SeqOp, Fill, Tsmm, MatMul, MmChain, Slice, CBind, RBind,
-      SelectRows, TopK, Transpose, WeightedLoss, WeightedProduct) ++
+      SelectRows, TopK, Transpose, WeightedLoss, WeightedProduct,
+      new FixedOp("cast", new CastKernel)) ++
       Elementwise.all ++ Aggregates.all
 
   val byName: Map[String, BlockOp] = all.map(op => op.name -> op).toMap

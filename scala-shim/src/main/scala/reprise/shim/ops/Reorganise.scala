@@ -1,6 +1,6 @@
 package reprise.shim.ops
 
-import reprise.shim.block.{Block, DenseBlock, SparseBlock, SparseBuilder}
+import reprise.shim.block.{Block, DenseBlock, SparseBlock, SparseBuilder, WholeBlock}
 import reprise.shim.protocol.Json._
 import reprise.shim.protocol.ShimError
 
@@ -32,14 +32,14 @@ object ColumnRange {
   def apply(block: Block, columns: Option[(Int, Int)]): Block = columns match {
     case None => block
     case Some((0, until)) if until == block.cols => block
-    case Some((from, until)) => block.sparse.map(_.sliceColumns(from, until)).getOrElse(copy(block.dense, from, until))
+    case Some((from, until)) => block.sparse.map(_.sliceColumns(from, until)).getOrElse(copy(block.plain, from, until))
   }
 
-  private def copy(in: DenseBlock, from: Int, until: Int): DenseBlock = {
-    val out = DenseBlock.zeros(in.rows, until - from)
+  private def copy(in: WholeBlock, from: Int, until: Int): WholeBlock = {
+    val out = WholeBlock.zeros(in.rows, until - from, in.isSingle)
     var i = 0
     while (i < in.rows) {
-      System.arraycopy(in.values, i * in.cols + from, out.values, i * out.cols, out.cols)
+      System.arraycopy(in.cells, i * in.cols + from, out.cells, i * out.cols, out.cols)
       i += 1
     }
     out
@@ -138,9 +138,9 @@ object SelectRows extends BlockOp {
       }
       builder.result
     case None =>
-      val in = block.dense
-      val out = DenseBlock.zeros(rows.length, in.cols)
-      rows.indices.foreach(i => System.arraycopy(in.values, rows(i) * in.cols, out.values, i * in.cols, in.cols))
+      val in = block.plain
+      val out = WholeBlock.zeros(rows.length, in.cols, in.isSingle)
+      rows.indices.foreach(i => System.arraycopy(in.cells, rows(i) * in.cols, out.cells, i * in.cols, in.cols))
       out
   }
 

@@ -1,9 +1,11 @@
 package reprise.shim.program
 
+import scala.collection.mutable
+
 import org.apache.spark.{TaskContext, TaskKilledException}
 import org.apache.spark.broadcast.Broadcast
 
-import reprise.shim.block.{Block, BlockForm, Chunk, DenseBlock, SparseBlock}
+import reprise.shim.block.{Block, BlockForm, Chunk, DenseBlock, SingleBlock, SparseBlock, WholeBlock}
 import reprise.shim.ops._
 
 /** Where a kernel finds an operand in a task. */
@@ -26,8 +28,14 @@ object HostRef {
   final case class Shared(index: Int) extends HostRef
 }
 
-final class HostValues(own: Broadcast[Array[DenseBlock]], shared: Array[Broadcast[DenseBlock]]) extends Serializable {
-  def apply(ref: HostRef): DenseBlock = ref match {
+final class HostValues(own: Broadcast[Array[WholeBlock]], shared: Array[Broadcast[WholeBlock]]) extends Serializable {
+  /** A task's own. */
+  @transient private lazy val expanded = mutable.Map[HostRef, Block]()
+
+  /** All of it, expanded at most once a task. */
+  def whole(ref: HostRef): Block = expanded.getOrElseUpdate(ref, DenseOnce.of(apply(ref)))
+
+  def apply(ref: HostRef): WholeBlock = ref match {
     case HostRef.Own(index) => own.value(index)
     case HostRef.Shared(index) => shared(index).value
   }
@@ -51,16 +59,15 @@ final class BlockPlan(
 
   /** The values of one chunk. */
   final class Values(chunk: Chunk) {
-    private val views = chunk.slots.map(once)
+    private val views = chunk.slots.map(DenseOnce.of)
     private val results = new Array[Block](steps.length)
-    private def once(block: Block): Block = if (block.isInstanceOf[DenseBlock]) block else new DenseOnce(block)
 
     {
       var i = 0
       while (i < steps.length) {
         results(i) = steps(i).kernel match {
-          case source: SourceKernel => once(source.block(chunk.startRow, chunk.rows))
-          case map: MapKernel => once(map(operands(steps(i).operands), chunk.startRow))
+          case source: SourceKernel => DenseOnce.of(source.block(chunk.startRow, chunk.rows))
+          case map: MapKernel => DenseOnce.of(map(operands(steps(i).operands), chunk.startRow))
           case _ => throw new IllegalStateException("block plan: expected a map, got a reduction or a move")
         }
         i += 1
@@ -72,9 +79,9 @@ final class BlockPlan(
     def apply(ref: Ref): Block = ref match {
       case Ref.Slot(index) => views(index)
       case Ref.Step(index) => results(index)
-      case Ref.Whole(ref) => host(ref)
+      case Ref.Whole(ref) => host.whole(ref)
       case Ref.Rows(ref) =>
-        host(ref).sliceRows(chunk.startRow.toInt, (chunk.startRow + chunk.rows).toInt)
+        DenseOnce.of(host(ref).sliceRows(chunk.startRow.toInt, (chunk.startRow + chunk.rows).toInt))
     }
 
     /** As it is kept: a slot stays in its compact form, and what is mostly zeros gets one. */
@@ -82,8 +89,8 @@ final class BlockPlan(
       case Ref.Slot(index) => chunk.slots(index)
       case other =>
         apply(other) match {
-          case once: DenseOnce => once.inner
-          case block => BlockForm.of(block.dense)
+          case once: DenseOnce if !once.inner.isInstanceOf[WholeBlock] => once.inner
+          case block => BlockForm.of(block.plain)
         }
     }
   }
@@ -111,7 +118,7 @@ final class BlockPlan(
   /** One partition's share of the pass. */
   def fold(chunks: Iterator[Chunk]): PartialResult = {
     val folds = sinks.map(sink => new SinkFold(sink))
-    val gathered = gathers.map(_ => Vector.newBuilder[(Long, DenseBlock)])
+    val gathered = gathers.map(_ => Vector.newBuilder[(Long, WholeBlock)])
     val bytes = new Array[Long](64)
     var rows = 0L
     cancellable(chunks).foreach { chunk =>
@@ -123,7 +130,7 @@ final class BlockPlan(
       }
       i = 0
       while (i < gathers.length) {
-        gathered(i) += ((chunk.startRow, values(gathers(i)).dense))
+        gathered(i) += ((chunk.startRow, values(gathers(i)).plain))
         i += 1
       }
       i = 0
@@ -182,15 +189,21 @@ private final class SinkFold(sink: Sink) {
 
 /** What a task sends back; sinks by part, all of a sink without parts being part 0. */
 final case class PartialResult(
-    sinks: Array[Array[(Int, DenseBlock)]], gathered: Array[Array[(Long, DenseBlock)]], slotBytes: Array[Long], rows: Long)
+    sinks: Array[Array[(Int, DenseBlock)]], gathered: Array[Array[(Long, WholeBlock)]], slotBytes: Array[Long], rows: Long)
 
 /** A compact block that is expanded at most once while one chunk is worked on. */
-private final class DenseOnce(val inner: Block) extends Block {
+final class DenseOnce(val inner: Block) extends Block {
   def rows: Int = inner.rows
   def cols: Int = inner.cols
   lazy val dense: DenseBlock = inner.dense
+  private val isSingle = inner.isInstanceOf[SingleBlock]
+  override def plain: WholeBlock = if (isSingle) inner.plain else dense
   override def sparse: Option[SparseBlock] = inner.sparse
   def bytes: Long = inner.bytes
   def addRows(order: Array[Int], from: Int, until: Int, out: Array[Double], at: Int, stride: Int): Unit =
-    inner.addRows(order, from, until, out, at, stride)
+    (if (isSingle) dense else inner).addRows(order, from, until, out, at, stride)
+}
+
+object DenseOnce {
+  def of(block: Block): Block = if (block.isInstanceOf[DenseBlock]) block else new DenseOnce(block)
 }

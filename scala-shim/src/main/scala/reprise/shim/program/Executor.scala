@@ -3,15 +3,15 @@ package reprise.shim.program
 import scala.collection.mutable
 
 import reprise.shim.ShimContext
-import reprise.shim.block.{Block, DenseBlock}
+import reprise.shim.block.{Block, WholeBlock}
 import reprise.shim.ops._
-import reprise.shim.protocol.ShimError
+import reprise.shim.protocol.{Payload, ShimError}
 
 /** What a program answers, outputs in the order asked for. */
 final case class Outcome(
-    outputs: IndexedSeq[DenseBlock],
+    outputs: IndexedSeq[WholeBlock],
     /** Results over parts, by reduction. */
-    parts: Seq[(Int, Seq[DenseBlock])],
+    parts: Seq[(Int, Seq[WholeBlock])],
     persisted: Map[String, Held],
     kernels: Int,
     passes: Int,
@@ -25,7 +25,7 @@ final case class Outcome(
  * everything that reads the same rows, such jobs at once. Invariant: on failure nothing that was
  * persisted or broadcast stays behind.
  */
-final class Executor(context: ShimContext, program: Program, payload: Int => Array[Double]) {
+final class Executor(context: ShimContext, program: Program, payload: Int => Payload) {
   private val values = new ProgramValues(context, program, payload)
   private val persisted = mutable.LinkedHashMap[String, Held]()
   private var kernels = 0
@@ -67,7 +67,7 @@ final class Executor(context: ShimContext, program: Program, payload: Int => Arr
   private def runWhole(instruction: Instruction): Boolean = {
     val isReady = instruction.operands.forall(operand => values.host.contains(operand.id))
     if (isReady) {
-      val operands: Array[Block] = instruction.operands.map(operand => values.host(operand.id): Block).toArray
+      val operands: Array[Block] = instruction.operands.map(operand => DenseOnce.of(values.host(operand.id))).toArray
       val result = values.kernel(instruction) match {
         case source: SourceKernel => source.block(0, instruction.shape.rows.toInt)
         case map: MapKernel => map(operands, 0)
@@ -77,7 +77,7 @@ final class Executor(context: ShimContext, program: Program, payload: Int => Arr
           reduce.finish(accumulator.value)
         case move: MoveKernel => move.whole(operands)
       }
-      values.host(instruction.id) = result.dense
+      values.host(instruction.id) = WholeBlock.of(result, instruction.shape.isSingle)
       kernels += 1
     }
     isReady

@@ -6,14 +6,14 @@ import org.apache.spark.{TaskContext}
 import org.apache.spark.rdd.RDD
 
 import reprise.shim.ShimContext
-import reprise.shim.block.{Chunk, DenseBlock}
+import reprise.shim.block.{Chunk, DenseBlock, WholeBlock}
 import reprise.shim.frame.Feature
 import reprise.shim.ops._
 import reprise.shim.protocol.Json._
 import reprise.shim.protocol.ShimError
 
 final case class PassResult(
-    whole: Map[Int, DenseBlock], parts: Map[Int, Seq[DenseBlock]], kept: Map[Int, Held])
+    whole: Map[Int, WholeBlock], parts: Map[Int, Seq[WholeBlock]], kept: Map[Int, Held])
 
 /**
  * One Spark job: reads the rows its targets share once, evaluates their instructions chunk by
@@ -65,11 +65,10 @@ final class Pass(context: ShimContext, values: ProgramValues, targets: Seq[Targe
       keepPlan.shared ++ base.shared, parents, steps)
     def held(bytes: Int => Long): Map[Int, Held] =
       keeps.zipWithIndex.map { case (id, slot) =>
-        val shape = values.shape(id)
-        id -> Held(owner, slot, layout, shape.rows, shape.cols, bytes(id))
+        id -> Held(owner, slot, layout, values.shape(id), bytes(id))
       }.toMap
     if (others.isEmpty && keeps.forall(values.keep(_).isLazy) && !isDeep) {
-      return PassResult(Map.empty, Map.empty, held(id => values.shape(id).rows * values.shape(id).cols * 8))
+      return PassResult(Map.empty, Map.empty, held(values.shape(_).bytes))
     }
     try {
       val next = heldBeside match {
@@ -102,7 +101,7 @@ final class Pass(context: ShimContext, values: ProgramValues, targets: Seq[Targe
     val mergers = plan.sinks.map(sink => new PartMerger(sink.kernel, math.max(1, sink.ends.length), partitions))
     val gathered = gatherIds.map { id =>
       val shape = values.shape(id)
-      DenseBlock.zeros(DenseBlock.cells(shape.rows, 1), shape.cols)
+      WholeBlock.zeros(DenseBlock.cells(shape.rows, 1), shape.cols, shape.isSingle)
     }
     val bytes = new Array[Long](64)
     var seen = 0L
@@ -114,7 +113,7 @@ final class Pass(context: ShimContext, values: ProgramValues, targets: Seq[Targe
         mergers.indices.foreach(i => mergers(i).add(partition, result.sinks(i)))
         gathered.indices.foreach { i =>
           result.gathered(i).foreach { case (startRow, block) =>
-            System.arraycopy(block.values, 0, gathered(i).values, startRow.toInt * block.cols, block.values.length)
+            gathered(i).put(startRow.toInt, WholeBlock.of(block, gathered(i).isSingle))
           }
         }
         bytes.indices.foreach(i => bytes(i) += result.slotBytes(i))

@@ -57,7 +57,9 @@ object Program {
     node.textOption("level").map(StorageLevel.fromString).getOrElse(StorageLevel.MEMORY_AND_DISK),
     Option(node.get("lazy")).exists(_.asBoolean))
 
-  private def shape(node: JsonNode): Shape = Shape(node.long("rows"), node.integer("cols"))
+  def shape(node: JsonNode): Shape = Shape(node.long("rows"), node.integer("cols"), isSingle(node))
+
+  def isSingle(node: JsonNode): Boolean = node.textOption("dtype").contains("float32")
 
   private def check(program: Program): Unit = {
     val known = scala.collection.mutable.Set[Int]()

@@ -4,18 +4,18 @@ import scala.collection.concurrent.TrieMap
 import scala.collection.mutable
 
 import reprise.shim.ShimContext
-import reprise.shim.block.DenseBlock
+import reprise.shim.block.WholeBlock
 import reprise.shim.frame.FrameSource
 import reprise.shim.ops._
 import reprise.shim.protocol.Json._
-import reprise.shim.protocol.ShimError
+import reprise.shim.protocol.{Payload, ShimError}
 
 /** The values of a running program: those on the driver, those held, those made by blocks. */
-final class ProgramValues(context: ShimContext, program: Program, payload: Int => Array[Double]) {
-  val host: mutable.Map[Int, DenseBlock] = mutable.Map()
+final class ProgramValues(context: ShimContext, program: Program, payload: Int => Payload) {
+  val host: mutable.Map[Int, WholeBlock] = mutable.Map()
   val held: mutable.Map[Int, Held] = mutable.Map()
   /** Results of reductions over parts of their rows, in order. */
-  val parts: mutable.Map[Int, Seq[DenseBlock]] = mutable.Map()
+  val parts: mutable.Map[Int, Seq[WholeBlock]] = mutable.Map()
   /** Those of `host` that are broadcast already. */
   val shared: mutable.Map[Int, SharedBroadcast] = mutable.Map()
   /** Broadcasts to register when the program has gone well; this program's share is theirs. */
@@ -40,7 +40,7 @@ final class ProgramValues(context: ShimContext, program: Program, payload: Int =
   private def start(input: Input): Unit =
     (input.payload, input.handle) match {
       case (Some(index), keepAs) =>
-        val block = new DenseBlock(input.shape.rows.toInt, input.shape.cols, payload(index))
+        val block = WholeBlock(input.shape.rows.toInt, input.shape.cols, payload(index).cells(input.shape.isSingle))
         host(input.id) = block
         keepAs.foreach { handle =>
           val made = new SharedBroadcast(context.broadcasts, context.broadcasts.make(block))
@@ -105,9 +105,10 @@ final class ProgramValues(context: ShimContext, program: Program, payload: Int =
       val op = BlockOps.byName.getOrElse(
         instruction.op,
         throw ShimError.unsupported(s"${instruction.op}: expected an operator the shim has, got `${instruction.op}`"))
-      op.compile(
+      val kernel = op.compile(
         OpSite(
           instruction.op, instruction.attrs, instruction.operands.map(operand => shape(operand.id)), instruction.shape))
+      if (instruction.shape.isSingle) Rounded(kernel) else kernel
     })
 
   private def isReduce(instruction: Instruction): Boolean =

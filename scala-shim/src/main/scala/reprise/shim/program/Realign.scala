@@ -3,7 +3,7 @@ package reprise.shim.program
 import org.apache.spark.{Partitioner, TaskContext}
 
 import reprise.shim.ShimContext
-import reprise.shim.block.{Block, Chunk, DenseBlock}
+import reprise.shim.block.{Block, Chunk, WholeBlock}
 
 /** Cuts the rows of one RDD the way another one is cut: a job to learn the cuts, then a shuffle. */
 object Realign {
@@ -15,10 +15,10 @@ object Realign {
     val partitions = cuts.length
     val slotCount = base.slots.values.foldLeft(-1)(math.max) + 1
     val pieces = base.rdd.flatMap { chunk =>
-      val dense = chunk.slots.take(slotCount).map(_.dense)
+      val whole = chunk.slots.take(slotCount).map(_.plain)
       overlapping(starts.value, chunk.startRow, chunk.startRow + chunk.rows).map { case (index, from, until) =>
         val offset = (from - chunk.startRow).toInt
-        val slots = dense.map(block => block.sliceRows(offset, offset + (until - from).toInt): Block)
+        val slots = whole.map(block => block.sliceRows(offset, offset + (until - from).toInt): Block)
         (index, new Chunk(from, (until - from).toInt, slots))
       }
     }
@@ -30,7 +30,7 @@ object Realign {
       groups.toArray.sortBy(_._1).iterator.map { case (index, parts) =>
         val sorted = parts.toArray.sortBy(_.startRow)
         new Chunk(starts.value(index)._1, starts.value(index)._2, sorted.head.slots.indices.map { s =>
-          stack(sorted.map(_.slots(s).dense)): Block
+          stack(sorted.map(_.slots(s).plain)): Block
         }.toArray)
       }
     }
@@ -50,13 +50,14 @@ object Realign {
     }
   }
 
-  private def stack(blocks: Array[DenseBlock]): DenseBlock = {
-    val cols = blocks.head.cols
-    val out = DenseBlock.zeros(blocks.map(_.rows).sum, cols)
-    var at = 0
+  /** Single where one is: those of the same value that are not were compressed. */
+  private def stack(blocks: Array[WholeBlock]): WholeBlock = {
+    val isSingle = blocks.exists(_.isSingle)
+    val out = WholeBlock.zeros(blocks.map(_.rows).sum, blocks.head.cols, isSingle)
+    var row = 0
     blocks.foreach { block =>
-      System.arraycopy(block.values, 0, out.values, at, block.values.length)
-      at += block.values.length
+      out.put(row, WholeBlock.of(block, isSingle))
+      row += block.rows
     }
     out
   }

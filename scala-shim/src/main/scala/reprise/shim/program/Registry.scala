@@ -4,11 +4,13 @@ import java.util.concurrent.ConcurrentHashMap
 
 import scala.collection.JavaConverters._
 
+import reprise.shim.ops.Shape
+
 /** How rows are cut into partitions and chunks. RDDs with equal keys can be zipped. */
 final case class Layout(key: String, rows: Long, chunkRows: Int)
 
 /** A blocked value held in the cluster. */
-final case class Held(owner: PersistedRdd, slot: Int, layout: Layout, rows: Long, cols: Int, bytes: Long)
+final case class Held(owner: PersistedRdd, slot: Int, layout: Layout, shape: Shape, bytes: Long)
 
 /** Values the driver has handles to. Invariant: a handle is dropped once, however often asked. */
 final class Registry {

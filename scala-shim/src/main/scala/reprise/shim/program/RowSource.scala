@@ -4,7 +4,7 @@ import org.apache.spark.broadcast.Broadcast
 import org.apache.spark.rdd.RDD
 
 import reprise.shim.ShimContext
-import reprise.shim.block.{Block, BlockForm, Chunk, DenseBlock}
+import reprise.shim.block.{Block, BlockForm, Chunk, WholeBlock}
 import reprise.shim.frame.Feature
 import reprise.shim.ops.{Move, SelectRows}
 import reprise.shim.protocol.Json._
@@ -124,7 +124,7 @@ final class RowSource(context: ShimContext, values: ProgramValues, rows: Long) {
    */
   private def generated(hostRows: Seq[Int], made: Int): RowBase = {
     val widest = hostRows.sortBy(id => -values.host(id).cols).headOption
-      .filter(id => given.isDefined || values.host(id).values.length >= RowSource.UploadCells)
+      .filter(id => given.isDefined || rows * values.host(id).cols >= RowSource.UploadCells)
     val own = widest.map(id => values.host(id).cols).getOrElse(16)
     val usual = math.max(256, math.min(16384, RowSource.ChunkCells / math.max(1, own)))
     val most = PlanCompiler.pieceRows(made)
@@ -178,7 +178,7 @@ object RowSource {
 }
 
 /** Rows `from until until`, with their cells if a host matrix is cut up. */
-final case class RowRange(from: Long, until: Long, data: Option[Broadcast[DenseBlock]]) {
+final case class RowRange(from: Long, until: Long, data: Option[Broadcast[WholeBlock]]) {
   def chunks(chunkRows: Int): Iterator[Chunk] =
     Iterator.iterate(from)(_ + chunkRows).takeWhile(_ < until).map { start =>
       val count = math.min(chunkRows.toLong, until - start).toInt

@@ -1,6 +1,6 @@
 package reprise.shim.program
 
-import reprise.shim.block.DenseBlock
+import reprise.shim.block.{DenseBlock, WholeBlock}
 import reprise.shim.ops.ReduceKernel
 
 /**
@@ -45,10 +45,10 @@ final class PartMerger(kernel: ReduceKernel, count: Int, partitions: Int) {
   }
 
   /** Finished, in order; once every partition was added. */
-  lazy val parts: Seq[DenseBlock] = merged.map(value => kernel.finish(copy(value)))
+  lazy val parts: Seq[WholeBlock] = merged.map(value => kernel.finish(copy(value)))
 
   /** The reduction over all parts. */
-  lazy val whole: DenseBlock =
+  lazy val whole: WholeBlock =
     if (count == 1) kernel.finish(merged.head) else kernel.finish(merged.tail.foldLeft(copy(merged.head))(kernel.merge))
 
   private lazy val merged: Seq[DenseBlock] =

@@ -10,8 +10,8 @@ import Json._
 
 /**
  * One message: a JSON header and binary payloads; the layout is stated in
- * `spark-bridge/channel/wire.ts`. Cells are little-endian float64, row-major. Lengths are checked
- * before anything is read.
+ * `spark-bridge/channel/wire.ts`. Cells are little-endian float64 or float32, row-major. Lengths
+ * are checked before anything is read.
  */
 final class Frame(val header: ObjectNode, val payloads: IndexedSeq[Payload]) {
 
@@ -67,32 +67,46 @@ object Frame {
 sealed trait Payload {
   def length: Long
   def writeTo(out: OutputStream): Unit
-  def cells: Array[Double]
+  /** `Array[Float]` or `Array[Double]`. */
+  def cells(isSingle: Boolean): AnyRef
 }
 
 /** A payload as it came: a slice of the frame's bytes. */
 final class BytesPayload(bytes: Array[Byte], offset: Int, size: Int) extends Payload {
   def length: Long = size.toLong
   def writeTo(out: OutputStream): Unit = out.write(bytes, offset, size)
-  def cells: Array[Double] = {
-    val values = new Array[Double](size / 8)
-    ByteBuffer.wrap(bytes, offset, size).order(ByteOrder.LITTLE_ENDIAN).asDoubleBuffer().get(values)
-    values
+  def cells(isSingle: Boolean): AnyRef = {
+    val buffer = ByteBuffer.wrap(bytes, offset, size).order(ByteOrder.LITTLE_ENDIAN)
+    if (isSingle) {
+      val values = new Array[Float](size / 4)
+      buffer.asFloatBuffer().get(values)
+      values
+    } else {
+      val values = new Array[Double](size / 8)
+      buffer.asDoubleBuffer().get(values)
+      values
+    }
   }
 }
 
-/** A payload made here: the cells of a matrix. */
-final class CellsPayload(val cells: Array[Double]) extends Payload {
-  def length: Long = cells.length.toLong * 8
+/** A payload made here: the cells of a matrix, `Array[Double]` or `Array[Float]`. */
+final class CellsPayload(values: AnyRef) extends Payload {
+  private val count = java.lang.reflect.Array.getLength(values)
+  private val width = if (values.isInstanceOf[Array[Float]]) 4 else 8
+  def length: Long = count.toLong * width
+  def cells(isSingle: Boolean): AnyRef = values
   def writeTo(out: OutputStream): Unit = {
     val buffer = ByteBuffer.allocate(1 << 16).order(ByteOrder.LITTLE_ENDIAN)
     var at = 0
-    while (at < cells.length) {
-      val count = math.min(buffer.capacity / 8, cells.length - at)
+    while (at < count) {
+      val some = math.min(buffer.capacity / width, count - at)
       buffer.clear()
-      buffer.asDoubleBuffer().put(cells, at, count)
-      out.write(buffer.array(), 0, count * 8)
-      at += count
+      values match {
+        case doubles: Array[Double] => buffer.asDoubleBuffer().put(doubles, at, some)
+        case floats: Array[Float] => buffer.asFloatBuffer().put(floats, at, some)
+      }
+      out.write(buffer.array(), 0, some * width)
+      at += some
     }
   }
 }

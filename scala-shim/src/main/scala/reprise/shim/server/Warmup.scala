@@ -4,7 +4,7 @@ import reprise.shim.ShimContext
 import reprise.shim.frame.{SqlDialect, SqlText}
 import reprise.shim.ops.Shape
 import reprise.shim.program._
-import reprise.shim.protocol.Json
+import reprise.shim.protocol.{CellsPayload, Json}
 
 /**
  * Runs a small program before the first real one, beside the driver's own preparations: loading
@@ -29,7 +29,7 @@ object Warmup {
         Shape(2L * (cols + 1), cols + 1), blocked = true)
       val input = Input(0, Shape(rows, cols), Some(0), None)
       val program = Program("warmup", Vector(input), Vector(folds, gram), Vector(2), Map.empty)
-      new Executor(context, program, _ => Array.tabulate(rows * cols)(i => math.sin(i))).run()
+      new Executor(context, program, _ => new CellsPayload(Array.tabulate(rows * cols)(i => math.sin(i)))).run()
     } catch {
       case _: Throwable =>
     }

@@ -4,14 +4,13 @@ import com.fasterxml.jackson.databind.JsonNode
 import com.fasterxml.jackson.databind.node.ObjectNode
 
 import reprise.shim.ShimContext
-import reprise.shim.block.DenseBlock
-import reprise.shim.ops.Shape
+import reprise.shim.block.WholeBlock
 import reprise.shim.program._
 import reprise.shim.protocol.{CellsPayload, Json, Payload, Reply, ShimError}
 import reprise.shim.protocol.Json._
 
 object HeldJson {
-  def apply(handle: String, held: Held): ObjectNode = apply(handle, held.rows, held.cols, held.bytes)
+  def apply(handle: String, held: Held): ObjectNode = apply(handle, held.shape.rows, held.shape.cols, held.bytes)
 
   def apply(handle: String, rows: Long, cols: Int, bytes: Long): ObjectNode = Json.obj(
     "handle" -> Json.str(handle),
@@ -28,13 +27,13 @@ object Collect extends VerbHandler {
     val handle = args.text("handle")
     val block = context.registry.getBroadcast(handle).map(_.value.value).getOrElse {
       val held = HeldValue.of(context, handle)
-      val input = Input(0, Shape(held.rows, held.cols), None, Some(handle))
+      val input = Input(0, held.shape, None, Some(handle))
       val program = Program(args.text("run"), Vector(input), Vector.empty, Vector(0), Map.empty)
-      context.runs.track(program.run)(new Executor(context, program, _ => Array.empty).run())._1.outputs.head
+      context.runs.track(program.run)(new Executor(context, program, payloads).run())._1.outputs.head
     }
     Reply(
       Json.obj("rows" -> Json.int(block.rows), "cols" -> Json.int(block.cols)),
-      Vector(new CellsPayload(block.values)))
+      Vector(new CellsPayload(block.cells)))
   }
 }
 
@@ -89,7 +88,8 @@ object MakeBroadcast extends VerbHandler {
   val name = "broadcast"
 
   def handle(context: ShimContext, args: JsonNode, payloads: IndexedSeq[Payload]): Reply = {
-    val block = new DenseBlock(args.integer("rows"), args.integer("cols"), payloads(0).cells)
+    val shape = Program.shape(args)
+    val block = WholeBlock(shape.rows.toInt, shape.cols, payloads(0).cells(shape.isSingle))
     val made = new SharedBroadcast(context.broadcasts, context.broadcasts.make(block))
     context.registry.putBroadcast(args.text("handle"), made)
     Reply(HeldJson(args.text("handle"), block.rows.toLong, block.cols, block.bytes))

@@ -14,11 +14,11 @@ object RunProgram extends VerbHandler {
 
   def handle(context: ShimContext, args: JsonNode, payloads: IndexedSeq[Payload]): Reply = {
     val program = Program.parse(args)
-    def cells(index: Int): Array[Double] =
-      if (payloads.indices.contains(index)) payloads(index).cells
+    def payload(index: Int): Payload =
+      if (payloads.indices.contains(index)) payloads(index)
       else throw ShimError.internal(s"program: expected payload $index, got ${payloads.length} payloads")
     val (outcome, jobs) = context.runs.track(program.run) {
-      new Executor(context, program, cells).run()
+      new Executor(context, program, payload).run()
     }
     Reply(
       Json.obj(
@@ -33,6 +33,6 @@ object RunProgram extends VerbHandler {
         "sparkJobs" -> Json.int(jobs),
         "slots" -> Json.int(context.actions.limit),
         "executors" -> Json.arr(Executors.of(context.spark).map(it => Json.str(it.executorId)))),
-      (outcome.outputs ++ outcome.parts.flatMap(_._2)).map(block => new CellsPayload(block.values)))
+      (outcome.outputs ++ outcome.parts.flatMap(_._2)).map(block => new CellsPayload(block.cells)))
   }
 }

@@ -10,7 +10,8 @@ import org.apache.spark.sql.reprise.RowFrames
 import org.apache.spark.sql.types.{DoubleType, StructField, StructType}
 
 import reprise.shim.ShimContext
-import reprise.shim.block.{Chunk, DenseBlock}
+import reprise.shim.block.{Chunk, DenseBlock, WholeBlock}
+import reprise.shim.program.Program
 import reprise.shim.protocol.{Json, Payload, Reply, ShimError}
 import reprise.shim.protocol.Json._
 
@@ -39,7 +40,7 @@ object WriteMatrix extends VerbHandler {
         val slot = held.slot
         held.owner.rdd.mapPartitions(_.flatMap(chunk => MatrixRows(chunk.slots(slot).dense)))
       case None =>
-        val block = new DenseBlock(args.integer("rows"), columns.length, payloads(0).cells)
+        val block = WholeBlock(args.integer("rows"), columns.length, payloads(0).cells(Program.isSingle(args)))
         sent(context, block)
     }
     val schema = StructType(columns.map(column => StructField(column, DoubleType, nullable = false)))
@@ -52,7 +53,7 @@ object WriteMatrix extends VerbHandler {
         "files" -> Json.int(written.length), "bytes" -> Json.int(written.map(_.getLen).sum), "sparkJobs" -> Json.int(jobs)))
   }
 
-  private def sent(context: ShimContext, block: DenseBlock): RDD[InternalRow] = {
+  private def sent(context: ShimContext, block: WholeBlock): RDD[InternalRow] = {
     val parts = math.max(1, math.min(context.spark.defaultParallelism, block.rows))
     val cuts = (0 to parts).map(p => (block.rows.toLong * p / parts).toInt)
     val chunks = cuts.zip(cuts.tail).map { case (from, until) =>
