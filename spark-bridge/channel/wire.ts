@@ -2,8 +2,8 @@
  * What travels between driver and shim, the same over every channel: a frame is one JSON header and
  * any number of binary payloads. Both sides of every type stand here and in
  * `scala-shim/.../protocol`; field names are the same. Invariant: absent is `null` or left out,
- * never `undefined` in the JSON; cells are little-endian, row-major, of the value's `dtype` (absent:
- * float64).
+ * never `undefined` in the JSON; cells are little-endian, row-major, of the value's `dtype`
+ * (absent: float64).
  *
  *   bytes 0-3   magic 'RPR1'
  *   bytes 4-7   length of the header in bytes, unsigned little-endian, a multiple of 8

@@ -1,4 +1,4 @@
-/** float32 on Spark: half the memory and half the bytes sent, the CPU's values, as many jobs, and no hits of the other dtype. */
+/** float32 on Spark: half the memory and bytes, the CPU's values, as many jobs, no cross hits. */
 import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';

@@ -61,7 +61,7 @@ object WholeBlock {
   def of(block: Block, isSingle: Boolean): WholeBlock = if (isSingle) SingleBlock.of(block) else block.dense
 }
 
-/** Cells of float32: half the memory of a dense block. Kernels compute on `dense`, which is exact. */
+/** Cells of float32: half the memory of a dense block. Kernels read `dense`, which is exact. */
 final class SingleBlock(val rows: Int, val cols: Int, val values: Array[Float]) extends WholeBlock {
   require(values.length == rows.toLong * cols, s"block: expected ${rows}x$cols cells, got ${values.length}")
 
