@@ -161,7 +161,12 @@ describe('float32 on Spark', () => {
         const frame = await openFrame(session, spark.frames, path);
         const target = frame.description.columns.at(-1)!.name;
         const read = await resolveFeatures(spark.frames, frame.description, { target });
-        const all = Matrix.of(session, frame.encode([...read.features, read.target]));
+        const features = [...read.features, read.target];
+        const all = Matrix.of(session, frame.encode(features));
+        await assert.rejects(
+          Matrix.of(session, frame.encode(features, { dtype: 'float32' })).value(),
+          { name: 'UnsupportedError', message: /encode: .* got float32; cast .*x\.cast/ },
+        );
         assert.deepEqual((await all.cast('float32').value()).data, (await x.value()).data, name);
       }
     } finally {
