@@ -56,15 +56,22 @@ const fileName = (key: string): string =>
   // Keys are the caller's text; a digest is a safe file name whatever they hold.
   `${createHash('sha256').update(key).digest('hex').slice(0, 32)}.json`;
 
+/** Ends the name of a record that a process is taking over; the process stands before it. */
+const CLAIM = '.claim';
+
 /**
  * A key of this process for sessions that serve `purpose`, and with it the record of one whose
  * process has died, if there is one. Processes that live keep theirs: each would end the session of
- * the other. One of several that ask at the same time gets a record, by renaming its file.
+ * the other. One of several that ask at the same time gets a record, by renaming its file to a name
+ * of its own; what dies on the way leaves one file, which the next one takes over.
  */
 export async function claimSessionKey(folder: string, purpose: string): Promise<string> {
-  const key = `${purpose} @${processToken()}`;
+  const token = processToken();
+  const key = `${purpose} @${token}`;
   const names = await readdir(folder).catch(() => []);
-  for (const name of names.filter((it) => it.endsWith('.json'))) {
+  for (const name of names) {
+    const claimant = name.endsWith(CLAIM) ? name.slice(0, -CLAIM.length) : undefined;
+    if (claimant === undefined && !name.endsWith('.json')) continue;
     const record = await readRecord(join(folder, name));
     if (record === undefined) continue;
     if (Date.now() - Date.parse(record.createdAt) > STALE_MS) {
@@ -72,19 +79,23 @@ export async function claimSessionKey(folder: string, purpose: string): Promise<
       continue;
     }
     const at = record.key.lastIndexOf(' @');
-    if (record.key.slice(0, at) !== purpose || !isFromDeadProcess(record.key.slice(at + 2)))
-      continue;
+    const owner = claimant ?? record.key.slice(at + 2);
+    if (record.key.slice(0, at) !== purpose || !isFromDeadProcess(owner)) continue;
+    const claim = join(folder, `${token}${CLAIM}`);
     try {
-      await rename(join(folder, name), join(folder, fileName(key)));
+      await rename(join(folder, name), claim);
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code === 'ENOENT') continue;
       throw error;
     }
-    await folderSessionStore(folder).save({ ...record, key });
+    await replaceFile(claim, textOf({ ...record, key }), true);
+    await rename(claim, join(folder, fileName(key)));
     break;
   }
   return key;
 }
+
+const textOf = (record: SessionRecord): string => `${JSON.stringify(record, null, 2)}\n`;
 
 async function readRecord(path: string): Promise<SessionRecord | undefined> {
   let text: string;
@@ -113,7 +124,7 @@ export function folderSessionStore(folder: string): SessionStore {
     },
     save: async (record) => {
       await makeFolder(folder, 0o700);
-      await replaceFile(fileOf(record.key), `${JSON.stringify(record, null, 2)}\n`, true);
+      await replaceFile(fileOf(record.key), textOf(record), true);
     },
     remove: (key) => rm(fileOf(key), { force: true }),
   };

@@ -346,6 +346,14 @@ describe('livy session records on disk', () => {
     assert.deepEqual(names, ['of-the-dead']);
     assert.equal((await store.load(alive))?.name, 'of-the-living');
     assert.equal(await store.load(dead), undefined);
+    // One that dies while it takes a record over leaves it for the next.
+    const [record] = taken.flatMap((it) => it ?? []);
+    await store.remove(record!.key);
+    const token = dead.slice(dead.lastIndexOf(' @') + 2);
+    await writeFile(join(folder, `${token}.claim`), JSON.stringify(record));
+    const next = await claimSessionKey(folder, 'p');
+    assert.equal((await store.load(next))?.name, 'of-the-dead');
+    assert.equal((await readdir(folder)).length, 2);
   });
 
   it('go when their session must have ended long ago', async () => {

@@ -54,7 +54,7 @@ describe('lines of Spark, running', function () {
         const { stderr, status } = spawnSync(
           requireJava(spark.target.line).command,
           ['-Xmx64m', '-cp', path, `reprise.shim.server.${entry}`],
-          { encoding: 'utf8', input: '' },
+          { encoding: 'utf8', input: '', env: { ...process.env, JDK_JAVA_OPTIONS: '' } },
         );
         assert.equal(status, 2, stderr);
         assert.match(
