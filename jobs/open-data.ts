@@ -59,7 +59,6 @@ export async function openData(
   clock: { enter(phase: string): void; progress?(fraction: number): void },
 ): Promise<JobData> {
   requireDialect(job, engine);
-  requireDType(job, engine);
   const { dtype } = job.data;
   clock.enter('open');
   const frame = await openFrame(run, frames, job.data.path, job.data.read);
@@ -104,15 +103,6 @@ function requireDialect({ data: { dialect } }: Job, engine: OpenSession['engine'
   throw new ConfigError(
     `data.dialect: expected engine ${own} for dialect ${dialect}, got ${engine}; run with --engine ${own}, or leave the dialect out`,
     { key: 'data.dialect', value: dialect },
-  );
-}
-
-/** @throws ConfigError for cells that an engine has no blocks of */
-function requireDType({ data: { dtype } }: Job, engine: OpenSession['engine']): void {
-  if (dtype === 'float64' || engine === 'local') return;
-  throw new ConfigError(
-    `data.dtype: expected engine local for ${dtype}, got ${engine}; run with --engine local, or leave the dtype out`,
-    { key: 'data.dtype', value: dtype },
   );
 }
 

@@ -6,7 +6,7 @@
 
 import type { Segment } from '../../driver/backend/backend.js';
 import type { Place } from '../../driver/backend/place.js';
-import { InternalError, UnsupportedError } from '../../driver/errors.js';
+import { InternalError } from '../../driver/errors.js';
 import type { Attrs, AttrValue } from '../../driver/ir/attrs.js';
 import { dtypeAttr } from '../../driver/ir/dtype.js';
 import { denseBytes, type Expr } from '../../driver/ir/expr.js';
@@ -164,12 +164,6 @@ function lowerNode(expr: Expr, segment: Segment, context: LoweringContext): Wire
   const isEncode = expr.op.source === 'scan';
   const expressions = context.expressions.get(expr);
   const attrs = wireValue(expr.attrs);
-  if (isEncode && expr.dtype !== 'float64') {
-    throw new UnsupportedError(
-      `encode: expected dtype float64 on Spark, got ${expr.dtype}; cast what is encoded: x.cast('float32')`,
-      { op: 'encode', backend: 'spark' },
-    );
-  }
   return {
     id: expr.id,
     op: expr.op.name,
@@ -192,7 +186,7 @@ function featuresOf(encode: Expr, expressions: ReadonlyMap<string, WireSql> | un
   return features.map((feature) => {
     const text = expressions?.get(textKey(feature));
     if (text === undefined) throw new InternalError('encode: expected translated expressions');
-    return { ...(wireValue(feature) as object), ...text };
+    return { ...(wireValue(feature) as object), ...text, ...dtypeAttr(encode.dtype) };
   });
 }
 

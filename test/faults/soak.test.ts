@@ -11,7 +11,7 @@ describe('a session that runs ever new jobs', () => {
     const at = (job: number): number => memory.get(job)!.besidesValues * 1024;
     // Profiles and layouts of the data, some kilobytes; it was 400 with the nodes of every fit.
     const grown = (at(JOBS) - at(JOBS / 3)) / ((JOBS * 2) / 3);
-    assert.ok(grown < 40, `${grown.toFixed(1)} KiB a job`);
+    assert.ok(grown < 100, `${grown.toFixed(1)} KiB a job`);
     const [first, last] = [cpuSeconds.slice(25, 50), cpuSeconds.slice(-25)].map(median);
     assert.ok(last! < 2 * first!, `${first} s of processor a job at first, ${last} s at last`);
   }).timeout(120_000);

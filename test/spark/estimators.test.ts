@@ -23,6 +23,19 @@ describe('estimators on Spark', function () {
     await Promise.all([local.session.close(), spark.session.close()]);
   });
 
+  it('in float32 as on this machine: the cells are rounded alike', async () => {
+    const features = ['x5', { name: 'x1', impute: 'mean' }, { name: 'third', sql: 'x5 / 3' }];
+    const data = { path: 'missing.csv', target: 'y', features, dtype: 'float32' };
+    const document = { kind: 'grid-search', data, model: { type: 'ridge' } };
+    const job = parseJob(`${sklearnFolder}/job.yaml`, JSON.stringify(document));
+    const scores = [local, spark].map(async (open, i) => {
+      const record = await runJob(job, { engine: i === 0 ? 'local' : 'spark', open });
+      return record.search.trials[0]!.splitScores.r2!;
+    });
+    const [ours, theirs] = await Promise.all(scores);
+    for (const [f, score] of theirs!.entries()) assert.ok(Math.abs(score - ours![f]!) <= 1e-12);
+  });
+
   for (const [type, grid] of Object.entries(MODELS)) {
     it(`${type} as on this machine, without a pass for another one's moments`, async () => {
       const document = {

@@ -29,7 +29,10 @@ sealed trait FeatureCode extends Serializable {
 }
 
 object FeatureCode {
-  final case class Number(name: String, failsOnMissing: Boolean) extends FeatureCode { def width = 1 }
+  /** `isSingle`: rounded to float32. */
+  final case class Number(name: String, failsOnMissing: Boolean, isSingle: Boolean) extends FeatureCode {
+    def width = 1
+  }
 
   final case class Missing(name: String) extends FeatureCode { def width = 1 }
 
@@ -87,10 +90,10 @@ final class EncodedBlock(val rows: Int, val cols: Int, val features: Array[Featu
     var target = at
     var i = from
     feature match {
-      case _: FeatureCode.Number =>
+      case number: FeatureCode.Number =>
         while (i < until) {
           val value = values(order(i))
-          if (!value.isNaN) out(target) += value
+          if (!value.isNaN) out(target) += (if (number.isSingle) value.toFloat.toDouble else value)
           target += stride
           i += 1
         }

@@ -106,7 +106,7 @@ final class ChunkBuilder(
   private def checkMissing(slot: EncodeSlot, columns: Array[RawVector], start: Long, count: Int): Unit =
     slot.features.indices.foreach { f =>
       (slot.features(f), columns(f)) match {
-        case (FeatureCode.Number(name, true), numbers: NumberVector) =>
+        case (FeatureCode.Number(name, true, _), numbers: NumberVector) =>
           var i = 0
           while (i < count) {
             if (numbers.values(i).isNaN) {

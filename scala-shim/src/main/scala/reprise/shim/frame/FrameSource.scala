@@ -5,6 +5,7 @@ import scala.collection.JavaConverters._
 import com.fasterxml.jackson.databind.JsonNode
 
 import reprise.shim.block.FeatureCode
+import reprise.shim.program.Program
 import reprise.shim.protocol.Json._
 import reprise.shim.protocol.ShimError
 
@@ -55,9 +56,12 @@ final case class Feature(column: RawColumn, code: FeatureCode)
 object Feature {
   def parse(node: JsonNode): Feature = {
     val name = node.text("name")
+    // Cells of float32 are rounded as they are made; bins compare what was read.
+    val isSingle = Program.isSingle(node)
+    def round(value: Double): Double = if (isSingle) value.toFloat.toDouble else value
     def categories: IndexedSeq[String] = node.items("categories").map(_.asText).toIndexedSeq
     val code = node.text("kind") match {
-      case "number" => FeatureCode.Number(name, node.text("missing") == "error")
+      case "number" => FeatureCode.Number(name, node.text("missing") == "error", isSingle)
       case "missing" => FeatureCode.Missing(name)
       case "onehot" =>
         val count = categories.length
@@ -68,7 +72,8 @@ object Feature {
         FeatureCode.Bin(name, node.items("edges").map(_.asNumber("edges")).toArray, node.flag("missing"))
       case "map" =>
         FeatureCode.Mapped(
-          name, node.items("values").map(_.asNumber("values")).toArray, node.field("fallback").asNumber("fallback"))
+          name, node.items("values").map(value => round(value.asNumber("values"))).toArray,
+          round(node.field("fallback").asNumber("fallback")))
       case other => throw ShimError.unsupported(s"encode: expected a known kind of feature, got `$other`")
     }
     val isCategory = code.isInstanceOf[FeatureCode.OneHot] || code.isInstanceOf[FeatureCode.Mapped]
