@@ -90,7 +90,7 @@ describe('embedded Spark with little memory', () => {
   });
 
   it('ends the other passes of a program when one fails, and reports that one', async () => {
-    const long = make('sum', [random(60_000_000, 30, 10)]);
+    const long = make('sum', [random(20_000_000, 30, 10)]);
     const groups = random(2000, 1, 11);
     const gram = make('groupGram', [groups, random(2000, 2, 12)], { groups: 2, center: true });
     const nodes = [long.inputs[0]!, long, ...gram.inputs, gram];

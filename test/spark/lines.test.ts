@@ -16,7 +16,9 @@ const FILES = [
   'spark/frames.test.js',
   'spark/sql-functions.test.js',
 ];
-const TITLES = '^(backend spark [a-z]|frames on Spark|SQL functions on both engines)';
+/** float32 is the same code over the same kernels on each line: 4.2 has its cases. */
+const TITLES =
+  '^(backend spark (?!.*in float32)[a-z]|frames on Spark|SQL functions on both engines)';
 const OTHER = '3.5';
 
 describe('lines of Spark, running', function () {
@@ -54,7 +56,7 @@ describe('lines of Spark, running', function () {
         const { stderr, status } = spawnSync(
           requireJava(spark.target.line).command,
           ['-Xmx64m', '-cp', path, `reprise.shim.server.${entry}`],
-          { encoding: 'utf8', input: '', env: { ...process.env, JDK_JAVA_OPTIONS: '' } },
+          { encoding: 'utf8', input: '', env: { ...process.env, JDK_JAVA_OPTIONS: undefined } },
         );
         assert.equal(status, 2, stderr);
         assert.match(
