@@ -5,11 +5,14 @@
  */
 import type { RunSummary } from './runs/summary.js';
 
-const counts = new Intl.NumberFormat('en-GB', { maximumFractionDigits: 0 });
+/** Made when first asked for: it takes 10 ms, and most commands write no such number. */
+let counts: Intl.NumberFormat | undefined;
 
 /** A whole number with thousands separators. */
 export function formatCount(value: number): string {
-  return Number.isFinite(value) ? counts.format(value) : 'n/a';
+  if (!Number.isFinite(value)) return 'n/a';
+  counts ??= new Intl.NumberFormat('en-GB', { maximumFractionDigits: 0 });
+  return counts.format(value);
 }
 
 /** `1 fit`, `400 fits`. */
@@ -28,7 +31,7 @@ export function formatSeconds(seconds: number): string {
   const whole = Math.round(seconds);
   if (whole < 3600) return `${Math.floor(whole / 60)} min ${whole % 60} s`;
   const minutes = Math.round(seconds / 60);
-  return `${counts.format(Math.floor(minutes / 60))} h ${minutes % 60} min`;
+  return `${formatCount(Math.floor(minutes / 60))} h ${minutes % 60} min`;
 }
 
 /** Three significant digits, no trailing zeros: 12.3, 4, 0.25. */
