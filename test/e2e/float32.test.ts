@@ -1,4 +1,4 @@
-/** A float32 job as a user runs it: planned, run, run again from its lineage, told apart from float64. */
+/** A float32 job as a user runs it: planned, run, replayed from its lineage, kept from float64. */
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';

@@ -1,4 +1,4 @@
-/** Jobs over data encoded in float32: the answers of float64 within its rounding, apart in every key. */
+/** Jobs encoded in float32: the answers of float64 within its rounding, apart in every key. */
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
