@@ -18,19 +18,10 @@ describe('a lasso job', function () {
   });
   afterEach(() => folder.remove());
 
-  const call = async (...args: string[]) => {
-    const env = { REPRISE_STORE: folder.file('store') };
-    const answer = await reprise(args, { cwd: folder.path, env });
-    assert.equal(answer.code, 0, answer.stderr);
-    return answer.stdout;
-  };
-  const run = async (...overrides: string[]) =>
-    JSON.parse(await call('run', 'job.yaml', '--engine', 'local', '--json', ...overrides));
-
   it('is planned and run in one pass, and its report draws alpha along a log axis', async () => {
-    const plan = JSON.parse(await call('plan', 'job.yaml', '--engine', 'local', '--json'));
+    const plan = JSON.parse(await folder.call('plan', 'job.yaml', '--engine', 'local', '--json'));
     assert.deepEqual([plan.trials, plan.passes], [5, 1]);
-    const answer = await run();
+    const answer = await folder.run();
     assert.equal(answer.passes, 1);
     assert.ok(Math.abs(answer.best.params.alpha - 1e-4) < 1e-15);
     const read = (name: string) => readFileSync(join(answer.path, name), 'utf8');
@@ -44,12 +35,12 @@ describe('a lasso job', function () {
   });
 
   it('fits what is new only, knows why, and gives the same again from its lineage', async () => {
-    const first = await run();
-    const second = await run('search.grid.alpha=[0.0001, 0.001, 0.01, 0.1, 1, 0.5]');
+    const first = await folder.run();
+    const second = await folder.run('search.grid.alpha=[0.0001, 0.001, 0.01, 0.1, 1, 0.5]');
     assert.equal(second.passes, 0);
-    const difference = await call('diff', first.path, second.path);
+    const difference = await folder.call('diff', first.path, second.path);
     assert.match(difference, /search\.grid\.alpha .* changes scalar/);
-    const replayed = await call('replay', second.path, '--engine', 'local');
+    const replayed = await folder.call('replay', second.path, '--engine', 'local');
     assert.match(replayed, /scores: 48 compared, agree \(largest difference 0\)/);
     assert.match(replayed, /coefficients: 2 compared, agree \(largest difference 0\)/);
   });

@@ -2,7 +2,6 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { reprise } from '../support/cli.js';
 import { JobFolder, linearCsv } from '../support/job-folder.js';
 import { assertSameScores } from '../support/result-table.js';
 
@@ -16,33 +15,27 @@ describe('a job with data.dtype float32', function () {
   });
   afterEach(() => folder.remove());
 
-  const call = async (...args: string[]) => {
-    const env = { REPRISE_STORE: folder.file('store') };
-    const answer = await reprise(args, { cwd: folder.path, env });
-    assert.equal(answer.code, 0, answer.stderr);
-    return answer.stdout;
-  };
-  const run = async (...overrides: string[]) =>
-    JSON.parse(await call('run', 'job.yaml', '--engine', 'local', '--json', ...overrides));
-
   it('says so in its plan, its job and its report, and shares nothing with float64', async () => {
-    const plan = await call('plan', 'job.yaml', '--engine', 'local', 'data.dtype=float32');
+    const plan = await folder.call('plan', 'job.yaml', '--engine', 'local', 'data.dtype=float32');
     assert.match(plan, /encode\{dtype:float32,/);
-    const wide = await run();
-    const narrow = await run('data.dtype=float32');
+    const wide = await folder.run();
+    const narrow = await folder.run('data.dtype=float32');
     assert.deepEqual([wide.passes, narrow.passes], [1, 1]);
     assertSameScores(narrow.path, wide.path, 1e-6);
     const read = (name: string) => readFileSync(join(narrow.path, name), 'utf8');
     assert.match(read('job.yaml'), /dtype: float32/);
     assert.match(read('report.html'), /dtype[^<]{0,40}float32/);
-    assert.match(await call('diff', wide.path, narrow.path), /data\.dtype .*float64.*float32/);
-    assert.equal((await run('data.dtype=float32')).passes, 0, 'the store answers');
+    assert.match(
+      await folder.call('diff', wide.path, narrow.path),
+      /data\.dtype .*float64.*float32/,
+    );
+    assert.equal((await folder.run('data.dtype=float32')).passes, 0, 'the store answers');
   });
 
   it('is computed again from its lineage, by every engine it runs on', async () => {
-    const { path } = await run('data.dtype=float32');
+    const { path } = await folder.run('data.dtype=float32');
     for (const engine of ['local', 'reference']) {
-      const replayed = await call('replay', path, '--engine', engine);
+      const replayed = await folder.call('replay', path, '--engine', engine);
       assert.match(replayed, /scores: \d+ compared, agree/, engine);
       assert.match(replayed, /coefficients: 2 compared, agree/, engine);
     }

@@ -1,9 +1,11 @@
 /** A folder of its own for a test, with data files and job files made to order. */
+import assert from 'node:assert/strict';
 import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DuckDBInstance } from '@duckdb/node-api';
 import { stringify } from 'yaml';
+import { reprise } from './cli.js';
 
 export class JobFolder {
   readonly path = mkdtempSync(join(tmpdir(), 'reprise-e2e-'));
@@ -29,6 +31,20 @@ export class JobFolder {
       ...fields,
     };
     return this.write('job.yaml', stringify(job));
+  }
+
+  /** What `reprise` prints in this folder, with a store of its own. It must succeed. */
+  async call(...args: readonly string[]): Promise<string> {
+    const env = { REPRISE_STORE: this.file('store') };
+    const { code, stdout, stderr } = await reprise(args, { cwd: this.path, env });
+    assert.equal(code, 0, stderr);
+    return stdout;
+  }
+
+  /** The answer of running `job.yaml` on this machine, as by `call`. */
+  async run(...overrides: readonly string[]) {
+    const answer = await this.call('run', 'job.yaml', '--engine', 'local', '--json', ...overrides);
+    return JSON.parse(answer);
   }
 
   /** Names of the run folders left in `runs`, hidden ones included. */
