@@ -8,6 +8,7 @@ import { z } from 'zod';
 import type { Loss } from '../../driver/index.js';
 import { DTYPES } from '../../driver/ir/dtype.js';
 import { CSV_ENCODINGS, SCHEMA_TYPES } from '../../driver/ir/read-options.js';
+import type { Estimator } from '../estimators/estimator.js';
 import { estimators } from '../estimators/index.js';
 import { metricsOf } from '../search/scoring.js';
 import {
@@ -230,27 +231,33 @@ function jobWith(
   });
 }
 
-const byName = new Map(
-  estimators.map((estimator) => [
-    estimator,
-    jobWith(modelOf(estimator), gridOf(estimator), estimator.losses),
-  ]),
-);
 const ALL_LOSSES = estimators.flatMap(({ losses }) => losses);
-const unknown = jobWith(unknownModel, unknownGrid, ALL_LOSSES);
+
+/** By estimator, made when first asked for. */
+const schemas = new Map<Estimator | undefined, JobSchema>();
 
 /** The schema that a document is checked by: that of the estimator it names. */
 export function schemaOf(document: unknown): JobSchema {
   const estimator = namedEstimator(document);
-  return (estimator && byName.get(estimator)) ?? unknown;
+  let schema = schemas.get(estimator);
+  if (schema === undefined) {
+    schema =
+      estimator === undefined
+        ? jobWith(unknownModel, unknownGrid, ALL_LOSSES)
+        : jobWith(modelOf(estimator), gridOf(estimator), estimator.losses);
+    schemas.set(estimator, schema);
+  }
+  return schema;
 }
 
 /** Every job file there can be, for editors. */
-export const jobSchema = jobWith(
-  z.union(estimators.map(modelOf)),
-  z.union(estimators.map(gridOf)),
-  ALL_LOSSES,
-).meta({ title: 'Reprise job', description: 'A job for `reprise run`.' });
+export function editorSchema(): JobSchema {
+  return jobWith(
+    z.union(estimators.map(modelOf)),
+    z.union(estimators.map(gridOf)),
+    ALL_LOSSES,
+  ).meta({ title: 'Reprise job', description: 'A job for `reprise run`.' });
+}
 
 type JobSchema = ReturnType<typeof jobWith>;
 /** A job file after parsing: the keys as users write them. */
