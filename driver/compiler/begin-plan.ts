@@ -24,6 +24,7 @@ export function askTier(plan: Plan, tier: Pick<CacheTier, 'name' | 'choose'>): v
   );
   if (nodes.length === 0) return;
   const readers = readersOf(plan);
+  const before = nodes.map(({ stays }) => stays);
   for (const node of nodes) {
     if (isForLaterPlans(node, readers.get(node.expr) ?? [], plan.roots)) node.stays = NOWHERE;
   }
@@ -35,7 +36,7 @@ export function askTier(plan: Plan, tier: Pick<CacheTier, 'name' | 'choose'>): v
   for (const expr of tier.choose(rows, (one) => plan.nodeOf.has(one))) {
     plan.nodeOf.get(expr)!.stays = KEPT_THERE;
   }
-  writeLifetimes(plan);
+  if (nodes.some(({ stays }, i) => stays !== before[i])) writeLifetimes(plan);
 }
 
 /** Kept only for later plans, which its tier judges better. Files are certain to be read again. */

@@ -9,11 +9,11 @@
  * themselves. A column of ones gives the row sums.
  */
 import type { Expr } from '../../ir/expr.js';
-import { type OpDef, splitsOf } from '../../ir/op-def.js';
+import type { OpDef } from '../../ir/op-def.js';
 import { ops } from '../../operators/index.js';
 import type { PlanContext, PlanRule, Proposal } from '../plan-rule.js';
 import { isOnes } from './columns.js';
-import { Cut, type CutPlace } from './cut.js';
+import { type Cut, type CutPlace, widestCut } from './cut.js';
 import {
   bindSegments,
   covered,
@@ -37,14 +37,12 @@ export const bindParts: PlanRule = {
   algebra:
     'f(rbind(A, B)) -> rbind([f(A)], f(B)); X %*% cbind(Y, Z) -> cbind([X %*% Y], X %*% Z); f(X[a:b,]) -> [f(X)][a:b,]',
   apply: (expr, context) => {
-    let best: { cut: Cut; chosen: readonly CutPlace[]; share: number } | undefined;
-    for (const split of splitsOf(expr)) {
-      if (split.into === undefined) continue;
-      const cut = new Cut(expr, split, context);
-      const chosen = covering(cut.places(), cut.length);
-      const share = covered(chosen) / cut.length;
-      if (share > (best?.share ?? 0)) best = { cut, chosen, share };
-    }
+    const best = widestCut(
+      expr,
+      context,
+      ({ into }) => into !== undefined,
+      (cut) => covering(cut.places(), cut.length),
+    );
     return best && boundResult(best.cut, best.chosen, context);
   },
 };

@@ -10,6 +10,7 @@ import type { PlanContext } from '../plan-rule.js';
 import { lookupsOf, MAX_KEYS, partKey } from './find-by.js';
 import {
   bindSegments,
+  covered,
   cutSegments,
   intersect,
   type PartRange,
@@ -215,4 +216,34 @@ export class Cut {
     }
     return (spans ?? []).map((span) => ({ ...span, source: sibling }));
   }
+}
+
+/** A way to cut a node, and the places it is answered from. */
+export interface CutAnswer {
+  readonly cut: Cut;
+  readonly chosen: readonly CutPlace[];
+}
+
+/**
+ * Of the splits of a node, the one whose places cover most; undefined where nothing is cached.
+ * @param choose places of a cut that don't overlap
+ */
+export function widestCut(
+  expr: Expr,
+  context: PlanContext,
+  isUsed: (split: Split) => boolean,
+  choose: (cut: Cut) => readonly CutPlace[],
+): CutAnswer | undefined {
+  let best: CutAnswer | undefined;
+  let most = 0;
+  for (const split of splitsOf(expr)) {
+    if (!isUsed(split)) continue;
+    const cut = new Cut(expr, split, context);
+    const chosen = choose(cut);
+    const share = covered(chosen) / cut.length;
+    if (share <= most) continue;
+    best = { cut, chosen };
+    most = share;
+  }
+  return best;
 }

@@ -7,11 +7,11 @@
  * range of what is cached is no use here: it would take a difference (see `border-gram`).
  */
 import type { Expr } from '../../ir/expr.js';
-import { mergeResults, type OpDef, rowSplit, type Split, splitsOf } from '../../ir/op-def.js';
+import { mergeResults, type OpDef, rowSplit, type Split } from '../../ir/op-def.js';
 import { ops } from '../../operators/index.js';
 import type { PlanRule } from '../plan-rule.js';
-import { Cut, type CutPlace } from './cut.js';
-import { covered, piecesOf, widest } from './ranges.js';
+import { widestCut } from './cut.js';
+import { piecesOf, widest } from './ranges.js';
 
 /** Operators whose results over parts of the rows merge. */
 export const mergedOps = Object.values<OpDef>(ops).filter(({ merge }) => merge !== undefined);
@@ -28,14 +28,12 @@ export const mergeParts: PlanRule = {
   algebra:
     'tsmm(rbind(A, B)) -> [tsmm(A)] + tsmm(B); rowSums(cbind(A, B)) -> [rowSums(A)] + rowSums(B)',
   apply: (expr, context) => {
-    let best: { cut: Cut; chosen: readonly CutPlace[]; share: number } | undefined;
-    for (const split of splitsOf(expr)) {
-      if (split.merge === undefined) continue;
-      const cut = new Cut(expr, split, context);
-      const chosen = widest(cut.wholePlaces());
-      const share = covered(chosen) / cut.length;
-      if (share > (best?.share ?? 0)) best = { cut, chosen, share };
-    }
+    const best = widestCut(
+      expr,
+      context,
+      ({ merge }) => merge !== undefined,
+      (cut) => widest(cut.wholePlaces()),
+    );
     if (best === undefined) return undefined;
     const { cut, chosen } = best;
     const results = piecesOf(chosen, cut.length).map(
