@@ -59,12 +59,18 @@ export function cellsOf(dtype: DType, count: number, memory?: ArrayBuffer): Cell
   return memory === undefined ? new Kind(count) : new Kind(memory, 0, count);
 }
 
+type MakeCells = (count: number, dtype: DType) => Cells;
+
 /** The same matrix with cells of that dtype, rounded to the nearest; itself if it has them. */
-export function converted(value: DenseMatrix, dtype: 'float64'): Float64Matrix;
-export function converted(value: DenseMatrix, dtype: DType): DenseMatrix;
-export function converted(value: DenseMatrix, dtype: DType): DenseMatrix {
+export function converted(value: DenseMatrix, dtype: 'float64', make?: MakeCells): Float64Matrix;
+export function converted(value: DenseMatrix, dtype: DType, make?: MakeCells): DenseMatrix;
+export function converted(
+  value: DenseMatrix,
+  dtype: DType,
+  make: MakeCells = (count) => cellsOf(dtype, count),
+): DenseMatrix {
   if (value.dtype === dtype) return value;
-  const cells = cellsOf(dtype, value.data.length);
+  const cells = make(value.data.length, dtype);
   cells.set(value.data);
   return dense(value.rows, value.cols, cells);
 }

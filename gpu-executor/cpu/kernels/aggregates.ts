@@ -22,7 +22,7 @@ import {
   sum,
   sumSq,
 } from '../../../driver/operators/aggregates.js';
-import type { Kernel, Reducer } from './kernel.js';
+import { type Kernel, type Reducer, referenceKernel } from './kernel.js';
 
 /** Folds `count` contiguous cells. */
 type RangeFold = (data: Cells, from: number, count: number) => number;
@@ -153,10 +153,6 @@ function columnKernel(op: OpDef, fold: ColumnFold, start: number): Kernel<Cells>
   };
 }
 
-function positionKernel(op: OpDef): Kernel {
-  return { op, run: ({ inputs, attrs, out }) => op.reference(inputs, attrs, out) };
-}
-
 export const aggregateKernels: readonly Kernel<Cells>[] = [
   fullKernel(sum, sumRange),
   fullKernel(sumSq, sumSqRange),
@@ -172,4 +168,4 @@ export const aggregateKernels: readonly Kernel<Cells>[] = [
   columnKernel(colMaxs, maxColumns, Number.NEGATIVE_INFINITY),
 ];
 
-export const positionKernels = [rowIndexMax, rowIndexMin].map(positionKernel);
+export const positionKernels = [rowIndexMax, rowIndexMin].map(referenceKernel);

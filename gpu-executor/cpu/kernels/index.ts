@@ -3,6 +3,7 @@ import type { Cells } from '../../../driver/ir/value.js';
 import { encode } from '../../../driver/operators/encode.js';
 import { frame } from '../../../driver/operators/frame.js';
 import { ops } from '../../../driver/operators/index.js';
+import { mergeGroupGram } from '../../../driver/operators/merge-group-gram.js';
 import { aggregateKernels, positionKernels } from './aggregates.js';
 import { coordinateDescentKernel } from './coordinate-descent.js';
 import { elementwiseKernel } from './elementwise.js';
@@ -11,8 +12,7 @@ import { gramLossKernel } from './gram-loss.js';
 import { groupCrossKernel } from './group-cross.js';
 import { groupGramKernel } from './group-gram.js';
 import { groupLossKernel } from './group-loss.js';
-import type { Kernel } from './kernel.js';
-import { mergeGroupGramKernel } from './merge-group-gram.js';
+import { type Kernel, referenceKernel } from './kernel.js';
 import { productKernels } from './products.js';
 import { movingKernels, reorganiseKernels } from './reorganise.js';
 import { leafKernels, sourceKernels } from './sources.js';
@@ -45,7 +45,8 @@ const wide: readonly Kernel[] = [
   groupGramKernel,
   groupCrossKernel,
   groupLossKernel,
-  mergeGroupGramKernel,
+  // Small next to the data of its operands.
+  referenceKernel(mergeGroupGram),
   gramLossKernel,
   leastNormKernel,
   ...foldKernels,

@@ -20,6 +20,11 @@ export function allocateBy(acquire: (cells: number, dtype: DType) => Cells): All
   return ((cells: number, dtype: DType = 'float64') => acquire(cells, dtype)) as Allocate;
 }
 
+/** For operators whose definition is as good a loop as any other. */
+export function referenceKernel(op: OpDef): Kernel {
+  return { op, run: ({ inputs, attrs, out, block }) => op.reference(inputs, attrs, out, block) };
+}
+
 export interface KernelContext {
   readonly blas: Blas;
   readonly allocate: Allocate;

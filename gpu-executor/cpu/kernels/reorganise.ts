@@ -1,6 +1,6 @@
 /** Kernels that move cells: whole rows at a time where they are contiguous, else by tiles. */
 
-import { type Cells, dense } from '../../../driver/ir/value.js';
+import { type Cells, converted, dense } from '../../../driver/ir/value.js';
 import { addDiag } from '../../../driver/operators/add-diag.js';
 import { cast } from '../../../driver/operators/cast.js';
 import { cbind } from '../../../driver/operators/cbind.js';
@@ -10,7 +10,7 @@ import { reshape } from '../../../driver/operators/reshape.js';
 import { selectRows } from '../../../driver/operators/select-rows.js';
 import { rangeOf, slice } from '../../../driver/operators/slice.js';
 import { transpose } from '../../../driver/operators/transpose.js';
-import type { Kernel } from './kernel.js';
+import { type Kernel, referenceKernel } from './kernel.js';
 
 /** Rows and columns of a tile that fits the first-level cache with its transpose. */
 const TILE = 32;
@@ -95,11 +95,7 @@ const rbindKernel: Kernel<Cells> = {
 
 const castKernel: Kernel<Cells> = {
   op: cast,
-  run: ({ inputs: [x], out }, context) => {
-    const cells = context.allocate(out.rows * out.cols, out.dtype);
-    cells.set(x!.data);
-    return dense(out.rows, out.cols, cells);
-  },
+  run: ({ inputs: [x], out }, { allocate }) => converted(x!, out.dtype, allocate),
 };
 
 const reshapeKernel: Kernel<Cells> = {
@@ -116,8 +112,4 @@ export const movingKernels: readonly Kernel<Cells>[] = [
   castKernel,
 ];
 
-/** The reference is as good as any other loop for these. */
-export const reorganiseKernels: readonly Kernel[] = [selectRows, diag, addDiag].map((op) => ({
-  op,
-  run: ({ inputs, attrs, out, block }) => op.reference(inputs, attrs, out, block),
-}));
+export const reorganiseKernels = [selectRows, diag, addDiag].map(referenceKernel);

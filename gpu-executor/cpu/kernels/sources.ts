@@ -7,7 +7,7 @@ import { literal } from '../../../driver/operators/literal.js';
 import { rand } from '../../../driver/operators/rand.js';
 import { scalar } from '../../../driver/operators/scalar.js';
 import { seq } from '../../../driver/operators/seq.js';
-import type { Kernel, KernelCall } from './kernel.js';
+import { type Kernel, type KernelCall, referenceKernel } from './kernel.js';
 
 function rowsOf({ out, block }: KernelCall): { readonly first: number; readonly rows: number } {
   return { first: block?.rowOffset ?? 0, rows: block?.rows ?? out.rows };
@@ -50,12 +50,7 @@ export const leafKernels: readonly Kernel<Cells>[] = [
 ];
 
 export const sourceKernels: readonly Kernel[] = [
-  ...[scalar, rand].map(
-    (op): Kernel => ({
-      op,
-      run: ({ attrs, out, block }) => op.reference([], attrs, out, block),
-    }),
-  ),
+  ...[scalar, rand].map(referenceKernel),
   fillKernel,
   seqKernel,
   kfoldKernel,

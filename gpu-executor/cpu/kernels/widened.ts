@@ -26,11 +26,15 @@ export function widened(kernel: Kernel): Kernel<Cells> {
       run: (call, context) =>
         isWide(call)
           ? run(call as KernelCall, context)
-          : inDType(run(widenedCall(call, context), context), call.out.dtype, context),
+          : converted(run(widenedCall(call, context), context), call.out.dtype, context.allocate),
     }),
     ...(runAsync && {
       runAsync: async (call, context) =>
-        inDType(await runAsync(widenedCall(call, context), context), call.out.dtype, context),
+        converted(
+          await runAsync(widenedCall(call, context), context),
+          call.out.dtype,
+          context.allocate,
+        ),
     }),
     ...(reducer && {
       reducer: (call, context) => {
@@ -49,16 +53,9 @@ function isWide({ inputs, out }: { readonly inputs: readonly Typed[]; readonly o
   return true;
 }
 
-function widenedCall(call: KernelCall<Cells>, context: KernelContext): KernelCall {
-  const inputs = call.inputs.map((input) => inDType(input, 'float64', context) as Float64Matrix);
+function widenedCall(call: KernelCall<Cells>, { allocate }: KernelContext): KernelCall {
+  const inputs = call.inputs.map((input) => converted(input, 'float64', allocate));
   return { ...call, inputs };
-}
-
-function inDType(value: DenseMatrix, dtype: DType, { allocate }: KernelContext): DenseMatrix {
-  if (value.dtype === dtype) return value;
-  const cells = allocate(value.data.length, dtype);
-  cells.set(value.data);
-  return dense(value.rows, value.cols, cells);
 }
 
 class WideningReducer implements Reducer<Cells> {
