@@ -2,8 +2,9 @@
 
 export { type Diagnosis, diagnose } from './doctor/doctor.js';
 export { type OpenSession, openSession } from './engines.js';
-export type { Estimator, LinearModel, Params, ParamValue } from './estimators/estimator.js';
+export type { Estimator, Params, ParamValue } from './estimators/estimator.js';
 export { estimators } from './estimators/index.js';
+export { decisionValues, type LinearModel } from './estimators/model.js';
 export type { Job, JobFeature, JobFolds } from './job-file/job.js';
 export { parseJob, type ReadJobOptions, readJob } from './job-file/read-job.js';
 export { linspace, logspace } from './job-file/spaces.js';

@@ -5,7 +5,7 @@
  */
 import { z } from 'zod';
 import { Matrix, ops, scalar } from '../../driver/index.js';
-import type { Estimator } from './estimator.js';
+import type { MomentEstimator } from './estimator.js';
 import { linearEstimator } from './linear.js';
 
 /** Parameters of every estimator that is found by coordinate descent. */
@@ -32,7 +32,7 @@ export function descentEstimator<P extends DescentParams>(given: {
   readonly description: string;
   readonly parameters: z.ZodObject & z.ZodType<P>;
   readonly l1: (params: P) => number;
-}): Estimator {
+}): MomentEstimator {
   const attrsOf = ({ max_iter, tol }: P) => ({ maxSweeps: max_iter, tolerance: tol });
   const numbersOf = (params: P) => [params.alpha, given.l1(params)];
   return linearEstimator<P>({

@@ -1,69 +1,156 @@
 /**
- * What an estimator is to a search, a job file and a report. Invariant: nothing outside this folder
- * knows an estimator by name; what it can do stands in its `Estimator` value, and `index.ts` lists
- * them all.
+ * What an estimator is to a search, a job file and a report. Invariants: nothing outside this
+ * folder knows an estimator by name; what it can do stands in its `Estimator` value, and `index.ts`
+ * lists them all. Every fit is a matrix of weights, and its decision values are B(X) W + b (see
+ * `basis.ts` for B), so scores, predictions and exports need to know nothing else of a model.
  */
 import type { z } from 'zod';
-import type { Loss, Matrix } from '../../driver/index.js';
+import type { Matrix, Scalar } from '../../driver/index.js';
+import type { Basis } from './basis.js';
 import type { TrainingRows } from './linear-design.js';
 
 export type ParamValue = number | string | boolean | null;
 /** Values by parameter name, every parameter of the estimator present. */
 export type Params = Readonly<Record<string, ParamValue>>;
 
-export interface Estimator {
+/** What there is to learn; the last two have no target. */
+export type Task = 'regression' | 'classification' | 'clustering' | 'decomposition';
+
+/**
+ * How decision values z [n, outputs] become predictions and probabilities.
+ * - `identity`: the prediction is z.
+ * - `log`: the prediction is exp(z).
+ * - `logit`: one column, P(class 1) = 1 / (1 + exp(-z)).
+ * - `softmax`: a column a class, P(class c) = exp(z_c) / sum exp(z).
+ * - `margin`: one column, class 1 where z > 0; or several, the class of the greatest. No
+ *   probabilities.
+ */
+export type Link = 'identity' | 'log' | 'logit' | 'softmax' | 'margin';
+
+export interface EstimatorFacts {
   /** As job files name it: `model.type`. */
   readonly name: string;
   readonly description: string;
   /** Names, ranges, defaults and docs of its parameters. The job schema is made from it. */
   readonly parameters: z.ZodObject;
-  /** What a fit reads: the moments of the training rows, which cost no pass over the data. */
+  readonly task: Task;
+  /** @param classes how many the target has; 0 without classes */
+  readonly link: (params: Params, classes: number) => Link;
+  /** Columns of decision values. */
+  readonly outputs: (params: Params, classes: number) => number;
+  /** What of the encoded columns decision values are linear in. Default: themselves. */
+  readonly basis?: (params: Params) => Basis;
+}
+
+/** Fitted from moments of the training rows, which cost no pass over the data. */
+export interface MomentEstimator extends EstimatorFacts {
   readonly reads: 'moments';
-  /** The losses its predictions can be scored by. */
-  readonly losses: readonly Loss[];
   /** Whether moments have to be about the means. */
   readonly centers: (params: Params) => boolean;
   /** One model on the training rows. Equal parts of different fits are one node. */
-  readonly fit: (training: TrainingRows, params: Params) => LinearFit;
-  /** The model to keep, from the values of `LinearFit.outputs`. */
-  readonly store: (values: FitValues, design: StoredDesign) => LinearModel;
-  /** What a kept model predicts for encoded rows. @shape X: [n, columns] -> [n, 1] */
-  readonly predict: (model: LinearModel, X: Matrix) => Matrix;
+  readonly fit: (training: TrainingRows, params: Params) => Fit;
 }
 
-/** A fit from moments: its predictions are linear in the encoded columns. */
-export interface LinearFit {
-  /** Coefficients of the encoded columns, intercept last: [encoded + 1, 1]. */
-  readonly weights: Matrix;
-  readonly outputs: {
-    /** Of the design columns: [design, 1]. */
-    readonly coefficients: Matrix;
-    /** [1, 1] */
-    readonly intercept: Matrix;
-    /** Training means over present cells of design columns: [1, design]. Absent: not imputed. */
-    readonly imputed?: Matrix;
+/** Fitted from sums by class, which all fits share one pass for. */
+export interface ClassEstimator extends EstimatorFacts {
+  readonly reads: 'classes';
+  readonly fit: (training: ClassRows, params: Params) => Fit;
+}
+
+/** Fitted by passes over the rows; models that differ in numbers only train together. */
+export interface RowEstimator extends EstimatorFacts {
+  readonly reads: 'rows';
+  /** Raised when fits change, so that stored models of the old version miss. */
+  readonly version: number;
+  /** Number parameters that may differ between models of one stack. Others make stacks apart. */
+  readonly stacked: readonly string[];
+  /**
+   * Written for one model; a search calls it once for a stack of models, through `batch`.
+   * @param numbers the parameters of `stacked`, by name: [1, 1]
+   * @param params every parameter; those of `stacked` are the first model's and not to be read
+   */
+  readonly train: (
+    rows: RowData,
+    numbers: Readonly<Record<string, Matrix>>,
+    params: Params,
+  ) => Promise<Fit>;
+}
+
+export type Estimator = MomentEstimator | ClassEstimator | RowEstimator;
+
+/** The rows of a fit from sums by class. Nothing is computed but what a fit asks for. */
+export interface ClassRows {
+  /** Encoded columns of all rows, training or not: [n, encoded]. */
+  readonly X: Matrix;
+  /** Their class numbers, from 0: [n, 1]. */
+  readonly y: Matrix;
+  readonly classes: number;
+  /** Training rows by class: [classes, 1]. */
+  readonly counts: Matrix;
+  /**
+   * Sums over the training rows by class, of columns that row i of X and y alone give row i of.
+   * Ask for all of them at once: a call is a pass, which all fits share.
+   * @shape columns: [n, c] -> [classes, c]
+   */
+  readonly sums: (columns: Matrix) => Matrix;
+  /** The training rows of all classes together, their moments about the means. */
+  readonly all: TrainingRows;
+}
+
+/** The rows of a fit that reads rows. */
+export interface RowData {
+  /** Encoded columns: [n, encoded]. */
+  readonly X: Matrix;
+  /** The target, or the class number from 0; without a target zeros: [n, 1]. */
+  readonly y: Matrix;
+  /** 0 for rows that are not training rows, else the sample's weight or 1: [n, 1]. */
+  readonly weight: Matrix;
+  /** 0 without classes. */
+  readonly classes: number;
+  readonly design: RowDesign;
+}
+
+/**
+ * From the columns a model is about (imputed, standardised: the design's) to encoded ones. With the
+ * row e = [x, 1] of an encoded row and M of [encoded + 1, design + 1], the design's row is e M.
+ */
+export interface RowDesign {
+  /** Design columns, without the intercept. */
+  readonly columns: number;
+  /** M w: weights of encoded columns from those of design columns. @shape [design + 1, m] */
+  readonly expand: (weights: Matrix) => Matrix;
+  /** M' g: a gradient by design weights from one by encoded weights. @shape [encoded + 1, m] */
+  readonly contract: (gradient: Matrix) => Matrix;
+  /** Coefficients and intercepts as `Fit.outputs` has them, from weights of design columns. */
+  readonly outputs: (weights: Matrix) => FitOutputs;
+  /** Of the training rows and their design columns. */
+  readonly moments: {
+    /** The sum of weights: [1, 1]. */
+    readonly count: Scalar;
+    /** [design, 1] and, about the mean, [design, design]. */
+    readonly mean: Matrix;
+    readonly scatter: Matrix;
+    /** The mean of the target, and its scatter with the design columns: [design, 1]. */
+    readonly target: Scalar;
+    readonly targetScatter: Matrix;
   };
+}
+
+export interface FitOutputs {
+  /** Of the basis of design columns, in units of encoded ones: [design basis, outputs]. */
+  readonly coefficients: Matrix;
+  /** [1, outputs] */
+  readonly intercept: Matrix;
+  /** Training means over present cells of design columns: [1, design]. Absent: not imputed. */
+  readonly imputed?: Matrix;
+}
+
+export interface Fit {
+  /** Coefficients of the basis of encoded columns, intercepts last: [basis + 1, outputs]. */
+  readonly weights: Matrix;
+  /** What the stored model is made of. */
+  readonly outputs: FitOutputs;
   /** The last cell says how the fit ended, `warn` what to say; absent where all end alike. */
   readonly ending?: Matrix;
   readonly warn?: (ending: number) => string | undefined;
-}
-
-/** The cells of each output of a fit. */
-export type FitValues = Readonly<Record<string, Float64Array>>;
-
-export interface StoredDesign {
-  /** Names of the design columns. */
-  readonly columns: readonly string[];
-  /** Which of them are imputed. */
-  readonly imputed: readonly number[];
-}
-
-/** A linear model in the units of the encoded columns (standardising already undone). */
-export interface LinearModel {
-  readonly kind: 'linear';
-  readonly columns: readonly string[];
-  readonly coefficients: readonly number[];
-  readonly intercept: number;
-  /** Values that replace missing numbers, by column; fitted on the model's own rows. */
-  readonly imputed: Readonly<Record<string, number>>;
 }

@@ -1,10 +1,10 @@
 /**
  * What linear estimators that read moments have in common: an estimator says how a system of sums
- * of products is solved, and this makes the fit of it, the model that is kept and its predictions.
+ * of products is solved, and this makes the fit of it.
  */
 import type { z } from 'zod';
-import { type Attrs, Matrix, matrix, type OpDef, scalar, selectRows } from '../../driver/index.js';
-import type { Estimator, FitValues, LinearFit, LinearModel, StoredDesign } from './estimator.js';
+import { type Attrs, Matrix, type OpDef, scalar, selectRows } from '../../driver/index.js';
+import type { Fit, MomentEstimator } from './estimator.js';
 import {
   type LinearSystem,
   prepareRows,
@@ -31,14 +31,16 @@ export interface LinearDefinition<P> {
   readonly warn?: (gap: number, params: P) => string | undefined;
 }
 
-export function linearEstimator<P>(given: LinearDefinition<P>): Estimator {
+export function linearEstimator<P>(given: LinearDefinition<P>): MomentEstimator {
   const { name, description, parameters } = given;
   return {
     name,
     description,
     parameters,
+    task: 'regression',
+    link: () => 'identity',
+    outputs: () => 1,
     reads: 'moments',
-    losses: ['squared', 'absolute'],
     // A search checks parameters against `parameters` before it asks for a fit.
     centers: (params) => given.hasIntercept(params as P),
     fit: (rows, params) => {
@@ -46,8 +48,6 @@ export function linearEstimator<P>(given: LinearDefinition<P>): Estimator {
       const own = params as P;
       return wide === null ? narrowFit(rows, given, own) : wideFit(rows, wide, given, own);
     },
-    store,
-    predict,
   };
 }
 
@@ -55,7 +55,7 @@ function narrowFit<P>(
   rows: TrainingRows,
   { hasIntercept, solve, warn }: LinearDefinition<P>,
   params: P,
-): LinearFit {
+): Fit {
   const prepared = prepareRows(rows, hasIntercept(params));
   const { system, map, imputed } = prepared;
   const solution = solve(system, params);
@@ -75,7 +75,7 @@ function wideFit<P>(
   { pairs, kept, design }: WideDesign,
   { hasIntercept, wide, warn }: LinearDefinition<P>,
   params: P,
-): LinearFit {
+): Fit {
   const { session } = gram;
   const numbers = wide.numbers(params).map((value) => scalar(session, value).expr);
   const inputs = [gram.expr, ...numbers, ...(pairs ? [pairs.expr] : [])];
@@ -95,21 +95,4 @@ function wideFit<P>(
     },
     ...(warn ? { ending: fitted, warn: (gap: number) => warn(gap, params) } : {}),
   };
-}
-
-function store(values: FitValues, { columns, imputed }: StoredDesign): LinearModel {
-  return {
-    kind: 'linear',
-    columns,
-    coefficients: [...values.coefficients!],
-    intercept: values.intercept![0]!,
-    imputed: Object.fromEntries(
-      imputed.map((column) => [columns[column]!, values.imputed![column]!]),
-    ),
-  };
-}
-
-function predict({ coefficients, intercept }: LinearModel, X: Matrix): Matrix {
-  const w = matrix(X.session, coefficients.length, 1, Float64Array.from(coefficients));
-  return X.matmul(w).add(intercept);
 }

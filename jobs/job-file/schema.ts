@@ -5,10 +5,9 @@
  * in `check-job.ts`, so that each names its key.
  */
 import { z } from 'zod';
-import type { Loss } from '../../driver/index.js';
 import { DTYPES } from '../../driver/ir/dtype.js';
 import { CSV_ENCODINGS, SCHEMA_TYPES } from '../../driver/ir/read-options.js';
-import type { Estimator } from '../estimators/estimator.js';
+import type { Estimator, Task } from '../estimators/estimator.js';
 import { estimators } from '../estimators/index.js';
 import { metricsOf } from '../search/scoring.js';
 import {
@@ -187,13 +186,13 @@ const spark = z.strictObject({
   }),
 });
 
-/** A job file for an estimator whose predictions have these losses. */
+/** A job file for an estimator that does one of these tasks. */
 function jobWith(
   model: z.ZodType<ModelDocument>,
   grid: z.ZodType<GridDocument>,
-  losses: readonly Loss[],
+  tasks: readonly Task[],
 ) {
-  const metrics = metricsOf(losses);
+  const metrics = metricsOf(tasks);
   const metric = z.enum(metrics);
   return z.strictObject({
     kind: z.enum(['grid-search']).meta({ description: 'What to run.' }),
@@ -231,7 +230,7 @@ function jobWith(
   });
 }
 
-const ALL_LOSSES = estimators.flatMap(({ losses }) => losses);
+const ALL_TASKS = estimators.map(({ task }) => task);
 
 /** By estimator, made when first asked for. */
 const schemas = new Map<Estimator | undefined, JobSchema>();
@@ -243,8 +242,8 @@ export function schemaOf(document: unknown): JobSchema {
   if (schema === undefined) {
     schema =
       estimator === undefined
-        ? jobWith(unknownModel, unknownGrid, ALL_LOSSES)
-        : jobWith(modelOf(estimator), gridOf(estimator), estimator.losses);
+        ? jobWith(unknownModel, unknownGrid, ALL_TASKS)
+        : jobWith(modelOf(estimator), gridOf(estimator), [estimator.task]);
     schemas.set(estimator, schema);
   }
   return schema;
@@ -252,11 +251,9 @@ export function schemaOf(document: unknown): JobSchema {
 
 /** Every job file there can be, for editors. */
 export function editorSchema(): JobSchema {
-  return jobWith(
-    z.union(estimators.map(modelOf)),
-    z.union(estimators.map(gridOf)),
-    ALL_LOSSES,
-  ).meta({ title: 'Reprise job', description: 'A job for `reprise run`.' });
+  return jobWith(z.union(estimators.map(modelOf)), z.union(estimators.map(gridOf)), ALL_TASKS).meta(
+    { title: 'Reprise job', description: 'A job for `reprise run`.' },
+  );
 }
 
 type JobSchema = ReturnType<typeof jobWith>;

@@ -33,13 +33,19 @@ export function compareAnswer(
   const { model } = run.record.search;
   if (model === null) return done;
   const cells = (name: string): readonly number[] => [...(values.get(name)?.data ?? [])];
+  const outputs = model.intercepts.length;
+  const nameOf = (name: string, k: number): string =>
+    outputs === 1 ? name : `${name}, output ${k}`;
   compare(
     'coefficients',
-    cells('coefficients').map((now, j) => [model.columns[j]!, model.coefficients[j], now]),
+    cells('coefficients').map((now, at) => {
+      const [j, k] = [Math.floor(at / outputs), at % outputs];
+      return [nameOf(model.columns[j] ?? `coefficient ${j}`, k), model.coefficients[k]?.[j], now];
+    }),
   );
   compare(
     'intercept',
-    cells('intercept').map((now) => ['intercept', model.intercept, now]),
+    cells('intercept').map((now, k) => [nameOf('intercept', k), model.intercepts[k], now]),
   );
   const imputed = cells('imputed').map((now, j): Pair => {
     const column = model.columns[j]!;

@@ -3,7 +3,7 @@
  * the units of the encoded columns, so sizes compare between columns of like scale only; the
  * section says so.
  */
-import type { LinearModel } from '../estimators/estimator.js';
+import type { LinearModel } from '../estimators/model.js';
 import { formatCount, formatNumber, plural } from '../format.js';
 import { html, type Markup } from './markup.js';
 
@@ -18,7 +18,7 @@ export function coefficientsSection(model: LinearModel | null): Markup {
   }
   const terms = model.columns.map((column, i) => ({
     column,
-    value: model.coefficients[i] ?? Number.NaN,
+    value: model.coefficients[0]?.[i] ?? Number.NaN,
   }));
   const size = (value: number): number => (Number.isFinite(value) ? Math.abs(value) : -1);
   terms.sort((a, b) => size(b.value) - size(a.value));
@@ -31,7 +31,7 @@ export function coefficientsSection(model: LinearModel | null): Markup {
   );
   const hidden = rows.length - SHOWN;
   return html`
-<p class="note">Fitted on all rows: intercept ${formatNumber(model.intercept)}, ${plural(terms.length, 'coefficient')}, largest first. Each is the change of the prediction for one unit of its encoded column, so sizes compare between columns of like scale.</p>
+<p class="note">Fitted on all rows: intercept ${formatNumber(model.intercepts[0] ?? Number.NaN)}, ${plural(terms.length, 'coefficient')}, largest first. Each is the change of the prediction for one unit of its encoded column, so sizes compare between columns of like scale.</p>
 <table class="bars coefficients collapsed" id="coefficients"><thead class="visually-hidden"><tr><th scope="col">Column</th><th scope="col">Bar</th><th scope="col">Coefficient</th></tr></thead><tbody>${body}</tbody></table>
 ${hidden > 0 ? html`<p><button type="button" id="all-coefficients" aria-expanded="false" aria-controls="coefficients" hidden>Show all ${formatCount(rows.length)}</button></p>` : null}
 ${terms.length > rows.length ? html`<p class="note">${formatCount(terms.length - rows.length)} smaller ones are in model.json.</p>` : null}

@@ -3,6 +3,7 @@ import { readdir, stat } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { ConfigError } from '../../driver/errors.js';
 import { readPlainFile } from '../../driver/support/plain-file.js';
+import type { LinearModel } from '../estimators/model.js';
 import type { TrialResult } from '../search/result.js';
 import type { RunRecord } from './record.js';
 import { isRunId } from './run-id.js';
@@ -70,7 +71,11 @@ export async function readRun(folder: string): Promise<RunRecord> {
   if (!Array.isArray(result.search?.trials)) throw damaged(folder, 'result.json', 'no trials');
   return {
     ...result,
-    search: { ...result.search, trials: result.search.trials.map(restoreNumbers) },
+    search: {
+      ...result.search,
+      trials: result.search.trials.map(restoreNumbers),
+      model: restoreModel(result.search.model),
+    },
     lineage: await parse<RunRecord['lineage']>('lineage.json'),
     timeline: await parse<RunRecord['timeline']>('timeline.json'),
     plan: await read('plan.txt'),
@@ -83,6 +88,19 @@ function damaged(folder: string, name: string, got: string): ConfigError {
     value: folder,
     source: 'flag',
   });
+}
+
+/** Models of earlier versions: of regressions, with one output whose numbers stood bare. */
+type EarlierModel = Pick<LinearModel, 'kind' | 'columns' | 'imputed'> & {
+  readonly coefficients: readonly number[];
+  readonly intercept: number;
+};
+
+function restoreModel(model: LinearModel | EarlierModel | null): LinearModel | null {
+  if (model === null || 'intercepts' in model) return model;
+  const { coefficients, intercept, ...same } = model;
+  const facts = { task: 'regression', link: 'identity' } as const;
+  return { ...same, ...facts, coefficients: [coefficients], intercepts: [intercept] };
 }
 
 /** JSON holds NaN as null. */

@@ -1,8 +1,8 @@
 /** What a search says of fits that ended badly, as scikit-learn's ConvergenceWarning does. */
-import type { LinearFit } from '../estimators/estimator.js';
+import type { Fit } from '../estimators/estimator.js';
 
 interface Ending {
-  readonly fit: LinearFit;
+  readonly fit: Fit;
   /** Undefined for a fit that failed, or one of an estimator whose fits all end alike. */
   readonly ending: number | undefined;
   /** `{"alpha":0.1}, fold 2`. */

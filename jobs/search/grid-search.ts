@@ -16,8 +16,15 @@ import {
   RepriseError,
   type Run,
 } from '../../driver/index.js';
-import type { Estimator, LinearFit, LinearModel, Params } from '../estimators/estimator.js';
+import type {
+  Estimator,
+  Fit,
+  FitOutputs,
+  MomentEstimator,
+  Params,
+} from '../estimators/estimator.js';
 import { type Imputation, linearDesign, type TrainingRows } from '../estimators/linear-design.js';
+import { type LinearModel, storedModel } from '../estimators/model.js';
 import { type Candidate, candidatesOf, type Grid } from './candidates.js';
 import { endingWarnings } from './endings.js';
 import { leftOutWarnings } from './left-out.js';
@@ -66,7 +73,7 @@ export interface GridSearchOptions {
 }
 
 /** Gram matrices by fold, summed losses, and what the refitted model is made of. */
-export type SearchOutput = 'gram' | 'losses' | keyof LinearFit['outputs'];
+export type SearchOutput = 'gram' | 'losses' | keyof FitOutputs;
 
 /**
  * Scores every candidate on every fold and refits the best.
@@ -144,7 +151,7 @@ export async function gridSearch(session: Run, options: GridSearchOptions): Prom
     options.onPhase?.('refit');
     const { params, all } = candidates[bestIndex]!;
     const fit = search.estimator.fit({ ...search.training, fold: undefined }, all);
-    const refitted = await refitModel(search, fit, options.onOutput);
+    const refitted = await refitModel(search, all, fit, options.onOutput);
     model = refitted.model;
     endings.push({ fit, ending: refitted.ending, where: `${JSON.stringify(params)}, all rows` });
   }
@@ -176,7 +183,7 @@ interface Search {
   readonly groupOf: Matrix;
   readonly X: Matrix;
   readonly y: Matrix;
-  readonly estimator: Estimator;
+  readonly estimator: MomentEstimator;
   readonly candidates: readonly Candidate[];
   readonly scoring: readonly Metric[];
   readonly folds: number;
@@ -189,6 +196,9 @@ interface Search {
 
 function prepare(session: Run, options: GridSearchOptions): Search {
   const { X, y, cv, estimator } = options;
+  if (estimator.reads !== 'moments') {
+    throw new RangeError(`${estimator.name}: expected an estimator that reads moments`);
+  }
   const candidates = candidatesOf(estimator, options.params ?? {}, options.grid);
   const standardize = options.standardize ?? false;
   const scoring = options.scoring ?? ['r2'];
@@ -267,14 +277,14 @@ export function testScatters(
 }
 
 /** Every fit of every trial, trial by trial. */
-function allFits({ estimator, candidates, folds, training }: Search): LinearFit[] {
+function allFits({ estimator, candidates, folds, training }: Search): Fit[] {
   return candidates.flatMap(({ all }) =>
     Array.from({ length: folds }, (_, fold) => estimator.fit({ ...training, fold }, all)),
   );
 }
 
 /** The weights of all fits, then how they ended, where that differs. */
-function fitExprs(fits: readonly LinearFit[]): Expr[] {
+function fitExprs(fits: readonly Fit[]): Expr[] {
   const endings = fits.flatMap(({ ending }) => (ending ? [ending.expr] : []));
   return [...fits.map(({ weights }) => weights.expr), ...endings];
 }
@@ -294,7 +304,7 @@ export function searchExprs(session: Run, options: GridSearchOptions): Expr[] {
 function weightMatrix(
   session: Run,
   search: Search,
-  fits: readonly LinearFit[],
+  fits: readonly Fit[],
   failures: readonly (Error | undefined)[],
 ): Matrix {
   const { folds, candidates } = search;
@@ -311,16 +321,18 @@ function weightMatrix(
 /** The model of a fit on all rows, and how it ended. */
 async function refitModel(
   { estimator, columns, imputed }: Search,
-  fit: LinearFit,
+  params: Params,
+  fit: Fit,
   onOutput: GridSearchOptions['onOutput'],
 ): Promise<{ model: LinearModel; ending: number | undefined }> {
   const [ending, ...values] = await Promise.all([
     fit.ending?.value(),
     ...Object.entries(fit.outputs).map(async ([name, output]) => {
-      onOutput?.(name as keyof LinearFit['outputs'], output.expr);
+      onOutput?.(name as keyof FitOutputs, output.expr);
       return [name, converted(await output.value(), 'float64').data] as const;
     }),
   ]);
-  const model = estimator.store(Object.fromEntries(values), { columns, imputed });
+  const design = { columns, imputed, classes: [] };
+  const model = storedModel(estimator, params, Object.fromEntries(values), design);
   return { model, ending: ending?.data.at(-1) };
 }

@@ -1,5 +1,6 @@
 /** What a search answers: the table of trials, the best one, and the model refitted on all rows. */
-import type { LinearModel, Params } from '../estimators/estimator.js';
+import type { Params } from '../estimators/estimator.js';
+import type { LinearModel } from '../estimators/model.js';
 
 /** One candidate of the search space, scored on every fold. */
 export interface TrialResult {

@@ -3,6 +3,7 @@
  * every metric.
  */
 import type { Loss } from '../../driver/index.js';
+import type { Task } from '../estimators/estimator.js';
 import type { TrialResult } from './result.js';
 
 /** What a metric is computed from, for one model on one fold. */
@@ -15,6 +16,7 @@ export interface FoldLosses {
 }
 
 export interface MetricDef {
+  readonly task: Task;
   readonly loss: Loss;
   /** Fewest rows of a test fold it is defined on. Default 1. */
   readonly minRows?: number;
@@ -23,20 +25,29 @@ export interface MetricDef {
 
 /** scikit-learn's scorers by name: the one table of metrics. */
 export const METRICS = {
-  neg_mean_squared_error: { loss: 'squared', score: ({ squared, count }) => -squared / count },
+  neg_mean_squared_error: {
+    task: 'regression',
+    loss: 'squared',
+    score: ({ squared, count }) => -squared / count,
+  },
   neg_root_mean_squared_error: {
+    task: 'regression',
     loss: 'squared',
     score: ({ squared, count }) => -Math.sqrt(squared / count),
   },
-  neg_mean_absolute_error: { loss: 'absolute', score: ({ absolute, count }) => -absolute / count },
-  r2: { loss: 'squared', minRows: 2, score: r2 },
+  neg_mean_absolute_error: {
+    task: 'regression',
+    loss: 'absolute',
+    score: ({ absolute, count }) => -absolute / count,
+  },
+  r2: { task: 'regression', loss: 'squared', minRows: 2, score: r2 },
 } as const satisfies Readonly<Record<string, MetricDef>>;
 
 export type Metric = keyof typeof METRICS;
 
-/** The metrics that models can be scored by whose predictions have these losses. */
-export function metricsOf(losses: readonly Loss[]): Metric[] {
-  return (Object.keys(METRICS) as Metric[]).filter((name) => losses.includes(METRICS[name].loss));
+/** The metrics of models that do one of these tasks. */
+export function metricsOf(tasks: readonly Task[]): Metric[] {
+  return (Object.keys(METRICS) as Metric[]).filter((name) => tasks.includes(METRICS[name].task));
 }
 
 /** As scikit-learn's `r2_score`: a constant target gives 1 if exact, else 0; NaN below two rows. */

@@ -110,7 +110,7 @@ export const EDGES: readonly Case[] = [
     check: (outcome) => {
       const { search } = recordOf(outcome);
       assert.deepEqual(search.model?.columns, [...OWN_NAMES, 'w=0', 'w=1', 'w=2']);
-      closeTo(search.model.coefficients.slice(0, SLOPES.length), SLOPES, 1e-6);
+      closeTo(search.model.coefficients[0]!.slice(0, SLOPES.length), SLOPES, 1e-6);
     },
   },
   ...ADDRESSES.map(

@@ -51,7 +51,7 @@ function expectScores(outcome: Outcome, expected: Expected): void {
   }
   // Single coefficients are less certain where columns outnumber rows; scikit-learn solves the
   // system of the rows.
-  const fitted = [model!.coefficients[0]!, model!.intercept];
+  const fitted = [model!.coefficients[0]![0]!, model!.intercepts[0]!];
   close(fitted, [expected.first, expected.intercept], 1e-6);
 }
 

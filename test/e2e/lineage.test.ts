@@ -291,7 +291,7 @@ describe('lineage on the command line', () => {
     assert.match(scores.stdout, /scores: 18 compared, differ, most at r2, candidate 1, fold 2/);
     assert.match(scores.stdout, /coefficients: 2 compared, agree/);
     const other = JSON.parse(text);
-    other.search.model.coefficients[1] *= 1.001;
+    other.search.model.coefficients[0][1] *= 1.001;
     writeFileSync(path, JSON.stringify(other));
     const model = await call('replay', id, '--step', 'coefficients');
     assert.equal(model.code, 4, model.text);

@@ -11,6 +11,7 @@ import { type Browser, chromium, type Page } from 'playwright-core';
 import { renderReport } from '../../jobs/report/index.js';
 import type { RunRecord } from '../../jobs/runs/record.js';
 import { bestTrial } from '../../jobs/search/result.js';
+import { linearModel } from '../support/run-records.js';
 import { sampleRecord } from '../support/sample-record.js';
 import { eventually } from '../support/spark-session.js';
 
@@ -281,7 +282,7 @@ describe('report in a browser', function () {
           params: { [HOSTILE]: `${HOSTILE}${i}` },
           errors: { 0: HOSTILE },
         })),
-        model: { kind: 'linear', columns: [HOSTILE], coefficients: [1], intercept: 0, imputed: {} },
+        model: linearModel([HOSTILE], [1], 0),
       },
     });
     assert.equal(await page.locator('h1').textContent(), HOSTILE);

@@ -54,11 +54,11 @@ describe('reprise run on this machine', () => {
     const answer = JSON.parse((await run('--json')).stdout);
     const model = JSON.parse(readFileSync(join(answer.path, 'model.json'), 'utf8'));
     assert.deepEqual(model.columns, ['a', 'b']);
-    const [a, b] = model.coefficients;
+    const [a, b] = model.coefficients[0];
     for (const [got, expected] of [
       [a, 3],
       [b, -2],
-      [model.intercept, 1],
+      [model.intercepts[0], 1],
     ] as const)
       assert.ok(Math.abs(got - expected) < 1e-6, `${got} and ${expected}`);
   });

@@ -58,8 +58,8 @@ describe('estimators on Spark', function () {
           assert.ok(Math.abs(score - ours.trials[t]!.splitScores.r2![f]!) <= 1e-9);
         }
       }
-      for (const [j, value] of theirs.model!.coefficients.entries()) {
-        assert.ok(Math.abs(value - ours.model!.coefficients[j]!) <= 1e-9);
+      for (const [j, value] of theirs.model!.coefficients[0]!.entries()) {
+        assert.ok(Math.abs(value - ours.model!.coefficients[0]![j]!) <= 1e-9);
       }
     });
   }

@@ -1,4 +1,5 @@
 /** A small run record with everything a run folder is written from. */
+import type { LinearModel } from '../../jobs/estimators/model.js';
 import type { RunRecord } from '../../jobs/runs/record.js';
 import type { TrialResult } from '../../jobs/search/result.js';
 
@@ -10,6 +11,23 @@ const trial = (lambda: number, scores: readonly number[], rank: number): TrialRe
   rank: { r2: rank },
   ...(scores.some(Number.isNaN) ? { errors: { 1: 'solve: singular' } } : {}),
 });
+
+/** A regression's model. */
+export function linearModel(
+  columns: readonly string[],
+  coefficients: readonly number[],
+  intercept: number,
+): LinearModel {
+  return {
+    kind: 'linear',
+    task: 'regression',
+    link: 'identity',
+    columns,
+    coefficients: [coefficients],
+    intercepts: [intercept],
+    imputed: {},
+  };
+}
 
 /** @param overrides fields in place of the default ones */
 export function runRecord(overrides: Partial<RunRecord> = {}): RunRecord {
@@ -29,13 +47,7 @@ export function runRecord(overrides: Partial<RunRecord> = {}): RunRecord {
       columns: 2,
       trials: [trial(0.1, [0.5, 0.75], 1), trial(1e-7, [0.1 + 0.2, Number.NaN], 2)],
       bestIndex: 0,
-      model: {
-        kind: 'linear',
-        columns: ['a', 'b'],
-        coefficients: [1.5, -2],
-        intercept: 0.25,
-        imputed: {},
-      },
+      model: linearModel(['a', 'b'], [1.5, -2], 0.25),
     },
     reuse: { hits: 3, partial: 0, misses: 5, savedSeconds: 0.5 },
     passes: 2,

@@ -5,6 +5,7 @@
  */
 import type { LineageNode, RunRecord, TimelineEvent } from '../../jobs/runs/record.js';
 import type { TrialResult } from '../../jobs/search/result.js';
+import { linearModel } from './run-records.js';
 
 export interface SampleOptions {
   readonly lambdas?: number;
@@ -54,12 +55,11 @@ export function sampleRecord(options: SampleOptions = {}): RunRecord {
       trials,
       bestIndex: best,
       model: {
-        kind: 'linear',
-        columns,
-        coefficients: columns.map(
-          (_, i) => (next() - 0.5) * 24 * Math.exp(-i / 40) * (i % 3 === 0 ? 1 : 0.4),
+        ...linearModel(
+          columns,
+          columns.map((_, i) => (next() - 0.5) * 24 * Math.exp(-i / 40) * (i % 3 === 0 ? 1 : 0.4)),
+          8.41273,
         ),
-        intercept: 8.41273,
         imputed: { distance: 731.25 },
       },
     },

@@ -4,6 +4,7 @@ import { Script } from 'node:vm';
 import { renderReport } from '../../../../jobs/report/index.js';
 import type { RunRecord } from '../../../../jobs/runs/record.js';
 import { bestTrial } from '../../../../jobs/search/result.js';
+import { linearModel } from '../../../support/run-records.js';
 import { sampleRecord } from '../../../support/sample-record.js';
 
 function between(text: string, start: string, end: string): string {
@@ -227,13 +228,7 @@ describe('report: awkward runs', function () {
         paramNames: [evil],
         metrics: [evil],
         refit: evil,
-        model: {
-          kind: 'linear',
-          columns: [evil],
-          coefficients: [1],
-          intercept: 0,
-          imputed: { [evil]: 1 },
-        },
+        model: { ...linearModel([evil], [1], 0), imputed: { [evil]: 1 } },
         trials: search.trials.map((trial, i) => ({
           params: { [evil]: `${evil}${i}` },
           splitScores: renamed(trial.splitScores),

@@ -1,0 +1,77 @@
+/**
+ * The model that is kept of a fit: plain numbers in the units of encoded columns (standardising
+ * already undone), so that decision values are B(X) W + b whatever the estimator.
+ */
+import { type Matrix, matrix } from '../../driver/index.js';
+import { type Basis, basisColumns } from './basis.js';
+import type { Estimator, FitOutputs, Link, Params, Task } from './estimator.js';
+
+/** A class of the target as the data have it. */
+export type ClassValue = string | number | boolean;
+
+export interface LinearModel {
+  readonly kind: 'linear';
+  readonly task: Task;
+  readonly link: Link;
+  /** Absent: `linear`. */
+  readonly basis?: Basis;
+  /** By class number; absent without classes. */
+  readonly classes?: readonly ClassValue[];
+  /** The design columns. */
+  readonly columns: readonly string[];
+  /** A row for each output, a number for each column of the basis of `columns`. */
+  readonly coefficients: readonly (readonly number[])[];
+  readonly intercepts: readonly number[];
+  /** Values that replace missing numbers, by column; fitted on the model's own rows. */
+  readonly imputed: Readonly<Record<string, number>>;
+}
+
+/** The cells of each output of a fit. */
+export type FitValues = Readonly<Partial<Record<keyof FitOutputs, Float64Array>>>;
+
+export interface StoredDesign {
+  /** Names of the design columns. */
+  readonly columns: readonly string[];
+  /** Which of them are imputed. */
+  readonly imputed: readonly number[];
+  readonly classes: readonly ClassValue[];
+}
+
+export function storedModel(
+  estimator: Estimator,
+  params: Params,
+  values: FitValues,
+  { columns, imputed, classes }: StoredDesign,
+): LinearModel {
+  const intercepts = [...values.intercept!];
+  const outputs = intercepts.length;
+  const cells = values.coefficients!;
+  const basis = estimator.basis?.(params) ?? 'linear';
+  return {
+    kind: 'linear',
+    task: estimator.task,
+    link: estimator.link(params, classes.length),
+    ...(basis === 'linear' ? {} : { basis }),
+    ...(classes.length > 0 ? { classes } : {}),
+    columns,
+    coefficients: intercepts.map((_, k) =>
+      Array.from({ length: cells.length / outputs }, (_, j) => cells[j * outputs + k]!),
+    ),
+    intercepts,
+    imputed: Object.fromEntries(
+      imputed.map((column) => [columns[column]!, values.imputed![column]!]),
+    ),
+  };
+}
+
+/** Decision values for rows of design columns. @shape X: [n, columns] -> [n, outputs] */
+export function decisionValues(
+  { basis = 'linear', coefficients, intercepts }: LinearModel,
+  X: Matrix,
+): Matrix {
+  const { session } = X;
+  const [{ length } = []] = coefficients;
+  const rows = matrix(session, intercepts.length, length, Float64Array.from(coefficients.flat()));
+  const b = matrix(session, 1, intercepts.length, Float64Array.from(intercepts));
+  return basisColumns(basis, X).matmul(rows.t()).add(b);
+}
