@@ -11,6 +11,14 @@ export type {
 export type { CacheEntry } from './backend/cache-entry.js';
 export type { CacheTier, TierIndex, TierUsage } from './backend/cache-tier.js';
 export { createReferenceBackend } from './backend/reference-backend.js';
+export { type BatchArgument, type BatchFunction, type BatchOptions, batch } from './batch/batch.js';
+export {
+  type IterateOptions,
+  iterate,
+  type LoopResult,
+  type LoopState,
+  type LoopStep,
+} from './batch/iterate.js';
 export { printPlan } from './compiler/explain.js';
 export type { PlacementPolicy } from './compiler/pass.js';
 export { loadCostModel, saveCostModel } from './cost/cost-file.js';

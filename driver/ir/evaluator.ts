@@ -13,6 +13,8 @@ export interface Evaluator {
   evaluate(exprs: readonly Expr[]): Promise<Value[]>;
   /** The plan of these nodes as text. `verbose`: after each compiler pass that changed it. */
   explain(exprs: readonly Expr[], options?: { readonly verbose?: boolean }): string;
+  /** Computes nodes and keeps them with their row blocks; absent where nothing is kept. */
+  persist?(exprs: readonly Expr[]): Promise<void>;
   /** The outputs of a call, computed at most once; absent where nothing is kept. */
   call?(fn: ReusableFunction, args: readonly unknown[]): Promise<unknown>;
 }

@@ -25,6 +25,7 @@ const FLOORS: readonly string[] = [
   'frame',
   'lineage',
   'matrix',
+  'batch',
   'backend',
   'cost',
   'reuse',
