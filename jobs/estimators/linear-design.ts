@@ -6,7 +6,7 @@
  * `SimpleImputer` leaves it out.
  */
 import { type Evaluator, type Matrix, matrix, type Scalar, scalar } from '../../driver/index.js';
-import { type Moments, trainingMoments, trainingProducts } from './moments.js';
+import { trainingMoments, trainingProducts } from './moments.js';
 
 /** Mean imputation of a column: where the indicator is 1, the value is the training mean. */
 export interface Imputation {
@@ -145,11 +145,18 @@ export function prepareRows(rows: TrainingRows, hasIntercept: boolean): Prepared
       imputed: null,
     };
   }
+  const columns = columnMoments(rows);
+  const { count, map, imputed, leftOut } = columns;
   const moments = trainingMoments(gram, groups, fold);
-  const design = imputeMoments(moments, rows.design);
-  const scale = standardize ? columnScales(design, moments.count) : null;
+  const cross = moments.scatter.slice([0, d], d);
+  const design = {
+    ...columns,
+    xy: map === null ? cross : map.t().matmul(cross),
+    target: moments.mean.at(d, 0),
+  };
+  const scale = standardize ? columnScales(columns) : null;
   const keepOrigin = !hasIntercept && !standardize;
-  const { xx, xy } = keepOrigin ? uncentered(design, moments.count) : design;
+  const { scatter: xx, xy } = keepOrigin ? uncentered(design) : design;
   const intercept = (coefficients: Matrix): Scalar => {
     let sum = scalar(gram.session, 0);
     if (!keepOrigin) sum = sum.sub(design.mean.t().matmul(coefficients).asScalar());
@@ -161,57 +168,72 @@ export function prepareRows(rows: TrainingRows, hasIntercept: boolean): Prepared
       xy: scale === null ? xy : xy.div(scale.t()),
       yy: () => {
         const scatter = moments.scatter.at(d, d);
-        return keepOrigin ? scatter.add(design.target.square().mul(moments.count)) : scatter;
+        return keepOrigin ? scatter.add(design.target.square().mul(count)) : scatter;
       },
-      count: () => moments.count,
-      leftOut: design.leftOut,
+      count: () => count,
+      leftOut,
     },
     unscale: (solution) => (scale === null ? solution : solution.div(scale.t())),
     intercept,
-    map: design.map,
-    imputed: design.imputed,
+    map,
+    imputed,
   };
 }
 
-interface DesignMoments {
-  /** [design, design] and [design, 1]: scatter of the columns, and with the target. */
-  readonly xx: Matrix;
-  readonly xy: Matrix;
+/** Moments of the training rows' design columns: imputed, not scaled. */
+export interface ColumnMoments extends ImputedColumns {
+  readonly count: Scalar;
   /** [design, 1] */
   readonly mean: Matrix;
+  /** About the mean: [design, design]. */
+  readonly scatter: Matrix;
+}
+
+interface DesignMoments extends ColumnMoments {
+  /** Scatter with the target: [design, 1]. */
+  readonly xy: Matrix;
   readonly target: Scalar;
+}
+
+/** How encoded columns become imputed ones; all null where nothing is imputed. */
+export interface ImputedColumns {
   /** T: [encoded, design]; null for the identity. */
   readonly map: Matrix | null;
+  /** The values that stand for missing ones: [1, design]. */
   readonly imputed: Matrix | null;
+  /** 1 for a column without values, which T maps to 0: [1, design]. */
   readonly leftOut: Matrix | null;
 }
 
-function imputeMoments(moments: Moments, design: LinearDesign): DesignMoments {
-  const d = design.encoded;
-  const xx = moments.scatter.slice([0, d], [0, d]);
-  const xy = moments.scatter.slice([0, d], d);
-  const mean = moments.mean.slice([0, d]);
-  const target = moments.mean.at(d, 0);
+/** @param mean of the encoded columns over `count` rows: [1, encoded] */
+export function imputedColumns(mean: Matrix, count: Scalar, design: LinearDesign): ImputedColumns {
   const { select, carry } = design;
-  if (select === null || carry === null) {
-    return { xx, xy, mean, target, map: null, imputed: null, leftOut: null };
-  }
+  if (select === null || carry === null) return { map: null, imputed: null, leftOut: null };
   // A missing cell is encoded as 0, so the mean over present cells is the plain mean over the
   // present share.
-  const row = mean.t();
-  const present = scalar(mean.session, 1).sub(row.matmul(carry));
+  const present = scalar(mean.session, 1).sub(mean.matmul(carry));
   // Half a row: the share is a multiple of one row's but for rounding.
-  const leftOut = present.mul(moments.count).lt(0.5);
-  const imputed = leftOut.ifelse(0, row.matmul(select).div(present));
+  const leftOut = present.mul(count).lt(0.5);
+  const imputed = leftOut.ifelse(0, mean.matmul(select).div(present));
   const map = select.mul(scalar(mean.session, 1).sub(leftOut)).add(carry.mul(imputed));
+  return { map, imputed, leftOut };
+}
+
+/** The rows' moments are about the means, and their design is not wide. */
+export function columnMoments({ gram, groups, fold, design }: TrainingRows): ColumnMoments {
+  const moments = trainingMoments(gram, groups, fold);
+  const { count } = moments;
+  const d = design.encoded;
+  const scatter = moments.scatter.slice([0, d], [0, d]);
+  const mean = moments.mean.slice([0, d]);
+  const columns = imputedColumns(mean.t(), count, design);
+  const { map } = columns;
+  if (map === null) return { count, mean, scatter, ...columns };
   return {
-    xx: map.t().matmul(xx.matmul(map)),
-    xy: map.t().matmul(xy),
+    count,
     mean: map.t().matmul(mean),
-    target,
-    map,
-    imputed,
-    leftOut,
+    scatter: map.t().matmul(scatter.matmul(map)),
+    ...columns,
   };
 }
 
@@ -220,18 +242,21 @@ function imputeMoments(moments: Moments, design: LinearDesign): DesignMoments {
  * column is constant up to rounding (`_is_constant_feature`: var <= n eps var + (n mean eps)^2).
  * [1, design]
  */
-function columnScales(design: DesignMoments, count: Scalar): Matrix {
-  const variance = design.xx.diag().t().div(count);
+export function columnScales({ count, mean, scatter }: ColumnMoments): Matrix {
+  const variance = scatter.diag().t().div(count);
   const slack = count.mul(Number.EPSILON);
-  const bound = variance.mul(slack).add(design.mean.t().mul(slack).square());
+  const bound = variance.mul(slack).add(mean.t().mul(slack).square());
   return variance.le(bound).ifelse(1, variance.sqrt());
 }
 
 /** Sums of products about the origin from scatter about the mean: X'X = C + n m m'. */
-function uncentered(design: DesignMoments, count: Scalar): { xx: Matrix; xy: Matrix } {
-  const weighted = design.mean.mul(count);
+function uncentered({ scatter, mean, count, xy, target }: DesignMoments): {
+  scatter: Matrix;
+  xy: Matrix;
+} {
+  const weighted = mean.mul(count);
   return {
-    xx: design.xx.add(weighted.matmul(design.mean.t())),
-    xy: design.xy.add(weighted.mul(design.target)),
+    scatter: scatter.add(weighted.matmul(mean.t())),
+    xy: xy.add(weighted.mul(target)),
   };
 }
