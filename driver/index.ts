@@ -114,6 +114,7 @@ export {
   weightedLoss,
   weightedProduct,
 } from './matrix/factorise.js';
+export { groupSums, heldOut, takeRows } from './matrix/grouped.js';
 export {
   type ExplainOptions,
   Matrix,

@@ -188,6 +188,14 @@ export abstract class ElementWise<Self> {
   log(): Self {
     return this.#unary(ops.log);
   }
+  /** e to the power a, less 1. */
+  expm1(): Self {
+    return this.#unary(ops.expm1);
+  }
+  /** Natural logarithm of 1 + a. */
+  log1p(): Self {
+    return this.#unary(ops.log1p);
+  }
   /** Square root. */
   sqrt(): Self {
     return this.#unary(ops.sqrt);
@@ -215,6 +223,10 @@ export abstract class ElementWise<Self> {
   /** 1 / (1 + e^-a). */
   sigmoid(): Self {
     return this.#unary(ops.sigmoid);
+  }
+  /** log(1 + e^a). */
+  softplus(): Self {
+    return this.#unary(ops.softplus);
   }
   /** 1 where the cell is 0, else 0. */
   not(): Self {

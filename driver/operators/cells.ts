@@ -84,6 +84,12 @@ export const exp = unaryOp('exp', Math.exp, { cellFlops: 20 });
 /** Natural logarithm; -Infinity at 0, NaN below. */
 export const log = unaryOp('log', Math.log, { cellFlops: 20 });
 
+/** e^a - 1, with all its digits near 0. */
+export const expm1 = unaryOp('expm1', Math.expm1, { zero: 'either', cellFlops: 25 });
+
+/** log(1 + a), with all its digits near 0; -Infinity at -1, NaN below. */
+export const log1p = unaryOp('log1p', Math.log1p, { zero: 'either', cellFlops: 25 });
+
 /** Square root; NaN below 0. */
 export const sqrt = unaryOp('sqrt', Math.sqrt, { zero: 'either', cellFlops: 4 });
 
@@ -115,6 +121,13 @@ export const ceil = unaryOp('ceil', Math.ceil, { zero: 'either' });
 
 /** Logistic function 1 / (1 + e^-a). */
 export const sigmoid = unaryOp('sigmoid', (a) => 1 / (1 + Math.exp(-a)), { cellFlops: 22 });
+
+/** log(1 + e^a), which neither overflows nor loses digits; the log loss of a decision value. */
+export const softplus = unaryOp(
+  'softplus',
+  (a) => Math.max(a, 0) + Math.log1p(Math.exp(-Math.abs(a))),
+  { cellFlops: 45 },
+);
 
 /** 1 where the cell is 0, else 0; NaN counts as non-zero. */
 export const not = unaryOp('not', (a) => (a === 0 ? 1 : 0));

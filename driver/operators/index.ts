@@ -20,6 +20,8 @@ import { gramLoss } from './gram-loss.js';
 import { groupCross } from './group-cross.js';
 import { groupGram } from './group-gram.js';
 import { groupLoss } from './group-loss.js';
+import { groupSums } from './group-sums.js';
+import { heldOut } from './held-out.js';
 import { ifelse } from './ifelse.js';
 import { kfold } from './kfold.js';
 import { leastNorm } from './least-norm.js';
@@ -35,6 +37,7 @@ import { selectRows } from './select-rows.js';
 import { seq } from './seq.js';
 import { slice } from './slice.js';
 import { solve } from './solve.js';
+import { takeRows } from './take-rows.js';
 import { topK } from './top-k.js';
 import { transpose } from './transpose.js';
 import { tsmm } from './tsmm.js';
@@ -74,6 +77,7 @@ const table = {
   rbind,
   cbind,
   selectRows,
+  takeRows,
   reshape,
   diag,
   addDiag,
@@ -81,7 +85,9 @@ const table = {
   groupGram,
   groupCross,
   mergeGroupGram,
+  groupSums,
   groupLoss,
+  heldOut,
   gramLoss,
   foldRidge,
   foldLeastNorm,

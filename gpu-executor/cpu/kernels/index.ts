@@ -12,6 +12,8 @@ import { gramLossKernel } from './gram-loss.js';
 import { groupCrossKernel } from './group-cross.js';
 import { groupGramKernel } from './group-gram.js';
 import { groupLossKernel } from './group-loss.js';
+import { groupKernels } from './groups.js';
+import { heldOutKernel } from './held-out.js';
 import { type Kernel, referenceKernel } from './kernel.js';
 import { productKernels } from './products.js';
 import { movingKernels, reorganiseKernels } from './reorganise.js';
@@ -33,6 +35,7 @@ const native: readonly Kernel<Cells>[] = [
   ...productKernels,
   ...systemKernels,
   ...movingKernels,
+  ...groupKernels,
 ];
 
 /** Kernels over float64. */
@@ -45,6 +48,7 @@ const wide: readonly Kernel[] = [
   groupGramKernel,
   groupCrossKernel,
   groupLossKernel,
+  heldOutKernel,
   // Small next to the data of its operands.
   referenceKernel(mergeGroupGram),
   gramLossKernel,

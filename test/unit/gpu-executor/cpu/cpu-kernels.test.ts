@@ -55,6 +55,17 @@ function kernelTests(backendOf: () => CpuBackend): void {
       const expr = node(ops.groupLoss, inputs, attrs);
       assertClose(await evaluated(backendOf(), expr), referenceOf(expr), 1e-11, 'groupLoss');
     });
+    it(`heldOut, groupSums and takeRows: ${what}`, async () => {
+      const g = leaf(groupColumn(6000, groupOf));
+      const x = leaf(uniform(6000, 150, 1));
+      const models = leaf(uniform(151, 4 * 7, 3));
+      const held = node(ops.heldOut, [g, x, models], { groups: 4 });
+      const sums = node(ops.groupSums, [g, x], { groups: 4 });
+      const rows = node(ops.takeRows, [g, leaf(uniform(4, 9, 3))]);
+      for (const expr of [held, sums, rows]) {
+        assertClose(await evaluated(backendOf(), expr), referenceOf(expr), 1e-11, expr.op.name);
+      }
+    });
   }
 
   it('groupGram keeps 12 digits when means are a million times the spread', async () => {

@@ -3,8 +3,8 @@ package reprise.shim.ops
 /** Every operator the shim has a kernel for; the driver reads the names with the verb `hello`. */
 object BlockOps {
   val all: Seq[BlockOp] =
-    Seq(GroupGram, GroupCross, GroupLoss, KFold, Rand, SeqOp, Fill, Tsmm, MatMul, MmChain, Slice, CBind, RBind,
-      SelectRows, TopK, Transpose, WeightedLoss, WeightedProduct,
+    Seq(GroupGram, GroupCross, GroupLoss, GroupSums, HeldOut, TakeRows, KFold, Rand, SeqOp, Fill, Tsmm, MatMul, MmChain,
+      Slice, CBind, RBind, SelectRows, TopK, Transpose, WeightedLoss, WeightedProduct,
       new FixedOp("cast", new CastKernel)) ++
       Elementwise.all ++ Aggregates.all
 
