@@ -83,7 +83,7 @@ async function search(local: Backend, spark: Backend, parquet: string): Promise<
   const frame = await openFrame(session, spark.frames!, parquet);
   const resolved = await resolveFeatures(spark.frames!, frame.description, { target: 'y' });
   const X = Matrix.of(session, frame.encode(resolved.features));
-  const y = Matrix.of(session, frame.encode([resolved.target]));
+  const y = Matrix.of(session, frame.encode([resolved.target!]));
   await session.persist([X.expr, y.expr]);
   const start = performance.now();
   const result = await gridSearch(session, {

@@ -164,7 +164,7 @@ async function ours(recorder: Recorder, folder: string, rows: number): Promise<n
     const opened = performance.now();
     const result = await gridSearch(run, {
       X: Matrix.of(run, frame.encode(features)),
-      y: Matrix.of(run, frame.encode([target])),
+      y: Matrix.of(run, frame.encode([target!])),
       cv: { folds: FOLDS },
       estimator: ridge,
       grid: { lambda: penalties(TRIALS) },

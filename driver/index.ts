@@ -51,6 +51,7 @@ export { Frame, openFrame } from './frame/frame.js';
 export { verifyUnchanged } from './frame/identity.js';
 export { encodedParts } from './frame/part-features.js';
 export { partFiles } from './frame/parts.js';
+export type { ClassValue } from './frame/target.js';
 export type { CallCounts } from './functions/function-cache.js';
 export { type Reusable, reusable } from './functions/reusable.js';
 export type { Attrs, AttrValue } from './ir/attrs.js';

@@ -5,6 +5,7 @@
  */
 import { performance } from 'node:perf_hooks';
 import {
+  type ClassValue,
   ConfigError,
   type EncodedFeature,
   type EncodedPart,
@@ -29,7 +30,10 @@ import type { CrossValidation } from './search/grid-search.js';
 
 export interface JobData {
   readonly X: Matrix;
-  readonly y: Matrix;
+  /** Numbers or class numbers; absent without a target. */
+  readonly y?: Matrix;
+  /** The target's values by class number; none for a target of numbers. */
+  readonly classes: readonly ClassValue[];
   readonly cv: CrossValidation;
   /** Files or groups of files whose moments are kept apart; none for a single file. */
   readonly parts: readonly EncodedPart[];
@@ -69,7 +73,8 @@ export async function openData(
     frame.expr.attrsText,
     job.data.features ?? null,
     job.data.dialect ?? null,
-    job.data.target,
+    job.data.target ?? null,
+    ...(isClassification(job) ? ['classes'] : []),
     job.cv,
     ...(dtype === 'float32' ? [dtype] : []),
   ]);
@@ -83,10 +88,12 @@ export async function openData(
     true,
   );
   const { features: resolved, parts, foldParts } = memo as unknown as ResolvedData;
+  const { target } = resolved;
   return {
     X: Matrix.of(run, frame.encode(resolved.features, { dtype, parts })),
     // Operands have one dtype; folds are numbers of groups in either.
-    y: Matrix.of(run, frame.encode([resolved.target], { dtype })),
+    ...(target ? { y: Matrix.of(run, frame.encode([target], { dtype })) } : {}),
+    classes: resolved.classes ?? [],
     cv: crossValidation(run, frame, job, resolved, foldParts),
     parts: parts ?? [],
     resolved,
@@ -94,6 +101,10 @@ export async function openData(
     warnings: [...(frame.description.warnings ?? []), ...resolved.warnings],
     dropped: frame.description.dropped ?? 0,
   };
+}
+
+function isClassification({ model }: Job): boolean {
+  return model.estimator.task === 'classification';
 }
 
 /** @throws ConfigError when the job is tied to another engine, whose results do not count here */
@@ -147,7 +158,8 @@ async function resolve(
     ...(data.features ? { features: data.features } : {}),
     dialect: data.dialect,
     dtype: data.dtype,
-    target: data.target,
+    ...(data.target === undefined ? {} : { target: data.target }),
+    classes: isClassification(job),
     ...(cv.kind === 'group' ? { group: { column: cv.column, folds: cv.folds } } : {}),
     ...(cv.kind === 'predefined' ? { predefined: { column: cv.column } } : {}),
   });

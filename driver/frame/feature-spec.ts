@@ -92,19 +92,23 @@ export function requireColumn(description: FrameDescription, name: string, role:
 }
 
 /**
- * The features in order, with defaults. Without `specs`, every column but those in `reserved` is
- * one.
+ * The features in order, with defaults. Without any, every column but those in `reserved` is one.
  * @param reserved columns that are the target or say the fold
- * @param dialect the engine that the expressions given are tied to
  * @throws ConfigError for a specification that no data can satisfy, DataError for an unknown column
  */
 export function planFeatures(
   description: FrameDescription,
-  specs: readonly FeatureSpec[] | undefined,
+  {
+    features,
+    dialect,
+  }: {
+    readonly features?: readonly FeatureSpec[];
+    readonly dialect?: SqlDialect | undefined;
+  },
   reserved: readonly string[],
-  dialect?: SqlDialect,
+  target?: string,
 ): PlannedFeature[] {
-  const given = specs ?? [
+  const given = features ?? [
     ...description.columns.map((column) => column.name).filter((name) => !reserved.includes(name)),
   ];
   if (given.length === 0) {
@@ -124,8 +128,8 @@ export function planFeatures(
       throw invalid(planned.name, 'a name of its own', 'one used before');
     }
     names.add(planned.name);
-    if (planned.sql === columnSql(reserved[0] ?? '')) {
-      throw invalid(planned.name, 'something other than the target', `the target ${reserved[0]}`);
+    if (target !== undefined && planned.sql === columnSql(target)) {
+      throw invalid(planned.name, 'something other than the target', `the target ${target}`);
     }
     return planned;
   });

@@ -24,6 +24,13 @@ import {
 } from './feature-spec.js';
 import { groupFolds, predefinedFolds, type ResolvedFolds } from './folds.js';
 import { MAX_CATEGORIES, profileRequest, resolveFeature } from './resolve-feature.js';
+import {
+  type ClassValue,
+  type ResolvedTarget,
+  resolveTarget,
+  type TargetSpec,
+  targetRequest,
+} from './target.js';
 
 export interface FeatureSelection {
   /** Default: every column but the target and the one that says the fold. */
@@ -32,8 +39,10 @@ export interface FeatureSelection {
   readonly dialect?: SqlDialect | undefined;
   /** What the cells will be. Default float64. */
   readonly dtype?: DType;
-  /** Column to predict; numeric or boolean. */
-  readonly target: string;
+  /** What to predict. Absent: nothing, as when rows are clustered. */
+  readonly target?: string;
+  /** Whether the target's values are classes. Default false: they are numbers. */
+  readonly classes?: boolean;
   /** Folds that keep equal values of a column together. */
   readonly group?: { readonly column: string; readonly folds: number };
   /** Folds given by a column. */
@@ -64,7 +73,10 @@ export interface ResolvedFeatures {
   readonly features: readonly EncodedFeature[];
   /** Names of the design columns: the encoded columns without the indicators of mean imputation. */
   readonly columns: readonly string[];
-  readonly target: EncodedFeature;
+  /** Encodes to the number, or the class number; absent without a target. */
+  readonly target?: EncodedFeature;
+  /** The target's values by class number, in the order of `numpy.unique`; absent for numbers. */
+  readonly classes?: readonly ClassValue[];
   readonly imputations: readonly MeanImputation[];
   readonly folds?: ResolvedFolds;
   readonly summary: readonly FeatureSummary[];
@@ -81,50 +93,63 @@ export async function resolveFeatures(
   description: FrameDescription,
   selection: FeatureSelection,
 ): Promise<ResolvedFeatures> {
-  const { target, group, predefined } = selection;
-  const targetSql = requireColumn(description, target, 'target');
+  const { group, predefined } = selection;
+  const target = targetOf(selection);
+  const targetSql = target && requireColumn(description, target.column, 'target');
   const foldColumn = group?.column ?? predefined?.column;
   const foldSql =
     foldColumn === undefined
       ? undefined
       : requireColumn(description, foldColumn, group ? 'group' : 'predefined');
-  const reserved = foldColumn === undefined ? [target] : [target, foldColumn];
-  const planned = planFeatures(description, selection.features, reserved, selection.dialect);
+  const reserved = [target?.column, foldColumn].filter((column) => column !== undefined);
+  const planned = planFeatures(description, selection, reserved, target?.column);
   if (description.rows === 0) {
     throw new DataError('data: expected rows, got none; the files hold only column names', {
       rows: 0,
     });
   }
   const requests = planned.map(profileRequest);
-  requests.push({ sql: targetSql, top: 0, quantiles: [] });
+  const foldAt = requests.length;
   if (foldSql !== undefined) requests.push({ sql: foldSql, top: MAX_CATEGORIES, quantiles: [] });
+  const targetAt = requests.length;
+  if (target && targetSql !== undefined) requests.push(targetRequest(target, targetSql));
   const profiles = await profileAll(engine, description, requests, planned);
-  const targetProfile = profiles[planned.length]!;
-  const targetText = { sql: targetSql };
-  await checkNumeric(engine, description, 'target', target, targetText, targetProfile);
-  checkTarget(target, targetProfile);
+  const numbers: { what: string; profile: ColumnProfile; impute?: PlannedFeature['impute'] }[] = [];
+  let resolvedTarget: ResolvedTarget | undefined;
+  if (target && targetSql !== undefined) {
+    const profile = profiles[targetAt]!;
+    const { column } = target;
+    if (target.kind === 'number') {
+      await checkNumeric(engine, description, 'target', column, { sql: targetSql }, profile);
+      numbers.push({ what: `target ${column}`, profile });
+    }
+    resolvedTarget = resolveTarget(target, targetSql, profile);
+  }
   for (const [i, feature] of planned.entries()) {
     if (feature.encode === 'onehot') continue;
     await checkNumeric(engine, description, 'feature', feature.name, feature, profiles[i]!);
   }
   const assembled = assemble(planned, profiles);
-  const numbers = [
-    { what: `target ${target}`, profile: targetProfile },
-    ...planned.flatMap(({ name, encode, impute }, i) =>
-      encode === 'number' ? [{ what: `feature ${name}`, profile: profiles[i]!, impute }] : [],
-    ),
-  ];
+  for (const [i, { name, encode, impute }] of planned.entries()) {
+    if (encode === 'number')
+      numbers.push({ what: `feature ${name}`, profile: profiles[i]!, impute });
+  }
   const rounded = selection.dtype === 'float32' ? numbers.flatMap(float32Warnings) : [];
   return {
     ...assembled,
-    warnings: [...constantTarget(target, targetProfile), ...assembled.warnings, ...rounded],
-    target: { kind: 'number', name: target, sql: targetSql, missing: 'error' },
+    warnings: [...(resolvedTarget?.warnings ?? []), ...assembled.warnings, ...rounded],
+    ...(resolvedTarget ? { target: resolvedTarget.feature } : {}),
+    ...(resolvedTarget?.classes ? { classes: resolvedTarget.classes } : {}),
     ...(group && foldSql !== undefined
-      ? { folds: groupFolds(group.column, foldSql, group.folds, profiles[planned.length + 1]!) }
+      ? { folds: groupFolds(group.column, foldSql, group.folds, profiles[foldAt]!) }
       : predefined && foldSql !== undefined
-        ? { folds: predefinedFolds(predefined.column, foldSql, profiles[planned.length + 1]!) }
+        ? { folds: predefinedFolds(predefined.column, foldSql, profiles[foldAt]!) }
         : {}),
   };
+}
+
+function targetOf({ target: column, classes }: FeatureSelection): TargetSpec | undefined {
+  return column === undefined ? undefined : { column, kind: classes ? 'class' : 'number' };
 }
 
 function assemble(
@@ -223,24 +248,6 @@ async function checkNumeric(
     [role]: name,
     type: profile.type,
   });
-}
-
-function checkTarget(name: string, profile: ColumnProfile): void {
-  const bad: [number, string][] = [
-    [profile.missing, 'missing'],
-    [profile.infinite, 'infinite'],
-  ];
-  for (const [n, what] of bad) {
-    if (n === 0) continue;
-    throw new DataError(
-      `target ${name}: expected a finite number in every row, got ${n} ${what} in ${profile.rows} rows; remove these rows from the data`,
-      { target: name, [what]: n, rows: profile.rows },
-    );
-  }
-}
-
-function constantTarget(name: string, { min, max }: ColumnProfile): string[] {
-  return min === max ? [`target ${name}: every row has the same value (${min})`] : [];
 }
 
 /** What rounding to float32 leaves little of; @throws DataError for what it has no number for */

@@ -10,6 +10,7 @@ import type { ColumnProfile } from '../ir/frame-engine.js';
 import type { EncodedFeature } from '../operators/encode-block.js';
 import { compareNumbers } from './number-text.js';
 import { MAX_CATEGORIES } from './resolve-feature.js';
+import { byCodePoint } from './target.js';
 
 export interface ResolvedFolds {
   /** Test folds; their numbers are 0 .. count-1. Rows that always train have the number `count`. */
@@ -127,9 +128,4 @@ function checkFoldColumn(role: string, column: string, profile: ColumnProfile): 
       { column, distinct: profile.distinct },
     );
   }
-}
-
-/** numpy's order of strings: UTF-8 bytes. JavaScript's order differs beyond the basic plane. */
-function byCodePoint(a: string, b: string): number {
-  return Buffer.compare(Buffer.from(a), Buffer.from(b));
 }

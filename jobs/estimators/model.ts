@@ -2,12 +2,9 @@
  * The model that is kept of a fit: plain numbers in the units of encoded columns (standardising
  * already undone), so that decision values are B(X) W + b whatever the estimator.
  */
-import { type Matrix, matrix } from '../../driver/index.js';
+import { type ClassValue, type Matrix, matrix } from '../../driver/index.js';
 import { type Basis, basisColumns } from './basis.js';
 import type { Estimator, FitOutputs, Link, Params, Task } from './estimator.js';
-
-/** A class of the target as the data have it. */
-export type ClassValue = string | number | boolean;
 
 export interface LinearModel {
   readonly kind: 'linear';

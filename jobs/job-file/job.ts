@@ -37,7 +37,8 @@ export interface Job {
     readonly path: string;
     /** Format of the files and how they are read. */
     readonly read: DescribeOptions;
-    readonly target: string;
+    /** Absent when there is nothing to predict. */
+    readonly target?: string;
     /** Absent: every column but the target (and the column that says the fold). */
     readonly features?: readonly JobFeature[];
     /** The engine that the features' `sql` is tied to. */

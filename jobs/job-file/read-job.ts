@@ -169,7 +169,7 @@ function resolveJob(document: JobDocument, context: Context): Job {
       path,
       read: readOptions(data),
       ...(data.dialect ? { dialect: data.dialect } : {}),
-      target: data.target,
+      ...(data.target === undefined ? {} : { target: data.target }),
       ...(data.features
         ? { features: data.features.map((f) => (typeof f === 'string' ? { name: f } : plain(f))) }
         : {}),
@@ -208,7 +208,7 @@ function readOptions(data: JobDocument['data']): DescribeOptions {
     ...(data.csv ? { csv: { ...plain(csv), ...(nulls.length > 0 ? { null: nulls } : {}) } } : {}),
     ...(data.schema ? { schema: data.schema } : {}),
     ...(data.partitions === undefined ? {} : { partitions: data.partitions }),
-    ...(data.drop_missing_target ? { dropMissing: data.target } : {}),
+    ...(data.drop_missing_target && data.target ? { dropMissing: data.target } : {}),
   };
 }
 

@@ -9,7 +9,7 @@ import { DTYPES } from '../../driver/ir/dtype.js';
 import { CSV_ENCODINGS, SCHEMA_TYPES } from '../../driver/ir/read-options.js';
 import type { Estimator, Task } from '../estimators/estimator.js';
 import { estimators } from '../estimators/index.js';
-import { metricsOf } from '../search/scoring.js';
+import { defaultMetric, metricsOf } from '../search/scoring.js';
 import {
   type GridDocument,
   gridOf,
@@ -106,7 +106,7 @@ const csv = z
   })
   .meta({ id: 'csv' });
 
-const data = z.strictObject({
+const dataKeys = {
   path: text(4096).optional().meta({
     description: 'A file, folder or glob; relative to the job file.',
   }),
@@ -124,7 +124,6 @@ const data = z.strictObject({
   partitions: z.boolean().optional().meta({
     description: 'Whether folders named `column=value` are columns. Default: true.',
   }),
-  target: text(500).meta({ description: 'The column to predict.' }),
   drop_missing_target: z.boolean().default(false).meta({
     description: 'Leave out the rows without a target, and say how many. Default: false.',
   }),
@@ -146,7 +145,23 @@ const data = z.strictObject({
     description:
       'Scale columns to mean 0 and deviation 1, fitted on the training rows. Default: false.',
   }),
+};
+
+const target = text(500).meta({
+  description: 'The column to predict: a number, or text, booleans or whole numbers as classes.',
 });
+
+/** `data` of a job for estimators that do one of these tasks, some of which have no target. */
+function dataOf(tasks: readonly Task[]): z.ZodType<DataDocument> {
+  const isSupervised = (task: Task): boolean => task === 'regression' || task === 'classification';
+  if (tasks.every(isSupervised)) return z.strictObject({ ...dataKeys, target });
+  if (!tasks.some(isSupervised)) return z.strictObject(dataKeys);
+  return z.strictObject({ ...dataKeys, target: target.optional() });
+}
+
+type DataDocument = z.output<z.ZodObject<typeof dataKeys, z.core.$strict>> & {
+  readonly target?: string | undefined;
+};
 
 const cv = z.strictObject({
   folds: z
@@ -197,7 +212,7 @@ function jobWith(
   return z.strictObject({
     kind: z.enum(['grid-search']).meta({ description: 'What to run.' }),
     name: name.optional(),
-    data: data.meta({ description: 'What to learn from.' }),
+    data: dataOf(tasks).meta({ description: 'What to learn from.' }),
     spark: spark.optional().meta({ description: 'Where and how `--engine spark` runs.' }),
     model: model.meta({ description: 'What to fit.' }),
     search: z
@@ -209,8 +224,10 @@ function jobWith(
     cv: cv.prefault({}).meta({ description: 'How rows are split into folds.' }),
     scoring: z
       .union([metric, z.array(metric).min(1).max(metrics.length)])
-      .default('r2')
-      .meta({ description: "scikit-learn's scorer names, one or a list. Default: r2." }),
+      .default(defaultMetric(tasks[0]!))
+      .meta({
+        description: `scikit-learn's scorer names, one or a list. Default: ${defaultsOf(tasks)}.`,
+      }),
     refit: z
       .union([metric, z.literal(false)])
       .optional()
@@ -228,6 +245,12 @@ function jobWith(
       .optional()
       .meta({ description: 'Folder for run folders; relative to the job file. Default: ./runs.' }),
   });
+}
+
+function defaultsOf(tasks: readonly Task[]): string {
+  const [first, ...others] = [...new Set(tasks)];
+  const rest = others.map((task) => `${defaultMetric(task)} for ${task}`);
+  return [defaultMetric(first!), ...rest].join(', ');
 }
 
 const ALL_TASKS = estimators.map(({ task }) => task);

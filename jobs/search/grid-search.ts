@@ -5,11 +5,13 @@
  * `losses.ts`), however many there are. Refitting needs no pass.
  */
 import {
+  type ClassValue,
   ConfigError,
   converted,
   DataError,
   type DenseMatrix,
   type Expr,
+  fill,
   Matrix,
   matrix,
   ops,
@@ -45,8 +47,10 @@ export type CrossValidation =
 export interface GridSearchOptions {
   /** Encoded columns: [n, d]. */
   readonly X: Matrix;
-  /** [n, 1] */
-  readonly y: Matrix;
+  /** Numbers, or numbers of classes from 0: [n, 1]. Absent: estimators without a target. */
+  readonly y?: Matrix;
+  /** The target's values by class number; none for a target of numbers. */
+  readonly classes?: readonly ClassValue[];
   readonly cv: CrossValidation;
   readonly estimator: Estimator;
   /** Parameters that all candidates have. Default: the estimator's own defaults. */
@@ -183,6 +187,7 @@ interface Search {
   readonly groupOf: Matrix;
   readonly X: Matrix;
   readonly y: Matrix;
+  readonly classes: readonly ClassValue[];
   readonly estimator: MomentEstimator;
   readonly candidates: readonly Candidate[];
   readonly scoring: readonly Metric[];
@@ -195,7 +200,8 @@ interface Search {
 }
 
 function prepare(session: Run, options: GridSearchOptions): Search {
-  const { X, y, cv, estimator } = options;
+  const { X, cv, estimator } = options;
+  const y = options.y ?? fill(session, X.rows, 1, 0);
   if (estimator.reads !== 'moments') {
     throw new RangeError(`${estimator.name}: expected an estimator that reads moments`);
   }
@@ -228,6 +234,7 @@ function prepare(session: Run, options: GridSearchOptions): Search {
     groupOf,
     X,
     y,
+    classes: options.classes ?? [],
     estimator,
     candidates,
     scoring,
@@ -320,7 +327,7 @@ function weightMatrix(
 
 /** The model of a fit on all rows, and how it ended. */
 async function refitModel(
-  { estimator, columns, imputed }: Search,
+  { estimator, columns, imputed, classes }: Search,
   params: Params,
   fit: Fit,
   onOutput: GridSearchOptions['onOutput'],
@@ -332,7 +339,7 @@ async function refitModel(
       return [name, converted(await output.value(), 'float64').data] as const;
     }),
   ]);
-  const design = { columns, imputed, classes: [] };
+  const design = { columns, imputed, classes };
   const model = storedModel(estimator, params, Object.fromEntries(values), design);
   return { model, ending: ending?.data.at(-1) };
 }

@@ -25,6 +25,7 @@ export interface MetricDef {
 
 /** scikit-learn's scorers by name: the one table of metrics. */
 export const METRICS = {
+  r2: { task: 'regression', loss: 'squared', minRows: 2, score: r2 },
   neg_mean_squared_error: {
     task: 'regression',
     loss: 'squared',
@@ -40,10 +41,14 @@ export const METRICS = {
     loss: 'absolute',
     score: ({ absolute, count }) => -absolute / count,
   },
-  r2: { task: 'regression', loss: 'squared', minRows: 2, score: r2 },
 } as const satisfies Readonly<Record<string, MetricDef>>;
 
 export type Metric = keyof typeof METRICS;
+
+/** What models are scored by when nothing is said, as their `score` in scikit-learn. */
+export function defaultMetric(task: Task): Metric {
+  return metricsOf([task])[0]!;
+}
 
 /** The metrics of models that do one of these tasks. */
 export function metricsOf(tasks: readonly Task[]): Metric[] {

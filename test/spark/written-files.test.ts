@@ -41,13 +41,10 @@ describe('matrices as files', () => {
   async function readBack(path: string): Promise<Cells> {
     const frame = await openFrame(session, spark.frames, path);
     const names = frame.description.columns.map((column) => column.name);
-    const { features } = await resolveFeatures(spark.frames, frame.description, {
+    const { features, target } = await resolveFeatures(spark.frames, frame.description, {
       target: names.at(-1)!,
     });
-    const target = (
-      await resolveFeatures(spark.frames, frame.description, { target: names.at(-1)! })
-    ).target;
-    const all = Matrix.of(session, frame.encode([...features, target]));
+    const all = Matrix.of(session, frame.encode([...features, target!]));
     return (await all.value()).data;
   }
 

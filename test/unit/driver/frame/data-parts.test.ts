@@ -259,7 +259,7 @@ describe('moments of parts', () => {
     }
   };
 
-  const inputsOf = ({ X, y }: JobData): Expr[] => [X.expr, y.expr];
+  const inputsOf = ({ X, y }: JobData): Expr[] => [X.expr, y!.expr];
 
   /** The same node over features unknown by file, so that it is computed whole. */
   const whole = async (expr: Expr, { source, resolved }: JobData): Promise<DenseMatrix> => {

@@ -151,6 +151,15 @@ describe('features', () => {
       );
     });
 
+    it('missing classes, but no text', async () => {
+      const classesOf = async (target: string) =>
+        (await resolve(['w'], { target, classes: true, features: [{ name: 'w', sql: 'i' }] }))
+          .classes;
+      assert.deepEqual(await classesOf('even'), [false, true]);
+      assert.deepEqual(await classesOf('n'), [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
+      await assert.rejects(classesOf('city'), /target city: expected a class in every row/);
+    });
+
     it('more than 100,000 categories, unless cut', async () => {
       const path = files.at('wide.parquet');
       await copyTo(path, `SELECT 'id' || i AS id, i AS y FROM range(100001) r(i)`);
