@@ -13,6 +13,7 @@ import {
 } from '../driver/index.js';
 import { env } from '../driver/support/env.js';
 import { sweepScratch } from '../driver/support/leftovers.js';
+import type { DuckDbEngine } from '../gpu-executor/cpu/index.js';
 import type { SparkSection } from '../spark-bridge/index.js';
 import type { EngineName } from './runs/run-events.js';
 import { storeLimits } from './store-limits.js';
@@ -22,6 +23,8 @@ export interface OpenSession {
   readonly engine: 'local' | 'spark';
   /** Reads frames where the data are. */
   readonly frames: FrameEngine;
+  /** DuckDB in this process, whatever the engine; absent where only an engine was opened. */
+  readonly duckdb?: DuckDbEngine;
   /** How Spark is reached and what computes there, for people. */
   readonly way?: string;
 }
@@ -83,21 +86,22 @@ export async function openSession(
   // Said before anything is started for it.
   const limits = storeLimits();
   void sweepScratch(env.home());
-  const { createCpuBackend } = await import('../gpu-executor/cpu/index.js');
-  const local = await createCpuBackend();
+  const { createCpuBackend, createDuckDbEngine } = await import('../gpu-executor/cpu/index.js');
+  const duckdb = createDuckDbEngine();
+  const local = await createCpuBackend({ frames: duckdb });
   try {
     let blocks: Backend = local;
     let way: string | undefined;
     if (engine === 'spark') {
       const { openSpark } = await import('./open-spark.js');
-      const { sql } = local.frames;
+      const { sql } = duckdb;
       const opened = await openSpark({
         ...(spark ? { section: spark } : {}),
         // What is placed by cost was chosen here: no SPARK_HOME was asked for.
         sparkHome: placement === 'cost' ? 'optional' : 'required',
         ...(onWarning ? { onWarning } : {}),
         ...(signal ? { signal } : {}),
-        ...(sql ? { sql } : {}),
+        sql,
       });
       blocks = opened.backend;
       way = opened.way;
@@ -117,7 +121,13 @@ export async function openSession(
       costs: loadCostModel(),
       ...(store ? { store } : {}),
     });
-    return { session, engine, frames: blocks.frames!, ...(way === undefined ? {} : { way }) };
+    return {
+      session,
+      engine,
+      frames: blocks.frames!,
+      duckdb,
+      ...(way === undefined ? {} : { way }),
+    };
   } catch (error) {
     await local.close();
     throw error;

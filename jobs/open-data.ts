@@ -13,6 +13,7 @@ import {
   encodedWidth,
   FileProfiles,
   type Frame,
+  type FrameColumn,
   type FrameEngine,
   type FrameSource,
   type Json,
@@ -39,6 +40,8 @@ export interface JobData {
   readonly parts: readonly EncodedPart[];
   readonly resolved: ResolvedFeatures;
   readonly source: FrameSource;
+  /** Of the files, features or not. */
+  readonly columns: readonly FrameColumn[];
   /** What people should know of the data and the features. */
   readonly warnings: readonly string[];
   /** Rows left out. */
@@ -53,7 +56,7 @@ interface ResolvedData {
 }
 
 /** Raised when what is kept with the resolved features changes. */
-const VERSION = 4;
+const VERSION = 5;
 
 /** Opens the frame and encodes features, target and folds; reads only what resolving needs. */
 export async function openData(
@@ -98,6 +101,7 @@ export async function openData(
     parts: parts ?? [],
     resolved,
     source,
+    columns: frame.columns,
     warnings: [...(frame.description.warnings ?? []), ...resolved.warnings],
     dropped: frame.description.dropped ?? 0,
   };

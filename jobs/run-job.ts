@@ -9,6 +9,7 @@ import { cacheUsage } from '../driver/reuse/cache-usage.js';
 import { env } from '../driver/support/env.js';
 import { packageVersion } from '../driver/support/package-root.js';
 import type { Job } from './job-file/job.js';
+import { makeModel } from './model/make-model.js';
 import { type OpenJob, type RunJobOptions, withOpenJob } from './open-job.js';
 import { lineageNodes, programOf } from './runs/lineage-nodes.js';
 import { Phases } from './runs/phases.js';
@@ -48,6 +49,15 @@ async function runIn(
     onPhase: (phase) => clock.enter(phase),
     onOutput: (name, expr) => outputs.set(name, expr),
   });
+  const model =
+    search.model === null
+      ? undefined
+      : await makeModel(run, search.model, {
+          job,
+          data,
+          gram: outputs.get('gram'),
+          parser: open.duckdb?.sql,
+        });
   await verifyUnchanged(data.source);
   clock.end();
   for (const message of search.warnings ?? []) options.onEvent?.({ kind: 'warning', message });
@@ -69,6 +79,7 @@ async function runIn(
     engine,
     job: job.document,
     search,
+    ...(model ? { model } : {}),
     reuse: {
       hits: counters.hits,
       partial: counters.partial,

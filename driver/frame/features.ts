@@ -8,6 +8,7 @@ import { DataError, RepriseError } from '../errors.js';
 import type { DType } from '../ir/dtype.js';
 import type {
   ColumnProfile,
+  ColumnType,
   FrameDescription,
   FrameEngine,
   ProfileRequest,
@@ -61,6 +62,8 @@ export interface MeanImputation {
 export interface FeatureSummary {
   readonly name: string;
   readonly encode: PlannedFeature['encode'];
+  /** Of the values of its expression. */
+  readonly type: ColumnType;
   /** Design columns. */
   readonly columns: number;
   readonly missing: number;
@@ -176,11 +179,12 @@ function assemble(
       if (!(resolved.imputeMean && part === 1)) columns.push(...featureColumns(encoded, prefixes));
     }
     warnings.push(...resolved.warnings);
-    const { missing, min, max, distinct } = profile;
+    const { type, missing, min, max, distinct } = profile;
     const own = columns.length - first;
     summary.push({
       name: feature.name,
       encode: feature.encode,
+      type,
       columns: own,
       missing,
       min,

@@ -2,6 +2,7 @@
 import type { StoredLineage } from '../../driver/index.js';
 import type { CacheUsage } from '../../driver/reuse/cache-usage.js';
 import type { MemoryOutlook } from '../check-memory.js';
+import type { ModelFile } from '../model/model-file.js';
 import type { SearchResult } from '../search/result.js';
 
 export interface LineageNode {
@@ -61,6 +62,8 @@ export interface RunRecord {
   /** The job as it ran: overrides applied, secrets absent. */
   readonly job: unknown;
   readonly search: SearchResult;
+  /** The model with how rows are encoded for it. Absent without one, and in records read back. */
+  readonly model?: ModelFile;
   readonly reuse: ReuseSummary;
   /** Passes over the data for matrices (Gram matrices, scores). */
   readonly passes: number;

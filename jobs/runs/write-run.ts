@@ -68,7 +68,7 @@ const UNFINISHED = '.unfinished-';
 
 /** All but the report. */
 function filesOf(record: RunRecord, path: string): [string, string][] {
-  const { lineage, program, timeline, plan, reuse, ...rest } = record;
+  const { lineage, program, timeline, plan, reuse, model, ...rest } = record;
   const result = { ...summarize(record, path), ...rest, reuse };
   const files: [string, string][] = [
     ['results.csv', resultsCsv(record.search)],
@@ -79,7 +79,7 @@ function filesOf(record: RunRecord, path: string): [string, string][] {
     ['job.yaml', stringify(record.job)],
   ];
   if (program) files.push(['program.json', `${JSON.stringify(program)}\n`]);
-  if (record.search.model) files.push(['model.json', json(record.search.model)]);
+  if (model) files.push(['model.json', json(model)]);
   return files;
 }
 

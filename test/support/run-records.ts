@@ -1,5 +1,6 @@
 /** A small run record with everything a run folder is written from. */
 import type { LinearModel } from '../../jobs/estimators/model.js';
+import type { ModelFile } from '../../jobs/model/model-file.js';
 import type { RunRecord } from '../../jobs/runs/record.js';
 import type { TrialResult } from '../../jobs/search/result.js';
 
@@ -29,6 +30,30 @@ export function linearModel(
   };
 }
 
+/** The model file of a regression on plain columns. */
+export function modelFile(model: LinearModel, overrides: Partial<ModelFile> = {}): ModelFile {
+  const columns = [...model.columns];
+  return {
+    version: 1,
+    kind: 'linear',
+    estimator: 'ridge',
+    task: model.task,
+    link: model.link,
+    ...(model.classes ? { classes: [...model.classes] } : {}),
+    target: 'y',
+    columns,
+    coefficients: model.coefficients.map((row) => [...row]),
+    intercepts: [...model.intercepts],
+    imputed: { ...model.imputed },
+    features: columns.map((name) => ({ name, sql: name, column: name, encode: 'number' })),
+    dtype: 'float64',
+    inputs: columns.map((name) => ({ name, type: 'number', engineType: 'DOUBLE' })),
+    read: {},
+    trained: { job: 'small', rows: 10, files: 1, data: '', reprise: '0.1.0' },
+    ...overrides,
+  };
+}
+
 /** @param overrides fields in place of the default ones */
 export function runRecord(overrides: Partial<RunRecord> = {}): RunRecord {
   return {
@@ -49,6 +74,7 @@ export function runRecord(overrides: Partial<RunRecord> = {}): RunRecord {
       bestIndex: 0,
       model: linearModel(['a', 'b'], [1.5, -2], 0.25),
     },
+    model: modelFile(linearModel(['a', 'b'], [1.5, -2], 0.25)),
     reuse: { hits: 3, partial: 0, misses: 5, savedSeconds: 0.5 },
     passes: 2,
     rowsRead: 1000,

@@ -47,8 +47,8 @@ describe('run folders', () => {
   });
 
   it('have no model when none was fitted', async () => {
-    const search = { ...runRecord().search, model: null };
-    const path = await writeRun(runRecord({ search }), { output, renderReport });
+    const { model: _, ...record } = runRecord();
+    const path = await writeRun(record, { output, renderReport });
     assert.ok(!readdirSync(path).includes('model.json'));
   });
 

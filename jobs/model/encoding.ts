@@ -1,0 +1,82 @@
+/**
+ * A model as a computation over the rows of new data: the features to encode and the weights of
+ * their columns. Invariant: the columns are those the model was fitted on, in their order, but for
+ * columns of weight 0 that make a missing value an error where training had none.
+ */
+import { imputedText } from '../../driver/frame/resolve-feature.js';
+import { type EncodedFeature, featureWidth } from '../../driver/operators/encode-block.js';
+import { type Basis, basisWidth } from '../estimators/basis.js';
+import type { ModelFeature, ModelFile } from './model-file.js';
+
+export interface ModelEncoding {
+  readonly features: readonly EncodedFeature[];
+  /** Encoded columns. */
+  readonly width: number;
+  readonly basis: Basis;
+  /** Of the basis of the encoded columns, row by row: [basis, outputs]. */
+  readonly weights: Float64Array;
+  /** By output. */
+  readonly intercepts: readonly number[];
+}
+
+export function modelEncoding(model: ModelFile): ModelEncoding {
+  const { coefficients, intercepts, columns, basis = 'linear' } = model;
+  const outputs = coefficients.length;
+  const features: EncodedFeature[] = [];
+  /** The model's column at each encoded one; -1 for those that only guard. */
+  const places: number[] = [];
+  let next = 0;
+  for (const feature of model.features) {
+    const [encoded, guard] = encodedFeatures(feature);
+    features.push(encoded);
+    for (let j = featureWidth(encoded); j > 0; j--) places.push(next++);
+    if (guard === undefined) continue;
+    features.push(guard);
+    places.push(-1);
+  }
+  const width = places.length;
+  const rows = basisWidth(basis, width);
+  const weights = new Float64Array(rows * outputs);
+  for (let row = 0; row < rows; row++) {
+    const place = places[row % width]!;
+    if (place < 0) continue;
+    const term = Math.floor(row / width) * columns.length + place;
+    for (let k = 0; k < outputs; k++) weights[row * outputs + k] = coefficients[k]![term]!;
+  }
+  return { features, width, basis, weights, intercepts };
+}
+
+/** The feature, and what makes a missing value of it an error where it does not itself. */
+function encodedFeatures(feature: ModelFeature): [EncodedFeature, EncodedFeature?] {
+  const { name, sql, dialect, impute } = feature;
+  const text = { sql, ...(dialect === undefined ? {} : { dialect }) };
+  switch (feature.encode) {
+    case 'number': {
+      const own = impute === undefined ? text : { ...text, sql: replaced(sql, feature.impute!) };
+      return [{ kind: 'number', name, ...own, missing: 'error' }];
+    }
+    case 'onehot': {
+      const { categories, other, missing } = feature;
+      return [{ kind: 'onehot', name, ...imputed(feature), categories, other, missing }];
+    }
+    case 'bin': {
+      const { edges, missing } = feature;
+      const bins: EncodedFeature = { kind: 'bin', name, ...imputed(feature), edges, missing };
+      // A missing value would be in no bin, and so be predicted as no training row was.
+      const isAllowed = missing || impute !== undefined;
+      return isAllowed ? [bins] : [bins, { kind: 'number', name, ...text, missing: 'error' }];
+    }
+  }
+}
+
+/** The expression with a constant for missing values, as the training rows were encoded. */
+function imputed({ name, sql, dialect, encode, impute }: ModelFeature) {
+  const own = dialect === undefined ? {} : { dialect };
+  const rest = { top: undefined, other: undefined, bins: [], impute };
+  return imputedText({ name, sql, ...own, encode, ...rest });
+}
+
+/** The same for numbers, exact to the bit: a literal of many digits would be a decimal first. */
+function replaced(sql: string, constant: number): string {
+  return `coalesce(nullif(CAST((${sql}\n) AS DOUBLE), CAST('NaN' AS DOUBLE)), CAST('${constant}' AS DOUBLE))`;
+}

@@ -1,0 +1,168 @@
+/**
+ * The model file, `model.json` of a run folder: what a fitted model is and how new rows are encoded
+ * for it, with nothing else needed to predict. `docs/model-file.md` describes it. Invariant: what
+ * `parseModel` returns is complete and consistent; a file of a newer version is refused, and the
+ * linear models of earlier runs, which have no `version`, are read as what they were.
+ */
+import { z } from 'zod';
+import { ConfigError } from '../../driver/errors.js';
+import { DTYPES } from '../../driver/ir/dtype.js';
+import { CSV_ENCODINGS, SCHEMA_TYPES } from '../../driver/ir/read-options.js';
+import { basisWidth } from '../estimators/basis.js';
+
+/** Raised when a reader of the version before would get another prediction, or none. */
+export const MODEL_VERSION = 1;
+
+const COLUMN_TYPES = ['number', 'boolean', 'text', 'timestamp', 'other'] as const;
+
+const featureText = {
+  name: z.string().meta({ description: 'As the job calls it.' }),
+  sql: z.string().meta({ description: 'Expression over the columns, as the job says it.' }),
+  column: z.string().optional().meta({ description: 'The column, where `sql` is no more.' }),
+  dialect: z.enum(['duckdb', 'spark']).optional(),
+  type: z.enum(COLUMN_TYPES).optional().meta({ description: 'Type of the values of `sql`.' }),
+};
+
+const feature = z.discriminatedUnion('encode', [
+  z.strictObject({
+    ...featureText,
+    encode: z.literal('number'),
+    impute: z.number().optional().meta({
+      description: 'For missing values; without it a missing value is an error.',
+    }),
+  }),
+  z.strictObject({
+    ...featureText,
+    encode: z.literal('onehot'),
+    categories: z.array(z.string()).meta({ description: 'A column each, in this order.' }),
+    other: z.boolean().meta({ description: 'Whether the others share a column.' }),
+    missing: z.boolean().meta({ description: 'Whether missing values have a column.' }),
+    impute: z.union([z.string(), z.number()]).optional(),
+  }),
+  z.strictObject({
+    ...featureText,
+    encode: z.literal('bin'),
+    edges: z.array(z.number()).min(2).meta({ description: 'A column for each two neighbours.' }),
+    missing: z.boolean().meta({ description: 'Whether missing values have a column.' }),
+    impute: z.number().optional(),
+  }),
+]);
+
+const read = z.strictObject({
+  format: z.enum(['parquet', 'orc', 'csv', 'arrow', 'jsonl']).optional(),
+  csv: z
+    .strictObject({
+      delimiter: z.string().optional(),
+      quote: z.string().optional(),
+      escape: z.string().optional(),
+      header: z.boolean().optional(),
+      skip: z.number().optional(),
+      null: z.array(z.string()).optional(),
+      decimal: z.string().optional(),
+      thousands: z.string().optional(),
+      encoding: z.enum(CSV_ENCODINGS).optional(),
+      comment: z.string().optional(),
+    })
+    .optional(),
+  schema: z.record(z.string(), z.enum(SCHEMA_TYPES)).optional(),
+  partitions: z.boolean().optional(),
+});
+
+const model = z.strictObject({
+  version: z.literal(MODEL_VERSION),
+  kind: z.literal('linear').meta({ description: 'Decision values are linear in the columns.' }),
+  estimator: z.string().meta({ description: 'As `model.type` of the job.' }),
+  task: z.enum(['regression', 'classification', 'clustering', 'decomposition']),
+  link: z.enum(['identity', 'log', 'logit', 'softmax', 'margin']).meta({
+    description: 'How decision values become predictions and probabilities.',
+  }),
+  basis: z
+    .union([z.literal('squares'), z.strictObject({ above: z.number() })])
+    .optional()
+    .meta({
+      description:
+        'What decision values are linear in, if not the columns: the columns, then their squares; or whether they are above a number.',
+    }),
+  classes: z.array(z.union([z.number(), z.string(), z.boolean()])).optional(),
+  target: z.string().optional(),
+  columns: z.array(z.string()).meta({ description: 'Names of the encoded columns.' }),
+  coefficients: z.array(z.array(z.number())).meta({ description: 'By output, then column.' }),
+  intercepts: z.array(z.number()).meta({ description: 'By output.' }),
+  imputed: z.record(z.string(), z.number()).meta({
+    description: 'What was fitted to stand for missing values, by column.',
+  }),
+  features: z.array(feature).meta({ description: 'How new data are encoded, in this order.' }),
+  dtype: z.enum(DTYPES).meta({ description: 'Of the encoded cells.' }),
+  inputs: z
+    .array(z.strictObject({ name: z.string(), type: z.enum(COLUMN_TYPES), engineType: z.string() }))
+    .meta({ description: 'Columns of the data that are read, as they were in training.' }),
+  read: read.meta({ description: 'How text files are read: `data` of the job.' }),
+  trained: z
+    .strictObject({
+      job: z.string(),
+      rows: z.number(),
+      files: z.number(),
+      data: z.string().meta({ description: 'SHA-256 over the digests of the files.' }),
+      reprise: z.string(),
+    })
+    .meta({ description: 'What it was trained on.' }),
+});
+
+/** A fitted model with all that predictions need. */
+export type ModelFile = z.output<typeof model>;
+/** One feature as new data are encoded for it. */
+export type ModelFeature = z.output<typeof feature>;
+
+/** The JSON Schema of the file. */
+export function modelJsonSchema(): unknown {
+  return z.toJSONSchema(model);
+}
+
+/**
+ * Checks what a model file holds.
+ * @param where the file, for messages
+ * @throws ConfigError for another version, a key that is wrong, or parts that do not fit
+ */
+export function parseModel(value: unknown, where: string): ModelFile {
+  const version = (value as { version?: unknown } | null)?.version;
+  if (typeof version === 'number' && version > MODEL_VERSION) {
+    throw invalid(
+      where,
+      `version ${MODEL_VERSION} or earlier`,
+      `version ${version}; it was written by a newer Reprise, install that one`,
+    );
+  }
+  const parsed = model.safeParse(value);
+  if (!parsed.success) {
+    const [issue] = parsed.error.issues;
+    throw invalid(where, 'a model', `${issue?.path.join('.') || 'the file'}: ${issue?.message}`);
+  }
+  const found = parsed.data;
+  const width = found.features.reduce((sum, each) => sum + designWidth(each), 0);
+  if (width !== found.columns.length) {
+    throw invalid(where, `${width} columns by its features`, String(found.columns.length));
+  }
+  const terms = basisWidth(found.basis ?? 'linear', width);
+  const wrong = found.coefficients.find((row) => row.length !== terms);
+  if (wrong !== undefined) throw invalid(where, `${terms} coefficients`, String(wrong.length));
+  if (found.coefficients.length !== found.intercepts.length) {
+    throw invalid(where, 'an intercept an output', String(found.intercepts.length));
+  }
+  return found;
+}
+
+/** Encoded columns of a feature. */
+export function designWidth(given: ModelFeature): number {
+  if (given.encode === 'number') return 1;
+  const missing = given.missing ? 1 : 0;
+  if (given.encode === 'bin') return given.edges.length - 1 + missing;
+  return given.categories.length + (given.other ? 1 : 0) + missing;
+}
+
+function invalid(where: string, expected: string, got: string): ConfigError {
+  return new ConfigError(`${where}: expected ${expected}, got ${got}`, {
+    key: 'model',
+    value: where,
+    source: 'file',
+  });
+}
