@@ -8,6 +8,7 @@ import type { z } from 'zod';
 import type { Matrix, Scalar } from '../../driver/index.js';
 import type { Basis } from './basis.js';
 import type { TrainingRows } from './linear-design.js';
+import type { Moments } from './moments.js';
 
 export type ParamValue = number | string | boolean | null;
 /** Values by parameter name, every parameter of the estimator present. */
@@ -134,6 +135,11 @@ export interface RowDesign {
     readonly target: Scalar;
     readonly targetScatter: Matrix;
   };
+  /**
+   * Of all rows, training or not, and design columns imputed and standardised on all of them: the
+   * same nodes for every model, so that solvers may share what they make of them.
+   */
+  readonly all: Moments;
 }
 
 export interface FitOutputs {
@@ -153,4 +159,6 @@ export interface Fit {
   /** The last cell says how the fit ended, `warn` what to say; absent where all end alike. */
   readonly ending?: Matrix;
   readonly warn?: (ending: number) => string | undefined;
+  /** Why there is no model, where an ending says so: as scikit-learn raises when it is fitted. */
+  readonly fails?: (ending: number) => string | undefined;
 }
