@@ -14,6 +14,7 @@ import type { Job } from './job-file/job.js';
 import { forecastMemory, type MemoryForecast, type RunShape } from './memory-forecast.js';
 import type { JobData } from './open-data.js';
 import { candidateCount } from './search/candidates.js';
+import { splitCount } from './search/splits/partition.js';
 
 /** A forecast beside what there is; in run records and in `plan --json`. @units bytes */
 export interface MemoryOutlook extends MemoryForecast {
@@ -29,7 +30,7 @@ export interface MemoryOutlook extends MemoryForecast {
 export function runShape({ engine }: OpenSession, job: Job, data: JobData): RunShape {
   const { features, imputations } = data.resolved;
   const { cv, parts } = data;
-  const { folds } = cv;
+  const folds = splitCount(cv);
   // A part's rows run through few of the contiguous folds.
   const isContiguous = job.cv.kind === 'kfold' && !job.cv.shuffle;
   const ownGroups = isContiguous ? Math.min(folds, 1 + folds / parts.length) : folds;
@@ -39,7 +40,7 @@ export function runShape({ engine }: OpenSession, job: Job, data: JobData): RunS
     expressions: features.length + 1,
     categories: encodedWidth(features.filter(({ kind }) => kind === 'onehot')),
     imputations: imputations.length,
-    groups: job.cv.kind === 'kfold' ? folds : folds + 1,
+    groups: cv.reduce((sum, { groups }) => sum + groups, 0),
     folds,
     candidates: candidateCount(job.search.grid),
     standardize: job.data.standardize,

@@ -27,7 +27,7 @@ import {
 } from '../driver/index.js';
 import { DIALECT_ENGINES, type OpenSession } from './engines.js';
 import type { Job } from './job-file/job.js';
-import type { CrossValidation } from './search/grid-search.js';
+import { foldPartition, resolveSplits, type Splits } from './search/splits/partition.js';
 
 export interface JobData {
   readonly X: Matrix;
@@ -35,7 +35,7 @@ export interface JobData {
   readonly y?: Matrix;
   /** The target's values by class number; none for a target of numbers. */
   readonly classes: readonly ClassValue[];
-  readonly cv: CrossValidation;
+  readonly cv: Splits;
   /** Files or groups of files whose moments are kept apart; none for a single file. */
   readonly parts: readonly EncodedPart[];
   readonly resolved: ResolvedFeatures;
@@ -127,16 +127,17 @@ function crossValidation(
   { cv }: Job,
   { folds: assigned }: ResolvedFeatures,
   foldParts: ResolvedData['foldParts'],
-): CrossValidation {
+): Splits {
   if (assigned !== undefined) {
-    const assignment = Matrix.of(run, frame.encode([assigned.feature], { parts: foldParts }));
-    return { folds: assigned.count, assignment };
+    const groupOf = Matrix.of(run, frame.encode([assigned.feature], { parts: foldParts }));
+    // Rows that always train are the last group.
+    return [foldPartition(groupOf, assigned.count, assigned.count + 1)];
   }
   if (cv.kind !== 'kfold') throw new RangeError('folds: expected a rule, got a column');
   const { folds, shuffle, seed } = cv;
   const byFile = shuffle ? frame.foldsByFile(folds, seed) : undefined;
-  if (byFile === undefined) return { folds, shuffle, seed };
-  return { folds, assignment: Matrix.of(run, byFile), groups: folds };
+  if (byFile === undefined) return resolveSplits(run, frame.expr.rows, { folds, shuffle, seed });
+  return [foldPartition(Matrix.of(run, byFile), folds)];
 }
 
 async function resolve(

@@ -6,6 +6,7 @@ import { Phases } from './runs/phases.js';
 import type { PlanReport } from './runs/run-events.js';
 import { candidateCount } from './search/candidates.js';
 import { searchExprs } from './search/grid-search.js';
+import { splitCount } from './search/splits/partition.js';
 
 export interface PlanJobOptions extends RunJobOptions {
   /** Also print the plan as written and after each pass of the compiler. */
@@ -24,7 +25,7 @@ export async function planJob(job: Job, options: PlanJobOptions): Promise<PlanRe
       rows: data.X.rows,
       columns: data.resolved.columns.length,
       trials: candidateCount(job.search.grid),
-      folds: data.cv.folds,
+      folds: splitCount(data.cv),
       cached,
       operators: plan.nodes.length + cached,
       passes: new Set(plan.nodes.filter(({ how }) => how.kind === 'reduce').map(({ wave }) => wave))

@@ -1,5 +1,5 @@
 /**
- * The elastic net on the rows outside one group. Numbers: alpha, ratio. Attributes besides:
+ * The elastic net on the rows of some groups. Numbers: alpha, ratio. Attributes besides:
  * maxSweeps, tolerance. See `fold-system.ts` and `coordinate-descent.ts`.
  */
 import {

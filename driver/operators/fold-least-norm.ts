@@ -1,4 +1,4 @@
-/** Least squares of least norm on rows outside one group: `fold-system.ts` and `least-norm.ts`. */
+/** Least squares of least norm on the rows of some groups: `fold-system.ts` and `least-norm.ts`. */
 import { dense } from '../ir/value.js';
 import { defineFoldFit, type FoldCall, type FoldSystem } from './fold-system.js';
 import { type Eigensystem, jacobi, leastNormSolution } from './least-norm.js';

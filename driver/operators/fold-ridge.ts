@@ -1,4 +1,4 @@
-/** Ridge outside a group: min |y - Xw - b|^2 + lambda |w|^2. Number: lambda (`fold-system.ts`). */
+/** Ridge on groups: min |y - Xw - b|^2 + lambda |w|^2. Number: lambda (`fold-system.ts`). */
 import { dense } from '../ir/value.js';
 import { choleskyFactor } from './cholesky.js';
 import { defineFoldFit, type FoldSystem } from './fold-system.js';

@@ -1,13 +1,13 @@
 /**
- * Fits on the rows outside one group, from the groups' moments, in memory of one matrix of their
+ * Fits on the rows of some groups, from the groups' moments, in memory of one matrix of their
  * own: what `jobs/estimators/linear-design.ts` writes as many operators, for designs so wide that
  * each step's value would be hundreds of megabytes. What the operators of this kind share.
  *
  * inputs: G (k*side x side, the blocks of `groupGram` over X and y, side = d + 2), numbers (1x1
  *         each), optionally M (q x 2): columns of X whose missing values take their mean, and their
  *         indicators, columns of X too
- * attrs: groups (k); fold, the group left out, -1 for none; center (as of `groupGram`); intercept;
- *        standardize
+ * attrs: groups (k); train, the groups to fit on, ascending; center (as of `groupGram`);
+ *        intercept; standardize
  * output: (d+1) x 2. First column: coefficients of X as encoded, last the intercept. Second: the
  *         means put in, last the duality gap where the fit ends by one.
  *
@@ -40,7 +40,7 @@ interface FoldFit {
   readonly solve: (system: FoldSystem, call: FoldCall) => number | undefined;
 }
 
-/** An operator that fits outside a group. */
+/** An operator that fits on groups. */
 export function defineFoldFit({ name, work, numbers, attrs: own, flops, solve }: FoldFit): OpDef {
   const k = numbers.length;
   const foldCase = (...args: Parameters<typeof sampleCase>) => {
@@ -74,11 +74,16 @@ export function defineFoldFit({ name, work, numbers, attrs: own, flops, solve }:
       return foldWeights(system, attrs, solve(system, { inputs, attrs }));
     },
     cases: [
-      foldCase('one group left out', { fold: 1, intercept: true, standardize: false }),
-      foldCase('all rows, standardised', { fold: -1, intercept: true, standardize: true }),
-      foldCase('through the origin', { fold: 0, intercept: false, standardize: false }),
-      foldCase('means put in', { fold: 2, intercept: true, standardize: true }, true),
-      foldCase('plain sums', { fold: 0, center: false, intercept: false, standardize: false }),
+      foldCase('one group left out', { train: [0, 2], intercept: true, standardize: false }),
+      foldCase('all rows, standardised', { train: [0, 1, 2], intercept: true, standardize: true }),
+      foldCase('through the origin', { train: [1, 2], intercept: false, standardize: false }),
+      foldCase('means put in', { train: [0, 1], intercept: true, standardize: true }, true),
+      foldCase('plain sums', {
+        train: [1, 2],
+        center: false,
+        intercept: false,
+        standardize: false,
+      }),
     ],
   });
 }
@@ -177,8 +182,10 @@ export function foldWeights(system: FoldSystem, attrs: Attrs, gap = 0): Float64M
   return dense(d + 1, 2, out);
 }
 
-function isLeftOut(gram: Float64Matrix, group: number, attrs: Attrs): boolean {
-  return group === attrs.fold || gram.data[group * gram.cols * gram.cols] === 0;
+/** The groups to fit on that have rows. */
+function trainingGroups(gram: Float64Matrix, attrs: Attrs): number[] {
+  const train = attrs.train as readonly number[];
+  return train.filter((group) => gram.data[group * gram.cols * gram.cols] !== 0);
 }
 
 function noMoments(scatter: Float64Array, d: number): Moments {
@@ -186,15 +193,14 @@ function noMoments(scatter: Float64Array, d: number): Moments {
   return { count: 0, squares: 0, scatter, withTarget, means, target: 0 };
 }
 
-/** Means and scatter of all groups but the one left out. */
+/** Means and scatter of the groups to fit on. */
 function mergedMoments(gram: Float64Matrix, attrs: Attrs, scatter: Float64Array): Moments {
   const side = gram.cols;
   const d = side - 2;
   const total = noMoments(scatter, d);
   const { withTarget, means } = total;
   const delta = new Float64Array(d);
-  for (let group = 0; group < (attrs.groups as number); group++) {
-    if (isLeftOut(gram, group, attrs)) continue;
+  for (const group of trainingGroups(gram, attrs)) {
     const block = gram.data.subarray(group * side * side, (group + 1) * side * side);
     const own = block[0]!;
     const count = total.count + own;
@@ -216,13 +222,12 @@ function mergedMoments(gram: Float64Matrix, attrs: Attrs, scatter: Float64Array)
   return total;
 }
 
-/** Plain sums of products of all groups but the one left out. */
+/** Plain sums of products of the groups to fit on. */
 function summedProducts(gram: Float64Matrix, attrs: Attrs, scatter: Float64Array): Moments {
   const side = gram.cols;
   const d = side - 2;
   const total = noMoments(scatter, d);
-  for (let group = 0; group < (attrs.groups as number); group++) {
-    if (isLeftOut(gram, group, attrs)) continue;
+  for (const group of trainingGroups(gram, attrs)) {
     const block = gram.data.subarray(group * side * side, (group + 1) * side * side);
     total.count += block[0]!;
     total.squares += block[side * side - 1]!;
@@ -296,7 +301,7 @@ function scalesOf(
 /** Three groups, three columns and, with `imputes`, an indicator of the second's missing values. */
 function sampleCase(
   name: string,
-  attrs: { fold: number; intercept: boolean; standardize: boolean; center?: boolean },
+  attrs: { train: number[]; intercept: boolean; standardize: boolean; center?: boolean },
   imputes = false,
 ) {
   const rows = 18;

@@ -41,8 +41,8 @@ export interface TrainingRows {
   /** Moments by group: [groups * (encoded + 2), encoded + 2]. */
   readonly gram: Matrix;
   readonly groups: number;
-  /** The group that is left out; undefined for none. */
-  readonly fold: number | undefined;
+  /** The groups to fit on, ascending; undefined for all. */
+  readonly train: readonly number[] | undefined;
   /** Whether `gram` holds centred blocks. */
   readonly centered: boolean;
   readonly standardize: boolean;
@@ -125,10 +125,10 @@ function wideDesign(
 
 /** Training rows ready to be solved, with or without intercept. The design is not wide. */
 export function prepareRows(rows: TrainingRows, hasIntercept: boolean): PreparedRows {
-  const { gram, groups, fold, standardize } = rows;
+  const { gram, groups, train, standardize } = rows;
   const d = rows.design.encoded;
   if (!rows.centered) {
-    const sums = trainingProducts(gram, groups, fold);
+    const sums = trainingProducts(gram, groups, train);
     const products = sums.slice([1], [1]);
     const xx = products.slice([0, d], [0, d]);
     return {
@@ -147,7 +147,7 @@ export function prepareRows(rows: TrainingRows, hasIntercept: boolean): Prepared
   }
   const columns = columnMoments(rows);
   const { count, map, imputed, leftOut } = columns;
-  const moments = trainingMoments(gram, groups, fold);
+  const moments = trainingMoments(gram, groups, train);
   const cross = moments.scatter.slice([0, d], d);
   const design = {
     ...columns,
@@ -220,8 +220,8 @@ export function imputedColumns(mean: Matrix, count: Scalar, design: LinearDesign
 }
 
 /** The rows' moments are about the means, and their design is not wide. */
-export function columnMoments({ gram, groups, fold, design }: TrainingRows): ColumnMoments {
-  const moments = trainingMoments(gram, groups, fold);
+export function columnMoments({ gram, groups, train, design }: TrainingRows): ColumnMoments {
+  const moments = trainingMoments(gram, groups, train);
   const { count } = moments;
   const d = design.encoded;
   const scatter = moments.scatter.slice([0, d], [0, d]);

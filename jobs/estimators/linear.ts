@@ -71,7 +71,7 @@ function narrowFit<P>(
 }
 
 function wideFit<P>(
-  { gram, groups, fold, centered, standardize }: TrainingRows,
+  { gram, groups, train, centered, standardize }: TrainingRows,
   { pairs, kept, design }: WideDesign,
   { hasIntercept, wide, warn }: LinearDefinition<P>,
   params: P,
@@ -80,7 +80,8 @@ function wideFit<P>(
   const numbers = wide.numbers(params).map((value) => scalar(session, value).expr);
   const inputs = [gram.expr, ...numbers, ...(pairs ? [pairs.expr] : [])];
   const intercept = hasIntercept(params);
-  const rows = { groups, fold: fold ?? -1, center: centered, intercept, standardize };
+  const all = Array.from({ length: groups }, (_, group) => group);
+  const rows = { groups, train: train ?? all, center: centered, intercept, standardize };
   const attrs = { ...rows, ...wide.attrs?.(params) };
   const fitted = Matrix.of(session, session.intern(wide.op, inputs, attrs));
   const d = fitted.rows - 1;

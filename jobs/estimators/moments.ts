@@ -1,9 +1,9 @@
 /**
- * Training-set moments by algebra on fold Gram matrices, so that leaving a fold out costs no pass
- * over the data. Folds are merged, never subtracted: the training set of fold f is merge(folds
+ * Training-set moments by algebra on Gram matrices by group, so that leaving groups out costs no
+ * pass over the data. Groups are merged, never subtracted: the training set of fold f is merge(folds
  * before f, folds after f), prefixes and suffixes being shared by all folds. So nothing cancels,
  * and a column that is constant in the training rows has exactly no scatter there, which is how
- * `columnScales` knows it, however much it varies in the fold held out.
+ * `columnScales` knows it, however much it varies in the rows held out.
  *
  * merge of (n_a, m_a, C_a), (n_b, m_b, C_b), d = m_b - m_a, n = n_a + n_b:  m = m_a + d n_b/n,
  *   C = C_a + C_b + d d' n_a n_b/n
@@ -18,13 +18,13 @@ export interface Moments {
   readonly scatter: Matrix;
 }
 
-/** Block `f` of a stacked Gram matrix with `side` columns. */
-function block(gram: Matrix, f: number, side: number): Matrix {
-  return gram.slice([f * side, (f + 1) * side]);
+/** Block `g` of a stacked Gram matrix with `side` columns. */
+function block(gram: Matrix, g: number, side: number): Matrix {
+  return gram.slice([g * side, (g + 1) * side]);
 }
 
-function foldMoments(gram: Matrix, f: number, side: number): Moments {
-  const own = block(gram, f, side);
+function groupMoments(gram: Matrix, g: number, side: number): Moments {
+  const own = block(gram, g, side);
   return {
     count: own.at(0, 0),
     mean: own.slice([1], 0),
@@ -48,44 +48,87 @@ function merge(a: Moments, b: Moments): Moments {
   };
 }
 
-/** Training moments of each fold, then of all rows; kept by Gram matrix, as all fits need them. */
-const trainingSets = new WeakMap<Matrix, readonly Moments[]>();
+/** Sums over sets of groups, those over runs of neighbouring groups made once. */
+class GroupSums<T> {
+  readonly #groups: readonly T[];
+  readonly #merge: (a: T, b: T) => T;
+  readonly #runs = new Map<string, T>();
 
-function mergeFolds(gram: Matrix, groups: number): Moments[] {
-  const folds = Array.from({ length: groups }, (_, f) => foldMoments(gram, f, gram.cols));
-  const before: Moments[] = [];
-  for (const fold of folds) before.push(before.length === 0 ? fold : merge(before.at(-1)!, fold));
-  const after: Moments[] = [];
-  for (const fold of folds.toReversed()) {
-    after.unshift(after.length === 0 ? fold : merge(fold, after[0]!));
+  constructor(groups: readonly T[], merge: (a: T, b: T) => T) {
+    this.#groups = groups;
+    this.#merge = merge;
   }
-  const training = folds.map((_, f) => {
-    if (f === 0) return after[1]!;
-    return f === groups - 1 ? before[f - 1]! : merge(before[f - 1]!, after[f + 1]!);
-  });
-  return [...training, before.at(-1)!];
+
+  /** @param groups ascending; undefined for all */
+  of(groups: readonly number[] | undefined): T {
+    const last = this.#groups.length - 1;
+    if (groups === undefined) return this.#run(0, last);
+    const runs: T[] = [];
+    for (let i = 0, end: number; i < groups.length; i = end) {
+      for (end = i + 1; groups[end] === groups[end - 1]! + 1; ) end++;
+      runs.push(this.#run(groups[i]!, groups[end - 1]!));
+    }
+    return runs.reduce(this.#merge);
+  }
+
+  /** Runs to the last group grow downwards, so that they are suffixes; others grow upwards. */
+  #run(from: number, to: number): T {
+    const isSuffix = from > 0 && to === this.#groups.length - 1;
+    const key = (length: number) =>
+      isSuffix ? `${to - length + 1}-${to}` : `${from}-${from + length - 1}`;
+    let length = to - from + 1;
+    const wanted = length;
+    while (length > 1 && !this.#runs.has(key(length))) length--;
+    let sum: T = length > 1 ? this.#runs.get(key(length))! : this.#groups[isSuffix ? to : from]!;
+    while (length < wanted) {
+      sum = isSuffix
+        ? this.#merge(this.#groups[to - length]!, sum)
+        : this.#merge(sum, this.#groups[from + length]!);
+      length++;
+      this.#runs.set(key(length), sum);
+    }
+    return sum;
+  }
 }
 
+/** Kept by Gram matrix, as all fits need them. */
+const momentSums = new WeakMap<Matrix, GroupSums<Moments>>();
+
 /**
- * Moments of the rows outside fold `f`, or of all rows when `f` is undefined.
- * @shape gram: [groups * (p + 1), p + 1] with 2 groups or more, from `groupGram` with center = true
+ * Moments of the rows of some groups, or of all rows.
+ * @shape gram: [groups * (p + 1), p + 1], from `groupGram` with center = true
  */
-export function trainingMoments(gram: Matrix, groups: number, f: number | undefined): Moments {
-  let sets = trainingSets.get(gram);
-  if (sets === undefined) {
-    sets = mergeFolds(gram, groups);
-    trainingSets.set(gram, sets);
+export function trainingMoments(
+  gram: Matrix,
+  groups: number,
+  train: readonly number[] | undefined,
+): Moments {
+  let sums = momentSums.get(gram);
+  if (sums === undefined) {
+    const own = Array.from({ length: groups }, (_, g) => groupMoments(gram, g, gram.cols));
+    sums = new GroupSums(own, merge);
+    momentSums.set(gram, sums);
   }
-  return sets[f ?? groups]!;
+  return sums.of(train);
 }
 
+/** As `momentSums`. */
+const productSums = new WeakMap<Matrix, GroupSums<Matrix>>();
+
 /**
- * Plain sums of products [1 Z]'[1 Z] of the rows outside fold `f`, or of all rows.
+ * Plain sums of products [1 Z]'[1 Z] of the rows of some groups, or of all rows.
  * @shape gram: [groups * (p + 1), p + 1], from `groupGram` with center = false -> [p + 1, p + 1]
  */
-export function trainingProducts(gram: Matrix, groups: number, f: number | undefined): Matrix {
-  const side = gram.cols;
-  const blocks = Array.from({ length: groups }, (_, k) => block(gram, k, side));
-  const total = blocks.reduce((a, b) => a.add(b));
-  return f === undefined ? total : total.sub(blocks[f]!);
+export function trainingProducts(
+  gram: Matrix,
+  groups: number,
+  train: readonly number[] | undefined,
+): Matrix {
+  let sums = productSums.get(gram);
+  if (sums === undefined) {
+    const own = Array.from({ length: groups }, (_, g) => block(gram, g, gram.cols));
+    sums = new GroupSums(own, (a, b) => a.add(b));
+    productSums.set(gram, sums);
+  }
+  return sums.of(train);
 }

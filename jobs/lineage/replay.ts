@@ -132,9 +132,10 @@ function wantedNodes(run: LoadedRun, name: string | undefined): Map<string, Expr
   const outputs = [...run.outputs].filter(([, output]) => output === expr);
   const [output] = outputs[0] ?? [`step ${node.id} (${node.op})`];
   const wanted = new Map([[output, expr]]);
-  const gram = run.outputs.get('gram');
   // Scores are read from both.
-  if (output === 'losses' && gram !== undefined) wanted.set('gram', gram);
+  const beside = output.replace(/^losses/, 'gram');
+  const gram = run.outputs.get(beside);
+  if (beside !== output && gram !== undefined) wanted.set(beside, gram);
   return wanted;
 }
 

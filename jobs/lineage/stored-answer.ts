@@ -1,8 +1,10 @@
 /** Compares recomputed values with the answer a run stored: its table's scores, its model. */
 import type { DenseMatrix } from '../../driver/index.js';
-import { testScatters } from '../search/grid-search.js';
+import { partOutput } from '../search/grid-search.js';
 import { lossRows } from '../search/losses.js';
+import type { SearchResult } from '../search/result.js';
 import { METRICS, type Metric } from '../search/scoring.js';
+import { type TestScatter, testScatters } from '../search/splits/partition.js';
 import type { LoadedRun } from './load-run.js';
 
 export interface StoredComparison {
@@ -28,8 +30,7 @@ export function compareAnswer(
     const comparison = largest(what, pairs, tolerance);
     if (comparison.count > 0) done.push(comparison);
   };
-  const [gram, losses] = [values.get('gram'), values.get('losses')];
-  if (gram !== undefined && losses !== undefined) compare('scores', scorePairs(run, gram, losses));
+  compare('scores', scorePairs(run, values));
   const { model } = run.record.search;
   if (model === null) return done;
   const cells = (name: string): readonly number[] => [...(values.get(name)?.data ?? [])];
@@ -61,27 +62,51 @@ export function compareAnswer(
 /** Where, stored, computed again. */
 type Pair = readonly [string, number | undefined, number];
 
-/** Scores of all candidates on all folds, as the search takes them from Gram matrices, losses. */
-function* scorePairs(run: LoadedRun, gram: DenseMatrix, losses: DenseMatrix): Generator<Pair> {
+/** Scores of all candidates on all splits, as the search takes them from Gram matrices, losses. */
+function* scorePairs(run: LoadedRun, values: ReadonlyMap<string, DenseMatrix>): Generator<Pair> {
   const { search } = run.record;
-  const { groups, center } = run.outputs.get('gram')!.attrs;
-  const rows = lossRows(run.outputs.get('losses')!);
-  const scatter = testScatters(gram, {
-    folds: search.folds,
-    training: { groups: groups as number, centered: center as boolean },
-  });
+  const alone = [Array.from({ length: search.folds }, (_, fold) => [fold])];
+  let first = 0;
+  for (const [p, tests] of (search.tests ?? alone).entries()) {
+    const names = [partOutput('gram', p), partOutput('losses', p)] as const;
+    const [gram, losses] = names.map((name) => values.get(name));
+    if (gram !== undefined && losses !== undefined) {
+      const center = run.outputs.get(names[0])!.attrs.center as boolean;
+      const scatter = testScatters(gram, tests, center, first);
+      const rows = lossRows(run.outputs.get(names[1])!);
+      yield* partPairs(search, { losses, rows, scatter, first });
+    }
+    first += tests.length;
+  }
+}
+
+interface PartScores {
+  readonly losses: DenseMatrix;
+  /** Which loss each row of them holds. */
+  readonly rows: readonly string[];
+  /** By split. */
+  readonly scatter: readonly TestScatter[];
+  /** The number of the first split. */
+  readonly first: number;
+}
+
+function* partPairs(
+  search: SearchResult,
+  { losses, rows, scatter, first }: PartScores,
+): Generator<Pair> {
   const read = (loss: string, at: number): number => {
     const row = rows.indexOf(loss);
     return row < 0 ? Number.NaN : losses.data[row * losses.cols + at]!;
   };
   for (const [t, trial] of search.trials.entries()) {
-    for (let fold = 0; fold < search.folds; fold++) {
+    for (const [split, tested] of scatter.entries()) {
+      const fold = first + split;
       // A failed fit has the error score, which no lineage gives.
       if (trial.errors?.[fold] !== undefined) continue;
-      const at = fold * search.trials.length + t;
+      const at = split * search.trials.length + t;
       const sums = { squared: read('squared', at), absolute: read('absolute', at) };
       for (const metric of search.metrics) {
-        const score = METRICS[metric as Metric].score({ ...sums, ...scatter[fold]! });
+        const score = METRICS[metric as Metric].score({ ...sums, ...tested });
         const where = `${metric}, candidate ${t}, fold ${fold}`;
         yield [where, trial.splitScores[metric]?.[fold], score];
       }

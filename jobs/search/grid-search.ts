@@ -6,9 +6,7 @@
  */
 import {
   type ClassValue,
-  ConfigError,
   converted,
-  DataError,
   type DenseMatrix,
   type Expr,
   fill,
@@ -30,19 +28,19 @@ import { type LinearModel, storedModel } from '../estimators/model.js';
 import { type Candidate, candidatesOf, type Grid } from './candidates.js';
 import { endingWarnings } from './endings.js';
 import { leftOutWarnings } from './left-out.js';
-import { heldOutLosses, lossNode } from './losses.js';
+import { heldOutLosses, type LossInputs, lossNode } from './losses.js';
 import type { SearchResult } from './result.js';
-import { type FoldLosses, METRICS, type Metric, tabulate } from './scoring.js';
+import { METRICS, type Metric, tabulate } from './scoring.js';
+import {
+  type CrossValidation,
+  isAligned,
+  type Partition,
+  resolveSplits,
+  type Splits,
+  testScatters,
+  testsOf,
+} from './splits/partition.js';
 import { findBest, scoreWarnings } from './unscored.js';
-
-/** How rows are split: by scikit-learn's KFold rule (shuffled or not), or given row by row. */
-export type CrossValidation =
-  | { readonly folds: number; readonly shuffle?: boolean; readonly seed?: number }
-  /**
-   * `assignment`: n x 1, the fold of each row; rows with `folds` in them are always training rows.
-   * `groups`: `folds` where there are none of these. Default folds + 1.
-   */
-  | { readonly folds: number; readonly assignment: Matrix; readonly groups?: number };
 
 export interface GridSearchOptions {
   /** Encoded columns: [n, d]. */
@@ -76,8 +74,17 @@ export interface GridSearchOptions {
   readonly onOutput?: (name: SearchOutput, expr: Expr) => void;
 }
 
-/** Gram matrices by fold, summed losses, and what the refitted model is made of. */
-export type SearchOutput = 'gram' | 'losses' | keyof FitOutputs;
+/** Gram matrices by group, summed losses, and what the refitted model is made of. */
+export type SearchOutput = PartitionOutput | keyof FitOutputs;
+type PartitionOutput = ReturnType<typeof partOutput>;
+
+/** The name of a partition's output: the first one's has no number. */
+export function partOutput<N extends 'gram' | 'losses'>(
+  name: N,
+  part: number,
+): N | `${N} ${number}` {
+  return part === 0 ? name : `${name} ${part + 1}`;
+}
 
 /**
  * Scores every candidate on every fold and refits the best.
@@ -88,13 +95,16 @@ export type SearchOutput = 'gram' | 'losses' | keyof FitOutputs;
  */
 export async function gridSearch(session: Run, options: GridSearchOptions): Promise<SearchResult> {
   const search = prepare(session, options);
-  const { candidates, scoring, folds } = search;
+  const { candidates, scoring, folds, parts } = search;
   const metric = options.metric ?? scoring[0]!;
 
   options.onPhase?.('gram');
-  options.onOutput?.('gram', search.gram.expr);
-  const gram = await search.gram.value();
-  const scatter = testScatters(gram, search);
+  for (const [p, { gram }] of parts.entries()) options.onOutput?.(partOutput('gram', p), gram.expr);
+  const grams = (await session.evaluate(parts.map(({ gram }) => gram.expr))) as DenseMatrix[];
+  const tests = testsOf(search.splits);
+  const scatter = parts.flatMap(({ first, training }, p) =>
+    testScatters(grams[p]!, tests[p]!, training.centered, first),
+  );
 
   options.onPhase?.('fit');
   const fits = allFits(search);
@@ -110,9 +120,9 @@ export async function gridSearch(session: Run, options: GridSearchOptions): Prom
 
   options.onPhase?.('score');
   const losses = await heldOutLosses(
-    search,
-    weightMatrix(session, search, fits, failures),
-    (node) => options.onOutput?.('losses', node),
+    session,
+    parts.map((part) => lossInputs(session, search, part, fits, failures)),
+    (p, node) => options.onOutput?.(partOutput('losses', p), node),
   );
   const errorScore =
     options.errorScore === 'raise' ? Number.NaN : (options.errorScore ?? Number.NaN);
@@ -154,7 +164,7 @@ export async function gridSearch(session: Run, options: GridSearchOptions): Prom
   if ((options.refit ?? true) && bestIndex !== null) {
     options.onPhase?.('refit');
     const { params, all } = candidates[bestIndex]!;
-    const fit = search.estimator.fit({ ...search.training, fold: undefined }, all);
+    const fit = search.estimator.fit({ ...parts[0]!.training, train: undefined }, all);
     const refitted = await refitModel(search, all, fit, options.onOutput);
     model = refitted.model;
     endings.push({ fit, ending: refitted.ending, where: `${JSON.stringify(params)}, all rows` });
@@ -164,15 +174,15 @@ export async function gridSearch(session: Run, options: GridSearchOptions): Prom
     metrics: scoring,
     refit: metric,
     folds,
+    ...(parts.length === 1 && isAligned(search.splits[0]!) ? {} : { tests }),
     rows: options.X.rows,
     columns: search.columns.length,
     trials,
     bestIndex,
     model,
     warnings: [
-      ...leftOutWarnings(gram, {
-        folds,
-        groups: search.training.groups,
+      ...leftOutWarnings(grams, {
+        splits: search.splits,
         imputations: options.imputations ?? [],
         columns: search.columns,
       }),
@@ -183,24 +193,33 @@ export async function gridSearch(session: Run, options: GridSearchOptions): Prom
 }
 
 interface Search {
-  readonly gram: Matrix;
-  readonly groupOf: Matrix;
   readonly X: Matrix;
   readonly y: Matrix;
   readonly classes: readonly ClassValue[];
   readonly estimator: MomentEstimator;
   readonly candidates: readonly Candidate[];
   readonly scoring: readonly Metric[];
+  readonly splits: Splits;
+  readonly parts: readonly SearchPart[];
+  /** Splits over all partitions. */
   readonly folds: number;
-  /** The rows of a fit, but for the fold that is left out. */
-  readonly training: Omit<TrainingRows, 'fold'>;
   readonly columns: readonly string[];
   /** Which of them are imputed. */
   readonly imputed: readonly number[];
 }
 
+/** What a search knows of one partition. */
+interface SearchPart {
+  readonly partition: Partition;
+  readonly gram: Matrix;
+  /** The number of its first split among those of all partitions. */
+  readonly first: number;
+  /** The rows of a fit, but for which groups of them it trains on. */
+  readonly training: Omit<TrainingRows, 'train'>;
+}
+
 function prepare(session: Run, options: GridSearchOptions): Search {
-  const { X, cv, estimator } = options;
+  const { X, estimator } = options;
   const y = options.y ?? fill(session, X.rows, 1, 0);
   if (estimator.reads !== 'moments') {
     throw new RangeError(`${estimator.name}: expected an estimator that reads moments`);
@@ -209,85 +228,45 @@ function prepare(session: Run, options: GridSearchOptions): Search {
   const standardize = options.standardize ?? false;
   const scoring = options.scoring ?? ['r2'];
   const imputations = options.imputations ?? [];
-  if (!(Number.isInteger(cv.folds) && cv.folds >= 2 && cv.folds <= X.rows)) {
-    throw new ConfigError(
-      `folds: expected a whole number from 2 to the number of rows (${X.rows}), got ${cv.folds}`,
-      { key: 'cv.folds', value: cv.folds },
-    );
-  }
-  const isGiven = 'assignment' in cv;
-  const groupOf = isGiven ? cv.assignment : foldColumn(session, X.rows, cv);
-  const groups = isGiven ? (cv.groups ?? cv.folds + 1) : cv.folds;
+  const splits = resolveSplits(session, X.rows, options.cv);
   const centered =
     candidates.some(({ all }) => estimator.centers(all)) ||
     standardize ||
     scoring.includes('r2') ||
     imputations.length > 0;
-  const gram = Matrix.of(
-    session,
-    session.intern(ops.groupGram, [groupOf.expr, X.expr, y.expr], { groups, center: centered }),
-  );
   const { design, kept } = linearDesign(session, X.cols, imputations);
   const names = options.columns ?? kept.map((column) => `x${column}`);
+  let folds = 0;
+  const parts = splits.map((partition): SearchPart => {
+    const { groupOf, groups } = partition;
+    const inputs = [groupOf.expr, X.expr, y.expr];
+    const node = session.intern(ops.groupGram, inputs, { groups, center: centered });
+    const gram = Matrix.of(session, node);
+    const first = folds;
+    folds += partition.splits.length;
+    return { partition, gram, first, training: { gram, groups, centered, standardize, design } };
+  });
   return {
-    gram,
-    groupOf,
     X,
     y,
     classes: options.classes ?? [],
     estimator,
     candidates,
     scoring,
-    folds: cv.folds,
-    training: { gram, groups, centered, standardize, design },
+    splits,
+    parts,
+    folds,
     columns: names,
     imputed: imputations.map(({ column }) => kept.indexOf(column)),
   };
 }
 
-/** The fold of each row by a rule. @shape [rows, 1] */
-function foldColumn(
-  session: Run,
-  rows: number,
-  cv: Exclude<CrossValidation, { readonly assignment: Matrix }>,
-): Matrix {
-  const { folds, shuffle = false, seed = 0 } = cv;
-  const attrs = { rows, folds, shuffle, seed: shuffle ? seed : 0 };
-  return Matrix.of(session, session.intern(ops.kfold, [], attrs));
-}
-
-/** Rows and target scatter of each test fold, by Gram blocks. @throws DataError if one is empty */
-export function testScatters(
-  gram: DenseMatrix,
-  search: {
-    readonly folds: number;
-    readonly training: Pick<TrainingRows, 'groups' | 'centered'>;
-  },
-): Pick<FoldLosses, 'count' | 'targetScatter'>[] {
-  const side = gram.cols;
-  const { groups, centered } = search.training;
-  const counts = Array.from({ length: groups }, (_, f) => gram.data[f * side * side]!);
-  const total = counts.reduce((sum, count) => sum + count, 0);
-  return Array.from({ length: search.folds }, (_, f) => {
-    const count = counts[f]!;
-    if (count === 0 || count === total) {
-      throw new DataError(
-        `cv: expected test and training rows in every fold, got ${count} of ${total} rows in test fold ${f}`,
-        { key: 'cv', fold: f },
-      );
-    }
-    const base = f * side * side;
-    const corner = gram.data[base + side * side - 1]!;
-    const sum = gram.data[base + side - 1]!;
-    return { count, targetScatter: centered ? corner : corner - (sum * sum) / count };
-  });
-}
-
 /** Every fit of every trial, trial by trial. */
-function allFits({ estimator, candidates, folds, training }: Search): Fit[] {
-  return candidates.flatMap(({ all }) =>
-    Array.from({ length: folds }, (_, fold) => estimator.fit({ ...training, fold }, all)),
+function allFits({ estimator, candidates, parts }: Search): Fit[] {
+  const rows = parts.flatMap(({ partition, training }) =>
+    partition.splits.map(({ train }) => ({ ...training, train })),
   );
+  return candidates.flatMap(({ all }) => rows.map((training) => estimator.fit(training, all)));
 }
 
 /** The weights of all fits, then how they ended, where that differs. */
@@ -300,29 +279,34 @@ function fitExprs(fits: readonly Fit[]): Expr[] {
 export function searchExprs(session: Run, options: GridSearchOptions): Expr[] {
   const search = prepare(session, options);
   const fits = allFits(search);
+  const losses = search.parts.map((part) => lossNode(lossInputs(session, search, part, fits, [])));
   return [
-    search.gram.expr,
+    ...search.parts.map(({ gram }) => gram.expr),
     ...fitExprs(fits),
-    lossNode(search, weightMatrix(session, search, fits, [])).expr,
+    ...losses.map(({ expr }) => expr),
   ];
 }
 
-/** Weights of fits by fold: [columns + 1, folds * candidates]; failed fits' columns are unread. */
-function weightMatrix(
+/**
+ * What a partition's losses are computed from. Weights of its fits by split: [columns + 1, splits *
+ * candidates]; failed fits' columns are unread.
+ */
+function lossInputs(
   session: Run,
-  search: Search,
+  { X, y, candidates, scoring, folds }: Search,
+  { partition, gram, first, training: { centered } }: SearchPart,
   fits: readonly Fit[],
   failures: readonly (Error | undefined)[],
-): Matrix {
-  const { folds, candidates } = search;
-  const zero = matrix(session, search.X.cols + 1, 1, new Float64Array(search.X.cols + 1));
-  const columns = Array.from({ length: folds }, (_, f) =>
+): LossInputs {
+  const zero = matrix(session, X.cols + 1, 1, new Float64Array(X.cols + 1));
+  const columns = partition.splits.flatMap((_, split) =>
     candidates.map((_candidate, t) => {
-      const at = t * folds + f;
+      const at = t * folds + first + split;
       return failures[at] === undefined ? fits[at]!.weights : zero;
     }),
-  ).flat();
-  return columns[0]!.cbind(...columns.slice(1));
+  );
+  const weights = columns[0]!.cbind(...columns.slice(1));
+  return { partition, gram, centered, X, y, scoring, candidates: candidates.length, weights };
 }
 
 /** The model of a fit on all rows, and how it ended. */

@@ -1,24 +1,26 @@
 /** Which folds are fitted without a feature, for having no value of it to take a mean of. */
 import type { DenseMatrix } from '../../driver/index.js';
 import type { Imputation } from '../estimators/linear-design.js';
+import type { Splits } from './splits/partition.js';
 
 interface ImputationSetup {
-  readonly folds: number;
-  readonly groups: number;
+  readonly splits: Splits;
   readonly imputations: readonly Imputation[];
   /** Names of the design columns. */
   readonly columns: readonly string[];
 }
 
-/** A warning per feature that a fold's training rows all lack. @param gram centred, by group */
-export function leftOutWarnings(gram: DenseMatrix, search: ImputationSetup): string[] {
-  const { folds, imputations, columns } = search;
+/** A warning per feature that a fold's training rows all lack. @param grams centred, by group */
+export function leftOutWarnings(grams: readonly DenseMatrix[], search: ImputationSetup): string[] {
+  const { splits, imputations, columns } = search;
   return imputations.flatMap(({ column, indicator }) => {
-    const present = presentByGroup(gram, search.groups, indicator);
-    const total = present.reduce((sum, rows) => sum + rows, 0);
-    const empty = Array.from({ length: folds }, (_, f) => f).filter(
-      (f) => total - present[f]! < 0.5,
-    );
+    const trained = splits.flatMap((partition, p) => {
+      const present = presentByGroup(grams[p]!, partition.groups, indicator);
+      return partition.splits.map(({ train }) =>
+        train.reduce((sum, group) => sum + present[group]!, 0),
+      );
+    });
+    const empty = trained.flatMap((rows, fold) => (rows < 0.5 ? [fold] : []));
     if (empty.length === 0) return [];
     const before = imputations.filter((other) => other.indicator < column).length;
     const which = empty.length === 1 ? `fold ${empty[0]} is` : `folds ${empty.join(', ')} are`;

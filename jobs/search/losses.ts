@@ -4,30 +4,42 @@
  * rounding error is far below what scores are read to; else, and for absolute losses, one pass sums
  * all losses row by row.
  */
-import { type DenseMatrix, type Expr, type Loss, Matrix, ops } from '../../driver/index.js';
+import {
+  type DenseMatrix,
+  type Expr,
+  type Loss,
+  Matrix,
+  ops,
+  type Run,
+} from '../../driver/index.js';
 import { type FoldLosses, lossesOf, type Metric } from './scoring.js';
+import { type Partition, splitOf, testGram } from './splits/partition.js';
 
-/** What losses are computed from. */
+/** What the losses of one partition are computed from. */
 export interface LossInputs {
+  readonly partition: Partition;
+  /** By group. */
   readonly gram: Matrix;
-  readonly groupOf: Matrix;
+  readonly centered: boolean;
   readonly X: Matrix;
   readonly y: Matrix;
-  readonly folds: number;
-  readonly candidates: readonly unknown[];
   readonly scoring: readonly Metric[];
-  readonly training: { readonly centered: boolean };
+  readonly candidates: number;
+  /** By split, then candidate: [columns + 1, splits * candidates] */
+  readonly weights: Matrix;
 }
 
 /** Largest bound on the relative error of a loss from Gram matrices: 1/100 of scores' tolerance. */
 const LOSS_TOLERANCE = 1e-10;
 
-/** The node of the losses, if its bounds hold. @shape weights: [columns + 1, folds * candidates] */
-export function lossNode(search: LossInputs, weights: Matrix): Matrix {
-  if (needsRows(search)) return rowLosses(search, weights);
+/** The node of the losses, if its bounds hold. */
+export function lossNode(search: LossInputs): Matrix {
+  if (needsRows(search)) return rowLosses(search);
+  const { partition, gram, centered, weights } = search;
   const { session } = weights;
-  const attrs = { groups: search.folds, center: search.training.centered };
-  return Matrix.of(session, session.intern(ops.gramLoss, [search.gram.expr, weights.expr], attrs));
+  const inputs = [testGram(partition, gram, centered).expr, weights.expr];
+  const attrs = { groups: partition.splits.length, center: centered };
+  return Matrix.of(session, session.intern(ops.gramLoss, inputs, attrs));
 }
 
 /** Squared losses follow from the Gram matrices; others don't. */
@@ -36,36 +48,50 @@ function needsRows({ scoring }: LossInputs): boolean {
   return wanted.length > 1 || wanted[0] !== 'squared';
 }
 
-/** Losses summed over the rows, in one pass: [losses, folds * candidates]. */
-function rowLosses(search: LossInputs, weights: Matrix): Matrix {
+/** Losses summed over the rows, in one pass: [losses, splits * candidates]. */
+function rowLosses({ partition, X, y, weights, scoring }: LossInputs): Matrix {
   const { session } = weights;
-  const inputs = [search.groupOf, search.X, search.y, weights].map((operand) => operand.expr);
-  const attrs = { groups: search.folds, losses: lossesOf(search.scoring) };
+  const inputs = [splitOf(partition), X, y, weights].map((operand) => operand.expr);
+  const attrs = { groups: partition.splits.length, losses: lossesOf(scoring) };
   return Matrix.of(session, session.intern(ops.groupLoss, inputs, attrs));
 }
 
-/** Evaluates the losses. @param onNode told the node they are read from */
+/**
+ * Evaluates the losses of all partitions together.
+ * @param onNode told the node that a partition's are read from
+ * @returns losses by candidate and number of the split among all
+ */
 export async function heldOutLosses(
-  search: LossInputs,
-  weights: Matrix,
-  onNode: (node: Expr) => void,
+  run: Run,
+  parts: readonly LossInputs[],
+  onNode: (part: number, node: Expr) => void,
 ): Promise<(trial: number, fold: number) => Pick<FoldLosses, 'squared' | 'absolute'>> {
-  let node = lossNode(search, weights);
-  let value = await node.value();
-  if (!needsRows(search) && !isCertain(value)) {
-    node = rowLosses(search, weights);
-    value = await node.value();
+  const nodes = parts.map(lossNode);
+  const evaluate = async (some: readonly Matrix[]): Promise<DenseMatrix[]> =>
+    (await run.evaluate(some.map(({ expr }) => expr))) as DenseMatrix[];
+  const values = await evaluate(nodes);
+  const uncertain = parts.flatMap((part, p) =>
+    needsRows(part) || isCertain(values[p]!) ? [] : [p],
+  );
+  if (uncertain.length > 0) {
+    for (const p of uncertain) nodes[p] = rowLosses(parts[p]!);
+    const summed = await evaluate(uncertain.map((p) => nodes[p]!));
+    for (const [i, p] of uncertain.entries()) values[p] = summed[i]!;
   }
-  onNode(node.expr);
-  const rows = lossRows(node.expr);
-  const read = (name: Loss, at: number): number => {
-    const row = rows.indexOf(name);
-    return row < 0 ? Number.NaN : value.data[row * value.cols + at]!;
-  };
-  return (trial, fold) => {
-    const at = fold * search.candidates.length + trial;
-    return { squared: read('squared', at), absolute: read('absolute', at) };
-  };
+  const readers = parts.flatMap(({ partition, candidates }, p) => {
+    const { expr } = nodes[p]!;
+    onNode(p, expr);
+    const { cols, data } = values[p]!;
+    const rows = lossRows(expr);
+    return partition.splits.map((_, split) => (loss: Loss, trial: number) => {
+      const row = rows.indexOf(loss);
+      return row < 0 ? Number.NaN : data[row * cols + split * candidates + trial]!;
+    });
+  });
+  return (trial, fold) => ({
+    squared: readers[fold]!('squared', trial),
+    absolute: readers[fold]!('absolute', trial),
+  });
 }
 
 /** Which loss each row of a node of losses holds. */

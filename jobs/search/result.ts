@@ -2,7 +2,7 @@
 import type { Params } from '../estimators/estimator.js';
 import type { LinearModel } from '../estimators/model.js';
 
-/** One candidate of the search space, scored on every fold. */
+/** One candidate of the search space, scored on every split. */
 export interface TrialResult {
   /** Of the grid; empty when nothing is searched. */
   readonly params: Params;
@@ -22,7 +22,10 @@ export interface SearchResult {
   readonly metrics: readonly string[];
   /** The metric the best trial is chosen by. */
   readonly refit: string;
+  /** Splits, over all partitions. */
   readonly folds: number;
+  /** Groups that each split tests, by partition; absent for one partition tested fold by fold. */
+  readonly tests?: readonly (readonly (readonly number[])[])[];
   readonly rows: number;
   readonly columns: number;
   readonly trials: readonly TrialResult[];

@@ -5,14 +5,12 @@
 import type { Loss } from '../../driver/index.js';
 import type { Task } from '../estimators/estimator.js';
 import type { TrialResult } from './result.js';
+import type { TestScatter } from './splits/partition.js';
 
-/** What a metric is computed from, for one model on one fold. */
-export interface FoldLosses {
-  readonly count: number;
+/** What a metric is computed from, for one model on one test set. */
+export interface FoldLosses extends TestScatter {
   readonly squared: number;
   readonly absolute: number;
-  /** Sum of squared deviations of the target from its mean over the fold. */
-  readonly targetScatter: number;
 }
 
 export interface MetricDef {

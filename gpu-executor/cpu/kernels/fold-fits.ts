@@ -1,4 +1,4 @@
-/** Fits outside a group, each made and solved in one buffer; as many at once as its kind allows. */
+/** Fits on groups, each made and solved in one buffer; as many at once as its kind allows. */
 import type { OpDef } from '../../../driver/ir/op-def.js';
 import { type DescentResult, descentEnd } from '../../../driver/operators/coordinate-descent.js';
 import { foldElasticNet, penalisedFold } from '../../../driver/operators/fold-elastic-net.js';

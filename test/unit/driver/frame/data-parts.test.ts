@@ -27,6 +27,7 @@ import {
 import { openSession } from '../../../../jobs/engines.js';
 import { readJob } from '../../../../jobs/job-file/read-job.js';
 import { type JobData, openData } from '../../../../jobs/open-data.js';
+import type { Partition } from '../../../../jobs/search/splits/partition.js';
 import { assertClose } from '../../../support/close.js';
 import { dailyJob, writeDay } from '../../../support/daily-files.js';
 import { copyTo, temporaryHome } from '../../../support/frame-data.js';
@@ -247,13 +248,7 @@ describe('moments of parts', () => {
     const open = await openSession('local');
     try {
       const data = await openData(open, open.session, job, { enter: () => undefined });
-      const { folds } = data.cv;
-      const rule = { rows: data.X.rows, folds, shuffle: false, seed: 0 };
-      const groupOf =
-        'assignment' in data.cv
-          ? data.cv.assignment.expr
-          : open.session.intern(ops.kfold, [], rule);
-      await use(data, groupOf, open.session);
+      await use(data, data.cv[0]!.groupOf.expr, open.session);
     } finally {
       await open.session.close();
     }
@@ -302,8 +297,8 @@ describe('moments of parts', () => {
           data.parts.some((part) => part.columns !== null),
           'a part has columns of its own',
         );
-        const { folds } = data.cv;
-        const groups = 'assignment' in data.cv ? (data.cv.groups ?? folds + 1) : folds;
+        const [{ groups, splits }] = data.cv as [Partition];
+        const folds = splits.length;
         for (const center of [true, false]) {
           const attrs = { groups, center };
           const gram = session.intern(ops.groupGram, [groupOf, ...inputsOf(data)], attrs);

@@ -195,7 +195,7 @@ describe('estimators', () => {
             carry: null,
             wide: { pairs, kept, design: COLUMNS },
           };
-          const rows = { gram, groups: 3, fold: 1, centered: true, standardize };
+          const rows = { gram, groups: 3, train: [0, 2], centered: true, standardize };
           const flag = 'intercept' in estimator.parameters.shape ? 'intercept' : 'fit_intercept';
           const params = estimator.parameters.parse({
             [flag]: hasIntercept,

@@ -13,8 +13,9 @@ import { estimators } from '../../../../jobs/estimators/index.js';
 import type { LinearModel } from '../../../../jobs/estimators/model.js';
 import { parseJob } from '../../../../jobs/job-file/read-job.js';
 import { runJob } from '../../../../jobs/run-job.js';
-import { type CrossValidation, gridSearch } from '../../../../jobs/search/grid-search.js';
+import { gridSearch } from '../../../../jobs/search/grid-search.js';
 import type { SearchResult } from '../../../../jobs/search/result.js';
+import { type CrossValidation, foldPartition } from '../../../../jobs/search/splits/partition.js';
 import {
   numericColumns,
   type SklearnScenario,
@@ -113,7 +114,7 @@ function foldsOf(
   const numbers = [...new Set(given)].filter((fold) => fold >= 0).sort((a, b) => a - b);
   // Rows that are never held out are in the group past the last fold.
   const assignment = given.map((fold) => (fold < 0 ? folds : numbers.indexOf(fold)));
-  return { folds, assignment: matrix(session, given.length, 1, assignment) };
+  return [foldPartition(matrix(session, given.length, 1, assignment), folds, folds + 1)];
 }
 
 function assertAgrees(result: SearchResult, scenario: SklearnScenario): void {
