@@ -3,25 +3,15 @@
  * the function gives for that model alone, up to rounding, and is known by that model's arguments
  * only, so that models that are there are not trained again.
  */
-import { PlanError, ShapeError } from '../errors.js';
+
+import { register } from '../functions/function-cache.js';
 import type { AttrValue } from '../ir/attrs.js';
 import type { Evaluator, ReusableFunction } from '../ir/evaluator.js';
-import { shapeText } from '../ir/expr.js';
-import type { Matrix } from '../matrix/matrix.js';
+import { argumentValues, type BatchArgument, checkArguments } from './arguments.js';
+import { Gathering } from './gathering.js';
+import { type Matrices, StackRun } from './stack-run.js';
 
-/**
- * An argument of the models of a stack: the same for all; beside one another, `cols` columns each;
- * one under the other, `rows` rows each; or one matrix each.
- */
-export type BatchArgument =
-  | { readonly shared: Matrix }
-  | { readonly columns: Matrix; readonly cols: number }
-  | { readonly stack: Matrix; readonly rows: number }
-  | readonly Matrix[];
-
-export type BatchFunction<R extends Readonly<Record<string, Matrix>>> = (
-  args: Readonly<Record<string, Matrix>>,
-) => Promise<R>;
+export type BatchFunction<R extends Matrices> = (args: Matrices) => Promise<R>;
 
 export interface BatchOptions {
   /** Unique in the program; part of what a model is known by. */
@@ -40,7 +30,7 @@ export interface BatchOptions {
  * @returns what `fn` gives, model by model
  * @throws PlanError or ShapeError for arguments that are not of so many models, and what `fn` throws
  */
-export async function batch<R extends Readonly<Record<string, Matrix>>>(
+export async function batch<R extends Matrices>(
   session: Evaluator,
   models: number,
   args: Readonly<Record<string, BatchArgument>>,
@@ -48,64 +38,28 @@ export async function batch<R extends Readonly<Record<string, Matrix>>>(
   { name, version, params = null }: BatchOptions,
 ): Promise<R[]> {
   checkArguments(models, args);
-  const run = (own: Readonly<Record<string, Matrix>>): Promise<R> => fn(own);
-  const definition: ReusableFunction = { name, version, run: run as ReusableFunction['run'] };
-  const one = async (at: number): Promise<R> => {
-    const own = argumentsOf(at, args);
-    if (session.call === undefined) return fn(own);
-    return (await session.call(definition, [own, params])) as R;
-  };
-  return Promise.all(Array.from({ length: models }, (_, at) => one(at)));
-}
-
-/** The arguments of one model. */
-function argumentsOf(
-  at: number,
-  args: Readonly<Record<string, BatchArgument>>,
-): Readonly<Record<string, Matrix>> {
-  const own = Object.entries(args).map(([name, argument]) => {
-    if ('shared' in argument) return [name, argument.shared] as const;
-    if ('columns' in argument) {
-      const { columns, cols } = argument;
-      return [name, columns.slice(null, [at * cols, (at + 1) * cols])] as const;
-    }
-    if ('stack' in argument) {
-      const { stack, rows } = argument;
-      return [name, stack.slice([at * rows, (at + 1) * rows])] as const;
-    }
-    return [name, argument[at]!] as const;
-  });
-  return Object.fromEntries(own);
-}
-
-function checkArguments(models: number, args: Readonly<Record<string, BatchArgument>>): void {
-  if (!(Number.isSafeInteger(models) && models >= 1)) {
-    throw new PlanError(`batch: expected models as a whole number of at least 1, got ${models}`, {
-      op: 'batch',
-      models,
+  register({ name, version, run: ((own: Matrices) => fn(own)) as ReusableFunction['run'] });
+  const values = await argumentValues(session, args);
+  const all = Array.from({ length: models }, (_, k) => k);
+  const train = (some: readonly number[]): Promise<R[]> => {
+    const own = Object.entries(values).map(([key, { like, values: of }]) => {
+      const chosen = { of: (places: readonly number[]) => of.of(places.map((k) => some[k]!)) };
+      return [key, { like, values: chosen }] as const;
     });
-  }
-  for (const [name, argument] of Object.entries(args)) {
-    if ('shared' in argument) continue;
-    if ('columns' in argument) {
-      const { columns, cols } = argument;
-      if (columns.cols === models * cols) continue;
-      throw wrongSize(name, `${models} x ${cols} columns`, shapeText(columns));
-    }
-    if ('stack' in argument) {
-      const { stack, rows } = argument;
-      if (stack.rows === models * rows) continue;
-      throw wrongSize(name, `${models} x ${rows} rows`, shapeText(stack));
-    }
-    const [first] = argument;
-    const isSame = (one: Matrix): boolean =>
-      one.rows === first!.rows && one.cols === first!.cols && one.dtype === first!.dtype;
-    if (argument.length === models && argument.every(isSame)) continue;
-    const got = argument.length === models ? 'several shapes or dtypes' : `${argument.length}`;
-    throw wrongSize(name, `${models} matrices of one shape`, got);
-  }
-}
-
-function wrongSize(name: string, expected: string, got: string): ShapeError {
-  return new ShapeError(`batch: expected ${name} of ${expected}, got ${got}`, { op: 'batch' });
+    return new StackRun(session, some.length).run(Object.fromEntries(own), fn);
+  };
+  const { call } = session;
+  if (call === undefined) return train(all);
+  const stacks = new Gathering(models, train);
+  return Promise.all(
+    all.map(async (k) => {
+      const own = Object.entries(values).map(([key, { alone }]) => [key, alone(k)] as const);
+      const definition: ReusableFunction = { name, version, run: () => stacks.join(k) };
+      try {
+        return (await call.call(session, definition, [Object.fromEntries(own), params])) as R;
+      } finally {
+        stacks.settled(k);
+      }
+    }),
+  );
 }

@@ -10,6 +10,7 @@ import { denseBytes, type Expr, shapeText } from '../ir/expr.js';
 import type { DenseMatrix } from '../ir/value.js';
 import { fill, matrix } from '../matrix/create.js';
 import { Matrix } from '../matrix/matrix.js';
+import { Trace } from './trace.js';
 
 /** What an algorithm carries from one iteration to the next. */
 export type LoopState = Readonly<Record<string, Matrix>>;
@@ -56,6 +57,7 @@ export async function iterate<S extends LoopState>(
   { maxIterations }: IterateOptions,
 ): Promise<LoopResult<S>> {
   const session = checkedState(state, maxIterations);
+  if (session instanceof Trace) return session.loop(state, step, { maxIterations });
   let current = state;
   let iterations = 0;
   let isDone = false;
@@ -121,7 +123,8 @@ function checkedState(state: LoopState, maxIterations: number): Evaluator {
   return first.session;
 }
 
-function checkStep(before: LoopState, { state, done }: LoopStep<LoopState>): void {
+/** @throws PlanError or ShapeError for a step that gives another state */
+export function checkStep(before: LoopState, { state, done }: LoopStep<LoopState>): void {
   const names = Object.keys(before);
   const isSame = Object.keys(state).length === names.length && names.every((n) => n in state);
   if (!isSame) {

@@ -5,6 +5,7 @@
  * names.
  */
 import { type Attrs, noAttrs } from './attrs.js';
+import type { BatchRule } from './batch-rule.js';
 import { type DType, leafDType, sameDType, type Typed } from './dtype.js';
 import type { Expr, Meta, NodeMaker } from './expr.js';
 import type { Float64Matrix } from './value.js';
@@ -182,6 +183,11 @@ export interface OpDef {
   ) => RowsAlone | undefined;
   /** Reductions over parts with their own columns and values: the node from its parts, in order. */
   readonly overParts?: (whole: Expr, parts: readonly PartOperands[], maker: NodeMaker) => Expr;
+  /**
+   * One node for all models of a stack; absent where each model is computed by itself. Never asked
+   * when all operands are shared.
+   */
+  readonly batch?: BatchRule;
   readonly cases: readonly ConformanceCase[];
 }
 

@@ -1,29 +1,45 @@
-/** A + diag(d), or A + d * I for a scalar d, without n x n zeros: the ridge penalty. */
+/**
+ * A + diag(d), or A + d * I for a scalar d, without n x n zeros: the ridge penalty. attrs
+ * (optional): parts, of so many square matrices one under the other, d having a cell a row.
+ */
 
-import { defineOp } from '../ir/op-def.js';
+import { defineOp, type OpDef } from '../ir/op-def.js';
 import { dense } from '../ir/value.js';
 import { sample } from './product.js';
-import { shapeError } from './shape-check.js';
+import { shapeError, sizeAttr } from './shape-check.js';
 
-export const addDiag = defineOp({
+export const addDiag: OpDef = defineOp({
   name: 'addDiag',
   arity: 2,
-  infer: (inputs) => {
+  infer: (inputs, attrs) => {
     const [a, d] = inputs;
-    if (a!.rows !== a!.cols || d!.cols !== 1 || (d!.rows !== 1 && d!.rows !== a!.rows)) {
-      throw shapeError('addDiag', 'a square matrix and a scalar or a column of its size', inputs);
+    const parts = attrs.parts === undefined ? 1 : sizeAttr('addDiag', attrs, 'parts');
+    if (a!.rows !== parts * a!.cols || d!.cols !== 1 || (d!.rows !== 1 && d!.rows !== a!.rows)) {
+      throw shapeError(
+        'addDiag',
+        `${parts === 1 ? 'a square matrix' : `${parts} square matrices`} and a scalar or a column of its rows`,
+        inputs,
+      );
     }
     return { rows: a!.rows, cols: a!.cols };
   },
+  batch: ({ models, one, operands, maker, stack, repeatRows }) => {
+    const parts = models * ((one.attrs.parts as number | undefined) ?? 1);
+    const [a, d] = operands;
+    const diagonal = d!.rows === 1 ? repeatRows(stack(d!), 1, a!.rows) : stack(d!);
+    const added = d!.layout === 'shared' && d!.rows === 1 ? d!.expr : diagonal;
+    return { layout: 'stack', expr: maker.intern(addDiag, [stack(a!), added], { parts }) };
+  },
   reference: ([a, d]) => {
-    const n = a!.rows;
+    const { rows, cols } = a!;
     const out = a!.data.slice();
-    for (let i = 0; i < n; i++) out[i * n + i]! += d!.data[d!.rows === 1 ? 0 : i]!;
-    return dense(n, n, out);
+    for (let i = 0; i < rows; i++) out[i * cols + (i % cols)]! += d!.data[d!.rows === 1 ? 0 : i]!;
+    return dense(rows, cols, out);
   },
   cases: [
     { name: 'scalar', inputs: [sample(5, 5), sample(1, 1)] },
     { name: 'column', inputs: [sample(4, 4), sample(4, 1, 2)] },
+    { name: 'two matrices', inputs: [sample(6, 3), sample(6, 1, 2)], attrs: { parts: 2 } },
     { name: '1x1', inputs: [sample(1, 1), sample(1, 1, 2)] },
   ],
 });

@@ -4,27 +4,31 @@
  * map. Invariant: a definition is a start value, a step and a merge; the merge is associative, so
  * any partitioning gives the same result up to rounding.
  */
+import { type BatchRule, type BatchSite, isTall } from '../ir/batch-rule.js';
 import type { Meta } from '../ir/expr.js';
 import {
   type ConformanceCase,
   defineOp,
   type Lookup,
   type OpDef,
+  type OpSpec,
   type RowRule,
 } from '../ir/op-def.js';
 import { dense } from '../ir/value.js';
-import { add, maximum, minimum } from './cells.js';
+import { add, maximum, minimum, square } from './cells.js';
 
 export interface Fold {
   readonly start: number;
   readonly step: (total: number, cell: number) => number;
   /** Joins two results. */
   readonly merge: OpDef;
+  /** Of one cell, where that is not the cell. */
+  readonly ofOne?: OpDef;
 }
 
 /** NaN anywhere gives NaN; infinities of both signs sum to NaN, as IEEE 754 says. */
 export const sumFold: Fold = { start: 0, step: (t, x) => t + x, merge: add };
-export const sumSqFold: Fold = { start: 0, step: (t, x) => t + x * x, merge: add };
+export const sumSqFold: Fold = { start: 0, step: (t, x) => t + x * x, merge: add, ofOne: square };
 /** Least cell; NaN if any cell is NaN. */
 export const minFold: Fold = {
   start: Infinity,
@@ -52,8 +56,26 @@ const mapRule: RowRule = Object.freeze({ kind: 'map', blocked: [true] });
 
 const inputFlops = (inputs: readonly Meta[]): number => inputs[0]!.rows * inputs[0]!.cols;
 
+/** The aggregate of all cells in two steps: of each column or row, then of what that gave. */
+export interface AggregateSteps {
+  readonly cols: OpDef;
+  readonly rows: OpDef;
+  readonly ofResults: OpDef;
+}
+
+/** Each model's columns (or rows), then each model's results. */
+function batchAll(site: BatchSite, { cols, rows, ofResults }: AggregateSteps) {
+  const [x] = site.operands;
+  const isColumns = x!.layout === 'columns';
+  const first = site.maker.intern(isColumns ? cols : rows, [x!.expr]);
+  const results = { layout: x!.layout, expr: first, rows: 1, cols: x!.cols };
+  const side = isColumns ? results : site.transposed({ ...results, rows: x!.rows, cols: 1 });
+  if (side.cols === 1) return { layout: side.layout, expr: side.expr };
+  return { layout: 'stack', expr: site.maker.intern(ofResults, [site.stack(side)]) } as const;
+}
+
 /** Over all cells, to 1x1. */
-export function fullAggregate(name: string, fold: Fold): OpDef {
+export function fullAggregate(name: string, fold: Fold, bySteps: () => AggregateSteps): OpDef {
   return defineOp({
     name,
     arity: 1,
@@ -63,6 +85,7 @@ export function fullAggregate(name: string, fold: Fold): OpDef {
     reference: ([x]) => dense(1, 1, Float64Array.of(x!.data.reduce(fold.step, fold.start))),
     merge: fold.merge,
     colSplits: () => [{ axis: 'cols', cut: [true], merge: fold.merge }],
+    batch: (site) => batchAll(site, bySteps()),
     findBy: byParts,
     cases: aggregateCases,
   });
@@ -71,7 +94,19 @@ export function fullAggregate(name: string, fold: Fold): OpDef {
 /** Over the cells of each row, to rows x 1. */
 export function rowAggregate(name: string, fold: Fold): OpDef {
   const ofRow = (row: Float64Array): number => row.reduce(fold.step, fold.start);
-  return rowByRow(name, ofRow, aggregateCases, fold.merge);
+  const batch: BatchRule = (site) => {
+    const [x] = site.operands;
+    if (x!.cols > 1) return batchRows(site);
+    const { ofOne } = fold;
+    return ofOne === undefined ? x! : { ...x!, expr: site.maker.intern(ofOne, [x!.expr]) };
+  };
+  return rowByRow(name, ofRow, aggregateCases, { merge: fold.merge, batch });
+}
+
+/** Each row of each model's own matrix. */
+function batchRows({ one, operands: [x], maker, stack }: BatchSite) {
+  if (isTall(x!)) return undefined;
+  return { layout: 'stack', expr: maker.intern(one.op, [stack(x!)]) } as const;
 }
 
 /** One number from each row, to rows x 1. */
@@ -79,14 +114,13 @@ function rowByRow(
   name: string,
   ofRow: (row: Float64Array) => number,
   cases: readonly ConformanceCase[],
-  merge?: OpDef,
-  dtype?: OpDef['dtype'],
+  { merge, ...facts }: { merge?: OpDef } & Pick<OpSpec, 'batch' | 'dtype'>,
 ): OpDef {
   return defineOp({
     name,
     arity: 1,
     infer: ([x]) => ({ rows: x!.rows, cols: 1 }),
-    ...(dtype ? { dtype } : {}),
+    ...facts,
     rowRule: () => mapRule,
     flops: inputFlops,
     reference: ([x]) => {
@@ -119,6 +153,10 @@ export function colAggregate(name: string, fold: Fold): OpDef {
     },
     merge: fold.merge,
     colSplits: () => [{ axis: 'cols', cut: [true], into: 'cols' }],
+    batch: ({ one, operands: [x], maker, columns }) => ({
+      layout: 'columns',
+      expr: maker.intern(one.op, [columns(x!)]),
+    }),
     findBy: byParts,
     cases: aggregateCases,
   });
@@ -144,7 +182,7 @@ export function rowIndexAggregate(
       inputs: [dense(2, 4, Float64Array.of(1, 3, 3, 1, 2, 2, 2, 2))],
     },
   ];
-  return rowByRow(name, ofRow, cases, undefined, () => 'float64');
+  return rowByRow(name, ofRow, cases, { dtype: () => 'float64', batch: batchRows });
 }
 
 const aggregateCases: readonly ConformanceCase[] = [

@@ -11,7 +11,11 @@ import {
 } from './aggregate.js';
 
 /** Sum of all cells, 1x1. */
-export const sum = fullAggregate('sum', sumFold);
+export const sum = fullAggregate('sum', sumFold, () => ({
+  cols: colSums,
+  rows: rowSums,
+  ofResults: rowSums,
+}));
 
 /** Sum of the cells of each row, rows x 1. */
 export const rowSums = rowAggregate('rowSums', sumFold);
@@ -20,7 +24,11 @@ export const rowSums = rowAggregate('rowSums', sumFold);
 export const colSums = colAggregate('colSums', sumFold);
 
 /** Sum of squares of all cells, 1x1. */
-export const sumSq = fullAggregate('sumSq', sumSqFold);
+export const sumSq = fullAggregate('sumSq', sumSqFold, () => ({
+  cols: colSumSqs,
+  rows: rowSumSqs,
+  ofResults: rowSums,
+}));
 
 /** Sum of squares of the cells of each row, rows x 1. */
 export const rowSumSqs = rowAggregate('rowSumSqs', sumSqFold);
@@ -29,7 +37,11 @@ export const rowSumSqs = rowAggregate('rowSumSqs', sumSqFold);
 export const colSumSqs = colAggregate('colSumSqs', sumSqFold);
 
 /** Least of all cells, 1x1; NaN if any of them is NaN. */
-export const min = fullAggregate('min', minFold);
+export const min = fullAggregate('min', minFold, () => ({
+  cols: colMins,
+  rows: rowMins,
+  ofResults: rowMins,
+}));
 
 /** Least of the cells of each row, rows x 1; NaN if any of them is NaN. */
 export const rowMins = rowAggregate('rowMins', minFold);
@@ -38,7 +50,11 @@ export const rowMins = rowAggregate('rowMins', minFold);
 export const colMins = colAggregate('colMins', minFold);
 
 /** Greatest of all cells, 1x1; NaN if any of them is NaN. */
-export const max = fullAggregate('max', maxFold);
+export const max = fullAggregate('max', maxFold, () => ({
+  cols: colMaxs,
+  rows: rowMaxs,
+  ofResults: rowMaxs,
+}));
 
 /** Greatest of the cells of each row, rows x 1; NaN if any of them is NaN. */
 export const rowMaxs = rowAggregate('rowMaxs', maxFold);

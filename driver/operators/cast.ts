@@ -14,6 +14,10 @@ export const cast = defineOp({
   infer: ([x]) => ({ rows: x!.rows, cols: x!.cols, nnz: x!.nnz }),
   dtype: (_inputs, attrs) => checkedDType('cast', attrs.dtype),
   rowRule: () => ({ kind: 'map', blocked: [true] }),
+  batch: ({ one, operands: [x], maker }) => ({
+    layout: x!.layout,
+    expr: maker.intern(one.op, [x!.expr], one.attrs),
+  }),
   // The caller rounds it to the dtype.
   reference: ([x]) => dense(x!.rows, x!.cols, x!.data.slice()),
   cases: [

@@ -1,5 +1,6 @@
 /** Operands beside one another; all have the same number of rows. */
 
+import { isTall } from '../ir/batch-rule.js';
 import { defineOp } from '../ir/op-def.js';
 import { dense } from '../ir/value.js';
 import { sample } from './product.js';
@@ -22,6 +23,10 @@ export const cbind = defineOp({
     return nnz < rows * cols ? { rows, cols, nnz } : { rows, cols };
   },
   rowRule: (inputs) => ({ kind: 'map', blocked: inputs.map(() => true) }),
+  batch: ({ one, operands, maker, stack }) => {
+    if (operands.some(isTall)) return undefined;
+    return { layout: 'stack', expr: maker.intern(one.op, operands.map(stack)) };
+  },
   reference: (inputs) => {
     const { rows } = inputs[0]!;
     const cols = inputs.reduce((sum, input) => sum + input.cols, 0);

@@ -4,7 +4,8 @@
  * vectors meet matrices either side. Invariant: a definition is its `cell` function; NaN and
  * infinities follow IEEE 754 through it.
  */
-import type { Meta } from '../ir/expr.js';
+import type { BatchOperand, BatchSite, BatchValue } from '../ir/batch-rule.js';
+import type { Expr, Meta } from '../ir/expr.js';
 import {
   type ConformanceCase,
   defineOp,
@@ -71,6 +72,36 @@ export function broadcastColSplits(inputs: readonly Meta[]): readonly Split[] {
   return [{ axis: 'cols', cut: inputs.map((input) => input.cols === cols), into: 'cols' }];
 }
 
+/**
+ * The operator over all models' cells: operands that are stretched for one model are repeated for
+ * each, those that all models share for all. In the layout that most cells have already.
+ */
+export function batchCells(site: BatchSite): BatchValue {
+  const { one, operands, models, maker } = site;
+  const largest = operands
+    .filter(({ layout }) => layout !== 'shared')
+    .reduce((a, b) => (b.rows * b.cols > a.rows * a.cols ? b : a));
+  const isStack = largest.layout === 'stack';
+  const inColumns = (operand: BatchOperand): Expr => {
+    if (operand.cols === one.cols) return site.columns(operand);
+    if (operand.layout === 'shared') return operand.expr;
+    return site.repeatCols(site.columns(operand), 1, one.cols);
+  };
+  const inStack = (operand: BatchOperand): Expr => {
+    if (operand.rows === one.rows) return site.stack(operand);
+    if (operand.layout === 'shared') return operand.expr;
+    return site.repeatRows(site.stack(operand), 1, one.rows);
+  };
+  // One column or row for all meets every model's as it is.
+  const isSpread = (size: number, { layout }: BatchOperand): boolean =>
+    layout === 'shared' && size === 1 && models > 1;
+  const inputs = operands.map((operand) => {
+    if (isSpread(isStack ? operand.rows : operand.cols, operand)) return operand.expr;
+    return isStack ? inStack(operand) : inColumns(operand);
+  });
+  return { layout: isStack ? 'stack' : 'columns', expr: maker.intern(one.op, inputs, one.attrs) };
+}
+
 /** Applies `cell` with broadcasting; the reference of the whole family. */
 export function applyCells(
   op: string,
@@ -101,6 +132,7 @@ export function unaryOp(name: string, cell: Cell, options: ElementwiseOptions = 
     infer: ([x]) => ({ rows: x!.rows, cols: x!.cols, nnz: keepsZero ? x!.nnz : undefined }),
     rowRule: () => ({ kind: 'map', blocked: [true] }),
     colSplits: broadcastColSplits,
+    batch: batchCells,
     flops: (_inputs, _attrs, out) => out.rows * out.cols * (options.cellFlops ?? 1),
     reference: (inputs) => applyCells(name, cell, inputs),
     cases: [...unaryCases, ...(options.cases ?? [])],
@@ -119,6 +151,7 @@ export function binaryOp(name: string, cell: Cell, options: ElementwiseOptions =
     infer: (inputs) => withNnz(broadcast(name, inputs), inputs, zero),
     rowRule: broadcastRowRule,
     colSplits: broadcastColSplits,
+    batch: batchCells,
     flops: (_inputs, _attrs, out) => out.rows * out.cols * (options.cellFlops ?? 1),
     reference: (inputs) => applyCells(name, cell, inputs),
     cases: [...binaryCases, ...(options.cases ?? [])],

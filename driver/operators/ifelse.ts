@@ -4,6 +4,7 @@ import { defineOp } from '../ir/op-def.js';
 import { dense } from '../ir/value.js';
 import {
   applyCells,
+  batchCells,
   broadcast,
   broadcastColSplits,
   broadcastRowRule,
@@ -20,6 +21,7 @@ export const ifelse = defineOp({
   infer: (inputs) => broadcast('ifelse', inputs),
   rowRule: broadcastRowRule,
   colSplits: broadcastColSplits,
+  batch: batchCells,
   reference: (inputs) => applyCells('ifelse', cell, inputs),
   cases: [
     {

@@ -31,7 +31,9 @@ import { mergeGroupGram } from './merge-group-gram.js';
 import { mmchain } from './mmchain.js';
 import { rand } from './rand.js';
 import { rbind } from './rbind.js';
+import { repeatCols } from './repeat-cols.js';
 import { reshape } from './reshape.js';
+import { restack } from './restack.js';
 import { scalar } from './scalar.js';
 import { selectRows } from './select-rows.js';
 import { seq } from './seq.js';
@@ -79,6 +81,8 @@ const table = {
   selectRows,
   takeRows,
   reshape,
+  restack,
+  repeatCols,
   diag,
   addDiag,
   // batched over folds

@@ -6,6 +6,7 @@ import type { Attrs } from '../ir/attrs.js';
 import type { Meta } from '../ir/expr.js';
 import { defineOp, type Lookup, type RowRule, type Split, wholeRule } from '../ir/op-def.js';
 import { dense } from '../ir/value.js';
+import { batchProduct } from './batch-products.js';
 import { add } from './cells.js';
 import { multiply, sample } from './product.js';
 import { flagAttr, shapeError } from './shape-check.js';
@@ -54,6 +55,7 @@ export const matmul = defineOp({
   reference: ([a, b], attrs) =>
     multiply(a!, b!, attrs.transposeA === true, attrs.transposeB === true),
   merge: add,
+  batch: batchProduct,
   colSplits: (_inputs, { transposeA, transposeB }) => [
     ...(transposeB ? [] : [columnsOfB]),
     ...(transposeA ? [columnsOfA] : []),

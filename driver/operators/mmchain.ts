@@ -33,6 +33,13 @@ export const mmchain = defineOp({
     return multiply(x!, weighted, true);
   },
   merge: add,
+  batch: ({ one, operands: [x, v, w], maker, columns, repeatCols }) => {
+    if (x!.layout !== 'shared') return undefined;
+    const inputs = [x!.expr, columns(v!)];
+    if (w?.layout === 'shared' && w.cols === 1) inputs.push(w.expr);
+    else if (w !== undefined) inputs.push(repeatCols(columns(w), 1, v!.cols / w.cols));
+    return { layout: 'columns', expr: maker.intern(one.op, inputs) };
+  },
   findBy: () => [{ operand: 0, by: 'rows' }],
   cases: [
     { name: 'vector', inputs: [sample(17, 4), sample(4, 1, 2)] },

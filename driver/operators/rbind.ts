@@ -22,6 +22,10 @@ export const rbind = defineOp({
     return nnz < rows * cols ? { rows, cols, nnz } : { rows, cols };
   },
   moveRule: (inputs) => inputs.map(() => true),
+  batch: ({ one, operands, maker, columns }) => ({
+    layout: 'columns',
+    expr: maker.intern(one.op, operands.map(columns)),
+  }),
   reference: (inputs) => {
     const { cols } = inputs[0]!;
     const rows = inputs.reduce((sum, input) => sum + input.rows, 0);

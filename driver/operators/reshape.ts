@@ -1,11 +1,12 @@
 /** The same cells, read row by row, in another shape. attrs: rows, cols. */
 
-import { defineOp } from '../ir/op-def.js';
+import { isTall } from '../ir/batch-rule.js';
+import { defineOp, type OpDef } from '../ir/op-def.js';
 import { dense } from '../ir/value.js';
 import { sample } from './product.js';
 import { shapeError, sizeAttr } from './shape-check.js';
 
-export const reshape = defineOp({
+export const reshape: OpDef = defineOp({
   name: 'reshape',
   arity: 1,
   work: 'move',
@@ -18,6 +19,12 @@ export const reshape = defineOp({
     return { rows, cols, nnz: inputs[0]!.nnz };
   },
   flops: () => 0,
+  batch: ({ models, operands, maker, one, stack }) => {
+    if (isTall(operands[0]!)) return undefined;
+    const rows = models * one.rows;
+    const expr = maker.intern(reshape, [stack(operands[0]!)], { rows, cols: one.cols });
+    return { layout: 'stack', expr };
+  },
   reference: ([x], attrs) => dense(attrs.rows as number, attrs.cols as number, x!.data),
   cases: [
     { name: 'tall to wide', inputs: [sample(6, 2)], attrs: { rows: 3, cols: 4 } },

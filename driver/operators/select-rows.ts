@@ -29,6 +29,11 @@ export const selectRows = defineOp({
   },
   dtype: ([x]) => x!.dtype,
   moveRule: () => [true, true],
+  batch: ({ one, operands: [x, mask], maker, columns }) => {
+    if (mask!.layout !== 'shared') return undefined;
+    const expr = maker.intern(one.op, [columns(x!), mask!.expr], one.attrs);
+    return { layout: 'columns', expr };
+  },
   reference: ([x, chosen], attrs) => {
     const { cols, data } = x!;
     const at: number[] = [];

@@ -5,6 +5,7 @@
  * where row blocks are kept.
  */
 import type { Attrs } from '../ir/attrs.js';
+import { type BatchOperand, isTall } from '../ir/batch-rule.js';
 import type { Meta } from '../ir/expr.js';
 import { defineOp, wholeRule } from '../ir/op-def.js';
 import { dense } from '../ir/value.js';
@@ -41,6 +42,23 @@ export const slice = defineOp({
   rowRule: (_inputs, attrs) =>
     (attrs.rows ?? null) === null ? { kind: 'map', blocked: [true] } : wholeRule,
   moveRule: (_inputs, attrs) => ((attrs.rows ?? null) === null ? undefined : [true]),
+  // Rows are cut of columns, and columns of a stack.
+  batch: ({ one: { op, attrs, rows }, operands: [x], maker, columns, stack }) => {
+    if ((attrs.cols ?? null) === null) {
+      const expr = maker.intern(op, [columns(x!)], { rows: attrs.rows ?? null, cols: null });
+      return { layout: 'columns', expr };
+    }
+    if ((attrs.rows ?? null) === null) {
+      if (isTall(x!)) return undefined;
+      const expr = maker.intern(op, [stack(x!)], { rows: null, cols: attrs.cols! });
+      return { layout: 'stack', expr };
+    }
+    const rowsCut = maker.intern(op, [columns(x!)], { rows: attrs.rows!, cols: null });
+    const part: BatchOperand = { layout: 'columns', expr: rowsCut, rows, cols: x!.cols };
+    if (isTall(part)) return undefined;
+    const expr = maker.intern(op, [stack(part)], { rows: null, cols: attrs.cols! });
+    return { layout: 'stack', expr };
+  },
   reference: ([x], attrs) => {
     const [firstRow, endRow] = rangeOf(attrs, 'rows', x!.rows);
     const [firstCol, endCol] = rangeOf(attrs, 'cols', x!.cols);

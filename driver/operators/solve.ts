@@ -38,6 +38,11 @@ export const solve = defineOp({
     const n = inputs[0]!.rows;
     return (attrs.assume === 'spd' ? 1 / 3 : 2 / 3) * n ** 3 + 2 * n * n * inputs[1]!.cols;
   },
+  batch: ({ one, operands: [a, b, d], maker, columns }) => {
+    if (a!.layout !== 'shared' || (d !== undefined && d.layout !== 'shared')) return undefined;
+    const inputs = [a!.expr, columns(b!), ...(d === undefined ? [] : [d.expr])];
+    return { layout: 'columns', expr: maker.intern(one.op, inputs, one.attrs) };
+  },
   reference: ([a, b, d], attrs, out) => {
     const system = d === undefined ? a! : addDiag.reference([a!, d], noAttrs, out);
     const solveBy = attrs.assume === 'spd' ? solveSpd : solveGeneral;

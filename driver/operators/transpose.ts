@@ -9,6 +9,7 @@ export const transpose = defineOp({
   arity: 1,
   work: 'move',
   infer: ([x]) => ({ rows: x!.cols, cols: x!.rows, nnz: x!.nnz }),
+  batch: ({ operands: [x], transposed }) => transposed(x!),
   reference: ([x]) => {
     const { rows, cols, data } = x!;
     const out = new Float64Array(rows * cols);

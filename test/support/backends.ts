@@ -44,6 +44,7 @@ function sparkRow(name: string, conf: Readonly<Record<string, string>>): Backend
       literal: { kind: 'notSupported', why: 'its cells travel as an operand' },
       scalar: { kind: 'notSupported', why: 'its cell travels as an operand' },
       reshape: onHost,
+      restack: onHost,
       diag: onHost,
       addDiag: onHost,
       solve: onHost,

@@ -25,12 +25,12 @@ const FLOORS: readonly string[] = [
   'frame',
   'lineage',
   'matrix',
-  'batch',
   'backend',
   'cost',
   'reuse',
   'compiler',
   'functions',
+  'batch',
   'runtime',
   'index',
 ];

@@ -6,7 +6,9 @@ import { cast } from '../../../driver/operators/cast.js';
 import { cbind } from '../../../driver/operators/cbind.js';
 import { diag } from '../../../driver/operators/diag.js';
 import { rbind } from '../../../driver/operators/rbind.js';
+import { repeatCols } from '../../../driver/operators/repeat-cols.js';
 import { reshape } from '../../../driver/operators/reshape.js';
+import { restack } from '../../../driver/operators/restack.js';
 import { selectRows } from '../../../driver/operators/select-rows.js';
 import { rangeOf, slice } from '../../../driver/operators/slice.js';
 import { transpose } from '../../../driver/operators/transpose.js';
@@ -112,4 +114,6 @@ export const movingKernels: readonly Kernel<Cells>[] = [
   castKernel,
 ];
 
-export const reorganiseKernels = [selectRows, diag, addDiag].map(referenceKernel);
+export const reorganiseKernels = [selectRows, diag, addDiag, restack, repeatCols].map(
+  referenceKernel,
+);

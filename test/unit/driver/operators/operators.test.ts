@@ -167,7 +167,7 @@ describe('shape errors', () => {
       ops.addDiag,
       [meta(3, 3), meta(2, 1)],
       {},
-      'addDiag: expected a square matrix and a scalar or a column of its size, got 3x3 and 2x1',
+      'addDiag: expected a square matrix and a scalar or a column of its rows, got 3x3 and 2x1',
     ],
     [
       ops.mmchain,

@@ -183,3 +183,28 @@ final class TransposeKernel extends MapKernel {
     out
   }
 }
+
+/** `repeatCols`: each run of `width` columns, `times` times side by side. */
+object RepeatCols extends BlockOp {
+  val name = "repeatCols"
+  def compile(site: OpSite): Kernel = new RepeatColsKernel(site.attrs.get("width").asInt, site.attrs.get("times").asInt)
+}
+
+final class RepeatColsKernel(width: Int, times: Int) extends MapKernel {
+  def apply(operands: Array[Block], startRow: Long): Block = {
+    val in = operands(0).plain
+    val out = WholeBlock.zeros(in.rows, in.cols * times, in.isSingle)
+    var at = 0
+    var from = 0
+    while (from < in.rows * in.cols) {
+      var t = 0
+      while (t < times) {
+        System.arraycopy(in.cells, from, out.cells, at, width)
+        at += width
+        t += 1
+      }
+      from += width
+    }
+    out
+  }
+}

@@ -1,0 +1,57 @@
+/**
+ * Brings together models that have to be trained, as the calls of each find that it is not there.
+ * Invariant: nobody waits for a call that waits for another process: once no further call has asked
+ * for a while, those that have are trained, and later ones in another stack.
+ */
+
+/** Until models that asked are trained without those that did not yet. */
+const WAIT_MS = 50;
+
+interface Waiting<R> {
+  readonly model: number;
+  readonly resolve: (result: R) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+export class Gathering<R> {
+  readonly #train: (models: readonly number[]) => Promise<readonly R[]>;
+  /** Models whose calls have neither asked nor ended. */
+  readonly #open: Set<number>;
+  #waiting: Waiting<R>[] = [];
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(models: number, train: (models: readonly number[]) => Promise<readonly R[]>) {
+    this.#train = train;
+    this.#open = new Set(Array.from({ length: models }, (_, k) => k));
+  }
+
+  /** The result of a model that is not there, once its stack is trained. */
+  join(model: number): Promise<R> {
+    return new Promise((resolve, reject) => {
+      this.#waiting.push({ model, resolve, reject });
+      this.settled(model);
+    });
+  }
+
+  /** A model's call asked, or ended. */
+  settled(model: number): void {
+    if (!this.#open.delete(model)) return;
+    clearTimeout(this.#timer);
+    if (this.#waiting.length === 0) return;
+    if (this.#open.size === 0) this.#go();
+    else this.#timer = setTimeout(() => this.#go(), WAIT_MS);
+  }
+
+  #go(): void {
+    const waiting = this.#waiting.sort((a, b) => a.model - b.model);
+    this.#waiting = [];
+    this.#train(waiting.map(({ model }) => model)).then(
+      (results) => {
+        for (const [i, { resolve }] of waiting.entries()) resolve(results[i]!);
+      },
+      (error) => {
+        for (const { reject } of waiting) reject(error);
+      },
+    );
+  }
+}
