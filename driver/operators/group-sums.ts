@@ -25,6 +25,11 @@ export const groupSums = defineOp({
   dtype: ([, a]) => a!.dtype,
   rowRule: () => ({ kind: 'reduce', blocked: [true, true] }),
   flops: ([, a]) => a!.rows * a!.cols,
+  batch: ({ one, operands: [g, x], maker, columns }) => {
+    if (g!.layout !== 'shared') return undefined;
+    const expr = maker.intern(one.op, [g!.expr, columns(x!)], one.attrs);
+    return { layout: 'columns', expr };
+  },
   reference: (inputs, attrs, out) => {
     const [g, a] = inputs as [Float64Matrix, Float64Matrix];
     const groups = attrs.groups as number;

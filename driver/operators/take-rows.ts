@@ -19,6 +19,11 @@ export const takeRows = defineOp({
   // Numbers of rows are numbers of either dtype.
   dtype: ([, table]) => table!.dtype,
   rowRule: () => ({ kind: 'map', blocked: [true, false] }),
+  batch: ({ one, operands: [g, x], maker, columns }) => {
+    if (g!.layout !== 'shared') return undefined;
+    const expr = maker.intern(one.op, [g!.expr, columns(x!)]);
+    return { layout: 'columns', expr };
+  },
   reference: (inputs) => {
     const [g, table] = inputs as [Float64Matrix, Float64Matrix];
     const { rows, cols, data } = table;

@@ -27,7 +27,7 @@ const MAX_CHOSEN = 3;
  * whole numbers, which may be those of groups, other rows first.
  */
 function varied(value: Float64Matrix, k: number): Float64Matrix {
-  if (value.data.every(Number.isInteger)) {
+  if (value.data.every((cell) => Number.isInteger(cell) || Number.isNaN(cell))) {
     const { length } = value.data;
     const turned = value.data.map((_, at, all) => all[(at + k * value.cols) % length]!);
     return dense(value.rows, value.cols, turned);
