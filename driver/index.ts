@@ -116,7 +116,15 @@ export {
   weightedLoss,
   weightedProduct,
 } from './matrix/factorise.js';
-export { groupSums, heldOut, takeRows } from './matrix/grouped.js';
+export {
+  type ClassScores,
+  groupPrecision,
+  groupQuantile,
+  groupRanks,
+  groupSums,
+  heldOut,
+  takeRows,
+} from './matrix/grouped.js';
 export {
   type ExplainOptions,
   Matrix,

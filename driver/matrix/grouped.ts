@@ -37,6 +37,41 @@ export function heldOut(g: Matrix, X: Matrix, W: Matrix, groups: number): Matrix
   return made(ops.heldOut, [g, X, W], { groups });
 }
 
+/**
+ * A quantile of each column by group, as `numpy.quantile` has it. @param at 0..1: 0.5 the median
+ * @shape g: [n, 1], A: [n, c] -> [groups, c]; NaN for an empty group
+ * @throws ShapeError
+ */
+export function groupQuantile(g: Matrix, A: Matrix, groups: number, at: number): Matrix {
+  return made(ops.groupQuantile, [g, A], { groups, at });
+}
+
+/** Scores of classes: `width` columns a model, one a class; or 1, which is for class 1 of two. */
+export interface ClassScores {
+  readonly groups: number;
+  readonly classes: number;
+  readonly width: number;
+}
+
+/**
+ * Pairs in which a row of a column's class has a greater score than a row of another class, ties
+ * half: divided by the number of pairs, areas under ROC curves.
+ * @shape g, y: [n, 1], scores: [n, models * width] -> [groups * classes, models * width]
+ * @throws ShapeError
+ */
+export function groupRanks(g: Matrix, y: Matrix, scores: Matrix, of: ClassScores): Matrix {
+  return made(ops.groupRanks, [g, y, scores], { ...of });
+}
+
+/**
+ * Average precision of each column's class against all others.
+ * @shape g, y: [n, 1], scores: [n, models * width] -> [groups, models * width]
+ * @throws ShapeError
+ */
+export function groupPrecision(g: Matrix, y: Matrix, scores: Matrix, of: ClassScores): Matrix {
+  return made(ops.groupPrecision, [g, y, scores], { ...of });
+}
+
 function made(op: OpDef, operands: readonly [Matrix, ...Matrix[]], attrs?: Attrs): Matrix {
   const { session } = operands[0];
   for (const other of operands) requireOneSession(op.name, session, other.session);

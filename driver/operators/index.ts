@@ -20,6 +20,9 @@ import { gramLoss } from './gram-loss.js';
 import { groupCross } from './group-cross.js';
 import { groupGram } from './group-gram.js';
 import { groupLoss } from './group-loss.js';
+import { groupPrecision } from './group-precision.js';
+import { groupQuantile } from './group-quantile.js';
+import { groupRanks } from './group-ranks.js';
 import { groupSums } from './group-sums.js';
 import { heldOut } from './held-out.js';
 import { ifelse } from './ifelse.js';
@@ -90,6 +93,9 @@ const table = {
   groupCross,
   mergeGroupGram,
   groupSums,
+  groupQuantile,
+  groupRanks,
+  groupPrecision,
   groupLoss,
   heldOut,
   gramLoss,

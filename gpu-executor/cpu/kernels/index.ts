@@ -49,6 +49,10 @@ const wide: readonly Kernel[] = [
   groupCrossKernel,
   groupLossKernel,
   heldOutKernel,
+  // They sort one column after another, as the definition does.
+  referenceKernel(ops.groupQuantile),
+  referenceKernel(ops.groupRanks),
+  referenceKernel(ops.groupPrecision),
   // Small next to the data of its operands.
   referenceKernel(mergeGroupGram),
   gramLossKernel,
