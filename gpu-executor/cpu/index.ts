@@ -1,6 +1,11 @@
 /** The public face of the local CPU backend. */
 export { type CpuBackend, type CpuBackendOptions, createCpuBackend } from './backend.js';
 export { createDuckDbEngine, type DuckDbEngine } from './duckdb/index.js';
+export type {
+  NumberTable,
+  NumberTableOptions,
+  WrittenFormat,
+} from './duckdb/number-table.js';
 export type { FrameReader, FrameReadOptions } from './frame-reader.js';
 export { type InstallOptions, installOpenBlas } from './native/install.js';
 export { type BlasOptions, describeBlas } from './native/load-blas.js';

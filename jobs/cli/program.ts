@@ -1,6 +1,13 @@
 /** The command line's grammar: commands, arguments, options. Each command has a file of its own. */
-import { Command, CommanderError, Option, type OutputConfiguration } from 'commander';
+import {
+  Command,
+  CommanderError,
+  InvalidArgumentError,
+  Option,
+  type OutputConfiguration,
+} from 'commander';
 import { packageVersion } from '../../driver/support/package-root.js';
+import { OUTPUTS } from '../predict/outputs.js';
 import { addCache } from './cache-command.js';
 import { EXIT } from './exit-codes.js';
 import { addLineageCommands } from './lineage-commands.js';
@@ -46,6 +53,7 @@ function createProgram(report: Report): Command {
   addRun(program, report);
   addPlan(program, report);
   addReport(program, report);
+  addPredict(program, report);
   addLineageCommands(program, report);
   addCache(program, report);
   addSetup(program, report);
@@ -125,6 +133,44 @@ function addReport(program: Command, report: Report): void {
       const { reportCommand } = await import('./report-command.js');
       report(await reportCommand(run, options));
     });
+}
+
+function addPredict(program: Command, report: Report): void {
+  program
+    .command('predict')
+    .description('predict for new data by the model of a run')
+    .argument('<run>', 'run folder, run id, start of an id, `latest`, or a model file')
+    .argument('<data>', 'a file, folder or glob')
+    .addOption(engineOption())
+    .addOption(memoryOption())
+    .option('--out <path>', '.parquet or .csv file, or a folder for a file each (default: a table)')
+    .addOption(
+      new Option(
+        '--output <what>',
+        'prediction, probability, decision, components; several with commas',
+      ).argParser((text) => namesOf(text, OUTPUTS)),
+    )
+    .option('--keep <columns>', 'columns of the data to write too, with commas', (text) =>
+      namesOf(text),
+    )
+    .option('--runs <folder>', 'folder that holds the run folders (default: ./runs)')
+    .option('--json', 'print one JSON document')
+    .option('-q, --quiet', 'no notes')
+    .action(async (run: string, data: string, options) => {
+      await useMemory(options);
+      const { predictCommand } = await import('./predict-command.js');
+      report(await predictCommand(run, data, options));
+    });
+}
+
+/** Names between commas. */
+function namesOf<Name extends string>(text: string, choices?: readonly Name[]): Name[] {
+  const names = text.split(',').map((name) => name.trim()) as Name[];
+  const wrong = choices && names.find((name) => !choices.includes(name));
+  if (wrong === undefined && !names.includes('' as Name)) return names;
+  throw new InvalidArgumentError(
+    choices ? `Allowed choices are ${choices.join(', ')}.` : 'Expected names.',
+  );
 }
 
 function addSetup(program: Command, report: Report): void {

@@ -24,6 +24,7 @@ import type { FrameReader, FrameReadOptions } from '../frame-reader.js';
 import { ExpressionChecker } from './checker.js';
 import { Database, type DatabaseOptions } from './database.js';
 import { frameColumn, Layouts } from './layout.js';
+import { NumberTable, type NumberTableOptions } from './number-table.js';
 import { profileSource } from './profile.js';
 import { profileEachFile } from './profile-files.js';
 import { readChunks } from './read.js';
@@ -108,6 +109,11 @@ export class DuckDbEngine implements FrameEngine, FrameReader {
     options: FrameReadOptions,
   ): AsyncIterable<RawChunk> {
     return readChunks(this.#parts(), source, columns, options);
+  }
+
+  /** A table to be written to a file; the caller closes it. */
+  numberTable(options: NumberTableOptions): Promise<NumberTable> {
+    return NumberTable.open(this.#database, this.#layouts, options);
   }
 
   /** Ends the database and removes its temporary files. Idempotent. */

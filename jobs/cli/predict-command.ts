@@ -1,0 +1,71 @@
+/** `reprise predict`: scores new data by the model of a run, to a file, a folder or a table. */
+import { resolve } from 'node:path';
+import { formatCount, formatSeconds, formatTable, plural } from '../format.js';
+import type { OutputName } from '../predict/outputs.js';
+import type { PredictSummary } from '../predict/predict.js';
+import type { EngineName } from '../runs/run-events.js';
+import { EXIT } from './exit-codes.js';
+import { interruptible } from './interrupt.js';
+import { createTerminal, writeData } from './terminal.js';
+
+export interface PredictCommandOptions {
+  readonly engine: EngineName;
+  readonly out?: string;
+  readonly output?: readonly OutputName[];
+  readonly keep?: readonly string[];
+  readonly runs?: string;
+  readonly json?: boolean;
+  readonly quiet?: boolean;
+}
+
+export async function predictCommand(
+  run: string,
+  data: string,
+  options: PredictCommandOptions,
+): Promise<number> {
+  const terminal = createTerminal({ quiet: options.quiet === true });
+  const { readModel } = await import('../model/read-model.js');
+  const found = await readModel(run, resolve(options.runs ?? 'runs'));
+  const { engine, out, output, keep } = options;
+  const { summary, table } = await interruptible(
+    async (signal) => {
+      const { predict } = await import('../predict/predict.js');
+      return predict(found, data, {
+        engine,
+        signal,
+        ...(out === undefined ? {} : { out }),
+        ...(output === undefined ? {} : { outputs: output }),
+        ...(keep === undefined ? {} : { keep }),
+        onEvent: (event) => {
+          if (event.kind === 'engine') terminal.note(`engine: ${event.engine} (${event.reason})`);
+          if (event.kind === 'warning') terminal.note(`warning: ${event.message}`);
+        },
+      });
+    },
+    () => terminal.note('stopping; press Ctrl-C again to stop at once'),
+  );
+  if (options.json)
+    await writeData(`${JSON.stringify({ ...summary, ...(table ? { table } : {}) })}\n`);
+  else if (table === undefined) await writeData(summaryText(summary, found.path));
+  else {
+    await writeData(`${formatTable(table)}\n`);
+    const left = summary.rows - (table.length - 1);
+    if (left > 0) terminal.note(`${formatCount(left)} more rows; --out FILE writes them all`);
+  }
+  return EXIT.done;
+}
+
+function summaryText(summary: PredictSummary, model: string): string {
+  const { rows, rowsRead, files, filesScored, filesRemoved, seconds, engine, out } = summary;
+  const kept = files - filesScored;
+  const notes = [
+    ...(kept > 0 ? [`${plural(kept, 'file')} scored before`] : []),
+    ...(filesRemoved > 0 ? [`${plural(filesRemoved, 'file')} removed`] : []),
+  ];
+  return `${[
+    `model   ${model}`,
+    `rows    ${formatCount(rows)} in ${plural(files, 'file')}, ${formatCount(rowsRead)} read on ${engine}${notes.length > 0 ? `; ${notes.join(', ')}` : ''}`,
+    `time    ${formatSeconds(seconds)}`,
+    `out     ${out}`,
+  ].join('\n')}\n`;
+}

@@ -1,0 +1,172 @@
+/**
+ * Decision values of a model for the rows of new data, block by block in the order of the rows.
+ * Local data are read, encoded and multiplied as a stream, in the memory of one block. On Spark a
+ * product over row blocks does it on the executors, and what is collected is the decision values of
+ * some files at a time.
+ */
+
+import { subSource } from '../../driver/frame/parts.js';
+import {
+  DataError,
+  Frame,
+  type FrameFile,
+  type FrameSource,
+  Matrix,
+  matrix,
+  type Run,
+} from '../../driver/index.js';
+import type { FrameDescription, RawChunk } from '../../driver/ir/frame-engine.js';
+import { cellsOf } from '../../driver/ir/value.js';
+import { encodeBlock, rawColumn } from '../../driver/operators/encode-block.js';
+import type { DuckDbEngine } from '../../gpu-executor/cpu/index.js';
+import { basisColumns } from '../estimators/basis.js';
+import type { ModelEncoding } from '../model/encoding.js';
+import type { ModelFile } from '../model/model-file.js';
+
+/** Row by row: [rows, outputs]. */
+export interface DecisionBlock {
+  readonly rows: number;
+  readonly z: Float64Array;
+}
+
+/** Encoded cells of a block here: 8 MB. */
+const BLOCK_CELLS = 1 << 20;
+/** Decision values collected from Spark at a time, but for a single file: 64 MB. */
+const COLLECTED_CELLS = 1 << 23;
+
+export async function* localDecisions(
+  duckdb: DuckDbEngine,
+  source: FrameSource,
+  encoding: ModelEncoding,
+  { dtype }: Pick<ModelFile, 'dtype'>,
+  signal?: AbortSignal,
+): AsyncGenerator<DecisionBlock> {
+  const { features, width } = encoding;
+  const rowsPerChunk = Math.max(64, Math.floor(BLOCK_CELLS / width));
+  const columns = features.map(rawColumn);
+  const cells = cellsOf(dtype, rowsPerChunk * width);
+  let first = 0;
+  for await (const chunk of duckdb.read(source, columns, {
+    rowsPerChunk,
+    ...(signal ? { signal } : {}),
+  })) {
+    cells.fill(0);
+    const bad = encodeBlock(features, chunk, cells, width, 0);
+    const z = bad === undefined ? products(encoding, cells, chunk.rows) : undefined;
+    if (z === undefined || !z.every(Number.isFinite)) throw fault(encoding, chunk, first, bad);
+    yield { rows: chunk.rows, z };
+    first += chunk.rows;
+  }
+}
+
+/** B(X) W + b; the cells are overwritten. */
+function products(
+  { width, basis, weights, intercepts }: ModelEncoding,
+  cells: Float64Array | Float32Array,
+  rows: number,
+): Float64Array {
+  const outputs = intercepts.length;
+  const z = new Float64Array(rows * outputs);
+  for (let at = 0; at < z.length; at++) z[at] = intercepts[at % outputs]!;
+  const count = rows * width;
+  if (typeof basis === 'object') {
+    for (let at = 0; at < count; at++) cells[at] = cells[at]! > basis.above ? 1 : 0;
+  }
+  addProduct(z, cells, weights, { rows, width, outputs });
+  if (basis === 'squares') {
+    for (let at = 0; at < count; at++) cells[at]! *= cells[at]!;
+    addProduct(z, cells, weights.subarray(width * outputs), { rows, width, outputs });
+  }
+  return z;
+}
+
+interface Sides {
+  readonly rows: number;
+  readonly width: number;
+  readonly outputs: number;
+}
+
+/** z += X W; most cells of one-hot columns are 0 and are passed over. */
+function addProduct(
+  z: Float64Array,
+  cells: Float64Array | Float32Array,
+  weights: Float64Array,
+  { rows, width, outputs }: Sides,
+): void {
+  for (let i = 0; i < rows; i++) {
+    for (let j = 0; j < width; j++) {
+      const x = cells[i * width + j]!;
+      if (x === 0) continue;
+      for (let k = 0; k < outputs; k++) z[i * outputs + k]! += x * weights[j * outputs + k]!;
+    }
+  }
+}
+
+/** Why a row of the chunk has no decision value. */
+function fault(
+  { features }: ModelEncoding,
+  chunk: RawChunk,
+  first: number,
+  bad: string | undefined,
+): DataError {
+  for (const [f, feature] of features.entries()) {
+    if (bad !== undefined && (feature.name !== bad || feature.kind !== 'number')) continue;
+    const isBad = bad === undefined ? (x: number) => Math.abs(x) === Infinity : Number.isNaN;
+    const row = chunk.columns[f]!.findIndex(isBad);
+    if (row < 0) continue;
+    const got =
+      bad === undefined
+        ? 'an infinite value'
+        : 'a missing value, of which training had none; give the feature an `impute` in the job';
+    return new DataError(
+      `predict: expected a finite number of feature \`${feature.name}\` in every row, got ${got} (row ${first + row + 1})`,
+      { feature: feature.name, row: first + row + 1 },
+    );
+  }
+  return new DataError(
+    `predict: expected finite predictions, got values beyond float64 in rows ${first + 1} to ${first + chunk.rows}`,
+    { row: first + 1 },
+  );
+}
+
+export async function* sparkDecisions(
+  run: Run,
+  description: FrameDescription,
+  source: FrameSource,
+  encoding: ModelEncoding,
+  { dtype }: Pick<ModelFile, 'dtype'>,
+): AsyncGenerator<DecisionBlock> {
+  const { features, basis, weights, intercepts } = encoding;
+  const outputs = intercepts.length;
+  for (const files of groupsOf(source.files, outputs)) {
+    const rows = files.reduce((sum, file) => sum + file.rows, 0);
+    const frame = new Frame(run, { ...description, source: subSource(source, files), rows });
+    const cells = Matrix.of(run, frame.encode(features, { dtype })).cast('float64');
+    const X = basisColumns(basis, cells);
+    const W = matrix(run, X.cols, outputs, weights);
+    const b = matrix(run, 1, outputs, Float64Array.from(intercepts));
+    const { data } = await X.matmul(W).add(b).value();
+    const z = Float64Array.from(data);
+    if (!z.every(Number.isFinite)) {
+      throw new DataError(
+        `predict: expected finite numbers in the features, got infinite ones in ${files[0]!.path}`,
+        { path: files[0]!.path },
+      );
+    }
+    yield { rows, z };
+  }
+}
+
+function groupsOf(files: readonly FrameFile[], outputs: number): FrameFile[][] {
+  const groups: FrameFile[][] = [];
+  let cells = Number.POSITIVE_INFINITY;
+  for (const file of files.filter(({ rows }) => rows > 0)) {
+    cells += file.rows * outputs;
+    if (cells > COLLECTED_CELLS) {
+      groups.push([]);
+      cells = file.rows * outputs;
+    }
+    groups.at(-1)!.push(file);
+  }
+  return groups;
+}

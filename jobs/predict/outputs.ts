@@ -1,0 +1,142 @@
+/**
+ * What is written of a model's decision values: predictions, probabilities, the values themselves.
+ * Invariant: predictions are scikit-learn's for the same decision values: class 1 where the one
+ * value is above 0, else the first of the greatest.
+ */
+import { ConfigError } from '../../driver/errors.js';
+import type { ModelFile } from '../model/model-file.js';
+
+export const OUTPUTS = ['prediction', 'probability', 'decision', 'components'] as const;
+export type OutputName = (typeof OUTPUTS)[number];
+
+/** One column to write: how it is computed, and how its numbers become values. */
+export interface OutputColumn {
+  readonly name: string;
+  /** From decision values row by row: [rows, outputs] -> [rows]. */
+  readonly compute: (z: Float64Array, rows: number) => Float64Array;
+  /** SQL of the value by that of the number. */
+  readonly sql: (cell: string) => string;
+}
+
+const asIs = (cell: string): string => cell;
+
+/** @throws ConfigError for an output the model has not */
+export function outputColumns(
+  model: ModelFile,
+  asked: readonly OutputName[] = [defaultOutput(model)],
+): OutputColumn[] {
+  const columns = asked.flatMap((name) => columnsOf(model, name));
+  const names = columns.map(({ name }) => name);
+  const twice = names.find((name, i) => names.indexOf(name) !== i);
+  if (twice !== undefined) throw unfit('each output once', twice);
+  return columns;
+}
+
+function defaultOutput({ task }: ModelFile): OutputName {
+  return task === 'decomposition' ? 'components' : 'prediction';
+}
+
+function columnsOf(model: ModelFile, name: OutputName): OutputColumn[] {
+  const { task, link, estimator, intercepts } = model;
+  const outputs = intercepts.length;
+  const isDecomposition = task === 'decomposition';
+  switch (name) {
+    case 'prediction':
+      if (isDecomposition) throw unfit(`components of ${estimator}`, name);
+      return [prediction(model)];
+    case 'probability': {
+      if (link !== 'logit' && link !== 'softmax') {
+        throw unfit(`prediction or decision of ${estimator}, which has no probabilities`, name);
+      }
+      const names = classTexts(model);
+      return names.map((text, c) => ({
+        name: `probability_${text}`,
+        compute: (z, rows) => probabilityOf(model, z, rows, c),
+        sql: asIs,
+      }));
+    }
+    case 'components':
+      if (!isDecomposition) throw unfit(`prediction of ${estimator}`, name);
+      return range(outputs).map((k) => decision(`component_${k}`, k, outputs));
+    case 'decision': {
+      if (outputs === 1) return [decision('decision', 0, 1)];
+      const names = model.classes?.length === outputs ? classTexts(model) : range(outputs);
+      return range(outputs).map((k) => decision(`decision_${names[k]}`, k, outputs));
+    }
+  }
+}
+
+function decision(name: string, k: number, outputs: number): OutputColumn {
+  const compute = (z: Float64Array, rows: number): Float64Array =>
+    Float64Array.from({ length: rows }, (_, i) => z[i * outputs + k]!);
+  return { name, compute, sql: asIs };
+}
+
+function prediction({ task, link, classes, intercepts }: ModelFile): OutputColumn {
+  const outputs = intercepts.length;
+  if (task === 'regression') {
+    const compute = link === 'log' ? (z: Float64Array) => z.map(Math.exp) : (z: Float64Array) => z;
+    return { name: 'prediction', compute, sql: asIs };
+  }
+  const sql = (cell: string): string => {
+    const code = `CAST(${cell} AS BIGINT)`;
+    return classes === undefined ? code : `list_extract(${listOf(classes)}, ${code} + 1)`;
+  };
+  return { name: 'prediction', compute: (z, rows) => greatest(z, rows, outputs), sql };
+}
+
+/** The place of the greatest value of each row; of one value, whether it is above 0. */
+export function greatest(z: Float64Array, rows: number, outputs: number): Float64Array {
+  return Float64Array.from({ length: rows }, (_, i) => {
+    if (outputs === 1) return z[i]! > 0 ? 1 : 0;
+    let best = 0;
+    for (let k = 1; k < outputs; k++) {
+      if (z[i * outputs + k]! > z[i * outputs + best]!) best = k;
+    }
+    return best;
+  });
+}
+
+/** Probabilities of class `c`, stable where decision values are large. */
+function probabilityOf(model: ModelFile, z: Float64Array, rows: number, c: number): Float64Array {
+  if (model.link === 'logit') {
+    const sign = c === 1 ? 1 : -1;
+    return Float64Array.from({ length: rows }, (_, i) => 1 / (1 + Math.exp(-sign * z[i]!)));
+  }
+  const outputs = model.intercepts.length;
+  return Float64Array.from({ length: rows }, (_, i) => {
+    const row = z.subarray(i * outputs, (i + 1) * outputs);
+    const top = row.reduce((a, b) => Math.max(a, b));
+    const sum = row.reduce((total, value) => total + Math.exp(value - top), 0);
+    return Math.exp(row[c]! - top) / sum;
+  });
+}
+
+type Classes = NonNullable<ModelFile['classes']>;
+
+/** The classes as a list of DuckDB's, of whole numbers where all are. */
+function listOf(classes: Classes): string {
+  const items = classes.map((value) => {
+    if (typeof value === 'string') return `'${value.replaceAll("'", "''")}'`;
+    return typeof value === 'boolean' || Number.isSafeInteger(value)
+      ? String(value)
+      : `CAST('${value}' AS DOUBLE)`;
+  });
+  return `[${items.join(', ')}]`;
+}
+
+function classTexts({ classes = [] }: ModelFile): string[] {
+  return classes.map(String);
+}
+
+function range(length: number): number[] {
+  return Array.from({ length }, (_, k) => k);
+}
+
+function unfit(expected: string, got: string): ConfigError {
+  return new ConfigError(`--output: expected ${expected}, got ${got}`, {
+    key: '--output',
+    value: got,
+    source: 'flag',
+  });
+}
