@@ -6,6 +6,7 @@
  */
 import { type Attrs, noAttrs } from './attrs.js';
 import type { BatchRule } from './batch-rule.js';
+import type { Cell, CellProgram } from './cell-program.js';
 import { type DType, leafDType, sameDType, type Typed } from './dtype.js';
 import type { Expr, Meta, NodeMaker } from './expr.js';
 import type { Float64Matrix } from './value.js';
@@ -142,10 +143,11 @@ export interface OpDef {
   readonly moveRule?: (inputs: readonly Meta[], attrs: Attrs) => readonly boolean[] | undefined;
   /**
    * Element-wise operators only: the value of one cell from the operands' cells, so that kernels,
-   * fused loops and constant folding share one definition. Operators of fewer operands ignore the
-   * rest.
+   * fused loops and constant folding share one definition.
    */
-  readonly cell?: (a: number, b: number, c: number) => number;
+  readonly cell?: Cell;
+  /** `cell` in basic operations, where it is defined so; it then has these bits on any backend. */
+  readonly program?: CellProgram;
   /** Floating-point operations of one evaluation. @units flops */
   readonly flops: (inputs: readonly Meta[], attrs: Attrs, out: Meta) => number;
   /**

@@ -1,5 +1,6 @@
 /** Operators on one or two cells, a definition each; `elementwise.ts` says what they share. */
-import { binaryOp, unaryOp } from './elementwise.js';
+import { expProgram, logProgram, sigmoidProgram } from './cell-functions.js';
+import { binaryOp, programOp, unaryOp } from './elementwise.js';
 
 /** a + b. */
 export const add = binaryOp('add', (a, b) => a + b, { commutative: true, zero: 'both' });
@@ -79,10 +80,10 @@ export const neg = unaryOp('neg', (a) => -a, { zero: 'either' });
 export const abs = unaryOp('abs', Math.abs, { zero: 'either' });
 
 /** e to the power a. */
-export const exp = unaryOp('exp', Math.exp, { cellFlops: 20 });
+export const exp = programOp('exp', expProgram, { cellFlops: 20 });
 
 /** Natural logarithm; -Infinity at 0, NaN below. */
-export const log = unaryOp('log', Math.log, { cellFlops: 20 });
+export const log = programOp('log', logProgram, { cellFlops: 20 });
 
 /** e^a - 1, with all its digits near 0. */
 export const expm1 = unaryOp('expm1', Math.expm1, { zero: 'either', cellFlops: 25 });
@@ -120,7 +121,7 @@ export const floor = unaryOp('floor', Math.floor, { zero: 'either' });
 export const ceil = unaryOp('ceil', Math.ceil, { zero: 'either' });
 
 /** Logistic function 1 / (1 + e^-a). */
-export const sigmoid = unaryOp('sigmoid', (a) => 1 / (1 + Math.exp(-a)), { cellFlops: 22 });
+export const sigmoid = programOp('sigmoid', sigmoidProgram, { cellFlops: 22 });
 
 /** log(1 + e^a), which neither overflows nor loses digits; the log loss of a decision value. */
 export const softplus = unaryOp(

@@ -5,6 +5,7 @@
  * infinities follow IEEE 754 through it.
  */
 import type { BatchOperand, BatchSite, BatchValue } from '../ir/batch-rule.js';
+import { type Cell, type CellProgram, cellOf } from '../ir/cell-program.js';
 import type { Expr, Meta } from '../ir/expr.js';
 import {
   type ConformanceCase,
@@ -17,8 +18,6 @@ import {
 import { dense, type Float64Matrix } from '../ir/value.js';
 import { nnzOf, shapeError } from './shape-check.js';
 
-export type Cell = (a: number, b: number, c: number) => number;
-
 /** Which zero operands make a zero cell; decides the sparsity estimate. */
 export type ZeroRule = 'either' | 'both' | 'none';
 
@@ -30,6 +29,7 @@ export interface ElementwiseOptions {
   readonly cellFlops?: number;
   /** Further cases beside the family's. */
   readonly cases?: readonly ConformanceCase[];
+  readonly program?: CellProgram;
 }
 
 /** Shape of the broadcast result. @throws ShapeError */
@@ -136,7 +136,13 @@ export function unaryOp(name: string, cell: Cell, options: ElementwiseOptions = 
     flops: (_inputs, _attrs, out) => out.rows * out.cols * (options.cellFlops ?? 1),
     reference: (inputs) => applyCells(name, cell, inputs),
     cases: [...unaryCases, ...(options.cases ?? [])],
+    ...(options.program && { program: options.program }),
   });
+}
+
+/** An operator of one operand whose cell is a program. */
+export function programOp(name: string, program: CellProgram, options: ElementwiseOptions = {}) {
+  return unaryOp(name, cellOf(program), { ...options, program });
 }
 
 /** An operator of two operands. */

@@ -1,5 +1,6 @@
 /** b where the condition a is non-zero, else c, by cell, broadcasting; NaN counts as non-zero. */
 
+import type { Cell } from '../ir/cell-program.js';
 import { defineOp } from '../ir/op-def.js';
 import { dense } from '../ir/value.js';
 import {
@@ -8,7 +9,6 @@ import {
   broadcast,
   broadcastColSplits,
   broadcastRowRule,
-  type Cell,
 } from './elementwise.js';
 
 const cell: Cell = (a, b, c) => (a !== 0 ? b : c);

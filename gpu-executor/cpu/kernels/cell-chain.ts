@@ -7,10 +7,11 @@ import type { Expr } from '../../../driver/ir/expr.js';
 import type { OpDef } from '../../../driver/ir/op-def.js';
 import { type Cells, type DenseMatrix, dense } from '../../../driver/ir/value.js';
 import { forgetOldest } from '../../../driver/support/forget-oldest.js';
-import { type Stretch, stretchOf } from './elementwise.js';
+import type { Stretch } from '../simd/chain-code.js';
+import { chainCode, hasPrograms } from '../simd/chains.js';
+import { type CellLoop, fitsTiles, tiledLoop } from '../simd/tiles.js';
+import { stretchOf } from './elementwise.js';
 import type { KernelContext } from './kernel.js';
-
-type ChainLoop = (out: Cells, rows: number, cols: number, operands: readonly Cells[]) => void;
 
 type Cell = NonNullable<OpDef['cell']>;
 
@@ -25,7 +26,7 @@ const MAX_FORMS = 1024;
 interface Form {
   /** What a loop would have saved so far. @units seconds */
   missed: number;
-  loop?: ChainLoop;
+  loop?: CellLoop;
 }
 
 /** The loops of a backend, by form. */
@@ -57,7 +58,7 @@ export class CellChainKernels {
     if (form.loop === undefined) {
       form.missed += nodes.length * (SAVED_PER_STEP + rows * cols * SAVED_PER_CELL);
       if (form.missed < this.#compileSeconds) return undefined;
-      form.loop = compile(nodes, inputs);
+      form.loop = loopOf(nodes, inputs);
     }
     const operands: Cells[] = [];
     for (const { data } of inputs.values()) operands.push(data);
@@ -71,7 +72,7 @@ export class CellChainKernels {
 function keyOf(nodes: readonly Expr[], inputs: ReadonlyMap<Expr, DenseMatrix>): string {
   const { rows, cols, dtype } = nodes.at(-1)!;
   const numbers = new Map<Expr, number>();
-  let key: string = dtype;
+  let key = `${dtype}${fitsTiles(rows, cols)}`;
   for (const [input, value] of inputs) {
     numbers.set(input, numbers.size);
     key += stretchOf(value, rows, cols)[0];
@@ -84,7 +85,16 @@ function keyOf(nodes: readonly Expr[], inputs: ReadonlyMap<Expr, DenseMatrix>): 
   return key;
 }
 
-function compile(nodes: readonly Expr[], inputs: ReadonlyMap<Expr, DenseMatrix>): ChainLoop {
+/** On lanes where that is faster: copying costs more than a few instructions a cell. */
+function loopOf(nodes: readonly Expr[], inputs: ReadonlyMap<Expr, DenseMatrix>): CellLoop {
+  const { rows, cols } = nodes.at(-1)!;
+  if (!hasPrograms(nodes) || !fitsTiles(rows, cols)) return compile(nodes, inputs);
+  const stretches = new Map([...inputs].map(([e, value]) => [e, stretchOf(value, rows, cols)]));
+  const chain = chainCode(nodes, stretches, [nodes.at(-1)!]);
+  return chain === undefined ? compile(nodes, inputs) : tiledLoop(chain);
+}
+
+function compile(nodes: readonly Expr[], inputs: ReadonlyMap<Expr, DenseMatrix>): CellLoop {
   const { rows, cols, dtype } = nodes.at(-1)!;
   const names = new Map<Expr, string>();
   const stretches: Stretch[] = [];
@@ -121,6 +131,6 @@ function compile(nodes: readonly Expr[], inputs: ReadonlyMap<Expr, DenseMatrix>)
       ${take('scalar', '0')}
       ${body}
     };`,
-  ) as (...cells: readonly Cell[]) => ChainLoop;
+  ) as (...cells: readonly Cell[]) => CellLoop;
   return make(...nodes.map(({ op }) => op.cell!));
 }

@@ -2,23 +2,30 @@
  * One kernel maker for the whole element-wise family: a loop compiled for each operator and each
  * way of broadcasting and dtype. Compiling gives every operator its own loop, so the engine
  * inlines the operator's `cell` into it; a shared loop that calls `cell` as an argument measured 6
- * times slower once two operators had gone through it.
+ * times slower once two operators had gone through it. Operators that are more than a few
+ * instructions have a form on lanes as well, of the same bits.
  */
+import type { DType } from '../../../driver/ir/dtype.js';
 import type { OpDef } from '../../../driver/ir/op-def.js';
 import { type Cells, type DenseMatrix, dense } from '../../../driver/ir/value.js';
+import type { Stretch } from '../simd/chain-code.js';
+import { laneForm } from '../simd/forms.js';
+import { type CellLoop, fitsTiles, tiledLoop } from '../simd/tiles.js';
 import type { Kernel } from './kernel.js';
 
 type Loop = (out: Cells, rows: number, cols: number, a: Cells, b: Cells, c: Cells) => void;
 
-/** How an operand meets the output: cell by cell, stretched down, stretched across, or one cell. */
-export type Stretch = 'full' | 'row' | 'column' | 'scalar';
-
 export function elementwiseKernel(op: OpDef): Kernel<Cells> {
   const loops = new Map<string, Loop>();
+  const lanes = new Map<DType, CellLoop>();
   return {
     op,
     run: ({ inputs, out }, context) => {
       const cells = context.allocate(out.rows * out.cols, out.dtype);
+      if (op.program !== undefined && fitsTiles(1, out.rows * out.cols)) {
+        laneLoop(op, out.dtype, lanes)(cells, out.rows, out.cols, [inputs[0]!.data]);
+        return dense(out.rows, out.cols, cells);
+      }
       const stretches = inputs.map((input) => stretchOf(input, out.rows, out.cols));
       const key = `${out.dtype},${stretches.join()}`;
       let loop = loops.get(key);
@@ -31,6 +38,17 @@ export function elementwiseKernel(op: OpDef): Kernel<Cells> {
       return dense(out.rows, out.cols, cells);
     },
   };
+}
+
+/** Of an operator of one operand. */
+function laneLoop(op: OpDef, dtype: DType, loops: Map<DType, CellLoop>): CellLoop {
+  let loop = loops.get(dtype);
+  if (loop === undefined) {
+    const steps = [{ form: laneForm(op)!, inputs: [0] }];
+    loop = tiledLoop({ dtype, operands: ['full'], steps, outputs: [0] });
+    loops.set(dtype, loop);
+  }
+  return loop;
 }
 
 export function stretchOf(input: DenseMatrix, rows: number, cols: number): Stretch {

@@ -1,0 +1,57 @@
+/**
+ * Memory that lanes compute in, and the functions compiled for it. Invariant: views go stale when
+ * it grows, so it is grown before they are made. One thread uses one memory.
+ */
+import type { DType } from '../../../driver/ir/dtype.js';
+import type { Cells } from '../../../driver/ir/value.js';
+import { engine, type WasmMemory, type WasmModule } from './wasm.js';
+
+/** rows, cols, then addresses in bytes. */
+export type LaneFunction = (...args: readonly number[]) => void;
+
+const PAGE_BYTES = 65_536;
+
+export class LaneMemory {
+  #memory: WasmMemory | undefined;
+  readonly #functions = new WeakMap<WasmModule, LaneFunction>();
+
+  /** Has at least so many bytes. */
+  reserve(bytes: number): void {
+    const pages = Math.ceil(bytes / PAGE_BYTES);
+    if (this.#memory === undefined) {
+      this.#memory = new engine.Memory({ initial: Math.max(1, pages) });
+      return;
+    }
+    const more = pages - this.#memory.buffer.byteLength / PAGE_BYTES;
+    if (more > 0) this.#memory.grow(more);
+  }
+
+  /** Bytes reserved. */
+  get bytes(): number {
+    return this.#memory?.buffer.byteLength ?? 0;
+  }
+
+  /** Cells at an address, which is a multiple of their size. */
+  cells(dtype: DType, address: number, count: number): Cells {
+    const { buffer } = this.#memory!;
+    return dtype === 'float32'
+      ? new Float32Array(buffer, address, count)
+      : new Float64Array(buffer, address, count);
+  }
+
+  /** Whether the cells lie in this memory as it is now. */
+  holds(cells: Cells): boolean {
+    return cells.buffer === this.#memory?.buffer;
+  }
+
+  function(module: WasmModule): LaneFunction {
+    let run = this.#functions.get(module);
+    if (run === undefined) {
+      this.reserve(PAGE_BYTES);
+      const { exports } = new engine.Instance(module, { m: { memory: this.#memory! } });
+      run = exports.run;
+      this.#functions.set(module, run);
+    }
+    return run;
+  }
+}
