@@ -95,14 +95,6 @@ export const sigmoidProgram: CellProgram = (m, a) => {
   return m.div(d, m.add(d, m.mul(m.pow2(k), m.add(d, m.add(r, r)))));
 };
 
-/** (e^2a - 1) / (e^2a + 1); 2 ulp. */
-export const tanhProgram: CellProgram = (m, a) => {
-  const doubled = m.abs(m.add(a, a));
-  const grown = expm1Program(m, within(m, doubled, 0, 44), a, a);
-  const result = m.div(grown, m.add(grown, m.constant(2)));
-  return m.select(m.lt(a, m.constant(0)), m.neg(result), result);
-};
-
 /** log a for a normal a above 0. */
 function logOfNormal<T, C>(m: CellArithmetic<T, C>, a: T, shift: T): T {
   const raw = m.significand(a);

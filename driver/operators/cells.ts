@@ -1,5 +1,12 @@
 /** Operators on one or two cells, a definition each; `elementwise.ts` says what they share. */
-import { expProgram, logProgram, sigmoidProgram } from './cell-functions.js';
+import {
+  expm1Program,
+  expProgram,
+  log1pProgram,
+  logProgram,
+  sigmoidProgram,
+  softplusProgram,
+} from './cell-functions.js';
 import { binaryOp, programOp, unaryOp } from './elementwise.js';
 
 /** a + b. */
@@ -86,10 +93,10 @@ export const exp = programOp('exp', expProgram, { cellFlops: 20 });
 export const log = programOp('log', logProgram, { cellFlops: 20 });
 
 /** e^a - 1, with all its digits near 0. */
-export const expm1 = unaryOp('expm1', Math.expm1, { zero: 'either', cellFlops: 25 });
+export const expm1 = programOp('expm1', expm1Program, { zero: 'either', cellFlops: 25 });
 
 /** log(1 + a), with all its digits near 0; -Infinity at -1, NaN below. */
-export const log1p = unaryOp('log1p', Math.log1p, { zero: 'either', cellFlops: 25 });
+export const log1p = programOp('log1p', log1pProgram, { zero: 'either', cellFlops: 25 });
 
 /** Square root; NaN below 0. */
 export const sqrt = unaryOp('sqrt', Math.sqrt, { zero: 'either', cellFlops: 4 });
@@ -124,11 +131,7 @@ export const ceil = unaryOp('ceil', Math.ceil, { zero: 'either' });
 export const sigmoid = programOp('sigmoid', sigmoidProgram, { cellFlops: 22 });
 
 /** log(1 + e^a), which neither overflows nor loses digits; the log loss of a decision value. */
-export const softplus = unaryOp(
-  'softplus',
-  (a) => Math.max(a, 0) + Math.log1p(Math.exp(-Math.abs(a))),
-  { cellFlops: 45 },
-);
+export const softplus = programOp('softplus', softplusProgram, { cellFlops: 45 });
 
 /** 1 where the cell is 0, else 0; NaN counts as non-zero. */
 export const not = unaryOp('not', (a) => (a === 0 ? 1 : 0));
