@@ -81,7 +81,7 @@ async function flightsSample(
     const job = await readJob(join(root, 'examples', 'flights.yaml'), {
       overrides: [`data.path=${sample}`, `scoring=[${SCORING.join(',')}]`, ...(grid ? [grid] : [])],
     });
-    if (job.cv.kind !== 'kfold') throw new Error('agreement: expected the example to use k folds');
+    if (job.cv.type !== 'kfold') throw new Error('agreement: expected the example to use k folds');
     const { folds, seed } = job.cv;
     const position = permutation(rows, seed);
     const assignment = Int32Array.from({ length: rows }, (_, i) =>

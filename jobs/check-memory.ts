@@ -32,7 +32,7 @@ export function runShape({ engine }: OpenSession, job: Job, data: JobData): RunS
   const { cv, parts } = data;
   const folds = splitCount(cv);
   // A part's rows run through few of the contiguous folds.
-  const isContiguous = job.cv.kind === 'kfold' && !job.cv.shuffle;
+  const isContiguous = job.cv.type === 'kfold' && !job.cv.shuffle;
   const ownGroups = isContiguous ? Math.min(folds, 1 + folds / parts.length) : folds;
   return {
     rows: data.X.rows,

@@ -5,7 +5,7 @@ export { type OpenSession, openSession } from './engines.js';
 export type { Estimator, Params, ParamValue } from './estimators/estimator.js';
 export { estimators } from './estimators/index.js';
 export { decisionValues, type LinearModel } from './estimators/model.js';
-export type { Job, JobFeature, JobFolds } from './job-file/job.js';
+export type { Job, JobFeature } from './job-file/job.js';
 export { parseJob, type ReadJobOptions, readJob } from './job-file/read-job.js';
 export { linspace, logspace } from './job-file/spaces.js';
 export type { RunJobOptions } from './open-job.js';

@@ -27,7 +27,8 @@ import {
 } from '../driver/index.js';
 import { DIALECT_ENGINES, type OpenSession } from './engines.js';
 import type { Job } from './job-file/job.js';
-import { foldPartition, resolveSplits, type Splits } from './search/splits/partition.js';
+import type { Splits } from './search/splits/partition.js';
+import { makeSplits, type SplitRows } from './search/splits/resolve.js';
 
 export interface JobData {
   readonly X: Matrix;
@@ -56,7 +57,7 @@ interface ResolvedData {
 }
 
 /** Raised when what is kept with the resolved features changes. */
-const VERSION = 5;
+const VERSION = 6;
 
 /** Opens the frame and encodes features, target and folds; reads only what resolving needs. */
 export async function openData(
@@ -92,17 +93,21 @@ export async function openData(
   );
   const { features: resolved, parts, foldParts } = memo as unknown as ResolvedData;
   const { target } = resolved;
+  const warnings: string[] = [];
+  const cv = await makeSplits(run, job.cv, splitRows(run, frame, resolved, foldParts), (message) =>
+    warnings.push(message),
+  );
   return {
     X: Matrix.of(run, frame.encode(resolved.features, { dtype, parts })),
     // Operands have one dtype; folds are numbers of groups in either.
     ...(target ? { y: Matrix.of(run, frame.encode([target], { dtype })) } : {}),
     classes: resolved.classes ?? [],
-    cv: crossValidation(run, frame, job, resolved, foldParts),
+    cv,
     parts: parts ?? [],
     resolved,
     source,
     columns: frame.columns,
-    warnings: [...(frame.description.warnings ?? []), ...resolved.warnings],
+    warnings: [...(frame.description.warnings ?? []), ...resolved.warnings, ...warnings],
     dropped: frame.description.dropped ?? 0,
   };
 }
@@ -121,23 +126,55 @@ function requireDialect({ data: { dialect } }: Job, engine: OpenSession['engine'
   );
 }
 
-function crossValidation(
+/** What rules of splits know of the rows. */
+function splitRows(
   run: Run,
   frame: Frame,
-  { cv }: Job,
-  { folds: assigned }: ResolvedFeatures,
+  { folds: given, categories }: ResolvedFeatures,
   foldParts: ResolvedData['foldParts'],
-): Splits {
-  if (assigned !== undefined) {
-    const groupOf = Matrix.of(run, frame.encode([assigned.feature], { parts: foldParts }));
-    // Rows that always train are the last group.
-    return [foldPartition(groupOf, assigned.count, assigned.count + 1)];
-  }
-  if (cv.kind !== 'kfold') throw new RangeError('folds: expected a rule, got a column');
-  const { folds, shuffle, seed } = cv;
-  const byFile = shuffle ? frame.foldsByFile(folds, seed) : undefined;
-  if (byFile === undefined) return resolveSplits(run, frame.expr.rows, { folds, shuffle, seed });
-  return [foldPartition(Matrix.of(run, byFile), folds)];
+): SplitRows {
+  const encode = (feature: EncodedFeature, parts?: readonly EncodedPart[]): Matrix =>
+    Matrix.of(run, frame.encode([feature], { parts }));
+  const [group, strata] = (['group', 'stratify'] as const).map((role) =>
+    categories.find((one) => one.role === role),
+  );
+  return {
+    rows: frame.expr.rows,
+    ...(strata
+      ? {
+          strata: {
+            column: strata.column,
+            classOf: encode(strata.feature),
+            classes: strata.counts.length,
+          },
+        }
+      : {}),
+    ...(group
+      ? {
+          groups: {
+            column: group.column,
+            groupOf: encode(group.feature, foldParts),
+            counts: group.counts,
+            foldOf: (folds, count) => {
+              const mapped = (feature: EncodedFeature): EncodedFeature =>
+                feature.kind === 'map'
+                  ? { ...feature, values: feature.values.map((n) => folds[n]!), fallback: count }
+                  : feature;
+              const parts = foldParts?.map((part) => ({
+                ...part,
+                features: part.features.map(mapped),
+              }));
+              return encode(mapped(group.feature), parts);
+            },
+          },
+        }
+      : {}),
+    ...(given ? { given: { groupOf: encode(given.feature, foldParts), folds: given.count } } : {}),
+    foldsByFile: (folds, seed) => {
+      const byFile = frame.foldsByFile(folds, seed);
+      return byFile && Matrix.of(run, byFile);
+    },
+  };
 }
 
 async function resolve(
@@ -165,8 +202,11 @@ async function resolve(
     dtype: data.dtype,
     ...(data.target === undefined ? {} : { target: data.target }),
     classes: isClassification(job),
-    ...(cv.kind === 'group' ? { group: { column: cv.column, folds: cv.folds } } : {}),
-    ...(cv.kind === 'predefined' ? { predefined: { column: cv.column } } : {}),
+    categories: [
+      ...(cv.group === undefined ? [] : [{ role: 'group' as const, column: cv.group }]),
+      ...(cv.stratify === undefined ? [] : [{ role: 'stratify' as const, column: cv.stratify }]),
+    ],
+    ...(cv.predefined === undefined ? {} : { predefined: { column: cv.predefined } }),
   });
   run.statistics.bar(frames.name, 'profile', start, performance.now());
   const { source } = description;
@@ -174,14 +214,14 @@ async function resolve(
   if (files.length < 2) return { features };
   const partsOf = (some: readonly EncodedFeature[]): EncodedPart[] =>
     encodedParts(some, files, (part, text) => profiles.ofFiles(part, text));
-  const { folds } = features;
   const parts = partsOf(features.features);
-  return folds ? { features, parts, foldParts: partsOf([folds.feature]) } : { features, parts };
+  const by = features.folds ?? features.categories.find(({ role }) => role === 'group');
+  return by ? { features, parts, foldParts: partsOf([by.feature]) } : { features, parts };
 }
 
 /** What the moments of one part take. @units bytes */
 function momentBytes({ features, folds }: ResolvedFeatures, { cv }: Job): number {
   const side = encodedWidth(features) + 2;
-  const groups = folds ? folds.count + 1 : cv.kind === 'kfold' ? cv.folds : 1;
-  return groups * side * side * Float64Array.BYTES_PER_ELEMENT;
+  const groups = folds ? folds.count + 1 : cv.folds;
+  return cv.repeats * groups * side * side * Float64Array.BYTES_PER_ELEMENT;
 }

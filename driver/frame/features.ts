@@ -23,7 +23,13 @@ import {
   planFeatures,
   requireColumn,
 } from './feature-spec.js';
-import { groupFolds, predefinedFolds, type ResolvedFolds } from './folds.js';
+import {
+  type CategoryRole,
+  predefinedFolds,
+  type ResolvedCategories,
+  type ResolvedFolds,
+  resolveCategories,
+} from './folds.js';
 import { MAX_CATEGORIES, profileRequest, resolveFeature } from './resolve-feature.js';
 import {
   type ClassValue,
@@ -44,8 +50,8 @@ export interface FeatureSelection {
   readonly target?: string;
   /** Whether the target's values are classes. Default false: they are numbers. */
   readonly classes?: boolean;
-  /** Folds that keep equal values of a column together. */
-  readonly group?: { readonly column: string; readonly folds: number };
+  /** Columns of groups or classes that rows are split by. */
+  readonly categories?: readonly { readonly role: CategoryRole; readonly column: string }[];
   /** Folds given by a column. */
   readonly predefined?: { readonly column: string };
 }
@@ -82,6 +88,8 @@ export interface ResolvedFeatures {
   readonly classes?: readonly ClassValue[];
   readonly imputations: readonly MeanImputation[];
   readonly folds?: ResolvedFolds;
+  /** As asked for. */
+  readonly categories: readonly ResolvedCategories[];
   readonly summary: readonly FeatureSummary[];
   /** Constant columns, categories cut by `top`: for the user to know, not to stop. */
   readonly warnings: readonly string[];
@@ -96,15 +104,13 @@ export async function resolveFeatures(
   description: FrameDescription,
   selection: FeatureSelection,
 ): Promise<ResolvedFeatures> {
-  const { group, predefined } = selection;
+  const { categories = [], predefined } = selection;
   const target = targetOf(selection);
   const targetSql = target && requireColumn(description, target.column, 'target');
-  const foldColumn = group?.column ?? predefined?.column;
-  const foldSql =
-    foldColumn === undefined
-      ? undefined
-      : requireColumn(description, foldColumn, group ? 'group' : 'predefined');
-  const reserved = [target?.column, foldColumn].filter((column) => column !== undefined);
+  const splitBy = [...categories, ...(predefined ? [{ role: 'predefined', ...predefined }] : [])];
+  const splitSql = splitBy.map(({ role, column }) => requireColumn(description, column, role));
+  const told = splitBy.flatMap(({ role, column }) => (role === 'stratify' ? [] : [column]));
+  const reserved = [target?.column, ...told].filter((column) => column !== undefined);
   const planned = planFeatures(description, selection, reserved, target?.column);
   if (description.rows === 0) {
     throw new DataError('data: expected rows, got none; the files hold only column names', {
@@ -112,8 +118,8 @@ export async function resolveFeatures(
     });
   }
   const requests = planned.map(profileRequest);
-  const foldAt = requests.length;
-  if (foldSql !== undefined) requests.push({ sql: foldSql, top: MAX_CATEGORIES, quantiles: [] });
+  const splitAt = requests.length;
+  requests.push(...splitSql.map((sql) => ({ sql, top: MAX_CATEGORIES, quantiles: [] })));
   const targetAt = requests.length;
   if (target && targetSql !== undefined) requests.push(targetRequest(target, targetSql));
   const profiles = await profileAll(engine, description, requests, planned);
@@ -143,11 +149,12 @@ export async function resolveFeatures(
     warnings: [...(resolvedTarget?.warnings ?? []), ...assembled.warnings, ...rounded],
     ...(resolvedTarget ? { target: resolvedTarget.feature } : {}),
     ...(resolvedTarget?.classes ? { classes: resolvedTarget.classes } : {}),
-    ...(group && foldSql !== undefined
-      ? { folds: groupFolds(group.column, foldSql, group.folds, profiles[foldAt]!) }
-      : predefined && foldSql !== undefined
-        ? { folds: predefinedFolds(predefined.column, foldSql, profiles[foldAt]!) }
-        : {}),
+    categories: categories.map((asked, i) =>
+      resolveCategories(asked, splitSql[i]!, profiles[splitAt + i]!),
+    ),
+    ...(predefined
+      ? { folds: predefinedFolds(predefined.column, splitSql.at(-1)!, profiles[targetAt - 1]!) }
+      : {}),
   };
 }
 

@@ -1,11 +1,9 @@
 /**
- * Fold assignment by a column of the data, as a `map` feature: its value is the fold of the row. By
- * group: scikit-learn's `GroupKFold`, the largest group first, each to the lightest fold so far;
- * equal sizes from the last group in sorted order to the first (it reverses a stable sort), the
- * first of equally light folds. Predefined: scikit-learn's `PredefinedSplit`, the distinct values
- * in order are the folds and -1 is in no test fold.
+ * Columns that rows are split by, as `map` features: groups and classes by number, or folds that
+ * are given. Those are scikit-learn's `PredefinedSplit`: the distinct values in order are the folds
+ * and -1 is in no test fold.
  */
-import { ConfigError, DataError } from '../errors.js';
+import { DataError } from '../errors.js';
 import type { ColumnProfile } from '../ir/frame-engine.js';
 import type { EncodedFeature } from '../operators/encode-block.js';
 import { compareNumbers } from './number-text.js';
@@ -22,44 +20,47 @@ export interface ResolvedFolds {
   readonly alwaysTraining: number;
 }
 
-/** @throws DataError for missing values, too many groups or fewer groups than folds */
-export function groupFolds(
-  column: string,
+/** A column of groups or classes, numbered from 0 in the order of `numpy.unique`. */
+export interface ResolvedCategories {
+  readonly role: CategoryRole;
+  readonly column: string;
+  readonly feature: Extract<EncodedFeature, { readonly kind: 'map' }>;
+  /** Rows by number. */
+  readonly counts: readonly number[];
+}
+
+/** What a column is asked for: groups stay together, classes are balanced. */
+export type CategoryRole = 'group' | 'stratify';
+
+/** @throws DataError for missing values, too many values, or classes that are no whole numbers */
+export function resolveCategories(
+  { role, column }: { readonly role: CategoryRole; readonly column: string },
   sql: string,
-  folds: number,
   profile: ColumnProfile,
-): ResolvedFolds {
-  if (!(Number.isInteger(folds) && folds >= 2)) {
-    throw new ConfigError(`folds: expected a whole number from 2, got ${folds}`, {
-      key: 'cv.folds',
-    });
-  }
-  checkFoldColumn('group', column, profile);
-  if (profile.distinct < folds) {
+): ResolvedCategories {
+  checkFoldColumn(role, column, profile);
+  const isNumber = profile.type === 'number';
+  const broken = profile.top.find(({ value }) => !Number.isInteger(Number(value)));
+  if (role === 'stratify' && isNumber && broken !== undefined) {
     throw new DataError(
-      `group ${column}: expected at least ${folds} groups for ${folds} folds, got ${profile.distinct}; ask for fewer folds`,
-      { column, groups: profile.distinct, folds },
+      `stratify ${column}: expected classes (whole numbers, text or booleans), got the number ${broken.value}; say stratify: a column of classes, or split another way`,
+      { column },
     );
   }
-  const numeric = profile.type === 'number';
-  const groups = [...profile.top].sort((a, b) =>
-    numeric ? compareNumbers(a.value, b.value) : byCodePoint(a.value, b.value),
-  );
-  const bySize = groups.map((group, i) => ({ i, size: group.count }));
-  bySize.sort((a, b) => b.size - a.size || b.i - a.i);
-  const sizes = new Array<number>(folds).fill(0);
-  const values = new Array<number>(groups.length).fill(0);
-  for (const { i, size } of bySize) {
-    const lightest = sizes.indexOf(Math.min(...sizes));
-    sizes[lightest]! += size;
-    values[i] = lightest;
-  }
-  const categories = groups.map((group) => group.value);
+  const order = isNumber ? compareNumbers : byCodePoint;
+  const groups = [...profile.top].sort((a, b) => order(a.value, b.value));
   return {
-    count: folds,
-    feature: { kind: 'map', name: column, sql, categories, values, fallback: folds },
-    sizes,
-    alwaysTraining: 0,
+    role,
+    column,
+    feature: {
+      kind: 'map',
+      name: column,
+      sql,
+      categories: groups.map(({ value }) => value),
+      values: groups.map((_, number) => number),
+      fallback: -1,
+    },
+    counts: groups.map(({ count }) => count),
   };
 }
 

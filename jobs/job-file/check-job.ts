@@ -12,6 +12,7 @@ import {
 } from './model-schema.js';
 import { expectation } from './problems.js';
 import type { JobDocument } from './schema.js';
+import { checkSplits } from './split-schema.js';
 import type { KeyPath } from './yaml-source.js';
 
 export interface Problem {
@@ -28,7 +29,11 @@ export function checkJob(document: JobDocument): Problem[] {
     ...checkSource(document.data),
     ...checkReading(document.data),
     ...checkGrid(document),
-    ...checkFolds(document.cv),
+    ...checkSplits(
+      document.cv,
+      namedEstimator(document)?.task === 'classification',
+      document.data.target !== undefined,
+    ),
     ...checkScoring(document),
     ...checkFeatures(document),
     ...checkSpark(document.spark),
@@ -115,21 +120,6 @@ function checkGrid(document: JobDocument): Problem[] {
     const message = `expected at most ${MAX_CANDIDATES} candidates, got ${candidates}`;
     problems.push({ path: ['search', 'grid'], message });
   }
-  return problems;
-}
-
-function checkFolds(cv: JobDocument['cv']): Problem[] {
-  const without = (key: string, reason: string): Problem => ({
-    path: ['cv', key],
-    message: `expected no \`${key}\` together with \`${reason}\`, got both; remove one`,
-    atKey: true,
-  });
-  const problems: Problem[] = [];
-  if (cv.predefined !== undefined) {
-    if (cv.group !== undefined) problems.push(without('group', 'predefined'));
-    if (cv.folds !== undefined) problems.push(without('folds', 'predefined'));
-    if (cv.shuffle) problems.push(without('shuffle', 'predefined'));
-  } else if (cv.group !== undefined && cv.shuffle) problems.push(without('shuffle', 'group'));
   return problems;
 }
 

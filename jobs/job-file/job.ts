@@ -8,6 +8,7 @@ import type { SparkSection } from '../../spark-bridge/submit/settings.js';
 import type { Estimator, Params } from '../estimators/estimator.js';
 import type { Grid } from '../search/candidates.js';
 import type { Metric } from '../search/scoring.js';
+import type { SplitRule } from '../search/splits/resolve.js';
 
 /** One feature of the design matrix; a plain column name means `{name}`. */
 export interface JobFeature {
@@ -18,16 +19,6 @@ export interface JobFeature {
   readonly bins?: number | readonly number[];
   readonly impute?: number | string;
 }
-
-export type JobFolds =
-  | {
-      readonly kind: 'kfold';
-      readonly folds: number;
-      readonly shuffle: boolean;
-      readonly seed: number;
-    }
-  | { readonly kind: 'group'; readonly folds: number; readonly column: string }
-  | { readonly kind: 'predefined'; readonly column: string };
 
 export interface Job {
   readonly kind: 'grid-search';
@@ -55,7 +46,7 @@ export interface Job {
     readonly params: Params;
   };
   readonly search: { readonly grid: Grid };
-  readonly cv: JobFolds;
+  readonly cv: SplitRule & { readonly outer?: SplitRule };
   readonly scoring: readonly Metric[];
   /** The metric the best candidate is chosen by; one of `scoring`. */
   readonly metric: Metric;

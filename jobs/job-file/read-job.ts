@@ -11,12 +11,13 @@ import { withoutFileScheme } from '../../driver/frame/files.js';
 import type { DescribeOptions } from '../../driver/index.js';
 import { checkJob, type Problem } from './check-job.js';
 import { scrubberOf, shownSpark, sparkSection } from './check-spark.js';
-import type { Job, JobFolds } from './job.js';
+import type { Job } from './job.js';
 import { expandValues, namedEstimator, parametersOf } from './model-schema.js';
 import { PANDAS_NULLS } from './null-tokens.js';
 import { applyOverrides, type Override, parseOverride } from './overrides.js';
 import { problemsOf } from './problems.js';
 import { type JobDocument, schemaOf } from './schema.js';
+import { splitRules } from './split-schema.js';
 import { MAX_FILE_BYTES, parseYaml, type YamlSource } from './yaml-source.js';
 
 export interface ReadJobOptions {
@@ -183,7 +184,7 @@ function resolveJob(document: JobDocument, context: Context): Job {
         Object.entries(plain(grid)).map(([key, values]) => [key, expandValues(values)]),
       ),
     },
-    cv: resolveFolds(document.cv),
+    cv: splitRules(document.cv, estimator.task === 'classification', data.target),
     scoring,
     metric: typeof document.refit === 'string' ? document.refit : scoring[0]!,
     refit: document.refit !== false,
@@ -221,13 +222,6 @@ function plain<T extends object>(keys: T): Plain<T> {
 
 /** The same keys, those that may be undefined absent instead. */
 type Plain<T> = { [K in keyof T]: Exclude<T[K], undefined> };
-
-function resolveFolds(cv: JobDocument['cv']): JobFolds {
-  if (cv.predefined !== undefined) return { kind: 'predefined', column: cv.predefined };
-  const folds = cv.folds ?? 5;
-  if (cv.group !== undefined) return { kind: 'group', folds, column: cv.group };
-  return { kind: 'kfold', folds, shuffle: cv.shuffle ?? false, seed: cv.seed ?? 0 };
-}
 
 /** A path on the command line is the shell's, or, when nothing is there, the job file's. */
 function resolveDataPath(given: string, folder: string, base: string): string {

@@ -19,6 +19,7 @@ import {
   unknownGrid,
   unknownModel,
 } from './model-schema.js';
+import { cvSchema } from './split-schema.js';
 
 const text = (max: number) => z.string().min(1).max(max);
 
@@ -163,30 +164,6 @@ type DataDocument = z.output<z.ZodObject<typeof dataKeys, z.core.$strict>> & {
   readonly target?: string | undefined;
 };
 
-const cv = z.strictObject({
-  folds: z
-    .int()
-    .min(2)
-    .max(1_000_000)
-    .optional()
-    .meta({ description: 'Number of folds. Default: 5; not used with `predefined`.' }),
-  shuffle: z.boolean().optional().meta({
-    description: "Shuffle the rows first. Default: false, which is scikit-learn's KFold.",
-  }),
-  seed: z
-    .int()
-    .min(0)
-    .max(Number.MAX_SAFE_INTEGER)
-    .optional()
-    .meta({ description: 'Seed of the shuffle. Default: 0.' }),
-  group: text(500)
-    .optional()
-    .meta({ description: 'Column whose equal values stay in one fold, as GroupKFold does.' }),
-  predefined: text(500)
-    .optional()
-    .meta({ description: 'Column that holds the fold of each row; -1 is always training.' }),
-});
-
 const spark = z.strictObject({
   master: text(1000).optional().meta({
     description:
@@ -221,7 +198,7 @@ function jobWith(
       })
       .prefault({ grid: {} })
       .meta({ description: 'The candidates to try. Default: the one that `model` says.' }),
-    cv: cv.prefault({}).meta({ description: 'How rows are split into folds.' }),
+    cv: cvSchema.prefault({}).meta({ description: 'How rows are split into folds.' }),
     scoring: z
       .union([metric, z.array(metric).min(1).max(metrics.length)])
       .default(defaultMetric(tasks[0]!))

@@ -7,6 +7,8 @@ import { reprise } from '../support/cli.js';
 import { duckdb, JobFolder, linearCsv } from '../support/job-folder.js';
 import { summaryKeys } from '../support/run-records.js';
 
+const dataOf = (...features: string[]) => ({ path: 'data.csv', target: 'y', features });
+
 const LOCAL = ['--engine', 'local'];
 
 describe('reprise run on this machine', () => {
@@ -81,6 +83,23 @@ describe('reprise run on this machine', () => {
     ])
       assert.ok(columns.includes(column), column);
     assert.equal(rows.length, 3);
+  });
+
+  it('splits rows by class and by time, and says what is wrong with a split', async () => {
+    const lines = linearCsv(200).trim().split('\n');
+    const classes = lines.map((line, i) => `${line},${i === 0 ? 'kind' : 'abacab'[i % 6]}`);
+    folder.write('data.csv', `${classes.join('\n')}\n`);
+    folder.job({ cv: { stratify: 'kind', repeats: 2 }, data: dataOf('a', 'b') });
+    const answer = JSON.parse((await run('--json')).stdout);
+    assert.equal(answer.folds, 10);
+    const table = readFileSync(join(answer.path, 'results.csv'), 'utf8');
+    assert.match(table, /split9_test_r2/);
+    const series = JSON.parse((await run('--json', 'cv={type: time-series, gap: 2}')).stdout);
+    assert.equal(series.folds, 5);
+    assert.ok(series.best.score > -0.002, `${series.best.score}`);
+    const wrong = await run('cv={stratify: a}');
+    assert.equal(wrong.code, 3);
+    assert.match(wrong.stderr, /stratify a: expected classes .*, got the number/);
   });
 
   it('gives the same bytes for the same job', async () => {

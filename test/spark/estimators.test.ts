@@ -1,4 +1,4 @@
-/** Every estimator on embedded Spark: one pass, and the scores and models of this machine. */
+/** Every estimator and split on embedded Spark: the passes, scores and models of this machine. */
 import assert from 'node:assert/strict';
 import { type OpenSession, openSession } from '../../jobs/engines.js';
 import { parseJob } from '../../jobs/job-file/read-job.js';
@@ -10,6 +10,14 @@ const MODELS: Readonly<Record<string, unknown>> = {
   ols: {},
   lasso: { alpha: [0.01, 0.3] },
   'elastic-net': { alpha: [0.01, 0.3], l1_ratio: [0.2, 0.8] },
+};
+
+const SPLITS: Readonly<Record<string, unknown>> = {
+  stratified: { stratify: 'group', folds: 4 },
+  'stratified, shuffled twice': { stratify: 'group', folds: 3, repeats: 2, seed: 5 },
+  'time series': { type: 'time-series', folds: 4, gap: 3 },
+  'stratified groups': { group: 'group', stratify: 'fold', folds: 3 },
+  drawn: { type: 'shuffle', folds: 2, test_size: 0.2, train_size: 90 },
 };
 
 describe('estimators on Spark', function () {
@@ -35,6 +43,30 @@ describe('estimators on Spark', function () {
     const [ours, theirs] = await Promise.all(scores);
     for (const [f, score] of theirs!.entries()) assert.ok(Math.abs(score - ours![f]!) <= 1e-12);
   });
+
+  for (const [name, cv] of Object.entries(SPLITS)) {
+    it(`split rows as on this machine: ${name}`, async () => {
+      const document = {
+        kind: 'grid-search',
+        data: { path: 'regression.csv', target: 'y', features: ['x1', 'x2', 'x3'] },
+        model: { type: 'ridge' },
+        cv,
+        scoring: ['r2', 'neg_mean_absolute_error'],
+      };
+      const job = parseJob(`${sklearnFolder}/job.yaml`, JSON.stringify(document));
+      const here = await runJob(job, { engine: 'local', open: local });
+      const there = await runJob(job, { engine: 'spark', open: spark });
+      assert.equal(there.search.folds, here.search.folds);
+      for (const metric of there.search.metrics) {
+        const [ours, theirs] = [here, there].map(
+          (run) => run.search.trials[0]!.splitScores[metric]!,
+        );
+        for (const [f, score] of theirs!.entries()) {
+          assert.ok(Math.abs(score - ours![f]!) <= 1e-9, `${metric}, split ${f}`);
+        }
+      }
+    });
+  }
 
   for (const [type, grid] of Object.entries(MODELS)) {
     it(`${type} as on this machine, without a pass for another one's moments`, async () => {

@@ -7,6 +7,7 @@ import {
   type ResolvedFeatures,
   resolveFeatures,
 } from '../../../../driver/frame/features.js';
+import type { ResolvedCategories } from '../../../../driver/frame/folds.js';
 import type { FrameDescription, FrameEngine } from '../../../../driver/ir/frame-engine.js';
 import {
   type EncodedFeature,
@@ -15,6 +16,7 @@ import {
   rawColumn,
 } from '../../../../driver/operators/encode-block.js';
 import type { DuckDbEngine } from '../../../../gpu-executor/cpu/duckdb/index.js';
+import { balancedGroups } from '../../../../jobs/search/splits/rules.js';
 import { copyTo, engineInFolder } from '../../../support/frame-data.js';
 
 const ROWS = 900;
@@ -24,7 +26,7 @@ const QUERY = `SELECT i,
   CASE WHEN i % 9 = 2 THEN NULL ELSE 20 + i % 50 END AS age,
   CAST(i % 10 AS DOUBLE) AS n, i % 2 = 0 AS even, TIMESTAMP '2001-01-01' + to_hours(i::INTEGER) AS "when",
   CASE WHEN i = 5 THEN 'inf'::DOUBLE ELSE i END AS inf, 7 AS seven, NULL::DOUBLE AS none,
-  i * 2.0 + 1 AS y, i % 4 AS grp, i % 5 - 1 AS fold FROM range(${ROWS}) r(i)`;
+  i * 2.0 + 1 AS y, i / 4 AS quarter, i % 4 AS grp, i % 5 - 1 AS fold FROM range(${ROWS}) r(i)`;
 
 const CITIES = ['Ada', 'Bo', 'Ada', 'Cy', 'Ada', 'Bo', 'Ada', 'Di'];
 const city = (i: number): string | null => (i % 13 === 4 ? null : CITIES[i % 8]!);
@@ -302,7 +304,7 @@ describe('features', () => {
     const plain = await engine.describe(files.at('b.parquet'));
     const resolved = await resolveFeatures(engine, plain, {
       target: 'y',
-      group: { column: 'f', folds: 2 },
+      categories: [{ role: 'group', column: 'f' }],
     });
     assert.deepEqual(resolved.columns, ['a', 'b']);
   });
@@ -334,31 +336,25 @@ describe('features', () => {
           `SELECT ${sql.replaceAll('HASH', hash)} AS g, i AS x, i AS y FROM range(${rows}) r(i)`,
         );
         const grouped = await engine.describe(path);
-        const resolved = await resolveFeatures(engine, grouped, {
+        const { categories } = await resolveFeatures(engine, grouped, {
           target: 'y',
           features: ['x'],
-          group: { column: 'g', folds: 5 },
+          categories: [{ role: 'group', column: 'g' }],
         });
-        const feature = resolved.folds?.feature;
-        assert.ok(feature?.kind === 'map');
-        const got = Object.fromEntries(
-          feature.categories.map((name, k) => [name, feature.values[k]]),
-        );
+        const [{ feature, counts }] = categories as [ResolvedCategories];
+        const foldOf = balancedGroups(counts, 5);
+        const got = Object.fromEntries(feature.categories.map((name, k) => [name, foldOf[k]]));
         assert.deepEqual(got, folds);
       }
     });
 
-    it('by group keep a group in one fold and count its rows', async () => {
-      const resolved = await resolve(['n'], { group: { column: 'grp', folds: 2 } });
-      assert.equal(resolved.folds?.count, 2);
-      assert.deepEqual(resolved.folds?.sizes, [450, 450]);
-      const rows = await encodeAll([resolved.folds!.feature]);
-      const foldOf = new Map<number, number>();
-      for (const [i, [fold]] of rows.entries()) {
-        assert.equal(foldOf.get(i % 4) ?? fold, fold);
-        foldOf.set(i % 4, fold!);
-      }
-      assert.deepEqual(new Set(foldOf.values()), new Set([0, 1]));
+    it('number groups in order and count their rows', async () => {
+      const categories = [{ role: 'group', column: 'grp' }] as const;
+      const [group] = (await resolve(['n'], { categories })).categories;
+      const rows = await encodeAll([group!.feature]);
+      const sizes = group!.counts.map((_, k) => rows.filter(([number]) => number === k).length);
+      assert.deepEqual(group!.counts, sizes);
+      assert.equal(sizes.length, 4);
     });
 
     it('predefined number the values in order, and -1 after the last fold', async () => {
@@ -371,12 +367,12 @@ describe('features', () => {
 
     it('refuse missing, odd or too few values', async () => {
       await assert.rejects(
-        resolve(['n'], { group: { column: 'age', folds: 3 } }),
+        resolve(['n'], { categories: [{ role: 'group', column: 'age' }] }),
         /group age: expected no missing values, got 100/,
       );
       await assert.rejects(
-        resolve(['n'], { group: { column: 'grp', folds: 9 } }),
-        /at least 9 groups for 9 folds, got 4/,
+        resolve(['n'], { categories: [{ role: 'stratify', column: 'quarter' }] }),
+        /stratify quarter: expected classes \(whole numbers, text or booleans\), got the number/,
       );
       await assert.rejects(
         resolve(['n'], { predefined: { column: 'city' } }),

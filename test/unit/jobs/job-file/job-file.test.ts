@@ -42,7 +42,7 @@ describe('job files', () => {
     assert.equal(job.data.features, undefined);
     assert.equal(job.model.estimator.name, 'ridge');
     assert.deepEqual(job.model.params, { intercept: true });
-    assert.deepEqual(job.cv, { kind: 'kfold', folds: 5, shuffle: false, seed: 0 });
+    assert.deepEqual(job.cv, { type: 'kfold', folds: 5, repeats: 1, shuffle: false, seed: 0 });
     assert.deepEqual(job.scoring, ['r2']);
     assert.equal(job.metric, 'r2');
     assert.equal(job.refit, true);
@@ -73,7 +73,7 @@ describe('job files', () => {
   it('reads every key of the example', async () => {
     const job = await readJob(join(packageRoot(), 'examples/flights.yaml'));
     assert.equal(job.search.grid.lambda?.length, 40);
-    assert.deepEqual(job.cv, { kind: 'kfold', folds: 10, shuffle: true, seed: 7 });
+    assert.deepEqual(job.cv, { type: 'kfold', folds: 10, repeats: 1, shuffle: true, seed: 7 });
     assert.equal(job.data.features?.length, 7);
     assert.deepEqual(job.data.features?.[0], { name: 'distance' });
     assert.equal(job.metric, 'neg_mean_squared_error');
@@ -122,7 +122,11 @@ describe('job files', () => {
     ['refit', 'refit: neg_mean_squared_error', /refit: expected one of the scored metrics \(r2\)/],
     ['scoring', 'scoring: [r2, r2]', /scoring.1: expected each metric once/],
     ['scoring', 'scoring: []', /scoring: expected at least 1 item/],
-    ['cv', 'cv: {group: g, shuffle: true}', /cv.shuffle: expected no `shuffle`/],
+    ['cv', 'cv: {gap: 3}', /cv.gap: expected no `gap` together with `type: kfold`/],
+    ['cv', 'cv: {type: group}', /cv.type: expected `group`, a column/],
+    ['cv', 'cv: {repeats: 2, shuffle: false}', /cv.shuffle: expected true together/],
+    ['cv', 'cv: {type: time-series, test_size: 0.5}', /cv.test_size: expected a whole number/],
+    ['cv', 'cv: {outer: {predefined: f, folds: 3}}', /cv.outer.folds: expected no `folds`/],
     ['cv', 'cv: {predefined: f, folds: 3}', /cv.folds: expected no `folds`/],
     ['cv', 'cv: {folds: 2.5}', /cv.folds: expected a whole number, got 2.5/],
     ['cv', 'cv: {seed: -1}', /cv.seed: expected a number of at least 0, got -1/],
@@ -227,7 +231,7 @@ describe('overrides', () => {
       },
     );
     assert.deepEqual(job.search.grid.lambda, [1, 10]);
-    assert.deepEqual(job.cv, { kind: 'kfold', folds: 3, shuffle: false, seed: 0 });
+    assert.deepEqual(job.cv, { type: 'kfold', folds: 3, repeats: 1, shuffle: false, seed: 0 });
     assert.deepEqual(job.data.features, [{ name: 'a' }, { name: 'c', sql: 'a+1' }]);
   });
 

@@ -68,7 +68,12 @@ function jobOf(scenario: SklearnScenario): ReturnType<typeof parseJob> {
     search: { grid: scenario.grid },
     cv:
       cv.kind === 'kfold'
-        ? { folds: cv.folds, shuffle: cv.shuffle, ...(cv.shuffle ? { seed: cv.seed } : {}) }
+        ? {
+            type: 'kfold',
+            folds: cv.folds,
+            shuffle: cv.shuffle,
+            ...(cv.shuffle ? { seed: cv.seed } : {}),
+          }
         : cv.kind === 'group'
           ? { folds: cv.folds, group: cv.column }
           : { predefined: cv.column },
