@@ -165,6 +165,21 @@ export class Matrix extends ElementWise<Matrix> {
   cholesky(): Matrix {
     return this.#with(ops.cholesky);
   }
+  /**
+   * Of a symmetric matrix, of which the lower triangle is read: row j begins with the j-th greatest
+   * eigenvalue, column j + 1 is its vector, of length 1, its largest component positive; n x (n+1).
+   */
+  eigen(): Matrix {
+    return this.#with(ops.eigen);
+  }
+  /** t(X) %*% diag(w) %*% X for each column w of the weights, one under the other, in one pass. */
+  weightedGram(weights: Matrix): Matrix {
+    return this.#with(ops.weightedGram, [weights]);
+  }
+  /** exp(z) / sum exp(z) over each run of `width` columns of a row; default over the row. */
+  softmax(width = this.cols): Matrix {
+    return this.#with(ops.softmax, [], { width });
+  }
 
   /** Rows and columns of a part; leave one out (or null) for all of them. */
   slice(rows: SliceRange | null, cols: SliceRange | null = null): Matrix {

@@ -10,8 +10,10 @@ import * as cells from './cells.js';
 import { cholesky } from './cholesky.js';
 import { coordinateDescent } from './coordinate-descent.js';
 import { diag } from './diag.js';
+import { eigen } from './eigen.js';
 import { encode } from './encode.js';
 import { fill } from './fill.js';
+import { foldCols } from './fold-cols.js';
 import { foldElasticNet } from './fold-elastic-net.js';
 import { foldLeastNorm } from './fold-least-norm.js';
 import { foldRidge } from './fold-ridge.js';
@@ -41,12 +43,16 @@ import { scalar } from './scalar.js';
 import { selectRows } from './select-rows.js';
 import { seq } from './seq.js';
 import { slice } from './slice.js';
+import { softmax } from './softmax.js';
 import { solve } from './solve.js';
+import { stackProduct } from './stack-product.js';
+import { stackCholesky, stackSolve } from './stack-systems.js';
 import { takeRows } from './take-rows.js';
 import { topK } from './top-k.js';
 import { transpose } from './transpose.js';
 import { tsmm } from './tsmm.js';
 import { wdivmm } from './wdivmm.js';
+import { weightedGram } from './weighted-gram.js';
 import { wsloss } from './wsloss.js';
 
 const table = {
@@ -64,6 +70,8 @@ const table = {
   ...cells,
   ifelse,
   ...aggregates,
+  foldCols,
+  softmax,
   topK,
   // products and systems
   matmul,
@@ -75,6 +83,7 @@ const table = {
   leastNorm,
   coordinateDescent,
   cholesky,
+  eigen,
   // reorganisation
   cast,
   transpose,
@@ -102,6 +111,11 @@ const table = {
   foldRidge,
   foldLeastNorm,
   foldElasticNet,
+  // batched over models
+  weightedGram,
+  stackProduct,
+  stackSolve,
+  stackCholesky,
 } as const satisfies Record<string, OpDef>;
 
 /** Name of an operator; tables have a row for every operator, so a missing row does not compile. */

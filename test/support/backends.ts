@@ -59,6 +59,9 @@ function sparkRow(name: string, conf: Readonly<Record<string, string>>): Backend
       foldLeastNorm: onHost,
       coordinateDescent: onHost,
       foldElasticNet: onHost,
+      eigen: onHost,
+      stackSolve: onHost,
+      stackCholesky: onHost,
     },
   };
 }

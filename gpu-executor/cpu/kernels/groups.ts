@@ -1,11 +1,13 @@
 /** `groupSums` and `takeRows`: plain loops, one addition or copy a cell, over cells of either dtype. */
-import { type Cells, converted, dense } from '../../../driver/ir/value.js';
+import { type Cells, converted, type DenseMatrix, dense } from '../../../driver/ir/value.js';
 import { groupSums } from '../../../driver/operators/group-sums.js';
 import { takeRows } from '../../../driver/operators/take-rows.js';
 import type { Kernel } from './kernel.js';
 
 /** Rows summed by themselves before they are added, which keeps sums over many rows accurate. */
 const PART_ROWS = 4096;
+/** Rows from this many cells on are copied by one call rather than cell by cell. */
+const COPIED_CELLS = 16;
 
 const groupSumsKernel: Kernel<Cells> = {
   op: groupSums,
@@ -26,6 +28,10 @@ const groupSumsKernel: Kernel<Cells> = {
     };
   },
 };
+
+function rowViews({ rows, cols, data }: DenseMatrix): readonly Cells[] {
+  return Array.from({ length: rows }, (_, i) => data.subarray(i * cols, (i + 1) * cols));
+}
 
 function addRows(
   sums: Float64Array,
@@ -51,12 +57,13 @@ const takeRowsKernel: Kernel<Cells> = {
   run: ({ inputs: [g, table], out }, context) => {
     const { rows, cols, data } = table!;
     const cells = context.allocate(out.rows * cols, out.dtype);
+    const views = cols < COPIED_CELLS ? undefined : rowViews(table!);
     for (let i = 0; i < out.rows; i++) {
       const label = g!.data[i]!;
-      const isRow = label >= 0 && label < rows;
-      const from = isRow ? (label | 0) * cols : 0;
       const at = i * cols;
-      for (let j = 0; j < cols; j++) cells[at + j] = isRow ? data[from + j]! : 0;
+      if (!(label >= 0 && label < rows)) cells.fill(0, at, at + cols);
+      else if (views !== undefined) cells.set(views[label | 0]!, at);
+      else for (let j = 0; j < cols; j++) cells[at + j] = data[(label | 0) * cols + j]!;
     }
     return dense(out.rows, cols, cells);
   },

@@ -5,6 +5,7 @@ import { frame } from '../../../driver/operators/frame.js';
 import { ops } from '../../../driver/operators/index.js';
 import { mergeGroupGram } from '../../../driver/operators/merge-group-gram.js';
 import { aggregateKernels, positionKernels } from './aggregates.js';
+import { columnRunKernels } from './column-runs.js';
 import { coordinateDescentKernel } from './coordinate-descent.js';
 import { elementwiseKernel } from './elementwise.js';
 import { foldKernels } from './fold-fits.js';
@@ -18,9 +19,11 @@ import { type Kernel, referenceKernel } from './kernel.js';
 import { productKernels } from './products.js';
 import { movingKernels, reorganiseKernels } from './reorganise.js';
 import { leafKernels, sourceKernels } from './sources.js';
-import { leastNormKernel, systemKernels } from './systems.js';
+import { stackKernels } from './stacks.js';
+import { eigenKernel, leastNormKernel, systemKernels } from './systems.js';
 import { topKKernel } from './top-k.js';
 import { weightedKernels } from './weighted.js';
+import { weightedGramKernel } from './weighted-gram.js';
 import { widened } from './widened.js';
 
 const elementwiseKernels = Object.values(ops)
@@ -36,6 +39,9 @@ const native: readonly Kernel<Cells>[] = [
   ...systemKernels,
   ...movingKernels,
   ...groupKernels,
+  ...columnRunKernels,
+  ...stackKernels,
+  weightedGramKernel,
 ];
 
 /** Kernels over float64. */
@@ -57,6 +63,7 @@ const wide: readonly Kernel[] = [
   referenceKernel(mergeGroupGram),
   gramLossKernel,
   leastNormKernel,
+  eigenKernel,
   ...foldKernels,
   coordinateDescentKernel,
 ];

@@ -175,7 +175,7 @@ function chain(
   });
 }
 
-type RowSum = (
+export type RowSum = (
   inputs: readonly DenseMatrix[],
   start: number,
   rows: number,
@@ -187,7 +187,7 @@ type RowSum = (
  * Sums a product over rows: pieces of rows go round the lanes, each lane into sums of its own. Sums
  * are float64; those of a float32 piece are added to them once they are there.
  */
-class RowSumReducer implements Reducer<Cells> {
+export class RowSumReducer implements Reducer<Cells> {
   readonly #rows: number;
   readonly #cols: number;
   readonly #parallel: boolean;

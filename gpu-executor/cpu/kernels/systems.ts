@@ -14,6 +14,7 @@ import {
   type Float64Matrix,
 } from '../../../driver/ir/value.js';
 import { cholesky } from '../../../driver/operators/cholesky.js';
+import { eigen, inOrder } from '../../../driver/operators/eigen.js';
 import { isNonzero, leastNorm, leastNormSolution } from '../../../driver/operators/least-norm.js';
 import {
   isSingularPivot,
@@ -127,7 +128,7 @@ function checkLu(n: number, scales: Float64Array, factors: Cells, info: number):
   if (info !== 0) throw singularError('solve', info - 1, 0);
 }
 
-const solveKernel: Kernel<Cells> = {
+export const solveKernel: Kernel<Cells> = {
   op: solve,
   run: (call, { blas }) => {
     const system = systemOf(call, scratchOf(call.inputs[0]!.rows ** 2, call.out.dtype));
@@ -157,7 +158,7 @@ function factorOf(a: DenseMatrix, factors: Cells, info: number): DenseMatrix {
   return dense(n, n, factors);
 }
 
-const choleskyKernel: Kernel<Cells> = {
+export const choleskyKernel: Kernel<Cells> = {
   op: cholesky,
   run: ({ inputs: [a] }, { blas }) => {
     const factors = a!.data.slice();
@@ -199,6 +200,18 @@ export const leastNormKernel: Kernel = {
     const vectors = call.inputs[0]!.data.slice();
     const values = await blas.eigenAsync(call.inputs[0]!.rows, vectors);
     return leastNormOf(call, blas, values, vectors);
+  },
+};
+
+export const eigenKernel: Kernel = {
+  op: eigen,
+  run: ({ inputs: [a] }, { blas }) => {
+    const vectors = a!.data.slice();
+    return inOrder({ values: blas.eigen(a!.rows, vectors), vectors });
+  },
+  runAsync: async ({ inputs: [a] }, { blas }) => {
+    const vectors = a!.data.slice();
+    return inOrder({ values: await blas.eigenAsync(a!.rows, vectors), vectors });
   },
 };
 

@@ -68,6 +68,51 @@ function kernelTests(backendOf: () => CpuBackend): void {
     });
   }
 
+  for (const [what, models, shift] of [
+    ['few models, model by model', 3, 0],
+    ['negative weights, model by model', 3, -0.5],
+    ['many models, by pairs', 17, -0.5],
+  ] as const) {
+    it(`weightedGram: ${what}`, async () => {
+      const weights = uniform(9000, models, 2);
+      const shifted = dense(
+        9000,
+        models,
+        weights.data.map((w) => w + shift),
+      );
+      const expr = node(ops.weightedGram, [leaf(uniform(9000, 24, 1)), leaf(shifted)]);
+      assertClose(await evaluated(backendOf(), expr), referenceOf(expr), 1e-11, 'weightedGram');
+    });
+  }
+
+  it('products, systems and factors of a stack, long and short ones', async () => {
+    for (const n of [20, 80]) {
+      const models = 40;
+      const x = leaf(uniform(200, n, 1));
+      const grams = node(ops.weightedGram, [x, leaf(uniform(200, models, 2))]);
+      const value = leaf(await evaluated(backendOf(), grams));
+      const sides = leaf(uniform(n, models, 3));
+      for (const expr of [
+        node(ops.stackSolve, [value, sides], { models, assume: 'spd' }),
+        node(ops.stackSolve, [value, sides], { models }),
+        node(ops.stackCholesky, [value]),
+        node(ops.stackProduct, [value, sides], { models }),
+        node(ops.stackProduct, [value, value], { models, b: 'stack', out: 'stack' }),
+      ]) {
+        assertClose(await evaluated(backendOf(), expr), referenceOf(expr), 1e-8, expr.op.name);
+      }
+    }
+  });
+
+  it('products of tall columns of a stack', async () => {
+    const a = leaf(uniform(9000, 15, 1));
+    for (const transposeA of [true, false]) {
+      const b = leaf(uniform(transposeA ? 9000 : 3, 10, 2));
+      const expr = node(ops.stackProduct, [a, b], { models: 5, a: 'columns', transposeA });
+      assertClose(await evaluated(backendOf(), expr), referenceOf(expr), 1e-11, 'stackProduct');
+    }
+  });
+
   it('groupGram keeps 12 digits when means are a million times the spread', async () => {
     const rows = 20_000;
     const cells = uniform(rows, 20, 5).data.map((cell, i) => 1e6 * ((i % 20) + 1) + cell);

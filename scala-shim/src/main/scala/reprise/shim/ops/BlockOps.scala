@@ -4,7 +4,8 @@ package reprise.shim.ops
 object BlockOps {
   val all: Seq[BlockOp] =
     Seq(GroupGram, GroupCross, GroupLoss, GroupSums, HeldOut, TakeRows, KFold, Rand, SeqOp, Fill, Tsmm, MatMul, MmChain,
-      Slice, CBind, RBind, SelectRows, RepeatCols, TopK, Transpose, WeightedLoss, WeightedProduct,
+      Slice, CBind, RBind, SelectRows, RepeatCols, TopK, Transpose, WeightedLoss, WeightedProduct, WeightedGram,
+      StackProduct, FoldCols, Softmax,
       new FixedOp("cast", new CastKernel)) ++
       Elementwise.all ++ Aggregates.all
 

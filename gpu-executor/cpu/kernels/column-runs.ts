@@ -1,0 +1,38 @@
+/** What works on runs of columns of a row, of many models side by side: `foldCols`, `softmax`. */
+import { type Cells, dense } from '../../../driver/ir/value.js';
+import {
+  type ColumnFold,
+  foldCols,
+  rowAggregateOf,
+  runsOf,
+} from '../../../driver/operators/fold-cols.js';
+import { softmax, softmaxInto } from '../../../driver/operators/softmax.js';
+import { aggregateKernels, positionKernels } from './aggregates.js';
+import type { Kernel } from './kernel.js';
+import { widened } from './widened.js';
+
+const rowKernels = new Map(
+  [...aggregateKernels, ...positionKernels.map(widened)].map((kernel) => [kernel.op, kernel]),
+);
+
+const foldColsKernel: Kernel<Cells> = {
+  op: foldCols,
+  run: ({ inputs: [x], attrs, out }, context) => {
+    const runs = runsOf(x!, attrs.width as number);
+    const kernel = rowKernels.get(rowAggregateOf[attrs.fold as ColumnFold])!;
+    const shape = { rows: runs.rows, cols: 1, dtype: out.dtype };
+    const { data } = kernel.run!({ inputs: [runs], attrs: {}, out: shape }, context);
+    return dense(out.rows, out.cols, data);
+  },
+};
+
+const softmaxKernel: Kernel<Cells> = {
+  op: softmax,
+  run: ({ inputs: [z], attrs, out }, context) => {
+    const cells = context.allocate(out.rows * out.cols, out.dtype);
+    softmaxInto(cells, z!.data, attrs.width as number);
+    return dense(out.rows, out.cols, cells);
+  },
+};
+
+export const columnRunKernels: readonly Kernel<Cells>[] = [foldColsKernel, softmaxKernel];
