@@ -9,7 +9,7 @@ import type { Meta } from '../ir/expr.js';
 import { defineOp, type RowRule, wholeRule } from '../ir/op-def.js';
 import { dense } from '../ir/value.js';
 import { add } from './cells.js';
-import { layoutAttr, type ModelView, takeModel, modelView, putModel } from './model-stack.js';
+import { layoutAttr, type ModelView, modelView, putModel, takeModel } from './model-stack.js';
 import { multiply, sample } from './product.js';
 import { flagAttr, shapeError, sizeAttr } from './shape-check.js';
 

@@ -9,7 +9,7 @@ import type { Meta } from '../ir/expr.js';
 import { defineOp } from '../ir/op-def.js';
 import { dense, type Float64Matrix } from '../ir/value.js';
 import { cholesky, sampleSpd } from './cholesky.js';
-import { type ModelView, takeModel, modelView, putModel } from './model-stack.js';
+import { type ModelView, modelView, putModel, takeModel } from './model-stack.js';
 import { sample } from './product.js';
 import { choiceAttr, shapeError, sizeAttr } from './shape-check.js';
 import { solve } from './solve.js';

@@ -8,9 +8,9 @@ import type { Meta } from '../../../driver/ir/expr.js';
 import { type Cells, type DenseMatrix, dense } from '../../../driver/ir/value.js';
 import {
   type ModelView,
-  takeModel,
   modelView,
   putModel,
+  takeModel,
 } from '../../../driver/operators/model-stack.js';
 import {
   type StackedProduct,
@@ -28,7 +28,7 @@ import { RowSumReducer } from './products.js';
 import { choleskyKernel, solveKernel } from './systems.js';
 
 /** A model's work from which a call on the thread pool pays. @units flops */
-const POOLED_FLOPS = 2e5;
+const POOLED_FLOPS = 4e6;
 /** Work between two turns of the event loop. @units flops */
 const TURN_FLOPS = 4e6;
 

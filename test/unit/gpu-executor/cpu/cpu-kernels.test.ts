@@ -86,10 +86,12 @@ function kernelTests(backendOf: () => CpuBackend): void {
   }
 
   it('products, systems and factors of a stack, long and short ones', async () => {
-    for (const n of [20, 80]) {
-      const models = 40;
-      const x = leaf(uniform(200, n, 1));
-      const grams = node(ops.weightedGram, [x, leaf(uniform(200, models, 2))]);
+    for (const [n, models] of [
+      [20, 40],
+      [260, 3],
+    ] as const) {
+      const x = leaf(uniform(300, n, 1));
+      const grams = node(ops.weightedGram, [x, leaf(uniform(300, models, 2))]);
       const value = leaf(await evaluated(backendOf(), grams));
       const sides = leaf(uniform(n, models, 3));
       for (const expr of [
