@@ -10,6 +10,7 @@ import type { Bench } from './harness.js';
 import { hcv10, hcvGrid } from './hcv.js';
 import { hcvSpark } from './hcv-spark.js';
 import { incremental } from './incremental.js';
+import { kmeansBench } from './kmeans.js';
 import { livyBlas } from './livy-blas.js';
 import { livyOverhead } from './livy-overhead.js';
 import { migration } from './migration.js';
@@ -31,6 +32,7 @@ export const benches: readonly Bench[] = [
   hcv10,
   hcvGrid,
   hcvSpark,
+  kmeansBench,
   search5gb,
   flights,
   flightsRerun,

@@ -132,6 +132,7 @@ export {
   type SliceRange,
   type SolveOptions,
 } from './matrix/matrix.js';
+export { bestColumns, type Regrouping, regroupSums } from './matrix/regroup.js';
 export {
   type EncodedFeature,
   type EncodedPart,

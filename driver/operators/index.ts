@@ -3,6 +3,7 @@
 import type { OpDef } from '../ir/op-def.js';
 import { addDiag } from './add-diag.js';
 import * as aggregates from './aggregates.js';
+import { bestColumns } from './best-columns.js';
 import { call } from './call.js';
 import { cast } from './cast.js';
 import { cbind } from './cbind.js';
@@ -36,6 +37,7 @@ import { mergeGroupGram } from './merge-group-gram.js';
 import { mmchain } from './mmchain.js';
 import { rand } from './rand.js';
 import { rbind } from './rbind.js';
+import { regroupSums } from './regroup-sums.js';
 import { repeatCols } from './repeat-cols.js';
 import { reshape } from './reshape.js';
 import { restack } from './restack.js';
@@ -102,6 +104,8 @@ const table = {
   groupCross,
   mergeGroupGram,
   groupSums,
+  bestColumns,
+  regroupSums,
   groupQuantile,
   groupRanks,
   groupPrecision,

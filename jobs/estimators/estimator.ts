@@ -75,6 +75,10 @@ export interface RowEstimator extends EstimatorFacts {
     numbers: Readonly<Record<string, Matrix>>,
     params: Params,
   ) => Promise<Fit>;
+  /** Trains models that differ in more than numbers in one stack, where the estimator can. */
+  readonly together?: (
+    models: readonly { readonly rows: RowData; readonly params: Params }[],
+  ) => Promise<Fit[]>;
 }
 
 export type Estimator = MomentEstimator | ClassEstimator | RowEstimator;
@@ -96,6 +100,8 @@ export interface ClassRows {
   readonly sums: (columns: Matrix) => Matrix;
   /** The training rows of all classes together, their moments about the means. */
   readonly all: TrainingRows;
+  /** Moments of the encoded columns over the training rows of a class. One pass for all classes. */
+  readonly ofClass: (c: number) => Moments;
 }
 
 /** The rows of a fit that reads rows. */

@@ -40,7 +40,8 @@ function outer(column: Matrix): Matrix {
 function merge(a: Moments, b: Moments): Moments {
   const count = a.count.add(b.count);
   const delta = b.mean.sub(a.mean);
-  const share = b.count.div(count);
+  // Both are empty where a class is in neither group.
+  const share = b.count.div(count.maximum(Number.MIN_VALUE));
   return {
     count,
     mean: a.mean.add(delta.mul(share)),

@@ -5,6 +5,7 @@ import { frame } from '../../../driver/operators/frame.js';
 import { ops } from '../../../driver/operators/index.js';
 import { mergeGroupGram } from '../../../driver/operators/merge-group-gram.js';
 import { aggregateKernels, positionKernels } from './aggregates.js';
+import { groupingKernels } from './best-columns.js';
 import { columnRunKernels } from './column-runs.js';
 import { coordinateDescentKernel } from './coordinate-descent.js';
 import { elementwiseKernel } from './elementwise.js';
@@ -42,6 +43,7 @@ const native: readonly Kernel<Cells>[] = [
   ...columnRunKernels,
   ...stackKernels,
   weightedGramKernel,
+  ...groupingKernels,
 ];
 
 /** Kernels over float64. */

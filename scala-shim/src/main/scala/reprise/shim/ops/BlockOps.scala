@@ -6,6 +6,7 @@ object BlockOps {
     Seq(GroupGram, GroupCross, GroupLoss, GroupSums, HeldOut, TakeRows, KFold, Rand, SeqOp, Fill, Tsmm, MatMul, MmChain,
       Slice, CBind, RBind, SelectRows, RepeatCols, TopK, Transpose, WeightedLoss, WeightedProduct, WeightedGram,
       StackProduct, FoldCols, Softmax,
+      BestColumns, RegroupSums,
       new FixedOp("cast", new CastKernel)) ++
       Elementwise.all ++ Aggregates.all
 

@@ -1,0 +1,117 @@
+/**
+ * Sums by class of design columns, which naive Bayes and centroids are made of. Mean imputation is
+ * a linear map T on encoded columns, so sums of design columns are S T. A missing cell is encoded as
+ * 0 beside an indicator of 1, so squares and comparisons of imputed columns are linear maps of
+ * squares and comparisons of encoded ones.
+ */
+import { ConfigError, type Matrix, type Scalar, scalar } from '../../driver/index.js';
+import { type Basis, basisColumns } from './basis.js';
+import type { ClassRows, Fit } from './estimator.js';
+import { columnMoments, columnScales, imputedColumns } from './linear-design.js';
+
+export interface ClassSums {
+  /** Training rows by class, and whether there are any: [classes, 1]. */
+  readonly counts: Matrix;
+  readonly isPresent: Matrix;
+  readonly total: Scalar;
+  /** Of the basis of design columns: [classes, basis]. */
+  readonly sums: Matrix;
+  /** Sums of the columns that were asked for beside them: [classes, c]. */
+  readonly beside: Matrix | null;
+  /** 0 for a design column without values in the training rows, else 1; null for all 1. */
+  readonly kept: Matrix | null;
+  /** Standard deviations to divide design columns by: [1, design]; null for none. */
+  readonly scales: Matrix | null;
+  /** The fit whose decision values are B(design columns) t(U) + b. @shape U: [classes, basis] */
+  readonly fit: (coefficients: Matrix, intercepts: Matrix) => Fit;
+}
+
+/** Decision value of a class that the training rows lack. */
+export const NEVER = -1e300;
+
+/** @param beside columns to sum as they are, in the same pass: [n, c] */
+export function classSums(rows: ClassRows, basis: Basis, beside?: Matrix): ClassSums {
+  const { X, all, counts } = rows;
+  const { design } = all;
+  const e = design.encoded;
+  const isImputing = design.select !== null || (design.wide?.pairs ?? null) !== null;
+  if (isImputing && design.wide !== null) {
+    throw new ConfigError(
+      `data.features: expected fewer columns than ${e} where means stand for missing values; say impute: zero or a number`,
+      { key: 'data.features' },
+    );
+  }
+  const asked = basisColumns(basis, X);
+  const isAbove = typeof basis === 'object';
+  const others = [...(isImputing && isAbove ? [X] : []), ...(beside ? [beside] : [])];
+  const summed = rows.sums(asked.cbind(...others));
+  const total = counts.sum();
+  const own = summed.slice(null, [0, asked.cols]);
+  const from = isImputing && isAbove ? e : 0;
+  const encoded = summed.slice(null, [from, from + e]);
+  const columns = imputedColumns(encoded.colSums().div(total), total, design);
+  const maps = basisMaps(basis, columns, design.carry, e);
+  const sums = maps === null ? own : mapped(own, maps, (part, map) => part.matmul(map));
+  const { imputed, leftOut } = columns;
+  const isPresent = counts.gt(0);
+  return {
+    counts,
+    isPresent,
+    total,
+    sums,
+    beside: beside ? summed.slice(null, [summed.cols - beside.cols]) : null,
+    kept: leftOut === null ? null : scalar(X.session, 1).sub(leftOut),
+    scales: all.standardize ? columnScales(columnMoments(all)) : null,
+    fit: (coefficients, intercepts) => {
+      const U = isPresent.ifelse(coefficients, 0);
+      const intercept = isPresent.ifelse(intercepts, NEVER).t();
+      const weights = maps === null ? U : mapped(U, maps, (part, map) => part.matmul(map.t()));
+      return {
+        weights: weights.t().rbind(intercept),
+        outputs: { coefficients: U.t(), intercept, ...(imputed ? { imputed } : {}) },
+      };
+    },
+  };
+}
+
+/** From the basis of encoded columns to that of design columns, by part; null for identities. */
+function basisMaps(
+  basis: Basis,
+  { map, imputed }: ReturnType<typeof imputedColumns>,
+  carry: Matrix | null,
+  encoded: number,
+): readonly Matrix[] | null {
+  if (map === null || imputed === null || carry === null) return null;
+  if (basis === 'linear') return [map];
+  // Carries are the rows of indicators, and a left-out column's imputed value is 0.
+  if (basis === 'squares') return [map, map.add(carry.mul(imputed.square().sub(imputed)))];
+  if (!(basis.above >= 0 && basis.above < 1)) {
+    throw new ConfigError(
+      `binarize: expected a number from 0 and below 1 where means stand for missing values, got ${basis.above}; say impute: zero or a number for the ${encoded} columns`,
+      { key: 'model.binarize', value: basis.above },
+    );
+  }
+  return [map.add(carry.mul(imputed.gt(basis.above).sub(imputed)))];
+}
+
+/** Applies each part's map to its columns. */
+function mapped(
+  rows: Matrix,
+  maps: readonly Matrix[],
+  apply: (part: Matrix, map: Matrix) => Matrix,
+): Matrix {
+  const width = rows.cols / maps.length;
+  const parts = maps.map((map, k) => apply(rows.slice(null, [k * width, (k + 1) * width]), map));
+  return parts[0]!.cbind(...parts.slice(1));
+}
+
+/** Logarithms of the share of each class; of absent classes any number. @shape [classes, 1] */
+export function logPriors({ counts, isPresent, total }: ClassSums, isEmpirical: boolean): Matrix {
+  if (!isEmpirical) return isPresent.div(isPresent.sum()).log();
+  return isPresent.ifelse(counts, 1).div(total).log();
+}
+
+/** Means of the columns by class; 0 for absent classes. @shape sums: [classes, c] -> same */
+export function classMeans({ counts, isPresent }: ClassSums, sums: Matrix): Matrix {
+  return sums.div(isPresent.ifelse(counts, 1));
+}

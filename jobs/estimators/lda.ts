@@ -1,0 +1,160 @@
+/**
+ * Linear discriminant analysis: classes are normal with means m_c and one covariance W
+ * (scikit-learn's `LinearDiscriminantAnalysis`). log P(x, c) is, but for what all classes share,
+ * (x - m)' W^-1 (m_c - m) - (m_c - m)' W^-1 (m_c - m) / 2 + log P(c), m the overall mean. The solvers
+ * differ in what they make of a W without full rank and in shrinkage only.
+ * Source of `auto`: Ledoit and Wolf, A well-conditioned estimator (2004), per class as there.
+ */
+import { z } from 'zod';
+import { ConfigError, Matrix, ops, scalar, takeRows } from '../../driver/index.js';
+import { NEVER } from './class-sums.js';
+import type { ClassEstimator, ClassRows } from './estimator.js';
+import { type ColumnMoments, columnMoments, columnScales } from './linear-design.js';
+import type { Moments } from './moments.js';
+
+const parameters = z.strictObject({
+  solver: z.enum(['svd', 'lsqr', 'eigen']).default('svd').meta({
+    description:
+      'Where columns depend on each other: svd and lsqr leave directions out, eigen fails.',
+  }),
+  shrinkage: z
+    .union([z.literal('auto'), z.number().min(0).max(1)])
+    .nullable()
+    .default(null)
+    .meta({
+      description:
+        'Share of a multiple of the identity in the covariance; auto: by Ledoit and Wolf.',
+    }),
+  tol: z.number().nonnegative().default(1e-4).meta({
+    description:
+      'Solver svd: directions with at most this singular value within classes are left out.',
+  }),
+});
+
+type LdaParams = z.output<typeof parameters>;
+
+export const lda: ClassEstimator = {
+  name: 'lda',
+  description: 'Linear discriminant analysis: classes are normal with one covariance.',
+  parameters,
+  task: 'classification',
+  reads: 'classes',
+  link: () => 'softmax',
+  outputs: (_params, classes) => classes,
+  fit: (rows, params) => {
+    const own = params as LdaParams;
+    if (own.solver === 'svd' && own.shrinkage !== null) {
+      throw new ConfigError(
+        `shrinkage: expected null with solver svd, got ${own.shrinkage}; say solver: lsqr or eigen`,
+        { key: 'model.shrinkage', value: own.shrinkage },
+      );
+    }
+    const overall = columnMoments(rows.all);
+    const { map, imputed, count } = overall;
+    const scales = rows.all.standardize ? columnScales(overall) : null;
+    const inUnits = unitsOf(map, scales);
+    const classes = Array.from({ length: rows.classes }, (_, c) => inUnits(rows.ofClass(c)));
+    const center = scales === null ? overall.mean : overall.mean.div(scales.t());
+    const isPresent = rows.counts.gt(0);
+    const means = stacked(classes.map(({ mean }) => mean.t())).sub(center.t());
+    const design = { rows, classes, overall, scales };
+    const within = own.shrinkage === 'auto' ? ledoitWolf(design) : pooled(design, own.shrinkage);
+    const solved = solve(within, means.t(), { ...overall, mean: center }, own).t();
+    const directions = isPresent.ifelse(solved, 0);
+    const intercepts = isPresent
+      .ifelse(rows.counts, 1)
+      .div(count)
+      .log()
+      .sub(directions.mul(means).rowSums().mul(0.5))
+      .sub(directions.matmul(center));
+    const intercept = isPresent.ifelse(intercepts, NEVER).t();
+    const coefficients = (scales === null ? directions : directions.div(scales)).t();
+    return {
+      weights: (map === null ? coefficients : map.matmul(coefficients)).rbind(intercept),
+      outputs: { coefficients, intercept, ...(imputed ? { imputed } : {}) },
+    };
+  },
+};
+
+interface Design {
+  readonly rows: ClassRows;
+  /** In units of the design, as all below. */
+  readonly classes: readonly Moments[];
+  readonly overall: ColumnMoments;
+  readonly scales: Matrix | null;
+}
+
+/** Moments of encoded columns as those of imputed and scaled ones. */
+function unitsOf(map: Matrix | null, scales: Matrix | null): (moments: Moments) => Moments {
+  return ({ count, mean, scatter }) => {
+    const own = map === null ? mean : map.t().matmul(mean);
+    const square = map === null ? scatter : map.t().matmul(scatter.matmul(map));
+    if (scales === null) return { count, mean: own, scatter: square };
+    return { count, mean: own.div(scales.t()), scatter: square.div(scales).div(scales.t()) };
+  };
+}
+
+/** Covariance within classes; shrunken by class with one share, which is the same for the sum. */
+function pooled({ classes, overall }: Design, shrinkage: number | null): Matrix {
+  const { count, leftOut } = overall;
+  const within = classes
+    .map(({ scatter }) => scatter)
+    .reduce((a, b) => a.add(b))
+    .div(count);
+  if (shrinkage === null) return within;
+  const size = leftOut === null ? within.cols : leftOut.sum().neg().add(within.cols);
+  return within.mul(1 - shrinkage).addDiag(within.diag().sum().div(size).mul(shrinkage));
+}
+
+/** Each class's standardised covariance shrunken by its own share, which its fourth powers give. */
+function ledoitWolf({ rows, classes, overall, scales }: Design): Matrix {
+  const { count, map, leftOut } = overall;
+  const { X, y } = rows;
+  const { session } = X;
+  const deviations = classes.map((one) =>
+    columnScales({ ...overall, ...one, count: one.count.maximum(1) }),
+  );
+  const size =
+    leftOut === null
+      ? scalar(session, overall.mean.rows)
+      : leftOut.sum().neg().add(overall.mean.rows);
+  const columns = map === null ? X : X.matmul(map);
+  const own = (scales === null ? columns : columns.div(scales))
+    .sub(takeRows(y, stacked(classes.map(({ mean }) => mean.t()))))
+    .div(takeRows(y, stacked(deviations)));
+  const fourth = rows.sums(own.rowSumSqs().square());
+  return classes
+    .map(({ count: n, scatter }, c) => {
+      const scale = deviations[c]!;
+      const covariance = scatter.div(scale).div(scale.t()).div(n.maximum(1));
+      const mu = covariance.diag().sum().div(size);
+      const squares = covariance.sumSq();
+      const noise = fourth.at(c, 0).div(n.maximum(1)).sub(squares).div(n.maximum(1));
+      const distance = squares.sub(mu.square().mul(size));
+      const share = noise.minimum(distance).div(distance);
+      const shrink = noise.minimum(distance).le(0).ifelse(0, share);
+      return covariance
+        .mul(scalar(session, 1).sub(shrink))
+        .addDiag(mu.mul(shrink))
+        .mul(scale)
+        .mul(scale.t())
+        .mul(n.div(count));
+    })
+    .reduce((a, b) => a.add(b));
+}
+
+/** W^-1 B, B of differences of means: [design, classes]. @param about means of the columns */
+function solve(within: Matrix, B: Matrix, about: ColumnMoments, params: LdaParams): Matrix {
+  const { session } = within;
+  if (params.solver === 'eigen') return within.solve(B, { assume: 'spd' });
+  const least = (A: Matrix, right: Matrix, tolerance: number): Matrix =>
+    Matrix.of(session, session.intern(ops.leastNorm, [A.expr, right.expr], { tolerance }));
+  if (params.solver === 'lsqr') return least(within, B, within.cols * Number.EPSILON);
+  const scales = columnScales({ ...about, scatter: within.mul(about.count) });
+  const correlation = within.div(scales).div(scales.t());
+  return least(correlation, B.div(scales.t()), params.tol ** 2).div(scales.t());
+}
+
+function stacked(rows: readonly Matrix[]): Matrix {
+  return rows[0]!.rbind(...rows.slice(1));
+}

@@ -1,0 +1,146 @@
+/**
+ * k-means from given starts is scikit-learn's (`test/fixtures/sklearn/generate-classes.py`), with
+ * clusters that run empty; models that train together are those that train alone; an iteration is
+ * one pass for all.
+ */
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { createReferenceBackend } from '../../../../driver/backend/reference-backend.js';
+import { type Matrix, matrix, Session, scalar } from '../../../../driver/index.js';
+import { createCpuBackend } from '../../../../gpu-executor/cpu/index.js';
+import { type ClusterRows, clusterAll, inertiaOf } from '../../../../jobs/estimators/clusters.js';
+import type { Params, RowData } from '../../../../jobs/estimators/estimator.js';
+import { kmeans } from '../../../../jobs/estimators/kmeans.js';
+import { assertClose } from '../../../support/close.js';
+import { cells } from '../../../support/plan.js';
+import { sklearnFolder } from '../../../support/sklearn-fixtures.js';
+
+interface Fixture {
+  readonly data: { readonly numbers: readonly (readonly number[])[] };
+  readonly clusters: readonly {
+    readonly start: readonly (readonly number[])[];
+    readonly max_iter: number;
+    readonly tol: number;
+    readonly iterations: number;
+    readonly inertia: number;
+    readonly centers: readonly (readonly number[])[];
+  }[];
+}
+
+describe('k-means', () => {
+  const { data, clusters } = JSON.parse(
+    readFileSync(join(sklearnFolder, 'classes.json'), 'utf8'),
+  ) as Fixture;
+
+  it('is that of scikit-learn from the same starts, all at once', async () => {
+    const session = new Session({ local: createReferenceBackend() });
+    const X = matrix(session, data.numbers);
+    const { rows, squares, means, variance } = about(X, data.numbers);
+    const found = await clusterAll(
+      clusters.map(({ start, max_iter, tol }) => ({
+        rows,
+        centers: Float64Array.from(start.flatMap((row) => row.map((cell, j) => cell - means[j]!))),
+        clusters: start.length,
+        tolerance: tol * variance,
+        maxIterations: max_iter,
+      })),
+    );
+    found.forEach((one, i) => {
+      const { iterations, inertia, centers } = clusters[i]!;
+      const own = centers.flatMap((row) => row.map((cell, j) => cell - means[j]!));
+      assert.equal(one.iterations, iterations, `iterations of run ${i}`);
+      assertCells(one.centers, own, `centres of run ${i}`);
+      assertCells([inertiaOf(one, squares)], [inertia], `inertia of run ${i}`);
+    });
+  });
+
+  it('finds the same models together as alone, from starts that all sizes share', async () => {
+    const session = new Session({ local: await createCpuBackend() });
+    const X = matrix(session, cells(400, 3));
+    const rows = await plainRows(X);
+    const params = (n_clusters: number, init: string): Params => ({
+      ...(kmeans.parameters.parse({ n_clusters, n_init: 3, init }) as Params),
+    });
+    const asked = [params(2, 'k-means++'), params(5, 'k-means++'), params(4, 'random')];
+    const together = await kmeans.together!(asked.map((own) => ({ rows, params: own })));
+    for (const [i, own] of asked.entries()) {
+      const alone = await kmeans.train(rows, {}, own);
+      const [a, b] = [await alone.weights.value(), await together[i]!.weights.value()];
+      assert.deepEqual([b.rows, b.cols], [4, own.n_clusters]);
+      assertClose(b, a, 1e-12, String(own.n_clusters));
+    }
+  });
+
+  it('takes one pass an iteration for all models', async () => {
+    const session = new Session({ local: await createCpuBackend() });
+    const run = session.run();
+    const X = matrix(session, cells(500, 4)).in(run);
+    const { rows } = about(X, (await X.toArray()) as number[][]);
+    const starts = [2, 3, 7].map((size) => ({
+      rows,
+      centers: cells(size, 4, 9).data.slice() as Float64Array,
+      clusters: size,
+      tolerance: 0,
+      maxIterations: 4,
+    }));
+    const before = run.statistics.counters().kernels;
+    const found = await clusterAll(starts);
+    assert.deepEqual(
+      found.map(({ iterations }) => iterations),
+      [4, 4, 4],
+    );
+    // Four iterations and the last comparison, two kernels each.
+    assert.ok(run.statistics.counters().kernels - before <= 5 * 3);
+  });
+});
+
+function about(X: Matrix, numbers: readonly (readonly number[])[]) {
+  const d = X.cols;
+  const means = Array.from({ length: d }, (_, j) =>
+    numbers.reduce((sum, row) => sum + row[j]! / numbers.length, 0),
+  );
+  const squares = numbers.reduce(
+    (sum, row) => sum + row.reduce((own, cell, j) => own + (cell - means[j]!) ** 2, 0),
+    0,
+  );
+  const ones = Array.from({ length: d + 1 }, (_, j) => ({ row: j, col: j, value: 1 }));
+  const shifts = means.map((mean, col) => ({ row: d, col, value: -mean }));
+  const design = { rows: d + 1, cols: d + 1, cells: [...ones, ...shifts] };
+  const rows: ClusterRows = { X, design };
+  return { rows, squares, means, variance: squares / numbers.length / d };
+}
+
+/** Rows of a design that is the encoded columns. */
+async function plainRows(X: Matrix): Promise<RowData> {
+  const { session, rows, cols } = X;
+  const center = X.colMeans();
+  const about = X.sub(center);
+  const moments = { count: scalar(session, rows), mean: center.t(), scatter: about.tsmm() };
+  const target = { target: scalar(session, 0), targetScatter: center.t().mul(0) };
+  return {
+    X,
+    y: X.slice(null, 0),
+    weight: matrix(session, rows, 1, new Float64Array(rows).fill(1)),
+    classes: 0,
+    design: {
+      columns: cols,
+      expand: (weights) => weights,
+      contract: (gradient) => gradient,
+      outputs: (weights) => ({
+        coefficients: weights.slice([0, cols]),
+        intercept: weights.slice(cols),
+      }),
+      moments: { ...moments, ...target },
+      all: moments,
+    },
+  };
+}
+
+function assertCells(got: ArrayLike<number>, expected: readonly number[], what: string): void {
+  assert.equal(got.length, expected.length, what);
+  expected.forEach((cell, i) => {
+    const error = Math.abs(got[i]! - cell);
+    assert.ok(error <= 1e-9 * (1 + Math.abs(cell)), `${what}: expected ${cell}, got ${got[i]}`);
+  });
+}
