@@ -54,6 +54,7 @@ function createProgram(report: Report): Command {
   addPlan(program, report);
   addReport(program, report);
   addPredict(program, report);
+  addExport(program, report);
   addLineageCommands(program, report);
   addCache(program, report);
   addSetup(program, report);
@@ -160,6 +161,19 @@ function addPredict(program: Command, report: Report): void {
       await useMemory(options);
       const { predictCommand } = await import('./predict-command.js');
       report(await predictCommand(run, data, options));
+    });
+}
+
+function addExport(program: Command, report: Report): void {
+  program
+    .command('export')
+    .description("write a run's model as ONNX or PMML and print its path")
+    .argument('<run>', 'run folder, run id, start of an id, `latest`, or a model file')
+    .argument('<file>', 'a name that ends in .onnx or .pmml')
+    .option('--runs <folder>', 'folder that holds the run folders (default: ./runs)')
+    .action(async (run: string, file: string, options) => {
+      const { exportCommand } = await import('./export-command.js');
+      report(await exportCommand(run, file, options));
     });
 }
 

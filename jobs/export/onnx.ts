@@ -1,0 +1,254 @@
+/**
+ * A model as an ONNX graph of standard operators in float64: encoding, the product with the
+ * coefficients, and what makes predictions and probabilities of it. Invariant: for rows that
+ * `reprise predict` takes it gives the same values, up to the rounding of a product. A missing
+ * number is NaN, a missing text the empty text; where predicting would end with an error, the
+ * answer is NaN.
+ */
+import type { ModelFeature, ModelFile } from '../model/model-file.js';
+import { type ExportInput, exportFeatures, inputsOf, numericCategories } from './inputs.js';
+import {
+  type OnnxNode,
+  type OnnxValue,
+  onnxBytes,
+  type Tensor,
+  type TensorType,
+  TYPES,
+} from './onnx-messages.js';
+
+const INPUT_TYPES = { number: 'double', boolean: 'bool', text: 'string' } as const;
+
+/** The bytes of an `.onnx` file. @throws ConfigError for categories it can't tell apart */
+export function onnxModel(model: ModelFile): Uint8Array {
+  const graph = new Graph();
+  const features = exportFeatures(model);
+  const pieces = features.map(({ feature, input }) => encoded(graph, feature, input));
+  let x = graph.node('Concat', pieces, { axis: 1 });
+  if (model.dtype === 'float32') x = graph.cast(graph.cast(x, 'float'), 'double');
+  const decisions = graph.node('Add', [
+    graph.node('MatMul', [basisOf(graph, model, x), weightsOf(graph, model)]),
+    graph.doubles(model.intercepts, [1, model.intercepts.length]),
+  ]);
+  const outputs = answers(graph, model, decisions);
+  return onnxBytes({
+    nodes: graph.nodes,
+    constants: graph.constants,
+    inputs: inputsOf(features).map(({ name, type, sql }) => ({
+      name: inputName(name),
+      type: INPUT_TYPES[type],
+      columns: 1,
+      doc: sql === undefined ? `column ${name}` : `the value of: ${sql}`,
+    })),
+    outputs,
+    doc: `${model.estimator} for ${model.target ?? 'no target'}, exported by Reprise`,
+    producerVersion: model.trained.reprise,
+    metadata: { trained_on: model.trained.data, columns: JSON.stringify(model.columns) },
+  });
+}
+
+/** Collects nodes and constants under names of their own. */
+class Graph {
+  readonly nodes: OnnxNode[] = [];
+  readonly constants: Tensor[] = [];
+
+  node(op: string, inputs: readonly string[], attributes?: Record<string, number>): string {
+    const output = `v${this.nodes.length}`;
+    this.nodes.push({ op, inputs, output, ...(attributes ? { attributes } : {}) });
+    return output;
+  }
+
+  /** The same value under the name of an output. */
+  name(value: string, output: string): void {
+    this.nodes.push({ op: 'Identity', inputs: [value], output });
+  }
+
+  cast(value: string, type: TensorType): string {
+    return this.node('Cast', [value], { to: TYPES[type] });
+  }
+
+  doubles(values: ArrayLike<number>, dims: readonly number[]): string {
+    return this.#constant({ type: 'double', values, dims });
+  }
+
+  ints(values: readonly number[], dims: readonly number[] = [values.length]): string {
+    return this.#constant({ type: 'int64', values, dims });
+  }
+
+  bools(values: readonly number[], dims: readonly number[] = [values.length]): string {
+    return this.#constant({ type: 'bool', values, dims });
+  }
+
+  texts(values: readonly string[], dims: readonly number[] = [values.length]): string {
+    return this.#constant({ type: 'string', values, dims });
+  }
+
+  #constant(tensor: DistributiveOmit<Tensor, 'name'>): string {
+    const name = `c${this.constants.length}`;
+    this.constants.push({ ...tensor, name });
+    return name;
+  }
+}
+
+type DistributiveOmit<T, K extends PropertyKey> = T extends unknown ? Omit<T, K> : never;
+
+/** Names of values of our own begin with v or c and a number. */
+function inputName(name: string): string {
+  return /^[vc]\d+$/.test(name) ? `${name}_` : name;
+}
+
+/** The columns of one feature: [rows, width] of doubles. */
+function encoded(graph: Graph, feature: ModelFeature, input: ExportInput): string {
+  const raw = inputName(input.name);
+  if (feature.encode === 'onehot') return oneHot(graph, feature, input.type, raw);
+  const number = input.type === 'boolean' ? graph.cast(raw, 'double') : raw;
+  const given = feature.impute;
+  const x =
+    given === undefined
+      ? number
+      : graph.node('Where', [
+          graph.node('IsNaN', [number]),
+          graph.doubles([given], [1, 1]),
+          number,
+        ]);
+  return feature.encode === 'number' ? x : bins(graph, feature, x);
+}
+
+type OneHot = ModelFeature & { readonly encode: 'onehot' };
+
+function oneHot(graph: Graph, feature: OneHot, type: ExportInput['type'], raw: string): string {
+  const { categories, impute } = feature;
+  const side = [1, categories.length];
+  const isMissing = (x: string): string | undefined => {
+    if (type === 'number') return graph.node('IsNaN', [x]);
+    return type === 'text' ? graph.node('Equal', [x, graph.texts([''], [1, 1])]) : undefined;
+  };
+  const constant = (): string =>
+    type === 'number'
+      ? graph.doubles([Number(impute)], [1, 1])
+      : graph.texts([String(impute)], [1, 1]);
+  const absent = impute === undefined ? undefined : isMissing(raw);
+  const x = absent === undefined ? raw : graph.node('Where', [absent, constant(), raw]);
+  const list =
+    type === 'number'
+      ? graph.doubles(numericCategories(feature), side)
+      : type === 'text'
+        ? graph.texts(categories, side)
+        : graph.bools(
+            categories.map((text) => (text === 'true' ? 1 : 0)),
+            side,
+          );
+  const listed = graph.cast(graph.node('Equal', [x, list]), 'double');
+  const pieces = [listed];
+  const missing = feature.missing ? isMissing(x) : undefined;
+  const indicator = missing === undefined ? undefined : graph.cast(missing, 'double');
+  if (feature.other) {
+    const known = graph.node('ReduceSum', [listed, graph.ints([1])], { keepdims: 1 });
+    const rest = graph.node('Sub', [graph.doubles([1], [1, 1]), known]);
+    pieces.push(indicator === undefined ? rest : graph.node('Sub', [rest, indicator]));
+  }
+  if (feature.missing) {
+    const zero = (): string =>
+      graph.node('Mul', [columnOf(graph, listed), graph.doubles([0], [1, 1])]);
+    pieces.push(indicator ?? zero());
+  }
+  return pieces.length === 1 ? listed : graph.node('Concat', pieces, { axis: 1 });
+}
+
+function columnOf(graph: Graph, x: string): string {
+  return graph.node('ReduceSum', [x, graph.ints([1])], { keepdims: 1 });
+}
+
+type Bins = ModelFeature & { readonly encode: 'bin' };
+
+/** Bin i holds what reaches edge i and not edge i + 1; the outer bins are open. */
+function bins(graph: Graph, { edges, missing, impute }: Bins, x: string): string {
+  const absent = graph.cast(graph.node('IsNaN', [x]), 'double');
+  const one = graph.doubles([1], [1, 1]);
+  // Without a column for them, missing numbers make the answer NaN, which predicting refuses.
+  const isRefused = !missing && impute === undefined;
+  const guard = graph.node('Mul', [x, graph.doubles([0], [1, 1])]);
+  const present = isRefused ? graph.node('Add', [one, guard]) : graph.node('Sub', [one, absent]);
+  const inner = edges.slice(1, -1);
+  const pieces: string[] = [];
+  if (inner.length === 0) pieces.push(present);
+  else {
+    const reaches = graph.node('GreaterOrEqual', [x, graph.doubles(inner, [1, inner.length])]);
+    const above = graph.cast(reaches, 'double');
+    const none = graph.node('Mul', [absent, graph.doubles([0], [1, 1])]);
+    const from = graph.node('Concat', [present, above], { axis: 1 });
+    pieces.push(graph.node('Sub', [from, graph.node('Concat', [above, none], { axis: 1 })]));
+  }
+  if (missing) pieces.push(absent);
+  return pieces.length === 1 ? pieces[0]! : graph.node('Concat', pieces, { axis: 1 });
+}
+
+function basisOf(graph: Graph, { basis }: ModelFile, x: string): string {
+  if (basis === undefined) return x;
+  if (basis === 'squares') return graph.node('Concat', [x, graph.node('Mul', [x, x])], { axis: 1 });
+  return graph.cast(graph.node('Greater', [x, graph.doubles([basis.above], [1, 1])]), 'double');
+}
+
+function weightsOf(graph: Graph, { coefficients }: ModelFile): string {
+  const outputs = coefficients.length;
+  const rows = coefficients[0]!.length;
+  const cells = Array.from({ length: rows * outputs }, (_, at) => {
+    return coefficients[at % outputs]![Math.floor(at / outputs)]!;
+  });
+  return graph.doubles(cells, [rows, outputs]);
+}
+
+/** Names what the model answers with. */
+function answers(graph: Graph, model: ModelFile, z: string): OnnxValue[] {
+  const { task, link, intercepts } = model;
+  const columns = intercepts.length;
+  const output = (name: string, value: string, own: Omit<OnnxValue, 'name'>): OnnxValue => {
+    graph.name(value, name);
+    return { name, ...own };
+  };
+  if (task === 'decomposition') return [output('components', z, { type: 'double', columns })];
+  if (task === 'regression') {
+    const value = link === 'log' ? graph.node('Exp', [z]) : z;
+    return [output('prediction', value, { type: 'double', columns })];
+  }
+  const place =
+    columns === 1
+      ? graph.node('Squeeze', [
+          graph.cast(graph.node('Greater', [z, graph.doubles([0], [1, 1])]), 'int64'),
+          graph.ints([1]),
+        ])
+      : graph.node('ArgMax', [z], { axis: 1, keepdims: 0 });
+  const { type, value } = labelOf(graph, model, place);
+  const label = output('label', value, { type, columns: null });
+  if (link === 'margin' || link === 'identity') {
+    return [label, output('decision', z, { type: 'double', columns })];
+  }
+  const shares =
+    link === 'softmax'
+      ? graph.node('Softmax', [z], { axis: 1 })
+      : graph.node(
+          'Concat',
+          [graph.node('Sigmoid', [graph.node('Neg', [z])]), graph.node('Sigmoid', [z])],
+          { axis: 1 },
+        );
+  const classes = model.classes?.length ?? columns;
+  return [label, output('probabilities', shares, { type: 'double', columns: classes })];
+}
+
+/** The class at a place, of the type that classes have; without classes the place. */
+function labelOf(
+  graph: Graph,
+  { classes }: ModelFile,
+  place: string,
+): { readonly type: TensorType; readonly value: string } {
+  if (classes === undefined) return { type: 'int64', value: place };
+  const gather = (list: string): string => graph.node('Gather', [list, place], { axis: 0 });
+  if (classes.every((one) => typeof one === 'boolean')) {
+    return { type: 'bool', value: gather(graph.bools(classes.map(Number))) };
+  }
+  if (classes.every((one) => typeof one === 'number')) {
+    return classes.every(Number.isSafeInteger)
+      ? { type: 'int64', value: gather(graph.ints(classes)) }
+      : { type: 'double', value: gather(graph.doubles(classes, [classes.length])) };
+  }
+  return { type: 'string', value: gather(graph.texts(classes.map(String))) };
+}
