@@ -32,6 +32,8 @@ export interface PredictOptions extends RunOptions {
   readonly outputs?: readonly OutputName[];
   /** Columns of the data to write before them. */
   readonly keep?: readonly string[];
+  /** An open session to predict in. Default: a new one. */
+  readonly open?: OpenSession;
 }
 
 export interface PredictSummary {
@@ -74,11 +76,14 @@ export async function predict(
   const columns = outputColumns(model, options.outputs);
   const place = await placeOf(options.out);
   const dialect = model.features.find((feature) => feature.dialect !== undefined)?.dialect;
-  const { engine, reason, placement } = await chooseEngine(wanted, path, dataBytes, dialect);
+  const { engine, reason, placement } =
+    options.open === undefined
+      ? await chooseEngine(wanted, path, dataBytes, dialect)
+      : { engine: options.open.engine, reason: 'the open session', placement: undefined };
   requireDialect(dialect, engine);
   onEvent?.({ kind: 'engine', engine, reason });
   const warn = (message: string): void => onEvent?.({ kind: 'warning', message });
-  const open = await openSession(engine, warn, signal, placement);
+  const open = options.open ?? (await openSession(engine, warn, signal, placement));
   try {
     const scorer = new Scorer(open, found, columns, options);
     const description = await scorer.describe(path);
@@ -103,7 +108,7 @@ export async function predict(
     };
     return { summary, ...(table ? { table } : {}) };
   } finally {
-    await open.session.close();
+    if (options.open === undefined) await open.session.close();
   }
 }
 

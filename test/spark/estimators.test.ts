@@ -1,8 +1,11 @@
 /** Every estimator and split on embedded Spark: the passes, scores and models of this machine. */
 import assert from 'node:assert/strict';
+import { mkdirSync, readFileSync } from 'node:fs';
 import { type OpenSession, openSession } from '../../jobs/engines.js';
 import { parseJob } from '../../jobs/job-file/read-job.js';
+import { predict } from '../../jobs/predict/predict.js';
 import { runJob } from '../../jobs/run-job.js';
+import { JobFolder } from '../support/job-folder.js';
 import { sklearnFolder } from '../support/sklearn-fixtures.js';
 
 const MODELS: Readonly<Record<string, unknown>> = {
@@ -67,6 +70,51 @@ describe('estimators on Spark', function () {
       }
     });
   }
+
+  it('predict as on this machine, file by file, for categories and gaps unknown in training', async () => {
+    const folder = new JobFolder();
+    const row = (i: number): string => `${i % 9 ? i : ''},${['Rome', 'Oslo'][i % 2]},${i ** 1.5}`;
+    const rows = Array.from({ length: 50 }, (_, i) => row(i + 1));
+    folder.write('train.csv', ['a,town,y', ...rows].join('\n'));
+    const town = { name: 'town', encode: 'onehot' };
+    const features = [
+      { name: 'a', impute: 'mean' },
+      { name: 'half', sql: 'a / 2', impute: 1 },
+      town,
+    ];
+    const document = {
+      kind: 'grid-search',
+      data: { path: 'train.csv', target: 'y', features },
+      model: { type: 'ridge' },
+    };
+    const job = parseJob(folder.file('job.yaml'), JSON.stringify(document));
+    const { model } = await runJob(job, { engine: 'local', open: local });
+    mkdirSync(folder.file('new'));
+    folder.write('new/1.csv', 'a,town\n3,Rome\n,Lima\n4.5,\n');
+    folder.write('new/2.csv', 'a,town\n8,Oslo\n,Oslo\n');
+    const found = { model: model!, path: '', digest: '' };
+    const answers = [local, spark].map(async (open, i) => {
+      const out = folder.file(`out-${i}.csv`);
+      const { summary } = await predict(found, folder.file('new'), {
+        engine: open.engine,
+        open,
+        out,
+        keep: ['town'],
+      });
+      assert.deepEqual([summary.rowsRead, summary.engine], [5, open.engine]);
+      return readFileSync(out, 'utf8')
+        .trim()
+        .split('\n')
+        .map((line) => line.split(','));
+    });
+    const [ours, theirs] = await Promise.all(answers);
+    assert.equal(theirs!.length, 6);
+    for (const [i, [kept, prediction]] of theirs!.entries()) {
+      assert.equal(kept, ours![i]![0]);
+      if (i > 0) assert.ok(Math.abs(Number(prediction) - Number(ours![i]![1])) <= 1e-9);
+    }
+    folder.remove();
+  });
 
   for (const [type, grid] of Object.entries(MODELS)) {
     it(`${type} as on this machine, without a pass for another one's moments`, async () => {
