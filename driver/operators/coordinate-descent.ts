@@ -2,8 +2,10 @@
  * Elastic net by cyclic coordinate descent on sums of products: w that makes
  * |y - Xw|^2 / 2n + alpha ratio |w|_1 + alpha (1 - ratio) |w|^2 / 2 least, from X'X, X'y and y'y.
  *
- * inputs: X'X (d x d), X'y (d x 1), y'y (1x1), n (1x1), alpha (1x1), ratio (1x1, in 0..1)
- * attrs: maxSweeps; tolerance, the duality gap to end at, relative to y'y
+ * inputs: X'X (d x d), X'y (d x 1), y'y (1x1), n (1x1), alpha (1x1), ratio (1x1, in 0..1),
+ *         optionally the w to begin at (d x 1), else 0
+ * attrs: maxSweeps; tolerance, the duality gap to end at, relative to y'y; or with `byMoves` the
+ *        largest move of a coefficient in a sweep, relative to the largest coefficient
  * output: (d+1) x 1: w, and last the gap it ended with, relative to y'y
  *
  * Sweeps end as in scikit-learn 1.9 (`enet_coordinate_descent_gram`): the gap is looked at when no
@@ -12,6 +14,7 @@
  * coordinate descent" (J. Stat. Softw. 2010).
  */
 import type { Attrs } from '../ir/attrs.js';
+import type { Meta } from '../ir/expr.js';
 import { defineOp } from '../ir/op-def.js';
 import { dense, type Float64Matrix } from '../ir/value.js';
 import { multiply, sample } from './product.js';
@@ -26,11 +29,15 @@ export interface PenalisedSystem {
   readonly target: number;
   readonly l1: number;
   readonly l2: number;
+  /** The w to begin at; absent: 0. */
+  readonly start?: Float64Array | undefined;
 }
 
 export interface DescentEnd {
   readonly maxSweeps: number;
   readonly tolerance: number;
+  /** The tolerance is of moves and not of the gap. */
+  readonly byMoves: boolean;
 }
 
 export interface DescentResult {
@@ -40,13 +47,17 @@ export interface DescentResult {
 
 export const coordinateDescent = defineOp({
   name: 'coordinateDescent',
-  arity: 6,
+  arity: { min: 6, max: 7 },
   infer: (inputs) => {
-    const [a, b, ...numbers] = inputs;
+    const [a, b] = inputs;
+    const numbers = inputs.slice(2, 6);
     const d = a!.rows;
-    const fits = a!.cols === d && b!.rows === d && b!.cols === 1;
+    const isColumn = (one: Meta | undefined) =>
+      one === undefined || (one.rows === d && one.cols === 1);
+    const fits = a!.cols === d && isColumn(b) && isColumn(inputs[6]);
     if (!fits || numbers.some(({ rows, cols }) => rows !== 1 || cols !== 1)) {
-      throw shapeError('coordinateDescent', "X'X d x d, X'y d x 1 and four numbers", inputs);
+      const wanted = "X'X d x d, X'y d x 1, four numbers and a start d x 1";
+      throw shapeError('coordinateDescent', wanted, inputs);
     }
     return { rows: d + 1, cols: 1 };
   },
@@ -62,12 +73,15 @@ export const coordinateDescent = defineOp({
     descentCase('all coefficients 0', 5, 100, 0.7),
     descentCase('one column', 1, 0.01, 0.5),
     descentCase('ended by the number of sweeps', 6, 1e-4, 1, 3),
+    startedCase(descentCase('from a start', 6, 0.1, 0.5)),
+    startedCase(descentCase('from a start, ended by the number of sweeps', 6, 1e-4, 1, 3)),
+    byMoves(descentCase('ended by moves', 6, 0.1, 0.5)),
   ],
 });
 
 export function penalisedSystem(inputs: readonly Float64Matrix[]): PenalisedSystem {
-  const [gram, right, target, rows, alpha, ratio] = inputs.map(({ data }) => data);
-  const sums = { gram: gram!, right: right!, target: target![0]! };
+  const [gram, right, target, rows, alpha, ratio, start] = inputs.map(({ data }) => data);
+  const sums = { gram: gram!, right: right!, target: target![0]!, start };
   return { ...sums, ...penaltiesOn(rows![0]!, alpha![0]!, ratio![0]!) };
 }
 
@@ -75,8 +89,12 @@ export function penaltiesOn(rows: number, alpha: number, ratio: number) {
   return { l1: rows * alpha * ratio, l2: rows * alpha * (1 - ratio) };
 }
 
-export function descentEnd({ maxSweeps, tolerance }: Attrs): DescentEnd {
-  return { maxSweeps: maxSweeps as number, tolerance: tolerance as number };
+export function descentEnd({ maxSweeps, tolerance, byMoves }: Attrs): DescentEnd {
+  return {
+    maxSweeps: maxSweeps as number,
+    tolerance: tolerance as number,
+    byMoves: byMoves === true,
+  };
 }
 
 /** The w_j that is best while all others stay. @param rest X_j'(y - Xw) + X_j'X_j w_j */
@@ -120,10 +138,12 @@ export function dualityGap(
 export function textbookDescent(system: PenalisedSystem, end: DescentEnd): DescentResult {
   const d = system.right.length;
   const gram = dense(d, d, system.gram);
-  const w = new Float64Array(d);
+  const w = system.start?.slice() ?? new Float64Array(d);
   const gap = (): number => dualityGap(system, w, multiply(gram, dense(d, 1, w)).data);
   let reached = gap();
-  for (let sweep = 1; reached > end.tolerance && sweep <= end.maxSweeps; sweep++) {
+  let isStill = false;
+  const isDone = () => (end.byMoves ? isStill : reached <= end.tolerance);
+  for (let sweep = 1; !isDone() && sweep <= end.maxSweeps; sweep++) {
     let [largest, moved] = [0, 0];
     for (let j = 0; j < d; j++) {
       const square = gram.data[j * (d + 1)]!;
@@ -135,7 +155,8 @@ export function textbookDescent(system: PenalisedSystem, end: DescentEnd): Desce
       largest = Math.max(largest, Math.abs(next));
       w[j] = next;
     }
-    if (moved <= end.tolerance * largest || sweep === end.maxSweeps) reached = gap();
+    isStill = moved <= end.tolerance * largest;
+    if (isStill || sweep === end.maxSweeps) reached = gap();
   }
   return { w, gap: reached };
 }
@@ -157,6 +178,15 @@ function descentCase(name: string, d: number, alpha: number, ratio: number, maxS
     attrs: { maxSweeps, tolerance: 1e-14 },
     tolerance: 1e-9,
   };
+}
+
+function startedCase(one: ReturnType<typeof descentCase>) {
+  const d = one.inputs[1]!.rows;
+  return { ...one, inputs: [...one.inputs, sample(d, 1, 5)] };
+}
+
+function byMoves(one: ReturnType<typeof descentCase>) {
+  return { ...one, attrs: { ...one.attrs, byMoves: true } };
 }
 
 function number(value: number): Float64Matrix {

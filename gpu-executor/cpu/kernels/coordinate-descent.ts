@@ -23,6 +23,7 @@ export class Descent {
   readonly #products: Float64Array;
   #gap: number;
   #sweeps = 0;
+  #isStill = false;
 
   readonly #system: PenalisedSystem;
   readonly #end: DescentEnd;
@@ -30,8 +31,10 @@ export class Descent {
   constructor(system: PenalisedSystem, end: DescentEnd) {
     this.#system = system;
     this.#end = end;
-    this.#w = new Float64Array(system.right.length);
-    this.#products = new Float64Array(system.right.length);
+    const d = system.right.length;
+    this.#w = system.start?.slice() ?? new Float64Array(d);
+    this.#products = new Float64Array(d);
+    for (const [j, value] of this.#w.entries()) if (value !== 0) this.#move(j, value);
     this.#gap = dualityGap(system, this.#w, this.#products);
   }
 
@@ -51,8 +54,19 @@ export class Descent {
     return this.run();
   }
 
+  /** Adds what a coefficient that moves adds to the products. */
+  #move(j: number, step: number): void {
+    const { gram } = this.#system;
+    const products = this.#products;
+    const d = products.length;
+    const row = j * d;
+    for (let k = 0; k < d; k++) products[k]! += step * gram[row + k]!;
+  }
+
   #isDone(): boolean {
-    return this.#gap <= this.#end.tolerance || this.#sweeps === this.#end.maxSweeps;
+    const { tolerance, byMoves, maxSweeps } = this.#end;
+    const isReached = byMoves ? this.#isStill : this.#gap <= tolerance;
+    return isReached || this.#sweeps === maxSweeps;
   }
 
   #sweep(): void {
@@ -71,12 +85,12 @@ export class Descent {
       const step = next - before;
       moved = Math.max(moved, Math.abs(step));
       w[j] = next;
-      const row = j * d;
-      for (let k = 0; k < d; k++) products[k]! += step * gram[row + k]!;
+      this.#move(j, step);
     }
     this.#sweeps++;
     const { tolerance, maxSweeps } = this.#end;
-    if (moved <= tolerance * largest || this.#sweeps === maxSweeps) {
+    this.#isStill = moved <= tolerance * largest;
+    if (this.#isStill || this.#sweeps === maxSweeps) {
       this.#gap = dualityGap(this.#system, w, products);
     }
   }

@@ -1,0 +1,112 @@
+/**
+ * Huber regression: min sum s_i (sigma + H(r_i / sigma) sigma) + alpha w'w over weights, the
+ * intercept and the scale sigma together, r being residuals and H(t) t^2 up to epsilon and linear
+ * beyond; the intercept is not penalised (scikit-learn's `HuberRegressor`).
+ *
+ * With q = r / sigma cut at epsilon the derivatives are 2 q by the decision value and 1 - q^2 by
+ * sigma, so that a pass gives both. It begins at least squares, which the moments give.
+ */
+import { z } from 'zod';
+import { type Matrix, ones, zeros } from '../../driver/index.js';
+import type { RowData, RowEstimator } from './estimator.js';
+import { coordinates } from './solvers/coordinates.js';
+import { minimise } from './solvers/quasi-newton.js';
+import type { Ended } from './solvers/row-fit.js';
+import { rowFit } from './solvers/row-fit.js';
+import { ROUNDING, rowGradient, slowWarning, stepTolerance } from './solvers/smooth.js';
+
+const parameters = z.strictObject({
+  epsilon: z.number().min(1).default(1.35).meta({
+    description: 'Residuals above this many scales count linearly.',
+  }),
+  max_iter: z.int().min(1).max(1_000_000_000).default(100).meta({
+    description: 'Most iterations, each a pass over the rows.',
+  }),
+  alpha: z.number().nonnegative().default(0.0001).meta({
+    description: 'Weight of the penalty on the squares of the coefficients.',
+  }),
+  fit_intercept: z.boolean().default(true).meta({
+    description: 'Fit an intercept, which is not penalised.',
+  }),
+  tol: z.number().positive().default(1e-5).meta({
+    description: 'A fit ends when the step left is at most a hundredth of this (at most 1e-6).',
+  }),
+});
+type HuberParams = z.output<typeof parameters>;
+
+/** Share of the rows that is taken to count by squares. */
+const INLIERS = 0.8;
+
+export const huber: RowEstimator = {
+  name: 'huber',
+  description: 'Huber regression: robust to outliers of the target.',
+  parameters,
+  task: 'regression',
+  link: () => 'identity',
+  outputs: () => 1,
+  reads: 'rows',
+  version: 1,
+  stacked: ['alpha', 'epsilon'],
+  train: async (rows, numbers, params) => {
+    const own = params as HuberParams;
+    const ended = await fitHuber(rows, numbers as Record<'alpha' | 'epsilon', Matrix>, own);
+    return rowFit(rows.design, ended, {
+      warn: slowWarning(own.tol, own.max_iter),
+      fails: 'expected finite targets and columns',
+    });
+  },
+};
+
+async function fitHuber(
+  { X, y, weight, design }: RowData,
+  { alpha, epsilon }: Readonly<Record<'alpha' | 'epsilon', Matrix>>,
+  { fit_intercept, tol, max_iter }: HuberParams,
+): Promise<Ended> {
+  const { session } = X;
+  const { count, mean, target, targetScatter } = design.moments;
+  const { map, squares, penalty, isColumn } = coordinates(
+    design.all,
+    fit_intercept ? 'free' : 'none',
+  );
+  const total = count.asMatrix();
+  const l2 = alpha.mul(2);
+  const about = fit_intercept ? target.asMatrix() : target.asMatrix().mul(0);
+  const spread = y.sub(about).square().mul(weight).sum().asMatrix();
+  // X'y about the mean, and for a free intercept the constant's, which is 0 there.
+  const products = fit_intercept ? targetScatter : targetScatter.add(mean.mul(count).mul(target));
+  const right = map.t().matmul(products.rbind(zeros(session, 1, 1)));
+  const least = right.div(squares.mul(total));
+  const rest = spread.sub(right.mul(least).sum().asMatrix()).maximum(spread.mul(1e-4));
+  const scale = rest.div(total).sqrt();
+  const curvature = total.mul(2 * INLIERS).div(scale);
+  const hessian = squares.mul(curvature).add(penalty.diag().mul(l2));
+  const p = squares.rows;
+  const cut = epsilon.neg();
+  const gradient = rowGradient({ X, design }, (z, extra) => {
+    const q = z.sub(y).div(extra!).maximum(cut).minimum(epsilon);
+    return { slopes: q.mul(2).mul(weight), more: q.square().neg().add(1).mul(weight).colSums() };
+  });
+  const { point, ending } = await minimise({
+    start: (fit_intercept ? least.add(intercept(p, about)) : least).rbind(scale),
+    gradient: (v) => {
+      const at = v.slice([0, p]);
+      const sigma = v.slice(p);
+      const { slopes, more } = gradient(map.matmul(at), sigma.gt(0).ifelse(sigma, Number.NaN));
+      return map.t().matmul(slopes).add(penalty.matmul(at).mul(l2)).rbind(more!);
+    },
+    hessian: hessian.rbind(curvature),
+    measured: isColumn.rbind(zeros(session, 1, 1)),
+    floor: curvature.mul(scale.square()).mul(ROUNDING),
+    joint: false,
+    tolerance: stepTolerance(tol),
+    maxIterations: max_iter,
+  });
+  return { weights: map.matmul(point.slice([0, p])), ending };
+}
+
+/** The coordinate of a free intercept, the last of p. */
+function intercept(p: number, value: Matrix): Matrix {
+  return zeros(value.session, p - 1, 1)
+    .rbind(ones(value.session, 1, 1))
+    .mul(value);
+}

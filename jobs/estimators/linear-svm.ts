@@ -1,0 +1,62 @@
+/**
+ * Linear support vector machines: min w'w / 2 + C sum s_i max(0, 1 - t_i z_i)^2, t being -1 or 1;
+ * of more than two classes one against the rest each. The intercept is the weight of a column of
+ * `intercept_scaling` and is penalised with the others (scikit-learn's `LinearSVC`, dual = False).
+ */
+import { z } from 'zod';
+import type { RowEstimator } from './estimator.js';
+import { classTarget } from './solvers/classes.js';
+import { squaredHinge } from './solvers/losses.js';
+import { rowFit } from './solvers/row-fit.js';
+import { fitSmooth, slowWarning } from './solvers/smooth.js';
+
+const parameters = z.strictObject({
+  C: z.number().positive().default(1).meta({
+    description: 'Weight of the losses against the penalty: less regularises more.',
+  }),
+  class_weight: z.enum(['none', 'balanced']).default('none').meta({
+    description: '`balanced`: each class weighs the same in all.',
+  }),
+  max_iter: z.int().min(1).max(1_000_000_000).default(1000).meta({
+    description: 'Most iterations, each a pass over the rows.',
+  }),
+  tol: z.number().positive().default(1e-4).meta({
+    description: 'A fit ends when the step left is at most a hundredth of this (at most 1e-6).',
+  }),
+  fit_intercept: z.boolean().default(true).meta({
+    description: 'Fit an intercept, which is penalised.',
+  }),
+  intercept_scaling: z.number().positive().default(1).meta({
+    description: 'The larger, the less the penalty on the intercept.',
+  }),
+});
+
+export const linearSvm: RowEstimator = {
+  name: 'linear-svm',
+  description: 'Linear support vector machine of squared hinge losses.',
+  parameters,
+  task: 'classification',
+  link: () => 'margin',
+  outputs: (_, classes) => (classes === 2 ? 1 : classes),
+  reads: 'rows',
+  version: 1,
+  stacked: ['C'],
+  train: async (rows, { C }, params) => {
+    const own = params as z.output<typeof parameters>;
+    const { isSingle, ...target } = classTarget(rows, own.class_weight, true);
+    const { weights, ending } = await fitSmooth({
+      rows,
+      ...target,
+      loss: squaredHinge,
+      intercept: own.fit_intercept ? own.intercept_scaling : 'none',
+      l2: C!.recip(),
+      tol: own.tol,
+      maxIterations: own.max_iter,
+    });
+    const ended = { weights, ending: isSingle.ifelse(Number.NaN, ending) };
+    return rowFit(rows.design, ended, {
+      warn: slowWarning(own.tol, own.max_iter),
+      fails: 'expected training rows of at least two classes, got one class; use stratified folds',
+    });
+  },
+};

@@ -1,0 +1,95 @@
+/**
+ * Logistic regression: min C sum s_i loss(z_i, y_i) + penalty(w), the log loss of two classes or,
+ * of more, of the softmax; the intercept is not penalised (scikit-learn's `LogisticRegression`).
+ */
+import { z } from 'zod';
+import { type Matrix, scalar } from '../../driver/index.js';
+import type { RowEstimator } from './estimator.js';
+import { classTarget } from './solvers/classes.js';
+import { logLoss, multinomialLoss } from './solvers/losses.js';
+import { rowFit } from './solvers/row-fit.js';
+import { fitSmooth, slowWarning } from './solvers/smooth.js';
+import { fitSparse } from './solvers/sparse.js';
+
+const parameters = z.strictObject({
+  C: z.number().positive().default(1).meta({
+    description: 'Weight of the losses against the penalty: less regularises more.',
+  }),
+  penalty: z.enum(['l2', 'l1', 'elasticnet', 'none']).default('l2').meta({
+    description:
+      '`l2` on half the squares of coefficients, `l1` on their sizes, `elasticnet` both.',
+  }),
+  l1_ratio: z.number().min(0).max(1).default(0.5).meta({
+    description: 'Share of `l1` in `elasticnet`.',
+  }),
+  class_weight: z.enum(['none', 'balanced']).default('none').meta({
+    description: '`balanced`: each class weighs the same in all.',
+  }),
+  max_iter: z.int().min(1).max(1_000_000_000).default(100).meta({
+    description: 'Most iterations, each a pass over the rows.',
+  }),
+  tol: z.number().positive().default(1e-4).meta({
+    description: 'A fit ends when the step left is at most a hundredth of this (at most 1e-6).',
+  }),
+  fit_intercept: z.boolean().default(true).meta({
+    description: 'Fit an intercept, which is not penalised.',
+  }),
+});
+
+export const logistic: RowEstimator = {
+  name: 'logistic',
+  description: 'Logistic regression of two or more classes.',
+  parameters,
+  task: 'classification',
+  link: (_, classes) => (classes === 2 ? 'logit' : 'softmax'),
+  outputs: (_, classes) => (classes === 2 ? 1 : classes),
+  reads: 'rows',
+  version: 1,
+  stacked: ['C', 'l1_ratio'],
+  train: async (rows, numbers, params) => {
+    const own = params as z.output<typeof parameters>;
+    const { isSingle, ...target } = classTarget(rows, own.class_weight);
+    const joint = rows.classes > 2;
+    const { l1, l2 } = penalties(numbers as Record<'C' | 'l1_ratio', Matrix>, own.penalty);
+    const fit = {
+      rows,
+      ...target,
+      loss: joint ? multinomialLoss : logLoss,
+      intercept: own.fit_intercept ? 'free' : 'none',
+      l2,
+      joint,
+      tol: own.tol,
+      maxIterations: own.max_iter,
+    } as const;
+    const { weights, ending } = await (l1 ? fitSparse({ ...fit, l1 }) : fitSmooth(fit));
+    const ended = {
+      weights: joint ? centred(weights, own.penalty !== 'none') : weights,
+      ending: isSingle.ifelse(Number.NaN, ending),
+    };
+    return rowFit(rows.design, ended, {
+      warn: slowWarning(own.tol, own.max_iter),
+      fails: 'expected training rows of at least two classes, got one class; use stratified folds',
+    });
+  },
+};
+
+/** Weights of the sizes of coefficients, where they have one, and of half their squares: [1, 1]. */
+function penalties(
+  { C, l1_ratio }: Readonly<Record<'C' | 'l1_ratio', Matrix>>,
+  penalty: z.output<typeof parameters>['penalty'],
+): { readonly l1?: Matrix; readonly l2: Matrix } {
+  const none = scalar(C.session, 0).asMatrix();
+  const all = C.recip();
+  if (penalty === 'none') return { l2: none };
+  if (penalty === 'l2') return { l2: all };
+  if (penalty === 'l1') return { l1: all, l2: none };
+  return { l1: all.mul(l1_ratio), l2: all.mul(l1_ratio.neg().add(1)) };
+}
+
+/** Adding a number to a row of weights changes no probability: of these, those that sum to 0. */
+function centred(weights: Matrix, interceptOnly: boolean): Matrix {
+  const shift = weights.rowSums().div(weights.cols);
+  if (!interceptOnly) return weights.sub(shift);
+  const last = weights.rows - 1;
+  return weights.slice([0, last]).rbind(weights.slice(last).sub(shift.slice(last)));
+}

@@ -1,0 +1,67 @@
+/** Losses of a decision value z and a target y, cell by cell, as solvers of smooth problems need. */
+import type { Matrix } from '../../../driver/index.js';
+
+export interface SmoothLoss {
+  /** The derivative by z of the loss of each cell. @shape z, y: [n, c] -> [n, c] */
+  readonly slope: (z: Matrix, y: Matrix) => Matrix;
+  /** The z that is best for all rows together, by the mean of the target: [1, c]. */
+  readonly best: (mean: Matrix) => Matrix;
+  /** The mean second derivative where z is the same for all rows. @shape z, mean: [1, c] */
+  readonly curvature: (z: Matrix, mean: Matrix) => Matrix;
+}
+
+/** -log P(y) of y in 0, 1 where P(1) = 1 / (1 + exp(-z)). */
+export const logLoss: SmoothLoss = {
+  slope: (z, y) => z.sigmoid().sub(y),
+  best: (mean) => mean.div(mean.neg().add(1)).log(),
+  curvature: (z) => z.sigmoid().mul(z.neg().sigmoid()),
+};
+
+/** max(0, 1 - s z)^2, s being -1 for y = 0 and 1 for y = 1. */
+export const squaredHinge: SmoothLoss = {
+  slope: (z, y) => {
+    const sign = y.mul(2).sub(1);
+    return z.sub(sign).mul(2).mul(z.mul(sign).lt(1));
+  },
+  best: (mean) => mean.mul(2).sub(1),
+  curvature: (z) => z.mul(0).add(2),
+};
+
+/** (z - y)^2 / 2. */
+export const halfSquare: SmoothLoss = {
+  slope: (z, y) => z.sub(y),
+  best: (mean) => mean,
+  curvature: (z) => z.mul(0).add(1),
+};
+
+/** Half the deviance of a Tweedie distribution of mean exp(z): power 1 is Poisson's, 2 gamma's. */
+export function halfDeviance(power: number): SmoothLoss {
+  const raised = (z: Matrix, exponent: number): Matrix =>
+    exponent === 1 ? z.exp() : z.mul(exponent).exp();
+  return {
+    slope: (z, y) => {
+      const pull = power === 1 ? y : y.mul(raised(z, 1 - power));
+      return power === 2 ? pull.neg().add(1) : raised(z, 2 - power).sub(pull);
+    },
+    best: (mean) => mean.log(),
+    curvature: (z, mean) =>
+      raised(z, 2 - power)
+        .mul(2 - power)
+        .add(
+          raised(z, 1 - power)
+            .mul(mean)
+            .mul(power - 1),
+        ),
+  };
+}
+
+/** -log P(class) where P is the softmax of the row; y is 1 in the column of its class. */
+export const multinomialLoss: SmoothLoss = {
+  slope: (z, y) => z.softmax().sub(y),
+  best: (mean) => {
+    // A class without rows has no best decision value: one far below all others.
+    const z = mean.maximum(1e-300).log();
+    return z.sub(z.mean());
+  },
+  curvature: (z) => z.softmax().mul(z.softmax().neg().add(1)),
+};

@@ -1,0 +1,31 @@
+/** Rows as estimators that read rows take them, of a design that is the encoded columns. */
+import type { Matrix } from '../../driver/index.js';
+import type { RowData } from '../../jobs/estimators/estimator.js';
+
+/** @param weight 0 for rows that are not training rows */
+export function rowData(X: Matrix, y: Matrix, weight: Matrix, classes: number): RowData {
+  const count = weight.sum();
+  const mean = X.t().matmul(weight).div(count);
+  const target = y.mul(weight).sum().div(count);
+  const centred = X.sub(mean.t()).mul(weight);
+  const scatter = centred.t().matmul(X.sub(mean.t()));
+  const targetScatter = centred.t().matmul(y.sub(target));
+  const same = (weights: Matrix): Matrix => weights;
+  return {
+    X,
+    y,
+    weight,
+    classes,
+    design: {
+      columns: X.cols,
+      expand: same,
+      contract: same,
+      outputs: (weights) => ({
+        coefficients: weights.slice([0, X.cols]),
+        intercept: weights.slice(X.cols),
+      }),
+      moments: { count, mean, scatter, target, targetScatter },
+      all: { count, mean, scatter },
+    },
+  };
+}

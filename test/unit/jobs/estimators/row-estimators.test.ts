@@ -1,0 +1,119 @@
+/** Estimators that read rows against scikit-learn's coefficients, fit by fit. */
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { type Matrix, matrix, Session, scalar } from '../../../../driver/index.js';
+import { packageRoot } from '../../../../driver/support/package-root.js';
+import { createCpuBackend } from '../../../../gpu-executor/cpu/index.js';
+import type { Fit, ParamValue, RowEstimator } from '../../../../jobs/estimators/estimator.js';
+import { huber } from '../../../../jobs/estimators/huber.js';
+import { linearSvm } from '../../../../jobs/estimators/linear-svm.js';
+import { logistic } from '../../../../jobs/estimators/logistic.js';
+import { gamma, poisson, tweedie } from '../../../../jobs/estimators/tweedie.js';
+import { assertClose } from '../../../support/close.js';
+import { rowData } from '../../../support/row-data.js';
+
+interface Case {
+  readonly estimator: string;
+  readonly target: string;
+  readonly params: Readonly<Record<string, ParamValue>>;
+  readonly weighted: boolean;
+  readonly coefficients: readonly (readonly number[])[];
+  readonly intercepts: readonly number[];
+}
+
+interface Fixture {
+  readonly X: readonly (readonly number[])[];
+  readonly weights: readonly number[];
+  readonly targets: Readonly<Record<string, readonly number[]>>;
+  readonly cases: readonly Case[];
+}
+
+const path = join(packageRoot(), 'test/fixtures/sklearn/row-estimators.json');
+const fixture = JSON.parse(readFileSync(path, 'utf8')) as Fixture;
+const rowEstimators: readonly RowEstimator[] = [
+  logistic,
+  linearSvm,
+  poisson,
+  gamma,
+  tweedie,
+  huber,
+];
+/** Classes of a target; 0 for numbers. */
+const CLASSES: Readonly<Record<string, number>> = { binary: 2, classes: 3 };
+
+describe('estimators that read rows', () => {
+  let session: Session;
+  before(async () => {
+    session = new Session({ local: await createCpuBackend() });
+  });
+  after(() => session.close());
+
+  const column = (cells: readonly number[]): Matrix => matrix(session, cells.length, 1, cells);
+  const trained = (
+    { name, parameters, stacked, train }: RowEstimator,
+    target: readonly number[],
+    classes: number,
+    given: Case['params'] = {},
+    weights: readonly number[] = target.map(() => 1),
+  ): Promise<Fit> => {
+    const parsed = parameters.safeParse(given);
+    assert.ok(parsed.success, name);
+    const params = parsed.data as Case['params'];
+    const rows = rowData(matrix(session, fixture.X), column(target), column(weights), classes);
+    const numbers = stacked.map((key) => {
+      return [key, scalar(session, params[key] as number).asMatrix()] as const;
+    });
+    return train(rows, Object.fromEntries(numbers), params);
+  };
+  const ending = async ({ ending }: Fit): Promise<number> => ending!.asScalar().value();
+
+  for (const estimator of rowEstimators) {
+    it(`${estimator.name} gives scikit-learn's coefficients`, async () => {
+      const own = fixture.cases.filter((one) => one.estimator === estimator.name);
+      assert.ok(own.length >= 3);
+      for (const { target, params, weighted, coefficients, intercepts } of own) {
+        const weights = weighted ? fixture.weights : undefined;
+        const given = { ...params, tol: 1e-5, max_iter: 1000 };
+        const cells = fixture.targets[target]!;
+        const fitted = await trained(estimator, cells, CLASSES[target] ?? 0, given, weights);
+        const wanted = await matrix(session, coefficients)
+          .t()
+          .rbind(matrix(session, [intercepts]))
+          .value();
+        const what = `${estimator.name} ${target} ${JSON.stringify(params)}`;
+        assertClose(await fitted.weights.value(), wanted, 1e-5, what);
+        const end = await ending(fitted);
+        assert.equal(fitted.warn!(end) ?? fitted.fails!(end), undefined, what);
+      }
+    });
+  }
+
+  it('say that a fit did not converge', async () => {
+    const fitted = await trained(logistic, fixture.targets.binary!, 2, { max_iter: 2 });
+    assert.match(
+      fitted.warn!(await ending(fitted))!,
+      /^expected coefficients within 0.000001 .* after at most 2 iterations \(max_iter\); raise/,
+    );
+  });
+
+  it('fail where all training rows are of one class', async () => {
+    const one = fixture.targets.binary!.map((value) => 1 - value);
+    for (const estimator of [logistic, linearSvm]) {
+      const fitted = await trained(estimator, fixture.targets.binary!, 2, {}, one);
+      assert.match(fitted.fails!(await ending(fitted))!, /expected .* two classes, got one class/);
+    }
+  });
+
+  it('give a class without training rows no probability', async () => {
+    const present = fixture.targets.classes!.map((value) => (value === 1 ? 0 : 1));
+    const fitted = await trained(logistic, fixture.targets.classes!, 3, {}, present);
+    const { data } = await matrix(session, fixture.X)
+      .matmul(fitted.weights.slice([0, 3]))
+      .add(fitted.weights.slice(3))
+      .softmax()
+      .colSums()
+      .value();
+    assert.ok(data[1]! < 1e-100 && data[0]! > 1 && data[2]! > 1, String(data));
+  });
+});
