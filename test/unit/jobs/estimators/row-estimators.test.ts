@@ -9,6 +9,7 @@ import type { Fit, ParamValue, RowEstimator } from '../../../../jobs/estimators/
 import { huber } from '../../../../jobs/estimators/huber.js';
 import { linearSvm } from '../../../../jobs/estimators/linear-svm.js';
 import { logistic } from '../../../../jobs/estimators/logistic.js';
+import { quantile } from '../../../../jobs/estimators/quantile.js';
 import { gamma, poisson, tweedie } from '../../../../jobs/estimators/tweedie.js';
 import { assertClose } from '../../../support/close.js';
 import { rowData } from '../../../support/row-data.js';
@@ -38,6 +39,7 @@ const rowEstimators: readonly RowEstimator[] = [
   gamma,
   tweedie,
   huber,
+  quantile,
 ];
 /** Classes of a target; 0 for numbers. */
 const CLASSES: Readonly<Record<string, number>> = { binary: 2, classes: 3 };
@@ -74,7 +76,8 @@ describe('estimators that read rows', () => {
       assert.ok(own.length >= 3);
       for (const { target, params, weighted, coefficients, intercepts } of own) {
         const weights = weighted ? fixture.weights : undefined;
-        const given = { ...params, tol: 1e-5, max_iter: 1000 };
+        const ends = 'tol' in estimator.parameters.shape ? { tol: 1e-5, max_iter: 1000 } : {};
+        const given = { ...params, ...ends };
         const cells = fixture.targets[target]!;
         const fitted = await trained(estimator, cells, CLASSES[target] ?? 0, given, weights);
         const wanted = await matrix(session, coefficients)
