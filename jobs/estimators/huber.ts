@@ -10,27 +10,20 @@ import { z } from 'zod';
 import { type Matrix, ones, zeros } from '../../driver/index.js';
 import type { RowData, RowEstimator } from './estimator.js';
 import { coordinates } from './solvers/coordinates.js';
+import { freeIntercept, iterationParameters } from './solvers/parameters.js';
 import { minimise } from './solvers/quasi-newton.js';
-import type { Ended } from './solvers/row-fit.js';
-import { rowFit } from './solvers/row-fit.js';
-import { ROUNDING, rowGradient, slowWarning, stepTolerance } from './solvers/smooth.js';
+import { type Ended, rowFit, stepEnds, stepTolerance } from './solvers/row-fit.js';
+import { ROUNDING, rowGradient } from './solvers/smooth.js';
 
 const parameters = z.strictObject({
   epsilon: z.number().min(1).default(1.35).meta({
     description: 'Residuals above this many scales count linearly.',
   }),
-  max_iter: z.int().min(1).max(1_000_000_000).default(100).meta({
-    description: 'Most iterations, each a pass over the rows.',
-  }),
   alpha: z.number().nonnegative().default(0.0001).meta({
     description: 'Weight of the penalty on the squares of the coefficients.',
   }),
-  fit_intercept: z.boolean().default(true).meta({
-    description: 'Fit an intercept, which is not penalised.',
-  }),
-  tol: z.number().positive().default(1e-5).meta({
-    description: 'A fit ends when the step left is at most a hundredth of this (at most 1e-6).',
-  }),
+  ...iterationParameters({ maxIter: 100, tol: 1e-5 }),
+  fit_intercept: freeIntercept,
 });
 type HuberParams = z.output<typeof parameters>;
 
@@ -46,14 +39,12 @@ export const huber: RowEstimator = {
   outputs: () => 1,
   reads: 'rows',
   version: 1,
+  ends: (params) => stepEnds(params as HuberParams, 'expected finite targets and columns'),
   stacked: ['alpha', 'epsilon'],
   train: async (rows, numbers, params) => {
     const own = params as HuberParams;
     const ended = await fitHuber(rows, numbers as Record<'alpha' | 'epsilon', Matrix>, own);
-    return rowFit(rows.design, ended, {
-      warn: slowWarning(own.tol, own.max_iter),
-      fails: 'expected finite targets and columns',
-    });
+    return rowFit(rows.design, ended);
   },
 };
 

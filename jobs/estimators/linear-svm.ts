@@ -7,22 +7,13 @@ import { z } from 'zod';
 import type { RowEstimator } from './estimator.js';
 import { classTarget } from './solvers/classes.js';
 import { squaredHinge } from './solvers/losses.js';
-import { rowFit } from './solvers/row-fit.js';
-import { fitSmooth, slowWarning } from './solvers/smooth.js';
+import { classParameters, iterationParameters, ONE_CLASS } from './solvers/parameters.js';
+import { rowFit, stepEnds } from './solvers/row-fit.js';
+import { fitSmooth } from './solvers/smooth.js';
 
 const parameters = z.strictObject({
-  C: z.number().positive().default(1).meta({
-    description: 'Weight of the losses against the penalty: less regularises more.',
-  }),
-  class_weight: z.enum(['none', 'balanced']).default('none').meta({
-    description: '`balanced`: each class weighs the same in all.',
-  }),
-  max_iter: z.int().min(1).max(1_000_000_000).default(1000).meta({
-    description: 'Most iterations, each a pass over the rows.',
-  }),
-  tol: z.number().positive().default(1e-4).meta({
-    description: 'A fit ends when the step left is at most a hundredth of this (at most 1e-6).',
-  }),
+  ...classParameters,
+  ...iterationParameters({ maxIter: 1000, tol: 1e-4 }),
   fit_intercept: z.boolean().default(true).meta({
     description: 'Fit an intercept, which is penalised.',
   }),
@@ -30,6 +21,7 @@ const parameters = z.strictObject({
     description: 'The larger, the less the penalty on the intercept.',
   }),
 });
+type SvmParams = z.output<typeof parameters>;
 
 export const linearSvm: RowEstimator = {
   name: 'linear-svm',
@@ -40,9 +32,10 @@ export const linearSvm: RowEstimator = {
   outputs: (_, classes) => (classes === 2 ? 1 : classes),
   reads: 'rows',
   version: 1,
+  ends: (params) => stepEnds(params as SvmParams, ONE_CLASS),
   stacked: ['C'],
   train: async (rows, { C }, params) => {
-    const own = params as z.output<typeof parameters>;
+    const own = params as SvmParams;
     const { isSingle, ...target } = classTarget(rows, own.class_weight, true);
     const { weights, ending } = await fitSmooth({
       rows,
@@ -54,9 +47,6 @@ export const linearSvm: RowEstimator = {
       maxIterations: own.max_iter,
     });
     const ended = { weights, ending: isSingle.ifelse(Number.NaN, ending) };
-    return rowFit(rows.design, ended, {
-      warn: slowWarning(own.tol, own.max_iter),
-      fails: 'expected training rows of at least two classes, got one class; use stratified folds',
-    });
+    return rowFit(rows.design, ended);
   },
 };

@@ -7,14 +7,18 @@ import { type Matrix, scalar } from '../../driver/index.js';
 import type { RowEstimator } from './estimator.js';
 import { classTarget } from './solvers/classes.js';
 import { logLoss, multinomialLoss } from './solvers/losses.js';
-import { rowFit } from './solvers/row-fit.js';
-import { fitSmooth, slowWarning } from './solvers/smooth.js';
+import {
+  classParameters,
+  freeIntercept,
+  iterationParameters,
+  ONE_CLASS,
+} from './solvers/parameters.js';
+import { rowFit, stepEnds } from './solvers/row-fit.js';
+import { fitSmooth } from './solvers/smooth.js';
 import { fitSparse } from './solvers/sparse.js';
 
 const parameters = z.strictObject({
-  C: z.number().positive().default(1).meta({
-    description: 'Weight of the losses against the penalty: less regularises more.',
-  }),
+  ...classParameters,
   penalty: z.enum(['l2', 'l1', 'elasticnet', 'none']).default('l2').meta({
     description:
       '`l2` on half the squares of coefficients, `l1` on their sizes, `elasticnet` both.',
@@ -22,19 +26,10 @@ const parameters = z.strictObject({
   l1_ratio: z.number().min(0).max(1).default(0.5).meta({
     description: 'Share of `l1` in `elasticnet`.',
   }),
-  class_weight: z.enum(['none', 'balanced']).default('none').meta({
-    description: '`balanced`: each class weighs the same in all.',
-  }),
-  max_iter: z.int().min(1).max(1_000_000_000).default(100).meta({
-    description: 'Most iterations, each a pass over the rows.',
-  }),
-  tol: z.number().positive().default(1e-4).meta({
-    description: 'A fit ends when the step left is at most a hundredth of this (at most 1e-6).',
-  }),
-  fit_intercept: z.boolean().default(true).meta({
-    description: 'Fit an intercept, which is not penalised.',
-  }),
+  ...iterationParameters({ maxIter: 100, tol: 1e-4 }),
+  fit_intercept: freeIntercept,
 });
+type LogisticParams = z.output<typeof parameters>;
 
 export const logistic: RowEstimator = {
   name: 'logistic',
@@ -45,9 +40,10 @@ export const logistic: RowEstimator = {
   outputs: (_, classes) => (classes === 2 ? 1 : classes),
   reads: 'rows',
   version: 1,
+  ends: (params) => stepEnds(params as LogisticParams, ONE_CLASS),
   stacked: ['C', 'l1_ratio'],
   train: async (rows, numbers, params) => {
-    const own = params as z.output<typeof parameters>;
+    const own = params as LogisticParams;
     const { isSingle, ...target } = classTarget(rows, own.class_weight);
     const joint = rows.classes > 2;
     const { l1, l2 } = penalties(numbers as Record<'C' | 'l1_ratio', Matrix>, own.penalty);
@@ -66,17 +62,14 @@ export const logistic: RowEstimator = {
       weights: joint ? centred(weights, own.penalty !== 'none') : weights,
       ending: isSingle.ifelse(Number.NaN, ending),
     };
-    return rowFit(rows.design, ended, {
-      warn: slowWarning(own.tol, own.max_iter),
-      fails: 'expected training rows of at least two classes, got one class; use stratified folds',
-    });
+    return rowFit(rows.design, ended);
   },
 };
 
 /** Weights of the sizes of coefficients, where they have one, and of half their squares: [1, 1]. */
 function penalties(
   { C, l1_ratio }: Readonly<Record<'C' | 'l1_ratio', Matrix>>,
-  penalty: z.output<typeof parameters>['penalty'],
+  penalty: LogisticParams['penalty'],
 ): { readonly l1?: Matrix; readonly l2: Matrix } {
   const none = scalar(C.session, 0).asMatrix();
   const all = C.recip();

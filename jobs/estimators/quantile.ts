@@ -6,8 +6,9 @@
 import { z } from 'zod';
 import type { Matrix } from '../../driver/index.js';
 import type { RowEstimator } from './estimator.js';
+import { freeIntercept } from './solvers/parameters.js';
 import { fitPinball, GAP } from './solvers/pinball.js';
-import { rowFit } from './solvers/row-fit.js';
+import { failsAtNaN, rowFit } from './solvers/row-fit.js';
 
 const parameters = z.strictObject({
   quantile: z.number().gt(0).lt(1).default(0.5).meta({
@@ -16,9 +17,7 @@ const parameters = z.strictObject({
   alpha: z.number().nonnegative().default(1).meta({
     description: 'Weight of the penalty on the sizes of the coefficients.',
   }),
-  fit_intercept: z.boolean().default(true).meta({
-    description: 'Fit an intercept, which is not penalised.',
-  }),
+  fit_intercept: freeIntercept,
 });
 
 export const quantile: RowEstimator = {
@@ -30,17 +29,18 @@ export const quantile: RowEstimator = {
   outputs: () => 1,
   reads: 'rows',
   version: 1,
+  ends: () => ({
+    warn: (gap) =>
+      gap <= GAP
+        ? undefined
+        : `expected a gap of at most ${GAP} of the mean residual, got ${gap}; scale the columns (data.standardize)`,
+    fails: failsAtNaN('expected finite targets and columns'),
+  }),
   stacked: ['quantile', 'alpha'],
   train: async (rows, numbers, params) => {
     const { fit_intercept } = params as z.output<typeof parameters>;
     const { quantile, alpha } = numbers as Record<'quantile' | 'alpha', Matrix>;
     const ended = await fitPinball(rows, quantile, alpha, fit_intercept);
-    return rowFit(rows.design, ended, {
-      warn: (gap) =>
-        gap <= GAP
-          ? undefined
-          : `expected a gap of at most ${GAP} of the mean residual, got ${gap}; scale the columns (data.standardize)`,
-      fails: 'expected finite targets and columns',
-    });
+    return rowFit(rows.design, ended);
   },
 };

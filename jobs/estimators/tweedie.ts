@@ -6,22 +6,16 @@
 import { z } from 'zod';
 import type { RowEstimator } from './estimator.js';
 import { halfDeviance, halfSquare } from './solvers/losses.js';
-import { rowFit } from './solvers/row-fit.js';
-import { fitSmooth, slowWarning } from './solvers/smooth.js';
+import { freeIntercept, iterationParameters } from './solvers/parameters.js';
+import { rowFit, stepEnds } from './solvers/row-fit.js';
+import { fitSmooth } from './solvers/smooth.js';
 
 const common = {
   alpha: z.number().nonnegative().default(1).meta({
     description: 'Weight of the penalty on the squares of the coefficients.',
   }),
-  max_iter: z.int().min(1).max(1_000_000_000).default(100).meta({
-    description: 'Most iterations, each a pass over the rows.',
-  }),
-  tol: z.number().positive().default(1e-4).meta({
-    description: 'A fit ends when the step left is at most a hundredth of this (at most 1e-6).',
-  }),
-  fit_intercept: z.boolean().default(true).meta({
-    description: 'Fit an intercept, which is not penalised.',
-  }),
+  ...iterationParameters({ maxIter: 100, tol: 1e-4 }),
+  fit_intercept: freeIntercept,
 };
 const commonParameters = z.strictObject(common);
 type CommonParams = z.output<typeof commonParameters>;
@@ -46,28 +40,29 @@ function tweedieEstimator<P extends CommonParams>(given: Definition<P>): RowEsti
     outputs: () => 1,
     reads: 'rows',
     version: 1,
+    ends: (params) => {
+      const own = params as unknown as P;
+      const range = power(own) >= 2 ? 'above 0' : 'of 0 and above, not all 0';
+      return stepEnds(own, `expected targets ${range}`);
+    },
     stacked: ['alpha'],
     train: async (rows, { alpha }, params) => {
       const own = params as unknown as P;
       const { count, target } = rows.design.moments;
       const total = count.asMatrix();
-      const p = power(own);
       const ended = await fitSmooth({
         rows,
         target: rows.y,
         weight: rows.weight,
         total,
         mean: target.asMatrix(),
-        loss: isIdentity(own) ? halfSquare : halfDeviance(p),
+        loss: isIdentity(own) ? halfSquare : halfDeviance(power(own)),
         intercept: own.fit_intercept ? 'free' : 'none',
         l2: alpha!.mul(total),
         tol: own.tol,
         maxIterations: own.max_iter,
       });
-      return rowFit(rows.design, ended, {
-        warn: slowWarning(own.tol, own.max_iter),
-        fails: `expected targets ${p >= 2 ? 'above 0' : 'of 0 and above, not all 0'}`,
-      });
+      return rowFit(rows.design, ended);
     },
   };
 }

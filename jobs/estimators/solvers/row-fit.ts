@@ -1,4 +1,4 @@
-/** What estimators that read rows have in common: how a fit of design weights is answered. */
+/** What estimators that read rows have in common: how a fit is answered, and how it ended. */
 import type { Matrix } from '../../../driver/index.js';
 import type { Fit, RowDesign } from '../estimator.js';
 
@@ -9,18 +9,37 @@ export interface Ended {
   readonly ending: Matrix;
 }
 
-export interface Endings {
-  readonly warn: (ending: number) => string | undefined;
-  /** Why there is no model where the ending is NaN. */
-  readonly fails: string;
+export function rowFit(design: RowDesign, { weights, ending }: Ended): Fit {
+  return { weights: design.expand(weights), outputs: design.outputs(weights), ending };
 }
 
-export function rowFit(design: RowDesign, { weights, ending }: Ended, said: Endings): Fit {
+/** Relative size of the step to end at, in the norm of the losses: at most 1e-6. */
+export function stepTolerance(tol: number): number {
+  return Math.max(Math.min(tol, 1e-4) * 1e-2, 1e-10);
+}
+
+/**
+ * What to say of fits that end by steps.
+ * @param noModel why there is none where the ending is NaN
+ */
+export function stepEnds(
+  { tol, max_iter }: { readonly tol: number; readonly max_iter: number },
+  noModel: string,
+): Pick<Fit, 'warn' | 'fails'> {
+  const wanted = stepTolerance(tol);
   return {
-    weights: design.expand(weights),
-    outputs: design.outputs(weights),
-    ending,
-    warn: said.warn,
-    fails: (value) => (Number.isNaN(value) ? said.fails : undefined),
+    warn: (ending) =>
+      !(ending > wanted)
+        ? undefined
+        : `expected coefficients within ${shown(wanted)} of their size (tol ${tol}), got ${shown(ending)} after at most ${max_iter} iterations (max_iter); raise max_iter or the penalty, or scale the columns (data.standardize)`,
+    fails: failsAtNaN(noModel),
   };
+}
+
+export function failsAtNaN(text: string): NonNullable<Fit['fails']> {
+  return (ending) => (Number.isNaN(ending) ? text : undefined);
+}
+
+function shown(size: number): number {
+  return Number(size.toPrecision(2));
 }

@@ -10,7 +10,7 @@ import type { RowData } from '../estimator.js';
 import { coordinates, type Intercept } from './coordinates.js';
 import type { SmoothLoss } from './losses.js';
 import { minimise } from './quasi-newton.js';
-import type { Ended } from './row-fit.js';
+import { type Ended, stepTolerance } from './row-fit.js';
 
 export interface SmoothFit {
   readonly rows: Pick<RowData, 'X' | 'design'>;
@@ -90,25 +90,4 @@ export function rowGradient(
     const { slopes, ...rest } = slopesOf(z, extra);
     return { slopes: design.contract(X.t().matmul(slopes).rbind(slopes.colSums())), ...rest };
   };
-}
-
-/**
- * The relative step to end at: a hundredth of `tol`, and at most 1e-6, which is closer than
- * scikit-learn's default ends.
- */
-export function stepTolerance(tol: number): number {
-  return Math.max(Math.min(tol, 1e-4) * 1e-2, 1e-10);
-}
-
-/** What to say of a fit that ended before it was that close. */
-export function slowWarning(tol: number, maxIterations: number) {
-  const wanted = stepTolerance(tol);
-  return (ending: number): string | undefined =>
-    ending <= wanted
-      ? undefined
-      : `expected coefficients within ${shown(wanted)} of their size (tol ${tol}), got ${shown(ending)} after at most ${maxIterations} iterations (max_iter); raise max_iter or the penalty, or scale the columns (data.standardize)`;
-}
-
-function shown(size: number): number {
-  return Number(size.toPrecision(2));
 }

@@ -21,8 +21,8 @@ import {
   zeros,
 } from '../../../driver/index.js';
 import { TURN } from './quasi-newton.js';
-import type { Ended } from './row-fit.js';
-import { ROUNDING, rowGradient, type SmoothFit, SPREAD, stepTolerance } from './smooth.js';
+import { type Ended, stepTolerance } from './row-fit.js';
+import { ROUNDING, rowGradient, type SmoothFit, SPREAD } from './smooth.js';
 
 export interface SparseFit extends SmoothFit {
   readonly intercept: 'free' | 'none';

@@ -52,8 +52,8 @@ describe('estimators that read rows', () => {
   after(() => session.close());
 
   const column = (cells: readonly number[]): Matrix => matrix(session, cells.length, 1, cells);
-  const trained = (
-    { name, parameters, stacked, train }: RowEstimator,
+  const trained = async (
+    { name, parameters, stacked, train, ends }: RowEstimator,
     target: readonly number[],
     classes: number,
     given: Case['params'] = {},
@@ -66,7 +66,7 @@ describe('estimators that read rows', () => {
     const numbers = stacked.map((key) => {
       return [key, scalar(session, params[key] as number).asMatrix()] as const;
     });
-    return train(rows, Object.fromEntries(numbers), params);
+    return { ...(await train(rows, Object.fromEntries(numbers), params)), ...ends?.(params) };
   };
   const ending = async ({ ending }: Fit): Promise<number> => ending!.asScalar().value();
 

@@ -1,0 +1,30 @@
+/** Parameters that estimators share which read rows, by scikit-learn's names. */
+import { z } from 'zod';
+
+export function iterationParameters(defaults: { maxIter: number; tol: number }) {
+  return {
+    max_iter: z.int().min(1).max(1_000_000_000).default(defaults.maxIter).meta({
+      description: 'Most iterations, each a pass over the rows.',
+    }),
+    tol: z.number().positive().default(defaults.tol).meta({
+      description: 'A fit ends when the step left is at most a hundredth of this (at most 1e-6).',
+    }),
+  };
+}
+
+export const freeIntercept = z.boolean().default(true).meta({
+  description: 'Fit an intercept, which is not penalised.',
+});
+
+export const classParameters = {
+  C: z.number().positive().default(1).meta({
+    description: 'Weight of the losses against the penalty: less regularises more.',
+  }),
+  class_weight: z.enum(['none', 'balanced']).default('none').meta({
+    description: '`balanced`: each class weighs the same in all.',
+  }),
+};
+
+/** Why a classifier has no model. */
+export const ONE_CLASS =
+  'expected training rows of at least two classes, got one class; use stratified folds';
