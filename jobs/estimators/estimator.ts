@@ -61,6 +61,8 @@ export interface ClassEstimator extends EstimatorFacts {
 /** Fitted by passes over the rows; models that differ in numbers only train together. */
 export interface RowEstimator extends EstimatorFacts {
   readonly reads: 'rows';
+  /** What to say of a fit by how it ended, as `Fit.warn` and `Fit.fails`. */
+  readonly ends?: (params: Params) => Pick<Fit, 'warn' | 'fails'>;
   /** Raised when fits change, so that stored models of the old version miss. */
   readonly version: number;
   /** Number parameters that may differ between models of one stack. Others make stacks apart. */
