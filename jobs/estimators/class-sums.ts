@@ -34,13 +34,7 @@ export function classSums(rows: ClassRows, basis: Basis, beside?: Matrix): Class
   const { X, all, counts } = rows;
   const { design } = all;
   const e = design.encoded;
-  const isImputing = design.select !== null || (design.wide?.pairs ?? null) !== null;
-  if (isImputing && design.wide !== null) {
-    throw new ConfigError(
-      `data.features: expected fewer columns than ${e} where means stand for missing values; say impute: zero or a number`,
-      { key: 'data.features' },
-    );
-  }
+  const isImputing = design.select !== null;
   const asked = basisColumns(basis, X);
   const isAbove = typeof basis === 'object';
   const others = [...(isImputing && isAbove ? [X] : []), ...(beside ? [beside] : [])];

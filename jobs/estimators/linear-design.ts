@@ -5,7 +5,14 @@
  * the training rows has no mean either: it is left out of that fit, as scikit-learn's
  * `SimpleImputer` leaves it out.
  */
-import { type Evaluator, type Matrix, matrix, type Scalar, scalar } from '../../driver/index.js';
+import {
+  ConfigError,
+  type Evaluator,
+  type Matrix,
+  matrix,
+  type Scalar,
+  scalar,
+} from '../../driver/index.js';
 import { trainingMoments, trainingProducts } from './moments.js';
 
 /** Mean imputation of a column: where the indicator is 1, the value is the training mean. */
@@ -205,9 +212,18 @@ export interface ImputedColumns {
   readonly leftOut: Matrix | null;
 }
 
-/** @param mean of the encoded columns over `count` rows: [1, encoded] */
+/**
+ * @param mean of the encoded columns over `count` rows: [1, encoded]
+ * @throws ConfigError for a wide design
+ */
 export function imputedColumns(mean: Matrix, count: Scalar, design: LinearDesign): ImputedColumns {
-  const { select, carry } = design;
+  const { select, carry, wide } = design;
+  if (wide !== null && wide.pairs !== null) {
+    throw new ConfigError(
+      `data.features: expected fewer than ${WIDE_COLUMNS} columns where means stand for missing values, got ${design.encoded}; say impute: zero or a number`,
+      { key: 'data.features' },
+    );
+  }
   if (select === null || carry === null) return { map: null, imputed: null, leftOut: null };
   // A missing cell is encoded as 0, so the mean over present cells is the plain mean over the
   // present share.
@@ -219,7 +235,7 @@ export function imputedColumns(mean: Matrix, count: Scalar, design: LinearDesign
   return { map, imputed, leftOut };
 }
 
-/** The rows' moments are about the means, and their design is not wide. */
+/** The rows' moments are about the means. @throws ConfigError for a wide design that imputes */
 export function columnMoments({ gram, groups, train, design }: TrainingRows): ColumnMoments {
   const moments = trainingMoments(gram, groups, train);
   const { count } = moments;

@@ -16,6 +16,7 @@ import { lda } from '../../../../jobs/estimators/lda.js';
 import { linearDesign, type TrainingRows } from '../../../../jobs/estimators/linear-design.js';
 import { multinomialNb } from '../../../../jobs/estimators/multinomial-nb.js';
 import { nearestCentroid } from '../../../../jobs/estimators/nearest-centroid.js';
+import { pca, svd } from '../../../../jobs/estimators/pca.js';
 import { classRows } from '../../../../jobs/search/class-rows.js';
 import { sklearnFolder } from '../../../support/sklearn-fixtures.js';
 
@@ -40,6 +41,8 @@ const estimators: readonly Estimator[] = [
   bernoulliNb,
   nearestCentroid,
   lda,
+  pca,
+  svd,
 ];
 const CLASSES = 3;
 const GROUPS = 3;
