@@ -4,39 +4,55 @@
  * over row masks: what k separate `tsmm(Z[rows of fold f,])` would compute with k passes.
  *
  * inputs: g (n x 1, group number of each row; rows outside 0..groups-1 are left out), X (n x d),
- * optionally Y (n x t). output: `groups` blocks of (p+1) x (p+1) stacked by rows, p = d + t; each
- * block is symmetric:
+ * optionally Y (n x t); with the attribute `weighted` last w (n x 1), by which each row counts that
+ * many times: a weight may be any number from 0 on. output: `groups` blocks of (p+1) x (p+1)
+ * stacked by rows, p = d + t; each block is symmetric, n being the rows or the sum of weights:
  *   center = false: [ n  s' ; s  Z'Z ], s the column sums
  *   center = true:  [ n  m' ; m  C ],   m column means, C = (Z - 1m')'(Z - 1m'); zero if empty
  * The centred form merges by Chan, Golub and LeVeque's pairwise update (1979), so it keeps its
  * accuracy when means are large beside the spread, whatever the partitioning.
  */
-import type { AttrValue } from '../ir/attrs.js';
+import type { Attrs, AttrValue } from '../ir/attrs.js';
 import { sameDType } from '../ir/dtype.js';
 import type { Expr, NodeMaker } from '../ir/expr.js';
 import { defineOp, type OpDef, type PartOperands } from '../ir/op-def.js';
-import { dense, type Float64Matrix } from '../ir/value.js';
+import { dense } from '../ir/value.js';
 import { add } from './cells.js';
 import { mergeGroupGram, type PartPlacement } from './merge-group-gram.js';
+import { sample } from './product.js';
 import { shapeError } from './shape-check.js';
+
+/** The operands beside the groups: columns of Z, and weights where there are any. */
+export function gramOperands<T>(
+  inputs: readonly T[],
+  attrs: Attrs,
+): { readonly columns: readonly T[]; readonly weights?: T } {
+  if (attrs.weighted !== true) return { columns: inputs.slice(1) };
+  return { columns: inputs.slice(1, -1), weights: inputs.at(-1)! };
+}
 
 export const groupGram: OpDef = defineOp({
   name: 'groupGram',
-  arity: { min: 2, max: 3 },
+  arity: { min: 2, max: 4 },
   work: 'product',
   infer: (inputs, attrs) => {
-    const [g, ...parts] = inputs;
-    for (const part of parts) {
-      if (g!.cols !== 1 || part.rows !== g!.rows) {
-        throw shapeError('groupGram', 'a group column and operands with as many rows', inputs);
-      }
+    const { columns, weights } = gramOperands(inputs, attrs);
+    const [g, ...others] = inputs;
+    const fits =
+      g!.cols === 1 &&
+      columns.length > 0 &&
+      columns.length < 3 &&
+      (weights === undefined || weights.cols === 1) &&
+      others.every(({ rows }) => rows === g!.rows);
+    if (!fits) {
+      throw shapeError('groupGram', 'a group column and operands with as many rows', inputs);
     }
-    const side = parts.reduce((width, part) => width + part.cols, 1);
+    const side = columns.reduce((width, part) => width + part.cols, 1);
     return { rows: (attrs.groups as number) * side, cols: side };
   },
-  // Moments lose less than their data; groups are numbers of either dtype.
-  dtype: ([, ...operands]) => {
-    sameDType('groupGram', operands);
+  // Moments lose less than their data; groups and weights are numbers of either dtype.
+  dtype: (inputs, attrs) => {
+    sameDType('groupGram', gramOperands(inputs, attrs).columns);
     return 'float64';
   },
   rowRule: (inputs) => ({ kind: 'reduce', blocked: inputs.map(() => true) }),
@@ -44,12 +60,13 @@ export const groupGram: OpDef = defineOp({
   reference: (inputs, attrs, out) => {
     const groups = attrs.groups as number;
     const center = attrs.center as boolean;
-    const [g, ...parts] = inputs as [Float64Matrix, ...Float64Matrix[]];
+    const g = inputs[0]!;
+    const { columns: parts, weights } = gramOperands(inputs, attrs);
     const side = out.cols;
     const data = new Float64Array(groups * side * side);
     const z = new Float64Array(side);
     const means = new Float64Array(groups * side);
-    const forEachRow = (visit: (group: number) => void): void => {
+    const forEachRow = (visit: (group: number, weight: number) => void): void => {
       for (let i = 0; i < g.rows; i++) {
         const group = g.data[i]!;
         if (!(group >= 0 && group < groups)) continue;
@@ -58,12 +75,12 @@ export const groupGram: OpDef = defineOp({
         for (const part of parts) {
           for (let j = 0; j < part.cols; j++) z[at++] = part.data[i * part.cols + j]!;
         }
-        visit(group);
+        visit(group, weights?.data[i] ?? 1);
       }
     };
     if (center) {
-      forEachRow((group) => {
-        for (let a = 0; a < side; a++) means[group * side + a]! += z[a]!;
+      forEachRow((group, weight) => {
+        for (let a = 0; a < side; a++) means[group * side + a]! += weight * z[a]!;
       });
       for (let group = 0; group < groups; group++) {
         const n = means[group * side]!;
@@ -71,11 +88,11 @@ export const groupGram: OpDef = defineOp({
           means[group * side + a] = n > 0 ? means[group * side + a]! / n : 0;
       }
     }
-    forEachRow((group) => {
+    forEachRow((group, weight) => {
       if (center) for (let a = 1; a < side; a++) z[a]! -= means[group * side + a]!;
       const base = group * side * side;
       for (let a = 0; a < side; a++) {
-        for (let b = 0; b < side; b++) data[base + a * side + b]! += z[a]! * z[b]!;
+        for (let b = 0; b < side; b++) data[base + a * side + b]! += weight * z[a]! * z[b]!;
       }
     });
     if (center) {
@@ -101,18 +118,20 @@ export const groupGram: OpDef = defineOp({
   },
   overParts: (whole, parts, maker) => {
     const placements: PartPlacement[] = [];
-    const grams = parts.map(({ own }) => {
-      const [folds, ...blocks] = own.map((one) => one!);
-      const groups = folds!.places ?? range(whole.attrs.groups as number);
-      placements.push({ groups, columns: columnsOf(whole, blocks) });
-      const inputs = own.map((one) => one!.expr);
+    const grams = parts.map(({ own, rows }) => {
+      const folds = own[0]!;
+      const { columns, weights } = gramOperands(own, whole.attrs);
+      const groups = folds.places ?? range(whole.attrs.groups as number);
+      placements.push({ groups, columns: columnsOf(whole, columns) });
+      const inputs = [folds, ...columns].map((one) => one!.expr);
+      if (weights !== undefined) inputs.push(rows(own.length - 1));
       return maker.intern(groupGram, inputs, { ...whole.attrs, groups: groups.length });
     });
     return merged(whole, grams, placements, maker);
   },
-  findBy: (inputs) => [
+  findBy: (inputs, attrs) => [
     { operand: 0, by: 'rows' },
-    ...inputs.slice(1).map((_, i) => ({ operand: i + 1, by: 'cols' }) as const),
+    ...gramOperands(inputs, attrs).columns.map((_, i) => ({ operand: i + 1, by: 'cols' }) as const),
   ],
   combine: (a, b, attrs) => {
     const same = { groups: range(attrs.groups as number), columns: null };
@@ -147,6 +166,25 @@ export const groupGram: OpDef = defineOp({
         ),
       ],
       attrs: { groups: 3, center: false },
+    },
+    ...[true, false].map((center) => ({
+      name: `weighted, ${center ? 'centred' : 'plain sums'}, a group of no weight`,
+      inputs: [
+        dense(7, 1, Float64Array.of(0, 1, 2, 0, 1, -1, 0)),
+        sample(7, 3),
+        sample(7, 1, 2),
+        dense(7, 1, Float64Array.of(0.5, 0, 2, 3, 0, 9, 0)),
+      ],
+      attrs: { groups: 3, center, weighted: true },
+    })),
+    {
+      name: 'weighted, no Y',
+      inputs: [
+        dense(4, 1, Float64Array.of(0, 0, 1, 0)),
+        sample(4, 2),
+        dense(4, 1, Float64Array.of(0.5, 1, 2, 3)),
+      ],
+      attrs: { groups: 2, center: true, weighted: true },
     },
   ],
 });

@@ -7,8 +7,10 @@
  * the rest; centred ones are about each group's own means, so nothing cancels. Costs the width of A
  * times that of B instead of the square of their sum. Of data read from files columns are chosen
  * only: reading and encoding every old column again is most of what a pass over all of them takes.
+ * So are weighted ones: `groupCross` knows no weights.
  */
 import type { Expr } from '../../ir/expr.js';
+import { gramOperands } from '../../operators/group-gram.js';
 import { ops } from '../../operators/index.js';
 import type { PlanContext, PlanRule } from '../plan-rule.js';
 import { sliceOf } from '../rules/merge-slices.js';
@@ -33,17 +35,21 @@ export const borderGroupGram: PlanRule = {
   algebra:
     'groupGram(g, [A B]) -> each block of [groupGram(g, A)] bordered by groupCross(g, A, B) and groupGram(g, B); groupGram(g, X[,cols]) -> each block of [groupGram(g, X)] at rows and columns 0 and 1 + cols',
   apply: (expr, context) => {
-    const columns = ({ inputs }: Expr): PartRange[] =>
-      inputs.slice(1).flatMap((input) => featureSegments(input, context));
+    const columns = ({ inputs, attrs }: Expr): PartRange[] =>
+      gramOperands(inputs, attrs).columns.flatMap((input) => featureSegments(input, context));
+    const { columns: operands, weights } = gramOperands(expr.inputs, expr.attrs);
     const columnsOf = (sibling: Expr): PartRange[] | undefined => {
-      const isAlike = sibling.attrsText === expr.attrsText && sibling.inputs[0] === expr.inputs[0];
+      const isAlike =
+        sibling.attrsText === expr.attrsText &&
+        sibling.inputs[0] === expr.inputs[0] &&
+        gramOperands(sibling.inputs, sibling.attrs).weights === weights;
       return isAlike && sibling !== expr ? columns(sibling) : undefined;
     };
     const best = mostCovered(ops.groupGram, columns(expr), columnsOf, MAX_RUNS - 1, context);
     if (best === undefined) return undefined;
-    const operands = expr.inputs.slice(1);
     const isBordered = best.columns < expr.cols - 1;
-    if (isBordered && operands.some(({ readsFiles }) => readsFiles)) return undefined;
+    const isRead = weights !== undefined || operands.some(({ readsFiles }) => readsFiles);
+    if (isBordered && isRead) return undefined;
     const border = borderOf(best.pieces, operands, 1, context);
     const groups = expr.attrs.groups as number;
     if (border.runs.length ** 2 * groups > MAX_PIECES) return undefined;

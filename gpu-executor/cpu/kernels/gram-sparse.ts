@@ -22,13 +22,19 @@ interface SparseRow {
   readonly cells: Float64Array;
 }
 
-/** Adds [1, z - shift] of every row to its group's moments in `sums`. */
+/** Groups of moments: how many, of how many columns of [1, z], about which shifts. */
+interface GramGroups {
+  readonly count: number;
+  readonly side: number;
+  readonly shifts: Float64Array;
+}
+
+/** Adds [1, z - shift] of every row, `weights` times, to its group's moments in `sums`. */
 export function addSparseRows(
   g: Float64Array,
   operands: readonly Float64Matrix[],
-  groups: number,
-  side: number,
-  shifts: Float64Array,
+  weights: Float64Array | undefined,
+  { count: groups, side, shifts }: GramGroups,
   sums: Float64Array,
 ): void {
   const parts = partsOf(operands, groups, side, shifts);
@@ -43,7 +49,7 @@ export function addSparseRows(
     for (let p = 0; p < parts.length; p++) {
       count = collect(row, count, parts[p]!, i, group, shifts, group * side);
     }
-    addProducts(sums, group * side * side, side, row, count);
+    addProducts(sums, group * side * side, side, row, count, weights?.[i] ?? 1);
   }
 }
 
@@ -113,10 +119,11 @@ function addProducts(
   side: number,
   { columns, cells }: SparseRow,
   count: number,
+  weight: number,
 ): void {
   for (let a = 0; a < count; a++) {
     const at = base + columns[a]! * side;
-    const cell = cells[a]!;
+    const cell = weight * cells[a]!;
     for (let b = a; b < count; b++) sums[at + columns[b]!]! += cell * cells[b]!;
   }
 }

@@ -4,7 +4,8 @@
  * runs of one group, with shift 0, are handed to BLAS where they lie; - sparse: rows that are
  * mostly zero (one-hot columns) add the products of their few cells; - gathered: other rows are
  * copied group by group as [1, z - shift] into a buffer that one `syrk` a group takes in,
- *    while the next rows are copied into a second buffer.
+ *    while the next rows are copied into a second buffer. Weighted rows are never in place: they are
+ *    copied times sqrt(w), the leading 1 too, or their products are added w times.
  *
  * The shift of a group is chosen from its first rows: any is exact in real arithmetic, and these
  * keep M / C below about 65 * (rows / first rows), so that means a million times the spread cost no
@@ -12,8 +13,9 @@
  * shifted one-pass).
  */
 
+import type { Attrs } from '../../../driver/ir/attrs.js';
 import { dense, type Float64Matrix } from '../../../driver/ir/value.js';
-import { groupGram } from '../../../driver/operators/group-gram.js';
+import { gramOperands, groupGram } from '../../../driver/operators/group-gram.js';
 import { type Routines, routinesOf } from '../native/blas.js';
 import { chooseShift, isMostlyZero, type RowSample } from './gram-shift.js';
 import { addSparseRows, foldTriangles } from './gram-sparse.js';
@@ -27,7 +29,15 @@ const WIDE = 1024;
 /** Rows of one library call where rows are used in place. */
 const PIECE_ROWS = 8192;
 
+/** Rows of a block, with their groups and, where they have any, weights. */
+interface GramRows {
+  readonly g: Float64Matrix;
+  readonly parts: readonly Float64Matrix[];
+  readonly weights: Float64Array | undefined;
+}
+
 class GramReducer implements Reducer {
+  readonly #attrs: Attrs;
   readonly #groups: number;
   readonly #side: number;
   readonly #center: boolean;
@@ -49,6 +59,7 @@ class GramReducer implements Reducer {
   #running: Promise<unknown> | undefined;
 
   constructor(call: ReducerCall, context: KernelContext) {
+    this.#attrs = call.attrs;
     this.#groups = call.attrs.groups as number;
     this.#side = call.out.cols;
     this.#center = call.attrs.center as boolean;
@@ -64,10 +75,12 @@ class GramReducer implements Reducer {
   }
 
   add(inputs: readonly Float64Matrix[]): void | Promise<void> {
-    const [g, ...parts] = inputs as [Float64Matrix, ...Float64Matrix[]];
-    const runs = longRuns(g.data, this.#groups, PIECE_ROWS);
+    const g = inputs[0]!;
+    const { columns: parts, weights } = gramOperands(inputs, this.#attrs);
+    const runs = weights === undefined ? longRuns(g.data, this.#groups, PIECE_ROWS) : undefined;
     if (runs === undefined || !this.#mayStayInPlace(runs, parts)) {
-      return this.#isMostlyZero(parts) ? this.#addSparse(g, parts) : this.#addGathered(g, parts);
+      const rows = { g, parts, weights: weights?.data };
+      return this.#isMostlyZero(parts) ? this.#addSparse(rows) : this.#addGathered(rows);
     }
     if (!this.#parallel) {
       for (const piece of runs) for (const step of this.#direct(piece, parts, 0)) void step();
@@ -90,7 +103,7 @@ class GramReducer implements Reducer {
     return this.#isSparse;
   }
 
-  #addSparse(g: Float64Matrix, parts: readonly Float64Matrix[]): void {
+  #addSparse({ g, parts, weights }: GramRows): void {
     if (this.#center && this.#shiftState.includes(0)) {
       const { order, pieces } = gather(g.data, this.#groups, 0, g.rows);
       for (const { group, start, rows } of pieces) {
@@ -98,7 +111,8 @@ class GramReducer implements Reducer {
         this.#setShift(group, parts, sample);
       }
     }
-    addSparseRows(g.data, parts, this.#groups, this.#side, this.#shifts, this.#sums[0]!);
+    const group = { count: this.#groups, side: this.#side, shifts: this.#shifts };
+    addSparseRows(g.data, parts, weights, group, this.#sums[0]!);
   }
 
   #setShift(group: number, parts: readonly Float64Matrix[], sample: RowSample): void {
@@ -185,24 +199,22 @@ class GramReducer implements Reducer {
     }
   }
 
-  #addGathered(g: Float64Matrix, parts: readonly Float64Matrix[]): void | Promise<void> {
+  #addGathered(rows: GramRows): void | Promise<void> {
+    const { g } = rows;
     const step = Math.max(64, Math.floor(GATHERED_CELLS / this.#side));
-    if (this.#parallel) return this.#addGatheredParallel(g, parts, step);
+    if (this.#parallel) return this.#addGatheredParallel(rows, step);
     for (let from = 0; from < g.rows; from += step) {
-      for (const update of this.#gather(g, parts, from, Math.min(from + step, g.rows))) {
+      for (const update of this.#gather(rows, from, Math.min(from + step, g.rows))) {
         void update();
       }
     }
     return undefined;
   }
 
-  async #addGatheredParallel(
-    g: Float64Matrix,
-    parts: readonly Float64Matrix[],
-    step: number,
-  ): Promise<void> {
+  async #addGatheredParallel(rows: GramRows, step: number): Promise<void> {
+    const { g } = rows;
     for (let from = 0; from < g.rows; from += step) {
-      const updates = this.#gather(g, parts, from, Math.min(from + step, g.rows));
+      const updates = this.#gather(rows, from, Math.min(from + step, g.rows));
       await this.#running;
       this.#running = Promise.all(updates.map((update) => update()));
       // A failure surfaces at the next await of it, not as an unhandled rejection before.
@@ -212,8 +224,7 @@ class GramReducer implements Reducer {
 
   /** Copies rows into the free buffer and returns their updates, each to sums of its own. */
   #gather(
-    g: Float64Matrix,
-    parts: readonly Float64Matrix[],
+    { g, parts, weights }: GramRows,
     from: number,
     to: number,
   ): (() => void | Promise<void>)[] {
@@ -226,6 +237,7 @@ class GramReducer implements Reducer {
       const rowOf = (k: number): number => order[piece.start + k]!;
       this.#setShift(piece.group, parts, { rows: piece.rows, rowOf, zeroIf: 'never' });
       pack(z, side, order, piece, parts, this.#shifts.subarray(piece.group * side));
+      if (weights !== undefined) weigh(z, side, order, piece, weights);
       const base = piece.group * side * side;
       for (let lane = 0; lane < split; lane++) {
         const first = Math.floor((piece.rows * lane) / split);
@@ -286,6 +298,20 @@ function pack(
       for (let j = 0; j < cols; j++) z[to + j] = data[from + j]! - shift[offset + j]!;
     }
     offset += cols;
+  }
+}
+
+/** Each packed row times the root of its weight, so that its products count as often. */
+function weigh(
+  z: Float64Array,
+  side: number,
+  order: Int32Array,
+  { start, rows }: Piece,
+  weights: Float64Array,
+): void {
+  for (let k = start; k < start + rows; k++) {
+    const factor = Math.sqrt(weights[order[k]!]!);
+    for (let at = k * side; at < (k + 1) * side; at++) z[at]! *= factor;
   }
 }
 

@@ -41,6 +41,10 @@ function kernelTests(backendOf: () => CpuBackend): void {
         const inputs = [g, leaf(uniform(rows, 30, 1)), leaf(uniform(rows, 2, 2))];
         const expr = node(ops.groupGram, inputs, { groups: 4, center });
         assertClose(await evaluated(backendOf(), expr), referenceOf(expr), 1e-11, 'groupGram');
+        const attrs = { groups: 4, center, weighted: true };
+        const weighted = node(ops.groupGram, [...inputs, leaf(uniform(rows, 1, 4))], attrs);
+        const expected = referenceOf(weighted);
+        assertClose(await evaluated(backendOf(), weighted), expected, 1e-11, 'weighted');
       });
     }
     it(`groupLoss: ${what}`, async () => {
@@ -153,6 +157,9 @@ function kernelTests(backendOf: () => CpuBackend): void {
       const inputs = [g, leaf(dense(rows, cols, cells)), leaf(uniform(rows, 1, 2))];
       const expr = node(ops.groupGram, inputs, { groups: 6, center });
       assertBlocksClose(await evaluated(backendOf(), expr), referenceOf(expr), 62, 1e-12);
+      const attrs = { groups: 6, center, weighted: true };
+      const weighted = node(ops.groupGram, [...inputs, leaf(uniform(rows, 1, 4))], attrs);
+      assertBlocksClose(await evaluated(backendOf(), weighted), referenceOf(weighted), 62, 1e-12);
     });
   }
 

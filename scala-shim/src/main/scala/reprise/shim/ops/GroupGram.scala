@@ -13,10 +13,12 @@ object GroupGram extends BlockOp {
   val name = "groupGram"
 
   def compile(site: OpSite): Kernel =
-    new GroupGramKernel(site.attrs.integer("groups"), site.attrs.flag("center"), site.out.cols)
+    new GroupGramKernel(
+      site.attrs.integer("groups"), site.attrs.flag("center"), site.attrs.flagOr("weighted", fallback = false),
+      site.out.cols)
 }
 
-final class GroupGramKernel(groups: Int, center: Boolean, side: Int) extends ReduceKernel {
+final class GroupGramKernel(groups: Int, center: Boolean, weighted: Boolean, side: Int) extends ReduceKernel {
 
   def start(): Accumulator = new Accumulator {
     private val total = new Array[Double](DenseBlock.cells(groups.toLong * side, side))
@@ -30,15 +32,17 @@ final class GroupGramKernel(groups: Int, center: Boolean, side: Int) extends Red
       if (buffer.length < rows.count * p) buffer = new Array[Double](DenseBlock.cells(rows.count, p))
       val shift = if (center) columnMeans(operands, rows, p) else null
       gather(operands, rows, p, shift)
+      val weights = if (weighted) operands.last.dense.values else null
       var g = 0
       while (g < groups) {
         val from = rows.starts(g)
         val count = rows.starts(g + 1) - from
         if (count > 0) {
+          val (weight, sums) = weightedSums(rows.order, from, count, p, weights)
           java.util.Arrays.fill(gram, 0.0)
           Blas.addGram(buffer, from * p, count, p, gram, 0)
           Blas.mirror(gram, 0, p, p)
-          GroupMoments.add(total, g * side * side, side, count, columnSums(from, count, p), gram, shift)
+          if (weight != 0) GroupMoments.add(total, g * side * side, side, weight, sums, gram, shift)
         }
         g += 1
       }
@@ -72,12 +76,36 @@ final class GroupGramKernel(groups: Int, center: Boolean, side: Int) extends Red
     private def addParts(operands: Array[Block], rows: RowGroups, from: Int, until: Int, out: Array[Double], p: Int): Unit = {
       var column = 0
       var k = 1
-      while (k < operands.length) {
+      val end = if (weighted) operands.length - 1 else operands.length
+      while (k < end) {
         operands(k).addRows(rows.order, from, until, out, column, p)
         column += operands(k).cols
         k += 1
       }
     }
+
+    /** The weight of a group's rows and the sums of their columns; rows are left times sqrt(w). */
+    private def weightedSums(
+        order: Array[Int], from: Int, count: Int, p: Int, weights: Array[Double]): (Double, Array[Double]) =
+      if (weights == null) (count.toDouble, columnSums(from, count, p))
+      else {
+        val sums = new Array[Double](p)
+        var total = 0.0
+        var i = from
+        while (i < from + count) {
+          val weight = weights(order(i))
+          val root = math.sqrt(weight)
+          total += weight
+          var j = 0
+          while (j < p) {
+            sums(j) += weight * buffer(i * p + j)
+            buffer(i * p + j) *= root
+            j += 1
+          }
+          i += 1
+        }
+        (total, sums)
+      }
 
     private def columnSums(from: Int, count: Int, p: Int): Array[Double] = {
       val sums = new Array[Double](p)
@@ -114,12 +142,12 @@ final class GroupGramKernel(groups: Int, center: Boolean, side: Int) extends Red
 object GroupMoments {
 
   /**
-   * Adds `count` rows given by sums and products of (z - shift); `shift` null stands for the plain,
+   * Adds rows of weight `count` given by sums and products of (z - shift); `shift` null stands for the plain,
    * uncentred form. Shifted to centred: mean = shift + sum/n, C = G - sum sum'/n.
    */
   def add(
       total: Array[Double], base: Int, side: Int,
-      count: Int, sums: Array[Double], gram: Array[Double], shift: Array[Double]): Unit = {
+      count: Double, sums: Array[Double], gram: Array[Double], shift: Array[Double]): Unit = {
     val p = side - 1
     val one = new Array[Double](side * side)
     one(0) = count
