@@ -4,7 +4,8 @@
  * map. Invariant: a definition is a start value, a step and a merge; the merge is associative, so
  * any partitioning gives the same result up to rounding.
  */
-import { type BatchRule, type BatchSite, isTall } from '../ir/batch-rule.js';
+import { noAttrs } from '../ir/attrs.js';
+import type { BatchRule, BatchSite, BatchValue } from '../ir/batch-rule.js';
 import type { Meta } from '../ir/expr.js';
 import {
   type ConformanceCase,
@@ -16,6 +17,8 @@ import {
 } from '../ir/op-def.js';
 import { dense } from '../ir/value.js';
 import { add, maximum, minimum, square } from './cells.js';
+import { sample } from './product.js';
+import { choiceAttr, shapeError, sizeAttr } from './shape-check.js';
 
 export interface Fold {
   readonly start: number;
@@ -92,21 +95,28 @@ export function fullAggregate(name: string, fold: Fold, bySteps: () => Aggregate
 }
 
 /** Over the cells of each row, to rows x 1. */
-export function rowAggregate(name: string, fold: Fold): OpDef {
+export function rowAggregate(name: string, fold: Fold, runs: OfRuns): OpDef {
   const ofRow = (row: Float64Array): number => row.reduce(fold.step, fold.start);
   const batch: BatchRule = (site) => {
     const [x] = site.operands;
-    if (x!.cols > 1) return batchRows(site);
+    if (x!.cols > 1) return batchRows(site, runs);
     const { ofOne } = fold;
     return ofOne === undefined ? x! : { ...x!, expr: site.maker.intern(ofOne, [x!.expr]) };
   };
   return rowByRow(name, ofRow, aggregateCases, { merge: fold.merge, batch });
 }
 
+/** The operator over runs of columns, and what it calls this aggregate. */
+export interface OfRuns {
+  readonly op: () => OpDef;
+  readonly fold: ColumnFold;
+}
+
 /** Each row of each model's own matrix. */
-function batchRows({ one, operands: [x], maker, stack }: BatchSite) {
-  if (isTall(x!)) return undefined;
-  return { layout: 'stack', expr: maker.intern(one.op, [stack(x!)]) } as const;
+function batchRows({ one, operands: [x], maker }: BatchSite, { op, fold }: OfRuns): BatchValue {
+  const { layout, expr, cols } = x!;
+  if (layout === 'stack') return { layout, expr: maker.intern(one.op, [expr]) };
+  return { layout, expr: maker.intern(op(), [expr], { width: cols, fold }) };
 }
 
 /** One number from each row, to rows x 1. */
@@ -169,6 +179,7 @@ export function colAggregate(name: string, fold: Fold): OpDef {
 export function rowIndexAggregate(
   name: string,
   isBetter: (cell: number, best: number) => boolean,
+  runs: OfRuns,
 ): OpDef {
   const ofRow = (row: Float64Array): number => {
     const first = row.findIndex(Number.isNaN);
@@ -182,7 +193,63 @@ export function rowIndexAggregate(
       inputs: [dense(2, 4, Float64Array.of(1, 3, 3, 1, 2, 2, 2, 2))],
     },
   ];
-  return rowByRow(name, ofRow, cases, { dtype: () => 'float64', batch: batchRows });
+  return rowByRow(name, ofRow, cases, {
+    dtype: () => 'float64',
+    batch: (site) => batchRows(site, runs),
+  });
+}
+
+export const COLUMN_FOLDS = ['sum', 'sumSq', 'min', 'max', 'indexMax', 'indexMin'] as const;
+export type ColumnFold = (typeof COLUMN_FOLDS)[number];
+
+/** A row a run: the same cells, since they lie row by row. */
+export function runsOf<M extends Meta>(x: M, width: number): M {
+  return { ...x, rows: (x.rows * x.cols) / width, cols: width };
+}
+
+/**
+ * One number from each run of `width` columns of a row: what row aggregates give, of many models
+ * side by side. attrs: width, fold. output: rows x (cols / width).
+ */
+export function runAggregate(
+  name: string,
+  ofRow: () => { readonly [Fold in ColumnFold]: OpDef },
+): OpDef {
+  return defineOp({
+    name,
+    arity: 1,
+    infer: (inputs, attrs) => {
+      const { rows, cols } = inputs[0]!;
+      const width = sizeAttr(name, attrs, 'width');
+      choiceAttr(name, attrs, 'fold', COLUMN_FOLDS);
+      if (cols % width !== 0) throw shapeError(name, `columns in runs of ${width}`, inputs);
+      return { rows, cols: cols / width };
+    },
+    dtype: (inputs, { fold }) => ofRow()[fold as ColumnFold].dtype(inputs, noAttrs),
+    rowRule: () => mapRule,
+    flops: inputFlops,
+    batch: batchRuns,
+    reference: ([x], { width, fold }, out) => {
+      const runs = runsOf(x!, width as number);
+      const aggregate = ofRow()[fold as ColumnFold];
+      const { data } = aggregate.reference([runs], noAttrs, { rows: runs.rows, cols: 1 });
+      return dense(x!.rows, out.cols, data);
+    },
+    cases: COLUMN_FOLDS.flatMap((fold) => [
+      { name: `${fold} of two runs`, inputs: [sample(7, 6)], attrs: { width: 3, fold } },
+      { name: `${fold} of a row`, inputs: [sample(1, 4)], attrs: { width: 2, fold } },
+      {
+        name: `${fold}, NaN stays in its run`,
+        inputs: [dense(2, 4, Float64Array.of(1, NaN, 3, 3, -1, 2, -Infinity, 1))],
+        attrs: { width: 2, fold },
+      },
+    ]),
+  });
+}
+
+/** Runs of columns are runs wherever the matrices of models stand. */
+export function batchRuns({ one, operands: [x], maker }: BatchSite): BatchValue {
+  return { layout: x!.layout, expr: maker.intern(one.op, [x!.expr], one.attrs) };
 }
 
 const aggregateCases: readonly ConformanceCase[] = [

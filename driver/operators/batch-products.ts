@@ -5,9 +5,13 @@
  */
 import { type BatchOperand, type BatchSite, type BatchValue, isTall } from '../ir/batch-rule.js';
 import type { Expr } from '../ir/expr.js';
-import { colSums, rowSums } from './aggregates.js';
+import { colSums } from './aggregates.js';
 import { mul } from './cells.js';
+import { stackProduct } from './stack-product.js';
 import { transpose } from './transpose.js';
+
+/** Columns of a model that fill a cache line, so that a product of them reads nothing in vain. */
+const MIN_STRIDED = 8;
 
 /** A %*% B, either transposed by a flag of the node. */
 export function batchProduct(site: BatchSite): BatchValue | undefined {
@@ -23,7 +27,32 @@ export function batchProduct(site: BatchSite): BatchValue | undefined {
     const expr = site.maker.intern(site.one.op, [site.stack(a), b.expr]);
     return { layout: 'stack', expr };
   }
-  return outer(site, a, b) ?? rowTimes(site, a, b) ?? timesColumn(site, a, b);
+  return outer(site, a, b) ?? rowTimes(site, a, b) ?? timesColumn(site, a, b) ?? ofEach(site);
+}
+
+/** A product of each model's own matrices, where they lie. */
+function ofEach({ one, models, operands, maker, columns }: BatchSite): BatchValue {
+  const [a, b] = operands.map(whereItLies) as [Lying, Lying];
+  const transposeA = (one.attrs.transposeA === true) !== a.isTurned;
+  const transposeB = (one.attrs.transposeB === true) !== b.isTurned;
+  // Tall columns are summed over rows with tall columns.
+  const isSum = transposeA && isTall(a) && !transposeB;
+  const right = isSum ? ({ layout: 'columns', expr: columns(b) } as const) : b;
+  const flags = { ...(transposeA && { transposeA }), ...(transposeB && { transposeB }) };
+  const attrs = { models, a: a.layout, b: right.layout, ...flags };
+  return { layout: 'columns', expr: maker.intern(stackProduct, [a.expr, right.expr], attrs) };
+}
+
+/** An operand, or what it is the transpose of. */
+interface Lying extends BatchOperand {
+  readonly isTurned: boolean;
+}
+
+function whereItLies(operand: BatchOperand): Lying {
+  const { layout, expr, rows, cols } = operand;
+  if (layout === 'shared' || expr.op !== transpose) return { ...operand, isTurned: false };
+  const turned = layout === 'stack' ? 'columns' : 'stack';
+  return { layout: turned, expr: expr.inputs[0]!, rows: cols, cols: rows, isTurned: true };
 }
 
 /** [r, 1] %*% [1, c]. */
@@ -42,20 +71,14 @@ function rowTimes(site: BatchSite, a: BatchOperand, b: BatchOperand): BatchValue
   return { layout: 'columns', expr: site.maker.intern(colSums, [products]) };
 }
 
-/** [r, m] %*% [m, 1]: sums of columns of the transpose, or of rows of the stack. */
+/** Products of few tall columns with one: sums of columns, which read the rows once. */
 function timesColumn(site: BatchSite, a: BatchOperand, b: BatchOperand): BatchValue | undefined {
-  if (b.cols !== 1) return undefined;
-  if (a.layout !== 'stack') return undefined;
+  const turned = a.layout === 'stack' ? transposedColumns(a.expr) : undefined;
+  if (b.cols !== 1 || turned === undefined || a.rows >= MIN_STRIDED) return undefined;
   const { maker } = site;
-  const turned = transposedColumns(a.expr);
-  if (turned !== undefined) {
-    const right = site.repeatCols(site.columns(b), 1, a.rows);
-    const sums = maker.intern(colSums, [maker.intern(mul, [turned, right])]);
-    return site.transposed({ layout: 'columns', expr: sums, rows: 1, cols: a.rows });
-  }
-  const row = site.stack(site.transposed(b));
-  const products = maker.intern(mul, [a.expr, site.repeatRows(row, 1, a.rows)]);
-  return { layout: 'stack', expr: maker.intern(rowSums, [products]) };
+  const right = site.repeatCols(site.columns(b), 1, a.rows);
+  const sums = maker.intern(colSums, [maker.intern(mul, [turned, right])]);
+  return site.transposed({ layout: 'columns', expr: sums, rows: 1, cols: a.rows });
 }
 
 /** The columns that a stack is the transpose of. */

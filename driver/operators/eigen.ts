@@ -6,8 +6,8 @@
  */
 import { defineOp } from '../ir/op-def.js';
 import { dense, type Float64Matrix } from '../ir/value.js';
-import { sampleSpd } from './cholesky.js';
 import { type Eigensystem, jacobi } from './least-norm.js';
+import { sampleSpd } from './linear-systems.js';
 import { sample } from './product.js';
 import { requireSquare } from './shape-check.js';
 

@@ -1,7 +1,7 @@
 /** Ridge on groups: min |y - Xw - b|^2 + lambda |w|^2. Number: lambda (`fold-system.ts`). */
 import { dense } from '../ir/value.js';
-import { choleskyFactor } from './cholesky.js';
 import { defineFoldFit, type FoldSystem } from './fold-system.js';
+import { choleskyFactor } from './linear-systems.js';
 
 export const foldRidge = defineFoldFit({
   name: 'foldRidge',

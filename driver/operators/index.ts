@@ -14,7 +14,6 @@ import { diag } from './diag.js';
 import { eigen } from './eigen.js';
 import { encode } from './encode.js';
 import { fill } from './fill.js';
-import { foldCols } from './fold-cols.js';
 import { foldElasticNet } from './fold-elastic-net.js';
 import { foldLeastNorm } from './fold-least-norm.js';
 import { foldRidge } from './fold-ridge.js';
@@ -72,7 +71,6 @@ const table = {
   ...cells,
   ifelse,
   ...aggregates,
-  foldCols,
   softmax,
   topK,
   // products and systems

@@ -6,7 +6,7 @@
  */
 import { defineOp } from '../ir/op-def.js';
 import { dense, type Float64Matrix } from '../ir/value.js';
-import { sampleSpd } from './cholesky.js';
+import { sampleSpd } from './linear-systems.js';
 import { singularError } from './pivot.js';
 import { multiply, sample } from './product.js';
 import { shapeError } from './shape-check.js';

@@ -1,15 +1,14 @@
 /**
- * How matrices of K models, equal in shape, stand in one. `shared`: one for all. `columns`: one
- * beside the other, r x (K c). `stack`: one under the other, (K r) x c. What operators over such
- * operands share.
+ * Where the matrices of K models lie in the one they stand in (`BatchLayout`); what operators over
+ * such operands share.
  */
 import type { Attrs } from '../ir/attrs.js';
+import type { BatchLayout } from '../ir/batch-rule.js';
 import type { Meta } from '../ir/expr.js';
 import { type Cells, cellsOf, type DenseMatrix, dense } from '../ir/value.js';
 import { choiceAttr } from './shape-check.js';
 
-export const MODEL_LAYOUTS = ['shared', 'columns', 'stack'] as const;
-export type ModelLayout = (typeof MODEL_LAYOUTS)[number];
+const LAYOUTS: readonly BatchLayout[] = ['shared', 'columns', 'stack'];
 
 /** Where the matrices lie: that of model k begins at cell k * `step`, rows are `stride` apart. */
 export interface ModelView {
@@ -22,7 +21,7 @@ export interface ModelView {
 /** @returns undefined where the shape is none of K models in that layout */
 export function modelView(
   { rows, cols }: Meta,
-  layout: ModelLayout,
+  layout: BatchLayout,
   models: number,
 ): ModelView | undefined {
   const down = layout === 'stack' ? models : 1;
@@ -38,9 +37,9 @@ export function layoutAttr(
   op: string,
   attrs: Attrs,
   name: string,
-  fallback: ModelLayout,
-): ModelLayout {
-  return attrs[name] === undefined ? fallback : choiceAttr(op, attrs, name, MODEL_LAYOUTS);
+  fallback: BatchLayout,
+): BatchLayout {
+  return attrs[name] === undefined ? fallback : choiceAttr(op, attrs, name, LAYOUTS);
 }
 
 /** The matrix of model k; not copied where its rows lie one after the other. */

@@ -5,6 +5,7 @@
  */
 import { defineOp } from '../ir/op-def.js';
 import { type Cells, dense } from '../ir/value.js';
+import { batchRuns } from './aggregate.js';
 import { sample } from './product.js';
 import { shapeError, sizeAttr } from './shape-check.js';
 
@@ -18,6 +19,7 @@ export const softmax = defineOp({
     return { rows, cols };
   },
   rowRule: () => ({ kind: 'map', blocked: [true] }),
+  batch: batchRuns,
   flops: (_inputs, _attrs, out) => 25 * out.rows * out.cols,
   reference: ([z], attrs) => {
     const out = new Float64Array(z!.data.length);

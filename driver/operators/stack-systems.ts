@@ -4,15 +4,13 @@
  * caller who needs to know asks `isNaN`.
  */
 import { SingularError } from '../errors.js';
-import { noAttrs } from '../ir/attrs.js';
 import type { Meta } from '../ir/expr.js';
 import { defineOp } from '../ir/op-def.js';
 import { dense, type Float64Matrix } from '../ir/value.js';
-import { cholesky, sampleSpd } from './cholesky.js';
+import { choleskyFactor, sampleSpd, solveSystem } from './linear-systems.js';
 import { type ModelView, modelView, putModel, takeModel } from './model-stack.js';
 import { sample } from './product.js';
 import { choiceAttr, shapeError, sizeAttr } from './shape-check.js';
-import { solve } from './solve.js';
 
 /** A and B of each model, and the diagonal that is added to its A. */
 export interface StackedSystems {
@@ -71,14 +69,12 @@ export const stackSolve = defineOp({
   reference: (inputs, { models, assume }, { dtype }) => {
     const [a, b, d] = inputs;
     const views = stackedSystems(inputs, models as number);
-    const attrs = assume === undefined ? noAttrs : { assume };
     const out = new Float64Array(b!.data.length);
     for (let k = 0; k < (models as number); k++) {
       const operands = [takeModel(a!, views.a, k), takeModel(b!, views.b, k)];
       if (views.diagonal !== undefined) operands.push(takeModel(d!, views.diagonal, k));
       const { rows, cols } = views.b;
-      const shape = { rows, cols, ...(dtype && { dtype }) };
-      const cells = orNaN(() => solve.reference(operands, attrs, shape), rows * cols);
+      const cells = orNaN(() => solveSystem(operands, assume, dtype), rows * cols);
       putModel(out, views.b, k, cells);
     }
     return dense(b!.rows, b!.cols, out);
@@ -135,15 +131,10 @@ export const stackCholesky = defineOp({
     const models = a!.rows / n;
     const view = modelView(a!, 'stack', models)!;
     const out = new Float64Array(a!.data.length);
-    const shape = { rows: n, cols: n, ...(dtype && { dtype }) };
     for (let k = 0; k < models; k++) {
-      const one = [takeModel(a!, view, k)];
-      putModel(
-        out,
-        view,
-        k,
-        orNaN(() => cholesky.reference(one, noAttrs, shape), n * n),
-      );
+      const one = takeModel(a!, view, k);
+      const factor = orNaN(() => choleskyFactor('stackCholesky', one, dtype), n * n);
+      putModel(out, view, k, factor);
     }
     return dense(a!.rows, n, out);
   },

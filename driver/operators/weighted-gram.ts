@@ -36,6 +36,10 @@ export const weightedGram = defineOp({
     return dense(models * d, d, data);
   },
   merge: add,
+  batch: ({ one, operands: [x, w], maker, columns }) => {
+    if (x!.layout !== 'shared') return undefined;
+    return { layout: 'stack', expr: maker.intern(one.op, [x!.expr, columns(w!)]) };
+  },
   cases: [
     { name: 'three models, negative weights', inputs: [sample(17, 4), sample(17, 3, 2)] },
     {

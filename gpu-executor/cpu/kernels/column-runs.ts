@@ -1,11 +1,16 @@
 /** What works on runs of columns of a row, of many models side by side: `foldCols`, `softmax`. */
+import type { OpDef } from '../../../driver/ir/op-def.js';
 import { type Cells, dense } from '../../../driver/ir/value.js';
+import { type ColumnFold, runsOf } from '../../../driver/operators/aggregate.js';
 import {
-  type ColumnFold,
   foldCols,
-  rowAggregateOf,
-  runsOf,
-} from '../../../driver/operators/fold-cols.js';
+  rowIndexMax,
+  rowIndexMin,
+  rowMaxs,
+  rowMins,
+  rowSumSqs,
+  rowSums,
+} from '../../../driver/operators/aggregates.js';
 import { softmax, softmaxInto } from '../../../driver/operators/softmax.js';
 import { aggregateKernels, positionKernels } from './aggregates.js';
 import type { Kernel } from './kernel.js';
@@ -15,11 +20,20 @@ const rowKernels = new Map(
   [...aggregateKernels, ...positionKernels.map(widened)].map((kernel) => [kernel.op, kernel]),
 );
 
+const aggregateOf: { readonly [Fold in ColumnFold]: OpDef } = {
+  sum: rowSums,
+  sumSq: rowSumSqs,
+  min: rowMins,
+  max: rowMaxs,
+  indexMax: rowIndexMax,
+  indexMin: rowIndexMin,
+};
+
 const foldColsKernel: Kernel<Cells> = {
   op: foldCols,
   run: ({ inputs: [x], attrs, out }, context) => {
     const runs = runsOf(x!, attrs.width as number);
-    const kernel = rowKernels.get(rowAggregateOf[attrs.fold as ColumnFold])!;
+    const kernel = rowKernels.get(aggregateOf[attrs.fold as ColumnFold])!;
     const shape = { rows: runs.rows, cols: 1, dtype: out.dtype };
     const { data } = kernel.run!({ inputs: [runs], attrs: {}, out: shape }, context);
     return dense(out.rows, out.cols, data);

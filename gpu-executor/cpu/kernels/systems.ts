@@ -203,14 +203,25 @@ export const leastNormKernel: Kernel = {
   },
 };
 
+/** What LAPACK takes; NaN throughout where a cell is none, of which it makes numbers. */
+function eigenOperand(a: Float64Matrix): Float64Array {
+  const cells = a.data.slice();
+  for (let i = 0; i < a.rows; i++) {
+    for (let j = 0; j <= i; j++) {
+      if (!Number.isFinite(cells[i * a.rows + j])) return cells.fill(Number.NaN);
+    }
+  }
+  return cells;
+}
+
 export const eigenKernel: Kernel = {
   op: eigen,
   run: ({ inputs: [a] }, { blas }) => {
-    const vectors = a!.data.slice();
+    const vectors = eigenOperand(a!);
     return inOrder({ values: blas.eigen(a!.rows, vectors), vectors });
   },
   runAsync: async ({ inputs: [a] }, { blas }) => {
-    const vectors = a!.data.slice();
+    const vectors = eigenOperand(a!);
     return inOrder({ values: await blas.eigenAsync(a!.rows, vectors), vectors });
   },
 };
