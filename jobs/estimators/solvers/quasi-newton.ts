@@ -21,7 +21,10 @@ export interface SmoothProblem {
   readonly measured: Matrix;
   /** Steps whose squared size (in the norm of the Hessian) is at most this are rounding: [1, 1]. */
   readonly floor: Matrix;
-  /** Columns depend on each other; else each is a problem of its own. */
+  /**
+   * Columns depend on each other, and rows sum to 0 at the start, at the end and in each gradient;
+   * else each column is a problem of its own.
+   */
   readonly joint: boolean;
   /** Size of the step that is still to take, relative to the point, in the norm of the Hessian. */
   readonly tolerance: number;
@@ -60,6 +63,10 @@ export async function minimise(problem: SmoothProblem): Promise<Minimum> {
     Object.assign(state, { [`s${i}`]: none, [`u${i}`]: none, [`r${i}`]: one.mul(0) });
   }
   const bound = floor.div(tolerance ** 2);
+  const scaled = (slope: Matrix): Matrix => {
+    const own = slope.div(hessian);
+    return joint ? own.sub(own.rowSums().div(cols)) : own;
+  };
 
   const next = (now: LoopState) => {
     const { point, slope, direction, step } = now as Record<string, Matrix>;
@@ -76,7 +83,7 @@ export async function minimise(problem: SmoothProblem): Promise<Minimum> {
     const weight = product.gt(0).ifelse(product.recip(), 0);
     const pairs: Pair[] = [[s, change, weight]];
     for (let i = 0; i + 1 < MEMORY; i++) pairs.push([now[`s${i}`]!, now[`u${i}`]!, now[`r${i}`]!]);
-    const ahead = taken.ifelse(newton(newSlope, pairs, hessian, dot).neg(), direction!);
+    const ahead = taken.ifelse(newton(newSlope, pairs, scaled, dot).neg(), direction!);
     const size = dot(ahead.square(), hessian);
     const whole = dot(reached.square().mul(measured), hessian).add(bound);
     const ending = size.div(whole).sqrt();
@@ -105,7 +112,7 @@ export async function minimise(problem: SmoothProblem): Promise<Minimum> {
 function newton(
   gradient: Matrix,
   pairs: readonly Pair[],
-  hessian: Matrix,
+  scaled: (slope: Matrix) => Matrix,
   dot: (a: Matrix, b: Matrix) => Matrix,
 ): Matrix {
   let q = gradient;
@@ -115,7 +122,7 @@ function newton(
     shares.push(share);
     q = q.sub(u.mul(share));
   }
-  let product = q.div(hessian);
+  let product = scaled(q);
   for (const [i, [s, u, weight]] of [...pairs.entries()].reverse()) {
     product = product.add(s.mul(shares[i]!.sub(dot(u, product).mul(weight))));
   }
