@@ -50,6 +50,7 @@ function createProgram(report: Report): Command {
     .exitOverride()
     .showHelpAfterError('(run with --help for the commands and options)')
     .addHelpText('after', EXIT_CODES_HELP);
+  addInit(program, report);
   addRun(program, report);
   addPlan(program, report);
   addReport(program, report);
@@ -85,6 +86,20 @@ async function useMemory({ memory }: { readonly memory?: string }): Promise<void
   if (memory === undefined) return;
   const { setMemory } = await import('../../driver/support/memory.js');
   setMemory(memory);
+}
+
+function addInit(program: Command, report: Report): void {
+  program
+    .command('init')
+    .description('look at data and write a first job file, with comments')
+    .argument('<data>', 'a file, folder or glob')
+    .argument('[job]', 'the job file to write', 'job.yaml')
+    .option('--target <column>', 'the column to predict (default: a guess, which is said)')
+    .option('-q, --quiet', 'no notes')
+    .action(async (data: string, job: string, options) => {
+      const { initCommand } = await import('./init-command.js');
+      report(await initCommand(data, job, options));
+    });
 }
 
 function addRun(program: Command, report: Report): void {
