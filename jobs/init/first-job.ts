@@ -9,13 +9,13 @@ import { estimators } from '../estimators/index.js';
 import { formatCount } from '../format.js';
 import { parseJob } from '../job-file/read-job.js';
 import { metricsOf } from '../search/scoring.js';
-import { type SeenColumn, type SeenData, type Target, useOf } from './look.js';
+import { type SeenColumn, type SeenData, type TargetChoice, useOf } from './look.js';
 
 export interface FirstJob {
   /** Of the data, as the job file says it. */
   readonly path: string;
   readonly seen: SeenData;
-  readonly target: Target;
+  readonly target: TargetChoice;
 }
 
 /** Parameters worth a search, by name as scikit-learn has them: the first an estimator has. */

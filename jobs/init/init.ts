@@ -5,7 +5,7 @@ import { dirname, relative, resolve } from 'node:path';
 import { ConfigError, ResourceError } from '../../driver/errors.js';
 import { openSession } from '../engines.js';
 import { firstJob } from './first-job.js';
-import { chooseTarget, look, type Target } from './look.js';
+import { chooseTarget, look, type TargetChoice } from './look.js';
 
 /**
  * Writes the job and returns what it predicts.
@@ -17,7 +17,7 @@ export async function writeFirstJob(
   data: string,
   file: string,
   wanted: string | undefined,
-): Promise<Target> {
+): Promise<TargetChoice> {
   const path = resolve(file);
   if (existsSync(path)) throw taken(file);
   const open = await openSession('local');

@@ -42,7 +42,7 @@ export async function look(frames: FrameEngine, path: string): Promise<SeenData>
   };
 }
 
-export interface Target {
+export interface TargetChoice {
   readonly column: SeenColumn & { readonly profile: ColumnProfile };
   readonly task: Task;
   /** Why this column, and why this task. */
@@ -59,7 +59,10 @@ const TARGET_NAMES =
  * @param wanted its name, if it was said
  * @throws ConfigError for a column that is not there or can't be a target
  */
-export function chooseTarget({ columns, rows }: SeenData, wanted: string | undefined): Target {
+export function chooseTarget(
+  { columns, rows }: SeenData,
+  wanted: string | undefined,
+): TargetChoice {
   const usable = columns.filter((column) => isTarget(column, rows));
   if (wanted !== undefined) {
     const column = usable.find(({ name }) => name === wanted);
@@ -88,8 +91,8 @@ function noTarget(got: string, usable: readonly SeenColumn[]): ConfigError {
   );
 }
 
-function withTask(given: SeenColumn, why: string): Target {
-  const column = given as Target['column'];
+function withTask(given: SeenColumn, why: string): TargetChoice {
+  const column = given as TargetChoice['column'];
   const { type, profile } = column;
   const values = plural(profile.distinct, 'value');
   if (type !== 'number') {
