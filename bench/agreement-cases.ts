@@ -1,0 +1,145 @@
+/**
+ * Every estimator against scikit-learn's on one data set each: scores of every candidate and split by
+ * every metric, and what the refitted model predicts for the rows. `rivals/sklearn-estimators.py`
+ * makes the data and the other answers. A new estimator is one line of `CASES` and one there.
+ */
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { openSession } from '../jobs/engines.js';
+import type { Estimator, Params } from '../jobs/estimators/estimator.js';
+import { estimators } from '../jobs/estimators/index.js';
+import { parseJob } from '../jobs/job-file/read-job.js';
+import type { OutputName } from '../jobs/predict/outputs.js';
+import { predict } from '../jobs/predict/predict.js';
+import { runJob } from '../jobs/run-job.js';
+import { metricsOf } from '../jobs/search/scoring.js';
+import { checkAnswers, type Recorder } from './harness.js';
+import { benchFile } from './paths.js';
+import type { PythonRival } from './rivals/python-rival.js';
+import { maxRelative } from './stats.js';
+
+interface AgreementCase {
+  /** A data set of the script. */
+  readonly data: string;
+  readonly grid?: Readonly<Record<string, readonly unknown[]>>;
+  readonly params?: Params;
+  /** Largest difference, relative to a value above 1. Default 1e-8. */
+  readonly bound?: number;
+  /** Metrics to leave out on these data. */
+  readonly without?: RegExp;
+}
+
+/** Descended to the last digits, so that agreement is that of the solution. */
+const EXACT: Params = { tol: 1e-12, max_iter: 100_000 };
+const OF_TWO = /^(precision|recall|f1|roc_auc|average_precision|neg_brier_score)$/;
+const OF_MORE = /_ov[ro]/;
+
+const CASES: Readonly<Record<string, AgreementCase>> = {
+  ridge: { data: 'numbers', grid: { lambda: [0.1, 10] } },
+  ols: { data: 'numbers' },
+  lasso: { data: 'numbers', grid: { alpha: [0.01, 0.3] }, params: EXACT },
+  'elastic-net': { data: 'numbers', grid: { alpha: [0.01, 0.3] }, params: EXACT },
+  huber: { data: 'outliers', grid: { alpha: [0.0001, 1] }, params: EXACT, bound: 1e-5 },
+  quantile: { data: 'numbers', grid: { quantile: [0.3, 0.5], alpha: [0.001] }, bound: 1e-5 },
+  poisson: { data: 'counts', grid: { alpha: [0.01, 1] }, params: EXACT, bound: 1e-6 },
+  gamma: { data: 'positive', grid: { alpha: [0.01, 1] }, params: EXACT, bound: 1e-6 },
+  tweedie: { data: 'positive', grid: { power: [1.5, 2] }, params: EXACT, bound: 1e-6 },
+  logistic: {
+    data: 'classes',
+    grid: { C: [0.1, 10] },
+    params: EXACT,
+    bound: 1e-6,
+    without: OF_TWO,
+  },
+  'linear-svm': {
+    data: 'binary',
+    grid: { C: [0.1, 1] },
+    params: EXACT,
+    bound: 1e-5,
+    without: OF_MORE,
+  },
+  'gaussian-nb': { data: 'classes', without: OF_TWO },
+  'multinomial-nb': { data: 'frequencies', grid: { alpha: [0.1, 1] }, without: OF_TWO },
+  'bernoulli-nb': { data: 'classes', grid: { alpha: [0.1, 1] }, without: OF_TWO },
+  'nearest-centroid': { data: 'classes', without: OF_TWO },
+  lda: { data: 'classes', without: OF_TWO },
+};
+
+const FOLDS = 3;
+
+/** Records a figure for each estimator and metric. @throws when a bound is not kept */
+export async function estimatorCases(recorder: Recorder, rival: PythonRival): Promise<void> {
+  const folder = mkdtempSync(join(tmpdir(), 'reprise-agreement-'));
+  const open = await openSession('local');
+  try {
+    for (const estimator of estimators) {
+      const own = CASES[estimator.name];
+      if (own === undefined) {
+        recorder.note(`${estimator.name}: compared with nothing yet`);
+        continue;
+      }
+      await compare(recorder, rival, estimator, own, { folder, open });
+    }
+  } finally {
+    await open.session.close();
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+async function compare(
+  recorder: Recorder,
+  rival: PythonRival,
+  estimator: Estimator,
+  { data, grid = {}, params = {}, bound = 1e-8, without }: AgreementCase,
+  {
+    folder,
+    open,
+  }: { readonly folder: string; readonly open: Awaited<ReturnType<typeof openSession>> },
+): Promise<void> {
+  const { name, task } = estimator;
+  const known = Object.fromEntries(
+    Object.entries(params).filter(([key]) => key in estimator.parameters.shape),
+  );
+  const scoring = metricsOf([task]).filter((metric) => !without?.test(metric));
+  const request = { name, data, folder, grid, params: known, scoring, folds: FOLDS };
+  const script = benchFile('rivals/sklearn-estimators.py');
+  const { answers } = await rival.run(script, [JSON.stringify(request)]);
+  const path = join(folder, `${data}.parquet`);
+  const job = parseJob(
+    join(folder, 'job.yaml'),
+    JSON.stringify({
+      kind: 'grid-search',
+      data: { path, target: 'y' },
+      model: { type: name, ...known },
+      search: { grid },
+      cv: { folds: FOLDS },
+      scoring,
+    }),
+  );
+  const { search, model } = await runJob(job, { engine: 'local', open });
+  for (const [m, metric] of scoring.entries()) {
+    const ours = search.trials.flatMap((trial) => trial.splitScores[metric]!);
+    report(recorder, `agreement.estimator.${name}.${metric}`, ours, answers[m]!, bound);
+  }
+  const hasShares = model!.link === 'logit' || model!.link === 'softmax';
+  const output: OutputName =
+    task === 'regression' ? 'prediction' : hasShares ? 'probability' : 'decision';
+  const out = join(folder, 'scored.csv');
+  const found = { model: model!, path: '', digest: '' };
+  await predict(found, path, { engine: 'local', open, out, outputs: [output] });
+  const [, ...lines] = readFileSync(out, 'utf8').trim().split('\n');
+  const ours = lines.flatMap((line) => line.split(',').map(Number));
+  report(recorder, `agreement.estimator.${name}.predictions`, ours, answers.at(-1)!, bound);
+}
+
+function report(
+  recorder: Recorder,
+  name: string,
+  ours: readonly number[],
+  theirs: readonly number[],
+  bound: number,
+): void {
+  recorder.figure(name, maxRelative(ours, theirs, 1), { atMost: bound });
+  checkAnswers(name, ours, "scikit-learn's", theirs, bound);
+}
