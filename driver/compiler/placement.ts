@@ -12,6 +12,7 @@ import { UnsupportedError } from '../errors.js';
 import { denseBytes, type Expr } from '../ir/expr.js';
 import { type Choices, chooseBackends } from './choose-backends.js';
 import { collect } from './collect.js';
+import { walkHostRows } from './host-rows.js';
 import type { Pass, PassContext, PassState } from './pass.js';
 import {
   isInside,
@@ -46,6 +47,7 @@ function place(state: PassState, context: PassContext): Plan {
       node.backend = device;
     }
   }
+  walkHostRows(plan, context);
   if (context.devices.length > 0) markStaying(plan, context);
   numberWaves(plan);
   markNeededWhole(plan);

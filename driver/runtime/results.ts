@@ -73,13 +73,20 @@ export class Results {
     { values, kernels, passes, sparkJobs }: SegmentResult,
     start: number,
   ): void {
-    const { statistics } = this.#context;
+    const { statistics, transients, local } = this.#context;
     const end = performance.now();
     const seconds = (end - start) / 1000;
     for (const [node, share] of shares(planned, seconds)) {
       const value = values.get(node.expr);
       this.record(node.expr, backend.name, share, value === undefined ? 'fused' : 'computed');
       if (value !== undefined) this.#keep(node, value, seconds);
+    }
+    for (const { expr, how, stays } of planned) {
+      if (how.kind !== 'rows' || backend !== local) continue;
+      if (expr.wasTransient) transients.returned(expr);
+      const isLetGo = stays.at === 'nowhere';
+      if (isLetGo) transients.seen(expr);
+      expr.wasTransient ||= isLetGo;
     }
     const names = new Set(targets.map(({ expr }) => expr.op.name));
     statistics.bar(backend.name, `pass: ${[...names].join(', ')}`, start, end);

@@ -15,6 +15,7 @@ import { allocateBy, type KernelContext } from './kernels/kernel.js';
 import type { Blas } from './native/blas.js';
 import { type BlasOptions, loadBlas } from './native/load-blas.js';
 import { ResultMemory } from './result-memory.js';
+import { RowThreads } from './rows/row-threads.js';
 import { runSegment } from './segment.js';
 import { isScanned } from './stream.js';
 import { evaluateSync } from './whole.js';
@@ -39,9 +40,10 @@ const FRESH_BYTES = 1.4e9;
 export async function createCpuBackend(options: CpuBackendOptions = {}): Promise<CpuBackend> {
   const blas = loadBlas(options);
   const chains = new CellChainKernels(options.chainCompileSeconds);
-  if (options.frames !== undefined) return new CpuBackend(blas, options.frames, chains);
+  const rows = new RowThreads(blas, { ...(options.blas && { blas: options.blas }) });
+  if (options.frames !== undefined) return new CpuBackend(blas, options.frames, chains, rows);
   const { createDuckDbEngine } = await import('./duckdb/index.js');
-  return new CpuBackend(blas, createDuckDbEngine(), chains);
+  return new CpuBackend(blas, createDuckDbEngine(), chains, rows);
 }
 
 export class CpuBackend implements Backend {
@@ -53,9 +55,16 @@ export class CpuBackend implements Backend {
   readonly #memory = new ResultMemory();
   readonly #kernels: KernelContext;
   readonly #chains: CellChainKernels;
+  readonly #rows: RowThreads;
 
-  constructor(blas: Blas, frames: FrameEngine & FrameReader, chains: CellChainKernels) {
+  constructor(
+    blas: Blas,
+    frames: FrameEngine & FrameReader,
+    chains: CellChainKernels,
+    rows: RowThreads,
+  ) {
     this.#chains = chains;
+    this.#rows = rows;
     this.blas = blas;
     this.frames = frames;
     this.#kernels = {
@@ -112,9 +121,10 @@ export class CpuBackend implements Backend {
   }
 
   run: Backend['run'] = (segment, context) =>
-    runSegment(segment, { ...context, kernels: this.#kernels, frames: this.frames });
+    runSegment(segment, { ...context, kernels: this.#kernels, frames: this.frames, rows: this.#rows });
 
   async close(): Promise<void> {
+    this.#rows.close();
     const { close } = this.frames as { close?: () => unknown };
     await close?.call(this.frames);
   }

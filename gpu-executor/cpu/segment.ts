@@ -8,6 +8,8 @@ import type { Segment, SegmentPart, SegmentResult } from '../../driver/backend/b
 import { InternalError } from '../../driver/errors.js';
 import { denseBytes, type Expr } from '../../driver/ir/expr.js';
 import type { DenseMatrix, Value } from '../../driver/ir/value.js';
+import { planRows } from './rows/row-program.js';
+import { runRows } from './rows/run-rows.js';
 import { isScanned, runInTurn, type StreamContext, type StreamPass, scanCount } from './stream.js';
 import { evaluateAsync } from './whole.js';
 
@@ -176,11 +178,20 @@ class SegmentRun {
 
   /** Walks every row the targets need once: one pass, over however many files. */
   async #runPasses(passes: readonly StreamPass[]): Promise<void> {
-    const results = await runInTurn(passes, this.#context);
-    for (const [expr, value] of results) this.#values.set(expr, value);
+    const streamed: StreamPass[] = [];
+    for (const pass of passes) {
+      const plan = planRows(pass);
+      if (plan === undefined) streamed.push(pass);
+      else this.#keep(await runRows(pass, plan, this.#context));
+    }
+    this.#keep(await runInTurn(streamed, this.#context));
     this.#passes += Math.max(1, ...passes.map(scanCount));
     const ran = new Set(passes.flatMap((pass) => [...pass.sinks, ...pass.kept]));
     this.#targets = this.#targets.filter((expr) => !ran.has(expr));
+  }
+
+  #keep(results: ReadonlyMap<Expr, DenseMatrix>): void {
+    for (const [expr, value] of results) this.#values.set(expr, value);
   }
 }
 

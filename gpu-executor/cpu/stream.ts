@@ -18,6 +18,7 @@ import { encodeChunk, planScans, type Scan } from './kernels/encode.js';
 import { kernelOf } from './kernels/index.js';
 import { type Allocate, allocateBy, type KernelContext, type Reducer } from './kernels/kernel.js';
 import { PartReducer } from './part-reducer.js';
+import type { RowThreads } from './rows/row-threads.js';
 
 /** Cells a pass makes per block over all its nodes: 8 MB. */
 const BLOCK_CELLS = 1 << 20;
@@ -44,6 +45,7 @@ export interface StreamContext extends RunContext {
   /** The library and the memory of whole results. */
   readonly kernels: KernelContext;
   readonly frames: FrameReader;
+  readonly rows: RowThreads;
 }
 
 /**

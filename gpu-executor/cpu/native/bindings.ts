@@ -38,6 +38,8 @@ export interface NativeBlas {
     ],
     void
   >;
+  readonly addressOf: (cells: Cells) => bigint;
+  readonly viewOf: (address: bigint, bytes: number) => ArrayBuffer;
   readonly path: string;
   readonly origin: BlasCandidate['origin'];
   /** The library's own description, or its path. */
@@ -163,6 +165,9 @@ function bind(koffi: typeof Koffi, candidate: BlasCandidate): NativeBlas {
     };
   };
   return {
+    // Cells of a few bytes lie in the heap, and move, until their buffer is asked for.
+    addressOf: (cells) => BigInt(koffi.address(cells.buffer)) + BigInt(cells.byteOffset),
+    viewOf: (address, bytes) => koffi.view(address, bytes),
     path: candidate.path,
     origin: candidate.origin,
     version: describe(library, candidate.path),

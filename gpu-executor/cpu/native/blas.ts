@@ -73,6 +73,9 @@ export interface Blas {
   readonly description: string;
   /** Asynchronous calls worth keeping in flight. */
   readonly lanes: number;
+  /** Where cells lie in this process, and memory there: for threads that share it. */
+  readonly addressOf?: (cells: Cells) => bigint;
+  readonly viewOf?: (address: bigint, bytes: number) => ArrayBuffer;
   gemm(...args: GemmArgs): void;
   gemmAsync(...args: GemmArgs): Promise<void>;
   syrk(...args: SyrkArgs): void;

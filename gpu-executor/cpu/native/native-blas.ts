@@ -28,6 +28,8 @@ export class NativeRoutines implements Blas {
   readonly kind = 'native';
   readonly description: string;
   readonly lanes: number;
+  readonly addressOf: (cells: Cells) => bigint;
+  readonly viewOf: (address: bigint, bytes: number) => ArrayBuffer;
   readonly #native: NativeBlas;
   readonly #waiting: (() => void)[] = [];
   #inFlight = 0;
@@ -35,6 +37,8 @@ export class NativeRoutines implements Blas {
   constructor(native: NativeBlas, threads: number, lanes: number) {
     this.#native = native;
     this.lanes = lanes;
+    this.addressOf = native.addressOf;
+    this.viewOf = native.viewOf;
     this.description = `${native.version} (${native.origin}: ${native.path}), ${threads} threads`;
     native.setThreads?.(1);
   }

@@ -1,0 +1,84 @@
+/**
+ * Large values of the host that only reductions over their rows read, through cells and products by
+ * rows, are made in the pass of those reductions: block by block, in the cache, never whole.
+ * Invariants: nothing is made in two passes for it, and a value that was asked for again is made
+ * whole from then on.
+ */
+import { denseBytes, type Expr } from '../ir/expr.js';
+import type { PassContext } from './pass.js';
+import { NOWHERE, type Plan, type PlanNode, REDUCE, ROWS, readersOf } from './plan.js';
+import { makesMoreThanItReads, takesByRows } from './row-blocks.js';
+
+/** Smaller values stay in the cache of the machine anyway. @units bytes */
+const MIN_BYTES = 4 * 1024 * 1024;
+/** Of wider ones a block of few rows would be as large as the value. */
+const MIN_ROWS_PER_COLUMN = 8;
+/** Values of a kind are made whole once this part of them was asked for again. */
+const MAX_AGAIN_SHARE = 1 / 32;
+
+export function walkHostRows(plan: Plan, context: PassContext): void {
+  if (context.local.capabilities.blocks !== 'stream') return;
+  if (!plan.nodes.some((node) => isLarge(node.expr))) return;
+  const waves = reductionsBelow(plan);
+  const readers = readersOf(plan);
+  const roots = new Set(plan.roots);
+  /** By value: the reductions before the pass it would be made in. */
+  const passOf = new Map<Expr, number>();
+  for (let i = plan.nodes.length - 1; i >= 0; i--) {
+    const node = plan.nodes[i]!;
+    if (roots.has(node.expr) || !canWalk(node, context)) continue;
+    const reading = readers.get(node.expr) ?? [];
+    const pass = sharedPass(node, reading, waves, passOf, context);
+    if (pass === undefined) continue;
+    passOf.set(node.expr, pass);
+    node.how = ROWS;
+    node.stays = NOWHERE;
+    for (const reader of reading) if (reader.how.kind === 'whole') reader.how = REDUCE;
+  }
+}
+
+function isLarge(expr: Expr): boolean {
+  return denseBytes(expr) >= MIN_BYTES && expr.rows >= MIN_ROWS_PER_COLUMN * expr.cols;
+}
+
+function canWalk({ expr, backend, how }: PlanNode, { local, transients }: PassContext): boolean {
+  if (how.kind !== 'whole' || backend !== local || !isLarge(expr)) return false;
+  if (expr.op.rowRule(expr.inputs, expr.attrs).kind !== 'map') return false;
+  return !expr.wasTransient && transients.share(expr) <= MAX_AGAIN_SHARE;
+}
+
+/** The one pass in which all readers take the value by rows. */
+function sharedPass(
+  { expr, backend }: PlanNode,
+  reading: readonly PlanNode[],
+  waves: ReadonlyMap<Expr, number>,
+  passOf: ReadonlyMap<Expr, number>,
+  context: PassContext,
+): number | undefined {
+  let shared: number | undefined;
+  for (const reader of reading) {
+    if (reader.backend !== backend || !takesByRows(reader.expr, expr, context.local)) return;
+    const rule = reader.expr.op.rowRule(reader.expr.inputs, reader.expr.attrs);
+    const isSink = rule.kind === 'reduce' && !makesMoreThanItReads(reader.expr, rule.blocked);
+    const pass = isSink ? waves.get(reader.expr) : passOf.get(reader.expr);
+    if (pass === undefined || (shared !== undefined && shared !== pass)) return undefined;
+    shared = pass;
+  }
+  return shared;
+}
+
+/** By node, how many reductions follow one another before it. */
+function reductionsBelow(plan: Plan): Map<Expr, number> {
+  const waves = new Map<Expr, number>();
+  for (const { expr } of plan.nodes) {
+    let wave = 0;
+    for (const input of expr.inputs) {
+      const below = waves.get(input);
+      if (below === undefined) continue;
+      const isReduction = input.op.rowRule(input.inputs, input.attrs).kind === 'reduce';
+      wave = Math.max(wave, isReduction ? below + 1 : below);
+    }
+    waves.set(expr, wave);
+  }
+  return waves;
+}

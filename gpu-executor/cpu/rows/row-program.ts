@@ -1,0 +1,254 @@
+/**
+ * What a pass does with each block of rows, as plain data that threads are sent: cells in loops on
+ * lanes, every other operator by its kernel, then the reductions. Invariant: where blocks and
+ * chunks end follows from the shapes alone, so results do not depend on the number of threads.
+ */
+import type { Attrs } from '../../../driver/ir/attrs.js';
+import { cellBytes, type Typed } from '../../../driver/ir/dtype.js';
+import type { Expr, Meta } from '../../../driver/ir/expr.js';
+import { denseBytes } from '../../../driver/ir/expr.js';
+import { forgetOldest } from '../../../driver/support/forget-oldest.js';
+import { kernelOf } from '../kernels/index.js';
+import { type ChainCode, chainModule, type Stretch } from '../simd/chain-code.js';
+import { chainCode } from '../simd/chains.js';
+import { laneForm } from '../simd/forms.js';
+import { engine, type WasmModule } from '../simd/wasm.js';
+import type { StreamPass } from '../stream.js';
+
+/** Shape and type of a value. */
+export type Form = Meta & Typed;
+
+/** An operator by its kernel over the rows of a block. */
+export interface KernelStep {
+  readonly kind: 'kernel';
+  readonly op: string;
+  readonly attrs: Attrs;
+  readonly inputs: readonly number[];
+  readonly out: Form;
+}
+
+/** Cells of one shape in one loop. */
+export interface CellStep {
+  readonly kind: 'cells';
+  readonly module: WasmModule;
+  readonly inputs: readonly number[];
+  /** Of each, the operand in whose memory it is written, which nothing reads after. */
+  readonly outs: readonly { readonly form: Form; readonly over: number | undefined }[];
+}
+
+export interface Sink {
+  readonly op: string;
+  readonly attrs: Attrs;
+  readonly inputs: readonly number[];
+  /** Of the operands as a whole. */
+  readonly forms: readonly Form[];
+  readonly out: Form;
+}
+
+/** Values are numbers: operands first, then what the steps make, in order. */
+export interface RowProgram {
+  readonly rows: number;
+  readonly blockRows: number;
+  readonly chunkRows: number;
+  /** Whether each operand is taken by rows. */
+  readonly byRows: readonly boolean[];
+  readonly steps: readonly (KernelStep | CellStep)[];
+  readonly sinks: readonly Sink[];
+  /** Values written out whole. */
+  readonly kept: readonly number[];
+}
+
+/** The program of a pass, and the expressions of its operands. */
+export interface RowPlan {
+  readonly program: RowProgram;
+  readonly operands: readonly Expr[];
+  readonly flops: number;
+}
+
+/** What a block reads and makes stays in the cache of a core. @units bytes */
+const BLOCK_BYTES = 1 << 20;
+const MIN_BLOCK_ROWS = 64;
+/** Blocks begin at multiples, which suit the kernels of products. */
+const ROW_STEP = 16;
+/** Chunks that threads take one after another: enough to end together. */
+const MAX_CHUNKS = 32;
+
+/** Undefined for a pass that can't be run so: one that reads a frame, or whose parts are asked. */
+export function planRows(pass: StreamPass): RowPlan | undefined {
+  const isMap = ({ op, inputs, attrs }: Expr): boolean => op.rowRule(inputs, attrs).kind === 'map';
+  if (!pass.nodes.some(isMap) || pass.sinks.some((sink) => pass.parts.has(sink))) return undefined;
+  for (const { op, payload } of pass.nodes) {
+    if (payload !== undefined || op.source !== 'kernel') return undefined;
+    if (kernelOf.get(op.name)?.run === undefined && laneForm(op) === undefined) return undefined;
+  }
+  return new Planner(pass).plan();
+}
+
+/** Steps of one level; cells of one shape are one step. */
+interface Group {
+  readonly level: number;
+  readonly nodes: Expr[];
+  readonly isCells: boolean;
+}
+
+class Planner {
+  readonly #pass: StreamPass;
+  readonly #operands: Expr[] = [];
+  readonly #byRows: boolean[] = [];
+  readonly #numbers = new Map<Expr, number>();
+  readonly #steps: (KernelStep | CellStep)[] = [];
+  #count = 0;
+
+  constructor(pass: StreamPass) {
+    this.#pass = pass;
+  }
+
+  plan(): RowPlan {
+    const { rows, nodes, sinks, kept } = this.#pass;
+    for (const node of [...nodes, ...sinks]) this.#takeOperands(node);
+    this.#count = this.#operands.length;
+    const groups = this.#groups();
+    for (const [i, group] of groups.entries()) {
+      if (group.isCells) this.#addCells(group, groups.slice(i + 1));
+      else for (const node of group.nodes) this.#addKernel(node);
+    }
+    let width = 0;
+    for (const { cols, dtype } of nodes) width += cols * cellBytes({ dtype });
+    for (const [i, { cols, dtype }] of this.#operands.entries()) {
+      if (this.#byRows[i]) width += cols * cellBytes({ dtype });
+    }
+    const fitting = Math.floor(BLOCK_BYTES / width / ROW_STEP) * ROW_STEP;
+    const blockRows = Math.max(MIN_BLOCK_ROWS, fitting);
+    // A chunk's results cost memory and adding up: it reads several times as much.
+    const made = sinks.reduce((bytes, sink) => bytes + denseBytes(sink), 0);
+    const least = Math.max(rows / MAX_CHUNKS, (4 * made) / width);
+    const program = {
+      rows,
+      blockRows,
+      chunkRows: Math.max(1, Math.ceil(least / blockRows)) * blockRows,
+      byRows: this.#byRows,
+      steps: this.#steps,
+      sinks: sinks.map((sink) => this.#sink(sink)),
+      kept: kept.map((expr) => this.#numbers.get(expr)!),
+    };
+    let flops = 0;
+    for (const expr of [...nodes, ...sinks]) flops += expr.op.flops(expr.inputs, expr.attrs, expr);
+    return { program, operands: this.#operands, flops };
+  }
+
+  #takeOperands({ op, inputs, attrs }: Expr): void {
+    const rule = op.rowRule(inputs, attrs);
+    for (const [i, input] of inputs.entries()) {
+      if (this.#pass.nodes.includes(input)) continue;
+      const byRows = 'blocked' in rule && rule.blocked[i] === true;
+      // An operand that is taken both ways is two.
+      const known = this.#operands.findIndex(
+        (other, at) => other === input && this.#byRows[at] === byRows,
+      );
+      if (known >= 0) continue;
+      this.#numbers.set(input, this.#operands.push(input) - 1);
+      this.#byRows.push(byRows);
+    }
+  }
+
+  #number(input: Expr, byRows: boolean): number {
+    if (this.#pass.nodes.includes(input)) return this.#numbers.get(input)!;
+    return this.#operands.findIndex((one, i) => one === input && this.#byRows[i] === byRows);
+  }
+
+  #inputsOf({ op, inputs, attrs }: Expr): number[] {
+    const rule = op.rowRule(inputs, attrs);
+    return inputs.map((one, i) => this.#number(one, 'blocked' in rule && rule.blocked[i] === true));
+  }
+
+  /** In an order in which each follows what it reads. */
+  #groups(): Group[] {
+    const levels = new Map<Expr, number>();
+    const groups = new Map<string, Group>();
+    for (const node of this.#pass.nodes) {
+      const isCells = laneForm(node.op) !== undefined;
+      let level = 0;
+      for (const input of node.inputs) {
+        const below = levels.get(input);
+        if (below === undefined) continue;
+        const isJoined = isCells && laneForm(input.op) !== undefined && input.cols === node.cols;
+        level = Math.max(level, isJoined ? below : below + 1);
+      }
+      levels.set(node, level);
+      const key = isCells ? `${level},${node.cols},${node.dtype}` : `${level},${groups.size}`;
+      const group = groups.get(key);
+      if (group === undefined) groups.set(key, { level, nodes: [node], isCells });
+      else group.nodes.push(node);
+    }
+    return [...groups.values()].sort((a, b) => a.level - b.level);
+  }
+
+  #addKernel(node: Expr): void {
+    const { op, attrs } = node;
+    const inputs = this.#inputsOf(node);
+    this.#steps.push({ kind: 'kernel', op: op.name, attrs, inputs, out: formOf(node) });
+    this.#numbers.set(node, this.#count++);
+  }
+
+  #addCells({ nodes }: Group, later: readonly Group[]): void {
+    const { rows } = this.#pass;
+    const inside = new Set(nodes);
+    const stretches = new Map<Expr, Stretch>();
+    const inputs: number[] = [];
+    for (const node of nodes) {
+      const numbers = this.#inputsOf(node);
+      for (const [i, input] of node.inputs.entries()) {
+        if (inside.has(input) || stretches.has(input)) continue;
+        stretches.set(input, stretchOf(input, rows, node.cols));
+        inputs.push(numbers[i]!);
+      }
+    }
+    const after = [...later.flatMap((group) => group.nodes), ...this.#pass.sinks];
+    const isReadAfter = (expr: Expr): boolean =>
+      this.#pass.kept.includes(expr) || after.some((node) => node.inputs.includes(expr));
+    const outputs = nodes.filter(isReadAfter);
+    const free = [...stretches.keys()].filter(
+      (expr) =>
+        stretches.get(expr) === 'full' && this.#pass.nodes.includes(expr) && !isReadAfter(expr),
+    );
+    const order = [...stretches.keys()];
+    const outs = outputs.map((expr) => {
+      const over = free.pop();
+      return { form: formOf(expr), over: over && inputs[order.indexOf(over)]! };
+    });
+    const module = compiled(chainCode(nodes, stretches, outputs)!);
+    this.#steps.push({ kind: 'cells', module, inputs, outs });
+    for (const expr of outputs) this.#numbers.set(expr, this.#count++);
+  }
+
+  #sink(expr: Expr): Sink {
+    const { op, attrs, inputs } = expr;
+    const forms = inputs.map(formOf);
+    return { op: op.name, attrs, inputs: this.#inputsOf(expr), forms, out: formOf(expr) };
+  }
+}
+
+function formOf({ rows, cols, dtype }: Expr): Form {
+  return { rows, cols, dtype };
+}
+
+function stretchOf(input: Expr, rows: number, cols: number): Stretch {
+  if (input.rows === rows) return input.cols === cols ? 'full' : 'column';
+  return input.cols === 1 ? 'scalar' : 'row';
+}
+
+const MAX_MODULES = 256;
+const modules = new Map<string, WasmModule>();
+
+/** Equal chains share one compiled module. */
+function compiled(chain: ChainCode): WasmModule {
+  const code = chainModule(chain);
+  const key = Buffer.from(code).toString('latin1');
+  let module = modules.get(key);
+  if (module === undefined) {
+    module = new engine.Module(code);
+    modules.set(key, module);
+    forgetOldest(modules, MAX_MODULES);
+  }
+  return module;
+}

@@ -1,0 +1,61 @@
+/** A helper thread of `row-threads.ts`: runs chunks of the tasks it is sent. */
+import { parentPort, workerData } from 'node:worker_threads';
+import type { DType } from '../../../driver/ir/dtype.js';
+import { cellBytes } from '../../../driver/ir/dtype.js';
+import { cellsOf, type DenseMatrix, dense } from '../../../driver/ir/value.js';
+import { forgetOldest } from '../../../driver/support/forget-oldest.js';
+import { type BlasOptions, loadBlas } from '../native/load-blas.js';
+import type { ChunkReport } from './chunk-results.js';
+import { RowRunner } from './row-runner.js';
+import type { RowTask, SentMatrix } from './row-threads.js';
+
+const MAX_VIEWS = 256;
+
+const blas = loadBlas({ ...(workerData as BlasOptions), threads: 1 });
+/** Memory of the asking thread, by address and size. */
+const views = new Map<string, ArrayBuffer>();
+
+function matrixOf(sent: SentMatrix): DenseMatrix {
+  const { rows, cols, dtype } = sent;
+  if ('cells' in sent) return dense(rows, cols, sent.cells);
+  return dense(rows, cols, cellsOf(dtype, rows * cols, viewOf(sent.address, rows * cols, dtype)));
+}
+
+function viewOf(address: bigint, cells: number, dtype: DType): ArrayBuffer {
+  const bytes = cells * cellBytes({ dtype });
+  const key = `${address},${bytes}`;
+  let view = views.get(key);
+  if (view === undefined) {
+    view = blas.viewOf!(address, bytes);
+    views.set(key, view);
+    forgetOldest(views, MAX_VIEWS);
+  }
+  return view;
+}
+
+function runTask({ id, program, operands, kept, next }: RowTask): void {
+  const count = Math.ceil(program.rows / program.chunkRows);
+  // When all is taken already, the operands may be gone.
+  if (Atomics.load(next, 0) >= count) return;
+  const runner = new RowRunner(program, operands.map(matrixOf), kept.map(matrixOf), blas);
+  for (;;) {
+    const chunk = Atomics.add(next, 0, 1);
+    if (chunk >= count) return;
+    const report = reportOf(id, chunk, runner);
+    const moved = (report.results ?? []).map(({ data }) => data.buffer as ArrayBuffer);
+    parentPort!.postMessage(report, [...new Set(moved)]);
+  }
+}
+
+function reportOf(id: number, chunk: number, runner: RowRunner): ChunkReport {
+  try {
+    const steps = runner.chunk(chunk);
+    let step = steps.next();
+    while (!step.done) step = steps.next();
+    return { id, chunk, results: step.value };
+  } catch {
+    return { id, chunk, results: undefined };
+  }
+}
+
+parentPort!.on('message', runTask);
