@@ -41,9 +41,15 @@ function isLarge(expr: Expr): boolean {
   return denseBytes(expr) >= MIN_BYTES && expr.rows >= MIN_ROWS_PER_COLUMN * expr.cols;
 }
 
+function isMap({ op, inputs, attrs }: Expr): boolean {
+  return op.rowRule(inputs, attrs).kind === 'map';
+}
+
 function canWalk({ expr, backend, how }: PlanNode, { local, transients }: PassContext): boolean {
-  if (how.kind !== 'whole' || backend !== local || !isLarge(expr)) return false;
-  if (expr.op.rowRule(expr.inputs, expr.attrs).kind !== 'map') return false;
+  if (how.kind !== 'whole' || backend !== local) return false;
+  // What is made of large values in the same pass goes with them: sums of their rows.
+  if (!isLarge(expr) && !expr.inputs.some((input) => isMap(input) && isLarge(input))) return false;
+  if (!isMap(expr)) return false;
   return !expr.wasTransient && transients.share(expr) <= MAX_AGAIN_SHARE;
 }
 

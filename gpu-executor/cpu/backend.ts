@@ -25,6 +25,8 @@ export interface CpuBackendOptions extends BlasOptions {
   readonly frames?: FrameEngine & FrameReader;
   /** Assumed cost of compiling a cell chain; 0: at once. Default: measured. @units seconds */
   readonly chainCompileSeconds?: number;
+  /** Work over rows after which helper threads are started. Default: measured. @units flops */
+  readonly helperFlops?: number;
 }
 
 /** Sustained rates for estimates, from measurements on two cores at 2 GHz. @units per second */
@@ -40,7 +42,8 @@ const FRESH_BYTES = 1.4e9;
 export async function createCpuBackend(options: CpuBackendOptions = {}): Promise<CpuBackend> {
   const blas = loadBlas(options);
   const chains = new CellChainKernels(options.chainCompileSeconds);
-  const rows = new RowThreads(blas, { ...(options.blas && { blas: options.blas }) });
+  const { blas: library, helperFlops } = options;
+  const rows = new RowThreads(blas, library === undefined ? {} : { blas: library }, helperFlops);
   if (options.frames !== undefined) return new CpuBackend(blas, options.frames, chains, rows);
   const { createDuckDbEngine } = await import('./duckdb/index.js');
   return new CpuBackend(blas, createDuckDbEngine(), chains, rows);
@@ -121,7 +124,12 @@ export class CpuBackend implements Backend {
   }
 
   run: Backend['run'] = (segment, context) =>
-    runSegment(segment, { ...context, kernels: this.#kernels, frames: this.frames, rows: this.#rows });
+    runSegment(segment, {
+      ...context,
+      kernels: this.#kernels,
+      frames: this.frames,
+      rows: this.#rows,
+    });
 
   async close(): Promise<void> {
     this.#rows.close();

@@ -66,7 +66,7 @@ export interface RowPlan {
 }
 
 /** What a block reads and makes stays in the cache of a core. @units bytes */
-const BLOCK_BYTES = 1 << 20;
+const BLOCK_BYTES = 1 << 19;
 const MIN_BLOCK_ROWS = 64;
 /** Blocks begin at multiples, which suit the kernels of products. */
 const ROW_STEP = 16;
@@ -112,8 +112,7 @@ class Planner {
       if (group.isCells) this.#addCells(group, groups.slice(i + 1));
       else for (const node of group.nodes) this.#addKernel(node);
     }
-    let width = 0;
-    for (const { cols, dtype } of nodes) width += cols * cellBytes({ dtype });
+    let width = this.#madeWidth();
     for (const [i, { cols, dtype }] of this.#operands.entries()) {
       if (this.#byRows[i]) width += cols * cellBytes({ dtype });
     }
@@ -134,6 +133,19 @@ class Planner {
     let flops = 0;
     for (const expr of [...nodes, ...sinks]) flops += expr.op.flops(expr.inputs, expr.attrs, expr);
     return { program, operands: this.#operands, flops };
+  }
+
+  /** Of a row of what the steps write. @units bytes */
+  #madeWidth(): number {
+    let width = 0;
+    for (const step of this.#steps) {
+      const forms =
+        step.kind === 'kernel'
+          ? [step.out]
+          : step.outs.filter(({ over }) => over === undefined).map(({ form }) => form);
+      for (const { cols, dtype } of forms) width += cols * cellBytes({ dtype });
+    }
+    return width;
   }
 
   #takeOperands({ op, inputs, attrs }: Expr): void {

@@ -98,7 +98,10 @@ export class RowRunner {
     };
     const own = inputs.map((input) => values[input]!);
     const block = { rowOffset, rows, payload: undefined };
-    return kernelOf.get(op)!.run!({ inputs: own, attrs, out: { rows, cols, dtype }, block }, context);
+    return kernelOf.get(op)!.run!(
+      { inputs: own, attrs, out: { rows, cols, dtype }, block },
+      context,
+    );
   }
 
   #cells(
@@ -139,7 +142,10 @@ function reducerOf(op: string): NonNullable<ReturnType<typeof kernelOf.get>>['re
 const aligned = (bytes: number): number => Math.ceil(bytes / 64) * 64;
 
 /** Most of lane memory that a block takes. */
-function bytesOf({ steps, blockRows, byRows }: RowProgram, operands: readonly DenseMatrix[]): number {
+function bytesOf(
+  { steps, blockRows, byRows }: RowProgram,
+  operands: readonly DenseMatrix[],
+): number {
   let bytes = 0;
   const formAt: Form[] = operands.map(({ rows, cols, dtype }) => ({ rows, cols, dtype }));
   const add = ({ rows, cols, dtype }: Form, isBlock: boolean): void => {

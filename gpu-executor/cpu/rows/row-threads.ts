@@ -45,13 +45,16 @@ export class RowThreads {
   readonly #options: BlasOptions;
   readonly #helpers: Worker[] = [];
   readonly #tasks = new Map<number, ChunkResults>();
+  readonly #startFlops: number;
   #isBroken = false;
   #flops = 0;
   #nextId = 0;
 
-  constructor(blas: Blas, options: BlasOptions) {
+  /** @param startFlops work after which helpers are started */
+  constructor(blas: Blas, options: BlasOptions, startFlops = START_FLOPS) {
     this.#blas = blas;
     this.#options = options;
+    this.#startFlops = startFlops;
   }
 
   /** The sinks' results. @throws AbortError, ExecutionError */
@@ -103,7 +106,7 @@ export class RowThreads {
   /** Whether there are helpers, or will be soon. */
   #startHelpers(): boolean {
     const { addressOf, lanes } = this.#blas;
-    if (addressOf === undefined || this.#isBroken || this.#flops < START_FLOPS) return false;
+    if (addressOf === undefined || this.#isBroken || this.#flops < this.#startFlops) return false;
     while (this.#helpers.length < lanes - 1) {
       const worker = new Worker(new URL('./row-worker.js', import.meta.url), {
         workerData: this.#options,
@@ -145,4 +148,3 @@ export class RowThreads {
     }
   }
 }
-
