@@ -1,7 +1,7 @@
 /**
  * `bestColumns` and `regroupSums`. Decisions are products in float32 on the thread pool, of columns
- * less their model's first; where the two best are nearer than float32 can tell, they are computed
- * again in float64, so that places are those of float64. Rows are about the mean of a few of them,
+ * less their model's first, and the greatest is chosen on lanes; where the two best are nearer than
+ * float32 can tell, they are computed again in float64, so that places are those of float64. Rows are about the mean of a few of them,
  * and scaled, so that nothing is lost to large means or to the range of float32.
  *
  * |fl(x v) - x v| <= (d + 4) 2^-24 |x| |v| (Higham, Accuracy and Stability, 3.1; casts included).
@@ -10,9 +10,13 @@ import { type Cells, dense } from '../../../driver/ir/value.js';
 import { bestColumns } from '../../../driver/operators/best-columns.js';
 import { addMoves, regroupSums } from '../../../driver/operators/regroup-sums.js';
 import { type Routines, routinesOf } from '../native/blas.js';
+import { chooseModule } from '../simd/choose-code.js';
+import { LaneMemory } from '../simd/lane-memory.js';
+import { engine, type WasmModule } from '../simd/wasm.js';
 import type { Kernel, KernelCall, KernelContext } from './kernel.js';
 
 const PIECE_ROWS = 512;
+const ROW_BYTES = PIECE_ROWS * 4;
 /** Rows whose mean is taken off all. */
 const SAMPLE_ROWS = 64;
 /** Below it float32 has no full precision: far above what products of a few such cells lose. */
@@ -28,7 +32,7 @@ interface Differences {
   readonly constants: Float64Array;
   /** 1 over the longest difference of its model, which scales it, by difference. */
   readonly scales: Float64Array;
-  /** Scaled weights: [d, count]. */
+  /** Scaled weights, a row by difference. */
   readonly single: Float32Array;
   readonly shift: Float64Array;
 }
@@ -51,12 +55,13 @@ class BestColumns {
   }
 
   run() {
-    const piece = this.#piece();
+    const piece = new Piece(this.#models);
     for (let from = 0; from < this.#call.out.rows; from += PIECE_ROWS) {
       const rows = this.#load(piece, from);
       void this.#multiply(piece, rows);
       this.#choose(piece, from, rows);
     }
+    piece.free();
     return this.value;
   }
 
@@ -64,7 +69,7 @@ class BestColumns {
   async runAsync(lanes: number) {
     let next = 0;
     const lane = async (): Promise<void> => {
-      const piece = this.#piece();
+      const piece = new Piece(this.#models);
       while (next < this.#call.out.rows) {
         const from = next;
         next += PIECE_ROWS;
@@ -72,19 +77,10 @@ class BestColumns {
         await this.#multiply(piece, rows);
         this.#choose(piece, from, rows);
       }
+      piece.free();
     };
     await Promise.all(Array.from({ length: lanes + 1 }, lane));
     return this.value;
-  }
-
-  #piece() {
-    const { count, shift } = this.#models;
-    return {
-      x: new Float32Array(PIECE_ROWS * shift.length),
-      norms: new Float64Array(PIECE_ROWS),
-      decisions: new Float32Array(PIECE_ROWS * count),
-      scale: 1,
-    };
   }
 
   #load(piece: Piece, from: number): number {
@@ -117,39 +113,29 @@ class BestColumns {
     const d = shift.length;
     if (count === 0) return undefined;
     return this.#gemm(
-      ...([false, false, rows, count, d, 1, x, d, single, count, 0, decisions, count] as const),
+      ...([false, true, count, rows, d, 1, single, d, x, d, 0, decisions, PIECE_ROWS] as const),
     );
   }
 
-  #choose({ decisions, norms, scale }: Piece, from: number, rows: number): void {
+  #choose(piece: Piece, from: number, rows: number): void {
     const { widths, count, constants, scales, shift } = this.#models;
-    const models = widths.length;
-    const own = new Float64Array(count);
+    const { norms, scale, constants: own, places, gaps } = piece;
     for (let c = 0; c < count; c++) own[c] = constants[c]! * scales[c]! * scale;
-    const error = 2 * (shift.length + 4) * 2 ** -24;
+    const error = 2 * (shift.length + 4) * 2 ** -24 * scale;
+    const models = widths.length;
     const out = this.#out;
-    for (let i = 0; i < rows; i++) {
-      const bound = error * norms[i]! * scale + UNDERFLOW;
-      let column = 0;
-      let at = i * count;
-      for (let m = 0; m < models; m++) {
-        const end = column + widths[m]!;
-        // The first column's difference from itself.
-        let best = 0;
-        let second = Number.NEGATIVE_INFINITY;
-        let place = 0;
-        const first = column;
-        for (; column < end; column++, at++) {
-          const decision = decisions[at]! + own[column]!;
-          if (decision > best) {
-            second = best;
-            best = decision;
-            place = column - first + 1;
-          } else if (decision > second) second = decision;
-        }
-        const isCertain = best - second > bound || first === end;
-        out[(from + i) * models + m] = isCertain ? place : this.#exact(from + i, first, end);
+    let first = 0;
+    for (let m = 0; m < models; m++) {
+      const end = first + widths[m]!;
+      let largest = 0;
+      for (let c = first; c < end; c++) largest = Math.max(largest, Math.abs(own[c]!));
+      piece.choose(first, widths[m]!, rows);
+      const slack = largest * 2 ** -22 + UNDERFLOW;
+      for (let i = 0; i < rows; i++) {
+        const isCertain = gaps[i]! > error * norms[i]! + slack || first === end;
+        out[(from + i) * models + m] = isCertain ? places[i]! : this.#exact(from + i, first, end);
       }
+      first = end;
     }
   }
 
@@ -173,13 +159,50 @@ class BestColumns {
   }
 }
 
-type Piece = {
+const memories: LaneMemory[] = [];
+let compiled: WasmModule | undefined;
+
+/** What one lane works in: some rows, their decisions by column, and what was chosen of a model. */
+class Piece {
   readonly x: Float32Array;
-  readonly norms: Float64Array;
-  readonly decisions: Float32Array;
-  /** 1 over the longest row of the piece. */
-  scale: number;
-};
+  readonly norms = new Float64Array(PIECE_ROWS);
+  /** 1 over the longest row. */
+  scale = 1;
+  /** [count, rows] */
+  readonly decisions: Cells;
+  readonly constants: Cells;
+  readonly places: Cells;
+  readonly gaps: Cells;
+  readonly #memory: LaneMemory;
+
+  constructor({ count, shift }: Differences) {
+    this.x = new Float32Array(PIECE_ROWS * shift.length);
+    this.#memory = memories.pop() ?? new LaneMemory();
+    this.#memory.reserve((count + 2) * ROW_BYTES + count * 4);
+    const at = (row: number, cells: number): Cells =>
+      this.#memory.cells('float32', row * ROW_BYTES, cells);
+    this.places = at(0, PIECE_ROWS);
+    this.gaps = at(1, PIECE_ROWS);
+    this.decisions = at(2, count * PIECE_ROWS);
+    this.constants = at(2 + count, count);
+  }
+
+  /** Puts the places and gaps of the model with the differences from `first`. */
+  choose(first: number, columns: number, rows: number): void {
+    compiled ??= new engine.Module(chooseModule());
+    const bytes = Math.ceil(rows / 4) * 16;
+    const cells = (2 + first) * ROW_BYTES;
+    const { byteOffset } = this.constants;
+    this.#memory.function(compiled)(
+      ...[cells, byteOffset + first * 4, bytes, columns, ROW_BYTES, 0, ROW_BYTES],
+    );
+  }
+
+  /** Another call may use its memory. */
+  free(): void {
+    memories.push(this.#memory);
+  }
+}
 
 function differences({ inputs, attrs }: KernelCall<Cells>): Differences {
   const [x, w] = inputs as [KernelCall<Cells>['inputs'][0], KernelCall<Cells>['inputs'][0]];
@@ -216,7 +239,7 @@ function differences({ inputs, attrs }: KernelCall<Cells>): Differences {
     column += width + 1;
   }
   for (let k = 0; k < count; k++) {
-    for (let j = 0; j < d; j++) single[j * count + k] = weights[k * d + j]! * scales[k]!;
+    for (let j = 0; j < d; j++) single[k * d + j] = weights[k * d + j]! * scales[k]!;
   }
   return { widths, count, weights, constants, scales, single, shift };
 }
