@@ -21,6 +21,8 @@ const ROW_BYTES = PIECE_ROWS * 4;
 const SAMPLE_ROWS = 64;
 /** Below it float32 has no full precision: far above what products of a few such cells lose. */
 const UNDERFLOW = 1e-35;
+/** Rows so many times longer than those have products that float32 may not hold. */
+const LARGEST = 1e15;
 
 /** The models as differences from the first column of each. */
 interface Differences {
@@ -34,7 +36,9 @@ interface Differences {
   readonly scales: Float64Array;
   /** Scaled weights, a row by difference. */
   readonly single: Float32Array;
+  /** The mean of the first rows, and 1 over the longest of them about it: for all rows. */
   readonly shift: Float64Array;
+  readonly scale: number;
 }
 
 class BestColumns {
@@ -85,25 +89,19 @@ class BestColumns {
 
   #load(piece: Piece, from: number): number {
     const [{ rows: all, cols: d, data }] = this.#call.inputs as [KernelCall<Cells>['inputs'][0]];
-    const { shift } = this.#models;
+    const { shift, scale } = this.#models;
     const { x, norms } = piece;
     const rows = Math.min(PIECE_ROWS, all - from);
-    let longest = 0;
     for (let i = 0; i < rows; i++) {
       let sum = 0;
       const start = (from + i) * d;
       for (let j = 0; j < d; j++) {
-        const cell = data[start + j]! - shift[j]!;
+        const cell = (data[start + j]! - shift[j]!) * scale;
+        x[i * d + j] = cell;
         sum += cell * cell;
       }
-      norms[i] = Math.sqrt(sum);
-      longest = Math.max(longest, norms[i]!);
-    }
-    piece.scale = longest > 0 && longest < Number.POSITIVE_INFINITY ? 1 / longest : 1;
-    const { scale } = piece;
-    for (let i = 0; i < rows; i++) {
-      const start = (from + i) * d;
-      for (let j = 0; j < d; j++) x[i * d + j] = (data[start + j]! - shift[j]!) * scale;
+      // Rows that may be out of the range of float32 are decided by float64.
+      norms[i] = sum < LARGEST ** 2 ? Math.sqrt(sum) : Number.POSITIVE_INFINITY;
     }
     return rows;
   }
@@ -118,10 +116,10 @@ class BestColumns {
   }
 
   #choose(piece: Piece, from: number, rows: number): void {
-    const { widths, count, constants, scales, shift } = this.#models;
-    const { norms, scale, constants: own, places, gaps } = piece;
+    const { widths, count, constants, scales, scale, shift } = this.#models;
+    const { norms, constants: own, places, gaps } = piece;
     for (let c = 0; c < count; c++) own[c] = constants[c]! * scales[c]! * scale;
-    const error = 2 * (shift.length + 4) * 2 ** -24 * scale;
+    const error = 2 * (shift.length + 4) * 2 ** -24;
     const models = widths.length;
     const out = this.#out;
     let first = 0;
@@ -166,8 +164,6 @@ let compiled: WasmModule | undefined;
 class Piece {
   readonly x: Float32Array;
   readonly norms = new Float64Array(PIECE_ROWS);
-  /** 1 over the longest row. */
-  scale = 1;
   /** [count, rows] */
   readonly decisions: Cells;
   readonly constants: Cells;
@@ -214,6 +210,13 @@ function differences({ inputs, attrs }: KernelCall<Cells>): Differences {
   for (let i = 0; i < sampled; i++) {
     for (let j = 0; j < d; j++) shift[j]! += x.data[i * d + j]! / sampled;
   }
+  let longest = 0;
+  for (let i = 0; i < sampled; i++) {
+    let sum = 0;
+    for (let j = 0; j < d; j++) sum += (x.data[i * d + j]! - shift[j]!) ** 2;
+    longest = Math.max(longest, Math.sqrt(sum));
+  }
+  const scale = longest > 0 && longest < Number.POSITIVE_INFINITY ? 1 / longest : 1;
   const weights = new Float64Array(count * d);
   const constants = new Float64Array(count);
   const scales = new Float64Array(count);
@@ -241,7 +244,7 @@ function differences({ inputs, attrs }: KernelCall<Cells>): Differences {
   for (let k = 0; k < count; k++) {
     for (let j = 0; j < d; j++) single[k * d + j] = weights[k * d + j]! * scales[k]!;
   }
-  return { widths, count, weights, constants, scales, single, shift };
+  return { widths, count, weights, constants, scales, single, shift, scale };
 }
 
 const bestColumnsKernel: Kernel<Cells> = {
