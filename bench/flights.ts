@@ -10,6 +10,7 @@ import { ExecutionError } from '../driver/errors.js';
 import { openSession } from '../jobs/engines.js';
 import { readJob } from '../jobs/job-file/read-job.js';
 import { runJob } from '../jobs/run-job.js';
+import { bringData } from './bring-data.js';
 import { type Bench, checkAnswers, type Recorder } from './harness.js';
 import { repoRoot } from './paths.js';
 import { measureProcess } from './process-usage.js';
@@ -63,6 +64,7 @@ async function once(recorder: Recorder, engine: 'local' | 'spark'): Promise<numb
       join(root, 'dist/jobs/cli/main.js'),
       'run',
       join(root, EXAMPLE),
+      `data.path=${await bringData('flights')}`,
       '--engine',
       engine,
       '--json',
@@ -94,7 +96,8 @@ export const flightsRerun: Bench = {
   name: 'flights-rerun',
   summary: 'the flights example twice in one process: the second run must not read the data',
   run: async (recorder, options) => {
-    const job = await readJob(join(repoRoot(), EXAMPLE));
+    const path = await bringData('flights');
+    const job = await readJob(join(repoRoot(), EXAMPLE), { overrides: [`data.path=${path}`] });
     const rounds = options.quick ? 1 : 5;
     let passes = 0;
     let scans = 0;

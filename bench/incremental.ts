@@ -10,6 +10,7 @@ import { join } from 'node:path';
 import { DuckDBInstance } from '@duckdb/node-api';
 import { parse, stringify } from 'yaml';
 import { ExecutionError } from '../driver/errors.js';
+import { bringData } from './bring-data.js';
 import { type Bench, checkAnswers, type Recorder } from './harness.js';
 import { repoRoot } from './paths.js';
 import { measureProcess } from './process-usage.js';
@@ -98,7 +99,7 @@ export function nameOf(file: number): string {
 
 /** Cuts the example's data, in order, into files of `rows` rows; later rounds' lie aside. */
 export async function splitFlights(folder: string, { files, rows, rounds }: Size): Promise<void> {
-  const source = join(repoRoot(), 'node_modules/vega-datasets/data/flights-3m.parquet');
+  const source = await bringData('flights');
   mkdirSync(join(folder, 'data'));
   mkdirSync(join(folder, 'later'));
   const instance = await DuckDBInstance.create(':memory:', { threads: '2' });

@@ -5,6 +5,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { bringData } from './bring-data.js';
 import { type Bench, checkAnswers } from './harness.js';
 import { repoRoot } from './paths.js';
 import { measureProcess } from './process-usage.js';
@@ -49,9 +50,11 @@ export const secondProcess: Bench = {
   },
 };
 
-function runFlights(folder: string, which: string) {
+async function runFlights(folder: string, which: string) {
   const root = repoRoot();
-  const args = ['run', join(root, 'examples', 'flights.yaml'), '--engine', 'local', '--json'];
+  const path = `data.path=${await bringData('flights')}`;
+  const example = join(root, 'examples', 'flights.yaml');
+  const args = ['run', example, path, '--engine', 'local', '--json'];
   const output = ['--output', join(folder, `runs-${which}`)];
   const env = { REPRISE_STORE: join(folder, 'store') };
   const main = join(root, 'dist/jobs/cli/main.js');

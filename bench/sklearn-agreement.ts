@@ -17,6 +17,7 @@ import { gridSearch } from '../jobs/search/grid-search.js';
 import type { SearchResult } from '../jobs/search/result.js';
 import { METRICS, type Metric } from '../jobs/search/scoring.js';
 import { estimatorCases } from './agreement-cases.js';
+import { bringData } from './bring-data.js';
 import { loadMatrix, penalties } from './data.js';
 import { type Bench, type BenchOptions, checkAnswers, type Recorder } from './harness.js';
 import { benchFile, repoRoot } from './paths.js';
@@ -96,7 +97,7 @@ async function flightsSample(
       `k=${folds}`,
       `lambdas=${job.search.grid.lambda!.join(',')}`,
       `rows=${rows}`,
-      `source=${join(root, 'node_modules/vega-datasets/data/flights-3m.parquet')}`,
+      `source=${await bringData('flights')}`,
       `sample=${sample}`,
       `folds=${join(folder, 'folds.bin')}`,
     ]);

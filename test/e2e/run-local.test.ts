@@ -2,7 +2,6 @@
 import assert from 'node:assert/strict';
 import { existsSync, readFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
-import { packageRoot } from '../../driver/support/package-root.js';
 import { reprise } from '../support/cli.js';
 import { duckdb, JobFolder, linearCsv } from '../support/job-folder.js';
 import { summaryKeys } from '../support/run-records.js';
@@ -199,10 +198,14 @@ describe('reprise run on this machine', () => {
     ['SIGTERM', 143],
   ] as const)
     it(`stops on ${signal} and leaves no run`, async () => {
-      const example = join(packageRoot(), 'examples/flights.yaml');
+      await duckdb(
+        `COPY (SELECT i % 1000 AS a, (i * 7919) % 1009 AS b, i % 13 AS y FROM range(3000000) t(i))
+         TO '${folder.file('long.parquet')}'`,
+      );
+      const job = folder.job({ data: { path: 'long.parquet', target: 'y' } });
       let sent = false;
       const { code, stdout, stderr } = await reprise(
-        ['run', example, ...LOCAL, '--output', folder.file('runs')],
+        ['run', job, ...LOCAL, '--output', folder.file('runs')],
         {
           onStderr: (text, child) => {
             if (sent || !text.includes('engine:')) return;
