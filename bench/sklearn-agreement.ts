@@ -15,7 +15,7 @@ import { readJob } from '../jobs/job-file/read-job.js';
 import { runJob } from '../jobs/run-job.js';
 import { gridSearch } from '../jobs/search/grid-search.js';
 import type { SearchResult } from '../jobs/search/result.js';
-import { METRICS, type Metric } from '../jobs/search/scoring.js';
+import { METRICS, type Metric } from '../jobs/search/scoring/metrics.js';
 import { estimatorCases } from './agreement-cases.js';
 import { bringData } from './bring-data.js';
 import { loadMatrix, penalties } from './data.js';

@@ -118,6 +118,7 @@ export {
 } from './matrix/factorise.js';
 export {
   type ClassScores,
+  foldCols,
   groupPrecision,
   groupQuantile,
   groupRanks,

@@ -11,7 +11,7 @@ import type { Job } from './job-file/job.js';
 import { type JobData, openData } from './open-data.js';
 import type { Phases } from './runs/phases.js';
 import type { RunOptions } from './runs/run-events.js';
-import type { GridSearchOptions } from './search/grid-search.js';
+import type { GridSearchOptions } from './search/prepare.js';
 
 export interface RunJobOptions extends RunOptions {
   /** An open session to run in, which keeps its results for the next run. Default: a new one. */

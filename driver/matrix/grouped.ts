@@ -4,6 +4,7 @@
  */
 import type { Attrs } from '../ir/attrs.js';
 import type { OpDef } from '../ir/op-def.js';
+import type { ColumnFold } from '../operators/aggregate.js';
 import { ops } from '../operators/index.js';
 import { makeExpr, requireOneSession } from './element-wise.js';
 import { Matrix } from './matrix.js';
@@ -35,6 +36,14 @@ export function takeRows(g: Matrix, table: Matrix): Matrix {
  */
 export function heldOut(g: Matrix, X: Matrix, W: Matrix, groups: number): Matrix {
   return made(ops.heldOut, [g, X, W], { groups });
+}
+
+/** One number from each run of `width` columns of a row. @shape A: [n, k width] -> [n, k] */
+export function foldCols(
+  A: Matrix,
+  { width, fold }: { readonly width: number; readonly fold: ColumnFold },
+): Matrix {
+  return made(ops.foldCols, [A], { width, fold });
 }
 
 /**

@@ -41,6 +41,11 @@ export interface EstimatorFacts {
   readonly outputs: (params: Params, classes: number) => number;
   /** What of the encoded columns decision values are linear in. Default: themselves. */
   readonly basis?: (params: Params) => Basis;
+  /**
+   * What areas under curves rank rows by, as scikit-learn's scorers do: probabilities where the
+   * estimator there has no `decision_function`. Default: decision values.
+   */
+  readonly ranksBy?: 'decision' | 'probability';
 }
 
 /** Fitted from moments of the training rows, which cost no pass over the data. */

@@ -80,16 +80,21 @@ export interface PreparedRows {
   readonly imputed: Matrix | null;
 }
 
-/** How search columns become a design's. @returns also which encoded columns are design columns */
+/**
+ * How search columns become a design's.
+ * @param mayBeWide whether the fit knows wide designs
+ * @returns also which encoded columns are design columns
+ */
 export function linearDesign(
   session: Evaluator,
   encoded: number,
   imputations: readonly Imputation[],
+  mayBeWide = true,
 ): { design: LinearDesign; kept: readonly number[] } {
   const indicators = new Set(imputations.map((imputation) => imputation.indicator));
   const kept = Array.from({ length: encoded }, (_, j) => j).filter((j) => !indicators.has(j));
   const narrow = { select: null, carry: null, encoded, wide: null };
-  if (encoded >= WIDE_COLUMNS) {
+  if (mayBeWide && encoded >= WIDE_COLUMNS) {
     return { design: { ...narrow, wide: wideDesign(session, encoded, kept, imputations) }, kept };
   }
   if (imputations.length === 0) return { design: narrow, kept };

@@ -7,7 +7,7 @@ import type { DescribeOptions, DType } from '../../driver/index.js';
 import type { SparkSection } from '../../spark-bridge/submit/settings.js';
 import type { Estimator, Params } from '../estimators/estimator.js';
 import type { Grid } from '../search/candidates.js';
-import type { Metric } from '../search/scoring.js';
+import type { Metric } from '../search/scoring/metrics.js';
 import type { SplitRule } from '../search/splits/resolve.js';
 
 /** One feature of the design matrix; a plain column name means `{name}`. */

@@ -9,7 +9,7 @@ import { DTYPES } from '../../driver/ir/dtype.js';
 import { CSV_ENCODINGS, SCHEMA_TYPES } from '../../driver/ir/read-options.js';
 import type { Estimator, Task } from '../estimators/estimator.js';
 import { estimators } from '../estimators/index.js';
-import { defaultMetric, metricsOf } from '../search/scoring.js';
+import { defaultMetric, metricsOf } from '../search/scoring/metrics.js';
 import {
   type GridDocument,
   gridOf,

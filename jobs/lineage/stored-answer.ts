@@ -1,9 +1,10 @@
 /** Compares recomputed values with the answer a run stored: its table's scores, its model. */
 import type { DenseMatrix } from '../../driver/index.js';
-import { partOutput } from '../search/grid-search.js';
-import { lossRows } from '../search/losses.js';
+import { partOutput } from '../search/prepare.js';
 import type { SearchResult } from '../search/result.js';
-import { METRICS, type Metric } from '../search/scoring.js';
+import { lossRows } from '../search/scoring/losses.js';
+import { METRICS, type Metric } from '../search/scoring/metrics.js';
+import { emptyTally } from '../search/scoring/tally.js';
 import { type TestScatter, testScatters } from '../search/splits/partition.js';
 import type { LoadedRun } from './load-run.js';
 
@@ -104,9 +105,9 @@ function* partPairs(
       // A failed fit has the error score, which no lineage gives.
       if (trial.errors?.[fold] !== undefined) continue;
       const at = split * search.trials.length + t;
-      const sums = { squared: read('squared', at), absolute: read('absolute', at) };
+      const tally = { ...emptyTally, ...tested, sum: (loss: string) => read(loss, at) };
       for (const metric of search.metrics) {
-        const score = METRICS[metric as Metric].score({ ...sums, ...tested });
+        const score = METRICS[metric as Metric].score(tally);
         const where = `${metric}, candidate ${t}, fold ${fold}`;
         yield [where, trial.splitScores[metric]?.[fold], score];
       }

@@ -11,10 +11,11 @@ interface Ending {
 
 /** One warning: how many fits, and what there is to say of the first. */
 export function endingWarnings(endings: readonly Ending[]): string[] {
-  const said = endings.flatMap(({ fit, ending, where }) => {
+  const ended = endings.filter(({ fit }) => fit.ending !== undefined);
+  const said = ended.flatMap(({ fit, ending, where }) => {
     const text = ending === undefined ? undefined : fit.warn?.(ending);
     return text === undefined ? [] : [`${where}: ${text}`];
   });
   if (said.length === 0) return [];
-  return [`${said.length} of ${endings.length} fits did not converge, the first ${said[0]}`];
+  return [`${said.length} of ${ended.length} fits did not converge, the first ${said[0]}`];
 }

@@ -4,8 +4,9 @@
  * where it names and refits the first candidate when nothing was scored, no candidate is named
  * here.
  */
+import type { ClassValue } from '../../driver/index.js';
 import type { TrialResult } from './result.js';
-import { METRICS, type Metric, type MetricDef } from './scoring.js';
+import { METRICS, type Metric, type MetricDef } from './scoring/metrics.js';
 
 interface ScoreTable {
   readonly trials: readonly TrialResult[];
@@ -14,6 +15,9 @@ interface ScoreTable {
   readonly metric: Metric;
   /** Rows of each test fold. */
   readonly foldRows: readonly number[];
+  readonly classes: readonly ClassValue[];
+  /** Rows of each class on each test fold. */
+  readonly foldClasses: readonly (readonly number[])[];
 }
 
 /** Index of the best candidate; null if the first has no finite score or all its fits failed. */
@@ -51,16 +55,26 @@ function nonFinite(scored: ScoreTable, name: Metric, count: number): string {
   return `one or more of the test scores are non-finite: the mean ${name} ${share}; ${reason(scored, name)}`;
 }
 
-function reason({ trials, foldRows }: ScoreTable, name: Metric): string {
-  const { minRows = 1 }: MetricDef = METRICS[name];
+function reason({ trials, foldRows, foldClasses, classes }: ScoreTable, name: Metric): string {
+  const { minRows = 1, allClasses, range }: MetricDef = METRICS[name];
   const short = foldRows.flatMap((rows, fold) => (rows < minRows ? [fold] : []));
   if (short.length > 0) {
     const [first = 0] = short;
     const others = short.length === 1 ? '' : ` (and ${short.length - 1} more folds have too few)`;
     return `${name} needs at least ${minRows} rows in each test fold, fold ${first} has ${foldRows[first]}${others}; take fewer folds or another metric`;
   }
+  const lacking = allClasses
+    ? foldClasses.flatMap((rows, fold) => (rows.includes(0) ? [fold] : []))
+    : [];
+  if (lacking.length > 0) {
+    const [first = 0] = lacking;
+    const others = lacking.length === 1 ? '' : ` (and ${lacking.length - 1} more folds lack one)`;
+    const missing = classes[foldClasses[first]!.indexOf(0)];
+    return `${name} needs rows of every class in each test fold, fold ${first} has none of ${missing}${others}; take cv type stratified`;
+  }
   const unscored = trials.filter((trial) => !isScored(trial, name));
   if (unscored.every((trial) => failedFolds(trial) > 0)) return 'their fits failed';
+  if (range !== undefined) return `${name} is of ${range}`;
   return 'the losses are beyond the range of double precision; scale the target and the features';
 }
 

@@ -19,7 +19,7 @@ import { parseJob } from '../../../../jobs/job-file/read-job.js';
 import type { Grid } from '../../../../jobs/search/candidates.js';
 import { gridSearch } from '../../../../jobs/search/grid-search.js';
 import { bestTrial, type SearchResult } from '../../../../jobs/search/result.js';
-import type { Metric } from '../../../../jobs/search/scoring.js';
+import type { Metric } from '../../../../jobs/search/scoring/metrics.js';
 import { assertClose } from '../../../support/close.js';
 import { cells } from '../../../support/plan.js';
 

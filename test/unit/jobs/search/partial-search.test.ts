@@ -4,7 +4,7 @@ import { createCpuBackend } from '../../../../gpu-executor/cpu/index.js';
 import { ridge } from '../../../../jobs/estimators/ridge.js';
 import { gridSearch } from '../../../../jobs/search/grid-search.js';
 import type { SearchResult } from '../../../../jobs/search/result.js';
-import type { Metric } from '../../../../jobs/search/scoring.js';
+import type { Metric } from '../../../../jobs/search/scoring/metrics.js';
 import { cells } from '../../../support/plan.js';
 
 const ROWS = 60_000;

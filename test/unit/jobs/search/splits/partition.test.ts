@@ -4,7 +4,7 @@ import { dense, type Matrix, matrix, Session } from '../../../../../driver/index
 import { createCpuBackend } from '../../../../../gpu-executor/cpu/index.js';
 import { ridge } from '../../../../../jobs/estimators/ridge.js';
 import { gridSearch } from '../../../../../jobs/search/grid-search.js';
-import type { Metric } from '../../../../../jobs/search/scoring.js';
+import type { Metric } from '../../../../../jobs/search/scoring/metrics.js';
 import {
   foldPartition,
   type Splits,

@@ -11,9 +11,9 @@ import {
   Matrix,
   ops,
   type Run,
-} from '../../driver/index.js';
-import { type FoldLosses, lossesOf, type Metric } from './scoring.js';
-import { type Partition, splitOf, testGram } from './splits/partition.js';
+} from '../../../driver/index.js';
+import { type Partition, splitOf, testGram } from '../splits/partition.js';
+import type { Measure } from './tally.js';
 
 /** What the losses of one partition are computed from. */
 export interface LossInputs {
@@ -23,7 +23,7 @@ export interface LossInputs {
   readonly centered: boolean;
   readonly X: Matrix;
   readonly y: Matrix;
-  readonly scoring: readonly Metric[];
+  readonly losses: readonly Loss[];
   readonly candidates: number;
   /** By split, then candidate: [columns + 1, splits * candidates] */
   readonly weights: Matrix;
@@ -43,16 +43,21 @@ export function lossNode(search: LossInputs): Matrix {
 }
 
 /** Squared losses follow from the Gram matrices; others don't. */
-function needsRows({ scoring }: LossInputs): boolean {
-  const wanted = lossesOf(scoring);
-  return wanted.length > 1 || wanted[0] !== 'squared';
+function needsRows({ losses }: LossInputs): boolean {
+  return losses.length > 1 || losses[0] !== 'squared';
+}
+
+/** The measures as losses; undefined when they are more than that. */
+export function asLosses(measures: readonly Measure[]): readonly Loss[] | undefined {
+  const losses = (['squared', 'absolute'] as const).filter((loss) => measures.includes(loss));
+  return losses.length === measures.length ? losses : undefined;
 }
 
 /** Losses summed over the rows, in one pass: [losses, splits * candidates]. */
-function rowLosses({ partition, X, y, weights, scoring }: LossInputs): Matrix {
+function rowLosses({ partition, X, y, weights, losses }: LossInputs): Matrix {
   const { session } = weights;
   const inputs = [splitOf(partition), X, y, weights].map((operand) => operand.expr);
-  const attrs = { groups: partition.splits.length, losses: lossesOf(scoring) };
+  const attrs = { groups: partition.splits.length, losses };
   return Matrix.of(session, session.intern(ops.groupLoss, inputs, attrs));
 }
 
@@ -65,7 +70,7 @@ export async function heldOutLosses(
   run: Run,
   parts: readonly LossInputs[],
   onNode: (part: number, node: Expr) => void,
-): Promise<(trial: number, fold: number) => Pick<FoldLosses, 'squared' | 'absolute'>> {
+): Promise<(fold: number, trial: number) => (loss: Loss) => number> {
   const nodes = parts.map(lossNode);
   const evaluate = async (some: readonly Matrix[]): Promise<DenseMatrix[]> =>
     (await run.evaluate(some.map(({ expr }) => expr))) as DenseMatrix[];
@@ -88,10 +93,7 @@ export async function heldOutLosses(
       return row < 0 ? Number.NaN : data[row * cols + split * candidates + trial]!;
     });
   });
-  return (trial, fold) => ({
-    squared: readers[fold]!('squared', trial),
-    absolute: readers[fold]!('absolute', trial),
-  });
+  return (fold, trial) => (loss) => readers[fold]!(loss, trial);
 }
 
 /** Which loss each row of a node of losses holds. */

@@ -1,0 +1,151 @@
+/**
+ * What a search is asked for, and the same made ready: candidates checked, rows split, and of each
+ * partition what its fits read. Invariant: nothing is computed.
+ */
+import {
+  type ClassValue,
+  ConfigError,
+  type Expr,
+  fill,
+  Matrix,
+  ops,
+  type Run,
+} from '../../driver/index.js';
+import type { Estimator, Params } from '../estimators/estimator.js';
+import { type Imputation, linearDesign, type TrainingRows } from '../estimators/linear-design.js';
+import { type Candidate, candidatesOf, type Grid } from './candidates.js';
+import { checkMetrics } from './scoring/check-metrics.js';
+import { defaultMetric, type Metric } from './scoring/metrics.js';
+import {
+  type CrossValidation,
+  type Partition,
+  resolveSplits,
+  type Splits,
+} from './splits/partition.js';
+
+export interface GridSearchOptions {
+  /** Encoded columns: [n, d]. */
+  readonly X: Matrix;
+  /** Numbers, or numbers of classes from 0: [n, 1]. Absent: estimators without a target. */
+  readonly y?: Matrix;
+  /** The target's values by class number; none for a target of numbers. */
+  readonly classes?: readonly ClassValue[];
+  readonly cv: CrossValidation;
+  readonly estimator: Estimator;
+  /** Parameters that all candidates have. Default: the estimator's own defaults. */
+  readonly params?: Params;
+  /** Values to try by parameter: a candidate for each combination. None: one candidate. */
+  readonly grid: Grid;
+  /** Scale columns by their training mean and deviation. Default false. */
+  readonly standardize?: boolean;
+  /** scikit-learn's scorer names. Default: that of the estimator's `score` there. */
+  readonly scoring?: readonly Metric[];
+  /** Metric to choose the best trial by. Default: the first of `scoring`. */
+  readonly metric?: Metric;
+  /** Fit the best trial on all rows at the end. Default true. */
+  readonly refit?: boolean;
+  /** Score of a fit that fails, or `raise`. Default NaN. */
+  readonly errorScore?: number | 'raise';
+  /** Names of the design columns. Default x0, x1, .. */
+  readonly columns?: readonly string[];
+  /** Mean imputation, fitted on the training rows; indicator columns are left out of the design. */
+  readonly imputations?: readonly Imputation[];
+  readonly onPhase?: (phase: 'gram' | 'fit' | 'score' | 'refit') => void;
+  /** Told the nodes the answer is read from, so that a replay can ask for them. */
+  readonly onOutput?: (name: SearchOutput, expr: Expr) => void;
+}
+
+/** Nodes by group and of measures, and what the refitted model is made of. */
+export type SearchOutput = string & {};
+
+/** The name of a partition's output: the first one's has no number. */
+export function partOutput(name: string, part: number): string {
+  return part === 0 ? name : `${name} ${part + 1}`;
+}
+
+export interface Search {
+  readonly X: Matrix;
+  readonly y: Matrix;
+  readonly classes: readonly ClassValue[];
+  readonly estimator: Estimator;
+  readonly candidates: readonly Candidate[];
+  readonly scoring: readonly Metric[];
+  readonly splits: Splits;
+  readonly parts: readonly SearchPart[];
+  /** Splits over all partitions. */
+  readonly folds: number;
+  readonly columns: readonly string[];
+  /** Which of them are imputed. */
+  readonly imputed: readonly number[];
+}
+
+/** What a search knows of one partition. */
+export interface SearchPart {
+  readonly partition: Partition;
+  /** Moments by group with the target last: of all columns, or of the target where that will do. */
+  readonly counted: Matrix;
+  /** The number of its first split among those of all partitions. */
+  readonly first: number;
+  /** The rows of a fit, but for which groups of them it trains on. */
+  readonly training: Omit<TrainingRows, 'train'>;
+}
+
+/** @throws ConfigError for parameters, metrics or folds out of range */
+export function prepare(session: Run, options: GridSearchOptions): Search {
+  const { X, estimator, classes = [] } = options;
+  const y = options.y ?? fill(session, X.rows, 1, 0);
+  const candidates = candidatesOf(estimator, options.params ?? {}, options.grid);
+  const standardize = options.standardize ?? false;
+  const scoring = options.scoring ?? [defaultMetric(estimator.task)];
+  const imputations = options.imputations ?? [];
+  if (estimator.task === 'classification' && classes.length < 2) {
+    throw new ConfigError(
+      `classes: expected at least two for ${estimator.name}, got ${classes.length}`,
+      { key: 'data.target' },
+    );
+  }
+  checkMetrics(scoring, estimator, candidates[0]!.all, classes.length);
+  const splits = resolveSplits(session, X.rows, options.cv);
+  const readsMoments = estimator.reads === 'moments';
+  const centered =
+    !readsMoments ||
+    candidates.some(({ all }) => estimator.centers(all)) ||
+    standardize ||
+    scoring.includes('r2') ||
+    imputations.length > 0;
+  const { design, kept } = linearDesign(session, X.cols, imputations, readsMoments);
+  const names = options.columns ?? kept.map((column) => `x${column}`);
+  let folds = 0;
+  const parts = splits.map((partition): SearchPart => {
+    const { groupOf, groups } = partition;
+    const moments = (...operands: readonly Matrix[]): Matrix => {
+      const inputs = [groupOf, ...operands].map(({ expr }) => expr);
+      return Matrix.of(
+        session,
+        session.intern(ops.groupGram, inputs, { groups, center: centered }),
+      );
+    };
+    const gram = moments(X, y);
+    const first = folds;
+    folds += partition.splits.length;
+    return {
+      partition,
+      counted: readsMoments || imputations.length > 0 ? gram : moments(y),
+      first,
+      training: { gram, groups, centered, standardize, design },
+    };
+  });
+  return {
+    X,
+    y,
+    classes,
+    estimator,
+    candidates,
+    scoring,
+    splits,
+    parts,
+    folds,
+    columns: names,
+    imputed: imputations.map(({ column }) => kept.indexOf(column)),
+  };
+}

@@ -1,0 +1,220 @@
+/**
+ * Fits of estimators that read rows: candidates that differ in numbers only train together on all
+ * splits, one stack of models a call of `batch`. Invariant: what a model is known by are its own
+ * numbers and its own training rows, so that a further candidate or split trains by itself.
+ */
+import {
+  type BatchArgument,
+  batch,
+  type Evaluator,
+  type Matrix,
+  matrix,
+  takeRows,
+} from '../../driver/index.js';
+import type { Fit, Params, RowData, RowDesign, RowEstimator } from '../estimators/estimator.js';
+import {
+  type ColumnMoments,
+  columnMoments,
+  columnScales,
+  type TrainingRows,
+} from '../estimators/linear-design.js';
+import { trainingMoments } from '../estimators/moments.js';
+
+/** The rows of one fit: those of some groups. */
+export interface RowsOfFit {
+  readonly X: Matrix;
+  readonly y: Matrix;
+  readonly classes: number;
+  readonly groupOf: Matrix;
+  readonly training: TrainingRows;
+}
+
+/** One model to fit. */
+export interface RowModel {
+  readonly rows: RowsOfFit;
+  readonly params: Params;
+}
+
+/** Fits, in the order of the models. */
+export async function rowFits(
+  session: Evaluator,
+  estimator: RowEstimator,
+  models: readonly RowModel[],
+): Promise<Fit[]> {
+  const fits = new Array<Fit>(models.length);
+  for (const places of stacksOf(estimator, models)) {
+    const stack = places.map((place) => models[place]!);
+    const fitted = await fitStack(session, estimator, stack);
+    for (const [i, place] of places.entries()) fits[place] = fitted[i]!;
+  }
+  return fits;
+}
+
+/** Places of the models of each stack: all that differ between them are `stacked` numbers. */
+function stacksOf({ stacked }: RowEstimator, models: readonly RowModel[]): number[][] {
+  const stacks = new Map<string, number[]>();
+  for (const [place, { params, rows }] of models.entries()) {
+    const same = Object.entries(params).filter(([name]) => !stacked.includes(name));
+    const key = JSON.stringify([same, rows.groupOf.expr.id]);
+    const stack = stacks.get(key);
+    if (stack === undefined) stacks.set(key, [place]);
+    else stack.push(place);
+  }
+  return [...stacks.values()];
+}
+
+async function fitStack(
+  session: Evaluator,
+  estimator: RowEstimator,
+  models: readonly RowModel[],
+): Promise<Fit[]> {
+  const { name, version, stacked } = estimator;
+  const [first] = models;
+  const { rows, params } = first!;
+  const splits = new Map<TrainingRows, Readonly<Record<string, Matrix>>>();
+  const own = models.map(({ rows: { training } }) => {
+    const known = splits.get(training) ?? trainingArguments(training);
+    splits.set(training, known);
+    return known;
+  });
+  const args: Record<string, BatchArgument> = {
+    ...Object.fromEntries(
+      Object.entries(sharedArguments(rows)).map(([key, shared]) => [key, { shared }]),
+    ),
+    ...Object.fromEntries(Object.keys(own[0]!).map((key) => [key, own.map((all) => all[key]!)])),
+    ...Object.fromEntries(
+      stacked.map((key) => {
+        const cells = Float64Array.from(models, (model) => model.params[key] as number);
+        return [`number ${key}`, { columns: matrix(session, 1, cells.length, cells), cols: 1 }];
+      }),
+    ),
+  };
+  const fixed = Object.fromEntries(
+    Object.entries(params).filter(([key]) => !stacked.includes(key)),
+  );
+  const { classes } = rows;
+  const fitted = await batch(
+    session,
+    models.length,
+    args,
+    async (given) => {
+      const numbers = Object.fromEntries(stacked.map((key) => [key, given[`number ${key}`]!]));
+      const fit = await estimator.train(rowData(given, classes), numbers, params);
+      return {
+        weights: fit.weights,
+        ...fit.outputs,
+        ...(fit.ending ? { ending: fit.ending } : {}),
+      };
+    },
+    { name: `fit ${name}`, version: String(version), params: { ...fixed, classes } },
+  );
+  return fitted.map(({ weights, ending, ...outputs }) => ({
+    weights: weights!,
+    outputs: outputs as unknown as Fit['outputs'],
+    ...(ending ? { ending, ...estimator.ends?.(params) } : {}),
+  }));
+}
+
+/** What all models of a stack read. */
+function sharedArguments({ X, y, groupOf, training }: RowsOfFit): Record<string, Matrix> {
+  const all = preparedMoments({ ...training, train: undefined });
+  return {
+    X,
+    y,
+    groupOf,
+    allCount: all.count.asMatrix(),
+    allMean: all.mean,
+    allScatter: all.scatter,
+  };
+}
+
+/** What models on the same training rows read. */
+function trainingArguments(training: TrainingRows): Record<string, Matrix> {
+  const { gram, groups, train } = training;
+  const isTraining = new Float64Array(groups).fill(train === undefined ? 1 : 0);
+  for (const group of train ?? []) isTraining[group] = 1;
+  const d = training.design.encoded;
+  const { scatter, mean } = trainingMoments(gram, groups, train);
+  const { raw, scale, ...own } = preparedMoments(training);
+  const { map, imputed } = raw;
+  const cross = scatter.slice([0, d], d);
+  const ofDesign = map === null ? cross : map.t().matmul(cross);
+  return {
+    trains: matrix(gram.session, groups, 1, isTraining),
+    count: own.count.asMatrix(),
+    mean: own.mean,
+    scatter: own.scatter,
+    target: mean.at(d, 0).asMatrix(),
+    targetScatter: scale === null ? ofDesign : ofDesign.div(scale.t()),
+    ...(scale === null ? {} : { scale, center: raw.mean }),
+    ...(map === null ? {} : { map, imputed: imputed! }),
+  };
+}
+
+/** Moments of design columns as a model has them: imputed, and standardised where it is said. */
+function preparedMoments(training: TrainingRows): Pick<
+  ColumnMoments,
+  'count' | 'mean' | 'scatter'
+> & {
+  readonly raw: ColumnMoments;
+  /** [1, design]; null where nothing is standardised. */
+  readonly scale: Matrix | null;
+} {
+  const raw = columnMoments(training);
+  const { count, mean, scatter } = raw;
+  if (!training.standardize) return { count, mean, scatter, raw, scale: null };
+  const scale = columnScales(raw);
+  return { count, mean: mean.mul(0), scatter: scatter.div(scale).div(scale.t()), raw, scale };
+}
+
+function rowData(given: Readonly<Record<string, Matrix>>, classes: number): RowData {
+  const { X, y, groupOf, trains } = given;
+  return {
+    X: X!,
+    y: y!,
+    weight: takeRows(groupOf!, trains!),
+    classes,
+    design: rowDesign(given, X!.cols),
+  };
+}
+
+function rowDesign(given: Readonly<Record<string, Matrix>>, encoded: number): RowDesign {
+  const { scale, center, map, imputed } = given;
+  const columns = given.mean!.rows;
+  const unscaled = (weights: Matrix) => {
+    const own = weights.slice([0, columns]);
+    const intercept = weights.slice(columns);
+    if (scale === undefined) return { coefficients: own, intercept };
+    const coefficients = own.div(scale.t());
+    return { coefficients, intercept: intercept.sub(center!.t().matmul(coefficients)) };
+  };
+  return {
+    columns,
+    expand: (weights) => {
+      if (scale === undefined && map === undefined) return weights;
+      const { coefficients, intercept } = unscaled(weights);
+      return (map === undefined ? coefficients : map.matmul(coefficients)).rbind(intercept);
+    },
+    contract: (gradient) => {
+      if (scale === undefined && map === undefined) return gradient;
+      const ofIntercept = gradient.slice(encoded);
+      let own = gradient.slice([0, encoded]);
+      if (map !== undefined) own = map.t().matmul(own);
+      if (scale !== undefined) own = own.sub(center!.matmul(ofIntercept)).div(scale.t());
+      return own.rbind(ofIntercept);
+    },
+    outputs: (weights) => ({ ...unscaled(weights), ...(imputed ? { imputed } : {}) }),
+    moments: {
+      count: given.count!.asScalar(),
+      mean: given.mean!,
+      scatter: given.scatter!,
+      target: given.target!.asScalar(),
+      targetScatter: given.targetScatter!,
+    },
+    all: {
+      count: given.allCount!.asScalar(),
+      mean: given.allMean!,
+      scatter: given.allScatter!,
+    },
+  };
+}

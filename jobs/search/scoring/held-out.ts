@@ -1,0 +1,111 @@
+/**
+ * What models say of the rows they were not fitted on: decision values of all candidates under the
+ * models of the split that tests each row, and predictions and probabilities made of them. All of
+ * it is written row by row, so that it is computed in the pass that sums it up and never stands
+ * whole unless a measure has to sort it.
+ */
+import { foldCols, heldOut, type Matrix, matrix, takeRows } from '../../../driver/index.js';
+import { type Basis, basisColumns } from '../../estimators/basis.js';
+import type { Link } from '../../estimators/estimator.js';
+
+/** Models of one kind: their decision values are read alike. */
+export interface ModelKind {
+  readonly basis: Basis;
+  readonly link: Link;
+  /** Columns of decision values of a model. */
+  readonly outputs: number;
+  /** What areas under curves rank rows by. */
+  readonly ranksBy: 'decision' | 'probability';
+}
+
+export interface HeldOutRows {
+  readonly kind: ModelKind;
+  readonly X: Matrix;
+  /** Numbers or class numbers: [n, 1]. */
+  readonly y: Matrix;
+  /** The split that tests each row; others from `splits` on: [n, 1]. */
+  readonly splitOf: Matrix;
+  readonly splits: number;
+  /** 0 without classes. */
+  readonly classes: number;
+  /** Models a split. */
+  readonly models: number;
+  /** By split, model and output: [basis + 1, splits * models * outputs]. */
+  readonly weights: Matrix;
+}
+
+export class HeldOut {
+  readonly splits: number;
+  readonly classes: number;
+  readonly models: number;
+  readonly kind: ModelKind;
+  readonly splitOf: Matrix;
+  /** [n, 1] */
+  readonly y: Matrix;
+  /** [n, models * outputs] */
+  readonly decisions: Matrix;
+
+  constructor({ kind, X, y, splitOf, splits, classes, models, weights }: HeldOutRows) {
+    this.splits = splits;
+    this.classes = classes;
+    this.models = models;
+    this.kind = kind;
+    this.splitOf = splitOf;
+    this.y = y.cast('float64');
+    this.decisions = heldOut(splitOf, basisColumns(kind.basis, X), weights, splits);
+  }
+
+  /** What a regression predicts. @shape [n, models] */
+  get mean(): Matrix {
+    return this.kind.link === 'log' ? this.decisions.exp() : this.decisions;
+  }
+
+  /** The number of the class that is predicted, or of the cluster. @shape [n, models] */
+  get winner(): Matrix {
+    const { outputs } = this.kind;
+    return outputs === 1
+      ? this.decisions.gt(0)
+      : foldCols(this.decisions, { width: outputs, fold: 'indexMax' });
+  }
+
+  /** Columns of probabilities of a model: 1, that of class 1 of two; or one a class. */
+  get probabilityWidth(): number {
+    return this.kind.link === 'logit' || this.classes === 2 ? 1 : this.classes;
+  }
+
+  /** @shape [n, models * probabilityWidth] */
+  get probabilities(): Matrix {
+    if (this.kind.link === 'logit') return this.decisions.sigmoid();
+    const all = this.decisions.softmax(this.classes);
+    return this.classes === 2 ? weighted(all, [0, 1]) : all;
+  }
+
+  /** A column a class; of two classes one, the greater the surer of class 1. */
+  get scoreWidth(): number {
+    return this.classes === 2 ? 1 : this.classes;
+  }
+
+  /** What areas under curves are taken of. @shape [n, models * scoreWidth] */
+  get scores(): Matrix {
+    if (this.kind.ranksBy === 'probability') return this.probabilities;
+    if (this.classes > 2 || this.kind.outputs === 1) return this.decisions;
+    return weighted(this.decisions, [-1, 1]);
+  }
+
+  /** 1 for the row's own class beside 0 for others, for each model. @shape [n, models * classes] */
+  get ownClass(): Matrix {
+    const { session } = this.y;
+    const table = new Float64Array(this.classes * this.classes * this.models);
+    const width = this.classes * this.models;
+    for (let c = 0; c < this.classes; c++) {
+      for (let m = 0; m < this.models; m++) table[c * width + m * this.classes + c] = 1;
+    }
+    return takeRows(this.y, matrix(session, this.classes, width, table));
+  }
+}
+
+/** Sums over the outputs of each model, by these weights. @shape A: [n, models * k] -> [n, models] */
+function weighted(A: Matrix, weights: readonly number[]): Matrix {
+  const row = Float64Array.from({ length: A.cols }, (_, j) => weights[j % weights.length]!);
+  return foldCols(A.mul(matrix(A.session, 1, A.cols, row)), { width: weights.length, fold: 'sum' });
+}

@@ -1,0 +1,193 @@
+/**
+ * Scores of every fit on the rows its split tests. Squared and absolute losses of plain linear
+ * models take the short way of `losses.ts`; all else is measured on held-out decision values, all
+ * candidates and splits in one pass. Invariant: what is sorted stands in memory, so candidates are
+ * measured in batches where that is much.
+ */
+import type { DenseMatrix, Expr, Loss, Matrix, Run } from '../../../driver/index.js';
+import { memoryShares } from '../../../driver/support/memory.js';
+import type { Estimator, Params } from '../../estimators/estimator.js';
+import { partOutput, type Search, type SearchPart } from '../prepare.js';
+import { splitOf, type TestScatter } from '../splits/partition.js';
+import { HeldOut, type ModelKind } from './held-out.js';
+import { asLosses, heldOutLosses, type LossInputs, lossNode } from './losses.js';
+import { measureNodes, SORTED } from './measures.js';
+import { METRICS } from './metrics.js';
+import { emptyTally, type Measure, type Tally } from './tally.js';
+
+/** Weights of a partition's fits of some candidates of one kind: [.., splits * candidates * outputs]. */
+type WeightsOf = (part: SearchPart, candidates: readonly number[]) => Matrix;
+
+export interface FitsToScore {
+  readonly search: Search;
+  /** By partition and split. */
+  readonly scatter: readonly (readonly TestScatter[])[];
+  readonly weights: WeightsOf;
+  /** Told the node that a measure is read from. */
+  readonly onNode: (name: string, node: Expr) => void;
+}
+
+/** Tallies by number of the split among all, then candidate. */
+export type TallyOf = (fold: number, candidate: number) => Tally;
+
+export async function scoreFits(run: Run, fits: FitsToScore): Promise<TallyOf> {
+  const { search, scatter, weights, onNode } = fits;
+  const measures = measuresOf(search);
+  const losses = lossesOf(search, measures);
+  if (losses === undefined) return measureFits(run, fits, measures);
+  const inputs = search.parts.map((part) => lossInputs(search, part, losses, weights));
+  const read = await heldOutLosses(run, inputs, (p, node) => onNode(partOutput('losses', p), node));
+  const tested = scatter.flat();
+  return (fold, candidate) => {
+    const sum = read(fold, candidate);
+    return { ...emptyTally, ...tested[fold]!, sum: (name) => sum(name as Loss) };
+  };
+}
+
+/** The nodes that scores are read from; those of losses if their bounds hold. */
+export function plannedScores(search: Search, weights: WeightsOf): Expr[] {
+  const measures = measuresOf(search);
+  const losses = lossesOf(search, measures);
+  if (losses !== undefined) {
+    return search.parts.map((part) => lossNode(lossInputs(search, part, losses, weights)).expr);
+  }
+  return kindsOf(search).flatMap(({ kind, candidates }) =>
+    search.parts.flatMap((part) => {
+      const held = heldOutOf(search, part, kind, candidates, weights);
+      return measureNodes(held, measures).map(({ node }) => node.expr);
+    }),
+  );
+}
+
+function measuresOf({ scoring }: Search): Measure[] {
+  return [...new Set(scoring.flatMap((name): readonly Measure[] => METRICS[name].needs))];
+}
+
+/** The measures as losses of plain linear models; undefined when they are more than that. */
+function lossesOf(search: Search, measures: readonly Measure[]): readonly Loss[] | undefined {
+  const { estimator } = search;
+  const isPlain = kindsOf(search).every(
+    ({ kind }) => kind.link === 'identity' && kind.basis === 'linear' && kind.outputs === 1,
+  );
+  return estimator.reads === 'moments' && isPlain ? asLosses(measures) : undefined;
+}
+
+function lossInputs(
+  { X, y, candidates }: Search,
+  part: SearchPart,
+  losses: readonly Loss[],
+  weights: WeightsOf,
+): LossInputs {
+  const { partition, training } = part;
+  return {
+    partition,
+    gram: training.gram,
+    centered: training.centered,
+    X,
+    y,
+    losses,
+    candidates: candidates.length,
+    weights: weights(
+      part,
+      candidates.map((_, t) => t),
+    ),
+  };
+}
+
+export function kindOf(estimator: Estimator, params: Params, classes: number): ModelKind {
+  return {
+    basis: estimator.basis?.(params) ?? 'linear',
+    link: estimator.link(params, classes),
+    outputs: estimator.outputs(params, classes),
+    ranksBy: estimator.ranksBy ?? 'decision',
+  };
+}
+
+interface KindOfCandidates {
+  readonly kind: ModelKind;
+  /** Numbers of the candidates. */
+  readonly candidates: readonly number[];
+}
+
+/** Candidates whose decision values are read alike. */
+function kindsOf({ estimator, candidates, classes }: Search): KindOfCandidates[] {
+  const kinds = new Map<string, { kind: ModelKind; candidates: number[] }>();
+  for (const [t, { all }] of candidates.entries()) {
+    const kind = kindOf(estimator, all, classes.length);
+    const key = JSON.stringify(kind);
+    const known = kinds.get(key) ?? { kind, candidates: [] };
+    known.candidates.push(t);
+    kinds.set(key, known);
+  }
+  return [...kinds.values()];
+}
+
+function heldOutOf(
+  { X, y, classes }: Search,
+  part: SearchPart,
+  kind: ModelKind,
+  candidates: readonly number[],
+  weights: WeightsOf,
+): HeldOut {
+  const { partition } = part;
+  return new HeldOut({
+    kind,
+    X,
+    y,
+    splitOf: splitOf(partition),
+    splits: partition.splits.length,
+    classes: classes.length,
+    models: candidates.length,
+    weights: weights(part, candidates),
+  });
+}
+
+async function measureFits(
+  run: Run,
+  { search, scatter, weights, onNode }: FitsToScore,
+  measures: readonly Measure[],
+): Promise<TallyOf> {
+  const isSorted = measures.some((measure) => SORTED.includes(measure));
+  const kinds = kindsOf(search);
+  const batches = isSorted ? kinds.flatMap((one) => batchesOf(one, search.X.rows)) : [kinds];
+  const found = search.candidates.map((): Tally[] => []);
+  for (const [b, batch] of batches.entries()) {
+    const asked = batch.flatMap(({ kind, candidates }, k) =>
+      search.parts.map((part, p) => {
+        const held = heldOutOf(search, part, kind, candidates, weights);
+        return { part, p, k, candidates, nodes: measureNodes(held, measures) };
+      }),
+    );
+    const exprs = asked.flatMap(({ nodes }) => nodes.map(({ node }) => node.expr));
+    const values = (await run.evaluate(exprs)) as DenseMatrix[];
+    let at = 0;
+    for (const { part, p, k, candidates, nodes } of asked) {
+      const readers = nodes.map(({ name, node, read }) => {
+        const place = [name, ...(b + k > 0 ? [`of kind ${b + k + 1}`] : [])].join(' ');
+        onNode(partOutput(place, p), node.expr);
+        return read(values[at++]!);
+      });
+      for (const [split, tested] of scatter[p]!.entries()) {
+        for (const [model, t] of candidates.entries()) {
+          const own = readers.map((read) => read(split, model));
+          found[t]![part.first + split] = Object.assign({}, emptyTally, tested, ...own);
+        }
+      }
+    }
+  }
+  return (fold, candidate) => found[candidate]![fold]!;
+}
+
+/** Copies of a row's decision values that sorting holds at once. */
+const COPIES = 4;
+
+/** Runs of the candidates whose rows may stand in memory together. */
+function batchesOf({ kind, candidates }: KindOfCandidates, rows: number): KindOfCandidates[][] {
+  const bytes = rows * kind.outputs * COPIES * Float64Array.BYTES_PER_ELEMENT;
+  const most = Math.max(1, Math.floor(memoryShares().materialiseBytes / bytes));
+  const batches: KindOfCandidates[][] = [];
+  for (let from = 0; from < candidates.length; from += most) {
+    batches.push([{ kind, candidates: candidates.slice(from, from + most) }]);
+  }
+  return batches;
+}

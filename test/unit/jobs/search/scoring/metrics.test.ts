@@ -1,0 +1,134 @@
+/**
+ * Every metric is scikit-learn's, for the decision values of `test/fixtures/sklearn/metrics.json`:
+ * folds without a class, of one class and of one row, ties, certain probabilities, values out of
+ * range. The searches fit a stand-in whose decision values are its columns.
+ */
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { z } from 'zod';
+import { type ClassValue, matrix, Session } from '../../../../../driver/index.js';
+import { createCpuBackend } from '../../../../../gpu-executor/cpu/index.js';
+import type { Link, MomentEstimator } from '../../../../../jobs/estimators/estimator.js';
+import { gridSearch } from '../../../../../jobs/search/grid-search.js';
+import { type Metric, metricsOf } from '../../../../../jobs/search/scoring/metrics.js';
+import { foldPartition } from '../../../../../jobs/search/splits/partition.js';
+import { sklearnFolder } from '../../../../support/sklearn-fixtures.js';
+
+interface Case {
+  readonly name: string;
+  readonly link: Link;
+  readonly classes: number;
+  readonly ranksBy: 'decision' | 'probability';
+  readonly y: readonly number[];
+  readonly z: readonly (readonly number[])[];
+  readonly fold: readonly number[];
+  readonly expected: Readonly<Partial<Record<Metric, readonly (number | null)[]>>>;
+}
+
+const { cases } = JSON.parse(readFileSync(join(sklearnFolder, 'metrics.json'), 'utf8')) as {
+  readonly cases: readonly Case[];
+};
+const TOLERANCE = 1e-12;
+
+/** Answers its columns, whatever it is fitted on; `scale` times for a candidate of that. */
+function echo({ link, classes, ranksBy, z: rows }: Case): MomentEstimator {
+  const outputs = rows[0]!.length;
+  return {
+    name: 'echo',
+    description: '',
+    parameters: z.strictObject({ scale: z.number().default(1) }),
+    task: classes > 0 ? 'classification' : 'regression',
+    link: () => link,
+    outputs: () => outputs,
+    ranksBy,
+    reads: 'moments',
+    centers: () => true,
+    fit: ({ gram: { session } }, { scale }) => {
+      const cells = new Float64Array((outputs + 1) * outputs);
+      for (let k = 0; k < outputs; k++) cells[k * outputs + k] = scale as number;
+      const weights = matrix(session, outputs + 1, outputs, cells);
+      const coefficients = weights.slice([0, outputs]);
+      return { weights, outputs: { coefficients, intercept: weights.slice(outputs) } };
+    },
+  };
+}
+
+async function search(session: Session, given: Case, scoring: readonly Metric[], scale = [1]) {
+  const { y, fold, z: rows, classes } = given;
+  const column = (cells: readonly number[]) =>
+    matrix(session, cells.length, 1, Float64Array.from(cells));
+  const X = matrix(session, rows.length, rows[0]!.length, Float64Array.from(rows.flat()));
+  const run = session.run();
+  const result = await gridSearch(run, {
+    X,
+    y: column(y),
+    classes: Array.from({ length: classes }, (_, c): ClassValue => `class ${c}`),
+    cv: [foldPartition(column(fold), Math.max(...fold) + 1)],
+    estimator: echo(given),
+    grid: { scale },
+    scoring,
+    refit: false,
+  });
+  return { ...result, passes: run.statistics.counters().passes };
+}
+
+describe('metrics', () => {
+  let session: Session;
+  before(async () => {
+    session = new Session({ local: await createCpuBackend() });
+  });
+  after(() => session.close());
+
+  for (const given of cases) {
+    it(`are scikit-learn's: ${given.name}`, async () => {
+      const scoring = Object.keys(given.expected) as Metric[];
+      const { trials } = await search(session, given, scoring, [0.5, 1]);
+      for (const name of scoring) {
+        for (const [f, wanted] of given.expected[name]!.entries()) {
+          const got = trials.at(-1)!.splitScores[name]![f]!;
+          const isNear =
+            wanted === null
+              ? Number.isNaN(got)
+              : Math.abs(got - wanted) <= TOLERANCE * Math.max(1e-3, Math.abs(wanted));
+          assert.ok(isNear, `${name}, fold ${f}: ${got}, expected ${wanted}`);
+        }
+      }
+    });
+  }
+
+  it('are all in the fixtures', () => {
+    const there = new Set(cases.flatMap(({ expected }) => Object.keys(expected)));
+    for (const name of metricsOf(['regression', 'classification']))
+      assert.ok(there.has(name), name);
+  });
+
+  it('are measured in one pass, whatever is asked for', async () => {
+    const given = cases.find(({ name }) => name === 'four classes')!;
+    const sums: Metric[] = ['accuracy', 'f1_macro', 'neg_log_loss', 'neg_brier_score'];
+    const { passes } = await search(session, given, ['accuracy'], [2, 3]);
+    assert.equal((await search(session, given, sums, [4, 5])).passes, passes);
+  });
+
+  it('say what they stand for and lack', async () => {
+    const never = cases.find(({ name }) => name === 'two classes, one is never predicted')!;
+    const { warnings } = await search(session, never, ['precision', 'roc_auc']);
+    assert.deepEqual(warnings, [
+      'precision: 0 for a class that is never predicted, in 1 of 4 scores',
+      'one or more of the test scores are non-finite: the mean roc_auc of every candidate; roc_auc needs rows of every class in each test fold, fold 2 has none of class 0 (and 1 more folds lack one); take cv type stratified',
+    ]);
+  });
+
+  const refused: [string, Metric, RegExp][] = [
+    ['four classes', 'f1', /expected a metric for any number of classes, got f1, which is for two, for 4 classes; say f1_macro/],
+    ['four classes, margins', 'neg_log_loss', /needs no probabilities, got neg_log_loss, and echo has none; say one of accuracy, /],
+    ['four classes', 'r2', /expected a metric of classification for echo, got r2, of regression/],
+    ['numbers', 'accuracy', /expected a metric of regression for echo/],
+  ]; // biome-ignore format: a case a line
+  for (const [name, metric, message] of refused) {
+    it(`refuse ${metric} for ${name}`, async () => {
+      const given = cases.find((one) => one.name === name)!;
+      await assert.rejects(search(session, given, [metric]), message);
+    });
+  }
+});
