@@ -41,6 +41,7 @@ export async function rowFits(
   estimator: RowEstimator,
   models: readonly RowModel[],
 ): Promise<Fit[]> {
+  if (estimator.together !== undefined) return estimator.together(withRows(models));
   const fits = new Array<Fit>(models.length);
   for (const places of stacksOf(estimator, models)) {
     const stack = places.map((place) => models[place]!);
@@ -48,6 +49,20 @@ export async function rowFits(
     for (const [i, place] of places.entries()) fits[place] = fitted[i]!;
   }
   return fits;
+}
+
+/** Models with their rows at hand, those of a split the same object. */
+function withRows(models: readonly RowModel[]): { readonly rows: RowData; params: Params }[] {
+  const known = new Map<string, RowData>();
+  return models.map(({ rows, params }) => {
+    const { training, classes, groupOf } = rows;
+    const key = JSON.stringify([groupOf.expr.id, training.train ?? null]);
+    const own =
+      known.get(key) ??
+      rowData({ ...sharedArguments(rows), ...trainingArguments(training) }, classes);
+    known.set(key, own);
+    return { rows: own, params };
+  });
 }
 
 /** Places of the models of each stack: all that differ between them are `stacked` numbers. */

@@ -32,6 +32,8 @@ export interface HeldOutRows {
   readonly models: number;
   /** By split, model and output: [basis + 1, splits * models * outputs]. */
   readonly weights: Matrix;
+  /** By split, what gives squared lengths of rows: [2 * columns + 1, splits]. */
+  readonly lengths: () => Matrix;
 }
 
 export class HeldOut {
@@ -44,8 +46,11 @@ export class HeldOut {
   readonly y: Matrix;
   /** [n, models * outputs] */
   readonly decisions: Matrix;
+  readonly #rows: Pick<HeldOutRows, 'X' | 'lengths'>;
 
-  constructor({ kind, X, y, splitOf, splits, classes, models, weights }: HeldOutRows) {
+  constructor(rows: HeldOutRows) {
+    const { kind, X, y, splitOf, splits, classes, models, weights } = rows;
+    this.#rows = rows;
     this.splits = splits;
     this.classes = classes;
     this.models = models;
@@ -66,6 +71,12 @@ export class HeldOut {
     return outputs === 1
       ? this.decisions.gt(0)
       : foldCols(this.decisions, { width: outputs, fold: 'indexMax' });
+  }
+
+  /** Squared lengths of rows, as the models of their splits see them. @shape [n, 1] */
+  get lengths(): Matrix {
+    const { X, lengths } = this.#rows;
+    return heldOut(this.splitOf, basisColumns('squares', X), lengths(), this.splits);
   }
 
   /** Columns of probabilities of a model: 1, that of class 1 of two; or one a class. */

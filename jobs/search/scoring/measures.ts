@@ -52,6 +52,9 @@ const CELLS: Readonly<Record<SumName, (held: HeldOut) => Matrix>> = {
     const deviance = ratio.sub(1).sub(ratio.log()).mul(2);
     return deviance.add(nanWhere(mean.le(0).or(y.le(0))));
   },
+  // Decision values of clusters are 2 x c - |c|^2.
+  inertia: ({ lengths, decisions, kind }) =>
+    lengths.sub(foldCols(decisions, { width: kind.outputs, fold: 'max' })).maximum(0),
   logLoss,
   brier: ({ probabilities, y, classes, ownClass }) => {
     if (classes === 2) return probabilities.sub(y).square();

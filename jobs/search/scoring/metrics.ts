@@ -87,6 +87,7 @@ export const METRICS = {
   },
   neg_mean_poisson_deviance: { ...negMean('poisson'), range: poissonRange },
   neg_mean_gamma_deviance: { ...negMean('gamma'), range: gammaRange },
+  neg_inertia: { task: 'clustering', needs: ['inertia'], score: ({ sum }) => -sum('inertia') },
   accuracy: {
     ...classes,
     needs: ['hits'],

@@ -13,6 +13,7 @@ import { HeldOut, type ModelKind } from './held-out.js';
 import { asLosses, heldOutLosses, type LossInputs, lossNode } from './losses.js';
 import { measureNodes, SORTED } from './measures.js';
 import { METRICS } from './metrics.js';
+import { lengthWeights } from './lengths.js';
 import { emptyTally, type Measure, type Tally } from './tally.js';
 
 /** Weights of a partition's fits of some candidates of one kind: [.., splits * candidates * outputs]. */
@@ -139,6 +140,10 @@ function heldOutOf(
     classes: classes.length,
     models: candidates.length,
     weights: weights(part, candidates),
+    lengths: () => {
+      const own = partition.splits.map(({ train }) => lengthWeights({ ...part.training, train }));
+      return own[0]!.cbind(...own.slice(1));
+    },
   });
 }
 

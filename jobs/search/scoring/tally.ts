@@ -12,6 +12,7 @@ export type SumName =
   | 'logSquared'
   | 'poisson'
   | 'gamma'
+  | 'inertia'
   | 'logLoss'
   | 'brier';
 
