@@ -66,6 +66,7 @@ export async function withOpenJob<T>(
       metric: job.metric,
       refit: job.refit,
       errorScore: job.errorScore,
+      reportClasses: true,
     };
     return await work({ open, reason, run, data, search, memory, tooLarge });
   } finally {

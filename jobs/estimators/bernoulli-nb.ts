@@ -26,6 +26,7 @@ export const bernoulliNb: ClassEstimator = {
   description: 'Bernoulli naive Bayes, for columns that are yes or no.',
   parameters,
   task: 'classification',
+  ranksBy: 'probability',
   reads: 'classes',
   link: () => 'softmax',
   outputs: (_params, classes) => classes,

@@ -22,6 +22,7 @@ export const gaussianNb: ClassEstimator = {
   description: 'Gaussian naive Bayes: columns are normal and independent within a class.',
   parameters,
   task: 'classification',
+  ranksBy: 'probability',
   reads: 'classes',
   link: () => 'softmax',
   outputs: (_params, classes) => classes,

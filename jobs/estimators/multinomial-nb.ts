@@ -24,6 +24,7 @@ export const multinomialNb: ClassEstimator = {
   description: 'Multinomial naive Bayes, for counts and frequencies.',
   parameters: countParameters,
   task: 'classification',
+  ranksBy: 'probability',
   reads: 'classes',
   link: () => 'softmax',
   outputs: (_params, classes) => classes,

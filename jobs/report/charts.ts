@@ -14,7 +14,7 @@ const MAX_POINTS = 250;
 const MAX_FOLD_POINTS = 5000;
 
 /** What the script draws: lists by point, null where there is no finite number. */
-interface CurveData {
+export interface CurveData {
   readonly metric: string;
   /** The parameter along x. */
   readonly axis: string;

@@ -6,6 +6,7 @@
 import { createHash } from 'node:crypto';
 import type { RunRecord } from '../runs/record.js';
 import { curvesSection } from './charts.js';
+import { classesSection } from './classes.js';
 import { coefficientsSection } from './coefficients.js';
 import { lineageSection } from './lineage-graph.js';
 import { html, type Markup, raw } from './markup.js';
@@ -33,6 +34,9 @@ function sectionsOf(record: RunRecord): Section[] {
     { id: 'curve', title: 'Validation curve', content: curvesSection(search) },
     { id: 'phases', title: 'Time by phase', content: phasesSection(record.seconds) },
     { id: 'trials', title: 'Results', content: tableSection(search) },
+    ...(search.classReport
+      ? [{ id: 'classes', title: 'Classes', content: classesSection(search.classReport) }]
+      : []),
     { id: 'model', title: 'Coefficients', content: coefficientsSection(search.model) },
     {
       id: 'timeline',

@@ -10,11 +10,18 @@ import { type LinearModel, storedModel } from '../estimators/model.js';
 import { endingWarnings } from './endings.js';
 import { fitAll, fitBest, fitExprs, plannedFits, weightsOf } from './fits.js';
 import { leftOutWarnings } from './left-out.js';
-import { type GridSearchOptions, partOutput, prepare, type Search } from './prepare.js';
+import {
+  type GridSearchOptions,
+  partOutput,
+  prepare,
+  type Search,
+  type SearchPart,
+} from './prepare.js';
 import type { SearchResult } from './result.js';
+import { classReport } from './scoring/class-curves.js';
 import { METRICS } from './scoring/metrics.js';
 import { Notes } from './scoring/notes.js';
-import { plannedScores, scoreFits } from './scoring/scores.js';
+import { heldOutOfOne, plannedScores, scoreFits } from './scoring/scores.js';
 import { isAligned, testScatters, testsOf } from './splits/partition.js';
 import { tabulate } from './table.js';
 import { findBest, scoreWarnings } from './unscored.js';
@@ -46,10 +53,12 @@ export async function gridSearch(session: Run, options: GridSearchOptions): Prom
   const { fits, failures } = fitted;
 
   options.onPhase?.('score');
+  const weights = (part: SearchPart, some: readonly number[]) =>
+    weightsOf(session, search, part, fitted, some);
   const tallyOf = await scoreFits(session, {
     search,
     scatter,
-    weights: (part, some) => weightsOf(session, search, part, fitted, some),
+    weights,
     onNode: (name, node) => options.onOutput?.(name, node),
   });
   const errorScore =
@@ -90,6 +99,11 @@ export async function gridSearch(session: Run, options: GridSearchOptions): Prom
   };
   const bestIndex = findBest(scored);
 
+  const isReported = options.reportClasses && search.classes.length > 0 && bestIndex !== null;
+  const report = isReported
+    ? await classReport(session, heldOutOfOne(search, bestIndex, weights), search.classes)
+    : undefined;
+
   const endings = fits.map((fit, i) => ({
     fit,
     ending: fitted.endings[i],
@@ -115,6 +129,7 @@ export async function gridSearch(session: Run, options: GridSearchOptions): Prom
     trials,
     bestIndex,
     model,
+    ...(report ? { classReport: report } : {}),
     warnings: [
       ...leftOutWarnings(grams, {
         splits: search.splits,

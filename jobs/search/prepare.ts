@@ -50,6 +50,8 @@ export interface GridSearchOptions {
   readonly columns?: readonly string[];
   /** Mean imputation, fitted on the training rows; indicator columns are left out of the design. */
   readonly imputations?: readonly Imputation[];
+  /** Also say how the best candidate tells classes apart, which takes one more pass. */
+  readonly reportClasses?: boolean;
   readonly onPhase?: (phase: 'gram' | 'fit' | 'score' | 'refit') => void;
   /** Told the nodes the answer is read from, so that a replay can ask for them. */
   readonly onOutput?: (name: SearchOutput, expr: Expr) => void;

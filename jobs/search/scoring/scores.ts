@@ -10,10 +10,10 @@ import type { Estimator, Params } from '../../estimators/estimator.js';
 import { partOutput, type Search, type SearchPart } from '../prepare.js';
 import { splitOf, type TestScatter } from '../splits/partition.js';
 import { HeldOut, type ModelKind } from './held-out.js';
+import { lengthWeights } from './lengths.js';
 import { asLosses, heldOutLosses, type LossInputs, lossNode } from './losses.js';
 import { measureNodes, SORTED } from './measures.js';
 import { METRICS } from './metrics.js';
-import { lengthWeights } from './lengths.js';
 import { emptyTally, type Measure, type Tally } from './tally.js';
 
 /** Weights of a partition's fits of some candidates of one kind: [.., splits * candidates * outputs]. */
@@ -58,6 +58,13 @@ export function plannedScores(search: Search, weights: WeightsOf): Expr[] {
       return measureNodes(held, measures).map(({ node }) => node.expr);
     }),
   );
+}
+
+/** The rows that splits of the first partition test, under one candidate's fits. */
+export function heldOutOfOne(search: Search, candidate: number, weights: WeightsOf): HeldOut {
+  const { estimator, candidates, classes, parts } = search;
+  const kind = kindOf(estimator, candidates[candidate]!.all, classes.length);
+  return heldOutOf(search, parts[0]!, kind, [candidate], weights);
 }
 
 function measuresOf({ scoring }: Search): Measure[] {

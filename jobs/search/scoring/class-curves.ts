@@ -1,0 +1,125 @@
+/**
+ * How the best candidate tells classes apart on held-out rows: who is taken for whom, and ROC,
+ * precision-recall and calibration curves, thinned to a grid. Rows of all folds count together, each
+ * under the model of its own fold. It takes one more pass, and the scores of all rows in memory, so
+ * very large data have none.
+ */
+import type { ClassValue, DenseMatrix, Run } from '../../../driver/index.js';
+import type { HeldOut } from './held-out.js';
+
+export interface ClassReport {
+  readonly classes: readonly ClassValue[];
+  /** Rows by class (row) and prediction (column). */
+  readonly confusion: readonly (readonly number[])[];
+  /** Of two classes the greater; of more, those with the most rows. */
+  readonly curves: readonly ClassCurves[];
+}
+
+export interface ClassCurves {
+  readonly class: ClassValue;
+  /** Share of the class's rows found, at each share of other rows taken for it: 0, 1/100, .., 1. */
+  readonly roc: readonly number[];
+  /** Best precision with at least this share of the class's rows found: 0, 1/100, .., 1. */
+  readonly precision: readonly number[];
+  /** By tenths of predicted probability; absent without probabilities. */
+  readonly calibration?: readonly CalibrationBin[];
+}
+
+export interface CalibrationBin {
+  readonly predicted: number;
+  readonly observed: number;
+  readonly rows: number;
+}
+
+const STEPS = 100;
+const BINS = 10;
+const MOST_CURVES = 8;
+const MOST_CELLS = 2e7;
+
+/** @param held of one model; undefined when there is too much to hold */
+export async function classReport(
+  run: Run,
+  held: HeldOut,
+  classes: readonly ClassValue[],
+): Promise<ClassReport | undefined> {
+  const hasProbabilities = held.kind.link !== 'margin';
+  const scores = hasProbabilities ? held.probabilities : held.scores;
+  if (scores.rows * (scores.cols + 3) > MOST_CELLS) return undefined;
+  const asked = [held.splitOf, held.y, held.winner, scores].map(({ expr }) => expr);
+  const [split, y, winner, values] = (await run.evaluate(asked)) as DenseMatrix[];
+  const rows: number[] = [];
+  for (let i = 0; i < scores.rows; i++) {
+    if (split!.data[i]! >= 0 && split!.data[i]! < held.splits) rows.push(i);
+  }
+  const confusion = classes.map(() => new Array<number>(classes.length).fill(0));
+  for (const i of rows) confusion[y!.data[i]!]![winner!.data[i]!]!++;
+  const width = values!.cols;
+  const shown = width === 1 ? [1] : mostFrequent(confusion);
+  const curves = shown.map((c): ClassCurves => {
+    const of = rows.map((i) => values!.data[i * width + (width === 1 ? 0 : c)]!);
+    const isOwn = rows.map((i) => y!.data[i] === c);
+    const calibration = hasProbabilities ? { calibration: calibrated(of, isOwn) } : {};
+    return { class: classes[c]!, ...curvesOf(of, isOwn), ...calibration };
+  });
+  return { classes, confusion, curves };
+}
+
+function mostFrequent(confusion: readonly (readonly number[])[]): number[] {
+  const rowsOf = (c: number): number => confusion[c]!.reduce((a, b) => a + b, 0);
+  return confusion
+    .map((_, c) => c)
+    .sort((a, b) => rowsOf(b) - rowsOf(a) || a - b)
+    .slice(0, MOST_CURVES)
+    .sort((a, b) => a - b);
+}
+
+/** Both curves from thresholds in descending order, those of equal scores at once. */
+function curvesOf(scores: readonly number[], isOwn: readonly boolean[]) {
+  const order = Uint32Array.from(scores.keys()).sort((a, b) => scores[b]! - scores[a]!);
+  const own = isOwn.reduce((sum, is) => sum + +is, 0);
+  const others = scores.length - own;
+  const roc = new Array<number>(STEPS + 1).fill(0);
+  const precision = new Array<number>(STEPS + 1).fill(0);
+  let [found, wrong, lastFound, lastWrong] = [0, 0, 0, 0];
+  for (let k = 0; k < order.length; k++) {
+    if (isOwn[order[k]!]) found++;
+    else wrong++;
+    if (k + 1 < order.length && scores[order[k + 1]!] === scores[order[k]!]) continue;
+    // Between two thresholds the ROC curve is a line.
+    for (let s = firstStep(lastWrong, others); s <= STEPS && s * others <= wrong * STEPS; s++) {
+      const part = (s * others) / STEPS - lastWrong;
+      const rise = wrong > lastWrong ? ((found - lastFound) * part) / (wrong - lastWrong) : 0;
+      roc[s] = Math.max(roc[s]!, wrong > lastWrong ? lastFound + rise : found);
+    }
+    const last = Math.floor((found * STEPS) / Math.max(1, own));
+    precision[last] = Math.max(precision[last]!, found / (found + wrong));
+    [lastFound, lastWrong] = [found, wrong];
+  }
+  for (let s = STEPS - 1; s >= 0; s--) precision[s] = Math.max(precision[s]!, precision[s + 1]!);
+  return {
+    roc: roc.map((rows) => rounded(rows / Math.max(1, own))),
+    precision: precision.map(rounded),
+  };
+}
+
+function firstStep(wrong: number, others: number): number {
+  return others === 0 ? 0 : Math.ceil((wrong * STEPS) / others);
+}
+
+function calibrated(scores: readonly number[], isOwn: readonly boolean[]): CalibrationBin[] {
+  const bins = Array.from({ length: BINS }, () => ({ sum: 0, own: 0, rows: 0 }));
+  for (const [i, score] of scores.entries()) {
+    const bin = bins[Math.min(BINS - 1, Math.floor(score * BINS))]!;
+    bin.sum += score;
+    bin.own += +isOwn[i]!;
+    bin.rows++;
+  }
+  return bins.flatMap(({ sum, own, rows }) =>
+    rows === 0 ? [] : [{ predicted: rounded(sum / rows), observed: rounded(own / rows), rows }],
+  );
+}
+
+/** Curves are for the eye. */
+function rounded(value: number): number {
+  return Math.round(value * 1e4) / 1e4;
+}
