@@ -13,7 +13,7 @@ import { parseJob } from '../jobs/job-file/read-job.js';
 import type { OutputName } from '../jobs/predict/outputs.js';
 import { predict } from '../jobs/predict/predict.js';
 import { runJob } from '../jobs/run-job.js';
-import { metricsOf } from '../jobs/search/scoring.js';
+import { metricsOf } from '../jobs/search/scoring/metrics.js';
 import { checkAnswers, type Recorder } from './harness.js';
 import { benchFile } from './paths.js';
 import type { PythonRival } from './rivals/python-rival.js';

@@ -8,7 +8,7 @@ import type { Estimator, Task } from '../estimators/estimator.js';
 import { estimators } from '../estimators/index.js';
 import { formatCount } from '../format.js';
 import { parseJob } from '../job-file/read-job.js';
-import { metricsOf } from '../search/scoring.js';
+import { metricsOf } from '../search/scoring/metrics.js';
 import { type SeenColumn, type SeenData, type TargetChoice, useOf } from './look.js';
 
 export interface FirstJob {
