@@ -7,7 +7,8 @@ export function iterationParameters(defaults: { maxIter: number; tol: number }) 
       description: 'Most iterations, each a pass over the rows.',
     }),
     tol: z.number().positive().default(defaults.tol).meta({
-      description: 'A fit ends when the step left is at most a hundredth of this (at most 1e-6).',
+      description:
+        'A fit ends by a step of at most a hundredth of this (at most 1e-6) of the coefficients.',
     }),
   };
 }

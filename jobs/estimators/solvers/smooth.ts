@@ -32,7 +32,7 @@ export interface SmoothFit {
 }
 
 /** Share of the first curvature that is left where decision values spread. */
-export const SPREAD = 0.7;
+export const SPREAD = 0.6;
 /** Steps of this size, squared, beside the curvature of all rows are rounding. */
 export const ROUNDING = 1e-22;
 
@@ -49,16 +49,17 @@ export async function fitSmooth(fit: SmoothFit): Promise<Ended> {
   const hessian = known.maximum(Number.MIN_VALUE ** 0.5);
   const floor = curvature.mul(ROUNDING);
   const origin = zeros(map.session, squares.rows - (isFree ? 1 : 0), cols);
+  // Without an intercept nothing asks for the sums of slopes.
+  const used = intercept === 'none' ? map.slice([0, map.rows - 1]) : map;
   const gradient = rowGradient(fit.rows, (z) => ({
     slopes: loss.slope(z, target).mul(fit.weight),
   }));
   const { point, ending } = await minimise({
     start: isFree ? origin.rbind(best) : origin,
-    gradient: (v) =>
-      map
-        .t()
-        .matmul(gradient(map.matmul(v)).slopes)
-        .add(penalty.matmul(v).mul(l2)),
+    gradient: (v) => {
+      const slopes = gradient(map.matmul(v)).slopes.slice([0, used.rows]);
+      return used.t().matmul(slopes).add(penalty.matmul(v).mul(l2));
+    },
     hessian,
     measured: isColumn,
     floor: joint ? floor.sum().asMatrix() : floor,
