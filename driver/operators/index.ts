@@ -10,6 +10,7 @@ import { cbind } from './cbind.js';
 import * as cells from './cells.js';
 import { cholesky } from './cholesky.js';
 import { coordinateDescent } from './coordinate-descent.js';
+import { descentPath } from './descent-path.js';
 import { diag } from './diag.js';
 import { eigen } from './eigen.js';
 import { encode } from './encode.js';
@@ -82,6 +83,7 @@ const table = {
   solve,
   leastNorm,
   coordinateDescent,
+  descentPath,
   cholesky,
   eigen,
   // reorganisation

@@ -58,6 +58,7 @@ function sparkRow(name: string, conf: Readonly<Record<string, string>>): Backend
       leastNorm: onHost,
       foldLeastNorm: onHost,
       coordinateDescent: onHost,
+      descentPath: onHost,
       foldElasticNet: onHost,
       eigen: onHost,
       stackSolve: onHost,

@@ -8,6 +8,7 @@ import { aggregateKernels, positionKernels } from './aggregates.js';
 import { groupingKernels } from './best-columns.js';
 import { columnRunKernels } from './column-runs.js';
 import { coordinateDescentKernel } from './coordinate-descent.js';
+import { descentPathKernel } from './descent-path.js';
 import { elementwiseKernel } from './elementwise.js';
 import { foldKernels } from './fold-fits.js';
 import { gramLossKernel } from './gram-loss.js';
@@ -68,6 +69,7 @@ const wide: readonly Kernel[] = [
   eigenKernel,
   ...foldKernels,
   coordinateDescentKernel,
+  descentPathKernel,
 ];
 
 export const kernelOf: ReadonlyMap<string, Kernel<Cells>> = new Map(
