@@ -17,7 +17,7 @@ import {
   type LoopStep,
 } from './iterate.js';
 import { countColumns, HostColumns, type ModelValues } from './model-values.js';
-import { placeholderLeaf, Trace } from './trace.js';
+import { slotLeaf, Trace } from './trace.js';
 import { Transform } from './transform.js';
 
 const columnsOf = (expr: Expr): BatchValue => ({ layout: 'columns', expr });
@@ -158,9 +158,8 @@ export class StackRun {
     traced: readonly Expr[],
     state: readonly HostColumns[],
   ): Compiled {
-    // Leaves of their own: two states of equal cells would be one literal.
     const leaves = state.map(({ rows, cols, dtype }) =>
-      placeholderLeaf(this.#session, { rows, cols: cols * models.length, dtype }),
+      slotLeaf(this.#session, { rows, cols: cols * models.length, dtype }),
     );
     const standing = slots.map((slot, i) => [slot, columnsOf(leaves[i]!)] as const);
     const transform = this.#transformOf(models, new Map(standing));

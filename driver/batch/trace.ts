@@ -24,12 +24,12 @@ export type RunLoop = <S extends LoopState>(
   options: IterateOptions,
 ) => Promise<LoopResult<S>>;
 
-let nextPlaceholder = 0;
+let nextSlot = 0;
 
-/** A leaf without a value, equal to no other. */
-export function placeholderLeaf(maker: NodeMaker, { rows, cols, dtype }: Meta & Typed): Expr {
-  const key = `placeholder:${nextPlaceholder++}`;
-  return maker.intern(ops.literal, [], { rows, cols, key, ...dtypeAttr(dtype) });
+/** A leaf without cells, equal to no other. */
+export function slotLeaf(maker: NodeMaker, { rows, cols, dtype }: Meta & Typed): Expr {
+  const key = `slot:${nextSlot++}`;
+  return maker.intern(ops.slot, [], { rows, cols, key, ...dtypeAttr(dtype) });
 }
 
 export class Trace implements Evaluator {
@@ -45,7 +45,7 @@ export class Trace implements Evaluator {
 
   /** A leaf of that shape. */
   placeholder({ rows, cols, dtype }: Meta & Typed): Matrix {
-    return Matrix.of(this, placeholderLeaf(this, { rows, cols, dtype }));
+    return Matrix.of(this, slotLeaf(this, { rows, cols, dtype }));
   }
 
   evaluate(): Promise<Value[]> {

@@ -37,8 +37,8 @@ export interface PassContext {
   readonly places: Places;
   /** A blocked value of at most this size may be kept whole on the host. @units bytes */
   readonly materialiseBytes: number;
-  /** The roots are to be kept where their row blocks are, not brought here. */
-  readonly persistRoots: boolean;
+  /** Roots that are to be kept where their row blocks are, not brought here. */
+  readonly persisted: ReadonlySet<Expr>;
   /** False: nothing is kept beyond its plan. */
   readonly reuse: boolean;
   /** Of cheap steps that were not kept, those made again. */

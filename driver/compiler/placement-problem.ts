@@ -85,7 +85,7 @@ class ProblemBuilder {
     if (blocks !== local && overRows && has(blocks) && !staysHere) allowed.push(blocks);
     if (!readsFrame)
       for (const device of devices) if (this.#fits(device, expr)) allowed.push(device);
-    if (this.#context.persistRoots && this.#plan.roots.includes(expr) && allowed.includes(blocks)) {
+    if (this.#context.persisted.has(expr) && allowed.includes(blocks)) {
       allowed.splice(0, allowed.length, blocks);
     }
     if (allowed.length === 0 || (allowed.length === 1 && allowed[0] === local)) return;
@@ -161,8 +161,8 @@ class ProblemBuilder {
         else read(input).candidates.push(candidate);
       }
     }
-    if (!this.#context.persistRoots) {
-      for (const root of this.#plan.roots) read(root).fixed.add(this.#context.local);
+    for (const root of this.#plan.roots) {
+      if (!this.#context.persisted.has(root)) read(root).fixed.add(this.#context.local);
     }
     return [...readers].flatMap(([expr, { candidates, fixed }]) =>
       this.#travels(expr, candidates, [...fixed]),

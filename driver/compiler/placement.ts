@@ -51,7 +51,7 @@ function place(state: PassState, context: PassContext): Plan {
   if (context.devices.length > 0) markStaying(plan, context);
   numberWaves(plan);
   markNeededWhole(plan);
-  if (context.persistRoots) persistRoots(plan);
+  persistRoots(plan, context.persisted);
   checkSupported(plan);
   return plan;
 }
@@ -205,8 +205,8 @@ function markNeededWhole(plan: Plan): void {
 }
 
 /** Roots that are to stay where their row blocks are. */
-function persistRoots(plan: Plan): void {
-  for (const root of plan.roots) {
+function persistRoots(plan: Plan, persisted: ReadonlySet<Expr>): void {
+  for (const root of persisted) {
     const node = plan.nodeOf.get(root);
     if (node?.how.kind !== 'rows' || node.backend.capabilities.blocks !== 'resident') continue;
     node.stays = KEPT_THERE;

@@ -2,7 +2,7 @@
 import type { Attrs } from './attrs.js';
 import type { Expr } from './expr.js';
 import type { OpDef } from './op-def.js';
-import type { Value } from './value.js';
+import type { DenseMatrix, Value } from './value.js';
 
 export interface Evaluator {
   /** Whose nodes these are. Default: its own; a run's are its session's. */
@@ -11,6 +11,11 @@ export interface Evaluator {
   intern(op: OpDef, inputs: readonly Expr[], attrs?: Attrs, payload?: unknown): Expr;
   /** The values of the nodes; nodes asked for in one event-loop turn are planned together. */
   evaluate(exprs: readonly Expr[]): Promise<Value[]>;
+  /**
+   * The values of nodes over cells given for their slots. Nothing is kept; absent where that can't
+   * be said.
+   */
+  evaluateWith?(exprs: readonly Expr[], given: ReadonlyMap<Expr, DenseMatrix>): Promise<Value[]>;
   /** The plan of these nodes as text. `verbose`: after each compiler pass that changed it. */
   explain(exprs: readonly Expr[], options?: { readonly verbose?: boolean }): string;
   /** Computes nodes and keeps them with their row blocks; absent where nothing is kept. */

@@ -46,6 +46,7 @@ import { selectRows } from './select-rows.js';
 import { seq } from './seq.js';
 import { slice } from './slice.js';
 import { softmax } from './softmax.js';
+import { slot } from './slot.js';
 import { solve } from './solve.js';
 import { stackProduct } from './stack-product.js';
 import { stackCholesky, stackSolve } from './stack-systems.js';
@@ -63,6 +64,7 @@ const table = {
   encode,
   call,
   literal,
+  slot,
   scalar,
   rand,
   seq,

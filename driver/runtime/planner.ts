@@ -22,7 +22,7 @@ import { ConfigError } from '../errors.js';
 import { type Expr, topological } from '../ir/expr.js';
 import type { Interner } from '../ir/intern.js';
 import { isLeafValue, leafValue } from '../ir/leaf-value.js';
-import type { Value } from '../ir/value.js';
+import type { DenseMatrix, Value } from '../ir/value.js';
 import type { DurableTier } from '../reuse/durable-tier.js';
 import type { ReuseCache } from '../reuse/reuse-cache.js';
 import { env } from '../support/env.js';
@@ -30,6 +30,18 @@ import type { Recall } from './recall.js';
 
 /** With blocks elsewhere, larger results are not merged here: they would travel. @units bytes */
 const REMOTE_PARTIAL_BYTES = 8 * 1024 * 1024;
+
+const none: ReadonlySet<Expr> = new Set();
+
+export interface PlanOptions {
+  /** Roots that are to stay with their row blocks. */
+  readonly persisted?: ReadonlySet<Expr>;
+  readonly recall?: Recall | undefined;
+  readonly given?: Given | undefined;
+}
+
+/** Cells of slots. */
+export type Given = ReadonlyMap<Expr, DenseMatrix>;
 
 const POLICIES: readonly PlacementPolicy[] = ['cost', 'local', 'blocks'];
 
@@ -64,8 +76,8 @@ export class Planner {
   }
 
   /** The physical plan of these nodes. @throws InternalError, UnsupportedError */
-  plan(roots: readonly Expr[], persist = false, recall?: Recall): Plan {
-    return compile(roots, this.#context(roots, persist, recall));
+  plan(roots: readonly Expr[], { persisted = none, recall, given }: PlanOptions = {}): Plan {
+    return compile(roots, this.#context(persisted, recall, given));
   }
 
   /** What a plan is expected to take, nothing overlapping. @units seconds */
@@ -93,13 +105,13 @@ export class Planner {
     const trace = (step: string, text: string): void => {
       steps.push(`== ${step}\n${text}`);
     };
-    compile(roots, { ...this.#context(roots, false, undefined), trace });
+    compile(roots, { ...this.#context(none, undefined), trace });
     return steps.join('\n\n');
   }
 
-  #context(roots: readonly Expr[], persist: boolean, recall: Recall | undefined): PassContext {
+  #context(persisted: ReadonlySet<Expr>, recall: Recall | undefined, given?: Given): PassContext {
     const { local, blocks, devices = [], interner, materialiseBytes, reuse } = this.#options;
-    const partial = this.#partialOptions(persist, recall);
+    const partial = this.#partialOptions(persisted.size > 0, recall);
     return {
       maker: interner,
       local,
@@ -112,9 +124,9 @@ export class Planner {
       reuse,
       transients: this.transients,
       places: this.#options.places,
-      persistRoots: persist && roots.length > 0,
+      persisted,
       ...(partial ? { partial } : {}),
-      find: (expr) => this.#find(expr, recall),
+      find: (expr) => given?.get(expr) ?? this.#find(expr, recall),
       verify: env.verify() >= 1,
     };
   }

@@ -54,7 +54,7 @@ export class Results {
     if (isAlone && steps.length === 1) observeOperator(costs, backend, expr, seconds);
     for (const step of steps) {
       if (step.wasTransient) transients.returned(step);
-      const isLetGo = isFreed(node) || step !== expr;
+      const isLetGo = step.isDeterministic && (isFreed(node) || step !== expr);
       if (isLetGo) transients.seen(step);
       step.wasTransient ||= isLetGo;
       const state = step === expr ? 'computed' : 'fused';

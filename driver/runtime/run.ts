@@ -25,7 +25,7 @@ import type { Json } from '../reuse/store/entry-format.js';
 import { joinOrBegin } from '../support/shared-work.js';
 import { Execution } from './execution.js';
 import type { ExecutionContext, Outcome } from './execution-context.js';
-import type { Planner } from './planner.js';
+import type { Given, Planner } from './planner.js';
 import { Recall } from './recall.js';
 import { collectOutcomes, type Recovery } from './recovery.js';
 import { Statistics } from './statistics.js';
@@ -91,11 +91,13 @@ export class Run implements CallHost {
   }
 
   async evaluate(exprs: readonly Expr[]): Promise<Value[]> {
-    const outcomes = await this.evaluateSettled(exprs);
-    return outcomes.map((outcome) => {
-      if (!outcome.ok) throw outcome.error;
-      return outcome.value;
-    });
+    return valuesOf(await this.evaluateSettled(exprs));
+  }
+
+  /** The values of nodes over these cells for their slots, in a plan of their own. */
+  async evaluateWith(exprs: readonly Expr[], given: Given): Promise<Value[]> {
+    this.#begin();
+    return valuesOf(await this.#settle(exprs, new Set(), given));
   }
 
   /** As `evaluate`, but a failing node (a singular system) fails alone. Values are on the host. */
@@ -159,33 +161,44 @@ export class Run implements CallHost {
   }
 
   #flush(): void {
-    const { places, recovery } = this.#parts;
     const requests = this.#requests;
     this.#requests = [];
     this.#begin();
-    for (const persist of [false, true]) {
-      const group = requests.filter((request) => request.persist === persist);
-      if (group.length === 0) continue;
-      const exprs = group.flatMap((request) => request.exprs);
-      const execute = async (some: readonly Expr[]): Promise<Outcome[]> => {
-        const outcomes = await this.#execute(some, persist);
-        return persist
-          ? outcomes
-          : collectOutcomes(outcomes, (value) => places.read(value, this.scope));
-      };
-      recovery.settle(exprs, execute).then(
-        (outcomes) => {
-          let from = 0;
-          for (const request of group) {
-            request.resolve(outcomes.slice(from, from + request.exprs.length));
-            from += request.exprs.length;
-          }
-        },
-        (error) => {
-          for (const request of group) request.reject(error);
-        },
+    const exprs = requests.flatMap((request) => request.exprs);
+    const kept = requests.filter(({ persist }) => persist).flatMap((request) => request.exprs);
+    this.#settle(exprs, new Set(kept)).then(
+      (outcomes) => {
+        let from = 0;
+        for (const request of requests) {
+          const own = outcomes.slice(from, from + request.exprs.length);
+          // What another request of this turn persists is not here yet.
+          if (request.persist) request.resolve(own);
+          else this.#collected(own).then(request.resolve, request.reject);
+          from += request.exprs.length;
+        }
+      },
+      (error) => {
+        for (const request of requests) request.reject(error);
+      },
+    );
+  }
+
+  /** Runs these nodes, whatever ends under them; their values are here, but for the persisted. */
+  #settle(exprs: readonly Expr[], persisted: ReadonlySet<Expr>, given?: Given): Promise<Outcome[]> {
+    const execute = async (some: readonly Expr[]): Promise<Outcome[]> => {
+      const outcomes = await this.#execute(some, persisted, given);
+      if (persisted.size === 0) return this.#collected(outcomes);
+      return Promise.all(
+        outcomes.map(async (outcome, i) =>
+          persisted.has(some[i]!) ? outcome : (await this.#collected([outcome]))[0]!,
+        ),
       );
-    }
+    };
+    return this.#parts.recovery.settle(exprs, execute);
+  }
+
+  #collected(outcomes: readonly Outcome[]): Promise<Outcome[]> {
+    return collectOutcomes(outcomes, (value) => this.#parts.places.read(value, this.scope));
   }
 
   /** Counts a run at its first request. Parallel runs count once, or what all need would age. */
@@ -196,16 +209,21 @@ export class Run implements CallHost {
     interner.tidy();
   }
 
-  async #execute(exprs: readonly Expr[], persist: boolean): Promise<Outcome[]> {
+  async #execute(
+    exprs: readonly Expr[],
+    persistedExprs: ReadonlySet<Expr>,
+    given?: Given,
+  ): Promise<Outcome[]> {
     const { cache, interner, planner, reuse, tier } = this.#parts;
     const recall = new Recall(cache, tier, interner, this.scope.signal);
     if (this.#parts.functions.hasCalls) await this.#bringCalls(exprs, recall);
     const roots = simplify(exprs, interner);
+    const persisted = new Set(roots.filter((_, i) => persistedExprs.has(exprs[i]!)));
     cache.awake(roots);
     await recall.fromStore(roots, (expr) => recall.values.has(expr) || planner.isAtHand(expr));
     try {
       for (;;) {
-        const plan = planner.plan(roots, persist, recall);
+        const plan = planner.plan(roots, { persisted, recall, given });
         if (!recall.isComplete(plan)) {
           await recall.complete(plan);
           continue;
@@ -265,4 +283,11 @@ export class Run implements CallHost {
       this.statistics.record(original, entry.backend, entry.seconds, 'reused');
     }
   }
+}
+
+function valuesOf(outcomes: readonly Outcome[]): Value[] {
+  return outcomes.map((outcome) => {
+    if (!outcome.ok) throw outcome.error;
+    return outcome.value;
+  });
 }

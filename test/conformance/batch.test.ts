@@ -4,7 +4,7 @@
  * other. Backends take the nodes of an operator in one plan.
  */
 import type { Backend } from '../../driver/backend/backend.js';
-import { placeholderLeaf } from '../../driver/batch/trace.js';
+import { slotLeaf } from '../../driver/batch/trace.js';
 import { Transform } from '../../driver/batch/transform.js';
 import { DataError, PlanError, SingularError } from '../../driver/errors.js';
 import { matrix, Session } from '../../driver/index.js';
@@ -78,7 +78,7 @@ function* variantsOf(session: Session, op: OpDef, test: ConformanceCase): Iterab
       const trace = referenceEvaluator();
       const leaves = new Map<Expr, BatchValue>();
       const inputs = test.inputs.map((input, i) => {
-        const leaf = placeholderLeaf(trace, input);
+        const leaf = slotLeaf(trace, input);
         const parts = own.map((operands) => operands[i]!);
         const value = isOwn(i) ? bound(parts, layout) : input;
         const standing = isOwn(i) ? layout : 'shared';

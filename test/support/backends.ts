@@ -42,6 +42,7 @@ function sparkRow(name: string, conf: Readonly<Record<string, string>>): Backend
       frame: { kind: 'notSupported', why: 'has no value of its own' },
       call: valueOnly,
       literal: { kind: 'notSupported', why: 'its cells travel as an operand' },
+      slot: { kind: 'notSupported', why: 'its cells travel as an operand' },
       scalar: { kind: 'notSupported', why: 'its cell travels as an operand' },
       reshape: onHost,
       restack: onHost,

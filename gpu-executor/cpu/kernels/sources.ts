@@ -7,6 +7,7 @@ import { literal } from '../../../driver/operators/literal.js';
 import { rand } from '../../../driver/operators/rand.js';
 import { scalar } from '../../../driver/operators/scalar.js';
 import { seq } from '../../../driver/operators/seq.js';
+import { slot } from '../../../driver/operators/slot.js';
 import { type Kernel, type KernelCall, referenceKernel } from './kernel.js';
 
 function rowsOf({ out, block }: KernelCall): { readonly first: number; readonly rows: number } {
@@ -45,9 +46,10 @@ const kfoldKernel: Kernel = {
 };
 
 /** Matrices whose cells are given. */
-export const leafKernels: readonly Kernel<Cells>[] = [
-  { op: literal, run: ({ block }) => block!.payload as DenseMatrix },
-];
+export const leafKernels: readonly Kernel<Cells>[] = [literal, slot].map((op) => ({
+  op,
+  run: ({ block }) => block!.payload as DenseMatrix,
+}));
 
 export const sourceKernels: readonly Kernel[] = [
   ...[scalar, rand].map(referenceKernel),
