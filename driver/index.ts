@@ -12,7 +12,13 @@ export type { CacheEntry } from './backend/cache-entry.js';
 export type { CacheTier, TierIndex, TierUsage } from './backend/cache-tier.js';
 export { createReferenceBackend } from './backend/reference-backend.js';
 export type { BatchArgument } from './batch/arguments.js';
-export { type BatchFunction, type BatchOptions, batch } from './batch/batch.js';
+export {
+  type BatchFunction,
+  type BatchOptions,
+  batch,
+  batchSettled,
+  explainBatch,
+} from './batch/batch.js';
 export {
   type IterateOptions,
   iterate,

@@ -52,7 +52,7 @@ async function argumentOf(session: Evaluator, argument: BatchArgument): Promise<
   const like = oneOf(argument);
   if (like.rows * like.cols <= SMALL_CELLS) {
     const values = await onHost(session, argument, like);
-    return { like, values, alone: (k) => of(values.pick([k]).of([0]).expr) };
+    return { like, values, alone: (k) => of(values.of([k]).expr) };
   }
   const values = nodesOf(session, argument);
   return { like, values, alone: (k) => of(values.of([k]).expr) };

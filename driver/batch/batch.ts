@@ -8,8 +8,10 @@ import { register } from '../functions/function-cache.js';
 import type { AttrValue } from '../ir/attrs.js';
 import type { Evaluator, ReusableFunction } from '../ir/evaluator.js';
 import { argumentValues, type BatchArgument, checkArguments } from './arguments.js';
+import { dryRun, planText } from './dry-run.js';
 import { Gathering } from './gathering.js';
-import { type Matrices, StackRun } from './stack-run.js';
+import type { Matrices } from './stack-run.js';
+import { Trainer } from './trainer.js';
 
 export type BatchFunction<R extends Matrices> = (args: Matrices) => Promise<R>;
 
@@ -20,46 +22,76 @@ export interface BatchOptions {
   readonly version: string;
   /** Plain data the function depends on besides its arguments; part of what a model is known by. */
   readonly params?: AttrValue;
-  /** Memory for a stack: more models are trained in several. @units bytes */
+  /** For a stack: more models are trained in several. @units bytes, default one data matrix's */
   readonly maxBytes?: number;
 }
 
 /**
- * Runs `fn`, which is written for one model, for `models` models at once.
- * @param fn takes the arguments of one model under their names; depends on them and on `params` only
+ * Runs `fn`, which is written for one model, for `models` models at once. Models this session or the
+ * durable store has already, by name, version, `params` and their own arguments, are not trained.
+ * @param fn takes the arguments of one model under their names, depends on them and on `params`
+ *   only, and gives matrices; it may be called several times
  * @returns what `fn` gives, model by model
- * @throws PlanError or ShapeError for arguments that are not of so many models, and what `fn` throws
+ * @throws PlanError or ShapeError for arguments that are not of so many models, PlanError where `fn`
+ *   asks for values, and what `fn` throws for any model
+ * @example
+ *   const models = await batch(session, 3, { X: { shared: X }, y: { shared: y },
+ *     penalty: { columns: penalties, cols: 1 } }, async ({ X, y, penalty }) => {
+ *       const w = X.tsmm().addDiag(penalty).solve(X.t().matmul(y), { assume: 'spd' });
+ *       return { w };
+ *     }, { name: 'ridge', version: '1' });
  */
 export async function batch<R extends Matrices>(
   session: Evaluator,
   models: number,
   args: Readonly<Record<string, BatchArgument>>,
   fn: BatchFunction<R>,
-  { name, version, params = null }: BatchOptions,
+  options: BatchOptions,
 ): Promise<R[]> {
+  const results = await batchSettled(session, models, args, fn, options);
+  return results.map((result) => {
+    if (result.status === 'rejected') throw result.reason;
+    return result.value;
+  });
+}
+
+/** As `batch`, but a model that fails (a singular system) fails alone. */
+export async function batchSettled<R extends Matrices>(
+  session: Evaluator,
+  models: number,
+  args: Readonly<Record<string, BatchArgument>>,
+  fn: BatchFunction<R>,
+  { name, version, params = null, maxBytes }: BatchOptions,
+): Promise<PromiseSettledResult<R>[]> {
   checkArguments(models, args);
   register({ name, version, run: ((own: Matrices) => fn(own)) as ReusableFunction['run'] });
   const values = await argumentValues(session, args);
-  const all = Array.from({ length: models }, (_, k) => k);
-  const train = (some: readonly number[]): Promise<R[]> => {
-    const own = Object.entries(values).map(([key, { like, values: of }]) => {
-      const chosen = { of: (places: readonly number[]) => of.of(places.map((k) => some[k]!)) };
-      return [key, { like, values: chosen }] as const;
-    });
-    return new StackRun(session, some.length).run(Object.fromEntries(own), fn);
+  const alone = (k: number): Matrices =>
+    Object.fromEntries(Object.entries(values).map(([key, of]) => [key, of.alone(k)]));
+  const trainer = new Trainer(session, values, fn, alone, maxBytes);
+  const gathering = new Gathering(models, (some) => trainer.train(some));
+  const one = async (k: number): Promise<R> => {
+    try {
+      if (session.call === undefined) return await gathering.join(k);
+      const definition = { name, version, run: () => gathering.join(k) };
+      return (await session.call(definition, [alone(k), params])) as R;
+    } finally {
+      gathering.settled(k);
+    }
   };
-  const { call } = session;
-  if (call === undefined) return train(all);
-  const stacks = new Gathering(models, train);
-  return Promise.all(
-    all.map(async (k) => {
-      const own = Object.entries(values).map(([key, { alone }]) => [key, alone(k)] as const);
-      const definition: ReusableFunction = { name, version, run: () => stacks.join(k) };
-      try {
-        return (await call.call(session, definition, [Object.fromEntries(own), params])) as R;
-      } finally {
-        stacks.settled(k);
-      }
-    }),
-  );
+  return Promise.allSettled(Array.from({ length: models }, (_, k) => one(k)));
+}
+
+/**
+ * The plans of a batch as text: what runs before, in each iteration of and after its loops, and what
+ * has to be made model by model, for want of a rule. Nothing runs but small arguments.
+ */
+export async function explainBatch<R extends Matrices>(
+  session: Evaluator,
+  models: number,
+  args: Readonly<Record<string, BatchArgument>>,
+  fn: BatchFunction<R>,
+): Promise<string> {
+  checkArguments(models, args);
+  return planText(session, models, await dryRun(await argumentValues(session, args), fn));
 }

@@ -9,18 +9,21 @@ const WAIT_MS = 50;
 
 interface Waiting<R> {
   readonly model: number;
-  readonly resolve: (result: R) => void;
+  readonly resolve: (result: R | Promise<R>) => void;
   readonly reject: (error: unknown) => void;
 }
 
 export class Gathering<R> {
-  readonly #train: (models: readonly number[]) => Promise<readonly R[]>;
+  readonly #train: (models: readonly number[]) => Promise<readonly (R | Promise<R>)[]>;
   /** Models whose calls have neither asked nor ended. */
   readonly #open: Set<number>;
   #waiting: Waiting<R>[] = [];
   #timer: NodeJS.Timeout | undefined;
 
-  constructor(models: number, train: (models: readonly number[]) => Promise<readonly R[]>) {
+  constructor(
+    models: number,
+    train: (models: readonly number[]) => Promise<readonly (R | Promise<R>)[]>,
+  ) {
     this.#train = train;
     this.#open = new Set(Array.from({ length: models }, (_, k) => k));
   }

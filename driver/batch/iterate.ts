@@ -25,6 +25,8 @@ export interface LoopStep<S extends LoopState> {
 export interface IterateOptions {
   /** At least 1. */
   readonly maxIterations: number;
+  /** Larger state is not brought to the host between iterations. @units bytes, default 32 MiB */
+  readonly hostBytes?: number;
 }
 
 /** The last state, and how the loop ended. */
@@ -35,8 +37,7 @@ export type LoopResult<S extends LoopState> = S & {
   readonly finished: Matrix;
 };
 
-/** Larger state is not read back between iterations. @units bytes */
-const LARGE_STATE_BYTES = 32 * 1024 * 1024;
+export const HOST_BYTES = 32 * 1024 * 1024;
 
 /**
  * Repeats a step until it says it is done, at most `maxIterations` times. Inside `batch` all models
@@ -54,10 +55,10 @@ const LARGE_STATE_BYTES = 32 * 1024 * 1024;
 export async function iterate<S extends LoopState>(
   state: S,
   step: (state: S) => LoopStep<S>,
-  { maxIterations }: IterateOptions,
+  { maxIterations, hostBytes = HOST_BYTES }: IterateOptions,
 ): Promise<LoopResult<S>> {
   const session = checkedState(state, maxIterations);
-  if (session instanceof Trace) return session.loop(state, step, { maxIterations });
+  if (session instanceof Trace) return session.loop(state, step, { maxIterations, hostBytes });
   let current = state;
   let iterations = 0;
   let isDone = false;
@@ -66,7 +67,7 @@ export async function iterate<S extends LoopState>(
     checkStep(current, next);
     const names = Object.keys(current);
     const exprs = names.map((name) => next.state[name]!.expr);
-    const isLarge = exprs.map((expr) => denseBytes(expr) > LARGE_STATE_BYTES);
+    const isLarge = exprs.map((expr) => denseBytes(expr) > hostBytes);
     const small = [next.done.expr, ...exprs.filter((_, i) => !isLarge[i])];
     const [values] = await Promise.all([
       session.evaluate(small) as Promise<DenseMatrix[]>,

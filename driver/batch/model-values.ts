@@ -1,14 +1,13 @@
 /**
  * One value of each model of a stack, as data: the same for all, cells on the host side by side, or
- * a node of all models. Invariant: models are named by their number in the stack as it began; `of`
- * gives a node of just those asked for, in that order, so that models leave a stack by leaving the
- * list.
+ * nodes. Invariant: models are named by their number in the stack as it began; `of` gives a node of
+ * just those asked for, in that order, so that models leave a stack by leaving the list.
  */
 import type { BatchLayout, BatchValue } from '../ir/batch-rule.js';
 import type { DType } from '../ir/dtype.js';
 import type { Evaluator } from '../ir/evaluator.js';
 import type { Expr } from '../ir/expr.js';
-import { type Cells, cellsOf, type DenseMatrix, dense } from '../ir/value.js';
+import { cellsOf, type DenseMatrix, dense } from '../ir/value.js';
 import { matrix } from '../matrix/create.js';
 import { ops } from '../operators/index.js';
 
@@ -24,57 +23,89 @@ export function sharedValue(expr: Expr): ModelValues {
 /** Cells on the host, columns of each model beside one another. */
 export class HostColumns implements ModelValues {
   readonly #session: Evaluator;
-  readonly rows: number;
+  readonly value: DenseMatrix;
+  /** Of one model. */
   readonly cols: number;
-  readonly models: number;
-  readonly dtype: DType;
-  readonly data: Cells;
 
-  /** @param cols columns of one model */
   constructor(session: Evaluator, value: DenseMatrix, cols: number) {
     this.#session = session;
-    this.rows = value.rows;
+    this.value = value;
     this.cols = cols;
-    this.models = value.cols / cols;
-    this.dtype = value.dtype;
-    this.data = value.data;
   }
 
   /** One model's cells each. */
   static beside(session: Evaluator, parts: readonly DenseMatrix[]): HostColumns {
-    const { rows, cols, dtype } = parts[0]!;
-    const width = cols * parts.length;
-    const value = dense(rows, width, cellsOf(dtype, rows * width));
-    const all = new HostColumns(session, value, cols);
-    for (const [k, part] of parts.entries()) all.copy(new HostColumns(session, part, cols), 0, k);
+    const [first] = parts;
+    const all = HostColumns.#empty(session, first!, parts.length);
+    for (const [k, part] of parts.entries()) {
+      all.set(k, new HostColumns(session, part, first!.cols), 0);
+    }
     return all;
   }
 
-  /** Column ranges of `from`, given by place, written over those of `to`. */
-  copy(from: HostColumns, place: number, to: number): void {
-    const { rows, cols } = this;
-    const [stride, width] = [from.models * cols, this.models * cols];
-    for (let i = 0; i < rows; i++) {
-      const start = i * stride + place * cols;
-      const target = i * width + to * cols;
-      if (cols === 1) this.data[target] = from.data[start]!;
-      else this.data.set(from.data.subarray(start, start + cols), target);
+  /** A number each. */
+  static ofNumbers(session: Evaluator, numbers: Float64Array): HostColumns {
+    return new HostColumns(session, dense(1, numbers.length, numbers), 1);
+  }
+
+  static #empty(
+    session: Evaluator,
+    { rows, cols, dtype }: Pick<DenseMatrix, 'rows' | 'cols' | 'dtype'>,
+    models: number,
+  ): HostColumns {
+    const cells = cellsOf(dtype, rows * cols * models);
+    return new HostColumns(session, dense(rows, cols * models, cells), cols);
+  }
+
+  get dtype(): DType {
+    return this.value.dtype;
+  }
+
+  get #models(): number {
+    return this.value.cols / this.cols;
+  }
+
+  /** Takes a model's cells over from others, where it is in that place. */
+  set(model: number, from: ModelValues, place: number): void {
+    const source = (from as HostColumns).value;
+    const { cols, value } = this;
+    for (let i = 0; i < value.rows; i++) {
+      const start = i * source.cols + place * cols;
+      const target = i * value.cols + model * cols;
+      if (cols === 1) value.data[target] = source.data[start]!;
+      else value.data.set(source.data.subarray(start, start + cols), target);
     }
+  }
+
+  hasNaN(model: number): boolean {
+    const { cols, value } = this;
+    for (let i = 0; i < value.rows; i++) {
+      const start = i * value.cols + model * cols;
+      for (let at = start; at < start + cols; at++) if (Number.isNaN(value.data[at])) return true;
+    }
+    return false;
   }
 
   /** The cells of these models. */
   pick(models: readonly number[]): HostColumns {
-    const { rows, cols, dtype } = this;
-    const cells = cellsOf(dtype, rows * cols * models.length);
-    const picked = new HostColumns(this.#session, dense(rows, cols * models.length, cells), cols);
-    for (const [place, model] of models.entries()) picked.copy(this, model, place);
+    const { rows, dtype } = this.value;
+    const picked = HostColumns.#empty(
+      this.#session,
+      { rows, cols: this.cols, dtype },
+      models.length,
+    );
+    for (const [place, model] of models.entries()) picked.set(place, this, model);
     return picked;
   }
 
+  /** For the last state of each model. */
+  toEnd(): HostColumns {
+    return this.pick(Array.from({ length: this.#models }, (_, k) => k));
+  }
+
   of(models: readonly number[]): BatchValue {
-    const isAll = models.length === this.models && models.every((model, i) => model === i);
-    const { rows, cols, data } = isAll ? this : this.pick(models);
-    const value = dense(rows, cols * models.length, data);
+    const isAll = models.length === this.#models && models.every((model, i) => model === i);
+    const { value } = isAll ? this : this.pick(models);
     return { layout: 'columns', expr: matrix(this.#session, value, { copy: false }).expr };
   }
 }
@@ -83,56 +114,95 @@ export class HostColumns implements ModelValues {
 export class NodeValues implements ModelValues {
   readonly #session: Evaluator;
   readonly #layout: Exclude<BatchLayout, 'shared'>;
-  readonly #whole: Expr | undefined;
-  readonly #parts: readonly Expr[];
+  readonly #nodes: Expr | readonly Expr[];
   readonly #size: number;
 
   /** @param size columns, or rows of a stack, of one model */
   constructor(
     session: Evaluator,
     layout: Exclude<BatchLayout, 'shared'>,
-    value: Expr | readonly Expr[],
+    nodes: Expr | readonly Expr[],
     size: number,
   ) {
     this.#session = session;
     this.#layout = layout;
     this.#size = size;
-    this.#whole = 'op' in value ? value : undefined;
-    this.#parts = 'op' in value ? [] : value;
+    this.#nodes = nodes;
+  }
+
+  get dtype(): DType {
+    return ('op' in this.#nodes ? this.#nodes : this.#nodes[0]!).dtype;
+  }
+
+  pick(models: readonly number[]): NodeValues {
+    return new NodeValues(this.#session, this.#layout, this.of(models).expr, this.#size);
+  }
+
+  /** For the last state of each model. */
+  toEnd(): Pieces {
+    return new Pieces(this.#session);
   }
 
   of(models: readonly number[]): BatchValue {
     const layout = this.#layout;
-    const parts = this.#whole === undefined ? this.#alone(models) : this.#runs(this.#whole, models);
-    const bind = layout === 'columns' ? ops.cbind : ops.rbind;
-    const expr = parts.length === 1 ? parts[0]! : this.#session.intern(bind, parts);
-    return { layout, expr };
-  }
-
-  #alone(models: readonly number[]): Expr[] {
-    return models.map((model) => this.#parts[model]!);
+    const nodes = this.#nodes;
+    const parts = 'op' in nodes ? this.#runs(nodes, models) : models.map((model) => nodes[model]!);
+    return { layout, expr: bound(this.#session, layout, parts) };
   }
 
   /** Models that follow one another are one part. */
   #runs(whole: Expr, models: readonly number[]): Expr[] {
-    const runs: [from: number, to: number][] = [];
-    for (const model of models) {
-      const last = runs.at(-1);
-      if (last?.[1] === model) last[1]++;
-      else runs.push([model, model + 1]);
-    }
-    const all = (this.#layout === 'columns' ? whole.cols : whole.rows) / this.#size;
-    return runs.map(([from, to]) => {
+    const isColumns = this.#layout === 'columns';
+    const all = (isColumns ? whole.cols : whole.rows) / this.#size;
+    return runsOf(models).map(([from, to]) => {
       if (from === 0 && to === all) return whole;
       const range = [from * this.#size, to * this.#size] as const;
-      const attrs =
-        this.#layout === 'columns' ? { rows: null, cols: range } : { rows: range, cols: null };
+      const attrs = isColumns ? { rows: null, cols: range } : { rows: range, cols: null };
       return this.#session.intern(ops.slice, [whole], attrs);
     });
   }
 }
 
-/** A matrix whose every cell is its model's number of something. */
-export function countColumns(session: Evaluator, counts: readonly number[]): HostColumns {
-  return new HostColumns(session, dense(1, counts.length, Float64Array.from(counts)), 1);
+/** Of each model its part of some node. */
+export class Pieces implements ModelValues {
+  readonly #session: Evaluator;
+  readonly #places = new Map<number, { readonly from: ModelValues; readonly place: number }>();
+
+  constructor(session: Evaluator) {
+    this.#session = session;
+  }
+
+  set(model: number, from: ModelValues, place: number): void {
+    this.#places.set(model, { from, place });
+  }
+
+  of(models: readonly number[]): BatchValue {
+    const parts: Expr[] = [];
+    for (let at = 0; at < models.length; ) {
+      const { from } = this.#places.get(models[at]!)!;
+      const places: number[] = [];
+      for (; at < models.length; at++) {
+        const next = this.#places.get(models[at]!)!;
+        if (next.from !== from) break;
+        places.push(next.place);
+      }
+      parts.push(from.of(places).expr);
+    }
+    return { layout: 'columns', expr: bound(this.#session, 'columns', parts) };
+  }
+}
+
+function bound(session: Evaluator, layout: BatchLayout, parts: readonly Expr[]): Expr {
+  if (parts.length === 1) return parts[0]!;
+  return session.intern(layout === 'columns' ? ops.cbind : ops.rbind, parts);
+}
+
+function runsOf(models: readonly number[]): (readonly [from: number, to: number])[] {
+  const runs: [from: number, to: number][] = [];
+  for (const model of models) {
+    const last = runs.at(-1);
+    if (last?.[1] === model) last[1]++;
+    else runs.push([model, model + 1]);
+  }
+  return runs;
 }

@@ -139,3 +139,8 @@ export function boundColumns(maker: NodeMaker, exprs: readonly Expr[]): Expr {
 function operandOf({ rows, cols }: Meta, { layout, expr }: BatchValue): BatchOperand {
   return { layout, expr, rows, cols };
 }
+
+/** Whether a singular matrix may have given NaN. */
+export function factorises(roots: readonly Expr[]): boolean {
+  return topological(roots).some(({ op }) => op.work === 'factorise');
+}

@@ -20,6 +20,8 @@ export interface Evaluator {
   explain(exprs: readonly Expr[], options?: { readonly verbose?: boolean }): string;
   /** Computes nodes and keeps them with their row blocks; absent where nothing is kept. */
   persist?(exprs: readonly Expr[]): Promise<void>;
+  /** Keeps data that many requests will read, where they fit; absent where nothing is kept. */
+  keep?(exprs: readonly Expr[]): Promise<void>;
   /** The outputs of a call, computed at most once; absent where nothing is kept. */
   call?(fn: ReusableFunction, args: readonly unknown[]): Promise<unknown>;
 }

@@ -80,6 +80,11 @@ export class Planner {
     return compile(roots, this.#context(persisted, recall, given));
   }
 
+  /** Largest data kept whole on the host. @units bytes */
+  get materialiseBytes(): number {
+    return this.#options.materialiseBytes;
+  }
+
   /** What a plan is expected to take, nothing overlapping. @units seconds */
   seconds(plan: Plan): number {
     return planSeconds(plan, this.costs);

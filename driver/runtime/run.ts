@@ -10,12 +10,14 @@ import type { Backend, RunContext } from '../backend/backend.js';
 import type { Places } from '../backend/places.js';
 import { beginPlan } from '../compiler/begin-plan.js';
 import type { Plan } from '../compiler/plan.js';
+import { DATA_BYTES } from '../compiler/row-blocks.js';
 import { simplify } from '../compiler/simplify.js';
 import type { CallHost, FunctionCache } from '../functions/function-cache.js';
 import type { Attrs } from '../ir/attrs.js';
 import type { Evaluator, ReusableFunction } from '../ir/evaluator.js';
-import type { Expr } from '../ir/expr.js';
+import { denseBytes, type Expr } from '../ir/expr.js';
 import type { Interner } from '../ir/intern.js';
+import { isLeafValue } from '../ir/leaf-value.js';
 import type { OpDef } from '../ir/op-def.js';
 import type { Value } from '../ir/value.js';
 import type { DurableTier } from '../reuse/durable-tier.js';
@@ -108,6 +110,21 @@ export class Run implements CallHost {
   /** Computes nodes and keeps them with their row blocks (RDDs on Spark, otherwise the host). */
   async persist(exprs: readonly Expr[]): Promise<void> {
     for (const outcome of await this.#request(exprs, true)) if (!outcome.ok) throw outcome.error;
+  }
+
+  /** Keeps data that many requests will read: with their row blocks, or here if they fit. */
+  async keep(exprs: readonly Expr[]): Promise<void> {
+    const { backends, planner } = this.#parts;
+    const isResident = [...backends.values()].some(
+      ({ capabilities }) => capabilities.blocks === 'resident',
+    );
+    const kept = exprs.filter(
+      (expr) =>
+        !isLeafValue(expr) &&
+        denseBytes(expr) >= DATA_BYTES &&
+        (isResident || denseBytes(expr) <= planner.materialiseBytes),
+    );
+    if (kept.length > 0) await this.persist(kept);
   }
 
   call(fn: ReusableFunction, args: readonly unknown[]): Promise<unknown> {
