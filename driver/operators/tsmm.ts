@@ -2,7 +2,7 @@
 
 import { defineOp } from '../ir/op-def.js';
 import { dense } from '../ir/value.js';
-import { colSumSqs } from './aggregates.js';
+import { batchGram } from './batch-products.js';
 import { add } from './cells.js';
 import { multiply, sample } from './product.js';
 
@@ -15,12 +15,7 @@ export const tsmm = defineOp({
   flops: (inputs) => inputs[0]!.rows * inputs[0]!.cols * inputs[0]!.cols,
   reference: ([x]) => multiply(x!, x!, true),
   merge: add,
-  // A column's is the sum of its squares; t(x) %*% x of others as any product of two.
-  batch: (site) => {
-    const [x] = site.operands;
-    if (x!.cols > 1) return undefined;
-    return { layout: 'columns', expr: site.maker.intern(colSumSqs, [site.columns(x!)]) };
-  },
+  batch: batchGram,
   findBy: () => [
     { operand: 0, by: 'rows' },
     { operand: 0, by: 'self' },
