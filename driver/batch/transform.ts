@@ -6,7 +6,7 @@
  */
 import type { BatchLayout, BatchOperand, BatchSite, BatchValue } from '../ir/batch-rule.js';
 import { type Expr, type Meta, type NodeMaker, topological } from '../ir/expr.js';
-import { opByName, ops } from '../operators/index.js';
+import { ops } from '../operators/index.js';
 
 export class Transform {
   readonly models: number;
@@ -93,7 +93,6 @@ export class Transform {
       one,
       operands,
       maker: this.maker,
-      op: (name) => opByName(name)!,
       valueOf: (other) => operandOf(other, this.#values.get(other)!),
       columns: (operand) => this.columns(operand),
       stack: (operand) => this.stack(operand),

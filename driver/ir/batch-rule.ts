@@ -5,7 +5,6 @@
  * for the axis of models.
  */
 import type { Expr, Meta, NodeMaker } from './expr.js';
-import type { OpDef } from './op-def.js';
 
 /**
  * `shared`: one value for all. `columns`: each model's [r, c] beside the last's, [r, K c]. `stack`:
@@ -39,8 +38,6 @@ export interface BatchSite {
   /** Its operands; at least one is not shared. */
   readonly operands: readonly BatchOperand[];
   readonly maker: NodeMaker;
-  /** The operator of that name, for rules whose operator it is defined by. */
-  op(name: string): OpDef;
   /** What another node below stands as. */
   valueOf(one: Expr): BatchOperand;
   /** The operand as columns, [r, K c]; a shared one is repeated. */

@@ -1,14 +1,16 @@
 /**
  * Products of all models in one node. A shared factor meets the other's as they stand: X %*% W is
  * one product for all, and so are stacked matrices times a shared one. Products of each model's own
- * matrices with a column or a row are cells and sums, which go by rows where the data do.
+ * matrices with a column or a row are cells and sums, which go by rows where the data do. t(X) %*%
+ * (w * X) of a shared X is a weighted Gram matrix: the weights alone are each model's.
  */
 import { type BatchOperand, type BatchSite, type BatchValue, isTall } from '../ir/batch-rule.js';
 import type { Expr } from '../ir/expr.js';
-import { colSums } from './aggregates.js';
-import { mul } from './cells.js';
+import { colSumSqs, colSums } from './aggregates.js';
+import { mul, square } from './cells.js';
 import { stackProduct } from './stack-product.js';
 import { transpose } from './transpose.js';
+import { weightedGram } from './weighted-gram.js';
 
 /** Columns of a model that fill a cache line, so that a product of them reads nothing in vain. */
 const MIN_STRIDED = 8;
@@ -19,6 +21,8 @@ export function batchProduct(site: BatchSite): BatchValue | undefined {
   const [first, second] = site.operands;
   const a = attrs.transposeA === true ? site.transposed(first!) : first!;
   const b = attrs.transposeB === true ? site.transposed(second!) : second!;
+  const weighted = weightedProduct(site);
+  if (weighted !== undefined) return weighted;
   if (a.layout === 'shared') {
     const expr = site.maker.intern(site.one.op, [a.expr, site.columns(b)]);
     return { layout: 'columns', expr };
@@ -28,6 +32,65 @@ export function batchProduct(site: BatchSite): BatchValue | undefined {
     return { layout: 'stack', expr };
   }
   return outer(site, a, b) ?? rowTimes(site, a, b) ?? timesColumn(site, a, b) ?? ofEach(site);
+}
+
+/** t(X) %*% X. */
+export function batchGram(site: BatchSite): BatchValue {
+  const [x] = site.operands;
+  const scaled = scaledRows(site, site.one.inputs[0]!);
+  if (scaled !== undefined) {
+    const weights = site.maker.intern(square, [scaled.weights]);
+    return weightedGramOf(site, { x: scaled.x, weights });
+  }
+  if (x!.cols === 1) {
+    return { layout: 'columns', expr: site.maker.intern(colSumSqs, [site.columns(x!)]) };
+  }
+  const { layout, expr } = x!;
+  const attrs = { models: site.models, a: layout, b: layout, transposeA: true };
+  return { layout: 'columns', expr: site.maker.intern(stackProduct, [expr, expr], attrs) };
+}
+
+/** A shared matrix, its rows multiplied by each model's own numbers. */
+interface ScaledRows {
+  readonly x: Expr;
+  readonly weights: Expr;
+}
+
+function scaledRows(site: BatchSite, product: Expr): ScaledRows | undefined {
+  if (product.op !== mul) return undefined;
+  const [a, b] = product.inputs as [Expr, Expr];
+  for (const [x, weights] of [
+    [a, b],
+    [b, a],
+  ] as const) {
+    const own = site.valueOf(weights);
+    const isColumn = weights.cols === 1 && weights.rows === x.rows;
+    if (!isColumn || own.layout === 'shared' || site.valueOf(x).layout !== 'shared') continue;
+    return { x, weights: site.columns(own) };
+  }
+  return undefined;
+}
+
+/** t(X) %*% (w * X), or t(w * X) %*% X. */
+function weightedProduct(site: BatchSite): BatchValue | undefined {
+  const { attrs, inputs } = site.one;
+  const [first, right] = inputs as [Expr, Expr];
+  const left = first.op === transpose ? first.inputs[0]! : first;
+  const isTurned = (attrs.transposeA === true) !== (first.op === transpose);
+  if (!isTurned || attrs.transposeB === true) return undefined;
+  for (const [scaled, other] of [
+    [right, left],
+    [left, right],
+  ] as const) {
+    const found = scaledRows(site, scaled);
+    if (found?.x === other) return weightedGramOf(site, found);
+  }
+  return undefined;
+}
+
+function weightedGramOf(site: BatchSite, { x, weights }: ScaledRows): BatchValue {
+  const expr = site.maker.intern(weightedGram, [site.valueOf(x).expr, weights]);
+  return { layout: 'stack', expr };
 }
 
 /** A product of each model's own matrices, where they lie. */

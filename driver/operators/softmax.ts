@@ -21,10 +21,6 @@ export const softmax = defineOp({
   rowRule: () => ({ kind: 'map', blocked: [true] }),
   batch: batchRuns,
   flops: (_inputs, _attrs, out) => 25 * out.rows * out.cols,
-  batch: ({ one, operands: [z], maker, columns }) => ({
-    layout: 'columns',
-    expr: maker.intern(one.op, [columns(z!)], one.attrs),
-  }),
   reference: ([z], attrs) => {
     const out = new Float64Array(z!.data.length);
     softmaxInto(out, z!.data, attrs.width as number);

@@ -7,6 +7,7 @@
 
 import { defineOp } from '../ir/op-def.js';
 import { dense } from '../ir/value.js';
+import { addDiag } from './add-diag.js';
 import { sampleSpd, solveSystem } from './linear-systems.js';
 import { sample } from './product.js';
 import { choiceAttr, shapeError } from './shape-check.js';
@@ -35,7 +36,13 @@ export const solve = defineOp({
     const n = inputs[0]!.rows;
     return (attrs.assume === 'spd' ? 1 / 3 : 2 / 3) * n ** 3 + 2 * n * n * inputs[1]!.cols;
   },
-  batch: ({ one, models, operands: [a, b, d], maker, stack, columns }) => {
+  batch: (site) => {
+    const { one, models, operands, maker, stack, columns } = site;
+    const [penalised] = one.inputs;
+    // As solve(A + diag(d), B) is solve(A, B, d).
+    const isPenalised = operands.length === 2 && penalised!.op === addDiag;
+    const [a, d] = isPenalised ? penalised!.inputs.map(site.valueOf) : [operands[0]!, operands[2]];
+    const b = operands[1];
     if (a!.layout !== 'shared' || (d !== undefined && d.layout !== 'shared')) {
       const system = a!.layout === 'shared' ? a!.expr : stack(a!);
       const inputs = [system, columns(b!), ...(d === undefined ? [] : [columns(d)])];
