@@ -29,8 +29,8 @@ export interface MemoryOutlook extends MemoryForecast {
 /** What a run's forecast depends on. */
 export function runShape({ engine }: OpenSession, job: Job, data: JobData): RunShape {
   const { features, imputations } = data.resolved;
-  const { cv, parts } = data;
-  const folds = splitCount(cv);
+  const { cv, nested, parts } = data;
+  const folds = splitCount([...cv, ...(nested ? [...nested.inner.flat(), ...nested.outer] : [])]);
   // A part's rows run through few of the contiguous folds.
   const isContiguous = job.cv.type === 'kfold' && !job.cv.shuffle;
   const ownGroups = isContiguous ? Math.min(folds, 1 + folds / parts.length) : folds;
@@ -40,7 +40,7 @@ export function runShape({ engine }: OpenSession, job: Job, data: JobData): RunS
     expressions: features.length + 1,
     categories: encodedWidth(features.filter(({ kind }) => kind === 'onehot')),
     imputations: imputations.length,
-    groups: cv.reduce((sum, { groups }) => sum + groups, 0),
+    groups: groupCount(data),
     folds,
     candidates: candidateCount(job.search.grid),
     standardize: job.data.standardize,
@@ -53,6 +53,13 @@ export function runShape({ engine }: OpenSession, job: Job, data: JobData): RunS
     lanes: Number(env.threads() ?? availableParallelism()),
     engine: engine === 'local' ? 'local' : env.livyUrl() === undefined ? 'spark' : 'livy',
   };
+}
+
+/** Groups that moments are summed by; partitions of the same groups share them. */
+function groupCount({ cv, nested }: JobData): number {
+  const partitions = [...cv, ...(nested?.inner.flat() ?? []), ...(nested?.outer ?? [])];
+  const groups = new Map(partitions.map(({ groupOf, groups }) => [groupOf.expr, groups]));
+  return [...groups.values()].reduce((sum, count) => sum + count, 0);
 }
 
 export function outlookOf(shape: RunShape): MemoryOutlook {

@@ -28,7 +28,12 @@ import {
 import { DIALECT_ENGINES, type OpenSession } from './engines.js';
 import type { Job } from './job-file/job.js';
 import type { Splits } from './search/splits/partition.js';
-import { makeSplits, type SplitRows } from './search/splits/resolve.js';
+import {
+  makeNested,
+  makeSplits,
+  type NestedSplits,
+  type SplitRows,
+} from './search/splits/resolve.js';
 
 export interface JobData {
   readonly X: Matrix;
@@ -37,6 +42,7 @@ export interface JobData {
   /** The target's values by class number; none for a target of numbers. */
   readonly classes: readonly ClassValue[];
   readonly cv: Splits;
+  readonly nested?: NestedSplits;
   /** Files or groups of files whose moments are kept apart; none for a single file. */
   readonly parts: readonly EncodedPart[];
   readonly resolved: ResolvedFeatures;
@@ -94,15 +100,18 @@ export async function openData(
   const { features: resolved, parts, foldParts } = memo as unknown as ResolvedData;
   const { target } = resolved;
   const warnings: string[] = [];
-  const cv = await makeSplits(run, job.cv, splitRows(run, frame, resolved, foldParts), (message) =>
-    warnings.push(message),
-  );
+  const rows = splitRows(run, frame, resolved, foldParts);
+  const warn = (message: string): void => void warnings.push(message);
+  const cv = await makeSplits(run, job.cv, rows, warn);
+  const { outer } = job.cv;
+  const nested = outer && (await makeNested(run, { outer, inner: job.cv }, rows, () => undefined));
   return {
     X: Matrix.of(run, frame.encode(resolved.features, { dtype, parts })),
     // Operands have one dtype; folds are numbers of groups in either.
     ...(target ? { y: Matrix.of(run, frame.encode([target], { dtype })) } : {}),
     classes: resolved.classes ?? [],
     cv,
+    ...(nested ? { nested } : {}),
     parts: parts ?? [],
     resolved,
     source,
@@ -135,6 +144,8 @@ function splitRows(
 ): SplitRows {
   const encode = (feature: EncodedFeature, parts?: readonly EncodedPart[]): Matrix =>
     Matrix.of(run, frame.encode([feature], { parts }));
+  // Only one column has parts.
+  const groupParts = given === undefined ? foldParts : undefined;
   const [group, strata] = (['group', 'stratify'] as const).map((role) =>
     categories.find((one) => one.role === role),
   );
@@ -153,14 +164,14 @@ function splitRows(
       ? {
           groups: {
             column: group.column,
-            groupOf: encode(group.feature, foldParts),
+            groupOf: encode(group.feature, groupParts),
             counts: group.counts,
             foldOf: (folds, count) => {
               const mapped = (feature: EncodedFeature): EncodedFeature =>
                 feature.kind === 'map'
                   ? { ...feature, values: feature.values.map((n) => folds[n]!), fallback: count }
                   : feature;
-              const parts = foldParts?.map((part) => ({
+              const parts = groupParts?.map((part) => ({
                 ...part,
                 features: part.features.map(mapped),
               }));
@@ -185,6 +196,7 @@ async function resolve(
   onScan: () => void,
 ): Promise<ResolvedData> {
   const { cv, data } = job;
+  const { group, stratify, predefined } = { ...cv.outer, ...cv };
   const { description } = frame;
   const start = performance.now();
   const profiles = new FileProfiles(
@@ -203,10 +215,10 @@ async function resolve(
     ...(data.target === undefined ? {} : { target: data.target }),
     classes: isClassification(job),
     categories: [
-      ...(cv.group === undefined ? [] : [{ role: 'group' as const, column: cv.group }]),
-      ...(cv.stratify === undefined ? [] : [{ role: 'stratify' as const, column: cv.stratify }]),
+      ...(group === undefined ? [] : [{ role: 'group' as const, column: group }]),
+      ...(stratify === undefined ? [] : [{ role: 'stratify' as const, column: stratify }]),
     ],
-    ...(cv.predefined === undefined ? {} : { predefined: { column: cv.predefined } }),
+    ...(predefined === undefined ? {} : { predefined: { column: predefined } }),
   });
   run.statistics.bar(frames.name, 'profile', start, performance.now());
   const { source } = description;

@@ -7,6 +7,7 @@ import {
   formatParams,
   formatSeconds,
   formatTable,
+  formatWithSpread,
   plural,
 } from '../format.js';
 import { readJob } from '../job-file/read-job.js';
@@ -120,6 +121,7 @@ function summaryText(record: RunRecord, summary: RunSummary): string {
     formatTable([head, ...rows]),
     '',
     `best    ${formatBest(summary.best)}`,
+    ...nestedText(summary),
     `fits    ${formatCount(summary.trials * summary.folds)}: ${summary.trials} candidates on ${summary.folds} folds of ${formatCount(search.rows)} rows x ${search.columns} columns`,
     `reuse   ${formatCount(reuse.hits)} reused, ${formatCount(reuse.partial)} in part, ${formatCount(reuse.misses)} computed; ${formatSeconds(reuse.savedSeconds)} of work saved`,
     `work    ${plural(record.passes, 'pass', 'passes')} over the data, ${plural(record.kernels, 'kernel')}, ${plural(record.sparkJobs, 'Spark job')} on ${record.engine}`,
@@ -127,6 +129,15 @@ function summaryText(record: RunRecord, summary: RunSummary): string {
     `run     ${summary.path}`,
     `report  ${summary.path}/report.html`,
   ].join('\n')}\n`;
+}
+
+/** How the search does on rows it has not seen. */
+function nestedText({ nested }: RunSummary): string[] {
+  if (nested === undefined) return [];
+  const { metric, score, std, splits } = nested;
+  return [
+    `outer   ${metric} ${formatWithSpread(score, std)} by the best candidates of ${plural(splits, 'outer split')}`,
+  ];
 }
 
 function cellText(value: unknown): string {

@@ -101,10 +101,15 @@ export function checkSplits(
   isClassification: boolean,
   hasTarget: boolean,
 ): Problem[] {
-  return [
-    ...checkSplit(inner, ['cv'], isClassification, hasTarget),
-    ...(outer ? checkSplit(outer, ['cv', 'outer'], isClassification, hasTarget) : []),
-  ];
+  const problems = checkSplit(inner, ['cv'], isClassification, hasTarget);
+  if (outer === undefined) return problems;
+  problems.push(...checkSplit(outer, ['cv', 'outer'], isClassification, hasTarget));
+  for (const key of ['group', 'stratify', 'predefined'] as const) {
+    if (outer[key] === undefined || inner[key] === undefined || outer[key] === inner[key]) continue;
+    const message = `expected the column of \`cv.${key}\` (${inner[key]}), got ${outer[key]}`;
+    problems.push({ path: ['cv', 'outer', key], message });
+  }
+  return problems;
 }
 
 function checkSplit(

@@ -10,6 +10,7 @@ import { classesSection } from './classes.js';
 import { coefficientsSection } from './coefficients.js';
 import { lineageSection } from './lineage-graph.js';
 import { html, type Markup, raw } from './markup.js';
+import { nestedSection } from './nested.js';
 import { pageScript } from './script.js';
 import { environmentSection, jobSection, planSection, startText } from './settings.js';
 import { pageStyles } from './styles.js';
@@ -36,6 +37,9 @@ function sectionsOf(record: RunRecord): Section[] {
     { id: 'trials', title: 'Results', content: tableSection(search) },
     ...(search.classReport
       ? [{ id: 'classes', title: 'Classes', content: classesSection(search.classReport) }]
+      : []),
+    ...(search.nested
+      ? [{ id: 'nested', title: 'Outer splits', content: nestedSection(search, search.nested) }]
       : []),
     { id: 'model', title: 'Coefficients', content: coefficientsSection(search.model) },
     {

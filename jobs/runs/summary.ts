@@ -1,5 +1,5 @@
 /** A run's answer as one JSON document: `reprise run --json` and the start of `result.json`. */
-import { bestTrial } from '../search/result.js';
+import { bestTrial, type SearchResult } from '../search/result.js';
 import type { RunRecord } from './record.js';
 
 export interface BestSummary {
@@ -14,6 +14,8 @@ export interface RunSummary {
   readonly best: BestSummary | null;
   readonly trials: number;
   readonly folds: number;
+  /** Of nested cross-validation: the score on rows the search has not seen. Absent without. */
+  readonly nested?: OuterSummary & { readonly metric: string };
   readonly engine: 'local' | 'spark';
   readonly reuse: { readonly hits: number; readonly partial: number; readonly misses: number };
   readonly passes: number;
@@ -35,11 +37,25 @@ export interface RunSummary {
   readonly warnings?: readonly string[];
 }
 
+export interface OuterSummary {
+  readonly score: number;
+  readonly std: number;
+  readonly splits: number;
+}
+
+/** By the metric that candidates are chosen by. */
+export function outerScore({ nested, refit }: SearchResult): OuterSummary | undefined {
+  if (nested === undefined) return undefined;
+  const { meanScore, stdScore, splits } = nested;
+  return { score: meanScore[refit]!, std: stdScore[refit]!, splits: splits.length };
+}
+
 /** The summary of a finished run that was left in `path`. */
 export function summarize(record: RunRecord, path: string): RunSummary {
   const { search, reuse } = record;
   const best = bestTrial(search);
   const failed = failedTrials(record);
+  const outer = outerScore(search);
   const warnings = search.warnings ?? [];
   return {
     run: record.run,
@@ -48,6 +64,7 @@ export function summarize(record: RunRecord, path: string): RunSummary {
       : null,
     trials: search.trials.length,
     folds: search.folds,
+    ...(outer ? { nested: { metric: search.refit, ...outer } } : {}),
     engine: record.engine,
     reuse: { hits: reuse.hits, partial: reuse.partial, misses: reuse.misses },
     passes: record.passes,

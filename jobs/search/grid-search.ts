@@ -10,6 +10,7 @@ import { type LinearModel, storedModel } from '../estimators/model.js';
 import { endingWarnings } from './endings.js';
 import { fitAll, fitBest, fitExprs, plannedFits, weightsOf } from './fits.js';
 import { leftOutWarnings } from './left-out.js';
+import { nestedScores, type RawTrial, sliceTrial } from './nested.js';
 import {
   type GridSearchOptions,
   partOutput,
@@ -22,7 +23,7 @@ import { classReport } from './scoring/class-curves.js';
 import { METRICS } from './scoring/metrics.js';
 import { Notes } from './scoring/notes.js';
 import { heldOutOfOne, plannedScores, scoreFits } from './scoring/scores.js';
-import { isAligned, testScatters, testsOf } from './splits/partition.js';
+import { isAligned, splitCount, testScatters, testsOf } from './splits/partition.js';
 import { tabulate } from './table.js';
 import { findBest, scoreWarnings } from './unscored.js';
 
@@ -35,15 +36,16 @@ import { findBest, scoreWarnings } from './unscored.js';
  */
 export async function gridSearch(session: Run, options: GridSearchOptions): Promise<SearchResult> {
   const search = prepare(session, options);
-  const { candidates, scoring, folds, parts } = search;
+  const { candidates, scoring, folds, parts, splits } = search;
+  const ownFolds = splitCount(splits);
   const metric = options.metric ?? scoring[0]!;
 
   options.onPhase?.('gram');
-  for (const [p, { counted }] of parts.entries()) {
+  for (const [p, { counted }] of parts.slice(0, splits.length).entries()) {
     options.onOutput?.(partOutput('gram', p), counted.expr);
   }
   const grams = (await session.evaluate(parts.map(({ counted }) => counted.expr))) as DenseMatrix[];
-  const tests = testsOf(search.splits);
+  const tests = testsOf(parts.map(({ partition }) => partition));
   const scatter = parts.map(({ first, training }, p) =>
     testScatters(grams[p]!, tests[p]!, training.centered, first),
   );
@@ -64,38 +66,36 @@ export async function gridSearch(session: Run, options: GridSearchOptions): Prom
   const errorScore =
     options.errorScore === 'raise' ? Number.NaN : (options.errorScore ?? Number.NaN);
   const notes = new Notes();
+  const allTrials = candidates.map(({ params }, t): RawTrial => {
+    const all = Array.from({ length: folds }, (_, f) => f);
+    const failureOf = (f: number) => failures[t * folds + f];
+    const errors = Object.fromEntries(
+      all.flatMap((f) => (failureOf(f) ? [[f, failureOf(f)!.message] as const] : [])),
+    );
+    const splitScores = Object.fromEntries(
+      scoring.map((name) => {
+        const note = (text: string): void => notes.add(name, text);
+        const scoreOf = (f: number): number =>
+          failureOf(f) === undefined ? METRICS[name].score({ ...tallyOf(f, t), note }) : errorScore;
+        return [name, all.map(scoreOf)];
+      }),
+    );
+    return { params, splitScores, errors };
+  });
   const trials = tabulate(
-    candidates.map(({ params }, t) => {
-      const all = Array.from({ length: folds }, (_, f) => f);
-      const failureOf = (f: number) => failures[t * folds + f];
-      const errors = Object.fromEntries(
-        all.flatMap((f) => (failureOf(f) ? [[f, failureOf(f)!.message] as const] : [])),
-      );
-      const splitScores = Object.fromEntries(
-        scoring.map((name) => {
-          const note = (text: string): void => notes.add(name, text);
-          const scoreOf = (f: number): number =>
-            failureOf(f) === undefined
-              ? METRICS[name].score({ ...tallyOf(f, t), note })
-              : errorScore;
-          return [name, all.map(scoreOf)];
-        }),
-      );
-      return {
-        params,
-        splitScores,
-        ...(Object.keys(errors).length > 0 ? { errors } : {}),
-      };
-    }),
+    allTrials.map((trial) => sliceTrial(trial, 0, ownFolds)),
     scoring,
   );
   const scored = {
     trials,
     scoring,
     metric,
-    foldRows: scatter.flat().map(({ count }) => count),
+    foldRows: scatter
+      .flat()
+      .slice(0, ownFolds)
+      .map(({ count }) => count),
     classes: search.classes,
-    foldClasses: Array.from({ length: folds }, (_, f) => tallyOf(f, 0).classRows),
+    foldClasses: Array.from({ length: ownFolds }, (_, f) => tallyOf(f, 0).classRows),
   };
   const bestIndex = findBest(scored);
 
@@ -107,7 +107,7 @@ export async function gridSearch(session: Run, options: GridSearchOptions): Prom
   const endings = fits.map((fit, i) => ({
     fit,
     ending: fitted.endings[i],
-    where: `${JSON.stringify(candidates[Math.floor(i / folds)]!.params)}, fold ${i % folds}`,
+    where: `${JSON.stringify(candidates[Math.floor(i / folds)]!.params)}, ${i % folds < ownFolds ? '' : 'nested '}fold ${i % folds}`,
   }));
   let model: LinearModel | null = null;
   if ((options.refit ?? true) && bestIndex !== null) {
@@ -122,17 +122,22 @@ export async function gridSearch(session: Run, options: GridSearchOptions): Prom
     paramNames: Object.keys(candidates[0]!.params),
     metrics: scoring,
     refit: metric,
-    folds,
-    ...(parts.length === 1 && isAligned(search.splits[0]!) ? {} : { tests }),
+    folds: ownFolds,
+    ...(splits.length === 1 && isAligned(splits[0]!)
+      ? {}
+      : { tests: tests.slice(0, splits.length) }),
     rows: options.X.rows,
     columns: search.columns.length,
     trials,
     bestIndex,
     model,
     ...(report ? { classReport: report } : {}),
+    ...(options.nested
+      ? { nested: nestedScores(allTrials, options.nested, ownFolds, { scoring, metric }) }
+      : {}),
     warnings: [
       ...leftOutWarnings(grams, {
-        splits: search.splits,
+        splits,
         imputations: options.imputations ?? [],
         columns: search.columns,
       }),

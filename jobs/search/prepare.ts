@@ -22,6 +22,7 @@ import {
   resolveSplits,
   type Splits,
 } from './splits/partition.js';
+import type { NestedSplits } from './splits/resolve.js';
 
 export interface GridSearchOptions {
   /** Encoded columns: [n, d]. */
@@ -31,6 +32,8 @@ export interface GridSearchOptions {
   /** The target's values by class number; none for a target of numbers. */
   readonly classes?: readonly ClassValue[];
   readonly cv: CrossValidation;
+  /** Splits to do the whole search again on, to score what it finds. Default: none. */
+  readonly nested?: NestedSplits;
   readonly estimator: Estimator;
   /** Parameters that all candidates have. Default: the estimator's own defaults. */
   readonly params?: Params;
@@ -72,9 +75,10 @@ export interface Search {
   readonly estimator: Estimator;
   readonly candidates: readonly Candidate[];
   readonly scoring: readonly Metric[];
+  /** Of the search itself, whose partitions are the first. */
   readonly splits: Splits;
   readonly parts: readonly SearchPart[];
-  /** Splits over all partitions. */
+  /** Splits over all partitions, nested ones too. */
   readonly folds: number;
   readonly columns: readonly string[];
   /** Which of them are imputed. */
@@ -108,6 +112,7 @@ export function prepare(session: Run, options: GridSearchOptions): Search {
   }
   checkMetrics(scoring, estimator, candidates[0]!.all, classes.length);
   const splits = resolveSplits(session, X.rows, options.cv);
+  const { inner = [], outer = [] } = options.nested ?? {};
   const readsMoments = estimator.reads === 'moments';
   const centered =
     !readsMoments ||
@@ -118,7 +123,7 @@ export function prepare(session: Run, options: GridSearchOptions): Search {
   const { design, kept } = linearDesign(session, X.cols, imputations, readsMoments);
   const names = options.columns ?? kept.map((column) => `x${column}`);
   let folds = 0;
-  const parts = splits.map((partition): SearchPart => {
+  const parts = [...splits, ...inner.flat(), ...outer].map((partition): SearchPart => {
     const { groupOf, groups } = partition;
     const moments = (...operands: readonly Matrix[]): Matrix => {
       const inputs = [groupOf, ...operands].map(({ expr }) => expr);

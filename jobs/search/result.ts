@@ -1,6 +1,7 @@
 /** What a search answers: the table of trials, the best one, and the model refitted on all rows. */
 import type { Params } from '../estimators/estimator.js';
 import type { LinearModel } from '../estimators/model.js';
+import type { NestedResult } from './nested.js';
 import type { ClassReport } from './scoring/class-curves.js';
 
 /** One candidate of the search space, scored on every split. */
@@ -34,6 +35,8 @@ export interface SearchResult {
   readonly bestIndex: number | null;
   /** Null when refitting was switched off, or there is no best candidate. */
   readonly model: LinearModel | null;
+  /** How well the search does on rows it has not seen; absent without outer splits. */
+  readonly nested?: NestedResult;
   /** How the best candidate tells classes apart on held-out rows. */
   readonly classReport?: ClassReport;
   /** What the user should know of the scores and fits. Absent in runs of earlier versions. */

@@ -21,11 +21,11 @@ interface ScoreTable {
 }
 
 /** Index of the best candidate; null if the first has no finite score or all its fits failed. */
-export function findBest({ trials, metric, foldRows }: ScoreTable): number | null {
+export function findBest({ trials, metric }: Pick<ScoreTable, 'trials' | 'metric'>): number | null {
   const index = trials.findIndex((trial) => trial.rank[metric] === 1);
   const best = trials[index];
   if (best === undefined || !Number.isFinite(best.meanScore[metric])) return null;
-  return failedFolds(best) === foldRows.length ? null : index;
+  return failedFolds(best) === best.splitScores[metric]!.length ? null : index;
 }
 
 /** A warning per metric with a mean that is not finite, and one if no candidate is the best. */

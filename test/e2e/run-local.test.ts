@@ -96,6 +96,10 @@ describe('reprise run on this machine', () => {
     const series = JSON.parse((await run('--json', 'cv={type: time-series, gap: 2}')).stdout);
     assert.equal(series.folds, 5);
     assert.ok(series.best.score > -0.002, `${series.best.score}`);
+    const nested = await run('cv={folds: 3, outer: {folds: 4}}');
+    assert.match(nested.stdout, /outer {3}neg_mean_squared_error .* of 4 outer splits/);
+    const page = readFileSync(nested.stdout.match(/report {2}(.*)/)![1]!, 'utf8');
+    assert.match(page, /<section id="nested"/);
     const wrong = await run('cv={stratify: a}');
     assert.equal(wrong.code, 3);
     assert.match(wrong.stderr, /stratify a: expected classes .*, got the number/);

@@ -22,7 +22,7 @@ export interface RowSplit {
 }
 
 export interface Partition {
-  /** The group of each row, from 0: [n, 1]. */
+  /** The group of each row, from 0; `groups` for a row that neither trains nor tests: [n, 1]. */
   readonly groupOf: Matrix;
   readonly groups: number;
   readonly splits: readonly RowSplit[];
@@ -96,7 +96,9 @@ export function splitOf(partition: Partition): Matrix {
   const { groupOf } = partition;
   if (isAligned(partition)) return groupOf;
   const { session } = groupOf;
-  const table = matrix(session, partition.groups, 1, Float64Array.from(testedBy(partition)));
+  // Rows of no group have the number after the last.
+  const by = [...testedBy(partition), partition.splits.length];
+  const table = matrix(session, by.length, 1, Float64Array.from(by));
   return Matrix.of(session, session.intern(ops.takeRows, [groupOf.expr, table.expr]));
 }
 
