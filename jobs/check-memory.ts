@@ -32,7 +32,8 @@ export function runShape({ engine }: OpenSession, job: Job, data: JobData): RunS
   const { cv, nested, parts } = data;
   const folds = splitCount([...cv, ...(nested ? [...nested.inner.flat(), ...nested.outer] : [])]);
   // A part's rows run through few of the contiguous folds.
-  const isContiguous = job.cv.type === 'kfold' && !job.cv.shuffle;
+  const { type, shuffle } = job.cv;
+  const isContiguous = type === 'time-series' || (type === 'kfold' && !shuffle);
   const ownGroups = isContiguous ? Math.min(folds, 1 + folds / parts.length) : folds;
   return {
     rows: data.X.rows,
@@ -40,7 +41,7 @@ export function runShape({ engine }: OpenSession, job: Job, data: JobData): RunS
     expressions: features.length + 1,
     categories: encodedWidth(features.filter(({ kind }) => kind === 'onehot')),
     imputations: imputations.length,
-    groups: groupCount(data),
+    groups: (data.weight ? 2 : 1) * groupCount(data),
     folds,
     candidates: candidateCount(job.search.grid),
     standardize: job.data.standardize,

@@ -39,6 +39,8 @@ export interface JobData {
   readonly X: Matrix;
   /** Numbers or class numbers; absent without a target. */
   readonly y?: Matrix;
+  /** Weights of the rows; absent where all count alike. */
+  readonly weight?: Matrix;
   /** The target's values by class number; none for a target of numbers. */
   readonly classes: readonly ClassValue[];
   readonly cv: Splits;
@@ -84,6 +86,7 @@ export async function openData(
     job.data.features ?? null,
     job.data.dialect ?? null,
     job.data.target ?? null,
+    ...(job.data.weight === undefined ? [] : [{ weight: job.data.weight }]),
     ...(isClassification(job) ? ['classes'] : []),
     job.cv,
     ...(dtype === 'float32' ? [dtype] : []),
@@ -98,7 +101,7 @@ export async function openData(
     true,
   );
   const { features: resolved, parts, foldParts } = memo as unknown as ResolvedData;
-  const { target } = resolved;
+  const { target, weight } = resolved;
   const warnings: string[] = [];
   const rows = splitRows(run, frame, resolved, foldParts);
   const warn = (message: string): void => void warnings.push(message);
@@ -109,6 +112,7 @@ export async function openData(
     X: Matrix.of(run, frame.encode(resolved.features, { dtype, parts })),
     // Operands have one dtype; folds are numbers of groups in either.
     ...(target ? { y: Matrix.of(run, frame.encode([target], { dtype })) } : {}),
+    ...(weight ? { weight: Matrix.of(run, frame.encode([weight])) } : {}),
     classes: resolved.classes ?? [],
     cv,
     ...(nested ? { nested } : {}),
@@ -214,6 +218,7 @@ async function resolve(
     dtype: data.dtype,
     ...(data.target === undefined ? {} : { target: data.target }),
     classes: isClassification(job),
+    ...(data.weight === undefined ? {} : { weight: data.weight }),
     categories: [
       ...(group === undefined ? [] : [{ role: 'group' as const, column: group }]),
       ...(stratify === undefined ? [] : [{ role: 'stratify' as const, column: stratify }]),

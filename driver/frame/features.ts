@@ -50,6 +50,8 @@ export interface FeatureSelection {
   readonly target?: string;
   /** Whether the target's values are classes. Default false: they are numbers. */
   readonly classes?: boolean;
+  /** Column of the rows' weights. */
+  readonly weight?: string;
   /** Columns of groups or classes that rows are split by. */
   readonly categories?: readonly { readonly role: CategoryRole; readonly column: string }[];
   /** Folds given by a column. */
@@ -88,6 +90,7 @@ export interface ResolvedFeatures {
   readonly classes?: readonly ClassValue[];
   readonly imputations: readonly MeanImputation[];
   readonly folds?: ResolvedFolds;
+  readonly weight?: EncodedFeature;
   /** As asked for. */
   readonly categories: readonly ResolvedCategories[];
   readonly summary: readonly FeatureSummary[];
@@ -104,13 +107,14 @@ export async function resolveFeatures(
   description: FrameDescription,
   selection: FeatureSelection,
 ): Promise<ResolvedFeatures> {
-  const { categories = [], predefined } = selection;
+  const { categories = [], predefined, weight } = selection;
   const target = targetOf(selection);
   const targetSql = target && requireColumn(description, target.column, 'target');
   const splitBy = [...categories, ...(predefined ? [{ role: 'predefined', ...predefined }] : [])];
   const splitSql = splitBy.map(({ role, column }) => requireColumn(description, column, role));
   const told = splitBy.flatMap(({ role, column }) => (role === 'stratify' ? [] : [column]));
-  const reserved = [target?.column, ...told].filter((column) => column !== undefined);
+  const weightSql = weight && requireColumn(description, weight, 'weight');
+  const reserved = [target?.column, weight, ...told].filter((column) => column !== undefined);
   const planned = planFeatures(description, selection, reserved, target?.column);
   if (description.rows === 0) {
     throw new DataError('data: expected rows, got none; the files hold only column names', {
@@ -120,6 +124,8 @@ export async function resolveFeatures(
   const requests = planned.map(profileRequest);
   const splitAt = requests.length;
   requests.push(...splitSql.map((sql) => ({ sql, top: MAX_CATEGORIES, quantiles: [] })));
+  const weightAt = requests.length;
+  if (weightSql !== undefined) requests.push({ sql: weightSql, top: 0, quantiles: [] });
   const targetAt = requests.length;
   if (target && targetSql !== undefined) requests.push(targetRequest(target, targetSql));
   const profiles = await profileAll(engine, description, requests, planned);
@@ -153,13 +159,32 @@ export async function resolveFeatures(
       resolveCategories(asked, splitSql[i]!, profiles[splitAt + i]!),
     ),
     ...(predefined
-      ? { folds: predefinedFolds(predefined.column, splitSql.at(-1)!, profiles[targetAt - 1]!) }
+      ? { folds: predefinedFolds(predefined.column, splitSql.at(-1)!, profiles[weightAt - 1]!) }
+      : {}),
+    ...(weight !== undefined && weightSql !== undefined
+      ? { weight: weightFeature(weight, weightSql, profiles[weightAt]!) }
       : {}),
   };
 }
 
 function targetOf({ target: column, classes }: FeatureSelection): TargetSpec | undefined {
   return column === undefined ? undefined : { column, kind: classes ? 'class' : 'number' };
+}
+
+/** @throws DataError for weights that are no numbers, missing or below 0 */
+function weightFeature(name: string, sql: string, profile: ColumnProfile): EncodedFeature {
+  const { type, missing, infinite, min, max, rows } = profile;
+  const got =
+    type !== 'number'
+      ? `${type} values`
+      : missing + infinite > 0
+        ? `${missing} missing and ${infinite} infinite in ${rows} rows`
+        : min! < 0 || max === 0
+          ? `numbers from ${min} to ${max}`
+          : undefined;
+  if (got === undefined) return { kind: 'number', name, sql, missing: 'error' };
+  const expected = 'expected a number from 0 in every row, above 0 in some';
+  throw new DataError(`weight ${name}: ${expected}, got ${got}`, { column: name });
 }
 
 function assemble(

@@ -47,8 +47,11 @@ export const kfold = defineOp({
   rowsOf: ({ attrs }, from, to, isOwn) => {
     const folds = attrs.folds as number;
     if (attrs.files !== undefined) return rowsOfFiles(attrs, from, to, isOwn);
-    if (attrs.shuffle || attrs.runs !== undefined) return undefined;
-    const { first, runs } = contiguousRuns(attrs.rows as number, folds, from, to);
+    if (attrs.shuffle) return undefined;
+    const { first, runs } =
+      attrs.runs === undefined
+        ? contiguousRuns(attrs.rows as number, folds, from, to)
+        : runsWithin(attrs, from, to);
     const rows = to - from;
     if (!isOwn) return { attrs: { rows, folds, first, runs }, places: null };
     const places = runs.map((_, run) => first + run);
@@ -112,6 +115,23 @@ function contiguousRuns(
     row = end;
   }
   return { first, runs };
+}
+
+/** The parts of runs that rows [from, to) hold. */
+function runsWithin(
+  attrs: Attrs,
+  from: number,
+  to: number,
+): { readonly first: number; readonly runs: readonly number[] } {
+  let start = 0;
+  const parts = (attrs.runs as readonly number[]).map((run) => {
+    const end = start + run;
+    const held = Math.min(to, end) - Math.max(from, start);
+    start = end;
+    return Math.max(0, held);
+  });
+  const first = (attrs.first as number) + parts.findIndex((held) => held > 0);
+  return { first, runs: parts.filter((held) => held > 0) };
 }
 
 /** Writes the folds of rows `firstRow ..` into `out`, for both the oracle and the local kernel. */

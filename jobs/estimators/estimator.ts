@@ -35,6 +35,8 @@ export interface EstimatorFacts {
   /** Names, ranges, defaults and docs of its parameters. The job schema is made from it. */
   readonly parameters: z.ZodObject;
   readonly task: Task;
+  /** Whether fits take sample weights. Default: they do. */
+  readonly takesWeights?: false;
   /** @param classes how many the target has; 0 without classes */
   readonly link: (params: Params, classes: number) => Link;
   /** Columns of decision values. */

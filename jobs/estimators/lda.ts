@@ -38,6 +38,7 @@ export const lda: ClassEstimator = {
   description: 'Linear discriminant analysis: classes are normal with one covariance.',
   parameters,
   task: 'classification',
+  takesWeights: false,
   reads: 'classes',
   link: () => 'softmax',
   outputs: (_params, classes) => classes,

@@ -13,7 +13,7 @@ import {
   type Scalar,
   scalar,
 } from '../../driver/index.js';
-import { trainingMoments, trainingProducts } from './moments.js';
+import { type Moments, trainingMoments, trainingProducts } from './moments.js';
 
 /** Mean imputation of a column: where the indicator is 1, the value is the training mean. */
 export interface Imputation {
@@ -54,6 +54,8 @@ export interface TrainingRows {
   readonly centered: boolean;
   readonly standardize: boolean;
   readonly design: LinearDesign;
+  /** As `gram`, with the rows' weights, which fits count by; absent where all rows count alike. */
+  readonly weighted?: Matrix;
 }
 
 /** Sums of products of prepared columns and target over the training rows: what is solved. */
@@ -138,9 +140,10 @@ function wideDesign(
 /** Training rows ready to be solved, with or without intercept. The design is not wide. */
 export function prepareRows(rows: TrainingRows, hasIntercept: boolean): PreparedRows {
   const { gram, groups, train, standardize } = rows;
+  const own = rows.weighted ?? gram;
   const d = rows.design.encoded;
   if (!rows.centered) {
-    const sums = trainingProducts(gram, groups, train);
+    const sums = trainingProducts(own, groups, train);
     const products = sums.slice([1], [1]);
     const xx = products.slice([0, d], [0, d]);
     return {
@@ -157,21 +160,26 @@ export function prepareRows(rows: TrainingRows, hasIntercept: boolean): Prepared
       imputed: null,
     };
   }
+  // Columns are imputed and scaled as if all rows counted alike, and solved for with their weights.
   const columns = columnMoments(rows);
-  const { count, map, imputed, leftOut } = columns;
-  const moments = trainingMoments(gram, groups, train);
+  const { map, imputed, leftOut } = columns;
+  const moments = trainingMoments(own, groups, train);
+  const { count } = moments;
   const cross = moments.scatter.slice([0, d], d);
   const design = {
-    ...columns,
+    ...(rows.weighted ? designMoments(moments, columns, d) : columns),
     xy: map === null ? cross : map.t().matmul(cross),
     target: moments.mean.at(d, 0),
   };
   const scale = standardize ? columnScales(columns) : null;
   const keepOrigin = !hasIntercept && !standardize;
-  const { scatter: xx, xy } = keepOrigin ? uncentered(design) : design;
+  // Without an intercept standardised columns stay about the means of rows that count alike.
+  const offset = !hasIntercept && standardize && rows.weighted ? columns.mean : null;
+  const { scatter: xx, xy } = keepOrigin || offset ? aboutOrigin(design, offset) : design;
   const intercept = (coefficients: Matrix): Scalar => {
     let sum = scalar(gram.session, 0);
-    if (!keepOrigin) sum = sum.sub(design.mean.t().matmul(coefficients).asScalar());
+    const center = offset ?? design.mean;
+    if (!keepOrigin) sum = sum.sub(center.t().matmul(coefficients).asScalar());
     return hasIntercept ? sum.add(design.target) : sum;
   };
   return {
@@ -180,7 +188,7 @@ export function prepareRows(rows: TrainingRows, hasIntercept: boolean): Prepared
       xy: scale === null ? xy : xy.div(scale.t()),
       yy: () => {
         const scatter = moments.scatter.at(d, d);
-        return keepOrigin ? scatter.add(design.target.square().mul(count)) : scatter;
+        return keepOrigin || offset ? scatter.add(design.target.square().mul(count)) : scatter;
       },
       count: () => count,
       leftOut,
@@ -245,10 +253,19 @@ export function columnMoments({ gram, groups, train, design }: TrainingRows): Co
   const moments = trainingMoments(gram, groups, train);
   const { count } = moments;
   const d = design.encoded;
+  const mean = moments.mean.slice([0, d]);
+  return designMoments(moments, imputedColumns(mean.t(), count, design), d);
+}
+
+/** Moments of imputed columns from those of the encoded ones, the first `d`. */
+export function designMoments(
+  { count, ...moments }: Moments,
+  { map, imputed, leftOut }: ImputedColumns,
+  d: number,
+): ColumnMoments {
   const scatter = moments.scatter.slice([0, d], [0, d]);
   const mean = moments.mean.slice([0, d]);
-  const columns = imputedColumns(mean.t(), count, design);
-  const { map } = columns;
+  const columns = { map, imputed, leftOut };
   if (map === null) return { count, mean, scatter, ...columns };
   return {
     count,
@@ -270,11 +287,15 @@ export function columnScales({ count, mean, scatter }: ColumnMoments): Matrix {
   return variance.le(bound).ifelse(1, variance.sqrt());
 }
 
-/** Sums of products about the origin from scatter about the mean: X'X = C + n m m'. */
-function uncentered({ scatter, mean, count, xy, target }: DesignMoments): {
-  scatter: Matrix;
-  xy: Matrix;
-} {
+/**
+ * Sums of products about an origin from scatter about the mean: X'X = C + n m m'.
+ * @param origin [design, 1]; null for zero. The target's is zero
+ */
+function aboutOrigin(
+  { scatter, mean: own, count, xy, target }: DesignMoments,
+  origin: Matrix | null,
+): { scatter: Matrix; xy: Matrix } {
+  const mean = origin === null ? own : own.sub(origin);
   const weighted = mean.mul(count);
   return {
     scatter: scatter.add(weighted.matmul(mean.t())),

@@ -3,12 +3,20 @@
  * of products is solved, and this makes the fit of it.
  */
 import type { z } from 'zod';
-import { type Attrs, Matrix, type OpDef, scalar, selectRows } from '../../driver/index.js';
+import {
+  type Attrs,
+  ConfigError,
+  Matrix,
+  type OpDef,
+  scalar,
+  selectRows,
+} from '../../driver/index.js';
 import type { Fit, MomentEstimator } from './estimator.js';
 import {
   type LinearSystem,
   prepareRows,
   type TrainingRows,
+  WIDE_COLUMNS,
   type WideDesign,
 } from './linear-design.js';
 
@@ -71,14 +79,21 @@ function narrowFit<P>(
 }
 
 function wideFit<P>(
-  { gram, groups, train, centered, standardize }: TrainingRows,
+  { gram, groups, train, centered, standardize, weighted }: TrainingRows,
   { pairs, kept, design }: WideDesign,
   { hasIntercept, wide, warn }: LinearDefinition<P>,
   params: P,
 ): Fit {
+  // These are prepared in the moments they are solved from, where all rows would have to count alike.
+  if (weighted !== undefined && (standardize || pairs !== null)) {
+    throw new ConfigError(
+      `data.weight: expected fewer than ${WIDE_COLUMNS} columns with weights and standardize or impute: mean, got ${gram.cols - 2}; leave one of them out`,
+      { key: 'data.weight' },
+    );
+  }
   const { session } = gram;
   const numbers = wide.numbers(params).map((value) => scalar(session, value).expr);
-  const inputs = [gram.expr, ...numbers, ...(pairs ? [pairs.expr] : [])];
+  const inputs = [(weighted ?? gram).expr, ...numbers, ...(pairs ? [pairs.expr] : [])];
   const intercept = hasIntercept(params);
   const all = Array.from({ length: groups }, (_, group) => group);
   const rows = { groups, train: train ?? all, center: centered, intercept, standardize };

@@ -20,6 +20,7 @@ export const nearestCentroid: ClassEstimator = {
   description: 'The class whose mean is nearest.',
   parameters,
   task: 'classification',
+  takesWeights: false,
   reads: 'classes',
   link: () => 'margin',
   outputs: (_params, classes) => classes,

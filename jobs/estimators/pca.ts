@@ -44,6 +44,7 @@ function projection({ isCentered, ...own }: Projection): MomentEstimator {
   return {
     ...own,
     task: 'decomposition',
+    takesWeights: false,
     reads: 'moments',
     link: () => 'identity',
     outputs: ({ n_components }) => n_components as number,

@@ -28,6 +28,7 @@ export function checkJob(document: JobDocument): Problem[] {
   return [
     ...checkSource(document.data),
     ...checkReading(document.data),
+    ...checkWeight(document),
     ...checkGrid(document),
     ...checkSplits(
       document.cv,
@@ -85,6 +86,13 @@ function checkReading({ csv = {}, schema, format, table }: JobDocument['data']):
     problems.push({ path: ['data', 'csv', 'thousands'], message });
   }
   return problems;
+}
+
+function checkWeight(document: JobDocument): Problem[] {
+  const estimator = namedEstimator(document)!;
+  if (document.data.weight === undefined || estimator.takesWeights !== false) return [];
+  const message = `expected no \`weight\` for ${estimator.name}, whose fits take none; remove it`;
+  return [{ path: ['data', 'weight'], message, atKey: true }];
 }
 
 /** Parameters are in `model` or the grid, values in range, and candidates not too many. */

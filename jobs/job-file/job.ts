@@ -30,6 +30,8 @@ export interface Job {
     readonly read: DescribeOptions;
     /** Absent when there is nothing to predict. */
     readonly target?: string;
+    /** The column of the rows' weights. */
+    readonly weight?: string;
     /** Absent: every column but the target (and the column that says the fold). */
     readonly features?: readonly JobFeature[];
     /** The engine that the features' `sql` is tied to. */

@@ -171,6 +171,7 @@ function resolveJob(document: JobDocument, context: Context): Job {
       read: readOptions(data),
       ...(data.dialect ? { dialect: data.dialect } : {}),
       ...(data.target === undefined ? {} : { target: data.target }),
+      ...(data.weight === undefined ? {} : { weight: data.weight }),
       ...(data.features
         ? { features: data.features.map((f) => (typeof f === 'string' ? { name: f } : plain(f))) }
         : {}),

@@ -125,6 +125,10 @@ const dataKeys = {
   partitions: z.boolean().optional().meta({
     description: 'Whether folders named `column=value` are columns. Default: true.',
   }),
+  weight: text(500).optional().meta({
+    description:
+      "Column of the rows' weights in fits, from 0; scores count all rows alike. Default: none.",
+  }),
   drop_missing_target: z.boolean().default(false).meta({
     description: 'Leave out the rows without a target, and say how many. Default: false.',
   }),

@@ -14,13 +14,18 @@ export interface ClassData {
   readonly X: Matrix;
   /** Class numbers from 0: [n, 1]. */
   readonly y: Matrix;
+  /** Absent where all rows count alike: [n, 1]. */
+  readonly weight?: Matrix;
   readonly classes: number;
   /** The group of each row: [n, 1]; rows of other numbers are in none. */
   readonly groupOf: Matrix;
 }
 
 /** @param all what the fits of the split are told of all classes together */
-export function classRows({ X, y, classes, groupOf }: ClassData, all: TrainingRows): ClassRows {
+export function classRows(
+  { X, y, weight, classes, groupOf }: ClassData,
+  all: TrainingRows,
+): ClassRows {
   const { session } = X;
   const { groups } = all;
   const train = all.train ?? Array.from({ length: groups }, (_, group) => group);
@@ -28,8 +33,10 @@ export function classRows({ X, y, classes, groupOf }: ClassData, all: TrainingRo
   const isGrouped = groupOf.ge(0).and(groupOf.lt(groups));
   const cellOf = isGrouped.ifelse(y.mul(groups).add(groupOf), -1);
   const chosen = selection(session, train, groups, classes);
-  const sums = (columns: Matrix): Matrix =>
-    chosen.matmul(groupSums(cellOf, columns, groups * classes));
+  const sums = (columns: Matrix): Matrix => {
+    const weighted = weight ? columns.cast('float64').mul(weight) : columns;
+    return chosen.matmul(groupSums(cellOf, weighted, groups * classes));
+  };
   return {
     X,
     y,

@@ -46,14 +46,15 @@ export function plannedFits(search: Search): Fit[] {
 
 /** A fit as nodes; undefined for one that has to be trained. */
 function plannedFit(
-  { estimator, X, y, classes }: Search,
+  { estimator, X, y, weight, classes }: Search,
   { partition: { groupOf } }: SearchPart,
   training: TrainingRows,
   params: Params,
 ): Fit | undefined {
   if (estimator.reads === 'moments') return estimator.fit(training, params);
   if (estimator.reads === 'rows') return undefined;
-  return estimator.fit(classRows({ X, y, classes: classes.length, groupOf }, training), params);
+  const data = { X, y, ...(weight ? { weight } : {}), classes: classes.length, groupOf };
+  return estimator.fit(classRows(data, training), params);
 }
 
 /** Fits everything. @throws the first failure, where failures are to be raised */
@@ -79,12 +80,19 @@ interface AskedFit {
 }
 
 async function fitsOf(session: Run, search: Search, asked: readonly AskedFit[]): Promise<Fit[]> {
-  const { estimator, X, y, classes } = search;
+  const { estimator, X, y, weight, classes } = search;
   if (estimator.reads !== 'rows') {
     return asked.map(({ part, training, params }) => plannedFit(search, part, training, params)!);
   }
   const models = asked.map(({ part, training, params }) => ({
-    rows: { X, y, classes: classes.length, groupOf: part.partition.groupOf, training },
+    rows: {
+      X,
+      y,
+      ...(weight ? { weight } : {}),
+      classes: classes.length,
+      groupOf: part.partition.groupOf,
+      training,
+    },
     params,
   }));
   return rowFits(session, estimator, models);

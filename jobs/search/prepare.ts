@@ -3,6 +3,7 @@
  * partition what its fits read. Invariant: nothing is computed.
  */
 import {
+  type Attrs,
   type ClassValue,
   ConfigError,
   type Expr,
@@ -31,6 +32,8 @@ export interface GridSearchOptions {
   readonly y?: Matrix;
   /** The target's values by class number; none for a target of numbers. */
   readonly classes?: readonly ClassValue[];
+  /** Weights of the rows in fits, from 0: [n, 1]. Scores count all rows alike. Default: alike. */
+  readonly weight?: Matrix;
   readonly cv: CrossValidation;
   /** Splits to do the whole search again on, to score what it finds. Default: none. */
   readonly nested?: NestedSplits;
@@ -71,6 +74,8 @@ export function partOutput(name: string, part: number): string {
 export interface Search {
   readonly X: Matrix;
   readonly y: Matrix;
+  /** Absent where all rows count alike. */
+  readonly weight?: Matrix;
   readonly classes: readonly ClassValue[];
   readonly estimator: Estimator;
   readonly candidates: readonly Candidate[];
@@ -122,29 +127,31 @@ export function prepare(session: Run, options: GridSearchOptions): Search {
     imputations.length > 0;
   const { design, kept } = linearDesign(session, X.cols, imputations, readsMoments);
   const names = options.columns ?? kept.map((column) => `x${column}`);
+  const { weight } = options;
   let folds = 0;
   const parts = [...splits, ...inner.flat(), ...outer].map((partition): SearchPart => {
     const { groupOf, groups } = partition;
-    const moments = (...operands: readonly Matrix[]): Matrix => {
+    const moments = (operands: readonly Matrix[], attrs: Attrs = {}): Matrix => {
       const inputs = [groupOf, ...operands].map(({ expr }) => expr);
-      return Matrix.of(
-        session,
-        session.intern(ops.groupGram, inputs, { groups, center: centered }),
-      );
+      const all = { groups, center: centered, ...attrs };
+      return Matrix.of(session, session.intern(ops.groupGram, inputs, all));
     };
-    const gram = moments(X, y);
+    const gram = moments([X, y]);
+    const weighted = weight && moments([X, y, weight], { weighted: true });
     const first = folds;
     folds += partition.splits.length;
+    const training = { gram, groups, centered, standardize, design };
     return {
       partition,
-      counted: readsMoments || imputations.length > 0 ? gram : moments(y),
+      counted: readsMoments || imputations.length > 0 ? gram : moments([y]),
       first,
-      training: { gram, groups, centered, standardize, design },
+      training: { ...training, ...(weighted ? { weighted } : {}) },
     };
   });
   return {
     X,
     y,
+    ...(weight ? { weight } : {}),
     classes,
     estimator,
     candidates,

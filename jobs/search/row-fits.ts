@@ -16,6 +16,7 @@ import {
   type ColumnMoments,
   columnMoments,
   columnScales,
+  designMoments,
   type TrainingRows,
 } from '../estimators/linear-design.js';
 import { trainingMoments } from '../estimators/moments.js';
@@ -24,6 +25,8 @@ import { trainingMoments } from '../estimators/moments.js';
 export interface RowsOfFit {
   readonly X: Matrix;
   readonly y: Matrix;
+  /** Absent where all rows count alike: [n, 1]. */
+  readonly weight?: Matrix;
   readonly classes: number;
   readonly groupOf: Matrix;
   readonly training: TrainingRows;
@@ -131,12 +134,13 @@ async function fitStack(
 }
 
 /** What all models of a stack read. */
-function sharedArguments({ X, y, groupOf, training }: RowsOfFit): Record<string, Matrix> {
+function sharedArguments({ X, y, weight, groupOf, training }: RowsOfFit): Record<string, Matrix> {
   const all = preparedMoments({ ...training, train: undefined });
   return {
     X,
     y,
     groupOf,
+    ...(weight ? { sampleWeight: weight } : {}),
     allCount: all.count.asMatrix(),
     allMean: all.mean,
     allScatter: all.scatter,
@@ -149,7 +153,7 @@ function trainingArguments(training: TrainingRows): Record<string, Matrix> {
   const isTraining = new Float64Array(groups).fill(train === undefined ? 1 : 0);
   for (const group of train ?? []) isTraining[group] = 1;
   const d = training.design.encoded;
-  const { scatter, mean } = trainingMoments(gram, groups, train);
+  const { scatter, mean } = trainingMoments(training.weighted ?? gram, groups, train);
   const { raw, scale, ...own } = preparedMoments(training);
   const { map, imputed } = raw;
   const cross = scatter.slice([0, d], d);
@@ -176,18 +180,29 @@ function preparedMoments(training: TrainingRows): Pick<
   readonly scale: Matrix | null;
 } {
   const raw = columnMoments(training);
-  const { count, mean, scatter } = raw;
+  const { weighted, groups, train, design } = training;
+  const own = weighted
+    ? designMoments(trainingMoments(weighted, groups, train), raw, design.encoded)
+    : raw;
+  const { count, mean, scatter } = own;
   if (!training.standardize) return { count, mean, scatter, raw, scale: null };
   const scale = columnScales(raw);
-  return { count, mean: mean.mul(0), scatter: scatter.div(scale).div(scale.t()), raw, scale };
+  return {
+    count,
+    mean: weighted ? mean.sub(raw.mean).div(scale.t()) : mean.mul(0),
+    scatter: scatter.div(scale).div(scale.t()),
+    raw,
+    scale,
+  };
 }
 
 function rowData(given: Readonly<Record<string, Matrix>>, classes: number): RowData {
-  const { X, y, groupOf, trains } = given;
+  const { X, y, groupOf, trains, sampleWeight } = given;
+  const isTraining = takeRows(groupOf!, trains!);
   return {
     X: X!,
     y: y!,
-    weight: takeRows(groupOf!, trains!),
+    weight: sampleWeight === undefined ? isTraining : isTraining.mul(sampleWeight),
     classes,
     design: rowDesign(given, X!.cols),
   };

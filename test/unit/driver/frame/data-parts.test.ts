@@ -237,6 +237,8 @@ describe('moments of parts', () => {
     ['more folds than files', { folds: 17 }],
     ['folds by group', { folds: 3, group: 'store' }],
     ['given folds', { predefined: 'fold' }],
+    ['a time series', { type: 'time-series', folds: 3, gap: 2 }],
+    ['shuffled groups', { folds: 3, group: 'store', shuffle: true }],
   ];
   /** The job's data in a session of its own; `use` gets what a search writes over all rows. */
   const withData = async (
