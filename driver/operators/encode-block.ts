@@ -86,6 +86,94 @@ export function sqlText({ sql, dialect }: SqlText): SqlText {
   return dialect === undefined ? { sql } : { sql, dialect };
 }
 
+type Indicator = Extract<EncodedFeature, { kind: 'missing' | 'onehot' | 'bin' }>;
+
+/** Whether a feature's columns are 0 or 1, at most one of them 1 in a row. */
+export function isIndicator(feature: EncodedFeature): feature is Indicator {
+  return feature.kind !== 'number' && feature.kind !== 'map';
+}
+
+/** Where the codes of an indicator go: that of row i to out[from + i * stride]. */
+export interface CodeTarget {
+  readonly out: Int32Array;
+  readonly from: number;
+  readonly stride: number;
+  /** Number of the feature's first column. */
+  readonly column: number;
+}
+
+/** Writes for each row the column of an indicator that is 1; -1 where none is. */
+export function writeCodes(
+  feature: Indicator,
+  raw: Float64Array,
+  rows: number,
+  { out, from, stride, column }: CodeTarget,
+): void {
+  switch (feature.kind) {
+    case 'missing': {
+      for (let i = 0, at = from; i < rows; i++, at += stride) {
+        out[at] = Number.isNaN(raw[i]!) ? column : -1;
+      }
+      break;
+    }
+    case 'onehot': {
+      const count = feature.categories.length;
+      const other = feature.other ? column + count : -1;
+      const missing = feature.missing ? column + count + (feature.other ? 1 : 0) : other;
+      for (let i = 0, at = from; i < rows; i++, at += stride) {
+        const code = raw[i]!;
+        out[at] = code >= 0 ? column + code : code === -1 ? missing : other;
+      }
+      break;
+    }
+    case 'bin': {
+      const { edges } = feature;
+      const bins = edges.length - 1;
+      const missing = feature.missing ? column + bins : -1;
+      for (let i = 0, at = from; i < rows; i++, at += stride) {
+        const value = raw[i]!;
+        let low = 0;
+        let high = bins - 1;
+        while (low < high) {
+          const middle = (low + high + 1) >> 1;
+          if (value >= edges[middle]!) low = middle;
+          else high = middle - 1;
+        }
+        out[at] = Number.isNaN(value) ? missing : column + low;
+      }
+      break;
+    }
+  }
+}
+
+/**
+ * Writes the number of each row to out[from + i * stride].
+ * @returns false where a value is missing that may not be
+ */
+export function writeNumbers(
+  feature: Exclude<EncodedFeature, Indicator>,
+  raw: Float64Array,
+  rows: number,
+  out: Cells,
+  from: number,
+  stride: number,
+): boolean {
+  if (feature.kind === 'map') {
+    for (let i = 0, at = from; i < rows; i++, at += stride) {
+      const code = raw[i]!;
+      out[at] = code >= 0 ? feature.values[code]! : feature.fallback;
+    }
+    return true;
+  }
+  for (let i = 0, at = from; i < rows; i++, at += stride) {
+    const value = raw[i]!;
+    if (!Number.isNaN(value)) out[at] = value;
+    else if (feature.missing === 'error') return false;
+    else out[at] = 0;
+  }
+  return true;
+}
+
 /**
  * Encodes a chunk into `out` (row-major, `width` columns a row), starting at row `outRow`. The
  * target cells must be zero. `chunk.columns[i]` is the raw column of `features[i]`.
@@ -100,64 +188,16 @@ export function encodeBlock(
 ): string | undefined {
   const { rows } = chunk;
   let offset = outRow * width;
+  const codes = new Int32Array(features.some(isIndicator) ? rows : 0);
   for (let f = 0; f < features.length; f++) {
     const feature = features[f]!;
     const raw = chunk.columns[f]!;
-    switch (feature.kind) {
-      case 'number': {
-        for (let i = 0, at = offset; i < rows; i++, at += width) {
-          const value = raw[i]!;
-          if (!Number.isNaN(value)) out[at] = value;
-          else if (feature.missing === 'error') return feature.name;
-        }
-        break;
+    if (isIndicator(feature)) {
+      writeCodes(feature, raw, rows, { out: codes, from: 0, stride: 1, column: 0 });
+      for (let i = 0, at = offset; i < rows; i++, at += width) {
+        if (codes[i]! >= 0) out[at + codes[i]!] = 1;
       }
-      case 'missing': {
-        for (let i = 0, at = offset; i < rows; i++, at += width) {
-          const value = raw[i]!;
-          if (Number.isNaN(value)) out[at] = 1;
-        }
-        break;
-      }
-      case 'onehot': {
-        const count = feature.categories.length;
-        const other = feature.other ? count : -1;
-        const missing = feature.missing ? count + (feature.other ? 1 : 0) : other;
-        for (let i = 0, at = offset; i < rows; i++, at += width) {
-          const code = raw[i]!;
-          const column = code >= 0 ? code : code === -1 ? missing : other;
-          if (column >= 0) out[at + column] = 1;
-        }
-        break;
-      }
-      case 'bin': {
-        const { edges } = feature;
-        const bins = edges.length - 1;
-        for (let i = 0, at = offset; i < rows; i++, at += width) {
-          const value = raw[i]!;
-          if (Number.isNaN(value)) {
-            if (feature.missing) out[at + bins] = 1;
-            continue;
-          }
-          let low = 0;
-          let high = bins - 1;
-          while (low < high) {
-            const middle = (low + high + 1) >> 1;
-            if (value >= edges[middle]!) low = middle;
-            else high = middle - 1;
-          }
-          out[at + low] = 1;
-        }
-        break;
-      }
-      case 'map': {
-        for (let i = 0, at = offset; i < rows; i++, at += width) {
-          const code = raw[i]!;
-          out[at] = code >= 0 ? feature.values[code]! : feature.fallback;
-        }
-        break;
-      }
-    }
+    } else if (!writeNumbers(feature, raw, rows, out, offset, width)) return feature.name;
     offset += featureWidth(feature);
   }
   return undefined;

@@ -41,7 +41,7 @@ export class PartReducer implements Reducer<Cells> {
       const rows = Math.min(end, to) - row;
       const first = row - block.rowOffset;
       const own = inputs.map((input, i) =>
-        this.#blocked[i] ? rowsView(input, first, first + rows) : input,
+        this.#blocked[i] && rows < block.rows ? rowsView(input, first, first + rows) : input,
       );
       this.#open ??= this.#make();
       await this.#open.add(own, { rowOffset: row, rows });

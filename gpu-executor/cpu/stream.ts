@@ -14,7 +14,8 @@ import type { BlockContext } from '../../driver/ir/op-def.js';
 import { type Cells, cellsOf, type DenseMatrix, dense, rowsView } from '../../driver/ir/value.js';
 import { BufferPool } from './buffer-pool.js';
 import type { FrameReader } from './frame-reader.js';
-import { encodeChunk, planScans, type Scan } from './kernels/encode.js';
+import { codedWidth, isWorthCoding } from './kernels/coded-rows.js';
+import { codeChunk, encodeChunk, planScans, type Scan } from './kernels/encode.js';
 import { kernelOf } from './kernels/index.js';
 import { type Allocate, allocateBy, type KernelContext, type Reducer } from './kernels/kernel.js';
 import { PartReducer } from './part-reducer.js';
@@ -100,6 +101,18 @@ function cutsOf({ sinks, parts }: StreamPass): number[] {
   return [...new Set(cuts)].sort((a, b) => a - b);
 }
 
+/** Encoded nodes whose rows stay coded: mostly zeros, which no reader in the pass asks for. */
+function codedNodes({ nodes, sinks, kept }: StreamPass): ReadonlySet<Expr> {
+  const readers = (expr: Expr) =>
+    [...nodes, ...sinks].filter(({ inputs }) => inputs.includes(expr));
+  return new Set(
+    nodes.filter((expr) => {
+      if (!isScanned(expr) || kept.includes(expr) || !isWorthCoding(expr)) return false;
+      return readers(expr).every(({ op }) => kernelOf.get(op.name)?.readsCodedRows);
+    }),
+  );
+}
+
 class Stream {
   readonly #pass: StreamPass;
   readonly #context: StreamContext;
@@ -108,6 +121,7 @@ class Stream {
   readonly #iterators: AsyncIterator<RawChunk>[] = [];
   readonly #reducers = new Map<Expr, Reducer<Cells>>();
   readonly #kept = new Map<Expr, DenseMatrix>();
+  readonly #coded: ReadonlySet<Expr>;
   readonly #blockRows: number;
   /** Rows at which blocks end so that a part is reduced as if it were alone. */
   readonly #cuts: readonly number[];
@@ -119,7 +133,11 @@ class Stream {
     this.#context = context;
     this.#pool = pool;
     this.#scans = planScans(pass.nodes.filter(isScanned));
-    const width = pass.nodes.reduce((sum, expr) => sum + expr.cols, 0);
+    this.#coded = codedNodes(pass);
+    const width = pass.nodes.reduce(
+      (sum, expr) => sum + (this.#coded.has(expr) ? codedWidth(expr) : expr.cols),
+      0,
+    );
     this.#blockRows = Math.max(
       64,
       Math.min(pass.rows, Math.floor(BLOCK_CELLS / Math.max(1, width))),
@@ -249,6 +267,12 @@ class Stream {
     for (const expr of this.#pass.nodes) {
       const kept = this.#kept.get(expr);
       const scan = this.#scans.findIndex((one) => one.columnsOf.has(expr));
+      if (this.#coded.has(expr)) {
+        const { rowOffset } = block;
+        const rows = codeChunk(this.#scans[scan]!, expr, chunks[scan]!, rowOffset, allocate);
+        blocks.set(expr, rows);
+        continue;
+      }
       if (scan >= 0) {
         const count = block.rows * expr.cols;
         const cells = kept ? rowsOf(kept, block).data : allocate(count, expr.dtype);

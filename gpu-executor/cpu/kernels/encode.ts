@@ -11,6 +11,8 @@ import {
   encodeBlock,
   rawColumn,
 } from '../../../driver/operators/encode-block.js';
+import { type CodedRows, codeRows } from './coded-rows.js';
+import type { Allocate } from './kernel.js';
 
 /** One reading of a frame that feeds all `encode` nodes over it. */
 export interface Scan {
@@ -65,10 +67,37 @@ export function encodeChunk(
   const bad = encodeBlock(featuresOf(expr), { rows: chunk.rows, columns }, out, expr.cols, 0);
   if (bad === undefined) return;
   const feature = featuresOf(expr).findIndex((one) => one.name === bad);
+  throw missingValue(expr, columns, feature, rowOffset);
+}
+
+/**
+ * The same as coded rows, see `coded-rows.ts`.
+ * @throws DataError for a missing value where the feature allows none
+ */
+export function codeChunk(
+  scan: Scan,
+  expr: Expr,
+  chunk: RawChunk,
+  rowOffset: number,
+  allocate: Allocate,
+): CodedRows {
+  const columns = scan.columnsOf.get(expr)!.map((position) => chunk.columns[position]!);
+  return codeRows(featuresOf(expr), { rows: chunk.rows, columns }, allocate, (feature) =>
+    missingValue(expr, columns, feature, rowOffset),
+  );
+}
+
+function missingValue(
+  expr: Expr,
+  columns: readonly Float64Array[],
+  feature: number,
+  rowOffset: number,
+): DataError {
+  const { name } = featuresOf(expr)[feature]!;
   const row = rowOffset + columns[feature]!.findIndex((cell) => Number.isNaN(cell));
-  throw new DataError(
-    `encode: expected a number in every row of feature \`${bad}\`, got a missing value in row ${row + 1}; give the feature an \`impute\``,
-    { op: 'encode', feature: bad, row: row + 1 },
+  return new DataError(
+    `encode: expected a number in every row of feature \`${name}\`, got a missing value in row ${row + 1}; give the feature an \`impute\``,
+    { op: 'encode', feature: name, row: row + 1 },
   );
 }
 

@@ -23,7 +23,7 @@ interface SparseRow {
 }
 
 /** Groups of moments: how many, of how many columns of [1, z], about which shifts. */
-interface GramGroups {
+export interface GramGroups {
   readonly count: number;
   readonly side: number;
   readonly shifts: Float64Array;

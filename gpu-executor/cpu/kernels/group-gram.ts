@@ -17,6 +17,7 @@ import type { Attrs } from '../../../driver/ir/attrs.js';
 import { dense, type Float64Matrix } from '../../../driver/ir/value.js';
 import { gramOperands, groupGram } from '../../../driver/operators/group-gram.js';
 import { type Routines, routinesOf } from '../native/blas.js';
+import { addCodedRows, type CodedOperands, codedOperands, codedShift } from './gram-coded.js';
 import { chooseShift, isMostlyZero, type RowSample } from './gram-shift.js';
 import { addSparseRows, foldTriangles } from './gram-sparse.js';
 import { gather, longRuns, type Piece } from './grouping.js';
@@ -77,6 +78,8 @@ class GramReducer implements Reducer {
   add(inputs: readonly Float64Matrix[]): void | Promise<void> {
     const g = inputs[0]!;
     const { columns: parts, weights } = gramOperands(inputs, this.#attrs);
+    const coded = codedOperands(parts);
+    if (coded !== undefined) return this.#addCoded(g, coded, weights?.data);
     const runs = weights === undefined ? longRuns(g.data, this.#groups, PIECE_ROWS) : undefined;
     if (runs === undefined || !this.#mayStayInPlace(runs, parts)) {
       const rows = { g, parts, weights: weights?.data };
@@ -113,6 +116,19 @@ class GramReducer implements Reducer {
     }
     const group = { count: this.#groups, side: this.#side, shifts: this.#shifts };
     addSparseRows(g.data, parts, weights, group, this.#sums[0]!);
+  }
+
+  #addCoded(g: Float64Matrix, operands: CodedOperands, weights: Float64Array | undefined): void {
+    this.#isSparse = true;
+    const groups = { count: this.#groups, side: this.#side, shifts: this.#shifts };
+    const grouped = gather(g.data, this.#groups, 0, g.rows);
+    for (const { group, start, rows } of grouped.pieces) {
+      if (!this.#center || this.#shiftState[group] !== 0) continue;
+      this.#shiftState[group] = 2;
+      const shift = this.#shifts.subarray(group * this.#side);
+      codedShift(shift, operands.numbers, rows, (k) => grouped.order[start + k]!);
+    }
+    addCodedRows(grouped, operands, weights, groups, this.#sums[0]!);
   }
 
   #setShift(group: number, parts: readonly Float64Matrix[], sample: RowSample): void {
@@ -352,5 +368,6 @@ function onesOf(length: number): Float64Array {
 
 export const groupGramKernel: Kernel = {
   op: groupGram,
+  readsCodedRows: true,
   reducer: (call, context) => new GramReducer(call, context),
 };

@@ -66,6 +66,8 @@ export interface Kernel<C extends Cells = Float64Array> {
   readonly run?: (call: KernelCall<C>, context: KernelContext) => DenseMatrix<C>;
   /** Evaluates on the thread pool; for calls too long to hold up the event loop. */
   readonly runAsync?: (call: KernelCall<C>, context: KernelContext) => Promise<DenseMatrix<C>>;
+  /** Whether its reducer works on `CodedRows` without their cells. */
+  readonly readsCodedRows?: boolean;
   /** For `reduce` operators. */
   readonly reducer?: (call: ReducerCall, context: KernelContext) => Reducer<C>;
 }
