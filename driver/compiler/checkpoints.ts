@@ -81,8 +81,15 @@ class CheckpointRun {
       below = Math.max(below, this.#chain.get(source) ?? 0);
       length = Math.max(length, this.#length.get(source) ?? 0);
     }
-    this.#chain.set(node, below + this.#context.costs.work(node.backend, node.expr).seconds);
+    this.#chain.set(node, below + this.#workOf(node));
     this.#length.set(node, length + 1);
+  }
+
+  /** In a stream cells are steps of a loop over a block. @units seconds */
+  #workOf({ backend, expr }: PlanNode): number {
+    const isStream = backend.capabilities.blocks === 'stream';
+    const inLoop = isStream ? backend.estimate(expr).chainSeconds : undefined;
+    return inLoop ?? this.#context.costs.work(backend, expr).seconds;
   }
 
   #decide(node: PlanNode): Checkpoint | undefined {

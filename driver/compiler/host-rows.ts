@@ -1,7 +1,7 @@
 /**
  * Large values of the host that only reductions over their rows read, through cells and products by
  * rows, are made in the pass of those reductions: block by block, in the cache, never whole.
- * Invariants: nothing is made in two passes for it, and a value that was asked for again is made
+ * Invariants: nothing is made in two passes for it, and a product that was asked for again is made
  * whole from then on.
  */
 import { denseBytes, type Expr } from '../ir/expr.js';
@@ -50,6 +50,8 @@ function canWalk({ expr, backend, how }: PlanNode, { local, transients }: PassCo
   // What is made of large values in the same pass goes with them: sums of their rows.
   if (!isLarge(expr) && !expr.inputs.some((input) => isMap(input) && isLarge(input))) return false;
   if (!isMap(expr)) return false;
+  // Cells are made again for less than reading them takes.
+  if (expr.op.elementwise) return true;
   return !expr.wasTransient && transients.share(expr) <= MAX_AGAIN_SHARE;
 }
 

@@ -34,6 +34,8 @@ const NATIVE_LANE_FLOPS = 25e9;
 const SCRIPT_FLOPS = 1e9;
 /** Steps of a chain, whose values stay in registers. */
 const CHAIN_FLOPS = 2e9;
+/** Steps of many operations, on lanes. */
+const LANE_FLOPS = 6e9;
 const MEMORY_BYTES = 8e9;
 /** Writing a result into memory the process did not have: each page comes from the system first. */
 const FRESH_BYTES = 1.4e9;
@@ -80,8 +82,10 @@ export class CpuBackend implements Backend {
     const { work } = expr.op;
     const isBlas = work === 'product' || work === 'factorise';
     const flops = expr.op.flops(expr.inputs, expr.attrs, expr);
+    const onLanes = expr.op.program !== undefined;
+    const cellRate = onLanes ? LANE_FLOPS : SCRIPT_FLOPS;
     const rate =
-      isBlas && this.blas.kind === 'native' ? NATIVE_LANE_FLOPS * this.blas.lanes : SCRIPT_FLOPS;
+      isBlas && this.blas.kind === 'native' ? NATIVE_LANE_FLOPS * this.blas.lanes : cellRate;
     const written = denseBytes(expr);
     let read = 0;
     // What moves cells reads those it copies, whatever they are cut from.
@@ -90,7 +94,7 @@ export class CpuBackend implements Backend {
     const seconds = flops / rate + read / MEMORY_BYTES + written / FRESH_BYTES;
     return expr.op.cell === undefined
       ? { seconds }
-      : { seconds, chainSeconds: flops / CHAIN_FLOPS };
+      : { seconds, chainSeconds: flops / (onLanes ? LANE_FLOPS : CHAIN_FLOPS) };
   }
 
   runSync(expr: Expr, inputs: readonly Value[]): Value | undefined {

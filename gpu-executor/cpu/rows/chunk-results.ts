@@ -110,12 +110,13 @@ export class ChunkResults {
   }
 }
 
-const allocate = allocateBy((cells, dtype) => cellsOf(dtype, cells));
-
-/** By the kernel of the operator that merges, where there is one. */
+/** By the kernel of the operator that merges, where there is one: cells into those of `a`. */
 function combined({ op, attrs }: Sink, a: Float64Matrix, b: Float64Matrix, blas: Blas) {
   const { merge, combine } = ops[op as keyof typeof ops];
   const run = typeof merge === 'object' ? kernelOf.get(merge.name)?.run : undefined;
   if (run === undefined) return combine!(a, b, attrs);
+  const allocate = allocateBy((cells, dtype) =>
+    cells === a.data.length ? a.data : cellsOf(dtype, cells),
+  );
   return run({ inputs: [a, b], attrs: noAttrs, out: a }, { blas, allocate }) as Float64Matrix;
 }
