@@ -12,7 +12,7 @@ import type { RowData, RowEstimator } from './estimator.js';
 import { coordinates } from './solvers/coordinates.js';
 import { freeIntercept, iterationParameters } from './solvers/parameters.js';
 import { minimise } from './solvers/quasi-newton.js';
-import { type Ended, rowFit, stepEnds, stepTolerance } from './solvers/row-fit.js';
+import { type Ended, rowFit, stepEnds, stepTolerance, wideRows } from './solvers/row-fit.js';
 import { ROUNDING, rowGradient } from './solvers/smooth.js';
 
 const parameters = z.strictObject({
@@ -41,7 +41,8 @@ export const huber: RowEstimator = {
   version: 1,
   ends: (params) => stepEnds(params as HuberParams, 'expected finite targets and columns'),
   stacked: ['alpha', 'epsilon'],
-  train: async (rows, numbers, params) => {
+  train: async (given, numbers, params) => {
+    const rows = wideRows(given);
     const own = params as HuberParams;
     const ended = await fitHuber(rows, numbers as Record<'alpha' | 'epsilon', Matrix>, own);
     return rowFit(rows.design, ended);

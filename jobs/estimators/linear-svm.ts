@@ -8,7 +8,7 @@ import type { RowEstimator } from './estimator.js';
 import { classTarget } from './solvers/classes.js';
 import { squaredHinge } from './solvers/losses.js';
 import { classParameters, iterationParameters, ONE_CLASS } from './solvers/parameters.js';
-import { rowFit, stepEnds } from './solvers/row-fit.js';
+import { rowFit, stepEnds, wideRows } from './solvers/row-fit.js';
 import { fitSmooth } from './solvers/smooth.js';
 
 const parameters = z.strictObject({
@@ -34,7 +34,8 @@ export const linearSvm: RowEstimator = {
   version: 1,
   ends: (params) => stepEnds(params as SvmParams, ONE_CLASS),
   stacked: ['C'],
-  train: async (rows, { C }, params) => {
+  train: async (given, { C }, params) => {
+    const rows = wideRows(given);
     const own = params as SvmParams;
     const { isSingle, ...target } = classTarget(rows, own.class_weight, true);
     const { weights, ending } = await fitSmooth({

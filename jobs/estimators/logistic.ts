@@ -13,7 +13,7 @@ import {
   iterationParameters,
   ONE_CLASS,
 } from './solvers/parameters.js';
-import { rowFit, stepEnds } from './solvers/row-fit.js';
+import { rowFit, stepEnds, wideRows } from './solvers/row-fit.js';
 import { fitSmooth } from './solvers/smooth.js';
 import { fitSparse } from './solvers/sparse.js';
 
@@ -42,7 +42,8 @@ export const logistic: RowEstimator = {
   version: 1,
   ends: (params) => stepEnds(params as LogisticParams, ONE_CLASS),
   stacked: ['C', 'l1_ratio'],
-  train: async (rows, numbers, params) => {
+  train: async (given, numbers, params) => {
+    const rows = wideRows(given);
     const own = params as LogisticParams;
     const { isSingle, ...target } = classTarget(rows, own.class_weight);
     const joint = rows.classes > 2;

@@ -8,7 +8,7 @@ import type { Matrix } from '../../driver/index.js';
 import type { RowEstimator } from './estimator.js';
 import { freeIntercept } from './solvers/parameters.js';
 import { fitPinball, GAP } from './solvers/pinball.js';
-import { failsAtNaN, rowFit } from './solvers/row-fit.js';
+import { failsAtNaN, rowFit, wideRows } from './solvers/row-fit.js';
 
 const parameters = z.strictObject({
   quantile: z.number().gt(0).lt(1).default(0.5).meta({
@@ -37,7 +37,8 @@ export const quantile: RowEstimator = {
     fails: failsAtNaN('expected finite targets and columns'),
   }),
   stacked: ['quantile', 'alpha'],
-  train: async (rows, numbers, params) => {
+  train: async (given, numbers, params) => {
+    const rows = wideRows(given);
     const { fit_intercept } = params as z.output<typeof parameters>;
     const { quantile, alpha } = numbers as Record<'quantile' | 'alpha', Matrix>;
     const ended = await fitPinball(rows, quantile, alpha, fit_intercept);

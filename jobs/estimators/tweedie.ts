@@ -7,7 +7,7 @@ import { z } from 'zod';
 import type { RowEstimator } from './estimator.js';
 import { halfDeviance, halfSquare } from './solvers/losses.js';
 import { freeIntercept, iterationParameters } from './solvers/parameters.js';
-import { rowFit, stepEnds } from './solvers/row-fit.js';
+import { rowFit, stepEnds, wideRows } from './solvers/row-fit.js';
 import { fitSmooth } from './solvers/smooth.js';
 
 const common = {
@@ -46,7 +46,8 @@ function tweedieEstimator<P extends CommonParams>(given: Definition<P>): RowEsti
       return stepEnds(own, `expected targets ${range}`);
     },
     stacked: ['alpha'],
-    train: async (rows, { alpha }, params) => {
+    train: async (given, { alpha }, params) => {
+      const rows = wideRows(given);
       const own = params as unknown as P;
       const { count, target } = rows.design.moments;
       const total = count.asMatrix();

@@ -143,4 +143,31 @@ describe('estimators on Spark', function () {
       }
     });
   }
+
+  it('logistic as on this machine: all models train together, a job an iteration', async () => {
+    const document = {
+      kind: 'grid-search',
+      data: {
+        path: 'regression.csv',
+        target: 'fold',
+        features: ['x5', 'x1'],
+        standardize: true,
+      },
+      model: { type: 'logistic' },
+      search: { grid: { C: [0.01, 1, 100] } },
+      cv: { folds: 3 },
+      scoring: ['neg_log_loss', 'accuracy'],
+    };
+    const job = parseJob(`${sklearnFolder}/job.yaml`, JSON.stringify(document));
+    const here = await runJob(job, { engine: 'local', open: local });
+    const there = await runJob(job, { engine: 'spark', open: spark });
+    // Iterations of the search and of the refit, the pass of the scores, and that of the moments.
+    assert.ok(there.passes <= 40, `${there.passes} passes`);
+    for (const [t, trial] of there.search.trials.entries()) {
+      for (const [f, score] of trial.splitScores.neg_log_loss!.entries()) {
+        const ours = here.search.trials[t]!.splitScores.neg_log_loss![f]!;
+        assert.ok(Math.abs(score - ours) <= 1e-8);
+      }
+    }
+  });
 });

@@ -1,12 +1,18 @@
 /** What estimators that read rows have in common: how a fit is answered, and how it ended. */
 import type { Matrix } from '../../../driver/index.js';
-import type { Fit, RowDesign } from '../estimator.js';
+import type { Fit, RowData, RowDesign } from '../estimator.js';
 
 export interface Ended {
   /** Of the design columns, intercepts last: [design + 1, c]. */
   readonly weights: Matrix;
   /** Size of the step that was left, relative; NaN where there is no model: [1, 1]. */
   readonly ending: Matrix;
+}
+
+/** The same rows in float64, in which gradients keep the digits that fits end by. */
+export function wideRows(rows: RowData): RowData {
+  const [X, y, weight] = [rows.X, rows.y, rows.weight].map((one) => one.cast('float64'));
+  return { ...rows, X: X!, y: y!, weight: weight! };
 }
 
 export function rowFit(design: RowDesign, { weights, ending }: Ended): Fit {

@@ -3,11 +3,8 @@
  * reuse as ridge regression has them, and predictions that its scores are of.
  */
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { Matrix, matrix, ops, Session } from '../../../../driver/index.js';
-import { packageRoot } from '../../../../driver/support/package-root.js';
 import { createCpuBackend } from '../../../../gpu-executor/cpu/index.js';
 import { elasticNet } from '../../../../jobs/estimators/elastic-net.js';
 import type { Estimator, Params } from '../../../../jobs/estimators/estimator.js';
@@ -68,18 +65,6 @@ function scoresOf({ trials, refit }: SearchResult): number[] {
 }
 
 describe('estimators', () => {
-  it('have rows in the docs with their parameters and defaults', () => {
-    const text = readFileSync(join(packageRoot(), 'docs/job-file.md'), 'utf8');
-    for (const { name, parameters } of estimators) {
-      const row = text.split('\n').find((line) => line.startsWith(`| \`${name}\` `));
-      const defaults = Object.entries(parameters.parse({}));
-      const shown = defaults.map(
-        ([key, value]) => `\`${key}\` ${value === 1e-6 ? '0.000001' : value}`,
-      );
-      assert.equal(row?.split('|')[2]?.trim(), shown.join(', '), name);
-    }
-  });
-
   it('say which fits did not converge, and keep them', async () => {
     const { session, X, y } = await open();
     const grid = { alpha: [1e-6, 1], max_iter: [1] };

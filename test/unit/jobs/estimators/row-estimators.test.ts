@@ -11,6 +11,9 @@ import { linearSvm } from '../../../../jobs/estimators/linear-svm.js';
 import { logistic } from '../../../../jobs/estimators/logistic.js';
 import { quantile } from '../../../../jobs/estimators/quantile.js';
 import { gamma, poisson, tweedie } from '../../../../jobs/estimators/tweedie.js';
+import type { Grid } from '../../../../jobs/search/candidates.js';
+import { gridSearch } from '../../../../jobs/search/grid-search.js';
+import type { Metric } from '../../../../jobs/search/scoring/metrics.js';
 import { assertClose } from '../../../support/close.js';
 import { rowData } from '../../../support/row-data.js';
 
@@ -23,11 +26,20 @@ interface Case {
   readonly intercepts: readonly number[];
 }
 
+interface Search extends Pick<Case, 'estimator' | 'target'> {
+  readonly grid: Grid;
+  readonly scoring: Metric;
+  /** By candidate and fold. */
+  readonly scores: readonly (readonly number[])[];
+  readonly best: number;
+}
+
 interface Fixture {
   readonly X: readonly (readonly number[])[];
   readonly weights: readonly number[];
   readonly targets: Readonly<Record<string, readonly number[]>>;
   readonly cases: readonly Case[];
+  readonly searches: readonly Search[];
 }
 
 const path = join(packageRoot(), 'test/fixtures/sklearn/row-estimators.json');
@@ -74,7 +86,8 @@ describe('estimators that read rows', () => {
     it(`${estimator.name} gives scikit-learn's coefficients`, async () => {
       const own = fixture.cases.filter((one) => one.estimator === estimator.name);
       assert.ok(own.length >= 3);
-      for (const { target, params, weighted, coefficients, intercepts } of own) {
+      const check = async (one: Case): Promise<void> => {
+        const { target, params, weighted, coefficients, intercepts } = one;
         const weights = weighted ? fixture.weights : undefined;
         const ends = 'tol' in estimator.parameters.shape ? { tol: 1e-5, max_iter: 1000 } : {};
         const given = { ...params, ...ends };
@@ -88,7 +101,31 @@ describe('estimators that read rows', () => {
         assertClose(await fitted.weights.value(), wanted, 1e-5, what);
         const end = await ending(fitted);
         assert.equal(fitted.warn!(end) ?? fitted.fails!(end), undefined, what);
-      }
+      };
+      for (const one of own) await check(one);
+    });
+  }
+
+  for (const { estimator, target, grid, scoring, scores, best } of fixture.searches) {
+    it(`${estimator} is searched as by GridSearchCV: ${scoring} of ${target}`, async () => {
+      const run = session.run();
+      const found = await gridSearch(run, {
+        X: matrix(session, fixture.X).in(run),
+        y: column(fixture.targets[target]!).in(run),
+        classes: Array.from({ length: CLASSES[target] ?? 0 }, (_, c) => c),
+        cv: { folds: 3 },
+        estimator: rowEstimators.find(({ name }) => name === estimator)!,
+        grid,
+        scoring: [scoring],
+        standardize: true,
+      });
+      const ours = found.trials.map(({ splitScores }) => splitScores[scoring]!);
+      const wanted = await matrix(session, scores).value();
+      // scikit-learn's Huber regression ends before its last digits.
+      const tolerance = estimator === 'huber' ? 1e-5 : 1e-6;
+      assertClose(await matrix(session, ours).value(), wanted, tolerance, scoring);
+      assert.equal(found.bestIndex, best);
+      assert.deepEqual(found.warnings, []);
     });
   }
 
