@@ -52,5 +52,7 @@ export function programOf(
 function touchedNodes(statistics: Statistics): Expr[] {
   const touched = new Set<Expr>(statistics.nodes.keys());
   for (const expr of statistics.nodes.keys()) for (const input of expr.inputs) touched.add(input);
-  return [...touched].sort((a, b) => a.height - b.height || a.id - b.id);
+  // What follows from the state of a loop is not the same each time: it has no lineage.
+  const known = [...touched].filter((expr) => expr.isDeterministic);
+  return known.sort((a, b) => a.height - b.height || a.id - b.id);
 }
