@@ -88,6 +88,8 @@ export interface RawChunk {
   readonly rows: number;
   /** One per requested column: float64, NaN where missing; codes -1 where missing or unlisted. */
   readonly columns: readonly Float64Array[];
+  /** Gives the columns up: later chunks may be read into them. Without it they are the caller's. */
+  readonly release?: () => void;
 }
 
 /** The engine that expressions are tied to. Absent: they mean the same on every engine. */

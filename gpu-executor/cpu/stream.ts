@@ -164,6 +164,7 @@ class Stream {
       const chunks = await this.#next(block);
       const buffers: Cells[] = [];
       const blocks = this.#compute(block, chunks, buffers);
+      for (const chunk of chunks) chunk.release?.();
       await this.#takingIn;
       this.#takingIn = this.#takeIn(block, blocks, buffers);
       this.#takingIn.catch(() => undefined);

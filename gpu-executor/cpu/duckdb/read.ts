@@ -57,7 +57,10 @@ export async function* readChunks(
       // All cut the same rows alike, so they end together.
       if (parts[0]!.done) return;
       const chunks = parts.map((part) => part.value as RawChunk);
-      yield { rows: chunks[0]!.rows, columns: chunks.flatMap((chunk) => chunk.columns) };
+      const release = (): void => {
+        for (const chunk of chunks) chunk.release?.();
+      };
+      yield { rows: chunks[0]!.rows, columns: chunks.flatMap((chunk) => chunk.columns), release };
     }
   } finally {
     await Promise.all(groups.map((group) => group.return(undefined)));
@@ -194,6 +197,8 @@ class Assembler {
   #nextCut = 0;
   #left: number;
   #columns: Float64Array[] = [];
+  /** Columns of chunks that were given up. */
+  readonly #free: Float64Array[][] = [];
   #filled = 0;
   /** Rows of the chunk being filled. */
   #size = 0;
@@ -233,12 +238,16 @@ class Assembler {
     const cut = this.#cuts[this.#nextCut] ?? this.#rows;
     const size = Math.min(this.#rowsPerChunk, this.#left, cut - row);
     this.#size = size;
-    this.#columns = Array.from({ length: Math.max(1, this.#width) }, () => new Float64Array(size));
+    const at = this.#free.findIndex(([column]) => column!.length === size);
+    this.#columns =
+      this.#free.splice(at, at < 0 ? 0 : 1)[0] ??
+      Array.from({ length: Math.max(1, this.#width) }, () => new Float64Array(size));
     this.#filled = 0;
   }
 
   #end(): RawChunk {
-    const chunk = { rows: this.#filled, columns: this.#columns };
+    const columns = this.#columns;
+    const chunk = { rows: this.#filled, columns, release: () => void this.#free.push(columns) };
     this.#left -= this.#filled;
     this.#columns = [];
     this.#filled = 0;
@@ -247,7 +256,7 @@ class Assembler {
 }
 
 function view(chunk: RawChunk, positions: readonly number[]): RawChunk {
-  return { rows: chunk.rows, columns: positions.map((position) => chunk.columns[position]!) };
+  return { ...chunk, columns: positions.map((position) => chunk.columns[position]!) };
 }
 
 function rowsOf(source: FrameSource): number {
