@@ -13,6 +13,7 @@ import { incremental } from './incremental.js';
 import { kmeansBench } from './kmeans.js';
 import { livyBlas } from './livy-blas.js';
 import { livyOverhead } from './livy-overhead.js';
+import { logisticBench } from './logistic.js';
 import { migration } from './migration.js';
 import { partial } from './partial.js';
 import { placement } from './placement.js';
@@ -32,6 +33,7 @@ export const benches: readonly Bench[] = [
   hcv10,
   hcvGrid,
   hcvSpark,
+  logisticBench,
   kmeansBench,
   search5gb,
   flights,

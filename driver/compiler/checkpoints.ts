@@ -104,7 +104,8 @@ class CheckpointRun {
       if (isSum || reader.stays.at === 'nowhere') readLater = true;
     }
     this.#waves.set(node, waves);
-    const later = readLater ? this.#context.history.expected(node.expr) : 0;
+    const isRead = readLater && node.expr.isDeterministic;
+    const later = isRead ? this.#context.history.expected(node.expr) : 0;
     const bytes = denseBytes(node.expr);
     const move = bytes / KEEP_BYTES_PER_SECOND;
     const reads = Math.max(1, waves.size) + later;

@@ -50,8 +50,9 @@ function canWalk({ expr, backend, how }: PlanNode, { local, transients }: PassCo
   // What is made of large values in the same pass goes with them: sums of their rows.
   if (!isLarge(expr) && !expr.inputs.some((input) => isMap(input) && isLarge(input))) return false;
   if (!isMap(expr)) return false;
-  // Cells are made again for less than reading them takes.
-  if (expr.op.elementwise) return true;
+  // Cells are made again for less than reading them takes; what differs each time is not asked for
+  // again.
+  if (expr.op.elementwise || !expr.isDeterministic) return true;
   return !expr.wasTransient && transients.share(expr) <= MAX_AGAIN_SHARE;
 }
 

@@ -82,8 +82,10 @@ export class Results {
       if (value !== undefined) this.#keep(node, value, seconds);
     }
     for (const { expr, how, stays } of planned) {
-      // Cells are made again for less than reading them takes.
-      if (how.kind !== 'rows' || backend !== local || expr.op.elementwise) continue;
+      if (how.kind !== 'rows' || backend !== local) continue;
+      // Cells are made again for less than reading them takes; what differs each time is not asked
+      // for again.
+      if (expr.op.elementwise || !expr.isDeterministic) continue;
       if (expr.wasTransient) transients.returned(expr);
       const isLetGo = stays.at === 'nowhere';
       if (isLetGo) transients.seen(expr);
