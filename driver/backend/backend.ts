@@ -78,7 +78,7 @@ export interface SegmentEnd {
 export interface CostEstimate {
   /** Expected wall time of the node run alone. @units seconds */
   readonly seconds: number;
-  /** As one step of a chain (`runChain`). Default: `seconds`. @units seconds */
+  /** As one step of a chain or a row block, in the cache. Default: `seconds`. @units seconds */
   readonly chainSeconds?: number;
   /** The time in `seconds` to start the segment, shared by its nodes. Default 0. @units seconds */
   readonly startSeconds?: number;

@@ -37,6 +37,14 @@ export function walkHostRows(plan: Plan, context: PassContext): void {
   }
 }
 
+/**
+ * Made by rows whenever it is read: cells are made again for less than reading them takes, and what
+ * differs each time is not asked for again.
+ */
+export function isAlwaysMade({ op, isDeterministic }: Expr): boolean {
+  return !isDeterministic || op.work === 'cells' || op.work === 'move';
+}
+
 function isLarge(expr: Expr): boolean {
   return denseBytes(expr) >= MIN_BYTES && expr.rows >= MIN_ROWS_PER_COLUMN * expr.cols;
 }
@@ -50,9 +58,7 @@ function canWalk({ expr, backend, how }: PlanNode, { local, transients }: PassCo
   // What is made of large values in the same pass goes with them: sums of their rows.
   if (!isLarge(expr) && !expr.inputs.some((input) => isMap(input) && isLarge(input))) return false;
   if (!isMap(expr)) return false;
-  // Cells are made again for less than reading them takes; what differs each time is not asked for
-  // again.
-  if (expr.op.elementwise || !expr.isDeterministic) return true;
+  if (isAlwaysMade(expr)) return true;
   return !expr.wasTransient && transients.share(expr) <= MAX_AGAIN_SHARE;
 }
 

@@ -9,6 +9,7 @@
 import type { Backend, SegmentResult } from '../backend/backend.js';
 import type { CacheEntry } from '../backend/cache-entry.js';
 import type { FilePart } from '../compiler/file-parts.js';
+import { isAlwaysMade } from '../compiler/host-rows.js';
 import { isFreed, operandsOf, type Plan, type PlanNode, stepsOf } from '../compiler/plan.js';
 import { observeOperator } from '../cost/measure.js';
 import { InternalError } from '../errors.js';
@@ -83,9 +84,7 @@ export class Results {
     }
     for (const { expr, how, stays } of planned) {
       if (how.kind !== 'rows' || backend !== local) continue;
-      // Cells are made again for less than reading them takes; what differs each time is not asked
-      // for again.
-      if (expr.op.elementwise || !expr.isDeterministic) continue;
+      if (isAlwaysMade(expr)) continue;
       if (expr.wasTransient) transients.returned(expr);
       const isLetGo = stays.at === 'nowhere';
       if (isLetGo) transients.seen(expr);

@@ -92,7 +92,7 @@ export class CpuBackend implements Backend {
     if (work === 'move') read = written;
     else for (const input of expr.inputs) read += denseBytes(input);
     const seconds = flops / rate + read / MEMORY_BYTES + written / FRESH_BYTES;
-    return expr.op.cell === undefined
+    return work !== 'cells' && work !== 'move'
       ? { seconds }
       : { seconds, chainSeconds: flops / (onLanes ? LANE_FLOPS : CHAIN_FLOPS) };
   }
