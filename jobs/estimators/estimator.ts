@@ -48,7 +48,14 @@ export interface EstimatorFacts {
    * estimator there has no `decision_function`. Default: decision values.
    */
   readonly ranksBy?: 'decision' | 'probability';
+  /**
+   * Decompositions: where the point is about which decision values are coordinates on vectors of
+   * length 1 at right angles. Default `nowhere`: they are no such coordinates.
+   */
+  readonly projects?: (params: Params) => Projection;
 }
+
+export type Projection = 'about the mean' | 'about the origin' | 'nowhere';
 
 /** Fitted from moments of the training rows, which cost no pass over the data. */
 export interface MomentEstimator extends EstimatorFacts {

@@ -48,6 +48,10 @@ function projection({ isCentered, ...own }: Projection): MomentEstimator {
     reads: 'moments',
     link: () => 'identity',
     outputs: ({ n_components }) => n_components as number,
+    projects: ({ whiten }) => {
+      if (whiten) return 'nowhere';
+      return isCentered ? 'about the mean' : 'about the origin';
+    },
     centers: () => true,
     fit: (rows, params) => project(rows, params, isCentered),
   };

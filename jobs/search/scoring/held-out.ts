@@ -6,7 +6,7 @@
  */
 import { foldCols, heldOut, type Matrix, matrix, takeRows } from '../../../driver/index.js';
 import { type Basis, basisColumns } from '../../estimators/basis.js';
-import type { Link } from '../../estimators/estimator.js';
+import type { Link, Projection } from '../../estimators/estimator.js';
 
 /** Models of one kind: their decision values are read alike. */
 export interface ModelKind {
@@ -16,6 +16,7 @@ export interface ModelKind {
   readonly outputs: number;
   /** What areas under curves rank rows by. */
   readonly ranksBy: 'decision' | 'probability';
+  readonly projects: Projection;
 }
 
 export interface HeldOutRows {
@@ -32,8 +33,8 @@ export interface HeldOutRows {
   readonly models: number;
   /** By split, model and output: [basis + 1, splits * models * outputs]. */
   readonly weights: Matrix;
-  /** By split, what gives squared lengths of rows: [2 * columns + 1, splits]. */
-  readonly lengths: () => Matrix;
+  /** By split, what gives squared distances of rows: [2 * columns + 1, splits]. */
+  readonly lengths: (isAboutMean: boolean) => Matrix;
 }
 
 export class HeldOut {
@@ -73,10 +74,11 @@ export class HeldOut {
       : foldCols(this.decisions, { width: outputs, fold: 'indexMax' });
   }
 
-  /** Squared lengths of rows, as the models of their splits see them. @shape [n, 1] */
+  /** Squared distances of rows from the mean, or origin, of their split's models. @shape [n, 1] */
   get lengths(): Matrix {
     const { X, lengths } = this.#rows;
-    return heldOut(this.splitOf, basisColumns('squares', X), lengths(), this.splits);
+    const weights = lengths(this.kind.projects === 'about the mean');
+    return heldOut(this.splitOf, basisColumns('squares', X), weights, this.splits);
   }
 
   /** Columns of probabilities of a model: 1, that of class 1 of two; or one a class. */

@@ -1,5 +1,6 @@
 /**
- * Squared lengths of rows as models see them (imputed, standardised), which are linear in encoded
+ * Squared lengths of rows as models see them (imputed, standardised, about the mean or the
+ * origin), which are linear in encoded
  * columns and their squares: a missing cell is 0 and its indicator 1, so with imputed mean m the
  * value's square is x^2 + m^2 for the indicator, and ((x - c) / s)^2 = x^2 / s^2 - 2 c x / s^2 +
  * c^2 / s^2.
@@ -8,13 +9,13 @@ import { type Matrix, zeros } from '../../../driver/index.js';
 import { columnMoments, columnScales, type TrainingRows } from '../../estimators/linear-design.js';
 
 /** Weights of [X, X * X], the last of 1, that give squared lengths. [2 * encoded + 1, 1] */
-export function lengthWeights(training: TrainingRows): Matrix {
+export function lengthWeights(training: TrainingRows, isAboutMean: boolean): Matrix {
   const moments = columnMoments(training);
   const { map, imputed, mean } = moments;
   const { session } = mean;
   const scale = training.standardize ? columnScales(moments).t() : null;
   const share = scale === null ? zeros(session, mean.rows, 1).add(1) : scale.square().recip();
-  const center = scale === null ? mean.mul(0) : mean;
+  const center = scale === null && !isAboutMean ? mean.mul(0) : mean;
   const { select, carry } = training.design;
   const squares =
     map === null || select === null || carry === null

@@ -12,6 +12,7 @@ import {
   groupRanks,
   groupSums,
   type Matrix,
+  ones,
   takeRows,
 } from '../../../driver/index.js';
 import type { HeldOut } from './held-out.js';
@@ -55,6 +56,11 @@ const CELLS: Readonly<Record<SumName, (held: HeldOut) => Matrix>> = {
   // Decision values of clusters are 2 x c - |c|^2.
   inertia: ({ lengths, decisions, kind }) =>
     lengths.sub(foldCols(decisions, { width: kind.outputs, fold: 'max' })).maximum(0),
+  reconstruction: ({ lengths, decisions, kind, models }) => {
+    const kept = foldCols(decisions, { width: kind.outputs, fold: 'sumSq' });
+    if (kind.projects !== 'nowhere') return lengths.sub(kept).maximum(0);
+    return nanWhere(ones(kept.session, 1, models)).add(kept.mul(0));
+  },
   logLoss,
   brier: ({ probabilities, y, classes, ownClass }) => {
     if (classes === 2) return probabilities.sub(y).square();

@@ -88,6 +88,12 @@ export const METRICS = {
   neg_mean_poisson_deviance: { ...negMean('poisson'), range: poissonRange },
   neg_mean_gamma_deviance: { ...negMean('gamma'), range: gammaRange },
   neg_inertia: { task: 'clustering', needs: ['inertia'], score: ({ sum }) => -sum('inertia') },
+  neg_reconstruction_error: {
+    task: 'decomposition',
+    needs: ['reconstruction'],
+    range: 'components that are not whitened',
+    score: ({ sum, count }) => -sum('reconstruction') / count,
+  },
   accuracy: {
     ...classes,
     needs: ['hits'],

@@ -108,6 +108,7 @@ export function kindOf(estimator: Estimator, params: Params, classes: number): M
     link: estimator.link(params, classes),
     outputs: estimator.outputs(params, classes),
     ranksBy: estimator.ranksBy ?? 'decision',
+    projects: estimator.projects?.(params) ?? 'nowhere',
   };
 }
 
@@ -147,8 +148,10 @@ function heldOutOf(
     classes: classes.length,
     models: candidates.length,
     weights: weights(part, candidates),
-    lengths: () => {
-      const own = partition.splits.map(({ train }) => lengthWeights({ ...part.training, train }));
+    lengths: (isAboutMean) => {
+      const own = partition.splits.map(({ train }) =>
+        lengthWeights({ ...part.training, train }, isAboutMean),
+      );
       return own[0]!.cbind(...own.slice(1));
     },
   });

@@ -13,6 +13,7 @@ export type SumName =
   | 'poisson'
   | 'gamma'
   | 'inertia'
+  | 'reconstruction'
   | 'logLoss'
   | 'brier';
 
