@@ -20,8 +20,10 @@ const COLUMNS = 3;
 /** Three columns of two far clusters, the last with gaps: null. */
 const table = Array.from({ length: ROWS }, (_, i) => {
   const { data } = cells(ROWS, COLUMNS);
-  const row = [...data.subarray(i * COLUMNS, (i + 1) * COLUMNS)].map((cell) => 3 * cell + 2);
-  return [row[0]! + 30 * (i % 2), row[1]!, i % 5 === 1 ? null : row[2]!] as const;
+  const row = [...data.subarray(i * COLUMNS, (i + 1) * COLUMNS)].map(
+    (cell) => 3 * cell + 2 + 30 * (i % 2),
+  );
+  return [row[0]!, row[1]!, i % 5 === 1 ? null : row[2]!] as const;
 });
 
 /** As encoded: gaps are 0, and a fourth column says where. */
