@@ -4,7 +4,7 @@
  * `driver/operators/coordinate-descent.ts`.
  */
 import { z } from 'zod';
-import { Matrix, ops, scalar } from '../../driver/index.js';
+import { Matrix, matrix, ops, scalar } from '../../driver/index.js';
 import type { MomentEstimator } from './estimator.js';
 import { linearEstimator } from './linear.js';
 
@@ -43,6 +43,16 @@ export function descentEstimator<P extends DescentParams>(given: {
       const numbers = numbersOf(params).map((value) => scalar(session, value));
       const inputs = [xx, xy, yy(), count(), ...numbers].map(({ expr }) => expr);
       return Matrix.of(session, session.intern(ops.coordinateDescent, inputs, attrsOf(params)));
+    },
+    many: {
+      differ: ['alpha', 'l1_ratio'],
+      solve: ({ xx, xy, yy, count }, params) => {
+        const { session } = xx;
+        const cells = params.map(numbersOf);
+        const penalties = matrix(session, [cells.map(([a]) => a!), cells.map(([, r]) => r!)]);
+        const inputs = [xx, xy, yy(), count(), penalties].map(({ expr }) => expr);
+        return Matrix.of(session, session.intern(ops.descentPath, inputs, attrsOf(params[0]!)));
+      },
     },
     wide: { op: ops.foldElasticNet, numbers: numbersOf, attrs: attrsOf },
     warn: (gap, { tol, max_iter }) =>

@@ -64,6 +64,8 @@ export interface MomentEstimator extends EstimatorFacts {
   readonly centers: (params: Params) => boolean;
   /** One model on the training rows. Equal parts of different fits are one node. */
   readonly fit: (training: TrainingRows, params: Params) => Fit;
+  /** Many models on the same rows, where that is less work than one by one. */
+  readonly fitMany?: (training: TrainingRows, params: readonly Params[]) => Fit[];
 }
 
 /** Fitted from sums by class, which all fits share one pass for. */

@@ -12,6 +12,7 @@ import {
   matrix,
   type Scalar,
   scalar,
+  zeros,
 } from '../../driver/index.js';
 import { type Moments, trainingMoments, trainingProducts } from './moments.js';
 
@@ -74,8 +75,11 @@ export interface PreparedRows {
   readonly system: LinearSystem;
   /** Coefficients of the design columns from those of the system's. */
   readonly unscale: (solution: Matrix) => Matrix;
-  /** The intercept that goes with coefficients of the design columns; 0 through the origin. */
-  readonly intercept: (coefficients: Matrix) => Scalar;
+  /**
+   * The intercepts that go with coefficients of the design columns; 0 through the origin.
+   * @shape coefficients: [design, m] -> [1, m]
+   */
+  readonly intercept: (coefficients: Matrix) => Matrix;
   /** T: [encoded, design]; null for the identity. */
   readonly map: Matrix | null;
   /** [1, design] */
@@ -155,7 +159,7 @@ export function prepareRows(rows: TrainingRows, hasIntercept: boolean): Prepared
         leftOut: null,
       },
       unscale: (solution) => solution,
-      intercept: () => scalar(gram.session, 0),
+      intercept: ({ cols }) => zeros(gram.session, 1, cols),
       map: null,
       imputed: null,
     };
@@ -176,11 +180,10 @@ export function prepareRows(rows: TrainingRows, hasIntercept: boolean): Prepared
   // Without an intercept standardised columns stay about the means of rows that count alike.
   const offset = !hasIntercept && standardize && rows.weighted ? columns.mean : null;
   const { scatter: xx, xy } = keepOrigin || offset ? aboutOrigin(design, offset) : design;
-  const intercept = (coefficients: Matrix): Scalar => {
-    let sum = scalar(gram.session, 0);
-    const center = offset ?? design.mean;
-    if (!keepOrigin) sum = sum.sub(center.t().matmul(coefficients).asScalar());
-    return hasIntercept ? sum.add(design.target) : sum;
+  const intercept = (coefficients: Matrix): Matrix => {
+    if (keepOrigin) return zeros(gram.session, 1, coefficients.cols);
+    const shift = (offset ?? design.mean).t().matmul(coefficients).neg();
+    return hasIntercept ? shift.add(design.target) : shift;
   };
   return {
     system: {

@@ -11,9 +11,10 @@ import {
   scalar,
   selectRows,
 } from '../../driver/index.js';
-import type { Fit, MomentEstimator } from './estimator.js';
+import type { Fit, MomentEstimator, Params } from './estimator.js';
 import {
   type LinearSystem,
+  type PreparedRows,
   prepareRows,
   type TrainingRows,
   WIDE_COLUMNS,
@@ -28,6 +29,12 @@ export interface LinearDefinition<P> {
   readonly hasIntercept: (params: P) => boolean;
   /** Coefficients of the columns, and last the gap if `warn` reads one: [design (+ 1), 1]. */
   readonly solve: (system: LinearSystem, params: P) => Matrix;
+  /** Solutions of many parameters at once, a column each; of designs that are not wide. */
+  readonly many?: {
+    /** Parameters they may differ in. */
+    readonly differ: readonly string[];
+    readonly solve: (system: LinearSystem, params: readonly P[]) => Matrix;
+  };
   /** The same for wide designs: an operator over moments by group, in one matrix's memory. */
   readonly wide: {
     readonly op: OpDef;
@@ -40,7 +47,12 @@ export interface LinearDefinition<P> {
 }
 
 export function linearEstimator<P>(given: LinearDefinition<P>): MomentEstimator {
-  const { name, description, parameters } = given;
+  const { name, description, parameters, many } = given;
+  const fit = (rows: TrainingRows, params: Params): Fit => {
+    const { wide } = rows.design;
+    const own = params as P;
+    return wide === null ? narrowFit(rows, given, own) : wideFit(rows, wide, given, own);
+  };
   return {
     name,
     description,
@@ -51,11 +63,8 @@ export function linearEstimator<P>(given: LinearDefinition<P>): MomentEstimator 
     reads: 'moments',
     // A search checks parameters against `parameters` before it asks for a fit.
     centers: (params) => given.hasIntercept(params as P),
-    fit: (rows, params) => {
-      const { wide } = rows.design;
-      const own = params as P;
-      return wide === null ? narrowFit(rows, given, own) : wideFit(rows, wide, given, own);
-    },
+    fit,
+    ...(many && { fitMany: (rows, params) => manyFits(rows, params, fit, { ...given, many }) }),
   };
 }
 
@@ -65,17 +74,72 @@ function narrowFit<P>(
   params: P,
 ): Fit {
   const prepared = prepareRows(rows, hasIntercept(params));
-  const { system, map, imputed } = prepared;
-  const solution = solve(system, params);
-  const d = system.xx.cols;
-  const coefficients = prepared.unscale(warn ? solution.slice([0, d]) : solution);
-  const intercept = prepared.intercept(coefficients).asMatrix();
-  const own = map === null ? coefficients : map.matmul(coefficients);
+  const solution = solve(prepared.system, params);
+  const { weights, ...outputs } = narrowWeights(prepared, solution);
   return {
-    weights: own.rbind(intercept),
-    outputs: { coefficients, intercept, ...(imputed ? { imputed } : {}) },
+    weights,
+    outputs,
     ...(warn ? { ending: solution, warn: (gap: number) => warn(gap, params) } : {}),
   };
+}
+
+/** Of the first rows of a solution, column by column. */
+function narrowWeights(
+  { system, unscale, intercept, map, imputed }: PreparedRows,
+  solution: Matrix,
+) {
+  const coefficients = unscale(solution.slice([0, system.xx.cols]));
+  const last = intercept(coefficients);
+  const own = map === null ? coefficients : map.matmul(coefficients);
+  return {
+    weights: own.rbind(last),
+    coefficients,
+    intercept: last,
+    ...(imputed ? { imputed } : {}),
+  };
+}
+
+/** From this many models on one operator for all of them is less work than one for each. */
+const MANY = 16;
+
+/** Fits in the order of the parameters. */
+function manyFits<P>(
+  rows: TrainingRows,
+  params: readonly Params[],
+  one: (rows: TrainingRows, params: Params) => Fit,
+  { hasIntercept, many, warn }: LinearDefinition<P> & Required<Pick<LinearDefinition<P>, 'many'>>,
+): Fit[] {
+  const fits = new Array<Fit>(params.length);
+  const alike = new Map<string, number[]>();
+  for (const [i, own] of params.entries()) {
+    const same = Object.entries(own).filter(([name]) => !many.differ.includes(name));
+    const key = JSON.stringify(same);
+    alike.set(key, alike.get(key) ?? []);
+    alike.get(key)!.push(i);
+  }
+  for (const places of alike.values()) {
+    if (places.length < MANY || rows.design.wide !== null) {
+      for (const i of places) fits[i] = one(rows, params[i]!);
+      continue;
+    }
+    const own = places.map((i) => params[i] as P);
+    const prepared = prepareRows(rows, hasIntercept(own[0]!));
+    const solutions = many.solve(prepared.system, own);
+    const { weights, coefficients, intercept, ...shared } = narrowWeights(prepared, solutions);
+    for (const [k, i] of places.entries()) {
+      fits[i] = {
+        weights: weights.col(k),
+        outputs: { coefficients: coefficients.col(k), intercept: intercept.col(k), ...shared },
+        ...(warn
+          ? {
+              ending: solutions.slice(prepared.system.xx.cols, k),
+              warn: (gap: number) => warn(gap, own[k]!),
+            }
+          : {}),
+      };
+    }
+  }
+  return fits;
 }
 
 function wideFit<P>(

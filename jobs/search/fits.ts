@@ -38,32 +38,49 @@ function trainingRows({ parts }: Search): { readonly part: SearchPart; training:
 
 /** Every fit of every candidate, candidate by candidate; none for an estimator that reads rows. */
 export function plannedFits(search: Search): Fit[] {
-  const rows = trainingRows(search);
-  return search.candidates.flatMap(({ all }) =>
-    rows.flatMap(({ part, training }) => plannedFit(search, part, training, all) ?? []),
-  );
+  return search.estimator.reads === 'rows' ? [] : nodeFits(search, askedFits(search));
 }
 
-/** A fit as nodes; undefined for one that has to be trained. */
-function plannedFit(
-  { estimator, X, y, weight, classes }: Search,
-  { partition: { groupOf } }: SearchPart,
-  training: TrainingRows,
-  params: Params,
-): Fit | undefined {
-  if (estimator.reads === 'moments') return estimator.fit(training, params);
-  if (estimator.reads === 'rows') return undefined;
-  const data = { X, y, ...(weight ? { weight } : {}), classes: classes.length, groupOf };
-  return estimator.fit(classRows(data, training), params);
+function askedFits(search: Search): AskedFit[] {
+  const rows = trainingRows(search);
+  return search.candidates.flatMap(({ all }) => rows.map((own) => ({ ...own, params: all })));
+}
+
+/** Fits that need no training: nodes. Those on the same rows together, where that is less work. */
+function nodeFits(search: Search, asked: readonly AskedFit[]): Fit[] {
+  const { estimator, X, y, weight, classes } = search;
+  if (estimator.reads === 'rows') return [];
+  if (estimator.reads === 'classes') {
+    return asked.map(({ part: { partition }, training, params }) => {
+      const { groupOf } = partition;
+      const data = { X, y, ...(weight ? { weight } : {}), classes: classes.length, groupOf };
+      return estimator.fit(classRows(data, training), params);
+    });
+  }
+  const { fitMany } = estimator;
+  if (fitMany === undefined) {
+    return asked.map(({ training, params }) => estimator.fit(training, params));
+  }
+  const places = new Map<TrainingRows, number[]>();
+  for (const [i, { training }] of asked.entries()) {
+    const own = places.get(training);
+    if (own === undefined) places.set(training, [i]);
+    else own.push(i);
+  }
+  const fits = new Array<Fit>(asked.length);
+  for (const [training, own] of places) {
+    const made = fitMany(
+      training,
+      own.map((i) => asked[i]!.params),
+    );
+    for (const [k, i] of own.entries()) fits[i] = made[k]!;
+  }
+  return fits;
 }
 
 /** Fits everything. @throws the first failure, where failures are to be raised */
 export async function fitAll(session: Run, search: Search, isRaised: boolean): Promise<SearchFits> {
-  const rows = trainingRows(search);
-  const asked = search.candidates.flatMap(({ all }) =>
-    rows.map((own) => ({ ...own, params: all })),
-  );
-  return settle(session, await fitsOf(session, search, asked), isRaised);
+  return settle(session, await fitsOf(session, search, askedFits(search)), isRaised);
 }
 
 /** The fit of one candidate on all rows. */
@@ -81,9 +98,7 @@ interface AskedFit {
 
 async function fitsOf(session: Run, search: Search, asked: readonly AskedFit[]): Promise<Fit[]> {
   const { estimator, X, y, weight, classes } = search;
-  if (estimator.reads !== 'rows') {
-    return asked.map(({ part, training, params }) => plannedFit(search, part, training, params)!);
-  }
+  if (estimator.reads !== 'rows') return nodeFits(search, asked);
   const models = asked.map(({ part, training, params }) => ({
     rows: {
       X,

@@ -85,6 +85,25 @@ describe('estimators', () => {
     await session.close();
   });
 
+  it('elastic-net fits many penalties together as one by one', async () => {
+    const { session, search } = await open();
+    const { fitMany, ...alone } = elasticNet;
+    assert.ok(fitMany);
+    const grid = {
+      alpha: [0.001, 0.01, 0.03, 0.1, 0.3, 1],
+      l1_ratio: [0, 0.5, 1],
+      tol: [1e-12],
+      max_iter: [100_000],
+    };
+    const together = (await search(elasticNet, grid, MSE)).result;
+    const apart = (await search(alone, grid, MSE)).result;
+    for (const [i, score] of scoresOf(apart).entries()) {
+      assert.ok(Math.abs(scoresOf(together)[i]! - score) <= 1e-8 * Math.abs(score));
+    }
+    assert.deepEqual(together.warnings, []);
+    await session.close();
+  });
+
   for (const estimator of estimators) {
     if (estimator.reads !== 'moments' || estimator.task !== 'regression') continue;
     const { name } = estimator;
