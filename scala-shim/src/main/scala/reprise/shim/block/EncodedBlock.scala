@@ -69,15 +69,60 @@ final class EncodedBlock(val rows: Int, val cols: Int, val features: Array[Featu
     var column = at
     var f = 0
     while (f < features.length) {
-      val feature = features(f)
-      val target = new EncodedRows(order, from, until, out, column, stride)
-      columns(f) match {
-        case numbers: NumberVector => addNumbers(feature, numbers.values, target)
-        case codes: ByteCodes => addCodes(feature, i => codes.values(i).toInt, target)
-        case codes: IntCodes => addCodes(feature, i => codes.values(i), target)
-      }
-      column += feature.width
+      addFeature(f, new EncodedRows(order, from, until, out, column, stride))
+      column += features(f).width
       f += 1
+    }
+  }
+
+  private def addFeature(f: Int, target: EncodedRows): Unit = columns(f) match {
+    case numbers: NumberVector => addNumbers(features(f), numbers.values, target)
+    case codes: ByteCodes => addCodes(features(f), i => codes.values(i).toInt, target)
+    case codes: IntCodes => addCodes(features(f), i => codes.values(i), target)
+  }
+
+  /** Whether rows are mostly zeros by their features alone. */
+  def isMostlyZero: Boolean = cols >= 24 && features.length * 5 <= cols
+
+  /** The rows `order(from until until)` as numbers and ones, the first column being `offset`. */
+  def coded(order: Array[Int], from: Int, until: Int, offset: Int): CodedRows = {
+    val count = until - from
+    val isNumber = features.map(EncodedBlock.isNumber)
+    val width = isNumber.count(identity)
+    val indicators = features.length - width
+    val numbers = new Array[Double](DenseBlock.cells(count, width))
+    val ones = new Array[Int](DenseBlock.cells(count, indicators))
+    val places = new Array[Int](width)
+    var column = offset
+    var number = 0
+    var indicator = 0
+    var f = 0
+    while (f < features.length) {
+      if (isNumber(f)) {
+        addFeature(f, new EncodedRows(order, from, until, numbers, number, width))
+        places(number) = column
+        number += 1
+      } else {
+        writeOnes(f, order, from, until, ones, indicator, indicators, column)
+        indicator += 1
+      }
+      column += features(f).width
+      f += 1
+    }
+    new CodedRows(places, numbers, indicators, ones)
+  }
+
+  /** For each row the column of an indicator that is 1, or -1. */
+  private def writeOnes(
+      f: Int, order: Array[Int], from: Int, until: Int, out: Array[Int], at: Int, stride: Int, first: Int): Unit = {
+    val columnOf = EncodedBlock.columnOf(features(f), columns(f))
+    var target = at
+    var i = from
+    while (i < until) {
+      val column = columnOf(order(i))
+      out(target) = if (column >= 0) first + column else -1
+      target += stride
+      i += 1
     }
   }
 
@@ -145,6 +190,23 @@ private final class EncodedRows(
 
 object EncodedBlock {
   private val none = new Array[Int](0)
+
+  def isNumber(feature: FeatureCode): Boolean = feature match {
+    case _: FeatureCode.Number | _: FeatureCode.Mapped => true
+    case _ => false
+  }
+
+  /** Which column of an indicator a row has its 1 in, or -1. */
+  def columnOf(feature: FeatureCode, column: RawVector): Int => Int = {
+    val targets = codeTargets(feature)
+    (feature, column) match {
+      case (_: FeatureCode.Missing, numbers: NumberVector) => i => if (numbers.values(i).isNaN) 0 else -1
+      case (bin: FeatureCode.Bin, numbers: NumberVector) => i => binOf(bin, numbers.values(i))
+      case (_, codes: ByteCodes) => i => targets(codes.values(i) + 2)
+      case (_, codes: IntCodes) => i => targets(codes.values(i) + 2)
+      case _ => throw new IllegalStateException(s"encode: expected codes for ${feature.name}, got numbers")
+    }
+  }
 
   private def codeTargets(feature: FeatureCode): Array[Int] = feature match {
     case hot: FeatureCode.OneHot =>

@@ -7,7 +7,8 @@ import reprise.shim.protocol.Json._
  * `groupGram`: moments of [X Y] per row group, centred or plain; see
  * `driver/operators/group-gram.ts`. Each block's rows are gathered by group, shifted by the block's
  * column means, and multiplied by dsyrk; the centred result of the block is merged pairwise (Chan,
- * Golub and LeVeque 1979), so large means cost no accuracy.
+ * Golub and LeVeque 1979), so large means cost no accuracy. Rows of one-hot features mostly are summed
+ * without their zeros (`CodedMoments`).
  */
 object GroupGram extends BlockOp {
   val name = "groupGram"
@@ -22,17 +23,26 @@ final class GroupGramKernel(groups: Int, center: Boolean, weighted: Boolean, sid
 
   def start(): Accumulator = new Accumulator {
     private val total = new Array[Double](DenseBlock.cells(groups.toLong * side, side))
-    private val gram = new Array[Double]((side - 1) * (side - 1))
+    private lazy val gram = new Array[Double]((side - 1) * (side - 1))
+    private var coded: CodedMoments = null
     private var buffer = new Array[Double](0)
 
     def add(operands: Array[Block], startRow: Long): Unit = {
       val rows = new RowGroups(operands(0), groups)
       if (rows.count == 0) return
+      val weights = if (weighted) operands.last.dense.values else null
+      val parts = operands.slice(1, if (weighted) operands.length - 1 else operands.length)
+      if (groups.toLong * side * side <= CodedMoments.MaxCells && CodedMoments.serves(parts)) {
+        if (coded == null) coded = new CodedMoments(groups, center, side)
+        coded.add(parts, rows, weights)
+      } else addDense(operands, rows, weights)
+    }
+
+    private def addDense(operands: Array[Block], rows: RowGroups, weights: Array[Double]): Unit = {
       val p = side - 1
       if (buffer.length < rows.count * p) buffer = new Array[Double](DenseBlock.cells(rows.count, p))
       val shift = if (center) columnMeans(operands, rows, p) else null
       gather(operands, rows, p, shift)
-      val weights = if (weighted) operands.last.dense.values else null
       var g = 0
       while (g < groups) {
         val from = rows.starts(g)
@@ -123,7 +133,11 @@ final class GroupGramKernel(groups: Int, center: Boolean, weighted: Boolean, sid
       sums
     }
 
-    def value: DenseBlock = new DenseBlock(groups * side, side, total)
+    def value: DenseBlock = {
+      if (coded != null) coded.addTo(total)
+      coded = null
+      new DenseBlock(groups * side, side, total)
+    }
   }
 
   def merge(a: DenseBlock, b: DenseBlock): DenseBlock =
