@@ -73,7 +73,8 @@ export async function batchSettled<R extends Matrices>(
   const one = async (k: number): Promise<R> => {
     try {
       if (session.call === undefined) return await gathering.join(k);
-      const definition = { name, version, run: () => gathering.join(k) };
+      const together = (): number => gathering.together(k);
+      const definition = { name, version, run: () => gathering.join(k), together };
       return (await session.call(definition, [alone(k), params])) as R;
     } finally {
       gathering.settled(k);

@@ -18,6 +18,8 @@ export class Gathering<R> {
   /** Models whose calls have neither asked nor ended. */
   readonly #open: Set<number>;
   #waiting: Waiting<R>[] = [];
+  /** Models trained with each. */
+  readonly #together = new Map<number, number>();
   #timer: NodeJS.Timeout | undefined;
 
   constructor(
@@ -36,6 +38,11 @@ export class Gathering<R> {
     });
   }
 
+  /** Models that were trained with this one, itself among them. */
+  together(model: number): number {
+    return this.#together.get(model) ?? 1;
+  }
+
   /** A model's call asked, or ended. */
   settled(model: number): void {
     if (!this.#open.delete(model)) return;
@@ -48,6 +55,7 @@ export class Gathering<R> {
   #go(): void {
     const waiting = this.#waiting.sort((a, b) => a.model - b.model);
     this.#waiting = [];
+    for (const { model } of waiting) this.#together.set(model, waiting.length);
     this.#train(waiting.map(({ model }) => model)).then(
       (results) => {
         for (const [i, { resolve }] of waiting.entries()) resolve(results[i]!);

@@ -239,7 +239,7 @@ export class FunctionCache {
       const { template, parts } = takeApart(result, `${fn.name}: result`);
       const inner = parts.map((part) => ownNode(host, part, fn.name));
       const values = (await host.evaluate(inner)) as DenseMatrix[];
-      const seconds = (performance.now() - start) / 1000;
+      const seconds = (performance.now() - start) / 1000 / (fn.together?.() ?? 1);
       counts.seconds += seconds;
       const answer = { template, nodes: inner, values, seconds, isKept: false };
       if (inner.some((expr) => !expr.isDeterministic)) {

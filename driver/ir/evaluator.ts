@@ -32,6 +32,8 @@ export interface ReusableFunction {
   /** Raised when what the function computes changes. */
   readonly version: string;
   readonly run: (...args: readonly never[]) => unknown;
+  /** Calls that ran together with this one, itself among them: they share the time. Default 1. */
+  readonly together?: () => number;
 }
 
 /** The session that owns an evaluator's nodes: operands of one operator have it in common. */

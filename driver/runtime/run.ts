@@ -237,7 +237,10 @@ export class Run implements CallHost {
     const roots = simplify(exprs, interner);
     const persisted = new Set(roots.filter((_, i) => persistedExprs.has(exprs[i]!)));
     cache.awake(roots);
-    await recall.fromStore(roots, (expr) => recall.values.has(expr) || planner.isAtHand(expr));
+    // What follows from slots is stored nowhere.
+    if (given === undefined) {
+      await recall.fromStore(roots, (expr) => recall.values.has(expr) || planner.isAtHand(expr));
+    }
     try {
       for (;;) {
         const plan = planner.plan(roots, { persisted, recall, given });

@@ -99,7 +99,7 @@ function* variantsOf(session: Session, op: OpDef, test: ConformanceCase): Iterab
   }
 }
 
-// Backends with kernels of their own; Spark's run in `test/spark/batch.test.ts`.
+// Backends with kernels of their own; Spark's are in the suite of operators.
 for (const row of backends.filter(({ name }) => /^reference$|^cpu/.test(name))) {
   describe(`batched operators, backend ${row.name}`, () => {
     let backend: Backend;

@@ -127,9 +127,12 @@ describe('batch', () => {
       const penalty = each(s, penalties);
       return batch(s, penalties.length, { ...shared(data), penalty }, descent, names);
     };
+    const start = performance.now();
     const first = await train(PENALTIES);
+    const elapsed = (performance.now() - start) / 1000;
     const counts = s.functions.countsOf(names.name, names.version);
     assert.equal(counts.runs, 3);
+    assert.ok(counts.seconds <= elapsed, 'models that train together share the time');
     const more = await train([0.5, ...PENALTIES, 5]);
     assert.equal(counts.runs, 5);
     assert.deepEqual(
