@@ -8,6 +8,7 @@ import { runInNewContext } from 'node:vm';
 import { DataError } from '../../../../driver/errors.js';
 import type { Attrs } from '../../../../driver/ir/attrs.js';
 import type { Expr } from '../../../../driver/ir/expr.js';
+import type { Float64Matrix } from '../../../../driver/ir/value.js';
 import type { EncodedFeature } from '../../../../driver/operators/encode-block.js';
 import { ops } from '../../../../driver/operators/index.js';
 import type { CpuBackend } from '../../../../gpu-executor/cpu/backend.js';
@@ -151,6 +152,28 @@ describe('CPU stream', () => {
       assert.ok(Math.abs(got - want) <= 1e-12 * want, `expected ${want}, got ${got}`);
     }
   }).timeout(30_000);
+
+  it('gives the moments of one-hot rows that stay coded, and of cells that are kept', async () => {
+    const lines = Array.from({ length: 3000 }, (_, i) => `${(i * 7) % 40},${i % 3}`);
+    const frame = await csvFrame('codes.csv', ['n,m', ...lines]);
+    const categories = Array.from({ length: 40 }, (_, i) => String(i));
+    const x = encode(frame, [
+      { kind: 'number', name: 'm', sql: 'm', missing: 'zero' },
+      { kind: 'onehot', name: 'n', sql: 'n', categories, other: false, missing: false },
+    ]);
+    const g = node(ops.kfold, [], { rows: 3000, folds: 3, shuffle: true, seed: 5 });
+    const gram = node(ops.groupGram, [g, x], { groups: 3, center: true });
+    const nodes = [frame, x, g, gram];
+    const coded = await runNodes(backend, nodes, [gram], [x, g]);
+    const kept = await runNodes(backend, nodes, [gram, x], [x, g]);
+    const expected = ops.groupGram.reference(
+      [ops.kfold.reference([], g.attrs, g), hostValue(kept, x) as Float64Matrix],
+      gram.attrs,
+      gram,
+    );
+    assertClose(hostValue(coded, gram), expected, 1e-11, 'coded');
+    assertClose(hostValue(kept, gram), expected, 1e-11, 'kept');
+  });
 
   it('names feature and row of a missing value that may not be', async () => {
     const lines = Array.from({ length: 500 }, (_, i) => (i === 321 ? '"",1' : `${i},1`));
