@@ -4,6 +4,7 @@ import { blas } from './blas.js';
 import { broadcasts } from './broadcasts.js';
 import { cacheSize } from './cache-size.js';
 import { channel } from './channel.js';
+import { enet } from './enet.js';
 import { fileParts } from './file-parts.js';
 import { flights, flightsRerun } from './flights.js';
 import type { Bench } from './harness.js';
@@ -35,6 +36,7 @@ export const benches: readonly Bench[] = [
   hcvSpark,
   logisticBench,
   kmeansBench,
+  enet,
   search5gb,
   flights,
   flightsRerun,
