@@ -100,7 +100,9 @@ export class RowThreads {
   }
 
   close(): void {
-    for (const helper of this.#helpers.splice(0)) void helper.terminate();
+    for (const helper of this.#helpers.splice(0)) {
+      void helper.terminate().then(() => this.#loseChunks());
+    }
   }
 
   /** Whether there are helpers, or will be soon. */
@@ -125,6 +127,10 @@ export class RowThreads {
     if (at < 0) return;
     this.#helpers.splice(at, 1);
     this.#isBroken = true;
+    this.#loseChunks();
+  }
+
+  #loseChunks(): void {
     for (const task of this.#tasks.values()) task.lose();
   }
 

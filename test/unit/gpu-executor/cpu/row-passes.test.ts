@@ -126,6 +126,19 @@ describe('passes over rows of host values', () => {
     await session.close();
   });
 
+  it('settles when the backend is closed meanwhile', async () => {
+    const local = await createCpuBackend({ threads: 2, helperFlops: 0 });
+    const session = new Session({ local });
+    for (let i = 0; i < 3; i++) await valuesOf(new Session({ local }), 'float64');
+    const asked = search(session, 'float64').gradient.value();
+    setImmediate(() => void local.close());
+    const outcome = await asked.then(
+      ({ rows }) => rows,
+      (error: Error) => error.message,
+    );
+    assert.ok(outcome === COLS || /expected a thread to go on/.test(String(outcome)), `${outcome}`);
+  });
+
   it('helpers do not keep a process alive', async () => {
     const here = new URL('../../../../', import.meta.url).href;
     const program = `
