@@ -34,7 +34,7 @@ export interface SmoothProblem {
 export interface Minimum {
   /** [p, c] */
   readonly point: Matrix;
-  /** Relative size of the last step, of the worst column: [1, 1]. */
+  /** Relative size of what is left, of the worst column: [1, 1]. */
   readonly ending: Matrix;
 }
 
@@ -58,6 +58,7 @@ export async function minimise(problem: SmoothProblem): Promise<Minimum> {
     direction: none,
     step: one,
     ending: one,
+    flat: one,
   };
   for (let i = 0; i < MEMORY; i++) {
     Object.assign(state, { [`s${i}`]: none, [`u${i}`]: none, [`r${i}`]: one.mul(0) });
@@ -69,7 +70,7 @@ export async function minimise(problem: SmoothProblem): Promise<Minimum> {
   };
 
   const next = (now: LoopState) => {
-    const { point, slope, direction, step } = now as Record<string, Matrix>;
+    const { point, slope, direction, step, flat: known } = now as Record<string, Matrix>;
     const move = direction!.mul(step!);
     const trial = point!.add(move);
     const there = gradient(trial);
@@ -84,7 +85,13 @@ export async function minimise(problem: SmoothProblem): Promise<Minimum> {
     const pairs: Pair[] = [[s, change, weight]];
     for (let i = 0; i + 1 < MEMORY; i++) pairs.push([now[`s${i}`]!, now[`u${i}`]!, now[`r${i}`]!]);
     const ahead = taken.ifelse(newton(newSlope, pairs, scaled, dot).neg(), direction!);
-    const size = dot(ahead.square(), hessian);
+    // Where the function is flatter than guessed, what is left is more than the step says.
+    const seen = product.div(dot(s.square(), hessian));
+    const flat = weight
+      .gt(0)
+      .ifelse(seen.minimum(known!.mul(2)), known!)
+      .minimum(1);
+    const size = dot(ahead.square(), hessian).div(flat.square());
     const whole = dot(reached.square().mul(measured), hessian).add(bound);
     const ending = size.div(whole).sqrt();
     const cut = before.div(before.sub(after)).maximum(0.1).minimum(0.5);
@@ -98,6 +105,7 @@ export async function minimise(problem: SmoothProblem): Promise<Minimum> {
       direction: ahead,
       step: taken.ifelse(1, shorter),
       ending,
+      flat,
     };
     for (const [i, [a, b, c]] of pairs.entries()) {
       Object.assign(state, { [`s${i}`]: a, [`u${i}`]: b, [`r${i}`]: c });
