@@ -1,11 +1,17 @@
 /** Every estimator there is, in the order that job files list them. */
 
+import { bernoulliNb } from './bernoulli-nb.js';
 import { elasticNet } from './elastic-net.js';
 import type { Estimator } from './estimator.js';
+import { gaussianNb } from './gaussian-nb.js';
 import { huber } from './huber.js';
+import { kmeans } from './kmeans.js';
 import { lasso } from './lasso.js';
+import { lda } from './lda.js';
 import { linearSvm } from './linear-svm.js';
 import { logistic } from './logistic.js';
+import { multinomialNb } from './multinomial-nb.js';
+import { nearestCentroid } from './nearest-centroid.js';
 import { ols } from './ols.js';
 import { quantile } from './quantile.js';
 import { ridge } from './ridge.js';
@@ -23,4 +29,10 @@ export const estimators: readonly Estimator[] = [
   tweedie,
   logistic,
   linearSvm,
+  gaussianNb,
+  multinomialNb,
+  bernoulliNb,
+  nearestCentroid,
+  lda,
+  kmeans,
 ];
