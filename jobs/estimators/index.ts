@@ -13,6 +13,7 @@ import { logistic } from './logistic.js';
 import { multinomialNb } from './multinomial-nb.js';
 import { nearestCentroid } from './nearest-centroid.js';
 import { ols } from './ols.js';
+import { pca, svd } from './pca.js';
 import { quantile } from './quantile.js';
 import { ridge } from './ridge.js';
 import { gamma, poisson, tweedie } from './tweedie.js';
@@ -35,4 +36,6 @@ export const estimators: readonly Estimator[] = [
   nearestCentroid,
   lda,
   kmeans,
+  pca,
+  svd,
 ];
