@@ -54,7 +54,7 @@ const rowEstimators: readonly RowEstimator[] = [
   quantile,
 ];
 /** Classes of a target; 0 for numbers. */
-const CLASSES: Readonly<Record<string, number>> = { binary: 2, classes: 3 };
+const CLASSES: Readonly<Record<string, number>> = { binary: 2, apart: 2, classes: 3 };
 
 describe('estimators that read rows', () => {
   let session: Session;
