@@ -1,10 +1,12 @@
 /** Every bench, in the order `npm run bench` lists them. Adding one: its file and one line here. */
+
 import { asynchronous } from './async.js';
 import { blas } from './blas.js';
 import { broadcasts } from './broadcasts.js';
 import { cacheSize } from './cache-size.js';
 import { channel } from './channel.js';
 import { enet } from './enet.js';
+import { estimatorsAgreement } from './estimators-agreement.js';
 import { fileParts } from './file-parts.js';
 import { flights, flightsRerun } from './flights.js';
 import type { Bench } from './harness.js';
@@ -46,6 +48,7 @@ export const benches: readonly Bench[] = [
   storeProcesses,
   soakBench,
   sklearnAgreement,
+  estimatorsAgreement,
   tracing,
   reuseOverhead,
   cacheSize,

@@ -1,4 +1,4 @@
-"""scikit-learn's scores and predictions of one estimator, for `agreement`.
+"""scikit-learn's scores and predictions of one estimator, for `bench -- estimators`.
 
 usage: sklearn-estimators.py JSON out=..   with name, data, folder, grid, params, scoring and folds in JSON
 The data set is written to `folder`/`data`.parquet, with the target in `y`. Rows of `out`: for each metric the scores,
@@ -28,7 +28,7 @@ MODELS = {
     "huber": HuberRegressor, "quantile": QuantileRegressor, "poisson": lambda: PoissonRegressor(solver="newton-cholesky"),
     "gamma": lambda: GammaRegressor(solver="newton-cholesky"),
     "tweedie": lambda: TweedieRegressor(solver="newton-cholesky"),
-    "logistic": LogisticRegression, "linear-svm": lambda: LinearSVC(dual=False), "gaussian-nb": GaussianNB,
+    "logistic": lambda: LogisticRegression(solver="newton-cholesky"), "linear-svm": lambda: LinearSVC(dual=False), "gaussian-nb": GaussianNB,
     "multinomial-nb": MultinomialNB, "bernoulli-nb": BernoulliNB, "nearest-centroid": NearestCentroid,
     "lda": LinearDiscriminantAnalysis,
 }

@@ -8,7 +8,7 @@ import type { Estimator, Task } from '../estimators/estimator.js';
 import { estimators } from '../estimators/index.js';
 import { formatCount } from '../format.js';
 import { parseJob } from '../job-file/read-job.js';
-import { metricsOf } from '../search/scoring/metrics.js';
+import { METRICS, type Metric, type MetricDef, metricsOf } from '../search/scoring/metrics.js';
 import { type SeenColumn, type SeenData, type TargetChoice, useOf } from './look.js';
 
 export interface FirstJob {
@@ -61,7 +61,7 @@ export function firstJob(file: string, { path, seen, target }: FirstJob): string
     isTimed
       ? 'cv: { folds: 5, shuffle: true, seed: 7 } # if rows come in time: { type: time-series, folds: 5 }'
       : 'cv: { folds: 5, shuffle: true, seed: 7 } # rows that belong together: { folds: 5, group: COLUMN }',
-    ...scoringLines(task),
+    ...scoringLines(task, profile.distinct),
   ];
   const text = `${lines.join('\n')}\n`;
   parseJob(file, text);
@@ -99,8 +99,13 @@ function firstEstimator(task: Task): FirstEstimator {
   });
 }
 
-function scoringLines(task: Task): string[] {
-  const there = metricsOf([task]) as readonly string[];
+/** @param values of the target: classes where it has classes */
+function scoringLines(task: Task, values: number): string[] {
+  const isFor = (name: Metric): boolean => {
+    const { instead, range }: MetricDef = METRICS[name];
+    return range === undefined && (instead === undefined || values === 2);
+  };
+  const there: readonly string[] = metricsOf([task]).filter(isFor);
   const shown = (SCORING[task] ?? []).filter((name) => there.includes(name));
   if (shown.length === 0) return [];
   const more = there.filter((name) => !shown.includes(name)).slice(0, 4);

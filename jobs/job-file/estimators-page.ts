@@ -12,7 +12,7 @@ const HEAD = `# Estimators
 
 Parameters have scikit-learn's names and stand in \`model\`, or with values to try in \`search.grid\`; a grid of several has a candidate for
 every combination. Answers equal scikit-learn's on the same rows: the last column is the largest difference of a score, prediction or
-probability, relative to its size where that is above 1, as \`npm run bench -- agreement\` last measured it.
+probability, relative to its size where that is above 1, as \`npm run bench -- estimators\` last measured it.
 
 What the trials of a search share depends on what a fit reads:
 

@@ -134,9 +134,11 @@ export class NumberTable {
   async #relation(source: FrameSource, rows: number): Promise<string> {
     const layout = await this.#layouts.source(source);
     const names = this.#options.keep.map(quoteName).join(', ');
-    const parts = layout.files
-      .filter((file) => file.rows > 0)
-      .map((file) => `(SELECT ${names} FROM ${fileRelation(file, layout)})`);
+    const filled = layout.files.filter((file) => file.rows > 0);
+    // Of files without rows one says the types of the columns.
+    const parts = (filled.length > 0 ? filled : layout.files.slice(0, 1)).map(
+      (file) => `(SELECT ${names} FROM ${fileRelation(file, layout)})`,
+    );
     return `(SELECT * FROM (${parts.join(' UNION ALL ')}) LIMIT ${rows}) AS data`;
   }
 

@@ -163,6 +163,13 @@ describe('predictions for new data', () => {
     assert.deepEqual([table!.length, summary.rowsRead, summary.rows], [21, 20, 30]);
   });
 
+  it('are none for data without rows', async () => {
+    folder.write('none.csv', 'a,b,age,town\n');
+    const out = folder.file('none.parquet');
+    const { summary } = await score('none.csv', { out, keep: ['town'] });
+    assert.deepEqual([summary.rows, await rowsOf(out)], [0, []]);
+  });
+
   it('take a text column of digits for text, as it was in training', async () => {
     folder.write('digits.csv', 'a,b,age,town\n1,2,30,7\n');
     const { table } = await score('digits.csv');
