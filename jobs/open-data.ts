@@ -27,13 +27,9 @@ import {
 } from '../driver/index.js';
 import { DIALECT_ENGINES, type OpenSession } from './engines.js';
 import type { Job } from './job-file/job.js';
+import { makeNested, type NestedSplits } from './search/splits/nested-splits.js';
 import type { Splits } from './search/splits/partition.js';
-import {
-  makeNested,
-  makeSplits,
-  type NestedSplits,
-  type SplitRows,
-} from './search/splits/resolve.js';
+import { makeSplits, type SplitRows } from './search/splits/resolve.js';
 
 export interface JobData {
   readonly X: Matrix;

@@ -148,7 +148,7 @@ function wideFit<P>(
   { hasIntercept, wide, warn }: LinearDefinition<P>,
   params: P,
 ): Fit {
-  // These are prepared in the moments they are solved from, where all rows would have to count alike.
+  // Columns are prepared in the moments they are solved from, in which rows count by their weights.
   if (weighted !== undefined && (standardize || pairs !== null)) {
     throw new ConfigError(
       `data.weight: expected fewer than ${WIDE_COLUMNS} columns with weights and standardize or impute: mean, got ${gram.cols - 2}; leave one of them out`,

@@ -7,8 +7,8 @@
 import type { Params } from '../estimators/estimator.js';
 import type { TrialResult } from './result.js';
 import type { Metric } from './scoring/metrics.js';
+import type { NestedSplits } from './splits/nested-splits.js';
 import { splitCount } from './splits/partition.js';
-import type { NestedSplits } from './splits/resolve.js';
 import { deviation, mean, tabulate } from './table.js';
 import { findBest } from './unscored.js';
 

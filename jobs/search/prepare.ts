@@ -17,13 +17,13 @@ import { type Imputation, linearDesign, type TrainingRows } from '../estimators/
 import { type Candidate, candidatesOf, type Grid } from './candidates.js';
 import { checkMetrics } from './scoring/check-metrics.js';
 import { defaultMetric, type Metric } from './scoring/metrics.js';
+import type { NestedSplits } from './splits/nested-splits.js';
 import {
   type CrossValidation,
   type Partition,
   resolveSplits,
   type Splits,
 } from './splits/partition.js';
-import type { NestedSplits } from './splits/resolve.js';
 
 export interface GridSearchOptions {
   /** Encoded columns: [n, d]. */

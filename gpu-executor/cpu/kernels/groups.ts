@@ -4,7 +4,10 @@ import { groupSums } from '../../../driver/operators/group-sums.js';
 import { takeRows } from '../../../driver/operators/take-rows.js';
 import type { Kernel } from './kernel.js';
 
-/** Rows summed by themselves before they are added, which keeps sums over many rows accurate. */
+/**
+ * Rows summed by themselves before they are added, which keeps sums over many rows accurate; as many
+ * as there are sums where these are more, so that adding them costs no more than the rows.
+ */
 const PART_ROWS = 4096;
 /** Rows from this many cells on are copied by one call rather than cell by cell. */
 const COPIED_CELLS = 16;
@@ -15,10 +18,11 @@ const groupSumsKernel: Kernel<Cells> = {
     const groups = attrs.groups as number;
     const totals = new Float64Array(out.rows * out.cols);
     const part = new Float64Array(totals.length);
+    const partRows = Math.max(PART_ROWS, totals.length);
     return {
       add: ([g, a]) => {
-        for (let from = 0; from < a!.rows; from += PART_ROWS) {
-          const to = Math.min(from + PART_ROWS, a!.rows);
+        for (let from = 0; from < a!.rows; from += partRows) {
+          const to = Math.min(from + partRows, a!.rows);
           part.fill(0);
           addRows(part, g!.data, a!.data, a!.cols, groups, from, to);
           for (let i = 0; i < totals.length; i++) totals[i]! += part[i]!;

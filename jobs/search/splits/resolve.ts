@@ -1,8 +1,7 @@
 /**
  * From a rule to splits of the data's rows. Rules by row order or by rank within a class cut runs of
  * ranks (`strata.ts`); rules by group give each group a fold, which encodes the group column.
- * `among` restricts a rule to some rows, as if there were no others: what nested cross-validation
- * does with the training rows of an outer split.
+ * `among` restricts a rule to some rows, as if there were no others.
  */
 import {
   DataError,
@@ -12,7 +11,6 @@ import {
   matrix,
   ops,
   type Run,
-  takeRows,
 } from '../../../driver/index.js';
 import {
   foldPartition,
@@ -22,13 +20,10 @@ import {
   type Splits,
 } from './partition.js';
 import {
-  amongRows,
   balancedGroups,
   drawnSizes,
   groupsOf,
-  lengthOf,
   type OrderedSplit,
-  orderedFolds,
   requireFolds,
   shuffledGroups,
   shuffleSizes,
@@ -36,7 +31,7 @@ import {
   stratifiedSizes,
   timeSeriesSplits,
 } from './rules.js';
-import { Members, positions, type Runs, type Strata } from './strata.js';
+import { type Member, Members, positions, type Runs, type Strata } from './strata.js';
 
 export const SPLIT_TYPES = [
   'kfold',
@@ -48,6 +43,9 @@ export const SPLIT_TYPES = [
   'stratified-shuffle',
   'predefined',
 ] as const;
+
+/** Rows to look for that may not be needed; more are found by another pass. */
+const MAX_LIKELY = 100_000;
 
 /** A rule with every default filled in. */
 export interface SplitRule {
@@ -147,6 +145,7 @@ class SplitMaker {
         const members = await Members.of(this.#run, this.#strata(), own);
         if (isFirst) this.#checkClasses(members.counts);
         const present = members.counts.flatMap((count, c) => (count > 0 ? [c] : []));
+        if (!rule.shuffle) await members.positionsOf(likelyMembers(members.counts, folds));
         const order = rule.shuffle ? present : await members.order();
         const sizes = stratifiedSizes(members.counts, folds, order);
         return foldPartition(await members.groups(sizes), folds);
@@ -311,13 +310,33 @@ class SplitMaker {
   }
 }
 
+/**
+ * The first row of each class, which says the order of classes, and every row a fold may begin with
+ * in any order: asked for together they take one pass instead of two.
+ */
+function likelyMembers(counts: readonly number[], folds: number): Member[] {
+  const members = counts.flatMap((count, c) => (count > 0 ? [{ class: c, rank: 0 }] : []));
+  if (members.length * folds * folds > MAX_LIKELY) return members;
+  for (const { class: c } of [...members]) {
+    for (let start = 0; start < folds; start++) {
+      const sizes = stratifiedSizes([start, counts[c]!], folds, [0, 1])[1]!;
+      let rank = 0;
+      for (const size of sizes) {
+        if (rank > 0 && rank < counts[c]!) members.push({ class: c, rank });
+        rank += size;
+      }
+    }
+  }
+  return members;
+}
+
 /** Group 0 tests, group 1 trains; rows of a third are in neither. */
 function trainAndTest(groupOf: Matrix): Partition {
   return { groupOf, groups: 3, splits: [{ train: [1], test: [0] }] };
 }
 
 /** Splits of all rows in their order. */
-function orderedPartition(
+export function orderedPartition(
   run: Run,
   rows: number,
   { runs, splits }: { readonly runs: readonly number[]; readonly splits: readonly RowSplit[] },
@@ -325,57 +344,4 @@ function orderedPartition(
   const attrs = { rows, folds: runs.length, first: 0, runs };
   const groupOf = Matrix.of(run, run.intern(ops.kfold, [], attrs));
   return { groupOf, groups: runs.length, splits };
-}
-
-export interface NestedSplits {
-  readonly outer: Splits;
-  /** Of the training rows of each split of `outer`. */
-  readonly inner: readonly Splits[];
-}
-
-/** Splits for nested cross-validation, inner ones over the training rows of each outer one. */
-export async function makeNested(
-  run: Run,
-  rules: { readonly outer: SplitRule; readonly inner: SplitRule },
-  data: SplitRows,
-  warn: (message: string) => void,
-): Promise<NestedSplits> {
-  const ordered = orderedNested(run, rules, data.rows);
-  if (ordered !== undefined) return ordered;
-  const outer = await makeSplits(run, rules.outer, data, warn);
-  const among = outer.flatMap(({ groupOf, groups, splits }) =>
-    splits.map(({ train }) => {
-      const table = new Float64Array(groups);
-      for (const group of train) table[group] = 1;
-      return takeRows(groupOf, matrix(run, groups, 1, table));
-    }),
-  );
-  const inner = among.map((rows) => makeSplits(run, rules.inner, data, () => undefined, rows));
-  return { outer, inner: await Promise.all(inner) };
-}
-
-/** Where both rules cut the rows in order: all splits are over one set of runs, one partition's. */
-function orderedNested(
-  run: Run,
-  rules: { readonly outer: SplitRule; readonly inner: SplitRule },
-  rows: number,
-): NestedSplits | undefined {
-  const [outerOf, innerOf] = [orderedRule(rules.outer), orderedRule(rules.inner)];
-  if (outerOf === undefined || innerOf === undefined) return undefined;
-  const outer = outerOf(rows);
-  const inner = outer.map(({ train }) => amongRows(innerOf(lengthOf(train)), train));
-  const { groupOf, groups, splits } = orderedPartition(run, rows, groupsOf(rows, [outer, ...inner].flat())); // biome-ignore format: a call
-  let from = 0;
-  const taken = (some: readonly OrderedSplit[]): Splits => {
-    const own = splits.slice(from, from + some.length);
-    from += some.length;
-    return [{ groupOf, groups, splits: own }];
-  };
-  return { outer: taken(outer), inner: inner.map(taken) };
-}
-
-function orderedRule(rule: SplitRule): ((rows: number) => OrderedSplit[]) | undefined {
-  if (rule.type === 'time-series') return (rows) => timeSeriesSplits(rows, rule);
-  if (rule.type !== 'kfold' || rule.shuffle) return undefined;
-  return (rows) => orderedFolds(rows, rule.folds);
 }

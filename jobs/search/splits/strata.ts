@@ -1,13 +1,12 @@
 /**
  * Groups of rows by the place a row has within its class: its rank among the class's rows, in order
  * or shuffled. A class's ranks are cut into runs, a group each. Ranks would need all rows in order;
- * runs need only the rows they begin with, which a few narrow reductions find: rows by class and
- * chunk of positions first, then the members of the chunks that hold a cut. So rows stay where they
- * are, in blocks or on Spark, and a row's group is a comparison of its position with its class's
- * cuts.
+ * runs need only the rows they begin with. These are found by counting: rows by class and chunk of
+ * positions, then those of the chunks that hold a cut by smaller chunks, down to single rows. So rows
+ * stay where they are, in blocks or on Spark, and a row's group is a comparison of its position with
+ * its class's cuts. Invariant: what counting holds is bounded, however many rows there are.
  */
 import {
-  type DenseMatrix,
   fill,
   groupSums,
   Matrix,
@@ -18,7 +17,7 @@ import {
   takeRows,
 } from '../../../driver/index.js';
 
-/** Cells of the table of rows by class and chunk, at most. */
+/** Counts of one pass, at most. */
 const TABLE_CELLS = 1 << 18;
 
 /** What rows are placed by. */
@@ -46,35 +45,57 @@ export function positions(run: Run, rows: number, seed: number | undefined): Mat
   return Matrix.of(run, run.intern(ops.kfold, [], attrs));
 }
 
+/** A row of a class: its rank, from 0, among the class's rows. */
+export interface Member {
+  readonly class: number;
+  readonly rank: number;
+}
+
+/** Rows in chunks of the same length, each for one class. */
+interface Chunks {
+  /** The chunk of each row; below 0 for a row of none: [n, 1]. */
+  readonly chunkOf: Matrix;
+  /** Where in its chunk each row is: [n, 1]. */
+  readonly offset: Matrix;
+  readonly length: number;
+  readonly count: number;
+}
+
+/** The same rows in chunks cut to parts, and how many rows of the class each part has. */
+interface CountedChunks {
+  readonly parts: number;
+  readonly partRows: number;
+  /** The part of each row, among all: [n, 1]. */
+  readonly cellOf: Matrix;
+  readonly partOf: Matrix;
+  readonly counts: ArrayLike<number>;
+}
+
 /** Rows by class, in order or as a seed shuffles them. Made by `Members.of`. */
 export class Members {
   readonly #run: Run;
   readonly #strata: Strata;
-  readonly #position: Matrix;
-  readonly #chunkRows: number;
-  /** Rows by class and chunk: [classes, chunks]. */
-  readonly #table: DenseMatrix;
+  readonly #cells: number;
+  /** All rows of each class are its first chunk. */
+  readonly #all: Chunks;
+  readonly #first: CountedChunks;
+  readonly #found = new Map<string, number>();
   readonly counts: readonly number[];
 
-  private constructor(
-    run: Run,
-    strata: Strata,
-    position: Matrix,
-    chunkRows: number,
-    table: DenseMatrix,
-  ) {
+  private constructor(run: Run, strata: Strata, cells: number, all: Chunks, first: CountedChunks) {
     this.#run = run;
     this.#strata = strata;
-    this.#position = position;
-    this.#chunkRows = chunkRows;
-    this.#table = table;
-    const { cols, data } = table;
-    this.counts = Array.from({ length: strata.classes }, (_, c) =>
-      Array.from(data.subarray(c * cols, (c + 1) * cols)).reduce((sum, n) => sum + n, 0),
-    );
+    this.#cells = cells;
+    this.#all = all;
+    this.#first = first;
+    this.counts = Array.from({ length: strata.classes }, (_, c) => {
+      let sum = 0;
+      for (let part = 0; part < first.parts; part++) sum += first.counts[c * first.parts + part]!;
+      return sum;
+    });
   }
 
-  /** Counts, in one pass over the classes. @param cells of the table of counts, at most */
+  /** Counts, in one pass over the classes. @param cells counts of one pass, at most */
   static async of(
     run: Run,
     strata: Strata,
@@ -82,30 +103,24 @@ export class Members {
     cells: number = TABLE_CELLS,
   ): Promise<Members> {
     const { rows, classOf, classes } = strata;
-    const position = positions(run, rows, seed);
-    const chunkRows = Math.ceil((rows * classes) / cells);
-    const chunks = Math.ceil(rows / chunkRows);
-    // Class by class, so that a row of no class is outside all.
-    const cell = classOf.mul(chunks).add(chunkOf(position, chunkRows));
-    const one = fill(run, rows, 1, 1);
-    const table = await groupSums(cell, one, classes * chunks).value();
-    const shaped = { ...table, rows: classes, cols: chunks } as DenseMatrix;
-    return new Members(run, strata, position, chunkRows, shaped);
+    const offset = positions(run, rows, seed);
+    const all = { chunkOf: classOf, offset, length: rows, count: classes };
+    return new Members(run, strata, cells, all, await counted(run, all, cells));
   }
 
-  /** The classes that have rows, by the position of the first. At most one pass. */
+  /** The classes that have rows, by the position of the first. */
   async order(): Promise<number[]> {
     const present = this.counts.flatMap((count, c) => (count > 0 ? [c] : []));
-    const firsts = await this.#positionsOf(present.map((c) => ({ class: c, rank: 0 })));
+    const firsts = await this.positionsOf(present.map((c) => ({ class: c, rank: 0 })));
     const at = new Map(present.map((c, i) => [c, firsts[i]!]));
     return present.sort((a, b) => at.get(a)! - at.get(b)!);
   }
 
-  /** The run of each row, the number of runs for a row of no class: [n, 1]. At most one pass. */
+  /** The run of each row, the number of runs for a row of no class: [n, 1]. */
   async groups(runs: Runs): Promise<Matrix> {
     const { rows, classOf, classes } = this.#strata;
     const width = runs[0]!.length;
-    const wanted: { class: number; rank: number; cell: number }[] = [];
+    const wanted: (Member & { cell: number })[] = [];
     // Cuts past the last row are above every position, as is the first cell, which no run begins.
     const cuts = new Float64Array(classes * width).fill(rows);
     for (const [c, lengths] of runs.entries()) {
@@ -115,49 +130,60 @@ export class Members {
         if (rank < this.counts[c]!) wanted.push({ class: c, rank, cell: c * width + end });
       }
     }
-    const found = await this.#positionsOf(wanted);
+    const found = await this.positionsOf(wanted);
     for (const [i, { cell }] of wanted.entries()) cuts[cell] = found[i]!;
-    const above = takeRows(classOf, matrix(this.#run, classes, width, cuts)).gt(this.#position);
+    const above = takeRows(classOf, matrix(this.#run, classes, width, cuts)).gt(this.#all.offset);
     return above.rowSums().neg().add(width);
   }
 
-  /** Where the members of these ranks are; exact when a chunk is a row, else by one more pass. */
-  async #positionsOf(wanted: readonly { class: number; rank: number }[]): Promise<number[]> {
-    const { cols, data } = this.#table;
-    const places = wanted.map(({ class: c, rank }) => {
-      let [chunk, left] = [0, rank];
-      while (left >= data[c * cols + chunk]!) left -= data[c * cols + chunk++]!;
-      return { class: c, chunk, left };
-    });
-    if (this.#chunkRows === 1 || wanted.length === 0) return places.map(({ chunk }) => chunk);
-    const classAt = await this.#membersOf(places.map(({ chunk }) => chunk));
-    return places.map(({ class: c, chunk, left }) => {
-      const members = classAt(chunk);
-      let at = members.indexOf(c);
-      for (let rank = left; rank > 0; rank--) at = members.indexOf(c, at + 1);
-      return chunk * this.#chunkRows + at;
-    });
+  /** Where members are. Those not found before take a pass or two, all together; few rows none. */
+  async positionsOf(wanted: readonly Member[]): Promise<number[]> {
+    const keyOf = ({ class: c, rank }: Member): string => `${c} ${rank}`;
+    const missing = new Map(wanted.map((one) => [keyOf(one), one] as const));
+    for (const key of missing.keys()) if (this.#found.has(key)) missing.delete(key);
+    if (missing.size > 0) {
+      const found = await this.#search([...missing.values()]);
+      for (const [i, key] of [...missing.keys()].entries()) this.#found.set(key, found[i]!);
+    }
+    return wanted.map((one) => this.#found.get(keyOf(one))!);
   }
 
-  /** The class of each position of some chunks. */
-  async #membersOf(wanted: readonly number[]): Promise<(chunk: number) => number[]> {
-    const chunks = [...new Set(wanted)].sort((a, b) => a - b);
-    const size = this.#chunkRows;
-    const numbers = new Float64Array(this.#table.cols);
-    for (const [i, chunk] of chunks.entries()) numbers[chunk] = i + 1;
-    const chunk = chunkOf(this.#position, size);
-    // The chunk's number among those wanted, from 0; -1 for others, whose rows fall out below 0.
-    const own = takeRows(chunk, matrix(this.#run, numbers.length, 1, numbers)).sub(1);
-    const cell = own.mul(size).add(this.#position.sub(chunk.mul(size)));
-    const sums = groupSums(cell, this.#strata.classOf.add(1), chunks.length * size);
-    const { data } = await sums.value();
-    return (one) => {
-      const at = chunks.indexOf(one) * size;
-      return Array.from(data.subarray(at, at + size), (number) => number - 1);
-    };
+  async #search(wanted: readonly Member[]): Promise<number[]> {
+    let chunks = this.#all;
+    let level = this.#first;
+    let places = wanted.map(({ class: c, rank }) => ({ chunk: c, rank, position: 0 }));
+    for (;;) {
+      const { parts, partRows, counts } = level;
+      const cells = places.map(({ chunk, rank, position }) => {
+        let [part, left] = [0, rank];
+        while (left >= counts[chunk * parts + part]!) left -= counts[chunk * parts + part++]!;
+        return { cell: chunk * parts + part, rank: left, position: position + part * partRows };
+      });
+      if (partRows === 1) return cells.map(({ position }) => position);
+      // The parts that hold a wanted member are the chunks to cut next; rows of others are in none.
+      const next = [...new Set(cells.map(({ cell }) => cell))];
+      const numbers = new Float64Array(chunks.count * parts);
+      for (const [i, cell] of next.entries()) numbers[cell] = i + 1;
+      places = cells.map(({ cell, ...place }) => ({ ...place, chunk: numbers[cell]! - 1 }));
+      chunks = {
+        chunkOf: takeRows(level.cellOf, matrix(this.#run, numbers.length, 1, numbers)).sub(1),
+        offset: chunks.offset.sub(level.partOf.mul(partRows)),
+        length: partRows,
+        count: next.length,
+      };
+      level = await counted(this.#run, chunks, this.#cells);
+    }
   }
 }
 
-function chunkOf(position: Matrix, chunkRows: number): Matrix {
-  return chunkRows === 1 ? position : position.div(chunkRows).floor();
+/** Counts the rows of parts of chunks, as small as the number of cells allows. */
+async function counted(run: Run, chunks: Chunks, cells: number): Promise<CountedChunks> {
+  const { chunkOf, offset, length, count } = chunks;
+  const partRows = Math.ceil(length / Math.max(2, Math.floor(cells / count)));
+  const parts = Math.ceil(length / partRows);
+  const partOf = partRows === 1 ? offset : offset.div(partRows).floor();
+  // Chunk by chunk, so that a row of none is outside all.
+  const cellOf = chunkOf.mul(parts).add(partOf);
+  const { data } = await groupSums(cellOf, fill(run, offset.rows, 1, 1), count * parts).value();
+  return { parts, partRows, cellOf, partOf, counts: data };
 }

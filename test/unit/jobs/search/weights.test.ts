@@ -15,8 +15,14 @@ interface WeightCase {
   readonly intercept: number;
 }
 
-const { cases } = JSON.parse(readFileSync(join(sklearnFolder, 'weights.json'), 'utf8')) as {
+/** Of an estimator that is fitted another way, over standardised columns. */
+interface OtherCase extends Pick<WeightCase, 'model' | 'scores'> {
+  readonly target: string;
+}
+
+const { cases, others } = JSON.parse(readFileSync(join(sklearnFolder, 'weights.json'), 'utf8')) as {
   readonly cases: readonly WeightCase[];
+  readonly others: readonly OtherCase[];
 };
 
 describe('sample weights', () => {
@@ -26,18 +32,26 @@ describe('sample weights', () => {
   });
   after(() => open.session.close());
 
-  const jobOf = (given: Pick<WeightCase, 'model' | 'standardize'>, weight: string) => {
+  const jobOf = (
+    given: Pick<WeightCase, 'model' | 'standardize'>,
+    weight: string,
+    { target, scoring }: { readonly target: string; readonly scoring: string } = {
+      target: 'y',
+      scoring: 'r2',
+    },
+  ) => {
     const document = {
       kind: 'grid-search',
       data: {
         path: 'regression.csv',
-        target: 'y',
+        target,
         features: ['x1', 'x2', 'x3', 'x5'],
         standardize: given.standardize,
         weight,
       },
       model: given.model,
-      cv: { folds: 4 },
+      cv: { type: 'kfold', folds: 4 },
+      scoring,
     };
     return parseJob(join(sklearnFolder, 'job.yaml'), JSON.stringify(document));
   };
@@ -58,6 +72,18 @@ describe('sample weights', () => {
       for (const [j, value] of found.coefficients[0]!.entries())
         close(value, coefficients[j]!, `x ${j}`);
       close(found.intercepts[0]!, intercept, 'intercept');
+    });
+  }
+
+  for (const { model, target, scores } of others) {
+    it(`reach fits that read rows: ${model.type}`, async () => {
+      const scoring = 'neg_mean_squared_error';
+      const job = jobOf({ model, standardize: true }, 'group', { target, scoring });
+      const { search } = await runJob(job, { engine: 'local', open });
+      for (const [f, score] of search.trials[0]!.splitScores[scoring]!.entries()) {
+        const gap = Math.abs(score - scores[f]!) / Math.max(1, Math.abs(scores[f]!));
+        assert.ok(gap <= 1e-6, `fold ${f}: ${score}, ${scores[f]}`);
+      }
     });
   }
 

@@ -7,9 +7,9 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Matrix, matrix, Session } from '../../../../../driver/index.js';
 import { createCpuBackend } from '../../../../../gpu-executor/cpu/index.js';
+import { makeNested } from '../../../../../jobs/search/splits/nested-splits.js';
 import type { Splits } from '../../../../../jobs/search/splits/partition.js';
 import {
-  makeNested,
   makeSplits,
   type SplitRows,
   type SplitRule,
@@ -157,7 +157,7 @@ describe('splits', () => {
     const strata = { rows, classOf: column(classOf), classes: 4 };
     for (const seed of [undefined, 5]) {
       const found = await Promise.all(
-        [1 << 18, 90].map(async (cells) => {
+        [1 << 18, 90, 17].map(async (cells) => {
           const members = await Members.of(session, strata, seed, cells);
           const sizes = members.counts.map((n) => [
             3,
@@ -170,6 +170,7 @@ describe('splits', () => {
         }),
       );
       assert.deepEqual(found[1], found[0]);
+      assert.deepEqual(found[2], found[0]);
       const [{ groups, counts }] = found as [(typeof found)[0]];
       assert.ok(groups.every((group, row) => (group === 4) === (classOf[row] === -1)));
       const third = groups.filter((group, row) => group === 2 && classOf[row] === 1).length;
