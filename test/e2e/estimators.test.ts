@@ -56,3 +56,40 @@ describe('a lasso job', function () {
     );
   });
 });
+
+describe('a job with classes as text', function () {
+  this.timeout(120_000);
+  const row = (i: number): string =>
+    `${Math.sin(i * 2)},${Math.cos(i * 3)},${['low', 'mid', 'high'][(i * 7) % 3]}`;
+
+  it('is scored, kept and reported by class', async () => {
+    const folder = new JobFolder();
+    const rows = Array.from({ length: 90 }, (_, i) => row(i));
+    folder.write('data.csv', ['a,b,kind', ...rows].join('\n'));
+    folder.job({
+      data: { path: 'data.csv', target: 'kind' },
+      model: { type: 'linear-svm' },
+      search: { grid: { C: [0.1, 1] } },
+      scoring: ['accuracy', 'f1_macro', 'average_precision'],
+    });
+    const answer = await folder.run();
+    assert.equal(answer.best.metric, 'accuracy');
+    const read = (name: string) => readFileSync(join(answer.path, name), 'utf8');
+    const model = JSON.parse(read('model.json'));
+    assert.deepEqual(model.classes, ['high', 'low', 'mid']);
+    assert.equal(model.coefficients.length, 3);
+    const { confusion } = JSON.parse(read('result.json')).search.classReport;
+    assert.deepEqual(
+      confusion.map((own: number[]) => own.reduce((a, b) => a + b)),
+      [30, 30, 30],
+    );
+    assert.match(read('report.html'), /<section id="classes".*Rows by class \(down\)/s);
+    assert.match(read('results.csv'), /,mean_test_f1_macro,/);
+    const refused = await reprise(['run', 'job.yaml', 'scoring=neg_log_loss'], {
+      cwd: folder.path,
+    });
+    assert.equal(refused.code, 3);
+    assert.match(refused.stderr, /scoring: expected a metric that needs no probabilities/);
+    folder.remove();
+  });
+});

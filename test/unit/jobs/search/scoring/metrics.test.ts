@@ -69,6 +69,7 @@ async function search(session: Session, given: Case, scoring: readonly Metric[],
     grid: { scale },
     scoring,
     refit: false,
+    reportClasses: true,
   });
   return { ...result, passes: run.statistics.counters().passes };
 }
@@ -117,6 +118,43 @@ describe('metrics', () => {
       'precision: 0 for a class that is never predicted, in 1 of 4 scores',
       'one or more of the test scores are non-finite: the mean roc_auc of every candidate; roc_auc needs rows of every class in each test fold, fold 2 has none of class 0 (and 1 more folds lack one); take cv type stratified',
     ]);
+  });
+
+  it('come with how the best candidate tells classes apart', async () => {
+    const two = cases.find(({ name }) => name === 'two classes, one column')!;
+    const { classReport } = await search(session, two, ['accuracy']);
+    const isOne = two.z.map(([z]) => z! > 0);
+    const count = (own: number, taken: boolean): number =>
+      two.y.filter((y, i) => y === own && isOne[i] === taken).length;
+    assert.deepEqual(classReport!.confusion, [
+      [count(0, false), count(0, true)],
+      [count(1, false), count(1, true)],
+    ]);
+    const [only, ...others] = classReport!.curves;
+    assert.equal(others.length, 0);
+    const { roc, precision, calibration } = only!;
+    const pairs = two.y.flatMap((y, i) =>
+      y === 0
+        ? []
+        : two.y.flatMap((other, j) => (other === 0 ? [two.z[i]![0]! - two.z[j]![0]!] : [])),
+    );
+    const area = pairs.filter((d) => d > 0).length + pairs.filter((d) => d === 0).length / 2;
+    const drawn = roc.slice(1).reduce((sum, y, s) => sum + (y + roc[s]!) / 200, 0);
+    assert.ok(Math.abs(drawn - area / pairs.length) < 2e-3, `${drawn}`);
+    const least = Math.min(...two.z.flatMap(([z], i) => (two.y[i] === 1 ? [z!] : [])));
+    const taken = two.z.filter(([z]) => z! >= least).length;
+    assert.equal(
+      precision.at(-1),
+      Math.round((two.y.filter((y) => y === 1).length / taken) * 1e4) / 1e4,
+    );
+    assert.equal(
+      calibration!.reduce((sum, { rows }) => sum + rows, 0),
+      two.y.length,
+    );
+    const four = cases.find(({ name }) => name === 'four classes, margins')!;
+    const more = (await search(session, four, ['accuracy'])).classReport!;
+    assert.equal(more.curves.length, 4);
+    assert.equal(more.curves[0]!.calibration, undefined);
   });
 
   const refused: [string, Metric, RegExp][] = [
