@@ -116,6 +116,37 @@ describe('estimators on Spark', function () {
     folder.remove();
   });
 
+  it('classes of text as on this machine: scores, exact areas, and who is taken for whom', async () => {
+    const folder = new JobFolder();
+    const row = (i: number): string =>
+      `${Math.sin(i * 2)},${i % 3 === 0 ? 2 : Math.cos(i)},${['low', 'mid', 'über'][i % 3]}`;
+    const rows = Array.from({ length: 120 }, (_, i) => row(i));
+    folder.write('data.csv', ['a,b,kind', ...rows].join('\n'));
+    const document = {
+      kind: 'grid-search',
+      data: { path: 'data.csv', target: 'kind' },
+      model: { type: 'gaussian-nb' },
+      search: { grid: { var_smoothing: [1e-9, 0.1] } },
+      cv: { type: 'kfold', folds: 3, shuffle: true },
+      scoring: ['accuracy', 'f1_weighted', 'roc_auc_ovr', 'neg_log_loss', 'neg_brier_score'],
+    };
+    const job = parseJob(folder.file('job.yaml'), JSON.stringify(document));
+    const here = await runJob(job, { engine: 'local', open: local });
+    const there = await runJob(job, { engine: 'spark', open: spark });
+    const [ours, theirs] = [here.search, there.search];
+    assert.deepEqual(theirs.model!.classes, ours.model!.classes);
+    assert.deepEqual(theirs.classReport!.confusion, ours.classReport!.confusion);
+    for (const [t, { splitScores }] of theirs.trials.entries()) {
+      for (const metric of theirs.metrics) {
+        for (const [f, score] of splitScores[metric]!.entries()) {
+          const own = ours.trials[t]!.splitScores[metric]![f]!;
+          assert.ok(Math.abs(score - own) <= 1e-9, `${metric}: ${score} and ${own}`);
+        }
+      }
+    }
+    folder.remove();
+  });
+
   for (const [type, grid] of Object.entries(MODELS)) {
     it(`${type} as on this machine, without a pass for another one's moments`, async () => {
       const document = {
