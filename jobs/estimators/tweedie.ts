@@ -4,6 +4,7 @@
  * `PoissonRegressor`, `GammaRegressor` and `TweedieRegressor`).
  */
 import { z } from 'zod';
+import type { Matrix } from '../../driver/index.js';
 import type { RowEstimator } from './estimator.js';
 import { halfDeviance, halfSquare } from './solvers/losses.js';
 import { freeIntercept, iterationParameters } from './solvers/parameters.js';
@@ -39,7 +40,7 @@ function tweedieEstimator<P extends CommonParams>(given: Definition<P>): RowEsti
     link: (params) => (isIdentity(params as unknown as P) ? 'identity' : 'log'),
     outputs: () => 1,
     reads: 'rows',
-    version: 1,
+    version: 2,
     ends: (params) => {
       const own = params as unknown as P;
       const range = power(own) >= 2 ? 'above 0' : 'of 0 and above, not all 0';
@@ -63,9 +64,18 @@ function tweedieEstimator<P extends CommonParams>(given: Definition<P>): RowEsti
         tol: own.tol,
         maxIterations: own.max_iter,
       });
-      return rowFit(rows.design, ended);
+      const isOut = outside(rows.y, power(own));
+      if (isOut === undefined) return rowFit(rows.design, ended);
+      const bad = isOut.and(rows.weight.gt(0)).colMaxs();
+      return rowFit(rows.design, { ...ended, ending: bad.ifelse(Number.NaN, ended.ending) });
     },
   };
+}
+
+/** 1 for targets that have no probability; undefined where all have one. [n, 1] */
+function outside(y: Matrix, power: number): Matrix | undefined {
+  if (power < 1) return undefined;
+  return power < 2 ? y.lt(0) : y.le(0);
 }
 
 export const poisson = tweedieEstimator({

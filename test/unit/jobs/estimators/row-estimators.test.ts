@@ -145,6 +145,17 @@ describe('estimators that read rows', () => {
     }
   });
 
+  it('fail where a training target is out of the range of its distribution', async () => {
+    const cells = fixture.targets.binary!.map((value, i) => (i === 5 ? -1 : value + 1));
+    const without = cells.map((_, i) => (i === 5 ? 0 : 1));
+    for (const estimator of [poisson, gamma]) {
+      const fitted = await trained(estimator, cells, 0);
+      assert.match(fitted.fails!(await ending(fitted))!, /^expected targets (of 0 and )?above/);
+      const rest = await trained(estimator, cells, 0, {}, without);
+      assert.equal(rest.fails!(await ending(rest)), undefined);
+    }
+  });
+
   it('give a class without training rows no probability', async () => {
     const present = fixture.targets.classes!.map((value) => (value === 1 ? 0 : 1));
     const fitted = await trained(logistic, fixture.targets.classes!, 3, {}, present);
