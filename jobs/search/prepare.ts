@@ -7,10 +7,10 @@ import {
   type ClassValue,
   ConfigError,
   type Expr,
-  fill,
   Matrix,
   ops,
   type Run,
+  zeros,
 } from '../../driver/index.js';
 import type { Estimator, Params } from '../estimators/estimator.js';
 import { type Imputation, linearDesign, type TrainingRows } from '../estimators/linear-design.js';
@@ -104,7 +104,7 @@ export interface SearchPart {
 /** @throws ConfigError for parameters, metrics or folds out of range */
 export function prepare(session: Run, options: GridSearchOptions): Search {
   const { X, estimator, classes = [] } = options;
-  const y = options.y ?? fill(session, X.rows, 1, 0);
+  const y = options.y ?? zeros(session, X.rows, 1, { dtype: X.dtype });
   const candidates = candidatesOf(estimator, options.params ?? {}, options.grid);
   const standardize = options.standardize ?? false;
   const scoring = options.scoring ?? [defaultMetric(estimator.task)];

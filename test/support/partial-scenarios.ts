@@ -199,9 +199,9 @@ export const scenarios: Readonly<Record<string, ScenarioMaker>> = {
     return {
       rule: 'bind-parts',
       what: 'several parts added at once to several bound before',
-      first: [A.rbind(B).exp()],
-      second: A.rbind(B, C, D).exp(),
-      works: { exp: 1 },
+      first: [A.rbind(B).pow(1.5)],
+      second: A.rbind(B, C, D).pow(1.5),
+      works: { pow: 1 },
     };
   },
   momentsByGroupGrown: (s, scale = 1) => {

@@ -198,7 +198,7 @@ describe('what an operator says: work, constant and source', () => {
     assert.deepEqual([...leafValue(two)!.data], [2]);
     assert.deepEqual(
       all.filter((op) => isLeafValue({ op } as Expr)).map(({ name }) => name),
-      ['literal', 'scalar'],
+      ['literal', 'slot', 'scalar'],
     );
     for (const op of all) if (op.source !== 'kernel') assert.equal(op.cases.length, 0, op.name);
   });

@@ -14,7 +14,9 @@ import { dailyJob, writeDay } from '../../../support/daily-files.js';
 import { JobFolder } from '../../../support/job-folder.js';
 
 describe('estimators over many files', () => {
-  const fromMoments = estimators.filter(({ reads }) => reads === 'moments');
+  const fromMoments = estimators.filter(
+    ({ reads, task }) => reads === 'moments' && task === 'regression',
+  );
   for (const [name, dtype] of fromMoments.flatMap((one) =>
     DTYPES.map((dtype) => [one.name, dtype] as const),
   )) {

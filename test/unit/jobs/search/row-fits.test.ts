@@ -66,6 +66,9 @@ const newton: RowEstimator = {
 const ROWS = 90;
 const LAMBDAS = [0.5, 3];
 
+/** Of a stack: once to know its size, once to run. */
+const TRACES = 2;
+
 describe('fits that read rows', () => {
   const cases = [false, true].flatMap((standardize) =>
     [false, true].map((imputes) => ({ standardize, imputes })),
@@ -123,9 +126,9 @@ describe('fits that read rows', () => {
       await gridSearch(session.run(), options);
       return traced;
     };
-    assert.equal(await search({ lambda: LAMBDAS, kind: ['a', 'b'] }), 2);
+    assert.equal(await search({ lambda: LAMBDAS, kind: ['a', 'b'] }), 2 * TRACES);
     assert.equal(await search({ lambda: LAMBDAS, kind: ['a', 'b'] }), 0);
-    assert.equal(await search({ lambda: [...LAMBDAS, 9], kind: ['b'] }), 1);
+    assert.equal(await search({ lambda: [...LAMBDAS, 9], kind: ['b'] }), TRACES);
     await session.close();
   });
 });
