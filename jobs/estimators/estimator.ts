@@ -37,6 +37,8 @@ export interface EstimatorFacts {
   readonly task: Task;
   /** Whether fits take sample weights. Default: they do. */
   readonly takesWeights?: false;
+  /** False: decision values tell classes apart within a row, and do not rank rows. */
+  readonly ranksRows?: false;
   /** @param classes how many the target has; 0 without classes */
   readonly link: (params: Params, classes: number) => Link;
   /** Columns of decision values. */

@@ -21,6 +21,8 @@ export const nearestCentroid: ClassEstimator = {
   parameters,
   task: 'classification',
   takesWeights: false,
+  // scikit-learn ranks rows by distances in units of the spread, and predicts by plain ones.
+  ranksRows: false,
   reads: 'classes',
   link: () => 'margin',
   outputs: (_params, classes) => classes,

@@ -2,6 +2,10 @@
 import { ConfigError } from '../../../driver/index.js';
 import type { Estimator, Params } from '../../estimators/estimator.js';
 import { METRICS, type Metric, type MetricDef, metricsOf } from './metrics.js';
+import type { Measure } from './tally.js';
+
+/** What is measured by the order of rows. */
+const RANKINGS: ReadonlySet<Measure> = new Set(['ranks', 'probabilityRanks', 'precisions']);
 
 /** @throws ConfigError naming the first metric that can't be, and what can */
 export function checkMetrics(
@@ -13,13 +17,17 @@ export function checkMetrics(
   const fail = (expected: string, got: string): ConfigError =>
     new ConfigError(`scoring: expected ${expected}, got ${got}`, { key: 'scoring' });
   for (const name of scoring) {
-    const { task, instead, probabilities }: MetricDef = METRICS[name];
+    const { task, instead, probabilities, needs }: MetricDef = METRICS[name];
     if (task !== estimator.task) {
       throw fail(`a metric of ${estimator.task} for ${estimator.name}`, `${name}, of ${task}`);
     }
     if (instead !== undefined && classes > 2) {
       const got = `${name}, which is for two, for ${classes} classes; say ${instead}`;
       throw fail('a metric for any number of classes', got);
+    }
+    if (estimator.ranksRows === false && needs.some((one) => RANKINGS.has(one))) {
+      const got = `${name}, and ${estimator.name} does not rank rows`;
+      throw fail('a metric of predicted classes', `${got}; say accuracy or balanced_accuracy`);
     }
     if (probabilities && estimator.link(params, classes) === 'margin') {
       const other = metricsOf([task]).filter((one) => !isOfProbabilities(one));

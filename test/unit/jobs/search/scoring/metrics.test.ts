@@ -10,7 +10,9 @@ import { z } from 'zod';
 import { type ClassValue, matrix, Session } from '../../../../../driver/index.js';
 import { createCpuBackend } from '../../../../../gpu-executor/cpu/index.js';
 import type { Link, MomentEstimator } from '../../../../../jobs/estimators/estimator.js';
+import { nearestCentroid } from '../../../../../jobs/estimators/nearest-centroid.js';
 import { gridSearch } from '../../../../../jobs/search/grid-search.js';
+import { checkMetrics } from '../../../../../jobs/search/scoring/check-metrics.js';
 import { type Metric, metricsOf } from '../../../../../jobs/search/scoring/metrics.js';
 import { foldPartition } from '../../../../../jobs/search/splits/partition.js';
 import { sklearnFolder } from '../../../../support/sklearn-fixtures.js';
@@ -169,4 +171,14 @@ describe('metrics', () => {
       await assert.rejects(search(session, given, [metric]), message);
     });
   }
+
+  it('refuse to rank rows by decision values that do not', () => {
+    for (const metric of ['roc_auc', 'average_precision'] as const) {
+      assert.throws(
+        () => checkMetrics([metric], nearestCentroid, { shrink_threshold: null }, 2),
+        /expected a metric of predicted classes, got .*, and nearest-centroid does not rank rows; say accuracy/,
+      );
+    }
+    checkMetrics(['accuracy'], nearestCentroid, { shrink_threshold: null }, 2);
+  });
 });
