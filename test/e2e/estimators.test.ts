@@ -28,7 +28,7 @@ describe('a lasso job', function () {
     assert.match(read('results.csv'), /^param_alpha,params,split0_test_/);
     assert.match(read('job.yaml'), /type: lasso\n {2}max_iter: 5000/);
     const { coefficients } = JSON.parse(read('model.json'));
-    assert.deepEqual(coefficients.map(Math.round), [3, -2]);
+    assert.deepEqual(coefficients[0].map(Math.round), [3, -2]);
     const page = read('report.html');
     assert.match(page, /Best is <strong>alpha 1/);
     assert.match(page, /"axis":"alpha","scale":"log","kind":"curve"/);
