@@ -44,7 +44,21 @@ final class WeightedGramKernel(d: Int, models: Int) extends ReduceKernel {
 }
 
 /** Where the matrices of the models of a stack lie; see `driver/operators/model-stack.ts`. */
-final case class ModelView(rows: Int, cols: Int, step: Int, stride: Int)
+final case class ModelView(rows: Int, cols: Int, step: Int, stride: Int) {
+
+  /** Model k's cells and where they begin, row after row: the BLAS of Spark 3.5 takes no columns among others. */
+  def packed(values: Array[Double], k: Int): (Array[Double], Int) =
+    if (stride == cols) (values, k * step)
+    else {
+      val own = new Array[Double](rows * cols)
+      var i = 0
+      while (i < rows) {
+        System.arraycopy(values, k * step + i * stride, own, i * cols, cols)
+        i += 1
+      }
+      (own, 0)
+    }
+}
 
 object ModelView {
   def apply(layout: String, rows: Int, cols: Int, models: Int): ModelView = layout match {
@@ -84,11 +98,25 @@ final class StackedProduct(
     val isStack = layoutOut == "stack"
     val result = out.getOrElse(if (isStack) DenseBlock.zeros(models * m, n) else DenseBlock.zeros(m, models * n))
     val view = ModelView(layoutOut, result.rows, result.cols, models)
+    val product = new Array[Double](if (view.stride == n) 0 else m * n)
     var k = 0
     while (k < models) {
+      val (own, ownAt) = left.packed(a.values, k)
+      val (other, otherAt) = right.packed(b.values, k)
+      val isPacked = view.stride == n
+      if (!isPacked) java.util.Arrays.fill(product, 0.0)
       Blas.multiply(
-        m, n, inner, a.values, k * left.step, left.stride, transposeA,
-        b.values, k * right.step, right.stride, transposeB, 1.0, result.values, k * view.step, view.stride)
+        m, n, inner, own, ownAt, left.cols, transposeA, other, otherAt, right.cols, transposeB, 1.0,
+        if (isPacked) result.values else product, if (isPacked) k * view.step else 0, n)
+      var i = 0
+      while (!isPacked && i < m) {
+        var j = 0
+        while (j < n) {
+          result.values(k * view.step + i * view.stride + j) += product(i * n + j)
+          j += 1
+        }
+        i += 1
+      }
       k += 1
     }
     result
