@@ -35,7 +35,9 @@ export async function makeModel(
 ): Promise<ModelFile> {
   const { resolved, source } = data;
   const specs = job.data.features;
-  const means = needsMeans(resolved.features, specs) ? await columnMeans(run, gram) : undefined;
+  const means = needsMeans(resolved.features, specs)
+    ? await columnMeans(run, gram, data.X)
+    : undefined;
   const types = new Map(resolved.summary.map(({ name, type }) => [name, type]));
   const features = modelFeatures(resolved.features, {
     specs,
@@ -141,12 +143,14 @@ function needsMeans(
   return specs?.some(({ name, impute }) => impute === 'mean' && !indicated.has(name)) ?? false;
 }
 
-/** Means of the encoded columns over all rows, from the sums that are there: no pass. */
+/** Means of the encoded columns over all rows: of the moments of the search, else by a pass. */
 async function columnMeans(
   run: Run,
   gram: Expr | undefined,
-): Promise<ArrayLike<number> | undefined> {
-  if (gram === undefined) return undefined;
+  X: Matrix,
+): Promise<ArrayLike<number>> {
+  // Searches without moments of the columns have those of the target only.
+  if (gram?.cols !== X.cols + 2) return (await X.in(run).cast('float64').colMeans().value()).data;
   const sums = Matrix.of(run, gram);
   const groups = gram.attrs.groups as number;
   if (gram.attrs.center === true) {

@@ -67,7 +67,11 @@ describe('a job with classes as text', function () {
     const rows = Array.from({ length: 90 }, (_, i) => row(i));
     folder.write('data.csv', ['a,b,kind', ...rows].join('\n'));
     folder.job({
-      data: { path: 'data.csv', target: 'kind' },
+      data: {
+        path: 'data.csv',
+        target: 'kind',
+        features: [{ name: 'a', impute: 'mean' }, 'b'],
+      },
       model: { type: 'linear-svm' },
       search: { grid: { C: [0.1, 1] } },
       scoring: ['accuracy', 'f1_macro', 'average_precision'],
@@ -78,6 +82,8 @@ describe('a job with classes as text', function () {
     const model = JSON.parse(read('model.json'));
     assert.deepEqual(model.classes, ['high', 'low', 'mid']);
     assert.equal(model.coefficients.length, 3);
+    const mean = rows.reduce((sum, _, i) => sum + Math.sin(i * 2), 0) / rows.length;
+    assert.ok(Math.abs(model.features[0].impute - mean) < 1e-12, 'what fills gaps of new rows');
     const { confusion } = JSON.parse(read('result.json')).search.classReport;
     assert.deepEqual(
       confusion.map((own: number[]) => own.reduce((a, b) => a + b)),
