@@ -1,7 +1,7 @@
 /**
  * Mocha's `spec` reporter with a count at the end: the last line reads `N passed, N failed`, for
  * scripts. Skipped tests are listed above it with their titles, so that a skip is never silent, and
- * so are the seconds each folder took.
+ * so are the seconds of the slowest files and of each folder.
  */
 import { relative, sep } from 'node:path';
 import Mocha from 'mocha';
@@ -16,13 +16,17 @@ class SummaryReporter extends Mocha.reporters.Spec {
   readonly #skipped: string[] = [];
   /** Of tests and hooks, by the folder of their file below `test/`. @units ms */
   readonly #folders = new Map<string, number>();
+  /** The same by file. @units ms */
+  readonly #files = new Map<string, number>();
 
   constructor(runner: Mocha.Runner, options?: Mocha.MochaOptions) {
     super(runner, options);
     const tests = `${packageRoot()}${sep}dist${sep}test`;
     const count = ({ file, duration = 0 }: Mocha.Runnable): void => {
-      const folder = file ? (relative(tests, file).split(sep)[0] ?? '') : 'elsewhere';
+      const path = file ? relative(tests, file) : 'elsewhere';
+      const folder = path.split(sep)[0] ?? '';
       this.#folders.set(folder, (this.#folders.get(folder) ?? 0) + duration);
+      this.#files.set(path, (this.#files.get(path) ?? 0) + duration);
     };
     runner.on(EVENT_TEST_END, count);
     runner.on(EVENT_HOOK_END, count);
@@ -40,8 +44,9 @@ class SummaryReporter extends Mocha.reporters.Spec {
 
   override epilogue(): void {
     super.epilogue();
-    for (const [folder, ms] of this.#folders) {
-      console.log(`${String(Math.round(ms / 1000)).padStart(6)} s  test/${folder}`);
+    const slowest = [...this.#files].sort(([, a], [, b]) => b - a).slice(0, 20);
+    for (const [path, ms] of [...slowest, ...this.#folders]) {
+      console.log(`${String(Math.round(ms / 1000)).padStart(6)} s  test/${path}`);
     }
     for (const title of this.#skipped) console.log(`SKIPPED: ${title}`);
     console.log(`${this.#passed} passed, ${this.#failed} failed`);
