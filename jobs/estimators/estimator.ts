@@ -185,6 +185,9 @@ export interface Fit {
   /** The last cell says how the fit ended, `warn` what to say; absent where all end alike. */
   readonly ending?: Matrix;
   readonly warn?: (ending: number) => string | undefined;
-  /** Why there is no model, where an ending says so: as scikit-learn raises when it is fitted. */
-  readonly fails?: (ending: number) => string | undefined;
+  /**
+   * Why there is no model, where an ending says so: as scikit-learn raises when it is fitted.
+   * @param cells of `ending`, all of them
+   */
+  readonly fails?: (ending: number, cells: ArrayLike<number>) => string | undefined;
 }

@@ -4,7 +4,6 @@
  * `PoissonRegressor`, `GammaRegressor` and `TweedieRegressor`).
  */
 import { z } from 'zod';
-import type { Matrix } from '../../driver/index.js';
 import type { RowEstimator } from './estimator.js';
 import { halfDeviance, halfSquare } from './solvers/losses.js';
 import { freeIntercept, iterationParameters } from './solvers/parameters.js';
@@ -40,11 +39,13 @@ function tweedieEstimator<P extends CommonParams>(given: Definition<P>): RowEsti
     link: (params) => (isIdentity(params as unknown as P) ? 'identity' : 'log'),
     outputs: () => 1,
     reads: 'rows',
-    version: 2,
+    version: 3,
     ends: (params) => {
       const own = params as unknown as P;
-      const range = power(own) >= 2 ? 'above 0' : 'of 0 and above, not all 0';
-      return stepEnds(own, `expected targets ${range}`);
+      return {
+        ...stepEnds(own, ''),
+        fails: (ending, cells) => (Number.isNaN(ending) ? whyNone(power(own), cells) : undefined),
+      };
     },
     stacked: ['alpha'],
     train: async (given, { alpha }, params) => {
@@ -64,18 +65,24 @@ function tweedieEstimator<P extends CommonParams>(given: Definition<P>): RowEsti
         tol: own.tol,
         maxIterations: own.max_iter,
       });
-      const isOut = outside(rows.y, power(own));
-      if (isOut === undefined) return rowFit(rows.design, ended);
-      const bad = isOut.and(rows.weight.gt(0)).colMaxs();
-      return rowFit(rows.design, { ...ended, ending: bad.ifelse(Number.NaN, ended.ending) });
+      if (power(own) < 1) return rowFit(rows.design, ended);
+      const isOwn = rows.weight.gt(0);
+      const least = isOwn.ifelse(rows.y, Number.POSITIVE_INFINITY).colMins();
+      const greatest = isOwn.ifelse(rows.y, Number.NEGATIVE_INFINITY).colMaxs();
+      const bad = power(own) < 2 ? least.lt(0) : least.le(0);
+      const ending = least.rbind(greatest, bad.ifelse(Number.NaN, ended.ending));
+      return rowFit(rows.design, { ...ended, ending });
     },
   };
 }
 
-/** 1 for targets that have no probability; undefined where all have one. [n, 1] */
-function outside(y: Matrix, power: number): Matrix | undefined {
-  if (power < 1) return undefined;
-  return power < 2 ? y.lt(0) : y.le(0);
+/** @param cells the least and the greatest target, where there is a range they have to be in */
+function whyNone(power: number, cells: ArrayLike<number>): string {
+  const { 0: least, 1: greatest } = cells;
+  if (power >= 2 && least! <= 0) return `expected targets above 0, got ${least}`;
+  if (power >= 1 && least! < 0) return `expected targets of 0 and above, got ${least}`;
+  if (power >= 1 && greatest === 0) return 'expected a target above 0, got 0 in every row';
+  return 'expected finite means, got values beyond float64; scale the columns (data.standardize) or raise alpha';
 }
 
 export const poisson = tweedieEstimator({

@@ -6,6 +6,7 @@
 import { z } from 'zod';
 import { closest } from '../../driver/support/closest.js';
 import type { Problem } from './check-job.js';
+import { namedEstimator } from './model-schema.js';
 import { schemaOf } from './schema.js';
 import type { KeyPath } from './yaml-source.js';
 
@@ -90,6 +91,10 @@ function bound(origin: string, relation: string, limit: number | bigint): string
 }
 
 function unknownKey(key: string, path: KeyPath, document: unknown): string {
+  const estimator = namedEstimator(document);
+  if (estimator !== undefined && path.join('.') === 'data' && key === 'target') {
+    return `expected no \`target\`, as ${estimator.name} does ${estimator.task} and learns from features alone, got one; remove it, and list \`features\` if that column is none of them`;
+  }
   const known = knownKeys(path, document);
   const meant = closest(key, known);
   const list = `known keys: ${known.join(', ')}`;

@@ -123,12 +123,11 @@ function checkSplit(
   const problem = (key: string, message: string, atKey = false): void => {
     problems.push({ path: [...path, key], message, atKey });
   };
-  const said = cv.type === undefined && type in cv ? `\`${type}\`` : `\`type: ${type}\``;
-  for (const [key, value] of Object.entries(cv)) {
-    const isKnown = key === 'type' || (KEYS[type] as readonly string[]).includes(key);
-    if (isKnown || value === undefined || value === false) continue;
-    problem(key, `expected no \`${key}\` together with ${said}, got both; remove one`, true);
-  }
+  const given = Object.keys(cv).filter(
+    (key) => key !== 'type' && ![undefined, false].includes(cv[key as SplitKey] as undefined),
+  ) as SplitKey[];
+  const unknown = given.filter((key) => !KEYS[type].includes(key));
+  for (const key of unknown) problem(key, unknownWith(key, cv, given), true);
   const needed = type === 'stratified-group' ? 'group' : type;
   if ((needed === 'group' || needed === 'predefined') && cv[needed] === undefined) {
     problem('type', `expected \`${needed}\`, a column, with \`type: ${type}\`, got none`);
@@ -145,7 +144,7 @@ function checkSplit(
     );
   }
   for (const key of ['test_size', 'train_size'] as const) {
-    const value = cv[key];
+    const value = unknown.includes(key) ? undefined : cv[key];
     const isRows = value === undefined || Number.isInteger(value);
     if (isRows || (isDrawn && value < 1)) continue;
     problem(
@@ -154,6 +153,30 @@ function checkSplit(
     );
   }
   return problems;
+}
+
+/** Why a key can't stand: a type that was not written is not what it disagrees with. */
+function unknownWith(key: SplitKey, cv: SplitDocument, given: readonly SplitKey[]): string {
+  const { type } = cv;
+  if (type !== undefined) {
+    return `expected no \`${key}\` together with \`type: ${type}\`, got both; remove one`;
+  }
+  const fitting = SPLIT_TYPES.filter((one) => given.every((other) => KEYS[one].includes(other)));
+  if (fitting.length > 0) {
+    return `expected a \`type\` together with \`${key}\`, got none; add type: ${fitting.join(' or ')}`;
+  }
+  const columns = (['predefined', 'group', 'stratify'] as const).filter(
+    (one) => one !== key && cv[one] !== undefined,
+  );
+  const other = columns[0] ?? given.find((one) => one !== key && !takeBoth(one, key));
+  if (other === undefined) {
+    return `expected keys that one \`type\` takes, got ${given.map((one) => `\`${one}\``).join(', ')}; say \`type\``;
+  }
+  return `expected no \`${key}\` together with \`${other}\`, got both; remove one`;
+}
+
+function takeBoth(a: SplitKey, b: SplitKey): boolean {
+  return SPLIT_TYPES.some((type) => KEYS[type].includes(a) && KEYS[type].includes(b));
 }
 
 /** The rule that keys say, and the one of the outer splits. @param target to stratify by */

@@ -122,14 +122,15 @@ export function fitExprs(fits: readonly Fit[]): Expr[] {
 async function settle(session: Run, fits: readonly Fit[], isRaised: boolean): Promise<SearchFits> {
   const settled = await session.evaluateSettled(fitExprs(fits));
   let at = fits.length;
-  const endings = fits.map(({ ending }) => {
+  const cells = fits.map(({ ending }) => {
     const outcome = ending === undefined ? undefined : settled[at++];
-    return outcome?.ok ? (outcome.value as DenseMatrix).data.at(-1) : undefined;
+    return outcome?.ok ? (outcome.value as DenseMatrix).data : undefined;
   });
+  const endings = cells.map((own) => own?.at(-1));
   const failures = fits.map((fit, i) => {
     const outcome = settled[i]!;
     if (!outcome.ok) return outcome.error;
-    const text = endings[i] === undefined ? undefined : fit.fails?.(endings[i]);
+    const text = endings[i] === undefined ? undefined : fit.fails?.(endings[i], cells[i]!);
     return text === undefined ? undefined : new DataError(text, { fit: i });
   });
   for (const [i, error] of failures.entries()) {
