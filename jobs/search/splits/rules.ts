@@ -134,7 +134,7 @@ export function stratifiedSizes(
   folds: number,
   order: readonly number[],
 ): number[][] {
-  const sizes: number[][] = counts.map(() => []);
+  const sizes = counts.map(() => new Array<number>(folds).fill(0));
   let start = 0;
   for (const one of order) {
     const end = start + counts[one]!;
@@ -187,19 +187,23 @@ export function stratifiedGroups(
   seed?: number,
 ): number[] {
   requireFolds(folds, counts.length, 'groups');
-  const classes = counts[0]!.length;
-  const ofClass = range(classes).map((c) => counts.reduce((sum, group) => sum + group[c]!, 0));
+  const total = counts[0]!.map((_, c) => counts.reduce((sum, group) => sum + group[c]!, 0));
+  // A class of no row has no share to even out.
+  const present = total.flatMap((rows, c) => (rows > 0 ? [c] : []));
+  const ofClass = present.map((c) => total[c]!);
+  const classes = present.length;
+  const byGroup = counts.map((group) => present.map((c) => group[c]!));
   const order = range(counts.length);
   if (seed !== undefined) {
     const place = permutation(counts.length, seed);
     for (const group of range(counts.length)) order[place(group)] = group;
   }
-  const spreads = counts.map((group) => deviation(group, pairwise));
+  const spreads = byGroup.map((group) => deviation(group, pairwise));
   order.sort((a, b) => spreads[b]! - spreads[a]!);
   const held = range(folds).map(() => new Array<number>(classes).fill(0));
   const foldOf = new Array<number>(counts.length).fill(0);
   for (const group of order) {
-    const own = counts[group]!;
+    const own = byGroup[group]!;
     let [best, least, fewest] = [0, Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY];
     for (const [fold, rows] of held.entries()) {
       const shares = held.map((some) =>

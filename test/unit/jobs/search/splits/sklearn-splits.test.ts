@@ -119,14 +119,14 @@ describe('splits', () => {
     const { type, rows, folds, splits } = one;
     it(`are scikit-learn's rows: ${i}, ${type} of ${rows} rows, ${folds ?? 'given'} folds`, async () => {
       assert.deepEqual(await marksOf(await split(ruleOf(one), rowsOf(one))), splits);
-      // Every other row is not there: a row before, and two behind.
+      // Every other row is not there, nor is the class of those.
       const spread = (text: string): string => [...text].map((mark) => `-${mark}`).join('');
       const twice = <T>(values: readonly T[] | undefined): T[] | undefined =>
         values?.flatMap((value) => [values[0]!, value]);
       const wide: SplitCase = {
         ...one,
         rows: 2 * rows,
-        ...(one.classes ? { classes: twice([...one.classes])!.join('') } : {}),
+        ...(one.classes ? { classes: [...one.classes].map((own) => `0${own}`).join('') } : {}),
         ...(one.groups ? { groups: twice([...one.groups])!.join('') } : {}),
         ...(one.column ? { column: twice(one.column)! } : {}),
       };
