@@ -74,9 +74,10 @@ export async function gridSearch(session: Run, options: GridSearchOptions): Prom
     );
     const splitScores = Object.fromEntries(
       scoring.map((name) => {
-        const note = (text: string): void => notes.add(name, text);
         const scoreOf = (f: number): number =>
-          failureOf(f) === undefined ? METRICS[name].score({ ...tallyOf(f, t), note }) : errorScore;
+          failureOf(f) === undefined
+            ? notes.score(name, (note) => METRICS[name].score({ ...tallyOf(f, t), note }))
+            : errorScore;
         return [name, all.map(scoreOf)];
       }),
     );

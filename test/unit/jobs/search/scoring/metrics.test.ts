@@ -122,6 +122,20 @@ describe('metrics', () => {
     ]);
   });
 
+  it('count a score once, however many of its classes a warning is about', async () => {
+    const row = (c: number) => [0, 1, 2, 3].map((own) => +(own === c));
+    const given: Case = {
+      ...cases.find(({ name }) => name === 'four classes')!,
+      y: [0, 1, 2, 3, 0, 1, 2, 3],
+      fold: [0, 0, 0, 0, 1, 1, 1, 1],
+      z: [0, 0, 0, 0, 0, 1, 2, 3].map(row),
+    };
+    const { warnings } = await search(session, given, ['precision_macro']);
+    assert.deepEqual(warnings, [
+      'precision_macro: 0 for a class that is never predicted, in 1 of 2 scores',
+    ]);
+  });
+
   it('come with how the best candidate tells classes apart', async () => {
     const two = cases.find(({ name }) => name === 'two classes, one column')!;
     const { classReport } = await search(session, two, ['accuracy']);
