@@ -10,13 +10,15 @@ import type { ClassRows, Fit } from './estimator.js';
 import { columnMoments, columnScales, imputedColumns } from './linear-design.js';
 
 export interface ClassSums {
-  /** Training rows by class, and whether there are any: [classes, 1]. */
+  /** Weights of training rows by class, and whether there are any: [classes, 1]. */
   readonly counts: Matrix;
   readonly isPresent: Matrix;
   readonly total: Scalar;
-  /** Of the basis of design columns: [classes, basis]. */
+  /** Of the basis of design columns, by weight: [classes, basis]. */
   readonly sums: Matrix;
-  /** Sums of the columns that were asked for beside them: [classes, c]. */
+  /** Means of the basis over the training rows of all classes, which count alike: [1, basis]. */
+  readonly overall: Matrix;
+  /** Sums of the columns that were asked for beside them, rows counting alike: [classes, c]. */
   readonly beside: Matrix | null;
   /** 0 for a design column without values in the training rows, else 1; null for all 1. */
   readonly kept: Matrix | null;
@@ -31,29 +33,33 @@ export const NEVER = -1e300;
 
 /** @param beside columns to sum as they are, in the same pass: [n, c] */
 export function classSums(rows: ClassRows, basis: Basis, beside?: Matrix): ClassSums {
-  const { X, all, counts } = rows;
+  const { X, all } = rows;
   const { design } = all;
   const e = design.encoded;
   const isImputing = design.select !== null;
   const asked = basisColumns(basis, X);
   const isAbove = typeof basis === 'object';
   const others = [...(isImputing && isAbove ? [X] : []), ...(beside ? [beside] : [])];
-  const summed = rows.sums(asked.cbind(...others));
-  const total = counts.sum();
-  const own = summed.slice(null, [0, asked.cols]);
+  const { weighted, alike } = rows.sums(asked.cbind(...others));
+  const counts = rows.counts.weighted;
+  const rowsOfAll = rows.counts.alike.sum();
   const from = isImputing && isAbove ? e : 0;
-  const encoded = summed.slice(null, [from, from + e]);
-  const columns = imputedColumns(encoded.colSums().div(total), total, design);
+  const encoded = alike.slice(null, [from, from + e]);
+  const columns = imputedColumns(encoded.colSums().div(rowsOfAll), rowsOfAll, design);
   const maps = basisMaps(basis, columns, design.carry, e);
-  const sums = maps === null ? own : mapped(own, maps, (part, map) => part.matmul(map));
+  const ofDesign = (summed: Matrix): Matrix => {
+    const own = summed.slice(null, [0, asked.cols]);
+    return maps === null ? own : mapped(own, maps, (part, map) => part.matmul(map));
+  };
   const { imputed, leftOut } = columns;
   const isPresent = counts.gt(0);
   return {
     counts,
     isPresent,
-    total,
-    sums,
-    beside: beside ? summed.slice(null, [summed.cols - beside.cols]) : null,
+    total: counts.sum(),
+    sums: ofDesign(weighted),
+    overall: ofDesign(alike).colSums().div(rowsOfAll),
+    beside: beside ? alike.slice(null, [alike.cols - beside.cols]) : null,
     kept: leftOut === null ? null : scalar(X.session, 1).sub(leftOut),
     scales: all.standardize ? columnScales(columnMoments(all)) : null,
     fit: (coefficients, intercepts) => {

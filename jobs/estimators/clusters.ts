@@ -4,10 +4,12 @@
  * the rows that change clusters. Rows are prepared by each model's own design (imputed,
  * standardised), which is an affine map M: with the encoded row e = [x, 1], the row is e M, so
  * centres are compared as weights M [2 c; -|c|^2], and sums of rows are M' sums of e.
- * Empty clusters take the rows farthest from their centres, as in scikit-learn's `KMeans`.
+ * Empty clusters take the rows farthest from their centres, as in scikit-learn's `KMeans`. Weights
+ * that came and went leave rounding behind, so sums of a cluster nearly without weight are made anew.
  */
 import {
   bestColumns,
+  type DenseMatrix,
   fill,
   type Matrix,
   matrix,
@@ -73,6 +75,8 @@ interface Stack {
 
 /** Largest memory of clusters by row and model that are kept between iterations. @units bytes */
 const KEPT_BYTES = 512 * 1024 * 1024;
+/** Clusters lighter than this share of all may be rounding. */
+const LOST_SHARE = 1e-9;
 /** Models that are over leave the stack when they are this share of its columns. */
 const OVER_SHARE = 1 / 4;
 
@@ -136,17 +140,31 @@ async function compare({ X, models, widths, weights, labels: from }: Stack): Pro
   const isKept = X.rows * models.length * 4 <= KEPT_BYTES;
   const to = bestColumns(X, matrix(session, X.cols + 1, total(widths), decisions(models)), widths);
   const none = fill(session, X.rows, models.length, -1, { dtype: 'float32' });
-  const change = regroupSums({ X, from: isKept ? from : none, to, weights }, widths);
+  const change = (before: Matrix) => regroupSums({ X, from: before, to, weights }, widths).value();
   const [value] = await Promise.all([
-    change.value(),
+    change(isKept ? from : none),
     isKept ? (session.persist?.([to.expr]) ?? session.evaluate([to.expr])) : undefined,
   ]);
+  add(models, value, isKept);
+  if (isKept && weights && models.some(isUncertain)) add(models, await change(none), false);
+  return to;
+}
+
+/** @param isChange whether the sums change by `value`, or are it */
+function add(models: readonly Live[], value: DenseMatrix, isChange: boolean): void {
   let at = 0;
   for (const { sums } of models) {
-    if (!isKept) sums.fill(0);
+    if (!isChange) sums.fill(0);
     for (let i = 0; i < sums.length; i++) sums[i]! += value.data[at++]!;
   }
-  return to;
+}
+
+/** Whether a cluster may be without rows: what it weighs may be what rounding left. */
+function isUncertain({ start, sums }: Live): boolean {
+  const side = sums.length / start.clusters;
+  const weights = Array.from({ length: start.clusters }, (_, k) => sums[(k + 1) * side - 1]!);
+  const least = LOST_SHARE * total(weights);
+  return weights.some((weight) => weight !== 0 && weight < least);
 }
 
 /** M [2 c; -|c|^2] of all centres of all models: [encoded + 1, centres]. */

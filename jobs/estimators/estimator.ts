@@ -111,17 +111,25 @@ export interface ClassRows {
   readonly y: Matrix;
   readonly classes: number;
   /** Training rows by class: [classes, 1]. */
-  readonly counts: Matrix;
+  readonly counts: ByClass;
   /**
    * Sums over the training rows by class, of columns that row i of X and y alone give row i of.
    * Ask for all of them at once: a call is a pass, which all fits share.
    * @shape columns: [n, c] -> [classes, c]
    */
-  readonly sums: (columns: Matrix) => Matrix;
+  readonly sums: (columns: Matrix) => ByClass;
   /** The training rows of all classes together, their moments about the means. */
   readonly all: TrainingRows;
   /** Moments of the encoded columns over the training rows of a class. One pass for all classes. */
   readonly ofClass: (c: number) => Moments;
+}
+
+/** Sums by class; one matrix where rows have no weights. */
+export interface ByClass {
+  /** Rows count by their weights. */
+  readonly weighted: Matrix;
+  /** Rows count alike, as they do to what prepares columns. */
+  readonly alike: Matrix;
 }
 
 /** The rows of a fit that reads rows. */
@@ -160,6 +168,8 @@ export interface RowDesign {
     /** The mean of the target, and its scatter with the design columns: [design, 1]. */
     readonly target: Scalar;
     readonly targetScatter: Matrix;
+    /** Variances with all rows alike, where they have weights: [1, design]. */
+    readonly variances?: Matrix;
   };
   /**
    * Of all rows, training or not, and design columns imputed and standardised on all of them: the

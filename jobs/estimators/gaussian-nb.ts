@@ -30,11 +30,10 @@ export const gaussianNb: ClassEstimator = {
   fit: (rows, params) => {
     const { var_smoothing } = params as z.output<typeof parameters>;
     const summed = classSums(rows, 'squares');
-    const { sums, total, scales } = summed;
+    const { sums, overall, scales } = summed;
     const d = sums.cols / 2;
     const ofClass = classMeans(summed, sums);
     const means = ofClass.slice(null, [0, d]);
-    const overall = sums.colSums().div(total);
     const spread = varianceOf(overall.slice(null, [0, d]), overall.slice(null, [d]));
     // Standardised columns have variances v / s^2, to which the same share of the largest is added.
     const smoothing =

@@ -56,15 +56,6 @@ export const kmeans: RowEstimator = {
   together,
 };
 
-/** What is known of the rows of a split. */
-interface Prepared {
-  readonly rows: ClusterRows;
-  /** Mean variance of the prepared columns, and the sum of squares about their means. */
-  readonly variance: number;
-  readonly squares: number;
-  readonly count: number;
-}
-
 interface Asked {
   readonly rows: RowData;
   readonly params: KmeansParams;
@@ -113,7 +104,7 @@ async function allSeeds(
     const { count } = own[i]!;
     if (n_clusters > count) {
       throw new ConfigError(
-        `n_clusters: expected at most as many clusters as training rows (${count}), got ${n_clusters}`,
+        `n_clusters: expected at most as many clusters as training rows that weigh something (${count}), got ${n_clusters}`,
         { key: 'model.n_clusters', value: n_clusters },
       );
     }
@@ -138,29 +129,31 @@ async function allSeeds(
 /** What is known of the rows of a split. */
 interface Prepared {
   readonly rows: ClusterRows;
+  /** Rows of a weight above 0, which centres may start from. */
   readonly count: number;
-  /** Of the design columns. */
+  /** Of the design columns, by weight. */
   readonly means: Float64Array;
-  /** Mean variance of the design columns, and the sum of squares about their means. */
+  /** Mean variance of the design columns with all rows alike, as tolerances are in units of. */
   readonly variance: number;
+  /** Sum of squares about the means, by weight. */
   readonly squares: number;
 }
 
 async function prepare({ X, weight, design }: RowData): Promise<Prepared> {
-  const { count, mean, scatter } = design.moments;
-  const [map, means, scatters, total] = await Promise.all([
+  const { count: total, mean, scatter, variances } = design.moments;
+  const [map, means, squares, variance, count] = await Promise.all([
     design.expand(eye(X.session, design.columns + 1)).value(),
     mean.value(),
-    scatter.diag().value(),
-    count.value(),
+    scatter.diag().sum().value(),
+    (variances ?? scatter.diag().div(total)).mean().value(),
+    weight.gt(0).sum().value(),
   ]);
-  const squares = Float64Array.from(scatters.data).reduce((sum, cell) => sum + cell, 0);
   const isOne = weight.expr.op.constant?.(weight.expr.attrs) === 1;
   return {
     rows: { X, weight: isOne ? undefined : weight, design: aboutMeans(map, means.data) },
-    count: total,
+    count,
     means: Float64Array.from(means.data),
-    variance: squares / total / design.columns,
+    variance,
     squares,
   };
 }

@@ -56,14 +56,15 @@ export const lda: ClassEstimator = {
     const inUnits = unitsOf(map, scales);
     const classes = Array.from({ length: rows.classes }, (_, c) => inUnits(rows.ofClass(c)));
     const center = scales === null ? overall.mean : overall.mean.div(scales.t());
-    const isPresent = rows.counts.gt(0);
+    const counts = rows.counts.alike;
+    const isPresent = counts.gt(0);
     const means = stacked(classes.map(({ mean }) => mean.t())).sub(center.t());
     const design = { rows, classes, overall, scales };
     const within = own.shrinkage === 'auto' ? ledoitWolf(design) : pooled(design, own.shrinkage);
     const solved = solve(within, means.t(), { ...overall, mean: center }, own).t();
     const directions = isPresent.ifelse(solved, 0);
     const intercepts = isPresent
-      .ifelse(rows.counts, 1)
+      .ifelse(counts, 1)
       .div(count)
       .log()
       .sub(directions.mul(means).rowSums().mul(0.5))
@@ -123,7 +124,7 @@ function ledoitWolf({ rows, classes, overall, scales }: Design): Matrix {
   const own = (scales === null ? columns : columns.div(scales))
     .sub(takeRows(y, stacked(classes.map(({ mean }) => mean.t()))))
     .div(takeRows(y, stacked(deviations)));
-  const fourth = rows.sums(own.rowSumSqs().square());
+  const fourth = rows.sums(own.rowSumSqs().square()).alike;
   return classes
     .map(({ count: n, scatter }, c) => {
       const scale = deviations[c]!;

@@ -9,7 +9,7 @@
  *   C = C_a + C_b + d d' n_a n_b/n
  * Source: Chan, Golub and LeVeque (1979), eq. 2.1.
  */
-import type { Matrix, Scalar } from '../../driver/index.js';
+import type { Evaluator, Expr, Matrix, Scalar } from '../../driver/index.js';
 
 /** Moments of a set of rows over p columns. `mean` is p x 1; `scatter` is p x p about the mean. */
 export interface Moments {
@@ -92,8 +92,23 @@ class GroupSums<T> {
   }
 }
 
-/** Kept by Gram matrix, as all fits need them. */
-const momentSums = new WeakMap<Matrix, GroupSums<Moments>>();
+type Kept<T> = WeakMap<Evaluator, WeakMap<Expr, GroupSums<T>>>;
+
+/** Sums over sets of groups, kept by the node of the Gram matrix, as all fits need them. */
+function sumsOf<T>(
+  kept: Kept<T>,
+  { session, expr }: Matrix,
+  make: () => GroupSums<T>,
+): GroupSums<T> {
+  const own = kept.get(session) ?? new WeakMap<Expr, GroupSums<T>>();
+  kept.set(session, own);
+  const sums = own.get(expr) ?? make();
+  own.set(expr, sums);
+  return sums;
+}
+
+const momentSums: Kept<Moments> = new WeakMap();
+const productSums: Kept<Matrix> = new WeakMap();
 
 /**
  * Moments of the rows of some groups, or of all rows.
@@ -104,17 +119,13 @@ export function trainingMoments(
   groups: number,
   train: readonly number[] | undefined,
 ): Moments {
-  let sums = momentSums.get(gram);
-  if (sums === undefined) {
-    const own = Array.from({ length: groups }, (_, g) => groupMoments(gram, g, gram.cols));
-    sums = new GroupSums(own, merge);
-    momentSums.set(gram, sums);
-  }
-  return sums.of(train);
+  const make = (): GroupSums<Moments> =>
+    new GroupSums(
+      Array.from({ length: groups }, (_, g) => groupMoments(gram, g, gram.cols)),
+      merge,
+    );
+  return sumsOf(momentSums, gram, make).of(train);
 }
-
-/** As `momentSums`. */
-const productSums = new WeakMap<Matrix, GroupSums<Matrix>>();
 
 /**
  * Plain sums of products [1 Z]'[1 Z] of the rows of some groups, or of all rows.
@@ -125,11 +136,10 @@ export function trainingProducts(
   groups: number,
   train: readonly number[] | undefined,
 ): Matrix {
-  let sums = productSums.get(gram);
-  if (sums === undefined) {
-    const own = Array.from({ length: groups }, (_, g) => block(gram, g, gram.cols));
-    sums = new GroupSums(own, (a, b) => a.add(b));
-    productSums.set(gram, sums);
-  }
-  return sums.of(train);
+  const make = (): GroupSums<Matrix> =>
+    new GroupSums(
+      Array.from({ length: groups }, (_, g) => block(gram, g, gram.cols)),
+      (a, b) => a.add(b),
+    );
+  return sumsOf(productSums, gram, make).of(train);
 }

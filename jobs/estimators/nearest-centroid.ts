@@ -40,7 +40,7 @@ export const nearestCentroid: ClassEstimator = {
 
 /** Means by class after soft thresholding, in the columns' own units. */
 function shrunken(rows: ClassRows, summed: ClassSums, means: Matrix, threshold: number): Matrix {
-  const { counts, isPresent, total, sums, scales, kept } = summed;
+  const { counts, isPresent, total, sums, overall, scales, kept } = summed;
   const squares = classSums(rows, 'squares').sums.slice(null, [sums.cols]);
   const scatter = squares.sub(sums.mul(means)).colSums().maximum(0);
   const within = scatter.div(total.sub(isPresent.sum())).sqrt();
@@ -48,7 +48,6 @@ function shrunken(rows: ClassRows, summed: ClassSums, means: Matrix, threshold: 
   const unit = scales === null ? medianUnit(spread, kept) : medianUnit(spread, kept).mul(scales);
   const factor = isPresent.ifelse(counts, 1).recip().sub(total.recip()).sqrt();
   const errors = factor.mul(within.add(unit));
-  const overall = sums.colSums().div(total);
   const deviations = means.sub(overall).div(errors);
   const less = deviations.abs().sub(threshold).maximum(0).mul(deviations.sign());
   return overall.add(errors.mul(less));

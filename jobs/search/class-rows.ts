@@ -5,7 +5,7 @@
  * own rows.
  */
 import { groupSums, Matrix, matrix, ones, ops } from '../../driver/index.js';
-import type { ClassRows } from '../estimators/estimator.js';
+import type { ByClass, ClassRows } from '../estimators/estimator.js';
 import type { TrainingRows } from '../estimators/linear-design.js';
 import { trainingMoments } from '../estimators/moments.js';
 
@@ -33,9 +33,14 @@ export function classRows(
   const isGrouped = groupOf.ge(0).and(groupOf.lt(groups));
   const cellOf = isGrouped.ifelse(y.mul(groups).add(groupOf), -1);
   const chosen = selection(session, train, groups, classes);
-  const sums = (columns: Matrix): Matrix => {
-    const weighted = weight ? columns.cast('float64').mul(weight) : columns;
-    return chosen.matmul(groupSums(cellOf, weighted, groups * classes));
+  const sums = (columns: Matrix): ByClass => {
+    const all = weight
+      ? columns.cast('float64').mul(weight).cbind(columns.cast('float64'))
+      : columns;
+    const summed = chosen.matmul(groupSums(cellOf, all, groups * classes));
+    if (!weight) return { weighted: summed, alike: summed };
+    const { cols } = columns;
+    return { weighted: summed.slice(null, [0, cols]), alike: summed.slice(null, [cols]) };
   };
   return {
     X,
@@ -46,9 +51,9 @@ export function classRows(
     all,
     ofClass: (c) => {
       const attrs = { groups: groups * classes, center: true };
-      const gram = session.intern(ops.groupGram, [cellOf.expr, X.expr], attrs);
-      const cells = train.map((group) => c * groups + group);
-      return trainingMoments(Matrix.of(session, gram), groups * classes, cells);
+      const gram = Matrix.of(session, session.intern(ops.groupGram, [cellOf.expr, X.expr], attrs));
+      const rows = groups * gram.cols;
+      return trainingMoments(gram.slice([c * rows, (c + 1) * rows]), groups, train);
     },
   };
 }

@@ -154,7 +154,7 @@ function trainingArguments(training: TrainingRows): Record<string, Matrix> {
   for (const group of train ?? []) isTraining[group] = 1;
   const d = training.design.encoded;
   const { scatter, mean } = trainingMoments(training.weighted ?? gram, groups, train);
-  const { raw, scale, ...own } = preparedMoments(training);
+  const { raw, scale, variances, ...own } = preparedMoments(training);
   const { map, imputed } = raw;
   const cross = scatter.slice([0, d], d);
   const ofDesign = map === null ? cross : map.t().matmul(cross);
@@ -165,6 +165,7 @@ function trainingArguments(training: TrainingRows): Record<string, Matrix> {
     scatter: own.scatter,
     target: mean.at(d, 0).asMatrix(),
     targetScatter: scale === null ? ofDesign : ofDesign.div(scale.t()),
+    ...(training.weighted ? { variances } : {}),
     ...(scale === null ? {} : { scale, center: raw.mean }),
     ...(map === null ? {} : { map, imputed: imputed! }),
   };
@@ -176,6 +177,8 @@ function preparedMoments(training: TrainingRows): Pick<
   'count' | 'mean' | 'scatter'
 > & {
   readonly raw: ColumnMoments;
+  /** With all rows alike: [1, design]. */
+  readonly variances: Matrix;
   /** [1, design]; null where nothing is standardised. */
   readonly scale: Matrix | null;
 } {
@@ -185,10 +188,12 @@ function preparedMoments(training: TrainingRows): Pick<
     ? designMoments(trainingMoments(weighted, groups, train), raw, design.encoded)
     : raw;
   const { count, mean, scatter } = own;
-  if (!training.standardize) return { count, mean, scatter, raw, scale: null };
+  const variances = raw.scatter.diag().t().div(raw.count);
+  if (!training.standardize) return { count, mean, scatter, raw, variances, scale: null };
   const scale = columnScales(raw);
   return {
     count,
+    variances: variances.div(scale.square()),
     mean: weighted ? mean.sub(raw.mean).div(scale.t()) : mean.mul(0),
     scatter: scatter.div(scale).div(scale.t()),
     raw,
@@ -240,6 +245,7 @@ function rowDesign(given: Readonly<Record<string, Matrix>>, encoded: number): Ro
       scatter: given.scatter!,
       target: given.target!.asScalar(),
       targetScatter: given.targetScatter!,
+      ...(given.variances ? { variances: given.variances } : {}),
     },
     all: {
       count: given.allCount!.asScalar(),

@@ -22,6 +22,7 @@ import { sklearnFolder } from '../../../support/sklearn-fixtures.js';
 
 interface Fixture {
   readonly y: readonly number[];
+  readonly weight: readonly number[];
   readonly group: readonly number[];
   readonly test: number;
   readonly data: Readonly<Record<string, readonly (readonly (number | null)[])[]>>;
@@ -30,6 +31,7 @@ interface Fixture {
     readonly data: string;
     readonly params: Params;
     readonly standardize: boolean;
+    readonly weighted: boolean;
     readonly predictions?: readonly number[];
     readonly values?: readonly (readonly number[])[];
   }[];
@@ -53,18 +55,17 @@ describe('estimators from sums by class and components', () => {
   const session = new Session({ local: createReferenceBackend() });
 
   for (const one of fixture.cases) {
-    const text = `${one.estimator} ${JSON.stringify(one.params)}, ${one.data}${one.standardize ? ', standardised' : ''}`;
+    const text = `${one.estimator} ${JSON.stringify(one.params)}, ${one.data}${one.standardize ? ', standardised' : ''}${one.weighted ? ', weighted' : ''}`;
     it(text, async () => {
       const { X, rows } = trainingRows(session, fixture, one.data, one.standardize);
       const estimator = estimators.find(({ name }) => name === one.estimator)!;
       const params = estimator.parameters.parse(one.params) as Params;
       let fit: Fit;
       if (estimator.reads === 'classes') {
-        const y = matrix(session, fixture.y.length, 1, fixture.y);
-        fit = estimator.fit(
-          classRows({ X, y, classes: CLASSES, groupOf: rows.groupOf }, rows),
-          params,
-        );
+        const column = (cells: readonly number[]) => matrix(session, cells.length, 1, cells);
+        const data = { X, y: column(fixture.y), classes: CLASSES, groupOf: rows.groupOf };
+        const weight = one.weighted ? { weight: column(fixture.weight) } : {};
+        fit = estimator.fit(classRows({ ...data, ...weight }, rows), params);
       } else {
         assert.equal(estimator.reads, 'moments');
         fit = estimator.fit(rows, params);
@@ -83,6 +84,15 @@ describe('estimators from sums by class and components', () => {
       }
     });
   }
+
+  it('merges the moments of a class once for all fits of a run', () => {
+    const run = session.run();
+    const { X, rows } = trainingRows(session, fixture, 'numbers', false);
+    const y = matrix(run, fixture.y.length, 1, fixture.y);
+    const data = { X: X.in(run), y, classes: CLASSES, groupOf: rows.groupOf.in(run) };
+    const [first, second] = [0, 1].map(() => classRows(data, { ...rows, train: [0, 1] }));
+    assert.equal(first!.ofClass(1), second!.ofClass(1));
+  });
 });
 
 /** Missing cells as the encoder has them: 0, beside an indicator of 1. */

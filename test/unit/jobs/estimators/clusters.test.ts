@@ -18,7 +18,9 @@ import { sklearnFolder } from '../../../support/sklearn-fixtures.js';
 
 interface Fixture {
   readonly data: { readonly numbers: readonly (readonly number[])[] };
+  readonly weight: readonly number[];
   readonly clusters: readonly {
+    readonly weighted: boolean;
     readonly start: readonly (readonly number[])[];
     readonly max_iter: number;
     readonly tol: number;
@@ -29,17 +31,18 @@ interface Fixture {
 }
 
 describe('k-means', () => {
-  const { data, clusters } = JSON.parse(
+  const { data, clusters, weight } = JSON.parse(
     readFileSync(join(sklearnFolder, 'classes.json'), 'utf8'),
   ) as Fixture;
 
   it('is that of scikit-learn from the same starts, all at once', async () => {
     const session = new Session({ local: createReferenceBackend() });
     const X = matrix(session, data.numbers);
-    const { rows, squares, means, variance } = about(X, data.numbers);
+    const [alike, weighted] = [about(X, data.numbers), about(X, data.numbers, weight)];
+    const { means, variance } = alike;
     const found = await clusterAll(
-      clusters.map(({ start, max_iter, tol }) => ({
-        rows,
+      clusters.map(({ start, max_iter, tol, weighted: isWeighted }) => ({
+        rows: (isWeighted ? weighted : alike).rows,
         centers: Float64Array.from(start.flatMap((row) => row.map((cell, j) => cell - means[j]!))),
         clusters: start.length,
         tolerance: tol * variance,
@@ -47,12 +50,43 @@ describe('k-means', () => {
       })),
     );
     found.forEach((one, i) => {
-      const { iterations, inertia, centers } = clusters[i]!;
+      const { iterations, inertia, centers, weighted: isWeighted } = clusters[i]!;
+      const { squares } = isWeighted ? weighted : alike;
       const own = centers.flatMap((row) => row.map((cell, j) => cell - means[j]!));
       assert.equal(one.iterations, iterations, `iterations of run ${i}`);
       assertCells(one.centers, own, `centres of run ${i}`);
       assertCells([inertiaOf(one, squares)], [inertia], `inertia of run ${i}`);
     });
+  });
+
+  it('knows a cluster that weights have come to and gone from by rounding for empty', async () => {
+    const session = new Session({ local: createReferenceBackend() });
+    const numbers = [21, 22, 18, 9, 10, 13, 28, 30, 27, 0, 27].map((cell) => [cell]);
+    // The last cluster has 4 rows, 2 leave it, then 2: in tenths 1.8e-15 is left of their weights.
+    const whole = [18, 22, 7, 28, 12, 28, 28, 4, 33, 12, 27];
+    const starts = [whole, whole.map((weight) => weight / 10)].map((weight) => {
+      const { rows, means } = about(matrix(session, numbers), numbers, weight);
+      const centers = Float64Array.of(32, 15, 16, 25).map((cell) => cell - means[0]!);
+      return { rows, centers, clusters: 4, tolerance: 0, maxIterations: 50 };
+    });
+    const [exact, rounded] = await clusterAll(starts);
+    assertCells(rounded!.centers, [...exact!.centers], 'centres');
+  });
+
+  it('compares clusters with rows and tolerances with variances, not with weights', async () => {
+    const session = new Session({ local: await createCpuBackend() });
+    const X = matrix(session, cells(150, 3));
+    const rows = await plainRows(X);
+    const { variances } = (await plainRows(X.mul(100))).design.moments;
+    const light = { ...rows, weight: rows.weight.mul(1e-3) };
+    const params = kmeans.parameters.parse({ n_clusters: 3, tol: 1e-3, n_init: 1 }) as Params;
+    const weights = async (own: RowData) => (await kmeans.train(own, {}, params)).weights.value();
+    assertClose(await weights(light), await weights(rows), 1e-9, 'light');
+    const moments = { ...rows.design.moments, variances: variances! };
+    const wide = { ...rows, design: { ...rows.design, moments } };
+    assert.notDeepEqual((await weights(wide)).data, (await weights(rows)).data);
+    const none = { ...rows, weight: rows.weight.mul(X.col(0).gt(X.col(0).max())) };
+    await assert.rejects(weights(none), /as training rows that weigh something \(0\), got 3/);
   });
 
   it('finds the same models together as alone, from starts that all sizes share', async () => {
@@ -95,19 +129,29 @@ describe('k-means', () => {
   });
 });
 
-function about(X: Matrix, numbers: readonly (readonly number[])[]) {
+function about(
+  X: Matrix,
+  numbers: readonly (readonly number[])[],
+  weight: readonly number[] = numbers.map(() => 1),
+) {
   const d = X.cols;
   const means = Array.from({ length: d }, (_, j) =>
     numbers.reduce((sum, row) => sum + row[j]! / numbers.length, 0),
   );
   const squares = numbers.reduce(
-    (sum, row) => sum + row.reduce((own, cell, j) => own + (cell - means[j]!) ** 2, 0),
+    (sum, row, i) =>
+      sum + weight[i]! * row.reduce((own, cell, j) => own + (cell - means[j]!) ** 2, 0),
     0,
   );
   const ones = Array.from({ length: d + 1 }, (_, j) => ({ row: j, col: j, value: 1 }));
   const shifts = means.map((mean, col) => ({ row: d, col, value: -mean }));
   const design = { rows: d + 1, cols: d + 1, cells: [...ones, ...shifts] };
-  const rows: ClusterRows = { X, design };
+  const isOne = weight.every((own) => own === 1);
+  const rows: ClusterRows = {
+    X,
+    design,
+    weight: isOne ? undefined : matrix(X.session, weight.length, 1, Float64Array.from(weight)),
+  };
   return { rows, squares, means, variance: squares / numbers.length / d };
 }
 
@@ -116,7 +160,12 @@ async function plainRows(X: Matrix): Promise<RowData> {
   const { session, rows, cols } = X;
   const center = X.colMeans();
   const about = X.sub(center);
-  const moments = { count: scalar(session, rows), mean: center.t(), scatter: about.tsmm() };
+  const moments = {
+    count: scalar(session, rows),
+    mean: center.t(),
+    scatter: about.tsmm(),
+    variances: about.square().colMeans(),
+  };
   const target = { target: scalar(session, 0), targetScatter: center.t().mul(0) };
   return {
     X,
