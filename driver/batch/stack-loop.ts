@@ -80,6 +80,9 @@ export class StackLoop<S extends LoopState> {
     const finished = new Float64Array(models.length);
     let state = await this.#begin();
     const ends = state.map((values) => values.toEnd());
+    // Those lost before the loop have the state it begins with.
+    for (const model of lost)
+      for (const [i, end] of ends.entries()) end.set(model, state[i]!, model);
     let going = models.filter((model) => !lost.has(model));
     let compiled: CompiledStep | undefined;
     for (let taken = 1; taken <= maxIterations && going.length > 0; taken++) {

@@ -35,8 +35,9 @@ export class Trainer<R extends Matrices> {
   async train(models: readonly number[]): Promise<readonly (R | Promise<R>)[]> {
     const run = await dryRun(this.#values, this.#program);
     const most = Math.max(1, Math.floor(this.#maxBytes / bytesPerModel(run)));
-    // Stacks of about equal size: the last one costs as many passes as the others.
-    const stacks = Math.ceil(models.length / most);
+    // Stacks of about equal size: the last one costs as many passes as the others. Models with
+    // nothing of their own take no memory.
+    const stacks = Math.max(1, Math.ceil(models.length / most));
     const shared = [...run.shared.values()];
     await this.#session.keep?.(shared);
     const results: (R | Promise<R>)[] = [];

@@ -203,6 +203,42 @@ describe('batch', () => {
     }
   });
 
+  it('leaves large state where it is when a model is lost before the loop', async () => {
+    const s = open();
+    const starts = [1, 2, 3].map((seed) => rand(s, 40, 2, { seed }));
+    const systems = [2, 0, 4].map((cell) => matrix(s, [[cell]]));
+    const program: BatchFunction<{ z: Matrix; x: Matrix }> = async ({ z, A }) =>
+      iterate(
+        { z: z!, x: A!.solve(z!.slice([0, 1], [0, 1])) },
+        ({ z, x }) => ({ state: { z: z.mul(2), x: x.add(1) }, done: x.gt(2) }),
+        { maxIterations: 9, hostBytes: 1000 },
+      );
+    const found = await batchSettled(s, 3, { z: starts, A: systems }, program, named('lost'));
+    for (const [k, one] of found.entries()) {
+      const alone = program({ z: starts[k]!, A: systems[k]! });
+      if (k === 1) {
+        await assert.rejects(alone, SingularError);
+        assert.ok(one.status === 'rejected' && one.reason instanceof SingularError);
+      } else {
+        assert.ok(one.status === 'fulfilled', `model ${k}`);
+        assertClose(await one.value.z.value(), await (await alone).z.value(), 1e-12, `model ${k}`);
+      }
+    }
+  });
+
+  for (const reuse of [true, false]) {
+    it(`trains models with nothing of their own, reuse ${reuse}`, async () => {
+      const s = new Session({ local: createReferenceBackend(), reuse });
+      const data = problem(s);
+      const program: BatchFunction<{ w: Matrix }> = async ({ X, y }) => ({
+        w: X!.tsmm().solve(X!.t().matmul(y!)),
+      });
+      const models = await batch(s, 3, shared(data), program, named('alike'));
+      const w = await (await program(data)).w.value();
+      for (const one of models) assertClose(await one.w.value(), w, 1e-12, 'alike');
+    });
+  }
+
   it('says its plans, and what is made model by model', async () => {
     const s = open();
     const data = problem(s);
