@@ -215,10 +215,10 @@ export class FunctionCache {
     if (found === undefined) return this.#compute(host, identity, fn, args, key, lease);
     const { template, shapes, values, seconds } = found;
     const nodes = shapes.map((shape, at) => callNode(host, identity, at, shape));
+    const answer = { template, nodes, values, seconds, isKept: true };
+    countReuse(host, answer, 'store');
     for (const [at, node] of nodes.entries()) this.#keep(host, node, values[at]!, seconds, 'store');
     counts.stored++;
-    const answer = { template, nodes, values, seconds, isKept: true };
-    countReuse(host, answer);
     return answer;
   }
 
@@ -250,6 +250,8 @@ export class FunctionCache {
       const shapes = values.map(({ rows, cols, dtype }) => [rows, cols, dtype] as const);
       const nodes = shapes.map((shape, at) => callNode(host, identity, at, shape));
       for (const [at, node] of nodes.entries()) {
+        const own = seconds / nodes.length;
+        host.statistics.record(host.simplified(node), 'function', own, 'computed');
         this.#keep(host, node, values[at]!, seconds, 'function', inner[at]!);
       }
       if (this.#tier !== undefined && key !== undefined) {
@@ -279,7 +281,6 @@ export class FunctionCache {
   ): void {
     const cache = this.#cache;
     const key = host.simplified(node);
-    host.statistics.record(key, backend, seconds, 'computed');
     if (cache.probe(key) !== undefined) return;
     const computed = inner === undefined ? undefined : host.simplified(inner);
     cache.claim(key);
@@ -291,10 +292,11 @@ export class FunctionCache {
   }
 }
 
-function countReuse(host: CallHost, { nodes, seconds }: Outputs): void {
+/** The call's time is that of its outputs together. */
+function countReuse(host: CallHost, { nodes, seconds }: Outputs, from = 'function'): void {
   for (const node of nodes) {
     const key = host.simplified(node);
-    host.statistics.record(key, 'function', seconds, 'reused');
+    host.statistics.record(key, from, seconds / nodes.length, 'reused');
     host.statistics.hit(key);
   }
 }

@@ -14,7 +14,7 @@ export interface Counters {
   readonly partial: number;
   /** Results computed. */
   readonly misses: number;
-  /** Estimated time the hits would have taken. @units seconds */
+  /** Time that values took which were there before, each once however often asked for. @units seconds */
   readonly savedSeconds: number;
   readonly kernels: number;
   readonly passes: number;
@@ -109,13 +109,15 @@ export class Statistics {
   counters(): Counters {
     for (const record of this.nodes.values()) record.hits = 0;
     let hits = 0;
-    let savedSeconds = 0;
     for (const [expr, count] of this.#asked) {
       const record = this.nodes.get(expr.simplified ?? expr);
       if (record === undefined) continue;
       record.hits += count;
       hits += count;
-      savedSeconds += count * record.seconds;
+    }
+    let savedSeconds = 0;
+    for (const { state, seconds } of this.nodes.values()) {
+      if (state === 'reused') savedSeconds += seconds;
     }
     const { partial, misses, kernels, passes, scans, rowsRead, sparkJobs } = this;
     return { hits, partial, misses, savedSeconds, kernels, passes, scans, rowsRead, sparkJobs };

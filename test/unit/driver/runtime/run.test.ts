@@ -73,6 +73,20 @@ describe('runs side by side on the CPU backend', () => {
     await session.close();
   });
 
+  it('say what was saved: what was there before, once, however often it is asked for', async () => {
+    const session = await cpuSession();
+    const ask = async (run: Run): Promise<number> => {
+      for (let i = 0; i < 5; i++) await data(run).tsmm().add(i).value();
+      return run.statistics.counters().savedSeconds;
+    };
+    const first = session.run();
+    assert.equal(await ask(first), 0, 'all of it was computed here');
+    const seconds = [...first.statistics.nodes.values()].reduce((sum, one) => sum + one.seconds, 0);
+    const saved = await ask(session.run());
+    assert.ok(saved > 0 && saved <= seconds * (1 + 1e-9), `${saved} of ${seconds} s`);
+    await session.close();
+  });
+
   it('are told of their own progress', async () => {
     const session = await cpuSession();
     const told: number[][] = [[], []];
