@@ -4,8 +4,8 @@
  * are computed: those where the weights are not zero or, without weights, where X is not zero.
  */
 import { ops } from '../operators/index.js';
-import { makeExpr } from './element-wise.js';
-import { Matrix, type Scalar } from './matrix.js';
+import { made } from './grouped.js';
+import type { Matrix, Scalar } from './matrix.js';
 
 /**
  * The rows where `mask` is not zero, in order: a fold, its training rows, a filter.
@@ -14,8 +14,7 @@ import { Matrix, type Scalar } from './matrix.js';
  * @throws ShapeError when the mask is no column of X's rows
  */
 export function selectRows(X: Matrix, mask: Matrix, rows: number): Matrix {
-  const inputs = [X.expr, mask.expr];
-  return Matrix.of(X.session, makeExpr(X.session, ops.selectRows, inputs, { rows }));
+  return made(ops.selectRows, [X, mask], { rows });
 }
 
 export interface Factorisation {
@@ -38,17 +37,15 @@ export interface WeightedProductOptions {
 
 /** The sum of w (x - u t(v))^2. @throws ShapeError when the factors do not fit X */
 export function weightedLoss(of: Factorisation): Scalar {
-  const { session } = of.X;
-  return Matrix.of(session, makeExpr(session, ops.wsloss, operands(of))).asScalar();
+  return made(ops.wsloss, operands(of)).asScalar();
 }
 
 /** A product with the weighted cells. @throws ShapeError when the factors do not fit X */
 export function weightedProduct(of: Factorisation, options: WeightedProductOptions): Matrix {
-  const { session } = of.X;
   const { cells, side } = options;
-  return Matrix.of(session, makeExpr(session, ops.wdivmm, operands(of), { cells, side }));
+  return made(ops.wdivmm, operands(of), { cells, side });
 }
 
-function operands({ X, U, V, weights }: Factorisation) {
-  return [X, U, V, ...(weights === undefined ? [] : [weights])].map((matrix) => matrix.expr);
+function operands({ X, U, V, weights }: Factorisation): [Matrix, ...Matrix[]] {
+  return [X, U, V, ...(weights ? [weights] : [])];
 }

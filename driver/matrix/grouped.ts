@@ -81,7 +81,8 @@ export function groupPrecision(g: Matrix, y: Matrix, scores: Matrix, of: ClassSc
   return made(ops.groupPrecision, [g, y, scores], { ...of });
 }
 
-function made(op: OpDef, operands: readonly [Matrix, ...Matrix[]], attrs?: Attrs): Matrix {
+/** The matrix of an operator over matrices of one session. @throws PlanError, ShapeError */
+export function made(op: OpDef, operands: readonly [Matrix, ...Matrix[]], attrs?: Attrs): Matrix {
   const { session } = operands[0];
   for (const other of operands) requireOneSession(op.name, session, other.session);
   const inputs = operands.map(({ expr }) => expr);

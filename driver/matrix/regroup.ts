@@ -1,7 +1,7 @@
 /** Clusters of rows: which centre each row is nearest to, and sums by cluster as rows move. */
 import { ops } from '../operators/index.js';
-import { makeExpr } from './element-wise.js';
-import { Matrix } from './matrix.js';
+import { made } from './grouped.js';
+import type { Matrix } from './matrix.js';
 
 /**
  * Which of its columns each of many linear models prefers, row by row: the place, within the model's
@@ -10,8 +10,7 @@ import { Matrix } from './matrix.js';
  * @throws ShapeError, PlanError
  */
 export function bestColumns(X: Matrix, W: Matrix, widths: readonly number[]): Matrix {
-  const { session } = X;
-  return Matrix.of(session, makeExpr(session, ops.bestColumns, [X.expr, W.expr], { widths }));
+  return made(ops.bestColumns, [X, W], { widths });
 }
 
 export interface Regrouping {
@@ -34,7 +33,5 @@ export function regroupSums(
   { X, from, to, weights }: Regrouping,
   widths: readonly number[],
 ): Matrix {
-  const { session } = X;
-  const inputs = [X, from, to, ...(weights ? [weights] : [])].map(({ expr }) => expr);
-  return Matrix.of(session, makeExpr(session, ops.regroupSums, inputs, { widths }));
+  return made(ops.regroupSums, [X, from, to, ...(weights ? [weights] : [])], { widths });
 }

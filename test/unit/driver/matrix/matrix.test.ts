@@ -13,7 +13,9 @@ import {
   seq,
   zeros,
 } from '../../../../driver/matrix/create.js';
+import { selectRows, weightedLoss, weightedProduct } from '../../../../driver/matrix/factorise.js';
 import { Matrix, Scalar } from '../../../../driver/matrix/matrix.js';
+import { bestColumns, regroupSums } from '../../../../driver/matrix/regroup.js';
 import { assertClose } from '../../../support/close.js';
 import { cells, leaf, referenceEvaluator } from '../../../support/plan.js';
 
@@ -279,10 +281,22 @@ describe('errors', () => {
     }
     assert.throws(() => A.mul([1] as unknown as number), /mul: .*, got Array/);
     const other = leaf(referenceEvaluator(), 3, 2);
-    assert.throws(
+    const [W, mask] = [leaf(referenceEvaluator(), 3, 2), leaf(referenceEvaluator(), 3, 1)];
+    const factors = { X: A, U: leaf(s, 3, 2), V: leaf(referenceEvaluator(), 2, 2) };
+    const asked: readonly (() => unknown)[] = [
       () => A.add(other),
-      (error: Error) => error instanceof PlanError && /one session, got two/.test(error.message),
-    );
+      () => bestColumns(A, W, [2]),
+      () => regroupSums({ X: A, from: mask, to: mask }, [2]),
+      () => selectRows(A, mask, 2),
+      () => weightedLoss(factors),
+      () => weightedProduct(factors, { cells: 'residual', side: 'left' }),
+    ];
+    for (const ask of asked) {
+      assert.throws(
+        ask,
+        (error: Error) => error instanceof PlanError && /one session, got two/.test(error.message),
+      );
+    }
   });
 
   it('refuse slices that leave the matrix', () => {
