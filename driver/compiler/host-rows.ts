@@ -26,13 +26,14 @@ export function walkHostRows(plan: Plan, context: PassContext): void {
   const passOf = new Map<Expr, number>();
   for (let i = plan.nodes.length - 1; i >= 0; i--) {
     const node = plan.nodes[i]!;
-    if (roots.has(node.expr) || !canWalk(node, context)) continue;
+    if (!canWalk(node, context)) continue;
     const reading = readers.get(node.expr) ?? [];
     const pass = sharedPass(node, reading, waves, passOf, context);
     if (pass === undefined) continue;
     passOf.set(node.expr, pass);
     node.how = ROWS;
-    node.stays = NOWHERE;
+    // One that is asked for as well is written whole on the way.
+    if (!roots.has(node.expr)) node.stays = NOWHERE;
     for (const reader of reading) if (reader.how.kind === 'whole') reader.how = REDUCE;
   }
 }

@@ -36,7 +36,7 @@ export const regroupSums = defineOp({
   flops: ([x, from]) => x!.rows * (2 * from!.cols + x!.cols * from!.cols),
   reference: (inputs, attrs, out) => {
     const data = new Float64Array(out.rows * out.cols);
-    addMoves(data, inputs, attrs.widths as readonly number[], 0, inputs[0]!.rows);
+    addMoves(data, inputs as readonly Float64Matrix[], attrs.widths as readonly number[]);
     return dense(out.rows, out.cols, data);
   },
   merge: add,
@@ -73,48 +73,35 @@ export const regroupSums = defineOp({
   ],
 });
 
-/** Adds the moves of rows [first, end) to sums. */
-export function addMoves(
+/** Adds the moves to sums. */
+function addMoves(
   sums: Float64Array,
-  inputs: readonly { readonly cols: number; readonly data: Float64Array | Float32Array }[],
+  [x, from, to, w]: readonly Float64Matrix[],
   widths: readonly number[],
-  first: number,
-  end: number,
 ): void {
-  const [x, from, to, w] = inputs as [Float64Matrix, Float64Matrix, Float64Matrix, Float64Matrix?];
   const models = widths.length;
-  const starts = new Int32Array(models);
-  for (let m = 1; m < models; m++) starts[m] = starts[m - 1]! + widths[m - 1]!;
-  // A few rows and the sums of one grouping at a time, so that both are in cache.
-  for (let start = first; start < end; start += NEAR_ROWS) {
-    const stop = Math.min(start + NEAR_ROWS, end);
-    for (let m = 0; m < models; m++) {
-      const width = widths[m]!;
-      for (let i = start; i < stop; i++) {
-        const before = from.data[i * models + m]!;
-        const after = to.data[i * models + m]!;
-        if (before === after) continue;
-        const weight = w === undefined ? 1 : w.data[w.cols === 1 ? i : i * models + m]!;
-        if (weight === 0) continue;
-        if (before >= 0 && before < width) addRow(sums, starts[m]! + before, x, i, -weight);
-        if (after >= 0 && after < width) addRow(sums, starts[m]! + after, x, i, weight);
-      }
+  let first = 0;
+  for (const [m, width] of widths.entries()) {
+    for (let i = 0; i < x!.rows; i++) {
+      const before = from!.data[i * models + m]!;
+      const after = to!.data[i * models + m]!;
+      const weight = w === undefined ? 1 : w.data[w.cols === 1 ? i : i * models + m]!;
+      if (before === after || weight === 0) continue;
+      if (before >= 0 && before < width) addRow(sums, first + before, x!, i, -weight);
+      if (after >= 0 && after < width) addRow(sums, first + after, x!, i, weight);
     }
+    first += width;
   }
 }
-
-const NEAR_ROWS = 128;
 
 function addRow(
   sums: Float64Array,
   group: number,
-  { cols, data }: { readonly cols: number; readonly data: Float64Array },
+  { cols, data }: Float64Matrix,
   row: number,
   weight: number,
 ): void {
-  // As integers: indices computed from a double would be checked and converted at every access.
-  const at = ((group | 0) * (cols + 1)) | 0;
-  const start = (row * cols) | 0;
-  for (let j = 0; j < cols; j++) sums[at + j]! += weight * data[start + j]!;
+  const at = group * (cols + 1);
+  for (let j = 0; j < cols; j++) sums[at + j]! += weight * data[row * cols + j]!;
   sums[at + cols]! += weight;
 }

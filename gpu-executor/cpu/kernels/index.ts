@@ -5,7 +5,7 @@ import { frame } from '../../../driver/operators/frame.js';
 import { ops } from '../../../driver/operators/index.js';
 import { mergeGroupGram } from '../../../driver/operators/merge-group-gram.js';
 import { aggregateKernels, positionKernels } from './aggregates.js';
-import { groupingKernels } from './best-columns.js';
+import { bestColumnsKernel } from './best-columns.js';
 import { columnRunKernels } from './column-runs.js';
 import { coordinateDescentKernel } from './coordinate-descent.js';
 import { descentPathKernel } from './descent-path.js';
@@ -19,6 +19,7 @@ import { groupKernels } from './groups.js';
 import { heldOutKernel } from './held-out.js';
 import { type Kernel, referenceKernel } from './kernel.js';
 import { productKernels } from './products.js';
+import { regroupSumsKernel } from './regroup-sums.js';
 import { movingKernels, reorganiseKernels } from './reorganise.js';
 import { leafKernels, sourceKernels } from './sources.js';
 import { stackKernels } from './stacks.js';
@@ -44,7 +45,8 @@ const native: readonly Kernel<Cells>[] = [
   ...columnRunKernels,
   ...stackKernels,
   weightedGramKernel,
-  ...groupingKernels,
+  bestColumnsKernel,
+  regroupSumsKernel,
 ];
 
 /** Kernels over float64. */

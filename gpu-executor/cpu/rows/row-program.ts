@@ -71,6 +71,7 @@ const MIN_BLOCK_ROWS = 64;
 /** Blocks begin at multiples, which suit the kernels of products. */
 const ROW_STEP = 16;
 /** Chunks that threads take one after another: enough to end together. */
+const ENOUGH_CHUNKS = 8;
 const MAX_CHUNKS = 32;
 
 /** Undefined for a pass that can't be run so: one that reads a frame, or whose parts are asked. */
@@ -118,9 +119,10 @@ class Planner {
     }
     const fitting = Math.floor(BLOCK_BYTES / width / ROW_STEP) * ROW_STEP;
     const blockRows = Math.max(MIN_BLOCK_ROWS, fitting);
-    // A chunk's results cost memory and adding up: it reads several times as much.
-    const made = sinks.reduce((bytes, sink) => bytes + denseBytes(sink), 0);
-    const least = Math.max(rows / MAX_CHUNKS, (4 * made) / width);
+    // A chunk's results cost memory and adding up: it reads several times as much, or many times
+    // where chunks are enough.
+    const made = sinks.reduce((bytes, sink) => bytes + denseBytes(sink), 0) / width;
+    const least = Math.max(rows / MAX_CHUNKS, 4 * made, Math.min(rows / ENOUGH_CHUNKS, 16 * made));
     const program = {
       rows,
       blockRows,

@@ -8,17 +8,19 @@ import { op, simd, WasmFunction } from './wasm.js';
 const f32 = { add: 0xe4, sub: 0xe5, lesser: 0xea, greater: 0xeb, gt: 0x44 } as const;
 
 /**
- * `run(cells, constants, bytes, columns, stride, places, gaps)`, addresses and sizes in bytes: of
- * each row the greatest of 0 and, for every column, its cell and the column's constant. Columns are
- * `stride` apart, and `bytes` of each are read, in steps of 16. `places` get the place of the
- * greatest, 0 for that of 0, and `gaps` how far it is above the second.
+ * `run(cells, constants, bytes, columns, stride, places, bounds, slack)`, addresses and sizes in
+ * bytes: of each row the greatest of 0 and, for every column, its cell and the column's constant.
+ * Columns are `stride` apart, and `bytes` of each are read, in steps of 16. `places` get the place
+ * of the greatest, 0 for that of 0; -1 where it is not above the second by more than the row's
+ * bound and the slack.
  */
 export function chooseModule(): Uint8Array<ArrayBuffer> {
-  const code = new WasmFunction(7);
-  const [cells, constants, bytes, columns, stride, places, gaps] = [0, 1, 2, 3, 4, 5, 6] as const;
+  const code = new WasmFunction(8);
+  const [cells, constants, bytes, columns, stride] = [0, 1, 2, 3, 4] as const;
+  const [places, bounds, slack] = [5, 6, 7] as const;
   const [along, column, at, constant] = [0, 0, 0, 0].map(() => code.integer()) as Four;
   const [best, second, place, next] = [0, 0, 0, 0].map(() => code.vector()) as Four;
-  const [one, lowest, value] = [0, 0, 0].map(() => code.vector()) as [number, number, number];
+  const [one, lowest, value, least] = [0, 0, 0, 0].map(() => code.vector()) as Four;
   const splat = (number: number): void => {
     const cell = [...new Uint8Array(Float32Array.of(number).buffer)];
     code.simd(simd.const, ...cell, ...cell, ...cell, ...cell);
@@ -28,6 +30,7 @@ export function chooseModule(): Uint8Array<ArrayBuffer> {
     code.set(one);
     splat(Number.NEGATIVE_INFINITY);
     code.set(lowest);
+    code.get(slack).memory(simd.load32Splat).set(least);
   });
   const step = (local: number, by: () => void): void => {
     code.get(local);
@@ -59,8 +62,11 @@ export function chooseModule(): Uint8Array<ArrayBuffer> {
           step(column, () => code.int(1));
         },
       );
-      code.get(places, along).do(op.i32Add).get(place).memory(simd.store);
-      code.get(gaps, along).do(op.i32Add).get(best, second).simd(f32.sub).memory(simd.store);
+      code.get(places, along).do(op.i32Add).get(place);
+      splat(-1);
+      code.get(best, second).simd(f32.sub);
+      code.get(bounds, along).do(op.i32Add).memory(simd.load).get(least).simd(f32.add);
+      code.simd(f32.gt).simd(simd.bitselect).memory(simd.store);
       step(along, () => code.int(16));
     },
   );

@@ -36,6 +36,7 @@ export const op = {
   brIf: 0x0d,
   localGet: 0x20,
   localSet: 0x21,
+  i32Load: 0x28,
   i32Const: 0x41,
   i32Eqz: 0x45,
   i32LtU: 0x49,

@@ -6,6 +6,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import type { Backend } from '../../../../driver/backend/backend.js';
 import { createReferenceBackend } from '../../../../driver/backend/reference-backend.js';
 import { type Matrix, matrix, Session, scalar } from '../../../../driver/index.js';
 import { createCpuBackend } from '../../../../gpu-executor/cpu/index.js';
@@ -126,6 +127,24 @@ describe('k-means', () => {
     );
     // Four iterations and the last comparison, two kernels each.
     assert.ok(run.statistics.counters().kernels - before <= 5 * 3);
+  });
+
+  it('is the same by rows on threads as at once', async () => {
+    const cpu = await createCpuBackend({ helperFlops: 0 });
+    const d = 3;
+    const starts = Array.from({ length: 60 }, (_, i) => cells(3, d, i).data as Float64Array);
+    const inertias = async (local: Backend): Promise<number[]> => {
+      const session = new Session({ local });
+      const X = matrix(session, cells(20_000, d));
+      const { rows, squares } = about(X, (await X.toArray()) as number[][]);
+      const models = starts.map((centers) => ({
+        ...{ rows, centers, clusters: 3, tolerance: 0, maxIterations: 3 },
+      }));
+      return (await clusterAll(models)).map((one) => inertiaOf(one, squares));
+    };
+    const expected = await inertias(createReferenceBackend());
+    assertCells(await inertias(cpu), expected, 'inertias');
+    await cpu.close();
   });
 });
 
