@@ -10,15 +10,18 @@
  * output: 2 x (groups*models), the summed squared loss of each model and the bound on its error.
  *
  * With v = [w; -1], r = m_y - b - m_x'w, u = [b; v]:  loss = v'Cv + n r^2 (centred), or u'Mu (not).
- * The bound takes each moment to be off by at most 4 sqrt(n + p) u of sqrt(D_ii D_jj), D being the
- * squares that were summed (about a shift of up to 8 spreads, see `groupGram` on the CPU): Higham
- * and Mary, "A new approach to probabilistic rounding error analysis" (SIAM J. Sci. Comput. 2019),
- * theorem 3.1, which holds but for a chance below 1e-3 a sum.
+ * The bound takes each moment to be off by at most 4 sqrt(h + p) u of sqrt(D_ii D_jj), D being the
+ * squares that were summed (about a shift of up to 8 spreads, see `groupGram` on the CPU) and h the
+ * most additions that a product went through: all n, or where sums over `SUM_ROWS` rows are added
+ * up, these rows, the sums, and the parts that were merged. So it hardly grows with the data.
+ * Higham and Mary, "A new approach to probabilistic rounding error analysis" (SIAM J. Sci. Comput.
+ * 2019), theorem 3.1, which holds but for a chance below 1e-3 a sum; Blanchard, Higham and Mary, "A
+ * class of fast and accurate summation algorithms" (2020) for sums by blocks.
  */
 import type { Attrs } from '../ir/attrs.js';
 import { defineOp } from '../ir/op-def.js';
 import { dense, type Float64Matrix } from '../ir/value.js';
-import { groupGram } from './group-gram.js';
+import { groupGram, SUM_ROWS, SUM_SIDE } from './group-gram.js';
 import { multiply, sample } from './product.js';
 import { shapeError } from './shape-check.js';
 
@@ -179,9 +182,14 @@ function centeredLoss(form: Form, m: number): BoundedLoss {
   };
 }
 
+/** Moments of parts (files, tasks, additions to what is stored) that are merged one by one. */
+const MERGED_PARTS = 4096;
+
 /** Relative error of a moment that sums n products, beside those of a form over `side` of them. */
 function momentError(n: number, side: number): number {
-  return CONFIDENCE * Math.sqrt(n + side) * UNIT_ROUNDOFF;
+  const inBlocks = SUM_ROWS + n / SUM_ROWS + MERGED_PARTS;
+  const additions = side > SUM_SIDE ? n : Math.min(n, inBlocks);
+  return CONFIDENCE * Math.sqrt(additions + side) * UNIT_ROUNDOFF;
 }
 
 function sampleGram(groups: number, center: boolean): Float64Matrix {

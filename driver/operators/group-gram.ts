@@ -11,6 +11,8 @@
  *   center = true:  [ n  m' ; m  C ],   m column means, C = (Z - 1m')'(Z - 1m'); zero if empty
  * The centred form merges by Chan, Golub and LeVeque's pairwise update (1979), so it keeps its
  * accuracy when means are large beside the spread, whatever the partitioning.
+ * Every engine sums over at most `SUM_ROWS` rows by itself and then adds these sums up, for up to
+ * `SUM_SIDE` columns: rounding errors grow with the longest chain of additions (`gramLoss`).
  */
 import type { Attrs, AttrValue } from '../ir/attrs.js';
 import { sameDType } from '../ir/dtype.js';
@@ -21,6 +23,11 @@ import { add } from './cells.js';
 import { mergeGroupGram, type PartPlacement } from './merge-group-gram.js';
 import { sample } from './product.js';
 import { shapeError } from './shape-check.js';
+
+/** Rows that are summed in one chain of additions, at most. */
+export const SUM_ROWS = 16_384;
+/** Wider moments are summed in place: sums of their own would take as much memory again. */
+export const SUM_SIDE = 1024;
 
 /** The operands beside the groups: columns of Z, and weights where there are any. */
 export function gramOperands<T>(
@@ -88,13 +95,21 @@ export const groupGram: OpDef = defineOp({
           means[group * side + a] = n > 0 ? means[group * side + a]! / n : 0;
       }
     }
+    const sums = new Float64Array(data.length);
+    const addSums = (): void => {
+      for (let i = 0; i < data.length; i++) data[i]! += sums[i]!;
+      sums.fill(0);
+    };
+    let summed = 0;
     forEachRow((group, weight) => {
       if (center) for (let a = 1; a < side; a++) z[a]! -= means[group * side + a]!;
       const base = group * side * side;
       for (let a = 0; a < side; a++) {
-        for (let b = 0; b < side; b++) data[base + a * side + b]! += weight * z[a]! * z[b]!;
+        for (let b = 0; b < side; b++) sums[base + a * side + b]! += weight * z[a]! * z[b]!;
       }
+      if (++summed % SUM_ROWS === 0) addSums();
     });
+    addSums();
     if (center) {
       for (let group = 0; group < groups; group++) {
         const base = group * side * side;

@@ -1,9 +1,9 @@
 /**
  * One pass over row blocks: sources make blocks (frames read and encoded, folds, random numbers,
  * rows of host values), `map` operators transform them, `reduce` operators take them in, and kept
- * nodes are written out whole. Invariants: memory is bounded by two blocks and the reducers' state;
- * blocks are taken in in row order; block k + 1 is read and encoded while the pool computes on
- * block k.
+ * nodes are written out whole. Invariants: memory is bounded by two blocks, the rows read for a
+ * third, and the reducers' state; blocks are taken in in row order; block k + 1 is read and encoded
+ * while the pool computes on block k.
  */
 
 import type { RunContext, SegmentPart } from '../../driver/backend/backend.js';
@@ -101,13 +101,13 @@ function cutsOf({ sinks, parts }: StreamPass): number[] {
   return [...new Set(cuts)].sort((a, b) => a - b);
 }
 
-/** Encoded nodes whose rows stay coded: mostly zeros, which no reader in the pass asks for. */
-function codedNodes({ nodes, sinks, kept }: StreamPass): ReadonlySet<Expr> {
+/** Encoded nodes whose rows stay coded: no reader in the pass asks for their cells. */
+function codedNodes({ nodes, sinks }: StreamPass): ReadonlySet<Expr> {
   const readers = (expr: Expr) =>
     [...nodes, ...sinks].filter(({ inputs }) => inputs.includes(expr));
   return new Set(
     nodes.filter((expr) => {
-      if (!isScanned(expr) || kept.includes(expr) || !isWorthCoding(expr)) return false;
+      if (!isScanned(expr) || !isWorthCoding(expr)) return false;
       return readers(expr).every(({ op }) => kernelOf.get(op.name)?.readsCodedRows);
     }),
   );
@@ -164,9 +164,8 @@ class Stream {
       const chunks = await this.#next(block);
       const buffers: Cells[] = [];
       const blocks = this.#compute(block, chunks, buffers);
-      for (const chunk of chunks) chunk.release?.();
       await this.#takingIn;
-      this.#takingIn = this.#takeIn(block, blocks, buffers);
+      this.#takingIn = this.#takeIn(block, blocks, buffers, chunks);
       this.#takingIn.catch(() => undefined);
       onProgress((from + block.rows) / rows);
       // Lets signals, readers and finished pool calls through even when every operator here is
@@ -268,17 +267,15 @@ class Stream {
     for (const expr of this.#pass.nodes) {
       const kept = this.#kept.get(expr);
       const scan = this.#scans.findIndex((one) => one.columnsOf.has(expr));
-      if (this.#coded.has(expr)) {
-        const { rowOffset } = block;
-        const rows = codeChunk(this.#scans[scan]!, expr, chunks[scan]!, rowOffset, allocate);
-        blocks.set(expr, rows);
-        continue;
-      }
       if (scan >= 0) {
+        const read = [this.#scans[scan]!, expr, chunks[scan]!, block.rowOffset] as const;
+        const isCoded = this.#coded.has(expr);
+        if (isCoded) blocks.set(expr, codeChunk(...read, allocate));
+        if (isCoded && kept === undefined) continue;
         const count = block.rows * expr.cols;
         const cells = kept ? rowsOf(kept, block).data : allocate(count, expr.dtype);
-        encodeChunk(this.#scans[scan]!, expr, chunks[scan]!, block.rowOffset, cells);
-        blocks.set(expr, dense(block.rows, expr.cols, cells));
+        encodeChunk(...read, cells);
+        if (!isCoded) blocks.set(expr, dense(block.rows, expr.cols, cells));
         continue;
       }
       const value = this.#map(expr, block, blocks, allocate);
@@ -324,12 +321,15 @@ class Stream {
     block: BlockContext,
     blocks: ReadonlyMap<Expr, DenseMatrix>,
     buffers: readonly Cells[],
+    chunks: readonly RawChunk[],
   ): Promise<void> {
     const adding = this.#pass.sinks.map((expr) =>
       named(expr, () => this.#reducers.get(expr)!.add(this.#inputs(expr, block, blocks), block)),
     );
     const outcomes = await Promise.allSettled(adding);
     for (const buffer of buffers) this.#pool.release(buffer);
+    // Blocks may be the columns that were read.
+    for (const chunk of chunks) chunk.release?.();
     for (const outcome of outcomes) if (outcome.status === 'rejected') throw outcome.reason;
   }
 }

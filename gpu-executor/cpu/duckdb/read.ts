@@ -240,8 +240,7 @@ class Assembler {
     this.#size = size;
     const at = this.#free.findIndex(([column]) => column!.length === size);
     this.#columns =
-      this.#free.splice(at, at < 0 ? 0 : 1)[0] ??
-      Array.from({ length: Math.max(1, this.#width) }, () => new Float64Array(size));
+      this.#free.splice(at, at < 0 ? 0 : 1)[0] ?? columnsOf(Math.max(1, this.#width), size);
     this.#filled = 0;
   }
 
@@ -253,6 +252,12 @@ class Assembler {
     this.#filled = 0;
     return chunk;
   }
+}
+
+/** Columns side by side in one buffer, so that they are a matrix as they lie. */
+function columnsOf(count: number, size: number): Float64Array[] {
+  const all = new Float64Array(count * size);
+  return Array.from({ length: count }, (_, j) => all.subarray(j * size, (j + 1) * size));
 }
 
 function view(chunk: RawChunk, positions: readonly number[]): RawChunk {

@@ -1,8 +1,9 @@
 /**
  * Encoded rows as they are read: a number a numeric feature, the place of the 1 an indicator
  * (one-hot, bin, missing), instead of every cell. Rows of ten features and 150 columns so cost ten
- * cells to write and to read. Invariant: it is the dense block to whoever asks for `data`, which is
- * made then; the kernels of `readsCodedRows` don't ask.
+ * cells to write and to read; numbers alone are the columns that were read, none is copied.
+ * Invariant: it is the dense block to whoever asks for `data`, which is made then; the kernels of
+ * `readsCodedRows` don't ask.
  */
 import type { DataError } from '../../../driver/errors.js';
 import type { Expr } from '../../../driver/ir/expr.js';
@@ -23,6 +24,8 @@ const MIN_WIDTH = 5;
 const MAX_FEATURES = 32;
 /** Narrower rows are cheap whichever way. */
 const MIN_COLUMNS = 24;
+/** Products of wider ones are cut into bands, which takes rows. */
+const MAX_NUMBERS = 1000;
 
 /** The cells of one numeric column. */
 export interface NumberColumn {
@@ -78,11 +81,18 @@ export class CodedRows implements DenseMatrix<Float64Array> {
   }
 }
 
-/** Whether the rows of an `encode` node are mostly zeros by their features alone. */
+/** Whether the rows of an `encode` node are mostly zeros by their features alone, or all numbers. */
 export function isWorthCoding({ attrs, cols, dtype }: Expr): boolean {
   const features = attrs.features as unknown as readonly EncodedFeature[];
-  if (dtype !== 'float64' || cols < MIN_COLUMNS || features.length > MAX_FEATURES) return false;
+  if (dtype !== 'float64') return false;
+  if (features.every(isNumeric)) return cols <= MAX_NUMBERS;
+  if (cols < MIN_COLUMNS || features.length > MAX_FEATURES) return false;
   return features.length * MIN_WIDTH <= cols;
+}
+
+/** Whether a feature is one column of numbers, 0 and 1 for missing values among numbers too. */
+function isNumeric(feature: EncodedFeature): boolean {
+  return !isIndicator(feature) || feature.kind === 'missing';
 }
 
 /** Cells that coded rows of these features take. */
@@ -91,7 +101,7 @@ export function codedWidth({ attrs }: Expr): number {
 }
 
 /**
- * The rows of a chunk; `chunk.columns[i]` is the raw column of `features[i]`.
+ * The rows of a chunk; `chunk.columns[i]` is the raw column of `features[i]`, which they may share.
  * @throws DataError for a missing value where a feature allows none
  */
 export function codeRows(
@@ -100,7 +110,8 @@ export function codeRows(
   allocate: Allocate,
   missing: (feature: number) => DataError,
 ): CodedRows {
-  const indicators = features.filter(isIndicator).length;
+  const areNumbers = features.every(isNumeric);
+  const indicators = areNumbers ? 0 : features.filter(isIndicator).length;
   const memory = allocate(Math.ceil((rows * indicators) / 2));
   const codes = new Int32Array(memory.buffer, memory.byteOffset, rows * indicators);
   const numbers: NumberColumn[] = [];
@@ -108,14 +119,37 @@ export function codeRows(
   let indicator = 0;
   for (const [f, feature] of features.entries()) {
     const raw = columns[f]!;
-    if (isIndicator(feature)) {
-      writeCodes(feature, raw, rows, { out: codes, from: indicator++, stride: indicators, column });
-    } else {
+    if (!isIndicator(feature)) {
+      numbers.push({ column, cells: cellsOf(feature, raw, rows, allocate, () => missing(f)) });
+    } else if (areNumbers) {
       const cells = allocate(rows);
-      if (!writeNumbers(feature, raw, rows, cells, 0, 1)) throw missing(f);
+      for (let i = 0; i < rows; i++) cells[i] = Number.isNaN(raw[i]!) ? 1 : 0;
       numbers.push({ column, cells });
+    } else {
+      writeCodes(feature, raw, rows, { out: codes, from: indicator++, stride: indicators, column });
     }
     column += featureWidth(feature);
   }
   return new CodedRows(rows, column, numbers, codes, indicators);
+}
+
+type NumberFeature = Parameters<typeof writeNumbers>[0];
+
+/** The numbers of a feature: the raw column where they are in it. */
+function cellsOf(
+  feature: NumberFeature,
+  raw: Float64Array,
+  rows: number,
+  allocate: Allocate,
+  missing: () => DataError,
+): Float64Array {
+  if (feature.kind === 'number' && !hasMissing(raw, rows)) return raw.subarray(0, rows);
+  const cells = allocate(rows);
+  if (!writeNumbers(feature, raw, rows, cells, 0, 1)) throw missing();
+  return cells;
+}
+
+function hasMissing(raw: Float64Array, rows: number): boolean {
+  for (let i = 0; i < rows; i++) if (Number.isNaN(raw[i]!)) return true;
+  return false;
 }

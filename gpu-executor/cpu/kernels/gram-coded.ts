@@ -5,21 +5,16 @@
  * near their mean, are not.
  */
 import type { Float64Matrix } from '../../../driver/ir/value.js';
+import { SUM_ROWS } from '../../../driver/operators/group-gram.js';
 import { forgetOldest } from '../../../driver/support/forget-oldest.js';
 import { CodedRows } from './coded-rows.js';
-import type { GramGroups } from './gram-sparse.js';
+import { type Numbers, numbersOf } from './gram-columns.js';
+import type { GramSums } from './gram-sums.js';
 import type { GroupedRows } from './grouping.js';
 
 /** Dense operands beside coded ones that count as numbers up to so many columns. */
 const MAX_DENSE_COLUMNS = 8;
-const SAMPLED_ROWS = 4096;
-
-/** The columns of [1, z] that are numbers: cell i of column a is cells[a][i * strides[a]]. */
-interface Numbers {
-  readonly places: Int32Array;
-  readonly cells: readonly Float64Array[];
-  readonly strides: Int32Array;
-}
+const STEP_ROWS = SUM_ROWS / 2;
 
 export interface CodedOperands {
   readonly numbers: Numbers;
@@ -27,49 +22,17 @@ export interface CodedOperands {
   readonly indicators: readonly { readonly rows: CodedRows; readonly offset: number }[];
 }
 
-/** Operands of which some are coded; undefined where none is, or others are wide. */
+/** Operands of which some have indicators; undefined where none has, or others are wide. */
 export function codedOperands(parts: readonly Float64Matrix[]): CodedOperands | undefined {
-  if (!parts.some((part) => part instanceof CodedRows)) return undefined;
   const indicators: { rows: CodedRows; offset: number }[] = [];
-  const places: number[] = [];
-  const cells: Float64Array[] = [];
-  const strides: number[] = [];
   let offset = 1;
   for (const part of parts) {
-    if (part instanceof CodedRows) {
-      indicators.push({ rows: part, offset });
-      for (const number of part.numbers) {
-        places.push(offset + number.column);
-        cells.push(number.cells);
-        strides.push(1);
-      }
-    } else {
-      if (part.cols > MAX_DENSE_COLUMNS) return undefined;
-      for (let j = 0; j < part.cols; j++) {
-        places.push(offset + j);
-        cells.push(part.data.subarray(j));
-        strides.push(part.cols);
-      }
-    }
+    if (part instanceof CodedRows) indicators.push({ rows: part, offset });
+    else if (part.cols > MAX_DENSE_COLUMNS) return undefined;
     offset += part.cols;
   }
-  const numbers = { places: Int32Array.from(places), cells, strides: Int32Array.from(strides) };
-  return { numbers, indicators };
-}
-
-/** Writes the means of the numbers over a group's first rows as the shift of [1, z]. */
-export function codedShift(
-  shift: Float64Array,
-  { places, cells, strides }: Numbers,
-  rows: number,
-  rowOf: (k: number) => number,
-): void {
-  const sampled = Math.min(rows, SAMPLED_ROWS);
-  for (let a = 0; a < places.length; a++) {
-    let sum = 0;
-    for (let k = 0; k < sampled; k++) sum += cells[a]![rowOf(k) * strides[a]!]!;
-    shift[places[a]!] = sum / sampled;
-  }
+  if (!indicators.some(({ rows }) => rows.indicators > 0)) return undefined;
+  return { numbers: numbersOf(parts), indicators };
 }
 
 /**
@@ -81,9 +44,10 @@ export function addCodedRows(
   { order, pieces }: GroupedRows,
   operands: CodedOperands,
   weights: Float64Array | undefined,
-  { side, shifts }: GramGroups,
-  sums: Float64Array,
+  shifts: Float64Array,
+  totals: GramSums,
 ): void {
+  const { side } = totals;
   const loop = loopOf(operands, side, weights !== undefined);
   const stride = side + 1;
   const table = new Float64Array(stride * stride);
@@ -91,12 +55,17 @@ export function addCodedRows(
   const codes = operands.indicators.map(({ rows }) => rows.codes);
   for (const { group, start, rows } of pieces) {
     const shift = shifts.subarray(group * side, (group + 1) * side);
-    table.fill(0);
-    loop(table, order, start, start + rows, shift, columns, codes, weights);
     const base = group * side * side;
-    for (let i = 0; i < side; i++) {
-      const [to, from] = [base + i * side, i * stride];
-      for (let j = 0; j < side; j++) sums[to + j]! += table[from + j]!;
+    for (let from = start; from < start + rows; from += STEP_ROWS) {
+      const to = Math.min(start + rows, from + STEP_ROWS);
+      table.fill(0);
+      loop(table, order, from, to, shift, columns, codes, weights);
+      const sums = totals.rowSums();
+      for (let i = 0; i < side; i++) {
+        const [row, own] = [base + i * side, i * stride];
+        for (let j = 0; j < side; j++) sums[row + j]! += table[own + j]!;
+      }
+      totals.rowsAdded(group, to - from);
     }
   }
 }

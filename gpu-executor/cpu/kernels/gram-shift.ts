@@ -3,7 +3,7 @@
  * zero. A shift near the mean keeps the digits of a variance that is small beside it; 0 spares the
  * subtraction where it loses little.
  */
-import type { Float64Matrix } from '../../../driver/ir/value.js';
+import type { Numbers } from './gram-columns.js';
 
 /** The first rows of a group. */
 export interface RowSample {
@@ -22,27 +22,26 @@ const SAMPLED_ROWS = 4096;
 /** Largest |mean| / spread with which moments about 0 are as good as centred ones. */
 const SMALL_RATIO = 8;
 
-/** Writes the shift of [1, z] (its first cell stays 0). @returns false when it is 0 throughout */
+/**
+ * Writes the shift of [1, z] at the places of the numbers; its first cell stays 0.
+ * @returns false when it is 0 throughout
+ */
 export function chooseShift(
   shift: Float64Array,
-  parts: readonly Float64Matrix[],
+  { places, cells, strides }: Numbers,
   sample: RowSample,
 ): boolean {
   const rows = Math.min(sample.rows, SAMPLED_ROWS);
   const squares = new Float64Array(shift.length);
   const zeros = new Int32Array(shift.length);
-  let at = 1;
-  for (const { data, cols } of parts) {
+  for (let a = 0; a < places.length; a++) {
+    const at = places[a]!;
     for (let k = 0; k < rows; k++) {
-      const row = sample.rowOf(k) * cols;
-      for (let j = 0; j < cols; j++) {
-        const cell = data[row + j]!;
-        shift[at + j]! += cell;
-        squares[at + j]! += cell * cell;
-        if (cell === 0) zeros[at + j]!++;
-      }
+      const cell = cells[a]![sample.rowOf(k) * strides[a]!]!;
+      shift[at]! += cell;
+      squares[at]! += cell * cell;
+      if (cell === 0) zeros[at]!++;
     }
-    at += cols;
   }
   let isSmall = sample.zeroIf === 'small';
   let hasShift = false;
@@ -63,17 +62,13 @@ const SPARSE_SHARE = 0.2;
 /** Narrower moments are cheap whichever way. */
 const SPARSE_SIDE = 24;
 
-/** Whether at most a fifth of the cells are non-zero, judged by rows spread over the operands. */
-export function isMostlyZero(parts: readonly Float64Matrix[], side: number): boolean {
-  if (side < SPARSE_SIDE) return false;
-  let cells = 0;
+/** Whether at most a fifth of the cells are non-zero, judged by rows spread over the block. */
+export function isMostlyZero({ cells, strides }: Numbers, rows: number): boolean {
+  if (cells.length < SPARSE_SIDE - 1) return false;
+  const step = Math.max(1, Math.floor(rows / 256));
   let filled = 0;
-  for (const { data, rows, cols } of parts) {
-    const step = Math.max(1, Math.floor(rows / 256));
-    for (let i = 0; i < rows; i += step) {
-      for (let j = 0; j < cols; j++) if (data[i * cols + j] !== 0) filled++;
-      cells += cols;
-    }
+  for (const [a, column] of cells.entries()) {
+    for (let i = 0; i < rows; i += step) if (column[i * strides[a]!] !== 0) filled++;
   }
-  return filled <= SPARSE_SHARE * cells;
+  return filled <= SPARSE_SHARE * cells.length * Math.ceil(rows / step);
 }

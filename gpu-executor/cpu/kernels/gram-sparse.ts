@@ -1,10 +1,14 @@
 /**
  * Moments of rows that are mostly zero: a row of k non-zero cells costs the scan for them and k^2 /
  * 2 products, whatever its width. One-hot columns are the case in mind: 10 of 150 cells, a fraction
- * of the work of the dense update. Products may land in either triangle; `foldTriangles` brings
- * them together.
+ * of the work of the dense update. Products may land in either triangle; `GramSums` brings them
+ * together.
  */
 import type { Float64Matrix } from '../../../driver/ir/value.js';
+import { SUM_ROWS } from '../../../driver/operators/group-gram.js';
+import type { GramSums } from './gram-sums.js';
+
+const STEP_ROWS = SUM_ROWS / 2;
 
 /** One operand, with what the shifts of [1, z] say about its columns. */
 interface Part {
@@ -22,44 +26,35 @@ interface SparseRow {
   readonly cells: Float64Array;
 }
 
-/** Groups of moments: how many, of how many columns of [1, z], about which shifts. */
-export interface GramGroups {
-  readonly count: number;
-  readonly side: number;
-  readonly shifts: Float64Array;
-}
-
-/** Adds [1, z - shift] of every row, `weights` times, to its group's moments in `sums`. */
+/** Adds [1, z - shift] of every row, `weights` times, to its group's moments. */
 export function addSparseRows(
   g: Float64Array,
   operands: readonly Float64Matrix[],
   weights: Float64Array | undefined,
-  { count: groups, side, shifts }: GramGroups,
-  sums: Float64Array,
+  shifts: Float64Array,
+  totals: GramSums,
 ): void {
+  const { groups, side } = totals;
   const parts = partsOf(operands, groups, side, shifts);
   const row = { columns: new Int32Array(side), cells: new Float64Array(side) };
   row.cells[0] = 1;
-  for (let i = 0; i < g.length; i++) {
-    const label = g[i]!;
-    if (!(label >= 0 && label < groups)) continue;
-    // As an integer: indices computed from a double would be checked and converted at every access.
-    const group = label | 0;
-    let count = 1;
-    for (let p = 0; p < parts.length; p++) {
-      count = collect(row, count, parts[p]!, i, group, shifts, group * side);
+  const counts = new Int32Array(groups);
+  for (let from = 0; from < g.length; from += STEP_ROWS) {
+    const sums = totals.rowSums();
+    counts.fill(0);
+    for (let i = from; i < Math.min(g.length, from + STEP_ROWS); i++) {
+      const label = g[i]!;
+      if (!(label >= 0 && label < groups)) continue;
+      // As an integer: indices computed from a double would be checked and converted at every access.
+      const group = label | 0;
+      counts[group]!++;
+      let count = 1;
+      for (let p = 0; p < parts.length; p++) {
+        count = collect(row, count, parts[p]!, i, group, shifts, group * side);
+      }
+      addProducts(sums, group * side * side, side, row, count, weights?.[i] ?? 1);
     }
-    addProducts(sums, group * side * side, side, row, count, weights?.[i] ?? 1);
-  }
-}
-
-/** Adds the lower triangle of each group's moments to the upper one. */
-export function foldTriangles(sums: Float64Array, groups: number, side: number): void {
-  for (let group = 0; group < groups; group++) {
-    const base = group * side * side;
-    for (let i = 0; i < side; i++) {
-      for (let j = i + 1; j < side; j++) sums[base + i * side + j]! += sums[base + j * side + i]!;
-    }
+    for (let group = 0; group < groups; group++) totals.rowsAdded(group, counts[group]!);
   }
 }
 

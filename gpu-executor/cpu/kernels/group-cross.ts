@@ -9,6 +9,7 @@
 import { dense, type Float64Matrix } from '../../../driver/ir/value.js';
 import { groupCross } from '../../../driver/operators/group-cross.js';
 import { type Routines, routinesOf } from '../native/blas.js';
+import { numbersOf } from './gram-columns.js';
 import { chooseShift } from './gram-shift.js';
 import { gather, longRuns, type Piece } from './grouping.js';
 import type { Kernel, KernelContext, Reducer, ReducerCall } from './kernel.js';
@@ -85,10 +86,10 @@ class CrossReducer implements Reducer {
       const rowOf = (k: number): number => order[start + k]!;
       const width = this.#left + 1;
       const left = this.#leftShifts.subarray(group * width, (group + 1) * width);
-      const isShifted = chooseShift(left, [a], { rows, rowOf, zeroIf: 'small' });
+      const isShifted = chooseShift(left, numbersOf([a]), { rows, rowOf, zeroIf: 'small' });
       this.#needsCopy ||= isShifted;
       const right = this.#rightShifts.subarray(group * this.#right, (group + 1) * this.#right);
-      chooseShift(right, [b], { rows, rowOf, zeroIf: 'never' });
+      chooseShift(right, numbersOf([b]), { rows, rowOf, zeroIf: 'never' });
     }
   }
 

@@ -1,11 +1,12 @@
 /**
- * `groupGram` by rank-k updates. Each group has an accumulator [n s'; . M], the moments of its rows
- * about a shift, upper triangle only. Rows come in by the cheapest of three ways: - in place: long
- * runs of one group, with shift 0, are handed to BLAS where they lie; - sparse: rows that are
- * mostly zero (one-hot columns) add the products of their few cells; - gathered: other rows are
- * copied group by group as [1, z - shift] into a buffer that one `syrk` a group takes in,
- *    while the next rows are copied into a second buffer. Weighted rows are never in place: they are
- *    copied times sqrt(w), the leading 1 too, or their products are added w times.
+ * `groupGram` by rank-k updates. Each group has moments [n s'; . M] of its rows about a shift, upper
+ * triangle only, added up by blocks of rows (`gram-sums.ts`). Rows come in by the cheapest of these
+ * ways: - in place: long runs of one group, with shift 0, are handed to BLAS where they lie, row by
+ * row or column by column; - sparse: rows that are mostly zero (one-hot columns) add the products of
+ * their few cells; - gathered: other rows are copied group by group as [1, z - shift] into a buffer
+ *    that one `syrk` a group takes in, while the next rows are copied into a second buffer; rows
+ *    that came as columns stay columns. Weighted rows are never in place: they are copied times
+ * sqrt(w), the leading 1 too, or their products are added w times.
  *
  * The shift of a group is chosen from its first rows: any is exact in real arithmetic, and these
  * keep M / C below about 65 * (rows / first rows), so that means a million times the spread cost no
@@ -17,23 +18,33 @@ import type { Attrs } from '../../../driver/ir/attrs.js';
 import { dense, type Float64Matrix } from '../../../driver/ir/value.js';
 import { gramOperands, groupGram } from '../../../driver/operators/group-gram.js';
 import { type Routines, routinesOf } from '../native/blas.js';
-import { addCodedRows, type CodedOperands, codedOperands, codedShift } from './gram-coded.js';
+import { addCodedRows, type CodedOperands, codedOperands } from './gram-coded.js';
+import {
+  areColumns,
+  type ColumnMatrix,
+  type Numbers,
+  numbersOf,
+  packColumns,
+  sideBySide,
+} from './gram-columns.js';
 import { chooseShift, isMostlyZero, type RowSample } from './gram-shift.js';
-import { addSparseRows, foldTriangles } from './gram-sparse.js';
-import { gather, longRuns, type Piece } from './grouping.js';
+import { addSparseRows } from './gram-sparse.js';
+import { GramSums, type Step, type Update } from './gram-sums.js';
+import { type GroupedRows, gather, longRuns, type Piece } from './grouping.js';
 import type { Kernel, KernelContext, Reducer, ReducerCall } from './kernel.js';
 
 /** Cells of a gathered buffer, 8 MB: two and a block stay within a few tens of megabytes. */
 const GATHERED_CELLS = 1 << 20;
-/** From this many columns on, sums per lane take too much memory; lanes share out columns. */
+/** From this many columns on, lanes share out columns instead of rows. */
 const WIDE = 1024;
-/** Rows of one library call where rows are used in place. */
+/** Rows of one library call, half of `SUM_ROWS` at most. */
 const PIECE_ROWS = 8192;
 
 /** Rows of a block, with their groups and, where they have any, weights. */
 interface GramRows {
   readonly g: Float64Matrix;
   readonly parts: readonly Float64Matrix[];
+  readonly numbers: Numbers;
   readonly weights: Float64Array | undefined;
 }
 
@@ -47,8 +58,7 @@ class GramReducer implements Reducer {
   /** Bands of columns that one update is cut into, each a call of its own. */
   readonly #tiles: number;
   readonly #blas: Routines;
-  /** Accumulators of every group, one set a lane. */
-  readonly #sums: Float64Array[];
+  readonly #sums: GramSums;
   /** Per group, the shift of [1, z]; the first cell stays 0. */
   readonly #shifts: Float64Array;
   /** 0: no row seen. 1: the shift is 0. 2: it is not. */
@@ -69,110 +79,96 @@ class GramReducer implements Reducer {
     this.#lanes = this.#side > WIDE ? 1 : lanes;
     this.#tiles = this.#side > WIDE ? lanes : 1;
     this.#blas = routinesOf(context.blas, call.parallel);
-    const cells = this.#groups * this.#side * this.#side;
-    this.#sums = Array.from({ length: this.#lanes }, () => new Float64Array(cells));
+    this.#sums = new GramSums(this.#groups, this.#side, this.#lanes);
     this.#shifts = new Float64Array(this.#groups * this.#side);
     this.#shiftState = new Uint8Array(this.#groups);
   }
 
   add(inputs: readonly Float64Matrix[]): void | Promise<void> {
     const g = inputs[0]!;
-    const { columns: parts, weights } = gramOperands(inputs, this.#attrs);
-    const coded = codedOperands(parts);
+    const { columns: given, weights } = gramOperands(inputs, this.#attrs);
+    const coded = codedOperands(given);
     if (coded !== undefined) return this.#addCoded(g, coded, weights?.data);
+    const isColumns = areColumns(given);
+    // The cells of coded rows beside wide ones are made here.
+    const parts = isColumns ? given : given.map(({ rows, cols, data }) => dense(rows, cols, data));
+    const numbers = numbersOf(parts);
+    const rows = { g, parts, numbers, weights: weights?.data };
     const runs = weights === undefined ? longRuns(g.data, this.#groups, PIECE_ROWS) : undefined;
-    if (runs === undefined || !this.#mayStayInPlace(runs, parts)) {
-      const rows = { g, parts, weights: weights?.data };
-      return this.#isMostlyZero(parts) ? this.#addSparse(rows) : this.#addGathered(rows);
+    const columns = isColumns ? sideBySide(numbers, g.rows) : undefined;
+    const isInPlace = !isColumns || columns !== undefined;
+    if (runs !== undefined && isInPlace && this.#mayStayInPlace(runs, numbers)) {
+      return this.#addInPlace(runs, parts, columns);
     }
-    if (!this.#parallel) {
-      for (const piece of runs) for (const step of this.#direct(piece, parts, 0)) void step();
-      return undefined;
-    }
-    return this.#addInPlace(runs, parts);
+    this.#isSparse ??= isMostlyZero(numbers, g.rows);
+    return this.#isSparse ? this.#addSparse(rows) : this.#addGathered(rows, isColumns);
   }
 
   /** Rows in place can't be shifted, so they must not need it. */
-  #mayStayInPlace(runs: readonly Piece[], parts: readonly Float64Matrix[]): boolean {
+  #mayStayInPlace(runs: readonly Piece[], numbers: Numbers): boolean {
     if (!this.#center) return true;
     for (const { group, start, rows } of runs) {
-      this.#setShift(group, parts, { rows, rowOf: (k) => start + k, zeroIf: 'small' });
+      this.#setShift(group, numbers, { rows, rowOf: (k) => start + k, zeroIf: 'small' });
     }
     return runs.every(({ group }) => this.#shiftState[group] === 1);
   }
 
-  #isMostlyZero(parts: readonly Float64Matrix[]): boolean {
-    if (this.#isSparse === undefined) this.#isSparse = isMostlyZero(parts, this.#side);
-    return this.#isSparse;
+  /** Chooses the shifts of groups that have rows for the first time. */
+  #setShifts({ order, pieces }: GroupedRows, numbers: Numbers, zeroIf: RowSample['zeroIf']): void {
+    for (const { group, start, rows } of pieces) {
+      this.#setShift(group, numbers, { rows, rowOf: (k) => order[start + k]!, zeroIf });
+    }
   }
 
-  #addSparse({ g, parts, weights }: GramRows): void {
+  #setShift(group: number, numbers: Numbers, sample: RowSample): void {
+    if (!this.#center || this.#shiftState[group] !== 0) return;
+    const shift = this.#shifts.subarray(group * this.#side, (group + 1) * this.#side);
+    this.#shiftState[group] = chooseShift(shift, numbers, sample) ? 2 : 1;
+  }
+
+  #addSparse({ g, parts, numbers, weights }: GramRows): void {
     if (this.#center && this.#shiftState.includes(0)) {
-      const { order, pieces } = gather(g.data, this.#groups, 0, g.rows);
-      for (const { group, start, rows } of pieces) {
-        const sample: RowSample = { rows, rowOf: (k) => order[start + k]!, zeroIf: 'sparse' };
-        this.#setShift(group, parts, sample);
-      }
+      this.#setShifts(gather(g.data, this.#groups, 0, g.rows), numbers, 'sparse');
     }
-    const group = { count: this.#groups, side: this.#side, shifts: this.#shifts };
-    addSparseRows(g.data, parts, weights, group, this.#sums[0]!);
+    addSparseRows(g.data, parts, weights, this.#shifts, this.#sums);
   }
 
   #addCoded(g: Float64Matrix, operands: CodedOperands, weights: Float64Array | undefined): void {
-    this.#isSparse = true;
-    const groups = { count: this.#groups, side: this.#side, shifts: this.#shifts };
     const grouped = gather(g.data, this.#groups, 0, g.rows);
-    for (const { group, start, rows } of grouped.pieces) {
-      if (!this.#center || this.#shiftState[group] !== 0) continue;
-      this.#shiftState[group] = 2;
-      const shift = this.#shifts.subarray(group * this.#side);
-      codedShift(shift, operands.numbers, rows, (k) => grouped.order[start + k]!);
-    }
-    addCodedRows(grouped, operands, weights, groups, this.#sums[0]!);
+    this.#setShifts(grouped, operands.numbers, 'never');
+    addCodedRows(grouped, operands, weights, this.#shifts, this.#sums);
   }
 
-  #setShift(group: number, parts: readonly Float64Matrix[], sample: RowSample): void {
-    if (!this.#center || this.#shiftState[group] !== 0) return;
-    const shift = this.#shifts.subarray(group * this.#side, (group + 1) * this.#side);
-    this.#shiftState[group] = chooseShift(shift, parts, sample) ? 2 : 1;
-  }
-
-  async #addInPlace(runs: readonly Piece[], parts: readonly Float64Matrix[]): Promise<void> {
-    await this.#running;
-    await Promise.all(
-      this.#sums.map(async (_, lane) => {
-        for (let p = lane; p < runs.length; p += this.#lanes) {
-          // They write to cells of their own; side by side they hide the way of each through the
-          // event loop.
-          await Promise.all([...this.#direct(runs[p]!, parts, lane)].map((step) => step()));
-        }
-      }),
-    );
+  #addInPlace(
+    runs: readonly Piece[],
+    parts: readonly Float64Matrix[],
+    columns: ColumnMatrix | undefined,
+  ): void | Promise<void> {
+    const updates = runs.map((piece): Update => {
+      const steps = (sums: Float64Array): Iterable<Step> =>
+        columns ? this.#ofColumns(piece, columns, sums) : this.#direct(piece, parts, sums);
+      return { group: piece.group, steps };
+    });
+    if (!this.#parallel) return this.#sums.run(updates);
+    return Promise.resolve(this.#running).then(() => this.#sums.runAsync(updates));
   }
 
   /** The moments of rows where they lie, as library calls. */
-  *#direct(
-    piece: Piece,
-    parts: readonly Float64Matrix[],
-    lane: number,
-  ): Generator<() => void | Promise<void>> {
+  *#direct(piece: Piece, parts: readonly Float64Matrix[], sums: Float64Array): Generator<Step> {
     const { start, rows } = piece;
     const side = this.#side;
-    const base = piece.group * side * side;
-    const sums = this.#sums[lane]!;
     const ones = onesOf(rows);
-    sums[base]! += rows;
+    sums[0]! += rows;
     let at = 1;
     for (const [i, part] of parts.entries()) {
       const cells = part.data.subarray(start * part.cols);
       const width = part.cols;
-      const row = sums.subarray(base + at);
+      const row = sums.subarray(at);
       yield () => this.#blas.gemv(true, rows, width, 1, cells, width, ones, 1, row, 1);
-      const corner = sums.subarray(base + at * side + at);
-      yield* this.#products(width, rows, cells, width, corner);
+      yield* this.#products(width, rows, cells, width, sums.subarray(at * side + at));
       let across = at + width;
       for (const other of parts.slice(i + 1)) {
-        const target = sums.subarray(base + at * side + across);
+        const target = sums.subarray(at * side + across);
         const right = other.data.subarray(start * other.cols);
         const count = other.cols;
         yield count === 1
@@ -188,6 +184,21 @@ class GramReducer implements Reducer {
     }
   }
 
+  /** The same of columns that lie side by side. */
+  *#ofColumns(
+    { start, rows }: Piece,
+    { cells, stride }: ColumnMatrix,
+    sums: Float64Array,
+  ): Generator<Step> {
+    const width = this.#side - 1;
+    const own = cells.subarray(start);
+    const row = sums.subarray(1);
+    const corner = sums.subarray(this.#side + 1);
+    sums[0]! += rows;
+    yield () => this.#blas.gemv(false, width, rows, 1, own, stride, onesOf(rows), 1, row, 1);
+    yield () => this.#blas.syrk(width, rows, own, stride, 1, corner, this.#side, true);
+  }
+
   /** Adds A'A to the upper triangle at `sums`; A is rows x width with `stride` cells a row. */
   *#products(
     width: number,
@@ -195,7 +206,7 @@ class GramReducer implements Reducer {
     a: Float64Array,
     stride: number,
     sums: Float64Array,
-  ): Generator<() => void | Promise<void>> {
+  ): Generator<Step> {
     const side = this.#side;
     for (let tile = 0; tile < this.#tiles; tile++) {
       // Bands of equal area of the triangle, from the left.
@@ -215,53 +226,57 @@ class GramReducer implements Reducer {
     }
   }
 
-  #addGathered(rows: GramRows): void | Promise<void> {
+  #addGathered(rows: GramRows, isColumns: boolean): void | Promise<void> {
     const { g } = rows;
     const step = Math.max(64, Math.floor(GATHERED_CELLS / this.#side));
-    if (this.#parallel) return this.#addGatheredParallel(rows, step);
+    if (this.#parallel) return this.#addGatheredParallel(rows, isColumns, step);
     for (let from = 0; from < g.rows; from += step) {
-      for (const update of this.#gather(rows, from, Math.min(from + step, g.rows))) {
-        void update();
-      }
+      this.#sums.run(this.#gather(rows, isColumns, from, Math.min(from + step, g.rows)));
     }
     return undefined;
   }
 
-  async #addGatheredParallel(rows: GramRows, step: number): Promise<void> {
+  async #addGatheredParallel(rows: GramRows, isColumns: boolean, step: number): Promise<void> {
     const { g } = rows;
     for (let from = 0; from < g.rows; from += step) {
-      const updates = this.#gather(rows, from, Math.min(from + step, g.rows));
+      const updates = this.#gather(rows, isColumns, from, Math.min(from + step, g.rows));
       await this.#running;
-      this.#running = Promise.all(updates.map((update) => update()));
+      this.#running = this.#sums.runAsync(updates);
       // A failure surfaces at the next await of it, not as an unhandled rejection before.
       this.#running.catch(() => undefined);
     }
   }
 
-  /** Copies rows into the free buffer and returns their updates, each to sums of its own. */
+  /** Copies rows into the free buffer and returns their updates. */
   #gather(
-    { g, parts, weights }: GramRows,
+    { g, parts, numbers, weights }: GramRows,
+    isColumns: boolean,
     from: number,
     to: number,
-  ): (() => void | Promise<void>)[] {
+  ): Update[] {
     const side = this.#side;
-    const { order, pieces } = gather(g.data, this.#groups, from, to);
+    const grouped = gather(g.data, this.#groups, from, to);
+    const { order, pieces } = grouped;
     const z = this.#buffer(order.length * side);
-    const updates: (() => void | Promise<void>)[] = [];
-    const split = pieces.length === 0 ? 1 : Math.ceil(this.#lanes / pieces.length);
+    const columns = { cells: z, stride: order.length };
+    const updates: Update[] = [];
+    this.#setShifts(grouped, numbers, 'never');
     for (const piece of pieces) {
-      const rowOf = (k: number): number => order[piece.start + k]!;
-      this.#setShift(piece.group, parts, { rows: piece.rows, rowOf, zeroIf: 'never' });
-      pack(z, side, order, piece, parts, this.#shifts.subarray(piece.group * side));
-      if (weights !== undefined) weigh(z, side, order, piece, weights);
-      const base = piece.group * side * side;
-      for (let lane = 0; lane < split; lane++) {
-        const first = Math.floor((piece.rows * lane) / split);
-        const rows = Math.floor((piece.rows * (lane + 1)) / split) - first;
-        if (rows === 0) continue;
-        const cells = z.subarray((piece.start + first) * side);
-        const sums = this.#sums[lane]!.subarray(base);
-        updates.push(...this.#products(side, rows, cells, side, sums));
+      const { group } = piece;
+      const shift = this.#shifts.subarray(group * side);
+      if (isColumns) packColumns(columns, grouped, piece, numbers, shift, weights);
+      else {
+        pack(z, side, order, piece, parts, shift);
+        if (weights !== undefined) weigh(z, side, order, piece, weights);
+      }
+      const count = Math.max(this.#lanes / pieces.length, piece.rows / PIECE_ROWS);
+      for (const { start, rows } of divided(piece, Math.ceil(count))) {
+        const cells = z.subarray(isColumns ? start : start * side);
+        const steps = (sums: Float64Array): Iterable<Step> =>
+          isColumns
+            ? [() => this.#blas.syrk(side, rows, cells, order.length, 1, sums, side, true)]
+            : this.#products(side, rows, cells, side, sums);
+        updates.push({ group, steps });
       }
     }
     return updates;
@@ -277,22 +292,17 @@ class GramReducer implements Reducer {
   }
 
   result(): Float64Matrix | Promise<Float64Matrix> {
-    if (!this.#parallel) return this.#finish();
-    return Promise.resolve(this.#running).then(() => this.#finish());
+    const total = (): Float64Matrix => this.#sums.total(this.#center ? this.#shifts : undefined);
+    return this.#parallel ? Promise.resolve(this.#running).then(total) : total();
   }
+}
 
-  #finish(): Float64Matrix {
-    const side = this.#side;
-    const [out, ...others] = this.#sums as [Float64Array, ...Float64Array[]];
-    for (const other of others) for (let i = 0; i < out.length; i++) out[i]! += other[i]!;
-    if (this.#isSparse) foldTriangles(out, this.#groups, side);
-    for (let group = 0; group < this.#groups; group++) {
-      const base = group * side * side;
-      if (this.#center) toCentered(out, base, side, this.#shifts.subarray(group * side));
-      mirror(out, base, side);
-    }
-    return dense(this.#groups * side, side, out);
-  }
+/** A piece in parts of nearly equal length, without empty ones. */
+function divided({ group, start, rows }: Piece, count: number): Piece[] {
+  const at = (part: number): number => start + Math.floor((rows * part) / count);
+  return Array.from({ length: count }, (_, part) => {
+    return { group, start: at(part), rows: at(part + 1) - at(part) };
+  }).filter((part) => part.rows > 0);
 }
 
 /** Writes rows [1, z - shift] of one group. */
@@ -328,34 +338,6 @@ function weigh(
   for (let k = start; k < start + rows; k++) {
     const factor = Math.sqrt(weights[order[k]!]!);
     for (let at = k * side; at < (k + 1) * side; at++) z[at]! *= factor;
-  }
-}
-
-/** Turns moments about the shift into mean and centred moments, in the upper triangle. */
-function toCentered(out: Float64Array, base: number, side: number, shift: Float64Array): void {
-  const n = out[base]!;
-  if (n === 0) return;
-  for (let i = 1; i < side; i++) {
-    const scaled = out[base + i]! / n;
-    const row = base + i * side;
-    for (let j = i; j < side; j++) out[row + j]! -= scaled * out[base + j]!;
-    // Rounding can leave a hair below zero for a constant column.
-    if (out[row + i]! < 0) out[row + i] = 0;
-  }
-  for (let i = 1; i < side; i++) out[base + i] = shift[i]! + out[base + i]! / n;
-}
-
-/** Copies the upper triangle into the lower one, in squares that stay in the processor's cache. */
-function mirror(out: Float64Array, base: number, side: number): void {
-  for (let top = 0; top < side; top += 64) {
-    for (let left = top; left < side; left += 64) {
-      const [bottom, right] = [Math.min(top + 64, side), Math.min(left + 64, side)];
-      for (let i = top; i < bottom; i++) {
-        for (let j = Math.max(left, i + 1); j < right; j++) {
-          out[base + j * side + i] = out[base + i * side + j]!;
-        }
-      }
-    }
   }
 }
 

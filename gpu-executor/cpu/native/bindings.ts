@@ -58,7 +58,7 @@ export interface NativePrecision {
     [Int, Int, Int, Int, Int, Int, number, Cells, Int, Cells, Int, number, Cells, Int],
     void
   >;
-  /** Upper C = alpha A'A + beta C: order, uplo, trans, n, k, alpha, A, lda, beta, C, ldc. */
+  /** Upper C = alpha A'A (or A A') + beta C: order, uplo, trans, n, k, alpha, A, lda, beta, C, ldc. */
   readonly syrk: NativeFunction<
     [Int, Int, Int, Int, Int, number, Cells, Int, number, Cells, Int],
     void

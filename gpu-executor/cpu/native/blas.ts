@@ -23,7 +23,10 @@ export type GemmArgs = readonly [
   ldc: number,
 ];
 
-/** Upper triangle of C[n,n] = A'A + beta C, A being k x n. Cells below it are not touched. */
+/**
+ * Upper triangle of C[n,n] = A'A + beta C, A being k x n, or A A' of an A of n x k that holds its
+ * columns as rows. Cells below it are not touched.
+ */
 export type SyrkArgs = readonly [
   n: number,
   k: number,
@@ -32,6 +35,7 @@ export type SyrkArgs = readonly [
   beta: number,
   c: Cells,
   ldc: number,
+  byColumns?: boolean,
 ];
 
 /** y = alpha op(A) x + beta y, A being m x n; `incy` cells from one element of y to the next. */

@@ -43,11 +43,18 @@ export class JavaScriptRoutines implements Blas {
     }
   }
 
-  syrk(...[n, k, a, lda, beta, c, ldc]: SyrkArgs): void {
+  syrk(...[n, k, a, lda, beta, c, ldc, byColumns]: SyrkArgs): void {
     for (let i = 0; i < n; i++) {
       const start = i * ldc + i;
       if (beta === 0) c.fill(0, start, start + n - i);
       else if (beta !== 1) for (let j = 0; j < n - i; j++) c[start + j]! *= beta;
+    }
+    if (byColumns) {
+      for (let i = 0; i < n; i++) {
+        const rest = a.subarray(i * lda);
+        dotProducts(1, n - i, k, 1, rest, lda, rest, lda, c.subarray(i * ldc + i), ldc);
+      }
+      return;
     }
     // Panels of rows stay in cache while all rows of C are updated from them.
     for (let first = 0; first < k; first += 256) {

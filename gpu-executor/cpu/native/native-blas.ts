@@ -173,8 +173,9 @@ function gemm(args: GemmArgs): Native<NativePrecision['gemm']> {
   return [rowMajor, opA, opB, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc];
 }
 
-function syrk([n, k, a, lda, beta, c, ldc]: SyrkArgs): Native<NativePrecision['syrk']> {
-  return [rowMajor, upper, trans, n, k, 1, a, lda, beta, c, ldc];
+function syrk(args: SyrkArgs): Native<NativePrecision['syrk']> {
+  const [n, k, a, lda, beta, c, ldc, byColumns = false] = args;
+  return [rowMajor, upper, byColumns ? noTrans : trans, n, k, 1, a, lda, beta, c, ldc];
 }
 
 function gemv(args: GemvArgs): Native<NativePrecision['gemv']> {

@@ -93,6 +93,33 @@ describe('losses from Gram matrices', () => {
     assert.ok(close.gram.data[close.gram.cols]! > 1e-3 * close.gram.data[0]!);
   });
 
+  it('have bounds that hardly grow with the rows', () => {
+    // 20 columns of variance 1, three of which make up the target but for a remainder of 1/12.
+    const boundOf = (rows: number): number => {
+      const side = 22;
+      const block = new Float64Array(side * side);
+      const weights = [2, -1, 0.5];
+      block[0] = rows;
+      for (let j = 1; j < side - 1; j++) block[j * side + j] = rows;
+      for (const [j, weight] of weights.entries()) {
+        block[(j + 1) * side + side - 1] = rows * weight;
+        block[(side - 1) * side + j + 1] = rows * weight;
+      }
+      block[side * side - 1] = rows * (5.25 + 1 / 12);
+      const w = dense(
+        21,
+        1,
+        Float64Array.from({ length: 21 }, (_, j) => weights[j] ?? 0),
+      );
+      const attrs = { groups: 1, center: true };
+      const shape = { rows: 2, cols: 1 };
+      const losses = ops.gramLoss.reference([dense(side, side, block), w], attrs, shape);
+      return losses.data[1]! / losses.data[0]!;
+    };
+    assert.ok(boundOf(1e9) < 1e-10, `${boundOf(1e9)}`);
+    assert.ok(boundOf(1e9) < 2.5 * boundOf(1e5));
+  });
+
   for (const { what, noise, passes } of [
     { what: 'one pass for data with noise', noise: 1, passes: 1 },
     { what: 'two for a target that the columns nearly determine', noise: 1e-9, passes: 2 },

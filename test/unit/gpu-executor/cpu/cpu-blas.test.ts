@@ -122,6 +122,16 @@ describe('JavaScript routines equal the native ones', () => {
       for (let i = 0; i < n; i++) {
         for (let j = 0; j < i; j++) assert.equal(got[i * (n + 1) + j], before[i * (n + 1) + j]);
       }
+      // The same rows, held as columns.
+      const columns = new Float64Array(n * (k + 1));
+      for (let i = 0; i < k; i++) {
+        for (let j = 0; j < n; j++) columns[j * (k + 1) + i] = a[i * (n + 2) + j]!;
+      }
+      for (const blas of [native, plain]) {
+        const turned = before.slice();
+        blas.syrk(n, k, columns, k + 1, 1, turned, n + 1, true);
+        assertSame(turned, want);
+      }
     }
   });
 
