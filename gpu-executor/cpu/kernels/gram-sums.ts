@@ -7,14 +7,14 @@
 import { dense, type Float64Matrix } from '../../../driver/ir/value.js';
 import { SUM_ROWS, SUM_SIDE } from '../../../driver/operators/group-gram.js';
 
-/** A step of an update: adds to the sums it was made for. */
-export type Step = () => void | Promise<void>;
+/** A part of an update, which adds to the sums it was made for. */
+export type BlasCall = () => void | Promise<void>;
 
 /** The moments of some rows of one group. */
 export interface Update {
   readonly group: number;
   /** Adds them to the upper triangle of `sums`, [side, side]; steps write to cells of their own. */
-  readonly steps: (sums: Float64Array) => Iterable<Step>;
+  readonly steps: (sums: Float64Array) => Iterable<BlasCall>;
 }
 
 /** Cells of sums that are not added up yet. */

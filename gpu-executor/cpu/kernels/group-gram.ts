@@ -29,7 +29,7 @@ import {
 } from './gram-columns.js';
 import { chooseShift, isMostlyZero, type RowSample } from './gram-shift.js';
 import { addSparseRows } from './gram-sparse.js';
-import { GramSums, type Step, type Update } from './gram-sums.js';
+import { type BlasCall, GramSums, type Update } from './gram-sums.js';
 import { type GroupedRows, gather, longRuns, type Piece } from './grouping.js';
 import type { Kernel, KernelContext, Reducer, ReducerCall } from './kernel.js';
 
@@ -145,7 +145,7 @@ class GramReducer implements Reducer {
     columns: ColumnMatrix | undefined,
   ): void | Promise<void> {
     const updates = runs.map((piece): Update => {
-      const steps = (sums: Float64Array): Iterable<Step> =>
+      const steps = (sums: Float64Array): Iterable<BlasCall> =>
         columns ? this.#ofColumns(piece, columns, sums) : this.#direct(piece, parts, sums);
       return { group: piece.group, steps };
     });
@@ -154,7 +154,7 @@ class GramReducer implements Reducer {
   }
 
   /** The moments of rows where they lie, as library calls. */
-  *#direct(piece: Piece, parts: readonly Float64Matrix[], sums: Float64Array): Generator<Step> {
+  *#direct(piece: Piece, parts: readonly Float64Matrix[], sums: Float64Array): Generator<BlasCall> {
     const { start, rows } = piece;
     const side = this.#side;
     const ones = onesOf(rows);
@@ -189,7 +189,7 @@ class GramReducer implements Reducer {
     { start, rows }: Piece,
     { cells, stride }: ColumnMatrix,
     sums: Float64Array,
-  ): Generator<Step> {
+  ): Generator<BlasCall> {
     const width = this.#side - 1;
     const own = cells.subarray(start);
     const row = sums.subarray(1);
@@ -206,7 +206,7 @@ class GramReducer implements Reducer {
     a: Float64Array,
     stride: number,
     sums: Float64Array,
-  ): Generator<Step> {
+  ): Generator<BlasCall> {
     const side = this.#side;
     for (let tile = 0; tile < this.#tiles; tile++) {
       // Bands of equal area of the triangle, from the left.
@@ -272,7 +272,7 @@ class GramReducer implements Reducer {
       const count = Math.max(this.#lanes / pieces.length, piece.rows / PIECE_ROWS);
       for (const { start, rows } of divided(piece, Math.ceil(count))) {
         const cells = z.subarray(isColumns ? start : start * side);
-        const steps = (sums: Float64Array): Iterable<Step> =>
+        const steps = (sums: Float64Array): Iterable<BlasCall> =>
           isColumns
             ? [() => this.#blas.syrk(side, rows, cells, order.length, 1, sums, side, true)]
             : this.#products(side, rows, cells, side, sums);
