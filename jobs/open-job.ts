@@ -8,6 +8,7 @@ import { type MemoryOutlook, memoryError, outlookOf, runShape } from './check-me
 import { dataBytes } from './data-bytes.js';
 import { chooseEngine, type OpenSession, openSession } from './engines.js';
 import type { Job } from './job-file/job.js';
+import { localPath } from './npm-data.js';
 import { type JobData, openData } from './open-data.js';
 import type { Phases } from './runs/phases.js';
 import type { RunOptions } from './runs/run-events.js';
@@ -32,15 +33,20 @@ export interface OpenJob {
 
 /** @throws ConfigError, DataError for what is wrong with job or data; what `work` throws */
 export async function withOpenJob<T>(
-  job: Job,
+  asked: Job,
   { engine: wanted, open: given, signal, onEvent }: RunJobOptions,
   clock: Phases,
   work: (opened: OpenJob) => Promise<T>,
 ): Promise<T> {
   clock.enter('start');
+  const path = await localPath(asked.data.path, {
+    signal,
+    onBring: (what) => onEvent?.({ kind: 'data', what }),
+  });
+  const job: Job = { ...asked, data: { ...asked.data, path } };
   const { engine, reason, placement } =
     given === undefined
-      ? await chooseEngine(wanted, job.data.path, dataBytes, job.data.dialect)
+      ? await chooseEngine(wanted, path, dataBytes, job.data.dialect)
       : { engine: given.engine, reason: 'the open session', placement: undefined };
   onEvent?.({ kind: 'engine', engine, reason });
   const warn = (message: string): void => onEvent?.({ kind: 'warning', message });

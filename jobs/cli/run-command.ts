@@ -77,6 +77,7 @@ async function runWithProgress(
     return await run((event) => {
       logger.debug(event, event.kind);
       if (event.kind === 'engine') terminal.note(`engine: ${event.engine} (${event.reason})`);
+      if (event.kind === 'data') terminal.note(`data: bringing ${event.what} through npm`);
       if (event.kind === 'spark') terminal.note(`spark: ${event.way}`);
       if (event.kind === 'warning') terminal.note(`warning: ${event.message}`);
       progress.onEvent(event);

@@ -10,6 +10,8 @@ export type EngineName = 'auto' | 'local' | 'spark';
 export type RunEvent =
   /** The engine the run uses and why. */
   | { readonly kind: 'engine'; readonly engine: 'local' | 'spark'; readonly reason: string }
+  /** Public data that are not on this machine yet are being brought: a package of npm's. */
+  | { readonly kind: 'data'; readonly what: string }
   /** How Spark is reached, where it runs and what its kernels use, once it is open. */
   | { readonly kind: 'spark'; readonly way: string }
   /** A phase began: `open`, `profile`, `gram`, `fit`, `score`, `refit`, .. */

@@ -1,4 +1,4 @@
-/** The package as published: unpacked beside its dependencies alone, it runs its first job. */
+/** The package as published: unpacked beside its dependencies alone, it runs its examples. */
 import assert from 'node:assert/strict';
 import { execFileSync, spawnSync } from 'node:child_process';
 import { mkdirSync, readdirSync, readFileSync, renameSync, symlinkSync } from 'node:fs';
@@ -10,10 +10,6 @@ describe('the package', () => {
   let folder: JobFolder;
   before(() => {
     folder = new JobFolder();
-  });
-  after(() => folder.remove());
-
-  it('runs its first job, without what only its developers have', () => {
     const root = packageRoot();
     const modules = folder.file('node_modules');
     mkdirSync(modules);
@@ -26,17 +22,33 @@ describe('the package', () => {
       if (one in devDependencies || one === '.bin') continue;
       symlinkSync(join(root, 'node_modules', one), join(modules, one));
     }
-    const job = 'node_modules/reprise/examples/first-job.yaml';
+  });
+  after(() => folder.remove());
+
+  const examples = 'node_modules/reprise/examples';
+  const answer = (command: string, job: string) => {
     const bin = 'node_modules/reprise/dist/jobs/cli/main.js';
     const { status, stdout, stderr } = spawnSync(
       process.execPath,
-      [bin, 'run', job, '--engine', 'local', '--json'],
+      [bin, command, `${examples}/${job}`, '--engine', 'local', '--json'],
       { cwd: folder.path, encoding: 'utf8' },
     );
     assert.equal(status, 0, stderr);
-    const { trials, folds, best } = JSON.parse(stdout);
+    return JSON.parse(stdout);
+  };
+
+  it('runs its first job, without what only its developers have', () => {
+    const { trials, folds, best } = answer('run', 'first-job.yaml');
     assert.deepEqual([trials, folds, best.metric], [20, 5, 'neg_mean_squared_error']);
-    const readme = readFileSync(join(modules, 'reprise', 'README.md'), 'utf8');
-    assert.ok(readme.includes(`reprise run ${job}`), 'and the README says so');
-  }).timeout(120_000);
-});
+    const readme = readFileSync(folder.file('node_modules/reprise/README.md'), 'utf8');
+    assert.ok(readme.includes(`reprise run ${examples}/first-job.yaml`), 'and the README says so');
+  });
+
+  it('runs every other example as it is written, bringing their data', () => {
+    const all = readdirSync(folder.file(examples)).filter((file) => file.endsWith('.yaml'));
+    assert.deepEqual(all, ['airports.yaml', 'first-job.yaml', 'flights.yaml', 'weather.yaml']);
+    assert.equal(answer('run', 'airports.yaml').trials, 7);
+    assert.equal(answer('run', 'weather.yaml').best.metric, 'neg_log_loss');
+    assert.equal(answer('plan', 'flights.yaml').rows, 3_000_000);
+  });
+}).timeout(120_000);

@@ -8,6 +8,7 @@ import { packageRoot } from '../../../../driver/support/package-root.js';
 import { jobJsonSchema } from '../../../../jobs/job-file/json-schema.js';
 import { parseJob, type ReadJobOptions, readJob } from '../../../../jobs/job-file/read-job.js';
 import { linspace, logspace } from '../../../../jobs/job-file/spaces.js';
+import { localPath } from '../../../../jobs/npm-data.js';
 import { candidatesOf } from '../../../../jobs/search/candidates.js';
 
 const MINIMAL = `
@@ -77,6 +78,16 @@ describe('job files', () => {
     assert.equal(job.data.features?.length, 7);
     assert.deepEqual(job.data.features?.[0], { name: 'distance' });
     assert.equal(job.metric, 'neg_mean_squared_error');
+  });
+
+  it('takes data of npm packages at an exact version only, and nothing outside them', async () => {
+    for (const path of ['npm://vega-datasets/data/x', 'npm://a@1.2.3', 'npm://a@1.2.3/../../b']) {
+      await assert.rejects(
+        localPath(path),
+        /^ConfigError: data\.path: expected npm:\/\/package@version/,
+      );
+    }
+    assert.equal(await localPath('hdfs://there/x'), 'hdfs://there/x');
   });
 
   it('names the published schema in the example', () => {
