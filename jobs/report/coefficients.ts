@@ -7,6 +7,7 @@ import type { LinearModel } from '../estimators/model.js';
 import { formatCount, formatNumber, plural } from '../format.js';
 import { html, type Markup } from './markup.js';
 
+/** Rows of the table before all are asked for, and in all: of every output together. */
 const SHOWN = 20;
 /** Beyond this the rest is left to model.json. */
 const MAX_ROWS = 2000;
@@ -16,26 +17,52 @@ export function coefficientsSection(model: LinearModel | null): Markup {
   if (model === null) {
     return html`<p class="note">No model: refitting on all rows was switched off or no candidate could be scored.</p>`;
   }
-  const terms = model.columns.map((column, i) => ({
-    column,
-    value: model.coefficients[0]?.[i] ?? Number.NaN,
-  }));
+  const { coefficients, intercepts } = model;
+  const outputs = coefficients.length;
+  const most = Math.max(1, Math.floor(MAX_ROWS / outputs));
+  const shown = Math.max(3, Math.floor(SHOWN / outputs));
+  const names = termNames(model);
   const size = (value: number): number => (Number.isFinite(value) ? Math.abs(value) : -1);
-  terms.sort((a, b) => size(b.value) - size(a.value));
-  const rows = terms.slice(0, MAX_ROWS);
-  const largest = Math.max(0, ...rows.map(({ value }) => size(value)));
-  const hasTwoSides = rows.some(({ value }) => value < 0);
-  const body = rows.map(
-    ({ column, value }, i) =>
-      html`<tr${i >= SHOWN ? html` class="more"` : null}><th scope="row">${column}</th><td class="bar-cell">${signedBar(value, largest, hasTwoSides)}</td><td class="n">${formatNumber(value, 5)}</td></tr>`,
+  const terms = coefficients.map((values) =>
+    values
+      .map((value, i) => ({ name: names[i]!, value }))
+      .sort((a, b) => size(b.value) - size(a.value))
+      .slice(0, most),
   );
-  const hidden = rows.length - SHOWN;
+  const rows = terms.flat();
+  const largest = rows.reduce((most, { value }) => Math.max(most, size(value)), 0);
+  const hasTwoSides = rows.some(({ value }) => value < 0);
+  const groups = terms.map((own, k) => {
+    const head = html`<tr><th scope="colgroup" colspan="3">${outputName(model, k)}: intercept ${formatNumber(intercepts[k] ?? Number.NaN)}</th></tr>`;
+    const body = own.map(
+      ({ name, value }, i) =>
+        html`<tr${i >= shown ? html` class="more"` : null}><th scope="row">${name}</th><td class="bar-cell">${signedBar(value, largest, hasTwoSides)}</td><td class="n">${formatNumber(value, 5)}</td></tr>`,
+    );
+    return html`<tbody>${outputs > 1 ? head : null}${body}</tbody>`;
+  });
+  const all = names.length * outputs;
+  const what =
+    outputs > 1
+      ? `${plural(all, 'coefficient')} of ${outputs} outputs, largest first in each`
+      : `intercept ${formatNumber(intercepts[0] ?? Number.NaN)}, ${plural(all, 'coefficient')}, largest first`;
   return html`
-<p class="note">Fitted on all rows: intercept ${formatNumber(model.intercepts[0] ?? Number.NaN)}, ${plural(terms.length, 'coefficient')}, largest first. Each is the change of the prediction for one unit of its encoded column, so sizes compare between columns of like scale.</p>
-<table class="bars coefficients collapsed" id="coefficients"><thead class="visually-hidden"><tr><th scope="col">Column</th><th scope="col">Bar</th><th scope="col">Coefficient</th></tr></thead><tbody>${body}</tbody></table>
-${hidden > 0 ? html`<p><button type="button" id="all-coefficients" aria-expanded="false" aria-controls="coefficients" hidden>Show all ${formatCount(rows.length)}</button></p>` : null}
-${terms.length > rows.length ? html`<p class="note">${formatCount(terms.length - rows.length)} smaller ones are in model.json.</p>` : null}
+<p class="note">Fitted on all rows: ${what}. Each is the change of the prediction${model.link === 'identity' ? '' : ' before its link'} for one unit of its encoded column, so sizes compare between columns of like scale.</p>
+<table class="bars coefficients collapsed" id="coefficients"><thead class="visually-hidden"><tr><th scope="col">Column</th><th scope="col">Bar</th><th scope="col">Coefficient</th></tr></thead>${groups}</table>
+${names.length > shown ? html`<p><button type="button" id="all-coefficients" aria-expanded="false" aria-controls="coefficients" hidden>Show all ${formatCount(rows.length)}</button></p>` : null}
+${all > rows.length ? html`<p class="note">${formatCount(all - rows.length)} smaller ones are in model.json.</p>` : null}
 ${imputedNote(model)}`;
+}
+
+/** What each coefficient is of: a column, its square, or whether it is above a threshold. */
+function termNames({ columns, basis = 'linear' }: LinearModel): readonly string[] {
+  if (basis === 'linear') return columns;
+  if (basis === 'squares') return [...columns, ...columns.map((column) => `${column}²`)];
+  return columns.map((column) => `${column} > ${formatNumber(basis.above)}`);
+}
+
+function outputName({ task, classes, intercepts }: LinearModel, k: number): string {
+  if (classes?.length === intercepts.length) return String(classes[k]);
+  return `${task === 'clustering' ? 'cluster' : 'component'} ${k}`;
 }
 
 /** A bar from zero to the value; zero is in the middle where any coefficient is negative. */

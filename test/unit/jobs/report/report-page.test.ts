@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { Script } from 'node:vm';
+import type { LinearModel } from '../../../../jobs/estimators/model.js';
 import { renderReport } from '../../../../jobs/report/index.js';
 import type { RunRecord } from '../../../../jobs/runs/record.js';
 import { bestTrial } from '../../../../jobs/search/result.js';
@@ -117,6 +118,27 @@ describe('report: page', function () {
     assert.equal(data.mean[at], trial?.meanScore.r2);
     assert.equal(data.folds[3][at], trial?.splitScores.r2?.[3]);
     assert.match(data.tips[data.best], /^lambda .*: r2 .* ± .* \(best\)$/);
+  });
+
+  it('shows the coefficients of every class, of squares too', () => {
+    const classes = ['fog', 'rain & snow', 'sun'];
+    const model: LinearModel = {
+      ...linearModel(['a', 'b'], [], 0),
+      task: 'classification',
+      link: 'softmax',
+      basis: 'squares',
+      classes,
+      coefficients: classes.map((_, k) => [k + 0.25, -k, 10 * k, 3]),
+      intercepts: [0.5, 1.5, 2.5],
+    };
+    const own = renderReport({ ...record, search: { ...record.search, model } });
+    const text = textOf(between(own, '<section id="model"', '</section>'));
+    assert.match(text, /12 coefficients of 3 outputs, largest first in each/);
+    assert.match(text, /fog: intercept 0\.5 b² 3 a 0\.25 /);
+    assert.match(
+      text,
+      /rain & snow: intercept 1\.5 a² 10 b² 3 a 1\.25 b -1 sun: intercept 2\.5 a² 20/,
+    );
   });
 
   it('is fast and small for a search of 2,000 lineage nodes, and readable for a large one', async () => {
