@@ -1,7 +1,8 @@
 /**
  * What an exported model asks of its caller: the values of each feature's expression before they
  * are encoded, one input for each distinct expression. A plain column is an input of its name; an
- * expression in SQL is to be computed by the caller, to whom the file says it.
+ * expression in SQL is to be computed by the caller, to whom the file says it. Invariant: no two
+ * values of a file have one name, whatever columns are called.
  */
 import { ConfigError } from '../../driver/errors.js';
 import type { ModelFeature, ModelFile } from '../model/model-file.js';
@@ -10,7 +11,10 @@ export interface ExportInput {
   readonly name: string;
   /** Times and other values are given as the texts their categories have. */
   readonly type: 'number' | 'boolean' | 'text';
-  /** What the caller computes; absent for a column. */
+  /** Whether a feature knows what to do with a missing value. */
+  readonly mayMiss: boolean;
+  /** The column, or what the caller computes. */
+  readonly column?: string;
   readonly sql?: string;
 }
 
@@ -19,24 +23,51 @@ export interface ExportFeature {
   readonly input: ExportInput;
 }
 
+/** Names of one file. */
+export class Names {
+  readonly #taken: Set<string>;
+  readonly #isReserved: (name: string) => boolean;
+
+  constructor(taken: Iterable<string>, isReserved: (name: string) => boolean = () => false) {
+    this.#taken = new Set(taken);
+    this.#isReserved = isReserved;
+  }
+
+  /** The name, longer where it is taken. */
+  take(wanted: string): string {
+    let name = wanted;
+    while (this.#taken.has(name) || this.#isReserved(name)) name = `${name}_`;
+    this.#taken.add(name);
+    return name;
+  }
+}
+
 /** The features with their inputs; equal expressions share one. */
-export function exportFeatures({ features }: ModelFile): ExportFeature[] {
+export function exportFeatures({ features }: ModelFile, names: Names): ExportFeature[] {
+  const keyOf = (feature: ModelFeature): string =>
+    JSON.stringify([
+      feature.column ?? feature.sql,
+      feature.column === undefined,
+      inputType(feature),
+    ]);
+  const missing = new Set(features.filter(takesMissing).map(keyOf));
   const inputs = new Map<string, ExportInput>();
-  const names = new Set<string>();
   return features.map((feature) => {
     const { column, sql, name } = feature;
-    const type = inputType(feature);
-    const key = JSON.stringify([column ?? sql, column === undefined, type]);
-    let input = inputs.get(key);
-    if (input === undefined) {
-      let own = column ?? name;
-      while (names.has(own)) own = `${own}_`;
-      names.add(own);
-      input = { name: own, type, ...(column === undefined ? { sql } : {}) };
-      inputs.set(key, input);
-    }
+    const key = keyOf(feature);
+    const input = inputs.get(key) ?? {
+      name: names.take(column ?? name),
+      type: inputType(feature),
+      mayMiss: missing.has(key),
+      ...(column === undefined ? { sql } : { column }),
+    };
+    inputs.set(key, input);
     return { feature, input };
   });
+}
+
+function takesMissing(feature: ModelFeature): boolean {
+  return feature.impute !== undefined || (feature.encode !== 'number' && feature.missing);
 }
 
 /** Inputs once each, in the order of the features. */

@@ -6,7 +6,7 @@
  * answer is NaN.
  */
 import type { ModelFeature, ModelFile } from '../model/model-file.js';
-import { type ExportInput, exportFeatures, inputsOf, numericCategories } from './inputs.js';
+import { type ExportInput, exportFeatures, inputsOf, Names, numericCategories } from './inputs.js';
 import {
   type OnnxNode,
   type OnnxValue,
@@ -16,12 +16,20 @@ import {
   TYPES,
 } from './onnx-messages.js';
 
-const INPUT_TYPES = { number: 'double', boolean: 'bool', text: 'string' } as const;
+/** Names of what models answer with. */
+const ANSWERS = ['prediction', 'label', 'decision', 'probabilities', 'components'] as const;
+
+/** Booleans that may be missing are numbers: 1 for true, NaN for missing. */
+function inputType({ type, mayMiss }: ExportInput): 'double' | 'bool' | 'string' {
+  if (type === 'text') return 'string';
+  return type === 'boolean' && !mayMiss ? 'bool' : 'double';
+}
 
 /** The bytes of an `.onnx` file. @throws ConfigError for categories it can't tell apart */
 export function onnxModel(model: ModelFile): Uint8Array {
   const graph = new Graph();
-  const features = exportFeatures(model);
+  // Names of values of our own begin with v or c and a number.
+  const features = exportFeatures(model, new Names(ANSWERS, (name) => /^[vc]\d+$/.test(name)));
   const pieces = features.map(({ feature, input }) => encoded(graph, feature, input));
   let x = graph.node('Concat', pieces, { axis: 1 });
   if (model.dtype === 'float32') x = graph.cast(graph.cast(x, 'float'), 'double');
@@ -33,12 +41,11 @@ export function onnxModel(model: ModelFile): Uint8Array {
   return onnxBytes({
     nodes: graph.nodes,
     constants: graph.constants,
-    inputs: inputsOf(features).map(({ name, type, sql }) => ({
-      name: inputName(name),
-      type: INPUT_TYPES[type],
-      columns: 1,
-      doc: sql === undefined ? `column ${name}` : `the value of: ${sql}`,
-    })),
+    inputs: inputsOf(features).map((input) => {
+      const { name, column, sql } = input;
+      const doc = sql === undefined ? `column ${column}` : `the value of: ${sql}`;
+      return { name, type: inputType(input), columns: 1, doc };
+    }),
     outputs,
     doc: `${model.estimator} for ${model.target ?? 'no target'}, exported by Reprise`,
     producerVersion: model.trained.reprise,
@@ -91,16 +98,12 @@ class Graph {
 
 type DistributiveOmit<T, K extends PropertyKey> = T extends unknown ? Omit<T, K> : never;
 
-/** Names of values of our own begin with v or c and a number. */
-function inputName(name: string): string {
-  return /^[vc]\d+$/.test(name) ? `${name}_` : name;
-}
-
 /** The columns of one feature: [rows, width] of doubles. */
 function encoded(graph: Graph, feature: ModelFeature, input: ExportInput): string {
-  const raw = inputName(input.name);
-  if (feature.encode === 'onehot') return oneHot(graph, feature, input.type, raw);
-  const number = input.type === 'boolean' ? graph.cast(raw, 'double') : raw;
+  const raw = input.name;
+  const type = inputType(input);
+  if (feature.encode === 'onehot') return oneHot(graph, feature, input, raw);
+  const number = type === 'bool' ? graph.cast(raw, 'double') : raw;
   const given = feature.impute;
   const x =
     given === undefined
@@ -115,28 +118,24 @@ function encoded(graph: Graph, feature: ModelFeature, input: ExportInput): strin
 
 type OneHot = ModelFeature & { readonly encode: 'onehot' };
 
-function oneHot(graph: Graph, feature: OneHot, type: ExportInput['type'], raw: string): string {
+function oneHot(graph: Graph, feature: OneHot, input: ExportInput, raw: string): string {
   const { categories, impute } = feature;
-  const side = [1, categories.length];
-  const isMissing = (x: string): string | undefined => {
-    if (type === 'number') return graph.node('IsNaN', [x]);
-    return type === 'text' ? graph.node('Equal', [x, graph.texts([''], [1, 1])]) : undefined;
+  const type = inputType(input);
+  const numberOf = (text: unknown): number =>
+    input.type === 'boolean' ? Number(String(text) === 'true') : Number(text);
+  const values = (texts: readonly unknown[]): string => {
+    const side = [1, texts.length];
+    if (type === 'string') return graph.texts(texts.map(String), side);
+    return graph[type === 'bool' ? 'bools' : 'doubles'](texts.map(numberOf), side);
   };
-  const constant = (): string =>
-    type === 'number'
-      ? graph.doubles([Number(impute)], [1, 1])
-      : graph.texts([String(impute)], [1, 1]);
+  const isMissing = (x: string): string | undefined => {
+    if (type === 'double') return graph.node('IsNaN', [x]);
+    return type === 'string' ? graph.node('Equal', [x, values([''])]) : undefined;
+  };
+  if (input.type === 'number') numericCategories(feature);
   const absent = impute === undefined ? undefined : isMissing(raw);
-  const x = absent === undefined ? raw : graph.node('Where', [absent, constant(), raw]);
-  const list =
-    type === 'number'
-      ? graph.doubles(numericCategories(feature), side)
-      : type === 'text'
-        ? graph.texts(categories, side)
-        : graph.bools(
-            categories.map((text) => (text === 'true' ? 1 : 0)),
-            side,
-          );
+  const x = absent === undefined ? raw : graph.node('Where', [absent, values([impute]), raw]);
+  const list = values(categories);
   const listed = graph.cast(graph.node('Equal', [x, list]), 'double');
   const pieces = [listed];
   const missing = feature.missing ? isMissing(x) : undefined;
@@ -185,7 +184,10 @@ function bins(graph: Graph, { edges, missing, impute }: Bins, x: string): string
 function basisOf(graph: Graph, { basis }: ModelFile, x: string): string {
   if (basis === undefined) return x;
   if (basis === 'squares') return graph.node('Concat', [x, graph.node('Mul', [x, x])], { axis: 1 });
-  return graph.cast(graph.node('Greater', [x, graph.doubles([basis.above], [1, 1])]), 'double');
+  const above = graph.node('Greater', [x, graph.doubles([basis.above], [1, 1])]);
+  // A missing number is not above anything, and must not make an answer.
+  const guard = graph.node('Mul', [x, graph.doubles([0], [1, 1])]);
+  return graph.node('Add', [graph.cast(above, 'double'), guard]);
 }
 
 function weightsOf(graph: Graph, { coefficients }: ModelFile): string {
@@ -218,7 +220,16 @@ function answers(graph: Graph, model: ModelFile, z: string): OnnxValue[] {
         ])
       : graph.node('ArgMax', [z], { axis: 1, keepdims: 0 });
   const { type, value } = labelOf(graph, model, place);
-  const label = output('label', value, { type, columns: null });
+  const none = { string: () => graph.texts(['']), double: () => graph.doubles([Number.NaN], [1]) };
+  const known =
+    type === 'string' || type === 'double'
+      ? graph.node('Where', [
+          graph.node('IsNaN', [graph.node('ReduceSum', [z, graph.ints([1])], { keepdims: 0 })]),
+          none[type](),
+          value,
+        ])
+      : value;
+  const label = output('label', known, { type, columns: null });
   if (link === 'margin' || link === 'identity') {
     return [label, output('decision', z, { type: 'double', columns })];
   }

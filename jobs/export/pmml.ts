@@ -6,7 +6,7 @@
  */
 import { ConfigError } from '../../driver/errors.js';
 import type { ModelFeature, ModelFile } from '../model/model-file.js';
-import { type ExportInput, exportFeatures, inputsOf, numericCategories } from './inputs.js';
+import { type ExportInput, exportFeatures, inputsOf, Names, numericCategories } from './inputs.js';
 
 /** Without one, PMML takes decision values for probabilities; the greatest stays the greatest. */
 function normalization({ link, intercepts }: ModelFile): string {
@@ -23,11 +23,12 @@ export function pmmlModel(model: ModelFile): string {
       { key: 'model', value: estimator },
     );
   }
-  const features = exportFeatures(model);
-  const inputs = inputsOf(features);
-  const terms = features.flatMap(({ feature, input }) => termsOf(feature, input));
   const isClassification = task === 'classification';
   const target = model.target ?? 'prediction';
+  const names = new Names([target, ...(isClassification ? ['label', ...shareNames(model)] : [])]);
+  const features = exportFeatures(model, names);
+  const inputs = inputsOf(features);
+  const terms = features.flatMap(({ feature, input }) => termsOf(feature, input, names));
   const miningFields = [
     ...inputs.map(({ name }) => tag('MiningField', { name, invalidValueTreatment: 'asIs' })),
     tag('MiningField', { name: target, usageType: 'target' }),
@@ -89,19 +90,21 @@ function targetField({ task, classes = [] }: ModelFile, name: string): string {
   return tag('DataField', { name, optype: 'categorical', dataType }, values);
 }
 
-function outputOf({ link, classes = [] }: ModelFile): string {
-  const shares =
-    link === 'margin'
-      ? []
-      : classes.map((value) =>
-          tag('OutputField', {
-            name: `probability_${value}`,
-            optype: 'continuous',
-            dataType: 'double',
-            feature: 'probability',
-            value: String(value),
-          }),
-        );
+/** Probabilities by class, where the model has them. */
+function shareNames({ link, classes = [] }: ModelFile): string[] {
+  return link === 'margin' ? [] : classes.map((value) => `probability_${value}`);
+}
+
+function outputOf(model: ModelFile): string {
+  const shares = shareNames(model).map((name, c) =>
+    tag('OutputField', {
+      name,
+      optype: 'continuous',
+      dataType: 'double',
+      feature: 'probability',
+      value: String(model.classes![c]),
+    }),
+  );
   return tag('Output', {}, [
     tag('OutputField', {
       name: 'label',
@@ -141,9 +144,9 @@ interface Term {
 }
 
 /** The encoded columns of a feature. */
-function termsOf(feature: ModelFeature, input: ExportInput): Term[] {
+function termsOf(feature: ModelFeature, input: ExportInput, names: Names): Term[] {
   const derived = (what: string | number, expression: string): Term => {
-    const name = `${feature.name}#${what}`;
+    const name = names.take(`${feature.name}#${what}`);
     const attributes = { name, optype: 'continuous', dataType: 'double' };
     return { name, field: tag('DerivedField', attributes, [expression]) };
   };
@@ -151,11 +154,13 @@ function termsOf(feature: ModelFeature, input: ExportInput): Term[] {
     field: input.name,
     ...(feature.impute === undefined ? {} : { mapMissingTo: feature.impute }),
   });
-  const missing = indicator(apply('isMissing', [field]), false);
+  const missing = indicator(apply('isMissing', [field]));
   switch (feature.encode) {
     case 'number':
       if (input.type === 'boolean') {
-        return [derived('number', indicator(apply('equal', [field, constant('true', 'boolean')])))];
+        const whenMissing = feature.impute === undefined ? {} : { mapMissingTo: feature.impute };
+        const of = { field: input.name, value: 'true', ...whenMissing };
+        return [derived('number', tag('NormDiscrete', of))];
       }
       return feature.impute === undefined ? [{ name: input.name }] : [derived('imputed', field)];
     case 'onehot': {
@@ -189,19 +194,23 @@ function termsOf(feature: ModelFeature, input: ExportInput): Term[] {
         if (within.length === 0) return apply('isNotMissing', [field]);
         return within.length === 1 ? within[0]! : apply('and', within);
       });
+      // What predicting refuses is missing: whether `if` is when its test is, programs do not agree on.
       const isRefused = !feature.missing && feature.impute === undefined;
+      const guard = apply('*', [field, constant(0, 'double')]);
+      const binOf = (test: string): string =>
+        isRefused ? apply('+', [indicator(test), guard]) : indicator(test);
       return [
-        ...bins.map((test, i) => derived(i, indicator(test, isRefused ? undefined : 0))),
+        ...bins.map((test, i) => derived(i, binOf(test))),
         ...(feature.missing ? [derived('(missing)', missing)] : []),
       ];
     }
   }
 }
 
-/** 1 where a test holds, else 0; `ifMissing` where its operand is missing; undefined: missing. */
-function indicator(test: string, ifMissing: number | false | undefined = 0): string {
+/** 1 where a test holds, else 0. */
+function indicator(test: string): string {
   const parts = [test, constant(1, 'double'), constant(0, 'double')];
-  return apply('if', parts, typeof ifMissing === 'number' ? { mapMissingTo: ifMissing } : {});
+  return apply('if', parts, { mapMissingTo: 0 });
 }
 
 function apply(name: string, inner: readonly string[], attributes: Attributes = {}): string {

@@ -63,10 +63,36 @@ const FEATURES: readonly ModelFeature[] = [
   { ...text('size'), type: 'number', encode: 'bin', edges: [1, 2, 3], missing: false, impute: 2.5 },
 ];
 
+/** Features under names that a file has for itself, and booleans and a bin that may be missing. */
+const AWKWARD: readonly ModelFeature[] = [
+  { ...text('prediction'), type: 'boolean', encode: 'number', impute: 0.25 },
+  {
+    ...text('label'),
+    type: 'boolean',
+    encode: 'onehot',
+    categories: ['false', 'true'],
+    other: false,
+    missing: true,
+  },
+  {
+    ...text('v1'),
+    type: 'boolean',
+    encode: 'onehot',
+    categories: ['true'],
+    other: true,
+    missing: false,
+    impute: 'true',
+  },
+  { ...text('v1_'), type: 'number', encode: 'bin', edges: [0, 10], missing: false },
+  { ...text('probability_no'), type: 'number', encode: 'number' },
+  { name: 'town', sql: 'lower(town)', type: 'text', encode: 'onehot', categories: ['rome'], other: false, missing: false }, // biome-ignore format: a feature
+  { ...text('town#rome'), type: 'number', encode: 'number', impute: 2 },
+];
+
 type Row = Readonly<Record<string, number | string | boolean | null>>;
 
 /** Raw values by input; null is missing. */
-export const ROWS: readonly Row[] = [
+const ROWS: readonly Row[] = [
   { a: 1, b: 2, late: true, town: 'Rome', code: 2.5, flag: true, age: 10, size: 1.5 },
   { a: null, b: -1, late: false, town: 'Lima', code: 7, flag: false, age: -3, size: null },
   { a: 0.25, b: 0, late: false, town: null, code: null, flag: true, age: null, size: 9 },
@@ -74,17 +100,38 @@ export const ROWS: readonly Row[] = [
   { a: 7, b: 1, late: true, town: 'Oslo', code: 1, flag: true, age: 19.9, size: 3 },
 ];
 
-const WIDTH = FEATURES.reduce((sum, feature) => sum + designWidth(feature), 0);
+const awkward = (a: boolean | null, b: boolean | null, c: boolean | null, rest: Row): Row => ({
+  ...{ prediction: a, label: b, v1: c, v1_: 3, probability_no: 1, town: 'rome', 'town#rome': 5 },
+  ...rest,
+});
+
+const AWKWARD_ROWS: readonly Row[] = [
+  awkward(true, false, false, {}),
+  awkward(false, true, true, { v1_: -20, town: 'oslo' }),
+  awkward(null, null, null, { town: null, 'town#rome': null }),
+  // What predicting refuses.
+  awkward(true, true, true, { v1_: null }),
+  awkward(true, true, true, { probability_no: null }),
+];
+
+const widthOf = (features: readonly ModelFeature[]): number =>
+  features.reduce((sum, feature) => sum + designWidth(feature), 0);
 
 /** Numbers without a pattern, the same each time. */
 function numbers(count: number, seed: number): number[] {
   return Array.from({ length: count }, (_, i) => Math.sin(seed * 7.3 + i * 1.7) * 1.5);
 }
 
-function made(outputs: number, overrides: Partial<ModelFile>, terms = WIDTH): ModelFile {
-  const columns = Array.from({ length: WIDTH }, (_, j) => `x${j}`);
+function made(
+  outputs: number,
+  overrides: Partial<ModelFile>,
+  features: readonly ModelFeature[] = FEATURES,
+): ModelFile {
+  const width = widthOf(features);
+  const terms = overrides.basis === 'squares' ? 2 * width : width;
+  const columns = Array.from({ length: width }, (_, j) => `x${j}`);
   const file = modelFile(linearModel(columns, [], 0), {
-    features: [...FEATURES],
+    features: [...features],
     inputs: [],
     coefficients: Array.from({ length: outputs }, (_, k) => numbers(terms, k + 1)),
     intercepts: numbers(outputs, 99),
@@ -107,11 +154,19 @@ export const MODELS: Readonly<Record<string, ModelFile>> = {
   softmax: made(3, { ...classification(towns), link: 'softmax' }),
   margin: made(1, { ...classification([3, 8]), link: 'margin' }),
   margins: made(3, { ...classification([0.5, 1, 2]), link: 'margin' }),
-  squares: made(3, { ...classification([1, 2, 3]), link: 'softmax', basis: 'squares' }, 2 * WIDTH),
+  squares: made(3, { ...classification([1, 2, 3]), link: 'softmax', basis: 'squares' }),
   above: made(2, { ...classification(['no', 'yes']), link: 'softmax', basis: { above: 0.3 } }),
   clusters: made(3, { task: 'clustering', link: 'margin' }),
   components: made(2, { task: 'decomposition' }),
+  awkward: made(1, {}, AWKWARD),
+  awkwardClasses: made(2, { ...classification(['no', 'yes']), link: 'softmax' }, AWKWARD),
+  awkwardAbove: made(1, { ...classification([1, 2.5]), link: 'margin', basis: { above: 0.3 } }, AWKWARD), // biome-ignore format: a model
 };
+
+/** Rows for a model; null is missing. */
+function rowsOf({ features }: ModelFile): readonly Row[] {
+  return features.some(({ name }) => name === AWKWARD[0]!.name) ? AWKWARD_ROWS : ROWS;
+}
 
 /** Whether PMML has a form for it that computes in its own precision. */
 export function hasPmml({ task, basis, dtype }: ModelFile): boolean {
@@ -119,54 +174,67 @@ export function hasPmml({ task, basis, dtype }: ModelFile): boolean {
   return isForm && typeof basis !== 'object' && dtype === 'float64';
 }
 
-/** Columns of answers by name, as `reprise predict` computes them. */
+/** Columns of answers by name, as `reprise predict` computes them; NaN where it refuses the row. */
 export function answersOf(model: ModelFile): Record<string, number[]> {
-  const { features, width, basis, weights, intercepts } = modelEncoding(model);
-  const byName = new Map(model.features.map((feature) => [feature.name, feature]));
-  const columns = features.map((feature) => {
-    const { impute, column } = byName.get(feature.name)!;
-    return Float64Array.from(ROWS, (row) => {
-      const value = row[column ?? feature.name] ?? impute;
-      if (feature.kind !== 'onehot') return value === undefined ? Number.NaN : Number(value);
-      if (value === undefined) return -1;
-      const code = feature.categories.indexOf(String(value));
-      return code < 0 ? -2 : code;
-    });
-  });
-  const cells =
-    model.dtype === 'float32'
-      ? new Float32Array(ROWS.length * width)
-      : new Float64Array(ROWS.length * width);
-  encodeBlock(features, { rows: ROWS.length, columns }, cells, width, 0);
+  const { width, weights, intercepts } = modelEncoding(model);
+  const rows = rowsOf(model);
   const outputs = intercepts.length;
-  const z = Float64Array.from({ length: ROWS.length * outputs }, (_, at) => {
-    const own = [...cells.subarray(Math.floor(at / outputs) * width).subarray(0, width)];
-    const terms =
-      basis === 'linear'
-        ? own
-        : basis === 'squares'
-          ? [...own, ...own.map((x) => x * x)]
-          : own.map((x) => (x > basis.above ? 1 : 0));
-    const sum = terms.reduce(
-      (total, x, j) => total + x * weights[j * outputs + (at % outputs)]!,
-      0,
-    );
-    return sum + intercepts[at % outputs]!;
-  });
+  const z = Float64Array.from(
+    rows.flatMap((row) => {
+      const terms = termsOf(model, row, width);
+      return intercepts.map((intercept, k) =>
+        terms === undefined
+          ? Number.NaN
+          : intercept + terms.reduce((sum, x, j) => sum + x * weights[j * outputs + k]!, 0),
+      );
+    }),
+  );
   const hasShares = model.link === 'logit' || model.link === 'softmax';
   const asked =
     model.task === 'decomposition' ? (['components'] as const) : (['prediction'] as const);
   const made = outputColumns(model, hasShares ? [...asked, 'probability'] : asked);
-  return Object.fromEntries(made.map(({ name, compute }) => [name, [...compute(z, ROWS.length)]]));
+  return Object.fromEntries(
+    made.map(({ name, compute }) => {
+      const cells = compute(z, rows.length);
+      return [
+        name,
+        [...cells].map((cell, i) => (Number.isNaN(z[i * outputs]!) ? Number.NaN : cell)),
+      ];
+    }),
+  );
+}
+
+/** What a row's decision values are linear in; undefined where predicting refuses it. */
+function termsOf(model: ModelFile, row: Row, width: number): number[] | undefined {
+  const { features, basis } = modelEncoding(model);
+  const byName = new Map(model.features.map((feature) => [feature.name, feature]));
+  const columns = features.map((feature) => {
+    const { impute, column } = byName.get(feature.name)!;
+    const value = row[column ?? feature.name] ?? impute;
+    if (feature.kind !== 'onehot') return value === undefined ? Number.NaN : Number(value);
+    if (value === undefined) return -1;
+    const code = feature.categories.indexOf(String(value));
+    return code < 0 ? -2 : code;
+  });
+  const cells = new (model.dtype === 'float32' ? Float32Array : Float64Array)(width);
+  const chunk = { rows: 1, columns: columns.map((cell) => Float64Array.of(cell)) };
+  if (encodeBlock(features, chunk, cells, width, 0) !== undefined) return undefined;
+  const own = [...cells];
+  if (basis === 'linear') return own;
+  return basis === 'squares'
+    ? [...own, ...own.map((x) => x * x)]
+    : own.map((x) => (x > basis.above ? 1 : 0));
 }
 
 function writeCases(folder: string): void {
   const cases = Object.entries(MODELS).map(([name, model]) => {
     writeFileSync(join(folder, `${name}.onnx`), onnxModel(model));
     if (hasPmml(model)) writeFileSync(join(folder, `${name}.pmml`), pmmlModel(model));
-    return { name, task: model.task, classes: model.classes ?? null, answers: answersOf(model) };
+    const inputs = [...new Set(model.features.map(({ column, name: own }) => column ?? own))];
+    const { task, classes = null } = model;
+    return { name, task, classes, inputs, rows: rowsOf(model), answers: answersOf(model) };
   });
-  writeFileSync(join(folder, 'cases.json'), JSON.stringify({ rows: ROWS, cases }));
+  writeFileSync(join(folder, 'cases.json'), JSON.stringify({ cases }));
 }
 
 if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) writeCases(process.argv[2]!);
