@@ -10,10 +10,12 @@ import { env } from '../driver/support/env.js';
 import { memorySetting, memoryShares } from '../driver/support/memory.js';
 import { formatBytes } from '../driver/support/size.js';
 import type { OpenSession } from './engines.js';
+import { plural } from './format.js';
 import type { Job } from './job-file/job.js';
 import { forecastMemory, type MemoryForecast, type RunShape } from './memory-forecast.js';
 import type { JobData } from './open-data.js';
 import { candidateCount } from './search/candidates.js';
+import { allPartitions } from './search/splits/nested-splits.js';
 import { splitCount } from './search/splits/partition.js';
 
 /** A forecast beside what there is; in run records and in `plan --json`. @units bytes */
@@ -30,19 +32,22 @@ export interface MemoryOutlook extends MemoryForecast {
 export function runShape({ engine }: OpenSession, job: Job, data: JobData): RunShape {
   const { features, imputations } = data.resolved;
   const { cv, nested, parts } = data;
-  const folds = splitCount([...cv, ...(nested ? [...nested.inner.flat(), ...nested.outer] : [])]);
-  // A part's rows run through few of the contiguous folds.
+  const partitions = allPartitions(cv, nested);
+  // Partitions of the same groups share their moments.
+  const counts = new Map(partitions.map(({ groupOf, groups }) => [groupOf.expr, groups]));
+  const groups = (data.weight ? 2 : 1) * [...counts.values()].reduce((a, b) => a + b, 0);
+  // A part's rows run through few of the contiguous groups.
   const { type, shuffle } = job.cv;
   const isContiguous = type === 'time-series' || (type === 'kfold' && !shuffle);
-  const ownGroups = isContiguous ? Math.min(folds, 1 + folds / parts.length) : folds;
+  const ownGroups = isContiguous ? Math.min(groups, 1 + groups / parts.length) : groups;
   return {
     rows: data.X.rows,
     columns: data.X.cols,
     expressions: features.length + 1,
     categories: encodedWidth(features.filter(({ kind }) => kind === 'onehot')),
     imputations: imputations.length,
-    groups: (data.weight ? 2 : 1) * groupCount(data),
-    folds,
+    groups,
+    folds: splitCount(partitions),
     candidates: candidateCount(job.search.grid),
     standardize: job.data.standardize,
     cellBytes: cellBytes(job.data),
@@ -54,13 +59,6 @@ export function runShape({ engine }: OpenSession, job: Job, data: JobData): RunS
     lanes: Number(env.threads() ?? availableParallelism()),
     engine: engine === 'local' ? 'local' : env.livyUrl() === undefined ? 'spark' : 'livy',
   };
-}
-
-/** Groups that moments are summed by; partitions of the same groups share them. */
-function groupCount({ cv, nested }: JobData): number {
-  const partitions = [...cv, ...(nested?.inner.flat() ?? []), ...(nested?.outer ?? [])];
-  const groups = new Map(partitions.map(({ groupOf, groups }) => [groupOf.expr, groups]));
-  return [...groups.values()].reduce((sum, count) => sum + count, 0);
 }
 
 export function outlookOf(shape: RunShape): MemoryOutlook {
@@ -115,7 +113,7 @@ function remedies(shape: RunShape, data: JobData, neededBytes: number): string[]
     const top = largest(widest.columns - 1, (n) => fits({ columns: rest + n + 1 }));
     if (top >= 1) {
       found.push(
-        `say top: ${roundDown(top)} for feature ${widest.name} (${widest.columns.toLocaleString('en-US')} columns)`,
+        `say top: ${roundDown(top)} for feature ${widest.name} (${plural(widest.columns, 'column')})`,
       );
     }
   }

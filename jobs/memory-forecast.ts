@@ -5,6 +5,7 @@
  * and the advice on what would fit all forecast alike.
  */
 import { WIDE_COLUMNS } from './estimators/linear-design.js';
+import { plural } from './format.js';
 
 const CELL = Float64Array.BYTES_PER_ELEMENT;
 const MIB = 1024 ** 2;
@@ -80,13 +81,13 @@ export function forecastMemory(shape: RunShape): MemoryForecast {
     shape.engine === 'local' || (momentBytes >= LARGE_RESULT_BYTES && dataBytes < momentBytes);
   const items = [
     { what: 'the program', bytes: BASE_BYTES[shape.engine] },
-    { what: `reading ${count(shape.expressions, 'column')}`, bytes: readingBytes(shape, isHere) },
+    { what: `reading ${plural(shape.expressions, 'column')}`, bytes: readingBytes(shape, isHere) },
     {
-      what: `moments of ${count(shape.columns, 'column')} in ${count(shape.groups, 'fold')}`,
+      what: `moments of ${plural(shape.columns, 'column')} in ${plural(shape.groups, 'fold')}`,
       bytes: momentBytes,
     },
     {
-      what: `${count(shape.candidates * shape.folds, 'fit')}`,
+      what: plural(shape.candidates * shape.folds, 'fit'),
       bytes: fittingBytes(shape, block, isHere),
     },
     ...(shape.partCells > 0 ? [{ what: 'moments by file', bytes: shape.partCells * CELL }] : []),
@@ -136,8 +137,4 @@ function heapBytes(shape: RunShape, moments: number, block: number, isHere: bool
   // A task: its sums, a block's products and the same as moments, its rows twice. The driver:
   // results as they come, merged, and as they leave.
   return SPARK_BASE_BYTES + shape.lanes * (moments + 2 * block + 2 * chunk) + 3 * moments;
-}
-
-function count(n: number, noun: string): string {
-  return `${n.toLocaleString('en-US')} ${noun}${n === 1 ? '' : 's'}`;
 }

@@ -10,6 +10,7 @@
  * few enough groups are left, counting those that `lineage-contract.ts` can draw within their only
  * reader.
  */
+import { formatCount } from '../format.js';
 import type { LineageNode } from '../runs/record.js';
 import { contract, type Draft, draftEdges } from './lineage-contract.js';
 
@@ -312,6 +313,5 @@ function describe(group: Draft, id: number): LineageGroup {
 }
 
 function range([low, high]: readonly [number, number]): string {
-  const text = (value: number): string => value.toLocaleString('en-GB');
-  return low === high ? text(low) : `${text(low)}..${text(high)}`;
+  return low === high ? formatCount(low) : `${formatCount(low)}..${formatCount(high)}`;
 }

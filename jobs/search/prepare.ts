@@ -17,7 +17,7 @@ import { type Imputation, linearDesign, type TrainingRows } from '../estimators/
 import { type Candidate, candidatesOf, type Grid } from './candidates.js';
 import { checkMetrics } from './scoring/check-metrics.js';
 import { defaultMetric, type Metric } from './scoring/metrics.js';
-import type { NestedSplits } from './splits/nested-splits.js';
+import { allPartitions, type NestedSplits } from './splits/nested-splits.js';
 import {
   type CrossValidation,
   type Partition,
@@ -117,7 +117,6 @@ export function prepare(session: Run, options: GridSearchOptions): Search {
   }
   checkMetrics(scoring, estimator, candidates[0]!.all, classes.length);
   const splits = resolveSplits(session, X.rows, options.cv);
-  const { inner = [], outer = [] } = options.nested ?? {};
   const readsMoments = estimator.reads === 'moments';
   const centered =
     !readsMoments ||
@@ -129,7 +128,7 @@ export function prepare(session: Run, options: GridSearchOptions): Search {
   const names = options.columns ?? kept.map((column) => `x${column}`);
   const { weight } = options;
   let folds = 0;
-  const parts = [...splits, ...inner.flat(), ...outer].map((partition): SearchPart => {
+  const parts = allPartitions(splits, options.nested).map((partition): SearchPart => {
     const { groupOf, groups } = partition;
     const moments = (operands: readonly Matrix[], attrs: Attrs = {}): Matrix => {
       const inputs = [groupOf, ...operands].map(({ expr }) => expr);

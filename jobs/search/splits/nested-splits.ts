@@ -20,6 +20,12 @@ export interface NestedSplits {
   readonly inner: readonly Splits[];
 }
 
+/** The search's own partitions, then the inner and the outer ones. */
+export function allPartitions(own: Splits, nested?: NestedSplits): Splits {
+  const { inner = [], outer = [] } = nested ?? {};
+  return [...own, ...inner.flat(), ...outer];
+}
+
 /** Splits for nested cross-validation, inner ones over the training rows of each outer one. */
 export async function makeNested(
   run: Run,

@@ -14,7 +14,9 @@ describe('formats', () => {
       [0.1 + 0.2, -1234567.89, 1e-12, Number.NaN, -Infinity].map((v) => formatNumber(v)),
       ['0.3', '-1.23457e6', '1e-12', 'NaN', '-inf'],
     );
-    assert.equal(formatCount(3_000_000), '3,000,000');
+    const numbers = [3_000_000, 0, 999, 1000, -12_345.4, 1e15, 0.4];
+    const texts = ['3,000,000', '0', '999', '1,000', '-12,345', '1,000,000,000,000,000', '0'];
+    assert.deepEqual(numbers.map(formatCount), texts);
     assert.equal(formatBytes(1536), '1.5 KiB');
   });
 
