@@ -38,7 +38,7 @@ export class HostColumns implements ModelValues {
     const [first] = parts;
     const all = HostColumns.#empty(session, first!, parts.length);
     for (const [k, part] of parts.entries()) {
-      all.set(k, new HostColumns(session, part, first!.cols), 0);
+      all.set([k], new HostColumns(session, part, first!.cols), [0]);
     }
     return all;
   }
@@ -65,25 +65,26 @@ export class HostColumns implements ModelValues {
     return this.value.cols / this.cols;
   }
 
-  /** Takes a model's cells over from others, where it is in that place. */
-  set(model: number, from: ModelValues, place: number): void {
+  /** Takes the cells of models over from others, where they are in those places. Row by row. */
+  set(models: readonly number[], from: ModelValues, places: readonly number[]): void {
     const source = (from as HostColumns).value;
     const { cols, value } = this;
     for (let i = 0; i < value.rows; i++) {
-      const start = i * source.cols + place * cols;
-      const target = i * value.cols + model * cols;
-      if (cols === 1) value.data[target] = source.data[start]!;
-      else value.data.set(source.data.subarray(start, start + cols), target);
+      const [start, target] = [i * source.cols, i * value.cols];
+      for (let k = 0; k < models.length; k++) {
+        const [read, written] = [start + places[k]! * cols, target + models[k]! * cols];
+        for (let j = 0; j < cols; j++) value.data[written + j] = source.data[read + j]!;
+      }
     }
   }
 
-  hasNaN(model: number): boolean {
+  /** Adds the places of models with a cell that is no number. */
+  addNaN(places: Set<number>): void {
     const { cols, value } = this;
-    for (let i = 0; i < value.rows; i++) {
-      const start = i * value.cols + model * cols;
-      for (let at = start; at < start + cols; at++) if (Number.isNaN(value.data[at])) return true;
+    const { data } = value;
+    for (let at = 0; at < data.length; at++) {
+      if (Number.isNaN(data[at])) places.add(Math.floor((at % value.cols) / cols));
     }
-    return false;
   }
 
   /** The cells of these models. */
@@ -94,7 +95,7 @@ export class HostColumns implements ModelValues {
       { rows, cols: this.cols, dtype },
       models.length,
     );
-    for (const [place, model] of models.entries()) picked.set(place, this, model);
+    picked.set([...models.keys()], this, models);
     return picked;
   }
 
@@ -172,8 +173,8 @@ export class Pieces implements ModelValues {
     this.#session = session;
   }
 
-  set(model: number, from: ModelValues, place: number): void {
-    this.#places.set(model, { from, place });
+  set(models: readonly number[], from: ModelValues, places: readonly number[]): void {
+    for (const [k, model] of models.entries()) this.#places.set(model, { from, place: places[k]! });
   }
 
   of(models: readonly number[]): BatchValue {

@@ -21,7 +21,6 @@ import {
 import { HostColumns, type ModelValues, NodeValues, type Pieces } from './model-values.js';
 import type { StackRun } from './stack-run.js';
 import { slotLeaf } from './trace.js';
-import { factorises } from './transform.js';
 
 /** Models leave a stack when fewer than this share of it go on. */
 const COMPACT_SHARE = 0.875;
@@ -81,8 +80,8 @@ export class StackLoop<S extends LoopState> {
     let state = await this.#begin();
     const ends = state.map((values) => values.toEnd());
     // Those lost before the loop have the state it begins with.
-    for (const model of lost)
-      for (const [i, end] of ends.entries()) end.set(model, state[i]!, model);
+    const before = [...lost];
+    for (const [i, end] of ends.entries()) end.set(before, state[i]!, before);
     let going = models.filter((model) => !lost.has(model));
     let compiled: CompiledStep | undefined;
     for (let taken = 1; taken <= maxIterations && going.length > 0; taken++) {
@@ -97,14 +96,18 @@ export class StackLoop<S extends LoopState> {
       const { next, done } = await this.#take(compiled, state);
       state = next;
       const goesOn = new Set(going);
+      const isLost = compiled.mayLose ? lostPlaces(state, done) : none;
+      const [ended, places]: [number[], number[]] = [[], []];
       for (const [place, model] of compiled.models.entries()) {
         if (!goesOn.has(model)) continue;
         iterations[model] = taken;
-        if (compiled.mayLose && isLost(state, done, place)) lost.add(model);
-        else if (done[place] !== 0) finished[model] = 1;
+        if (isLost.has(place)) lost.add(model);
+        else if (done.value.data[place] !== 0) finished[model] = 1;
         else if (taken < maxIterations) continue;
-        for (const [i, end] of ends.entries()) end.set(model, state[i]!, place);
+        ended.push(model);
+        places.push(place);
       }
+      for (const [i, end] of ends.entries()) end.set(ended, state[i]!, places);
       going = going.filter((model) => finished[model] === 0 && !lost.has(model));
     }
     return this.#result(ends, iterations, finished);
@@ -132,14 +135,14 @@ export class StackLoop<S extends LoopState> {
     );
     const transform = this.#run.transform(models, new Map(standing));
     const roots = this.#step.map((expr) => transform.columns(transform.valueOf(expr)));
-    return { models, slots, roots, mayLose: factorises(roots) };
+    return { models, slots, roots, mayLose: transform.factorises };
   }
 
   /** A step from this state. */
   async #take(
     { models, slots, roots }: CompiledStep,
     state: readonly StateValues[],
-  ): Promise<{ readonly next: StateValues[]; readonly done: ArrayLike<number> }> {
+  ): Promise<{ readonly next: StateValues[]; readonly done: HostColumns }> {
     const session = this.#session;
     const isLarge = (at: number): boolean => this.#isLarge[at] === true;
     let exprs = roots;
@@ -167,7 +170,7 @@ export class StackLoop<S extends LoopState> {
       if (isLarge(i)) return new NodeValues(session, 'columns', exprs[i]!, cols);
       return new HostColumns(session, values.shift()!, cols);
     });
-    return { next, done: values[0]!.data };
+    return { next, done: new HostColumns(session, values[0]!, 1) };
   }
 
   #result(
@@ -191,11 +194,13 @@ export class StackLoop<S extends LoopState> {
   }
 }
 
-function isLost(state: readonly StateValues[], done: ArrayLike<number>, place: number): boolean {
-  return (
-    Number.isNaN(done[place]) ||
-    state.some((values) => values instanceof HostColumns && values.hasNaN(place))
-  );
+const none: ReadonlySet<number> = new Set();
+
+/** Places of models without numbers. */
+function lostPlaces(state: readonly StateValues[], done: HostColumns): ReadonlySet<number> {
+  const lost = new Set<number>();
+  for (const values of [...state, done]) if (values instanceof HostColumns) values.addNaN(lost);
+  return lost;
 }
 
 /** Nodes over other leaves. */

@@ -13,7 +13,7 @@ import type { ArgumentValues } from './arguments.js';
 import { HostColumns, type ModelValues } from './model-values.js';
 import { StackLoop } from './stack-loop.js';
 import { Trace } from './trace.js';
-import { factorises, Transform } from './transform.js';
+import { Transform } from './transform.js';
 
 export type Matrices = Readonly<Record<string, Matrix>>;
 export type Program<R> = (args: Matrices) => Promise<R>;
@@ -78,9 +78,7 @@ export class StackRun {
     const roots = exprs.map((expr) => transform.columns(transform.valueOf(expr)));
     const values = (await this.session.evaluate(roots)) as DenseMatrix[];
     const columns = values.map((value, i) => new HostColumns(this.session, value, exprs[i]!.cols));
-    if (factorises(roots)) {
-      for (const k of this.models) if (columns.some((of) => of.hasNaN(k))) this.lost.add(k);
-    }
+    if (transform.factorises) for (const values of columns) values.addNaN(this.lost);
     return columns;
   }
 }

@@ -13,6 +13,8 @@ export class Transform {
   readonly maker: NodeMaker;
   /** Nodes made model by model, by operator. */
   readonly singly = new Map<string, number>();
+  /** A model's own matrix is factorised: a singular one gives NaN. */
+  factorises = false;
   readonly #values = new Map<Expr, BatchValue>();
 
   /** @param leaves what the placeholders of the traced program stand for */
@@ -84,6 +86,7 @@ export class Transform {
       const inputs = operands.map(({ expr }) => expr);
       return { layout: 'shared', expr: this.maker.intern(op, inputs, attrs, payload) };
     }
+    this.factorises ||= op.work === 'factorise';
     return op.batch?.(this.#site(one, operands)) ?? this.#singly(one, operands);
   }
 
@@ -138,9 +141,4 @@ export function boundColumns(maker: NodeMaker, exprs: readonly Expr[]): Expr {
 
 function operandOf({ rows, cols }: Meta, { layout, expr }: BatchValue): BatchOperand {
   return { layout, expr, rows, cols };
-}
-
-/** Whether a singular matrix may have given NaN. */
-export function factorises(roots: readonly Expr[]): boolean {
-  return topological(roots).some(({ op }) => op.work === 'factorise');
 }
