@@ -50,6 +50,8 @@ export interface CallCounts {
   notKept: string | undefined;
   /** Time of all runs. @units seconds */
   seconds: number;
+  /** The same, the whole time of a stack for each of its models. @units seconds */
+  waited: number;
 }
 
 /** Outputs of one call: the `call` nodes of its matrices in the order of their places. */
@@ -104,7 +106,7 @@ export class FunctionCache {
     const id = functionId(name, version);
     let counts = this.#counts.get(id);
     if (counts === undefined) {
-      counts = { runs: 0, hits: 0, stored: 0, notKept: undefined, seconds: 0 };
+      counts = { runs: 0, hits: 0, stored: 0, notKept: undefined, seconds: 0, waited: 0 };
       this.#counts.set(id, counts);
     }
     return counts;
@@ -200,7 +202,7 @@ export class FunctionCache {
     args: readonly unknown[],
   ): Promise<Answer> {
     const counts = this.countsOf(fn.name, fn.version);
-    const isQuick = counts.runs > 2 && counts.seconds / counts.runs < STORE_SECONDS;
+    const isQuick = counts.runs > 2 && counts.waited / counts.runs < STORE_SECONDS;
     const tier = isQuick || !this.#reuse ? undefined : this.#tier;
     if (tier === undefined) return this.#compute(host, identity, fn, args);
     const key = callKey(identity);
@@ -239,8 +241,10 @@ export class FunctionCache {
       const { template, parts } = takeApart(result, `${fn.name}: result`);
       const inner = parts.map((part) => ownNode(host, part, fn.name));
       const values = (await host.evaluate(inner)) as DenseMatrix[];
-      const seconds = (performance.now() - start) / 1000 / (fn.together?.() ?? 1);
+      const waited = (performance.now() - start) / 1000;
+      const seconds = waited / (fn.together?.() ?? 1);
       counts.seconds += seconds;
+      counts.waited += waited;
       const answer = { template, nodes: inner, values, seconds, isKept: false };
       if (inner.some((expr) => !expr.isDeterministic)) {
         counts.notKept = 'an output is not the same each time it is computed';
@@ -256,7 +260,8 @@ export class FunctionCache {
       }
       if (this.#tier !== undefined && key !== undefined) {
         isStoring = true;
-        storeCall(this.#tier, identity, key, { template, shapes, values, seconds }, lease);
+        const found = { template, shapes, values, seconds };
+        storeCall(this.#tier, identity, key, found, waited, lease);
       }
       if (this.#isHeld(host, nodes)) return { ...answer, nodes, isKept: true };
       counts.notKept = 'the outputs are larger than the cache';

@@ -1,15 +1,16 @@
 /**
  * Calls of reusable functions in the durable store: a manifest under the key of the call (the
- * outputs as plain data, with the shapes of their matrices), each matrix under its own key.
+ * outputs as plain data, with the shapes of their matrices and the cells of small ones), each large
+ * matrix under its own key. Most models are one file so: files are what storing them costs.
  * Invariants: all outputs or none, so the manifest is written last; what is read has the shapes the
  * manifest says, or the call is a miss.
  */
 import { createHash } from 'node:crypto';
 import { type AttrValue, canonicalAttr } from '../ir/attrs.js';
-import type { DType } from '../ir/dtype.js';
-import type { Expr } from '../ir/expr.js';
+import { cellBytes, type DType } from '../ir/dtype.js';
+import { denseBytes, type Expr } from '../ir/expr.js';
 import { lineageKey } from '../ir/lineage-key.js';
-import type { DenseMatrix } from '../ir/value.js';
+import { cellsOf, type DenseMatrix, dense } from '../ir/value.js';
 import { type DurableTier, inputsUnchanged, STORE_SECONDS } from '../reuse/durable-tier.js';
 import type { Json } from '../reuse/store/entry-format.js';
 import type { Lease } from '../reuse/store/lease.js';
@@ -23,12 +24,20 @@ export interface CallIdentity {
   readonly inputs: readonly Expr[];
 }
 
+/** Larger matrices are files of their own. @units bytes */
+const INLINE_BYTES = 16 * 1024;
+
 export type StoredShape = readonly [rows: number, cols: number, dtype: DType];
 
 /** Outputs with their matrices taken out; shapes in the order of the places. */
 export interface StoredOutputs {
   readonly template: AttrValue;
   readonly shapes: readonly StoredShape[];
+}
+
+/** `cells`: of each small matrix, in base64, little endian. */
+interface Manifest extends StoredOutputs {
+  readonly cells?: readonly (string | null)[];
 }
 
 export interface FoundCall extends StoredOutputs {
@@ -56,10 +65,12 @@ export async function readCall(tier: DurableTier, key: string): Promise<FoundCal
   if (!store.has(key)) return undefined;
   const found = await store.get(key);
   if (found?.value.kind !== 'json') return undefined;
-  const { template, shapes } = found.value.json as unknown as StoredOutputs;
+  const { template, shapes, cells } = found.value.json as unknown as Manifest;
   const values: DenseMatrix[] = [];
-  for (const [at, [rows, cols, dtype]] of shapes.entries()) {
-    const value = (await store.get(outputKey(key, at)))?.value;
+  for (const [at, shape] of shapes.entries()) {
+    const [rows, cols, dtype] = shape;
+    const inline = cells?.[at];
+    const value = inline ? fromText(inline, shape) : (await store.get(outputKey(key, at)))?.value;
     if (value?.kind !== 'dense' || value.dtype !== dtype) return;
     if (value.rows !== rows || value.cols !== cols) return;
     values.push(value);
@@ -67,27 +78,47 @@ export async function readCall(tier: DurableTier, key: string): Promise<FoundCal
   return { template, shapes, values, seconds: found.header.seconds };
 }
 
-/** Stores a call in the background, if it took long and its inputs are still what they were. */
+/**
+ * Stores a call in the background, if it took long and its inputs are still what they were.
+ * @param waited how long whoever asked waited: for a model, as long as its stack took. Where the
+ *   stack was long, so is training it again. @units seconds
+ */
 export function storeCall(
   tier: DurableTier,
   identity: CallIdentity,
   key: string,
   call: FoundCall,
+  waited: number,
   lease?: Lease,
 ): void {
   const { template, shapes, values, seconds } = call;
   const meta = { op: identity.name, seconds, createdAt: new Date().toISOString() };
   const work = async (): Promise<void> => {
     try {
-      if (seconds < STORE_SECONDS || !(await inputsUnchanged(identity.inputs))) return;
+      if (waited < STORE_SECONDS || !(await inputsUnchanged(identity.inputs))) return;
+      const cells = values.map((value) =>
+        denseBytes(value) > INLINE_BYTES ? null : asText(value),
+      );
       for (const [at, value] of values.entries()) {
+        if (cells[at] !== null) continue;
         if (!(await tier.store.put(outputKey(key, at), value, meta))) return;
       }
-      const json = { template, shapes } as unknown as Json;
+      const json = { template, shapes, cells } as unknown as Json;
       await tier.store.put(key, { kind: 'json', json }, meta, lease);
     } finally {
       await lease?.release();
     }
   };
   tier.track(work());
+}
+
+function asText({ data: { buffer, byteOffset, byteLength } }: DenseMatrix): string {
+  return Buffer.from(buffer, byteOffset, byteLength).toString('base64');
+}
+
+/** Undefined where the text is not of that shape. */
+function fromText(text: string, [rows, cols, dtype]: StoredShape): DenseMatrix | undefined {
+  const bytes = new Uint8Array(Buffer.from(text, 'base64'));
+  if (bytes.byteLength !== rows * cols * cellBytes({ dtype })) return undefined;
+  return dense(rows, cols, cellsOf(dtype, rows * cols, bytes.buffer));
 }

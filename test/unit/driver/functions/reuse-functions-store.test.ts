@@ -6,9 +6,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { callKey } from '../../../../driver/functions/stored-calls.js';
 import {
+  batch,
   createReferenceBackend,
   DurableStore,
   type Matrix,
+  matrix,
   rand,
   reusable,
   Session,
@@ -17,6 +19,9 @@ import {
 import { lineageKey } from '../../../../driver/ir/lineage-key.js';
 import { serializeLineage } from '../../../../driver/lineage/serialize.js';
 import { filesIn } from '../../../support/store-files.js';
+
+const cellsOf = async (...all: readonly Matrix[]) =>
+  (await Promise.all(all.map((m) => m.value()))).map(({ data }) => [...data]);
 
 const open = (options: Partial<SessionOptions> = {}): Session =>
   new Session({ local: createReferenceBackend(), ...options });
@@ -62,7 +67,8 @@ describe('reusable functions with a durable store', () => {
       });
       return async (): Promise<number> => {
         const s = open({ store: await DurableStore.open(folder) });
-        await fn(rand(s, 5, 5, { seed: 3 }));
+        // Too large to lie with the call's own file.
+        await fn(rand(s, 50, 50, { seed: 3 }));
         await s.close();
         return state.runs;
       };
@@ -80,6 +86,31 @@ describe('reusable functions with a durable store', () => {
     const quick = call('3', 0);
     await quick();
     assert.equal(await quick(), 2);
+  });
+
+  it('stores the models of a stack that was long, however short each of them was', async () => {
+    const answers: unknown[] = [];
+    for (const runs of [10, 0]) {
+      const s = open({ store: await DurableStore.open(folder) });
+      const x = matrix(
+        s,
+        1,
+        10,
+        Float64Array.from({ length: 10 }, (_, k) => (k === 3 ? -0 : k)),
+      );
+      const program = async ({ x }: { readonly x?: Matrix }) => {
+        await new Promise((resolve) => setTimeout(resolve, 40));
+        return { root: x!.sub(5).sqrt(), own: x! };
+      };
+      const names = { name: 'short models', version: '1' };
+      const models = await batch(s, 10, { x: { columns: x, cols: 1 } }, program, names);
+      answers.push(await Promise.all(models.map(({ root, own }) => cellsOf(root, own))));
+      assert.equal(s.functions.countsOf(names.name, names.version).runs, runs);
+      await s.close();
+    }
+    assert.deepEqual(answers[1], answers[0]);
+    const store = await DurableStore.open(folder);
+    assert.equal((await store.entries()).length, 10, 'a file a model');
   });
 
   it('reads what is stored of a function that this process lacks, and says what is missing otherwise', async () => {
