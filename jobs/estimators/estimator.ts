@@ -142,6 +142,8 @@ export interface RowData {
   readonly weight: Matrix;
   /** 0 without classes. */
   readonly classes: number;
+  /** Models of the stack this one is of: solvers are chosen by it, and nothing else. */
+  readonly models: number;
   readonly design: RowDesign;
 }
 

@@ -9,11 +9,11 @@
 import { z } from 'zod';
 import { type Matrix, ones, zeros } from '../../driver/index.js';
 import type { RowData, RowEstimator } from './estimator.js';
-import { coordinates } from './solvers/coordinates.js';
+import { chooseSolver } from './solvers/choice.js';
 import { freeIntercept, iterationParameters } from './solvers/parameters.js';
 import { minimise } from './solvers/quasi-newton.js';
 import { type Ended, rowFit, stepEnds, stepTolerance, wideRows } from './solvers/row-fit.js';
-import { ROUNDING, rowGradient } from './solvers/smooth.js';
+import { coordinatesFor, fitSize, ROUNDING, rowGradient } from './solvers/smooth.js';
 
 const parameters = z.strictObject({
   epsilon: z.number().min(1).default(1.35).meta({
@@ -50,31 +50,31 @@ export const huber: RowEstimator = {
 };
 
 async function fitHuber(
-  { X, y, weight, design }: RowData,
+  rows: RowData,
   { alpha, epsilon }: Readonly<Record<'alpha' | 'epsilon', Matrix>>,
   { fit_intercept, tol, max_iter }: HuberParams,
 ): Promise<Ended> {
-  const { session } = X;
+  const { y, weight, design } = rows;
+  const { session } = y;
   const { count, mean, target, targetScatter } = design.moments;
-  const { map, squares, penalty, isColumn } = coordinates(
-    design.all,
-    fit_intercept ? 'free' : 'none',
-  );
+  const { solver } = chooseSolver(fitSize(rows, 1), false);
+  const coordinates = coordinatesFor(solver, rows, fit_intercept ? 'free' : 'none');
+  const { weights, squares, penalty, penalties, isColumn } = coordinates;
   const total = count.asMatrix();
   const l2 = alpha.mul(2);
   const about = fit_intercept ? target.asMatrix() : target.asMatrix().mul(0);
   const spread = y.sub(about).square().mul(weight).sum().asMatrix();
   // X'y about the mean, and for a free intercept the constant's, which is 0 there.
   const products = fit_intercept ? targetScatter : targetScatter.add(mean.mul(count).mul(target));
-  const right = map.t().matmul(products.rbind(zeros(session, 1, 1)));
+  const right = coordinates.gradient(products.rbind(zeros(session, 1, 1)));
   const least = right.div(squares.mul(total));
   const rest = spread.sub(right.mul(least).sum().asMatrix()).maximum(spread.mul(1e-4));
   const scale = rest.div(total).sqrt();
   const curvature = total.mul(2 * INLIERS).div(scale);
-  const hessian = squares.mul(curvature).add(penalty.diag().mul(l2));
+  const hessian = squares.mul(curvature).add(penalties.mul(l2));
   const p = squares.rows;
   const cut = epsilon.neg();
-  const gradient = rowGradient({ X, design }, (z, extra) => {
+  const gradient = rowGradient(rows, (z, extra) => {
     const q = z.sub(y).div(extra!).maximum(cut).minimum(epsilon);
     return { slopes: q.mul(2).mul(weight), more: q.square().neg().add(1).mul(weight).colSums() };
   });
@@ -83,8 +83,8 @@ async function fitHuber(
     gradient: (v) => {
       const at = v.slice([0, p]);
       const sigma = v.slice(p);
-      const { slopes, more } = gradient(map.matmul(at), sigma.gt(0).ifelse(sigma, Number.NaN));
-      return map.t().matmul(slopes).add(penalty.matmul(at).mul(l2)).rbind(more!);
+      const { slopes, more } = gradient(weights(at), sigma.gt(0).ifelse(sigma, Number.NaN));
+      return coordinates.gradient(slopes).add(penalty(at).mul(l2)).rbind(more!);
     },
     hessian: hessian.rbind(curvature),
     measured: isColumn.rbind(zeros(session, 1, 1)),
@@ -93,7 +93,7 @@ async function fitHuber(
     tolerance: stepTolerance(tol),
     maxIterations: max_iter,
   });
-  return { weights: map.matmul(point.slice([0, p])), ending };
+  return { weights: weights(point.slice([0, p])), ending };
 }
 
 /** The coordinate of a free intercept, the last of p. */

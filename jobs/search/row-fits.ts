@@ -62,7 +62,10 @@ function withRows(models: readonly RowModel[]): { readonly rows: RowData; params
     const key = JSON.stringify([groupOf.expr.id, training.train ?? null]);
     const own =
       known.get(key) ??
-      rowData({ ...sharedArguments(rows), ...trainingArguments(training) }, classes);
+      rowData(
+        { ...sharedArguments(rows), ...trainingArguments(training) },
+        { classes, models: models.length },
+      );
     known.set(key, own);
     return { rows: own, params };
   });
@@ -117,7 +120,11 @@ async function fitStack(
     args,
     async (given) => {
       const numbers = Object.fromEntries(stacked.map((key) => [key, given[`number ${key}`]!]));
-      const fit = await estimator.train(rowData(given, classes), numbers, params);
+      const fit = await estimator.train(
+        rowData(given, { classes, models: models.length }),
+        numbers,
+        params,
+      );
       return {
         weights: fit.weights,
         ...fit.outputs,
@@ -201,14 +208,17 @@ function preparedMoments(training: TrainingRows): Pick<
   };
 }
 
-function rowData(given: Readonly<Record<string, Matrix>>, classes: number): RowData {
+function rowData(
+  given: Readonly<Record<string, Matrix>>,
+  facts: Pick<RowData, 'classes' | 'models'>,
+): RowData {
   const { X, y, groupOf, trains, sampleWeight } = given;
   const isTraining = takeRows(groupOf!, trains!);
   return {
     X: X!,
     y: y!,
     weight: sampleWeight === undefined ? isTraining : isTraining.mul(sampleWeight),
-    classes,
+    ...facts,
     design: rowDesign(given, X!.cols),
   };
 }

@@ -3,7 +3,13 @@ import type { Matrix } from '../../driver/index.js';
 import type { RowData } from '../../jobs/estimators/estimator.js';
 
 /** @param weight 0 for rows that are not training rows */
-export function rowData(X: Matrix, y: Matrix, weight: Matrix, classes: number): RowData {
+export function rowData(
+  X: Matrix,
+  y: Matrix,
+  weight: Matrix,
+  classes: number,
+  models = 1,
+): RowData {
   const count = weight.sum();
   const mean = X.t().matmul(weight).div(count);
   const target = y.mul(weight).sum().div(count);
@@ -16,6 +22,7 @@ export function rowData(X: Matrix, y: Matrix, weight: Matrix, classes: number): 
     y,
     weight,
     classes,
+    models,
     design: {
       columns: X.cols,
       expand: same,

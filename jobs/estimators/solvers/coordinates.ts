@@ -1,13 +1,15 @@
 /**
  * Coordinates in which squares of decision values are nearly a diagonal form for every model of a
- * search: eigenvectors of the Gram matrix of all rows, about the mean where the intercept is free.
- * A point v stands for the design weights T v. A training set is a share of all rows, so that its
- * Gram matrix is about that share of this one; every model then has the same T, and differs from
- * the others in numbers only.
+ * search. A point v stands for the design weights T v. A training set is a share of all rows, so
+ * that its Gram matrix is about that share of the one of all rows; every model then has the same T,
+ * and differs from the others in numbers only. About the mean where the intercept is free.
  *
- * A column far smaller than the largest is scaled up, so that its direction is not taken for
- * rounding. Directions in which the rows do not differ are left out: weights there stay 0, as a
- * gradient method from 0 leaves them.
+ * `gram`: eigenvectors of the Gram matrix of all rows. A column far smaller than the largest is
+ * scaled up, so that its direction is not taken for rounding. `columns`: the columns themselves, of
+ * which the sizes alone are known; no product with a Gram matrix is made.
+ *
+ * Directions in which the rows do not differ are left out: weights there stay 0, as a gradient
+ * method from 0 leaves them.
  */
 import { type Matrix, matrix, zeros } from '../../../driver/index.js';
 import type { Moments } from '../moments.js';
@@ -16,44 +18,112 @@ import type { Moments } from '../moments.js';
 export type Intercept = 'free' | 'none' | number;
 
 export interface Coordinates {
-  /** T: design weights, the intercept last, from coordinates: [design + 1, p]. */
-  readonly map: Matrix;
+  /** T v: design weights, the intercept last, from coordinates. @shape [p, c] -> [design + 1, c] */
+  readonly weights: (v: Matrix) => Matrix;
+  /** T' g: a gradient by coordinates from one by design weights. @shape [design + 1, c] -> [p, c] */
+  readonly gradient: (g: Matrix) => Matrix;
+  /** P v: the sum of squares of penalised weights is v' P v. @shape [p, c] -> [p, c] */
+  readonly penalty: (v: Matrix) => Matrix;
+  /** The diagonal of P: [p, 1]. */
+  readonly penalties: Matrix;
   /** Mean squares of the decision values along each coordinate: [p, 1]. */
   readonly squares: Matrix;
-  /** The sum of squares of penalised weights is v' P v: [p, p]. */
-  readonly penalty: Matrix;
   /** 0 for the coordinate of a free intercept, else 1: [p, 1]. */
   readonly isColumn: Matrix;
 }
 
 /** Columns below this share of the largest are scaled up to it. */
 const SMALL_COLUMN = 1e-5;
+/** Columns whose variance is at most this share of their mean square are constant. */
+const CONSTANT = 1e-14;
+
+/** What sizes of columns alone say of them: [d, 1]. */
+type ColumnSizes = Pick<Moments, 'mean'> & { readonly variance: Matrix };
 
 /** @param all moments of all rows over the design columns, the same node for every model */
-export function coordinates({ count, mean, scatter }: Moments, intercept: Intercept): Coordinates {
+export function gramCoordinates(all: Moments, intercept: Intercept): Coordinates {
+  const { count, mean, scatter } = all;
   const { session, rows: d } = scatter;
-  const ending = (first: number, last: number): Matrix => {
-    const cells = new Float64Array(d + 1).fill(first);
-    cells[d] = last;
-    return matrix(session, d + 1, 1, cells);
-  };
   const isFree = intercept === 'free';
-  const isColumn = typeof intercept === 'number';
   const about = scatter.div(count);
   const gram = isFree ? about : about.add(mean.matmul(mean.t()));
-  const { vectors, values } = directions(isColumn ? withConstant(gram, mean, intercept) : gram);
-  if (isColumn) {
-    const map = vectors.mul(ending(1, intercept));
-    return { map, squares: values, ...penalised(map, ending(1, intercept ** -2), ending(1, 1)) };
+  if (typeof intercept === 'number') {
+    const { vectors, values } = directions(withConstant(gram, mean, intercept));
+    const map = vectors.mul(column(session, d, 1, intercept));
+    return mapped(map, values, column(session, d, 1, intercept ** -2), ones(session, d + 1));
   }
+  const { vectors, values } = directions(gram);
   if (!isFree) {
     const map = vectors.rbind(zeros(session, 1, d));
-    const { penalty } = penalised(map, ending(1, 0), ending(1, 1));
-    return { map, squares: values, penalty, isColumn: ending(1, 1).slice([0, d]) };
+    const { gradient, ...own } = mapped(map, values, column(session, d, 1, 0), ones(session, d));
+    // Nothing asks for the sums of slopes.
+    return { ...own, gradient: (g) => vectors.t().matmul(g.slice([0, d])) };
   }
-  const map = vectors.rbind(mean.t().matmul(vectors).neg()).cbind(ending(0, 1));
-  const squares = values.rbind(ending(1, 1).slice(d));
-  return { map, squares, ...penalised(map, ending(1, 0), ending(1, 0)) };
+  const isColumn = column(session, d, 1, 0);
+  const map = vectors.rbind(mean.t().matmul(vectors).neg()).cbind(column(session, d, 0, 1));
+  return mapped(map, values.rbind(ones(session, 1)), isColumn, isColumn);
+}
+
+function mapped(map: Matrix, squares: Matrix, penalised: Matrix, isColumn: Matrix): Coordinates {
+  const form = map.t().matmul(map.mul(penalised));
+  return {
+    weights: (v) => map.matmul(v),
+    gradient: (g) => map.t().matmul(g),
+    penalty: (v) => form.matmul(v),
+    penalties: form.diag(),
+    squares,
+    isColumn,
+  };
+}
+
+export function columnCoordinates(
+  { mean, variance }: ColumnSizes,
+  intercept: Intercept,
+): Coordinates {
+  const { session, rows: d } = mean;
+  const raw = variance.add(mean.square());
+  if (typeof intercept === 'number') {
+    const scale = column(session, d, 1, intercept);
+    const own = (v: Matrix): Matrix => v.mul(scale);
+    const squares = raw.rbind(matrix(session, [[intercept ** 2]]));
+    const all = ones(session, d + 1);
+    const penalty = (v: Matrix): Matrix => v;
+    return { weights: own, gradient: own, penalty, penalties: all, squares, isColumn: all };
+  }
+  const isFree = intercept === 'free';
+  const isKept = isFree ? variance.gt(raw.mul(CONSTANT)) : raw.gt(0);
+  const kept = isKept.ifelse(isFree ? variance : raw, 1);
+  const isColumn = isFree ? column(session, d, 1, 0) : ones(session, d);
+  return {
+    weights: (v) => {
+      const own = v.slice([0, d]).mul(isKept);
+      if (!isFree) return own.rbind(zeros(session, 1, v.cols));
+      return own.rbind(v.slice(d).sub(mean.t().matmul(own)));
+    },
+    gradient: (g) => {
+      const own = g.slice([0, d]);
+      if (!isFree) return own.mul(isKept);
+      return own
+        .sub(mean.matmul(g.slice(d)))
+        .mul(isKept)
+        .rbind(g.slice(d));
+    },
+    penalty: (v) => v.mul(isColumn),
+    penalties: isColumn,
+    squares: isFree ? kept.rbind(ones(session, 1)) : kept,
+    isColumn,
+  };
+}
+
+/** d cells and another: [d + 1, 1]. */
+function column(session: Matrix['session'], d: number, first: number, last: number): Matrix {
+  const cells = new Float64Array(d + 1).fill(first);
+  cells[d] = last;
+  return matrix(session, d + 1, 1, cells);
+}
+
+function ones(session: Matrix['session'], rows: number): Matrix {
+  return column(session, rows - 1, 1, 1);
 }
 
 /** The Gram matrix with a column of one number besides. */
@@ -73,8 +143,4 @@ function directions(gram: Matrix): { readonly vectors: Matrix; readonly values: 
   const least = values.max().mul(gram.rows * Number.EPSILON);
   const kept = values.gt(least);
   return { vectors: vectors.div(scale).mul(kept.t()), values: kept.ifelse(values, 1) };
-}
-
-function penalised(map: Matrix, weights: Matrix, isColumn: Matrix) {
-  return { penalty: map.t().matmul(map.mul(weights)), isColumn };
 }

@@ -4,6 +4,11 @@ import type { Matrix } from '../../../driver/index.js';
 export interface SmoothLoss {
   /** The derivative by z of the loss of each cell. @shape z, y: [n, c] -> [n, c] */
   readonly slope: (z: Matrix, y: Matrix) => Matrix;
+  /**
+   * The second derivative, at least 0; absent where it may be less or joins columns.
+   * @shape z, y: [n, c] -> [n, c]
+   */
+  readonly bend?: (z: Matrix, y: Matrix) => Matrix;
   /** The z that is best for all rows together, by the mean of the target: [1, c]. */
   readonly best: (mean: Matrix) => Matrix;
   /** The mean second derivative where z is the same for all rows. @shape z, mean: [1, c] */
@@ -13,6 +18,7 @@ export interface SmoothLoss {
 /** -log P(y) of y in 0, 1 where P(1) = 1 / (1 + exp(-z)). */
 export const logLoss: SmoothLoss = {
   slope: (z, y) => z.sigmoid().sub(y),
+  bend: (z) => z.sigmoid().mul(z.neg().sigmoid()),
   best: (mean) => mean.div(mean.neg().add(1)).log(),
   curvature: (z) => z.sigmoid().mul(z.neg().sigmoid()),
 };
@@ -23,6 +29,7 @@ export const squaredHinge: SmoothLoss = {
     const sign = y.mul(2).sub(1);
     return z.sub(sign).mul(2).mul(z.mul(sign).lt(1));
   },
+  bend: (z, y) => z.mul(y.mul(2).sub(1)).lt(1).mul(2),
   best: (mean) => mean.mul(2).sub(1),
   curvature: (z) => z.mul(0).add(2),
 };
@@ -30,6 +37,7 @@ export const squaredHinge: SmoothLoss = {
 /** (z - y)^2 / 2. */
 export const halfSquare: SmoothLoss = {
   slope: (z, y) => z.sub(y),
+  bend: (z) => z.mul(0).add(1),
   best: (mean) => mean,
   curvature: (z) => z.mul(0).add(1),
 };
@@ -38,20 +46,25 @@ export const halfSquare: SmoothLoss = {
 export function halfDeviance(power: number): SmoothLoss {
   const raised = (z: Matrix, exponent: number): Matrix =>
     exponent === 1 ? z.exp() : z.mul(exponent).exp();
+  const curvature = (z: Matrix, y: Matrix): Matrix => {
+    if (power === 1) return z.exp();
+    const pull = raised(z, 1 - power)
+      .mul(y)
+      .mul(power - 1);
+    return power === 2
+      ? pull
+      : raised(z, 2 - power)
+          .mul(2 - power)
+          .add(pull);
+  };
   return {
     slope: (z, y) => {
       const pull = power === 1 ? y : y.mul(raised(z, 1 - power));
       return power === 2 ? pull.neg().add(1) : raised(z, 2 - power).sub(pull);
     },
     best: (mean) => mean.log(),
-    curvature: (z, mean) =>
-      raised(z, 2 - power)
-        .mul(2 - power)
-        .add(
-          raised(z, 1 - power)
-            .mul(mean)
-            .mul(power - 1),
-        ),
+    curvature,
+    ...(power < 1 || power > 2 ? {} : { bend: curvature }),
   };
 }
 

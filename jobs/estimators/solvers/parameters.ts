@@ -8,7 +8,7 @@ export function iterationParameters(defaults: { maxIter: number; tol: number }) 
     }),
     tol: z.number().positive().default(defaults.tol).meta({
       description:
-        'A fit ends by a step of at most a hundredth of this (at most 1e-6) of the coefficients.',
+        'A fit ends by a step of at most a hundredth of this, relative to the coefficients.',
     }),
   };
 }

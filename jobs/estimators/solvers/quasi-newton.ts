@@ -1,14 +1,11 @@
 /**
- * The least point of a smooth convex function whose gradient costs a pass over the data: limited
- * memory BFGS from a diagonal first guess of the Hessian, one gradient an iteration. Invariant: a
- * step is taken when the slope along it has not turned up by more than it went down, which for a
- * convex function means that it went down; else the step is cut. The value of the function is not
- * needed, so it is not computed, and its rounding does not end the descent early.
+ * Limited memory BFGS from a diagonal first guess of the Hessian, one gradient an iteration: the
+ * least point of a smooth convex function. It asks for gradients only, whatever makes them.
  *
- * Source: Nocedal and Wright, "Numerical Optimization" (2006), algorithm 7.4; the test of steps by
- * slopes is the approximate Wolfe condition of Hager and Zhang (SIAM J. Optim. 2005).
+ * Source: Nocedal and Wright, "Numerical Optimization" (2006), algorithm 7.4.
  */
-import { iterate, type LoopState, type Matrix, ones, zeros } from '../../../driver/index.js';
+import { type LoopState, type Matrix, ones, zeros } from '../../../driver/index.js';
+import { type Ahead, descend, type Minimum, type Trial } from './descent.js';
 
 export interface SmoothProblem {
   /** [p, c] */
@@ -31,37 +28,21 @@ export interface SmoothProblem {
   readonly maxIterations: number;
 }
 
-export interface Minimum {
-  /** [p, c] */
-  readonly point: Matrix;
-  /** Relative size of what is left, of the worst column: [1, 1]. */
-  readonly ending: Matrix;
-}
-
 /** Pairs of steps and changes of the gradient that are kept. */
 const MEMORY = 10;
-/** Share of the slope that a step may end with, turned upwards. */
-export const TURN = 0.9;
 
 type Pair = readonly [step: Matrix, change: Matrix, weight: Matrix];
 
-export async function minimise(problem: SmoothProblem): Promise<Minimum> {
+export function minimise(problem: SmoothProblem): Promise<Minimum> {
   const { start, gradient, hessian, measured, floor, joint, tolerance } = problem;
   const { session, rows, cols } = start;
   const dot = (a: Matrix, b: Matrix): Matrix =>
     joint ? a.mul(b).sum().asMatrix() : a.mul(b).colSums();
   const none = zeros(session, rows, cols);
   const one = ones(session, 1, joint ? 1 : cols);
-  const state: Record<string, Matrix> = {
-    point: start,
-    slope: none,
-    direction: none,
-    step: one,
-    ending: one,
-    flat: one,
-  };
+  const memory: Record<string, Matrix> = { flat: one };
   for (let i = 0; i < MEMORY; i++) {
-    Object.assign(state, { [`s${i}`]: none, [`u${i}`]: none, [`r${i}`]: one.mul(0) });
+    Object.assign(memory, { [`s${i}`]: none, [`u${i}`]: none, [`r${i}`]: one.mul(0) });
   }
   const bound = floor.div(tolerance ** 2);
   const scaled = (slope: Matrix): Matrix => {
@@ -69,51 +50,41 @@ export async function minimise(problem: SmoothProblem): Promise<Minimum> {
     return joint ? own.sub(own.rowSums().div(cols)) : own;
   };
 
-  const next = (now: LoopState) => {
-    const { point, slope, direction, step, flat: known } = now as Record<string, Matrix>;
-    const move = direction!.mul(step!);
-    const trial = point!.add(move);
-    const there = gradient(trial);
-    const [before, after] = [dot(direction!, slope!), dot(direction!, there)];
-    const taken = after.le(before.abs().mul(TURN));
-    const reached = taken.ifelse(trial, point!);
-    const newSlope = taken.ifelse(there, slope!);
-    const change = taken.ifelse(there.sub(slope!), 0);
+  const ahead = ({ taken, point, slope, move, seen, before, memory }: Trial): Ahead => {
+    const change = taken.ifelse(seen.slope.sub(before), 0);
     const s = taken.ifelse(move, 0);
     const product = dot(s, change);
     const weight = product.gt(0).ifelse(product.recip(), 0);
-    const pairs: Pair[] = [[s, change, weight]];
-    for (let i = 0; i + 1 < MEMORY; i++) pairs.push([now[`s${i}`]!, now[`u${i}`]!, now[`r${i}`]!]);
-    const ahead = taken.ifelse(newton(newSlope, pairs, scaled, dot).neg(), direction!);
+    const pairs: Pair[] = [[s, change, weight], ...pairsOf(memory).slice(0, MEMORY - 1)];
+    const direction = newton(slope, pairs, scaled, dot).neg();
     // Where the function is flatter than guessed, what is left is more than the step says.
-    const seen = product.div(dot(s.square(), hessian));
+    const curved = product.div(dot(s.square(), hessian));
+    const known = memory.flat!;
     const flat = weight
       .gt(0)
-      .ifelse(seen.minimum(known!.mul(2)), known!)
+      .ifelse(curved.minimum(known.mul(2)), known)
       .minimum(1);
-    const size = dot(ahead.square(), hessian).div(flat.square());
-    const whole = dot(reached.square().mul(measured), hessian).add(bound);
-    const ending = size.div(whole).sqrt();
-    const cut = before.div(before.sub(after)).maximum(0.1).minimum(0.5);
-    const shorter = step!.mul(cut.isNaN().ifelse(0.1, cut));
-    const stuck = shorter.lt(1e-12);
-    const done = taken.and(ending.le(tolerance)).or(taken.not().and(stuck));
-    const state: Record<string, Matrix> = {
-      // The last step is known and small: taking it costs no gradient.
-      point: taken.and(ending.le(tolerance)).ifelse(reached.add(ahead), reached),
-      slope: newSlope,
-      direction: ahead,
-      step: taken.ifelse(1, shorter),
-      ending,
-      flat,
-    };
+    const size = dot(direction.square(), hessian).div(flat.square());
+    const whole = dot(point.square().mul(measured), hessian).add(bound);
+    const own: Record<string, Matrix> = { flat };
     for (const [i, [a, b, c]] of pairs.entries()) {
-      Object.assign(state, { [`s${i}`]: a, [`u${i}`]: b, [`r${i}`]: c });
+      Object.assign(own, { [`s${i}`]: a, [`u${i}`]: b, [`r${i}`]: c });
     }
-    return { state, done: done.min().asMatrix() };
+    return { direction, ending: size.div(whole).sqrt(), memory: own };
   };
-  const { point, ending } = await iterate(state, next, { maxIterations: problem.maxIterations });
-  return { point: point!, ending: ending!.max().asMatrix() };
+  return descend({
+    ...{ start, one, memory, ahead, tolerance },
+    pass: (point) => ({ slope: gradient(point) }),
+    along: (slope, _, direction) => dot(direction, slope),
+    maxIterations: problem.maxIterations,
+  });
+}
+
+/** Newest first. */
+function pairsOf(memory: LoopState): Pair[] {
+  return Array.from({ length: MEMORY }, (_, i) => {
+    return [memory[`s${i}`]!, memory[`u${i}`]!, memory[`r${i}`]!];
+  });
 }
 
 /** The product of the inverse Hessian, as the pairs (newest first) have it, with a gradient. */

@@ -20,11 +20,11 @@ export function rowFit(design: RowDesign, { weights, ending }: Ended): Fit {
 }
 
 /**
- * Relative size of the step to end at, in the norm of the losses: a hundredth of `tol`, at most
- * 1e-6. That step is taken still, so that less is left.
+ * Relative size of the step to end at, in the norm of the losses: a hundredth of `tol`. That step is
+ * taken still, so that less is left.
  */
 export function stepTolerance(tol: number): number {
-  return Math.max(Math.min(tol, 1e-4) / 100, 1e-10);
+  return Math.max(Math.min(tol, 1) / 100, 1e-10);
 }
 
 /**

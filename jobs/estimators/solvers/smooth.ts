@@ -1,19 +1,27 @@
 /**
  * Linear models of a smooth loss with a penalty on squares: min sum s_i loss(z_i, y_i) + l2 w'w / 2
  * over weights w of the design columns, z = X w + b. Each iteration is one pass over X, which gives
- * the gradient of all models of a stack. Solved by `quasi-newton.ts` in the coordinates of
- * `coordinates.ts`, in which the Hessian is about the loss's mean curvature times the rows' squares,
- * plus the penalty: a diagonal.
+ * the gradient of all models of a stack, and for Newton's method their Hessians. Solved in the
+ * coordinates of `coordinates.ts`, in which the Hessian is about the loss's mean curvature times the
+ * rows' squares, plus the penalty: a diagonal. The solver is the cheapest by `choice.ts`.
  */
-import { type Matrix, zeros } from '../../../driver/index.js';
+import { type Matrix, ones, zeros } from '../../../driver/index.js';
 import type { RowData } from '../estimator.js';
-import { coordinates, type Intercept } from './coordinates.js';
+import { chooseSolver, type FitSize, type SmoothSolver } from './choice.js';
+import {
+  type Coordinates,
+  columnCoordinates,
+  gramCoordinates,
+  type Intercept,
+} from './coordinates.js';
+import type { Minimum } from './descent.js';
 import type { SmoothLoss } from './losses.js';
+import { newtonDescent } from './newton.js';
 import { minimise } from './quasi-newton.js';
 import { type Ended, stepTolerance } from './row-fit.js';
 
 export interface SmoothFit {
-  readonly rows: Pick<RowData, 'X' | 'design'>;
+  readonly rows: Pick<RowData, 'X' | 'design' | 'models'>;
   /** Column by column what its decision value is held to: [n, c]. */
   readonly target: Matrix;
   /** s, 0 for rows that are not training rows: [n, 1] or [n, c]. */
@@ -29,6 +37,8 @@ export interface SmoothFit {
   readonly joint?: boolean;
   readonly tol: number;
   readonly maxIterations: number;
+  /** Default: the cheapest. */
+  readonly solver?: SmoothSolver;
 }
 
 /** Share of the first curvature that is left where decision values spread. */
@@ -37,37 +47,106 @@ export const SPREAD = 0.6;
 export const ROUNDING = 1e-22;
 
 export async function fitSmooth(fit: SmoothFit): Promise<Ended> {
-  const { target, loss, intercept, total, mean, l2, joint = false } = fit;
+  const { rows, target, loss, intercept, total, mean, l2, joint = false } = fit;
   const isFree = intercept === 'free';
-  const { map, squares, penalty, isColumn } = coordinates(fit.rows.design.all, intercept);
   const { cols } = target;
+  const bends = loss.bend !== undefined && cols === 1;
+  const solver = fit.solver ?? chooseSolver(fitSize(rows, cols), bends).solver;
+  const at = coordinatesFor(solver, rows, intercept);
   const best = loss.best(mean);
   const atBest = loss.curvature(best, mean);
   const first = isFree ? atBest : atBest.maximum(loss.curvature(best.mul(0), mean));
   const curvature = first.mul(total).mul(SPREAD);
-  const known = squares.matmul(curvature).add(penalty.diag().mul(l2));
-  const hessian = known.maximum(Number.MIN_VALUE ** 0.5);
+  const known = at.squares.matmul(curvature).add(at.penalties.mul(l2));
   const floor = curvature.mul(ROUNDING);
-  const origin = zeros(map.session, squares.rows - (isFree ? 1 : 0), cols);
-  // Without an intercept nothing asks for the sums of slopes.
-  const used = intercept === 'none' ? map.slice([0, map.rows - 1]) : map;
-  const gradient = rowGradient(fit.rows, (z) => ({
-    slopes: loss.slope(z, target).mul(fit.weight),
-  }));
-  const { point, ending } = await minimise({
+  const origin = zeros(total.session, at.squares.rows - (isFree ? 1 : 0), cols);
+  const common = {
     start: isFree ? origin.rbind(best) : origin,
-    gradient: (v) => {
-      const slopes = gradient(map.matmul(v)).slopes.slice([0, used.rows]);
-      return used.t().matmul(slopes).add(penalty.matmul(v).mul(l2));
-    },
-    hessian,
-    measured: isColumn,
+    measured: at.isColumn,
     floor: joint ? floor.sum().asMatrix() : floor,
-    joint,
     tolerance: stepTolerance(fit.tol),
     maxIterations: fit.maxIterations,
+  };
+  const { point, ending } = await (solver === 'newton'
+    ? newtonFit(fit, at, { ...common, curvature, known })
+    : gradientFit(fit, at, { ...common, known }));
+  return { weights: at.weights(point), ending };
+}
+
+/** What the choice of a solver for these rows depends on. */
+export function fitSize({ X, design, models }: SmoothFit['rows'], outputs: number): FitSize {
+  return { rows: X.rows, columns: design.columns, outputs, models };
+}
+
+export function coordinatesFor(
+  solver: SmoothSolver,
+  { design: { all } }: SmoothFit['rows'],
+  intercept: Intercept,
+): Coordinates {
+  if (solver !== 'columns') return gramCoordinates(all, intercept);
+  const variance = all.scatter.diag().div(all.count);
+  return columnCoordinates({ mean: all.mean, variance }, intercept);
+}
+
+interface Start {
+  readonly start: Matrix;
+  readonly measured: Matrix;
+  readonly floor: Matrix;
+  readonly tolerance: number;
+  readonly maxIterations: number;
+  /** About the diagonal of the Hessian: [p, c]. */
+  readonly known: Matrix;
+}
+
+function gradientFit(
+  fit: SmoothFit,
+  at: Coordinates,
+  { known, ...start }: Start,
+): Promise<Minimum> {
+  const { rows, target, weight, loss, l2, joint = false } = fit;
+  const gradient = rowGradient(rows, (z) => ({ slopes: loss.slope(z, target).mul(weight) }));
+  return minimise({
+    ...start,
+    gradient: (v) => at.gradient(gradient(at.weights(v)).slopes).add(at.penalty(v).mul(l2)),
+    hessian: known.maximum(Number.MIN_VALUE ** 0.5),
+    joint,
   });
-  return { weights: map.matmul(point), ending };
+}
+
+/** Sums of products of so many rows are known to this share of the squares they are made of. */
+const SUM_ROUNDING = 4 * Number.EPSILON;
+
+function newtonFit(
+  { rows, target, weight, loss, l2 }: SmoothFit,
+  at: Coordinates,
+  { known, curvature, floor, ...start }: Start & { readonly curvature: Matrix },
+): Promise<Minimum> {
+  const { X, design } = rows;
+  const { count, mean, scatter } = design.all;
+  const size = known.rows;
+  const penalty = at.penalty(ones(X.session, size, 1).diag());
+  const decided = rowDecisions(rows);
+  // Hessians are made about the origin and turned, which rounds by the columns' squares there.
+  const squares = scatter.diag().div(count).add(mean.square()).sum();
+  const rounding = curvature.mul(squares.add(1)).mul(SUM_ROUNDING * size);
+  return newtonDescent({
+    ...start,
+    least: floor,
+    floor: known.mul(SUM_ROUNDING).add(rounding),
+    pass: (v) => {
+      const z = decided(at.weights(v));
+      const slopes = loss.slope(z, target).mul(weight);
+      const bends = loss.bend!(z, target).mul(weight);
+      const across = X.t().matmul(bends);
+      const sums = X.weightedGram(bends).cbind(across).rbind(across.t().cbind(bends.colSums()));
+      const contracted = (form: Matrix): Matrix => at.gradient(design.contract(form));
+      const slope = at.gradient(design.contract(gradientOf(X, slopes)));
+      return {
+        slope: slope.add(at.penalty(v).mul(l2)),
+        form: contracted(contracted(sums).t()).add(penalty.mul(l2)),
+      };
+    },
+  });
 }
 
 /** Derivatives by decision values, times the rows' weights, and what else the pass is to sum. */
@@ -77,18 +156,30 @@ interface RowSlopes {
   readonly more?: Matrix;
 }
 
+/** Decision values by design weights, the intercept last: [design + 1, c] -> [n, c]. */
+function rowDecisions({ X, design }: Pick<RowData, 'X' | 'design'>): (weights: Matrix) => Matrix {
+  return (weights) => {
+    const own = design.expand(weights);
+    return X.matmul(own.slice([0, X.cols])).add(own.slice(X.cols));
+  };
+}
+
+/** By encoded weights, the intercept last. @shape slopes: [n, c] -> [encoded + 1, c] */
+function gradientOf(X: Matrix, slopes: Matrix): Matrix {
+  return X.t().matmul(slopes).rbind(slopes.colSums());
+}
+
 /**
  * The gradient by design weights of a loss of decision values, in one pass.
  * @returns of weights [design + 1, c] the gradient, of the same shape
  */
 export function rowGradient(
-  { X, design }: Pick<RowData, 'X' | 'design'>,
+  rows: Pick<RowData, 'X' | 'design'>,
   slopesOf: (z: Matrix, extra?: Matrix) => RowSlopes,
 ): (weights: Matrix, extra?: Matrix) => RowSlopes {
+  const decided = rowDecisions(rows);
   return (weights, extra) => {
-    const own = design.expand(weights);
-    const z = X.matmul(own.slice([0, X.cols])).add(own.slice(X.cols));
-    const { slopes, ...rest } = slopesOf(z, extra);
-    return { slopes: design.contract(X.t().matmul(slopes).rbind(slopes.colSums())), ...rest };
+    const { slopes, ...rest } = slopesOf(decided(weights), extra);
+    return { slopes: rows.design.contract(gradientOf(rows.X, slopes)), ...rest };
   };
 }

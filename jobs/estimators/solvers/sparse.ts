@@ -7,20 +7,11 @@
  * coordinate descent on the rows, in as few passes as without the penalty. B is dense: 8 (d c)^2
  * bytes a model of d columns and c outputs.
  *
- * Steps are tested by slopes, as in `quasi-newton.ts`. Source: Lee, Sun and Saunders, "Proximal
- * Newton-type methods for minimizing composite functions" (SIAM J. Optim. 2014).
+ * Source: Lee, Sun and Saunders, "Proximal Newton-type methods for minimizing composite functions"
+ * (SIAM J. Optim. 2014).
  */
-import {
-  iterate,
-  type LoopState,
-  Matrix,
-  matrix,
-  ones,
-  ops,
-  scalar,
-  zeros,
-} from '../../../driver/index.js';
-import { TURN } from './quasi-newton.js';
+import { Matrix, matrix, ones, ops, scalar, zeros } from '../../../driver/index.js';
+import { type Ahead, descend, type Trial } from './descent.js';
 import { type Ended, stepTolerance } from './row-fit.js';
 import { ROUNDING, rowGradient, type SmoothFit, SPREAD } from './smooth.js';
 
@@ -42,48 +33,28 @@ export async function fitSparse(fit: SparseFit): Promise<Ended> {
   const penalties = ones(session, columns, 1).rbind(
     ...(count > 0 ? [zeros(session, count, 1)] : []),
   );
-  const slopeOf = (g: Matrix, v: Matrix, p: Matrix, at: 1 | -1): Matrix => {
+  const along = (g: Matrix, v: Matrix, p: Matrix, at: 1 | -1): Matrix => {
     const bend = v.sign().mul(p).add(v.eq(0).mul(p.abs()).mul(at));
     const smooth = g.add(v.mul(penalties).mul(l2));
     return smooth.mul(p).add(bend.mul(penalties).mul(l1)).sum().asMatrix();
   };
-  const none = start.mul(0);
-  const one = ones(session, 1, 1);
-  const state = { point: start, slope: none, form, direction: none, step: one, ending: one };
-
-  const next = (now: LoopState) => {
-    const { point, slope, form, direction, step } = now as typeof state;
-    const move = direction.mul(step);
-    const trial = point.add(move);
-    const there = gradient(trial);
-    const before = slopeOf(slope, point, direction, 1);
-    const after = slopeOf(there, trial, direction, -1);
-    const taken = after.le(before.abs().mul(TURN));
-    const reached = taken.ifelse(trial, point);
-    const newSlope = taken.ifelse(there, slope);
-    const newForm = taken.ifelse(learned(form, move, there.sub(slope)), form);
-    const aim = leastOf(newForm, reached, newSlope, columns, l1, l2);
-    const ahead = taken.ifelse(aim.sub(reached), direction);
-    const metric = newForm.diag().add(penalties.mul(l2));
-    const size = ahead.square().mul(metric).sum().asMatrix();
-    const whole = reached.square().mul(penalties).mul(metric).sum().asMatrix();
+  const ahead = ({ taken, point, slope, move, seen, before, memory }: Trial): Ahead => {
+    const known = memory.form!;
+    const form = taken.ifelse(learned(known, move, seen.slope.sub(before)), known);
+    const direction = leastOf(form, point, slope, columns, l1, l2).sub(point);
+    const metric = form.diag().add(penalties.mul(l2));
+    const size = direction.square().mul(metric).sum().asMatrix();
+    const whole = point.square().mul(penalties).mul(metric).sum().asMatrix();
     const ending = size.div(whole.add(floor.div(tolerance ** 2))).sqrt();
-    const cut = before.div(before.sub(after)).maximum(0.1).minimum(0.5);
-    const shorter = step.mul(cut.isNaN().ifelse(0.1, cut));
-    const close = taken.and(ending.le(tolerance));
-    return {
-      state: {
-        point: close.ifelse(reached.add(ahead), reached),
-        slope: newSlope,
-        form: newForm,
-        direction: ahead,
-        step: taken.ifelse(1, shorter),
-        ending,
-      },
-      done: close.or(taken.not().and(shorter.lt(1e-12))),
-    };
+    return { direction, ending, memory: { form } };
   };
-  const { point, ending } = await iterate(state, next, { maxIterations: fit.maxIterations });
+  const { point, ending } = await descend({
+    ...{ start, along, ahead, tolerance },
+    one: ones(session, 1, 1),
+    memory: { form },
+    pass: (at) => ({ slope: gradient(at) }),
+    maxIterations: fit.maxIterations,
+  });
   return { weights: weightsOf(point), ending };
 }
 

@@ -191,6 +191,7 @@ async function plainRows(X: Matrix): Promise<RowData> {
     y: X.slice(null, 0),
     weight: matrix(session, rows, 1, new Float64Array(rows).fill(1)),
     classes: 0,
+    models: 1,
     design: {
       columns: cols,
       expand: (weights) => weights,

@@ -1,0 +1,80 @@
+/**
+ * Which solver a stack of smooth models is trained by: the cheapest by work. Newton's method takes
+ * few passes, each of which makes a Gram matrix a model. Quasi-Newton steps take more passes, of
+ * products only; eigenvectors of the Gram matrix of all rows save most of them, but cost a
+ * factorisation and products with as many columns. All end at the same point within the tolerance, so
+ * the choice stands in no key of a model.
+ */
+
+/** What the cost of a stack depends on. */
+export interface FitSize {
+  readonly rows: number;
+  /** Of the design, without the intercept. */
+  readonly columns: number;
+  readonly outputs: number;
+  /** Of the stack. */
+  readonly models: number;
+}
+
+export type SmoothSolver = 'newton' | 'gram' | 'columns';
+
+export interface SolverChoice {
+  readonly solver: SmoothSolver;
+  /** What each would cost, the cheapest first. */
+  readonly costs: readonly SolverCost[];
+}
+
+export interface SolverCost {
+  readonly solver: SmoothSolver;
+  readonly passes: number;
+  readonly seconds: number;
+}
+
+export const SOLVER_NAMES: Readonly<Record<SmoothSolver, string>> = {
+  newton: 'Newton on weighted Gram matrices',
+  gram: 'L-BFGS in eigenvectors of the Gram matrix',
+  columns: 'L-BFGS in columns by their size',
+};
+
+/** Passes until a step is a millionth of the point, of models that are neither easy nor hard. */
+const PASSES: Readonly<Record<SmoothSolver, number>> = { newton: 7, gram: 18, columns: 60 };
+/** Operations of products, and of factors of Gram matrices, a second. Their ratio is what counts. */
+const PRODUCT_RATE = 2e10;
+const FACTOR_RATE = 5e9;
+/** A loss and its derivatives, of a row of a model. @units seconds */
+const LOSS_SECONDS = 1e-8;
+/** To plan and start a pass. @units seconds */
+const START_SECONDS: Readonly<Record<SmoothSolver, number>> = {
+  newton: 0.01,
+  gram: 0.02,
+  columns: 0.02,
+};
+
+/** @param bends whether the loss has a second derivative of each output alone, and one output */
+export function chooseSolver(size: FitSize, bends: boolean): SolverChoice {
+  const { rows, columns: d, models } = size;
+  const width = size.outputs * models;
+  const gradient = (4 * rows * d * width) / PRODUCT_RATE + rows * width * LOSS_SECONDS;
+  const more: Readonly<Record<SmoothSolver, readonly [once: number, pass: number]>> = {
+    newton: [0, (rows * d ** 2 * models) / PRODUCT_RATE + (d ** 3 * models) / FACTOR_RATE],
+    gram: [(9 * d ** 3) / FACTOR_RATE, (6 * d ** 2 * width) / PRODUCT_RATE],
+    columns: [0, 0],
+  };
+  const solvers: SmoothSolver[] = bends ? ['newton', 'gram', 'columns'] : ['gram', 'columns'];
+  const costs = solvers.map((solver) => {
+    const [once, pass] = more[solver];
+    const passes = PASSES[solver];
+    return { solver, passes, seconds: once + passes * (START_SECONDS[solver] + gradient + pass) };
+  });
+  costs.sort((a, b) => a.seconds - b.seconds);
+  return { solver: costs[0]!.solver, costs };
+}
+
+/** Which solver and why, in a line. */
+export function choiceText({ costs }: SolverChoice): string {
+  const shown = (seconds: number): string => `${Number(seconds.toPrecision(2))} s`;
+  const [best, ...others] = costs;
+  const rest = others.map(({ solver, seconds }) => `${SOLVER_NAMES[solver]} ${shown(seconds)}`);
+  const own = `about ${best!.passes} passes, ${shown(best!.seconds)}`;
+  return `${SOLVER_NAMES[best!.solver]}: ${own}; ${rest.join(', ')}`;
+}
