@@ -49,6 +49,7 @@ function planText(report: PlanReport): string {
     `engine  ${report.engine} (${report.reason})`,
     `data    ${formatCount(report.rows)} rows x ${formatCount(report.columns)} columns`,
     `fits    ${formatCount(report.trials * report.folds)}: ${report.trials} candidates on ${report.folds} folds`,
+    ...report.solvers.map((line, i) => `${i === 0 ? 'solver' : '      '}  ${line}`),
     `cached  ${formatCount(report.cached)} of ${formatCount(report.operators)} results`,
     `cost    ${plural(report.passes, 'pass', 'passes')} over the data, about ${formatSeconds(report.estimatedSeconds)}`,
     `memory  ${memoryText(report.memory)}`,

@@ -24,6 +24,7 @@ function basisOf(params: Params): Basis {
 export const bernoulliNb: ClassEstimator = {
   name: 'bernoulli-nb',
   description: 'Bernoulli naive Bayes, for columns that are yes or no.',
+  solver: 'in closed form',
   parameters,
   task: 'classification',
   ranksBy: 'probability',

@@ -37,6 +37,7 @@ export function descentEstimator<P extends DescentParams>(given: {
   const numbersOf = (params: P) => [params.alpha, given.l1(params)];
   return linearEstimator<P>({
     ...given,
+    solver: 'coordinate descent on moments',
     hasIntercept: ({ fit_intercept }) => fit_intercept,
     solve: ({ xx, xy, yy, count }, params) => {
       const { session } = xx;

@@ -9,6 +9,7 @@ import type { Matrix, Scalar } from '../../driver/index.js';
 import type { Basis } from './basis.js';
 import type { TrainingRows } from './linear-design.js';
 import type { Moments } from './moments.js';
+import type { FitSize } from './solvers/choice.js';
 
 export type ParamValue = number | string | boolean | null;
 /** Values by parameter name, every parameter of the estimator present. */
@@ -32,6 +33,8 @@ export interface EstimatorFacts {
   /** As job files name it: `model.type`. */
   readonly name: string;
   readonly description: string;
+  /** How fits are solved, in a few words. */
+  readonly solver: string;
   /** Names, ranges, defaults and docs of its parameters. The job schema is made from it. */
   readonly parameters: z.ZodObject;
   readonly task: Task;
@@ -81,6 +84,8 @@ export interface RowEstimator extends EstimatorFacts {
   readonly reads: 'rows';
   /** What to say of a fit by how it ended, as `Fit.warn` and `Fit.fails`. */
   readonly ends?: (params: Params) => Pick<Fit, 'warn' | 'fails'>;
+  /** Which solver trains a stack of fits and why, where one is chosen by cost; a line. */
+  readonly solves?: (params: Params, size: FitSize) => string;
   /** Raised when fits change, so that stored models of the old version miss. */
   readonly version: number;
   /** Number parameters that may differ between models of one stack. Others make stacks apart. */

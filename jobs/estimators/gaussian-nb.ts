@@ -20,6 +20,7 @@ const parameters = z.strictObject({
 export const gaussianNb: ClassEstimator = {
   name: 'gaussian-nb',
   description: 'Gaussian naive Bayes: columns are normal and independent within a class.',
+  solver: 'in closed form',
   parameters,
   task: 'classification',
   ranksBy: 'probability',

@@ -9,7 +9,7 @@
 import { z } from 'zod';
 import { type Matrix, ones, zeros } from '../../driver/index.js';
 import type { RowData, RowEstimator } from './estimator.js';
-import { chooseSolver } from './solvers/choice.js';
+import { chooseSolver, GRADIENT_SOLVERS, solves } from './solvers/choice.js';
 import { freeIntercept, iterationParameters } from './solvers/parameters.js';
 import { minimise } from './solvers/quasi-newton.js';
 import { type Ended, rowFit, stepEnds, stepTolerance, wideRows } from './solvers/row-fit.js';
@@ -33,12 +33,14 @@ const INLIERS = 0.8;
 export const huber: RowEstimator = {
   name: 'huber',
   description: 'Huber regression: robust to outliers of the target.',
+  solver: GRADIENT_SOLVERS,
   parameters,
   task: 'regression',
   link: () => 'identity',
   outputs: () => 1,
   reads: 'rows',
-  version: 1,
+  version: 2,
+  solves: (_, size) => solves(size, false),
   ends: (params) => stepEnds(params as HuberParams, 'expected finite targets and columns'),
   stacked: ['alpha', 'epsilon'],
   train: async (given, numbers, params) => {

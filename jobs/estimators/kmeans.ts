@@ -45,6 +45,7 @@ type KmeansParams = z.output<typeof parameters>;
 export const kmeans: RowEstimator = {
   name: 'kmeans',
   description: 'k-means clustering.',
+  solver: "Lloyd's iterations",
   parameters,
   task: 'clustering',
   reads: 'rows',

@@ -36,6 +36,7 @@ type LdaParams = z.output<typeof parameters>;
 export const lda: ClassEstimator = {
   name: 'lda',
   description: 'Linear discriminant analysis: classes are normal with one covariance.',
+  solver: 'eigenvectors of covariances within classes',
   parameters,
   task: 'classification',
   takesWeights: false,

@@ -5,6 +5,7 @@
  */
 import { z } from 'zod';
 import type { RowEstimator } from './estimator.js';
+import { SMOOTH_SOLVERS, solves } from './solvers/choice.js';
 import { classTarget } from './solvers/classes.js';
 import { squaredHinge } from './solvers/losses.js';
 import { classParameters, iterationParameters, ONE_CLASS } from './solvers/parameters.js';
@@ -26,12 +27,14 @@ type SvmParams = z.output<typeof parameters>;
 export const linearSvm: RowEstimator = {
   name: 'linear-svm',
   description: 'Linear support vector machine of squared hinge losses.',
+  solver: SMOOTH_SOLVERS,
   parameters,
   task: 'classification',
   link: () => 'margin',
   outputs: (_, classes) => (classes === 2 ? 1 : classes),
   reads: 'rows',
-  version: 1,
+  version: 2,
+  solves: (_, size) => solves(size, true),
   ends: (params) => stepEnds(params as SvmParams, ONE_CLASS),
   stacked: ['C'],
   train: async (given, { C }, params) => {

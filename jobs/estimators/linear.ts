@@ -25,6 +25,7 @@ import {
 export interface LinearDefinition<P> {
   readonly name: string;
   readonly description: string;
+  readonly solver: string;
   readonly parameters: z.ZodObject & z.ZodType<P>;
   readonly hasIntercept: (params: P) => boolean;
   /** Coefficients of the columns, and last the gap if `warn` reads one: [design (+ 1), 1]. */
@@ -47,7 +48,7 @@ export interface LinearDefinition<P> {
 }
 
 export function linearEstimator<P>(given: LinearDefinition<P>): MomentEstimator {
-  const { name, description, parameters, many } = given;
+  const { name, description, solver, parameters, many } = given;
   const fit = (rows: TrainingRows, params: Params): Fit => {
     const { wide } = rows.design;
     const own = params as P;
@@ -56,6 +57,7 @@ export function linearEstimator<P>(given: LinearDefinition<P>): MomentEstimator 
   return {
     name,
     description,
+    solver,
     parameters,
     task: 'regression',
     link: () => 'identity',

@@ -5,6 +5,7 @@
 import { z } from 'zod';
 import { type Matrix, scalar } from '../../driver/index.js';
 import type { RowEstimator } from './estimator.js';
+import { SMOOTH_SOLVERS, solves } from './solvers/choice.js';
 import { classTarget } from './solvers/classes.js';
 import { logLoss, multinomialLoss } from './solvers/losses.js';
 import {
@@ -16,6 +17,8 @@ import {
 import { rowFit, stepEnds, wideRows } from './solvers/row-fit.js';
 import { fitSmooth } from './solvers/smooth.js';
 import { fitSparse } from './solvers/sparse.js';
+
+const SPARSE_SOLVER = 'coordinate descent on moments within quasi-Newton steps';
 
 const parameters = z.strictObject({
   ...classParameters,
@@ -34,12 +37,15 @@ type LogisticParams = z.output<typeof parameters>;
 export const logistic: RowEstimator = {
   name: 'logistic',
   description: 'Logistic regression of two or more classes.',
+  solver: `${SMOOTH_SOLVERS}; with \`l1\` ${SPARSE_SOLVER}`,
   parameters,
   task: 'classification',
   link: (_, classes) => (classes === 2 ? 'logit' : 'softmax'),
   outputs: (_, classes) => (classes === 2 ? 1 : classes),
   reads: 'rows',
-  version: 1,
+  version: 2,
+  solves: ({ penalty }, size) =>
+    penalty === 'l1' || penalty === 'elasticnet' ? SPARSE_SOLVER : solves(size, true),
   ends: (params) => stepEnds(params as LogisticParams, ONE_CLASS),
   stacked: ['C', 'l1_ratio'],
   train: async (given, numbers, params) => {

@@ -22,6 +22,7 @@ export const countParameters = z.strictObject({
 export const multinomialNb: ClassEstimator = {
   name: 'multinomial-nb',
   description: 'Multinomial naive Bayes, for counts and frequencies.',
+  solver: 'in closed form',
   parameters: countParameters,
   task: 'classification',
   ranksBy: 'probability',

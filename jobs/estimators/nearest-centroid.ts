@@ -18,6 +18,7 @@ const parameters = z.strictObject({
 export const nearestCentroid: ClassEstimator = {
   name: 'nearest-centroid',
   description: 'The class whose mean is nearest.',
+  solver: 'in closed form',
   parameters,
   task: 'classification',
   takesWeights: false,

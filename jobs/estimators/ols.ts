@@ -9,6 +9,7 @@ import { linearEstimator } from './linear.js';
 export const ols = linearEstimator({
   name: 'ols',
   description: 'Ordinary least squares; where columns depend on each other, of least norm.',
+  solver: 'eigenvectors of Gram matrices',
   parameters: z.strictObject({
     fit_intercept: z.boolean().default(true).meta({ description: 'Fit an intercept.' }),
     tol: z.number().nonnegative().default(1e-6).meta({

@@ -18,6 +18,7 @@ const components = z.int().min(1).max(65_536).default(2).meta({ description: 'Co
 export const pca: MomentEstimator = projection({
   name: 'pca',
   description: 'Principal components.',
+  solver: 'eigenvectors of the covariance',
   parameters: z.strictObject({
     n_components: components,
     whiten: z.boolean().default(false).meta({ description: 'Components have variance 1.' }),
@@ -28,6 +29,7 @@ export const pca: MomentEstimator = projection({
 export const svd: MomentEstimator = projection({
   name: 'svd',
   description: "Truncated singular value decomposition: scikit-learn's `TruncatedSVD`.",
+  solver: 'eigenvectors of the Gram matrix',
   parameters: z.strictObject({ n_components: components }),
   isCentered: false,
 });
@@ -35,6 +37,7 @@ export const svd: MomentEstimator = projection({
 interface Projection {
   readonly name: string;
   readonly description: string;
+  readonly solver: string;
   readonly parameters: z.ZodObject;
   /** Whether the origin is the mean. */
   readonly isCentered: boolean;

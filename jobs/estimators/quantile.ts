@@ -23,6 +23,7 @@ const parameters = z.strictObject({
 export const quantile: RowEstimator = {
   name: 'quantile',
   description: 'Quantile regression, with a penalty on absolute values.',
+  solver: 'interior point, a weighted Gram matrix a step',
   parameters,
   task: 'regression',
   link: () => 'identity',

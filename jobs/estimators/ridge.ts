@@ -9,6 +9,7 @@ import { linearEstimator } from './linear.js';
 export const ridge = linearEstimator({
   name: 'ridge',
   description: 'Ridge regression.',
+  solver: 'Cholesky factors of Gram matrices',
   parameters: z.strictObject({
     lambda: z.number().nonnegative().default(1).meta({
       description: "Penalty on the summed squares of the coefficients: scikit-learn's `alpha`.",

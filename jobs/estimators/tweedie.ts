@@ -5,7 +5,8 @@
  */
 import { z } from 'zod';
 import type { RowEstimator } from './estimator.js';
-import { halfDeviance, halfSquare } from './solvers/losses.js';
+import { SMOOTH_SOLVERS, solves } from './solvers/choice.js';
+import { halfDeviance, halfSquare, type SmoothLoss } from './solvers/losses.js';
 import { freeIntercept, iterationParameters } from './solvers/parameters.js';
 import { rowFit, stepEnds, wideRows } from './solvers/row-fit.js';
 import { fitSmooth } from './solvers/smooth.js';
@@ -31,15 +32,19 @@ interface Definition<P> {
 
 function tweedieEstimator<P extends CommonParams>(given: Definition<P>): RowEstimator {
   const { name, description, parameters, power, isIdentity = () => false } = given;
+  const lossOf = (params: P): SmoothLoss =>
+    isIdentity(params) ? halfSquare : halfDeviance(power(params));
   return {
     name,
     description,
+    solver: SMOOTH_SOLVERS,
     parameters,
     task: 'regression',
     link: (params) => (isIdentity(params as unknown as P) ? 'identity' : 'log'),
     outputs: () => 1,
     reads: 'rows',
-    version: 3,
+    version: 4,
+    solves: (params, size) => solves(size, lossOf(params as unknown as P).bend !== undefined),
     ends: (params) => {
       const own = params as unknown as P;
       return {
@@ -59,7 +64,7 @@ function tweedieEstimator<P extends CommonParams>(given: Definition<P>): RowEsti
         weight: rows.weight,
         total,
         mean: target.asMatrix(),
-        loss: isIdentity(own) ? halfSquare : halfDeviance(power(own)),
+        loss: lossOf(own),
         intercept: own.fit_intercept ? 'free' : 'none',
         l2: alpha!.mul(total),
         tol: own.tol,

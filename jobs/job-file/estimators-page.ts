@@ -21,6 +21,9 @@ What the trials of a search share depends on what a fit reads:
 - **classes**: sums by class. One pass for all candidates and splits.
 - **rows**: passes until a fit converges. Candidates and splits that differ only in the parameters marked with a star train as one stack: an
   iteration is one pass (one Spark job) for all of them, and a model that is done leaves it.
+
+Where there are several solvers, the one that costs least for the rows, columns, classes and models of the search is taken: \`reprise plan\`
+says which, and what the others would cost. All end at the same point, within \`tol\`.
 `;
 
 const TASKS: Readonly<Record<Task, string>> = {
@@ -48,15 +51,22 @@ function chapter(
   agreement: ReadonlyMap<string, number>,
 ): string {
   const rows = estimators.map((estimator) => {
-    const { name, description, reads } = estimator;
+    const { name, description, reads, solver } = estimator;
     const parameters = parametersOf(estimator).map(
       ({ name: own, fallback }) => `\`${own}\`${star(estimator, own)} ${shown(fallback)}`,
     );
     const measured = agreement.get(name);
     const difference = measured === undefined ? 'not yet measured' : measured.toExponential(0);
-    return [`\`${name}\``, description, parameters.join(', '), reads, difference];
+    return [`\`${name}\``, description, parameters.join(', '), reads, solver, difference];
   });
-  const head = ['`model.type`', 'what it is', 'parameters and defaults', 'reads', 'difference'];
+  const head = [
+    '`model.type`',
+    'what it is',
+    'parameters and defaults',
+    'reads',
+    'solved by',
+    'difference',
+  ];
   const notes = estimators.map((estimator) => {
     const lines = parametersOf(estimator).map(
       ({ name, range, description }) =>

@@ -53,6 +53,8 @@ export interface PlanReport {
   readonly operators: number;
   /** Passes over the data. */
   readonly passes: number;
+  /** Which solvers train the fits, and why: lines. */
+  readonly solvers: readonly string[];
   /** @units seconds */
   readonly estimatedSeconds: number;
   /** What it would hold at its peak, and what it may. */

@@ -162,6 +162,26 @@ export function searchExprs(session: Run, options: GridSearchOptions): Expr[] {
   return [...counted, ...fitExprs(fits), ...scores];
 }
 
+/** Which solvers train the fits of a search, and why: a line a stack, equal ones once. */
+export function searchSolvers(session: Run, options: GridSearchOptions): string[] {
+  const { estimator, candidates, folds, classes, parts, X } = prepare(session, options);
+  if (estimator.reads !== 'rows' || estimator.solves === undefined) return [estimator.solver];
+  const { stacked, solves } = estimator;
+  const { select, wide, encoded } = parts[0]!.training.design;
+  const columns = select?.cols ?? wide?.design ?? encoded;
+  const kinds = candidates.map(({ all }) =>
+    JSON.stringify(Object.entries(all).filter(([name]) => !stacked.includes(name))),
+  );
+  const counts = new Map<string, number>();
+  for (const kind of kinds) counts.set(kind, (counts.get(kind) ?? 0) + 1);
+  const lines = candidates.map(({ all }, t) => {
+    const models = counts.get(kinds[t]!)! * folds;
+    const outputs = estimator.outputs(all, classes.length);
+    return solves(all, { rows: X.rows, columns, outputs, models });
+  });
+  return [...new Set(lines)];
+}
+
 /** The model to keep of a fit on all rows. */
 async function modelOf(
   { estimator, columns, imputed, classes }: Search,

@@ -37,17 +37,19 @@ export const SOLVER_NAMES: Readonly<Record<SmoothSolver, string>> = {
 };
 
 /** Passes until a step is a millionth of the point, of models that are neither easy nor hard. */
-const PASSES: Readonly<Record<SmoothSolver, number>> = { newton: 7, gram: 18, columns: 60 };
-/** Operations of products, and of factors of Gram matrices, a second. Their ratio is what counts. */
+const PASSES: Readonly<Record<SmoothSolver, number>> = { newton: 6, gram: 12, columns: 40 };
+/** Operations of products, and of weighted Gram matrices and factors, a second: two slow cores. */
 const PRODUCT_RATE = 2e10;
-const FACTOR_RATE = 5e9;
+const GRAM_RATE = 1e10;
+/** To turn and solve the system of a model: a cell of it. @units seconds */
+const SYSTEM_SECONDS = 5e-8;
 /** A loss and its derivatives, of a row of a model. @units seconds */
 const LOSS_SECONDS = 1e-8;
 /** To plan and start a pass. @units seconds */
 const START_SECONDS: Readonly<Record<SmoothSolver, number>> = {
   newton: 0.01,
-  gram: 0.02,
-  columns: 0.02,
+  gram: 0.015,
+  columns: 0.015,
 };
 
 /** @param bends whether the loss has a second derivative of each output alone, and one output */
@@ -56,8 +58,8 @@ export function chooseSolver(size: FitSize, bends: boolean): SolverChoice {
   const width = size.outputs * models;
   const gradient = (4 * rows * d * width) / PRODUCT_RATE + rows * width * LOSS_SECONDS;
   const more: Readonly<Record<SmoothSolver, readonly [once: number, pass: number]>> = {
-    newton: [0, (rows * d ** 2 * models) / PRODUCT_RATE + (d ** 3 * models) / FACTOR_RATE],
-    gram: [(9 * d ** 3) / FACTOR_RATE, (6 * d ** 2 * width) / PRODUCT_RATE],
+    newton: [0, (rows * d ** 2 * models) / GRAM_RATE + d ** 2 * models * SYSTEM_SECONDS],
+    gram: [(9 * d ** 3) / GRAM_RATE, (6 * d ** 2 * width) / PRODUCT_RATE],
     columns: [0, 0],
   };
   const solvers: SmoothSolver[] = bends ? ['newton', 'gram', 'columns'] : ['gram', 'columns'];
@@ -70,8 +72,14 @@ export function chooseSolver(size: FitSize, bends: boolean): SolverChoice {
   return { solver: costs[0]!.solver, costs };
 }
 
-/** Which solver and why, in a line. */
-export function choiceText({ costs }: SolverChoice): string {
+/** Of estimators that are solved by the cheapest of them, for the page of estimators. */
+export const SMOOTH_SOLVERS =
+  "by cost Newton's method on weighted Gram matrices (one output) or L-BFGS, in eigenvectors of the Gram matrix or in columns";
+export const GRADIENT_SOLVERS = 'L-BFGS, in eigenvectors of the Gram matrix or by cost in columns';
+
+/** Which solver trains a stack and why, in a line. */
+export function solves(size: FitSize, bends: boolean): string {
+  const { costs } = chooseSolver(size, bends && size.outputs === 1);
   const shown = (seconds: number): string => `${Number(seconds.toPrecision(2))} s`;
   const [best, ...others] = costs;
   const rest = others.map(({ solver, seconds }) => `${SOLVER_NAMES[solver]} ${shown(seconds)}`);

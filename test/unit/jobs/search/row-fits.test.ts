@@ -52,6 +52,7 @@ function newtonStep({ X, y, weight, design }: RowData, lambda: RowData['X']): Fi
 const newton: RowEstimator = {
   name: 'newton',
   description: '',
+  solver: '',
   parameters: z.strictObject({ lambda: z.number().default(1), kind: z.string().default('a') }),
   task: 'regression',
   link: () => 'identity',

@@ -39,6 +39,7 @@ function echo({ link, classes, ranksBy, z: rows }: Case): MomentEstimator {
   return {
     name: 'echo',
     description: '',
+    solver: '',
     parameters: z.strictObject({ scale: z.number().default(1) }),
     task: classes > 0 ? 'classification' : 'regression',
     link: () => link,

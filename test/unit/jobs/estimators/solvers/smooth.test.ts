@@ -1,0 +1,105 @@
+/** Solvers of smooth losses: each of them ends at the same point, and the cheapest is taken. */
+import assert from 'node:assert/strict';
+import { type Matrix, matrix, Session, zeros } from '../../../../../driver/index.js';
+import { createCpuBackend } from '../../../../../gpu-executor/cpu/index.js';
+import {
+  chooseSolver,
+  type FitSize,
+  type SmoothSolver,
+  solves,
+} from '../../../../../jobs/estimators/solvers/choice.js';
+import type { Intercept } from '../../../../../jobs/estimators/solvers/coordinates.js';
+import {
+  halfDeviance,
+  logLoss,
+  multinomialLoss,
+  type SmoothLoss,
+  squaredHinge,
+} from '../../../../../jobs/estimators/solvers/losses.js';
+import { fitSmooth } from '../../../../../jobs/estimators/solvers/smooth.js';
+import { assertClose } from '../../../../support/close.js';
+import { cells } from '../../../../support/plan.js';
+import { rowData } from '../../../../support/row-data.js';
+
+const ROWS = 60;
+const LOSSES: Readonly<Record<string, SmoothLoss>> = {
+  'log loss': logLoss,
+  'squared hinge': squaredHinge,
+  Poisson: halfDeviance(1),
+  gamma: halfDeviance(2),
+  Tweedie: halfDeviance(1.5),
+};
+
+describe('solvers of smooth losses', () => {
+  let session: Session;
+  before(async () => {
+    session = new Session({ local: await createCpuBackend() });
+  });
+  after(() => session.close());
+
+  /** Columns of very different sizes, one far from 0, one constant, two that depend on each other. */
+  const columns = (): Matrix => {
+    const plain = matrix(session, cells(ROWS, 3)).mul(matrix(session, [[1, 1e3, 1e-3]]));
+    const far = plain.col(0).square().add(30);
+    return plain.cbind(far, zeros(session, ROWS, 1).add(7), plain.col(0).mul(2));
+  };
+
+  const fitted = async (
+    loss: SmoothLoss,
+    target: Matrix,
+    intercept: Intercept,
+    solver: SmoothSolver,
+  ): Promise<Matrix> => {
+    const weight = matrix(session, ROWS, 1, new Float64Array(ROWS).fill(1));
+    const total = matrix(session, [[ROWS]]);
+    const X = columns();
+    const { weights } = await fitSmooth({
+      rows: rowData(X, target.col(0), weight, 0),
+      ...{ target, weight, total, mean: target.colMeans(), loss, intercept, solver },
+      l2: matrix(session, [[0.3]]),
+      joint: target.cols > 1,
+      tol: 1e-8,
+      maxIterations: 3000,
+    });
+    return X.matmul(weights.slice([0, X.cols])).add(weights.slice(X.cols));
+  };
+
+  const y = (): Matrix => matrix(session, cells(ROWS, 1, 2)).gt(0.1);
+  for (const [name, loss] of Object.entries(LOSSES)) {
+    for (const intercept of ['free', 'none', 2] as const) {
+      it(`end at the same decision values: ${name}, intercept ${intercept}`, async () => {
+        const target = y().add(loss === squaredHinge || loss === logLoss ? 0 : 0.5);
+        const wanted = await (await fitted(loss, target, intercept, 'gram')).value();
+        for (const solver of ['newton', 'columns'] as const) {
+          const got = await (await fitted(loss, target, intercept, solver)).value();
+          assertClose(got, wanted, 1e-5, solver);
+        }
+      });
+    }
+  }
+
+  it('end at the same decision values: three classes', async () => {
+    const first = y().mul(matrix(session, cells(ROWS, 1)).gt(0));
+    const second = y().sub(first);
+    const target = first.cbind(second, y().neg().add(1));
+    const wanted = await (await fitted(multinomialLoss, target, 'free', 'gram')).value();
+    const got = await (await fitted(multinomialLoss, target, 'free', 'columns')).value();
+    assertClose(got, wanted, 1e-5, 'columns');
+  });
+
+  it('are chosen by rows, columns, classes and models', () => {
+    const size: FitSize = { rows: 1000, columns: 10, outputs: 1, models: 50 };
+    const chosen = (own: Partial<FitSize>, bends = true): SmoothSolver =>
+      chooseSolver({ ...size, ...own }, bends).solver;
+    assert.equal(chosen({}), 'newton');
+    assert.equal(chosen({}, false), 'gram');
+    assert.equal(chosen({ rows: 50_000, columns: 100, models: 200 }), 'gram');
+    assert.equal(chosen({ rows: 48_000, columns: 784, outputs: 10 }, false), 'gram');
+    assert.equal(chosen({ rows: 5000, columns: 4000 }), 'columns');
+    assert.match(
+      solves(size, true),
+      /^Newton on weighted Gram matrices: about 6 passes, 0\.\d+ s; L-BFGS in .* s, L-BFGS in .* s$/,
+    );
+    assert.doesNotMatch(solves({ ...size, outputs: 3 }, true), /Newton/);
+  });
+});
