@@ -41,7 +41,7 @@ export interface Ahead {
   readonly memory: LoopState;
 }
 
-export interface Descent {
+export interface DescentProblem {
   /** [p, c] */
   readonly start: Matrix;
   /** 1 throughout, in the shape of a step size: [1, 1], or [1, c] where columns are apart. */
@@ -67,7 +67,7 @@ export interface Minimum {
 /** Share of the slope that a step may end with, turned upwards. */
 const TURN = 0.9;
 
-export async function descend(descent: Descent): Promise<Minimum> {
+export async function descend(descent: DescentProblem): Promise<Minimum> {
   const { start, one, pass, along, tolerance, maxIterations } = descent;
   const none = zeros(start.session, start.rows, start.cols);
   const state: LoopState = {
