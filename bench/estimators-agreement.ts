@@ -16,6 +16,7 @@ import { predict } from '../jobs/predict/predict.js';
 import { runJob } from '../jobs/run-job.js';
 import { checkMetrics } from '../jobs/search/scoring/check-metrics.js';
 import { METRICS, type MetricDef, metricsOf } from '../jobs/search/scoring/metrics.js';
+import { scorerOf } from '../jobs/search/scoring/scorers.js';
 import type { Bench, Recorder } from './harness.js';
 import { benchFile } from './paths.js';
 import { PythonRival } from './rivals/python-rival.js';
@@ -142,7 +143,12 @@ async function compare(
       return false;
     }
     try {
-      checkMetrics([metric], estimator, estimator.parameters.parse(known) as Params, classes);
+      checkMetrics(
+        [scorerOf(metric)],
+        estimator,
+        estimator.parameters.parse(known) as Params,
+        classes,
+      );
       return true;
     } catch {
       return false;

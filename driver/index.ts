@@ -128,6 +128,7 @@ export {
   groupPrecision,
   groupQuantile,
   groupRanks,
+  groupSilhouette,
   groupSums,
   heldOut,
   takeRows,

@@ -81,6 +81,17 @@ export function groupPrecision(g: Matrix, y: Matrix, scores: Matrix, of: ClassSc
   return made(ops.groupPrecision, [g, y, scores], { ...of });
 }
 
+/**
+ * Mean silhouette coefficients by group of clusterings of the same rows, as scikit-learn's
+ * `silhouette_score`: every row is compared with every other one of its group.
+ * @shape g: [n, 1], Z: [n, d], labels: [n, m] -> [groups, m]; NaN for a group of one cluster, or of
+ *   as many as rows
+ * @throws ShapeError
+ */
+export function groupSilhouette(g: Matrix, Z: Matrix, labels: Matrix, groups: number): Matrix {
+  return made(ops.groupSilhouette, [g, Z, labels], { groups });
+}
+
 /** The matrix of an operator over matrices of one session. @throws PlanError, ShapeError */
 export function made(op: OpDef, operands: readonly [Matrix, ...Matrix[]], attrs?: Attrs): Matrix {
   const { session } = operands[0];

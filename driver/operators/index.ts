@@ -26,6 +26,7 @@ import { groupLoss } from './group-loss.js';
 import { groupPrecision } from './group-precision.js';
 import { groupQuantile } from './group-quantile.js';
 import { groupRanks } from './group-ranks.js';
+import { groupSilhouette } from './group-silhouette.js';
 import { groupSums } from './group-sums.js';
 import { heldOut } from './held-out.js';
 import { ifelse } from './ifelse.js';
@@ -110,6 +111,7 @@ const table = {
   regroupSums,
   groupQuantile,
   groupRanks,
+  groupSilhouette,
   groupPrecision,
   groupLoss,
   heldOut,

@@ -12,6 +12,7 @@ import {
 } from './model-schema.js';
 import { expectation } from './problems.js';
 import type { JobDocument } from './schema.js';
+import { checkScoring } from './scoring-schema.js';
 import { checkSplits } from './split-schema.js';
 import type { KeyPath } from './yaml-source.js';
 
@@ -35,7 +36,7 @@ export function checkJob(document: JobDocument): Problem[] {
       namedEstimator(document)?.task === 'classification',
       document.data.target !== undefined,
     ),
-    ...checkScoring(document),
+    ...checkScoring(document.scoring, document.refit),
     ...checkFeatures(document),
     ...checkSpark(document.spark),
   ];
@@ -127,25 +128,6 @@ function checkGrid(document: JobDocument): Problem[] {
   if (candidates > MAX_CANDIDATES) {
     const message = `expected at most ${MAX_CANDIDATES} candidates, got ${candidates}`;
     problems.push({ path: ['search', 'grid'], message });
-  }
-  return problems;
-}
-
-function checkScoring(document: JobDocument): Problem[] {
-  const scoring = [document.scoring].flat();
-  const problems: Problem[] = [];
-  for (const [i, metric] of scoring.entries()) {
-    if (scoring.indexOf(metric) < i)
-      problems.push({
-        path: ['scoring', i],
-        message: `expected each metric once, got ${metric} twice`,
-      });
-  }
-  if (typeof document.refit === 'string' && !scoring.includes(document.refit)) {
-    problems.push({
-      path: ['refit'],
-      message: `expected one of the scored metrics (${scoring.join(', ')}), got ${document.refit}; add it to scoring`,
-    });
   }
   return problems;
 }

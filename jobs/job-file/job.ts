@@ -7,7 +7,7 @@ import type { DescribeOptions, DType } from '../../driver/index.js';
 import type { SparkSection } from '../../spark-bridge/submit/settings.js';
 import type { Estimator, Params } from '../estimators/estimator.js';
 import type { Grid } from '../search/candidates.js';
-import type { Metric } from '../search/scoring/metrics.js';
+import type { Scoring } from '../search/scoring/scorers.js';
 import type { SplitRule } from '../search/splits/resolve.js';
 
 /** One feature of the design matrix; a plain column name means `{name}`. */
@@ -49,9 +49,9 @@ export interface Job {
   };
   readonly search: { readonly grid: Grid };
   readonly cv: SplitRule & { readonly outer?: SplitRule };
-  readonly scoring: readonly Metric[];
+  readonly scoring: readonly Scoring[];
   /** The metric the best candidate is chosen by; one of `scoring`. */
-  readonly metric: Metric;
+  readonly metric: string;
   /** Whether the best candidate is fitted on all rows at the end. */
   readonly refit: boolean;
   /** Score of a candidate whose fit fails; `raise` ends the run. */

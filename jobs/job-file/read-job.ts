@@ -9,6 +9,7 @@ import { basename, dirname, extname, isAbsolute, resolve } from 'node:path';
 import { ConfigError } from '../../driver/errors.js';
 import { withoutFileScheme } from '../../driver/frame/files.js';
 import type { DescribeOptions } from '../../driver/index.js';
+import { nameOf } from '../search/scoring/scorers.js';
 import { checkJob, type Problem } from './check-job.js';
 import { scrubberOf, shownSpark, sparkSection } from './check-spark.js';
 import type { Job } from './job.js';
@@ -17,6 +18,7 @@ import { PANDAS_NULLS } from './null-tokens.js';
 import { applyOverrides, type Override, parseOverride } from './overrides.js';
 import { problemsOf } from './problems.js';
 import { type JobDocument, schemaOf } from './schema.js';
+import { scoringsOf } from './scoring-schema.js';
 import { splitRules } from './split-schema.js';
 import { MAX_FILE_BYTES, parseYaml, type YamlSource } from './yaml-source.js';
 
@@ -154,7 +156,8 @@ function resolveJob(document: JobDocument, context: Context): Job {
     context.output !== undefined || document.output === undefined
       ? resolve(context.cwd, context.output ?? 'runs')
       : resolve(overridden('output') ? context.cwd : folder, document.output);
-  const scoring = [document.scoring].flat();
+  const scoring = scoringsOf(document.scoring, data.dialect);
+  const [first] = scoring;
   const name = document.name ?? basename(context.file, extname(context.file));
   const { type, ...given } = plain(document.model);
   const { grid } = document.search;
@@ -187,7 +190,7 @@ function resolveJob(document: JobDocument, context: Context): Job {
     },
     cv: splitRules(document.cv, estimator.task === 'classification', data.target),
     scoring,
-    metric: typeof document.refit === 'string' ? document.refit : scoring[0]!,
+    metric: typeof document.refit === 'string' ? document.refit : nameOf(first!),
     refit: document.refit !== false,
     errorScore: document.error_score === 'nan' ? Number.NaN : document.error_score,
     output,

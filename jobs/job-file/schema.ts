@@ -9,7 +9,6 @@ import { DTYPES } from '../../driver/ir/dtype.js';
 import { CSV_ENCODINGS, SCHEMA_TYPES } from '../../driver/ir/read-options.js';
 import type { Estimator, Task } from '../estimators/estimator.js';
 import { estimators } from '../estimators/index.js';
-import { defaultMetric, metricsOf } from '../search/scoring/metrics.js';
 import {
   type GridDocument,
   gridOf,
@@ -19,6 +18,7 @@ import {
   unknownGrid,
   unknownModel,
 } from './model-schema.js';
+import { scoringOf } from './scoring-schema.js';
 import { cvSchema } from './split-schema.js';
 
 const text = (max: number) => z.string().min(1).max(max);
@@ -188,8 +188,6 @@ function jobWith(
   grid: z.ZodType<GridDocument>,
   tasks: readonly Task[],
 ) {
-  const metrics = metricsOf(tasks);
-  const metric = z.enum(metrics);
   return z.strictObject({
     kind: z.enum(['grid-search']).meta({ description: 'What to run.' }),
     name: name.optional(),
@@ -203,14 +201,9 @@ function jobWith(
       .prefault({ grid: {} })
       .meta({ description: 'The candidates to try. Default: the one that `model` says.' }),
     cv: cvSchema.prefault({}).meta({ description: 'How rows are split into folds.' }),
-    scoring: z
-      .union([metric, z.array(metric).min(1).max(metrics.length)])
-      .default(defaultMetric(tasks[0]!))
-      .meta({
-        description: `scikit-learn's scorer names, one or a list. Default: ${defaultsOf(tasks)}.`,
-      }),
+    scoring: scoringOf(tasks),
     refit: z
-      .union([metric, z.literal(false)])
+      .union([text(200), z.literal(false)])
       .optional()
       .meta({
         description:
@@ -226,12 +219,6 @@ function jobWith(
       .optional()
       .meta({ description: 'Folder for run folders; relative to the job file. Default: ./runs.' }),
   });
-}
-
-function defaultsOf(tasks: readonly Task[]): string {
-  const [first, ...others] = [...new Set(tasks)];
-  const rest = others.map((task) => `${defaultMetric(task)} for ${task}`);
-  return [defaultMetric(first!), ...rest].join(', ');
 }
 
 const ALL_TASKS = estimators.map(({ task }) => task);

@@ -20,9 +20,9 @@ import {
 } from './prepare.js';
 import type { SearchResult } from './result.js';
 import { classReport } from './scoring/class-curves.js';
-import { METRICS } from './scoring/metrics.js';
 import { Notes } from './scoring/notes.js';
 import { heldOutOfOne, plannedScores, scoreFits } from './scoring/scores.js';
+import { checkCompared } from './scoring/silhouettes.js';
 import { isAligned, splitCount, testScatters, testsOf } from './splits/partition.js';
 import { tabulate } from './table.js';
 import { findBest, scoreWarnings } from './unscored.js';
@@ -38,7 +38,8 @@ export async function gridSearch(session: Run, options: GridSearchOptions): Prom
   const search = prepare(session, options);
   const { candidates, scoring, folds, parts, splits } = search;
   const ownFolds = splitCount(splits);
-  const metric = options.metric ?? scoring[0]!;
+  const names = scoring.map(({ name }) => name);
+  const metric = options.metric ?? names[0]!;
 
   options.onPhase?.('gram');
   for (const [p, { counted }] of parts.slice(0, splits.length).entries()) {
@@ -49,6 +50,8 @@ export async function gridSearch(session: Run, options: GridSearchOptions): Prom
   const scatter = parts.map(({ first, training }, p) =>
     testScatters(grams[p]!, tests[p]!, training.centered, first),
   );
+
+  checkCompared(scoring, scatter.flat(), options.X.rows);
 
   options.onPhase?.('fit');
   const fitted = await fitAll(session, search, options.errorScore === 'raise');
@@ -73,10 +76,10 @@ export async function gridSearch(session: Run, options: GridSearchOptions): Prom
       all.flatMap((f) => (failureOf(f) ? [[f, failureOf(f)!.message] as const] : [])),
     );
     const splitScores = Object.fromEntries(
-      scoring.map((name) => {
+      scoring.map(({ name, score: own }) => {
         const scoreOf = (f: number): number =>
           failureOf(f) === undefined
-            ? notes.score(name, (note) => METRICS[name].score({ ...tallyOf(f, t), note }))
+            ? notes.score(name, (note) => own({ ...tallyOf(f, t), note }))
             : errorScore;
         return [name, all.map(scoreOf)];
       }),
@@ -85,7 +88,7 @@ export async function gridSearch(session: Run, options: GridSearchOptions): Prom
   });
   const trials = tabulate(
     allTrials.map((trial) => sliceTrial(trial, 0, ownFolds)),
-    scoring,
+    names,
   );
   const scored = {
     trials,
@@ -121,7 +124,7 @@ export async function gridSearch(session: Run, options: GridSearchOptions): Prom
   }
   return {
     paramNames: Object.keys(candidates[0]!.params),
-    metrics: scoring,
+    metrics: names,
     refit: metric,
     folds: ownFolds,
     ...(splits.length === 1 && isAligned(splits[0]!)
@@ -134,7 +137,7 @@ export async function gridSearch(session: Run, options: GridSearchOptions): Prom
     model,
     ...(report ? { classReport: report } : {}),
     ...(options.nested
-      ? { nested: nestedScores(allTrials, options.nested, ownFolds, { scoring, metric }) }
+      ? { nested: nestedScores(allTrials, options.nested, ownFolds, { scoring: names, metric }) }
       : {}),
     warnings: [
       ...leftOutWarnings(grams, {

@@ -6,7 +6,6 @@
  */
 import type { Params } from '../estimators/estimator.js';
 import type { TrialResult } from './result.js';
-import type { Metric } from './scoring/metrics.js';
 import type { NestedSplits } from './splits/nested-splits.js';
 import { splitCount } from './splits/partition.js';
 import { deviation, mean, tabulate } from './table.js';
@@ -59,7 +58,7 @@ export function nestedScores(
   trials: readonly RawTrial[],
   { outer, inner }: NestedSplits,
   first: number,
-  { scoring, metric }: { readonly scoring: readonly Metric[]; readonly metric: Metric },
+  { scoring, metric }: { readonly scoring: readonly string[]; readonly metric: string },
 ): NestedResult {
   const outerFirst = first + inner.reduce((sum, splits) => sum + splitCount(splits), 0);
   let from = first;
@@ -68,7 +67,7 @@ export function nestedScores(
     const searched = tabulate(trials.map((trial) => sliceTrial(trial, from, to)), scoring); // biome-ignore format: a call
     const best = findBest({ trials: searched, metric });
     from = to;
-    const pick = (score: (name: Metric) => number) =>
+    const pick = (score: (name: string) => number) =>
       Object.fromEntries(scoring.map((name) => [name, best === null ? Number.NaN : score(name)]));
     return {
       params: best === null ? null : searched[best]!.params,
@@ -76,7 +75,7 @@ export function nestedScores(
       score: pick((name) => trials[best!]!.splitScores[name]![outerFirst + o]!),
     };
   });
-  const scores = (name: Metric) =>
+  const scores = (name: string) =>
     splits.flatMap(({ params, score }) => (params ? [score[name]!] : []));
   return {
     splits,

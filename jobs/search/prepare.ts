@@ -16,7 +16,8 @@ import type { Estimator, Params } from '../estimators/estimator.js';
 import { type Imputation, linearDesign, type TrainingRows } from '../estimators/linear-design.js';
 import { type Candidate, candidatesOf, type Grid } from './candidates.js';
 import { checkMetrics } from './scoring/check-metrics.js';
-import { defaultMetric, type Metric } from './scoring/metrics.js';
+import { defaultMetric } from './scoring/metrics.js';
+import { type Scorer, type Scoring, scorerOf } from './scoring/scorers.js';
 import { allPartitions, type NestedSplits } from './splits/nested-splits.js';
 import {
   type CrossValidation,
@@ -45,9 +46,9 @@ export interface GridSearchOptions {
   /** Scale columns by their training mean and deviation. Default false. */
   readonly standardize?: boolean;
   /** scikit-learn's scorer names. Default: that of the estimator's `score` there. */
-  readonly scoring?: readonly Metric[];
+  readonly scoring?: readonly Scoring[];
   /** Metric to choose the best trial by. Default: the first of `scoring`. */
-  readonly metric?: Metric;
+  readonly metric?: string;
   /** Fit the best trial on all rows at the end. Default true. */
   readonly refit?: boolean;
   /** Score of a fit that fails, or `raise`. Default NaN. */
@@ -79,7 +80,7 @@ export interface Search {
   readonly classes: readonly ClassValue[];
   readonly estimator: Estimator;
   readonly candidates: readonly Candidate[];
-  readonly scoring: readonly Metric[];
+  readonly scoring: readonly Scorer[];
   /** Of the search itself, whose partitions are the first. */
   readonly splits: Splits;
   readonly parts: readonly SearchPart[];
@@ -107,7 +108,7 @@ export function prepare(session: Run, options: GridSearchOptions): Search {
   const y = options.y ?? zeros(session, X.rows, 1, { dtype: X.dtype });
   const candidates = candidatesOf(estimator, options.params ?? {}, options.grid);
   const standardize = options.standardize ?? false;
-  const scoring = options.scoring ?? [defaultMetric(estimator.task)];
+  const scoring = (options.scoring ?? [defaultMetric(estimator.task)]).map(scorerOf);
   const imputations = options.imputations ?? [];
   if (estimator.task === 'classification' && classes.length < 2) {
     throw new ConfigError(
@@ -122,7 +123,7 @@ export function prepare(session: Run, options: GridSearchOptions): Search {
     !readsMoments ||
     candidates.some(({ all }) => estimator.centers(all)) ||
     standardize ||
-    scoring.includes('r2') ||
+    scoring.some(({ name }) => name === 'r2') ||
     imputations.length > 0;
   const { design, kept } = linearDesign(session, X.cols, imputations, readsMoments);
   const names = options.columns ?? kept.map((column) => `x${column}`);

@@ -6,13 +6,13 @@
  */
 import type { ClassValue } from '../../driver/index.js';
 import type { TrialResult } from './result.js';
-import { METRICS, type Metric, type MetricDef } from './scoring/metrics.js';
+import type { Scorer } from './scoring/scorers.js';
 
 interface ScoreTable {
   readonly trials: readonly TrialResult[];
-  readonly scoring: readonly Metric[];
+  readonly scoring: readonly Scorer[];
   /** The metric the best is chosen by. */
-  readonly metric: Metric;
+  readonly metric: string;
   /** Rows of each test fold. */
   readonly foldRows: readonly number[];
   readonly classes: readonly ClassValue[];
@@ -31,16 +31,16 @@ export function findBest({ trials, metric }: Pick<ScoreTable, 'trials' | 'metric
 /** A warning per metric with a mean that is not finite, and one if no candidate is the best. */
 export function scoreWarnings(scored: ScoreTable, best: number | null): string[] {
   const { trials, scoring, metric } = scored;
-  const counts = scoring.map((name) => trials.filter((trial) => !isScored(trial, name)).length);
-  const warnings = scoring.flatMap((name, m) =>
-    counts[m] === 0 ? [] : [nonFinite(scored, name, counts[m]!)],
+  const counts = scoring.map(({ name }) => trials.filter((trial) => !isScored(trial, name)).length);
+  const warnings = scoring.flatMap((scorer, m) =>
+    counts[m] === 0 ? [] : [nonFinite(scored, scorer, counts[m]!)],
   );
   if (best !== null) return warnings;
-  const isNone = counts[scoring.indexOf(metric)] === trials.length;
+  const isNone = counts[scoring.findIndex(({ name }) => name === metric)] === trials.length;
   const why = isNone
     ? `none has a finite ${metric} to be chosen by`
     : 'the one that ranks first is no better than its error_score: all its fits failed';
-  const other = scoring.find((name, m) => name !== metric && counts[m] === 0);
+  const other = scoring.find(({ name }, m) => name !== metric && counts[m] === 0)?.name;
   const remedy = other === undefined || !isNone ? '' : `; say refit: ${other}, which has scores`;
   return [
     ...warnings,
@@ -48,15 +48,16 @@ export function scoreWarnings(scored: ScoreTable, best: number | null): string[]
   ];
 }
 
-function nonFinite(scored: ScoreTable, name: Metric, count: number): string {
+function nonFinite(scored: ScoreTable, scorer: Scorer, count: number): string {
   const { trials } = scored;
+  const { name } = scorer;
   const share =
     count === trials.length ? 'of every candidate' : `of ${count} of ${trials.length} candidates`;
-  return `one or more of the test scores are non-finite: the mean ${name} ${share}; ${reason(scored, name)}`;
+  return `one or more of the test scores are non-finite: the mean ${name} ${share}; ${reason(scored, scorer)}`;
 }
 
-function reason({ trials, foldRows, foldClasses, classes }: ScoreTable, name: Metric): string {
-  const { minRows = 1, allClasses, range }: MetricDef = METRICS[name];
+function reason({ trials, foldRows, foldClasses, classes }: ScoreTable, scorer: Scorer): string {
+  const { name, minRows = 1, allClasses, range } = scorer;
   const short = foldRows.flatMap((rows, fold) => (rows < minRows ? [fold] : []));
   if (short.length > 0) {
     const [first = 0] = short;
@@ -78,7 +79,7 @@ function reason({ trials, foldRows, foldClasses, classes }: ScoreTable, name: Me
   return 'the losses are beyond the range of double precision; scale the target and the features';
 }
 
-function isScored(trial: TrialResult, name: Metric): boolean {
+function isScored(trial: TrialResult, name: string): boolean {
   return Number.isFinite(trial.meanScore[name]);
 }
 

@@ -55,6 +55,7 @@ function sparkRow(name: string, conf: Readonly<Record<string, string>>): Backend
       groupQuantile: onHost,
       groupRanks: onHost,
       groupPrecision: onHost,
+      groupSilhouette: onHost,
       foldRidge: onHost,
       leastNorm: onHost,
       foldLeastNorm: onHost,

@@ -15,6 +15,7 @@ import { gramLossKernel } from './gram-loss.js';
 import { groupCrossKernel } from './group-cross.js';
 import { groupGramKernel } from './group-gram.js';
 import { groupLossKernel } from './group-loss.js';
+import { groupSilhouetteKernel } from './group-silhouette.js';
 import { groupKernels } from './groups.js';
 import { heldOutKernel } from './held-out.js';
 import { type Kernel, referenceKernel } from './kernel.js';
@@ -64,6 +65,7 @@ const wide: readonly Kernel[] = [
   referenceKernel(ops.groupQuantile),
   referenceKernel(ops.groupRanks),
   referenceKernel(ops.groupPrecision),
+  groupSilhouetteKernel,
   // Small next to the data of its operands.
   referenceKernel(mergeGroupGram),
   gramLossKernel,

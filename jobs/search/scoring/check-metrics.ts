@@ -2,6 +2,7 @@
 import { ConfigError } from '../../../driver/index.js';
 import type { Estimator, Params } from '../../estimators/estimator.js';
 import { METRICS, type Metric, type MetricDef, metricsOf } from './metrics.js';
+import type { Scorer } from './scorers.js';
 import type { Measure } from './tally.js';
 
 /** What is measured by the order of rows. */
@@ -9,16 +10,15 @@ const RANKINGS: ReadonlySet<Measure> = new Set(['ranks', 'probabilityRanks', 'pr
 
 /** @throws ConfigError naming the first metric that can't be, and what can */
 export function checkMetrics(
-  scoring: readonly Metric[],
+  scoring: readonly Scorer[],
   estimator: Estimator,
   params: Params,
   classes: number,
 ): void {
   const fail = (expected: string, got: string): ConfigError =>
     new ConfigError(`scoring: expected ${expected}, got ${got}`, { key: 'scoring' });
-  for (const name of scoring) {
-    const { task, instead, probabilities, needs }: MetricDef = METRICS[name];
-    if (task !== estimator.task) {
+  for (const { name, task, instead, probabilities, needs } of scoring) {
+    if (task !== undefined && task !== estimator.task) {
       throw fail(`a metric of ${estimator.task} for ${estimator.name}`, `${name}, of ${task}`);
     }
     if (instead !== undefined && classes > 2) {
@@ -30,7 +30,7 @@ export function checkMetrics(
       throw fail('a metric of predicted classes', `${got}; say accuracy or balanced_accuracy`);
     }
     if (probabilities && estimator.link(params, classes) === 'margin') {
-      const other = metricsOf([task]).filter((one) => !isOfProbabilities(one));
+      const other = metricsOf([estimator.task]).filter((one) => !isOfProbabilities(one));
       const got = `${name}, and ${estimator.name} has none; say one of ${other.join(', ')}`;
       throw fail('a metric that needs no probabilities', got);
     }

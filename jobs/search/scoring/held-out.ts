@@ -4,7 +4,7 @@
  * it is written row by row, so that it is computed in the pass that sums it up and never stands
  * whole unless a measure has to sort it.
  */
-import { foldCols, heldOut, type Matrix, matrix, takeRows } from '../../../driver/index.js';
+import { fill, foldCols, heldOut, type Matrix, matrix, takeRows } from '../../../driver/index.js';
 import { type Basis, basisColumns } from '../../estimators/basis.js';
 import type { Link, Projection } from '../../estimators/estimator.js';
 
@@ -35,6 +35,8 @@ export interface HeldOutRows {
   readonly weights: Matrix;
   /** By split, what gives squared distances of rows: [2 * columns + 1, splits]. */
   readonly lengths: (isAboutMean: boolean) => Matrix;
+  /** By split, what gives rows as its models see them: [columns + 1, splits * design]. */
+  readonly prepare: () => Matrix;
 }
 
 export class HeldOut {
@@ -47,7 +49,7 @@ export class HeldOut {
   readonly y: Matrix;
   /** [n, models * outputs] */
   readonly decisions: Matrix;
-  readonly #rows: Pick<HeldOutRows, 'X' | 'lengths'>;
+  readonly #rows: HeldOutRows;
 
   constructor(rows: HeldOutRows) {
     const { kind, X, y, splitOf, splits, classes, models, weights } = rows;
@@ -79,6 +81,23 @@ export class HeldOut {
     const { X, lengths } = this.#rows;
     const weights = lengths(this.kind.projects === 'about the mean');
     return heldOut(this.splitOf, basisColumns('squares', X), weights, this.splits);
+  }
+
+  /** Rows as the models of their split see them: imputed, standardised. @shape [n, design] */
+  get prepared(): Matrix {
+    const { X, prepare } = this.#rows;
+    return heldOut(this.splitOf, X, prepare(), this.splits);
+  }
+
+  /** The number of the cluster of each row. @shape [n, models] */
+  get clusters(): Matrix {
+    return this.kind.outputs === 1 ? this.decisions.mul(0) : this.winner;
+  }
+
+  /** All rows under the models of one split. */
+  under(split: number): HeldOut {
+    const { session, rows } = this.splitOf;
+    return new HeldOut({ ...this.#rows, splitOf: fill(session, rows, 1, split) });
   }
 
   /** Columns of probabilities of a model: 1, that of class 1 of two; or one a class. */

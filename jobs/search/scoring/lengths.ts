@@ -5,8 +5,22 @@
  * value's square is x^2 + m^2 for the indicator, and ((x - c) / s)^2 = x^2 / s^2 - 2 c x / s^2 +
  * c^2 / s^2.
  */
-import { type Matrix, zeros } from '../../../driver/index.js';
+import { eye, type Matrix, zeros } from '../../../driver/index.js';
 import { columnMoments, columnScales, type TrainingRows } from '../../estimators/linear-design.js';
+
+/**
+ * What gives rows as models see them: of an encoded row e, [e, 1] times it.
+ * @returns [encoded + 1, design]
+ */
+export function preparingWeights(training: TrainingRows): Matrix {
+  const moments = columnMoments(training);
+  const { map, mean } = moments;
+  const { session } = mean;
+  const all = map ?? eye(session, training.design.encoded);
+  if (!training.standardize) return all.rbind(zeros(session, 1, mean.rows));
+  const scale = columnScales(moments);
+  return all.div(scale).rbind(mean.t().div(scale).neg());
+}
 
 /** Weights of [X, X * X], the last of 1, that give squared lengths. [2 * encoded + 1, 1] */
 export function lengthWeights(training: TrainingRows, isAboutMean: boolean): Matrix {

@@ -95,14 +95,14 @@ export interface MeasureNode {
   readonly read: (value: DenseMatrix) => (split: number, model: number) => Partial<Tally>;
 }
 
-/** @param measures those that the metrics need, each once */
+/** @param measures those that the metrics need, each once; silhouettes are in `silhouettes.ts` */
 export function measureNodes(held: HeldOut, measures: readonly Measure[]): MeasureNode[] {
   const sums = measures.filter((measure): measure is SumName => measure in CELLS);
-  const others = measures.filter((measure) => !(measure in CELLS));
+  const others = measures.filter((measure): measure is keyof typeof OTHERS => measure in OTHERS);
   return [
     ...(sums.length > 0 ? [sumNode(held, sums)] : []),
     ...(held.classes > 0 ? [classRowsNode(held)] : []),
-    ...others.map((measure) => OTHERS[measure as Exclude<Measure, SumName>](held)),
+    ...others.map((measure) => OTHERS[measure](held)),
   ];
 }
 
@@ -138,7 +138,9 @@ function classRowsNode(held: HeldOut): MeasureNode {
   };
 }
 
-const OTHERS: Readonly<Record<Exclude<Measure, SumName>, (held: HeldOut) => MeasureNode>> = {
+type OtherName = Exclude<Measure, SumName | 'silhouette'>;
+
+const OTHERS: Readonly<Record<OtherName, (held: HeldOut) => MeasureNode>> = {
   hits: (held) => {
     const { winner, y, splits, classes } = held;
     return {

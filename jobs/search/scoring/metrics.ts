@@ -88,6 +88,12 @@ export const METRICS = {
   neg_mean_poisson_deviance: { ...negMean('poisson'), range: poissonRange },
   neg_mean_gamma_deviance: { ...negMean('gamma'), range: gammaRange },
   neg_inertia: { task: 'clustering', needs: ['inertia'], score: ({ sum }) => -sum('inertia') },
+  silhouette: {
+    task: 'clustering',
+    needs: ['silhouette'],
+    range: 'test sets whose rows are in two clusters or more, and fewer than there are rows',
+    score: ({ silhouette }) => silhouette,
+  },
   neg_reconstruction_error: {
     task: 'decomposition',
     needs: ['reconstruction'],

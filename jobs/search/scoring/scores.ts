@@ -7,13 +7,14 @@
 import type { DenseMatrix, Expr, Loss, Matrix, Run } from '../../../driver/index.js';
 import { memoryShares } from '../../../driver/support/memory.js';
 import type { Estimator, Params } from '../../estimators/estimator.js';
+import type { TrainingRows } from '../../estimators/linear-design.js';
 import { partOutput, type Search, type SearchPart } from '../prepare.js';
 import { splitOf, type TestScatter } from '../splits/partition.js';
 import { HeldOut, type ModelKind } from './held-out.js';
-import { lengthWeights } from './lengths.js';
+import { lengthWeights, preparingWeights } from './lengths.js';
 import { asLosses, heldOutLosses, type LossInputs, lossNode } from './losses.js';
-import { measureNodes, SORTED } from './measures.js';
-import { METRICS } from './metrics.js';
+import { type MeasureNode, measureNodes, SORTED } from './measures.js';
+import { silhouetteNode } from './silhouettes.js';
 import { emptyTally, type Measure, type Tally } from './tally.js';
 
 /** Weights of a partition's fits of some candidates of one kind: [.., splits * candidates * outputs]. */
@@ -52,12 +53,8 @@ export function plannedScores(search: Search, weights: WeightsOf): Expr[] {
   if (losses !== undefined) {
     return search.parts.map((part) => lossNode(lossInputs(search, part, losses, weights)).expr);
   }
-  return kindsOf(search).flatMap(({ kind, candidates }) =>
-    search.parts.flatMap((part) => {
-      const held = heldOutOf(search, part, kind, candidates, weights);
-      return measureNodes(held, measures).map(({ node }) => node.expr);
-    }),
-  );
+  const asked = askedNodes(search, kindsOf(search), measures, weights);
+  return asked.flatMap(({ nodes }) => nodes.map(({ node }) => node.expr));
 }
 
 /** The rows that splits of the first partition test, under one candidate's fits. */
@@ -68,7 +65,7 @@ export function heldOutOfOne(search: Search, candidate: number, weights: Weights
 }
 
 function measuresOf({ scoring }: Search): Measure[] {
-  return [...new Set(scoring.flatMap((name): readonly Measure[] => METRICS[name].needs))];
+  return [...new Set(scoring.flatMap(({ needs }) => needs))];
 }
 
 /** The measures as losses of plain linear models; undefined when they are more than that. */
@@ -148,13 +145,50 @@ function heldOutOf(
     classes: classes.length,
     models: candidates.length,
     weights: weights(part, candidates),
-    lengths: (isAboutMean) => {
-      const own = partition.splits.map(({ train }) =>
-        lengthWeights({ ...part.training, train }, isAboutMean),
-      );
-      return own[0]!.cbind(...own.slice(1));
-    },
+    lengths: (isAboutMean) => bySplit(part, (training) => lengthWeights(training, isAboutMean)),
+    prepare: () => bySplit(part, preparingWeights),
   });
+}
+
+/** What follows from the training rows of each split, side by side. */
+function bySplit(
+  { partition, training }: SearchPart,
+  of: (training: TrainingRows) => Matrix,
+): Matrix {
+  const own = partition.splits.map(({ train }) => of({ ...training, train }));
+  return own[0]!.cbind(...own.slice(1));
+}
+
+/** Nodes of one partition, and the candidates that they are read of. */
+interface AskedNodes {
+  readonly p: number;
+  /** Of kinds; how many came before. */
+  readonly k: number;
+  readonly candidates: readonly number[];
+  readonly nodes: readonly MeasureNode[];
+}
+
+function askedNodes(
+  search: Search,
+  kinds: readonly KindOfCandidates[],
+  measures: readonly Measure[],
+  weights: WeightsOf,
+): AskedNodes[] {
+  const held = kinds.map(({ kind, candidates }) =>
+    search.parts.map((part) => heldOutOf(search, part, kind, candidates, weights)),
+  );
+  const byKind = kinds.flatMap(({ candidates }, k) =>
+    held[k]!.map((one, p) => ({ p, k, candidates, nodes: measureNodes(one, measures) })),
+  );
+  const silhouette = search.scoring.find((scorer) => scorer.silhouette)?.silhouette;
+  if (silhouette === undefined) return byKind;
+  // Distances are the same whatever the kind.
+  const candidates = kinds.flatMap((one) => one.candidates);
+  const compared = search.parts.map((_, p) => {
+    const own = held.map((parts) => parts[p]!);
+    return { p, k: 0, candidates, nodes: [silhouetteNode(own, silhouette)] };
+  });
+  return [...byKind, ...compared];
 }
 
 async function measureFits(
@@ -167,16 +201,12 @@ async function measureFits(
   const batches = isSorted ? kinds.flatMap((one) => batchesOf(one, search.X.rows)) : [kinds];
   const found = search.candidates.map((): Tally[] => []);
   for (const [b, batch] of batches.entries()) {
-    const asked = batch.flatMap(({ kind, candidates }, k) =>
-      search.parts.map((part, p) => {
-        const held = heldOutOf(search, part, kind, candidates, weights);
-        return { part, p, k, candidates, nodes: measureNodes(held, measures) };
-      }),
-    );
+    const asked = askedNodes(search, batch, measures, weights);
     const exprs = asked.flatMap(({ nodes }) => nodes.map(({ node }) => node.expr));
     const values = (await run.evaluate(exprs)) as DenseMatrix[];
     let at = 0;
-    for (const { part, p, k, candidates, nodes } of asked) {
+    for (const { p, k, candidates, nodes } of asked) {
+      const { first } = search.parts[p]!;
       const readers = nodes.map(({ name, node, read }) => {
         const place = [name, ...(b + k > 0 ? [`of kind ${b + k + 1}`] : [])].join(' ');
         onNode(partOutput(place, p), node.expr);
@@ -185,7 +215,8 @@ async function measureFits(
       for (const [split, tested] of scatter[p]!.entries()) {
         for (const [model, t] of candidates.entries()) {
           const own = readers.map((read) => read(split, model));
-          found[t]![part.first + split] = Object.assign({}, emptyTally, tested, ...own);
+          const known = found[t]![first + split] ?? emptyTally;
+          found[t]![first + split] = Object.assign({}, known, tested, ...own);
         }
       }
     }

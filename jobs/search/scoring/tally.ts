@@ -28,7 +28,9 @@ export type Measure =
   | 'precisions'
   | 'median'
   | 'greatest'
-  | 'targetDeviation';
+  | 'targetDeviation'
+  /** Compares rows with each other. */
+  | 'silhouette';
 
 export type Ranks = (c: number, o: number) => number;
 
@@ -54,6 +56,10 @@ export interface Tally {
   readonly greatest: number;
   /** Sum of absolute deviations of the target from its median. */
   readonly targetDeviation: number;
+  /** Mean silhouette coefficient. */
+  readonly silhouette: number;
+  /** Of metrics in SQL, by their names. */
+  readonly formulas: Readonly<Record<string, number>>;
   /** Says that a score stands for want of a better. */
   readonly note: (text: string) => void;
 }
@@ -70,5 +76,7 @@ export const emptyTally: Omit<Tally, 'count' | 'targetScatter'> = {
   median: Number.NaN,
   greatest: Number.NaN,
   targetDeviation: Number.NaN,
+  silhouette: Number.NaN,
+  formulas: {},
   note: () => undefined,
 };

@@ -11,6 +11,7 @@ import type { LinearModel } from '../../../../../jobs/estimators/model.js';
 import { pca, svd } from '../../../../../jobs/estimators/pca.js';
 import { gridSearch } from '../../../../../jobs/search/grid-search.js';
 import type { GridSearchOptions } from '../../../../../jobs/search/prepare.js';
+import type { Metric } from '../../../../../jobs/search/scoring/metrics.js';
 import { cells } from '../../../../support/plan.js';
 
 const ROWS = 60;
@@ -89,22 +90,45 @@ function center(): number[] {
   });
 }
 
-const CASES: [Estimator, Params, (model: LinearModel, standardize: boolean) => number][] = [
-  [kmeans, { n_clusters: 2, n_init: 2, tol: 0 }, inertia],
-  [pca, { n_components: 2 }, reconstruction],
-  [svd, { n_components: 2 }, reconstruction],
-];
+/** Mean silhouette coefficient, by its definition. */
+function silhouette(model: LinearModel, standardize: boolean): number {
+  const { rows, scales } = prepared(standardize);
+  const centers = model.coefficients.map((own) => own.map((cell, j) => (cell * scales[j]!) / 2));
+  const labels = rows.map((row) => {
+    const all = centers.map((one) => squared(row, one));
+    return all.indexOf(Math.min(...all));
+  });
+  const scores = rows.map((row, i) => {
+    const means = centers.map((_, c) => {
+      const own = rows.filter((_, j) => j !== i && labels[j] === c);
+      return own.reduce((sum, other) => sum + Math.sqrt(squared(row, other)), 0) / own.length;
+    });
+    const inside = means[labels[i]!]!;
+    const nearest = Math.min(...means.filter((_, c) => c !== labels[i]));
+    return (nearest - inside) / Math.max(nearest, inside);
+  });
+  return -scores.reduce((a, b) => a + b, 0) / HELD;
+}
+
+const CASES: [Estimator, Params, (model: LinearModel, standardize: boolean) => number, Metric?][] =
+  [
+    [kmeans, { n_clusters: 2, n_init: 2, tol: 0 }, inertia],
+    [kmeans, { n_clusters: 2, n_init: 2, tol: 0 }, silhouette, 'silhouette'],
+    [pca, { n_components: 2 }, reconstruction],
+    [svd, { n_components: 2 }, reconstruction],
+  ];
 
 describe('scores without a target', () => {
-  for (const [estimator, params, wanted] of CASES) {
+  for (const [estimator, params, wanted, metric] of CASES) {
     for (const standardize of [false, true]) {
-      it(`are those of rows: ${estimator.name}, standardised ${standardize}`, async () => {
+      it(`are those of rows: ${metric ?? estimator.name}, standardised ${standardize}`, async () => {
         const session = new Session({ local: await createCpuBackend() });
         const same: Omit<GridSearchOptions, 'X' | 'cv'> = {
           estimator,
           params,
           grid: {},
           standardize,
+          ...(metric ? { scoring: [metric] } : {}),
           imputations: [{ column: 2, indicator: 3 }],
         };
         const X = encoded(session, 0, ROWS);
@@ -113,7 +137,10 @@ describe('scores without a target', () => {
         const { model } = await gridSearch(session.run(), { ...same, X: others, cv: { folds: 2 } });
         const [score] = trials[0]!.splitScores[refit]!;
         const distance = wanted(model!, standardize);
-        assert.ok(Math.abs(score! + distance) <= 1e-9 * distance, `${score} and ${distance}`);
+        assert.ok(
+          Math.abs(score! + distance) <= 1e-9 * Math.abs(distance),
+          `${score} and ${distance}`,
+        );
         await session.close();
       });
     }

@@ -14,6 +14,12 @@ import { nearestCentroid } from '../../../../../jobs/estimators/nearest-centroid
 import { gridSearch } from '../../../../../jobs/search/grid-search.js';
 import { checkMetrics } from '../../../../../jobs/search/scoring/check-metrics.js';
 import { type Metric, metricsOf } from '../../../../../jobs/search/scoring/metrics.js';
+import {
+  type Scoring,
+  type SilhouetteScoring,
+  scorerOf,
+} from '../../../../../jobs/search/scoring/scorers.js';
+import { checkCompared, MOST_COMPARED } from '../../../../../jobs/search/scoring/silhouettes.js';
 import { foldPartition } from '../../../../../jobs/search/splits/partition.js';
 import { sklearnFolder } from '../../../../support/sklearn-fixtures.js';
 
@@ -22,10 +28,13 @@ interface Case {
   readonly link: Link;
   readonly classes: number;
   readonly ranksBy: 'decision' | 'probability';
+  readonly task?: 'clustering';
   readonly y: readonly number[];
   readonly z: readonly (readonly number[])[];
   readonly fold: readonly number[];
   readonly expected: Readonly<Partial<Record<Metric, readonly (number | null)[]>>>;
+  /** Of all rows together. */
+  readonly all?: number;
 }
 
 const { cases } = JSON.parse(readFileSync(join(sklearnFolder, 'metrics.json'), 'utf8')) as {
@@ -34,14 +43,14 @@ const { cases } = JSON.parse(readFileSync(join(sklearnFolder, 'metrics.json'), '
 const TOLERANCE = 1e-12;
 
 /** Answers its columns, whatever it is fitted on; `scale` times for a candidate of that. */
-function echo({ link, classes, ranksBy, z: rows }: Case): MomentEstimator {
+function echo({ link, classes, ranksBy, task, z: rows }: Case): MomentEstimator {
   const outputs = rows[0]!.length;
   return {
     name: 'echo',
     description: '',
     solver: '',
     parameters: z.strictObject({ scale: z.number().default(1) }),
-    task: classes > 0 ? 'classification' : 'regression',
+    task: task ?? (classes > 0 ? 'classification' : 'regression'),
     link: () => link,
     outputs: () => outputs,
     ranksBy,
@@ -57,7 +66,7 @@ function echo({ link, classes, ranksBy, z: rows }: Case): MomentEstimator {
   };
 }
 
-async function search(session: Session, given: Case, scoring: readonly Metric[], scale = [1]) {
+async function search(session: Session, given: Case, scoring: readonly Scoring[], scale = [1]) {
   const { y, fold, z: rows, classes } = given;
   const column = (cells: readonly number[]) =>
     matrix(session, cells.length, 1, Float64Array.from(cells));
@@ -105,6 +114,38 @@ describe('metrics', () => {
     const there = new Set(cases.flatMap(({ expected }) => Object.keys(expected)));
     for (const name of metricsOf(['regression', 'classification']))
       assert.ok(there.has(name), name);
+    assert.ok(there.has('silhouette'));
+  });
+
+  it('compare samples of rows, or all rows under the model of each split', async () => {
+    const given = cases.find(({ task }) => task === 'clustering')!;
+    const scored = async (settings: Omit<SilhouetteScoring, 'name'>, scale?: number[]) => {
+      const scoring = [{ name: 'silhouette', ...settings } as const];
+      const { trials } = await search(session, given, scoring, scale);
+      return trials.map(({ splitScores }) => splitScores.silhouette!);
+    };
+    const [held] = await scored({});
+    const [sampled] = await scored({ sampleSize: 43, seed: 3 });
+    for (const [f, score] of held!.entries())
+      assert.ok(Object.is(score, sampled![f]) || Math.abs(score - sampled![f]!) < TOLERANCE);
+    const some = await scored({ sampleSize: 12, seed: 3 }, [1, 2]);
+    assert.notEqual(some[0]![0], held![0]);
+    assert.ok(Number.isFinite(some[0]![0]));
+    assert.deepEqual(some[0], some[1], 'the same rows for every candidate');
+    assert.notEqual((await scored({ sampleSize: 12, seed: 4 }))[0]![0], some[0]![0]);
+    for (const settings of [{ rows: 'all' }, { rows: 'all', sampleSize: 99 }] as const) {
+      for (const score of (await scored(settings, [1, 2]))[1]!)
+        assert.ok(Math.abs(score - given.all!) < TOLERANCE, `${score} and ${given.all}`);
+    }
+  });
+
+  it('refuse to compare very many rows with each other, and say how to sample', () => {
+    const tests = [{ count: MOST_COMPARED + 1, targetScatter: 0 }];
+    assert.throws(
+      () => checkCompared([scorerOf('silhouette')], tests, 1e6),
+      /^ConfigError: scoring: expected at most 50000 rows .*, got 50001; say \{name: silhouette, sample_size: 10000\}$/,
+    );
+    checkCompared([scorerOf({ name: 'silhouette', sampleSize: 100 })], tests, 1e6);
   });
 
   it('are measured in one pass, whatever is asked for', async () => {
@@ -190,10 +231,10 @@ describe('metrics', () => {
   it('refuse to rank rows by decision values that do not', () => {
     for (const metric of ['roc_auc', 'average_precision'] as const) {
       assert.throws(
-        () => checkMetrics([metric], nearestCentroid, { shrink_threshold: null }, 2),
+        () => checkMetrics([scorerOf(metric)], nearestCentroid, { shrink_threshold: null }, 2),
         /expected a metric of predicted classes, got .*, and nearest-centroid does not rank rows; say accuracy/,
       );
     }
-    checkMetrics(['accuracy'], nearestCentroid, { shrink_threshold: null }, 2);
+    checkMetrics([scorerOf('accuracy')], nearestCentroid, { shrink_threshold: null }, 2);
   });
 });
