@@ -14,8 +14,10 @@ import {
 import { env } from '../driver/support/env.js';
 import { sweepScratch } from '../driver/support/leftovers.js';
 import type { DuckDbEngine } from '../gpu-executor/cpu/index.js';
-import type { SparkSection } from '../spark-bridge/index.js';
+import type { SparkBackend, SparkSection } from '../spark-bridge/index.js';
+import { duckDbFormulas, sparkFormulas } from './formula-engines.js';
 import type { EngineName } from './runs/run-events.js';
+import type { FormulaEngine } from './search/scoring/formulas.js';
 import { storeLimits } from './store-limits.js';
 
 export interface OpenSession {
@@ -25,6 +27,8 @@ export interface OpenSession {
   readonly frames: FrameEngine;
   /** DuckDB in this process, whatever the engine; absent where only an engine was opened. */
   readonly duckdb?: DuckDbEngine;
+  /** Metrics in SQL; absent where only an engine was opened. */
+  readonly formulas?: FormulaEngine;
   /** How Spark is reached and what computes there, for people. */
   readonly way?: string;
 }
@@ -72,7 +76,7 @@ export async function chooseEngine(
 
 /**
  * Opens backends and a session; the caller closes the session.
- * @param spark where Spark runs, by the job; what it does not say the environment does
+ * @param section where Spark runs, by the job; what it does not say the environment does
  * @param signal gives up while a backend starts, and ends what was begun
  * @throws ConfigError when Spark or Java is missing
  */
@@ -81,7 +85,7 @@ export async function openSession(
   onWarning?: (message: string) => void,
   signal?: AbortSignal,
   placement: PlacementPolicy = 'blocks',
-  spark?: SparkSection,
+  section?: SparkSection,
 ): Promise<OpenSession> {
   // Said before anything is started for it.
   const limits = storeLimits();
@@ -91,19 +95,21 @@ export async function openSession(
   const local = await createCpuBackend({ frames: duckdb });
   try {
     let blocks: Backend = local;
+    let spark: SparkBackend | undefined;
     let way: string | undefined;
     if (engine === 'spark') {
       const { openSpark } = await import('./open-spark.js');
       const { sql } = duckdb;
       const opened = await openSpark({
-        ...(spark ? { section: spark } : {}),
+        ...(section ? { section } : {}),
         // What is placed by cost was chosen here: no SPARK_HOME was asked for.
         sparkHome: placement === 'cost' ? 'optional' : 'required',
         ...(onWarning ? { onWarning } : {}),
         ...(signal ? { signal } : {}),
         sql,
       });
-      blocks = opened.backend;
+      spark = opened.backend;
+      blocks = spark;
       way = opened.way;
     }
     const folder = env.store();
@@ -126,6 +132,7 @@ export async function openSession(
       engine,
       frames: blocks.frames!,
       duckdb,
+      formulas: spark === undefined ? duckDbFormulas(duckdb) : sparkFormulas(session, spark),
       ...(way === undefined ? {} : { way }),
     };
   } catch (error) {

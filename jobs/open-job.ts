@@ -12,7 +12,11 @@ import { localPath } from './npm-data.js';
 import { type JobData, openData } from './open-data.js';
 import type { Phases } from './runs/phases.js';
 import type { RunOptions } from './runs/run-events.js';
+import { candidatesOf } from './search/candidates.js';
 import type { GridSearchOptions } from './search/prepare.js';
+import { hasProbabilities, predictionColumns, sqlScorers } from './search/scoring/formulas.js';
+import { scorerOf } from './search/scoring/scorers.js';
+import { kindOf } from './search/scoring/scores.js';
 
 export interface RunJobOptions extends RunOptions {
   /** An open session to run in, which keeps its results for the next run. Default: a new one. */
@@ -73,9 +77,31 @@ export async function withOpenJob<T>(
       refit: job.refit,
       errorScore: job.errorScore,
       reportClasses: true,
+      ...(open.formulas ? { formulas: open.formulas } : {}),
     };
+    await checkFormulas(search, job);
     return await work({ open, reason, run, data, search, memory, tooLarge });
   } finally {
     if (given === undefined) await open.session.close();
   }
+}
+
+/** @throws DataError for a metric in SQL that is none, before anything is fitted */
+async function checkFormulas(
+  { formulas, classes = [], weight }: GridSearchOptions,
+  { scoring, model: { estimator, params }, search: { grid } }: Job,
+): Promise<void> {
+  const asked = sqlScorers(scoring.map(scorerOf)).map(({ formula }) => formula);
+  if (asked.length === 0) return;
+  const [first] = candidatesOf(estimator, params, grid);
+  const { outputs, link } = kindOf(estimator, first!.all, classes.length);
+  const { task } = estimator;
+  const columns = predictionColumns({
+    task,
+    classes,
+    outputs,
+    hasWeight: weight !== undefined,
+    hasProbabilities: hasProbabilities(task, link),
+  });
+  await formulas?.check(asked, columns);
 }

@@ -29,6 +29,7 @@ export {
   startEmbeddedSpark,
 } from './embedded/start.js';
 export { createLivyBackend, describeLivy, type LivyBackendOptions } from './livy/livy-backend.js';
+export { aggregateMatrix } from './programs/aggregate-matrix.js';
 export {
   createSparkBackend,
   SparkBackend,

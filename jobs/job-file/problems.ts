@@ -37,9 +37,12 @@ function problemsOfIssue(issue: Issue, path: KeyPath, document: unknown): Proble
   if (issue.code === 'invalid_union') {
     const branches = issue.errors as Issue[][];
     const near = branches.filter((branch) => !branch.some(isWrongKind));
-    // Exactly one alternative has the right kind of value: its own problems say most.
-    if (near.length === 1)
-      return near[0]!.flatMap((inner) =>
+    // Of the alternatives with the right kind of value, the one with the least problems.
+    const counts = near.map((branch) => branch.reduce((sum, one) => sum + problemCount(one), 0));
+    const nearest = near[counts.lastIndexOf(Math.min(...counts))];
+    const isClear = near.length === 1 || isMapping(valueAt(document, path));
+    if (nearest !== undefined && isClear)
+      return nearest.flatMap((inner) =>
         problemsOfIssue(inner, [...path, ...(inner.path as KeyPath)], document),
       );
   }
@@ -49,7 +52,17 @@ function problemsOfIssue(issue: Issue, path: KeyPath, document: unknown): Proble
 
 function isWrongKind(issue: Issue): boolean {
   if (issue.path.length > 0) return false;
+  if (issue.code === 'invalid_union')
+    return (issue.errors as Issue[][]).every((branch) => branch.some(isWrongKind));
   return issue.code === 'invalid_type' || issue.code === 'invalid_value';
+}
+
+function problemCount(issue: Issue): number {
+  return issue.code === 'unrecognized_keys' ? issue.keys.length : 1;
+}
+
+function isMapping(value: unknown): boolean {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 /** What a value should have been. */

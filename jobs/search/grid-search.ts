@@ -64,6 +64,7 @@ export async function gridSearch(session: Run, options: GridSearchOptions): Prom
     search,
     scatter,
     weights,
+    ...(options.formulas ? { formulas: options.formulas } : {}),
     onNode: (name, node) => options.onOutput?.(name, node),
   });
   const errorScore =

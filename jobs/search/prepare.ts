@@ -16,6 +16,7 @@ import type { Estimator, Params } from '../estimators/estimator.js';
 import { type Imputation, linearDesign, type TrainingRows } from '../estimators/linear-design.js';
 import { type Candidate, candidatesOf, type Grid } from './candidates.js';
 import { checkMetrics } from './scoring/check-metrics.js';
+import type { FormulaEngine } from './scoring/formulas.js';
 import { defaultMetric } from './scoring/metrics.js';
 import { type Scorer, type Scoring, scorerOf } from './scoring/scorers.js';
 import { allPartitions, type NestedSplits } from './splits/nested-splits.js';
@@ -47,6 +48,8 @@ export interface GridSearchOptions {
   readonly standardize?: boolean;
   /** scikit-learn's scorer names. Default: that of the estimator's `score` there. */
   readonly scoring?: readonly Scoring[];
+  /** Computes metrics in SQL. */
+  readonly formulas?: FormulaEngine;
   /** Metric to choose the best trial by. Default: the first of `scoring`. */
   readonly metric?: string;
   /** Fit the best trial on all rows at the end. Default true. */

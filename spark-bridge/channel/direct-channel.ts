@@ -44,6 +44,7 @@ const longVerbs: ReadonlySet<Verb> = new Set<Verb>([
   'profileFiles',
   'describeFrame',
   'writeMatrix',
+  'aggregateMatrix',
   'survey',
 ]);
 

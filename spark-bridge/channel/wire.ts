@@ -335,6 +335,24 @@ export interface Verbs {
     };
     result: { files: number; bytes: number; sparkJobs: number };
   };
+  /**
+   * Aggregates over a held value, or the payload's cells, as a table of doubles c0, c1, ..; c0 says
+   * the group. Names in formulas stand for the expressions of each view. NaN for NULL.
+   */
+  aggregateMatrix: {
+    args: {
+      run: string;
+      handle: string | null;
+      rows: number;
+      cols: number;
+      dtype?: DType;
+      groups: number;
+      formulas: readonly WireSql[];
+      views: readonly (readonly { readonly name: string; readonly sql: string }[])[];
+    };
+    /** By view, formula and group. */
+    result: { values: readonly (readonly (readonly WireJson[])[])[]; sparkJobs: number };
+  };
   /** Ends the shim (and its Spark application when the shim started it) after answering. */
   shutdown: { args: Record<string, never>; result: { stopping: boolean } };
 }

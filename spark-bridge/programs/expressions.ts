@@ -15,6 +15,7 @@ import type {
   FrameSource,
   SqlText,
 } from '../../driver/ir/frame-engine.js';
+import { type TableColumn, tableColumnType } from '../../driver/ir/table-aggregates.js';
 import type { EncodedFeature } from '../../driver/operators/encode-block.js';
 import type { WireSql } from '../channel/wire.js';
 
@@ -53,10 +54,7 @@ export class SparkExpressions {
       if (dialect === undefined) common.push(sql);
       else if (dialect === 'spark') out.set(textKey(text), { sql, shown: sql, dialect });
       else {
-        throw new DataError(
-          `expression ${JSON.stringify(sql)}: expected this machine for dialect duckdb, got engine spark; run with --engine local, or leave the dialect out`,
-          { expression: sql },
-        );
+        throw otherEngine(sql);
       }
     }
     if (common.length === 0) return out;
@@ -67,6 +65,28 @@ export class SparkExpressions {
     const trees = await this.#checker.trees(common, infos);
     for (const [i, sql] of common.entries()) {
       out.set(textKey({ sql }), { sql: printer.print(trees[i]!), shown: sql, dialect: null });
+    }
+    return out;
+  }
+
+  /** Aggregates over a table, as `translate`. */
+  async aggregates(
+    formulas: readonly SqlText[],
+    columns: readonly TableColumn[],
+  ): Promise<WireSql[]> {
+    const infos = columns.map((column) => {
+      const type = tableColumnType(column);
+      return { name: column.name, type, engineType: type };
+    });
+    const printer = new Printer(({ name }) => printColumn(name, undefined));
+    const out: WireSql[] = [];
+    for (const { sql, dialect } of formulas) {
+      if (dialect === 'duckdb') throw otherEngine(sql);
+      if (dialect === 'spark') out.push({ sql, shown: sql, dialect });
+      else {
+        const tree = await this.#checker.aggregate(sql, infos);
+        out.push({ sql: printer.print(tree), shown: sql, dialect: null });
+      }
     }
     return out;
   }
@@ -119,6 +139,13 @@ function printColumn(name: string, info: SqlColumnInfo | undefined): string {
   }
   if (info?.type === 'BIGINT' && info.engineType === 'int') return `CAST(${column} AS BIGINT)`;
   return column;
+}
+
+function otherEngine(sql: string): DataError {
+  return new DataError(
+    `expression ${JSON.stringify(sql)}: expected this machine for dialect duckdb, got engine spark; run with --engine local, or leave the dialect out`,
+    { expression: sql },
+  );
 }
 
 const missingParser: SqlParser = {

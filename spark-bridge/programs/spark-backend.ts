@@ -19,12 +19,13 @@ import { causeOf, verifyUnchanged } from '../../driver/frame/identity.js';
 import type { SqlParser } from '../../driver/frame/sql/parser.js';
 import { dtypeAttr } from '../../driver/ir/dtype.js';
 import { denseBytes, type Expr } from '../../driver/ir/expr.js';
-import type { FrameEngine } from '../../driver/ir/frame-engine.js';
+import type { FrameEngine, SqlText } from '../../driver/ir/frame-engine.js';
+import type { TableColumn } from '../../driver/ir/table-aggregates.js';
 import { dense, type Handle, type Value } from '../../driver/ir/value.js';
 import type { Channel, Reply } from '../channel/channel.js';
 import { bytesToCells, cellsToBytes } from '../channel/frame-codec.js';
 import { RenewableChannel } from '../channel/renewable-channel.js';
-import type { WireDescription } from '../channel/wire.js';
+import type { WireDescription, WireSql } from '../channel/wire.js';
 import {
   type EmbeddedSpark,
   type EmbeddedSparkOptions,
@@ -273,6 +274,11 @@ export class SparkBackend implements Backend {
   async recover(): Promise<void> {
     await this.channel.renew?.();
     this.#follow();
+  }
+
+  /** Aggregates over a table as Spark takes them. @throws DataError with the refused `expression` */
+  aggregates(formulas: readonly SqlText[], columns: readonly TableColumn[]): Promise<WireSql[]> {
+    return this.#expressions.aggregates(formulas, columns);
   }
 
   /** Another shim knows none of our names. */

@@ -10,6 +10,7 @@ import { PlanError } from '../../driver/errors.js';
 import { dtypeAttr } from '../../driver/ir/dtype.js';
 import type { Value } from '../../driver/ir/value.js';
 import type { Matrix } from '../../driver/matrix/matrix.js';
+import type { Run } from '../../driver/runtime/run.js';
 import type { Session } from '../../driver/runtime/session.js';
 import { cellsToBytes } from '../channel/frame-codec.js';
 import type { SparkBackend } from './spark-backend.js';
@@ -70,15 +71,20 @@ export async function writeMatrix(
 }
 
 /** The value where its rows are, computed when it must be. */
-async function located(session: Session, spark: SparkBackend, matrix: Matrix): Promise<Value> {
-  await session.persist([matrix.expr]);
+export async function located(
+  session: Session,
+  spark: SparkBackend,
+  matrix: Matrix,
+  run: Run = session,
+): Promise<Value> {
+  await run.persist([matrix.expr]);
   for (const expr of [matrix.expr, session.simplified(matrix.expr)]) {
     const value = session.cache.probe(expr)?.value;
     if (value?.kind === 'dense' || (value?.kind === 'handle' && value.backend === spark.name)) {
       return value;
     }
   }
-  return matrix.value();
+  return matrix.in(run).value();
 }
 
 function isUri(path: string): boolean {

@@ -4,6 +4,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DataError, PlanError } from '../../driver/errors.js';
+import { AGGREGATES } from '../../driver/frame/sql/table.js';
 import {
   type Cells,
   Matrix,
@@ -13,8 +14,8 @@ import {
   resolveFeatures,
 } from '../../driver/index.js';
 import { Session } from '../../driver/runtime/session.js';
-import { createCpuBackend } from '../../gpu-executor/cpu/index.js';
-import { type SparkBackend, writeMatrix } from '../../spark-bridge/index.js';
+import { createCpuBackend, createDuckDbEngine } from '../../gpu-executor/cpu/index.js';
+import { aggregateMatrix, type SparkBackend, writeMatrix } from '../../spark-bridge/index.js';
 import { SharedSpark } from '../support/spark-session.js';
 
 describe('matrices as files', () => {
@@ -111,5 +112,54 @@ describe('matrices as files', () => {
       /got ORC .*run with --engine spark/,
     );
     await local.close();
+  });
+
+  it('are aggregated where they are as DuckDB does, every aggregate of metrics', async () => {
+    const duckdb = createDuckDbEngine();
+    const cells = rand(session, 40_000, 5, { seed: 5, min: -2, max: 3 });
+    const group = cells.slice(null, 0).gt(0).add(cells.slice(null, 1).gt(2.5));
+    // Groups 0 and 1; 2 is left out.
+    const table = group.cbind(cells.slice(null, [1]), cells.slice(null, 2).gt(1));
+    const column = (name: string, cell: number | null, more = {}) => ({ name, cell, ...more });
+    const shared = [column('target', 1), column('weight', 4), column('one', null)];
+    const classes = { values: ["it's", 'ü'] };
+    const views = [2, 3].map((cell) => [
+      ...shared,
+      column('prediction', cell),
+      column('class', 5, classes),
+      column('probability_no', cell, { isComplement: true }),
+    ]);
+    const examples = AGGREGATES.rows.flatMap((row) => row.examples);
+    const formulas = [
+      ...examples,
+      `sum(case when class = 'it''s' then 1 else 2 end) + sum(one) / count(*)`,
+      'max(Probability_No)',
+      'sum(target::decimal(12, 3)) - avg(weight::int)',
+    ].map((sql) => ({ sql }));
+    const asked = { formulas, groups: 2, views };
+    await duckdb.checkAggregates(formulas, views[0]!);
+    const wanted = await duckdb.aggregate(await table.value(), asked);
+    const run = session.run();
+    const got = await aggregateMatrix(session, run, spark, table.in(run), asked);
+    duckdb.close();
+    for (const [v, view] of wanted.entries()) {
+      for (const [f, values] of view.entries()) {
+        for (const [g, value] of values.entries()) {
+          const own = got[v]![f]![g]!;
+          const what = `${formulas[f]!.sql}, group ${g}: ${own} and ${value}`;
+          assert.ok(Math.abs(own - value) <= 1e-9 * Math.max(1, Math.abs(value)), what);
+        }
+      }
+    }
+    assert.equal(run.statistics.sparkJobs <= 2, true, 'one job to keep the rows, one for all');
+    for (const [sql, message] of [
+      ['sum(random())', /depend on the rows alone|one aggregate/],
+      ['prediction', /one aggregate over the rows/],
+      ['sum(other)', /one over the columns target, weight/],
+      ['max(class)', /a value of type string/],
+    ] as const) {
+      const own = { ...asked, formulas: [{ sql, dialect: 'spark' as const }] };
+      await assert.rejects(aggregateMatrix(session, run, spark, table.in(run), own), message);
+    }
   });
 });

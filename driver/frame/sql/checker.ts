@@ -11,7 +11,7 @@ import type { SqlParser, TypedColumn } from './parser.js';
 import { Printer } from './print.js';
 import { refuse, SqlRefusal } from './refusal.js';
 import { type ExpressionParts, requireText, statementsOf, writtenIn } from './syntax.js';
-import { isWritten, notInTable } from './table.js';
+import { AGGREGATE_NAMES, isAggregate, isWritten, notInTable } from './table.js';
 import { decodeBound, type SqlNode, type SqlType } from './tree.js';
 import { isTaken } from './types.js';
 
@@ -23,6 +23,9 @@ export interface SqlColumnInfo {
   /** The engine's name of the type, for messages. */
   readonly engineType: string;
 }
+
+/** Of one row, as features are; or of many, as metrics are. */
+export type ExpressionKind = 'row' | 'aggregate';
 
 /** Expressions bound in one statement. */
 const BATCH = 256;
@@ -53,16 +56,28 @@ export class SqlChecker {
     return sqls.map((sql) => frame.tree(sql)!);
   }
 
+  /**
+   * The tree of an aggregate over rows of these columns: of a metric.
+   * @throws DataError as `trees`
+   */
+  async aggregate(sql: string, columns: readonly SqlColumnInfo[]): Promise<SqlNode> {
+    const [tree] = await this.#read([sql], new Frame(columns, 'aggregate'));
+    if (hasAggregate(tree!)) return tree!;
+    const got = refuse('one without an aggregate', 'such as sum(..) or avg(..)');
+    throw explanation(sql, got, 'aggregate');
+  }
+
   async #read(sqls: readonly string[], frame: Frame): Promise<readonly SqlNode[]> {
+    const explained = <T>(sql: string, check: () => T): T => explainedAs(frame.kind, sql, check);
     for (const sql of sqls) explained(sql, () => requireText(sql));
     const readings = await this.#parser.parse(sqls.flatMap(statementsOf));
     const used = new Map<string, SqlColumnInfo>();
     for (const [i, sql] of sqls.entries()) {
       const written = explained(sql, () => writtenIn(readings.slice(2 * i, 2 * i + 2), false));
-      explained(sql, () => requireWritten(written));
+      explained(sql, () => requireWritten(written, frame.kind));
       for (const { name, names } of written.columns) {
         const column = frame.column(name);
-        if (column === undefined) throw unknownColumn(sql, name, frame.columns);
+        if (column === undefined) throw unknownColumn(sql, name, frame);
         explained(sql, () => requireScalar(column, names));
         used.set(column.name, column);
       }
@@ -73,7 +88,7 @@ export class SqlChecker {
       }
     }
     const columns = [...used.values()].map(({ name, type }) => ({ name, type: type! }));
-    const trees = await this.#bind(sqls, columns);
+    const trees = await this.#bind(sqls, columns, frame.kind);
     const printer = new Printer(({ name }) => name);
     for (const [i, sql] of sqls.entries()) explained(sql, () => printer.print(trees[i]!));
     return trees;
@@ -82,14 +97,16 @@ export class SqlChecker {
   async #bind(
     sqls: readonly string[],
     columns: readonly TypedColumn[],
+    kind: ExpressionKind,
   ): Promise<readonly SqlNode[]> {
     const bound = decodeBound(await this.#parser.bind(sqls, columns));
     if (!('refusal' in bound)) return bound;
     if (sqls.length === 1) {
-      throw explanation(sqls[0]!, refuse(bound.refusal.split('\n')[0]!.replace(/[. ]*$/, '')));
+      const got = refuse(bound.refusal.split('\n')[0]!.replace(/[. ]*$/, ''));
+      throw explanation(sqls[0]!, got, kind);
     }
     const trees: SqlNode[] = [];
-    for (const sql of sqls) trees.push(...(await this.#bind([sql], columns)));
+    for (const sql of sqls) trees.push(...(await this.#bind([sql], columns, kind)));
     return trees;
   }
 }
@@ -97,12 +114,14 @@ export class SqlChecker {
 /** The columns of a frame and the trees over them. */
 class Frame {
   readonly columns: readonly SqlColumnInfo[];
+  readonly kind: ExpressionKind;
   readonly #byName = new Map<string, SqlColumnInfo>();
   readonly #plain = new Map<string, SqlColumnInfo>();
   readonly #trees = new Map<string, SqlNode>();
 
-  constructor(columns: readonly SqlColumnInfo[]) {
+  constructor(columns: readonly SqlColumnInfo[], kind: ExpressionKind = 'row') {
     this.columns = columns;
+    this.kind = kind;
     for (const column of [...columns].reverse()) {
       this.#byName.set(column.name.toLowerCase(), column);
       this.#plain.set(columnSql(column.name), column);
@@ -131,9 +150,17 @@ class Frame {
 }
 
 /** Functions and types as written: the binder replaces some by values, such as `current_user`. */
-function requireWritten({ functions, types }: ExpressionParts): void {
-  for (const { function_name: name = '' } of functions) {
-    if (!isWritten(name.toLowerCase())) throw notInTable(name.toLowerCase());
+function requireWritten({ functions, types }: ExpressionParts, kind: ExpressionKind): void {
+  for (const { function_name: name = '', distinct, order_bys: order } of functions) {
+    const own = name.toLowerCase();
+    const isOne = kind === 'aggregate' && isAggregate(own);
+    if (!isWritten(own) && !isOne) {
+      throw notInTable(own, kind === 'aggregate' ? AGGREGATE_NAMES : []);
+    }
+    const orders = (order as { readonly orders?: readonly unknown[] } | null)?.orders ?? [];
+    if (isOne && (distinct === true || orders.length > 0)) {
+      throw refuse(`${own}() of ${distinct === true ? 'distinct' : 'ordered'} values`);
+    }
   }
   for (const type of types) {
     if (!isTaken(type))
@@ -151,29 +178,39 @@ function requireScalar(column: SqlColumnInfo, names: number): void {
   if (names > 1) throw refuse(`a field of ${column.name}`, 'name a column');
 }
 
-function unknownColumn(sql: string, column: string, columns: readonly SqlColumnInfo[]): DataError {
+function unknownColumn(sql: string, column: string, { columns, kind }: Frame): DataError {
   const names = columns.map(({ name }) => name);
   return new DataError(
-    `expression ${show(sql)}: expected columns of the data, got ${show(column)}; the columns are ${closestText(column, names)}`,
+    `expression ${show(sql)}: expected columns of ${kind === 'row' ? 'the data' : 'the predictions'}, got ${show(column)}; the columns are ${closestText(column, names)}`,
     { expression: sql, column },
   );
 }
 
 /** Runs a check; what it refuses becomes an error about the expression. @throws DataError */
-export function explained<T>(sql: string, check: () => T): T {
+export function explainedAs<T>(kind: ExpressionKind, sql: string, check: () => T): T {
   try {
     return check();
   } catch (error) {
-    if (error instanceof SqlRefusal) throw explanation(sql, error);
+    if (error instanceof SqlRefusal) throw explanation(sql, error, kind);
     throw error;
   }
 }
 
-function explanation(sql: string, refusal: SqlRefusal): DataError {
+const EXPECTED = {
+  row: "one scalar SQL expression over the row's columns",
+  aggregate: 'one aggregate in SQL over the rows of a test set',
+} as const;
+
+function explanation(sql: string, refusal: SqlRefusal, kind: ExpressionKind): DataError {
   return new DataError(
-    `expression ${show(sql)}: expected one scalar SQL expression over the row's columns, got ${refusal.message}`,
+    `expression ${show(sql)}: expected ${EXPECTED[kind]}, got ${refusal.message}`,
     { expression: sql },
   );
+}
+
+function hasAggregate(node: SqlNode): boolean {
+  if (node.kind === 'cast') return hasAggregate(node.child);
+  return node.kind === 'call' && (isAggregate(node.name) || node.args.some(hasAggregate));
 }
 
 function show(sql: string): string {

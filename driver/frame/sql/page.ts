@@ -1,6 +1,6 @@
 /** The page of functions, printed from the table. */
 import { CASTS } from './casts.js';
-import { TABLE } from './table.js';
+import { AGGREGATES, TABLE } from './table.js';
 
 const HEAD = `# Functions of feature expressions
 
@@ -14,6 +14,9 @@ engine, with the nearest that is here. No text of a job is ever substituted: \`'
 
 A job that says \`data.dialect: duckdb\` or \`data.dialect: spark\` may use every function of that engine whose value depends on
 the row alone (no clock, random number, session or sub-query), and runs on no other. Spark reads it with ANSI mode on, in UTC.
+
+A metric's \`sql\` (\`scoring\`) is an aggregate over predictions: what the last chapter lists, of expressions as features may have,
+and expressions of such aggregates.
 
 Types: boolean, tinyint to bigint, decimal, float, double, varchar, date, timestamp, timestamptz. Lists are what \`string_split\`
 makes, intervals what is added to dates or taken parts of; neither is a value. Both engines count time in UTC.
@@ -29,7 +32,7 @@ empty, \`\\p\`, \`\\B\`, flags and names in groups.
 `;
 
 export function sqlFunctionsPage(): string {
-  const chapters = TABLE.map(({ title, rows }) => {
+  const chapters = [...TABLE, AGGREGATES].map(({ title, rows }) => {
     const lines = rows.map(({ usage, means, examples }) =>
       cells([code(usage), means, code(examples[0]!)]),
     );

@@ -28,6 +28,8 @@ export interface SqlColumn {
   readonly kind: 'column';
   readonly type: SqlType;
   readonly name: string;
+  /** Its place in what the expression is bound over. */
+  readonly index?: number;
 }
 
 export interface SqlCast {
@@ -92,6 +94,8 @@ interface WireNode {
   readonly upper?: WireNode;
   readonly case_checks?: readonly { readonly when_expr: WireNode; readonly then_expr: WireNode }[];
   readonly else_expr?: WireNode;
+  readonly index?: number;
+  readonly filter?: WireNode | null;
   readonly value?: {
     readonly type: WireType;
     readonly is_null: boolean;
@@ -99,17 +103,52 @@ interface WireNode {
   };
 }
 
+interface WirePlan {
+  readonly type?: string;
+  readonly expressions?: readonly WireNode[];
+  readonly children?: readonly WirePlan[];
+}
+
 interface WirePlans {
   readonly error: boolean;
   readonly error_message?: string;
-  readonly plans?: readonly { readonly expressions?: readonly WireNode[] }[];
+  readonly plans?: readonly WirePlan[];
 }
 
 /** The trees of a bound SELECT, or why DuckDB refuses it. */
 export function decodeBound(serialized: string): readonly SqlNode[] | { readonly refusal: string } {
   const parsed = parseDuckDbJson(serialized) as WirePlans;
   if (parsed.error) return { refusal: parsed.error_message ?? 'something else' };
-  return (parsed.plans?.[0]?.expressions ?? []).map(decode);
+  const [plan] = parsed.plans ?? [];
+  const [below] = plan?.children ?? [];
+  const aggregates =
+    below?.type === 'LOGICAL_AGGREGATE_AND_GROUP_BY' ? (below.expressions ?? []) : [];
+  const found = aggregates.map(aggregate);
+  return (plan?.expressions ?? []).map((node) =>
+    found.length === 0 ? decode(node) : withAggregates(decode(node), found),
+  );
+}
+
+/** Rows that a filter leaves out are NULL to the aggregate. */
+function aggregate(node: WireNode): SqlCall {
+  const { name = '', filter, children = [] } = node;
+  const type = typeOf(node.return_type);
+  const own = name.toLowerCase();
+  if (!filter) return call(own, children, type);
+  const condition = decode(filter);
+  const args = children.length > 0 ? children.map(decode) : [ONE];
+  const kept = args.map((arg): SqlCall => {
+    const none: SqlConstant = { kind: 'constant', type: arg.type, value: null };
+    return { kind: 'call', type: arg.type, name: 'case', args: [condition, arg, none] };
+  });
+  return { kind: 'call', type, name: own === 'count_star' ? 'count' : own, args: kept };
+}
+
+function withAggregates(node: SqlNode, found: readonly SqlCall[]): SqlNode {
+  if (node.kind === 'column') return found[node.index ?? -1] ?? node;
+  if (node.kind === 'cast') return { ...node, child: withAggregates(node.child, found) };
+  if (node.kind === 'constant') return node;
+  return { ...node, args: node.args.map((arg) => withAggregates(arg, found)) };
 }
 
 function decode(node: WireNode): SqlNode {
@@ -118,7 +157,12 @@ function decode(node: WireNode): SqlNode {
       return constant(node);
     case 'BOUND_REF':
     case 'BOUND_COLUMN_REF':
-      return { kind: 'column', type: typeOf(node.return_type), name: node.alias ?? '' };
+      return {
+        kind: 'column',
+        type: typeOf(node.return_type),
+        name: node.alias ?? '',
+        ...(node.index === undefined ? {} : { index: node.index }),
+      };
     case 'BOUND_CAST': {
       const child = decode(node.child!);
       const isTry = node.try_cast === true;
@@ -149,6 +193,11 @@ function decode(node: WireNode): SqlNode {
 }
 
 export const BOOLEAN: SqlType = { id: 'BOOLEAN', width: 0, scale: 0 };
+const ONE: SqlConstant = {
+  kind: 'constant',
+  type: { id: 'INTEGER', width: 0, scale: 0 },
+  value: '1',
+};
 
 function call(name: string, args: readonly WireNode[], type: SqlType): SqlCall {
   return { kind: 'call', type, name, args: args.map(decode) };

@@ -4,7 +4,7 @@
  * and must not be reused), no session.
  */
 import { DataError } from '../../../driver/errors.js';
-import { explained } from '../../../driver/frame/sql/checker.js';
+import { type ExpressionKind, explainedAs } from '../../../driver/frame/sql/checker.js';
 import type { SqlParser } from '../../../driver/frame/sql/parser.js';
 import { refuse } from '../../../driver/frame/sql/refusal.js';
 import {
@@ -50,13 +50,19 @@ export class DuckDbDialect {
    * Passes when `sql` is an expression as described above over `columns`.
    * @throws DataError with `expression`, and `column` for an unknown one
    */
-  async check(sql: string, columns: readonly string[]): Promise<void> {
+  async check(
+    sql: string,
+    columns: readonly string[],
+    kind: ExpressionKind = 'row',
+  ): Promise<void> {
+    const explained = <T>(text: string, check: () => T): T => explainedAs(kind, text, check);
     explained(sql, () => requireText(sql));
     const readings = await this.#parser.parse(statementsOf(sql));
     const written = explained(sql, () => writtenIn(readings, true));
     this.#functions ??= this.#listFunctions();
     const functions = await this.#functions;
-    for (const node of written.functions) explained(sql, () => requireRowFunction(node, functions));
+    for (const node of written.functions)
+      explained(sql, () => requireFunction(node, functions, kind));
     const names = new Set(columns.map((name) => name.toLowerCase()));
     const unknown = written.columns.find(({ name }) => !names.has(name.toLowerCase()));
     if (unknown !== undefined) {
@@ -86,9 +92,9 @@ export class DuckDbDialect {
   }
 }
 
-function requireRowFunction(node: SyntaxNode, functions: Functions): void {
+function requireFunction(node: SyntaxNode, functions: Functions, kind: ExpressionKind): void {
   const name = (node.function_name ?? '').toLowerCase();
-  if (functions.aggregates.has(name) || name === 'unnest') {
+  if ((kind === 'row' && functions.aggregates.has(name)) || name === 'unnest') {
     throw refuse(`${name}(), which does not work row by row`);
   }
   const unstable =

@@ -18,9 +18,17 @@ import type {
   ProfileRequest,
   RawChunk,
   RawColumn,
+  SqlText,
 } from '../../../driver/ir/frame-engine.js';
 import type { DescribeOptions } from '../../../driver/ir/read-options.js';
+import type {
+  AggregateValues,
+  TableAggregates,
+  TableColumn,
+} from '../../../driver/ir/table-aggregates.js';
+import type { DenseMatrix } from '../../../driver/ir/value.js';
 import type { FrameReader, FrameReadOptions } from '../frame-reader.js';
+import { aggregateTable } from './aggregate.js';
 import { ExpressionChecker } from './checker.js';
 import { Database, type DatabaseOptions } from './database.js';
 import { frameColumn, Layouts } from './layout.js';
@@ -109,6 +117,16 @@ export class DuckDbEngine implements FrameEngine, FrameReader {
     options: FrameReadOptions,
   ): AsyncIterable<RawChunk> {
     return readChunks(this.#parts(), source, columns, options);
+  }
+
+  /** Whether formulas are aggregates over these columns. @throws DataError with `expression` */
+  checkAggregates(formulas: readonly SqlText[], columns: readonly TableColumn[]): Promise<void> {
+    return this.#checker.checkAggregates(formulas, columns);
+  }
+
+  /** Aggregates over a table of numbers; formulas have passed `checkAggregates`. */
+  aggregate(table: DenseMatrix, asked: TableAggregates): Promise<AggregateValues> {
+    return aggregateTable(this.#database, table, asked);
   }
 
   /** A table to be written to a file; the caller closes it. */

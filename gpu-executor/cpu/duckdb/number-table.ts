@@ -4,16 +4,12 @@
  * of the memory spills to its own folder; the table is gone when it is closed.
  */
 
-import type * as DuckDB from '@duckdb/node-api';
 import type { DuckDBConnection } from '@duckdb/node-api';
 import type { FrameSource } from '../../../driver/ir/frame-engine.js';
-import { loadPackage } from '../../../driver/support/load-package.js';
+import { appendNumbers } from './append.js';
 import { type Database, quoteName, quoteText, type Row, toDataError } from './database.js';
 import type { Layouts } from './layout.js';
 import { fileRelation } from './scan.js';
-
-/** Rows of a DuckDB vector. */
-const VECTOR = 2048;
 
 /** A column of the file: its name and, in SQL, its value by the table's columns `c0`, `c1`, .. */
 export interface WrittenColumn {
@@ -35,19 +31,12 @@ export class NumberTable {
   readonly #connection: DuckDBConnection;
   readonly #layouts: Layouts;
   readonly #options: NumberTableOptions;
-  readonly #api: typeof DuckDB;
   #isMade = false;
 
-  private constructor(
-    connection: DuckDBConnection,
-    layouts: Layouts,
-    options: NumberTableOptions,
-    api: typeof DuckDB,
-  ) {
+  private constructor(connection: DuckDBConnection, layouts: Layouts, options: NumberTableOptions) {
     this.#connection = connection;
     this.#layouts = layouts;
     this.#options = options;
-    this.#api = api;
   }
 
   static async open(
@@ -56,8 +45,7 @@ export class NumberTable {
     options: NumberTableOptions,
   ): Promise<NumberTable> {
     const connection = await database.connect();
-    const api = loadPackage('@duckdb/node-api') as typeof DuckDB;
-    return new NumberTable(connection, layouts, options, api);
+    return new NumberTable(connection, layouts, options);
   }
 
   /**
@@ -78,7 +66,9 @@ export class NumberTable {
     try {
       for await (const block of blocks) {
         const wanted = Math.min(block[0]!.length, limit - rows);
-        this.#append(appender, block, wanted);
+        appendNumbers(appender, { rows: wanted, width: block.length }, (column, from, items) => {
+          items.set(block[column]!.subarray(from, from + items.length));
+        });
         rows += wanted;
         if (rows >= limit) break;
       }
@@ -112,22 +102,6 @@ export class NumberTable {
 
   close(): void {
     this.#connection.disconnectSync();
-  }
-
-  #append(appender: DuckDB.DuckDBAppender, block: readonly Float64Array[], rows: number): void {
-    const { DuckDBDataChunk, DOUBLE } = this.#api;
-    const types = block.map(() => DOUBLE);
-    for (let from = 0; from < rows; from += VECTOR) {
-      const count = Math.min(VECTOR, rows - from);
-      const chunk = DuckDBDataChunk.create(types, count);
-      for (const [c, cells] of block.entries()) {
-        const vector = chunk.getColumnVector(c);
-        const { items } = vector as unknown as { readonly items: Float64Array };
-        items.set(cells.subarray(from, from + count));
-        vector.flush();
-      }
-      appender.appendDataChunk(chunk);
-    }
   }
 
   /** The rows of the source's files, in order. */

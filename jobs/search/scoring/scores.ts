@@ -10,6 +10,13 @@ import type { Estimator, Params } from '../../estimators/estimator.js';
 import type { TrainingRows } from '../../estimators/linear-design.js';
 import { partOutput, type Search, type SearchPart } from '../prepare.js';
 import { splitOf, type TestScatter } from '../splits/partition.js';
+import {
+  type FormulaEngine,
+  type FormulaTable,
+  formulaTable,
+  formulaValues,
+  sqlScorers,
+} from './formulas.js';
 import { HeldOut, type ModelKind } from './held-out.js';
 import { lengthWeights, preparingWeights } from './lengths.js';
 import { asLosses, heldOutLosses, type LossInputs, lossNode } from './losses.js';
@@ -25,6 +32,7 @@ export interface FitsToScore {
   /** By partition and split. */
   readonly scatter: readonly (readonly TestScatter[])[];
   readonly weights: WeightsOf;
+  readonly formulas?: FormulaEngine;
   /** Told the node that a measure is read from. */
   readonly onNode: (name: string, node: Expr) => void;
 }
@@ -53,8 +61,10 @@ export function plannedScores(search: Search, weights: WeightsOf): Expr[] {
   if (losses !== undefined) {
     return search.parts.map((part) => lossNode(lossInputs(search, part, losses, weights)).expr);
   }
-  const asked = askedNodes(search, kindsOf(search), measures, weights);
-  return asked.flatMap(({ nodes }) => nodes.map(({ node }) => node.expr));
+  const kinds = kindsOf(search);
+  const asked = askedNodes(search, kinds, measures, weights);
+  const tables = askedFormulas(search, kinds, weights).map(({ table }) => table.expr);
+  return [...asked.flatMap(({ nodes }) => nodes.map(({ node }) => node.expr)), ...tables];
 }
 
 /** The rows that splits of the first partition test, under one candidate's fits. */
@@ -70,7 +80,8 @@ function measuresOf({ scoring }: Search): Measure[] {
 
 /** The measures as losses of plain linear models; undefined when they are more than that. */
 function lossesOf(search: Search, measures: readonly Measure[]): readonly Loss[] | undefined {
-  const { estimator } = search;
+  const { estimator, scoring } = search;
+  if (sqlScorers(scoring).length > 0) return undefined;
   const isPlain = kindsOf(search).every(
     ({ kind }) => kind.link === 'identity' && kind.basis === 'linear' && kind.outputs === 1,
   );
@@ -191,14 +202,34 @@ function askedNodes(
   return [...byKind, ...compared];
 }
 
+/** Tables that metrics in SQL are computed from. */
+function askedFormulas(
+  search: Search,
+  kinds: readonly KindOfCandidates[],
+  weights: WeightsOf,
+): (FormulaTable & {
+  readonly p: number;
+  readonly k: number;
+  readonly candidates: readonly number[];
+})[] {
+  if (sqlScorers(search.scoring).length === 0) return [];
+  return kinds.flatMap(({ kind, candidates }, k) =>
+    search.parts.map((part, p) => {
+      const held = heldOutOf(search, part, kind, candidates, weights);
+      return { ...formulaTable(search, held), p, k, candidates };
+    }),
+  );
+}
+
 async function measureFits(
   run: Run,
-  { search, scatter, weights, onNode }: FitsToScore,
+  { search, scatter, weights, onNode, formulas }: FitsToScore,
   measures: readonly Measure[],
 ): Promise<TallyOf> {
-  const isSorted = measures.some((measure) => SORTED.includes(measure));
+  const scorers = sqlScorers(search.scoring);
+  const isWhole = scorers.length > 0 || measures.some((measure) => SORTED.includes(measure));
   const kinds = kindsOf(search);
-  const batches = isSorted ? kinds.flatMap((one) => batchesOf(one, search.X.rows)) : [kinds];
+  const batches = isWhole ? kinds.flatMap((one) => batchesOf(one, search.X.rows)) : [kinds];
   const found = search.candidates.map((): Tally[] => []);
   for (const [b, batch] of batches.entries()) {
     const asked = askedNodes(search, batch, measures, weights);
@@ -208,8 +239,7 @@ async function measureFits(
     for (const { p, k, candidates, nodes } of asked) {
       const { first } = search.parts[p]!;
       const readers = nodes.map(({ name, node, read }) => {
-        const place = [name, ...(b + k > 0 ? [`of kind ${b + k + 1}`] : [])].join(' ');
-        onNode(partOutput(place, p), node.expr);
+        onNode(partOutput(placeOf(name, b + k), p), node.expr);
         return read(values[at++]!);
       });
       for (const [split, tested] of scatter[p]!.entries()) {
@@ -220,8 +250,26 @@ async function measureFits(
         }
       }
     }
+    for (const one of askedFormulas(search, batch, weights)) {
+      const { p, k, candidates } = one;
+      const { first } = search.parts[p]!;
+      onNode(partOutput(placeOf('predictions', b + k), p), one.table.expr);
+      const values = await formulaValues(run, formulas, one);
+      for (const [model, t] of candidates.entries()) {
+        for (const split of scatter[p]!.keys()) {
+          const own = scorers.map(({ name }, f) => [name, values[model]![f]![split]!] as const);
+          const known = found[t]![first + split] ?? { ...emptyTally, ...scatter[p]![split]! };
+          found[t]![first + split] = { ...known, formulas: Object.fromEntries(own) };
+        }
+      }
+    }
   }
   return (fold, candidate) => found[candidate]![fold]!;
+}
+
+/** The name of an output of the models of one kind, or batch: the first one's has no number. */
+function placeOf(name: string, kind: number): string {
+  return kind === 0 ? name : `${name} of kind ${kind + 1}`;
 }
 
 /** Copies of a row's decision values that sorting holds at once. */

@@ -90,7 +90,7 @@ object SqlDialect {
     "CurrentTimeZone", "CurrentUser", "SessionUser", "CurrentDatabase", "CurrentCatalog", "SparkVersion",
     "VariableReference", "CallMethodViaReflection")
 
-  private def isOfSession(expression: Expression): Boolean = session.contains(expression.getClass.getSimpleName)
+  def isOfSession(expression: Expression): Boolean = session.contains(expression.getClass.getSimpleName)
 
   private def ours(text: SqlText): PartialFunction[Expression, Expression] = {
     case call: UnresolvedFunction if call.nameParts.last == "duckdb_divide" =>

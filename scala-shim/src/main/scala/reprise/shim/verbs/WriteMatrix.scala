@@ -3,7 +3,7 @@ package reprise.shim.verbs
 import com.fasterxml.jackson.databind.JsonNode
 import org.apache.hadoop.fs.Path
 import org.apache.spark.rdd.RDD
-import org.apache.spark.sql.SaveMode
+import org.apache.spark.sql.{DataFrame, SaveMode}
 import org.apache.spark.sql.catalyst.InternalRow
 import org.apache.spark.sql.catalyst.expressions.BaseGenericInternalRow
 import org.apache.spark.sql.reprise.RowFrames
@@ -34,6 +34,19 @@ object WriteMatrix extends VerbHandler {
     if (files.exists(target)) {
       throw ShimError.data(s"$format: expected nothing at $path, got something; give another path", "path" -> path)
     }
+    val (_, jobs) = context.runs.track(args.text("run")) {
+      MatrixFrame.of(context, args, payloads, columns).write.format(format).mode(SaveMode.ErrorIfExists).save(path)
+    }
+    val written = files.listStatus(target).filter(_.getPath.getName.endsWith(s".$format"))
+    Reply(
+      Json.obj(
+        "files" -> Json.int(written.length), "bytes" -> Json.int(written.map(_.getLen).sum), "sparkJobs" -> Json.int(jobs)))
+  }
+}
+
+/** A frame of doubles over the rows of a matrix: one held under `handle`, or the first payload's cells. */
+object MatrixFrame {
+  def of(context: ShimContext, args: JsonNode, payloads: IndexedSeq[Payload], columns: Seq[String]): DataFrame = {
     val rows = args.textOption("handle") match {
       case Some(handle) =>
         val held = HeldValue.of(context, handle)
@@ -44,13 +57,7 @@ object WriteMatrix extends VerbHandler {
         sent(context, block)
     }
     val schema = StructType(columns.map(column => StructField(column, DoubleType, nullable = false)))
-    val (_, jobs) = context.runs.track(args.text("run")) {
-      RowFrames.of(context.session, rows, schema).write.format(format).mode(SaveMode.ErrorIfExists).save(path)
-    }
-    val written = files.listStatus(target).filter(_.getPath.getName.endsWith(s".$format"))
-    Reply(
-      Json.obj(
-        "files" -> Json.int(written.length), "bytes" -> Json.int(written.map(_.getLen).sum), "sparkJobs" -> Json.int(jobs)))
+    RowFrames.of(context.session, rows, schema)
   }
 
   private def sent(context: ShimContext, block: WholeBlock): RDD[InternalRow] = {

@@ -1,0 +1,23 @@
+/** Values of a column that is stored as places in a list, in each engine's SQL. */
+import { textLiteral } from './literal.js';
+
+type Value = string | number | boolean;
+
+/** @param cell the place, from 0, as a double */
+export function duckDbValue(values: readonly Value[], cell: string): string {
+  const items = itemsOf(values, (text) => `'${text.replaceAll("'", "''")}'`);
+  return `list_extract([${items.join(', ')}], CAST(${cell} AS BIGINT) + 1)`;
+}
+
+export function sparkValue(values: readonly Value[], cell: string): string {
+  return `element_at(array(${itemsOf(values, textLiteral).join(', ')}), CAST(${cell} AS INT) + 1)`;
+}
+
+/** All of one type: texts where they differ in it. */
+function itemsOf(values: readonly Value[], quoted: (text: string) => string): string[] {
+  const isOne = values.every((value) => typeof value === typeof values[0]);
+  if (!isOne || typeof values[0] === 'string') return values.map((value) => quoted(String(value)));
+  if (typeof values[0] === 'boolean') return values.map(String);
+  const isWhole = values.every((value) => Number.isSafeInteger(value));
+  return values.map((value) => `CAST('${value}' AS ${isWhole ? 'BIGINT' : 'DOUBLE'})`);
+}
