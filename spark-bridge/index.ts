@@ -2,6 +2,7 @@
 export type { CallOptions, Channel, Reply } from './channel/channel.js';
 export { toError } from './channel/channel.js';
 export { DirectChannel, type DirectChannelOptions } from './channel/direct-channel.js';
+export { classArchive } from './embedded/class-archive.js';
 export { buildShim, installSpark, type SparkSetupOptions } from './embedded/install.js';
 export {
   findJava,

@@ -3,7 +3,7 @@
  * which process made it (`<prefix><token>`), and only what a process made that is gone for certain
  * is removed; a link is removed, not what it leads to.
  */
-import { lstat, readdir, rm } from 'node:fs/promises';
+import { lstat, readdir, rm, stat, utimes } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { makeFolder } from './make-folder.js';
@@ -62,6 +62,18 @@ export async function sweepScratch(home: string): Promise<void> {
 
 const DAY_MS = 24 * 3_600_000;
 
+/**
+ * Marks a file as in use now, by when it was read: when it was written is what a JVM knows jars by.
+ * Never rejects: a folder that can't be written is not swept either.
+ */
+export async function markUsed(path: string): Promise<void> {
+  try {
+    await utimes(path, Date.now() / 1000, (await stat(path)).mtimeMs / 1000);
+  } catch {
+    // As said.
+  }
+}
+
 /** Removes files of a folder untouched for so many days, except the newest. Never rejects. */
 export async function sweepOld(
   folder: string,
@@ -72,7 +84,7 @@ export async function sweepOld(
   for (const name of (await readdir(folder).catch(() => [])).filter(isOurs)) {
     const path = join(folder, name);
     const stats = await lstat(path).catch(() => undefined);
-    if (stats?.isFile()) found.push({ path, touchedMs: stats.mtimeMs });
+    if (stats?.isFile()) found.push({ path, touchedMs: Math.max(stats.mtimeMs, stats.atimeMs) });
   }
   found.sort((a, b) => b.touchedMs - a.touchedMs);
   for (const { path, touchedMs } of found.slice(newest)) {

@@ -65,6 +65,15 @@ const PARTS: readonly Part[] = [
       return buildShim(options);
     },
   },
+  {
+    name: 'classes',
+    engines: ['all', 'spark'],
+    isOptional: true,
+    install: async (options) => {
+      const { recordClasses } = await import('./record-classes.js');
+      return recordClasses(options);
+    },
+  },
 ];
 
 /**

@@ -4,10 +4,10 @@
  * set-ups at once both succeed.
  */
 import { existsSync } from 'node:fs';
-import { copyFile, cp, readdir, rename, rm, utimes } from 'node:fs/promises';
+import { copyFile, cp, readdir, rename, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { ExecutionError } from '../../driver/errors.js';
-import { makeStaging, sweepOld } from '../../driver/support/leftovers.js';
+import { makeStaging, markUsed, sweepOld } from '../../driver/support/leftovers.js';
 import { makeHomeFolder } from '../../driver/support/make-folder.js';
 import { runMaven } from '../../driver/support/maven.js';
 import { packageRoot } from '../../driver/support/package-root.js';
@@ -131,12 +131,6 @@ export async function buildShim(
 
 /** Jars of other versions, which other checkouts may still use. */
 const OLD_JARS = { days: 30, newest: 8 };
-
-/** Marks a jar in use as recent. A folder that can't be written is not swept either. */
-async function markUsed(jar: string): Promise<void> {
-  const now = new Date();
-  await utimes(jar, now, now).catch(() => {});
-}
 
 async function publish(ready: string, target: string, isThere: () => boolean): Promise<void> {
   try {

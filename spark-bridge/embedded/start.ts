@@ -21,6 +21,7 @@ import { formatBytes } from '../../driver/support/size.js';
 import { DirectChannel } from '../channel/direct-channel.js';
 import { createRedactor } from '../channel/redact.js';
 import { requireSubmit, type SubmitOptions, submitLaunch } from '../submit/launch.js';
+import { archivedClasses } from './class-archive.js';
 import { buildShim, installSpark, type SparkSetupOptions } from './install.js';
 import { javaArguments, logConfiguration, sparkSettings } from './java-options.js';
 import { type Launch, type LaunchParts, shimEnvironment } from './launch.js';
@@ -37,6 +38,8 @@ export interface EmbeddedSparkOptions extends SparkSetupOptions {
   readonly submit?: SubmitOptions;
   /** Longest time until the shim answers. @units ms, default 120000 */
   readonly startTimeoutMs?: number;
+  /** File that the JVM writes its classes to as it ends; see `class-archive.ts`. */
+  readonly recordClasses?: string;
   /** Told the process id of each JVM that is up. */
   readonly onStart?: (pid: number) => void;
   /** Told when a JVM has ended and another one is started in its place. */
@@ -58,6 +61,7 @@ export interface EmbeddedSpark {
 }
 
 const CLOSE_GRACE_MS = 5_000;
+const RECORD_GRACE_MS = 120_000;
 const OLD_LOGS = { days: 30, newest: 20 };
 
 /**
@@ -98,10 +102,16 @@ export async function startEmbeddedSpark(
   const logSettings = join(scratch, 'log4j2.properties');
   await writeFile(logSettings, logConfiguration(logFile));
   const log = openSync(logFile, 'a', 0o600);
-  const { conf: given = {} } = options;
+  const { conf: given = {}, recordClasses } = options;
+  const classes =
+    recordClasses === undefined
+      ? await archivedClasses(java, spark, jar)
+      : [`-XX:ArchiveClassesAtExit=${recordClasses}`, '-XX:TieredStopAtLevel=1'];
   const parts = { java, spark, jar, memoryBytes, cores, scratch, logSettings, given };
   const { command, args, conf, ...place } =
-    options.submit === undefined ? embeddedLaunch(parts) : submitLaunch(options.submit, parts);
+    options.submit === undefined
+      ? embeddedLaunch(parts, classes)
+      : submitLaunch(options.submit, parts);
   const child = spawn(command, args, { stdio: ['pipe', 'pipe', log], ...place });
   closeSync(log);
   const token = randomBytes(32).toString('hex');
@@ -116,7 +126,7 @@ export async function startEmbeddedSpark(
   const exitDetails = (): string => redactor.scrub(logTail(logFile));
   child.stdin?.on('error', () => {});
   child.stdin?.write(`${JSON.stringify({ token, conf })}\n`);
-  const end = makeEnd(child, ended, scratch);
+  const end = makeEnd(child, ended, scratch, recordClasses !== undefined);
   try {
     const port = await announcement(child, ended, exitDetails, options);
     unref(child);
@@ -163,12 +173,12 @@ export async function startEmbeddedSpark(
   }
 }
 
-function embeddedLaunch(parts: LaunchParts): Launch {
+function embeddedLaunch(parts: LaunchParts, classes: readonly string[]): Launch {
   const { java, spark, memoryBytes, jar, logSettings, cores, scratch, given } = parts;
   const path = [jar, join(spark.jars, '*')];
   return {
     command: java.command,
-    args: javaArguments(java, spark.target.line, memoryBytes, path, logSettings),
+    args: [...classes, ...javaArguments(java, spark.target.line, memoryBytes, path, logSettings)],
     env: shimEnvironment(true),
     cwd: scratch,
     conf: { ...sparkSettings(cores, scratch), ...given },
@@ -219,6 +229,7 @@ function makeEnd(
   child: ChildProcess,
   ended: Promise<string>,
   scratch: string,
+  records: boolean,
 ): () => Promise<void> {
   let ending: Promise<void> | undefined;
   // One that is stopped does not see that its standard input closed.
@@ -227,8 +238,10 @@ function makeEnd(
   void ended.then(() => process.off('exit', kill));
   const finish = async (): Promise<void> => {
     child.ref();
-    child.stdin?.end();
-    const timer = setTimeout(() => child.kill('SIGKILL'), CLOSE_GRACE_MS);
+    // Without its standard input the JVM gives itself no time to write.
+    if (records) child.kill('SIGTERM');
+    else child.stdin?.end();
+    const timer = setTimeout(kill, records ? RECORD_GRACE_MS : CLOSE_GRACE_MS);
     await ended;
     clearTimeout(timer);
     await rm(scratch, { recursive: true, force: true });

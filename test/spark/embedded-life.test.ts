@@ -6,8 +6,14 @@ import { existsSync, readFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { ExecutionError } from '../../driver/errors.js';
-import { startEmbeddedSpark } from '../../spark-bridge/index.js';
-import { sparkMissing } from '../support/spark.js';
+import {
+  buildShim,
+  classArchive,
+  installSpark,
+  requireJava,
+  startEmbeddedSpark,
+} from '../../spark-bridge/index.js';
+import { borrowSpark, sparkMissing } from '../support/spark.js';
 
 describe('the life of embedded Spark', () => {
   before(function () {
@@ -38,6 +44,20 @@ describe('the life of embedded Spark', () => {
         return true;
       },
     );
+  }).timeout(180_000);
+
+  it('starts from the classes that set-up archived', async function () {
+    const archive = classArchive(requireJava(), await installSpark(), await buildShim());
+    if (process.platform !== 'linux' || archive === undefined || !existsSync(archive)) {
+      console.warn('SKIPPED archived classes: set-up made none here, or there is no /proc');
+      this.skip();
+    }
+    const borrowed = await borrowSpark();
+    assert.ok(typeof borrowed !== 'string');
+    const { pid } = borrowed.embedded;
+    const maps = readFileSync(`/proc/${pid}/maps`, 'utf8');
+    await borrowed.giveBack();
+    assert.ok(maps.includes(archive), `expected ${archive} to be mapped`);
   }).timeout(180_000);
 
   it('reports a JVM that is gone', async () => {

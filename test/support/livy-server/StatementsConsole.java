@@ -11,7 +11,7 @@ import org.apache.spark.sql.SparkSession;
 /**
  * The driver of a session of the Livy test server: a real Spark with the real shim, given statements line by line (base64)
  * and answering what they print. It knows our lines of Scala and `Thread.sleep`; a REPL would compile them.
- * Run from source by `java StatementsConsole.java`; ends when its standard input does.
+ * Ends when its standard input does.
  */
 public final class StatementsConsole {
   private static final Pattern RUN =

@@ -3,20 +3,25 @@
  * shim, and a batch is the real application. A driver that ends makes its session dead, with the
  * driver's output as the log; a session that ends takes its driver along.
  */
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { packageRoot } from '../../../driver/support/package-root.js';
+import { archivedClasses } from '../../../spark-bridge/embedded/class-archive.js';
 import { buildShim, installSpark } from '../../../spark-bridge/embedded/install.js';
 import {
   javaArguments,
   logConfiguration,
   sparkSettings,
 } from '../../../spark-bridge/embedded/java-options.js';
-import { findNativeBlasFolder, requireJava } from '../../../spark-bridge/embedded/locations.js';
+import {
+  findNativeBlasFolder,
+  type JavaInstallation,
+  requireJava,
+} from '../../../spark-bridge/embedded/locations.js';
 import type { SparkLine } from '../../../spark-bridge/embedded/spark-lines.js';
 import { type Evaluator, endSession, type TestSession } from './sessions.js';
 
@@ -35,13 +40,16 @@ export async function realDrivers(
 ): Promise<RealDrivers> {
   const spark = await installSpark();
   const jar = await buildShim({ target: spark.target });
+  const java = requireJava(spark.target.line);
+  const classes = await archivedClasses(java, spark, jar);
   const classPath = [jar, join(spark.jars, '*')];
   const start = (session: TestSession, program: readonly string[], path: readonly string[]) =>
-    startDriver(session, spark.target.line, program, path, conf);
+    startDriver(session, java, spark.target.line, [...classes, ...program], path, conf);
   return {
     evaluator: async (code, { session }) => {
+      const path = [...classPath, compiled(java.command, classPath)];
       const known = session.driver.get('ask') as ((code: string) => Promise<string>) | undefined;
-      const ask = known ?? openConsole(start(session, [source], classPath));
+      const ask = known ?? openConsole(start(session, ['StatementsConsole'], path));
       session.driver.set('ask', ask);
       const [word, text = ''] = (await ask(code)).split(' ');
       const said = Buffer.from(text, 'base64').toString('utf8');
@@ -62,6 +70,20 @@ export async function realDrivers(
   };
 }
 
+let folder: string | undefined;
+
+/** A folder with the class of the console, compiled once a process. */
+function compiled(java: string, classPath: readonly string[]): string {
+  if (folder !== undefined) return folder;
+  const made = mkdtempSync(join(tmpdir(), 'reprise-console-'));
+  process.once('exit', () => rmSync(made, { recursive: true, force: true }));
+  const args = ['-J-XX:TieredStopAtLevel=1', '-cp', classPath.join(delimiter), '-d', made, source];
+  const { status, stderr } = spawnSync(java.replace(/java$/, 'javac'), args, { encoding: 'utf8' });
+  if (status !== 0) throw new Error(`expected javac to compile the console, got ${stderr}`);
+  folder = made;
+  return made;
+}
+
 /** The process of a session's driver. */
 export function driverPid(session: TestSession | undefined): number {
   const child = session?.driver.get('child') as ChildProcess | undefined;
@@ -71,12 +93,12 @@ export function driverPid(session: TestSession | undefined): number {
 
 function startDriver(
   session: TestSession,
+  java: JavaInstallation,
   line: SparkLine,
   program: readonly string[],
   classPath: readonly string[],
   conf: Readonly<Record<string, string>>,
 ): ChildProcess {
-  const java = requireJava(line);
   const scratch = mkdtempSync(join(tmpdir(), 'reprise-livy-driver-'));
   const logSettings = join(scratch, 'log4j2.properties');
   writeFileSync(logSettings, logConfiguration(join(scratch, 'spark.log')));

@@ -6,6 +6,7 @@ import { basename, join } from 'node:path';
 import { ConfigError } from '../../../driver/errors.js';
 import { packageRoot } from '../../../driver/support/package-root.js';
 import { chooseEngine } from '../../../jobs/engines.js';
+import { classArchive } from '../../../spark-bridge/embedded/class-archive.js';
 import {
   downloadedJars,
   findSpark,
@@ -149,6 +150,17 @@ describe('lines of Spark', () => {
       () => shimTarget({ spark: '3.3.4', scala: '2.12.15' }, 'livy'),
       /^ConfigError: livy: expected Spark 3\.5/,
     );
+  });
+
+  it('keeps archived classes beside the jar, apart for each Java, and none for an old one', () => {
+    const [jar, target] = [join('shims', 'shim.jar'), { line: '4.2', scala: '2.13' } as const];
+    const spark = { jars: 'jars', version: '4.2.0', target, origin: 'downloaded' } as const;
+    const paths = ['11.0.2', '17.0.2', '17.0.3'].map((version) =>
+      classArchive({ command: 'java', version, major: Number.parseInt(version, 10) }, spark, jar),
+    );
+    assert.equal(new Set(paths).size, 3);
+    assert.equal(paths[0], undefined);
+    assert.match(paths[1] ?? '', /^shims.shim-[0-9a-f]{16}\.jsa$/);
   });
 
   it('brings the releases that the profiles of the pom build against', () => {
