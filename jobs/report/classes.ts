@@ -18,11 +18,22 @@ export function classesSection(report: ClassReport): Markup {
   const isOne = curves.length === 1;
   const of = isOne ? `class ${names[0]}` : 'each class against all others';
   return html`
-<p class="note">Of held-out rows under the best candidate, each predicted by the model of its own fold.</p>
+<p class="note">Of held-out rows under the best candidate, each predicted by the model of its own fold${timesText(report)}.</p>
 ${matrixTable(report)}
 ${figure(`ROC: ${of}`, steps(curves, 'roc', 'share of other rows taken for it', 'share of its rows found'), names)}
 ${figure(`Precision and recall: ${of}`, steps(curves, 'precision', 'recall', 'precision'), names)}
 ${curves.every(({ calibration }) => calibration) ? curves.slice(0, isOne ? 1 : 3).map(calibrationFigure) : null}`;
+}
+
+/** A row that several repeats or drawn splits test counts as often. */
+function timesText({ partitions }: ClassReport): string {
+  if (partitions === undefined) return '';
+  const { all, counted } = partitions;
+  const which =
+    counted < all
+      ? `the first ${formatCount(counted)} of ${formatCount(all)}`
+      : `all ${formatCount(all)}`;
+  return `, once in each of ${which} repeats or draws that tests it`;
 }
 
 function matrixTable({ classes, confusion }: ClassReport): Markup {

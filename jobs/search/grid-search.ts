@@ -106,7 +106,12 @@ export async function gridSearch(session: Run, options: GridSearchOptions): Prom
 
   const isReported = options.reportClasses && search.classes.length > 0 && bestIndex !== null;
   const report = isReported
-    ? await classReport(session, heldOutOfOne(search, bestIndex, weights), search.classes)
+    ? await classReport(
+        session,
+        heldOutOfOne(search, bestIndex, weights),
+        search.classes,
+        (p, split) => failures[bestIndex * folds + parts[p]!.first + split] !== undefined,
+      )
     : undefined;
 
   const endings = fits.map((fit, i) => ({
@@ -136,7 +141,7 @@ export async function gridSearch(session: Run, options: GridSearchOptions): Prom
     trials,
     bestIndex,
     model,
-    ...(report ? { classReport: report } : {}),
+    ...(typeof report === 'object' ? { classReport: report } : {}),
     ...(options.nested
       ? { nested: nestedScores(allTrials, options.nested, ownFolds, { scoring: names, metric }) }
       : {}),
@@ -149,6 +154,7 @@ export async function gridSearch(session: Run, options: GridSearchOptions): Prom
       ...endingWarnings(endings),
       ...notes.warnings(folds * candidates.length),
       ...scoreWarnings(scored, bestIndex),
+      ...(typeof report === 'string' ? [report] : []),
     ],
   };
 }

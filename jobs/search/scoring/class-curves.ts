@@ -1,14 +1,17 @@
 /**
  * How the best candidate tells classes apart on held-out rows: who is taken for whom, and ROC,
  * precision-recall and calibration curves, thinned to a grid. Rows of all folds count together, each
- * under the model of its own fold. It takes one more pass, and the scores of all rows in memory, so
- * very large data have none.
+ * under the model of its own fold, and once for each repeat or drawn split that tests it. It takes
+ * one more pass, and the scores of the rows in memory: of repeats as many as fit, of very large data
+ * none, which is said.
  */
-import type { ClassValue, DenseMatrix, Run } from '../../../driver/index.js';
+import type { ClassValue, DenseMatrix, Matrix, Run } from '../../../driver/index.js';
 import type { HeldOut } from './held-out.js';
 
 export interface ClassReport {
   readonly classes: readonly ClassValue[];
+  /** Partitions of the rows that were tested, where there are several, and those counted here. */
+  readonly partitions?: { readonly all: number; readonly counted: number };
   /** Rows by class (row) and prediction (column). */
   readonly confusion: readonly (readonly number[])[];
   /** Of two classes the greater; of more, those with the most rows. */
@@ -36,32 +39,71 @@ const BINS = 10;
 const MOST_CURVES = 8;
 const MOST_CELLS = 2e7;
 
-/** @param held of one model; undefined when there is too much to hold */
+/** Predictions of one candidate for tested rows. */
+interface Tested {
+  readonly classes: readonly number[];
+  readonly winners: readonly number[];
+  /** By row, `width` each. */
+  readonly values: readonly number[];
+}
+
+/**
+ * @param held of one model, by partition
+ * @param isFailed whether the fit of a split failed: the rows it tests have no predictions
+ * @returns the report, or why there is none
+ */
 export async function classReport(
   run: Run,
-  held: HeldOut,
+  held: readonly HeldOut[],
   classes: readonly ClassValue[],
-): Promise<ClassReport | undefined> {
-  const hasProbabilities = held.kind.link !== 'margin';
-  const scores = hasProbabilities ? held.probabilities : held.scores;
-  if (scores.rows * (scores.cols + 3) > MOST_CELLS) return undefined;
-  const asked = [held.splitOf, held.y, held.winner, scores].map(({ expr }) => expr);
-  const [split, y, winner, values] = (await run.evaluate(asked)) as DenseMatrix[];
-  const rows: number[] = [];
-  for (let i = 0; i < scores.rows; i++) {
-    if (split!.data[i]! >= 0 && split!.data[i]! < held.splits) rows.push(i);
+  isFailed: (partition: number, split: number) => boolean,
+): Promise<ClassReport | string> {
+  const [first] = held;
+  const hasProbabilities = first!.kind.link !== 'margin';
+  const scoresOf = (one: HeldOut): Matrix => (hasProbabilities ? one.probabilities : one.scores);
+  const { rows, cols: width } = scoresOf(first!);
+  const cells = rows * (width + 3);
+  const counted = Math.min(held.length, Math.floor(MOST_CELLS / cells));
+  if (counted === 0) {
+    return `the report has no confusion matrix and no curves: expected at most ${MOST_CELLS} numbers of held-out rows to hold for them, got ${cells}`;
   }
+  const some = held.slice(0, counted);
+  const nodes = some.flatMap((one) => [one.splitOf, one.y, one.winner, scoresOf(one)]);
+  const found = (await run.evaluate(nodes.map(({ expr }) => expr))) as DenseMatrix[];
+  const tested = { classes: [], winners: [], values: [] } as { [K in keyof Tested]: number[] };
+  for (const [p, { splits }] of some.entries()) {
+    const [split, y, winner, values] = found.slice(4 * p, 4 * p + 4);
+    for (let i = 0; i < rows; i++) {
+      const own = split!.data[i]!;
+      if (!(own >= 0 && own < splits) || isFailed(p, own)) continue;
+      tested.classes.push(y!.data[i]!);
+      tested.winners.push(winner!.data[i]!);
+      for (let k = 0; k < width; k++) tested.values.push(values!.data[i * width + k]!);
+    }
+  }
+  return {
+    classes,
+    ...(held.length > 1 ? { partitions: { all: held.length, counted } } : {}),
+    ...curvesByClass(tested, classes, { width, hasProbabilities }),
+  };
+}
+
+function curvesByClass(
+  tested: Tested,
+  classes: readonly ClassValue[],
+  { width, hasProbabilities }: { readonly width: number; readonly hasProbabilities: boolean },
+): Pick<ClassReport, 'confusion' | 'curves'> {
   const confusion = classes.map(() => new Array<number>(classes.length).fill(0));
-  for (const i of rows) confusion[y!.data[i]!]![winner!.data[i]!]!++;
-  const width = values!.cols;
+  for (const [i, own] of tested.classes.entries()) confusion[own]![tested.winners[i]!]!++;
   const shown = width === 1 ? [1] : mostFrequent(confusion);
   const curves = shown.map((c): ClassCurves => {
-    const of = rows.map((i) => values!.data[i * width + (width === 1 ? 0 : c)]!);
-    const isOwn = rows.map((i) => y!.data[i] === c);
+    const at = width === 1 ? 0 : c;
+    const of = tested.classes.map((_, i) => tested.values[i * width + at]!);
+    const isOwn = tested.classes.map((own) => own === c);
     const calibration = hasProbabilities ? { calibration: calibrated(of, isOwn) } : {};
     return { class: classes[c]!, ...curvesOf(of, isOwn), ...calibration };
   });
-  return { classes, confusion, curves };
+  return { confusion, curves };
 }
 
 function mostFrequent(confusion: readonly (readonly number[])[]): number[] {

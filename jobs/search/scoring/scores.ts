@@ -67,11 +67,12 @@ export function plannedScores(search: Search, weights: WeightsOf): Expr[] {
   return [...asked.flatMap(({ nodes }) => nodes.map(({ node }) => node.expr)), ...tables];
 }
 
-/** The rows that splits of the first partition test, under one candidate's fits. */
-export function heldOutOfOne(search: Search, candidate: number, weights: WeightsOf): HeldOut {
-  const { estimator, candidates, classes, parts } = search;
+/** The rows that the search's own splits test, by partition, under one candidate's fits. */
+export function heldOutOfOne(search: Search, candidate: number, weights: WeightsOf): HeldOut[] {
+  const { estimator, candidates, classes, splits } = search;
+  const parts = search.parts.slice(0, splits.length);
   const kind = kindOf(estimator, candidates[candidate]!.all, classes.length);
-  return heldOutOf(search, parts[0]!, kind, [candidate], weights);
+  return parts.map((part) => heldOutOf(search, part, kind, [candidate], weights));
 }
 
 function measuresOf({ scoring }: Search): Measure[] {

@@ -10,6 +10,7 @@ import { z } from 'zod';
 import { type ClassValue, matrix, Session } from '../../../../../driver/index.js';
 import { createCpuBackend } from '../../../../../gpu-executor/cpu/index.js';
 import type { Link, MomentEstimator } from '../../../../../jobs/estimators/estimator.js';
+import { logistic } from '../../../../../jobs/estimators/logistic.js';
 import { nearestCentroid } from '../../../../../jobs/estimators/nearest-centroid.js';
 import { gridSearch } from '../../../../../jobs/search/grid-search.js';
 import { checkMetrics } from '../../../../../jobs/search/scoring/check-metrics.js';
@@ -66,7 +67,13 @@ function echo({ link, classes, ranksBy, task, z: rows }: Case): MomentEstimator 
   };
 }
 
-async function search(session: Session, given: Case, scoring: readonly Scoring[], scale = [1]) {
+async function search(
+  session: Session,
+  given: Case,
+  scoring: readonly Scoring[],
+  scale = [1],
+  times = 1,
+) {
   const { y, fold, z: rows, classes } = given;
   const column = (cells: readonly number[]) =>
     matrix(session, cells.length, 1, Float64Array.from(cells));
@@ -76,7 +83,7 @@ async function search(session: Session, given: Case, scoring: readonly Scoring[]
     X,
     y: column(y),
     classes: Array.from({ length: classes }, (_, c): ClassValue => `class ${c}`),
-    cv: [foldPartition(column(fold), Math.max(...fold) + 1)],
+    cv: Array.from({ length: times }, () => foldPartition(column(fold), Math.max(...fold) + 1)),
     estimator: echo(given),
     grid: { scale },
     scoring,
@@ -210,9 +217,45 @@ describe('metrics', () => {
       two.y.length,
     );
     const four = cases.find(({ name }) => name === 'four classes, margins')!;
+    const twice = (await search(session, two, ['accuracy'], [1], 2)).classReport!;
+    assert.deepEqual(twice.partitions, { all: 2, counted: 2 });
+    assert.deepEqual(
+      twice.confusion,
+      classReport!.confusion.map((row) => row.map((n) => 2 * n)),
+    );
+    assert.deepEqual(twice.curves[0]!.roc, roc);
     const more = (await search(session, four, ['accuracy'])).classReport!;
     assert.equal(more.curves.length, 4);
     assert.equal(more.curves[0]!.calibration, undefined);
+  });
+
+  it('tell classes apart by the fits that did not fail', async () => {
+    const { X, y } = {
+      X: matrix(
+        session,
+        12,
+        1,
+        Float64Array.from({ length: 12 }, (_, i) => i),
+      ),
+      y: [0, 1, 0, 1, 0, 1, 1, 1, 1, 1, 1, 1],
+    };
+    const { classReport, trials } = await gridSearch(session.run(), {
+      X,
+      y: matrix(session, 12, 1, Float64Array.from(y)),
+      classes: ['no', 'yes'],
+      cv: { folds: 2 },
+      estimator: logistic,
+      grid: {},
+      errorScore: 0,
+      reportClasses: true,
+    });
+    assert.deepEqual(Object.keys(trials[0]!.errors!), ['0']);
+    // The other fold tests rows of one class.
+    assert.equal(
+      classReport!.confusion.flat().reduce((a, b) => a + b),
+      6,
+    );
+    assert.deepEqual(classReport!.confusion[0], [0, 0]);
   });
 
   const refused: [string, Metric, RegExp][] = [
