@@ -10,17 +10,18 @@ import type { Evaluator, ReusableFunction } from '../ir/evaluator.js';
 import { argumentValues, type BatchArgument, checkArguments } from './arguments.js';
 import { dryRun, planText } from './dry-run.js';
 import { Gathering } from './gathering.js';
-import type { Matrices } from './stack-run.js';
+import type { Matrices, Program } from './stack-run.js';
 import { Trainer } from './trainer.js';
 
-export type BatchFunction<R extends Matrices> = (args: Matrices) => Promise<R>;
+/** @param params those of the batch: what the function reads of them it must not read elsewhere */
+export type BatchFunction<R extends Matrices> = (args: Matrices, params?: AttrValue) => Promise<R>;
 
 export interface BatchOptions {
   /** Unique in the program; part of what a model is known by. */
   readonly name: string;
   /** Change it whenever the function computes something else. */
   readonly version: string;
-  /** Plain data the function depends on besides its arguments; part of what a model is known by. */
+  /** Plain data the function is given besides its arguments; part of what a model is known by. */
   readonly params?: AttrValue;
   /** For a stack: more models are trained in several. @units bytes, default one data matrix's */
   readonly maxBytes?: number;
@@ -64,11 +65,14 @@ export async function batchSettled<R extends Matrices>(
   { name, version, params = null, maxBytes }: BatchOptions,
 ): Promise<PromiseSettledResult<R>[]> {
   checkArguments(models, args);
-  register({ name, version, run: ((own: Matrices) => fn(own)) as ReusableFunction['run'] });
+  // Values that are dropped are computed again by the last definition of the name, which may be
+  // another batch's: so what differs between batches is an argument.
+  register({ name, version, run: fn as ReusableFunction['run'] });
+  const own: Program<R> = (given) => fn(given, params);
   const values = await argumentValues(session, args);
   const alone = (k: number): Matrices =>
     Object.fromEntries(Object.entries(values).map(([key, of]) => [key, of.alone(k)]));
-  const trainer = new Trainer(session, values, fn, alone, maxBytes);
+  const trainer = new Trainer(session, values, own, alone, maxBytes);
   const gathering = new Gathering(models, (some) => trainer.train(some));
   const one = async (k: number): Promise<R> => {
     try {
@@ -92,7 +96,12 @@ export async function explainBatch<R extends Matrices>(
   models: number,
   args: Readonly<Record<string, BatchArgument>>,
   fn: BatchFunction<R>,
+  params: AttrValue = null,
 ): Promise<string> {
   checkArguments(models, args);
-  return planText(session, models, await dryRun(await argumentValues(session, args), fn));
+  return planText(
+    session,
+    models,
+    await dryRun(await argumentValues(session, args), (given) => fn(given, params)),
+  );
 }

@@ -144,6 +144,8 @@ export class FunctionCache {
     isThere: (expr: Expr) => boolean,
   ): Promise<ReadonlyMap<Expr, { readonly value: Value; readonly seconds: number }>> {
     const found = new Map<Expr, { value: Value; seconds: number }>();
+    // Without reuse nothing else keeps the outputs of a call together.
+    const answers = new Map<string, Answer>();
     const missing = topological(roots, (expr) => isThere(expr) || expr.op.source === 'call').filter(
       (expr) => expr.op.source === 'call' && !isThere(expr),
     );
@@ -153,7 +155,9 @@ export class FunctionCache {
       const identity = { name, version, args, inputs };
       const given = facades(host, args, inputs) as unknown[];
       const fn = functions.get(functionId(name, version)) ?? undefinedFunction(name, version);
-      const answer = await this.#answer(host, keyInSession(identity), identity, fn, given);
+      const key = keyInSession(identity);
+      const answer = answers.get(key) ?? (await this.#answer(host, key, identity, fn, given));
+      answers.set(key, answer);
       const value = answer.values?.[output];
       if (value === undefined) throw changedFunction(name, version);
       found.set(node, { value, seconds: answer.seconds });

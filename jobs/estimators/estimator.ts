@@ -93,7 +93,7 @@ export interface RowEstimator extends EstimatorFacts {
   /**
    * Written for one model; a search calls it once for a stack of models, through `batch`.
    * @param numbers the parameters of `stacked`, by name: [1, 1]
-   * @param params every parameter; those of `stacked` are the first model's and not to be read
+   * @param params every parameter but those of `stacked`
    */
   readonly train: (
     rows: RowData,

@@ -3,15 +3,25 @@
  * splits, one stack of models a call of `batch`. Invariant: what a model is known by are its own
  * numbers and its own training rows, so that a further candidate or split trains by itself.
  */
+import { register } from '../../driver/functions/function-cache.js';
 import {
   type BatchArgument,
+  type BatchFunction,
   batch,
   type Evaluator,
   type Matrix,
   matrix,
   takeRows,
 } from '../../driver/index.js';
-import type { Fit, Params, RowData, RowDesign, RowEstimator } from '../estimators/estimator.js';
+import type { ReusableFunction } from '../../driver/ir/evaluator.js';
+import type {
+  Estimator,
+  Fit,
+  Params,
+  RowData,
+  RowDesign,
+  RowEstimator,
+} from '../estimators/estimator.js';
 import {
   type ColumnMoments,
   columnMoments,
@@ -89,7 +99,7 @@ async function fitStack(
   estimator: RowEstimator,
   models: readonly RowModel[],
 ): Promise<Fit[]> {
-  const { name, version, stacked } = estimator;
+  const { stacked } = estimator;
   const [first] = models;
   const { rows, params } = first!;
   const splits = new Map<TrainingRows, Readonly<Record<string, Matrix>>>();
@@ -114,30 +124,50 @@ async function fitStack(
     Object.entries(params).filter(([key]) => !stacked.includes(key)),
   );
   const { classes } = rows;
-  const fitted = await batch(
-    session,
-    models.length,
-    args,
-    async (given) => {
-      const numbers = Object.fromEntries(stacked.map((key) => [key, given[`number ${key}`]!]));
-      const fit = await estimator.train(
-        rowData(given, { classes, models: models.length }),
-        numbers,
-        params,
-      );
-      return {
-        weights: fit.weights,
-        ...fit.outputs,
-        ...(fit.ending ? { ending: fit.ending } : {}),
-      };
-    },
-    { name: `fit ${name}`, version: String(version), params: { ...fixed, classes } },
-  );
+  const fitted = await batch(session, models.length, args, programOf(estimator, models.length), {
+    ...callOf(estimator),
+    params: { ...fixed, classes },
+  });
   return fitted.map(({ weights, ending, ...outputs }) => ({
     weights: weights!,
     outputs: outputs as unknown as Fit['outputs'],
     ...(ending ? { ending, ...estimator.ends?.(params) } : {}),
   }));
+}
+
+/** What a fit is known by in lineages. */
+function callOf({ name, version }: RowEstimator): { readonly name: string; version: string } {
+  return { name: `fit ${name}`, version: String(version) };
+}
+
+/**
+ * The training of one model, whose parameters but those of `stacked` are given, since values of an
+ * earlier search or run may be computed again by it. @param models that train together
+ */
+function programOf(
+  estimator: RowEstimator,
+  models: number,
+): BatchFunction<Readonly<Record<string, Matrix>>> {
+  const { stacked } = estimator;
+  return async (given, params) => {
+    const numbers = Object.fromEntries(stacked.map((key) => [key, given[`number ${key}`]!]));
+    const { classes, ...fixed } = params as Params & { readonly classes: number };
+    const { weights, outputs, ending } = await estimator.train(
+      rowData(given, { classes, models }),
+      numbers,
+      fixed,
+    );
+    return { weights, ...outputs, ...(ending ? { ending } : {}) };
+  };
+}
+
+/** Makes fits in lineages of other processes known to this one. */
+export function defineFits(estimators: readonly Estimator[]): void {
+  for (const estimator of estimators) {
+    if (estimator.reads !== 'rows' || estimator.together !== undefined) continue;
+    const run = programOf(estimator, 1) as ReusableFunction['run'];
+    register({ ...callOf(estimator), run });
+  }
 }
 
 /** What all models of a stack read. */
