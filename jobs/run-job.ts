@@ -17,6 +17,7 @@ import type { RunRecord } from './runs/record.js';
 import { newRunId } from './runs/run-id.js';
 import { gridSearch } from './search/grid-search.js';
 import { bestTrial } from './search/result.js';
+import type { ScoreOutput } from './search/scoring/tallies.js';
 
 /**
  * Runs the job and returns its record.
@@ -44,10 +45,14 @@ async function runIn(
   options.signal?.throwIfAborted();
   if (tooLarge !== undefined) throw tooLarge;
   const outputs = new Map<string, Expr>();
+  const scores: ScoreOutput[] = [];
   const search = await gridSearch(run, {
     ...asked,
     onPhase: (phase) => clock.enter(phase),
-    onOutput: (name, expr) => outputs.set(name, expr),
+    onOutput: (name, expr, read) => {
+      outputs.set(name, expr);
+      if (read !== undefined) scores.push(read);
+    },
   });
   const model =
     search.model === null
@@ -97,7 +102,7 @@ async function runIn(
     memory,
     cache: cacheUsage(session.cache),
     lineage: lineageNodes(statistics),
-    program: programOf(statistics, outputs, env.store() ?? null),
+    program: { ...programOf(statistics, outputs, env.store() ?? null), scores },
     timeline: statistics.timeline().map(({ lane, name, start, end }) => ({
       lane,
       name,

@@ -12,6 +12,7 @@ import {
   type Expr,
   type FrameEngine,
   type FrameSource,
+  matrix,
   type Run,
   Session,
   verifyUnchanged,
@@ -19,9 +20,11 @@ import {
 import { denseBytes, topological } from '../../driver/ir/expr.js';
 import { env } from '../../driver/support/env.js';
 import { openSession } from '../engines.js';
+import { estimators } from '../estimators/index.js';
+import { defineFits } from '../search/row-fits.js';
 import { compareKept, keptValues } from './kept-values.js';
 import { findStep, type LoadedRun, loadRun, readProgram } from './load-run.js';
-import { compareAnswer, type StoredComparison } from './stored-answer.js';
+import { type AggregateAgain, compareAnswer, type StoredComparison } from './stored-answer.js';
 
 export type ReplayEngine = 'reference' | 'local' | 'spark';
 
@@ -76,6 +79,8 @@ export async function replayRun(folder: string, options: ReplayOptions): Promise
   }).run(options.signal ? { signal: options.signal } : {});
   try {
     await requireSameRemote(sources, open.frames);
+    // Fits that read rows are calls, which are run again.
+    defineFits(estimators);
     const run = await loadRun(folder, evaluator);
     const wanted = wantedNodes(run, options.step);
     const exprs = [...wanted.values()];
@@ -86,9 +91,11 @@ export async function replayRun(folder: string, options: ReplayOptions): Promise
     for (const source of sources) await verifyUnchanged(source);
     const named = new Map([...wanted.keys()].map((name, i) => [name, values[i]!]));
     const tolerance = options.tolerance ?? 1e-8;
+    const aggregate: AggregateAgain = ({ rows, cols, data }, asked) =>
+      open.formulas!.aggregate(evaluator, matrix(evaluator, rows, cols, data), asked);
     const kept = await keptValues(env.store(), wanted);
     const compared = [
-      ...compareAnswer(run, named, tolerance),
+      ...(await compareAnswer(run, named, tolerance, aggregate)),
       ...compareKept(kept, named, tolerance),
     ];
     return {
@@ -132,17 +139,23 @@ function wantedNodes(run: LoadedRun, name: string | undefined): Map<string, Expr
   const outputs = [...run.outputs].filter(([, output]) => output === expr);
   const [output] = outputs[0] ?? [`step ${node.id} (${node.op})`];
   const wanted = new Map([[output, expr]]);
-  // Scores are read from both.
-  const beside = output.replace(/^losses/, 'gram');
-  const gram = run.outputs.get(beside);
-  if (beside !== output && gram !== undefined) wanted.set(beside, gram);
+  // Scores are read from all of them.
+  const isScore =
+    /^losses/.test(output) || run.program.scores?.some((one) => one.output === output);
+  if (!isScore) return wanted;
+  const scores = new Set(run.program.scores?.map((one) => one.output));
+  for (const [other, node] of run.outputs) {
+    if (/^(gram|losses)/.test(other) || scores.has(other)) wanted.set(other, node);
+  }
   return wanted;
 }
 
-/** Whole values by the operators' definitions, as written; only files are read otherwise. */
+/** Whole values by the operators' definitions, as written; but files are read, and fits run. */
 async function evaluateByDefinition(run: Run, roots: readonly Expr[]): Promise<DenseMatrix[]> {
-  const order = topological(roots).filter((expr) => expr.op.source !== 'files');
-  const encoded = order.filter((expr) => expr.op.source === 'scan');
+  const isGiven = ({ op }: Expr): boolean => op.source === 'scan' || op.source === 'call';
+  const order = topological(roots, isGiven).filter((expr) => expr.op.source !== 'files');
+  const given = order.filter(isGiven);
+  const encoded = given.filter((expr) => expr.op.source === 'scan');
   const bytes = encoded.reduce((sum, expr) => sum + denseBytes(expr), 0);
   if (bytes > MAX_REFERENCE_BYTES) {
     throw new ResourceError(
@@ -150,10 +163,10 @@ async function evaluateByDefinition(run: Run, roots: readonly Expr[]): Promise<D
       { resource: 'memory', requestedBytes: bytes, availableBytes: MAX_REFERENCE_BYTES },
     );
   }
-  const read = await run.evaluate(encoded);
+  const read = await run.evaluate(given);
   const segment = {
-    nodes: order.filter((expr) => expr.op.source !== 'scan'),
-    inputs: new Map(encoded.map((expr, i) => [expr, read[i]!])),
+    nodes: order.filter((expr) => !isGiven(expr)),
+    inputs: new Map(given.map((expr, i) => [expr, read[i]!])),
     outputs: roots,
     persist: [],
     blocked: new Set<Expr>(),

@@ -1,11 +1,17 @@
 /** Compares recomputed values with the answer a run stored: its table's scores, its model. */
 import type { DenseMatrix } from '../../driver/index.js';
+import type { AggregateValues, TableAggregates } from '../../driver/ir/table-aggregates.js';
+import type { JobDocument } from '../job-file/schema.js';
+import { scoringsOf } from '../job-file/scoring-schema.js';
 import { partOutput } from '../search/prepare.js';
 import type { SearchResult } from '../search/result.js';
+import { readFormulas, sqlScorers, viewsOf } from '../search/scoring/formulas.js';
 import { lossRows } from '../search/scoring/losses.js';
-import { METRICS, type Metric } from '../search/scoring/metrics.js';
-import { emptyTally } from '../search/scoring/tally.js';
-import { type TestScatter, testScatters } from '../search/splits/partition.js';
+import { readMeasure } from '../search/scoring/measure-readers.js';
+import type { Metric } from '../search/scoring/metrics.js';
+import { nameOf, type Scorer, scorerOf } from '../search/scoring/scorers.js';
+import { type ScoreOutput, Tallies } from '../search/scoring/tallies.js';
+import { testScatters } from '../search/splits/partition.js';
 import type { LoadedRun } from './load-run.js';
 
 export interface StoredComparison {
@@ -20,18 +26,25 @@ export interface StoredComparison {
   readonly agrees: boolean;
 }
 
+/** Metrics in SQL over a table of predictions that was computed again. */
+export type AggregateAgain = (
+  table: DenseMatrix,
+  asked: TableAggregates,
+) => Promise<AggregateValues>;
+
 /** Every comparison the values allow; a value the run stored nothing of gives none. */
-export function compareAnswer(
+export async function compareAnswer(
   run: LoadedRun,
   values: ReadonlyMap<string, DenseMatrix>,
   tolerance: number,
-): StoredComparison[] {
+  aggregate: AggregateAgain,
+): Promise<StoredComparison[]> {
   const done: StoredComparison[] = [];
   const compare = (what: string, pairs: Iterable<Pair>): void => {
     const comparison = largest(what, pairs, tolerance);
     if (comparison.count > 0) done.push(comparison);
   };
-  compare('scores', scorePairs(run, values));
+  compare('scores', await scorePairs(run, values, aggregate));
   const { model } = run.record.search;
   if (model === null) return done;
   const cells = (name: string): readonly number[] => [...(values.get(name)?.data ?? [])];
@@ -63,56 +76,85 @@ export function compareAnswer(
 /** Where, stored, computed again. */
 type Pair = readonly [string, number | undefined, number];
 
-/** Scores of all candidates on all splits, as the search takes them from Gram matrices, losses. */
-function* scorePairs(run: LoadedRun, values: ReadonlyMap<string, DenseMatrix>): Generator<Pair> {
-  const { search } = run.record;
+/** Scores of all candidates on all splits, as the search takes them from what it measured. */
+async function scorePairs(
+  { record: { search, job }, outputs, program }: LoadedRun,
+  values: ReadonlyMap<string, DenseMatrix>,
+  aggregate: AggregateAgain,
+): Promise<Pair[]> {
   const alone = [Array.from({ length: search.folds }, (_, fold) => [fold])];
+  const scorers = scorersOf(search, job);
   let first = 0;
-  for (const [p, tests] of (search.tests ?? alone).entries()) {
-    const names = [partOutput('gram', p), partOutput('losses', p)] as const;
-    const [gram, losses] = names.map((name) => values.get(name));
-    if (gram !== undefined && losses !== undefined) {
-      const center = run.outputs.get(names[0])!.attrs.center as boolean;
-      const scatter = testScatters(gram, tests, center, first);
-      const rows = lossRows(run.outputs.get(names[1])!);
-      yield* partPairs(search, { losses, rows, scatter, first });
-    }
+  const scatter = (search.tests ?? alone).flatMap((tests, p) => {
+    const name = partOutput('gram', p);
+    const gram = values.get(name);
+    const own =
+      gram && testScatters(gram, tests, outputs.get(name)!.attrs.center as boolean, first);
     first += tests.length;
-  }
-}
-
-interface PartScores {
-  readonly losses: DenseMatrix;
-  /** Which loss each row of them holds. */
-  readonly rows: readonly string[];
-  /** By split. */
-  readonly scatter: readonly TestScatter[];
-  /** The number of the first split. */
-  readonly first: number;
-}
-
-function* partPairs(
-  search: SearchResult,
-  { losses, rows, scatter, first }: PartScores,
-): Generator<Pair> {
-  const read = (loss: string, at: number): number => {
-    const row = rows.indexOf(loss);
-    return row < 0 ? Number.NaN : losses.data[row * losses.cols + at]!;
-  };
-  for (const [t, trial] of search.trials.entries()) {
-    for (const [split, tested] of scatter.entries()) {
-      const fold = first + split;
-      // A failed fit has the error score, which no lineage gives.
-      if (trial.errors?.[fold] !== undefined) continue;
-      const at = split * search.trials.length + t;
-      const tally = { ...emptyTally, ...tested, sum: (loss: string) => read(loss, at) };
-      for (const metric of search.metrics) {
-        const score = METRICS[metric as Metric].score(tally);
-        const where = `${metric}, candidate ${t}, fold ${fold}`;
-        yield [where, trial.splitScores[metric]?.[fold], score];
-      }
+    return own === undefined ? [] : [own];
+  });
+  // Scores are read from all of it together.
+  if (scatter.length < (search.tests ?? alone).length) return [];
+  const tallies = new Tallies(scatter);
+  const stored = program.scores ?? [];
+  const asked = [...stored, ...scatter.map((_, p) => lossOutput(search, outputs, p))];
+  let isComplete = false;
+  for (const output of asked) {
+    // Nested splits have scores of their own, which the table does not hold.
+    if (output === undefined || output.partition >= scatter.length) continue;
+    const value = values.get(output.output);
+    if (value === undefined) return [];
+    isComplete = true;
+    if (output.measure !== 'predictions') {
+      tallies.add(output, readMeasure(output.measure, output.shape, value));
+      continue;
     }
+    const formulas = sqlScorers(scorers);
+    const views = viewsOf(output.predicted, output.candidates.length);
+    const groups = scatter[output.partition]!.length;
+    const asked = { formulas: formulas.map(({ formula }) => formula), groups, views };
+    tallies.add(output, readFormulas(formulas, await aggregate(value, asked)));
   }
+  if (!isComplete) return [];
+  return search.trials.flatMap((trial, t) =>
+    scatter.flat().flatMap((_, fold): Pair[] => {
+      // A failed fit has the error score, which no lineage gives.
+      if (trial.errors?.[fold] !== undefined) return [];
+      const tally = tallies.of(fold, t);
+      return scorers.map(({ name, score }) => {
+        const where = `${name}, candidate ${t}, fold ${fold}`;
+        return [where, trial.splitScores[name]?.[fold], score(tally)];
+      });
+    }),
+  );
+}
+
+/** Losses of plain linear models, of all candidates: as sums. */
+function lossOutput(
+  { trials }: SearchResult,
+  outputs: LoadedRun['outputs'],
+  partition: number,
+): ScoreOutput | undefined {
+  const output = partOutput('losses', partition);
+  const node = outputs.get(output);
+  if (node === undefined) return undefined;
+  const rows = lossRows(node);
+  return {
+    output,
+    partition,
+    candidates: trials.map((_, t) => t),
+    measure: 'losses',
+    shape: { models: trials.length, classes: 0, scoreWidth: 0, probabilityWidth: 0, sums: rows },
+  };
+}
+
+/** The metrics as the job has them; by name in runs whose job says no more. */
+function scorersOf({ metrics }: SearchResult, job: unknown): Scorer[] {
+  const { scoring, data } = (job ?? {}) as Partial<Pick<JobDocument, 'scoring' | 'data'>>;
+  const known = scoring === undefined ? [] : scoringsOf(scoring, data?.dialect);
+  return metrics.map((name) =>
+    scorerOf(known.find((one) => nameOf(one) === name) ?? (name as Metric)),
+  );
 }
 
 function largest(what: string, pairs: Iterable<Pair>, tolerance: number): StoredComparison {

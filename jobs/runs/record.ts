@@ -4,6 +4,7 @@ import type { CacheUsage } from '../../driver/reuse/cache-usage.js';
 import type { MemoryOutlook } from '../check-memory.js';
 import type { ModelFile } from '../model/model-file.js';
 import type { SearchResult } from '../search/result.js';
+import type { ScoreOutput } from '../search/scoring/tallies.js';
 
 export interface LineageNode {
   readonly id: number;
@@ -29,6 +30,8 @@ export interface RunProgram {
   readonly store: string | null;
   /** Places in the lineage's roots of the answer's parts: `gram`, `losses`, `coefficients`, .. */
   readonly outputs: Readonly<Record<string, number>>;
+  /** How scores are read from outputs, but those of losses. Absent in runs of earlier versions. */
+  readonly scores?: readonly ScoreOutput[];
   /** Its roots begin with the nodes of `RunRecord.lineage`, in their order. */
   readonly lineage: StoredLineage;
 }

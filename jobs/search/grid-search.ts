@@ -65,7 +65,7 @@ export async function gridSearch(session: Run, options: GridSearchOptions): Prom
     scatter,
     weights,
     ...(options.formulas ? { formulas: options.formulas } : {}),
-    onNode: (name, node) => options.onOutput?.(name, node),
+    onNode: (name, node, scores) => options.onOutput?.(name, node, scores),
   });
   const errorScore =
     options.errorScore === 'raise' ? Number.NaN : (options.errorScore ?? Number.NaN);

@@ -19,6 +19,7 @@ import { checkMetrics } from './scoring/check-metrics.js';
 import type { FormulaEngine } from './scoring/formulas.js';
 import { defaultMetric } from './scoring/metrics.js';
 import { type Scorer, type Scoring, scorerOf } from './scoring/scorers.js';
+import type { ScoreOutput } from './scoring/tallies.js';
 import { allPartitions, type NestedSplits } from './splits/nested-splits.js';
 import {
   type CrossValidation,
@@ -64,7 +65,7 @@ export interface GridSearchOptions {
   readonly reportClasses?: boolean;
   readonly onPhase?: (phase: 'gram' | 'fit' | 'score' | 'refit') => void;
   /** Told the nodes the answer is read from, so that a replay can ask for them. */
-  readonly onOutput?: (name: SearchOutput, expr: Expr) => void;
+  readonly onOutput?: (name: SearchOutput, expr: Expr, scores?: ScoreOutput) => void;
 }
 
 /** Nodes by group and of measures, and what the refitted model is made of. */

@@ -20,6 +20,7 @@ import type {
 import type { Task } from '../../estimators/estimator.js';
 import type { Search } from '../prepare.js';
 import type { HeldOut } from './held-out.js';
+import type { ReadMeasure } from './measure-readers.js';
 import type { Scorer } from './scorers.js';
 
 /** The SQL of an open session. */
@@ -36,7 +37,8 @@ export function sqlScorers(scoring: readonly Scorer[]): SqlScorer[] {
   return scoring.filter((scorer): scorer is SqlScorer => scorer.formula !== undefined);
 }
 
-interface Predicted {
+/** What predictions there are. */
+export interface Predicted {
   readonly task: Task;
   readonly classes: Search['classes'];
   readonly hasWeight: boolean;
@@ -70,8 +72,14 @@ export function predictionColumns(predicted: Predicted, models = 1, model = 0): 
   return [prediction, ...probabilities, ...shared];
 }
 
+/** By model. */
+export function viewsOf(predicted: Predicted, models: number): TableColumn[][] {
+  return range(models, (model) => predictionColumns(predicted, models, model));
+}
+
 export interface FormulaTable {
   readonly table: Matrix;
+  readonly predicted: Predicted;
   readonly asked: TableAggregates;
 }
 
@@ -97,9 +105,9 @@ export function formulaTable(
     ...predictionsOf(task, held),
     ...(predicted.hasProbabilities ? [held.probabilities] : []),
   ];
-  const views = range(models, (model) => predictionColumns(predicted, models, model));
+  const views = viewsOf(predicted, models);
   const table = splitOf.cast('float64').cbind(...columns);
-  return { table, asked: { formulas, groups: splits, views } };
+  return { table, predicted, asked: { formulas, groups: splits, views } };
 }
 
 export function hasProbabilities(task: Task, link: HeldOut['kind']['link']): boolean {
@@ -118,7 +126,7 @@ const VERSION = 1;
 export async function formulaValues(
   run: Run,
   engine: FormulaEngine | undefined,
-  { table, asked }: FormulaTable,
+  { table, asked }: Pick<FormulaTable, 'table' | 'asked'>,
 ): Promise<AggregateValues> {
   if (engine === undefined) {
     throw new ConfigError('scoring: expected an engine for metrics in SQL, got none', {
@@ -134,6 +142,14 @@ export async function formulaValues(
   return (texts as readonly (readonly (readonly string[])[])[]).map((view) =>
     view.map((formula) => formula.map(Number)),
   );
+}
+
+/** @param values by model, formula and split */
+export function readFormulas(scorers: readonly SqlScorer[], values: AggregateValues): ReadMeasure {
+  return (split, model) => {
+    const own = scorers.map(({ name }, f) => [name, values[model]![f]![split]!] as const);
+    return { formulas: Object.fromEntries(own) };
+  };
 }
 
 function range<T>(length: number, of: (i: number) => T): T[] {

@@ -97,11 +97,11 @@ export async function heldOutLosses(
 }
 
 /** Which loss each row of a node of losses holds. */
-export function lossRows(node: Expr): readonly string[] {
+export function lossRows(node: Expr): readonly Loss[] {
   // In a stored lineage they may be a sum of nodes that all hold the same.
   let part = node;
   while (part.op.elementwise) part = part.inputs[0]!;
-  return (part.attrs.losses as readonly string[] | undefined) ?? ['squared'];
+  return (part.attrs.losses as readonly Loss[] | undefined) ?? ['squared'];
 }
 
 /** Whether every bound (second row) is small beside its loss (first row). */

@@ -4,7 +4,6 @@
  * one node, so that they take one pass whatever is asked for.
  */
 import {
-  type DenseMatrix,
   fill,
   foldCols,
   groupPrecision,
@@ -16,7 +15,8 @@ import {
   takeRows,
 } from '../../../driver/index.js';
 import type { HeldOut } from './held-out.js';
-import type { Measure, SumName, Tally } from './tally.js';
+import type { MeasureName, MeasureShape } from './measure-readers.js';
+import type { Measure, SumName } from './tally.js';
 
 /** Probabilities of 0 and 1 are this far from them in a logarithm, as scikit-learn has it. */
 const LEAST_PROBABILITY = Number.EPSILON;
@@ -88,36 +88,51 @@ function logLoss({ probabilities, y, classes, ownClass, kind, decisions }: HeldO
   return own.maximum(LEAST_PROBABILITY).log().neg();
 }
 
-/** A node, and what it says of a model on a split. */
+/** A node, and how its value is read. */
 export interface MeasureNode {
-  readonly name: string;
+  readonly name: MeasureName;
   readonly node: Matrix;
-  readonly read: (value: DenseMatrix) => (split: number, model: number) => Partial<Tally>;
+  readonly shape: MeasureShape;
 }
 
 /** @param measures those that the metrics need, each once; silhouettes are in `silhouettes.ts` */
 export function measureNodes(held: HeldOut, measures: readonly Measure[]): MeasureNode[] {
   const sums = measures.filter((measure): measure is SumName => measure in CELLS);
-  const others = measures.filter((measure): measure is keyof typeof OTHERS => measure in OTHERS);
-  return [
-    ...(sums.length > 0 ? [sumNode(held, sums)] : []),
-    ...(held.classes > 0 ? [classRowsNode(held)] : []),
-    ...others.map((measure) => OTHERS[measure](held)),
+  const others = measures.filter((measure): measure is OtherName => measure in OTHERS);
+  const names: readonly NodeName[] = [
+    ...(sums.length > 0 ? (['sums'] as const) : []),
+    ...(held.classes > 0 ? (['class rows'] as const) : []),
+    ...others,
   ];
+  const shape = shapeOf(held, sums);
+  return names.map((name) => ({ name, node: nodeOf(name, held, sums), shape }));
 }
 
-function sumNode(held: HeldOut, names: readonly SumName[]): MeasureNode {
-  const cells = names.map((name) => CELLS[name](held));
-  const { splitOf, splits, models } = held;
+export function shapeOf(held: HeldOut, sums: readonly SumName[] = []): MeasureShape {
+  const { models, classes, kind } = held;
+  const hasScores = classes > 0;
   return {
-    name: 'sums',
-    node: groupSums(splitOf, cells[0]!.cbind(...cells.slice(1)), splits),
-    read:
-      ({ cols, data }) =>
-      (split, model) => ({
-        sum: (name) => data[split * cols + names.indexOf(name) * models + model] ?? Number.NaN,
-      }),
+    models,
+    classes,
+    scoreWidth: hasScores ? held.scoreWidth : 0,
+    probabilityWidth: hasScores && kind.link !== 'margin' ? held.probabilityWidth : 0,
+    sums,
   };
+}
+
+type OtherName = keyof typeof OTHERS;
+type NodeName = OtherName | 'sums' | 'class rows';
+
+function nodeOf(name: NodeName, held: HeldOut, sums: readonly SumName[]): Matrix {
+  if (name === 'sums') {
+    const cells = sums.map((one) => CELLS[one](held));
+    return groupSums(held.splitOf, cells[0]!.cbind(...cells.slice(1)), held.splits);
+  }
+  if (name === 'class rows') {
+    const { y, splits, classes } = held;
+    return groupSums(cellOf(held), fill(y.session, y.rows, 1, 1), splits * classes);
+  }
+  return OTHERS[name](held);
 }
 
 /** A group for each class on each split. */
@@ -125,101 +140,27 @@ function cellOf({ splitOf, classes, y }: HeldOut): Matrix {
   return splitOf.cast('float64').mul(classes).add(y);
 }
 
-function classRowsNode(held: HeldOut): MeasureNode {
-  const { splits, classes, y } = held;
-  return {
-    name: 'class rows',
-    node: groupSums(cellOf(held), fill(y.session, y.rows, 1, 1), splits * classes),
-    read:
-      ({ data }) =>
-      (split) => ({
-        classRows: [...data.subarray(split * classes, (split + 1) * classes)],
-      }),
-  };
-}
-
-type OtherName = Exclude<Measure, SumName | 'silhouette'>;
-
-const OTHERS: Readonly<Record<OtherName, (held: HeldOut) => MeasureNode>> = {
+const OTHERS = {
   hits: (held) => {
     const { winner, y, splits, classes } = held;
-    return {
-      name: 'hits',
-      node: groupSums(cellOf(held), winner.eq(y), splits * classes),
-      read:
-        ({ cols, data }) =>
-        (split, model) => ({
-          hits: range(classes, (c) => data[(split * classes + c) * cols + model]!),
-        }),
-    };
+    return groupSums(cellOf(held), winner.eq(y), splits * classes);
   },
-  calls: ({ winner, splitOf, splits, classes, models }) => {
-    const calls = range(classes, (c) => winner.eq(c));
-    return {
-      name: 'calls',
-      node: groupSums(splitOf, calls[0]!.cbind(...calls.slice(1)), splits),
-      read:
-        ({ cols, data }) =>
-        (split, model) => ({
-          calls: range(classes, (c) => data[split * cols + c * models + model]!),
-        }),
-    };
+  calls: ({ winner, splitOf, splits, classes }) => {
+    const calls = Array.from({ length: classes }, (_, c) => winner.eq(c));
+    return groupSums(splitOf, calls[0]!.cbind(...calls.slice(1)), splits);
   },
-  ranks: (held) => ranksNode('ranks', held, held.scores, held.scoreWidth),
-  probabilityRanks: (held) =>
-    ranksNode('probabilityRanks', held, held.probabilities, held.probabilityWidth),
-  precisions: ({ splitOf, y, scores, scoreWidth: width, splits: groups, classes }) => ({
-    name: 'precisions',
-    node: groupPrecision(splitOf, y, scores, { groups, classes, width }),
-    read:
-      ({ cols, data }) =>
-      (split, model) => ({
-        precision: (c) => data[split * cols + model * width + (width === 1 ? 0 : c)]!,
-      }),
-  }),
-  median: (held) => quantileNode('median', held, 0.5),
-  greatest: (held) => quantileNode('greatest', held, 1),
+  ranks: (held) => ranksOf(held, held.scores, held.scoreWidth),
+  probabilityRanks: (held) => ranksOf(held, held.probabilities, held.probabilityWidth),
+  precisions: ({ splitOf, y, scores, scoreWidth: width, splits: groups, classes }) =>
+    groupPrecision(splitOf, y, scores, { groups, classes, width }),
+  median: (held) => groupQuantile(held.splitOf, CELLS.absolute(held), held.splits, 0.5),
+  greatest: (held) => groupQuantile(held.splitOf, CELLS.absolute(held), held.splits, 1),
   targetDeviation: ({ splitOf, y, splits }) => {
     const median = groupQuantile(splitOf, y, splits, 0.5);
-    return {
-      name: 'targetDeviation',
-      node: groupSums(splitOf, y.sub(takeRows(splitOf, median)).abs(), splits),
-      read:
-        ({ data }) =>
-        (split) => ({ targetDeviation: data[split]! }),
-    };
+    return groupSums(splitOf, y.sub(takeRows(splitOf, median)).abs(), splits);
   },
-};
+} as const satisfies Partial<Readonly<Record<MeasureName, (held: HeldOut) => Matrix>>>;
 
-function ranksNode(
-  name: 'ranks' | 'probabilityRanks',
-  { splitOf, y, splits, classes }: HeldOut,
-  scores: Matrix,
-  width: number,
-): MeasureNode {
-  return {
-    name,
-    node: groupRanks(splitOf, y, scores, { groups: splits, classes, width }),
-    read:
-      ({ cols, data }) =>
-      (split, model) => ({
-        [name]: (c: number, o: number) =>
-          data[(split * classes + o) * cols + model * width + (width === 1 ? 0 : c)]!,
-      }),
-  };
-}
-
-function quantileNode(name: 'median' | 'greatest', held: HeldOut, at: number): MeasureNode {
-  const { splitOf, splits } = held;
-  return {
-    name,
-    node: groupQuantile(splitOf, CELLS.absolute(held), splits, at),
-    read:
-      ({ cols, data }) =>
-      (split, model) => ({ [name]: data[split * cols + model]! }),
-  };
-}
-
-function range<T>(length: number, of: (i: number) => T): T[] {
-  return Array.from({ length }, (_, i) => of(i));
+function ranksOf({ splitOf, y, splits, classes }: HeldOut, scores: Matrix, width: number): Matrix {
+  return groupRanks(splitOf, y, scores, { groups: splits, classes, width });
 }

@@ -15,14 +15,17 @@ import {
   type FormulaTable,
   formulaTable,
   formulaValues,
+  readFormulas,
   sqlScorers,
 } from './formulas.js';
 import { HeldOut, type ModelKind } from './held-out.js';
 import { lengthWeights, preparingWeights } from './lengths.js';
 import { asLosses, heldOutLosses, type LossInputs, lossNode } from './losses.js';
+import { type MeasureName, readMeasure } from './measure-readers.js';
 import { type MeasureNode, measureNodes, SORTED } from './measures.js';
 import { silhouetteNode } from './silhouettes.js';
-import { emptyTally, type Measure, type Tally } from './tally.js';
+import { type ScoreOutput, Tallies, type TallyOf } from './tallies.js';
+import { emptyTally, type Measure } from './tally.js';
 
 /** Weights of a partition's fits of some candidates of one kind: [.., splits * candidates * outputs]. */
 type WeightsOf = (part: SearchPart, candidates: readonly number[]) => Matrix;
@@ -33,12 +36,9 @@ export interface FitsToScore {
   readonly scatter: readonly (readonly TestScatter[])[];
   readonly weights: WeightsOf;
   readonly formulas?: FormulaEngine;
-  /** Told the node that a measure is read from. */
-  readonly onNode: (name: string, node: Expr) => void;
+  /** Told the node that a measure is read from, and what of it where others may read it so. */
+  readonly onNode: (name: string, node: Expr, scores?: ScoreOutput) => void;
 }
-
-/** Tallies by number of the split among all, then candidate. */
-export type TallyOf = (fold: number, candidate: number) => Tally;
 
 export async function scoreFits(run: Run, fits: FitsToScore): Promise<TallyOf> {
   const { search, scatter, weights, onNode } = fits;
@@ -64,7 +64,7 @@ export function plannedScores(search: Search, weights: WeightsOf): Expr[] {
   const kinds = kindsOf(search);
   const asked = askedNodes(search, kinds, measures, weights);
   const tables = askedFormulas(search, kinds, weights).map(({ table }) => table.expr);
-  return [...asked.flatMap(({ nodes }) => nodes.map(({ node }) => node.expr)), ...tables];
+  return [...asked.map(({ node }) => node.expr), ...tables];
 }
 
 /** The rows that the search's own splits test, by partition, under one candidate's fits. */
@@ -171,36 +171,49 @@ function bySplit(
   return own[0]!.cbind(...own.slice(1));
 }
 
-/** Nodes of one partition, and the candidates that they are read of. */
-interface AskedNodes {
-  readonly p: number;
-  /** Of kinds; how many came before. */
-  readonly k: number;
-  readonly candidates: readonly number[];
-  readonly nodes: readonly MeasureNode[];
+/** A measure's node of one partition, and what is read from it. */
+interface AskedNode {
+  readonly node: Matrix;
+  readonly output: ScoreOutput & { readonly measure: MeasureName };
 }
 
+/** @param before kinds that came before, in other batches */
 function askedNodes(
   search: Search,
   kinds: readonly KindOfCandidates[],
   measures: readonly Measure[],
   weights: WeightsOf,
-): AskedNodes[] {
+  before = 0,
+): AskedNode[] {
   const held = kinds.map(({ kind, candidates }) =>
     search.parts.map((part) => heldOutOf(search, part, kind, candidates, weights)),
   );
+  const asked = (
+    partition: number,
+    k: number,
+    candidates: readonly number[],
+    nodes: readonly MeasureNode[],
+  ): AskedNode[] =>
+    nodes.map(({ name, node, shape }) => {
+      const output = partOutput(placeOf(name, before + k), partition);
+      return { node, output: { output, partition, candidates, measure: name, shape } };
+    });
   const byKind = kinds.flatMap(({ candidates }, k) =>
-    held[k]!.map((one, p) => ({ p, k, candidates, nodes: measureNodes(one, measures) })),
+    held[k]!.flatMap((one, p) => asked(p, k, candidates, measureNodes(one, measures))),
   );
   const silhouette = search.scoring.find((scorer) => scorer.silhouette)?.silhouette;
   if (silhouette === undefined) return byKind;
   // Distances are the same whatever the kind.
   const candidates = kinds.flatMap((one) => one.candidates);
-  const compared = search.parts.map((_, p) => {
+  const compared = search.parts.flatMap((_, p) => {
     const own = held.map((parts) => parts[p]!);
-    return { p, k: 0, candidates, nodes: [silhouetteNode(own, silhouette)] };
+    return asked(p, 0, candidates, [silhouetteNode(own, silhouette)]);
   });
   return [...byKind, ...compared];
+}
+
+interface AskedFormulas extends FormulaTable {
+  readonly output: ScoreOutput & { readonly measure: 'predictions' };
 }
 
 /** Tables that metrics in SQL are computed from. */
@@ -208,16 +221,18 @@ function askedFormulas(
   search: Search,
   kinds: readonly KindOfCandidates[],
   weights: WeightsOf,
-): (FormulaTable & {
-  readonly p: number;
-  readonly k: number;
-  readonly candidates: readonly number[];
-})[] {
+  before = 0,
+): AskedFormulas[] {
   if (sqlScorers(search.scoring).length === 0) return [];
   return kinds.flatMap(({ kind, candidates }, k) =>
-    search.parts.map((part, p) => {
-      const held = heldOutOf(search, part, kind, candidates, weights);
-      return { ...formulaTable(search, held), p, k, candidates };
+    search.parts.map((part, partition) => {
+      const made = formulaTable(search, heldOutOf(search, part, kind, candidates, weights));
+      const output = partOutput(placeOf('predictions', before + k), partition);
+      const { predicted } = made;
+      return {
+        ...made,
+        output: { output, partition, candidates, measure: 'predictions', predicted },
+      };
     }),
   );
 }
@@ -230,42 +245,24 @@ async function measureFits(
   const scorers = sqlScorers(search.scoring);
   const isWhole = scorers.length > 0 || measures.some((measure) => SORTED.includes(measure));
   const kinds = kindsOf(search);
-  const batches = isWhole ? kinds.flatMap((one) => batchesOf(one, search.X.rows)) : [kinds];
-  const found = search.candidates.map((): Tally[] => []);
-  for (const [b, batch] of batches.entries()) {
-    const asked = askedNodes(search, batch, measures, weights);
-    const exprs = asked.flatMap(({ nodes }) => nodes.map(({ node }) => node.expr));
-    const values = (await run.evaluate(exprs)) as DenseMatrix[];
-    let at = 0;
-    for (const { p, k, candidates, nodes } of asked) {
-      const { first } = search.parts[p]!;
-      const readers = nodes.map(({ name, node, read }) => {
-        onNode(partOutput(placeOf(name, b + k), p), node.expr);
-        return read(values[at++]!);
-      });
-      for (const [split, tested] of scatter[p]!.entries()) {
-        for (const [model, t] of candidates.entries()) {
-          const own = readers.map((read) => read(split, model));
-          const known = found[t]![first + split] ?? emptyTally;
-          found[t]![first + split] = Object.assign({}, known, tested, ...own);
-        }
-      }
+  const batches = isWhole ? batchesOf(kinds, search.X.rows) : [kinds];
+  const tallies = new Tallies(scatter);
+  let before = 0;
+  for (const batch of batches) {
+    const asked = askedNodes(search, batch, measures, weights, before);
+    const values = (await run.evaluate(asked.map(({ node }) => node.expr))) as DenseMatrix[];
+    for (const [i, { node, output }] of asked.entries()) {
+      onNode(output.output, node.expr, output);
+      tallies.add(output, readMeasure(output.measure, output.shape, values[i]!));
     }
-    for (const one of askedFormulas(search, batch, weights)) {
-      const { p, k, candidates } = one;
-      const { first } = search.parts[p]!;
-      onNode(partOutput(placeOf('predictions', b + k), p), one.table.expr);
-      const values = await formulaValues(run, formulas, one);
-      for (const [model, t] of candidates.entries()) {
-        for (const split of scatter[p]!.keys()) {
-          const own = scorers.map(({ name }, f) => [name, values[model]![f]![split]!] as const);
-          const known = found[t]![first + split] ?? { ...emptyTally, ...scatter[p]![split]! };
-          found[t]![first + split] = { ...known, formulas: Object.fromEntries(own) };
-        }
-      }
+    for (const one of askedFormulas(search, batch, weights, before)) {
+      onNode(one.output.output, one.table.expr, one.output);
+      const found = await formulaValues(run, formulas, one);
+      tallies.add(one.output, readFormulas(scorers, found));
     }
+    before += batch.length;
   }
-  return (fold, candidate) => found[candidate]![fold]!;
+  return tallies.of;
 }
 
 /** The name of an output of the models of one kind, or batch: the first one's has no number. */
@@ -277,12 +274,23 @@ function placeOf(name: string, kind: number): string {
 const COPIES = 4;
 
 /** Runs of the candidates whose rows may stand in memory together. */
-function batchesOf({ kind, candidates }: KindOfCandidates, rows: number): KindOfCandidates[][] {
-  const bytes = rows * kind.outputs * COPIES * Float64Array.BYTES_PER_ELEMENT;
-  const most = Math.max(1, Math.floor(memoryShares().materialiseBytes / bytes));
-  const batches: KindOfCandidates[][] = [];
-  for (let from = 0; from < candidates.length; from += most) {
-    batches.push([{ kind, candidates: candidates.slice(from, from + most) }]);
+function batchesOf(kinds: readonly KindOfCandidates[], rows: number): KindOfCandidates[][] {
+  const limit = memoryShares().materialiseBytes;
+  const batches: { kind: ModelKind; candidates: number[] }[][] = [];
+  let bytes = Number.POSITIVE_INFINITY;
+  for (const { kind, candidates } of kinds) {
+    const own = rows * kind.outputs * COPIES * Float64Array.BYTES_PER_ELEMENT;
+    for (const candidate of candidates) {
+      bytes += own;
+      if (bytes > limit) {
+        batches.push([]);
+        bytes = own;
+      }
+      const batch = batches.at(-1)!;
+      const last = batch.at(-1);
+      if (last?.kind === kind) last.candidates.push(candidate);
+      else batch.push({ kind, candidates: [candidate] });
+    }
   }
   return batches;
 }

@@ -6,7 +6,7 @@
 import { ConfigError, fill, groupSilhouette, type Matrix, rand } from '../../../driver/index.js';
 import type { TestScatter } from '../splits/partition.js';
 import type { HeldOut } from './held-out.js';
-import type { MeasureNode } from './measures.js';
+import { type MeasureNode, shapeOf } from './measures.js';
 import type { Scorer, SilhouetteScoring } from './scorers.js';
 
 /** Most rows of a set to compare each with each: 2.5e9 distances, some 20 s of one core. */
@@ -37,8 +37,8 @@ export function silhouetteNode(
       .ifelse(-1, split)
       .cbind(ranked.slice(null, [2]));
   };
+  const models = held.reduce((sum, one) => sum + one.models, 0);
   const compared = (g: Matrix, columns: Matrix): Matrix => {
-    const models = held.reduce((sum, one) => sum + one.models, 0);
     const d = columns.cols - models;
     return groupSilhouette(g, columns.slice(null, [0, d]), columns.slice(null, [d]), splits);
   };
@@ -58,9 +58,7 @@ export function silhouetteNode(
   return {
     name: 'silhouettes',
     node: sampleSize === undefined ? whole() : sampled(),
-    read:
-      ({ cols, data }) =>
-      (split, model) => ({ silhouette: data[split * cols + model]! }),
+    shape: { ...shapeOf(held[0]!), models },
   };
 }
 
