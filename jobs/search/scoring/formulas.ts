@@ -38,7 +38,7 @@ export function sqlScorers(scoring: readonly Scorer[]): SqlScorer[] {
 }
 
 /** What predictions there are. */
-export interface Predicted {
+export interface PredictionFacts {
   readonly task: Task;
   readonly classes: Search['classes'];
   readonly hasWeight: boolean;
@@ -48,7 +48,11 @@ export interface Predicted {
 }
 
 /** What formulas may name, of the first of `models` models. */
-export function predictionColumns(predicted: Predicted, models = 1, model = 0): TableColumn[] {
+export function predictionColumns(
+  predicted: PredictionFacts,
+  models = 1,
+  model = 0,
+): TableColumn[] {
   const { task, classes, hasWeight, hasProbabilities, outputs } = predicted;
   const isSupervised = task === 'regression' || task === 'classification';
   const values = classes.length > 0 ? { values: classes } : {};
@@ -73,13 +77,13 @@ export function predictionColumns(predicted: Predicted, models = 1, model = 0): 
 }
 
 /** By model. */
-export function viewsOf(predicted: Predicted, models: number): TableColumn[][] {
+export function viewsOf(predicted: PredictionFacts, models: number): TableColumn[][] {
   return range(models, (model) => predictionColumns(predicted, models, model));
 }
 
 export interface FormulaTable {
   readonly table: Matrix;
-  readonly predicted: Predicted;
+  readonly predicted: PredictionFacts;
   readonly asked: TableAggregates;
 }
 
@@ -92,7 +96,7 @@ export function formulaTable(
   const formulas = sqlScorers(scoring).map(({ formula }) => formula);
   // They are not computed where no formula can name them.
   const asksShares = formulas.some(({ sql }) => /probability_/i.test(sql));
-  const predicted: Predicted = {
+  const predicted: PredictionFacts = {
     task,
     classes,
     hasWeight: weight !== undefined,

@@ -3,7 +3,7 @@
  * as it runs, or computed again by a replay.
  */
 import type { TestScatter } from '../splits/partition.js';
-import type { Predicted } from './formulas.js';
+import type { PredictionFacts } from './formulas.js';
 import type { MeasureName, MeasureShape, ReadMeasure } from './measure-readers.js';
 import { emptyTally, type Tally } from './tally.js';
 
@@ -17,7 +17,7 @@ export type ScoreOutput = {
 } & (
   | { readonly measure: MeasureName; readonly shape: MeasureShape }
   /** What metrics in SQL are computed from. */
-  | { readonly measure: 'predictions'; readonly predicted: Predicted }
+  | { readonly measure: 'predictions'; readonly predicted: PredictionFacts }
 );
 
 /** By number of the split among all, then candidate. */
