@@ -224,6 +224,10 @@ export abstract class ElementWise<Self> {
   sigmoid(): Self {
     return this.#unary(ops.sigmoid);
   }
+  /** Hyperbolic tangent. */
+  tanh(): Self {
+    return this.#unary(ops.tanh);
+  }
   /** log(1 + e^a). */
   softplus(): Self {
     return this.#unary(ops.softplus);

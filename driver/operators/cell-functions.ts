@@ -95,6 +95,12 @@ export const sigmoidProgram: CellProgram = (m, a) => {
   return m.div(d, m.add(d, m.mul(m.pow2(k), m.add(d, m.add(r, r)))));
 };
 
+/** The hyperbolic tangent, as (e^2a - 1) / (e^2a + 1); 4 ulp. */
+export const tanhProgram: CellProgram = (m, a, b, c) => {
+  const least = expm1Program(m, m.mul(m.constant(2), within(m, a, -20, 20)), b, c);
+  return m.div(least, m.add(least, m.constant(2)));
+};
+
 /** log a for a normal a above 0. */
 function logOfNormal<T, C>(m: CellArithmetic<T, C>, a: T, shift: T): T {
   const raw = m.significand(a);

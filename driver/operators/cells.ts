@@ -6,6 +6,7 @@ import {
   logProgram,
   sigmoidProgram,
   softplusProgram,
+  tanhProgram,
 } from './cell-functions.js';
 import { binaryOp, programOp, unaryOp } from './elementwise.js';
 
@@ -129,6 +130,9 @@ export const ceil = unaryOp('ceil', Math.ceil, { zero: 'either' });
 
 /** Logistic function 1 / (1 + e^-a). */
 export const sigmoid = programOp('sigmoid', sigmoidProgram, { cellFlops: 22 });
+
+/** Hyperbolic tangent. */
+export const tanh = programOp('tanh', tanhProgram, { zero: 'either', cellFlops: 30 });
 
 /** log(1 + e^a), which neither overflows nor loses digits; the log loss of a decision value. */
 export const softplus = programOp('softplus', softplusProgram, { cellFlops: 45 });

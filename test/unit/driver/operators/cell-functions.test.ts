@@ -25,6 +25,7 @@ const cases: Readonly<Record<string, Case>> = {
     ...{ program: programs.sigmoidProgram, exact: (a: number) => 1 / (1 + Math.exp(-a)) },
     ...{ most: 3 * ULP, from: -708, to: 709 },
   },
+  tanh: { program: programs.tanhProgram, exact: Math.tanh, most: 5 * ULP, from: -30, to: 30 },
   softplus: {
     ...{ program: programs.softplusProgram, exact: softplus },
     ...{ most: 3 * ULP, from: -708, to: 709 },

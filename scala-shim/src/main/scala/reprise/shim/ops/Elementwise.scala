@@ -42,6 +42,7 @@ object Elementwise {
     unary("floor")(a => math.floor(a)),
     unary("ceil")(a => math.ceil(a)),
     unary("sigmoid")(a => 1 / (1 + math.exp(-a))),
+    unary("tanh")(a => math.tanh(a)),
     unary("softplus")(a => math.max(a, 0.0) + math.log1p(math.exp(-math.abs(a)))),
     unary("not")(a => flag(a == 0)),
     unary("isNaN")(a => flag(a.isNaN)),
