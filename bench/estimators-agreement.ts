@@ -33,11 +33,15 @@ interface AgreementCase {
   readonly differs?: RegExp;
   /** Metrics of positive numbers to take too. */
   readonly positive?: RegExp;
+  /** More of the same estimator, by what differs. */
+  readonly more?: Readonly<Record<string, AgreementCase>>;
 }
 
 /** Descended to the last digits, so that agreement is that of the solution. */
 const EXACT: Params = { tol: 1e-12, max_iter: 100_000 };
 const CLASSES: Readonly<Record<string, number>> = { binary: 2, classes: 3, frequencies: 3 };
+
+const PRIORS = [0.2, 0.5, 0.3];
 
 const CASES: Readonly<Record<string, AgreementCase>> = {
   ridge: { data: 'numbers', grid: { lambda: [0.1, 10] } },
@@ -72,19 +76,37 @@ const CASES: Readonly<Record<string, AgreementCase>> = {
     grid: { C: [0.1, 10] },
     params: EXACT,
     bound: 1e-6,
+    more: {
+      class_weight: {
+        data: 'classes',
+        params: { ...EXACT, class_weight: { low: 2, mid: 1, top: 0.5 } },
+        bound: 1e-6,
+      },
+    },
   },
   'linear-svm': {
     data: 'binary',
     grid: { C: [0.1, 1] },
     params: EXACT,
     bound: 1e-5,
+    more: {
+      hinge: {
+        data: 'binary',
+        grid: { C: [0.1, 1] },
+        params: { tol: 1e-8, max_iter: 1_000_000, loss: 'hinge' },
+        bound: 1e-5,
+      },
+    },
   },
-  'gaussian-nb': { data: 'classes' },
+  'gaussian-nb': {
+    data: 'classes',
+    more: { priors: { data: 'classes', params: { priors: PRIORS } } },
+  },
   'multinomial-nb': { data: 'frequencies', grid: { alpha: [0.1, 1] } },
   'bernoulli-nb': { data: 'classes', grid: { alpha: [0.1, 1] } },
   // Ours lack the squares of the rows, which rank rows and no classes.
   'nearest-centroid': { data: 'classes', differs: /^(average_precision|predictions)$/ },
-  lda: { data: 'classes' },
+  lda: { data: 'classes', more: { priors: { data: 'classes', params: { priors: PRIORS } } } },
 };
 
 const FOLDS = 3;
@@ -112,7 +134,9 @@ async function compareAll(recorder: Recorder, rival: PythonRival): Promise<void>
         recorder.note(`${estimator.name}: compared with nothing yet`);
         continue;
       }
-      await compare(recorder, rival, estimator, own, { folder, open });
+      for (const [label, one] of [['', own] as const, ...Object.entries(own.more ?? {})]) {
+        await compare(recorder, rival, estimator, one, { folder, open, label });
+      }
     }
   } finally {
     await open.session.close();
@@ -128,9 +152,15 @@ async function compare(
   {
     folder,
     open,
-  }: { readonly folder: string; readonly open: Awaited<ReturnType<typeof openSession>> },
+    label,
+  }: {
+    readonly folder: string;
+    readonly open: Awaited<ReturnType<typeof openSession>>;
+    readonly label: string;
+  },
 ): Promise<void> {
   const { name, task } = estimator;
+  const figure = `estimators.${name}${label && `.${label}`}`;
   const classes = CLASSES[data] ?? 0;
   const known = Object.fromEntries(
     Object.entries(params).filter(([key]) => key in estimator.parameters.shape),
@@ -172,7 +202,7 @@ async function compare(
   const { search, model } = await runJob(job, { engine: 'local', open });
   for (const [m, metric] of scoring.entries()) {
     const ours = search.trials.flatMap((trial) => trial.splitScores[metric]!);
-    report(recorder, `estimators.${name}.${metric}`, ours, answers[m]!, bound);
+    report(recorder, `${figure}.${metric}`, ours, answers[m]!, bound);
   }
   const hasShares = model!.link === 'logit' || model!.link === 'softmax';
   const output: OutputName =
@@ -183,7 +213,7 @@ async function compare(
   const [, ...lines] = readFileSync(out, 'utf8').trim().split('\n');
   if (differs?.test('predictions')) return;
   const ours = lines.flatMap((line) => line.split(',').map(Number));
-  report(recorder, `estimators.${name}.predictions`, ours, answers.at(-1)!, bound);
+  report(recorder, `${figure}.predictions`, ours, answers.at(-1)!, bound);
 }
 
 function report(

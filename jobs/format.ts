@@ -46,9 +46,16 @@ export function formatNumber(value: number, digits = 6): string {
   return String(rounded);
 }
 
+/** A parameter's value as tables hold it: lists and maps as text. */
+export function shownParam(value: unknown): string | number | boolean | null {
+  if (value === undefined) return null;
+  if (typeof value === 'object' && value !== null) return JSON.stringify(value);
+  return value as string | number | boolean | null;
+}
+
 /** A parameter's value of any type, as the job file writes it. */
 export function formatParam(value: unknown): string {
-  return typeof value === 'number' ? formatNumber(value) : String(value ?? 'null');
+  return typeof value === 'number' ? formatNumber(value) : String(shownParam(value) ?? 'null');
 }
 
 /** `lambda 0.1, degree 2`. */

@@ -28,7 +28,7 @@ MODELS = {
     "huber": HuberRegressor, "quantile": QuantileRegressor, "poisson": lambda: PoissonRegressor(solver="newton-cholesky"),
     "gamma": lambda: GammaRegressor(solver="newton-cholesky"),
     "tweedie": lambda: TweedieRegressor(solver="newton-cholesky"),
-    "logistic": lambda: LogisticRegression(solver="newton-cholesky"), "linear-svm": lambda: LinearSVC(dual=False), "gaussian-nb": GaussianNB,
+    "logistic": lambda: LogisticRegression(solver="newton-cholesky"), "linear-svm": lambda: LinearSVC(dual="auto", random_state=0), "gaussian-nb": GaussianNB,
     "multinomial-nb": MultinomialNB, "bernoulli-nb": BernoulliNB, "nearest-centroid": NearestCentroid,
     "lda": LinearDiscriminantAnalysis,
 }

@@ -9,6 +9,7 @@ import {
   formatTable,
   formatWithSpread,
   plural,
+  shownParam,
 } from '../format.js';
 import { readJob } from '../job-file/read-job.js';
 import type { RunRecord } from '../runs/record.js';
@@ -142,5 +143,5 @@ function nestedText({ nested }: RunSummary): string[] {
 }
 
 function cellText(value: unknown): string {
-  return typeof value === 'number' ? formatNumber(value) : String(value ?? '');
+  return typeof value === 'number' ? formatNumber(value) : String(shownParam(value) ?? '');
 }

@@ -7,7 +7,7 @@ import { z } from 'zod';
 import type { Basis } from './basis.js';
 import { classSums, logPriors } from './class-sums.js';
 import type { ClassEstimator, Params } from './estimator.js';
-import { countParameters, refuseStandardised } from './multinomial-nb.js';
+import { countParameters, countPriors, refuseStandardised } from './multinomial-nb.js';
 
 const parameters = z.strictObject({
   ...countParameters.shape,
@@ -33,7 +33,7 @@ export const bernoulliNb: ClassEstimator = {
   outputs: (_params, classes) => classes,
   basis: basisOf,
   fit: (rows, params) => {
-    const { alpha, fit_prior } = params as z.output<typeof parameters>;
+    const { alpha } = params as z.output<typeof parameters>;
     refuseStandardised(rows.all.standardize, 'bernoulli-nb');
     const summed = classSums(rows, basisOf(params));
     const { sums, counts, kept } = summed;
@@ -42,6 +42,6 @@ export const bernoulliNb: ClassEstimator = {
     const no = counts.add(alpha).sub(sums).log();
     // log(1 - p) of the columns that are there.
     const absent = kept === null ? no.sub(all) : no.sub(all).mul(kept);
-    return summed.fit(yes.sub(no), logPriors(summed, fit_prior).add(absent.rowSums()));
+    return summed.fit(yes.sub(no), logPriors(summed, countPriors(params)).add(absent.rowSums()));
   },
 };

@@ -4,7 +4,8 @@
  * 0 beside an indicator of 1, so squares and comparisons of imputed columns are linear maps of
  * squares and comparisons of encoded ones.
  */
-import { ConfigError, type Matrix, type Scalar, scalar } from '../../driver/index.js';
+import { z } from 'zod';
+import { ConfigError, type Matrix, matrix, type Scalar, scalar } from '../../driver/index.js';
 import { type Basis, basisColumns } from './basis.js';
 import type { ClassRows, Fit } from './estimator.js';
 import { columnMoments, columnScales, imputedColumns } from './linear-design.js';
@@ -105,10 +106,23 @@ function mapped(
   return parts[0]!.cbind(...parts.slice(1));
 }
 
-/** Logarithms of the share of each class; of absent classes any number. @shape [classes, 1] */
-export function logPriors({ counts, isPresent, total }: ClassSums, isEmpirical: boolean): Matrix {
-  if (!isEmpirical) return isPresent.div(isPresent.sum()).log();
-  return isPresent.ifelse(counts, 1).div(total).log();
+/** A list for `priors`: probabilities that sum to 1, or null. */
+export const priorsList = z
+  .array(z.number().positive().max(1))
+  .refine(
+    (list) => Math.abs(list.reduce((sum, one) => sum + one, 0) - 1) <= 1e-5,
+    'expected numbers that sum to 1',
+  )
+  .nullable();
+
+/** How likely classes are: numbers by class number, their shares of the rows, or all alike. */
+export type Priors = readonly number[] | 'empirical' | 'uniform';
+
+/** Logarithms of how likely each class is; of absent classes any number. @shape [classes, 1] */
+export function logPriors({ counts, isPresent, total }: ClassSums, priors: Priors): Matrix {
+  if (priors === 'uniform') return isPresent.div(isPresent.sum()).log();
+  if (priors === 'empirical') return isPresent.ifelse(counts, 1).div(total).log();
+  return matrix(counts.session, counts.rows, 1, priors.map(Math.log));
 }
 
 /** Means of the columns by class; 0 for absent classes. @shape sums: [classes, c] -> same */

@@ -11,7 +11,15 @@ import type { TrainingRows } from './linear-design.js';
 import type { Moments } from './moments.js';
 import type { FitSize } from './solvers/choice.js';
 
-export type ParamValue = number | string | boolean | null;
+export type ParamValue =
+  | number
+  | string
+  | boolean
+  | null
+  /** A number a class, by class number. */
+  | readonly number[]
+  /** A number a class, by the class as text. Estimators are given it by class number. */
+  | Readonly<Record<string, number>>;
 /** Values by parameter name, every parameter of the estimator present. */
 export type Params = Readonly<Record<string, ParamValue>>;
 
@@ -32,6 +40,8 @@ export type Link = 'identity' | 'log' | 'logit' | 'softmax' | 'margin';
 export interface EstimatorFacts {
   /** As job files name it: `model.type`. */
   readonly name: string;
+  /** Another name in job files. */
+  readonly alias?: string;
   readonly description: string;
   /** How fits are solved, in a few words. */
   readonly solver: string;

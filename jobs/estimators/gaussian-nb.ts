@@ -5,13 +5,17 @@
  */
 import { z } from 'zod';
 import type { Matrix } from '../../driver/index.js';
-import { classMeans, classSums, logPriors } from './class-sums.js';
+import { classMeans, classSums, logPriors, priorsList } from './class-sums.js';
 import type { ClassEstimator } from './estimator.js';
 
 /** Squares of a column lose (mean / deviation)^2 epsilon of a log-likelihood: said from here on. */
 const LOST_DIGITS = 1e-8;
 
 const parameters = z.strictObject({
+  priors: priorsList.default(null).meta({
+    description:
+      'How likely each class is, in the order of the classes; null: as they are frequent.',
+  }),
   var_smoothing: z.number().nonnegative().default(1e-9).meta({
     description: 'Share of the largest variance of a column that is added to all variances.',
   }),
@@ -29,7 +33,7 @@ export const gaussianNb: ClassEstimator = {
   outputs: (_params, classes) => classes,
   basis: () => 'squares',
   fit: (rows, params) => {
-    const { var_smoothing } = params as z.output<typeof parameters>;
+    const { var_smoothing, priors } = params as z.output<typeof parameters>;
     const summed = classSums(rows, 'squares');
     const { sums, overall, scales } = summed;
     const d = sums.cols / 2;
@@ -48,7 +52,7 @@ export const gaussianNb: ClassEstimator = {
       .add(means.square().div(variances));
     const fitted = summed.fit(
       means.div(variances).cbind(variances.recip().mul(-0.5)),
-      logPriors(summed, true).sub(terms.rowSums().mul(0.5)),
+      logPriors(summed, priors ?? 'empirical').sub(terms.rowSums().mul(0.5)),
     );
     return {
       ...fitted,

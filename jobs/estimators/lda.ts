@@ -6,8 +6,16 @@
  * Source of `auto`: Ledoit and Wolf, A well-conditioned estimator (2004), per class as there.
  */
 import { z } from 'zod';
-import { ConfigError, Matrix, ops, scalar, takeRows } from '../../driver/index.js';
-import { NEVER } from './class-sums.js';
+import {
+  ConfigError,
+  Matrix,
+  matrix,
+  ops,
+  type Scalar,
+  scalar,
+  takeRows,
+} from '../../driver/index.js';
+import { NEVER, priorsList } from './class-sums.js';
 import type { ClassEstimator, ClassRows } from './estimator.js';
 import { type ColumnMoments, columnMoments, columnScales } from './linear-design.js';
 import type { Moments } from './moments.js';
@@ -16,6 +24,10 @@ const parameters = z.strictObject({
   solver: z.enum(['svd', 'lsqr', 'eigen']).default('svd').meta({
     description:
       'Where columns depend on each other: svd and lsqr leave directions out, eigen fails.',
+  }),
+  priors: priorsList.default(null).meta({
+    description:
+      'How likely each class is, in the order of the classes; null: as they are frequent.',
   }),
   shrinkage: z
     .union([z.literal('auto'), z.number().min(0).max(1)])
@@ -60,13 +72,14 @@ export const lda: ClassEstimator = {
     const counts = rows.counts.alike;
     const isPresent = counts.gt(0);
     const means = stacked(classes.map(({ mean }) => mean.t())).sub(center.t());
-    const design = { rows, classes, overall, scales };
-    const within = own.shrinkage === 'auto' ? ledoitWolf(design) : pooled(design, own.shrinkage);
+    const { priors } = own;
+    const likely = priors && matrix(counts.session, counts.rows, 1, priors);
+    const shares = likely ?? isPresent.ifelse(counts, 1).div(count);
+    const design = { rows, classes, overall, scales, likely };
+    const within = own.shrinkage === 'auto' ? ledoitWolf(design) : pooled(design, own);
     const solved = solve(within, means.t(), { ...overall, mean: center }, own).t();
     const directions = isPresent.ifelse(solved, 0);
-    const intercepts = isPresent
-      .ifelse(counts, 1)
-      .div(count)
+    const intercepts = shares
       .log()
       .sub(directions.mul(means).rowSums().mul(0.5))
       .sub(directions.matmul(center));
@@ -85,6 +98,13 @@ interface Design {
   readonly classes: readonly Moments[];
   readonly overall: ColumnMoments;
   readonly scales: Matrix | null;
+  /** Priors that are given, [classes, 1]; null: classes are as likely as they are frequent. */
+  readonly likely: Matrix | null;
+}
+
+/** The weight of a class's covariance in the one within classes. */
+function shareOf({ classes, overall, likely }: Design, c: number): Scalar {
+  return likely === null ? classes[c]!.count.div(overall.count) : likely.at(c, 0);
 }
 
 /** Moments of encoded columns as those of imputed and scaled ones. */
@@ -98,20 +118,26 @@ function unitsOf(map: Matrix | null, scales: Matrix | null): (moments: Moments) 
 }
 
 /** Covariance within classes; shrunken by class with one share, which is the same for the sum. */
-function pooled({ classes, overall }: Design, shrinkage: number | null): Matrix {
+function pooled(design: Design, { solver, shrinkage }: LdaParams): Matrix {
+  const { classes, overall } = design;
   const { count, leftOut } = overall;
-  const within = classes
-    .map(({ scatter }) => scatter)
-    .reduce((a, b) => a.add(b))
-    .div(count);
-  if (shrinkage === null) return within;
+  const parts = classes.map(({ scatter }) => scatter);
+  // Solver svd takes rows together, whatever the priors, as scikit-learn does.
+  const within =
+    design.likely === null || solver === 'svd'
+      ? parts.reduce((a, b) => a.add(b)).div(count)
+      : parts
+          .map((one, c) => one.mul(shareOf(design, c).div(classes[c]!.count.maximum(1))))
+          .reduce((a, b) => a.add(b));
+  if (shrinkage === null || shrinkage === 'auto') return within;
   const size = leftOut === null ? within.cols : leftOut.sum().neg().add(within.cols);
   return within.mul(1 - shrinkage).addDiag(within.diag().sum().div(size).mul(shrinkage));
 }
 
 /** Each class's standardised covariance shrunken by its own share, which its fourth powers give. */
-function ledoitWolf({ rows, classes, overall, scales }: Design): Matrix {
-  const { count, map, leftOut } = overall;
+function ledoitWolf(design: Design): Matrix {
+  const { rows, classes, overall, scales } = design;
+  const { map, leftOut } = overall;
   const { X, y } = rows;
   const { session } = X;
   const deviations = classes.map((one) =>
@@ -141,7 +167,7 @@ function ledoitWolf({ rows, classes, overall, scales }: Design): Matrix {
         .addDiag(mu.mul(shrink))
         .mul(scale)
         .mul(scale.t())
-        .mul(n.div(count));
+        .mul(shareOf(design, c));
     })
     .reduce((a, b) => a.add(b));
 }

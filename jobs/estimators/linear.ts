@@ -24,6 +24,7 @@ import {
 /** What one linear estimator says of itself. */
 export interface LinearDefinition<P> {
   readonly name: string;
+  readonly alias?: string;
   readonly description: string;
   readonly solver: string;
   readonly parameters: z.ZodObject & z.ZodType<P>;
@@ -48,7 +49,7 @@ export interface LinearDefinition<P> {
 }
 
 export function linearEstimator<P>(given: LinearDefinition<P>): MomentEstimator {
-  const { name, description, solver, parameters, many } = given;
+  const { name, alias, description, solver, parameters, many } = given;
   const fit = (rows: TrainingRows, params: Params): Fit => {
     const { wide } = rows.design;
     const own = params as P;
@@ -56,6 +57,7 @@ export function linearEstimator<P>(given: LinearDefinition<P>): MomentEstimator 
   };
   return {
     name,
+    ...(alias ? { alias } : {}),
     description,
     solver,
     parameters,

@@ -6,7 +6,7 @@ import { z } from 'zod';
 import { type Matrix, scalar } from '../../driver/index.js';
 import type { RowEstimator } from './estimator.js';
 import { SMOOTH_SOLVERS, solves } from './solvers/choice.js';
-import { classTarget } from './solvers/classes.js';
+import { type ClassWeight, classTarget } from './solvers/classes.js';
 import { logLoss, multinomialLoss } from './solvers/losses.js';
 import {
   classParameters,
@@ -51,7 +51,7 @@ export const logistic: RowEstimator = {
   train: async (given, numbers, params) => {
     const rows = wideRows(given);
     const own = params as LogisticParams;
-    const { isSingle, ...target } = classTarget(rows, own.class_weight);
+    const { isSingle, ...target } = classTarget(rows, own.class_weight as ClassWeight);
     const joint = rows.classes > 2;
     const { l1, l2 } = penalties(numbers as Record<'C' | 'l1_ratio', Matrix>, own.penalty);
     const fit = {

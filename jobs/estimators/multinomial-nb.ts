@@ -5,8 +5,8 @@
  */
 import { z } from 'zod';
 import { ConfigError } from '../../driver/index.js';
-import { classSums, logPriors } from './class-sums.js';
-import type { ClassEstimator } from './estimator.js';
+import { classSums, logPriors, type Priors } from './class-sums.js';
+import type { ClassEstimator, Params } from './estimator.js';
 
 /** Parameters of naive Bayes over counts. */
 export const countParameters = z.strictObject({
@@ -17,7 +17,17 @@ export const countParameters = z.strictObject({
   fit_prior: z.boolean().default(true).meta({
     description: 'Classes are as likely as they are frequent; otherwise all alike.',
   }),
+  class_prior: z.array(z.number().positive()).nullable().default(null).meta({
+    description:
+      'How likely each class is, in the order of the classes, whatever `fit_prior` says; null: by it.',
+  }),
 });
+
+/** What the parameters say of how likely classes are. */
+export function countPriors(params: Params): Priors {
+  const { class_prior, fit_prior } = params as z.output<typeof countParameters>;
+  return class_prior ?? (fit_prior ? 'empirical' : 'uniform');
+}
 
 export const multinomialNb: ClassEstimator = {
   name: 'multinomial-nb',
@@ -30,7 +40,7 @@ export const multinomialNb: ClassEstimator = {
   link: () => 'softmax',
   outputs: (_params, classes) => classes,
   fit: (rows, params) => {
-    const { alpha, fit_prior } = params as z.output<typeof countParameters>;
+    const { alpha } = params as z.output<typeof countParameters>;
     refuseStandardised(rows.all.standardize, 'multinomial-nb');
     const summed = classSums(rows, 'linear', rows.X.rowMins().lt(0));
     const { sums, kept, beside } = summed;
@@ -41,7 +51,10 @@ export const multinomialNb: ClassEstimator = {
     const logs = kept === null ? own.log() : kept.ifelse(own, 1).log();
     const shares = logs.sub(own.rowSums().log());
     return {
-      ...summed.fit(kept === null ? shares : shares.mul(kept), logPriors(summed, fit_prior)),
+      ...summed.fit(
+        kept === null ? shares : shares.mul(kept),
+        logPriors(summed, countPriors(params)),
+      ),
       ending: negative.asMatrix(),
       fails: (count) =>
         count === 0

@@ -8,6 +8,7 @@ import { linearEstimator } from './linear.js';
 
 export const ols = linearEstimator({
   name: 'ols',
+  alias: 'linear',
   description: 'Ordinary least squares; where columns depend on each other, of least norm.',
   solver: 'eigenvectors of Gram matrices',
   parameters: z.strictObject({

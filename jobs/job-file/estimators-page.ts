@@ -22,8 +22,9 @@ What the trials of a search share depends on what a fit reads:
 - **rows**: passes until a fit converges. Candidates and splits that differ only in the parameters marked with a star train as one stack: an
   iteration is one pass (one Spark job) for all of them, and a model that is done leaves it.
 
-Where there are several solvers, the one that costs least for the rows, columns, classes and models of the search is taken: \`reprise plan\`
-says which, and what the others would cost. All end at the same point, within \`tol\`.
+Smooth losses are solved by the cheapest of three for the rows, columns, classes and models of the search: Newton's method on weighted Gram
+matrices (a model of one output), L-BFGS in eigenvectors of the Gram matrix of all rows, or L-BFGS in the columns as they are, which are many.
+\`reprise plan\` says which, and what the others would cost. All end at the same point, within \`tol\`.
 `;
 
 const TASKS: Readonly<Record<Task, string>> = {
@@ -51,13 +52,14 @@ function chapter(
   agreement: ReadonlyMap<string, number>,
 ): string {
   const rows = estimators.map((estimator) => {
-    const { name, description, reads, solver } = estimator;
+    const { name, alias, description, reads, solver } = estimator;
     const parameters = parametersOf(estimator).map(
       ({ name: own, fallback }) => `\`${own}\`${star(estimator, own)} ${shown(fallback)}`,
     );
     const measured = agreement.get(name);
     const difference = measured === undefined ? 'not yet measured' : measured.toExponential(0);
-    return [`\`${name}\``, description, parameters.join(', '), reads, solver, difference];
+    const names = [name, ...(alias ? [alias] : [])].map((one) => `\`${one}\``).join(', ');
+    return [names, description, parameters.join(', '), reads, solver, difference];
   });
   const head = [
     '`model.type`',
@@ -99,6 +101,8 @@ interface JsonRange {
   readonly exclusiveMinimum?: number;
   readonly maximum?: number;
   readonly exclusiveMaximum?: number;
+  readonly items?: JsonRange;
+  readonly additionalProperties?: JsonRange;
   readonly anyOf?: readonly JsonRange[];
 }
 
@@ -109,6 +113,8 @@ function rangeText(range: z.ZodType): string {
 
 function textOf(range: JsonRange): string {
   if (range.anyOf) return range.anyOf.map(textOf).join(' or ');
+  if (range.type === 'array') return `a list, each ${textOf(range.items!)}`;
+  if (range.type === 'object') return `a map to ${textOf(range.additionalProperties!)}`;
   if (range.enum) return range.enum.map((value) => `\`${value}\``).join(', ');
   if (range.const !== undefined) return `\`${range.const}\``;
   if (range.type === 'null') return 'null';

@@ -48,7 +48,10 @@ export function modelOf(estimator: Estimator): z.ZodType<ModelDocument> {
     const doc = `${description} Default: ${fallback}.`;
     return [name, range.optional().meta({ description: doc })] as const;
   });
-  const type = z.literal(estimator.name).meta({ description: estimator.description });
+  const { name, alias } = estimator;
+  const type = z
+    .literal(alias === undefined ? [name] : [name, alias])
+    .meta({ description: estimator.description });
   const model = z.strictObject({ type, ...Object.fromEntries(keys) });
   return model as unknown as z.ZodType<ModelDocument>;
 }
@@ -58,21 +61,28 @@ export function gridOf(estimator: Estimator): z.ZodType<GridDocument> {
   const keys = parametersOf(estimator).map(({ name, range, description }) => {
     const single = z.array(range).min(1).max(MAX_CANDIDATES);
     const values = range instanceof z.ZodNumber ? [single, spaceOf(range)] : [single];
-    return [
-      name,
-      z
-        .union([range, ...values])
-        .optional()
-        .meta({ description }),
-    ] as const;
+    const options = [...alone(range), ...values];
+    return [name, z.union(options).optional().meta({ description })] as const;
   });
   const grid = z.strictObject(Object.fromEntries(keys));
   return grid as unknown as z.ZodType<GridDocument>;
 }
 
+/** What may stand in a grid without a list round it: no list, which is one of values, and no map. */
+function alone(range: z.ZodType): z.ZodType[] {
+  if (range instanceof z.ZodNullable) {
+    const own = alone(range.unwrap() as z.ZodType);
+    return own.length === 0 ? [] : [range];
+  }
+  if (range instanceof z.ZodUnion) return (range.options as z.ZodType[]).flatMap(alone);
+  return range instanceof z.ZodArray || range instanceof z.ZodRecord ? [] : [range];
+}
+
 /** What stands for an unknown estimator, so that its name is the one problem there is. */
 export const unknownModel = z.looseObject({
-  type: z.enum(estimators.map(({ name }) => name)),
+  type: z.enum(
+    estimators.flatMap(({ name, alias }) => (alias === undefined ? [name] : [name, alias])),
+  ),
 }) as unknown as z.ZodType<ModelDocument>;
 export const unknownGrid = z.unknown() as z.ZodType<GridDocument>;
 
@@ -104,5 +114,5 @@ export function isSpace(given: GridValue): given is SpaceDocument {
 /** The estimator that a document names, if there is one of that name. */
 export function namedEstimator(document: unknown): Estimator | undefined {
   const type = (document as { model?: { type?: unknown } } | null)?.model?.type;
-  return estimators.find(({ name }) => name === type);
+  return estimators.find(({ name, alias }) => name === type || (alias && alias === type));
 }

@@ -159,7 +159,7 @@ function resolveJob(document: JobDocument, context: Context): Job {
   const scoring = scoringsOf(document.scoring, data.dialect);
   const [first] = scoring;
   const name = document.name ?? basename(context.file, extname(context.file));
-  const { type, ...given } = plain(document.model);
+  const { type: _, ...given } = plain(document.model);
   const { grid } = document.search;
   const estimator = namedEstimator(document)!;
   const fallbacks = parametersOf(estimator).flatMap(({ name, fallback }) =>
@@ -197,7 +197,7 @@ function resolveJob(document: JobDocument, context: Context): Job {
     document: {
       ...document,
       name,
-      model: { type, ...params },
+      model: { type: estimator.name, ...params },
       ...(spark ? { spark: shownSpark(spark) } : {}),
     },
   };

@@ -4,7 +4,14 @@
  * is never drawn as a number; what is left out for size is said in the caption.
  */
 import type { ParamValue } from '../estimators/estimator.js';
-import { decimalsFor, formatCount, formatFixed, formatParam, plural } from '../format.js';
+import {
+  decimalsFor,
+  formatCount,
+  formatFixed,
+  formatParam,
+  plural,
+  shownParam,
+} from '../format.js';
 import type { SearchResult, TrialResult } from '../search/result.js';
 import { html, jsonBlock, type Markup } from './markup.js';
 
@@ -177,7 +184,7 @@ function alongAxis(search: SearchResult, metric: string, axis: string): AxisEntr
 
 /** A trial's place along x; words where nothing is searched. */
 function valueAlong({ params }: TrialResult, axis: string): ParamValue {
-  return axis in params ? (params[axis] ?? null) : 'the only one';
+  return axis in params ? shownParam(params[axis] ?? null) : 'the only one';
 }
 
 /** A trial's mean score, with failures below every number. */

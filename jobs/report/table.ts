@@ -11,6 +11,7 @@ import {
   formatParam,
   formatParams,
   plural,
+  shownParam,
 } from '../format.js';
 import type { SearchResult, TrialResult } from '../search/result.js';
 import { html, jsonBlock, type Markup } from './markup.js';
@@ -76,7 +77,7 @@ function columnsOf(search: SearchResult): Column[] {
         label: name,
         kind: 'param',
         decimals: 0,
-        cell: (trial) => trial.params[name],
+        cell: (trial) => shownParam(trial.params[name]),
       }),
     ),
   ];

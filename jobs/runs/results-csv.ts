@@ -3,7 +3,9 @@
  * (without the fit and score times: candidates are fitted together). Numbers are the shortest text
  * that reads back as the same bits, so two runs that agree give the same bytes.
  */
+
 import type { ParamValue } from '../estimators/estimator.js';
+import { shownParam } from '../format.js';
 import type { SearchResult, TrialResult } from '../search/result.js';
 
 /** The table as CSV (RFC 4180, lines end in LF). One metric's columns also have `_score` names. */
@@ -48,7 +50,7 @@ function metricColumns(search: SearchResult, metric: string, suffix: string): Co
 
 function paramText(value: ParamValue): string {
   if (typeof value === 'number') return numberText(value);
-  return value === null ? '' : String(value);
+  return value === null ? '' : String(shownParam(value));
 }
 
 /** As Python and pandas read it: `nan`, `inf`, `-inf`. */

@@ -15,6 +15,7 @@ import {
 import { basisWidth } from '../estimators/basis.js';
 import type { Fit, Params } from '../estimators/estimator.js';
 import type { TrainingRows } from '../estimators/linear-design.js';
+import { byClass } from './class-params.js';
 import { classRows } from './class-rows.js';
 import type { Search, SearchPart } from './prepare.js';
 import { rowFits } from './row-fits.js';
@@ -43,7 +44,10 @@ export function plannedFits(search: Search): Fit[] {
 
 function askedFits(search: Search): AskedFit[] {
   const rows = trainingRows(search);
-  return search.candidates.flatMap(({ all }) => rows.map((own) => ({ ...own, params: all })));
+  return search.candidates.flatMap(({ all }) => {
+    const params = byClass(all, search.classes);
+    return rows.map((own) => ({ ...own, params }));
+  });
 }
 
 /** Fits that need no training: nodes. Those on the same rows together, where that is less work. */
@@ -86,7 +90,8 @@ export async function fitAll(session: Run, search: Search, isRaised: boolean): P
 /** The fit of one candidate on all rows. */
 export async function fitBest(session: Run, search: Search, params: Params): Promise<SearchFits> {
   const [part] = search.parts;
-  const asked = { part: part!, training: { ...part!.training, train: undefined }, params };
+  const training = { ...part!.training, train: undefined };
+  const asked = { part: part!, training, params: byClass(params, search.classes) };
   return settle(session, await fitsOf(session, search, [asked]), true);
 }
 

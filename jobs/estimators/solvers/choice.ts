@@ -73,9 +73,8 @@ export function chooseSolver(size: FitSize, bends: boolean): SolverChoice {
 }
 
 /** Of estimators that are solved by the cheapest of them, for the page of estimators. */
-export const SMOOTH_SOLVERS =
-  "by cost Newton's method on weighted Gram matrices (one output) or L-BFGS, in eigenvectors of the Gram matrix or in columns";
-export const GRADIENT_SOLVERS = 'L-BFGS, in eigenvectors of the Gram matrix or by cost in columns';
+export const SMOOTH_SOLVERS = 'Newton or L-BFGS, by cost';
+export const GRADIENT_SOLVERS = 'L-BFGS';
 
 /** Which solver trains a stack and why, in a line. */
 export function solves(size: FitSize, bends: boolean): string {

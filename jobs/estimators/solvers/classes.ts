@@ -17,7 +17,7 @@ export interface ClassTarget {
   readonly isSingle: Matrix;
 }
 
-/** `balanced`: present classes weigh the same in all, as in scikit-learn; numbers: class by class. */
+/** `balanced`: present classes weigh the same in all, as in scikit-learn; numbers: by class number. */
 export type ClassWeight = 'none' | 'balanced' | readonly number[];
 
 /**

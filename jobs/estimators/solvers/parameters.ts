@@ -21,9 +21,13 @@ export const classParameters = {
   C: z.number().positive().default(1).meta({
     description: 'Weight of the losses against the penalty: less regularises more.',
   }),
-  class_weight: z.enum(['none', 'balanced']).default('none').meta({
-    description: '`balanced`: each class weighs the same in all.',
-  }),
+  class_weight: z
+    .union([z.enum(['none', 'balanced']), z.record(z.string(), z.number().positive())])
+    .default('none')
+    .meta({
+      description:
+        '`balanced`: each class weighs the same in all; or weights by class, 1 for the others.',
+    }),
 };
 
 /** Why a classifier has no model. */

@@ -11,6 +11,7 @@
 import { iterate, type LoopState, type Matrix, ones, zeros } from '../../../driver/index.js';
 import type { RowData } from '../estimator.js';
 import type { Ended } from './row-fit.js';
+import { rowDecisions } from './smooth.js';
 
 /** Mean gap of a row to end with, relative to the residuals of least squares. */
 export const GAP = 1e-10;
@@ -18,8 +19,8 @@ const MAX_ITERATIONS = 200;
 /** Share of the way to the nearest bound that a step goes. */
 const NEARLY = 0.99995;
 
-/** Rows of one kind: of the data, or of the penalty. All of one shape, tau [1, 1]. */
-interface PinballRows {
+/** Rows of one kind: of the data, or of the penalty. All of one shape, tau that or [1, 1]. */
+export interface PinballRows {
   readonly tau: Matrix;
   readonly weight: Matrix;
   readonly r: Matrix;
@@ -34,17 +35,14 @@ export async function fitPinball(
   alpha: Matrix,
   hasIntercept: boolean,
 ): Promise<Ended> {
-  const { X, y, weight, design } = rows;
-  const { session } = X;
+  const { y, weight, design } = rows;
+  const { session } = y;
   const d = design.columns;
   const total = design.moments.count.asMatrix();
   const column = ones(session, d, 1);
   const half = ones(session, 1, 1).mul(0.5);
   const penalty = column.mul(alpha.mul(total).mul(2));
-  const decision = (weights: Matrix): Matrix => {
-    const own = design.expand(weights);
-    return X.matmul(own.slice([0, X.cols])).add(own.slice(X.cols));
-  };
+  const decision = rowDecisions(rows);
   const least = leastSquares(rows, hasIntercept);
   const r = y.sub(decision(least));
   const scale = r.square().mul(weight).sum().asMatrix().div(total).sqrt();
@@ -141,19 +139,19 @@ export async function fitPinball(
 }
 
 /** Slacks around the residuals, and duals in the middle. */
-function begun(tau: Matrix, weight: Matrix, r: Matrix, scale: Matrix): PinballRows {
+export function begun(tau: Matrix, weight: Matrix, r: Matrix, scale: Matrix): PinballRows {
   const apart = scale.mul(0.1);
   const a = r.mul(0).add(tau.sub(0.5));
   return { tau, weight, r, a, u: r.maximum(0).add(apart), s: r.neg().maximum(0).add(apart) };
 }
 
-function gapOf({ tau, weight, a, u, s }: PinballRows): Matrix {
+export function gapOf({ tau, weight, a, u, s }: PinballRows): Matrix {
   const both = tau.sub(a).mul(u).add(a.sub(tau).add(1).mul(s));
   return both.mul(weight).sum().asMatrix();
 }
 
 /** How a dual answers to its residual, and the dual it is drawn to when nothing else moves. */
-function pulled({ tau, r, a, u, s }: PinballRows, m: Matrix) {
+export function pulled({ tau, r, a, u, s }: PinballRows, m: Matrix) {
   const [above, below] = [tau.sub(a), a.sub(tau).add(1)];
   const curvature = u.div(above).add(s.div(below)).recip();
   const offset = r.sub(m.div(above)).add(m.div(below));
@@ -161,7 +159,7 @@ function pulled({ tau, r, a, u, s }: PinballRows, m: Matrix) {
 }
 
 /** Newton moves of a row when its decision value moves by `step`. */
-function movesOf(
+export function movesOf(
   { weight, u, s }: PinballRows,
   { above, below, curvature, offset }: ReturnType<typeof pulled>,
   step: Matrix,
@@ -186,19 +184,19 @@ function room(x: Matrix, move: Matrix): Matrix {
   return move.lt(0).ifelse(x.div(move).mul(-NEARLY), 1).colMins();
 }
 
-function longest([first, ...others]: readonly Matrix[]): Matrix {
+export function longest([first, ...others]: readonly Matrix[]): Matrix {
   return others.reduce((least, one) => least.minimum(one), first!);
 }
 
 /** [X 1]' diag(g) [X 1] of the design: [design + 1, design + 1]. */
-function gramOf({ X, design }: RowData, g: Matrix): Matrix {
+export function gramOf({ X, design }: RowData, g: Matrix): Matrix {
   const across = X.t().matmul(g);
   const full = X.weightedGram(g).cbind(across).rbind(across.t().cbind(g.colSums()));
   return design.contract(design.contract(full).t());
 }
 
 /** [X 1]' g of the design: [design + 1, 1]. */
-function productsOf({ X, design }: RowData, g: Matrix): Matrix {
+export function productsOf({ X, design }: RowData, g: Matrix): Matrix {
   return design.contract(X.t().matmul(g).rbind(g.colSums()));
 }
 
@@ -207,7 +205,7 @@ function padded(column: Matrix, rows: number): Matrix {
 }
 
 /** The Newton step of the weights. */
-function solved(form: Matrix, right: Matrix, hasIntercept: boolean): Matrix {
+export function solved(form: Matrix, right: Matrix, hasIntercept: boolean): Matrix {
   const system = form.addDiag(
     form
       .diag()

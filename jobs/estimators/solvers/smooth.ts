@@ -157,7 +157,10 @@ interface RowSlopes {
 }
 
 /** Decision values by design weights, the intercept last: [design + 1, c] -> [n, c]. */
-function rowDecisions({ X, design }: Pick<RowData, 'X' | 'design'>): (weights: Matrix) => Matrix {
+export function rowDecisions({
+  X,
+  design,
+}: Pick<RowData, 'X' | 'design'>): (weights: Matrix) => Matrix {
   return (weights) => {
     const own = design.expand(weights);
     return X.matmul(own.slice([0, X.cols])).add(own.slice(X.cols));

@@ -22,7 +22,7 @@ describe('the page of estimators', () => {
   it('has a row for each estimator and a line for each parameter', () => {
     const page = estimatorsPage(estimators, new Map([['ridge', 2.6e-13]]));
     assert.match(page, /^\| `ridge` \|.*\| 3e-13 \|$/m);
-    assert.match(page, /^\| `ols` \|.*\| not yet measured \|$/m);
+    assert.match(page, /^\| `ols`, `linear` \|.*\| not yet measured \|$/m);
     for (const estimator of estimators) {
       for (const { name } of parametersOf(estimator)) {
         assert.ok(page.includes(`\n  - \`${name}\``), `${estimator.name}: ${name}`);
