@@ -9,7 +9,7 @@ import type { Params, ParamValue } from '../estimators/estimator.js';
  * Classes that a map does not name count 1, as in scikit-learn.
  * @throws ConfigError for a class that the data do not have, or a list that is not a number a class
  */
-export function byClass(params: Params, classes: readonly ClassValue[]): Params {
+export function byClassNumber(params: Params, classes: readonly ClassValue[]): Params {
   const names = classes.map(String);
   const listed = ([name, value]: [string, ParamValue]): [string, ParamValue] => {
     if (typeof value !== 'object' || value === null) return [name, value];

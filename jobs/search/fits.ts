@@ -15,7 +15,7 @@ import {
 import { basisWidth } from '../estimators/basis.js';
 import type { Fit, Params } from '../estimators/estimator.js';
 import type { TrainingRows } from '../estimators/linear-design.js';
-import { byClass } from './class-params.js';
+import { byClassNumber } from './class-params.js';
 import { classRows } from './class-rows.js';
 import type { Search, SearchPart } from './prepare.js';
 import { rowFits } from './row-fits.js';
@@ -45,7 +45,7 @@ export function plannedFits(search: Search): Fit[] {
 function askedFits(search: Search): AskedFit[] {
   const rows = trainingRows(search);
   return search.candidates.flatMap(({ all }) => {
-    const params = byClass(all, search.classes);
+    const params = byClassNumber(all, search.classes);
     return rows.map((own) => ({ ...own, params }));
   });
 }
@@ -91,7 +91,7 @@ export async function fitAll(session: Run, search: Search, isRaised: boolean): P
 export async function fitBest(session: Run, search: Search, params: Params): Promise<SearchFits> {
   const [part] = search.parts;
   const training = { ...part!.training, train: undefined };
-  const asked = { part: part!, training, params: byClass(params, search.classes) };
+  const asked = { part: part!, training, params: byClassNumber(params, search.classes) };
   return settle(session, await fitsOf(session, search, [asked]), true);
 }
 

@@ -15,7 +15,7 @@ import {
 import type { Estimator, Params } from '../estimators/estimator.js';
 import { type Imputation, linearDesign, type TrainingRows } from '../estimators/linear-design.js';
 import { type Candidate, candidatesOf, type Grid } from './candidates.js';
-import { byClass } from './class-params.js';
+import { byClassNumber } from './class-params.js';
 import { checkMetrics } from './scoring/check-metrics.js';
 import type { FormulaEngine } from './scoring/formulas.js';
 import { defaultMetric } from './scoring/metrics.js';
@@ -121,7 +121,7 @@ export function prepare(session: Run, options: GridSearchOptions): Search {
       { key: 'data.target' },
     );
   }
-  for (const { all } of candidates) byClass(all, classes);
+  for (const { all } of candidates) byClassNumber(all, classes);
   checkMetrics(scoring, estimator, candidates[0]!.all, classes.length);
   const splits = resolveSplits(session, X.rows, options.cv);
   const readsMoments = estimator.reads === 'moments';

@@ -12,7 +12,7 @@ import { logistic } from '../../../../jobs/estimators/logistic.js';
 import { quantile } from '../../../../jobs/estimators/quantile.js';
 import { gamma, poisson, tweedie } from '../../../../jobs/estimators/tweedie.js';
 import type { Grid } from '../../../../jobs/search/candidates.js';
-import { byClass } from '../../../../jobs/search/class-params.js';
+import { byClassNumber } from '../../../../jobs/search/class-params.js';
 import { gridSearch } from '../../../../jobs/search/grid-search.js';
 import type { Metric } from '../../../../jobs/search/scoring/metrics.js';
 import { assertClose } from '../../../support/close.js';
@@ -75,7 +75,7 @@ describe('estimators that read rows', () => {
     const parsed = parameters.safeParse(given);
     assert.ok(parsed.success, name);
     const values = Array.from({ length: classes }, (_, c) => c);
-    const params = byClass(parsed.data as Case['params'], values);
+    const params = byClassNumber(parsed.data as Case['params'], values);
     const rows = rowData(matrix(session, fixture.X), column(target), column(weights), classes);
     const numbers = stacked.map((key) => {
       return [key, scalar(session, params[key] as number).asMatrix()] as const;

@@ -2,31 +2,31 @@
 import assert from 'node:assert/strict';
 import { ConfigError } from '../../../../driver/index.js';
 import { parseJob } from '../../../../jobs/job-file/read-job.js';
-import { byClass } from '../../../../jobs/search/class-params.js';
+import { byClassNumber } from '../../../../jobs/search/class-params.js';
 
 const CLASSES = ['low', 'mid', 'top'];
 
 describe('parameters by class', () => {
   it('are given by class number, 1 where a map is silent', () => {
-    const params = byClass(
+    const params = byClassNumber(
       { C: 2, class_weight: { top: 5, low: 0.5 }, priors: [1, 2, 3] },
       CLASSES,
     );
     assert.deepEqual(params, { C: 2, class_weight: [0.5, 1, 5], priors: [1, 2, 3] });
     assert.deepEqual(
-      byClass({ class_weight: { 2: 3, true: 4 } }, [1, 2, true]).class_weight,
+      byClassNumber({ class_weight: { 2: 3, true: 4 } }, [1, 2, true]).class_weight,
       [1, 3, 4],
     );
-    assert.deepEqual(byClass({ class_weight: 'balanced', priors: null }, CLASSES), {
+    assert.deepEqual(byClassNumber({ class_weight: 'balanced', priors: null }, CLASSES), {
       class_weight: 'balanced',
       priors: null,
     });
   });
 
   it('have to fit the classes there are', () => {
-    const fails = (params: Parameters<typeof byClass>[0], message: RegExp) =>
+    const fails = (params: Parameters<typeof byClassNumber>[0], message: RegExp) =>
       assert.throws(
-        () => byClass(params, CLASSES),
+        () => byClassNumber(params, CLASSES),
         (error) => {
           return error instanceof ConfigError && message.test(error.message);
         },
