@@ -16,7 +16,7 @@ import {
 } from '../../driver/index.js';
 import { createCpuBackend } from '../../gpu-executor/cpu/index.js';
 import { assertClose } from '../support/close.js';
-import { SharedSpark } from '../support/spark-session.js';
+import { eventually, SharedSpark } from '../support/spark-session.js';
 
 const ROWS = 90_001;
 
@@ -92,6 +92,32 @@ describe('products and order in Spark', () => {
     assert.equal(counts.passes, 1);
     assert.equal(counts.sparkJobs, 2, 'one learns the cuts');
     assert.ok(counts.spark.includes('matmul'), counts.spark.join());
+  });
+
+  it('cut anew once, however often both are read together', async () => {
+    const { session } = await shared.session({ rddReuse: 'off' });
+    const x = rand(session, ROWS + 123, 16, { seed: 3 }).slice([123, ROWS + 123]);
+    const y = data(session, 4, 20);
+    for (const one of [x, y]) await session.persist([one.expr]);
+    const stored = async (): Promise<number> => (await shared.storage()).persistentRdds;
+    const kept = await stored();
+    const jobs: number[] = [];
+    for (const power of [1, 2, 3]) {
+      const before = await shared.jobs();
+      const product = await x.t().matmul(y.mul(power)).value();
+      jobs.push((await shared.jobs()) - before);
+      const here = new Session({ local: createReferenceBackend() });
+      const rows = rand(here, ROWS + 123, 16, { seed: 3 }).slice([123, ROWS + 123]);
+      const expected = await rows
+        .t()
+        .matmul(data(here, 4, 20).mul(power))
+        .value();
+      assertClose(product, expected, 1e-10, `product ${power}`);
+    }
+    assert.deepEqual(jobs, [2, 1, 1], 'the first learns the cuts');
+    assert.equal(await stored(), kept + 1);
+    session.cache.clear();
+    await eventually('the copy to go as well', async () => (await stored()) < kept);
   });
 
   it('multiply rows by a matrix that is in Spark as well, which is brought together once', async () => {

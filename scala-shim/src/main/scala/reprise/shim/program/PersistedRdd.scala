@@ -4,6 +4,7 @@ import scala.collection.mutable
 
 import org.apache.spark.broadcast.Broadcast
 import org.apache.spark.rdd.RDD
+import org.apache.spark.storage.StorageLevel
 
 import reprise.shim.ShimContext
 import reprise.shim.block.Chunk
@@ -30,6 +31,8 @@ final class PersistedRdd(
   /** Children whose lineage leads here. */
   private var readers = 0
   private var isDropped = false
+  /** The same rows cut as others are, by the others' layout. */
+  private val copies = mutable.Map[String, RDD[Chunk]]()
   @volatile private var isFreed = false
 
   graph.synchronized {
@@ -45,6 +48,15 @@ final class PersistedRdd(
   }
 
   private def isCut: Boolean = rdd.isCheckpointed
+
+  /** The rows as `cut` gives them, kept for whoever reads them beside the same others again. */
+  def cutAs(layout: String, cut: () => RDD[Chunk]): RDD[Chunk] = copies.synchronized {
+    copies.getOrElse(layout, {
+      val made = cut()
+      if (copies.size < PersistedRdd.MaxCopies) copies(layout) = made.persist(StorageLevel.MEMORY_AND_DISK)
+      made
+    })
+  }
 
   def acquire(): Unit = graph.synchronized(users += 1)
 
@@ -80,6 +92,7 @@ final class PersistedRdd(
       if (next.users == 0 && next.readers == 0 && !next.isDropped) {
         next.isDropped = true
         next.rdd.unpersist(blocking = false)
+        next.copies.synchronized(next.copies.values.foreach(_.unpersist(blocking = false)))
         open ++= next.forgetOrigins()
       }
     }
@@ -106,6 +119,8 @@ object PersistedRdd {
   /** Persisted steps Spark would go back through to compute a partition of something over these. */
   def depthOver(parents: Seq[PersistedRdd]): Int =
     parents.map(parent => if (parent.isCut) 0 else parent.depth).foldLeft(0)(math.max)
+
+  private val MaxCopies = 4
 
   /** Steps in sequence with uncut lineage; more would make Spark's recursion over it deep. */
   val MaxDepth = 16

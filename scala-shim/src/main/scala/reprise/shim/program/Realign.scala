@@ -1,22 +1,31 @@
 package reprise.shim.program
 
 import org.apache.spark.{Partitioner, TaskContext}
+import org.apache.spark.rdd.RDD
 
 import reprise.shim.ShimContext
 import reprise.shim.block.{Block, Chunk, WholeBlock}
 
 /** Cuts the rows of one RDD the way another one is cut: a job to learn the cuts, then a shuffle. */
 object Realign {
+  /** What is held is cut once, and kept so beside what it was for as long. */
   def apply(context: ShimContext, base: RowBase, like: RowBase): RowBase = {
+    def cut(): RDD[Chunk] = cutLike(context, base.rdd, like.rdd)
+    val rdd = (base.owner, like.owner) match {
+      case (Some(owner), Some(_)) => owner.cutAs(like.layout.key, cut _)
+      case _ => cut()
+    }
+    base.copy(rdd = rdd, layout = like.layout, heldRdd = None)
+  }
+
+  private def cutLike(context: ShimContext, rows: RDD[Chunk], like: RDD[Chunk]): RDD[Chunk] = {
     val cuts: Array[Array[(Long, Int)]] = context.spark.runJob(
-      like.rdd, (_: TaskContext, chunks: Iterator[Chunk]) => chunks.map(c => (c.startRow, c.rows)).toArray)
-    val flat = cuts.zipWithIndex.flatMap { case (chunks, p) => chunks.map { case (start, rows) => (start, rows, p) } }.sortBy(_._1)
-    val starts = context.broadcasts.make(flat)
+      like, (_: TaskContext, chunks: Iterator[Chunk]) => chunks.map(c => (c.startRow, c.rows)).toArray)
+    val starts = cuts.zipWithIndex.flatMap { case (chunks, p) => chunks.map { case (start, rows) => (start, rows, p) } }.sortBy(_._1)
     val partitions = cuts.length
-    val slotCount = base.slots.values.foldLeft(-1)(math.max) + 1
-    val pieces = base.rdd.flatMap { chunk =>
-      val whole = chunk.slots.take(slotCount).map(_.plain)
-      overlapping(starts.value, chunk.startRow, chunk.startRow + chunk.rows).map { case (index, from, until) =>
+    val pieces = rows.flatMap { chunk =>
+      val whole = chunk.slots.map(_.plain)
+      overlapping(starts, chunk.startRow, chunk.startRow + chunk.rows).map { case (index, from, until) =>
         val offset = (from - chunk.startRow).toInt
         val slots = whole.map(block => block.sliceRows(offset, offset + (until - from).toInt): Block)
         (index, new Chunk(from, (until - from).toInt, slots))
@@ -24,17 +33,16 @@ object Realign {
     }
     val byPartition = new Partitioner {
       def numPartitions: Int = partitions
-      def getPartition(key: Any): Int = starts.value(key.asInstanceOf[Int])._3
+      def getPartition(key: Any): Int = starts(key.asInstanceOf[Int])._3
     }
-    val rdd = pieces.groupByKey(byPartition).mapPartitions { groups =>
+    pieces.groupByKey(byPartition).mapPartitions { groups =>
       groups.toArray.sortBy(_._1).iterator.map { case (index, parts) =>
         val sorted = parts.toArray.sortBy(_.startRow)
-        new Chunk(starts.value(index)._1, starts.value(index)._2, sorted.head.slots.indices.map { s =>
+        new Chunk(starts(index)._1, starts(index)._2, sorted.head.slots.indices.map { s =>
           stack(sorted.map(_.slots(s).plain)): Block
         }.toArray)
       }
     }
-    RowBase(rdd, base.slots, like.layout, base.broadcasts :+ starts, None, base.shared)
   }
 
   private def overlapping(

@@ -13,7 +13,7 @@ import reprise.shim.protocol.ShimError
 /** The rows a pass reads: chunks whose `slots` hold these values. */
 final case class RowBase(
     rdd: RDD[Chunk], slots: Map[Int, Int], layout: Layout, broadcasts: Seq[Broadcast[_]], heldRdd: Option[RowBase],
-    shared: Seq[SharedBroadcast] = Nil) {
+    shared: Seq[SharedBroadcast] = Nil, owner: Option[PersistedRdd] = None) {
   def destroy(owner: Broadcasts): Unit = broadcasts.foreach(owner.destroy)
 }
 
@@ -44,7 +44,9 @@ final class RowSource(context: ShimContext, values: ProgramValues, rows: Long) {
     val moves = moved.groupBy { case (instruction, move) => values.moveKey(instruction, move) }.toSeq.sortBy(_._1)
     val scans = encodes.groupBy(encode => values.source(encode).key).values.toSeq.map(scan) ++
       moves.map { case (_, group) => openMoved(group) }
-    val held = heldIds.groupBy(id => values.held(id).owner.rdd.id).values.toSeq.map(openHeld)
+    // The widest stay where they are.
+    val held = heldIds.groupBy(id => values.held(id).owner.rdd.id).values.toSeq
+      .sortBy(ids => (-ids.map(id => values.shape(id).cols).sum, values.held(ids.head).owner.rdd.id)).map(openHeld)
     val bases = scans ++ held
     if (bases.isEmpty) generated(hostRows, made)
     else {
@@ -69,7 +71,8 @@ final class RowSource(context: ShimContext, values: ProgramValues, rows: Long) {
 
   private def openHeld(ids: Seq[Int]): RowBase = {
     val first = values.held(ids.head)
-    RowBase(first.owner.rdd, ids.map(id => id -> values.held(id).slot).toMap, first.layout, Nil, None)
+    RowBase(
+      first.owner.rdd, ids.map(id => id -> values.held(id).slot).toMap, first.layout, Nil, None, owner = Some(first.owner))
   }
 
   /** Values moved alike, opened together: each operand position is one RDD with a slot a value. */
