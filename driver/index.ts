@@ -26,6 +26,7 @@ export {
   type LoopState,
   type LoopStep,
 } from './batch/iterate.js';
+export { type BatchPlan, planBatch } from './batch/plan-batch.js';
 export { printPlan } from './compiler/explain.js';
 export type { PlacementPolicy } from './compiler/pass.js';
 export { loadCostModel, saveCostModel } from './cost/cost-file.js';

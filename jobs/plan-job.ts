@@ -5,7 +5,7 @@ import { type OpenJob, type RunJobOptions, withOpenJob } from './open-job.js';
 import { Phases } from './runs/phases.js';
 import type { PlanReport } from './runs/run-events.js';
 import { candidateCount } from './search/candidates.js';
-import { searchExprs, searchSolvers } from './search/grid-search.js';
+import { searchExprs, searchSolvers, searchTraining } from './search/grid-search.js';
 import { splitCount } from './search/splits/partition.js';
 
 export interface PlanJobOptions extends RunJobOptions {
@@ -31,6 +31,7 @@ export async function planJob(job: Job, options: PlanJobOptions): Promise<PlanRe
       passes: new Set(plan.nodes.filter(({ how }) => how.kind === 'reduce').map(({ wave }) => wave))
         .size,
       solvers: searchSolvers(run, search),
+      training: await searchTraining(run, search),
       estimatedSeconds: run.expectedSeconds(plan),
       plan: options.verbose ? run.explain(exprs, { verbose: true }) : printPlan(plan),
       memory,

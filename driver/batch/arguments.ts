@@ -60,6 +60,11 @@ async function argumentOf(session: Evaluator, argument: BatchArgument): Promise<
 
 type OwnArgument = Exclude<BatchArgument, { readonly shared: Matrix }>;
 
+/** The shape of one model's. */
+export function likeOf(argument: BatchArgument): Pick<Matrix, 'rows' | 'cols' | 'dtype'> {
+  return 'shared' in argument ? argument.shared : oneOf(argument);
+}
+
 function oneOf(argument: OwnArgument): Pick<Matrix, 'rows' | 'cols' | 'dtype'> {
   if ('columns' in argument) {
     const { rows, dtype } = argument.columns;

@@ -15,6 +15,8 @@ import { Transform } from './transform.js';
 /** A part of a program that is planned at once. */
 interface Section {
   readonly title: string;
+  /** An iteration of a loop. */
+  readonly isLoop: boolean;
   readonly roots: readonly Expr[];
 }
 
@@ -37,9 +39,13 @@ export async function dryRun(args: StackArguments, program: Program<Matrices>): 
     const placed = Object.fromEntries(names.map((name, i) => [name, leaves[i]!]));
     const next = step(placed as unknown as typeof state);
     checkStep(state, next);
-    sections.push({ title: 'before the loop', roots: names.map((name) => state[name]!.expr) });
+    sections.push({
+      title: 'before the loop',
+      isLoop: false,
+      roots: names.map((name) => state[name]!.expr),
+    });
     const roots = [...names.map((name) => next.state[name]!.expr), next.done.expr];
-    sections.push({ title: `an iteration of ${names.join(', ')}`, roots });
+    sections.push({ title: `an iteration of ${names.join(', ')}`, isLoop: true, roots });
     const count = { rows: 1, cols: 1, dtype: 'float64' } as const;
     const ending = { iterations: trace.placeholder(count), finished: trace.placeholder(count) };
     for (const { expr } of Object.values(ending)) own.add(expr);
@@ -53,7 +59,11 @@ export async function dryRun(args: StackArguments, program: Program<Matrices>): 
     return [name, leaf] as const;
   });
   const result = await program(Object.fromEntries(given));
-  sections.push({ title: 'the result', roots: Object.values(result).map(({ expr }) => expr) });
+  sections.push({
+    title: 'the result',
+    isLoop: false,
+    roots: Object.values(result).map(({ expr }) => expr),
+  });
   return { sections, own, shared };
 }
 
@@ -77,8 +87,17 @@ export function bytesPerModel({ sections, own, shared }: DryRun): number {
   return LIVE_VALUES * largest;
 }
 
-/** Plans of all parts for so many models, and what is made model by model in each. */
-export function planText(session: Evaluator, models: number, run: DryRun): string {
+/** All parts for so many models. */
+export function stackedSections(
+  session: Evaluator,
+  models: number,
+  run: DryRun,
+): {
+  readonly title: string;
+  readonly isLoop: boolean;
+  exprs: Expr[];
+  singly: ReadonlyMap<string, number>;
+}[] {
   const leaves = new Map<Expr, BatchValue>();
   for (const [leaf, expr] of run.shared) leaves.set(leaf, { layout: 'shared', expr });
   for (const leaf of run.own) {
@@ -86,12 +105,19 @@ export function planText(session: Evaluator, models: number, run: DryRun): strin
     const expr = slotLeaf(session, { rows, cols: cols * models, dtype });
     leaves.set(leaf, { layout: 'columns', expr });
   }
-  return run.sections
-    .map(({ title, roots }) => {
-      const transform = new Transform(session, models, leaves);
-      const exprs = roots.map((root) => transform.columns(transform.valueOf(root)));
-      const singly = [...transform.singly].map(([op, count]) => `model by model: ${op} x${count}`);
-      return [`== ${title}, ${models} models`, session.explain(exprs), ...singly].join('\n');
+  return run.sections.map(({ title, isLoop, roots }) => {
+    const transform = new Transform(session, models, leaves);
+    const exprs = roots.map((root) => transform.columns(transform.valueOf(root)));
+    return { title, isLoop, exprs, singly: transform.singly };
+  });
+}
+
+/** Plans of all parts for so many models, and what is made model by model in each. */
+export function planText(session: Evaluator, models: number, run: DryRun): string {
+  return stackedSections(session, models, run)
+    .map(({ title, exprs, singly }) => {
+      const made = [...singly].map(([op, count]) => `model by model: ${op} x${count}`);
+      return [`== ${title}, ${models} models`, session.explain(exprs), ...made].join('\n');
     })
     .join('\n\n');
 }

@@ -44,14 +44,34 @@ function memoryText(memory: PlanReport['memory']): string {
   return `about ${formatBytes(processBytes)}${heap} at the peak, of ${formatBytes(limitBytes)} (${limitFrom}): ${parts}`;
 }
 
+/** Stacks that are alike in one line. */
+function trainingLines({ training }: PlanReport): string[] {
+  const counts = new Map<string, number>();
+  for (const text of training.map(trainingText)) counts.set(text, (counts.get(text) ?? 0) + 1);
+  return [...counts].map(([text, count]) => (count === 1 ? text : `${text}; ${count} of these`));
+}
+
+/** Passes of training: an iteration of all models of a stack is one pass, or two. */
+function trainingText(plan: PlanReport['training'][number]): string {
+  const { fits, models, atOnce, stacks, iterations, passes, stackBytes, maxIterations } = plan;
+  const many = models > fits ? ` (${plural(models, 'start')})` : '';
+  const together = stacks === 1 ? 'as one stack' : `in ${stacks} stacks of ${formatCount(atOnce)}`;
+  const each = iterations.map((n) => plural(n, 'pass', 'passes')).join(', then ');
+  const most = maxIterations === null ? '' : `, at most ${formatCount(maxIterations)} iterations`;
+  const besides = passes > 0 ? `, and ${plural(passes, 'pass', 'passes')} besides` : '';
+  const bytes = stackBytes === null ? '' : `; about ${formatBytes(stackBytes)} for a stack`;
+  return `${plural(fits, 'fit')}${many} ${together}: ${each} over the data an iteration of all${most}${besides}${bytes}`;
+}
+
 function planText(report: PlanReport): string {
   return `${[
     `engine  ${report.engine} (${report.reason})`,
     `data    ${formatCount(report.rows)} rows x ${formatCount(report.columns)} columns`,
     `fits    ${formatCount(report.trials * report.folds)}: ${report.trials} candidates on ${report.folds} folds`,
     ...report.solvers.map((line, i) => `${i === 0 ? 'solver' : '      '}  ${line}`),
+    ...trainingLines(report).map((line, i) => `${i === 0 ? 'train ' : '      '}  ${line}`),
     `cached  ${formatCount(report.cached)} of ${formatCount(report.operators)} results`,
-    `cost    ${plural(report.passes, 'pass', 'passes')} over the data, about ${formatSeconds(report.estimatedSeconds)}`,
+    `cost    ${plural(report.passes, 'pass', 'passes')} over the data${report.training.length > 0 ? ' besides training' : ''}, about ${formatSeconds(report.estimatedSeconds)}`,
     `memory  ${memoryText(report.memory)}`,
     '',
     'Steps that do alike (same operator, shape, place, and inputs that do alike) are one line, with the attributes of one',

@@ -110,6 +110,8 @@ export interface RowEstimator extends EstimatorFacts {
     numbers: Readonly<Record<string, Matrix>>,
     params: Params,
   ) => Promise<Fit>;
+  /** Models that a fit trains to keep one. Default 1. */
+  readonly starts?: (params: Params) => number;
   /** Trains models that differ in more than numbers in one stack, where the estimator can. */
   readonly together?: (
     models: readonly { readonly rows: RowData; readonly params: Params }[],

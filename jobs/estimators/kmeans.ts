@@ -53,6 +53,7 @@ export const kmeans: RowEstimator = {
   link: () => 'margin',
   outputs: ({ n_clusters }) => n_clusters as number,
   stacked: [],
+  starts: ({ n_init }) => n_init as number,
   train: async (rows, _numbers, params) => (await together([{ rows, params }]))[0]!,
   together,
 };

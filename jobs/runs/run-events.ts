@@ -4,6 +4,7 @@
  * result.
  */
 import type { MemoryOutlook } from '../check-memory.js';
+import type { TrainingPlan } from '../search/row-fits.js';
 
 export type EngineName = 'auto' | 'local' | 'spark';
 
@@ -55,6 +56,8 @@ export interface PlanReport {
   readonly passes: number;
   /** Which solvers train the fits, and why: lines. */
   readonly solvers: readonly string[];
+  /** Of fits that read rows, a stack each; the plan below is of what comes before and after. */
+  readonly training: readonly TrainingPlan[];
   /** @units seconds */
   readonly estimatedSeconds: number;
   /** What it would hold at its peak, and what it may. */

@@ -3,11 +3,13 @@
  * Every fit is written as if alone; because expressions are interned, all of them share the moments
  * or sums by group, and fits that read rows train together (`row-fits.ts`).
  */
+
+import { slotLeaf } from '../../driver/batch/trace.js';
 import {
   DataError,
   type DenseMatrix,
   type Expr,
-  type Matrix,
+  Matrix,
   matrix,
   RepriseError,
   type Run,
@@ -18,7 +20,7 @@ import type { TrainingRows } from '../estimators/linear-design.js';
 import { byClassNumber } from './class-params.js';
 import { classRows } from './class-rows.js';
 import type { Search, SearchPart } from './prepare.js';
-import { rowFits } from './row-fits.js';
+import { planFits, type RowModel, rowFits, type TrainingPlan } from './row-fits.js';
 import { kindOf } from './scoring/scores.js';
 
 /** Fits of candidates on the training rows of splits. */
@@ -95,6 +97,26 @@ export async function fitBest(session: Run, search: Search, params: Params): Pro
   return settle(session, await fitsOf(session, search, [asked]), true);
 }
 
+/** What training takes, for `plan`; none for estimators that read no rows. */
+export async function plannedTraining(session: Run, search: Search): Promise<TrainingPlan[]> {
+  const { estimator } = search;
+  if (estimator.reads !== 'rows') return [];
+  return planFits(session, estimator, rowModels(search, askedFits(search)));
+}
+
+/** Weights that training has yet to find, as `weightsOf`. */
+export function unknownWeights(
+  session: Run,
+  { X, classes, estimator, candidates }: Search,
+  { partition }: SearchPart,
+  some: readonly number[],
+): Matrix {
+  const { basis, outputs } = kindOf(estimator, candidates[some[0]!]!.all, classes.length);
+  const rows = basisWidth(basis, X.cols) + 1;
+  const cols = partition.splits.length * some.length * outputs;
+  return Matrix.of(session, slotLeaf(session, { rows, cols, dtype: 'float64' }));
+}
+
 interface AskedFit {
   readonly part: SearchPart;
   readonly training: TrainingRows;
@@ -102,9 +124,13 @@ interface AskedFit {
 }
 
 async function fitsOf(session: Run, search: Search, asked: readonly AskedFit[]): Promise<Fit[]> {
-  const { estimator, X, y, weight, classes } = search;
+  const { estimator } = search;
   if (estimator.reads !== 'rows') return nodeFits(search, asked);
-  const models = asked.map(({ part, training, params }) => ({
+  return rowFits(session, estimator, rowModels(search, asked));
+}
+
+function rowModels({ X, y, weight, classes }: Search, asked: readonly AskedFit[]): RowModel[] {
+  return asked.map(({ part, training, params }) => ({
     rows: {
       X,
       y,
@@ -115,7 +141,6 @@ async function fitsOf(session: Run, search: Search, asked: readonly AskedFit[]):
     },
     params,
   }));
-  return rowFits(session, estimator, models);
 }
 
 /** The weights of all fits, then how they ended, where that differs. */

@@ -8,7 +8,15 @@ import { converted, type DenseMatrix, type Expr, type Run } from '../../driver/i
 import type { Fit, Params } from '../estimators/estimator.js';
 import { type LinearModel, storedModel } from '../estimators/model.js';
 import { endingWarnings } from './endings.js';
-import { fitAll, fitBest, fitExprs, plannedFits, weightsOf } from './fits.js';
+import {
+  fitAll,
+  fitBest,
+  fitExprs,
+  plannedFits,
+  plannedTraining,
+  unknownWeights,
+  weightsOf,
+} from './fits.js';
 import { leftOutWarnings } from './left-out.js';
 import { nestedScores, type RawTrial, sliceTrial } from './nested.js';
 import {
@@ -19,6 +27,7 @@ import {
   type SearchPart,
 } from './prepare.js';
 import type { SearchResult } from './result.js';
+import type { TrainingPlan } from './row-fits.js';
 import { classReport } from './scoring/class-curves.js';
 import { Notes } from './scoring/notes.js';
 import { heldOutOfOne, plannedScores, scoreFits } from './scoring/scores.js';
@@ -164,12 +173,19 @@ export function searchExprs(session: Run, options: GridSearchOptions): Expr[] {
   const search = prepare(session, options);
   const fits = plannedFits(search);
   const counted = search.parts.map((part) => part.counted.expr);
-  if (fits.length === 0) return counted;
+  const isTrained = search.estimator.reads === 'rows';
   const fitted = { fits, failures: [] };
   const scores = plannedScores(search, (part, some) =>
-    weightsOf(session, search, part, fitted, some),
+    isTrained
+      ? unknownWeights(session, search, part, some)
+      : weightsOf(session, search, part, fitted, some),
   );
   return [...counted, ...fitExprs(fits), ...scores];
+}
+
+/** What training the fits of a search takes; nothing runs. */
+export function searchTraining(session: Run, options: GridSearchOptions): Promise<TrainingPlan[]> {
+  return plannedTraining(session, prepare(session, options));
 }
 
 /** Which solvers train the fits of a search, and why: a line a stack, equal ones once. */

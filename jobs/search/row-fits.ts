@@ -11,6 +11,8 @@ import {
   type Evaluator,
   type Matrix,
   matrix,
+  planBatch,
+  type Run,
   takeRows,
 } from '../../driver/index.js';
 import type { ReusableFunction } from '../../driver/ir/evaluator.js';
@@ -99,6 +101,27 @@ async function fitStack(
   estimator: RowEstimator,
   models: readonly RowModel[],
 ): Promise<Fit[]> {
+  const { params } = models[0]!;
+  const { args, program, fixed } = stackOf(session, estimator, models);
+  const options = { ...callOf(estimator), params: fixed };
+  const fitted = await batch(session, models.length, args, program, options);
+  return fitted.map(({ weights, ending, ...outputs }) => ({
+    weights: weights!,
+    outputs: outputs as unknown as Fit['outputs'],
+    ...(ending ? { ending, ...estimator.ends?.(params) } : {}),
+  }));
+}
+
+/** What a stack of models is trained by. */
+function stackOf(
+  session: Evaluator,
+  estimator: RowEstimator,
+  models: readonly RowModel[],
+): {
+  readonly args: Readonly<Record<string, BatchArgument>>;
+  readonly program: BatchFunction<Readonly<Record<string, Matrix>>>;
+  readonly fixed: Params;
+} {
   const { stacked } = estimator;
   const [first] = models;
   const { rows, params } = first!;
@@ -124,15 +147,58 @@ async function fitStack(
     Object.entries(params).filter(([key]) => !stacked.includes(key)),
   );
   const { classes } = rows;
-  const fitted = await batch(session, models.length, args, programOf(estimator, models.length), {
-    ...callOf(estimator),
-    params: { ...fixed, classes },
-  });
-  return fitted.map(({ weights, ending, ...outputs }) => ({
-    weights: weights!,
-    outputs: outputs as unknown as Fit['outputs'],
-    ...(ending ? { ending, ...estimator.ends?.(params) } : {}),
-  }));
+  return { args, program: programOf(estimator, models.length), fixed: { ...fixed, classes } };
+}
+
+/** What training fits would take. */
+export interface TrainingPlan {
+  readonly fits: number;
+  /** More than the fits where a fit is the best of several starts. */
+  readonly models: number;
+  /** Models that train together, and how often that many. */
+  readonly atOnce: number;
+  readonly stacks: number;
+  /** Passes over the data an iteration takes for all of a stack; of several loops one after another. */
+  readonly iterations: readonly number[];
+  readonly passes: number;
+  /** Of a stack; null where it is not known before. @units bytes */
+  readonly stackBytes: number | null;
+  readonly maxIterations: number | null;
+}
+
+/** Nothing runs. */
+export async function planFits(
+  session: Run,
+  estimator: RowEstimator,
+  models: readonly RowModel[],
+): Promise<TrainingPlan[]> {
+  const { starts = () => 1 } = estimator;
+  if (estimator.together !== undefined) {
+    const all = models.reduce((sum, { params }) => sum + starts(params), 0);
+    const known = { iterations: [1], passes: 0, stacks: 1, stackBytes: null };
+    const maxIterations = maxIterationsOf(models[0]!.params);
+    return [{ fits: models.length, models: all, atOnce: all, maxIterations, ...known }];
+  }
+  const stacks = stacksOf(estimator, models);
+  return Promise.all(
+    stacks.map(async (places): Promise<TrainingPlan> => {
+      const own = places.map((place) => models[place]!);
+      const { args, program, fixed } = stackOf(session, estimator, own);
+      const plan = await planBatch(session, own.length, args, program, fixed);
+      const { bytesPerModel, ...rest } = plan;
+      return {
+        fits: own.length,
+        models: own.length,
+        ...rest,
+        stackBytes: bytesPerModel * plan.atOnce,
+        maxIterations: maxIterationsOf(own[0]!.params),
+      };
+    }),
+  );
+}
+
+function maxIterationsOf({ max_iter: most }: Params): number | null {
+  return typeof most === 'number' ? most : null;
 }
 
 /** What a fit is known by in lineages. */
