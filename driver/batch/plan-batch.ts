@@ -1,8 +1,8 @@
 /** What training a batch would take, found without running anything: passes, stacks and memory. */
 import type { AttrValue } from '../ir/attrs.js';
 import type { BatchValue } from '../ir/batch-rule.js';
+import type { Evaluator } from '../ir/evaluator.js';
 import type { Expr } from '../ir/expr.js';
-import type { Run } from '../runtime/run.js';
 import { memoryShares } from '../support/memory.js';
 import { type BatchArgument, checkArguments, likeOf } from './arguments.js';
 import type { BatchFunction } from './batch.js';
@@ -10,6 +10,17 @@ import { bytesPerModel, dryRun, stackedSections } from './dry-run.js';
 import { sharedValue } from './model-values.js';
 import type { Matrices } from './stack-run.js';
 import { slotLeaf } from './trace.js';
+
+/** A run, which plans. */
+export interface PlanningRun extends Evaluator {
+  plan(exprs: readonly Expr[]): {
+    readonly nodes: readonly {
+      readonly expr: Expr;
+      readonly how: { readonly kind: string };
+      readonly wave: number;
+    }[];
+  };
+}
 
 export interface BatchPlan {
   /** Passes over the data in one iteration of each loop, in their order. */
@@ -25,7 +36,7 @@ export interface BatchPlan {
 
 /** @throws PlanError where `fn` asks for values */
 export async function planBatch(
-  run: Run,
+  run: PlanningRun,
   models: number,
   args: Readonly<Record<string, BatchArgument>>,
   fn: BatchFunction<Matrices>,
@@ -56,7 +67,7 @@ export async function planBatch(
 }
 
 /** Of what differs between models; what is shared by all is computed once, before. */
-function passesOf(run: Run, exprs: readonly Expr[]): number {
+function passesOf(run: PlanningRun, exprs: readonly Expr[]): number {
   const { nodes } = run.plan(exprs);
   const own = nodes.filter(({ expr, how }) => how.kind === 'reduce' && !expr.isDeterministic);
   return new Set(own.map(({ wave }) => wave)).size;
