@@ -17,6 +17,7 @@ export {
   type BatchOptions,
   batch,
   batchSettled,
+  callTogether,
   explainBatch,
 } from './batch/batch.js';
 export {

@@ -73,18 +73,34 @@ export async function batchSettled<R extends Matrices>(
   const alone = (k: number): Matrices =>
     Object.fromEntries(Object.entries(values).map(([key, of]) => [key, of.alone(k)]));
   const trainer = new Trainer(session, values, own, alone, maxBytes);
-  const gathering = new Gathering(models, (some) => trainer.train(some));
-  const one = async (k: number): Promise<R> => {
+  const calls = Array.from({ length: models }, (_, k) => [alone(k), params]);
+  return callTogether(session, { name, version }, calls, (some) => trainer.train(some));
+}
+
+/**
+ * Calls of one function, a model each; those that are not there, in the session or in the durable
+ * store, are trained together.
+ * @param calls the arguments that each model is known by
+ * @param train results of these models, by number
+ */
+export function callTogether<R>(
+  session: Evaluator,
+  { name, version }: Pick<BatchOptions, 'name' | 'version'>,
+  calls: readonly (readonly unknown[])[],
+  train: (models: readonly number[]) => Promise<readonly (R | Promise<R>)[]>,
+): Promise<PromiseSettledResult<R>[]> {
+  const gathering = new Gathering(calls.length, train);
+  const one = async (args: readonly unknown[], k: number): Promise<R> => {
     try {
       if (session.call === undefined) return await gathering.join(k);
       const together = (): number => gathering.together(k);
       const definition = { name, version, run: () => gathering.join(k), together };
-      return (await session.call(definition, [alone(k), params])) as R;
+      return (await session.call(definition, args)) as R;
     } finally {
       gathering.settled(k);
     }
   };
-  return Promise.allSettled(Array.from({ length: models }, (_, k) => one(k)));
+  return Promise.allSettled(calls.map(one));
 }
 
 /**

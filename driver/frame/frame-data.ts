@@ -14,9 +14,13 @@ export function isFrameData(expr: Expr): boolean {
   }
 }
 
-/** Whether a node reduces data of a frame: what a pass over the data is made for. */
+/** Whether a node makes less of data of a frame: what a pass over the data is made for. */
 export function reducesFrameData(expr: Expr): boolean {
   const rule = expr.op.rowRule(expr.inputs, expr.attrs);
+  if (rule.kind === 'whole') {
+    // What has to see all rows at once: ranks, medians.
+    return expr.inputs.some((input) => input.rows > expr.rows && isFrameData(input));
+  }
   return (
     rule.kind === 'reduce' && expr.inputs.some((input, i) => rule.blocked[i] && isFrameData(input))
   );

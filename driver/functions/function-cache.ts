@@ -23,6 +23,7 @@ import {
   type CallIdentity,
   callKey,
   readCall,
+  readsFrameData,
   type StoredShape,
   storeCall,
 } from './stored-calls.js';
@@ -206,7 +207,8 @@ export class FunctionCache {
     args: readonly unknown[],
   ): Promise<Answer> {
     const counts = this.countsOf(fn.name, fn.version);
-    const isQuick = counts.runs > 2 && counts.waited / counts.runs < STORE_SECONDS;
+    const isQuick =
+      counts.runs > 2 && counts.waited / counts.runs < STORE_SECONDS && !readsFrameData(identity);
     const tier = isQuick || !this.#reuse ? undefined : this.#tier;
     if (tier === undefined) return this.#compute(host, identity, fn, args);
     const key = callKey(identity);

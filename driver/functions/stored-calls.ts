@@ -6,6 +6,7 @@
  * manifest says, or the call is a miss.
  */
 import { createHash } from 'node:crypto';
+import { isFrameData } from '../frame/frame-data.js';
 import { type AttrValue, canonicalAttr } from '../ir/attrs.js';
 import { cellBytes, type DType } from '../ir/dtype.js';
 import { denseBytes, type Expr } from '../ir/expr.js';
@@ -95,7 +96,8 @@ export function storeCall(
   const meta = { op: identity.name, seconds, createdAt: new Date().toISOString() };
   const work = async (): Promise<void> => {
     try {
-      if (waited < STORE_SECONDS || !(await inputsUnchanged(identity.inputs))) return;
+      if (waited < STORE_SECONDS && !readsFrameData(identity)) return;
+      if (!(await inputsUnchanged(identity.inputs))) return;
       const cells = values.map((value) =>
         denseBytes(value) > INLINE_BYTES ? null : asText(value),
       );
@@ -110,6 +112,11 @@ export function storeCall(
     }
   };
   tier.track(work());
+}
+
+/** Whether a call reads data of files: it costs passes, however quick they are on this machine. */
+export function readsFrameData({ inputs }: CallIdentity): boolean {
+  return inputs.some(isFrameData);
 }
 
 function asText({ data: { buffer, byteOffset, byteLength } }: DenseMatrix): string {

@@ -8,6 +8,7 @@ import {
   type BatchArgument,
   type BatchFunction,
   batch,
+  callTogether,
   type Evaluator,
   type Matrix,
   matrix,
@@ -56,7 +57,7 @@ export async function rowFits(
   estimator: RowEstimator,
   models: readonly RowModel[],
 ): Promise<Fit[]> {
-  if (estimator.together !== undefined) return estimator.together(withRows(models));
+  if (estimator.together !== undefined) return fitTogether(session, estimator, models);
   const fits = new Array<Fit>(models.length);
   for (const places of stacksOf(estimator, models)) {
     const stack = places.map((place) => models[place]!);
@@ -66,21 +67,48 @@ export async function rowFits(
   return fits;
 }
 
-/** Models with their rows at hand, those of a split the same object. */
-function withRows(models: readonly RowModel[]): { readonly rows: RowData; params: Params }[] {
-  const known = new Map<string, RowData>();
-  return models.map(({ rows, params }) => {
+/** Fits of an estimator that stacks models itself, known by their rows and all parameters. */
+async function fitTogether(
+  session: Evaluator,
+  estimator: RowEstimator,
+  models: readonly RowModel[],
+): Promise<Fit[]> {
+  define(estimator);
+  const known = new Map<string, { readonly given: Given; readonly rows: RowData }>();
+  const asked = models.map(({ rows, params }) => {
     const { training, classes, groupOf } = rows;
     const key = JSON.stringify([groupOf.expr.id, training.train ?? null]);
-    const own =
-      known.get(key) ??
-      rowData(
-        { ...sharedArguments(rows), ...trainingArguments(training) },
-        { classes, models: models.length },
-      );
-    known.set(key, own);
-    return { rows: own, params };
+    let own = known.get(key);
+    if (own === undefined) {
+      const given = { ...sharedArguments(rows), ...trainingArguments(training) };
+      own = { given, rows: rowData(given, { classes, models: models.length }) };
+      known.set(key, own);
+    }
+    return { ...own, params };
   });
+  const calls = asked.map(({ given, rows: { classes }, params }) => [
+    given,
+    { ...params, classes },
+  ]);
+  const fits = await callTogether(session, callOf(estimator), calls, async (some) =>
+    (await estimator.together!(some.map((k) => asked[k]!))).map(outputsOf),
+  );
+  return fits.map((fit) => {
+    if (fit.status === 'rejected') throw fit.reason;
+    return fitFrom(fit.value);
+  });
+}
+
+/** Matrices by name: what a fit reads, or is made of. */
+type Given = Readonly<Record<string, Matrix>>;
+
+function outputsOf({ weights, outputs, ending }: Fit): Given {
+  return { weights, ...outputs, ...(ending ? { ending } : {}) };
+}
+
+function fitFrom({ weights, ending, ...outputs }: Given): Fit {
+  const own = { weights: weights!, outputs: outputs as unknown as Fit['outputs'] };
+  return ending ? { ...own, ending } : own;
 }
 
 /** Places of the models of each stack: all that differ between them are `stacked` numbers. */
@@ -105,11 +133,10 @@ async function fitStack(
   const { args, program, fixed } = stackOf(session, estimator, models);
   const options = { ...callOf(estimator), params: fixed };
   const fitted = await batch(session, models.length, args, program, options);
-  return fitted.map(({ weights, ending, ...outputs }) => ({
-    weights: weights!,
-    outputs: outputs as unknown as Fit['outputs'],
-    ...(ending ? { ending, ...estimator.ends?.(params) } : {}),
-  }));
+  return fitted.map((own) => {
+    const fit = fitFrom(own);
+    return fit.ending ? { ...fit, ...estimator.ends?.(params) } : fit;
+  });
 }
 
 /** What a stack of models is trained by. */
@@ -125,7 +152,7 @@ function stackOf(
   const { stacked } = estimator;
   const [first] = models;
   const { rows, params } = first!;
-  const splits = new Map<TrainingRows, Readonly<Record<string, Matrix>>>();
+  const splits = new Map<TrainingRows, Given>();
   const own = models.map(({ rows: { training } }) => {
     const known = splits.get(training) ?? trainingArguments(training);
     splits.set(training, known);
@@ -210,30 +237,22 @@ function callOf({ name, version }: RowEstimator): { readonly name: string; versi
  * The training of one model, whose parameters but those of `stacked` are given, since values of an
  * earlier search or run may be computed again by it. @param models that train together
  */
-function programOf(
-  estimator: RowEstimator,
-  models: number,
-): BatchFunction<Readonly<Record<string, Matrix>>> {
+function programOf(estimator: RowEstimator, models: number): BatchFunction<Given> {
   const { stacked } = estimator;
   return async (given, params) => {
     const numbers = Object.fromEntries(stacked.map((key) => [key, given[`number ${key}`]!]));
     const { classes, ...fixed } = params as Params & { readonly classes: number };
-    const { weights, outputs, ending } = await estimator.train(
-      rowData(given, { classes, models }),
-      numbers,
-      fixed,
-    );
-    return { weights, ...outputs, ...(ending ? { ending } : {}) };
+    return outputsOf(await estimator.train(rowData(given, { classes, models }), numbers, fixed));
   };
 }
 
 /** Makes fits in lineages of other processes known to this one. */
 export function defineFits(estimators: readonly Estimator[]): void {
-  for (const estimator of estimators) {
-    if (estimator.reads !== 'rows' || estimator.together !== undefined) continue;
-    const run = programOf(estimator, 1) as ReusableFunction['run'];
-    register({ ...callOf(estimator), run });
-  }
+  for (const estimator of estimators) if (estimator.reads === 'rows') define(estimator);
+}
+
+function define(estimator: RowEstimator): void {
+  register({ ...callOf(estimator), run: programOf(estimator, 1) as ReusableFunction['run'] });
 }
 
 /** What all models of a stack read. */
@@ -304,10 +323,7 @@ function preparedMoments(training: TrainingRows): Pick<
   };
 }
 
-function rowData(
-  given: Readonly<Record<string, Matrix>>,
-  facts: Pick<RowData, 'classes' | 'models'>,
-): RowData {
+function rowData(given: Given, facts: Pick<RowData, 'classes' | 'models'>): RowData {
   const { X, y, groupOf, trains, sampleWeight } = given;
   const isTraining = takeRows(groupOf!, trains!);
   return {
@@ -319,7 +335,7 @@ function rowData(
   };
 }
 
-function rowDesign(given: Readonly<Record<string, Matrix>>, encoded: number): RowDesign {
+function rowDesign(given: Given, encoded: number): RowDesign {
   const { scale, center, map, imputed } = given;
   const columns = given.mean!.rows;
   const unscaled = (weights: Matrix) => {

@@ -5,7 +5,17 @@
  * one more pass, and the scores of the rows in memory: of repeats as many as fit, of very large data
  * none, which is said.
  */
-import type { ClassValue, DenseMatrix, Matrix, Run } from '../../../driver/index.js';
+import {
+  type ClassValue,
+  DataError,
+  type DenseMatrix,
+  type Expr,
+  type Json,
+  lineageKey,
+  type Matrix,
+  type Run,
+} from '../../../driver/index.js';
+import { inputsUnchanged } from '../../../driver/reuse/durable-tier.js';
 import type { HeldOut } from './held-out.js';
 
 export interface ClassReport {
@@ -68,24 +78,48 @@ export async function classReport(
     return `the report has no confusion matrix and no curves: expected at most ${MOST_CELLS} numbers of held-out rows to hold for them, got ${cells}`;
   }
   const some = held.slice(0, counted);
-  const nodes = some.flatMap((one) => [one.splitOf, one.y, one.winner, scoresOf(one)]);
-  const found = (await run.evaluate(nodes.map(({ expr }) => expr))) as DenseMatrix[];
+  const asked = some
+    .flatMap((one) => [one.splitOf, one.y, one.winner, scoresOf(one)])
+    .map(({ expr }) => expr);
+  const failed = some.map(({ splits }, p) =>
+    Array.from({ length: splits }, (_, split) => isFailed(p, split)),
+  );
+  const facts = [classes, failed, held.length, hasProbabilities];
+  const compute = async () => {
+    const rowsOf = await testedRows(run, asked, failed, width);
+    return {
+      classes,
+      ...(held.length > 1 ? { partitions: { all: held.length, counted } } : {}),
+      ...curvesByClass(rowsOf, classes, { width, hasProbabilities }),
+    } as unknown as Json;
+  };
+  const key = ['class report 1', JSON.stringify(facts), ...asked.map(lineageKey)].join('\n');
+  const report = await run.memo(key, compute, async () => {
+    if (!(await inputsUnchanged(asked))) throw new DataError('data: changed while it was read', {});
+  });
+  return report as unknown as ClassReport;
+}
+
+/** @param asked splits, classes, winners and scores of each partition */
+async function testedRows(
+  run: Run,
+  asked: readonly Expr[],
+  failed: readonly (readonly boolean[])[],
+  width: number,
+): Promise<Tested> {
+  const found = (await run.evaluate(asked)) as DenseMatrix[];
   const tested = { classes: [], winners: [], values: [] } as { [K in keyof Tested]: number[] };
-  for (const [p, { splits }] of some.entries()) {
+  for (const [p, isFailed] of failed.entries()) {
     const [split, y, winner, values] = found.slice(4 * p, 4 * p + 4);
-    for (let i = 0; i < rows; i++) {
-      const own = split!.data[i]!;
-      if (!(own >= 0 && own < splits) || isFailed(p, own)) continue;
+    for (let i = 0; i < split!.rows; i++) {
+      // Rows that no split tests have other numbers.
+      if (isFailed[split!.data[i]!] !== false) continue;
       tested.classes.push(y!.data[i]!);
       tested.winners.push(winner!.data[i]!);
       for (let k = 0; k < width; k++) tested.values.push(values!.data[i * width + k]!);
     }
   }
-  return {
-    classes,
-    ...(held.length > 1 ? { partitions: { all: held.length, counted } } : {}),
-    ...curvesByClass(tested, classes, { width, hasProbabilities }),
-  };
+  return tested;
 }
 
 function curvesByClass(
