@@ -4,13 +4,13 @@
  */
 import {
   type Backend,
-  DurableStore,
   type FrameEngine,
   loadCostModel,
   type PlacementPolicy,
   Session,
   type SqlDialect,
 } from '../driver/index.js';
+import type { DurableStore } from '../driver/reuse/store/durable-store.js';
 import { env } from '../driver/support/env.js';
 import { sweepScratch } from '../driver/support/leftovers.js';
 import type { DuckDbEngine } from '../gpu-executor/cpu/index.js';
@@ -18,7 +18,7 @@ import type { SparkBackend, SparkSection } from '../spark-bridge/index.js';
 import { duckDbFormulas, sparkFormulas } from './formula-engines.js';
 import type { EngineName } from './runs/run-events.js';
 import type { FormulaEngine } from './search/scoring/formulas.js';
-import { storeLimits } from './store-limits.js';
+import { openStore, type StorePlace, storeLimits } from './store-place.js';
 
 export interface OpenSession {
   readonly session: Session;
@@ -29,6 +29,8 @@ export interface OpenSession {
   readonly duckdb?: DuckDbEngine;
   /** Metrics in SQL; absent where only an engine was opened. */
   readonly formulas?: FormulaEngine;
+  /** What outlives the session. */
+  readonly store?: DurableStore;
   /** How Spark is reached and what computes there, for people. */
   readonly way?: string;
 }
@@ -74,6 +76,18 @@ export async function chooseEngine(
   return { engine: 'local', reason: `${size}, but ${why}`, placement };
 }
 
+export interface KeepOptions {
+  /** Where results are kept for later processes, null for nowhere. Default: as the environment says. */
+  readonly place?: StorePlace | null;
+  /** The run that results are from. */
+  readonly origin?: string;
+}
+
+function configuredStore(): StorePlace | null {
+  const folder = env.store();
+  return folder ? { folder } : null;
+}
+
 /**
  * Opens backends and a session; the caller closes the session.
  * @param section where Spark runs, by the job; what it does not say the environment does
@@ -86,9 +100,10 @@ export async function openSession(
   signal?: AbortSignal,
   placement: PlacementPolicy = 'blocks',
   section?: SparkSection,
+  keep: KeepOptions = {},
 ): Promise<OpenSession> {
   // Said before anything is started for it.
-  const limits = storeLimits();
+  storeLimits();
   void sweepScratch(env.home());
   const { createCpuBackend, createDuckDbEngine } = await import('../gpu-executor/cpu/index.js');
   const duckdb = createDuckDbEngine();
@@ -112,12 +127,12 @@ export async function openSession(
       blocks = spark;
       way = opened.way;
     }
-    const folder = env.store();
+    const { place = configuredStore(), origin } = keep;
     const store =
-      folder === undefined
+      place === null
         ? undefined
-        : await DurableStore.open(folder, {
-            ...limits,
+        : await openStore(place, {
+            ...(origin === undefined ? {} : { origin }),
             onWarning: (message) => onWarning?.(message),
           });
     const session = new Session({
@@ -130,6 +145,7 @@ export async function openSession(
     return {
       session,
       engine,
+      ...(store ? { store } : {}),
       frames: blocks.frames!,
       duckdb,
       formulas: spark === undefined ? duckDbFormulas(duckdb) : sparkFormulas(session, spark),

@@ -23,6 +23,11 @@ export interface RunJobOptions extends RunOptions {
   readonly open?: OpenSession;
 }
 
+interface OpenOptions extends RunJobOptions {
+  /** The id of the run, which results it keeps are from. */
+  readonly origin?: string;
+}
+
 export interface OpenJob {
   readonly open: OpenSession;
   /** Why this engine. */
@@ -38,7 +43,7 @@ export interface OpenJob {
 /** @throws ConfigError, DataError for what is wrong with job or data; what `work` throws */
 export async function withOpenJob<T>(
   asked: Job,
-  { engine: wanted, open: given, signal, onEvent }: RunJobOptions,
+  { engine: wanted, open: given, signal, onEvent, origin }: OpenOptions,
   clock: Phases,
   work: (opened: OpenJob) => Promise<T>,
 ): Promise<T> {
@@ -54,7 +59,12 @@ export async function withOpenJob<T>(
       : { engine: given.engine, reason: 'the open session', placement: undefined };
   onEvent?.({ kind: 'engine', engine, reason });
   const warn = (message: string): void => onEvent?.({ kind: 'warning', message });
-  const open = given ?? (await openSession(engine, warn, signal, placement, job.spark));
+  const open =
+    given ??
+    (await openSession(engine, warn, signal, placement, job.spark, {
+      place: job.store,
+      ...(origin === undefined ? {} : { origin }),
+    }));
   if (open.way !== undefined) onEvent?.({ kind: 'spark', way: open.way });
   try {
     const run = open.session.run({

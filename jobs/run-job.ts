@@ -4,16 +4,17 @@
  * were read has no record.
  */
 import { availableParallelism } from 'node:os';
+import { dirname } from 'node:path';
 import { type Expr, printPlan, verifyUnchanged } from '../driver/index.js';
 import { cacheUsage } from '../driver/reuse/cache-usage.js';
-import { env } from '../driver/support/env.js';
+import type { DurableStore } from '../driver/reuse/store/durable-store.js';
 import { packageVersion } from '../driver/support/package-root.js';
 import type { Job } from './job-file/job.js';
 import { makeModel } from './model/make-model.js';
 import { type OpenJob, type RunJobOptions, withOpenJob } from './open-job.js';
 import { lineageNodes, programOf } from './runs/lineage-nodes.js';
 import { Phases } from './runs/phases.js';
-import type { RunRecord } from './runs/record.js';
+import type { RunRecord, StoreUsage } from './runs/record.js';
 import { newRunId } from './runs/run-id.js';
 import { gridSearch } from './search/grid-search.js';
 import { bestTrial } from './search/result.js';
@@ -26,10 +27,12 @@ import type { ScoreOutput } from './search/scoring/tallies.js';
  */
 export function runJob(job: Job, options: RunJobOptions): Promise<RunRecord> {
   const startedAt = new Date();
+  const id = newRunId(job.name, startedAt);
   const clock = new Phases(options.onEvent);
-  return withOpenJob(job, options, clock, (opened) =>
-    runIn(opened, job, options, startedAt, clock),
-  );
+  return withOpenJob(job, { ...options, origin: id }, clock, async (opened) => ({
+    run: id,
+    ...(await runIn(opened, job, options, startedAt, clock)),
+  }));
 }
 
 async function runIn(
@@ -38,8 +41,8 @@ async function runIn(
   options: RunJobOptions,
   startedAt: Date,
   clock: Phases,
-): Promise<RunRecord> {
-  const { session, engine } = open;
+): Promise<Omit<RunRecord, 'run'>> {
+  const { session, engine, store } = open;
   const { statistics } = run;
   for (const message of data.warnings) options.onEvent?.({ kind: 'warning', message });
   options.signal?.throwIfAborted();
@@ -75,9 +78,10 @@ async function runIn(
       score: best.meanScore[search.refit]!,
     });
   }
+  // What is on its way into the store counts as held.
+  await session.settle();
   const counters = statistics.counters();
   return {
-    run: newRunId(job.name, startedAt),
     name: job.name,
     startedAt: startedAt.toISOString(),
     reprise: packageVersion(),
@@ -101,8 +105,9 @@ async function runIn(
     peakMemoryBytes: process.resourceUsage().maxRSS * 1024,
     memory,
     cache: cacheUsage(session.cache),
+    ...(store ? { store: storeUsage(store) } : {}),
     lineage: lineageNodes(statistics),
-    program: { ...programOf(statistics, outputs, env.store() ?? null), scores },
+    program: { ...programOf(statistics, outputs, store ? dirname(store.folder) : null), scores },
     timeline: statistics.timeline().map(({ lane, name, start, end }) => ({
       lane,
       name,
@@ -116,5 +121,18 @@ async function runIn(
       ...(open.way === undefined ? {} : { Spark: open.way }),
       Backends: [...new Set([session.local.name, session.blocks.name])].join(', '),
     },
+  };
+}
+
+/** What the store holds, and what of it this session was answered by. */
+function storeUsage(store: DurableStore): StoreUsage {
+  const { entries, bytes } = store.usage();
+  const answered = [...store.answered].sort(([, a], [, b]) => b - a);
+  return {
+    folder: dirname(store.folder),
+    results: entries,
+    bytes,
+    answered: answered.reduce((sum, [, count]) => sum + count, 0),
+    from: answered.flatMap(([origin]) => (origin === '' ? [] : [origin])),
   };
 }

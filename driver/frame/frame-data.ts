@@ -1,17 +1,32 @@
 /** Tells values that come row by row from a frame: the data themselves, wherever they are held. */
 import type { Expr } from '../ir/expr.js';
 
+const known = new WeakMap<Expr, boolean>();
+
 /** Whether a node is an encoded frame, or row-wise operators over one. */
 export function isFrameData(expr: Expr): boolean {
-  let node = expr;
-  for (;;) {
+  let found = known.get(expr);
+  if (found === undefined) {
+    found = reachesFrame(expr);
+    known.set(expr, found);
+  }
+  return found;
+}
+
+function reachesFrame(expr: Expr): boolean {
+  const open = [expr];
+  const seen = new Set(open);
+  for (let node = open.pop(); node !== undefined; node = open.pop()) {
     if (node.op.source === 'scan') return true;
     const rule = node.op.rowRule(node.inputs, node.attrs);
-    if (rule.kind !== 'map') return false;
-    const below = node.inputs.find((input, i) => rule.blocked[i] && input.inputs.length > 0);
-    if (below === undefined) return false;
-    node = below;
+    if (rule.kind !== 'map') continue;
+    for (const [i, input] of node.inputs.entries()) {
+      if (!rule.blocked[i] || seen.has(input)) continue;
+      seen.add(input);
+      open.push(input);
+    }
   }
+  return false;
 }
 
 /** Whether a node makes less of data of a frame: what a pass over the data is made for. */

@@ -57,10 +57,10 @@ export const env = {
   threads: (): string | undefined => text('REPRISE_THREADS'),
   /** Memory of this process and its JVM: `8GiB`, or `50%` of the machine or container. */
   memory: (): string | undefined => text('REPRISE_MEMORY'),
-  /** `on` keeps results in `<home>/store`, a path keeps them there; `off` or unset keeps none. */
-  store: (): string | undefined => {
+  /** `on` keeps results in `<home>/store`, a path keeps them there, false (`off`) nowhere. */
+  store: (): string | false | undefined => {
     const value = text('REPRISE_STORE');
-    if (value === undefined || value === 'off') return undefined;
+    if (value === 'off') return false;
     return value === 'on' ? join(env.home(), 'store') : value;
   },
   /** What the durable store may take: `20GiB`, `500MB` or a number of bytes. */

@@ -11,7 +11,7 @@ import type { DurableStore, StoreEntry } from '../../driver/reuse/store/durable-
 import { env } from '../../driver/support/env.js';
 import { formatBytes } from '../../driver/support/size.js';
 import { formatCount, formatSeconds, formatTable } from '../format.js';
-import { storeLimits } from '../store-limits.js';
+import { projectStore, storeLimits } from '../store-place.js';
 import { EXIT } from './exit-codes.js';
 import { createTerminal, type Terminal, visible, writeData } from './terminal.js';
 
@@ -42,7 +42,7 @@ interface Answer {
 export function addCache(program: Command, report: (code: number) => void): void {
   const cache = program
     .command('cache')
-    .description('show and keep in order the results kept for later runs (REPRISE_STORE=on)');
+    .description('show and keep in order the results kept for later runs');
   const add = (name: string, description: string, work: Work): Command =>
     withStore(cache.command(name).description(description)).action(async (options: CacheOptions) =>
       report(await runCache(work, options)),
@@ -72,7 +72,7 @@ export function addCache(program: Command, report: (code: number) => void): void
 
 function withStore(command: Command): Command {
   return command
-    .option('--store <folder>', 'the store (default: REPRISE_STORE, or store in REPRISE_HOME)')
+    .option('--store <folder>', 'the store (default: REPRISE_STORE, or .reprise/store)')
     .option('--json', 'print one JSON document');
 }
 
@@ -95,7 +95,7 @@ async function runCache(work: Work, options: CacheOptions): Promise<number> {
 
 /** @throws ConfigError for what can be no folder */
 function storeFolder(given: string | undefined): string {
-  const folder = resolve(given ?? env.store() ?? join(env.home(), 'store'));
+  const folder = resolve(given ?? (env.store() || projectStore(process.cwd()).folder));
   const isFile = isFileAt(folder);
   if (given !== '' && !isFile) return folder;
   const source = given === undefined ? 'REPRISE_STORE' : '--store';

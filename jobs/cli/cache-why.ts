@@ -79,6 +79,6 @@ function whyNot(step: Step): string {
   if (node.state === 'fused') return "it was computed inside another step's pass and never whole";
   return (
     notKeptBy(step) ??
-    'it would be kept, so the run had no store (REPRISE_STORE=on) or another one, its files changed while they were read, or it was evicted since'
+    'it would be kept, so the run had no store (--no-store) or another one, its files changed while they were read, or it was evicted since'
   );
 }

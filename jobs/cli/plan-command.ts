@@ -12,6 +12,7 @@ export interface PlanCommandOptions {
   readonly json?: boolean;
   readonly quiet?: boolean;
   readonly verbose?: boolean;
+  readonly store?: boolean;
 }
 
 export async function planCommand(
@@ -20,7 +21,10 @@ export async function planCommand(
   options: PlanCommandOptions,
 ): Promise<number> {
   const terminal = createTerminal({ quiet: options.quiet === true });
-  const job = await readJob(file, { overrides });
+  const job = await readJob(file, {
+    overrides,
+    ...(options.store === false ? { store: false } : {}),
+  });
   const report = await interruptible(
     async (signal) => {
       const { planJob } = await import('../plan-job.js');

@@ -1,5 +1,7 @@
 /** `reprise run`: runs a job with a progress line, writes the run folder, prints the answer. */
 
+import { relative } from 'node:path';
+import { formatBytes } from '../../driver/support/size.js';
 import {
   formatBest,
   formatCount,
@@ -27,6 +29,7 @@ export interface RunCommandOptions {
   readonly json?: boolean;
   readonly quiet?: boolean;
   readonly output?: string;
+  readonly store?: boolean;
 }
 
 /** Answers the exit code: 0, or 4 when a candidate could not be fitted or none could be scored. */
@@ -39,6 +42,7 @@ export async function runCommand(
   const job = await readJob(file, {
     overrides,
     ...(options.output === undefined ? {} : { output: options.output }),
+    ...(options.store === false ? { store: false } : {}),
   });
   const [record, path] = await interruptible(
     async (signal) => {
@@ -126,11 +130,26 @@ function summaryText(record: RunRecord, summary: RunSummary): string {
     ...nestedText(summary),
     `fits    ${formatCount(summary.trials * summary.folds)}: ${summary.trials} candidates on ${summary.folds} folds of ${formatCount(search.rows)} rows x ${search.columns} columns`,
     `reuse   ${formatCount(reuse.hits)} reused, ${formatCount(reuse.partial)} in part, ${formatCount(reuse.misses)} computed${reuse.savedSeconds > 0 ? `; ${formatSeconds(reuse.savedSeconds)} of work saved` : ''}`,
+    ...storeText(record),
     `work    ${plural(record.passes, 'pass', 'passes')} over the data, ${plural(record.kernels, 'kernel')}, ${plural(record.sparkJobs, 'Spark job')} on ${record.engine}`,
     `time    ${formatSeconds(total)}${shares.length ? ` (${shares.join(', ')})` : ''}`,
     `run     ${summary.path}`,
     `report  ${summary.path}/report.html`,
   ].join('\n')}\n`;
+}
+
+/** What is kept for later runs, and what of it answered this one. */
+function storeText({ store }: RunRecord): string[] {
+  if (store === undefined) return [];
+  const { folder, results, bytes, answered, from } = store;
+  const [first, ...others] = from;
+  const more = others.length > 0 ? ` and ${plural(others.length, 'other run')}` : '';
+  const by = first === undefined ? '' : `, made by ${first}${more}`;
+  const here = relative('', folder);
+  const held = `${here.startsWith('..') ? folder : here} holds ${plural(results, 'result')} in ${formatBytes(bytes)}`;
+  return [
+    `store   ${held}; ${answered === 0 ? 'none' : formatCount(answered)} answered this run${by}`,
+  ];
 }
 
 /** How the search does on rows it has not seen. */

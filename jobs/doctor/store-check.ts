@@ -5,24 +5,24 @@
  */
 import { open, rm, stat } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
-import { env } from '../../driver/support/env.js';
 import { processToken } from '../../driver/support/process-token.js';
+import { storePlace } from '../store-place.js';
 import type { Finding } from './finding.js';
 
 /** Larger than what a full disk may still have left in pages that are open. @units bytes */
 const TRIAL_BYTES = 65_536;
 
 export async function storeCheck(): Promise<Finding> {
-  const given = env.store();
-  if (given === undefined) {
-    const found = 'off: results last as long as their process; REPRISE_STORE=on keeps them';
+  const place = storePlace(process.cwd(), undefined);
+  if (place === null) {
+    const found = 'off: results last as long as their process, since REPRISE_STORE=off';
     return { name: 'store', status: 'ok', found, remedy: null };
   }
-  const folder = resolve(given);
+  const folder = resolve(place.folder);
   try {
-    const place = await nearestFolder(join(folder, 'v1'));
-    await checkOwner(place);
-    await writeTrial(join(place, `.reprise-trial-${processToken()}`));
+    const near = await nearestFolder(join(folder, 'v1'));
+    await checkOwner(near);
+    await writeTrial(join(near, `.reprise-trial-${processToken()}`));
     return { name: 'store', status: 'ok', found: folder, remedy: null };
   } catch (error) {
     const { code = '', message } = error as NodeJS.ErrnoException;

@@ -9,6 +9,7 @@ import type { Estimator, Params } from '../estimators/estimator.js';
 import type { Grid } from '../search/candidates.js';
 import type { Scoring } from '../search/scoring/scorers.js';
 import type { SplitRule } from '../search/splits/resolve.js';
+import type { StorePlace } from '../store-place.js';
 
 /** One feature of the design matrix; a plain column name means `{name}`. */
 export interface JobFeature {
@@ -40,6 +41,8 @@ export interface Job {
     readonly dtype: DType;
     readonly standardize: boolean;
   };
+  /** Where results are kept for later runs; null for nowhere. */
+  readonly store: StorePlace | null;
   /** Where `--engine spark` runs it; absent: where the environment says. */
   readonly spark?: SparkSection;
   readonly model: {

@@ -10,6 +10,7 @@ import { ConfigError } from '../../driver/errors.js';
 import { withoutFileScheme } from '../../driver/frame/files.js';
 import type { DescribeOptions } from '../../driver/index.js';
 import { nameOf } from '../search/scoring/scorers.js';
+import { storePlace } from '../store-place.js';
 import { checkJob, type Problem } from './check-job.js';
 import { scrubberOf, shownSpark, sparkSection } from './check-spark.js';
 import type { Job } from './job.js';
@@ -29,6 +30,8 @@ export interface ReadJobOptions {
   readonly cwd?: string;
   /** Folder for run folders, before any `output` of the file. Relative to `cwd`. */
   readonly output?: string;
+  /** False: results are kept nowhere, whatever file and environment say. */
+  readonly store?: boolean;
 }
 
 /** Reads and checks a job file. @throws ConfigError listing every problem */
@@ -61,7 +64,8 @@ export function parseJob(file: string, text: string, options: ReadJobOptions = {
   if (problems.length > 0 || !parsed.success) {
     throw problemError(source, overrides, problems, scrubberOf(document));
   }
-  return resolveJob(parsed.data, { file, cwd, overrides, output: options.output });
+  const { output, store } = options;
+  return resolveJob(parsed.data, { file, cwd, overrides, output, store });
 }
 
 async function readText(path: string, file: string): Promise<string> {
@@ -141,6 +145,7 @@ interface Context {
   readonly cwd: string;
   readonly overrides: readonly Override[];
   readonly output: string | undefined;
+  readonly store: boolean | undefined;
 }
 
 function resolveJob(document: JobDocument, context: Context): Job {
@@ -181,6 +186,7 @@ function resolveJob(document: JobDocument, context: Context): Job {
       dtype: data.dtype,
       standardize: data.standardize,
     },
+    store: context.store === false ? null : storePlace(folder, document.store, context.cwd),
     ...(spark ? { spark: sparkSection(spark) } : {}),
     model: { estimator, params },
     search: {

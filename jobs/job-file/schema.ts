@@ -7,6 +7,7 @@
 import { z } from 'zod';
 import { DTYPES } from '../../driver/ir/dtype.js';
 import { CSV_ENCODINGS, SCHEMA_TYPES } from '../../driver/ir/read-options.js';
+import { parseSize } from '../../driver/support/size.js';
 import type { Estimator, Task } from '../estimators/estimator.js';
 import { estimators } from '../estimators/index.js';
 import {
@@ -168,6 +169,20 @@ type DataDocument = z.output<z.ZodObject<typeof dataKeys, z.core.$strict>> & {
   readonly target?: string | undefined;
 };
 
+const store = z.union([
+  z.literal(false),
+  z.strictObject({
+    folder: text(4096).optional().meta({
+      description: 'Folder for them; relative to the job file. Default: .reprise.',
+    }),
+    size: z
+      .string()
+      .refine((value) => parseSize(value) !== undefined, { error: 'a size such as 5GiB or 500MB' })
+      .optional()
+      .meta({ description: 'What they may take: `5GiB`, `500MB`. Default: 2GiB.' }),
+  }),
+]);
+
 const spark = z.strictObject({
   master: text(1000).optional().meta({
     description:
@@ -192,6 +207,10 @@ function jobWith(
     kind: z.enum(['grid-search']).meta({ description: 'What to run.' }),
     name: name.optional(),
     data: dataOf(tasks).meta({ description: 'What to learn from.' }),
+    store: store.optional().meta({
+      description:
+        'Where results are kept for later runs, `false` for nowhere. Default: .reprise beside the job file.',
+    }),
     spark: spark.optional().meta({ description: 'Where and how `--engine spark` runs.' }),
     model: model.meta({ description: 'What to fit.' }),
     search: z

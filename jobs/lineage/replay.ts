@@ -18,10 +18,10 @@ import {
   verifyUnchanged,
 } from '../../driver/index.js';
 import { denseBytes, topological } from '../../driver/ir/expr.js';
-import { env } from '../../driver/support/env.js';
 import { openSession } from '../engines.js';
 import { estimators } from '../estimators/index.js';
 import { defineFits } from '../search/row-fits.js';
+import { storePlace } from '../store-place.js';
 import { compareKept, keptValues } from './kept-values.js';
 import { findStep, type LoadedRun, loadRun, readProgram } from './load-run.js';
 import { type AggregateAgain, compareAnswer, type StoredComparison } from './stored-answer.js';
@@ -93,7 +93,7 @@ export async function replayRun(folder: string, options: ReplayOptions): Promise
     const tolerance = options.tolerance ?? 1e-8;
     const aggregate: AggregateAgain = ({ rows, cols, data }, asked) =>
       open.formulas!.aggregate(evaluator, matrix(evaluator, rows, cols, data), asked);
-    const kept = await keptValues(env.store(), wanted);
+    const kept = await keptValues(ownStore(), wanted);
     const compared = [
       ...(await compareAnswer(run, named, tolerance, aggregate)),
       ...compareKept(kept, named, tolerance),
@@ -117,9 +117,14 @@ export async function replayRun(folder: string, options: ReplayOptions): Promise
   }
 }
 
+/** The store of whoever replays. */
+function ownStore(): string | undefined {
+  return storePlace(process.cwd(), undefined)?.folder;
+}
+
 /** A run folder may be somebody else's: a store that it names is not opened for that. */
 function otherStore(named: string | null): string | null {
-  const configured = env.store();
+  const configured = ownStore();
   if (named === null || (configured !== undefined && resolve(configured) === resolve(named))) {
     return null;
   }

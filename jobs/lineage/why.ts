@@ -102,7 +102,7 @@ function lostReason(
   const seen = `${before.record.run} has the same step${where}`;
   const store = before.program.store;
   if (store === null) {
-    return ['not-kept', `${seen}, but kept no results beyond its process; set REPRISE_STORE=on`];
+    return ['not-kept', `${seen}, but kept no results beyond its process (--no-store)`];
   }
   if (run.program.store === null) {
     return ['not-kept', `${seen} and used the store ${store}, but this run used none`];

@@ -55,6 +55,18 @@ export interface ReuseSummary {
   readonly savedSeconds: number;
 }
 
+/** What a run's durable store was worth to it. */
+export interface StoreUsage {
+  readonly folder: string;
+  /** Held when the run ended. @units bytes */
+  readonly results: number;
+  readonly bytes: number;
+  /** Results this run read in place of computing them. */
+  readonly answered: number;
+  /** The runs that made those, most results first. */
+  readonly from: readonly string[];
+}
+
 export interface RunRecord {
   readonly run: string;
   readonly name: string;
@@ -86,6 +98,8 @@ export interface RunRecord {
   readonly memory?: MemoryOutlook;
   /** What the reuse cache held when the run ended. Absent in runs of earlier versions. */
   readonly cache?: CacheUsage;
+  /** Absent where nothing outlives the run. */
+  readonly store?: StoreUsage;
   readonly lineage: readonly LineageNode[];
   /** Absent in records read back: `jobs/lineage` reads it from the folder when it is needed. */
   readonly program?: RunProgram;

@@ -1,6 +1,6 @@
 /** A run's answer as one JSON document: `reprise run --json` and the start of `result.json`. */
 import { bestTrial, type SearchResult } from '../search/result.js';
-import type { RunRecord } from './record.js';
+import type { RunRecord, StoreUsage } from './record.js';
 
 export interface BestSummary {
   readonly params: Readonly<Record<string, unknown>>;
@@ -29,6 +29,8 @@ export interface RunSummary {
   readonly seconds: Readonly<Record<string, number>>;
   /** Peak of the process, and what was forecast. @units bytes */
   readonly memory: { readonly peakBytes: number; readonly forecastBytes: number | null };
+  /** Absent where nothing outlives the run. */
+  readonly store?: StoreUsage;
   /** The run folder. */
   readonly path: string;
   /** Candidates with a failed fit; absent when there is none. */
@@ -77,6 +79,7 @@ export function summarize(record: RunRecord, path: string): RunSummary {
       peakBytes: record.peakMemoryBytes,
       forecastBytes: record.memory?.processBytes ?? null,
     },
+    ...(record.store ? { store: record.store } : {}),
     path,
     ...(failed > 0 ? { failedTrials: failed } : {}),
     ...(warnings.length > 0 ? { warnings } : {}),

@@ -23,7 +23,7 @@ describe('a run over files, one of which changes', () => {
     process.env.REPRISE_STORE = folder.file('store');
   });
   afterEach(() => {
-    delete process.env.REPRISE_STORE;
+    process.env.REPRISE_STORE = 'off';
     folder.remove();
   });
 

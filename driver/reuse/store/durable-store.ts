@@ -9,12 +9,12 @@
  * folder/v1/tmp, quarantine, leases   files being written, damaged ones, who computes what
  */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { InternalError, ResourceError } from '../../errors.js';
+import { ResourceError } from '../../errors.js';
 import type { LineageKey } from '../../ir/lineage-key.js';
 import type { StoredHeader, StoredMeta, StoredValue } from './entry-format.js';
 import { describeError, errorCode, type FileSystem, nodeFileSystem } from './file-system.js';
-import { headerOf, type IndexEntry, isKey } from './index-record.js';
-import { type Lease, Leases } from './lease.js';
+import { checkKey, headerOf, type IndexEntry } from './index-record.js';
+import { type Lease, Leases, unlessDone } from './lease.js';
 import {
   adoptFiles,
   describeFiles,
@@ -43,6 +43,8 @@ export interface DurableStoreOptions {
   readonly leaseMs?: number;
   /** If false, refuses other users' entries, and files are for their owner only. Default false. */
   readonly trustOtherUsers?: boolean;
+  /** Name of the run that results put here are from. Default: none. */
+  readonly origin?: string;
   /** Told once about each kind of trouble: read-only, full, damaged. */
   readonly onWarning?: (message: string) => void;
   /** For fault injection. */
@@ -76,6 +78,8 @@ const FATAL = new Set(['ENOSPC', 'EDQUOT', 'EROFS', 'EACCES', 'EPERM', 'ENOTDIR'
 export class DurableStore {
   readonly folder: string;
   readonly counters: StoreCounters = { reads: 0, hits: 0, writes: 0, damaged: 0, evicted: 0 };
+  /** Results read, by the run that made them; those of runs without a name under none. */
+  readonly answered = new Map<string, number>();
   /** Why nothing is written any more; undefined while all is well. */
   disabledReason: string | undefined;
   readonly #parts: StoreParts;
@@ -85,6 +89,7 @@ export class DurableStore {
   readonly #publisher: Publisher;
   readonly #reader: Reader;
   readonly #onWarning: (message: string) => void;
+  readonly #origin: string | undefined;
   /** Whether that is for want of room, so that taking away still helps. */
   #isFull = false;
   /** Whether the files were listed in place of an index. */
@@ -97,6 +102,7 @@ export class DurableStore {
     const folder = new StoreFolder(files, path, options.trustOtherUsers ?? false);
     this.folder = folder.root;
     this.#onWarning = options.onWarning ?? (() => {});
+    this.#origin = options.origin;
     this.#limits = {
       maxBytes: options.maxBytes ?? 10 * 1024 ** 3,
       maxEntries: options.maxEntries ?? 100_000,
@@ -186,6 +192,8 @@ export class DurableStore {
       const found = await this.#reader.read(key);
       if (typeof found === 'string') return undefined;
       this.counters.hits++;
+      const { origin = '' } = found.header;
+      this.answered.set(origin, (this.answered.get(origin) ?? 0) + 1);
       await this.#reader.markUsed(key, found);
       return { value: found.value, header: found.header };
     });
@@ -206,13 +214,20 @@ export class DurableStore {
     checkKey(key);
     if (this.disabledReason !== undefined) return false;
     try {
-      const isStored = await this.#publisher.publish(key, value, meta, lease);
+      const own = { ...meta, origin: this.#origin };
+      const isStored = await this.#publisher.publish(key, value, own, lease);
       if (isStored) this.#reader.refused.delete(key);
       return isStored;
     } catch (error) {
       this.#trouble('writing', error);
       return false;
     }
+  }
+
+  /** What is in place or on its way in, when last looked. @units bytes */
+  usage(): { readonly entries: number; readonly bytes: number } {
+    const { records, bytes } = this.#parts.index;
+    return { entries: records.size, bytes };
   }
 
   /** Whether a matrix of so many bytes could be kept at all. @units bytes */
@@ -379,22 +394,6 @@ export class DurableStore {
   }
 }
 
-/** The lease, given back if there was nothing left to compute before it was had. */
-async function unlessDone(lease: Lease, isDone: () => Promise<boolean>): Promise<Lease | 'stored'> {
-  let isNeeded = false;
-  try {
-    isNeeded = !(await isDone());
-  } finally {
-    if (!isNeeded) await lease.release();
-  }
-  return isNeeded ? lease : 'stored';
-}
-
 function storeEntry([key, record]: IndexEntry): StoreEntry {
   return { header: headerOf(key, record), bytes: record.bytes, usedMs: record.usedMs };
-}
-
-function checkKey(key: LineageKey): void {
-  if (isKey(key)) return;
-  throw new InternalError(`store: expected a key of 64 hexadecimal digits, got ${String(key)}`);
 }

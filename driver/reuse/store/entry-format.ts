@@ -27,6 +27,8 @@ export interface StoredMeta {
   readonly seconds: number;
   /** ISO 8601, UTC. */
   readonly createdAt: string;
+  /** The run that made it, where it has a name. */
+  readonly origin?: string | undefined;
 }
 
 export interface StoredHeader extends StoredMeta {
@@ -71,6 +73,7 @@ export function encodeEntry(key: LineageKey, value: StoredValue, meta: StoredMet
     op: meta.op,
     seconds: Number.isFinite(meta.seconds) ? meta.seconds : 0,
     createdAt: meta.createdAt,
+    ...(meta.origin === undefined ? {} : { origin: meta.origin }),
   };
   const text = Buffer.from(JSON.stringify(header));
   const padding = (8 - ((PREFIX_BYTES + text.length) % 8)) % 8;
@@ -176,7 +179,7 @@ function parseHeader(head: Buffer): StoredHeader {
   } catch {
     throw new DamagedEntry('header is not JSON');
   }
-  const { key, kind, rows, cols, dtype, op, seconds, createdAt } = header ?? {};
+  const { key, kind, rows, cols, dtype, op, seconds, createdAt, origin } = header ?? {};
   const isSound =
     typeof key === 'string' &&
     (kind === 'dense' || kind === 'json') &&
@@ -185,9 +188,11 @@ function parseHeader(head: Buffer): StoredHeader {
     isDType(dtype) &&
     typeof op === 'string' &&
     typeof seconds === 'number' &&
-    typeof createdAt === 'string';
+    typeof createdAt === 'string' &&
+    (origin === undefined || typeof origin === 'string');
   if (!isSound) throw new DamagedEntry('header lacks a field');
-  return { key, kind, rows, cols, dtype, op, seconds, createdAt };
+  const own = origin === undefined ? {} : { origin };
+  return { key, kind, rows, cols, dtype, op, seconds, createdAt, ...own };
 }
 
 function isCount(value: unknown): value is number {

@@ -9,6 +9,7 @@
  */
 import { randomBytes } from 'node:crypto';
 import { crc32 } from 'node:zlib';
+import { InternalError } from '../../errors.js';
 import { isDType } from '../../ir/dtype.js';
 import type { LineageKey } from '../../ir/lineage-key.js';
 import { isFromDeadProcess } from '../../support/process-token.js';
@@ -46,6 +47,12 @@ const KEY_END = 66;
 /** Whether a text is a key, and so a safe file name. */
 export function isKey(text: string): boolean {
   return KEY.test(text);
+}
+
+/** @throws InternalError for a text that is no key */
+export function checkKey(key: LineageKey): void {
+  if (isKey(key)) return;
+  throw new InternalError(`store: expected a key of 64 hexadecimal digits, got ${String(key)}`);
 }
 
 export function recordOf(header: StoredHeader, bytes: number, usedMs: number): IndexRecord {

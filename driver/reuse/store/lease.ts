@@ -147,3 +147,17 @@ export class Leases {
     await this.#files.removeFolder(join(this.#folders.leases, key)).catch(() => {});
   }
 }
+
+/** The lease, given back if there was nothing left to compute before it was had. */
+export async function unlessDone(
+  lease: Lease,
+  isDone: () => Promise<boolean>,
+): Promise<Lease | 'stored'> {
+  let isNeeded = false;
+  try {
+    isNeeded = !(await isDone());
+  } finally {
+    if (!isNeeded) await lease.release();
+  }
+  return isNeeded ? lease : 'stored';
+}

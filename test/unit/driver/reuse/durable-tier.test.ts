@@ -42,7 +42,7 @@ describe('durable tier', () => {
   });
 
   afterEach(async () => {
-    delete process.env.REPRISE_STORE;
+    process.env.REPRISE_STORE = 'off';
     await rm(folder, { recursive: true, force: true });
   });
 

@@ -1,7 +1,7 @@
 /** `reprise cache` on stores made for it: what people read, what programs read, exit codes. */
 import assert from 'node:assert/strict';
 import { execFileSync, spawnSync } from 'node:child_process';
-import { existsSync } from 'node:fs';
+import { existsSync, realpathSync } from 'node:fs';
 import { appendFile, chmod, mkdir, readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DurableStore } from '../../../../driver/reuse/store/durable-store.js';
@@ -21,10 +21,10 @@ describe('reprise cache', () => {
   let home: Awaited<ReturnType<typeof temporaryFolder>>;
   let folder: string;
   const cache = (...args: string[]): Promise<CliResult> =>
-    reprise(['cache', ...args], { env: { REPRISE_HOME: home.path, REPRISE_STORE: '' } });
+    reprise(['cache', ...args], { cwd: home.path, env: { REPRISE_STORE: '' } });
   beforeEach(async () => {
     home = await temporaryFolder();
-    folder = join(home.path, 'store');
+    folder = join(realpathSync(home.path), '.reprise/store');
   });
   afterEach(() => home.remove());
 
@@ -250,7 +250,7 @@ describe('reprise cache', () => {
     const { code, stdout } = await cache('clear', '--yes');
     assert.deepEqual([code, stdout], [0, `dropped 3 results from ${folder}\n`]);
     assert.deepEqual(await filesIn(folder, 'objects'), []);
-    assert.deepEqual(await readdir(home.path), ['store']);
+    assert.deepEqual(await readdir(home.path), ['.reprise']);
   }).timeout(30_000);
 
   it('exits 2 for a command it does not have', async () => {
