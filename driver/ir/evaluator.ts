@@ -22,6 +22,8 @@ export interface Evaluator {
   persist?(exprs: readonly Expr[]): Promise<void>;
   /** Keeps data that many requests will read, where they fit; absent where nothing is kept. */
   keep?(exprs: readonly Expr[]): Promise<void>;
+  /** The same, but what is made there ends with the process: steps of a loop, whose end is kept. */
+  passing?(): Evaluator;
   /** The outputs of a call, computed at most once; absent where nothing is kept. */
   call?(fn: ReusableFunction, args: readonly unknown[]): Promise<unknown>;
 }

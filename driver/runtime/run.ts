@@ -63,19 +63,28 @@ export class Run implements CallHost {
   readonly session: Evaluator;
   readonly scope: RunScope;
   /** What was done for this run. */
-  readonly statistics = new Statistics();
+  readonly statistics: Statistics;
   readonly #parts: SessionParts;
   readonly #interner: Interner;
   /** Runs the cache had counted when this one was made. */
   readonly #before: number;
+  /** Whether what it computes may outlive the process. */
+  readonly #outlives: boolean;
   #requests: Request[] = [];
 
-  constructor(parts: SessionParts, scope: RunScope, session?: Evaluator) {
+  /** @param of the run that this one is a part of, which counts for both and keeps the end of it */
+  constructor(parts: SessionParts, scope: RunScope, session?: Evaluator, of?: Run) {
+    this.statistics = of?.statistics ?? new Statistics();
+    this.#outlives = of === undefined;
     this.#parts = parts;
     this.#interner = parts.interner;
     this.#before = parts.cache.runs;
     this.scope = scope;
     this.session = session ?? this;
+  }
+
+  passing(): Run {
+    return new Run(this.#parts, this.scope, this.session, this);
   }
 
   intern(op: OpDef, inputs: readonly Expr[], attrs?: Attrs, payload?: unknown): Expr {
@@ -238,7 +247,7 @@ export class Run implements CallHost {
     const persisted = new Set(roots.filter((_, i) => persistedExprs.has(exprs[i]!)));
     cache.awake(roots);
     // What follows from slots is stored nowhere.
-    if (given === undefined) {
+    if (given === undefined && this.#outlives) {
       await recall.fromStore(roots, (expr) => recall.values.has(expr) || planner.isAtHand(expr));
     }
     try {
@@ -283,7 +292,7 @@ export class Run implements CallHost {
       places,
       transients: planner.transients,
       asynchronous,
-      ...(tier
+      ...(tier && this.#outlives
         ? {
             onComputed: (expr, value, seconds) =>
               tier.publish(expr, value, seconds, recall.leaseOf(expr)),

@@ -74,14 +74,19 @@ async function fitTogether(
   models: readonly RowModel[],
 ): Promise<Fit[]> {
   define(estimator);
+  const passing = session.passing?.() ?? session;
   const known = new Map<string, { readonly given: Given; readonly rows: RowData }>();
-  const asked = models.map(({ rows, params }) => {
-    const { training, classes, groupOf } = rows;
+  const asked = models.map(({ rows: asked, params }) => {
+    const { training, classes, groupOf } = asked;
     const key = JSON.stringify([groupOf.expr.id, training.train ?? null]);
     let own = known.get(key);
     if (own === undefined) {
-      const given = { ...sharedArguments(rows), ...trainingArguments(training) };
-      own = { given, rows: rowData(given, { classes, models: models.length }) };
+      const given = { ...sharedArguments(asked), ...trainingArguments(training) };
+      const there = Object.entries(given).map(
+        ([name, value]) => [name, value.in(passing)] as const,
+      );
+      const rows = rowData(Object.fromEntries(there), { classes, models: models.length });
+      own = { given, rows };
       known.set(key, own);
     }
     return { ...own, params };

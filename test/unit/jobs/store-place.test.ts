@@ -12,6 +12,8 @@ import type { RunRecord } from '../../../jobs/runs/record.js';
 import { JobFolder } from '../../support/job-folder.js';
 
 const ROWS = 240;
+/** Of all jobs here together. */
+const MOST_RESULTS = 100;
 
 /** Columns a, b: numbers, with gaps in b; c: one of three texts; k: counts; y. */
 function rows(): string {
@@ -70,6 +72,7 @@ describe("a project's store", () => {
       const { answered, from, results, bytes } = second.store!;
       assert.ok(answered > 0 && results >= answered && bytes > 0, JSON.stringify(second.store));
       assert.ok(from.includes(first.run), `${from}`);
+      assert.ok(results <= MOST_RESULTS, `${results} results: steps of iterations are not kept`);
     });
   }
 
