@@ -64,7 +64,7 @@ export function minimise(problem: SmoothProblem): Promise<Minimum> {
       .gt(0)
       .ifelse(curved.minimum(known.mul(2)), known)
       .minimum(1);
-    const size = dot(direction.square(), hessian).div(flat.square());
+    const size = dot(direction, slope).neg().div(flat);
     const whole = dot(point.square().mul(measured), hessian).add(bound);
     const own: Record<string, Matrix> = { flat };
     for (const [i, [a, b, c]] of pairs.entries()) {
@@ -101,7 +101,10 @@ function newton(
     shares.push(share);
     q = q.sub(u.mul(share));
   }
-  let product = scaled(q);
+  const [[, last, known]] = pairs as [Pair];
+  // As much flatter than guessed as the last step was.
+  const seen = known.mul(dot(last, scaled(last)));
+  let product = scaled(q).div(seen.gt(0).ifelse(seen, 1));
   for (const [i, [s, u, weight]] of [...pairs.entries()].reverse()) {
     product = product.add(s.mul(shares[i]!.sub(dot(u, product).mul(weight))));
   }

@@ -87,6 +87,28 @@ describe('solvers of smooth losses', () => {
     assertClose(got, wanted, 1e-5, 'columns');
   });
 
+  it('take few passes where losses are far flatter than at the start', async () => {
+    const rows = 600;
+    const X = matrix(session, cells(rows, 20));
+    const y = X.col(0).mul(3).add(X.col(1)).sub(X.col(2)).gt(0);
+    const weight = zeros(session, rows, 1).add(1);
+    const run = session.run();
+    const own = (of: Matrix): Matrix => of.in(run);
+    for (const solver of ['gram', 'columns'] as const) {
+      const before = run.statistics.counters().passes;
+      await fitSmooth({
+        rows: rowData(own(X), own(y), own(weight), 0),
+        ...{ target: own(y), weight: own(weight), total: own(weight).sum().asMatrix() },
+        ...{ mean: own(y).colMeans(), loss: logLoss, intercept: 'free', solver },
+        l2: matrix(run, [[0.01]]),
+        tol: 1e-4,
+        maxIterations: 1000,
+      });
+      const passes = run.statistics.counters().passes - before;
+      assert.ok(passes > 5 && passes <= 100, `${passes} passes of ${solver}`);
+    }
+  });
+
   it('are chosen by rows, columns, classes and models', () => {
     const size: FitSize = { rows: 1000, columns: 10, outputs: 1, models: 50 };
     const chosen = (own: Partial<FitSize>, bends = true): SmoothSolver =>
