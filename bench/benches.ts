@@ -28,6 +28,7 @@ import { secondProcess } from './second-process.js';
 import { sklearnAgreement } from './sklearn-agreement.js';
 import { soakBench } from './soak.js';
 import { spill } from './spill.js';
+import { stackBench } from './stack.js';
 import { storeProcesses } from './store-processes.js';
 import { tracing } from './tracing.js';
 import { trials } from './trials.js';
@@ -38,6 +39,7 @@ export const benches: readonly Bench[] = [
   hcvSpark,
   logisticBench,
   kmeansBench,
+  stackBench,
   enet,
   search5gb,
   flights,

@@ -1,8 +1,14 @@
-/** The rivals' data in memory: raw row-major little-endian float64; a JSON file has the shape. */
-import { readFileSync } from 'node:fs';
+/**
+ * The rivals' data: in memory from raw row-major little-endian float64, of which a JSON file has the
+ * shape; on Spark from Parquet files made of these.
+ */
+import { execFileSync } from 'node:child_process';
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { DataError } from '../driver/errors.js';
+import { type Backend, Matrix, openFrame, resolveFeatures, type Session } from '../driver/index.js';
 import { type DenseMatrix, dense } from '../driver/ir/value.js';
-import { rivalData } from './paths.js';
+import { baselineHome, benchFile, rivalData, rivalPython } from './paths.js';
 
 /** @throws ConfigError if the data are not prepared, DataError if a file does not fit its shape */
 export function loadMatrix(name: string): DenseMatrix {
@@ -19,6 +25,32 @@ export function loadMatrix(name: string): DenseMatrix {
   }
   const cells = new Float64Array(bytes.buffer, bytes.byteOffset, bytes.byteLength / 8);
   return dense(shape.rows, shape.cols, cells);
+}
+
+/** The rivals' data as a Parquet file with a column a feature; written once beside them. */
+export function matrixParquet(name: string): string {
+  const folder = join(baselineHome(), 'data');
+  const path = join(folder, `reprise_${name}.parquet`);
+  rivalData(`${name}_X.bin`);
+  if (!existsSync(path)) {
+    const script = benchFile('rivals/matrix-parquet.py');
+    execFileSync(rivalPython(), [script, folder, name, path]);
+  }
+  return path;
+}
+
+/** Features and target of such a file, persisted in Spark. */
+export async function persistedRows(
+  session: Session,
+  spark: Backend,
+  parquet: string,
+): Promise<{ readonly X: Matrix; readonly y: Matrix }> {
+  const frame = await openFrame(session, spark.frames!, parquet);
+  const resolved = await resolveFeatures(spark.frames!, frame.description, { target: 'y' });
+  const X = Matrix.of(session, frame.encode(resolved.features));
+  const y = Matrix.of(session, frame.encode([resolved.target!]));
+  await session.persist([X.expr, y.expr]);
+  return { X, y };
 }
 
 /** The baselines' penalties: 10^(-3 + 9h/(n-1)), h = 0 .. n-1. */

@@ -5,18 +5,14 @@
  * every run of ours is a new session whose results are not reused (SystemDS has no warm figure: its
  * reuse cache lives as long as its process).
  */
-import { execFileSync } from 'node:child_process';
-import { existsSync } from 'node:fs';
-import { join } from 'node:path';
 import { performance } from 'node:perf_hooks';
-import { type Backend, Matrix, openFrame, resolveFeatures, Session } from '../driver/index.js';
+import { type Backend, Session } from '../driver/index.js';
 import { createCpuBackend } from '../gpu-executor/cpu/index.js';
 import { ridge } from '../jobs/estimators/ridge.js';
 import { gridSearch } from '../jobs/search/grid-search.js';
 import { createSparkBackend } from '../spark-bridge/index.js';
-import { penalties } from './data.js';
+import { matrixParquet, penalties, persistedRows } from './data.js';
 import { type Bench, checkAnswers, type Recorder, type Sample } from './harness.js';
-import { baselineHome, benchFile, rivalData, rivalPython } from './paths.js';
 import { PythonRival } from './rivals/python-rival.js';
 import { runSystemDs } from './rivals/systemds-rival.js';
 
@@ -30,7 +26,7 @@ export const hcvSpark: Bench = {
     '100,000 x 100, 4 x 10, embedded Spark: against MLlib and SystemDS on Spark (12 minutes)',
   run: async (recorder, options) => {
     const rounds = options.quick ? 1 : 5;
-    const parquet = regParquet();
+    const parquet = matrixParquet('reg');
     const state: { answers?: readonly number[] } = {};
     const check = (name: string, { answers }: Sample, tolerance: number): void => {
       state.answers ??= answers ?? [];
@@ -80,11 +76,7 @@ async function ours(recorder: Recorder, parquet: string, check: Check): Promise<
 
 async function search(local: Backend, spark: Backend, parquet: string): Promise<Sample> {
   const session = new Session({ local, blocks: spark, placement: 'blocks' });
-  const frame = await openFrame(session, spark.frames!, parquet);
-  const resolved = await resolveFeatures(spark.frames!, frame.description, { target: 'y' });
-  const X = Matrix.of(session, frame.encode(resolved.features));
-  const y = Matrix.of(session, frame.encode([resolved.target!]));
-  await session.persist([X.expr, y.expr]);
+  const { X, y } = await persistedRows(session, spark, parquet);
   const start = performance.now();
   const result = await gridSearch(session, {
     X,
@@ -135,18 +127,4 @@ async function systemDs(recorder: Recorder, check: Check): Promise<void> {
   check('systemds', { seconds, answers: answers.flat() }, 1e-10);
   recorder.sample('systemds.cold', seconds);
   recorder.progress(`systemds.cold ${seconds.toFixed(3)} s`);
-}
-
-/** The rivals' data as a Parquet file with a column a feature; written once beside them. */
-function regParquet(): string {
-  const path = join(baselineHome(), 'data', 'reprise_reg.parquet');
-  rivalData('reg_X.bin');
-  if (!existsSync(path)) {
-    execFileSync(rivalPython(), [
-      benchFile('rivals/reg-parquet.py'),
-      join(baselineHome(), 'data'),
-      path,
-    ]);
-  }
-  return path;
 }
