@@ -12,6 +12,7 @@ import { localPath } from './npm-data.js';
 import { type JobData, openData } from './open-data.js';
 import type { Phases } from './runs/phases.js';
 import type { RunOptions } from './runs/run-events.js';
+import type { RunJournal } from './runs/run-journal.js';
 import { candidatesOf } from './search/candidates.js';
 import type { GridSearchOptions } from './search/prepare.js';
 import { hasProbabilities, predictionColumns, sqlScorers } from './search/scoring/formulas.js';
@@ -19,6 +20,8 @@ import { scorerOf } from './search/scoring/scorers.js';
 import { kindOf } from './search/scoring/scores.js';
 
 export interface RunJobOptions extends RunOptions {
+  /** Keeps the run while it runs. Default: it is kept by who writes the record. */
+  readonly journal?: RunJournal;
   /** An open session to run in, which keeps its results for the next run. Default: a new one. */
   readonly open?: OpenSession;
 }
@@ -86,6 +89,7 @@ export async function withOpenJob<T>(
       metric: job.metric,
       refit: job.refit,
       errorScore: job.errorScore,
+      ...(job.search.maxFailures === undefined ? {} : { maxFailures: job.search.maxFailures }),
       reportClasses: true,
       ...(open.formulas ? { formulas: open.formulas } : {}),
     };

@@ -1,7 +1,7 @@
 /**
  * Runs a job from checked file to run record: open the data, resolve the features, search, collect
- * what happened. Invariant: nothing is written here, and a run whose input files changed while they
- * were read has no record.
+ * what happened. Invariant: nothing is written here but to the journal, and a run whose input files
+ * changed while they were read has no record.
  */
 import { availableParallelism } from 'node:os';
 import { dirname } from 'node:path';
@@ -17,7 +17,6 @@ import { Phases } from './runs/phases.js';
 import type { RunRecord, StoreUsage } from './runs/record.js';
 import { newRunId } from './runs/run-id.js';
 import { gridSearch } from './search/grid-search.js';
-import { bestTrial } from './search/result.js';
 import type { ScoreOutput } from './search/scoring/tallies.js';
 
 /**
@@ -26,8 +25,8 @@ import type { ScoreOutput } from './search/scoring/tallies.js';
  *   from engines
  */
 export function runJob(job: Job, options: RunJobOptions): Promise<RunRecord> {
-  const startedAt = new Date();
-  const id = newRunId(job.name, startedAt);
+  const startedAt = options.journal?.startedAt ?? new Date();
+  const id = options.journal?.attempt.run ?? newRunId(job.name, startedAt);
   const clock = new Phases(options.onEvent);
   return withOpenJob(job, { ...options, origin: id }, clock, async (opened) => ({
     run: id,
@@ -47,10 +46,18 @@ async function runIn(
   for (const message of data.warnings) options.onEvent?.({ kind: 'warning', message });
   options.signal?.throwIfAborted();
   if (tooLarge !== undefined) throw tooLarge;
+  const { journal, signal } = options;
+  await journal?.opened(engine, data.source.files);
   const outputs = new Map<string, Expr>();
   const scores: ScoreOutput[] = [];
   const search = await gridSearch(run, {
     ...asked,
+    ...(journal ? { waves: journal } : {}),
+    ...(signal ? { signal } : {}),
+    onTrials: ({ done, of, best }) => {
+      options.onEvent?.({ kind: 'trials', done, of });
+      if (best) options.onEvent?.({ kind: 'best', metric: job.metric, ...best });
+    },
     onPhase: (phase) => clock.enter(phase),
     onOutput: (name, expr, read) => {
       outputs.set(name, expr);
@@ -69,21 +76,13 @@ async function runIn(
   await verifyUnchanged(data.source);
   clock.end();
   for (const message of search.warnings ?? []) options.onEvent?.({ kind: 'warning', message });
-  const best = bestTrial(search);
-  if (best !== undefined) {
-    options.onEvent?.({
-      kind: 'best',
-      params: best.params,
-      metric: search.refit,
-      score: best.meanScore[search.refit]!,
-    });
-  }
   // What is on its way into the store counts as held.
   await session.settle();
   const counters = statistics.counters();
   return {
     name: job.name,
     startedAt: startedAt.toISOString(),
+    ...(journal && journal.attempt.attempt > 1 ? { attempts: journal.attempt.attempt } : {}),
     reprise: packageVersion(),
     engine,
     job: job.document,

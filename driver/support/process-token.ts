@@ -34,6 +34,16 @@ export function isFromDeadProcess(token: string): boolean {
   return now !== undefined && now !== started;
 }
 
+/** Whether the token was made on this machine since it started: then its process can be looked up. */
+export function isOfThisMachine(token: string): boolean {
+  return TOKEN.exec(token)?.[1] === thisMachine();
+}
+
+/** Whether two tokens were made on one machine without a restart between. */
+export function isSameBoot(one: string, other: string): boolean {
+  return TOKEN.exec(one)?.[1] === TOKEN.exec(other)?.[1];
+}
+
 /** Machine, boot and process namespace: within these a process id means one process at a time. */
 function thisMachine(): string {
   const read = (get: () => string): string => {

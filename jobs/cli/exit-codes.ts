@@ -26,6 +26,8 @@ export const EXIT = {
   replayDiffers: 4,
   /** The cluster can't be reached. */
   unreachable: 5,
+  /** Contact with the cluster was lost: what it was asked for may go on there. */
+  lost: 6,
   /** Kept results are damaged and could not be put aside. */
   damaged: 7,
   /** Another process holds what is needed; try later. */
@@ -50,6 +52,14 @@ const CODES: readonly (readonly [ErrorClass, number])[] = [
 /** The exit code for an error that ended a command. */
 export function exitCodeOf(error: unknown): number {
   if (error instanceof InterruptError) return error.exitCode;
+  if (isContactLost(error)) return EXIT.lost;
   const row = CODES.find(([type]) => error instanceof type);
   return row?.[1] ?? EXIT.unexpected;
+}
+
+/** Livy, or the way to it, fell silent after it had been asked for something. */
+function isContactLost(error: unknown): boolean {
+  if (!(error instanceof LivyError)) return false;
+  const { outcome, problem } = error.facts;
+  return outcome === 'unknown' && ['network', 'timeout', 'server'].includes(String(problem));
 }

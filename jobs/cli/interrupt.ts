@@ -17,7 +17,7 @@ export class InterruptError extends Error {
   readonly exitCode: number;
 
   constructor(signal: Signal) {
-    super(`stopped by ${signal}; no run folder was left`);
+    super(`stopped by ${signal}`);
     this.name = 'InterruptError';
     this.exitCode = EXIT_CODES[signal];
   }
@@ -29,7 +29,7 @@ export class InterruptError extends Error {
  */
 export async function interruptible<T>(
   work: (signal: AbortSignal) => Promise<T>,
-  onStopping: () => void,
+  onStopping: (interrupt: InterruptError) => void,
   graceMs = GRACE_MS,
 ): Promise<T> {
   const controller = new AbortController();
@@ -38,7 +38,7 @@ export async function interruptible<T>(
     if (interrupt) hardExit(interrupt.exitCode);
     interrupt = new InterruptError(signal);
     controller.abort(interrupt);
-    onStopping();
+    onStopping(interrupt);
     setTimeout(() => hardExit(EXIT_CODES[signal]), graceMs).unref();
   };
   const signals = Object.keys(EXIT_CODES) as Signal[];

@@ -11,7 +11,9 @@ import { OUTPUTS } from '../predict/outputs.js';
 import { addCache } from './cache-command.js';
 import { EXIT } from './exit-codes.js';
 import { addLineageCommands } from './lineage-commands.js';
+import { addRuns } from './runs-commands.js';
 import { visible, writeData } from './terminal.js';
+import { wholeNumber } from './whole-number.js';
 
 /** Parses the arguments, runs the command, and returns its exit code. Throws its errors. */
 export async function runProgram(args: readonly string[]): Promise<number> {
@@ -52,6 +54,7 @@ function createProgram(report: Report): Command {
     .addHelpText('after', EXIT_CODES_HELP);
   addInit(program, report);
   addRun(program, report);
+  addRuns(program, report);
   addPlan(program, report);
   addReport(program, report);
   addPredict(program, report);
@@ -113,6 +116,12 @@ function addRun(program: Command, report: Report): void {
     .option('--no-store', 'keep no results for later runs, and use none')
     .option('--json', 'print one JSON document')
     .option('--output <folder>', 'folder for run folders (default: ./runs)')
+    .option(
+      '--max-failures <count>',
+      'stop when more candidates than this have failed',
+      wholeNumber,
+    )
+    .option('--fail-fast', 'stop at the first candidate that fails')
     .option('-q, --quiet', 'no progress and no notes')
     .action(async (job: string, overrides: string[], options) => {
       await useMemory(options);
@@ -234,6 +243,7 @@ function addDoctor(program: Command, report: Report): void {
 const EXIT_CODES_HELP = `
 Exit codes:
   0 done   1 unexpected   2 wrong usage   3 job file, setting or data wrong
-  4 finished, but candidates failed or have no score, or a replay differs   5 cluster unreachable
+  4 candidates failed or have no score, or a replay differs   5 cluster unreachable
+  6 contact with the cluster was lost (\`reprise resume\` goes on)
   7 kept results are damaged and could not be put aside   75 try later
   130, 143 stopped by a signal`;

@@ -1,6 +1,6 @@
 /** `reprise run`: runs a job with a progress line, writes the run folder, prints the answer. */
 
-import { relative } from 'node:path';
+import { relative, resolve } from 'node:path';
 import { formatBytes } from '../../driver/support/size.js';
 import {
   formatBest,
@@ -13,13 +13,14 @@ import {
   plural,
   shownParam,
 } from '../format.js';
+import type { Job } from '../job-file/job.js';
 import { readJob } from '../job-file/read-job.js';
 import type { RunRecord } from '../runs/record.js';
-import type { EngineName } from '../runs/run-events.js';
+import type { EngineName, RunEvent } from '../runs/run-events.js';
+import { RunJournal } from '../runs/run-journal.js';
 import { failedTrials, type RunSummary, summarize } from '../runs/summary.js';
-import { writeRun } from '../runs/write-run.js';
-import { EXIT } from './exit-codes.js';
-import { interruptible } from './interrupt.js';
+import { EXIT, exitCodeOf } from './exit-codes.js';
+import { type InterruptError, interruptible } from './interrupt.js';
 import { createLogger } from './log.js';
 import { createProgress } from './progress.js';
 import { createTerminal, type Terminal, writeData } from './terminal.js';
@@ -30,6 +31,8 @@ export interface RunCommandOptions {
   readonly quiet?: boolean;
   readonly output?: string;
   readonly store?: boolean;
+  readonly maxFailures?: number;
+  readonly failFast?: boolean;
 }
 
 /** Answers the exit code: 0, or 4 when a candidate could not be fitted or none could be scored. */
@@ -40,42 +43,86 @@ export async function runCommand(
 ): Promise<number> {
   const terminal = createTerminal({ quiet: options.quiet === true });
   const job = await readJob(file, {
-    overrides,
+    overrides: [...overrides, ...failureOverrides(options)],
     ...(options.output === undefined ? {} : { output: options.output }),
     ...(options.store === false ? { store: false } : {}),
   });
-  const [record, path] = await interruptible(
-    async (signal) => {
-      const finished = await runWithProgress(terminal, async (onEvent) => {
-        const { runJob } = await import('../run-job.js');
-        return runJob(job, { engine: options.engine, signal, onEvent });
+  const begin = () => RunJournal.begin(job, resolve(file), options.engine);
+  return runAndAnswer(job, begin, terminal, options);
+}
+
+/** The flags that stop a search early, as settings of the job. */
+export function failureOverrides(flags: {
+  readonly maxFailures?: number;
+  readonly failFast?: boolean;
+}): string[] {
+  return [
+    ...(flags.maxFailures === undefined ? [] : [`search.max_failures=${flags.maxFailures}`]),
+    ...(flags.failFast ? ['search.fail_fast=true'] : []),
+  ];
+}
+
+/** Runs a job as its journal says, and prints the answer. Answers the exit code. */
+export async function runAndAnswer(
+  job: Job,
+  begin: () => Promise<RunJournal>,
+  terminal: Terminal,
+  { engine, json }: Pick<RunCommandOptions, 'engine' | 'json'>,
+): Promise<number> {
+  let journal: RunJournal | undefined;
+  let interrupt: InterruptError | undefined;
+  const work = async (signal: AbortSignal) => {
+    const kept = await begin();
+    journal = kept;
+    return runWithProgress(terminal, async (onEvent) => {
+      const [{ keepRun }, { renderReport }] = await Promise.all([
+        import('../keep-run.js'),
+        import('../report/index.js'),
+      ]);
+      const judge = (error: unknown) => ({
+        isOfUser: signal.aborted || exitCodeOf(error) === EXIT.invalid,
+        isLost: exitCodeOf(error) === EXIT.lost,
       });
-      signal.throwIfAborted();
-      const { renderReport } = await import('../report/index.js');
-      return [
-        finished,
-        await writeRun(finished, { output: job.output, renderReport, signal }),
-      ] as const;
-    },
-    () => terminal.note('stopping; press Ctrl-C again to stop at once'),
-  );
+      return keepRun(job, { engine, signal, onEvent, journal: kept, renderReport, judge });
+    });
+  };
+  const onStopping = (reason: InterruptError): void => {
+    interrupt = reason;
+    void journal?.stopping();
+    terminal.note('stopping, and keeping what is scored; press Ctrl-C again to stop at once');
+  };
+  let answer: Awaited<ReturnType<typeof work>>;
+  try {
+    answer = await interruptible(work, onStopping);
+  } catch (error) {
+    if (journal !== undefined) terminal.note(leftText(journal));
+    throw error;
+  }
+  const [record, path] = answer;
   const failed = failedTrials(record);
   if (failed > 0)
     terminal.note(
       `warning: ${failed} of ${record.search.trials.length} candidates failed: ${firstFailure(record)}`,
     );
   const summary = summarize(record, path);
-  await writeData(options.json ? `${JSON.stringify(summary)}\n` : summaryText(record, summary));
-  return failed > 0 || summary.best === null ? EXIT.candidatesFailed : EXIT.done;
+  await writeData(json ? `${JSON.stringify(summary)}\n` : summaryText(record, summary));
+  if (interrupt !== undefined && record.search.partial) return interrupt.exitCode;
+  const isWhole = failed === 0 && summary.best !== null && !record.search.partial;
+  return isWhole ? EXIT.done : EXIT.candidatesFailed;
 }
 
-type RunJob = typeof import('../run-job.js').runJob;
-type OnEvent = NonNullable<Parameters<RunJob>[1]['onEvent']>;
+/** What there is of a run that ended with an error. */
+function leftText(journal: RunJournal): string {
+  if (!journal.isKept) return 'no run folder was left';
+  const { run } = journal.attempt;
+  const what = plural(journal.waves, 'wave');
+  return `run ${run}: ${what} of candidates kept; \`reprise resume ${run}\` goes on from there`;
+}
 
-async function runWithProgress(
+async function runWithProgress<T>(
   terminal: Terminal,
-  run: (onEvent: OnEvent) => Promise<RunRecord>,
-): Promise<RunRecord> {
+  run: (onEvent: (event: RunEvent) => void) => Promise<T>,
+): Promise<T> {
   const logger = await createLogger();
   const progress = createProgress(terminal.isInteractive);
   try {
@@ -126,6 +173,7 @@ function summaryText(record: RunRecord, summary: RunSummary): string {
   return `${[
     formatTable([head, ...rows]),
     '',
+    ...partialText(summary),
     `best    ${formatBest(summary.best)}`,
     ...nestedText(summary),
     `fits    ${formatCount(summary.trials * summary.folds)}: ${summary.trials} candidates on ${summary.folds} folds of ${formatCount(search.rows)} rows x ${search.columns} columns`,
@@ -149,6 +197,14 @@ function storeText({ store }: RunRecord): string[] {
   const held = `${here.startsWith('..') ? folder : here} holds ${plural(results, 'result')} in ${formatBytes(bytes)}`;
   return [
     `store   ${held}; ${answered === 0 ? 'none' : formatCount(answered)} answered this run${by}`,
+  ];
+}
+
+/** What there is of a search that was not done. */
+function partialText({ partial, trials, run }: RunSummary): string[] {
+  if (partial === undefined) return [];
+  return [
+    `partial ${trials} of ${plural(partial.of, 'candidate')}: ${partial.why}; \`reprise resume ${run}\` goes on`,
   ];
 }
 

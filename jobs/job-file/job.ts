@@ -50,7 +50,11 @@ export interface Job {
     /** Those that are not in the grid, defaults included. */
     readonly params: Params;
   };
-  readonly search: { readonly grid: Grid };
+  readonly search: {
+    readonly grid: Grid;
+    /** Failed candidates after which the search stops. Absent: it goes on. */
+    readonly maxFailures?: number;
+  };
   readonly cv: SplitRule & { readonly outer?: SplitRule };
   readonly scoring: readonly Scoring[];
   /** The metric the best candidate is chosen by; one of `scoring`. */

@@ -165,7 +165,7 @@ function resolveJob(document: JobDocument, context: Context): Job {
   const [first] = scoring;
   const name = document.name ?? basename(context.file, extname(context.file));
   const { type: _, ...given } = plain(document.model);
-  const { grid } = document.search;
+  const { grid, max_failures: maxFailures, fail_fast: failFast } = document.search;
   const estimator = namedEstimator(document)!;
   const fallbacks = parametersOf(estimator).flatMap(({ name, fallback }) =>
     name in grid ? [] : [[name, fallback] as const],
@@ -193,6 +193,8 @@ function resolveJob(document: JobDocument, context: Context): Job {
       grid: Object.fromEntries(
         Object.entries(plain(grid)).map(([key, values]) => [key, expandValues(values)]),
       ),
+      ...(failFast ? { maxFailures: 0 } : {}),
+      ...(maxFailures === undefined ? {} : { maxFailures }),
     },
     cv: splitRules(document.cv, estimator.task === 'classification', data.target),
     scoring,

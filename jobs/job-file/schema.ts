@@ -216,6 +216,13 @@ function jobWith(
     search: z
       .strictObject({
         grid: grid.meta({ description: 'Values to try by parameter, every combination of them.' }),
+        max_failures: z.int().min(0).max(1e9).optional().meta({
+          description:
+            'Stop before the next wave when more candidates than this have failed. Default: go on.',
+        }),
+        fail_fast: z.boolean().optional().meta({
+          description: 'Stop at the first candidate that fails: `max_failures: 0`. Default: false.',
+        }),
       })
       .prefault({ grid: {} })
       .meta({ description: 'The candidates to try. Default: the one that `model` says.' }),

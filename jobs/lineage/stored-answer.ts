@@ -120,7 +120,10 @@ async function scorePairs(
     scatter.flat().flatMap((_, fold): Pair[] => {
       // A failed fit has the error score, which no lineage gives.
       if (trial.errors?.[fold] !== undefined) return [];
-      const tally = tallies.of(fold, t);
+      // Nor has it candidates that an earlier attempt of the run scored.
+      const number = search.partial?.candidates[t] ?? t;
+      if (!tallies.has(fold, number)) return [];
+      const tally = tallies.of(fold, number);
       return scorers.map(({ name, score }) => {
         const where = `${name}, candidate ${t}, fold ${fold}`;
         return [where, trial.splitScores[name]?.[fold], score(tally)];

@@ -24,6 +24,12 @@ export function verdict(record: RunRecord): Markup {
       html`<p class="warning">${formatCount(failed)} of ${plural(search.trials.length * search.folds, 'fit')} failed; the messages stand below the results.</p>`,
     );
   }
+  if (search.partial) {
+    const { of, why } = search.partial;
+    warnings.unshift(
+      html`<p class="warning"><strong>Partial</strong>: ${formatCount(search.trials.length)} of ${plural(of, 'candidate')}: ${why}. <code>reprise resume ${record.run}</code> goes on.</p>`,
+    );
+  }
   if (best === undefined) {
     return html`<p class="verdict">No candidate has a finite ${search.refit}, so none is the best; ${reuseClause(record)}.</p>${warnings}`;
   }

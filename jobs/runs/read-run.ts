@@ -11,15 +11,22 @@ import { isRunId } from './run-id.js';
 /**
  * The folder of a run named by its path, its id or the start of its id; `latest` is the newest in
  * `output`.
+ * @param which `finished` ones have a result, if only a partial one; `any` may be running or failed
  * @throws ConfigError when there is none, or several fit
  */
-export async function findRun(run: string, output: string): Promise<string> {
+export async function findRun(
+  run: string,
+  output: string,
+  which: 'finished' | 'any' = 'finished',
+): Promise<string> {
+  const isRun = (folder: string): Promise<boolean> => hasRun(folder, which);
   if (await isRun(resolve(run))) return resolve(run);
   const names = await readdir(output).catch(() => [] as string[]);
-  const { found, got } = run === 'latest' ? await latestOf(names, output) : fitting(run, names);
+  const { found, got } =
+    run === 'latest' ? await latestOf(names, output, which) : fitting(run, names);
   if (found === undefined || !(await isRun(join(output, found)))) {
     throw new ConfigError(
-      `run: expected a run folder at ${run} or a run of that id in ${output}, got ${got}; \`ls ${output}\` lists the runs, --output names another folder`,
+      `run: expected a run folder at ${run} or a run of that id in ${output}, got ${got}; \`reprise runs ls\` lists the runs, --output names another folder`,
       { key: 'run', value: run, source: 'flag' },
     );
   }
@@ -33,9 +40,13 @@ interface Found {
 }
 
 /** Notes, copies and folders of failed runs that lie there too are not the latest run. */
-async function latestOf(names: readonly string[], output: string): Promise<Found> {
+async function latestOf(
+  names: readonly string[],
+  output: string,
+  which: 'finished' | 'any',
+): Promise<Found> {
   for (const name of names.filter(isRunId).sort().reverse()) {
-    if (await isRun(join(output, name))) return { found: name, got: 'none' };
+    if (await hasRun(join(output, name), which)) return { found: name, got: 'none' };
   }
   return { got: 'none' };
 }
@@ -45,12 +56,19 @@ function fitting(run: string, names: readonly string[]): Found {
   const [only, ...others] = names.filter((name) => isRunId(name) && name.startsWith(run));
   if (only === undefined) return { got: 'none' };
   if (others.length > 0) return { got: `${others.length + 1} that begin so` };
-  return { found: only, got: `${only}, which has no result.json` };
+  return {
+    found: only,
+    got: `${only}, which has no result.json; \`reprise runs show ${only}\` says why`,
+  };
 }
 
-async function isRun(folder: string): Promise<boolean> {
-  const stats = await stat(join(folder, 'result.json')).catch(() => undefined);
-  return stats?.isFile() === true;
+async function hasRun(folder: string, which: 'finished' | 'any'): Promise<boolean> {
+  const files = which === 'any' ? ['result.json', 'journal.jsonl'] : ['result.json'];
+  for (const name of files) {
+    const stats = await stat(join(folder, name)).catch(() => undefined);
+    if (stats?.isFile()) return true;
+  }
+  return false;
 }
 
 /** @throws ConfigError when a file of the folder is missing or damaged */

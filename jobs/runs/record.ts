@@ -72,6 +72,8 @@ export interface RunRecord {
   readonly name: string;
   /** ISO 8601, UTC. */
   readonly startedAt: string;
+  /** Processes that took it up, where it was resumed; counts and times are of the last one. */
+  readonly attempts?: number;
   readonly reprise: string;
   readonly engine: 'local' | 'spark';
   /** The job as it ran: overrides applied, secrets absent. */

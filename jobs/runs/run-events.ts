@@ -24,6 +24,8 @@ export type RunEvent =
       readonly fraction: number;
       readonly rows?: number;
     }
+  /** Candidates that are scored, and kept where there is a journal. */
+  | { readonly kind: 'trials'; readonly done: number; readonly of: number }
   /** The best candidate so far. */
   | {
       readonly kind: 'best';

@@ -1,5 +1,5 @@
 /** A run's answer as one JSON document: `reprise run --json` and the start of `result.json`. */
-import { bestTrial, type SearchResult } from '../search/result.js';
+import { bestTrial, type PartialSearch, type SearchResult } from '../search/result.js';
 import type { RunRecord, StoreUsage } from './record.js';
 
 export interface BestSummary {
@@ -14,6 +14,8 @@ export interface RunSummary {
   readonly best: BestSummary | null;
   readonly trials: number;
   readonly folds: number;
+  /** Why these are not all candidates, or none was fitted; absent for a whole search. */
+  readonly partial?: PartialSearch;
   /** Of nested cross-validation: the score on rows the search has not seen. Absent without. */
   readonly nested?: OuterSummary & { readonly metric: string };
   readonly engine: 'local' | 'spark';
@@ -66,6 +68,7 @@ export function summarize(record: RunRecord, path: string): RunSummary {
       : null,
     trials: search.trials.length,
     folds: search.folds,
+    ...(search.partial ? { partial: search.partial } : {}),
     ...(outer ? { nested: { metric: search.refit, ...outer } } : {}),
     engine: record.engine,
     reuse: { hits: reuse.hits, partial: reuse.partial, misses: reuse.misses },

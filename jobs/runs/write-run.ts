@@ -1,14 +1,11 @@
 /**
- * Leaves a run's folder behind. Invariant: the folder appears whole or not at all: files are
- * written and flushed into a hidden folder beside it, which is renamed at the end and removed on
- * any failure, exit included.
+ * Writes the files of a run that ended. Invariant: a folder with `result.json` holds all of them: it
+ * is written last, and each file appears whole.
  */
-import { rmSync } from 'node:fs';
-import { open, rename, rm } from 'node:fs/promises';
+import { mkdir, open, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { stringify } from 'yaml';
 import { ResourceError } from '../../driver/errors.js';
-import { makeOwnFolder, sweepLeftovers } from '../../driver/support/leftovers.js';
 import { makeFolder } from '../../driver/support/make-folder.js';
 import type { RunRecord } from './record.js';
 import { resultsCsv } from './results-csv.js';
@@ -19,60 +16,59 @@ export interface WriteRunOptions {
   readonly output: string;
   /** The report's HTML. */
   readonly renderReport: (record: RunRecord) => string;
-  /** Checked before the folder appears. */
+  /** The run's folder is there, with a journal, and stays whatever happens. Default false. */
+  readonly isJournaled?: boolean;
+  /** Checked before `result.json` appears. */
   readonly signal?: AbortSignal;
 }
 
 /**
  * Writes the run folder and returns its path.
- * @throws ResourceError when the folder can't be written; nothing is left behind then
+ * @throws ResourceError when the folder can't be written; without a journal none is left behind then
  */
 export async function writeRun(record: RunRecord, options: WriteRunOptions): Promise<string> {
-  const path = join(options.output, record.run);
+  const { output, isJournaled = false } = options;
+  const path = join(output, record.run);
   const report = options.renderReport(record);
-  let temporary: string | undefined;
-  const removeNow = (): void => {
-    if (temporary) rmSync(temporary, { recursive: true, force: true });
-  };
-  process.once('exit', removeNow);
+  let isOurs = false;
   try {
-    await makeFolder(options.output);
-    await sweepLeftovers(options.output, [UNFINISHED]);
-    temporary = await makeOwnFolder(options.output, UNFINISHED);
-    for (const [name, content] of filesOf(record, path)) {
-      await writeFlushed(join(temporary, name), content);
+    await makeFolder(output);
+    if (!isJournaled) {
+      await mkdir(path);
+      isOurs = true;
     }
-    await writeFlushed(join(temporary, 'report.html'), report);
-    await flush(temporary);
+    const files: [string, string][] = [...filesOf(record), ['report.html', report]];
+    for (const [name, content] of files) await put(join(path, name), content);
     options.signal?.throwIfAborted();
-    await rename(temporary, path);
-    temporary = undefined;
-    await flush(options.output);
+    await put(join(path, 'result.json'), resultOf(record, path));
+    await flush(path);
+    await flush(output);
     return path;
   } catch (cause) {
-    if (temporary) await rm(temporary, { recursive: true, force: true });
+    if (isOurs) await rm(path, { recursive: true, force: true });
     if (options.signal?.aborted) throw cause;
     const { code, message } = cause as NodeJS.ErrnoException;
+    const remedy = isJournaled
+      ? `make room, then \`reprise resume ${record.run}\``
+      : 'choose another folder with --output';
     throw new ResourceError(
-      `run folder: expected to write ${path}, got ${code ?? message}; choose another folder with --output`,
+      `run folder: expected to write ${path}, got ${code ?? message}; ${remedy}`,
       { resource: 'disk', path },
       { cause },
     );
-  } finally {
-    process.off('exit', removeNow);
   }
 }
 
-/** Followed by the token of the process that writes the run. */
-const UNFINISHED = '.unfinished-';
-
-/** All but the report. */
-function filesOf(record: RunRecord, path: string): [string, string][] {
+function resultOf(record: RunRecord, path: string): string {
   const { lineage, program, timeline, plan, reuse, model, ...rest } = record;
-  const result = { ...summarize(record, path), ...rest, reuse };
+  return json({ ...summarize(record, path), ...rest, reuse });
+}
+
+/** All but the report and the result. */
+function filesOf(record: RunRecord): [string, string][] {
+  const { lineage, program, timeline, plan, model } = record;
   const files: [string, string][] = [
     ['results.csv', resultsCsv(record.search)],
-    ['result.json', json(result)],
     ['lineage.json', json(lineage)],
     ['timeline.json', json(timeline)],
     ['plan.txt', plan.endsWith('\n') ? plan : `${plan}\n`],
@@ -88,14 +84,16 @@ function json(value: unknown): string {
   return `${JSON.stringify(value, null, 2)}\n`;
 }
 
-async function writeFlushed(path: string, content: string): Promise<void> {
-  const file = await open(path, 'wx');
+/** Only the process that has the run writes here, so the name beside it is free. */
+async function put(path: string, content: string): Promise<void> {
+  const file = await open(`${path}.tmp`, 'w');
   try {
     await file.writeFile(content);
     await file.sync();
   } finally {
     await file.close();
   }
+  await rename(`${path}.tmp`, path);
 }
 
 /** Makes the names in a folder durable; some file systems refuse to, which does no harm. */

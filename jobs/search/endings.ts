@@ -1,21 +1,27 @@
 /** What a search says of fits that ended badly, as scikit-learn's ConvergenceWarning does. */
 import type { Fit } from '../estimators/estimator.js';
 
-interface Ending {
-  readonly fit: Fit;
-  /** Undefined for a fit that failed, or one of an estimator whose fits all end alike. */
-  readonly ending: number | undefined;
-  /** `{"alpha":0.1}, fold 2`. */
-  readonly where: string;
+export interface Endings {
+  /** Fits that say how they ended. */
+  readonly ended: number;
+  /** What there is to say of some, by place. */
+  readonly said: Readonly<Record<number, string>>;
 }
 
-/** One warning: how many fits, and what there is to say of the first. */
-export function endingWarnings(endings: readonly Ending[]): string[] {
-  const ended = endings.filter(({ fit }) => fit.ending !== undefined);
-  const said = ended.flatMap(({ fit, ending, where }) => {
-    const text = ending === undefined ? undefined : fit.warn?.(ending);
-    return text === undefined ? [] : [`${where}: ${text}`];
+/** @param endings undefined for fits that failed, and those of estimators whose fits all end alike */
+export function endingsOf(fits: readonly Fit[], endings: readonly (number | undefined)[]): Endings {
+  const said = fits.flatMap((fit, i) => {
+    const text = endings[i] === undefined ? undefined : fit.warn?.(endings[i]);
+    return text === undefined ? [] : [[i, text] as const];
   });
+  return {
+    ended: fits.filter(({ ending }) => ending !== undefined).length,
+    said: Object.fromEntries(said),
+  };
+}
+
+/** One warning: how many fits, and what there is to say of the first. @param of all fits that say */
+export function endingWarnings(said: readonly string[], of: number): string[] {
   if (said.length === 0) return [];
-  return [`${said.length} of ${ended.length} fits did not converge, the first ${said[0]}`];
+  return [`${said.length} of ${of} fits did not converge, the first ${said[0]}`];
 }

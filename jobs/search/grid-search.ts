@@ -1,15 +1,14 @@
 /**
  * Grid search with cross-validation for any estimator. However many candidates and splits there are,
  * those fitted from moments or sums by class share the one pass that makes these, those that read
- * rows train together, and all are scored in one pass, or none where losses follow from moments
- * (see `scoring/losses.ts`). Refitting from moments or sums needs no pass.
+ * rows train together, wave by wave (see `waves.ts`), and all are scored in one pass, or none where
+ * losses follow from moments (see `scoring/losses.ts`). Refitting from moments or sums needs no pass.
  */
 import { converted, type DenseMatrix, type Expr, type Run } from '../../driver/index.js';
 import type { Fit, Params } from '../estimators/estimator.js';
 import { type LinearModel, storedModel } from '../estimators/model.js';
-import { endingWarnings } from './endings.js';
+import { endingsOf, endingWarnings } from './endings.js';
 import {
-  fitAll,
   fitBest,
   fitExprs,
   plannedFits,
@@ -18,23 +17,19 @@ import {
   weightsOf,
 } from './fits.js';
 import { leftOutWarnings } from './left-out.js';
-import { nestedScores, type RawTrial, sliceTrial } from './nested.js';
-import {
-  type GridSearchOptions,
-  partOutput,
-  prepare,
-  type Search,
-  type SearchPart,
-} from './prepare.js';
+import { nestedScores, sliceTrial } from './nested.js';
+import { type GridSearchOptions, partOutput, prepare, type Search } from './prepare.js';
 import type { SearchResult } from './result.js';
 import type { TrainingPlan } from './row-fits.js';
-import { classReport } from './scoring/class-curves.js';
+import { type ClassReport, classReport } from './scoring/class-curves.js';
 import { Notes } from './scoring/notes.js';
-import { heldOutOfOne, plannedScores, scoreFits } from './scoring/scores.js';
+import { heldOutOfOne, plannedScores } from './scoring/scores.js';
 import { checkCompared } from './scoring/silhouettes.js';
 import { isAligned, splitCount, testScatters, testsOf } from './splits/partition.js';
 import { tabulate } from './table.js';
 import { findBest, scoreWarnings } from './unscored.js';
+import { restoredMatrix, restoredTrial } from './wave-result.js';
+import { canStop, runWaves } from './waves.js';
 
 /**
  * Scores every candidate on every fold and refits the best.
@@ -62,44 +57,17 @@ export async function gridSearch(session: Run, options: GridSearchOptions): Prom
 
   checkCompared(scoring, scatter.flat(), options.X.rows);
 
-  options.onPhase?.('fit');
-  const fitted = await fitAll(session, search, options.errorScore === 'raise');
-  const { fits, failures } = fitted;
-
-  options.onPhase?.('score');
-  const weights = (part: SearchPart, some: readonly number[]) =>
-    weightsOf(session, search, part, fitted, some);
-  const tallyOf = await scoreFits(session, {
-    search,
-    scatter,
-    weights,
-    ...(options.formulas ? { formulas: options.formulas } : {}),
-    onNode: (name, node, scores) => options.onOutput?.(name, node, scores),
-  });
-  const errorScore =
-    options.errorScore === 'raise' ? Number.NaN : (options.errorScore ?? Number.NaN);
-  const notes = new Notes();
-  const allTrials = candidates.map(({ params }, t): RawTrial => {
-    const all = Array.from({ length: folds }, (_, f) => f);
-    const failureOf = (f: number) => failures[t * folds + f];
-    const errors = Object.fromEntries(
-      all.flatMap((f) => (failureOf(f) ? [[f, failureOf(f)!.message] as const] : [])),
-    );
-    const splitScores = Object.fromEntries(
-      scoring.map(({ name, score: own }) => {
-        const scoreOf = (f: number): number =>
-          failureOf(f) === undefined
-            ? notes.score(name, (note) => own({ ...tallyOf(f, t), note }))
-            : errorScore;
-        return [name, all.map(scoreOf)];
-      }),
-    );
-    return { params, splitScores, errors };
-  });
+  const { waves, results, partial } = await runWaves(session, search, options, metric, scatter);
+  const done = waves
+    .flatMap((wave, w) => wave.map((t, i) => ({ t, kept: results.get(w)?.trials[i] })))
+    .flatMap(({ t, kept }) => (kept === undefined ? [] : [{ ...candidates[t]!, t, kept }]))
+    .sort((a, b) => a.t - b.t);
+  const allTrials = done.map(({ kept }) => restoredTrial(kept));
   const trials = tabulate(
     allTrials.map((trial) => sliceTrial(trial, 0, ownFolds)),
     names,
   );
+  const kept = [...waves.keys()].flatMap((w) => results.get(w) ?? []);
   const scored = {
     trials,
     scoring,
@@ -109,33 +77,53 @@ export async function gridSearch(session: Run, options: GridSearchOptions): Prom
       .slice(0, ownFolds)
       .map(({ count }) => count),
     classes: search.classes,
-    foldClasses: Array.from({ length: ownFolds }, (_, f) => tallyOf(f, 0).classRows),
+    foldClasses: (kept.find(({ classRows }) => (classRows[0]?.length ?? 0) > 0) ?? kept[0]!)
+      .classRows,
   };
   const bestIndex = findBest(scored);
+  const best = bestIndex === null ? undefined : done[bestIndex]!;
+  const notes = new Notes();
+  for (const { notes: counts = {} } of kept) notes.add(counts);
+  const endings = done.flatMap(({ params, kept: { said = {} } }) =>
+    Object.entries(said).map(([f, text]) => {
+      const nested = Number(f) < ownFolds ? '' : 'nested ';
+      return `${JSON.stringify(params)}, ${nested}fold ${f}: ${text}`;
+    }),
+  );
+  let ended = done.reduce((sum, { kept }) => sum + (kept.ended ?? 0), 0);
 
-  const isReported = options.reportClasses && search.classes.length > 0 && bestIndex !== null;
-  const report = isReported
-    ? await classReport(
-        session,
-        heldOutOfOne(search, bestIndex, weights),
-        search.classes,
-        (p, split) => failures[bestIndex * folds + parts[p]!.first + split] !== undefined,
-      )
-    : undefined;
-
-  const endings = fits.map((fit, i) => ({
-    fit,
-    ending: fitted.endings[i],
-    where: `${JSON.stringify(candidates[Math.floor(i / folds)]!.params)}, ${i % folds < ownFolds ? '' : 'nested '}fold ${i % folds}`,
-  }));
+  let report: ClassReport | string | undefined;
   let model: LinearModel | null = null;
-  if ((options.refit ?? true) && bestIndex !== null) {
-    options.onPhase?.('refit');
-    const { params, all } = candidates[bestIndex]!;
-    const { fits: best, endings: ended } = await fitBest(session, search, all);
-    const [fit, ending] = [best[0]!, ended[0]];
-    model = await modelOf(search, all, fit, options.onOutput);
-    endings.push({ fit, ending, where: `${JSON.stringify(params)}, all rows` });
+  let stopped = partial;
+  if (best !== undefined && stopped === undefined) {
+    try {
+      const weights = results.get(waves.findIndex((wave) => wave.includes(best.t)))!.weights;
+      if (weights !== undefined) {
+        const held = heldOutOfOne(search, best.t, (part) =>
+          restoredMatrix(session, weights[parts.indexOf(part)]!),
+        );
+        const { errors = {} } = best.kept;
+        report = await classReport(
+          session,
+          held,
+          search.classes,
+          (p, split) => errors[parts[p]!.first + split] !== undefined,
+        );
+      }
+      if (options.refit ?? true) {
+        options.onPhase?.('refit');
+        const { fits, endings: own } = await fitBest(session, search, best.all);
+        model = await modelOf(search, best.all, fits[0]!, options.onOutput);
+        const { ended: of, said } = endingsOf(fits, own);
+        ended += of;
+        for (const text of Object.values(said)) {
+          endings.push(`${JSON.stringify(best.params)}, all rows: ${text}`);
+        }
+      }
+    } catch (error) {
+      if (!canStop(options)) throw error;
+      stopped = 'it was stopped before the best was fitted';
+    }
   }
   return {
     paramNames: Object.keys(candidates[0]!.params),
@@ -148,6 +136,11 @@ export async function gridSearch(session: Run, options: GridSearchOptions): Prom
     rows: options.X.rows,
     columns: search.columns.length,
     trials,
+    ...(stopped
+      ? {
+          partial: { of: candidates.length, candidates: done.map(({ t }) => t), why: stopped },
+        }
+      : {}),
     bestIndex,
     model,
     ...(typeof report === 'object' ? { classReport: report } : {}),
@@ -160,8 +153,8 @@ export async function gridSearch(session: Run, options: GridSearchOptions): Prom
         imputations: options.imputations ?? [],
         columns: search.columns,
       }),
-      ...endingWarnings(endings),
-      ...notes.warnings(folds * candidates.length),
+      ...endingWarnings(endings, ended),
+      ...notes.warnings(folds * done.length),
       ...scoreWarnings(scored, bestIndex),
       ...(typeof report === 'string' ? [report] : []),
     ],

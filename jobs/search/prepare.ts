@@ -28,6 +28,7 @@ import {
   resolveSplits,
   type Splits,
 } from './splits/partition.js';
+import type { WaveLog } from './wave-log.js';
 
 export interface GridSearchOptions {
   /** Encoded columns: [n, d]. */
@@ -65,8 +66,24 @@ export interface GridSearchOptions {
   /** Also say how the best candidate tells classes apart, which takes one more pass. */
   readonly reportClasses?: boolean;
   readonly onPhase?: (phase: 'gram' | 'fit' | 'score' | 'refit') => void;
+  /** Where waves of candidates are kept, and those that are. Default: nowhere. */
+  readonly waves?: WaveLog;
+  /** Told of each wave once it is kept. */
+  readonly onTrials?: (done: TrialsDone) => void;
+  /** Failed candidates after which a search stops before the next wave. Default: it goes on. */
+  readonly maxFailures?: number;
+  /** Aborted, it ends with the waves that are done, if there are any, and not with an error. */
+  readonly signal?: AbortSignal;
   /** Told the nodes the answer is read from, so that a replay can ask for them. */
   readonly onOutput?: (name: SearchOutput, expr: Expr, scores?: ScoreOutput) => void;
+}
+
+/** How far a search is. */
+export interface TrialsDone {
+  readonly done: number;
+  readonly of: number;
+  /** The best so far; null while no candidate has a finite score. */
+  readonly best: { readonly params: Params; readonly score: number } | null;
 }
 
 /** Nodes by group and of measures, and what the refitted model is made of. */

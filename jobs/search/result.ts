@@ -31,6 +31,8 @@ export interface SearchResult {
   readonly rows: number;
   readonly columns: number;
   readonly trials: readonly TrialResult[];
+  /** Why these are not all candidates, or none was fitted on all rows; absent in a whole search. */
+  readonly partial?: PartialSearch;
   /** Index into `trials`; null when no candidate has a finite score to be chosen by. */
   readonly bestIndex: number | null;
   /** Null when refitting was switched off, or there is no best candidate. */
@@ -41,6 +43,15 @@ export interface SearchResult {
   readonly classReport?: ClassReport;
   /** What the user should know of the scores and fits. Absent in runs of earlier versions. */
   readonly warnings?: readonly string[];
+}
+
+export interface PartialSearch {
+  /** Candidates in all. */
+  readonly of: number;
+  /** Numbers of those that the trials are. */
+  readonly candidates: readonly number[];
+  /** `it was stopped`, .. */
+  readonly why: string;
 }
 
 /** The best candidate, if there is one. Runs of earlier versions named one that had no score. */

@@ -190,7 +190,7 @@ describe('reprise run through Livy', function () {
     assert.equal(result.code, 130, result.stderr);
     assert.equal(deletions(), 1);
     assert.equal(server.sessions.size, 1, 'nobody waited for its end');
-    assert.deepEqual(folder.runs(), []);
+    assert.equal(folder.runs().length, 1, 'its journal');
     server.setState(0, 'idle');
     await assertAnswer(await run());
     assert.equal(server.count('session created'), 1);

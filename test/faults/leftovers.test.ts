@@ -16,14 +16,13 @@ import { reprise } from '../support/cli.js';
 import { JobFolder, linearCsv } from '../support/job-folder.js';
 
 const module = JSON.stringify(join(packageRoot(), 'dist/driver/support/leftovers.js'));
-const PREFIXES = [...Object.values(SCRATCH), WRITING, '.unfinished-', '.build-', '.spark-'];
+const PREFIXES = [...Object.values(SCRATCH), WRITING, '.removed-', '.build-', '.spark-'];
 
 describe('leftovers of killed processes', () => {
   let folder: JobFolder;
   beforeEach(() => {
     folder = new JobFolder();
     mkdirSync(folder.file('tmp'));
-    mkdirSync(folder.file('runs'));
     mkdirSync(folder.file('home'));
   });
   afterEach(() => folder.remove());
@@ -71,8 +70,8 @@ describe('leftovers of killed processes', () => {
     assert.ok(existsSync(folder.file('kept')));
   });
 
-  it('are swept by the next run: its temporary folder, its home and its run folders', async () => {
-    const child = await maker(folder.file('tmp'), folder.file('runs'), folder.file('home'));
+  it('are swept by the next run: its temporary folder and its home', async () => {
+    const child = await maker(folder.file('tmp'), folder.file('home'));
     child.kill('SIGKILL');
     await once(child, 'exit');
     folder.write('data.csv', linearCsv(50));
@@ -84,10 +83,6 @@ describe('leftovers of killed processes', () => {
     const scratch = Object.values(SCRATCH);
     const inTmp = readdirSync(folder.file('tmp'));
     assert.ok(!inTmp.some((name) => scratch.some((prefix) => name.startsWith(prefix))));
-    assert.deepEqual(
-      folder.runs().filter((name) => name.startsWith('.unfinished-')),
-      [],
-    );
     assert.ok(!readdirSync(folder.file('home')).some((name) => name.startsWith(WRITING)));
   }).timeout(60_000);
 

@@ -47,5 +47,9 @@ export class Tallies {
     }
   }
 
+  has(fold: number, candidate: number): boolean {
+    return this.#found[candidate]?.[fold] !== undefined;
+  }
+
   readonly of: TallyOf = (fold, candidate) => this.#found[candidate]![fold]!;
 }

@@ -1,0 +1,30 @@
+/** `reprise resume`: goes on with a run where its journal ends, in the same folder. */
+import { resolve } from 'node:path';
+import { findRun } from '../runs/read-run.js';
+import { openResume } from '../runs/resume.js';
+import { overviewOf } from '../runs/run-state.js';
+import { EXIT } from './exit-codes.js';
+import { runAndAnswer } from './run-command.js';
+import { createTerminal, writeData } from './terminal.js';
+
+export interface ResumeCommandOptions {
+  readonly output?: string;
+  readonly json?: boolean;
+  readonly quiet?: boolean;
+  readonly maxFailures?: number;
+}
+
+/** Answers the exit code, as `runCommand`; a finished run is no error. */
+export async function resumeCommand(run: string, options: ResumeCommandOptions): Promise<number> {
+  const terminal = createTerminal({ quiet: options.quiet === true });
+  const folder = await findRun(run, resolve(options.output ?? 'runs'), 'any');
+  const shown = await overviewOf(folder);
+  if (shown.state === 'finished') {
+    terminal.note(`run ${shown.run} is finished; nothing is left to do`);
+    if (options.json) await writeData(`${JSON.stringify(shown)}\n`);
+    return EXIT.done;
+  }
+  const { job, engine, begin, notes } = await openResume(folder, options.maxFailures);
+  for (const note of notes) terminal.note(note);
+  return runAndAnswer(job, begin, terminal, { engine, ...(options.json ? { json: true } : {}) });
+}

@@ -1,0 +1,74 @@
+/**
+ * What it takes to go on with a run: its job, from the journal, and the engine it ran on. Invariant:
+ * the job is the one that began, whatever the job file says by now; only secrets, which a journal
+ * does not hold, are read from the file again.
+ */
+import { dirname } from 'node:path';
+import { stringify } from 'yaml';
+import { ConfigError } from '../../driver/errors.js';
+import { packageVersion } from '../../driver/support/package-root.js';
+import type { Job } from '../job-file/job.js';
+import { parseJob, readJob } from '../job-file/read-job.js';
+import { type AttemptRecord, readJournal } from './journal.js';
+import { RunJournal, requireFree } from './run-journal.js';
+import { attemptsOf, wavesKept } from './run-state.js';
+
+export interface Resume {
+  readonly job: Job;
+  readonly engine: 'auto' | 'local' | 'spark';
+  /** Takes the run up. @throws LockedError when another process has it */
+  readonly begin: () => Promise<RunJournal>;
+  /** What people should know first. */
+  readonly notes: readonly string[];
+}
+
+/**
+ * @param maxFailures in place of the run's own
+ * @throws LockedError for a run that a living process has, ConfigError for one without a journal
+ */
+export async function openResume(folder: string, maxFailures?: number): Promise<Resume> {
+  const records = await readJournal(folder);
+  const attempt = records && attemptsOf(records).at(-1);
+  if (records === undefined || attempt === undefined) {
+    throw new ConfigError(
+      `resume: expected the journal of a run in ${folder}, got none; run the job again`,
+      { key: 'run', value: folder },
+    );
+  }
+  await requireFree(folder);
+  const data = records.find((record) => record.kind === 'data');
+  const { job, notes } = await jobOf(attempt, maxFailures);
+  const divided = records.findLast((record) => record.kind === 'waves');
+  const waves = divided?.kind === 'waves' ? divided.waves.length : 0;
+  return {
+    job,
+    engine: data?.kind === 'data' ? data.engine : attempt.engine,
+    begin: () => RunJournal.resume(folder),
+    notes: [
+      `resume: ${attempt.run}, attempt ${attempt.attempt + 1}; ${wavesKept(records).size} of ${waves || 'no'} waves are there`,
+      ...notes,
+    ],
+  };
+}
+
+async function jobOf(
+  { job, file, name, reprise, store }: AttemptRecord,
+  maxFailures: number | undefined,
+): Promise<{ readonly job: Job; readonly notes: readonly string[] }> {
+  const cwd = dirname(file);
+  const overrides = maxFailures === undefined ? [] : [`search.max_failures=${maxFailures}`];
+  const own = parseJob(`${name}.yaml`, stringify(job), {
+    cwd,
+    overrides,
+    ...(store ? {} : { store }),
+  });
+  const notes =
+    reprise === packageVersion()
+      ? []
+      : [
+          `warning: the run began with Reprise ${reprise}, this is ${packageVersion()}: scores may differ from its own in the last digits`,
+        ];
+  if (!JSON.stringify(own.spark ?? null).includes('"***"')) return { job: own, notes };
+  const { spark } = await readJob(file);
+  return { job: { ...own, ...(spark ? { spark } : {}) }, notes };
+}

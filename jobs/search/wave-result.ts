@@ -1,0 +1,90 @@
+/**
+ * What a search keeps of a wave, a set of candidates that train and are scored together. Invariant:
+ * plain JSON, from which a search ends with the same bits as if it had just trained the wave: so
+ * scores that JSON has no word for are text, and weights are their bytes.
+ */
+import { type DenseMatrix, type Evaluator, type Matrix, matrix } from '../../driver/index.js';
+import type { Params } from '../estimators/estimator.js';
+import type { RawTrial } from './nested.js';
+import { mean } from './table.js';
+
+/** NaN, infinities and -0 as text. */
+export type JournaledNumber = number | string;
+
+export interface WaveTrial {
+  /** Of the grid. */
+  readonly params: Params;
+  /** By metric, on every split there is. */
+  readonly scores: Readonly<Record<string, readonly JournaledNumber[]>>;
+  /** Why a fit failed, by number of the split; absent when none did. */
+  readonly errors?: Readonly<Record<number, string>>;
+  /** Fits that say how they ended, and what there is to say of some, by number of the split. */
+  readonly ended?: number;
+  readonly said?: Readonly<Record<number, string>>;
+}
+
+export interface WaveResult {
+  /** In the order of the wave's candidates. */
+  readonly trials: readonly WaveTrial[];
+  /** Rows of each class that each of the search's own splits tests. */
+  readonly classRows: readonly (readonly number[])[];
+  /** What is to be said of scores, and of how many (see `scoring/notes.ts`). */
+  readonly notes?: Readonly<Record<string, number>>;
+  /** Weights of the wave's best candidate by partition, where a class report needs them. */
+  readonly weights?: readonly KeptMatrix[];
+}
+
+/** Cells by row, as bytes of their dtype in base64. */
+export interface KeptMatrix {
+  readonly rows: number;
+  readonly cols: number;
+  readonly dtype: 'float64' | 'float32';
+  readonly cells: string;
+}
+
+export function journaled(value: number): JournaledNumber {
+  if (Object.is(value, -0)) return '-0';
+  return Number.isFinite(value) ? value : String(value);
+}
+
+export function restoredTrial({ params, scores, errors = {} }: WaveTrial): RawTrial {
+  const split = Object.entries(scores).map(([name, own]) => [name, own.map(Number)]);
+  return { params, splitScores: Object.fromEntries(split), errors };
+}
+
+export function keptMatrix({ rows, cols, dtype, data }: DenseMatrix): KeptMatrix {
+  const { buffer, byteOffset, byteLength } = data;
+  const cells = Buffer.from(buffer as ArrayBuffer, byteOffset, byteLength).toString('base64');
+  return { rows, cols, dtype, cells };
+}
+
+export function restoredMatrix(session: Evaluator, kept: KeptMatrix): Matrix {
+  const { buffer } = new Uint8Array(Buffer.from(kept.cells, 'base64'));
+  const data = kept.dtype === 'float32' ? new Float32Array(buffer) : new Float64Array(buffer);
+  return matrix(session, kept.rows, kept.cols, data);
+}
+
+/**
+ * The first candidate of the greatest mean score, of waves that are done.
+ * @param folds the search's own splits
+ */
+export function bestOf(
+  waves: readonly (readonly number[])[],
+  results: ReadonlyMap<number, WaveResult>,
+  metric: string,
+  folds: number,
+): { readonly trial: number; readonly score: number } | null {
+  let best = null as { readonly trial: number; readonly score: number } | null;
+  for (const [w, { trials }] of results) {
+    for (const [i, { scores, errors = {} }] of trials.entries()) {
+      const own = (scores[metric] ?? []).slice(0, folds).map(Number);
+      const score = mean(own);
+      const isFailed = own.every((_, f) => errors[f] !== undefined);
+      if (!Number.isFinite(score) || isFailed) continue;
+      const trial = waves[w]![i]!;
+      const isBetter = best === null || score > best.score;
+      if (isBetter || (score === best?.score && trial < best.trial)) best = { trial, score };
+    }
+  }
+  return best;
+}
