@@ -27,6 +27,8 @@ export interface OpenSession {
   readonly frames: FrameEngine;
   /** DuckDB in this process, whatever the engine; absent where only an engine was opened. */
   readonly duckdb?: DuckDbEngine;
+  /** The backend of engine spark. */
+  readonly spark?: SparkBackend;
   /** Metrics in SQL; absent where only an engine was opened. */
   readonly formulas?: FormulaEngine;
   /** What outlives the session. */
@@ -148,6 +150,7 @@ export async function openSession(
       ...(store ? { store } : {}),
       frames: blocks.frames!,
       duckdb,
+      ...(spark ? { spark } : {}),
       formulas: spark === undefined ? duckDbFormulas(duckdb) : sparkFormulas(session, spark),
       ...(way === undefined ? {} : { way }),
     };

@@ -170,7 +170,10 @@ function addPredict(program: Command, report: Report): void {
     .argument('<data>', 'a file, folder or glob')
     .addOption(engineOption())
     .addOption(memoryOption())
-    .option('--out <path>', '.parquet or .csv file, or a folder for a file each (default: a table)')
+    .option(
+      '--out <path>',
+      '.parquet or .csv file, a folder for a file each; with Spark also hdfs://.., s3a://.. or table://NAME (default: the first rows as a table)',
+    )
     .addOption(
       new Option(
         '--output <what>',

@@ -213,7 +213,7 @@ function answers(graph: Graph, model: ModelFile, z: string): OnnxValue[] {
     return [output('prediction', value, { type: 'double', columns })];
   }
   const place =
-    columns === 1
+    columns === 1 && task === 'classification'
       ? graph.node('Squeeze', [
           graph.cast(graph.node('Greater', [z, graph.doubles([0], [1, 1])]), 'int64'),
           graph.ints([1]),

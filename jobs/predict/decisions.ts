@@ -2,7 +2,7 @@
  * Decision values of a model for the rows of new data, block by block in the order of the rows.
  * Local data are read, encoded and multiplied as a stream, in the memory of one block. On Spark a
  * product over row blocks does it on the executors, and what is collected is the decision values of
- * some files at a time.
+ * some files, or of a part of one, at a time.
  */
 
 import { subSource } from '../../driver/frame/parts.js';
@@ -31,8 +31,8 @@ export interface DecisionBlock {
 
 /** Encoded cells of a block here: 8 MB. */
 const BLOCK_CELLS = 1 << 20;
-/** Decision values collected from Spark at a time, but for a single file: 64 MB. */
-const COLLECTED_CELLS = 1 << 23;
+/** Decision values collected from Spark at a time: 64 MB. */
+const COLLECTED_BYTES = 1 << 26;
 
 export async function* localDecisions(
   duckdb: DuckDbEngine,
@@ -129,42 +129,63 @@ function fault(
   );
 }
 
+/** The decision values of a source as a matrix over row blocks. @shape [n, outputs] */
+export function decisionMatrix(
+  run: Run,
+  description: FrameDescription,
+  source: FrameSource,
+  { features, basis, weights, intercepts }: ModelEncoding,
+  { dtype }: Pick<ModelFile, 'dtype'>,
+): Matrix {
+  const outputs = intercepts.length;
+  const rows = source.files.reduce((sum, file) => sum + file.rows, 0);
+  const frame = new Frame(run, { ...description, source, rows });
+  const cells = Matrix.of(run, frame.encode(features, { dtype })).cast('float64');
+  const X = basisColumns(basis, cells);
+  const W = matrix(run, X.cols, outputs, weights);
+  return X.matmul(W).add(matrix(run, 1, outputs, Float64Array.from(intercepts)));
+}
+
+/** @param most bytes of decision values to bring here at a time, however many a file has */
 export async function* sparkDecisions(
   run: Run,
   description: FrameDescription,
   source: FrameSource,
   encoding: ModelEncoding,
-  { dtype }: Pick<ModelFile, 'dtype'>,
+  model: Pick<ModelFile, 'dtype'>,
+  most = COLLECTED_BYTES,
 ): AsyncGenerator<DecisionBlock> {
-  const { features, basis, weights, intercepts } = encoding;
-  const outputs = intercepts.length;
-  for (const files of groupsOf(source.files, outputs)) {
-    const rows = files.reduce((sum, file) => sum + file.rows, 0);
-    const frame = new Frame(run, { ...description, source: subSource(source, files), rows });
-    const cells = Matrix.of(run, frame.encode(features, { dtype })).cast('float64');
-    const X = basisColumns(basis, cells);
-    const W = matrix(run, X.cols, outputs, weights);
-    const b = matrix(run, 1, outputs, Float64Array.from(intercepts));
-    const { data } = await X.matmul(W).add(b).value();
-    const z = Float64Array.from(data);
-    if (!z.every(Number.isFinite)) {
-      throw new DataError(
-        `predict: expected finite numbers in the features, got infinite ones in ${files[0]!.path}`,
-        { path: files[0]!.path },
-      );
+  const outputs = encoding.intercepts.length;
+  const rowsAtOnce = Math.max(1, Math.floor(most / (outputs * Float64Array.BYTES_PER_ELEMENT)));
+  for (const files of groupsOf(source.files, rowsAtOnce)) {
+    const all = decisionMatrix(run, description, subSource(source, files), encoding, model);
+    // A file that is brought here piece by piece is read once: its values wait in the cluster.
+    if (all.rows > rowsAtOnce) await run.persist([all.expr]);
+    for (let from = 0; from < all.rows; from += rowsAtOnce) {
+      const to = Math.min(all.rows, from + rowsAtOnce);
+      const part = to - from < all.rows ? all.slice([from, to]) : all;
+      const z = Float64Array.from((await part.value()).data);
+      if (!z.every(Number.isFinite)) throw infiniteIn(files[0]!.path);
+      yield { rows: to - from, z };
     }
-    yield { rows, z };
   }
 }
 
-function groupsOf(files: readonly FrameFile[], outputs: number): FrameFile[][] {
+export function infiniteIn(path: string): DataError {
+  return new DataError(
+    `predict: expected finite numbers in the features, got infinite ones in ${path}`,
+    { path },
+  );
+}
+
+function groupsOf(files: readonly FrameFile[], rowsAtOnce: number): FrameFile[][] {
   const groups: FrameFile[][] = [];
-  let cells = Number.POSITIVE_INFINITY;
-  for (const file of files.filter(({ rows }) => rows > 0)) {
-    cells += file.rows * outputs;
-    if (cells > COLLECTED_CELLS) {
+  let rows = Number.POSITIVE_INFINITY;
+  for (const file of files.filter((one) => one.rows > 0)) {
+    rows += file.rows;
+    if (rows > rowsAtOnce) {
       groups.push([]);
-      cells = file.rows * outputs;
+      rows = file.rows;
     }
     groups.at(-1)!.push(file);
   }

@@ -4,6 +4,8 @@
  * value is above 0, else the first of the greatest.
  */
 import { ConfigError } from '../../driver/errors.js';
+import { duckDbValue, sparkValue } from '../../driver/frame/sql/coded-values.js';
+import { type ClassValue, foldCols, type Matrix } from '../../driver/index.js';
 import type { ModelFile } from '../model/model-file.js';
 
 export const OUTPUTS = ['prediction', 'probability', 'decision', 'components'] as const;
@@ -14,11 +16,22 @@ export interface OutputColumn {
   readonly name: string;
   /** From decision values row by row: [rows, outputs] -> [rows]. */
   readonly compute: (z: Float64Array, rows: number) => Float64Array;
-  /** SQL of the value by that of the number. */
-  readonly sql: (cell: string) => string;
+  /** The same of a matrix. @shape [n, outputs] -> [n, 1] */
+  readonly column: (z: Matrix) => Matrix;
+  /** What numbers are: themselves, whole numbers, or places in a list. */
+  readonly values: 'numbers' | 'whole' | readonly ClassValue[];
 }
 
-const asIs = (cell: string): string => cell;
+/** SQL of a column's value by that of its number, for the engine that writes it. */
+export function valueSql(
+  { values }: OutputColumn,
+  engine: 'local' | 'spark',
+  cell: string,
+): string {
+  if (values === 'numbers') return cell;
+  if (values === 'whole') return `CAST(${cell} AS BIGINT)`;
+  return engine === 'local' ? duckDbValue(values, cell) : sparkValue(values, cell);
+}
 
 /** @throws ConfigError for an output the model has not */
 export function outputColumns(
@@ -52,7 +65,11 @@ function columnsOf(model: ModelFile, name: OutputName): OutputColumn[] {
       return names.map((text, c) => ({
         name: `probability_${text}`,
         compute: (z, rows) => probabilityOf(model, z, rows, c),
-        sql: asIs,
+        column: (z) => {
+          if (link === 'softmax') return z.softmax(outputs).slice(null, c);
+          return (c === 1 ? z : z.neg()).sigmoid();
+        },
+        values: 'numbers',
       }));
     }
     case 'components':
@@ -69,20 +86,32 @@ function columnsOf(model: ModelFile, name: OutputName): OutputColumn[] {
 function decision(name: string, k: number, outputs: number): OutputColumn {
   const compute = (z: Float64Array, rows: number): Float64Array =>
     Float64Array.from({ length: rows }, (_, i) => z[i * outputs + k]!);
-  return { name, compute, sql: asIs };
+  return { name, compute, column: (z) => z.slice(null, k), values: 'numbers' };
 }
 
 function prediction({ task, link, classes, intercepts }: ModelFile): OutputColumn {
+  const name = 'prediction';
   const outputs = intercepts.length;
   if (task === 'regression') {
-    const compute = link === 'log' ? (z: Float64Array) => z.map(Math.exp) : (z: Float64Array) => z;
-    return { name: 'prediction', compute, sql: asIs };
+    const isLog = link === 'log';
+    return {
+      name,
+      compute: (z) => (isLog ? z.map(Math.exp) : z),
+      column: (z) => (isLog ? z.exp() : z),
+      values: 'numbers',
+    };
   }
-  const sql = (cell: string): string => {
-    const code = `CAST(${cell} AS BIGINT)`;
-    return classes === undefined ? code : `list_extract(${listOf(classes)}, ${code} + 1)`;
+  const values = classes ?? 'whole';
+  if (task === 'clustering' && outputs === 1) {
+    const compute = (_: Float64Array, rows: number) => new Float64Array(rows);
+    return { name, compute, column: (z) => z.mul(0), values };
+  }
+  return {
+    name,
+    compute: (z, rows) => greatest(z, rows, outputs),
+    column: (z) => (outputs === 1 ? z.gt(0) : foldCols(z, { width: outputs, fold: 'indexMax' })),
+    values,
   };
-  return { name: 'prediction', compute: (z, rows) => greatest(z, rows, outputs), sql };
 }
 
 /** The place of the greatest value of each row; of one value, whether it is above 0. */
@@ -110,19 +139,6 @@ function probabilityOf(model: ModelFile, z: Float64Array, rows: number, c: numbe
     const sum = row.reduce((total, value) => total + Math.exp(value - top), 0);
     return Math.exp(row[c]! - top) / sum;
   });
-}
-
-type Classes = NonNullable<ModelFile['classes']>;
-
-/** The classes as a list of DuckDB's, of whole numbers where all are. */
-function listOf(classes: Classes): string {
-  const items = classes.map((value) => {
-    if (typeof value === 'string') return `'${value.replaceAll("'", "''")}'`;
-    return typeof value === 'boolean' || Number.isSafeInteger(value)
-      ? String(value)
-      : `CAST('${value}' AS DOUBLE)`;
-  });
-  return `[${items.join(', ')}]`;
 }
 
 function classTexts({ classes = [] }: ModelFile): string[] {

@@ -5,6 +5,7 @@
  */
 import { stat } from 'node:fs/promises';
 import { extname, resolve } from 'node:path';
+import { withoutFileScheme } from '../../driver/frame/files.js';
 import { isRemote, verifyUnchanged } from '../../driver/frame/identity.js';
 import { subSource } from '../../driver/frame/parts.js';
 import { ConfigError, type FrameSource } from '../../driver/index.js';
@@ -20,8 +21,14 @@ import { type ModelEncoding, modelEncoding } from '../model/encoding.js';
 import type { FoundModel } from '../model/read-model.js';
 import type { RunOptions } from '../runs/run-events.js';
 import { describeFor } from './check-data.js';
-import { type DecisionBlock, localDecisions, sparkDecisions } from './decisions.js';
-import { type OutputColumn, type OutputName, outputColumns } from './outputs.js';
+import {
+  type DecisionBlock,
+  decisionMatrix,
+  infiniteIn,
+  localDecisions,
+  sparkDecisions,
+} from './decisions.js';
+import { type OutputColumn, type OutputName, outputColumns, valueSql } from './outputs.js';
 import { ScoredFolder } from './scored-folder.js';
 import { writeWhole } from './whole-file.js';
 
@@ -32,6 +39,8 @@ export interface PredictOptions extends RunOptions {
   readonly outputs?: readonly OutputName[];
   /** Columns of the data to write before them. */
   readonly keep?: readonly string[];
+  /** Most decision values to bring here from Spark at a time. @units bytes, default 64 MiB */
+  readonly collectedBytes?: number;
   /** An open session to predict in. Default: a new one. */
   readonly open?: OpenSession;
 }
@@ -81,6 +90,12 @@ export async function predict(
       ? await chooseEngine(wanted, path, dataBytes, dialect)
       : { engine: options.open.engine, reason: 'the open session', placement: undefined };
   requireDialect(dialect, engine);
+  if (place?.isOfCluster && engine !== 'spark') {
+    throw placeError(
+      'a path of this machine on engine local',
+      `${place.path}; run with --engine spark`,
+    );
+  }
   onEvent?.({ kind: 'engine', engine, reason });
   const warn = (message: string): void => onEvent?.({ kind: 'warning', message });
   const open = options.open ?? (await openSession(engine, warn, signal, placement));
@@ -91,9 +106,11 @@ export async function predict(
     const written =
       place === undefined
         ? await scorer.show(description)
-        : place.format === undefined
-          ? await scorer.writeFolder(description, place.path, path)
-          : await scorer.writeFile(description, place.path, place.format);
+        : place.isOfCluster
+          ? await scorer.writeThere(description, place.path)
+          : place.format === undefined
+            ? await scorer.writeFolder(description, place.path, path)
+            : await scorer.writeFile(description, place.path, place.format);
     const { files } = description.source;
     const { table, ...counts } = { filesScored: files.length, filesRemoved: 0, ...written };
     const summary = {
@@ -145,7 +162,9 @@ class Scorer {
     this.run = open.session.run(signal ? { signal } : {});
     this.#table = {
       width: columns.length,
-      columns: columns.map(({ name, sql }, c) => ({ name, sql: sql(`numbers.c${c}`) })),
+      columns: columns.map((column, c) => {
+        return { name: column.name, sql: valueSql(column, 'local', `numbers.c${c}`) };
+      }),
       keep,
     };
   }
@@ -178,6 +197,34 @@ class Scorer {
         await this.#settle(description.source);
       }),
     );
+    return {};
+  }
+
+  /** All rows, by Spark: to storage of the cluster's, or a table. */
+  async writeThere(description: FrameDescription, place: string): Promise<Written> {
+    const { keep = [] } = this.#options;
+    if (keep.length > 0) throw keepError('a file or folder of this machine as --out', place);
+    const { session, spark } = this.#open;
+    if (spark === undefined) throw placeError('a path of this machine', place);
+    const { source } = description;
+    const all = decisionMatrix(this.run, description, source, this.#encoding, this.#found.model);
+    await this.run.persist([all.expr]);
+    const sums = all.mul(0).colSums();
+    if (!(await sums.value()).data.every((sum) => sum === 0)) {
+      throw infiniteIn(source.files[0]!.path);
+    }
+    const [first, ...others] = this.#columns.map(({ column }) => column(all));
+    const { writeMatrix } = await import('../../spark-bridge/index.js');
+    await this.#settle(source);
+    const written = await writeMatrix(session, spark, first!.cbind(...others), place, {
+      run: this.run,
+      select: this.#columns.map((column, c) => {
+        return { name: column.name, sql: valueSql(column, 'spark', `c${c}`) };
+      }),
+      ...(this.#options.signal ? { signal: this.#options.signal } : {}),
+    });
+    this.run.statistics.sparkJobs += written.sparkJobs;
+    this.rowsRead += description.rows;
     return {};
   }
 
@@ -234,7 +281,14 @@ class Scorer {
     const { engine, duckdb } = this.#open;
     return engine === 'local'
       ? localDecisions(duckdb!, source, this.#encoding, model, this.#options.signal)
-      : sparkDecisions(this.run, description, source, this.#encoding, model);
+      : sparkDecisions(
+          this.run,
+          description,
+          source,
+          this.#encoding,
+          model,
+          this.#options.collectedBytes,
+        );
   }
 
   async #withTable<T>(work: (table: NumberTable) => Promise<T>): Promise<T> {
@@ -251,12 +305,19 @@ class Scorer {
   }
 }
 
+interface Place {
+  readonly path: string;
+  /** Absent for a folder. */
+  readonly format?: WrittenFormat;
+  /** Storage that Spark writes to, or `table://NAME` of its catalog. */
+  readonly isOfCluster?: true;
+}
+
 /** What `--out` names: a file of a format, or a folder. */
-async function placeOf(
-  out: string | undefined,
-): Promise<{ readonly path: string; readonly format?: WrittenFormat } | undefined> {
+async function placeOf(out: string | undefined): Promise<Place | undefined> {
   if (out === undefined) return undefined;
-  const path = resolve(out);
+  if (isRemote(out) && !/^file:/i.test(out)) return { path: out, isOfCluster: true };
+  const path = resolve(withoutFileScheme(out));
   const isFolder = out.endsWith('/') || (await stat(path).catch(() => undefined))?.isDirectory();
   const extension = extname(path);
   if (isFolder || extension === '') return { path };
@@ -275,6 +336,14 @@ function requireDialect(dialect: 'duckdb' | 'spark' | undefined, engine: 'local'
     `--engine: expected ${own}, as the model's expressions are of dialect ${dialect}, got ${engine}`,
     { key: '--engine', value: engine, source: 'flag' },
   );
+}
+
+function placeError(expected: string, got: string): ConfigError {
+  return new ConfigError(`--out: expected ${expected}, got ${got}`, {
+    key: '--out',
+    value: got,
+    source: 'flag',
+  });
 }
 
 function keepError(expected: string, got: string): ConfigError {

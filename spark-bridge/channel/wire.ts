@@ -322,7 +322,10 @@ export interface Verbs {
     args: { run: string; files: readonly WireKnownFile[]; known: readonly string[] };
     result: { sites: readonly WireSite[] };
   };
-  /** Writes a held value, or the payload's cells, as a folder of files with columns of doubles. */
+  /**
+   * Writes a held value, or the payload's cells, as a folder of files or a table, with columns of
+   * doubles or what is selected of them. Nothing may be there.
+   */
   writeMatrix: {
     args: {
       run: string;
@@ -330,6 +333,9 @@ export interface Verbs {
       rows: number;
       columns: readonly string[];
       dtype?: DType;
+      select: readonly { readonly name: string; readonly sql: string }[] | null;
+      table: string | null;
+      /** Not read where there is a table. */
       path: string;
       format: 'parquet' | 'orc';
     };

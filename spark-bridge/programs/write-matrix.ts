@@ -20,6 +20,10 @@ export interface WriteMatrixOptions {
   readonly format?: 'parquet' | 'orc';
   /** Names of the columns. Default x0, x1, .. */
   readonly columns?: readonly string[];
+  /** Spark SQL of what is written, by the cells c0, c1, .. of a row. Default: the cells. */
+  readonly select?: readonly { readonly name: string; readonly sql: string }[];
+  /** The work before writing is counted in it. Default: the session. */
+  readonly run?: Run;
   readonly signal?: AbortSignal;
 }
 
@@ -32,7 +36,8 @@ export interface WrittenMatrix {
 
 /**
  * Computes a matrix and writes it; a matrix that is held already is not computed again.
- * @param path a folder that does not exist yet, or a URI the cluster can write to
+ * @param path a folder that does not exist yet, a URI the cluster can write to, or `table://NAME`, a
+ *   table of its catalog that does not exist yet
  * @throws PlanError when the number of names is not that of columns, DataError when something is at
  *   `path`
  */
@@ -44,14 +49,17 @@ export async function writeMatrix(
   options: WriteMatrixOptions = {},
 ): Promise<WrittenMatrix> {
   const { rows, cols } = matrix;
-  const columns = options.columns ?? Array.from({ length: cols }, (_, i) => `x${i}`);
+  const { select, run = session } = options;
+  const letter = select === undefined ? 'x' : 'c';
+  const columns = options.columns ?? Array.from({ length: cols }, (_, i) => `${letter}${i}`);
   if (columns.length !== cols || new Set(columns).size !== cols) {
     throw new PlanError(
       `writeMatrix: expected ${cols} different column names, got ${new Set(columns).size} of ${columns.length}`,
       { op: 'writeMatrix', columns: columns.length, expected: cols },
     );
   }
-  const value = await located(session, spark, matrix);
+  const value = await located(session, spark, matrix, run);
+  const table = /^table:\/\//i.test(path) ? path.slice('table://'.length) : null;
   const held = value.kind === 'handle' ? value.id : null;
   const { result } = await spark.channel.call(
     'writeMatrix',
@@ -62,6 +70,8 @@ export async function writeMatrix(
       columns,
       ...dtypeAttr(value.dtype),
       format: options.format ?? 'parquet',
+      select: select ?? null,
+      table,
       path: isUri(path) || isAbsolute(path) ? path : resolve(path),
     },
     value.kind === 'dense' ? [cellsToBytes(value.data)] : [],

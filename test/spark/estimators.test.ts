@@ -1,10 +1,15 @@
 /** Every estimator and split on embedded Spark: the passes, scores and models of this machine. */
 import assert from 'node:assert/strict';
-import { mkdirSync, readFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { DuckDBInstance } from '@duckdb/node-api';
 import { type OpenSession, openSession } from '../../jobs/engines.js';
 import { parseJob } from '../../jobs/job-file/read-job.js';
-import { predict } from '../../jobs/predict/predict.js';
+import { type PredictOptions, predict } from '../../jobs/predict/predict.js';
 import { runJob } from '../../jobs/run-job.js';
+import { farAddress, farStorage } from '../support/far-storage.js';
 import { JobFolder } from '../support/job-folder.js';
 import { sklearnFolder } from '../support/sklearn-fixtures.js';
 
@@ -27,11 +32,19 @@ describe('estimators on Spark', function () {
   this.timeout(300_000);
   let local: OpenSession;
   let spark: OpenSession;
+  let warehouse: string;
   before(async () => {
-    [local, spark] = [await openSession('local'), await openSession('spark')];
+    warehouse = mkdtempSync(join(tmpdir(), 'reprise-tables-'));
+    const conf = { ...farStorage, 'spark.sql.warehouse.dir': pathToFileURL(warehouse).href };
+    const [none, section] = [undefined, { conf, packages: [] }];
+    [local, spark] = [
+      await openSession('local'),
+      await openSession('spark', none, none, 'blocks', section),
+    ];
   });
   after(async () => {
     await Promise.all([local.session.close(), spark.session.close()]);
+    rmSync(warehouse, { recursive: true, force: true });
   });
 
   it('in float32 as on this machine: the cells are rounded alike', async () => {
@@ -100,6 +113,8 @@ describe('estimators on Spark', function () {
         open,
         out,
         keep: ['town'],
+        // Two rows at a time.
+        collectedBytes: 16,
       });
       assert.deepEqual([summary.rowsRead, summary.engine], [5, open.engine]);
       return readFileSync(out, 'utf8')
@@ -113,6 +128,64 @@ describe('estimators on Spark', function () {
       assert.equal(kept, ours![i]![0]);
       if (i > 0) assert.ok(Math.abs(Number(prediction) - Number(ours![i]![1])) <= 1e-9);
     }
+    folder.remove();
+  });
+
+  it('write predictions where Spark writes: storage of its own, and tables', async () => {
+    const folder = new JobFolder();
+    const row = (i: number): string => `${Math.sin(i * 2)},${Math.cos(i)},${["it's", 'ü'][i % 2]}`;
+    folder.write(
+      'data.csv',
+      ['a,b,kind', ...Array.from({ length: 80 }, (_, i) => row(i))].join('\n'),
+    );
+    const document = {
+      kind: 'grid-search',
+      data: { path: 'data.csv', target: 'kind', features: ['a', 'b'] },
+      model: { type: 'logistic' },
+    };
+    const job = parseJob(folder.file('job.yaml'), JSON.stringify(document));
+    const { model } = await runJob(job, { engine: 'local', open: local });
+    const found = { model: model!, path: '', digest: '' };
+    const outputs = ['prediction', 'probability', 'decision'] as const;
+    const score = (open: OpenSession, out: string, more: Partial<PredictOptions> = {}) =>
+      predict(found, folder.file('data.csv'), { engine: open.engine, open, out, outputs, ...more });
+    await score(local, folder.file('here.parquet'));
+    const far = farAddress(folder.file('there'));
+    const { summary } = await score(spark, far);
+    assert.deepEqual([summary.out, summary.rowsRead, summary.rows], [far, 80, 80]);
+    await score(spark, 'table://scored_rows');
+    const rows = async (path: string) => {
+      const instance = await DuckDBInstance.create(':memory:');
+      const connection = await instance.connect();
+      const reader = await connection.runAndReadAll(`SELECT * FROM '${path}' ORDER BY decision`);
+      instance.closeSync();
+      return { names: reader.columnNames(), rows: reader.getRowsJS() };
+    };
+    const wanted = await rows(folder.file('here.parquet'));
+    for (const place of [folder.file('there'), join(warehouse, 'scored_rows')]) {
+      const got = await rows(join(place, '*.parquet'));
+      assert.deepEqual(got.names, wanted.names);
+      for (const [i, cells] of wanted.rows.entries()) {
+        for (const [c, cell] of cells.entries()) {
+          const other = got.rows[i]![c];
+          if (typeof cell === 'string') assert.equal(other, cell);
+          else assert.ok(Math.abs(Number(other) - Number(cell)) < 1e-12, `${other} and ${cell}`);
+        }
+      }
+    }
+    await assert.rejects(score(spark, far), /expected nothing at .*there, got something/);
+    await assert.rejects(
+      score(spark, 'table://scored_rows'),
+      /expected no table scored_rows, got one/,
+    );
+    await assert.rejects(
+      score(spark, far, { keep: ['a'] }),
+      /--keep: expected a file or folder of this/,
+    );
+    await assert.rejects(
+      score(local, far),
+      /--out: expected a path of this machine .*--engine spark/,
+    );
     folder.remove();
   });
 

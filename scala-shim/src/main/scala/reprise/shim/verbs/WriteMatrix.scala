@@ -3,14 +3,16 @@ package reprise.shim.verbs
 import com.fasterxml.jackson.databind.JsonNode
 import org.apache.hadoop.fs.Path
 import org.apache.spark.rdd.RDD
-import org.apache.spark.sql.{DataFrame, SaveMode}
+import org.apache.spark.sql.{AnalysisException, DataFrame, SaveMode}
 import org.apache.spark.sql.catalyst.InternalRow
 import org.apache.spark.sql.catalyst.expressions.BaseGenericInternalRow
-import org.apache.spark.sql.reprise.RowFrames
+import org.apache.spark.sql.catalyst.parser.CatalystSqlParser
+import org.apache.spark.sql.reprise.{Columns, RowFrames}
 import org.apache.spark.sql.types.{DoubleType, StructField, StructType}
 
 import reprise.shim.ShimContext
 import reprise.shim.block.{Chunk, DenseBlock, WholeBlock}
+import reprise.shim.frame.SqlDialect
 import reprise.shim.program.Program
 import reprise.shim.protocol.{Json, Payload, Reply, ShimError}
 import reprise.shim.protocol.Json._
@@ -24,18 +26,46 @@ object WriteMatrix extends VerbHandler {
   val name = "writeMatrix"
 
   def handle(context: ShimContext, args: JsonNode, payloads: IndexedSeq[Payload]): Reply = {
+    val columns = args.items("columns").map(_.asText)
+    val frame = selected(MatrixFrame.of(context, args, payloads, columns), args)
+    args.textOption("table") match {
+      case Some(table) => writeTable(context, frame, table, args)
+      case None => writeFolder(context, frame, args)
+    }
+  }
+
+  private def selected(frame: DataFrame, args: JsonNode): DataFrame =
+    Option(args.get("select")).filter(_.isArray) match {
+      case None => frame
+      case Some(_) =>
+        frame.select(args.items("select").map { column =>
+          Columns.of(CatalystSqlParser.parseExpression(column.text("sql"))).as(column.text("name"))
+        }: _*)
+    }
+
+  private def writeTable(context: ShimContext, frame: DataFrame, table: String, args: JsonNode): Reply = {
+    val taken =
+      try context.session.catalog.tableExists(table)
+      catch { case error: AnalysisException => throw ShimError.data(s"table: expected a name of a table, got $table: ${SqlDialect.firstLine(error.getMessage)}", "path" -> table) }
+    if (taken) throw ShimError.data(s"table: expected no table $table, got one; give another name", "path" -> table)
+    val (_, jobs) = context.runs.track(args.text("run")) {
+      frame.write.format(args.text("format")).mode(SaveMode.ErrorIfExists).saveAsTable(table)
+    }
+    Reply(Json.obj("files" -> Json.int(0), "bytes" -> Json.int(0), "sparkJobs" -> Json.int(jobs)))
+  }
+
+  private def writeFolder(context: ShimContext, frame: DataFrame, args: JsonNode): Reply = {
     val given = new Path(args.text("path"))
     // Without a scheme it is the cluster's: executors write it.
     val target = given.getFileSystem(context.spark.hadoopConfiguration).makeQualified(given)
     val path = target.toString
     val format = args.text("format")
-    val columns = args.items("columns").map(_.asText)
     val files = target.getFileSystem(context.session.sessionState.newHadoopConf())
     if (files.exists(target)) {
       throw ShimError.data(s"$format: expected nothing at $path, got something; give another path", "path" -> path)
     }
     val (_, jobs) = context.runs.track(args.text("run")) {
-      MatrixFrame.of(context, args, payloads, columns).write.format(format).mode(SaveMode.ErrorIfExists).save(path)
+      frame.write.format(format).mode(SaveMode.ErrorIfExists).save(path)
     }
     val written = files.listStatus(target).filter(_.getPath.getName.endsWith(s".$format"))
     Reply(
