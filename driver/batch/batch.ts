@@ -23,6 +23,8 @@ export interface BatchOptions {
   readonly version: string;
   /** Plain data the function is given besides its arguments; part of what a model is known by. */
   readonly params?: AttrValue;
+  /** Models in the durable store are trained all the same. Default false. */
+  readonly isFresh?: boolean;
   /** For a stack: more models are trained in several. @units bytes, default one data matrix's */
   readonly maxBytes?: number;
 }
@@ -62,7 +64,7 @@ export async function batchSettled<R extends Matrices>(
   models: number,
   args: Readonly<Record<string, BatchArgument>>,
   fn: BatchFunction<R>,
-  { name, version, params = null, maxBytes }: BatchOptions,
+  { name, version, params = null, maxBytes, isFresh = false }: BatchOptions,
 ): Promise<PromiseSettledResult<R>[]> {
   checkArguments(models, args);
   // Values that are dropped are computed again by the last definition of the name, which may be
@@ -74,7 +76,7 @@ export async function batchSettled<R extends Matrices>(
     Object.fromEntries(Object.entries(values).map(([key, of]) => [key, of.alone(k)]));
   const trainer = new Trainer(session, values, own, alone, maxBytes);
   const calls = Array.from({ length: models }, (_, k) => [alone(k), params]);
-  return callTogether(session, { name, version }, calls, (some) => trainer.train(some));
+  return callTogether(session, { name, version, isFresh }, calls, (some) => trainer.train(some));
 }
 
 /**
@@ -85,7 +87,7 @@ export async function batchSettled<R extends Matrices>(
  */
 export function callTogether<R>(
   session: Evaluator,
-  { name, version }: Pick<BatchOptions, 'name' | 'version'>,
+  { name, version, isFresh = false }: Pick<BatchOptions, 'name' | 'version' | 'isFresh'>,
   calls: readonly (readonly unknown[])[],
   train: (models: readonly number[]) => Promise<readonly (R | Promise<R>)[]>,
 ): Promise<PromiseSettledResult<R>[]> {
@@ -94,7 +96,7 @@ export function callTogether<R>(
     try {
       if (session.call === undefined) return await gathering.join(k);
       const together = (): number => gathering.together(k);
-      const definition = { name, version, run: () => gathering.join(k), together };
+      const definition = { name, version, run: () => gathering.join(k), together, isFresh };
       return (await session.call(definition, args)) as R;
     } finally {
       gathering.settled(k);

@@ -4,8 +4,11 @@
  * for a while, those that have are trained, and later ones in another stack.
  */
 
-/** Until models that asked are trained without those that did not yet. */
-const WAIT_MS = 50;
+/**
+ * Until models that asked are trained without those that did not yet. Long beside a pause of this
+ * process: what trains together must not depend on how busy the machine is, or results do.
+ */
+const WAIT_MS = 1000;
 
 interface Waiting<R> {
   readonly model: number;

@@ -212,6 +212,7 @@ export class FunctionCache {
     const tier = isQuick || !this.#reuse ? undefined : this.#tier;
     if (tier === undefined) return this.#compute(host, identity, fn, args);
     const key = callKey(identity);
+    if (fn.isFresh) return this.#compute(host, identity, fn, args, key);
     await tier.store.refresh();
     let found = await readCall(tier, key);
     let lease: Lease | undefined;

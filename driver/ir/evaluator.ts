@@ -36,6 +36,8 @@ export interface ReusableFunction {
   readonly run: (...args: readonly never[]) => unknown;
   /** Calls that ran together with this one, itself among them: they share the time. Default 1. */
   readonly together?: () => number;
+  /** It runs though the durable store may have its outputs. Default false. */
+  readonly isFresh?: boolean;
 }
 
 /** The session that owns an evaluator's nodes: operands of one operator have it in common. */

@@ -170,10 +170,11 @@ export class RunJournal implements WaveLog {
     return `set aside: ${ended.length} attempts (${ended.join(', ')}) ended while it trained`;
   }
 
-  async begin(wave: number): Promise<void> {
+  async begin(wave: number): Promise<boolean> {
     this.#began = performance.now();
     this.#hasBegun = true;
     await this.#writer.append({ kind: 'begin', wave });
+    return this.#earlier.some((record) => record.kind === 'begin' && record.wave === wave);
   }
 
   async end(wave: number, result: WaveResult): Promise<void> {

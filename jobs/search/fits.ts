@@ -84,9 +84,18 @@ function nodeFits(search: Search, asked: readonly AskedFit[]): Fit[] {
   return fits;
 }
 
-/** Fits everything. @throws the first failure, where failures are to be raised */
-export async function fitAll(session: Run, search: Search, isRaised: boolean): Promise<SearchFits> {
-  return settle(session, await fitsOf(session, search, askedFits(search)), isRaised);
+/**
+ * Fits everything.
+ * @param isFresh as of `rowFits`
+ * @throws the first failure, where failures are to be raised
+ */
+export async function fitAll(
+  session: Run,
+  search: Search,
+  isRaised: boolean,
+  isFresh: boolean,
+): Promise<SearchFits> {
+  return settle(session, await fitsOf(session, search, askedFits(search), isFresh), isRaised);
 }
 
 /** The fit of one candidate on all rows. */
@@ -94,7 +103,7 @@ export async function fitBest(session: Run, search: Search, params: Params): Pro
   const [part] = search.parts;
   const training = { ...part!.training, train: undefined };
   const asked = { part: part!, training, params: byClassNumber(params, search.classes) };
-  return settle(session, await fitsOf(session, search, [asked]), true);
+  return settle(session, await fitsOf(session, search, [asked], false), true);
 }
 
 /** What training takes, for `plan`; none for estimators that read no rows. */
@@ -123,10 +132,15 @@ interface AskedFit {
   readonly params: Params;
 }
 
-async function fitsOf(session: Run, search: Search, asked: readonly AskedFit[]): Promise<Fit[]> {
+async function fitsOf(
+  session: Run,
+  search: Search,
+  asked: readonly AskedFit[],
+  isFresh: boolean,
+): Promise<Fit[]> {
   const { estimator } = search;
   if (estimator.reads !== 'rows') return nodeFits(search, asked);
-  return rowFits(session, estimator, rowModels(search, asked));
+  return rowFits(session, estimator, rowModels(search, asked), isFresh);
 }
 
 function rowModels({ X, y, weight, classes }: Search, asked: readonly AskedFit[]): RowModel[] {

@@ -51,17 +51,21 @@ export interface RowModel {
   readonly params: Params;
 }
 
-/** Fits, in the order of the models. */
+/**
+ * Fits, in the order of the models.
+ * @param isFresh all are trained, together, whatever the durable store has of them
+ */
 export async function rowFits(
   session: Evaluator,
   estimator: RowEstimator,
   models: readonly RowModel[],
+  isFresh: boolean,
 ): Promise<Fit[]> {
-  if (estimator.together !== undefined) return fitTogether(session, estimator, models);
+  if (estimator.together !== undefined) return fitTogether(session, estimator, models, isFresh);
   const fits = new Array<Fit>(models.length);
   for (const places of stacksOf(estimator, models)) {
     const stack = places.map((place) => models[place]!);
-    const fitted = await fitStack(session, estimator, stack);
+    const fitted = await fitStack(session, estimator, stack, isFresh);
     for (const [i, place] of places.entries()) fits[place] = fitted[i]!;
   }
   return fits;
@@ -72,6 +76,7 @@ async function fitTogether(
   session: Evaluator,
   estimator: RowEstimator,
   models: readonly RowModel[],
+  isFresh: boolean,
 ): Promise<Fit[]> {
   define(estimator);
   const passing = session.passing?.() ?? session;
@@ -95,7 +100,7 @@ async function fitTogether(
     given,
     { ...params, classes },
   ]);
-  const fits = await callTogether(session, callOf(estimator), calls, async (some) =>
+  const fits = await callTogether(session, { ...callOf(estimator), isFresh }, calls, async (some) =>
     (await estimator.together!(some.map((k) => asked[k]!))).map(outputsOf),
   );
   return fits.map((fit) => {
@@ -133,10 +138,11 @@ async function fitStack(
   session: Evaluator,
   estimator: RowEstimator,
   models: readonly RowModel[],
+  isFresh: boolean,
 ): Promise<Fit[]> {
   const { params } = models[0]!;
   const { args, program, fixed } = stackOf(session, estimator, models);
-  const options = { ...callOf(estimator), params: fixed };
+  const options = { ...callOf(estimator), params: fixed, isFresh };
   const fitted = await batch(session, models.length, args, program, options);
   return fitted.map((own) => {
     const fit = fitFrom(own);

@@ -12,7 +12,8 @@ export interface WaveLog {
   known(wave: number): WaveResult | undefined;
   /** Why a wave is not to be tried again. */
   setAside(wave: number): string | undefined;
-  begin(wave: number): Promise<void>;
+  /** Answers whether the wave was begun before and did not end. */
+  begin(wave: number): Promise<boolean>;
   /** Resolves once the wave is kept. */
   end(wave: number, result: WaveResult): Promise<void>;
 }

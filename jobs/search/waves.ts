@@ -80,7 +80,9 @@ export async function runWaves(
     const aside = log?.setAside(w);
     try {
       options.signal?.throwIfAborted();
-      if (aside === undefined) await log?.begin(w);
+      // Of models that trained together a store may have some, and others trained alone would differ
+      // from what they were among these.
+      const isFresh = aside === undefined && (await log?.begin(w)) === true;
       const result =
         aside !== undefined
           ? failedWave(search, wave, aside, errorScore)
@@ -88,6 +90,7 @@ export async function runWaves(
               metric,
               errorScore,
               scatter,
+              isFresh,
               keepsBest: options.reportClasses === true && search.classes.length > 0,
               onPhase: options.onPhase,
               formulas: options.formulas,
@@ -139,6 +142,8 @@ interface WaveOptions {
   readonly errorScore: number | 'raise';
   /** By partition and split. */
   readonly scatter: readonly (readonly TestScatter[])[];
+  /** Whether models are trained though a store has them. */
+  readonly isFresh: boolean;
   /** Whether the weights of the best are needed. */
   readonly keepsBest: boolean;
   readonly formulas: FormulaEngine | undefined;
@@ -158,7 +163,7 @@ async function runWave(
   const ownFolds = splitCount(search.splits);
   const { metric, errorScore, scatter, onNode } = options;
   options.onPhase?.('fit');
-  const fitted = await fitAll(run, search, errorScore === 'raise');
+  const fitted = await fitAll(run, search, errorScore === 'raise', options.isFresh);
   options.onPhase?.('score');
   const weights: Parameters<typeof scoreFits>[1]['weights'] = (part, some) =>
     weightsOf(run, search, part, fitted, some);

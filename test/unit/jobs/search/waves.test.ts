@@ -31,8 +31,9 @@ class MemoryLog implements WaveLog {
   setAside(wave: number): string | undefined {
     return wave === this.aside ? 'set aside' : undefined;
   }
-  async begin(wave: number): Promise<void> {
+  async begin(wave: number): Promise<boolean> {
     this.begun.push(wave);
+    return false;
   }
   async end(wave: number, result: WaveResult): Promise<void> {
     this.kept.set(wave, JSON.parse(JSON.stringify(result)));
