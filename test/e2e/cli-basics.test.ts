@@ -1,7 +1,10 @@
 /** The command line without jobs: help, wrong usage, schema, doctor, closed pipes, start time. */
 import assert from 'node:assert/strict';
 import { execFileSync, spawnSync } from 'node:child_process';
+import { copyFileSync, mkdirSync, rmSync, utimesSync } from 'node:fs';
+import { dirname } from 'node:path';
 import { cliPath, reprise } from '../support/cli.js';
+import { JobFolder } from '../support/job-folder.js';
 
 describe('reprise without a job', () => {
   it('prints help and version on standard output', async () => {
@@ -30,6 +33,30 @@ describe('reprise without a job', () => {
       ours < Math.max(150, 3 * bare),
       `${ours.toFixed(0)} ms, bare Node ${bare.toFixed(0)} ms`,
     );
+  });
+
+  it('runs from the bundle unless sources were compiled since', () => {
+    const folder = new JobFolder();
+    const said = (): string => execFileSync(process.execPath, [main], { encoding: 'utf8' });
+    const main = folder.file('jobs/cli/main.js');
+    for (const [path, text] of [
+      ['jobs/cli/command.js', 'files'],
+      ['bundle/command.js', 'bundle'],
+    ] as const) {
+      mkdirSync(dirname(folder.file(path)), { recursive: true });
+      folder.write(path, `export const runCommandLine = () => console.log('${text}');`);
+    }
+    folder.write('package.json', '{ "type": "module" }');
+    copyFileSync(cliPath, main);
+    assert.equal(said(), 'bundle\n');
+    folder.write('jobs.tsbuildinfo', '');
+    const later = Date.now() / 1000 + 5;
+    utimesSync(folder.file('jobs.tsbuildinfo'), later, later);
+    assert.equal(said(), 'files\n');
+    rmSync(folder.file('jobs.tsbuildinfo'));
+    rmSync(folder.file('bundle'), { recursive: true });
+    assert.equal(said(), 'files\n');
+    folder.remove();
   });
 
   const wrong: readonly (readonly [string[], RegExp])[] = [

@@ -1,7 +1,7 @@
 /** The package as published: unpacked beside its dependencies alone, it runs its examples. */
 import assert from 'node:assert/strict';
 import { execFileSync, spawnSync } from 'node:child_process';
-import { mkdirSync, readdirSync, readFileSync, renameSync, symlinkSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { packageRoot } from '../../driver/support/package-root.js';
 import { JobFolder } from '../support/job-folder.js';
@@ -13,10 +13,13 @@ describe('the package', () => {
     const root = packageRoot();
     const modules = folder.file('node_modules');
     mkdirSync(modules);
+    execFileSync('npm', ['run', '--silent', 'bundle'], { cwd: root });
     const pack = ['pack', '--ignore-scripts', '--silent', '--pack-destination', folder.path];
     const name = execFileSync('npm', pack, { cwd: root, encoding: 'utf8' }).trim();
     execFileSync('tar', ['-xzf', folder.file(name), '-C', folder.path]);
     renameSync(folder.file('package'), join(modules, 'reprise'));
+    // It runs from its bundle.
+    rmSync(folder.file('node_modules/reprise/dist/jobs/cli/command.js'));
     const { devDependencies } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
     for (const one of readdirSync(join(root, 'node_modules'))) {
       if (one in devDependencies || one === '.bin') continue;
