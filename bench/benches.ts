@@ -18,6 +18,7 @@ import { livyBlas } from './livy-blas.js';
 import { livyOverhead } from './livy-overhead.js';
 import { logisticBench } from './logistic.js';
 import { migration } from './migration.js';
+import { mnist } from './mnist.js';
 import { partial } from './partial.js';
 import { placement } from './placement.js';
 import { probe } from './probe.js';
@@ -38,6 +39,7 @@ export const benches: readonly Bench[] = [
   hcvGrid,
   hcvSpark,
   logisticBench,
+  mnist,
   kmeansBench,
   stackBench,
   enet,

@@ -29,7 +29,7 @@ export interface SmoothProblem {
 }
 
 /** Pairs of steps and changes of the gradient that are kept. */
-const MEMORY = 10;
+const MEMORY = 6;
 
 type Pair = readonly [step: Matrix, change: Matrix, weight: Matrix];
 
