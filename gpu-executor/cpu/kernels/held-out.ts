@@ -11,8 +11,10 @@ import { gather, longRuns, type Piece } from './grouping.js';
 import type { Kernel, KernelCall, KernelContext } from './kernel.js';
 
 /** Cells of a lane's gathered rows, and of their decision values. @units 8 bytes */
-const GATHERED_CELLS = 1 << 20;
+const GATHERED_CELLS = 1 << 17;
 const PIECE_ROWS = 8192;
+/** Smaller products take less time than sending them to another thread. */
+const SMALL_STEPS = 1e6;
 
 /** The product of one piece: rows of `x` into rows of `out`, which hold the intercepts. */
 interface Product {
@@ -30,6 +32,7 @@ class HeldOut {
   readonly #out: Float64Array;
   readonly #runs: readonly Piece[] | undefined;
   readonly #gemm: Routines['gemm'];
+  readonly #here: Routines['gemm'];
   readonly #batchRows: number;
 
   constructor({ inputs, attrs, out }: KernelCall, context: KernelContext, parallel: boolean) {
@@ -37,6 +40,7 @@ class HeldOut {
     this.#groups = attrs.groups as number;
     this.#cols = out.cols;
     this.#out = context.allocate(this.#x.rows * out.cols);
+    this.#here = routinesOf(context.blas, false).gemm;
     this.#gemm = routinesOf(context.blas, parallel).gemm;
     this.#runs = longRuns(this.#g.data, this.#groups, PIECE_ROWS);
     const widest = Math.max(this.#x.cols, this.#cols);
@@ -51,10 +55,12 @@ class HeldOut {
     if (this.#runs !== undefined) {
       for (const product of this.#inPlace(this.#runs)) void this.#multiply(product);
     } else {
-      for (const batch of this.#gathered(new Space())) {
+      const space = spaces.pop() ?? new Space();
+      for (const batch of this.#gathered(space)) {
         for (const product of batch.products) void this.#multiply(product);
         batch.putBack();
       }
+      spaces.push(space);
     }
     return this.#value;
   }
@@ -68,10 +74,12 @@ class HeldOut {
         for (const product of products) await this.#multiply(product);
         return;
       }
-      for (const batch of this.#gathered(new Space(), rows)) {
+      const space = spaces.pop() ?? new Space();
+      for (const batch of this.#gathered(space, rows)) {
         await Promise.all(batch.products.map((product) => this.#multiply(product)));
         batch.putBack();
       }
+      spaces.push(space);
     };
     await Promise.all(Array.from({ length: lanes + 1 }, lane));
     return this.#value;
@@ -100,10 +108,10 @@ class HeldOut {
       const from = rows.next;
       const to = Math.min(from + this.#batchRows, this.#x.rows);
       rows.next = to;
-      const { order, pieces } = gather(this.#g.data, this.#groups, from, to);
+      const { order, pieces } = gather(this.#g.data.subarray(from, to), this.#groups, 0, to - from);
       const x = space.x(order.length * width);
       const decisions = space.decisions(order.length * cols);
-      takeInto(x, this.#x.data, order, width);
+      copyRows(this.#x.data.subarray(from * width, to * width), order, x, undefined, width);
       const products = pieces.map((piece) => {
         const end = piece.start + piece.rows;
         const out = decisions.subarray(piece.start * cols, end * cols);
@@ -112,7 +120,8 @@ class HeldOut {
       });
       const putBack = (): void => {
         if (order.length < to - from) this.#leaveOut(from, to);
-        putInto(this.#out, decisions, order, cols);
+        const out = this.#out.subarray(from * cols, to * cols);
+        copyRows(decisions, undefined, out, order, cols);
       };
       yield { products, putBack };
     }
@@ -131,7 +140,8 @@ class HeldOut {
   #multiply({ piece, x, out }: Product): void | Promise<void> {
     const width = this.#x.cols;
     const weights = this.#w.data.subarray(piece.group * this.#cols);
-    return this.#gemm(
+    const isSmall = piece.rows * width * this.#cols < SMALL_STEPS;
+    return (isSmall ? this.#here : this.#gemm)(
       ...([false, false, piece.rows, this.#cols, width, 1, x, width] as const),
       ...([weights, this.#w.cols, 1, out, this.#cols] as const),
     );
@@ -161,21 +171,27 @@ class Space {
   }
 }
 
-/** Rows `order[k]` of a matrix in turn. */
-function takeInto(to: Float64Array, from: Float64Array, order: Int32Array, width: number): void {
-  for (let k = 0; k < order.length; k++) {
-    const source = order[k]! * width;
-    const target = k * width;
-    for (let j = 0; j < width; j++) to[target + j] = from[source + j]!;
-  }
-}
+/** Left by calls for the next: a pass makes one a block. */
+const spaces: Space[] = [];
 
-/** The reverse of `takeInto`. */
-function putInto(to: Float64Array, from: Float64Array, order: Int32Array, width: number): void {
-  for (let k = 0; k < order.length; k++) {
-    const source = k * width;
-    const target = order[k]! * width;
-    for (let j = 0; j < width; j++) to[target + j] = from[source + j]!;
+/** From this width on a row is copied by one call. @units cells */
+const WIDE_CELLS = 32;
+
+/** Copies row `from[k]` of one matrix into row `to[k]` of another; no numbers: row k. */
+function copyRows(
+  source: Float64Array,
+  from: Int32Array | undefined,
+  target: Float64Array,
+  to: Int32Array | undefined,
+  width: number,
+): void {
+  const rows = (from ?? to)!.length;
+  for (let k = 0; k < rows; k++) {
+    // As integers, which indices computed from doubles are not; batches are small.
+    const start = ((from === undefined ? k : from[k]!) * width) | 0;
+    const at = ((to === undefined ? k : to[k]!) * width) | 0;
+    if (width >= WIDE_CELLS) target.set(source.subarray(start, start + width), at);
+    else for (let j = 0; j < width; j++) target[at + j] = source[start + j]!;
   }
 }
 
