@@ -133,6 +133,8 @@ export {
   groupSilhouette,
   groupSums,
   heldOut,
+  type NonnegativeOptions,
+  nonnegative,
   takeRows,
 } from './matrix/grouped.js';
 export {

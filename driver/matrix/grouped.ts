@@ -38,6 +38,29 @@ export function heldOut(g: Matrix, X: Matrix, W: Matrix, groups: number): Matrix
   return made(ops.heldOut, [g, X, W], { groups });
 }
 
+/** How rows are made of parts: see `driver/operators/nonnegative.ts`. */
+export interface NonnegativeOptions {
+  readonly groups: number;
+  /** Parts of a model. */
+  readonly width: number;
+  readonly loss: 'frobenius' | 'kullback-leibler';
+  /** Penalties on the sums, and on half the squares, of what rows have of the parts. */
+  readonly l1: number;
+  readonly l2: number;
+  readonly gives: 'parts' | 'error';
+}
+
+/**
+ * What each row has of the parts of the models of its group, not below 0; or the squared distance
+ * that is left.
+ * @shape g: [n, 1], X: [n, d], H: [d, groups * models * width] -> [n, models * width], of errors
+ *   [n, models]; zeros for rows of no group
+ * @throws ShapeError, PlanError
+ */
+export function nonnegative(g: Matrix, X: Matrix, H: Matrix, options: NonnegativeOptions): Matrix {
+  return made(ops.nonnegative, [g, X, H], { ...options });
+}
+
 /** One number from each run of `width` columns of a row. @shape A: [n, k width] -> [n, k] */
 export function foldCols(
   A: Matrix,

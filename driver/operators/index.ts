@@ -36,6 +36,7 @@ import { literal } from './literal.js';
 import { matmul } from './matmul.js';
 import { mergeGroupGram } from './merge-group-gram.js';
 import { mmchain } from './mmchain.js';
+import { nonnegative } from './nonnegative.js';
 import { rand } from './rand.js';
 import { rbind } from './rbind.js';
 import { regroupSums } from './regroup-sums.js';
@@ -115,6 +116,7 @@ const table = {
   groupPrecision,
   groupLoss,
   heldOut,
+  nonnegative,
   gramLoss,
   foldRidge,
   foldLeastNorm,

@@ -1,6 +1,6 @@
-/** What works on runs of columns of a row, of many models side by side: `foldCols`, `softmax`. */
+/** What works on runs of columns of a row, of many models side by side, row by row. */
 import type { OpDef } from '../../../driver/ir/op-def.js';
-import { type Cells, dense } from '../../../driver/ir/value.js';
+import { type Cells, dense, type Float64Matrix } from '../../../driver/ir/value.js';
 import { type ColumnFold, runsOf } from '../../../driver/operators/aggregate.js';
 import {
   foldCols,
@@ -11,6 +11,7 @@ import {
   rowSumSqs,
   rowSums,
 } from '../../../driver/operators/aggregates.js';
+import { nonnegative, nonnegativeInto } from '../../../driver/operators/nonnegative.js';
 import { softmax, softmaxInto } from '../../../driver/operators/softmax.js';
 import { aggregateKernels, positionKernels } from './aggregates.js';
 import type { Kernel } from './kernel.js';
@@ -49,4 +50,19 @@ const softmaxKernel: Kernel<Cells> = {
   },
 };
 
-export const columnRunKernels: readonly Kernel<Cells>[] = [foldColsKernel, softmaxKernel];
+const nonnegativeKernel: Kernel = {
+  op: nonnegative,
+  run: ({ inputs, attrs, out }, context) => {
+    const [g, x, h] = inputs as [Float64Matrix, Float64Matrix, Float64Matrix];
+    const cells = context.allocate(x.rows * out.cols);
+    cells.fill(0);
+    nonnegativeInto(cells, [g, x, h], attrs);
+    return dense(x.rows, out.cols, cells);
+  },
+};
+
+export const columnRunKernels: readonly Kernel<Cells>[] = [
+  foldColsKernel,
+  softmaxKernel,
+  widened(nonnegativeKernel),
+];

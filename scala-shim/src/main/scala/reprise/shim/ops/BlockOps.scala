@@ -5,7 +5,7 @@ object BlockOps {
   val all: Seq[BlockOp] =
     Seq(GroupGram, GroupCross, GroupLoss, GroupSums, HeldOut, TakeRows, KFold, Rand, SeqOp, Fill, Tsmm, MatMul, MmChain,
       Slice, CBind, RBind, SelectRows, RepeatCols, TopK, Transpose, WeightedLoss, WeightedProduct, WeightedGram,
-      StackProduct, FoldCols, Softmax,
+      StackProduct, FoldCols, Softmax, Nonnegative,
       BestColumns, RegroupSums,
       new FixedOp("cast", new CastKernel)) ++
       Elementwise.all ++ Aggregates.all
