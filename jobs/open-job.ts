@@ -17,7 +17,6 @@ import { candidatesOf } from './search/candidates.js';
 import type { GridSearchOptions } from './search/prepare.js';
 import { hasProbabilities, predictionColumns, sqlScorers } from './search/scoring/formulas.js';
 import { scorerOf } from './search/scoring/scorers.js';
-import { kindOf } from './search/scoring/scores.js';
 
 export interface RunJobOptions extends RunOptions {
   /** Keeps the run while it runs. Default: it is kept by who writes the record. */
@@ -108,8 +107,9 @@ async function checkFormulas(
   const asked = sqlScorers(scoring.map(scorerOf)).map(({ formula }) => formula);
   if (asked.length === 0) return;
   const [first] = candidatesOf(estimator, params, grid);
-  const { outputs, link } = kindOf(estimator, first!.all, classes.length);
   const { task } = estimator;
+  const outputs = estimator.outputs(first!.all, classes.length);
+  const link = estimator.link(first!.all, classes.length);
   const columns = predictionColumns({
     task,
     classes,

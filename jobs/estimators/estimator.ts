@@ -5,7 +5,7 @@
  * `basis.ts` for B), so scores, predictions and exports need to know nothing else of a model.
  */
 import type { z } from 'zod';
-import type { Matrix, Scalar } from '../../driver/index.js';
+import type { Matrix, NonnegativeOptions, Scalar } from '../../driver/index.js';
 import type { Basis } from './basis.js';
 import type { TrainingRows } from './linear-design.js';
 import type { Moments } from './moments.js';
@@ -64,11 +64,21 @@ export interface EstimatorFacts {
    */
   readonly ranksBy?: 'decision' | 'probability';
   /**
+   * Decompositions whose components are not below 0: decision values of a row are what it has of
+   * parts, which are the coefficients; see `driver/operators/nonnegative.ts`.
+   * @param columns of the design
+   * @throws ConfigError for parameters that such columns do not allow
+   */
+  readonly nonnegative?: (params: Params, columns: number) => Nonnegative;
+  /**
    * Decompositions: where the point is about which decision values are coordinates on vectors of
    * length 1 at right angles. Default `nowhere`: they are no such coordinates.
    */
   readonly projects?: (params: Params) => Projection;
 }
+
+/** What decision values that are not below 0 are the least of. */
+export type Nonnegative = Pick<NonnegativeOptions, 'loss' | 'l1' | 'l2'>;
 
 export type Projection = 'about the mean' | 'about the origin' | 'nowhere';
 
@@ -100,6 +110,11 @@ export interface RowEstimator extends EstimatorFacts {
   readonly version: number;
   /** Number parameters that may differ between models of one stack. Others make stacks apart. */
   readonly stacked: readonly string[];
+  /**
+   * The parameter of `stacked` that is the number of outputs: models train `width` outputs wide,
+   * which their parameters say then too, and are cut to their own number afterwards.
+   */
+  readonly padded?: string;
   /**
    * Written for one model; a search calls it once for a stack of models, through `batch`.
    * @param numbers the parameters of `stacked`, by name: [1, 1]

@@ -12,6 +12,7 @@ import { linearSvm } from './linear-svm.js';
 import { logistic } from './logistic.js';
 import { multinomialNb } from './multinomial-nb.js';
 import { nearestCentroid } from './nearest-centroid.js';
+import { nmf } from './nmf.js';
 import { ols } from './ols.js';
 import { pca, svd } from './pca.js';
 import { quantile } from './quantile.js';
@@ -38,4 +39,5 @@ export const estimators: readonly Estimator[] = [
   kmeans,
   pca,
   svd,
+  nmf,
 ];

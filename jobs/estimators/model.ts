@@ -2,9 +2,9 @@
  * The model that is kept of a fit: plain numbers in the units of encoded columns (standardising
  * already undone), so that decision values are B(X) W + b whatever the estimator.
  */
-import { type ClassValue, type Matrix, matrix } from '../../driver/index.js';
+import { type ClassValue, type Matrix, matrix, nonnegative, zeros } from '../../driver/index.js';
 import { type Basis, basisColumns } from './basis.js';
-import type { Estimator, FitOutputs, Link, Params, Task } from './estimator.js';
+import type { Estimator, FitOutputs, Link, Nonnegative, Params, Task } from './estimator.js';
 
 export interface LinearModel {
   readonly kind: 'linear';
@@ -12,6 +12,8 @@ export interface LinearModel {
   readonly link: Link;
   /** Absent: `linear`. */
   readonly basis?: Basis;
+  /** Decision values are not below 0, and the coefficients the parts they are of. */
+  readonly nonnegative?: Nonnegative;
   /** By class number; absent without classes. */
   readonly classes?: readonly ClassValue[];
   /** The design columns. */
@@ -44,11 +46,13 @@ export function storedModel(
   const outputs = intercepts.length;
   const cells = values.coefficients!;
   const basis = estimator.basis?.(params) ?? 'linear';
+  const nonnegative = estimator.nonnegative?.(params, columns.length);
   return {
     kind: 'linear',
     task: estimator.task,
     link: estimator.link(params, classes.length),
     ...(basis === 'linear' ? {} : { basis }),
+    ...(nonnegative ? { nonnegative } : {}),
     ...(classes.length > 0 ? { classes } : {}),
     columns,
     coefficients: intercepts.map((_, k) =>
@@ -63,12 +67,16 @@ export function storedModel(
 
 /** Decision values for rows of design columns. @shape X: [n, columns] -> [n, outputs] */
 export function decisionValues(
-  { basis = 'linear', coefficients, intercepts }: LinearModel,
+  { basis = 'linear', coefficients, intercepts, nonnegative: own }: LinearModel,
   X: Matrix,
 ): Matrix {
   const { session } = X;
   const [{ length } = []] = coefficients;
   const rows = matrix(session, intercepts.length, length, Float64Array.from(coefficients.flat()));
+  if (own !== undefined) {
+    const shape = { groups: 1, width: intercepts.length, gives: 'parts' } as const;
+    return nonnegative(zeros(session, X.rows, 1), X, rows.t(), { ...own, ...shape });
+  }
   const b = matrix(session, 1, intercepts.length, Float64Array.from(intercepts));
   return basisColumns(basis, X).matmul(rows.t()).add(b);
 }

@@ -5,6 +5,7 @@
  * number is NaN, a missing text the empty text; where predicting would end with an error, the
  * answer is NaN.
  */
+import { ConfigError } from '../../driver/errors.js';
 import type { ModelFeature, ModelFile } from '../model/model-file.js';
 import { type ExportInput, exportFeatures, inputsOf, Names, numericCategories } from './inputs.js';
 import {
@@ -27,6 +28,12 @@ function inputType({ type, mayMiss }: ExportInput): 'double' | 'bool' | 'string'
 
 /** The bytes of an `.onnx` file. @throws ConfigError for categories it can't tell apart */
 export function onnxModel(model: ModelFile): Uint8Array {
+  if (model.nonnegative !== undefined) {
+    throw new ConfigError(
+      `export: expected a model whose decision values are linear, got ${model.estimator}, which has to solve for the components of each row; use reprise predict`,
+      { key: 'model', value: model.estimator },
+    );
+  }
   const graph = new Graph();
   // Names of values of our own begin with v or c and a number.
   const features = exportFeatures(model, new Names(ANSWERS, (name) => /^[vc]\d+$/.test(name)));

@@ -6,6 +6,7 @@
 import { imputedText } from '../../driver/frame/resolve-feature.js';
 import { type EncodedFeature, featureWidth } from '../../driver/operators/encode-block.js';
 import { type Basis, basisWidth } from '../estimators/basis.js';
+import type { Nonnegative } from '../estimators/estimator.js';
 import type { ModelFeature, ModelFile } from './model-file.js';
 
 export interface ModelEncoding {
@@ -17,6 +18,8 @@ export interface ModelEncoding {
   readonly weights: Float64Array;
   /** By output. */
   readonly intercepts: readonly number[];
+  /** Decision values are not below 0, and the weights the parts they are of. */
+  readonly nonnegative?: Nonnegative;
 }
 
 export function modelEncoding(model: ModelFile): ModelEncoding {
@@ -43,7 +46,8 @@ export function modelEncoding(model: ModelFile): ModelEncoding {
     const term = Math.floor(row / width) * columns.length + place;
     for (let k = 0; k < outputs; k++) weights[row * outputs + k] = coefficients[k]![term]!;
   }
-  return { features, width, basis, weights, intercepts };
+  const { nonnegative } = model;
+  return { features, width, basis, weights, intercepts, ...(nonnegative ? { nonnegative } : {}) };
 }
 
 /** The feature, and what makes a missing value of it an error where it does not itself. */

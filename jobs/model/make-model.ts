@@ -45,7 +45,8 @@ export async function makeModel(
   }).map((feature) => ({ ...feature, type: types.get(feature.name) }));
   const { dropMissing: _, ...read } = job.data.read;
   const files = source.files.map(({ digest }) => digest).join('\n');
-  const { task, link, basis, classes, columns, coefficients, intercepts, imputed } = fitted;
+  const { task, link, basis, nonnegative, classes, columns, coefficients, intercepts, imputed } =
+    fitted;
   return {
     version: MODEL_VERSION,
     kind: 'linear',
@@ -53,6 +54,7 @@ export async function makeModel(
     task,
     link,
     ...(basis && basis !== 'linear' ? { basis } : {}),
+    ...(nonnegative ? { nonnegative } : {}),
     ...(classes ? { classes: [...classes] } : {}),
     target: job.data.target,
     columns: [...columns],

@@ -83,6 +83,17 @@ const model = z.strictObject({
       description:
         'What decision values are linear in, if not the columns: the columns, then their squares; or whether they are above a number.',
     }),
+  nonnegative: z
+    .strictObject({
+      loss: z.enum(['frobenius', 'kullback-leibler']),
+      l1: z.number().nonnegative(),
+      l2: z.number().nonnegative(),
+    })
+    .optional()
+    .meta({
+      description:
+        'Components w of a row x are not below 0 and the least of half the squared distance, or divergence, of x and w H, plus l1 sum w + l2 sum w^2 / 2; H is `coefficients`.',
+    }),
   classes: z.array(z.union([z.number(), z.string(), z.boolean()])).optional(),
   target: z.string().optional(),
   columns: z.array(z.string()).meta({ description: 'Names of the encoded columns.' }),

@@ -13,11 +13,14 @@ import {
   type FrameSource,
   Matrix,
   matrix,
+  nonnegative,
   type Run,
+  zeros,
 } from '../../driver/index.js';
 import type { FrameDescription, RawChunk } from '../../driver/ir/frame-engine.js';
 import { cellsOf } from '../../driver/ir/value.js';
 import { encodeBlock, rawColumn } from '../../driver/operators/encode-block.js';
+import { partsOf, rowSolver } from '../../driver/operators/nonnegative.js';
 import type { DuckDbEngine } from '../../gpu-executor/cpu/index.js';
 import { basisColumns } from '../estimators/basis.js';
 import type { ModelEncoding } from '../model/encoding.js';
@@ -61,12 +64,20 @@ export async function* localDecisions(
 
 /** B(X) W + b; the cells are overwritten. */
 function products(
-  { width, basis, weights, intercepts }: ModelEncoding,
+  { width, basis, weights, intercepts, nonnegative }: ModelEncoding,
   cells: Float64Array | Float32Array,
   rows: number,
 ): Float64Array {
   const outputs = intercepts.length;
   const z = new Float64Array(rows * outputs);
+  if (nonnegative !== undefined) {
+    const parts = partsOf(outputs, width, nonnegative, (k, j) => weights[j * outputs + k]!);
+    const solve = rowSolver(outputs, width);
+    for (let i = 0; i < rows; i++) {
+      z.set(solve(cells.subarray(i * width, (i + 1) * width), parts), i * outputs);
+    }
+    return z;
+  }
   for (let at = 0; at < z.length; at++) z[at] = intercepts[at % outputs]!;
   const count = rows * width;
   if (typeof basis === 'object') {
@@ -134,7 +145,7 @@ export function decisionMatrix(
   run: Run,
   description: FrameDescription,
   source: FrameSource,
-  { features, basis, weights, intercepts }: ModelEncoding,
+  { features, basis, weights, intercepts, nonnegative: own }: ModelEncoding,
   { dtype }: Pick<ModelFile, 'dtype'>,
 ): Matrix {
   const outputs = intercepts.length;
@@ -143,6 +154,10 @@ export function decisionMatrix(
   const cells = Matrix.of(run, frame.encode(features, { dtype })).cast('float64');
   const X = basisColumns(basis, cells);
   const W = matrix(run, X.cols, outputs, weights);
+  if (own !== undefined) {
+    const shape = { groups: 1, width: outputs, gives: 'parts' } as const;
+    return nonnegative(zeros(run, rows, 1), X, W, { ...own, ...shape });
+  }
   return X.matmul(W).add(matrix(run, 1, outputs, Float64Array.from(intercepts)));
 }
 

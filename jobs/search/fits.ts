@@ -116,11 +116,12 @@ export async function plannedTraining(session: Run, search: Search): Promise<Tra
 /** Weights that training has yet to find, as `weightsOf`. */
 export function unknownWeights(
   session: Run,
-  { X, classes, estimator, candidates }: Search,
+  search: Search,
   { partition }: SearchPart,
   some: readonly number[],
 ): Matrix {
-  const { basis, outputs } = kindOf(estimator, candidates[some[0]!]!.all, classes.length);
+  const { X, candidates } = search;
+  const { basis, outputs } = kindOf(search, candidates[some[0]!]!.all);
   const rows = basisWidth(basis, X.cols) + 1;
   const cols = partition.splits.length * some.length * outputs;
   return Matrix.of(session, slotLeaf(session, { rows, cols, dtype: 'float64' }));
@@ -191,12 +192,13 @@ async function settle(session: Run, fits: readonly Fit[], isRaised: boolean): Pr
  */
 export function weightsOf(
   session: Run,
-  { X, classes, estimator, candidates, folds }: Search,
+  search: Search,
   { partition, first }: SearchPart,
   { fits, failures }: Pick<SearchFits, 'fits' | 'failures'>,
   some: readonly number[],
 ): Matrix {
-  const { basis, outputs } = kindOf(estimator, candidates[some[0]!]!.all, classes.length);
+  const { X, candidates, folds } = search;
+  const { basis, outputs } = kindOf(search, candidates[some[0]!]!.all);
   const rows = basisWidth(basis, X.cols) + 1;
   const zero = matrix(session, rows, outputs, new Float64Array(rows * outputs));
   const columns = partition.splits.flatMap((_, split) =>

@@ -138,7 +138,10 @@ export function prepare(session: Run, options: GridSearchOptions): Search {
       { key: 'data.target' },
     );
   }
-  for (const { all } of candidates) byClassNumber(all, classes);
+  for (const { all } of candidates) {
+    byClassNumber(all, classes);
+    estimator.nonnegative?.(all, X.cols);
+  }
   checkMetrics(scoring, estimator, candidates[0]!.all, classes.length);
   const splits = resolveSplits(session, X.rows, options.cv);
   const readsMoments = estimator.reads === 'moments';

@@ -122,11 +122,12 @@ function fitFrom({ weights, ending, ...outputs }: Given): Fit {
 }
 
 /** Places of the models of each stack: all that differ between them are `stacked` numbers. */
-function stacksOf({ stacked }: RowEstimator, models: readonly RowModel[]): number[][] {
+function stacksOf(estimator: RowEstimator, models: readonly RowModel[]): number[][] {
+  const { stacked } = estimator;
   const stacks = new Map<string, number[]>();
   for (const [place, { params, rows }] of models.entries()) {
     const same = Object.entries(params).filter(([name]) => !stacked.includes(name));
-    const key = JSON.stringify([same, rows.groupOf.expr.id]);
+    const key = JSON.stringify([same, widthOf(estimator, params), rows.groupOf.expr.id]);
     const stack = stacks.get(key);
     if (stack === undefined) stacks.set(key, [place]);
     else stack.push(place);
@@ -144,8 +145,8 @@ async function fitStack(
   const { args, program, fixed } = stackOf(session, estimator, models);
   const options = { ...callOf(estimator), params: fixed, isFresh };
   const fitted = await batch(session, models.length, args, program, options);
-  return fitted.map((own) => {
-    const fit = fitFrom(own);
+  return fitted.map((own, i) => {
+    const fit = cut(fitFrom(own), estimator, models[i]!.params);
     return fit.ending ? { ...fit, ...estimator.ends?.(params) } : fit;
   });
 }
@@ -181,11 +182,15 @@ function stackOf(
       }),
     ),
   };
-  const fixed = Object.fromEntries(
+  const fixed: Params = Object.fromEntries(
     Object.entries(params).filter(([key]) => !stacked.includes(key)),
   );
   const { classes } = rows;
-  return { args, program: programOf(estimator, models.length), fixed: { ...fixed, classes } };
+  return {
+    args,
+    program: programOf(estimator, models.length),
+    fixed: { ...fixed, ...widthOf(estimator, params), classes },
+  };
 }
 
 /** What training fits would take. */
@@ -237,6 +242,21 @@ export async function planFits(
 
 function maxIterationsOf({ max_iter: most }: Params): number | null {
   return typeof most === 'number' ? most : null;
+}
+
+/** How wide models of a padded estimator train: alike for numbers of outputs that are near. */
+function widthOf({ padded }: RowEstimator, params: Params): { readonly width?: number } {
+  if (padded === undefined) return {};
+  return { width: Math.max(4, 2 ** Math.ceil(Math.log2(params[padded] as number))) };
+}
+
+/** A padded fit without the outputs that are not its own. */
+function cut(fit: Fit, { padded }: RowEstimator, params: Params): Fit {
+  if (padded === undefined) return fit;
+  const own = (one: Matrix): Matrix => one.slice(null, [0, params[padded] as number]);
+  const { coefficients, intercept, ...rest } = fit.outputs;
+  const outputs = { ...rest, coefficients: own(coefficients), intercept: own(intercept) };
+  return { ...fit, weights: own(fit.weights), outputs };
 }
 
 /** What a fit is known by in lineages. */

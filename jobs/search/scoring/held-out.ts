@@ -4,9 +4,17 @@
  * it is written row by row, so that it is computed in the pass that sums it up and never stands
  * whole unless a measure has to sort it.
  */
-import { fill, foldCols, heldOut, type Matrix, matrix, takeRows } from '../../../driver/index.js';
+import {
+  fill,
+  foldCols,
+  heldOut,
+  type Matrix,
+  matrix,
+  nonnegative,
+  takeRows,
+} from '../../../driver/index.js';
 import { type Basis, basisColumns } from '../../estimators/basis.js';
-import type { Link, Projection } from '../../estimators/estimator.js';
+import type { Link, Nonnegative, Projection } from '../../estimators/estimator.js';
 
 /** Models of one kind: their decision values are read alike. */
 export interface ModelKind {
@@ -17,6 +25,8 @@ export interface ModelKind {
   /** What areas under curves rank rows by. */
   readonly ranksBy: 'decision' | 'probability';
   readonly projects: Projection;
+  /** Decision values are not below 0. */
+  readonly nonnegative?: Nonnegative;
 }
 
 export interface HeldOutRows {
@@ -60,7 +70,22 @@ export class HeldOut {
     this.kind = kind;
     this.splitOf = splitOf;
     this.y = y.cast('float64');
-    this.decisions = heldOut(splitOf, basisColumns(kind.basis, X), weights, splits);
+    this.decisions = kind.nonnegative
+      ? this.#parts(kind.nonnegative, 'parts')
+      : heldOut(splitOf, basisColumns(kind.basis, X), weights, splits);
+  }
+
+  #parts(own: Nonnegative, gives: 'parts' | 'error'): Matrix {
+    const { X, weights, splits, kind } = this.#rows;
+    const shape = { groups: splits, width: kind.outputs };
+    const wide = X.cast('float64');
+    return nonnegative(this.splitOf, wide, weights.slice([0, X.cols]), { ...shape, ...own, gives });
+  }
+
+  /** Squared distances of rows from what their parts add up to; undefined where there are none. */
+  get partsError(): Matrix | undefined {
+    const { nonnegative: own } = this.kind;
+    return own && this.#parts(own, 'error');
   }
 
   /** What a regression predicts. @shape [n, models] */

@@ -56,7 +56,10 @@ const CELLS: Readonly<Record<SumName, (held: HeldOut) => Matrix>> = {
   // Decision values of clusters are 2 x c - |c|^2.
   inertia: ({ lengths, decisions, kind }) =>
     lengths.sub(foldCols(decisions, { width: kind.outputs, fold: 'max' })).maximum(0),
-  reconstruction: ({ lengths, decisions, kind, models }) => {
+  reconstruction: (held) => {
+    const { partsError } = held;
+    if (partsError !== undefined) return partsError;
+    const { lengths, decisions, kind, models } = held;
     const kept = foldCols(decisions, { width: kind.outputs, fold: 'sumSq' });
     if (kind.projects !== 'nowhere') return lengths.sub(kept).maximum(0);
     return nanWhere(ones(kept.session, 1, models)).add(kept.mul(0));

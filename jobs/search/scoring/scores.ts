@@ -6,7 +6,7 @@
  */
 import type { DenseMatrix, Expr, Loss, Matrix, Run } from '../../../driver/index.js';
 import { memoryShares } from '../../../driver/support/memory.js';
-import type { Estimator, Params } from '../../estimators/estimator.js';
+import type { Params } from '../../estimators/estimator.js';
 import type { TrainingRows } from '../../estimators/linear-design.js';
 import { partOutput, type Search, type SearchPart } from '../prepare.js';
 import { splitOf, type TestScatter } from '../splits/partition.js';
@@ -69,9 +69,9 @@ export function plannedScores(search: Search, weights: WeightsOf): Expr[] {
 
 /** The rows that the search's own splits test, by partition, under one candidate's fits. */
 export function heldOutOfOne(search: Search, candidate: number, weights: WeightsOf): HeldOut[] {
-  const { estimator, candidates, classes, splits } = search;
+  const { candidates, splits } = search;
   const parts = search.parts.slice(0, splits.length);
-  const kind = kindOf(estimator, candidates[candidate]!.all, classes.length);
+  const kind = kindOf(search, candidates[candidate]!.all);
   return parts.map((part) => heldOutOf(search, part, kind, [candidate], weights));
 }
 
@@ -111,13 +111,18 @@ function lossInputs(
   };
 }
 
-export function kindOf(estimator: Estimator, params: Params, classes: number): ModelKind {
+export function kindOf(
+  { estimator, X, classes: { length: classes } }: Pick<Search, 'estimator' | 'X' | 'classes'>,
+  params: Params,
+): ModelKind {
+  const nonnegative = estimator.nonnegative?.(params, X.cols);
   return {
     basis: estimator.basis?.(params) ?? 'linear',
     link: estimator.link(params, classes),
     outputs: estimator.outputs(params, classes),
     ranksBy: estimator.ranksBy ?? 'decision',
     projects: estimator.projects?.(params) ?? 'nowhere',
+    ...(nonnegative ? { nonnegative } : {}),
   };
 }
 
@@ -128,10 +133,10 @@ interface KindOfCandidates {
 }
 
 /** Candidates whose decision values are read alike. */
-function kindsOf({ estimator, candidates, classes }: Search): KindOfCandidates[] {
+function kindsOf(search: Search): KindOfCandidates[] {
   const kinds = new Map<string, { kind: ModelKind; candidates: number[] }>();
-  for (const [t, { all }] of candidates.entries()) {
-    const kind = kindOf(estimator, all, classes.length);
+  for (const [t, { all }] of search.candidates.entries()) {
+    const kind = kindOf(search, all);
     const key = JSON.stringify(kind);
     const known = kinds.get(key) ?? { kind, candidates: [] };
     known.candidates.push(t);

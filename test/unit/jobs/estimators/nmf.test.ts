@@ -1,0 +1,97 @@
+/** Nonnegative factorisations against scikit-learn's: parts, what rows have of them, errors. */
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { ConfigError, matrix, Session } from '../../../../driver/index.js';
+import { createCpuBackend } from '../../../../gpu-executor/cpu/index.js';
+import type { Params } from '../../../../jobs/estimators/estimator.js';
+import { decisionValues } from '../../../../jobs/estimators/model.js';
+import { nmf } from '../../../../jobs/estimators/nmf.js';
+import { gridSearch } from '../../../../jobs/search/grid-search.js';
+import type { GridSearchOptions } from '../../../../jobs/search/prepare.js';
+import { assertClose } from '../../../support/close.js';
+import { sklearnFolder } from '../../../support/sklearn-fixtures.js';
+
+interface Fixture {
+  readonly P: readonly (readonly number[])[];
+  readonly factors: readonly {
+    readonly params: Params;
+    readonly components: readonly (readonly number[])[];
+    readonly scores: readonly number[];
+    readonly rows: readonly (readonly number[])[];
+  }[];
+}
+
+describe('nonnegative matrix factorisation', () => {
+  const path = join(sklearnFolder, 'row-estimators.json');
+  const { P, factors } = JSON.parse(readFileSync(path, 'utf8')) as Fixture;
+  let session: Session;
+  before(async () => {
+    session = new Session({ local: await createCpuBackend() });
+  });
+  after(() => session.close());
+
+  const search = (own: Partial<GridSearchOptions>, cells = P) => {
+    const run = session.run();
+    const X = matrix(session, cells).in(run);
+    return gridSearch(run, { X, cv: { folds: 3 }, estimator: nmf, grid: {}, ...own });
+  };
+
+  for (const { params, components, scores, rows } of factors) {
+    it(`is scikit-learn's: ${JSON.stringify(params)}`, async () => {
+      const { model, trials } = await search({ params });
+      const found = await matrix(session, model!.coefficients).value();
+      assertClose(found, await matrix(session, components).value(), 1e-8, 'components');
+      const own = await decisionValues(model!, matrix(session, P)).value();
+      assertClose(own, await matrix(session, rows).value(), 1e-5, 'rows');
+      const ours = trials[0]!.splitScores.neg_reconstruction_error!;
+      const [got, wanted] = [ours, scores].map((cells) => matrix(session, [cells]).value());
+      assertClose(await got!, await wanted!, 1e-6, 'scores');
+    });
+  }
+
+  for (const init of ['nndsvda', 'random']) {
+    it(`trains numbers of components and penalties together as apart: ${init}`, async () => {
+      const params = { init, tol: 0, max_iter: 20, random_state: 3 };
+      const grid = { n_components: [1, 3], alpha_W: [0, 0.01] };
+      const { trials } = await search({ params, grid });
+      for (const { params: own, splitScores } of trials) {
+        const alone = new Session({ local: await createCpuBackend() });
+        const run = alone.run();
+        const X = matrix(alone, P).in(run);
+        const options = { X, cv: { folds: 3 }, estimator: nmf, params: { ...params, ...own } };
+        const { trials: one } = await gridSearch(run, { ...options, grid: {}, refit: false });
+        const [got, wanted] = [splitScores, one[0]!.splitScores].map((scores) =>
+          matrix(session, [scores.neg_reconstruction_error!]).value(),
+        );
+        assertClose(await got!, await wanted!, 1e-9, JSON.stringify(own));
+        await alone.close();
+      }
+    });
+  }
+
+  it('says when the error still fell, and fails on cells below 0', async () => {
+    const { warnings } = await search({ params: { max_iter: 5 }, refit: false });
+    assert.match(warnings!.join(), /expected an error that stands still .* after 5 iterations/);
+    const cells = P.map((row, i) => (i === 4 ? [-1, ...row.slice(1)] : row));
+    const bad = await search({ refit: false }, cells);
+    const errors = Object.values(bad.trials[0]!.errors!);
+    assert.equal(errors.length, 2);
+    assert.match(
+      errors[0]!,
+      /^expected columns from 0 up, got a training row with a negative cell/,
+    );
+  });
+
+  it('refuses more components than singular vectors, and standardised columns', async () => {
+    await assert.rejects(search({ grid: { n_components: [2, 9] } }), (error) => {
+      return error instanceof ConfigError && /at most as many as columns \(8\)/.test(error.message);
+    });
+    const random = await search({ params: { n_components: 9, init: 'random', max_iter: 3 } });
+    assert.equal(random.model!.coefficients.length, 9);
+    await assert.rejects(
+      search({ standardize: true }),
+      /data.standardize: expected false with nmf/,
+    );
+  });
+});
