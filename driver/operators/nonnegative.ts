@@ -103,7 +103,7 @@ export interface Parts {
 export type PartsAttrs = Pick<Parts, 'loss' | 'l1' | 'l2'>;
 
 /** @param at the cell of H of a part and a column */
-export function partsOf(
+export function makeParts(
   width: number,
   d: number,
   { loss, l1, l2 }: PartsAttrs,
@@ -131,7 +131,7 @@ export function nonnegativeInto(
   const d = x.cols;
   const models = h.cols / groups / width;
   const all = Array.from({ length: groups * models }, (_, m) =>
-    partsOf(
+    makeParts(
       width,
       d,
       attrs as unknown as PartsAttrs,

@@ -20,7 +20,7 @@ import {
 import type { FrameDescription, RawChunk } from '../../driver/ir/frame-engine.js';
 import { cellsOf } from '../../driver/ir/value.js';
 import { encodeBlock, rawColumn } from '../../driver/operators/encode-block.js';
-import { partsOf, rowSolver } from '../../driver/operators/nonnegative.js';
+import { makeParts, rowSolver } from '../../driver/operators/nonnegative.js';
 import type { DuckDbEngine } from '../../gpu-executor/cpu/index.js';
 import { basisColumns } from '../estimators/basis.js';
 import type { ModelEncoding } from '../model/encoding.js';
@@ -71,7 +71,7 @@ function products(
   const outputs = intercepts.length;
   const z = new Float64Array(rows * outputs);
   if (nonnegative !== undefined) {
-    const parts = partsOf(outputs, width, nonnegative, (k, j) => weights[j * outputs + k]!);
+    const parts = makeParts(outputs, width, nonnegative, (k, j) => weights[j * outputs + k]!);
     const solve = rowSolver(outputs, width);
     for (let i = 0; i < rows; i++) {
       z.set(solve(cells.subarray(i * width, (i + 1) * width), parts), i * outputs);
