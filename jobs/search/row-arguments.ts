@@ -14,7 +14,7 @@ import {
 import { trainingMoments } from '../estimators/moments.js';
 
 /** Matrices by name: what a fit reads, or is made of. */
-export type Given = Readonly<Record<string, Matrix>>;
+export type FitMatrices = Readonly<Record<string, Matrix>>;
 
 /** The rows of one fit: those of some groups. */
 export interface RowsOfFit {
@@ -101,7 +101,7 @@ function preparedMoments(training: TrainingRows): Pick<
   };
 }
 
-export function rowData(given: Given, facts: Pick<RowData, 'classes' | 'models'>): RowData {
+export function rowData(given: FitMatrices, facts: Pick<RowData, 'classes' | 'models'>): RowData {
   const { X, y, groupOf, trains, sampleWeight } = given;
   const isTraining = takeRows(groupOf!, trains!);
   return {
@@ -113,7 +113,7 @@ export function rowData(given: Given, facts: Pick<RowData, 'classes' | 'models'>
   };
 }
 
-function rowDesign(given: Given, encoded: number): RowDesign {
+function rowDesign(given: FitMatrices, encoded: number): RowDesign {
   const { scale, center, map, imputed } = given;
   const columns = given.mean!.rows;
   const unscaled = (weights: Matrix) => {

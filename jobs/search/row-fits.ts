@@ -19,7 +19,7 @@ import type { ReusableFunction } from '../../driver/ir/evaluator.js';
 import type { Estimator, Fit, Params, RowData, RowEstimator } from '../estimators/estimator.js';
 import type { TrainingRows } from '../estimators/linear-design.js';
 import {
-  type Given,
+  type FitMatrices,
   type RowsOfFit,
   rowData,
   sharedArguments,
@@ -61,7 +61,7 @@ async function fitTogether(
 ): Promise<Fit[]> {
   define(estimator);
   const passing = session.passing?.() ?? session;
-  const known = new Map<string, { readonly given: Given; readonly rows: RowData }>();
+  const known = new Map<string, { readonly given: FitMatrices; readonly rows: RowData }>();
   const asked = models.map(({ rows: asked, params }) => {
     const { training, classes, groupOf } = asked;
     const key = JSON.stringify([groupOf.expr.id, training.train ?? null]);
@@ -90,11 +90,11 @@ async function fitTogether(
   });
 }
 
-function outputsOf({ weights, outputs, ending }: Fit): Given {
+function outputsOf({ weights, outputs, ending }: Fit): FitMatrices {
   return { weights, ...outputs, ...(ending ? { ending } : {}) };
 }
 
-function fitFrom({ weights, ending, ...outputs }: Given): Fit {
+function fitFrom({ weights, ending, ...outputs }: FitMatrices): Fit {
   const own = { weights: weights!, outputs: outputs as unknown as Fit['outputs'] };
   return ending ? { ...own, ending } : own;
 }
@@ -142,7 +142,7 @@ function stackOf(
   const { stacked } = estimator;
   const [first] = models;
   const { rows, params } = first!;
-  const splits = new Map<TrainingRows, Given>();
+  const splits = new Map<TrainingRows, FitMatrices>();
   const own = models.map(({ rows: { training } }) => {
     const known = splits.get(training) ?? trainingArguments(training);
     splits.set(training, known);
@@ -246,7 +246,7 @@ function callOf({ name, version }: RowEstimator): { readonly name: string; versi
  * The training of one model, whose parameters but those of `stacked` are given, since values of an
  * earlier search or run may be computed again by it. @param models that train together
  */
-function programOf(estimator: RowEstimator, models: number): BatchFunction<Given> {
+function programOf(estimator: RowEstimator, models: number): BatchFunction<FitMatrices> {
   const { stacked } = estimator;
   return async (given, params) => {
     const numbers = Object.fromEntries(stacked.map((key) => [key, given[`number ${key}`]!]));
