@@ -28,6 +28,7 @@ import { search5gb } from './search-5gb.js';
 import { secondProcess } from './second-process.js';
 import { sklearnAgreement } from './sklearn-agreement.js';
 import { soakBench } from './soak.js';
+import { sparse } from './sparse.js';
 import { spill } from './spill.js';
 import { stackBench } from './stack.js';
 import { storeProcesses } from './store-processes.js';
@@ -43,6 +44,7 @@ export const benches: readonly Bench[] = [
   kmeansBench,
   stackBench,
   enet,
+  sparse,
   search5gb,
   flights,
   flightsRerun,

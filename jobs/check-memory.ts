@@ -15,6 +15,7 @@ import type { Job } from './job-file/job.js';
 import { forecastMemory, type MemoryForecast, type RunShape } from './memory-forecast.js';
 import type { JobData } from './open-data.js';
 import { candidateCount } from './search/candidates.js';
+import { type FitChoice, groupCount } from './search/choose-fit.js';
 import { allPartitions } from './search/splits/nested-splits.js';
 import { splitCount } from './search/splits/partition.js';
 
@@ -29,13 +30,17 @@ export interface MemoryOutlook extends MemoryForecast {
 }
 
 /** What a run's forecast depends on. */
-export function runShape({ engine }: OpenSession, job: Job, data: JobData): RunShape {
+export function runShape(
+  { engine }: OpenSession,
+  job: Job,
+  data: JobData,
+  { isByRows }: FitChoice,
+): RunShape {
   const { features, imputations } = data.resolved;
   const { cv, nested, parts } = data;
   const partitions = allPartitions(cv, nested);
   // Partitions of the same groups share their moments.
-  const counts = new Map(partitions.map(({ groupOf, groups }) => [groupOf.expr, groups]));
-  const groups = (data.weight ? 2 : 1) * [...counts.values()].reduce((a, b) => a + b, 0);
+  const groups = (data.weight ? 2 : 1) * groupCount(partitions);
   // A part's rows run through few of the contiguous groups.
   const { type, shuffle } = job.cv;
   const isContiguous = type === 'time-series' || (type === 'kfold' && !shuffle);
@@ -46,6 +51,8 @@ export function runShape({ engine }: OpenSession, job: Job, data: JobData): RunS
     expressions: features.length + 1,
     categories: encodedWidth(features.filter(({ kind }) => kind === 'onehot')),
     imputations: imputations.length,
+    isByRows,
+    stackBytes: memoryShares().materialiseBytes,
     groups,
     folds: splitCount(partitions),
     candidates: candidateCount(job.search.grid),

@@ -25,6 +25,10 @@ export interface RunShape {
   readonly folds: number;
   readonly candidates: number;
   readonly standardize: boolean;
+  /** Fits read the rows and make no products of columns with each other. */
+  readonly isByRows: boolean;
+  /** Models that train together take at most this. @units bytes */
+  readonly stackBytes: number;
   /** A cell of the encoded data; moments and fits are float64. @units bytes */
   readonly cellBytes: number;
   /** Cells of the moments kept for each part of data of many files, together; 0 for one file. */
@@ -73,6 +77,7 @@ const CHUNK_ROWS = 8192;
 const LARGE_RESULT_BYTES = 64 * MIB;
 
 export function forecastMemory(shape: RunShape): MemoryForecast {
+  if (shape.isByRows) return forecastByRows(shape);
   const side = shape.columns + 2;
   const block = side * side * CELL;
   const momentBytes = shape.groups * block;
@@ -98,6 +103,54 @@ export function forecastMemory(shape: RunShape): MemoryForecast {
     heapBytes: shape.engine === 'spark' ? heapBytes(shape, momentBytes, block, isHere) : null,
     momentBytes,
   };
+}
+
+/** Vectors of a model's coefficients at work in a stack: its state, the next, and sums by chunk. */
+const MODEL_VECTORS = 60;
+/** Vectors of columns that the moments of a group and the training rows of a fold take. */
+const COLUMN_VECTORS = 9;
+
+/** Rows that are mostly zeros are held by their features; nothing has the square of the columns. */
+function forecastByRows(shape: RunShape): MemoryForecast {
+  const { rows, columns, expressions, categories, groups, folds, candidates } = shape;
+  const fits = candidates * folds;
+  const momentBytes = COLUMN_VECTORS * (groups + folds) * columns * CELL;
+  const isColumnar = shape.isText ? COLUMN_BYTES.text : COLUMN_BYTES.columnar;
+  const read = Math.min(READ_BYTES, rows * expressions * CELL);
+  const stack = Math.min(shape.stackBytes, fits * MODEL_VECTORS * columns * CELL);
+  const items = [
+    { what: 'the program', bytes: BASE_BYTES[shape.engine] },
+    {
+      what: `reading ${plural(expressions, 'column')}`,
+      bytes:
+        categories * CATEGORY_BYTES + expressions * isColumnar + read + BLOCKS * BLOCK_CELLS * CELL,
+    },
+    {
+      what: `${plural(rows, 'row')} of ${plural(expressions, 'feature')}`,
+      bytes: rows * (expressions + 2) * CELL,
+    },
+    { what: `moments of ${plural(columns, 'column')} by themselves`, bytes: momentBytes },
+    { what: plural(fits, 'fit'), bytes: stack + 4 * fits * columns * CELL },
+  ];
+  return {
+    processBytes: items.reduce((sum, { bytes }) => sum + bytes, 0),
+    items,
+    heapBytes: shape.engine === 'spark' ? byRowsHeapBytes(shape) : null,
+    momentBytes,
+  };
+}
+
+/** Rows as they are kept, the models of a pass where tasks read them, and their sums. */
+function byRowsHeapBytes({
+  rows,
+  columns,
+  expressions,
+  lanes,
+  candidates,
+  folds,
+}: RunShape): number {
+  const models = candidates * folds * columns * CELL;
+  return SPARK_BASE_BYTES + rows * expressions * CELL + (3 + 2 * lanes) * models;
 }
 
 function readingBytes(shape: RunShape, isHere: boolean): number {

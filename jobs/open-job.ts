@@ -14,9 +14,11 @@ import type { Phases } from './runs/phases.js';
 import type { RunOptions } from './runs/run-events.js';
 import type { RunJournal } from './runs/run-journal.js';
 import { candidatesOf } from './search/candidates.js';
+import { chooseFit, type FitChoice, fitShape } from './search/choose-fit.js';
 import type { GridSearchOptions } from './search/prepare.js';
 import { hasProbabilities, predictionColumns, sqlScorers } from './search/scoring/formulas.js';
 import { scorerOf } from './search/scoring/scorers.js';
+import { allPartitions } from './search/splits/nested-splits.js';
 
 export interface RunJobOptions extends RunOptions {
   /** Keeps the run while it runs. Default: it is kept by who writes the record. */
@@ -37,6 +39,8 @@ export interface OpenJob {
   readonly run: Run;
   readonly data: JobData;
   readonly search: GridSearchOptions;
+  /** How its fits are made, and why so. */
+  readonly fit: FitChoice;
   readonly memory: MemoryOutlook;
   /** Thrown by whoever runs it; undefined when it fits. */
   readonly tooLarge: ConfigError | undefined;
@@ -74,7 +78,14 @@ export async function withOpenJob<T>(
       onProgress: (fraction) => clock.progress(fraction),
     });
     const data = await openData(open, run, job, clock);
-    const shape = runShape(open, job, data);
+    const { estimator, params } = job.model;
+    const candidates = candidatesOf(estimator, params, job.search.grid).map(({ all }) => all);
+    const fit = chooseFit(
+      estimator,
+      candidates,
+      fitShape(data.X, allPartitions(data.cv, data.nested), candidates.length),
+    );
+    const shape = runShape(open, job, data, fit);
     const memory = outlookOf(shape);
     const tooLarge = memoryError(memory, shape, data);
     const search = {
@@ -93,7 +104,7 @@ export async function withOpenJob<T>(
       ...(open.formulas ? { formulas: open.formulas } : {}),
     };
     await checkFormulas(search, job);
-    return await work({ open, reason, run, data, search, memory, tooLarge });
+    return await work({ open, reason, run, data, search, fit, memory, tooLarge });
   } finally {
     if (given === undefined) await open.session.close();
   }

@@ -15,7 +15,7 @@ export interface PlanJobOptions extends RunJobOptions {
 
 /** @throws as `runJob`, for what is wrong with job or data */
 export async function planJob(job: Job, options: PlanJobOptions): Promise<PlanReport> {
-  const planIn = async ({ open, reason, run, data, search, memory, tooLarge }: OpenJob) => {
+  const planIn = async ({ open, reason, run, data, search, fit, memory, tooLarge }: OpenJob) => {
     const exprs = searchExprs(run, search);
     const plan = run.plan(exprs);
     const cached = [...plan.available.keys()].filter((expr) => expr.inputs.length > 0).length;
@@ -26,6 +26,7 @@ export async function planJob(job: Job, options: PlanJobOptions): Promise<PlanRe
       columns: data.resolved.columns.length,
       trials: candidateCount(job.search.grid),
       folds: splitCount(data.cv),
+      fit: { by: fit.estimator.reads, ...(fit.why ? { why: fit.why } : {}) },
       cached,
       operators: plan.nodes.length + cached,
       passes: new Set(plan.nodes.filter(({ how }) => how.kind === 'reduce').map(({ wave }) => wave))

@@ -5,7 +5,7 @@
  * and the reuse cache.
  */
 
-import type { Expr } from '../ir/expr.js';
+import { denseBytes, type Expr } from '../ir/expr.js';
 import type { FrameEngine } from '../ir/frame-engine.js';
 import type { DenseMatrix, Handle, Value } from '../ir/value.js';
 import type { CacheTier } from './cache-tier.js';
@@ -106,6 +106,8 @@ export interface Backend {
   readonly tier?: CacheTier;
   /** Reads frames for this backend; absent when it can't. */
   readonly frames?: FrameEngine;
+  /** What the whole value of a node takes in this backend. Default: its cells. @units bytes */
+  heldBytes?(expr: Expr): number;
   /** Expected cost of one node on this backend, without transfers. */
   estimate(expr: Expr): CostEstimate;
   /**
@@ -154,4 +156,9 @@ export interface Backend {
   holds?(handle: Handle): boolean;
   /** Ends the backend and everything it started. Idempotent. */
   close(): Promise<void>;
+}
+
+/** What the whole value of a node takes on a backend. @units bytes */
+export function heldBytes(backend: Backend, expr: Expr): number {
+  return backend.heldBytes?.(expr) ?? denseBytes(expr);
 }

@@ -221,5 +221,5 @@ export class Place<T> {
 
 /** Cells are shared by matrices of other shapes; a handle is its own name. */
 function keyOf(value: Value): object {
-  return value.kind === 'dense' ? value.data : value;
+  return value.kind === 'dense' && value.sparse === undefined ? value.data : value;
 }

@@ -7,7 +7,7 @@
  * runs beside other work, nobody waits for it, and one that fails is an eviction like any other.
  */
 import type { ResourceError } from '../errors.js';
-import type { DenseMatrix, Handle, Value } from '../ir/value.js';
+import { bytesOf, type DenseMatrix, type Handle, type Value } from '../ir/value.js';
 import type { Backend, RunContext } from './backend.js';
 import type { CacheEntry } from './cache-entry.js';
 import { type CacheTier, pinValues } from './cache-tier.js';
@@ -57,7 +57,7 @@ export class Places {
     if (it?.kind !== 'dense') return undefined;
     const seconds = (performance.now() - start) / 1000;
     this.#options.brought?.(handle, seconds);
-    return { it, bytes: it.data.byteLength, seconds };
+    return { it, bytes: bytesOf(it), seconds };
   }
 
   /** A value on the host, if it can be brought there. */

@@ -24,6 +24,8 @@ export interface DryRun {
   readonly sections: readonly Section[];
   /** Leaves that are not the same for all models. */
   readonly own: ReadonlySet<Expr>;
+  /** The state of the loop that carries most, of a model. @units bytes */
+  readonly stateBytes: number;
   /** What the other leaves stand for. */
   readonly shared: ReadonlyMap<Expr, Expr>;
 }
@@ -32,10 +34,15 @@ export async function dryRun(args: StackArguments, program: Program<Matrices>): 
   const sections: Section[] = [];
   const own = new Set<Expr>();
   const shared = new Map<Expr, Expr>();
+  let stateBytes = 0;
   const trace: Trace = new Trace(async (state, step) => {
     const names = Object.keys(state);
     const leaves = names.map((name) => trace.placeholder(state[name]!));
     for (const { expr } of leaves) own.add(expr);
+    stateBytes = Math.max(
+      stateBytes,
+      leaves.reduce((sum, { expr }) => sum + denseBytes(expr), 0),
+    );
     const placed = Object.fromEntries(names.map((name, i) => [name, leaves[i]!]));
     const next = step(placed as unknown as typeof state);
     checkStep(state, next);
@@ -64,7 +71,7 @@ export async function dryRun(args: StackArguments, program: Program<Matrices>): 
     isLoop: false,
     roots: Object.values(result).map(({ expr }) => expr),
   });
-  return { sections, own, shared };
+  return { sections, own, shared, stateBytes };
 }
 
 /** Rows of data that are not whole in memory, of which values are made at a time, at most. */
@@ -73,7 +80,7 @@ const BLOCK_ROWS = 65_536;
 const LIVE_VALUES = 3;
 
 /** What a model of a stack takes. @units bytes */
-export function bytesPerModel({ sections, own, shared }: DryRun): number {
+export function bytesPerModel({ sections, own, shared, stateBytes }: DryRun): number {
   const streamed = new Set<number>();
   for (const expr of shared.values()) if (!isLeafValue(expr)) streamed.add(expr.rows);
   const isOwn = new Set<Expr>(own);
@@ -84,7 +91,8 @@ export function bytesPerModel({ sections, own, shared }: DryRun): number {
     const share = streamed.has(expr.rows) ? Math.min(1, BLOCK_ROWS / expr.rows) : 1;
     largest = Math.max(largest, denseBytes(expr) * share);
   }
-  return LIVE_VALUES * largest;
+  // The state before a step and after it.
+  return LIVE_VALUES * largest + 2 * stateBytes;
 }
 
 /** All parts for so many models. */

@@ -6,7 +6,8 @@
  * streaming backend keeping means a whole value on the host, on a resident one a persisted value.
  * Source: MEMPHIS (EDBT 2025) 5.2, with a cost test in place of its rule of two readers.
  */
-import { denseBytes, type Expr } from '../ir/expr.js';
+import { heldBytes } from '../backend/backend.js';
+import type { Expr } from '../ir/expr.js';
 import type { Pass, PassContext } from './pass.js';
 import {
   type Checkpoint,
@@ -106,7 +107,7 @@ class CheckpointRun {
     this.#waves.set(node, waves);
     const isRead = readLater && node.expr.isDeterministic;
     const later = isRead ? this.#context.history.expected(node.expr) : 0;
-    const bytes = denseBytes(node.expr);
+    const bytes = heldBytes(node.backend, node.expr);
     const move = bytes / KEEP_BYTES_PER_SECOND;
     const reads = Math.max(1, waves.size) + later;
     const savedSeconds = (reads - 1) * (this.#chain.get(node)! - move) - move;
@@ -144,13 +145,13 @@ class CheckpointRun {
   #fitMemory(kept: readonly { readonly node: PlanNode; readonly checkpoint: Checkpoint }[]): void {
     const byWorth = [...kept].sort(
       (a, b) =>
-        b.checkpoint.savedSeconds / denseBytes(b.node.expr) -
-        a.checkpoint.savedSeconds / denseBytes(a.node.expr),
+        b.checkpoint.savedSeconds / heldBytes(b.node.backend, b.node.expr) -
+        a.checkpoint.savedSeconds / heldBytes(a.node.backend, a.node.expr),
     );
     const used = new Map<string, number>();
     const needed = new Set<Expr>(this.#plan.roots);
     for (const { node, checkpoint } of byWorth) {
-      const total = (used.get(node.backend.name) ?? 0) + denseBytes(node.expr);
+      const total = (used.get(node.backend.name) ?? 0) + heldBytes(node.backend, node.expr);
       const isForced = needed.has(node.expr) || this.#isReadOutside(node);
       if (total <= 2 * this.#limit(node) || isForced || checkpoint.reason === 'lineage') {
         used.set(node.backend.name, total);

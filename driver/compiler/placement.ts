@@ -135,6 +135,12 @@ function rowOperands(
     const input = expr.inputs[i]!;
     const below = plan.nodeOf.get(input);
     const value = plan.available.get(input);
+    if (
+      value?.kind === 'dense' &&
+      value.sparse !== undefined &&
+      at.capabilities.blocks === 'stream'
+    )
+      return 'blocks';
     if (below?.how.kind === 'rows' || value?.kind === 'handle') {
       const there =
         below === undefined ? (value as { backend: string }).backend : below.backend.name;

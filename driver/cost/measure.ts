@@ -6,7 +6,7 @@
 
 import type { Backend } from '../backend/backend.js';
 import { denseBytes, type Expr } from '../ir/expr.js';
-import type { Handle, Value } from '../ir/value.js';
+import { bytesOf, type Handle, type Value } from '../ir/value.js';
 import type { CostModel, CostPart } from './cost-model.js';
 
 /** Quicker operators are skipped: there are thousands, and placing them is free. @units seconds */
@@ -63,6 +63,6 @@ function observe(costs: CostModel, parts: readonly CostPart[], seconds: number):
 
 function hostBytes(values: Iterable<Value>): number {
   let bytes = 0;
-  for (const value of values) if (value.kind === 'dense') bytes += value.data.byteLength;
+  for (const value of values) if (value.kind === 'dense') bytes += bytesOf(value);
   return bytes;
 }

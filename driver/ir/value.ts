@@ -15,6 +15,16 @@ export interface DenseMatrix<C extends Cells = Cells> {
   /** That of `data`. */
   readonly dtype: DType;
   readonly data: C;
+  /** There where the cells are made when `data` is asked for, since most of them are zeros. */
+  readonly sparse?: SparseForm;
+}
+
+/** What is held of a matrix in place of its cells. */
+export interface SparseForm {
+  /** @units bytes */
+  readonly bytes: number;
+  /** Rows [from, to), which are not copied. */
+  rowsView(from: number, to: number): DenseMatrix;
 }
 
 export type Float64Matrix = DenseMatrix<Float64Array>;
@@ -75,7 +85,14 @@ export function converted(
   return dense(value.rows, value.cols, cells);
 }
 
+/** What a matrix takes in memory. @units bytes */
+export function bytesOf(value: DenseMatrix): number {
+  return value.sparse?.bytes ?? value.data.byteLength;
+}
+
 /** Rows [from, to) of a matrix, which are not copied. */
-export function rowsView({ cols, data }: DenseMatrix, from: number, to: number): DenseMatrix {
+export function rowsView(value: DenseMatrix, from: number, to: number): DenseMatrix {
+  if (value.sparse !== undefined) return value.sparse.rowsView(from, to);
+  const { cols, data } = value;
   return dense(to - from, cols, data.subarray(from * cols, to * cols));
 }

@@ -37,7 +37,7 @@ export const encode = defineOp({
     return { attrs: { ...attrs, features }, places: own.columns };
   },
   // Reading, decoding and parsing a cell takes as long as some forty operations.
-  flops: (_inputs, _attrs, out) => 40 * out.rows * out.cols,
+  flops: (_inputs, _attrs, out) => 40 * (out.nnz ?? out.rows * out.cols),
   reference: () => {
     throw new InternalError('encode: expected a backend with a frame engine');
   },

@@ -8,7 +8,7 @@
  */
 import { defineOp } from '../ir/op-def.js';
 import { dense, type Float64Matrix } from '../ir/value.js';
-import { sample } from './product.js';
+import { sample, sparseWork } from './product.js';
 import { shapeError, sizeAttr } from './shape-check.js';
 
 export const heldOut = defineOp({
@@ -32,7 +32,7 @@ export const heldOut = defineOp({
   // As precise as the models, over data of either dtype.
   dtype: ([, , w]) => w!.dtype,
   rowRule: () => ({ kind: 'map', blocked: [true, true, false] }),
-  flops: ([, x], _attrs, out) => 2 * x!.rows * x!.cols * out.cols,
+  flops: ([, x], _attrs, out) => 2 * out.cols * Math.min(x!.rows * x!.cols, sparseWork(x!)),
   reference: (inputs, attrs, out) => {
     const [g, x, w] = inputs as [Float64Matrix, Float64Matrix, Float64Matrix];
     const groups = attrs.groups as number;

@@ -9,6 +9,7 @@ import { cast } from './cast.js';
 import { cbind } from './cbind.js';
 import * as cells from './cells.js';
 import { cholesky } from './cholesky.js';
+import { columnMoments } from './column-moments.js';
 import { coordinateDescent } from './coordinate-descent.js';
 import { descentPath } from './descent-path.js';
 import { diag } from './diag.js';
@@ -105,6 +106,7 @@ const table = {
   addDiag,
   // batched over folds
   groupGram,
+  columnMoments,
   groupCross,
   mergeGroupGram,
   groupSums,

@@ -8,7 +8,7 @@ import { defineOp, type Lookup, type RowRule, type Split, wholeRule } from '../i
 import { dense } from '../ir/value.js';
 import { batchProduct } from './batch-products.js';
 import { add } from './cells.js';
-import { multiply, sample } from './product.js';
+import { multiply, sample, sparseWork } from './product.js';
 import { flagAttr, shapeError } from './shape-check.js';
 
 const mapRule: RowRule = Object.freeze({ kind: 'map', blocked: [true, false] });
@@ -50,7 +50,7 @@ export const matmul = defineOp({
   },
   flops: (inputs, attrs) => {
     const { m, k, n } = sizes(inputs, attrs);
-    return 2 * m * k * n;
+    return 2 * n * Math.min(m * k, sparseWork(inputs[0]!));
   },
   reference: ([a, b], attrs) =>
     multiply(a!, b!, attrs.transposeA === true, attrs.transposeB === true),

@@ -1,6 +1,7 @@
 /**
  * What the product operators share: the naive triple loop that is their oracle.
  */
+import type { Meta } from '../ir/expr.js';
 import { dense, type Float64Matrix } from '../ir/value.js';
 
 /** op(A) op(B), op being the transpose where asked. */
@@ -32,4 +33,12 @@ export function sample(rows: number, cols: number, step = 1): Float64Matrix {
     cols,
     Float64Array.from({ length: rows * cols }, (_, i) => Math.sin(1 + (i + step) * (i + step))),
   );
+}
+
+/** Operations of a dense product in the time of one with a cell of sparse rows. */
+const SPARSE_COST = 25;
+
+/** Cells of a dense matrix that take a product as long as these sparse ones; more where dense. */
+export function sparseWork({ rows, cols, nnz }: Meta): number {
+  return SPARSE_COST * (nnz ?? rows * cols);
 }

@@ -12,7 +12,7 @@ import { type CacheEntry, pendingEntry } from '../backend/cache-entry.js';
 import type { CacheTier } from '../backend/cache-tier.js';
 import type { Expr } from '../ir/expr.js';
 import type { OpDef } from '../ir/op-def.js';
-import type { Handle, Value } from '../ir/value.js';
+import { bytesOf, type Handle, type Value } from '../ir/value.js';
 import { Budget } from '../support/budget.js';
 import { mostEntries, type ReuseCacheOptions } from './cache-options.js';
 import { type EvictionPolicy, evictionPolicy } from './eviction-policy.js';
@@ -130,7 +130,7 @@ export class ReuseCache {
     entry.value = value;
     entry.seconds = seconds;
     entry.backend = backend;
-    entry.bytes = (value.kind === 'dense' ? value.data.byteLength : 0) + ENTRY_OVERHEAD_BYTES;
+    entry.bytes = (value.kind === 'dense' ? bytesOf(value) : 0) + ENTRY_OVERHEAD_BYTES;
     entry.state = 'cached';
     entry.run = this.runs;
     entry.usedAt = ++this.#clock;
@@ -271,7 +271,8 @@ export class ReuseCache {
     this.#memory.remove(entry);
     const { spill } = this;
     const { value } = entry;
-    if (spill === undefined || value?.kind !== 'dense') {
+    // What is held in a form of its own is not written to files, whose cells are all there.
+    if (spill === undefined || value?.kind !== 'dense' || value.sparse !== undefined) {
       this.#evict(entry);
       return;
     }

@@ -93,7 +93,8 @@ export class PlanValues {
     this.#slots.set(expr, slot);
     // Element-wise operators write a value of their own; others, as `reshape`, may give a view of
     // what they read.
-    if (!expr.op.elementwise && value.kind === 'dense') this.#noteViews(expr, value, slot);
+    if (!expr.op.elementwise && value.kind === 'dense' && value.sparse === undefined)
+      this.#noteViews(expr, value, slot);
   }
 
   /** The name of a value whose maker still runs and whose owner is unknown. Stays until `owned`. */
@@ -159,7 +160,8 @@ export class PlanValues {
   #noteViews(expr: Expr, { data }: DenseMatrix, slot: Slot): void {
     for (const input of expr.inputs) {
       const read = this.#slots.get(input);
-      if (read?.value?.kind !== 'dense' || read.value.data.buffer !== data.buffer) continue;
+      if (read?.value?.kind !== 'dense' || read.value.sparse !== undefined) continue;
+      if (read.value.data.buffer !== data.buffer) continue;
       read.isShared = true;
       slot.isShared = true;
     }

@@ -6,7 +6,7 @@
  * claimed in the cache by the first. Invariant: a run that is cancelled leaves no claim behind, so
  * who waits for it computes for itself.
  */
-import type { Backend, RunContext } from '../backend/backend.js';
+import { type Backend, heldBytes, type RunContext } from '../backend/backend.js';
 import type { Places } from '../backend/places.js';
 import { beginPlan } from '../compiler/begin-plan.js';
 import type { Plan } from '../compiler/plan.js';
@@ -123,7 +123,7 @@ export class Run implements CallHost {
 
   /** Keeps data that many requests will read: with their row blocks, or here if they fit. */
   async keep(exprs: readonly Expr[]): Promise<void> {
-    const { backends, planner } = this.#parts;
+    const { backends, local, planner } = this.#parts;
     const isResident = [...backends.values()].some(
       ({ capabilities }) => capabilities.blocks === 'resident',
     );
@@ -131,7 +131,7 @@ export class Run implements CallHost {
       (expr) =>
         !isLeafValue(expr) &&
         denseBytes(expr) >= DATA_BYTES &&
-        (isResident || denseBytes(expr) <= planner.materialiseBytes),
+        (isResident || heldBytes(local, expr) <= planner.materialiseBytes),
     );
     if (kept.length > 0) await this.persist(kept);
   }

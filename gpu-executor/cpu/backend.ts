@@ -10,6 +10,7 @@ import type { FrameEngine } from '../../driver/ir/frame-engine.js';
 import type { DenseMatrix, Value } from '../../driver/ir/value.js';
 import type { FrameReader } from './frame-reader.js';
 import { CellChainKernels } from './kernels/cell-chain.js';
+import { codedBytes } from './kernels/coded-rows.js';
 import { supportedOps } from './kernels/index.js';
 import { allocateBy, type KernelContext } from './kernels/kernel.js';
 import type { Blas } from './native/blas.js';
@@ -78,6 +79,10 @@ export class CpuBackend implements Backend {
     };
   }
 
+  heldBytes(expr: Expr): number {
+    return codedBytes(expr) ?? denseBytes(expr);
+  }
+
   estimate(expr: Expr): CostEstimate {
     const { work } = expr.op;
     const isBlas = work === 'product' || work === 'factorise';
@@ -86,11 +91,11 @@ export class CpuBackend implements Backend {
     const cellRate = onLanes ? LANE_FLOPS : SCRIPT_FLOPS;
     const rate =
       isBlas && this.blas.kind === 'native' ? NATIVE_LANE_FLOPS * this.blas.lanes : cellRate;
-    const written = denseBytes(expr);
+    const written = this.heldBytes(expr);
     let read = 0;
     // What moves cells reads those it copies, whatever they are cut from.
     if (work === 'move') read = written;
-    else for (const input of expr.inputs) read += denseBytes(input);
+    else for (const input of expr.inputs) read += this.heldBytes(input);
     const seconds = flops / rate + read / MEMORY_BYTES + written / FRESH_BYTES;
     return work !== 'cells' && work !== 'move'
       ? { seconds }
@@ -124,7 +129,7 @@ export class CpuBackend implements Backend {
   }
 
   recycle(value: DenseMatrix): void {
-    this.#memory.release(value.data);
+    if (value.sparse === undefined) this.#memory.release(value.data);
   }
 
   run: Backend['run'] = (segment, context) =>

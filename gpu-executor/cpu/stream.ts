@@ -14,7 +14,13 @@ import type { BlockContext } from '../../driver/ir/op-def.js';
 import { type Cells, cellsOf, type DenseMatrix, dense, rowsView } from '../../driver/ir/value.js';
 import { BufferPool } from './buffer-pool.js';
 import type { FrameReader } from './frame-reader.js';
-import { codedWidth, isWorthCoding } from './kernels/coded-rows.js';
+import {
+  type CodedReader,
+  CodedRowsWriter,
+  codedBytes,
+  codedWidth,
+  isWorthCoding,
+} from './kernels/coded-rows.js';
 import { codeChunk, encodeChunk, planScans, type Scan } from './kernels/encode.js';
 import { kernelOf } from './kernels/index.js';
 import { type Allocate, allocateBy, type KernelContext, type Reducer } from './kernels/kernel.js';
@@ -101,16 +107,26 @@ function cutsOf({ sinks, parts }: StreamPass): number[] {
   return [...new Set(cuts)].sort((a, b) => a - b);
 }
 
-/** Encoded nodes whose rows stay coded: no reader in the pass asks for their cells. */
-function codedNodes({ nodes, sinks }: StreamPass): ReadonlySet<Expr> {
-  const readers = (expr: Expr) =>
-    [...nodes, ...sinks].filter(({ inputs }) => inputs.includes(expr));
-  return new Set(
-    nodes.filter((expr) => {
-      if (!isScanned(expr) || !isWorthCoding(expr)) return false;
-      return readers(expr).every(({ op }) => kernelOf.get(op.name)?.readsCodedRows);
-    }),
-  );
+/** Whether all that read the rows of an operand in a pass do without the cells of coded ones. */
+export function areReadCoded(
+  { nodes, sinks }: Pick<StreamPass, 'nodes' | 'sinks'>,
+  expr: Expr,
+  isWorth: (reader: CodedReader) => boolean = () => true,
+): boolean {
+  return [...nodes, ...sinks].every(({ op, inputs }) => {
+    if (!inputs.includes(expr)) return true;
+    const coded = kernelOf.get(op.name)?.coded;
+    if (coded === undefined || !isWorth(coded)) return false;
+    const { operand } = coded;
+    return operand === undefined || inputs.every((one, i) => one !== expr || i === operand);
+  });
+}
+
+/** Cells of a row of an operand of a pass, as it is held: coded ones that are read so are few. */
+export function widthOf(pass: StreamPass, expr: Expr): number {
+  const { sparse, rows } = pass.values.get(expr) ?? { rows: expr.rows };
+  if (sparse === undefined || !areReadCoded(pass, expr)) return expr.cols;
+  return Math.ceil(sparse.bytes / Float64Array.BYTES_PER_ELEMENT / rows);
 }
 
 class Stream {
@@ -121,6 +137,8 @@ class Stream {
   readonly #iterators: AsyncIterator<RawChunk>[] = [];
   readonly #reducers = new Map<Expr, Reducer<Cells>>();
   readonly #kept = new Map<Expr, DenseMatrix>();
+  readonly #keptCoded = new Map<Expr, CodedRowsWriter>();
+  /** Encoded nodes whose rows stay coded. */
   readonly #coded: ReadonlySet<Expr>;
   readonly #blockRows: number;
   /** Rows at which blocks end so that a part is reduced as if it were alone. */
@@ -133,18 +151,34 @@ class Stream {
     this.#context = context;
     this.#pool = pool;
     this.#scans = planScans(pass.nodes.filter(isScanned));
-    this.#coded = codedNodes(pass);
-    const width = pass.nodes.reduce(
-      (sum, expr) => sum + (this.#coded.has(expr) ? codedWidth(expr) : expr.cols),
-      0,
+    const isKeptCoded = (expr: Expr): boolean =>
+      pass.kept.includes(expr) && codedBytes(expr) !== undefined;
+    const isReadCoded = (expr: Expr): boolean =>
+      areReadCoded(pass, expr, (reader) => isWorthCoding(expr, reader));
+    this.#coded = new Set(
+      pass.nodes.filter((expr) => isScanned(expr) && (isKeptCoded(expr) || isReadCoded(expr))),
     );
+    const held = [...pass.nodes, ...pass.sinks].flatMap(({ inputs }) =>
+      inputs.filter((input) => pass.values.get(input)?.sparse !== undefined),
+    );
+    const width =
+      pass.nodes.reduce(
+        (sum, expr) =>
+          sum + (this.#coded.has(expr) && areReadCoded(pass, expr) ? codedWidth(expr) : expr.cols),
+        0,
+      ) + [...new Set(held)].reduce((sum, expr) => sum + widthOf(pass, expr), 0);
     this.#blockRows = Math.max(
       64,
       Math.min(pass.rows, Math.floor(BLOCK_CELLS / Math.max(1, width))),
     );
     this.#cuts = cutsOf(pass);
     for (const expr of pass.kept) {
-      this.#kept.set(expr, dense(expr.rows, expr.cols, cellsOf(expr.dtype, expr.rows * expr.cols)));
+      if (isKeptCoded(expr)) this.#keptCoded.set(expr, new CodedRowsWriter(expr.rows));
+      else
+        this.#kept.set(
+          expr,
+          dense(expr.rows, expr.cols, cellsOf(expr.dtype, expr.rows * expr.cols)),
+        );
     }
     for (const expr of pass.sinks) {
       const parts = pass.parts.get(expr);
@@ -175,6 +209,7 @@ class Stream {
     await this.#takingIn;
     await this.#expectEnd();
     const results = new Map(this.#kept);
+    for (const [expr, { value }] of this.#keptCoded) results.set(expr, value);
     for (const [expr, reducer] of this.#reducers) {
       results.set(expr, await named(expr, () => reducer.result()));
       if (!(reducer instanceof PartReducer)) continue;
@@ -270,7 +305,11 @@ class Stream {
       if (scan >= 0) {
         const read = [this.#scans[scan]!, expr, chunks[scan]!, block.rowOffset] as const;
         const isCoded = this.#coded.has(expr);
-        if (isCoded) blocks.set(expr, codeChunk(...read, allocate));
+        if (isCoded) {
+          const coded = codeChunk(...read, allocate);
+          this.#keptCoded.get(expr)?.write(block.rowOffset, coded);
+          blocks.set(expr, coded);
+        }
         if (isCoded && kept === undefined) continue;
         const count = block.rows * expr.cols;
         const cells = kept ? rowsOf(kept, block).data : allocate(count, expr.dtype);

@@ -8,7 +8,7 @@ import { z } from 'zod';
 import { ConfigError, type Matrix, matrix, type Scalar, scalar } from '../../driver/index.js';
 import { type Basis, basisColumns } from './basis.js';
 import type { ClassRows, Fit } from './estimator.js';
-import { columnMoments, columnScales, imputedColumns } from './linear-design.js';
+import { columnScales, imputedColumns, preparedMoments } from './linear-design.js';
 
 export interface ClassSums {
   /** Weights of training rows by class, and whether there are any: [classes, 1]. */
@@ -62,7 +62,7 @@ export function classSums(rows: ClassRows, basis: Basis, beside?: Matrix): Class
     overall: ofDesign(alike).colSums().div(rowsOfAll),
     beside: beside ? alike.slice(null, [alike.cols - beside.cols]) : null,
     kept: leftOut === null ? null : scalar(X.session, 1).sub(leftOut),
-    scales: all.standardize ? columnScales(columnMoments(all)) : null,
+    scales: all.standardize ? columnScales(preparedMoments(all)) : null,
     fit: (coefficients, intercepts) => {
       const U = isPresent.ifelse(coefficients, 0);
       const intercept = isPresent.ifelse(intercepts, NEVER).t();

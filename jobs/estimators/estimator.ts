@@ -89,6 +89,8 @@ export interface MomentEstimator extends EstimatorFacts {
   readonly centers: (params: Params) => boolean;
   /** One model on the training rows. Equal parts of different fits are one node. */
   readonly fit: (training: TrainingRows, params: Params) => Fit;
+  /** The same fits by passes over the rows, for so many columns that their products are too much. */
+  readonly byRows?: RowEstimator;
   /** Many models on the same rows, where that is less work than one by one. */
   readonly fitMany?: (training: TrainingRows, params: readonly Params[]) => Fit[];
 }
@@ -127,6 +129,8 @@ export interface RowEstimator extends EstimatorFacts {
   ) => Promise<Fit>;
   /** Models that a fit trains to keep one. Default 1. */
   readonly starts?: (params: Params) => number;
+  /** Whether fits read no products of columns, so that these may be many. Default: never. */
+  readonly fitsWide?: (params: Params) => boolean;
   /** Trains models that differ in more than numbers in one stack, where the estimator can. */
   readonly together?: (
     models: readonly { readonly rows: RowData; readonly params: Params }[],
@@ -196,20 +200,38 @@ export interface RowDesign {
   readonly moments: {
     /** The sum of weights: [1, 1]. */
     readonly count: Scalar;
-    /** [design, 1] and, about the mean, [design, design]. */
+    /** The columns' means, and sums of squares about them: [design, 1]. */
     readonly mean: Matrix;
-    readonly scatter: Matrix;
-    /** The mean of the target, and its scatter with the design columns: [design, 1]. */
+    readonly spread: Matrix;
+    /** The mean of the target. */
     readonly target: Scalar;
-    readonly targetScatter: Matrix;
+    /** Absent for wide designs. */
+    readonly products?: {
+      /** About the mean: [design, design]. */
+      readonly scatter: Matrix;
+      /** The target's scatter with the design columns: [design, 1]. */
+      readonly targetScatter: Matrix;
+    };
     /** Variances with all rows alike, where they have weights: [1, design]. */
     readonly variances?: Matrix;
   };
+  /** Of wide designs, what columns of two values have: `low` is `high` for others. [design, 1] */
+  readonly values?: { readonly low: Matrix; readonly high: Matrix };
   /**
    * Of all rows, training or not, and design columns imputed and standardised on all of them: the
    * same nodes for every model, so that solvers may share what they make of them.
    */
-  readonly all: Moments;
+  readonly all: AllMoments;
+}
+
+/** Of all rows. */
+export interface AllMoments {
+  readonly count: Scalar;
+  /** Means, and sums of squares about them: [design, 1]. */
+  readonly mean: Matrix;
+  readonly spread: Matrix;
+  /** About the mean, [design, design]; absent for wide designs. */
+  readonly scatter?: Matrix;
 }
 
 export interface FitOutputs {

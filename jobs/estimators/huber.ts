@@ -12,7 +12,14 @@ import type { RowData, RowEstimator } from './estimator.js';
 import { chooseSolver, GRADIENT_SOLVERS, solves } from './solvers/choice.js';
 import { freeIntercept, iterationParameters } from './solvers/parameters.js';
 import { minimise } from './solvers/quasi-newton.js';
-import { type Ended, rowFit, stepEnds, stepTolerance, wideRows } from './solvers/row-fit.js';
+import {
+  columnProducts,
+  type Ended,
+  rowFit,
+  stepEnds,
+  stepTolerance,
+  wideRows,
+} from './solvers/row-fit.js';
 import { coordinatesFor, fitSize, ROUNDING, rowGradient } from './solvers/smooth.js';
 
 const parameters = z.strictObject({
@@ -58,7 +65,8 @@ async function fitHuber(
 ): Promise<Ended> {
   const { y, weight, design } = rows;
   const { session } = y;
-  const { count, mean, target, targetScatter } = design.moments;
+  const { count, mean, target } = design.moments;
+  const { targetScatter } = columnProducts(design);
   const { solver } = chooseSolver(fitSize(rows, 1), false);
   const coordinates = coordinatesFor(solver, rows, fit_intercept ? 'free' : 'none');
   const { weights, squares, penalty, penalties, isColumn } = coordinates;

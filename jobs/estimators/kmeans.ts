@@ -142,12 +142,12 @@ interface Prepared {
 }
 
 async function prepare({ X, weight, design }: RowData): Promise<Prepared> {
-  const { count: total, mean, scatter, variances } = design.moments;
+  const { count: total, mean, spread, variances } = design.moments;
   const [map, means, squares, variance, count] = await Promise.all([
     design.expand(eye(X.session, design.columns + 1)).value(),
     mean.value(),
-    scatter.diag().sum().value(),
-    (variances ?? scatter.diag().div(total)).mean().value(),
+    spread.sum().value(),
+    (variances ?? spread.div(total)).mean().value(),
     weight.gt(0).sum().value(),
   ]);
   const isOne = weight.expr.op.constant?.(weight.expr.attrs) === 1;

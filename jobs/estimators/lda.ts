@@ -17,7 +17,7 @@ import {
 } from '../../driver/index.js';
 import { NEVER, priorsList } from './class-sums.js';
 import type { ClassEstimator, ClassRows } from './estimator.js';
-import { type ColumnMoments, columnMoments, columnScales } from './linear-design.js';
+import { type ColumnMoments, columnScales, preparedMoments } from './linear-design.js';
 import type { Moments } from './moments.js';
 
 const parameters = z.strictObject({
@@ -63,7 +63,7 @@ export const lda: ClassEstimator = {
         { key: 'model.shrinkage', value: own.shrinkage },
       );
     }
-    const overall = columnMoments(rows.all);
+    const overall = preparedMoments(rows.all);
     const { map, imputed, count } = overall;
     const scales = rows.all.standardize ? columnScales(overall) : null;
     const inUnits = unitsOf(map, scales);

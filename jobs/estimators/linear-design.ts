@@ -15,6 +15,7 @@ import {
   zeros,
 } from '../../driver/index.js';
 import { type Moments, trainingMoments, trainingProducts } from './moments.js';
+import { spreadScales } from './wide-columns.js';
 
 /** Mean imputation of a column: where the indicator is 1, the value is the training mean. */
 export interface Imputation {
@@ -36,9 +37,21 @@ export interface LinearDesign {
 export interface WideDesign {
   /** Imputed columns and their indicators: [imputations, 2]; null for none. */
   readonly pairs: Matrix | null;
+  /** Which columns go with which, for fits by rows; null where nothing is imputed. */
+  readonly places: ColumnPlaces | null;
   /** 1 for each encoded column that is a design column: [encoded + 1, 1]. */
   readonly kept: Matrix | null;
   readonly design: number;
+}
+
+/** Numbers of columns, -1 for none. */
+export interface ColumnPlaces {
+  /** By design column: the encoded column, and that of its indicator: [design, 1]. */
+  readonly own: Matrix;
+  readonly indicator: Matrix;
+  /** By encoded column: the design column, or that whose indicator it is: [encoded, 1]. */
+  readonly design: Matrix;
+  readonly carries: Matrix;
 }
 
 /** From this many columns on, each step's value is large: one operator does all in one matrix. */
@@ -57,6 +70,12 @@ export interface TrainingRows {
   readonly design: LinearDesign;
   /** As `gram`, with the rows' weights, which fits count by; absent where all rows count alike. */
   readonly weighted?: Matrix;
+  /** Of fits by rows of a wide design, what takes the place of `gram` and `weighted`. */
+  readonly columns?: {
+    /** From `columnMoments`: [3 * groups, encoded]. */
+    readonly all: Matrix;
+    readonly weighted?: Matrix;
+  };
 }
 
 /** Sums of products of prepared columns and target over the training rows: what is solved. */
@@ -128,13 +147,30 @@ function wideDesign(
   kept: readonly number[],
   imputations: readonly Imputation[],
 ): WideDesign {
-  if (imputations.length === 0) return { pairs: null, kept: null, design: encoded };
+  if (imputations.length === 0) {
+    return { pairs: null, places: null, kept: null, design: encoded };
+  }
   const pairs = Float64Array.from(
     imputations.flatMap(({ column, indicator }) => [column, indicator]),
   );
   const mask = new Float64Array(encoded + 1);
   for (const column of kept) mask[column] = 1;
+  const design = new Float64Array(encoded).fill(-1);
+  const carries = new Float64Array(encoded).fill(-1);
+  const indicator = new Float64Array(kept.length).fill(-1);
+  for (const [place, column] of kept.entries()) design[column] = place;
+  for (const own of imputations) {
+    carries[own.indicator] = design[own.column]!;
+    indicator[design[own.column]!] = own.indicator;
+  }
+  const column = (cells: Float64Array): Matrix => matrix(session, cells.length, 1, cells);
   return {
+    places: {
+      own: column(Float64Array.from(kept)),
+      indicator: column(indicator),
+      design: column(design),
+      carries: column(carries),
+    },
     pairs: matrix(session, imputations.length, 2, pairs),
     kept: matrix(session, encoded + 1, 1, mask),
     design: kept.length,
@@ -165,7 +201,7 @@ export function prepareRows(rows: TrainingRows, hasIntercept: boolean): Prepared
     };
   }
   // Columns are imputed and scaled as if all rows counted alike, and solved for with their weights.
-  const columns = columnMoments(rows);
+  const columns = preparedMoments(rows);
   const { map, imputed, leftOut } = columns;
   const moments = trainingMoments(own, groups, train);
   const { count } = moments;
@@ -252,7 +288,7 @@ export function imputedColumns(mean: Matrix, count: Scalar, design: LinearDesign
 }
 
 /** The rows' moments are about the means. @throws ConfigError for a wide design that imputes */
-export function columnMoments({ gram, groups, train, design }: TrainingRows): ColumnMoments {
+export function preparedMoments({ gram, groups, train, design }: TrainingRows): ColumnMoments {
   const moments = trainingMoments(gram, groups, train);
   const { count } = moments;
   const d = design.encoded;
@@ -278,16 +314,9 @@ export function designMoments(
   };
 }
 
-/**
- * Standard deviations as scikit-learn's StandardScaler takes them: population form, 1 where the
- * column is constant up to rounding (`_is_constant_feature`: var <= n eps var + (n mean eps)^2).
- * [1, design]
- */
+/** Of columns whose products are known, see `spreadScales`: [1, design]. */
 export function columnScales({ count, mean, scatter }: ColumnMoments): Matrix {
-  const variance = scatter.diag().t().div(count);
-  const slack = count.mul(Number.EPSILON);
-  const bound = variance.mul(slack).add(mean.t().mul(slack).square());
-  return variance.le(bound).ifelse(1, variance.sqrt());
+  return spreadScales({ count, mean, spread: scatter.diag() });
 }
 
 /**

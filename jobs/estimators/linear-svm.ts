@@ -49,6 +49,7 @@ export const linearSvm: RowEstimator = {
     return own.loss === 'hinge' ? gapEnds(own) : stepEnds(own, ONE_CLASS);
   },
   stacked: ['C'],
+  fitsWide: () => true,
   train: async (given, { C }, params) => {
     const rows = wideRows(given);
     const own = params as SvmParams;

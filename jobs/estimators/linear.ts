@@ -11,7 +11,14 @@ import {
   scalar,
   selectRows,
 } from '../../driver/index.js';
-import type { Fit, MomentEstimator, Params } from './estimator.js';
+import type {
+  EstimatorFacts,
+  Fit,
+  MomentEstimator,
+  Params,
+  RowData,
+  RowEstimator,
+} from './estimator.js';
 import {
   type LinearSystem,
   type PreparedRows,
@@ -20,6 +27,7 @@ import {
   WIDE_COLUMNS,
   type WideDesign,
 } from './linear-design.js';
+import { type Ended, rowFit, wideRows } from './solvers/row-fit.js';
 
 /** What one linear estimator says of itself. */
 export interface LinearDefinition<P> {
@@ -44,18 +52,32 @@ export interface LinearDefinition<P> {
     readonly numbers: (params: P) => readonly number[];
     readonly attrs?: (params: P) => Attrs;
   };
+  /** The fit of one model by passes over the rows, where there is such a solver. */
+  readonly byRows?: RowSolver<P>;
   /** What to say of a fit by the duality gap it ended with; undefined for nothing. */
   readonly warn?: (gap: number, params: P) => string | undefined;
 }
 
+/** A linear estimator's solver that reads rows instead of moments. */
+export interface RowSolver<P> extends Pick<RowEstimator, 'solver' | 'version' | 'stacked'> {
+  /** @param numbers the parameters of `stacked`, by name: [1, 1] */
+  readonly solve: (
+    rows: RowData,
+    numbers: Readonly<Record<string, Matrix>>,
+    params: P,
+  ) => Promise<Ended>;
+  /** What to say of an ending; undefined for nothing. */
+  readonly warn: (ending: number) => string | undefined;
+}
+
 export function linearEstimator<P>(given: LinearDefinition<P>): MomentEstimator {
-  const { name, alias, description, solver, parameters, many } = given;
+  const { name, alias, description, solver, parameters, many, byRows } = given;
   const fit = (rows: TrainingRows, params: Params): Fit => {
     const { wide } = rows.design;
     const own = params as P;
     return wide === null ? narrowFit(rows, given, own) : wideFit(rows, wide, given, own);
   };
-  return {
+  const facts = {
     name,
     ...(alias ? { alias } : {}),
     description,
@@ -64,10 +86,28 @@ export function linearEstimator<P>(given: LinearDefinition<P>): MomentEstimator 
     task: 'regression',
     link: () => 'identity',
     outputs: () => 1,
+  } satisfies EstimatorFacts;
+  return {
+    ...facts,
     reads: 'moments',
     // A search checks parameters against `parameters` before it asks for a fit.
     centers: (params) => given.hasIntercept(params as P),
     fit,
+    ...(byRows && {
+      byRows: {
+        ...facts,
+        solver: byRows.solver,
+        reads: 'rows',
+        version: byRows.version,
+        stacked: byRows.stacked,
+        fitsWide: () => true,
+        ends: () => ({ warn: byRows.warn }),
+        train: async (given, numbers, params) => {
+          const rows = wideRows(given);
+          return rowFit(rows.design, await byRows.solve(rows, numbers, params as P));
+        },
+      },
+    }),
     ...(many && { fitMany: (rows, params) => manyFits(rows, params, fit, { ...given, many }) }),
   };
 }

@@ -48,6 +48,7 @@ export const logistic: RowEstimator = {
     penalty === 'l1' || penalty === 'elasticnet' ? SPARSE_SOLVER : solves(size, true),
   ends: (params) => stepEnds(params as LogisticParams, ONE_CLASS),
   stacked: ['C', 'l1_ratio'],
+  fitsWide: ({ penalty }) => penalty === 'l2' || penalty === 'none',
   train: async (given, numbers, params) => {
     const rows = wideRows(given);
     const own = params as LogisticParams;

@@ -36,8 +36,8 @@ function outer(column: Matrix): Matrix {
   return column.matmul(column.t());
 }
 
-/** Moments of the rows of both. */
-function merge(a: Moments, b: Moments): Moments {
+/** Moments of the rows of both. @param product of the means' difference with itself */
+function merge(a: Moments, b: Moments, product = outer): Moments {
   const count = a.count.add(b.count);
   const delta = b.mean.sub(a.mean);
   // Both are empty where a class is in neither group.
@@ -45,7 +45,7 @@ function merge(a: Moments, b: Moments): Moments {
   return {
     count,
     mean: a.mean.add(delta.mul(share)),
-    scatter: a.scatter.add(b.scatter).add(outer(delta).mul(a.count.mul(share))),
+    scatter: a.scatter.add(b.scatter).add(product(delta).mul(a.count.mul(share))),
   };
 }
 
@@ -108,6 +108,7 @@ function sumsOf<T>(
 }
 
 const momentSums: Kept<Moments> = new WeakMap();
+const columnSums: Kept<Moments> = new WeakMap();
 const productSums: Kept<Matrix> = new WeakMap();
 
 /**
@@ -122,9 +123,30 @@ export function trainingMoments(
   const make = (): GroupSums<Moments> =>
     new GroupSums(
       Array.from({ length: groups }, (_, g) => groupMoments(gram, g, gram.cols)),
-      merge,
+      (a, b) => merge(a, b),
     );
   return sumsOf(momentSums, gram, make).of(train);
+}
+
+/**
+ * As `trainingMoments`, of each column by itself: `scatter` is p x 1.
+ * @shape moments: [3 * groups, p], from `columnMoments`
+ */
+export function trainingColumns(
+  moments: Matrix,
+  groups: number,
+  train: readonly number[] | undefined,
+): Moments {
+  const make = (): GroupSums<Moments> =>
+    new GroupSums(
+      Array.from({ length: groups }, (_, g) => ({
+        count: moments.at(3 * g, 0),
+        mean: moments.slice(3 * g + 1).t(),
+        scatter: moments.slice(3 * g + 2).t(),
+      })),
+      (a, b) => merge(a, b, (delta) => delta.square()),
+    );
+  return sumsOf(columnSums, moments, make).of(train);
 }
 
 /**

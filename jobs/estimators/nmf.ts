@@ -21,7 +21,7 @@ import {
 } from '../../driver/index.js';
 import type { Fit, Nonnegative, RowData, RowEstimator } from './estimator.js';
 import { refuseStandardised } from './multinomial-nb.js';
-import { failsAtNaN, rowFit, wideRows } from './solvers/row-fit.js';
+import { columnProducts, failsAtNaN, rowFit, wideRows } from './solvers/row-fit.js';
 
 const penalty = z.number().nonnegative();
 const parameters = z.strictObject({
@@ -201,8 +201,8 @@ function scaled(factor: Matrix, over: Matrix, under: Matrix, { l1, l2 }: Penalti
 /** New factors, and the error |X - W H| of those before, over the training rows. */
 function stepOfSquares({ rows, byRow, byPart }: Update, { W, H }: Factors) {
   const { X, weight, design } = rows;
-  const { count, mean, scatter } = design.moments;
-  const square = scatter.diag().sum().add(mean.square().sum().mul(count));
+  const { count, mean, spread } = design.moments;
+  const square = spread.sum().add(mean.square().sum().mul(count));
   const over = X.matmul(H);
   const gram = H.t().matmul(H);
   const weighed = W.mul(weight);
@@ -264,7 +264,8 @@ function startOf(rows: RowData, own: Matrix, { width: k, init, random_state }: P
 
 /** Of each pair of singular vectors the parts above or below 0, whichever weigh more. */
 function bySingularVectors({ X, weight, design }: RowData, width: number): Factors {
-  const { count, mean, scatter } = design.moments;
+  const { count, mean } = design.moments;
+  const { scatter } = columnProducts(design);
   const k = Math.min(width, X.cols);
   const system = scatter.add(mean.mul(count).matmul(mean.t())).eigen();
   const sizes = system.slice([0, k], 0).maximum(0).sqrt().t();

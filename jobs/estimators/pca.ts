@@ -8,8 +8,8 @@ import { ConfigError, type Matrix } from '../../driver/index.js';
 import type { Fit, MomentEstimator, Params } from './estimator.js';
 import {
   type ColumnMoments,
-  columnMoments,
   columnScales,
+  preparedMoments,
   type TrainingRows,
 } from './linear-design.js';
 
@@ -61,7 +61,7 @@ function projection({ isCentered, ...own }: Projection): MomentEstimator {
 }
 
 function project(rows: TrainingRows, params: Params, isCentered: boolean): Fit {
-  const moments = columnMoments(rows);
+  const moments = preparedMoments(rows);
   const { map, imputed, count, mean } = moments;
   const scales = rows.standardize ? columnScales(moments) : null;
   const hasOrigin = !isCentered && scales === null;

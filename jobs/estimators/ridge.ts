@@ -5,6 +5,7 @@
 import { z } from 'zod';
 import { ops } from '../../driver/index.js';
 import { linearEstimator } from './linear.js';
+import { fitRidgeRows, RESIDUAL } from './solvers/conjugate-gradient.js';
 
 export const ridge = linearEstimator({
   name: 'ridge',
@@ -22,6 +23,16 @@ export const ridge = linearEstimator({
   solve: ({ xx, xy, leftOut }, { lambda }) => {
     const gram = leftOut === null ? xx : xx.addDiag(leftOut.t());
     return gram.addDiag(lambda).solve(xy, { assume: 'spd' });
+  },
+  byRows: {
+    solver: 'conjugate gradients over the rows',
+    version: 1,
+    stacked: ['lambda'],
+    solve: (rows, { lambda }, { intercept }) => fitRidgeRows(rows, lambda!, intercept),
+    warn: (left) =>
+      left <= RESIDUAL
+        ? undefined
+        : `expected a residual of at most ${RESIDUAL} of the right side, got ${left.toPrecision(2)}; raise lambda, or scale the columns (data.standardize)`,
   },
   wide: { op: ops.foldRidge, numbers: ({ lambda }) => [lambda] },
 });

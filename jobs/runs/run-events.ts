@@ -51,6 +51,8 @@ export interface PlanReport {
   readonly columns: number;
   readonly trials: number;
   readonly folds: number;
+  /** What fits read, and why where there was a choice. */
+  readonly fit: { readonly by: 'moments' | 'classes' | 'rows'; readonly why?: string };
   /** Results already held, of those the plan needs. */
   readonly cached: number;
   readonly operators: number;

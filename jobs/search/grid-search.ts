@@ -7,6 +7,7 @@
 import { converted, type DenseMatrix, type Expr, type Run } from '../../driver/index.js';
 import type { Fit, Params } from '../estimators/estimator.js';
 import { type LinearModel, storedModel } from '../estimators/model.js';
+import { SOLVER_NAMES } from '../estimators/solvers/choice.js';
 import { endingsOf, endingWarnings } from './endings.js';
 import {
   fitBest,
@@ -49,7 +50,10 @@ export async function gridSearch(session: Run, options: GridSearchOptions): Prom
   for (const [p, { counted }] of parts.slice(0, splits.length).entries()) {
     options.onOutput?.(partOutput('gram', p), counted.expr);
   }
-  const grams = (await session.evaluate(parts.map(({ counted }) => counted.expr))) as DenseMatrix[];
+  const alongside = parts.flatMap((part) => part.alongside);
+  const first = [...parts.map(({ counted }) => counted), ...alongside];
+  const values = (await session.evaluate(first.map(({ expr }) => expr))) as DenseMatrix[];
+  const grams = values.slice(0, parts.length);
   const tests = testsOf(parts.map(({ partition }) => partition));
   const scatter = parts.map(({ first, training }, p) =>
     testScatters(grams[p]!, tests[p]!, training.centered, first),
@@ -148,7 +152,7 @@ export async function gridSearch(session: Run, options: GridSearchOptions): Prom
       ? { nested: nestedScores(allTrials, options.nested, ownFolds, { scoring: names, metric }) }
       : {}),
     warnings: [
-      ...leftOutWarnings(grams, {
+      ...leftOutWarnings(alongside.length > 0 ? values.slice(parts.length) : grams, {
         splits,
         imputations: options.imputations ?? [],
         columns: search.columns,
@@ -165,7 +169,9 @@ export async function gridSearch(session: Run, options: GridSearchOptions): Prom
 export function searchExprs(session: Run, options: GridSearchOptions): Expr[] {
   const search = prepare(session, options);
   const fits = plannedFits(search);
-  const counted = search.parts.map((part) => part.counted.expr);
+  const counted = search.parts.flatMap((part) =>
+    [part.counted, ...part.alongside].map(({ expr }) => expr),
+  );
   const isTrained = search.estimator.reads === 'rows';
   const fitted = { fits, failures: [] };
   const scores = plannedScores(search, (part, some) =>
@@ -185,6 +191,8 @@ export function searchTraining(session: Run, options: GridSearchOptions): Promis
 export function searchSolvers(session: Run, options: GridSearchOptions): string[] {
   const { estimator, candidates, folds, classes, parts, X } = prepare(session, options);
   if (estimator.reads !== 'rows' || estimator.solves === undefined) return [estimator.solver];
+  // Of wide designs there are no products to choose between.
+  if (parts[0]!.training.columns !== undefined) return [SOLVER_NAMES.columns];
   const { stacked, solves } = estimator;
   const { select, wide, encoded } = parts[0]!.training.design;
   const columns = select?.cols ?? wide?.design ?? encoded;

@@ -10,7 +10,10 @@ interface ImputationSetup {
   readonly columns: readonly string[];
 }
 
-/** A warning per feature that a fold's training rows all lack. @param grams centred, by group */
+/**
+ * A warning per feature that a fold's training rows all lack.
+ * @param grams by partition: centred, or the moments of columns by themselves, by group
+ */
 export function leftOutWarnings(grams: readonly DenseMatrix[], search: ImputationSetup): string[] {
   const { splits, imputations, columns } = search;
   return imputations.flatMap(({ column, indicator }) => {
@@ -32,10 +35,13 @@ export function leftOutWarnings(grams: readonly DenseMatrix[], search: Imputatio
 
 /** Rows of each group that have a value. */
 function presentByGroup(gram: DenseMatrix, groups: number, indicator: number): number[] {
-  const side = gram.cols;
+  const { rows, cols, data } = gram;
+  const side = rows / groups;
   return Array.from({ length: groups }, (_, g) => {
-    const base = g * side * side;
-    const count = gram.data[base]!;
-    return count === 0 ? 0 : Math.round(count * (1 - gram.data[base + (indicator + 1) * side]!));
+    const base = g * side * cols;
+    const count = data[base]!;
+    // A Gram matrix has the means in its first column, moments of columns in the second row.
+    const mean = data[side === cols ? base + (indicator + 1) * cols : base + cols + indicator]!;
+    return count === 0 ? 0 : Math.round(count * (1 - mean));
   });
 }

@@ -15,6 +15,7 @@ import {
 import type { Estimator, Params } from '../estimators/estimator.js';
 import { type Imputation, linearDesign, type TrainingRows } from '../estimators/linear-design.js';
 import { type Candidate, candidatesOf, type Grid } from './candidates.js';
+import { chooseFit, fitShape } from './choose-fit.js';
 import { byClassNumber } from './class-params.js';
 import { checkMetrics } from './scoring/check-metrics.js';
 import type { FormulaEngine } from './scoring/formulas.js';
@@ -100,6 +101,7 @@ export interface Search {
   /** Absent where all rows count alike. */
   readonly weight?: Matrix;
   readonly classes: readonly ClassValue[];
+  /** What fits: as was asked for, or the same by rows. */
   readonly estimator: Estimator;
   readonly candidates: readonly Candidate[];
   readonly scoring: readonly Scorer[];
@@ -118,6 +120,8 @@ export interface SearchPart {
   readonly partition: Partition;
   /** Moments by group with the target last: of all columns, or of the target where that will do. */
   readonly counted: Matrix;
+  /** What else is computed in the same pass. */
+  readonly alongside: readonly Matrix[];
   /** The number of its first split among those of all partitions. */
   readonly first: number;
   /** The rows of a fit, but for which groups of them it trains on. */
@@ -126,24 +130,31 @@ export interface SearchPart {
 
 /** @throws ConfigError for parameters, metrics or folds out of range */
 export function prepare(session: Run, options: GridSearchOptions): Search {
-  const { X, estimator, classes = [] } = options;
+  const { X, classes = [] } = options;
+  const { estimator: asked } = options;
   const y = options.y ?? zeros(session, X.rows, 1, { dtype: X.dtype });
-  const candidates = candidatesOf(estimator, options.params ?? {}, options.grid);
+  const candidates = candidatesOf(asked, options.params ?? {}, options.grid);
   const standardize = options.standardize ?? false;
-  const scoring = (options.scoring ?? [defaultMetric(estimator.task)]).map(scorerOf);
+  const scoring = (options.scoring ?? [defaultMetric(asked.task)]).map(scorerOf);
   const imputations = options.imputations ?? [];
-  if (estimator.task === 'classification' && classes.length < 2) {
+  if (asked.task === 'classification' && classes.length < 2) {
     throw new ConfigError(
-      `classes: expected at least two for ${estimator.name}, got ${classes.length}`,
+      `classes: expected at least two for ${asked.name}, got ${classes.length}`,
       { key: 'data.target' },
     );
   }
   for (const { all } of candidates) {
     byClassNumber(all, classes);
-    estimator.nonnegative?.(all, X.cols);
+    asked.nonnegative?.(all, X.cols);
   }
-  checkMetrics(scoring, estimator, candidates[0]!.all, classes.length);
+  checkMetrics(scoring, asked, candidates[0]!.all, classes.length);
   const splits = resolveSplits(session, X.rows, options.cv);
+  const partitions = allPartitions(splits, options.nested);
+  const { estimator, isByRows } = chooseFit(
+    asked,
+    candidates.map(({ all }) => all),
+    fitShape(X, partitions, candidates.length),
+  );
   const readsMoments = estimator.reads === 'moments';
   const centered =
     !readsMoments ||
@@ -151,27 +162,46 @@ export function prepare(session: Run, options: GridSearchOptions): Search {
     standardize ||
     scoring.some(({ name }) => name === 'r2') ||
     imputations.length > 0;
-  const { design, kept } = linearDesign(session, X.cols, imputations, readsMoments);
+  const { design, kept } = linearDesign(session, X.cols, imputations, readsMoments || isByRows);
   const names = options.columns ?? kept.map((column) => `x${column}`);
   const { weight } = options;
   let folds = 0;
-  const parts = allPartitions(splits, options.nested).map((partition): SearchPart => {
+  const parts = partitions.map((partition): SearchPart => {
     const { groupOf, groups } = partition;
     const moments = (operands: readonly Matrix[], attrs: Attrs = {}): Matrix => {
       const inputs = [groupOf, ...operands].map(({ expr }) => expr);
       const all = { groups, center: centered, ...attrs };
       return Matrix.of(session, session.intern(ops.groupGram, inputs, all));
     };
-    const gram = moments([X, y]);
-    const weighted = weight && moments([X, y, weight], { weighted: true });
     const first = folds;
     folds += partition.splits.length;
-    const training = { gram, groups, centered, standardize, design };
+    const shared = { groups, centered, standardize, design };
+    if (isByRows) {
+      const columns = (weights: readonly Matrix[]): Matrix => {
+        const inputs = [groupOf, X, ...weights].map(({ expr }) => expr);
+        const attrs = { groups, ...(weights.length > 0 ? { weighted: true } : {}) };
+        return Matrix.of(session, session.intern(ops.columnMoments, inputs, attrs));
+      };
+      const all = columns([]);
+      const ofColumns = { all, ...(weight ? { weighted: columns([weight]) } : {}) };
+      const gram = moments([y]);
+      const weighted = weight && { weighted: moments([y, weight], { weighted: true }) };
+      return {
+        partition,
+        counted: gram,
+        alongside: Object.values(ofColumns),
+        first,
+        training: { ...shared, gram, ...weighted, columns: ofColumns },
+      };
+    }
+    const gram = moments([X, y]);
+    const weighted = weight && moments([X, y, weight], { weighted: true });
     return {
       partition,
       counted: readsMoments || imputations.length > 0 ? gram : moments([y]),
+      alongside: [],
       first,
-      training: { ...training, ...(weighted ? { weighted } : {}) },
+      training: { ...shared, gram, ...(weighted ? { weighted } : {}) },
     };
   });
   return {

@@ -18,13 +18,8 @@ import {
 import type { ReusableFunction } from '../../driver/ir/evaluator.js';
 import type { Estimator, Fit, Params, RowData, RowEstimator } from '../estimators/estimator.js';
 import type { TrainingRows } from '../estimators/linear-design.js';
-import {
-  type FitMatrices,
-  type RowsOfFit,
-  rowData,
-  sharedArguments,
-  trainingArguments,
-} from './row-arguments.js';
+import { type FitMatrices, type RowsOfFit, rowData, sharedArguments } from './row-arguments.js';
+import { ownRows } from './row-design.js';
 
 /** One model to fit. */
 export interface RowModel {
@@ -67,7 +62,7 @@ async function fitTogether(
     const key = JSON.stringify([groupOf.expr.id, training.train ?? null]);
     let own = known.get(key);
     if (own === undefined) {
-      const given = { ...sharedArguments(asked), ...trainingArguments(training) };
+      const given = { ...sharedArguments(asked), ...ownRows(training) };
       const there = Object.entries(given).map(
         ([name, value]) => [name, value.in(passing)] as const,
       );
@@ -144,7 +139,7 @@ function stackOf(
   const { rows, params } = first!;
   const splits = new Map<TrainingRows, FitMatrices>();
   const own = models.map(({ rows: { training } }) => {
-    const known = splits.get(training) ?? trainingArguments(training);
+    const known = splits.get(training) ?? ownRows(training);
     splits.set(training, known);
     return known;
   });
@@ -257,7 +252,10 @@ function programOf(estimator: RowEstimator, models: number): BatchFunction<FitMa
 
 /** Makes fits in lineages of other processes known to this one. */
 export function defineFits(estimators: readonly Estimator[]): void {
-  for (const estimator of estimators) if (estimator.reads === 'rows') define(estimator);
+  for (const estimator of estimators) {
+    const own = estimator.reads === 'moments' ? estimator.byRows : estimator;
+    if (own?.reads === 'rows') define(own);
+  }
 }
 
 function define(estimator: RowEstimator): void {

@@ -16,6 +16,7 @@ export function rowData(
   const centred = X.sub(mean.t()).mul(weight);
   const scatter = centred.t().matmul(X.sub(mean.t()));
   const targetScatter = centred.t().matmul(y.sub(target));
+  const spread = scatter.diag();
   const same = (weights: Matrix): Matrix => weights;
   return {
     X,
@@ -31,8 +32,8 @@ export function rowData(
         coefficients: weights.slice([0, X.cols]),
         intercept: weights.slice(X.cols),
       }),
-      moments: { count, mean, scatter, target, targetScatter },
-      all: { count, mean, scatter },
+      moments: { count, mean, spread, target, products: { scatter, targetScatter } },
+      all: { count, mean, spread, scatter },
     },
   };
 }

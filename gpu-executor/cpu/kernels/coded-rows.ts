@@ -2,13 +2,13 @@
  * Encoded rows as they are read: a number a numeric feature, the place of the 1 an indicator
  * (one-hot, bin, missing), instead of every cell. Rows of ten features and 150 columns so cost ten
  * cells to write and to read; numbers alone are the columns that were read, none is copied.
- * Invariant: it is the dense block to whoever asks for `data`, which is made then; the kernels of
- * `readsCodedRows` don't ask.
+ * Invariant: it is the dense block to whoever asks for `data`, which is made then; kernels that
+ * say `coded` don't ask.
  */
 import type { DataError } from '../../../driver/errors.js';
 import type { Expr } from '../../../driver/ir/expr.js';
 import type { RawChunk } from '../../../driver/ir/frame-engine.js';
-import type { DenseMatrix } from '../../../driver/ir/value.js';
+import type { DenseMatrix, SparseForm } from '../../../driver/ir/value.js';
 import {
   type EncodedFeature,
   featureWidth,
@@ -18,14 +18,13 @@ import {
 } from '../../../driver/operators/encode-block.js';
 import type { Allocate } from './kernel.js';
 
-/** Columns a feature from which rows are coded. */
-const MIN_WIDTH = 5;
-/** Loops over coded rows have a statement a pair of features; longer ones are not optimised. */
-const MAX_FEATURES = 32;
+/**
+ * Columns a feature from which products of coded rows are faster than those of dense ones, which do
+ * so many times the operations a second.
+ */
+export const CODED_PRODUCTS = 25;
 /** Narrower rows are cheap whichever way. */
 const MIN_COLUMNS = 24;
-/** Products of wider ones are cut into bands, which takes rows. */
-const MAX_NUMBERS = 1000;
 
 /** The cells of one numeric column. */
 export interface NumberColumn {
@@ -33,7 +32,7 @@ export interface NumberColumn {
   readonly cells: Float64Array;
 }
 
-export class CodedRows implements DenseMatrix<Float64Array> {
+export class CodedRows implements DenseMatrix<Float64Array>, SparseForm {
   readonly kind = 'dense';
   readonly dtype = 'float64';
   readonly rows: number;
@@ -56,6 +55,24 @@ export class CodedRows implements DenseMatrix<Float64Array> {
     this.numbers = numbers;
     this.codes = codes;
     this.indicators = indicators;
+  }
+
+  get sparse(): SparseForm {
+    return this;
+  }
+
+  get bytes(): number {
+    const cells = this.numbers.length * this.rows * Float64Array.BYTES_PER_ELEMENT;
+    return cells + this.codes.length * Int32Array.BYTES_PER_ELEMENT;
+  }
+
+  rowsView(from: number, to: number): CodedRows {
+    const numbers = this.numbers.map(({ column, cells }) => ({
+      column,
+      cells: cells.subarray(from, to),
+    }));
+    const codes = this.codes.subarray(from * this.indicators, to * this.indicators);
+    return new CodedRows(to - from, this.cols, numbers, codes, this.indicators);
   }
 
   /** Whether the cells were asked for. */
@@ -81,13 +98,38 @@ export class CodedRows implements DenseMatrix<Float64Array> {
   }
 }
 
-/** Whether the rows of an `encode` node are mostly zeros by their features alone, or all numbers. */
-export function isWorthCoding({ attrs, cols, dtype }: Expr): boolean {
+/**
+ * Whether the rows of an `encode` node are mostly zeros by their features alone, or all numbers.
+ * @param reader what reads them
+ */
+export function isWorthCoding(
+  { attrs, cols, dtype }: Expr,
+  { from, most = Number.POSITIVE_INFINITY, numbers = 0 }: CodedReader,
+): boolean {
   const features = attrs.features as unknown as readonly EncodedFeature[];
   if (dtype !== 'float64') return false;
-  if (features.every(isNumeric)) return cols <= MAX_NUMBERS;
-  if (cols < MIN_COLUMNS || features.length > MAX_FEATURES) return false;
-  return features.length * MIN_WIDTH <= cols;
+  if (features.every(isNumeric)) return cols <= numbers;
+  return cols >= MIN_COLUMNS && features.length <= most && features.length * from <= cols;
+}
+
+/** Which coded rows an operator's kernel reads without their cells. */
+export interface CodedReader {
+  /** Columns a feature from which that is less work. */
+  readonly from: number;
+  /** Features up to which it is done. Default: any number. */
+  readonly most?: number;
+  /** Columns up to which it reads rows of numbers alone, column by column. Default: never. */
+  readonly numbers?: number;
+  /** Which operand may be coded rows. Default: any. */
+  readonly operand?: number;
+}
+
+/** Bytes of the whole rows of an `encode` node, where they are kept as coded rows. */
+export function codedBytes(expr: Expr): number | undefined {
+  if (expr.op.source !== 'scan' || !isWorthCoding(expr, { from: CODED_PRODUCTS })) return undefined;
+  const { features } = expr.attrs as unknown as { readonly features: readonly EncodedFeature[] };
+  const indicators = features.filter(isIndicator).length;
+  return expr.rows * ((features.length - indicators) * 8 + indicators * 4);
 }
 
 /** Whether a feature is one column of numbers, 0 and 1 for missing values among numbers too. */
@@ -112,8 +154,7 @@ export function codeRows(
 ): CodedRows {
   const areNumbers = features.every(isNumeric);
   const indicators = areNumbers ? 0 : features.filter(isIndicator).length;
-  const memory = allocate(Math.ceil((rows * indicators) / 2));
-  const codes = new Int32Array(memory.buffer, memory.byteOffset, rows * indicators);
+  const codes = int32(allocate, rows * indicators);
   const numbers: NumberColumn[] = [];
   let column = 0;
   let indicator = 0;
@@ -152,4 +193,39 @@ function cellsOf(
 function hasMissing(raw: Float64Array, rows: number): boolean {
   for (let i = 0; i < rows; i++) if (Number.isNaN(raw[i]!)) return true;
   return false;
+}
+
+/** Integers in the memory of as many bytes of cells. */
+function int32(allocate: Allocate, count: number): Int32Array {
+  const { buffer, byteOffset } = allocate(Math.ceil(count / 2));
+  return new Int32Array(buffer, byteOffset, count);
+}
+
+/** Coded rows that are written block by block, all of which are of the same features. */
+export class CodedRowsWriter {
+  readonly #rows: number;
+  #whole: CodedRows | undefined;
+
+  constructor(rows: number) {
+    this.#rows = rows;
+  }
+
+  write(from: number, block: CodedRows): void {
+    this.#whole ??= new CodedRows(
+      this.#rows,
+      block.cols,
+      block.numbers.map(({ column }) => ({ column, cells: new Float64Array(this.#rows) })),
+      new Int32Array(this.#rows * block.indicators),
+      block.indicators,
+    );
+    for (const [i, { cells }] of block.numbers.entries()) {
+      this.#whole.numbers[i]!.cells.set(cells, from);
+    }
+    this.#whole.codes.set(block.codes, from * block.indicators);
+  }
+
+  /** All of them, once every row is written. */
+  get value(): CodedRows {
+    return this.#whole!;
+  }
 }

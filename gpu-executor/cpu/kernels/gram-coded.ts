@@ -12,6 +12,10 @@ import { type Numbers, numbersOf } from './gram-columns.js';
 import type { GramSums } from './gram-sums.js';
 import type { GroupedRows } from './grouping.js';
 
+/** Columns a feature from which moments of coded rows are less work. */
+export const CODED_MOMENTS = 5;
+/** Loops have a statement a pair of features; longer ones are not optimised. */
+export const CODED_FEATURES = 32;
 /** Dense operands beside coded ones that count as numbers up to so many columns. */
 const MAX_DENSE_COLUMNS = 8;
 const STEP_ROWS = SUM_ROWS / 2;
@@ -24,6 +28,9 @@ export interface CodedOperands {
 
 /** Operands of which some have indicators; undefined where none has, or others are wide. */
 export function codedOperands(parts: readonly Float64Matrix[]): CodedOperands | undefined {
+  const isTooMany = (rows: CodedRows): boolean =>
+    rows.indicators + rows.numbers.length > CODED_FEATURES;
+  if (parts.some((part) => part instanceof CodedRows && isTooMany(part))) return undefined;
   const indicators: { rows: CodedRows; offset: number }[] = [];
   let offset = 1;
   for (const part of parts) {

@@ -18,7 +18,13 @@ import type { Attrs } from '../../../driver/ir/attrs.js';
 import { dense, type Float64Matrix } from '../../../driver/ir/value.js';
 import { gramOperands, groupGram } from '../../../driver/operators/group-gram.js';
 import { type Routines, routinesOf } from '../native/blas.js';
-import { addCodedRows, type CodedOperands, codedOperands } from './gram-coded.js';
+import {
+  addCodedRows,
+  CODED_FEATURES,
+  CODED_MOMENTS,
+  type CodedOperands,
+  codedOperands,
+} from './gram-coded.js';
 import {
   areColumns,
   type ColumnMatrix,
@@ -37,6 +43,8 @@ import type { Kernel, KernelContext, Reducer, ReducerCall } from './kernel.js';
 const GATHERED_CELLS = 1 << 20;
 /** From this many columns on, lanes share out columns instead of rows. */
 const WIDE = 1024;
+/** Products of wider rows of numbers are cut into bands, which takes rows. */
+const MAX_NUMBERS = 1000;
 /** Rows of one library call, half of `SUM_ROWS` at most. */
 const PIECE_ROWS = 8192;
 
@@ -350,6 +358,6 @@ function onesOf(length: number): Float64Array {
 
 export const groupGramKernel: Kernel = {
   op: groupGram,
-  readsCodedRows: true,
+  coded: { from: CODED_MOMENTS, most: CODED_FEATURES, numbers: MAX_NUMBERS },
   reducer: (call, context) => new GramReducer(call, context),
 };

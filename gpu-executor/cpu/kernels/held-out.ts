@@ -7,6 +7,8 @@
 import { dense, type Float64Matrix } from '../../../driver/ir/value.js';
 import { heldOut } from '../../../driver/operators/held-out.js';
 import { type Routines, routinesOf } from '../native/blas.js';
+import { addCodedByRow } from './coded-products.js';
+import { CODED_PRODUCTS, CodedRows } from './coded-rows.js';
 import { gather, longRuns, type Piece } from './grouping.js';
 import type { Kernel, KernelCall, KernelContext } from './kernel.js';
 
@@ -52,6 +54,7 @@ class HeldOut {
   }
 
   run(): Float64Matrix {
+    if (this.#x instanceof CodedRows) return this.#ofCoded(this.#x);
     if (this.#runs !== undefined) {
       for (const product of this.#inPlace(this.#runs)) void this.#multiply(product);
     } else {
@@ -66,6 +69,7 @@ class HeldOut {
   }
 
   async runAsync(lanes: number): Promise<Float64Matrix> {
+    if (this.#x instanceof CodedRows) return this.#ofCoded(this.#x);
     // The lanes take turns at one list of work, which is made as they ask for it.
     const products = this.#runs && this.#inPlace(this.#runs);
     const rows = { next: 0 };
@@ -82,6 +86,20 @@ class HeldOut {
       spaces.push(space);
     };
     await Promise.all(Array.from({ length: lanes + 1 }, lane));
+    return this.#value;
+  }
+
+  #ofCoded(x: CodedRows): Float64Matrix {
+    const [out, cols] = [this.#out, this.#cols];
+    const intercepts = this.#w.data.subarray(x.cols * this.#w.cols);
+    const offsets = Int32Array.from(this.#g.data, (label) =>
+      label >= 0 && label < this.#groups ? (label | 0) * cols : -1,
+    );
+    for (const [i, offset] of offsets.entries()) {
+      if (offset < 0) out.fill(0, i * cols, (i + 1) * cols);
+      else out.set(intercepts.subarray(offset, offset + cols), i * cols);
+    }
+    addCodedByRow(x, this.#w, cols, offsets, out);
     return this.#value;
   }
 
@@ -197,6 +215,7 @@ function copyRows(
 
 export const heldOutKernel: Kernel = {
   op: heldOut,
+  coded: { from: CODED_PRODUCTS, operand: 1 },
   run: (call, context) => new HeldOut(call, context, false).run(),
   runAsync: (call, context) => new HeldOut(call, context, true).runAsync(context.blas.lanes),
 };

@@ -6,6 +6,7 @@ import { ops } from '../../../driver/operators/index.js';
 import { mergeGroupGram } from '../../../driver/operators/merge-group-gram.js';
 import { aggregateKernels, positionKernels } from './aggregates.js';
 import { bestColumnsKernel } from './best-columns.js';
+import { columnMomentsKernel } from './column-moments.js';
 import { columnRunKernels } from './column-runs.js';
 import { coordinateDescentKernel } from './coordinate-descent.js';
 import { descentPathKernel } from './descent-path.js';
@@ -58,6 +59,7 @@ const wide: readonly Kernel[] = [
   ...weightedKernels,
   ...reorganiseKernels,
   groupGramKernel,
+  columnMomentsKernel,
   groupCrossKernel,
   groupLossKernel,
   heldOutKernel,

@@ -9,6 +9,7 @@ import type { Meta } from '../../../driver/ir/expr.js';
 import type { BlockContext, OpDef } from '../../../driver/ir/op-def.js';
 import type { Cells, DenseMatrix } from '../../../driver/ir/value.js';
 import type { Blas } from '../native/blas.js';
+import type { CodedReader } from './coded-rows.js';
 
 /** A buffer of that many cells for an output, float64 unless said; what it holds is unspecified. */
 export interface Allocate {
@@ -66,8 +67,8 @@ export interface Kernel<C extends Cells = Float64Array> {
   readonly run?: (call: KernelCall<C>, context: KernelContext) => DenseMatrix<C>;
   /** Evaluates on the thread pool; for calls too long to hold up the event loop. */
   readonly runAsync?: (call: KernelCall<C>, context: KernelContext) => Promise<DenseMatrix<C>>;
-  /** Whether its reducer works on `CodedRows` without their cells. */
-  readonly readsCodedRows?: boolean;
+  /** Which `CodedRows` it works on without their cells. */
+  readonly coded?: CodedReader;
   /** For `reduce` operators. */
   readonly reducer?: (call: ReducerCall, context: KernelContext) => Reducer<C>;
 }

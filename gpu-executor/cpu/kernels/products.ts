@@ -16,6 +16,8 @@ import { matmul } from '../../../driver/operators/matmul.js';
 import { mmchain } from '../../../driver/operators/mmchain.js';
 import { tsmm } from '../../../driver/operators/tsmm.js';
 import { type Routines, routinesOf } from '../native/blas.js';
+import { addTransposedCoded, multiplyCoded } from './coded-products.js';
+import { CODED_PRODUCTS, CodedRows } from './coded-rows.js';
 import type { Kernel, KernelCall, KernelContext, Reducer, ReducerCall } from './kernel.js';
 
 /** Rows of one call in sums over rows: a few megabytes, so that X is still cached for the next. */
@@ -62,9 +64,24 @@ function multiplyPart(
   );
 }
 
+/** X W of coded rows X; undefined for every other product. */
+function codedProduct(call: KernelCall<Cells>, context: KernelContext): DenseMatrix | undefined {
+  const [a, b] = call.inputs as [DenseMatrix, DenseMatrix];
+  const { transposeA, transposeB } = call.attrs;
+  if (!(a instanceof CodedRows) || transposeA || transposeB) return undefined;
+  const out = context.allocate(a.rows * b.cols, call.out.dtype);
+  multiplyCoded(a, b, out, routinesOf(context.blas, false));
+  return dense(a.rows, b.cols, out);
+}
+
+const coded = { from: CODED_PRODUCTS, operand: 0 } as const;
+
 const matmulKernel: Kernel<Cells> = {
   op: matmul,
+  coded,
   run: (call, context) => {
+    const known = codedProduct(call, context);
+    if (known !== undefined) return known;
     const product = productOf(call);
     const { m, n } = product;
     const out = context.allocate(m * n, call.out.dtype);
@@ -73,6 +90,8 @@ const matmulKernel: Kernel<Cells> = {
     return dense(m, n, out);
   },
   runAsync: async (call, context) => {
+    const known = codedProduct(call, context);
+    if (known !== undefined) return known;
     const product = productOf(call);
     const { m, n } = product;
     const out = context.allocate(m * n, call.out.dtype);
@@ -95,11 +114,13 @@ const matmulKernel: Kernel<Cells> = {
   },
   reducer: (call, context) =>
     new RowSumReducer(call, context, ([a, b], start, rows, sums, { gemm }) =>
-      gemm(
-        ...([true, false, a!.cols, b!.cols, rows, 1] as const),
-        ...([a!.data.subarray(start * a!.cols), a!.cols] as const),
-        ...([b!.data.subarray(start * b!.cols), b!.cols, 1, sums, b!.cols] as const),
-      ),
+      a instanceof CodedRows
+        ? addTransposedCoded(a, b!, start, rows, sums, routinesOf(context.blas, false))
+        : gemm(
+            ...([true, false, a!.cols, b!.cols, rows, 1] as const),
+            ...([a!.data.subarray(start * a!.cols), a!.cols] as const),
+            ...([b!.data.subarray(start * b!.cols), b!.cols, 1, sums, b!.cols] as const),
+          ),
     ),
 };
 
@@ -117,6 +138,7 @@ const tsmmKernel: Kernel<Cells> = {
 
 const mmchainKernel: Kernel<Cells> = {
   op: mmchain,
+  coded,
   reducer: (call, context) => {
     const width = call.inputs[1]!.cols;
     const pieceRows = Math.max(64, Math.min(PIECE_ROWS, Math.floor(CHAIN_CELLS / width)));
@@ -130,13 +152,47 @@ const mmchainKernel: Kernel<Cells> = {
           product = cellsOf(call.inputs[0]!.dtype, pieceRows * width);
           chains.set(sums, product);
         }
-        return chain(inputs, start, rows, product, sums, routines, call.parallel);
+        if (!(inputs[0] instanceof CodedRows)) {
+          return chain(inputs, start, rows, product, sums, routines, call.parallel);
+        }
+        return codedChain(inputs, start, rows, product, sums, routinesOf(context.blas, false));
       },
       undefined,
       pieceRows,
     );
   },
 };
+
+function codedChain(
+  [x, v, w]: readonly DenseMatrix[],
+  start: number,
+  rows: number,
+  product: Cells,
+  sums: Cells,
+  routines: Routines,
+): void {
+  const X = (x as CodedRows).rowsView(start, start + rows);
+  multiplyCoded(X, v!, product, routines);
+  weigh(product, w, start, rows, v!.cols);
+  const inner = dense(rows, v!.cols, product.subarray(0, rows * v!.cols));
+  addTransposedCoded(X, inner, 0, rows, sums, routines);
+}
+
+/** The product of rows from `start` on, row by row times their weights. */
+function weigh(
+  product: Cells,
+  w: DenseMatrix | undefined,
+  start: number,
+  rows: number,
+  k: number,
+): void {
+  if (w === undefined) return;
+  for (let i = 0; i < rows; i++) {
+    for (let j = 0; j < k; j++) {
+      product[i * k + j]! *= w.data[(start + i) * w.cols + (w.cols === 1 ? 0 : j)]!;
+    }
+  }
+}
 
 /** sums += t(X) %*% (w * (X %*% v)) over some rows. */
 function chain(
@@ -151,26 +207,18 @@ function chain(
   const d = x!.cols;
   const k = v!.cols;
   const cells = x!.data.subarray(start * d);
-  const weigh = (): void => {
-    if (w === undefined) return;
-    for (let i = 0; i < rows; i++) {
-      for (let j = 0; j < k; j++) {
-        product[i * k + j]! *= w.data[(start + i) * w.cols + (w.cols === 1 ? 0 : j)]!;
-      }
-    }
-  };
   const first = (): void | Promise<void> =>
     gemm(false, false, rows, k, d, 1, cells, d, v!.data, k, 0, product, k);
   const second = (): void | Promise<void> =>
     gemm(true, false, d, k, rows, 1, cells, d, product, k, 1, sums, k);
   if (!parallel) {
     void first();
-    weigh();
+    weigh(product, w, start, rows, k);
     void second();
     return undefined;
   }
   return Promise.resolve(first()).then(() => {
-    weigh();
+    weigh(product, w, start, rows, k);
     return second();
   });
 }

@@ -19,10 +19,10 @@ import type { Kernel, KernelCall, KernelContext, Reducer } from './kernel.js';
 const PIECE_CELLS = 1 << 18;
 
 export function widened(kernel: Kernel): Kernel<Cells> {
-  const { op, run, runAsync, reducer, readsCodedRows } = kernel;
+  const { op, run, runAsync, reducer, coded } = kernel;
   return {
     op,
-    readsCodedRows,
+    coded,
     ...(run && {
       run: (call, context) =>
         isWide(call)

@@ -38,7 +38,7 @@ export interface NativeBlas {
     ],
     void
   >;
-  readonly addressOf: (cells: Cells) => bigint;
+  readonly addressOf: (cells: ArrayBufferView) => bigint;
   readonly viewOf: (address: bigint, bytes: number) => ArrayBuffer;
   readonly path: string;
   readonly origin: BlasCandidate['origin'];

@@ -78,7 +78,7 @@ export interface Blas {
   /** Asynchronous calls worth keeping in flight. */
   readonly lanes: number;
   /** Where cells lie in this process, and memory there: for threads that share it. */
-  readonly addressOf?: (cells: Cells) => bigint;
+  readonly addressOf?: (cells: ArrayBufferView) => bigint;
   readonly viewOf?: (address: bigint, bytes: number) => ArrayBuffer;
   gemm(...args: GemmArgs): void;
   gemmAsync(...args: GemmArgs): Promise<void>;

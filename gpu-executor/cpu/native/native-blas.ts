@@ -28,7 +28,7 @@ export class NativeRoutines implements Blas {
   readonly kind = 'native';
   readonly description: string;
   readonly lanes: number;
-  readonly addressOf: (cells: Cells) => bigint;
+  readonly addressOf: (cells: ArrayBufferView) => bigint;
   readonly viewOf: (address: bigint, bytes: number) => ArrayBuffer;
   readonly #native: NativeBlas;
   readonly #waiting: (() => void)[] = [];

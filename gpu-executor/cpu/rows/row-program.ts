@@ -13,7 +13,7 @@ import { type ChainCode, chainModule, type Stretch } from '../simd/chain-code.js
 import { chainCode } from '../simd/chains.js';
 import { laneForm } from '../simd/forms.js';
 import { engine, type WasmModule } from '../simd/wasm.js';
-import type { StreamPass } from '../stream.js';
+import { type StreamPass, widthOf } from '../stream.js';
 
 /** Shape and type of a value. */
 export type Form = Meta & Typed;
@@ -114,8 +114,8 @@ class Planner {
       else for (const node of group.nodes) this.#addKernel(node);
     }
     let width = this.#madeWidth();
-    for (const [i, { cols, dtype }] of this.#operands.entries()) {
-      if (this.#byRows[i]) width += cols * cellBytes({ dtype });
+    for (const [i, expr] of this.#operands.entries()) {
+      if (this.#byRows[i]) width += widthOf(this.#pass, expr) * cellBytes(expr);
     }
     const fitting = Math.floor(BLOCK_BYTES / width / ROW_STEP) * ROW_STEP;
     const blockRows = Math.max(MIN_BLOCK_ROWS, fitting);

@@ -7,6 +7,7 @@
  */
 import { Worker } from 'node:worker_threads';
 import type { Cells, DenseMatrix } from '../../../driver/ir/value.js';
+import { CodedRows } from '../kernels/coded-rows.js';
 import type { Blas } from '../native/blas.js';
 import type { BlasOptions } from '../native/load-blas.js';
 import { type ChunkReport, ChunkResults } from './chunk-results.js';
@@ -23,7 +24,15 @@ const SENT_BYTES = 4096;
 const TURN_MS = 10;
 
 /** A matrix as another thread finds it. */
-export type SentMatrix = Form & ({ readonly cells: Cells } | { readonly address: bigint });
+export type SentMatrix = Form &
+  ({ readonly cells: Cells } | { readonly address: bigint } | { readonly coded: SentCodedRows });
+
+/** Coded rows as another thread finds them. */
+export interface SentCodedRows {
+  readonly numbers: readonly { readonly column: number; readonly address: bigint }[];
+  readonly codes: bigint;
+  readonly indicators: number;
+}
 
 export interface RowTask {
   readonly id: number;
@@ -136,9 +145,20 @@ export class RowThreads {
 
   #send(task: ChunkResults, operands: readonly DenseMatrix[], kept: readonly DenseMatrix[]): void {
     const { id, program, next } = task;
-    const sent = ({ rows, cols, dtype, data }: DenseMatrix, isRead: boolean): SentMatrix => {
+    const addressOf = this.#blas.addressOf!;
+    const sent = (value: DenseMatrix, isRead: boolean): SentMatrix => {
+      const { rows, cols, dtype } = value;
+      if (value instanceof CodedRows) {
+        const { codes, indicators } = value;
+        const numbers = value.numbers.map(({ column, cells }) => ({
+          column,
+          address: addressOf(cells),
+        }));
+        return { rows, cols, dtype, coded: { numbers, codes: addressOf(codes), indicators } };
+      }
+      const { data } = value;
       const isCopied = isRead && data.byteLength <= SENT_BYTES;
-      const cells = isCopied ? { cells: data.slice() } : { address: this.#blas.addressOf!(data) };
+      const cells = isCopied ? { cells: data.slice() } : { address: addressOf(data) };
       return { rows, cols, dtype, ...cells };
     };
     const message: RowTask = {

@@ -1,13 +1,13 @@
 /** A helper thread of `row-threads.ts`: runs chunks of the tasks it is sent. */
 import { parentPort, workerData } from 'node:worker_threads';
-import type { DType } from '../../../driver/ir/dtype.js';
 import { cellBytes } from '../../../driver/ir/dtype.js';
 import { cellsOf, type DenseMatrix, dense } from '../../../driver/ir/value.js';
 import { forgetOldest } from '../../../driver/support/forget-oldest.js';
+import { CodedRows } from '../kernels/coded-rows.js';
 import { type BlasOptions, loadBlas } from '../native/load-blas.js';
 import type { ChunkReport } from './chunk-results.js';
 import { RowRunner } from './row-runner.js';
-import type { RowTask, SentMatrix } from './row-threads.js';
+import type { RowTask, SentCodedRows, SentMatrix } from './row-threads.js';
 
 const MAX_VIEWS = 256;
 
@@ -18,11 +18,22 @@ const views = new Map<string, ArrayBuffer>();
 function matrixOf(sent: SentMatrix): DenseMatrix {
   const { rows, cols, dtype } = sent;
   if ('cells' in sent) return dense(rows, cols, sent.cells);
-  return dense(rows, cols, cellsOf(dtype, rows * cols, viewOf(sent.address, rows * cols, dtype)));
+  if ('coded' in sent) return codedRowsOf(sent, sent.coded);
+  const memory = viewOf(sent.address, rows * cols * cellBytes({ dtype }));
+  return dense(rows, cols, cellsOf(dtype, rows * cols, memory));
 }
 
-function viewOf(address: bigint, cells: number, dtype: DType): ArrayBuffer {
-  const bytes = cells * cellBytes({ dtype });
+function codedRowsOf({ rows, cols }: SentMatrix, sent: SentCodedRows): CodedRows {
+  const numbers = sent.numbers.map(({ column, address }) => ({
+    column,
+    cells: new Float64Array(viewOf(address, rows * Float64Array.BYTES_PER_ELEMENT), 0, rows),
+  }));
+  const count = rows * sent.indicators;
+  const memory = viewOf(sent.codes, count * Int32Array.BYTES_PER_ELEMENT);
+  return new CodedRows(rows, cols, numbers, new Int32Array(memory, 0, count), sent.indicators);
+}
+
+function viewOf(address: bigint, bytes: number): ArrayBuffer {
   const key = `${address},${bytes}`;
   let view = views.get(key);
   if (view === undefined) {

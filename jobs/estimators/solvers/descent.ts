@@ -16,6 +16,8 @@ export interface Seen {
   readonly slope: Matrix;
   /** The Hessian, of solvers that ask for it: [p, p]. */
   readonly form?: Matrix;
+  /** Its diagonal alone: [p, c]. */
+  readonly diagonal?: Matrix;
 }
 
 /** A trial and what became of it. */

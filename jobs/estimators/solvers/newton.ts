@@ -9,7 +9,7 @@ export interface NewtonProblem {
   /** [p, 1] */
   readonly start: Matrix;
   /** Gradient and Hessian at a point, in one pass. */
-  readonly pass: (point: Matrix) => Required<Seen>;
+  readonly pass: (point: Matrix) => Required<Pick<Seen, 'slope' | 'form'>>;
   /** Added to the diagonal of the Hessian, so that rounding leaves it positive: [p, 1]. */
   readonly floor: Matrix;
   /** 1 for coordinates whose size the tolerance is relative to: [p, 1]. */

@@ -10,7 +10,7 @@
  */
 import { iterate, type LoopState, type Matrix, ones, zeros } from '../../../driver/index.js';
 import type { RowData } from '../estimator.js';
-import type { Ended } from './row-fit.js';
+import { columnProducts, type Ended } from './row-fit.js';
 import { rowDecisions } from './smooth.js';
 
 /** Mean gap of a row to end with, relative to the residuals of least squares. */
@@ -46,7 +46,7 @@ export async function fitPinball(
   const least = leastSquares(rows, hasIntercept);
   const r = y.sub(decision(least));
   const scale = r.square().mul(weight).sum().asMatrix().div(total).sqrt();
-  const deviation = design.moments.scatter.diag().div(total).sqrt();
+  const deviation = design.moments.spread.div(total).sqrt();
   const sizes = scale.div(deviation.gt(0).ifelse(deviation, 1));
   const all = total.add(penalty.sum());
   const data = begun(tau, weight, r, scale);
@@ -220,7 +220,8 @@ export function solved(form: Matrix, right: Matrix, hasIntercept: boolean): Matr
 
 /** Weights of least squares, nearly, from the moments. */
 function leastSquares({ design }: RowData, hasIntercept: boolean): Matrix {
-  const { count, mean, scatter, target, targetScatter } = design.moments;
+  const { count, mean, target } = design.moments;
+  const { scatter, targetScatter } = columnProducts(design);
   const form = hasIntercept ? scatter : scatter.add(mean.matmul(mean.t()).mul(count));
   const right = hasIntercept ? targetScatter : targetScatter.add(mean.mul(count).mul(target));
   const slack = form

@@ -14,6 +14,8 @@ export interface SmoothProblem {
   readonly gradient: (point: Matrix) => Matrix;
   /** About the diagonal of the Hessian, positive: [p, c] or [p, 1]. */
   readonly hessian: Matrix;
+  /** The same where the point is, [p, c], from the pass that gives the gradient: for fewer steps. */
+  readonly hessianAt?: (point: Matrix) => Matrix;
   /** 1 for coordinates whose size the tolerance is relative to: [p, 1]. */
   readonly measured: Matrix;
   /** Steps whose squared size (in the norm of the Hessian) is at most this are rounding: [1, 1]. */
@@ -26,37 +28,49 @@ export interface SmoothProblem {
   /** Size of the step that is still to take, relative to the point, in the norm of the Hessian. */
   readonly tolerance: number;
   readonly maxIterations: number;
+  /** Pairs of steps and changes of the gradient that are kept. Default 6. */
+  readonly memory?: number;
 }
-
-/** Pairs of steps and changes of the gradient that are kept. */
-const MEMORY = 6;
 
 type Pair = readonly [step: Matrix, change: Matrix, weight: Matrix];
 
 export function minimise(problem: SmoothProblem): Promise<Minimum> {
-  const { start, gradient, hessian, measured, floor, joint, tolerance } = problem;
+  const {
+    start,
+    gradient,
+    hessianAt,
+    memory: pairs = 6,
+    measured,
+    floor,
+    joint,
+    tolerance,
+  } = problem;
   const { session, rows, cols } = start;
   const dot = (a: Matrix, b: Matrix): Matrix =>
     joint ? a.mul(b).sum().asMatrix() : a.mul(b).colSums();
   const none = zeros(session, rows, cols);
   const one = ones(session, 1, joint ? 1 : cols);
   const memory: Record<string, Matrix> = { flat: one };
-  for (let i = 0; i < MEMORY; i++) {
+  if (hessianAt !== undefined) memory.hessian = problem.hessian.add(none);
+  for (let i = 0; i < pairs; i++) {
     Object.assign(memory, { [`s${i}`]: none, [`u${i}`]: none, [`r${i}`]: one.mul(0) });
   }
   const bound = floor.div(tolerance ** 2);
-  const scaled = (slope: Matrix): Matrix => {
-    const own = slope.div(hessian);
-    return joint ? own.sub(own.rowSums().div(cols)) : own;
-  };
+  const scaledBy =
+    (hessian: Matrix) =>
+    (slope: Matrix): Matrix => {
+      const own = slope.div(hessian);
+      return joint ? own.sub(own.rowSums().div(cols)) : own;
+    };
 
   const ahead = ({ taken, point, slope, move, seen, before, memory }: Trial): Ahead => {
+    const hessian = seen.diagonal ? taken.ifelse(seen.diagonal, memory.hessian!) : problem.hessian;
     const change = taken.ifelse(seen.slope.sub(before), 0);
     const s = taken.ifelse(move, 0);
     const product = dot(s, change);
     const weight = product.gt(0).ifelse(product.recip(), 0);
-    const pairs: Pair[] = [[s, change, weight], ...pairsOf(memory).slice(0, MEMORY - 1)];
-    const direction = newton(slope, pairs, scaled, dot).neg();
+    const kept: Pair[] = [[s, change, weight], ...pairsOf(memory, pairs).slice(0, -1)];
+    const direction = newton(slope, kept, scaledBy(hessian), dot).neg();
     // Where the function is flatter than guessed, what is left is more than the step says.
     const curved = product.div(dot(s.square(), hessian));
     const known = memory.flat!;
@@ -66,23 +80,26 @@ export function minimise(problem: SmoothProblem): Promise<Minimum> {
       .minimum(1);
     const size = dot(direction, slope).neg().div(flat);
     const whole = dot(point.square().mul(measured), hessian).add(bound);
-    const own: Record<string, Matrix> = { flat };
-    for (const [i, [a, b, c]] of pairs.entries()) {
+    const own: Record<string, Matrix> = { flat, ...(hessianAt ? { hessian } : {}) };
+    for (const [i, [a, b, c]] of kept.entries()) {
       Object.assign(own, { [`s${i}`]: a, [`u${i}`]: b, [`r${i}`]: c });
     }
     return { direction, ending: size.div(whole).sqrt(), memory: own };
   };
   return descend({
     ...{ start, one, memory, ahead, tolerance },
-    pass: (point) => ({ slope: gradient(point) }),
+    pass: (point) => ({
+      slope: gradient(point),
+      ...(hessianAt ? { diagonal: hessianAt(point) } : {}),
+    }),
     along: (slope, _, direction) => dot(direction, slope),
     maxIterations: problem.maxIterations,
   });
 }
 
 /** Newest first. */
-function pairsOf(memory: LoopState): Pair[] {
-  return Array.from({ length: MEMORY }, (_, i) => {
+function pairsOf(memory: LoopState, count: number): Pair[] {
+  return Array.from({ length: count }, (_, i) => {
     return [memory[`s${i}`]!, memory[`u${i}`]!, memory[`r${i}`]!];
   });
 }

@@ -1,5 +1,5 @@
 /** What estimators that read rows have in common: how a fit is answered, and how it ended. */
-import type { Matrix } from '../../../driver/index.js';
+import { InternalError, type Matrix } from '../../../driver/index.js';
 import type { Fit, RowData, RowDesign } from '../estimator.js';
 
 export interface Ended {
@@ -13,6 +13,14 @@ export interface Ended {
 export function wideRows(rows: RowData): RowData {
   const [X, y, weight] = [rows.X, rows.y, rows.weight].map((one) => one.cast('float64'));
   return { ...rows, X: X!, y: y!, weight: weight! };
+}
+
+/** Products of columns, of designs that are not wide: see `RowEstimator.fitsWide`. */
+export function columnProducts({ moments, all }: RowDesign) {
+  if (moments.products !== undefined && all.scatter !== undefined) {
+    return { ...moments.products, all: all.scatter };
+  }
+  throw new InternalError('fit: expected products of columns, got a wide design');
 }
 
 export function rowFit(design: RowDesign, { weights, ending }: Ended): Fit {

@@ -18,7 +18,7 @@ import type { Minimum } from './descent.js';
 import type { SmoothLoss } from './losses.js';
 import { newtonDescent } from './newton.js';
 import { minimise } from './quasi-newton.js';
-import { type Ended, stepTolerance } from './row-fit.js';
+import { columnProducts, type Ended, stepTolerance } from './row-fit.js';
 
 export interface SmoothFit {
   readonly rows: Pick<RowData, 'X' | 'design' | 'models'>;
@@ -51,7 +51,9 @@ export async function fitSmooth(fit: SmoothFit): Promise<Ended> {
   const isFree = intercept === 'free';
   const { cols } = target;
   const bends = loss.bend !== undefined && cols === 1;
-  const solver = fit.solver ?? chooseSolver(fitSize(rows, cols), bends).solver;
+  const isWide = rows.design.all.scatter === undefined;
+  const solver =
+    fit.solver ?? (isWide ? 'columns' : chooseSolver(fitSize(rows, cols), bends).solver);
   const at = coordinatesFor(solver, rows, intercept);
   const best = loss.best(mean);
   const atBest = loss.curvature(best, mean);
@@ -80,11 +82,15 @@ export function fitSize({ X, design, models }: SmoothFit['rows'], outputs: numbe
 
 export function coordinatesFor(
   solver: SmoothSolver,
-  { design: { all } }: SmoothFit['rows'],
+  { design }: SmoothFit['rows'],
   intercept: Intercept,
 ): Coordinates {
-  if (solver !== 'columns') return gramCoordinates(all, intercept);
-  const variance = all.scatter.diag().div(all.count);
+  const { all } = design;
+  if (solver !== 'columns') {
+    const { all: scatter } = columnProducts(design);
+    return gramCoordinates({ ...all, scatter }, intercept);
+  }
+  const variance = all.spread.div(all.count);
   return columnCoordinates({ mean: all.mean, variance }, intercept);
 }
 
@@ -105,12 +111,53 @@ function gradientFit(
 ): Promise<Minimum> {
   const { rows, target, weight, loss, l2, joint = false } = fit;
   const gradient = rowGradient(rows, (z) => ({ slopes: loss.slope(z, target).mul(weight) }));
+  const hessian = known.maximum(Number.MIN_VALUE ** 0.5);
+  const wide = wideHessian(fit, at, hessian);
   return minimise({
     ...start,
     gradient: (v) => at.gradient(gradient(at.weights(v)).slopes).add(at.penalty(v).mul(l2)),
-    hessian: known.maximum(Number.MIN_VALUE ** 0.5),
+    hessian,
     joint,
+    ...(wide ? { hessianAt: (v) => wide(at.weights(v)), memory: WIDE_MEMORY } : {}),
   });
+}
+
+/** Pairs that are kept of wide designs, whose diagonal is known. */
+const WIDE_MEMORY = 5;
+/** Share of the first curvature that a column keeps at least. */
+const LEAST_BEND = 1e-4;
+
+/**
+ * Of wide designs, the diagonal of the Hessian at weights of the design columns: of columns of two
+ * values exactly, of others as if curvature did not depend on them.
+ * @param first what it is taken to be at first
+ */
+function wideHessian(
+  { rows, target, weight, loss, intercept, l2 }: SmoothFit,
+  { squares, penalties }: Coordinates,
+  first: Matrix,
+): ((weights: Matrix) => Matrix) | undefined {
+  const { X, design } = rows;
+  const { values, all } = design;
+  if (values === undefined || loss.bend === undefined) return undefined;
+  const { bend } = loss;
+  const d = design.columns;
+  const about = intercept === 'free' ? all.mean : all.mean.mul(0);
+  const { low, high } = values;
+  const decided = rowDecisions(rows);
+  return (weights) => {
+    const bends = bend(decided(weights), target).mul(weight);
+    const sums = design.contract(gradientOf(X, bends));
+    const [sum, total] = [sums.slice([0, d]), sums.slice(d)];
+    // (x - a)^2 of a column that is `low` or `high`.
+    const ofTwo = sum
+      .mul(low.add(high).sub(about.mul(2)))
+      .add(about.square().sub(low.mul(high)).mul(total));
+    const spread = squares.mul(total);
+    const columns = low.lt(high).ifelse(ofTwo, spread.slice([0, d]));
+    const known = squares.rows > d ? columns.rbind(spread.slice(d)) : columns;
+    return known.add(penalties.mul(l2)).maximum(first.mul(LEAST_BEND));
+  };
 }
 
 /** Sums of products of so many rows are known to this share of the squares they are made of. */
@@ -122,7 +169,8 @@ function newtonFit(
   { known, curvature, floor, ...start }: Start & { readonly curvature: Matrix },
 ): Promise<Minimum> {
   const { X, design } = rows;
-  const { count, mean, scatter } = design.all;
+  const { count, mean } = design.all;
+  const { all: scatter } = columnProducts(design);
   const size = known.rows;
   const penalty = at.penalty(ones(X.session, size, 1).diag());
   const decided = rowDecisions(rows);

@@ -12,7 +12,7 @@
  */
 import { Matrix, matrix, ones, ops, scalar, zeros } from '../../../driver/index.js';
 import { type Ahead, descend, type Trial } from './descent.js';
-import { type Ended, stepTolerance } from './row-fit.js';
+import { columnProducts, type Ended, stepTolerance } from './row-fit.js';
 import { ROUNDING, rowGradient, type SmoothFit, SPREAD } from './smooth.js';
 
 export interface SparseFit extends SmoothFit {
@@ -109,7 +109,8 @@ function descended(form: Matrix, right: Matrix, start: Matrix, l1: Matrix, l2: M
 /** The problem over one column: weights output by output, then the intercepts, about the mean. */
 function prepared(fit: SparseFit) {
   const { rows, target, weight, loss, intercept, total, mean, joint = false } = fit;
-  const { count: all, mean: center, scatter } = rows.design.all;
+  const { count: all, mean: center } = rows.design.all;
+  const { all: scatter } = columnProducts(rows.design);
   const { session, rows: d } = scatter;
   const { cols: c } = target;
   const isFree = intercept === 'free';

@@ -6,14 +6,18 @@
  * c^2 / s^2.
  */
 import { eye, type Matrix, zeros } from '../../../driver/index.js';
-import { columnMoments, columnScales, type TrainingRows } from '../../estimators/linear-design.js';
+import {
+  columnScales,
+  preparedMoments,
+  type TrainingRows,
+} from '../../estimators/linear-design.js';
 
 /**
  * What gives rows as models see them: of an encoded row e, [e, 1] times it.
  * @returns [encoded + 1, design]
  */
 export function preparingWeights(training: TrainingRows): Matrix {
-  const moments = columnMoments(training);
+  const moments = preparedMoments(training);
   const { map, mean } = moments;
   const { session } = mean;
   const all = map ?? eye(session, training.design.encoded);
@@ -24,7 +28,7 @@ export function preparingWeights(training: TrainingRows): Matrix {
 
 /** Weights of [X, X * X], the last of 1, that give squared lengths. [2 * encoded + 1, 1] */
 export function lengthWeights(training: TrainingRows, isAboutMean: boolean): Matrix {
-  const moments = columnMoments(training);
+  const moments = preparedMoments(training);
   const { map, imputed, mean } = moments;
   const { session } = mean;
   const scale = training.standardize ? columnScales(moments).t() : null;

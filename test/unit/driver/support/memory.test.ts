@@ -25,6 +25,8 @@ const shape: RunShape = {
   folds: 5,
   candidates: 10,
   standardize: true,
+  isByRows: false,
+  stackBytes: 0,
   cellBytes: 8,
   partCells: 0,
   isText: false,

@@ -185,7 +185,9 @@ async function plainRows(X: Matrix): Promise<RowData> {
     scatter: about.tsmm(),
     variances: about.square().colMeans(),
   };
-  const target = { target: scalar(session, 0), targetScatter: center.t().mul(0) };
+  const { scatter } = moments;
+  const all = { ...moments, spread: scatter.diag() };
+  const products = { scatter, targetScatter: center.t().mul(0) };
   return {
     X,
     y: X.slice(null, 0),
@@ -200,8 +202,8 @@ async function plainRows(X: Matrix): Promise<RowData> {
         coefficients: weights.slice([0, cols]),
         intercept: weights.slice(cols),
       }),
-      moments: { ...moments, ...target },
-      all: moments,
+      moments: { ...all, target: scalar(session, 0), products },
+      all,
     },
   };
 }

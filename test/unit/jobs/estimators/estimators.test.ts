@@ -197,7 +197,7 @@ describe('estimators', () => {
             ...design,
             select: null,
             carry: null,
-            wide: { pairs, kept, design: COLUMNS },
+            wide: { pairs, kept, places: null, design: COLUMNS },
           };
           const rows = { gram, groups: 3, train: [0, 2], centered: true, standardize };
           const flag = 'intercept' in estimator.parameters.shape ? 'intercept' : 'fit_intercept';

@@ -9,6 +9,7 @@ import { matrix, Session } from '../../../../driver/index.js';
 import { createCpuBackend } from '../../../../gpu-executor/cpu/index.js';
 import type { Fit, RowData, RowEstimator } from '../../../../jobs/estimators/estimator.js';
 import { ridge } from '../../../../jobs/estimators/ridge.js';
+import { columnProducts } from '../../../../jobs/estimators/solvers/row-fit.js';
 import { gridSearch } from '../../../../jobs/search/grid-search.js';
 import type { GridSearchOptions } from '../../../../jobs/search/prepare.js';
 import { cells } from '../../../support/plan.js';
@@ -18,7 +19,8 @@ let traced = 0;
 /** w - H^-1 g at w = 1. */
 function newtonStep({ X, y, weight, design }: RowData, lambda: RowData['X']): Fit {
   traced++;
-  const { count, mean, scatter } = design.moments;
+  const { count, mean } = design.moments;
+  const { scatter } = columnProducts(design);
   const { session } = X;
   const d = design.columns;
   const start = matrix(session, d + 1, 1, new Float64Array(d + 1).fill(1));

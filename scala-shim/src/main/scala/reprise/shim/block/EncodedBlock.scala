@@ -84,6 +84,37 @@ final class EncodedBlock(val rows: Int, val cols: Int, val features: Array[Featu
   /** Whether rows are mostly zeros by their features alone. */
   def isMostlyZero: Boolean = cols >= 24 && features.length * 5 <= cols
 
+  /**
+   * Compressed rows, where products of these are less work than of dense ones: made anew on each
+   * call, since that is cheaper than keeping them.
+   */
+  override def sparse: Option[SparseBlock] =
+    if (cols < EncodedBlock.SparseWidth * features.length) None
+    else {
+      val own = coded(Array.range(0, rows), 0, rows, 0)
+      val builder = new SparseBuilder(rows, cols, rows * features.length)
+      val width = own.places.length
+      var i = 0
+      while (i < rows) {
+        var number = 0
+        var indicator = 0
+        var f = 0
+        while (f < features.length) {
+          if (EncodedBlock.isNumber(features(f))) {
+            builder.add(i, own.places(number), own.numbers(i * width + number))
+            number += 1
+          } else {
+            val column = own.ones(i * own.indicators + indicator)
+            if (column >= 0) builder.add(i, column, 1.0)
+            indicator += 1
+          }
+          f += 1
+        }
+        i += 1
+      }
+      Some(builder.result)
+    }
+
   /** The rows `order(from until until)` as numbers and ones, the first column being `offset`. */
   def coded(order: Array[Int], from: Int, until: Int, offset: Int): CodedRows = {
     val count = until - from
@@ -189,6 +220,9 @@ private final class EncodedRows(
     val order: Array[Int], val from: Int, val until: Int, val out: Array[Double], val at: Int, val stride: Int)
 
 object EncodedBlock {
+  /** Columns a feature from which products skip the zeros, as on the host: see `CODED_PRODUCTS`. */
+  val SparseWidth = 25
+
   private val none = new Array[Int](0)
 
   def isNumber(feature: FeatureCode): Boolean = feature match {

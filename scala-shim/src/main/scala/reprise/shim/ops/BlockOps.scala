@@ -3,7 +3,7 @@ package reprise.shim.ops
 /** Every operator the shim has a kernel for; the driver reads the names with the verb `hello`. */
 object BlockOps {
   val all: Seq[BlockOp] =
-    Seq(GroupGram, GroupCross, GroupLoss, GroupSums, HeldOut, TakeRows, KFold, Rand, SeqOp, Fill, Tsmm, MatMul, MmChain,
+    Seq(GroupGram, ColumnMoments, GroupCross, GroupLoss, GroupSums, HeldOut, TakeRows, KFold, Rand, SeqOp, Fill, Tsmm, MatMul, MmChain,
       Slice, CBind, RBind, SelectRows, RepeatCols, TopK, Transpose, WeightedLoss, WeightedProduct, WeightedGram,
       StackProduct, FoldCols, Softmax, Nonnegative,
       BestColumns, RegroupSums,

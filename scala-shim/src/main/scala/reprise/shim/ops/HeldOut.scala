@@ -1,6 +1,6 @@
 package reprise.shim.ops
 
-import reprise.shim.block.{Blas, Block, DenseBlock}
+import reprise.shim.block.{Blas, Block, DenseBlock, SparseBlock}
 import reprise.shim.protocol.Json._
 
 /**
@@ -19,6 +19,40 @@ final class HeldOutKernel(groups: Int, d: Int, cols: Int) extends MapKernel {
     val rows = new RowGroups(operands(0), groups)
     val w = operands(2).dense.values
     val out = DenseBlock.zeros(operands(1).rows, cols)
+    operands(1).sparse.filter(_.isFinite && SparseBlock.allFinite(w)) match {
+      case Some(sparse) => addSparse(sparse, rows, w, out)
+      case None => addDense(operands(1), rows, w, out)
+    }
+    out
+  }
+
+  private def addSparse(x: SparseBlock, rows: RowGroups, w: Array[Double], out: DenseBlock): Unit = {
+    val width = groups * cols
+    var g = 0
+    while (g < groups) {
+      var at = rows.starts(g)
+      while (at < rows.starts(g + 1)) {
+        val row = rows.order(at)
+        val target = row * cols
+        System.arraycopy(w, d * width + g * cols, out.values, target, cols)
+        var k = x.starts(row)
+        while (k < x.starts(row + 1)) {
+          val from = x.columns(k) * width + g * cols
+          val value = x.values(k)
+          var j = 0
+          while (j < cols) {
+            out.values(target + j) += value * w(from + j)
+            j += 1
+          }
+          k += 1
+        }
+        at += 1
+      }
+      g += 1
+    }
+  }
+
+  private def addDense(x: Block, rows: RowGroups, w: Array[Double], out: DenseBlock): Unit = {
     val most = (0 until groups).map(g => rows.starts(g + 1) - rows.starts(g)).max
     val gathered = new Array[Double](DenseBlock.cells(most, d))
     val decisions = new Array[Double](DenseBlock.cells(most, cols))
@@ -28,7 +62,7 @@ final class HeldOutKernel(groups: Int, d: Int, cols: Int) extends MapKernel {
       val count = rows.starts(g + 1) - from
       if (count > 0) {
         java.util.Arrays.fill(gathered, 0, count * d, 0.0)
-        operands(1).addRows(rows.order, from, from + count, gathered, 0, d)
+        x.addRows(rows.order, from, from + count, gathered, 0, d)
         val intercepts = d * groups * cols + g * cols
         var i = 0
         while (i < count) {
@@ -48,6 +82,5 @@ final class HeldOutKernel(groups: Int, d: Int, cols: Int) extends MapKernel {
       }
       g += 1
     }
-    out
   }
 }

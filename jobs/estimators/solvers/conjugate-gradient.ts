@@ -1,0 +1,79 @@
+/**
+ * Ridge regression by passes over the rows: (C + l2 I) w = c by conjugate gradients, C and c being the
+ * scatter of the columns, and with the target, about the means of the training rows, where the
+ * intercept is the rest. C is not made: a pass gives C p for the directions p of all models of a
+ * stack. Preconditioned by the diagonal of the system, which for the columns of a category is nearly
+ * all of it, so that passes are few.
+ *
+ * Source: Hestenes and Stiefel, "Methods of conjugate gradients for solving linear systems" (1952).
+ */
+
+import type { Matrix } from '../../../driver/index.js';
+import { iterate, type LoopState, ones, zeros } from '../../../driver/index.js';
+import type { RowData } from '../estimator.js';
+import type { Ended } from './row-fit.js';
+
+/** Size of the residual to end with, relative to the right side, in the norm of the diagonal. */
+export const RESIDUAL = 1e-7;
+const MAX_ITERATIONS = 1000;
+
+/** @param l2 weight of the squares of the coefficients: [1, 1] */
+export async function fitRidgeRows(
+  { X, y, weight, design }: RowData,
+  l2: Matrix,
+  hasIntercept: boolean,
+): Promise<Ended> {
+  const { session } = X;
+  const { count, mean, spread, target } = design.moments;
+  const d = design.columns;
+  const about = hasIntercept ? mean : mean.mul(0);
+  /** X~' r of centred columns. @shape r: [n, 1], times the weights of the rows -> [d, 1] */
+  const against = (r: Matrix): Matrix => {
+    const g = design.contract(X.t().matmul(r).rbind(r.colSums()));
+    return g.slice([0, d]).sub(about.mul(g.slice(d)));
+  };
+  const decisions = (w: Matrix, last: Matrix): Matrix => {
+    const own = design.expand(w.rbind(last));
+    return X.matmul(own.slice([0, X.cols])).add(own.slice(X.cols));
+  };
+  const squares = hasIntercept ? spread : spread.add(mean.square().mul(count));
+  const diagonal = squares.add(l2);
+  const scale = diagonal.gt(0).ifelse(diagonal.recip(), 0);
+  const shift = hasIntercept ? y.sub(target) : y;
+  const right = against(shift.mul(weight));
+  const size = (r: Matrix): Matrix => r.square().mul(scale).sum().asMatrix();
+  const whole = size(right);
+  const state = {
+    w: zeros(session, d, 1),
+    r: right,
+    p: right.mul(scale),
+    size: whole,
+    ending: ones(session, 1, 1),
+  };
+
+  const next = (now: LoopState) => {
+    const { w, r, p, size: before } = now as typeof state;
+    const z = decisions(p, about.mul(p).sum().neg().asMatrix());
+    const Ap = against(z.mul(weight)).add(p.mul(l2));
+    const along = p.mul(Ap).sum().asMatrix();
+    const step = along.gt(0).ifelse(before.div(along), 0);
+    const left = r.sub(Ap.mul(step));
+    const after = size(left);
+    const turn = before.gt(0).ifelse(after.div(before), 0);
+    const ending = whole.gt(0).ifelse(after.div(whole).sqrt(), 0);
+    return {
+      state: {
+        w: w.add(p.mul(step)),
+        r: left,
+        p: left.mul(scale).add(p.mul(turn)),
+        size: after,
+        ending,
+      },
+      // A direction in which nothing changes is rounding.
+      done: ending.le(RESIDUAL).or(along.gt(0).not()),
+    };
+  };
+  const { w, ending } = await iterate(state, next, { maxIterations: MAX_ITERATIONS });
+  const last = hasIntercept ? target.asMatrix().sub(mean.mul(w).sum()) : zeros(session, 1, 1);
+  return { weights: w.rbind(last), ending };
+}
