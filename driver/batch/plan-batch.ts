@@ -56,19 +56,29 @@ export async function planBatch(
   const most = Math.max(1, Math.floor(memoryShares().materialiseBytes / bytes));
   const stacks = Math.max(1, Math.ceil(models / most));
   const atOnce = Math.ceil(models / stacks);
+  const shared = [...traced.shared.values()].map(({ rows }) => rows);
+  const dataRows = Math.max(...shared);
   const iterations: number[] = [];
   let passes = 0;
   for (const { isLoop, exprs } of stackedSections(run, atOnce, traced)) {
-    const own = passesOf(run, exprs);
+    const own = passesOf(run, exprs, dataRows);
     if (isLoop) iterations.push(own);
     else passes += own;
   }
   return { iterations, passes, atOnce, stacks, bytesPerModel: bytes };
 }
 
-/** Of what differs between models; what is shared by all is computed once, before. */
-function passesOf(run: PlanningRun, exprs: readonly Expr[]): number {
+/**
+ * Over rows of the data, of what differs between models; what is shared by all is computed once,
+ * before.
+ */
+function passesOf(run: PlanningRun, exprs: readonly Expr[], dataRows: number): number {
   const { nodes } = run.plan(exprs);
-  const own = nodes.filter(({ expr, how }) => how.kind === 'reduce' && !expr.isDeterministic);
+  const own = nodes.filter(
+    ({ expr, how }) =>
+      how.kind === 'reduce' &&
+      !expr.isDeterministic &&
+      expr.inputs.some(({ rows }) => rows === dataRows),
+  );
   return new Set(own.map(({ wave }) => wave)).size;
 }
