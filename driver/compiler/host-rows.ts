@@ -11,6 +11,8 @@ import { makesMoreThanItReads, takesByRows } from './row-blocks.js';
 
 /** Smaller values stay in the cache of the machine anyway. @units bytes */
 const MIN_BYTES = 4 * 1024 * 1024;
+/** Of products of large values, which run on all threads in a pass. @units flops */
+const LONG_FLOPS = 1e8;
 /** Of wider ones a block of few rows would be as large as the value. */
 const MIN_ROWS_PER_COLUMN = 8;
 /** Values of a kind are made whole once this part of them was asked for again. */
@@ -18,7 +20,7 @@ const MAX_AGAIN_SHARE = 1 / 32;
 
 export function walkHostRows(plan: Plan, context: PassContext): void {
   if (context.local.capabilities.blocks !== 'stream') return;
-  if (!plan.nodes.some((node) => isLarge(node.expr))) return;
+  if (!plan.nodes.some(({ expr }) => isLarge(expr) || isLongProduct(expr))) return;
   const waves = reductionsBelow(plan);
   const readers = readersOf(plan);
   const roots = new Set(plan.roots);
@@ -50,6 +52,14 @@ function isLarge(expr: Expr): boolean {
   return denseBytes(expr) >= MIN_BYTES && expr.rows >= MIN_ROWS_PER_COLUMN * expr.cols;
 }
 
+/** A product that takes long over large rows, however little it makes of them. */
+function isLongProduct(expr: Expr): boolean {
+  const { op, inputs, attrs } = expr;
+  return (
+    op.work === 'product' && inputs.some(isLarge) && op.flops(inputs, attrs, expr) >= LONG_FLOPS
+  );
+}
+
 function isMap({ op, inputs, attrs }: Expr): boolean {
   return op.rowRule(inputs, attrs).kind === 'map';
 }
@@ -57,7 +67,8 @@ function isMap({ op, inputs, attrs }: Expr): boolean {
 function canWalk({ expr, backend, how }: PlanNode, { local, transients }: PassContext): boolean {
   if (how.kind !== 'whole' || backend !== local) return false;
   // What is made of large values in the same pass goes with them: sums of their rows.
-  if (!isLarge(expr) && !expr.inputs.some((input) => isMap(input) && isLarge(input))) return false;
+  const isOfLarge = expr.inputs.some((input) => isMap(input) && isLarge(input));
+  if (!isLarge(expr) && !isOfLarge && !isLongProduct(expr)) return false;
   if (!isMap(expr)) return false;
   if (isAlwaysMade(expr)) return true;
   return !expr.wasTransient && transients.share(expr) <= MAX_AGAIN_SHARE;

@@ -4,6 +4,7 @@ import type { Expr } from '../../driver/ir/expr.js';
 import { cellsOf } from '../../driver/ir/value.js';
 import { matrix, seq } from '../../driver/matrix/create.js';
 import type { Matrix } from '../../driver/matrix/matrix.js';
+import { bestColumns } from '../../driver/matrix/regroup.js';
 import { Session } from '../../driver/runtime/session.js';
 import { type CpuBackend, createCpuBackend } from '../../gpu-executor/cpu/index.js';
 
@@ -49,6 +50,19 @@ describe('host data by row blocks', () => {
     const sums = z.div(z.rowSums()).colSums();
     assert.deepEqual(how(session, 'rowSums', sums), ['rows']);
     assert.deepEqual(how(session, 'matmul', sums), ['rows']);
+  });
+
+  it('makes long products of large rows there, however small', () => {
+    const session = new Session({ local: cpu });
+    const x = matrix(session, ROWS, 100, cellsOf('float64', ROWS * 100).fill(1));
+    const made = (models: number): Matrix =>
+      bestColumns(
+        x,
+        matrix(session, 101, 2 * models, cellsOf('float64', 202 * models)),
+        Array.from({ length: models }, () => 2),
+      );
+    assert.deepEqual(how(session, 'bestColumns', made(20).colSums()), ['rows']);
+    assert.deepEqual(how(session, 'bestColumns', made(5).colSums()), ['whole']);
   });
 
   it('writes what is asked for as well on the way', async () => {
