@@ -10,6 +10,7 @@ import type { Expr } from '../ir/expr.js';
 import { cellsOf, type DenseMatrix, dense } from '../ir/value.js';
 import { matrix } from '../matrix/create.js';
 import { ops } from '../operators/index.js';
+import { boundModels } from './transform.js';
 
 export interface ModelValues {
   /** The value of these models. */
@@ -148,7 +149,7 @@ export class NodeValues implements ModelValues {
     const layout = this.#layout;
     const nodes = this.#nodes;
     const parts = 'op' in nodes ? this.#runs(nodes, models) : models.map((model) => nodes[model]!);
-    return { layout, expr: bound(this.#session, layout, parts) };
+    return { layout, expr: boundModels(this.#session, layout, parts) };
   }
 
   /** Models that follow one another are one part. */
@@ -189,13 +190,8 @@ export class Pieces implements ModelValues {
       }
       parts.push(from.of(places).expr);
     }
-    return { layout: 'columns', expr: bound(this.#session, 'columns', parts) };
+    return { layout: 'columns', expr: boundModels(this.#session, 'columns', parts) };
   }
-}
-
-function bound(session: Evaluator, layout: BatchLayout, parts: readonly Expr[]): Expr {
-  if (parts.length === 1) return parts[0]!;
-  return session.intern(layout === 'columns' ? ops.cbind : ops.rbind, parts);
 }
 
 function runsOf(models: readonly number[]): (readonly [from: number, to: number])[] {

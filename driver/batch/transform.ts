@@ -116,7 +116,7 @@ export class Transform {
         attrs,
       ),
     );
-    return { layout: 'columns', expr: boundColumns(this.maker, made) };
+    return { layout: 'columns', expr: boundModels(this.maker, 'columns', made) };
   }
 
   #transpose(expr: Expr): Expr {
@@ -135,8 +135,10 @@ export class Transform {
   }
 }
 
-export function boundColumns(maker: NodeMaker, exprs: readonly Expr[]): Expr {
-  return exprs.length === 1 ? exprs[0]! : maker.intern(ops.cbind, exprs);
+/** The values of models as one. */
+export function boundModels(maker: NodeMaker, layout: BatchLayout, parts: readonly Expr[]): Expr {
+  if (parts.length === 1) return parts[0]!;
+  return maker.intern(layout === 'columns' ? ops.cbind : ops.rbind, parts);
 }
 
 function operandOf({ rows, cols }: Meta, { layout, expr }: BatchValue): BatchOperand {

@@ -1,9 +1,9 @@
 /**
  * `coordinateDescent`: X'X w is kept and changed by one row when a coefficient moves, so that a
- * coefficient that stays 0 costs a comparison. Long descents let the event loop turn.
+ * coefficient that stays 0 costs a comparison. Also what other descents are made of: the sweep, and
+ * steps between which long work lets the event loop turn.
  */
 import {
-  bestCoefficient,
   coordinateDescent,
   type DescentEnd,
   type DescentResult,
@@ -15,63 +15,54 @@ import {
 } from '../../../driver/operators/coordinate-descent.js';
 import type { Kernel, KernelCall } from './kernel.js';
 
-/** How long a descent may hold up the event loop. */
+/** How long steps may hold up the event loop. */
 const TURN_MS = 20;
 
-export class Descent {
-  readonly #w: Float64Array;
-  readonly #products: Float64Array;
-  #gap: number;
-  #sweeps = 0;
-  #isStill = false;
+/** Work by steps. */
+export type Steps<T> = Generator<void, T>;
 
-  readonly #system: PenalisedSystem;
-  readonly #end: DescentEnd;
+export function runSteps<T>(steps: Steps<T>): T {
+  for (;;) {
+    const { done, value } = steps.next();
+    if (done) return value;
+  }
+}
 
-  constructor(system: PenalisedSystem, end: DescentEnd) {
-    this.#system = system;
-    this.#end = end;
-    const d = system.right.length;
-    this.#w = system.start?.slice() ?? new Float64Array(d);
-    this.#products = new Float64Array(d);
-    for (const [j, value] of this.#w.entries()) if (value !== 0) this.#move(j, value);
-    this.#gap = dualityGap(system, this.#w, this.#products);
+export async function runStepsAsync<T>(steps: Steps<T>): Promise<T> {
+  for (let since = performance.now(); ; ) {
+    const { done, value } = steps.next();
+    if (done) return value;
+    if (performance.now() - since < TURN_MS) continue;
+    await new Promise((resolve) => setImmediate(resolve));
+    since = performance.now();
+  }
+}
+
+/** Sums of products that coefficients are found from. */
+export type DescentSums = Pick<PenalisedSystem, 'gram' | 'right' | 'target' | 'start'>;
+
+export class Sweeps {
+  readonly w: Float64Array;
+  /** X'X w */
+  readonly products: Float64Array;
+  readonly #sums: DescentSums;
+
+  constructor(sums: DescentSums) {
+    const d = sums.right.length;
+    this.#sums = sums;
+    this.w = sums.start?.slice() ?? new Float64Array(d);
+    this.products = new Float64Array(d);
+    for (let j = 0; j < d; j++) if (this.w[j] !== 0) this.#move(j, this.w[j]!);
   }
 
-  run(): DescentResult {
-    while (!this.#isDone()) this.#sweep();
-    return { w: this.#w, gap: this.#gap };
+  gap(l1: number, l2: number): number {
+    return dualityGap({ ...this.#sums, l1, l2 }, this.w, this.products);
   }
 
-  async runAsync(): Promise<DescentResult> {
-    let since = performance.now();
-    while (!this.#isDone()) {
-      this.#sweep();
-      if (performance.now() - since < TURN_MS) continue;
-      await new Promise((resolve) => setImmediate(resolve));
-      since = performance.now();
-    }
-    return this.run();
-  }
-
-  /** Adds what a coefficient that moves adds to the products. */
-  #move(j: number, step: number): void {
-    const { gram } = this.#system;
-    const products = this.#products;
-    const d = products.length;
-    const row = j * d;
-    for (let k = 0; k < d; k++) products[k]! += step * gram[row + k]!;
-  }
-
-  #isDone(): boolean {
-    const { tolerance, byMoves, maxSweeps } = this.#end;
-    const isReached = byMoves ? this.#isStill : this.#gap <= tolerance;
-    return isReached || this.#sweeps === maxSweeps;
-  }
-
-  #sweep(): void {
-    const { gram, right } = this.#system;
-    const [w, products] = [this.#w, this.#products];
+  /** @returns whether no coefficient moved by more than the tolerance times the largest */
+  sweep(l1: number, l2: number, tolerance: number): boolean {
+    const { gram, right } = this.#sums;
+    const { w, products } = this;
     const d = w.length;
     let [largest, moved] = [0, 0];
     for (let j = 0; j < d; j++) {
@@ -79,28 +70,60 @@ export class Descent {
       if (square === 0) continue;
       const before = w[j]!;
       const rest = right[j]! - products[j]! + square * before;
-      const next = bestCoefficient(rest, square, this.#system);
-      largest = Math.max(largest, Math.abs(next));
+      const size = Math.abs(rest) - l1;
+      const next = size > 0 ? (rest > 0 ? size : -size) / (square + l2) : 0;
+      if (Math.abs(next) > largest) largest = Math.abs(next);
       if (next === before) continue;
       const step = next - before;
-      moved = Math.max(moved, Math.abs(step));
+      if (Math.abs(step) > moved) moved = Math.abs(step);
       w[j] = next;
       this.#move(j, step);
     }
-    this.#sweeps++;
-    const { tolerance, maxSweeps } = this.#end;
-    this.#isStill = moved <= tolerance * largest;
-    if (this.#isStill || this.#sweeps === maxSweeps) {
-      this.#gap = dualityGap(this.#system, w, products);
+    return moved <= tolerance * largest;
+  }
+
+  /** X'X w anew, where only these coefficients are not 0. */
+  refresh(active: Int32Array): void {
+    this.products.fill(0);
+    for (const j of active) this.#move(j, this.w[j]!);
+  }
+
+  /** Adds what a coefficient that moves adds to the products, four cells a turn. */
+  #move(j: number, step: number): void {
+    const { gram } = this.#sums;
+    const { products } = this;
+    const d = products.length;
+    const row = j * d;
+    let k = 0;
+    for (; k + 4 <= d; k += 4) {
+      products[k]! += step * gram[row + k]!;
+      products[k + 1]! += step * gram[row + k + 1]!;
+      products[k + 2]! += step * gram[row + k + 2]!;
+      products[k + 3]! += step * gram[row + k + 3]!;
     }
+    for (; k < d; k++) products[k]! += step * gram[row + k]!;
   }
 }
 
-const descentOf = ({ inputs, attrs }: KernelCall): Descent =>
-  new Descent(penalisedSystem(inputs), descentEnd(attrs));
+export function* descend(system: PenalisedSystem, end: DescentEnd): Steps<DescentResult> {
+  const { l1, l2 } = system;
+  const { tolerance, byMoves, maxSweeps } = end;
+  const sweeps = new Sweeps(system);
+  let gap = sweeps.gap(l1, l2);
+  let isStill = false;
+  for (let sweep = 1; sweep <= maxSweeps && !(byMoves ? isStill : gap <= tolerance); sweep++) {
+    isStill = sweeps.sweep(l1, l2, tolerance);
+    if (isStill || sweep === maxSweeps) gap = sweeps.gap(l1, l2);
+    yield;
+  }
+  return { w: sweeps.w, gap };
+}
+
+const descentOf = ({ inputs, attrs }: KernelCall): Steps<DescentResult> =>
+  descend(penalisedSystem(inputs), descentEnd(attrs));
 
 export const coordinateDescentKernel: Kernel = {
   op: coordinateDescent,
-  run: (call) => outputOf(descentOf(call).run()),
-  runAsync: async (call) => outputOf(await descentOf(call).runAsync()),
+  run: (call) => outputOf(runSteps(descentOf(call))),
+  runAsync: async (call) => outputOf(await runStepsAsync(descentOf(call))),
 };

@@ -7,82 +7,56 @@
  */
 
 import { dense, type Float64Matrix } from '../../../driver/ir/value.js';
-import {
-  descentEnd,
-  dualityGap,
-  type PenalisedSystem,
-  penaltiesOn,
-} from '../../../driver/operators/coordinate-descent.js';
+import { descentEnd, penaltiesOn } from '../../../driver/operators/coordinate-descent.js';
 import { descentPath } from '../../../driver/operators/descent-path.js';
+import {
+  type DescentSums,
+  runSteps,
+  runStepsAsync,
+  type Steps,
+  Sweeps,
+} from './coordinate-descent.js';
 import type { Kernel, KernelCall } from './kernel.js';
 
-/** How long a path may hold up the event loop. */
-const TURN_MS = 20;
 /** Sweeps that a factorisation may cost. */
 const WORTH_SWEEPS = 20;
 /** Sweeps after a system without a solution, before the next. */
 const PATIENCE = 5;
 
-type Sums = Pick<PenalisedSystem, 'gram' | 'right' | 'target'>;
-
 /** Solutions for one system, penalty after penalty. */
 class PathDescent {
-  readonly w: Float64Array;
-  readonly #sums: Sums;
-  /** X'X w */
-  readonly #products: Float64Array;
+  readonly #sums: DescentSums;
+  readonly #sweeps: Sweeps;
   /** Where w is not 0, the factor of its system and the solution. */
   readonly #active: Int32Array;
   readonly #factor: Float64Array;
   readonly #solved: Float64Array;
 
-  constructor(sums: Sums) {
+  constructor(sums: DescentSums) {
     const d = sums.right.length;
     this.#sums = sums;
-    this.w = new Float64Array(d);
-    this.#products = new Float64Array(d);
+    this.#sweeps = new Sweeps(sums);
     this.#active = new Int32Array(d);
     this.#factor = new Float64Array(d * d);
     this.#solved = new Float64Array(d);
   }
 
-  /** @returns the gap */
-  descend(l1: number, l2: number, tolerance: number, maxSweeps: number): number {
-    const system = { ...this.#sums, l1, l2 };
-    let gap = dualityGap(system, this.w, this.#products);
-    let wait = 0;
-    for (let sweep = 1; gap > tolerance && sweep <= maxSweeps; sweep++) {
-      const isStill = this.#sweep(l1, l2, tolerance);
-      const isSolved = --wait < 0 && this.#solve(l1, l2);
-      if (!isSolved && wait < 0) wait = PATIENCE;
-      if (isSolved || isStill || sweep === maxSweeps) {
-        gap = dualityGap(system, this.w, this.#products);
-      }
-    }
-    return gap;
+  get w(): Float64Array {
+    return this.#sweeps.w;
   }
 
-  /** @returns whether no coefficient moved by more than the tolerance times the largest */
-  #sweep(l1: number, l2: number, tolerance: number): boolean {
-    const { gram, right } = this.#sums;
-    const [w, products] = [this.w, this.#products];
-    const d = w.length;
-    let [largest, moved] = [0, 0];
-    for (let j = 0; j < d; j++) {
-      const square = gram[j * (d + 1)]!;
-      if (square === 0) continue;
-      const before = w[j]!;
-      const rest = right[j]! - products[j]! + square * before;
-      const size = Math.abs(rest) - l1;
-      const next = size > 0 ? (rest > 0 ? size : -size) / (square + l2) : 0;
-      if (Math.abs(next) > largest) largest = Math.abs(next);
-      if (next === before) continue;
-      const step = next - before;
-      if (Math.abs(step) > moved) moved = Math.abs(step);
-      w[j] = next;
-      addTo(products, gram, j * d, step);
+  /** @returns the gap */
+  descend(l1: number, l2: number, tolerance: number, maxSweeps: number): number {
+    const sweeps = this.#sweeps;
+    let gap = sweeps.gap(l1, l2);
+    let wait = 0;
+    for (let sweep = 1; gap > tolerance && sweep <= maxSweeps; sweep++) {
+      const isStill = sweeps.sweep(l1, l2, tolerance);
+      const isSolved = --wait < 0 && this.#solve(l1, l2);
+      if (!isSolved && wait < 0) wait = PATIENCE;
+      if (isSolved || isStill || sweep === maxSweeps) gap = sweeps.gap(l1, l2);
     }
-    return moved <= tolerance * largest;
+    return gap;
   }
 
   /**
@@ -92,7 +66,7 @@ class PathDescent {
    */
   #solve(l1: number, l2: number): boolean {
     const { gram, right } = this.#sums;
-    const [w, active, solved, products] = [this.w, this.#active, this.#solved, this.#products];
+    const [w, active, solved] = [this.w, this.#active, this.#solved];
     const d = w.length;
     let n = 0;
     for (let j = 0; j < d; j++) if (w[j] !== 0) active[n++] = j;
@@ -119,23 +93,9 @@ class PathDescent {
       active.copyWithin(leaving, leaving + 1, n);
       n--;
     }
-    products.fill(0);
-    for (let a = 0; a < n; a++) addTo(products, gram, active[a]! * d, w[active[a]!]!);
+    this.#sweeps.refresh(active.subarray(0, n));
     return true;
   }
-}
-
-/** to += factor * row, four cells a turn. */
-function addTo(to: Float64Array, rows: Float64Array, from: number, factor: number): void {
-  const d = to.length;
-  let k = 0;
-  for (; k + 4 <= d; k += 4) {
-    to[k]! += factor * rows[from + k]!;
-    to[k + 1]! += factor * rows[from + k + 1]!;
-    to[k + 2]! += factor * rows[from + k + 2]!;
-    to[k + 3]! += factor * rows[from + k + 3]!;
-  }
-  for (; k < d; k++) to[k]! += factor * rows[from + k]!;
 }
 
 /** L of A + l2 I for the n chosen rows and columns; false where it is not positive definite. */
@@ -195,7 +155,7 @@ function substitute(factor: Float64Array, d: number, n: number, b: Float64Array)
 }
 
 /** Turns the loop between penalties. */
-function* paths({ inputs, attrs }: KernelCall): Generator<void, Float64Matrix> {
+function* paths({ inputs, attrs }: KernelCall): Steps<Float64Matrix> {
   const [gram, right, square, rows, penalties] = inputs.map(({ data }) => data as Float64Array);
   const m = penalties!.length / 2;
   const d = right!.length;
@@ -220,22 +180,6 @@ function* paths({ inputs, attrs }: KernelCall): Generator<void, Float64Matrix> {
 
 export const descentPathKernel: Kernel = {
   op: descentPath,
-  run: (call) => {
-    const steps = paths(call);
-    for (;;) {
-      const { done, value } = steps.next();
-      if (done) return value;
-    }
-  },
-  runAsync: async (call) => {
-    const steps = paths(call);
-    let since = performance.now();
-    for (;;) {
-      const { done, value } = steps.next();
-      if (done) return value;
-      if (performance.now() - since < TURN_MS) continue;
-      await new Promise((resolve) => setImmediate(resolve));
-      since = performance.now();
-    }
-  },
+  run: (call) => runSteps(paths(call)),
+  runAsync: (call) => runStepsAsync(paths(call)),
 };

@@ -6,6 +6,7 @@
  * instructions have a form on lanes as well, of the same bits.
  */
 import type { DType } from '../../../driver/ir/dtype.js';
+import type { Meta } from '../../../driver/ir/expr.js';
 import type { OpDef } from '../../../driver/ir/op-def.js';
 import { type Cells, type DenseMatrix, dense } from '../../../driver/ir/value.js';
 import type { Stretch } from '../simd/chain-code.js';
@@ -51,9 +52,9 @@ function laneLoop(op: OpDef, dtype: DType, loops: Map<DType, CellLoop>): CellLoo
   return loop;
 }
 
-export function stretchOf(input: DenseMatrix, rows: number, cols: number): Stretch {
+export function stretchOf(input: Meta, rows: number, cols: number): Stretch {
   if (input.rows === rows && input.cols === cols) return 'full';
-  if (input.data.length === 1) return 'scalar';
+  if (input.rows * input.cols === 1) return 'scalar';
   return input.rows === rows ? 'column' : 'row';
 }
 

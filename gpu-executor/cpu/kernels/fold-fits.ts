@@ -11,7 +11,7 @@ import {
   mirror,
 } from '../../../driver/operators/fold-system.js';
 import type { Blas } from '../native/blas.js';
-import { Descent } from './coordinate-descent.js';
+import { descend, runSteps, runStepsAsync } from './coordinate-descent.js';
 import type { Kernel, KernelCall } from './kernel.js';
 import { checkCholesky } from './systems.js';
 import { Workspaces } from './workspaces.js';
@@ -67,14 +67,14 @@ function eigenSolver(system: FoldSystem, call: KernelCall, blas: Blas): Solver {
 
 function descentSolver(system: FoldSystem, call: KernelCall): Solver {
   mirror(system);
-  const descent = new Descent(penalisedFold(system, call), descentEnd(call.attrs));
+  const steps = descend(penalisedFold(system, call), descentEnd(call.attrs));
   const put = ({ w, gap }: DescentResult): number => {
     system.right.set(w);
     return gap;
   };
   return {
-    run: () => put(descent.run()),
-    runAsync: async () => put(await descent.runAsync()),
+    run: () => put(runSteps(steps)),
+    runAsync: async () => put(await runStepsAsync(steps)),
   };
 }
 

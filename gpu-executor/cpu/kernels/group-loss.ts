@@ -8,7 +8,7 @@
 import { dense, type Float64Matrix } from '../../../driver/ir/value.js';
 import { groupLoss, type Loss } from '../../../driver/operators/group-loss.js';
 import { type Routines, routinesOf } from '../native/blas.js';
-import { gather, longRuns, type Piece } from './grouping.js';
+import { copyRows, gather, longRuns, type Piece } from './grouping.js';
 import type { Kernel, KernelContext, Reducer, ReducerCall } from './kernel.js';
 
 /** Cells of a gathered buffer. @units 8 bytes */
@@ -128,7 +128,7 @@ class LossReducer implements Reducer {
     const width = this.#width;
     for (let from = 0; from < g.rows; from += this.#batchRows) {
       const to = Math.min(from + this.#batchRows, g.rows);
-      const { order, pieces } = gather(g.data, this.#groups, from, to);
+      const { order, pieces } = gather(g.data.subarray(from, to), this.#groups, 0, to - from);
       if (order.length === 0) continue;
       // The other buffer of each pair may still be in use by the batch before.
       const batch = this.#batch(
@@ -137,8 +137,8 @@ class LossReducer implements Reducer {
         pieces,
         order.length,
       );
-      copyRows(batch.x, x.data, order, width);
-      copyRows(batch.y, y.data, order, 1);
+      copyRows(x.data.subarray(from * width, to * width), order, batch.x, undefined, width);
+      copyRows(y.data.subarray(from, to), order, batch.y, undefined, 1);
       yield batch;
     }
   }
@@ -187,15 +187,6 @@ class LossReducer implements Reducer {
   result(): Float64Matrix | Promise<Float64Matrix> {
     const finish = (): Float64Matrix => dense(this.#losses.length, this.#columns, this.#out);
     return this.#parallel ? this.#drain().then(finish) : finish();
-  }
-}
-
-/** Rows `order[k]` of a matrix in turn. Not in its generator, which the engine can't optimise. */
-function copyRows(to: Float64Array, from: Float64Array, order: Int32Array, width: number): void {
-  for (let k = 0; k < order.length; k++) {
-    const source = order[k]! * width;
-    const target = k * width;
-    for (let j = 0; j < width; j++) to[target + j] = from[source + j]!;
   }
 }
 

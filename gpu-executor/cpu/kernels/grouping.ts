@@ -69,3 +69,27 @@ export function gather(g: Float64Array, groups: number, from: number, to: number
   }
   return { order, pieces };
 }
+
+/** From this width on a row is copied by one call. @units cells */
+const WIDE_CELLS = 32;
+
+/**
+ * Copies row `from[k]` of one matrix into row `to[k]` of another; no numbers: row k. Not in a
+ * generator, which the engine can't optimise.
+ */
+export function copyRows(
+  source: Float64Array,
+  from: Int32Array | undefined,
+  target: Float64Array,
+  to: Int32Array | undefined,
+  width: number,
+): void {
+  const rows = (from ?? to)!.length;
+  for (let k = 0; k < rows; k++) {
+    // As integers, which indices computed from doubles are not; batches are small.
+    const start = ((from === undefined ? k : from[k]!) * width) | 0;
+    const at = ((to === undefined ? k : to[k]!) * width) | 0;
+    if (width >= WIDE_CELLS) target.set(source.subarray(start, start + width), at);
+    else for (let j = 0; j < width; j++) target[at + j] = source[start + j]!;
+  }
+}

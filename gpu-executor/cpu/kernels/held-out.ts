@@ -9,7 +9,7 @@ import { heldOut } from '../../../driver/operators/held-out.js';
 import { type Routines, routinesOf } from '../native/blas.js';
 import { addCodedByRow } from './coded-products.js';
 import { CODED_PRODUCTS, CodedRows } from './coded-rows.js';
-import { gather, longRuns, type Piece } from './grouping.js';
+import { copyRows, gather, longRuns, type Piece } from './grouping.js';
 import type { Kernel, KernelCall, KernelContext } from './kernel.js';
 
 /** Cells of a lane's gathered rows, and of their decision values. @units 8 bytes */
@@ -191,27 +191,6 @@ class Space {
 
 /** Left by calls for the next: a pass makes one a block. */
 const spaces: Space[] = [];
-
-/** From this width on a row is copied by one call. @units cells */
-const WIDE_CELLS = 32;
-
-/** Copies row `from[k]` of one matrix into row `to[k]` of another; no numbers: row k. */
-function copyRows(
-  source: Float64Array,
-  from: Int32Array | undefined,
-  target: Float64Array,
-  to: Int32Array | undefined,
-  width: number,
-): void {
-  const rows = (from ?? to)!.length;
-  for (let k = 0; k < rows; k++) {
-    // As integers, which indices computed from doubles are not; batches are small.
-    const start = ((from === undefined ? k : from[k]!) * width) | 0;
-    const at = ((to === undefined ? k : to[k]!) * width) | 0;
-    if (width >= WIDE_CELLS) target.set(source.subarray(start, start + width), at);
-    else for (let j = 0; j < width; j++) target[at + j] = source[start + j]!;
-  }
-}
 
 export const heldOutKernel: Kernel = {
   op: heldOut,

@@ -8,6 +8,7 @@ import { cellBytes, type Typed } from '../../../driver/ir/dtype.js';
 import type { Expr, Meta } from '../../../driver/ir/expr.js';
 import { denseBytes } from '../../../driver/ir/expr.js';
 import { forgetOldest } from '../../../driver/support/forget-oldest.js';
+import { stretchOf } from '../kernels/elementwise.js';
 import { kernelOf } from '../kernels/index.js';
 import { type ChainCode, chainModule, type Stretch } from '../simd/chain-code.js';
 import { chainCode } from '../simd/chains.js';
@@ -155,11 +156,7 @@ class Planner {
     for (const [i, input] of inputs.entries()) {
       if (this.#pass.nodes.includes(input)) continue;
       const byRows = 'blocked' in rule && rule.blocked[i] === true;
-      // An operand that is taken both ways is two.
-      const known = this.#operands.findIndex(
-        (other, at) => other === input && this.#byRows[at] === byRows,
-      );
-      if (known >= 0) continue;
+      if (this.#operandAt(input, byRows) >= 0) continue;
       this.#numbers.set(input, this.#operands.push(input) - 1);
       this.#byRows.push(byRows);
     }
@@ -167,6 +164,11 @@ class Planner {
 
   #number(input: Expr, byRows: boolean): number {
     if (this.#pass.nodes.includes(input)) return this.#numbers.get(input)!;
+    return this.#operandAt(input, byRows);
+  }
+
+  /** An operand that is taken both ways is two; -1 for none. */
+  #operandAt(input: Expr, byRows: boolean): number {
     return this.#operands.findIndex((one, i) => one === input && this.#byRows[i] === byRows);
   }
 
@@ -244,11 +246,6 @@ class Planner {
 
 function formOf({ rows, cols, dtype }: Expr): Form {
   return { rows, cols, dtype };
-}
-
-function stretchOf(input: Expr, rows: number, cols: number): Stretch {
-  if (input.rows === rows) return input.cols === cols ? 'full' : 'column';
-  return input.cols === 1 ? 'scalar' : 'row';
 }
 
 const MAX_MODULES = 256;

@@ -27,6 +27,8 @@ export class RowRunner {
   /** Where kept values are written. */
   readonly #kept: readonly DenseMatrix[];
   readonly #blas: Blas;
+  /** Most of lane memory that a block takes. */
+  readonly #bytes: number;
   /** Bytes of lane memory in use by this block. */
   #used = 0;
 
@@ -40,6 +42,7 @@ export class RowRunner {
     this.#operands = operands;
     this.#kept = kept;
     this.#blas = blas;
+    this.#bytes = bytesOf(program, operands);
   }
 
   /** The sinks' results over a chunk. Yields between blocks. @throws what a kernel throws */
@@ -60,7 +63,7 @@ export class RowRunner {
 
   #block(from: number, rows: number, reducers: readonly Reducer<Cells>[]): void {
     const { byRows, steps, sinks, kept } = this.#program;
-    memory.reserve(bytesOf(this.#program, this.#operands));
+    memory.reserve(this.#bytes);
     this.#used = 0;
     const values: DenseMatrix[] = this.#operands.map((operand, i) =>
       byRows[i] ? rowsView(operand, from, from + rows) : operand,

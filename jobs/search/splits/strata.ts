@@ -31,13 +31,6 @@ export interface Strata {
 /** Lengths of the runs of each class's ranks, by class; every class has as many, some empty. */
 export type Runs = readonly (readonly number[])[];
 
-/** Facts of the classes that runs are chosen by. */
-export interface ClassFacts {
-  readonly counts: readonly number[];
-  /** The classes in the order in which their first rows come; unknown when shuffled. */
-  readonly order: readonly number[];
-}
-
 /** The position of each row: its number, or where a shuffle puts it. [rows, 1] */
 export function positions(run: Run, rows: number, seed: number | undefined): Matrix {
   if (seed === undefined || rows < 2) return seq(run, 0, rows - 1, 1);
