@@ -49,71 +49,57 @@ async function argumentOf(session: Evaluator, argument: BatchArgument): Promise<
     const like = argument.shared;
     return { like, values: sharedValue(like.expr), alone: () => of(like.expr) };
   }
-  const like = oneOf(argument);
-  if (like.rows * like.cols <= SMALL_CELLS) {
-    const values = await onHost(session, argument, like);
-    return { like, values, alone: (k) => of(values.of([k]).expr) };
-  }
-  const values = nodesOf(session, argument);
+  const own = ownOf(argument);
+  const { like, layout, nodes, size } = own;
+  const values =
+    like.rows * like.cols <= SMALL_CELLS
+      ? await onHost(session, own)
+      : new NodeValues(session, layout, nodes, size);
   return { like, values, alone: (k) => of(values.of([k]).expr) };
 }
 
-type OwnArgument = Exclude<BatchArgument, { readonly shared: Matrix }>;
-
-/** The shape of one model's. */
-export function likeOf(argument: BatchArgument): Pick<Matrix, 'rows' | 'cols' | 'dtype'> {
-  return 'shared' in argument ? argument.shared : oneOf(argument);
+/** An argument that models differ in: a node of all of them, or one each. */
+interface OwnArgument {
+  readonly layout: 'columns' | 'stack';
+  readonly nodes: Expr | readonly Expr[];
+  /** Columns, or rows of a stack, of one model. */
+  readonly size: number;
+  readonly like: ArgumentValues['like'];
 }
 
-function oneOf(argument: OwnArgument): Pick<Matrix, 'rows' | 'cols' | 'dtype'> {
+function ownOf(argument: Exclude<BatchArgument, { readonly shared: Matrix }>): OwnArgument {
   if ('columns' in argument) {
-    const { rows, dtype } = argument.columns;
-    return { rows, cols: argument.cols, dtype };
+    const { columns, cols } = argument;
+    const { expr, rows, dtype } = columns;
+    return { layout: 'columns', nodes: expr, size: cols, like: { rows, cols, dtype } };
   }
   if ('stack' in argument) {
-    const { cols, dtype } = argument.stack;
-    return { rows: argument.rows, cols, dtype };
+    const { stack, rows } = argument;
+    const { expr, cols, dtype } = stack;
+    return { layout: 'stack', nodes: expr, size: rows, like: { rows, cols, dtype } };
   }
-  return argument[0]!;
+  const like = argument[0]!;
+  return { layout: 'columns', nodes: argument.map(({ expr }) => expr), size: like.cols, like };
+}
+
+/** The shape of one model's. */
+export function likeOf(argument: BatchArgument): ArgumentValues['like'] {
+  return 'shared' in argument ? argument.shared : ownOf(argument).like;
 }
 
 async function onHost(
   session: Evaluator,
-  argument: OwnArgument,
-  { rows, cols }: { readonly rows: number; readonly cols: number },
+  { layout, nodes, size }: OwnArgument,
 ): Promise<HostColumns> {
-  if ('columns' in argument) {
-    const [value] = (await session.evaluate([argument.columns.expr])) as DenseMatrix[];
-    return new HostColumns(session, value!, cols);
-  }
-  const parts =
-    'stack' in argument
-      ? await stackParts(session, argument.stack, rows)
-      : ((await session.evaluate(argument.map(({ expr }) => expr))) as DenseMatrix[]);
-  return HostColumns.beside(session, parts);
-}
-
-async function stackParts(
-  session: Evaluator,
-  stack: Matrix,
-  rows: number,
-): Promise<readonly DenseMatrix[]> {
-  const [value] = (await session.evaluate([stack.expr])) as DenseMatrix[];
-  const size = rows * stack.cols;
-  return Array.from({ length: stack.rows / rows }, (_, k) =>
-    dense(rows, stack.cols, value!.data.subarray(k * size, (k + 1) * size)),
+  const values = (await session.evaluate([nodes].flat())) as DenseMatrix[];
+  if (!('op' in nodes)) return HostColumns.beside(session, values);
+  const [{ rows, cols, data }] = values as [DenseMatrix];
+  if (layout === 'columns') return new HostColumns(session, values[0]!, size);
+  const cells = size * cols;
+  const parts = Array.from({ length: rows / size }, (_, k) =>
+    dense(size, cols, data.subarray(k * cells, (k + 1) * cells)),
   );
-}
-
-function nodesOf(session: Evaluator, argument: OwnArgument): NodeValues {
-  if ('columns' in argument) {
-    return new NodeValues(session, 'columns', argument.columns.expr, argument.cols);
-  }
-  if ('stack' in argument) {
-    return new NodeValues(session, 'stack', argument.stack.expr, argument.rows);
-  }
-  const parts = argument.map(({ expr }) => expr);
-  return new NodeValues(session, 'columns', parts, argument[0]!.cols);
+  return HostColumns.beside(session, parts);
 }
 
 /** @throws PlanError or ShapeError for arguments that are not of so many models */

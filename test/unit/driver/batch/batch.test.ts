@@ -141,6 +141,8 @@ describe('batch', () => {
     );
     const columns = { columns: matrix(s, [PENALTIES]), cols: 1 };
     await batch(s, 3, { ...shared(data), penalty: columns }, descent, names);
+    const stack = { stack: matrix(s, PENALTIES.map((penalty) => [penalty])), rows: 1 }; // biome-ignore format: a line
+    await batch(s, 3, { ...shared(data), penalty: stack }, descent, names);
     assert.equal(counts.runs, 5, 'known by cells, however they are given');
     await batch(s, 3, { ...shared(data), penalty: columns }, descent, { ...names, params: 'x' });
     assert.equal(counts.runs, 8);
