@@ -32,6 +32,7 @@ import { sparse } from './sparse.js';
 import { spill } from './spill.js';
 import { stackBench } from './stack.js';
 import { storeProcesses } from './store-processes.js';
+import { stream } from './stream.js';
 import { tracing } from './tracing.js';
 import { trials } from './trials.js';
 
@@ -46,6 +47,7 @@ export const benches: readonly Bench[] = [
   enet,
   sparse,
   search5gb,
+  stream,
   flights,
   flightsRerun,
   incremental,

@@ -61,14 +61,18 @@ interface ResolvedData {
 }
 
 /** Raised when what is kept with the resolved features changes. */
-const VERSION = 6;
+const VERSION = 7;
 
-/** Opens the frame and encodes features, target and folds; reads only what resolving needs. */
+/**
+ * Opens the frame and encodes features, target and folds; reads only what resolving needs.
+ * @param fromStatistics see `FeatureSelection`
+ */
 export async function openData(
   { frames, engine }: OpenSession,
   run: Run,
   job: Job,
   clock: { enter(phase: string): void; progress?(fraction: number): void },
+  fromStatistics: boolean,
 ): Promise<JobData> {
   requireDialect(job, engine);
   const { dtype } = job.data;
@@ -86,11 +90,12 @@ export async function openData(
     ...(isClassification(job) ? ['classes'] : []),
     job.cv,
     ...(dtype === 'float32' ? [dtype] : []),
+    fromStatistics,
   ]);
   const memo = await run.memo(
     key,
     () =>
-      resolve(run, frames, frame, job, () =>
+      resolve(run, frames, frame, job, fromStatistics, () =>
         clock.progress?.(0),
       ) as Promise<unknown> as Promise<Json>,
     () => verifyUnchanged(source),
@@ -193,6 +198,7 @@ async function resolve(
   frames: FrameEngine,
   frame: Frame,
   job: Job,
+  fromStatistics: boolean,
   onScan: () => void,
 ): Promise<ResolvedData> {
   const { cv, data } = job;
@@ -212,6 +218,7 @@ async function resolve(
     ...(data.features ? { features: data.features } : {}),
     dialect: data.dialect,
     dtype: data.dtype,
+    fromStatistics,
     ...(data.target === undefined ? {} : { target: data.target }),
     classes: isClassification(job),
     ...(data.weight === undefined ? {} : { weight: data.weight }),

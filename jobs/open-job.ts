@@ -3,7 +3,7 @@
  * what the search is asked for. Invariant: a session that is opened here is closed when the work
  * ends, however it ends.
  */
-import type { ConfigError, Run } from '../driver/index.js';
+import { type ConfigError, DataError, type Run } from '../driver/index.js';
 import { type MemoryOutlook, memoryError, outlookOf, runShape } from './check-memory.js';
 import { dataBytes } from './data-bytes.js';
 import { chooseEngine, type OpenSession, openSession } from './engines.js';
@@ -46,7 +46,15 @@ export interface OpenJob {
   readonly tooLarge: ConfigError | undefined;
 }
 
-/** @throws ConfigError, DataError for what is wrong with job or data; what `work` throws */
+/** Whether reading rows met a feature without a value. */
+function isMissingValue(error: unknown): boolean {
+  return error instanceof DataError && error.facts.feature !== undefined;
+}
+
+/**
+ * Does the work, and again where the files' statistics said less of the data than their rows.
+ * @throws ConfigError, DataError for what is wrong with job or data; what `work` throws
+ */
 export async function withOpenJob<T>(
   asked: Job,
   { engine: wanted, open: given, signal, onEvent, origin }: OpenOptions,
@@ -77,34 +85,43 @@ export async function withOpenJob<T>(
       ...(signal ? { signal } : {}),
       onProgress: (fraction) => clock.progress(fraction),
     });
-    const data = await openData(open, run, job, clock);
-    const { estimator, params } = job.model;
-    const candidates = candidatesOf(estimator, params, job.search.grid).map(({ all }) => all);
-    const fit = chooseFit(
-      estimator,
-      candidates,
-      fitShape(data.X, allPartitions(data.cv, data.nested), candidates.length),
-    );
-    const shape = runShape(open, job, data, fit);
-    const memory = outlookOf(shape);
-    const tooLarge = memoryError(memory, shape, data);
-    const search = {
-      ...data,
-      columns: data.resolved.columns,
-      imputations: data.resolved.imputations,
-      ...job.model,
-      grid: job.search.grid,
-      standardize: job.data.standardize,
-      scoring: job.scoring,
-      metric: job.metric,
-      refit: job.refit,
-      errorScore: job.errorScore,
-      ...(job.search.maxFailures === undefined ? {} : { maxFailures: job.search.maxFailures }),
-      reportClasses: true,
-      ...(open.formulas ? { formulas: open.formulas } : {}),
+    const workOn = async (data: JobData): Promise<T> => {
+      const { estimator, params } = job.model;
+      const candidates = candidatesOf(estimator, params, job.search.grid).map(({ all }) => all);
+      const fit = chooseFit(
+        estimator,
+        candidates,
+        fitShape(data.X, allPartitions(data.cv, data.nested), candidates.length),
+      );
+      const shape = runShape(open, job, data, fit);
+      const memory = outlookOf(shape);
+      const tooLarge = memoryError(memory, shape, data);
+      const search = {
+        ...data,
+        columns: data.resolved.columns,
+        imputations: data.resolved.imputations,
+        ...job.model,
+        grid: job.search.grid,
+        standardize: job.data.standardize,
+        scoring: job.scoring,
+        metric: job.metric,
+        refit: job.refit,
+        errorScore: job.errorScore,
+        ...(job.search.maxFailures === undefined ? {} : { maxFailures: job.search.maxFailures }),
+        reportClasses: true,
+        ...(open.formulas ? { formulas: open.formulas } : {}),
+      };
+      await checkFormulas(search, job);
+      return work({ open, reason, run, data, search, fit, memory, tooLarge });
     };
-    await checkFormulas(search, job);
-    return await work({ open, reason, run, data, search, fit, memory, tooLarge });
+    const data = await openData(open, run, job, clock, true);
+    try {
+      return await workOn(data);
+    } catch (error) {
+      if (!data.resolved.fromStatistics || !isMissingValue(error)) throw error;
+      // A NaN that the files' statistics knew nothing of: every row is looked at first.
+      return await workOn(await openData(open, run, job, clock, false));
+    }
   } finally {
     if (given === undefined) await open.session.close();
   }

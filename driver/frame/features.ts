@@ -56,6 +56,12 @@ export interface FeatureSelection {
   readonly categories?: readonly { readonly role: CategoryRole; readonly column: string }[];
   /** Folds given by a column. */
   readonly predefined?: { readonly column: string };
+  /**
+   * Takes ranges of plain number columns from the files' own statistics where they have them, without
+   * reading a row. These know no NaN: encoding then refuses one, and the features are to be resolved
+   * again without this. Default false.
+   */
+  readonly fromStatistics?: boolean;
 }
 
 /** Mean imputation of an encoded column: where the indicator is 1, the training rows' mean. */
@@ -94,6 +100,8 @@ export interface ResolvedFeatures {
   /** As asked for. */
   readonly categories: readonly ResolvedCategories[];
   readonly summary: readonly FeatureSummary[];
+  /** Some columns were not read: they may hold NaN, see `FeatureSelection`. */
+  readonly fromStatistics: boolean;
   /** Constant columns, categories cut by `top`: for the user to know, not to stop. */
   readonly warnings: readonly string[];
 }
@@ -121,13 +129,22 @@ export async function resolveFeatures(
       rows: 0,
     });
   }
-  const requests = planned.map(profileRequest);
+  const fromStatistics = selection.fromStatistics ? { fromStatistics: true } : {};
+  const requests = planned.map((feature) => ({
+    ...profileRequest(feature),
+    ...(feature.encode === 'number' ? fromStatistics : {}),
+  }));
   const splitAt = requests.length;
   requests.push(...splitSql.map((sql) => ({ sql, top: MAX_CATEGORIES, quantiles: [] })));
   const weightAt = requests.length;
-  if (weightSql !== undefined) requests.push({ sql: weightSql, top: 0, quantiles: [] });
+  if (weightSql !== undefined) {
+    requests.push({ sql: weightSql, top: 0, quantiles: [], ...fromStatistics });
+  }
   const targetAt = requests.length;
-  if (target && targetSql !== undefined) requests.push(targetRequest(target, targetSql));
+  if (target && targetSql !== undefined) {
+    const own = target.kind === 'number' ? fromStatistics : {};
+    requests.push({ ...targetRequest(target, targetSql), ...own });
+  }
   const profiles = await profileAll(engine, description, requests, planned);
   const numbers: { what: string; profile: ColumnProfile; impute?: PlannedFeature['impute'] }[] = [];
   let resolvedTarget: ResolvedTarget | undefined;
@@ -152,6 +169,7 @@ export async function resolveFeatures(
   const rounded = selection.dtype === 'float32' ? numbers.flatMap(float32Warnings) : [];
   return {
     ...assembled,
+    fromStatistics: profiles.some((profile) => profile.fromStatistics),
     warnings: [...(resolvedTarget?.warnings ?? []), ...assembled.warnings, ...rounded],
     ...(resolvedTarget ? { target: resolvedTarget.feature } : {}),
     ...(resolvedTarget?.classes ? { classes: resolvedTarget.classes } : {}),

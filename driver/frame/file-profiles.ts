@@ -36,7 +36,7 @@ export class FileProfiles implements Pick<FrameEngine, 'profile'> {
   /** What `profile` learned, by request, then by file, so that parts of the data can be viewed. */
   readonly #known = new Map<string, Map<FrameFile, ColumnProfile>>();
 
-  /** @param onScan called as the engine begins to read files */
+  /** @param onScan called as the engine begins to read files, or when it is known that it did */
   constructor(
     engine: Pick<FrameEngine, 'profile' | 'profileFiles'>,
     memo: Memo,
@@ -53,10 +53,11 @@ export class FileProfiles implements Pick<FrameEngine, 'profile'> {
     requests: readonly ProfileRequest[],
   ): Promise<ColumnProfile[]> {
     if (source.files.length < 2 || source.isUndivided) return this.#whole(source, requests);
-    const counted = requests.map(({ top, ...text }) => ({
+    const counted = requests.map(({ top, fromStatistics, ...text }) => ({
       ...sqlText(text),
       top: top > 0 ? FILE_VALUES : 0,
       quantiles: [],
+      ...(fromStatistics ? { fromStatistics } : {}),
     }));
     await this.#learn(source, counted);
     const withQuantiles = requests.filter((request, i) => {
@@ -77,8 +78,23 @@ export class FileProfiles implements Pick<FrameEngine, 'profile'> {
   }
 
   #whole(source: FrameSource, requests: readonly ProfileRequest[]): Promise<ColumnProfile[]> {
-    this.#onScan(source.files);
-    return this.#engine.profile(source, requests);
+    const scan = () => this.#engine.profile(source, requests);
+    return this.#counted(source.files, requests, scan, (profiles) => profiles);
+  }
+
+  /** Tells of a scan before it, or after it where statistics might have spared it. */
+  async #counted<T>(
+    files: readonly FrameFile[],
+    requests: readonly ProfileRequest[],
+    scan: () => Promise<T>,
+    profilesOf: (found: T) => readonly ColumnProfile[],
+  ): Promise<T> {
+    const mayBeSpared = requests.every((request) => request.fromStatistics);
+    if (!mayBeSpared) this.#onScan(files);
+    const found = await scan();
+    const isRead = !profilesOf(found).every((profile) => profile.fromStatistics);
+    if (mayBeSpared && isRead) this.#onScan(files);
+    return found;
   }
 
   /**
@@ -86,8 +102,11 @@ export class FileProfiles implements Pick<FrameEngine, 'profile'> {
    * distinct value listed; undefined when it was not asked about or has too many values.
    */
   ofFiles(files: readonly FrameFile[], text: SqlText): ColumnProfile | undefined {
-    for (const top of [FILE_VALUES, 0]) {
-      const profiles = this.#of(files, { ...sqlText(text), top, quantiles: [] });
+    const counted = { ...sqlText(text), top: 0, quantiles: [] };
+    const asked = [{ ...counted, top: FILE_VALUES }, counted, { ...counted, fromStatistics: true }];
+    for (const request of asked) {
+      const { top } = request;
+      const profiles = this.#of(files, request);
       if (profiles.length === files.length && profiles.length > 0) {
         return mergeProfiles(profiles, top === 0 ? 0 : Number.POSITIVE_INFINITY);
       }
@@ -110,8 +129,8 @@ export class FileProfiles implements Pick<FrameEngine, 'profile'> {
     const batch = new Batch(distinct.length, (files) => {
       const one = (file: FrameFile) => this.#whole({ ...source, files: [file] }, requests);
       if (this.#engine.profileFiles === undefined) return inTurn(files, one);
-      this.#onScan(files);
-      return this.#engine.profileFiles({ ...source, files }, requests);
+      const scan = () => this.#engine.profileFiles!({ ...source, files }, requests);
+      return this.#counted(files, requests, scan, (profiles) => profiles.flat());
     });
     const asked = JSON.stringify(requests);
     const options = optionsKey(source.options);

@@ -43,6 +43,7 @@ export function mergeProfiles(
     top: values.slice(0, top),
     distinct: values.length,
     quantiles: [],
+    ...(profiles.some((profile) => profile.fromStatistics) ? { fromStatistics: true } : {}),
   };
 }
 

@@ -125,12 +125,19 @@ export interface ColumnProfile {
   readonly distinct: number;
   /** Quantiles at the asked probabilities. */
   readonly quantiles: readonly number[];
+  /** No row was read: NaN are not among the missing. */
+  readonly fromStatistics?: boolean;
 }
 
 export interface ProfileRequest extends SqlText {
   /** How many most frequent values to list; 0 for none. */
   readonly top: number;
   readonly quantiles: readonly number[];
+  /**
+   * The files' own statistics will do, which know nulls and ranges but no NaN: who asks refuses NaN
+   * when the rows are read. Default false.
+   */
+  readonly fromStatistics?: boolean;
 }
 
 export interface FrameEngine {

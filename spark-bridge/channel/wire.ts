@@ -157,7 +157,15 @@ export interface WireProfile {
   readonly top: readonly { readonly value: string; readonly count: number }[];
   readonly distinct: number;
   readonly quantiles: readonly WireJson[];
+  readonly fromStatistics: boolean;
 }
+
+/** What is asked of one expression. */
+export type WireProfileRequest = WireSql & {
+  readonly top: number;
+  readonly quantiles: readonly number[];
+  readonly fromStatistics: boolean;
+};
 
 export interface WireExecutor {
   readonly id: string;
@@ -281,7 +289,7 @@ export interface Verbs {
     args: {
       run: string;
       source: WireFrameSource;
-      requests: readonly (WireSql & { top: number; quantiles: readonly number[] })[];
+      requests: readonly WireProfileRequest[];
     };
     result: { profiles: readonly WireProfile[] };
   };
@@ -295,7 +303,7 @@ export interface Verbs {
     args: {
       run: string;
       source: WireFrameSource;
-      requests: readonly (WireSql & { top: number; quantiles: readonly number[] })[];
+      requests: readonly WireProfileRequest[];
     };
     result: { files: readonly (readonly WireProfile[])[] };
   };

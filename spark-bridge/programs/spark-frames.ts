@@ -73,8 +73,8 @@ export function createSparkFrames(
       run: newRun(),
       source: wireSource(source),
       requests: requests.map((request) => {
-        const { top, quantiles } = request;
-        return { ...translated.get(textKey(request))!, top, quantiles };
+        const { top, quantiles, fromStatistics = false } = request;
+        return { ...translated.get(textKey(request))!, top, quantiles, fromStatistics };
       }),
     };
   };
@@ -246,9 +246,10 @@ function toColumn(column: WireColumn): FrameColumn {
   return { ...column, type: column.type as ColumnType };
 }
 
-function toProfile(profile: WireProfile): ColumnProfile {
+function toProfile({ fromStatistics, ...profile }: WireProfile): ColumnProfile {
   return {
     ...profile,
+    ...(fromStatistics ? { fromStatistics } : {}),
     type: profile.type as ColumnType,
     min: profile.min === null ? null : toNumber(profile.min),
     max: profile.max === null ? null : toNumber(profile.max),

@@ -119,7 +119,7 @@ export function completed(
 }
 
 export type ValueCounts = Pick<ColumnProfile, 'missing' | 'infinite' | 'min' | 'max'>;
-type Statistics = ValueCounts & Pick<ColumnProfile, 'quantiles'>;
+type Statistics = ValueCounts & Pick<ColumnProfile, 'quantiles' | 'fromStatistics'>;
 
 /**
  * Counts and ranges in one statement, quantiles by a sort each. NaN and infinities are the largest
@@ -130,22 +130,50 @@ async function statistics(
   scan: ProfileScan,
   asked: readonly TypedRequest[],
 ): Promise<Statistics[]> {
-  const plain = await inGroups(asked, scan, (some) => aggregate(scan, some, false));
-  const doubtful = asked.filter((_, i) => isDoubtful(plain[i]!));
-  const filtered = await inGroups(doubtful, scan, (some) => aggregate(scan, some, true));
-  const again = new Map(doubtful.map((request, i) => [request, filtered[i]!]));
-  const found = asked.map((request, i) => again.get(request) ?? plain[i]!);
+  const known = await fromStatistics(scan, asked);
+  const rest = asked.filter((request) => !known.has(request));
+  const plain = await inGroups(rest, scan, (some) => aggregate(scan, some, 'all rows'));
+  for (const [i, request] of rest.entries()) known.set(request, plain[i]!);
+  const doubtful = asked.filter((request) => isDoubtful(known.get(request)!));
+  const filtered = await inGroups(doubtful, scan, (some) => aggregate(scan, some, 'finite rows'));
+  for (const [i, request] of doubtful.entries()) known.set(request, filtered[i]!);
   const out: Statistics[] = [];
-  for (const [i, { missing, infinite, min, max }] of found.entries()) {
-    const { operand, quantiles } = asked[i]!;
+  for (const request of asked) {
+    const { missing, infinite, min, max, ...spared } = known.get(request)!;
+    const { operand, quantiles } = request;
     const finite = min === null ? 0 : scan.rows - missing - infinite;
     const { database, from, files } = scan;
     const values = quantiles.length
       ? await exactQuantiles(database, from, operand, finite, quantiles, `data: reading ${files}`)
       : [];
-    out.push({ missing, infinite, min, max, quantiles: values });
+    out.push({ missing, infinite, min, max, quantiles: values, ...spared });
   }
   return out;
+}
+
+/**
+ * Counts and ranges that DuckDB takes from the files' own statistics, of those that may be; without
+ * columns that lack values or have infinite ones, which are to be counted.
+ */
+async function fromStatistics(
+  scan: ProfileScan,
+  asked: readonly TypedRequest[],
+): Promise<Map<TypedRequest, Omit<Statistics, 'quantiles'>>> {
+  const known = new Map<TypedRequest, Omit<Statistics, 'quantiles'>>();
+  const some = asked.filter((request) => request.fromStatistics && scan.isColumnar);
+  if (some.length === 0) return known;
+  const plan = await scan.database.query(
+    `EXPLAIN ${aggregateSql(scan, some, 'statistics')}`,
+    `data: reading ${scan.files}`,
+  );
+  // An answer that is known already is the only leaf of the plan.
+  if (!/COLUMN_DATA_SCAN|DUMMY_SCAN/.test(String(plan[0]?.[1]))) return known;
+  const found = await inGroups(some, scan, (group) => aggregate(scan, group, 'statistics'));
+  for (const [i, counts] of found.entries()) {
+    if (counts.missing > 0 || isDoubtful(counts)) continue;
+    known.set(some[i]!, { ...counts, fromStatistics: true });
+  }
+  return known;
 }
 
 /** Whether plain minima and maxima met a NaN or an infinity. */
@@ -153,21 +181,28 @@ export function isDoubtful({ min, max }: ValueCounts): boolean {
   return (max !== null && !Number.isFinite(max)) || (min !== null && !Number.isFinite(min));
 }
 
+/** What is aggregated: finite values of every row, all of them, or what statistics say. */
+type Aggregated = 'finite rows' | 'all rows' | 'statistics';
+
+function aggregateSql(scan: ProfileScan, asked: readonly TypedRequest[], over: Aggregated): string {
+  const { inner, outer } = aggregateItems(asked, over === 'finite rows');
+  const real = asked.findIndex(isFloat);
+  // Statistics in files, which DuckDB answers from where they suffice, know no NaN.
+  const all = over === 'all rows' && real >= 0 ? [...outer, `bool_or(isnan(c${real}))`] : outer;
+  return `SELECT count(*), ${all.join(', ')} FROM (SELECT ${inner.join(', ')} FROM ${scan.from})`;
+}
+
 async function aggregate(
   scan: ProfileScan,
   asked: readonly TypedRequest[],
-  filtered: boolean,
+  over: Aggregated,
 ): Promise<ValueCounts[]> {
   if (asked.length === 0) return [];
-  const { inner, outer } = aggregateItems(asked, filtered);
-  const [row] = await runScan(
-    scan,
-    `SELECT count(*), ${outer.join(', ')} FROM (SELECT ${inner.join(', ')} FROM ${scan.from})`,
-    asked,
-  ).catch(async (cause) => {
+  const sql = aggregateSql(scan, asked, over);
+  const [row] = await runScan(scan, sql, asked).catch(async (cause) => {
     // One expression's values broke the statement for all; alone, it says so itself.
     if (cause instanceof DataError && asked.length > 1) {
-      for (const request of asked) await aggregate(scan, [request], filtered);
+      for (const request of asked) await aggregate(scan, [request], over);
     }
     throw cause;
   });

@@ -249,7 +249,7 @@ describe('moments of parts', () => {
     const job = await readJob(folder.file('job.yaml'), { overrides: [] });
     const open = await openSession('local');
     try {
-      const data = await openData(open, open.session, job, { enter: () => undefined });
+      const data = await openData(open, open.session, job, { enter: () => undefined }, true);
       await use(data, data.cv[0]!.groupOf.expr, open.session);
     } finally {
       await open.session.close();
