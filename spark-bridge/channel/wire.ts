@@ -160,12 +160,15 @@ export interface WireProfile {
   readonly fromStatistics: boolean;
 }
 
-/** What is asked of one expression. */
-export type WireProfileRequest = WireSql & {
-  readonly top: number;
-  readonly quantiles: readonly number[];
-  readonly fromStatistics: boolean;
-};
+interface WireProfileArgs {
+  readonly run: string;
+  readonly source: WireFrameSource;
+  readonly requests: readonly (WireSql & {
+    readonly top: number;
+    readonly quantiles: readonly number[];
+    readonly fromStatistics: boolean;
+  })[];
+}
 
 export interface WireExecutor {
   readonly id: string;
@@ -286,11 +289,7 @@ export interface Verbs {
     };
   };
   profileFrame: {
-    args: {
-      run: string;
-      source: WireFrameSource;
-      requests: readonly WireProfileRequest[];
-    };
+    args: WireProfileArgs;
     result: { profiles: readonly WireProfile[] };
   };
   /** What files are now, as `describeFrame` says it; null for one that is gone. */
@@ -300,11 +299,7 @@ export interface Verbs {
   };
   /** As `profileFrame`, for each file by itself. */
   profileFiles: {
-    args: {
-      run: string;
-      source: WireFrameSource;
-      requests: readonly WireProfileRequest[];
-    };
+    args: WireProfileArgs;
     result: { files: readonly (readonly WireProfile[])[] };
   };
   /**
