@@ -160,14 +160,11 @@ export interface WireProfile {
   readonly fromStatistics: boolean;
 }
 
+type Asked = { top: number; quantiles: readonly number[]; fromStatistics: boolean };
 interface WireProfileArgs {
   readonly run: string;
   readonly source: WireFrameSource;
-  readonly requests: readonly (WireSql & {
-    readonly top: number;
-    readonly quantiles: readonly number[];
-    readonly fromStatistics: boolean;
-  })[];
+  readonly requests: readonly (WireSql & Asked)[];
 }
 
 export interface WireExecutor {
