@@ -5,6 +5,7 @@ import { blas } from './blas.js';
 import { broadcasts } from './broadcasts.js';
 import { cacheSize } from './cache-size.js';
 import { channel } from './channel.js';
+import { mnist, svm } from './classifiers.js';
 import { enet } from './enet.js';
 import { estimatorsAgreement } from './estimators-agreement.js';
 import { fileParts } from './file-parts.js';
@@ -18,7 +19,6 @@ import { livyBlas } from './livy-blas.js';
 import { livyOverhead } from './livy-overhead.js';
 import { logisticBench } from './logistic.js';
 import { migration } from './migration.js';
-import { mnist } from './mnist.js';
 import { partial } from './partial.js';
 import { placement } from './placement.js';
 import { probe } from './probe.js';
@@ -42,6 +42,7 @@ export const benches: readonly Bench[] = [
   hcvSpark,
   logisticBench,
   mnist,
+  svm,
   kmeansBench,
   stackBench,
   enet,

@@ -72,7 +72,7 @@ const MIN_BLOCK_ROWS = 64;
 /** Blocks begin at multiples, which suit the kernels of products. */
 const ROW_STEP = 16;
 /** Chunks that threads take one after another: enough to end together. */
-const ENOUGH_CHUNKS = 8;
+const ENOUGH_CHUNKS = 16;
 const MAX_CHUNKS = 32;
 
 /** Undefined for a pass that can't be run so: one that reads a frame, or whose parts are asked. */
