@@ -7,6 +7,7 @@ import { mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { stringify } from 'yaml';
 import { reprise } from '../support/cli.js';
+import { coldRun } from '../support/cold-run.js';
 import { type DayOptions, dailyJob, writeDay } from '../support/daily-files.js';
 import { JobFolder } from '../support/job-folder.js';
 import { assertSameScores } from '../support/result-table.js';
@@ -38,12 +39,12 @@ describe('reprise run on data that arrive file by file', function () {
     folder.write('job.yaml', stringify({ ...dailyJob, ...changes }));
   };
 
-  const run = async (store: string): Promise<Answer> => {
+  const run = async (): Promise<Answer> => {
     const { code, stdout, stderr } = await reprise(
       ['run', 'job.yaml', '--engine', 'local', '--json', '--quiet'],
       {
         cwd: folder.path,
-        env: { REPRISE_STORE: store, REPRISE_HOME: folder.file('home') },
+        env: { REPRISE_STORE: folder.file('store') },
       },
     );
     assert.equal(code, 0, stderr);
@@ -52,8 +53,8 @@ describe('reprise run on data that arrive file by file', function () {
 
   /** Runs with the store; the answer must be that of a run without one. */
   const checked = async (): Promise<Answer> => {
-    const answer = await run(folder.file('store'));
-    const cold = await run('off');
+    const answer = await run();
+    const cold = await coldRun(folder.file('job.yaml'));
     assertSameScores(answer.path, cold.path, 1e-12);
     assert.ok(cold.rowsRead > answer.rowsRead || answer.passes === cold.passes);
     return answer;
