@@ -128,6 +128,16 @@ export class LivyError extends RepriseError {
   }
 }
 
+/**
+ * A run began, and then the way to its cluster fell silent: what was asked there may go on, and the
+ * application is left to whoever goes on with the run. The `cause` says what was asked.
+ */
+export class ContactLostError extends RepriseError {
+  constructor(message: string, options?: ErrorOptions) {
+    super('CONTACT_LOST', message, {}, options);
+  }
+}
+
 /** One of our own invariants does not hold; a bug to report. */
 export class InternalError extends RepriseError {
   constructor(

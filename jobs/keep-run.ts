@@ -3,6 +3,7 @@
  * a folder is left only where there is something in it.
  */
 import { dirname } from 'node:path';
+import { ContactLostError, LivyError } from '../driver/errors.js';
 import type { Job } from './job-file/job.js';
 import type { RunJobOptions } from './open-job.js';
 import { runJob } from './run-job.js';
@@ -13,21 +14,17 @@ import { type WriteRunOptions, writeRun } from './runs/write-run.js';
 export interface KeepRunOptions extends RunJobOptions {
   readonly journal: RunJournal;
   readonly renderReport: WriteRunOptions['renderReport'];
-  /** What an error that ends the run means for what is left of it. */
-  readonly judge: (error: unknown) => ErrorVerdict;
-}
-
-export interface ErrorVerdict {
   /** Job or data are wrong, or the run was stopped: it is worth its folder only if it has trials. */
-  readonly isOfUser: boolean;
-  /** Contact with the cluster was lost: what was asked of it may go on. */
-  readonly isLost: boolean;
+  readonly isOfUser: (error: unknown) => boolean;
 }
 
-/** The record, and the path of the run folder. @throws as `runJob` and `writeRun` */
+/**
+ * The record, and the path of the run folder.
+ * @throws as `runJob` and `writeRun`; ContactLostError when the cluster fell silent in mid-run
+ */
 export async function keepRun(
   job: Job,
-  { renderReport, judge, ...options }: KeepRunOptions,
+  { renderReport, isOfUser, ...options }: KeepRunOptions,
 ): Promise<readonly [RunRecord, string]> {
   const { journal } = options;
   try {
@@ -38,11 +35,22 @@ export async function keepRun(
     await journal.close();
     return [record, path];
   } catch (error) {
-    const { isOfUser, isLost } = judge(error);
-    if (journal.hasTrials || (journal.hasBegun && !isOfUser)) {
+    const isLost = journal.hasBegun && isContactLost(error);
+    if (journal.hasTrials || (journal.hasBegun && !isOfUser(error))) {
       await journal.failed(error, isLost);
       await journal.close();
     } else await journal.discard();
-    throw error;
+    if (!isLost) throw error;
+    const { message } = error as Error;
+    throw new ContactLostError(
+      `run: expected to stay in contact with the cluster, lost it (${message}); its application is left running for \`reprise resume ${journal.attempt.run}\``,
+      { cause: error },
+    );
   }
+}
+
+/** Livy, or what is on the way to it, does not answer. */
+function isContactLost(error: unknown): boolean {
+  if (!(error instanceof LivyError)) return false;
+  return ['network', 'timeout', 'server'].includes(String(error.facts.problem));
 }

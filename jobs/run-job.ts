@@ -47,7 +47,7 @@ async function runIn(
   options.signal?.throwIfAborted();
   if (tooLarge !== undefined) throw tooLarge;
   const { journal, signal } = options;
-  await journal?.opened(engine, data.source.files);
+  await journal?.opened(engine, data.source.files, () => verifyUnchanged(data.source));
   const outputs = new Map<string, Expr>();
   const scores: ScoreOutput[] = [];
   const search = await gridSearch(run, {

@@ -2,6 +2,7 @@
 import {
   BackendLostError,
   ConfigError,
+  ContactLostError,
   DataError,
   LivyError,
   PlanError,
@@ -45,6 +46,7 @@ const CODES: readonly (readonly [ErrorClass, number])[] = [
   [SingularError, EXIT.invalid],
   [LivyError, EXIT.unreachable],
   [BackendLostError, EXIT.unreachable],
+  [ContactLostError, EXIT.lost],
   [LockedError, EXIT.tryLater],
   [ResourceError, EXIT.unexpected],
 ];
@@ -52,14 +54,6 @@ const CODES: readonly (readonly [ErrorClass, number])[] = [
 /** The exit code for an error that ended a command. */
 export function exitCodeOf(error: unknown): number {
   if (error instanceof InterruptError) return error.exitCode;
-  if (isContactLost(error)) return EXIT.lost;
   const row = CODES.find(([type]) => error instanceof type);
   return row?.[1] ?? EXIT.unexpected;
-}
-
-/** Livy, or the way to it, fell silent after it had been asked for something. */
-function isContactLost(error: unknown): boolean {
-  if (!(error instanceof LivyError)) return false;
-  const { outcome, problem } = error.facts;
-  return outcome === 'unknown' && ['network', 'timeout', 'server'].includes(String(problem));
 }

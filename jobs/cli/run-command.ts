@@ -79,11 +79,8 @@ export async function runAndAnswer(
         import('../keep-run.js'),
         import('../report/index.js'),
       ]);
-      const judge = (error: unknown) => ({
-        isOfUser: signal.aborted || exitCodeOf(error) === EXIT.invalid,
-        isLost: exitCodeOf(error) === EXIT.lost,
-      });
-      return keepRun(job, { engine, signal, onEvent, journal: kept, renderReport, judge });
+      const isOfUser = (error: unknown) => signal.aborted || exitCodeOf(error) === EXIT.invalid;
+      return keepRun(job, { engine, signal, onEvent, journal: kept, renderReport, isOfUser });
     });
   };
   const onStopping = (reason: InterruptError): void => {

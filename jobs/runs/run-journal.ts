@@ -39,6 +39,7 @@ export class RunJournal implements WaveLog {
   readonly #results: Map<number, WaveResult>;
   readonly #heartbeat: NodeJS.Timeout;
   #began = performance.now();
+  #verify: () => Promise<void> = async () => undefined;
   #hasBegun = false;
   #isDiscarded = false;
 
@@ -143,8 +144,17 @@ export class RunJournal implements WaveLog {
     return this.#hasBegun || this.#earlier.some(({ kind }) => kind === 'begin');
   }
 
-  /** Called when the data are open. @throws DataError naming a file that is not the run's any more */
-  async opened(engine: 'local' | 'spark', files: readonly FileRecord[]): Promise<void> {
+  /**
+   * Called when the data are open.
+   * @param verify rejects once a file is not what it was: then nothing that was read of it is kept
+   * @throws DataError naming a file that is not the run's any more
+   */
+  async opened(
+    engine: 'local' | 'spark',
+    files: readonly FileRecord[],
+    verify: () => Promise<void>,
+  ): Promise<void> {
+    this.#verify = verify;
     const known = this.#earlier.find((record) => record.kind === 'data');
     if (known?.kind === 'data') requireSame(known.files, files);
     else {
@@ -179,6 +189,7 @@ export class RunJournal implements WaveLog {
 
   async end(wave: number, result: WaveResult): Promise<void> {
     const seconds = (performance.now() - this.#began) / 1000;
+    await this.#verify();
     await this.#writer.append({ kind: 'trials', wave, result, seconds });
     this.#results.set(wave, result);
   }

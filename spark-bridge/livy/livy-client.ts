@@ -47,6 +47,8 @@ export type LivyRef = number | string;
 export interface LivyClient {
   readonly url: string;
   readonly http: LivyHttp;
+  /** Whether the last request, repeated as it may be, got no answer. */
+  readonly isSilent: () => boolean;
   readonly retry: Required<RetryPolicy>;
   /** Asked once. Also the health check: `/` answers with a redirect to web pages. */
   version(options?: RequestOptions): Promise<LivyVersion>;
@@ -88,6 +90,7 @@ export function createLivyClient(connection: LivyConnection): LivyClient {
   const http = createLivyHttp(connection);
   const retry = { ...DEFAULT_RETRY, ...connection.retry };
   let version: LivyVersion | undefined;
+  let isSilent = false;
 
   const send = async <T>(
     call: HttpCall,
@@ -96,11 +99,15 @@ export function createLivyClient(connection: LivyConnection): LivyClient {
     options: RequestOptions = {},
   ): Promise<T> => {
     const full: HttpCall = { ...call, ...options };
-    return await withRetry(async () => decode(await http.call(full), full), {
-      policy: retry,
-      repeat,
-      signal: options.signal,
-    });
+    const attempt = async (): Promise<T> => decode(await http.call(full), full);
+    try {
+      const answer = await withRetry(attempt, { policy: retry, repeat, signal: options.signal });
+      isSilent = false;
+      return answer;
+    } catch (error) {
+      isSilent = isLivyProblem(error, 'network', 'timeout', 'server');
+      throw error;
+    }
   };
   const get = <T>(
     path: string,
@@ -152,6 +159,7 @@ export function createLivyClient(connection: LivyConnection): LivyClient {
   const client: LivyClient = {
     url: http.baseUrl,
     http,
+    isSilent: () => isSilent,
     retry,
     version: async (options) => {
       if (version === undefined) {

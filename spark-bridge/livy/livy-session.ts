@@ -2,7 +2,7 @@
  * A running session of ours: its identity, its keep-alive and its end. Invariants: after every
  * broken connection the identity is compared before anything is sent; the session is kept alive for
  * as long as this object is open and its process lives; `close` returns only when the server says
- * that the session is over.
+ * that the session is over, or nothing at all.
  */
 import { type ApplicationVerbs, confirmEnd, watchLife } from './application-life.js';
 import { finalError, isLivyProblem } from './errors.js';
@@ -31,7 +31,10 @@ export interface LivySession {
   over(why: string): Promise<Error>;
   /** Stops keeping the session alive and leaves it to the next process of the same key. */
   detach(): void;
-  /** Ends the session and awaits it. Idempotent. @throws LivyError if it can't be confirmed */
+  /**
+   * Ends the session and awaits it; one whose server fell silent is left to its lease and the next
+   * process of the same key. Idempotent. @throws LivyError if it can't be confirmed
+   */
   close(): Promise<void>;
 }
 
@@ -130,6 +133,8 @@ export function makeSession(client: LivyClient, parts: LivySessionParts): LivySe
     detach: stop,
     close: () => {
       stop();
+      // The record stays with it.
+      if (client.isSilent()) return Promise.resolve();
       closing ??= confirmEnd({
         label,
         record,

@@ -169,6 +169,21 @@ describe('livy sessions', function () {
     assert.equal(fixture.server.count('session created'), 1);
   });
 
+  it('leaves its session to the next process when the server is silent', async () => {
+    fixture = await livyFixture();
+    const session = await fixture.open();
+    const action = { kind: 'drop-before' } as const;
+    fixture.server.addFaults({ path: /./, times: Number.POSITIVE_INFINITY, action });
+    await assert.rejects(session.check(), (error) => isLivyProblem(error, 'network'));
+    await session.close();
+    fixture.server.clearFaults();
+    assert.equal(fixture.server.count('DELETE /sessions'), 0);
+    const next = await fixture.open();
+    assert.ok(next.adopted && next.id === session.id);
+    await next.close();
+    assert.equal(fixture.server.sessions.size, 0);
+  });
+
   it('adopts a session of which only the intent was written', async () => {
     fixture = await livyFixture();
     await fixture.client.createSession({ name: 'reprise-left-behind' });

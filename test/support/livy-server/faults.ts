@@ -43,6 +43,7 @@ export interface Fault {
 
 export interface FaultList {
   add(...faults: readonly Fault[]): void;
+  clear(): void;
   /** The action for this request, if a fault strikes it. */
   strike(method: string, path: string): FaultAction | undefined;
 }
@@ -54,6 +55,7 @@ export function createFaultList(): FaultList {
       for (const fault of faults)
         live.push({ fault, skip: fault.skip ?? 0, times: fault.times ?? 1 });
     },
+    clear: () => void live.splice(0),
     strike: (method, path) => {
       for (const entry of live) {
         const { fault } = entry;

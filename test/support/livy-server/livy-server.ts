@@ -69,6 +69,7 @@ export interface LivyTestServer {
     readonly headers: IncomingMessage['headers'];
   }[];
   addFaults(...faults: readonly Fault[]): void;
+  clearFaults(): void;
   setState(id: number, state: string): void;
   /** Ends a session as if its driver died. */
   kill(id: number, logLine?: string): void;
@@ -137,6 +138,7 @@ export async function startLivyTestServer(options: LivyTestServerOptions): Promi
     requests,
     count: (what) => counts.get(what) ?? 0,
     addFaults: (...more) => faults.add(...more),
+    clearFaults: () => faults.clear(),
     setState: (id, state) => {
       sessionOf(id).state = state;
     },

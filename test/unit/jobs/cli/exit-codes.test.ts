@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import {
   ConfigError,
+  ContactLostError,
   DataError,
   DTypeError,
   ExecutionError,
@@ -28,6 +29,7 @@ describe('exit codes', () => {
     [new UnsupportedError('x'), 3],
     [new SingularError('x'), 3],
     [new LivyError('x'), 5],
+    [new ContactLostError('x'), 6],
     [new LockedError('x'), 75],
     [new ExecutionError('x'), 1],
     [new ResourceError('x'), 1],

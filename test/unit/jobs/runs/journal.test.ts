@@ -234,20 +234,34 @@ describe('runs that are taken up', () => {
 
   it('are refused other data than they began with, by file', async () => {
     const [a, b] = ['/a.csv', '/b.csv'].map((path) => ({ path, digest: path, bytes: 1 }));
+    const same = async (): Promise<void> => undefined;
     const first = await begin();
-    await first.opened('local', [a!, b!]);
+    await first.opened('local', [a!, b!], same);
     await kill(first);
     const next = await RunJournal.resume(first.folder);
-    await next.opened('local', [b!, a!]);
+    await next.opened('local', [b!, a!], same);
     const other = { ...b!, digest: 'x' };
     await assert.rejects(
-      next.opened('local', [a!, other]),
+      next.opened('local', [a!, other], same),
       /expected \/b\.csv .* got other content/,
     );
-    await assert.rejects(next.opened('local', [a!]), /expected \/b\.csv .* got no such file/);
+    await assert.rejects(next.opened('local', [a!], same), /expected \/b\.csv .* got no such file/);
     const more = [a!, b!, { ...b!, path: '/c.csv' }];
-    await assert.rejects(next.opened('local', more), /\/c\.csv .* got a file that was not there/);
+    await assert.rejects(
+      next.opened('local', more, same),
+      /\/c\.csv .* got a file that was not there/,
+    );
     await next.close();
+  });
+
+  it('keep nothing of data that changed while they were read', async () => {
+    const journal = await begin();
+    await journal.opened('local', [], () => Promise.reject(new DataError('changed')));
+    await journal.begin(0);
+    await assert.rejects(journal.end(0, { trials: [], classRows: [] }), /changed/);
+    assert.equal(journal.hasTrials, false);
+    await journal.close();
+    assert.equal((await readJournal(journal.folder))!.at(-1)!.kind, 'begin');
   });
 
   it('are listed whatever lies beside them', async () => {
