@@ -2,8 +2,9 @@
  * Classifiers, 5 folds x 10 penalties, against scikit-learn's solvers with two jobs. `mnist`: ten
  * digits of 784 pixels, multinomial logistic regression and linear support vector machines, of the
  * first 10,000 rows on all sides, since scikit-learn takes minutes for them. `svm`: two classes, 50,000 x
- * 100. With loose `tol` ours ends where scores of held-out rows differ by less from the exact ones
- * than scikit-learn's at its default `tol` do.
+ * 100. With loose `tol` ours ends where
+ * the largest difference of a held-out score from the exact one is below scikit-learn's at its
+ * default `tol`.
  */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -49,7 +50,7 @@ interface Rows {
 }
 
 const LOGISTIC: Task = {
-  ...{ name: 'mnist.logistic', estimator: logistic, scoring: 'neg_log_loss', tol: 0.1 },
+  ...{ name: 'mnist.logistic', estimator: logistic, scoring: 'neg_log_loss', tol: 0.3 },
   ...{ rivals: ['lbfgs', 'newton-cg'], tolerance: 1e-2, target: 8 },
 };
 const SVM: Task = {

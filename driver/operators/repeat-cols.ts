@@ -30,8 +30,13 @@ export const repeatCols = defineOp({
         to += times;
         continue;
       }
-      const run = data.subarray(from, from + width);
-      for (let t = 0; t < times; t++, to += width) out.set(run, to);
+      out.set(data.subarray(from, from + width), to);
+      const end = to + width * times;
+      // What is there is doubled.
+      for (let next = to + width; next < end; next = Math.min(end, 2 * next - to)) {
+        out.copyWithin(next, to, to + Math.min(next - to, end - next));
+      }
+      to = end;
     }
     return dense(rows, cols * times, out);
   },

@@ -41,19 +41,29 @@ export const softmax = defineOp({
   ],
 });
 
-/** Of each run of `width` cells. */
-export function softmaxInto(out: Cells, z: Cells, width: number): void {
+/** Of each run of `width` cells. @param exp of all cells, in place */
+export function softmaxInto(
+  out: Cells,
+  z: Cells,
+  width: number,
+  exp: (cells: Cells) => void = expOfAll,
+): void {
   for (let from = 0; from < z.length; from += width) {
     const end = from + width;
     let greatest = z[from]!;
     for (let at = from + 1; at < end; at++) if (z[at]! > greatest) greatest = z[at]!;
+    for (let at = from; at < end; at++) out[at] = z[at]! - greatest;
+  }
+  exp(out);
+  for (let from = 0; from < z.length; from += width) {
+    const end = from + width;
     let sum = 0;
-    for (let at = from; at < end; at++) {
-      const cell = Math.exp(z[at]! - greatest);
-      out[at] = cell;
-      sum += cell;
-    }
+    for (let at = from; at < end; at++) sum += out[at]!;
     const factor = 1 / sum;
     for (let at = from; at < end; at++) out[at]! *= factor;
   }
+}
+
+function expOfAll(cells: Cells): void {
+  for (let at = 0; at < cells.length; at++) cells[at] = Math.exp(cells[at]!);
 }

@@ -1,6 +1,7 @@
 /** What works on runs of columns of a row, of many models side by side, row by row. */
+import type { DType } from '../../../driver/ir/dtype.js';
 import type { OpDef } from '../../../driver/ir/op-def.js';
-import { type Cells, dense, type Float64Matrix } from '../../../driver/ir/value.js';
+import { type Cells, dense, dtypeOf, type Float64Matrix } from '../../../driver/ir/value.js';
 import { type ColumnFold, runsOf } from '../../../driver/operators/aggregate.js';
 import {
   foldCols,
@@ -11,8 +12,11 @@ import {
   rowSumSqs,
   rowSums,
 } from '../../../driver/operators/aggregates.js';
+import { exp } from '../../../driver/operators/cells.js';
 import { nonnegative, nonnegativeInto } from '../../../driver/operators/nonnegative.js';
 import { softmax, softmaxInto } from '../../../driver/operators/softmax.js';
+import { laneForm } from '../simd/forms.js';
+import { type CellLoop, fitsTiles, tiledLoop } from '../simd/tiles.js';
 import { aggregateKernels, positionKernels } from './aggregates.js';
 import type { Kernel } from './kernel.js';
 import { widened } from './widened.js';
@@ -41,11 +45,25 @@ const foldColsKernel: Kernel<Cells> = {
   },
 };
 
+const expLoops = new Map<DType, CellLoop>();
+
+function expOnLanes(cells: Cells): void {
+  const dtype = dtypeOf(cells);
+  let loop = expLoops.get(dtype);
+  if (loop === undefined) {
+    const steps = [{ form: laneForm(exp)!, inputs: [0] }];
+    loop = tiledLoop({ dtype, operands: ['full'], steps, outputs: [0] });
+    expLoops.set(dtype, loop);
+  }
+  loop(cells, 1, cells.length, [cells]);
+}
+
 const softmaxKernel: Kernel<Cells> = {
   op: softmax,
   run: ({ inputs: [z], attrs, out }, context) => {
     const cells = context.allocate(out.rows * out.cols, out.dtype);
-    softmaxInto(cells, z!.data, attrs.width as number);
+    const onLanes = fitsTiles(1, cells.length) ? expOnLanes : undefined;
+    softmaxInto(cells, z!.data, attrs.width as number, onLanes);
     return dense(out.rows, out.cols, cells);
   },
 };
