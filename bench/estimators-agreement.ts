@@ -106,10 +106,28 @@ const CASES: Readonly<Record<string, AgreementCase>> = {
   'bernoulli-nb': { data: 'classes', grid: { alpha: [0.1, 1] } },
   // Ours lack the squares of the rows, which rank rows and no classes.
   'nearest-centroid': { data: 'classes', differs: /^(average_precision|predictions)$/ },
+  pca: { data: 'frequencies', grid: { n_components: [2, 3] }, positive: /./ },
+  svd: { data: 'frequencies', grid: { n_components: [2, 3] }, positive: /./ },
+  nmf: {
+    data: 'frequencies',
+    grid: { n_components: [2, 3] },
+    positive: /./,
+    // What rows have of the parts is a problem of its own, which scikit-learn leaves a little early.
+    bound: 1e-5,
+    more: {
+      divergence: {
+        data: 'frequencies',
+        params: { beta_loss: 'kullback-leibler', n_components: 2 },
+        positive: /./,
+        bound: 1e-5,
+      },
+    },
+  },
   lda: { data: 'classes', more: { priors: { data: 'classes', params: { priors: PRIORS } } } },
 };
 
 const FOLDS = 3;
+const FEATURES = Array.from({ length: 6 }, (_, j) => `x${j}`);
 
 export const estimatorsAgreement: Bench = {
   name: 'estimators',
@@ -192,7 +210,7 @@ async function compare(
     join(folder, 'job.yaml'),
     JSON.stringify({
       kind: 'grid-search',
-      data: { path, target: 'y' },
+      data: task === 'decomposition' ? { path, features: FEATURES } : { path, target: 'y' },
       model: { type: name, ...known },
       search: { grid },
       cv: { folds: FOLDS },
@@ -206,7 +224,13 @@ async function compare(
   }
   const hasShares = model!.link === 'logit' || model!.link === 'softmax';
   const output: OutputName =
-    task === 'regression' ? 'prediction' : hasShares ? 'probability' : 'decision';
+    task === 'regression'
+      ? 'prediction'
+      : task === 'decomposition'
+        ? 'components'
+        : hasShares
+          ? 'probability'
+          : 'decision';
   const out = join(folder, 'scored.csv');
   const found = { model: model!, path: '', digest: '' };
   await predict(found, path, { engine: 'local', open, out, outputs: [output] });

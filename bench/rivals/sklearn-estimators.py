@@ -4,6 +4,7 @@ usage: sklearn-estimators.py JSON out=..   with name, data, folder, grid, params
 The data set is written to `folder`/`data`.parquet, with the target in `y`. Rows of `out`: for each metric the scores,
 trial by trial and split by split; then, row by row, what the estimator refitted on all rows predicts.
 """
+import copy
 import json
 import os
 import sys
@@ -12,6 +13,7 @@ import warnings
 
 import numpy as np
 import pandas as pd
+from sklearn.decomposition import NMF, PCA, TruncatedSVD
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.linear_model import (ElasticNet, GammaRegressor, HuberRegressor, Lasso, LinearRegression, LogisticRegression,
                                   PoissonRegressor, QuantileRegressor, Ridge, TweedieRegressor)
@@ -30,7 +32,8 @@ MODELS = {
     "tweedie": lambda: TweedieRegressor(solver="newton-cholesky"),
     "logistic": lambda: LogisticRegression(solver="newton-cholesky"), "linear-svm": lambda: LinearSVC(dual="auto", random_state=0), "gaussian-nb": GaussianNB,
     "multinomial-nb": MultinomialNB, "bernoulli-nb": BernoulliNB, "nearest-centroid": NearestCentroid,
-    "lda": LinearDiscriminantAnalysis,
+    "lda": LinearDiscriminantAnalysis, "pca": PCA, "svd": lambda: TruncatedSVD(algorithm="arpack", tol=1e-15),
+    "nmf": lambda: NMF(solver="mu", init="nndsvda"),
 }
 
 
@@ -59,7 +62,26 @@ def data(name):
     return frame
 
 
+def components(model, x):
+    """Of a factorisation the least itself: its own updates end early, and err where there are penalties."""
+    if isinstance(model, NMF):
+        solver = "cd" if model.beta_loss == "frobenius" else "mu"
+        return copy.copy(model).set_params(solver=solver, tol=1e-15, max_iter=20_000).transform(x)
+    return model.transform(x)
+
+
+def reconstruction(model, x, y=None):
+    z = components(model, x)
+    back = model.inverse_transform(z) if not isinstance(model, NMF) else z @ model.components_
+    return -((x - back) ** 2).sum(1).mean()
+
+
+SCORERS = {"neg_reconstruction_error": reconstruction}
+
+
 def predicted(model, x):
+    if hasattr(model, "components_"):
+        return components(model, x)
     if hasattr(model, "predict_proba"):
         return model.predict_proba(x)
     return model.decision_function(x) if hasattr(model, "decision_function") else model.predict(x)
@@ -74,7 +96,7 @@ grid = {NAMES.get(name, name): values for name, values in given["grid"].items()}
 start = time.perf_counter()
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
-    found = GridSearchCV(model, grid, scoring=given["scoring"], refit=given["scoring"][0], cv=given["folds"]).fit(x, y)
+    found = GridSearchCV(model, grid, scoring={name: SCORERS.get(name, name) for name in given["scoring"]}, refit=given["scoring"][0], cv=given["folds"]).fit(x, y)
 results, trials = found.cv_results_, range(len(found.cv_results_["params"]))
 rows = [[results[f"split{fold}_test_{metric}"][t] for t in trials for fold in range(given["folds"])]
         for metric in given["scoring"]]

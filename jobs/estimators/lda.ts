@@ -1,8 +1,9 @@
 /**
  * Linear discriminant analysis: classes are normal with means m_c and one covariance W
  * (scikit-learn's `LinearDiscriminantAnalysis`). log P(x, c) is, but for what all classes share,
- * (x - m)' W^-1 (m_c - m) - (m_c - m)' W^-1 (m_c - m) / 2 + log P(c), m the overall mean. The solvers
- * differ in what they make of a W without full rank and in shrinkage only.
+ * (x - m)' W^-1 (m_c - m) - (m_c - m)' W^-1 (m_c - m) / 2 + log P(c), m the mean of all rows, or of
+ * the classes by their priors. The solvers differ in what they make of a W without full rank and in
+ * shrinkage only.
  * Source of `auto`: Ledoit and Wolf, A well-conditioned estimator (2004), per class as there.
  */
 import { z } from 'zod';
@@ -68,12 +69,17 @@ export const lda: ClassEstimator = {
     const scales = rows.all.standardize ? columnScales(overall) : null;
     const inUnits = unitsOf(map, scales);
     const classes = Array.from({ length: rows.classes }, (_, c) => inUnits(rows.ofClass(c)));
-    const center = scales === null ? overall.mean : overall.mean.div(scales.t());
     const counts = rows.counts.alike;
     const isPresent = counts.gt(0);
-    const means = stacked(classes.map(({ mean }) => mean.t())).sub(center.t());
     const { priors } = own;
     const likely = priors && matrix(counts.session, counts.rows, 1, priors);
+    const ofClass = stacked(classes.map(({ mean }) => mean.t()));
+    const center = likely
+      ? ofClass.t().matmul(likely)
+      : scales === null
+        ? overall.mean
+        : overall.mean.div(scales.t());
+    const means = ofClass.sub(center.t());
     const shares = likely ?? isPresent.ifelse(counts, 1).div(count);
     const design = { rows, classes, overall, scales, likely };
     const within = own.shrinkage === 'auto' ? ledoitWolf(design) : pooled(design, own);
