@@ -29,6 +29,8 @@ const BOUND_MARGIN = 1 + 2 ** -20;
 
 /** The models as differences from the first column of each. */
 interface Differences {
+  /** Columns of each model. */
+  readonly of: readonly number[];
   /** Columns of each model, less the first. */
   readonly widths: Int32Array;
   readonly count: number;
@@ -246,10 +248,13 @@ function differences(w: DenseMatrix<Cells>, all: readonly number[]): Differences
   for (let k = 0; k < count; k++) {
     for (let j = 0; j < d; j++) single[k * d + j] = weights[k * d + j]! * scales[k]!;
   }
-  return { widths, count, weights, constants, scales, single };
+  return { of: all, widths, count, weights, constants, scales, single };
 }
 
-/** By operand: all blocks of a pass, and so all calls but the first, have it from here. */
+/**
+ * By operand, of the last widths it was taken by: all blocks of a pass, and so all calls but the
+ * first, have it from here.
+ */
 const known = new WeakMap<DenseMatrix<Cells>, Differences>();
 
 export const bestColumnsKernel: Kernel<Cells> = {
@@ -257,9 +262,10 @@ export const bestColumnsKernel: Kernel<Cells> = {
   run: (call, { allocate, blas }) => {
     const { inputs, attrs, out } = call;
     const [x, w] = inputs as [DenseMatrix<Cells>, DenseMatrix<Cells>];
+    const widths = attrs.widths as readonly number[];
     let models = known.get(w);
-    if (models === undefined) {
-      models = differences(w, attrs.widths as readonly number[]);
+    if (models?.of !== widths) {
+      models = differences(w, widths);
       known.set(w, models);
     }
     const cells = allocate(out.rows * out.cols, out.dtype);

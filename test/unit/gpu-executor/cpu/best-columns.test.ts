@@ -50,4 +50,16 @@ describe('bestColumns', () => {
       });
     }
   }
+
+  it('takes the same weights as other models in another node', async () => {
+    const backend = await createCpuBackend();
+    const x = uniform(50, 3, 1);
+    const w = leaf(uniform(4, 6, 2));
+    for (const widths of [[6], [2, 4], [1, 1, 4]]) {
+      const expr = node(ops.bestColumns, [leaf(x), w], { widths });
+      const got = await evaluated(backend, expr);
+      assert.deepEqual([...got.data], [...referenceOf(expr).data], widths.join());
+    }
+    await backend.close();
+  });
 });
