@@ -115,19 +115,24 @@ function addProduct(
 
 /** Why a row of the chunk has no decision value. */
 function fault(
-  { features }: ModelEncoding,
+  { features, nonnegative: own }: ModelEncoding,
   chunk: RawChunk,
   first: number,
   bad: string | undefined,
 ): DataError {
   for (const [f, feature] of features.entries()) {
     if (bad !== undefined && (feature.name !== bad || feature.kind !== 'number')) continue;
-    const isBad = bad === undefined ? (x: number) => Math.abs(x) === Infinity : Number.isNaN;
-    const row = chunk.columns[f]!.findIndex(isBad);
+    const least = own?.loss === 'kullback-leibler' ? 0 : Number.NEGATIVE_INFINITY;
+    const isOut = (x: number): boolean => Math.abs(x) === Infinity || x < least;
+    const isBad = bad === undefined ? isOut : Number.isNaN;
+    const cells = chunk.columns[f]!;
+    const row = cells.findIndex(isBad);
     if (row < 0) continue;
     const got =
       bad === undefined
-        ? 'an infinite value'
+        ? Number.isFinite(cells[row])
+          ? 'a negative one, which divergences are not defined for'
+          : 'an infinite value'
         : 'a missing value, of which training had none; give the feature an `impute` in the job';
     return new DataError(
       `predict: expected a finite number of feature \`${feature.name}\` in every row, got ${got} (row ${first + row + 1})`,

@@ -7,9 +7,16 @@ import { createCpuBackend } from '../../../../gpu-executor/cpu/index.js';
 import type { Params } from '../../../../jobs/estimators/estimator.js';
 import { decisionValues } from '../../../../jobs/estimators/model.js';
 import { nmf } from '../../../../jobs/estimators/nmf.js';
+import { onnxModel } from '../../../../jobs/export/onnx.js';
+import { pmmlModel } from '../../../../jobs/export/pmml.js';
+import { parseJob } from '../../../../jobs/job-file/read-job.js';
+import { parseModel } from '../../../../jobs/model/model-file.js';
+import { predict } from '../../../../jobs/predict/predict.js';
+import { runJob } from '../../../../jobs/run-job.js';
 import { gridSearch } from '../../../../jobs/search/grid-search.js';
 import type { GridSearchOptions } from '../../../../jobs/search/prepare.js';
 import { assertClose } from '../../../support/close.js';
+import { JobFolder } from '../../../support/job-folder.js';
 import { sklearnFolder } from '../../../support/sklearn-fixtures.js';
 
 interface Fixture {
@@ -69,6 +76,40 @@ describe('nonnegative matrix factorisation', () => {
       }
     });
   }
+
+  it('scores new rows by its model file, and refuses cells below 0 of a divergence', async () => {
+    const folder = new JobFolder();
+    const names = P[0]!.map((_, j) => `c${j}`);
+    const write = (name: string, cells: readonly (readonly number[])[]): string =>
+      folder.write(name, [names, ...cells].join('\n'));
+    write('data.csv', P);
+    const { params, rows } = factors.find(({ params: own }) => own.beta_loss !== undefined)!;
+    const document = {
+      kind: 'grid-search',
+      data: { path: 'data.csv' },
+      model: { type: 'nmf', ...params },
+      cv: { folds: 2 },
+    };
+    const job = parseJob(folder.file('job.yaml'), JSON.stringify(document));
+    const { model } = await runJob(job, { engine: 'local' });
+    const stored = parseModel(JSON.parse(JSON.stringify(model)), 'model.json');
+    const found = { model: stored, path: '', digest: '' };
+    const scored = (name: string) =>
+      predict(found, folder.file(name), { engine: 'local', out: folder.file('out.csv') });
+    await scored('data.csv');
+    const [head, ...lines] = readFileSync(folder.file('out.csv'), 'utf8').trim().split('\n');
+    assert.equal(head, 'component_0,component_1,component_2');
+    const got = matrix(
+      session,
+      lines.map((line) => line.split(',').map(Number)),
+    );
+    assertClose(await got.value(), await matrix(session, rows).value(), 1e-5, 'rows');
+    write('bad.csv', [P[0]!, [1, -2, ...P[1]!.slice(2)]]);
+    await assert.rejects(scored('bad.csv'), /feature `c1` .* got a negative one, .* \(row 2\)$/);
+    assert.throws(() => onnxModel(stored), /^ConfigError: export: expected a model whose/);
+    assert.throws(() => pmmlModel(stored), ConfigError);
+    folder.remove();
+  });
 
   it('says when the error still fell, and fails on cells below 0', async () => {
     const { warnings } = await search({ params: { max_iter: 5 }, refit: false });
