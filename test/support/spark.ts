@@ -15,7 +15,7 @@ import {
 } from '../../spark-bridge/index.js';
 
 /** Most JVMs that wait for the next suite. */
-const MAX_IDLE = 2;
+const MAX_IDLE = 3;
 
 let missing: { readonly why: string | undefined } | undefined;
 
