@@ -66,7 +66,7 @@ export function formatParams(params: Readonly<Record<string, unknown>>): string 
 
 /** `lambda 0.1: r2 0.75`, or that there is none. */
 export function formatBest(best: RunSummary['best']): string {
-  if (best === null) return 'none: no candidate could be scored';
+  if (best === null) return 'none: no candidate has a finite score to be chosen by';
   return `${formatParams(best.params)}: ${best.metric} ${formatNumber(best.score)}`;
 }
 

@@ -162,6 +162,7 @@ function splitRows(
             column: strata.column,
             classOf: encode(strata.feature),
             classes: strata.counts.length,
+            ...(strata.feature.kind === 'map' ? { names: namesOf(strata.feature) } : {}),
           },
         }
       : {}),
@@ -191,6 +192,11 @@ function splitRows(
       return byFile && Matrix.of(run, byFile);
     },
   };
+}
+
+/** By class number. */
+function namesOf({ categories, values }: EncodedFeature & { readonly kind: 'map' }): string[] {
+  return values.map((_, c) => categories[values.indexOf(c)]!);
 }
 
 async function resolve(

@@ -152,15 +152,27 @@ export async function resolveFeatures(
     const profile = profiles[targetAt]!;
     const { column } = target;
     if (target.kind === 'number') {
-      await checkNumeric(engine, description, 'target', column, { sql: targetSql }, profile);
+      const bad = await notNumeric(
+        engine,
+        description,
+        'target',
+        column,
+        { sql: targetSql },
+        profile,
+      );
+      if (bad !== undefined) throw bad;
       numbers.push({ what: `target ${column}`, profile });
     }
     resolvedTarget = resolveTarget(target, targetSql, profile);
   }
+  const broken: DataError[] = [];
   for (const [i, feature] of planned.entries()) {
-    if (feature.encode === 'onehot') continue;
-    await checkNumeric(engine, description, 'feature', feature.name, feature, profiles[i]!);
+    if (feature.encode === 'onehot' || broken.length === MOST_SHOWN) continue;
+    const { name } = feature;
+    const bad = await notNumeric(engine, description, 'feature', name, feature, profiles[i]!);
+    if (bad !== undefined) broken.push(bad);
   }
+  if (broken.length > 0) throw joined(broken);
   const assembled = assemble(planned, profiles);
   for (const [i, { name, encode, impute }] of planned.entries()) {
     if (encode === 'number')
@@ -272,18 +284,35 @@ async function profileAll(
 }
 
 /** @throws DataError with one or two example values when the expression is not numeric */
-async function checkNumeric(
+/** Features that an error names. */
+const MOST_SHOWN = 20;
+
+/** A line each. */
+function joined([first, ...others]: readonly DataError[]): DataError {
+  if (others.length === 0) return first!;
+  const lines = [first!, ...others].map(({ message }) => message);
+  return new DataError(lines.join('\n'), { ...first!.facts, features: lines.length });
+}
+
+/** What is wrong with a column that has to be of numbers. */
+async function notNumeric(
   engine: Pick<FrameEngine, 'profile'>,
   description: FrameDescription,
   role: 'target' | 'feature',
   name: string,
   text: SqlText,
   profile: ColumnProfile,
-): Promise<void> {
-  if (profile.type === 'number' || profile.type === 'boolean') return;
+): Promise<DataError | undefined> {
+  if (profile.type === 'number' || profile.type === 'boolean') return undefined;
   const got =
     profile.type === 'other' ? 'values of mixed or nested types' : `${profile.type} values`;
   let examples = '';
+  let remedy =
+    role === 'target'
+      ? 'choose a numeric column'
+      : profile.type === 'timestamp'
+        ? 'say sql, such as extract(hour from ..), and encode'
+        : 'say encode: onehot, or sql with try_cast(.. as double)';
   if (profile.type !== 'other') {
     const request = { ...sqlText(text), top: 200, quantiles: [] };
     const [again] = await engine.profile(description.source, [request]);
@@ -291,14 +320,12 @@ async function checkNumeric(
     const telling = values.filter((value) => !Number.isFinite(Number(value)));
     const shown = (telling.length > 0 ? telling : values).slice(0, 2);
     if (shown.length > 0) examples = ` such as ${shown.map(shorten).join(' and ')}`;
+    const isText = description.source.format === 'csv' && profile.type === 'text';
+    if (isText && telling.length === 1 && values.length > 1) {
+      remedy = `if ${shorten(telling[0]!)} stands for a missing value, say it in data.csv.null; else ${remedy}`;
+    }
   }
-  const remedy =
-    role === 'target'
-      ? 'choose a numeric column'
-      : profile.type === 'timestamp'
-        ? 'say sql, such as extract(hour from ..), and encode'
-        : 'say encode: onehot, or sql with try_cast(.. as double)';
-  throw new DataError(`${role} ${name}: expected numbers, got ${got}${examples}; ${remedy}`, {
+  return new DataError(`${role} ${name}: expected numbers, got ${got}${examples}; ${remedy}`, {
     [role]: name,
     type: profile.type,
   });

@@ -71,7 +71,7 @@ function planText(report: PlanReport): string {
   return `${[
     `engine  ${report.engine} (${report.reason})`,
     `data    ${formatCount(report.rows)} rows x ${formatCount(report.columns)} columns`,
-    `fits    ${formatCount(report.trials * report.folds)}: ${report.trials} candidates on ${report.folds} folds`,
+    `fits    ${formatCount(report.trials * report.folds)}: ${plural(report.trials, 'candidate')} on ${plural(report.folds, 'fold')}`,
     `by      ${report.fit.by}${report.fit.why ? ` (${report.fit.why})` : ''}`,
     ...report.solvers.map((line, i) => `${i === 0 ? 'solver' : '      '}  ${line}`),
     ...trainingLines(report).map((line, i) => `${i === 0 ? 'train ' : '      '}  ${line}`),

@@ -173,7 +173,7 @@ function summaryText(record: RunRecord, summary: RunSummary): string {
     ...partialText(summary),
     `best    ${formatBest(summary.best)}`,
     ...nestedText(summary),
-    `fits    ${formatCount(summary.trials * summary.folds)}: ${summary.trials} candidates on ${summary.folds} folds of ${formatCount(search.rows)} rows x ${search.columns} columns`,
+    `fits    ${formatCount(summary.trials * summary.folds)}: ${plural(summary.trials, 'candidate')} on ${plural(summary.folds, 'fold')} of ${formatCount(search.rows)} rows x ${search.columns} columns`,
     `reuse   ${formatCount(reuse.hits)} reused, ${formatCount(reuse.partial)} in part, ${formatCount(reuse.misses)} computed${reuse.savedSeconds > 0 ? `; ${formatSeconds(reuse.savedSeconds)} of work saved` : ''}`,
     ...storeText(record),
     `work    ${plural(record.passes, 'pass', 'passes')} over the data, ${plural(record.kernels, 'kernel')}, ${plural(record.sparkJobs, 'Spark job')} on ${record.engine}`,

@@ -4,9 +4,10 @@
  */
 import type { z } from 'zod';
 import { UnsupportedError } from '../../driver/errors.js';
+import type { ColumnProfile } from '../../driver/ir/frame-engine.js';
 import type { Estimator, Task } from '../estimators/estimator.js';
 import { estimators } from '../estimators/index.js';
-import { formatCount } from '../format.js';
+import { formatCount, plural } from '../format.js';
 import { parseJob } from '../job-file/read-job.js';
 import { METRICS, type Metric, type MetricDef, metricsOf } from '../search/scoring/metrics.js';
 import { type SeenColumn, type SeenData, type TargetChoice, useOf } from './look.js';
@@ -38,6 +39,10 @@ export function firstJob(file: string, { path, seen, target }: FirstJob): string
   const { name, profile } = column;
   const isTimed = seen.columns.some(({ type }) => type === 'timestamp');
   const others = estimators.filter((each) => each.task === task && each !== estimator);
+  const least =
+    task === 'classification' && profile.top.length > 0
+      ? profile.top.reduce((a, b) => (b.count < a.count ? b : a))
+      : undefined;
   const lines = [
     '# yaml-language-server: $schema=node_modules/reprise/jobs/job-file/job.schema.json',
     `# A first job, made by looking at ${formatCount(seen.rows)} rows. Run it:  reprise run ${comment(file)}`,
@@ -58,10 +63,8 @@ export function firstJob(file: string, { path, seen, target }: FirstJob): string
       : [
           `search: { grid: { ${grid[0]}: ${grid[1]} } } # every value of it is tried on every fold`,
         ]),
-    isTimed
-      ? 'cv: { folds: 5, shuffle: true, seed: 7 } # if rows come in time: { type: time-series, folds: 5 }'
-      : 'cv: { folds: 5, shuffle: true, seed: 7 } # rows that belong together: { folds: 5, group: COLUMN }',
-    ...scoringLines(task, profile.distinct),
+    cvLine(isTimed, least),
+    ...scoringLines(task, profile.distinct, least),
   ];
   const text = `${lines.join('\n')}\n`;
   parseJob(file, text);
@@ -99,10 +102,28 @@ function firstEstimator(task: Task): FirstEstimator {
   });
 }
 
+/** The rarest class; undefined without classes. */
+type RarestClass = ColumnProfile['top'][number] | undefined;
+
+const FOLDS = 5;
+
+/** As many folds as the rarest class has rows, so that each tests one; never fewer than 2. */
+function cvLine(isTimed: boolean, least: RarestClass): string {
+  const folds = Math.max(2, Math.min(FOLDS, least?.count ?? FOLDS));
+  const cv = `cv: { folds: ${folds}, shuffle: true, seed: 7 }`;
+  if (folds < FOLDS)
+    return `${cv} # class ${comment(least!.value)} has ${plural(least!.count, 'row')}`;
+  return isTimed
+    ? `${cv} # if rows come in time: { type: time-series, folds: 5 }`
+    : `${cv} # rows that belong together: { folds: 5, group: COLUMN }`;
+}
+
 /** @param values of the target: classes where it has classes */
-function scoringLines(task: Task, values: number): string[] {
+function scoringLines(task: Task, values: number, least: RarestClass): string[] {
   const isFor = (name: Metric): boolean => {
-    const { instead, range }: MetricDef = METRICS[name];
+    const { instead, range, allClasses }: MetricDef = METRICS[name];
+    // A class of one row is missing in some test set, whatever the split.
+    if (allClasses && least?.count === 1) return false;
     return range === undefined && (instead === undefined || values === 2);
   };
   const there: readonly string[] = metricsOf([task]).filter(isFor);

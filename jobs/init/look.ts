@@ -123,6 +123,13 @@ export function useOf({ name, type, engineType, profile }: SeenColumn, rows: num
   if (missing === rows) return out('every row is missing');
   if (distinct < 2 && missing === 0) return out('every row has the same value');
   if (infinite > 0) return out(`${plural(infinite, 'infinite value')}: say sql, such as nullif`);
+  const odd = oddText(profile);
+  if (odd !== undefined) {
+    const shown = JSON.stringify(odd);
+    return out(
+      `numbers but for ${shown}: if that stands for a missing value, say csv: { null: ${shown} } in data`,
+    );
+  }
   if (isIdentifier(name, profile, rows)) return out('looks like an identifier of rows');
   const gaps = missing > 0 ? `, ${plural(missing, 'missing value')}` : '';
   const impute = missing > 0 ? { impute: 'mean' } : {};
@@ -157,6 +164,13 @@ function partsOf(name: string, engineType: string): [string, string][] {
   ];
   // A date has no hours.
   return /^date$/i.test(engineType) ? parts : [...parts, ['hour', `extract(hour from ${column})`]];
+}
+
+/** The one text among numbers, of a column that would else be of numbers. */
+function oddText({ type, top, distinct }: ColumnProfile): string | undefined {
+  if (type !== 'text' || distinct < 3) return undefined;
+  const odd = top.filter(({ value }) => value.trim() === '' || Number.isNaN(Number(value)));
+  return odd.length === 1 ? odd[0]!.value : undefined;
 }
 
 /** Whether the values tell rows apart and nothing else. */

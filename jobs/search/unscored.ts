@@ -69,9 +69,17 @@ function reason({ trials, foldRows, foldClasses, classes }: ScoreTable, scorer: 
     : [];
   if (lacking.length > 0) {
     const [first = 0] = lacking;
-    const others = lacking.length === 1 ? '' : ` (and ${lacking.length - 1} more folds lack one)`;
-    const missing = classes[foldClasses[first]!.indexOf(0)];
-    return `${name} needs rows of every class in each test fold, fold ${first} has none of ${missing}${others}; take cv type stratified`;
+    const more = lacking.length - 1;
+    const others =
+      more === 0 ? '' : ` (and ${more} more ${more === 1 ? 'fold lacks' : 'folds lack'} one)`;
+    const missing = foldClasses[first]!.indexOf(0);
+    const rows = foldClasses.reduce((sum, counts) => sum + counts[missing]!, 0);
+    // With fewer rows than folds no split gives each fold one.
+    const remedy =
+      rows >= foldClasses.length
+        ? 'take cv type stratified'
+        : `${rows > 1 ? `it has ${rows} rows: take at most ${rows} folds, ` : 'it has one row: '}merge it with another class, leave it out, or choose by another metric (refit)`;
+    return `${name} needs rows of every class in each test fold, fold ${first} has none of ${classes[missing]}${others}; ${remedy}`;
   }
   const unscored = trials.filter((trial) => !isScored(trial, name));
   if (unscored.every((trial) => failedFolds(trial) > 0)) return 'their fits failed';

@@ -69,7 +69,11 @@ export interface SplitRule {
 export interface SplitRows {
   readonly rows: number;
   /** Classes by number, for rules that balance them. */
-  readonly strata?: Pick<Strata, 'classOf' | 'classes'> & { readonly column: string };
+  readonly strata?: Pick<Strata, 'classOf' | 'classes'> & {
+    readonly column: string;
+    /** By class number, for messages. */
+    readonly names?: readonly string[];
+  };
   readonly groups?: GroupedBy;
   /** Folds that a column gives; rows that always train have the number after the last fold. */
   readonly given?: { readonly groupOf: Matrix; readonly folds: number };
@@ -294,7 +298,7 @@ class SplitMaker {
   /** @throws DataError when every class has fewer rows than folds, as `StratifiedKFold` */
   #checkClasses(counts: readonly number[]): void {
     const { folds } = this.#rule;
-    const { column } = this.#data.strata!;
+    const { column, names } = this.#data.strata!;
     const present = counts.filter((count) => count > 0);
     if (Math.max(...present) < folds) {
       throw new DataError(
@@ -304,8 +308,9 @@ class SplitMaker {
     }
     const least = Math.min(...present);
     if (least >= folds || this.#among !== undefined) return;
+    const name = names?.[counts.indexOf(least)];
     this.#warn(
-      `stratify ${column}: the least populated class has only ${least} ${least === 1 ? 'row' : 'rows'}, which is less than the ${folds} folds; some test sets have none of it`,
+      `stratify ${column}: the least populated class${name === undefined ? '' : ` (${name})`} has only ${least} ${least === 1 ? 'row' : 'rows'}, which is less than the ${folds} folds; some test sets have none of it`,
     );
   }
 }

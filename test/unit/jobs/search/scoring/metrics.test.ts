@@ -167,7 +167,7 @@ describe('metrics', () => {
     const { warnings } = await search(session, never, ['precision', 'roc_auc']);
     assert.deepEqual(warnings, [
       'precision: 0 for a class that is never predicted, in 1 of 4 scores',
-      'one or more of the test scores are non-finite: the mean roc_auc of every candidate; roc_auc needs rows of every class in each test fold, fold 2 has none of class 0 (and 1 more folds lack one); take cv type stratified',
+      'one or more of the test scores are non-finite: the mean roc_auc of every candidate; roc_auc needs rows of every class in each test fold, fold 2 has none of class 0 (and 1 more fold lacks one); take cv type stratified',
     ]);
   });
 
