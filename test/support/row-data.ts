@@ -24,6 +24,7 @@ export function rowData(
     weight,
     classes,
     models,
+    center: X.colMeans(),
     design: {
       columns: X.cols,
       expand: same,
