@@ -32,7 +32,7 @@ const SEARCHES = {
     values: decades(-3, 2),
     target: 'label',
     scoring: 'neg_log_loss',
-    solvers: { 'newton-cg': 1e-6, lbfgs: 1e-7 },
+    solvers: { 'newton-cg': 1e-8, lbfgs: 1e-7 },
   },
 } as const;
 type SearchName = keyof typeof SEARCHES;
@@ -121,7 +121,17 @@ async function measureMemory(recorder: Recorder, name: SearchName, file: string)
   const output = mkdtempSync(join(tmpdir(), 'reprise-bench-'));
   try {
     const program = join(repoRoot(), 'dist/jobs/cli/main.js');
-    const args = [program, 'run', file, '--engine', 'local', '--json', '--output', output];
+    const args = [
+      program,
+      'run',
+      file,
+      '--engine',
+      'local',
+      '--no-store',
+      '--json',
+      '--output',
+      output,
+    ];
     const { peakMib } = await measureProcess(process.execPath, args);
     recorder.sample(`${name}.peak_mib`, peakMib);
     recorder.figure(`sparse.${name}.peak_rss_mib`, peakMib, { atMost: MOST_MIB }, [

@@ -13,13 +13,11 @@ import warnings
 
 import numpy as np
 import pandas as pd
-from sklearn.cluster import KMeans
 from sklearn.decomposition import NMF, PCA, TruncatedSVD
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.linear_model import (ElasticNet, GammaRegressor, HuberRegressor, Lasso, LinearRegression, LogisticRegression,
                                   PoissonRegressor, QuantileRegressor, Ridge, TweedieRegressor)
 from sklearn.model_selection import GridSearchCV
-from sklearn.metrics import silhouette_score
 from sklearn.naive_bayes import BernoulliNB, GaussianNB, MultinomialNB
 from sklearn.neighbors import NearestCentroid
 from sklearn.svm import LinearSVC
@@ -34,7 +32,7 @@ MODELS = {
     "tweedie": lambda: TweedieRegressor(solver="newton-cholesky"),
     "logistic": lambda: LogisticRegression(solver="newton-cholesky"), "linear-svm": lambda: LinearSVC(dual="auto", random_state=0), "gaussian-nb": GaussianNB,
     "multinomial-nb": MultinomialNB, "bernoulli-nb": BernoulliNB, "nearest-centroid": NearestCentroid,
-    "lda": LinearDiscriminantAnalysis, "kmeans": lambda: KMeans(random_state=0), "pca": PCA, "svd": lambda: TruncatedSVD(algorithm="arpack", tol=1e-15),
+    "lda": LinearDiscriminantAnalysis, "pca": PCA, "svd": lambda: TruncatedSVD(algorithm="arpack", tol=1e-15),
     "nmf": lambda: NMF(solver="mu", init="nndsvda"),
 }
 
@@ -53,8 +51,6 @@ def data(name):
         y = rng.poisson(np.exp(0.5 + 0.5 * z)).astype(float)
     elif name == "positive":
         y = rng.gamma(2.0, np.exp(0.5 + 0.5 * z)) + 0.01
-    elif name == "clusters":
-        x, y = 8 * rng.standard_normal((4, d))[rng.integers(0, 4, n)] + rng.standard_normal((n, d)), np.zeros(n)
     elif name == "binary":
         y = (z + rng.logistic(0, 1, n) > 0).astype(int)
     else:
@@ -80,17 +76,10 @@ def reconstruction(model, x, y=None):
     return -((x - back) ** 2).sum(1).mean()
 
 
-SCORERS = {
-    "neg_reconstruction_error": reconstruction,
-    "neg_inertia": lambda model, x, y=None: model.score(x),
-    "silhouette": lambda model, x, y=None: silhouette_score(x, model.predict(x)),
-}
+SCORERS = {"neg_reconstruction_error": reconstruction}
 
 
 def predicted(model, x):
-    if isinstance(model, KMeans):
-        clusters = list(dict.fromkeys(model.predict(x)))
-        return [clusters.index(cluster) for cluster in model.predict(x)]
     if hasattr(model, "components_"):
         return components(model, x)
     if hasattr(model, "predict_proba"):

@@ -6,14 +6,7 @@ import { dirname } from 'node:path';
 import { env } from '../../driver/support/env.js';
 import { memorySetting } from '../../driver/support/memory.js';
 import { formatBytes } from '../../driver/support/size.js';
-import {
-  blasCheck,
-  classesCheck,
-  duckdbCheck,
-  javaCheck,
-  shimCheck,
-  sparkCheck,
-} from './engine-checks.js';
+import { blasCheck, duckdbCheck, javaCheck, shimCheck, sparkCheck } from './engine-checks.js';
 import type { Finding } from './finding.js';
 import { storeCheck } from './store-check.js';
 import { wayCheck } from './way-check.js';
@@ -37,7 +30,6 @@ export async function runChecks(): Promise<Finding[]> {
     ['maven', mavenCheck],
     ['spark', sparkCheck],
     ['shim', shimCheck],
-    ['classes', classesCheck],
     ['cluster', wayCheck],
   ];
   return Promise.all(

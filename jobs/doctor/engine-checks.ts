@@ -78,22 +78,6 @@ export async function shimCheck(): Promise<Finding> {
   };
 }
 
-/** Whether Spark starts from archived classes; those of another Java or shim do not count. */
-export async function classesCheck(): Promise<Finding> {
-  const { classArchive, findJava, shimJar } = await import('../../spark-bridge/index.js');
-  const name = 'classes';
-  const { spark } = await sparkHere();
-  const java = findJava();
-  if (spark === undefined || java === undefined)
-    return { name, status: 'degraded', found: 'none without Spark and Java', remedy: null };
-  const archive = classArchive(java, spark, shimJar(spark.target));
-  if (archive === undefined)
-    return { name, status: 'ok', found: `Java ${java.version} archives none`, remedy: null };
-  if (existsSync(archive)) return { name, status: 'ok', found: archive, remedy: null };
-  const remedy = 'run `reprise setup`, so that Spark starts in half the time';
-  return { name, status: 'degraded', found: 'none for this Java and shim', remedy };
-}
-
 interface SparkHere extends Partial<UsableSpark> {
   /** What its shim is built for; of the Spark that set-up would bring when there is none yet. */
   readonly target?: ShimTarget;

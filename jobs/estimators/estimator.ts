@@ -178,8 +178,6 @@ export interface RowData {
   readonly weight: Matrix;
   /** 0 without classes. */
   readonly classes: number;
-  /** Means of the encoded columns, of designs that have moments; the same node for all. [1, encoded] */
-  readonly center?: Matrix;
   /** Models of the stack this one is of: solvers are chosen by it, and nothing else. */
   readonly models: number;
   readonly design: RowDesign;

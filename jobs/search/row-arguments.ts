@@ -28,14 +28,13 @@ export function sharedArguments(rows: RowsOfFit): FitMatrices {
 }
 
 export function rowData(given: FitMatrices, facts: Pick<RowData, 'classes' | 'models'>): RowData {
-  const { X, y, groupOf, trains, sampleWeight, encodedMean } = given;
+  const { X, y, groupOf, trains, sampleWeight } = given;
   const isTraining = takeRows(groupOf!, trains!);
   return {
     X: X!,
     y: y!,
     weight: sampleWeight === undefined ? isTraining : isTraining.mul(sampleWeight),
     ...facts,
-    ...(encodedMean ? { center: encodedMean } : {}),
     design: rowDesign(given, X!.cols),
   };
 }

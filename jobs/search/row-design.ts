@@ -44,9 +44,7 @@ export function allRows(training: TrainingRows): FitMatrices {
     };
   }
   const { count, mean, scatter } = narrowRows(everything);
-  const { gram, groups, design } = training;
-  const encodedMean = trainingMoments(gram, groups, undefined).mean.slice([0, design.encoded]).t();
-  return { allCount: count.asMatrix(), allMean: mean, allScatter: scatter, encodedMean };
+  return { allCount: count.asMatrix(), allMean: mean, allScatter: scatter };
 }
 
 /** 1 for columns of 0 and 1, whose squares are themselves: [design, 1]. */

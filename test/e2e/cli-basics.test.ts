@@ -127,7 +127,6 @@ describe('reprise without a job', () => {
       'blas',
       'spark',
       'shim',
-      'classes',
       'duckdb',
       'memory',
       'disk',
@@ -145,7 +144,6 @@ describe('reprise without a job', () => {
     });
     assert.equal(code, 1);
     assert.match(stdout, /java +missing .*JDK 17/);
-    assert.match(stdout, /classes +degraded/);
     assert.match(stdout, /maven +degraded .*Maven 3\.8/);
   });
 });

@@ -5,7 +5,7 @@
  */
 import assert from 'node:assert/strict';
 import type { ChildProcess } from 'node:child_process';
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { buildShim } from '../../spark-bridge/embedded/install.js';
@@ -200,37 +200,6 @@ describe('reprise run through Livy', function () {
     server.setState(0, 'idle');
     await assertAnswer(await run());
     assert.equal(server.count('session created'), 1);
-  });
-
-  it('leaves a session it lost contact with, exits with 6, and resumes in it', async () => {
-    await start();
-    folder.job({ ...JOB, model: { type: 'huber' }, search: { grid: { alpha: [0.1, 1] } } });
-    const begun = (): boolean =>
-      folder.runs().some((run) => {
-        const journal = folder.file(join('runs', run, 'journal.jsonl'));
-        return existsSync(journal) && readFileSync(journal, 'utf8').includes('"kind":"begin"');
-      });
-    const channel = { REPRISE_LIVY_CHANNEL: 'statements' };
-    const lost = await run(channel, () => {
-      const timer = setInterval(() => {
-        if (!begun()) return;
-        seePids();
-        clearInterval(timer);
-        const action = { kind: 'drop-before' } as const;
-        server.addFaults({ path: /./, times: Number.POSITIVE_INFINITY, action });
-      }, 10);
-    });
-    assert.equal(lost.code, 6, lost.stderr);
-    const [id = ''] = folder.runs();
-    assert.match(lost.stderr, new RegExp(`left running for \`reprise resume ${id}\``));
-    assert.equal(server.sessions.size, 1);
-    server.clearFaults();
-    const resumed = await reprise(['resume', id, '--json'], {
-      cwd: folder.path,
-      env: { REPRISE_LIVY_URL: server.url, ...channel },
-    });
-    await assertAnswer(resumed);
-    assert.equal(server.count('session created'), 1, 'it was adopted');
   });
 
   it('finishes and ends its session when nobody reads what it says', async () => {

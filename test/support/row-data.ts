@@ -24,7 +24,6 @@ export function rowData(
     weight,
     classes,
     models,
-    center: X.colMeans(),
     design: {
       columns: X.cols,
       expand: same,

@@ -21,7 +21,7 @@ import { minimise } from './quasi-newton.js';
 import { columnProducts, type Ended, stepTolerance } from './row-fit.js';
 
 export interface SmoothFit {
-  readonly rows: Pick<RowData, 'X' | 'design' | 'models' | 'center'>;
+  readonly rows: Pick<RowData, 'X' | 'design' | 'models'>;
   /** Column by column what its decision value is held to: [n, c]. */
   readonly target: Matrix;
   /** s, 0 for rows that are not training rows: [n, 1] or [n, c]. */
@@ -168,16 +168,15 @@ function newtonFit(
   at: Coordinates,
   { known, curvature, floor, ...start }: Start & { readonly curvature: Matrix },
 ): Promise<Minimum> {
-  const { X, design, center = zeros(rows.X.session, 1, rows.X.cols) } = rows;
-  const unit = ones(X.session, known.rows, 1).diag();
-  const penalty = at.penalty(unit);
+  const { X, design } = rows;
+  const { count, mean } = design.all;
+  const { all: scatter } = columnProducts(design);
+  const size = known.rows;
+  const penalty = at.penalty(ones(X.session, size, 1).diag());
   const decided = rowDecisions(rows);
-  // Weights of the columns about their means: Hessians about the origin would round by its distance.
-  const about = X.sub(center);
-  const weights = design.expand(at.weights(unit));
-  const own = weights.slice([0, X.cols]);
-  const basis = own.rbind(weights.slice(X.cols).add(center.matmul(own)));
-  const rounding = curvature.mul(at.squares.sum()).mul(SUM_ROUNDING * known.rows);
+  // Hessians are made about the origin and turned, which rounds by the columns' squares there.
+  const squares = scatter.diag().div(count).add(mean.square()).sum();
+  const rounding = curvature.mul(squares.add(1)).mul(SUM_ROUNDING * size);
   return newtonDescent({
     ...start,
     least: floor,
@@ -186,12 +185,13 @@ function newtonFit(
       const z = decided(at.weights(v));
       const slopes = loss.slope(z, target).mul(weight);
       const bends = loss.bend!(z, target).mul(weight);
-      const across = about.t().matmul(bends);
-      const sums = about.weightedGram(bends).cbind(across).rbind(across.t().cbind(bends.colSums()));
+      const across = X.t().matmul(bends);
+      const sums = X.weightedGram(bends).cbind(across).rbind(across.t().cbind(bends.colSums()));
+      const contracted = (form: Matrix): Matrix => at.gradient(design.contract(form));
       const slope = at.gradient(design.contract(gradientOf(X, slopes)));
       return {
         slope: slope.add(at.penalty(v).mul(l2)),
-        form: basis.t().matmul(sums.matmul(basis)).add(penalty.mul(l2)),
+        form: contracted(contracted(sums).t()).add(penalty.mul(l2)),
       };
     },
   });
