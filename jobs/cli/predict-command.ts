@@ -1,6 +1,6 @@
 /** `reprise predict`: scores new data by the model of a run, to a file, a folder or a table. */
 import { resolve } from 'node:path';
-import { formatCount, formatSeconds, formatTable, plural } from '../format.js';
+import { formatCount, formatNumber, formatSeconds, formatTable, plural } from '../format.js';
 import type { OutputName } from '../predict/outputs.js';
 import type { PredictSummary } from '../predict/predict.js';
 import type { EngineName } from '../runs/run-events.js';
@@ -48,11 +48,19 @@ export async function predictCommand(
     await writeData(`${JSON.stringify({ ...summary, ...(table ? { table } : {}) })}\n`);
   else if (table === undefined) await writeData(summaryText(summary, found.path));
   else {
-    await writeData(`${formatTable(table)}\n`);
+    await writeData(`${formatTable(table.map((row) => shownRow(row, keep?.length ?? 0)))}\n`);
     const left = summary.rows - (table.length - 1);
     if (left > 0) terminal.note(`${formatCount(left)} more rows; --out FILE writes them all`);
   }
   return EXIT.done;
+}
+
+/** Columns of the data as they are; long decimals of the model's own to the digits people read. */
+function shownRow(row: readonly string[], kept: number): string[] {
+  return row.map((cell, c) => {
+    const isLong = c >= kept && /^-?\d+\.\d{7,}(e[+-]?\d+)?$/.test(cell);
+    return isLong ? formatNumber(Number(cell)) : cell;
+  });
 }
 
 function summaryText(summary: PredictSummary, model: string): string {

@@ -29,6 +29,7 @@ describe('reprise init, predict and export', function () {
     assert.ok(Math.abs(prediction! - (3 * a! - 2 * b! + 1)) < 0.1);
     const table = await folder.call('predict', 'latest', 'data.csv', '--quiet');
     assert.equal(table.trim().split('\n').length, 21);
+    assert.doesNotMatch(table, /\.\d{8}/, 'numbers as people read them');
     for (const name of ['m.onnx', 'm.pmml']) {
       assert.equal(await folder.call('export', 'latest', name), `${folder.file(name)}\n`);
       assert.ok(existsSync(folder.file(name)));
