@@ -4,7 +4,7 @@
  */
 import { readdir, stat } from 'node:fs/promises';
 import { basename, join } from 'node:path';
-import { ConfigError } from '../../driver/errors.js';
+import { ConfigError, DataError } from '../../driver/errors.js';
 import { readPlainFile } from '../../driver/support/plain-file.js';
 import { isFromDeadProcess, isOfThisMachine } from '../../driver/support/process-token.js';
 import { bestOf, type WaveResult } from '../search/wave-result.js';
@@ -111,8 +111,24 @@ export function wavesKept(records: readonly Journaled[]): Map<number, WaveResult
 /** The runs in a folder, the latest last. Folders that are no runs are left out. */
 export async function listRuns(output: string): Promise<RunOverview[]> {
   const names = (await readdir(output).catch(() => [])).filter(isRunId).sort();
-  const found = await Promise.all(names.map((name) => overviewOf(join(output, name)).catch(() => undefined))); // biome-ignore format: a call
+  const found = await Promise.all(
+    names.map((name) =>
+      overviewOf(join(output, name)).catch((error: unknown) =>
+        error instanceof DataError ? damagedRun(join(output, name), error.message) : undefined,
+      ),
+    ),
+  );
   return found.filter((run) => run !== undefined);
+}
+
+/** A run whose journal can't be read: what its name says. */
+function damagedRun(path: string, error: string): RunOverview {
+  const run = basename(path);
+  const [, date, hours, minutes, seconds] = /^(\d{8})T(\d\d)(\d\d)(\d\d)Z/.exec(run)!;
+  const day = date!.replace(/(....)(..)(..)/, '$1-$2-$3');
+  const startedAt = `${day}T${hours}:${minutes}:${seconds}.000Z`;
+  const none = { trials: { done: 0, of: null }, best: null, tags: [], engine: '-' };
+  return { run, name: run, state: 'failed', startedAt, updatedAt: startedAt, attempts: 1, error, path, ...none }; // biome-ignore format: a record
 }
 
 /** @throws ConfigError for a folder that is no run, DataError for a damaged journal */

@@ -270,6 +270,10 @@ describe('runs that are taken up', () => {
     const [run, ...others] = await listRuns(output);
     assert.deepEqual([run?.state, run?.process?.pid], ['running', process.pid]);
     assert.equal(others.length, 0);
+    appendFileSync(journalPath(journal.folder), 'damage\n');
+    const [damaged] = await listRuns(output);
+    assert.deepEqual([damaged?.state, damaged?.run], ['failed', journal.attempt.run]);
+    assert.match(damaged?.error ?? '', /expected a record in line 2/);
     await journal.discard();
     assert.deepEqual(await listRuns(output), []);
   });
