@@ -4,6 +4,7 @@
  * on elsewhere trains the same models together, to the same bits; a wave is done or not done.
  */
 import type { DenseMatrix, Run } from '../../driver/index.js';
+import { sparseWork } from '../../driver/operators/product.js';
 import { endingsOf } from './endings.js';
 import { fitAll, weightsOf } from './fits.js';
 import { type RawTrial, sliceTrial } from './nested.js';
@@ -19,7 +20,8 @@ import type { Wave } from './wave-log.js';
 import { bestOf, journaled, keptMatrix, type WaveResult, type WaveTrial } from './wave-result.js';
 
 /**
- * Cells that models of a wave multiply in one pass, at most: rows x columns x outputs of all models.
+ * Cells that models of a wave multiply in one pass, at most: rows x columns x outputs of all models,
+ * or those of sparse rows that take as long.
  * A product of so many takes seconds, so that a pass over the data more does not count.
  */
 const MOST_CELLS = 4e10;
@@ -37,7 +39,10 @@ export function divideIntoWaves({ estimator, candidates, X, classes, folds }: Se
   }
   return [...stacks.values()].flatMap((stack) => {
     const outputs = stack.map((t) => estimator.outputs(candidates[t]!.all, classes.length));
-    const cells = X.rows * X.cols * folds * outputs.reduce((sum, own) => sum + own, 0);
+    const cells =
+      Math.min(X.rows * X.cols, sparseWork(X.expr)) *
+      folds *
+      outputs.reduce((sum, own) => sum + own, 0);
     const waves = Math.min(stack.length, Math.ceil(cells / MOST_CELLS));
     return Array.from({ length: waves }, (_, w) =>
       stack.slice((w * stack.length) / waves, ((w + 1) * stack.length) / waves),
