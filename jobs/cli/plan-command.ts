@@ -37,7 +37,9 @@ export async function planCommand(
     () => terminal.note('stopping; press Ctrl-C again to stop at once'),
   );
   for (const warning of report.warnings) terminal.note(`warning: ${warning}`);
-  await writeData(options.json ? `${JSON.stringify(report)}\n` : planText(report));
+  await writeData(
+    options.json ? `${JSON.stringify(report)}\n` : planText(report, options.verbose === true),
+  );
   return EXIT.done;
 }
 
@@ -67,7 +69,8 @@ function trainingText(plan: PlanReport['training'][number]): string {
   return `${plural(fits, 'fit')}${many} ${together}: ${each} over the data an iteration of all${most}${besides}${bytes}`;
 }
 
-function planText(report: PlanReport): string {
+/** A page for people; the operators are thousands of lines for those who ask. */
+function planText(report: PlanReport, verbose: boolean): string {
   return `${[
     `engine  ${report.engine} (${report.reason})`,
     `data    ${formatCount(report.rows)} rows x ${formatCount(report.columns)} columns`,
@@ -78,10 +81,18 @@ function planText(report: PlanReport): string {
     `cached  ${formatCount(report.cached)} of ${formatCount(report.operators)} results`,
     `cost    ${plural(report.passes, 'pass', 'passes')} over the data${report.training.length > 0 ? ' besides training' : ''}, about ${formatSeconds(report.estimatedSeconds)}`,
     `memory  ${memoryText(report.memory)}`,
+    ...(verbose
+      ? operatorLines(report)
+      : [`steps   ${formatCount(report.operators)}, printed by --verbose`]),
+  ].join('\n')}\n`;
+}
+
+function operatorLines({ plan }: PlanReport): string[] {
+  return [
     '',
     'Steps that do alike (same operator, shape, place, and inputs that do alike) are one line, with the attributes of one',
     'of them and their number: `sub (#7, #7) 62x1 x4` is four differences, of any two values that line 7 stands for.',
     '',
-    report.plan,
-  ].join('\n')}\n`;
+    plan,
+  ];
 }

@@ -139,7 +139,7 @@ function addPlan(program: Command, report: Report): void {
     .addOption(engineOption())
     .addOption(memoryOption())
     .option('--no-store', 'as if no results were kept')
-    .option('--verbose', 'print the plan as written and after each pass of the compiler')
+    .option('--verbose', 'print every step too, as written and after each pass of the compiler')
     .option('--json', 'print one JSON document')
     .option('-q, --quiet', 'no notes')
     .action(async (job: string, overrides: string[], options) => {

@@ -16,7 +16,8 @@ describe('a job with data.dtype float32', function () {
   afterEach(() => folder.remove());
 
   it('says so in its plan, its job and its report, and shares nothing with float64', async () => {
-    const plan = await folder.call('plan', 'job.yaml', '--engine', 'local', 'data.dtype=float32');
+    const options = ['--engine', 'local', '--verbose', 'data.dtype=float32'];
+    const plan = await folder.call('plan', 'job.yaml', ...options);
     assert.match(plan, /encode\{dtype:float32,/);
     const wide = await folder.run();
     const narrow = await folder.run('data.dtype=float32');
