@@ -160,6 +160,7 @@ async function ours(recorder: Recorder, folder: string, rows: number): Promise<n
     const frame = await openFrame(run, spark.frames, folder);
     const { features, target } = await resolveFeatures(spark.frames, frame.description, {
       target: 'y',
+      fromStatistics: true,
     });
     const opened = performance.now();
     const result = await gridSearch(run, {

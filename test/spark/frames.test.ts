@@ -19,6 +19,7 @@ import {
   rawColumn,
 } from '../../driver/operators/encode-block.js';
 import { frame } from '../../driver/operators/frame.js';
+import { packageRoot } from '../../driver/support/package-root.js';
 import { createDuckDbEngine, type DuckDbEngine } from '../../gpu-executor/cpu/duckdb/index.js';
 import type { SparkBackend } from '../../spark-bridge/index.js';
 import { copyTo } from '../support/frame-data.js';
@@ -26,6 +27,7 @@ import { createTestSpark } from '../support/spark.js';
 import { temporaryFolder } from './folder.js';
 
 const ROWS = 1000;
+const NAN = join(packageRoot(), 'test/fixtures/parquet/nan.parquet');
 
 /** Rows `from .. until-1` of a table with every type features are made of, and nulls in each. */
 function table(from: number, until: number): string {
@@ -313,6 +315,50 @@ describe('frames on Spark', () => {
       assertNear(quantiles, quantiles2, sql);
     }
   }).timeout(300_000);
+
+  it('takes ranges from statistics where NaN may be overlooked, and only there', async () => {
+    const { source } = await duckdb.describe(NAN);
+    const asked = { top: 0, quantiles: [], fromStatistics: true };
+    const sqls = ['"a"', '"b"', 'a + 1'];
+    const profiles = await spark.frames.profile(
+      source,
+      sqls.map((sql) => ({ sql, ...asked })),
+    );
+    const here = await duckdb.profile(
+      source,
+      sqls.slice(0, 2).map((sql) => ({ sql, ...asked })),
+    );
+    assert.deepEqual(profiles.slice(0, 2), here);
+    assert.deepEqual(
+      profiles.map((profile) => [profile.missing, profile.fromStatistics]),
+      [
+        [0, true],
+        [0, true],
+        [0, undefined],
+      ],
+    );
+    const [files] = await spark.frames.profileFiles!(source, [{ sql: '"b"', ...asked }]);
+    assert.deepEqual(files, [profiles[1]]);
+    const [read] = await spark.frames.profile(source, [{ sql: '"b"', top: 0, quantiles: [] }]);
+    assert.deepEqual([read!.missing, read!.fromStatistics], [2, undefined]);
+  });
+
+  it('copies number columns of any kind from batches as it makes them from rows', async () => {
+    const path = join(folder, 'kinds.parquet');
+    await copyTo(
+      path,
+      `SELECT (i % 100)::TINYINT AS tiny, i::SMALLINT AS small, i::INTEGER * 7 AS whole, i::BIGINT * 11 AS big,
+         CASE WHEN i % 5 = 0 THEN NULL ELSE (i / 3)::FLOAT END AS single, i / 7 AS wide, i % 4 / 4 AS few
+       FROM range(9000) t(i)`,
+      'ROW_GROUP_SIZE 2048',
+    );
+    const description = await duckdb.describe(path);
+    const wanted = description.columns.map(({ name }): EncodedFeature => {
+      return { kind: 'number', name, sql: name, missing: 'zero' };
+    });
+    const actual = await encodeOnSpark(spark, description, wanted);
+    assertSameCells(actual, await encodeHere(duckdb, description, wanted), wanted);
+  });
 
   it('names the feature, row and remedy where a number is missing', async () => {
     const description = await duckdb.describe(join(folder, 'parts'));

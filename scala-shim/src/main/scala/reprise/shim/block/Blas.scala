@@ -21,6 +21,11 @@ object Blas {
   def addGram(a: Array[Double], offset: Int, rows: Int, n: Int, c: Array[Double], cOffset: Int): Unit =
     if (rows > 0 && n > 0) blas.dsyrk("U", "N", n, rows, 1.0, a, offset, n, 1.0, c, cOffset, n)
 
+  /** The same of rows that are kept column by column, `stride` cells from one to the next. */
+  def addGramOfColumns(
+      a: Array[Double], offset: Int, stride: Int, rows: Int, n: Int, c: Array[Double], cOffset: Int): Unit =
+    if (rows > 0 && n > 0) blas.dsyrk("U", "T", n, rows, 1.0, a, offset, stride, 1.0, c, cOffset, n)
+
   /** Copies the triangle `addGram` filled to the other. Column-major upper is row-major lower. */
   def mirror(c: Array[Double], offset: Int, n: Int, stride: Int): Unit = {
     var i = 0

@@ -81,6 +81,14 @@ final class EncodedBlock(val rows: Int, val cols: Int, val features: Array[Featu
     case codes: IntCodes => addCodes(features(f), i => codes.values(i), target)
   }
 
+  /** The columns as they were read, if these are all there is to them: numbers, none missing. */
+  def numbers: Option[Array[Array[Double]]] = {
+    val own = features.zip(columns).collect {
+      case (FeatureCode.Number(_, true, false), numbers: NumberVector) => numbers.values
+    }
+    if (own.length == features.length) Some(own) else None
+  }
+
   /** Whether rows are mostly zeros by their features alone. */
   def isMostlyZero: Boolean = cols >= 24 && features.length * 5 <= cols
 

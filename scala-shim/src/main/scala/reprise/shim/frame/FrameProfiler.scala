@@ -23,8 +23,21 @@ private final case class Asked(
  */
 final class FrameProfiler(context: ShimContext) {
 
-  def profile(source: FrameSource, requests: Seq[JsonNode]): Seq[JsonNode] =
-    naming(requests)(profileAtOnce(source, _))
+  def profile(source: FrameSource, requests: Seq[JsonNode]): Seq[JsonNode] = {
+    val byFile = new FooterStatistics(context.reader).profiles(source, requests)
+    val known = requests.indices.map { i =>
+      byFile.map(_(i)).reduce((a, b) => for (left <- a; right <- b) yield left.merge(right)).map(FooterStatistics.toJson)
+    }
+    completed(known, requests)(some => naming(some)(profileAtOnce(source, _)))
+  }
+
+  /** What is known, and what a scan says of the others. */
+  private def completed(known: Seq[Option[JsonNode]], requests: Seq[JsonNode])(
+      scan: Seq[JsonNode] => Seq[JsonNode]): Seq[JsonNode] = {
+    val rest = requests.zip(known).collect { case (request, None) => request }
+    val scanned = (if (rest.isEmpty) Nil else scan(rest)).iterator
+    known.map(_.getOrElse(scanned.next()))
+  }
 
   private def profileAtOnce(source: FrameSource, requests: Seq[JsonNode]): Seq[JsonNode] = {
     val (all, asked) = select(source, requests)
@@ -49,8 +62,12 @@ final class FrameProfiler(context: ShimContext) {
    * As `profile`, for each file by itself, in the same one job. Vocabularies are complete or empty,
    * so that those of several files can be merged exactly.
    */
-  def profileFiles(source: FrameSource, requests: Seq[JsonNode]): Seq[Seq[JsonNode]] =
-    naming(requests)(profileFilesAtOnce(source, _))
+  def profileFiles(source: FrameSource, requests: Seq[JsonNode]): Seq[Seq[JsonNode]] = {
+    val known = new FooterStatistics(context.reader).profiles(source, requests).map(_.map(_.map(FooterStatistics.toJson)))
+    val rest = requests.zip(known.head).collect { case (request, None) => request }
+    val scanned = if (rest.isEmpty) known.map(_ => Nil) else naming(rest)(profileFilesAtOnce(source, _))
+    known.zip(scanned).map { case (own, others) => completed(own, requests)(_ => others) }
+  }
 
   private def profileFilesAtOnce(source: FrameSource, requests: Seq[JsonNode]): Seq[Seq[JsonNode]] = {
     val (all, asked) = select(source, requests)
@@ -221,6 +238,7 @@ final class FrameProfiler(context: ShimContext) {
         Json.obj("value" -> Json.str(value), "count" -> Json.int(count))
       }),
       "distinct" -> Json.int(distinct),
-      "quantiles" -> Json.arr(quantiles.map(Json.num)))
+      "quantiles" -> Json.arr(quantiles.map(Json.num)),
+      "fromStatistics" -> Json.bool(false))
   }
 }

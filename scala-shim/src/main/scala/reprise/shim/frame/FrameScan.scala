@@ -4,6 +4,7 @@ import org.apache.spark.rdd.RDD
 import org.apache.spark.sql.{Column, DataFrame, SparkSession}
 import org.apache.spark.sql.catalyst.InternalRow
 import org.apache.spark.sql.reprise.Columns
+import org.apache.spark.sql.vectorized.ColumnarBatch
 
 import reprise.shim.block._
 import reprise.shim.protocol.ShimError
@@ -54,9 +55,86 @@ final class FrameScan(session: SparkSession, reader: FrameReader) {
       if (hasIndex) frame.select(selected :+ rowIndex(frame): _*)
       else frame.coalesce(1).select(selected: _*)
     val path = file.path
-    val most = math.max(1L, file.rows)
-    plan.queryExecution.toRdd.mapPartitions { rows =>
-      new ChunkBuilder(rows, lookups, slots, math.min(chunkRows.toLong, most).toInt, firstRow, hasIndex, path)
+    val size = math.min(chunkRows.toLong, math.max(1L, file.rows)).toInt
+    val batches = if (hasIndex && lookups.forall(_ == NumberReader)) BatchScan.of(plan, lookups.length) else None
+    batches match {
+      case Some(BatchScan(rdd, places, rowIndex)) =>
+        rdd.mapPartitions(own => new ChunkBuilder(new BatchCells(own, places, rowIndex), lookups, slots, size, firstRow, path))
+      case None =>
+        plan.queryExecution.toRdd.mapPartitions(rows =>
+          new ChunkBuilder(new RowCells(rows, lookups, hasIndex), lookups, slots, size, firstRow, path))
+    }
+  }
+}
+
+/** The rows of one partition, as cells of the columns that are read. */
+trait CellSource {
+  def hasNext: Boolean
+  /** Number in the file of the partition's first row, from 0; known once there is one. */
+  def firstIndex: Long
+  /** Rows read so far. */
+  def rowsRead: Long
+  /** Reads at most `most` rows into the buffers, a column each. */
+  def read(buffers: Array[AnyRef], most: Int): Unit
+}
+
+/** From rows that Spark makes. */
+final class RowCells(rows: Iterator[InternalRow], readers: Array[CellReader], hasIndex: Boolean) extends CellSource {
+  private var row: InternalRow = _
+  var firstIndex = 0L
+  var rowsRead = 0L
+
+  def hasNext: Boolean = {
+    if (row == null && rows.hasNext) {
+      row = rows.next()
+      if (hasIndex && rowsRead == 0) firstIndex = row.getLong(readers.length)
+    }
+    row != null
+  }
+
+  def read(buffers: Array[AnyRef], most: Int): Unit = {
+    var count = 0
+    while (count < most && hasNext) {
+      var c = 0
+      while (c < readers.length) {
+        readers(c).read(row, c, buffers(c), count)
+        c += 1
+      }
+      row = null
+      count += 1
+      rowsRead += 1
+    }
+  }
+}
+
+/** From batches of Parquet's reader. */
+final class BatchCells(batches: Iterator[ColumnarBatch], columns: Array[Int], rowIndex: Int) extends CellSource {
+  private var batch: ColumnarBatch = _
+  private var from = 0
+  var firstIndex = 0L
+  var rowsRead = 0L
+
+  def hasNext: Boolean = {
+    while ((batch == null || from == batch.numRows) && batches.hasNext) {
+      batch = batches.next()
+      from = 0
+      if (rowsRead == 0 && batch.numRows > 0) firstIndex = batch.column(rowIndex).getLong(0)
+    }
+    batch != null && from < batch.numRows
+  }
+
+  def read(buffers: Array[AnyRef], most: Int): Unit = {
+    var count = 0
+    while (count < most && hasNext) {
+      val some = math.min(most - count, batch.numRows - from)
+      var c = 0
+      while (c < columns.length) {
+        BatchScan.copy(batch.column(columns(c)), from, some, buffers(c).asInstanceOf[Array[Double]], count)
+        c += 1
+      }
+      from += some
+      count += some
+      rowsRead += some
     }
   }
 }
@@ -68,37 +146,22 @@ final case class EncodeSlot(features: Array[FeatureCode], columns: Array[Int]) {
 
 /** Groups rows of one partition into chunks. */
 final class ChunkBuilder(
-    rows: Iterator[InternalRow], readers: Array[CellReader], slots: Array[EncodeSlot],
-    chunkRows: Int, firstRow: Long, hasIndex: Boolean, path: String)
+    source: CellSource, readers: Array[CellReader], slots: Array[EncodeSlot], chunkRows: Int, firstRow: Long, path: String)
     extends Iterator[Chunk] {
-  private var nextRow = -1L
-
-  def hasNext: Boolean = DataFaults.guard(path)(rows.hasNext)
+  def hasNext: Boolean = DataFaults.guard(path)(source.hasNext)
 
   def next(): Chunk = {
     val numbers = readers.map(reader => reader.newBuffer(chunkRows))
-    var start = nextRow
-    var count = 0
-    DataFaults.guard(path, if (start < 0) None else Some(start + count - firstRow + 1)) {
-      while (count < chunkRows && rows.hasNext) {
-        val row = rows.next()
-        if (count == 0 && start < 0) start = firstRow + (if (hasIndex) row.getLong(readers.length) else 0L)
-        var c = 0
-        while (c < readers.length) {
-          readers(c).read(row, c, numbers(c), count)
-          c += 1
-        }
-        count += 1
-      }
-    }
-    nextRow = start + count
+    DataFaults.guard(path)(source.hasNext)
+    val before = source.rowsRead
+    DataFaults.guard(path, Some(source.firstIndex + source.rowsRead + 1))(source.read(numbers, chunkRows))
+    val start = firstRow + source.firstIndex + before
+    val count = (source.rowsRead - before).toInt
     val vectors = readers.indices.map(c => readers(c).finish(numbers(c), count)).toArray
-    val size = count
-    val at = start
     val blocks = slots.map { slot =>
       val columns = slot.columns.map(vectors)
-      checkMissing(slot, columns, at, size)
-      new EncodedBlock(size, slot.width, slot.features, columns): Block
+      checkMissing(slot, columns, start, count)
+      new EncodedBlock(count, slot.width, slot.features, columns): Block
     }
     new Chunk(start, count, blocks)
   }

@@ -5,7 +5,7 @@ import reprise.shim.block.{Block, CodedRows, DenseBlock, EncodedBlock}
 /**
  * Moments of encoded rows from their numbers and the places of their ones: a row of s numbers and c
  * ones adds s^2 / 2 products, s numbers for each one and 1 for each pair of these, whatever its
- * width. Sums run over all chunks of a task about one shift a group, the means of its first numbers;
+ * width. Sums are about one shift a group for a whole task, the means of its first numbers;
  * indicators, whose variance is near their mean, have none.
  */
 final class CodedMoments(groups: Int, center: Boolean, side: Int) {
@@ -15,11 +15,19 @@ final class CodedMoments(groups: Int, center: Boolean, side: Int) {
   private val grams = new Array[Double](DenseBlock.cells(groups.toLong * p, p))
   private val shifts: Array[Array[Double]] = new Array(groups)
 
-  /** @param parts the operands of [X Y], by `CodedMoments.serves` */
-  def add(parts: Array[Block], rows: RowGroups, weights: Array[Double]): Unit = {
+  private val summed = new Array[Int](groups)
+
+  /**
+   * Adds rows to the sums, and the sums of a group to the moments of all as its rows come to be many.
+   * @param parts the operands of [X Y], by `CodedMoments.serves`
+   */
+  def add(parts: Array[Block], rows: RowGroups, weights: Array[Double], total: Array[Double]): Unit = {
     var g = 0
     while (g < groups) {
-      if (rows.starts(g + 1) > rows.starts(g)) addGroup(g, parts, rows, weights)
+      val count = rows.starts(g + 1) - rows.starts(g)
+      if (count > 0) addGroup(g, parts, rows, weights)
+      summed(g) += count
+      if (summed(g) >= CodedMoments.SumRows) addTo(total, g)
       g += 1
     }
   }
@@ -103,33 +111,38 @@ final class CodedMoments(groups: Int, center: Boolean, side: Int) {
   }
 
   /** Adds them to the moments of all groups, [groups * side, side]. */
-  def addTo(total: Array[Double]): Unit = {
-    var g = 0
-    while (g < groups) {
-      if (counts(g) != 0) {
-        val gram = java.util.Arrays.copyOfRange(grams, g * p * p, (g + 1) * p * p)
-        var i = 0
-        while (i < p) {
-          var j = 0
-          while (j < i) {
-            // A product lies in either triangle.
-            val both = gram(i * p + j) + gram(j * p + i)
-            gram(i * p + j) = both
-            gram(j * p + i) = both
-            j += 1
-          }
-          i += 1
+  def addTo(total: Array[Double]): Unit = (0 until groups).foreach(addTo(total, _))
+
+  private def addTo(total: Array[Double], g: Int): Unit =
+    if (summed(g) > 0) {
+      val gram = java.util.Arrays.copyOfRange(grams, g * p * p, (g + 1) * p * p)
+      var i = 0
+      while (i < p) {
+        var j = 0
+        while (j < i) {
+          // A product lies in either triangle.
+          val both = gram(i * p + j) + gram(j * p + i)
+          gram(i * p + j) = both
+          gram(j * p + i) = both
+          j += 1
         }
-        val own = java.util.Arrays.copyOfRange(sums, g * p, (g + 1) * p)
+        i += 1
+      }
+      val own = java.util.Arrays.copyOfRange(sums, g * p, (g + 1) * p)
+      if (counts(g) != 0) {
         GroupMoments.add(total, g * side * side, side, counts(g), own, gram, if (center) shifts(g) else null)
       }
-      g += 1
+      java.util.Arrays.fill(grams, g * p * p, (g + 1) * p * p, 0.0)
+      java.util.Arrays.fill(sums, g * p, (g + 1) * p, 0.0)
+      counts(g) = 0
+      summed(g) = 0
     }
-  }
 }
 
 object CodedMoments {
   private val MaxDenseColumns = 8
+  /** With a chunk's rows at most what `driver/operators/group-gram.ts` lets one sum be over. */
+  private val SumRows = 8192
   /** Sums of their own are kept up to 64 MiB a task. */
   val MaxCells: Int = 1 << 23
 

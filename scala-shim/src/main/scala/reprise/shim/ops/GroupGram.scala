@@ -1,6 +1,6 @@
 package reprise.shim.ops
 
-import reprise.shim.block.{Blas, Block, DenseBlock}
+import reprise.shim.block.{Blas, Block, DenseBlock, EncodedBlock}
 import reprise.shim.protocol.Json._
 
 /**
@@ -34,8 +34,44 @@ final class GroupGramKernel(groups: Int, center: Boolean, weighted: Boolean, sid
       val parts = operands.slice(1, if (weighted) operands.length - 1 else operands.length)
       if (groups.toLong * side * side <= CodedMoments.MaxCells && CodedMoments.serves(parts)) {
         if (coded == null) coded = new CodedMoments(groups, center, side)
-        coded.add(parts, rows, weights)
-      } else addDense(operands, rows, weights)
+        coded.add(parts, rows, weights, total)
+      } else {
+        val columns = if (weighted) None else GroupMoments.columnsOf(parts)
+        columns.fold(addDense(operands, rows, weights))(addColumns(_, rows))
+      }
+    }
+
+    /** Rows whose columns are there one by one, packed that way. */
+    private def addColumns(columns: Array[Array[Double]], rows: RowGroups): Unit = {
+      val p = side - 1
+      val n = rows.count
+      if (buffer.length < n * p) buffer = new Array[Double](DenseBlock.cells(n, p))
+      val shift = if (center) columns.map(GroupMoments.meanOfFirst(_, rows.order)) else null
+      var c = 0
+      while (c < p) {
+        val column = columns(c)
+        val off = if (shift == null) 0.0 else shift(c)
+        val at = c * n
+        var i = 0
+        while (i < n) {
+          buffer(at + i) = column(rows.order(i)) - off
+          i += 1
+        }
+        c += 1
+      }
+      var g = 0
+      while (g < groups) {
+        val from = rows.starts(g)
+        val count = rows.starts(g + 1) - from
+        if (count > 0) {
+          val sums = Array.tabulate(p)(c => GroupMoments.sum(buffer, c * n + from, count))
+          java.util.Arrays.fill(gram, 0.0)
+          Blas.addGramOfColumns(buffer, from, n, count, p, gram, 0)
+          Blas.mirror(gram, 0, p, p)
+          GroupMoments.add(total, g * side * side, side, count, sums, gram, shift)
+        }
+        g += 1
+      }
     }
 
     private def addDense(operands: Array[Block], rows: RowGroups, weights: Array[Double]): Unit = {
@@ -154,6 +190,31 @@ final class GroupGramKernel(groups: Int, center: Boolean, weighted: Boolean, sid
 
 /** Arithmetic on one group's (p+1) x (p+1) block of moments. */
 object GroupMoments {
+
+  /** The columns of operands side by side; None where one has others than numbers as they were read. */
+  def columnsOf(parts: Array[Block]): Option[Array[Array[Double]]] = {
+    val own = parts.flatMap {
+      case encoded: EncodedBlock => encoded.numbers
+      case _ => None
+    }
+    if (own.length == parts.length) Some(own.flatten) else None
+  }
+
+  def sum(cells: Array[Double], from: Int, count: Int): Double = {
+    var total = 0.0
+    var i = from
+    while (i < from + count) {
+      total += cells(i)
+      i += 1
+    }
+    total
+  }
+
+  /** The mean over the first rows: any shift near the data will do. */
+  def meanOfFirst(column: Array[Double], order: Array[Int]): Double = {
+    val sample = math.min(order.length, 256)
+    sum(order.iterator.take(sample).map(column(_)).toArray, 0, sample) / sample
+  }
 
   /**
    * Adds rows of weight `count` given by sums and products of (z - shift); `shift` null stands for the plain,
