@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { DuckDBInstance } from '@duckdb/node-api';
 import { type OpenSession, openSession } from '../../jobs/engines.js';
+import { estimators } from '../../jobs/estimators/index.js';
 import { parseJob } from '../../jobs/job-file/read-job.js';
 import { type PredictOptions, predict } from '../../jobs/predict/predict.js';
 import { runJob } from '../../jobs/run-job.js';
@@ -83,6 +84,51 @@ describe('estimators on Spark', function () {
       }
     });
   }
+
+  it('every estimator as on this machine, in as many iterations', async () => {
+    const folder = new JobFolder();
+    const row = (i: number): string => {
+      const [a, b, c] = [1, 2, 3].map((k) => Math.abs(Math.sin(i * k) + Math.cos(i / k)));
+      const kind = ['low', 'mid', 'top'][Math.floor(a! + 0.3 * b!) % 3];
+      return [a, b, c, 1 + a! + 0.2 * c! + (i % 3) / 5, kind].join(',');
+    };
+    const rows = Array.from({ length: 90 }, (_, i) => row(i));
+    folder.write('data.csv', ['a,b,c,y,kind', ...rows].join('\n'));
+    const small = { max_iter: 3, n_init: 1, n_clusters: 3, n_components: 2 };
+    const others = [
+      { type: 'linear-svm', loss: 'hinge' },
+      { type: 'nmf', beta_loss: 'kullback-leibler' },
+    ];
+    for (const { type, ...own } of [...estimators.map(({ name }) => ({ type: name })), ...others]) {
+      const { task, parameters } = estimators.find(({ name }) => name === type)!;
+      const known = Object.entries(small).filter(([key]) => key in parameters.shape);
+      const target = { regression: { target: 'y' }, classification: { target: 'kind' } };
+      const document = {
+        kind: 'grid-search',
+        data: {
+          path: 'data.csv',
+          features: ['a', 'b', 'c'],
+          ...(task in target ? target[task as keyof typeof target] : {}),
+        },
+        model: { type, ...Object.fromEntries(known), ...own },
+        cv: { type: 'kfold', folds: 2, shuffle: true },
+      };
+      const job = parseJob(folder.file('job.yaml'), JSON.stringify(document));
+      const here = await runJob(job, { engine: 'local', open: local });
+      const there = await runJob(job, { engine: 'spark', open: spark });
+      const [ours, theirs] = [here.search, there.search];
+      for (const [f, score] of theirs.trials[0]!.splitScores[theirs.refit]!.entries()) {
+        const wanted = ours.trials[0]!.splitScores[ours.refit]![f]!;
+        assert.ok(Math.abs(score - wanted) <= 1e-8, `${type}, split ${f}: ${score}, ${wanted}`);
+      }
+      const [got, expected] = [theirs, ours].map(({ model }) => model!.coefficients.flat());
+      for (const [j, value] of got!.entries()) {
+        const size = Math.max(1, Math.abs(expected![j]!));
+        assert.ok(Math.abs(value - expected![j]!) <= 1e-7 * size, `${type}: ${value}`);
+      }
+    }
+    folder.remove();
+  });
 
   it('predict as on this machine, file by file, for categories and gaps unknown in training', async () => {
     const folder = new JobFolder();
