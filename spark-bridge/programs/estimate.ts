@@ -1,8 +1,9 @@
 /** What Spark is expected to take for work and transfers at first; the cost model corrects it. */
 
 import type { BackendCosts, CostEstimate } from '../../driver/backend/backend.js';
-import { denseBytes, type Expr } from '../../driver/ir/expr.js';
+import type { Expr } from '../../driver/ir/expr.js';
 import type { WireDescription } from '../channel/wire.js';
+import { keptBytes } from '../rdd/kept-bytes.js';
 
 /** A program with one Spark job that does nothing, on an embedded Spark. @units seconds */
 const JOB_SECONDS = 0.03;
@@ -20,8 +21,8 @@ export function estimateOn(
 ): CostEstimate {
   const product = nativeBlas ? NATIVE_FLOPS : JAVA_FLOPS;
   const rate = expr.op.work === 'product' ? product : LOOP_FLOPS;
-  let bytes = denseBytes(expr);
-  for (const input of expr.inputs) bytes += denseBytes(input);
+  let bytes = keptBytes(expr);
+  for (const input of expr.inputs) bytes += keptBytes(input);
   const flops = expr.op.flops(expr.inputs, expr.attrs, expr);
   const seconds = (flops / rate + bytes / MEMORY_BYTES) / Math.max(1, parallelism);
   return { seconds: JOB_SECONDS + seconds, startSeconds: JOB_SECONDS };

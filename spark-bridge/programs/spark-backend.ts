@@ -32,6 +32,7 @@ import {
   startEmbeddedSpark,
 } from '../embedded/start.js';
 import type { RddReuse } from '../rdd/delayed-caching.js';
+import { keptBytes } from '../rdd/kept-bytes.js';
 import { RddTier } from '../rdd/rdd-tier.js';
 import { chooseLevel } from '../rdd/storage-level.js';
 import { isLocalMaster } from '../submit/settings.js';
@@ -123,6 +124,10 @@ export class SparkBackend implements Backend {
     this.#newPlaces();
   }
 
+  heldBytes(expr: Expr): number {
+    return keptBytes(expr);
+  }
+
   estimate(expr: Expr): CostEstimate {
     const nativeBlas = this.survey.isNative ?? this.description.nativeBlas;
     return estimateOn({ nativeBlas, parallelism: this.#slots }, expr);
@@ -141,7 +146,7 @@ export class SparkBackend implements Backend {
       uploads: this.#uploads,
       broadcasts: this.#broadcasts,
       levelOf: (expr) =>
-        chooseLevel(expr, denseBytes(expr), tier.budgetBytes, segment, (node) =>
+        chooseLevel(expr, keptBytes(expr), tier.budgetBytes, segment, (node) =>
           this.#workSeconds(node),
         ),
     });
@@ -171,7 +176,7 @@ export class SparkBackend implements Backend {
         rows: expr.rows,
         cols: expr.cols,
         dtype: expr.dtype,
-        bytes: bytes.get(id) ?? denseBytes(expr),
+        bytes: bytes.get(id) ?? keptBytes(expr),
       });
     }
     tier.read(lowered.reads, result.incomplete);

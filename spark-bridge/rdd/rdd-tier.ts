@@ -14,11 +14,12 @@ import type {
   TierUsage,
 } from '../../driver/backend/cache-tier.js';
 import { type Copy, Place } from '../../driver/backend/place.js';
-import { denseBytes, type Expr } from '../../driver/ir/expr.js';
+import type { Expr } from '../../driver/ir/expr.js';
 import type { Handle } from '../../driver/ir/value.js';
 import { lossPerByte, type VictimRule } from '../../driver/support/budget.js';
 import type { WireStorage } from '../channel/wire.js';
 import { DelayedCaching, type RddReuse } from './delayed-caching.js';
+import { keptBytes } from './kept-bytes.js';
 
 export type StorageReport = Pick<WireStorage, 'memoryBytes' | 'handles'>;
 
@@ -105,7 +106,7 @@ export class RddTier implements CacheTier {
   }
 
   choose(rows: readonly PlannedRows[], isComputed: (expr: Expr) => boolean): Iterable<Expr> {
-    return this.caching.choose(rows, isComputed, (expr) => denseBytes(expr) <= this.budgetBytes);
+    return this.caching.choose(rows, isComputed, (expr) => keptBytes(expr) <= this.budgetBytes);
   }
 
   pin(handles: readonly Handle[]): () => void {

@@ -8,11 +8,13 @@ import { DuckDBInstance } from '@duckdb/node-api';
 import { type OpenSession, openSession } from '../../jobs/engines.js';
 import { estimators } from '../../jobs/estimators/index.js';
 import { parseJob } from '../../jobs/job-file/read-job.js';
+import { planJob } from '../../jobs/plan-job.js';
 import { type PredictOptions, predict } from '../../jobs/predict/predict.js';
 import { runJob } from '../../jobs/run-job.js';
 import { farAddress, farStorage } from '../support/far-storage.js';
 import { JobFolder } from '../support/job-folder.js';
 import { sklearnFolder } from '../support/sklearn-fixtures.js';
+import { wideCsv } from '../support/wide-csv.js';
 
 const MODELS: Readonly<Record<string, unknown>> = {
   ridge: { lambda: [0.1, 10] },
@@ -59,6 +61,47 @@ describe('estimators on Spark', function () {
     });
     const [ours, theirs] = await Promise.all(scores);
     for (const [f, score] of theirs!.entries()) assert.ok(Math.abs(score - ours![f]!) <= 1e-12);
+  });
+
+  it('read wide and sparse rows as on this machine', async () => {
+    const folder = new JobFolder();
+    folder.write('data.csv', wideCsv());
+    const features = [{ name: 'city', encode: 'onehot' }, 'x', { name: 'gap', impute: 'mean' }];
+    const searches = [
+      { model: { type: 'ridge' }, target: 'y', grid: { lambda: [0.1, 3] }, scoring: 'r2' },
+      {
+        model: { type: 'logistic' },
+        target: 'kind',
+        grid: { C: [0.1] },
+        scoring: 'neg_log_loss',
+      },
+    ];
+    for (const { model, target, grid, scoring } of searches) {
+      const document = {
+        kind: 'grid-search',
+        data: { path: 'data.csv', target, features, standardize: true },
+        model,
+        search: { grid },
+        cv: { type: 'kfold', folds: 2, shuffle: false },
+        scoring: [scoring],
+      };
+      const job = parseJob(folder.file('job.yaml'), JSON.stringify(document));
+      const plan = await planJob(job, { engine: 'spark', open: spark });
+      assert.equal(plan.fit.by, 'rows');
+      const [here, there] = [
+        await runJob(job, { engine: 'local', open: local }),
+        await runJob(job, { engine: 'spark', open: spark }),
+      ];
+      const answers = [here, there].map(({ search }) => [
+        ...search.trials.flatMap(({ splitScores }) => splitScores[scoring]!),
+        ...search.model!.coefficients.flat(),
+      ]);
+      for (const [i, answer] of answers[1]!.entries()) {
+        const error = Math.abs(answer - answers[0]![i]!);
+        assert.ok(error <= 1e-5 * Math.max(1, Math.abs(answer)), `${model.type} ${i}: ${error}`);
+      }
+    }
+    folder.remove();
   });
 
   for (const [name, cv] of Object.entries(SPLITS)) {
