@@ -14,7 +14,7 @@ import type { RowData } from '../estimator.js';
 import type { Ended } from './row-fit.js';
 
 /** Size of the residual to end with, relative to the right side, in the norm of the diagonal. */
-export const RESIDUAL = 1e-6;
+export const RESIDUAL = 1e-10;
 const MAX_ITERATIONS = 1000;
 
 /** @param l2 weight of the squares of the coefficients: [1, 1] */
