@@ -28,6 +28,11 @@ function places(session: Session, ...wanted: readonly { readonly expr: Matrix['e
     .join('\n');
 }
 
+/** Costs as backends state them: a busy machine would teach that one of them is slow. */
+class Estimates extends CostModel {
+  override observe(): void {}
+}
+
 describe('placement by cost', () => {
   const gramAndSums = (x: Matrix): [Matrix, Matrix] => [x.t().matmul(x), x.mul(2).colSums()];
 
@@ -80,9 +85,7 @@ describe('placement by cost', () => {
     assert.equal(cluster.segments.length, 1, 'only the request to persist ran there');
   });
 
-  it('moves data at once for a loop that an earlier session ran over them', async function () {
-    // A busy machine teaches the second session that the simulated cluster is slow.
-    this.retries(4);
+  it('moves data at once for a loop that an earlier session ran over them', async () => {
     const loop = async (costs: CostModel) => {
       const { session, cluster } = machines({ placement: 'cost', costs });
       const x = generated(session, 2 * MIB);
@@ -91,10 +94,10 @@ describe('placement by cost', () => {
       for (let turn = 1; turn <= 10; turn++) sums.push(await x.mul(turn).sum().value());
       return { sums, jobs: cluster.segments.length, brought: cluster.collected.length };
     };
-    const costs = new CostModel();
+    const costs = new Estimates();
     const first = await loop(costs);
     assert.ok(first.jobs >= 2, 'a loop of unknown length starts where its data are');
-    const second = await loop(new CostModel({}, undefined, costs.reads));
+    const second = await loop(new Estimates({}, undefined, costs.reads));
     assert.deepEqual(
       [second.jobs, second.brought],
       [1, 1],
