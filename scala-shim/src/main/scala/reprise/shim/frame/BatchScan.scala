@@ -9,7 +9,7 @@ import org.apache.spark.sql.vectorized.{ColumnarBatch, ColumnVector}
 
 /**
  * A scan whose rows need not be made: where all that is selected are number columns as they stand in
- * Parquet, its reader's batches are copied column by column, a tenth of the work of rows.
+ * Parquet, its reader's batches are copied column by column.
  * @param columns where in a batch each selected column is
  * @param rowIndex where in a batch the row's number in its file is
  */
