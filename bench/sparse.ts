@@ -68,9 +68,9 @@ export const sparse: Bench = {
             const { seconds, answers } = await rival.run(script, argv);
             return { seconds, answers: answers.flat() };
           },
-          // The slowest take minutes.
-          rounds: quick ? 1 : 3,
-          warmups: quick ? 0 : 1,
+          // lbfgs takes minutes.
+          rounds: quick || solver === 'lbfgs' ? 1 : 5,
+          warmups: quick || solver === 'lbfgs' ? 0 : 1,
         }));
         await alternate(recorder, [{ name, run: () => ours(file), warmups: 1 }, ...peers], {
           rounds: quick ? 1 : 5,
