@@ -3,10 +3,11 @@
  * is there from the start; at most one living process has a run; a wave that is known is never
  * trained again.
  */
-import { rm, stat } from 'node:fs/promises';
+import { rename, rm, stat } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { basename, join } from 'node:path';
 import { DataError, RepriseError, ResourceError } from '../../driver/errors.js';
+import { ownPath, sweepLeftovers } from '../../driver/support/leftovers.js';
 import { makeFolder } from '../../driver/support/make-folder.js';
 import { packageVersion } from '../../driver/support/package-root.js';
 import { isSameBoot, processToken } from '../../driver/support/process-token.js';
@@ -25,6 +26,9 @@ import {
 import type { EngineName } from './run-events.js';
 import { newRunId } from './run-id.js';
 import { attemptsOf, HEARTBEAT_MS, lives, stateOf, wavesKept } from './run-state.js';
+
+/** Followed by the token of a process: a run's folder until its first record is there. */
+const BEGINNING = '.beginning-';
 
 /** Attempts that a wave may end before it is set aside. */
 const MOST_ATTEMPTS = 3;
@@ -67,8 +71,6 @@ export class RunJournal implements WaveLog {
     const run = newRunId(job.name, startedAt);
     const folder = join(job.output, run);
     try {
-      await makeFolder(folder);
-      const writer = await JournalWriter.open(folder);
       const attempt: AttemptRecord = {
         kind: 'run',
         attempt: 1,
@@ -82,8 +84,16 @@ export class RunJournal implements WaveLog {
         file,
         ...thisProcess(),
       };
-      await writer.append(attempt);
-      return new RunJournal(folder, attempt, writer, []);
+      // A folder without a record would be a run that nobody can take up.
+      await makeFolder(job.output);
+      await sweepLeftovers(job.output, [BEGINNING]);
+      const staging = ownPath(job.output, BEGINNING);
+      await makeFolder(staging);
+      const first = await JournalWriter.open(staging);
+      await first.append(attempt);
+      await first.close();
+      await rename(staging, folder);
+      return new RunJournal(folder, attempt, await JournalWriter.open(folder), []);
     } catch (cause) {
       const { code, message } = cause as NodeJS.ErrnoException;
       throw new ResourceError(
