@@ -85,10 +85,16 @@ function writeErr(text: string): void {
   }
 }
 
+/** `npm://package@version` names no user. */
+const isPackage = (scheme: string, user: string): boolean =>
+  scheme.toLowerCase() === 'npm://' && !user.includes(':');
+
 /** Removes credentials in addresses, bearer tokens and secret environment values from a text. */
 export function redact(text: string): string {
   let safe = text
-    .replace(/([a-z][a-z0-9+.-]*:\/\/)[^\s/@]+@/gi, '$1***@')
+    .replace(/([a-z][a-z0-9+.-]*:\/\/)([^\s/@]+)@/gi, (all, scheme: string, user: string) =>
+      isPackage(scheme, user) ? all : `${scheme}***@`,
+    )
     .replace(/\b(bearer|basic)\s+[\w.~+/=-]{8,}/gi, '$1 ***');
   for (const [name, value] of Object.entries(process.env)) {
     if (value && value.length >= 6 && SECRET_NAME.test(name)) safe = safe.replaceAll(value, '***');

@@ -62,4 +62,11 @@ describe('what reaches a terminal', () => {
     const text = 'job.yaml:3:5: data.target: expected text, got 5 (basic check)';
     assert.equal(redact(text), text);
   });
+
+  it('tells the version of a package from a user', () => {
+    const text = 'expected npm://package@version/path';
+    assert.equal(redact(text), text);
+    assert.equal(redact('npm://me:pw@host/x'), 'npm://***@host/x');
+    assert.equal(redact('xnpm://token@host/x'), 'xnpm://***@host/x');
+  });
 });
