@@ -11,7 +11,7 @@ import { openSession } from '../jobs/engines.js';
 import type { Estimator, Params } from '../jobs/estimators/estimator.js';
 import { estimators } from '../jobs/estimators/index.js';
 import { parseJob } from '../jobs/job-file/read-job.js';
-import type { OutputName } from '../jobs/predict/outputs.js';
+import type { OutputName } from '../jobs/predict/output-names.js';
 import { predict } from '../jobs/predict/predict.js';
 import { runJob } from '../jobs/run-job.js';
 import { checkMetrics } from '../jobs/search/scoring/check-metrics.js';

@@ -5,7 +5,7 @@
  */
 import { writeFile } from 'node:fs/promises';
 import { join, resolve, sep } from 'node:path';
-import { DurableStore, type DurableStoreOptions } from '../driver/reuse/store/durable-store.js';
+import type { DurableStore, DurableStoreOptions } from '../driver/reuse/store/durable-store.js';
 import { env } from '../driver/support/env.js';
 import { makeFolder } from '../driver/support/make-folder.js';
 import { parseSize, wrongSetting } from '../driver/support/size.js';
@@ -45,7 +45,6 @@ export function projectStore(
   base: string,
   { folder = '.reprise', size }: StoreSection = {},
 ): StorePlace {
-  // biome-ignore format: a line
   const project = resolve(base, folder);
   const bytes = size === undefined ? undefined : parseSize(size);
   return { folder: join(project, 'store'), project, maxBytes: bytes ?? PROJECT_BYTES };
@@ -66,6 +65,8 @@ export async function openStore(
       .then(() => writeFile(join(project, '.gitignore'), '*\n', { flag: 'wx' }))
       .catch(() => {});
   }
+  // The command line asks for places and limits alone.
+  const { DurableStore } = await import('../driver/reuse/store/durable-store.js');
   return DurableStore.open(folder, { ...(maxBytes ? { maxBytes } : {}), ...limits, ...options });
 }
 

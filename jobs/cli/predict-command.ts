@@ -1,7 +1,7 @@
 /** `reprise predict`: scores new data by the model of a run, to a file, a folder or a table. */
 import { resolve } from 'node:path';
 import { formatCount, formatNumber, formatSeconds, formatTable, plural } from '../format.js';
-import type { OutputName } from '../predict/outputs.js';
+import type { OutputName } from '../predict/output-names.js';
 import type { PredictSummary } from '../predict/predict.js';
 import type { EngineName } from '../runs/run-events.js';
 import { EXIT } from './exit-codes.js';

@@ -7,7 +7,7 @@ import {
   type OutputConfiguration,
 } from 'commander';
 import { packageVersion } from '../../driver/support/package-root.js';
-import { OUTPUTS } from '../predict/outputs.js';
+import { OUTPUTS } from '../predict/output-names.js';
 import { addCache } from './cache-command.js';
 import { EXIT } from './exit-codes.js';
 import { addLineageCommands } from './lineage-commands.js';

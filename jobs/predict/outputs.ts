@@ -7,9 +7,7 @@ import { ConfigError } from '../../driver/errors.js';
 import { duckDbValue, sparkValue } from '../../driver/frame/sql/coded-values.js';
 import { type ClassValue, foldCols, type Matrix } from '../../driver/index.js';
 import type { ModelFile } from '../model/model-file.js';
-
-export const OUTPUTS = ['prediction', 'probability', 'decision', 'components'] as const;
-export type OutputName = (typeof OUTPUTS)[number];
+import type { OutputName } from './output-names.js';
 
 /** One column to write: how it is computed, and how its numbers become values. */
 export interface OutputColumn {

@@ -28,7 +28,8 @@ import {
   localDecisions,
   sparkDecisions,
 } from './decisions.js';
-import { type OutputColumn, type OutputName, outputColumns, valueSql } from './outputs.js';
+import type { OutputName } from './output-names.js';
+import { type OutputColumn, outputColumns, valueSql } from './outputs.js';
 import { ScoredFolder } from './scored-folder.js';
 import { writeWhole } from './whole-file.js';
 

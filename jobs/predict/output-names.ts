@@ -1,0 +1,3 @@
+/** What `reprise predict` can write, by name: apart from how, which the command line need not load. */
+export const OUTPUTS = ['prediction', 'probability', 'decision', 'components'] as const;
+export type OutputName = (typeof OUTPUTS)[number];
