@@ -36,7 +36,7 @@ import {
 import { chooseShift, isMostlyZero, type RowSample } from './gram-shift.js';
 import { addSparseRows } from './gram-sparse.js';
 import { type BlasCall, GramSums, type Update } from './gram-sums.js';
-import { type GroupedRows, gather, longRuns, type Piece } from './grouping.js';
+import { divided, type GroupedRows, gather, longRuns, type Piece } from './grouping.js';
 import type { Kernel, KernelContext, Reducer, ReducerCall } from './kernel.js';
 
 /** Cells of a gathered buffer, 8 MB: two and a block stay within a few tens of megabytes. */
@@ -303,14 +303,6 @@ class GramReducer implements Reducer {
     const total = (): Float64Matrix => this.#sums.total(this.#center ? this.#shifts : undefined);
     return this.#parallel ? Promise.resolve(this.#running).then(total) : total();
   }
-}
-
-/** A piece in parts of nearly equal length, without empty ones. */
-function divided({ group, start, rows }: Piece, count: number): Piece[] {
-  const at = (part: number): number => start + Math.floor((rows * part) / count);
-  return Array.from({ length: count }, (_, part) => {
-    return { group, start: at(part), rows: at(part + 1) - at(part) };
-  }).filter((part) => part.rows > 0);
 }
 
 /** Writes rows [1, z - shift] of one group. */

@@ -29,16 +29,20 @@ export function longRuns(
     while (end < g.length && g[end] === group) end++;
     if (++runs > limit) return undefined;
     if (group >= 0 && group < groups) {
-      const parts = Math.ceil((end - start) / maxRows);
-      for (let p = 0; p < parts; p++) {
-        const from = start + Math.floor(((end - start) * p) / parts);
-        const to = start + Math.floor(((end - start) * (p + 1)) / parts);
-        pieces.push({ group, start: from, rows: to - from });
-      }
+      const rows = end - start;
+      pieces.push(...divided({ group, start, rows }, Math.ceil(rows / maxRows)));
     }
     start = end;
   }
   return pieces;
+}
+
+/** A piece in parts of nearly equal length, without empty ones. */
+export function divided({ group, start, rows }: Piece, count: number): Piece[] {
+  const at = (part: number): number => start + Math.floor((rows * part) / count);
+  return Array.from({ length: count }, (_, part) => {
+    return { group, start: at(part), rows: at(part + 1) - at(part) };
+  }).filter((part) => part.rows > 0);
 }
 
 /** Rows of a block in the order of their groups, as they are gathered. */
