@@ -15,9 +15,9 @@ import {
 import { exp } from '../../../driver/operators/cells.js';
 import { nonnegative, nonnegativeInto } from '../../../driver/operators/nonnegative.js';
 import { softmax, softmaxInto } from '../../../driver/operators/softmax.js';
-import { laneForm } from '../simd/forms.js';
-import { type CellLoop, fitsTiles, tiledLoop } from '../simd/tiles.js';
+import { type CellLoop, fitsTiles } from '../simd/tiles.js';
 import { aggregateKernels, positionKernels } from './aggregates.js';
+import { laneLoop } from './elementwise.js';
 import type { Kernel } from './kernel.js';
 import { widened } from './widened.js';
 
@@ -48,14 +48,7 @@ const foldColsKernel: Kernel<Cells> = {
 const expLoops = new Map<DType, CellLoop>();
 
 function expOnLanes(cells: Cells): void {
-  const dtype = dtypeOf(cells);
-  let loop = expLoops.get(dtype);
-  if (loop === undefined) {
-    const steps = [{ form: laneForm(exp)!, inputs: [0] }];
-    loop = tiledLoop({ dtype, operands: ['full'], steps, outputs: [0] });
-    expLoops.set(dtype, loop);
-  }
-  loop(cells, 1, cells.length, [cells]);
+  laneLoop(exp, dtypeOf(cells), expLoops)(cells, 1, cells.length, [cells]);
 }
 
 const softmaxKernel: Kernel<Cells> = {

@@ -41,8 +41,8 @@ export function elementwiseKernel(op: OpDef): Kernel<Cells> {
   };
 }
 
-/** Of an operator of one operand. */
-function laneLoop(op: OpDef, dtype: DType, loops: Map<DType, CellLoop>): CellLoop {
+/** Of an operator of one operand. @param loops those that are known, by dtype */
+export function laneLoop(op: OpDef, dtype: DType, loops: Map<DType, CellLoop>): CellLoop {
   let loop = loops.get(dtype);
   if (loop === undefined) {
     const steps = [{ form: laneForm(op)!, inputs: [0] }];
