@@ -4,7 +4,7 @@
  * rows train together, wave by wave (see `waves.ts`), and all are scored in one pass, or none where
  * losses follow from moments (see `scoring/losses.ts`). Refitting from moments or sums needs no pass.
  */
-import { converted, type DenseMatrix, type Expr, type Run } from '../../driver/index.js';
+import { converted, type DenseMatrix, type Expr, matrix, type Run } from '../../driver/index.js';
 import type { Fit, Params } from '../estimators/estimator.js';
 import { type LinearModel, storedModel } from '../estimators/model.js';
 import { SOLVER_NAMES } from '../estimators/solvers/choice.js';
@@ -29,7 +29,7 @@ import { checkCompared } from './scoring/silhouettes.js';
 import { isAligned, splitCount, testScatters, testsOf } from './splits/partition.js';
 import { tabulate } from './table.js';
 import { findBest, scoreWarnings } from './unscored.js';
-import { restoredMatrix, restoredTrial } from './wave-result.js';
+import { restoredCells, restoredTrial } from './wave-result.js';
 import { canStop, runWaves } from './waves.js';
 
 /**
@@ -103,9 +103,10 @@ export async function gridSearch(session: Run, options: GridSearchOptions): Prom
     try {
       const weights = results.get(waves.findIndex((wave) => wave.includes(best.t)))!.weights;
       if (weights !== undefined) {
-        const held = heldOutOfOne(search, best.t, (part) =>
-          restoredMatrix(session, weights[parts.indexOf(part)]!),
-        );
+        const held = heldOutOfOne(search, best.t, (part) => {
+          const own = weights[parts.indexOf(part)]!;
+          return matrix(session, own.rows, own.cols, restoredCells(own));
+        });
         const { errors = {} } = best.kept;
         report = await classReport(
           session,

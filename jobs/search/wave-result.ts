@@ -3,7 +3,7 @@
  * plain JSON, from which a search ends with the same bits as if it had just trained the wave: so
  * scores that JSON has no word for are text, and weights are their bytes.
  */
-import { type DenseMatrix, type Evaluator, type Matrix, matrix } from '../../driver/index.js';
+import type { Cells, DenseMatrix } from '../../driver/ir/value.js';
 import type { Params } from '../estimators/estimator.js';
 import type { RawTrial } from './nested.js';
 import { mean } from './table.js';
@@ -58,10 +58,9 @@ export function keptMatrix({ rows, cols, dtype, data }: DenseMatrix): KeptMatrix
   return { rows, cols, dtype, cells };
 }
 
-export function restoredMatrix(session: Evaluator, kept: KeptMatrix): Matrix {
-  const { buffer } = new Uint8Array(Buffer.from(kept.cells, 'base64'));
-  const data = kept.dtype === 'float32' ? new Float32Array(buffer) : new Float64Array(buffer);
-  return matrix(session, kept.rows, kept.cols, data);
+export function restoredCells({ dtype, cells }: KeptMatrix): Cells {
+  const { buffer } = new Uint8Array(Buffer.from(cells, 'base64'));
+  return dtype === 'float32' ? new Float32Array(buffer) : new Float64Array(buffer);
 }
 
 /**
