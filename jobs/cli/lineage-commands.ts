@@ -1,8 +1,6 @@
 /** The grammar of `reprise lineage`, `diff`, `why` and `replay`. */
 import { type Command, Option } from 'commander';
-
-const RUN = 'run folder, run id, start of an id, or `latest`';
-const OUTPUT = 'folder that holds the run folders (default: ./runs)';
+import { RUN, RUNS_FOLDER } from './options.js';
 
 /** Adds the commands; `report` takes their exit codes. */
 export function addLineageCommands(program: Command, report: (code: number) => void): void {
@@ -12,7 +10,7 @@ export function addLineageCommands(program: Command, report: (code: number) => v
     .argument('<run>', RUN)
     .option('--step <step>', 'one step by number, or all of an operator, in full')
     .option('--json', 'print one JSON document')
-    .option('--output <folder>', OUTPUT)
+    .option('--output <folder>', RUNS_FOLDER)
     .action(async (run: string, options) => {
       const { lineageCommand } = await import('./lineage-command.js');
       report(await lineageCommand(run, options));
@@ -23,7 +21,7 @@ export function addLineageCommands(program: Command, report: (code: number) => v
     .argument('<first>', RUN)
     .argument('<second>', 'as the first')
     .option('--json', 'print one JSON document')
-    .option('--output <folder>', OUTPUT)
+    .option('--output <folder>', RUNS_FOLDER)
     .action(async (first: string, second: string, options) => {
       const { diffCommand } = await import('./lineage-command.js');
       report(await diffCommand(first, second, options));
@@ -34,7 +32,7 @@ export function addLineageCommands(program: Command, report: (code: number) => v
     .argument('<run>', RUN)
     .argument('<step>', 'its number, an output (gram, losses, ..) or an operator that occurs once')
     .option('--json', 'print one JSON document')
-    .option('--output <folder>', OUTPUT)
+    .option('--output <folder>', RUNS_FOLDER)
     .action(async (run: string, step: string, options) => {
       const { whyCommand } = await import('./lineage-command.js');
       report(await whyCommand(run, step, options));
@@ -50,7 +48,7 @@ export function addLineageCommands(program: Command, report: (code: number) => v
         .default('local'),
     )
     .option('--json', 'print one JSON document')
-    .option('--output <folder>', OUTPUT)
+    .option('--output <folder>', RUNS_FOLDER)
     .action(async (run: string, options) => {
       const { replayCommand } = await import('./replay-command.js');
       report(await replayCommand(run, options));

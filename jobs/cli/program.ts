@@ -11,9 +11,9 @@ import { OUTPUTS } from '../predict/output-names.js';
 import { addCache } from './cache-command.js';
 import { EXIT } from './exit-codes.js';
 import { addLineageCommands } from './lineage-commands.js';
+import { MODEL, memoryOption, RUN, RUNS_FOLDER, useMemory, wholeNumber } from './options.js';
 import { addRuns } from './runs-commands.js';
 import { visible, writeData } from './terminal.js';
-import { wholeNumber } from './whole-number.js';
 
 /** Parses the arguments, runs the command, and returns its exit code. Throws its errors. */
 export async function runProgram(args: readonly string[]): Promise<number> {
@@ -78,19 +78,6 @@ const engineOption = (): Option =>
     .choices(['auto', 'local', 'spark'])
     .default('auto');
 
-const memoryOption = (): Option =>
-  new Option(
-    '--memory <size>',
-    'what the run may take, such as 8GiB or 50% (default: REPRISE_MEMORY, else 80% of the machine)',
-  );
-
-/** Before anything is opened: what is opened takes its share. */
-async function useMemory({ memory }: { readonly memory?: string }): Promise<void> {
-  if (memory === undefined) return;
-  const { setMemory } = await import('../../driver/support/memory.js');
-  setMemory(memory);
-}
-
 function addInit(program: Command, report: Report): void {
   program
     .command('init')
@@ -153,8 +140,8 @@ function addReport(program: Command, report: Report): void {
   program
     .command('report')
     .description('write the report of a run again and print its path')
-    .argument('<run>', 'run folder, run id, start of an id, or `latest`')
-    .option('--output <folder>', 'folder that holds the run folders (default: ./runs)')
+    .argument('<run>', RUN)
+    .option('--output <folder>', RUNS_FOLDER)
     .option('--open', 'open it in the browser')
     .action(async (run: string, options) => {
       const { reportCommand } = await import('./report-command.js');
@@ -166,7 +153,7 @@ function addPredict(program: Command, report: Report): void {
   program
     .command('predict')
     .description('predict for new data by the model of a run')
-    .argument('<run>', 'run folder, run id, start of an id, `latest`, or a model file')
+    .argument('<run>', MODEL)
     .argument('<data>', 'a file, folder or glob')
     .addOption(engineOption())
     .addOption(memoryOption())
@@ -183,7 +170,7 @@ function addPredict(program: Command, report: Report): void {
     .option('--keep <columns>', 'columns of the data to write too, with commas', (text) =>
       namesOf(text),
     )
-    .option('--runs <folder>', 'folder that holds the run folders (default: ./runs)')
+    .option('--runs <folder>', RUNS_FOLDER)
     .option('--json', 'print one JSON document')
     .option('-q, --quiet', 'no notes')
     .action(async (run: string, data: string, options) => {
@@ -197,9 +184,9 @@ function addExport(program: Command, report: Report): void {
   program
     .command('export')
     .description("write a run's model as ONNX or PMML and print its path")
-    .argument('<run>', 'run folder, run id, start of an id, `latest`, or a model file')
+    .argument('<run>', MODEL)
     .argument('<file>', 'a name that ends in .onnx or .pmml')
-    .option('--runs <folder>', 'folder that holds the run folders (default: ./runs)')
+    .option('--runs <folder>', RUNS_FOLDER)
     .action(async (run: string, file: string, options) => {
       const { exportCommand } = await import('./export-command.js');
       report(await exportCommand(run, file, options));

@@ -1,9 +1,6 @@
 /** The grammar of `reprise resume` and `reprise runs`. */
 import type { Command } from 'commander';
-import { wholeNumber } from './whole-number.js';
-
-const RUN = 'run folder, run id, start of an id, or `latest`';
-const OUTPUT = 'folder that holds the run folders (default: ./runs)';
+import { memoryOption, RUN, RUNS_FOLDER, useMemory, wholeNumber } from './options.js';
 
 /** Adds the commands; `report` takes their exit codes. */
 export function addRuns(program: Command, report: (code: number) => void): void {
@@ -12,15 +9,12 @@ export function addRuns(program: Command, report: (code: number) => void): void 
     .description('go on with a run that was stopped, killed or cut off; what is scored is kept')
     .argument('<run>', RUN)
     .option('--max-failures <count>', 'stop when more candidates than this failed', wholeNumber)
-    .option('--memory <size>', 'what it may take, as for `run`')
+    .addOption(memoryOption())
     .option('--json', 'print one JSON document')
-    .option('--output <folder>', OUTPUT)
+    .option('--output <folder>', RUNS_FOLDER)
     .option('-q, --quiet', 'no progress and no notes')
     .action(async (run: string, options) => {
-      if (options.memory !== undefined) {
-        const { setMemory } = await import('../../driver/support/memory.js');
-        setMemory(options.memory);
-      }
+      await useMemory(options);
       const { resumeCommand } = await import('./resume-command.js');
       report(await resumeCommand(run, options));
     });
@@ -29,7 +23,7 @@ export function addRuns(program: Command, report: (code: number) => void): void 
     .command('ls', { isDefault: true })
     .description('list the runs, the latest last')
     .option('--json', 'print one JSON document')
-    .option('--output <folder>', OUTPUT)
+    .option('--output <folder>', RUNS_FOLDER)
     .action(async (options) => {
       const { listCommand } = await import('./runs-command.js');
       report(await listCommand(options));
@@ -40,7 +34,7 @@ export function addRuns(program: Command, report: (code: number) => void): void 
     .argument('<run>', RUN)
     .option('--follow', 'watch it until it ends')
     .option('--json', 'print one JSON document')
-    .option('--output <folder>', OUTPUT)
+    .option('--output <folder>', RUNS_FOLDER)
     .action(async (run: string, options) => {
       const { showCommand } = await import('./runs-command.js');
       report(await showCommand(run, options));
@@ -50,7 +44,7 @@ export function addRuns(program: Command, report: (code: number) => void): void 
     .description('give a run words to know it by; -TAG takes one away')
     .argument('<run>', RUN)
     .argument('<tags...>', 'words; after `--` those that begin with a hyphen')
-    .option('--output <folder>', OUTPUT)
+    .option('--output <folder>', RUNS_FOLDER)
     .action(async (run: string, tags: string[], options) => {
       const { tagCommand } = await import('./runs-command.js');
       report(await tagCommand(run, tags, options));
@@ -60,7 +54,7 @@ export function addRuns(program: Command, report: (code: number) => void): void 
     .description('put runs beside each other: settings that differ, scores, times, data')
     .argument('<runs...>', 'as for `show`')
     .option('--json', 'print one JSON document')
-    .option('--output <folder>', OUTPUT)
+    .option('--output <folder>', RUNS_FOLDER)
     .action(async (names: string[], options) => {
       const { compareCommand } = await import('./compare-command.js');
       report(await compareCommand(names, options));
@@ -69,7 +63,7 @@ export function addRuns(program: Command, report: (code: number) => void): void 
     .command('rm')
     .description('remove runs; never one that is running')
     .argument('<runs...>', 'as for `show`')
-    .option('--output <folder>', OUTPUT)
+    .option('--output <folder>', RUNS_FOLDER)
     .action(async (names: string[], options) => {
       const { removeCommand } = await import('./runs-command.js');
       report(await removeCommand(names, options));

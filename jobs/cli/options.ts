@@ -1,0 +1,28 @@
+/** Arguments and options that several commands have. */
+import { InvalidArgumentError, Option } from 'commander';
+
+/** What names a run. */
+export const RUN = 'run folder, run id, start of an id, or `latest`';
+/** What names a run's model. */
+export const MODEL = 'run folder, run id, start of an id, `latest`, or a model file';
+/** Where runs are looked for. */
+export const RUNS_FOLDER = 'folder that holds the run folders (default: ./runs)';
+
+export const memoryOption = (): Option =>
+  new Option(
+    '--memory <size>',
+    'what the run may take, such as 8GiB or 50% (default: REPRISE_MEMORY, else 80% of the machine)',
+  );
+
+/** Before anything is opened: what is opened takes its share. */
+export async function useMemory({ memory }: { readonly memory?: string }): Promise<void> {
+  if (memory === undefined) return;
+  const { setMemory } = await import('../../driver/support/memory.js');
+  setMemory(memory);
+}
+
+/** @throws InvalidArgumentError */
+export function wholeNumber(text: string): number {
+  if (/^\d{1,9}$/.test(text)) return Number(text);
+  throw new InvalidArgumentError('Expected a whole number from 0.');
+}
