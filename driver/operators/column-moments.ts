@@ -68,12 +68,9 @@ export const columnMoments = defineOp({
     return dense(out.rows, out.cols, moments);
   },
   combine: (a, b) => {
-    const { rows, cols } = a;
     const merged = a.data.slice();
-    for (let first = 0; first < rows * cols; first += 3 * cols) {
-      for (let j = first; j < first + cols; j++) mergeColumn(merged, b.data, j, cols);
-    }
-    return dense(rows, cols, merged);
+    mergeMoments(merged, b.data, a.cols);
+    return dense(a.rows, a.cols, merged);
   },
   findBy: () => [
     { operand: 0, by: 'rows' },
@@ -118,8 +115,15 @@ export const columnMoments = defineOp({
   ],
 });
 
-/** Adds the moments at `at` of `b` to those of `a`; means and squares are `cols` cells further each. */
-export function mergeColumn(a: Float64Array, b: Float64Array, at: number, cols: number): void {
+/** Adds the moments of all groups and columns of `b` to those of `a`. */
+export function mergeMoments(a: Float64Array, b: Float64Array, cols: number): void {
+  for (let first = 0; first < a.length; first += 3 * cols) {
+    for (let at = first; at < first + cols; at++) mergeColumn(a, b, at, cols);
+  }
+}
+
+/** Those at `at`; means and squares are `cols` cells further each. */
+function mergeColumn(a: Float64Array, b: Float64Array, at: number, cols: number): void {
   const [own, other] = [a[at]!, b[at]!];
   if (other === 0) return;
   const count = own + other;

@@ -3,7 +3,7 @@
  * came before. The ones of coded rows are counted, whatever the width.
  */
 import { dense, type Float64Matrix } from '../../../driver/ir/value.js';
-import { columnMoments, mergeColumn } from '../../../driver/operators/column-moments.js';
+import { columnMoments, mergeMoments } from '../../../driver/operators/column-moments.js';
 import { gramOperands } from '../../../driver/operators/group-gram.js';
 import { CodedRows } from './coded-rows.js';
 import type { Kernel } from './kernel.js';
@@ -49,13 +49,16 @@ export const columnMomentsKernel: Kernel = {
 type Rows = Omit<ColumnRows, 'cells' | 'stride'>;
 
 function addDense(totals: Float64Array, x: Float64Matrix, all: Rows, groups: number): void {
-  const most = Math.max(LEAST_ROWS, Math.floor(PIECE_CELLS / Math.max(1, x.cols)));
+  const { cols } = x;
+  const own = new Float64Array(totals.length);
+  const most = Math.max(LEAST_ROWS, Math.floor(PIECE_CELLS / Math.max(1, cols)));
   for (let from = 0; from < x.rows; from += most) {
     const rows = { ...all, from, to: Math.min(from + most, x.rows) };
-    for (let j = 0; j < x.cols; j++) {
-      const column = { ...rows, cells: x.data.subarray(j), stride: x.cols };
-      mergeMoments(totals, momentsOf(column, groups), groups, j, x.cols);
+    for (let j = 0; j < cols; j++) {
+      const column = { ...rows, cells: x.data.subarray(j), stride: cols };
+      putColumn(own, j, cols, momentsOf(column, groups));
     }
+    mergeMoments(totals, own, cols);
   }
 }
 
@@ -85,16 +88,9 @@ function addCoded(totals: Float64Array, x: CodedRows, all: Rows, groups: number)
     }
   }
   for (const { column, cells } of x.numbers) {
-    const moments = momentsOf({ ...all, cells, stride: 1 }, groups);
-    for (let group = 0; group < groups; group++) {
-      for (let k = 0; k < 3; k++) {
-        own[(3 * group + k) * cols + column] = moments[3 * group + k]!;
-      }
-    }
+    putColumn(own, column, cols, momentsOf({ ...all, cells, stride: 1 }, groups));
   }
-  for (let group = 0; group < groups; group++) {
-    for (let j = 0; j < cols; j++) mergeColumn(totals, own, 3 * group * cols + j, cols);
-  }
+  mergeMoments(totals, own, cols);
 }
 
 /** By group the weight of the rows, the mean of the column, and the squares about it. */
@@ -121,22 +117,6 @@ function momentsOf({ from, to, g, weights, cells, stride }: ColumnRows, groups: 
   return moments;
 }
 
-function mergeMoments(
-  totals: Float64Array,
-  moments: Float64Array,
-  groups: number,
-  column: number,
-  cols: number,
-): void {
-  const place = new Float64Array(3);
-  const known = new Float64Array(3);
-  for (let group = 0; group < groups; group++) {
-    const base = 3 * group * cols + column;
-    for (let k = 0; k < 3; k++) {
-      known[k] = totals[base + k * cols]!;
-      place[k] = moments[3 * group + k]!;
-    }
-    mergeColumn(known, place, 0, 1);
-    for (let k = 0; k < 3; k++) totals[base + k * cols] = known[k]!;
-  }
+function putColumn(out: Float64Array, column: number, cols: number, moments: Float64Array): void {
+  for (let k = 0; k < moments.length; k++) out[k * cols + column] = moments[k]!;
 }
