@@ -7,11 +7,10 @@
  *
  * Source: Hestenes and Stiefel, "Methods of conjugate gradients for solving linear systems" (1952).
  */
-
-import type { Matrix } from '../../../driver/index.js';
-import { iterate, type LoopState, ones, zeros } from '../../../driver/index.js';
+import { iterate, type LoopState, type Matrix, ones, zeros } from '../../../driver/index.js';
 import type { RowData } from '../estimator.js';
 import type { Ended } from './row-fit.js';
+import { productsOf, rowDecisions } from './row-products.js';
 
 /** Size of the residual to end with, relative to the right side, in the norm of the diagonal. */
 export const RESIDUAL = 1e-10;
@@ -19,23 +18,21 @@ const MAX_ITERATIONS = 1000;
 
 /** @param l2 weight of the squares of the coefficients: [1, 1] */
 export async function fitRidgeRows(
-  { X, y, weight, design }: RowData,
+  rows: RowData,
   l2: Matrix,
   hasIntercept: boolean,
 ): Promise<Ended> {
-  const { session } = X;
+  const { y, weight, design } = rows;
+  const { session } = y;
   const { count, mean, spread, target } = design.moments;
   const d = design.columns;
   const about = hasIntercept ? mean : mean.mul(0);
   /** X~' r of centred columns. @shape r: [n, 1], times the weights of the rows -> [d, 1] */
   const against = (r: Matrix): Matrix => {
-    const g = design.contract(X.t().matmul(r).rbind(r.colSums()));
+    const g = productsOf(rows, r);
     return g.slice([0, d]).sub(about.mul(g.slice(d)));
   };
-  const decisions = (w: Matrix, last: Matrix): Matrix => {
-    const own = design.expand(w.rbind(last));
-    return X.matmul(own.slice([0, X.cols])).add(own.slice(X.cols));
-  };
+  const decided = rowDecisions(rows);
   const squares = hasIntercept ? spread : spread.add(mean.square().mul(count));
   const diagonal = squares.add(l2);
   const scale = diagonal.gt(0).ifelse(diagonal.recip(), 0);
@@ -53,7 +50,7 @@ export async function fitRidgeRows(
 
   const next = (now: LoopState) => {
     const { w, r, p, size: before } = now as typeof state;
-    const z = decisions(p, about.mul(p).sum().neg().asMatrix());
+    const z = decided(p.rbind(about.mul(p).sum().neg().asMatrix()));
     const Ap = against(z.mul(weight)).add(p.mul(l2));
     const along = p.mul(Ap).sum().asMatrix();
     const step = along.gt(0).ifelse(before.div(along), 0);

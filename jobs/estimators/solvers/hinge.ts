@@ -13,12 +13,11 @@ import {
   longest,
   movesOf,
   type PinballRows,
-  productsOf,
   pulled,
   solved,
 } from './pinball.js';
 import type { Ended } from './row-fit.js';
-import { rowDecisions } from './smooth.js';
+import { productsOf, rowDecisions } from './row-products.js';
 
 export interface HingeFit {
   readonly rows: RowData;

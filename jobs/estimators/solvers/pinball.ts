@@ -11,7 +11,7 @@
 import { iterate, type LoopState, type Matrix, ones, zeros } from '../../../driver/index.js';
 import type { RowData } from '../estimator.js';
 import { columnProducts, type Ended } from './row-fit.js';
-import { rowDecisions } from './smooth.js';
+import { encodedGram, productsOf, rowDecisions } from './row-products.js';
 
 /** Mean gap of a row to end with, relative to the residuals of least squares. */
 export const GAP = 1e-10;
@@ -190,14 +190,7 @@ export function longest([first, ...others]: readonly Matrix[]): Matrix {
 
 /** [X 1]' diag(g) [X 1] of the design: [design + 1, design + 1]. */
 export function gramOf({ X, design }: RowData, g: Matrix): Matrix {
-  const across = X.t().matmul(g);
-  const full = X.weightedGram(g).cbind(across).rbind(across.t().cbind(g.colSums()));
-  return design.contract(design.contract(full).t());
-}
-
-/** [X 1]' g of the design: [design + 1, 1]. */
-export function productsOf({ X, design }: RowData, g: Matrix): Matrix {
-  return design.contract(X.t().matmul(g).rbind(g.colSums()));
+  return design.contract(design.contract(encodedGram(X, g)).t());
 }
 
 function padded(column: Matrix, rows: number): Matrix {

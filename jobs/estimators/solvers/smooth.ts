@@ -19,6 +19,7 @@ import type { SmoothLoss } from './losses.js';
 import { newtonDescent } from './newton.js';
 import { minimise } from './quasi-newton.js';
 import { columnProducts, type Ended, stepTolerance } from './row-fit.js';
+import { encodedGram, productsOf, rowDecisions } from './row-products.js';
 
 export interface SmoothFit {
   readonly rows: Pick<RowData, 'X' | 'design' | 'models'>;
@@ -137,17 +138,15 @@ function wideHessian(
   { squares, penalties }: Coordinates,
   first: Matrix,
 ): ((weights: Matrix) => Matrix) | undefined {
-  const { X, design } = rows;
-  const { values, all } = design;
+  const { values, all, columns: d } = rows.design;
   if (values === undefined || loss.bend === undefined) return undefined;
   const { bend } = loss;
-  const d = design.columns;
   const about = intercept === 'free' ? all.mean : all.mean.mul(0);
   const { low, high } = values;
   const decided = rowDecisions(rows);
   return (weights) => {
     const bends = bend(decided(weights), target).mul(weight);
-    const sums = design.contract(gradientOf(X, bends));
+    const sums = productsOf(rows, bends);
     const [sum, total] = [sums.slice([0, d]), sums.slice(d)];
     // (x - a)^2 of a column that is `low` or `high`.
     const ofTwo = sum
@@ -185,13 +184,11 @@ function newtonFit(
       const z = decided(at.weights(v));
       const slopes = loss.slope(z, target).mul(weight);
       const bends = loss.bend!(z, target).mul(weight);
-      const across = X.t().matmul(bends);
-      const sums = X.weightedGram(bends).cbind(across).rbind(across.t().cbind(bends.colSums()));
       const contracted = (form: Matrix): Matrix => at.gradient(design.contract(form));
-      const slope = at.gradient(design.contract(gradientOf(X, slopes)));
+      const form = contracted(contracted(encodedGram(X, bends)).t());
       return {
-        slope: slope.add(at.penalty(v).mul(l2)),
-        form: contracted(contracted(sums).t()).add(penalty.mul(l2)),
+        slope: at.gradient(productsOf(rows, slopes)).add(at.penalty(v).mul(l2)),
+        form: form.add(penalty.mul(l2)),
       };
     },
   });
@@ -202,22 +199,6 @@ interface RowSlopes {
   /** [n, c] */
   readonly slopes: Matrix;
   readonly more?: Matrix;
-}
-
-/** Decision values by design weights, the intercept last: [design + 1, c] -> [n, c]. */
-export function rowDecisions({
-  X,
-  design,
-}: Pick<RowData, 'X' | 'design'>): (weights: Matrix) => Matrix {
-  return (weights) => {
-    const own = design.expand(weights);
-    return X.matmul(own.slice([0, X.cols])).add(own.slice(X.cols));
-  };
-}
-
-/** By encoded weights, the intercept last. @shape slopes: [n, c] -> [encoded + 1, c] */
-function gradientOf(X: Matrix, slopes: Matrix): Matrix {
-  return X.t().matmul(slopes).rbind(slopes.colSums());
 }
 
 /**
@@ -231,6 +212,6 @@ export function rowGradient(
   const decided = rowDecisions(rows);
   return (weights, extra) => {
     const { slopes, ...rest } = slopesOf(decided(weights), extra);
-    return { slopes: rows.design.contract(gradientOf(rows.X, slopes)), ...rest };
+    return { slopes: productsOf(rows, slopes), ...rest };
   };
 }
