@@ -6,6 +6,7 @@
 import { ExecutionError } from '../../driver/errors.js';
 import { cellBytes, type DType } from '../../driver/ir/dtype.js';
 import type { Cells } from '../../driver/ir/value.js';
+import type { WireJson } from './wire.js';
 
 const MAGIC = 0x31525052;
 const PREFIX = 8;
@@ -90,4 +91,9 @@ export function bytesToCells(bytes: Uint8Array, dtype: DType = 'float64'): Cells
   return dtype === 'float32'
     ? new Float32Array(buffer, byteOffset, count)
     : new Float64Array(buffer, byteOffset, count);
+}
+
+/** A number of a header, which spells out what JSON can't write. */
+export function toNumber(value: WireJson): number {
+  return typeof value === 'number' ? value : Number((value as { $num: string }).$num);
 }

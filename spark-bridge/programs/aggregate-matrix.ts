@@ -10,8 +10,7 @@ import type {
 import type { Matrix } from '../../driver/matrix/matrix.js';
 import type { Run } from '../../driver/runtime/run.js';
 import type { Session } from '../../driver/runtime/session.js';
-import { cellsToBytes } from '../channel/frame-codec.js';
-import type { WireJson } from '../channel/wire.js';
+import { cellsToBytes, toNumber } from '../channel/frame-codec.js';
 import type { SparkBackend } from './spark-backend.js';
 import { located } from './write-matrix.js';
 
@@ -46,15 +45,11 @@ export async function aggregateMatrix(
     run.scope.signal === undefined ? {} : { signal: run.scope.signal },
   );
   run.statistics.sparkJobs += result.sparkJobs;
-  return result.values.map((view) => view.map((formula) => formula.map(numberOf)));
+  return result.values.map((view) => view.map((formula) => formula.map(toNumber)));
 }
 
 function cellSql({ cell, values, isComplement }: TableColumn): string {
   if (cell === null) return '1.0D';
   if (values !== undefined) return sparkValue(values, `c${cell}`);
   return isComplement ? `(1.0D - c${cell})` : `c${cell}`;
-}
-
-function numberOf(value: WireJson): number {
-  return typeof value === 'number' ? value : Number((value as { $num: string }).$num);
 }

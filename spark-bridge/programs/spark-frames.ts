@@ -37,6 +37,7 @@ import type {
 } from '../../driver/ir/frame-engine.js';
 import type { DescribeOptions, ReadOptions } from '../../driver/ir/read-options.js';
 import type { Channel } from '../channel/channel.js';
+import { toNumber } from '../channel/frame-codec.js';
 import type {
   WireColumn,
   WireFrameFile,
@@ -255,8 +256,4 @@ function toProfile({ fromStatistics, ...profile }: WireProfile): ColumnProfile {
     max: profile.max === null ? null : toNumber(profile.max),
     quantiles: profile.quantiles.map(toNumber),
   };
-}
-
-function toNumber(value: WireJson): number {
-  return typeof value === 'number' ? value : Number((value as { $num: string }).$num);
 }
