@@ -24,8 +24,8 @@ export interface TableAggregates {
 /** By view, formula and group; NaN for NULL and for groups without rows. */
 export type AggregateValues = readonly (readonly (readonly number[])[])[];
 
-/** DuckDB's name of a column's type. */
-export function tableColumnType({ values }: TableColumn): string {
+/** DuckDB's name of a column's type, by its values; absent: numbers. */
+export function valuesType(values: TableColumn['values']): string {
   if (values === undefined) return 'DOUBLE';
   if (values.every((value) => typeof value === 'boolean')) return 'BOOLEAN';
   if (values.every((value) => Number.isSafeInteger(value))) return 'BIGINT';

@@ -15,7 +15,7 @@ import type {
   FrameSource,
   SqlText,
 } from '../../driver/ir/frame-engine.js';
-import { type TableColumn, tableColumnType } from '../../driver/ir/table-aggregates.js';
+import type { TableColumn } from '../../driver/ir/table-aggregates.js';
 import type { EncodedFeature } from '../../driver/operators/encode-block.js';
 import type { WireSql } from '../channel/wire.js';
 
@@ -74,17 +74,13 @@ export class SparkExpressions {
     formulas: readonly SqlText[],
     columns: readonly TableColumn[],
   ): Promise<WireSql[]> {
-    const infos = columns.map((column) => {
-      const type = tableColumnType(column);
-      return { name: column.name, type, engineType: type };
-    });
     const printer = new Printer(({ name }) => printColumn(name, undefined));
     const out: WireSql[] = [];
     for (const { sql, dialect } of formulas) {
       if (dialect === 'duckdb') throw otherEngine(sql);
       if (dialect === 'spark') out.push({ sql, shown: sql, dialect });
       else {
-        const tree = await this.#checker.aggregate(sql, infos);
+        const tree = await this.#checker.aggregate(sql, columns);
         out.push({ sql: printer.print(tree), shown: sql, dialect: null });
       }
     }

@@ -5,6 +5,7 @@
  * read.
  */
 import { DataError } from '../../errors.js';
+import { type TableColumn, valuesType } from '../../ir/table-aggregates.js';
 import { closestText } from '../../support/closest.js';
 import { columnSql } from '../feature-spec.js';
 import type { SqlParser, TypedColumn } from './parser.js';
@@ -57,11 +58,15 @@ export class SqlChecker {
   }
 
   /**
-   * The tree of an aggregate over rows of these columns: of a metric.
+   * The tree of an aggregate over a table of these columns: of a metric.
    * @throws DataError as `trees`
    */
-  async aggregate(sql: string, columns: readonly SqlColumnInfo[]): Promise<SqlNode> {
-    const [tree] = await this.#read([sql], new Frame(columns, 'aggregate'));
+  async aggregate(sql: string, columns: readonly TableColumn[]): Promise<SqlNode> {
+    const infos = columns.map(({ name, values }): SqlColumnInfo => {
+      const type = valuesType(values);
+      return { name, type, engineType: type };
+    });
+    const [tree] = await this.#read([sql], new Frame(infos, 'aggregate'));
     if (hasAggregate(tree!)) return tree!;
     const got = refuse('one without an aggregate', 'such as sum(..) or avg(..)');
     throw explanation(sql, got, 'aggregate');

@@ -1,4 +1,5 @@
 /** Values of a column that is stored as places in a list, in each engine's SQL. */
+import { valuesType } from '../../ir/table-aggregates.js';
 import { textLiteral } from './literal.js';
 
 type Value = string | number | boolean;
@@ -15,9 +16,8 @@ export function sparkValue(values: readonly Value[], cell: string): string {
 
 /** All of one type: texts where they differ in it. */
 function itemsOf(values: readonly Value[], quoted: (text: string) => string): string[] {
-  const isOne = values.every((value) => typeof value === typeof values[0]);
-  if (!isOne || typeof values[0] === 'string') return values.map((value) => quoted(String(value)));
-  if (typeof values[0] === 'boolean') return values.map(String);
-  const isWhole = values.every((value) => Number.isSafeInteger(value));
-  return values.map((value) => `CAST('${value}' AS ${isWhole ? 'BIGINT' : 'DOUBLE'})`);
+  const type = valuesType(values);
+  if (type === 'VARCHAR') return values.map((value) => quoted(String(value)));
+  if (type === 'BOOLEAN') return values.map(String);
+  return values.map((value) => `CAST('${value}' AS ${type})`);
 }

@@ -7,7 +7,7 @@ import { SqlChecker, type SqlColumnInfo } from '../../../driver/frame/sql/checke
 import type { SqlParser } from '../../../driver/frame/sql/parser.js';
 import { columnSqlType } from '../../../driver/frame/sql/types.js';
 import type { SqlText } from '../../../driver/ir/frame-engine.js';
-import { type TableColumn, tableColumnType } from '../../../driver/ir/table-aggregates.js';
+import type { TableColumn } from '../../../driver/ir/table-aggregates.js';
 import type { Database } from './database.js';
 import { DuckDbDialect } from './expression.js';
 import type { LayoutColumn } from './scan.js';
@@ -41,14 +41,10 @@ export class ExpressionChecker {
 
   /** The same of aggregates over a table. @throws DataError with `expression` */
   async checkAggregates(formulas: readonly SqlText[], columns: readonly TableColumn[]) {
-    const infos = columns.map((column) => {
-      const type = tableColumnType(column);
-      return { name: column.name, type, engineType: type };
-    });
     const names = columns.map(({ name }) => name);
     for (const { sql, dialect } of formulas) {
       if (dialect === 'duckdb') await this.#own.check(sql, names, 'aggregate');
-      else if (dialect === undefined) await this.#common.aggregate(sql, infos);
+      else if (dialect === undefined) await this.#common.aggregate(sql, columns);
       else throw otherEngine(sql);
     }
   }
