@@ -19,7 +19,6 @@ import type { Metric } from '../jobs/search/scoring/metrics.js';
 import { bringData } from './bring-data.js';
 import { loadMatrix } from './data.js';
 import { alternate, type Bench, type Recorder, type Sample } from './harness.js';
-import { fastest } from './hcv.js';
 import { benchFile } from './paths.js';
 import { PythonRival } from './rivals/python-rival.js';
 
@@ -100,8 +99,7 @@ async function compare(
       }));
       const ours = { name, run: () => search(cpu, task, rows, strengths), warmups: 1 };
       await alternate(recorder, [ours, ...sides], { rounds: quick ? 1 : 5, tolerance });
-      const names = sides.map((side) => side.name);
-      const best = fastest(recorder, names);
+      const best = recorder.fastest(sides.map((side) => side.name));
       recorder.note(`${name}: the ratio takes the fastest of scikit-learn's, ${best}`);
       recorder.medianFigure(`${name}.local.s`, name);
       recorder.medianFigure(`${name}.sklearn.s`, best);

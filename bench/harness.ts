@@ -122,6 +122,13 @@ export class Recorder {
     return summarise(this.#samples.get(name) ?? []);
   }
 
+  /** Of these sample sets, the one with the smallest median. */
+  fastest(names: readonly string[]): string {
+    return names.reduce((best, name) =>
+      this.summary(name).median < this.summary(best).median ? name : best,
+    );
+  }
+
   /** Median of `numerator` over median of `denominator`, as a figure. */
   ratio(name: string, numerator: string, denominator: string, target?: Target): void {
     const value = this.summary(numerator).median / this.summary(denominator).median;

@@ -123,7 +123,7 @@ async function compare(recorder: Recorder, options: BenchOptions, shape: Shape):
     await Promise.all([twoThreads.close(), twoWorkers.close(), cpu.close()]);
   }
 
-  const sklearn = fastest(recorder, ['sklearn_2_threads', 'sklearn_2_workers']);
+  const sklearn = recorder.fastest(['sklearn_2_threads', 'sklearn_2_workers']);
   recorder.note(
     `GridSearchCV was run ${sklearnRounds} times with one process of two BLAS threads and ${sklearnRounds} times with two ` +
       `workers; the ratio takes the faster, ${sklearn}`,
@@ -139,11 +139,4 @@ async function compare(recorder: Recorder, options: BenchOptions, shape: Shape):
   ratio('numpy_ideal', shape.numpyTarget);
   ratio('numpy_gram', shape.gramTarget);
   recorder.ratio(`${name}.sklearn.vs_local`, sklearn, 'local', { atLeast: shape.sklearnTarget });
-}
-
-/** The side with the smallest median. */
-export function fastest(recorder: Recorder, names: readonly string[]): string {
-  return names.reduce((best, name) =>
-    recorder.summary(name).median < recorder.summary(best).median ? name : best,
-  );
 }

@@ -65,9 +65,7 @@ export const logisticBench: Bench = {
     recorder.medianFigure('logistic.local.seconds', 'local');
     recorder.ratio('logistic.local.vs_fused', 'local', 'fused', { atMost: 1.2 });
     if (!quick) {
-      const best = ['sk_lbfgs', 'sk_newton'].reduce((a, b) =>
-        recorder.summary(a).median <= recorder.summary(b).median ? a : b,
-      );
+      const best = recorder.fastest(['sk_lbfgs', 'sk_newton']);
       recorder.ratio('logistic.sklearn.vs_local', best, 'local', { atLeast: 8 });
     }
     await onSpark(recorder, quick ? 1 : 3);
