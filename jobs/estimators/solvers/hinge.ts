@@ -8,9 +8,11 @@ import { iterate, type LoopState, type Matrix, ones, zeros } from '../../../driv
 import type { RowData } from '../estimator.js';
 import {
   begun,
+  centering,
   gapOf,
   gramOf,
   longest,
+  moved,
   movesOf,
   type PinballRows,
   pulled,
@@ -64,16 +66,9 @@ export async function fitHinge(fit: HingeFit): Promise<Ended> {
     const form = gramOf(rows, pull.curvature.mul(weight)).add(penalty);
     const right = productsOf(rows, pull.aim.mul(weight)).sub(l2.mul(v));
     const dv = solved(form, right, hasIntercept);
-    const step = decided(dv);
-    const moves = movesOf(own, pull, step, m);
+    const moves = movesOf(own, pull, decided(dv), m);
     const far = longest([...moves.dual, ...moves.primal]).minimum(1);
-    const reached = {
-      ...own,
-      r: r.sub(step.mul(far)),
-      a: a.add(moves.a.mul(far)),
-      u: u.add(moves.u.mul(far)),
-      s: s.add(moves.s.mul(far)),
-    };
+    const reached = moved(own, moves, far, far);
     const left = far.neg().add(1);
     const newGap = gapOf(reached).div(total);
     const newRest = rest.mul(left);
@@ -83,7 +78,7 @@ export async function fitHinge(fit: HingeFit): Promise<Ended> {
         ...{ r: reached.r, a: reached.a, u: reached.u, s: reached.s },
         gap: newGap,
         rest: newRest,
-        center: left.minimum(0.5).square().mul(2).maximum(1e-3),
+        center: centering(left),
       },
       done: newGap.maximum(newRest).le(fit.gap),
     };

@@ -84,25 +84,12 @@ export async function fitPinball(
     const ridge = padded(bySize.curvature.mul(penalty), d + 1);
     const pull = padded(bySize.aim.mul(penalty), d + 1);
     const dv = solved(form.add(ridge.diag()), right.add(pull), hasIntercept);
-    const step = decision(dv);
-    const sizeStep = dv.slice([0, d]);
-    const moves = movesOf(own, byRow, step, m);
-    const sizeMoves = movesOf(coefficients, bySize, sizeStep, m);
+    const moves = movesOf(own, byRow, decision(dv), m);
+    const sizeMoves = movesOf(coefficients, bySize, dv.slice([0, d]), m);
     const dual = longest(moves.dual).minimum(longest(sizeMoves.dual)).minimum(1);
     const primal = longest(moves.primal).minimum(longest(sizeMoves.primal)).minimum(1);
-    const reached = {
-      ...own,
-      r: r.sub(step.mul(primal)),
-      a: a.add(moves.a.mul(dual)),
-      u: u.add(moves.u.mul(primal)),
-      s: s.add(moves.s.mul(primal)),
-    };
-    const reachedSizes = {
-      ...coefficients,
-      a: pa.add(sizeMoves.a.mul(dual)),
-      u: pu.add(sizeMoves.u.mul(primal)),
-      s: ps.add(sizeMoves.s.mul(primal)),
-    };
+    const reached = moved(own, moves, dual, primal);
+    const reachedSizes = moved(coefficients, sizeMoves, dual, primal);
     const shorter = dual.minimum(primal);
     const left = shorter.neg().add(1);
     const newGap = gapOf(reached).add(gapOf(reachedSizes)).div(all);
@@ -119,7 +106,7 @@ export async function fitPinball(
         ps: reachedSizes.s,
         gap: newGap,
         rest: newRest,
-        center: left.minimum(0.5).square().mul(2).maximum(1e-3),
+        center: centering(left),
       },
       done: newGap.le(scale.mul(GAP)).and(newRest.le(GAP)),
     };
@@ -174,9 +161,31 @@ export function movesOf(
     a,
     u: du,
     s: ds,
+    step,
     dual: [room(above, a.neg()), room(below, a)],
     primal: [room(u, du), room(s, ds)],
   };
+}
+
+/** Rows after their moves. @param dual, primal the share of them that is gone: [1, 1] */
+export function moved(
+  own: PinballRows,
+  moves: ReturnType<typeof movesOf>,
+  dual: Matrix,
+  primal: Matrix,
+): PinballRows {
+  return {
+    ...own,
+    r: own.r.sub(moves.step.mul(primal)),
+    a: own.a.add(moves.a.mul(dual)),
+    u: own.u.add(moves.u.mul(primal)),
+    s: own.s.add(moves.s.mul(primal)),
+  };
+}
+
+/** How far the next step aims at the middle, by the share that was left of the last one. */
+export function centering(left: Matrix): Matrix {
+  return left.minimum(0.5).square().mul(2).maximum(1e-3);
 }
 
 /** How often a move fits until x is 0. */
