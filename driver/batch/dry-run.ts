@@ -7,6 +7,7 @@ import type { BatchValue } from '../ir/batch-rule.js';
 import type { Evaluator } from '../ir/evaluator.js';
 import { denseBytes, type Expr, topological } from '../ir/expr.js';
 import { isLeafValue } from '../ir/leaf-value.js';
+import { memoryShares } from '../support/memory.js';
 import { checkStep } from './iterate.js';
 import type { Matrices, Program, StackArguments } from './stack-run.js';
 import { slotLeaf, Trace } from './trace.js';
@@ -93,6 +94,17 @@ export function bytesPerModel({ sections, own, shared, stateBytes }: DryRun): nu
   }
   // The state before a step and after it.
   return LIVE_VALUES * largest + 2 * stateBytes;
+}
+
+/** How many stacks of about equal size models take: the last one costs as many passes as the others. */
+export function stackCount(
+  models: number,
+  run: DryRun,
+  maxBytes = memoryShares().materialiseBytes,
+): number {
+  const most = Math.max(1, Math.floor(maxBytes / bytesPerModel(run)));
+  // Models with nothing of their own take no memory.
+  return Math.max(1, Math.ceil(models / most));
 }
 
 /** All parts for so many models. */

@@ -3,10 +3,9 @@ import type { AttrValue } from '../ir/attrs.js';
 import type { BatchValue } from '../ir/batch-rule.js';
 import type { Evaluator } from '../ir/evaluator.js';
 import type { Expr } from '../ir/expr.js';
-import { memoryShares } from '../support/memory.js';
 import { type BatchArgument, checkArguments, likeOf } from './arguments.js';
 import type { BatchFunction } from './batch.js';
-import { bytesPerModel, dryRun, stackedSections } from './dry-run.js';
+import { bytesPerModel, dryRun, stackCount, stackedSections } from './dry-run.js';
 import { sharedValue } from './model-values.js';
 import type { Matrices } from './stack-run.js';
 import { slotLeaf } from './trace.js';
@@ -52,12 +51,9 @@ export async function planBatch(
     }),
   );
   const traced = await dryRun(values, (given) => fn(given, params));
-  const bytes = bytesPerModel(traced);
-  const most = Math.max(1, Math.floor(memoryShares().materialiseBytes / bytes));
-  const stacks = Math.max(1, Math.ceil(models / most));
+  const stacks = stackCount(models, traced);
   const atOnce = Math.ceil(models / stacks);
-  const shared = [...traced.shared.values()].map(({ rows }) => rows);
-  const dataRows = Math.max(...shared);
+  const dataRows = Math.max(...[...traced.shared.values()].map(({ rows }) => rows));
   const iterations: number[] = [];
   let passes = 0;
   for (const { isLoop, exprs } of stackedSections(run, atOnce, traced)) {
@@ -65,7 +61,7 @@ export async function planBatch(
     if (isLoop) iterations.push(own);
     else passes += own;
   }
-  return { iterations, passes, atOnce, stacks, bytesPerModel: bytes };
+  return { iterations, passes, atOnce, stacks, bytesPerModel: bytesPerModel(traced) };
 }
 
 /**

@@ -5,9 +5,8 @@
  */
 import { SingularError } from '../errors.js';
 import type { Evaluator } from '../ir/evaluator.js';
-import { memoryShares } from '../support/memory.js';
 import type { ArgumentValues } from './arguments.js';
-import { bytesPerModel, dryRun } from './dry-run.js';
+import { dryRun, stackCount } from './dry-run.js';
 import { type Matrices, type Program, type StackArguments, StackRun } from './stack-run.js';
 
 export class Trainer<R extends Matrices> {
@@ -15,14 +14,14 @@ export class Trainer<R extends Matrices> {
   readonly #values: Readonly<Record<string, ArgumentValues>>;
   readonly #program: Program<R>;
   readonly #alone: (model: number) => Matrices;
-  readonly #maxBytes: number;
+  readonly #maxBytes: number | undefined;
 
   constructor(
     session: Evaluator,
     values: Readonly<Record<string, ArgumentValues>>,
     program: Program<R>,
     alone: (model: number) => Matrices,
-    maxBytes = memoryShares().materialiseBytes,
+    maxBytes?: number,
   ) {
     this.#session = session;
     this.#values = values;
@@ -34,10 +33,7 @@ export class Trainer<R extends Matrices> {
   /** Results of these models, in their order; those of failed ones reject. */
   async train(models: readonly number[]): Promise<readonly (R | Promise<R>)[]> {
     const run = await dryRun(this.#values, this.#program);
-    const most = Math.max(1, Math.floor(this.#maxBytes / bytesPerModel(run)));
-    // Stacks of about equal size: the last one costs as many passes as the others. Models with
-    // nothing of their own take no memory.
-    const stacks = Math.max(1, Math.ceil(models.length / most));
+    const stacks = stackCount(models.length, run, this.#maxBytes);
     const shared = [...run.shared.values()];
     await this.#session.keep?.(shared);
     const results: (R | Promise<R>)[] = [];
