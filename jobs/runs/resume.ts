@@ -9,7 +9,7 @@ import { ConfigError } from '../../driver/errors.js';
 import { packageVersion } from '../../driver/support/package-root.js';
 import type { Job } from '../job-file/job.js';
 import { parseJob, readJob } from '../job-file/read-job.js';
-import { type AttemptRecord, readJournal } from './journal.js';
+import type { AttemptRecord } from './journal.js';
 import { RunJournal, requireFree } from './run-journal.js';
 import { attemptsOf, wavesKept } from './run-state.js';
 
@@ -27,15 +27,14 @@ export interface Resume {
  * @throws LockedError for a run that a living process has, ConfigError for one without a journal
  */
 export async function openResume(folder: string, maxFailures?: number): Promise<Resume> {
-  const records = await readJournal(folder);
-  const attempt = records && attemptsOf(records).at(-1);
-  if (records === undefined || attempt === undefined) {
+  const records = await requireFree(folder);
+  const attempt = attemptsOf(records).at(-1);
+  if (attempt === undefined) {
     throw new ConfigError(
       `resume: expected the journal of a run in ${folder}, got none; run the job again`,
       { key: 'run', value: folder },
     );
   }
-  await requireFree(folder);
   const data = records.find((record) => record.kind === 'data');
   const { job, notes } = await jobOf(attempt, maxFailures);
   const divided = records.findLast((record) => record.kind === 'waves');

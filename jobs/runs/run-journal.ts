@@ -109,9 +109,8 @@ export class RunJournal implements WaveLog {
    * @throws LockedError when one has it, ConfigError or DataError for a journal that can't be read
    */
   static async resume(folder: string): Promise<RunJournal> {
-    await requireFree(folder);
-    const records = (await readJournal(folder))!;
-    const last = attemptsOf(records).at(-1)!;
+    // Of the records that say it is free: a later look may find who took it up meanwhile.
+    const last = attemptsOf(await requireFree(folder)).at(-1)!;
     const writer = await JournalWriter.open(folder);
     const attempt: AttemptRecord = {
       ...last,
@@ -237,13 +236,14 @@ export class RunJournal implements WaveLog {
   }
 }
 
-/** @throws LockedError when a living process has the run */
-export async function requireFree(folder: string): Promise<void> {
-  const records = await readJournal(folder);
-  if (records === undefined || records.length === 0) return;
+/** The records of a run at rest; none without a journal. @throws LockedError when a living process has it */
+export async function requireFree(folder: string): Promise<Journaled[]> {
+  const records = (await readJournal(folder)) ?? [];
+  if (records.length === 0) return records;
   const { mtimeMs } = await stat(journalPath(folder));
   const { state, attempt } = stateOf(folder, records, mtimeMs);
   if (lives(state)) throw held(folder, attempt);
+  return records;
 }
 
 function held(folder: string, { pid, host }: AttemptRecord): LockedError {

@@ -8,6 +8,7 @@ import {
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
+import { stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DataError, ResourceError } from '../../../../driver/errors.js';
@@ -210,6 +211,28 @@ describe('runs that are taken up', () => {
     await won[0]!.end(0, { trials: [], classRows: [] });
     await won[0]!.close();
     assert.equal((await readJournal(first.folder))!.at(-1)!.kind, 'trials');
+  });
+
+  it('have one process at a time, whenever the others look', async () => {
+    let last = await begin();
+    for (let round = 2; round < 14; round++) {
+      await last.failed(new Error('ended'), false);
+      await last.close();
+      const asked = await Promise.allSettled(
+        Array.from({ length: 8 }, async (_, k) => {
+          // Each a few file operations behind the one before.
+          for (let i = 0; i < k * (round % 5); i++) await stat(last.folder);
+          return RunJournal.resume(last.folder);
+        }),
+      );
+      const won = asked.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []));
+      assert.deepEqual(
+        won.map(({ attempt }) => attempt.attempt),
+        [round],
+      );
+      last = won[0]!;
+    }
+    await last.close();
   });
 
   it('set a wave aside that ended three attempts, and none that was told to stop', async () => {
