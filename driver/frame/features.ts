@@ -283,7 +283,6 @@ async function profileAll(
   }
 }
 
-/** @throws DataError with one or two example values when the expression is not numeric */
 /** Features that an error names. */
 const MOST_SHOWN = 20;
 
@@ -294,7 +293,7 @@ function joined([first, ...others]: readonly DataError[]): DataError {
   return new DataError(lines.join('\n'), { ...first!.facts, features: lines.length });
 }
 
-/** What is wrong with a column that has to be of numbers. */
+/** What is wrong with a column that has to be of numbers, with one or two of its values. */
 async function notNumeric(
   engine: Pick<FrameEngine, 'profile'>,
   description: FrameDescription,
