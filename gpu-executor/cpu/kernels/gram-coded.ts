@@ -5,11 +5,10 @@
  * near their mean, are not.
  */
 import type { Float64Matrix } from '../../../driver/ir/value.js';
-import { SUM_ROWS } from '../../../driver/operators/group-gram.js';
 import { forgetOldest } from '../../../driver/support/forget-oldest.js';
 import { CodedRows } from './coded-rows.js';
 import { type Numbers, numbersOf } from './gram-columns.js';
-import type { GramSums } from './gram-sums.js';
+import { type GramSums, STEP_ROWS } from './gram-sums.js';
 import type { GroupedRows } from './grouping.js';
 
 /** Columns a feature from which moments of coded rows are less work. */
@@ -18,7 +17,6 @@ export const CODED_MOMENTS = 5;
 export const CODED_FEATURES = 32;
 /** Dense operands beside coded ones that count as numbers up to so many columns. */
 const MAX_DENSE_COLUMNS = 8;
-const STEP_ROWS = SUM_ROWS / 2;
 
 export interface CodedOperands {
   readonly numbers: Numbers;

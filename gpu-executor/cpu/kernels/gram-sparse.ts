@@ -5,10 +5,7 @@
  * together.
  */
 import type { Float64Matrix } from '../../../driver/ir/value.js';
-import { SUM_ROWS } from '../../../driver/operators/group-gram.js';
-import type { GramSums } from './gram-sums.js';
-
-const STEP_ROWS = SUM_ROWS / 2;
+import { type GramSums, STEP_ROWS } from './gram-sums.js';
 
 /** One operand, with what the shifts of [1, z] say about its columns. */
 interface Part {

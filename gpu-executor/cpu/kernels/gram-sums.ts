@@ -17,6 +17,8 @@ export interface Update {
   readonly steps: (sums: Float64Array) => Iterable<BlasCall>;
 }
 
+/** Rows of a group whose sums go by one call of `rowSums`, at most. */
+export const STEP_ROWS = SUM_ROWS / 2;
 /** Cells of sums that are not added up yet. */
 const PENDING_CELLS = 1 << 18;
 
@@ -69,7 +71,7 @@ export class GramSums {
 
   /**
    * Sums that rows are added to one by one, [groups * side, side]; every call is followed by
-   * `rowsAdded`. At most half of `SUM_ROWS` rows of a group go by one call.
+   * `rowsAdded`. At most `STEP_ROWS` rows of a group go by one call.
    */
   rowSums(): Float64Array {
     this.#rows ??= {
@@ -82,7 +84,7 @@ export class GramSums {
   rowsAdded(group: number, rows: number): void {
     const { sums, counts } = this.#rows!;
     counts[group]! += rows;
-    if (this.#isInPlace || counts[group]! < SUM_ROWS / 2) return;
+    if (this.#isInPlace || counts[group]! < SUM_ROWS - STEP_ROWS) return;
     counts[group] = 0;
     this.#addRowSums(group, sums);
   }
