@@ -265,11 +265,7 @@ function coordinate(
   return w > 0 ? 0.1 * w : 0;
 }
 
-export function squaredError(
-  x: ArrayLike<number>,
-  w: ArrayLike<number>,
-  { h, width, d }: Parts,
-): number {
+function squaredError(x: ArrayLike<number>, w: ArrayLike<number>, { h, width, d }: Parts): number {
   let sum = 0;
   for (let j = 0; j < d; j++) {
     let rest = x[j]!;

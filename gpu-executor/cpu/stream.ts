@@ -108,7 +108,7 @@ function cutsOf({ sinks, parts }: StreamPass): number[] {
 }
 
 /** Whether all that read the rows of an operand in a pass do without the cells of coded ones. */
-export function areReadCoded(
+function areReadCoded(
   { nodes, sinks }: Pick<StreamPass, 'nodes' | 'sinks'>,
   expr: Expr,
   isWorth: (reader: CodedReader) => boolean = () => true,
@@ -124,9 +124,9 @@ export function areReadCoded(
 
 /** Cells of a row of an operand of a pass, as it is held: coded ones that are read so are few. */
 export function widthOf(pass: StreamPass, expr: Expr): number {
-  const { sparse, rows } = pass.values.get(expr) ?? { rows: expr.rows };
+  const sparse = pass.values.get(expr)?.sparse;
   if (sparse === undefined || !areReadCoded(pass, expr)) return expr.cols;
-  return Math.ceil(sparse.bytes / Float64Array.BYTES_PER_ELEMENT / rows);
+  return Math.ceil(sparse.bytes / Float64Array.BYTES_PER_ELEMENT / expr.rows);
 }
 
 class Stream {
