@@ -187,15 +187,6 @@ function progressOf(records: readonly Journaled[], attempt: AttemptRecord): Prog
   };
 }
 
-function paramsOf(
-  kept: ReadonlyMap<number, WaveResult>,
-  waves: readonly (readonly number[])[],
-  trial: number,
-): BestSummary['params'] | undefined {
-  const wave = waves.findIndex((own) => own.includes(trial));
-  return kept.get(wave)?.trials[waves[wave]!.indexOf(trial)]?.params;
-}
-
 /** How a wave went. */
 export interface WaveOverview {
   /** From 0. */
@@ -237,8 +228,7 @@ function bestSummary(
 ): BestSummary | null {
   const folds = Math.max(0, ...[...kept.values()].map(({ classRows }) => classRows.length));
   const best = bestOf(waves, kept, metric, folds);
-  const params = best && paramsOf(kept, waves, best.trial);
-  return best && params ? { params, metric, score: best.score } : null;
+  return best && { params: best.params, metric, score: best.score };
 }
 
 type Result = RunSummary & { readonly name: string; readonly startedAt: string; partial?: { of: number } }; // biome-ignore format: a type

@@ -30,6 +30,7 @@ import {
   type Splits,
 } from './splits/partition.js';
 import type { WaveLog } from './wave-log.js';
+import type { BestSoFar } from './wave-result.js';
 
 export interface GridSearchOptions {
   /** Encoded columns: [n, d]. */
@@ -84,7 +85,7 @@ export interface TrialsDone {
   readonly done: number;
   readonly of: number;
   /** The best so far; null while no candidate has a finite score. */
-  readonly best: { readonly params: Params; readonly score: number } | null;
+  readonly best: BestSoFar | null;
 }
 
 /** Nodes by group and of measures, and what the refitted model is made of. */

@@ -63,6 +63,12 @@ export function restoredCells({ dtype, cells }: KeptMatrix): Cells {
   return dtype === 'float32' ? new Float32Array(buffer) : new Float64Array(buffer);
 }
 
+export interface BestSoFar {
+  /** Of the grid. */
+  readonly params: Params;
+  readonly score: number;
+}
+
 /**
  * The first candidate of the greatest mean score, of waves that are done.
  * @param folds the search's own splits
@@ -72,18 +78,19 @@ export function bestOf(
   results: ReadonlyMap<number, WaveResult>,
   metric: string,
   folds: number,
-): { readonly trial: number; readonly score: number } | null {
-  let best = null as { readonly trial: number; readonly score: number } | null;
+): BestSoFar | null {
+  let best = null as (BestSoFar & { readonly trial: number }) | null;
   for (const [w, { trials }] of results) {
-    for (const [i, { scores, errors = {} }] of trials.entries()) {
+    for (const [i, { params, scores, errors = {} }] of trials.entries()) {
       const own = (scores[metric] ?? []).slice(0, folds).map(Number);
       const score = mean(own);
       const isFailed = own.every((_, f) => errors[f] !== undefined);
       if (!Number.isFinite(score) || isFailed) continue;
       const trial = waves[w]![i]!;
       const isBetter = best === null || score > best.score;
-      if (isBetter || (score === best?.score && trial < best.trial)) best = { trial, score };
+      if (isBetter || (score === best?.score && trial < best.trial))
+        best = { trial, params, score };
     }
   }
-  return best;
+  return best && { params: best.params, score: best.score };
 }

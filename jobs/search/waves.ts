@@ -134,11 +134,10 @@ function doneSoFar(
   results: WavesDone['results'],
   metric: string,
 ): TrialsDone {
-  const best = bestOf(waves, results, metric, splitCount(splits));
   return {
     done: [...results.keys()].reduce((sum, w) => sum + waves[w]!.length, 0),
     of: candidates.length,
-    best: best && { params: candidates[best.trial]!.params, score: best.score },
+    best: bestOf(waves, results, metric, splitCount(splits)),
   };
 }
 
