@@ -13,6 +13,7 @@ import {
   meanSilhouette,
 } from '../../../driver/operators/group-silhouette.js';
 import type { GemmArgs } from '../native/blas.js';
+import { gather } from './grouping.js';
 import type { Kernel, KernelCall } from './kernel.js';
 
 /** Distances of a block. @units 8 bytes */
@@ -45,12 +46,13 @@ export const groupSilhouetteKernel: Kernel = {
 /** Yields the products to do next. */
 function* silhouettes({ inputs, attrs, out }: KernelCall): Generator<GemmArgs, Float64Matrix> {
   const [g, z, labels] = inputs as readonly [Float64Matrix, Float64Matrix, Float64Matrix];
-  const data = new Float64Array(out.rows * out.cols);
-  for (let group = 0; group < (attrs.groups as number); group++) {
-    const rows = [...g.data.keys()].filter((i) => g.data[i] === group);
+  const data = new Float64Array(out.rows * out.cols).fill(Number.NaN);
+  const { order, pieces } = gather(g.data, attrs.groups as number, 0, g.rows);
+  for (const { group, start, rows: count } of pieces) {
+    const rows = order.subarray(start, start + count);
     const points = pointsOf(z, rows);
     const found = Array.from({ length: labels.cols }, (_, m) =>
-      clustersOf(rows.map((i) => labels.data[i * labels.cols + m]!)),
+      clustersOf(Float64Array.from(rows, (i) => labels.data[i * labels.cols + m]!)),
     );
     let first = 0;
     for (const some of togetherOf(found)) {
@@ -70,7 +72,7 @@ interface Points {
   readonly squares: Float64Array;
 }
 
-function pointsOf({ cols, data }: Float64Matrix, rows: readonly number[]): Points {
+function pointsOf({ cols, data }: Float64Matrix, rows: Int32Array): Points {
   const means = new Float64Array(cols);
   for (const i of rows) {
     for (let c = 0; c < cols; c++) means[c]! += data[i * cols + c]! / rows.length;
