@@ -4,7 +4,7 @@ import { findRun } from '../runs/read-run.js';
 import { openResume } from '../runs/resume.js';
 import { overviewOf } from '../runs/run-state.js';
 import { EXIT } from './exit-codes.js';
-import { runAndAnswer } from './run-command.js';
+import { failureOverrides, runAndAnswer } from './run-command.js';
 import { createTerminal, writeData } from './terminal.js';
 
 export interface ResumeCommandOptions {
@@ -24,7 +24,7 @@ export async function resumeCommand(run: string, options: ResumeCommandOptions):
     if (options.json) await writeData(`${JSON.stringify(shown)}\n`);
     return EXIT.done;
   }
-  const { job, engine, begin, notes } = await openResume(folder, options.maxFailures);
+  const { job, engine, begin, notes } = await openResume(folder, failureOverrides(options));
   for (const note of notes) terminal.note(note);
   return runAndAnswer(job, begin, terminal, { engine, ...(options.json ? { json: true } : {}) });
 }

@@ -5,7 +5,7 @@ import { z } from 'zod';
 import type { SqlDialect } from '../../driver/index.js';
 import type { Task } from '../estimators/estimator.js';
 import { defaultMetric, METRICS, metricsOf } from '../search/scoring/metrics.js';
-import type { Scoring } from '../search/scoring/scorers.js';
+import { nameOf, type Scoring } from '../search/scoring/scorers.js';
 import type { Problem } from './check-job.js';
 
 const silhouette = z.strictObject({
@@ -79,17 +79,14 @@ function entriesOf(document: ScoringDocument): readonly Entry[] {
   return Array.isArray(document) ? (document as readonly Entry[]) : [document as Entry];
 }
 
-function nameOf(entry: Entry): string {
-  return typeof entry === 'string' ? entry : entry.name;
-}
-
 /** Names once each, none of them taken; `refit` one of them. */
 export function checkScoring(
   document: ScoringDocument,
   refit: string | false | undefined,
 ): Problem[] {
-  const names = entriesOf(document).map(nameOf);
-  const problems = entriesOf(document).flatMap((entry, i): Problem[] => {
+  const entries = entriesOf(document);
+  const names = entries.map(nameOf);
+  const problems = entries.flatMap((entry, i): Problem[] => {
     const name = names[i]!;
     const path = Array.isArray(document) ? ['scoring', i] : ['scoring'];
     const isTaken = typeof entry === 'object' && 'sql' in entry && name in METRICS;

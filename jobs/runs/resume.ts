@@ -23,10 +23,10 @@ export interface Resume {
 }
 
 /**
- * @param maxFailures in place of the run's own
+ * @param overrides of the run's own settings
  * @throws LockedError for a run that a living process has, ConfigError for one without a journal
  */
-export async function openResume(folder: string, maxFailures?: number): Promise<Resume> {
+export async function openResume(folder: string, overrides: readonly string[]): Promise<Resume> {
   const records = await requireFree(folder);
   const attempt = attemptsOf(records).at(-1);
   if (attempt === undefined) {
@@ -36,7 +36,7 @@ export async function openResume(folder: string, maxFailures?: number): Promise<
     );
   }
   const data = records.find((record) => record.kind === 'data');
-  const { job, notes } = await jobOf(attempt, maxFailures);
+  const { job, notes } = await jobOf(attempt, overrides);
   const divided = records.findLast((record) => record.kind === 'waves');
   const waves = divided?.kind === 'waves' ? divided.waves.length : 0;
   return {
@@ -52,10 +52,9 @@ export async function openResume(folder: string, maxFailures?: number): Promise<
 
 async function jobOf(
   { job, file, name, reprise, store }: AttemptRecord,
-  maxFailures: number | undefined,
+  overrides: readonly string[],
 ): Promise<{ readonly job: Job; readonly notes: readonly string[] }> {
   const cwd = dirname(file);
-  const overrides = maxFailures === undefined ? [] : [`search.max_failures=${maxFailures}`];
   const own = parseJob(`${name}.yaml`, stringify(job), {
     cwd,
     overrides,

@@ -31,7 +31,8 @@ export interface Scorer extends Omit<MetricDef, 'task'> {
   readonly formula?: SqlText;
 }
 
-export function nameOf(scoring: Scoring): string {
+/** Of a metric by name or with settings, here or in a job file. */
+export function nameOf(scoring: string | { readonly name: string }): string {
   return typeof scoring === 'string' ? scoring : scoring.name;
 }
 
