@@ -54,6 +54,8 @@ interface GramRows {
   readonly parts: readonly Float64Matrix[];
   readonly numbers: Numbers;
   readonly weights: Float64Array | undefined;
+  /** They came as columns, see `areColumns`. */
+  readonly isColumns: boolean;
 }
 
 class GramReducer implements Reducer {
@@ -101,7 +103,7 @@ class GramReducer implements Reducer {
     // The cells of coded rows beside wide ones are made here.
     const parts = isColumns ? given : given.map(({ rows, cols, data }) => dense(rows, cols, data));
     const numbers = numbersOf(parts);
-    const rows = { g, parts, numbers, weights: weights?.data };
+    const rows = { g, parts, numbers, weights: weights?.data, isColumns };
     const runs = weights === undefined ? longRuns(g.data, this.#groups, PIECE_ROWS) : undefined;
     const columns = isColumns ? sideBySide(numbers, g.rows) : undefined;
     const isInPlace = !isColumns || columns !== undefined;
@@ -109,7 +111,7 @@ class GramReducer implements Reducer {
       return this.#addInPlace(runs, parts, columns);
     }
     this.#isSparse ??= isMostlyZero(numbers, g.rows);
-    return this.#isSparse ? this.#addSparse(rows) : this.#addGathered(rows, isColumns);
+    return this.#isSparse ? this.#addSparse(rows) : this.#addGathered(rows);
   }
 
   /** Rows in place can't be shifted, so they must not need it. */
@@ -234,20 +236,20 @@ class GramReducer implements Reducer {
     }
   }
 
-  #addGathered(rows: GramRows, isColumns: boolean): void | Promise<void> {
+  #addGathered(rows: GramRows): void | Promise<void> {
     const { g } = rows;
     const step = Math.max(64, Math.floor(GATHERED_CELLS / this.#side));
-    if (this.#parallel) return this.#addGatheredParallel(rows, isColumns, step);
+    if (this.#parallel) return this.#addGatheredParallel(rows, step);
     for (let from = 0; from < g.rows; from += step) {
-      this.#sums.run(this.#gather(rows, isColumns, from, Math.min(from + step, g.rows)));
+      this.#sums.run(this.#gather(rows, from, Math.min(from + step, g.rows)));
     }
     return undefined;
   }
 
-  async #addGatheredParallel(rows: GramRows, isColumns: boolean, step: number): Promise<void> {
+  async #addGatheredParallel(rows: GramRows, step: number): Promise<void> {
     const { g } = rows;
     for (let from = 0; from < g.rows; from += step) {
-      const updates = this.#gather(rows, isColumns, from, Math.min(from + step, g.rows));
+      const updates = this.#gather(rows, from, Math.min(from + step, g.rows));
       await this.#running;
       this.#running = this.#sums.runAsync(updates);
       // A failure surfaces at the next await of it, not as an unhandled rejection before.
@@ -256,12 +258,7 @@ class GramReducer implements Reducer {
   }
 
   /** Copies rows into the free buffer and returns their updates. */
-  #gather(
-    { g, parts, numbers, weights }: GramRows,
-    isColumns: boolean,
-    from: number,
-    to: number,
-  ): Update[] {
+  #gather({ g, parts, numbers, weights, isColumns }: GramRows, from: number, to: number): Update[] {
     const side = this.#side;
     const grouped = gather(g.data, this.#groups, from, to);
     const { order, pieces } = grouped;
