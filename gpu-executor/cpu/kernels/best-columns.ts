@@ -81,9 +81,9 @@ class BestColumns {
   }
 
   run(): void {
-    const { rows, cols } = this.#x;
-    const piece = new Piece(this.#models.count, this.#models.widths.length, rows, cols);
-    for (let from = 0; from < this.#x.rows; from += PIECE_ROWS) {
+    const { rows: all, cols } = this.#x;
+    const piece = new Piece(this.#models.count, this.#models.widths.length, all, cols);
+    for (let from = 0; from < all; from += PIECE_ROWS) {
       const rows = this.#load(piece, from);
       this.#multiply(piece, rows);
       this.#choose(piece, from, rows);

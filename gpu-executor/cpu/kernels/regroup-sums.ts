@@ -71,7 +71,7 @@ class Moves implements Reducer<Cells> {
   result(): DenseMatrix<Cells> {
     this.#addUp();
     memories.push(this.#memory);
-    return dense(this.#totals.length / this.#cols, this.#cols, this.#totals);
+    return dense(this.#groups, this.#cols, this.#totals);
   }
 
   #load({ cols, data }: DenseMatrix<Cells>, start: number, rows: number): void {
@@ -120,7 +120,7 @@ class Moves implements Reducer<Cells> {
 
   #addUp(): void {
     const [cols, stride, lanes, totals] = [this.#cols, this.#stride, this.#lanes, this.#totals];
-    for (let group = 0; group < totals.length / cols; group++) {
+    for (let group = 0; group < this.#groups; group++) {
       for (let j = 0; j < cols; j++) totals[group * cols + j]! += lanes[group * stride + j]!;
     }
     lanes.fill(0, 0, this.#rowsAt);
