@@ -47,8 +47,7 @@ export async function compareCommand(
 async function compared(folder: string): Promise<Compared> {
   const { search, seconds, engine, rowsRead, passes, job } = await readRun(folder);
   const journal = await readJournal(folder).catch(() => undefined);
-  const data = journal?.find((record) => record.kind === 'data');
-  const files = data?.kind === 'data' ? data.files : [];
+  const files = journal?.find((record) => record.kind === 'data')?.files ?? [];
   const best = bestTrial(search);
   const facts = new Map<string, string>([
     ['engine', engine],

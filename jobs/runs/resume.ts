@@ -38,13 +38,12 @@ export async function openResume(folder: string, overrides: readonly string[]): 
   const data = records.find((record) => record.kind === 'data');
   const { job, notes } = await jobOf(attempt, overrides);
   const divided = records.findLast((record) => record.kind === 'waves');
-  const waves = divided?.kind === 'waves' ? divided.waves.length : 0;
   return {
     job,
-    engine: data?.kind === 'data' ? data.engine : attempt.engine,
+    engine: data?.engine ?? attempt.engine,
     begin: () => RunJournal.resume(folder),
     notes: [
-      `resume: ${attempt.run}, attempt ${attempt.attempt + 1}; ${wavesKept(records).size} of ${waves || 'no'} waves are there`,
+      `resume: ${attempt.run}, attempt ${attempt.attempt + 1}; ${wavesKept(records).size} of ${divided?.waves.length || 'no'} waves are there`,
       ...notes,
     ],
   };

@@ -165,7 +165,7 @@ export class RunJournal implements WaveLog {
   ): Promise<void> {
     this.#verify = verify;
     const known = this.#earlier.find((record) => record.kind === 'data');
-    if (known?.kind === 'data') requireSame(known.files, files);
+    if (known !== undefined) requireSame(known.files, files);
     else {
       const own = files.map(({ path, digest, bytes }) => ({ path, digest, bytes }));
       await this.#writer.append({ kind: 'data', engine, files: own });
@@ -174,7 +174,7 @@ export class RunJournal implements WaveLog {
 
   async divide(waves: readonly Wave[], metric: string): Promise<readonly Wave[]> {
     const known = this.#earlier.findLast((record) => record.kind === 'waves');
-    if (known?.kind === 'waves') return known.waves;
+    if (known !== undefined) return known.waves;
     await this.#writer.append({ kind: 'waves', waves, metric });
     return waves;
   }

@@ -81,9 +81,8 @@ export function stateOf(
   }
   const own = records.slice(records.indexOf(attempt) + 1);
   const end = own.findLast((record) => record.kind === 'end');
-  if (end?.kind === 'end') return { state: end.isPartial ? 'partial' : 'finished', attempt };
-  const said = own.findLast((record) => record.kind === 'state');
-  const why = said?.kind === 'state' ? said : undefined;
+  if (end !== undefined) return { state: end.isPartial ? 'partial' : 'finished', attempt };
+  const why = own.findLast((record) => record.kind === 'state');
   if (why !== undefined && why.state !== 'stopping') {
     return { state: why.state, attempt, ...(why.error ? { error: why.error } : {}) };
   }
@@ -173,9 +172,9 @@ function progressOf(records: readonly Journaled[], attempt: AttemptRecord): Prog
   const data = records.findLast((record) => record.kind === 'data');
   const kept = wavesKept(records);
   const { run, name, startedAt } = attempt;
-  const engine = data?.kind === 'data' ? data.engine : attempt.engine;
+  const engine = data?.engine ?? attempt.engine;
   const base = { run, name, startedAt, updatedAt: records.at(-1)!.at, engine };
-  if (divided?.kind !== 'waves') return { ...base, trials: { done: 0, of: null }, best: null };
+  if (divided === undefined) return { ...base, trials: { done: 0, of: null }, best: null };
   const { waves, metric } = divided;
   return {
     ...base,
@@ -203,7 +202,7 @@ export interface WaveOverview {
 export async function waveOverviews(folder: string): Promise<WaveOverview[]> {
   const records = (await readJournal(folder)) ?? [];
   const divided = records.findLast((record) => record.kind === 'waves');
-  if (divided?.kind !== 'waves') return [];
+  if (divided === undefined) return [];
   const { waves, metric } = divided;
   const kept = wavesKept(records);
   const begun = new Set(records.flatMap((one) => (one.kind === 'begin' ? [one.wave] : [])));
