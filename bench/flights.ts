@@ -13,7 +13,7 @@ import { runJob } from '../jobs/run-job.js';
 import { bringData } from './bring-data.js';
 import { type Bench, checkAnswers, type Recorder } from './harness.js';
 import { repoRoot } from './paths.js';
-import { measureProcess } from './process-usage.js';
+import { measureRun } from './process-usage.js';
 
 const EXAMPLE = join('examples', 'flights.yaml');
 
@@ -57,17 +57,13 @@ export const flights: Bench = {
 
 /** One run of the command line; its answers are the best penalty and score. */
 async function once(recorder: Recorder, engine: 'local' | 'spark'): Promise<number[]> {
-  const root = repoRoot();
   const output = mkdtempSync(join(tmpdir(), 'reprise-bench-'));
   try {
-    const usage = await measureProcess(process.execPath, [
-      join(root, 'dist/jobs/cli/main.js'),
-      'run',
-      join(root, EXAMPLE),
+    const usage = await measureRun([
+      join(repoRoot(), EXAMPLE),
       `data.path=${await bringData('flights')}`,
       '--engine',
       engine,
-      '--json',
       '--output',
       output,
     ]);

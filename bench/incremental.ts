@@ -13,7 +13,7 @@ import { ExecutionError } from '../driver/errors.js';
 import { bringData } from './bring-data.js';
 import { type Bench, checkAnswers, type Recorder } from './harness.js';
 import { repoRoot } from './paths.js';
-import { measureProcess } from './process-usage.js';
+import { measureRun } from './process-usage.js';
 
 interface Answer {
   readonly best: { readonly params: { readonly lambda: number }; readonly score: number };
@@ -129,19 +129,9 @@ async function run(
   folder: string,
   store: string,
 ): Promise<Answer> {
-  const usage = await measureProcess(
-    process.execPath,
-    [
-      join(repoRoot(), 'dist/jobs/cli/main.js'),
-      'run',
-      join(folder, 'job.yaml'),
-      '--engine',
-      'local',
-      '--json',
-      '--quiet',
-      '--output',
-      join(folder, 'runs'),
-    ],
+  const job = join(folder, 'job.yaml');
+  const usage = await measureRun(
+    [job, '--engine', 'local', '--quiet', '--output', join(folder, 'runs')],
     { REPRISE_STORE: store },
   );
   const answer = JSON.parse(usage.stdout) as Answer;

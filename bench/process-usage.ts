@@ -5,8 +5,10 @@
  */
 import { spawn } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { performance } from 'node:perf_hooks';
 import { ExecutionError } from '../driver/errors.js';
+import { repoRoot } from './paths.js';
 
 export interface Usage {
   readonly stdout: string;
@@ -71,6 +73,15 @@ export function measureProcess(
       resolve({ stdout, seconds, peakMib: marks.get(child.pid!) ?? Number.NaN, treePeakMib });
     });
   });
+}
+
+/** `reprise run --json` of this checkout, as `measureProcess`. */
+export function measureRun(
+  args: readonly string[],
+  env?: Readonly<Record<string, string>>,
+): Promise<Usage> {
+  const program = join(repoRoot(), 'dist/jobs/cli/main.js');
+  return measureProcess(process.execPath, [program, 'run', '--json', ...args], env);
 }
 
 /** The process and everything below it. */

@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { bringData } from './bring-data.js';
 import { type Bench, checkAnswers } from './harness.js';
 import { repoRoot } from './paths.js';
-import { measureProcess } from './process-usage.js';
+import { measureRun } from './process-usage.js';
 
 interface RunAnswer {
   readonly best: { readonly params: { readonly lambda: number }; readonly score: number };
@@ -51,12 +51,9 @@ export const secondProcess: Bench = {
 };
 
 async function runFlights(folder: string, which: string) {
-  const root = repoRoot();
   const path = `data.path=${await bringData('flights')}`;
-  const example = join(root, 'examples', 'flights.yaml');
-  const args = ['run', example, path, '--engine', 'local', '--json'];
-  const output = ['--output', join(folder, `runs-${which}`)];
-  const env = { REPRISE_STORE: join(folder, 'store') };
-  const main = join(root, 'dist/jobs/cli/main.js');
-  return measureProcess(process.execPath, [main, ...args, ...output], env);
+  const example = join(repoRoot(), 'examples', 'flights.yaml');
+  const output = join(folder, `runs-${which}`);
+  const args = [example, path, '--engine', 'local', '--output', output];
+  return measureRun(args, { REPRISE_STORE: join(folder, 'store') });
 }

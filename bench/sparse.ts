@@ -11,15 +11,14 @@ import { performance } from 'node:perf_hooks';
 import { openSession } from '../jobs/engines.js';
 import { readJob } from '../jobs/job-file/read-job.js';
 import { runJob } from '../jobs/run-job.js';
-import { alternate, type Bench, type Recorder, type Sample } from './harness.js';
-import { baselineHome, benchFile, repoRoot } from './paths.js';
-import { measureProcess } from './process-usage.js';
+import { alternate, type Bench, type Sample } from './harness.js';
+import { baselineHome, benchFile } from './paths.js';
+import { measureRun } from './process-usage.js';
 import { PythonRival } from './rivals/python-rival.js';
 
-/** What is searched, and scikit-learn's solvers with the tolerance from which on scores agree. */
+/** What is searched, by the model's type, and scikit-learn's solvers with the tolerance from which on scores agree. */
 const SEARCHES = {
   ridge: {
-    model: { type: 'ridge' },
     parameter: 'lambda',
     values: decades(-2, 3),
     target: 'y',
@@ -27,7 +26,6 @@ const SEARCHES = {
     solvers: { sparse_cg: 1e-6, lsqr: 1e-7 },
   },
   logistic: {
-    model: { type: 'logistic' },
     parameter: 'C',
     values: decades(-3, 2),
     target: 'label',
@@ -79,7 +77,12 @@ export const sparse: Bench = {
         const best = recorder.fastest(peers.map((peer) => peer.name));
         recorder.medianFigure(`sparse.${name}.seconds`, name);
         recorder.ratio(`sparse.${name}.sklearn.vs_local`, best, name, { atLeast: 1 });
-        await measureMemory(recorder, name, file);
+        const output = join(folder, 'runs');
+        const { peakMib } = await measureRun([file, '--engine', 'local', '--output', output]);
+        recorder.sample(`${name}.peak_mib`, peakMib);
+        recorder.medianFigure(`sparse.${name}.peak_rss_mib`, `${name}.peak_mib`, {
+          atMost: MOST_MIB,
+        });
       }
     } finally {
       await rival.close();
@@ -89,12 +92,12 @@ export const sparse: Bench = {
 };
 
 function jobOf(name: SearchName, path: string): object {
-  const { model, parameter, values, target, scoring } = SEARCHES[name];
+  const { parameter, values, target, scoring } = SEARCHES[name];
   const numbers = ['x0', 'x1', 'x2', 'x3'];
   return {
     kind: 'grid-search',
     data: { path, target, features: [{ name: 'city', encode: 'onehot' }, ...numbers] },
-    model,
+    model: { type: name },
     search: { grid: { [parameter]: values } },
     cv: { type: 'kfold', folds: 5, shuffle: false },
     scoring: [scoring],
@@ -112,30 +115,5 @@ async function ours(file: string): Promise<Sample> {
     return { seconds, answers: search.trials.map(({ meanScore }) => meanScore[search.refit]!) };
   } finally {
     await open.session.close();
-  }
-}
-
-async function measureMemory(recorder: Recorder, name: SearchName, file: string): Promise<void> {
-  const output = mkdtempSync(join(tmpdir(), 'reprise-bench-'));
-  try {
-    const program = join(repoRoot(), 'dist/jobs/cli/main.js');
-    const args = [
-      program,
-      'run',
-      file,
-      '--engine',
-      'local',
-      '--no-store',
-      '--json',
-      '--output',
-      output,
-    ];
-    const { peakMib } = await measureProcess(process.execPath, args);
-    recorder.sample(`${name}.peak_mib`, peakMib);
-    recorder.figure(`sparse.${name}.peak_rss_mib`, peakMib, { atMost: MOST_MIB }, [
-      `${name}.peak_mib`,
-    ]);
-  } finally {
-    rmSync(output, { recursive: true, force: true });
   }
 }
