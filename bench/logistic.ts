@@ -16,6 +16,7 @@ import { createSparkBackend } from '../spark-bridge/index.js';
 import { loadMatrix, matrixParquet, persistedRows } from './data.js';
 import { alternate, type Bench, checkAnswers, type Recorder, type Sample } from './harness.js';
 import { baselineHome, rivalPython, rivalScript } from './paths.js';
+import { PythonRival } from './rivals/python-rival.js';
 
 const FOLDS = 10;
 /** 10^-4 .. 10^2. */
@@ -39,28 +40,27 @@ export const logisticBench: Bench = {
       };
       return search(session, data);
     };
-    const peer = (name: string) => async (): Promise<Sample> => {
-      const argv = [rivalScript('models.py'), 'logistic', name];
-      const environment = { ...process.env, BASELINES_HOME: baselineHome() };
-      const { stdout } = await promisify(execFile)(rivalPython(), argv, { env: environment });
-      return JSON.parse(stdout) as Sample;
+    const [twoThreads, twoWorkers] = [new PythonRival(2), new PythonRival(undefined)];
+    const peer = (rival: PythonRival, name: string) => async (): Promise<Sample> => {
+      const { seconds, answers } = await rival.run('models.py', ['logistic', name]);
+      return { seconds, answers: answers.flat() };
     };
     const sklearn = (name: string) => ({
-      ...{ name, run: peer(name), rounds: quick ? 0 : 3, warmups: quick ? 0 : 1 },
+      ...{ name, run: peer(twoWorkers, name), rounds: quick ? 0 : 3, warmups: quick ? 0 : 1 },
     });
     try {
       await alternate(
         recorder,
         [
           { name: 'local', run: ours, warmups: 2 },
-          { name: 'fused', run: peer('fused') },
+          { name: 'fused', run: peer(twoThreads, 'fused') },
           sklearn('sk_lbfgs'),
           sklearn('sk_newton'),
         ],
         { rounds: quick ? 1 : 7, tolerance: TOLERANCE },
       );
     } finally {
-      await cpu.close();
+      await Promise.all([twoThreads.close(), twoWorkers.close(), cpu.close()]);
     }
     recorder.medianFigure('logistic.local.seconds', 'local');
     recorder.ratio('logistic.local.vs_fused', 'local', 'fused', { atMost: 1.2 });
