@@ -1,12 +1,16 @@
 /**
  * `groupGram` by rank-k updates. Each group has moments [n s'; . M] of its rows about a shift, upper
- * triangle only, added up by blocks of rows (`gram-sums.ts`). Rows come in by the cheapest of these
- * ways: - in place: long runs of one group, with shift 0, are handed to BLAS where they lie, row by
- * row or column by column; - sparse: rows that are mostly zero (one-hot columns) add the products of
- * their few cells; - gathered: other rows are copied group by group as [1, z - shift] into a buffer
- *    that one `syrk` a group takes in, while the next rows are copied into a second buffer; rows
- *    that came as columns stay columns. Weighted rows are never in place: they are copied times
- * sqrt(w), the leading 1 too, or their products are added w times.
+ * triangle only, added up by blocks of rows (`gram-sums.ts`). Rows come in by the first of these ways
+ * that they allow:
+ * - coded: of encoded rows the products of numbers and category codes are added (`gram-coded.ts`);
+ * - in place: long runs of one group, with shift 0, are handed to BLAS where they lie, row by row or
+ *   column by column;
+ * - sparse: rows that are mostly zero (one-hot columns) add the products of their few cells;
+ * - gathered: other rows are copied group by group as [1, z - shift] into a buffer that one `syrk` a
+ *   group takes in, while the next rows are copied into a second buffer; rows that came as columns
+ *   stay columns.
+ * Weighted rows are never in place: they are copied times sqrt(w), the leading 1 too, or their
+ * products are added w times.
  *
  * The shift of a group is chosen from its first rows: any is exact in real arithmetic, and these
  * keep M / C below about 65 * (rows / first rows), so that means a million times the spread cost no
