@@ -80,16 +80,17 @@ class CrossReducer implements Reducer {
 
   #chooseShifts(g: Float64Matrix, a: Float64Matrix, b: Float64Matrix): void {
     const { order, pieces } = gather(g.data, this.#groups, 0, g.rows);
+    const [ofA, ofB] = [numbersOf([a]), numbersOf([b])];
     for (const { group, start, rows } of pieces) {
       if (this.#isShifted[group] === 1) continue;
       this.#isShifted[group] = 1;
       const rowOf = (k: number): number => order[start + k]!;
       const width = this.#left + 1;
       const left = this.#leftShifts.subarray(group * width, (group + 1) * width);
-      const isShifted = chooseShift(left, numbersOf([a]), { rows, rowOf, zeroIf: 'small' });
+      const isShifted = chooseShift(left, ofA, { rows, rowOf, zeroIf: 'small' });
       this.#needsCopy ||= isShifted;
       const right = this.#rightShifts.subarray(group * this.#right, (group + 1) * this.#right);
-      chooseShift(right, numbersOf([b]), { rows, rowOf, zeroIf: 'never' });
+      chooseShift(right, ofB, { rows, rowOf, zeroIf: 'never' });
     }
   }
 
