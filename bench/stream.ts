@@ -1,22 +1,22 @@
 /**
  * Ridge on 10,000,000 x 20 in one Parquet file of 2 GB, 5 contiguous folds x 20 penalties, r2: a job
  * on this machine and on embedded Spark, against NumPy that streams row batches by hand
- * (`stream.py` of the rivals). Seconds are from the open engine to the refitted model: opening the
+ * (`stream.py` of the rivals, from the mapped file). Seconds are from the open engine to the refitted model: opening the
  * file, profiling its columns, the pass over its rows, fits and scores. Imports of NumPy, the start
  * of the JVM and the digest of a file seen for the first time are apart. Every row is read once.
  */
-import { execFile } from 'node:child_process';
+import { execFileSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { performance } from 'node:perf_hooks';
-import { promisify } from 'node:util';
 import { ExecutionError } from '../driver/errors.js';
 import { hashFile } from '../driver/frame/identity.js';
 import { openSession } from '../jobs/engines.js';
 import { parseJob } from '../jobs/job-file/read-job.js';
 import { runJob } from '../jobs/run-job.js';
 import { alternate, type Bench, type Recorder, type Sample } from './harness.js';
-import { baselineHome, rivalPython, rivalScript } from './paths.js';
+import { baselineHome, benchFile, rivalPython, rivalScript } from './paths.js';
+import { PythonRival } from './rivals/python-rival.js';
 
 const ROWS = 10_000_000;
 
@@ -35,25 +35,35 @@ export const stream: Bench = {
   summary:
     '10,000,000 x 20 from Parquet in one pass, local and embedded Spark: against NumPy by hand',
   run: async (recorder, { quick }) => {
-    const path = await data();
+    const path = data();
     const start = performance.now();
     await hashFile(path);
     recorder.figure('stream.digest_s', (performance.now() - start) / 1000);
-    await alternate(
-      recorder,
-      [
-        { name: 'numpy', run: numpy },
-        { name: 'local', run: () => ours(recorder, path, 'local') },
-        // Every sample is a fresh JVM's first job.
-        {
-          name: 'spark',
-          run: () => ours(recorder, path, 'spark'),
-          rounds: quick ? 1 : 3,
-          warmups: 0,
-        },
-      ],
-      { rounds: quick ? 1 : 5, tolerance: 1e-9 },
-    );
+    const rival = new PythonRival(2);
+    const numpy = async (): Promise<Sample> => {
+      const script = benchFile('rivals/stream.py');
+      const { seconds, answers } = await rival.run(script, [rivalScript('stream.py')]);
+      return { seconds, answers: answers.flat() };
+    };
+    try {
+      await alternate(
+        recorder,
+        [
+          { name: 'numpy', run: numpy },
+          { name: 'local', run: () => ours(recorder, path, 'local') },
+          // Every sample is a fresh JVM's first job.
+          {
+            name: 'spark',
+            run: () => ours(recorder, path, 'spark'),
+            rounds: quick ? 1 : 3,
+            warmups: 0,
+          },
+        ],
+        { rounds: quick ? 1 : 5, tolerance: 1e-9 },
+      );
+    } finally {
+      await rival.close();
+    }
     recorder.medianFigure('stream.numpy.seconds', 'numpy');
     recorder.medianFigure('stream.local.seconds', 'local');
     recorder.medianFigure('stream.spark.seconds', 'spark');
@@ -64,27 +74,16 @@ export const stream: Bench = {
 };
 
 /** The data, made once by the rival: 2 GB. */
-async function data(): Promise<string> {
+function data(): string {
   const path = join(baselineHome(), 'data', 'stream.parquet');
-  if (!existsSync(path)) await python('gen');
+  if (!existsSync(path)) {
+    const env = { ...process.env, BASELINES_HOME: baselineHome() };
+    execFileSync(rivalPython(), [rivalScript('stream.py'), 'gen'], { env });
+  }
   return path;
 }
 
-async function python(...args: readonly string[]): Promise<string> {
-  const env = { ...process.env, BASELINES_HOME: baselineHome() };
-  const argv = [rivalScript('stream.py'), ...args];
-  return (await promisify(execFile)(rivalPython(), argv, { env })).stdout;
-}
-
 /** Answers are the number of the best penalty and its score. */
-async function numpy(): Promise<Sample> {
-  const text = await python();
-  const [seconds, best, score] = ['seconds', 'best', 'r2'].map((name) =>
-    Number(new RegExp(`${name}=(?:np\\.float64\\()?([-+.\\de]+)`).exec(text)?.[1]),
-  ) as [number, number, number];
-  return { seconds, answers: [best, score] };
-}
-
 async function ours(recorder: Recorder, path: string, engine: 'local' | 'spark'): Promise<Sample> {
   const job = parseJob('stream.yaml', JOB(path));
   const before = performance.now();
