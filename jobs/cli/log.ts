@@ -7,10 +7,11 @@ import { env } from '../../driver/support/env.js';
 
 const LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'silent'];
 
-/** The logger of this command. */
-export async function createLogger(): Promise<Logger> {
+/** The logger of this command; none, and no pino loaded, where nobody asked for one. */
+export async function createLogger(): Promise<Logger | undefined> {
+  const asked = env.logLevel();
+  if (asked === undefined) return undefined;
   const { pino, destination } = await import('pino');
-  const asked = env.logLevel() ?? 'silent';
   const level = LEVELS.includes(asked) ? asked : 'info';
   return pino(
     {

@@ -3,7 +3,6 @@
  * second, on one line of standard error that is erased at the end. Shows nothing where it can't
  * overwrite itself.
  */
-import { Presets, SingleBar } from 'cli-progress';
 import { formatCount, formatNumber, formatParams, formatSeconds } from '../format.js';
 import type { RunEvent } from '../runs/run-events.js';
 
@@ -15,8 +14,9 @@ export interface Progress {
 const STEPS = 1000;
 
 /** A progress line fed by the events of a run; `isInteractive: false` gives one that is silent. */
-export function createProgress(isInteractive: boolean): Progress {
+export async function createProgress(isInteractive: boolean): Promise<Progress> {
   if (!isInteractive) return { onEvent: () => {}, stop: () => {} };
+  const { Presets, SingleBar } = await import('cli-progress');
   const bar = new SingleBar(
     {
       format: '{phase} {bar} {percentage}% | {left} left{rate}{best}',

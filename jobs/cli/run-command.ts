@@ -121,10 +121,10 @@ async function runWithProgress<T>(
   run: (onEvent: (event: RunEvent) => void) => Promise<T>,
 ): Promise<T> {
   const logger = await createLogger();
-  const progress = createProgress(terminal.isInteractive);
+  const progress = await createProgress(terminal.isInteractive);
   try {
     return await run((event) => {
-      logger.debug(event, event.kind);
+      logger?.debug(event, event.kind);
       if (event.kind === 'engine') terminal.note(`engine: ${event.engine} (${event.reason})`);
       if (event.kind === 'data') terminal.note(`data: bringing ${event.what} through npm`);
       if (event.kind === 'spark') terminal.note(`spark: ${event.way}`);
