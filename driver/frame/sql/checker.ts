@@ -82,7 +82,7 @@ export class SqlChecker {
       explained(sql, () => requireWritten(written, frame.kind));
       for (const { name, names } of written.columns) {
         const column = frame.column(name);
-        if (column === undefined) throw unknownColumn(sql, name, frame);
+        if (column === undefined) throw unknownColumn(frame.kind, sql, name, frame.names);
         explained(sql, () => requireScalar(column, names));
         used.set(column.name, column);
       }
@@ -131,6 +131,10 @@ class Frame {
       this.#byName.set(column.name.toLowerCase(), column);
       this.#plain.set(columnSql(column.name), column);
     }
+  }
+
+  get names(): string[] {
+    return this.columns.map(({ name }) => name);
   }
 
   column(name: string): SqlColumnInfo | undefined {
@@ -183,8 +187,13 @@ function requireScalar(column: SqlColumnInfo, names: number): void {
   if (names > 1) throw refuse(`a field of ${column.name}`, 'name a column');
 }
 
-function unknownColumn(sql: string, column: string, { columns, kind }: Frame): DataError {
-  const names = columns.map(({ name }) => name);
+/** An error about a column that is not among these names. */
+export function unknownColumn(
+  kind: ExpressionKind,
+  sql: string,
+  column: string,
+  names: readonly string[],
+): DataError {
   return new DataError(
     `expression ${show(sql)}: expected columns of ${kind === 'row' ? 'the data' : 'the predictions'}, got ${show(column)}; the columns are ${closestText(column, names)}`,
     { expression: sql, column },

@@ -3,8 +3,11 @@
  * row alone, by DuckDB's own list. No clock, no random number (its result would differ between runs
  * and must not be reused), no session.
  */
-import { DataError } from '../../../driver/errors.js';
-import { type ExpressionKind, explainedAs } from '../../../driver/frame/sql/checker.js';
+import {
+  type ExpressionKind,
+  explainedAs,
+  unknownColumn,
+} from '../../../driver/frame/sql/checker.js';
 import type { SqlParser } from '../../../driver/frame/sql/parser.js';
 import { refuse } from '../../../driver/frame/sql/refusal.js';
 import {
@@ -65,12 +68,7 @@ export class DuckDbDialect {
       explained(sql, () => requireFunction(node, functions, kind));
     const names = new Set(columns.map((name) => name.toLowerCase()));
     const unknown = written.columns.find(({ name }) => !names.has(name.toLowerCase()));
-    if (unknown !== undefined) {
-      throw new DataError(
-        `expression ${JSON.stringify(sql)}: expected columns of the data, got ${JSON.stringify(unknown.name)}`,
-        { expression: sql, column: unknown.name },
-      );
-    }
+    if (unknown !== undefined) throw unknownColumn(kind, sql, unknown.name, columns);
   }
 
   async #listFunctions(): Promise<Functions> {
