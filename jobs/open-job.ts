@@ -7,6 +7,7 @@ import { type ConfigError, DataError, type Run } from '../driver/index.js';
 import { type MemoryOutlook, memoryError, outlookOf, runShape } from './check-memory.js';
 import { dataBytes } from './data-bytes.js';
 import { chooseEngine, type OpenSession, openSession } from './engines.js';
+import type { Params } from './estimators/estimator.js';
 import type { Job } from './job-file/job.js';
 import { localPath } from './npm-data.js';
 import { type JobData, openData } from './open-data.js';
@@ -111,7 +112,7 @@ export async function withOpenJob<T>(
         reportClasses: true,
         ...(open.formulas ? { formulas: open.formulas } : {}),
       };
-      await checkFormulas(search, job);
+      await checkFormulas(search, job.scoring, candidates[0]!);
       return work({ open, reason, run, data, search, fit, memory, tooLarge });
     };
     const data = await openData(open, run, job, clock, true);
@@ -129,15 +130,15 @@ export async function withOpenJob<T>(
 
 /** @throws DataError for a metric in SQL that is none, before anything is fitted */
 async function checkFormulas(
-  { formulas, classes = [], weight }: GridSearchOptions,
-  { scoring, model: { estimator, params }, search: { grid } }: Job,
+  { estimator, formulas, classes = [], weight }: GridSearchOptions,
+  scoring: Job['scoring'],
+  params: Params,
 ): Promise<void> {
   const asked = sqlScorers(scoring.map(scorerOf)).map(({ formula }) => formula);
   if (asked.length === 0) return;
-  const [first] = candidatesOf(estimator, params, grid);
   const { task } = estimator;
-  const outputs = estimator.outputs(first!.all, classes.length);
-  const link = estimator.link(first!.all, classes.length);
+  const outputs = estimator.outputs(params, classes.length);
+  const link = estimator.link(params, classes.length);
   const columns = predictionColumns({
     task,
     classes,
