@@ -115,15 +115,12 @@ function forecastByRows(shape: RunShape): MemoryForecast {
   const { rows, columns, expressions, categories, groups, folds, candidates } = shape;
   const fits = candidates * folds;
   const momentBytes = COLUMN_VECTORS * (groups + folds) * columns * CELL;
-  const isColumnar = shape.isText ? COLUMN_BYTES.text : COLUMN_BYTES.columnar;
-  const read = Math.min(READ_BYTES, rows * expressions * CELL);
   const stack = Math.min(shape.stackBytes, fits * MODEL_VECTORS * columns * CELL);
   const items = [
     { what: 'the program', bytes: BASE_BYTES[shape.engine] },
     {
       what: `reading ${plural(expressions, 'column')}`,
-      bytes:
-        categories * CATEGORY_BYTES + expressions * isColumnar + read + BLOCKS * BLOCK_CELLS * CELL,
+      bytes: categories * CATEGORY_BYTES + readerBytes(shape) + BLOCKS * BLOCK_CELLS * CELL,
     },
     {
       what: `${plural(rows, 'row')} of ${plural(expressions, 'feature')}`,
@@ -153,6 +150,12 @@ function byRowsHeapBytes({
   return SPARK_BASE_BYTES + rows * expressions * CELL + (3 + 2 * lanes) * models;
 }
 
+/** What DuckDB and we hold to read the expressions as a stream. */
+function readerBytes({ rows, expressions, isText }: RunShape): number {
+  const column = isText ? COLUMN_BYTES.text : COLUMN_BYTES.columnar;
+  return expressions * column + Math.min(READ_BYTES, rows * expressions * CELL);
+}
+
 function readingBytes(shape: RunShape, isHere: boolean): number {
   const categories = shape.categories * CATEGORY_BYTES;
   const width = shape.columns + 2;
@@ -160,11 +163,8 @@ function readingBytes(shape: RunShape, isHere: boolean): number {
     // Rows that are brought here whole: as they came, and as a matrix.
     return categories + (isHere ? 2 * shape.rows * width * CELL : 0);
   }
-  const kind = shape.isText ? 'text' : 'columnar';
-  const read = Math.min(READ_BYTES, shape.rows * shape.expressions * CELL);
-  const reader = shape.expressions * COLUMN_BYTES[kind] + read;
   const blockRows = Math.max(64, Math.min(shape.rows, Math.floor(BLOCK_CELLS / width)));
-  return categories + reader + BLOCKS * blockRows * width * shape.cellBytes;
+  return categories + readerBytes(shape) + BLOCKS * blockRows * width * shape.cellBytes;
 }
 
 /** What the fits hold beside the moments, or, if that is more, making the moments on every lane. */
