@@ -5,7 +5,7 @@
  * stays; a copy is released once, when it is out and nothing pins it; it lives at most as long as
  * the value it is of; a copy on its way is waited for, not made twice.
  */
-import type { Value } from '../ir/value.js';
+import { heldCells, type Value } from '../ir/value.js';
 import { Budget, leastRecentlyUsed, lossPerByte, type VictimRule } from '../support/budget.js';
 
 export interface Copy<T> {
@@ -221,5 +221,5 @@ export class Place<T> {
 
 /** Cells are shared by matrices of other shapes; a handle is its own name. */
 function keyOf(value: Value): object {
-  return value.kind === 'dense' && value.sparse === undefined ? value.data : value;
+  return heldCells(value) ?? value;
 }

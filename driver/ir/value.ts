@@ -85,6 +85,11 @@ export function converted(
   return dense(value.rows, value.cols, cells);
 }
 
+/** The cells that a value holds on the host; none where they would have to be made. */
+export function heldCells(value: Value | undefined): Cells | undefined {
+  return value?.kind === 'dense' && value.sparse === undefined ? value.data : undefined;
+}
+
 /** What a matrix takes in memory. @units bytes */
 export function bytesOf(value: DenseMatrix): number {
   return value.sparse?.bytes ?? value.data.byteLength;

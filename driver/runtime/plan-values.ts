@@ -10,7 +10,7 @@ import type { Places } from '../backend/places.js';
 import { isFreed, isOverRows, type Plan, type PlanNode } from '../compiler/plan.js';
 import { InternalError } from '../errors.js';
 import type { Expr } from '../ir/expr.js';
-import type { DenseMatrix, Value } from '../ir/value.js';
+import { type Cells, heldCells, type Value } from '../ir/value.js';
 import type { Outcome } from './execution-context.js';
 
 /** What has become of a node. */
@@ -93,8 +93,8 @@ export class PlanValues {
     this.#slots.set(expr, slot);
     // Element-wise operators write a value of their own; others, as `reshape`, may give a view of
     // what they read.
-    if (!expr.op.elementwise && value.kind === 'dense' && value.sparse === undefined)
-      this.#noteViews(expr, value, slot);
+    const cells = heldCells(value);
+    if (!expr.op.elementwise && cells !== undefined) this.#noteViews(expr, cells, slot);
   }
 
   /** The name of a value whose maker still runs and whose owner is unknown. Stays until `owned`. */
@@ -157,11 +157,10 @@ export class PlanValues {
     for (const slot of this.#slots.values()) if (slot.value?.kind === 'handle') this.#free(slot);
   }
 
-  #noteViews(expr: Expr, { data }: DenseMatrix, slot: Slot): void {
+  #noteViews(expr: Expr, { buffer }: Cells, slot: Slot): void {
     for (const input of expr.inputs) {
       const read = this.#slots.get(input);
-      if (read?.value?.kind !== 'dense' || read.value.sparse !== undefined) continue;
-      if (read.value.data.buffer !== data.buffer) continue;
+      if (read === undefined || heldCells(read.value)?.buffer !== buffer) continue;
       read.isShared = true;
       slot.isShared = true;
     }

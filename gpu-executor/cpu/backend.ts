@@ -7,7 +7,7 @@
 import type { Backend, CostEstimate } from '../../driver/backend/backend.js';
 import { denseBytes, type Expr } from '../../driver/ir/expr.js';
 import type { FrameEngine } from '../../driver/ir/frame-engine.js';
-import type { DenseMatrix, Value } from '../../driver/ir/value.js';
+import { type DenseMatrix, heldCells, type Value } from '../../driver/ir/value.js';
 import type { FrameReader } from './frame-reader.js';
 import { CellChainKernels } from './kernels/cell-chain.js';
 import { codedBytes } from './kernels/coded-rows.js';
@@ -129,7 +129,8 @@ export class CpuBackend implements Backend {
   }
 
   recycle(value: DenseMatrix): void {
-    if (value.sparse === undefined) this.#memory.release(value.data);
+    const cells = heldCells(value);
+    if (cells !== undefined) this.#memory.release(cells);
   }
 
   run: Backend['run'] = (segment, context) =>
