@@ -48,7 +48,7 @@ export function coefficientsSection(model: LinearModel | null): Markup {
   return html`
 <p class="note">Fitted on all rows: ${what}. Each is the change of the prediction${model.link === 'identity' ? '' : ' before its link'} for one unit of its encoded column, so sizes compare between columns of like scale.</p>
 <table class="bars coefficients collapsed" id="coefficients"><thead class="visually-hidden"><tr><th scope="col">Column</th><th scope="col">Bar</th><th scope="col">Coefficient</th></tr></thead>${groups}</table>
-${names.length > shown ? html`<p><button type="button" id="all-coefficients" aria-expanded="false" aria-controls="coefficients" hidden>Show all ${formatCount(rows.length)}</button></p>` : null}
+${terms.some((own) => own.length > shown) ? html`<p><button type="button" id="all-coefficients" aria-expanded="false" aria-controls="coefficients" hidden>Show all ${formatCount(rows.length)}</button></p>` : null}
 ${all > rows.length ? html`<p class="note">${formatCount(all - rows.length)} smaller ones are in model.json.</p>` : null}
 ${imputedNote(model)}`;
 }

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { Script } from 'node:vm';
 import type { LinearModel } from '../../../../jobs/estimators/model.js';
+import { coefficientsSection } from '../../../../jobs/report/coefficients.js';
 import { renderReport } from '../../../../jobs/report/index.js';
 import type { RunRecord } from '../../../../jobs/runs/record.js';
 import { bestTrial } from '../../../../jobs/search/result.js';
@@ -139,6 +140,19 @@ describe('report: page', function () {
       text,
       /rain & snow: intercept 1\.5 a² 10 b² 3 a 1\.25 b -1 sun: intercept 2\.5 a² 20/,
     );
+  });
+
+  it('offers all coefficients only where some are hidden', () => {
+    const offers = (outputs: number): boolean => {
+      const model: LinearModel = {
+        ...linearModel(['a', 'b', 'c', 'd'], [], 0),
+        coefficients: Array.from({ length: outputs }, () => [1, 2, 3, 4]),
+        intercepts: Array(outputs).fill(0),
+      };
+      return String(coefficientsSection(model)).includes('id="all-coefficients"');
+    };
+    // Of four columns: three an output are shown; all; two, which are all that there are of so many.
+    assert.deepEqual([6, 5, 800].map(offers), [true, false, false]);
   });
 
   it('is fast and small for a search of 2,000 lineage nodes, and readable for a large one', async () => {
