@@ -49,7 +49,8 @@ export const linearSvm: RowEstimator = {
     return own.loss === 'hinge' ? gapEnds(own) : stepEnds(own, ONE_CLASS);
   },
   stacked: ['C'],
-  fitsWide: () => true,
+  // A hinge loss makes a weighted Gram matrix of the columns a step.
+  fitsWide: ({ loss }) => loss !== 'hinge',
   train: async (given, { C }, params) => {
     const rows = wideRows(given);
     const own = params as SvmParams;
