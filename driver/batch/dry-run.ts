@@ -107,17 +107,15 @@ export function stackCount(
   return Math.max(1, Math.ceil(models / most));
 }
 
+/** A part for a stack of models, and the nodes that are made model by model in it. */
+interface StackedSection extends Omit<Section, 'roots'> {
+  readonly exprs: readonly Expr[];
+  /** How many, by operator. */
+  readonly singly: ReadonlyMap<string, number>;
+}
+
 /** All parts for so many models. */
-export function stackedSections(
-  session: Evaluator,
-  models: number,
-  run: DryRun,
-): {
-  readonly title: string;
-  readonly isLoop: boolean;
-  exprs: Expr[];
-  singly: ReadonlyMap<string, number>;
-}[] {
+export function stackedSections(session: Evaluator, models: number, run: DryRun): StackedSection[] {
   const leaves = new Map<Expr, BatchValue>();
   for (const [leaf, expr] of run.shared) leaves.set(leaf, { layout: 'shared', expr });
   for (const leaf of run.own) {
