@@ -8,7 +8,7 @@ import type { ColumnProfile, ProfileRequest, SqlText } from '../ir/frame-engine.
 import { type EncodedFeature, sqlText } from '../operators/encode-block.js';
 import type { PlannedFeature } from './feature-spec.js';
 import { compareNumbers } from './number-text.js';
-import { textLiteral } from './sql/literal.js';
+import { duckDbLiteral, textLiteral } from './sql/literal.js';
 
 /** The most categories of a feature: a model with more is unreadable and its lineage too large. */
 export const MAX_CATEGORIES = 100_000;
@@ -29,7 +29,7 @@ function imputedSql(feature: PlannedFeature): string {
   const { sql, encode, impute, dialect } = feature;
   if (impute === undefined || impute === 'mean') return sql;
   if (encode === 'onehot' && typeof impute === 'string') {
-    const text = dialect === 'spark' ? textLiteral(impute) : `'${impute.replaceAll("'", "''")}'`;
+    const text = dialect === 'spark' ? textLiteral(impute) : duckDbLiteral(impute);
     return `coalesce((${sql}\n), ${text})`;
   }
   if (impute === 'zero' && encode === 'number') return sql;

@@ -1,12 +1,12 @@
 /** Values of a column that is stored as places in a list, in each engine's SQL. */
 import { valuesType } from '../../ir/table-aggregates.js';
-import { textLiteral } from './literal.js';
+import { duckDbLiteral, textLiteral } from './literal.js';
 
 type Value = string | number | boolean;
 
 /** @param cell the place, from 0, as a double */
 export function duckDbValue(values: readonly Value[], cell: string): string {
-  const items = itemsOf(values, (text) => `'${text.replaceAll("'", "''")}'`);
+  const items = itemsOf(values, duckDbLiteral);
   return `list_extract([${items.join(', ')}], CAST(${cell} AS BIGINT) + 1)`;
 }
 

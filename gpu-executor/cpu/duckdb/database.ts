@@ -166,10 +166,7 @@ export function briefly(message: string): string {
   return text.length > 400 ? `${text.slice(0, 400)}…` : text;
 }
 
-/** A SQL string literal. */
-export function quoteText(text: string): string {
-  return `'${text.replaceAll("'", "''")}'`;
-}
+export { duckDbLiteral as quoteText } from '../../../driver/frame/sql/literal.js';
 
 /** A SQL identifier. */
 export function quoteName(name: string): string {
