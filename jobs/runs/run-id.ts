@@ -15,6 +15,12 @@ export function isRunId(name: string): boolean {
   return /^\d{8}T\d{6}Z-./.test(name);
 }
 
+/** When the run of an id began, to the second. ISO 8601, UTC. */
+export function startOfRun(id: string): string {
+  const time = /^(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z.*$/;
+  return id.replace(time, '$1-$2-$3T$4:$5:$6.000Z');
+}
+
 /** A job name for file names: lower case letters, digits and hyphens, at most 40 characters. */
 export function slug(name: string): string {
   const plain = name

@@ -9,7 +9,7 @@ import { readPlainFile } from '../../driver/support/plain-file.js';
 import { isFromDeadProcess, isOfThisMachine } from '../../driver/support/process-token.js';
 import { bestOf, type WaveResult } from '../search/wave-result.js';
 import { type AttemptRecord, type Journaled, journalPath, readJournal } from './journal.js';
-import { isRunId } from './run-id.js';
+import { isRunId, startOfRun } from './run-id.js';
 import type { BestSummary, RunSummary } from './summary.js';
 
 /**
@@ -123,9 +123,7 @@ export async function listRuns(output: string): Promise<RunOverview[]> {
 /** A run whose journal can't be read: what its name says. */
 function damagedRun(path: string, error: string): RunOverview {
   const run = basename(path);
-  const [, date, hours, minutes, seconds] = /^(\d{8})T(\d\d)(\d\d)(\d\d)Z/.exec(run)!;
-  const day = date!.replace(/(....)(..)(..)/, '$1-$2-$3');
-  const startedAt = `${day}T${hours}:${minutes}:${seconds}.000Z`;
+  const startedAt = startOfRun(run);
   const none = { trials: { done: 0, of: null }, best: null, tags: [], engine: '-' };
   return { run, name: run, state: 'failed', startedAt, updatedAt: startedAt, attempts: 1, error, path, ...none }; // biome-ignore format: a record
 }
