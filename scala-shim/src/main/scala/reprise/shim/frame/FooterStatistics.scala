@@ -8,7 +8,7 @@ import org.apache.parquet.hadoop.metadata.{ColumnChunkMetaData, ParquetMetadata}
 import org.apache.spark.sql.catalyst.analysis.UnresolvedAttribute
 import org.apache.spark.sql.types._
 
-import reprise.shim.protocol.{Json, ShimError}
+import reprise.shim.protocol.ShimError
 import reprise.shim.protocol.Json._
 
 /**
@@ -74,8 +74,9 @@ final class FooterStatistics(reader: FrameReader) {
       statistics != null && statistics.isNumNullsSet && {
         out.missing += statistics.getNumNulls
         statistics.getNumNulls == chunk.getValueCount || range(statistics).exists { case (low, high) =>
-          out.min = math.min(out.min, low)
-          out.max = math.max(out.max, high)
+          // Without the sign of zero.
+          out.min = math.min(out.min, low + 0.0)
+          out.max = math.max(out.max, high + 0.0)
           !low.isInfinite && !high.isInfinite && !low.isNaN && !high.isNaN
         }
       }
@@ -93,24 +94,4 @@ final class FooterStatistics(reader: FrameReader) {
         case own: LongStatistics => Some((own.getMin.toDouble, own.getMax.toDouble))
         case _ => None
       }
-}
-
-object FooterStatistics {
-  /** As `ColumnProfile` in `driver/ir/frame-engine.ts`. */
-  def toJson(tally: ColumnTally): JsonNode = {
-    val hasRange = tally.min <= tally.max
-    // Without the sign of zero.
-    def bound(value: Double): JsonNode = if (hasRange) Json.num(value + 0.0) else Json.nul
-    Json.obj(
-      "type" -> Json.str("number"),
-      "rows" -> Json.int(tally.rows),
-      "missing" -> Json.int(tally.missing),
-      "infinite" -> Json.int(0),
-      "min" -> bound(tally.min),
-      "max" -> bound(tally.max),
-      "top" -> Json.arr(Nil),
-      "distinct" -> Json.int(0),
-      "quantiles" -> Json.arr(Nil),
-      "fromStatistics" -> Json.bool(true))
-  }
 }

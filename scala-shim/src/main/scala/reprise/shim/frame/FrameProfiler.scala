@@ -26,7 +26,7 @@ final class FrameProfiler(context: ShimContext) {
   def profile(source: FrameSource, requests: Seq[JsonNode]): Seq[JsonNode] = {
     val byFile = new FooterStatistics(context.reader).profiles(source, requests)
     val known = requests.indices.map { i =>
-      byFile.map(_(i)).reduce((a, b) => for (left <- a; right <- b) yield left.merge(right)).map(FooterStatistics.toJson)
+      byFile.map(_(i)).reduce((a, b) => for (left <- a; right <- b) yield left.merge(right)).map(ofStatistics)
     }
     completed(known, requests)(some => naming(some)(profileAtOnce(source, _)))
   }
@@ -63,7 +63,7 @@ final class FrameProfiler(context: ShimContext) {
    * so that those of several files can be merged exactly.
    */
   def profileFiles(source: FrameSource, requests: Seq[JsonNode]): Seq[Seq[JsonNode]] = {
-    val known = new FooterStatistics(context.reader).profiles(source, requests).map(_.map(_.map(FooterStatistics.toJson)))
+    val known = new FooterStatistics(context.reader).profiles(source, requests).map(_.map(_.map(ofStatistics)))
     val rest = requests.zip(known.head).collect { case (request, None) => request }
     val scanned = if (rest.isEmpty) known.map(_ => Nil) else naming(rest)(profileFilesAtOnce(source, _))
     known.zip(scanned).map { case (own, others) => completed(own, requests)(_ => others) }
@@ -224,11 +224,21 @@ final class FrameProfiler(context: ShimContext) {
       if (row.isNullAt(0)) Nil else row.getSeq[Double](0)
     }
 
+  private def ofStatistics(tally: ColumnTally): JsonNode =
+    toJson("number", isNumber = true, tally, Nil, 0L, Nil, fromStatistics = true)
+
   private def toJson(
-      asked: Asked, tally: ColumnTally, top: Seq[(String, Long)], distinct: Long, quantiles: Seq[Double]): JsonNode = {
-    val hasRange = asked.isNumber && tally.min <= tally.max
+      asked: Asked, tally: ColumnTally, top: Seq[(String, Long)], distinct: Long, quantiles: Seq[Double]): JsonNode =
+    toJson(
+      FrameDescriber.columnType(asked.dataType), asked.isNumber, tally, top, distinct, quantiles, fromStatistics = false)
+
+  /** As `ColumnProfile` in `driver/ir/frame-engine.ts`. */
+  private def toJson(
+      columnType: String, isNumber: Boolean, tally: ColumnTally, top: Seq[(String, Long)], distinct: Long,
+      quantiles: Seq[Double], fromStatistics: Boolean): JsonNode = {
+    val hasRange = isNumber && tally.min <= tally.max
     Json.obj(
-      "type" -> Json.str(FrameDescriber.columnType(asked.dataType)),
+      "type" -> Json.str(columnType),
       "rows" -> Json.int(tally.rows),
       "missing" -> Json.int(tally.missing),
       "infinite" -> Json.int(tally.infinite),
@@ -239,6 +249,6 @@ final class FrameProfiler(context: ShimContext) {
       }),
       "distinct" -> Json.int(distinct),
       "quantiles" -> Json.arr(quantiles.map(Json.num)),
-      "fromStatistics" -> Json.bool(false))
+      "fromStatistics" -> Json.bool(fromStatistics))
   }
 }
