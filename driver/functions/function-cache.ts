@@ -13,7 +13,7 @@ import { type Expr, topological } from '../ir/expr.js';
 import type { DenseMatrix, Value } from '../ir/value.js';
 import { Matrix, Scalar } from '../matrix/matrix.js';
 import { call as callOp } from '../operators/call.js';
-import { type DurableTier, STORE_SECONDS } from '../reuse/durable-tier.js';
+import type { DurableTier } from '../reuse/durable-tier.js';
 import type { ReuseCache } from '../reuse/reuse-cache.js';
 import type { Lease } from '../reuse/store/lease.js';
 import { forgetOldest } from '../support/forget-oldest.js';
@@ -22,8 +22,8 @@ import { putTogether, takeApart } from './call-values.js';
 import {
   type CallIdentity,
   callKey,
+  isWorthStoring,
   readCall,
-  readsFrameData,
   type StoredShape,
   storeCall,
 } from './stored-calls.js';
@@ -207,8 +207,7 @@ export class FunctionCache {
     args: readonly unknown[],
   ): Promise<Answer> {
     const counts = this.countsOf(fn.name, fn.version);
-    const isQuick =
-      counts.runs > 2 && counts.waited / counts.runs < STORE_SECONDS && !readsFrameData(identity);
+    const isQuick = counts.runs > 2 && !isWorthStoring(identity, counts.waited / counts.runs);
     const tier = isQuick || !this.#reuse ? undefined : this.#tier;
     if (tier === undefined) return this.#compute(host, identity, fn, args);
     const key = callKey(identity);

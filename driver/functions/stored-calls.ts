@@ -80,7 +80,7 @@ export async function readCall(tier: DurableTier, key: string): Promise<FoundCal
 }
 
 /**
- * Stores a call in the background, if it took long and its inputs are still what they were.
+ * Stores a call in the background, if that is worth it and its inputs are still what they were.
  * @param waited how long whoever asked waited: for a model, as long as its stack took. Where the
  *   stack was long, so is training it again. @units seconds
  */
@@ -96,7 +96,7 @@ export function storeCall(
   const meta = { op: identity.name, seconds, createdAt: new Date().toISOString() };
   const work = async (): Promise<void> => {
     try {
-      if (waited < STORE_SECONDS && !readsFrameData(identity)) return;
+      if (!isWorthStoring(identity, waited)) return;
       if (!(await inputsUnchanged(identity.inputs))) return;
       const cells = values.map((value) =>
         denseBytes(value) > INLINE_BYTES ? null : asText(value),
@@ -114,9 +114,13 @@ export function storeCall(
   tier.track(work());
 }
 
-/** Whether a call reads data of files: it costs passes, however quick they are on this machine. */
-export function readsFrameData({ inputs }: CallIdentity): boolean {
-  return inputs.some(isFrameData);
+/**
+ * Whether a call is stored: one that took long, or that reads data of files, which costs passes,
+ * however quick they are on this machine.
+ * @param waited see `storeCall`. @units seconds
+ */
+export function isWorthStoring({ inputs }: CallIdentity, waited: number): boolean {
+  return waited >= STORE_SECONDS || inputs.some(isFrameData);
 }
 
 function asText({ data: { buffer, byteOffset, byteLength } }: DenseMatrix): string {
