@@ -1,8 +1,8 @@
 /**
- * Checks feature expressions and gives them as trees, alike for every engine: DuckDB parses and
- * binds the text, and the printer for Spark must have a row for all of it. Invariant: what passes
- * means one thing, depends on its row alone, and is refused with the same words wherever it is
- * read.
+ * Checks expressions of features and of metrics and gives them as trees, alike for every engine:
+ * DuckDB parses and binds the text, and the printer for Spark must have a row for all of it.
+ * Invariant: what passes means one thing, depends on its row alone, or as an aggregate on its rows,
+ * and is refused with the same words wherever it is read.
  */
 import { DataError } from '../../errors.js';
 import { type TableColumn, valuesType } from '../../ir/table-aggregates.js';

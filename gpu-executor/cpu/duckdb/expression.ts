@@ -1,7 +1,7 @@
 /**
  * Expressions of jobs that say `dialect: duckdb`: any function of DuckDB whose value depends on its
- * row alone, by DuckDB's own list. No clock, no random number (its result would differ between runs
- * and must not be reused), no session.
+ * row alone, by DuckDB's own list; in metrics aggregates too. No clock, no random number (its
+ * result would differ between runs and must not be reused), no session.
  */
 import {
   type ExpressionKind,
