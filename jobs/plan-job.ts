@@ -5,7 +5,9 @@ import { type OpenJob, type RunJobOptions, withOpenJob } from './open-job.js';
 import { Phases } from './runs/phases.js';
 import type { PlanReport } from './runs/run-events.js';
 import { candidateCount } from './search/candidates.js';
-import { searchExprs, searchSolvers, searchTraining } from './search/grid-search.js';
+import { plannedTraining } from './search/fits.js';
+import { searchExprs, searchSolvers } from './search/grid-search.js';
+import { prepare } from './search/prepare.js';
 import { splitCount } from './search/splits/partition.js';
 
 export interface PlanJobOptions extends RunJobOptions {
@@ -15,7 +17,9 @@ export interface PlanJobOptions extends RunJobOptions {
 
 /** @throws as `runJob`, for what is wrong with job or data */
 export async function planJob(job: Job, options: PlanJobOptions): Promise<PlanReport> {
-  const planIn = async ({ open, reason, run, data, search, fit, memory, tooLarge }: OpenJob) => {
+  const planIn = async (given: OpenJob) => {
+    const { open, reason, run, data, fit, memory, tooLarge } = given;
+    const search = prepare(run, given.search);
     const exprs = searchExprs(run, search);
     const plan = run.plan(exprs);
     const cached = [...plan.available.keys()].filter((expr) => expr.inputs.length > 0).length;
@@ -31,8 +35,8 @@ export async function planJob(job: Job, options: PlanJobOptions): Promise<PlanRe
       operators: plan.nodes.length + cached,
       passes: new Set(plan.nodes.filter(({ how }) => how.kind === 'reduce').map(({ wave }) => wave))
         .size,
-      solvers: searchSolvers(run, search),
-      training: await searchTraining(run, search),
+      solvers: searchSolvers(search),
+      training: await plannedTraining(run, search),
       estimatedSeconds: run.expectedSeconds(plan),
       plan: options.verbose ? run.explain(exprs, { verbose: true }) : printPlan(plan),
       memory,

@@ -9,19 +9,11 @@ import type { Fit, Params } from '../estimators/estimator.js';
 import { type LinearModel, storedModel } from '../estimators/model.js';
 import { SOLVER_NAMES } from '../estimators/solvers/choice.js';
 import { endingsOf, endingWarnings } from './endings.js';
-import {
-  fitBest,
-  fitExprs,
-  plannedFits,
-  plannedTraining,
-  unknownWeights,
-  weightsOf,
-} from './fits.js';
+import { fitBest, fitExprs, plannedFits, unknownWeights, weightsOf } from './fits.js';
 import { leftOutWarnings } from './left-out.js';
 import { nestedScores, sliceTrial } from './nested.js';
 import { type GridSearchOptions, partOutput, prepare, type Search } from './prepare.js';
 import type { SearchResult } from './result.js';
-import type { TrainingPlan } from './row-fits.js';
 import { type ClassReport, classReport } from './scoring/class-curves.js';
 import { Notes } from './scoring/notes.js';
 import { heldOutOfOne, plannedScores } from './scoring/scores.js';
@@ -30,7 +22,7 @@ import { isAligned, splitCount, testScatters, testsOf } from './splits/partition
 import { tabulate } from './table.js';
 import { findBest, scoreWarnings } from './unscored.js';
 import { restoredCells, restoredTrial } from './wave-result.js';
-import { canStop, runWaves } from './waves.js';
+import { canStop, divideIntoWaves, runWaves } from './waves.js';
 
 /**
  * Scores every candidate on every fold and refits the best.
@@ -167,8 +159,7 @@ export async function gridSearch(session: Run, options: GridSearchOptions): Prom
 }
 
 /** What a search evaluates, for `plan`, but what has to be trained; nothing runs. */
-export function searchExprs(session: Run, options: GridSearchOptions): Expr[] {
-  const search = prepare(session, options);
+export function searchExprs(session: Run, search: Search): Expr[] {
   const fits = plannedFits(search);
   const counted = search.parts.flatMap((part) =>
     [part.counted, ...part.alongside].map(({ expr }) => expr),
@@ -183,29 +174,26 @@ export function searchExprs(session: Run, options: GridSearchOptions): Expr[] {
   return [...counted, ...fitExprs(fits), ...scores];
 }
 
-/** What training the fits of a search takes; nothing runs. */
-export function searchTraining(session: Run, options: GridSearchOptions): Promise<TrainingPlan[]> {
-  return plannedTraining(session, prepare(session, options));
-}
-
 /** Which solvers train the fits of a search, and why: a line a stack, equal ones once. */
-export function searchSolvers(session: Run, options: GridSearchOptions): string[] {
-  const { estimator, candidates, folds, classes, parts, X } = prepare(session, options);
+export function searchSolvers(search: Search): string[] {
+  const { estimator, candidates, classes, parts, X } = search;
   if (estimator.reads !== 'rows' || estimator.solves === undefined) return [estimator.solver];
   // Of wide designs there are no products to choose between.
   if (parts[0]!.training.columns !== undefined) return [SOLVER_NAMES.columns];
-  const { stacked, solves } = estimator;
+  const { solves } = estimator;
   const { select, wide, encoded } = parts[0]!.training.design;
   const columns = select?.cols ?? wide?.design ?? encoded;
-  const kinds = candidates.map(({ all }) =>
-    JSON.stringify(Object.entries(all).filter(([name]) => !stacked.includes(name))),
-  );
-  const counts = new Map<string, number>();
-  for (const kind of kinds) counts.set(kind, (counts.get(kind) ?? 0) + 1);
-  const lines = candidates.map(({ all }, t) => {
-    const models = counts.get(kinds[t]!)! * folds;
+  const splits = new Map<Expr, number>();
+  for (const { partition } of parts) {
+    const { expr } = partition.groupOf;
+    splits.set(expr, (splits.get(expr) ?? 0) + partition.splits.length);
+  }
+  const lines = divideIntoWaves(search).flatMap((wave) => {
+    const { all } = candidates[wave[0]!]!;
     const outputs = estimator.outputs(all, classes.length);
-    return solves(all, { rows: X.rows, columns, outputs, models });
+    return [...splits.values()].map((own) =>
+      solves(all, { rows: X.rows, columns, outputs, models: wave.length * own }),
+    );
   });
   return [...new Set(lines)];
 }
