@@ -92,10 +92,8 @@ export async function predict(
       : { engine: options.open.engine, reason: 'the open session', placement: undefined };
   requireDialect(dialect, engine);
   if (place?.isOfCluster && engine !== 'spark') {
-    throw placeError(
-      'a path of this machine on engine local',
-      `${place.path}; run with --engine spark`,
-    );
+    const remedy = '; run with --engine spark';
+    throw flagError('--out', 'a path of this machine on engine local', place.path, remedy);
   }
   onEvent?.({ kind: 'engine', engine, reason });
   const warn = (message: string): void => onEvent?.({ kind: 'warning', message });
@@ -154,7 +152,7 @@ class Scorer {
   ) {
     const { signal, keep = [] } = options;
     const clash = columns.find(({ name }) => keep.includes(name))?.name;
-    if (clash !== undefined) throw keepError('names other than the outputs', clash);
+    if (clash !== undefined) throw flagError('--keep', 'names other than the outputs', clash);
     this.#open = open;
     this.#found = found;
     this.#encoding = modelEncoding(found.model);
@@ -173,7 +171,7 @@ class Scorer {
   async describe(path: string): Promise<FrameDescription> {
     const { keep = [] } = this.#options;
     if (keep.length > 0 && (isRemote(path) || path.startsWith('table://'))) {
-      throw keepError('data that this machine can read', `data of Spark's (${path})`);
+      throw flagError('--keep', 'data that this machine can read', `data of Spark's (${path})`);
     }
     return describeFor(this.#found.model, this.#open.frames, path, keep);
   }
@@ -204,9 +202,10 @@ class Scorer {
   /** All rows, by Spark: to storage of the cluster's, or a table. */
   async writeThere(description: FrameDescription, place: string): Promise<Written> {
     const { keep = [] } = this.#options;
-    if (keep.length > 0) throw keepError('a file or folder of this machine as --out', place);
+    if (keep.length > 0)
+      throw flagError('--keep', 'a file or folder of this machine as --out', place);
     const { session, spark } = this.#open;
-    if (spark === undefined) throw placeError('a path of this machine', place);
+    if (spark === undefined) throw flagError('--out', 'a path of this machine', place);
     const { source } = description;
     const all = decisionMatrix(this.run, description, source, this.#encoding, this.#found.model);
     await this.run.persist([all.expr]);
@@ -324,10 +323,7 @@ async function placeOf(out: string | undefined): Promise<Place | undefined> {
   if (isFolder || extension === '') return { path };
   if (extension === '.parquet') return { path, format: 'parquet' };
   if (extension === '.csv') return { path, format: 'csv' };
-  throw new ConfigError(
-    `--out: expected a name that ends in .parquet or .csv, or a folder, got ${out}`,
-    { key: '--out', value: out, source: 'flag' },
-  );
+  throw flagError('--out', 'a name that ends in .parquet or .csv, or a folder', out);
 }
 
 function requireDialect(dialect: 'duckdb' | 'spark' | undefined, engine: 'local' | 'spark'): void {
@@ -339,17 +335,14 @@ function requireDialect(dialect: 'duckdb' | 'spark' | undefined, engine: 'local'
   );
 }
 
-function placeError(expected: string, got: string): ConfigError {
-  return new ConfigError(`--out: expected ${expected}, got ${got}`, {
-    key: '--out',
-    value: got,
-    source: 'flag',
-  });
-}
-
-function keepError(expected: string, got: string): ConfigError {
-  return new ConfigError(`--keep: expected ${expected}, got ${got}`, {
-    key: '--keep',
+function flagError(
+  flag: '--out' | '--keep',
+  expected: string,
+  got: string,
+  remedy = '',
+): ConfigError {
+  return new ConfigError(`${flag}: expected ${expected}, got ${got}${remedy}`, {
+    key: flag,
     value: got,
     source: 'flag',
   });
