@@ -76,7 +76,7 @@ class BestColumns {
     const { count, weights, constants } = models;
     this.#constants = constants.slice();
     if (count > 0 && d > 0) {
-      blas.gemv(...([false, count, d, 1, weights, d, shift, 1, this.#constants, 1] as const));
+      blas.gemv(false, count, d, 1, weights, d, shift, 1, this.#constants, 1);
     }
   }
 
@@ -115,9 +115,7 @@ class BestColumns {
     const { count, single } = this.#models;
     const d = this.#x.cols;
     if (count === 0) return;
-    this.#blas.gemm(
-      ...([false, true, count, rows, d, 1, single, d, x, d, 0, decisions, PITCH] as const),
-    );
+    this.#blas.gemm(false, true, count, rows, d, 1, single, d, x, d, 0, decisions, PITCH);
   }
 
   #choose(piece: Piece, from: number, rows: number): void {
