@@ -8,16 +8,15 @@ import { stat } from 'node:fs/promises';
 import { basename, dirname, extname, isAbsolute, resolve } from 'node:path';
 import { ConfigError } from '../../driver/errors.js';
 import { withoutFileScheme } from '../../driver/frame/files.js';
-import type { DescribeOptions } from '../../driver/index.js';
 import { nameOf } from '../search/scoring/scorers.js';
 import { storePlace } from '../store-place.js';
 import { checkJob, type Problem } from './check-job.js';
 import { scrubberOf, shownSpark, sparkSection } from './check-spark.js';
 import type { Job } from './job.js';
 import { expandValues, namedEstimator, parametersOf } from './model-schema.js';
-import { PANDAS_NULLS } from './null-tokens.js';
 import { applyOverrides, type Override, parseOverride } from './overrides.js';
 import { problemsOf } from './problems.js';
+import { plain, readOptions } from './read-options.js';
 import { type JobDocument, schemaOf } from './schema.js';
 import { scoringsOf } from './scoring-schema.js';
 import { splitRules } from './split-schema.js';
@@ -176,7 +175,10 @@ function resolveJob(document: JobDocument, context: Context): Job {
     name,
     data: {
       path,
-      read: readOptions(data),
+      read: {
+        ...readOptions(data),
+        ...(data.drop_missing_target && data.target ? { dropMissing: data.target } : {}),
+      },
       ...(data.dialect ? { dialect: data.dialect } : {}),
       ...(data.target === undefined ? {} : { target: data.target }),
       ...(data.weight === undefined ? {} : { weight: data.weight }),
@@ -210,30 +212,6 @@ function resolveJob(document: JobDocument, context: Context): Job {
     },
   };
 }
-
-/** How the files are read; a word in `null` such as `pandas` stands for its list of tokens. */
-function readOptions(data: JobDocument['data']): DescribeOptions {
-  const tokens = data.csv?.null === undefined ? [] : [data.csv.null].flat();
-  const nulls = tokens.flatMap((token) => (token === 'pandas' ? PANDAS_NULLS : [String(token)]));
-  const { null: _, ...csv } = data.csv ?? {};
-  return {
-    ...(data.format ? { format: data.format } : {}),
-    ...(data.csv ? { csv: { ...plain(csv), ...(nulls.length > 0 ? { null: nulls } : {}) } } : {}),
-    ...(data.schema ? { schema: data.schema } : {}),
-    ...(data.partitions === undefined ? {} : { partitions: data.partitions }),
-    ...(data.drop_missing_target && data.target ? { dropMissing: data.target } : {}),
-  };
-}
-
-/** Drops keys that zod carries as undefined. */
-function plain<T extends object>(keys: T): Plain<T> {
-  return Object.fromEntries(
-    Object.entries(keys).filter(([, value]) => value !== undefined),
-  ) as Plain<T>;
-}
-
-/** The same keys, those that may be undefined absent instead. */
-type Plain<T> = { [K in keyof T]: Exclude<T[K], undefined> };
 
 /** A path on the command line is the shell's, or, when nothing is there, the job file's. */
 function resolveDataPath(given: string, folder: string, base: string): string {

@@ -108,13 +108,8 @@ const csv = z
   })
   .meta({ id: 'csv' });
 
-const dataKeys = {
-  path: text(4096).optional().meta({
-    description: 'A file, folder or glob; relative to the job file.',
-  }),
-  table: text(1000).optional().meta({
-    description: 'Instead of `path`: a table of Parquet or ORC files in the catalog of Spark.',
-  }),
+/** Keys that say how files are read. */
+export const readKeys = {
   format: z.enum(['parquet', 'orc', 'csv', 'arrow', 'jsonl']).optional().meta({
     description: 'Format of the files. Default: by their extension. ORC is read by Spark only.',
   }),
@@ -126,6 +121,19 @@ const dataKeys = {
   partitions: z.boolean().optional().meta({
     description: 'Whether folders named `column=value` are columns. Default: true.',
   }),
+};
+
+/** What they say. */
+export type ReadKeys = z.output<z.ZodObject<typeof readKeys, z.core.$strict>>;
+
+const dataKeys = {
+  path: text(4096).optional().meta({
+    description: 'A file, folder or glob; relative to the job file.',
+  }),
+  table: text(1000).optional().meta({
+    description: 'Instead of `path`: a table of Parquet or ORC files in the catalog of Spark.',
+  }),
+  ...readKeys,
   weight: text(500).optional().meta({
     description:
       "Column of the rows' weights in fits, from 0; scores count all rows alike. Default: none.",

@@ -1,0 +1,5 @@
+/** The kinds of steps there are: a line each. Nothing else lists them. */
+import type { StepKind } from './step-kind.js';
+
+/** Of several kinds whose key a step has the first is meant. */
+export const stepKinds: readonly StepKind[] = [];
