@@ -108,5 +108,7 @@ export const env = {
     without(
       (name) => name.startsWith('REPRISE_') || (SECRET_NAME.test(name) && !OF_SPARK.test(name)),
     ),
+  /** A variable of the user's own, which a job file names. */
+  variable: (name: string): string | undefined => text(name),
   noColor: (): boolean => text('NO_COLOR') !== undefined,
 } as const;

@@ -3,30 +3,31 @@
  * `ConfigError` that lists every problem as `file:line:column: key: expected .., got ..` (or
  * `command line: ..` for an override).
  */
-import { createReadStream, existsSync } from 'node:fs';
-import { stat } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
 import { basename, dirname, extname, isAbsolute, resolve } from 'node:path';
 import { ConfigError } from '../../driver/errors.js';
 import { withoutFileScheme } from '../../driver/frame/files.js';
 import { nameOf } from '../search/scoring/scorers.js';
 import { storePlace } from '../store-place.js';
-import { checkJob, type Problem } from './check-job.js';
+import { checkJob } from './check-job.js';
 import { scrubberOf, shownSpark, sparkSection } from './check-spark.js';
+import {
+  type DocumentOptions,
+  parseDocument,
+  placedPaths,
+  readDocument,
+  type SourceDocument,
+} from './document.js';
 import type { Job } from './job.js';
 import { expandValues, namedEstimator, parametersOf } from './model-schema.js';
-import { applyOverrides, type Override, parseOverride } from './overrides.js';
+import type { Override } from './overrides.js';
 import { problemsOf } from './problems.js';
 import { plain, readOptions } from './read-options.js';
 import { type JobDocument, schemaOf } from './schema.js';
 import { scoringsOf } from './scoring-schema.js';
 import { splitRules } from './split-schema.js';
-import { MAX_FILE_BYTES, parseYaml, type YamlSource } from './yaml-source.js';
 
-export interface ReadJobOptions {
-  /** `key.path=value` as on the command line; later ones win. */
-  readonly overrides?: readonly string[];
-  /** Folder that paths given on the command line are relative to. Default: the current folder. */
-  readonly cwd?: string;
+export interface ReadJobOptions extends DocumentOptions {
   /** Folder for run folders, before any `output` of the file. Relative to `cwd`. */
   readonly output?: string;
   /** False: results are kept nowhere, whatever file and environment say. */
@@ -35,12 +36,18 @@ export interface ReadJobOptions {
 
 /** Reads and checks a job file. @throws ConfigError listing every problem */
 export async function readJob(file: string, options: ReadJobOptions = {}): Promise<Job> {
-  const cwd = options.cwd ?? process.cwd();
-  return parseJob(file, await readText(resolve(cwd, file), file), options);
+  return checkedJob(await readDocument(file, options), options);
 }
 
 /** As `readJob`, from text already read; `file` names it in messages and is its paths' base. */
 export function parseJob(file: string, text: string, options: ReadJobOptions = {}): Job {
+  return checkedJob(parseDocument(file, text, options), options);
+}
+
+/** Keys that hold paths; one of an included file starts at that file's folder. */
+const PATHS = [['data', 'path'], ['output'], ['store', 'folder']] as const;
+
+function checkedJob(source: SourceDocument, options: ReadJobOptions): Job {
   const cwd = options.cwd ?? process.cwd();
   if (options.output === '') {
     throw new ConfigError('--output: expected a folder, got an empty name', {
@@ -48,88 +55,15 @@ export function parseJob(file: string, text: string, options: ReadJobOptions = {
       source: 'flag',
     });
   }
-  const overrides = (options.overrides ?? []).map(parseOverride);
-  const source = parseYaml(file, text);
-  if (typeof source.value !== 'object' || source.value === null || Array.isArray(source.value))
-    throw new ConfigError(`${file}:1:1: expected a mapping with the keys of a job, got none`, {
-      source: 'file',
-      file,
-    });
-  const document = nanToText(applyOverrides(source.value, overrides));
+  const { file, overrides } = source;
+  const document = nanToText(placedPaths(source, dirname(resolve(cwd, file)), PATHS));
   const parsed = schemaOf(document).safeParse(document);
   const problems = parsed.success
     ? checkJob(parsed.data)
     : problemsOf(parsed.error.issues, document);
-  if (problems.length > 0 || !parsed.success) {
-    throw problemError(source, overrides, problems, scrubberOf(document));
-  }
+  if (problems.length > 0 || !parsed.success) throw source.error(problems, scrubberOf(document));
   const { output, store } = options;
   return resolveJob(parsed.data, { file, cwd, overrides, output, store });
-}
-
-async function readText(path: string, file: string): Promise<string> {
-  const fail = (got: string): ConfigError =>
-    new ConfigError(`${file}: expected a job file, got ${got}`, { source: 'file', file });
-  const stats = await stat(path).catch((cause: NodeJS.ErrnoException) => {
-    throw fail(cause.code === 'ENOENT' ? 'no such file' : (cause.code ?? 'an unreadable path'));
-  });
-  if (stats.isDirectory()) throw fail('a folder');
-  if (stats.size > MAX_FILE_BYTES) throw fail(`${stats.size} bytes, over ${MAX_FILE_BYTES}`);
-  const bytes = await readUpTo(path, MAX_FILE_BYTES + 1).catch((cause: NodeJS.ErrnoException) => {
-    throw fail(cause.code ?? 'an unreadable file');
-  });
-  if (bytes.length > MAX_FILE_BYTES) throw fail(`more than ${MAX_FILE_BYTES} bytes`);
-  try {
-    return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
-  } catch {
-    throw fail('bytes that are not UTF-8 text');
-  }
-}
-
-/** The start of a file, pipe or device: their length may be unknown, or they may not end. */
-async function readUpTo(path: string, most: number): Promise<Buffer> {
-  const chunks: Buffer[] = [];
-  let bytes = 0;
-  for await (const chunk of createReadStream(path)) {
-    chunks.push(chunk as Buffer);
-    bytes += (chunk as Buffer).length;
-    if (bytes >= most) break;
-  }
-  return Buffer.concat(chunks);
-}
-
-function problemError(
-  source: YamlSource,
-  overrides: readonly Override[],
-  problems: readonly Problem[],
-  scrub: (text: string) => string,
-): ConfigError {
-  const placed = problems.map((problem) => {
-    const key = problem.path.join('.') || 'job';
-    const override = overrides.findLast((candidate) => isCause(candidate, problem));
-    if (override)
-      return { order: 0, line: `command line: ${override.text}: ${key}: ${problem.message}` };
-    const at = source.position(problem.path, problem.atKey ? 'key' : 'value');
-    const line = `${source.file}:${at.line}:${at.column}: ${key}: ${problem.message}`;
-    return { order: at.line * 1e6 + at.column, line };
-  });
-  const lines = placed.sort((a, b) => a.order - b.order).map((problem) => scrub(problem.line));
-  const [first] = problems;
-  return new ConfigError(lines.join('\n'), {
-    key: first?.path.join('.') ?? '',
-    source: 'file',
-    file: source.file,
-    problems: lines.length,
-  });
-}
-
-/** Whether an override set the place of a problem, or made the unknown key it complains of. */
-function isCause(override: Override, problem: Problem): boolean {
-  const length = Math.min(override.path.length, problem.path.length);
-  if (override.path.length > problem.path.length && !problem.atKey) return false;
-  return override.path
-    .slice(0, length)
-    .every((part, i) => String(part) === String(problem.path[i]));
 }
 
 /** YAML's `.nan` for `error_score` becomes the word, since NaN is no number to the schema. */

@@ -10,6 +10,7 @@ import { CSV_ENCODINGS, SCHEMA_TYPES } from '../../driver/ir/read-options.js';
 import { parseSize } from '../../driver/support/size.js';
 import type { Estimator, Task } from '../estimators/estimator.js';
 import { estimators } from '../estimators/index.js';
+import { documentKeys } from './document.js';
 import {
   type GridDocument,
   gridOf,
@@ -214,6 +215,7 @@ function jobWith(
   return z.strictObject({
     kind: z.enum(['grid-search']).meta({ description: 'What to run.' }),
     name: name.optional(),
+    ...documentKeys,
     data: dataOf(tasks).meta({ description: 'What to learn from.' }),
     store: store.optional().meta({
       description:

@@ -22,6 +22,9 @@ const MAX_DEPTH = 20;
 const MAX_ALIASES = 100;
 const FORBIDDEN_KEYS = new Set(['__proto__', 'constructor', 'prototype']);
 
+/** To YAML an unquoted `{{` begins two maps. */
+const QUOTES = 'a value with a template stands in quotes: "{{ name }}"';
+
 export type KeyPath = readonly (string | number)[];
 
 export interface Position {
@@ -48,11 +51,13 @@ export function parseYaml(file: string, text: string): YamlSource {
     const lines = document.errors.map((error) => {
       const at = counter.linePos(error.pos[0]);
       const reason = error.message.split('\n')[0]?.replace(/ at line \d+, column \d+:?$/, '');
-      return `${file}:${at.line}:${at.col}: expected YAML, got a syntax error: ${reason}`;
+      const line = text.split('\n')[at.line - 1] ?? '';
+      const remedy = line.includes('{{') ? `; ${QUOTES}` : '';
+      return `${file}:${at.line}:${at.col}: expected YAML, got a syntax error: ${reason}${remedy}`;
     });
     throw new ConfigError(lines.join('\n'), { key: '', source: 'file', file });
   }
-  checkTree(file, document.contents as Node | null, counter);
+  checkTree(file, text, document.contents as Node | null, counter);
   return {
     file,
     value: toPlain(file, document),
@@ -113,10 +118,14 @@ function toPlain(file: string, document: Document.Parsed): unknown {
 }
 
 /** Refuses depth, tags and keys that plain data have no use for, with their place. */
-function checkTree(file: string, root: Node | null, counter: LineCounter): void {
+function checkTree(file: string, text: string, root: Node | null, counter: LineCounter): void {
   const fail = (node: Node | null, expected: string): never => {
     const at = counter.linePos(node?.range?.[0] ?? 0);
     throw new ConfigError(`${file}:${at.line}:${at.col}: ${expected}`, { source: 'file', file });
+  };
+  const hint = ({ range }: Node): string => {
+    const at = range?.[0] ?? 0;
+    return text.slice(Math.max(0, at - 1), at + 1) === '{{' ? `; ${QUOTES}` : '';
   };
   const visit = (node: Node | null, depth: number): void => {
     if (node === null || isAlias(node)) return;
@@ -128,7 +137,7 @@ function checkTree(file: string, root: Node | null, counter: LineCounter): void 
         // them.
         if (isScalar(key) && typeof key.value !== 'string' && key.source) key.value = key.source;
         if (!isScalar(key) || typeof key.value === 'object')
-          fail(key, 'expected a plain word as key, got a collection or nothing');
+          fail(key, `expected a plain word as key, got a collection or nothing${hint(key)}`);
         const name = isScalar(key) ? String(key.value) : '';
         if (FORBIDDEN_KEYS.has(name)) fail(key, `expected a key of a job file, got "${name}"`);
         visit(pair.value, depth + 1);

@@ -57,6 +57,7 @@ async function jobOf(
   const own = parseJob(`${name}.yaml`, stringify(job), {
     cwd,
     overrides,
+    templates: false,
     ...(store ? {} : { store }),
   });
   const notes =

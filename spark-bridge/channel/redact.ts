@@ -4,8 +4,7 @@
  * into a message has passed through `scrub`.
  */
 
-const SECRET_KEY =
-  /secret|password|passwd|token|credential|access\.?key|account\.?key|apikey|sas\b/i;
+const SECRET_KEY = /secret|password|passwd|token|credential|(access|account|api)[._-]?key|sas\b/i;
 
 /** Whether a Spark setting holds a secret: by its name, or by those of options in its value. */
 export function isSecretSetting(key: string, value = ''): boolean {

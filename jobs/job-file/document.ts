@@ -1,0 +1,267 @@
+/**
+ * A document of a job or a pipeline before it is checked: the file with what it includes, settings
+ * of the command line put in, and values in place of templates. Invariant: every problem found in
+ * it, now or later, is told with the file, line and column that said it, or with the setting.
+ */
+import { createReadStream } from 'node:fs';
+import { stat } from 'node:fs/promises';
+import { isAbsolute, resolve } from 'node:path';
+import { z } from 'zod';
+import { ConfigError } from '../../driver/errors.js';
+import { closestText } from '../../driver/support/closest.js';
+import type { Problem } from './check-job.js';
+import { type Layered, requireMapping, withIncludes } from './includes.js';
+import { applyOverrides, type Override, parseOverride } from './overrides.js';
+import { fillTemplates, type Variables } from './templates.js';
+import { MAX_FILE_BYTES, parseYaml } from './yaml-source.js';
+
+export interface DocumentOptions {
+  /** `key.path=value` as on the command line; later ones win. */
+  readonly overrides?: readonly string[];
+  /** Folder that paths given on the command line are relative to. Default: the current folder. */
+  readonly cwd?: string;
+  /** Values for templates, before those of the file; settings `variables.NAME=..` beat both. */
+  readonly variables?: Variables;
+  /** First words of template names that are bound later, such as `steps`. */
+  readonly later?: readonly string[];
+  /** False: the text is a document that was filled before. */
+  readonly templates?: boolean;
+}
+
+/** A document as it is to be checked. */
+export interface SourceDocument {
+  readonly file: string;
+  readonly value: Readonly<Record<string, unknown>>;
+  readonly overrides: readonly Override[];
+  /** The folder that a relative path at this place starts at: of the file that says it. */
+  readonly folderOf: Layered['folderOf'];
+  /** All problems as one error, in the order of the file. `scrub` takes secrets out. */
+  error(problems: readonly Problem[], scrub?: (text: string) => string): ConfigError;
+}
+
+/** The keys of any document, for schemas; `include` is gone when a document is checked. */
+export const documentKeys = {
+  include: z
+    .union([z.string(), z.array(z.string())])
+    .optional()
+    .meta({
+      description: 'Files to build upon, relative to this one; what stands here wins.',
+    }),
+  variables: z.record(z.string(), z.unknown()).optional().meta({
+    description: 'Values by name, which `{{ name }}` stands for in other values.',
+  }),
+};
+
+/** Sections whose templates are filled later, once for each logical date. */
+const FILLED_LATER: readonly string[] = ['schedule'];
+const VARIABLE_NAME = /^[A-Za-z_]\w*$/;
+const RESERVED: readonly string[] = ['env', 'steps'];
+
+/** Reads a job or pipeline file. @throws ConfigError listing what is wrong */
+export async function readDocument(
+  file: string,
+  options: DocumentOptions = {},
+): Promise<SourceDocument> {
+  const path = resolve(options.cwd ?? process.cwd(), file);
+  return parseDocument(file, await readText(path, file), options);
+}
+
+/** As `readDocument`, from text already read; `file` names it and is the base of its paths. */
+export function parseDocument(
+  file: string,
+  text: string,
+  options: DocumentOptions = {},
+): SourceDocument {
+  const overrides = (options.overrides ?? []).map(parseOverride);
+  requireNoInclude(overrides);
+  const source = parseYaml(file, text);
+  requireMapping(source);
+  const layered = withIncludes(source, options.cwd ?? process.cwd());
+  const whole = applyOverrides(layered.value, overrides) as Record<string, unknown>;
+  const error: SourceDocument['error'] = (problems, scrub = (line) => line) =>
+    problemError(file, layered, overrides, problems, scrub);
+  const value =
+    options.templates === false ? whole : filled(whole, overrides, options, layered, error);
+  return { file, value, overrides, folderOf: layered.folderOf, error };
+}
+
+/**
+ * Makes the relative paths at these places absolute where an included file of another folder says
+ * them: a path starts at the file that it stands in.
+ */
+export function placedPaths(
+  document: SourceDocument,
+  folder: string,
+  places: readonly (readonly string[])[],
+): Record<string, unknown> {
+  const value = structuredClone(document.value) as Record<string, unknown>;
+  for (const place of places) {
+    const base = document.folderOf(place);
+    const parent = place.slice(0, -1).reduce<unknown>((level, key) => {
+      return (level as Record<string, unknown> | null | undefined)?.[key];
+    }, value) as Record<string, unknown> | null | undefined;
+    const key = place.at(-1)!;
+    const given = parent?.[key];
+    const isOverridden = document.overrides.some(({ path }) => isPrefix(path, place));
+    if (typeof given !== 'string' || base === folder || isOverridden) continue;
+    if (!isAbsolute(given) && !/^[a-z][a-z0-9+.-]+:\/\//i.test(given)) {
+      parent![key] = resolve(base, given);
+    }
+  }
+  return value;
+}
+
+function isPrefix(path: readonly (string | number)[], of: readonly string[]): boolean {
+  return path.length <= of.length && path.every((part, i) => String(part) === of[i]);
+}
+
+function requireNoInclude(overrides: readonly Override[]): void {
+  const wrong = overrides.find(({ path }) => path[0] === 'include');
+  if (wrong === undefined) return;
+  throw new ConfigError(
+    `command line: ${wrong.text}: expected a key other than include, got it; a file includes others`,
+    { source: 'command line', key: 'include' },
+  );
+}
+
+/** The document with its templates filled, and among `variables` all that they used. */
+function filled(
+  whole: Record<string, unknown>,
+  overrides: readonly Override[],
+  { variables: given = {}, later = [] }: DocumentOptions,
+  layered: Layered,
+  error: SourceDocument['error'],
+): Record<string, unknown> {
+  const said = variablesOf(whole, error);
+  const set = new Set(overrides.flatMap(({ path }) => (path[0] === 'variables' ? [path[1]] : [])));
+  const handedIn = pick(given, (name) => !set.has(name));
+  const written = pick(said, (name) => !Object.hasOwn(handedIn, name));
+  const document = { ...pick(whole, (key) => !FILLED_LATER.includes(key)), variables: written };
+  const names = { ...written, ...handedIn };
+  const { value, problems, used } = fillTemplates(document, {
+    names,
+    written: new Set(Object.keys(written)),
+    later,
+  });
+  const known = new Set([...used, ...Object.keys(layered.value.variables ?? {})]);
+  const all = [...problems, ...strangers(overrides, known)];
+  if (all.length > 0) throw error(unique(all));
+  const { variables, ...rest } = value as Record<string, unknown>;
+  const kept = { ...(variables as Variables), ...pick(handedIn, (name) => used.has(name)) };
+  return {
+    ...rest,
+    ...pick(whole, (key) => FILLED_LATER.includes(key)),
+    ...(Object.keys(kept).length > 0 ? { variables: kept } : {}),
+  };
+}
+
+/** Variables of the command line that the file neither has nor uses: slips of typing. */
+function strangers(overrides: readonly Override[], known: ReadonlySet<string>): Problem[] {
+  return overrides.flatMap(({ path }) => {
+    const [key, name] = path.map(String);
+    if (key !== 'variables' || name === undefined || known.has(name)) return [];
+    const names = known.size === 0 ? 'none' : closestText(name, [...known]);
+    const message = `expected a variable that the file has or uses, got ${name}; its variables: ${names}`;
+    return [{ path, message, atKey: true }];
+  });
+}
+
+/** The variables that a document says. @throws ConfigError for names that no template can have */
+function variablesOf(whole: Record<string, unknown>, error: SourceDocument['error']): Variables {
+  const { variables = {} } = whole;
+  if (typeof variables !== 'object' || variables === null || Array.isArray(variables)) {
+    throw error([
+      { path: ['variables'], message: 'expected a mapping of names, got another value' },
+    ]);
+  }
+  const wrong = Object.keys(variables).filter(
+    (name) => !VARIABLE_NAME.test(name) || RESERVED.includes(name),
+  );
+  if (wrong.length === 0) return variables as Variables;
+  throw error(
+    wrong.map((name) => ({
+      path: ['variables', name],
+      message: `expected a name of letters, digits and _ other than ${RESERVED.join(' and ')}, got ${JSON.stringify(name)}`,
+      atKey: true,
+    })),
+  );
+}
+
+function pick(map: Variables, isWanted: (name: string) => boolean): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(map).filter(([name]) => isWanted(name)));
+}
+
+/** A variable's own problem is met where it is used and where it stands. */
+function unique(problems: readonly Problem[]): Problem[] {
+  return [...new Map(problems.map((p) => [JSON.stringify([p.path, p.message]), p])).values()];
+}
+
+async function readText(path: string, file: string): Promise<string> {
+  const fail = (got: string): ConfigError =>
+    new ConfigError(`${file}: expected a job file, got ${got}`, { source: 'file', file });
+  const stats = await stat(path).catch((cause: NodeJS.ErrnoException) => {
+    throw fail(cause.code === 'ENOENT' ? 'no such file' : (cause.code ?? 'an unreadable path'));
+  });
+  if (stats.isDirectory()) throw fail('a folder');
+  if (stats.size > MAX_FILE_BYTES) throw fail(`${stats.size} bytes, over ${MAX_FILE_BYTES}`);
+  const bytes = await readUpTo(path, MAX_FILE_BYTES + 1).catch((cause: NodeJS.ErrnoException) => {
+    throw fail(cause.code ?? 'an unreadable file');
+  });
+  if (bytes.length > MAX_FILE_BYTES) throw fail(`more than ${MAX_FILE_BYTES} bytes`);
+  try {
+    return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
+  } catch {
+    throw fail('bytes that are not UTF-8 text');
+  }
+}
+
+/** The start of a file, pipe or device: their length may be unknown, or they may not end. */
+async function readUpTo(path: string, most: number): Promise<Buffer> {
+  const chunks: Buffer[] = [];
+  let bytes = 0;
+  for await (const chunk of createReadStream(path)) {
+    chunks.push(chunk as Buffer);
+    bytes += (chunk as Buffer).length;
+    if (bytes >= most) break;
+  }
+  return Buffer.concat(chunks);
+}
+
+function problemError(
+  file: string,
+  layered: Layered,
+  overrides: readonly Override[],
+  problems: readonly Problem[],
+  scrub: (text: string) => string,
+): ConfigError {
+  const placed = problems.map((problem) => {
+    const key = problem.path.join('.') || 'job';
+    const override = overrides.findLast((candidate) => isCause(candidate, problem));
+    if (override) {
+      const line = `command line: ${override.text}: ${key}: ${problem.message}`;
+      return { file: '', order: 0, line };
+    }
+    const at = layered.position(problem.path, problem.atKey ? 'key' : 'value');
+    const line = `${at.file}:${at.line}:${at.column}: ${key}: ${problem.message}`;
+    return { file: at.file, order: at.line * 1e6 + at.column, line };
+  });
+  const lines = placed
+    .sort((a, b) => (a.file < b.file ? -1 : a.file > b.file ? 1 : a.order - b.order))
+    .map((problem) => scrub(problem.line));
+  const [first] = problems;
+  return new ConfigError(lines.join('\n'), {
+    key: first?.path.join('.') ?? '',
+    source: 'file',
+    file,
+    problems: lines.length,
+  });
+}
+
+/** Whether an override set the place of a problem, or made the unknown key it complains of. */
+function isCause(override: Override, problem: Problem): boolean {
+  const length = Math.min(override.path.length, problem.path.length);
+  if (override.path.length > problem.path.length && !problem.atKey) return false;
+  return override.path
+    .slice(0, length)
+    .every((part, i) => String(part) === String(problem.path[i]));
+}

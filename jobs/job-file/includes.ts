@@ -1,0 +1,167 @@
+/**
+ * `include:` of a document: other files that it builds upon. What is said later wins: the file over
+ * what it includes, a file included later over one before. Maps are merged key by key, anything
+ * else, lists among it, is replaced whole. Invariants: a file includes nothing that includes it; a
+ * place in the merged document is known by the file, line and folder that said it.
+ */
+import { readFileSync, realpathSync, statSync } from 'node:fs';
+import { dirname, isAbsolute, join, resolve } from 'node:path';
+import { ConfigError } from '../../driver/errors.js';
+import {
+  type KeyPath,
+  MAX_FILE_BYTES,
+  type Position,
+  parseYaml,
+  type YamlSource,
+} from './yaml-source.js';
+
+/** One file of a document. */
+interface Layer {
+  readonly source: YamlSource;
+  /** Its folder, absolute: what its relative paths start at. */
+  readonly folder: string;
+}
+
+/** A document of one or several files. */
+export interface Layered {
+  readonly value: Readonly<Record<string, unknown>>;
+  /** Where the value (or with `key`, the key) at a path is; of the nearest parent if absent. */
+  position(path: KeyPath, at?: 'key' | 'value'): Position & { readonly file: string };
+  /** The folder of the file that says what is at a path. */
+  folderOf(path: KeyPath): string;
+}
+
+const MAX_DEPTH = 10;
+const MAX_FILES = 100;
+
+/** A file, parsed already, with what it includes. @throws ConfigError naming the wrong place */
+export function withIncludes(source: YamlSource, cwd: string): Layered {
+  const path = resolve(cwd, source.file);
+  const layers: Layer[] = [];
+  addLayers({ source, folder: dirname(path) }, [realPath(path)], layers);
+  const value = layers.reduce<unknown>((below, layer) => merged(below, ownKeys(layer)), {});
+  const at = (path: KeyPath): Layer => saidBy(layers, path);
+  return {
+    value: value as Record<string, unknown>,
+    position: (path, where) => {
+      const { source } = at(path);
+      return { file: source.file, ...source.position(path, where) };
+    },
+    folderOf: (path) => at(path).folder,
+  };
+}
+
+/** Adds a file after all that it includes. `above`: the real paths of the files that led to it. */
+function addLayers(layer: Layer, above: readonly string[], layers: Layer[]): void {
+  for (const [given, place] of includesOf(layer.source)) {
+    const fail = failAt(layer.source, place);
+    const path = resolve(layer.folder, given);
+    const file = isAbsolute(given) ? given : join(dirname(layer.source.file), given);
+    const real = realPath(path);
+    if (above.includes(real)) throw fail(`a file that does not include this one, got ${given}`);
+    if (above.length >= MAX_DEPTH)
+      throw fail(`at most ${MAX_DEPTH} files one in another, got more`);
+    if (layers.length >= MAX_FILES) throw fail(`at most ${MAX_FILES} included files, got more`);
+    const source = parseYaml(
+      file,
+      readIncluded(path, (got) => fail(`a YAML file, got ${got}`)),
+    );
+    requireMapping(source);
+    addLayers({ source, folder: dirname(path) }, [...above, real], layers);
+  }
+  layers.push(layer);
+}
+
+/** @throws ConfigError for a document that is no mapping */
+export function requireMapping({ file, value }: YamlSource): void {
+  if (isMap(value)) return;
+  throw new ConfigError(`${file}:1:1: expected a mapping with the keys of a job, got none`, {
+    source: 'file',
+    file,
+  });
+}
+
+/** The paths that a file includes, with their places. */
+function includesOf(source: YamlSource): (readonly [string, KeyPath])[] {
+  const { include } = source.value as { readonly include?: unknown };
+  if (include === undefined) return [];
+  const listed = Array.isArray(include);
+  return (listed ? include : [include]).map((given: unknown, i) => {
+    const place = listed ? ['include', i] : ['include'];
+    if (typeof given !== 'string' || given === '' || given.includes('{{')) {
+      throw failAt(source, place)(`a path without templates, got ${JSON.stringify(given)}`);
+    }
+    return [given, place] as const;
+  });
+}
+
+function failAt(source: YamlSource, place: KeyPath): (expected: string) => ConfigError {
+  const { line, column } = source.position(place);
+  return (expected) =>
+    new ConfigError(`${source.file}:${line}:${column}: include: expected ${expected}`, {
+      source: 'file',
+      file: source.file,
+      key: 'include',
+    });
+}
+
+function readIncluded(path: string, fail: (got: string) => ConfigError): string {
+  try {
+    const stats = statSync(path);
+    if (!stats.isFile()) throw fail(stats.isDirectory() ? 'a folder' : 'something else');
+    if (stats.size > MAX_FILE_BYTES) throw fail(`${stats.size} bytes, over ${MAX_FILE_BYTES}`);
+    return new TextDecoder('utf-8', { fatal: true }).decode(readFileSync(path));
+  } catch (cause) {
+    if (cause instanceof ConfigError) throw cause;
+    const { code } = cause as NodeJS.ErrnoException;
+    if (code === 'ENOENT') throw fail(`no such file: ${path}`);
+    throw fail(cause instanceof TypeError ? 'bytes that are not UTF-8 text' : String(code));
+  }
+}
+
+/** A path by which one file is known; of one that is not there, the path itself. */
+function realPath(path: string): string {
+  try {
+    return realpathSync(path);
+  } catch {
+    return path;
+  }
+}
+
+function ownKeys({ source }: Layer): Record<string, unknown> {
+  const { include: _, ...keys } = source.value as Record<string, unknown>;
+  return keys;
+}
+
+function merged(below: unknown, above: unknown): unknown {
+  if (!isMap(below) || !isMap(above)) return above;
+  const result: Record<string, unknown> = { ...below };
+  for (const [key, value] of Object.entries(above)) {
+    result[key] = key in below ? merged(below[key], value) : value;
+  }
+  return result;
+}
+
+/** The topmost of the files that know most of a path. */
+function saidBy(layers: readonly Layer[], path: KeyPath): Layer {
+  let [best, most] = [layers.at(-1)!, -1];
+  for (const layer of layers.toReversed()) {
+    const depth = depthIn(layer.source.value, path);
+    if (depth > most) [best, most] = [layer, depth];
+  }
+  return best;
+}
+
+/** How many parts of a path are there. */
+function depthIn(value: unknown, path: KeyPath): number {
+  let level = value;
+  for (const [depth, part] of path.entries()) {
+    if (typeof level !== 'object' || level === null || !Object.hasOwn(level, part)) return depth;
+    level = (level as Record<string | number, unknown>)[part];
+  }
+  return path.length;
+}
+
+function isMap(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
