@@ -29,7 +29,7 @@ export interface DocumentOptions {
 }
 
 /** A document as it is to be checked. */
-export interface SourceDocument {
+export interface ReadDocument {
   readonly file: string;
   readonly value: Readonly<Record<string, unknown>>;
   readonly overrides: readonly Override[];
@@ -61,7 +61,7 @@ const RESERVED: readonly string[] = ['env', 'steps'];
 export async function readDocument(
   file: string,
   options: DocumentOptions = {},
-): Promise<SourceDocument> {
+): Promise<ReadDocument> {
   const path = resolve(options.cwd ?? process.cwd(), file);
   return parseDocument(file, await readText(path, file), options);
 }
@@ -71,14 +71,14 @@ export function parseDocument(
   file: string,
   text: string,
   options: DocumentOptions = {},
-): SourceDocument {
+): ReadDocument {
   const overrides = (options.overrides ?? []).map(parseOverride);
   requireNoInclude(overrides);
   const source = parseYaml(file, text);
   requireMapping(source);
   const layered = withIncludes(source, options.cwd ?? process.cwd());
   const whole = applyOverrides(layered.value, overrides) as Record<string, unknown>;
-  const error: SourceDocument['error'] = (problems, scrub = (line) => line) =>
+  const error: ReadDocument['error'] = (problems, scrub = (line) => line) =>
     problemError(file, layered, overrides, problems, scrub);
   const value =
     options.templates === false ? whole : filled(whole, overrides, options, layered, error);
@@ -90,7 +90,7 @@ export function parseDocument(
  * them: a path starts at the file that it stands in.
  */
 export function placedPaths(
-  document: SourceDocument,
+  document: ReadDocument,
   folder: string,
   places: readonly (readonly string[])[],
 ): Record<string, unknown> {
@@ -130,7 +130,7 @@ function filled(
   overrides: readonly Override[],
   { variables: given = {}, later = [] }: DocumentOptions,
   layered: Layered,
-  error: SourceDocument['error'],
+  error: ReadDocument['error'],
 ): Record<string, unknown> {
   const said = variablesOf(whole, error);
   const set = new Set(overrides.flatMap(({ path }) => (path[0] === 'variables' ? [path[1]] : [])));
@@ -167,7 +167,7 @@ function strangers(overrides: readonly Override[], known: ReadonlySet<string>): 
 }
 
 /** The variables that a document says. @throws ConfigError for names that no template can have */
-function variablesOf(whole: Record<string, unknown>, error: SourceDocument['error']): Variables {
+function variablesOf(whole: Record<string, unknown>, error: ReadDocument['error']): Variables {
   const { variables = {} } = whole;
   if (typeof variables !== 'object' || variables === null || Array.isArray(variables)) {
     throw error([

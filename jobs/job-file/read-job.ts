@@ -15,8 +15,8 @@ import {
   type DocumentOptions,
   parseDocument,
   placedPaths,
+  type ReadDocument,
   readDocument,
-  type SourceDocument,
 } from './document.js';
 import type { Job } from './job.js';
 import { expandValues, namedEstimator, parametersOf } from './model-schema.js';
@@ -47,7 +47,7 @@ export function parseJob(file: string, text: string, options: ReadJobOptions = {
 /** Keys that hold paths; one of an included file starts at that file's folder. */
 const PATHS = [['data', 'path'], ['output'], ['store', 'folder']] as const;
 
-function checkedJob(source: SourceDocument, options: ReadJobOptions): Job {
+function checkedJob(source: ReadDocument, options: ReadJobOptions): Job {
   const cwd = options.cwd ?? process.cwd();
   if (options.output === '') {
     throw new ConfigError('--output: expected a folder, got an empty name', {
