@@ -6,8 +6,8 @@ import { ConfigError } from '../../driver/errors.js';
 import { ownPath, sweepLeftovers } from '../../driver/support/leftovers.js';
 import { replaceFile } from '../../driver/support/replace-file.js';
 import { formatBest, formatCount, formatSeconds, formatTable, plural } from '../format.js';
+import { requireFree } from '../runs/held-run.js';
 import { findRun } from '../runs/read-run.js';
-import { requireFree } from '../runs/run-journal.js';
 import {
   listRuns,
   lives,

@@ -9,8 +9,9 @@ import { ConfigError } from '../../driver/errors.js';
 import { packageVersion } from '../../driver/support/package-root.js';
 import type { Job } from '../job-file/job.js';
 import { parseJob, readJob } from '../job-file/read-job.js';
+import { requireFree } from './held-run.js';
 import type { AttemptRecord } from './journal.js';
-import { RunJournal, requireFree } from './run-journal.js';
+import { RunJournal } from './run-journal.js';
 import { attemptsOf, wavesKept } from './run-state.js';
 
 export interface Resume {

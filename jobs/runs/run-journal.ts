@@ -1,107 +1,43 @@
 /**
- * The run that this process does: its folder, and the journal it is kept in. Invariants: the folder
- * is there from the start; at most one living process has a run; a wave that is known is never
- * trained again.
+ * A search that this process has, wave by wave in its run's journal. Invariant: a wave that is known
+ * is never trained again.
  */
-import { rename, rm, stat } from 'node:fs/promises';
-import { hostname } from 'node:os';
-import { basename, join } from 'node:path';
-import { DataError, RepriseError, ResourceError } from '../../driver/errors.js';
-import { ownPath, sweepLeftovers } from '../../driver/support/leftovers.js';
-import { makeFolder } from '../../driver/support/make-folder.js';
-import { packageVersion } from '../../driver/support/package-root.js';
+import { DataError } from '../../driver/errors.js';
 import { isSameBoot, processToken } from '../../driver/support/process-token.js';
 import type { Job } from '../job-file/job.js';
 import type { Wave, WaveLog } from '../search/wave-log.js';
 import type { WaveResult } from '../search/wave-result.js';
-import { LockedError } from '../setup/lock.js';
-import {
-  type AttemptRecord,
-  type FileRecord,
-  type Journaled,
-  JournalWriter,
-  journalPath,
-  readJournal,
-} from './journal.js';
+import { beginRun, HeldRun, takeUpRun } from './held-run.js';
+import type { AttemptRecord, FileRecord, Journaled } from './journal.js';
 import type { EngineName } from './run-events.js';
-import { newRunId } from './run-id.js';
-import { attemptsOf, HEARTBEAT_MS, lives, stateOf, wavesKept } from './run-state.js';
-
-/** Followed by the token of a process: a run's folder until its first record is there. */
-const BEGINNING = '.beginning-';
+import { wavesKept } from './run-state.js';
 
 /** Attempts that a wave may end before it is set aside. */
 const MOST_ATTEMPTS = 3;
 
-export class RunJournal implements WaveLog {
-  /** The run folder. */
-  readonly folder: string;
-  readonly attempt: AttemptRecord;
-  readonly #writer: JournalWriter;
-  /** Of attempts before this one. */
-  readonly #earlier: readonly Journaled[];
-  readonly #results: Map<number, WaveResult>;
-  readonly #heartbeat: NodeJS.Timeout;
+export class RunJournal extends HeldRun implements WaveLog {
+  readonly #results = wavesKept(this.earlier);
   #began = performance.now();
   #verify: () => Promise<void> = async () => undefined;
   #hasBegun = false;
-  #isDiscarded = false;
-
-  private constructor(
-    folder: string,
-    attempt: AttemptRecord,
-    writer: JournalWriter,
-    earlier: readonly Journaled[],
-  ) {
-    this.folder = folder;
-    this.attempt = attempt;
-    this.#writer = writer;
-    this.#earlier = earlier;
-    this.#results = wavesKept(earlier);
-    this.#heartbeat = setInterval(() => void writer.touch(), HEARTBEAT_MS).unref();
-  }
 
   /**
    * Makes the folder of a new run.
    * @param file the job file, absolute
+   * @param run its id. Default: a new one
    * @throws ResourceError when it can't be written
    */
-  static async begin(job: Job, file: string, engine: EngineName): Promise<RunJournal> {
-    const startedAt = new Date();
-    const run = newRunId(job.name, startedAt);
-    const folder = join(job.output, run);
-    try {
-      const attempt: AttemptRecord = {
-        kind: 'run',
-        attempt: 1,
-        run,
-        name: job.name,
-        startedAt: startedAt.toISOString(),
-        reprise: packageVersion(),
-        engine,
-        job: placedDocument(job),
-        store: job.store !== null,
-        file,
-        ...thisProcess(),
-      };
-      // A folder without a record would be a run that nobody can take up.
-      await makeFolder(job.output);
-      await sweepLeftovers(job.output, [BEGINNING]);
-      const staging = ownPath(job.output, BEGINNING);
-      await makeFolder(staging);
-      const first = await JournalWriter.open(staging);
-      await first.append(attempt);
-      await first.close();
-      await rename(staging, folder);
-      return new RunJournal(folder, attempt, await JournalWriter.open(folder), []);
-    } catch (cause) {
-      const { code, message } = cause as NodeJS.ErrnoException;
-      throw new ResourceError(
-        `run folder: expected to write ${folder}, got ${code ?? message}; choose another folder with --output`,
-        { resource: 'disk', path: folder },
-        { cause },
-      );
-    }
+  static async begin(
+    job: Job,
+    file: string,
+    engine: EngineName,
+    run?: string,
+  ): Promise<RunJournal> {
+    const { name, output } = job;
+    const id = run === undefined ? {} : { run };
+    const store = job.store !== null;
+    const document = placedDocument(job);
+    return new RunJournal(await beginRun({ name, document, output, store, file, engine, ...id }));
   }
 
   /**
@@ -109,28 +45,7 @@ export class RunJournal implements WaveLog {
    * @throws LockedError when one has it, ConfigError or DataError for a journal that can't be read
    */
   static async resume(folder: string): Promise<RunJournal> {
-    // Of the records that say it is free: a later look may find who took it up meanwhile.
-    const last = attemptsOf(await requireFree(folder)).at(-1)!;
-    const writer = await JournalWriter.open(folder);
-    const attempt: AttemptRecord = {
-      ...last,
-      attempt: last.attempt + 1,
-      reprise: packageVersion(),
-      ...thisProcess(),
-    };
-    await writer.append(attempt);
-    // Another process may have done the same: the first record of the number has the run.
-    const now = (await readJournal(folder)) ?? [];
-    const owner = attemptsOf(now).at(-1)!;
-    if (owner.token !== attempt.token) {
-      await writer.close();
-      throw held(folder, owner);
-    }
-    return new RunJournal(folder, attempt, writer, now.slice(0, now.indexOf(owner)));
-  }
-
-  get startedAt(): Date {
-    return new Date(this.attempt.startedAt);
+    return new RunJournal(await takeUpRun(folder));
   }
 
   /** Whether there is anything that a later attempt would not have to do. */
@@ -143,14 +58,9 @@ export class RunJournal implements WaveLog {
     return this.#results.size;
   }
 
-  /** Whether the folder is there. */
-  get isKept(): boolean {
-    return !this.#isDiscarded;
-  }
-
   /** Whether a wave was begun, here or before. */
   get hasBegun(): boolean {
-    return this.#hasBegun || this.#earlier.some(({ kind }) => kind === 'begin');
+    return this.#hasBegun || this.earlier.some(({ kind }) => kind === 'begin');
   }
 
   /**
@@ -164,18 +74,18 @@ export class RunJournal implements WaveLog {
     verify: () => Promise<void>,
   ): Promise<void> {
     this.#verify = verify;
-    const known = this.#earlier.find((record) => record.kind === 'data');
+    const known = this.earlier.find((record) => record.kind === 'data');
     if (known !== undefined) requireSame(known.files, files);
     else {
       const own = files.map(({ path, digest, bytes }) => ({ path, digest, bytes }));
-      await this.#writer.append({ kind: 'data', engine, files: own });
+      await this.append({ kind: 'data', engine, files: own });
     }
   }
 
   async divide(waves: readonly Wave[], metric: string): Promise<readonly Wave[]> {
-    const known = this.#earlier.findLast((record) => record.kind === 'waves');
+    const known = this.earlier.findLast((record) => record.kind === 'waves');
     if (known !== undefined) return known.waves;
-    await this.#writer.append({ kind: 'waves', waves, metric });
+    await this.append({ kind: 'waves', waves, metric });
     return waves;
   }
 
@@ -184,7 +94,7 @@ export class RunJournal implements WaveLog {
   }
 
   setAside(wave: number): string | undefined {
-    const ended = endedIn(this.#earlier, wave);
+    const ended = endedIn(this.earlier, wave);
     if (ended.length < MOST_ATTEMPTS) return undefined;
     return `set aside: ${ended.length} attempts (${ended.join(', ')}) ended while it trained`;
   }
@@ -192,70 +102,16 @@ export class RunJournal implements WaveLog {
   async begin(wave: number): Promise<boolean> {
     this.#began = performance.now();
     this.#hasBegun = true;
-    await this.#writer.append({ kind: 'begin', wave });
-    return this.#earlier.some((record) => record.kind === 'begin' && record.wave === wave);
+    await this.append({ kind: 'begin', wave });
+    return this.earlier.some((record) => record.kind === 'begin' && record.wave === wave);
   }
 
   async end(wave: number, result: WaveResult): Promise<void> {
     const seconds = (performance.now() - this.#began) / 1000;
     await this.#verify();
-    await this.#writer.append({ kind: 'trials', wave, result, seconds });
+    await this.append({ kind: 'trials', wave, result, seconds });
     this.#results.set(wave, result);
   }
-
-  /** A signal came. Never rejects. */
-  async stopping(): Promise<void> {
-    await this.#writer.append({ kind: 'state', state: 'stopping' }).catch(() => undefined);
-  }
-
-  /** Never rejects: what ended the run is worse. @param isLost contact was lost, work may go on */
-  async failed(error: unknown, isLost: boolean): Promise<void> {
-    const text = error instanceof Error ? error.message : String(error);
-    const code = error instanceof RepriseError ? { code: error.code } : {};
-    const state = isLost ? 'lost' : 'failed';
-    await this.#writer
-      .append({ kind: 'state', state, error: text, ...code })
-      .catch(() => undefined);
-  }
-
-  /** `result.json` is there. */
-  finished(isPartial: boolean): Promise<void> {
-    return this.#writer.append({ kind: 'end', isPartial });
-  }
-
-  async close(): Promise<void> {
-    clearInterval(this.#heartbeat);
-    await this.#writer.close();
-  }
-
-  /** Removes the folder, for a run that left nothing. */
-  async discard(): Promise<void> {
-    this.#isDiscarded = true;
-    await this.close();
-    await rm(this.folder, { recursive: true, force: true });
-  }
-}
-
-/** The records of a run at rest; none without a journal. @throws LockedError when a living process has it */
-export async function requireFree(folder: string): Promise<Journaled[]> {
-  const records = (await readJournal(folder)) ?? [];
-  if (records.length === 0) return records;
-  const { mtimeMs } = await stat(journalPath(folder));
-  const { state, attempt } = stateOf(folder, records, mtimeMs);
-  if (lives(state)) throw held(folder, attempt);
-  return records;
-}
-
-function held(folder: string, { pid, host }: AttemptRecord): LockedError {
-  const where = host === hostname() ? '' : ` on ${host}`;
-  return new LockedError(
-    `run: expected ${basename(folder)} to be at rest, got it running in process ${pid}${where}; \`reprise runs show ${basename(folder)} --follow\` watches it`,
-    { pid, host },
-  );
-}
-
-function thisProcess(): Pick<AttemptRecord, 'host' | 'pid' | 'token'> {
-  return { host: hostname(), pid: process.pid, token: processToken() };
 }
 
 /** The document with absolute paths. */

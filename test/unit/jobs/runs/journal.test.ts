@@ -17,8 +17,8 @@ import type { Job } from '../../../../jobs/job-file/job.js';
 import { parseJob } from '../../../../jobs/job-file/read-job.js';
 import {
   type JournalRecord,
-  JournalWriter,
   journalPath,
+  openJournal,
   parseJournal,
   readJournal,
 } from '../../../../jobs/runs/journal.js';
@@ -64,7 +64,7 @@ describe('journals', () => {
   afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
   const write = async (...records: readonly JournalRecord[]): Promise<void> => {
-    const writer = await JournalWriter.open(folder);
+    const writer = await openJournal(folder);
     for (const record of records) await writer.append(record);
     await writer.close();
   };
@@ -104,7 +104,7 @@ describe('journals', () => {
 
   it('say when there is no room, and what to do', async () => {
     symlinkSync('/dev/full', journalPath(folder));
-    const writer = await JournalWriter.open(folder);
+    const writer = await openJournal(folder);
     await assert.rejects(writer.append(waves), (error: Error) => {
       assert.ok(error instanceof ResourceError);
       assert.match(error.message, /got ENOSPC; make room and `reprise resume` the run/);
@@ -118,7 +118,7 @@ describe('journals', () => {
       0,
       Array.from({ length: 100 }, () => Math.PI),
     );
-    const writer = await JournalWriter.open(folder);
+    const writer = await openJournal(folder);
     await writer.append(record);
     const began = process.cpuUsage();
     for (let i = 0; i < 50; i++) await writer.append(record);
@@ -187,7 +187,7 @@ describe('runs that are taken up', () => {
     const path = journalPath(journal.folder);
     const records = parseJournal(readFileSync(path, 'utf8'), path);
     rmSync(path);
-    const writer = await JournalWriter.open(journal.folder);
+    const writer = await openJournal(journal.folder);
     for (const { at: _, ...record } of records) {
       const { sum: __, ...plain } = record as typeof record & { sum: string };
       await writer.append(
