@@ -6,6 +6,15 @@ export type {
   NumberTableOptions,
   WrittenFormat,
 } from './duckdb/number-table.js';
+export type {
+  CsvWriteOptions,
+  Query,
+  QueryFormat,
+  QueryInput,
+  QueryOptions,
+  QuerySandbox,
+  ResultColumn,
+} from './duckdb/sandbox.js';
 export type { FrameReader, FrameReadOptions } from './frame-reader.js';
 export { type InstallOptions, installOpenBlas } from './native/install.js';
 export { type BlasOptions, describeBlas } from './native/load-blas.js';

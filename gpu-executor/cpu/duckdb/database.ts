@@ -9,6 +9,7 @@ import { tmpdir } from 'node:os';
 import type * as DuckDB from '@duckdb/node-api';
 import type { DuckDBConnection, DuckDBInstance } from '@duckdb/node-api';
 import { ConfigError, DataError, ResourceError } from '../../../driver/errors.js';
+import { duckDbLiteral as quoteText } from '../../../driver/frame/sql/literal.js';
 import { ownPath, SCRATCH } from '../../../driver/support/leftovers.js';
 import { loadPackage } from '../../../driver/support/load-package.js';
 import { memorySetting, memoryShares } from '../../../driver/support/memory.js';
@@ -19,6 +20,8 @@ export interface DatabaseOptions {
   readonly memoryBytes?: number;
   /** Default 2. */
   readonly threads?: number;
+  /** All that statements may touch of disk and network. Default: whatever they name. */
+  readonly onlyPaths?: readonly string[];
 }
 
 export type Row = readonly unknown[];
@@ -98,7 +101,7 @@ export class Database {
   }
 
   async #open(): Promise<{ readonly instance: DuckDBInstance; readonly folder: string }> {
-    const { memoryBytes = memoryShares().duckdbBytes, threads = 2 } = this.#options;
+    const { memoryBytes = memoryShares().duckdbBytes, threads = 2, onlyPaths } = this.#options;
     let api: typeof DuckDB;
     try {
       api = loadPackage('@duckdb/node-api') as typeof DuckDB;
@@ -125,6 +128,10 @@ export class Database {
     });
     const connection = await instance.connect();
     await connection.run(`SET GLOBAL TimeZone = 'UTC'`);
+    if (onlyPaths !== undefined) {
+      await connection.run(`SET allowed_paths = [${onlyPaths.map(quoteText).join(', ')}]`);
+      await connection.run('SET enable_external_access = false');
+    }
     await connection.run('SET lock_configuration = true');
     connection.disconnectSync();
     return { instance, folder };
@@ -166,7 +173,7 @@ export function briefly(message: string): string {
   return text.length > 400 ? `${text.slice(0, 400)}…` : text;
 }
 
-export { duckDbLiteral as quoteText } from '../../../driver/frame/sql/literal.js';
+export { quoteText };
 
 /** A SQL identifier. */
 export function quoteName(name: string): string {

@@ -33,7 +33,7 @@ const SESSION_FUNCTIONS = new Set([
   'current_localtimestamp',
 ]);
 
-interface Functions {
+export interface Functions {
   readonly aggregates: ReadonlySet<string>;
   readonly unstable: ReadonlySet<string>;
   readonly macros: ReadonlySet<string>;
@@ -62,7 +62,7 @@ export class DuckDbDialect {
     explained(sql, () => requireText(sql));
     const readings = await this.#parser.parse(statementsOf(sql));
     const written = explained(sql, () => writtenIn(readings, true));
-    this.#functions ??= this.#listFunctions();
+    this.#functions ??= listFunctions(this.#database);
     const functions = await this.#functions;
     for (const node of written.functions)
       explained(sql, () => requireFunction(node, functions, kind));
@@ -70,24 +70,36 @@ export class DuckDbDialect {
     const unknown = written.columns.find(({ name }) => !names.has(name.toLowerCase()));
     if (unknown !== undefined) throw unknownColumn(kind, sql, unknown.name, columns);
   }
+}
 
-  async #listFunctions(): Promise<Functions> {
-    const rows = await this.#database.query(
-      'SELECT DISTINCT lower(function_name), function_type, stability FROM duckdb_functions()',
-      'expression',
-    );
-    const named = (test: (type: unknown, stability: unknown) => boolean): ReadonlySet<string> =>
-      new Set(rows.filter((row) => test(row[1], row[2])).map((row) => String(row[0])));
-    return {
-      aggregates: named((type) => type === 'aggregate'),
-      unstable: named(
-        (type, stability) =>
-          type === 'scalar' &&
-          (stability === 'VOLATILE' || stability === 'CONSISTENT_WITHIN_QUERY'),
-      ),
-      macros: named((type) => type === 'macro'),
-    };
-  }
+/** DuckDB's own list of what it has. */
+export async function listFunctions(database: Database): Promise<Functions> {
+  const rows = await database.query(
+    'SELECT DISTINCT lower(function_name), function_type, stability FROM duckdb_functions()',
+    'expression',
+  );
+  const named = (test: (type: unknown, stability: unknown) => boolean): ReadonlySet<string> =>
+    new Set(rows.filter((row) => test(row[1], row[2])).map((row) => String(row[0])));
+  return {
+    aggregates: named((type) => type === 'aggregate'),
+    unstable: named(
+      (type, stability) =>
+        type === 'scalar' && (stability === 'VOLATILE' || stability === 'CONSISTENT_WITHIN_QUERY'),
+    ),
+    macros: named((type) => type === 'macro'),
+  };
+}
+
+/** Whether a call's value depends on more than its arguments. */
+export function isUnstable(node: SyntaxNode, functions: Functions): boolean {
+  const name = (node.function_name ?? '').toLowerCase();
+  return (
+    functions.unstable.has(name) ||
+    SESSION_FUNCTIONS.has(name) ||
+    // With one argument the other one is today.
+    (name === 'age' && argumentsOf(node) < 2) ||
+    (functions.macros.has(name) && !ALLOWED_MACROS.test(name))
+  );
 }
 
 function requireFunction(node: SyntaxNode, functions: Functions, kind: ExpressionKind): void {
@@ -95,11 +107,6 @@ function requireFunction(node: SyntaxNode, functions: Functions, kind: Expressio
   if ((kind === 'row' && functions.aggregates.has(name)) || name === 'unnest') {
     throw refuse(`${name}(), which does not work row by row`);
   }
-  const unstable =
-    functions.unstable.has(name) ||
-    SESSION_FUNCTIONS.has(name) ||
-    // With one argument the other one is today.
-    (name === 'age' && argumentsOf(node) < 2) ||
-    (functions.macros.has(name) && !ALLOWED_MACROS.test(name));
-  if (unstable) throw refuse(`${name}(), whose result does not depend on the row alone`);
+  if (isUnstable(node, functions))
+    throw refuse(`${name}(), whose result does not depend on the row alone`);
 }

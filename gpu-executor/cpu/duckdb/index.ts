@@ -36,6 +36,7 @@ import { NumberTable, type NumberTableOptions } from './number-table.js';
 import { profileSource } from './profile.js';
 import { profileEachFile } from './profile-files.js';
 import { readChunks } from './read.js';
+import { type QueryInput, type QueryOptions, QuerySandbox } from './sandbox.js';
 import { DuckDbParser } from './sql-parser.js';
 
 export type DuckDbOptions = DatabaseOptions;
@@ -132,6 +133,11 @@ export class DuckDbEngine implements FrameEngine, FrameReader {
   /** A table to be written to a file; the caller closes it. */
   numberTable(options: NumberTableOptions): Promise<NumberTable> {
     return NumberTable.open(this.#database, this.#layouts, options);
+  }
+
+  /** Queries over these inputs alone; the caller closes it. */
+  queries(inputs: readonly QueryInput[], options?: QueryOptions): Promise<QuerySandbox> {
+    return QuerySandbox.open(this.#layouts, inputs, options);
   }
 
   /** Ends the database and removes its temporary files. Idempotent. */

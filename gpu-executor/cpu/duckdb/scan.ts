@@ -59,6 +59,14 @@ export function relation(layout: SourceLayout): string {
   return `(${parts.map((part) => `SELECT ${names} FROM ${part}`).join(' UNION ALL ')})`;
 }
 
+/** As `relation`, rows in the order of the files and in theirs where the database keeps order. */
+export function orderedRelation(layout: SourceLayout): string {
+  if (scanGroups(layout).length === 1) return relation(layout);
+  const names = columnNames(layout);
+  const parts = layout.files.map((file) => `SELECT ${names} FROM ${fileRelation(file, layout)}`);
+  return `(${parts.join(' UNION ALL ')})`;
+}
+
 /** As `relation`, with a further column `file`: the position of the row's file in the layout. */
 export function numberedRelation(layout: SourceLayout, file: string): string {
   const names = columnNames(layout);
