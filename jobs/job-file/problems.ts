@@ -22,16 +22,25 @@ const TYPE_WORDS: Readonly<Record<string, string>> = {
   tuple: 'a list',
 };
 
-/** The problems behind zod's issues, in the order of the file's keys. */
-export function problemsOf(issues: readonly Issue[], document: unknown): Problem[] {
-  return issues.flatMap((issue) => problemsOfIssue(issue, issue.path as KeyPath, document));
+/** The problems behind zod's issues, in the order of the file's keys. @param schema of the document */
+export function problemsOf(
+  issues: readonly Issue[],
+  document: unknown,
+  schema: z.ZodType = schemaOf(document),
+): Problem[] {
+  return issues.flatMap((issue) => problemsOfIssue(issue, issue.path as KeyPath, document, schema));
 }
 
-function problemsOfIssue(issue: Issue, path: KeyPath, document: unknown): Problem[] {
+function problemsOfIssue(
+  issue: Issue,
+  path: KeyPath,
+  document: unknown,
+  schema: z.ZodType,
+): Problem[] {
   if (issue.code === 'unrecognized_keys')
     return issue.keys.map((key) => ({
       path: [...path, key],
-      message: unknownKey(key, path, document),
+      message: unknownKey(key, path, document, schema),
       atKey: true,
     }));
   if (issue.code === 'invalid_union') {
@@ -43,7 +52,7 @@ function problemsOfIssue(issue: Issue, path: KeyPath, document: unknown): Proble
     const isClear = near.length === 1 || isMapping(valueAt(document, path));
     if (nearest !== undefined && isClear)
       return nearest.flatMap((inner) =>
-        problemsOfIssue(inner, [...path, ...(inner.path as KeyPath)], document),
+        problemsOfIssue(inner, [...path, ...(inner.path as KeyPath)], document, schema),
       );
   }
   const value = valueAt(document, path);
@@ -103,12 +112,12 @@ function bound(origin: string, relation: string, limit: number | bigint): string
   return `${origin === 'int' ? 'a whole number' : 'a number'} of ${relation} ${limit}`;
 }
 
-function unknownKey(key: string, path: KeyPath, document: unknown): string {
+function unknownKey(key: string, path: KeyPath, document: unknown, schema: z.ZodType): string {
   const estimator = namedEstimator(document);
   if (estimator !== undefined && path.join('.') === 'data' && key === 'target') {
     return `expected no \`target\`, as ${estimator.name} does ${estimator.task} and learns from features alone, got one; remove it, and list \`features\` if that column is none of them`;
   }
-  const known = knownKeys(path, document);
+  const known = knownKeys(path, schema);
   const meant = closest(key, known);
   const list = `known keys: ${known.join(', ')}`;
   // Of an estimator's parameters all are named: what is missing may be another estimator's.
@@ -126,8 +135,8 @@ interface JsonSchema {
 }
 
 /** The keys a mapping at this path may have. */
-function knownKeys(path: KeyPath, document: unknown): string[] {
-  const root = z.toJSONSchema(schemaOf(document), { io: 'input' }) as JsonSchema;
+function knownKeys(path: KeyPath, schema: z.ZodType): string[] {
+  const root = z.toJSONSchema(schema, { io: 'input' }) as JsonSchema;
   let level: JsonSchema[] = [root];
   const open = (schema: JsonSchema): JsonSchema[] => {
     const target = schema.$ref ? root.$defs?.[schema.$ref.replace('#/$defs/', '')] : schema;

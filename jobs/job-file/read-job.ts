@@ -3,14 +3,13 @@
  * `ConfigError` that lists every problem as `file:line:column: key: expected .., got ..` (or
  * `command line: ..` for an override).
  */
-import { existsSync } from 'node:fs';
-import { basename, dirname, extname, isAbsolute, resolve } from 'node:path';
+import { basename, dirname, extname, resolve } from 'node:path';
 import { ConfigError } from '../../driver/errors.js';
-import { withoutFileScheme } from '../../driver/frame/files.js';
 import { nameOf } from '../search/scoring/scorers.js';
 import { storePlace } from '../store-place.js';
 import { checkJob } from './check-job.js';
 import { scrubberOf, shownSpark, sparkSection } from './check-spark.js';
+import { resolveDataPath } from './data-path.js';
 import {
   type DocumentOptions,
   parseDocument,
@@ -36,18 +35,19 @@ export interface ReadJobOptions extends DocumentOptions {
 
 /** Reads and checks a job file. @throws ConfigError listing every problem */
 export async function readJob(file: string, options: ReadJobOptions = {}): Promise<Job> {
-  return checkedJob(await readDocument(file, options), options);
+  return jobOf(await readDocument(file, options), options);
 }
 
 /** As `readJob`, from text already read; `file` names it in messages and is its paths' base. */
 export function parseJob(file: string, text: string, options: ReadJobOptions = {}): Job {
-  return checkedJob(parseDocument(file, text, options), options);
+  return jobOf(parseDocument(file, text, options), options);
 }
 
 /** Keys that hold paths; one of an included file starts at that file's folder. */
 const PATHS = [['data', 'path'], ['output'], ['store', 'folder']] as const;
 
-function checkedJob(source: ReadDocument, options: ReadJobOptions): Job {
+/** The job of a document. @throws ConfigError listing every problem */
+export function jobOf(source: ReadDocument, options: ReadJobOptions = {}): Job {
   const cwd = options.cwd ?? process.cwd();
   if (options.output === '') {
     throw new ConfigError('--output: expected a folder, got an empty name', {
@@ -145,20 +145,4 @@ function resolveJob(document: JobDocument, context: Context): Job {
       ...(spark ? { spark: shownSpark(spark) } : {}),
     },
   };
-}
-
-/** A path on the command line is the shell's, or, when nothing is there, the job file's. */
-function resolveDataPath(given: string, folder: string, base: string): string {
-  const path = withoutFileScheme(given);
-  if (/^[a-z][a-z0-9+.-]+:\/\//i.test(path) || isAbsolute(path)) return path;
-  const first = resolve(base, path);
-  if (base === folder || existsSync(globRoot(first))) return first;
-  const second = resolve(folder, path);
-  return existsSync(globRoot(second)) ? second : first;
-}
-
-/** The part of a glob before its first wildcard. */
-function globRoot(path: string): string {
-  const wild = path.search(/[*?[{]/);
-  return wild < 0 ? path : dirname(`${path.slice(0, wild)}x`);
 }

@@ -206,6 +206,19 @@ const spark = z.strictObject({
   }),
 });
 
+/** Keys that say where anything runs and what it leaves where. */
+export const runKeys = {
+  name: name.optional(),
+  store: store.optional().meta({
+    description:
+      'Where results are kept for later runs, `false` for nowhere. Default: .reprise beside the job file.',
+  }),
+  spark: spark.optional().meta({ description: 'Where and how `--engine spark` runs.' }),
+  output: text(4096)
+    .optional()
+    .meta({ description: 'Folder for run folders; relative to the job file. Default: ./runs.' }),
+};
+
 /** A job file for an estimator that does one of these tasks. */
 function jobWith(
   model: z.ZodType<ModelDocument>,
@@ -214,14 +227,11 @@ function jobWith(
 ) {
   return z.strictObject({
     kind: z.enum(['grid-search']).meta({ description: 'What to run.' }),
-    name: name.optional(),
+    name: runKeys.name,
     ...documentKeys,
     data: dataOf(tasks).meta({ description: 'What to learn from.' }),
-    store: store.optional().meta({
-      description:
-        'Where results are kept for later runs, `false` for nowhere. Default: .reprise beside the job file.',
-    }),
-    spark: spark.optional().meta({ description: 'Where and how `--engine spark` runs.' }),
+    store: runKeys.store,
+    spark: runKeys.spark,
     model: model.meta({ description: 'What to fit.' }),
     search: z
       .strictObject({
@@ -251,9 +261,7 @@ function jobWith(
       .meta({
         description: 'Score of a candidate whose fit fails, or `raise` to stop. Default: nan.',
       }),
-    output: text(4096)
-      .optional()
-      .meta({ description: 'Folder for run folders; relative to the job file. Default: ./runs.' }),
+    output: runKeys.output,
   });
 }
 

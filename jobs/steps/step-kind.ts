@@ -9,12 +9,14 @@ import type { z } from 'zod';
 import type { FileIdentity } from '../../driver/frame/identity.js';
 import type { DescribeOptions } from '../../driver/index.js';
 import type { OpenSession } from '../engines.js';
+import type { Problem } from '../job-file/check-job.js';
+import type { Variables } from '../job-file/templates.js';
 import type { KeyPath } from '../job-file/yaml-source.js';
 import type { EngineName, RunEvent } from '../runs/run-events.js';
 
 /** Where an input comes from. */
 export type StepSource =
-  /** As written: relative to the pipeline's folder; a URI; `table://NAME` of Spark's catalog. */
+  /** As `StepPlace.path` gives it, or `table://NAME` of Spark's catalog. */
   | { readonly path: string }
   /** What another step leaves: its first output, unless one is named. */
   | { readonly step: string; readonly output?: string };
@@ -34,7 +36,7 @@ export interface StepInput {
 export interface StepOutput {
   /** Unique within the step. */
   readonly name: string;
-  /** As written, or in storage of the cluster. Absent: kept in the pipeline's own folder. */
+  /** As `StepPlace.path` gives it. Absent: kept in the pipeline's own folder. */
   readonly path?: string;
   /** What it is called in the pipeline's own folder, such as `data.parquet`. */
   readonly file: string;
@@ -122,8 +124,16 @@ export interface StepPlace {
   readonly folder: string;
   /** Folder that paths given on the command line are relative to. */
   readonly cwd: string;
+  /** Values for the templates of files that it names. */
+  readonly variables: Variables;
+  /** A path that is written at a place, absolute; URIs as they are. */
+  path(at: KeyPath, given: string): string;
+  /** What stands in the run's journal in place of the value there: files that were read, say. */
+  keep(at: KeyPath, value: unknown): void;
   /** Refuses a value: `FILE:LINE:COLUMN: steps.NAME.KEY: expected .., got ..`. @throws ConfigError */
   fail(at: KeyPath, message: string): never;
+  /** Refuses several. @throws ConfigError */
+  failAll(problems: readonly Problem[]): never;
 }
 
 export interface StepKind {

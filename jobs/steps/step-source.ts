@@ -30,7 +30,7 @@ export function sourceInput(
   at: KeyPath,
   place: StepPlace,
 ): StepInput {
-  if (typeof given === 'string') return { name, from: { path: given }, at };
+  if (typeof given === 'string') return { name, from: { path: place.path(at, given) }, at };
   const { path, step, output, table, ...read } = given;
   const sources = [path, step, table].filter((source) => source !== undefined);
   if (sources.length !== 1) {
@@ -45,7 +45,7 @@ export function sourceInput(
     name,
     from:
       step === undefined
-        ? { path: path ?? `table://${table}` }
+        ? { path: path === undefined ? `table://${table}` : place.path([...at, 'path'], path) }
         : { step, ...(output === undefined ? {} : { output }) },
     ...(Object.keys(options).length > 0 ? { read: options } : {}),
     at,
