@@ -19,6 +19,7 @@ import { livyBlas } from './livy-blas.js';
 import { livyOverhead } from './livy-overhead.js';
 import { logisticBench } from './logistic.js';
 import { migration } from './migration.js';
+import { nights } from './nights.js';
 import { partial } from './partial.js';
 import { placement } from './placement.js';
 import { probe } from './probe.js';
@@ -53,6 +54,7 @@ export const benches: readonly Bench[] = [
   flightsRerun,
   incremental,
   fileParts,
+  nights,
   partial,
   storeProcesses,
   soakBench,

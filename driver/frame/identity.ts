@@ -24,6 +24,8 @@ const MAX_ENTRIES = 20_000;
 /** Stamps kept by a process; a file beyond is hashed again when it is verified. */
 const MAX_SEEN = 1 << 17;
 const STORE_VERSION = 1;
+/** Files asked about side by side: an answer from a server takes long, but little of its time. */
+const STATS_AT_ONCE = 64;
 
 /** A local file and the digest of its content. @units bytes: bytes */
 export interface FileIdentity {
@@ -50,9 +52,9 @@ export async function identifyFiles(paths: readonly string[]): Promise<FileIdent
   const store = await stored.read(storePath);
   const learned = new Map<string, Entry>();
   const identities: FileIdentity[] = [];
-  for (const given of paths) {
-    const path = resolve(given);
-    const stats = await statFile(path);
+  const resolved = paths.map((path) => resolve(path));
+  for await (const [i, stats] of statsOf(resolved)) {
+    const path = resolved[i]!;
     const stamp = stampOf(stats);
     const known = store.get(path);
     let digest = known?.stamp === stamp ? known.digest : undefined;
@@ -77,11 +79,14 @@ export async function identifyFiles(paths: readonly string[]): Promise<FileIdent
  * where they are.
  * @throws DataError naming the first file that changed or went away
  */
-export async function verifyUnchanged(source: FrameSource): Promise<void> {
-  for (const file of source.files) {
-    if (isRemote(file.path)) continue;
-    const path = resolve(file.path);
-    const stats = await statFile(path, file);
+export async function verifyUnchanged(
+  source: Pick<FrameSource, 'files' | 'identify'>,
+): Promise<void> {
+  const local = source.files.filter(({ path }) => !isRemote(path));
+  const paths = local.map(({ path }) => resolve(path));
+  for await (const [i, stats] of statsOf(paths, local)) {
+    const file = local[i]!;
+    const path = paths[i]!;
     const stamp = stampOf(stats);
     const known = seen.get(path);
     if (known !== undefined && known.stamp === stamp && known.digest === file.digest) continue;
@@ -92,7 +97,10 @@ export async function verifyUnchanged(source: FrameSource): Promise<void> {
   await verifyRemote(source);
 }
 
-async function verifyRemote({ files, identify }: FrameSource): Promise<void> {
+async function verifyRemote({
+  files,
+  identify,
+}: Pick<FrameSource, 'files' | 'identify'>): Promise<void> {
   const remote = files.filter((file) => isRemote(file.path));
   if (remote.length === 0 || identify === undefined) return;
   const digests = await identify(remote.map((file) => file.path));
@@ -162,6 +170,23 @@ async function hashAtRest(path: string, stamp: string): Promise<string> {
 
 function stampOf(stats: BigIntStats): string {
   return `${stats.size}:${stats.mtimeNs}:${stats.ctimeNs}:${stats.dev}:${stats.ino}`;
+}
+
+/** What the file system says of each file, in order, many asked side by side. */
+async function* statsOf(
+  paths: readonly string[],
+  known?: readonly FrameFile[],
+): AsyncGenerator<readonly [number, BigIntStats]> {
+  for (let from = 0; from < paths.length; from += STATS_AT_ONCE) {
+    const some = paths.slice(from, from + STATS_AT_ONCE);
+    const found = await Promise.allSettled(
+      some.map((path, i) => statFile(path, known?.[from + i])),
+    );
+    for (const [i, stats] of found.entries()) {
+      if (stats.status === 'rejected') throw stats.reason;
+      yield [from + i, stats.value];
+    }
+  }
 }
 
 async function statFile(path: string, known?: FrameFile): Promise<BigIntStats> {

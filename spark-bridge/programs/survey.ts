@@ -79,7 +79,7 @@ export class Survey {
       const [first] = lacking;
       if (first !== undefined) {
         // A file that changed here meanwhile is told as that.
-        await verifyUnchanged({ format: 'parquet', files: local });
+        await verifyUnchanged({ files: local });
         throw this.#missing(local, executor, host, lacking, first);
       }
       for (const file of local) this.#note(nameOf(file), executor);

@@ -86,7 +86,7 @@ export class DuckDbEngine implements FrameEngine, FrameReader {
       ...(text.length > 0 ? { text } : {}),
     };
     await verifyUnchanged(source);
-    if (source.format === 'parquet') await this.#layouts.keep(identities, agreed.files);
+    await this.#layouts.keep();
     const rows = files.reduce((sum, file) => sum + file.rows, 0);
     const { isUniform, dropped } = agreed;
     const warnings = [...agreed.warnings, ...droppedRows(dropped, rows, given?.dropMissing)];

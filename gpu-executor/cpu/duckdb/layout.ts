@@ -4,15 +4,16 @@
  * one type in all its files (`commonType`).
  */
 import { DataError } from '../../../driver/errors.js';
-import { partitionColumns, withoutOwn } from '../../../driver/frame/partitions.js';
+import { verifyUnchanged } from '../../../driver/frame/identity.js';
+import { fileKey, partitionColumns, withoutOwn } from '../../../driver/frame/partitions.js';
 import { optionsKey, requireTarget } from '../../../driver/frame/read-options.js';
 import { agreeOnText } from '../../../driver/frame/text-columns.js';
 import type { FrameFile, FrameFormat, FrameSource } from '../../../driver/ir/frame-engine.js';
 import type { ReadOptions } from '../../../driver/ir/read-options.js';
 import { forgetOldest } from '../../../driver/support/forget-oldest.js';
 import { type Database, quoteName } from './database.js';
-import { KnownLayouts } from './known-layouts.js';
-import { inspectParquet, parquetLayout } from './parquet.js';
+import { countKey, KnownLayouts, layoutKey } from './known-layouts.js';
+import { inspectParquet } from './parquet.js';
 import { PARTITION_TYPES } from './partition-scan.js';
 import {
   type FileLayout,
@@ -48,7 +49,7 @@ export class Layouts {
     const key = `${format}:${file.digest}:${file.path}:${optionsKey(options)}`;
     let layout = this.#files.get(key);
     if (layout === undefined) {
-      layout = this.#inspect(format, file, options);
+      layout = this.#look(format, file, options);
       layout.catch(() => this.#files.delete(key));
       this.#files.set(key, layout);
       forgetOldest(this.#files, MAX_FILES);
@@ -112,11 +113,12 @@ export class Layouts {
       return { ...table, files, layout: { columns: table.columns, files }, dropped: 0 };
     }
     const where = hasValue(options.dropMissing, table.columns);
+    const way = JSON.stringify([format, optionsKey(options), table.columns]);
     const kept: FileLayout[] = [];
     for (const [i, file] of files.entries()) {
-      const { path, digest } = identities[i]!;
-      const key = JSON.stringify([format, digest, path, optionsKey(options), table.columns]);
-      const rows = await this.#rowsWhere(key, file, { columns: table.columns, where }, path);
+      const identity = identities[i]!;
+      const key = countKey(fileKey(identity), way);
+      const rows = await this.#rowsWhere(key, identity, file, { columns: table.columns, where });
       kept.push({ ...file, rows });
     }
     const sum = (some: readonly FileLayout[]): number => some.reduce((n, file) => n + file.rows, 0);
@@ -126,39 +128,51 @@ export class Layouts {
 
   #rowsWhere(
     key: string,
-    file: FileLayout,
+    file: Identity,
+    as: FileLayout,
     layout: Omit<SourceLayout, 'files'>,
-    path: string,
   ): Promise<number> {
     let rows = this.#rows.get(key);
     if (rows === undefined) {
-      rows = this.#database
-        .query(`SELECT count(*) FROM ${fileRelation(file, layout)}`, `data: reading ${path}`)
-        .then(([row]) => Number(row?.[0]));
+      rows = this.#counted(key, file, () =>
+        this.#database
+          .query(`SELECT count(*) FROM ${fileRelation(as, layout)}`, `data: reading ${file.path}`)
+          .then(([row]) => Number(row?.[0])),
+      );
       rows.catch(() => this.#rows.delete(key));
       this.#rows.set(key, rows);
+      forgetOldest(this.#rows, MAX_FILES);
     }
     return rows;
   }
 
-  /**
-   * Keeps the layouts of these files for other processes; the files are known to have stayed as
-   * their digests say meanwhile. Never throws.
-   */
-  async keep(
-    files: readonly Pick<FrameFile, 'digest'>[],
-    layouts: readonly FileLayout[],
-  ): Promise<void> {
-    for (const [i, layout] of layouts.entries()) {
-      if (layout.scan === 'read_parquet') await this.#known.note(files[i]!.digest, layout);
-    }
-    await this.#known.save();
+  async #counted(key: string, file: Identity, count: () => Promise<number>): Promise<number> {
+    const known = await this.#known.count(key);
+    if (known !== undefined) return known;
+    const rows = await count();
+    await stayed(file);
+    this.#known.noteCount(key, rows);
+    return rows;
   }
 
-  async #parquet({ path, digest }: Pick<FrameFile, 'path' | 'digest'>): Promise<FileLayout> {
-    const known = await this.#known.get(digest);
-    if (known !== undefined) return parquetLayout(path, known.columns, known.rows);
-    return inspectParquet(this.#database, path);
+  /** Keeps what was found out for other processes. Never throws. */
+  keep(): Promise<void> {
+    return this.#known.save();
+  }
+
+  async #look(
+    format: FrameFormat,
+    file: Pick<FrameFile, 'path' | 'digest' | 'bytes'>,
+    options: ReadOptions | undefined,
+  ): Promise<FileLayout> {
+    requireText(format, options);
+    const key = layoutKey(format, file.digest, options);
+    const known = await this.#known.get(key, file.path);
+    if (known !== undefined) return known;
+    const layout = await this.#inspect(format, file, options);
+    await stayed(file);
+    this.#known.note(key, file.path, layout);
+    return layout;
   }
 
   #inspect(
@@ -166,10 +180,9 @@ export class Layouts {
     file: Pick<FrameFile, 'path' | 'digest' | 'bytes'>,
     options: ReadOptions | undefined,
   ): Promise<FileLayout> {
-    requireText(format, options);
     switch (format) {
       case 'parquet':
-        return this.#parquet(file);
+        return inspectParquet(this.#database, file.path);
       case 'csv':
         return inspectCsv(this.#database, file, options);
       case 'jsonl':
@@ -189,6 +202,11 @@ export class Layouts {
 }
 
 type Identity = Pick<FrameFile, 'path' | 'digest' | 'bytes' | 'partition'>;
+
+/** @throws DataError when the file is another than its digest says: then what was found is not kept */
+function stayed({ path, digest, bytes }: Identity): Promise<void> {
+  return verifyUnchanged({ files: [{ path, digest, bytes, rows: 0 }] });
+}
 
 /** Files as one table. */
 export interface FileTable extends Table {
