@@ -36,7 +36,7 @@ export async function keepRun(
     return [record, path];
   } catch (error) {
     const isLost = journal.hasBegun && isContactLost(error);
-    if (journal.hasTrials || (journal.hasBegun && !isOfUser(error))) {
+    if (journal.hasTrials || journal.isNamed || (journal.hasBegun && !isOfUser(error))) {
       await journal.failed(error, isLost);
       await journal.close();
     } else await journal.discard();

@@ -50,6 +50,12 @@ export function projectStore(
   return { folder: join(project, 'store'), project, maxBytes: bytes ?? PROJECT_BYTES };
 }
 
+/** Makes a project's folder of ours. @throws the file system's error */
+export async function makeProject(project: string): Promise<void> {
+  await makeFolder(project, 0o700);
+  await writeFile(join(project, '.gitignore'), '*\n', { flag: 'wx' }).catch(() => {});
+}
+
 /**
  * Opens or makes the store of a place; one that can't be used keeps nothing, and says so once.
  * @throws ConfigError for limits of the environment that are none
@@ -59,12 +65,8 @@ export async function openStore(
   options: Pick<DurableStoreOptions, 'origin' | 'onWarning'> = {},
 ): Promise<DurableStore> {
   const limits = storeLimits();
-  if (project !== undefined) {
-    // What is wrong with the folder the store says.
-    await makeFolder(project, 0o700)
-      .then(() => writeFile(join(project, '.gitignore'), '*\n', { flag: 'wx' }))
-      .catch(() => {});
-  }
+  // What is wrong with the folder the store says.
+  if (project !== undefined) await makeProject(project).catch(() => {});
   // The command line asks for places and limits alone.
   const { DurableStore } = await import('../driver/reuse/store/durable-store.js');
   return DurableStore.open(folder, { ...(maxBytes ? { maxBytes } : {}), ...limits, ...options });

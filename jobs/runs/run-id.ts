@@ -15,6 +15,11 @@ export function isRunId(name: string): boolean {
   return /^\d{8}T\d{6}Z-./.test(name);
 }
 
+/** Whether a name may be given to a run. */
+export function isGivenRunId(name: string): boolean {
+  return /^\d{8}T\d{6}Z-[a-z0-9][a-z0-9-]{0,80}$/.test(name);
+}
+
 /** When the run of an id began, to the second. ISO 8601, UTC. */
 export function startOfRun(id: string): string {
   const time = /^(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z.*$/;

@@ -38,6 +38,8 @@ export interface RunState {
   /** The latest. */
   readonly attempt: AttemptRecord;
   readonly error?: string;
+  /** Of the error, such as `DATA`. */
+  readonly code?: string;
 }
 
 /** A run for lists. */
@@ -57,6 +59,8 @@ export interface RunOverview {
   /** The process that has it, of a run that has one. */
   readonly process?: { readonly host: string; readonly pid: number };
   readonly error?: string;
+  /** Of the error, such as `DATA`. */
+  readonly code?: string;
   readonly tags: readonly string[];
   readonly path: string;
 }
@@ -84,7 +88,8 @@ export function stateOf(
   if (end !== undefined) return { state: end.isPartial ? 'partial' : 'finished', attempt };
   const why = own.findLast((record) => record.kind === 'state');
   if (why !== undefined && why.state !== 'stopping') {
-    return { state: why.state, attempt, ...(why.error ? { error: why.error } : {}) };
+    const { error, code } = why;
+    return { state: why.state, attempt, ...(error ? { error } : {}), ...(code ? { code } : {}) };
   }
   const isAlive = isOfThisMachine(attempt.token)
     ? !isFromDeadProcess(attempt.token)
@@ -146,7 +151,7 @@ export async function overviewOf(folder: string): Promise<RunOverview> {
     return { ...ofResult(result), attempts: 1, state: 'finished', tags, path };
   }
   const { mtimeMs } = await stat(journalPath(folder));
-  const { state, attempt, error } = stateOf(folder, records, mtimeMs);
+  const { state, attempt, error, code } = stateOf(folder, records, mtimeMs);
   const isOver = state === 'finished' || state === 'partial';
   const progress = result !== undefined && isOver ? ofResult(result) : progressOf(records, attempt);
   return {
@@ -155,6 +160,7 @@ export async function overviewOf(folder: string): Promise<RunOverview> {
     attempts: attempt.attempt,
     ...(lives(state) ? { process: { host: attempt.host, pid: attempt.pid } } : {}),
     ...(error === undefined ? {} : { error }),
+    ...(code === undefined ? {} : { code }),
     tags,
     path,
   };
