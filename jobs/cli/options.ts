@@ -1,5 +1,6 @@
 /** Arguments and options that several commands have. */
 import { InvalidArgumentError, Option } from 'commander';
+import { isGivenRunId } from '../runs/run-id.js';
 
 /** What names a run. */
 export const RUN = 'run folder, run id, start of an id, or `latest`';
@@ -25,4 +26,12 @@ export async function useMemory({ memory }: { readonly memory?: string }): Promi
 export function wholeNumber(text: string): number {
   if (/^\d{1,9}$/.test(text)) return Number(text);
   throw new InvalidArgumentError('Expected a whole number from 0.');
+}
+
+/** @throws InvalidArgumentError */
+export function runId(text: string): string {
+  if (isGivenRunId(text)) return text;
+  throw new InvalidArgumentError(
+    'Expected a UTC time, a hyphen, and lower case letters, digits and hyphens.',
+  );
 }

@@ -11,7 +11,7 @@ import { OUTPUTS } from '../predict/output-names.js';
 import { addCache } from './cache-command.js';
 import { EXIT } from './exit-codes.js';
 import { addLineageCommands } from './lineage-commands.js';
-import { MODEL, memoryOption, RUN, RUNS_FOLDER, useMemory, wholeNumber } from './options.js';
+import { MODEL, memoryOption, RUN, RUNS_FOLDER, runId, useMemory, wholeNumber } from './options.js';
 import { addRuns } from './runs-commands.js';
 import { visible, writeData } from './terminal.js';
 
@@ -109,6 +109,8 @@ function addRun(program: Command, report: Report): void {
       wholeNumber,
     )
     .option('--fail-fast', 'stop at the first candidate that fails')
+    .option('--date <date>', 'the logical date or time, which templates such as {{ date }} name')
+    .option('--run-id <id>', 'the id of the run, such as 20260131T023000Z-nightly', runId)
     .option('-q, --quiet', 'no progress and no notes')
     .action(async (job: string, overrides: string[], options) => {
       await useMemory(options);

@@ -19,6 +19,7 @@ import type { RunRecord } from '../runs/record.js';
 import type { EngineName, RunEvent } from '../runs/run-events.js';
 import { RunJournal } from '../runs/run-journal.js';
 import { failedTrials, type RunSummary, summarize } from '../runs/summary.js';
+import { variablesOfDate } from '../schedule/read-schedule.js';
 import { EXIT, exitCodeOf } from './exit-codes.js';
 import { type InterruptError, interruptible } from './interrupt.js';
 import { createLogger } from './log.js';
@@ -33,6 +34,10 @@ export interface RunCommandOptions {
   readonly store?: boolean;
   readonly maxFailures?: number;
   readonly failFast?: boolean;
+  /** The logical date or time that templates name. */
+  readonly date?: string;
+  /** Of the run. */
+  readonly runId?: string;
 }
 
 /** Answers the exit code: 0, or 4 when a candidate could not be fitted or none could be scored. */
@@ -42,12 +47,15 @@ export async function runCommand(
   options: RunCommandOptions,
 ): Promise<number> {
   const terminal = createTerminal({ quiet: options.quiet === true });
+  const { date, runId } = options;
+  const variables = date === undefined ? {} : await variablesOfDate(file, date, { overrides });
   const job = await readJob(file, {
     overrides: [...overrides, ...failureOverrides(options)],
+    variables: { ...variables },
     ...(options.output === undefined ? {} : { output: options.output }),
     ...(options.store === false ? { store: false } : {}),
   });
-  const begin = () => RunJournal.begin(job, resolve(file), options.engine);
+  const begin = () => RunJournal.begin(job, resolve(file), options.engine, runId);
   return runAndAnswer(job, begin, terminal, options);
 }
 

@@ -9,6 +9,7 @@ import { isAbsolute, resolve } from 'node:path';
 import { z } from 'zod';
 import { ConfigError } from '../../driver/errors.js';
 import { closestText } from '../../driver/support/closest.js';
+import { scheduleSchema } from '../schedule/schedule-schema.js';
 import type { Problem } from './check-job.js';
 import { type Layered, requireMapping, withIncludes } from './includes.js';
 import { applyOverrides, type Override, parseOverride } from './overrides.js';
@@ -32,6 +33,8 @@ export interface DocumentOptions {
 export interface ReadDocument {
   readonly file: string;
   readonly value: Readonly<Record<string, unknown>>;
+  /** The section that says when it runs, its templates not filled: no part of what it does. */
+  readonly schedule?: unknown;
   readonly overrides: readonly Override[];
   /** The folder that a relative path at this place starts at: of the file that says it. */
   readonly folderOf: Layered['folderOf'];
@@ -50,10 +53,9 @@ export const documentKeys = {
   variables: z.record(z.string(), z.unknown()).optional().meta({
     description: 'Values by name, which `{{ name }}` stands for in other values.',
   }),
+  schedule: scheduleSchema.optional(),
 };
 
-/** Sections whose templates are filled later, once for each logical date. */
-const FILLED_LATER: readonly string[] = ['schedule'];
 const VARIABLE_NAME = /^[A-Za-z_]\w*$/;
 const RESERVED: readonly string[] = ['env', 'steps'];
 
@@ -77,12 +79,21 @@ export function parseDocument(
   const source = parseYaml(file, text);
   requireMapping(source);
   const layered = withIncludes(source, options.cwd ?? process.cwd());
-  const whole = applyOverrides(layered.value, overrides) as Record<string, unknown>;
+  const all = applyOverrides(layered.value, overrides) as Record<string, unknown>;
+  const { schedule, ...whole } = all;
   const error: ReadDocument['error'] = (problems, scrub = (line) => line) =>
     problemError(file, layered, overrides, problems, scrub);
   const value =
     options.templates === false ? whole : filled(whole, overrides, options, layered, error);
-  return { file, value, overrides, folderOf: layered.folderOf, error };
+  const { folderOf } = layered;
+  return {
+    file,
+    value,
+    ...(schedule === undefined ? {} : { schedule }),
+    overrides,
+    folderOf,
+    error,
+  };
 }
 
 /**
@@ -136,7 +147,7 @@ function filled(
   const set = new Set(overrides.flatMap(({ path }) => (path[0] === 'variables' ? [path[1]] : [])));
   const handedIn = pick(given, (name) => !set.has(name));
   const written = pick(said, (name) => !Object.hasOwn(handedIn, name));
-  const document = { ...pick(whole, (key) => !FILLED_LATER.includes(key)), variables: written };
+  const document = { ...whole, variables: written };
   const names = { ...written, ...handedIn };
   const { value, problems, used } = fillTemplates(document, {
     names,
@@ -148,11 +159,7 @@ function filled(
   if (all.length > 0) throw error(unique(all));
   const { variables, ...rest } = value as Record<string, unknown>;
   const kept = { ...(variables as Variables), ...pick(handedIn, (name) => used.has(name)) };
-  return {
-    ...rest,
-    ...pick(whole, (key) => FILLED_LATER.includes(key)),
-    ...(Object.keys(kept).length > 0 ? { variables: kept } : {}),
-  };
+  return { ...rest, ...(Object.keys(kept).length > 0 ? { variables: kept } : {}) };
 }
 
 /** Variables of the command line that the file neither has nor uses: slips of typing. */

@@ -5,6 +5,7 @@
  */
 import { basename, dirname, extname, resolve } from 'node:path';
 import { ConfigError } from '../../driver/errors.js';
+import { checkSchedule } from '../schedule/read-schedule.js';
 import { nameOf } from '../search/scoring/scorers.js';
 import { storePlace } from '../store-place.js';
 import { checkJob } from './check-job.js';
@@ -62,6 +63,7 @@ export function jobOf(source: ReadDocument, options: ReadJobOptions = {}): Job {
     ? checkJob(parsed.data)
     : problemsOf(parsed.error.issues, document);
   if (problems.length > 0 || !parsed.success) throw source.error(problems, scrubberOf(document));
+  checkSchedule(source, cwd);
   const { output, store } = options;
   return resolveJob(parsed.data, { file, cwd, overrides, output, store });
 }

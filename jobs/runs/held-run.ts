@@ -39,7 +39,7 @@ export interface NewRun {
   /** The file it was read from, absolute. */
   readonly file: string;
   readonly engine: EngineName;
-  /** Its id, which is its folder in `output`. Default: a new one. */
+  /** Its id, which is its folder in `output`: who makes it first has the run. Default: a new one. */
   readonly run?: string;
 }
 
@@ -70,6 +70,11 @@ export class HeldRun {
 
   get startedAt(): Date {
     return new Date(this.attempt.startedAt);
+  }
+
+  /** Whether its id was chosen by somebody, who will look for what became of it. */
+  get isNamed(): boolean {
+    return this.attempt.isNamed === true;
   }
 
   /** Whether the folder is there. */
@@ -113,7 +118,10 @@ export class HeldRun {
   }
 }
 
-/** Makes the folder of a new run. @throws ResourceError when it can't be written */
+/**
+ * Makes the folder of a new run.
+ * @throws ResourceError when it can't be written, LockedError when a run has the id that was asked for
+ */
 export async function beginRun(asked: NewRun): Promise<Held> {
   const { name, document, output, store, file, engine } = asked;
   const startedAt = new Date();
@@ -130,6 +138,7 @@ export async function beginRun(asked: NewRun): Promise<Held> {
       engine,
       job: document,
       store,
+      ...(asked.run === undefined ? {} : { isNamed: true }),
       file,
       ...thisProcess(),
     };
@@ -140,10 +149,15 @@ export async function beginRun(asked: NewRun): Promise<Held> {
     await makeFolder(staging);
     const writer = await openJournal(staging);
     await writer.append(attempt);
-    await rename(staging, folder);
+    await rename(staging, folder).catch(async (cause: NodeJS.ErrnoException) => {
+      await writer.close();
+      await rm(staging, { recursive: true, force: true });
+      throw ['ENOTEMPTY', 'EEXIST'].includes(cause.code ?? '') ? taken(run, output) : cause;
+    });
     writer.moved(journalPath(folder));
     return { folder, attempt, writer, earlier: [] };
   } catch (cause) {
+    if (cause instanceof LockedError) throw cause;
     const { code, message } = cause as NodeJS.ErrnoException;
     throw new ResourceError(
       `run folder: expected to write ${folder}, got ${code ?? message}; choose another folder with --output`,
@@ -186,6 +200,13 @@ export async function requireFree(folder: string): Promise<Journaled[]> {
   const { state, attempt } = stateOf(folder, records, mtimeMs);
   if (lives(state)) throw heldError(folder, attempt);
   return records;
+}
+
+function taken(run: string, output: string): LockedError {
+  return new LockedError(
+    `run: expected no run ${run} in ${output}, got one; \`reprise resume ${run}\` goes on with it`,
+    { run },
+  );
 }
 
 function heldError(folder: string, { pid, host }: AttemptRecord): LockedError {

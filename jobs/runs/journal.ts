@@ -23,6 +23,8 @@ export interface AttemptRecord {
   readonly job: unknown;
   /** False: `--no-store`. */
   readonly store: boolean;
+  /** Its id was chosen by who started it. */
+  readonly isNamed?: boolean;
   /** The job file, absolute. */
   readonly file: string;
   readonly host: string;

@@ -6,10 +6,7 @@
 import { readdir, rm, stat, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
 import { readOwnFile } from '../../driver/support/plain-file.js';
-import {
-  isFromDeadProcess,
-  isOfThisMachine,
-} from '../../driver/support/process-token.js';
+import { isFromDeadProcess, isOfThisMachine } from '../../driver/support/process-token.js';
 import { replaceFile } from '../../driver/support/replace-file.js';
 import { slug } from '../runs/run-id.js';
 import { makeProject } from '../store-place.js';
@@ -113,7 +110,9 @@ export class StateFolder {
 
 /** Names sort as their times do. */
 async function pruneOldest(folder: string, most: number): Promise<void> {
-  const names = (await readdir(folder).catch(() => [])).filter((name) => /^\d{8}T/.test(name)).sort();
+  const names = (await readdir(folder).catch(() => []))
+    .filter((name) => /^\d{8}T/.test(name))
+    .sort();
   for (const name of names.slice(0, Math.max(0, names.length - most))) {
     await rm(join(folder, name), { force: true }).catch(() => {});
   }

@@ -151,7 +151,15 @@ export function claimed(state: ScheduleState, claims: Claims): ScheduleState {
   }
   const entries = times.map((time): ActiveTime => {
     const made = { phase: 'queued' as const, attempts: 0, takeUps: 0, claimedAt: nowMs };
-    return { time, by: 'schedule', run: claims.runOf(time), round: 1, ...made, since: nowMs, owner };
+    return {
+      time,
+      by: 'schedule',
+      run: claims.runOf(time),
+      round: 1,
+      ...made,
+      since: nowMs,
+      owner,
+    };
   });
   const replaces = isBusy && overlap === 'replace' && entries.length > 0;
   const before = replaces

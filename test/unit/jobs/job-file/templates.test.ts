@@ -72,8 +72,9 @@ c: ["{{ list }}", { d: "{{ none }}" }, "{{ on }}", "{{ deep }}"]
 
   it('leave names that are bound later, and the section of schedules', () => {
     const text = 'variables: {x: 1}\na: "{{ steps.joined }} {{ x }}"\nschedule: {f: "{{ date }}"}';
-    const value = filled(text, { later: ['steps'] });
-    assert.deepEqual([value.a, value.schedule], ['{{ steps.joined }} 1', { f: '{{ date }}' }]);
+    const { value, schedule } = parseDocument('job.yaml', text, { later: ['steps'] });
+    assert.deepEqual(value, { variables: { x: 1 }, a: '{{ steps.joined }} 1' });
+    assert.deepEqual(schedule, { f: '{{ date }}' });
   });
 
   it('read the environment, but no secrets', () => {
