@@ -37,13 +37,13 @@ export interface ActiveTime {
   readonly isReplaced?: boolean;
 }
 
-export type Ending = 'done' | 'failed' | 'skipped' | 'replaced';
+export type TimeEnding = 'done' | 'failed' | 'skipped' | 'replaced';
 
 /** A time that needs no more. */
 export interface SettledTime {
   /** @units ms */
   readonly time: number;
-  readonly state: Ending;
+  readonly state: TimeEnding;
   readonly by: ActiveTime['by'];
   /** Absent of a skipped one. */
   readonly run?: string;
@@ -86,7 +86,7 @@ export interface ScheduleState {
   readonly isFailing: boolean;
   /** Of the latest run that ended well. */
   readonly best: BestSummary | null;
-  readonly counts: Readonly<Record<Ending | 'missed', number>>;
+  readonly counts: Readonly<Record<TimeEnding | 'missed', number>>;
 }
 
 const MOST_RECENT = 50;
