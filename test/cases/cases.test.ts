@@ -8,12 +8,13 @@ import { sparkMissing } from '../support/spark.js';
 import type { Case, CaseEngine, Outcome } from './case.js';
 import { columnCases } from './columns.js';
 import { EDGES } from './edges.js';
+import { hostileCases } from './hostile.js';
 import { SQL } from './sql.js';
 import { TEXT } from './text.js';
 import { WIDE } from './wide.js';
 
 /** One list a kind of input; a new kind is a file beside this one and a line here. */
-const CASES: readonly (readonly Case[])[] = [columnCases, EDGES, SQL, TEXT, WIDE];
+const CASES: readonly (readonly Case[])[] = [columnCases, EDGES, hostileCases, SQL, TEXT, WIDE];
 
 for (const engine of ['local', 'spark'] as const) {
   describe(`cases on ${engine}`, function () {

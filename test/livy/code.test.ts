@@ -12,27 +12,12 @@ import {
   ReplyDamage,
   statementText,
 } from '../../spark-bridge/livy/statement-code.js';
+import { hostileText } from '../support/hostile-text.js';
 import { argumentOf } from '../support/livy-server/read-code.js';
 import { endSession, newSession } from '../support/livy-server/sessions.js';
 import { shimEvaluator } from '../support/livy-server/shim-model.js';
 
 const SHAPE = /^_root_\.reprise\.livy\.Statements\.run\("[A-Za-z0-9_-]+"\)$/;
-const nasty = fc.constantFrom(
-  '"',
-  '\\',
-  '\n',
-  '%json',
-  `\${x}`,
-  '\\u0022',
-  '"""',
-  '*/',
-  '\0',
-  '😀',
-);
-const hostile = fc
-  .array(fc.oneof(nasty, fc.string({ unit: 'binary' })), { maxLength: 40 })
-  .map((it) => it.join(''));
-
 async function printed(
   code: string,
   print: (text: string) => string = (it) => it,
@@ -54,7 +39,7 @@ async function printed(
 describe('the statement', () => {
   it('has one shape for every payload, name and path', async () => {
     await fc.assert(
-      fc.asyncProperty(hostile, hostile, async (payload, folder) => {
+      fc.asyncProperty(hostileText, hostileText, async (payload, folder) => {
         const id = newId();
         const items: Item[] = [
           { kind: 'start', id, packed: pack(Buffer.from(payload)) },

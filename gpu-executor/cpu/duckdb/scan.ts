@@ -4,6 +4,7 @@
  * rows the source leaves out.
  */
 
+import { DataError } from '../../../driver/errors.js';
 import { CELLS, type TextType } from '../../../driver/frame/text-columns.js';
 import type { PartitionValue } from '../../../driver/ir/frame-engine.js';
 import { quoteName, quoteText } from './database.js';
@@ -246,8 +247,18 @@ export function pathList(paths: readonly string[]): string {
   return `[${paths.map((path) => quoteText(escapeGlob(path))).join(', ')}]`;
 }
 
-/** DuckDB takes every path as a glob; a bracket around a glob character makes it mean itself. */
+/**
+ * DuckDB takes every path as a glob; a bracket around a glob character makes it mean itself, but
+ * nothing does so for a backslash beside one.
+ * @throws DataError for a path that has both
+ */
 export function escapeGlob(path: string): string {
+  if (path.includes('\\') && /[*?[]/.test(path)) {
+    throw new DataError(
+      `data: expected a path without backslashes where it has *, ? or [, got ${path}; rename it, or run with --engine spark`,
+      { path },
+    );
+  }
   return path.replace(/[*?[]/g, (char) => `[${char}]`);
 }
 

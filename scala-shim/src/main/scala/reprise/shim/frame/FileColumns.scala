@@ -18,6 +18,16 @@ object FileColumn {
   def plain(field: StructField): FileColumn =
     FileColumn(field.name, Some(field), field.dataType, field.dataType.simpleString, identity)
 
+  /**
+   * Spark tells its readers of Parquet and ORC the names of columns in a Hadoop configuration, which
+   * replaces `${user.name}` by a setting or a variable of whichever machine reads: no such column is
+   * then found, and every row lacks it.
+   */
+  def isVariable(name: String): Boolean = variables.findFirstIn(name).isDefined
+  private val variables = "\\$\\{[^}$ ]*\\}".r
+
+  def variable(typeName: String): String = s"$typeName under a name that Hadoop reads as a variable"
+
   /** Spark can't read it: there for those who ask for it, who are told so. */
   def unreadable(name: String, typeName: String): FileColumn =
     FileColumn(name, None, BinaryType, typeName, identity)
@@ -40,7 +50,12 @@ final case class FileColumns(path: String, columns: IndexedSeq[FileColumn]) {
 }
 
 object FileColumns {
-  def apply(path: String, schema: StructType): FileColumns = named(path, schema.fields.map(FileColumn.plain).toIndexedSeq)
+  /** Of a file that Spark reads by the schema. */
+  def apply(path: String, schema: StructType): FileColumns =
+    named(path, schema.fields.toIndexedSeq.map { field =>
+      if (FileColumn.isVariable(field.name)) FileColumn.unreadable(field.name, FileColumn.variable(field.dataType.simpleString))
+      else FileColumn.plain(field)
+    })
 
   def named(path: String, columns: IndexedSeq[FileColumn]): FileColumns =
     FileColumns(path, columns.zip(ColumnNames.unique(columns.map(_.name))).map { case (column, name) => column.copy(name = name) })

@@ -6,7 +6,8 @@ import org.apache.hadoop.fs.Path
 import org.apache.parquet.hadoop.ParquetFileReader
 import org.apache.parquet.hadoop.metadata.ParquetMetadata
 import org.apache.parquet.hadoop.util.HadoopInputFile
-import org.apache.spark.sql.{Column, DataFrame, SparkSession}
+import org.apache.spark.sql.{Column, DataFrame, DataFrameReader, SparkSession}
+import org.apache.spark.sql.execution.datasources.DataSource
 import org.apache.spark.sql.reprise.RowFrames
 import org.apache.spark.sql.functions.isnan
 import org.apache.spark.sql.types.{DoubleType, FloatType, StructType}
@@ -41,17 +42,20 @@ final class FrameReader(session: SparkSession) {
     val columns = known.computeIfAbsent(s"$format:${file.path}:${file.digest}", _ => columnsOf(format, file.path))
     val schema = columns.stored
     columns.of(format match {
-      case "parquet" => session.read.schema(schema).parquet(file.path)
-      case "orc" => session.read.schema(schema).orc(file.path)
+      case "parquet" => literal.schema(schema).parquet(file.path)
+      case "orc" => literal.schema(schema).orc(file.path)
       case "arrow" => arrow(file.path, schema)
       case other => throw unsupported(other)
     })
   }
 
+  /** A path names one file, whatever characters are in it. */
+  private def literal: DataFrameReader = session.read.option(DataSource.GLOB_PATHS_KEY, "false")
+
   /** The columns of a file, those that can't be read among them. */
   def columnsOf(format: String, path: String): FileColumns = format match {
     case "parquet" => ParquetColumns.of(path, footer(path).getFileMetaData.getSchema, session.sessionState.conf)
-    case "orc" => FileColumns(path, DataFaults.guard(path)(session.read.orc(path).schema))
+    case "orc" => FileColumns(path, DataFaults.guard(path)(literal.orc(path).schema))
     case "arrow" => ArrowFile.columnsOf(path, session.sessionState.newHadoopConf())
     case other => throw unsupported(other)
   }

@@ -36,6 +36,8 @@ object ParquetColumns {
     try {
       val stored = converter.convert(new MessageType("column", field)).head
       (field, field.getLogicalTypeAnnotation) match {
+        case _ if FileColumn.isVariable(stored.name) =>
+          FileColumn.unreadable(field.getName, FileColumn.variable(typeName(field)))
         case (_: PrimitiveType, time: LogicalTypeAnnotation.TimestampLogicalTypeAnnotation)
             if time.getUnit == LogicalTypeAnnotation.TimeUnit.NANOS && stored.dataType == LongType =>
           FileColumn(stored.name, Some(stored), TimestampType, "timestamp_ns", NanosToMicros(_, stored.name))
