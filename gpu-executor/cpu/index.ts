@@ -1,6 +1,6 @@
 /** The public face of the local CPU backend. */
 export { type CpuBackend, type CpuBackendOptions, createCpuBackend } from './backend.js';
-export { createDuckDbEngine, type DuckDbEngine } from './duckdb/index.js';
+export { createDuckDbEngine, type DuckDbEngine, duckDbVersion } from './duckdb/index.js';
 export type {
   NumberTable,
   NumberTableOptions,

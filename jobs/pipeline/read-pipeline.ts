@@ -211,6 +211,7 @@ class StepReader {
       variables: this.#variables,
       path: (path, given) => this.#path(at(path), given),
       keep: (path, value) => void this.#kept.push([at(path), value]),
+      where: (path) => this.#source.error([{ path: at(path), message: '' }]).message.slice(0, -2),
       fail: (path, message) => failAll([{ path, message }]),
       failAll,
     };

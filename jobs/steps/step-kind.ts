@@ -130,6 +130,8 @@ export interface StepPlace {
   path(at: KeyPath, given: string): string;
   /** What stands in the run's journal in place of the value there: files that were read, say. */
   keep(at: KeyPath, value: unknown): void;
+  /** `FILE:LINE:COLUMN: steps.NAME.KEY`, for what is found wrong later. */
+  where(at: KeyPath): string;
   /** Refuses a value: `FILE:LINE:COLUMN: steps.NAME.KEY: expected .., got ..`. @throws ConfigError */
   fail(at: KeyPath, message: string): never;
   /** Refuses several. @throws ConfigError */

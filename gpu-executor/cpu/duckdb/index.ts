@@ -4,6 +4,7 @@
  * first use, and expressions from a job file reach DuckDB only after `ExpressionChecker` has passed
  * them.
  */
+import type * as DuckDB from '@duckdb/node-api';
 import { DataError } from '../../../driver/errors.js';
 import { listDataFiles, withoutFileScheme } from '../../../driver/frame/files.js';
 import { identifyFiles, readUnchanged, verifyUnchanged } from '../../../driver/frame/identity.js';
@@ -27,6 +28,7 @@ import type {
   TableColumn,
 } from '../../../driver/ir/table-aggregates.js';
 import type { DenseMatrix } from '../../../driver/ir/value.js';
+import { loadPackage } from '../../../driver/support/load-package.js';
 import type { FrameReader, FrameReadOptions } from '../frame-reader.js';
 import { aggregateTable } from './aggregate.js';
 import { ExpressionChecker } from './checker.js';
@@ -36,7 +38,7 @@ import { NumberTable, type NumberTableOptions } from './number-table.js';
 import { profileSource } from './profile.js';
 import { profileEachFile } from './profile-files.js';
 import { readChunks } from './read.js';
-import { type QueryInput, type QueryOptions, QuerySandbox } from './sandbox.js';
+import { type QueryInput, type QueryOptions, QuerySandbox, queryProblem } from './sandbox.js';
 import { DuckDbParser } from './sql-parser.js';
 
 export type DuckDbOptions = DatabaseOptions;
@@ -140,6 +142,11 @@ export class DuckDbEngine implements FrameEngine, FrameReader {
     return QuerySandbox.open(this.#layouts, inputs, options);
   }
 
+  /** Why a text is no query over tables of these names; undefined when it is one. */
+  queryProblem(sql: string, tables: readonly string[]): Promise<string | undefined> {
+    return queryProblem(this.#database, sql, tables);
+  }
+
   /** Ends the database and removes its temporary files. Idempotent. */
   close(): void {
     this.#database.close();
@@ -148,6 +155,11 @@ export class DuckDbEngine implements FrameEngine, FrameReader {
   #parts(): { database: Database; layouts: Layouts; checker: ExpressionChecker } {
     return { database: this.#database, layouts: this.#layouts, checker: this.#checker };
   }
+}
+
+/** Of DuckDB: `v1.5.5`. */
+export function duckDbVersion(): string {
+  return (loadPackage('@duckdb/node-api') as typeof DuckDB).version();
 }
 
 /** A DuckDB engine; nothing is started before its first call. */

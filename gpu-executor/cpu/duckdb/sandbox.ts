@@ -42,6 +42,7 @@ export interface CsvWriteOptions {
   readonly delimiter?: string;
   readonly header?: boolean;
   readonly null?: string;
+  readonly compression?: 'gzip';
 }
 
 export type QueryFormat =
@@ -105,18 +106,14 @@ export class QuerySandbox {
           throw toDataError(cause, `data: reading ${name}`);
         });
       }
-      const functions = await listFunctions(database);
       const columns = new Set(
         named.flatMap(({ layout }) => layout.columns.map((column) => column.name.toLowerCase())),
       );
-      const rules: QueryRules = {
-        tables: inputs.map(({ name }) => name),
-        hasColumn: (name) => columns.has(name),
-        isUnstable: (call) =>
-          isUnstable(call, functions) &&
-          !FOLDING_MACROS.test((call.function_name ?? '').toLowerCase()) &&
-          call.function_name !== 'error',
-      };
+      const rules = await rulesOf(
+        database,
+        inputs.map(({ name }) => name),
+        (name) => columns.has(name),
+      );
       return new QuerySandbox(database, connection, rules, inputs, options);
     } catch (error) {
       database.close();
@@ -127,19 +124,8 @@ export class QuerySandbox {
   /** Its columns; reads no rows. @throws DataError for what no query may be or the inputs lack */
   async columns(query: Query): Promise<readonly ResultColumn[]> {
     const { sql, place } = query;
-    const [serialized] = await new DuckDbParser(this.#database).parse([sql]);
-    const fault = queryFault(sql, serialized!, this.#rules);
-    if (fault !== undefined) {
-      const { got, remedy } = fault.refusal;
-      const tables = this.#rules.tables.join(', ');
-      const expected = `one SELECT over ${tables === '' ? 'no tables' : tables}`;
-      throw queryError(
-        query,
-        fault.line,
-        expected,
-        remedy === undefined ? got : `${got}; ${remedy}`,
-      );
-    }
+    const problem = await faultText(this.#database, sql, this.#rules);
+    if (problem !== undefined) throw new DataError(`${place}: ${problem}`, { sql });
     const prepared = await this.#naming(query, () => this.#connection.prepare(sql));
     const columns = Array.from({ length: prepared.columnCount }, (_, i) => {
       return { name: prepared.columnName(i), type: String(prepared.columnType(i)) };
@@ -212,15 +198,51 @@ export class QuerySandbox {
         /^(Parser|Binder|Catalog|Conversion|Out of Range|Invalid Input|Mismatch Type|Permission|Not implemented|Constraint) Error/i;
       if (!isOfQuery.test(text)) throw toDataError(cause, query.place);
       const line = /^LINE (\d+): /m.exec(text)?.[1];
-      throw queryError(
-        query,
-        line && Number(line),
-        'SQL that fits its inputs',
-        explained(text),
-        cause,
-      );
+      const at = line === undefined ? undefined : Number(line);
+      const problem = problemText(query.sql, at, 'SQL that fits its inputs', explained(text));
+      throw new DataError(`${query.place}: ${problem}`, { sql: query.sql }, { cause });
     }
   }
+}
+
+/** Why a text is no query over tables whose columns are not known yet; undefined when it is. */
+export async function queryProblem(
+  database: Database,
+  sql: string,
+  tables: readonly string[],
+): Promise<string | undefined> {
+  // Any name may be a column's.
+  return faultText(database, sql, await rulesOf(database, tables, () => true));
+}
+
+async function rulesOf(
+  database: Database,
+  tables: readonly string[],
+  hasColumn: (name: string) => boolean,
+): Promise<QueryRules> {
+  const functions = await listFunctions(database);
+  return {
+    tables,
+    hasColumn,
+    isUnstable: (call) => {
+      const name = (call.function_name ?? '').toLowerCase();
+      return isUnstable(call, functions) && !FOLDING_MACROS.test(name) && name !== 'error';
+    },
+  };
+}
+
+async function faultText(
+  database: Database,
+  sql: string,
+  rules: QueryRules,
+): Promise<string | undefined> {
+  const [serialized] = await new DuckDbParser(database).parse([sql]);
+  const fault = queryFault(sql, serialized!, rules);
+  if (fault === undefined) return undefined;
+  const { got, remedy } = fault.refusal;
+  const tables = rules.tables.join(', ');
+  const expected = `one SELECT over ${tables === '' ? 'no tables' : tables}`;
+  return problemText(sql, fault.line, expected, remedy === undefined ? got : `${got}; ${remedy}`);
 }
 
 /** What sums of whole numbers are, of 128 bits, no file holds: as numbers of 64 bits, or not. */
@@ -233,8 +255,8 @@ function storedItem({ name, type }: ResultColumn): string {
 function copyOptions(asked: QueryFormat): string {
   const list = ['USE_TMP_FILE false'];
   if (asked.format === 'parquet') return [...list, 'FORMAT parquet'].join(', ');
-  const { delimiter, header = true, null: missing } = asked.csv ?? {};
-  list.push('FORMAT csv', `HEADER ${header}`);
+  const { delimiter, header = true, null: missing, compression = 'none' } = asked.csv ?? {};
+  list.push('FORMAT csv', `HEADER ${header}`, `COMPRESSION ${compression}`);
   if (delimiter !== undefined) list.push(`DELIMITER ${quoteText(delimiter)}`);
   if (missing !== undefined) list.push(`NULLSTR ${quoteText(missing)}`);
   return list.join(', ');
@@ -247,21 +269,11 @@ function explained(text: string): string {
   return near === undefined ? got : `${got}; there are ${near}`;
 }
 
-function queryError(
-  { sql, place }: Query,
-  line: number | '' | undefined,
-  expected: string,
-  got: string,
-  cause?: unknown,
-): DataError {
+function problemText(sql: string, line: number | undefined, expected: string, got: string): string {
   const isOne = !sql.trim().includes('\n');
-  const text = line ? sql.split('\n')[line - 1]?.trim() : undefined;
-  const at = text === undefined || isOne ? '' : `, line ${line} (${shortened(text)})`;
-  return new DataError(
-    `${place}${at}: expected ${expected}, got ${got}`,
-    { sql, ...(line ? { line } : {}) },
-    { cause },
-  );
+  const text = line === undefined ? undefined : sql.split('\n')[line - 1]?.trim();
+  const at = text === undefined || isOne ? '' : `line ${line} (${shortened(text)}): `;
+  return `${at}expected ${expected}, got ${got}`;
 }
 
 function shortened(text: string): string {
