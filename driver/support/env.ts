@@ -35,6 +35,8 @@ function userHome(): string {
 
 /** Names of variables whose values are nobody else's business. */
 export const SECRET_NAME = /(TOKEN|PASSWORD|PASSWD|SECRET|CREDENTIAL|API_?KEY)/i;
+const OF_COMMANDS =
+  /^(PATH|HOME|USER|LOGNAME|SHELL|LANG|LANGUAGE|LC_\w+|TZ|TMPDIR|TEMP|TMP|SYSTEMROOT|VIRTUAL_ENV|LD_LIBRARY_PATH|XDG_RUNTIME_DIR)$/i;
 const OF_SPARK = /^(AWS|AZURE|GOOGLE|GCS|HADOOP|KRB5|SPARK)_/;
 
 function without(isLeftOut: (name: string) => boolean): NodeJS.ProcessEnv {
@@ -103,6 +105,8 @@ export const env = {
   placement: (): string | undefined => text('REPRISE_PLACEMENT'),
   /** For a program we start: nothing that is meant for us. */
   forChild: (): NodeJS.ProcessEnv => without((name) => name.startsWith('REPRISE_')),
+  /** For a command of a pipeline: what programs need of user and machine, and nothing else. */
+  forCommand: (): NodeJS.ProcessEnv => without((name) => !OF_COMMANDS.test(name)),
   /** For Spark: no secrets, but those by which its storage clients and Kerberos sign in. */
   forSpark: (): NodeJS.ProcessEnv =>
     without(

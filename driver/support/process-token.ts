@@ -14,8 +14,18 @@ let maker: string | undefined;
 
 /** A name no other call gives, in this or any process. Fit for a file name. */
 export function processToken(): string {
-  maker ??= `${thisMachine()}-${process.pid}-${startTime(process.pid) ?? 0}`;
-  return `${maker}-${randomBytes(4).toString('hex')}`;
+  maker ??= tokenOf(process.pid).replace(/[^-]*$/, '');
+  return `${maker}${randomBytes(4).toString('hex')}`;
+}
+
+/** The same for a process of this machine that another started. */
+export function tokenOf(pid: number): string {
+  return `${thisMachine()}-${pid}-${startTime(pid) ?? 0}-${randomBytes(4).toString('hex')}`;
+}
+
+/** The id of the process that a token of this machine is of; undefined for any other. */
+export function processOf(token: string): number | undefined {
+  return isOfThisMachine(token) ? Number(TOKEN.exec(token)![2]) : undefined;
 }
 
 /** Whether the process that made the token has ended, as far as can be known from here. */

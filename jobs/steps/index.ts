@@ -1,6 +1,7 @@
 /** The kinds of steps there are: a line each. Nothing else lists them. */
+import { runStep } from './run-step.js';
 import { sqlStep } from './sql-step.js';
 import type { StepKind } from './step-kind.js';
 
 /** Of several kinds whose key a step has the first is meant. */
-export const stepKinds: readonly StepKind[] = [sqlStep];
+export const stepKinds: readonly StepKind[] = [sqlStep, runStep];

@@ -1,0 +1,96 @@
+/**
+ * The environment of a command: what programs need of user and machine, and what the step declares.
+ * Invariants: values that count in a step's key count as digests; a secret's value stands in no
+ * file, and counts only by where it comes from, as a renewed one changes nothing.
+ */
+import { createHash } from 'node:crypto';
+import { z } from 'zod';
+import { ConfigError } from '../../driver/index.js';
+import { env, SECRET_NAME } from '../../driver/support/env.js';
+import { createRedactor } from '../../spark-bridge/channel/redact.js';
+import type { StepPlace } from './step-kind.js';
+
+const variable = z.string().regex(/^[A-Za-z_][A-Za-z0-9_]{0,199}$/, {
+  error: 'a name of letters, digits and _',
+});
+const value = z.union([z.string().max(100_000), z.number(), z.boolean()]);
+const secret = z.strictObject({ env: variable });
+
+export const environmentSchema = z.union([
+  z.array(variable).max(1000),
+  z.record(variable, z.union([value, secret])),
+]);
+export type EnvironmentDocument = z.output<typeof environmentSchema>;
+
+export interface CommandEnvironment {
+  /** What of it counts in the step's key. */
+  readonly parameters: Readonly<Record<string, string>>;
+  /** Values as they are now, and what takes secrets out of texts. @throws ConfigError */
+  open(fill: (text: string) => string): OpenEnvironment;
+}
+
+export interface OpenEnvironment {
+  readonly values: NodeJS.ProcessEnv;
+  readonly scrub: (text: string) => string;
+}
+
+/** `isOpen`: no secret. */
+type Given = readonly [
+  name: string,
+  value: string | number | boolean | { readonly env: string; readonly isOpen?: boolean },
+];
+
+/** @throws ConfigError for a secret that stands in the file */
+export function commandEnvironment(
+  document: EnvironmentDocument,
+  place: StepPlace,
+): CommandEnvironment {
+  const given: readonly Given[] = Array.isArray(document)
+    ? document.map((name) => [name, { env: name, isOpen: !SECRET_NAME.test(name) }] as const)
+    : Object.entries(document);
+  const parameters: Record<string, string> = {};
+  for (const [name, said] of given) {
+    if (typeof said !== 'object') {
+      if (SECRET_NAME.test(name) && said !== '') {
+        const message = `expected where the secret is, got a value; say {env: ${name}}`;
+        place.fail(['environment', name], message);
+      }
+      parameters[name] = digest(String(said));
+    } else {
+      const { env: source, isOpen = false } = said;
+      parameters[name] = isOpen ? digest(env.variable(source) ?? '') : `secret ${source}`;
+    }
+  }
+  return { parameters, open: (fill) => opened(given, fill, place) };
+}
+
+function opened(
+  given: readonly Given[],
+  fill: (text: string) => string,
+  place: StepPlace,
+): OpenEnvironment {
+  const redactor = createRedactor();
+  const values = env.forCommand();
+  for (const [name, said] of given) {
+    if (typeof said !== 'object') {
+      values[name] = fill(String(said));
+      continue;
+    }
+    const text = env.variable(said.env);
+    if (text === undefined) {
+      throw new ConfigError(
+        `${place.where(['environment'])}: expected the environment variable ${said.env}, got none; set it`,
+        { key: said.env, source: 'environment' },
+      );
+    }
+    values[name] = text;
+    if (said.isOpen) continue;
+    // Logs are read line by line.
+    for (const part of [text, ...text.split(/\r?\n/)]) redactor.add(part);
+  }
+  return { values, scrub: redactor.scrub };
+}
+
+function digest(text: string): string {
+  return createHash('sha256').update(text).digest('hex');
+}
