@@ -1,20 +1,44 @@
 /**
- * Every environment variable Reprise reads, in one place. Values that may hold secrets are returned
- * to their one user and are never logged.
+ * Every environment variable Reprise reads, in one place, and what settings files say where one is
+ * not set. Values that may hold secrets are returned to their one user and are never logged.
  */
 import { homedir, userInfo } from 'node:os';
 import { isAbsolute, join } from 'node:path';
 import { ConfigError } from '../errors.js';
 
-function text(name: string): string | undefined {
+/** What stands in for a variable that is not set. */
+export interface ProvidedSetting {
+  /** Asked each time: a secret may be renewed. */
+  readonly value: () => string;
+  /** Where it stands, for messages: `livy.url in /work/reprise.yaml`. */
+  readonly place: string;
+}
+
+let provided: ReadonlyMap<string, ProvidedSetting> = new Map();
+
+/** Takes values by variable from settings files, in place of those that were provided before. */
+export function provideSettings(values: ReadonlyMap<string, ProvidedSetting>): void {
+  provided = values;
+}
+
+/** What people said a variable's value by: the variable, or a settings file's key. */
+export function settingName(variable: string): string {
+  return own(variable) === undefined ? (provided.get(variable)?.place ?? variable) : variable;
+}
+
+function own(name: string): string | undefined {
   const value = process.env[name];
   return value === undefined || value === '' ? undefined : value;
 }
 
+function text(name: string): string | undefined {
+  return own(name) ?? provided.get(name)?.value();
+}
+
 /** A relative path counts for nothing: it would be another folder for each place of a command. */
-function cacheFolder(): string {
-  const given = text('XDG_CACHE_HOME');
-  return given !== undefined && isAbsolute(given) ? given : join(userHome(), '.cache');
+function userFolder(variable: string, fallback: string): string {
+  const given = own(variable);
+  return given !== undefined && isAbsolute(given) ? given : join(userHome(), fallback);
 }
 
 /** @throws ConfigError for a user who has none */
@@ -45,7 +69,17 @@ function without(isLeftOut: (name: string) => boolean): NodeJS.ProcessEnv {
 
 export const env = {
   /** Folder for downloaded jars, native libraries and the durable store. */
-  home: (): string => text('REPRISE_HOME') ?? join(cacheFolder(), 'reprise'),
+  home: (): string =>
+    text('REPRISE_HOME') ?? join(userFolder('XDG_CACHE_HOME', '.cache'), 'reprise'),
+  /** `off`: no settings files count; a path: the project's. */
+  config: (): string | undefined => own('REPRISE_CONFIG'),
+  /** The settings file of this user. */
+  userConfig: (): string =>
+    join(userFolder('XDG_CONFIG_HOME', '.config'), 'reprise', 'config.yaml'),
+  /** Where `run` and `plan` run when no flag says it. */
+  engine: (): string | undefined => text('REPRISE_ENGINE'),
+  /** Folder for run folders, before any that a job file says. */
+  output: (): string | undefined => text('REPRISE_OUTPUT'),
   /** Folder of a full Spark distribution, used instead of the downloaded jars. */
   sparkHome: (): string | undefined => text('SPARK_HOME'),
   /** Where `--engine spark` runs jobs: `spark://host:7077`, `yarn`, `k8s://..`, `local[4]`. */
@@ -113,6 +147,9 @@ export const env = {
       (name) => name.startsWith('REPRISE_') || (SECRET_NAME.test(name) && !OF_SPARK.test(name)),
     ),
   /** A variable of the user's own, which a job file names. */
-  variable: (name: string): string | undefined => text(name),
+  variable: (name: string): string | undefined => own(name),
+  /** Names of the variables that are set and meant for us. */
+  names: (): string[] =>
+    Object.keys(process.env).filter((name) => name.startsWith('REPRISE_') && own(name)),
   noColor: (): boolean => text('NO_COLOR') !== undefined,
 } as const;

@@ -1,5 +1,6 @@
 /** Sizes as people write them in settings: `20GiB`, `500MB`, a number of bytes. */
 import { ConfigError } from '../errors.js';
+import { settingName } from './env.js';
 
 const UNITS: Readonly<Record<string, number>> = {
   '': 1,
@@ -22,13 +23,16 @@ export function parseSize(text: string): number | undefined {
   return Math.floor(Number(number) * factor);
 }
 
-/** A setting's value that is not what it should be. */
+/** A setting's value that is not what it should be. `key`: its variable or flag. */
 export function wrongSetting(key: string, expected: string, value: string): ConfigError {
-  return new ConfigError(`${key}: expected ${expected}, got ${JSON.stringify(value)}`, {
-    key,
-    value,
-    source: 'environment',
-  });
+  return new ConfigError(
+    `${settingName(key)}: expected ${expected}, got ${JSON.stringify(value)}`,
+    {
+      key,
+      value,
+      source: 'environment',
+    },
+  );
 }
 
 /** @units bytes */

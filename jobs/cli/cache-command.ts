@@ -8,11 +8,12 @@ import { join, resolve } from 'node:path';
 import type { Command } from 'commander';
 import { ConfigError, ResourceError } from '../../driver/errors.js';
 import type { DurableStore, StoreEntry } from '../../driver/reuse/store/durable-store.js';
-import { env } from '../../driver/support/env.js';
+import { env, settingName } from '../../driver/support/env.js';
 import { formatBytes } from '../../driver/support/size.js';
 import { formatCount, formatSeconds, formatTable } from '../format.js';
-import { projectStore, storeLimits } from '../store-place.js';
+import { projectStore, type StorePlace, storeLimits } from '../store-place.js';
 import { EXIT } from './exit-codes.js';
+import { runsFolder } from './settings.js';
 import { createTerminal, type Terminal, visible, writeData } from './terminal.js';
 
 interface CacheOptions {
@@ -80,8 +81,8 @@ type Work = (context: CacheContext) => Promise<Answer>;
 
 async function runCache(work: Work, options: CacheOptions): Promise<number> {
   const terminal = createTerminal({ quiet: false });
-  const folder = storeFolder(options.store);
-  const limits = storeLimits();
+  const { folder, maxBytes } = await storeOf(options.store);
+  const limits = { ...(maxBytes ? { maxBytes } : {}), ...storeLimits() };
   let store: DurableStore | undefined;
   if (isReadable(join(folder, 'v1'))) {
     const { DurableStore } = await import('../../driver/reuse/store/durable-store.js');
@@ -93,12 +94,24 @@ async function runCache(work: Work, options: CacheOptions): Promise<number> {
   return code ?? EXIT.done;
 }
 
+/** The store that is meant: a folder, else as the environment or the project says. */
+async function storeOf(given: string | undefined): Promise<StorePlace> {
+  const { storeSetting } = await import('../config/current.js');
+  const set = env.store();
+  if (given !== undefined || set) return { folder: requireFolder(given, set || '') };
+  const said = storeSetting() || {};
+  const { folder, maxBytes } = projectStore(process.cwd(), said);
+  // A job may allow itself more than a project does by default.
+  const limit = said.size === undefined || maxBytes === undefined ? {} : { maxBytes };
+  return { folder: requireFolder(undefined, folder), ...limit };
+}
+
 /** @throws ConfigError for what can be no folder */
-function storeFolder(given: string | undefined): string {
-  const folder = resolve(given ?? (env.store() || projectStore(process.cwd()).folder));
+function requireFolder(given: string | undefined, fallback: string): string {
+  const folder = resolve(given ?? fallback);
   const isFile = isFileAt(folder);
   if (given !== '' && !isFile) return folder;
-  const source = given === undefined ? 'REPRISE_STORE' : '--store';
+  const source = given === undefined ? settingName('REPRISE_STORE') : '--store';
   throw new ConfigError(
     `${source}: expected a folder, got ${given === '' ? 'an empty name' : `a file at ${folder}`}`,
     { key: source, value: given ?? folder, source: given === undefined ? 'environment' : 'flag' },
@@ -184,7 +197,7 @@ async function summarise({ store, folder }: CacheContext): Promise<Answer> {
 function tiersOf(name: string): Work {
   return async ({ options }) => {
     const { findRun, readRun } = await import('../runs/read-run.js');
-    const { run, cache } = await readRun(await findRun(name, resolve(options.output ?? 'runs')));
+    const { run, cache } = await readRun(await findRun(name, runsFolder(options.output)));
     if (cache === undefined) {
       throw new ConfigError(`cache stats: expected a run of this version, got ${run}`, {
         key: 'run',

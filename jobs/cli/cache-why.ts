@@ -3,7 +3,6 @@
  * worth there, and if it is not, which rule kept it out. Reads only the index and the run folder;
  * drops and marks nothing.
  */
-import { resolve } from 'node:path';
 import { ConfigError } from '../../driver/errors.js';
 import { lineageKey } from '../../driver/ir/lineage-key.js';
 import type { StoreEntry } from '../../driver/reuse/store/durable-store.js';
@@ -12,6 +11,7 @@ import { formatCount, formatSeconds } from '../format.js';
 import { createRunLoader, findStep, type Step } from '../lineage/load-run.js';
 import { notKeptBy } from '../lineage/why.js';
 import { findRun } from '../runs/read-run.js';
+import { runsFolder } from './settings.js';
 
 export interface WhyAnswer {
   readonly text: string;
@@ -25,7 +25,7 @@ export async function explainKept(
   output: string | undefined,
 ): Promise<WhyAnswer> {
   if (step === undefined) return describeEntry(entryOf(entries, first ?? ''), entries);
-  const run = await createRunLoader()(await findRun(first!, resolve(output ?? 'runs')));
+  const run = await createRunLoader()(await findRun(first!, runsFolder(output)));
   const found = findStep(run, step);
   const key = lineageKey(found.expr);
   const entry = entries.find(({ header }) => header.key === key);

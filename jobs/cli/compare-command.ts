@@ -1,5 +1,5 @@
 /** `reprise runs compare`: finished runs beside each other; `reprise diff` says more of two. */
-import { basename, resolve } from 'node:path';
+import { basename } from 'node:path';
 import { ConfigError } from '../../driver/errors.js';
 import {
   formatCount,
@@ -12,6 +12,7 @@ import { readJournal } from '../runs/journal.js';
 import { findRun, readRun } from '../runs/read-run.js';
 import { bestTrial } from '../search/result.js';
 import { EXIT } from './exit-codes.js';
+import { runsFolder } from './settings.js';
 import { writeData } from './terminal.js';
 
 /** A run as it is compared: every fact is text, so that runs of different jobs have their place. */
@@ -32,7 +33,7 @@ export async function compareCommand(
       source: 'flag',
     });
   }
-  const folder = resolve(output ?? 'runs');
+  const folder = runsFolder(output);
   const runs = await Promise.all(names.map(async (name) => compared(await findRun(name, folder))));
   const rows = [...rowsOf(runs, ({ facts }) => facts), ...differing(runs)];
   const head = ['', ...runs.map(({ run }) => run)];

@@ -4,6 +4,7 @@ import { ConfigError, ResourceError } from '../../driver/errors.js';
 import { replaceFile } from '../../driver/support/replace-file.js';
 import { readModel } from '../model/read-model.js';
 import { EXIT } from './exit-codes.js';
+import { runsFolder } from './settings.js';
 import { writeData } from './terminal.js';
 
 export async function exportCommand(
@@ -13,7 +14,7 @@ export async function exportCommand(
 ): Promise<number> {
   const path = resolve(file);
   const write = await writerOf(extname(path), file);
-  const { model } = await readModel(run, resolve(options.runs ?? 'runs'));
+  const { model } = await readModel(run, runsFolder(options.runs));
   await replaceFile(path, write(model)).catch((cause: NodeJS.ErrnoException) => {
     throw new ResourceError(
       `export: expected to write ${path}, got ${cause.code ?? cause.message}`,

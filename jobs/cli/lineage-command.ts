@@ -1,5 +1,4 @@
 /** `reprise lineage`, `diff`, `why`: what a run was made from, and what kept it from reuse. */
-import { resolve } from 'node:path';
 import { formatCount } from '../format.js';
 import { diffRuns, diffText } from '../lineage/diff-runs.js';
 import { stepLine, stepText } from '../lineage/lineage-text.js';
@@ -7,6 +6,7 @@ import { createRunLoader, findStep, matchingSteps } from '../lineage/load-run.js
 import { explainStep } from '../lineage/why.js';
 import { findRun } from '../runs/read-run.js';
 import { EXIT } from './exit-codes.js';
+import { runsFolder } from './settings.js';
 import { writeData } from './terminal.js';
 
 /** Reasons of one step for people. */
@@ -82,5 +82,5 @@ export async function whyCommand(
 }
 
 function folderOf(run: string, options: LineageCommandOptions): Promise<string> {
-  return findRun(run, resolve(options.output ?? 'runs'));
+  return findRun(run, runsFolder(options.output));
 }

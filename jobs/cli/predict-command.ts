@@ -1,11 +1,11 @@
 /** `reprise predict`: scores new data by the model of a run, to a file, a folder or a table. */
-import { resolve } from 'node:path';
 import { formatCount, formatNumber, formatSeconds, formatTable, plural } from '../format.js';
 import type { OutputName } from '../predict/output-names.js';
 import type { PredictSummary } from '../predict/predict.js';
 import type { EngineName } from '../runs/run-events.js';
 import { EXIT } from './exit-codes.js';
 import { interruptible } from './interrupt.js';
+import { runsFolder } from './settings.js';
 import { createTerminal, writeData } from './terminal.js';
 
 export interface PredictCommandOptions {
@@ -25,7 +25,7 @@ export async function predictCommand(
 ): Promise<number> {
   const terminal = createTerminal({ quiet: options.quiet === true });
   const { readModel } = await import('../model/read-model.js');
-  const found = await readModel(run, resolve(options.runs ?? 'runs'));
+  const found = await readModel(run, runsFolder(options.runs));
   const { engine, out, output, keep } = options;
   const { summary, table } = await interruptible(
     async (signal) => {

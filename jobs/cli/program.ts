@@ -9,10 +9,12 @@ import {
 import { packageVersion } from '../../driver/support/package-root.js';
 import { OUTPUTS } from '../predict/output-names.js';
 import { addCache } from './cache-command.js';
+import { addConfig } from './config-command.js';
 import { EXIT } from './exit-codes.js';
 import { addLineageCommands } from './lineage-commands.js';
 import { MODEL, memoryOption, RUN, RUNS_FOLDER, runId, useMemory, wholeNumber } from './options.js';
 import { addRuns } from './runs-commands.js';
+import { applySettings } from './settings.js';
 import { visible, writeData } from './terminal.js';
 
 /** Parses the arguments, runs the command, and returns its exit code. Throws its errors. */
@@ -51,7 +53,8 @@ function createProgram(report: Report): Command {
     .version(packageVersion(), '-V, --version', 'print the version')
     .exitOverride()
     .showHelpAfterError('(run with --help for the commands and options)')
-    .addHelpText('after', EXIT_CODES_HELP);
+    .addHelpText('after', EXIT_CODES_HELP)
+    .hook('preAction', (_, command) => applySettings(command));
   addInit(program, report);
   addRun(program, report);
   addRuns(program, report);
@@ -61,6 +64,7 @@ function createProgram(report: Report): Command {
   addExport(program, report);
   addLineageCommands(program, report);
   addCache(program, report);
+  addConfig(program, report);
   addSetup(program, report);
   addDoctor(program, report);
   program

@@ -1,10 +1,10 @@
 /** `reprise replay`: computes a run's lineage again elsewhere and compares with what was stored. */
-import { resolve } from 'node:path';
 import { formatCount, formatNumber } from '../format.js';
 import type { Replay, ReplayEngine } from '../lineage/replay.js';
 import { findRun } from '../runs/read-run.js';
 import { EXIT } from './exit-codes.js';
 import { interruptible } from './interrupt.js';
+import { runsFolder } from './settings.js';
 import { createTerminal, writeData } from './terminal.js';
 
 export interface ReplayCommandOptions {
@@ -16,7 +16,7 @@ export interface ReplayCommandOptions {
 
 /** Answers the exit code: 0, or 4 when the values differ. */
 export async function replayCommand(run: string, options: ReplayCommandOptions): Promise<number> {
-  const folder = await findRun(run, resolve(options.output ?? 'runs'));
+  const folder = await findRun(run, runsFolder(options.output));
   const { engine, step } = options;
   const replay = await interruptible(
     async (signal) => {

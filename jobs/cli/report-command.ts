@@ -1,10 +1,11 @@
 /** `reprise report`: writes a run's report again from its folder, and prints where it is. */
 import { spawn } from 'node:child_process';
 import { rename, writeFile } from 'node:fs/promises';
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
 import { env } from '../../driver/support/env.js';
 import { findRun, readRun } from '../runs/read-run.js';
 import { EXIT } from './exit-codes.js';
+import { runsFolder } from './settings.js';
 import { writeData } from './terminal.js';
 
 export interface ReportCommandOptions {
@@ -13,7 +14,7 @@ export interface ReportCommandOptions {
 }
 
 export async function reportCommand(run: string, options: ReportCommandOptions): Promise<number> {
-  const folder = await findRun(run, resolve(options.output ?? 'runs'));
+  const folder = await findRun(run, runsFolder(options.output));
   const record = await readRun(folder);
   const { renderReport } = await import('../report/index.js');
   const path = join(folder, 'report.html');

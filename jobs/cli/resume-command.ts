@@ -1,10 +1,10 @@
 /** `reprise resume`: goes on with a run where its journal ends, in the same folder. */
-import { resolve } from 'node:path';
 import { findRun } from '../runs/read-run.js';
 import { openResume } from '../runs/resume.js';
 import { overviewOf } from '../runs/run-state.js';
 import { EXIT } from './exit-codes.js';
 import { failureOverrides, runAndAnswer } from './run-command.js';
+import { runsFolder } from './settings.js';
 import { createTerminal, writeData } from './terminal.js';
 
 export interface ResumeCommandOptions {
@@ -17,7 +17,7 @@ export interface ResumeCommandOptions {
 /** Answers the exit code, as `runCommand`; a finished run is no error. */
 export async function resumeCommand(run: string, options: ResumeCommandOptions): Promise<number> {
   const terminal = createTerminal({ quiet: options.quiet === true });
-  const folder = await findRun(run, resolve(options.output ?? 'runs'), 'any');
+  const folder = await findRun(run, runsFolder(options.output), 'any');
   const shown = await overviewOf(folder);
   if (shown.state === 'finished') {
     terminal.note(`run ${shown.run} is finished; nothing is left to do`);

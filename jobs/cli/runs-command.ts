@@ -1,6 +1,6 @@
 /** `reprise runs ls`, `show`, `tag` and `rm`: runs as their folders tell, from any terminal. */
 import { rename, rm } from 'node:fs/promises';
-import { basename, dirname, resolve } from 'node:path';
+import { basename, dirname } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ConfigError } from '../../driver/errors.js';
 import { ownPath, sweepLeftovers } from '../../driver/support/leftovers.js';
@@ -18,6 +18,7 @@ import {
   waveOverviews,
 } from '../runs/run-state.js';
 import { EXIT } from './exit-codes.js';
+import { runsFolder } from './settings.js';
 import { writeData } from './terminal.js';
 
 interface RunsOptions {
@@ -26,10 +27,10 @@ interface RunsOptions {
 }
 
 const folderOf = (run: string, { output }: RunsOptions): Promise<string> =>
-  findRun(run, resolve(output ?? 'runs'), 'any');
+  findRun(run, runsFolder(output), 'any');
 
 export async function listCommand({ output, json }: RunsOptions): Promise<number> {
-  const folder = resolve(output ?? 'runs');
+  const folder = runsFolder(output);
   const runs = await listRuns(folder);
   if (json) await writeData(`${JSON.stringify(runs)}\n`);
   else if (runs.length === 0) await writeData(`no runs in ${folder}\n`);

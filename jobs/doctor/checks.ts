@@ -8,6 +8,7 @@ import { memorySetting } from '../../driver/support/memory.js';
 import { formatBytes } from '../../driver/support/size.js';
 import { blasCheck, duckdbCheck, javaCheck, shimCheck, sparkCheck } from './engine-checks.js';
 import type { Finding } from './finding.js';
+import { settingsCheck } from './settings-check.js';
 import { storeCheck } from './store-check.js';
 import { wayCheck } from './way-check.js';
 
@@ -32,7 +33,9 @@ export async function runChecks(): Promise<Finding[]> {
     ['shim', shimCheck],
     ['cluster', wayCheck],
   ];
-  return Promise.all(
+  // The others work by them.
+  const settings = await settingsCheck();
+  const findings = await Promise.all(
     checks.map(async ([name, check]) => {
       try {
         return await check();
@@ -42,6 +45,7 @@ export async function runChecks(): Promise<Finding[]> {
       }
     }),
   );
+  return [...findings.slice(0, 1), settings, ...findings.slice(1)];
 }
 
 function nodeCheck(): Finding {

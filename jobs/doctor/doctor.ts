@@ -16,8 +16,8 @@ export interface Diagnosis {
 
 /** Names of findings that an engine can't do without. */
 const NEEDED = {
-  local: ['node', 'duckdb', 'home', 'disk'],
-  spark: ['node', 'duckdb', 'home', 'disk', 'java', 'spark', 'shim', 'cluster'],
+  local: ['node', 'settings', 'duckdb', 'home', 'disk'],
+  spark: ['node', 'settings', 'duckdb', 'home', 'disk', 'java', 'spark', 'shim', 'cluster'],
 } as const;
 
 const isPassedOver = ({ name, status }: Finding): boolean => name === 'spark' && status !== 'ok';

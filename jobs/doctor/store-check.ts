@@ -6,6 +6,7 @@
 import { open, rm, stat } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { processToken } from '../../driver/support/process-token.js';
+import { storeSetting } from '../config/current.js';
 import { storePlace } from '../store-place.js';
 import type { Finding } from './finding.js';
 
@@ -13,9 +14,9 @@ import type { Finding } from './finding.js';
 const TRIAL_BYTES = 65_536;
 
 export async function storeCheck(): Promise<Finding> {
-  const place = storePlace(process.cwd(), undefined);
+  const place = storePlace(process.cwd(), storeSetting());
   if (place === null) {
-    const found = 'off: results last as long as their process, since REPRISE_STORE=off';
+    const found = 'off: results last as long as their process, as settings say';
     return { name: 'store', status: 'ok', found, remedy: null };
   }
   const folder = resolve(place.folder);

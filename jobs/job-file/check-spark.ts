@@ -5,6 +5,13 @@
  */
 import { createRedactor, isSecretSetting } from '../../spark-bridge/channel/redact.js';
 import { isMaster, MASTERS, type SparkSection } from '../../spark-bridge/submit/settings.js';
+import {
+  isOpenSecret,
+  OPEN_SECRET,
+  readSecret,
+  type SecretSource,
+  secretSource,
+} from '../config/secrets.js';
 import type { Problem } from './check-job.js';
 import type { JobDocument } from './schema.js';
 
@@ -23,8 +30,10 @@ const HARMLESS_SQL =
 export function checkSpark(spark: JobDocument['spark']): Problem[] {
   const { master, conf = {} } = spark ?? {};
   const problems: Problem[] = Object.keys(conf).flatMap((key) => {
+    const path = ['spark', 'conf', key];
     const message = settingProblem(key);
-    return message === undefined ? [] : [{ path: ['spark', 'conf', key], message, atKey: true }];
+    if (message !== undefined) return [{ path, message, atKey: true }];
+    return isOpenSecret(key, conf[key]) ? [{ path, message: OPEN_SECRET }] : [];
   });
   if (master !== undefined && !isMaster(master)) {
     const message = `expected ${MASTERS}, got ${JSON.stringify(master.slice(0, 120))}`;
@@ -33,7 +42,8 @@ export function checkSpark(spark: JobDocument['spark']): Problem[] {
   return problems;
 }
 
-function settingProblem(key: string): string | undefined {
+/** What is wrong with a setting of Spark by its name. */
+export function settingProblem(key: string): string | undefined {
   if (!key.startsWith('spark.')) {
     return `expected a setting of Spark, whose names begin with \`spark.\`, got \`${key}\`; for Hadoop's put \`spark.hadoop.\` before it`;
   }
@@ -45,40 +55,60 @@ function settingProblem(key: string): string | undefined {
   return undefined;
 }
 
-/** As the bridge takes it. */
-export function sparkSection(spark: SparkDocument): SparkSection {
+/** As the bridge takes it. @param folder of the job, where paths of secrets start */
+export function sparkSection(spark: SparkDocument, folder: string): SparkSection {
   const { master, conf, packages } = spark;
+  const entries = Object.entries(conf ?? {});
+  const plain = entries.filter(([, value]) => typeof value !== 'object');
+  const secret = entries.filter(([, value]) => typeof value === 'object');
   return {
     ...(master === undefined ? {} : { master }),
-    ...(conf === undefined ? {} : { conf: mapValues(conf, (_, value) => String(value)) }),
+    ...(plain.length === 0
+      ? {}
+      : { conf: Object.fromEntries(plain.map(([key, value]) => [key, String(value)])) }),
+    ...(secret.length === 0
+      ? {}
+      : {
+          secrets: () =>
+            Object.fromEntries(
+              secret.map(([key, source]) => [
+                key,
+                readSecret(source as SecretSource, `spark.conf.${key}`, folder),
+              ]),
+            ),
+        }),
     ...(packages === undefined ? {} : { packages }),
   };
+}
+
+/** Where files of secrets are named, for paths. */
+export function secretFiles(document: unknown): string[][] {
+  return confOf(document).map(([key]) => ['spark', 'conf', key, 'file']);
 }
 
 /** As it stands in run folders. */
 export function shownSpark(spark: SparkDocument): SparkDocument {
   if (spark.conf === undefined) return spark;
-  const shown = mapValues(spark.conf, (key, value) =>
-    isSecretSetting(key, String(value)) ? '***' : value,
-  );
-  return { ...spark, conf: shown };
-}
-
-function mapValues<A, B>(
-  map: Readonly<Record<string, A>>,
-  change: (key: string, value: A) => B,
-): Record<string, B> {
-  return Object.fromEntries(Object.entries(map).map(([key, value]) => [key, change(key, value)]));
+  const shown = Object.entries(spark.conf).map(([key, value]) => {
+    const isShown = typeof value === 'object' || !isSecretSetting(key, String(value));
+    return [key, isShown ? value : '***'];
+  });
+  return { ...spark, conf: Object.fromEntries(shown) };
 }
 
 /** Takes the secrets of a document, checked or not, out of messages about it. */
 export function scrubberOf(document: unknown): (text: string) => string {
   const redactor = createRedactor();
-  const { conf } = ((document as { spark?: unknown } | null)?.spark ?? {}) as { conf?: unknown };
-  for (const [key, value] of Object.entries(conf ?? {})) {
+  for (const [key, value] of confOf(document)) {
+    if (secretSource.safeParse(value).success) continue;
     for (const leaf of leavesOf(value)) redactor.addConf({ [key]: leaf });
   }
   return redactor.scrub;
+}
+
+function confOf(document: unknown): [string, unknown][] {
+  const { conf } = ((document as { spark?: unknown } | null)?.spark ?? {}) as { conf?: unknown };
+  return Object.entries(conf ?? {});
 }
 
 function leavesOf(value: unknown): string[] {

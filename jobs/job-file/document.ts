@@ -3,18 +3,19 @@
  * of the command line put in, and values in place of templates. Invariant: every problem found in
  * it, now or later, is told with the file, line and column that said it, or with the setting.
  */
-import { createReadStream } from 'node:fs';
-import { stat } from 'node:fs/promises';
-import { isAbsolute, resolve } from 'node:path';
+import { dirname, isAbsolute, resolve } from 'node:path';
 import { z } from 'zod';
 import { ConfigError } from '../../driver/errors.js';
 import { closestText } from '../../driver/support/closest.js';
+import { environmentOverrides, groundOf } from '../config/in-documents.js';
 import { scheduleSchema } from '../schedule/schedule-schema.js';
 import type { Problem } from './check-job.js';
-import { type Layered, requireMapping, withIncludes } from './includes.js';
+import { secretFiles } from './check-spark.js';
+import { isMap, type Layered, requireMapping, withIncludes } from './includes.js';
 import { applyOverrides, type Override, parseOverride } from './overrides.js';
+import { readText } from './read-text.js';
 import { fillTemplates, type Variables } from './templates.js';
-import { MAX_FILE_BYTES, parseYaml } from './yaml-source.js';
+import { type KeyPath, parseYaml, valueAt } from './yaml-source.js';
 
 export interface DocumentOptions {
   /** `key.path=value` as on the command line; later ones win. */
@@ -25,8 +26,8 @@ export interface DocumentOptions {
   readonly variables?: Variables;
   /** First words of template names that are bound later, such as `steps`. */
   readonly later?: readonly string[];
-  /** False: the text is a document that was filled before. */
-  readonly templates?: boolean;
+  /** Whether the text is what a run recorded: filled before, and with its settings. */
+  readonly isRecorded?: boolean;
 }
 
 /** A document as it is to be checked. */
@@ -74,56 +75,62 @@ export function parseDocument(
   text: string,
   options: DocumentOptions = {},
 ): ReadDocument {
-  const overrides = (options.overrides ?? []).map(parseOverride);
-  requireNoInclude(overrides);
+  const given = (options.overrides ?? []).map(parseOverride);
+  requireNoInclude(given);
   const source = parseYaml(file, text);
   requireMapping(source);
-  const layered = withIncludes(source, options.cwd ?? process.cwd());
+  const isRecorded = options.isRecorded === true;
+  const layered = withIncludes(
+    source,
+    options.cwd ?? process.cwd(),
+    isRecorded ? undefined : groundOf,
+  );
+  const overrides = isRecorded ? given : [...environmentOverrides(layered.value.kind), ...given];
   const all = applyOverrides(layered.value, overrides) as Record<string, unknown>;
   const { schedule, ...whole } = all;
   const error: ReadDocument['error'] = (problems, scrub = (line) => line) =>
     problemError(file, layered, overrides, problems, scrub);
-  const value =
-    options.templates === false ? whole : filled(whole, overrides, options, layered, error);
-  const { folderOf } = layered;
+  const ready = isRecorded ? whole : filled(whole, overrides, options, layered, error);
+  const folder = dirname(resolve(options.cwd ?? process.cwd(), file));
   return {
     file,
-    value,
+    value: placed(ready, folder, layered, overrides),
     ...(schedule === undefined ? {} : { schedule }),
     overrides,
-    folderOf,
+    folderOf: layered.folderOf,
     error,
   };
 }
 
+/** Keys of any document that hold paths. */
+const PATHS: readonly KeyPath[] = [['data', 'path'], ['output'], ['store', 'folder']];
+
 /**
- * Makes the relative paths at these places absolute where an included file of another folder says
- * them: a path starts at the file that it stands in.
+ * A path starts at the file that it stands in: makes those absolute that an included file or a
+ * settings file of another folder says.
  */
-export function placedPaths(
-  document: ReadDocument,
+function placed(
+  given: Record<string, unknown>,
   folder: string,
-  places: readonly (readonly string[])[],
+  layered: Layered,
+  overrides: readonly Override[],
 ): Record<string, unknown> {
-  const value = structuredClone(document.value) as Record<string, unknown>;
-  for (const place of places) {
-    const base = document.folderOf(place);
-    const parent = place.slice(0, -1).reduce<unknown>((level, key) => {
-      return (level as Record<string, unknown> | null | undefined)?.[key];
-    }, value) as Record<string, unknown> | null | undefined;
-    const key = place.at(-1)!;
-    const given = parent?.[key];
-    const isOverridden = document.overrides.some(({ path }) => isPrefix(path, place));
-    if (typeof given !== 'string' || base === folder || isOverridden) continue;
-    if (!isAbsolute(given) && !/^[a-z][a-z0-9+.-]+:\/\//i.test(given)) {
-      parent![key] = resolve(base, given);
-    }
+  const document = structuredClone(given);
+  for (const place of [...PATHS, ...secretFiles(document)]) {
+    const base = layered.folderOf(place);
+    const parent = valueAt(document, place.slice(0, -1));
+    const key = String(place.at(-1));
+    const path = isMap(parent) ? parent[key] : undefined;
+    const isOverridden = overrides.some((one) => isPrefix(one.path, place));
+    if (!isMap(parent) || typeof path !== 'string' || base === folder || isOverridden) continue;
+    if (!isAbsolute(path) && !/^[a-z][a-z0-9+.-]+:\/\//i.test(path))
+      parent[key] = resolve(base, path);
   }
-  return value;
+  return document;
 }
 
-function isPrefix(path: readonly (string | number)[], of: readonly string[]): boolean {
-  return path.length <= of.length && path.every((part, i) => String(part) === of[i]);
+function isPrefix(path: KeyPath, of: KeyPath): boolean {
+  return path.length <= of.length && path.every((part, i) => String(part) === String(of[i]));
 }
 
 function requireNoInclude(overrides: readonly Override[]): void {
@@ -203,37 +210,6 @@ function unique(problems: readonly Problem[]): Problem[] {
   return [...new Map(problems.map((p) => [JSON.stringify([p.path, p.message]), p])).values()];
 }
 
-async function readText(path: string, file: string): Promise<string> {
-  const fail = (got: string): ConfigError =>
-    new ConfigError(`${file}: expected a job file, got ${got}`, { source: 'file', file });
-  const stats = await stat(path).catch((cause: NodeJS.ErrnoException) => {
-    throw fail(cause.code === 'ENOENT' ? 'no such file' : (cause.code ?? 'an unreadable path'));
-  });
-  if (stats.isDirectory()) throw fail('a folder');
-  if (stats.size > MAX_FILE_BYTES) throw fail(`${stats.size} bytes, over ${MAX_FILE_BYTES}`);
-  const bytes = await readUpTo(path, MAX_FILE_BYTES + 1).catch((cause: NodeJS.ErrnoException) => {
-    throw fail(cause.code ?? 'an unreadable file');
-  });
-  if (bytes.length > MAX_FILE_BYTES) throw fail(`more than ${MAX_FILE_BYTES} bytes`);
-  try {
-    return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
-  } catch {
-    throw fail('bytes that are not UTF-8 text');
-  }
-}
-
-/** The start of a file, pipe or device: their length may be unknown, or they may not end. */
-async function readUpTo(path: string, most: number): Promise<Buffer> {
-  const chunks: Buffer[] = [];
-  let bytes = 0;
-  for await (const chunk of createReadStream(path)) {
-    chunks.push(chunk as Buffer);
-    bytes += (chunk as Buffer).length;
-    if (bytes >= most) break;
-  }
-  return Buffer.concat(chunks);
-}
-
 function problemError(
   file: string,
   layered: Layered,
@@ -245,7 +221,7 @@ function problemError(
     const key = problem.path.join('.') || 'job';
     const override = overrides.findLast((candidate) => isCause(candidate, problem));
     if (override) {
-      const line = `command line: ${override.text}: ${key}: ${problem.message}`;
+      const line = `${override.by ?? 'command line'}: ${override.text}: ${key}: ${problem.message}`;
       return { file: '', order: 0, line };
     }
     const at = layered.position(problem.path, problem.atKey ? 'key' : 'value');

@@ -4,19 +4,14 @@
  * else, lists among it, is replaced whole. Invariants: a file includes nothing that includes it; a
  * place in the merged document is known by the file, line and folder that said it.
  */
-import { readFileSync, realpathSync, statSync } from 'node:fs';
+import { realpathSync } from 'node:fs';
 import { dirname, isAbsolute, join, resolve } from 'node:path';
 import { ConfigError } from '../../driver/errors.js';
-import {
-  type KeyPath,
-  MAX_FILE_BYTES,
-  type Position,
-  parseYaml,
-  type YamlSource,
-} from './yaml-source.js';
+import { readPlainText } from './read-text.js';
+import { type KeyPath, type Position, parseYaml, type YamlSource } from './yaml-source.js';
 
 /** One file of a document. */
-interface Layer {
+export interface Layer {
   readonly source: YamlSource;
   /** Its folder, absolute: what its relative paths start at. */
   readonly folder: string;
@@ -34,15 +29,25 @@ export interface Layered {
 const MAX_DEPTH = 10;
 const MAX_FILES = 100;
 
-/** A file, parsed already, with what it includes. @throws ConfigError naming the wrong place */
-export function withIncludes(source: YamlSource, cwd: string): Layered {
+/**
+ * A file, parsed already, with what it includes.
+ * @param ground what holds where none of them says anything, weakest first, by the document's kind
+ * @throws ConfigError naming the wrong place
+ */
+export function withIncludes(
+  source: YamlSource,
+  cwd: string,
+  ground: (kind: unknown) => readonly Layer[] = () => [],
+): Layered {
   const path = resolve(cwd, source.file);
-  const layers: Layer[] = [];
-  addLayers({ source, folder: dirname(path) }, [realPath(path)], layers);
-  const value = layers.reduce<unknown>((below, layer) => merged(below, ownKeys(layer)), {});
+  const own: Layer[] = [];
+  addLayers({ source, folder: dirname(path) }, [realPath(path)], own);
+  const { kind } = own.map(ownKeys).reduce(merged, {}) as { readonly kind?: unknown };
+  const layers = [...ground(kind), ...own];
+  const value = layers.map(ownKeys).reduce(merged, {});
   const at = (path: KeyPath): Layer => saidBy(layers, path);
   return {
-    value: value as Record<string, unknown>,
+    value,
     position: (path, where) => {
       const { source } = at(path);
       return { file: source.file, ...source.position(path, where) };
@@ -64,7 +69,7 @@ function addLayers(layer: Layer, above: readonly string[], layers: Layer[]): voi
     if (layers.length >= MAX_FILES) throw fail(`at most ${MAX_FILES} included files, got more`);
     const source = parseYaml(
       file,
-      readIncluded(path, (got) => fail(`a YAML file, got ${got}`)),
+      readPlainText(path, (got) => fail(`a YAML file, got ${got}`)),
     );
     requireMapping(source);
     addLayers({ source, folder: dirname(path) }, [...above, real], layers);
@@ -105,20 +110,6 @@ function failAt(source: YamlSource, place: KeyPath): (expected: string) => Confi
     });
 }
 
-function readIncluded(path: string, fail: (got: string) => ConfigError): string {
-  try {
-    const stats = statSync(path);
-    if (!stats.isFile()) throw fail(stats.isDirectory() ? 'a folder' : 'something else');
-    if (stats.size > MAX_FILE_BYTES) throw fail(`${stats.size} bytes, over ${MAX_FILE_BYTES}`);
-    return new TextDecoder('utf-8', { fatal: true }).decode(readFileSync(path));
-  } catch (cause) {
-    if (cause instanceof ConfigError) throw cause;
-    const { code } = cause as NodeJS.ErrnoException;
-    if (code === 'ENOENT') throw fail(`no such file: ${path}`);
-    throw fail(cause instanceof TypeError ? 'bytes that are not UTF-8 text' : String(code));
-  }
-}
-
 /** A path by which one file is known; of one that is not there, the path itself. */
 function realPath(path: string): string {
   try {
@@ -128,16 +119,18 @@ function realPath(path: string): string {
   }
 }
 
-function ownKeys({ source }: Layer): Record<string, unknown> {
-  const { include: _, ...keys } = source.value as Record<string, unknown>;
+function ownKeys({ source }: Layer): Map {
+  const { include: _, ...keys } = source.value as Map;
   return keys;
 }
 
-function merged(below: unknown, above: unknown): unknown {
-  if (!isMap(below) || !isMap(above)) return above;
-  const result: Record<string, unknown> = { ...below };
+type Map = Record<string, unknown>;
+
+function merged(below: Map, above: Map): Map {
+  const result = { ...below };
   for (const [key, value] of Object.entries(above)) {
-    result[key] = key in below ? merged(below[key], value) : value;
+    const under = below[key];
+    result[key] = isMap(under) && isMap(value) ? merged(under, value) : value;
   }
   return result;
 }
@@ -162,6 +155,6 @@ function depthIn(value: unknown, path: KeyPath): number {
   return path.length;
 }
 
-function isMap(value: unknown): value is Record<string, unknown> {
+export function isMap(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

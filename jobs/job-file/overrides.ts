@@ -12,6 +12,8 @@ export interface Override {
   readonly value: unknown;
   /** As the user wrote it, for messages; a secret setting without its value. */
   readonly text: string;
+  /** Who says it, for messages. Default: the command line. */
+  readonly by?: string;
 }
 
 /** @throws ConfigError when the text is not `key.path=value` or the value is not YAML */

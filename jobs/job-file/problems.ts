@@ -8,7 +8,7 @@ import { closest } from '../../driver/support/closest.js';
 import type { Problem } from './check-job.js';
 import { namedEstimator } from './model-schema.js';
 import { schemaOf } from './schema.js';
-import type { KeyPath } from './yaml-source.js';
+import { type KeyPath, valueAt } from './yaml-source.js';
 
 type Issue = z.core.$ZodIssue;
 
@@ -152,16 +152,6 @@ function knownKeys(path: KeyPath, schema: z.ZodType): string[] {
   return [
     ...new Set(level.flatMap(open).flatMap((schema) => Object.keys(schema.properties ?? {}))),
   ];
-}
-
-function valueAt(document: unknown, path: KeyPath): unknown {
-  let value = document;
-  for (const part of path) {
-    if (typeof value !== 'object' || value === null || !Object.hasOwn(value, part))
-      return undefined;
-    value = (value as Record<string | number, unknown>)[part];
-  }
-  return value;
 }
 
 /** A value as the user would write it, cut short. */

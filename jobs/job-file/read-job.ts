@@ -14,7 +14,6 @@ import { resolveDataPath } from './data-path.js';
 import {
   type DocumentOptions,
   parseDocument,
-  placedPaths,
   type ReadDocument,
   readDocument,
 } from './document.js';
@@ -44,9 +43,6 @@ export function parseJob(file: string, text: string, options: ReadJobOptions = {
   return jobOf(parseDocument(file, text, options), options);
 }
 
-/** Keys that hold paths; one of an included file starts at that file's folder. */
-const PATHS = [['data', 'path'], ['output'], ['store', 'folder']] as const;
-
 /** The job of a document. @throws ConfigError listing every problem */
 export function jobOf(source: ReadDocument, options: ReadJobOptions = {}): Job {
   const cwd = options.cwd ?? process.cwd();
@@ -57,7 +53,7 @@ export function jobOf(source: ReadDocument, options: ReadJobOptions = {}): Job {
     });
   }
   const { file, overrides } = source;
-  const document = nanToText(placedPaths(source, dirname(resolve(cwd, file)), PATHS));
+  const document = nanToText(source.value);
   const parsed = schemaOf(document).safeParse(document);
   const problems = parsed.success
     ? checkJob(parsed.data)
@@ -125,7 +121,7 @@ function resolveJob(document: JobDocument, context: Context): Job {
       standardize: data.standardize,
     },
     store: context.store === false ? null : storePlace(folder, document.store, context.cwd),
-    ...(spark ? { spark: sparkSection(spark) } : {}),
+    ...(spark ? { spark: sparkSection(spark, folder) } : {}),
     model: { estimator, params },
     search: {
       grid: Object.fromEntries(

@@ -8,6 +8,7 @@ import { z } from 'zod';
 import { DTYPES } from '../../driver/ir/dtype.js';
 import { CSV_ENCODINGS, SCHEMA_TYPES } from '../../driver/ir/read-options.js';
 import { parseSize } from '../../driver/support/size.js';
+import { secretSource } from '../config/secrets.js';
 import type { Estimator, Task } from '../estimators/estimator.js';
 import { estimators } from '../estimators/index.js';
 import { documentKeys } from './document.js';
@@ -198,9 +199,12 @@ const spark = z.strictObject({
       'Where `--engine spark` runs: `spark://HOST:PORT`, `yarn`, `k8s://https://HOST:PORT` or `local[N]`, by spark-submit. Default: REPRISE_SPARK_MASTER, else Livy or this machine.',
   }),
   conf: z
-    .record(text(500), z.union([z.string().max(10_000), z.number(), z.boolean()]))
+    .record(text(500), z.union([z.string().max(10_000), z.number(), z.boolean(), secretSource]))
     .optional()
-    .meta({ description: 'Settings of Spark, by their names: `spark.executor.memory: 4g`.' }),
+    .meta({
+      description:
+        'Settings of Spark, by their names: `spark.executor.memory: 4g`. Secrets by `{env: NAME}`, `{file: PATH}` or `{command: [PROGRAM, ..]}`.',
+    }),
   packages: z.array(text(500)).max(100).optional().meta({
     description: 'Maven coordinates for driver and executors, `group:artifact:version`.',
   }),
@@ -235,7 +239,9 @@ function jobWith(
     model: model.meta({ description: 'What to fit.' }),
     search: z
       .strictObject({
-        grid: grid.meta({ description: 'Values to try by parameter, every combination of them.' }),
+        grid: grid.prefault({}).meta({
+          description: 'Values to try by parameter, every combination of them. Default: none.',
+        }),
         max_failures: z.int().min(0).max(1e9).optional().meta({
           description:
             'Stop before the next wave when more candidates than this have failed. Default: go on.',

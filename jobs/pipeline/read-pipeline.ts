@@ -119,7 +119,7 @@ function assemble(
     })),
     parallel,
     store: options.store === false ? null : storePlace(folder, document.store, cwd),
-    ...(spark ? { spark: sparkSection(spark) } : {}),
+    ...(spark ? { spark: sparkSection(spark, folder) } : {}),
     output: runs,
     document: {
       ...reader.keptDocument(source.value),

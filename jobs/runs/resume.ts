@@ -58,7 +58,7 @@ async function jobOf(
   const own = parseJob(`${name}.yaml`, stringify(job), {
     cwd,
     overrides,
-    templates: false,
+    isRecorded: true,
     ...(store ? {} : { store }),
   });
   const notes =

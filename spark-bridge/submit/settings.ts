@@ -4,13 +4,15 @@
  * carries the value of a secret setting.
  */
 import { ConfigError } from '../../driver/errors.js';
-import { env } from '../../driver/support/env.js';
+import { env, settingName } from '../../driver/support/env.js';
 
 /** The `spark:` section of a job file, checked. */
 export interface SparkSection {
   /** As Spark writes it: `spark://host:7077`, `yarn`, `k8s://https://..`, `local[4]`. */
   readonly master?: string;
   readonly conf?: Readonly<Record<string, string>>;
+  /** Settings that are secrets, read when Spark is started. */
+  readonly secrets?: () => Readonly<Record<string, string>>;
   /** Maven coordinates that driver and executors get, `group:artifact:version`. */
   readonly packages?: readonly string[];
 }
@@ -34,14 +36,15 @@ export const isMaster = (text: string): boolean => MASTER.test(text);
 
 /** @throws ConfigError for two ways from job and environment, or a master unknown to Spark */
 export function sparkWay(section: SparkSection = {}): SparkWay {
-  const { conf = {}, packages = [] } = section;
+  const { packages = [] } = section;
+  const conf = { ...section.conf, ...section.secrets?.() };
   const url = env.livyUrl();
   const master = section.master ?? env.sparkMaster();
-  const key = section.master === undefined ? 'REPRISE_SPARK_MASTER' : 'spark.master';
+  const key = section.master === undefined ? settingName('REPRISE_SPARK_MASTER') : 'spark.master';
   if (url !== undefined) {
     if (master !== undefined) {
       throw new ConfigError(
-        `spark: expected one way to Spark, got ${key} and REPRISE_LIVY_URL; unset one of them`,
+        `spark: expected one way to Spark, got ${key} and ${settingName('REPRISE_LIVY_URL')}; unset one of them`,
         { key, value: master },
       );
     }

@@ -116,20 +116,24 @@ describe('the way to Spark', () => {
     );
   });
 
-  it('takes settings from a job, also by the command line', () => {
-    const text = job('  master: yarn\n  conf: {spark.executor.cores: 4, spark.x.secret: abcdef}');
+  it('takes settings from a job, also by the command line, and secrets when they are needed', () => {
+    const text = job(
+      '  master: yarn\n  conf: {spark.executor.cores: 4, spark.x.secret: {env: OWN_SECRET}}',
+    );
     const { spark, document } = parseJob('job.yaml', text, {
       overrides: ['spark.conf.spark.executor.memory=2g', 'spark.master=local[2]'],
     });
-    assert.deepEqual(spark, {
-      master: 'local[2]',
-      conf: {
-        'spark.executor.cores': '4',
-        'spark.x.secret': 'abcdef',
-        'spark.executor.memory': '2g',
-      },
-    });
-    assert.doesNotMatch(JSON.stringify(document), /abcdef/, 'no secret in what is kept of a run');
+    const { secrets, ...section } = spark!;
+    const conf = { 'spark.executor.cores': '4', 'spark.executor.memory': '2g' };
+    assert.deepEqual(section, { master: 'local[2]', conf });
+    assert.throws(
+      () => sparkWay(spark),
+      /^ConfigError: spark\.conf\.spark\.x\.secret: expected the environment variable OWN_SECRET, got none/,
+    );
+    const way = under({ OWN_SECRET: SECRET }, () => sparkWay(spark));
+    assert.deepEqual(way.conf, { ...conf, 'spark.x.secret': SECRET });
+    assert.equal(typeof secrets, 'function');
+    assert.match(JSON.stringify(document), /"spark\.x\.secret":\{"env":"OWN_SECRET"\}/);
   });
 
   const refused: readonly (readonly [string, RegExp])[] = [
@@ -137,6 +141,11 @@ describe('the way to Spark', () => {
     ['  conf: {spark.sql.ansi.enabled: false}', /may change what expressions mean/],
     ['  conf: {spark.master: yarn}', /say it as `spark\.master` of the job/],
     ['  conf: {fs.s3a.access.key: x}', /put `spark\.hadoop\.` before it/],
+    [
+      '  conf: {spark.x.secret: abc}',
+      /spark\.x\.secret: expected where the secret is, got a value;/,
+    ],
+    ['  conf: {spark.a.javaOptions: -Dpassword=x}', /say {env: NAME}, {file: PATH} or {command: /],
     ['  deploy: cluster', /expected a known key, got `deploy`/],
   ];
   for (const [section, message] of refused) {

@@ -261,6 +261,6 @@ describe('included files', () => {
     assert.equal((document.cv as { folds: number }).folds, 4);
     assert.equal(document.name, '{{');
     const { parseJob } = await import('../../../../jobs/job-file/read-job.js');
-    assert.equal(parseJob('x', JSON.stringify(document), { templates: false }).name, '{{');
+    assert.equal(parseJob('x', JSON.stringify(document), { isRecorded: true }).name, '{{');
   });
 });

@@ -1,0 +1,33 @@
+/**
+ * Settings before a command runs: those of the folder it works in hold from then on, and stand in
+ * for flags that nobody gave. Commands that look into settings read them for themselves.
+ */
+import { dirname, resolve } from 'node:path';
+import type { Command } from 'commander';
+import { env } from '../../driver/support/env.js';
+
+/** Commands that work without settings, or mend them. */
+const WITHOUT: readonly string[] = ['config', 'completion', 'complete', 'doctor', 'schema'];
+/** Commands whose first argument is a job or pipeline file. */
+const OF_A_FILE: readonly string[] = ['run', 'plan', 'backfill'];
+
+/** @throws ConfigError for settings that are wrong */
+export async function applySettings(command: Command): Promise<void> {
+  const names = [command.name(), command.parent?.name() ?? ''];
+  if (names.some((name) => WITHOUT.includes(name))) return;
+  const { loadSettings, settingValue } = await import('../config/current.js');
+  const [file] = command.processedArgs as unknown[];
+  const isOfFile = OF_A_FILE.includes(command.name()) && typeof file === 'string';
+  await loadSettings(isOfFile ? dirname(resolve(file)) : process.cwd());
+  // The same flag of set-up says something else.
+  const hasEngine = command.name() !== 'setup' && command.getOptionValue('engine') !== undefined;
+  const engine = settingValue('engine');
+  if (hasEngine && engine !== undefined && command.getOptionValueSource('engine') !== 'cli') {
+    command.setOptionValueWithSource('engine', engine, 'config');
+  }
+}
+
+/** The folder that holds the run folders. */
+export function runsFolder(given: string | undefined): string {
+  return resolve(given ?? env.output() ?? 'runs');
+}
