@@ -14,6 +14,7 @@ import { EXIT } from './exit-codes.js';
 import { addLineageCommands } from './lineage-commands.js';
 import { MODEL, memoryOption, RUN, RUNS_FOLDER, runId, useMemory, wholeNumber } from './options.js';
 import { addRuns } from './runs-commands.js';
+import { addSchedule } from './schedule-commands.js';
 import { applySettings } from './settings.js';
 import { visible, writeData } from './terminal.js';
 
@@ -62,6 +63,7 @@ function createProgram(report: Report): Command {
   addReport(program, report);
   addPredict(program, report);
   addExport(program, report);
+  addSchedule(program, report);
   addLineageCommands(program, report);
   addCache(program, report);
   addConfig(program, report);

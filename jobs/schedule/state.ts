@@ -5,6 +5,7 @@
  */
 import type { BestSummary } from '../runs/summary.js';
 import type { NotifyEvent, Overlap } from './schedule.js';
+import type { Due } from './times.js';
 
 /**
  * - `queued`: its turn has not come; `waiting`: for files; `running`: an attempt goes on;
@@ -120,8 +121,7 @@ export function changed(
 }
 
 export interface Claims {
-  readonly times: readonly number[];
-  readonly missed: number;
+  readonly due: Due;
   readonly overlap: Overlap;
   readonly owner: string;
   readonly nowMs: number;
@@ -137,10 +137,11 @@ export interface Claims {
 export function claimed(state: ScheduleState, claims: Claims): ScheduleState {
   const { overlap, owner, nowMs } = claims;
   const known = new Set(state.active.map(({ time }) => time));
-  const times = claims.times.filter((time) => !known.has(time) && !claims.isDone(time));
+  const { times: all, missed, latest } = claims.due;
+  const times = all.filter((time) => !known.has(time) && !claims.isDone(time));
   const isBusy = state.active.some(({ by }) => by === 'schedule');
-  const last = Math.max(state.last ?? Number.NEGATIVE_INFINITY, ...claims.times);
-  const counts = { ...state.counts, missed: state.counts.missed + claims.missed };
+  const last = latest === undefined ? state.last : Math.max(state.last ?? latest, latest);
+  const counts = { ...state.counts, missed: state.counts.missed + missed };
   const base: ScheduleState = { ...state, last, counts };
   if (isBusy && overlap === 'skip') {
     const why = 'the run before it had not ended';

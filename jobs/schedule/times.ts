@@ -89,6 +89,8 @@ export interface Due {
   readonly times: readonly number[];
   /** Times since `afterMs` that are passed over, as far as they are counted. */
   readonly missed: number;
+  /** Of them all; absent when there was none. @units ms */
+  readonly latest?: number;
 }
 
 /**
@@ -99,7 +101,8 @@ export function dueTimes({ schedule, afterMs, nowMs }: DueQuestion): Due {
   const floor = Math.max(afterMs, nowMs - schedule.windowMs - 1);
   const all = timesBetween(schedule, floor, nowMs, MOST_TIMES);
   const times = caughtUp(all, schedule.catchUp, nowMs);
-  return { times, missed: all.length - times.length };
+  const latest = all.at(-1);
+  return { times, missed: all.length - times.length, ...(latest === undefined ? {} : { latest }) };
 }
 
 function caughtUp(all: readonly number[], catchUp: CatchUp, nowMs: number): readonly number[] {

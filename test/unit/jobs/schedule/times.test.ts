@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import { timeOfDate, timeVariables } from '../../../../jobs/schedule/logical-time.js';
 import {
+  type DueQuestion,
   dueTimes,
   GRACE_MS,
   nextTime,
@@ -146,11 +147,14 @@ describe('what is due', () => {
     windowMs,
   });
   const last = at('2026-05-01T02:30Z');
+  const ask = (question: DueQuestion) => {
+    const { times, missed } = dueTimes(question);
+    return { times, missed };
+  };
 
   it('is nothing before the next time, and that one once it is there', () => {
     for (const catchUp of ['none', 'last', 'all'] as const) {
-      const due = (nowMs: number) =>
-        dueTimes({ schedule: schedule(catchUp), afterMs: last, nowMs });
+      const due = (nowMs: number) => ask({ schedule: schedule(catchUp), afterMs: last, nowMs });
       assert.deepEqual(due(last), { times: [], missed: 0 });
       assert.deepEqual(due(last + DAY - 1), { times: [], missed: 0 });
       assert.deepEqual(due(last + DAY), { times: [last + DAY], missed: 0 });
@@ -160,7 +164,7 @@ describe('what is due', () => {
   it('after a pause is none, the last or all, within the window', () => {
     const nowMs = last + 5 * DAY + 3 * HOUR;
     const due = (catchUp: 'none' | 'last' | 'all', windowMs?: number) =>
-      dueTimes({ schedule: schedule(catchUp, windowMs), afterMs: last, nowMs });
+      ask({ schedule: schedule(catchUp, windowMs), afterMs: last, nowMs });
     assert.deepEqual(due('none'), { times: [], missed: 5 });
     assert.deepEqual(due('last'), { times: [last + 5 * DAY], missed: 4 });
     const days = [1, 2, 3, 4, 5].map((day) => last + day * DAY);

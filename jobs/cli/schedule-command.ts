@@ -1,0 +1,92 @@
+/** `reprise schedule`: runs schedules until stopped, or what is due now, and says what it does. */
+import { resolve } from 'node:path';
+import { formatDuration } from '../../driver/support/duration.js';
+import type { EngineName } from '../runs/run-events.js';
+import { launchProcess } from '../schedule/launch.js';
+import { Scheduler } from '../schedule/scheduler.js';
+import type { SchedulerEvent } from '../schedule/scheduler-event.js';
+import { EXIT } from './exit-codes.js';
+import { type InterruptError, interruptible } from './interrupt.js';
+import { createTerminal } from './terminal.js';
+
+export interface ScheduleCommandOptions {
+  readonly once?: boolean;
+  readonly parallel: number;
+  readonly metrics?: number;
+  readonly engine: EngineName;
+  readonly store?: boolean;
+  readonly output?: string;
+  readonly quiet?: boolean;
+}
+
+/** A run may take this long to end gently, and a little more at once. @units ms */
+const GRACE_MS = 30_000;
+const STOP_MS = GRACE_MS + 15_000;
+
+/** Answers 0, or with `--once` 4 when a run failed. */
+export async function scheduleCommand(
+  files: readonly string[],
+  options: ScheduleCommandOptions,
+): Promise<number> {
+  const terminal = createTerminal({ quiet: options.quiet === true });
+  let failed = 0;
+  const onEvent = (event: SchedulerEvent): void => {
+    if (event.kind === 'failed') failed++;
+    terminal.note(eventText(event));
+  };
+  const scheduler = await Scheduler.open({
+    files,
+    launch: launchProcess({ ...launchArguments(options), graceMs: GRACE_MS }),
+    parallel: options.parallel,
+    isOnce: options.once === true,
+    ...(options.output === undefined ? {} : { output: resolve(options.output) }),
+    onEvent,
+  });
+  let interrupt: InterruptError | undefined;
+  const onStopping = (reason: InterruptError): void => {
+    interrupt = reason;
+    terminal.note('stopping: runs keep what is done, and the next scheduler goes on with them');
+  };
+  const work = (signal: AbortSignal): Promise<void> =>
+    options.once ? scheduler.once(signal) : scheduler.run(signal);
+  await interruptible(work, onStopping, STOP_MS);
+  if (interrupt !== undefined) return interrupt.exitCode;
+  return failed > 0 ? EXIT.candidatesFailed : EXIT.done;
+}
+
+/** What every run is started with. */
+export function launchArguments(options: {
+  readonly engine: EngineName;
+  readonly store?: boolean;
+}): { readonly runArguments: readonly string[] } {
+  const store = options.store === false ? ['--no-store'] : [];
+  return { runArguments: ['--engine', options.engine, ...store] };
+}
+
+const WORDS: Readonly<Record<SchedulerEvent['kind'], string>> = {
+  claimed: 'due',
+  waiting: 'waits for',
+  started: 'started as',
+  resumed: 'goes on as',
+  adopted: 'is run by another process as',
+  retry: 'failed, and is tried again:',
+  'took-over': 'taken over from a scheduler that is gone',
+  done: 'done',
+  failed: 'failed:',
+  skipped: 'skipped:',
+  replaced: 'stopped:',
+  missed: 'missed:',
+  told: 'told of',
+  warning: 'warning:',
+};
+
+/** An event as a line: when, which schedule, which of its times, what. */
+export function eventText(event: SchedulerEvent, now = new Date()): string {
+  const { kind, schedule, time, run, why, seconds } = event;
+  const at = now.toISOString().replace(/\.\d+Z$/, 'Z');
+  const which = time === undefined ? '' : ` ${new Date(time).toISOString().replace('.000Z', 'Z')}`;
+  const isStart = kind === 'started' || kind === 'resumed' || kind === 'adopted';
+  const what = isStart ? (run ?? '') : (why ?? '');
+  const took = seconds === undefined ? '' : ` after ${formatDuration(seconds * 1000)}`;
+  return `${at} ${schedule}${which} ${WORDS[kind]}${kind === 'done' ? took : ''}${what === '' ? '' : ` ${what}`}`;
+}

@@ -1,0 +1,49 @@
+/** The grammar of `reprise schedule`. */
+import { type Command, InvalidArgumentError, Option } from 'commander';
+
+/** Adds the command; `report` takes its exit code. */
+export function addSchedule(program: Command, report: (code: number) => void): void {
+  const schedule = program
+    .command('schedule')
+    .description('run jobs and pipelines when their `schedule` says, until stopped');
+  schedule
+    .command('run', { isDefault: true })
+    .description('run them as their times come')
+    .argument('<files...>', 'job and pipeline files with a `schedule`')
+    .option('--once', 'run what is due now, and end: for systemd, Kubernetes, Airflow')
+    .option('--parallel <count>', 'runs at once', positive, 1)
+    .option('--metrics <port>', 'health and Prometheus metrics on 127.0.0.1', port)
+    .addOption(engineOption())
+    .option('--no-store', 'keep no results for later runs, and use none')
+    .option('--output <folder>', 'folder for run folders (default: runs beside each file)')
+    .option('-q, --quiet', 'no notes')
+    .action(async (files: string[], options) => {
+      const { scheduleCommand } = await import('./schedule-command.js');
+      report(await scheduleCommand(files, options));
+    });
+  schedule
+    .command('ls')
+    .description('list the schedules: next times, what runs, how the last runs ended')
+    .argument('<files...>', 'job and pipeline files with a `schedule`')
+    .option('--json', 'print one JSON document')
+    .action(async (files: string[], options) => {
+      const { scheduleListCommand } = await import('./schedule-list-command.js');
+      report(await scheduleListCommand(files, options));
+    });
+}
+
+export const engineOption = (): Option =>
+  new Option('--engine <engine>', 'where to run')
+    .choices(['auto', 'local', 'spark'])
+    .default('auto');
+
+/** @throws InvalidArgumentError */
+export function positive(text: string): number {
+  if (/^[1-9]\d{0,3}$/.test(text)) return Number(text);
+  throw new InvalidArgumentError('Expected a whole number from 1.');
+}
+
+function port(text: string): number {
+  if (/^\d{1,5}$/.test(text) && Number(text) <= 65_535) return Number(text);
+  throw new InvalidArgumentError('Expected a port from 0 to 65535; 0 takes a free one.');
+}
