@@ -30,7 +30,7 @@ export interface Attempt {
 }
 
 /** Resolves when the attempt has ended. @throws what keeps it from being started */
-export type Launch = (attempt: Attempt) => Promise<Exit>;
+export type RunLaunch = (attempt: Attempt) => Promise<Exit>;
 
 export interface LaunchOptions {
   /** Arguments of `reprise run`, such as `--engine spark`. */
@@ -46,7 +46,7 @@ const GRACE_MS = 30_000;
 const SAID_CHARACTERS = 2000;
 
 /** Starts attempts by the command line. */
-export function launchProcess(options: LaunchOptions = {}): Launch {
+export function launchProcess(options: LaunchOptions = {}): RunLaunch {
   const { runArguments = [], commonArguments = [], graceMs = GRACE_MS } = options;
   return async (attempt) => {
     const { file, run, time, zone, output, log } = attempt;

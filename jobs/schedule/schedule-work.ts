@@ -5,7 +5,7 @@
  */
 import { ConfigError, DataError } from '../../driver/errors.js';
 import type { Clock } from './clock.js';
-import type { Launch } from './launch.js';
+import type { RunLaunch } from './launch.js';
 import { scheduledRunId } from './logical-time.js';
 import { deliver } from './notify.js';
 import { readSchedule, type ScheduledFile } from './read-schedule.js';
@@ -27,7 +27,7 @@ import { dueTimes, nextTime, previousTime } from './times.js';
 export interface WorkOptions {
   /** Token of the scheduler. */
   readonly owner: string;
-  readonly launch: Launch;
+  readonly launch: RunLaunch;
   readonly clock: Clock;
   /** Folder for run folders, absolute. Default: as the file says. */
   readonly output?: string;

@@ -4,14 +4,14 @@
  */
 import { processToken } from '../../driver/support/process-token.js';
 import { type Clock, systemClock } from './clock.js';
-import type { Launch } from './launch.js';
+import type { RunLaunch } from './launch.js';
 import { ScheduleWork } from './schedule-work.js';
 import type { SchedulerEvent } from './scheduler-event.js';
 
 export interface SchedulerOptions {
   /** Job and pipeline files. */
   readonly files: readonly string[];
-  readonly launch: Launch;
+  readonly launch: RunLaunch;
   /** Default: the system's. */
   readonly clock?: Clock;
   /** Runs at once. Default 1. */

@@ -8,13 +8,13 @@ import { stat } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import type { Clock } from './clock.js';
-import type { Launch } from './launch.js';
+import type { RunLaunch } from './launch.js';
 import { scheduledRunId } from './logical-time.js';
 import {
   type Exit,
-  type Outcome,
   outcomeOfExit,
   outcomeOfRun,
+  type RunOutcome,
   retryDelay,
   runOf,
 } from './outcome.js';
@@ -42,7 +42,7 @@ export interface Supervision {
   readonly folder: StateFolder;
   /** Of the scheduler. */
   readonly owner: string;
-  readonly launch: Launch;
+  readonly launch: RunLaunch;
   readonly clock: Clock;
   /** Aborted when the scheduler stops, or with `REPLACED` when a later time takes this one's place. */
   readonly end: AbortSignal;
@@ -126,7 +126,7 @@ class Supervisor {
     return !this.#end.aborted;
   }
 
-  async #attempt(): Promise<Outcome | 'lost'> {
+  async #attempt(): Promise<RunOutcome | 'lost'> {
     const free = await this.#given.takeSlot();
     try {
       if (this.#end.aborted) return { kind: 'cut-off', wasStopped: true };
@@ -147,7 +147,7 @@ class Supervisor {
     }
   }
 
-  async #launch(isResumed: boolean): Promise<Outcome | 'lost'> {
+  async #launch(isResumed: boolean): Promise<RunOutcome | 'lost'> {
     const { scheduled, folder, launch } = this.#given;
     const { output, file, schedule } = scheduled;
     const { run, time } = this.#entry;
@@ -170,7 +170,7 @@ class Supervisor {
   }
 
   /** A run that can't be gone on with, since its data are others by now: a new one, from the start. */
-  async #startAgain(): Promise<Outcome | 'lost'> {
+  async #startAgain(): Promise<RunOutcome | 'lost'> {
     const { scheduled } = this.#given;
     const { output, file, name } = scheduled;
     let { round } = this.#entry;
@@ -184,7 +184,7 @@ class Supervisor {
   }
 
   /** A run that a process has which is not ours to wait for: its folder says when it ends. */
-  async #watch(): Promise<Outcome> {
+  async #watch(): Promise<RunOutcome> {
     const { scheduled, clock } = this.#given;
     const { schedule, output } = scheduled;
     this.#tell('adopted');
@@ -206,7 +206,7 @@ class Supervisor {
     }
   }
 
-  #overLimit(): Outcome {
+  #overLimit(): RunOutcome {
     return { kind: 'failed', why: 'the time limit was over', mayPass: true };
   }
 
@@ -250,7 +250,7 @@ class Supervisor {
   }
 }
 
-const GONE: Outcome = { kind: 'cut-off', wasStopped: true };
+const GONE: RunOutcome = { kind: 'cut-off', wasStopped: true };
 
 /** Runs an attempt with a signal for its time limit and for the end of the time. */
 async function limited(

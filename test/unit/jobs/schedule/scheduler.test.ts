@@ -6,7 +6,7 @@ import assert from 'node:assert/strict';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { stringify } from 'yaml';
 import type { Clock } from '../../../../jobs/schedule/clock.js';
-import type { Attempt, Launch } from '../../../../jobs/schedule/launch.js';
+import type { Attempt, RunLaunch } from '../../../../jobs/schedule/launch.js';
 import type { Exit } from '../../../../jobs/schedule/outcome.js';
 import { Scheduler } from '../../../../jobs/schedule/scheduler.js';
 import type { SchedulerEvent } from '../../../../jobs/schedule/scheduler-event.js';
@@ -32,7 +32,7 @@ class Runs {
   /** Ends of attempts to come; those beyond wait for `end`. */
   readonly exits: Exit[] = [];
 
-  readonly launch: Launch = (attempt) => {
+  readonly launch: RunLaunch = (attempt) => {
     this.attempts.push(attempt);
     const exit = this.exits.shift();
     if (exit !== undefined) return Promise.resolve(exit);
