@@ -16,7 +16,7 @@ export interface Exit {
   readonly said?: string;
 }
 
-export type RunOutcome =
+export type AttemptOutcome =
   | { readonly kind: 'done'; readonly best?: BestSummary }
   /** `mayPass`: the same may go well later. */
   | { readonly kind: 'failed'; readonly why: string; readonly mayPass: boolean }
@@ -43,7 +43,7 @@ export async function runOf(output: string, run: string): Promise<RunOverview | 
 }
 
 /** What a process came to that ended by itself. @param found the run's folder afterwards */
-export function outcomeOfExit(exit: Exit, found: RunOverview | undefined): RunOutcome {
+export function outcomeOfExit(exit: Exit, found: RunOverview | undefined): AttemptOutcome {
   const { code, signal, said } = exit;
   const best = bestOf(found);
   if (code === 0) return { kind: 'done', ...best };
@@ -57,7 +57,7 @@ export function outcomeOfExit(exit: Exit, found: RunOverview | undefined): RunOu
 }
 
 /** What a run at rest came to that nobody watched; undefined while a process has it. */
-export function outcomeOfRun(run: RunOverview): RunOutcome | undefined {
+export function outcomeOfRun(run: RunOverview): AttemptOutcome | undefined {
   if (lives(run.state)) return undefined;
   if (run.state === 'finished') {
     if (run.best !== null || run.trials.done === 0) return { kind: 'done', ...bestOf(run) };

@@ -11,10 +11,10 @@ import type { Clock } from './clock.js';
 import type { RunLaunch } from './launch.js';
 import { scheduledRunId } from './logical-time.js';
 import {
+  type AttemptOutcome,
   type Exit,
   outcomeOfExit,
   outcomeOfRun,
-  type RunOutcome,
   retryDelay,
   runOf,
 } from './outcome.js';
@@ -126,7 +126,7 @@ class Supervisor {
     return !this.#end.aborted;
   }
 
-  async #attempt(): Promise<RunOutcome | 'lost'> {
+  async #attempt(): Promise<AttemptOutcome | 'lost'> {
     const free = await this.#given.takeSlot();
     try {
       if (this.#end.aborted) return { kind: 'cut-off', wasStopped: true };
@@ -147,7 +147,7 @@ class Supervisor {
     }
   }
 
-  async #launch(isResumed: boolean): Promise<RunOutcome | 'lost'> {
+  async #launch(isResumed: boolean): Promise<AttemptOutcome | 'lost'> {
     const { scheduled, folder, launch } = this.#given;
     const { output, file, schedule } = scheduled;
     const { run, time } = this.#entry;
@@ -170,7 +170,7 @@ class Supervisor {
   }
 
   /** A run that can't be gone on with, since its data are others by now: a new one, from the start. */
-  async #startAgain(): Promise<RunOutcome | 'lost'> {
+  async #startAgain(): Promise<AttemptOutcome | 'lost'> {
     const { scheduled } = this.#given;
     const { output, file, name } = scheduled;
     let { round } = this.#entry;
@@ -184,7 +184,7 @@ class Supervisor {
   }
 
   /** A run that a process has which is not ours to wait for: its folder says when it ends. */
-  async #watch(): Promise<RunOutcome> {
+  async #watch(): Promise<AttemptOutcome> {
     const { scheduled, clock } = this.#given;
     const { schedule, output } = scheduled;
     this.#tell('adopted');
@@ -206,7 +206,7 @@ class Supervisor {
     }
   }
 
-  #overLimit(): RunOutcome {
+  #overLimit(): AttemptOutcome {
     return { kind: 'failed', why: 'the time limit was over', mayPass: true };
   }
 
@@ -250,7 +250,7 @@ class Supervisor {
   }
 }
 
-const GONE: RunOutcome = { kind: 'cut-off', wasStopped: true };
+const GONE: AttemptOutcome = { kind: 'cut-off', wasStopped: true };
 
 /** Runs an attempt with a signal for its time limit and for the end of the time. */
 async function limited(
