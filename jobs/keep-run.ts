@@ -2,7 +2,6 @@
  * Runs a job whose run is kept from the start. Invariant: however it ends, the journal says so, and
  * a folder is left only where there is something in it.
  */
-import { dirname } from 'node:path';
 import { ContactLostError, LivyError } from '../driver/errors.js';
 import type { Job } from './job-file/job.js';
 import type { RunJobOptions } from './open-job.js';
@@ -29,8 +28,12 @@ export async function keepRun(
   const { journal } = options;
   try {
     const record = await runJob(job, options);
-    const output = dirname(journal.folder);
-    const path = await writeRun(record, { output, renderReport, isJournaled: true });
+    const path = await writeRun(record, {
+      output: job.output,
+      path: journal.folder,
+      renderReport,
+      isJournaled: true,
+    });
     await journal.finished(record.search.partial !== undefined);
     await journal.close();
     return [record, path];

@@ -11,7 +11,7 @@ import { type BigIntStats, createReadStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { DataError } from '../errors.js';
-import type { FrameFile, FrameSource } from '../ir/frame-engine.js';
+import type { FrameSource } from '../ir/frame-engine.js';
 import { env } from '../support/env.js';
 import { forgetOldest } from '../support/forget-oldest.js';
 import { ParsedFile } from '../support/plain-file.js';
@@ -33,6 +33,9 @@ export interface FileIdentity {
   readonly digest: string;
   readonly bytes: number;
 }
+
+/** Files as they were when they were identified. */
+type IdentifiedFiles = { readonly files: readonly FileIdentity[] } & Pick<FrameSource, 'identify'>;
 
 interface Entry {
   readonly stamp: string;
@@ -79,9 +82,7 @@ export async function identifyFiles(paths: readonly string[]): Promise<FileIdent
  * where they are.
  * @throws DataError naming the first file that changed or went away
  */
-export async function verifyUnchanged(
-  source: Pick<FrameSource, 'files' | 'identify'>,
-): Promise<void> {
+export async function verifyUnchanged(source: IdentifiedFiles): Promise<void> {
   const local = source.files.filter(({ path }) => !isRemote(path));
   const paths = local.map(({ path }) => resolve(path));
   for await (const [i, stats] of statsOf(paths, local)) {
@@ -97,10 +98,7 @@ export async function verifyUnchanged(
   await verifyRemote(source);
 }
 
-async function verifyRemote({
-  files,
-  identify,
-}: Pick<FrameSource, 'files' | 'identify'>): Promise<void> {
+async function verifyRemote({ files, identify }: IdentifiedFiles): Promise<void> {
   const remote = files.filter((file) => isRemote(file.path));
   if (remote.length === 0 || identify === undefined) return;
   const digests = await identify(remote.map((file) => file.path));
@@ -175,7 +173,7 @@ function stampOf(stats: BigIntStats): string {
 /** What the file system says of each file, in order, many asked side by side. */
 async function* statsOf(
   paths: readonly string[],
-  known?: readonly FrameFile[],
+  known?: readonly FileIdentity[],
 ): AsyncGenerator<readonly [number, BigIntStats]> {
   for (let from = 0; from < paths.length; from += STATS_AT_ONCE) {
     const some = paths.slice(from, from + STATS_AT_ONCE);
@@ -189,7 +187,7 @@ async function* statsOf(
   }
 }
 
-async function statFile(path: string, known?: FrameFile): Promise<BigIntStats> {
+async function statFile(path: string, known?: FileIdentity): Promise<BigIntStats> {
   let stats: BigIntStats;
   try {
     stats = await stat(path, { bigint: true });

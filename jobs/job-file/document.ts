@@ -60,6 +60,11 @@ export const documentKeys = {
 const VARIABLE_NAME = /^[A-Za-z_]\w*$/;
 const RESERVED: readonly string[] = ['env', 'steps'];
 
+/** Whether a document is that of a pipeline; else it is a job's. */
+export function isPipeline(document: unknown): boolean {
+  return (document as { readonly kind?: unknown } | null)?.kind === 'pipeline';
+}
+
 /** Reads a job or pipeline file. @throws ConfigError listing what is wrong */
 export async function readDocument(
   file: string,
@@ -146,7 +151,7 @@ function requireNoInclude(overrides: readonly Override[]): void {
 function filled(
   whole: Record<string, unknown>,
   overrides: readonly Override[],
-  { variables: given = {}, later = [] }: DocumentOptions,
+  { variables: given = {} }: DocumentOptions,
   layered: Layered,
   error: ReadDocument['error'],
 ): Record<string, unknown> {
@@ -159,7 +164,8 @@ function filled(
   const { value, problems, used } = fillTemplates(document, {
     names,
     written: new Set(Object.keys(written)),
-    later,
+    // Known once they have run.
+    later: isPipeline(whole) ? ['steps'] : [],
   });
   const known = new Set([...used, ...Object.keys(layered.value.variables ?? {})]);
   const all = [...problems, ...strangers(overrides, known)];

@@ -35,15 +35,12 @@ export interface ReadPipelineOptions extends DocumentOptions {
   readonly store?: boolean;
 }
 
-/** What templates of a pipeline may name that is known only when its steps run. */
-const LATER = ['steps'];
-
 /** Reads and checks a pipeline file. @throws ConfigError listing every problem */
 export async function readPipeline(
   file: string,
   options: ReadPipelineOptions = {},
 ): Promise<Pipeline> {
-  return pipelineOf(await readDocument(file, { ...options, later: LATER }), options);
+  return pipelineOf(await readDocument(file, options), options);
 }
 
 /** As `readPipeline`, from text already read; `file` names it in messages and is its paths' base. */
@@ -52,12 +49,7 @@ export async function parsePipeline(
   text: string,
   options: ReadPipelineOptions = {},
 ): Promise<Pipeline> {
-  return pipelineOf(parseDocument(file, text, { ...options, later: LATER }), options);
-}
-
-/** Whether a document is that of a pipeline. */
-export function isPipeline(document: unknown): boolean {
-  return (document as { readonly kind?: unknown } | null)?.kind === 'pipeline';
+  return pipelineOf(parseDocument(file, text, options), options);
 }
 
 /** The pipeline of a document. @throws ConfigError listing every problem */

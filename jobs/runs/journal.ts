@@ -5,6 +5,7 @@
 import { join } from 'node:path';
 import { DataError } from '../../driver/errors.js';
 import { readPlainFile } from '../../driver/support/plain-file.js';
+import type { StepEnd } from '../pipeline/step-record.js';
 import type { WaveResult } from '../search/wave-result.js';
 import { type Dated, parseRecords, RecordWriter } from './record-lines.js';
 
@@ -62,6 +63,15 @@ export type JournalRecord =
       /** @units seconds */
       readonly seconds: number;
     }
+  /** Of a pipeline: a step is being done, with the key that its outputs follow from. */
+  | {
+      readonly kind: 'step-begin';
+      readonly step: string;
+      readonly key: string;
+      readonly why: string;
+    }
+  /** Of a pipeline: a step is over. */
+  | ({ readonly kind: 'step-end' } & StepEnd)
   /** Why the attempt is about to end, or ended. */
   | {
       readonly kind: 'state';

@@ -3,7 +3,7 @@
  * is written last, and each file appears whole.
  */
 import { mkdir, open, rename, rm } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { stringify } from 'yaml';
 import { ResourceError } from '../../driver/errors.js';
 import { makeFolder } from '../../driver/support/make-folder.js';
@@ -14,6 +14,8 @@ import { summarize } from './summary.js';
 export interface WriteRunOptions {
   /** Folder that holds run folders; made when it is not there. */
   readonly output: string;
+  /** Its own folder. Default: that of its id. */
+  readonly path?: string;
   /** The report's HTML. */
   readonly renderReport: (record: RunRecord) => string;
   /** The run's folder is there, with a journal, and stays whatever happens. Default false. */
@@ -27,9 +29,22 @@ export interface WriteRunOptions {
  * @throws ResourceError when the folder can't be written; without a journal none is left behind then
  */
 export async function writeRun(record: RunRecord, options: WriteRunOptions): Promise<string> {
-  const { output, isJournaled = false } = options;
-  const path = join(output, record.run);
   const report = options.renderReport(record);
+  const files: [string, string][] = [...filesOf(record), ['report.html', report]];
+  return writeRunFiles(record.run, files, (path) => resultOf(record, path), options);
+}
+
+/**
+ * Writes files into a run's folder, `result.json` last, and returns the folder's path.
+ * @throws as `writeRun`
+ */
+export async function writeRunFiles(
+  run: string,
+  files: readonly (readonly [name: string, content: string])[],
+  resultIn: (path: string) => string,
+  options: Omit<WriteRunOptions, 'renderReport'>,
+): Promise<string> {
+  const { output, path = join(output, run), isJournaled = false, signal } = options;
   let isOurs = false;
   try {
     await makeFolder(output);
@@ -37,19 +52,18 @@ export async function writeRun(record: RunRecord, options: WriteRunOptions): Pro
       await mkdir(path);
       isOurs = true;
     }
-    const files: [string, string][] = [...filesOf(record), ['report.html', report]];
     for (const [name, content] of files) await put(join(path, name), content);
-    options.signal?.throwIfAborted();
-    await put(join(path, 'result.json'), resultOf(record, path));
+    signal?.throwIfAborted();
+    await put(join(path, 'result.json'), resultIn(path));
     await flush(path);
-    await flush(output);
+    await flush(dirname(path));
     return path;
   } catch (cause) {
     if (isOurs) await rm(path, { recursive: true, force: true });
-    if (options.signal?.aborted) throw cause;
+    if (signal?.aborted) throw cause;
     const { code, message } = cause as NodeJS.ErrnoException;
     const remedy = isJournaled
-      ? `make room, then \`reprise resume ${record.run}\``
+      ? `make room, then \`reprise resume ${run}\``
       : 'choose another folder with --output';
     throw new ResourceError(
       `run folder: expected to write ${path}, got ${code ?? message}; ${remedy}`,
@@ -79,8 +93,8 @@ function filesOf(record: RunRecord): [string, string][] {
   return files;
 }
 
-/** NaN and infinities, which JSON has no word for, become null. */
-function json(value: unknown): string {
+/** As JSON; NaN and infinities, which it has no word for, become null. */
+export function json(value: unknown): string {
   return `${JSON.stringify(value, null, 2)}\n`;
 }
 

@@ -1,0 +1,44 @@
+/** The sessions of a pipeline's run: one for each engine, opened when a step first asks for it. */
+import type { SparkSection } from '../../spark-bridge/submit/settings.js';
+import { type OpenSession, openSession } from '../engines.js';
+import type { EngineName } from '../runs/run-events.js';
+import type { StorePlace } from '../store-place.js';
+
+export interface SessionsOptions {
+  readonly engine: EngineName;
+  readonly store: StorePlace | null;
+  readonly spark?: SparkSection;
+  /** The run that results are from. */
+  readonly origin?: string;
+  readonly signal: AbortSignal;
+  readonly onWarning: (message: string) => void;
+}
+
+export class Sessions {
+  readonly #options: SessionsOptions;
+  readonly #open = new Map<'local' | 'spark', Promise<OpenSession>>();
+
+  constructor(options: SessionsOptions) {
+    this.#options = options;
+  }
+
+  /** @throws ConfigError when Spark or Java is missing; the next to ask tries again */
+  open(engine: 'local' | 'spark'): Promise<OpenSession> {
+    const known = this.#open.get(engine);
+    if (known !== undefined) return known;
+    const { engine: asked, store, spark, origin, signal, onWarning } = this.#options;
+    const keep = { place: store, ...(origin === undefined ? {} : { origin }) };
+    const placement = asked === 'auto' ? 'cost' : 'blocks';
+    const opening = openSession(engine, onWarning, signal, placement, spark, keep);
+    this.#open.set(engine, opening);
+    opening.catch(() => this.#open.delete(engine));
+    return opening;
+  }
+
+  async close(): Promise<void> {
+    for (const opening of this.#open.values()) {
+      const open = await opening.catch(() => undefined);
+      await open?.session.close();
+    }
+  }
+}
