@@ -11,7 +11,7 @@ import { type BigIntStats, createReadStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { DataError } from '../errors.js';
-import type { FrameSource } from '../ir/frame-engine.js';
+import type { FrameFile, FrameSource } from '../ir/frame-engine.js';
 import { env } from '../support/env.js';
 import { forgetOldest } from '../support/forget-oldest.js';
 import { ParsedFile } from '../support/plain-file.js';
@@ -35,7 +35,9 @@ export interface FileIdentity {
 }
 
 /** Files as they were when they were identified. */
-type IdentifiedFiles = { readonly files: readonly FileIdentity[] } & Pick<FrameSource, 'identify'>;
+type IdentifiedFiles = Pick<FrameSource, 'identify'> & {
+  readonly files: readonly (FileIdentity & Partial<FrameFile>)[];
+};
 
 interface Entry {
   readonly stamp: string;

@@ -23,6 +23,8 @@ export const EXIT = {
   invalid: 3,
   /** The search finished, but some candidates could not be fitted, or none could be scored. */
   candidatesFailed: 4,
+  /** The pipeline finished, but a step failed. */
+  stepFailed: 4,
   /** The replay finished, but its values differ from the run's. */
   replayDiffers: 4,
   /** The cluster can't be reached. */
@@ -56,4 +58,17 @@ export function exitCodeOf(error: unknown): number {
   if (error instanceof InterruptError) return error.exitCode;
   const row = CODES.find(([type]) => error instanceof type);
   return row?.[1] ?? EXIT.unexpected;
+}
+
+/** Of errors that a later try may mend, by the code that journals have of them. */
+const RETRIED: Readonly<Record<string, number>> = {
+  LIVY: EXIT.unreachable,
+  BACKEND_LOST: EXIT.unreachable,
+  CONTACT_LOST: EXIT.lost,
+  LOCKED: EXIT.tryLater,
+};
+
+/** The exit code of a failure that a later try may mend; undefined for any other. */
+export function retriedExitCode(code: string | undefined): number | undefined {
+  return code === undefined ? undefined : RETRIED[code];
 }

@@ -24,6 +24,10 @@ export async function resumeCommand(run: string, options: ResumeCommandOptions):
     if (options.json) await writeData(`${JSON.stringify(shown)}\n`);
     return EXIT.done;
   }
+  if (shown.kind === 'pipeline') {
+    const { resumePipelineCommand } = await import('./pipeline-command.js');
+    return resumePipelineCommand(folder, terminal, options);
+  }
   const { job, engine, begin, notes } = await openResume(folder, failureOverrides(options));
   for (const note of notes) terminal.note(note);
   return runAndAnswer(job, begin, terminal, { engine, ...(options.json ? { json: true } : {}) });

@@ -13,8 +13,10 @@ import {
   plural,
   shownParam,
 } from '../format.js';
+import { readDocument } from '../job-file/document.js';
 import type { Job } from '../job-file/job.js';
-import { readJob } from '../job-file/read-job.js';
+import { jobOf } from '../job-file/read-job.js';
+import { isPipeline } from '../pipeline/is-pipeline.js';
 import type { RunRecord } from '../runs/record.js';
 import type { EngineName, RunEvent } from '../runs/run-events.js';
 import { RunJournal } from '../runs/run-journal.js';
@@ -49,12 +51,18 @@ export async function runCommand(
   const terminal = createTerminal({ quiet: options.quiet === true });
   const { date, runId } = options;
   const variables = date === undefined ? {} : await variablesOfDate(file, date, { overrides });
-  const job = await readJob(file, {
+  const reading = {
     overrides: [...overrides, ...failureOverrides(options)],
     variables: { ...variables },
     ...(options.output === undefined ? {} : { output: options.output }),
     ...(options.store === false ? { store: false } : {}),
-  });
+  };
+  const document = await readDocument(file, reading);
+  if (isPipeline(document.value)) {
+    const { runPipelineCommand } = await import('./pipeline-command.js');
+    return runPipelineCommand(document, reading, terminal, options);
+  }
+  const job = jobOf(document, reading);
   const begin = () => RunJournal.begin(job, resolve(file), options.engine, runId);
   return runAndAnswer(job, begin, terminal, options);
 }

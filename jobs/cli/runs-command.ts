@@ -40,16 +40,23 @@ export async function listCommand({ output, json }: RunsOptions): Promise<number
 
 function listText(runs: readonly RunOverview[]): string {
   const hasTags = runs.some(({ tags }) => tags.length > 0);
-  const head = ['state', 'run', 'candidates', 'best', 'time', ...(hasTags ? ['tags'] : [])];
+  const head = ['state', 'run', 'done', 'best', 'time', ...(hasTags ? ['tags'] : [])];
   const rows = runs.map((run) => [
     run.state,
     run.run,
-    trialsText(run),
+    doneText(run),
     run.best === null ? '-' : formatBest(run.best),
     timeText(run),
     ...(hasTags ? [run.tags.join(' ')] : []),
   ]);
   return formatTable([head, ...rows]);
+}
+
+/** Candidates of a search, steps of a pipeline. */
+function doneText(run: RunOverview): string {
+  if (run.steps === undefined) return trialsText(run);
+  const { done, of } = run.steps;
+  return `${done} of ${plural(of, 'step')}`;
 }
 
 function trialsText({ trials: { done, of } }: RunOverview): string {
@@ -82,6 +89,11 @@ export async function showCommand(
       shown = await overviewOf(folder);
     }
   }
+  if (shown.kind === 'pipeline') {
+    const { showPipeline } = await import('./pipeline-show.js');
+    await showPipeline(shown, summaryLines(shown), options.json === true);
+    return EXIT.done;
+  }
   const waves = await waveOverviews(folder);
   await writeData(
     options.json ? `${JSON.stringify({ ...shown, waves })}\n` : `${showText(shown, waves)}\n`,
@@ -90,6 +102,11 @@ export async function showCommand(
 }
 
 function progressText(run: RunOverview): string {
+  if (run.steps !== undefined) {
+    const { done, of, running } = run.steps;
+    const now = running.length > 0 ? `, now ${running.join(', ')}` : '';
+    return `${run.state}: ${done} of ${plural(of, 'step')}${now}`;
+  }
   const best = run.best === null ? '' : `, best ${formatBest(run.best)}`;
   const { done, of } = run.trials;
   const share = of === null ? 'opening the data' : `${done} of ${plural(of, 'candidate')}`;
@@ -97,24 +114,32 @@ function progressText(run: RunOverview): string {
 }
 
 function showText(run: RunOverview, waves: readonly WaveOverview[]): string {
+  const lines = summaryLines(run);
+  if (waves.length > 1) lines.push('', wavesText(waves));
+  return lines.join('\n');
+}
+
+function summaryLines(run: RunOverview): string[] {
   const { process: owner, tags, error, attempts } = run;
   const id = basename(run.path);
   const remedy = ['finished', 'running', 'stopping'].includes(run.state)
     ? ''
     : `; \`reprise resume ${id}\` goes on`;
   const where = owner ? ` in process ${owner.pid} on ${owner.host}` : '';
-  const lines = [
+  return [
     `run     ${run.run}`,
     `state   ${run.state}${where}${remedy}`,
     ...(error === undefined ? [] : [`why     ${error}`]),
     ...(tags.length === 0 ? [] : [`tags    ${tags.join(' ')}`]),
-    `trials  ${trialsText(run)} candidates on ${run.engine}`,
-    `best    ${run.best === null ? 'none yet' : formatBest(run.best)}`,
+    ...(run.steps
+      ? [`steps   ${doneText(run)}`]
+      : [
+          `trials  ${trialsText(run)} candidates on ${run.engine}`,
+          `best    ${run.best === null ? 'none yet' : formatBest(run.best)}`,
+        ]),
     `time    ${timeText(run)}${attempts > 1 ? ` from the first of ${attempts} attempts` : ''}`,
     `folder  ${run.path}`,
   ];
-  if (waves.length > 1) lines.push('', wavesText(waves));
-  return lines.join('\n');
 }
 
 function wavesText(waves: readonly WaveOverview[]): string {

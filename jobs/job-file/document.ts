@@ -8,6 +8,7 @@ import { z } from 'zod';
 import { ConfigError } from '../../driver/errors.js';
 import { closestText } from '../../driver/support/closest.js';
 import { environmentOverrides, groundOf } from '../config/in-documents.js';
+import { isPipeline } from '../pipeline/is-pipeline.js';
 import { scheduleSchema } from '../schedule/schedule-schema.js';
 import type { Problem } from './check-job.js';
 import { secretFiles } from './check-spark.js';
@@ -24,7 +25,7 @@ export interface DocumentOptions {
   readonly cwd?: string;
   /** Values for templates, before those of the file; settings `variables.NAME=..` beat both. */
   readonly variables?: Variables;
-  /** First words of template names that are bound later, such as `steps`. */
+  /** First words of template names that are bound later; of pipelines `steps` is one. */
   readonly later?: readonly string[];
   /** Whether the text is what a run recorded: filled before, and with its settings. */
   readonly isRecorded?: boolean;
@@ -59,11 +60,6 @@ export const documentKeys = {
 
 const VARIABLE_NAME = /^[A-Za-z_]\w*$/;
 const RESERVED: readonly string[] = ['env', 'steps'];
-
-/** Whether a document is that of a pipeline; else it is a job's. */
-export function isPipeline(document: unknown): boolean {
-  return (document as { readonly kind?: unknown } | null)?.kind === 'pipeline';
-}
 
 /** Reads a job or pipeline file. @throws ConfigError listing what is wrong */
 export async function readDocument(
@@ -151,7 +147,7 @@ function requireNoInclude(overrides: readonly Override[]): void {
 function filled(
   whole: Record<string, unknown>,
   overrides: readonly Override[],
-  { variables: given = {} }: DocumentOptions,
+  { variables: given = {}, later = [] }: DocumentOptions,
   layered: Layered,
   error: ReadDocument['error'],
 ): Record<string, unknown> {
@@ -164,8 +160,7 @@ function filled(
   const { value, problems, used } = fillTemplates(document, {
     names,
     written: new Set(Object.keys(written)),
-    // Known once they have run.
-    later: isPipeline(whole) ? ['steps'] : [],
+    later: isPipeline(whole) ? ['steps', ...later] : later,
   });
   const known = new Set([...used, ...Object.keys(layered.value.variables ?? {})]);
   const all = [...problems, ...strangers(overrides, known)];

@@ -3,13 +3,13 @@
  * was said to be done stands there, and is not done again while what it left is there.
  */
 import { beginRun, HeldRun, takeUpRun } from '../runs/held-run.js';
-import type { Journaled } from '../runs/journal.js';
 import type { EngineName } from '../runs/run-events.js';
 import type { Pipeline } from './pipeline.js';
+import { endsOfSteps, isSettled } from './step-ends.js';
 import type { StepEnd } from './step-record.js';
 
 export class PipelineJournal extends HeldRun {
-  readonly #ends = stepEnds(this.earlier);
+  readonly #ends = endsOfSteps(this.earlier);
 
   /**
    * Makes the folder of a new run.
@@ -57,20 +57,4 @@ export class PipelineJournal extends HeldRun {
     await this.append({ kind: 'step-end', ...end });
     this.#ends.set(end.step, end);
   }
-}
-
-/** Whether a step is done, now or before. */
-export function isSettled({ state }: StepEnd): boolean {
-  return state === 'done' || state === 'skipped';
-}
-
-/** How each step ended last, by a journal's records. */
-export function stepEnds(records: readonly Journaled[]): Map<string, StepEnd> {
-  const ends = new Map<string, StepEnd>();
-  for (const record of records) {
-    if (record.kind !== 'step-end') continue;
-    const { kind: _, at: __, ...end } = record;
-    ends.set(record.step, end);
-  }
-  return ends;
 }

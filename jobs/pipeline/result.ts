@@ -1,4 +1,5 @@
 /** What a pipeline's run leaves as `result.json`, and prints as JSON. */
+import { RepriseError } from '../../driver/errors.js';
 import type { StepReport } from '../steps/step-kind.js';
 import type { Pipeline } from './pipeline.js';
 import type { OutputRecord, StepEnd, StepState } from './step-record.js';
@@ -17,6 +18,8 @@ export interface StepSummary {
   /** The run that left them; absent where there are none. */
   readonly from?: string;
   readonly report?: StepReport;
+  /** Of what it failed with, such as `BACKEND_LOST`. */
+  readonly code?: string;
   readonly tries?: number;
 }
 
@@ -46,7 +49,7 @@ export function stepSummaries(
   ends: ReadonlyMap<string, StepEnd>,
 ): StepSummary[] {
   return steps.map(({ name, kind, needs }) => {
-    const { state, why, seconds, record, report, tries } = ends.get(name)!;
+    const { state, why, seconds, record, report, code, tries } = ends.get(name)!;
     return {
       step: name,
       kind: kind.name,
@@ -57,6 +60,7 @@ export function stepSummaries(
       outputs: record?.outputs ?? [],
       ...(record ? { from: record.run } : {}),
       ...(report ? { report } : {}),
+      ...(code ? { code } : {}),
       ...(tries ? { tries } : {}),
     };
   });
@@ -74,9 +78,15 @@ export function stateOfSteps(
   return all.some(isFailure) ? 'failed' : 'finished';
 }
 
-/** `2 of 6 steps failed: joined, search`. */
-export function failureText({ steps }: Pick<PipelineResult, 'steps'>): string {
-  const failed = steps.filter(({ state }) => state === 'failed');
-  const names = failed.map(({ step }) => step).join(', ');
-  return `${failed.length} of ${steps.length} steps failed: ${names}`;
+/** Steps of a pipeline failed; its code is that of all of them, where they have one. */
+export class StepsFailedError extends RepriseError {
+  constructor({ steps }: Pick<PipelineResult, 'steps'>) {
+    const failed = steps.filter(({ state }) => state === 'failed');
+    const names = failed.map(({ step }) => step).join(', ');
+    const [code, ...others] = new Set(failed.map((step) => step.code));
+    super(
+      code !== undefined && others.length === 0 ? code : 'STEPS_FAILED',
+      `${failed.length} of ${steps.length} steps failed: ${names}`,
+    );
+  }
 }

@@ -11,10 +11,11 @@ import { json, writeRunFiles } from '../runs/write-run.js';
 import { claimSteps } from './claim.js';
 import type { Pipeline, PipelineStep } from './pipeline.js';
 import type { PipelineEvent } from './pipeline-events.js';
-import { isSettled, type PipelineJournal } from './pipeline-journal.js';
-import { failureText, type PipelineResult, stateOfSteps, stepSummaries } from './result.js';
+import type { PipelineJournal } from './pipeline-journal.js';
+import { type PipelineResult, StepsFailedError, stateOfSteps, stepSummaries } from './result.js';
 import { runStep } from './run-step.js';
 import { Sessions } from './sessions.js';
+import { isSettled } from './step-ends.js';
 import type { OutputRecord, StepEnd } from './step-record.js';
 import { ownOutputPath, StepRecords, stepsFolder } from './step-records.js';
 
@@ -53,7 +54,7 @@ export async function runPipeline(
     const ends = await run.finish();
     const result = resultOf(pipeline, journal, ends, (performance.now() - began) / 1000);
     await write(pipeline, result, options);
-    if (result.state === 'failed') await journal.failed(new Error(failureText(result)), false);
+    if (result.state === 'failed') await journal.failed(new StepsFailedError(result), false);
     else await journal.finished(result.state === 'stopped');
     return result;
   } catch (error) {
@@ -186,7 +187,7 @@ class PipelineRun {
   #obstacle({ needs, reads }: PipelineStep): string | undefined {
     for (const need of needs) {
       const { state } = this.#ends.get(need)!;
-      if (isSettled({ state } as StepEnd)) continue;
+      if (isSettled({ state })) continue;
       if (state !== 'failed') return `${need} did not run`;
       const { onFailure } = this.#pipeline.steps.find(({ name }) => name === need)!;
       if (onFailure === 'stop') return `${need} failed`;

@@ -16,7 +16,7 @@ import { fillSteps } from './graph.js';
 import { type FindOptions, type FoundInput, findInputs, inputOf, verifyInputs } from './inputs.js';
 import { Outputs, type PlacedOutput } from './outputs.js';
 import type { PipelineStep } from './pipeline.js';
-import { isSettled } from './pipeline-journal.js';
+import { isSettled } from './step-ends.js';
 import {
   changeOf,
   digestOf,

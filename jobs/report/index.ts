@@ -5,3 +5,4 @@ export {
   summarizeLineage,
 } from './lineage-summary.js';
 export { renderReport } from './page.js';
+export { renderPipelineReport } from './pipeline-page.js';

@@ -5,7 +5,7 @@
 
 import { formatCount, formatSeconds, plural } from '../format.js';
 import type { LineageNode } from '../runs/record.js';
-import { layoutGraph } from './graph-layout.js';
+import { graphDrawing } from './graph-drawing.js';
 import {
   type LineageGroup,
   type LineageSummary,
@@ -17,7 +17,6 @@ import { html, type Markup } from './markup.js';
 
 const BOX_WIDTH = 184;
 const BOX_HEIGHT = 60;
-const MARGIN = 10;
 
 const stateTexts: Readonly<Record<NodeState, string>> = {
   source: 'source',
@@ -53,43 +52,20 @@ export function lineageSection(nodes: readonly LineageNode[]): Markup {
 <details><summary>The same as a table</summary>${groupTable(summary)}</details>`;
 }
 
-function drawing(summary: LineageSummary): Markup {
-  const { groups, edges } = summary;
-  const layout = layoutGraph(
-    groups.map(() => ({ width: BOX_WIDTH, height: BOX_HEIGHT })),
-    edges,
-  );
-  const width = Math.ceil(layout.width + 2 * MARGIN);
-  const height = Math.ceil(layout.height + 2 * MARGIN);
-  const lines = edges.map((edge, i) => {
-    const text = `${groups[edge.from]?.op} to ${groups[edge.to]?.op}: ${plural(edge.count, 'edge')}`;
-    return html`<path d="${route(layout.routes[i] ?? [])}" marker-end="url(#arrow)"><title>${text}</title></path>`;
+function drawing({ groups, edges, nodes }: LineageSummary): Markup {
+  return graphDrawing({
+    id: 'lineage-drawing',
+    label: `Lineage of the run: ${plural(nodes, 'result')} in ${plural(groups.length, 'group')}`,
+    boxes: groups.map((group) => ({
+      width: BOX_WIDTH,
+      height: BOX_HEIGHT,
+      at: (x, y) => box(group, x, y),
+    })),
+    edges: edges.map(({ from, to, count }) => {
+      const title = `${groups[from]?.op} to ${groups[to]?.op}: ${plural(count, 'edge')}`;
+      return { from, to, title };
+    }),
   });
-  const boxes = groups.map((group, i) => {
-    const at = layout.boxes[i] ?? { x: 0, y: 0 };
-    return box(group, Math.round(at.x + MARGIN), Math.round(at.y + MARGIN));
-  });
-  return html`<svg id="lineage-drawing" width="${width}" height="${height}" viewBox="0 0 ${width} ${height}" role="img" aria-label="Lineage of the run: ${plural(summary.nodes, 'result')} in ${plural(groups.length, 'group')}">
-<defs><marker id="arrow" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" orient="auto"><path d="M0.5 0.5 7.5 4 0.5 7.5z"/></marker></defs>
-<g class="edges">${lines}</g>
-<g class="boxes">${boxes}</g>
-</svg>`;
-}
-
-/** A path through the points, entering and leaving each vertically. */
-function route(points: readonly (readonly [number, number])[]): string {
-  const at = points.map(([x, y]) => [Math.round(x + MARGIN), Math.round(y + MARGIN)] as const);
-  let text = '';
-  for (const [i, [x, y]] of at.entries()) {
-    const before = at[i - 1];
-    if (before === undefined) {
-      text = `M${x} ${y}`;
-      continue;
-    }
-    const half = Math.round((before[1] + y) / 2);
-    text += before[0] === x ? `L${x} ${y}` : `C${before[0]} ${half} ${x} ${half} ${x} ${y}`;
-  }
-  return text;
 }
 
 function box(group: LineageGroup, x: number, y: number): Markup {

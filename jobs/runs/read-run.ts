@@ -1,9 +1,10 @@
 /** Finds run folders by name and reads one back into the record it was written from. */
 import { readdir, stat } from 'node:fs/promises';
-import { join, resolve } from 'node:path';
+import { basename, join, resolve } from 'node:path';
 import { ConfigError } from '../../driver/errors.js';
 import { readPlainFile } from '../../driver/support/plain-file.js';
 import type { LinearModel } from '../estimators/model.js';
+import { isPipeline } from '../pipeline/is-pipeline.js';
 import type { TrialResult } from '../search/result.js';
 import type { RunRecord } from './record.js';
 import { isRunId } from './run-id.js';
@@ -21,6 +22,8 @@ export async function findRun(
 ): Promise<string> {
   const isRun = (folder: string): Promise<boolean> => hasRun(folder, which);
   if (await isRun(resolve(run))) return resolve(run);
+  // A search of a pipeline's run: `<id>/steps/<step>`.
+  if (run.includes('/') && (await isRun(join(output, run)))) return join(output, run);
   const names = await readdir(output).catch(() => [] as string[]);
   const { found, got } =
     run === 'latest' ? await latestOf(names, output, which) : fitting(run, names);
@@ -86,6 +89,12 @@ export async function readRun(folder: string): Promise<RunRecord> {
     }
   };
   const result = await parse<Omit<RunRecord, 'lineage' | 'timeline' | 'plan'>>('result.json');
+  if (isPipeline(result)) {
+    throw new ConfigError(
+      `run: expected the run of a job at ${folder}, got that of a pipeline; its searches are in ${join(folder, 'steps')}, such as ${basename(folder)}/steps/NAME`,
+      { key: 'run', value: folder },
+    );
+  }
   if (!Array.isArray(result.search?.trials)) throw damaged(folder, 'result.json', 'no trials');
   return {
     ...result,

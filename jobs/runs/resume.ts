@@ -10,7 +10,7 @@ import { packageVersion } from '../../driver/support/package-root.js';
 import type { Job } from '../job-file/job.js';
 import { parseJob, readJob } from '../job-file/read-job.js';
 import { requireFree } from './held-run.js';
-import type { AttemptRecord } from './journal.js';
+import type { AttemptRecord, Journaled } from './journal.js';
 import { RunJournal } from './run-journal.js';
 import { attemptsOf, wavesKept } from './run-state.js';
 
@@ -28,14 +28,7 @@ export interface Resume {
  * @throws LockedError for a run that a living process has, ConfigError for one without a journal
  */
 export async function openResume(folder: string, overrides: readonly string[]): Promise<Resume> {
-  const records = await requireFree(folder);
-  const attempt = attemptsOf(records).at(-1);
-  if (attempt === undefined) {
-    throw new ConfigError(
-      `resume: expected the journal of a run in ${folder}, got none; run the job again`,
-      { key: 'run', value: folder },
-    );
-  }
+  const { records, attempt } = await lastAttempt(folder);
   const data = records.find((record) => record.kind === 'data');
   const { job, notes } = await jobOf(attempt, overrides);
   const divided = records.findLast((record) => record.kind === 'waves');
@@ -50,10 +43,35 @@ export async function openResume(folder: string, overrides: readonly string[]): 
   };
 }
 
+/**
+ * What is known of a run at rest, and who had it last.
+ * @throws LockedError for a run that a living process has, ConfigError for one without a journal
+ */
+export async function lastAttempt(
+  folder: string,
+): Promise<{ readonly records: readonly Journaled[]; readonly attempt: AttemptRecord }> {
+  const records = await requireFree(folder);
+  const attempt = attemptsOf(records).at(-1);
+  if (attempt !== undefined) return { records, attempt };
+  throw new ConfigError(
+    `resume: expected the journal of a run in ${folder}, got none; run the job again`,
+    { key: 'run', value: folder },
+  );
+}
+
+/** A word on a run that another version began. */
+export function versionNotes({ reprise }: AttemptRecord): string[] {
+  if (reprise === packageVersion()) return [];
+  return [
+    `warning: the run began with Reprise ${reprise}, this is ${packageVersion()}: scores may differ from its own in the last digits`,
+  ];
+}
+
 async function jobOf(
-  { job, file, name, reprise, store }: AttemptRecord,
+  attempt: AttemptRecord,
   overrides: readonly string[],
 ): Promise<{ readonly job: Job; readonly notes: readonly string[] }> {
+  const { job, file, name, store } = attempt;
   const cwd = dirname(file);
   const own = parseJob(`${name}.yaml`, stringify(job), {
     cwd,
@@ -61,12 +79,7 @@ async function jobOf(
     isRecorded: true,
     ...(store ? {} : { store }),
   });
-  const notes =
-    reprise === packageVersion()
-      ? []
-      : [
-          `warning: the run began with Reprise ${reprise}, this is ${packageVersion()}: scores may differ from its own in the last digits`,
-        ];
+  const notes = versionNotes(attempt);
   if (!JSON.stringify(own.spark ?? null).includes('"***"')) return { job: own, notes };
   const { spark } = await readJob(file);
   return { job: { ...own, ...(spark ? { spark } : {}) }, notes };

@@ -7,6 +7,8 @@ import { basename, join } from 'node:path';
 import { ConfigError, DataError } from '../../driver/errors.js';
 import { readPlainFile } from '../../driver/support/plain-file.js';
 import { isFromDeadProcess, isOfThisMachine } from '../../driver/support/process-token.js';
+import { isPipeline } from '../pipeline/is-pipeline.js';
+import { type StepProgress, stepOverviews, stepProgress } from '../pipeline/step-ends.js';
 import { bestOf, type WaveResult } from '../search/wave-result.js';
 import { type AttemptRecord, type Journaled, journalPath, readJournal } from './journal.js';
 import { isRunId, startOfRun } from './run-id.js';
@@ -44,6 +46,10 @@ export interface RunState {
 
 /** A run for lists. */
 export interface RunOverview {
+  /** What ran: a job, or a pipeline, which has steps in place of trials. */
+  readonly kind: 'job' | 'pipeline';
+  /** Of a pipeline. */
+  readonly steps?: StepProgress;
   readonly run: string;
   readonly name: string;
   readonly state: StateName;
@@ -129,7 +135,7 @@ export async function listRuns(output: string): Promise<RunOverview[]> {
 function damagedRun(path: string, error: string): RunOverview {
   const run = basename(path);
   const startedAt = startOfRun(run);
-  const none = { trials: { done: 0, of: null }, best: null, tags: [], engine: '-' };
+  const none = { kind: 'job', trials: { done: 0, of: null }, best: null, tags: [], engine: '-' } as const; // biome-ignore format: a record
   return { run, name: run, state: 'failed', startedAt, updatedAt: startedAt, attempts: 1, error, path, ...none }; // biome-ignore format: a record
 }
 
@@ -153,7 +159,10 @@ export async function overviewOf(folder: string): Promise<RunOverview> {
   const { mtimeMs } = await stat(journalPath(folder));
   const { state, attempt, error, code } = stateOf(folder, records, mtimeMs);
   const isOver = state === 'finished' || state === 'partial';
-  const progress = result !== undefined && isOver ? ofResult(result) : progressOf(records, attempt);
+  const progress =
+    result !== undefined && isOver && !isPipeline(attempt.job)
+      ? ofResult(result)
+      : progressOf(records, attempt, lives(state));
   return {
     ...progress,
     state: isOver && result === undefined ? 'interrupted' : state,
@@ -168,16 +177,25 @@ export async function overviewOf(folder: string): Promise<RunOverview> {
 
 type Progress = Pick<
   RunOverview,
-  'run' | 'name' | 'startedAt' | 'updatedAt' | 'trials' | 'best' | 'engine'
+  'kind' | 'steps' | 'run' | 'name' | 'startedAt' | 'updatedAt' | 'trials' | 'best' | 'engine'
 >;
 
-function progressOf(records: readonly Journaled[], attempt: AttemptRecord): Progress {
+function progressOf(
+  records: readonly Journaled[],
+  attempt: AttemptRecord,
+  isLive: boolean,
+): Progress {
   const divided = records.findLast((record) => record.kind === 'waves');
   const data = records.findLast((record) => record.kind === 'data');
   const kept = wavesKept(records);
   const { run, name, startedAt } = attempt;
   const engine = data?.engine ?? attempt.engine;
-  const base = { run, name, startedAt, updatedAt: records.at(-1)!.at, engine };
+  const times = { run, name, startedAt, updatedAt: records.at(-1)!.at, engine };
+  if (isPipeline(attempt.job)) {
+    const steps = stepProgress(stepOverviews(records, attempt, isLive));
+    return { kind: 'pipeline', steps, ...times, trials: { done: 0, of: null }, best: null };
+  }
+  const base = { kind: 'job', ...times } as const;
   if (divided === undefined) return { ...base, trials: { done: 0, of: null }, best: null };
   const { waves, metric } = divided;
   return {
@@ -248,6 +266,7 @@ function ofResult(result: Result): Progress {
   const { run, name, startedAt, best, trials, engine, seconds, partial } = result;
   const ended = Date.parse(startedAt) + (seconds.total ?? 0) * 1000;
   return {
+    kind: 'job',
     run,
     name,
     startedAt,
