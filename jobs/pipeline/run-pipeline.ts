@@ -13,7 +13,7 @@ import type { Pipeline, PipelineStep } from './pipeline.js';
 import type { PipelineEvent } from './pipeline-events.js';
 import type { PipelineJournal } from './pipeline-journal.js';
 import { type PipelineResult, StepsFailedError, stateOfSteps, stepSummaries } from './result.js';
-import { runStep } from './run-step.js';
+import { doStep } from './run-step.js';
 import { Sessions } from './sessions.js';
 import { isSettled } from './step-ends.js';
 import type { OutputRecord, StepEnd } from './step-record.js';
@@ -202,7 +202,7 @@ class PipelineRun {
     const records = this.#records;
     const outputs = records?.folder ?? join(journal.folder, 'outputs');
     const earlier = journal.endOf(name);
-    const end = await runStep(step, {
+    const end = await doStep(step, {
       run: journal.attempt.run,
       folder: this.#pipeline.folder,
       runFolder: journal.folder,

@@ -47,7 +47,7 @@ export interface StepSurroundings extends FindOptions {
 }
 
 /** What became of the step, in this run or already before; whatever it fails with is an end. */
-export async function runStep(step: PipelineStep, given: StepSurroundings): Promise<StepEnd> {
+export async function doStep(step: PipelineStep, given: StepSurroundings): Promise<StepEnd> {
   const began = performance.now();
   const attempt = new StepRun(step, given);
   const seconds = (): number => (performance.now() - began) / 1000;
