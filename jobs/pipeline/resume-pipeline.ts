@@ -27,7 +27,7 @@ export async function openPipelineResume(folder: string): Promise<PipelineResume
   const { job, file, store, engine } = attempt;
   const own = await parsePipeline(basename(file), stringify(job), {
     cwd: dirname(file),
-    templates: false,
+    isRecorded: true,
     ...(store ? {} : { store }),
   });
   const hasSecrets = JSON.stringify(own.spark ?? null).includes('"***"');
