@@ -1,7 +1,9 @@
 /** `reprise plan`: what a job would run where, reuse and cost. Runs no kernel. */
 import { formatBytes } from '../../driver/support/size.js';
 import { formatCount, formatSeconds, plural } from '../format.js';
-import { readJob } from '../job-file/read-job.js';
+import { readDocument } from '../job-file/document.js';
+import { jobOf } from '../job-file/read-job.js';
+import { isPipeline } from '../pipeline/is-pipeline.js';
 import type { EngineName, PlanReport } from '../runs/run-events.js';
 import { EXIT } from './exit-codes.js';
 import { interruptible } from './interrupt.js';
@@ -21,10 +23,13 @@ export async function planCommand(
   options: PlanCommandOptions,
 ): Promise<number> {
   const terminal = createTerminal({ quiet: options.quiet === true });
-  const job = await readJob(file, {
-    overrides,
-    ...(options.store === false ? { store: false } : {}),
-  });
+  const reading = { overrides, ...(options.store === false ? { store: false } : {}) };
+  const document = await readDocument(file, reading);
+  if (isPipeline(document.value)) {
+    const { planPipelineCommand } = await import('./pipeline-plan.js');
+    return planPipelineCommand(document, reading, terminal, options);
+  }
+  const job = jobOf(document, reading);
   const report = await interruptible(
     async (signal) => {
       const { planJob } = await import('../plan-job.js');

@@ -8,40 +8,34 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { ConfigError, ExecutionError, InternalError, RepriseError } from '../../driver/errors.js';
 import { isRemote } from '../../driver/frame/identity.js';
 import { formatDuration } from '../../driver/support/duration.js';
-import { packageVersion } from '../../driver/support/package-root.js';
 import type { EngineName, RunEvent } from '../runs/run-events.js';
 import type { StepContext, StepReport, StepResult } from '../steps/step-kind.js';
 import { outputContent } from './content.js';
 import { fillSteps } from './graph.js';
-import { type FindOptions, type FoundInput, findInputs, inputOf, verifyInputs } from './inputs.js';
+import { type FoundInput, inputOf, verifyInputs } from './inputs.js';
+import {
+  type LookOptions,
+  lackOf,
+  lookAtStep,
+  placedOutputs,
+  type StepLook,
+} from './look-at-step.js';
 import { Outputs, type PlacedOutput } from './outputs.js';
 import type { PipelineStep } from './pipeline.js';
 import { isSettled } from './step-ends.js';
-import {
-  changeOf,
-  digestOf,
-  type KeyParts,
-  keyOf,
-  type OutputRecord,
-  type StepEnd,
-  type StepRecord,
-} from './step-record.js';
+import type { OutputRecord, StepEnd, StepRecord } from './step-record.js';
 
 /** What a step is done with. */
-export interface StepSurroundings extends FindOptions {
+export interface StepSurroundings extends LookOptions {
   readonly run: string;
   /** Of the pipeline file. */
   readonly folder: string;
   /** Of the run. */
   readonly runFolder: string;
   readonly engine: EngineName;
-  /** Where an output is kept that names no place. */
-  readonly ownPath: (step: string, file: string) => string;
   /** How it ended in this run before, and the key with which it was begun last. */
   readonly earlier: StepEnd | undefined;
   readonly keyBegun: string | undefined;
-  /** What it left last, in any run. */
-  readonly known: StepRecord | undefined;
   readonly begin: (key: string, why: string) => Promise<void>;
   readonly onEvent: (event: RunEvent) => void;
 }
@@ -84,72 +78,24 @@ class StepRun {
   async run(): Promise<Omit<StepEnd, 'seconds'>> {
     const { name } = this.#step;
     const { earlier, keyBegun, begin } = this.#given;
-    const inputs = await findInputs(this.#step, this.#given);
-    const parts = await this.#parts(inputs);
-    const key = keyOf(parts);
+    const look = await lookAtStep(this.#step, this.#given);
+    const { key, why } = look;
     const before = earlier !== undefined && isSettled(earlier) ? earlier.record : undefined;
-    if (before?.key === key && (await this.#lacks(before)) === undefined) return earlier!;
-    const decision = await this.#decide(key, parts);
-    if (decision.record !== undefined) {
-      const { record, why } = decision;
+    if (before?.key === key && (await lackOf(before, this.#outputs)) === undefined) return earlier!;
+    if (look.record !== undefined) {
+      const { record } = look;
       const { report } = record;
       return { step: name, state: 'skipped', why, record, ...(report ? { report } : {}) };
     }
-    await begin(key, decision.why);
+    await begin(key, why);
     this.#isResumed = keyBegun === key;
-    const record = await this.#tryUntilDone({ inputs, parts, key });
+    const record = await this.#tryUntilDone(look);
     const report = this.found === undefined ? {} : { report: this.found };
     const tries = this.tries > 1 ? { tries: this.tries } : {};
-    return { step: name, state: 'done', why: decision.why, record, ...report, ...tries };
+    return { step: name, state: 'done', why, record, ...report, ...tries };
   }
 
-  async #parts(inputs: readonly FoundInput[]): Promise<KeyParts> {
-    const { kind, work } = this.#step;
-    const facts = (await work.facts?.(this.#context(inputs, undefined, this.#given.signal))) ?? {};
-    const named = (prefix: string, values: object): [string, string][] =>
-      Object.entries(values).map(([name, value]) => [`${prefix} ${name}`, digestOf(value)]);
-    return Object.fromEntries([
-      ['kind of step', `${kind.name} ${kind.version}`],
-      ['version of Reprise', packageVersion()],
-      ...inputs.map(({ title, digest }) => [title, digest] as const),
-      ...named('parameter', work.parameters),
-      ...named('fact', facts),
-    ]);
-  }
-
-  /** Whether it is skipped, by the record of what is there, or why not. */
-  async #decide(
-    key: string,
-    parts: KeyParts,
-  ): Promise<{ readonly record?: StepRecord; readonly why: string }> {
-    const { work, isAlways } = this.#step;
-    const { known } = this.#given;
-    if (isAlways) return { why: 'it always runs' };
-    if (work.isNeverSkipped !== undefined) return { why: work.isNeverSkipped };
-    if (known === undefined) return { why: 'it was not done before' };
-    if (known.key !== key) return { why: `${changeOf(parts, known)} since ${known.run}` };
-    if (known.outputs.some(({ digest }) => digest === null)) {
-      return { why: 'nobody here can look at what it left' };
-    }
-    const lack = await this.#lacks(known);
-    if (lack !== undefined) return { why: `${lack} since ${known.run}` };
-    return { record: known, why: `same inputs and parameters as in ${known.run}` };
-  }
-
-  /** What a record says to be there and is not; undefined when all is. */
-  async #lacks({ outputs }: StepRecord): Promise<string | undefined> {
-    for (const { name, path } of this.#outputs) {
-      const known = outputs.find((output) => output.name === name);
-      if (known?.path !== path) return `output ${name} has another place, ${path},`;
-      if (known.digest === null) continue;
-      const content = await outputContent(path).catch(() => undefined);
-      if (content === undefined) return `output ${path} is gone`;
-      if (content.digest !== known.digest) return `output ${path} changed`;
-    }
-    return undefined;
-  }
-
-  async #tryUntilDone(task: Task): Promise<StepRecord> {
+  async #tryUntilDone(task: StepLook): Promise<StepRecord> {
     const { retries, retryDelayMs } = this.#step;
     const { signal, onEvent } = this.#given;
     for (;;) {
@@ -165,7 +111,7 @@ class StepRun {
     }
   }
 
-  async #tryOnce({ inputs, parts, key }: Task): Promise<StepRecord> {
+  async #tryOnce({ inputs, parts, key }: StepLook): Promise<StepRecord> {
     const began = performance.now();
     const outputs = await Outputs.stage(this.#outputs);
     try {
@@ -251,20 +197,4 @@ class StepRun {
       },
     };
   }
-}
-
-interface Task {
-  readonly inputs: readonly FoundInput[];
-  readonly parts: KeyParts;
-  readonly key: string;
-}
-
-export function placedOutputs(
-  { name, work }: PipelineStep,
-  ownPath: StepSurroundings['ownPath'],
-): PlacedOutput[] {
-  return work.outputs.map((output) => ({
-    ...output,
-    path: output.path ?? ownPath(name, output.file),
-  }));
 }

@@ -54,8 +54,6 @@ export interface StepWork {
   readonly parameters: Readonly<Record<string, unknown>>;
   /** Why it can't be skipped: `random() gives other values each time`. Absent: it can. */
   readonly isNeverSkipped?: string;
-  /** More that it depends on, found out when it is its turn: versions of engines, .. */
-  facts?(context: StepContext): Promise<Readonly<Record<string, unknown>>>;
   /** @throws what it fails with: `ConfigError` and `DataError` for what the user is to mend */
   run(context: StepContext): Promise<StepResult>;
   /** What `plan` says beyond inputs and outputs: lines. Runs nothing. */

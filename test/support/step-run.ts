@@ -100,8 +100,6 @@ export class StepBench {
         this.report = found;
       },
     };
-    const facts = (await work.facts?.(context)) ?? {};
-    JSON.stringify(facts);
     const result = await work.run(context);
     const outputs: Record<string, string> = {};
     for (const [name, { output, final }] of places) {
