@@ -9,6 +9,7 @@ import {
 import { packageVersion } from '../../driver/support/package-root.js';
 import { OUTPUTS } from '../predict/output-names.js';
 import { addCache } from './cache-command.js';
+import { addCompletion } from './completion-command.js';
 import { addConfig } from './config-command.js';
 import { EXIT } from './exit-codes.js';
 import { addLineageCommands } from './lineage-commands.js';
@@ -69,6 +70,7 @@ function createProgram(report: Report): Command {
   addConfig(program, report);
   addSetup(program, report);
   addDoctor(program, report);
+  addCompletion(program, report);
   program
     .command('schema')
     .description('print the JSON Schema of job files')

@@ -135,7 +135,7 @@ interface JsonSchema {
 }
 
 /** The keys a mapping at this path may have. */
-function knownKeys(path: KeyPath, schema: z.ZodType): string[] {
+export function knownKeys(path: KeyPath, schema: z.ZodType): string[] {
   const root = z.toJSONSchema(schema, { io: 'input' }) as JsonSchema;
   let level: JsonSchema[] = [root];
   const open = (schema: JsonSchema): JsonSchema[] => {

@@ -135,6 +135,23 @@ describe('source layout', () => {
     assert.deepEqual(findCycle(edges), undefined);
   });
 
+  it('loads little before a command is chosen and its settings are known', () => {
+    const first = ['jobs/cli/command.ts', 'jobs/config/current.ts'];
+    const loaded = new Set(first);
+    for (const file of loaded) {
+      for (const found of importsOf(file)) {
+        if (!found.isType && !found.isDynamic) loaded.add(found.to);
+      }
+    }
+    const packages = [...loaded].flatMap((file) => {
+      const text = readFileSync(join(root, file), 'utf8');
+      const imports = text.matchAll(/^(?:import (?!type)|export )[^;']*from '([^.'][^']*)';/gm);
+      return [...imports].map(([, name = '']) => name).filter((name) => !name.startsWith('node:'));
+    });
+    assert.deepEqual([...new Set(packages)], ['commander']);
+    assert.ok(loaded.size < 60, `${loaded.size} files: import what a command needs when it runs`);
+  });
+
   it('compares operators only where they are defined, rewritten and computed', () => {
     const names = Object.keys(ops).join('|');
     const comparison = new RegExp(
