@@ -4,7 +4,8 @@
  * row by row; what no query may be is refused before any step runs.
  */
 import { z } from 'zod';
-import type { DuckDbEngine, Query, QueryFormat } from '../../gpu-executor/cpu/index.js';
+import type { Query, QueryFormat } from '../../gpu-executor/cpu/index.js';
+import { duckDbFact, requireQueryText } from './query-text.js';
 import { csvFormat, describeInput, placeKind } from './step-data.js';
 import { defineStep, type StepContext, type StepOutput, type StepResult } from './step-kind.js';
 import { sourceInput, sourceSchema } from './step-source.js';
@@ -65,9 +66,8 @@ export const sqlStep = defineStep({
       );
     }
     const query = { sql, place: place.where(['sql']) };
-    const { checker, duckdb } = await reader();
-    const problem = await checker.queryProblem(sql, names);
-    if (problem !== undefined) place.fail(['sql'], problem);
+    await requireQueryText(sql, names, ['sql'], place);
+    const duckdb = await duckDbFact();
     const format = kind === 'parquet' ? { format: kind } : csvFormat(output.path!);
     return {
       inputs,
@@ -98,20 +98,4 @@ async function run(
   } finally {
     sandbox.close();
   }
-}
-
-interface Reader {
-  readonly checker: DuckDbEngine;
-  readonly duckdb: string;
-}
-
-let shared: Promise<Reader> | undefined;
-
-/** Reads the texts of queries, of all pipelines of this process. */
-function reader(): Promise<Reader> {
-  shared ??= import('../../gpu-executor/cpu/index.js').then((cpu) => ({
-    checker: cpu.createDuckDbEngine({ memoryBytes: 64e6, threads: 1 }),
-    duckdb: cpu.duckDbVersion(),
-  }));
-  return shared;
 }

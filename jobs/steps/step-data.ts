@@ -44,3 +44,9 @@ export function csvFormat(place: string, csv: CsvWriteOptions = {}): QueryFormat
   const compression = /\.gz$/i.test(place) ? { compression: 'gzip' as const } : {};
   return { format: 'csv', csv: { ...csv, ...compression } };
 }
+
+/** Whether data at a path are read by Spark only. */
+export function isOfSpark(path: string): boolean {
+  const kind = placeKind(path);
+  return kind === 'table' || kind === 'remote';
+}
