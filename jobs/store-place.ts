@@ -53,7 +53,7 @@ export function projectStore(
 /** Makes a project's folder of ours. @throws the file system's error */
 export async function makeProject(project: string): Promise<void> {
   await makeFolder(project, 0o700);
-  await writeFile(join(project, '.gitignore'), '*\n', { flag: 'wx' }).catch(() => {});
+  await writeFile(join(project, '.gitignore'), '*\n', { flag: 'wx', mode: 0o600 }).catch(() => {});
 }
 
 /**

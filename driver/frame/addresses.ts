@@ -42,6 +42,14 @@ const SCHEMES: ReadonlyMap<string, Scheme> = new Map([
   ['webhdfs', { needs: "the name node's HTTP address in the path" }],
 ]);
 
+/** Whether an address names a user with a password: it would stand in run folders and lineage. */
+export function hasPassword(address: string): boolean {
+  return /^[a-z][a-z0-9+.-]*:\/\/[^/\s@]*:[^/\s]*@/i.test(address);
+}
+
+export const NO_PASSWORD =
+  'expected an address without a password, got one with it; give it to Spark by its settings (`spark.conf`) or its environment';
+
 /** Schemes of servers that cannot list or say what a file is. */
 const DOWNLOAD = /^(https?|ftps?|sftp|data|git|ssh):/i;
 
@@ -60,8 +68,9 @@ export function requireLocal(path: string): void {
   );
 }
 
-/** @throws ConfigError for an address that must be downloaded first, on any engine */
+/** @throws ConfigError for one that must be downloaded first, on any engine, or holds a password */
 export function requireStorage(path: string): void {
+  if (hasPassword(path)) throw new ConfigError(`data: ${NO_PASSWORD}`, { key: 'data.path' });
   if (!DOWNLOAD.test(path)) return;
   throw new ConfigError(
     `data: expected files or storage that can be listed, got ${path}; download it and give the file`,

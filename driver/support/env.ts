@@ -58,7 +58,8 @@ function userHome(): string {
 }
 
 /** Names of variables whose values are nobody else's business. */
-export const SECRET_NAME = /(TOKEN|PASSWORD|PASSWD|SECRET|CREDENTIAL|API_?KEY)/i;
+export const SECRET_NAME =
+  /(TOKEN|PASSWORD|PASSWD|PASSPHRASE|SECRET|CREDENTIAL|(API|ACCESS|ACCOUNT|PRIVATE|STORAGE)_?KEY)/i;
 const OF_COMMANDS =
   /^(PATH|HOME|USER|LOGNAME|SHELL|LANG|LANGUAGE|LC_\w+|TZ|TMPDIR|TEMP|TMP|SYSTEMROOT|VIRTUAL_ENV|LD_LIBRARY_PATH|XDG_RUNTIME_DIR)$/i;
 const OF_SPARK = /^(AWS|AZURE|GOOGLE|GCS|HADOOP|KRB5|SPARK)_/;
@@ -151,5 +152,10 @@ export const env = {
   /** Names of the variables that are set and meant for us. */
   names: (): string[] =>
     Object.keys(process.env).filter((name) => name.startsWith('REPRISE_') && own(name)),
+  /** Values that must stand in no text, the longest first: one may hold another. */
+  secrets: (): string[] =>
+    Object.entries(process.env)
+      .flatMap(([name, value = '']) => (value.length >= 6 && SECRET_NAME.test(name) ? [value] : []))
+      .sort((a, b) => b.length - a.length),
   noColor: (): boolean => text('NO_COLOR') !== undefined,
 } as const;

@@ -51,12 +51,12 @@ export function makeFolderSync(path: string, mode = 0o777): void {
 }
 
 /**
- * As `makeFolder`, for what is kept for later runs.
+ * As `makeFolder`, for what is kept for later runs: programs among it, so nobody else writes there.
  * @throws ConfigError when REPRISE_HOME can't hold it, ResourceError when the disk is full
  */
 export async function makeHomeFolder(path: string): Promise<void> {
   try {
-    await makeFolder(path);
+    await makeFolder(path, 0o755);
   } catch (cause) {
     const { code = 'an unknown error' } = cause as NodeJS.ErrnoException;
     const message = `REPRISE_HOME: expected a folder that can be made and written at ${path}, got ${code}; set REPRISE_HOME to another`;

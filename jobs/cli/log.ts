@@ -4,6 +4,7 @@
  */
 import type { Logger } from 'pino';
 import { env } from '../../driver/support/env.js';
+import { redact } from '../../driver/support/redact.js';
 
 const LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'silent'];
 
@@ -13,17 +14,10 @@ export async function createLogger(): Promise<Logger | undefined> {
   if (asked === undefined) return undefined;
   const { pino, destination } = await import('pino');
   const level = LEVELS.includes(asked) ? asked : 'info';
+  const line = destination({ dest: 2, sync: true });
   return pino(
-    {
-      level,
-      base: null,
-      timestamp: () => `,"time":"${new Date().toISOString()}"`,
-      redact: {
-        paths: ['*.token', '*.password', '*.authorization', '*.headers', '*.config', 'token'],
-        censor: '***',
-      },
-    },
-    destination({ dest: 2, sync: true }),
+    { level, base: null, timestamp: () => `,"time":"${new Date().toISOString()}"` },
+    { write: (text) => line.write(redact(text)) },
   );
 }
 

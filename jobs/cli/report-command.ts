@@ -1,8 +1,8 @@
 /** `reprise report`: writes a run's report again from its folder, and prints where it is. */
 import { spawn } from 'node:child_process';
-import { rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { env } from '../../driver/support/env.js';
+import { replaceFile } from '../../driver/support/replace-file.js';
 import { findRun, readRun } from '../runs/read-run.js';
 import { EXIT } from './exit-codes.js';
 import { runsFolder } from './settings.js';
@@ -18,9 +18,7 @@ export async function reportCommand(run: string, options: ReportCommandOptions):
   const record = await readRun(folder);
   const { renderReport } = await import('../report/index.js');
   const path = join(folder, 'report.html');
-  const temporary = join(folder, `.report-${process.pid}.html`);
-  await writeFile(temporary, renderReport(record));
-  await rename(temporary, path);
+  await replaceFile(path, renderReport(record));
   if (options.open) openInBrowser(path);
   await writeData(`${path}\n`);
   return EXIT.done;

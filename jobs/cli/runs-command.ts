@@ -8,6 +8,7 @@ import { replaceFile } from '../../driver/support/replace-file.js';
 import { formatBest, formatCount, formatSeconds, formatTable, plural } from '../format.js';
 import { requireFree } from '../runs/held-run.js';
 import { findRun } from '../runs/read-run.js';
+import { isRunId } from '../runs/run-id.js';
 import {
   listRuns,
   lives,
@@ -185,7 +186,11 @@ export async function removeCommand(
   options: RunsOptions,
 ): Promise<number> {
   const folders = [...new Set(await Promise.all(runs.map((run) => folderOf(run, options))))];
-  for (const folder of folders) await requireFree(folder);
+  for (const folder of folders) {
+    // One by another name has to prove that it is a run; one that is damaged has its name only.
+    if (!isRunId(basename(folder))) await overviewOf(folder);
+    await requireFree(folder);
+  }
   for (const folder of folders) {
     await sweepLeftovers(dirname(folder), [REMOVED]);
     // Gone at once for all who look; a process that is killed leaves what the next one sweeps.

@@ -6,7 +6,8 @@
  */
 import { writeSync } from 'node:fs';
 import { ResourceError } from '../../driver/errors.js';
-import { env, SECRET_NAME } from '../../driver/support/env.js';
+import { env } from '../../driver/support/env.js';
+import { redact } from '../../driver/support/redact.js';
 
 const CLEAR_LINE = '\r\u001b[K';
 
@@ -83,21 +84,4 @@ function writeErr(text: string): void {
   } catch {
     // Nobody is left to tell.
   }
-}
-
-/** `npm://package@version` names no user. */
-const isPackage = (scheme: string, user: string): boolean =>
-  scheme.toLowerCase() === 'npm://' && !user.includes(':');
-
-/** Removes credentials in addresses, bearer tokens and secret environment values from a text. */
-export function redact(text: string): string {
-  let safe = text
-    .replace(/([a-z][a-z0-9+.-]*:\/\/)([^\s/@]+)@/gi, (all, scheme: string, user: string) =>
-      isPackage(scheme, user) ? all : `${scheme}***@`,
-    )
-    .replace(/\b(bearer|basic)\s+[\w.~+/=-]{8,}/gi, '$1 ***');
-  for (const [name, value] of Object.entries(process.env)) {
-    if (value && value.length >= 6 && SECRET_NAME.test(name)) safe = safe.replaceAll(value, '***');
-  }
-  return safe;
 }

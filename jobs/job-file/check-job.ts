@@ -2,6 +2,7 @@
  * Rules of a job file that span several keys. Each problem names the one key to change, what was
  * expected there and what came, in the same form as the problems of single keys.
  */
+import { hasPassword, NO_PASSWORD } from '../../driver/frame/addresses.js';
 import { checkSpark } from './check-spark.js';
 import {
   expandValues,
@@ -53,6 +54,9 @@ function checkSource({ path, table, format }: JobDocument['data']): Problem[] {
   });
   if (path !== undefined && table !== undefined) {
     return [at('table', 'expected no `table` together with `path`, got both; remove one')];
+  }
+  if (path !== undefined && hasPassword(path)) {
+    return [{ path: ['data', 'path'], message: NO_PASSWORD }];
   }
   if (table === undefined || format === undefined) return [];
   return [at('format', 'expected no `format` together with `table`, which has its own; remove it')];

@@ -10,6 +10,7 @@ import { ownPath, sweepLeftovers } from '../../driver/support/leftovers.js';
 import { makeFolder } from '../../driver/support/make-folder.js';
 import { packageVersion } from '../../driver/support/package-root.js';
 import { processToken } from '../../driver/support/process-token.js';
+import { redact } from '../../driver/support/redact.js';
 import { LockedError } from '../setup/lock.js';
 import {
   type AttemptRecord,
@@ -94,7 +95,7 @@ export class HeldRun {
 
   /** Never rejects: what ended the run is worse. @param isLost contact was lost, work may go on */
   async failed(error: unknown, isLost: boolean): Promise<void> {
-    const text = error instanceof Error ? error.message : String(error);
+    const text = redact(error instanceof Error ? error.message : String(error));
     const code = error instanceof RepriseError ? { code: error.code } : {};
     const state = isLost ? 'lost' : 'failed';
     await this.append({ kind: 'state', state, error: text, ...code }).catch(() => undefined);
@@ -146,7 +147,7 @@ export async function beginRun(asked: NewRun): Promise<Held> {
     await sweepLeftovers(output, [BEGINNING]);
     // A folder without a record would be a run that nobody can take up.
     const staging = ownPath(output, BEGINNING);
-    await makeFolder(staging);
+    await makeFolder(staging, 0o700);
     const writer = await openJournal(staging);
     await writer.append(attempt);
     await rename(staging, folder).catch(async (cause: NodeJS.ErrnoException) => {

@@ -8,6 +8,7 @@ import { isPipeline } from '../pipeline/is-pipeline.js';
 import type { TrialResult } from '../search/result.js';
 import type { RunRecord } from './record.js';
 import { isRunId } from './run-id.js';
+import { isOfRun } from './run-state.js';
 
 /**
  * The folder of a run named by its path, its id or the start of its id; `latest` is the newest in
@@ -89,6 +90,7 @@ export async function readRun(folder: string): Promise<RunRecord> {
     }
   };
   const result = await parse<Omit<RunRecord, 'lineage' | 'timeline' | 'plan'>>('result.json');
+  if (!isOfRun(result)) throw damaged(folder, 'result.json', 'one of something else');
   if (isPipeline(result)) {
     throw new ConfigError(
       `run: expected the run of a job at ${folder}, got that of a pipeline; its searches are in ${join(folder, 'steps')}, such as ${basename(folder)}/steps/NAME`,
@@ -123,8 +125,9 @@ type EarlierModel = Pick<LinearModel, 'kind' | 'columns' | 'imputed'> & {
   readonly intercept: number;
 };
 
-function restoreModel(model: LinearModel | EarlierModel | null): LinearModel | null {
-  if (model === null || 'intercepts' in model) return model;
+function restoreModel(model: LinearModel | EarlierModel | null | undefined): LinearModel | null {
+  if (model === null || model === undefined) return null;
+  if ('intercepts' in model) return model;
   const { coefficients, intercept, ...same } = model;
   const facts = { task: 'regression', link: 'identity' } as const;
   return { ...same, ...facts, coefficients: [coefficients], intercepts: [intercept] };

@@ -254,12 +254,21 @@ function bestSummary(
 
 type Result = RunSummary & { readonly name: string; readonly startedAt: string; partial?: { of: number } }; // biome-ignore format: a type
 
+/** Undefined for a file of that name that another program has reason to write. */
 async function readResult(folder: string): Promise<Result | undefined> {
   try {
-    return JSON.parse(await readPlainFile(join(folder, 'result.json'))) as Result;
+    const result = JSON.parse(await readPlainFile(join(folder, 'result.json'))) as Result;
+    return isOfRun(result) ? result : undefined;
   } catch {
     return undefined;
   }
+}
+
+/** Whether a parsed `result.json` is one of ours. */
+export function isOfRun(value: unknown): boolean {
+  const { run, startedAt, seconds } = (value ?? {}) as Partial<Record<keyof Result, unknown>>;
+  const isTimed = typeof seconds === 'object' && seconds !== null;
+  return typeof run === 'string' && typeof startedAt === 'string' && isTimed;
 }
 
 function ofResult(result: Result): Progress {

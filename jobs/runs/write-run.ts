@@ -1,6 +1,6 @@
 /**
- * Writes the files of a run that ended. Invariant: a folder with `result.json` holds all of them: it
- * is written last, and each file appears whole.
+ * Writes the files of a run that ended, for their owner only. Invariant: a folder with `result.json`
+ * holds all of them: it is written last, and each file appears whole.
  */
 import { mkdir, open, rename, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
@@ -49,7 +49,7 @@ export async function writeRunFiles(
   try {
     await makeFolder(output);
     if (!isJournaled) {
-      await mkdir(path);
+      await mkdir(path, 0o700);
       isOurs = true;
     }
     for (const [name, content] of files) await put(join(path, name), content);
@@ -100,7 +100,7 @@ export function json(value: unknown): string {
 
 /** Only the process that has the run writes here, so the name beside it is free. */
 async function put(path: string, content: string): Promise<void> {
-  const file = await open(`${path}.tmp`, 'w');
+  const file = await open(`${path}.tmp`, 'w', 0o600);
   try {
     await file.writeFile(content);
     await file.sync();

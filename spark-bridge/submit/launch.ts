@@ -4,7 +4,7 @@
  * Invariants: no secret setting stands on the command line; what the cluster's own defaults
  * (`spark-defaults.conf`) say is overruled only where the shim would not work.
  */
-import { existsSync } from 'node:fs';
+import { existsSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { ConfigError } from '../../driver/errors.js';
 import { env } from '../../driver/support/env.js';
@@ -53,9 +53,15 @@ export function submitArguments(parts: SubmitParts): string[] {
   ];
 }
 
-/** Options of the driver's JVM by the user. */
-export function driverOptions(conf: Readonly<Record<string, string>>): string[] {
-  return (conf[JAVA_OPTIONS] ?? '').split(/\s+/).filter((option) => option !== '');
+/** Options of the driver's JVM by the user: in a file where one is a secret. */
+function driverOptions(conf: Readonly<Record<string, string>>, scratch: string): string[] {
+  const text = conf[JAVA_OPTIONS] ?? '';
+  const options = text.split(/\s+/).filter((option) => option !== '');
+  if (!isSecretSetting(JAVA_OPTIONS, text)) return options;
+  const file = join(scratch, 'driver-options');
+  const lines = options.map((option) => `"${option.replaceAll(/["\\]/g, '\\$&')}"\n`);
+  writeFileSync(file, lines.join(''), { mode: 0o600, flag: 'wx' });
+  return [`@${file}`];
 }
 
 /** Settings the shim needs on a cluster. Addresses are left to Spark: executors need the driver. */
@@ -80,7 +86,7 @@ export function submitLaunch(submit: SubmitOptions, parts: LaunchParts): Launch 
   const { java, spark, jar, memoryBytes, logSettings, scratch, given } = parts;
   const { line } = spark.target;
   const args = submitArguments({ ...submit, conf: given, jar, memoryBytes });
-  const own = driverOptions(given);
+  const own = driverOptions(given, scratch);
   const env = shimEnvironment(isLocalMaster(submit.master));
   const { SPARK_LOCAL_DIRS = scratch, SPARK_SUBMIT_OPTS } = env;
   const common = { cwd: process.cwd(), conf: given };

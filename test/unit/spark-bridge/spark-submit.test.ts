@@ -1,5 +1,8 @@
 /** The way in by spark-submit, without a cluster: command line, job settings, what is told. */
 import assert from 'node:assert/strict';
+import { mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { ConfigError } from '../../../driver/errors.js';
 import { parseJob } from '../../../jobs/job-file/read-job.js';
 import {
@@ -59,6 +62,7 @@ describe('spark-submit', () => {
       'spark.driver.extraJavaOptions': `-Dstore.password=${SECRET}`,
     };
     assert.doesNotMatch(submitArguments({ ...parts, master: 'yarn', conf }).join(' '), /sesame/);
+    const scratch = mkdtempSync(join(tmpdir(), 'reprise-submit-'));
     const launch = submitLaunch(
       { master: 'yarn' },
       {
@@ -71,13 +75,18 @@ describe('spark-submit', () => {
           origin: 'downloaded',
         },
         cores: 1,
-        scratch: '/scratch',
-        logSettings: '/scratch/log4j2.properties',
+        scratch,
+        logSettings: join(scratch, 'log4j2.properties'),
         given: conf,
       },
     );
     assert.deepEqual(launch.conf, conf);
-    assert.equal(launch.env.SPARK_LOCAL_DIRS, '/scratch');
+    assert.equal(launch.env.SPARK_LOCAL_DIRS, scratch);
+    assert.doesNotMatch(JSON.stringify([launch.args, launch.env]), /sesame/);
+    const file = launch.args.find((arg) => arg.startsWith('@'))!.slice(1);
+    assert.equal(readFileSync(file, 'utf8'), `"-Dstore.password=${SECRET}"\n`);
+    assert.equal(statSync(file).mode & 0o777, 0o600);
+    rmSync(scratch, { recursive: true });
   });
 
   it('asks for the Spark of a cluster that needs its own', () => {

@@ -14,9 +14,9 @@ import {
   SingularError,
   UnsupportedError,
 } from '../../../../driver/errors.js';
+import { redact } from '../../../../driver/support/redact.js';
 import { exitCodeOf } from '../../../../jobs/cli/exit-codes.js';
 import { InterruptError } from '../../../../jobs/cli/interrupt.js';
-import { redact } from '../../../../jobs/cli/terminal.js';
 import { LockedError } from '../../../../jobs/setup/lock.js';
 
 describe('exit codes', () => {

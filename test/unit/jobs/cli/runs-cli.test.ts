@@ -1,6 +1,15 @@
 /** `reprise runs` and `resume` on folders made for them, in this process. */
 import assert from 'node:assert/strict';
-import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { ConfigError } from '../../../../driver/errors.js';
@@ -54,6 +63,22 @@ describe('reprise runs', () => {
   afterEach(async () => {
     await journal.close();
     rmSync(output, { recursive: true, force: true });
+  });
+
+  it('removes nothing that is not a run, though it has a file of that name', async () => {
+    const project = join(output, 'project');
+    for (const text of ['{}', '[]', 'null', '{"run":"x"}', 'text', `${'['.repeat(1e5)}`]) {
+      mkdirSync(project, { recursive: true });
+      writeFileSync(join(project, 'result.json'), text);
+      await assert.rejects(call('runs', 'rm', project), ConfigError);
+      await assert.rejects(call('runs', 'show', project), ConfigError);
+      await assert.rejects(readRun(project), ConfigError);
+      assert.equal(readFileSync(join(project, 'result.json'), 'utf8'), text);
+    }
+    const damaged = join(output, '20260103T000000Z-small-3');
+    cpSync(project, damaged, { recursive: true });
+    assert.equal((await call('runs', 'rm', damaged))[0], 0);
+    assert.ok(!existsSync(damaged));
   });
 
   it('lists them with their states, and shows one by waves', async () => {
