@@ -13,7 +13,7 @@ export interface ScheduleCommandOptions {
   readonly once?: boolean;
   readonly parallel: number;
   readonly metrics?: number;
-  readonly engine: EngineName;
+  readonly engine?: EngineName;
   readonly store?: boolean;
   readonly output?: string;
   readonly quiet?: boolean;
@@ -56,11 +56,12 @@ export async function scheduleCommand(
 
 /** What every run is started with. */
 export function launchArguments(options: {
-  readonly engine: EngineName;
+  readonly engine?: EngineName;
   readonly store?: boolean;
 }): { readonly runArguments: readonly string[] } {
+  const engine = options.engine === undefined ? [] : ['--engine', options.engine];
   const store = options.store === false ? ['--no-store'] : [];
-  return { runArguments: ['--engine', options.engine, ...store] };
+  return { runArguments: [...engine, ...store] };
 }
 
 const WORDS: Readonly<Record<SchedulerEvent['kind'], string>> = {

@@ -33,9 +33,11 @@ export function addSchedule(program: Command, report: (code: number) => void): v
 }
 
 export const engineOption = (): Option =>
-  new Option('--engine <engine>', 'where to run')
-    .choices(['auto', 'local', 'spark'])
-    .default('auto');
+  new Option('--engine <engine>', 'where to run (default: as the settings say)').choices([
+    'auto',
+    'local',
+    'spark',
+  ]);
 
 /** @throws InvalidArgumentError */
 export function positive(text: string): number {

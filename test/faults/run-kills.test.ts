@@ -11,20 +11,10 @@ import { readJournal } from '../../jobs/runs/journal.js';
 import { isRunId } from '../../jobs/runs/run-id.js';
 import { type CliResult, reprise } from '../support/cli.js';
 import { JobFolder } from '../support/job-folder.js';
+import { random } from '../support/random.js';
 
 const KILLS = Number(process.env.REPRISE_KILLS ?? 6);
 const SEED = Number(process.env.REPRISE_KILLS_SEED ?? 1);
-
-/** Uniform in [0, 1), by seed: mulberry32. */
-function random(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let t = Math.imul(state ^ (state >>> 15), 1 | state);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
 
 /** Two classes that columns tell apart badly. */
 function classesCsv(rows: number): string {
