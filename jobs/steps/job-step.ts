@@ -117,7 +117,10 @@ async function readStepJob(
   const job = jobOf({ ...source, value, overrides: [], error }, { cwd: place.folder });
   const { data } = value as { readonly data: object };
   const path = job.data.path.startsWith('table://') ? {} : { path: job.data.path };
-  return { job, document: { ...value, data: { ...data, ...(isOfStep ? {} : path) } } };
+  return {
+    job,
+    document: { ...value, name: job.name, data: { ...data, ...(isOfStep ? {} : path) } },
+  };
 }
 
 function readFileOf(given: string, place: StepPlace): Promise<ReadDocument> {
