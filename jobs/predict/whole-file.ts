@@ -12,22 +12,26 @@ import { makeFolder } from '../../driver/support/make-folder.js';
 /** Followed by the token of the process that writes. */
 const UNFINISHED = '.predict-';
 
-/** @throws ResourceError when the place can't be written; what `write` throws */
+/**
+ * @param key what names the place, for messages
+ * @throws ResourceError when the place can't be written; what `write` throws
+ */
 export async function writeWhole(
   path: string,
   write: (temporary: string) => Promise<void>,
+  key = '--out',
 ): Promise<void> {
   const folder = dirname(path);
   const temporary = ownPath(folder, UNFINISHED);
   const removeNow = (): void => rmSync(temporary, { force: true });
   process.once('exit', removeNow);
   try {
-    await placed(path, async () => {
+    await placed(path, key, async () => {
       await makeFolder(folder);
       await sweepLeftovers(folder, [UNFINISHED]);
     });
     await write(temporary);
-    await placed(path, async () => {
+    await placed(path, key, async () => {
       const file = await open(temporary, 'r+');
       await file.sync().finally(() => file.close());
       await rename(temporary, path);
@@ -38,13 +42,13 @@ export async function writeWhole(
   }
 }
 
-async function placed(path: string, work: () => Promise<void>): Promise<void> {
+async function placed(path: string, key: string, work: () => Promise<void>): Promise<void> {
   try {
     await work();
   } catch (cause) {
     const { code, message } = cause as NodeJS.ErrnoException;
     throw new ResourceError(
-      `--out: expected to write ${path}, got ${code ?? message}; choose another place`,
+      `${key}: expected to write ${path}, got ${code ?? message}; choose another place`,
       { resource: 'disk', path },
       { cause },
     );

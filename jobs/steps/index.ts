@@ -5,6 +5,7 @@ import { predictStep } from './predict-step.js';
 import { runStep } from './run-step.js';
 import { sqlStep } from './sql-step.js';
 import type { StepKind } from './step-kind.js';
+import { writeStep } from './write-step.js';
 
 /** Of several kinds whose key a step has the first is meant: a check may have `sql`. */
 export const stepKinds: readonly StepKind[] = [
@@ -13,4 +14,5 @@ export const stepKinds: readonly StepKind[] = [
   predictStep,
   runStep,
   sqlStep,
+  writeStep,
 ];
