@@ -3,6 +3,7 @@ import { resolve } from 'node:path';
 import { formatDuration } from '../../driver/support/duration.js';
 import type { EngineName } from '../runs/run-events.js';
 import { launchProcess } from '../schedule/launch.js';
+import type { Metrics } from '../schedule/metrics.js';
 import { Scheduler } from '../schedule/scheduler.js';
 import type { SchedulerEvent } from '../schedule/scheduler-event.js';
 import { EXIT } from './exit-codes.js';
@@ -30,8 +31,10 @@ export async function scheduleCommand(
 ): Promise<number> {
   const terminal = createTerminal({ quiet: options.quiet === true });
   let failed = 0;
+  const metrics = options.metrics === undefined ? undefined : await loadMetrics();
   const onEvent = (event: SchedulerEvent): void => {
     if (event.kind === 'failed') failed++;
+    metrics?.onEvent(event);
     terminal.note(eventText(event));
   };
   const scheduler = await Scheduler.open({
@@ -42,6 +45,8 @@ export async function scheduleCommand(
     ...(options.output === undefined ? {} : { output: resolve(options.output) }),
     onEvent,
   });
+  const served = await metrics?.listen(scheduler, options.metrics ?? 0);
+  if (served !== undefined) terminal.note(`health and metrics: ${served.url}`);
   let interrupt: InterruptError | undefined;
   const onStopping = (reason: InterruptError): void => {
     interrupt = reason;
@@ -49,9 +54,14 @@ export async function scheduleCommand(
   };
   const work = (signal: AbortSignal): Promise<void> =>
     options.once ? scheduler.once(signal) : scheduler.run(signal);
-  await interruptible(work, onStopping, STOP_MS);
+  await interruptible(work, onStopping, STOP_MS).finally(() => served?.close());
   if (interrupt !== undefined) return interrupt.exitCode;
   return failed > 0 ? EXIT.candidatesFailed : EXIT.done;
+}
+
+async function loadMetrics(): Promise<Metrics> {
+  const { createMetrics } = await import('../schedule/metrics.js');
+  return createMetrics();
 }
 
 /** What every run is started with. */

@@ -5,6 +5,7 @@
 import { resolve } from 'node:path';
 import { z } from 'zod';
 import { DURATION, parseDuration } from '../../driver/support/duration.js';
+import { secretSource } from '../config/secrets.js';
 import { CATCH_UPS, EVENTS, OVERLAPS, type Schedule } from './schedule.js';
 import { cronProblem } from './times.js';
 import { isDate, isZone, MOMENT_TEXT, parseMoment } from './zone.js';
@@ -50,24 +51,18 @@ const waitFor = z.strictObject({
   every: duration.default('30s').meta({ description: 'Between two looks. Default: 30s.' }),
 });
 
-/** A text that may be a secret: as it is, or where it comes from. */
-const secretText = z.union([
-  text(4096),
-  z.strictObject({ env: text(200) }),
-  z.strictObject({ file: text(4096) }),
-  z.strictObject({ command: z.array(text(4096)).min(1).max(100) }),
-]);
-export type SecretText = z.output<typeof secretText>;
-
 const notify = z
   .strictObject({
     command: z.array(text(4096)).min(1).max(100).optional().meta({
       description: 'A program and its arguments; it reads the event as JSON.',
     }),
-    webhook: secretText.optional().meta({
-      description:
-        'Address that the event is posted to as JSON. One that is a secret comes from `{env: NAME}`, `{file: PATH}` or `{command: [..]}`.',
-    }),
+    webhook: z
+      .union([text(4096), secretSource])
+      .optional()
+      .meta({
+        description:
+          'Address that the event is posted to as JSON. One that is a secret comes from `{env: NAME}`, `{file: PATH}` or `{command: [..]}`.',
+      }),
     on: z
       .array(z.enum(EVENTS))
       .min(1)

@@ -1,5 +1,5 @@
 /** A schedule as the scheduler takes it: the checked section of a file, with every default. */
-import type { SecretText } from './schedule-schema.js';
+import type { SecretSource } from '../config/secrets.js';
 
 export const CATCH_UPS = ['none', 'last', 'all'] as const;
 export type CatchUp = (typeof CATCH_UPS)[number];
@@ -55,7 +55,7 @@ export interface Notify {
   /** Gets the event as JSON on its standard input. */
   readonly command?: readonly string[];
   /** Where the event is sent as JSON. */
-  readonly webhook?: SecretText;
+  readonly webhook?: string | SecretSource;
   readonly on: readonly NotifyEvent[];
   /** The fall of the best score, against the last good run, from which on people are told. */
   readonly scoreDrop: number;

@@ -5,62 +5,25 @@
 import assert from 'node:assert/strict';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { stringify } from 'yaml';
-import type { Clock } from '../../../../jobs/schedule/clock.js';
-import type { Attempt, RunLaunch } from '../../../../jobs/schedule/launch.js';
 import type { Exit } from '../../../../jobs/schedule/outcome.js';
 import { Scheduler } from '../../../../jobs/schedule/scheduler.js';
 import type { SchedulerEvent } from '../../../../jobs/schedule/scheduler-event.js';
 import type { ScheduleState } from '../../../../jobs/schedule/state.js';
 import { JobFolder } from '../../../support/job-folder.js';
+import { ScriptedRuns, START, TestClock } from '../../../support/scheduler-doubles.js';
 
 const MINUTE = 60_000;
-const START = Date.parse('2026-05-01T12:00:30Z');
-
-/** Time passes when the test says so, and at once for who sleeps. */
-class TestClock implements Clock {
-  ms = START;
-  now = () => this.ms;
-  sleep = async (ms: number): Promise<void> => {
-    this.ms += ms;
-  };
-}
-
-/** Runs that end when and as the test says. */
-class Runs {
-  readonly attempts: Attempt[] = [];
-  readonly #ends: ((exit: Exit) => void)[] = [];
-  /** Ends of attempts to come; those beyond wait for `end`. */
-  readonly exits: Exit[] = [];
-
-  readonly launch: RunLaunch = (attempt) => {
-    this.attempts.push(attempt);
-    const exit = this.exits.shift();
-    if (exit !== undefined) return Promise.resolve(exit);
-    return new Promise((resolve) => {
-      this.#ends.push(resolve);
-      attempt.signal.addEventListener('abort', () => {
-        this.#ends.splice(this.#ends.indexOf(resolve), 1);
-        resolve({ code: 143 });
-      });
-    });
-  };
-
-  end(exit: Exit = { code: 0 }): void {
-    this.#ends.shift()?.(exit);
-  }
-}
-
 describe('a scheduler', function () {
   this.timeout(30_000);
   let folder: JobFolder;
   let clock: TestClock;
-  let runs: Runs;
+  let runs: ScriptedRuns;
   let events: SchedulerEvent[];
 
   beforeEach(() => {
     folder = new JobFolder();
     clock = new TestClock();
-    runs = new Runs();
+    runs = new ScriptedRuns();
     events = [];
   });
   afterEach(() => folder.remove());
