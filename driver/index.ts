@@ -58,8 +58,8 @@ export {
 export { FileProfiles } from './frame/file-profiles.js';
 export { Frame, openFrame } from './frame/frame.js';
 export { verifyUnchanged } from './frame/identity.js';
-export { encodedParts } from './frame/part-features.js';
-export { partFiles } from './frame/parts.js';
+export { encodedParts, ownCategories } from './frame/part-features.js';
+export { fileTree } from './frame/parts.js';
 export type { ClassValue } from './frame/target.js';
 export type { CallCounts } from './functions/function-cache.js';
 export { type Reusable, reusable } from './functions/reusable.js';

@@ -16,15 +16,18 @@ import {
   type FrameColumn,
   type FrameEngine,
   type FrameSource,
+  featureWidth,
+  fileTree,
   type Json,
   Matrix,
   openFrame,
-  partFiles,
+  ownCategories,
   type ResolvedFeatures,
   type Run,
   resolveFeatures,
   verifyUnchanged,
 } from '../driver/index.js';
+import { memoryShares } from '../driver/support/memory.js';
 import { DIALECT_ENGINES, type OpenSession } from './engines.js';
 import type { Job } from './job-file/job.js';
 import { makeNested, type NestedSplits } from './search/splits/nested-splits.js';
@@ -61,7 +64,7 @@ interface ResolvedData {
 }
 
 /** Raised when what is kept with the resolved features changes. */
-const VERSION = 7;
+const VERSION = 8;
 
 /**
  * Opens the frame and encodes features, target and folds; reads only what resolving needs.
@@ -236,18 +239,34 @@ async function resolve(
   });
   run.statistics.bar(frames.name, 'profile', start, performance.now());
   const { source } = description;
-  const files = source.isUndivided ? [] : partFiles(source.files, momentBytes(features, job));
-  if (files.length < 2) return { features };
+  const widths = partWidths(features, job);
+  const groups = source.isUndivided ? [] : fileTree(source.files, widths.bytes);
+  if (groups.length < 2) return { features };
   const partsOf = (some: readonly EncodedFeature[]): EncodedPart[] =>
-    encodedParts(some, files, (part, text) => profiles.ofFiles(part, text));
+    encodedParts(some, groups, (group, text) => profiles.ofGroup(group, text), widths.most);
   const parts = partsOf(features.features);
   const by = features.folds ?? features.categories.find(({ role }) => role === 'group');
   return by ? { features, parts, foldParts: partsOf([by.feature]) } : { features, parts };
 }
 
-/** What the moments of one part take. @units bytes */
-function momentBytes({ features, folds }: ResolvedFeatures, { cv }: Job): number {
-  const side = encodedWidth(features) + 2;
-  const groups = folds ? folds.count + 1 : cv.folds;
-  return cv.repeats * groups * side * side * Float64Array.BYTES_PER_ELEMENT;
+/** Moments of one part may take this in all, and then have columns for more than is kept of it. */
+const PART_SHARE = 1 / 1024;
+
+/** How wide the moments of a part may be. */
+function partWidths(
+  { features, summary, folds }: ResolvedFeatures,
+  { cv }: Job,
+): { readonly most: number; readonly bytes: number } {
+  const groups = cv.repeats * (folds ? folds.count + 1 : cv.folds);
+  const cellsBytes = groups * Float64Array.BYTES_PER_ELEMENT;
+  const shared = features.flatMap((one) => (one.kind === 'onehot' && one.other ? [one] : []));
+  const wide = Math.sqrt((memoryShares().partsBytes * PART_SHARE) / cellsBytes);
+  const most = Math.floor(wide / Math.max(1, shared.length));
+  const distinct = new Map(summary.map((feature) => [feature.name, feature.distinct]));
+  let side = encodedWidth(features) + 2;
+  for (const feature of shared) {
+    const unlisted = (distinct.get(feature.name) ?? 0) - featureWidth(feature);
+    side += Math.max(0, Math.min(unlisted, ownCategories(feature, most)));
+  }
+  return { most, bytes: cellsBytes * side * side };
 }

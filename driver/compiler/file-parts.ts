@@ -10,7 +10,7 @@ import { frameLeaf, sourceOf } from '../frame/frame-leaf.js';
 import { cutFiles, partFiles, subSource } from '../frame/parts.js';
 import { denseBytes, type Expr, type NodeMaker } from '../ir/expr.js';
 import type { FrameFile, FrameSource } from '../ir/frame-engine.js';
-import { mergeResults, type PartOperands, type RowsAlone } from '../ir/op-def.js';
+import { mergeResults, type PartOperands, type RowsAlone, type RowsPart } from '../ir/op-def.js';
 import { ops } from '../operators/index.js';
 import { summedRows } from './plan-rules/merge-parts.js';
 
@@ -37,6 +37,7 @@ interface Part {
 }
 
 type OwnOperand = PartOperands['own'][number];
+type KnownParts = Map<Expr, readonly RowsPart[]>;
 
 /** Serves one plan: what it found is remembered. */
 export class FileParts {
@@ -75,22 +76,44 @@ export class FileParts {
 
   /** The node from its parts, each with its own columns and values; undefined if not known. */
   split(expr: Expr): Expr | undefined {
+    const known: KnownParts = new Map();
+    for (const input of rowOperands(expr)) {
+      const parts = input.op.parts?.(input);
+      if (parts !== undefined) known.set(input, parts);
+    }
+    return this.#divide(expr, known, false);
+  }
+
+  /** @param known the parts of those operands that have any, all divided alike */
+  #divide(expr: Expr, known: KnownParts, isClosed: boolean): Expr | undefined {
+    const [cut] = known.values();
+    if (cut === undefined || cut.length < 2) return undefined;
     const operands = rowOperands(expr);
-    const known = operands.map((input) => input.op.parts?.(input)).find((parts) => parts);
-    if (known === undefined || known.length < 2) return undefined;
     const frame = this.#common(operands, 0);
-    const source = dividedSource(frame);
+    const source = frame && sourceOf(frame);
     if (frame === undefined || source === undefined) return undefined;
-    const parts = this.#parts(frame, source, cutFiles(source.files, known)).map((part) => {
-      const own = new Map(operands.map((input) => [input, this.#own(input, part)]));
+    const parts = this.#parts(frame, source, cutFiles(source.files, cut)).map((part, k) => {
+      const { from, to } = part;
+      const own = new Map(
+        operands.map((input) => {
+          return [input, this.#own(input, part, known.get(input)?.[k] ?? { from, to })];
+        }),
+      );
+      const within: KnownParts = new Map();
+      for (const [input, { [k]: one }] of known) {
+        const over = own.get(input)?.expr;
+        if (over !== undefined && one?.parts) within.set(over, one.parts);
+      }
       return {
         isCut: [...own.values()].every((one) => one !== undefined),
         own: expr.inputs.map((input) => own.get(input)),
         rows: (at: number): Expr => this.#over(expr.inputs[at]!, part)!,
+        divided: (result: Expr): Expr =>
+          this.#divide(result, within, cut[k]!.isClosed === true) ?? result,
       };
     });
     if (parts.some(({ isCut }) => !isCut)) return undefined;
-    return expr.op.overParts!(expr, parts, this.#maker);
+    return expr.op.overParts!(expr, parts, this.#maker, isClosed);
   }
 
   #parts(frame: Expr, source: FrameSource, groups: readonly (readonly FrameFile[])[]): Part[] {
@@ -135,7 +158,7 @@ export class FileParts {
     const known = part.made.get(expr);
     if (known !== undefined) return known;
     const rule = expr.op.rowRule(expr.inputs, expr.attrs);
-    if (!('blocked' in rule)) return this.#alone(expr, part, false)?.expr;
+    if (!('blocked' in rule)) return this.#alone(expr, part)?.expr;
     const inputs: Expr[] = [];
     for (const [i, input] of expr.inputs.entries()) {
       const own = rule.blocked[i] ? this.#over(input, part) : input;
@@ -148,14 +171,14 @@ export class FileParts {
   }
 
   /** The same rows as the part has them by itself. */
-  #own(expr: Expr, part: Part): OwnOperand {
-    if (expr.op.rowsOf !== undefined) return this.#alone(expr, part, true);
+  #own(expr: Expr, part: Part, own: RowsPart): OwnOperand {
+    if (expr.op.rowsOf !== undefined) return this.#alone(expr, part, own);
     const over = this.#over(expr, part);
     return over && { expr: over, places: null };
   }
 
-  #alone(source: Expr, { leaf, from, to }: Part, isOwn: boolean): OwnOperand {
-    const alone: RowsAlone | undefined = source.op.rowsOf?.(source, from, to, isOwn);
+  #alone(source: Expr, { leaf, from, to }: Part, own?: RowsPart): OwnOperand {
+    const alone: RowsAlone | undefined = source.op.rowsOf?.(source, from, to, own);
     if (alone === undefined) return undefined;
     const inputs = source.inputs.length === 0 ? [] : [leaf];
     return { expr: this.#maker.intern(source.op, inputs, alone.attrs), places: alone.places };

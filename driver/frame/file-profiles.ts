@@ -15,8 +15,15 @@ import type {
 } from '../ir/frame-engine.js';
 import { sqlText } from '../operators/encode-block.js';
 import { verifyUnchanged } from './identity.js';
-import { FILE_VALUES, mergeProfiles, mergeQuantiles, quantileValues } from './merge-profiles.js';
+import {
+  FILE_VALUES,
+  isComplete,
+  mergeProfiles,
+  mergeQuantiles,
+  quantileValues,
+} from './merge-profiles.js';
 import { fileKey } from './partitions.js';
+import type { FileGroup } from './parts.js';
 import { optionsKey } from './read-options.js';
 
 /** Keeps plain data by key: `Session.memo`. */
@@ -29,12 +36,20 @@ export type Memo = (
 /** Raised when what a file's profile holds changes. */
 const VERSION = 2;
 
+interface Asked {
+  readonly key: string;
+  readonly top: number;
+}
+
 export class FileProfiles implements Pick<FrameEngine, 'profile'> {
   readonly #engine: Pick<FrameEngine, 'profile' | 'profileFiles'>;
   readonly #memo: Memo;
   readonly #onScan: (files: readonly FrameFile[]) => void;
   /** What `profile` learned, by request, then by file, so that parts of the data can be viewed. */
   readonly #known = new Map<string, Map<FrameFile, ColumnProfile>>();
+  /** The request that answers for an expression; its key is empty where there was none. */
+  readonly #asked = new Map<string, Asked>();
+  readonly #groups = new WeakMap<FileGroup, Map<string, ColumnProfile | undefined>>();
 
   /** @param onScan called as the engine begins to read files, or when it is known that it did */
   constructor(
@@ -101,17 +116,39 @@ export class FileProfiles implements Pick<FrameEngine, 'profile'> {
    * The profile over some of the files of an expression that `profile` was asked about, every
    * distinct value listed; undefined when it was not asked about or has too many values.
    */
-  ofFiles(files: readonly FrameFile[], text: SqlText): ColumnProfile | undefined {
-    const counted = { ...sqlText(text), top: 0, quantiles: [] };
-    const asked = [{ ...counted, top: FILE_VALUES }, counted, { ...counted, fromStatistics: true }];
-    for (const request of asked) {
-      const { top } = request;
-      const profiles = this.#of(files, request);
-      if (profiles.length === files.length && profiles.length > 0) {
-        return mergeProfiles(profiles, top === 0 ? 0 : Number.POSITIVE_INFINITY);
-      }
+  ofGroup(group: FileGroup, text: SqlText): ColumnProfile | undefined {
+    const asked = JSON.stringify(sqlText(text));
+    let request = this.#asked.get(asked);
+    if (request === undefined) {
+      const counted = { ...sqlText(text), top: 0, quantiles: [] };
+      const all = [{ ...counted, top: FILE_VALUES }, counted, { ...counted, fromStatistics: true }];
+      const [first, ...others] = all.map((one) => JSON.stringify(one));
+      const isListed = this.#known.has(first!);
+      const key = isListed ? first! : (others.find((one) => this.#known.has(one)) ?? '');
+      request = { key, top: isListed ? Number.POSITIVE_INFINITY : 0 };
+      this.#asked.set(asked, request);
     }
-    return undefined;
+    return this.#merged(group, request);
+  }
+
+  #merged(group: FileGroup, request: Asked): ColumnProfile | undefined {
+    if (group.parts === undefined && group.files.length === 1) {
+      const profile = this.#known.get(request.key)?.get(group.files[0]!);
+      return profile !== undefined && isComplete(profile) ? profile : undefined;
+    }
+    let merged = this.#groups.get(group);
+    if (merged === undefined) {
+      merged = new Map();
+      this.#groups.set(group, merged);
+    }
+    if (!merged.has(request.key)) {
+      const parts = group.parts ?? group.files.map((file) => ({ files: [file], isClosed: true }));
+      const profiles = parts.map((part) => this.#merged(part, request));
+      const known = profiles.filter((profile) => profile !== undefined);
+      const isKnown = known.length === profiles.length;
+      merged.set(request.key, isKnown ? mergeProfiles(known, request.top) : undefined);
+    }
+    return merged.get(request.key);
   }
 
   #of(files: readonly FrameFile[], request: ProfileRequest): ColumnProfile[] {

@@ -2,111 +2,206 @@
  * Features as one part of the data needs them: only the categories, bins and missing values that
  * occur there. So what is computed over the part depends on its own content, and stays what it was
  * when other parts bring new categories, a larger range or the first missing value; `columns` says
- * where the part's columns stand among those of all data. Invariant: encoding the part by its own
- * features and placing the columns gives what the features of all data give.
+ * where the part's columns stand among those of what it is a part of. Invariant: encoding the part
+ * by its own features and placing the columns, level by level, gives what the features of all data
+ * give.
  */
 
-import type { ColumnProfile, FrameFile, SqlText } from '../ir/frame-engine.js';
+import type { ColumnProfile, SqlText } from '../ir/frame-engine.js';
 import { type EncodedFeature, type EncodedPart, featureWidth } from '../operators/encode-block.js';
 import { isComplete } from './merge-profiles.js';
+import type { FileGroup } from './parts.js';
 import { byCategory } from './resolve-feature.js';
 
 /** A part's categories are taken whole up to WIDEST times the shared columns plus SHORT_LIST. */
 const WIDEST = 2;
 const SHORT_LIST = 8;
 
+/** The profile of an expression over some files, every value listed, or undefined. */
+export type ProfileOf = (group: FileGroup, text: SqlText) => ColumnProfile | undefined;
+
 /**
  * What the parts of the data need of the features.
- * @param parts the files of each, in order
- * @param profileOf the profile of an expression over some files, every value listed, or undefined
+ * @param groups the parts, in order
+ * @param most categories of a feature that a part may have columns for, if more than by default
  */
 export function encodedParts(
   features: readonly EncodedFeature[],
-  parts: readonly (readonly FrameFile[])[],
-  profileOf: (files: readonly FrameFile[], text: SqlText) => ColumnProfile | undefined,
+  groups: readonly FileGroup[],
+  profileOf: ProfileOf,
+  most = 0,
 ): EncodedPart[] {
+  const needed = neededParts(features, groups, profileOf, most);
+  return placedParts(needed, { features, columns: columnsOf(features) });
+}
+
+/** Names of what the columns of one feature stand for, in their order. */
+type Labels = readonly string[];
+
+const OTHER = 'other';
+const MISSING = 'missing';
+const categoryLabel = (category: string): string => `=${category}`;
+
+/** What a part has of one feature. */
+interface PartFeature {
+  /** Undefined when the part has nothing in any of the feature's columns. */
+  readonly feature: EncodedFeature | undefined;
+  readonly labels: Labels;
+}
+
+/** A part with columns that are not placed yet. */
+interface NeededPart {
+  readonly from: number;
+  readonly to: number;
+  readonly isClosed: boolean;
+  readonly features: readonly PartFeature[];
+  readonly parts: readonly NeededPart[] | undefined;
+}
+
+/** Features, and the column of each label of each feature. */
+interface Columns {
+  readonly features: readonly EncodedFeature[];
+  readonly columns: readonly ReadonlyMap<string, number>[];
+}
+
+function neededParts(
+  features: readonly EncodedFeature[],
+  groups: readonly FileGroup[],
+  profileOf: ProfileOf,
+  most: number,
+): NeededPart[] {
   let from = 0;
-  return parts.map((files) => {
-    const to = files.reduce((end, file) => end + file.rows, from);
-    const part = { from, to, ...partFeatures(features, (text) => profileOf(files, text)) };
+  return groups.map((group) => {
+    const to = group.files.reduce((end, file) => end + file.rows, from);
+    const parts = group.parts && neededParts(features, group.parts, profileOf, most);
+    const own = features.map((feature, f) => {
+      const profile = profileOf(group, feature);
+      if (profile === undefined) return whole(feature);
+      // What a part of it does not list has to have a place here.
+      const others = parts?.some((part) => part.features[f]!.labels.includes(OTHER)) === true;
+      return ofPart(feature, profile, { most, others });
+    });
+    const part = { from, to, isClosed: group.isClosed, features: own, parts };
     from = to;
     return part;
   });
 }
 
-function partFeatures(
-  features: readonly EncodedFeature[],
-  profileOf: (text: SqlText) => ColumnProfile | undefined,
-): Pick<EncodedPart, 'features' | 'columns'> {
-  const own: EncodedFeature[] = [];
-  const columns: number[] = [];
-  let offset = 0;
-  for (const feature of features) {
-    const profile = profileOf(feature);
-    const part = profile === undefined ? whole(feature) : ofPart(feature, profile);
-    if (part.feature !== undefined) own.push(part.feature);
-    for (const column of part.columns) columns.push(offset + column);
-    offset += featureWidth(feature);
-  }
-  // A part without any column could not be read; it is encoded as all data are.
-  if (columns.length === 0) return { features, columns: null };
-  const isSame = columns.length === offset && columns.every((column, at) => column === at);
-  return { features: own, columns: isSame ? null : columns };
+function placedParts(parts: readonly NeededPart[], within: Columns): EncodedPart[] {
+  const width = within.columns.reduce((sum, columns) => sum + columns.size, 0);
+  return parts.map(({ from, to, isClosed, features, parts: inner }) => {
+    const place = { from, to, ...(isClosed && inner ? { isClosed } : {}) };
+    // A part without any column could not be read; it is encoded as what it is a part of.
+    if (features.every(({ labels }) => labels.length === 0)) {
+      const parts = inner && placedParts(inner, within);
+      return { ...place, features: within.features, columns: null, ...(parts ? { parts } : {}) };
+    }
+    const columns = features.flatMap(({ labels }, f) => {
+      const places = within.columns[f]!;
+      // What has no place at all has nothing but zeros.
+      const [any] = places.values();
+      return labels.map((label) => places.get(label) ?? places.get(OTHER) ?? any!);
+    });
+    const isSame = columns.length === width && columns.every((column, at) => column === at);
+    const own = features.flatMap(({ feature }) => (feature === undefined ? [] : [feature]));
+    const parts =
+      inner &&
+      placedParts(inner, { features: own, columns: numbered(features.map((one) => one.labels)) });
+    return {
+      ...place,
+      features: own,
+      columns: isSame ? null : columns,
+      ...(parts ? { parts } : {}),
+    };
+  });
 }
 
-interface PartFeature {
-  /** Undefined when the part has nothing in any of the feature's columns. */
-  readonly feature: EncodedFeature | undefined;
-  readonly columns: readonly number[];
+function columnsOf(features: readonly EncodedFeature[]): Columns['columns'] {
+  return numbered(features.map(labelsOf));
+}
+
+function numbered(labels: readonly Labels[]): Columns['columns'] {
+  let column = 0;
+  return labels.map((some) => new Map(some.map((label) => [label, column++])));
+}
+
+function labelsOf(feature: EncodedFeature): Labels {
+  switch (feature.kind) {
+    case 'onehot':
+      return [
+        ...feature.categories.map(categoryLabel),
+        ...(feature.other ? [OTHER] : []),
+        ...(feature.missing ? [MISSING] : []),
+      ];
+    case 'bin':
+      return [
+        ...feature.edges.slice(1).map((_, bin) => `${bin}`),
+        ...(feature.missing ? [MISSING] : []),
+      ];
+    default:
+      return Array.from({ length: featureWidth(feature) }, (_, j) => `${j}`);
+  }
 }
 
 function whole(feature: EncodedFeature): PartFeature {
-  return { feature, columns: Array.from({ length: featureWidth(feature) }, (_, j) => j) };
+  return { feature, labels: labelsOf(feature) };
 }
 
-const nothing: PartFeature = { feature: undefined, columns: [] };
+const nothing: PartFeature = { feature: undefined, labels: [] };
 
-function ofPart(feature: EncodedFeature, profile: ColumnProfile): PartFeature {
+interface Widths {
+  readonly most: number;
+  /** Whether it has a column of unlisted values in any case. */
+  readonly others: boolean;
+}
+
+function ofPart(feature: EncodedFeature, profile: ColumnProfile, widths: Widths): PartFeature {
   switch (feature.kind) {
     case 'number':
       return profile.missing === 0 ? whole({ ...feature, missing: 'error' }) : whole(feature);
     case 'missing':
       return profile.missing === 0 ? nothing : whole(feature);
     case 'onehot':
-      return isComplete(profile) ? oneHotOf(feature, profile) : whole(feature);
+      return isComplete(profile) ? oneHotOf(feature, profile, widths) : whole(feature);
     case 'bin':
       return binsOf(feature, profile);
     case 'map':
-      return isComplete(profile) ? mapOf(feature, profile) : whole(feature);
+      return isComplete(profile) ? whole(mapOf(feature, profile)) : whole(feature);
   }
 }
 
 type OfKind<Kind> = Extract<EncodedFeature, { readonly kind: Kind }>;
 
 /**
- * The categories that occur. A short list is taken whole, those that share the column of unlisted
- * values too, each with a column of its own that is added to the shared one later: then the part
- * does not depend on which categories are the most frequent of all data. Of a long list only the
- * listed ones are taken, which keeps the part narrow.
+ * The categories that occur. Those that share the column of unlisted values have columns of their
+ * own too, which are added to the shared one in the end: then the part does not depend on which
+ * categories are the most frequent of all data. Of a long list these are the part's most frequent
+ * ones, which keeps the part narrow, and the listed ones beside them.
  */
-function oneHotOf(feature: OfKind<'onehot'>, profile: ColumnProfile): PartFeature {
-  const count = feature.categories.length;
-  const places = new Map(feature.categories.map((category, column) => [category, column]));
+function oneHotOf(
+  feature: OfKind<'onehot'>,
+  profile: ColumnProfile,
+  { most, others }: Widths,
+): PartFeature {
+  const listed = new Set(feature.categories);
   const present = profile.top.map((entry) => entry.value);
-  const isListed = (category: string): boolean => places.has(category);
-  const takesAll =
-    present.every(isListed) || (feature.other && present.length <= WIDEST * count + SHORT_LIST);
-  const categories = (takesAll ? present : present.filter(isListed)).sort(byCategory);
-  const columns = categories.map((category) => places.get(category) ?? count);
+  const taken = feature.other ? ownCategories(feature, most) : 0;
+  const categories = present
+    .filter((category, rank) => rank < taken || listed.has(category))
+    .sort(byCategory);
   // Missing values share the column of unlisted ones where they have none of their own.
   const missing = profile.missing > 0;
   const ownMissing = missing && feature.missing;
-  const other =
-    feature.other && (categories.length < present.length || (missing && !feature.missing));
-  if (other) columns.push(count);
-  if (ownMissing) columns.push(count + (feature.other ? 1 : 0));
-  if (columns.length === 0) return nothing;
-  return { feature: { ...feature, categories, other, missing: ownMissing }, columns };
+  const isCut = categories.length < present.length;
+  const other = feature.other && (others || isCut || (missing && !feature.missing));
+  const own = { ...feature, categories, other, missing: ownMissing };
+  const labels = labelsOf(own);
+  return labels.length === 0 ? nothing : { feature: own, labels };
+}
+
+/** Categories that a part may have columns for, whether or not they are listed. */
+export function ownCategories({ categories }: OfKind<'onehot'>, most: number): number {
+  return Math.max(most, WIDEST * categories.length + SHORT_LIST);
 }
 
 /** Bins within the part's own range; its first and last edge are its least and greatest value. */
@@ -121,17 +216,17 @@ function binsOf(feature: OfKind<'bin'>, profile: ColumnProfile): PartFeature {
   const inner = edges.slice(1, -1).filter((edge) => edge > min && edge <= max);
   const own = [min, ...inner, max];
   // As `encodeBlock` finds the bin of a value.
-  const columns = own.slice(0, -1).map((value) => {
+  const labels = own.slice(0, -1).map((value) => {
     const bin = edges.findLastIndex((edge) => edge <= value);
-    return Math.max(0, Math.min(bins - 1, bin));
+    return `${Math.max(0, Math.min(bins - 1, bin))}`;
   });
-  if (missing) columns.push(bins);
-  return { feature: { ...feature, edges: own, missing }, columns };
+  if (missing) labels.push(MISSING);
+  return { feature: { ...feature, edges: own, missing }, labels };
 }
 
-function mapOf(feature: OfKind<'map'>, profile: ColumnProfile): PartFeature {
+function mapOf(feature: OfKind<'map'>, profile: ColumnProfile): EncodedFeature {
   const present = new Set(profile.top.map((entry) => entry.value));
   const kept = [...feature.categories.entries()].filter(([, category]) => present.has(category));
   const categories = kept.map(([, category]) => category);
-  return whole({ ...feature, categories, values: kept.map(([i]) => feature.values[i]!) });
+  return { ...feature, categories, values: kept.map(([i]) => feature.values[i]!) };
 }

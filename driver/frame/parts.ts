@@ -42,6 +42,75 @@ export function partFiles(
   return groups.filter((group) => group.length > 0);
 }
 
+/** Some neighbouring files whose results are kept together. */
+export interface FileGroup {
+  readonly files: readonly FrameFile[];
+  /** What its results are merged of; absent where its files are read together. */
+  readonly parts?: readonly FileGroup[];
+  /** Files that come after it do not change it: its results are worth keeping. */
+  readonly isClosed: boolean;
+}
+
+/** A list of so many parts is merged as it is. */
+const FEW = 16;
+/** Mean parts of a group. */
+const FAN = 8;
+
+/**
+ * The files as a tree: a part each, and groups of parts, groups of these and so on, until few are
+ * left. A group ends at a file whose digest says so, one in eight, a group of groups at one in
+ * eight of these. So what a file that is added, replaced or removed changes are the groups around
+ * it, one on each level; and with one more level every group stays what it was.
+ * @param resultBytes size of the result that is kept for each part
+ * @param totalBytes what the results of all parts may take together. Default their share of
+ *   memory. Where it is too little for all files, parts are groups of files that are read together
+ */
+export function fileTree(
+  files: readonly FrameFile[],
+  resultBytes: number,
+  totalBytes: number = memoryShares().partsBytes,
+): FileGroup[] {
+  const filled = files.filter((file) => file.rows > 0);
+  const ends = filled.map(({ digest }) => Number.parseInt(digestOf(digest).slice(0, 12), 16));
+  const most = Math.max(1, Math.floor(totalBytes / Math.max(1, resultBytes)));
+  if (most === 1) return [{ files: filled, isClosed: false }];
+  // Powers of two, so that it changes only as the number of files doubles.
+  const isFew = filled.length <= most;
+  const read = isFew ? 1 : 2 ** Math.ceil(Math.log2((2 * filled.length) / most));
+  let groups: Ended[] = filled.map((file, i) => ({
+    files: [file],
+    isClosed: true,
+    end: ends[i]!,
+  }));
+  if (read > 1) {
+    groups = grouped(groups, read, read).map(({ parts: _, ...group }) => group);
+  }
+  for (let every = FAN; groups.length > FEW; every *= FAN) groups = grouped(groups, every, FAN);
+  const [only] = groups;
+  return groups.length === 1 && only?.parts ? [...only.parts] : groups;
+}
+
+type Ended = FileGroup & { readonly end: number };
+
+/** @param every a group ends after a part whose number this divides @param size mean parts */
+function grouped(parts: readonly Ended[], every: number, size: number): Ended[] {
+  const groups: Ended[] = [];
+  let open: Ended[] = [];
+  const close = (isClosed: boolean): void => {
+    const files = open.flatMap((part) => part.files);
+    const { end, isClosed: isLastClosed } = open.at(-1)!;
+    const group = { files, parts: open, isClosed: isClosed && isLastClosed, end };
+    groups.push(open.length === 1 ? open[0]! : group);
+    open = [];
+  };
+  for (const part of parts) {
+    open.push(part);
+    if (part.end % every === 0 || open.length >= LONGEST * size) close(true);
+  }
+  if (open.length > 0) close(false);
+  return groups;
+}
+
 /** The files of each run of rows. @param runs in order, all rows between them */
 export function cutFiles(
   files: readonly FrameFile[],

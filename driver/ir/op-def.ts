@@ -86,6 +86,16 @@ export interface Lookup {
  */
 export type Merge = OpDef | ((whole: Expr, results: readonly Expr[], maker: NodeMaker) => Expr);
 
+/** Rows [from, to) of what they are a part of. */
+export interface RowsPart {
+  readonly from: number;
+  readonly to: number;
+  /** How these rows are divided in turn, counted from their first. */
+  readonly parts?: readonly RowsPart[];
+  /** Its files are not likely to become others. */
+  readonly isClosed?: boolean;
+}
+
 /** A run of a source's rows as a source of its own. */
 export interface RowsAlone {
   readonly attrs: Attrs;
@@ -105,6 +115,8 @@ export interface PartOperands {
   )[];
   /** The same rows of that operand as all rows have them. */
   rows(operand: number): Expr;
+  /** A result over `own` by what the part is divided into; itself where that is nothing. */
+  divided(result: Expr): Expr;
 }
 
 export interface OpDef {
@@ -170,21 +182,30 @@ export interface OpDef {
   /** Operands by which partial reuse finds related results; none where an index is not worth it. */
   readonly findBy?: (inputs: readonly Meta[], attrs: Attrs) => readonly Lookup[];
   /** Sources that know what parts of their rows (files) need by themselves: the parts, in order. */
-  readonly parts?: (
-    source: Expr,
-  ) => readonly { readonly from: number; readonly to: number }[] | undefined;
+  readonly parts?: (source: Expr) => readonly RowsPart[] | undefined;
   /**
    * Sources: rows [from, to) made alone; undefined where that can't be said without the others.
-   * @param isOwn as these rows have them by themselves, whatever stands before and beside them
+   * @param own given for them as they are by themselves, whatever stands before and beside them:
+   *   the part they are, one of `parts` where the source has these
    */
   readonly rowsOf?: (
     source: Expr,
     from: number,
     to: number,
-    isOwn: boolean,
+    own: RowsPart | undefined,
   ) => RowsAlone | undefined;
-  /** Reductions over parts with their own columns and values: the node from its parts, in order. */
-  readonly overParts?: (whole: Expr, parts: readonly PartOperands[], maker: NodeMaker) => Expr;
+  /**
+   * Reductions over parts with their own columns and values: the node from its parts, in order.
+   * @param isClosed later data will ask for this result again
+   */
+  readonly overParts?: (
+    whole: Expr,
+    parts: readonly PartOperands[],
+    maker: NodeMaker,
+    isClosed: boolean,
+  ) => Expr;
+  /** Whether results are kept for later processes however quick they were made. */
+  readonly isKept?: (attrs: Attrs) => boolean;
   /**
    * One node for all models of a stack; absent where each model is computed by itself. Never asked
    * when all operands are shared.

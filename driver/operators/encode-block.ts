@@ -7,6 +7,7 @@
  * applied to later.
  */
 import type { RawChunk, RawColumn, SqlText } from '../ir/frame-engine.js';
+import type { RowsPart } from '../ir/op-def.js';
 import type { Cells } from '../ir/value.js';
 
 export type EncodedFeature = SqlText & FeatureEncoding;
@@ -45,15 +46,14 @@ type FeatureEncoding =
     };
 
 /** Rows [from, to) of the data by the features they need; known where the files were looked at. */
-export interface EncodedPart {
-  readonly from: number;
-  readonly to: number;
+export interface EncodedPart extends RowsPart {
   readonly features: readonly EncodedFeature[];
   /**
-   * For each column of the part, its place among the columns of all features; several may share
-   * one, which is then their sum. Null when they are the same.
+   * For each column of the part, its place among the columns of what it is a part of; several may
+   * share one, which is then their sum. Null when they are the same.
    */
   readonly columns: readonly number[] | null;
+  readonly parts?: readonly EncodedPart[];
 }
 
 /** Output columns of a feature. */

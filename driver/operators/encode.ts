@@ -29,12 +29,10 @@ export const encode = defineOp({
   dtype: (_frame, attrs) => leafDType('encode', attrs.dtype),
   rowRule: () => sourceRule,
   parts: ({ payload }) => payload as readonly EncodedPart[] | undefined,
-  rowsOf: ({ attrs, payload }, from, to, isOwn) => {
-    const parts = (payload ?? []) as readonly EncodedPart[];
-    const own = isOwn ? parts.find((part) => part.from === from && part.to === to) : undefined;
-    if (own === undefined) return { attrs, places: null };
-    const features = own.features as unknown as AttrValue;
-    return { attrs: { ...attrs, features }, places: own.columns };
+  rowsOf: ({ attrs }, _from, _to, own) => {
+    const { features, columns } = (own ?? {}) as Partial<EncodedPart>;
+    if (features === undefined) return { attrs, places: null };
+    return { attrs: { ...attrs, features: features as unknown as AttrValue }, places: columns! };
   },
   // Reading, decoding and parsing a cell takes as long as some forty operations.
   flops: (_inputs, _attrs, out) => 40 * (out.nnz ?? out.rows * out.cols),

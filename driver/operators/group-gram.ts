@@ -131,18 +131,18 @@ export const groupGram: OpDef = defineOp({
       maker,
     );
   },
-  overParts: (whole, parts, maker) => {
+  overParts: (whole, parts, maker, isClosed) => {
     const placements: PartPlacement[] = [];
-    const grams = parts.map(({ own, rows }) => {
+    const grams = parts.map(({ own, rows, divided }) => {
       const folds = own[0]!;
       const { columns, weights } = gramOperands(own, whole.attrs);
       const groups = folds.places ?? range(whole.attrs.groups as number);
       placements.push({ groups, columns: columnsOf(whole, columns) });
       const inputs = [folds, ...columns].map((one) => one!.expr);
       if (weights !== undefined) inputs.push(rows(own.length - 1));
-      return maker.intern(groupGram, inputs, { ...whole.attrs, groups: groups.length });
+      return divided(maker.intern(groupGram, inputs, { ...whole.attrs, groups: groups.length }));
     });
-    return merged(whole, grams, placements, maker);
+    return merged(whole, grams, placements, maker, isClosed);
   },
   findBy: (inputs, attrs) => [
     { operand: 0, by: 'rows' },
@@ -210,10 +210,11 @@ function merged(
   results: readonly Expr[],
   parts: readonly PartPlacement[],
   maker: NodeMaker,
+  isClosed = false,
 ): Expr {
   const { groups, center } = attrs as { groups: number; center: boolean };
   const placed = { groups, side: cols, center, parts: parts as unknown as AttrValue };
-  return maker.intern(mergeGroupGram, results, placed);
+  return maker.intern(mergeGroupGram, results, isClosed ? { ...placed, closed: true } : placed);
 }
 
 function range(length: number): readonly number[] {

@@ -44,16 +44,16 @@ export const kfold = defineOp({
     return { rows, cols: 1 };
   },
   rowRule: () => sourceRule,
-  rowsOf: ({ attrs }, from, to, isOwn) => {
+  rowsOf: ({ attrs }, from, to, own) => {
     const folds = attrs.folds as number;
-    if (attrs.files !== undefined) return rowsOfFiles(attrs, from, to, isOwn);
+    if (attrs.files !== undefined) return rowsOfFiles(attrs, from, to, own !== undefined);
     if (attrs.shuffle) return undefined;
     const { first, runs } =
       attrs.runs === undefined
         ? contiguousRuns(attrs.rows as number, folds, from, to)
         : runsWithin(attrs, from, to);
     const rows = to - from;
-    if (!isOwn) return { attrs: { rows, folds, first, runs }, places: null };
+    if (own === undefined) return { attrs: { rows, folds, first, runs }, places: null };
     const places = runs.map((_, run) => first + run);
     return { attrs: { rows, folds: runs.length, first: 0, runs }, places };
   },

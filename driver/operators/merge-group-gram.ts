@@ -7,6 +7,7 @@
  * result; center; parts, one an input: { groups: for each of the part's groups the group it
  *   adds to; columns: for each column of [X Y], no leading 1, its place from 0; null: the same }.
  *   Columns with one place are summed there as the columns would be: moments are linear in them.
+ *   closed: true where data that grow will ask for it again.
  * output: as `groupGram` over all rows with the columns of the result; a column a part lacks is
  * zero in its rows. Centred parts merge by Chan, Golub and LeVeque's pairwise update (1979), in the
  * order of the inputs.
@@ -25,6 +26,7 @@ export interface PartPlacement {
 export const mergeGroupGram = defineOp({
   name: 'mergeGroupGram',
   arity: { min: 1, max: Number.POSITIVE_INFINITY },
+  isKept: ({ closed }) => closed === true,
   infer: (inputs, attrs) => {
     const groups = attrs.groups as number;
     const side = attrs.side as number;

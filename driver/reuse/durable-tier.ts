@@ -66,7 +66,8 @@ export class DurableTier {
 
   /** Stores a result in the background, if it took long and its inputs are still what they were. */
   publish(expr: Expr, value: Value, seconds: number, lease?: Lease): void {
-    const isLong = lease !== undefined || seconds >= STORE_SECONDS || reducesFrameData(expr);
+    const isAsked = reducesFrameData(expr) || expr.op.isKept?.(expr.attrs) === true;
+    const isLong = lease !== undefined || seconds >= STORE_SECONDS || isAsked;
     const isWorth = isLong && isWorthLooking(expr);
     if (value.kind !== 'dense' || !expr.isDeterministic || !isWorth) return;
     this.track(this.#store(expr, value, seconds, lease));

@@ -166,6 +166,6 @@ export function isWorthLooking(expr: Expr): boolean {
   if (!expr.isDeterministic || expr.inputs.length === 0) return false;
   const kind = expr.op.rowRule(expr.inputs, expr.attrs).kind;
   if (kind === 'source') return false;
-  if (reducesFrameData(expr)) return true;
+  if (reducesFrameData(expr) || expr.op.isKept?.(expr.attrs) === true) return true;
   return expr.op.flops(expr.inputs, expr.attrs, expr) >= LOOKUP_FLOPS;
 }

@@ -6,6 +6,7 @@ import { splitFiles } from '../../driver/compiler/rules/split-files.js';
 import { ruleTable, runRules } from '../../driver/compiler/run-rules.js';
 import { Frame } from '../../driver/frame/frame.js';
 import { encodedParts } from '../../driver/frame/part-features.js';
+import type { FileGroup } from '../../driver/frame/parts.js';
 import type { DType } from '../../driver/ir/dtype.js';
 import { type Expr, topological } from '../../driver/ir/expr.js';
 import type { ColumnProfile, FrameFile, SqlText } from '../../driver/ir/frame-engine.js';
@@ -25,6 +26,7 @@ const FEATURES: readonly EncodedFeature[] = [
   { kind: 'number', name: 'x', sql: 'x', missing: 'zero' },
   { kind: 'missing', name: 'x missing', sql: 'x' },
   { kind: 'onehot', name: 'c', sql: 'c', categories: ['a', 'b'], other: true, missing: false },
+  { kind: 'bin', name: 'b', sql: 'x', edges: [-9, -3, 0, 1, 9], missing: true },
 ];
 const TARGET: EncodedFeature = { kind: 'map', name: 'y', sql: 'c', categories: ['a', 'c'], values: [3, -1], fallback: 0.5 }; // biome-ignore format: a table
 const FOLD: EncodedFeature = { kind: 'map', name: 'f', sql: 'c', categories: ['a', 'b', 'd'], values: [1, 0, 2], fallback: 1 }; // biome-ignore format: a table
@@ -56,6 +58,15 @@ function profileOf(rows: readonly Row[], { sql }: SqlText): ColumnProfile {
   };
 }
 
+/** Groups of two parts each. */
+function paired(parts: readonly FileGroup[]): FileGroup[] {
+  return parts.flatMap((one, i) => {
+    const pair = [one, ...parts.slice(i + 1, i + 2)];
+    if (i % 2 === 1 || pair.length < 2) return i % 2 === 1 ? [] : pair;
+    return [{ files: pair.flatMap(({ files }) => files), parts: pair, isClosed: i < 4 }];
+  });
+}
+
 /** What a search writes over the rows of these files. */
 class Program {
   readonly evaluator = referenceEvaluator();
@@ -66,8 +77,12 @@ class Program {
     this.#dtype = dtype;
   }
 
-  /** @param known whether it is known what each file needs of the features */
-  exprs(tables: readonly (readonly Row[])[], split: 'shuffled' | 'runs' | 'column', known = true) {
+  /** @param known whether it is known what each file needs, or groups of groups of files */
+  exprs(
+    tables: readonly (readonly Row[])[],
+    split: 'shuffled' | 'runs' | 'column',
+    known: 'files' | 'groups' | 'nothing' = 'files',
+  ) {
     const files: FrameFile[] = tables.map((rows) => {
       const digest = JSON.stringify(rows);
       this.#files.set(digest, rows);
@@ -79,9 +94,11 @@ class Program {
     const columns = ['x', 'c'].map((name) => ({ name, type: 'text', engineType: 'text' }) as const);
     const frame = new Frame(evaluator, { source, columns, rows });
     const parts = (features: readonly EncodedFeature[]) => {
-      const of = ([file]: readonly FrameFile[], text: SqlText): ColumnProfile =>
-        profileOf(this.#files.get(file!.digest)!, text);
-      return known ? encodedParts(features, files.map((file) => [file]), of) : undefined; // biome-ignore format: short
+      const of = ({ files: some }: FileGroup, text: SqlText): ColumnProfile =>
+        profileOf(some.flatMap((file) => this.#files.get(file.digest)!), text); // biome-ignore format: short
+      const each = files.map((file) => ({ files: [file], isClosed: true }));
+      if (known === 'nothing') return undefined;
+      return encodedParts(features, known === 'groups' ? paired(paired(each)) : each, of);
     };
     const X = frame.encode(FEATURES, { dtype: this.#dtype, parts: parts(FEATURES) });
     const y = frame.encode([TARGET], { dtype: this.#dtype });
@@ -127,9 +144,9 @@ class Program {
 const rowsArbitrary = fc.array(
   fc.record({
     x: fc.option(fc.integer({ min: -9, max: 9 }), { nil: null, freq: 4 }),
-    c: fc.constantFrom('a', 'b', 'c', 'd', 'e'),
+    c: fc.constantFrom(...'abcdefghijklmnopqrs'),
   }),
-  { minLength: 1, maxLength: 12 },
+  { minLength: 1, maxLength: 16 },
 );
 const some = (seed: number, rows = 6): Row[] =>
   Array.from({ length: rows }, (_, i) => ({ x: seed + i, c: 'abcde'[(seed + i) % 5]! }));
@@ -152,6 +169,27 @@ describe(`rule ${splitFiles.name}: ${splitFiles.algebra}`, () => {
       );
     });
 
+    it(`keeps values on random groups of files: ${split}${dtype ? ` in ${dtype}` : ''}`, () => {
+      const tablesArbitrary = fc.array(rowsArbitrary, { minLength: 5, maxLength: 11 });
+      fc.assert(
+        fc.property(tablesArbitrary, (tables) => {
+          const program = new Program(dtype);
+          for (const expr of program.exprs(tables, split, 'groups').all) {
+            const after = program.split(expr);
+            assert.notEqual(after, expr);
+            assert.equal(program.split(after), after, 'the rule is not idempotent');
+            assertClose(program.value(after), program.value(expr), 1e-12, expr.op.name);
+            if (expr.op !== ops.groupGram) continue;
+            assert.ok(
+              after.inputs.some(({ op }) => op === ops.mergeGroupGram),
+              'groups are merged',
+            );
+          }
+        }),
+        { numRuns: 15, seed: 42 },
+      );
+    });
+
     it(`makes the same node of a file whatever stands beside it: ${split}${dtype ? ` in ${dtype}` : ''}`, () => {
       const program = new Program(dtype);
       // The same rows come 6 and 18 rows from the start, within one fold each time.
@@ -169,8 +207,8 @@ describe(`rule ${splitFiles.name}: ${splitFiles.algebra}`, () => {
   it('leaves what is over one file, or over files of which nothing is known, or shuffled over all rows', () => {
     const program = new Program();
     for (const [tables, known] of [
-      [[some(1)], true],
-      [[some(1), some(2)], false],
+      [[some(1)], 'files'],
+      [[some(1), some(2)], 'nothing'],
     ] as const) {
       // biome-ignore format: a table
       for (const expr of program.exprs(tables, 'runs', known).all) assert.equal(program.split(expr), expr); // biome-ignore format: short
