@@ -3,7 +3,6 @@ import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { stringify } from 'yaml';
 import { FileProfiles } from '../../../../driver/frame/file-profiles.js';
-import { type FileGroup, fileSeed, fileTree, partFiles } from '../../../../driver/frame/parts.js';
 import {
   type DenseMatrix,
   dense,
@@ -14,11 +13,7 @@ import {
   rand,
   type Session,
 } from '../../../../driver/index.js';
-import type {
-  ColumnProfile,
-  FrameFile,
-  ProfileRequest,
-} from '../../../../driver/ir/frame-engine.js';
+import type { ColumnProfile, ProfileRequest } from '../../../../driver/ir/frame-engine.js';
 import {
   createDuckDbEngine,
   type DuckDbEngine,
