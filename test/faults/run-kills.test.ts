@@ -11,21 +11,8 @@ import { readJournal } from '../../jobs/runs/journal.js';
 import { isRunId } from '../../jobs/runs/run-id.js';
 import { type CliResult, reprise } from '../support/cli.js';
 import { JobFolder } from '../support/job-folder.js';
+import { classesCsv, KILLS, KILLS_SEED } from '../support/kills.js';
 import { random } from '../support/random.js';
-
-const KILLS = Number(process.env.REPRISE_KILLS ?? 6);
-const SEED = Number(process.env.REPRISE_KILLS_SEED ?? 1);
-
-/** Two classes that columns tell apart badly. */
-function classesCsv(rows: number): string {
-  const next = random(7);
-  const lines = ['a,b,c,y'];
-  for (let i = 0; i < rows; i++) {
-    const [a, b, c] = [next() - 0.5, next() - 0.5, next() - 0.5];
-    lines.push(`${a},${b},${c},${a - b + a * c + next() > 0.5 ? 'yes' : 'no'}`);
-  }
-  return `${lines.join('\n')}\n`;
-}
 
 /** Candidates that a process said were scored. */
 function acknowledged({ stderr }: CliResult): number {
@@ -74,10 +61,10 @@ describe('searches killed at random moments', function () {
   after(() => folder.remove());
 
   it(`lose nothing and end as undisturbed ones: ${KILLS} kills`, async () => {
-    const next = random(SEED);
+    const next = random(KILLS_SEED);
     let kills = 0;
     while (kills < KILLS) {
-      const where = `seed ${SEED}, kill ${kills}`;
+      const where = `seed ${KILLS_SEED}, kill ${kills}`;
       const store = next() < 0.5 ? null : folder.file(`store-${kills}`);
       const known = new Set(folder.runs());
       const moment = () => durationMs * (0.2 + 0.9 * next());
