@@ -15,7 +15,7 @@ import { EXIT } from './exit-codes.js';
 import { addLineageCommands } from './lineage-commands.js';
 import { MODEL, memoryOption, RUN, RUNS_FOLDER, runId, useMemory, wholeNumber } from './options.js';
 import { addRuns } from './runs-commands.js';
-import { addSchedule } from './schedule-commands.js';
+import { addBackfill, addSchedule } from './schedule-commands.js';
 import { applySettings } from './settings.js';
 import { visible, writeData } from './terminal.js';
 
@@ -65,6 +65,7 @@ function createProgram(report: Report): Command {
   addPredict(program, report);
   addExport(program, report);
   addSchedule(program, report);
+  addBackfill(program, report);
   addLineageCommands(program, report);
   addCache(program, report);
   addConfig(program, report);

@@ -1,4 +1,4 @@
-/** The grammar of `reprise schedule`. */
+/** The grammar of `reprise schedule` and `reprise backfill`. */
 import { type Command, InvalidArgumentError, Option } from 'commander';
 
 /** Adds the command; `report` takes its exit code. */
@@ -29,6 +29,33 @@ export function addSchedule(program: Command, report: (code: number) => void): v
     .action(async (files: string[], options) => {
       const { scheduleListCommand } = await import('./schedule-list-command.js');
       report(await scheduleListCommand(files, options));
+    });
+}
+
+/** Adds `reprise backfill`. */
+export function addBackfill(program: Command, report: (code: number) => void): void {
+  program
+    .command('backfill')
+    .description("run a schedule's times of the past")
+    .argument('<file>', 'job or pipeline file with a `schedule`')
+    .requiredOption('--from <date>', 'the first date or time')
+    .requiredOption('--to <date>', 'the last date or time')
+    .addOption(
+      new Option('--reprocess <which>', 'of times that ran before, those to run again')
+        .choices(['none', 'failed', 'all'])
+        .default('none'),
+    )
+    .option('--backwards', 'the latest first')
+    .option('--dry-run', 'only say what would run')
+    .option('--parallel <count>', 'runs at once', positive, 1)
+    .addOption(engineOption())
+    .option('--no-store', 'keep no results for later runs, and use none')
+    .option('--output <folder>', 'folder for run folders (default: runs beside the file)')
+    .option('--json', 'print one JSON document')
+    .option('-q, --quiet', 'no notes')
+    .action(async (file: string, options) => {
+      const { backfillCommand } = await import('./backfill-command.js');
+      report(await backfillCommand(file, options));
     });
 }
 

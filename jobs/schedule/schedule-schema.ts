@@ -8,7 +8,7 @@ import { DURATION, parseDuration } from '../../driver/support/duration.js';
 import { secretSource } from '../config/secrets.js';
 import { CATCH_UPS, EVENTS, OVERLAPS, type Schedule } from './schedule.js';
 import { cronProblem } from './times.js';
-import { isDate, isZone, MOMENT_TEXT, parseMoment } from './zone.js';
+import { endOfDay, isDate, isZone, MOMENT_TEXT, parseMoment } from './zone.js';
 
 const text = (max: number) => z.string().min(1).max(max);
 
@@ -120,7 +120,9 @@ export function scheduleOf(document: ScheduleDocument, folder: string): Schedule
     cron: [cron].flat(),
     zone,
     ...(start === undefined ? {} : { startMs: parseMoment(start, zone)! }),
-    ...(end === undefined ? {} : { endMs: endOf(end, zone) }),
+    ...(end === undefined
+      ? {}
+      : { endMs: isDate(end) ? endOfDay(end, zone) : parseMoment(end, zone)! }),
     catchUp: document.catch_up,
     windowMs: parseDuration(document.window)!,
     overlap: document.overlap,
@@ -156,13 +158,4 @@ function retriesOf(given: {
 }): Schedule['retries'] {
   const { times, delay = '1m', factor = 2, most = '30m' } = given;
   return { times, delayMs: parseDuration(delay)!, factor, mostMs: parseDuration(most)! };
-}
-
-const DAY_MS = 86_400_000;
-
-/** @units ms */
-function endOf(text: string, zone: string): number {
-  if (!isDate(text)) return parseMoment(text, zone)!;
-  const next = new Date(Date.parse(`${text.trim()}T00:00:00Z`) + DAY_MS);
-  return parseMoment(next.toISOString().slice(0, 10), zone)! - 1;
 }

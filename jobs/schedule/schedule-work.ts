@@ -98,6 +98,20 @@ export class ScheduleWork {
     return state;
   }
 
+  /** Claims a time of the past, unless it is under way, and begins it. */
+  async claimTime(time: number, run: string, round: number): Promise<void> {
+    const { owner, clock } = this.#options;
+    const now = clock.now();
+    const fresh = { phase: 'queued' as const, attempts: 0, takeUps: 0, claimedAt: now, since: now };
+    const entry: ActiveTime = { time, by: 'backfill', run, round, owner, ...fresh };
+    const state = await this.folder.state.update((current) =>
+      current.active.some((one) => one.time === time)
+        ? undefined
+        : { ...current, active: [...current.active, entry] },
+    );
+    this.#begin(state);
+  }
+
   /** Ends what runs; others may go on with it. */
   async stop(): Promise<void> {
     this.#isStopping = true;
@@ -246,7 +260,9 @@ export class ScheduleWork {
     await this.folder.state.update((state) => {
       isSettled = state.active.some(isOurs);
       if (!isSettled) return undefined;
-      const messages = messagesOf(state, ended, notify?.scoreDrop ?? 0).flatMap((message) =>
+      // Who fills back watches, and what becomes of times long past is no news.
+      const told = by === 'backfill' ? [] : messagesOf(state, ended, notify?.scoreDrop ?? 0);
+      const messages = told.flatMap((message) =>
         notify?.on.includes(message.event) ? [{ ...message, owner }] : [],
       );
       return settled(state, ended, messages);

@@ -182,14 +182,14 @@ export function settled(
   messages: readonly Message[] = [],
 ): ScheduleState {
   const counts = { ...state.counts, [time.state]: state.counts[time.state] + 1 };
-  const hasRun = time.state === 'done' || time.state === 'failed';
+  const isNews = time.by === 'schedule' && (time.state === 'done' || time.state === 'failed');
   return {
     ...state,
     active: state.active.filter((one) => one.time !== time.time || time.state === 'skipped'),
     recent: [...state.recent, time].slice(-MOST_RECENT),
     messages: [...state.messages, ...messages].slice(-MOST_MESSAGES),
-    isFailing: hasRun ? time.state === 'failed' : state.isFailing,
-    best: time.state === 'done' ? (time.best ?? state.best) : state.best,
+    isFailing: isNews ? time.state === 'failed' : state.isFailing,
+    best: isNews && time.state === 'done' ? (time.best ?? state.best) : state.best,
     counts,
   };
 }

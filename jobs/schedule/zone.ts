@@ -79,6 +79,12 @@ function isDay(date: string): boolean {
   return Number.isFinite(ms) && new Date(ms).toISOString().startsWith(date);
 }
 
+/** The last moment of a date. @units ms */
+export function endOfDay(date: string, zone: string): number {
+  const next = new Date(Date.parse(`${date.trim()}T00:00:00Z`) + 24 * HOUR_MS);
+  return parseMoment(next.toISOString().slice(0, 10), zone)! - 1;
+}
+
 const HOUR_MS = 3_600_000;
 
 /** The moment whose local time in the zone reads as `asUtc` does in UTC. */
