@@ -1,13 +1,14 @@
 /** What `reprise plan` says: where a job runs, what is held and its cost. Runs only statistics. */
-import { printPlan } from '../driver/index.js';
+import type { Plan } from '../driver/compiler/plan.js';
+import { type Expr, printPlan, type Run } from '../driver/index.js';
 import type { Job } from './job-file/job.js';
 import { type OpenJob, type RunJobOptions, withOpenJob } from './open-job.js';
 import { Phases } from './runs/phases.js';
 import type { PlanReport } from './runs/run-events.js';
 import { candidateCount } from './search/candidates.js';
-import { plannedTraining } from './search/fits.js';
+import { fitAll, type PlannedFits, plannedTraining } from './search/fits.js';
 import { searchExprs, searchSolvers } from './search/grid-search.js';
-import { prepare } from './search/prepare.js';
+import { prepare, type Search } from './search/prepare.js';
 import { splitCount } from './search/splits/partition.js';
 
 export interface PlanJobOptions extends RunJobOptions {
@@ -20,8 +21,7 @@ export async function planJob(job: Job, options: PlanJobOptions): Promise<PlanRe
   const planIn = async (given: OpenJob) => {
     const { open, reason, run, data, fit, memory, tooLarge } = given;
     const search = prepare(run, given.search);
-    const exprs = searchExprs(run, search);
-    const plan = run.plan(exprs);
+    const { exprs, plan, training, kept } = await planned(run, search);
     const cached = [...plan.available.keys()].filter((expr) => expr.inputs.length > 0).length;
     return {
       engine: open.engine,
@@ -33,10 +33,10 @@ export async function planJob(job: Job, options: PlanJobOptions): Promise<PlanRe
       fit: { by: fit.estimator.reads, ...(fit.why ? { why: fit.why } : {}) },
       cached,
       operators: plan.nodes.length + cached,
-      passes: new Set(plan.nodes.filter(({ how }) => how.kind === 'reduce').map(({ wave }) => wave))
-        .size,
+      passes: passesOf(plan),
       solvers: searchSolvers(search),
-      training: await plannedTraining(run, search),
+      training,
+      keptFits: kept,
       estimatedSeconds: run.expectedSeconds(plan),
       plan: options.verbose ? run.explain(exprs, { verbose: true }) : printPlan(plan),
       memory,
@@ -44,4 +44,29 @@ export async function planJob(job: Job, options: PlanJobOptions): Promise<PlanRe
     };
   };
   return withOpenJob(job, options, new Phases(options.onEvent), planIn);
+}
+
+interface Planned extends PlannedFits {
+  readonly exprs: readonly Expr[];
+  readonly plan: Plan;
+}
+
+/** Over what the durable store holds, fits among it. */
+async function planned(run: Run, search: Search): Promise<Planned> {
+  const exprs = searchExprs(run, search);
+  const plan = await run.planStored(exprs);
+  const moments = search.parts.map(({ counted }) => counted.expr);
+  const isKnown = passesOf(await run.planStored(moments)) === 0;
+  const fits = await plannedTraining(run, search, isKnown);
+  if (fits.kept === 0 || fits.training.length > 0) return { exprs, plan, ...fits };
+  // Scores of fits that are there may be there too.
+  const { fits: trained } = await fitAll(run, search, false, false);
+  const scored = searchExprs(run, search, trained);
+  return { exprs: scored, plan: await run.planStored(scored), ...fits };
+}
+
+/** Over the data. */
+function passesOf({ nodes }: Plan): number {
+  const reduced = nodes.filter(({ how }) => how.kind === 'reduce');
+  return new Set(reduced.map(({ wave }) => wave)).size;
 }

@@ -138,6 +138,19 @@ export class FunctionCache {
     return facades(host, answer.template, answer.nodes);
   }
 
+  /** Whether the durable store has a call's outputs; nothing runs. */
+  isStored(
+    host: CallHost,
+    { name, version }: Pick<ReusableFunction, 'name' | 'version'>,
+    given: readonly unknown[],
+  ): boolean {
+    if (this.#tier === undefined || !this.#reuse) return false;
+    const { template, parts } = takeApart(given, `${name}: arguments`);
+    const inputs = parts.map((part) => ownNode(host, part, name));
+    if (inputs.some((input) => !input.isDeterministic)) return false;
+    return this.#tier.store.has(callKey({ name, version, args: template, inputs }));
+  }
+
   /** Values of `call` nodes these roots need, computed if absent. @param isThere ends the search */
   async values(
     host: CallHost,

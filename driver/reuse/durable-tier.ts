@@ -39,14 +39,15 @@ export class DurableTier {
     this.#estimate = estimate;
   }
 
-  /** Stored values of the nodes nearest the roots, and leases on the long ones not stored. */
+  /** Stored values of the nodes nearest the roots; where asked, leases on the long ones not there. */
   async recall(
     roots: readonly Expr[],
     isThere: (expr: Expr) => boolean,
     signal?: AbortSignal,
+    isLeasing = true,
   ): Promise<RecallResult> {
     await this.store.refresh();
-    return new StoreRecall(this, this.#estimate, roots, isThere, signal).run();
+    return new StoreRecall(this, this.#estimate, roots, isThere, signal, isLeasing).run();
   }
 
   /** Whether a value worth reading is stored under the node's key. */

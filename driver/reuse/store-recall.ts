@@ -44,6 +44,7 @@ export class StoreRecall {
   readonly #roots: readonly Expr[];
   readonly #isThere: (expr: Expr) => boolean;
   readonly #signal: AbortSignal | undefined;
+  readonly #isLeasing: boolean;
   readonly #values = new Map<Expr, Value>();
   readonly #seconds = new Map<Expr, number>();
   readonly #leases = new Map<Expr, Lease>();
@@ -54,14 +55,20 @@ export class StoreRecall {
   /** Whether what passes make is leased, or is computed without. */
   #isCovered = false;
 
-  /** @param estimate expected seconds of a node @param isThere ends the search */
+  /**
+   * @param estimate expected seconds of a node
+   * @param isThere ends the search
+   * @param isLeasing false: only looks, for who computes nothing
+   */
   constructor(
     tier: DurableTier,
     estimate: (expr: Expr) => number,
     roots: readonly Expr[],
     isThere: (expr: Expr) => boolean,
     signal: AbortSignal | undefined,
+    isLeasing: boolean,
   ) {
+    this.#isLeasing = isLeasing;
     this.#tier = tier;
     this.#estimate = estimate;
     this.#roots = roots;
@@ -77,7 +84,7 @@ export class StoreRecall {
         for (const expr of stored) await this.#read(expr);
         if (stored.length > 0) continue;
         const ofPasses = this.#isCovered ? [] : passes.sort(byKey).slice(0, PASS_LEASES);
-        if (long.length + ofPasses.length === 0) {
+        if (!this.#isLeasing || long.length + ofPasses.length === 0) {
           return { values: this.#values, seconds: this.#seconds, leases: this.#leases };
         }
         this.#isCovered = true;

@@ -50,11 +50,15 @@ export class Recall {
     this.#signal = signal;
   }
 
-  /** Reads what the durable store has of these nodes and leases the long ones it lacks. */
-  async fromStore(roots: readonly Expr[], isAtHand: (expr: Expr) => boolean): Promise<void> {
+  /** Reads what the durable store has of these nodes; where asked, leases the long ones it lacks. */
+  async fromStore(
+    roots: readonly Expr[],
+    isAtHand: (expr: Expr) => boolean,
+    isLeasing = true,
+  ): Promise<void> {
     if (this.#tier === undefined) return;
     this.#roots = roots;
-    const recalled = await this.#tier.recall(roots, isAtHand, this.#signal);
+    const recalled = await this.#tier.recall(roots, isAtHand, this.#signal, isLeasing);
     for (const [expr, value] of recalled.values) {
       this.add(expr, value, recalled.seconds.get(expr)!);
     }

@@ -140,6 +140,11 @@ export class Run implements CallHost {
     return this.#parts.functions.call(this, fn, args);
   }
 
+  /** Whether the durable store, as it was last looked at, has the outputs of a call. */
+  isStored(fn: Pick<ReusableFunction, 'name' | 'version'>, args: readonly unknown[]): boolean {
+    return this.#parts.functions.isStored(this, fn, args);
+  }
+
   /**
    * Plain data computed from files (a profile, a vocabulary), shared by all that ask for the same
    * key, in this process or by the durable store.
@@ -172,6 +177,23 @@ export class Run implements CallHost {
   /** The placed plan of these nodes, simplified; nothing runs and nothing is claimed. */
   plan(exprs: readonly Expr[]): Plan {
     return this.#parts.planner.plan(exprs);
+  }
+
+  /** As `plan`, over what the durable store holds too, which is read; no lease is taken. */
+  async planStored(exprs: readonly Expr[]): Promise<Plan> {
+    const { cache, interner, planner, tier } = this.#parts;
+    const recall = new Recall(cache, tier, interner, this.scope.signal);
+    const roots = simplify(exprs, interner);
+    await recall.fromStore(
+      roots,
+      (expr) => recall.values.has(expr) || planner.isAtHand(expr),
+      false,
+    );
+    for (;;) {
+      const plan = planner.plan(roots, { recall });
+      if (recall.isComplete(plan)) return plan;
+      await recall.complete(plan);
+    }
   }
 
   /** Time a plan should take by measurements so far, without overlap. @units seconds */

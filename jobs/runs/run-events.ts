@@ -62,6 +62,8 @@ export interface PlanReport {
   readonly solvers: readonly string[];
   /** Of fits that read rows, a stack each; the plan below is of what comes before and after. */
   readonly training: readonly TrainingPlan[];
+  /** Fits that read rows and are kept from earlier runs. */
+  readonly keptFits: number;
   /** @units seconds */
   readonly estimatedSeconds: number;
   /** What it would hold at its peak, and what it may. */

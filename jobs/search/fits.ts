@@ -20,7 +20,7 @@ import type { TrainingRows } from '../estimators/linear-design.js';
 import { byClassNumber } from './class-params.js';
 import { classRows } from './class-rows.js';
 import type { Search, SearchPart } from './prepare.js';
-import { planFits, type RowModel, rowFits, type TrainingPlan } from './row-fits.js';
+import { keptFits, planFits, type RowModel, rowFits, type TrainingPlan } from './row-fits.js';
 import { kindOf } from './scoring/scores.js';
 
 /** Fits of candidates on the training rows of splits. */
@@ -106,11 +106,25 @@ export async function fitBest(session: Run, search: Search, params: Params): Pro
   return settle(session, await fitsOf(session, search, [asked], false), true);
 }
 
-/** What training takes, for `plan`; none for estimators that read no rows. */
-export async function plannedTraining(session: Run, search: Search): Promise<TrainingPlan[]> {
+/** What training takes, for `plan`, and how many fits are kept from earlier runs. */
+export interface PlannedFits {
+  readonly training: readonly TrainingPlan[];
+  readonly kept: number;
+}
+
+/** @param isKnown whether what fits are made of can be computed without a pass over the data */
+export async function plannedTraining(
+  session: Run,
+  search: Search,
+  isKnown: boolean,
+): Promise<PlannedFits> {
   const { estimator } = search;
-  if (estimator.reads !== 'rows') return [];
-  return planFits(session, estimator, rowModels(search, askedFits(search)));
+  if (estimator.reads !== 'rows') return { training: [], kept: 0 };
+  const models = rowModels(search, askedFits(search));
+  const kept = isKnown ? await keptFits(session, estimator, models) : [];
+  const left = models.filter((_, i) => kept[i] !== true);
+  const training = left.length === 0 ? [] : await planFits(session, estimator, left);
+  return { training, kept: models.length - left.length };
 }
 
 /** Weights that training has yet to find, as `weightsOf`. */

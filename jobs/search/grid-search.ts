@@ -158,13 +158,16 @@ export async function gridSearch(session: Run, options: GridSearchOptions): Prom
   };
 }
 
-/** What a search evaluates, for `plan`, but what has to be trained; nothing runs. */
-export function searchExprs(session: Run, search: Search): Expr[] {
-  const fits = plannedFits(search);
+/**
+ * What a search evaluates, for `plan`, but what has to be trained; nothing runs.
+ * @param trained fits that are kept from earlier runs, all of them
+ */
+export function searchExprs(session: Run, search: Search, trained?: readonly Fit[]): Expr[] {
+  const fits = trained ?? plannedFits(search);
   const counted = search.parts.flatMap((part) =>
     [part.counted, ...part.alongside].map(({ expr }) => expr),
   );
-  const isTrained = search.estimator.reads === 'rows';
+  const isTrained = search.estimator.reads === 'rows' && trained === undefined;
   const fitted = { fits, failures: [] };
   const scores = plannedScores(search, (part, some) =>
     isTrained

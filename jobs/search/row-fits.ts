@@ -15,7 +15,7 @@ import {
   planBatch,
   type Run,
 } from '../../driver/index.js';
-import type { ReusableFunction } from '../../driver/ir/evaluator.js';
+import { type ReusableFunction, sessionOf } from '../../driver/ir/evaluator.js';
 import type { Estimator, Fit, Params, RowData, RowEstimator } from '../estimators/estimator.js';
 import type { TrainingRows } from '../estimators/linear-design.js';
 import { type FitMatrices, type RowsOfFit, rowData, sharedArguments } from './row-arguments.js';
@@ -164,6 +164,40 @@ function stackOf(
     program: programOf(estimator, models.length),
     fixed: { ...fixed, ...widthOf(estimator, params), classes },
   };
+}
+
+/** Ends a fit that is only asked about. */
+class OnlyAsked extends Error {}
+
+/**
+ * Which fits the durable store has. Nothing is trained; what the models differ in is computed, which
+ * takes a pass over the data unless their moments are there.
+ */
+export async function keptFits(
+  session: Run,
+  estimator: RowEstimator,
+  models: readonly RowModel[],
+): Promise<boolean[]> {
+  const kept: boolean[] = models.map(() => false);
+  const places = estimator.together ? [[...models.keys()]] : stacksOf(estimator, models);
+  for (const own of places) {
+    let asked = 0;
+    const asking: Evaluator = {
+      session: sessionOf(session),
+      intern: (...given) => session.intern(...given),
+      evaluate: (exprs) => session.evaluate(exprs),
+      explain: (exprs) => session.explain(exprs),
+      call: async (fn, args) => {
+        kept[own[asked++]!] = session.isStored(fn, args);
+        throw new OnlyAsked();
+      },
+    };
+    const stack = own.map((place) => models[place]!);
+    await rowFits(asking, estimator, stack, false).catch((error: unknown) => {
+      if (!(error instanceof OnlyAsked)) throw error;
+    });
+  }
+  return kept;
 }
 
 /** What training fits would take. */
