@@ -3,6 +3,9 @@
  * never pass through here. Invariant: `formatFixed` refers to nothing outside itself, because its
  * source text is also what the page runs when it re-draws table rows, so both always agree.
  */
+import { relative } from 'node:path';
+import { formatBytes } from '../driver/support/size.js';
+import type { StoreUsage } from './runs/record.js';
 import type { RunSummary } from './runs/summary.js';
 
 /** A whole number with thousands separators: `Intl` takes up to 90 ms when it is first used. */
@@ -70,6 +73,17 @@ export function formatBest(best: RunSummary['best']): string {
   return `${formatParams(best.params)}: ${best.metric} ${formatNumber(best.score)}`;
 }
 
+/** What a store holds, and what of it answers, by which runs. */
+export function formatStore(store: StoreUsage, answers: string): string {
+  const { folder, results, bytes, answered, from } = store;
+  const [first, ...others] = from;
+  const more = others.length > 0 ? ` and ${plural(others.length, 'other run')}` : '';
+  const by = first === undefined ? '' : `, made by ${first}${more}`;
+  const here = relative('', folder);
+  const held = `${here.startsWith('..') ? folder : here} holds ${plural(results, 'result')} in ${formatBytes(bytes)}`;
+  return `${held}; ${answered === 0 ? 'none' : formatCount(answered)} ${answers}${by}`;
+}
+
 /**
  * A number with a fixed count of decimals; `null` is a score that does not exist.
  * Its compiled text is embedded in the page: it must refer to nothing outside itself.
@@ -125,18 +139,34 @@ export function formatTable(given: readonly (readonly string[])[]): string {
   const [head] = lined;
   if (!head) return '';
   const widths = head.map((_, column) =>
-    Math.max(...lined.map((row) => (row[column] ?? '').length)),
+    Math.max(...lined.map((row) => displayWidth(row[column] ?? ''))),
   );
   const isNumeric = head.map((_, column) =>
     lined.slice(1).every((row) => /^[-+]?[\d.,e+-]+$|^NaN$|^-?inf$|^$/.test(row[column] ?? '')),
   );
   const lines = lined.map((row) =>
     row
-      .map((cell, i) =>
-        isNumeric[i] ? cell.padStart(widths[i] ?? 0) : cell.padEnd(widths[i] ?? 0),
-      )
+      .map((cell, i) => {
+        const rest = ' '.repeat((widths[i] ?? 0) - displayWidth(cell));
+        return isNumeric[i] ? rest + cell : cell + rest;
+      })
       .join('  ')
       .trimEnd(),
   );
   return lines.join('\n');
+}
+
+/** Characters that join the one before, or show nothing. */
+const NO_WIDTH = /[\p{Mn}\p{Me}\p{Cf}\u1160-\u11ff]/u;
+/** Wide and full characters of East Asia (UAX 11), and emoji: two cells of a terminal. */
+const WIDE =
+  /[\u1100-\u115f\u2329\u232a\u2e80-\u303e\u3041-\ua4cf\ua960-\ua97c\uac00-\ud7a3\uf900-\ufaff\ufe10-\ufe19\ufe30-\ufe6b\uff01-\uff60\uffe0-\uffe6\u{1b000}-\u{1b2ff}\u{20000}-\u{3fffd}\p{Emoji_Presentation}]/u;
+
+/** Cells of a terminal that a text takes. */
+export function displayWidth(text: string): number {
+  // Most texts are plain, and large tables have many.
+  if (/^[\u0020-\u007e]*$/.test(text)) return text.length;
+  let width = 0;
+  for (const char of text) width += NO_WIDTH.test(char) ? 0 : WIDE.test(char) ? 2 : 1;
+  return width;
 }

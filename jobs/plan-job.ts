@@ -2,13 +2,16 @@
 import type { Plan } from '../driver/compiler/plan.js';
 import { type Expr, printPlan, type Run } from '../driver/index.js';
 import type { Job } from './job-file/job.js';
+import type { JobData } from './open-data.js';
 import { type OpenJob, type RunJobOptions, withOpenJob } from './open-job.js';
 import { Phases } from './runs/phases.js';
 import type { PlanReport } from './runs/run-events.js';
+import { storeUsage } from './runs/store-usage.js';
 import { candidateCount } from './search/candidates.js';
 import { fitAll, type PlannedFits, plannedTraining } from './search/fits.js';
 import { searchExprs, searchSolvers } from './search/grid-search.js';
 import { prepare, type Search } from './search/prepare.js';
+import { nameOf } from './search/scoring/scorers.js';
 import { splitCount } from './search/splits/partition.js';
 
 export interface PlanJobOptions extends RunJobOptions {
@@ -23,9 +26,18 @@ export async function planJob(job: Job, options: PlanJobOptions): Promise<PlanRe
     const search = prepare(run, given.search);
     const { exprs, plan, training, kept } = await planned(run, search);
     const cached = [...plan.available.keys()].filter((expr) => expr.inputs.length > 0).length;
+    const { files } = data.source;
     return {
+      ...asked(job, data),
+      data: {
+        path: job.data.path,
+        files: files.length,
+        bytes: files.reduce((sum, { bytes }) => sum + bytes, 0),
+      },
       engine: open.engine,
       reason,
+      way: open.way ?? null,
+      store: open.store === undefined ? null : storeUsage(open.store),
       rows: data.X.rows,
       columns: data.resolved.columns.length,
       trials: candidateCount(job.search.grid),
@@ -44,6 +56,23 @@ export async function planJob(job: Job, options: PlanJobOptions): Promise<PlanRe
     };
   };
   return withOpenJob(job, options, new Phases(options.onEvent), planIn);
+}
+
+/** What the job says, as people ask for it. */
+function asked(
+  { name, model, search, scoring, data: { standardize, target } }: Job,
+  data: JobData,
+) {
+  const several = Object.entries(search.grid).filter(([, values]) => values.length > 1);
+  return {
+    name,
+    model: model.estimator.name,
+    searched: several.map(([parameter]) => parameter),
+    scoring: scoring.map(nameOf),
+    features: data.resolved.summary.map(({ name, encode, columns }) => ({ name, encode, columns })),
+    standardize,
+    target: target ?? null,
+  };
 }
 
 interface Planned extends PlannedFits {

@@ -7,15 +7,15 @@ import { availableParallelism } from 'node:os';
 import { dirname } from 'node:path';
 import { type Expr, printPlan, verifyUnchanged } from '../driver/index.js';
 import { cacheUsage } from '../driver/reuse/cache-usage.js';
-import type { DurableStore } from '../driver/reuse/store/durable-store.js';
 import { packageVersion } from '../driver/support/package-root.js';
 import type { Job } from './job-file/job.js';
 import { makeModel } from './model/make-model.js';
 import { type OpenJob, type RunJobOptions, withOpenJob } from './open-job.js';
 import { lineageNodes, programOf } from './runs/lineage-nodes.js';
 import { Phases } from './runs/phases.js';
-import type { RunRecord, StoreUsage } from './runs/record.js';
+import type { RunRecord } from './runs/record.js';
 import { newRunId } from './runs/run-id.js';
+import { storeUsage } from './runs/store-usage.js';
 import { gridSearch } from './search/grid-search.js';
 import type { ScoreOutput } from './search/scoring/tallies.js';
 
@@ -120,18 +120,5 @@ async function runIn(
       ...(open.way === undefined ? {} : { Spark: open.way }),
       Backends: [...new Set([session.local.name, session.blocks.name])].join(', '),
     },
-  };
-}
-
-/** What the store holds, and what of it this session was answered by. */
-function storeUsage(store: DurableStore): StoreUsage {
-  const { entries, bytes } = store.usage();
-  const answered = [...store.answered].sort(([, a], [, b]) => b - a);
-  return {
-    folder: dirname(store.folder),
-    results: entries,
-    bytes,
-    answered: answered.reduce((sum, [, count]) => sum + count, 0),
-    from: answered.flatMap(([origin]) => (origin === '' ? [] : [origin])),
   };
 }

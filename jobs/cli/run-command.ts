@@ -1,13 +1,13 @@
 /** `reprise run`: runs a job with a progress line, writes the run folder, prints the answer. */
 
-import { relative, resolve } from 'node:path';
-import { formatBytes } from '../../driver/support/size.js';
+import { resolve } from 'node:path';
 import {
   formatBest,
   formatCount,
   formatNumber,
   formatParams,
   formatSeconds,
+  formatStore,
   formatTable,
   formatWithSpread,
   plural,
@@ -191,26 +191,12 @@ function summaryText(record: RunRecord, summary: RunSummary): string {
     ...nestedText(summary),
     `fits    ${formatCount(summary.trials * summary.folds)}: ${plural(summary.trials, 'candidate')} on ${plural(summary.folds, 'fold')} of ${formatCount(search.rows)} rows x ${search.columns} columns`,
     `reuse   ${formatCount(reuse.hits)} reused, ${formatCount(reuse.partial)} in part, ${formatCount(reuse.misses)} computed${reuse.savedSeconds > 0 ? `; ${formatSeconds(reuse.savedSeconds)} of work saved` : ''}`,
-    ...storeText(record),
+    ...(record.store ? [`store   ${formatStore(record.store, 'answered this run')}`] : []),
     `work    ${plural(record.passes, 'pass', 'passes')} over the data, ${plural(record.kernels, 'kernel')}, ${plural(record.sparkJobs, 'Spark job')} on ${record.engine}`,
     `time    ${formatSeconds(total)}${shares.length ? ` (${shares.join(', ')})` : ''}`,
     `run     ${summary.path}`,
     `report  ${summary.path}/report.html`,
   ].join('\n')}\n`;
-}
-
-/** What is kept for later runs, and what of it answered this one. */
-function storeText({ store }: RunRecord): string[] {
-  if (store === undefined) return [];
-  const { folder, results, bytes, answered, from } = store;
-  const [first, ...others] = from;
-  const more = others.length > 0 ? ` and ${plural(others.length, 'other run')}` : '';
-  const by = first === undefined ? '' : `, made by ${first}${more}`;
-  const here = relative('', folder);
-  const held = `${here.startsWith('..') ? folder : here} holds ${plural(results, 'result')} in ${formatBytes(bytes)}`;
-  return [
-    `store   ${held}; ${answered === 0 ? 'none' : formatCount(answered)} answered this run${by}`,
-  ];
 }
 
 /** What there is of a search that was not done. */

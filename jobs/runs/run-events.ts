@@ -3,8 +3,10 @@
  * its progress line from these events and nothing else; events are facts, never needed for the
  * result.
  */
+
 import type { MemoryOutlook } from '../check-memory.js';
 import type { TrainingPlan } from '../search/row-fits.js';
+import type { StoreUsage } from './record.js';
 
 export type EngineName = 'auto' | 'local' | 'spark';
 
@@ -43,10 +45,30 @@ export interface RunOptions {
 }
 
 /** What `reprise plan` prints: where the job would run, what it would reuse and cost. */
+/** A feature, and how many columns it is. */
+interface PlannedInput {
+  readonly name: string;
+  readonly encode: string;
+  readonly columns: number;
+}
+
 export interface PlanReport {
+  readonly name: string;
+  readonly model: string;
+  /** Parameters with several values to try. */
+  readonly searched: readonly string[];
+  readonly scoring: readonly string[];
+  readonly data: { readonly path: string; readonly files: number; readonly bytes: number };
+  readonly features: readonly PlannedInput[];
+  readonly standardize: boolean;
+  readonly target: string | null;
   readonly engine: 'local' | 'spark';
   /** Why this engine. */
   readonly reason: string;
+  /** How Spark is reached. */
+  readonly way: string | null;
+  /** What results are kept for later runs, and what of them this plan builds on. */
+  readonly store: StoreUsage | null;
   readonly rows: number;
   readonly columns: number;
   readonly trials: number;

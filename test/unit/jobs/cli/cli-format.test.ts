@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { formatBytes } from '../../../../driver/support/size.js';
-import { formatCount, formatNumber, formatTable } from '../../../../jobs/format.js';
+import { displayWidth, formatCount, formatNumber, formatTable } from '../../../../jobs/format.js';
 import { LockedError, withLock } from '../../../../jobs/setup/lock.js';
 
 describe('formats', () => {
@@ -27,6 +27,28 @@ describe('formats', () => {
       ['bcd', '-2'],
     ]);
     assert.equal(table, ['name  score', 'a      10.5', 'bcd      -2'].join('\n'));
+  });
+
+  it('line columns up by the cells of a terminal, which characters of East Asia take two of', () => {
+    const words = {
+      東京: 4,
+      サクラ: 6,
+      ｻｸﾗ: 3,
+      서울: 4,
+      'cafe\u0301': 4,
+      '🙂': 2,
+      Ａ: 2,
+      ñ: 1,
+      'a\u200bb': 2,
+    };
+    for (const [word, width] of Object.entries(words))
+      assert.equal(displayWidth(word), width, word);
+    const table = formatTable([
+      ['city', 'n'],
+      ['東京', '10'],
+      ['Rome', '2'],
+    ]);
+    assert.equal(table, ['city   n', '東京  10', 'Rome   2'].join('\n'));
   });
 });
 
