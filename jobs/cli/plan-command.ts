@@ -5,7 +5,7 @@ import { isPipeline } from '../pipeline/is-pipeline.js';
 import type { EngineName } from '../runs/run-events.js';
 import { EXIT } from './exit-codes.js';
 import { interruptible } from './interrupt.js';
-import { planText } from './plan-text.js';
+import { planPage } from './plan-page.js';
 import { createTerminal, writeData } from './terminal.js';
 
 export interface PlanCommandOptions {
@@ -42,7 +42,7 @@ export async function planCommand(
   );
   for (const warning of report.warnings) terminal.note(`warning: ${warning}`);
   await writeData(
-    options.json ? `${JSON.stringify(report)}\n` : planText(report, options.verbose === true),
+    options.json ? `${JSON.stringify(report)}\n` : planPage(report, options.verbose === true),
   );
   return EXIT.done;
 }

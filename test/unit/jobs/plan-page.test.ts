@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { planText } from '../../../jobs/cli/plan-text.js';
+import { planPage } from '../../../jobs/cli/plan-page.js';
 import { parseJob } from '../../../jobs/job-file/read-job.js';
 import { planJob } from '../../../jobs/plan-job.js';
 import { runJob } from '../../../jobs/run-job.js';
@@ -37,7 +37,7 @@ cv: {folds: 4}
   it('says data, features, passes, what is reused, cost and where it runs, a line each', async () => {
     const ridge = 'model: {type: ridge}\nsearch: {grid: {lambda: [1, 2]}}';
     const report = await planned(ridge);
-    const page = planText(report, false);
+    const page = planPage(report, false);
     assert.deepEqual(
       page.split('\n').map((line) => line.slice(0, 8).trim()),
       [
@@ -76,7 +76,7 @@ cv: {folds: 4}
     const run = await runJob(jobOf(ridge), { engine: 'local' });
     const after = await planned(ridge);
     assert.deepEqual([after.passes, after.cached > 0], [0, true]);
-    assert.match(planText(after, false), new RegExp(`answer this plan, made by ${run.run}$`, 'm'));
+    assert.match(planPage(after, false), new RegExp(`answer this plan, made by ${run.run}$`, 'm'));
     assert.equal((await runJob(jobOf(ridge), { engine: 'local' })).passes, after.passes);
   });
 
@@ -87,7 +87,7 @@ cv: {folds: 4}
     await runJob(jobOf(huber('[0.1, 1]')), { engine: 'local' });
     const same = await planned(huber('[0.1, 1]'));
     assert.deepEqual([same.keptFits, same.training, same.passes], [8, [], 0]);
-    assert.match(planText(same, false), /^reused .* and 8 of 8 fits$/m);
+    assert.match(planPage(same, false), /^reused .* and 8 of 8 fits$/m);
     const more = await planned(huber('[0.1, 1, 2]'));
     assert.deepEqual([more.keptFits, more.training.map(({ fits }) => fits)], [8, [4]]);
     const again = await runJob(jobOf(huber('[0.1, 1]')), { engine: 'local' });

@@ -30,7 +30,7 @@ function trainingText(plan: PlanReport['training'][number]): string {
 }
 
 /** A page for people; the operators are thousands of lines for those who ask. */
-export function planText(report: PlanReport, verbose: boolean): string {
+export function planPage(report: PlanReport, verbose: boolean): string {
   return `${[
     `job     ${jobText(report)}`,
     `data    ${dataText(report)}`,
