@@ -1,5 +1,6 @@
 /** `reprise backfill`: runs a schedule's times of the past, or says which it would. */
 import { resolve } from 'node:path';
+import { ConfigError } from '../../driver/errors.js';
 import { processToken } from '../../driver/support/process-token.js';
 import { formatTable, plural } from '../format.js';
 import type { EngineName } from '../runs/run-events.js';
@@ -42,6 +43,12 @@ export async function backfillCommand(
   const terminal = createTerminal({ quiet: options.quiet === true });
   const output = options.output === undefined ? {} : { output: resolve(options.output) };
   const scheduled = await readSchedule(file, output);
+  if (scheduled.isPipeline && options.parallel > 1) {
+    throw new ConfigError(
+      `--parallel: expected 1 for a pipeline, whose runs share what its steps leave, got ${options.parallel}`,
+      { key: '--parallel', value: options.parallel, source: 'flag' },
+    );
+  }
   const nowMs = Date.now();
   const asked = { ...options, backwards: options.backwards === true, nowMs };
   const plan = await planBackfill(scheduled, await stateFolderOf(scheduled, nowMs), asked);

@@ -15,6 +15,7 @@ import {
 } from '../job-file/document.js';
 import { problemsOf } from '../job-file/problems.js';
 import type { KeyPath } from '../job-file/yaml-source.js';
+import { checkSchedule } from '../schedule/read-schedule.js';
 import { stepKinds } from '../steps/index.js';
 import type { StepKind, StepPlace } from '../steps/step-kind.js';
 import { storePlace } from '../store-place.js';
@@ -63,6 +64,7 @@ export async function pipelineOf(
     throw source.error(problemsOf(parsed.error.issues, source.value, pipelineSchema), scrub);
   }
   const cwd = options.cwd ?? process.cwd();
+  checkSchedule(source, cwd);
   const file = resolve(cwd, source.file);
   const reader = new StepReader(source, cwd, parsed.data.variables ?? {});
   const problems = checkSpark(parsed.data.spark);

@@ -2,6 +2,7 @@
  * What an attempt came to, and whether another is worth its time. Read from exit codes of a process
  * that was watched, else from the run's folder, so that a run is judged alike whoever started it.
  */
+import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { lives, overviewOf, type RunOverview } from '../runs/run-state.js';
 import type { BestSummary } from '../runs/summary.js';
@@ -37,9 +38,17 @@ const LASTING_ERRORS: readonly string[] = [
 /** Done, but not in every part. */
 const IN_PART = 4;
 
-/** The run of an id; undefined where there is none. */
+/** The run of an id, a pipeline's with the best of its latest search; undefined where there is none. */
 export async function runOf(output: string, run: string): Promise<RunOverview | undefined> {
-  return overviewOf(join(output, run)).catch(() => undefined);
+  const found = await overviewOf(join(output, run)).catch(() => undefined);
+  if (found?.kind !== 'pipeline' || found.state !== 'finished') return found;
+  const names = await readdir(join(found.path, 'steps')).catch(() => []);
+  const searches = await Promise.all(
+    names.map((name) => overviewOf(join(found.path, 'steps', name)).catch(() => undefined)),
+  );
+  const scored = searches.flatMap((one) => (one?.best ? [one] : []));
+  scored.sort((a, b) => Date.parse(a.updatedAt) - Date.parse(b.updatedAt));
+  return { ...found, best: scored.at(-1)?.best ?? null };
 }
 
 /** What a process came to that ended by itself. @param found the run's folder afterwards */
@@ -60,7 +69,7 @@ export function outcomeOfExit(exit: Exit, found: RunOverview | undefined): Attem
 export function outcomeOfRun(run: RunOverview): AttemptOutcome | undefined {
   if (lives(run.state)) return undefined;
   if (run.state === 'finished') {
-    if (run.best !== null || run.trials.done === 0) return { kind: 'done', ...bestOf(run) };
+    if (run.best !== null || run.kind === 'pipeline') return { kind: 'done', ...bestOf(run) };
     return { kind: 'failed', why: 'no candidate could be scored', mayPass: false };
   }
   if (run.state === 'partial') return { kind: 'cut-off', wasStopped: true };

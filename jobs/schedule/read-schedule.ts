@@ -9,6 +9,7 @@ import type { Problem } from '../job-file/check-job.js';
 import { type ReadDocument, readDocument } from '../job-file/document.js';
 import { problemsOf } from '../job-file/problems.js';
 import { fillTemplates, type Variables } from '../job-file/templates.js';
+import { isPipeline } from '../pipeline/is-pipeline.js';
 import { type TimeVariables, timeOfDate, timeVariables } from './logical-time.js';
 import type { Schedule } from './schedule.js';
 import { type ScheduleDocument, scheduleOf, scheduleSchema } from './schedule-schema.js';
@@ -22,6 +23,8 @@ export interface ScheduledFile {
   /** Of the file's document; else the file's own. */
   readonly name: string;
   readonly schedule: Schedule;
+  /** Its runs share what its steps leave, so there is one at a time. */
+  readonly isPipeline: boolean;
   /** Folder that holds the run folders, absolute. */
   readonly output: string;
 }
@@ -88,6 +91,7 @@ function scheduledFile(
     folder,
     name: String(name),
     schedule,
+    isPipeline: isPipeline(value),
     output: asked === undefined ? resolve(folder, String(output)) : resolve(cwd, asked),
   };
 }

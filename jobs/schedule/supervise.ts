@@ -115,7 +115,8 @@ class Supervisor {
     if (phase !== 'waiting' && !(await this.#put({ phase: 'waiting' }))) return undefined;
     this.#tell('waiting', waitFor.files.join(', '));
     const { since } = this.#entry;
-    return waitForFiles({ ...waitFor, since, clock, signal: this.#end });
+    const isPast = this.#entry.by === 'backfill';
+    return waitForFiles({ ...waitFor, since, clock, signal: this.#end, isPast });
   }
 
   /** Answers false when there is no next attempt. */

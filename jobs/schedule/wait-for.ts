@@ -12,11 +12,13 @@ export interface Waiting extends WaitFor {
   readonly since: number;
   readonly clock: Clock;
   readonly signal: AbortSignal;
+  /** The time is long past: files that are missing now will not come. */
+  readonly isPast: boolean;
 }
 
 /** Answers what is missing at the deadline, or when the signal is aborted; undefined for nothing. */
 export async function waitForFiles(waiting: Waiting): Promise<string | undefined> {
-  const { files, since, deadlineMs, everyMs, clock, signal } = waiting;
+  const { files, since, deadlineMs, everyMs, clock, signal, isPast } = waiting;
   let before = '';
   for (;;) {
     const look = await lookAt(files);
@@ -24,7 +26,8 @@ export async function waitForFiles(waiting: Waiting): Promise<string | undefined
     if (look.missing === undefined && isQuiet) return undefined;
     before = look.missing === undefined ? look.text : '';
     const leftMs = since + deadlineMs - clock.now();
-    if (leftMs <= 0 || signal.aborted) return look.missing ?? `${files[0]} (still being written)`;
+    const isOver = leftMs <= 0 || (isPast && look.missing !== undefined);
+    if (isOver || signal.aborted) return look.missing ?? `${files[0]} (still being written)`;
     await clock.sleep(Math.min(everyMs, leftMs), signal);
   }
 }
