@@ -112,7 +112,7 @@ export class ScheduleWork {
     this.#begin(state);
   }
 
-  /** Ends what runs; others may go on with it. */
+  /** Ends what runs; others may go on with it, and so may this one. */
   async stop(): Promise<void> {
     this.#isStopping = true;
     for (const { end } of this.#running.values()) end.abort();
@@ -123,6 +123,7 @@ export class ScheduleWork {
       state.active.some(isOurs) || state.messages.some(isOurs) ? released(state, owner) : undefined,
     );
     await this.folder.leave(owner);
+    this.#isStopping = false;
   }
 
   /** A file that was changed counts from now on; one that is wrong does not. */
