@@ -56,15 +56,20 @@ export interface JobData {
   readonly dropped: number;
 }
 
-/** What is known once the files were examined: features, and what parts need of them and folds. */
+/** What is known once the files were examined, and what that took. */
 interface ResolvedData {
   readonly features: ResolvedFeatures;
+  readonly learned: FileProfiles['learned'];
+}
+
+/** What parts of the data need of the features, and of the column that folds follow. */
+interface DataParts {
   readonly parts?: readonly EncodedPart[];
   readonly foldParts?: readonly EncodedPart[];
 }
 
 /** Raised when what is kept with the resolved features changes. */
-const VERSION = 8;
+const VERSION = 9;
 
 /**
  * Opens the frame and encodes features, target and folds; reads only what resolving needs.
@@ -95,16 +100,16 @@ export async function openData(
     ...(dtype === 'float32' ? [dtype] : []),
     fromStatistics,
   ]);
+  const profiles = profilesOf(run, frames, () => clock.progress?.(0));
   const memo = await run.memo(
     key,
-    () =>
-      resolve(run, frames, frame, job, fromStatistics, () =>
-        clock.progress?.(0),
-      ) as Promise<unknown> as Promise<Json>,
+    () => resolve(run, profiles, frame, job, fromStatistics) as Promise<unknown> as Promise<Json>,
     () => verifyUnchanged(source),
     true,
   );
-  const { features: resolved, parts, foldParts } = memo as unknown as ResolvedData;
+  const known = memo as unknown as ResolvedData;
+  const { features: resolved } = known;
+  const { parts, foldParts } = await dataParts(profiles, frame, job, known);
   const { target, weight } = resolved;
   const warnings: string[] = [];
   const rows = splitRows(run, frame, resolved, foldParts);
@@ -148,7 +153,7 @@ function splitRows(
   run: Run,
   frame: Frame,
   { folds: given, categories }: ResolvedFeatures,
-  foldParts: ResolvedData['foldParts'],
+  foldParts: DataParts['foldParts'],
 ): SplitRows {
   const encode = (feature: EncodedFeature, parts?: readonly EncodedPart[]): Matrix =>
     Matrix.of(run, frame.encode([feature], { parts }));
@@ -202,19 +207,8 @@ function namesOf({ categories, values }: EncodedFeature & { readonly kind: 'map'
   return values.map((_, c) => categories[values.indexOf(c)]!);
 }
 
-async function resolve(
-  run: Run,
-  frames: FrameEngine,
-  frame: Frame,
-  job: Job,
-  fromStatistics: boolean,
-  onScan: () => void,
-): Promise<ResolvedData> {
-  const { cv, data } = job;
-  const { group, stratify, predefined } = { ...cv.outer, ...cv };
-  const { description } = frame;
-  const start = performance.now();
-  const profiles = new FileProfiles(
+function profilesOf(run: Run, frames: FrameEngine, onScan: () => void): FileProfiles {
+  return new FileProfiles(
     frames,
     (key, compute, unchanged) => run.memo(key, compute as () => Promise<Json>, unchanged),
     (files) => {
@@ -223,6 +217,19 @@ async function resolve(
       run.statistics.rowsRead += files.reduce((rows, file) => rows + file.rows, 0);
     },
   );
+}
+
+async function resolve(
+  run: Run,
+  profiles: FileProfiles,
+  frame: Frame,
+  job: Job,
+  fromStatistics: boolean,
+): Promise<ResolvedData> {
+  const { cv, data } = job;
+  const { group, stratify, predefined } = { ...cv.outer, ...cv };
+  const { description } = frame;
+  const start = performance.now();
   const features = await resolveFeatures(profiles, description, {
     ...(data.features ? { features: data.features } : {}),
     dialect: data.dialect,
@@ -237,16 +244,31 @@ async function resolve(
     ],
     ...(predefined === undefined ? {} : { predefined: { column: predefined } }),
   });
-  run.statistics.bar(frames.name, 'profile', start, performance.now());
-  const { source } = description;
+  run.statistics.bar(profiles.name, 'profile', start, performance.now());
+  return { features, learned: profiles.learned };
+}
+
+/** From the profiles of the files; reads what is not known of them any more. */
+async function dataParts(
+  profiles: FileProfiles,
+  frame: Frame,
+  job: Job,
+  { features, learned }: ResolvedData,
+): Promise<DataParts> {
+  const { source } = frame.description;
   const widths = partWidths(features, job);
   const groups = source.isUndivided ? [] : fileTree(source.files, widths.bytes);
-  if (groups.length < 2) return { features };
+  if (groups.length < 2) return {};
+  if (profiles.learned !== learned) await profiles.learn(source, learned);
+  const scope = JSON.stringify([profiles.name, frame.expr.attrs.format, source.options ?? null]);
   const partsOf = (some: readonly EncodedFeature[]): EncodedPart[] =>
-    encodedParts(some, groups, (group, text) => profiles.ofGroup(group, text), widths.most);
+    encodedParts(some, groups, (group, text) => profiles.ofGroup(group, text), {
+      most: widths.most,
+      scope,
+    });
   const parts = partsOf(features.features);
   const by = features.folds ?? features.categories.find(({ role }) => role === 'group');
-  return by ? { features, parts, foldParts: partsOf([by.feature]) } : { features, parts };
+  return by ? { parts, foldParts: partsOf([by.feature]) } : { parts };
 }
 
 /** Moments of one part may take this in all, and then have columns for more than is kept of it. */

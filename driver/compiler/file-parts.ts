@@ -39,6 +39,12 @@ interface Part {
 type OwnOperand = PartOperands['own'][number];
 type KnownParts = Map<Expr, readonly RowsPart[]>;
 
+/** What results over groups of files were divided into. */
+const divided = new WeakMap<
+  Expr,
+  { readonly parts: readonly WeakRef<readonly RowsPart[]>[]; readonly merged: WeakRef<Expr> }
+>();
+
 /** Serves one plan: what it found is remembered. */
 export class FileParts {
   readonly #maker: NodeMaker;
@@ -109,11 +115,24 @@ export class FileParts {
         own: expr.inputs.map((input) => own.get(input)),
         rows: (at: number): Expr => this.#over(expr.inputs[at]!, part)!,
         divided: (result: Expr): Expr =>
-          this.#divide(result, within, cut[k]!.isClosed === true) ?? result,
+          this.#dividedOnce(result, within, cut[k]!.isClosed === true),
       };
     });
     if (parts.some(({ isCut }) => !isCut)) return undefined;
     return expr.op.overParts!(expr, parts, this.#maker, isClosed);
+  }
+
+  /** As `#divide`, and as before for the same parts while the result is in use. */
+  #dividedOnce(expr: Expr, known: KnownParts, isClosed: boolean): Expr {
+    const parts = [...known.values()];
+    const before = divided.get(expr);
+    const isSame = parts.every((one, i) => before?.parts[i]?.deref() === one);
+    const merged = isSame ? before?.merged.deref() : undefined;
+    if (merged !== undefined) return merged;
+    const made = this.#divide(expr, known, isClosed);
+    if (made === undefined) return expr;
+    divided.set(expr, { parts: parts.map((one) => new WeakRef(one)), merged: new WeakRef(made) });
+    return made;
   }
 
   #parts(frame: Expr, source: FrameSource, groups: readonly (readonly FrameFile[])[]): Part[] {

@@ -23,7 +23,7 @@ import {
   quantileValues,
 } from './merge-profiles.js';
 import { fileKey } from './partitions.js';
-import type { FileGroup } from './parts.js';
+import { type FileGroup, fileTree } from './parts.js';
 import { optionsKey } from './read-options.js';
 
 /** Keeps plain data by key: `Session.memo`. */
@@ -42,6 +42,8 @@ interface Asked {
 }
 
 export class FileProfiles implements Pick<FrameEngine, 'profile'> {
+  /** The engine's. */
+  readonly name: string;
   readonly #engine: Pick<FrameEngine, 'profile' | 'profileFiles'>;
   readonly #memo: Memo;
   readonly #onScan: (files: readonly FrameFile[]) => void;
@@ -49,14 +51,16 @@ export class FileProfiles implements Pick<FrameEngine, 'profile'> {
   readonly #known = new Map<string, Map<FrameFile, ColumnProfile>>();
   /** The request that answers for an expression; its key is empty where there was none. */
   readonly #asked = new Map<string, Asked>();
+  readonly #learned: (readonly ProfileRequest[])[] = [];
   readonly #groups = new WeakMap<FileGroup, Map<string, ColumnProfile | undefined>>();
 
   /** @param onScan called as the engine begins to read files, or when it is known that it did */
   constructor(
-    engine: Pick<FrameEngine, 'profile' | 'profileFiles'>,
+    engine: Pick<FrameEngine, 'name' | 'profile' | 'profileFiles'>,
     memo: Memo,
     onScan: (files: readonly FrameFile[]) => void = () => undefined,
   ) {
+    this.name = engine.name;
     this.#engine = engine;
     this.#memo = memo;
     this.#onScan = onScan;
@@ -80,8 +84,9 @@ export class FileProfiles implements Pick<FrameEngine, 'profile'> {
       return request.quantiles.length > 0 && (any?.type === 'number' || any?.type === 'boolean');
     });
     await this.#learn(source, withQuantiles.map(quantileValues));
+    const all = { files: source.files, parts: fileTree(source.files, 0), isClosed: false };
     const merged = requests.map((request, i) => {
-      const profile = mergeProfiles(this.#of(source.files, counted[i]!), request.top);
+      const profile = this.#mergedTo(all, counted[i]!, request.top);
       if (profile === undefined || !withQuantiles.includes(request)) return profile;
       const values = this.#of(source.files, quantileValues(request));
       const quantiles = mergeQuantiles(values, request.quantiles);
@@ -131,6 +136,13 @@ export class FileProfiles implements Pick<FrameEngine, 'profile'> {
     return this.#merged(group, request);
   }
 
+  /** The profile of all files, of its values the `top` most frequent ones. */
+  #mergedTo(all: FileGroup, request: ProfileRequest, top: number): ColumnProfile | undefined {
+    const asked = { key: JSON.stringify(request), top: top > 0 ? Number.POSITIVE_INFINITY : 0 };
+    const profile = this.#merged(all, asked);
+    return profile && { ...profile, top: profile.top.slice(0, top) };
+  }
+
   #merged(group: FileGroup, request: Asked): ColumnProfile | undefined {
     if (group.parts === undefined && group.files.length === 1) {
       const profile = this.#known.get(request.key)?.get(group.files[0]!);
@@ -146,7 +158,7 @@ export class FileProfiles implements Pick<FrameEngine, 'profile'> {
       const profiles = parts.map((part) => this.#merged(part, request));
       const known = profiles.filter((profile) => profile !== undefined);
       const isKnown = known.length === profiles.length;
-      merged.set(request.key, isKnown ? mergeProfiles(known, request.top) : undefined);
+      merged.set(request.key, isKnown ? mergedOnce(known, request.top) : undefined);
     }
     return merged.get(request.key);
   }
@@ -156,9 +168,20 @@ export class FileProfiles implements Pick<FrameEngine, 'profile'> {
     return files.map((file) => known?.get(file)).filter((profile) => profile !== undefined);
   }
 
+  /** What `profile` asked of each file, to be learned again by `learn`. */
+  get learned(): readonly (readonly ProfileRequest[])[] {
+    return this.#learned;
+  }
+
+  /** Brings what an earlier `profile` learned of the files, so that parts can be viewed. */
+  async learn(source: FrameSource, learned: FileProfiles['learned']): Promise<void> {
+    for (const requests of learned) await this.#learn(source, requests);
+  }
+
   /** Profiles every file, each from its memo or, all that have none together, from one scan. */
   async #learn(source: FrameSource, requests: readonly ProfileRequest[]): Promise<void> {
     if (requests.length === 0) return;
+    this.#learned.push(requests);
     const { format } = source;
     // Files of equal content and folders share their key, so waiting for one another they would
     // wait for ever.
@@ -187,6 +210,27 @@ export class FileProfiles implements Pick<FrameEngine, 'profile'> {
       this.#known.set(JSON.stringify(request), byFile);
     }
   }
+}
+
+const mergedWith = new WeakMap<ColumnProfile, Merged>();
+
+interface Merged extends Pick<Asked, 'top'> {
+  readonly profiles: readonly ColumnProfile[];
+  readonly profile: ColumnProfile | undefined;
+}
+
+/** As `mergeProfiles`; of the same profiles again what was merged before, by the first of them. */
+function mergedOnce(profiles: readonly ColumnProfile[], top: number): ColumnProfile | undefined {
+  const [first] = profiles;
+  const known = first && mergedWith.get(first);
+  const isSame =
+    known?.top === top &&
+    known.profiles.length === profiles.length &&
+    known.profiles.every((profile, i) => profile === profiles[i]);
+  if (isSame) return known.profile;
+  const profile = mergeProfiles(profiles, top);
+  if (first !== undefined) mergedWith.set(first, { profiles, top, profile });
+  return profile;
 }
 
 async function inTurn<T, R>(items: readonly T[], run: (item: T) => Promise<R>): Promise<R[]> {

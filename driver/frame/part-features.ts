@@ -9,7 +9,9 @@
 
 import type { ColumnProfile, SqlText } from '../ir/frame-engine.js';
 import { type EncodedFeature, type EncodedPart, featureWidth } from '../operators/encode-block.js';
+import { forgetOldest } from '../support/forget-oldest.js';
 import { isComplete } from './merge-profiles.js';
+import { fileKey } from './partitions.js';
 import type { FileGroup } from './parts.js';
 import { byCategory } from './resolve-feature.js';
 
@@ -20,19 +22,32 @@ const SHORT_LIST = 8;
 /** The profile of an expression over some files, every value listed, or undefined. */
 export type ProfileOf = (group: FileGroup, text: SqlText) => ColumnProfile | undefined;
 
+export interface PartOptions {
+  /** Categories of a feature that a part may have columns for, if more than by default. */
+  readonly most?: number;
+  /** How the files are read: tells files of equal content that hold other rows apart. */
+  readonly scope?: string;
+}
+
 /**
  * What the parts of the data need of the features.
  * @param groups the parts, in order
- * @param most categories of a feature that a part may have columns for, if more than by default
  */
 export function encodedParts(
   features: readonly EncodedFeature[],
   groups: readonly FileGroup[],
   profileOf: ProfileOf,
-  most = 0,
+  { most = 0, scope }: PartOptions = {},
 ): EncodedPart[] {
-  const needed = neededParts(features, groups, profileOf, most);
+  const asked = scope && JSON.stringify([scope, most, features.map(withoutShared)]);
+  const needed = neededParts(groups, { features, profileOf, most, asked });
   return placedParts(needed, { features, columns: columnsOf(features) });
+}
+
+/** A feature but for what changes from night to night and short lists do not depend on. */
+function withoutShared(feature: EncodedFeature): unknown {
+  if (feature.kind !== 'onehot' || !feature.other) return feature;
+  return { ...feature, categories: feature.categories.length };
 }
 
 /** Names of what the columns of one feature stand for, in their order. */
@@ -49,13 +64,20 @@ interface PartFeature {
   readonly labels: Labels;
 }
 
+/** What a group has of the features, whatever stands beside it. */
+interface Needed {
+  readonly features: readonly PartFeature[];
+  /** Its own parts, their columns placed. */
+  readonly parts?: readonly EncodedPart[];
+}
+
 /** A part with columns that are not placed yet. */
-interface NeededPart {
+interface NeededPart extends Needed {
   readonly from: number;
   readonly to: number;
   readonly isClosed: boolean;
-  readonly features: readonly PartFeature[];
-  readonly parts: readonly NeededPart[] | undefined;
+  /** What parts of it need that are to be placed among the columns of what it is a part of. */
+  readonly empty?: readonly NeededPart[];
 }
 
 /** Features, and the column of each label of each feature. */
@@ -64,37 +86,74 @@ interface Columns {
   readonly columns: readonly ReadonlyMap<string, number>[];
 }
 
-function neededParts(
-  features: readonly EncodedFeature[],
-  groups: readonly FileGroup[],
-  profileOf: ProfileOf,
-  most: number,
-): NeededPart[] {
+interface Question {
+  readonly features: readonly EncodedFeature[];
+  readonly profileOf: ProfileOf;
+  readonly most: number;
+  /** Names what is asked but for the files; absent where answers are not kept. */
+  readonly asked: string | undefined;
+}
+
+/** Closed groups whose answers are kept, over all data sets of this process. */
+const MAX_KEPT = 4096;
+/** What closed groups need, by what was asked and their files. */
+const kept = new Map<string, Needed>();
+
+function neededParts(groups: readonly FileGroup[], question: Question): NeededPart[] {
   let from = 0;
   return groups.map((group) => {
     const to = group.files.reduce((end, file) => end + file.rows, from);
-    const parts = group.parts && neededParts(features, group.parts, profileOf, most);
-    const own = features.map((feature, f) => {
-      const profile = profileOf(group, feature);
-      if (profile === undefined) return whole(feature);
-      // What a part of it does not list has to have a place here.
-      const others = parts?.some((part) => part.features[f]!.labels.includes(OTHER)) === true;
-      return ofPart(feature, profile, { most, others });
-    });
-    const part = { from, to, isClosed: group.isClosed, features: own, parts };
+    const part = { from, to, isClosed: group.isClosed, ...neededOnce(group, question) };
     from = to;
     return part;
   });
 }
 
+function neededOnce(group: FileGroup, question: Question): Needed & Pick<NeededPart, 'empty'> {
+  const { asked, features, profileOf, most } = question;
+  if (asked === undefined || group.parts === undefined || !group.isClosed) {
+    return neededBy(group, question);
+  }
+  const key = `${asked}\n${group.files.map(fileKey).join('\n')}`;
+  const known = kept.get(key);
+  if (known !== undefined) return known;
+  const needed = neededBy(group, question);
+  const isAlone = features.every((feature) => {
+    if (feature.kind !== 'onehot' || !feature.other) return true;
+    const profile = profileOf(group, feature);
+    return profile !== undefined && profile.distinct <= ownCategories(feature, most);
+  });
+  if (isAlone && needed.empty === undefined) {
+    kept.set(key, needed);
+    forgetOldest(kept, MAX_KEPT);
+  }
+  return needed;
+}
+
+function neededBy(group: FileGroup, question: Question): Needed & Pick<NeededPart, 'empty'> {
+  const { features, profileOf, most } = question;
+  const parts = group.parts && neededParts(group.parts, question);
+  const own = features.map((feature, f) => {
+    const profile = profileOf(group, feature);
+    if (profile === undefined) return whole(feature);
+    // What a part of it does not list has to have a place here.
+    const others = parts?.some((part) => part.features[f]!.labels.includes(OTHER)) === true;
+    return ofPart(feature, profile, { most, others });
+  });
+  if (parts === undefined) return { features: own };
+  if (own.every(({ labels }) => labels.length === 0)) return { features: own, empty: parts };
+  const encoded = own.flatMap(({ feature }) => (feature === undefined ? [] : [feature]));
+  const columns = numbered(own.map((one) => one.labels));
+  return { features: own, parts: placedParts(parts, { features: encoded, columns }) };
+}
+
 function placedParts(parts: readonly NeededPart[], within: Columns): EncodedPart[] {
   const width = within.columns.reduce((sum, columns) => sum + columns.size, 0);
-  return parts.map(({ from, to, isClosed, features, parts: inner }) => {
-    const place = { from, to, ...(isClosed && inner ? { isClosed } : {}) };
+  return parts.map(({ from, to, isClosed, features, parts: inner, empty }) => {
     // A part without any column could not be read; it is encoded as what it is a part of.
     if (features.every(({ labels }) => labels.length === 0)) {
-      const parts = inner && placedParts(inner, within);
-      return { ...place, features: within.features, columns: null, ...(parts ? { parts } : {}) };
+      const own = empty && placedParts(empty, within);
+      return { from, to, features: within.features, columns: null, ...(own ? { parts: own } : {}) };
     }
     const columns = features.flatMap(({ labels }, f) => {
       const places = within.columns[f]!;
@@ -104,15 +163,8 @@ function placedParts(parts: readonly NeededPart[], within: Columns): EncodedPart
     });
     const isSame = columns.length === width && columns.every((column, at) => column === at);
     const own = features.flatMap(({ feature }) => (feature === undefined ? [] : [feature]));
-    const parts =
-      inner &&
-      placedParts(inner, { features: own, columns: numbered(features.map((one) => one.labels)) });
-    return {
-      ...place,
-      features: own,
-      columns: isSame ? null : columns,
-      ...(parts ? { parts } : {}),
-    };
+    const place = { from, to, features: own, columns: isSame ? null : columns };
+    return inner === undefined ? place : { ...place, parts: inner, isClosed };
   });
 }
 

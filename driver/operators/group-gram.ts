@@ -206,15 +206,17 @@ export const groupGram: OpDef = defineOp({
 
 /** From parts whose groups and columns have these places. */
 function merged(
-  { attrs, cols }: Expr,
+  whole: Expr,
   results: readonly Expr[],
   parts: readonly PartPlacement[],
   maker: NodeMaker,
   isClosed = false,
 ): Expr {
-  const { groups, center } = attrs as { groups: number; center: boolean };
-  const placed = { groups, side: cols, center, parts: parts as unknown as AttrValue };
-  return maker.intern(mergeGroupGram, results, isClosed ? { ...placed, closed: true } : placed);
+  const { groups, center } = whole.attrs as { groups: number; center: boolean };
+  const placed = { groups, side: whole.cols, center, parts: parts as unknown as AttrValue };
+  const attrs = isClosed ? { ...placed, closed: true } : placed;
+  // The node it stands for lives as long as it does, so that it is found again by that.
+  return maker.intern(mergeGroupGram, results, attrs, isClosed ? whole : undefined);
 }
 
 function range(length: number): readonly number[] {

@@ -79,6 +79,7 @@ describe('profiles file by file', () => {
     const counting = (): FileProfiles =>
       new FileProfiles(
         {
+          name: engine.name,
           profile: () => Promise.reject(new Error('not the whole')),
           profileFiles: (source, list) => {
             asked.push(source.files.length);
