@@ -8,8 +8,9 @@ import {
   formatTable,
   formatWithSpread,
 } from '../format.js';
+import type { PipelineResult } from '../pipeline/result.js';
 import { readJournal } from '../runs/journal.js';
-import { findRun, readRun } from '../runs/read-run.js';
+import { findRun, readPipelineResult, readRun } from '../runs/read-run.js';
 import { bestTrial } from '../search/result.js';
 import { EXIT } from './exit-codes.js';
 import { runsFolder } from './settings.js';
@@ -46,6 +47,30 @@ export async function compareCommand(
 }
 
 async function compared(folder: string): Promise<Compared> {
+  const pipeline = await readPipelineResult(folder);
+  return pipeline === undefined ? comparedJob(folder) : comparedPipeline(pipeline);
+}
+
+/** Of each step, what became of it and what it left. */
+function comparedPipeline({ run, steps, seconds, state, pipeline }: PipelineResult): Compared {
+  const facts = steps.flatMap(({ step, state: end, seconds: own, outputs, report }) => {
+    const time = end === 'done' ? ` in ${formatSeconds(own)}` : '';
+    const [first] = outputs;
+    return [
+      [step, `${end}${time}`],
+      ...(report?.note === undefined ? [] : [[`${step} found`, report.note]]),
+      ...(first?.rows === undefined ? [] : [[`${step} rows`, formatCount(first.rows)]]),
+      ...(first?.digest ? [[`${step} content`, first.digest.slice(0, 8)]] : []),
+    ] as [string, string][];
+  });
+  return {
+    run,
+    facts: new Map([['state', state], ...facts, ['time', formatSeconds(seconds.total)]]),
+    settings: flat(pipeline),
+  };
+}
+
+async function comparedJob(folder: string): Promise<Compared> {
   const { search, seconds, engine, rowsRead, passes, job } = await readRun(folder);
   const journal = await readJournal(folder).catch(() => undefined);
   const files = journal?.find((record) => record.kind === 'data')?.files ?? [];

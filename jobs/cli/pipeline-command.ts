@@ -135,6 +135,9 @@ function resultText(result: PipelineResult): string {
   return `${[
     stepsTable(steps.map((step) => ({ ...step, now: step.state }))),
     '',
+    ...steps
+      .filter((step) => step.state === 'failed')
+      .map(({ step, why }) => `failed  ${step}: ${why}`),
     `steps   ${counts.join(', ')}`,
     `time    ${formatSeconds(seconds.total)}`,
     `run     ${path}`,

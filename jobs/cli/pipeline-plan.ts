@@ -36,12 +36,19 @@ const WORDS: Readonly<Record<StepPlan['plan'], string>> = {
   fail: 'fails',
 };
 
+const COUNTED: Readonly<Record<StepPlan['plan'], string>> = {
+  skip: 'skipped',
+  run: 'to run',
+  wait: 'may run',
+  fail: 'to fail',
+};
+
 function planText({ steps, parallel, expectedSeconds, folder, keptBytes }: PipelinePlan): string {
   const count = (wanted: StepPlan['plan']): number =>
     steps.filter(({ plan }) => plan === wanted).length;
   const counts = (['skip', 'run', 'wait', 'fail'] as const)
     .filter((wanted) => count(wanted) > 0)
-    .map((wanted) => `${count(wanted)} ${WORDS[wanted]}`);
+    .map((wanted) => `${count(wanted)} ${COUNTED[wanted]}`);
   const head = ['step', 'kind', 'after', 'plan', 'cost', 'why'];
   const rows = steps.map((step) => [
     step.step,

@@ -3,7 +3,7 @@ import { spawn } from 'node:child_process';
 import { join } from 'node:path';
 import { env } from '../../driver/support/env.js';
 import { replaceFile } from '../../driver/support/replace-file.js';
-import { findRun, readRun } from '../runs/read-run.js';
+import { findRun, readPipelineResult, readRun } from '../runs/read-run.js';
 import { EXIT } from './exit-codes.js';
 import { runsFolder } from './settings.js';
 import { writeData } from './terminal.js';
@@ -15,10 +15,12 @@ export interface ReportCommandOptions {
 
 export async function reportCommand(run: string, options: ReportCommandOptions): Promise<number> {
   const folder = await findRun(run, runsFolder(options.output));
-  const record = await readRun(folder);
-  const { renderReport } = await import('../report/index.js');
+  const { renderPipelineReport, renderReport } = await import('../report/index.js');
+  const pipeline = await readPipelineResult(folder);
+  const report =
+    pipeline === undefined ? renderReport(await readRun(folder)) : renderPipelineReport(pipeline);
   const path = join(folder, 'report.html');
-  await replaceFile(path, renderReport(record));
+  await replaceFile(path, report);
   if (options.open) openInBrowser(path);
   await writeData(`${path}\n`);
   return EXIT.done;

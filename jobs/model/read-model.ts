@@ -9,7 +9,7 @@ import { dirname, join, resolve } from 'node:path';
 import { ConfigError } from '../../driver/errors.js';
 import { type EncodedFeature, encodedWidth } from '../../driver/operators/encode-block.js';
 import type { JobDocument } from '../job-file/schema.js';
-import { findRun } from '../runs/read-run.js';
+import { findRun, requireJob } from '../runs/read-run.js';
 import { modelFeatures } from './make-model.js';
 import { MODEL_VERSION, type ModelFile, parseModel } from './model-file.js';
 
@@ -29,6 +29,7 @@ export async function readModel(run: string, output: string): Promise<FoundModel
   const stats = await stat(resolve(run)).catch(() => undefined);
   if (stats?.isFile()) return readFrom(resolve(run));
   const folder = await findRun(run, output);
+  await requireJob(folder);
   return readFrom(join(folder, 'model.json'), folder);
 }
 

@@ -5,6 +5,7 @@ import { ConfigError } from '../../driver/errors.js';
 import { readPlainFile } from '../../driver/support/plain-file.js';
 import type { LinearModel } from '../estimators/model.js';
 import { isPipeline } from '../pipeline/is-pipeline.js';
+import type { PipelineResult } from '../pipeline/result.js';
 import type { TrialResult } from '../search/result.js';
 import type { RunRecord } from './record.js';
 import { isRunId } from './run-id.js';
@@ -75,7 +76,36 @@ async function hasRun(folder: string, which: 'finished' | 'any'): Promise<boolea
   return false;
 }
 
-/** @throws ConfigError when a file of the folder is missing or damaged */
+/** What a pipeline's run left; undefined for the run of a job. */
+export async function readPipelineResult(folder: string): Promise<PipelineResult | undefined> {
+  const text = await readPlainFile(join(folder, 'result.json')).catch(() => '{}');
+  try {
+    const result: unknown = JSON.parse(text);
+    return isPipeline(result) ? (result as PipelineResult) : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** @throws ConfigError for a pipeline's run, naming the searches in it */
+export async function requireJob(folder: string): Promise<void> {
+  const pipeline = await readPipelineResult(folder);
+  if (pipeline !== undefined) throw noJob(folder, pipeline);
+}
+
+function noJob(folder: string, { steps }: PipelineResult): ConfigError {
+  const searches = steps.filter(({ kind }) => kind === 'job');
+  const names = searches.map(({ step, from, state }) => {
+    const run = state === 'skipped' ? (from ?? basename(folder)) : basename(folder);
+    return `${run}/steps/${step}`;
+  });
+  return new ConfigError(
+    `run: expected the run of a job, got that of a pipeline at ${folder}; its searches: ${names.join(', ') || 'none'}`,
+    { key: 'run', value: folder },
+  );
+}
+
+/** @throws ConfigError when a file of the folder is missing or damaged, or a pipeline's run wrote it */
 export async function readRun(folder: string): Promise<RunRecord> {
   const read = async (name: string): Promise<string> =>
     readPlainFile(join(folder, name)).catch((cause: NodeJS.ErrnoException) => {
@@ -91,12 +121,7 @@ export async function readRun(folder: string): Promise<RunRecord> {
   };
   const result = await parse<Omit<RunRecord, 'lineage' | 'timeline' | 'plan'>>('result.json');
   if (!isOfRun(result)) throw damaged(folder, 'result.json', 'one of something else');
-  if (isPipeline(result)) {
-    throw new ConfigError(
-      `run: expected the run of a job at ${folder}, got that of a pipeline; its searches are in ${join(folder, 'steps')}, such as ${basename(folder)}/steps/NAME`,
-      { key: 'run', value: folder },
-    );
-  }
+  if (isPipeline(result)) throw noJob(folder, result as unknown as PipelineResult);
   if (!Array.isArray(result.search?.trials)) throw damaged(folder, 'result.json', 'no trials');
   return {
     ...result,

@@ -63,6 +63,8 @@ export async function runChild(command: Command): Promise<CommandEnd> {
   process.once('exit', killNow);
   const stop = (): void => void endGroup(child.pid, graceMs);
   signal.addEventListener('abort', stop, { once: true });
+  // It may have been told to stop while it was made ready.
+  if (signal.aborted) stop();
   const processFile = `${command.log}${PID_SUFFIX}`;
   try {
     const ended = endOf(child, log, graceMs);

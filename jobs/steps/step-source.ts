@@ -7,17 +7,19 @@ import type { StepInput, StepPlace } from './step-kind.js';
 
 const word = (max: number) => z.string().min(1).max(max);
 
-const sourceKeys = z.strictObject({
-  path: word(4096).optional().meta({
-    description: 'A file, folder or glob, relative to the pipeline file; or a URI.',
-  }),
-  step: word(100).optional().meta({ description: 'Instead: another step of the pipeline.' }),
-  output: word(100).optional().meta({
-    description: 'Which output of that step. Default: its first.',
-  }),
-  table: word(1000).optional().meta({ description: 'Instead: a table of the catalog of Spark.' }),
-  ...readKeys,
-});
+const sourceKeys = z
+  .strictObject({
+    path: word(4096).optional().meta({
+      description: 'A file, folder or glob, relative to the pipeline file; or a URI.',
+    }),
+    step: word(100).optional().meta({ description: 'Instead: another step of the pipeline.' }),
+    output: word(100).optional().meta({
+      description: 'Which output of that step. Default: its first.',
+    }),
+    table: word(1000).optional().meta({ description: 'Instead: a table of the catalog of Spark.' }),
+    ...readKeys,
+  })
+  .meta({ id: 'source' });
 
 /** A path, or a mapping that says more. */
 export const sourceSchema = z.union([word(4096), sourceKeys]);
