@@ -1,5 +1,6 @@
 /** The library: reads, builds and runs jobs, keeps folders; matrix searches, set-up, diagnosis. */
 
+export { loadSettings } from './config/current.js';
 export { type Diagnosis, diagnose } from './doctor/doctor.js';
 export { type OpenSession, openSession } from './engines.js';
 export type { Estimator, Params, ParamValue } from './estimators/estimator.js';

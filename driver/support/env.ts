@@ -64,8 +64,16 @@ const OF_COMMANDS =
   /^(PATH|HOME|USER|LOGNAME|SHELL|LANG|LANGUAGE|LC_\w+|TZ|TMPDIR|TEMP|TMP|SYSTEMROOT|VIRTUAL_ENV|LD_LIBRARY_PATH|XDG_RUNTIME_DIR)$/i;
 const OF_SPARK = /^(AWS|AZURE|GOOGLE|GCS|HADOOP|KRB5|SPARK)_/;
 
+/** Others' variables that settings may say, and other programs read. */
+const FOR_OTHERS = ['JAVA_HOME', 'SPARK_HOME'];
+
 function without(isLeftOut: (name: string) => boolean): NodeJS.ProcessEnv {
-  return Object.fromEntries(Object.entries(process.env).filter(([name]) => !isLeftOut(name)));
+  const said = FOR_OTHERS.flatMap((name) => {
+    const value = text(name);
+    return value === undefined ? [] : [[name, value] as const];
+  });
+  const all = { ...process.env, ...Object.fromEntries(said) };
+  return Object.fromEntries(Object.entries(all).filter(([name]) => !isLeftOut(name)));
 }
 
 export const env = {

@@ -3,6 +3,7 @@ import { readDocument } from '../job-file/document.js';
 import { jobOf } from '../job-file/read-job.js';
 import { isPipeline } from '../pipeline/is-pipeline.js';
 import type { EngineName } from '../runs/run-events.js';
+import { variablesOfDate } from '../schedule/read-schedule.js';
 import { EXIT } from './exit-codes.js';
 import { interruptible } from './interrupt.js';
 import { planPage } from './plan-page.js';
@@ -14,6 +15,8 @@ export interface PlanCommandOptions {
   readonly quiet?: boolean;
   readonly verbose?: boolean;
   readonly store?: boolean;
+  /** The logical date or time that templates name. */
+  readonly date?: string;
 }
 
 export async function planCommand(
@@ -22,7 +25,13 @@ export async function planCommand(
   options: PlanCommandOptions,
 ): Promise<number> {
   const terminal = createTerminal({ quiet: options.quiet === true });
-  const reading = { overrides, ...(options.store === false ? { store: false } : {}) };
+  const { date, store } = options;
+  const variables = date === undefined ? {} : await variablesOfDate(file, date, { overrides });
+  const reading = {
+    overrides,
+    variables: { ...variables },
+    ...(store === false ? { store } : {}),
+  };
   const document = await readDocument(file, reading);
   if (isPipeline(document.value)) {
     const { planPipelineCommand } = await import('./pipeline-plan.js');

@@ -118,6 +118,7 @@ function addRun(program: Command, report: Report): void {
       wholeNumber,
     )
     .option('--fail-fast', 'stop at the first candidate that fails')
+    .option('--parallel <count>', 'steps of a pipeline that may run at once', wholeNumber)
     .option('--date <date>', 'the logical date or time, which templates such as {{ date }} name')
     .option('--run-id <id>', 'the id of the run, such as 20260131T023000Z-nightly', runId)
     .option('-q, --quiet', 'no progress and no notes')
@@ -137,6 +138,7 @@ function addPlan(program: Command, report: Report): void {
     .addOption(engineOption())
     .addOption(memoryOption())
     .option('--no-store', 'as if no results were kept')
+    .option('--date <date>', 'the logical date or time, as for `run`')
     .option('--verbose', 'print every step too, as written and after each pass of the compiler')
     .option('--json', 'print one JSON document')
     .option('-q, --quiet', 'no notes')

@@ -1,7 +1,10 @@
 /** `reprise resume`: goes on with a run where its journal ends, in the same folder. */
+import { dirname } from 'node:path';
+import { loadSettings } from '../config/current.js';
+import { readJournal } from '../runs/journal.js';
 import { findRun } from '../runs/read-run.js';
 import { openResume } from '../runs/resume.js';
-import { overviewOf } from '../runs/run-state.js';
+import { attemptsOf, overviewOf } from '../runs/run-state.js';
 import { EXIT } from './exit-codes.js';
 import { failureOverrides, runAndAnswer } from './run-command.js';
 import { runsFolder } from './settings.js';
@@ -24,6 +27,7 @@ export async function resumeCommand(run: string, options: ResumeCommandOptions):
     if (options.json) await writeData(`${JSON.stringify(shown)}\n`);
     return EXIT.done;
   }
+  await useSettingsOf(folder);
   if (shown.kind === 'pipeline') {
     const { resumePipelineCommand } = await import('./pipeline-command.js');
     return resumePipelineCommand(folder, terminal, options);
@@ -31,4 +35,10 @@ export async function resumeCommand(run: string, options: ResumeCommandOptions):
   const { job, engine, begin, notes } = await openResume(folder, failureOverrides(options));
   for (const note of notes) terminal.note(note);
   return runAndAnswer(job, begin, terminal, { engine, ...(options.json ? { json: true } : {}) });
+}
+
+/** Those that the run began with: of the folder of its file, where that is still there. */
+async function useSettingsOf(folder: string): Promise<void> {
+  const attempt = attemptsOf((await readJournal(folder)) ?? []).at(-1);
+  if (attempt !== undefined) await loadSettings(dirname(attempt.file));
 }

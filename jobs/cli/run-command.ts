@@ -36,6 +36,7 @@ export interface RunCommandOptions {
   readonly store?: boolean;
   readonly maxFailures?: number;
   readonly failFast?: boolean;
+  readonly parallel?: number;
   /** The logical date or time that templates name. */
   readonly date?: string;
   /** Of the run. */
@@ -52,7 +53,11 @@ export async function runCommand(
   const { date, runId } = options;
   const variables = date === undefined ? {} : await variablesOfDate(file, date, { overrides });
   const reading = {
-    overrides: [...overrides, ...failureOverrides(options)],
+    overrides: [
+      ...overrides,
+      ...failureOverrides(options),
+      ...(options.parallel === undefined ? [] : [`parallel=${options.parallel}`]),
+    ],
     variables: { ...variables },
     ...(options.output === undefined ? {} : { output: options.output }),
     ...(options.store === false ? { store: false } : {}),

@@ -9,6 +9,7 @@ import { type Levels, readLevels, requireRight, type Said } from './levels.js';
 
 const NONE: Levels = { files: {}, said: [] };
 let current = NONE;
+let areLoaded = false;
 
 /**
  * Reads the settings that count in a folder and lets them hold in this process.
@@ -33,7 +34,13 @@ export async function loadSettings(folder: string): Promise<Levels> {
   }
   provideSettings(provided);
   current = levels;
+  areLoaded = true;
   return levels;
+}
+
+/** The settings that hold; undefined where files do not count, as in a library. */
+export function loadedSettings(): Levels | undefined {
+  return areLoaded ? current : undefined;
 }
 
 const isSecretOfFile = ({ setting, level }: Said): boolean =>
@@ -65,10 +72,10 @@ export interface Ground {
 }
 
 /** The user's, then the project's, which is stronger. */
-export function settingsGround(): Ground[] {
+export function settingsGround(levels: Levels): Ground[] {
   return (['user', 'project'] as const).flatMap((level) => {
-    const said = inJobs().filter((one) => one.level === level);
-    const file = current.files[level];
+    const said = inJobs(levels).filter((one) => one.level === level);
+    const file = levels.files[level];
     if (file === undefined || said.length === 0) return [];
     const value: Record<string, unknown> = {};
     for (const one of said) put(value, placeOf(one), one.value);
@@ -84,7 +91,7 @@ export function settingsAbove(): readonly {
   readonly origin: string;
   readonly kind: string;
 }[] {
-  return inJobs()
+  return inJobs(current)
     .filter(({ level, key }) => level === 'environment' && !key.startsWith('store.'))
     .map(({ setting, value, origin }) => ({
       path: setting.inJob!,
@@ -94,7 +101,8 @@ export function settingsAbove(): readonly {
     }));
 }
 
-const inJobs = (): Said[] => current.said.filter(({ setting }) => setting.inJob !== undefined);
+const inJobs = ({ said }: Levels): Said[] =>
+  said.filter(({ setting }) => setting.inJob !== undefined);
 
 /** `store: false` is said of the section as a whole. */
 const placeOf = ({ setting, value, name }: Said): readonly string[] =>

@@ -5,15 +5,37 @@
 import { isMap, type Layer } from '../job-file/includes.js';
 import type { Override } from '../job-file/overrides.js';
 import { type KeyPath, parseYamlValue } from '../job-file/yaml-source.js';
-import { settingsAbove, settingsGround } from './current.js';
+import { loadedSettings, settingsAbove, settingsGround } from './current.js';
+import { findSettingsFiles, type SettingsFiles } from './find-files.js';
+import { type Levels, saidBy } from './levels.js';
+import { readSettingsFile } from './settings-file.js';
 
 /** Whether a kind of document has a key: pipelines have no `search`, jobs no `parallel`. */
 const isFor = (kind: unknown, key: unknown): boolean =>
   key !== (kind === 'pipeline' ? 'search' : 'parallel');
 
-/** Layers below a document of a kind, weakest first. */
-export function groundOf(kind: unknown): Layer[] {
-  return settingsGround().map(({ file, folder, value, position }) => ({
+/**
+ * Layers below the documents of a folder, weakest first, by their kind: a document's project is where
+ * it stands, whatever folder the command works in.
+ */
+export function groundOf(folder: string): (kind: unknown) => Layer[] {
+  const loaded = loadedSettings();
+  if (loaded === undefined) return () => [];
+  const files = findSettingsFiles(folder);
+  const levels = files.project === loaded.files.project ? loaded : levelsOf(files);
+  return (kind) => layersOf(kind, levels);
+}
+
+function levelsOf(files: SettingsFiles): Levels {
+  const said = (['project', 'user'] as const).flatMap((level) => {
+    const path = files[level];
+    return path === undefined ? [] : saidBy(readSettingsFile(path), level);
+  });
+  return { files, said };
+}
+
+function layersOf(kind: unknown, levels: Levels): Layer[] {
+  return settingsGround(levels).map(({ file, folder, value, position }) => ({
     source: {
       file,
       value: Object.fromEntries(Object.entries(value).filter(([key]) => isFor(kind, key))),

@@ -43,7 +43,8 @@ export async function readLevels(files: SettingsFiles): Promise<Levels> {
   return { files, said };
 }
 
-function saidBy(file: SettingsFile, level: 'project' | 'user'): Said[] {
+/** What a file says. */
+export function saidBy(file: SettingsFile, level: 'project' | 'user'): Said[] {
   return SETTINGS.flatMap((setting) => {
     const { key } = setting;
     const value = file.values.get(key);

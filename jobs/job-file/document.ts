@@ -81,18 +81,15 @@ export function parseDocument(
   const source = parseYaml(file, text);
   requireMapping(source);
   const isRecorded = options.isRecorded === true;
-  const layered = withIncludes(
-    source,
-    options.cwd ?? process.cwd(),
-    isRecorded ? undefined : groundOf,
-  );
+  const cwd = options.cwd ?? process.cwd();
+  const folder = dirname(resolve(cwd, file));
+  const layered = withIncludes(source, cwd, isRecorded ? undefined : groundOf(folder));
   const overrides = isRecorded ? given : [...environmentOverrides(layered.value.kind), ...given];
   const all = applyOverrides(layered.value, overrides) as Record<string, unknown>;
   const { schedule, ...whole } = all;
   const error: ReadDocument['error'] = (problems, scrub = (line) => line) =>
     problemError(file, layered, overrides, problems, scrub);
   const ready = isRecorded ? whole : filled(whole, overrides, options, layered, error);
-  const folder = dirname(resolve(options.cwd ?? process.cwd(), file));
   return {
     file,
     value: placed(ready, folder, layered, overrides),

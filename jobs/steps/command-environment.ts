@@ -5,20 +5,18 @@
  */
 import { createHash } from 'node:crypto';
 import { z } from 'zod';
-import { ConfigError } from '../../driver/index.js';
 import { env, SECRET_NAME } from '../../driver/support/env.js';
 import { createRedactor } from '../../spark-bridge/channel/redact.js';
+import { OPEN_SECRET, readSecret, type SecretSource, secretSource } from '../config/secrets.js';
 import type { StepPlace } from './step-kind.js';
 
 const variable = z.string().regex(/^[A-Za-z_][A-Za-z0-9_]{0,199}$/, {
   error: 'a name of letters, digits and _',
 });
 const value = z.union([z.string().max(100_000), z.number(), z.boolean()]);
-const secret = z.strictObject({ env: variable });
-
 export const environmentSchema = z.union([
   z.array(variable).max(1000),
-  z.record(variable, z.union([value, secret])),
+  z.record(variable, z.union([value, secretSource])),
 ]);
 export type EnvironmentDocument = z.output<typeof environmentSchema>;
 
@@ -34,10 +32,10 @@ export interface OpenEnvironment {
   readonly scrub: (text: string) => string;
 }
 
-/** `isOpen`: no secret. */
+/** `open`: a variable that is handed on and is no secret. */
 type Given = readonly [
   name: string,
-  value: string | number | boolean | { readonly env: string; readonly isOpen?: boolean },
+  value: string | number | boolean | SecretSource | { readonly open: string },
 ];
 
 /** @throws ConfigError for a secret that stands in the file */
@@ -46,20 +44,19 @@ export function commandEnvironment(
   place: StepPlace,
 ): CommandEnvironment {
   const given: readonly Given[] = Array.isArray(document)
-    ? document.map((name) => [name, { env: name, isOpen: !SECRET_NAME.test(name) }] as const)
+    ? document.map(
+        (name) => [name, SECRET_NAME.test(name) ? { env: name } : { open: name }] as const,
+      )
     : Object.entries(document);
   const parameters: Record<string, string> = {};
   for (const [name, said] of given) {
     if (typeof said !== 'object') {
       if (SECRET_NAME.test(name) && said !== '') {
-        const message = `expected where the secret is, got a value; say {env: ${name}}`;
-        place.fail(['environment', name], message);
+        place.fail(['environment', name], OPEN_SECRET);
       }
       parameters[name] = digest(String(said));
-    } else {
-      const { env: source, isOpen = false } = said;
-      parameters[name] = isOpen ? digest(env.variable(source) ?? '') : `secret ${source}`;
-    }
+    } else if ('open' in said) parameters[name] = digest(env.variable(said.open) ?? '');
+    else parameters[name] = `secret ${JSON.stringify(said)}`;
   }
   return { parameters, open: (fill) => opened(given, fill, place) };
 }
@@ -76,15 +73,11 @@ function opened(
       values[name] = fill(String(said));
       continue;
     }
-    const text = env.variable(said.env);
-    if (text === undefined) {
-      throw new ConfigError(
-        `${place.where(['environment'])}: expected the environment variable ${said.env}, got none; set it`,
-        { key: said.env, source: 'environment' },
-      );
-    }
+    const where = place.where(['environment']);
+    const isSecret = !('open' in said);
+    const text = readSecret(isSecret ? said : { env: said.open }, where, place.folder);
     values[name] = text;
-    if (said.isOpen) continue;
+    if (!isSecret) continue;
     // Logs are read line by line.
     for (const part of [text, ...text.split(/\r?\n/)]) redactor.add(part);
   }

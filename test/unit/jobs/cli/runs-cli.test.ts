@@ -128,6 +128,18 @@ describe('reprise runs', () => {
     await assert.rejects(call('resume', run), LockedError);
   });
 
+  it('resumes a run with the settings of its file, wherever it is resumed from', async () => {
+    const text = 'kind: grid-search\ndata: {path: d.csv, target: y}\nmodel: {type: ridge}';
+    const file = join(output, 'job.yaml');
+    const stopped = await RunJournal.begin(parseJob(file, text, { output }), file, 'local');
+    await stopped.close();
+    writeFileSync(join(output, 'reprise.yaml'), 'threds: 2');
+    await assert.rejects(
+      call('resume', stopped.attempt.run),
+      /reprise\.yaml:1:1: threds: expected a known setting, got `threds`; did you mean `threads`\?$/,
+    );
+  });
+
   it('says of a finished run that nothing is left to do', async () => {
     const [code, text] = await call('resume', FINISHED, '--json', '--quiet');
     assert.deepEqual([code, JSON.parse(text).state], [0, 'finished']);

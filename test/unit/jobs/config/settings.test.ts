@@ -106,6 +106,32 @@ describe('settings', () => {
     assert.deepEqual(value, { kind: 'pipeline', output: join(at.project, 'out'), parallel: 5 });
   });
 
+  it('of a document are those of its own project, whatever folder a command works in', async () => {
+    at.user('output: of-user');
+    at.files({ 'other/reprise.yaml': 'output: theirs', 'other/package.json': '{}' });
+    at.settings('output: ours');
+    await loadSettings(at.project);
+    const outputOf = (folder: string) =>
+      parseDocument('x.yaml', 'kind: pipeline', { cwd: join(at.root, folder) }).value.output;
+    assert.deepEqual(
+      [outputOf('project'), outputOf('other'), outputOf('.')],
+      [
+        join(at.project, 'ours'),
+        join(at.root, 'other/theirs'),
+        join(at.root, 'user/reprise/of-user'),
+      ],
+    );
+  });
+
+  it('hand Java and Spark on to the programs that look for them', async () => {
+    delete process.env.JAVA_HOME;
+    at.settings('spark: {java: jdk}');
+    await loadSettings(at.project);
+    for (const given of [env.forSpark(), env.forChild()]) {
+      assert.equal(given.JAVA_HOME, join(at.project, 'jdk'));
+    }
+  });
+
   it('of the store hold for commands without a job', async () => {
     at.settings('store: false');
     await loadSettings(at.project);

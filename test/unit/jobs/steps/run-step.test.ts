@@ -129,12 +129,22 @@ describe('run step', () => {
     assert.notEqual(await key(), before);
     await assert.rejects(
       bench.bind(runStep, { run, environment: { API_KEY: 'abcdef' } }),
-      /environment\.API_KEY: expected where the secret is, got a value; say \{env: API_KEY\}/,
+      /environment\.API_KEY: expected where the secret is, got a value; say \{env: NAME\}/,
     );
     await assert.rejects(
       bench.run(runStep, { run, environment: ['P2_MISSING'] }),
       /expected the environment variable P2_MISSING, got none; set it/,
     );
+  });
+
+  it('takes secrets from files and commands too, by where they come from', async () => {
+    await writeFile(at('token.txt'), 'of a file\n');
+    const environment = { A: { file: 'token.txt' }, B: { command: ['echo', 'of a command'] } };
+    const run = 'echo "$A and $B"; [ "$A $B" = "of a file of a command" ]';
+    await bench.run(runStep, { run, environment });
+    assert.equal(await log(), '*** and ***\n');
+    const { parameters } = await bench.bind(runStep, { run, environment });
+    assert.match(JSON.stringify(parameters), /token\.txt/);
   });
 
   it('ends the whole process group when it is stopped, one that ignores TERM too', async () => {
