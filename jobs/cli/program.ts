@@ -74,7 +74,7 @@ function createProgram(report: Report): Command {
   addCompletion(program, report);
   program
     .command('schema')
-    .description('print the JSON Schema of job files')
+    .description('print the JSON Schema of job and pipeline files')
     .action(async () => {
       const { jobJsonSchema } = await import('../job-file/json-schema.js');
       await writeData(jobJsonSchema());
@@ -104,7 +104,7 @@ function addInit(program: Command, report: Report): void {
 function addRun(program: Command, report: Report): void {
   program
     .command('run')
-    .description('run a job and leave a run folder')
+    .description('run a job or a pipeline and leave a run folder')
     .argument('<job>', 'job file')
     .argument('[overrides...]', 'settings in place of those in the file, such as cv.folds=5')
     .addOption(engineOption())
@@ -132,7 +132,7 @@ function addRun(program: Command, report: Report): void {
 function addPlan(program: Command, report: Report): void {
   program
     .command('plan')
-    .description('show what a job would run where, what it would reuse and cost')
+    .description('show what a job or a pipeline would run where, reuse and cost')
     .argument('<job>', 'job file')
     .argument('[overrides...]', 'settings in place of those in the file')
     .addOption(engineOption())
@@ -246,7 +246,7 @@ function addDoctor(program: Command, report: Report): void {
 const EXIT_CODES_HELP = `
 Exit codes:
   0 done   1 unexpected   2 wrong usage   3 job file, setting or data wrong
-  4 candidates failed or have no score, or a replay differs   5 cluster unreachable
+  4 candidates failed or have no score, a step failed, or a replay differs   5 cluster unreachable
   6 contact with the cluster was lost (\`reprise resume\` goes on)
   7 kept results are damaged and could not be put aside   75 try later
   130, 143 stopped by a signal`;

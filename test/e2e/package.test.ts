@@ -49,7 +49,15 @@ describe('the package', () => {
 
   it('runs every other example as it is written, bringing their data', () => {
     const all = readdirSync(folder.file(examples)).filter((file) => file.endsWith('.yaml'));
-    assert.deepEqual(all, ['airports.yaml', 'first-job.yaml', 'flights.yaml', 'weather.yaml']);
+    assert.deepEqual(all, [
+      'airports.yaml',
+      'first-job.yaml',
+      'flights.yaml',
+      'nightly.yaml',
+      'weather.yaml',
+    ]);
+    const nightly = answer('run', 'nightly.yaml');
+    assert.deepEqual([nightly.state, nightly.steps.length], ['finished', 7]);
     assert.equal(answer('run', 'airports.yaml').trials, 7);
     assert.equal(answer('run', 'weather.yaml').best.metric, 'neg_log_loss');
     assert.equal(answer('plan', 'flights.yaml').rows, 3_000_000);
