@@ -4,6 +4,7 @@
  * and profile.
  */
 import { performance } from 'node:perf_hooks';
+import { isRemote } from '../driver/frame/identity.js';
 import {
   type ClassValue,
   ConfigError,
@@ -76,12 +77,13 @@ const VERSION = 9;
  * @param fromStatistics see `FeatureSelection`
  */
 export async function openData(
-  { frames, engine }: OpenSession,
+  open: OpenSession,
   run: Run,
   job: Job,
   clock: { enter(phase: string): void; progress?(fraction: number): void },
   fromStatistics: boolean,
 ): Promise<JobData> {
+  const { frames, engine } = open;
   requireDialect(job, engine);
   const { dtype } = job.data;
   clock.enter('open');
@@ -100,7 +102,7 @@ export async function openData(
     ...(dtype === 'float32' ? [dtype] : []),
     fromStatistics,
   ]);
-  const profiles = profilesOf(run, frames, () => clock.progress?.(0));
+  const profiles = profilesOf(run, profilerOf(open, frame, job), () => clock.progress?.(0));
   const memo = await run.memo(
     key,
     () => resolve(run, profiles, frame, job, fromStatistics) as Promise<unknown> as Promise<Json>,
@@ -132,6 +134,20 @@ export async function openData(
     warnings: [...(frame.description.warnings ?? []), ...resolved.warnings, ...warnings],
     dropped: frame.description.dropped ?? 0,
   };
+}
+
+/**
+ * What profiles the data. A profile is exact on every engine, and DuckDB has one of files on this
+ * machine before a JVM has compiled its first query; the files of a Spark elsewhere may be others.
+ */
+function profilerOf(
+  { frames, duckdb, spark }: OpenSession,
+  { description: { source } }: Frame,
+  { data: { dialect } }: Job,
+): FrameEngine {
+  const isOurs = spark?.isHere === true && !source.files.some(({ path }) => isRemote(path));
+  const isReadable = dialect !== 'spark' && source.format !== 'orc';
+  return isOurs && isReadable && duckdb !== undefined ? duckdb : frames;
 }
 
 function isClassification({ model }: Job): boolean {

@@ -85,6 +85,8 @@ export class SparkBackend implements Backend {
   readonly costs = sparkCosts;
   readonly tier: RddTier;
   readonly survey: Survey;
+  /** It reads the files of this machine, by this machine's processors. */
+  readonly isHere: boolean;
   readonly #options: SparkBackendOptions;
   readonly #expressions: SparkExpressions;
   readonly #onClose: () => Promise<void>;
@@ -106,12 +108,10 @@ export class SparkBackend implements Backend {
     this.#slots = description.parallelism;
     this.capabilities = { ops: new Set(description.ops), blocks: 'resident' };
     const { channel } = options;
-    this.survey = new Survey({
-      channel,
-      newRun: () => this.#name('survey'),
-      master: description.master,
-      isHere: options.isHere ?? false,
-    });
+    const { master } = description;
+    this.isHere = options.isHere ?? false;
+    const { isHere } = this;
+    this.survey = new Survey({ channel, newRun: () => this.#name('survey'), master, isHere });
     this.#expressions = new SparkExpressions(options.sql, (source) =>
       columnsOnSpark(channel, source),
     );

@@ -7,6 +7,7 @@ import {
   type EncodedFeature,
   encodeBlock,
   encodedWidth,
+  featureWidth,
   rawColumn,
 } from '../../driver/operators/encode-block.js';
 import { ops } from '../../driver/operators/index.js';
@@ -119,8 +120,24 @@ describe('moments of one-hot features on Spark', () => {
         const g = ops.kfold.reference([], folds, { rows: ROWS, cols: 1 });
         const cells = [g, ...(await Promise.all(all.map(encoded)))];
         const expected = ops.groupGram.reference(cells, attrs, gram);
-        assertClose(values.get(gram) as DenseMatrix, expected, 1e-11, 'groupGram');
+        const moments = values.get(gram) as DenseMatrix;
+        assertClose(moments, expected, 1e-11, 'groupGram');
+        if (center && !weighted) assertCounted(moments, features);
       });
     }
   }
 });
+
+/** Zeros are not summed: what indicators have are counts, whose centred squares are rounded once. */
+function assertCounted({ data, cols: side }: DenseMatrix, of: readonly EncodedFeature[]): void {
+  const isOne = of.flatMap((feature) =>
+    Array.from({ length: featureWidth(feature) }, () => feature.kind !== 'number'),
+  );
+  for (let g = 0; g < 3; g++) {
+    const cell = (i: number, j: number): number => data[(g * side + i) * side + j]!;
+    for (const [j, isCounted] of isOne.entries()) {
+      const count = Math.round(cell(0, j + 1) * cell(0, 0));
+      if (isCounted) assert.equal(cell(j + 1, j + 1), count - (count * count) / cell(0, 0));
+    }
+  }
+}

@@ -63,6 +63,20 @@ describe('estimators on Spark', function () {
     for (const [f, score] of theirs!.entries()) assert.ok(Math.abs(score - ours![f]!) <= 1e-12);
   });
 
+  it('have files of this machine profiled here, before the JVM is warm', async () => {
+    const features = [{ name: 'x5', encode: 'bin', bins: 3 }, 'x1'];
+    const data = { path: 'regression.csv', target: 'y', features };
+    const document = { kind: 'grid-search', data, model: { type: 'ridge', lambda: 3 } };
+    const job = parseJob(`${sklearnFolder}/job.yaml`, JSON.stringify(document));
+    const before = spark.duckdb!.scans;
+    const there = await runJob(job, { engine: 'spark', open: spark });
+    assert.ok(spark.duckdb!.scans > before, 'DuckDB read them');
+    assert.deepEqual([there.scans, there.passes, there.sparkJobs], [1, 1, 1]);
+    const here = await runJob(job, { engine: 'local', open: local });
+    const [theirs, ours] = [there, here].map((run) => run.search.trials[0]!.splitScores.r2!);
+    for (const [f, score] of theirs!.entries()) assert.ok(Math.abs(score - ours![f]!) <= 1e-12);
+  });
+
   it('read wide and sparse rows as on this machine', async () => {
     const folder = new JobFolder();
     folder.write('data.csv', wideCsv());

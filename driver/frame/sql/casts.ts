@@ -120,6 +120,7 @@ export function isTime({ id }: SqlType): boolean {
 /** Microseconds since 1970 of a printed date or time. */
 export function micros({ id }: SqlType, text: string): string {
   if (id === 'DATE') return `(CAST(unix_date(${text}) AS BIGINT) * 86400000000L)`;
+  if (id === 'TIMESTAMP') return `duckdb_micros(CAST(${text} AS TIMESTAMP_NTZ))`;
   return `unix_micros(CAST(${text} AS TIMESTAMP))`;
 }
 

@@ -18,6 +18,9 @@ trait Block extends Serializable {
   /** Every cell in one array: in single precision where they are kept so. */
   def plain: WholeBlock = dense
 
+  /** The form it is kept in: the block itself, or what one that is expanded once is made of. */
+  def compact: Block = this
+
   /** This block in compressed rows, where that is how it is kept. */
   def sparse: Option[SparseBlock] = None
 

@@ -2,7 +2,8 @@ package reprise.shim.frame
 
 import org.apache.spark.sql.catalyst.InternalRow
 import org.apache.spark.sql.catalyst.expressions.Expression
-import org.apache.spark.sql.catalyst.expressions.codegen.CodegenFallback
+import org.apache.spark.sql.catalyst.expressions.codegen.{CodeGenerator, CodegenContext, ExprCode}
+import org.apache.spark.sql.catalyst.expressions.codegen.Block.BlockHelper
 import org.apache.spark.sql.types.DataType
 
 import reprise.shim.protocol.ShimError
@@ -20,7 +21,7 @@ trait DuckFunction extends Serializable {
  * A call of one of `DuckFunctions`: NULL where an argument is. The driver prints arguments of the
  * very types a function takes, so nothing is cast here.
  */
-final case class DuckCall(name: String, children: Seq[Expression], shown: String) extends Expression with CodegenFallback {
+final case class DuckCall(name: String, children: Seq[Expression], shown: String) extends Expression {
   @transient private lazy val function = DuckFunctions.byName(name)
 
   override def dataType: DataType = function.dataType
@@ -37,11 +38,40 @@ final case class DuckCall(name: String, children: Seq[Expression], shown: String
       arguments(i) = value
       i += 1
     }
+    call(arguments)
+  }
+
+  /** Of arguments none of which is null. Called from generated code. */
+  def call(arguments: Array[Any]): Any =
     try function.call(arguments)
     catch {
       case error: DuckFault =>
         throw ShimError.data(s"expression `$shown`: expected ${error.getMessage}", "expression" -> shown)
     }
+
+  /** Arguments are computed by generated code, the first that is null ends it, as in `eval`. */
+  override protected def doGenCode(ctx: CodegenContext, ev: ExprCode): ExprCode = {
+    val self = ctx.addReferenceObj("duckCall", this, classOf[DuckCall].getName)
+    val arguments = ctx.freshName("arguments")
+    val result = ctx.freshName("result")
+    val boxed = CodeGenerator.boxedType(dataType)
+    val called = s"""
+      Object $result = $self.call($arguments);
+      ${ev.isNull} = $result == null;
+      if (!${ev.isNull}) ${ev.value} = ($boxed) $result;"""
+    val body = children.map(_.genCode(ctx)).zipWithIndex.foldRight(called) { case ((argument, i), inner) =>
+      s"""
+      ${argument.code}
+      if (!${argument.isNull}) {
+        $arguments[$i] = ${argument.value};
+        $inner
+      }"""
+    }
+    ev.copy(code = code"""
+      boolean ${ev.isNull} = true;
+      ${CodeGenerator.javaType(dataType)} ${ev.value} = ${CodeGenerator.defaultValue(dataType)};
+      Object[] $arguments = new Object[${children.length}];
+      $body""")
   }
 
   override protected def withNewChildrenInternal(newChildren: IndexedSeq[Expression]): DuckCall =

@@ -2,6 +2,8 @@ package reprise.shim.frame
 
 import java.time.LocalDate
 
+import org.apache.spark.unsafe.types.UTF8String
+
 /** Times by a format, with the directives that `driver/frame/sql/formats.ts` lets through. */
 object DuckFormats {
   private val days = Vector("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
@@ -29,7 +31,7 @@ object DuckFormats {
 
   private def directive(code: Char, isPlain: Boolean, micros: Long): String = {
     val date = DuckDates.dateOf(micros)
-    def part(name: String): Long = DuckDates.part(name, micros)
+    def part(name: String): Long = DuckDates.part(UTF8String.fromString(name), micros)
     def number(value: Long, width: Int): String =
       if (isPlain) value.toString else value.toString.reverse.padTo(width, '0').reverse
     def hour12: Long = if (part("hour") % 12 == 0) 12 else part("hour") % 12

@@ -123,7 +123,7 @@ object DuckFunctions {
     "timestamp_text" -> fn(StringType)(a => utf8(DuckDates.timestampText(long(a(0))) + text(a(1)))))
 
   private def dates: Seq[(String, DuckFunction)] = Seq(
-    "date_part" -> fn(LongType)(a => DuckDates.part(text(a(0)), long(a(1)))),
+    "date_part" -> fn(LongType)(a => DuckDates.part(a(0).asInstanceOf[UTF8String], long(a(1)))),
     "date_trunc" -> fn(LongType)(a => DuckDates.trunc(text(a(0)), long(a(1)))),
     "date_diff" -> fn(LongType)(a => DuckDates.diff(text(a(0)), long(a(1)), long(a(2)))),
     "date_sub" -> fn(LongType)(a => DuckDates.sub(text(a(0)), long(a(1)), long(a(2)))),

@@ -9,6 +9,7 @@ import org.apache.spark.sql.catalyst.expressions._
 import org.apache.spark.sql.catalyst.parser.{CatalystSqlParser, ParseException}
 import org.apache.spark.sql.catalyst.plans.logical.{Aggregate, Generate, Window}
 import org.apache.spark.sql.reprise.Columns
+import org.apache.spark.sql.types.{LongType, TimestampNTZType}
 
 import reprise.shim.protocol.ShimError
 import reprise.shim.protocol.Json._
@@ -95,6 +96,9 @@ object SqlDialect {
   private def ours(text: SqlText): PartialFunction[Expression, Expression] = {
     case call: UnresolvedFunction if call.nameParts.last == "duckdb_divide" =>
       IeeeDivide(call.arguments.head, call.arguments(1))
+    // A cast from times without a zone to ones with would make a calendar date of each in between.
+    case call: UnresolvedFunction if call.nameParts.last == "duckdb_micros" =>
+      PreciseTimestampConversion(call.arguments.head, TimestampNTZType, LongType)
     case call: UnresolvedFunction if DuckFunctions.byName.contains(call.nameParts.last) =>
       DuckCall(call.nameParts.last, call.arguments, text.shown)
   }

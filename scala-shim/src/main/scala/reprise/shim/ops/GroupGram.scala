@@ -31,7 +31,7 @@ final class GroupGramKernel(groups: Int, center: Boolean, weighted: Boolean, sid
       val rows = new RowGroups(operands(0), groups)
       if (rows.count == 0) return
       val weights = if (weighted) operands.last.dense.values else null
-      val parts = operands.slice(1, if (weighted) operands.length - 1 else operands.length)
+      val parts = operands.slice(1, if (weighted) operands.length - 1 else operands.length).map(_.compact)
       if (groups.toLong * side * side <= CodedMoments.MaxCells && CodedMoments.serves(parts)) {
         if (coded == null) coded = new CodedMoments(groups, center, side)
         coded.add(parts, rows, weights, total)
@@ -45,7 +45,8 @@ final class GroupGramKernel(groups: Int, center: Boolean, weighted: Boolean, sid
     private def addColumns(columns: Array[Array[Double]], rows: RowGroups): Unit = {
       val p = side - 1
       val n = rows.count
-      if (buffer.length < n * p) buffer = new Array[Double](DenseBlock.cells(n, p))
+      // Native BLAS wants a whole column from where a group's part of the last one begins.
+      if (buffer.length < n * (p + 1)) buffer = new Array[Double](DenseBlock.cells(n, p + 1))
       val shift = if (center) columns.map(GroupMoments.meanOfFirst(_, rows.order)) else null
       var c = 0
       while (c < p) {

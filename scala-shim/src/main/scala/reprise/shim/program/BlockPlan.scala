@@ -197,6 +197,7 @@ final class DenseOnce(val inner: Block) extends Block {
   def cols: Int = inner.cols
   lazy val dense: DenseBlock = inner.dense
   private val isSingle = inner.isInstanceOf[SingleBlock]
+  override def compact: Block = inner
   override def plain: WholeBlock = if (isSingle) inner.plain else dense
   override def sparse: Option[SparseBlock] = inner.sparse
   def bytes: Long = inner.bytes
