@@ -56,6 +56,7 @@ export class ScheduleWork {
   readonly #again = new Map<number, number>();
   #warned = '';
   #isStopping = false;
+  #isInDoubt = false;
 
   private constructor(scheduled: ScheduledFile, folder: StateFolder, options: WorkOptions) {
     this.#scheduled = scheduled;
@@ -82,6 +83,11 @@ export class ScheduleWork {
   /** How many times this scheduler is at. */
   get busy(): number {
     return this.#running.size + this.#telling.size;
+  }
+
+  /** Whether it is not known yet if what another machine's scheduler left is to be taken over. */
+  get isInDoubt(): boolean {
+    return this.#isInDoubt;
   }
 
   /** When the next time comes. @units ms */
@@ -154,6 +160,7 @@ export class ScheduleWork {
       if (other === owner) continue;
       if (other === null || (await this.folder.isGone(other))) gone.add(other);
     }
+    this.#isInDoubt = active.some((one) => one.owner !== null && this.folder.isInDoubt(one.owner));
     if (gone.size === 0) return;
     const isLeft = (one: { owner: string | null }): boolean => gone.has(one.owner);
     const taken = new Set<number>();

@@ -96,7 +96,7 @@ export class Scheduler {
         this.#wake = new AbortController();
         await this.#tick(isFirst);
         isFirst = false;
-        if (this.works.every(({ busy }) => busy === 0)) break;
+        if (this.works.every(({ busy, isInDoubt }) => busy === 0 && !isInDoubt)) break;
         await untilAborted(this.#wake.signal, BUSY_MS);
       }
     } finally {

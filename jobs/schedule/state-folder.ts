@@ -25,7 +25,8 @@ export class StateFolder {
   readonly state: VersionedState<ScheduleState>;
   readonly #project: string;
   /** When a scheduler's sign of life was last seen to change, by this process's own clock. */
-  readonly #seen = new Map<string, { readonly mtimeMs: number; readonly at: number }>();
+  readonly #seen = new Map<string, Sign>();
+  readonly #silenceMs: number;
   #settledCount = 0;
 
   /**
@@ -33,7 +34,14 @@ export class StateFolder {
    * @param file its name there
    * @param since from when times count if the schedule is new
    */
-  constructor(folder: string, name: string, file: string, since: number) {
+  constructor(
+    folder: string,
+    name: string,
+    file: string,
+    since: number,
+    silenceMs: number = SILENCE_MS,
+  ) {
+    this.#silenceMs = silenceMs;
     this.#project = join(folder, '.reprise');
     this.path = join(this.#project, 'schedule', slug(name));
     this.state = new VersionedState(join(this.path, 'versions'), newState(file, since));
@@ -101,11 +109,25 @@ export class StateFolder {
     const seen = this.#seen.get(owner);
     const now = performance.now();
     if (seen?.mtimeMs !== mtimeMs) {
-      this.#seen.set(owner, { mtimeMs, at: now });
+      this.#seen.set(owner, { mtimeMs, at: now, hasChanged: seen !== undefined });
       return false;
     }
-    return now - seen.at > SILENCE_MS;
+    return now - seen.at > this.#silenceMs;
   }
+
+  /** Whether `isGone` has yet to find out: another machine's owner that was not seen to live. */
+  isInDoubt(owner: string): boolean {
+    const seen = this.#seen.get(owner);
+    if (seen === undefined || seen.hasChanged) return false;
+    return performance.now() - seen.at <= this.#silenceMs;
+  }
+}
+
+interface Sign {
+  readonly mtimeMs: number;
+  /** When it was first seen so, by this process's own clock. @units ms */
+  readonly at: number;
+  readonly hasChanged: boolean;
 }
 
 /** Names sort as their times do. */

@@ -9,6 +9,7 @@ import type { Exit } from '../../../../jobs/schedule/outcome.js';
 import { Scheduler } from '../../../../jobs/schedule/scheduler.js';
 import type { SchedulerEvent } from '../../../../jobs/schedule/scheduler-event.js';
 import type { ScheduleState } from '../../../../jobs/schedule/state.js';
+import { StateFolder } from '../../../../jobs/schedule/state-folder.js';
 import { JobFolder } from '../../../support/job-folder.js';
 import { ScriptedRuns, START, TestClock } from '../../../support/scheduler-doubles.js';
 
@@ -246,6 +247,42 @@ describe('a scheduler', function () {
     await tick(second);
     await sleep(20);
     assert.equal(runs.attempts.length, 1);
+  });
+
+  it('takes over from another machine what nobody gives a sign of life for', async () => {
+    const foreign = '0badcafe-77-1-00000001';
+    const scheduler = await open({});
+    const { state } = scheduler.works[0]!.folder;
+    await scheduler.stop();
+    const slow = new StateFolder(folder.path, 'minutely', 'job.yaml', START, 300);
+    assert.equal(await slow.isGone(foreign), false);
+    assert.equal(slow.isInDoubt(foreign), true);
+    for (let i = 0; i < 5; i++) {
+      await sleep(100);
+      await slow.touch(foreign);
+      assert.equal(await slow.isGone(foreign), false);
+      assert.equal(slow.isInDoubt(foreign), false);
+    }
+    while (!(await slow.isGone(foreign))) await sleep(50);
+    assert.equal(slow.isInDoubt(foreign), false);
+    // A scheduler that is to end waits until it knows.
+    clock.ms = START + MINUTE;
+    const second = await open({});
+    await second.works[0]!.tick();
+    await launched(1);
+    await state.update((now) => ({
+      ...now,
+      active: now.active.map((one) => ({ ...one, owner: foreign })),
+    }));
+    await second.works[0]!.tick();
+    assert.equal(second.works[0]!.isInDoubt, true);
+    await second.works[0]!.folder.touch(foreign);
+    await second.works[0]!.tick();
+    assert.equal(second.works[0]!.isInDoubt, false);
+    runs.end();
+    await idle(second);
+    // It was another's by then: this one said nothing about its end.
+    assert.deepEqual((await stateOf(second)).recent, []);
   });
 
   it('goes on by the new text of its file, and by the old one when the new is wrong', async () => {
