@@ -25,6 +25,8 @@ export type { RunRecord } from './runs/record.js';
 export type { EngineName, PlanReport, RunEvent } from './runs/run-events.js';
 export { type RunSummary, summarize } from './runs/summary.js';
 export { type WriteRunOptions, writeRun } from './runs/write-run.js';
+export { launchProcess, type RunLaunch } from './schedule/launch.js';
+export { Scheduler, type SchedulerOptions } from './schedule/scheduler.js';
 export type { Grid } from './search/candidates.js';
 export { gridSearch } from './search/grid-search.js';
 export type { GridSearchOptions } from './search/prepare.js';
