@@ -1,5 +1,6 @@
 /** `reprise run` and `resume` of pipelines: a line a step as it goes, and the table of them. */
 import { join } from 'node:path';
+import { ConfigError } from '../../driver/errors.js';
 import { formatSeconds, plural } from '../format.js';
 import type { ReadDocument } from '../job-file/document.js';
 import type { Pipeline } from '../pipeline/pipeline.js';
@@ -19,6 +20,8 @@ export interface PipelineCommandOptions {
   readonly json?: boolean;
   /** Of the run. */
   readonly runId?: string;
+  readonly maxFailures?: number;
+  readonly failFast?: boolean;
 }
 
 /** `reprise run` of a pipeline file. Answers the exit code: 0, or 4 when a step failed. */
@@ -29,6 +32,12 @@ export async function runPipelineCommand(
   options: PipelineCommandOptions,
 ): Promise<number> {
   const { engine, runId } = options;
+  if (options.maxFailures !== undefined || options.failFast) {
+    throw new ConfigError(
+      `--max-failures: expected a job, got the pipeline ${document.file}; say \`search.max_failures\` in its jobs, or by \`with\``,
+      { key: '--max-failures', source: 'flag' },
+    );
+  }
   const [{ pipelineOf }, { PipelineJournal }] = await Promise.all([
     import('../pipeline/read-pipeline.js'),
     import('../pipeline/pipeline-journal.js'),

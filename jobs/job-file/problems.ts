@@ -18,6 +18,7 @@ const TYPE_WORDS: Readonly<Record<string, string>> = {
   int: 'a whole number',
   boolean: 'true or false',
   object: 'a mapping',
+  record: 'a mapping',
   array: 'a list',
   tuple: 'a list',
 };
@@ -43,6 +44,12 @@ function problemsOfIssue(
       message: unknownKey(key, path, document, schema),
       atKey: true,
     }));
+  if (issue.code === 'invalid_key') {
+    const [inner] = issue.issues;
+    const name = String(path.at(-1));
+    const expected = inner === undefined ? 'another name' : expectation(inner, name);
+    return [{ path, message: `expected ${expected}, got ${show(name)}`, atKey: true }];
+  }
   if (issue.code === 'invalid_union') {
     const branches = issue.errors as Issue[][];
     const near = branches.filter((branch) => !branch.some(isWrongKind));

@@ -5,10 +5,11 @@
  */
 import { basename, dirname, extname, resolve } from 'node:path';
 import { ConfigError } from '../../driver/errors.js';
+import { closest } from '../../driver/support/closest.js';
 import { checkSchedule } from '../schedule/read-schedule.js';
 import { nameOf } from '../search/scoring/scorers.js';
 import { storePlace } from '../store-place.js';
-import { checkJob } from './check-job.js';
+import { checkJob, type Problem } from './check-job.js';
 import { scrubberOf, shownSpark, sparkSection } from './check-spark.js';
 import { resolveDataPath } from './data-path.js';
 import {
@@ -53,6 +54,7 @@ export function jobOf(source: ReadDocument, options: ReadJobOptions = {}): Job {
     });
   }
   const { file, overrides } = source;
+  if (isOfNoKind(source.value)) throw source.error([kindProblem(source.value)]);
   const document = nanToText(source.value);
   const parsed = schemaOf(document).safeParse(document);
   const problems = parsed.success
@@ -62,6 +64,21 @@ export function jobOf(source: ReadDocument, options: ReadJobOptions = {}): Job {
   checkSchedule(source, cwd);
   const { output, store } = options;
   return resolveJob(parsed.data, { file, cwd, overrides, output, store });
+}
+
+const KINDS = ['grid-search', 'pipeline'];
+
+/** Whether a document has another kind, or none and the steps of a pipeline. */
+function isOfNoKind({ kind, steps }: Readonly<Record<string, unknown>>): boolean {
+  return kind === undefined ? steps !== undefined : kind !== 'grid-search';
+}
+
+/** Told alone: what else seems wrong is right for the kind that was meant. */
+function kindProblem({ kind }: Readonly<Record<string, unknown>>): Problem {
+  const meant = typeof kind === 'string' ? closest(kind, KINDS) : undefined;
+  const got = kind === undefined ? 'none' : JSON.stringify(kind);
+  const remedy = meant === undefined ? '' : ` (did you mean ${meant}?)`;
+  return { path: ['kind'], message: `expected one of ${KINDS.join(', ')}${remedy}, got ${got}` };
 }
 
 /** YAML's `.nan` for `error_score` becomes the word, since NaN is no number to the schema. */

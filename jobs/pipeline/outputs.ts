@@ -3,9 +3,9 @@
  * are whole. Invariant: a reader of a place finds what was there before or what the step left, never
  * a part; of a folder there may be an instant in which it is gone.
  */
-import { lstat, open, opendir, rename, rm } from 'node:fs/promises';
-import { basename, dirname, join } from 'node:path';
-import { DataError } from '../../driver/errors.js';
+import { lstat, open, opendir, readdir, rename, rm } from 'node:fs/promises';
+import { basename, dirname, extname, join } from 'node:path';
+import { ConfigError, DataError, ResourceError } from '../../driver/errors.js';
 import { isRemote } from '../../driver/frame/identity.js';
 import { makeStaging } from '../../driver/support/leftovers.js';
 import { makeFolder } from '../../driver/support/make-folder.js';
@@ -28,17 +28,24 @@ export class Outputs {
     this.#outputs = outputs;
   }
 
-  /** @throws the file system's error */
+  /** @throws ResourceError for a place that can't be written */
   static async stage(outputs: readonly PlacedOutput[]): Promise<Outputs> {
     const staged = new Outputs(outputs);
     for (const output of outputs) {
       if (isRemote(output.path)) continue;
-      await makeFolder(dirname(output.path));
-      if (output.isDirect) continue;
-      const folder = await makeStaging(dirname(output.path), STAGING);
-      staged.#staged.set(output, join(folder, basename(output.path)));
+      await staged.#stage(output).catch((cause: NodeJS.ErrnoException) => {
+        throw unwritable(output, cause.code ?? cause.message, cause);
+      });
     }
     return staged;
+  }
+
+  async #stage(output: PlacedOutput): Promise<void> {
+    const parent = dirname(output.path);
+    await makeFolder(parent);
+    if (output.isDirect) return;
+    const folder = await makeStaging(parent, STAGING);
+    this.#staged.set(output, join(folder, basename(output.path)));
   }
 
   /** Where the step writes an output; undefined for a name it has not. */
@@ -47,7 +54,10 @@ export class Outputs {
     return output && (this.#staged.get(output) ?? output.path);
   }
 
-  /** Moves what was written to its places. @throws DataError where nothing was */
+  /**
+   * Moves what was written to its places.
+   * @throws DataError where nothing was written, ConfigError for a folder with other things in it
+   */
   async place(): Promise<void> {
     for (const output of this.#outputs) {
       if (isRemote(output.path)) continue;
@@ -55,9 +65,17 @@ export class Outputs {
       if ((await statsOf(written)) === undefined) throw lacking(output);
       await flush(written);
     }
-    for (const [{ path }, written] of this.#staged) {
-      const isFolder = (await statsOf(path))?.isDirectory() ?? false;
-      if (isFolder) await rename(path, join(dirname(written), `.before-${basename(path)}`));
+    const folders = new Set<PlacedOutput>();
+    for (const [output, written] of this.#staged) {
+      if (!(await statsOf(output.path))?.isDirectory()) continue;
+      await requireOwnFolder(output, written);
+      folders.add(output);
+    }
+    for (const [output, written] of this.#staged) {
+      const { path } = output;
+      if (folders.has(output)) {
+        await rename(path, join(dirname(written), `.before-${basename(path)}`));
+      }
       await rename(written, path);
     }
   }
@@ -78,6 +96,30 @@ function lacking({ name, path }: PlacedOutput): DataError {
   return new DataError(`output ${name}: expected the step to leave ${path}, found nothing there`, {
     path,
   });
+}
+
+function unwritable({ name, path }: PlacedOutput, got: string, cause: unknown): ResourceError {
+  return new ResourceError(
+    `output ${name}: expected a place that can be written at ${path}, got ${got}; choose another, or make room`,
+    { resource: 'disk', path },
+    { cause },
+  );
+}
+
+/** A folder is only put in the place of one whose files are named alike: what else is there stays. */
+async function requireOwnFolder({ name, path }: PlacedOutput, written: string): Promise<void> {
+  const isFolder = (await statsOf(written))?.isDirectory() ?? false;
+  const own = isFolder ? new Set((await readdir(written)).map((file) => extname(file))) : undefined;
+  for (const entry of await readdir(path, { withFileTypes: true })) {
+    if (own !== undefined && entry.isFile() && own.has(extname(entry.name))) continue;
+    const wanted = isFolder
+      ? 'a folder with nothing but what the step writes'
+      : 'a file or nothing';
+    throw new ConfigError(
+      `output ${name}: expected ${wanted} at ${path}, got a folder with ${entry.name} in it; name another place, or move that away`,
+      { key: name, value: path },
+    );
+  }
 }
 
 /** A file, or all files of a folder, onto the disk. */

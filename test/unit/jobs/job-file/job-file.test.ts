@@ -205,6 +205,11 @@ describe('job files', () => {
 
   it('says where YAML is broken', () => {
     assert.match(errorOf('kind: [a\nb: 1'), /^job.yaml:2:\d+: expected YAML, got a syntax error/);
+    assert.equal(
+      errorOf('kind: pipline\nsteps: {}'),
+      'job.yaml:1:7: kind: expected one of grid-search, pipeline (did you mean pipeline?), got "pipline"',
+    );
+    assert.match(errorOf('steps: {}'), /^job.yaml:1:1: kind: expected one of .*, got none$/);
     assert.match(errorOf('kind: a\nkind: b'), /job.yaml:2:1: .*unique/);
   });
 

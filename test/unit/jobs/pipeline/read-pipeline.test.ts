@@ -92,6 +92,12 @@ describe('pipeline files', () => {
       'kind: pipeline\nstep: {}\nsteps: {a: {run: x}}',
       /^nightly.yaml:2:1: step: expected a known key, got `step`; did you mean `steps`\?/,
     ],
+    ['a list of steps', 'kind: pipeline\nsteps: [a]', /steps: expected a mapping, got \["a"\]/],
+    [
+      'a name that is none',
+      `${HEAD}  1 a: {run: x}`,
+      /^nightly.yaml:3:3: steps.1 a: expected a name of letters, .*got "1 a"$/,
+    ],
     [
       'a step of no kind',
       `${HEAD}  a: {comand: x}`,

@@ -1,6 +1,6 @@
 /** Pipelines: what runs, what is skipped and why, what a failure stops and what is gone on with. */
 import assert from 'node:assert/strict';
-import { readFileSync, rmSync } from 'node:fs';
+import { mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { readJournal } from '../../../../jobs/runs/journal.js';
 import { overviewOf } from '../../../../jobs/runs/run-state.js';
@@ -226,6 +226,32 @@ describe('pipelines', function () {
       const { states } = await folder.runSteps(steps("select cast('x' || n as int) from t"));
       assert.equal(states.a, 'failed');
       assert.equal(folder.read('out/a.csv'), before);
+    });
+
+    it('replace no folder that has other things in it', async () => {
+      folder.write('n.csv', 'n\n1\n');
+      mkdirSync(folder.file('mine.csv'));
+      folder.write('mine.csv/notes.txt', 'kept');
+      const { states, whys } = await folder.runSteps({
+        a: { sql: 'select n from t', inputs: { t: 'n.csv' }, output: 'mine.csv' },
+        b: { write: { path: 'n.csv' }, to: 'mine' },
+      });
+      assert.deepEqual(states, { a: 'failed', b: 'done' });
+      assert.match(
+        whys.a!,
+        /expected a file or nothing at .*mine.csv, got a folder with notes.txt/,
+      );
+      assert.equal(folder.read('mine.csv/notes.txt'), 'kept');
+      folder.write('mine/notes.txt', 'kept');
+      folder.write('n.csv', 'n\n1\n2\n');
+      const second = await folder.runSteps({ b: { write: { path: 'n.csv' }, to: 'mine' } });
+      assert.match(
+        second.whys.b!,
+        /nothing but what the step writes at .*mine, got a folder with n/,
+      );
+      rmSync(folder.file('mine/notes.txt'));
+      const third = await folder.runSteps({ b: { write: { path: 'n.csv' }, to: 'mine' } });
+      assert.equal(third.states.b, 'done');
     });
 
     it('refuse a second run while one is under way, which leaves no folder', async () => {
