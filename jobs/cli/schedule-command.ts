@@ -93,11 +93,10 @@ const WORDS: Readonly<Record<SchedulerEvent['kind'], string>> = {
 
 /** An event as a line: when, which schedule, which of its times, what. */
 export function eventText(event: SchedulerEvent, now = new Date()): string {
-  const { kind, schedule, time, run, why, seconds } = event;
-  const at = now.toISOString().replace(/\.\d+Z$/, 'Z');
-  const which = time === undefined ? '' : ` ${new Date(time).toISOString().replace('.000Z', 'Z')}`;
+  const { kind, schedule, at, run, why, seconds } = event;
+  const which = at === undefined ? '' : ` ${at}`;
   const isStart = kind === 'started' || kind === 'resumed' || kind === 'adopted';
   const what = isStart ? (run ?? '') : (why ?? '');
   const took = seconds === undefined ? '' : ` after ${formatDuration(seconds * 1000)}`;
-  return `${at} ${schedule}${which} ${WORDS[kind]}${kind === 'done' ? took : ''}${what === '' ? '' : ` ${what}`}`;
+  return `${now.toISOString().replace(/\.\d+Z$/, 'Z')} ${schedule}${which} ${WORDS[kind]}${kind === 'done' ? took : ''}${what === '' ? '' : ` ${what}`}`;
 }

@@ -5,10 +5,7 @@ import { type Command, InvalidArgumentError, Option } from 'commander';
 export function addSchedule(program: Command, report: (code: number) => void): void {
   const schedule = program
     .command('schedule')
-    .description('run jobs and pipelines when their `schedule` says, until stopped');
-  schedule
-    .command('run', { isDefault: true })
-    .description('run them as their times come')
+    .description('run jobs and pipelines when their `schedule` says, until stopped')
     .argument('<files...>', 'job and pipeline files with a `schedule`')
     .option('--once', 'run what is due now, and end: for systemd, Kubernetes, Airflow')
     .option('--parallel <count>', 'runs at once', positive, 1)

@@ -23,6 +23,7 @@ import {
 import { StateFolder } from './state-folder.js';
 import { REPLACED, type Result, supervise } from './supervise.js';
 import { dueTimes, nextTime, previousTime } from './times.js';
+import { zonedText } from './zone.js';
 
 export interface WorkOptions {
   /** Token of the scheduler. */
@@ -178,7 +179,7 @@ export class ScheduleWork {
   }
 
   async #claim(): Promise<ScheduleState> {
-    const { owner, clock, onEvent } = this.#options;
+    const { owner, clock } = this.#options;
     const { schedule, file, name } = this.#scheduled;
     const dueOf = (state: ScheduleState, nowMs: number) => {
       const afterMs =
@@ -202,7 +203,7 @@ export class ScheduleWork {
       const isDone = (time: number) => done.get(time) === true;
       return claimed(current, { due, overlap: schedule.overlap, owner, nowMs, runOf, isDone });
     });
-    if (before !== undefined) for (const event of claimEvents(before, state, name)) onEvent(event);
+    if (before !== undefined) this.#tellClaims(before, state);
     return state;
   }
 
@@ -308,8 +309,23 @@ export class ScheduleWork {
       });
   }
 
+  #tellClaims(before: ScheduleState, after: ScheduleState): void {
+    const known = new Set(before.active.map(({ time }) => time));
+    const missed = after.counts.missed - before.counts.missed;
+    const skipped = after.counts.skipped - before.counts.skipped;
+    if (missed > 0) this.#tell('missed', { why: `${missed} times passed over` });
+    for (const { time, why } of skipped > 0 ? after.recent.slice(-skipped) : []) {
+      this.#tell('skipped', { time, ...(why ? { why } : {}) });
+    }
+    for (const { time, run } of after.active) {
+      if (!known.has(time)) this.#tell('claimed', { time, run });
+    }
+  }
+
   #tell(kind: SchedulerEvent['kind'], about: Omit<SchedulerEvent, 'kind' | 'schedule'>): void {
-    this.#options.onEvent({ kind, schedule: this.#scheduled.name, ...about });
+    const { name, schedule } = this.#scheduled;
+    const at = about.time === undefined ? {} : { at: zonedText(about.time, schedule.zone) };
+    this.#options.onEvent({ kind, schedule: name, ...at, ...about });
   }
 }
 
@@ -333,30 +349,4 @@ function released(state: ScheduleState, owner: string): ScheduleState {
   const free = <T extends { readonly owner: string | null }>(one: T): T =>
     one.owner === owner ? { ...one, owner: null } : one;
   return { ...state, active: state.active.map(free), messages: state.messages.map(free) };
-}
-
-function claimEvents(
-  before: ScheduleState,
-  after: ScheduleState,
-  schedule: string,
-): SchedulerEvent[] {
-  const known = new Set(before.active.map(({ time }) => time));
-  const missed = after.counts.missed - before.counts.missed;
-  const skipped = after.counts.skipped - before.counts.skipped;
-  return [
-    ...(missed > 0
-      ? [{ kind: 'missed' as const, schedule, why: `${missed} times passed over` }]
-      : []),
-    ...after.recent
-      .slice(after.recent.length - Math.min(skipped, after.recent.length))
-      .map(({ time, why }) => ({
-        kind: 'skipped' as const,
-        schedule,
-        time,
-        ...(why ? { why } : {}),
-      })),
-    ...after.active
-      .filter(({ time }) => !known.has(time))
-      .map(({ time, run }) => ({ kind: 'claimed' as const, schedule, time, run })),
-  ];
 }

@@ -19,7 +19,9 @@ export interface SchedulerEvent {
     | 'told'
     | 'warning';
   readonly schedule: string;
-  /** Logical time. @units ms */
+  /** Logical time. ISO 8601 with the offset of the schedule's zone. */
+  readonly at?: string;
+  /** As `at`. @units ms */
   readonly time?: number;
   readonly run?: string;
   readonly attempts?: number;

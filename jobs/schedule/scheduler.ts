@@ -2,6 +2,7 @@
  * Runs schedules as their times come, or once what is due now. Invariant: it may be killed at any
  * moment; what it was at is taken over by the next one, or by another that runs beside it.
  */
+import { resolve } from 'node:path';
 import { processToken } from '../../driver/support/process-token.js';
 import { type Clock, systemClock } from './clock.js';
 import type { RunLaunch } from './launch.js';
@@ -20,8 +21,10 @@ export interface SchedulerOptions {
   readonly output?: string;
   /** Only `once` will be called. */
   readonly isOnce?: boolean;
-  readonly onEvent?: (event: SchedulerEvent) => void;
+  readonly onEvent?: OnEvent;
 }
+
+type OnEvent = (event: SchedulerEvent) => void;
 
 /** Between two looks while something is under way here or elsewhere, and otherwise. @units ms */
 const BUSY_MS = 1000;
@@ -31,13 +34,15 @@ export class Scheduler {
   readonly works: readonly ScheduleWork[];
   readonly #clock: Clock;
   readonly #owner: string;
+  readonly #onEvent: OnEvent;
   #wake = new AbortController();
   #tickedAt = Date.now();
 
-  private constructor(works: ScheduleWork[], clock: Clock, owner: string) {
+  private constructor(works: ScheduleWork[], clock: Clock, owner: string, onEvent: OnEvent) {
     this.works = works;
     this.#clock = clock;
     this.#owner = owner;
+    this.#onEvent = onEvent;
   }
 
   /** @throws ConfigError for a file without a schedule, or with a wrong one */
@@ -45,21 +50,20 @@ export class Scheduler {
     const { launch, clock = systemClock, parallel = 1, output, onEvent = () => {} } = options;
     const owner = processToken();
     const works: ScheduleWork[] = [];
-    const scheduler = new Scheduler(works, clock, owner);
+    const scheduler = new Scheduler(works, clock, owner, onEvent);
     const takeSlot = slots(parallel);
-    for (const file of options.files) {
-      works.push(
-        await ScheduleWork.open(file, {
-          owner,
-          launch,
-          clock,
-          isOnce: options.isOnce === true,
-          takeSlot,
-          onEvent,
-          onEnd: () => scheduler.#wake.abort(),
-          ...(output === undefined ? {} : { output }),
-        }),
-      );
+    for (const file of new Set(options.files.map((given) => resolve(given)))) {
+      const work = await ScheduleWork.open(file, {
+        owner,
+        launch,
+        clock,
+        isOnce: options.isOnce === true,
+        takeSlot,
+        onEvent,
+        onEnd: () => scheduler.#wake.abort(),
+        ...(output === undefined ? {} : { output }),
+      });
+      works.push(work);
     }
     return scheduler;
   }
@@ -75,7 +79,10 @@ export class Scheduler {
     signal.addEventListener('abort', onAbort);
     try {
       while (!signal.aborted) {
-        const isBusy = await this.#tick(true);
+        const isBusy = await this.#tick(true, (work, error) =>
+          // A full disk, say: it may have room again by the next look.
+          this.#onEvent({ kind: 'warning', schedule: work.scheduled.name, why: error.message }),
+        );
         if (signal.aborted) break;
         await this.#clock.sleep(this.#pauseMs(isBusy), this.#wake.signal);
         this.#wake = new AbortController();
@@ -111,12 +118,21 @@ export class Scheduler {
   }
 
   /** Answers whether anything is under way, here or elsewhere. */
-  async #tick(claims: boolean): Promise<boolean> {
+  async #tick(
+    claims: boolean,
+    onError: (work: ScheduleWork, error: Error) => void = (_, error) => {
+      throw error;
+    },
+  ): Promise<boolean> {
     let isBusy = false;
     for (const work of this.works) {
-      const state = await work.tick(claims);
-      await work.folder.touch(this.#owner);
-      isBusy ||= state.active.length > 0 || state.messages.length > 0;
+      try {
+        const state = await work.tick(claims);
+        await work.folder.touch(this.#owner);
+        isBusy ||= state.active.length > 0 || state.messages.length > 0;
+      } catch (error) {
+        onError(work, error as Error);
+      }
     }
     this.#tickedAt = Date.now();
     return isBusy;

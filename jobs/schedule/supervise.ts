@@ -23,6 +23,7 @@ import type { SchedulerEvent } from './scheduler-event.js';
 import { type ActiveTime, changed, type SettledTime } from './state.js';
 import type { StateFolder } from './state-folder.js';
 import { waitForFiles } from './wait-for.js';
+import { zonedText } from './zone.js';
 
 /** Times that a run which was found cut off is taken up before it is given up. */
 const MOST_TAKE_UPS = 5;
@@ -247,7 +248,8 @@ class Supervisor {
   #tell(kind: SchedulerEvent['kind'], why?: string): void {
     const { scheduled, onEvent } = this.#given;
     const { time, run, attempts } = this.#entry;
-    onEvent({ kind, schedule: scheduled.name, time, run, attempts, ...(why ? { why } : {}) });
+    const at = zonedText(time, scheduled.schedule.zone);
+    onEvent({ kind, schedule: scheduled.name, at, time, run, attempts, ...(why ? { why } : {}) });
   }
 }
 
