@@ -47,6 +47,9 @@ export interface YamlSource {
 export function parseYaml(file: string, text: string): YamlSource {
   const counter = new LineCounter();
   const document = parseSafely(file, text, counter);
+  if (document.errors.some(({ message }) => /call stack/.test(message))) {
+    throw tooDeep(file, 'a file too deep to parse');
+  }
   if (document.errors.length > 0) {
     const lines = document.errors.map((error) => {
       const at = counter.linePos(error.pos[0]);
@@ -88,21 +91,18 @@ export function parseYamlValue(where: string, text: string): unknown {
 const ABSURD_NESTING = /(?:[[{]\s*){200}|(?:[-?] +){200}/;
 
 function parseSafely(file: string, text: string, counter: LineCounter): Document.Parsed {
-  if (ABSURD_NESTING.test(text))
-    throw new ConfigError(
-      `${file}: expected at most ${MAX_DEPTH} levels of nesting, got more than 200`,
-      { source: 'file', file },
-    );
+  if (ABSURD_NESTING.test(text)) throw tooDeep(file, 'more than 200');
   try {
     return parseDocument(text, { lineCounter: counter, prettyErrors: false, uniqueKeys: true });
   } catch (cause) {
     // The parser recurses: nesting of many thousands of levels ends its stack.
-    throw new ConfigError(
-      `${file}: expected at most ${MAX_DEPTH} levels of nesting, got a file too deep to parse`,
-      { source: 'file', file },
-      { cause },
-    );
+    throw tooDeep(file, 'a file too deep to parse', cause);
   }
+}
+
+function tooDeep(file: string, got: string, cause?: unknown): ConfigError {
+  const message = `${file}: expected at most ${MAX_DEPTH} levels of nesting, got ${got}`;
+  return new ConfigError(message, { source: 'file', file }, { cause });
 }
 
 function toPlain(file: string, document: Document.Parsed): unknown {

@@ -17,7 +17,13 @@ import {
   DuckDBTimestampValue,
   type DuckDBValue,
 } from '@duckdb/node-api';
-import type { DataType, RecordBatch, Schema, Vector } from 'apache-arrow';
+import type {
+  AsyncRecordBatchFileReader,
+  DataType,
+  RecordBatch,
+  Schema,
+  Vector,
+} from 'apache-arrow';
 import { DataError, ResourceError } from '../../../driver/errors.js';
 import { env } from '../../../driver/support/env.js';
 import { makeFolder } from '../../../driver/support/make-folder.js';
@@ -121,11 +127,22 @@ async function openReader(arrow: Arrow, path: string): Promise<BatchReader> {
       ? await arrow.RecordBatchReader.from(handle)
       : await arrow.RecordBatchReader.from(handle.createReadStream({ start: 0, autoClose: false }));
     await reader.open();
-    const batches = reader as AsyncIterable<RecordBatch>;
+    const batches = reader.isFile()
+      ? batchesOf(reader as AsyncRecordBatchFileReader)
+      : (reader as AsyncIterable<RecordBatch>);
     return { batches, schema: reader.schema, close: () => handle.close() };
   } catch (cause) {
     await handle.close();
     throw cause;
+  }
+}
+
+/** The library's own iterator never ends where the footer leads to another message than a batch. */
+async function* batchesOf(reader: AsyncRecordBatchFileReader): AsyncGenerator<RecordBatch> {
+  for (let i = 0; i < reader.numRecordBatches; i++) {
+    const batch = await reader.readRecordBatch(i);
+    if (batch === null) throw new Error(`no batch of rows where the ${i + 1}. should be`);
+    yield batch;
   }
 }
 

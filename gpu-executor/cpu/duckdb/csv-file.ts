@@ -34,6 +34,8 @@ interface Bytes {
 type Decoder = InstanceType<typeof TextDecoder>;
 
 const HEAD_CHARS = 1 << 20;
+/** DuckDB's limit; it leaves out a last line of many times as much and says nothing. */
+const MAX_LINE_BYTES = 2_000_000;
 
 /** @throws DataError naming the file when it has no header or is no text in its encoding */
 export async function plainCsv(file: LocalFile, options: CsvOptions = {}): Promise<PlainCsv> {
@@ -193,9 +195,10 @@ function labelOf(encoding: string, first: Buffer): string {
   return encoding;
 }
 
-/** What decides whether DuckDB reads the file as we mean it. */
+/** What decides whether DuckDB reads the file as we mean it. @throws DataError for endless lines */
 async function lookAt(path: string): Promise<Bytes> {
   let hasJoinedDigits = false;
+  let lineBytes = 0;
   let [lf, crlf, cr] = [false, false, false];
   let last = 0;
   const isDigit = (byte: number | undefined): boolean =>
@@ -210,6 +213,8 @@ async function lookAt(path: string): Promise<Bytes> {
       const [before, after] = [at === 0 ? 0x30 : chunk[at - 1], chunk[at + 1] ?? 0x30];
       hasJoinedDigits = isDigit(before) && isDigit(after);
     }
+    lineBytes = lineAfter(lineBytes, chunk);
+    if (lineBytes > MAX_LINE_BYTES) throw endless(path);
     if (!chunk.includes(0x0d)) lf ||= chunk.includes(0x0a) && last !== 0x0d;
     else {
       for (let i = 0; i < chunk.length && !(lf && crlf) && !cr; i++) {
@@ -225,6 +230,23 @@ async function lookAt(path: string): Promise<Bytes> {
   }
   if (last === 0x0d) cr = true;
   return { hasJoinedDigits, lineEnds: [lf, crlf, cr].filter(Boolean).length };
+}
+
+/** Bytes of the line that is open after a piece, or of one that ends in it if that is too long. */
+function lineAfter(before: number, piece: Buffer): number {
+  const ends = [0x0a, 0x0d].map((end) => [piece.indexOf(end), piece.lastIndexOf(end)] as const);
+  const found = ends.filter(([first]) => first >= 0);
+  if (found.length === 0) return before + piece.length;
+  const first = before + Math.min(...found.map(([at]) => at));
+  if (first > MAX_LINE_BYTES) return first;
+  return piece.length - 1 - Math.max(...found.map(([, at]) => at));
+}
+
+function endless(path: string): DataError {
+  return new DataError(
+    `data: expected lines of at most ${MAX_LINE_BYTES / 1e6} MB in ${path}, got a longer one; is it a table? else say data.format`,
+    { path },
+  );
 }
 
 interface Cut {
