@@ -38,24 +38,35 @@ export interface Notice {
 }
 
 const TIMEOUT_MS = 30_000;
-/** Of a webhook: attempts, and the delay before the second. */
-const ATTEMPTS = 4;
+/** Before a webhook is asked a second time; who delivers asks again later. */
 const DELAY_MS = 500;
 
-/** Answers what went wrong, a line each. @param scheduled as of the message's time */
-export async function deliver(message: Message, scheduled: ScheduledFile): Promise<string[]> {
+export interface Delivery {
+  /** What went wrong, a line each; none when it was told. */
+  readonly wrong: readonly string[];
+  /** It may be told later: the other side is ill. */
+  readonly mayPass: boolean;
+}
+
+/** Never rejects. @param scheduled as of the message's time */
+export async function deliver(message: Message, scheduled: ScheduledFile): Promise<Delivery> {
   const { notify } = scheduled.schedule;
-  if (notify === undefined) return [];
+  if (notify === undefined) return { wrong: [], mayPass: false };
   const notice = noticeOf(message, scheduled);
   const ways = [
     ...(notify.command ? [byCommand(notify.command, scheduled.folder, notice)] : []),
     ...(notify.webhook === undefined ? [] : [byWebhook(notify.webhook, scheduled.folder, notice)]),
   ];
   const told = await Promise.allSettled(ways);
-  return told.flatMap((one) =>
-    one.status === 'rejected' ? [`notify: ${(one.reason as Error).message}`] : [],
-  );
+  const errors = told.flatMap((one) => (one.status === 'rejected' ? [one.reason as Error] : []));
+  return {
+    wrong: errors.map((error) => `notify: ${error.message}`),
+    mayPass: errors.some((error) => error instanceof IllError),
+  };
 }
+
+/** The other side did not answer, or said that it can't now. */
+class IllError extends Error {}
 
 export function noticeOf(message: Message, scheduled: ScheduledFile): Notice {
   const { settled, event, id, before } = message;
@@ -118,19 +129,22 @@ async function byWebhook(
     });
     return status;
   };
-  for (let attempt = 1; ; attempt++) {
-    const got = await post().catch(
-      (error: { readonly code?: string }) => error.code ?? 'no answer',
-    );
-    if (typeof got === 'number' && got >= 200 && got < 300) return;
-    const isLasting = typeof got === 'number' && got < 500 && got !== 429 && got !== 408;
-    if (isLasting || attempt === ATTEMPTS) {
-      const where =
-        typeof webhook === 'string' ? 'the webhook' : `the webhook (${sourceText(webhook)})`;
-      throw new Error(`expected ${where} to take the event, got ${typeof got === 'number' ? `status ${got}` : got}`); // biome-ignore format: a line
-    }
-    await new Promise((resolve) => setTimeout(resolve, DELAY_MS * 2 ** attempt));
+  const answer = (): Promise<number | string> =>
+    post().catch((error: { readonly code?: string }) => error.code ?? 'no answer');
+  let got = await answer();
+  if (isIll(got)) {
+    await new Promise((resolve) => setTimeout(resolve, DELAY_MS));
+    got = await answer();
   }
+  if (typeof got === 'number' && got >= 200 && got < 300) return;
+  const where =
+    typeof webhook === 'string' ? 'the webhook' : `the webhook (${sourceText(webhook)})`;
+  const text = `expected ${where} to take the event, got ${typeof got === 'number' ? `status ${got}` : got}`;
+  throw isIll(got) ? new IllError(text) : new Error(text);
+}
+
+function isIll(got: number | string): boolean {
+  return typeof got === 'string' || got >= 500 || got === 429 || got === 408;
 }
 
 /** @throws ConfigError that does not show it */

@@ -42,6 +42,9 @@ export interface WorkOptions {
 
 /** After an error of the file system, say. @units ms */
 const AGAIN_MS = 10_000;
+/** Before a message is told again, at first; and how old one may be. @units ms */
+const TELL_AGAIN_MS = 60_000;
+const TELL_MS = 24 * 3_600_000;
 
 export class ScheduleWork {
   readonly folder: StateFolder;
@@ -53,6 +56,8 @@ export class ScheduleWork {
     { readonly end: AbortController; readonly done: Promise<void> }
   >();
   readonly #telling = new Set<string>();
+  /** By message, when it may be told after the other side was ill. @units ms */
+  readonly #tellAgain = new Map<string, number>();
   /** By time, when it may be begun again after an error. @units ms */
   readonly #again = new Map<number, number>();
   #warned = '';
@@ -225,7 +230,9 @@ export class ScheduleWork {
       }
     }
     for (const message of state.messages) {
-      if (message.owner === owner && !this.#telling.has(message.id)) this.#deliver(message);
+      const isTold = this.#telling.has(message.id) || message.owner !== owner;
+      const isDue = clock.now() >= (this.#tellAgain.get(message.id) ?? 0);
+      if (!isTold && isDue) this.#deliver(message);
     }
   }
 
@@ -290,23 +297,33 @@ export class ScheduleWork {
 
   #deliver(message: Message): void {
     this.#telling.add(message.id);
-    const work = async (): Promise<void> => {
-      const wrong = await deliver(message, await this.#readAt(message.settled.time));
-      await this.folder.state.update((state) => {
-        const messages = state.messages.filter(({ id }) => id !== message.id);
-        return messages.length === state.messages.length ? undefined : { ...state, messages };
-      });
-      const { time, run } = message.settled;
-      const about = { time, ...(run ? { run } : {}) };
-      for (const why of wrong) this.#tell('warning', { ...about, why });
-      if (wrong.length === 0) this.#tell('told', { ...about, why: message.event });
-    };
-    void work()
+    void this.#tryToDeliver(message)
       .catch((error: Error) => this.#tell('warning', { why: error.message }))
       .finally(() => {
         this.#telling.delete(message.id);
         this.#options.onEnd();
       });
+  }
+
+  async #tryToDeliver(message: Message): Promise<void> {
+    const { clock } = this.#options;
+    const { time, run, endedAt } = message.settled;
+    const about = { time, ...(run ? { run } : {}) };
+    const { wrong, mayPass } = await deliver(message, await this.#readAt(time));
+    const isFirst = !this.#tellAgain.has(message.id);
+    if (mayPass && clock.now() - endedAt < TELL_MS) {
+      if (isFirst) for (const why of wrong) this.#tell('warning', { ...about, why });
+      const waited = clock.now() - endedAt;
+      this.#tellAgain.set(message.id, clock.now() + Math.max(TELL_AGAIN_MS, waited));
+      return;
+    }
+    await this.folder.state.update((state) => {
+      const messages = state.messages.filter(({ id }) => id !== message.id);
+      return messages.length === state.messages.length ? undefined : { ...state, messages };
+    });
+    this.#tellAgain.delete(message.id);
+    for (const why of wrong) this.#tell('warning', { ...about, why: `${why}; given up` });
+    if (wrong.length === 0) this.#tell('told', { ...about, why: message.event });
   }
 
   #tellClaims(before: ScheduleState, after: ScheduleState): void {

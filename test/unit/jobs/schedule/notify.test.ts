@@ -119,16 +119,38 @@ describe('notifications', function () {
     assert.deepEqual([notice.event, notice.attempts, notice.best], ['failure', 1, null]);
   });
 
-  it('are tried again while the server is ill, and end nothing when it stays so', async () => {
+  it('are told again while the server is ill, for a day, and end nothing', async () => {
     const scheduler = await open({ webhook: url });
-    statuses.push(503, 429);
+    const warnings = () => events.filter(({ kind }) => kind === 'warning').map(({ why }) => why);
+    const waiting = async () => (await scheduler.works[0]!.folder.state.read()).messages.length;
+    statuses.push(503);
     await night(scheduler, { code: 3 });
-    assert.equal(got.length, 1);
+    assert.deepEqual([got.length, await waiting()], [1, 0]);
+    statuses.push(503, 429, 500, 500);
+    await night(scheduler, { code: 3 });
+    assert.deepEqual([got.length, await waiting()], [1, 1]);
+    // A minute later it is still ill, then well.
+    await night(scheduler, { code: 0 });
+    await night(scheduler, { code: 0 });
+    await night(scheduler, { code: 0 });
+    assert.deepEqual(
+      [got.map(({ event }) => event).sort(), await waiting()],
+      [['failure', 'failure', 'recovery'], 0],
+    );
+    assert.equal(warnings()[0], 'notify: expected the webhook to take the event, got status 429');
+    // The two messages of the third night share what the server answers then.
+    assert.ok(
+      warnings()
+        .slice(1)
+        .every((why) => why?.endsWith('got status 500')),
+    );
     statuses.push(404);
     await night(scheduler, { code: 3 });
-    const warnings = events.filter(({ kind }) => kind === 'warning').map(({ why }) => why);
-    assert.deepEqual(warnings, ['notify: expected the webhook to take the event, got status 404']);
-    assert.deepEqual((await scheduler.works[0]!.folder.state.read()).messages, []);
+    assert.equal(
+      warnings().at(-1),
+      'notify: expected the webhook to take the event, got status 404; given up',
+    );
+    assert.equal(await waiting(), 0);
   });
 
   it('show no address that is a secret, whatever happens', async () => {
@@ -140,11 +162,14 @@ describe('notifications', function () {
     delete process.env.OWN_HOOK_ADDRESS;
     await night(scheduler, { code: 3 });
     const warnings = events.filter(({ kind }) => kind === 'warning').map(({ why }) => why);
-    assert.deepEqual(warnings, [
-      'notify: expected the webhook (environment OWN_HOOK_ADDRESS) to take the event, got ECONNREFUSED',
-      'notify: schedule.notify.webhook: expected an address that begins with https://, got another text',
-      'notify: schedule.notify.webhook: expected the environment variable OWN_HOOK_ADDRESS, got none; set it',
-    ]);
+    assert.deepEqual(
+      [...new Set(warnings)],
+      [
+        'notify: expected the webhook (environment OWN_HOOK_ADDRESS) to take the event, got ECONNREFUSED',
+        'notify: schedule.notify.webhook: expected an address that begins with https://, got another text; given up',
+        'notify: schedule.notify.webhook: expected the environment variable OWN_HOOK_ADDRESS, got none; set it; given up',
+      ],
+    );
     const state = JSON.stringify(await scheduler.works[0]!.folder.state.read());
     assert.ok(!state.includes('s3cr3t') && !JSON.stringify(events).includes('s3cr3t'));
   });
