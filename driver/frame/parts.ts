@@ -7,6 +7,7 @@
  */
 import { createHash } from 'node:crypto';
 import type { FrameFile, FrameSource } from '../ir/frame-engine.js';
+import { forgetOldest } from '../support/forget-oldest.js';
 import { memoryShares } from '../support/memory.js';
 
 /** More parts than this cost more in small steps than they save. */
@@ -71,7 +72,7 @@ export function fileTree(
   totalBytes: number = memoryShares().partsBytes,
 ): FileGroup[] {
   const filled = files.filter((file) => file.rows > 0);
-  const ends = filled.map(({ digest }) => Number.parseInt(digestOf(digest).slice(0, 12), 16));
+  const ends = filled.map(({ digest }) => numberOf(digest));
   const most = Math.max(1, Math.floor(totalBytes / Math.max(1, resultBytes)));
   if (most === 1) return [{ files: filled, isClosed: false }];
   // Powers of two, so that it changes only as the number of files doubles.
@@ -135,8 +136,25 @@ export function subSource(source: FrameSource, files: readonly FrameFile[]): Fra
  * row's fold never depends on the files beside it. 48 bits, which every engine holds exactly.
  */
 export function fileSeed(seed: number, file: Pick<FrameFile, 'digest'>): number {
-  return Number.parseInt(digestOf(`shuffle\n${seed}\n${file.digest}`).slice(0, 12), 16);
+  const text = `shuffle\n${seed}\n${file.digest}`;
+  let own = seeds.get(text);
+  if (own === undefined) {
+    own = numberOf(digestOf(text));
+    seeds.set(text, own);
+    forgetOldest(seeds, MAX_SEEDS);
+  }
+  return own;
 }
+
+/** Digests are as good as random. 48 bits. */
+function numberOf(digest: string): number {
+  const hex = /^[0-9a-f]{12}/.exec(digest)?.[0] ?? digestOf(digest).slice(0, 12);
+  return Number.parseInt(hex, 16);
+}
+
+/** Seeds of files, by what they are made of: each night asks for those of all files. */
+const seeds = new Map<string, number>();
+const MAX_SEEDS = 1 << 16;
 
 function digestOf(text: string): string {
   return createHash('sha256').update(text).digest('hex');

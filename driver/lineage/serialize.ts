@@ -57,6 +57,30 @@ export interface RestoredLineage {
 /** A few bytes may stand for very much text. @units bytes */
 const MAX_TEXT_BYTES = 1 << 28;
 
+interface AttrTexts {
+  readonly canonical: string;
+  readonly json: string;
+}
+
+/** Of nodes over files, most of which are in the lineage of each run over data that grow. */
+const fileTexts = new WeakMap<Expr, AttrTexts>();
+
+function canonicalOf(expr: Expr): string {
+  return isOfFiles(expr) ? textsOf(expr).canonical : expr.attrsText;
+}
+
+function isOfFiles({ readsFiles, op }: Expr): boolean {
+  return readsFiles || op.rowsOf !== undefined;
+}
+
+function textsOf(expr: Expr): AttrTexts {
+  const known = fileTexts.get(expr);
+  if (known !== undefined) return known;
+  const texts = { canonical: expr.attrsText, json: JSON.stringify(toJson(expr.attrs)) };
+  if (isOfFiles(expr)) fileTexts.set(expr, texts);
+  return texts;
+}
+
 /** These nodes' lineage as plain JSON, linear in the nodes; repeated stretches stay small. */
 export function serializeLineage(
   roots: readonly Expr[],
@@ -76,7 +100,7 @@ export function serializeLineage(
   const attrsText = (expr: Expr): string => {
     const isLiteral = expr.op.source === 'cells';
     // Of a literal the content tells them apart, which its attributes only name.
-    const own = isLiteral ? contentDigest(expr.payload as DenseMatrix) : expr.attrsText;
+    const own = isLiteral ? contentDigest(expr.payload as DenseMatrix) : canonicalOf(expr);
     const key = isLiteral || expr.op.source === 'files' ? `${expr.op.name} ${own}` : own;
     const known = attrPlaces.get(key);
     if (known !== undefined) return String(known);
@@ -84,7 +108,7 @@ export function serializeLineage(
     attrPlaces.set(key, place);
     if (isLiteral) literals[place] = storedLiteral(expr.payload as DenseMatrix, own, literalBudget);
     if (expr.op.source === 'files') frames[place] = plainSource(expr.payload as FrameSource);
-    return isLiteral || expr.attrs === noAttrs ? 'null' : JSON.stringify(toJson(expr.attrs));
+    return isLiteral || expr.attrs === noAttrs ? 'null' : textsOf(expr).json;
   };
   const lines = order.map((expr, i) => {
     nodeNumbers.set(expr, i);

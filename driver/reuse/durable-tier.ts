@@ -19,11 +19,19 @@ import { StoredSiblings } from './stored-siblings.js';
 
 /** Results faster than this, other than reductions of data, are not stored. @units seconds */
 export const STORE_SECONDS = 0.02;
+
+interface Check {
+  readonly exprs: Expr[];
+  readonly areUnchanged: Promise<boolean>;
+}
+
 export class DurableTier {
   readonly store: DurableStore;
   readonly siblings: StoredSiblings;
   readonly #estimate: (expr: Expr) => number;
   readonly #publishing = new Set<Promise<unknown>>();
+  /** A look at files that has not begun. */
+  #checked: Check | undefined;
 
   /**
    * @param estimate expected seconds of a node
@@ -75,10 +83,28 @@ export class DurableTier {
   }
 
   async #store(expr: Expr, value: DenseMatrix, seconds: number, lease?: Lease): Promise<void> {
-    if (!(await inputsUnchanged([expr]))) return;
+    if (!(await this.#isUnchanged(expr))) return;
     const meta = { op: expr.op.name, seconds, createdAt: new Date().toISOString() };
     const isStored = await this.store.put(lineageKey(expr), value, meta, lease);
     if (isStored) await this.siblings.note(expr);
+  }
+
+  /** Looks at the files once for all that is published in one turn of the event loop. */
+  async #isUnchanged(expr: Expr): Promise<boolean> {
+    this.#checked ??= this.#check();
+    const { exprs, areUnchanged } = this.#checked;
+    exprs.push(expr);
+    return (await areUnchanged) || inputsUnchanged([expr]);
+  }
+
+  #check(): Check {
+    const exprs: Expr[] = [];
+    const begun = new Promise<void>((resolve) => setImmediate(resolve));
+    const areUnchanged = begun.then(() => {
+      this.#checked = undefined;
+      return inputsUnchanged(exprs);
+    });
+    return { exprs, areUnchanged };
   }
 
   /**
@@ -133,13 +159,19 @@ export class DurableTier {
 
 /** Whether the files these nodes are computed from still are what they were when opened. */
 export async function inputsUnchanged(exprs: readonly Expr[]): Promise<boolean> {
-  for (const node of topological(exprs)) {
+  const local = new Map<string, FrameSource['files'][number]>();
+  const remote: FrameSource[] = [];
+  for (const node of topological(exprs, (expr) => !expr.readsFiles)) {
     if (node.op.source !== 'files') continue;
-    try {
-      await verifyUnchanged(node.payload as FrameSource);
-    } catch {
-      return false;
-    }
+    const source = node.payload as FrameSource;
+    if (source.identify !== undefined) remote.push(source);
+    else for (const file of source.files) local.set(`${file.path}\n${file.digest}`, file);
   }
-  return true;
+  try {
+    await verifyUnchanged({ files: [...local.values()] });
+    for (const source of remote) await verifyUnchanged(source);
+    return true;
+  } catch {
+    return false;
+  }
 }

@@ -51,12 +51,25 @@ export class ParsedFile<T> {
 
   /** Of the file there now; shared by all who ask, so nobody changes it. */
   async read(path: string): Promise<T> {
-    const stats = await lstat(path, { bigint: true }).catch(() => undefined);
-    const stamp = `${path} ${stats?.ino} ${stats?.size} ${stats?.mtimeNs} ${stats?.ctimeNs}`;
+    const stamp = await stampOf(path);
     if (this.#value === undefined || stamp !== this.#stamp) {
       this.#value = this.#parse(await readOwnFile(path).catch(() => ''));
       this.#stamp = stamp;
     }
     return this.#value;
   }
+
+  /**
+   * Told of what was just put there, so that it is not parsed again. What another process has put
+   * over it at once may go unnoticed until the file changes again, like a look a moment earlier.
+   */
+  async wrote(path: string, value: T): Promise<void> {
+    this.#stamp = await stampOf(path);
+    this.#value = value;
+  }
+}
+
+async function stampOf(path: string): Promise<string> {
+  const stats = await lstat(path, { bigint: true }).catch(() => undefined);
+  return `${path} ${stats?.ino} ${stats?.size} ${stats?.mtimeNs} ${stats?.ctimeNs}`;
 }

@@ -138,6 +138,7 @@ export class KnownLayouts {
         counts: new Map([...before.counts, ...this.#counts]),
       };
       await replaceFile(path, JSON.stringify(packed(all)));
+      await this.#stored.wrote(path, all);
       this.#loaded = Promise.resolve(all);
       this.#files.clear();
       this.#counts.clear();
