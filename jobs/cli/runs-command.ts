@@ -1,13 +1,12 @@
 /** `reprise runs ls`, `show`, `tag` and `rm`: runs as their folders tell, from any terminal. */
-import { rename, rm } from 'node:fs/promises';
-import { basename, dirname } from 'node:path';
+import { basename } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ConfigError } from '../../driver/errors.js';
-import { ownPath, sweepLeftovers } from '../../driver/support/leftovers.js';
 import { replaceFile } from '../../driver/support/replace-file.js';
 import { formatBest, formatCount, formatSeconds, formatTable, plural } from '../format.js';
 import { requireFree } from '../runs/held-run.js';
 import { findRun } from '../runs/read-run.js';
+import { removeRun } from '../runs/remove-run.js';
 import { isRunId } from '../runs/run-id.js';
 import {
   listRuns,
@@ -177,9 +176,6 @@ export async function tagCommand(
   return EXIT.done;
 }
 
-/** Followed by the token of the process that removes the run. */
-const REMOVED = '.removed-';
-
 /** All are looked at before the first is removed. */
 export async function removeCommand(
   runs: readonly string[],
@@ -192,11 +188,7 @@ export async function removeCommand(
     await requireFree(folder);
   }
   for (const folder of folders) {
-    await sweepLeftovers(dirname(folder), [REMOVED]);
-    // Gone at once for all who look; a process that is killed leaves what the next one sweeps.
-    const removed = ownPath(dirname(folder), REMOVED);
-    await rename(folder, removed);
-    await rm(removed, { recursive: true, force: true });
+    await removeRun(folder);
     await writeData(`removed ${basename(folder)}\n`);
   }
   return EXIT.done;

@@ -105,6 +105,9 @@ export const scheduleSchema = z
       description: 'What one attempt may take; then it is stopped. Default: no limit.',
     }),
     wait_for: waitFor.optional().meta({ description: 'Files that a run waits for.' }),
+    keep: z.int().min(1).max(100_000).optional().meta({
+      description: 'The latest times whose run folders stay; older ones are removed. Default: all.',
+    }),
     notify: notify.optional().meta({ description: 'Who is told of failure and recovery.' }),
   })
   .meta({ id: 'schedule', description: 'When `reprise schedule` runs the file.' });
@@ -113,7 +116,7 @@ export type ScheduleDocument = z.output<typeof scheduleSchema>;
 
 /** @param folder of the file: paths are relative to it */
 export function scheduleOf(document: ScheduleDocument, folder: string): Schedule {
-  const { cron, zone, start, end, notify: told, wait_for: waits, timeout } = document;
+  const { cron, zone, start, end, notify: told, wait_for: waits, timeout, keep } = document;
   const given = document.retries;
   const tries = typeof given === 'number' ? retriesOf({ times: given }) : retriesOf(given);
   return {
@@ -128,6 +131,7 @@ export function scheduleOf(document: ScheduleDocument, folder: string): Schedule
     overlap: document.overlap,
     retries: tries,
     ...(timeout === undefined ? {} : { timeoutMs: parseDuration(timeout)! }),
+    ...(keep === undefined ? {} : { keep }),
     ...(waits === undefined
       ? {}
       : {

@@ -8,6 +8,7 @@ import type { Clock } from './clock.js';
 import type { RunLaunch } from './launch.js';
 import { scheduledRunId } from './logical-time.js';
 import { deliver } from './notify.js';
+import { removeOldRuns } from './old-runs.js';
 import { readSchedule, type ScheduledFile } from './read-schedule.js';
 import type { SchedulerEvent } from './scheduler-event.js';
 import {
@@ -284,6 +285,7 @@ export class ScheduleWork {
       return settled(state, ended, messages);
     });
     if (!isSettled) return;
+    await this.#removeOldRuns();
     const { state, run, attempts, why, endedAt } = ended;
     const seconds = (endedAt - claimedAt) / 1000;
     this.#tell(state, {
@@ -293,6 +295,17 @@ export class ScheduleWork {
       ...(run ? { run } : {}),
       ...(why ? { why } : {}),
     });
+  }
+
+  /** Never rejects. */
+  async #removeOldRuns(): Promise<void> {
+    const { keep } = this.#scheduled.schedule;
+    if (keep === undefined) return;
+    const work = async (): Promise<void> => {
+      const { active } = await this.folder.state.read();
+      await removeOldRuns(this.#scheduled, keep, new Set(active.map(({ run }) => run)));
+    };
+    await work().catch((error: Error) => this.#tell('warning', { why: error.message }));
   }
 
   #deliver(message: Message): void {

@@ -28,6 +28,8 @@ export interface Schedule {
   /** Of one attempt. @units ms */
   readonly timeoutMs?: number;
   readonly waitFor?: WaitFor;
+  /** Times whose run folders stay. Absent: all. */
+  readonly keep?: number;
   readonly notify?: Notify;
 }
 

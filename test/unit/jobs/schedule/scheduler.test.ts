@@ -3,6 +3,7 @@
  * files, a clock that the test moves, and runs that end as the test says.
  */
 import assert from 'node:assert/strict';
+import { mkdirSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { stringify } from 'yaml';
 import type { Exit } from '../../../../jobs/schedule/outcome.js';
@@ -11,7 +12,7 @@ import type { SchedulerEvent } from '../../../../jobs/schedule/scheduler-event.j
 import type { ScheduleState } from '../../../../jobs/schedule/state.js';
 import { StateFolder } from '../../../../jobs/schedule/state-folder.js';
 import { JobFolder } from '../../../support/job-folder.js';
-import { ScriptedRuns, START, TestClock } from '../../../support/scheduler-doubles.js';
+import { leaveScore, ScriptedRuns, START, TestClock } from '../../../support/scheduler-doubles.js';
 
 const MINUTE = 60_000;
 describe('a scheduler', function () {
@@ -283,6 +284,27 @@ describe('a scheduler', function () {
     await idle(second);
     // It was another's by then: this one said nothing about its end.
     assert.deepEqual((await stateOf(second)).recent, []);
+  });
+
+  it('keeps the run folders of the latest times, and of others all', async () => {
+    folder.write('other.csv', 'a\n');
+    const scheduler = await open({ keep: 2 });
+    const strangers = ['20200101T000000Z-minutely-00000000', '20200101T000000Z-job-1', 'notes'];
+    for (const name of strangers) {
+      mkdirSync(folder.file(`runs/${name}`), { recursive: true });
+    }
+    for (let night = 1; night <= 4; night++) {
+      runs.exits.push((attempt) => leaveScore(attempt, night));
+      clock.ms += MINUTE;
+      await tick(scheduler);
+      await idle(scheduler);
+    }
+    const left = folder.runs().filter((name) => !strangers.includes(name));
+    assert.deepEqual(
+      left.map((name) => name.slice(0, 16)),
+      ['20260501T120300Z', '20260501T120400Z'],
+    );
+    assert.equal(folder.runs().length, 2 + strangers.length);
   });
 
   it('goes on by the new text of its file, and by the old one when the new is wrong', async () => {
