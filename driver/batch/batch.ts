@@ -25,6 +25,11 @@ export interface BatchOptions {
   readonly params?: AttrValue;
   /** Models in the durable store are trained all the same. Default false. */
   readonly isFresh?: boolean;
+  /**
+   * Further arguments that a model is not known by, since they change what it takes to find its
+   * result, not the result. A model that the stack loses is trained without them.
+   */
+  readonly hints?: Readonly<Record<string, BatchArgument>>;
   /** For a stack: more models are trained in several. @units bytes, default one data matrix's */
   readonly maxBytes?: number;
 }
@@ -64,9 +69,9 @@ export async function batchSettled<R extends Matrices>(
   models: number,
   args: Readonly<Record<string, BatchArgument>>,
   fn: BatchFunction<R>,
-  { name, version, params = null, maxBytes, isFresh = false }: BatchOptions,
+  { name, version, params = null, hints = {}, maxBytes, isFresh = false }: BatchOptions,
 ): Promise<PromiseSettledResult<R>[]> {
-  checkArguments(models, args);
+  checkArguments(models, { ...args, ...hints });
   // Values that are dropped are computed again by the last definition of the name, which may be
   // another batch's: so what differs between batches is an argument.
   register({ name, version, run: fn as ReusableFunction['run'] });
@@ -74,7 +79,8 @@ export async function batchSettled<R extends Matrices>(
   const values = await argumentValues(session, args);
   const alone = (k: number): Matrices =>
     Object.fromEntries(Object.entries(values).map(([key, of]) => [key, of.alone(k)]));
-  const trainer = new Trainer(session, values, own, alone, maxBytes);
+  const all = { ...values, ...(await argumentValues(session, hints)) };
+  const trainer = new Trainer(session, all, own, alone, maxBytes);
   const calls = Array.from({ length: models }, (_, k) => [alone(k), params]);
   return callTogether(session, { name, version, isFresh }, calls, (some) => trainer.train(some));
 }

@@ -35,7 +35,8 @@ export class Trainer<R extends Matrices> {
     const run = await dryRun(this.#values, this.#program);
     const stacks = stackCount(models.length, run, this.#maxBytes);
     const shared = [...run.shared.values()];
-    await this.#session.keep?.(shared);
+    // One after the other: later ones may be made of what is kept by then.
+    for (const expr of shared) await this.#session.keep?.([expr]);
     const results: (R | Promise<R>)[] = [];
     for (let at = 0; at < stacks; at++) {
       const from = Math.round((at * models.length) / stacks);

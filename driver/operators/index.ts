@@ -10,6 +10,7 @@ import { cbind } from './cbind.js';
 import * as cells from './cells.js';
 import { cholesky } from './cholesky.js';
 import { columnMoments } from './column-moments.js';
+import { columnProducts } from './column-products.js';
 import { coordinateDescent } from './coordinate-descent.js';
 import { descentPath } from './descent-path.js';
 import { diag } from './diag.js';
@@ -125,6 +126,7 @@ const table = {
   foldElasticNet,
   // batched over models
   weightedGram,
+  columnProducts,
   stackProduct,
   stackSolve,
   stackCholesky,

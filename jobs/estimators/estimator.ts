@@ -10,6 +10,7 @@ import type { Basis } from './basis.js';
 import type { TrainingRows } from './linear-design.js';
 import type { Moments } from './moments.js';
 import type { FitSize } from './solvers/choice.js';
+import type { Curvature, Nearby } from './solvers/nearby.js';
 
 export type ParamValue =
   | number
@@ -127,6 +128,8 @@ export interface RowEstimator extends EstimatorFacts {
     numbers: Readonly<Record<string, Matrix>>,
     params: Params,
   ) => Promise<Fit>;
+  /** How fits begin where those of the nearest penalty ended, for estimators that can. */
+  readonly follows?: (params: Params) => Following | undefined;
   /** Models that a fit trains to keep one. Default 1. */
   readonly starts?: (params: Params) => number;
   /** Whether fits read no products of columns, so that these may be many. Default: never. */
@@ -135,6 +138,21 @@ export interface RowEstimator extends EstimatorFacts {
   readonly together?: (
     models: readonly { readonly rows: RowData; readonly params: Params }[],
   ) => Promise<Fit[]>;
+}
+
+/** Fits of one number after the other, all rows together, each begun where the last ended. */
+export interface Following {
+  /** The number of `stacked`, taken from its least value on. */
+  readonly number: string;
+  /** Whether a stack is trained with less work so. @param steps values of the number */
+  readonly pays: (size: FitSize, steps: number) => boolean;
+  /**
+   * The curvature at weights of design columns, a mean of fits.
+   * @param rows all of them, as one fit's
+   * @param value of the number that is to be fitted next: [1, 1]
+   * @param share of the rows, what a fit trains on
+   */
+  readonly curvature: (rows: RowData, weights: Matrix, value: Matrix, share: number) => Curvature;
 }
 
 export type Estimator = MomentEstimator | ClassEstimator | RowEstimator;
@@ -181,6 +199,8 @@ export interface RowData {
   /** Models of the stack this one is of: solvers are chosen by it, and nothing else. */
   readonly models: number;
   readonly design: RowDesign;
+  /** Fits with the nearest penalty, where this one follows them. */
+  readonly nearby?: Nearby;
 }
 
 /**
@@ -192,6 +212,11 @@ export interface RowDesign {
   readonly columns: number;
   /** M w: weights of encoded columns from those of design columns. @shape [design + 1, m] */
   readonly expand: (weights: Matrix) => Matrix;
+  /**
+   * Weights of design columns from those of encoded ones; absent where several give the same.
+   * @shape [encoded + 1, m] -> [design + 1, m]
+   */
+  readonly restrict?: (weights: Matrix) => Matrix;
   /** M' g: a gradient by design weights from one by encoded weights. @shape [encoded + 1, m] */
   readonly contract: (gradient: Matrix) => Matrix;
   /** Coefficients and intercepts as `Fit.outputs` has them, from weights of design columns. */

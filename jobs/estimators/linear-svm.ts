@@ -7,13 +7,13 @@
 import { z } from 'zod';
 import { type Matrix, ones } from '../../driver/index.js';
 import type { Fit, RowData, RowEstimator } from './estimator.js';
-import { SMOOTH_SOLVERS, solves } from './solvers/choice.js';
+import { followsCheaper, SMOOTH_SOLVERS, solves } from './solvers/choice.js';
 import { type ClassTarget, type ClassWeight, classTarget } from './solvers/classes.js';
 import { fitHinge } from './solvers/hinge.js';
 import { squaredHinge } from './solvers/losses.js';
 import { classParameters, iterationParameters, ONE_CLASS } from './solvers/parameters.js';
 import { type Ended, failsAtNaN, rowFit, stepEnds, wideRows } from './solvers/row-fit.js';
-import { fitSmooth } from './solvers/smooth.js';
+import { curvatureNear, fitSmooth } from './solvers/smooth.js';
 
 const parameters = z.strictObject({
   ...classParameters,
@@ -49,6 +49,20 @@ export const linearSvm: RowEstimator = {
     return own.loss === 'hinge' ? gapEnds(own) : stepEnds(own, ONE_CLASS);
   },
   stacked: ['C'],
+  follows: (params) => {
+    const own = params as SvmParams;
+    if (own.loss === 'hinge') return undefined;
+    return {
+      number: 'C',
+      pays: (size, steps) => followsCheaper(size, steps, true),
+      curvature: (given, weights, C, share) => {
+        const rows = wideRows(given);
+        const { target, weight } = classTarget(rows, own.class_weight as ClassWeight, true);
+        const of = { rows, target, weight, l2: C.recip(), share };
+        return curvatureNear({ ...of, loss: squaredHinge, intercept: interceptOf(own) }, weights);
+      },
+    };
+  },
   // A hinge loss makes a weighted Gram matrix of the columns a step.
   fitsWide: ({ loss }) => loss !== 'hinge',
   train: async (given, { C }, params) => {
@@ -63,7 +77,7 @@ export const linearSvm: RowEstimator = {
             rows,
             ...target,
             loss: squaredHinge,
-            intercept: own.fit_intercept ? own.intercept_scaling : 'none',
+            intercept: interceptOf(own),
             l2,
             tol: own.tol,
             maxIterations: own.max_iter,
@@ -72,6 +86,10 @@ export const linearSvm: RowEstimator = {
     return rowFit(rows.design, ended);
   },
 };
+
+function interceptOf({ fit_intercept, intercept_scaling }: SvmParams): number | 'none' {
+  return fit_intercept ? intercept_scaling : 'none';
+}
 
 interface HingeTarget extends Omit<ClassTarget, 'isSingle' | 'mean'> {
   readonly rows: RowData;

@@ -5,7 +5,7 @@
 import { z } from 'zod';
 import { type Matrix, scalar } from '../../driver/index.js';
 import type { RowEstimator } from './estimator.js';
-import { SMOOTH_SOLVERS, solves } from './solvers/choice.js';
+import { followsCheaper, SMOOTH_SOLVERS, solves } from './solvers/choice.js';
 import { type ClassWeight, classTarget } from './solvers/classes.js';
 import { logLoss, multinomialLoss } from './solvers/losses.js';
 import {
@@ -15,7 +15,7 @@ import {
   ONE_CLASS,
 } from './solvers/parameters.js';
 import { rowFit, stepEnds, wideRows } from './solvers/row-fit.js';
-import { fitSmooth } from './solvers/smooth.js';
+import { curvatureNear, fitSmooth } from './solvers/smooth.js';
 import { fitSparse } from './solvers/sparse.js';
 
 const SPARSE_SOLVER = 'coordinate descent on moments within quasi-Newton steps';
@@ -48,6 +48,21 @@ export const logistic: RowEstimator = {
     penalty === 'l1' || penalty === 'elasticnet' ? SPARSE_SOLVER : solves(size, true),
   ends: (params) => stepEnds(params as LogisticParams, ONE_CLASS),
   stacked: ['C', 'l1_ratio'],
+  follows: (params) => {
+    const own = params as LogisticParams;
+    if (own.penalty !== 'l2') return undefined;
+    return {
+      number: 'C',
+      pays: (size, steps) => followsCheaper(size, steps, true),
+      curvature: (given, weights, C, share) => {
+        const rows = wideRows(given);
+        const { target, weight } = classTarget(rows, own.class_weight as ClassWeight);
+        const of = { rows, target, weight, l2: C.recip(), share };
+        const loss = rows.classes > 2 ? multinomialLoss : logLoss;
+        return curvatureNear({ ...of, loss, intercept: interceptOf(own) }, weights);
+      },
+    };
+  },
   fitsWide: ({ penalty }) => penalty === 'l2' || penalty === 'none',
   train: async (given, numbers, params) => {
     const rows = wideRows(given);
@@ -59,7 +74,7 @@ export const logistic: RowEstimator = {
       rows,
       ...target,
       loss: joint ? multinomialLoss : logLoss,
-      intercept: own.fit_intercept ? 'free' : 'none',
+      intercept: interceptOf(own),
       l2,
       joint,
       tol: own.tol,
@@ -73,6 +88,10 @@ export const logistic: RowEstimator = {
     return rowFit(rows.design, ended);
   },
 };
+
+function interceptOf({ fit_intercept }: LogisticParams): 'free' | 'none' {
+  return fit_intercept ? 'free' : 'none';
+}
 
 /** Weights of the sizes of coefficients, where they have one, and of half their squares: [1, 1]. */
 function penalties(

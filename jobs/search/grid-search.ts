@@ -7,13 +7,14 @@
 import { converted, type DenseMatrix, type Expr, matrix, type Run } from '../../driver/index.js';
 import type { Fit, Params } from '../estimators/estimator.js';
 import { type LinearModel, storedModel } from '../estimators/model.js';
-import { SOLVER_NAMES } from '../estimators/solvers/choice.js';
+import { FOLLOWING_SOLVER, SOLVER_NAMES } from '../estimators/solvers/choice.js';
 import { endingsOf, endingWarnings } from './endings.js';
 import { fitBest, fitExprs, plannedFits, unknownWeights, weightsOf } from './fits.js';
 import { leftOutWarnings } from './left-out.js';
 import { nestedScores, sliceTrial } from './nested.js';
 import { type GridSearchOptions, partOutput, prepare, type Search } from './prepare.js';
 import type { SearchResult } from './result.js';
+import { followingOf } from './row-paths.js';
 import { type ClassReport, classReport } from './scoring/class-curves.js';
 import { Notes } from './scoring/notes.js';
 import { heldOutOfOne, plannedScores } from './scoring/scores.js';
@@ -194,9 +195,14 @@ export function searchSolvers(search: Search): string[] {
   const lines = divideIntoWaves(search).flatMap((wave) => {
     const { all } = candidates[wave[0]!]!;
     const outputs = estimator.outputs(all, classes.length);
-    return [...splits.values()].map((own) =>
-      solves(all, { rows: X.rows, columns, outputs, models: wave.length * own }),
-    );
+    const params = wave.map((t) => candidates[t]!.all);
+    return [...splits.values()].map((own) => {
+      const size = { rows: X.rows, columns, outputs, models: wave.length * own };
+      const { training } = parts[0]!;
+      const following = followingOf(X.session, estimator, params, training, size);
+      if (following === undefined) return solves(all, size);
+      return `${FOLLOWING_SOLVER}: one value of ${following.number} after the other, from the least on`;
+    });
   });
   return [...new Set(lines)];
 }

@@ -28,7 +28,7 @@ export function sharedArguments(rows: RowsOfFit): FitMatrices {
 }
 
 export function rowData(given: FitMatrices, facts: Pick<RowData, 'classes' | 'models'>): RowData {
-  const { X, y, groupOf, trains, sampleWeight } = given;
+  const { X, y, groupOf, trains, sampleWeight, begin, nearForm, nearInverse } = given;
   const isTraining = takeRows(groupOf!, trains!);
   return {
     X: X!,
@@ -36,5 +36,6 @@ export function rowData(given: FitMatrices, facts: Pick<RowData, 'classes' | 'mo
     weight: sampleWeight === undefined ? isTraining : isTraining.mul(sampleWeight),
     ...facts,
     design: rowDesign(given, X!.cols),
+    ...(begin && { nearby: { start: begin, form: nearForm!, inverse: nearInverse! } }),
   };
 }

@@ -173,6 +173,7 @@ export function rowDesign(given: FitMatrices, encoded: number): RowDesign {
       const { coefficients, intercept } = unscaled(weights);
       return toEncoded(coefficients).rbind(intercept);
     },
+    ...(map || imputes ? {} : { restrict: (weights) => scaledAgain(weights, given) }),
     contract: (gradient) => {
       if (isPlain) return gradient;
       const ofIntercept = gradient.slice(encoded);
@@ -201,6 +202,13 @@ export function rowDesign(given: FitMatrices, encoded: number): RowDesign {
       ...(allScatter ? { scatter: allScatter } : {}),
     },
   };
+}
+
+/** Weights of scaled columns. */
+function scaledAgain(weights: Matrix, { scale, center }: FitMatrices): Matrix {
+  if (scale === undefined) return weights;
+  const [own, intercept] = [weights.slice([0, weights.rows - 1]), weights.slice(weights.rows - 1)];
+  return own.mul(scale.t()).rbind(intercept.add(center!.t().matmul(own)));
 }
 
 /** What 0 and 1 are in the design. */

@@ -20,6 +20,7 @@ import type { Estimator, Fit, Params, RowData, RowEstimator } from '../estimator
 import type { TrainingRows } from '../estimators/linear-design.js';
 import { type FitMatrices, type RowsOfFit, rowData, sharedArguments } from './row-arguments.js';
 import { ownRows } from './row-design.js';
+import { type Hints, hintsOf, pathOf } from './row-paths.js';
 
 /** One model to fit. */
 export interface RowModel {
@@ -41,7 +42,7 @@ export async function rowFits(
   const fits = new Array<Fit>(models.length);
   for (const places of stacksOf(estimator, models)) {
     const stack = places.map((place) => models[place]!);
-    const fitted = await fitStack(session, estimator, stack, isFresh);
+    const fitted = await fitPath(session, estimator, stack, isFresh);
     for (const [i, place] of places.entries()) fits[place] = fitted[i]!;
   }
   return fits;
@@ -108,15 +109,39 @@ function stacksOf(estimator: RowEstimator, models: readonly RowModel[]): number[
   return [...stacks.values()];
 }
 
-async function fitStack(
+/** A stack at once, or step by step where that is less work. */
+async function fitPath(
   session: Evaluator,
   estimator: RowEstimator,
   models: readonly RowModel[],
   isFresh: boolean,
 ): Promise<Fit[]> {
+  const path = pathOf(session, estimator, models);
+  if (path === undefined) return fitStack(session, estimator, models, isFresh);
+  const fits = new Array<Fit>(models.length);
+  const before = new Map<TrainingRows, Fit>();
+  for (const places of path.steps) {
+    const step = places.map((place) => models[place]!);
+    const hints = hintsOf(path.following, step, before);
+    const fitted = await fitStack(session, estimator, step, isFresh, hints);
+    for (const [i, place] of places.entries()) {
+      fits[place] = fitted[i]!;
+      before.set(step[i]!.rows.training, fitted[i]!);
+    }
+  }
+  return fits;
+}
+
+async function fitStack(
+  session: Evaluator,
+  estimator: RowEstimator,
+  models: readonly RowModel[],
+  isFresh: boolean,
+  hints: Hints = {},
+): Promise<Fit[]> {
   const { params } = models[0]!;
   const { args, program, fixed } = stackOf(session, estimator, models);
-  const options = { ...callOf(estimator), params: fixed, isFresh };
+  const options = { ...callOf(estimator), params: fixed, isFresh, hints };
   const fitted = await batch(session, models.length, args, program, options);
   return fitted.map((own, i) => {
     const fit = cut(fitFrom(own), estimator, models[i]!.params);
@@ -233,13 +258,16 @@ export async function planFits(
   return Promise.all(
     stacks.map(async (places): Promise<TrainingPlan> => {
       const own = places.map((place) => models[place]!);
-      const { args, program, fixed } = stackOf(session, estimator, own);
-      const plan = await planBatch(session, own.length, args, program, fixed);
+      const steps = pathOf(session, estimator, own)?.steps ?? [[...own.keys()]];
+      const step = steps[0]!.map((place) => own[place]!);
+      const { args, program, fixed } = stackOf(session, estimator, step);
+      const plan = await planBatch(session, step.length, args, program, fixed);
       const { bytesPerModel, ...rest } = plan;
       return {
         fits: own.length,
         models: own.length,
         ...rest,
+        stacks: rest.stacks * steps.length,
         stackBytes: bytesPerModel * plan.atOnce,
         maxIterations: maxIterationsOf(own[0]!.params),
       };

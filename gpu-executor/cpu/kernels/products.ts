@@ -233,26 +233,29 @@ export type RowSum = (
 
 /**
  * Sums a product over rows: pieces of rows go round the lanes, each lane into sums of its own. Sums
- * are float64; those of a float32 piece are added to them once they are there.
+ * are float64; those of a float32 piece are added to them before the lane's next piece, so that a
+ * lane of one piece has no others.
  */
 export class RowSumReducer implements Reducer<Cells> {
   readonly #rows: number;
   readonly #cols: number;
   readonly #parallel: boolean;
   readonly #dtype: DType;
-  readonly #sums: Float64Array[];
+  readonly #sums: (Float64Array | undefined)[];
   /** Of float32: by lane, the sums of a piece. */
   readonly #pieces: Float32Array[];
+  /** By lane, whether a piece was summed. */
+  readonly #isBegun: boolean[];
   readonly #routines: Routines;
   readonly #step: RowSum;
-  readonly #finish: ((sums: Float64Array, order: number) => void) | undefined;
+  readonly #finish: ((sums: Cells, order: number) => void) | undefined;
   readonly #pieceRows: number;
 
   constructor(
     call: ReducerCall,
     context: KernelContext,
     step: RowSum,
-    finish?: (sums: Float64Array, order: number) => void,
+    finish?: (sums: Cells, order: number) => void,
     pieceRows: number = PIECE_ROWS,
   ) {
     this.#rows = call.out.rows;
@@ -261,9 +264,12 @@ export class RowSumReducer implements Reducer<Cells> {
     const lanes = call.parallel ? context.blas.lanes : 1;
     const cells = this.#rows * this.#cols;
     this.#dtype = call.out.dtype;
-    this.#sums = Array.from({ length: lanes }, () => new Float64Array(cells));
-    const pieces = this.#dtype === 'float32' ? lanes : 0;
-    this.#pieces = Array.from({ length: pieces }, () => new Float32Array(cells));
+    const isNarrow = this.#dtype === 'float32';
+    this.#sums = Array.from({ length: lanes }, () =>
+      isNarrow ? undefined : new Float64Array(cells),
+    );
+    this.#pieces = Array.from({ length: isNarrow ? lanes : 0 }, () => new Float32Array(cells));
+    this.#isBegun = this.#pieces.map(() => false);
     this.#routines = routinesOf(context.blas, call.parallel);
     this.#step = step;
     this.#finish = finish;
@@ -294,26 +300,34 @@ export class RowSumReducer implements Reducer<Cells> {
   }
 
   #addPiece(inputs: readonly DenseMatrix[], start: number, rows: number, lane: number) {
-    const sums = this.#sums[lane]!;
     const piece = this.#pieces[lane];
-    if (piece === undefined) return this.#step(inputs, start, rows, sums, this.#routines);
-    piece.fill(0);
-    const add = (): void => {
-      for (let i = 0; i < sums.length; i++) sums[i]! += piece[i]!;
-    };
-    const running = this.#step(inputs, start, rows, piece, this.#routines);
-    return running === undefined ? add() : running.then(add);
+    if (piece === undefined) {
+      return this.#step(inputs, start, rows, this.#sums[lane]!, this.#routines);
+    }
+    if (this.#isBegun[lane]) {
+      const sums = this.#sums[lane] ?? new Float64Array(piece.length);
+      this.#sums[lane] = sums;
+      addTo(sums, piece);
+      piece.fill(0);
+    }
+    this.#isBegun[lane] = true;
+    return this.#step(inputs, start, rows, piece, this.#routines);
   }
 
   result(): DenseMatrix {
-    const [out, ...others] = this.#sums as [Float64Array, ...Float64Array[]];
-    for (const other of others) for (let i = 0; i < out.length; i++) out[i]! += other[i]!;
+    const known: Cells[] = [...this.#sums.filter((sums) => sums !== undefined)];
+    const [out, ...others] = [...known, ...this.#pieces] as [Cells, ...Cells[]];
+    for (const other of others) addTo(out, other);
     this.#finish?.(out, this.#cols);
     return converted(dense(this.#rows, this.#cols, out), this.#dtype);
   }
 }
 
-function mirrorUpper(cells: Float64Array, order: number): void {
+function addTo(sums: Cells, more: Cells): void {
+  for (let i = 0; i < sums.length; i++) sums[i]! += more[i]!;
+}
+
+function mirrorUpper(cells: Cells, order: number): void {
   for (let i = 0; i < order; i++) {
     for (let j = i + 1; j < order; j++) cells[j * order + i] = cells[i * order + j]!;
   }

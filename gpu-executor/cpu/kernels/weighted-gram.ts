@@ -1,6 +1,7 @@
 /**
  * `weightedGram` by blocks of rows that stay in cache, in the cheaper of two ways. Model by model:
- * the rows times sqrt(w), then a rank-k update (times w and a product where a weight is negative).
+ * the rows times sqrt(w), then a rank-k update (times w and a product where a weight is negative);
+ * rows that weigh 0 are left out, but those with a cell that is no finite number.
  * Or by pairs: the products x_a x_b of each row, a <= b, are written once, and one product of these
  * with the weights serves all models; it costs the same operations as the updates, in one large
  * call, and spares scaling the rows for each model.
@@ -14,6 +15,10 @@ import { type RowSum, RowSumReducer } from './products.js';
 /** Cells of a block of pairs, and of scaled rows. */
 const PAIR_CELLS = 1 << 20;
 const SCALED_CELLS = 1 << 16;
+/** Of rows so wide that a sum of their products is far from the cache anyway. */
+const WIDE = 256;
+const MOST_WIDE_ROWS = 8192;
+const WIDE_SCALED_CELLS = 1 << 23;
 /** Wider rows have too many pairs for a block of them to be worth a large product. */
 const MAX_PAIR_WIDTH = 128;
 const MIN_PAIR_MODELS = 8;
@@ -25,8 +30,9 @@ export const weightedGramKernel: Kernel<Cells> = {
     const [d, models] = [x!.cols, w!.cols];
     const byPairs = d <= MAX_PAIR_WIDTH && models >= Math.max(MIN_PAIR_MODELS, 0.75 * d);
     const width = byPairs ? (d * (d + 1)) / 2 : d;
-    const most = Math.floor((byPairs ? PAIR_CELLS : SCALED_CELLS) / width);
-    const pieceRows = Math.max(32, Math.min(4096, most));
+    const scaledCells = d < WIDE ? SCALED_CELLS : WIDE_SCALED_CELLS;
+    const most = Math.floor((byPairs ? PAIR_CELLS : scaledCells) / width);
+    const pieceRows = Math.max(32, Math.min(d < WIDE ? 4096 : MOST_WIDE_ROWS, most));
     // One buffer a lane; lanes are told apart by their sums.
     const buffers = new Map<Cells, Cells>();
     const step: RowSum = (inputs, start, rows, sums, routines) => {
@@ -35,14 +41,18 @@ export const weightedGramKernel: Kernel<Cells> = {
         buffer = cellsOf(call.out.dtype, pieceRows * width);
         buffers.set(sums, buffer);
       }
-      const piece = { x: rowsFrom(inputs[0]!, start), w: rowsFrom(inputs[1]!, start), rows };
+      const piece: RowPiece = {
+        x: rowsFrom(inputs[0]!, start),
+        w: rowsFrom(inputs[1]!, start),
+        rows,
+      };
       return byPairs
         ? addPairs(piece, d, models, buffer, sums, routines)
         : addModels(piece, d, models, buffer, sums, routines);
     };
     const finish = byPairs
-      ? (sums: Float64Array): void => spreadPairs(sums, d, models)
-      : (sums: Float64Array): void => mirrorEach(sums, d, models);
+      ? (sums: Cells): void => spreadPairs(sums, d, models)
+      : (sums: Cells): void => mirrorEach(sums, d, models);
     return new RowSumReducer(call, context, step, finish, pieceRows);
   },
 };
@@ -52,6 +62,8 @@ interface RowPiece {
   readonly x: Cells;
   readonly w: Cells;
   readonly rows: number;
+  /** Whether 0 times each cell of a row is 0; absent while nothing asks. */
+  finite?: Uint8Array;
 }
 
 function rowsFrom({ cols, data }: DenseMatrix, start: number): Cells {
@@ -106,7 +118,7 @@ function writeScaled(
 }
 
 /** From sums[pairs, models] to a symmetric matrix a model, in the same memory. */
-function spreadPairs(sums: Float64Array, d: number, models: number): void {
+function spreadPairs(sums: Cells, d: number, models: number): void {
   const pairs = sums.slice(0, ((d * (d + 1)) / 2) * models);
   let at = 0;
   for (let a = 0; a < d; a++) {
@@ -143,7 +155,7 @@ function addModels(
 }
 
 function addModel(
-  { x, w, rows }: RowPiece,
+  piece: RowPiece,
   d: number,
   models: number,
   k: number,
@@ -151,19 +163,38 @@ function addModel(
   sums: Cells,
   { syrk, gemm }: Routines,
 ): void | Promise<void> {
+  const { x, w, rows } = piece;
   let isNegative = false;
   for (let i = 0; i < rows; i++) if (w[i * models + k]! < 0) isNegative = true;
+  let kept = 0;
   for (let i = 0; i < rows; i++) {
     const weight = w[i * models + k]!;
+    // Products of both cells, of all rows, take a buffer that lies as the rows do.
+    if (weight === 0 && !isNegative && finiteRows(piece, d)[i] === 1) continue;
     const factor = isNegative ? weight : Math.sqrt(weight);
-    writeScaled(scaled, i * d, x, i * d, (i + 1) * d, factor);
+    writeScaled(scaled, kept * d, x, i * d, (i + 1) * d, factor);
+    kept++;
   }
+  if (kept === 0) return undefined;
   return isNegative
     ? gemm(true, false, d, d, rows, 1, x, d, scaled, d, 1, sums, d)
-    : syrk(d, rows, scaled, d, 1, sums, d);
+    : syrk(d, kept, scaled, d, 1, sums, d);
 }
 
-function mirrorEach(sums: Float64Array, d: number, models: number): void {
+function finiteRows(piece: RowPiece, d: number): Uint8Array {
+  const { x, rows } = piece;
+  if (piece.finite !== undefined) return piece.finite;
+  const finite = new Uint8Array(rows);
+  for (let i = 0; i < rows; i++) {
+    let sum = 0;
+    for (let j = i * d; j < (i + 1) * d; j++) sum += x[j]! * 0;
+    finite[i] = sum === 0 ? 1 : 0;
+  }
+  piece.finite = finite;
+  return finite;
+}
+
+function mirrorEach(sums: Cells, d: number, models: number): void {
   for (let k = 0; k < models; k++) {
     const base = k * d * d;
     for (let a = 0; a < d; a++) {

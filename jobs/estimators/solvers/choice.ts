@@ -41,6 +41,8 @@ const PASSES: Readonly<Record<SmoothSolver, number>> = { newton: 6, gram: 12, co
 /** Operations of products, and of weighted Gram matrices and factors, a second: two slow cores. */
 const PRODUCT_RATE = 2e10;
 const GRAM_RATE = 1e10;
+/** Of products in float32. */
+const FLOAT32_RATE = 4e10;
 /** To turn and solve the system of a model: a cell of it. @units seconds */
 const SYSTEM_SECONDS = 5e-8;
 /** A loss and its derivatives, of a row of a model. @units seconds */
@@ -56,7 +58,7 @@ const START_SECONDS: Readonly<Record<SmoothSolver, number>> = {
 export function chooseSolver(size: FitSize, bends: boolean): SolverChoice {
   const { rows, columns: d, models } = size;
   const width = size.outputs * models;
-  const gradient = (4 * rows * d * width) / PRODUCT_RATE + rows * width * LOSS_SECONDS;
+  const gradient = passSeconds(rows, d, width);
   const more: Readonly<Record<SmoothSolver, readonly [once: number, pass: number]>> = {
     newton: [0, (rows * d ** 2 * models) / GRAM_RATE + d ** 2 * models * SYSTEM_SECONDS],
     gram: [(9 * d ** 3) / GRAM_RATE, (6 * d ** 2 * width) / PRODUCT_RATE],
@@ -70,6 +72,37 @@ export function chooseSolver(size: FitSize, bends: boolean): SolverChoice {
   });
   costs.sort((a, b) => a.seconds - b.seconds);
   return { solver: costs[0]!.solver, costs };
+}
+
+/** How fits are solved that follow others. */
+export const FOLLOWING_SOLVER =
+  'L-BFGS from where the last fit ended, with the curvature by output there';
+/** Passes of a fit that begins where the one with the nearest penalty ended. */
+const FOLLOWING_PASSES = 5;
+/** Passes of several outputs at once, to those of one: digits took twice as many. */
+const CLASSES_SHARE = 2;
+
+/**
+ * Whether fits one penalty after the other take less time than all at once: fewer passes a model, but
+ * passes of fewer models, and at each step a weighted Gram matrix of some rows and an inverse for
+ * each output.
+ */
+export function followsCheaper(size: FitSize, steps: number, bends: boolean): boolean {
+  const { rows, columns: d, outputs, models } = size;
+  const step = { ...size, models: Math.ceil(models / steps) };
+  const atOnce = chooseSolver(size, bends && outputs === 1).costs[0]!.seconds;
+  const first = chooseSolver(step, bends && outputs === 1).costs[0]!.seconds;
+  const width = outputs * step.models;
+  const pass =
+    START_SECONDS.columns + passSeconds(rows, d, width) + (2 * d ** 2 * width) / PRODUCT_RATE;
+  const curvature = (outputs * d ** 2 * (Math.min(rows, 3 * d) + 2.5 * d)) / FLOAT32_RATE;
+  const after = (steps - 1) * (FOLLOWING_PASSES * pass + curvature);
+  return first + after < atOnce * (outputs > 1 ? CLASSES_SHARE : 1);
+}
+
+/** A gradient of so many columns. @units seconds */
+function passSeconds(rows: number, d: number, width: number): number {
+  return (4 * rows * d * width) / PRODUCT_RATE + rows * width * LOSS_SECONDS;
 }
 
 /** Of estimators that are solved by the cheapest of them, for the page of estimators. */

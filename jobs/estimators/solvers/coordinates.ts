@@ -79,7 +79,10 @@ function mapped(map: Matrix, squares: Matrix, penalised: Matrix, isColumn: Matri
 export function columnCoordinates(
   { mean, variance }: ColumnSizes,
   intercept: Intercept,
-): Coordinates {
+): Coordinates & {
+  /** The v of design weights: [design + 1, c] -> [p, c]. */
+  readonly point: (weights: Matrix) => Matrix;
+} {
   const { session, rows: d } = mean;
   const raw = variance.add(mean.square());
   if (typeof intercept === 'number') {
@@ -88,7 +91,8 @@ export function columnCoordinates(
     const squares = raw.rbind(matrix(session, [[intercept ** 2]]));
     const all = ones(session, d + 1);
     const penalty = (v: Matrix): Matrix => v;
-    return { weights: own, gradient: own, penalty, penalties: all, squares, isColumn: all };
+    const point = (weights: Matrix): Matrix => weights.div(scale);
+    return { weights: own, gradient: own, penalty, penalties: all, squares, isColumn: all, point };
   }
   const isFree = intercept === 'free';
   const isKept = isFree ? variance.gt(raw.mul(CONSTANT)) : raw.gt(0);
@@ -112,6 +116,10 @@ export function columnCoordinates(
     penalties: isColumn,
     squares: isFree ? kept.rbind(ones(session, 1)) : kept,
     isColumn,
+    point: (weights) => {
+      const own = weights.slice([0, d]);
+      return isFree ? own.rbind(weights.slice(d).add(mean.t().matmul(own))) : own;
+    },
   };
 }
 

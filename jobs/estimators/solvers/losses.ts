@@ -9,6 +9,8 @@ export interface SmoothLoss {
    * @shape z, y: [n, c] -> [n, c]
    */
   readonly bend?: (z: Matrix, y: Matrix) => Matrix;
+  /** Of losses that join columns, the second derivative by each alone. @shape as `bend` */
+  readonly ownBend?: (z: Matrix, y: Matrix) => Matrix;
   /** The z that is best for all rows together, by the mean of the target: [1, c]. */
   readonly best: (mean: Matrix) => Matrix;
   /** The mean second derivative where z is the same for all rows. @shape z, mean: [1, c] */
@@ -71,6 +73,10 @@ export function halfDeviance(power: number): SmoothLoss {
 /** -log P(class) where P is the softmax of the row; y is 1 in the column of its class. */
 export const multinomialLoss: SmoothLoss = {
   slope: (z, y) => z.softmax().sub(y),
+  ownBend: (z) => {
+    const p = z.softmax();
+    return p.sub(p.square());
+  },
   best: (mean) => {
     // A class without rows has no best decision value: one far below all others.
     const z = mean.maximum(1e-300).log();

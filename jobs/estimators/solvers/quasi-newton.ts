@@ -16,6 +16,10 @@ export interface SmoothProblem {
   readonly hessian: Matrix;
   /** The same where the point is, [p, c], from the pass that gives the gradient: for fewer steps. */
   readonly hessianAt?: (point: Matrix) => Matrix;
+  /** The product of a better guess of the inverse Hessian, in place of `hessian`. */
+  readonly inverse?: (slope: Matrix) => Matrix;
+  /** The point's squared size in the norm of the Hessian, where it is known: [1, 1] or [1, c]. */
+  readonly whole?: Matrix;
   /** 1 for coordinates whose size the tolerance is relative to: [p, 1]. */
   readonly measured: Matrix;
   /** Steps whose squared size (in the norm of the Hessian) is at most this are rounding: [1, 1]. */
@@ -59,7 +63,7 @@ export function minimise(problem: SmoothProblem): Promise<Minimum> {
   const scaledBy =
     (hessian: Matrix) =>
     (slope: Matrix): Matrix => {
-      const own = slope.div(hessian);
+      const own = problem.inverse?.(slope) ?? slope.div(hessian);
       return joint ? own.sub(own.rowSums().div(cols)) : own;
     };
 
@@ -70,16 +74,19 @@ export function minimise(problem: SmoothProblem): Promise<Minimum> {
     const product = dot(s, change);
     const weight = product.gt(0).ifelse(product.recip(), 0);
     const kept: Pair[] = [[s, change, weight], ...pairsOf(memory, pairs).slice(0, -1)];
-    const direction = newton(slope, kept, scaledBy(hessian), dot).neg();
+    const scaled = scaledBy(hessian);
+    const direction = newton(slope, kept, scaled, dot).neg();
     // Where the function is flatter than guessed, what is left is more than the step says.
-    const curved = product.div(dot(s.square(), hessian));
+    const curved = problem.inverse
+      ? weight.mul(dot(change, scaled(change)))
+      : product.div(dot(s.square(), hessian));
     const known = memory.flat!;
     const flat = weight
       .gt(0)
       .ifelse(curved.minimum(known.mul(2)), known)
       .minimum(1);
     const size = dot(direction, slope).neg().div(flat);
-    const whole = dot(point.square().mul(measured), hessian).add(bound);
+    const whole = (problem.whole ?? dot(point.square().mul(measured), hessian)).add(bound);
     const own: Record<string, Matrix> = { flat, ...(hessianAt ? { hessian } : {}) };
     for (const [i, [a, b, c]] of kept.entries()) {
       Object.assign(own, { [`s${i}`]: a, [`u${i}`]: b, [`r${i}`]: c });

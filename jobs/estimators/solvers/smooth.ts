@@ -6,7 +6,7 @@
  * rows' squares, plus the penalty: a diagonal. The solver is the cheapest by `choice.ts`.
  */
 import { type Matrix, ones, zeros } from '../../../driver/index.js';
-import type { RowData } from '../estimator.js';
+import type { RowData, RowDesign } from '../estimator.js';
 import { chooseSolver, type FitSize, type SmoothSolver } from './choice.js';
 import {
   type Coordinates,
@@ -16,13 +16,14 @@ import {
 } from './coordinates.js';
 import type { Minimum } from './descent.js';
 import type { SmoothLoss } from './losses.js';
+import { type Curvature, type CurvatureOf, curvatureAt, type Nearby } from './nearby.js';
 import { newtonDescent } from './newton.js';
-import { minimise } from './quasi-newton.js';
+import { minimise, type SmoothProblem } from './quasi-newton.js';
 import { columnProducts, type Ended, stepTolerance } from './row-fit.js';
 import { encodedGram, productsOf, rowDecisions } from './row-products.js';
 
 export interface SmoothFit {
-  readonly rows: Pick<RowData, 'X' | 'design' | 'models'>;
+  readonly rows: Pick<RowData, 'X' | 'design' | 'models' | 'nearby'>;
   /** Column by column what its decision value is held to: [n, c]. */
   readonly target: Matrix;
   /** s, 0 for rows that are not training rows: [n, 1] or [n, c]. */
@@ -53,9 +54,12 @@ export async function fitSmooth(fit: SmoothFit): Promise<Ended> {
   const { cols } = target;
   const bends = loss.bend !== undefined && cols === 1;
   const isWide = rows.design.all.scatter === undefined;
+  const { nearby } = rows;
   const solver =
-    fit.solver ?? (isWide ? 'columns' : chooseSolver(fitSize(rows, cols), bends).solver);
-  const at = coordinatesFor(solver, rows, intercept);
+    fit.solver ?? (isWide || nearby ? 'columns' : chooseSolver(fitSize(rows, cols), bends).solver);
+  const at = nearby
+    ? designColumns(rows.design, intercept)
+    : coordinatesFor(solver, rows, intercept);
   const best = loss.best(mean);
   const atBest = loss.curvature(best, mean);
   const first = isFree ? atBest : atBest.maximum(loss.curvature(best.mul(0), mean));
@@ -63,8 +67,9 @@ export async function fitSmooth(fit: SmoothFit): Promise<Ended> {
   const known = at.squares.matmul(curvature).add(at.penalties.mul(l2));
   const floor = curvature.mul(ROUNDING);
   const origin = zeros(total.session, at.squares.rows - (isFree ? 1 : 0), cols);
+  const begin = nearby && designColumns(rows.design, intercept).point(nearby.start);
   const common = {
-    start: isFree ? origin.rbind(best) : origin,
+    start: begin ?? (isFree ? origin.rbind(best) : origin),
     measured: at.isColumn,
     floor: joint ? floor.sum().asMatrix() : floor,
     tolerance: stepTolerance(fit.tol),
@@ -91,8 +96,20 @@ export function coordinatesFor(
     const { all: scatter } = columnProducts(design);
     return gramCoordinates({ ...all, scatter }, intercept);
   }
+  return designColumns(design, intercept);
+}
+
+function designColumns({ all }: RowDesign, intercept: Intercept) {
   const variance = all.spread.div(all.count);
   return columnCoordinates({ mean: all.mean, variance }, intercept);
+}
+
+/** What fits with the next penalty take over from fits of the same rows with this one. */
+export function curvatureNear(
+  { intercept, ...of }: CurvatureOf & { readonly intercept: Intercept },
+  weights: Matrix,
+): Curvature {
+  return curvatureAt(of, designColumns(of.rows.design, intercept), weights);
 }
 
 interface Start {
@@ -114,13 +131,34 @@ function gradientFit(
   const gradient = rowGradient(rows, (z) => ({ slopes: loss.slope(z, target).mul(weight) }));
   const hessian = known.maximum(Number.MIN_VALUE ** 0.5);
   const wide = wideHessian(fit, at, hessian);
+  const sizes = start.measured.mul(at.penalties).mul(l2);
+  const near = rows.nearby && nearbyGuess(rows.nearby, start.start, sizes, start.measured, joint);
   return minimise({
     ...start,
     gradient: (v) => at.gradient(gradient(at.weights(v)).slopes).add(at.penalty(v).mul(l2)),
     hessian,
     joint,
+    ...near,
     ...(wide ? { hessianAt: (v) => wide(at.weights(v)), memory: WIDE_MEMORY } : {}),
   });
+}
+
+/** The curvature that is taken over; the size of the point is that of where the fit begins. */
+function nearbyGuess(
+  { form, inverse }: Nearby,
+  begin: Matrix,
+  penalty: Matrix,
+  measured: Matrix,
+  joint: boolean,
+): Pick<SmoothProblem, 'inverse' | 'whole'> {
+  const times = (blocks: Matrix, v: Matrix): Matrix =>
+    blocks.columnProducts(v.cast('float32')).cast('float64');
+  const own = begin.mul(measured);
+  const sizes = own.mul(times(form, own).add(own.mul(penalty)));
+  return {
+    inverse: (slope) => times(inverse, slope),
+    whole: joint ? sizes.sum().asMatrix() : sizes.colSums(),
+  };
 }
 
 /** Pairs that are kept of wide designs, whose diagonal is known. */
