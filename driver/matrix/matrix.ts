@@ -177,8 +177,8 @@ export class Matrix extends ElementWise<Matrix> {
     return this.#with(ops.weightedGram, [weights]);
   }
   /** Column j of Q times block j mod C of these C square blocks, one under the other. */
-  columnProducts(Q: Matrix): Matrix {
-    return this.#with(ops.columnProducts, [Q]);
+  blockProducts(Q: Matrix): Matrix {
+    return this.#with(ops.blockProducts, [Q]);
   }
   /** exp(z) / sum exp(z) over each run of `width` columns of a row; default over the row. */
   softmax(width = this.cols): Matrix {

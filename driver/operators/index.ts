@@ -4,13 +4,13 @@ import type { OpDef } from '../ir/op-def.js';
 import { addDiag } from './add-diag.js';
 import * as aggregates from './aggregates.js';
 import { bestColumns } from './best-columns.js';
+import { blockProducts } from './block-products.js';
 import { call } from './call.js';
 import { cast } from './cast.js';
 import { cbind } from './cbind.js';
 import * as cells from './cells.js';
 import { cholesky } from './cholesky.js';
 import { columnMoments } from './column-moments.js';
-import { columnProducts } from './column-products.js';
 import { coordinateDescent } from './coordinate-descent.js';
 import { descentPath } from './descent-path.js';
 import { diag } from './diag.js';
@@ -126,7 +126,7 @@ const table = {
   foldElasticNet,
   // batched over models
   weightedGram,
-  columnProducts,
+  blockProducts,
   stackProduct,
   stackSolve,
   stackCholesky,

@@ -63,7 +63,7 @@ function sparkRow(name: string, conf: Readonly<Record<string, string>>): Backend
       descentPath: onHost,
       foldElasticNet: onHost,
       eigen: onHost,
-      columnProducts: onHost,
+      blockProducts: onHost,
       stackSolve: onHost,
       stackCholesky: onHost,
     },

@@ -6,8 +6,8 @@ import { ops } from '../../../driver/operators/index.js';
 import { mergeGroupGram } from '../../../driver/operators/merge-group-gram.js';
 import { aggregateKernels, positionKernels } from './aggregates.js';
 import { bestColumnsKernel } from './best-columns.js';
+import { blockProductsKernel } from './block-products.js';
 import { columnMomentsKernel } from './column-moments.js';
-import { columnProductsKernel } from './column-products.js';
 import { columnRunKernels } from './column-runs.js';
 import { coordinateDescentKernel } from './coordinate-descent.js';
 import { descentPathKernel } from './descent-path.js';
@@ -47,7 +47,7 @@ const native: readonly Kernel<Cells>[] = [
   ...groupKernels,
   ...columnRunKernels,
   ...stackKernels,
-  columnProductsKernel,
+  blockProductsKernel,
   weightedGramKernel,
   bestColumnsKernel,
   regroupSumsKernel,

@@ -152,7 +152,7 @@ function nearbyGuess(
   joint: boolean,
 ): Pick<SmoothProblem, 'inverse' | 'whole'> {
   const times = (blocks: Matrix, v: Matrix): Matrix =>
-    blocks.columnProducts(v.cast('float32')).cast('float64');
+    blocks.blockProducts(v.cast('float32')).cast('float64');
   const own = begin.mul(measured);
   const sizes = own.mul(times(form, own).add(own.mul(penalty)));
   return {

@@ -1,6 +1,6 @@
-/** `columnProducts`: one product a block, with its columns gathered side by side. */
+/** `blockProducts`: one product a block, with its columns gathered side by side. */
 import { type Cells, cellsOf, dense } from '../../../driver/ir/value.js';
-import { columnProducts } from '../../../driver/operators/column-products.js';
+import { blockProducts } from '../../../driver/operators/block-products.js';
 import { routinesOf } from '../native/blas.js';
 import type { Kernel, KernelCall, KernelContext } from './kernel.js';
 
@@ -38,8 +38,8 @@ function products(
   };
 }
 
-export const columnProductsKernel: Kernel<Cells> = {
-  op: columnProducts,
+export const blockProductsKernel: Kernel<Cells> = {
+  op: blockProducts,
   run: (call, context) => {
     const { rows, cols, dtype } = call.out;
     const cells = context.allocate(rows * cols, dtype);

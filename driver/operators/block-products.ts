@@ -8,15 +8,15 @@ import { dense } from '../ir/value.js';
 import { sample } from './product.js';
 import { shapeError } from './shape-check.js';
 
-export const columnProducts = defineOp({
-  name: 'columnProducts',
+export const blockProducts = defineOp({
+  name: 'blockProducts',
   arity: 2,
   work: 'product',
   infer: (inputs) => {
     const [blocks, q] = inputs;
     const fits = blocks!.cols === q!.rows && blocks!.rows % blocks!.cols === 0;
     if (!fits || q!.cols % (blocks!.rows / blocks!.cols) !== 0) {
-      throw shapeError('columnProducts', 'C blocks p x p and p x C K columns', inputs);
+      throw shapeError('blockProducts', 'C blocks p x p and p x C K columns', inputs);
     }
     return { rows: q!.rows, cols: q!.cols };
   },
