@@ -49,12 +49,13 @@ function planText({ steps, parallel, expectedSeconds, folder, keptBytes }: Pipel
   const counts = (['skip', 'run', 'wait', 'fail'] as const)
     .filter((wanted) => count(wanted) > 0)
     .map((wanted) => `${count(wanted)} ${COUNTED[wanted]}`);
-  const head = ['step', 'kind', 'after', 'plan', 'cost', 'why'];
+  const head = ['step', 'kind', 'after', 'plan', 'where', 'cost', 'why'];
   const rows = steps.map((step) => [
     step.step,
     step.kind,
     step.needs.join(' '),
     WORDS[step.plan],
+    step.plan === 'skip' ? '' : (step.where ?? '?'),
     costText(step),
     step.why.split('\n')[0]!,
   ]);

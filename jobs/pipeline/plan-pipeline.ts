@@ -4,6 +4,7 @@
  */
 import { DataError } from '../../driver/errors.js';
 import type { EngineName } from '../runs/run-events.js';
+import type { StepPlanContext } from '../steps/step-kind.js';
 import { inputOf } from './inputs.js';
 import { type LookOptions, lookAtStep, placedOutputs, type StepLook } from './look-at-step.js';
 import type { Pipeline, PipelineStep } from './pipeline.js';
@@ -23,6 +24,8 @@ export interface StepPlan {
   readonly needs: readonly string[];
   readonly plan: StepForecast;
   readonly why: string;
+  /** The engine, or this process; null where its data say, and are not there yet. */
+  readonly where: 'here' | 'spark' | null;
   /** By its last run and the size of its inputs; null where it never ran. @units seconds */
   readonly expectedSeconds: number | null;
   /** What the step says of itself. */
@@ -116,15 +119,18 @@ async function planned(
   if (record !== undefined) {
     return { ...describe(step, options), plan: 'skip', why, expectedSeconds: 0 };
   }
-  const notes = await step.work.plan?.({
+  const context: StepPlanContext = {
     engine,
     signal: options.signal,
     input: (name) => inputOf(inputs, step.name, name),
     open: (asked) => sessions.open(asked),
-  });
+  };
+  const isOfSpark = (await step.work.engine?.(context)) === 'spark';
+  const notes = await step.work.plan?.(context);
   const bytes = inputs.reduce((sum, input) => sum + input.bytes, 0);
   return {
     ...describe(step, options),
+    where: isOfSpark ? 'spark' : 'here',
     plan: 'run',
     why,
     expectedSeconds: expected(options.known, bytes),
@@ -142,11 +148,12 @@ function waiting(step: PipelineStep, options: LookOptions, before: string): Step
 }
 
 function describe(step: PipelineStep, { ownPath }: LookOptions) {
-  const { name, kind, needs } = step;
+  const { name, kind, needs, work } = step;
+  const where = work.engine === undefined ? ('here' as const) : null;
   const outputs = placedOutputs(step, ownPath).map(({ name: output, path }) => {
     return { name: output, path };
   });
-  return { step: name, kind: kind.name, needs, outputs, notes: [] as readonly string[] };
+  return { step: name, kind: kind.name, needs, where, outputs, notes: [] as readonly string[] };
 }
 
 /** Seconds grow with the bytes that are read. */

@@ -95,13 +95,17 @@ class StepRun {
     return { step: name, state: 'done', why, record, ...report, ...tries };
   }
 
-  async #tryUntilDone(task: StepLook): Promise<StepRecord> {
+  /** Each try looks at the inputs anew: one may have changed under the try before. */
+  async #tryUntilDone(first: StepLook): Promise<StepRecord> {
     const { retries, retryDelayMs } = this.#step;
-    const { signal, onEvent } = this.#given;
+    const { signal, onEvent, begin } = this.#given;
+    let look = first;
     for (;;) {
       this.tries++;
       try {
-        return await this.#tryOnce(task);
+        if (this.tries > 1) look = await lookAtStep(this.#step, this.#given);
+        if (look.key !== first.key) await begin(look.key, first.why);
+        return await this.#tryOnce(look);
       } catch (error) {
         if (signal.aborted || error instanceof ConfigError || this.tries > retries) throw error;
         const { message } = error as Error;

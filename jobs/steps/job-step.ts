@@ -9,7 +9,7 @@ import { z } from 'zod';
 import { DataError } from '../../driver/errors.js';
 import { makeFolder } from '../../driver/support/make-folder.js';
 import { dataBytes } from '../data-bytes.js';
-import { chooseEngine, type OpenSession } from '../engines.js';
+import { chooseEngine } from '../engines.js';
 import { formatBest } from '../format.js';
 import type { Problem } from '../job-file/check-job.js';
 import { type ReadDocument, readDocument } from '../job-file/document.js';
@@ -69,6 +69,7 @@ function workOf(job: Job, input: StepInput): StepWork {
     outputs: job.refit ? [model, results] : [results],
     parameters: parametersOf(job),
     run: (context) => runSearch(job, context),
+    engine: (context) => engineOf(job, context),
     plan: (context) => planSearch(job, context),
   };
 }
@@ -157,13 +158,9 @@ function settingProblem(problem: Problem, overrides: readonly Override[]): Probl
   return cause === undefined ? [] : [{ ...problem, path: ['with', cause.path.join('.')] }];
 }
 
-async function openFor(
-  job: Job,
-  path: string,
-  context: StepPlanContext,
-): Promise<{ readonly open: OpenSession; readonly reason: string }> {
-  const { engine, reason } = await chooseEngine(context.engine, path, dataBytes, job.data.dialect);
-  return { open: await context.open(engine), reason };
+async function engineOf(job: Job, context: StepPlanContext): Promise<'local' | 'spark'> {
+  const { path } = context.input('data');
+  return (await chooseEngine(context.engine, path, dataBytes, job.data.dialect)).engine;
 }
 
 /** The job with the step's data, as a run in the pipeline's run folder. */
@@ -209,7 +206,7 @@ async function runSearch(asked: Job, context: StepContext): Promise<StepResult> 
   return { rows: { results: search.trials.length } };
 
   async function runAnew(): Promise<RunRecord> {
-    const { open } = await openFor(job, path, context);
+    const open = await context.open(await engineOf(job, context));
     const [{ keepRun }, { renderReport }] = await Promise.all([
       import('../keep-run.js'),
       import('../report/index.js'),
@@ -254,7 +251,7 @@ async function goOn(context: StepContext): Promise<RunJournal | undefined> {
 
 async function planSearch(job: Job, context: StepPlanContext): Promise<readonly string[]> {
   const { path } = context.input('data');
-  const { open } = await openFor(job, path, context);
+  const open = await context.open(await engineOf(job, context));
   const { planJob } = await import('../plan-job.js');
   const planned = placed(job, path, context.input('data').path);
   const report = await planJob(planned, { engine: open.engine, open, signal: context.signal });

@@ -6,6 +6,8 @@ import { isRemote } from '../../driver/frame/identity.js';
 import { dataBytes } from '../data-bytes.js';
 import { chooseEngine } from '../engines.js';
 import { formatCount, plural } from '../format.js';
+import type { ModelFile } from '../model/model-file.js';
+import type { FoundModel } from '../model/read-model.js';
 import { OUTPUTS } from '../predict/output-names.js';
 import {
   defineStep,
@@ -13,6 +15,7 @@ import {
   type StepInput,
   type StepOutput,
   type StepPlace,
+  type StepPlanContext,
   type StepResult,
 } from './step-kind.js';
 import { sourceInput, sourceSchema } from './step-source.js';
@@ -53,6 +56,10 @@ export const predictStep = defineStep({
       outputs: [outputOf(keys, place)],
       parameters: { columns: keys.columns ?? null, keep: keys.keep ?? null },
       run: (context) => score(keys, context),
+      engine: async (context) => {
+        const { model } = await modelOf(context);
+        return engineFor(model, context);
+      },
     };
   },
 });
@@ -79,14 +86,10 @@ function outputOf({ output }: PredictKeys, place: StepPlace): StepOutput {
 }
 
 async function score({ columns, keep }: PredictKeys, context: StepContext): Promise<StepResult> {
-  const [{ readModel }, { predict }] = await Promise.all([
-    import('../model/read-model.js'),
-    import('../predict/predict.js'),
-  ]);
-  const found = await readModel(context.input('model').path, context.folder);
+  const { predict } = await import('../predict/predict.js');
+  const found = await modelOf(context);
   const { path } = context.input('data');
-  const dialect = found.model.features.find((feature) => feature.dialect !== undefined)?.dialect;
-  const { engine } = await chooseEngine(context.engine, path, dataBytes, dialect);
+  const engine = await engineFor(found.model, context);
   const open = await context.open(engine);
   const { summary } = await predict(found, path, {
     engine,
@@ -101,4 +104,18 @@ async function score({ columns, keep }: PredictKeys, context: StepContext): Prom
   const some = filesScored < files ? `, ${plural(filesScored, 'file')} of ${files} scored now` : '';
   context.report({ note: `${formatCount(rows)} rows${some}` });
   return { rows: { predictions: rows } };
+}
+
+async function modelOf(context: StepPlanContext): Promise<FoundModel> {
+  const { readModel } = await import('../model/read-model.js');
+  return readModel(context.input('model').path, '');
+}
+
+async function engineFor(
+  { features }: ModelFile,
+  context: StepPlanContext,
+): Promise<'local' | 'spark'> {
+  const dialect = features.find((feature) => feature.dialect !== undefined)?.dialect;
+  const { path } = context.input('data');
+  return (await chooseEngine(context.engine, path, dataBytes, dialect)).engine;
 }

@@ -56,6 +56,8 @@ export interface StepWork {
   readonly isNeverSkipped?: string;
   /** @throws what it fails with: `ConfigError` and `DataError` for what the user is to mend */
   run(context: StepContext): Promise<StepResult>;
+  /** Which engine it would run on, by its data. Absent: this process. */
+  engine?(context: StepPlanContext): Promise<'local' | 'spark'>;
   /** What `plan` says beyond inputs and outputs: lines. Runs nothing. */
   plan?(context: StepPlanContext): Promise<readonly string[]>;
 }

@@ -36,7 +36,7 @@ describe('reprise on pipelines', function () {
   it('plans, runs, shows, compares, resumes', async () => {
     const plan = await call('plan', 'nightly.yaml');
     assert.equal(plan.code, 0, plan.stderr);
-    assert.match(plan.stdout, /^rows +sql +runs +\? +it was not done before$/m);
+    assert.match(plan.stdout, /^rows +sql +runs +here +\? +it was not done before$/m);
     assert.match(plan.stdout, /^steps {3}2 to run, 2 may run of 4; at most 2 steps at once$/m);
     assert.deepEqual(folder.runs(), []);
 

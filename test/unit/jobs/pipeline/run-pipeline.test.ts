@@ -185,6 +185,17 @@ describe('pipelines', function () {
       assert.equal(folder.read('tries.txt'), 'y\ny\n');
     });
 
+    it('try again with its inputs as they are then', async () => {
+      folder.write('words.txt', 'a\n');
+      // The first try changes what it reads: nothing that it left counts.
+      const once = '[ -e once ] || { touch once; echo b >> words.txt; }; cat words.txt > copy.txt';
+      const steps = { a: { ...command(once, ['words.txt'], 'copy.txt'), retries: 1 } };
+      const { states, events } = await folder.runSteps(steps);
+      assert.equal(states.a, 'done');
+      assert.match(JSON.stringify(events), /try 1 of 2: .*words.txt to stay as it was/);
+      assert.deepEqual((await folder.runSteps(steps)).begun, []);
+    });
+
     it('stop a step that takes longer than it may', async () => {
       const { states, whys } = await folder.runSteps({
         slow: { ...command('sleep 60', []), timeout: '50ms' },
