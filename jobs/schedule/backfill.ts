@@ -119,7 +119,10 @@ export async function backfill(
   try {
     for (const { time, left, round: first } of plan) {
       if (left !== undefined) continue;
-      while (work.busy >= parallel && !signal.aborted) await untilEnd();
+      while (work.busy >= parallel && !signal.aborted) {
+        await untilEnd();
+        await work.tick(false);
+      }
       if (signal.aborted) break;
       let round = first;
       // Of a run that the state does not know: one that ended well is what the time came to.

@@ -104,6 +104,7 @@ export class ScheduleWork {
 
   /** One look at state and clock, and what follows of it. @param claims whether new times count */
   async tick(claims = true): Promise<ScheduleState> {
+    await this.folder.touch(this.#options.owner);
     await this.#readAgain();
     await this.#takeOver();
     const state = claims ? await this.#claim() : await this.folder.state.read();

@@ -33,15 +33,13 @@ const IDLE_MS = 15_000;
 export class Scheduler {
   readonly works: readonly ScheduleWork[];
   readonly #clock: Clock;
-  readonly #owner: string;
   readonly #onEvent: OnEvent;
   #wake = new AbortController();
   #tickedAt = Date.now();
 
-  private constructor(works: ScheduleWork[], clock: Clock, owner: string, onEvent: OnEvent) {
+  private constructor(works: ScheduleWork[], clock: Clock, onEvent: OnEvent) {
     this.works = works;
     this.#clock = clock;
-    this.#owner = owner;
     this.#onEvent = onEvent;
   }
 
@@ -50,7 +48,7 @@ export class Scheduler {
     const { launch, clock = systemClock, parallel = 1, output, onEvent = () => {} } = options;
     const owner = processToken();
     const works: ScheduleWork[] = [];
-    const scheduler = new Scheduler(works, clock, owner, onEvent);
+    const scheduler = new Scheduler(works, clock, onEvent);
     const takeSlot = slots(parallel);
     for (const file of new Set(options.files.map((given) => resolve(given)))) {
       const work = await ScheduleWork.open(file, {
@@ -128,7 +126,6 @@ export class Scheduler {
     for (const work of this.works) {
       try {
         const state = await work.tick(claims);
-        await work.folder.touch(this.#owner);
         isBusy ||= state.active.length > 0 || state.messages.length > 0;
       } catch (error) {
         onError(work, error as Error);

@@ -27,6 +27,7 @@ export class StateFolder {
   /** When a scheduler's sign of life was last seen to change, by this process's own clock. */
   readonly #seen = new Map<string, Sign>();
   readonly #silenceMs: number;
+  #touchedAt = Number.NEGATIVE_INFINITY;
   #settledCount = 0;
 
   /**
@@ -79,8 +80,10 @@ export class StateFolder {
     return join(this.path, 'times', `${timeKey(time)}.json`);
   }
 
-  /** Says that a scheduler lives, to those on other machines. Never rejects. */
+  /** Says that a scheduler lives, at most every few seconds. Never rejects. */
   async touch(token: string): Promise<void> {
+    if (performance.now() - this.#touchedAt < this.#silenceMs / 24) return;
+    this.#touchedAt = performance.now();
     const path = this.#signPath(token);
     const now = new Date();
     await utimes(path, now, now)
@@ -98,12 +101,12 @@ export class StateFolder {
   }
 
   /**
-   * Whether the owner of a time is gone for certain: its process on this machine has ended, or it
-   * gave no sign of life for two minutes by this process's clock, which no change of the time of day
-   * moves. False as long as it is not known.
+   * Whether the owner of a time is gone: its process on this machine has ended, or it gave no sign of
+   * life for two minutes by this process's own clock, which no change of the time of day moves. One
+   * that hangs and wakes later finds that its times are another's. False as long as it is not known.
    */
   async isGone(owner: string): Promise<boolean> {
-    if (isOfThisMachine(owner)) return isFromDeadProcess(owner);
+    if (isFromDeadProcess(owner)) return true;
     const stats = await stat(this.#signPath(owner)).catch(() => undefined);
     const mtimeMs = stats?.mtimeMs ?? -1;
     const seen = this.#seen.get(owner);
@@ -118,7 +121,7 @@ export class StateFolder {
   /** Whether `isGone` has yet to find out: another machine's owner that was not seen to live. */
   isInDoubt(owner: string): boolean {
     const seen = this.#seen.get(owner);
-    if (seen === undefined || seen.hasChanged) return false;
+    if (seen === undefined || seen.hasChanged || isOfThisMachine(owner)) return false;
     return performance.now() - seen.at <= this.#silenceMs;
   }
 }

@@ -164,7 +164,9 @@ class Supervisor {
       // Somebody else began or took up the same run in the same moment: it is theirs to end.
       await this.#given.clock.sleep(SETTLING_MS);
       const found = await runOf(output, run);
-      if (found !== undefined) return outcomeOfRun(found) ?? this.#watch();
+      const outcome = found && outcomeOfRun(found);
+      if (found !== undefined && outcome === undefined) return this.#watch();
+      if (outcome !== undefined && outcome.kind !== 'cut-off') return outcome;
     }
     if (isResumed && exit.code === INVALID) return this.#startAgain();
     const outcome = outcomeOfExit(exit, await runOf(output, run));

@@ -98,9 +98,9 @@ export interface Due {
  * one that was set forward finds those between as missed.
  */
 export function dueTimes({ schedule, afterMs, nowMs }: DueQuestion): Due {
-  const floor = Math.max(afterMs, nowMs - schedule.windowMs - 1);
-  const all = timesBetween(schedule, floor, nowMs, MOST_TIMES);
-  const times = caughtUp(all, schedule.catchUp, nowMs);
+  const all = timesBetween(schedule, afterMs, nowMs, MOST_TIMES);
+  const recent = all.filter((time) => time >= nowMs - schedule.windowMs);
+  const times = caughtUp(recent, schedule.catchUp, nowMs);
   const latest = all.at(-1);
   return { times, missed: all.length - times.length, ...(latest === undefined ? {} : { latest }) };
 }

@@ -6,6 +6,7 @@ import assert from 'node:assert/strict';
 import { mkdirSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { stringify } from 'yaml';
+import { processToken } from '../../../../driver/support/process-token.js';
 import type { Exit } from '../../../../jobs/schedule/outcome.js';
 import { Scheduler } from '../../../../jobs/schedule/scheduler.js';
 import type { SchedulerEvent } from '../../../../jobs/schedule/scheduler-event.js';
@@ -266,6 +267,10 @@ describe('a scheduler', function () {
     }
     while (!(await slow.isGone(foreign))) await sleep(50);
     assert.equal(slow.isInDoubt(foreign), false);
+    // So is one of this machine that hangs; there is no doubt about one that lives.
+    const hanging = processToken();
+    assert.deepEqual([await slow.isGone(hanging), slow.isInDoubt(hanging)], [false, false]);
+    while (!(await slow.isGone(hanging))) await sleep(50);
     // A scheduler that is to end waits until it knows.
     clock.ms = START + MINUTE;
     const second = await open({});
@@ -277,7 +282,7 @@ describe('a scheduler', function () {
     }));
     await second.works[0]!.tick();
     assert.equal(second.works[0]!.isInDoubt, true);
-    await second.works[0]!.folder.touch(foreign);
+    await slow.touch(foreign);
     await second.works[0]!.tick();
     assert.equal(second.works[0]!.isInDoubt, false);
     runs.end();

@@ -169,8 +169,8 @@ describe('what is due', () => {
     assert.deepEqual(due('last'), { times: [last + 5 * DAY], missed: 4 });
     const days = [1, 2, 3, 4, 5].map((day) => last + day * DAY);
     assert.deepEqual(due('all'), { times: days, missed: 0 });
-    assert.deepEqual(due('all', 2 * DAY), { times: days.slice(3), missed: 0 });
-    assert.deepEqual(due('last', HOUR), { times: [], missed: 0 });
+    assert.deepEqual(due('all', 2 * DAY), { times: days.slice(3), missed: 3 });
+    assert.deepEqual(due('last', HOUR), { times: [], missed: 5 });
   });
 
   it('takes no notice of a clock set back two hours, and of one set forward only what is passed', () => {
