@@ -77,7 +77,7 @@ describe('reprise without a job', () => {
   it('prints the schema as JSON', async () => {
     const { code, stdout } = await reprise(['schema']);
     assert.equal(code, 0);
-    assert.equal(JSON.parse(stdout).title, 'Reprise job');
+    assert.equal(JSON.parse(stdout).title, 'Reprise job or pipeline');
   });
 
   it('ends quietly when the reader of its output has gone', () => {
