@@ -5,6 +5,7 @@
  */
 import type { Cells, DenseMatrix } from '../../../driver/ir/value.js';
 import type { Routines } from '../native/blas.js';
+import { gatherOnes, scatterOnes } from './coded-lanes.js';
 import type { CodedRows } from './coded-rows.js';
 
 /** Where the columns of W that a row meets begin, by row; 0 for all rows where there are none. */
@@ -25,7 +26,7 @@ export function multiplyCoded(
     for (const [a, { column }] of X.numbers.entries()) {
       own.set(W.data.subarray(column * n, (column + 1) * n), a * n);
     }
-    void gemm(false, false, X.rows, n, s, 1, numbersOf(X), s, own, n, 0, out, n);
+    void gemm(false, false, X.rows, n, s, 1, numbersOf(X, false), s, own, n, 0, out, n);
   }
   addOnes(X, W, n, undefined, out);
   spoilRows(X, W, n, undefined, out);
@@ -64,28 +65,30 @@ export function addTransposedCoded(
   const X = all.rowsView(start, start + rows);
   const n = R.cols;
   const r = R.data.subarray(start * n, (start + rows) * n);
-  const s = X.numbers.length;
-  if (s > 0) {
-    const own = new Float64Array(s * n);
-    void gemm(true, false, s, n, rows, 1, numbersOf(X), s, r, n, 0, own, n);
-    for (const [a, { column }] of X.numbers.entries()) {
-      for (let j = 0, to = column * n; j < n; j++) sums[to + j]! += own[a * n + j]!;
+  // A column of ones tells by the sums of r whether all of it is finite, at the speed of BLAS.
+  const s = X.numbers.length + 1;
+  const own = new Float64Array(s * n);
+  void gemm(true, false, s, n, rows, 1, numbersOf(X, true), s, r, n, 0, own, n);
+  for (const [a, { column }] of X.numbers.entries()) {
+    for (let j = 0, to = column * n; j < n; j++) sums[to + j]! += own[a * n + j]!;
+  }
+  if (!scatterOnes(X, r, n, sums)) {
+    const { codes, indicators } = X;
+    for (let i = 0, at = 0; i < rows; i++) {
+      for (let c = 0; c < indicators; c++, at++) {
+        if (codes[at]! < 0) continue;
+        addCells(sums, codes[at]! * n, r, i * n, n);
+      }
     }
   }
-  const { codes, indicators } = X;
-  for (let i = 0, at = 0; i < rows; i++) {
-    for (let c = 0; c < indicators; c++, at++) {
-      if (codes[at]! < 0) continue;
-      addCells(sums, codes[at]! * n, r, i * n, n);
-    }
-  }
-  if (!areFinite(r)) spoilSums(X, r, n, sums);
+  if (!areFinite(own.subarray((s - 1) * n))) spoilSums(X, r, n, sums);
 }
 
-/** The numbers of the rows, row by row. */
-function numbersOf({ rows, numbers }: CodedRows): Float64Array {
-  const s = numbers.length;
+/** The numbers of the rows, row by row. @param withOne a 1 follows those of each row */
+function numbersOf({ rows, numbers }: CodedRows, withOne: boolean): Float64Array {
+  const s = numbers.length + (withOne ? 1 : 0);
   const out = new Float64Array(rows * s);
+  if (withOne) out.fill(1);
   for (const [a, { cells }] of numbers.entries()) {
     for (let i = 0, to = a; i < rows; i++, to += s) out[to] = cells[i]!;
   }
@@ -93,6 +96,7 @@ function numbersOf({ rows, numbers }: CodedRows): Float64Array {
 }
 
 function addOnes(X: CodedRows, W: DenseMatrix, n: number, offsets: Offsets, out: Cells): void {
+  if (gatherOnes(X, W, n, offsets, out)) return;
   const { codes, indicators, rows } = X;
   const { data, cols } = W;
   for (let i = 0, at = 0; i < rows; i++) {

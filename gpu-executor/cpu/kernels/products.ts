@@ -16,6 +16,7 @@ import { matmul } from '../../../driver/operators/matmul.js';
 import { mmchain } from '../../../driver/operators/mmchain.js';
 import { tsmm } from '../../../driver/operators/tsmm.js';
 import { type Routines, routinesOf } from '../native/blas.js';
+import { onesSums, ownSums } from './coded-lanes.js';
 import { addTransposedCoded, multiplyCoded } from './coded-products.js';
 import { CODED_PRODUCTS, CodedRows } from './coded-rows.js';
 import type { Kernel, KernelCall, KernelContext, Reducer, ReducerCall } from './kernel.js';
@@ -241,7 +242,9 @@ export class RowSumReducer implements Reducer<Cells> {
   readonly #cols: number;
   readonly #parallel: boolean;
   readonly #dtype: DType;
-  readonly #sums: (Float64Array | undefined)[];
+  readonly #lanes: number;
+  /** By lane, once they are needed. */
+  readonly #sums: (Float64Array | undefined)[] = [];
   /** Of float32: by lane, the sums of a piece. */
   readonly #pieces: Float32Array[];
   /** By lane, whether a piece was summed. */
@@ -264,11 +267,9 @@ export class RowSumReducer implements Reducer<Cells> {
     const lanes = call.parallel ? context.blas.lanes : 1;
     const cells = this.#rows * this.#cols;
     this.#dtype = call.out.dtype;
-    const isNarrow = this.#dtype === 'float32';
-    this.#sums = Array.from({ length: lanes }, () =>
-      isNarrow ? undefined : new Float64Array(cells),
-    );
-    this.#pieces = Array.from({ length: isNarrow ? lanes : 0 }, () => new Float32Array(cells));
+    this.#lanes = lanes;
+    const pieces = this.#dtype === 'float32' ? lanes : 0;
+    this.#pieces = Array.from({ length: pieces }, () => new Float32Array(cells));
     this.#isBegun = this.#pieces.map(() => false);
     this.#routines = routinesOf(context.blas, call.parallel);
     this.#step = step;
@@ -287,11 +288,11 @@ export class RowSumReducer implements Reducer<Cells> {
   }
 
   async #addParallel(inputs: readonly DenseMatrix[], rows: number): Promise<void> {
-    const lanes = this.#sums.length;
+    const lanes = this.#lanes;
     // Few rows are shared out evenly rather than given to one lane.
     const pieceRows = Math.min(this.#pieceRows, Math.max(256, Math.ceil(rows / lanes)));
     await Promise.all(
-      this.#sums.map(async (_, lane) => {
+      Array.from({ length: lanes }, async (_, lane) => {
         for (let start = lane * pieceRows; start < rows; start += lanes * pieceRows) {
           await this.#addPiece(inputs, start, Math.min(pieceRows, rows - start), lane);
         }
@@ -302,7 +303,8 @@ export class RowSumReducer implements Reducer<Cells> {
   #addPiece(inputs: readonly DenseMatrix[], start: number, rows: number, lane: number) {
     const piece = this.#pieces[lane];
     if (piece === undefined) {
-      return this.#step(inputs, start, rows, this.#sums[lane]!, this.#routines);
+      this.#sums[lane] ??= this.#newSums(inputs[0]!);
+      return this.#step(inputs, start, rows, this.#sums[lane], this.#routines);
     }
     if (this.#isBegun[lane]) {
       const sums = this.#sums[lane] ?? new Float64Array(piece.length);
@@ -314,9 +316,16 @@ export class RowSumReducer implements Reducer<Cells> {
     return this.#step(inputs, start, rows, piece, this.#routines);
   }
 
+  #newSums(first: DenseMatrix): Float64Array {
+    const isCoded = first instanceof CodedRows && first.cols === this.#rows;
+    if (isCoded) return onesSums(first, this.#cols);
+    return new Float64Array(this.#rows * this.#cols);
+  }
+
   result(): DenseMatrix {
-    const known: Cells[] = [...this.#sums.filter((sums) => sums !== undefined)];
-    const [out, ...others] = [...known, ...this.#pieces] as [Cells, ...Cells[]];
+    const known: Cells[] = this.#sums.filter((sums) => sums !== undefined).map(ownSums);
+    const all = [...known, ...this.#pieces];
+    const [out = new Float64Array(this.#rows * this.#cols), ...others] = all;
     for (const other of others) addTo(out, other);
     this.#finish?.(out, this.#cols);
     return converted(dense(this.#rows, this.#cols, out), this.#dtype);

@@ -81,6 +81,13 @@ const cases: readonly Case[] = [
     inputs: (X) => [X, broken(R, [3 * 4, Number.NaN], [3 * 50 + 2, Number.NEGATIVE_INFINITY])],
     attrs: { transposeA: true },
   },
+  { name: 'X W of many columns', op: 'matmul', inputs: (X) => [X, uniform(COLS, 13, 9)] },
+  {
+    name: 't(X) R of many columns',
+    op: 'matmul',
+    inputs: (X) => [X, uniform(ROWS, 13, 9)],
+    attrs: { transposeA: true },
+  },
   { name: 't(X) (X V)', op: 'mmchain', inputs: (X) => [X, W] },
   { name: 't(X) (w * (X V))', op: 'mmchain', inputs: (X) => [X, W, weights] },
   {
@@ -120,6 +127,25 @@ describe('products of coded rows', () => {
       assertClose(result, expected, 1e-12, name);
     });
   }
+
+  it('add rows of the same matrix block by block, whichever came between', async () => {
+    const X = coded();
+    const [ours, other] = [uniform(COLS, 5, 10), uniform(COLS, 5, 11)];
+    const expected = await evaluate('matmul', [plain(X), ours], {});
+    for (const [from, to] of [
+      [0, 10],
+      [10, 21],
+      [21, 300],
+      [300, ROWS],
+    ] as const) {
+      const inputs = [X.rowsView(from, to), ours] as const;
+      const out = { ...ops.matmul.infer(inputs, {}), dtype: 'float64' } as const;
+      const run = kernelOf.get('matmul')!.run!;
+      const part = run({ inputs, attrs: {}, out }, { blas, allocate });
+      assertClose(part, rowsView(expected, from, to), 1e-12, `rows ${from} to ${to}`);
+      if (from === 10) await evaluate('matmul', [X, other], {});
+    }
+  });
 
   it('are taken from rows of them, which are not copied', () => {
     const X = coded();
