@@ -232,6 +232,7 @@ function profilesOf(run: Run, frames: FrameEngine, onScan: () => void): FileProf
       run.statistics.scans++;
       run.statistics.rowsRead += files.reduce((rows, file) => rows + file.rows, 0);
     },
+    (key) => run.memoOf(key),
   );
 }
 

@@ -5,6 +5,7 @@
  * is handed to the engine whole.
  */
 
+import { createHash } from 'node:crypto';
 import type {
   ColumnProfile,
   FrameEngine,
@@ -33,6 +34,12 @@ export type Memo = (
   unchanged: () => Promise<void>,
 ) => Promise<unknown>;
 
+/** What `Memo` keeps under a key; undefined for nothing: `Run.memoOf`. */
+export type MemoOf = (key: string) => Promise<unknown>;
+
+/** Distinct values that the profiles of a group of files may list to be kept together. */
+const MAX_PACKED = 50_000;
+
 /** Raised when what a file's profile holds changes. */
 const VERSION = 2;
 
@@ -46,6 +53,7 @@ export class FileProfiles implements Pick<FrameEngine, 'profile'> {
   readonly name: string;
   readonly #engine: Pick<FrameEngine, 'profile' | 'profileFiles'>;
   readonly #memo: Memo;
+  readonly #memoOf: MemoOf;
   readonly #onScan: (files: readonly FrameFile[]) => void;
   /** What `profile` learned, by request, then by file, so that parts of the data can be viewed. */
   readonly #known = new Map<string, Map<FrameFile, ColumnProfile>>();
@@ -59,11 +67,13 @@ export class FileProfiles implements Pick<FrameEngine, 'profile'> {
     engine: Pick<FrameEngine, 'name' | 'profile' | 'profileFiles'>,
     memo: Memo,
     onScan: (files: readonly FrameFile[]) => void = () => undefined,
+    memoOf: MemoOf = async () => undefined,
   ) {
     this.name = engine.name;
     this.#engine = engine;
     this.#memo = memo;
     this.#onScan = onScan;
+    this.#memoOf = memoOf;
   }
 
   /** See `FrameEngine.profile`; cost: a scan of the files that are new. */
@@ -182,34 +192,99 @@ export class FileProfiles implements Pick<FrameEngine, 'profile'> {
   async #learn(source: FrameSource, requests: readonly ProfileRequest[]): Promise<void> {
     if (requests.length === 0) return;
     this.#learned.push(requests);
-    const { format } = source;
+    const keyOf = (kind: string, names: string): string => {
+      const options = optionsKey(source.options);
+      return JSON.stringify([
+        kind,
+        VERSION,
+        source.format,
+        names,
+        JSON.stringify(requests),
+        options,
+      ]);
+    };
+    const closed = closedGroups(fileTree(source.files, 0));
+    const found = await this.#packed(closed, (names) => keyOf('group-profiles', names));
+    const missing = closed.filter(({ files }) => !found.has(fileKey(files[0]!)));
+    await this.#learnFiles(source, requests, found, (name) => keyOf('file-profile', name));
+    for (const group of missing) this.#pack(source, group, found, keyOf);
+    for (const [r, request] of requests.entries()) {
+      const byFile = new Map(source.files.map((file) => [file, found.get(fileKey(file))![r]!]));
+      this.#known.set(JSON.stringify(request), byFile);
+    }
+  }
+
+  /** Profiles of files, by their keys, that are kept by groups: one look in place of many. */
+  async #packed(
+    groups: readonly FileGroup[],
+    keyOf: (names: string) => string,
+  ): Promise<Map<string, ColumnProfile[]>> {
+    const found = new Map<string, ColumnProfile[]>();
+    await Promise.all(
+      groups.map(async ({ files }) => {
+        const packed = (await this.#memoOf(keyOf(namesOf(files)))) as ColumnProfile[][] | undefined;
+        for (const [i, profiles] of packed?.entries() ?? [])
+          found.set(fileKey(files[i]!), profiles);
+      }),
+    );
+    return found;
+  }
+
+  /** Keeps the profiles of a group's files together, if they are small. */
+  #pack(
+    source: FrameSource,
+    { files }: FileGroup,
+    found: ReadonlyMap<string, ColumnProfile[]>,
+    keyOf: (kind: string, names: string) => string,
+  ): void {
+    const profiles = files.map((file) => found.get(fileKey(file))!);
+    const values = profiles.flat().reduce((sum, profile) => sum + profile.top.length, 0);
+    if (values > MAX_PACKED) return;
+    const key = keyOf('group-profiles', namesOf(files));
+    const unchanged = (): Promise<void> => verifyUnchanged({ ...source, files });
+    this.#memo(key, async () => profiles, unchanged).catch(() => undefined);
+  }
+
+  /** Adds the profiles of those files that have none in `found`. */
+  async #learnFiles(
+    source: FrameSource,
+    requests: readonly ProfileRequest[],
+    found: Map<string, ColumnProfile[]>,
+    keyOf: (name: string) => string,
+  ): Promise<void> {
     // Files of equal content and folders share their key, so waiting for one another they would
     // wait for ever.
-    const distinct = [...new Map(source.files.map((file) => [fileKey(file), file])).values()];
+    const all = new Map(source.files.map((file) => [fileKey(file), file]));
+    const distinct = [...all].filter(([name]) => !found.has(name));
     const batch = new Batch(distinct.length, (files) => {
       const one = (file: FrameFile) => this.#whole({ ...source, files: [file] }, requests);
       if (this.#engine.profileFiles === undefined) return inTurn(files, one);
       const scan = () => this.#engine.profileFiles!({ ...source, files }, requests);
       return this.#counted(files, requests, scan, (profiles) => profiles.flat());
     });
-    const asked = JSON.stringify(requests);
-    const options = optionsKey(source.options);
-    const found = new Map<string, ColumnProfile[]>();
     await Promise.all(
-      distinct.map(async (file) => {
-        const name = fileKey(file);
-        const key = JSON.stringify(['file-profile', VERSION, format, name, asked, options]);
+      distinct.map(async ([name, file]) => {
         const unchanged = (): Promise<void> => verifyUnchanged({ ...source, files: [file] });
-        const profiles = this.#memo(key, () => batch.add(file), unchanged);
+        const profiles = this.#memo(keyOf(name), () => batch.add(file), unchanged);
         profiles.then(() => batch.decide(file)).catch(() => undefined);
         found.set(name, (await profiles) as ColumnProfile[]);
       }),
     );
-    for (const [r, request] of requests.entries()) {
-      const byFile = new Map(source.files.map((file) => [file, found.get(fileKey(file))![r]!]));
-      this.#known.set(JSON.stringify(request), byFile);
-    }
   }
+}
+
+/** The largest closed groups of a tree. */
+function closedGroups(groups: readonly FileGroup[]): FileGroup[] {
+  return groups.flatMap((group) => {
+    if (group.parts === undefined) return [];
+    return group.isClosed ? [group] : closedGroups(group.parts);
+  });
+}
+
+function namesOf(files: readonly FrameFile[]): string {
+  const hash = createHash('sha256');
+  for (const file of files) hash.update(`${fileKey(file)}\n`);
+  return hash.digest('hex');
 }
 
 const mergedWith = new WeakMap<ColumnProfile, Merged>();

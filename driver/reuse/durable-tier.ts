@@ -107,6 +107,12 @@ export class DurableTier {
     return { exprs, areUnchanged };
   }
 
+  /** Plain data by key from the store; undefined where it is not there. */
+  async memoOf(key: string): Promise<Json | undefined> {
+    const found = await this.store.get(memoDigest(key));
+    return found?.value.kind === 'json' ? found.value.json : undefined;
+  }
+
   /**
    * Plain data by key, from the store or computed and stored. `unchanged` throws if an input file
    * changed meanwhile.
@@ -119,7 +125,7 @@ export class DurableTier {
     unchanged: () => Promise<void>,
     alone?: { readonly signal: AbortSignal | undefined },
   ): Promise<T> {
-    const digest = createHash('sha256').update(`memo\n${key}`).digest('hex');
+    const digest = memoDigest(key);
     let found = await this.store.get(digest);
     let lease: Lease | undefined;
     if (found === undefined && alone !== undefined) {
@@ -155,6 +161,10 @@ export class DurableTier {
     const tracked = work.catch(() => {}).finally(() => this.#publishing.delete(tracked));
     this.#publishing.add(tracked);
   }
+}
+
+function memoDigest(key: string): string {
+  return createHash('sha256').update(`memo\n${key}`).digest('hex');
 }
 
 /** Whether the files these nodes are computed from still are what they were when opened. */

@@ -170,6 +170,17 @@ export class Run implements CallHost {
     return joinOrBegin<Json>(underWay, begin, signal) as Promise<T>;
   }
 
+  /** What `memo` has under a key, of this process or the durable store; undefined for nothing. */
+  async memoOf(key: string): Promise<Json | undefined> {
+    const { memos, tier, reuse } = this.#parts;
+    const known = reuse ? memos.get(key)?.promise : undefined;
+    if (known !== undefined) return known.catch(() => undefined);
+    const found = await tier?.memoOf(key);
+    const { signal } = this.scope;
+    if (found !== undefined) memos.keep(key, { promise: Promise.resolve(found), signal });
+    return found;
+  }
+
   explain(exprs: readonly Expr[], options: { readonly verbose?: boolean } = {}): string {
     return this.#parts.planner.explain(exprs, options.verbose);
   }
