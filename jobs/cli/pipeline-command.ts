@@ -13,6 +13,7 @@ import { EXIT, retriedExitCode } from './exit-codes.js';
 import { type InterruptError, interruptible } from './interrupt.js';
 import { createLogger } from './log.js';
 import { stepsTable } from './pipeline-show.js';
+import { createProgress, type Progress } from './progress.js';
 import { type Terminal, writeData } from './terminal.js';
 
 export interface PipelineCommandOptions {
@@ -69,23 +70,24 @@ export async function runPipelineAndAnswer(
   let journal: PipelineJournal | undefined;
   let interrupt: InterruptError | undefined;
   const work = async (signal: AbortSignal): Promise<PipelineResult> => {
-    const [{ runPipeline }, { renderPipelineReport }, logger] = await Promise.all([
+    const [{ runPipeline }, { renderPipelineReport }, logger, progress] = await Promise.all([
       import('../pipeline/run-pipeline.js'),
       import('../report/index.js'),
       createLogger(),
+      createProgress(terminal.isInteractive),
     ]);
     journal = await begin();
-    return runPipeline(pipeline, {
-      journal,
-      engine,
-      signal,
-      renderReport: renderPipelineReport,
-      onEvent: (event) => {
-        logger?.debug(event, event.kind);
-        const text = eventText(event);
-        if (text !== undefined) terminal.note(text);
-      },
-    });
+    const onProgress = progressOfOne(progress);
+    const onEvent = (event: PipelineEvent): void => {
+      logger?.debug(event, event.kind);
+      const text = eventText(event);
+      if (text !== undefined) terminal.note(text);
+      onProgress(event);
+    };
+    const renderReport = renderPipelineReport;
+    return runPipeline(pipeline, { journal, engine, signal, renderReport, onEvent }).finally(() =>
+      progress.stop(),
+    );
   };
   const onStopping = (reason: InterruptError): void => {
     interrupt = reason;
@@ -109,6 +111,21 @@ export async function runPipelineAndAnswer(
   if (result.state === 'finished') return EXIT.done;
   if (result.state === 'stopped' && interrupt !== undefined) return interrupt.exitCode;
   return failedExitCode(result);
+}
+
+/** The line of progress is that of the step which runs longest. */
+function progressOfOne(progress: Progress): (event: PipelineEvent) => void {
+  const running = new Set<string>();
+  return (event) => {
+    const { step } = event;
+    if (event.kind === 'step') {
+      if (event.state === 'running') running.add(step);
+      else if (running.delete(step)) progress.stop();
+    } else if (running.values().next().value === step) {
+      const { event: own } = event;
+      progress.onEvent('phase' in own ? { ...own, phase: `${step}: ${own.phase}` } : own);
+    }
+  };
 }
 
 /** That of all failures, where one that a later try may mend is the only one there is; else 4. */

@@ -14,8 +14,8 @@ import { changeOf, digestOf, type KeyParts, keyOf, type StepRecord } from './ste
 export interface LookOptions extends FindOptions {
   /** Where an output is kept that names no place. */
   readonly ownPath: (step: string, file: string) => string;
-  /** What it left last, in any run. */
-  readonly known: StepRecord | undefined;
+  /** What it left last, in any run; null where nothing is kept for later runs. */
+  readonly known: StepRecord | undefined | null;
 }
 
 /** A step with what it reads. */
@@ -56,6 +56,7 @@ async function decide(
 ): Promise<Pick<StepLook, 'record' | 'why'>> {
   if (step.isAlways) return { why: 'it always runs' };
   if (step.work.isNeverSkipped !== undefined) return { why: step.work.isNeverSkipped };
+  if (known === null) return { why: 'nothing is kept for later runs' };
   if (known === undefined) return { why: 'it was not done before' };
   if (known.key !== key) return { why: `${changeOf(parts, known)} since ${known.run}` };
   const lack = await lackOf(known, placedOutputs(step, ownPath));

@@ -71,7 +71,7 @@ export async function planPipeline(
       const { outputs } = records.get(owner)!;
       return name === undefined ? outputs[0]! : outputs.find((one) => one.name === name)!;
     },
-    known: records.get(step.name),
+    known: folder === undefined ? null : records.get(step.name),
   });
   try {
     for (const step of pipeline.steps) {
@@ -140,10 +140,9 @@ async function planned(
 
 function waiting(step: PipelineStep, options: LookOptions, before: string): StepPlan {
   const { known } = options;
-  const why =
-    known === undefined
-      ? 'it was not done before'
-      : `${before} comes first, and may leave other content`;
+  const why = !known
+    ? 'it was not done before'
+    : `${before} comes first, and may leave other content`;
   return { ...describe(step, options), plan: 'wait', why, expectedSeconds: known?.seconds ?? null };
 }
 
@@ -157,8 +156,8 @@ function describe(step: PipelineStep, { ownPath }: LookOptions) {
 }
 
 /** Seconds grow with the bytes that are read. */
-function expected(known: StepRecord | undefined, bytes: number): number | null {
-  if (known === undefined) return null;
+function expected(known: StepRecord | undefined | null, bytes: number): number | null {
+  if (!known) return null;
   return known.inputBytes > 0 ? known.seconds * (bytes / known.inputBytes) : known.seconds;
 }
 

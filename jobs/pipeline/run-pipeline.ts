@@ -213,7 +213,7 @@ class PipelineRun {
       outputOf: (owner, output) => this.#outputOf(owner, output),
       earlier,
       keyBegun: journal.keyBegun(name),
-      known: records?.get(name),
+      known: records === undefined ? null : records.get(name),
       begin: async (key, why) => {
         await journal.beginStep(name, key, why);
         onEvent?.({ kind: 'step', step: name, state: 'running', why });
