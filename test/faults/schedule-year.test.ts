@@ -24,7 +24,7 @@ import { dailyJob, writeDay } from '../support/daily-files.js';
 import { JobFolder } from '../support/job-folder.js';
 import { TestClock } from '../support/scheduler-doubles.js';
 
-const NIGHTS = Number(process.env.REPRISE_NIGHTS ?? 40);
+const NIGHTS = Number(process.env.REPRISE_NIGHTS ?? 24);
 const ROWS = 200;
 const STORE_BYTES = 3e6;
 const COMPARED = 4;
