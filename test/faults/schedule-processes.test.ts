@@ -3,15 +3,19 @@
  * goes on, in the same run, and nothing is left behind.
  */
 import assert from 'node:assert/strict';
-import type { ChildProcess } from 'node:child_process';
+import { type ChildProcess, spawnSync } from 'node:child_process';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { stringify } from 'yaml';
+import { packageRoot } from '../../driver/support/package-root.js';
 import { readJournal } from '../../jobs/runs/journal.js';
+import { scheduledRunId } from '../../jobs/schedule/logical-time.js';
 import { readSchedule } from '../../jobs/schedule/read-schedule.js';
 import { stateFolderOf } from '../../jobs/schedule/schedule-work.js';
 import type { ScheduleState } from '../../jobs/schedule/state.js';
+import { previousTime } from '../../jobs/schedule/times.js';
 import { reprise } from '../support/cli.js';
-import { JobFolder } from '../support/job-folder.js';
+import { JobFolder, linearCsv } from '../support/job-folder.js';
 
 describe('schedulers and runs as processes', function () {
   this.timeout(60_000);
@@ -128,5 +132,34 @@ describe('schedulers and runs as processes', function () {
     assert.equal((await state()).isFailing, true);
     const shown = await reprise(['schedule', 'ls', 'slow.yaml'], { cwd: folder.path });
     assert.match(shown.stdout, /1 failed\n\n[\s\S]*failed +\S+ +the time limit was over/);
+  });
+
+  it('a run whose data have changed since it was cut off begins anew, under an id of its own', async () => {
+    folder.write('data.csv', linearCsv(100));
+    const file = folder.job({ name: 'grown', schedule: { cron: '0 0 * * *' } });
+    const scheduled = await readSchedule(file);
+    const time = previousTime(scheduled.schedule, Date.now())!;
+    const run = scheduledRunId('grown', file, time, 1);
+    const maker = join(packageRoot(), 'dist/test/support/interrupted-run.js');
+    const made = spawnSync(process.execPath, [maker, file, folder.file('runs'), run]);
+    assert.equal(made.signal, 'SIGKILL', String(made.stderr));
+    const { state: versions } = await stateFolderOf(scheduled, time - 1);
+    const claimedAt = Date.now() - 3_600_000;
+    const entry = { time, by: 'schedule', run, round: 1, phase: 'running', attempts: 0, takeUps: 0, claimedAt, since: claimedAt, owner: null } as const; // biome-ignore format: a record
+    await versions.update((now) => ({ ...now, last: time, active: [entry] }));
+    const env = { REPRISE_STORE: 'off' };
+    const { code, stderr } = await reprise(
+      ['schedule', '--once', 'job.yaml', '--engine', 'local'],
+      {
+        cwd: folder.path,
+        env,
+      },
+    );
+    assert.equal(code, 0, stderr);
+    const again = scheduledRunId('grown', file, time, 2);
+    assert.match(stderr, new RegExp(`goes on as ${run}\n.*started as ${again}\n.*done`, 's'));
+    assert.deepEqual(folder.runs().sort(), [run, again].sort());
+    const { recent } = await versions.read();
+    assert.deepEqual([recent[0]!.run, recent[0]!.round, recent[0]!.state], [again, 2, 'done']);
   });
 });
