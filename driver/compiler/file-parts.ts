@@ -126,7 +126,9 @@ export class FileParts {
   #dividedOnce(expr: Expr, known: KnownParts, isClosed: boolean): Expr {
     const parts = [...known.values()];
     const before = divided.get(expr);
-    const isSame = parts.every((one, i) => before?.parts[i]?.deref() === one);
+    const isSame =
+      before?.parts.length === parts.length &&
+      parts.every((one, i) => before.parts[i]!.deref() === one);
     const merged = isSame ? before?.merged.deref() : undefined;
     if (merged !== undefined) return merged;
     const made = this.#divide(expr, known, isClosed);
