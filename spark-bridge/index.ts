@@ -32,6 +32,12 @@ export {
 export { createLivyBackend, describeLivy, type LivyBackendOptions } from './livy/livy-backend.js';
 export { aggregateMatrix } from './programs/aggregate-matrix.js';
 export {
+  type SparkOutput,
+  type SparkQuery,
+  sparkRows,
+  sparkWrite,
+} from './programs/query-sql.js';
+export {
   createSparkBackend,
   SparkBackend,
   type SparkBackendOptions,

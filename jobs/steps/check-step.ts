@@ -4,15 +4,10 @@
  * looked at before; a step that fails says of each check what was asked and what is there.
  */
 import { z } from 'zod';
-import { columnSql } from '../../driver/frame/feature-spec.js';
 import { DataError, FileProfiles, type FrameEngine } from '../../driver/index.js';
-import type {
-  ColumnProfile,
-  FrameDescription,
-  FrameSource,
-  ProfileRequest,
-} from '../../driver/ir/frame-engine.js';
+import type { ColumnProfile, FrameSource, ProfileRequest } from '../../driver/ir/frame-engine.js';
 import type { OpenSession } from '../engines.js';
+import { QUERIED, queryFindings, type Where } from './check-queries.js';
 import {
   CHECK_TYPES,
   type Check,
@@ -82,7 +77,7 @@ const schema = z.strictObject({
 });
 type CheckDocument = z.output<typeof schema>;
 
-const DATA = 'data';
+const DATA = QUERIED;
 
 export const dataCheckStep = defineStep({
   name: 'check',
@@ -120,7 +115,7 @@ type Asked = Omit<CheckDocument, 'check'>;
 async function allFindings(
   context: StepContext,
   asked: Asked,
-  where: (path: readonly (string | number)[]) => string,
+  where: Where,
 ): Promise<CheckFinding[]> {
   const input = context.input(DATA);
   const open = await context.open(isOfSpark(input.path) ? 'spark' : 'local');
@@ -134,7 +129,7 @@ async function allFindings(
   return [
     ...(asked.rows === undefined ? [] : [rowsFinding(description.rows, asked.rows)]),
     ...(await judged(checks, open, description.source, context, asked, where)),
-    ...(await queried(open, description, context, asked, where)),
+    ...(await queryFindings(open, description.source, context.signal, asked, where)),
   ];
 }
 
@@ -145,7 +140,7 @@ async function judged(
   source: FrameSource,
   context: StepContext,
   { conditions = [] }: Asked,
-  where: (path: readonly (string | number)[]) => string,
+  where: Where,
 ): Promise<CheckFinding[]> {
   const requests = [...distinct(checks.flatMap((check) => check.requests)).values()];
   const found = new Map<string, ColumnProfile>();
@@ -175,11 +170,7 @@ async function judged(
 }
 
 /** An error in a condition says the condition, and where it stands. */
-function ofCondition(
-  error: unknown,
-  conditions: readonly string[],
-  where: (path: readonly (string | number)[]) => string,
-): unknown {
+function ofCondition(error: unknown, conditions: readonly string[], where: Where): unknown {
   if (!(error instanceof DataError)) return error;
   const { expression } = error.facts;
   const at = conditions.findIndex((one) => one === expression || failingRows(one) === expression);
@@ -189,65 +180,6 @@ function ofCondition(
   const message = error.message.replaceAll(JSON.stringify(failingRows(condition)), shown);
   const facts = { ...error.facts, expression: condition };
   return new DataError(`${where(['conditions', at])}: ${message}`, facts, { cause: error });
-}
-
-/** Checks that are queries of their own. */
-async function queried(
-  open: OpenSession,
-  description: FrameDescription,
-  { signal }: StepContext,
-  { unique = [], sql = [] }: Asked,
-  where: (path: readonly (string | number)[]) => string,
-): Promise<CheckFinding[]> {
-  if (unique.length + sql.length === 0) return [];
-  const sandbox = await open.duckdb!.queries([{ name: DATA, source: description.source }], {
-    signal,
-  });
-  try {
-    const findings: CheckFinding[] = [];
-    for (const names of keysOf(unique)) {
-      const list = names.map(columnSql).join(', ');
-      const groups = `SELECT count(*) AS n FROM ${DATA} GROUP BY ${list} HAVING count(*) > 1`;
-      const [row] = await sandbox.rows({
-        sql: `SELECT count(*), coalesce(sum(n), 0) FROM (${groups}) AS groups`,
-        place: where(['unique']),
-      });
-      const [groupCount, rows] = row!.map(Number);
-      findings.push({
-        subject: names.join(', '),
-        expected: 'in one row together',
-        got: groupCount === 0 ? 'in one row each' : `${groupCount} that stand in ${rows} rows`,
-        holds: groupCount === 0,
-      });
-    }
-    for (const [i, text] of sql.entries()) {
-      const place = where(['sql', i]);
-      const rows = await sandbox.rows({ sql: text, place });
-      const [row] = rows;
-      if (rows.length !== 1 || row!.length !== 1) {
-        throw new DataError(
-          `${place}: expected one row of one column, got ${rows.length} rows${row ? ` of ${row.length}` : ''}; ask for count(*) = 0, say`,
-          { sql: text },
-        );
-      }
-      findings.push({
-        subject: text.trim(),
-        expected: 'true',
-        got: String(row![0]),
-        holds: row![0] === true,
-      });
-    }
-    return findings;
-  } finally {
-    sandbox.close();
-  }
-}
-
-/** `[a, b]` is one key of two columns, `[[a, b], [c]]` are two. */
-function keysOf(unique: NonNullable<Asked['unique']>): string[][] {
-  const single = unique.filter((one) => typeof one === 'string');
-  const several = unique.filter((one) => typeof one !== 'string');
-  return [...(single.length > 0 ? [single] : []), ...several];
 }
 
 function report(context: StepContext, findings: readonly CheckFinding[]): void {

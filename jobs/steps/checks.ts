@@ -258,5 +258,6 @@ function rowsText(some: number, all: number): string {
 }
 
 function percent(share: number): string {
-  return `${Number((100 * share).toPrecision(3))}%`;
+  const text = `${Number((100 * share).toPrecision(3))}%`;
+  return text === '100%' && share < 1 ? 'over 99.9%' : text;
 }

@@ -7,17 +7,19 @@ import { constants } from 'node:fs';
 import { copyFile, mkdir, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { DataError, type FrameEngine } from '../../driver/index.js';
+import { ConfigError, DataError, type FrameEngine } from '../../driver/index.js';
 import type { FrameDescription } from '../../driver/ir/frame-engine.js';
 import { writeWhole } from '../predict/whole-file.js';
-import { csvFormat, describeInput, placeKind } from './step-data.js';
+import { writeBySpark } from './spark-output.js';
+import { csvFormat, describeInput, isOfSpark, type PlaceKind, placeKind } from './step-data.js';
 import { defineStep, type StepContext, type StepOutput, type StepPlace } from './step-kind.js';
 import { sourceInput, sourceSchema } from './step-source.js';
 
 const schema = z.strictObject({
   write: sourceSchema.meta({ description: 'The data: a path, or {step: NAME}.' }),
   to: z.string().min(1).max(4096).meta({
-    description: 'A .parquet, .csv or .csv.gz file, or a folder of Parquet files.',
+    description:
+      'A .parquet, .csv or .csv.gz file, a folder of Parquet files, or by Spark hdfs://.., s3a://.., table://NAME.',
   }),
   mode: z.enum(['replace', 'append']).optional().meta({
     description:
@@ -45,7 +47,8 @@ export const writeStep = defineStep({
   schema,
   bind(document, place) {
     const { mode = 'replace', csv } = document;
-    const kind = localKind(document, place);
+    const kind = targetKind(document, place);
+    const input = sourceInput(DATA, document.write, ['write'], place);
     const output: StepOutput = {
       name: WRITTEN,
       path: place.path(['to'], document.to),
@@ -53,51 +56,80 @@ export const writeStep = defineStep({
       ...(mode === 'append' ? { isDirect: true } : {}),
       at: ['to'],
     };
+    const where = place.where(['to']);
     return {
-      inputs: [sourceInput(DATA, document.write, ['write'], place)],
+      inputs: [input],
       outputs: [output],
       parameters: { mode, ...(csv === undefined ? {} : { csv }), kind },
       async run(context) {
-        const open = await context.open('local');
-        const description = await describeInput(open.duckdb!, context.input(DATA));
-        const { rows, source } = description;
-        const target = context.output(WRITTEN);
-        const copy = (path: string): Promise<void> => write({ source }, path, document, context);
-        if (kind !== 'folder') await copy(target);
-        else if (mode === 'append') {
-          await requireSameColumns(open.duckdb!, target, description, place.where(['to']));
-          await writeWhole(join(target, `${nameOf(source)}.parquet`), copy, place.where(['to']));
-        } else {
-          await mkdir(target, { recursive: true });
-          await copy(join(target, 'part-0.parquet'));
-        }
+        const isBySpark = isOfSpark(context.input(DATA).path) || isSparkPlace(kind);
+        const rows = isBySpark
+          ? await writeThere(context, document, kind, where)
+          : await writeHere(context, document, kind, where);
         return { rows: { [WRITTEN]: rows } };
       },
     };
   },
 });
 
-function localKind(
-  { to, mode, csv }: WriteDocument,
-  place: StepPlace,
-): 'parquet' | 'csv' | 'folder' {
+function isSparkPlace(kind: PlaceKind): boolean {
+  return kind === 'table' || kind === 'remote';
+}
+
+function targetKind({ to, mode, csv }: WriteDocument, place: StepPlace): PlaceKind {
   const kind = placeKind(to);
-  if (kind !== 'parquet' && kind !== 'csv' && kind !== 'folder') {
-    place.fail(
-      ['to'],
-      `expected a name that ends in .parquet, .csv or .csv.gz, or a folder, got ${to}`,
-    );
+  if (kind === undefined) {
+    const places =
+      'a .parquet, .csv or .csv.gz file, a folder, hdfs://.., s3a://.. or table://NAME';
+    place.fail(['to'], `expected ${places}, got ${to}`);
   }
   if (mode !== undefined && kind !== 'folder') {
-    place.fail(
-      ['mode'],
-      `expected \`mode\` of a folder only, got it for the file ${to}; remove it`,
-    );
+    const message = `expected \`mode\` of a folder of this machine only, got it for ${to}; remove it`;
+    place.fail(['mode'], message);
   }
   if (csv !== undefined && kind !== 'csv') {
     place.fail(['csv'], `expected \`csv\` of a CSV file only, got it for ${to}; remove it`);
   }
   return kind;
+}
+
+async function writeThere(
+  context: StepContext,
+  { mode }: WriteDocument,
+  kind: PlaceKind,
+  where: string,
+): Promise<number> {
+  const { spark, frames } = await context.open('spark');
+  if (mode === 'append') {
+    const { path } = context.input(DATA);
+    const message = `${where}: expected data of this machine to append, got ${path}; name another folder each time`;
+    throw new ConfigError(message, { key: 'mode', value: mode });
+  }
+  const { source } = await describeInput(frames, context.input(DATA));
+  const tables = [{ name: DATA, source }];
+  const query = { sql: `SELECT * FROM ${DATA}`, place: where, tables, signal: context.signal };
+  return writeBySpark(spark!, query, context.output(WRITTEN), kind);
+}
+
+async function writeHere(
+  context: StepContext,
+  document: WriteDocument,
+  kind: PlaceKind,
+  where: string,
+): Promise<number> {
+  const { duckdb } = await context.open('local');
+  const description = await describeInput(duckdb!, context.input(DATA));
+  const target = context.output(WRITTEN);
+  const copy = (path: string): Promise<void> => write(description, path, document, context);
+  if (kind !== 'folder') await copy(target);
+  else if (document.mode === 'append') {
+    await requireSameColumns(duckdb!, target, description, where);
+    await writeWhole(join(target, `${nameOf(description.source)}.parquet`), copy, where);
+  } else {
+    await mkdir(target, { recursive: true });
+    await copy(join(target, 'part-0.parquet'));
+  }
+  return description.rows;
 }
 
 /** @throws DataError when a folder has files of other columns, which nobody could read then */

@@ -45,6 +45,7 @@ const longVerbs: ReadonlySet<Verb> = new Set<Verb>([
   'describeFrame',
   'writeMatrix',
   'aggregateMatrix',
+  'querySql',
   'survey',
 ]);
 

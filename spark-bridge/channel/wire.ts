@@ -12,6 +12,7 @@
  */
 
 import type { DType } from '../../driver/ir/dtype.js';
+import type { WireQuery, WireQueryResult } from './wire-query.js';
 
 /** JSON as in a header. Non-finite numbers are `{"$num": "NaN" | "Infinity" | "-Infinity"}`. */
 export type WireJson =
@@ -266,7 +267,6 @@ export interface Verbs {
     args: {
       path: string | null;
       format: string | null;
-      /** As in the source, for a path. */
       options: WireJson;
       source: WireFrameSource | null;
     };
@@ -359,6 +359,7 @@ export interface Verbs {
     /** By view, formula and group. */
     result: { values: readonly (readonly (readonly WireJson[])[])[]; sparkJobs: number };
   };
+  querySql: { args: WireQuery<WireFrameSource>; result: WireQueryResult<WireColumn> };
   /** Ends the shim (and its Spark application when the shim started it) after answering. */
   shutdown: { args: Record<string, never>; result: { stopping: boolean } };
 }

@@ -43,6 +43,11 @@ export class Survey {
     this.#isNative = undefined;
   }
 
+  /** Whether Spark computes on this machine, and has its files. */
+  get isHere(): boolean {
+    return this.#options.isHere;
+  }
+
   /** Whether all who compute have a native BLAS; undefined before the first look. */
   get isNative(): boolean | undefined {
     return this.#isNative;

@@ -31,6 +31,7 @@ export class StepBench {
   /** What the last step said, also one that failed. */
   report: StepReport | undefined;
   readonly #sessions = new Map<string, Promise<OpenSession>>();
+  readonly #given = new Map<string, OpenSession>();
   /** Outputs of other steps, by name. */
   readonly steps = new Map<string, string>();
 
@@ -79,7 +80,8 @@ export class StepBench {
     this.report = undefined;
     const at = (name: string): string => {
       const { output, final } = places.get(name)!;
-      if (output.isDirect) return /^\w+:\/\//.test(output.path ?? '') ? output.path! : final;
+      if (isRemote(output.path ?? '')) return output.path!;
+      if (output.isDirect) return final;
       return staged(name);
     };
     const context: StepContext = {
@@ -103,17 +105,24 @@ export class StepBench {
     const result = await work.run(context);
     const outputs: Record<string, string> = {};
     for (const [name, { output, final }] of places) {
-      if (!output.isDirect) {
+      if (!output.isDirect && !isRemote(output.path ?? '')) {
         await mkdir(dirname(final), { recursive: true });
         await rm(final, { recursive: true, force: true });
         await rename(staged(name), final);
       }
-      outputs[name] = output.isDirect ? at(name) : final;
+      outputs[name] = isRemote(output.path ?? '') ? output.path! : final;
     }
     return { result, report: this.report, events, outputs };
   }
 
+  /** Takes an open session for an engine; who gives it closes it. */
+  use(engine: 'local' | 'spark', open: OpenSession): void {
+    this.#given.set(engine, open);
+  }
+
   open(engine: 'local' | 'spark'): Promise<OpenSession> {
+    const given = this.#given.get(engine);
+    if (given !== undefined) return Promise.resolve(given);
     let session = this.#sessions.get(engine);
     if (session === undefined) {
       session = openSession(engine, undefined, undefined, 'blocks', undefined, { place: null });

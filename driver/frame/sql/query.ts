@@ -171,3 +171,20 @@ function lineAt(before: string): number {
 function lower(name: string): string {
   return name.toLowerCase();
 }
+
+/** What is wrong with a query, with the line where it has several. */
+export function queryProblem(
+  sql: string,
+  line: number | undefined,
+  expected: string,
+  got: string,
+): string {
+  const isOne = !sql.trim().includes('\n');
+  const text = line === undefined ? undefined : sql.split('\n')[line - 1]?.trim();
+  const at = text === undefined || isOne ? '' : `line ${line} (${shortened(text)}): `;
+  return `${at}expected ${expected}, got ${got}`;
+}
+
+function shortened(text: string): string {
+  return text.length > 60 ? `${text.slice(0, 59)}…` : text;
+}

@@ -38,7 +38,7 @@ import { NumberTable, type NumberTableOptions } from './number-table.js';
 import { profileSource } from './profile.js';
 import { profileEachFile } from './profile-files.js';
 import { readChunks } from './read.js';
-import { type QueryInput, type QueryOptions, QuerySandbox, queryProblem } from './sandbox.js';
+import { type QueryInput, type QueryOptions, QuerySandbox, queryTextProblem } from './sandbox.js';
 import { DuckDbParser } from './sql-parser.js';
 
 export type DuckDbOptions = DatabaseOptions;
@@ -144,7 +144,7 @@ export class DuckDbEngine implements FrameEngine, FrameReader {
 
   /** Why a text is no query over tables of these names; undefined when it is one. */
   queryProblem(sql: string, tables: readonly string[]): Promise<string | undefined> {
-    return queryProblem(this.#database, sql, tables);
+    return queryTextProblem(this.#database, sql, tables);
   }
 
   /** Ends the database and removes its temporary files. Idempotent. */

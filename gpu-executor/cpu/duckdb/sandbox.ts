@@ -8,8 +8,9 @@ import { rm } from 'node:fs/promises';
 import type { DuckDBConnection } from '@duckdb/node-api';
 import { DataError } from '../../../driver/errors.js';
 import { verifyUnchanged } from '../../../driver/frame/identity.js';
-import { type QueryRules, queryFault } from '../../../driver/frame/sql/query.js';
+import { type QueryRules, queryFault, queryProblem } from '../../../driver/frame/sql/query.js';
 import type { FrameSource } from '../../../driver/ir/frame-engine.js';
+import { closestText } from '../../../driver/support/closest.js';
 import { memoryShares } from '../../../driver/support/memory.js';
 import { briefly, Database, quoteName, quoteText, type Row, toDataError } from './database.js';
 import { isUnstable, listFunctions } from './expression.js';
@@ -67,18 +68,22 @@ export class QuerySandbox {
   readonly #rules: QueryRules;
   readonly #options: QueryOptions;
   readonly #inputs: readonly QueryInput[];
+  /** Names of columns by input. */
+  readonly #columns: ReadonlyMap<string, readonly string[]>;
 
   private constructor(
     database: Database,
     connection: DuckDBConnection,
     rules: QueryRules,
     inputs: readonly QueryInput[],
+    columns: ReadonlyMap<string, readonly string[]>,
     options: QueryOptions,
   ) {
     this.#database = database;
     this.#connection = connection;
     this.#rules = rules;
     this.#inputs = inputs;
+    this.#columns = columns;
     this.#options = options;
   }
 
@@ -106,15 +111,12 @@ export class QuerySandbox {
           throw toDataError(cause, `data: reading ${name}`);
         });
       }
-      const columns = new Set(
-        named.flatMap(({ layout }) => layout.columns.map((column) => column.name.toLowerCase())),
+      const columns = new Map(
+        named.map(({ name, layout }) => [name, layout.columns.map((column) => column.name)]),
       );
-      const rules = await rulesOf(
-        database,
-        inputs.map(({ name }) => name),
-        (name) => columns.has(name),
-      );
-      return new QuerySandbox(database, connection, rules, inputs, options);
+      const all = new Set([...columns.values()].flat().map((column) => column.toLowerCase()));
+      const rules = await rulesOf(database, [...columns.keys()], (name) => all.has(name));
+      return new QuerySandbox(database, connection, rules, inputs, columns, options);
     } catch (error) {
       database.close();
       throw error;
@@ -199,14 +201,19 @@ export class QuerySandbox {
       if (!isOfQuery.test(text)) throw toDataError(cause, query.place);
       const line = /^LINE (\d+): /m.exec(text)?.[1];
       const at = line === undefined ? undefined : Number(line);
-      const problem = problemText(query.sql, at, 'SQL that fits its inputs', explained(text));
+      const problem = queryProblem(
+        query.sql,
+        at,
+        'SQL that fits its inputs',
+        explained(text, this.#columns),
+      );
       throw new DataError(`${query.place}: ${problem}`, { sql: query.sql }, { cause });
     }
   }
 }
 
 /** Why a text is no query over tables whose columns are not known yet; undefined when it is. */
-export async function queryProblem(
+export async function queryTextProblem(
   database: Database,
   sql: string,
   tables: readonly string[],
@@ -242,7 +249,7 @@ async function faultText(
   const { got, remedy } = fault.refusal;
   const tables = rules.tables.join(', ');
   const expected = `one SELECT over ${tables === '' ? 'no tables' : tables}`;
-  return problemText(sql, fault.line, expected, remedy === undefined ? got : `${got}; ${remedy}`);
+  return queryProblem(sql, fault.line, expected, remedy === undefined ? got : `${got}; ${remedy}`);
 }
 
 /** What sums of whole numbers are, of 128 bits, no file holds: as numbers of 64 bits, or not. */
@@ -262,20 +269,12 @@ function copyOptions(asked: QueryFormat): string {
   return list.join(', ');
 }
 
-/** DuckDB's words with what it would have found. */
-function explained(text: string): string {
-  const near = /^Candidate bindings: (.*)$/m.exec(text)?.[1];
+/** DuckDB's words, and where they are of a column that is not there, those there are. */
+function explained(text: string, columns: ReadonlyMap<string, readonly string[]>): string {
   const got = briefly(text).replace(/[.!]$/, '');
-  return near === undefined ? got : `${got}; there are ${near}`;
-}
-
-function problemText(sql: string, line: number | undefined, expected: string, got: string): string {
-  const isOne = !sql.trim().includes('\n');
-  const text = line === undefined ? undefined : sql.split('\n')[line - 1]?.trim();
-  const at = text === undefined || isOne ? '' : `line ${line} (${shortened(text)}): `;
-  return `${at}expected ${expected}, got ${got}`;
-}
-
-function shortened(text: string): string {
-  return text.length > 60 ? `${text.slice(0, 59)}…` : text;
+  const [, named, column = named] =
+    /\bcolumn named "(.+?)"|\bcolumn "(.+?)" (?:not found|does not exist)/i.exec(text) ?? [];
+  if (column === undefined) return got;
+  const lists = [...columns].map(([table, names]) => `${table} has ${closestText(column, names)}`);
+  return [got, ...lists].join('; ');
 }

@@ -77,13 +77,10 @@ describe('write step', () => {
 
   it('refuses places and options that do not fit', async () => {
     const bind = (document: object) => bench.bind(writeStep, { write: 'a-1.parquet', ...document });
-    await assert.rejects(
-      bind({ to: 'a.xlsx' }),
-      /steps\.it\.to: expected a name that ends in \.parquet/,
-    );
+    await assert.rejects(bind({ to: 'a.xlsx' }), /steps\.it\.to: expected a \.parquet, /);
     await assert.rejects(
       bind({ to: 'a.csv', mode: 'append' }),
-      /steps\.it\.mode: .* the file a\.csv; remove it/,
+      /steps\.it\.mode: .* a\.csv; remove it/,
     );
     await assert.rejects(
       bind({ to: 'a.parquet', csv: { header: false } }),

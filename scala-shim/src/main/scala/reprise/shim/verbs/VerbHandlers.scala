@@ -14,7 +14,7 @@ trait VerbHandler {
 object VerbHandlers {
   val all: Seq[VerbHandler] = Seq(
     Ping, Hello, RunProgram, Collect, Persist, Unpersist, MakeBroadcast, DestroyBroadcast, Status, Storage, Cancel,
-    DescribeFrame, ProfileFrame, ProfileFiles, IdentifyFiles, OpenDirect, CloseDirect, WriteMatrix, AggregateMatrix, SurveyExecutors,
+    DescribeFrame, ProfileFrame, ProfileFiles, IdentifyFiles, OpenDirect, CloseDirect, WriteMatrix, AggregateMatrix, QuerySql, SurveyExecutors,
     Shutdown)
 
   val byName: Map[String, VerbHandler] = all.map(verb => verb.name -> verb).toMap

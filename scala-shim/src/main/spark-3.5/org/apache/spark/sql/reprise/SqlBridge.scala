@@ -1,9 +1,10 @@
 package org.apache.spark.sql.reprise
 
 import org.apache.spark.rdd.RDD
-import org.apache.spark.sql.{Column, DataFrame, SparkSession}
+import org.apache.spark.sql.{Column, DataFrame, Dataset, SparkSession}
 import org.apache.spark.sql.catalyst.InternalRow
 import org.apache.spark.sql.catalyst.expressions.Expression
+import org.apache.spark.sql.catalyst.plans.logical.LogicalPlan
 import org.apache.spark.sql.types.StructType
 
 /** In Spark SQL's package because frames over rows in its own form are private to it. */
@@ -15,4 +16,15 @@ object RowFrames {
 /** A column from an expression of the tree. */
 object Columns {
   def of(expression: Expression): Column = new Column(expression)
+}
+
+/** A session with the settings of another and views of its own. */
+object IsolatedSession {
+  def of(session: SparkSession): SparkSession = session.cloneSession()
+
+  /** Gives a frame of another session a name in this one. */
+  def register(session: SparkSession, name: String, frame: DataFrame): Unit =
+    Dataset.ofRows(session, frame.queryExecution.analyzed).createOrReplaceTempView(name)
+
+  def rows(session: SparkSession, plan: LogicalPlan): DataFrame = Dataset.ofRows(session, plan)
 }
