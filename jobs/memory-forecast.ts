@@ -107,6 +107,8 @@ export function forecastMemory(shape: RunShape): MemoryForecast {
 
 /** Vectors of a model's coefficients at work in a stack: its state, the next, and sums by chunk. */
 const MODEL_VECTORS = 60;
+/** Most that a lane copies of coefficients, or of sums (`coded-lanes.ts`). */
+const LANE_BYTES = 64 * MIB;
 /** Vectors of columns that the moments of a group and the training rows of a fold take. */
 const COLUMN_VECTORS = 9;
 
@@ -116,6 +118,8 @@ function forecastByRows(shape: RunShape): MemoryForecast {
   const fits = candidates * folds;
   const momentBytes = COLUMN_VECTORS * (groups + folds) * columns * CELL;
   const stack = Math.min(shape.stackBytes, fits * MODEL_VECTORS * columns * CELL);
+  const ofLane = Math.min(LANE_BYTES, fits * columns * CELL);
+  const copies = shape.engine === 'local' ? 2 * shape.lanes * ofLane : 0;
   const items = [
     { what: 'the program', bytes: BASE_BYTES[shape.engine] },
     {
@@ -127,7 +131,7 @@ function forecastByRows(shape: RunShape): MemoryForecast {
       bytes: rows * (expressions + 2) * CELL,
     },
     { what: `moments of ${plural(columns, 'column')} by themselves`, bytes: momentBytes },
-    { what: plural(fits, 'fit'), bytes: stack + 4 * fits * columns * CELL },
+    { what: plural(fits, 'fit'), bytes: stack + 4 * fits * columns * CELL + copies },
   ];
   return {
     processBytes: items.reduce((sum, { bytes }) => sum + bytes, 0),
