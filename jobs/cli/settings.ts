@@ -9,15 +9,17 @@ import { env } from '../../driver/support/env.js';
 /** Commands that work without settings, or mend them. */
 const WITHOUT: readonly string[] = ['config', 'completion', 'complete', 'doctor', 'schema'];
 /** Commands whose first argument is a job or pipeline file. */
-const OF_A_FILE: readonly string[] = ['run', 'plan', 'backfill'];
+const OF_A_FILE: readonly string[] = ['run', 'plan', 'backfill', 'schedule'];
 
 /** @throws ConfigError for settings that are wrong */
 export async function applySettings(command: Command): Promise<void> {
   const names = [command.name(), command.parent?.name() ?? ''];
   if (names.some((name) => WITHOUT.includes(name))) return;
   const { loadSettings, settingValue } = await import('../config/current.js');
-  const [file] = command.processedArgs as unknown[];
-  const isOfFile = OF_A_FILE.includes(command.name()) && typeof file === 'string';
+  const [given] = command.processedArgs as unknown[];
+  // Of several files, the first one's folder.
+  const file: unknown = Array.isArray(given) ? given[0] : given;
+  const isOfFile = names.some((name) => OF_A_FILE.includes(name)) && typeof file === 'string';
   await loadSettings(isOfFile ? dirname(resolve(file)) : process.cwd());
   // The same flag of set-up says something else.
   const hasEngine = command.name() !== 'setup' && command.getOptionValue('engine') !== undefined;
