@@ -1,9 +1,9 @@
 /**
  * What a step reads, found and identified when it is its turn. Invariant: what other steps left is
- * taken as they left it: its digest is that of their record.
+ * read only if it still is as they left it.
  */
 
-import { InternalError } from '../../driver/errors.js';
+import { DataError, InternalError } from '../../driver/errors.js';
 import { isRemote, verifyUnchanged } from '../../driver/frame/identity.js';
 import type { OpenSession } from '../engines.js';
 import { localPath } from '../npm-data.js';
@@ -37,25 +37,39 @@ export function findInputs(step: PipelineStep, options: FindOptions): Promise<Fo
 async function findInput(input: StepInput, options: FindOptions): Promise<FoundInput> {
   const { name, from, read = {} } = input;
   if ('step' in from) {
-    const output = options.outputOf(from.step, from.output);
     const title = `step ${from.step}${name === from.step ? '' : ` as ${name}`}`;
-    const content = await contentOf(output.path, input, options);
-    const digest = digestOf([output.digest ?? content.digest, read]);
-    return {
-      name,
-      path: output.path,
-      read,
-      files: content.files,
-      digest,
-      title,
-      bytes: content.bytes,
-    };
+    const output = options.outputOf(from.step, from.output);
+    const { path } = output;
+    const { files, bytes, digest: own } = await leftContent(output, from.step, input, options);
+    return { name, path, read, files, digest: digestOf([own, read]), title, bytes };
   }
   const path = await localPath(from.path, { signal: options.signal });
   const content = await contentOf(path, input, options);
   const digest = digestOf([content.digest, read]);
   const { files, bytes } = content;
   return { name, path, read, files, digest, title: `input ${name}`, bytes };
+}
+
+/** What a step left, which has to be what its record says. @throws DataError for other content */
+async function leftContent(
+  output: OutputRecord,
+  step: string,
+  input: StepInput,
+  options: FindOptions,
+): Promise<Content> {
+  const { path, digest } = output;
+  if (digest === null) return contentOf(path, input, options);
+  const all = await anyContent(path);
+  if (all.digest !== digest) {
+    throw new DataError(
+      `input ${input.name}: expected ${path} as step ${step} left it, got other content; leave it alone and run again`,
+      { path },
+    );
+  }
+  // In a folder, those that are data: the same whole content either way.
+  const isFolder = all.files.length !== 1 || all.files[0]!.path !== path;
+  const isPart = isFolder && !input.isAnyFile;
+  return isPart ? { ...(await contentOf(path, input, options)), digest } : all;
 }
 
 async function contentOf(

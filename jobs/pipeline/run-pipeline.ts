@@ -39,15 +39,16 @@ export async function runPipeline(
   const { journal, engine, signal, onEvent } = options;
   const began = performance.now();
   const folder = stepsFolder(pipeline);
-  const records = await openRecords(pipeline, folder, journal);
+  const warn = (message: string): void =>
+    onEvent?.({ kind: 'in-step', step: '', event: { kind: 'warning', message } });
+  const records = await openRecords(pipeline, folder, journal, warn);
   const sessions = new Sessions({
     engine,
     store: pipeline.store,
     ...(pipeline.spark ? { spark: pipeline.spark } : {}),
     origin: journal.attempt.run,
     signal,
-    onWarning: (message) =>
-      onEvent?.({ kind: 'in-step', step: '', event: { kind: 'warning', message } }),
+    onWarning: warn,
   });
   try {
     const run = new PipelineRun(pipeline, options, sessions, records);
@@ -72,13 +73,21 @@ async function openRecords(
   pipeline: Pipeline,
   folder: string | undefined,
   journal: PipelineJournal,
+  warn: (message: string) => void,
 ): Promise<StepRecords | undefined> {
   if (folder === undefined) return undefined;
   try {
     await claimSteps(folder, journal.folder);
     return await StepRecords.open(pipeline, folder);
   } catch (error) {
-    if (journal.attempt.attempt === 1) await journal.discard();
+    const { code = '' } = error as NodeJS.ErrnoException;
+    if (['EACCES', 'EPERM', 'EROFS'].includes(code)) {
+      warn(
+        `steps can't be kept in ${folder} (${code}): each runs, and later runs know nothing of it`,
+      );
+      return undefined;
+    }
+    if (journal.attempt.attempt === 1 && !journal.isNamed) await journal.discard();
     else {
       await journal.failed(error, false);
       await journal.close();

@@ -1,12 +1,8 @@
 /** Pipelines: what runs, what is skipped and why, what a failure stops and what is gone on with. */
 import assert from 'node:assert/strict';
-import { mkdirSync, readFileSync, rmSync } from 'node:fs';
-import { join } from 'node:path';
-import { readJournal } from '../../../../jobs/runs/journal.js';
+import { mkdirSync, rmSync } from 'node:fs';
 import { overviewOf } from '../../../../jobs/runs/run-state.js';
 import { LockedError } from '../../../../jobs/setup/lock.js';
-import { coldRun } from '../../../support/cold-run.js';
-import { linearCsv } from '../../../support/job-folder.js';
 import { PipelineFolder } from '../../../support/pipeline-folder.js';
 
 /** A command with its files. */
@@ -85,6 +81,22 @@ describe('pipelines', function () {
         `output ${folder.file('sorted.txt')} changed since ${result.run}`,
       );
       assert.equal(folder.read('sorted.txt'), 'a\nb\n');
+    });
+
+    it('read nothing that somebody changed after its step left it', async () => {
+      folder.write('words.txt', 'b\na\n');
+      const { sorted, upper } = chain();
+      const meddle = command('sleep 0.01; echo z >> sorted.txt', []);
+      const steps = {
+        sorted,
+        meddle: { ...meddle, after: ['sorted'] },
+        upper: { ...upper, after: ['meddle'] },
+      };
+      const { states, whys } = await folder.runSteps(steps);
+      assert.equal(states.upper, 'failed');
+      assert.match(whys.upper!, /expected .*sorted.txt as step sorted left it, got other content/);
+      assert.equal((await folder.runSteps(chain())).result.state, 'finished');
+      assert.equal(folder.read('upper.txt'), 'A\nB\n');
     });
 
     it('run a step always where it says so, and what follows only for other content', async () => {
@@ -318,76 +330,6 @@ describe('pipelines', function () {
       assert.deepEqual(await plans(chain('cat sorted.txt > upper.txt')), ['skip', 'run', 'wait']);
       rmSync(folder.file('words.txt'));
       assert.deepEqual(await plans(chain()), ['fail', 'wait', 'wait']);
-    });
-  });
-
-  describe('of searches and predictions', () => {
-    const steps = (lambdas: readonly number[] = [0.01, 1, 100]) => ({
-      rows: { sql: 'select a, b, y from t where a < 0.4', inputs: { t: 'data.csv' } },
-      search: {
-        job: {
-          data: { target: 'y' },
-          model: { type: 'ridge' },
-          search: { grid: { lambda: lambdas } },
-          cv: { folds: 4 },
-        },
-        with: { 'data.path': of('rows') },
-      },
-      scores: { predict: of('search'), data: of('rows'), keep: ['y'], output: 'scores.csv' },
-    });
-
-    it('give what the job gives by itself, and are skipped when nothing changed', async () => {
-      folder.write('data.csv', linearCsv(400));
-      const first = await folder.runSteps(steps());
-      assert.deepEqual(first.begun, ['rows', 'search', 'scores']);
-      const [rows, search] = first.result.steps;
-      folder.job({ data: { path: rows!.outputs[0]!.path, target: 'y' }, scoring: 'r2' });
-      const cold = await coldRun(folder.file('job.yaml'));
-      const results = search!.outputs.find(({ name }) => name === 'results')!.path;
-      assert.equal(
-        readFileSync(results, 'utf8'),
-        readFileSync(join(cold.path, 'results.csv'), 'utf8'),
-      );
-      assert.equal(folder.read('scores.csv').split('\n').length - 2, rows!.outputs[0]!.rows);
-      assert.match(search!.report!.note!, /best lambda 0.01: r2 0\.99/);
-      const again = await folder.runSteps(steps());
-      assert.deepEqual(again.begun, []);
-    });
-
-    it('fit only what is new, in the session that all steps share', async () => {
-      folder.write('data.csv', linearCsv(400));
-      await folder.runSteps(steps());
-      const { begun, result } = await folder.runSteps(steps([0.01, 1, 100, 1000]));
-      // The best candidate is the same, so the model is, and the predictions are left alone.
-      assert.deepEqual(begun, ['search']);
-      const own = JSON.parse(readFileSync(join(result.path, 'steps/search/result.json'), 'utf8'));
-      assert.deepEqual([own.trials, own.passes], [4, 0]);
-      assert.equal(own.run, `${result.run}/steps/search`);
-    });
-
-    it('resume a search that was cut off from its own journal', async () => {
-      folder.write('data.csv', linearCsv(400));
-      const stop = new AbortController();
-      const first = await folder.runSteps(
-        steps(),
-        {},
-        {
-          signal: stop.signal,
-          onEvent: (event) => {
-            if (event.kind === 'in-step' && event.event.kind === 'trials') stop.abort();
-          },
-        },
-      );
-      assert.deepEqual(first.states, { rows: 'done', search: 'stopped', scores: 'stopped' });
-      const { begun, states } = await folder.resume(first.result.run);
-      assert.deepEqual(begun, ['search', 'scores']);
-      assert.deepEqual(states, { rows: 'done', search: 'done', scores: 'done' });
-      const journal = (await readJournal(join(first.result.path, 'steps/search')))!;
-      assert.deepEqual(
-        journal.flatMap((record) => (record.kind === 'run' ? [record.attempt] : [])),
-        [1, 2],
-      );
-      assert.equal(journal.filter(({ kind }) => kind === 'trials').length, 1);
     });
   });
 });
