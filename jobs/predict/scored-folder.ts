@@ -5,8 +5,8 @@
  * stands there whole; what is listed for files that are gone from the data is removed.
  */
 import { createHash } from 'node:crypto';
-import { readFile, rm, stat } from 'node:fs/promises';
-import { dirname, join, relative, resolve } from 'node:path';
+import { lstat, readFile, realpath, rm, stat } from 'node:fs/promises';
+import { dirname, join, resolve, sep } from 'node:path';
 import { isGlob } from '../../driver/frame/glob.js';
 import { isRemote } from '../../driver/frame/identity.js';
 import { fixedPart } from '../../driver/frame/partitions.js';
@@ -88,13 +88,20 @@ export class ScoredFolder {
     const names = new Set(files.map((file) => this.#nameOf(file)));
     const gone = [...this.#files.keys()].filter((name) => !names.has(name));
     for (const name of gone) {
-      // The list may be a stranger's: nothing outside the folder is touched.
-      const path = resolve(this.#folder, name);
-      if (!relative(this.#folder, path).startsWith('..')) await rm(path, { force: true });
+      await this.#remove(resolve(this.#folder, name));
       this.#files.delete(name);
     }
     if (gone.length > 0) await this.#write();
     return gone.length;
+  }
+
+  /** The list may be a stranger's: nothing outside the folder is touched, through links neither. */
+  async #remove(path: string): Promise<void> {
+    const parent = await realpath(dirname(path)).catch(() => '');
+    const folder = await realpath(this.#folder);
+    const isInside = parent === folder || parent.startsWith(`${folder}${sep}`);
+    const stats = isInside ? await lstat(path).catch(() => undefined) : undefined;
+    if (stats?.isDirectory() === false) await rm(path, { force: true });
   }
 
   #nameOf({ path }: FrameFile): string {

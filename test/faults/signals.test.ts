@@ -58,4 +58,8 @@ describe('a signal', () => {
       }),
     );
   }).timeout(120_000);
+
+  it('of a terminal that closes ends it as others do', async () => {
+    assert.equal((await stop('loop', 500, ['SIGHUP'])).code, 129);
+  }).timeout(120_000);
 });

@@ -5,6 +5,7 @@ import { ConfigError, LivyError } from '../../driver/errors.js';
 import { bodyText, livyFacts, retryAfterMs } from '../../spark-bridge/livy/errors.js';
 import { createLivyClient } from '../../spark-bridge/livy/livy-client.js';
 import { backoffMs, DEFAULT_RETRY } from '../../spark-bridge/livy/retry.js';
+import type { LivyAuth } from '../../spark-bridge/livy/types.js';
 import { jettyPage } from '../support/livy-server/answers.js';
 import type { FaultAction } from '../support/livy-server/faults.js';
 import { FAST, type Fixture, livyFixture } from '../support/livy-server/livy-fixture.js';
@@ -201,6 +202,26 @@ describe('livy http', function () {
     assert.match(error.message, /redirects are not followed/);
     assert.equal(elsewhere.server.requests.length, 0);
     await elsewhere.end();
+  });
+
+  it('warns of credentials in clear text to another machine, and to no other', () => {
+    const told = (url: string, auth?: LivyAuth): string[] => {
+      const warnings: string[] = [];
+      const onWarning = (warning: string): void => void warnings.push(warning);
+      createLivyClient({ url, onWarning, ...(auth ? { auth } : {}) }).close();
+      return warnings;
+    };
+    const [warning = '', ...more] = told('http://ada:pl4nted@192.0.2.1:8998');
+    assert.match(warning, /clear text to 192\.0\.2\.1:8998; use https/);
+    assert.ok(!warning.includes('pl4nted') && more.length === 0);
+    assert.equal(told('http://192.0.2.1:8998', { type: 'bearer', token: 'pl4nted' }).length, 1);
+    for (const url of [
+      'http://a:pl4nted@127.0.0.1:1',
+      'https://a:pl4nted@192.0.2.1',
+      'http://h:1',
+    ]) {
+      assert.deepEqual(told(url), [], url);
+    }
   });
 
   it('leaks no credential, header or secret setting, whoever prints the error', async () => {

@@ -54,7 +54,7 @@ describe('livy over TLS', () => {
     asked = 0;
     handshakes = 0;
   });
-  const client = (more: { readonly ca?: string }): LivyClient =>
+  const client = (more: { readonly ca?: string; readonly url?: string }): LivyClient =>
     createLivyClient({
       ...FAST,
       url: `https://localhost:${(server.address() as AddressInfo).port}`,
@@ -79,5 +79,14 @@ describe('livy over TLS', () => {
     assert.equal(asked, 0);
     assert.equal(handshakes, 1);
     strict.close();
+  });
+
+  it("refuses one of the authority that is another machine's", async () => {
+    const elsewhere = `https://127.0.0.1:${(server.address() as AddressInfo).port}`;
+    const ca = readFileSync(join(folder, 'cert.pem'), 'utf8');
+    const other = client({ ca, url: elsewhere });
+    await assert.rejects(other.version(), (error: unknown) => isLivyProblem(error, 'auth'));
+    assert.equal(asked, 0);
+    other.close();
   });
 });

@@ -10,6 +10,7 @@ import {
   readdirSync,
   readFileSync,
   rmSync,
+  symlinkSync,
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
@@ -253,5 +254,32 @@ describe('predictions for new data', () => {
     assert.ok(!existsSync(join(out, '1.csv.parquet')));
     // Another model makes other predictions.
     assert.deepEqual(await scored(change({ intercepts: [0] })), [2, 17, 0]);
+  });
+
+  it('of a folder whose list was made by another remove nothing outside it', async () => {
+    mkdirSync(folder.file('one'));
+    folder.write('one/1.csv', fixture.new);
+    const out = folder.file('listed');
+    mkdirSync(out);
+    mkdirSync(folder.file('outside'));
+    const kept = folder.write('outside/kept.txt', 'kept');
+    symlinkSync(folder.file('outside'), join(out, 'link'));
+    const names = [
+      '../outside/kept.txt',
+      kept,
+      'link/kept.txt',
+      'link',
+      '',
+      '.',
+      '..',
+      '__proto__',
+    ];
+    const files = Object.fromEntries(names.map((name) => [name, { key: 'x', rows: 1 }]));
+    folder.write('listed/_scored.json', JSON.stringify({ version: 1, files }));
+    const { summary } = await score('one', { out: `${out}/` });
+    assert.equal(summary.filesScored, 1);
+    assert.equal(readFileSync(kept, 'utf8'), 'kept');
+    const left = JSON.parse(readFileSync(join(out, '_scored.json'), 'utf8'));
+    assert.deepEqual(Object.keys(left.files), ['1.csv.parquet']);
   });
 });
