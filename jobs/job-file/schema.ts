@@ -25,6 +25,10 @@ import { scoringOf } from './scoring-schema.js';
 import { cvSchema } from './split-schema.js';
 
 const text = (max: number) => z.string().min(1).max(max);
+/** No file system takes a NUL. */
+const pathText = text(4096).refine((value) => !value.includes('\0'), {
+  error: 'a path without NUL',
+});
 
 const name = text(200)
   .refine((value) => !hasControlCharacter(value), { error: 'text without control characters' })
@@ -129,7 +133,7 @@ export const readKeys = {
 export type ReadKeys = z.output<z.ZodObject<typeof readKeys, z.core.$strict>>;
 
 const dataKeys = {
-  path: text(4096).optional().meta({
+  path: pathText.optional().meta({
     description: 'A file, folder or glob; relative to the job file.',
   }),
   table: text(1000).optional().meta({
@@ -218,7 +222,7 @@ export const runKeys = {
       'Where results are kept for later runs, `false` for nowhere. Default: .reprise beside the job file.',
   }),
   spark: spark.optional().meta({ description: 'Where and how `--engine spark` runs.' }),
-  output: text(4096)
+  output: pathText
     .optional()
     .meta({ description: 'Folder for run folders; relative to the job file. Default: ./runs.' }),
 };
