@@ -139,6 +139,7 @@ interface JsonSchema {
   readonly anyOf?: readonly JsonSchema[];
   readonly items?: JsonSchema;
   readonly $defs?: Readonly<Record<string, JsonSchema>>;
+  readonly additionalProperties?: JsonSchema | boolean;
 }
 
 /** The keys a mapping at this path may have. */
@@ -153,7 +154,10 @@ export function knownKeys(path: KeyPath, schema: z.ZodType): string[] {
   for (const part of path) {
     level = level.flatMap(open).flatMap((schema) => {
       const child = typeof part === 'number' ? schema.items : schema.properties?.[part];
-      return child ? [child] : [];
+      // Of names that users choose.
+      const { additionalProperties: other } = schema;
+      const found = child ?? (typeof part === 'string' && typeof other === 'object' ? other : null);
+      return found ? [found] : [];
     });
   }
   return [

@@ -35,9 +35,15 @@ const columnSchema = z
     type: z.enum(CHECK_TYPES).optional().meta({ description: 'Type of the column.' }),
     min: bound.optional().meta({ description: 'Least value, a number or a date.' }),
     max: bound.optional().meta({ description: 'Greatest value, a number or a date.' }),
-    missing: z.number().min(0).max(1).optional().meta({
-      description: 'Greatest share of rows without a value, 0 to 1.',
-    }),
+    missing: z
+      .number()
+      .refine((share) => share >= 0 && share <= 1, { error: 'a share from 0 to 1, such as 0.05' })
+      .optional()
+      .meta({
+        description: 'Greatest share of rows without a value, 0 to 1.',
+        minimum: 0,
+        maximum: 1,
+      }),
     not_null: z.literal(true).optional().meta({ description: 'A value in every row.' }),
     unique: z.literal(true).optional().meta({ description: 'No value stands in two rows.' }),
     values: z

@@ -205,7 +205,7 @@ export class QuerySandbox {
         query.sql,
         at,
         'SQL that fits its inputs',
-        explained(text, this.#columns),
+        explained(query.sql, text, this.#columns),
       );
       throw new DataError(`${query.place}: ${problem}`, { sql: query.sql }, { cause });
     }
@@ -270,11 +270,18 @@ function copyOptions(asked: QueryFormat): string {
 }
 
 /** DuckDB's words, and where they are of a column that is not there, those there are. */
-function explained(text: string, columns: ReadonlyMap<string, readonly string[]>): string {
+function explained(
+  sql: string,
+  text: string,
+  columns: ReadonlyMap<string, readonly string[]>,
+): string {
   const got = briefly(text).replace(/[.!]$/, '');
   const [, named, column = named] =
     /\bcolumn named "(.+?)"|\bcolumn "(.+?)" (?:not found|does not exist)/i.exec(text) ?? [];
   if (column === undefined) return got;
   const lists = [...columns].map(([table, names]) => `${table} has ${closestText(column, names)}`);
-  return [got, ...lists].join('; ');
+  const quoted = sql.includes(quoteName(column))
+    ? [`text stands in single quotes, ${quoteText(column)}`]
+    : [];
+  return [got, ...quoted, ...lists].join('; ');
 }

@@ -167,6 +167,10 @@ describe('queries over given data', () => {
 
   it('says what columns there are, and which name stands twice', async () => {
     await refused(
+      'SELECT id FROM flights WHERE plane = "p1"',
+      /"p1" not found in FROM clause; text stands in single quotes, 'p1'; flights has/,
+    );
+    await refused(
       'SELECT\n  dealy\nFROM flights',
       /line 2 \(dealy\)/,
       /"dealy" not found/,
