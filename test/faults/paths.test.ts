@@ -93,7 +93,7 @@ describe('names that lead elsewhere', () => {
   });
 
   it('of a job make one run folder, inside', async () => {
-    const names = LEAD.filter((name) => !name.includes('\0'));
+    const names = LEAD.filter((name) => !name.includes('\0') && name.length <= 200);
     for (const name of names) {
       folder.job({ name });
       const job = await readJob(folder.file('job.yaml'), { cwd: folder.path });
