@@ -27,7 +27,8 @@ export interface BatchOptions {
   readonly isFresh?: boolean;
   /**
    * Further arguments that a model is not known by, since they change what it takes to find its
-   * result, not the result. A model that the stack loses is trained without them.
+   * result, not the result. A model that the stack loses is trained without them. Shared ones are
+   * kept one after the other, each made of those before.
    */
   readonly hints?: Readonly<Record<string, BatchArgument>>;
   /** For a stack: more models are trained in several. @units bytes, default one data matrix's */
@@ -80,7 +81,10 @@ export async function batchSettled<R extends Matrices>(
   const alone = (k: number): Matrices =>
     Object.fromEntries(Object.entries(values).map(([key, of]) => [key, of.alone(k)]));
   const all = { ...values, ...(await argumentValues(session, hints)) };
-  const trainer = new Trainer(session, all, own, alone, maxBytes);
+  const later = Object.values(hints).flatMap((hint) =>
+    'shared' in hint ? [hint.shared.expr] : [],
+  );
+  const trainer = new Trainer(session, all, own, alone, maxBytes, later);
   const calls = Array.from({ length: models }, (_, k) => [alone(k), params]);
   return callTogether(session, { name, version, isFresh }, calls, (some) => trainer.train(some));
 }

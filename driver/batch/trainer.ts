@@ -5,6 +5,7 @@
  */
 import { SingularError } from '../errors.js';
 import type { Evaluator } from '../ir/evaluator.js';
+import type { Expr } from '../ir/expr.js';
 import type { ArgumentValues } from './arguments.js';
 import { dryRun, stackCount } from './dry-run.js';
 import { type Matrices, type Program, type StackArguments, StackRun } from './stack-run.js';
@@ -15,6 +16,8 @@ export class Trainer<R extends Matrices> {
   readonly #program: Program<R>;
   readonly #alone: (model: number) => Matrices;
   readonly #maxBytes: number | undefined;
+  /** What all models share that is kept after the rest, one by one: made of what is kept by then. */
+  readonly #later: readonly Expr[];
 
   constructor(
     session: Evaluator,
@@ -22,12 +25,14 @@ export class Trainer<R extends Matrices> {
     program: Program<R>,
     alone: (model: number) => Matrices,
     maxBytes?: number,
+    later: readonly Expr[] = [],
   ) {
     this.#session = session;
     this.#values = values;
     this.#program = program;
     this.#alone = alone;
     this.#maxBytes = maxBytes;
+    this.#later = later;
   }
 
   /** Results of these models, in their order; those of failed ones reject. */
@@ -35,8 +40,8 @@ export class Trainer<R extends Matrices> {
     const run = await dryRun(this.#values, this.#program);
     const stacks = stackCount(models.length, run, this.#maxBytes);
     const shared = [...run.shared.values()];
-    // One after the other: later ones may be made of what is kept by then.
-    for (const expr of shared) await this.#session.keep?.([expr]);
+    await this.#session.keep?.(shared.filter((expr) => !this.#later.includes(expr)));
+    for (const expr of this.#later) await this.#session.keep?.([expr]);
     const results: (R | Promise<R>)[] = [];
     for (let at = 0; at < stacks; at++) {
       const from = Math.round((at * models.length) / stacks);

@@ -95,7 +95,7 @@ export function followsCheaper(size: FitSize, steps: number, bends: boolean): bo
   const width = outputs * step.models;
   const pass =
     START_SECONDS.columns + passSeconds(rows, d, width) + (2 * d ** 2 * width) / PRODUCT_RATE;
-  const curvature = (outputs * d ** 2 * (Math.min(rows, 3 * d) + 2.5 * d)) / FLOAT32_RATE;
+  const curvature = (outputs * d ** 2 * (Math.min(rows, 6 * d) + 2.5 * d)) / FLOAT32_RATE;
   const after = (steps - 1) * (FOLLOWING_PASSES * pass + curvature);
   return first + after < atOnce * (outputs > 1 ? CLASSES_SHARE : 1);
 }

@@ -99,17 +99,19 @@ export async function descend(descent: DescentProblem): Promise<Minimum> {
     const shorter = step.mul(cut.isNaN().ifelse(0.1, cut));
     const isClose = taken.and(ahead.ending.le(tolerance));
     const isStuck = taken.not().and(shorter.lt(1e-12));
+    const done = isClose.or(isStuck).min().asMatrix();
     return {
       state: {
-        // The last step is known and small: taking it costs no gradient.
-        point: isClose.ifelse(reached.add(newDirection), reached),
+        // The last step is known and small: taking it costs no gradient. A column whose step is
+        // small before those of others are goes on from where its gradient is known.
+        point: isClose.and(done).ifelse(reached.add(newDirection), reached),
         slope,
         direction: newDirection,
         step: taken.ifelse(1, shorter),
         ending: taken.ifelse(ahead.ending, ending!),
         ...ahead.memory,
       },
-      done: isClose.or(isStuck).min().asMatrix(),
+      done,
     };
   };
   const { point, ending } = await iterate(state, next, { maxIterations });

@@ -30,7 +30,7 @@ export interface Curvature extends Pick<Nearby, 'form' | 'inverse'> {
 }
 
 /** Rows a column that curvature is made of, of each output. */
-const ROWS_A_COLUMN = 3;
+const ROWS_A_COLUMN = 6;
 const SEED = 20_261_130;
 /** Added to the diagonal, relative: pivots stay clear of the rounding of float32. */
 const FLOOR = 3e-4;

@@ -77,15 +77,15 @@ export function minimise(problem: SmoothProblem): Promise<Minimum> {
     const scaled = scaledBy(hessian);
     const direction = newton(slope, kept, scaled, dot).neg();
     // Where the function is flatter than guessed, what is left is more than the step says.
-    const curved = problem.inverse
-      ? weight.mul(dot(change, scaled(change)))
-      : product.div(dot(s.square(), hessian));
+    const curved = product.div(dot(s.square(), hessian));
     const known = memory.flat!;
     const flat = weight
       .gt(0)
       .ifelse(curved.minimum(known.mul(2)), known)
       .minimum(1);
-    const size = dot(direction, slope).neg().div(flat);
+    const decrement = dot(direction, slope).neg();
+    // The direction by a better guess is as long as the function along the last step was flat.
+    const size = problem.inverse ? decrement : decrement.div(flat);
     const whole = (problem.whole ?? dot(point.square().mul(measured), hessian)).add(bound);
     const own: Record<string, Matrix> = { flat, ...(hessianAt ? { hessian } : {}) };
     for (const [i, [a, b, c]] of kept.entries()) {
