@@ -1,7 +1,15 @@
 /** The package as published: unpacked beside its dependencies alone, it runs its examples. */
 import assert from 'node:assert/strict';
 import { execFileSync, spawnSync } from 'node:child_process';
-import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, symlinkSync } from 'node:fs';
+import {
+  cpSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { packageRoot } from '../../driver/support/package-root.js';
 import { JobFolder } from '../support/job-folder.js';
@@ -53,6 +61,7 @@ describe('the package', () => {
       'airports.yaml',
       'first-job.yaml',
       'flights.yaml',
+      'nightly-flights.yaml',
       'nightly.yaml',
       'weather.yaml',
     ]);
@@ -61,5 +70,27 @@ describe('the package', () => {
     assert.equal(answer('run', 'airports.yaml').trials, 7);
     assert.equal(answer('run', 'weather.yaml').best.metric, 'neg_log_loss');
     assert.equal(answer('plan', 'flights.yaml').rows, 3_000_000);
+  });
+
+  it('fills back nights of its example with a schedule, in a folder of their own', () => {
+    cpSync(folder.file(examples), folder.file('nights'), { recursive: true });
+    const bin = 'node_modules/reprise/dist/jobs/cli/main.js';
+    const range = ['--from', '2026-03-08', '--to', '2026-03-09', '--engine', 'local', '--json'];
+    const { status, stdout, stderr } = spawnSync(
+      process.execPath,
+      [bin, 'backfill', 'nights/nightly-flights.yaml', ...range],
+      { cwd: folder.path, encoding: 'utf8' },
+    );
+    assert.equal(status, 0, stderr);
+    const times = JSON.parse(stdout) as { time: string; state: string }[];
+    // The clocks are put forward at two that night.
+    assert.deepEqual(
+      times.map(({ time, state }) => [time, state]),
+      [
+        ['2026-03-08T03:00:00-04:00', 'done'],
+        ['2026-03-09T02:30:00-04:00', 'done'],
+      ],
+    );
+    assert.equal(readdirSync(folder.file('nights/nightly-flights')).length, 2);
   });
 }).timeout(120_000);
