@@ -42,7 +42,7 @@ const PASSES: Readonly<Record<SmoothSolver, number>> = { newton: 6, gram: 12, co
 const PRODUCT_RATE = 2e10;
 const GRAM_RATE = 1e10;
 /** Of products in float32. */
-const FLOAT32_RATE = 4e10;
+const FLOAT32_RATE = 3e10;
 /** To turn and solve the system of a model: a cell of it. @units seconds */
 const SYSTEM_SECONDS = 5e-8;
 /** A loss and its derivatives, of a row of a model. @units seconds */
@@ -78,7 +78,7 @@ export function chooseSolver(size: FitSize, bends: boolean): SolverChoice {
 export const FOLLOWING_SOLVER =
   'L-BFGS from where the last fit ended, with the curvature by output there';
 /** Passes of a fit that begins where the one with the nearest penalty ended. */
-const FOLLOWING_PASSES = 5;
+const FOLLOWING_PASSES = 8;
 /** Passes of several outputs at once, to those of one: digits took twice as many. */
 const CLASSES_SHARE = 2;
 
@@ -97,7 +97,9 @@ export function followsCheaper(size: FitSize, steps: number, bends: boolean): bo
     START_SECONDS.columns + passSeconds(rows, d, width) + (2 * d ** 2 * width) / PRODUCT_RATE;
   const curvature = (outputs * d ** 2 * (Math.min(rows, 6 * d) + 2.5 * d)) / FLOAT32_RATE;
   const after = (steps - 1) * (FOLLOWING_PASSES * pass + curvature);
-  return first + after < atOnce * (outputs > 1 ? CLASSES_SHARE : 1);
+  // The rows in coordinates of columns, which all curvature is made of.
+  const once = (2 * rows * d ** 2) / PRODUCT_RATE;
+  return first + once + after < atOnce * (outputs > 1 ? CLASSES_SHARE : 1);
 }
 
 /** A gradient of so many columns. @units seconds */
