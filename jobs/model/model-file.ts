@@ -124,11 +124,6 @@ export type ModelFile = z.output<typeof model>;
 /** One feature as new data are encoded for it. */
 export type ModelFeature = z.output<typeof feature>;
 
-/** The JSON Schema of the file. */
-export function modelJsonSchema(): unknown {
-  return z.toJSONSchema(model);
-}
-
 /**
  * Checks what a model file holds.
  * @param where the file, for messages

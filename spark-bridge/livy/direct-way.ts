@@ -16,8 +16,6 @@ export type ChannelMode = 'auto' | 'direct' | 'statements';
 
 export interface DirectOptions {
   readonly allow: AllowedHosts;
-  /** For each address. @units ms, default 3000 */
-  readonly reachTimeoutMs?: number;
   /** How long to wait for a living application's unreachable shim. @units ms, default 20000 */
   readonly lostAfterMs?: number;
 }
@@ -56,7 +54,6 @@ export async function openDirectChannel(
     const { result } = await statements.call('openDirect', { key: offer.publicKey, bind });
     const reach = await reachShim(result, offer, {
       allow: options.allow,
-      ...(options.reachTimeoutMs === undefined ? {} : { timeoutMs: options.reachTimeoutMs }),
     });
     if (reach.ok) return directChannel(session, reach.shim, options);
     tried.push(...reach.tried);

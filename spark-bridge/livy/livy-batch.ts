@@ -43,7 +43,6 @@ export interface OpenBatchOptions extends StartOptions {
   readonly leaseSeconds?: number;
   readonly adoptGraceMs?: number;
   readonly closeTimeoutMs?: number;
-  readonly reachTimeoutMs?: number;
   readonly lostAfterMs?: number;
 }
 
@@ -74,7 +73,6 @@ export async function openBatch(client: LivyClient, options: OpenBatchOptions): 
     const address = await announcement(batch, options, info);
     const reach = await reachShim(address, offer, {
       allow: options.allow,
-      ...(options.reachTimeoutMs === undefined ? {} : { timeoutMs: options.reachTimeoutMs }),
     });
     if (!reach.ok) throw unreachable('livy batch', reach.tried);
     const channel = directChannel(batch, reach.shim, options);

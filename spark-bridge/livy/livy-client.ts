@@ -41,6 +41,9 @@ export interface RequestOptions {
   readonly timeoutMs?: number;
 }
 
+/** More than a server starts at once. */
+const MOST_LISTED = 10_000;
+
 /** Id or name of a session or batch. */
 export type LivyRef = number | string;
 
@@ -143,6 +146,8 @@ export function createLivyClient(connection: LivyConnection): LivyClient {
     }
   };
   const ignore = (): void => undefined;
+  const applications = (value: unknown, call: HttpCall): ApplicationInfo[] =>
+    decodeList(value, 'sessions', call, decodeApplication);
   const logLines = (value: unknown, call: HttpCall): string[] =>
     texts(asObject(value, call).log).map(http.redactor.scrub);
   const upload = async (
@@ -181,15 +186,7 @@ export function createLivyClient(connection: LivyConnection): LivyClient {
     },
     session: (ref, options) => get(at('sessions', ref), decodeApplication, options),
     findSession: (ref, options) => maybe(client.session(ref, options)),
-    sessions: (options) =>
-      get(
-        '/sessions',
-        (value, call) => decodeList(value, 'sessions', call, decodeApplication),
-        options,
-        {
-          size: 10_000,
-        },
-      ),
+    sessions: (options) => get('/sessions', applications, options, { size: MOST_LISTED }),
     sessionLog: (ref, lines = 100, options) =>
       get(at('sessions', ref, '/log'), logLines, options, { size: lines }),
     connectSession: (ref, options) =>
@@ -202,15 +199,7 @@ export function createLivyClient(connection: LivyConnection): LivyClient {
       return post('/batches', encodeBatch(spec), 'once', decodeApplication, options);
     },
     findBatch: (ref, options) => maybe(get(at('batches', ref), decodeApplication, options)),
-    batches: (options) =>
-      get(
-        '/batches',
-        (value, call) => decodeList(value, 'sessions', call, decodeApplication),
-        options,
-        {
-          size: 10_000,
-        },
-      ),
+    batches: (options) => get('/batches', applications, options, { size: MOST_LISTED }),
     batchLog: (ref, lines = 100, options) =>
       get(at('batches', ref, '/log'), logLines, options, { size: lines }),
     deleteBatch: (ref, options) => remove(at('batches', ref), options),

@@ -7,7 +7,6 @@
 import { ConfigError } from '../../driver/errors.js';
 import {
   createRecorded,
-  discardRecorded,
   type FoundApplication,
   type StartOptions,
   whileStarting,
@@ -71,19 +70,6 @@ export async function openLivySession(
     idleSeconds: options.spec.idleSeconds ?? 3600,
     closeTimeoutMs: options.closeTimeoutMs ?? 60_000,
   });
-}
-
-/**
- * Deletes the recorded session of `key`, if it is there and ours, and forgets it; for cleaning up
- * after a crash.
- * @returns whether a session was deleted
- */
-export async function discardSession(
-  client: LivyClient,
-  store: SessionStore,
-  key: string,
-): Promise<boolean> {
-  return discardRecorded(client, sessionVerbs(client), store, key);
 }
 
 async function findOurs(

@@ -24,19 +24,17 @@ export interface StatementOptions {
   readonly pollCapMs?: number;
   /** How long a statement whose submission got no answer is looked for. @units ms, default 10000 */
   readonly lookupGraceMs?: number;
-  /** How long a session that recovers is waited for. @units ms, default 180000 */
-  readonly readyTimeoutMs?: number;
 }
+
+/** How long a session that recovers is waited for. @units ms */
+const READY_LIMIT_MS = 180_000;
 
 /** Statements looked through for a nonce: more than we ever have open. */
 const LOOK_BACK = 20;
 
 export class StatementRunner {
   readonly #session: LivySession;
-  readonly #pollMs: number;
-  readonly #pollCapMs: number;
-  readonly #lookupGraceMs: number;
-  readonly #readyTimeoutMs: number;
+  readonly #waits: Required<StatementOptions>;
   /** Highest id seen; ids count up by one, so a lost statement has a higher one. */
   #lastId = -1;
   /** Submissions go one after the other, so that the order of ids is the order of calls. */
@@ -44,10 +42,8 @@ export class StatementRunner {
 
   constructor(session: LivySession, options: StatementOptions = {}) {
     this.#session = session;
-    this.#pollMs = options.pollMs ?? 100;
-    this.#pollCapMs = options.pollCapMs ?? 1000;
-    this.#lookupGraceMs = options.lookupGraceMs ?? 10_000;
-    this.#readyTimeoutMs = options.readyTimeoutMs ?? 180_000;
+    const { pollMs = 100, pollCapMs = 1000, lookupGraceMs = 10_000 } = options;
+    this.#waits = { pollMs, pollCapMs, lookupGraceMs };
   }
 
   /**
@@ -86,12 +82,9 @@ export class StatementRunner {
 
   /** A server that restarted with recovery takes a while to find its sessions' drivers. */
   async #untilReady(error: unknown): Promise<void> {
-    const until = Date.now() + this.#readyTimeoutMs;
-    for (
-      let waitMs = this.#pollMs;
-      Date.now() < until;
-      waitMs = Math.min(waitMs * 2, this.#pollCapMs)
-    ) {
+    const { pollMs, pollCapMs } = this.#waits;
+    const until = Date.now() + READY_LIMIT_MS;
+    for (let waitMs = pollMs; Date.now() < until; waitMs = Math.min(waitMs * 2, pollCapMs)) {
       await pause(waitMs);
       if (sessionPhase((await this.#session.check()).state) === 'ready') return;
     }
@@ -105,8 +98,9 @@ export class StatementRunner {
 
   /** An unanswered request may still be on its way to the driver, so one look is not enough. */
   async #lookFor(nonce: string): Promise<StatementInfo | undefined> {
-    const until = Date.now() + this.#lookupGraceMs;
-    for (let waitMs = this.#pollMs; ; waitMs = Math.min(waitMs * 2, this.#pollCapMs)) {
+    const { pollMs, pollCapMs, lookupGraceMs } = this.#waits;
+    const until = Date.now() + lookupGraceMs;
+    for (let waitMs = pollMs; ; waitMs = Math.min(waitMs * 2, pollCapMs)) {
       await this.#session.check();
       const found = await this.#lookOnce(nonce);
       if (found || Date.now() + waitMs > until) return found;
@@ -141,6 +135,7 @@ export class StatementRunner {
     signal: AbortSignal | undefined,
   ): Promise<StatementInfo> {
     const session = this.#session;
+    const { pollMs, pollCapMs } = this.#waits;
     let statement = first;
     const since = Date.now();
     for (;;) {
@@ -153,7 +148,7 @@ export class StatementRunner {
       // A quarter of the time gone by: a statement is seen at most a quarter late, in a number of
       // looks that grows with the logarithm of its time.
       const quarter = (Date.now() - since) / 4;
-      await pause(Math.min(this.#pollCapMs, Math.max(this.#pollMs, quarter)), signal);
+      await pause(Math.min(pollCapMs, Math.max(pollMs, quarter)), signal);
       if (session.lost.aborted) throw session.lost.reason;
       try {
         statement = await session.client.statement(session.name, first.id);

@@ -58,16 +58,14 @@ export interface SparkTierOptions {
 
 /** Host values kept whole in the cluster; loops make one each turn and drop the old ones. */
 const MAX_BROADCASTS = 64;
+/** Most host data kept in the cluster: as row blocks, and whole as broadcasts. @units bytes */
+const KEPT_BYTES = { uploads: 1024 ** 3, broadcasts: 256 * 1024 ** 2 } as const;
 
 export interface SparkBackendOptions extends SparkTierOptions {
   /** The way to a shim that runs already. */
   readonly channel: Channel;
   /** Ends what `channel` leads to, after the backend let go of its values. */
   readonly onClose?: () => Promise<void>;
-  /** Most host data kept in the cluster as row blocks. @units bytes, default 1 GiB */
-  readonly uploadBytes?: number;
-  /** Most host data kept in the cluster whole, as broadcasts. @units bytes, default 256 MiB */
-  readonly broadcastBytes?: number;
   /** Spark runs in a JVM of this machine and sees our files. Default false: that is tested. */
   readonly isHere?: boolean;
   /** Told what the operator should know while executors are waited for. */
@@ -306,15 +304,14 @@ export class SparkBackend implements Backend {
   }
 
   #newPlaces(): void {
-    const { uploadBytes = 1024 ** 3, broadcastBytes = 256 * 1024 ** 2 } = this.#options;
     this.#uploads = new Place<string>({
       keepsLatest: true,
-      budgetBytes: uploadBytes,
+      budgetBytes: KEPT_BYTES.uploads,
       release: (id) => this.#drop('unpersist', [id]),
     });
     this.#broadcasts = new Place<string>({
       keepsLatest: true,
-      budgetBytes: broadcastBytes,
+      budgetBytes: KEPT_BYTES.broadcasts,
       maxCopies: MAX_BROADCASTS,
       release: (id) => this.#drop('destroyBroadcast', [id]),
     });

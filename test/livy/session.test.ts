@@ -5,9 +5,9 @@ import { mkdtemp, readdir, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { discardRecorded } from '../../spark-bridge/livy/application-life.js';
 import { isLivyProblem, livyFacts } from '../../spark-bridge/livy/errors.js';
-import { keepAliveMs } from '../../spark-bridge/livy/livy-session.js';
-import { discardSession } from '../../spark-bridge/livy/session-lifecycle.js';
+import { keepAliveMs, sessionVerbs } from '../../spark-bridge/livy/livy-session.js';
 import {
   claimSessionKey,
   folderSessionStore,
@@ -198,12 +198,14 @@ describe('livy sessions', function () {
     await fixture.client.createSession({ name: 'reprise-left-behind' });
     fixture.server.addForeignSession('somebody-elses', 'eve');
     await fixture.store.save(intent(fixture.client.url, 'reprise-left-behind'));
-    assert.equal(await discardSession(fixture.client, fixture.store, 'test'), true);
+    const { client, store } = fixture;
+    const discard = () => discardRecorded(client, sessionVerbs(client), store, 'test');
+    assert.equal(await discard(), true);
     assert.deepEqual(
       [...fixture.server.sessions.values()].map((it) => it.name),
       ['somebody-elses'],
     );
-    assert.equal(await discardSession(fixture.client, fixture.store, 'test'), false);
+    assert.equal(await discard(), false);
   });
 
   it('goes on with its session after a restart with recovery', async () => {
