@@ -78,11 +78,13 @@ export async function chooseEngine(
   return { engine: 'local', reason: `${size}, but ${why}`, placement };
 }
 
-export interface KeepOptions {
+export interface OpeningOptions {
   /** Where results are kept for later processes, null for nowhere. Default: as the environment says. */
   readonly place?: StorePlace | null;
   /** The run that results are from. */
   readonly origin?: string;
+  /** Told of what is brought or built for the engine first. */
+  readonly onSetup?: (what: string) => void;
 }
 
 function configuredStore(): StorePlace | null {
@@ -102,7 +104,7 @@ export async function openSession(
   signal?: AbortSignal,
   placement: PlacementPolicy = 'blocks',
   section?: SparkSection,
-  keep: KeepOptions = {},
+  options: OpeningOptions = {},
 ): Promise<OpenSession> {
   // Said before anything is started for it.
   storeLimits();
@@ -122,6 +124,7 @@ export async function openSession(
         // What is placed by cost was chosen here: no SPARK_HOME was asked for.
         sparkHome: placement === 'cost' ? 'optional' : 'required',
         ...(onWarning ? { onWarning } : {}),
+        ...(options.onSetup ? { onProgress: options.onSetup } : {}),
         ...(signal ? { signal } : {}),
         sql,
       });
@@ -129,7 +132,7 @@ export async function openSession(
       blocks = spark;
       way = opened.way;
     }
-    const { place = configuredStore(), origin } = keep;
+    const { place = configuredStore(), origin } = options;
     const store =
       place === null
         ? undefined

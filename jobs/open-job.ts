@@ -78,6 +78,7 @@ export async function withOpenJob<T>(
     given ??
     (await openSession(engine, warn, signal, placement, job.spark, {
       place: job.store,
+      onSetup: (what) => onEvent?.({ kind: 'setup', what }),
       ...(origin === undefined ? {} : { origin }),
     }));
   if (open.way !== undefined) onEvent?.({ kind: 'spark', way: open.way });

@@ -7,6 +7,8 @@ export interface OpenSparkOptions {
   /** What to do with a `SPARK_HOME` that can't be used. */
   readonly sparkHome: 'required' | 'optional';
   readonly onWarning?: (message: string) => void;
+  /** Told of each step of setting up and starting. */
+  readonly onProgress?: (what: string) => void;
   readonly signal?: AbortSignal;
   /** Reads feature expressions. */
   readonly sql?: SqlParser;
@@ -20,11 +22,12 @@ export interface OpenSpark {
 
 /** @throws ConfigError when two ways are named, or something for the one is missing */
 export async function openSpark(options: OpenSparkOptions): Promise<OpenSpark> {
-  const { section, sparkHome, onWarning, signal, sql } = options;
+  const { section, sparkHome, onWarning, onProgress, signal, sql } = options;
   const bridge = await import('../spark-bridge/index.js');
   const way = bridge.sparkWay(section);
   const given = {
     ...(onWarning ? { onWarning } : {}),
+    ...(onProgress ? { onProgress } : {}),
     ...(signal ? { signal } : {}),
     ...(sql ? { sql } : {}),
   };

@@ -142,6 +142,7 @@ function eventText(event: PipelineEvent): string | undefined {
     const before = step === '' ? '' : `${step}: `;
     if (own.kind === 'warning') return `${before}warning: ${own.message}`;
     if (own.kind === 'data') return `${before}bringing ${own.what} through npm`;
+    if (own.kind === 'setup') return `${before}${own.what}`;
     if (own.kind === 'spark') return `${before}spark: ${own.way}`;
     return undefined;
   }

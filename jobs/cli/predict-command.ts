@@ -38,6 +38,7 @@ export async function predictCommand(
         ...(keep === undefined ? {} : { keep }),
         onEvent: (event) => {
           if (event.kind === 'engine') terminal.note(`engine: ${event.engine} (${event.reason})`);
+          if (event.kind === 'setup') terminal.note(event.what);
           if (event.kind === 'warning') terminal.note(`warning: ${event.message}`);
         },
       });

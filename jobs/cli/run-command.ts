@@ -148,6 +148,7 @@ async function runWithProgress<T>(
       logger?.debug(event, event.kind);
       if (event.kind === 'engine') terminal.note(`engine: ${event.engine} (${event.reason})`);
       if (event.kind === 'data') terminal.note(`data: bringing ${event.what} through npm`);
+      if (event.kind === 'setup') terminal.note(event.what);
       if (event.kind === 'spark') terminal.note(`spark: ${event.way}`);
       if (event.kind === 'warning') terminal.note(`warning: ${event.message}`);
       progress.onEvent(event);

@@ -60,7 +60,7 @@ export async function planPipeline(
   const records: ReadonlyMap<string, StepRecord> =
     folder === undefined ? new Map() : await readStepRecords(folder);
   const { store, spark } = pipeline;
-  const shared = { engine, store, signal, onWarning: () => undefined };
+  const shared = { engine, store, signal, onEvent: () => undefined };
   const sessions = new Sessions({ ...shared, ...(spark ? { spark } : {}) });
   const plans = new Map<string, StepPlan>();
   const options = (step: PipelineStep): LookOptions => ({

@@ -6,7 +6,7 @@
 import { join } from 'node:path';
 import { stringify } from 'yaml';
 import { packageVersion } from '../../driver/support/package-root.js';
-import type { EngineName } from '../runs/run-events.js';
+import type { EngineName, RunEvent } from '../runs/run-events.js';
 import { json, writeRunFiles } from '../runs/write-run.js';
 import { claimSteps } from './claim.js';
 import type { Pipeline, PipelineStep } from './pipeline.js';
@@ -39,8 +39,8 @@ export async function runPipeline(
   const { journal, engine, signal, onEvent } = options;
   const began = performance.now();
   const folder = stepsFolder(pipeline);
-  const warn = (message: string): void =>
-    onEvent?.({ kind: 'in-step', step: '', event: { kind: 'warning', message } });
+  const say = (event: RunEvent): void => onEvent?.({ kind: 'in-step', step: '', event });
+  const warn = (message: string): void => say({ kind: 'warning', message });
   const records = await openRecords(pipeline, folder, journal, warn);
   const sessions = new Sessions({
     engine,
@@ -48,7 +48,7 @@ export async function runPipeline(
     ...(pipeline.spark ? { spark: pipeline.spark } : {}),
     origin: journal.attempt.run,
     signal,
-    onWarning: warn,
+    onEvent: say,
   });
   try {
     const run = new PipelineRun(pipeline, options, sessions, records);

@@ -1,7 +1,7 @@
 /** The sessions of a pipeline's run: one for each engine, opened when a step first asks for it. */
 import type { SparkSection } from '../../spark-bridge/submit/settings.js';
 import { type OpenSession, openSession } from '../engines.js';
-import type { EngineName } from '../runs/run-events.js';
+import type { EngineName, RunEvent } from '../runs/run-events.js';
 import type { StorePlace } from '../store-place.js';
 
 export interface SessionsOptions {
@@ -11,7 +11,7 @@ export interface SessionsOptions {
   /** The run that results are from. */
   readonly origin?: string;
   readonly signal: AbortSignal;
-  readonly onWarning: (message: string) => void;
+  readonly onEvent: (event: RunEvent) => void;
 }
 
 export class Sessions {
@@ -26,10 +26,15 @@ export class Sessions {
   open(engine: 'local' | 'spark'): Promise<OpenSession> {
     const known = this.#open.get(engine);
     if (known !== undefined) return known;
-    const { engine: asked, store, spark, origin, signal, onWarning } = this.#options;
-    const keep = { place: store, ...(origin === undefined ? {} : { origin }) };
+    const { engine: asked, store, spark, origin, signal, onEvent } = this.#options;
+    const warn = (message: string): void => onEvent({ kind: 'warning', message });
+    const keep = {
+      place: store,
+      ...(origin === undefined ? {} : { origin }),
+      onSetup: (what: string) => onEvent({ kind: 'setup', what }),
+    };
     const placement = asked === 'auto' ? 'cost' : 'blocks';
-    const opening = openSession(engine, onWarning, signal, placement, spark, keep);
+    const opening = openSession(engine, warn, signal, placement, spark, keep);
     this.#open.set(engine, opening);
     opening.catch(() => this.#open.delete(engine));
     return opening;

@@ -97,7 +97,9 @@ export async function predict(
   }
   onEvent?.({ kind: 'engine', engine, reason });
   const warn = (message: string): void => onEvent?.({ kind: 'warning', message });
-  const open = options.open ?? (await openSession(engine, warn, signal, placement));
+  const onSetup = (what: string): void => onEvent?.({ kind: 'setup', what });
+  const open =
+    options.open ?? (await openSession(engine, warn, signal, placement, undefined, { onSetup }));
   try {
     const scorer = new Scorer(open, found, columns, options);
     const description = await scorer.describe(path);

@@ -15,6 +15,8 @@ export type RunEvent =
   | { readonly kind: 'engine'; readonly engine: 'local' | 'spark'; readonly reason: string }
   /** Public data that are not on this machine yet are being brought: a package of npm's. */
   | { readonly kind: 'data'; readonly what: string }
+  /** Something is brought or built for the engine first, which may take minutes. */
+  | { readonly kind: 'setup'; readonly what: string }
   /** How Spark is reached, where it runs and what its kernels use, once it is open. */
   | { readonly kind: 'spark'; readonly way: string }
   /** A phase began: `open`, `profile`, `gram`, `fit`, `score`, `refit`, .. */
