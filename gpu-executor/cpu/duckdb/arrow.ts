@@ -4,6 +4,7 @@
  * `apache-arrow`, and scanned as such ever after. Columns of nested or binary types are left out,
  * as no feature can be made of them.
  */
+import { constants } from 'node:buffer';
 import { randomBytes } from 'node:crypto';
 import { open, rename, rm, stat, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -27,6 +28,7 @@ import type {
 import { DataError, ResourceError } from '../../../driver/errors.js';
 import { env } from '../../../driver/support/env.js';
 import { makeFolder } from '../../../driver/support/make-folder.js';
+import { memoryShares } from '../../../driver/support/memory.js';
 import { type Database, quoteName, quoteText, toDataError } from './database.js';
 import { decodeLz4Frame } from './lz4.js';
 import { inspectParquet } from './parquet.js';
@@ -149,11 +151,14 @@ async function* batchesOf(reader: AsyncRecordBatchFileReader): AsyncGenerator<Re
 /** Buffers of an IPC file may be compressed; `apache-arrow` brings no codec of its own. */
 function registerCodecs(arrow: Arrow, path: string): void {
   const { compressionRegistry, CompressionType } = arrow;
-  compressionRegistry.set(CompressionType.LZ4_FRAME, { decode: decodeLz4Frame });
-  const { zstdDecompressSync } = zlib as { zstdDecompressSync?: (data: Uint8Array) => Uint8Array };
+  // A few bytes may say that they are many; what takes more than DuckDB has does not fit it either.
+  const maxOutputLength = Math.min(memoryShares().duckdbBytes, constants.MAX_LENGTH);
+  const decodeLz4 = (data: Uint8Array): Uint8Array => decodeLz4Frame(data, maxOutputLength);
+  compressionRegistry.set(CompressionType.LZ4_FRAME, { decode: decodeLz4 });
+  const { zstdDecompressSync } = zlib as { zstdDecompressSync?: typeof zlib.inflateSync };
   compressionRegistry.set(CompressionType.ZSTD, {
     decode: (data) => {
-      if (zstdDecompressSync !== undefined) return zstdDecompressSync(data);
+      if (zstdDecompressSync !== undefined) return zstdDecompressSync(data, { maxOutputLength });
       throw new DataError(
         `data: expected LZ4 or no compression in the Arrow file ${path}, got zstd, which takes Node 22.15 or later; write it with LZ4`,
         { path },

@@ -8,8 +8,8 @@
 const MAGIC = 0x184d2204;
 const MIN_MATCH = 4;
 
-/** @throws Error when the bytes are not one whole LZ4 frame */
-export function decodeLz4Frame(input: Uint8Array): Uint8Array {
+/** @throws Error when the bytes are not one whole LZ4 frame, or hold more than `mostBytes` */
+export function decodeLz4Frame(input: Uint8Array, mostBytes: number): Uint8Array {
   const view = new DataView(input.buffer, input.byteOffset, input.byteLength);
   if (input.length < 7 || view.getUint32(0, true) !== MAGIC) throw broken('no frame header');
   const flags = input[4]!;
@@ -19,7 +19,7 @@ export function decodeLz4Frame(input: Uint8Array): Uint8Array {
   const dictionary = (flags & 0x01) !== 0;
   if (dictionary) throw broken('a dictionary, which Arrow does not use');
   let at = 6 + (contentSize ? 8 : 0) + 1;
-  const output = new Output(Math.max(1024, input.length * 4));
+  const output = new Output(Math.max(1024, input.length * 4), mostBytes);
   for (;;) {
     if (at + 4 > input.length) throw broken('no end mark');
     const head = view.getUint32(at, true);
@@ -63,10 +63,12 @@ function decodeBlock(block: Uint8Array, output: Output): void {
 
 /** Growing buffer; blocks may refer back to bytes of earlier ones. */
 class Output {
+  readonly #mostBytes: number;
   #data: Uint8Array;
   #size = 0;
 
-  constructor(capacity: number) {
+  constructor(capacity: number, mostBytes: number) {
+    this.#mostBytes = mostBytes;
     this.#data = new Uint8Array(capacity);
   }
 
@@ -92,6 +94,7 @@ class Output {
   }
 
   #reserve(count: number): void {
+    if (this.#size + count > this.#mostBytes) throw broken(`more than ${this.#mostBytes} bytes`);
     if (this.#size + count <= this.#data.length) return;
     const grown = new Uint8Array(Math.max(this.#size + count, this.#data.length * 2));
     grown.set(this.#data.subarray(0, this.#size));

@@ -47,24 +47,36 @@ const FEATHER_ZSTD = Buffer.from(
   'base64',
 );
 
+const MOST = 1_000_000;
+
 describe('lz4', () => {
   for (const [name, frame, text] of FRAMES) {
     it(`decodes ${name}`, () => {
-      const decoded = decodeLz4Frame(Buffer.from(frame, 'base64'));
+      const decoded = decodeLz4Frame(Buffer.from(frame, 'base64'), MOST);
       assert.equal(Buffer.from(decoded).toString('latin1'), text);
     });
   }
 
+  it('unpacks no more than it may', () => {
+    const [head, length] = [Buffer.from('BCJNGGBAgg==', 'base64'), 8000];
+    // One letter, repeated 255 times for each byte.
+    const block = Buffer.from([0x1f, 0x61, 1, 0, ...Array(length - 5).fill(255), 0]);
+    const size = Buffer.alloc(4);
+    size.writeUInt32LE(block.length);
+    const bomb = Buffer.concat([head, size, block, Buffer.from([0x10, 0x61]), Buffer.alloc(4)]);
+    assert.throws(() => decodeLz4Frame(bomb, MOST), /LZ4 data with more than 1000000 bytes/);
+  });
+
   it('ends in an error, never out of bounds, on every damaged byte', () => {
     const good = Buffer.from(FRAMES[2]![1], 'base64');
     for (let size = 0; size < good.length; size++) {
-      assert.throws(() => decodeLz4Frame(good.subarray(0, size)), /LZ4 data with/);
+      assert.throws(() => decodeLz4Frame(good.subarray(0, size), MOST), /LZ4 data with/);
     }
     for (let bit = 0; bit < good.length * 8; bit++) {
       const bytes = Buffer.from(good);
       bytes[bit >> 3]! ^= 1 << (bit & 7);
       try {
-        assert.ok(decodeLz4Frame(bytes).length < 100_000);
+        assert.ok(decodeLz4Frame(bytes, MOST).length < 100_000);
       } catch (error) {
         assert.match((error as Error).message, /^LZ4 data with/);
       }
