@@ -40,7 +40,7 @@ export class Database {
 
   /** A new connection, for a stream of its own; the caller disconnects it. */
   async connect(): Promise<DuckDBConnection> {
-    this.#checkOpen();
+    this.checkOpen();
     this.#opened ??= this.#open();
     const { instance } = await this.#opened;
     return instance.connect();
@@ -52,7 +52,7 @@ export class Database {
    * @throws DataError, ResourceError: see `toDataError`
    */
   async query(sql: string, what: string): Promise<Row[]> {
-    this.#checkOpen();
+    this.checkOpen();
     this.#shared ??= this.connect();
     const connection = await this.#shared;
     try {
@@ -93,7 +93,8 @@ export class Database {
     );
   }
 
-  #checkOpen(): void {
+  /** @throws ConfigError after `close` */
+  checkOpen(): void {
     if (!this.#closed) return;
     throw new ConfigError('duckdb: expected an open engine, got one that was closed', {
       key: 'engine',

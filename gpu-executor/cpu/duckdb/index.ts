@@ -65,6 +65,7 @@ export class DuckDbEngine implements FrameEngine, FrameReader {
 
   /** See `FrameEngine.describe`. Costs a hash of new files, and a footer (Parquet) or scan each. */
   async describe(path: string, options: DescribeOptions = {}): Promise<FrameDescription> {
+    this.#database.checkOpen();
     const given = givenOptions(options);
     if (path.startsWith('table://')) {
       throw new DataError(
