@@ -214,6 +214,7 @@ describe('lineage on the command line', () => {
     const same = await json('diff', first, await run());
     assert.deepEqual(same.scores, { compared: 3 * 3 * 2, difference: 0 });
     const other = await call('diff', first, await run('cv.seed=8'));
+    assert.equal(other.code, 0, other.text);
     assert.match(other.stdout, /^first {3}\S+ on local, best lambda [\d.]+: \w+ -?[\d.]+\n/);
     assert.match(
       other.stdout,

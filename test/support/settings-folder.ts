@@ -22,21 +22,26 @@ export class SettingsFolder {
   begin(): void {
     this.root = realpathSync(mkdtempSync(join(tmpdir(), 'reprise-settings-')));
     this.files({ 'project/package.json': '{}' });
-    for (const name of Object.keys(process.env)) {
-      if (name.startsWith('REPRISE_') && name !== 'REPRISE_HOME') delete process.env[name];
-    }
+    this.#forget();
     this.set({ XDG_CONFIG_HOME: join(this.root, 'user') });
   }
 
   async end(): Promise<void> {
-    for (const name of Object.keys(process.env)) {
-      if (!(name in this.#before)) delete process.env[name];
-    }
-    Object.assign(process.env, this.#before, { REPRISE_CONFIG: 'off' });
+    // What the environment says now would hold for later tests too, whatever they set.
+    this.#forget();
+    this.set({ REPRISE_CONFIG: 'off' });
     await loadSettings(this.root);
-    delete process.env.REPRISE_CONFIG;
+    this.#forget();
+    Object.assign(process.env, this.#before);
     setMemory(undefined);
     rmSync(this.root, { recursive: true });
+  }
+
+  #forget(): void {
+    for (const name of Object.keys(process.env)) {
+      const isOurs = name.startsWith('REPRISE_') && name !== 'REPRISE_HOME';
+      if (isOurs || !(name in this.#before)) delete process.env[name];
+    }
   }
 
   files(texts: Readonly<Record<string, string>>): void {
