@@ -42,7 +42,6 @@ export interface Functions {
 export class DuckDbDialect {
   readonly #database: Database;
   readonly #parser: SqlParser;
-  #functions: Promise<Functions> | undefined;
 
   constructor(database: Database, parser: SqlParser) {
     this.#database = database;
@@ -62,8 +61,7 @@ export class DuckDbDialect {
     explained(sql, () => requireText(sql));
     const readings = await this.#parser.parse(statementsOf(sql));
     const written = explained(sql, () => writtenIn(readings, true));
-    this.#functions ??= listFunctions(this.#database);
-    const functions = await this.#functions;
+    const functions = await listFunctions(this.#database);
     for (const node of written.functions)
       explained(sql, () => requireFunction(node, functions, kind));
     const names = new Set(columns.map((name) => name.toLowerCase()));
@@ -72,8 +70,16 @@ export class DuckDbDialect {
   }
 }
 
-/** DuckDB's own list of what it has. */
+/** The same of every database of this process: none loads what others do not. */
+let known: Functions | undefined;
+
+/** DuckDB's own list of what it has, which takes it longer than reading a query. */
 export async function listFunctions(database: Database): Promise<Functions> {
+  known ??= await askFunctions(database);
+  return known;
+}
+
+async function askFunctions(database: Database): Promise<Functions> {
   const rows = await database.query(
     'SELECT DISTINCT lower(function_name), function_type, stability FROM duckdb_functions()',
     'expression',
