@@ -94,7 +94,8 @@ class Walk {
     const tokens = tokensOf(segment);
     for (const entry of await this.#list(folder)) {
       if (entry.name.startsWith('.') && !segment.startsWith('.')) continue;
-      if (matches(tokens, [...entry.name])) await this.#visit(join(folder, entry.name), rest);
+      if (!matches(tokens, [...entry.name])) continue;
+      await this.#visit(join(folder, entry.name), rest, entry);
     }
   }
 
@@ -105,9 +106,10 @@ class Walk {
     return true;
   }
 
-  async #visit(path: string, rest: readonly string[]): Promise<void> {
+  /** @param entry what the folder says of it: of its plain files nothing else is asked */
+  async #visit(path: string, rest: readonly string[], entry?: Dirent): Promise<void> {
     if (rest.length > 0) return this.from(path, rest);
-    const stats = await stat(path).catch(() => undefined);
+    const stats = entry?.isFile() ? entry : await stat(path).catch(() => undefined);
     if (stats?.isFile()) this.found.add(path);
   }
 

@@ -127,6 +127,11 @@ describe('frame', () => {
     assert.deepEqual(await found('[a-b]1.*v'), ['a1.csv', 'b1.csv']);
     assert.deepEqual(await found('{x,y/{z,q}}/*.csv'), ['x/a1.csv', 'y/z/c.csv']);
     assert.deepEqual(await found('**/**/**/c.csv'), ['y/z/c.csv']);
+    await symlink('a1.csv', join(root, 'to-file.csv'));
+    await symlink('x', join(root, 'to-folder.csv'));
+    await symlink('nowhere', join(root, 'to-nothing.csv'));
+    await mkdir(join(root, 'folder.csv'));
+    assert.deepEqual(await found('*o*.csv'), ['to-file.csv']);
   });
 
   it('takes no pattern that would take for ever', async () => {
