@@ -9,7 +9,7 @@ import { inputOf } from './inputs.js';
 import { type LookOptions, lookAtStep, placedOutputs, type StepLook } from './look-at-step.js';
 import type { Pipeline, PipelineStep } from './pipeline.js';
 import { Sessions } from './sessions.js';
-import type { OutputRecord, StepRecord } from './step-record.js';
+import { type OutputRecord, outputNamed, type StepRecord } from './step-record.js';
 import { ownOutputPath, readStepRecords, stepsFolder } from './step-records.js';
 
 /**
@@ -24,7 +24,7 @@ export interface StepPlan {
   readonly needs: readonly string[];
   readonly plan: StepForecast;
   readonly why: string;
-  /** The engine, or this process; null where its data say, and are not there yet. */
+  /** Spark, or this process; null where its data say, and are not there yet. */
   readonly where: 'here' | 'spark' | null;
   /** By its last run and the size of its inputs; null where it never ran. @units seconds */
   readonly expectedSeconds: number | null;
@@ -60,17 +60,19 @@ export async function planPipeline(
   const records: ReadonlyMap<string, StepRecord> =
     folder === undefined ? new Map() : await readStepRecords(folder);
   const { store, spark } = pipeline;
-  const shared = { engine, store, signal, onEvent: () => undefined };
-  const sessions = new Sessions({ ...shared, ...(spark ? { spark } : {}) });
+  const sessions = new Sessions({
+    engine,
+    store,
+    ...(spark ? { spark } : {}),
+    signal,
+    onEvent: () => undefined,
+  });
   const plans = new Map<string, StepPlan>();
   const options = (step: PipelineStep): LookOptions => ({
     signal,
     open: (asked) => sessions.open(asked),
     ownPath: (owner, file) => ownOutputPath(folder ?? 'outputs', owner, file),
-    outputOf: (owner, name) => {
-      const { outputs } = records.get(owner)!;
-      return name === undefined ? outputs[0]! : outputs.find((one) => one.name === name)!;
-    },
+    outputOf: (owner, name) => outputNamed(records.get(owner)!.outputs, name),
     known: folder === undefined ? null : records.get(step.name),
   });
   try {
@@ -78,11 +80,12 @@ export async function planPipeline(
       signal.throwIfAborted();
       const waits = step.reads.find((need) => plans.get(need)?.plan !== 'skip');
       const own = options(step);
-      const plan =
+      const known = describe(step, pipeline.steps, own.ownPath);
+      const found =
         waits === undefined
           ? await planned(step, own, engine, sessions)
-          : waiting(step, own, waits);
-      plans.set(step.name, plan);
+          : waiting(own.known, waits);
+      plans.set(step.name, { ...known, ...found });
     }
   } finally {
     await sessions.close();
@@ -102,53 +105,65 @@ export async function planPipeline(
   };
 }
 
+/** What is found out about a step beside what its keys say. */
+type Found = Pick<StepPlan, 'plan' | 'why' | 'expectedSeconds'> & Partial<StepPlan>;
+
 async function planned(
   step: PipelineStep,
   options: LookOptions,
   engine: EngineName,
   sessions: Sessions,
-): Promise<StepPlan> {
+): Promise<Found> {
   let look: StepLook;
   try {
     look = await lookAtStep(step, options);
   } catch (error) {
     if (!(error instanceof DataError)) throw error;
-    return { ...describe(step, options), plan: 'fail', why: error.message, expectedSeconds: null };
+    return { plan: 'fail', why: error.message, expectedSeconds: null };
   }
   const { record, why, inputs } = look;
-  if (record !== undefined) {
-    return { ...describe(step, options), plan: 'skip', why, expectedSeconds: 0 };
-  }
+  if (record !== undefined) return { plan: 'skip', why, expectedSeconds: 0 };
   const context: StepPlanContext = {
     engine,
     signal: options.signal,
     input: (name) => inputOf(inputs, step.name, name),
     open: (asked) => sessions.open(asked),
   };
-  const isOfSpark = (await step.work.engine?.(context)) === 'spark';
+  const chosen = await step.work.engine?.(context);
   const notes = await step.work.plan?.(context);
   const bytes = inputs.reduce((sum, input) => sum + input.bytes, 0);
   return {
-    ...describe(step, options),
-    where: isOfSpark ? 'spark' : 'here',
     plan: 'run',
     why,
     expectedSeconds: expected(options.known, bytes),
-    notes: notes ?? [],
+    ...(chosen === undefined ? {} : { where: chosen === 'spark' ? 'spark' : 'here' }),
+    ...(notes === undefined ? {} : { notes }),
   };
 }
 
-function waiting(step: PipelineStep, options: LookOptions, before: string): StepPlan {
-  const { known } = options;
+function waiting(known: LookOptions['known'], before: string): Found {
   const why = !known
     ? 'it was not done before'
     : `${before} comes first, and may leave other content`;
-  return { ...describe(step, options), plan: 'wait', why, expectedSeconds: known?.seconds ?? null };
+  return { plan: 'wait', why, expectedSeconds: known?.seconds ?? null };
 }
 
-function describe(step: PipelineStep, { ownPath }: LookOptions) {
+/** What is known of a step before any data are looked at. */
+function describe(
+  step: PipelineStep,
+  steps: readonly PipelineStep[],
+  ownPath: LookOptions['ownPath'],
+) {
   const { name, kind, needs, work } = step;
-  const where = work.engine === undefined ? ('here' as const) : null;
+  /** Where an input is, or will be. */
+  const pathOf = (input: string): string => {
+    const { from } = work.inputs.find((one) => one.name === input)!;
+    if ('path' in from) return from.path;
+    const owner = steps.find((one) => one.name === from.step)!;
+    return outputNamed(placedOutputs(owner, ownPath), from.output).path;
+  };
+  const place = work.isOnSpark?.(pathOf) ? ('spark' as const) : ('here' as const);
+  const where = work.engine === undefined ? place : null;
   const outputs = placedOutputs(step, ownPath).map(({ name: output, path }) => {
     return { name: output, path };
   });

@@ -16,7 +16,7 @@ import { type PipelineResult, StepsFailedError, stateOfSteps, stepSummaries } fr
 import { doStep } from './run-step.js';
 import { Sessions } from './sessions.js';
 import { isSettled } from './step-ends.js';
-import type { OutputRecord, StepEnd } from './step-record.js';
+import { type OutputRecord, outputNamed, type StepEnd } from './step-record.js';
 import { ownOutputPath, StepRecords, stepsFolder } from './step-records.js';
 
 export interface RunPipelineOptions {
@@ -246,7 +246,6 @@ class PipelineRun {
   }
 
   #outputOf(step: string, name: string | undefined): OutputRecord {
-    const { outputs = [] } = this.#ends.get(step)?.record ?? {};
-    return name === undefined ? outputs[0]! : outputs.find((output) => output.name === name)!;
+    return outputNamed(this.#ends.get(step)!.record!.outputs, name);
   }
 }

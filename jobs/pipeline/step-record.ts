@@ -57,6 +57,14 @@ export interface StepEnd {
   readonly tries?: number;
 }
 
+/** The output of a name, or the first; the pipeline's graph was checked for it. */
+export function outputNamed<Output extends { readonly name: string }>(
+  outputs: readonly Output[],
+  name: string | undefined,
+): Output {
+  return name === undefined ? outputs[0]! : outputs.find((output) => output.name === name)!;
+}
+
 /** Digest of a value, whatever the order of its keys. */
 export function digestOf(value: unknown): string {
   return createHash('sha256').update(canonical(value)).digest('hex');

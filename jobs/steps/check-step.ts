@@ -106,6 +106,7 @@ export const dataCheckStep = defineStep({
       inputs: [input],
       outputs: [],
       parameters: { ...asked, duckdb: await duckDbFact() },
+      isOnSpark: (pathOf) => isOfSpark(pathOf(DATA)),
       async run(context) {
         const findings = await allFindings(context, asked, (path) => place.where(path));
         report(context, findings);

@@ -6,7 +6,7 @@ import { readdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ConfigError } from '../../driver/index.js';
 import type { SparkBackend, SparkQuery } from '../../spark-bridge/index.js';
-import type { PlaceKind } from './step-data.js';
+import { isSparkPlace, type PlaceKind } from './step-data.js';
 
 /** How many rows were written. @throws ConfigError for a place that this Spark does not reach */
 export async function writeBySpark(
@@ -16,7 +16,7 @@ export async function writeBySpark(
   kind: PlaceKind,
 ): Promise<number> {
   const { sparkWrite } = await import('../../spark-bridge/index.js');
-  if (kind === 'table' || kind === 'remote') {
+  if (isSparkPlace(kind)) {
     return (await sparkWrite(spark, query, { place: path })).rows;
   }
   if (kind === 'csv') {

@@ -80,6 +80,7 @@ export const sqlStep = defineStep({
       inputs,
       outputs: [output],
       parameters: { sql, ...(isSpark ? { engine } : { threads, duckdb: await duckDbFact() }) },
+      isOnSpark: () => isSpark,
       run: (context) => (isSpark ? runBySpark(context, work) : runByDuckDb(context, work)),
     };
   },

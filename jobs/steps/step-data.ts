@@ -47,6 +47,9 @@ export function csvFormat(place: string, csv: CsvWriteOptions = {}): QueryFormat
 
 /** Whether data at a path are read by Spark only. */
 export function isOfSpark(path: string): boolean {
-  const kind = placeKind(path);
+  return isSparkPlace(placeKind(path));
+}
+
+export function isSparkPlace(kind: PlaceKind | undefined): boolean {
   return kind === 'table' || kind === 'remote';
 }

@@ -56,7 +56,9 @@ export interface StepWork {
   readonly isNeverSkipped?: string;
   /** @throws what it fails with: `ConfigError` and `DataError` for what the user is to mend */
   run(context: StepContext): Promise<StepResult>;
-  /** Which engine it would run on, by its data. Absent: this process. */
+  /** Whether Spark does it, by the paths of its inputs. Absent: this process does, or `engine` says. */
+  isOnSpark?(pathOf: (input: string) => string): boolean;
+  /** Which engine it would run on, where its data have to be looked at. */
   engine?(context: StepPlanContext): Promise<'local' | 'spark'>;
   /** What `plan` says beyond inputs and outputs: lines. Runs nothing. */
   plan?(context: StepPlanContext): Promise<readonly string[]>;

@@ -11,7 +11,14 @@ import { ConfigError, DataError, type FrameEngine } from '../../driver/index.js'
 import type { FrameDescription } from '../../driver/ir/frame-engine.js';
 import { writeWhole } from '../predict/whole-file.js';
 import { writeBySpark } from './spark-output.js';
-import { csvFormat, describeInput, isOfSpark, type PlaceKind, placeKind } from './step-data.js';
+import {
+  csvFormat,
+  describeInput,
+  isOfSpark,
+  isSparkPlace,
+  type PlaceKind,
+  placeKind,
+} from './step-data.js';
 import { defineStep, type StepContext, type StepOutput, type StepPlace } from './step-kind.js';
 import { sourceInput, sourceSchema } from './step-source.js';
 
@@ -57,13 +64,15 @@ export const writeStep = defineStep({
       at: ['to'],
     };
     const where = place.where(['to']);
+    const isOnSpark = (pathOf: (name: string) => string): boolean =>
+      isSparkPlace(kind) || isOfSpark(pathOf(DATA));
     return {
       inputs: [input],
       outputs: [output],
       parameters: { mode, ...(csv === undefined ? {} : { csv }), kind },
+      isOnSpark,
       async run(context) {
-        const isBySpark = isOfSpark(context.input(DATA).path) || isSparkPlace(kind);
-        const rows = isBySpark
+        const rows = isOnSpark((name) => context.input(name).path)
           ? await writeThere(context, document, kind, where)
           : await writeHere(context, document, kind, where);
         return { rows: { [WRITTEN]: rows } };
@@ -71,10 +80,6 @@ export const writeStep = defineStep({
     };
   },
 });
-
-function isSparkPlace(kind: PlaceKind): boolean {
-  return kind === 'table' || kind === 'remote';
-}
 
 function targetKind({ to, mode, csv }: WriteDocument, place: StepPlace): PlaceKind {
   const kind = placeKind(to);

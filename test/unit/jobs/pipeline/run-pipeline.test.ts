@@ -319,6 +319,29 @@ describe('pipelines', function () {
       assert.equal(folder.has('.reprise'), false);
     });
 
+    it('say before they run where each step will', async () => {
+      folder.write('n.csv', 'n\n1\n');
+      const sql = 'select n from t';
+      const { steps } = await folder.plan({
+        rows: { sql, inputs: { t: 'n.csv' }, output: 'rows.csv' },
+        far: { sql, inputs: { t: of('rows') }, engine: 'spark', output: 'table://far' },
+        sane: { check: of('rows'), rows: { min: 1 } },
+        there: { check: of('far'), rows: { min: 1 } },
+        out: { write: of('rows'), to: 'table://out' },
+        copy: { write: of('far'), to: 'copy.parquet' },
+        last: { write: of('rows'), to: 'last.parquet' },
+      });
+      assert.deepEqual(Object.fromEntries(steps.map(({ step, where }) => [step, where])), {
+        rows: 'here',
+        far: 'spark',
+        sane: 'here',
+        there: 'spark',
+        out: 'spark',
+        copy: 'spark',
+        last: 'here',
+      });
+    });
+
     it('say before they run what will, and write nothing for it', async () => {
       folder.write('words.txt', 'b\na\n');
       const plans = async (steps: Parameters<typeof folder.plan>[0]) =>
