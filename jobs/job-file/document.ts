@@ -16,7 +16,7 @@ import { isMap, type Layered, requireMapping, withIncludes } from './includes.js
 import { applyOverrides, type Override, parseOverride } from './overrides.js';
 import { readText } from './read-text.js';
 import { fillTemplates, type Variables } from './templates.js';
-import { type KeyPath, parseYaml, valueAt } from './yaml-source.js';
+import { isPrefix, type KeyPath, parseYaml, valueAt } from './yaml-source.js';
 
 export interface DocumentOptions {
   /** `key.path=value` as on the command line; later ones win. */
@@ -127,10 +127,6 @@ function placed(
   return document;
 }
 
-function isPrefix(path: KeyPath, of: KeyPath): boolean {
-  return path.length <= of.length && path.every((part, i) => String(part) === String(of[i]));
-}
-
 function requireNoInclude(overrides: readonly Override[]): void {
   const wrong = overrides.find(({ path }) => path[0] === 'include');
   if (wrong === undefined) return;
@@ -239,10 +235,6 @@ function problemError(
 }
 
 /** Whether an override set the place of a problem, or made the unknown key it complains of. */
-function isCause(override: Override, problem: Problem): boolean {
-  const length = Math.min(override.path.length, problem.path.length);
-  if (override.path.length > problem.path.length && !problem.atKey) return false;
-  return override.path
-    .slice(0, length)
-    .every((part, i) => String(part) === String(problem.path[i]));
+export function isCause({ path }: Override, problem: Problem): boolean {
+  return isPrefix(path, problem.path) || (problem.atKey === true && isPrefix(problem.path, path));
 }

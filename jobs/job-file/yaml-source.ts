@@ -27,6 +27,11 @@ const QUOTES = 'a value with a template stands in quotes: "{{ name }}"';
 
 export type KeyPath = readonly (string | number)[];
 
+/** Whether a place is that of a path or below it; positions may be texts. */
+export function isPrefix(path: KeyPath, place: KeyPath): boolean {
+  return path.length <= place.length && path.every((part, i) => String(part) === String(place[i]));
+}
+
 export interface Position {
   readonly line: number;
   readonly column: number;

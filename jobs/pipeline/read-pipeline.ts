@@ -14,7 +14,7 @@ import {
   readDocument,
 } from '../job-file/document.js';
 import { problemsOf } from '../job-file/problems.js';
-import type { KeyPath } from '../job-file/yaml-source.js';
+import { isPrefix, type KeyPath } from '../job-file/yaml-source.js';
 import { checkSchedule } from '../schedule/read-schedule.js';
 import { stepKinds } from '../steps/index.js';
 import type { StepKind, StepPlace } from '../steps/step-kind.js';
@@ -220,9 +220,7 @@ class StepReader {
 
   /** The folder that a relative path at a place starts at. */
   baseOf(at: KeyPath): string {
-    const isOverridden = this.#source.overrides.some(
-      ({ path }) => path.length <= at.length && path.every((part, i) => part === at[i]),
-    );
+    const isOverridden = this.#source.overrides.some(({ path }) => isPrefix(path, at));
     return isOverridden ? this.#cwd : this.#source.folderOf(at);
   }
 

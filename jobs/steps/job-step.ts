@@ -12,11 +12,10 @@ import { dataBytes } from '../data-bytes.js';
 import { chooseEngine } from '../engines.js';
 import { formatBest } from '../format.js';
 import type { Problem } from '../job-file/check-job.js';
-import { type ReadDocument, readDocument } from '../job-file/document.js';
+import { isCause, type ReadDocument, readDocument } from '../job-file/document.js';
 import type { Job } from '../job-file/job.js';
 import { applyOverrides, type Override, parseOverride } from '../job-file/overrides.js';
 import { jobOf } from '../job-file/read-job.js';
-import type { KeyPath } from '../job-file/yaml-source.js';
 import type { RunRecord } from '../runs/record.js';
 import { RunJournal } from '../runs/run-journal.js';
 import { overviewOf } from '../runs/run-state.js';
@@ -150,12 +149,10 @@ function settingText(key: string, value: unknown, place: StepPlace): string {
 
 /** A problem of a setting, told where the setting stands. */
 function settingProblem(problem: Problem, overrides: readonly Override[]): Problem[] {
-  const isWithin = (path: KeyPath, other: KeyPath): boolean =>
-    path.length <= other.length && path.every((part, i) => String(part) === String(other[i]));
-  const cause = overrides.find(
-    ({ path }) => isWithin(path, problem.path) || (problem.atKey && isWithin(problem.path, path)),
-  );
-  return cause === undefined ? [] : [{ ...problem, path: ['with', cause.path.join('.')] }];
+  const cause = overrides.find((one) => isCause(one, problem));
+  if (cause === undefined) return [];
+  const { path } = cause;
+  return [{ ...problem, path: ['with', path.join('.'), ...problem.path.slice(path.length)] }];
 }
 
 async function engineOf(job: Job, context: StepPlanContext): Promise<'local' | 'spark'> {

@@ -218,6 +218,10 @@ describe('pipeline files', () => {
       /^nightly.yaml:3:47: steps.s.with.cv.folds: expected .*got "none"/,
     );
     assert.match(
+      await problems(`${HEAD}  s: {job: jobs/search.yaml, with: {data: {path: 5, target: y}}}\n`),
+      /^nightly.yaml:3:50: steps.s.with.data.path: expected text, got 5/,
+    );
+    assert.match(
       await problems(
         `${HEAD}  s:\n    job: {data: {path: d.csv, target: y}, model: {type: rigde}}\n`,
       ),
@@ -226,6 +230,19 @@ describe('pipeline files', () => {
     assert.match(
       await problems(`${HEAD}  s: {job: jobs/none.yaml}\n`),
       /none.yaml: expected a job file, got no such file/,
+    );
+  });
+
+  it('take paths of the command line from the folder that it is in, by names and positions', async () => {
+    const text = copies({ list: 'outputs: [a.txt]', named: 'outputs: {0: b.txt, 1: c.txt}' });
+    writeFileSync(join(folder, 'nightly.yaml'), text);
+    const { steps } = await readPipeline(join(folder, 'nightly.yaml'), {
+      cwd: tmpdir(),
+      overrides: ['steps.list.outputs.0=x.txt', 'steps.named.outputs.0=y.txt'],
+    });
+    assert.deepEqual(
+      steps.flatMap(({ work }) => work.outputs.map(({ path }) => path)),
+      [join(tmpdir(), 'x.txt'), join(tmpdir(), 'y.txt'), join(folder, 'c.txt')],
     );
   });
 
