@@ -11,7 +11,7 @@ import { packageVersion } from '../driver/support/package-root.js';
 import type { Job } from './job-file/job.js';
 import { makeModel } from './model/make-model.js';
 import { type OpenJob, type RunJobOptions, withOpenJob } from './open-job.js';
-import { lineageNodes, programOf } from './runs/lineage-nodes.js';
+import { lineageOf } from './runs/lineage-nodes.js';
 import { Phases } from './runs/phases.js';
 import type { RunRecord } from './runs/record.js';
 import { newRunId } from './runs/run-id.js';
@@ -79,6 +79,8 @@ async function runIn(
   // What is on its way into the store counts as held.
   await session.settle();
   const counters = statistics.counters();
+  const place = store ? dirname(store.folder) : null;
+  const { lineage, program } = lineageOf(statistics, outputs, place);
   return {
     name: job.name,
     startedAt: startedAt.toISOString(),
@@ -105,8 +107,8 @@ async function runIn(
     memory,
     cache: cacheUsage(session.cache),
     ...(store ? { store: storeUsage(store) } : {}),
-    lineage: lineageNodes(statistics),
-    program: { ...programOf(statistics, outputs, store ? dirname(store.folder) : null), scores },
+    lineage,
+    program: { ...program, scores },
     timeline: statistics.timeline().map(({ lane, name, start, end }) => ({
       lane,
       name,

@@ -1,4 +1,4 @@
-/** A run's lineage as plain nodes for `lineage.json` and the report: what ran or was reused. */
+/** A run's lineage: as plain nodes for `lineage.json` and the report, and as a program that can run. */
 import {
   attrsLabel,
   type Expr,
@@ -8,9 +8,25 @@ import {
 } from '../../driver/index.js';
 import type { LineageNode, RunProgram } from './record.js';
 
-/** Nodes the run touched and their leaves, inputs before consumers. */
-export function lineageNodes(statistics: Statistics): LineageNode[] {
-  const order = touchedNodes(statistics);
+/**
+ * What the run touched, inputs before consumers: as nodes, and as the whole lineage that computes
+ * them again, whose first roots are the nodes in their order.
+ * @param outputs the nodes the answer was read from, by name
+ * @param store its folder, where there is one
+ */
+export function lineageOf(
+  statistics: Statistics,
+  outputs: ReadonlyMap<string, Expr>,
+  store: string | null,
+): { readonly lineage: LineageNode[]; readonly program: RunProgram } {
+  const touched = touchedNodes(statistics);
+  return {
+    lineage: lineageNodes(touched, statistics),
+    program: programOf(touched, outputs, store),
+  };
+}
+
+function lineageNodes(order: readonly Expr[], statistics: Statistics): LineageNode[] {
   const numbers = new Map(order.map((expr, i) => [expr, i + 1]));
   return order.map((expr) => {
     const record = statistics.nodes.get(expr);
@@ -30,17 +46,12 @@ export function lineageNodes(statistics: Statistics): LineageNode[] {
   });
 }
 
-/**
- * The whole lineage of what the run touched, enough to compute it again. The first roots are the
- * nodes of `lineageNodes`, in their order.
- * @param outputs the nodes the answer was read from, by name
- */
-export function programOf(
-  statistics: Statistics,
+function programOf(
+  touched: readonly Expr[],
   outputs: ReadonlyMap<string, Expr>,
   store: string | null,
 ): RunProgram {
-  const roots = touchedNodes(statistics);
+  const roots = [...touched];
   const places: Record<string, number> = {};
   for (const [name, expr] of outputs) {
     places[name] = roots.length;
@@ -49,6 +60,7 @@ export function programOf(
   return { store, outputs: places, lineage: serializeLineage(roots) };
 }
 
+/** Nodes the run touched and their leaves. */
 function touchedNodes(statistics: Statistics): Expr[] {
   const touched = new Set<Expr>(statistics.nodes.keys());
   for (const expr of statistics.nodes.keys()) for (const input of expr.inputs) touched.add(input);
