@@ -6,7 +6,7 @@ import { formatTable, plural } from '../format.js';
 import type { EngineName } from '../runs/run-events.js';
 import { type BackfillTime, backfill, planBackfill, type Reprocess } from '../schedule/backfill.js';
 import { systemClock } from '../schedule/clock.js';
-import { launchProcess } from '../schedule/launch.js';
+import { launchProcess, STOP_MS } from '../schedule/launch.js';
 import { readSchedule } from '../schedule/read-schedule.js';
 import { ScheduleWork, stateFolderOf } from '../schedule/schedule-work.js';
 import { slots } from '../schedule/scheduler.js';
@@ -14,7 +14,7 @@ import type { SchedulerEvent } from '../schedule/scheduler-event.js';
 import { zonedText } from '../schedule/zone.js';
 import { EXIT } from './exit-codes.js';
 import { type InterruptError, interruptible } from './interrupt.js';
-import { eventText, launchArguments } from './schedule-command.js';
+import { eventText, runArguments } from './schedule-command.js';
 import { createTerminal, writeData } from './terminal.js';
 
 export interface BackfillCommandOptions {
@@ -31,8 +31,6 @@ export interface BackfillCommandOptions {
   readonly quiet?: boolean;
 }
 
-/** A run may take this long to end gently, and a little more at once. @units ms */
-const GRACE_MS = 30_000;
 const POLL_MS = 1000;
 
 /** Answers 0, or 4 when a run failed. */
@@ -66,7 +64,7 @@ export async function backfillCommand(
   };
   const work = await ScheduleWork.open(file, {
     owner: processToken(),
-    launch: launchProcess({ ...launchArguments(options), graceMs: GRACE_MS }),
+    launch: launchProcess(runArguments(options)),
     clock: systemClock,
     isOnce: false,
     takeSlot: slots(options.parallel),
@@ -85,7 +83,7 @@ export async function backfillCommand(
     terminal.note('stopping: runs keep what is done, and the next backfill goes on with them');
   };
   const run = (signal: AbortSignal) => backfill(work, plan, options.parallel, signal, untilEnd);
-  await interruptible(run, onStopping, GRACE_MS + 15_000);
+  await interruptible(run, onStopping, STOP_MS);
   if (interrupt !== undefined) return interrupt.exitCode;
   const failed = [...ends.values()].filter(({ kind }) => kind !== 'done');
   const times = shown(plan, zone, ends);

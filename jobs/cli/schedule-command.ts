@@ -2,7 +2,7 @@
 import { resolve } from 'node:path';
 import { formatDuration } from '../../driver/support/duration.js';
 import type { EngineName } from '../runs/run-events.js';
-import { launchProcess } from '../schedule/launch.js';
+import { launchProcess, STOP_MS } from '../schedule/launch.js';
 import type { Metrics } from '../schedule/metrics.js';
 import { Scheduler } from '../schedule/scheduler.js';
 import type { SchedulerEvent } from '../schedule/scheduler-event.js';
@@ -20,10 +20,6 @@ export interface ScheduleCommandOptions {
   readonly quiet?: boolean;
 }
 
-/** A run may take this long to end gently, and a little more at once. @units ms */
-const GRACE_MS = 30_000;
-const STOP_MS = GRACE_MS + 15_000;
-
 /** Answers 0, or with `--once` 4 when a run failed. */
 export async function scheduleCommand(
   files: readonly string[],
@@ -39,7 +35,7 @@ export async function scheduleCommand(
   };
   const scheduler = await Scheduler.open({
     files,
-    launch: launchProcess({ ...launchArguments(options), graceMs: GRACE_MS }),
+    launch: launchProcess(runArguments(options)),
     parallel: options.parallel,
     isOnce: options.once === true,
     ...(options.output === undefined ? {} : { output: resolve(options.output) }),
@@ -65,13 +61,13 @@ async function loadMetrics(): Promise<Metrics> {
 }
 
 /** What every run is started with. */
-export function launchArguments(options: {
+export function runArguments(options: {
   readonly engine?: EngineName;
   readonly store?: boolean;
-}): { readonly runArguments: readonly string[] } {
+}): readonly string[] {
   const engine = options.engine === undefined ? [] : ['--engine', options.engine];
   const store = options.store === false ? ['--no-store'] : [];
-  return { runArguments: [...engine, ...store] };
+  return [...engine, ...store];
 }
 
 const WORDS: Readonly<Record<SchedulerEvent['kind'], string>> = {

@@ -32,25 +32,21 @@ export interface Attempt {
 /** Resolves when the attempt has ended. @throws what keeps it from being started */
 export type RunLaunch = (attempt: Attempt) => Promise<Exit>;
 
-export interface LaunchOptions {
-  /** Arguments of `reprise run`, such as `--engine spark`. */
-  readonly runArguments?: readonly string[];
-  /** Of `reprise run` and `reprise resume`. */
-  readonly commonArguments?: readonly string[];
-  /** Between the gentle end and the other. @units ms; default 30 s */
-  readonly graceMs?: number;
-}
-
+/** Between the gentle end of an attempt and the other. @units ms */
 const GRACE_MS = 30_000;
+/** What attempts that are told to stop may take until they have ended. @units ms */
+export const STOP_MS = GRACE_MS + 15_000;
 /** The end of a log that is told. */
 const SAID_CHARACTERS = 2000;
 
-/** Starts attempts by the command line. */
-export function launchProcess(options: LaunchOptions = {}): RunLaunch {
-  const { runArguments = [], commonArguments = [], graceMs = GRACE_MS } = options;
+/**
+ * Starts attempts by the command line.
+ * @param runArguments of `reprise run`, such as `--engine spark`; a resumed run has those it began with
+ */
+export function launchProcess(runArguments: readonly string[]): RunLaunch {
   return async (attempt) => {
     const { file, run, time, zone, output, log } = attempt;
-    const common = ['--output', output, '--quiet', ...commonArguments];
+    const common = ['--output', output, '--quiet'];
     const given = attempt.isResumed
       ? ['resume', run, ...common]
       : ['run', file, '--run-id', run, '--date', zonedText(time, zone), ...common, ...runArguments]; // biome-ignore format: a list
@@ -58,7 +54,7 @@ export function launchProcess(options: LaunchOptions = {}): RunLaunch {
     const stream = await open(log, 'a', 0o600);
     const from = (await stream.stat()).size;
     try {
-      const exit = await untilExit(given, dirname(file), stream.fd, attempt.signal, graceMs);
+      const exit = await untilExit(given, dirname(file), stream.fd, attempt.signal);
       return { ...exit, said: await saidSince(log, from) };
     } finally {
       await stream.close();
@@ -71,7 +67,6 @@ function untilExit(
   cwd: string,
   log: number,
   signal: AbortSignal,
-  graceMs: number,
 ): Promise<Exit> {
   const command = join(packageRoot(), 'dist/jobs/cli/main.js');
   return new Promise((resolve, reject) => {
@@ -84,7 +79,7 @@ function untilExit(
     let timer: NodeJS.Timeout | undefined;
     const stop = (): void => {
       child.kill('SIGTERM');
-      timer = setTimeout(() => killGroup(child.pid), graceMs);
+      timer = setTimeout(() => killGroup(child.pid), GRACE_MS);
     };
     child.once('error', reject);
     child.once('spawn', () => {
