@@ -3,11 +3,16 @@ import { randomBytes } from 'node:crypto';
 
 /** A new run id, such as `20261122T151458Z-flights-9f3a61c2`. */
 export function newRunId(jobName: string, startedAt: Date = new Date()): string {
-  const time = startedAt
+  const time = timeKey(startedAt.getTime());
+  return `${time}-${slug(jobName)}-${randomBytes(4).toString('hex')}`;
+}
+
+/** A time as a key for files: `20260329T010000Z`. Keys sort as times do. */
+export function timeKey(ms: number): string {
+  return new Date(ms)
     .toISOString()
     .replace(/\.\d+Z$/, 'Z')
     .replace(/[-:]/g, '');
-  return `${time}-${slug(jobName)}-${randomBytes(4).toString('hex')}`;
 }
 
 /** Whether a name is one that `newRunId` makes. */

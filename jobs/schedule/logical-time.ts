@@ -4,7 +4,7 @@
  */
 import { createHash } from 'node:crypto';
 import { ConfigError } from '../../driver/errors.js';
-import { slug } from '../runs/run-id.js';
+import { slug, timeKey } from '../runs/run-id.js';
 import type { Schedule } from './schedule.js';
 import { nextTime, previousTime } from './times.js';
 import { isDate, localTime, MOMENT_TEXT, parseMoment, zonedText } from './zone.js';
@@ -63,14 +63,6 @@ export function timeOfDate(text: string, calendar: Calendar = DAYS): number {
   const first = nextTime({ cron, zone }, ms - 1);
   const isOnDay = first !== undefined && localTime(first, zone).date === text.trim();
   return isOnDay ? first : ms;
-}
-
-/** A time as a key for files: `20260329T010000Z`. Keys sort as times do. */
-export function timeKey(ms: number): string {
-  return new Date(ms)
-    .toISOString()
-    .replace(/\.\d+Z$/, 'Z')
-    .replace(/[-:]/g, '');
 }
 
 /**

@@ -6,12 +6,12 @@
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { removeRun } from '../runs/remove-run.js';
+import { isRunId, startOfRun } from '../runs/run-id.js';
 import { scheduledRunId } from './logical-time.js';
 import type { ScheduledFile } from './read-schedule.js';
 
 /** A time that ran more often keeps what it ran later. */
 const MOST_ROUNDS = 20;
-const KEY = /^(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z-/;
 
 /** Removes the runs of older times than the latest `keep`, but for those named. */
 export async function removeOldRuns(
@@ -33,8 +33,8 @@ export async function removeOldRuns(
 
 /** The time that a run's id was made of; undefined when it is no run of the schedule. @units ms */
 function timeOf(run: string, { name, file }: ScheduledFile): number | undefined {
-  if (!KEY.test(run)) return undefined;
-  const time = Date.parse(run.replace(/^(.{4})(..)(..)T(..)(..)(..)Z-.*$/, '$1-$2-$3T$4:$5:$6Z'));
+  if (!isRunId(run)) return undefined;
+  const time = Date.parse(startOfRun(run));
   if (!Number.isFinite(time)) return undefined;
   for (let round = 1; round <= MOST_ROUNDS; round++) {
     if (scheduledRunId(name, file, time, round) === run) return time;

@@ -8,9 +8,8 @@ import { join } from 'node:path';
 import { readOwnFile } from '../../driver/support/plain-file.js';
 import { isFromDeadProcess, isOfThisMachine } from '../../driver/support/process-token.js';
 import { replaceFile } from '../../driver/support/replace-file.js';
-import { slug } from '../runs/run-id.js';
+import { slug, timeKey } from '../runs/run-id.js';
 import { makeProject } from '../store-place.js';
-import { timeKey } from './logical-time.js';
 import { newState, type ScheduleState, type SettledTime } from './state.js';
 import { VersionedState } from './versioned-state.js';
 
