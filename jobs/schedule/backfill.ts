@@ -2,16 +2,15 @@
  * Runs of a schedule's times in a range of the past: which of them, and then one after another or
  * several at once. Invariant: never a second run of a time that is under way, here or elsewhere.
  */
-import { stat } from 'node:fs/promises';
-import { join } from 'node:path';
 import { ConfigError } from '../../driver/errors.js';
-import { scheduledRunId } from './logical-time.js';
+import { requireMoment, scheduledRunId } from './logical-time.js';
+import { freeRun, type TimeRun } from './outcome.js';
 import type { ScheduledFile } from './read-schedule.js';
 import type { ScheduleWork } from './schedule-work.js';
 import type { SettledTime } from './state.js';
 import type { StateFolder } from './state-folder.js';
 import { timesBetween } from './times.js';
-import { endOfDay, isDate, MOMENT_TEXT, parseMoment } from './zone.js';
+import { endOfDay, isDate } from './zone.js';
 
 /** Of the times that ran before, those to run again. */
 export const REPROCESS = ['none', 'failed', 'all'] as const;
@@ -86,20 +85,10 @@ function judge(
 
 /** @units ms */
 function rangeOf({ from, to }: BackfillOptions, zone: string): readonly [number, number] {
-  const [first, last] = [parseMoment(from, zone), parseMoment(to, zone)];
-  for (const [key, text, ms] of [
-    ['--from', from, first],
-    ['--to', to, last],
-  ] as const) {
-    if (ms !== undefined) continue;
-    throw new ConfigError(`${key}: expected ${MOMENT_TEXT}, got ${JSON.stringify(text)}`, {
-      key,
-      value: text,
-      source: 'flag',
-    });
-  }
-  const end = isDate(to) ? endOfDay(to, zone) : last!;
-  if (first! <= end) return [first!, end];
+  const first = requireMoment('--from', from, zone);
+  const last = requireMoment('--to', to, zone);
+  const end = isDate(to) ? endOfDay(to, zone) : last;
+  if (first <= end) return [first, end];
   throw new ConfigError(`--to: expected a moment from ${from} on, got ${to}`, {
     key: '--to',
     value: to,
@@ -115,21 +104,15 @@ export async function backfill(
   signal: AbortSignal,
   untilEnd: () => Promise<void>,
 ): Promise<void> {
-  const { file, name, output } = work.scheduled;
   try {
-    for (const { time, left, round: first } of plan) {
+    for (const { time, left, round } of plan) {
       if (left !== undefined) continue;
       while (work.busy >= parallel && !signal.aborted) {
         await untilEnd();
         await work.tick(false);
       }
       if (signal.aborted) break;
-      let round = first;
-      // Of a run that the state does not know: one that ended well is what the time came to.
-      while (round > 1 && (await exists(join(output, scheduledRunId(name, file, time, round))))) {
-        round++;
-      }
-      await work.claimTime(time, scheduledRunId(name, file, time, round), round);
+      await work.claimTime(time, await runOfTime(work.scheduled, time, round));
     }
     while (work.busy > 0 && !signal.aborted) {
       await untilEnd();
@@ -140,6 +123,8 @@ export async function backfill(
   }
 }
 
-async function exists(path: string): Promise<boolean> {
-  return (await stat(path).catch(() => undefined)) !== undefined;
+/** A first run that the state knows nothing of may be there: what it came to, the time came to. */
+async function runOfTime(scheduled: ScheduledFile, time: number, round: number): Promise<TimeRun> {
+  if (round > 1) return freeRun(scheduled, time, round);
+  return { run: scheduledRunId(scheduled.name, scheduled.file, time, round), round };
 }

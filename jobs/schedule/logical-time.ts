@@ -50,19 +50,23 @@ export function timeVariables(ms: number, { cron, zone }: Calendar = DAYS): Time
  * @throws ConfigError for text that is neither date nor time
  */
 export function timeOfDate(text: string, calendar: Calendar = DAYS): number {
-  const ms = parseMoment(text, calendar.zone);
-  if (ms === undefined) {
-    throw new ConfigError(`--date: expected ${MOMENT_TEXT}, got ${JSON.stringify(text)}`, {
-      key: '--date',
-      value: text,
-      source: 'flag',
-    });
-  }
+  const ms = requireMoment('--date', text, calendar.zone);
   if (!isDate(text)) return ms;
   const { cron, zone } = calendar;
   const first = nextTime({ cron, zone }, ms - 1);
   const isOnDay = first !== undefined && localTime(first, zone).date === text.trim();
   return isOnDay ? first : ms;
+}
+
+/** As `parseMoment`, of a flag's value. @throws ConfigError for text that is neither date nor time */
+export function requireMoment(key: string, text: string, zone: string): number {
+  const ms = parseMoment(text, zone);
+  if (ms !== undefined) return ms;
+  throw new ConfigError(`${key}: expected ${MOMENT_TEXT}, got ${JSON.stringify(text)}`, {
+    key,
+    value: text,
+    source: 'flag',
+  });
 }
 
 /**

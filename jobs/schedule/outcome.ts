@@ -2,11 +2,14 @@
  * What an attempt came to, and whether another is worth its time. Read from exit codes of a process
  * that was watched, else from the run's folder, so that a run is judged alike whoever started it.
  */
-import { readdir } from 'node:fs/promises';
+import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { lives, overviewOf, type RunOverview } from '../runs/run-state.js';
 import type { BestSummary } from '../runs/summary.js';
+import { scheduledRunId } from './logical-time.js';
+import type { ScheduledFile } from './read-schedule.js';
 import type { Retries } from './schedule.js';
+import type { ActiveTime } from './state.js';
 
 /** How a process ended. */
 export interface Exit {
@@ -49,6 +52,21 @@ export async function runOf(output: string, run: string): Promise<RunOverview | 
   const scored = searches.flatMap((one) => (one?.best ? [one] : []));
   scored.sort((a, b) => Date.parse(a.updatedAt) - Date.parse(b.updatedAt));
   return { ...found, best: scored.at(-1)?.best ?? null };
+}
+
+export type TimeRun = Pick<ActiveTime, 'run' | 'round'>;
+
+/** The first run of a time, from a round on, whose folder is not there. */
+export async function freeRun(
+  { name, file, output }: ScheduledFile,
+  time: number,
+  from: number,
+): Promise<TimeRun> {
+  for (let round = from; ; round++) {
+    const run = scheduledRunId(name, file, time, round);
+    const found = await stat(join(output, run)).catch(() => undefined);
+    if (found === undefined) return { run, round };
+  }
 }
 
 /** What a process came to that ended by itself. @param found the run's folder afterwards */

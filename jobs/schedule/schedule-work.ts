@@ -9,14 +9,18 @@ import type { RunLaunch } from './launch.js';
 import { scheduledRunId } from './logical-time.js';
 import { deliver } from './notify.js';
 import { removeOldRuns } from './old-runs.js';
+import type { TimeRun } from './outcome.js';
 import { readSchedule, type ScheduledFile } from './read-schedule.js';
 import type { SchedulerEvent } from './scheduler-event.js';
 import {
   type ActiveTime,
   claimed,
+  handedOver,
   hasTurn,
   type Message,
   messagesOf,
+  newTime,
+  type Owned,
   type ScheduleState,
   type SettledTime,
   settled,
@@ -113,11 +117,9 @@ export class ScheduleWork {
   }
 
   /** Claims a time of the past, unless it is under way, and begins it. */
-  async claimTime(time: number, run: string, round: number): Promise<void> {
+  async claimTime(time: number, run: TimeRun): Promise<void> {
     const { owner, clock } = this.#options;
-    const now = clock.now();
-    const fresh = { phase: 'queued' as const, attempts: 0, takeUps: 0, claimedAt: now, since: now };
-    const entry: ActiveTime = { time, by: 'backfill', run, round, owner, ...fresh };
+    const entry = newTime({ time, by: 'backfill', ...run, owner }, clock.now());
     const state = await this.folder.state.update((current) =>
       current.active.some((one) => one.time === time)
         ? undefined
@@ -132,10 +134,8 @@ export class ScheduleWork {
     for (const { end } of this.#running.values()) end.abort();
     await Promise.all([...this.#running.values()].map(({ done }) => done));
     const { owner } = this.#options;
-    const isOurs = (one: { owner: string | null }): boolean => one.owner === owner;
-    await this.folder.state.update((state) =>
-      state.active.some(isOurs) || state.messages.some(isOurs) ? released(state, owner) : undefined,
-    );
+    const isOurs = (one: Owned): boolean => one.owner === owner;
+    await this.folder.state.update((state) => handedOver(state, isOurs, null));
     await this.folder.leave(owner);
     this.#isStopping = false;
   }
@@ -170,19 +170,13 @@ export class ScheduleWork {
     }
     this.#isInDoubt = active.some((one) => one.owner !== null && this.folder.isInDoubt(one.owner));
     if (gone.size === 0) return;
-    const isLeft = (one: { owner: string | null }): boolean => gone.has(one.owner);
-    const taken = new Set<number>();
+    const isLeft = (one: Owned): boolean => gone.has(one.owner);
+    let taken: readonly ActiveTime[] = [];
     await this.folder.state.update((state) => {
-      taken.clear();
-      for (const one of state.active.filter(isLeft)) taken.add(one.time);
-      if (taken.size === 0 && !state.messages.some(isLeft)) return undefined;
-      return {
-        ...state,
-        active: state.active.map((one) => (isLeft(one) ? { ...one, owner } : one)),
-        messages: state.messages.map((one) => (isLeft(one) ? { ...one, owner } : one)),
-      };
+      taken = state.active.filter(isLeft);
+      return handedOver(state, isLeft, owner);
     });
-    for (const time of taken) this.#tell('took-over', { time });
+    for (const { time } of taken) this.#tell('took-over', { time });
   }
 
   async #claim(): Promise<ScheduleState> {
@@ -373,11 +367,4 @@ export async function stateFolderOf(scheduled: ScheduledFile, since: number): Pr
     );
   }
   return state;
-}
-
-/** What a process owned, for whoever takes it. */
-function released(state: ScheduleState, owner: string): ScheduleState {
-  const free = <T extends { readonly owner: string | null }>(one: T): T =>
-    one.owner === owner ? { ...one, owner: null } : one;
-  return { ...state, active: state.active.map(free), messages: state.messages.map(free) };
 }

@@ -107,18 +107,40 @@ export function newState(file: string, since: number): ScheduleState {
   };
 }
 
-/** Another value for a time that a process owns; the state itself when it does not own it any more. */
+/** A time as it is claimed. */
+export function newTime(
+  about: Pick<ActiveTime, 'time' | 'by' | 'run' | 'round' | 'owner'>,
+  nowMs: number,
+): ActiveTime {
+  return { ...about, phase: 'queued', attempts: 0, takeUps: 0, claimedAt: nowMs, since: nowMs };
+}
+
+/** Another value for a time that a process owns; undefined when it does not own it any more. */
 export function changed(
   state: ScheduleState,
   owner: string,
   time: number,
   change: Partial<ActiveTime>,
-): ScheduleState {
-  const active = state.active.map((one) =>
-    one.time === time && one.owner === owner ? { ...one, ...change } : one,
-  );
+): ScheduleState | undefined {
+  const isOurs = (one: ActiveTime): boolean => one.time === time && one.owner === owner;
+  if (!state.active.some(isOurs)) return undefined;
+  const active = state.active.map((one) => (isOurs(one) ? { ...one, ...change } : one));
   return { ...state, active };
 }
+
+/** Gives what some owners have to another, or to nobody; undefined when they have nothing. */
+export function handedOver(
+  state: ScheduleState,
+  isLeft: (one: Owned) => boolean,
+  owner: string | null,
+): ScheduleState | undefined {
+  const { active, messages } = state;
+  if (![...active, ...messages].some(isLeft)) return undefined;
+  const give = <T extends Owned>(one: T): T => (isLeft(one) ? { ...one, owner } : one);
+  return { ...state, active: active.map(give), messages: messages.map(give) };
+}
+
+export type Owned = Pick<ActiveTime, 'owner'>;
 
 export interface Claims {
   readonly due: Due;
@@ -150,18 +172,9 @@ export function claimed(state: ScheduleState, claims: Claims): ScheduleState {
       return settled(next, { time, state: 'skipped', why, ...ended });
     }, base);
   }
-  const entries = times.map((time): ActiveTime => {
-    const made = { phase: 'queued' as const, attempts: 0, takeUps: 0, claimedAt: nowMs };
-    return {
-      time,
-      by: 'schedule',
-      run: claims.runOf(time),
-      round: 1,
-      ...made,
-      since: nowMs,
-      owner,
-    };
-  });
+  const entries = times.map((time) =>
+    newTime({ time, by: 'schedule', run: claims.runOf(time), round: 1, owner }, nowMs),
+  );
   const replaces = isBusy && overlap === 'replace' && entries.length > 0;
   const before = replaces
     ? state.active.map((one) => (one.by === 'schedule' ? { ...one, isReplaced: true } : one))

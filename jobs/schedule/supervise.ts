@@ -4,15 +4,13 @@
  * was decided is on the disk before it is acted upon; once another process has the time, this one
  * does nothing more about it.
  */
-import { stat } from 'node:fs/promises';
 import { hostname } from 'node:os';
-import { join } from 'node:path';
 import type { Clock } from './clock.js';
 import type { RunLaunch } from './launch.js';
-import { scheduledRunId } from './logical-time.js';
 import {
   type AttemptOutcome,
   type Exit,
+  freeRun,
   outcomeOfExit,
   outcomeOfRun,
   retryDelay,
@@ -175,15 +173,9 @@ class Supervisor {
 
   /** A run that can't be gone on with, since its data are others by now: a new one, from the start. */
   async #startAgain(): Promise<AttemptOutcome | 'lost'> {
-    const { scheduled } = this.#given;
-    const { output, file, name } = scheduled;
-    let { round } = this.#entry;
-    let run: string;
-    do {
-      round++;
-      run = scheduledRunId(name, file, this.#entry.time, round);
-    } while (await exists(join(output, run)));
-    if (!(await this.#put({ run, round }))) return 'lost';
+    const { time, round } = this.#entry;
+    const next = await freeRun(this.#given.scheduled, time, round + 1);
+    if (!(await this.#put(next))) return 'lost';
     return this.#launch(false);
   }
 
@@ -238,11 +230,10 @@ class Supervisor {
     const { folder, owner, clock } = this.#given;
     const { time } = this.#entry;
     const since = change.phase === undefined ? {} : { since: clock.now() };
-    const isOurs = (one: ActiveTime): boolean => one.time === time && one.owner === owner;
     const now = await folder.state.update((state) =>
-      state.active.some(isOurs) ? changed(state, owner, time, { ...change, ...since }) : undefined,
+      changed(state, owner, time, { ...change, ...since }),
     );
-    const entry = now.active.find(isOurs);
+    const entry = now.active.find((one) => one.time === time && one.owner === owner);
     if (entry !== undefined) this.#entry = entry;
     return entry !== undefined;
   }
@@ -281,10 +272,6 @@ async function limited(
     clearTimeout(timer);
     end.removeEventListener('abort', stop);
   }
-}
-
-async function exists(path: string): Promise<boolean> {
-  return (await stat(path).catch(() => undefined)) !== undefined;
 }
 
 function terminate(pid: number): void {

@@ -100,7 +100,7 @@ describe('backfill', function () {
       ['under way', 'under way', 'never ran'],
     );
     // Who decided before they were claimed claims them no second time.
-    await other.claimTime(plan[0]!.time, 'another', 1);
+    await other.claimTime(plan[0]!.time, { run: 'another', round: 1 });
     await sleep(20);
     assert.equal(runs.attempts.length, 2);
     for (let ended = 0; ended < 6; ended++) {
