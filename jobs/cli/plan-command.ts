@@ -1,9 +1,8 @@
 /** `reprise plan`: what a job would run where, reuse and cost. Runs no kernel. */
-import { readDocument } from '../job-file/document.js';
 import { jobOf } from '../job-file/read-job.js';
 import { isPipeline } from '../pipeline/is-pipeline.js';
 import type { EngineName } from '../runs/run-events.js';
-import { variablesOfDate } from '../schedule/read-schedule.js';
+import { readDocumentOf } from '../schedule/read-schedule.js';
 import { EXIT } from './exit-codes.js';
 import { interruptible } from './interrupt.js';
 import { planPage } from './plan-page.js';
@@ -26,13 +25,8 @@ export async function planCommand(
 ): Promise<number> {
   const terminal = createTerminal({ quiet: options.quiet === true });
   const { date, store } = options;
-  const variables = date === undefined ? {} : await variablesOfDate(file, date, { overrides });
-  const reading = {
-    overrides,
-    variables: { ...variables },
-    ...(store === false ? { store } : {}),
-  };
-  const document = await readDocument(file, reading);
+  const reading = { overrides, ...(store === false ? { store } : {}) };
+  const document = await readDocumentOf(file, date, reading);
   if (isPipeline(document.value)) {
     const { planPipelineCommand } = await import('./pipeline-plan.js');
     return planPipelineCommand(document, reading, terminal, options);

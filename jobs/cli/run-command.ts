@@ -13,7 +13,6 @@ import {
   plural,
   shownParam,
 } from '../format.js';
-import { readDocument } from '../job-file/document.js';
 import type { Job } from '../job-file/job.js';
 import { jobOf } from '../job-file/read-job.js';
 import { isPipeline } from '../pipeline/is-pipeline.js';
@@ -21,7 +20,7 @@ import type { RunRecord } from '../runs/record.js';
 import type { EngineName, RunEvent } from '../runs/run-events.js';
 import { RunJournal } from '../runs/run-journal.js';
 import { failedTrials, type RunSummary, summarize } from '../runs/summary.js';
-import { variablesOfDate } from '../schedule/read-schedule.js';
+import { readDocumentOf } from '../schedule/read-schedule.js';
 import { EXIT, exitCodeOf } from './exit-codes.js';
 import { type InterruptError, interruptible } from './interrupt.js';
 import { createLogger } from './log.js';
@@ -51,18 +50,16 @@ export async function runCommand(
 ): Promise<number> {
   const terminal = createTerminal({ quiet: options.quiet === true });
   const { date, runId } = options;
-  const variables = date === undefined ? {} : await variablesOfDate(file, date, { overrides });
   const reading = {
     overrides: [
       ...overrides,
       ...failureOverrides(options),
       ...(options.parallel === undefined ? [] : [`parallel=${options.parallel}`]),
     ],
-    variables: { ...variables },
     ...(options.output === undefined ? {} : { output: options.output }),
     ...(options.store === false ? { store: false } : {}),
   };
-  const document = await readDocument(file, reading);
+  const document = await readDocumentOf(file, date, reading);
   if (isPipeline(document.value)) {
     const { runPipelineCommand } = await import('./pipeline-command.js');
     return runPipelineCommand(document, reading, terminal, options);

@@ -6,8 +6,9 @@ import { basename, dirname, extname, resolve } from 'node:path';
 import { z } from 'zod';
 import { ConfigError } from '../../driver/errors.js';
 import type { Problem } from '../job-file/check-job.js';
-import { type ReadDocument, readDocument } from '../job-file/document.js';
+import { type DocumentOptions, parseDocument, type ReadDocument } from '../job-file/document.js';
 import { problemsOf } from '../job-file/problems.js';
+import { readText } from '../job-file/read-text.js';
 import { fillTemplates, type Variables } from '../job-file/templates.js';
 import { isPipeline } from '../pipeline/is-pipeline.js';
 import { type TimeVariables, timeOfDate, timeVariables } from './logical-time.js';
@@ -51,7 +52,8 @@ export async function readSchedule(
   time?: number,
 ): Promise<ScheduledFile> {
   const cwd = options.cwd ?? process.cwd();
-  const plain = await readDocument(file, { ...options, later: LATER });
+  const text = await readText(resolve(cwd, file), file);
+  const plain = parseDocument(file, text, { ...options, later: LATER });
   const calendar = sectionOf(plain, cwd);
   if (calendar === undefined) {
     throw new ConfigError(
@@ -63,19 +65,26 @@ export async function readSchedule(
   const document =
     variables === undefined
       ? plain
-      : await readDocument(file, { ...options, variables: { ...variables }, later: ['steps'] });
+      : parseDocument(file, text, { ...options, variables: { ...variables }, later: ['steps'] });
   return scheduledFile(document, sectionOf(document, cwd, variables)!, options);
 }
 
-/** The names that `--date` gives a file's templates. @throws ConfigError for text that is no date */
-export async function variablesOfDate(
+/**
+ * The document of a file with the names in its templates that `--date` gives, if it is given. Reads
+ * the file once: it may be a pipe.
+ * @throws ConfigError for text that is no date, and as `readDocument`
+ */
+export async function readDocumentOf(
   file: string,
-  date: string,
-  options: ReadScheduleOptions = {},
-): Promise<TimeVariables> {
-  const document = await readDocument(file, { ...options, later: LATER });
-  const schedule = sectionOf(document, options.cwd ?? process.cwd());
-  return timeVariables(timeOfDate(date, schedule), schedule);
+  date: string | undefined,
+  options: DocumentOptions = {},
+): Promise<ReadDocument> {
+  const cwd = options.cwd ?? process.cwd();
+  const text = await readText(resolve(cwd, file), file);
+  if (date === undefined) return parseDocument(file, text, options);
+  const schedule = sectionOf(parseDocument(file, text, { ...options, later: LATER }), cwd);
+  const variables = { ...timeVariables(timeOfDate(date, schedule), schedule) };
+  return parseDocument(file, text, { ...options, variables });
 }
 
 function scheduledFile(

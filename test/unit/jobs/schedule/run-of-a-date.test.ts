@@ -1,14 +1,15 @@
 /** A run for a date, under an id that was chosen: what its templates name, and that it is one run. */
 import assert from 'node:assert/strict';
-import { readJob } from '../../../../jobs/job-file/read-job.js';
+import { execFileSync } from 'node:child_process';
+import { jobOf, readJob } from '../../../../jobs/job-file/read-job.js';
 import { keepRun } from '../../../../jobs/keep-run.js';
 import { isGivenRunId } from '../../../../jobs/runs/run-id.js';
 import { RunJournal } from '../../../../jobs/runs/run-journal.js';
 import { overviewOf } from '../../../../jobs/runs/run-state.js';
 import { scheduledRunId } from '../../../../jobs/schedule/logical-time.js';
-import { readSchedule, variablesOfDate } from '../../../../jobs/schedule/read-schedule.js';
+import { readDocumentOf, readSchedule } from '../../../../jobs/schedule/read-schedule.js';
 import { LockedError } from '../../../../jobs/setup/lock.js';
-import { reprise } from '../../../support/cli.js';
+import { cliPath, reprise } from '../../../support/cli.js';
 import { JobFolder, linearCsv } from '../../../support/job-folder.js';
 
 describe('a run of a date', function () {
@@ -25,9 +26,8 @@ describe('a run of a date', function () {
   afterEach(() => folder.remove());
 
   const job = async (date: string) => {
-    const file = folder.file('job.yaml');
-    const variables = { ...(await variablesOfDate(file, date)) };
-    return readJob(file, { variables, output: folder.file('runs') });
+    const document = await readDocumentOf(folder.file('job.yaml'), date);
+    return jobOf(document, { output: folder.file('runs') });
   };
 
   it('has the names of its time in the job and in the section, which is no part of the job', async () => {
@@ -73,5 +73,14 @@ describe('a run of a date', function () {
       assert.equal(isGivenRunId(wrong), false, wrong);
     }
     assert.ok(isGivenRunId(scheduledRunId('Nächtlich & ../', '/a/b.yaml', 0, 3)));
+  });
+
+  it('comes through a pipe too, which can be read once', () => {
+    folder.job({ name: 'of {{ date }}' });
+    const data = `data.path=${folder.write('data.csv', linearCsv(100))}`;
+    const given = `plan /dev/stdin ${data} --engine local --no-store --date 2026-03-29 --json`;
+    const pipe = `cat job.yaml | '${process.execPath}' '${cliPath}' ${given}`;
+    const plan = execFileSync('bash', ['-c', pipe], { cwd: folder.path, encoding: 'utf8' });
+    assert.equal(JSON.parse(plan).name, 'of 2026-03-29');
   });
 });
