@@ -224,16 +224,11 @@ function namesOf({ categories, values }: EncodedFeature & { readonly kind: 'map'
 }
 
 function profilesOf(run: Run, frames: FrameEngine, onScan: () => void): FileProfiles {
-  return new FileProfiles(
-    frames,
-    (key, compute, unchanged) => run.memo(key, compute as () => Promise<Json>, unchanged),
-    (files) => {
-      onScan();
-      run.statistics.scans++;
-      run.statistics.rowsRead += files.reduce((rows, file) => rows + file.rows, 0);
-    },
-    (key) => run.memoOf(key),
-  );
+  return new FileProfiles(frames, run, (files) => {
+    onScan();
+    run.statistics.scans++;
+    run.statistics.rowsRead += files.reduce((rows, file) => rows + file.rows, 0);
+  });
 }
 
 async function resolve(

@@ -15,7 +15,6 @@ import type {
   SqlText,
 } from '../ir/frame-engine.js';
 import { sqlText } from '../operators/encode-block.js';
-import { verifyUnchanged } from './identity.js';
 import {
   FILE_VALUES,
   isComplete,
@@ -27,15 +26,12 @@ import { fileKey } from './partitions.js';
 import { type FileGroup, fileTree } from './parts.js';
 import { optionsKey } from './read-options.js';
 
-/** Keeps plain data by key: `Session.memo`. */
-export type Memo = (
-  key: string,
-  compute: () => Promise<unknown>,
-  unchanged: () => Promise<void>,
-) => Promise<unknown>;
-
-/** What `Memo` keeps under a key; undefined for nothing: `Run.memoOf`. */
-export type MemoOf = (key: string) => Promise<unknown>;
+/** Keeps plain data by key: a `Run`. */
+export interface Memos {
+  memo(key: string, compute: () => Promise<unknown>): Promise<unknown>;
+  /** What is kept under a key; undefined for nothing. */
+  memoOf(key: string): Promise<unknown>;
+}
 
 /** Distinct values that the profiles of a group of files may list to be kept together. */
 const MAX_PACKED = 50_000;
@@ -52,8 +48,7 @@ export class FileProfiles implements Pick<FrameEngine, 'profile'> {
   /** The engine's. */
   readonly name: string;
   readonly #engine: Pick<FrameEngine, 'profile' | 'profileFiles'>;
-  readonly #memo: Memo;
-  readonly #memoOf: MemoOf;
+  readonly #memos: Memos;
   readonly #onScan: (files: readonly FrameFile[]) => void;
   /** What `profile` learned, by request, then by file, so that parts of the data can be viewed. */
   readonly #known = new Map<string, Map<FrameFile, ColumnProfile>>();
@@ -65,15 +60,13 @@ export class FileProfiles implements Pick<FrameEngine, 'profile'> {
   /** @param onScan called as the engine begins to read files, or when it is known that it did */
   constructor(
     engine: Pick<FrameEngine, 'name' | 'profile' | 'profileFiles'>,
-    memo: Memo,
+    memos: Memos,
     onScan: (files: readonly FrameFile[]) => void = () => undefined,
-    memoOf: MemoOf = async () => undefined,
   ) {
     this.name = engine.name;
     this.#engine = engine;
-    this.#memo = memo;
+    this.#memos = memos;
     this.#onScan = onScan;
-    this.#memoOf = memoOf;
   }
 
   /** See `FrameEngine.profile`; cost: a scan of the files that are new. */
@@ -207,7 +200,7 @@ export class FileProfiles implements Pick<FrameEngine, 'profile'> {
     const found = await this.#packed(closed, (names) => keyOf('group-profiles', names));
     const missing = closed.filter(({ files }) => !found.has(fileKey(files[0]!)));
     await this.#learnFiles(source, requests, found, (name) => keyOf('file-profile', name));
-    for (const group of missing) this.#pack(source, group, found, keyOf);
+    for (const group of missing) this.#pack(group, found, keyOf);
     for (const [r, request] of requests.entries()) {
       const byFile = new Map(source.files.map((file) => [file, found.get(fileKey(file))![r]!]));
       this.#known.set(JSON.stringify(request), byFile);
@@ -222,8 +215,8 @@ export class FileProfiles implements Pick<FrameEngine, 'profile'> {
     const found = new Map<string, ColumnProfile[]>();
     await Promise.all(
       groups.map(async ({ files }) => {
-        const packed = (await this.#memoOf(keyOf(namesOf(files)))) as ColumnProfile[][] | undefined;
-        for (const [i, profiles] of packed?.entries() ?? [])
+        const packed = await this.#memos.memoOf(keyOf(namesOf(files)));
+        for (const [i, profiles] of ((packed ?? []) as ColumnProfile[][]).entries())
           found.set(fileKey(files[i]!), profiles);
       }),
     );
@@ -232,7 +225,6 @@ export class FileProfiles implements Pick<FrameEngine, 'profile'> {
 
   /** Keeps the profiles of a group's files together, if they are small. */
   #pack(
-    source: FrameSource,
     { files }: FileGroup,
     found: ReadonlyMap<string, ColumnProfile[]>,
     keyOf: (kind: string, names: string) => string,
@@ -241,8 +233,7 @@ export class FileProfiles implements Pick<FrameEngine, 'profile'> {
     const values = profiles.flat().reduce((sum, profile) => sum + profile.top.length, 0);
     if (values > MAX_PACKED) return;
     const key = keyOf('group-profiles', namesOf(files));
-    const unchanged = (): Promise<void> => verifyUnchanged({ ...source, files });
-    this.#memo(key, async () => profiles, unchanged).catch(() => undefined);
+    this.#memos.memo(key, async () => profiles).catch(() => undefined);
   }
 
   /** Adds the profiles of those files that have none in `found`. */
@@ -264,8 +255,7 @@ export class FileProfiles implements Pick<FrameEngine, 'profile'> {
     });
     await Promise.all(
       distinct.map(async ([name, file]) => {
-        const unchanged = (): Promise<void> => verifyUnchanged({ ...source, files: [file] });
-        const profiles = this.#memo(keyOf(name), () => batch.add(file), unchanged);
+        const profiles = this.#memos.memo(keyOf(name), () => batch.add(file));
         profiles.then(() => batch.decide(file)).catch(() => undefined);
         found.set(name, (await profiles) as ColumnProfile[]);
       }),

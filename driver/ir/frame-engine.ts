@@ -147,7 +147,10 @@ export interface FrameEngine {
    * @throws DataError when nothing is there, a file can't be read, or columns of two files differ
    */
   describe(path: string, options?: DescribeOptions): Promise<FrameDescription>;
-  /** Profiles expressions over all rows in one scan. @throws DataError naming an unparsable one */
+  /**
+   * Profiles expressions over all rows in one scan.
+   * @throws DataError naming an unparsable one, or a file that changed meanwhile
+   */
   profile(source: FrameSource, requests: readonly ProfileRequest[]): Promise<ColumnProfile[]>;
   /**
    * As `profile`, for each file by itself: `[file][request]`, in one scan over all files. Quantiles

@@ -162,9 +162,7 @@ async function judged(
   try {
     // Which values stand twice in all files can't be told from those of each.
     const whole = requests.filter(({ top }) => top === 1);
-    const kept = new FileProfiles(open.frames, (key, compute, unchanged) =>
-      run.memo(key, compute as () => Promise<never>, unchanged),
-    );
+    const kept = new FileProfiles(open.frames, run);
     await profile(
       kept,
       requests.filter((one) => !whole.includes(one)),

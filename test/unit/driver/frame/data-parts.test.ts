@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { stringify } from 'yaml';
-import { FileProfiles } from '../../../../driver/frame/file-profiles.js';
+import { FileProfiles, type Memos } from '../../../../driver/frame/file-profiles.js';
 import {
   type DenseMatrix,
   dense,
@@ -26,6 +26,9 @@ import { assertClose } from '../../../support/close.js';
 import { dailyJob, writeDay } from '../../../support/daily-files.js';
 import { copyTo, temporaryHome } from '../../../support/frame-data.js';
 import { JobFolder } from '../../../support/job-folder.js';
+
+/** Keeps nothing. */
+const nothing: Memos = { memo: (_key, compute) => compute(), memoOf: async () => undefined };
 
 describe('profiles file by file', () => {
   let home: Awaited<ReturnType<typeof temporaryHome>>;
@@ -58,10 +61,7 @@ describe('profiles file by file', () => {
       const { source, isUniform } = await engine.describe(folder);
       assert.equal(isUniform, true);
       const whole = await engine.profile(source, requests);
-      const merged = await new FileProfiles(engine, (_key, compute) => compute()).profile(
-        source,
-        requests,
-      );
+      const merged = await new FileProfiles(engine, nothing).profile(source, requests);
       assert.deepEqual(merged, whole);
     });
   }
@@ -70,10 +70,13 @@ describe('profiles file by file', () => {
     const folder = join(home.folder, 'some');
     for (const day of [0, 1, 2]) await writeDay(folder, day);
     const memos = new Map<string, Promise<unknown>>();
-    const memo = (key: string, compute: () => Promise<unknown>): Promise<unknown> => {
-      const known = memos.get(key) ?? compute();
-      memos.set(key, known);
-      return known;
+    const kept: Memos = {
+      memo: (key, compute) => {
+        const known = memos.get(key) ?? compute();
+        memos.set(key, known);
+        return known;
+      },
+      memoOf: async (key) => memos.get(key),
     };
     const asked: number[] = [];
     const counting = (): FileProfiles =>
@@ -86,7 +89,7 @@ describe('profiles file by file', () => {
             return engine.profileFiles(source, list);
           },
         },
-        memo,
+        kept,
       );
     const plain = requests.filter((request) => request.quantiles.length === 0);
     await counting().profile((await engine.describe(folder)).source, plain);
@@ -135,7 +138,7 @@ describe('profiles file by file', () => {
         `SELECT CAST(i + ${from} AS VARCHAR) AS t, CAST(i AS DOUBLE) / 3 AS x FROM range(25000) r(i)`,
       );
     }
-    const byFile = new FileProfiles(engine, (_key, compute) => compute());
+    const byFile = new FileProfiles(engine, nothing);
     const twice = (await engine.describe(folder)).source;
     assert.deepEqual(await byFile.profile(twice, requests), await engine.profile(twice, requests));
     const many = (await engine.describe(join(wide, '[ab].parquet'))).source;
