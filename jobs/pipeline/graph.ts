@@ -10,6 +10,7 @@ import { closestText } from '../../driver/support/closest.js';
 import type { Problem } from '../job-file/check-job.js';
 import type { KeyPath } from '../job-file/yaml-source.js';
 import type { StepInput, StepWork } from '../steps/step-kind.js';
+import { ofStep } from '../steps/step-source.js';
 
 /** A step before its place is known. */
 export interface GraphStep {
@@ -26,7 +27,7 @@ export function templateInputs(document: unknown, given: readonly StepInput[]): 
   const visit = (value: unknown, at: KeyPath): void => {
     if (typeof value === 'string') {
       for (const [, step = '', output] of value.matchAll(STEP_TEMPLATE)) {
-        const from = { step, ...(output === undefined ? {} : { output }) };
+        const from = ofStep({ step, output });
         const name = `steps.${step}${output === undefined ? '' : `.${output}`}`;
         const isThere = given.some(({ from: own }) => isSame(own, from));
         if (!isThere) found.set(name, { name, from, isAnyFile: true, at });

@@ -8,18 +8,19 @@ import { dirname, join } from 'node:path';
 import { z } from 'zod';
 import { DataError } from '../../driver/errors.js';
 import { makeFolder } from '../../driver/support/make-folder.js';
-import { dataBytes } from '../data-bytes.js';
-import { chooseEngine } from '../engines.js';
 import { formatBest } from '../format.js';
 import type { Problem } from '../job-file/check-job.js';
 import { isCause, type ReadDocument, readDocument } from '../job-file/document.js';
 import type { Job } from '../job-file/job.js';
 import { applyOverrides, type Override, parseOverride } from '../job-file/overrides.js';
+import { problemsOf } from '../job-file/problems.js';
 import { jobOf } from '../job-file/read-job.js';
+import type { KeyPath } from '../job-file/yaml-source.js';
 import type { RunRecord } from '../runs/record.js';
 import { RunJournal } from '../runs/run-journal.js';
-import { overviewOf } from '../runs/run-state.js';
+import { overviewOf, type RunOverview } from '../runs/run-state.js';
 import { failedTrials, summarize } from '../runs/summary.js';
+import { engineByData } from './step-data.js';
 import {
   defineStep,
   type StepContext,
@@ -27,8 +28,10 @@ import {
   type StepPlace,
   type StepPlanContext,
   type StepResult,
+  type StepSource,
   type StepWork,
 } from './step-kind.js';
+import { ofStep, ofStepSchema } from './step-source.js';
 
 const schema = z.strictObject({
   job: z
@@ -47,7 +50,7 @@ export const jobStep = defineStep({
   version: 1,
   schema,
   bind: async (keys, place) => {
-    const data = stepSource(keys.with?.['data.path']);
+    const data = stepSource(keys.with?.['data.path'], ['with', 'data.path'], place);
     const { job, document } = await readStepJob(keys, data !== undefined, place);
     place.keep(['job'], document);
     const input: StepInput = {
@@ -80,14 +83,13 @@ function parametersOf({ document, data }: Job): Record<string, unknown> {
   return { ...keys, data: { ...read, dialect: data.dialect ?? null } };
 }
 
-type StepSourceKeys = { readonly step: string; readonly output?: string };
-
-/** `{step: NAME}` as the value of a setting. */
-function stepSource(value: unknown): StepSourceKeys | undefined {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) return undefined;
-  const { step, output } = value as Partial<StepSourceKeys>;
-  if (typeof step !== 'string') return undefined;
-  return { step, ...(output === undefined ? {} : { output }) };
+/** `{step: NAME}` as the value of a setting; a mapping without a step is the job's to refuse. */
+function stepSource(value: unknown, at: KeyPath, place: StepPlace): StepSource | undefined {
+  if (typeof value !== 'object' || value === null || !('step' in value)) return undefined;
+  const parsed = ofStepSchema.safeParse(value);
+  if (parsed.success) return ofStep(parsed.data);
+  const problems = problemsOf(parsed.error.issues, value, ofStepSchema);
+  return place.failAll(problems.map((one) => ({ ...one, path: [...at, ...one.path] })));
 }
 
 /** Stands for the data of a step while the job is checked. */
@@ -155,9 +157,8 @@ function settingProblem(problem: Problem, overrides: readonly Override[]): Probl
   return [{ ...problem, path: ['with', path.join('.'), ...problem.path.slice(path.length)] }];
 }
 
-async function engineOf(job: Job, context: StepPlanContext): Promise<'local' | 'spark'> {
-  const { path } = context.input('data');
-  return (await chooseEngine(context.engine, path, dataBytes, job.data.dialect)).engine;
+function engineOf(job: Job, context: StepPlanContext): Promise<'local' | 'spark'> {
+  return engineByData(context, 'data', job.data.dialect);
 }
 
 /** The job with the step's data, as a run in the pipeline's run folder. */
@@ -180,7 +181,8 @@ async function runSearch(asked: Job, context: StepContext): Promise<StepResult> 
   const output = dirname(dirname(dirname(runFolder)));
   const job = placed(asked, path, output);
   const id = `${run}/steps/${context.step}`;
-  const record = (await finishedBefore(context)) ?? (await runAnew());
+  const before = await earlierRun(context);
+  const record = before?.state === 'finished' ? await keptRun() : await goOn();
   const { search } = record;
   const summary = summarize(record, runFolder);
   const failed = failedTrials(record);
@@ -202,13 +204,18 @@ async function runSearch(asked: Job, context: StepContext): Promise<StepResult> 
   await copyFile(join(runFolder, 'results.csv'), context.output('results'));
   return { rows: { results: search.trials.length } };
 
-  async function runAnew(): Promise<RunRecord> {
+  async function keptRun(): Promise<RunRecord> {
+    const { readRun } = await import('../runs/read-run.js');
+    return readRun(runFolder);
+  }
+
+  async function goOn(): Promise<RunRecord> {
     const open = await context.open(await engineOf(job, context));
     const [{ keepRun }, { renderReport }] = await Promise.all([
       import('../keep-run.js'),
       import('../report/index.js'),
     ]);
-    const journal = (await goOn(context)) ?? (await begin());
+    const journal = before === undefined ? await begin() : await RunJournal.resume(runFolder);
     const isOfUser = (): boolean => true;
     const [made] = await keepRun(job, {
       engine: open.engine,
@@ -229,28 +236,21 @@ async function runSearch(asked: Job, context: StepContext): Promise<StepResult> 
   }
 }
 
-/** Whether an earlier try, here or of a process that is gone, can be gone on with. */
-const mayGoOn = ({ isResumed, attempt }: StepContext): boolean => isResumed || attempt > 1;
-
-async function finishedBefore(context: StepContext): Promise<RunRecord | undefined> {
-  if (!mayGoOn(context)) return undefined;
-  const known = await overviewOf(context.runFolder).catch(() => undefined);
-  if (known?.state !== 'finished') return undefined;
-  const { readRun } = await import('../runs/read-run.js');
-  return readRun(context.runFolder);
-}
-
-async function goOn(context: StepContext): Promise<RunJournal | undefined> {
-  if (!mayGoOn(context)) return undefined;
-  const known = await overviewOf(context.runFolder).catch(() => undefined);
-  return known === undefined ? undefined : RunJournal.resume(context.runFolder);
+/** That of an earlier try, here or of a process that is gone, where it can be gone on with. */
+async function earlierRun({
+  isResumed,
+  attempt,
+  runFolder,
+}: StepContext): Promise<RunOverview | undefined> {
+  if (!isResumed && attempt === 1) return undefined;
+  return overviewOf(runFolder).catch(() => undefined);
 }
 
 async function planSearch(job: Job, context: StepPlanContext): Promise<readonly string[]> {
   const { path } = context.input('data');
   const open = await context.open(await engineOf(job, context));
   const { planJob } = await import('../plan-job.js');
-  const planned = placed(job, path, context.input('data').path);
+  const planned = placed(job, path, job.output);
   const report = await planJob(planned, { engine: open.engine, open, signal: context.signal });
   const { trials, folds, cached, operators, estimatedSeconds } = report;
   return [

@@ -3,12 +3,11 @@ import { stat } from 'node:fs/promises';
 import { extname, join } from 'node:path';
 import { z } from 'zod';
 import { isRemote } from '../../driver/frame/identity.js';
-import { dataBytes } from '../data-bytes.js';
-import { chooseEngine } from '../engines.js';
 import { formatCount, plural } from '../format.js';
 import type { ModelFile } from '../model/model-file.js';
 import type { FoundModel } from '../model/read-model.js';
 import { OUTPUTS } from '../predict/output-names.js';
+import { engineByData } from './step-data.js';
 import {
   defineStep,
   type StepContext,
@@ -18,16 +17,13 @@ import {
   type StepPlanContext,
   type StepResult,
 } from './step-kind.js';
-import { sourceInput, sourceSchema } from './step-source.js';
+import { ofStep, ofStepSchema, sourceInput, sourceSchema } from './step-source.js';
 
 const names = z.array(z.string().min(1).max(500)).max(1000);
 
 const schema = z.strictObject({
   predict: z
-    .union([
-      z.string().min(1).max(4096),
-      z.strictObject({ step: z.string().min(1), output: z.string().min(1).optional() }),
-    ])
+    .union([z.string().min(1).max(4096), ofStepSchema])
     .meta({ description: 'The model: `{step: NAME}` of a search, a run folder or a model file.' }),
   data: sourceSchema.meta({ description: 'The data to score.' }),
   columns: z
@@ -67,10 +63,7 @@ export const predictStep = defineStep({
 async function modelInput(given: PredictKeys['predict'], place: StepPlace): Promise<StepInput> {
   const at = ['predict'];
   const shared = { name: 'model', isAnyFile: true, at };
-  if (typeof given !== 'string') {
-    const { step, output } = given;
-    return { ...shared, from: { step, ...(output === undefined ? {} : { output }) } };
-  }
+  if (typeof given !== 'string') return { ...shared, from: ofStep(given) };
   const path = place.path(at, given);
   const isFolder = (await stat(path).catch(() => undefined))?.isDirectory() ?? false;
   return { ...shared, from: { path: isFolder ? join(path, 'model.json') : path } };
@@ -111,11 +104,7 @@ async function modelOf(context: StepPlanContext): Promise<FoundModel> {
   return readModel(context.input('model').path, '');
 }
 
-async function engineFor(
-  { features }: ModelFile,
-  context: StepPlanContext,
-): Promise<'local' | 'spark'> {
+function engineFor({ features }: ModelFile, context: StepPlanContext): Promise<'local' | 'spark'> {
   const dialect = features.find((feature) => feature.dialect !== undefined)?.dialect;
-  const { path } = context.input('data');
-  return (await chooseEngine(context.engine, path, dataBytes, dialect)).engine;
+  return engineByData(context, 'data', dialect);
 }

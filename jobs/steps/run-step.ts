@@ -21,19 +21,16 @@ import {
   type StepOutput,
   type StepPlace,
 } from './step-kind.js';
+import { ofStep, ofStepSchema } from './step-source.js';
 
 const text = (max: number) => z.string().min(1).max(max);
-const stepSource = z.strictObject({
-  step: text(100).meta({ description: 'A step of the pipeline.' }),
-  output: text(100).optional().meta({ description: 'Which output of it. Default: its first.' }),
-});
 
 const schema = z.strictObject({
   run: z.union([text(100_000), z.array(z.string().max(100_000)).min(1).max(10_000)]).meta({
     description: 'A program and its arguments, or a text for `sh -c`. Runs beside the file.',
   }),
   inputs: z
-    .array(z.union([text(4096), stepSource]))
+    .array(z.union([text(4096), ofStepSchema]))
     .max(10_000)
     .default([])
     .meta({
@@ -72,7 +69,7 @@ export const runStep = defineStep({
 });
 
 function inputOf(
-  given: string | z.output<typeof stepSource>,
+  given: string | z.output<typeof ofStepSchema>,
   i: number,
   place: StepPlace,
 ): StepInput {
@@ -82,7 +79,7 @@ function inputOf(
   }
   const { step, output } = given;
   const name = output === undefined ? step : `${step}.${output}`;
-  return { name, from: { step, ...(output === undefined ? {} : { output }) }, isAnyFile: true, at };
+  return { name, from: ofStep(given), isAnyFile: true, at };
 }
 
 function outputsOf(

@@ -5,7 +5,10 @@ import { isRemote } from '../../driver/frame/identity.js';
 import { DataError, type FrameEngine } from '../../driver/index.js';
 import type { FrameDescription } from '../../driver/ir/frame-engine.js';
 import type { CsvWriteOptions, QueryFormat } from '../../gpu-executor/cpu/index.js';
-import type { ResolvedInput } from './step-kind.js';
+import { dataBytes } from '../data-bytes.js';
+import { chooseEngine } from '../engines.js';
+import type { Job } from '../job-file/job.js';
+import type { ResolvedInput, StepPlanContext } from './step-kind.js';
 
 /**
  * An input's files on an engine.
@@ -24,6 +27,16 @@ export async function describeInput(
     );
   }
   return description;
+}
+
+/** The engine for an input's data, by the engine that is asked for, their place and their size. */
+export async function engineByData(
+  context: StepPlanContext,
+  input: string,
+  dialect: Job['data']['dialect'],
+): Promise<'local' | 'spark'> {
+  const { path } = context.input(input);
+  return (await chooseEngine(context.engine, path, dataBytes, dialect)).engine;
 }
 
 /** What a place is written as. */

@@ -3,9 +3,26 @@ import { z } from 'zod';
 import { readOptions } from '../job-file/read-options.js';
 import { readKeys } from '../job-file/schema.js';
 import type { KeyPath } from '../job-file/yaml-source.js';
-import type { StepInput, StepPlace } from './step-kind.js';
+import type { StepInput, StepPlace, StepSource } from './step-kind.js';
 
 const word = (max: number) => z.string().min(1).max(max);
+
+/** `{step: NAME}`, where it can be nothing else. */
+export const ofStepSchema = z.strictObject({
+  step: word(100).meta({ description: 'A step of the pipeline.' }),
+  output: word(100).optional().meta({ description: 'Which output of it. Default: its first.' }),
+});
+
+/** What a step leaves. */
+export function ofStep({
+  step,
+  output,
+}: {
+  readonly step: string;
+  readonly output?: string | undefined;
+}): StepSource & { readonly step: string } {
+  return { step, ...(output === undefined ? {} : { output }) };
+}
 
 const sourceKeys = z
   .strictObject({
@@ -48,7 +65,7 @@ export function sourceInput(
     from:
       step === undefined
         ? { path: path === undefined ? `table://${table}` : place.path([...at, 'path'], path) }
-        : { step, ...(output === undefined ? {} : { output }) },
+        : ofStep({ step, output }),
     ...(Object.keys(options).length > 0 ? { read: options } : {}),
     at,
   };

@@ -135,6 +135,11 @@ describe('pipeline files', () => {
       /steps.b.inputs.0: expected an output of a, got tabel; it has table$/,
     ],
     [
+      'a key mistyped where a job reads what a step left',
+      `${copies({ a: 'outputs: [a]' })}  s: {job: {}, with: {data.path: {step: a, outptu: a}}}\n`,
+      /^nightly.yaml:4:44: steps.s.with.data.path.outptu: expected a known key, .*mean `output`\?/,
+    ],
+    [
       'a circle',
       copies({ a: 'after: [c]', b: 'after: [a]', c: 'after: [b]', d: 'after: [c]' }),
       /^nightly.yaml:3:3: steps.a: expected steps that wait for others without a circle, got a -> c -> b -> a$/,
