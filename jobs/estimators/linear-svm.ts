@@ -7,13 +7,13 @@
 import { z } from 'zod';
 import { type Matrix, ones } from '../../driver/index.js';
 import type { Fit, RowData, RowEstimator } from './estimator.js';
-import { followsCheaper, SMOOTH_SOLVERS, solves } from './solvers/choice.js';
+import { SMOOTH_SOLVERS, solves } from './solvers/choice.js';
 import { type ClassTarget, type ClassWeight, classTarget } from './solvers/classes.js';
 import { fitHinge } from './solvers/hinge.js';
 import { squaredHinge } from './solvers/losses.js';
 import { classParameters, iterationParameters, ONE_CLASS } from './solvers/parameters.js';
 import { type Ended, failsAtNaN, rowFit, stepEnds, wideRows } from './solvers/row-fit.js';
-import { curvatureNear, fitSmooth } from './solvers/smooth.js';
+import { fitSmooth, followsStrength } from './solvers/smooth.js';
 
 const parameters = z.strictObject({
   ...classParameters,
@@ -52,16 +52,11 @@ export const linearSvm: RowEstimator = {
   follows: (params) => {
     const own = params as SvmParams;
     if (own.loss === 'hinge') return undefined;
-    return {
-      number: 'C',
-      pays: (size, steps) => followsCheaper(size, steps, true),
-      curvature: (given, weights, C, share) => {
-        const rows = wideRows(given);
-        const { target, weight } = classTarget(rows, own.class_weight as ClassWeight, true);
-        const of = { rows, target, weight, l2: C.recip(), share };
-        return curvatureNear({ ...of, loss: squaredHinge, intercept: interceptOf(own) }, weights);
-      },
-    };
+    return followsStrength((rows) => ({
+      ...classTarget(rows, own.class_weight as ClassWeight, true),
+      loss: squaredHinge,
+      intercept: interceptOf(own),
+    }));
   },
   // A hinge loss makes a weighted Gram matrix of the columns a step.
   fitsWide: ({ loss }) => loss !== 'hinge',

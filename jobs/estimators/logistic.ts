@@ -5,7 +5,7 @@
 import { z } from 'zod';
 import { type Matrix, scalar } from '../../driver/index.js';
 import type { RowEstimator } from './estimator.js';
-import { followsCheaper, SMOOTH_SOLVERS, solves } from './solvers/choice.js';
+import { SMOOTH_SOLVERS, solves } from './solvers/choice.js';
 import { type ClassWeight, classTarget } from './solvers/classes.js';
 import { logLoss, multinomialLoss } from './solvers/losses.js';
 import {
@@ -15,7 +15,7 @@ import {
   ONE_CLASS,
 } from './solvers/parameters.js';
 import { rowFit, stepEnds, wideRows } from './solvers/row-fit.js';
-import { curvatureNear, fitSmooth } from './solvers/smooth.js';
+import { fitSmooth, followsStrength } from './solvers/smooth.js';
 import { fitSparse } from './solvers/sparse.js';
 
 const SPARSE_SOLVER = 'coordinate descent on moments within quasi-Newton steps';
@@ -51,17 +51,11 @@ export const logistic: RowEstimator = {
   follows: (params) => {
     const own = params as LogisticParams;
     if (own.penalty !== 'l2') return undefined;
-    return {
-      number: 'C',
-      pays: (size, steps) => followsCheaper(size, steps, true),
-      curvature: (given, weights, C, share) => {
-        const rows = wideRows(given);
-        const { target, weight } = classTarget(rows, own.class_weight as ClassWeight);
-        const of = { rows, target, weight, l2: C.recip(), share };
-        const loss = rows.classes > 2 ? multinomialLoss : logLoss;
-        return curvatureNear({ ...of, loss, intercept: interceptOf(own) }, weights);
-      },
-    };
+    return followsStrength((rows) => ({
+      ...classTarget(rows, own.class_weight as ClassWeight),
+      loss: rows.classes > 2 ? multinomialLoss : logLoss,
+      intercept: interceptOf(own),
+    }));
   },
   fitsWide: ({ penalty }) => penalty === 'l2' || penalty === 'none',
   train: async (given, numbers, params) => {

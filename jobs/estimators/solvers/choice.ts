@@ -87,11 +87,11 @@ const CLASSES_SHARE = 2;
  * passes of fewer models, and at each step a weighted Gram matrix of some rows and an inverse for
  * each output.
  */
-export function followsCheaper(size: FitSize, steps: number, bends: boolean): boolean {
+export function followsCheaper(size: FitSize, steps: number): boolean {
   const { rows, columns: d, outputs, models } = size;
   const step = { ...size, models: Math.ceil(models / steps) };
-  const atOnce = chooseSolver(size, bends && outputs === 1).costs[0]!.seconds;
-  const first = chooseSolver(step, bends && outputs === 1).costs[0]!.seconds;
+  const atOnce = chooseSolver(size, outputs === 1).costs[0]!.seconds;
+  const first = chooseSolver(step, outputs === 1).costs[0]!.seconds;
   const width = outputs * step.models;
   const pass =
     START_SECONDS.columns + passSeconds(rows, d, width) + (2 * d ** 2 * width) / PRODUCT_RATE;

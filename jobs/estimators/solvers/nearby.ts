@@ -35,7 +35,7 @@ const SEED = 20_261_130;
 /** Added to the diagonal, relative: pivots stay clear of the rounding of float32. */
 const FLOOR = 3e-4;
 
-export interface CurvatureOf {
+interface CurvatureOf {
   /** All of them, training or not. */
   readonly rows: Pick<RowData, 'X' | 'design'>;
   readonly target: Matrix;

@@ -6,8 +6,8 @@
  * rows' squares, plus the penalty: a diagonal. The solver is the cheapest by `choice.ts`.
  */
 import { type Matrix, ones, zeros } from '../../../driver/index.js';
-import type { RowData, RowDesign } from '../estimator.js';
-import { chooseSolver, type FitSize, type SmoothSolver } from './choice.js';
+import type { Following, RowData, RowDesign } from '../estimator.js';
+import { chooseSolver, type FitSize, followsCheaper, type SmoothSolver } from './choice.js';
 import {
   type Coordinates,
   columnCoordinates,
@@ -16,10 +16,10 @@ import {
 } from './coordinates.js';
 import type { Minimum } from './descent.js';
 import type { SmoothLoss } from './losses.js';
-import { type Curvature, type CurvatureOf, curvatureAt, type Nearby } from './nearby.js';
+import { curvatureAt, type Nearby } from './nearby.js';
 import { newtonDescent } from './newton.js';
 import { minimise, type SmoothProblem } from './quasi-newton.js';
-import { columnProducts, type Ended, stepTolerance } from './row-fit.js';
+import { columnProducts, type Ended, stepTolerance, wideRows } from './row-fit.js';
 import { encodedGram, productsOf, rowDecisions } from './row-products.js';
 
 export interface SmoothFit {
@@ -104,12 +104,20 @@ function designColumns({ all }: RowDesign, intercept: Intercept) {
   return columnCoordinates({ mean: all.mean, variance }, intercept);
 }
 
-/** What fits with the next penalty take over from fits of the same rows with this one. */
-export function curvatureNear(
-  { intercept, ...of }: CurvatureOf & { readonly intercept: Intercept },
-  weights: Matrix,
-): Curvature {
-  return curvatureAt(of, designColumns(of.rows.design, intercept), weights);
+/** Fits with one `C`, the inverse of l2, after the other. @param fitOf what is fitted to all rows */
+export function followsStrength(
+  fitOf: (rows: RowData) => Pick<SmoothFit, 'target' | 'weight' | 'loss' | 'intercept'>,
+): Following {
+  return {
+    number: 'C',
+    pays: followsCheaper,
+    curvature: (given, weights, C, share) => {
+      const rows = wideRows(given);
+      const { intercept, ...fit } = fitOf(rows);
+      const at = designColumns(rows.design, intercept);
+      return curvatureAt({ ...fit, rows, l2: C.recip(), share }, at, weights);
+    },
+  };
 }
 
 interface Start {
