@@ -145,7 +145,7 @@ function profilerOf(
   { description: { source } }: Frame,
   { data: { dialect } }: Job,
 ): FrameEngine {
-  const isOurs = spark?.isHere === true && !source.files.some(({ path }) => isRemote(path));
+  const isOurs = spark?.survey.isHere === true && !source.files.some(({ path }) => isRemote(path));
   const isReadable = dialect !== 'spark' && source.format !== 'orc';
   return isOurs && isReadable && duckdb !== undefined ? duckdb : frames;
 }

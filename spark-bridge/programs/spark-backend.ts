@@ -83,8 +83,6 @@ export class SparkBackend implements Backend {
   readonly costs = sparkCosts;
   readonly tier: RddTier;
   readonly survey: Survey;
-  /** It reads the files of this machine, by this machine's processors. */
-  readonly isHere: boolean;
   readonly #options: SparkBackendOptions;
   readonly #expressions: SparkExpressions;
   readonly #onClose: () => Promise<void>;
@@ -107,8 +105,7 @@ export class SparkBackend implements Backend {
     this.capabilities = { ops: new Set(description.ops), blocks: 'resident' };
     const { channel } = options;
     const { master } = description;
-    this.isHere = options.isHere ?? false;
-    const { isHere } = this;
+    const { isHere = false } = options;
     this.survey = new Survey({ channel, newRun: () => this.#name('survey'), master, isHere });
     this.#expressions = new SparkExpressions(options.sql, (source) =>
       columnsOnSpark(channel, source),
