@@ -8,6 +8,7 @@ import {
   formatTable,
   formatWithSpread,
 } from '../format.js';
+import { isMap } from '../job-file/plain-data.js';
 import type { PipelineResult } from '../pipeline/result.js';
 import { readJournal } from '../runs/journal.js';
 import { findRun, readPipelineResult, readRun } from '../runs/read-run.js';
@@ -127,9 +128,7 @@ const shortened = (text: string): string =>
   text.length > MOST_TEXT ? `${text.slice(0, MOST_TEXT - 2)}..` : text;
 
 function flat(value: unknown, path = ''): Map<string, string> {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
-    return new Map([[path, JSON.stringify(value) ?? '']]);
-  }
+  if (!isMap(value)) return new Map([[path, JSON.stringify(value) ?? '']]);
   return new Map(
     Object.entries(value).flatMap(([key, own]) => [
       ...flat(own, path === '' ? key : `${path}.${key}`),

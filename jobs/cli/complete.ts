@@ -6,8 +6,7 @@
 import { readdir } from 'node:fs/promises';
 import type { Command, Option } from 'commander';
 import type { z } from 'zod';
-import { isMap } from '../job-file/includes.js';
-import { valueAt } from '../job-file/yaml-source.js';
+import { isMap, valueAt } from '../job-file/plain-data.js';
 
 /** What the shell is to offer besides the candidates: files of its own finding, or nothing. */
 export type Offer = 'files' | 'folders' | 'jobs' | 'nothing';

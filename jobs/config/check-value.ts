@@ -1,13 +1,12 @@
 /** Whether a value is one that a setting may have, whoever says it. */
 import { parseSize } from '../../driver/support/size.js';
+import { isMap } from '../job-file/plain-data.js';
 import type { Setting, SettingKind } from './settings.js';
 
 type Check = readonly [expected: string, isRight: (value: unknown) => boolean];
 
 const isText = (value: unknown): value is string => typeof value === 'string' && value !== '';
 const isSize = (value: unknown): boolean => parseSize(String(value)) !== undefined;
-const isMap = (value: unknown): boolean =>
-  typeof value === 'object' && value !== null && !Array.isArray(value);
 
 const CHECKS: { readonly [K in SettingKind]: Check } = {
   text: ['text', (value) => isText(value) || typeof value === 'number'],

@@ -2,8 +2,9 @@
  * Settings in documents: what settings files say is the ground a job is built upon, what the
  * environment says comes before it, as settings of the command line do.
  */
-import { isMap, type Layer } from '../job-file/includes.js';
+import type { Layer } from '../job-file/includes.js';
 import type { Override } from '../job-file/overrides.js';
+import { isMap } from '../job-file/plain-data.js';
 import { type KeyPath, parseYamlValue } from '../job-file/yaml-source.js';
 import { loadedSettings, settingsAbove, settingsGround } from './current.js';
 import { findSettingsFiles, type SettingsFiles } from './find-files.js';

@@ -7,7 +7,7 @@ import { ConfigError } from '../../driver/errors.js';
 import { closest, closestText } from '../../driver/support/closest.js';
 import { isSecretSetting } from '../../spark-bridge/channel/redact.js';
 import { settingProblem } from '../job-file/check-spark.js';
-import { isMap } from '../job-file/includes.js';
+import { isMap } from '../job-file/plain-data.js';
 import { readPlainText } from '../job-file/read-text.js';
 import {
   type KeyPath,

@@ -12,11 +12,12 @@ import { isPipeline } from '../pipeline/is-pipeline.js';
 import { scheduleSchema } from '../schedule/schedule-schema.js';
 import type { Problem } from './check-job.js';
 import { secretFiles } from './check-spark.js';
-import { isMap, type Layered, requireMapping, withIncludes } from './includes.js';
+import { type Layered, requireMapping, withIncludes } from './includes.js';
 import { applyOverrides, type Override, parseOverride } from './overrides.js';
+import { isMap, valueAt } from './plain-data.js';
 import { readText } from './read-text.js';
 import { fillTemplates, type Variables } from './templates.js';
-import { isPrefix, type KeyPath, parseYaml, valueAt } from './yaml-source.js';
+import { isPrefix, type KeyPath, parseYaml } from './yaml-source.js';
 
 export interface DocumentOptions {
   /** `key.path=value` as on the command line; later ones win. */
@@ -177,7 +178,7 @@ function strangers(overrides: readonly Override[], known: ReadonlySet<string>): 
 /** The variables that a document says. @throws ConfigError for names that no template can have */
 function variablesOf(whole: Record<string, unknown>, error: ReadDocument['error']): Variables {
   const { variables = {} } = whole;
-  if (typeof variables !== 'object' || variables === null || Array.isArray(variables)) {
+  if (!isMap(variables)) {
     throw error([
       { path: ['variables'], message: 'expected a mapping of names, got another value' },
     ]);
@@ -185,7 +186,7 @@ function variablesOf(whole: Record<string, unknown>, error: ReadDocument['error'
   const wrong = Object.keys(variables).filter(
     (name) => !VARIABLE_NAME.test(name) || RESERVED.includes(name),
   );
-  if (wrong.length === 0) return variables as Variables;
+  if (wrong.length === 0) return variables;
   throw error(
     wrong.map((name) => ({
       path: ['variables', name],

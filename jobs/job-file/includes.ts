@@ -7,6 +7,7 @@
 import { realpathSync } from 'node:fs';
 import { dirname, isAbsolute, join, resolve } from 'node:path';
 import { ConfigError } from '../../driver/errors.js';
+import { isMap } from './plain-data.js';
 import { readPlainText } from './read-text.js';
 import { type KeyPath, type Position, parseYaml, type YamlSource } from './yaml-source.js';
 
@@ -153,8 +154,4 @@ function depthIn(value: unknown, path: KeyPath): number {
     level = (level as Record<string | number, unknown>)[part];
   }
   return path.length;
-}
-
-export function isMap(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

@@ -7,8 +7,9 @@ import { z } from 'zod';
 import { closest } from '../../driver/support/closest.js';
 import type { Problem } from './check-job.js';
 import { namedEstimator } from './model-schema.js';
+import { isMap, valueAt } from './plain-data.js';
 import { schemaOf } from './schema.js';
-import { type KeyPath, valueAt } from './yaml-source.js';
+import type { KeyPath } from './yaml-source.js';
 
 type Issue = z.core.$ZodIssue;
 
@@ -56,7 +57,7 @@ function problemsOfIssue(
     // Of the alternatives with the right kind of value, the one with the least problems.
     const counts = near.map((branch) => branch.reduce((sum, one) => sum + problemCount(one), 0));
     const nearest = near[counts.lastIndexOf(Math.min(...counts))];
-    const isClear = near.length === 1 || isMapping(valueAt(document, path));
+    const isClear = near.length === 1 || isMap(valueAt(document, path));
     if (nearest !== undefined && isClear)
       return nearest.flatMap((inner) =>
         problemsOfIssue(inner, [...path, ...(inner.path as KeyPath)], document, schema),
@@ -75,10 +76,6 @@ function isWrongKind(issue: Issue): boolean {
 
 function problemCount(issue: Issue): number {
   return issue.code === 'unrecognized_keys' ? issue.keys.length : 1;
-}
-
-function isMapping(value: unknown): boolean {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 /** What a value should have been. */

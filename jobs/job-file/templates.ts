@@ -8,6 +8,7 @@ import { closestText } from '../../driver/support/closest.js';
 import { env } from '../../driver/support/env.js';
 import { isSecretSetting } from '../../spark-bridge/channel/redact.js';
 import type { Problem } from './check-job.js';
+import { isMap, valueAt } from './plain-data.js';
 import { type KeyPath, MAX_FILE_BYTES } from './yaml-source.js';
 
 export type Variables = Readonly<Record<string, unknown>>;
@@ -103,13 +104,8 @@ class Filling {
     if (root === 'env') value = this.#environment(name.slice(4), path);
     else if (!Object.hasOwn(this.#options.names, root)) return this.#unknown(name, path);
     else {
-      value = this.#variable(root, path);
-      for (const part of name.split('.').slice(1)) {
-        if (typeof value !== 'object' || value === null || !Object.hasOwn(value, part)) {
-          return this.#unknown(name, path);
-        }
-        value = (value as Variables)[part];
-      }
+      value = valueAt(this.#variable(root, path), name.split('.').slice(1));
+      if (value === undefined) return this.#unknown(name, path);
     }
     this.#characters += JSON.stringify(value)?.length ?? 0;
     if (this.#characters <= MAX_FILE_BYTES) return value;
@@ -168,7 +164,6 @@ const rootOf = (name: string): string => name.split('.')[0]!;
 /** The names that templates may have, dotted ones too. */
 function namesIn(names: Variables, before = ''): string[] {
   return Object.entries(names).flatMap(([name, value]) => {
-    const isMap = typeof value === 'object' && value !== null && !Array.isArray(value);
-    return isMap ? namesIn(value as Variables, `${before}${name}.`) : [`${before}${name}`];
+    return isMap(value) ? namesIn(value, `${before}${name}.`) : [`${before}${name}`];
   });
 }

@@ -154,17 +154,6 @@ function checkTree(file: string, text: string, root: Node | null, counter: LineC
   visit(root, 0);
 }
 
-/** What stands at a path of plain data; undefined where nothing does. */
-export function valueAt(document: unknown, path: KeyPath): unknown {
-  let value = document;
-  for (const part of path) {
-    if (typeof value !== 'object' || value === null || !Object.hasOwn(value, part))
-      return undefined;
-    value = (value as Record<string | number, unknown>)[part];
-  }
-  return value;
-}
-
 function offsetOf(root: Node | null, path: KeyPath, at: 'key' | 'value'): number {
   let node: Node | null = root;
   let offset = root?.range?.[0] ?? 0;

@@ -1,6 +1,7 @@
 /** What differs between two plain values, by place: settings of jobs, attributes of operators. */
 import { isAbsolute, relative } from 'node:path';
 import type { FrameSource } from '../../driver/index.js';
+import { isMap } from '../job-file/plain-data.js';
 
 export interface Change {
   /** `cv.seed`, `features[origin].categories`. */
@@ -20,7 +21,7 @@ export function changes(before: unknown, after: unknown, path = ''): Change[] {
     const inner = fieldChanges(byName(a), byName(b), (name) => `${path}[${name}]`);
     return inner.length > 0 ? inner : [{ path: `${path} (order)`, before: a, after: b }];
   }
-  if (isRecord(a) && isRecord(b)) {
+  if (isMap(a) && isMap(b)) {
     return fieldChanges(a, b, (key) => (path === '' ? key : `${path}.${key}`));
   }
   return [{ path, before, after }];
@@ -111,10 +112,6 @@ function isNamedList(value: unknown): value is readonly (NamedItem | string)[] {
   }
   const names = value.map((element) => (typeof element === 'string' ? element : element?.name));
   return names.every((name) => typeof name === 'string') && new Set(names).size === value.length;
-}
-
-function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 function few(texts: readonly string[]): string {
