@@ -17,7 +17,7 @@ import { doStep } from './run-step.js';
 import { Sessions } from './sessions.js';
 import { isSettled } from './step-ends.js';
 import { type OutputRecord, outputNamed, type StepEnd } from './step-record.js';
-import { ownOutputPath, StepRecords, stepsFolder } from './step-records.js';
+import { makeStepsFolder, ownOutputPath, StepRecords, stepsFolder } from './step-records.js';
 
 export interface RunPipelineOptions {
   readonly journal: PipelineJournal;
@@ -77,6 +77,7 @@ async function openRecords(
 ): Promise<StepRecords | undefined> {
   if (folder === undefined) return undefined;
   try {
+    await makeStepsFolder(pipeline, folder);
     await claimSteps(folder, journal.folder);
     return await StepRecords.open(pipeline, folder);
   } catch (error) {

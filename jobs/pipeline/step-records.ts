@@ -25,6 +25,13 @@ export function stepsFolder({ name, folder, store }: Pipeline): string | undefin
   return join(projectFolder(folder, store), 'steps', plain === name ? plain : `${plain}-${mark}`);
 }
 
+/** Makes the folder that `stepsFolder` names, in a project of ours. @throws the file system's error */
+export async function makeStepsFolder(pipeline: Pipeline, folder: string): Promise<void> {
+  const { store } = pipeline;
+  if (store !== null) await makeProject(projectFolder(pipeline.folder, store));
+  await makeFolder(folder);
+}
+
 /** Beside the pipeline file, unless the project's store is elsewhere. */
 function projectFolder(folder: string, { project }: StorePlace): string {
   return project ?? join(folder, '.reprise');
@@ -68,11 +75,8 @@ export class StepRecords {
     this.#writer = writer;
   }
 
-  /** @throws the file system's error */
-  static async open(pipeline: Pipeline, folder: string): Promise<StepRecords> {
-    const { store } = pipeline;
-    if (store !== null) await makeProject(projectFolder(pipeline.folder, store));
-    await makeFolder(folder);
+  /** @param folder as `makeStepsFolder` made it @throws the file system's error */
+  static async open(folder: string): Promise<StepRecords> {
     const { records, lines } = await readLines(folder);
     const isLong = lines > MOST_LINES_A_STEP * Math.max(8, records.size);
     const path = recordsPath(folder);

@@ -1,6 +1,6 @@
 /** Pipelines: what runs, what is skipped and why, what a failure stops and what is gone on with. */
 import assert from 'node:assert/strict';
-import { mkdirSync, rmSync } from 'node:fs';
+import { mkdirSync, rmSync, statSync } from 'node:fs';
 import { overviewOf } from '../../../../jobs/runs/run-state.js';
 import { LockedError } from '../../../../jobs/setup/lock.js';
 import { PipelineFolder } from '../../../support/pipeline-folder.js';
@@ -306,6 +306,16 @@ describe('pipelines', function () {
         (await folder.runSteps({ other: command('true', []) })).result.state,
         'finished',
       );
+    });
+
+    it('keep what they leave to their user, with no umask at all', async () => {
+      const umask = process.umask(0);
+      try {
+        await folder.runSteps({ a: command('echo a > a', [], 'a') });
+      } finally {
+        process.umask(umask);
+      }
+      assert.equal(statSync(folder.file('.reprise')).mode & 0o777, 0o700);
     });
 
     it('keep nothing for later runs where none is to be kept', async () => {

@@ -4,6 +4,7 @@ import { appendFileSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { changeOf, digestOf, type StepRecord } from '../../../../jobs/pipeline/step-record.js';
 import {
+  makeStepsFolder,
   readStepRecords,
   StepRecords,
   stepsFolder,
@@ -29,7 +30,9 @@ describe('records of steps', () => {
 
   const open = async (name = 'nightly'): Promise<StepRecords> => {
     const pipeline = { ...(await folder.pipeline({ a: { run: 'true' } })), name };
-    return StepRecords.open(pipeline, stepsFolder(pipeline)!);
+    const steps = stepsFolder(pipeline)!;
+    await makeStepsFolder(pipeline, steps);
+    return StepRecords.open(steps);
   };
 
   it('are read past what a kill left half written, and gone on with', async () => {
