@@ -16,19 +16,32 @@ export async function replaceFile(
   const temporary = ownPath(dirname(path), WRITING);
   try {
     await makeFolder(dirname(path));
-    const file = await open(temporary, 'wx', 0o600);
-    try {
-      await file.writeFile(content);
-      if (isDurable) await file.sync();
-    } finally {
-      await file.close();
-    }
+    await writeNewFile(temporary, content, isDurable);
     await rename(temporary, path);
   } catch (error) {
     await rm(temporary, { force: true });
     throw error;
   }
-  if (!isDurable) return;
-  const folder = await open(dirname(path), 'r');
+  if (isDurable) await syncFolder(dirname(path));
+}
+
+/** A new file, readable by its owner only. @throws the file system's error, as where there is one */
+export async function writeNewFile(
+  path: string,
+  content: string | Uint8Array,
+  isDurable: boolean,
+): Promise<void> {
+  const file = await open(path, 'wx', 0o600);
+  try {
+    await file.writeFile(content);
+    if (isDurable) await file.sync();
+  } finally {
+    await file.close();
+  }
+}
+
+/** Makes the names in a folder durable. @throws the file system's error: some refuse to */
+export async function syncFolder(path: string): Promise<void> {
+  const folder = await open(path, 'r');
   await folder.sync().finally(() => folder.close());
 }

@@ -1,46 +1,35 @@
 /**
  * One run of a pipeline at a time, as its steps leave their outputs in the same places. Invariant: of
  * processes that ask at once one gets it, and a run that is gone or ended holds nothing, however it
- * went. A claim is a numbered file that names a run's folder; the highest number counts and stays.
+ * went. The last claim stays and names a run's folder, which says whether a process has it.
  */
-import { link, readdir, rm, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
-import { ownPath, WRITING } from '../../driver/support/leftovers.js';
-import { makeFolder } from '../../driver/support/make-folder.js';
-import { readOwnFile } from '../../driver/support/plain-file.js';
+import { processToken } from '../../driver/support/process-token.js';
+import { VersionedState } from '../../driver/support/versioned-state.js';
 import { lives, overviewOf } from '../runs/run-state.js';
 import { LockedError } from '../setup/lock.js';
 
-const PREFIX = 'claim-';
+interface Claim {
+  /** The run's folder. */
+  readonly run: string;
+  /** Tells claims of one run apart, which is resumed. */
+  readonly token: string;
+}
 
 /** Claims the folder for a run that is under way. @throws LockedError when another one has it */
 export async function claimSteps(folder: string, runFolder: string): Promise<void> {
-  await makeFolder(folder);
-  const temporary = ownPath(folder, WRITING);
-  await writeFile(temporary, runFolder);
-  try {
-    for (;;) {
-      const numbers = await claims(folder);
-      const last = numbers.at(-1) ?? 0;
-      if (last > 0) await requireOver(join(folder, `${PREFIX}${last}`), runFolder);
-      if (await isFirst(temporary, join(folder, `${PREFIX}${last + 1}`))) {
-        for (const number of numbers) await rm(join(folder, `${PREFIX}${number}`), { force: true });
-        return;
-      }
-    }
-  } finally {
-    await rm(temporary, { force: true });
+  const claims = new VersionedState<Claim | null>(join(folder, 'claims'), null, 'run');
+  const own = { run: runFolder, token: processToken() };
+  for (;;) {
+    const last = await claims.read();
+    if (last !== null && last.run !== runFolder) await requireOver(last.run);
+    // Another claim may have come in between: then that one is looked at.
+    const now = await claims.update((one) => (one?.token === last?.token ? own : undefined));
+    if (now === own) return;
   }
 }
 
-async function claims(folder: string): Promise<number[]> {
-  const names = (await readdir(folder)).filter((name) => name.startsWith(PREFIX));
-  return names.map((name) => Number(name.slice(PREFIX.length))).sort((a, b) => a - b);
-}
-
-async function requireOver(claim: string, own: string): Promise<void> {
-  const holder = await readOwnFile(claim).catch(() => own);
-  if (holder === own) return;
+async function requireOver(holder: string): Promise<void> {
   const run = await overviewOf(holder).catch(() => undefined);
   if (run === undefined || !lives(run.state)) return;
   const { pid, host } = run.process ?? {};
@@ -48,14 +37,4 @@ async function requireOver(claim: string, own: string): Promise<void> {
     `run: expected no other run of this pipeline, got ${basename(holder)} running in process ${pid} on ${host}; \`reprise runs show ${holder} --follow\` watches it`,
     { run: basename(holder), pid, host },
   );
-}
-
-async function isFirst(temporary: string, claim: string): Promise<boolean> {
-  try {
-    await link(temporary, claim);
-    return true;
-  } catch (cause) {
-    if ((cause as NodeJS.ErrnoException).code === 'EEXIST') return false;
-    throw cause;
-  }
 }

@@ -5,6 +5,7 @@
  */
 import { join } from 'node:path';
 import { stringify } from 'yaml';
+import { ResourceError } from '../../driver/errors.js';
 import { packageVersion } from '../../driver/support/package-root.js';
 import type { EngineName, RunEvent } from '../runs/run-events.js';
 import { json, writeRunFiles } from '../runs/write-run.js';
@@ -79,9 +80,9 @@ async function openRecords(
   try {
     await makeStepsFolder(pipeline, folder);
     await claimSteps(folder, journal.folder);
-    return await StepRecords.open(pipeline, folder);
+    return await StepRecords.open(folder);
   } catch (error) {
-    const { code = '' } = error as NodeJS.ErrnoException;
+    const { code = '' } = (error instanceof ResourceError ? error.facts : error) as NodeJS.ErrnoException; // biome-ignore format: a line
     if (['EACCES', 'EPERM', 'EROFS'].includes(code)) {
       warn(
         `steps can't be kept in ${folder} (${code}): each runs, and later runs know nothing of it`,

@@ -7,6 +7,7 @@ import { dirname, join } from 'node:path';
 import { stringify } from 'yaml';
 import { ResourceError } from '../../driver/errors.js';
 import { makeFolder } from '../../driver/support/make-folder.js';
+import { syncFolder } from '../../driver/support/replace-file.js';
 import type { RunRecord } from './record.js';
 import { resultsCsv } from './results-csv.js';
 import { summarize } from './summary.js';
@@ -55,8 +56,8 @@ export async function writeRunFiles(
     for (const [name, content] of files) await put(join(path, name), content);
     signal?.throwIfAborted();
     await put(join(path, 'result.json'), resultIn(path));
-    await flush(path);
-    await flush(dirname(path));
+    // Some file systems refuse to, which does no harm, and Windows has none for folders.
+    for (const folder of [path, dirname(path)]) await syncFolder(folder).catch(() => {});
     return path;
   } catch (cause) {
     if (isOurs) await rm(path, { recursive: true, force: true });
@@ -108,18 +109,4 @@ async function put(path: string, content: string): Promise<void> {
     await file.close();
   }
   await rename(`${path}.tmp`, path);
-}
-
-/** Makes the names in a folder durable; some file systems refuse to, which does no harm. */
-async function flush(folder: string): Promise<void> {
-  try {
-    const handle = await open(folder, 'r');
-    try {
-      await handle.sync();
-    } finally {
-      await handle.close();
-    }
-  } catch {
-    // Windows has no sync for folders.
-  }
 }

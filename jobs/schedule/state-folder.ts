@@ -8,10 +8,10 @@ import { join } from 'node:path';
 import { readOwnFile } from '../../driver/support/plain-file.js';
 import { isFromDeadProcess, isOfThisMachine } from '../../driver/support/process-token.js';
 import { replaceFile } from '../../driver/support/replace-file.js';
+import { VersionedState } from '../../driver/support/versioned-state.js';
 import { slug, timeKey } from '../runs/run-id.js';
 import { makeProject } from '../store-place.js';
 import { newState, type ScheduleState, type SettledTime } from './state.js';
-import { VersionedState } from './versioned-state.js';
 
 /** What became of the latest so many times is known. */
 const MOST_TIMES_KEPT = 5000;
@@ -44,7 +44,7 @@ export class StateFolder {
     this.#silenceMs = silenceMs;
     this.#project = join(folder, '.reprise');
     this.path = join(this.#project, 'schedule', slug(name));
-    this.state = new VersionedState(join(this.path, 'versions'), newState(file, since));
+    this.state = new VersionedState(join(this.path, 'versions'), newState(file, since), 'schedule');
   }
 
   /** @throws the file system's error */

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { mkdtempSync, readdirSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { VersionedState } from '../../../../jobs/schedule/versioned-state.js';
+import { VersionedState } from '../../../../driver/support/versioned-state.js';
 
 interface Counted {
   readonly count: number;
@@ -12,7 +12,8 @@ interface Counted {
 
 describe('a versioned state', () => {
   let folder: string;
-  const open = () => new VersionedState<Counted>(join(folder, 'v'), { count: 0, by: [] });
+  const open = () =>
+    new VersionedState<Counted>(join(folder, 'v'), { count: 0, by: [] }, 'counted');
   const add = (name: string) => (state: Counted) => ({
     count: state.count + 1,
     by: [...state.by, name],
@@ -83,7 +84,10 @@ describe('a versioned state', () => {
   it('refuses a damaged version, naming it', async () => {
     await open().update(add('a'));
     writeFileSync(join(folder, 'v', '000000000002.json'), '{"count":');
-    await assert.rejects(open().read(), /expected a version of the state in .*000000000002.json/);
+    await assert.rejects(
+      open().read(),
+      /^DataError: counted: expected a version of the state in .*000000000002.json/,
+    );
   });
 
   function writeVersion(n: number, value: Counted): void {

@@ -5,13 +5,14 @@
  * before it has its name; a process that was stopped for however long changes nothing by what it
  * remembers.
  */
-import { link, open, readdir, rm, stat } from 'node:fs/promises';
+import { link, readdir, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { DataError, ResourceError } from '../../driver/errors.js';
-import { ownPath, sweepLeftovers, WRITING } from '../../driver/support/leftovers.js';
-import { makeFolder } from '../../driver/support/make-folder.js';
-import { readOwnFile } from '../../driver/support/plain-file.js';
+import { DataError, ResourceError } from '../errors.js';
+import { ownPath, sweepLeftovers, WRITING } from './leftovers.js';
+import { makeFolder } from './make-folder.js';
+import { readOwnFile } from './plain-file.js';
+import { syncFolder, writeNewFile } from './replace-file.js';
 
 const NAME = /^(\d{12})\.json$/;
 /** Older ones go, but not so soon that a slow process misses the one it read. */
@@ -23,12 +24,17 @@ const MOST_TRIES = 1000;
 export class VersionedState<T> {
   readonly #folder: string;
   readonly #initial: T;
+  readonly #place: string;
   #known: { readonly version: number; readonly value: T } | undefined;
 
-  /** @param initial what there is before the first change */
-  constructor(folder: string, initial: T) {
+  /**
+   * @param initial what there is before the first change
+   * @param place where messages say that something is wrong
+   */
+  constructor(folder: string, initial: T, place: string) {
     this.#folder = folder;
     this.#initial = initial;
+    this.#place = place;
   }
 
   /** The newest version. @throws DataError for one that is damaged */
@@ -50,7 +56,7 @@ export class VersionedState<T> {
       await sleep(Math.random() * Math.min(50, 2 + tries));
     }
     throw new ResourceError(
-      `schedule: expected to change ${this.#folder} within ${MOST_TRIES} tries, got others first each time`,
+      `${this.#place}: expected to change ${this.#folder} within ${MOST_TRIES} tries, got others first each time`,
       { resource: 'disk', path: this.#folder },
     );
   }
@@ -61,7 +67,7 @@ export class VersionedState<T> {
       if (version === undefined) return { version: 0, value: this.#initial };
       if (this.#known?.version === version) return this.#known;
       try {
-        const value = parse<T>(this.#path(version), await readOwnFile(this.#path(version)));
+        const value = this.#parse(version, await readOwnFile(this.#path(version)));
         this.#known = { version, value };
         return this.#known;
       } catch (cause) {
@@ -91,11 +97,11 @@ export class VersionedState<T> {
     const temporary = ownPath(this.#folder, WRITING);
     try {
       await makeFolder(this.#folder, 0o700);
-      await write(temporary, `${JSON.stringify(next)}\n`);
+      await writeNewFile(temporary, `${JSON.stringify(next)}\n`, true);
       await link(temporary, this.#path(version + 1));
     } catch (cause) {
       if ((cause as NodeJS.ErrnoException).code === 'EEXIST') return false;
-      throw unwritable(this.#folder, cause);
+      throw this.#unwritable(cause);
     } finally {
       await rm(temporary, { force: true }).catch(() => {});
     }
@@ -103,7 +109,8 @@ export class VersionedState<T> {
       this.#known = undefined;
       return false;
     }
-    await sync(this.#folder);
+    // Some file systems refuse to, which does no harm.
+    await syncFolder(this.#folder).catch(() => {});
     this.#known = { version: version + 1, value: next };
     if (version % 16 === 0) await this.#prune(version);
     return true;
@@ -133,44 +140,30 @@ export class VersionedState<T> {
       await rm(this.#path(version), { force: true });
     }
   }
-}
 
-function parse<T>(path: string, text: string): T {
-  try {
-    return JSON.parse(text) as T;
-  } catch (cause) {
-    throw new DataError(
-      `schedule: expected a version of the state in ${path}, got damaged text; remove that file`,
-      { path },
+  #parse(version: number, text: string): T {
+    const path = this.#path(version);
+    try {
+      return JSON.parse(text) as T;
+    } catch (cause) {
+      throw new DataError(
+        `${this.#place}: expected a version of the state in ${path}, got damaged text; remove that file`,
+        { path },
+        { cause },
+      );
+    }
+  }
+
+  #unwritable(cause: unknown): ResourceError {
+    const { code, message } = cause as NodeJS.ErrnoException;
+    const links = ['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS'].includes(code ?? '');
+    const remedy = links
+      ? 'the file system must have hard links'
+      : 'make room, or let it be written';
+    return new ResourceError(
+      `${this.#place}: expected to write ${this.#folder}, got ${code ?? message}; ${remedy}`,
+      { resource: 'disk', path: this.#folder, code },
       { cause },
     );
   }
-}
-
-async function write(path: string, text: string): Promise<void> {
-  const file = await open(path, 'wx', 0o600);
-  try {
-    await file.writeFile(text);
-    await file.sync();
-  } finally {
-    await file.close();
-  }
-}
-
-/** Makes names durable; some file systems refuse to, which does no harm. */
-async function sync(folder: string): Promise<void> {
-  const handle = await open(folder, 'r').catch(() => undefined);
-  await handle?.sync().catch(() => {});
-  await handle?.close();
-}
-
-function unwritable(folder: string, cause: unknown): ResourceError {
-  const { code, message } = cause as NodeJS.ErrnoException;
-  const links = ['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS'].includes(code ?? '');
-  const remedy = links ? 'the file system must have hard links' : 'make room, or let it be written';
-  return new ResourceError(
-    `schedule: expected to write ${folder}, got ${code ?? message}; ${remedy}`,
-    { resource: 'disk', path: folder, code },
-    { cause },
-  );
 }
