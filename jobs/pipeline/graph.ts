@@ -21,24 +21,41 @@ export interface GraphStep {
 
 const STEP_TEMPLATE = /\{\{\s*steps\.([\w-]+)(?:\.([\w-]+))?\s*\}\}/g;
 
+/** All that the reading of files left for steps to fill. */
+const LEFT_TEMPLATE = /\{\{\s*steps(?:\.[\w.-]*)?\s*\}\}/g;
+
 /** What templates of a step's keys name, as inputs beside those it has. */
 export function templateInputs(document: unknown, given: readonly StepInput[]): StepInput[] {
   const found = new Map<string, StepInput>();
-  const visit = (value: unknown, at: KeyPath): void => {
-    if (typeof value === 'string') {
-      for (const [, step = '', output] of value.matchAll(STEP_TEMPLATE)) {
-        const from = ofStep({ step, output });
-        const name = `steps.${step}${output === undefined ? '' : `.${output}`}`;
-        const isThere = given.some(({ from: own }) => isSame(own, from));
-        if (!isThere) found.set(name, { name, from, isAnyFile: true, at });
-      }
-    } else if (Array.isArray(value)) value.forEach((item, i) => void visit(item, [...at, i]));
-    else if (typeof value === 'object' && value !== null) {
-      for (const [key, item] of Object.entries(value)) visit(item, [...at, key]);
+  for (const [text, at] of textsOf(document)) {
+    for (const [, step = '', output] of text.matchAll(STEP_TEMPLATE)) {
+      const from = ofStep({ step, output });
+      const name = `steps.${step}${output === undefined ? '' : `.${output}`}`;
+      const isThere = given.some(({ from: own }) => isSame(own, from));
+      if (!isThere) found.set(name, { name, from, isAnyFile: true, at });
     }
-  };
-  visit(document, []);
+  }
   return [...found.values()];
+}
+
+/** Templates that nobody would fill. @param filled the keys that have paths put in */
+export function strayTemplates(document: unknown, filled: readonly string[]): Problem[] {
+  return textsOf(document).flatMap(([text, path]) => {
+    const isFilled = filled.includes(String(path[0]));
+    const [got] = (isFilled ? text.replace(STEP_TEMPLATE, '') : text).match(LEFT_TEMPLATE) ?? [];
+    if (got === undefined) return [];
+    const message = isFilled
+      ? `expected {{ steps.NAME }} or {{ steps.NAME.OUTPUT }}, got ${got}; name outputs as \`outputs: {NAME: path}\``
+      : `expected {{ steps.NAME }} in \`run\` and \`environment\` of commands only, got ${got}; what a step left is read as {step: NAME}`;
+    return [{ path, message }];
+  });
+}
+
+function textsOf(value: unknown, at: KeyPath = []): (readonly [string, KeyPath])[] {
+  if (typeof value === 'string') return [[value, at]];
+  if (Array.isArray(value)) return value.flatMap((item, i) => textsOf(item, [...at, i]));
+  if (typeof value !== 'object' || value === null) return [];
+  return Object.entries(value).flatMap(([key, item]) => textsOf(item, [...at, key]));
 }
 
 function isSame(one: StepInput['from'], other: StepInput['from']): boolean {

@@ -19,7 +19,14 @@ import { checkSchedule } from '../schedule/read-schedule.js';
 import { stepKinds } from '../steps/index.js';
 import type { StepKind, StepPlace } from '../steps/step-kind.js';
 import { storePlace } from '../store-place.js';
-import { checkGraph, needsOf, readsOf, stepsInOrder, templateInputs } from './graph.js';
+import {
+  checkGraph,
+  needsOf,
+  readsOf,
+  stepsInOrder,
+  strayTemplates,
+  templateInputs,
+} from './graph.js';
 import type { Pipeline, PipelineStep } from './pipeline.js';
 import {
   type PipelineDocument,
@@ -67,9 +74,10 @@ export async function pipelineOf(
   checkSchedule(source, cwd);
   const file = resolve(cwd, source.file);
   const reader = new StepReader(source, cwd, parsed.data.variables ?? {});
-  const problems = checkSpark(parsed.data.spark);
+  const { steps, variables: _, ...own } = parsed.data;
+  const problems = [...checkSpark(own.spark), ...strayTemplates(own, [])];
   const drafts: Draft[] = [];
-  for (const [name, document] of Object.entries(parsed.data.steps)) {
+  for (const [name, document] of Object.entries(steps)) {
     const step = await reader.read(name, document);
     if (Array.isArray(step)) problems.push(...step);
     else drafts.push(step);
@@ -163,6 +171,8 @@ class StepReader {
       const found = problemsOf(parsed.error.issues, document, schema);
       return found.map((problem) => ({ ...problem, path: at(problem.path) }));
     }
+    const strays = strayTemplates(document, kind.fills);
+    if (strays.length > 0) return strays.map((problem) => ({ ...problem, path: at(problem.path) }));
     try {
       return await this.#bind(name, kind, parsed.data as StepKeys);
     } catch (error) {

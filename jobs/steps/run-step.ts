@@ -49,6 +49,7 @@ export const runStep = defineStep({
   name: 'run',
   version: 1,
   schema,
+  fills: ['run', 'environment'],
   bind(document, place) {
     const command = document.run;
     const words = typeof command === 'string' ? ['/bin/sh', '-c', command] : command;

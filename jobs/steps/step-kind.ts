@@ -147,6 +147,8 @@ export interface StepKind {
   readonly version: number;
   /** Its own keys; those that every step may have are added to them. */
   readonly schema: z.ZodObject<z.core.$ZodShape, z.core.$strict>;
+  /** Those of its keys whose texts it gives to `StepContext.fill`. */
+  readonly fills: readonly string[];
   /** The step that keys describe. Reads files that they name, a job file, but no data. */
   bind(document: unknown, place: StepPlace): Promise<StepWork>;
 }
@@ -156,17 +158,19 @@ export function defineStep<Shape extends z.core.$ZodShape>(kind: {
   readonly name: string;
   readonly version: number;
   readonly schema: z.ZodObject<Shape, z.core.$strict>;
+  readonly fills?: readonly string[];
   readonly bind: (
     document: z.output<z.ZodObject<Shape, z.core.$strict>>,
     place: StepPlace,
   ) => StepWork | Promise<StepWork>;
 }): StepKind {
-  const { name, version, schema, bind } = kind;
+  const { name, version, schema, fills = [], bind } = kind;
   type Document = z.output<z.ZodObject<Shape, z.core.$strict>>;
   return {
     name,
     version,
     schema: schema as unknown as StepKind['schema'],
+    fills,
     bind: async (document, place) => bind(document as Document, place),
   };
 }

@@ -140,6 +140,21 @@ describe('pipeline files', () => {
       /^nightly.yaml:4:44: steps.s.with.data.path.outptu: expected a known key, .*mean `output`\?/,
     ],
     [
+      'a template of a step where data are named',
+      `${copies({ a: 'outputs: [a]' })}  b: {write: "{{ steps.a }}", to: "{{steps.a}}.csv"}\n`,
+      /^nightly.yaml:4:14: steps.b.write: expected .* of commands only, got \{\{ steps.a \}\}; .* \{step: NAME\}\n.*steps.b.to: expected/,
+    ],
+    [
+      'a template of a step in a query, and outside of steps',
+      `output: "{{ steps.a }}"\n${copies({ a: 'outputs: [a]' })}  b: {sql: "select '{{ steps.a }}'"}\n`,
+      /^nightly.yaml:1:9: output: .* commands only.*\nnightly.yaml:5:12: steps.b.sql: .* commands only/,
+    ],
+    [
+      'a template of an output that has no name',
+      `${copies({ a: 'outputs: [a.txt]' })}  b: {run: "cat {{ steps.a.a.txt }}"}\n`,
+      /^nightly.yaml:4:12: steps.b.run: expected \{\{ steps.NAME \}\} or .*, got \{\{ steps.a.a.txt \}\}; name outputs/,
+    ],
+    [
       'a circle',
       copies({ a: 'after: [c]', b: 'after: [a]', c: 'after: [b]', d: 'after: [c]' }),
       /^nightly.yaml:3:3: steps.a: expected steps that wait for others without a circle, got a -> c -> b -> a$/,
