@@ -6,6 +6,7 @@
 import { type ProvidedSetting, provideSettings } from '../../driver/support/env.js';
 import { findSettingsFiles } from './find-files.js';
 import { type Levels, readLevels, requireRight, type Said } from './levels.js';
+import type { SecretSource } from './secrets.js';
 
 const NONE: Levels = { files: {}, said: [] };
 let current = NONE;
@@ -24,10 +25,9 @@ export async function loadSettings(folder: string): Promise<Levels> {
   for (const said of levels.said) {
     const { setting, value, key, level, folder = '', origin } = said;
     if (provided.has(setting.variable) || !isProvided(said)) continue;
-    const isSecret = setting.kind === 'secret' && level !== 'environment';
     provided.set(setting.variable, {
-      value: isSecret
-        ? () => secrets!.readSecret(secrets!.secretSource.parse(value), key, folder)
+      value: isSecretOfFile(said)
+        ? () => secrets!.readSecret(value as SecretSource, key, folder)
         : () => String(value),
       place: level === 'environment' ? origin.replace('environment ', '') : `${key} in ${origin}`,
     });

@@ -4,7 +4,7 @@ import { parseYamlValue } from '../job-file/yaml-source.js';
 import { loadSettings } from './current.js';
 import type { SettingsFiles } from './find-files.js';
 import { requireRight, type Said, unknownVariables } from './levels.js';
-import { type SecretSource, secretSource, sourceText } from './secrets.js';
+import { isSecretSource, type SecretSource, sourceText } from './secrets.js';
 import { SETTINGS, type Setting } from './settings.js';
 
 export interface EffectiveSetting {
@@ -58,9 +58,8 @@ function confOf({ key: above, fallback }: Setting, own: readonly Said[]): Effect
   const add = (name: string, value: unknown, origin: string): void => {
     const key = `${above}.${name}`;
     if (entries.has(key)) return;
-    const source = secretSource.safeParse(value);
-    const said = source.success
-      ? secretOf(source.data, origin)
+    const said = isSecretSource(value)
+      ? secretOf(value, origin)
       : { value: hidden(name, value), origin };
     entries.set(key, { key, ...said, fallback });
   };

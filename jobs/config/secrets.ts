@@ -5,21 +5,34 @@
 import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
-import { z } from 'zod';
 import { ConfigError } from '../../driver/errors.js';
 import { env } from '../../driver/support/env.js';
 import { isSecretSetting } from '../../spark-bridge/channel/redact.js';
-
-const word = z.string().min(1).max(4096);
+import { isMap } from '../job-file/plain-data.js';
 
 /** `{env: NAME}`, `{file: PATH}` or `{command: [PROGRAM, ..]}`. */
-export const secretSource = z.union([
-  z.strictObject({ env: word }),
-  z.strictObject({ file: word }),
-  z.strictObject({ command: z.array(word).min(1).max(100) }),
-]);
+export type SecretSource =
+  | { readonly env: string }
+  | { readonly file: string }
+  | { readonly command: readonly string[] };
 
-export type SecretSource = z.output<typeof secretSource>;
+/** Of one text of a source. */
+export const MAX_SOURCE_CHARACTERS = 4096;
+/** Of a command, its program among them. */
+export const MAX_SOURCE_WORDS = 100;
+
+const isWord = (value: unknown): boolean =>
+  typeof value === 'string' && value !== '' && value.length <= MAX_SOURCE_CHARACTERS;
+
+/** Whether a value of a file says where a secret is. By hand, as zod costs each command 50 ms. */
+export function isSecretSource(value: unknown): value is SecretSource {
+  const [entry, ...others] = isMap(value) ? Object.entries(value) : [];
+  if (entry === undefined || others.length > 0) return false;
+  const [key, said] = entry;
+  if (key !== 'command') return ['env', 'file'].includes(key) && isWord(said);
+  const isCommand = Array.isArray(said) && said.length > 0 && said.length <= MAX_SOURCE_WORDS;
+  return isCommand && said.every(isWord);
+}
 
 /** What is wrong with a secret that stands in a document. */
 export const OPEN_SECRET =

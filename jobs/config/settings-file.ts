@@ -16,7 +16,7 @@ import {
   type YamlSource,
 } from '../job-file/yaml-source.js';
 import { expectedOf } from './check-value.js';
-import { isOpenSecret, OPEN_SECRET, secretSource } from './secrets.js';
+import { isOpenSecret, isSecretSource, OPEN_SECRET } from './secrets.js';
 import { SETTINGS, type Setting, settingOf } from './settings.js';
 
 /** A settings file as it was read. */
@@ -66,8 +66,7 @@ function problemsOf(setting: Setting, value: unknown, path: KeyPath): Problem[] 
   const { kind, key } = setting;
   if (kind === 'conf' && isMap(value)) return Object.entries(value).flatMap(confProblems(path));
   if (kind === 'secret') {
-    if (secretSource.safeParse(value).success) return [];
-    return [{ path, message: OPEN_SECRET }];
+    return isSecretSource(value) ? [] : [{ path, message: OPEN_SECRET }];
   }
   const expected = expectedOf(setting, value);
   if (expected !== undefined)
@@ -83,7 +82,7 @@ function confProblems(path: KeyPath): (entry: [string, unknown]) => Problem[] {
     const at = [...path, name];
     const wrongName = settingProblem(name);
     if (wrongName !== undefined) return [{ path: at, message: wrongName }];
-    if (secretSource.safeParse(value).success) return [];
+    if (isSecretSource(value)) return [];
     if (isOpenSecret(name, value)) return [{ path: at, message: OPEN_SECRET }];
     if (['string', 'number', 'boolean'].includes(typeof value)) return [];
     const got = isSecretSetting(name) ? 'something else' : shown(value);

@@ -7,10 +7,10 @@ import { createRedactor, isSecretSetting } from '../../spark-bridge/channel/reda
 import { isMaster, MASTERS, type SparkSection } from '../../spark-bridge/submit/settings.js';
 import {
   isOpenSecret,
+  isSecretSource,
   OPEN_SECRET,
   readSecret,
   type SecretSource,
-  secretSource,
 } from '../config/secrets.js';
 import type { Problem } from './check-job.js';
 import type { JobDocument } from './schema.js';
@@ -100,7 +100,7 @@ export function shownSpark(spark: SparkDocument): SparkDocument {
 export function scrubberOf(document: unknown): (text: string) => string {
   const redactor = createRedactor();
   for (const [key, value] of confOf(document)) {
-    if (secretSource.safeParse(value).success) continue;
+    if (isSecretSource(value)) continue;
     for (const leaf of leavesOf(value)) redactor.addConf({ [key]: leaf });
   }
   return redactor.scrub;

@@ -8,7 +8,7 @@ import { z } from 'zod';
 import { DTYPES } from '../../driver/ir/dtype.js';
 import { CSV_ENCODINGS, SCHEMA_TYPES } from '../../driver/ir/read-options.js';
 import { parseSize } from '../../driver/support/size.js';
-import { secretSource } from '../config/secrets.js';
+import { secretSource } from '../config/secret-schema.js';
 import type { Estimator, Task } from '../estimators/estimator.js';
 import { estimators } from '../estimators/index.js';
 import { documentKeys } from './document.js';

@@ -5,7 +5,7 @@
 import { resolve } from 'node:path';
 import { z } from 'zod';
 import { DURATION, parseDuration } from '../../driver/support/duration.js';
-import { secretSource } from '../config/secrets.js';
+import { secretSource } from '../config/secret-schema.js';
 import { CATCH_UPS, EVENTS, OVERLAPS, type Schedule } from './schedule.js';
 import { cronProblem } from './times.js';
 import { endOfDay, isDate, isZone, MOMENT_TEXT, parseMoment } from './zone.js';

@@ -7,7 +7,8 @@ import { createHash } from 'node:crypto';
 import { z } from 'zod';
 import { env, SECRET_NAME } from '../../driver/support/env.js';
 import { createRedactor } from '../../spark-bridge/channel/redact.js';
-import { OPEN_SECRET, readSecret, type SecretSource, secretSource } from '../config/secrets.js';
+import { secretSource } from '../config/secret-schema.js';
+import { OPEN_SECRET, readSecret, type SecretSource } from '../config/secrets.js';
 import type { StepPlace } from './step-kind.js';
 
 const variable = z.string().regex(/^[A-Za-z_][A-Za-z0-9_]{0,199}$/, {

@@ -136,20 +136,27 @@ describe('source layout', () => {
   });
 
   it('loads little before a command is chosen and its settings are known', () => {
-    const first = ['jobs/cli/command.ts', 'jobs/config/current.ts'];
-    const loaded = new Set(first);
-    for (const file of loaded) {
-      for (const found of importsOf(file)) {
-        if (!found.isType && !found.isDynamic) loaded.add(found.to);
+    const loadedFrom = (...first: string[]) => {
+      const loaded = new Set(first);
+      for (const file of loaded) {
+        for (const found of importsOf(file)) {
+          if (!found.isType && !found.isDynamic) loaded.add(found.to);
+        }
       }
-    }
-    const packages = [...loaded].flatMap((file) => {
-      const text = readFileSync(join(root, file), 'utf8');
-      const imports = text.matchAll(/^(?:import (?!type)|export )[^;']*from '([^.'][^']*)';/gm);
-      return [...imports].map(([, name = '']) => name).filter((name) => !name.startsWith('node:'));
-    });
-    assert.deepEqual([...new Set(packages)], ['commander']);
-    assert.ok(loaded.size < 60, `${loaded.size} files: import what a command needs when it runs`);
+      const packages = [...loaded].flatMap((file) => {
+        const text = readFileSync(join(root, file), 'utf8');
+        const imports = text.matchAll(/^(?:import (?!type)|export )[^;']*from '([^.'][^']*)';/gm);
+        return [...imports].map(([, name = '']) => name);
+      });
+      const others = packages.filter((name) => !name.startsWith('node:'));
+      return { files: loaded.size, packages: [...new Set(others)] };
+    };
+    const first = loadedFrom('jobs/cli/command.ts', 'jobs/config/current.ts');
+    assert.deepEqual(first.packages, ['commander']);
+    assert.ok(first.files < 60, `${first.files} files: import what a command needs when it runs`);
+    assert.deepEqual(loadedFrom('jobs/cli/complete.ts').packages, []);
+    // A project with a file of settings pays for that in every command.
+    assert.deepEqual(loadedFrom('jobs/config/settings-file.ts').packages, ['yaml']);
   });
 
   it('compares operators only where they are defined, rewritten and computed', () => {

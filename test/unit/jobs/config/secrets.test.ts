@@ -4,7 +4,8 @@ import { chmodSync, existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { loadSettings } from '../../../../jobs/config/current.js';
 import { effectiveSettings } from '../../../../jobs/config/effective.js';
-import { readSecret } from '../../../../jobs/config/secrets.js';
+import { secretSource } from '../../../../jobs/config/secret-schema.js';
+import { isSecretSource, readSecret } from '../../../../jobs/config/secrets.js';
 import { livySettings } from '../../../../spark-bridge/livy/settings.js';
 import { JOB, SettingsFolder } from '../../../support/settings-folder.js';
 
@@ -32,6 +33,28 @@ describe('settings that are secrets', () => {
       tokens,
       ['own', 'file', 'command'].map((end) => `${SECRET}-${end}`),
     );
+  });
+
+  it('come from the same places in settings files as in jobs, whose schema says them again', () => {
+    const words = (count: number): string[] => Array.from({ length: count }, () => 'w');
+    const right = [
+      { env: 'A' },
+      { file: 'f'.repeat(4096) },
+      { command: ['p'] },
+      { command: words(100) },
+    ];
+    const wrong = [
+      ...[null, undefined, 'env', 3, [], ['env'], {}, { env: '' }, { env: 3 }, { env: ['A'] }],
+      ...[{ file: 'f'.repeat(4097) }, { env: 'A', file: 'f' }, { ENV: 'A' }, { step: 's' }],
+      ...[{ command: 'p' }, { command: [] }, { command: words(101) }, { command: ['p', ''] }],
+      ...[{ command: [3] }, { command: { 0: 'p' } }, { command: ['p'], env: 'A' }],
+    ];
+    for (const value of [...right, ...wrong]) {
+      const isRight = right.some((one) => one === value);
+      const said = JSON.stringify(value)?.slice(0, 80);
+      assert.equal(isSecretSource(value), isRight, said);
+      assert.equal(secretSource.safeParse(value).success, isRight, said);
+    }
   });
 
   it('are refused in the open, wherever they stand', async () => {
