@@ -24,23 +24,8 @@ export function partFiles(
   files: readonly FrameFile[],
   resultBytes: number,
   totalBytes: number = memoryShares().partsBytes,
-): FrameFile[][] {
-  const filled = files.filter((file) => file.rows > 0);
-  const most = Math.max(1, Math.min(MAX_PARTS, Math.floor(totalBytes / Math.max(1, resultBytes))));
-  if (most === 1) return [filled];
-  if (filled.length <= most) return filled.map((file) => [file]);
-  // A group ends with probability 1 / size; powers of two, so that the size changes only as the
-  // number of files doubles.
-  const size = 2 ** Math.ceil(Math.log2((2 * filled.length) / most));
-  const groups: FrameFile[][] = [[]];
-  for (const file of filled) {
-    const group = groups.at(-1)!;
-    group.push(file);
-    const isChosen = Number.parseInt(digestOf(file.digest).slice(0, 8), 16) % size === 0;
-    const ends = isChosen || group.length >= LONGEST * size;
-    if (ends && groups.length < most) groups.push([]);
-  }
-  return groups.filter((group) => group.length > 0);
+): (readonly FrameFile[])[] {
+  return readTogether(files, resultBytes, totalBytes, MAX_PARTS).map((group) => group.files);
 }
 
 /** Some neighbouring files whose results are kept together. */
@@ -71,21 +56,7 @@ export function fileTree(
   resultBytes: number,
   totalBytes: number = memoryShares().partsBytes,
 ): FileGroup[] {
-  const filled = files.filter((file) => file.rows > 0);
-  const ends = filled.map(({ digest }) => numberOf(digest));
-  const most = Math.max(1, Math.floor(totalBytes / Math.max(1, resultBytes)));
-  if (most === 1) return [{ files: filled, isClosed: false }];
-  // Powers of two, so that it changes only as the number of files doubles.
-  const isFew = filled.length <= most;
-  const read = isFew ? 1 : 2 ** Math.ceil(Math.log2((2 * filled.length) / most));
-  let groups: Ended[] = filled.map((file, i) => ({
-    files: [file],
-    isClosed: true,
-    end: ends[i]!,
-  }));
-  if (read > 1) {
-    groups = grouped(groups, read, read).map(({ parts: _, ...group }) => group);
-  }
+  let groups = readTogether(files, resultBytes, totalBytes, Number.POSITIVE_INFINITY);
   for (let every = FAN; groups.length > FEW; every *= FAN) groups = grouped(groups, every, FAN);
   const [only] = groups;
   return groups.length === 1 && only?.parts ? [...only.parts] : groups;
@@ -93,8 +64,36 @@ export function fileTree(
 
 type Ended = FileGroup & { readonly end: number };
 
-/** @param every a group ends after a part whose number this divides @param size mean parts */
-function grouped(parts: readonly Ended[], every: number, size: number): Ended[] {
+/** Files with rows, one by one or, where these are more than there may be, in groups of some. */
+function readTogether(
+  files: readonly FrameFile[],
+  resultBytes: number,
+  totalBytes: number,
+  maxParts: number,
+): Ended[] {
+  const filled = files.filter((file) => file.rows > 0);
+  const most = Math.max(1, Math.min(maxParts, Math.floor(totalBytes / Math.max(1, resultBytes))));
+  if (most === 1) return [{ files: filled, isClosed: false, end: 0 }];
+  const alone = filled.map((file) => {
+    return { files: [file], isClosed: true, end: numberOf(file.digest) };
+  });
+  if (filled.length <= most) return alone;
+  // Powers of two, so that it changes only as the number of files doubles.
+  const size = 2 ** Math.ceil(Math.log2((2 * filled.length) / most));
+  return grouped(alone, size, size, most).map(({ parts: _, ...group }) => group);
+}
+
+/**
+ * @param every a group ends after a part whose number this divides
+ * @param size mean parts
+ * @param most groups; what is left over is in the last one
+ */
+function grouped(
+  parts: readonly Ended[],
+  every: number,
+  size: number,
+  most = Number.POSITIVE_INFINITY,
+): Ended[] {
   const groups: Ended[] = [];
   let open: Ended[] = [];
   const close = (isClosed: boolean): void => {
@@ -106,7 +105,8 @@ function grouped(parts: readonly Ended[], every: number, size: number): Ended[] 
   };
   for (const part of parts) {
     open.push(part);
-    if (part.end % every === 0 || open.length >= LONGEST * size) close(true);
+    const ends = part.end % every === 0 || open.length >= LONGEST * size;
+    if (ends && groups.length + 1 < most) close(true);
   }
   if (open.length > 0) close(false);
   return groups;

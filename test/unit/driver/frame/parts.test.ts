@@ -13,6 +13,15 @@ function fileNamed(name: string, rows = 10): FrameFile {
   return { path: `/data/${name}`, digest, bytes: rows * 8, rows };
 }
 
+function changesOf(all: readonly FrameFile[]): [string, FrameFile[]][] {
+  return [
+    ['appended', [...all, fileNamed('new')]],
+    ['inserted', [...all.slice(0, 400), fileNamed('new'), ...all.slice(400)]],
+    ['replaced', [...all.slice(0, 400), fileNamed('new'), ...all.slice(401)]],
+    ['removed', [...all.slice(0, 400), ...all.slice(401)]],
+  ];
+}
+
 const digestsOf = (groups: readonly (readonly FrameFile[])[]): string[] =>
   groups.map((group) => group.map((file) => file.digest).join());
 
@@ -53,13 +62,7 @@ describe('files as parts', () => {
   it('keep all groups but the next ones when a file is added, replaced or removed', () => {
     const all = files(1000);
     const before = new Set(digestsOf(partFiles(all, 1000)));
-    const changes: [string, FrameFile[]][] = [
-      ['appended', [...all, fileNamed('new')]],
-      ['inserted', [...all.slice(0, 400), fileNamed('new'), ...all.slice(400)]],
-      ['replaced', [...all.slice(0, 400), fileNamed('new'), ...all.slice(401)]],
-      ['removed', [...all.slice(0, 400), ...all.slice(401)]],
-    ];
-    for (const [what, changed] of changes) {
+    for (const [what, changed] of changesOf(all)) {
       const fresh = digestsOf(partFiles(changed, 1000)).filter((group) => !before.has(group));
       assert.ok(fresh.length <= 2, `${what}: ${fresh.length} groups are new`);
     }
@@ -85,13 +88,7 @@ describe('files as parts', () => {
   it('keep all groups but one a level when a file is added, and nearly all when one changes', () => {
     const all = files(1000);
     const before = new Set(groupsOf(fileTree(all, 1000)).map(nameOf));
-    const changes: [string, FrameFile[]][] = [
-      ['appended', [...all, fileNamed('new')]],
-      ['inserted', [...all.slice(0, 400), fileNamed('new'), ...all.slice(400)]],
-      ['replaced', [...all.slice(0, 400), fileNamed('new'), ...all.slice(401)]],
-      ['removed', [...all.slice(0, 400), ...all.slice(401)]],
-    ];
-    for (const [what, changed] of changes) {
+    for (const [what, changed] of changesOf(all)) {
       const fresh = groupsOf(fileTree(changed, 1000)).filter((group) => !before.has(nameOf(group)));
       const most = what === 'appended' ? 3 : 6;
       assert.ok(fresh.length <= most, `${what}: ${fresh.length} groups are new`);
@@ -116,6 +113,15 @@ describe('files as parts', () => {
     assert.ok(leafCount(tree) <= 25, `${leafCount(tree)} parts are read`);
     assert.deepEqual(leavesOf(tree), all);
     assert.equal(fileTree(all, 1000, 500).length, 1);
+    for (const most of [2, 3, 5, 8]) {
+      for (let count = 1; count <= 60; count++) {
+        const some = files(count);
+        const read = leafCount(fileTree(some, 1000, most * 1000));
+        assert.ok(read <= most, `${read} parts of ${count} files are read, not ${most}`);
+        const parts = partFiles(some, 1000, most * 1000);
+        assert.ok(parts.length <= most, `${parts.length} parts of ${count} files, not ${most}`);
+      }
+    }
   });
 
   it('shuffle each file by a seed of its own content', () => {
