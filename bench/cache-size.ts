@@ -23,7 +23,7 @@ export const cacheSize: Bench = {
     const backend = await createCpuBackend();
     const cells = Float64Array.from({ length: ROWS * COLS }, (_, i) => Math.sin(i));
     const sides: Readonly<Record<string, Partial<SessionOptions>>> = {
-      off: { reuse: false },
+      off: { reuse: 'off' },
       tenth: { cacheBytes: filled / 10 },
       half: { cacheBytes: filled / 2 },
       twice: { cacheBytes: filled * 2 },

@@ -38,7 +38,7 @@ interface Task {
   readonly target: number;
 }
 
-interface Rows {
+export interface LabelledRows {
   /** What the rival finds them by. */
   readonly data: string;
   readonly rows: number;
@@ -76,7 +76,7 @@ export const svm: Bench = {
 async function compare(
   recorder: Recorder,
   tasks: readonly Task[],
-  rows: Rows,
+  rows: LabelledRows,
   quick: boolean,
 ): Promise<void> {
   const cpu = await createCpuBackend();
@@ -114,7 +114,7 @@ async function compare(
 async function search(
   cpu: CpuBackend,
   { estimator, scoring, tol }: Pick<Task, 'estimator' | 'scoring' | 'tol'>,
-  { rows, cols, cells, labels, classes }: Rows,
+  { rows, cols, cells, labels, classes }: LabelledRows,
   strengths: readonly number[],
 ): Promise<Sample> {
   const session = new Session({ local: cpu });
@@ -135,7 +135,7 @@ async function search(
 }
 
 /** The first digits of the training set, pixels from 0 to 1. IDX files begin with sizes. */
-async function digits(rows: number): Promise<Rows> {
+export async function digits(rows: number): Promise<LabelledRows> {
   const data = await bringData('mnist');
   const images = readFileSync(join(data, 'train-images-idx3-ubyte')).subarray(16);
   const labels = readFileSync(join(data, 'train-labels-idx1-ubyte')).subarray(8);
@@ -146,7 +146,7 @@ async function digits(rows: number): Promise<Rows> {
   };
 }
 
-function twoClasses(): Rows {
+function twoClasses(): LabelledRows {
   const { rows, cols, data } = loadMatrix('cls_X');
   const labels = Float64Array.from(loadMatrix('cls_y').data, (label) => label - 1);
   return { data: 'cls', rows, cols, cells: data as Float64Array, labels, classes: 2 };

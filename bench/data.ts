@@ -16,15 +16,20 @@ export function loadMatrix(name: string): DenseMatrix {
     rows: number;
     cols: number;
   };
+  return loadCells(name, shape.rows, shape.cols);
+}
+
+/** The same of a file that only its reader knows the shape of. */
+export function loadCells(name: string, rows: number, cols: number): DenseMatrix {
   const bytes = readFileSync(rivalData(`${name}.bin`));
-  if (bytes.byteLength !== shape.rows * shape.cols * 8) {
+  if (bytes.byteLength !== rows * cols * 8) {
     throw new DataError(
-      `bench data ${name}: expected ${shape.rows * shape.cols * 8} bytes for ${shape.rows}x${shape.cols}, got ${bytes.byteLength}`,
+      `bench data ${name}: expected ${rows * cols * 8} bytes for ${rows}x${cols}, got ${bytes.byteLength}`,
       { name },
     );
   }
   const cells = new Float64Array(bytes.buffer, bytes.byteOffset, bytes.byteLength / 8);
-  return dense(shape.rows, shape.cols, cells);
+  return dense(rows, cols, cells);
 }
 
 /** The rivals' data as a Parquet file with a column a feature; written once beside them. */

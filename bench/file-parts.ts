@@ -7,7 +7,14 @@ import { mkdtempSync, renameSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { performance } from 'node:perf_hooks';
-import { type EncodedFeature, Matrix, matrix, openFrame, Session } from '../driver/index.js';
+import {
+  type EncodedFeature,
+  Matrix,
+  matrix,
+  openFrame,
+  type ReuseSetting,
+  Session,
+} from '../driver/index.js';
 import { createCpuBackend } from '../gpu-executor/cpu/index.js';
 import { alternate, type Bench, type Sample } from './harness.js';
 import { nameOf, splitFlights } from './incremental.js';
@@ -46,12 +53,12 @@ export const fileParts: Bench = {
       await alternate(
         recorder,
         [
-          { name: 'reuse-off', run: () => inSession(false, (session) => program(session, data)) },
-          { name: 'cold', run: () => inSession(true, (session) => program(session, data)) },
+          { name: 'reuse-off', run: () => inSession('off', (session) => program(session, data)) },
+          { name: 'cold', run: () => inSession('full', (session) => program(session, data)) },
           {
             name: 'one-new',
             run: () =>
-              inSession(true, async (session) => {
+              inSession('full', async (session) => {
                 lay('later');
                 await program(session, data);
                 lay('data');
@@ -75,7 +82,7 @@ export const fileParts: Bench = {
 };
 
 async function inSession(
-  reuse: boolean,
+  reuse: ReuseSetting,
   run: (session: Session) => Promise<Sample>,
 ): Promise<Sample> {
   const session = new Session({ local: await createCpuBackend(), reuse, spill: false });

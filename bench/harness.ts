@@ -8,6 +8,8 @@ import { loadavg } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ExecutionError } from '../driver/errors.js';
+import type { DeviceProperties } from '../gpu-executor/device/driver.js';
+import { deviceName } from '../gpu-executor/device/drivers.js';
 import { describeMachine, type Machine } from './machine.js';
 import { repoRoot } from './paths.js';
 import { maxRelative, type Summary, summarise } from './stats.js';
@@ -27,6 +29,8 @@ export interface Figure {
 export interface BenchOptions {
   /** Fewer and smaller runs: to see that the bench works, not to report. */
   readonly quick: boolean;
+  /** The device to run on, as `cuda:0`, for benches of devices. */
+  readonly device?: string;
 }
 
 export interface Bench {
@@ -47,6 +51,8 @@ export interface ResultDocument {
   readonly samples: Readonly<Record<string, Summary & { readonly raw: readonly number[] }>>;
   readonly notes: readonly string[];
   readonly machine: Machine & { readonly loadAverageAtEnd: readonly number[] };
+  /** What it ran on, of benches of devices. */
+  readonly device?: DeviceProperties;
 }
 
 /** One timed run. @units seconds */
@@ -81,6 +87,7 @@ export class Recorder {
   readonly #figures: Figure[] = [];
   readonly #samples = new Map<string, number[]>();
   readonly #notes: string[] = [];
+  #device: DeviceProperties | undefined;
 
   constructor(bench: string) {
     this.#bench = bench;
@@ -112,6 +119,12 @@ export class Recorder {
   note(text: string): void {
     this.#notes.push(text);
     process.stderr.write(`bench: ${text}\n`);
+  }
+
+  /** Figures of a GPU stand beside those of this machine's processor, in `NAME.gpu.json`. */
+  onDevice(device: DeviceProperties): void {
+    this.#device = device;
+    this.progress(`on ${deviceName(device)} ${device.name}, ${device.version}`);
   }
 
   progress(text: string): void {
@@ -148,10 +161,12 @@ export class Recorder {
   }
 
   /** Writes `bench/results/NAME.json` (quick runs: `NAME.quick.json`) anew. @returns its path */
-  write(options: BenchOptions): string {
+  write(options: Pick<BenchOptions, 'quick'>): string {
     const folder = join(repoRoot(), 'bench', 'results');
     mkdirSync(folder, { recursive: true });
-    const path = join(folder, `${this.#bench}${options.quick ? '.quick' : ''}.json`);
+    const device = this.#device;
+    const onGpu = device !== undefined && !device.isProcessor ? '.gpu' : '';
+    const path = join(folder, `${this.#bench}${onGpu}${options.quick ? '.quick' : ''}.json`);
     const samples = Object.fromEntries(
       [...this.#samples].map(([name, raw]) => [name, { ...summarise(raw), raw }]),
     );
@@ -164,6 +179,7 @@ export class Recorder {
       samples,
       notes: this.#notes,
       machine: { ...this.#machine, loadAverageAtEnd: loadavg() },
+      ...(device === undefined ? {} : { device }),
     };
     writeFileSync(`${path}.tmp`, `${JSON.stringify(document, null, 2)}\n`);
     renameSync(`${path}.tmp`, path);
@@ -198,6 +214,17 @@ export async function alternate(
       );
     }
   }
+}
+
+/**
+ * A side whose sample is the second of two runs in a row: with the pages of its file, and memory that
+ * the machine has not taken back meanwhile, as far as it profits from them.
+ */
+export function again(run: Side['run']): Side['run'] {
+  return async () => {
+    await run();
+    return run();
+  };
 }
 
 /** Remembers the first answers seen and holds every later sample to them. */

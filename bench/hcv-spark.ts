@@ -8,13 +8,12 @@
 import { performance } from 'node:perf_hooks';
 import { type Backend, Session } from '../driver/index.js';
 import { createCpuBackend } from '../gpu-executor/cpu/index.js';
-import { ridge } from '../jobs/estimators/ridge.js';
-import { gridSearch } from '../jobs/search/grid-search.js';
 import { createSparkBackend } from '../spark-bridge/index.js';
-import { matrixParquet, penalties, persistedRows } from './data.js';
+import { matrixParquet, persistedRows } from './data.js';
 import { type Bench, checkAnswers, type Recorder, type Sample } from './harness.js';
+import { hcvSearch } from './hcv-search.js';
 import { PythonRival } from './rivals/python-rival.js';
-import { runSystemDs } from './rivals/systemds-rival.js';
+import { runSystemDs, systemDsData } from './rivals/systemds-rival.js';
 
 const FOLDS = 4;
 const TRIALS = 10;
@@ -76,25 +75,13 @@ async function ours(recorder: Recorder, parquet: string, check: Check): Promise<
 
 async function search(local: Backend, spark: Backend, parquet: string): Promise<Sample> {
   const session = new Session({ local, blocks: spark, placement: 'blocks' });
-  const { X, y } = await persistedRows(session, spark, parquet);
+  const rows = await persistedRows(session, spark, parquet);
   const start = performance.now();
-  const result = await gridSearch(session, {
-    X,
-    y,
-    cv: { folds: FOLDS },
-    estimator: ridge,
-    grid: { lambda: penalties(TRIALS) },
-    params: { intercept: false },
-    scoring: ['neg_mean_squared_error'],
-    refit: false,
-  });
+  const answers = await hcvSearch(session, rows, { folds: FOLDS, trials: TRIALS });
   const seconds = (performance.now() - start) / 1000;
   // Releases the persisted rows, so that the next run's have the storage memory to themselves.
   session.cache.clear();
-  return {
-    seconds,
-    answers: result.trials.map((trial) => -trial.meanScore.neg_mean_squared_error!),
-  };
+  return { seconds, answers };
 }
 
 /** One fresh JVM of MLlib's: its script twice, the second in the JVM the first has warmed. */
@@ -119,10 +106,15 @@ async function mllib(recorder: Recorder, check: Check): Promise<void> {
 
 async function systemDs(recorder: Recorder, check: Check): Promise<void> {
   const { seconds, answers } = await runSystemDs({
+    script: 'hcv.dml',
+    named: {
+      X: systemDsData('reg_X'),
+      y: systemDsData('reg_y'),
+      k: String(FOLDS),
+      nreg: String(TRIALS),
+    },
     execution: 'spark',
     lineage: 'reuse_multilevel',
-    folds: FOLDS,
-    trials: TRIALS,
   });
   check('systemds', { seconds, answers: answers.flat() }, 1e-10);
   recorder.sample('systemds.cold', seconds);

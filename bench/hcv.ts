@@ -7,10 +7,9 @@
 import { performance } from 'node:perf_hooks';
 import { matrix, Session } from '../driver/index.js';
 import { createCpuBackend } from '../gpu-executor/cpu/index.js';
-import { ridge } from '../jobs/estimators/ridge.js';
-import { gridSearch } from '../jobs/search/grid-search.js';
-import { loadMatrix, penalties } from './data.js';
+import { loadMatrix } from './data.js';
 import { alternate, type Bench, type BenchOptions, type Recorder, type Sample } from './harness.js';
+import { hcvSearch } from './hcv-search.js';
 import { PythonRival } from './rivals/python-rival.js';
 
 interface Shape {
@@ -66,7 +65,6 @@ async function compare(recorder: Recorder, options: BenchOptions, shape: Shape):
   const X = loadMatrix('reg_X');
   const y = loadMatrix('reg_y');
   const cpu = await createCpuBackend();
-  const lambdas = penalties(trials);
   const ours = async (): Promise<Sample> => {
     const session = new Session({ local: cpu });
     const data = {
@@ -74,18 +72,8 @@ async function compare(recorder: Recorder, options: BenchOptions, shape: Shape):
       y: matrix(session, y.rows, y.cols, y.data, { copy: false }),
     };
     const start = performance.now();
-    const result = await gridSearch(session, {
-      ...data,
-      cv: { folds },
-      estimator: ridge,
-      grid: { lambda: lambdas },
-      params: { intercept: false },
-      scoring: ['neg_mean_squared_error'],
-      refit: false,
-    });
-    const seconds = (performance.now() - start) / 1000;
-    const answers = result.trials.map((trial) => -trial.meanScore.neg_mean_squared_error!);
-    return { seconds, answers };
+    const answers = await hcvSearch(session, data, { folds, trials });
+    return { seconds: (performance.now() - start) / 1000, answers };
   };
   const first = await ours();
   recorder.sample('local.first', first.seconds);

@@ -34,7 +34,7 @@ async function measure(
       `${side}: ${backend.survey.describe()}, ${backend.survey.blas(backend.description).text}`,
     );
     const local = createReferenceBackend();
-    const session = new Session({ local, blocks: backend, placement: 'blocks', reuse: false });
+    const session = new Session({ local, blocks: backend, placement: 'blocks', reuse: 'off' });
     const products: number[] = [];
     // The first round loads classes and libraries.
     for (let round = 0; round <= rounds; round++) {

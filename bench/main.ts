@@ -1,18 +1,19 @@
 /**
- * `npm run bench -- NAME.. [--quick]` or `--table`: one line a figure on standard output, the rest
- * on standard error, and `bench/results/NAME.json`. Exit code 0 when every answer agreed (a missed
+ * `npm run bench -- NAME.. [--quick] [--devices cuda:0]` or `--table`: one line a figure on standard
+ * output, the rest on standard error, and `bench/results/NAME.json`. Exit code 0 when every answer agreed (a missed
  * target is reported, not an error), 1 when one did not or a run failed, 2 for wrong usage.
  */
 import { parseArgs } from 'node:util';
 import { RepriseError } from '../driver/errors.js';
 import { benches } from './benches.js';
-import { Recorder } from './harness.js';
+import { type BenchOptions, Recorder } from './harness.js';
 import { writeTable } from './table.js';
 
-const usage = `npm run bench -- NAME.. [--quick]
+const usage = `npm run bench -- NAME.. [--quick] [--devices cuda:0]
 
-  --quick   fewer runs, to see that a bench works; results go to NAME.quick.json
-  --table   write the figures of bench/results into docs/benchmarks.md
+  --quick     fewer runs, to see that a bench works; results go to NAME.quick.json
+  --devices   the device that benches of devices run on; default: a GPU, else PoCL
+  --table     write the figures of bench/results into docs/benchmarks.md
 
 ${benches.map((bench) => `  ${bench.name.padEnd(14)} ${bench.summary}`).join('\n')}
 `;
@@ -24,6 +25,7 @@ async function main(): Promise<number> {
   const { values, positionals } = parseArgs({
     options: {
       quick: { type: 'boolean', default: false },
+      devices: { type: 'string' },
       table: { type: 'boolean', default: false },
       help: { type: 'boolean', short: 'h', default: false },
     },
@@ -43,10 +45,14 @@ async function main(): Promise<number> {
     process.stderr.write(`bench: expected names of benches, got ${got}\n\n${usage}`);
     return 2;
   }
+  const options: BenchOptions = {
+    quick: values.quick,
+    ...(values.devices === undefined ? {} : { device: values.devices }),
+  };
   for (const bench of benches.filter(({ name }) => positionals.includes(name))) {
     const recorder = new Recorder(bench.name);
-    await bench.run(recorder, { quick: values.quick });
-    recorder.progress(`written to ${recorder.write({ quick: values.quick })}`);
+    await bench.run(recorder, options);
+    recorder.progress(`written to ${recorder.write(options)}`);
   }
   return 0;
 }

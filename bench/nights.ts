@@ -2,14 +2,13 @@
  * A job run every night over files that come one a day, for more than a year, with categories that
  * come and go so that those kept by `top` change. A night should cost its new day, whatever came
  * before: as many rows read, and about as long in the second year as in the first month. In one
- * process with one session, and each night in a process of its own; the last night is compared
- * with a run that knows nothing.
+ * process with one session, and then each night in a process of its own beside early ones of a new
+ * folder; last nights are compared with a run that knows nothing.
  */
-import { mkdirSync, mkdtempSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { performance } from 'node:perf_hooks';
-import { DuckDBInstance } from '@duckdb/node-api';
 import { ExecutionError } from '../driver/errors.js';
 import { type OpenSession, openSession } from '../jobs/engines.js';
 import { readJob } from '../jobs/job-file/read-job.js';
@@ -18,13 +17,16 @@ import type { RunRecord } from '../jobs/runs/record.js';
 import { bestTrial } from '../jobs/search/result.js';
 import type { StorePlace } from '../jobs/store-place.js';
 import type { Bench, Recorder } from './harness.js';
+import { type Days, dayFile, writeDays } from './night-days.js';
 import { measureRun } from './process-usage.js';
 import { median } from './stats.js';
 
 export interface Nights {
-  readonly format: 'csv' | 'parquet';
+  readonly format: Days['format'];
   readonly rows: number;
   readonly nights: number;
+  /** Days of other numbers have other rows. */
+  readonly firstDay: number;
 }
 
 /** What one night took. */
@@ -34,27 +36,39 @@ interface Night {
   readonly passes: number;
   readonly best: number;
   readonly phases: Readonly<Record<string, number>>;
-  readonly heapMib: number;
+  /** Of the process, or the most of it where the night had one of its own. @units MiB */
+  readonly memoryMib: number;
+  readonly heapMib?: number;
+}
+
+/** A folder that data come to, its job and its store. */
+interface Place {
+  readonly folder: string;
+  readonly job: string;
+  readonly size: Nights;
 }
 
 /** Rows a day are those of the trial that issue 14 tells of: 1,200,000 in 60 nights. */
-const KINDS = 60;
+const FULL = { rows: 20_000, nights: 400 };
+const QUICK = { rows: 500, nights: 40 };
 const FIRST_MONTH = [5, 30] as const;
+/** Nights that have a process of their own, early and late ones by turns. */
+const OWN_PROCESS = 12;
+/** No day of one folder is in the other, or what is known of its file by content were known there. */
+const ELSEWHERE = 10_000;
 const PRINT_EVERY = 25;
 
 export const nights: Bench = {
   name: 'nights',
   summary: 'a job every night over daily files, the first month against the second year',
   run: async (recorder, options) => {
-    const count = options.quick ? 40 : 400;
-    const own = options.quick ? 20 : 60;
     for (const format of ['csv', 'parquet'] as const) {
       await inFolder(async (folder) => {
-        const size = { format, rows: options.quick ? 500 : 20_000, nights: count };
-        await oneProcess(recorder, folder, size);
-      });
-      await inFolder(async (folder) => {
-        await ownProcesses(recorder, folder, { format, rows: 500, nights: own });
+        const size = { format, ...(options.quick ? QUICK : FULL) };
+        const late = makePlace(join(folder, 'late'), { ...size, firstDay: 0 });
+        await oneProcess(recorder, late);
+        const first = { ...size, nights: FIRST_MONTH[0], firstDay: ELSEWHERE };
+        await ownProcesses(recorder, makePlace(join(folder, 'first'), first), late);
       });
     }
   },
@@ -69,51 +83,96 @@ async function inFolder(run: (folder: string) => Promise<void>): Promise<void> {
   }
 }
 
-async function oneProcess(recorder: Recorder, folder: string, size: Nights): Promise<void> {
-  const path = writeJob(folder, size);
+/** With the days of all its nights beside it, and of those that have processes of their own. */
+export function makePlace(folder: string, size: Nights): Place {
+  const staged = join(folder, 'staged');
+  mkdirSync(staged, { recursive: true });
+  const { format, rows, nights, firstDay } = size;
+  writeDays(staged, { format, rows, from: firstDay, to: firstDay + nights + OWN_PROCESS });
+  return { folder, job: writeJob(folder, format), size };
+}
+
+/** The file of a night comes, as it would where another program moves it there once it is whole. */
+export function bring({ folder, size }: Place, night: number): void {
+  const [staged, there] = ['staged', 'data'].map((name) =>
+    dayFile(join(folder, name), size.firstDay + night, size.format),
+  );
+  renameSync(staged!, there!);
+}
+
+async function oneProcess(recorder: Recorder, place: Place): Promise<void> {
+  const { folder, job, size } = place;
   const done: Night[] = [];
   const open = await openLocal({ folder: join(folder, 'store') });
   try {
     for (let day = 0; day < size.nights; day++) {
-      await writeDay(folder, day, size);
-      const start = performance.now();
-      const record = await runJob(await readJob(path, { overrides: [] }), {
-        engine: 'local',
-        open,
-      });
-      done.push({
-        seconds: (performance.now() - start) / 1000,
-        rowsRead: record.rowsRead,
-        passes: record.passes,
-        best: scoreOf(record),
-        phases: record.seconds,
-        heapMib: process.memoryUsage().heapUsed / 2 ** 20,
-      });
-      print(recorder, `one process, ${size.format}`, day, done);
+      bring(place, day);
+      done.push(await nightIn(open, job));
+      if (day % PRINT_EVERY === 0 || day === 1)
+        print(recorder, `one process, ${size.format}`, day, done.at(-1)!);
     }
   } finally {
     await open.session.close();
   }
   report(recorder, `nights.${size.format}`, done, size);
-  await compareCold(path, done.at(-1)!);
+  await compareCold(job, done.at(-1)!);
 }
 
-async function ownProcesses(recorder: Recorder, folder: string, size: Nights): Promise<void> {
-  const path = writeJob(folder, size);
-  const done: Night[] = [];
-  for (let day = 0; day < size.nights; day++) {
-    await writeDay(folder, day, size);
-    done.push(await ownProcess(folder, path, join(folder, 'store')));
-    print(recorder, `processes, ${size.format}`, day, done);
+export async function nightIn(open: OpenSession, job: string): Promise<Night> {
+  const start = performance.now();
+  const record = await runJob(await readJob(job, { overrides: [] }), { engine: 'local', open });
+  const seconds = (performance.now() - start) / 1000;
+  const { rss, heapUsed } = process.memoryUsage();
+  return {
+    seconds,
+    rowsRead: record.rowsRead,
+    passes: record.passes,
+    best: scoreOf(record),
+    phases: record.seconds,
+    memoryMib: rss / 2 ** 20,
+    heapMib: heapUsed / 2 ** 20,
+  };
+}
+
+/**
+ * The nights after those of one process against nights 5 and on of a folder that is new, each in a
+ * process of its own, by turns.
+ */
+async function ownProcesses(recorder: Recorder, first: Place, late: Place): Promise<void> {
+  const { format, rows } = late.size;
+  for (let night = 0; night < first.size.nights; night++) {
+    bring(first, night);
+    await ownProcess(first);
   }
-  report(recorder, `nights.processes.${size.format}`, done, size);
-  await compareCold(path, done.at(-1)!);
+  const name = `nights.processes.${format}`;
+  const sides = [
+    { side: `${name}.first_month`, place: first },
+    { side: `${name}.late`, place: late },
+  ];
+  const last = new Map<Place, Night>();
+  for (let i = 0; i < OWN_PROCESS; i++) {
+    for (const { side, place } of sides) {
+      bring(place, place.size.nights + i);
+      const night = await ownProcess(place);
+      last.set(place, night);
+      recorder.sample(side, night.seconds);
+      recorder.sample(`${side}.memory_mib`, night.memoryMib);
+      recorder.sample(`${name}.days_read`, night.rowsRead / rows);
+      print(recorder, side, place.size.nights + i, night);
+    }
+  }
+  for (const { side } of sides) recorder.medianFigure(`${side}_s`, side);
+  const [below, above] = sides.map(({ side }) => side);
+  recorder.pairedRatio(`${name}.late_vs_first`, above!, below!, { atMost: 1.3 });
+  const { max } = recorder.summary(`${name}.days_read`);
+  recorder.figure(`${name}.most_days_read`, max, { atMost: 2 });
+  for (const [{ job }, night] of last) await compareCold(job, night);
 }
 
-async function ownProcess(folder: string, path: string, store: string): Promise<Night> {
+async function ownProcess({ folder, job }: Place): Promise<Night> {
   const usage = await measureRun(
-    [path, '--engine', 'local', '--quiet', '--output', join(folder, 'runs')],
-    { REPRISE_STORE: store },
+    [job, '--engine', 'local', '--quiet', '--output', join(folder, 'runs')],
+    { REPRISE_STORE: join(folder, 'store') },
   );
   const answer = JSON.parse(usage.stdout) as {
     best: { score: number };
@@ -127,7 +186,7 @@ async function ownProcess(folder: string, path: string, store: string): Promise<
     passes: answer.passes,
     best: answer.best.score,
     phases: answer.seconds,
-    heapMib: usage.peakMib,
+    memoryMib: usage.peakMib,
   };
 }
 
@@ -154,30 +213,36 @@ function openLocal(place: StorePlace | null): Promise<OpenSession> {
   return openSession('local', undefined, undefined, 'blocks', undefined, { place });
 }
 
-function print(recorder: Recorder, name: string, day: number, done: readonly Night[]): void {
-  if (day % PRINT_EVERY !== 0 && day !== 1) return;
-  const { seconds, rowsRead, passes, phases, heapMib } = done.at(-1)!;
+function print(recorder: Recorder, name: string, day: number, night: Night): void {
+  const { seconds, rowsRead, passes, phases, memoryMib, heapMib } = night;
   const shown = Object.entries(phases).map(([phase, took]) => `${phase} ${took.toFixed(2)}`);
+  const heap = heapMib === undefined ? '' : `, heap ${heapMib.toFixed(0)}`;
   recorder.progress(
-    `${name}: night ${day} ${seconds.toFixed(2)} s (${shown.join(', ')}), ${rowsRead} rows in ${passes} passes, ${heapMib.toFixed(0)} MiB`,
+    `${name}: night ${day} ${seconds.toFixed(2)} s (${shown.join(', ')}), ${rowsRead} rows in ${passes} passes, ${memoryMib.toFixed(0)} MiB${heap}`,
   );
 }
 
 function report(recorder: Recorder, name: string, done: readonly Night[], size: Nights): void {
   const early = done.slice(...FIRST_MONTH);
   const late = done.slice(-early.length);
-  const secondsOf = (some: readonly Night[]): number => median(some.map((one) => one.seconds));
+  const medianOf = (some: readonly Night[], key: 'seconds' | 'memoryMib'): number =>
+    median(some.map((one) => one[key]));
+  const ratio = (key: 'seconds' | 'memoryMib'): number =>
+    medianOf(late, key) / medianOf(early, key);
   recorder.sample(`${name}.seconds`, ...done.map((night) => night.seconds));
+  recorder.sample(`${name}.memory_mib`, ...done.map((night) => night.memoryMib));
   recorder.sample(`${name}.rows_read`, ...done.map((night) => night.rowsRead));
-  recorder.figure(`${name}.first_month_s`, secondsOf(early));
-  recorder.figure(`${name}.last_month_s`, secondsOf(late));
-  recorder.figure(`${name}.last_vs_first`, secondsOf(late) / secondsOf(early), { atMost: 1.3 });
+  recorder.figure(`${name}.first_month_s`, medianOf(early, 'seconds'));
+  recorder.figure(`${name}.last_month_s`, medianOf(late, 'seconds'));
+  recorder.figure(`${name}.last_vs_first`, ratio('seconds'), { atMost: 1.3 });
+  recorder.figure(`${name}.last_month_mib`, medianOf(late, 'memoryMib'));
+  recorder.figure(`${name}.memory_last_vs_first`, ratio('memoryMib'));
   // The day is read for its types, its profile and its moments.
   const most = Math.max(...done.slice(2).map((night) => night.rowsRead));
   recorder.figure(`${name}.most_days_read`, most / size.rows, { atMost: 2 });
 }
 
-export function writeJob(folder: string, { format }: Nights): string {
+function writeJob(folder: string, format: Nights['format']): string {
   mkdirSync(join(folder, 'data'));
   const path = join(folder, 'job.yaml');
   writeFileSync(
@@ -199,49 +264,4 @@ refit: neg_mean_squared_error
 `,
   );
   return path;
-}
-
-/** Writes a day's file; the kinds that are frequent drift by one in three days. */
-export async function writeDay(folder: string, day: number, size: Nights): Promise<void> {
-  const random = randomOf(day + 1);
-  const lines = ['distance,temperature,carrier,delay'];
-  for (let row = 0; row < size.rows; row++) {
-    const near = Math.floor((random() + random() + random() - 1.5) * 40);
-    const kind = (((Math.floor(day / 3) + near) % KINDS) + KINDS) % KINDS;
-    const distance = 50 + Math.floor(random() * 3000);
-    const temperature = random() * 40 - 10;
-    const delay = distance / 100 + kind * 0.3 + random() * 20;
-    lines.push(`${distance},${temperature.toFixed(3)},K${kind},${delay.toFixed(3)}`);
-  }
-  const name = `day-${String(day).padStart(4, '0')}`;
-  const csv = join(folder, `${name}.csv`);
-  const target = join(folder, 'data', `${name}.${size.format}`);
-  if (size.format === 'csv') writeFileSync(target, `${lines.join('\n')}\n`);
-  else {
-    writeFileSync(csv, `${lines.join('\n')}\n`);
-    await toParquet(csv, target);
-    rmSync(csv);
-  }
-  // As files of an hour ago: what was at rest when it was first read is known by its times.
-  const then = Date.now() / 1000 - 3600;
-  utimesSync(target, then, then);
-}
-
-async function toParquet(csv: string, target: string): Promise<void> {
-  const instance = await DuckDBInstance.create(':memory:', { threads: '1' });
-  const connection = await instance.connect();
-  try {
-    await connection.run(`COPY (FROM '${csv}') TO '${target}' (FORMAT parquet)`);
-  } finally {
-    connection.disconnectSync();
-    instance.closeSync();
-  }
-}
-
-function randomOf(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
-    return state / 2 ** 32;
-  };
 }

@@ -7,7 +7,13 @@
  */
 import { performance } from 'node:perf_hooks';
 import { createReferenceBackend } from '../driver/backend/reference-backend.js';
-import { type DenseMatrix, type Matrix, matrix, Session } from '../driver/index.js';
+import {
+  type DenseMatrix,
+  type Matrix,
+  matrix,
+  type ReuseSetting,
+  Session,
+} from '../driver/index.js';
 import { ones, rand } from '../driver/matrix/create.js';
 import { createCpuBackend } from '../gpu-executor/cpu/index.js';
 import { alternate, type Bench, type Sample } from './harness.js';
@@ -96,8 +102,8 @@ export const partial: Bench = {
       await alternate(
         recorder,
         [
-          { name: `${one.name}_whole`, run: () => measure(one, values, false, []) },
-          { name: `${one.name}_parts`, run: () => measure(one, values, true, answered) },
+          { name: `${one.name}_whole`, run: () => measure(one, values, 'off', []) },
+          { name: `${one.name}_parts`, run: () => measure(one, values, 'full', answered) },
         ],
         { rounds: options.quick ? 3 : 7, tolerance: 1e-9, pauseMs: 50 },
       );
@@ -113,7 +119,7 @@ export const partial: Bench = {
 async function measure(
   one: Case,
   values: ReadonlyMap<string, DenseMatrix>,
-  reuse: boolean,
+  reuse: ReuseSetting,
   answered: number[],
 ): Promise<Sample> {
   const session = new Session({ local: await createCpuBackend(), reuse });
@@ -121,7 +127,7 @@ async function measure(
   for (const [name, value] of values) made[name] = matrix(session, value, { copy: false });
   const e = ones(session, made.A!.rows, 1);
   const x = { ...made, e };
-  if (reuse) await Promise.all(one.first(x).map((m) => m.value()));
+  if (reuse !== 'off') await Promise.all(one.first(x).map((m) => m.value()));
   // What both read below the step exists before the clock starts.
   await session.evaluate([e.expr]);
   const wanted = one.second(x);

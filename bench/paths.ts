@@ -4,7 +4,7 @@
  */
 import { existsSync } from 'node:fs';
 import { homedir } from 'node:os';
-import { dirname, join, resolve } from 'node:path';
+import { dirname, isAbsolute, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { ConfigError, InternalError } from '../driver/errors.js';
 
@@ -33,14 +33,30 @@ export function baselineHome(): string {
   return process.env.BASELINES_HOME ?? join(homedir(), '.cache', 'reprise-baselines');
 }
 
-/** A script of the rivals. @throws ConfigError saying how to get it */
+/** A script of the baselines' folder, or an absolute path. @throws ConfigError how to get it */
 export function rivalScript(name: string): string {
+  if (isAbsolute(name)) return name;
   return found(join(baselineScripts(), name), 'REPRISE_BASELINES');
 }
 
 /** The Python the rivals run in. @throws ConfigError saying how to get it */
 export function rivalPython(): string {
   return found(join(baselineHome(), 'venv', 'bin', 'python'), 'BASELINES_HOME');
+}
+
+/**
+ * The Python of a rival with an environment of its own.
+ * @param install what pip is asked for @throws ConfigError saying how to make it
+ */
+export function ownPython(name: string, install: readonly string[]): string {
+  const folder = join(baselineHome(), name);
+  const python = join(folder, 'bin', 'python');
+  if (existsSync(python)) return python;
+  const made = install.map((packages) => `${join(folder, 'bin', 'pip')} install ${packages}`);
+  throw new ConfigError(
+    `bench: expected ${python}, found nothing; make it by ${[`python3 -m venv ${folder}`, ...made].join(' && ')}`,
+    { key: 'BASELINES_HOME', value: python, source: 'env' },
+  );
 }
 
 /** A data file of the rivals. @throws ConfigError saying how to get it */

@@ -17,6 +17,7 @@ import {
   matrix,
   type OpDef,
   ops,
+  type ReuseSetting,
   Session,
   type Value,
 } from '../driver/index.js';
@@ -106,11 +107,11 @@ async function measure(
   const sides = shares.flatMap((share) => [
     {
       name: `${size.name}.${share}.on`,
-      run: () => withSession(backend, data, { calls, share, steps, reuse: true }),
+      run: () => withSession(backend, data, { calls, share, steps, reuse: 'full' }),
     },
     {
       name: `${size.name}.${share}.off`,
-      run: () => withSession(backend, data, { calls, share, steps, reuse: false }),
+      run: () => withSession(backend, data, { calls, share, steps, reuse: 'off' }),
     },
   ]);
   sides.push({
@@ -201,7 +202,7 @@ interface Work {
   readonly calls: number;
   readonly share: number;
   readonly steps: number;
-  readonly reuse: boolean;
+  readonly reuse: ReuseSetting;
 }
 
 async function withSession(

@@ -94,18 +94,17 @@ async function flightsSample(
       contiguousFold(position(i), rows, folds),
     );
     writeFileSync(join(folder, 'folds.bin'), assignment);
+    const lambdas = job.search.space[0]!.values.lambda as readonly number[];
     const theirs = await rival.run(benchFile('rivals/sklearn-scores.py'), [
       'flights',
       `k=${folds}`,
-      `lambdas=${job.search.grid.lambda!.join(',')}`,
+      `lambdas=${lambdas.join(',')}`,
       `rows=${rows}`,
       `source=${await bringData('flights')}`,
       `sample=${sample}`,
       `folds=${join(folder, 'folds.bin')}`,
     ]);
-    recorder.note(
-      `flights sample: ${rows} rows, ${job.search.grid.lambda!.length} x ${folds} fits`,
-    );
+    recorder.note(`flights sample: ${rows} rows, ${lambdas.length} x ${folds} fits`);
     const local = scores((await runJob(job, { engine: 'local' })).search);
     report(recorder, 'agreement.flights.max_rel', local, theirs.answers.flat(), SKLEARN_BOUND);
     const spark = scores((await runJob(job, { engine: 'spark' })).search);

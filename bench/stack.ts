@@ -46,7 +46,7 @@ export const stackBench: Bench = {
       return { seconds: (at.score! - at.fit!) / 1000 };
     };
     const products = (made: readonly number[]) => async (): Promise<Sample> => {
-      const session = new Session({ local: cpu, reuse: false });
+      const session = new Session({ local: cpu, reuse: 'off' });
       const [x, y] = rows(session, X.rows);
       const fold = await seq(session, 0, X.rows - 1)
         .mul(FOLDS / X.rows)

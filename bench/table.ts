@@ -31,23 +31,30 @@ export function writeTable(): string {
   return path;
 }
 
-/** One bench: its summary, where it was measured, its figures. */
+/** One bench: its summary, and its figures where it was measured, on a GPU too. */
 function section(root: string, name: string): string {
   const bench = benches.find((candidate) => candidate.name === name)!;
   const heading = `### ${name}\n\n${capitalised(bench.summary)}.\n`;
-  const path = join(root, 'bench', 'results', `${name}.json`);
-  if (!existsSync(path)) return `${heading}\nNot measured yet.\n`;
-  const result = JSON.parse(readFileSync(path, 'utf8')) as ResultDocument;
-  const { machine } = result;
+  const results = [name, `${name}.gpu`].flatMap((file) => {
+    const path = join(root, 'bench', 'results', `${file}.json`);
+    return existsSync(path) ? [JSON.parse(readFileSync(path, 'utf8')) as ResultDocument] : [];
+  });
+  if (results.length === 0) return `${heading}\nNot measured yet.\n`;
+  return heading + results.map(figuresOf).join('');
+}
+
+function figuresOf(result: ResultDocument): string {
+  const { machine, device } = result;
   const loads = `load ${machine.loadAverage[0]} before and ${machine.loadAverageAtEnd[0]} after`;
   const versions = ['node', 'numpy', 'scikit-learn', 'pyspark', 'systemds']
     .filter((library) => machine.versions[library] !== undefined)
     .map((library) => `${library} ${machine.versions[library]}`)
     .join(', ');
+  const on = device === undefined ? '' : `On ${device.name} (${device.version}). `;
   const rows = result.figures.map((figure) => row(figure, result)).join('\n');
   const notes = result.notes.map((note) => `\n${capitalised(note)}.\n`).join('');
-  return `${heading}
-${result.startedAt.slice(0, 10)}, ${machine.cpu}, ${machine.cores} cores, ${machine.memoryGib} GiB, ${loads}; ${versions};
+  return `
+${on}${result.startedAt.slice(0, 10)}, ${machine.cpu}, ${machine.cores} cores, ${machine.memoryGib} GiB, ${loads}; ${versions};
 commit ${machine.gitCommit.slice(0, 10)}${machine.gitDirty ? ' with changes' : ''}.
 
 | figure | measured | runs: least, most | target | |

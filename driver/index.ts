@@ -4,6 +4,7 @@ export type {
   Backend,
   BackendCapabilities,
   CostEstimate,
+  DeviceWork,
   RunContext,
   Segment,
   SegmentResult,
@@ -60,10 +61,29 @@ export { Frame, openFrame } from './frame/frame.js';
 export { verifyUnchanged } from './frame/identity.js';
 export { encodedParts, ownCategories } from './frame/part-features.js';
 export { fileTree } from './frame/parts.js';
-export type { ClassValue } from './frame/target.js';
+export type { ClassValue, TargetOptions } from './frame/target.js';
 export type { CallCounts } from './functions/function-cache.js';
 export { type Reusable, reusable } from './functions/reusable.js';
+export { gradient } from './gradient/gradient.js';
+export {
+  type AdamOptions,
+  type AdamWOptions,
+  adam,
+  adamW,
+  constantRate,
+  cosineRate,
+  type Descent,
+  descentFrom,
+  inverseScalingRate,
+  type Optimiser,
+  type RateSchedule,
+  type SgdOptions,
+  type StepNumbers,
+  sgd,
+  stepRate,
+} from './gradient/optimisers.js';
 export type { Attrs, AttrValue } from './ir/attrs.js';
+export { CsrMatrix } from './ir/csr.js';
 export { DTYPES, type DType } from './ir/dtype.js';
 export type { Evaluator } from './ir/evaluator.js';
 export type { Expr, Meta } from './ir/expr.js';
@@ -76,6 +96,7 @@ export type {
   SqlDialect,
   SqlText,
 } from './ir/frame-engine.js';
+export type { GradientRule, GradientSite } from './ir/gradient-rule.js';
 export { type LineageKey, lineageKey } from './ir/lineage-key.js';
 export type { OpDef, RowRule } from './ir/op-def.js';
 export { attrsLabel, printExprs } from './ir/print.js';
@@ -113,14 +134,19 @@ export {
   rand,
   scalar,
   seq,
+  shuffledAt,
   type UniformOptions,
+  uniformAt,
   zeros,
 } from './matrix/create.js';
+export { type CompressedRows, coo, csr, type Triplets } from './matrix/create-sparse.js';
 export type { Operand } from './matrix/element-wise.js';
 export {
   type Factorisation,
+  type ProductGuard,
   selectRows,
   type WeightedProductOptions,
+  weightedCrossEntropy,
   weightedLoss,
   weightedProduct,
 } from './matrix/factorise.js';
@@ -133,10 +159,25 @@ export {
   groupSilhouette,
   groupSums,
   heldOut,
+  innerFolds,
   type NonnegativeOptions,
   nonnegative,
+  presentModes,
+  presentQuantiles,
   takeRows,
 } from './matrix/grouped.js';
+export {
+  type AverageOptions,
+  type ConvolutionOptions,
+  type Extent,
+  embedding,
+  Images,
+  layerNorm,
+  type Normalisation,
+  normalScale,
+  type Padding,
+  type WindowOptions,
+} from './matrix/images.js';
 export {
   type ExplainOptions,
   Matrix,
@@ -144,16 +185,31 @@ export {
   type SliceRange,
   type SolveOptions,
 } from './matrix/matrix.js';
+export {
+  binaryCrossEntropy,
+  cosineLoss,
+  crossEntropy,
+  type DropoutOptions,
+  dropout,
+  gelu,
+  logSoftmax,
+  oneHot,
+  relu,
+  squaredLoss,
+} from './matrix/network.js';
 export { bestColumns, type Regrouping, regroupSums } from './matrix/regroup.js';
 export {
   type EncodedFeature,
   type EncodedPart,
   encodedWidth,
   featureWidth,
+  rowCells,
 } from './operators/encode-block.js';
 export type { Loss } from './operators/group-loss.js';
+export type { ImageShape } from './operators/image-window.js';
 export { type OpName, opByName, ops } from './operators/index.js';
 export type { PolicyName } from './reuse/eviction-policy.js';
+export { type ResultRole, type ReusePolicy, reusePolicy } from './reuse/setting.js';
 export type { SpillOptions } from './reuse/spill-tier.js';
 export {
   DurableStore,
@@ -164,3 +220,4 @@ export type { Json } from './reuse/store/entry-format.js';
 export { Run, type RunScope } from './runtime/run.js';
 export { Session, type SessionOptions } from './runtime/session.js';
 export type { NodeRecord, Statistics } from './runtime/statistics.js';
+export { REUSE_WORDS, type ReuseSetting } from './support/reuse-words.js';

@@ -4,7 +4,7 @@
  * what is advised fits.
  */
 import { availableParallelism } from 'node:os';
-import { ConfigError, encodedWidth } from '../driver/index.js';
+import { ConfigError, encodedWidth, rowCells } from '../driver/index.js';
 import { cellBytes } from '../driver/ir/dtype.js';
 import { env } from '../driver/support/env.js';
 import { memorySetting, memoryShares } from '../driver/support/memory.js';
@@ -14,8 +14,9 @@ import { plural } from './format.js';
 import type { Job } from './job-file/job.js';
 import { forecastMemory, type MemoryForecast, type RunShape } from './memory-forecast.js';
 import type { JobData } from './open-data.js';
-import { candidateCount } from './search/candidates.js';
-import { type FitChoice, groupCount } from './search/choose-fit.js';
+import { wholeMatrices } from './prepare/preparation.js';
+import { groupCount } from './search/choose-fit.js';
+import type { SearchGroup } from './search/groups.js';
 import { allPartitions } from './search/splits/nested-splits.js';
 import { splitCount } from './search/splits/partition.js';
 
@@ -29,12 +30,39 @@ export interface MemoryOutlook extends MemoryForecast {
   readonly neededBytes: number;
 }
 
+/** The forecast of a run, that of the group of its candidates which needs most. */
+export function memoryOf(
+  open: OpenSession,
+  job: Job,
+  data: JobData,
+  groups: readonly SearchGroup[],
+): { readonly shape: RunShape; readonly memory: MemoryOutlook } {
+  const candidates = groups.reduce((sum, group) => sum + group.candidates.length, 0);
+  const outlooks = groups.map((group) => {
+    const shape = runShape(open, job, data, {
+      candidates,
+      isByRows: group.isByRows,
+      wholeCells: wholeCells(group),
+    });
+    return { shape, memory: outlookOf(shape) };
+  });
+  return outlooks.reduce((most, one) =>
+    one.memory.neededBytes > most.memory.neededBytes ? one : most,
+  );
+}
+
+/** Of the rows of a group that cleaning steps take whole. */
+function wholeCells({ X, candidates, folds, prepared }: SearchGroup): number {
+  const [first] = candidates;
+  return X.rows * (prepared?.rows.width ?? 0) * wholeMatrices(first!.steps, folds);
+}
+
 /** What a run's forecast depends on. */
-export function runShape(
+function runShape(
   { engine }: OpenSession,
   job: Job,
   data: JobData,
-  { isByRows }: FitChoice,
+  { candidates, isByRows, wholeCells }: Pick<RunShape, 'candidates' | 'isByRows' | 'wholeCells'>,
 ): RunShape {
   const { features, imputations } = data.resolved;
   const { cv, nested, parts } = data;
@@ -49,13 +77,15 @@ export function runShape(
     rows: data.X.rows,
     columns: data.X.cols,
     expressions: features.length + 1,
+    hashedCells: rowCells(features.filter(({ kind }) => kind === 'hash')),
     categories: encodedWidth(features.filter(({ kind }) => kind === 'onehot')),
     imputations: imputations.length,
     isByRows,
+    ...(wholeCells ? { wholeCells } : {}),
     stackBytes: memoryShares().materialiseBytes,
     groups,
     folds: splitCount(partitions),
-    candidates: candidateCount(job.search.grid),
+    candidates,
     standardize: job.data.standardize,
     cellBytes: cellBytes(job.data),
     partCells: parts.reduce(
@@ -68,7 +98,7 @@ export function runShape(
   };
 }
 
-export function outlookOf(shape: RunShape): MemoryOutlook {
+function outlookOf(shape: RunShape): MemoryOutlook {
   const forecast = forecastMemory(shape);
   const { bytes, from } = memorySetting();
   return { ...forecast, limitBytes: bytes, limitFrom: from, neededBytes: needed(forecast) };

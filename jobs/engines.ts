@@ -2,11 +2,15 @@
  * Picks the engine of a job and opens a session on it. The one place that knows every backend;
  * nothing else imports them. Backends are imported when used, so that the command line starts fast.
  */
+import { join } from 'node:path';
 import {
   type Backend,
   type FrameEngine,
   loadCostModel,
   type PlacementPolicy,
+  type ReusePolicy,
+  type ReuseSetting,
+  reusePolicy,
   Session,
   type SqlDialect,
 } from '../driver/index.js';
@@ -14,7 +18,9 @@ import type { DurableStore } from '../driver/reuse/store/durable-store.js';
 import { env } from '../driver/support/env.js';
 import { sweepScratch } from '../driver/support/leftovers.js';
 import type { DuckDbEngine } from '../gpu-executor/cpu/index.js';
+import type { DeviceBackend } from '../gpu-executor/device/index.js';
 import type { SparkBackend, SparkSection } from '../spark-bridge/index.js';
+import { configuredDevices, type DeviceChoice } from './devices/device-choice.js';
 import { duckDbFormulas, sparkFormulas } from './formula-engines.js';
 import type { EngineName } from './runs/run-events.js';
 import type { FormulaEngine } from './search/scoring/formulas.js';
@@ -29,6 +35,8 @@ export interface OpenSession {
   readonly duckdb?: DuckDbEngine;
   /** The backend of engine spark. */
   readonly spark?: SparkBackend;
+  /** GPUs beside the processor, by name, for people. */
+  readonly devices?: readonly string[];
   /** Metrics in SQL; absent where only an engine was opened. */
   readonly formulas?: FormulaEngine;
   /** What outlives the session. */
@@ -83,8 +91,17 @@ export interface OpeningOptions {
   readonly place?: StorePlace | null;
   /** The run that results are from. */
   readonly origin?: string;
+  /** What is reused. Default: as the environment says, else all. */
+  readonly reuse?: ReuseSetting;
+  /** Default: as the environment says, else GPUs that are there. */
+  readonly devices?: DeviceChoice;
   /** Told of what is brought or built for the engine first. */
   readonly onSetup?: (what: string) => void;
+}
+
+/** What a setting less than all keeps it finds again alone, not what others kept. */
+function placeFor(place: StorePlace, { setting }: ReusePolicy): StorePlace {
+  return setting === 'full' ? place : { ...place, folder: join(place.folder, setting) };
 }
 
 function configuredStore(): StorePlace | null {
@@ -108,11 +125,15 @@ export async function openSession(
 ): Promise<OpenSession> {
   // Said before anything is started for it.
   storeLimits();
+  const reuse = reusePolicy(options.reuse);
   void sweepScratch(env.home());
   const { createCpuBackend, createDuckDbEngine } = await import('../gpu-executor/cpu/index.js');
   const duckdb = createDuckDbEngine();
   const local = await createCpuBackend({ frames: duckdb });
+  let devices: readonly DeviceBackend[] = [];
   try {
+    const isSparkAlone = engine === 'spark' && placement === 'blocks';
+    devices = await chosenDevices(options.devices, isSparkAlone, onWarning);
     let blocks: Backend = local;
     let spark: SparkBackend | undefined;
     let way: string | undefined;
@@ -126,6 +147,8 @@ export async function openSession(
         ...(onWarning ? { onWarning } : {}),
         ...(options.onSetup ? { onProgress: options.onSetup } : {}),
         ...(signal ? { signal } : {}),
+        // It reads expressions and profiles files of this machine; whoever asks it gets the error.
+        onSpawned: () => void duckdb.start().catch(() => undefined),
         sql,
       });
       spark = opened.backend;
@@ -134,17 +157,22 @@ export async function openSession(
     }
     const { place = configuredStore(), origin } = options;
     const store =
-      place === null
+      place === null || !reuse.store
         ? undefined
-        : await openStore(place, {
+        : await openStore(placeFor(place, reuse), {
             ...(origin === undefined ? {} : { origin }),
             onWarning: (message) => onWarning?.(message),
           });
     const session = new Session({
       local,
       blocks,
-      ...(env.placement() === undefined ? { placement } : {}),
+      devices,
+      // Without Spark there are blocks nowhere else, and devices take what they are better at.
+      ...(env.placement() === undefined
+        ? { placement: engine === 'local' && placement === 'blocks' ? 'cost' : placement }
+        : {}),
       costs: loadCostModel(),
+      reuse: reuse.setting,
       ...(store ? { store } : {}),
     });
     return {
@@ -153,12 +181,34 @@ export async function openSession(
       ...(store ? { store } : {}),
       frames: blocks.frames!,
       duckdb,
+      ...(devices.length > 0
+        ? { devices: devices.map(({ name, label }) => `${name} ${label}`) }
+        : {}),
       ...(spark ? { spark } : {}),
       formulas: spark === undefined ? duckDbFormulas(duckdb) : sparkFormulas(session, spark),
       ...(way === undefined ? {} : { way }),
     };
   } catch (error) {
-    await local.close();
+    await Promise.all([local, ...devices].map((backend) => backend.close()));
     throw error;
   }
+}
+
+/** Drivers are looked for when somebody may want them; an engine that takes all leaves none. */
+async function chosenDevices(
+  asked: DeviceChoice | undefined,
+  isSparkAlone: boolean,
+  onWarning: ((message: string) => void) | undefined,
+): Promise<readonly DeviceBackend[]> {
+  const choice = asked ?? configuredDevices() ?? 'auto';
+  if (choice === 'none') return [];
+  if (isSparkAlone) {
+    if (choice === 'auto') return [];
+    onWarning?.(
+      `devices: ${choice.join(', ')} not used, as --engine spark runs all it can on Spark; --engine auto places steps by cost`,
+    );
+    return [];
+  }
+  const { openDevices } = await import('./devices/open-devices.js');
+  return openDevices(choice, onWarning ? { onWarning } : {});
 }

@@ -7,6 +7,7 @@ import { relative } from 'node:path';
 import { formatBytes } from '../driver/support/size.js';
 import type { StoreUsage } from './runs/record.js';
 import type { RunSummary } from './runs/summary.js';
+import type { EnsembleResult } from './search/result.js';
 
 /** A whole number with thousands separators: `Intl` takes up to 90 ms when it is first used. */
 export function formatCount(value: number): string {
@@ -62,15 +63,33 @@ export function formatParam(value: unknown): string {
 }
 
 /** `lambda 0.1, degree 2`. */
-export function formatParams(params: Readonly<Record<string, unknown>>): string {
+function formatParams(params: Readonly<Record<string, unknown>>): string {
   const texts = Object.entries(params).map(([name, value]) => `${name} ${formatParam(value)}`);
   return texts.join(', ') || 'the only candidate';
+}
+
+/** `svm, C 1`: its model where there are several, and what is searched of it. */
+export function formatCandidate(candidate: {
+  readonly model?: string;
+  readonly params: Readonly<Record<string, unknown>>;
+}): string {
+  const { model, params } = candidate;
+  if (model === undefined) return formatParams(params);
+  return [model, ...(Object.keys(params).length > 0 ? [formatParams(params)] : [])].join(', ');
+}
+
+/** `0.6 of logistic, C 1 and 0.4 of svm, C 0.1`. */
+export function formatMembers({ members, weights }: EnsembleResult): string {
+  const parts = members.map(
+    (one, m) => `${formatNumber(weights[m]!, 3)} of ${formatCandidate(one)}`,
+  );
+  return parts.join(' and ');
 }
 
 /** `lambda 0.1: r2 0.75`, or that there is none. */
 export function formatBest(best: RunSummary['best']): string {
   if (best === null) return 'none: no candidate has a finite score to be chosen by';
-  return `${formatParams(best.params)}: ${best.metric} ${formatNumber(best.score)}`;
+  return `${formatCandidate(best)}: ${best.metric} ${formatNumber(best.score)}`;
 }
 
 /** What a store holds, and what of it answers, by which runs. */

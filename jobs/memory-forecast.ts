@@ -17,6 +17,10 @@ export interface RunShape {
   readonly columns: number;
   /** Expressions read from the files. */
   readonly expressions: number;
+  /** Cells of a row that hashed text has, a guess. Default 0. */
+  readonly hashedCells?: number;
+  /** Cells that cleaning steps take whole, for quantiles. Default 0. */
+  readonly wholeCells?: number;
   /** Categories that one-hot features list. */
   readonly categories: number;
   readonly imputations: number;
@@ -96,6 +100,7 @@ export function forecastMemory(shape: RunShape): MemoryForecast {
       bytes: fittingBytes(shape, block, isHere),
     },
     ...(shape.partCells > 0 ? [{ what: 'moments by file', bytes: shape.partCells * CELL }] : []),
+    ...wholeItems(shape),
   ];
   return {
     processBytes: items.reduce((sum, { bytes }) => sum + bytes, 0),
@@ -103,6 +108,13 @@ export function forecastMemory(shape: RunShape): MemoryForecast {
     heapBytes: shape.engine === 'spark' ? heapBytes(shape, momentBytes, block, isHere) : null,
     momentBytes,
   };
+}
+
+/** Columns as steps take them. */
+function wholeItems({ wholeCells = 0 }: RunShape): MemoryItem[] {
+  return wholeCells > 0
+    ? [{ what: 'columns that steps take whole', bytes: wholeCells * CELL }]
+    : [];
 }
 
 /** Vectors of a model's coefficients at work in a stack: its state, the next, and sums by chunk. */
@@ -128,10 +140,11 @@ function forecastByRows(shape: RunShape): MemoryForecast {
     },
     {
       what: `${plural(rows, 'row')} of ${plural(expressions, 'feature')}`,
-      bytes: rows * (expressions + 2) * CELL,
+      bytes: rows * ((expressions + 2) * CELL + hashedBytes(shape)),
     },
     { what: `moments of ${plural(columns, 'column')} by themselves`, bytes: momentBytes },
     { what: plural(fits, 'fit'), bytes: stack + 4 * fits * columns * CELL + copies },
+    ...wholeItems(shape),
   ];
   return {
     processBytes: items.reduce((sum, { bytes }) => sum + bytes, 0),
@@ -142,16 +155,16 @@ function forecastByRows(shape: RunShape): MemoryForecast {
 }
 
 /** Rows as they are kept, the models of a pass where tasks read them, and their sums. */
-function byRowsHeapBytes({
-  rows,
-  columns,
-  expressions,
-  lanes,
-  candidates,
-  folds,
-}: RunShape): number {
+function byRowsHeapBytes(shape: RunShape): number {
+  const { rows, columns, expressions, lanes, candidates, folds } = shape;
   const models = candidates * folds * columns * CELL;
-  return SPARK_BASE_BYTES + rows * expressions * CELL + (3 + 2 * lanes) * models;
+  const ofRow = expressions * CELL + hashedBytes(shape);
+  return SPARK_BASE_BYTES + rows * ofRow + (3 + 2 * lanes) * models;
+}
+
+/** Of a row of hashed text: a number and its place each. */
+function hashedBytes({ hashedCells = 0 }: RunShape): number {
+  return hashedCells * (CELL + 4);
 }
 
 /** What DuckDB and we hold to read the expressions as a stream. */

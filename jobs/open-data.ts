@@ -20,6 +20,7 @@ import {
   featureWidth,
   fileTree,
   type Json,
+  lineageKey,
   Matrix,
   openFrame,
   ownCategories,
@@ -91,12 +92,13 @@ export async function openData(
   const { source } = frame.description;
   const key = JSON.stringify([
     VERSION,
-    frame.expr.attrsText,
+    lineageKey(frame.expr),
     job.data.features ?? null,
     job.data.dialect ?? null,
     job.data.target ?? null,
     ...(job.data.weight === undefined ? [] : [{ weight: job.data.weight }]),
     ...(isClassification(job) ? ['classes'] : []),
+    ...(keepsMissing(job) ? ['keeps missing'] : []),
     job.cv,
     ...(dtype === 'float32' ? [dtype] : []),
     fromStatistics,
@@ -150,8 +152,13 @@ function profilerOf(
   return isOurs && isReadable && duckdb !== undefined ? duckdb : frames;
 }
 
-function isClassification({ model }: Job): boolean {
-  return model.estimator.task === 'classification';
+/** Whether cleaning steps are to say what stands for missing numbers. */
+function keepsMissing({ models }: Job): boolean {
+  return models.some(({ prepare = [] }) => prepare.length > 0);
+}
+
+function isClassification({ models }: Job): boolean {
+  return models[0]!.estimator.task === 'classification';
 }
 
 /** @throws ConfigError when the job is tied to another engine, whose results do not count here */
@@ -246,6 +253,7 @@ async function resolve(
     ...(data.features ? { features: data.features } : {}),
     dialect: data.dialect,
     dtype: data.dtype,
+    keepsMissing: keepsMissing(job),
     fromStatistics,
     ...(data.target === undefined ? {} : { target: data.target }),
     classes: isClassification(job),

@@ -3,23 +3,22 @@
  * what the search is asked for. Invariant: a session that is opened here is closed when the work
  * ends, however it ends.
  */
-import { type ConfigError, DataError, type Run } from '../driver/index.js';
-import { type MemoryOutlook, memoryError, outlookOf, runShape } from './check-memory.js';
+import { ConfigError, DataError, type Run } from '../driver/index.js';
+import { type MemoryOutlook, memoryError, memoryOf } from './check-memory.js';
 import { dataBytes } from './data-bytes.js';
 import { chooseEngine, type OpenSession, openSession } from './engines.js';
-import type { Params } from './estimators/estimator.js';
 import type { Job } from './job-file/job.js';
 import { localPath } from './npm-data.js';
 import { type JobData, openData } from './open-data.js';
 import type { Phases } from './runs/phases.js';
 import type { RunOptions } from './runs/run-events.js';
 import type { RunJournal } from './runs/run-journal.js';
-import { candidatesOf } from './search/candidates.js';
-import { chooseFit, type FitChoice, fitShape } from './search/choose-fit.js';
-import type { GridSearchOptions } from './search/prepare.js';
+import type { SearchGroup } from './search/groups.js';
+import { planSearch, type SearchPlan } from './search/plan-search.js';
+import type { SearchOptions } from './search/prepare.js';
 import { hasProbabilities, predictionColumns, sqlScorers } from './search/scoring/formulas.js';
 import { scorerOf } from './search/scoring/scorers.js';
-import { allPartitions } from './search/splits/nested-splits.js';
+import type { SearchFacts } from './search/strategies/strategy.js';
 
 export interface RunJobOptions extends RunOptions {
   /** Keeps the run while it runs. Default: it is kept by who writes the record. */
@@ -39,9 +38,9 @@ export interface OpenJob {
   readonly reason: string;
   readonly run: Run;
   readonly data: JobData;
-  readonly search: GridSearchOptions;
-  /** How its fits are made, and why so. */
-  readonly fit: FitChoice;
+  readonly search: SearchOptions;
+  /** What is known of it before it begins. */
+  readonly plan: SearchPlan;
   readonly memory: MemoryOutlook;
   /** Thrown by whoever runs it; undefined when it fits. */
   readonly tooLarge: ConfigError | undefined;
@@ -63,6 +62,7 @@ export async function withOpenJob<T>(
   work: (opened: OpenJob) => Promise<T>,
 ): Promise<T> {
   clock.enter('start');
+  if (given !== undefined) requireReuse(asked, given);
   const path = await localPath(asked.data.path, {
     signal,
     onBring: (what) => onEvent?.({ kind: 'data', what }),
@@ -78,9 +78,12 @@ export async function withOpenJob<T>(
     given ??
     (await openSession(engine, warn, signal, placement, job.spark, {
       place: job.store,
+      ...(job.reuse === undefined ? {} : { reuse: job.reuse }),
+      ...(job.devices === undefined ? {} : { devices: job.devices }),
       onSetup: (what) => onEvent?.({ kind: 'setup', what }),
       ...(origin === undefined ? {} : { origin }),
     }));
+  if (open.devices !== undefined) onEvent?.({ kind: 'devices', devices: open.devices });
   if (open.way !== undefined) onEvent?.({ kind: 'spark', way: open.way });
   try {
     const run = open.session.run({
@@ -88,33 +91,32 @@ export async function withOpenJob<T>(
       onProgress: (fraction) => clock.progress(fraction),
     });
     const workOn = async (data: JobData): Promise<T> => {
-      const { estimator, params } = job.model;
-      const candidates = candidatesOf(estimator, params, job.search.grid).map(({ all }) => all);
-      const fit = chooseFit(
-        estimator,
-        candidates,
-        fitShape(data.X, allPartitions(data.cv, data.nested), candidates.length),
-      );
-      const shape = runShape(open, job, data, fit);
-      const memory = outlookOf(shape);
-      const tooLarge = memoryError(memory, shape, data);
+      const { type, space, settings, maxFailures, maxSeconds, ensemble } = job.search;
       const search = {
         ...data,
         columns: data.resolved.columns,
+        features: data.resolved.summary.map(({ name }) => name),
+        categories: categoriesOf(data.resolved),
+        border: besideCategory(data.resolved),
         imputations: data.resolved.imputations,
-        ...job.model,
-        grid: job.search.grid,
+        models: job.models,
+        strategy: (facts: SearchFacts) => type.begin(space, settings, facts),
         standardize: job.data.standardize,
         scoring: job.scoring,
         metric: job.metric,
         refit: job.refit,
         errorScore: job.errorScore,
-        ...(job.search.maxFailures === undefined ? {} : { maxFailures: job.search.maxFailures }),
+        ...(maxFailures === undefined ? {} : { maxFailures }),
+        ...(maxSeconds === undefined ? {} : { maxSeconds }),
+        ...(ensemble ? { ensemble } : {}),
         reportClasses: true,
         ...(open.formulas ? { formulas: open.formulas } : {}),
       };
-      await checkFormulas(search, job.scoring, candidates[0]!);
-      return work({ open, reason, run, data, search, fit, memory, tooLarge });
+      const plan = planSearch(run, search);
+      const { shape, memory } = memoryOf(open, job, data, plan.groups);
+      const tooLarge = memoryError(memory, shape, data);
+      for (const group of plan.groups) await checkFormulas(group, open.formulas, job.scoring);
+      return work({ open, reason, run, data, search, plan, memory, tooLarge });
     };
     const data = await openData(open, run, job, clock, true);
     try {
@@ -129,15 +131,52 @@ export async function withOpenJob<T>(
   }
 }
 
+/** The features of columns that are 1 for rows of one category, or of one bin. */
+function categoriesOf({ summary, columns }: JobData['resolved']): ReadonlyMap<string, string> {
+  const categories = new Map<string, string>();
+  let next = 0;
+  for (const { name, encode, columns: width } of summary) {
+    const own = columns.slice(next, next + width);
+    next += width;
+    if (encode !== 'onehot' && encode !== 'bin') continue;
+    for (const column of own) categories.set(column, name);
+  }
+  return categories;
+}
+
+/** The design columns of all features but the category with the most; none where none is one. */
+function besideCategory({ summary }: JobData['resolved']): readonly number[] {
+  const widths = summary.map(({ encode, columns }) => (encode === 'onehot' ? columns : 0));
+  const most = Math.max(...widths);
+  if (most === 0) return [];
+  const category = widths.indexOf(most);
+  let next = 0;
+  return summary.flatMap(({ columns }, feature) => {
+    const own = Array.from({ length: columns }, () => next++);
+    return feature === category ? [] : own;
+  });
+}
+
+/** @throws ConfigError for a job that asks for another setting than the session it is to run in */
+function requireReuse({ reuse }: Job, { session }: OpenSession): void {
+  const { setting } = session.reuse;
+  if (reuse === undefined || reuse === setting) return;
+  throw new ConfigError(
+    `reuse: expected the setting of the session the job runs in, ${setting}, got ${reuse}; say it of the pipeline, or by REPRISE_REUSE`,
+    { key: 'reuse', value: reuse },
+  );
+}
+
 /** @throws DataError for a metric in SQL that is none, before anything is fitted */
 async function checkFormulas(
-  { estimator, formulas, classes = [], weight }: GridSearchOptions,
+  { estimator, candidates, classes, weight }: SearchGroup,
+  formulas: OpenSession['formulas'],
   scoring: Job['scoring'],
-  params: Params,
 ): Promise<void> {
   const asked = sqlScorers(scoring.map(scorerOf)).map(({ formula }) => formula);
   if (asked.length === 0) return;
   const { task } = estimator;
+  const { all: params } = candidates[0]!;
   const outputs = estimator.outputs(params, classes.length);
   const link = estimator.link(params, classes.length);
   const columns = predictionColumns({

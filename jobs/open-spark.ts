@@ -9,6 +9,8 @@ export interface OpenSparkOptions {
   readonly onWarning?: (message: string) => void;
   /** Told of each step of setting up and starting. */
   readonly onProgress?: (what: string) => void;
+  /** Called when a process of its own has begun to start, which takes seconds. */
+  readonly onSpawned?: () => void;
   readonly signal?: AbortSignal;
   /** Reads feature expressions. */
   readonly sql?: SqlParser;
@@ -22,12 +24,13 @@ export interface OpenSpark {
 
 /** @throws ConfigError when two ways are named, or something for the one is missing */
 export async function openSpark(options: OpenSparkOptions): Promise<OpenSpark> {
-  const { section, sparkHome, onWarning, onProgress, signal, sql } = options;
+  const { section, sparkHome, onWarning, onProgress, onSpawned, signal, sql } = options;
   const bridge = await import('../spark-bridge/index.js');
   const way = bridge.sparkWay(section);
   const given = {
     ...(onWarning ? { onWarning } : {}),
     ...(onProgress ? { onProgress } : {}),
+    ...(onSpawned ? { onSpawned } : {}),
     ...(signal ? { signal } : {}),
     ...(sql ? { sql } : {}),
   };

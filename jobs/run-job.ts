@@ -8,6 +8,7 @@ import { dirname } from 'node:path';
 import { type Expr, printPlan, verifyUnchanged } from '../driver/index.js';
 import { cacheUsage } from '../driver/reuse/cache-usage.js';
 import { packageVersion } from '../driver/support/package-root.js';
+import { deviceWarnings } from './devices/device-warnings.js';
 import type { Job } from './job-file/job.js';
 import { makeModel } from './model/make-model.js';
 import { type OpenJob, type RunJobOptions, withOpenJob } from './open-job.js';
@@ -16,7 +17,8 @@ import { Phases } from './runs/phases.js';
 import type { RunRecord } from './runs/record.js';
 import { newRunId } from './runs/run-id.js';
 import { storeUsage } from './runs/store-usage.js';
-import { gridSearch } from './search/grid-search.js';
+import { bestTrial, type SearchResult } from './search/result.js';
+import { runSearch } from './search/run-search.js';
 import type { ScoreOutput } from './search/scoring/tallies.js';
 
 /**
@@ -50,7 +52,7 @@ async function runIn(
   await journal?.opened(engine, data.source.files, () => verifyUnchanged(data.source));
   const outputs = new Map<string, Expr>();
   const scores: ScoreOutput[] = [];
-  const search = await gridSearch(run, {
+  const found = await runSearch(run, {
     ...asked,
     ...(journal ? { waves: journal } : {}),
     ...(signal ? { signal } : {}),
@@ -65,16 +67,18 @@ async function runIn(
     },
   });
   const model =
-    search.model === null
+    found.model === null
       ? undefined
-      : await makeModel(run, search.model, {
+      : await makeModel(run, found.model, {
           job,
+          estimator: fittedName(found, job),
           data,
           gram: outputs.get('gram'),
           parser: open.duckdb?.sql,
         });
   await verifyUnchanged(data.source);
   clock.end();
+  const search = withWarnings(found, deviceWarnings(statistics));
   for (const message of search.warnings ?? []) options.onEvent?.({ kind: 'warning', message });
   // What is on its way into the store counts as held.
   await session.settle();
@@ -91,6 +95,7 @@ async function runIn(
     search,
     ...(model ? { model } : {}),
     reuse: {
+      setting: session.reuse.setting,
       hits: counters.hits,
       partial: counters.partial,
       misses: counters.misses,
@@ -102,6 +107,7 @@ async function runIn(
     scans: counters.scans,
     sparkJobs: counters.sparkJobs,
     kernels: counters.kernels,
+    ...(open.devices ? { devices: Object.fromEntries(statistics.devices()) } : {}),
     seconds: clock.seconds(),
     peakMemoryBytes: process.resourceUsage().maxRSS * 1024,
     memory,
@@ -120,7 +126,21 @@ async function runIn(
       Node: process.version,
       System: `${process.platform} ${process.arch}, ${availableParallelism()} cores`,
       ...(open.way === undefined ? {} : { Spark: open.way }),
+      ...(open.devices ? { Devices: open.devices.join('; ') } : {}),
       Backends: [...new Set([session.local.name, session.blocks.name])].join(', '),
     },
   };
+}
+
+function withWarnings(search: SearchResult, more: readonly string[]): SearchResult {
+  return more.length === 0
+    ? search
+    : { ...search, warnings: [...(search.warnings ?? []), ...more] };
+}
+
+/** What the model that was fitted on all rows is called in its file. */
+function fittedName(search: SearchResult, { models }: Job): string {
+  if (search.ensemble !== undefined) return 'ensemble';
+  const name = bestTrial(search)?.model;
+  return (models.find((model) => model.name === name) ?? models[0]!).estimator.name;
 }

@@ -5,7 +5,7 @@
  */
 import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
 import { tmpdir } from 'node:os';
-import { isAbsolute, join } from 'node:path';
+import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { ExecutionError } from '../../driver/errors.js';
 import { baselineHome, benchFile, rivalPython, rivalScript } from '../paths.js';
@@ -25,15 +25,18 @@ export class PythonRival {
   #stderrTail = '';
   #runs = 0;
 
-  /** @param threads BLAS threads; undefined: the libraries' choice (joblib: one per worker) */
-  constructor(threads: number | undefined) {
+  /**
+   * @param threads BLAS threads; undefined: the libraries' choice (joblib: one per worker)
+   * @param python default: that of the baselines
+   */
+  constructor(threads: number | undefined, python = rivalPython()) {
     const environment: NodeJS.ProcessEnv = { ...process.env, BASELINES_HOME: baselineHome() };
     for (const name of ['OMP_NUM_THREADS', 'OPENBLAS_NUM_THREADS', 'MKL_NUM_THREADS']) {
       if (threads === undefined) delete environment[name];
       else environment[name] = String(threads);
     }
     environment.PYSPARK_PYTHON = rivalPython();
-    this.#child = spawn(rivalPython(), [benchFile('rivals/script-server.py')], {
+    this.#child = spawn(python, [benchFile('rivals/script-server.py')], {
       env: environment,
       stdio: ['pipe', 'pipe', 'pipe'],
     });
@@ -53,7 +56,7 @@ export class PythonRival {
   /** Runs a script of the baselines folder, or an absolute path. @throws ExecutionError */
   async run(script: string, argv: readonly string[]): Promise<RivalRun> {
     const request = {
-      script: isAbsolute(script) ? script : rivalScript(script),
+      script: rivalScript(script),
       argv,
       out: join(tmpdir(), `reprise-rival-${process.pid}-${this.#child.pid}-${this.#runs++}.csv`),
     };

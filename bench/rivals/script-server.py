@@ -16,6 +16,8 @@ import sys
 import traceback
 from contextlib import redirect_stdout
 
+# Python puts this folder first, whose files have names of packages that others import.
+sys.path = [path for path in sys.path if path != os.path.dirname(os.path.abspath(__file__))]
 channel = os.fdopen(os.dup(1), "w")
 os.dup2(2, 1)
 

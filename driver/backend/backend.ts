@@ -38,6 +38,8 @@ export interface Segment {
   readonly outputs: readonly Expr[];
   /** Nodes to keep resident as handles (`resident` backends only). */
   readonly persist: readonly Expr[];
+  /** Of these, what later plans alone would read: left out where that saves making it whole. */
+  readonly spare?: ReadonlySet<Expr>;
   /** Nodes of the segment that are evaluated by row blocks. */
   readonly blocked: ReadonlySet<Expr>;
   /** True: persisted nodes that no output reads are computed by the first segment to read them. */
@@ -73,6 +75,8 @@ export interface SegmentEnd {
   readonly failures: ReadonlyMap<Expr, Error>;
   /** Time the device worked on it. @units seconds */
   readonly seconds: number;
+  /** Kernels were compiled for it, some perhaps when they were launched: no measure of the work. */
+  readonly isFirst?: boolean;
 }
 
 export interface CostEstimate {
@@ -96,9 +100,46 @@ export interface BackendCosts {
   readonly memoryBytes?: number;
 }
 
+/** What a device did since it was opened; only grows, but for the bytes. */
+export interface DeviceWork {
+  readonly allocations: number;
+  readonly frees: number;
+  /** Memory given again without an allocation. */
+  readonly recycled: number;
+  /** Values in its memory that a later plan read. */
+  readonly reused: number;
+  /** Values that nobody finds any more because their memory was needed. */
+  readonly evicted: number;
+  /** Values of running plans that went to the host for want of room, and came back. */
+  readonly movedOut: number;
+  readonly movedBack: number;
+  /** From the host, and to it. */
+  readonly copiesIn: number;
+  readonly copiesOut: number;
+  readonly bytesIn: number;
+  readonly bytesOut: number;
+  /** Straight from other devices. */
+  readonly copiesAcross: number;
+  readonly bytesAcross: number;
+  readonly launches: number;
+  /** Times somebody waited for it. */
+  readonly waits: number;
+  /** Kernels compiled. */
+  readonly compiles: number;
+  /** Times it was lost with all that it held. */
+  readonly losses: number;
+  /** In use and free to be used again, the most there ever was. @units bytes */
+  readonly peakBytes: number;
+}
+
 export interface Backend {
   /** Unique in a session: `cpu`, `spark`, `reference`, `null`. */
   readonly name: string;
+  /**
+   * What its costs are learned under. Default: `name`. A device's says what it is and by which
+   * driver: another may go by its name in the next process.
+   */
+  readonly costName?: string;
   readonly capabilities: BackendCapabilities;
   /** What transfers cost. Absent: values are in the host's memory, and moving them is free. */
   readonly costs?: BackendCosts;
@@ -108,6 +149,8 @@ export interface Backend {
   readonly frames?: FrameEngine;
   /** What the whole value of a node takes in this backend. Default: its cells. @units bytes */
   heldBytes?(expr: Expr): number;
+  /** Whether it has a kernel for this node, of an operator it has. Absent: always. */
+  takes?(expr: Expr): boolean;
   /** Expected cost of one node on this backend, without transfers. */
   estimate(expr: Expr): CostEstimate;
   /**
@@ -130,13 +173,19 @@ export interface Backend {
    * handles whose kernels have not run yet. What of a segment is not persisted it frees behind the
    * last kernel that reads it. Host operands may be read until `ended`.
    * @throws ExecutionError, DataError; ResourceError when the device's memory is too small: its
-   *   tier is asked to make room for `requestedBytes`, and the segment comes again
+   *   tier is asked to make room for `requestedBytes`, and the segment comes again; UnsupportedError
+   *   for what a device can't run after all, which the host does
    */
   run(segment: Segment, context: RunContext): Promise<SegmentResult>;
   /** Settles when the value of a handle answered before its kernel ran is there. @throws why not */
   arrived?(handle: Handle): Promise<void>;
   /** Brings a resident value, which has arrived, to the host. */
   collect?(handle: Handle, context: RunContext): Promise<Value>;
+  /**
+   * Copies the value of a handle of another backend straight from there, without waiting for it.
+   * @returns a handle of its own, which the caller releases; undefined: it comes by the host
+   */
+  adopt?(handle: Handle, from: Backend): Promise<Handle | undefined>;
   /**
    * Takes back the memory of a host value it made, which nobody will read again, for its next
    * results. Results of element-wise operators then have memory of their own, never their
@@ -154,6 +203,8 @@ export interface Backend {
   announce?(value: Value): void;
   /** Whether a handle this backend made still names a value. Absent: always. */
   holds?(handle: Handle): boolean;
+  /** What it did as a device. Absent: it is none, or does not count. */
+  work?(): DeviceWork;
   /** Ends the backend and everything it started. Idempotent. */
   close(): Promise<void>;
 }

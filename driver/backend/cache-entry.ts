@@ -22,6 +22,8 @@ export interface SpillFile {
   readonly rows: number;
   readonly cols: number;
   readonly dtype: DType;
+  /** Of compressed rows: the cells that are held. */
+  readonly nnz?: number | undefined;
   readonly bytes: number;
   readonly tag: Buffer;
 }

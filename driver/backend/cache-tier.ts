@@ -60,6 +60,12 @@ export interface CacheTier {
   drop(entry: CacheEntry, handle: Handle): void;
   /** Evicts what is worth least and not pinned until the bytes are free. False when none is. */
   makeRoom?(bytes: number): boolean;
+  /**
+   * Moves values that running plans read later to the host, and back when they are read. False when
+   * nothing was moved: it frees too little, or takes longer than having the memory saves.
+   * @param reads by whom the memory is needed, so that they stay
+   */
+  vacate?(bytes: number, gainSeconds: number, reads: Iterable<Value>): Promise<boolean>;
   usage(): TierUsage;
 }
 

@@ -79,11 +79,24 @@ export class Places {
   }
 
   /** Moves what a backend can spare to the host where that pays. False when nothing is left. */
-  async makeRoom({ tier }: Backend, { facts }: ResourceError): Promise<boolean> {
-    const bytes = Number(facts.requestedBytes) - Number(facts.availableBytes);
-    const isRoom = tier?.makeRoom?.(Number.isFinite(bytes) ? bytes : 1) ?? false;
+  async makeRoom({ tier }: Backend, error: ResourceError): Promise<boolean> {
+    if (error.facts.isTooLarge === true) return false;
+    const isRoom = tier?.makeRoom?.(missingBytes(error)) ?? false;
     if (isRoom) await this.settle();
     return isRoom;
+  }
+
+  /**
+   * Moves what running plans read later, but for these, from a backend to the host, where that
+   * takes less time than it gains. False when it doesn't.
+   */
+  async vacate(
+    { tier }: Backend,
+    error: ResourceError,
+    gainSeconds: number,
+    reads: Iterable<Value>,
+  ): Promise<boolean> {
+    return (await tier?.vacate?.(missingBytes(error), gainSeconds, reads)) ?? false;
   }
 
   /** Called for a value that is about to leave the index: takes it over if that pays. */
@@ -129,4 +142,9 @@ export class Places {
       end();
     }
   }
+}
+
+function missingBytes({ facts }: ResourceError): number {
+  const bytes = Number(facts.requestedBytes) - Number(facts.availableBytes);
+  return Number.isFinite(bytes) ? bytes : 1;
 }

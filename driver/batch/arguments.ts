@@ -3,8 +3,9 @@
  * that models may leave a stack, and are known by their cells, whatever they were given beside.
  */
 import { PlanError, ShapeError } from '../errors.js';
+import type { Typed } from '../ir/dtype.js';
 import type { Evaluator } from '../ir/evaluator.js';
-import { type Expr, shapeText } from '../ir/expr.js';
+import { type Expr, type Meta, shapeText } from '../ir/expr.js';
 import type { DenseMatrix } from '../ir/value.js';
 import { dense } from '../ir/value.js';
 import { Matrix } from '../matrix/matrix.js';
@@ -23,7 +24,7 @@ export type BatchArgument =
 /** An argument as each model has it. */
 export interface ArgumentValues {
   /** Of the shape of one model's. */
-  readonly like: Pick<Matrix, 'rows' | 'cols' | 'dtype'>;
+  readonly like: Meta & Typed;
   readonly values: ModelValues;
   /** One model's matrix, by which the model is known. */
   readonly alone: (model: number) => Matrix;
@@ -46,8 +47,8 @@ export async function argumentValues(
 async function argumentOf(session: Evaluator, argument: BatchArgument): Promise<ArgumentValues> {
   const of = (expr: Expr): Matrix => Matrix.of(session, expr);
   if ('shared' in argument) {
-    const like = argument.shared;
-    return { like, values: sharedValue(like.expr), alone: () => of(like.expr) };
+    const { expr } = argument.shared;
+    return { like: expr, values: sharedValue(expr), alone: () => of(expr) };
   }
   const own = ownOf(argument);
   const { like, layout, nodes, size } = own;
@@ -84,7 +85,7 @@ function ownOf(argument: Exclude<BatchArgument, { readonly shared: Matrix }>): O
 
 /** The shape of one model's. */
 export function likeOf(argument: BatchArgument): ArgumentValues['like'] {
-  return 'shared' in argument ? argument.shared : ownOf(argument).like;
+  return 'shared' in argument ? argument.shared.expr : ownOf(argument).like;
 }
 
 async function onHost(

@@ -10,20 +10,20 @@ import type { Evaluator, ReusableFunction } from '../ir/evaluator.js';
 import { argumentValues, type BatchArgument, checkArguments } from './arguments.js';
 import { dryRun, planText } from './dry-run.js';
 import { Gathering } from './gathering.js';
-import type { Matrices, Program } from './stack-run.js';
+import type { Matrices, Program, StackOptions } from './stack-run.js';
 import { Trainer } from './trainer.js';
 
 /** @param params those of the batch: what the function reads of them it must not read elsewhere */
 export type BatchFunction<R extends Matrices> = (args: Matrices, params?: AttrValue) => Promise<R>;
 
-export interface BatchOptions {
+export interface BatchOptions extends StackOptions {
   /** Unique in the program; part of what a model is known by. */
   readonly name: string;
   /** Change it whenever the function computes something else. */
   readonly version: string;
   /** Plain data the function is given besides its arguments; part of what a model is known by. */
   readonly params?: AttrValue;
-  /** Models in the durable store are trained all the same. Default false. */
+  /** Models in the durable store are trained all the same, together. Default false. */
   readonly isFresh?: boolean;
   /**
    * Further arguments that a model is not known by, since they change what it takes to find its
@@ -70,7 +70,7 @@ export async function batchSettled<R extends Matrices>(
   models: number,
   args: Readonly<Record<string, BatchArgument>>,
   fn: BatchFunction<R>,
-  { name, version, params = null, hints = {}, maxBytes, isFresh = false }: BatchOptions,
+  { name, version, params = null, hints = {}, maxBytes, isFresh = false, ...rest }: BatchOptions,
 ): Promise<PromiseSettledResult<R>[]> {
   checkArguments(models, { ...args, ...hints });
   // Values that are dropped are computed again by the last definition of the name, which may be
@@ -84,7 +84,10 @@ export async function batchSettled<R extends Matrices>(
   const later = Object.values(hints).flatMap((hint) =>
     'shared' in hint ? [hint.shared.expr] : [],
   );
-  const trainer = new Trainer(session, all, own, alone, maxBytes, later);
+  const trainer = new Trainer(session, all, own, alone, maxBytes, later, {
+    isFresh,
+    ...rest,
+  });
   const calls = Array.from({ length: models }, (_, k) => [alone(k), params]);
   return callTogether(session, { name, version, isFresh }, calls, (some) => trainer.train(some));
 }

@@ -97,7 +97,7 @@ export function bytesPerModel({ sections, own, shared, stateBytes }: DryRun): nu
 }
 
 /** How many stacks of about equal size models take: the last one costs as many passes as the others. */
-export function stackCount(
+function stackCount(
   models: number,
   run: DryRun,
   maxBytes = memoryShares().materialiseBytes,
@@ -105,6 +105,32 @@ export function stackCount(
   const most = Math.max(1, Math.floor(maxBytes / bytesPerModel(run)));
   // Models with nothing of their own take no memory.
   return Math.max(1, Math.ceil(models / most));
+}
+
+/** So many stacks at most, of so many models at least, are there for devices to share. */
+const DEVICE_STACKS = 4;
+const DEVICE_MODELS = 4;
+
+/** Stacks where devices train them: by the models alone, so that results don't tell how many. */
+function deviceStackCount(models: number, leastStacks: number): number {
+  return Math.max(leastStacks, Math.min(DEVICE_STACKS, Math.floor(models / DEVICE_MODELS)));
+}
+
+/** Devices that an iteration of a stack of all would run on, each by itself, and all stacks. */
+export function stacksOn(
+  session: Evaluator,
+  models: number,
+  run: DryRun,
+  maxBytes?: number,
+): { readonly lanes: readonly Evaluator[]; readonly stacks: number } {
+  const stacks = stackCount(models, run, maxBytes);
+  const iteration = (): Expr[] => {
+    const sections = stackedSections(session, Math.ceil(models / stacks), run);
+    const loops = sections.filter(({ isLoop }) => isLoop);
+    return (loops.length > 0 ? loops : sections).flatMap(({ exprs }) => exprs);
+  };
+  const lanes = session.lanes?.(iteration) ?? [];
+  return { lanes, stacks: lanes.length === 0 ? stacks : deviceStackCount(models, stacks) };
 }
 
 /** A part for a stack of models, and the nodes that are made model by model in it. */

@@ -2,15 +2,18 @@
  * `iterate`: the loop of an algorithm. It evaluates one step at a time, the state and whether it is
  * done in one plan, so that an iteration is one pass over the data. Invariant: between iterations
  * small state is cells on the host, so that expressions do not grow with the iterations; large state
- * stays where it was made.
+ * stays where it was made. A loop that took all iterations it might goes on there when it is asked
+ * for more.
  */
 import { PlanError, ShapeError } from '../errors.js';
 import type { Evaluator } from '../ir/evaluator.js';
-import { denseBytes, type Expr, shapeText } from '../ir/expr.js';
+import { denseBytes, type Expr, shapeText, topological } from '../ir/expr.js';
+import type { LoopEnd, LoopIdentity } from '../ir/loop-end.js';
 import type { DenseMatrix } from '../ir/value.js';
 import { fill, matrix } from '../matrix/create.js';
 import { Matrix } from '../matrix/matrix.js';
-import { Trace } from './trace.js';
+import { loopForm } from './loop-form.js';
+import { slotLeaf, Trace } from './trace.js';
 
 /** What an algorithm carries from one iteration to the next. */
 export type LoopState = Readonly<Record<string, Matrix>>;
@@ -59,14 +62,17 @@ export async function iterate<S extends LoopState>(
 ): Promise<LoopResult<S>> {
   const session = checkedState(state, maxIterations);
   if (session instanceof Trace) return session.loop(state, step, { maxIterations, hostBytes });
-  let current = state;
-  let iterations = 0;
-  let isDone = false;
-  while (!isDone && iterations < maxIterations) {
+  const begun = performance.now();
+  const loop = session.loopEnd && identityOf(session, state, step);
+  const like = Object.values(state).map(({ expr }) => expr);
+  const limit = { most: maxIterations, isFresh: false };
+  const known = loop && (await session.loopEnd!(loop, like, limit));
+  let end: LoopEnd = known ?? { iterations: 0, isFinished: false, state: [] };
+  let current = known ? standing(session, state, end) : state;
+  while (!end.isFinished && end.iterations < maxIterations) {
     const next = step(current);
     checkStep(current, next);
-    const names = Object.keys(current);
-    const exprs = names.map((name) => next.state[name]!.expr);
+    const exprs = Object.keys(current).map((name) => next.state[name]!.expr);
     const isLarge = exprs.map((expr) => denseBytes(expr) > hostBytes);
     const small = [next.done.expr, ...exprs.filter((_, i) => !isLarge[i])];
     const [values] = await Promise.all([
@@ -77,21 +83,52 @@ export async function iterate<S extends LoopState>(
       ),
     ]);
     const [done, ...cells] = values;
-    const entries = names.map((name, i) => {
-      const made = isLarge[i]
-        ? Matrix.of(session, exprs[i]!)
-        : matrix(session, cells.shift()!, { copy: false });
-      return [name, made] as const;
-    });
-    current = Object.fromEntries(entries) as S;
-    isDone = done!.data[0] !== 0;
-    iterations++;
+    end = {
+      iterations: end.iterations + 1,
+      isFinished: done!.data[0] !== 0,
+      state: exprs.map((expr, i) => (isLarge[i] ? { expr, of: expr } : cells.shift()!)),
+    };
+    current = standing(session, state, end);
   }
+  const seconds = (performance.now() - begun) / 1000;
+  const isFurther = end.iterations > (known?.iterations ?? 0);
+  if (loop && isFurther && !end.isFinished) session.keepLoopEnd?.(loop, end, seconds, seconds);
   const ending = {
-    iterations: fill(session, 1, 1, iterations),
-    finished: fill(session, 1, 1, isDone ? 1 : 0),
+    iterations: fill(session, 1, 1, end.iterations),
+    finished: fill(session, 1, 1, end.isFinished ? 1 : 0),
   };
   return { ...current, ...ending };
+}
+
+/** The state as matrices. @param like for its names */
+function standing<S extends LoopState>(session: Evaluator, like: S, end: LoopEnd): S {
+  const entries = Object.keys(like).map((name, i) => {
+    const one = end.state[i]!;
+    const made = 'of' in one ? Matrix.of(session, one.expr) : matrix(session, one, { copy: false });
+    return [name, made] as const;
+  });
+  return Object.fromEntries(entries) as S;
+}
+
+/** What the loop is known by: its step over slots, and what it reads besides. */
+function identityOf<S extends LoopState>(
+  session: Evaluator,
+  state: S,
+  step: (state: S) => LoopStep<S>,
+): LoopIdentity {
+  const names = Object.keys(state);
+  const start = names.map((name) => state[name]!.expr);
+  const slots = start.map((expr) => slotLeaf(session, expr));
+  const placed = names.map((name, i) => [name, Matrix.of(session, slots[i]!)] as const);
+  const next = step(Object.fromEntries(placed) as unknown as S);
+  checkStep(state, next);
+  const made = [...names.map((name) => next.state[name]!.expr), next.done.expr];
+  const follows = new Set(slots);
+  for (const expr of topological(made)) {
+    if (expr.inputs.some((input) => follows.has(input))) follows.add(expr);
+  }
+  const { text, leaves } = loopForm(names, slots, [...start, ...made], (e) => !follows.has(e));
+  return { form: text, inputs: leaves };
 }
 
 /** Keeps large values where their row blocks are. */

@@ -7,7 +7,8 @@ import type { BatchLayout, BatchValue } from '../ir/batch-rule.js';
 import type { DType } from '../ir/dtype.js';
 import type { Evaluator } from '../ir/evaluator.js';
 import type { Expr } from '../ir/expr.js';
-import { cellsOf, type DenseMatrix, dense } from '../ir/value.js';
+import type { LargeState } from '../ir/loop-end.js';
+import { cellsOf, copyRun, type DenseMatrix, dense } from '../ir/value.js';
 import { matrix } from '../matrix/create.js';
 import { ops } from '../operators/index.js';
 import { boundModels } from './transform.js';
@@ -66,15 +67,18 @@ export class HostColumns implements ModelValues {
     return this.value.cols / this.cols;
   }
 
-  /** Takes the cells of models over from others, where they are in those places. Row by row. */
+  /** Takes the cells of models over from others, where they are in those places. */
   set(models: readonly number[], from: ModelValues, places: readonly number[]): void {
     const source = (from as HostColumns).value;
     const { cols, value } = this;
-    for (let i = 0; i < value.rows; i++) {
-      const [start, target] = [i * source.cols, i * value.cols];
-      for (let k = 0; k < models.length; k++) {
-        const [read, written] = [start + places[k]! * cols, target + models[k]! * cols];
-        for (let j = 0; j < cols; j++) value.data[written + j] = source.data[read + j]!;
+    for (const [k, length] of stretches(models, places)) {
+      const [read, written, cells] = [places[k]! * cols, models[k]! * cols, length * cols];
+      // All of both is one copy.
+      const isWhole = cells === source.cols && cells === value.cols;
+      const [rows, run] = isWhole ? [1, value.data.length] : [value.rows, cells];
+      for (let i = 0; i < rows; i++) {
+        const [start, target] = [i * source.cols + read, i * value.cols + written];
+        copyRun(value.data, target, source.data, start, run);
       }
     }
   }
@@ -103,6 +107,11 @@ export class HostColumns implements ModelValues {
   /** For the last state of each model. */
   toEnd(): HostColumns {
     return this.pick(Array.from({ length: this.#models }, (_, k) => k));
+  }
+
+  /** The cells of one. */
+  endOf(model: number): DenseMatrix {
+    return this.pick([model]).value;
   }
 
   of(models: readonly number[]): BatchValue {
@@ -145,6 +154,13 @@ export class NodeValues implements ModelValues {
     return new Pieces(this.#session);
   }
 
+  /** The part of one, and what it is a part of. */
+  endOf(model: number): LargeState {
+    const nodes = this.#nodes;
+    const { expr } = this.of([model]);
+    return { expr, of: 'op' in nodes ? nodes : expr };
+  }
+
   of(models: readonly number[]): BatchValue {
     const layout = this.#layout;
     const nodes = this.#nodes;
@@ -178,6 +194,11 @@ export class Pieces implements ModelValues {
     for (const [k, model] of models.entries()) this.#places.set(model, { from, place: places[k]! });
   }
 
+  endOf(model: number): LargeState {
+    const { from, place } = this.#places.get(model)!;
+    return (from as NodeValues).endOf(place);
+  }
+
   of(models: readonly number[]): BatchValue {
     const parts: Expr[] = [];
     for (let at = 0; at < models.length; ) {
@@ -195,11 +216,19 @@ export class Pieces implements ModelValues {
 }
 
 function runsOf(models: readonly number[]): (readonly [from: number, to: number])[] {
-  const runs: [from: number, to: number][] = [];
-  for (const model of models) {
-    const last = runs.at(-1);
-    if (last?.[1] === model) last[1]++;
-    else runs.push([model, model + 1]);
+  return stretches(models, models).map(([k, length]) => [models[k]!, models[k]! + length]);
+}
+
+/** Where both lists go up by one: first entry and length of each such part. */
+function stretches(
+  models: readonly number[],
+  places: readonly number[],
+): (readonly [first: number, length: number])[] {
+  const found: [first: number, length: number][] = [];
+  for (const [k, model] of models.entries()) {
+    const last = found.at(-1);
+    if (last && model === models[k - 1]! + 1 && places[k] === places[k - 1]! + 1) last[1]++;
+    else found.push([k, 1]);
   }
-  return runs;
+  return found;
 }

@@ -5,7 +5,7 @@ import type { Evaluator } from '../ir/evaluator.js';
 import type { Expr } from '../ir/expr.js';
 import { type BatchArgument, checkArguments, likeOf } from './arguments.js';
 import type { BatchFunction } from './batch.js';
-import { bytesPerModel, dryRun, stackCount, stackedSections } from './dry-run.js';
+import { bytesPerModel, dryRun, stackedSections, stacksOn } from './dry-run.js';
 import { sharedValue } from './model-values.js';
 import type { Matrices } from './stack-run.js';
 import { slotLeaf } from './trace.js';
@@ -51,7 +51,7 @@ export async function planBatch(
     }),
   );
   const traced = await dryRun(values, (given) => fn(given, params));
-  const stacks = stackCount(models, traced);
+  const { stacks } = stacksOn(run, models, traced);
   const atOnce = Math.ceil(models / stacks);
   const dataRows = Math.max(...[...traced.shared.values()].map(({ rows }) => rows));
   const iterations: number[] = [];

@@ -2,13 +2,16 @@
  * A loop of a traced program, for all models of a stack: each iteration is one plan for the models
  * that go on. Invariants: a model's state is the one of the step that said it is done, whatever the
  * others go on to; done models leave the stack once they are many enough to pay for it; expressions
- * do not grow with the iterations but where state is too large to be brought to the host.
+ * do not grow with the iterations but where state is too large to be brought to the host. A model
+ * whose loop was asked for before begins where it stood then.
  */
 
 import { cellBytes } from '../ir/dtype.js';
 import type { Evaluator } from '../ir/evaluator.js';
 import { type Expr, topological } from '../ir/expr.js';
-import type { DenseMatrix } from '../ir/value.js';
+import type { LoopEnd, LoopIdentity } from '../ir/loop-end.js';
+import { type DenseMatrix, heldCells } from '../ir/value.js';
+import { matrix } from '../matrix/create.js';
 import type { Matrix } from '../matrix/matrix.js';
 import {
   checkStep,
@@ -18,9 +21,11 @@ import {
   type LoopState,
   type LoopStep,
 } from './iterate.js';
+import { loopForm } from './loop-form.js';
 import { HostColumns, type ModelValues, NodeValues, type Pieces } from './model-values.js';
 import type { StackRun } from './stack-run.js';
 import { slotLeaf } from './trace.js';
+import { boundModels } from './transform.js';
 
 /** Models leave a stack when fewer than this share of it go on. */
 const COMPACT_SHARE = 0.875;
@@ -35,6 +40,8 @@ interface CompiledStep {
   readonly slots: readonly Expr[];
   /** The next state, then whether it is the last. */
   readonly roots: readonly Expr[];
+  /** Of each, whether its cells are the loop's alone. */
+  readonly isOwn: readonly boolean[];
   /** A singular matrix may give NaN. */
   readonly mayLose: boolean;
 }
@@ -50,6 +57,8 @@ export class StackLoop<S extends LoopState> {
   readonly #step: readonly Expr[];
   readonly #isLarge: readonly boolean[];
   readonly #maxIterations: number;
+  /** Memory of state that nobody but this loop holds. */
+  readonly #own = new Set<ArrayBufferLike>();
 
   constructor(
     run: StackRun,
@@ -62,7 +71,10 @@ export class StackLoop<S extends LoopState> {
     this.#session = run.session;
     this.#names = Object.keys(start);
     this.#start = this.#names.map((name) => start[name]!.expr);
-    this.#leaves = this.#start.map((expr) => run.trace.placeholder(expr));
+    // Later states may have other zeros.
+    this.#leaves = this.#start.map(({ rows, cols, dtype }) =>
+      run.trace.placeholder({ rows, cols, dtype }),
+    );
     const placed = this.#names.map((name, i) => [name, this.#leaves[i]!] as const);
     const next = step(Object.fromEntries(placed) as unknown as S);
     checkStep(start, next);
@@ -74,55 +86,115 @@ export class StackLoop<S extends LoopState> {
 
   async run(): Promise<LoopResult<S>> {
     const maxIterations = this.#maxIterations;
+    const begun = performance.now();
     const { models, lost } = this.#run;
-    const iterations = new Float64Array(models.length);
-    const finished = new Float64Array(models.length);
-    let state = await this.#begin();
+    const loops = this.#identities();
+    const known = await this.#known(loops);
+    const iterations = Float64Array.from(models, (k) => known[k]?.iterations ?? 0);
+    const finished = Float64Array.from(models, (k) => (known[k]?.isFinished ? 1 : 0));
+    let state = await this.#begin(known);
     const ends = state.map((values) => values.toEnd());
-    // Those lost before the loop have the state it begins with.
-    const before = [...lost];
-    for (const [i, end] of ends.entries()) end.set(before, state[i]!, before);
-    let going = models.filter((model) => !lost.has(model));
+    const isGoing = (model: number): boolean =>
+      finished[model] === 0 && iterations[model]! < maxIterations && !lost.has(model);
+    // Those lost before the loop, or with nothing left to do, have the state it begins with.
+    const still = models.filter((model) => !isGoing(model));
+    for (const [i, end] of ends.entries()) end.set(still, state[i]!, still);
+    let going = models.filter(isGoing);
     let compiled: CompiledStep | undefined;
-    for (let taken = 1; taken <= maxIterations && going.length > 0; taken++) {
+    while (going.length > 0) {
       const standing: readonly number[] = compiled?.models ?? models;
       if (compiled === undefined || going.length < COMPACT_SHARE * standing.length) {
         if (going.length < standing.length) {
           const places = going.map((model) => standing.indexOf(model));
-          state = state.map((values) => values.pick(places));
+          const fewer = state.map((values) => values.pick(places));
+          this.#letGo(state, fewer);
+          state = fewer;
         }
         compiled = this.#compile(going, state);
       }
       const { next, done } = await this.#take(compiled, state);
+      this.#letGo(state, [...next, done], compiled);
       state = next;
       const goesOn = new Set(going);
       const isLost = compiled.mayLose ? lostPlaces(state, done) : none;
       const [ended, places]: [number[], number[]] = [[], []];
       for (const [place, model] of compiled.models.entries()) {
         if (!goesOn.has(model)) continue;
-        iterations[model] = taken;
+        iterations[model]!++;
         if (isLost.has(place)) lost.add(model);
         else if (done.value.data[place] !== 0) finished[model] = 1;
-        else if (taken < maxIterations) continue;
+        if (isGoing(model)) continue;
         ended.push(model);
         places.push(place);
       }
       for (const [i, end] of ends.entries()) end.set(ended, state[i]!, places);
-      going = going.filter((model) => finished[model] === 0 && !lost.has(model));
+      going = going.filter(isGoing);
+    }
+    const waited = (performance.now() - begun) / 1000;
+    for (const k of models) {
+      const loop = loops?.[k];
+      const isKept = finished[k] === 0 || this.#run.keepsEnds;
+      if (loop === undefined || !isKept || lost.has(k)) continue;
+      if (iterations[k] === (known[k]?.iterations ?? 0)) continue;
+      const own = ends.map((end) => end.endOf(k));
+      const end = { iterations: iterations[k]!, isFinished: finished[k] === 1, state: own };
+      this.#session.keepLoopEnd?.(loop, end, waited / models.length, waited);
     }
     return this.#result(ends, iterations, finished);
   }
 
-  /** The state before the first step. */
-  async #begin(): Promise<StateValues[]> {
+  /** What the loop of each model is known by; undefined where nothing is kept. */
+  #identities(): LoopIdentity[] | undefined {
+    if (this.#session.loopEnd === undefined) return undefined;
+    const slots = this.#leaves.map(({ expr }) => expr);
+    const isLeaf = (expr: Expr): boolean => this.#run.valuesOf(expr) !== undefined;
+    const roots = [...this.#start, ...this.#step];
+    const { text: form, leaves } = loopForm(this.#names, slots, roots, isLeaf);
+    return this.#run.models.map((k) => {
+      return { form, inputs: leaves.map((leaf) => this.#run.valuesOf(leaf)!.of([k]).expr) };
+    });
+  }
+
+  /** Where the loops stood that were asked for before. */
+  #known(loops: readonly LoopIdentity[] = []): Promise<(LoopEnd | undefined)[]> {
+    const like = this.#leaves.map(({ expr }) => expr);
+    const limit = { most: this.#maxIterations, isFresh: this.#run.isFresh };
+    return Promise.all(loops.map((loop) => this.#session.loopEnd!(loop, like, limit)));
+  }
+
+  /** The state before the first step that is to be taken. */
+  async #begin(known: readonly (LoopEnd | undefined)[]): Promise<StateValues[]> {
+    const { models } = this.#run;
+    const fresh = models.filter((k) => known[k] === undefined);
+    const begun = fresh.length === 0 ? [] : await this.#beginOf(fresh);
+    if (fresh.length === models.length) return begun;
+    return this.#start.map((_, i) => {
+      const own = (k: number) => known[k]?.state[i] ?? begun[i]!.endOf(fresh.indexOf(k));
+      return this.#joined(i, models.map(own));
+    });
+  }
+
+  /** The state that models start with. */
+  async #beginOf(models: readonly number[]): Promise<StateValues[]> {
     const small = this.#start.filter((_, i) => !this.#isLarge[i]);
-    const onHost = small.length === 0 ? [] : await this.#run.onHost(small);
-    const transform = this.#run.transform(this.#run.models);
+    const onHost = small.length === 0 ? [] : await this.#run.onHost(small, models);
+    const transform = this.#run.transform(models);
     return this.#start.map((expr, i) => {
       if (!this.#isLarge[i]) return onHost.shift()!;
       const all = transform.columns(transform.valueOf(expr));
       return new NodeValues(this.#session, 'columns', all, expr.cols);
     });
+  }
+
+  /** The state of all models, from that of each. */
+  #joined(at: number, parts: readonly LoopEnd['state'][number][]): StateValues {
+    const isCells = parts.every((part): part is DenseMatrix => !('of' in part));
+    if (isCells) return HostColumns.beside(this.#session, parts);
+    const exprs = parts.map((part) => {
+      return 'of' in part ? part.expr : matrix(this.#session, part, { copy: false }).expr;
+    });
+    const all = boundModels(this.#session, 'columns', exprs);
+    return new NodeValues(this.#session, 'columns', all, this.#leaves[at]!.cols);
   }
 
   #compile(models: readonly number[], state: readonly StateValues[]): CompiledStep {
@@ -135,7 +207,9 @@ export class StackLoop<S extends LoopState> {
     );
     const transform = this.#run.transform(models, new Map(standing));
     const roots = this.#step.map((expr) => transform.columns(transform.valueOf(expr)));
-    return { models, slots, roots, mayLose: transform.factorises };
+    const isPassing = !this.#isLarge.includes(true);
+    const isOwn = roots.map((root) => isPassing && this.#session.makesAnew?.(root, slots) === true);
+    return { models, slots, roots, isOwn, mayLose: transform.factorises };
   }
 
   /** A step from this state. */
@@ -173,6 +247,26 @@ export class StackLoop<S extends LoopState> {
     return { next, done: new HostColumns(session, values[0]!, 1) };
   }
 
+  /**
+   * Cells of the state before are for the results to come, where nobody else holds them.
+   * @param step what made the next state; absent: it is a copy
+   */
+  #letGo(before: readonly StateValues[], next: readonly StateValues[], step?: CompiledStep): void {
+    const known = new Set(before.map(bufferOf));
+    const still = new Set(next.map(bufferOf));
+    for (const values of before) {
+      const buffer = bufferOf(values);
+      if (buffer === undefined || still.has(buffer) || !this.#own.delete(buffer)) continue;
+      this.#session.recycle?.((values as HostColumns).value);
+    }
+    // Cells that were there before are whose they were.
+    for (const [i, values] of next.entries()) {
+      const buffer = bufferOf(values);
+      if (buffer === undefined || known.has(buffer)) continue;
+      if (step === undefined || step.isOwn[i]) this.#own.add(buffer);
+    }
+  }
+
   #result(
     ends: readonly (ModelValues | HostColumns | Pieces)[],
     iterations: Float64Array,
@@ -195,6 +289,11 @@ export class StackLoop<S extends LoopState> {
 }
 
 const none: ReadonlySet<number> = new Set();
+
+/** The memory of cells that are on the host. */
+function bufferOf(values: StateValues): ArrayBufferLike | undefined {
+  return values instanceof HostColumns ? heldCells(values.value)?.buffer : undefined;
+}
 
 /** Places of models without numbers. */
 function lostPlaces(state: readonly StateValues[], done: HostColumns): ReadonlySet<number> {

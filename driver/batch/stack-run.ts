@@ -19,8 +19,17 @@ export type Matrices = Readonly<Record<string, Matrix>>;
 export type Program<R> = (args: Matrices) => Promise<R>;
 export type StackArguments = Readonly<Record<string, Pick<ArgumentValues, 'like' | 'values'>>>;
 
+export interface StackOptions {
+  /** Loops are taken to their limit again, whatever is kept of their ends. Default false. */
+  readonly isFresh?: boolean;
+  /** Ends of loops that were done are kept too. Default false: of those at their limit. */
+  readonly keepsEnds?: boolean;
+}
+
 export class StackRun {
   readonly session: Evaluator;
+  readonly isFresh: boolean;
+  readonly keepsEnds: boolean;
   readonly trace: Trace;
   /** All of them, by number. */
   readonly models: readonly number[];
@@ -29,8 +38,10 @@ export class StackRun {
   /** What each leaf of the trace stands for. */
   readonly #leaves = new Map<Expr, ModelValues>();
 
-  constructor(session: Evaluator, models: number) {
+  constructor(session: Evaluator, models: number, options: StackOptions = {}) {
     this.session = session;
+    this.isFresh = options.isFresh ?? false;
+    this.keepsEnds = options.keepsEnds ?? false;
     this.models = Array.from({ length: models }, (_, k) => k);
     this.trace = new Trace((state, step, options) =>
       new StackLoop(this, state, step, options).run(),
@@ -65,6 +76,11 @@ export class StackRun {
     return leaf;
   }
 
+  /** What a leaf of the trace stands for; undefined for other nodes. */
+  valuesOf(expr: Expr): ModelValues | undefined {
+    return this.#leaves.get(expr);
+  }
+
   /** The traced program over these models. @param state what further leaves stand for */
   transform(models: readonly number[], state?: ReadonlyMap<Expr, BatchValue>): Transform {
     const leaves = new Map<Expr, BatchValue>(state);
@@ -72,13 +88,15 @@ export class StackRun {
     return new Transform(this.session, models.length, leaves);
   }
 
-  /** Values of traced nodes, of all models. */
-  async onHost(exprs: readonly Expr[]): Promise<HostColumns[]> {
-    const transform = this.transform(this.models);
+  /** Values of traced nodes, of these models. */
+  async onHost(exprs: readonly Expr[], models = this.models): Promise<HostColumns[]> {
+    const transform = this.transform(models);
     const roots = exprs.map((expr) => transform.columns(transform.valueOf(expr)));
     const values = (await this.session.evaluate(roots)) as DenseMatrix[];
     const columns = values.map((value, i) => new HostColumns(this.session, value, exprs[i]!.cols));
-    if (transform.factorises) for (const values of columns) values.addNaN(this.lost);
+    const lost = new Set<number>();
+    if (transform.factorises) for (const values of columns) values.addNaN(lost);
+    for (const place of lost) this.lost.add(models[place]!);
     return columns;
   }
 }

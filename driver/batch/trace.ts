@@ -27,9 +27,10 @@ export type RunLoop = <S extends LoopState>(
 let nextSlot = 0;
 
 /** A leaf without cells, equal to no other. */
-export function slotLeaf(maker: NodeMaker, { rows, cols, dtype }: Meta & Typed): Expr {
+export function slotLeaf(maker: NodeMaker, { rows, cols, nnz, dtype }: Meta & Typed): Expr {
   const key = `slot:${nextSlot++}`;
-  return maker.intern(ops.slot, [], { rows, cols, key, ...dtypeAttr(dtype) });
+  const known = nnz === undefined ? {} : { nnz };
+  return maker.intern(ops.slot, [], { rows, cols, key, ...known, ...dtypeAttr(dtype) });
 }
 
 export class Trace implements Evaluator {
@@ -44,8 +45,8 @@ export class Trace implements Evaluator {
   }
 
   /** A leaf of that shape. */
-  placeholder({ rows, cols, dtype }: Meta & Typed): Matrix {
-    return Matrix.of(this, slotLeaf(this, { rows, cols, dtype }));
+  placeholder({ rows, cols, nnz, dtype }: Meta & Typed): Matrix {
+    return Matrix.of(this, slotLeaf(this, { rows, cols, nnz, dtype }));
   }
 
   evaluate(): Promise<Value[]> {

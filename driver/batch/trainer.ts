@@ -1,14 +1,21 @@
 /**
- * Trains models in stacks that fit in memory, one stack after the other. A model that the stack
- * loses, and every model of a stack that a singular system ends, is trained alone, which gives its
- * result or its own error.
+ * Trains models in stacks that fit in memory, one stack after the other, on each of several devices
+ * its own. A model that the stack loses, and every model of a stack that a singular system ends, is
+ * trained alone, which gives its result or its own error.
  */
 import { SingularError } from '../errors.js';
 import type { Evaluator } from '../ir/evaluator.js';
 import type { Expr } from '../ir/expr.js';
+import { Matrix } from '../matrix/matrix.js';
 import type { ArgumentValues } from './arguments.js';
-import { dryRun, stackCount } from './dry-run.js';
-import { type Matrices, type Program, type StackArguments, StackRun } from './stack-run.js';
+import { dryRun, stacksOn } from './dry-run.js';
+import {
+  type Matrices,
+  type Program,
+  type StackArguments,
+  type StackOptions,
+  StackRun,
+} from './stack-run.js';
 
 export class Trainer<R extends Matrices> {
   readonly #session: Evaluator;
@@ -18,6 +25,7 @@ export class Trainer<R extends Matrices> {
   readonly #maxBytes: number | undefined;
   /** What all models share that is kept after the rest, one by one: made of what is kept by then. */
   readonly #later: readonly Expr[];
+  readonly #options: StackOptions;
 
   constructor(
     session: Evaluator,
@@ -26,7 +34,9 @@ export class Trainer<R extends Matrices> {
     alone: (model: number) => Matrices,
     maxBytes?: number,
     later: readonly Expr[] = [],
+    options: StackOptions = {},
   ) {
+    this.#options = options;
     this.#session = session;
     this.#values = values;
     this.#program = program;
@@ -38,30 +48,48 @@ export class Trainer<R extends Matrices> {
   /** Results of these models, in their order; those of failed ones reject. */
   async train(models: readonly number[]): Promise<readonly (R | Promise<R>)[]> {
     const run = await dryRun(this.#values, this.#program);
-    const stacks = stackCount(models.length, run, this.#maxBytes);
     const shared = [...run.shared.values()];
     await this.#session.keep?.(shared.filter((expr) => !this.#later.includes(expr)));
     for (const expr of this.#later) await this.#session.keep?.([expr]);
-    const results: (R | Promise<R>)[] = [];
-    for (let at = 0; at < stacks; at++) {
-      const from = Math.round((at * models.length) / stacks);
-      const to = Math.round(((at + 1) * models.length) / stacks);
-      results.push(...(await this.#stack(models.slice(from, to))));
-    }
-    return results;
+    const { lanes, stacks } = stacksOn(this.#session, models.length, run, this.#maxBytes);
+    const results: (readonly (R | Promise<R>)[])[] = [];
+    const train = async (lane: Evaluator, first: number, step: number): Promise<void> => {
+      for (let at = first; at < stacks; at += step) {
+        const from = Math.round((at * models.length) / stacks);
+        const to = Math.round(((at + 1) * models.length) / stacks);
+        results[at] = await this.#stack(lane, models.slice(from, to));
+      }
+    };
+    if (lanes.length === 0) await train(this.#session, 0, 1);
+    else await allEnded(lanes.map((lane, k) => train(lane, k, lanes.length)));
+    return results.flat();
   }
 
-  async #stack(models: readonly number[]): Promise<readonly (R | Promise<R>)[]> {
+  async #stack(
+    session: Evaluator,
+    models: readonly number[],
+  ): Promise<readonly (R | Promise<R>)[]> {
     let results: readonly (R | undefined)[] = models.map(() => undefined);
     try {
-      results = await new StackRun(this.#session, models.length).run(
+      results = await new StackRun(session, models.length, this.#options).run(
         this.#argumentsOf(models),
         this.#program,
       );
     } catch (error) {
       if (!(error instanceof SingularError)) throw error;
     }
-    return models.map((model, i) => results[i] ?? this.#trainAlone(model));
+    return models.map((model, i) => {
+      const result = results[i];
+      return result === undefined ? this.#trainAlone(model) : this.#brought(result);
+    });
+  }
+
+  /** From a lane: later work on it may run anywhere. */
+  #brought(result: R): R {
+    const matrices = Object.entries(result).map(
+      ([name, { expr }]) => [name, Matrix.of(this.#session, expr)] as const,
+    );
+    return Object.fromEntries(matrices) as R;
   }
 
   #trainAlone(model: number): Promise<R> {
@@ -79,4 +107,10 @@ export class Trainer<R extends Matrices> {
     });
     return Object.fromEntries(entries);
   }
+}
+
+/** Ends when all have ended. @throws the first failure */
+async function allEnded(work: readonly Promise<void>[]): Promise<void> {
+  const ends = await Promise.allSettled(work);
+  for (const end of ends) if (end.status === 'rejected') throw end.reason;
 }

@@ -9,10 +9,13 @@ import type { Expr } from '../ir/expr.js';
 import { writeLifetimes } from './lifetimes.js';
 import { isInside, KEPT_THERE, NOWHERE, type Plan, type PlanNode, readersOf } from './plan.js';
 
-/** The answer is to be called when the plan has ended. */
-export function beginPlan(plan: Plan, tiers: Iterable<CacheTier>): () => void {
+/**
+ * The answer is to be called when the plan has ended.
+ * @param isChoosing false: tiers keep nothing beyond the plan that nobody asked for
+ */
+export function beginPlan(plan: Plan, tiers: Iterable<CacheTier>, isChoosing: boolean): () => void {
   const all = [...tiers];
-  for (const tier of all) askTier(plan, tier);
+  if (isChoosing) for (const tier of all) askTier(plan, tier);
   return pinValues(all, [...plan.available.values()]);
 }
 

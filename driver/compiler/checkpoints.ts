@@ -106,7 +106,7 @@ class CheckpointRun {
     }
     this.#waves.set(node, waves);
     const isRead = readLater && node.expr.isDeterministic;
-    const later = isRead ? this.#context.history.expected(node.expr) : 0;
+    const later = isRead ? this.#later(node) : 0;
     const bytes = heldBytes(node.backend, node.expr);
     const move = bytes / KEEP_BYTES_PER_SECOND;
     const reads = Math.max(1, waves.size) + later;
@@ -119,6 +119,16 @@ class CheckpointRun {
     return isResident && length % MAX_CHAIN === 0
       ? { reason: 'lineage', reads, savedSeconds: 0 }
       : undefined;
+  }
+
+  /**
+   * Later reads to keep a value for. Where keeping means to write it out (1 GB/s and its memory),
+   * data of files are kept from the second reading on: most searches read them once.
+   */
+  #later({ backend, expr }: PlanNode): number {
+    const { history } = this.#context;
+    const isFirst = backend.capabilities.blocks === 'resident' && history.reads(expr) === 0;
+    return isFirst ? history.foreseen(expr) : history.expected(expr);
   }
 
   #keep(node: PlanNode, checkpoint: Checkpoint): void {

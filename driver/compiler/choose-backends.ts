@@ -39,16 +39,17 @@ export function chooseBackends(plan: Plan, context: PassContext): Choices | unde
   const problem = movableNodes(plan, context);
   if (problem.candidates.length > MAX_CANDIDATES) return undefined;
   const labels = new Map<MovableNode, Backend>();
-  for (const candidate of problem.candidates) labels.set(candidate, startAt(candidate, local));
+  for (const candidate of problem.candidates) labels.set(candidate, startAt(candidate, context));
   if (policy === 'cost') {
     const backends = [local, ...(blocks === local ? [] : [blocks]), ...devices];
     improve(problem, backends, labels, context);
-  }
+  } else if (policy === 'devices') improve(problem, devices, labels, context);
   return new Map([...labels].map(([candidate, backend]) => [candidate.expr, backend]));
 }
 
-function startAt({ allowed, expr }: MovableNode, local: Backend): Backend {
-  const first = allowed.includes(local) ? local : allowed[0];
+function startAt({ allowed, expr }: MovableNode, { local, devices, policy }: PassContext): Backend {
+  const device = policy === 'devices' && allowed.find((one) => devices.includes(one));
+  const first = device || (allowed.includes(local) ? local : allowed[0]);
   if (first === undefined)
     throw new InternalError(`placement: expected a backend that may run ${expr.op.name}`);
   return first;
@@ -157,9 +158,12 @@ class SwapNetwork {
       const origin = from === undefined ? home : other;
       if (origin === to || copies.includes(to)) continue;
       const now = costs.transferSeconds(origin, to, bytes) + this.#exchange(origin);
-      const seconds = now / (1 + (this.#isCopyKept(to, bytes) ? value.later : 0));
       const fits = bytes <= this.#limit(to);
-      const capacity = fits ? ticks(seconds) : UNCUTTABLE;
+      // Whoever may read it there then takes it by rows.
+      const isStreamed = !fits && this.#isStreamingDevice(to);
+      const times = isStreamed ? value.passes : 1;
+      const seconds = (now * times) / (1 + (this.#isCopyKept(to, bytes) ? value.later : 0));
+      const capacity = fits || isStreamed ? ticks(seconds) : UNCUTTABLE;
       this.#addHyperedge(to, capacity, from, isFixedReader ? undefined : vertices);
     }
   }
@@ -220,6 +224,10 @@ class SwapNetwork {
   #isCopyKept(to: Backend, bytes: number): boolean {
     const { local, blocks, places } = this.#context;
     return to === local ? bytes <= places.host.budgetBytes : to === blocks;
+  }
+
+  #isStreamingDevice(to: Backend): boolean {
+    return this.#context.devices.includes(to) && to.capabilities.blocks === 'stream';
   }
 
   #limit(to: Backend): number {

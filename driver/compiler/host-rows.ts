@@ -48,6 +48,12 @@ export function isAlwaysMade({ op, isDeterministic }: Expr): boolean {
   return !isDeterministic || op.work === 'cells' || op.work === 'move';
 }
 
+/** Whether a value that is not kept is, as far as is known, not asked for again. */
+export function mayBeLetGo(expr: Expr, transients: PassContext['transients']): boolean {
+  if (isAlwaysMade(expr)) return true;
+  return !expr.wasTransient && transients.share(expr) <= MAX_AGAIN_SHARE;
+}
+
 function isLarge(expr: Expr): boolean {
   return denseBytes(expr) >= MIN_BYTES && expr.rows >= MIN_ROWS_PER_COLUMN * expr.cols;
 }
@@ -70,8 +76,7 @@ function canWalk({ expr, backend, how }: PlanNode, { local, transients }: PassCo
   const isOfLarge = expr.inputs.some((input) => isMap(input) && isLarge(input));
   if (!isLarge(expr) && !isOfLarge && !isLongProduct(expr)) return false;
   if (!isMap(expr)) return false;
-  if (isAlwaysMade(expr)) return true;
-  return !expr.wasTransient && transients.share(expr) <= MAX_AGAIN_SHARE;
+  return mayBeLetGo(expr, transients);
 }
 
 /** The one pass in which all readers take the value by rows. */

@@ -18,9 +18,11 @@ import type { PartialReuse, PartialReuseOptions } from './run-plan-rules.js';
 
 /**
  * Where nodes run that more than one backend can run. `cost`: where the whole plan is expected to
- * take least; `local`: here; `blocks`: where the row blocks are.
+ * take least; `local`: here; `blocks`: where the row blocks are; `devices`: on devices whatever they
+ * have kernels for, the rest as by `local`.
  */
-export type PlacementPolicy = 'cost' | 'local' | 'blocks';
+export const PLACEMENTS = ['cost', 'local', 'blocks', 'devices'] as const;
+export type PlacementPolicy = (typeof PLACEMENTS)[number];
 
 export interface PassContext {
   readonly maker: NodeMaker;
@@ -39,8 +41,10 @@ export interface PassContext {
   readonly materialiseBytes: number;
   /** Roots that are to be kept where their row blocks are, not brought here. */
   readonly persisted: ReadonlySet<Expr>;
-  /** False: nothing is kept beyond its plan. */
-  readonly reuse: boolean;
+  /** Nodes that are kept whatever backend makes them. */
+  readonly held: ReadonlySet<Expr>;
+  /** Whether results of a backend are kept beyond their plan. */
+  readonly keepsIn: (backend: Backend) => boolean;
   /** Of cheap steps that were not kept, those made again. */
   readonly transients: Likelihood<Expr>;
   /** Absent: nothing cached is built upon. */

@@ -5,6 +5,7 @@
  */
 
 import type { Backend } from '../backend/backend.js';
+import { CsrMatrix } from '../ir/csr.js';
 import { denseBytes, type Expr } from '../ir/expr.js';
 import type { RowRule } from '../ir/op-def.js';
 import type { PassContext } from './pass.js';
@@ -37,6 +38,8 @@ export interface TravellingValue {
   readonly later: number;
   /** Backends that have a copy already. */
   readonly copies: readonly Backend[];
+  /** How often it travels where it does not fit whole. */
+  readonly passes: number;
 }
 
 export interface PlacementProblem {
@@ -107,11 +110,24 @@ class ProblemBuilder {
     });
   }
 
+  /** Whole, or by row blocks. */
   #fits(device: Backend, expr: Expr): boolean {
     if (!device.capabilities.ops.has(expr.op.name)) return false;
-    let bytes = denseBytes(expr);
-    for (const input of expr.inputs) bytes += denseBytes(input);
-    return bytes <= (device.costs?.memoryBytes ?? Infinity);
+    if (device.takes?.(expr) === false) return false;
+    const limit = device.costs?.memoryBytes ?? Infinity;
+    if (heldBytes(expr, expr.inputs) <= limit) return true;
+    if (device.capabilities.blocks !== 'stream' || !expr.inputs.every((e) => this.#canLeave(e)))
+      return false;
+    const rule = expr.op.rowRule(expr.inputs, expr.attrs);
+    if (!('blocked' in rule) || !rule.blocked.includes(true)) return false;
+    const whole = expr.inputs.filter((_, i) => !rule.blocked[i]);
+    return heldBytes(rule.kind === 'reduce' ? expr : undefined, whole) <= limit;
+  }
+
+  /** False for rows that are made here and never whole. */
+  #canLeave(expr: Expr): boolean {
+    const isMadeHere = this.#plan.nodeOf.has(expr) && !this.#candidates.has(expr);
+    return !isMadeHere || denseBytes(expr) <= this.#context.materialiseBytes;
   }
 
   /** From the consumers down: which waves read each node. */
@@ -122,7 +138,6 @@ class ProblemBuilder {
       if (candidate === undefined) continue;
       const waves = candidate.isSink ? [candidate.wave] : (this.#reading.get(expr) ?? []);
       for (const input of expr.inputs) {
-        if (!this.#candidates.has(input)) continue;
         const known = this.#reading.get(input) ?? new Set<number>();
         for (const wave of waves) known.add(wave);
         this.#reading.set(input, known);
@@ -142,9 +157,13 @@ class ProblemBuilder {
     if (isSink) return work + costs.download(backend, denseBytes(expr)).seconds;
     const limit = backend === local ? materialiseBytes : (backend.costs?.memoryBytes ?? Infinity);
     if (denseBytes(expr) <= limit) return work / (1 + history.foreseen(expr));
-    const passes = Math.max(1, this.#reading.get(expr)?.size ?? 1);
+    const passes = this.#passesOver(expr);
     const isStreamed = backend === local || backend === blocks;
     return isStreamed ? work * (passes + history.expected(expr)) : work;
+  }
+
+  #passesOver(expr: Expr): number {
+    return Math.max(1, this.#reading.get(expr)?.size ?? 1);
   }
 
   #values(): TravellingValue[] {
@@ -181,15 +200,22 @@ class ProblemBuilder {
     const comesHere = producer?.isSink === true && !this.#hasDevice(producer);
     return [
       {
-        bytes: denseBytes(expr),
+        bytes: this.#sentBytes(expr),
         producer: comesHere ? undefined : producer,
         at: this.#placeOf(expr),
         readers,
         readAt,
         later: producer === undefined ? history.expected(expr) : history.foreseen(expr),
         copies: this.#copiesOf(expr),
+        passes: this.#passesOver(expr),
       },
     ];
+  }
+
+  /** Compressed rows travel as they are. @units bytes */
+  #sentBytes(expr: Expr): number {
+    const value = this.#plan.available.get(expr);
+    return value instanceof CsrMatrix ? value.bytes : denseBytes(expr);
   }
 
   #hasDevice({ allowed }: MovableNode): boolean {
@@ -208,4 +234,16 @@ class ProblemBuilder {
     if (value?.kind !== 'handle') return local;
     return [blocks, ...devices].find((backend) => backend.name === value.backend) ?? local;
   }
+}
+
+/** @units bytes */
+function heldBytes(result: Expr | undefined, operands: readonly Expr[]): number {
+  const made = result === undefined ? 0 : denseBytes(result);
+  return operands.reduce((sum, operand) => sum + operandBytes(operand), made);
+}
+
+/** Compressed rows are read as they are. @units bytes */
+function operandBytes(operand: Expr): number {
+  const { payload } = operand;
+  return payload instanceof CsrMatrix ? payload.bytes : denseBytes(operand);
 }

@@ -27,6 +27,7 @@ import {
   WHOLE,
 } from './plan.js';
 import { isHostData, makesMoreThanItReads, rowRuleOn, takesByRows } from './row-blocks.js';
+import { walkWideRows } from './wide-rows.js';
 
 /** Generated matrices of at least this size are never made whole without need. @units bytes */
 const LARGE_BYTES = 8 * 1024 * 1024;
@@ -48,6 +49,7 @@ function place(state: PassState, context: PassContext): Plan {
     }
   }
   walkHostRows(plan, context);
+  walkWideRows(plan, context);
   if (context.devices.length > 0) markStaying(plan, context);
   numberWaves(plan);
   markNeededWhole(plan);
@@ -90,7 +92,9 @@ function markBlocked(plan: Plan, choices: Choices | undefined, context: PassCont
     } else if (rule.kind === 'map' || rule.kind === 'reduce') {
       const operands = rowOperands(plan, expr, rule.blocked, at);
       if (rule.kind === 'reduce') {
-        if (operands === 'none') continue;
+        // A device takes rows of the host as its memory holds them.
+        const isOnDevice = context.devices.includes(choices?.get(expr) ?? at);
+        if (operands === 'none' || (operands === 'host' && isOnDevice)) continue;
         node.how = REDUCE;
         node.backend = at;
         continue;
@@ -168,13 +172,15 @@ function blockSmallOperands(plan: Plan): void {
   }
 }
 
-/** Values of a device that something on the same device reads stay there. */
+/** Values of a device stay there for what reads them there, or can take them from there. */
 function markStaying(plan: Plan, { devices }: PassContext): void {
   for (const { expr, backend } of plan.nodes) {
     if (!devices.includes(backend)) continue;
     for (const input of expr.inputs) {
       const below = plan.nodeOf.get(input);
-      if (below?.backend === backend) below.stays = KEPT_THERE;
+      if (below === undefined || !devices.includes(below.backend)) continue;
+      const isReadThere = below.backend === backend || backend.adopt !== undefined;
+      if (isReadThere) below.stays = KEPT_THERE;
     }
   }
 }

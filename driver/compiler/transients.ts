@@ -1,18 +1,19 @@
 /**
- * Transients: host results that are not kept when their plan has ended, because keeping them costs
- * too much of what making them again would: fresh memory for each result, where one that is let go
- * leaves its memory to the next. Invariant: what keeping costs is at most a sixty-fourth part of
- * the work it saves, and what is lost by not keeping is bounded: a chain of transients is cut by a
- * kept value once it has grown dear, its end is kept unless it is large, and so is a result made a
- * second time and what is of a form of which one in 32 was. Source: delayed caching
- * of MEMPHIS (EDBT 2025) 5.2, here for cheap results of the host; and measurements (`bench
- * reuse-overhead`).
+ * Transients: results of the host and of devices that are not kept when their plan has ended,
+ * because keeping them costs too much of what making them again would: fresh memory for each
+ * result, where one that is let go leaves its memory to the next, and on a device the writing of
+ * what could stay in registers. Invariant: what keeping costs is at most a sixty-fourth part of the
+ * work it saves, and what is lost by not keeping is bounded: a chain of transients is cut by a kept
+ * value once it has grown dear, its end is kept unless it is large, and so is a result made a
+ * second time and what is of a form of which one in 32 was. Source: delayed caching of MEMPHIS
+ * (EDBT 2025) 5.2, here for cheap results; and measurements (`bench reuse-overhead`).
  */
+import type { Backend } from '../backend/backend.js';
 import { Likelihood } from '../cost/likelihood.js';
 import { denseBytes, type Expr } from '../ir/expr.js';
 import type { OpDef } from '../ir/op-def.js';
 import type { Pass, PassContext } from './pass.js';
-import { FREED_HERE, FREED_THERE, isOverRows, isWhole, type Plan } from './plan.js';
+import { FREED_HERE, FREED_THERE, isOverRows, isWhole, type Plan, type PlanNode } from './plan.js';
 
 /** Results of at most this many cells are always kept: they cost little and often steer a loop. */
 const SMALL_CELLS = 64;
@@ -53,18 +54,20 @@ export const transients: Pass = {
 };
 
 function markTransients(plan: Plan, context: PassContext): void {
-  const needed = new Set(plan.roots);
-  if (context.reuse) {
-    for (const node of plan.nodes) {
-      const { expr } = node;
-      const byRows = isOverRows(node);
-      if (expr.op.elementwise && !byRows) continue;
-      // The end of a chain is what later plans go on from: the weights of a loop, say. Large ones
-      // have to show it first, and those that are only summed up sooner.
-      const most = expr.rows * expr.cols === 1 ? MAX_SUMMED_BYTES : MAX_END_BYTES;
-      for (const input of expr.inputs) {
-        if (byRows || denseBytes(input) <= most) needed.add(input);
-      }
+  const needed = new Set([...plan.roots, ...context.held]);
+  for (const node of plan.nodes) {
+    const { expr } = node;
+    const byRows = isOverRows(node);
+    if (expr.op.elementwise && !byRows) continue;
+    // The end of a chain is what later plans go on from: the weights of a loop, say. Large ones
+    // have to show it first, and those that are only summed up sooner.
+    const most = expr.rows * expr.cols === 1 ? MAX_SUMMED_BYTES : MAX_END_BYTES;
+    for (const input of expr.inputs) {
+      const source = plan.nodeOf.get(input);
+      if (source === undefined || !context.keepsIn(source.backend)) continue;
+      // No later plan can ask for what follows from a loop's state.
+      if (!input.isDeterministic) continue;
+      if (byRows || denseBytes(input) <= most) needed.add(input);
     }
   }
   const steps = new Map<OpDef, Step>();
@@ -73,13 +76,13 @@ function markTransients(plan: Plan, context: PassContext): void {
   for (const node of plan.nodes) {
     const { expr, stays } = node;
     if (needed.has(expr) || stays.at === 'nowhere') continue;
-    if (context.reuse && expr.isDeterministic) {
-      if (node.backend !== context.local || !isWhole(node)) continue;
+    if (context.keepsIn(node.backend) && expr.isDeterministic) {
+      if (!keepsWhole(node, context)) continue;
       if (!expr.op.elementwise || expr.wasTransient) continue;
       if (expr.rows * expr.cols <= SMALL_CELLS) continue;
       let step = steps.get(expr.op);
-      if (step === undefined || step.rows !== expr.rows || step.cols !== expr.cols) {
-        step = stepOf(expr, context);
+      if (step === undefined || step.backend !== node.backend || !isOfShape(step, expr)) {
+        step = stepOf(node, context);
         steps.set(expr.op, step);
       }
       if (!step.pays) continue;
@@ -94,6 +97,7 @@ function markTransients(plan: Plan, context: PassContext): void {
 
 /** The cost of a cell-by-cell step, equal for one operator and shape: plans have thousands. */
 interface Step {
+  readonly backend: Backend;
   readonly rows: number;
   readonly cols: number;
   /** Not keeping such steps has paid so far. */
@@ -104,10 +108,20 @@ interface Step {
   readonly keeping: number;
 }
 
-function stepOf(expr: Expr, { local, transients }: PassContext): Step {
+/** Whole values on the host, or on a device. */
+function keepsWhole(node: PlanNode, { local, devices }: PassContext): boolean {
+  return isWhole(node) && (node.backend === local || devices.includes(node.backend));
+}
+
+function isOfShape(step: Step, { rows, cols }: Expr): boolean {
+  return step.rows === rows && step.cols === cols;
+}
+
+function stepOf({ expr, backend }: PlanNode, { transients }: PassContext): Step {
   const { rows, cols } = expr;
-  const { seconds: alone, chainSeconds = alone } = local.estimate(expr);
+  const { seconds: alone, chainSeconds = alone } = backend.estimate(expr);
   return {
+    backend,
     rows,
     cols,
     pays: transients.share(expr) <= MAX_AGAIN_SHARE,

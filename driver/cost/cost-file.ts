@@ -96,12 +96,16 @@ function read(path: string): CostDocument | undefined {
   }
 }
 
+/** Of earlier versions: whichever device that was. */
+const BY_PLACE = /^(opencl|cuda):\d+\//;
+
 /** Only what is a factor; a hand-edited file must not bring text into sums. */
 function checkedFactors(learned: unknown): LearnedCosts {
   if (typeof learned !== 'object' || learned === null) return {};
   return Object.fromEntries(
     Object.entries(learned as Record<string, Partial<LearnedCosts[string]> | null>).filter(
-      ([, value]) => Number.isFinite(value?.factor) && Number.isFinite(value?.samples),
+      ([key, value]) =>
+        !BY_PLACE.test(key) && Number.isFinite(value?.factor) && Number.isFinite(value?.samples),
     ),
   ) as LearnedCosts;
 }

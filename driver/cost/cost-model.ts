@@ -86,18 +86,18 @@ export class CostModel {
 
   /** Starting one segment there. */
   start(backend: Backend): CostPart {
-    const key = `${backend.name}/start`;
+    const key = `${costName(backend)}/start`;
     return { key, seconds: (backend.costs?.exchangeSeconds ?? PASS_SECONDS) * this.factor(key) };
   }
 
   /** Moving a host value into the backend. @units bytes */
   upload(backend: Backend, bytes: number): CostPart {
-    return this.#move(`${backend.name}/up`, bytes, backend.costs?.uploadBytesPerSecond);
+    return this.#move(`${costName(backend)}/up`, bytes, backend.costs?.uploadBytesPerSecond);
   }
 
   /** Moving a value of the backend to the host, in a segment that runs anyway. @units bytes */
   download(backend: Backend, bytes: number): CostPart {
-    return this.#move(`${backend.name}/down`, bytes, backend.costs?.downloadBytesPerSecond);
+    return this.#move(`${costName(backend)}/down`, bytes, backend.costs?.downloadBytesPerSecond);
   }
 
   /** Between backends; two that are not the host transfer through it. @units bytes -> seconds */
@@ -158,7 +158,9 @@ export class CostModel {
   }
 }
 
+const costName = ({ name, costName = name }: Backend): string => costName;
+
 /** Element-wise operators share one rate and are learned together; every other one is by itself. */
 function workKey(backend: Backend, expr: Expr): string {
-  return `${backend.name}/${expr.op.elementwise ? 'elementwise' : expr.op.name}`;
+  return `${costName(backend)}/${expr.op.elementwise ? 'elementwise' : expr.op.name}`;
 }

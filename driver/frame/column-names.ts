@@ -1,10 +1,10 @@
 /**
  * Names of encoded columns, as results and models show them: `distance`, `origin=ATL`,
- * `hour=[5,9)`, and our own words for the rest, `origin=(other)` and `origin=(missing)`. Invariant:
- * no two columns of a job have one name, and a name depends on the job and the category alone,
- * never on which other categories there are. What could be read as another column is written in
- * JSON's quotes: a category that is one of our words, or a feature whose name begins as another's
- * columns do.
+ * `hour=[5,9)`, of hashed text `note=#17`, and our own words for the rest, `origin=(other)` and
+ * `origin=(missing)`. Invariant: no two columns of a job have one name, and a name depends on the
+ * job and the category alone, never on which other categories there are. What could be read as
+ * another column is written in JSON's quotes: a category that is one of our words, or a feature
+ * whose name begins as another's columns do.
  */
 import type { EncodedFeature } from '../operators/encode-block.js';
 
@@ -43,6 +43,8 @@ export function featureColumns(
       ];
     case 'missing':
       return [missing];
+    case 'hash':
+      return Array.from({ length: feature.columns }, (_, column) => `${name}=#${column}`);
     default:
       return [name];
   }

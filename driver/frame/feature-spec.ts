@@ -4,7 +4,13 @@
  * data is checked here.
  */
 import { ConfigError, DataError } from '../errors.js';
-import type { FrameColumn, FrameDescription, SqlDialect } from '../ir/frame-engine.js';
+import type {
+  FrameColumn,
+  FrameDescription,
+  SqlDialect,
+  SqlText,
+  TextHashing,
+} from '../ir/frame-engine.js';
 import { closestText } from '../support/closest.js';
 
 /** A feature: the name of a column, or more. */
@@ -16,7 +22,7 @@ export interface FeatureOptions {
   /** Scalar expression over the columns, in DuckDB's dialect unless the selection says another. */
   readonly sql?: string | undefined;
   /** Default `number`. */
-  readonly encode?: 'number' | 'onehot' | 'bin' | undefined;
+  readonly encode?: 'number' | 'onehot' | 'bin' | 'hash' | undefined;
   /** one-hot: keep this many of the most frequent categories. Default: all, up to 100,000. */
   readonly top?: number | undefined;
   /** one-hot: whether unlisted categories share a column. Default: when there are any. */
@@ -25,7 +31,30 @@ export interface FeatureOptions {
   readonly bins?: number | readonly number[] | undefined;
   /** Replaces a missing value: `mean` of the training rows, `zero`, a number, or a category. */
   readonly impute?: number | string | undefined;
+  /** hash: how many columns. Default 4096. */
+  readonly columns?: number | undefined;
+  /** hash: least and most words of the runs that are counted. Default [1, 1]. */
+  readonly ngrams?: readonly [number, number] | undefined;
+  /** hash: whether capital letters count as small ones. Default true. */
+  readonly lowercase?: boolean | undefined;
+  /** hash: by which the counts of a row are divided. Default `l2`. */
+  readonly norm?: TextHashing['norm'] | undefined;
+  /** hash: whether half of the words count negatively. Default true. */
+  readonly alternate_sign?: boolean | undefined;
 }
+
+/** The keys of `hash`, and what they are where nothing is said. */
+export const HASHING: TextHashing = {
+  columns: 4096,
+  ngrams: [1, 1],
+  lowercase: true,
+  norm: 'l2',
+  alternate_sign: true,
+};
+export const HASHING_KEYS = Object.keys(HASHING) as (keyof TextHashing)[];
+/** A row of weights a column: a model with more is unreadable. */
+export const MAX_HASH_COLUMNS = 2 ** 20;
+const MAX_NGRAM = 10;
 
 /** A feature with every default filled in. */
 export interface PlannedFeature {
@@ -34,11 +63,13 @@ export interface PlannedFeature {
   readonly sql: string;
   /** Of an expression that was given. */
   readonly dialect?: SqlDialect;
-  readonly encode: 'number' | 'onehot' | 'bin';
+  readonly encode: 'number' | 'onehot' | 'bin' | 'hash';
   readonly top: number | undefined;
   readonly other: boolean | undefined;
   readonly bins: number | readonly number[];
   readonly impute: number | string | undefined;
+  /** Of `hash`. */
+  readonly hashing?: TextHashing;
 }
 
 /** Words that SQL does not take for a column unless quoted. */
@@ -106,7 +137,7 @@ export function planFeatures(
     readonly dialect?: SqlDialect | undefined;
   },
   reserved: readonly string[],
-  target?: string,
+  target?: { readonly name: string; readonly text: SqlText },
 ): PlannedFeature[] {
   const given = features ?? [
     ...description.columns.map((column) => column.name).filter((name) => !reserved.includes(name)),
@@ -128,8 +159,8 @@ export function planFeatures(
       throw invalid(planned.name, 'a name of its own', 'one used before');
     }
     names.add(planned.name);
-    if (target !== undefined && planned.sql === columnSql(target)) {
-      throw invalid(planned.name, 'something other than the target', `the target ${target}`);
+    if (planned.sql === target?.text.sql) {
+      throw invalid(planned.name, 'something other than the target', `the target ${target.name}`);
     }
     return planned;
   });
@@ -153,8 +184,37 @@ function planFeature(
   }
   checkBins(name, bins);
   checkImpute(name, encode, impute);
+  const hashing = planHashing(options);
   const tied = options.sql !== undefined && dialect !== undefined ? { dialect } : {};
-  return { name, sql, ...tied, encode, top, other, bins, impute };
+  return { name, sql, ...tied, encode, top, other, bins, impute, ...hashing };
+}
+
+/** @throws ConfigError for keys of hashed text that are out of range, or of another encoding */
+function planHashing(options: FeatureOptions): { readonly hashing?: TextHashing } {
+  const { name, encode = 'number', impute } = options;
+  if (encode !== 'hash') {
+    const key = HASHING_KEYS.find((one) => options[one] !== undefined);
+    if (key === undefined) return {};
+    throw invalid(name, `\`${key}\` with \`encode: hash\` only`, `encode: ${encode}`);
+  }
+  if (impute !== undefined) {
+    throw invalid(name, 'no `impute`, as missing text has no words', JSON.stringify(impute));
+  }
+  const given = Object.fromEntries(
+    HASHING_KEYS.map((key) => [key, options[key] ?? HASHING[key]]),
+  ) as TextHashing;
+  const { columns, ngrams, norm } = given;
+  if (!(Number.isInteger(columns) && columns >= 1 && columns <= MAX_HASH_COLUMNS)) {
+    throw invalid(name, `\`columns\` from 1 to ${MAX_HASH_COLUMNS}`, String(columns));
+  }
+  const [least, most] = ngrams;
+  const areWhole = ngrams.length === 2 && ngrams.every(Number.isInteger);
+  if (!(areWhole && least >= 1 && least <= most && most <= MAX_NGRAM)) {
+    const expected = `\`ngrams\` as [least, most], whole numbers from 1 to ${MAX_NGRAM}`;
+    throw invalid(name, expected, JSON.stringify(ngrams));
+  }
+  if (!['l1', 'l2', 'none'].includes(norm)) throw invalid(name, '`norm` l1, l2 or none', norm);
+  return { hashing: given };
 }
 
 function checkBins(name: string, bins: number | readonly number[]): void {

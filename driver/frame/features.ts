@@ -4,7 +4,7 @@
  * without error on these data, and every reason why it would not is a `DataError` that names the
  * feature, what was expected, what came and what to do.
  */
-import { DataError, RepriseError } from '../errors.js';
+import { ConfigError, DataError, RepriseError } from '../errors.js';
 import type { DType } from '../ir/dtype.js';
 import type {
   ColumnProfile,
@@ -33,10 +33,13 @@ import {
 import { MAX_CATEGORIES, profileRequest, resolveFeature } from './resolve-feature.js';
 import {
   type ClassValue,
+  leaks,
   type ResolvedTarget,
   resolveTarget,
+  type TargetOptions,
   type TargetSpec,
   targetRequest,
+  targetSpec,
 } from './target.js';
 
 export interface FeatureSelection {
@@ -46,8 +49,11 @@ export interface FeatureSelection {
   readonly dialect?: SqlDialect | undefined;
   /** What the cells will be. Default float64. */
   readonly dtype?: DType;
-  /** What to predict. Absent: nothing, as when rows are clustered. */
-  readonly target?: string;
+  /**
+   * What to predict: the name of a column, or more. Beside an expression the features are to be
+   * said: those it is made of would be learned from. Absent: nothing, as when rows are clustered.
+   */
+  readonly target?: string | TargetOptions;
   /** Whether the target's values are classes. Default false: they are numbers. */
   readonly classes?: boolean;
   /** Column of the rows' weights. */
@@ -56,6 +62,8 @@ export interface FeatureSelection {
   readonly categories?: readonly { readonly role: CategoryRole; readonly column: string }[];
   /** Folds given by a column. */
   readonly predefined?: { readonly column: string };
+  /** Whether missing numbers without an `impute` are left to steps after encoding. Default false. */
+  readonly keepsMissing?: boolean;
   /**
    * Takes ranges of plain number columns from the files' own statistics where they have them, without
    * reading a row. These know no NaN: encoding then refuses one, and the features are to be resolved
@@ -64,9 +72,10 @@ export interface FeatureSelection {
   readonly fromStatistics?: boolean;
 }
 
-/** Mean imputation of an encoded column: where the indicator is 1, the training rows' mean. */
+/** A column that may be missing: where the indicator is 1, the training rows' mean, or steps, say. */
 export interface MeanImputation {
-  readonly kind: 'mean';
+  /** `steps`: what stands for a missing cell is said after encoding. */
+  readonly kind: 'mean' | 'steps';
   /** Positions among the encoded columns. */
   readonly column: number;
   readonly indicator: number;
@@ -116,14 +125,16 @@ export async function resolveFeatures(
   selection: FeatureSelection,
 ): Promise<ResolvedFeatures> {
   const { categories = [], predefined, weight } = selection;
-  const target = targetOf(selection);
-  const targetSql = target && requireColumn(description, target.column, 'target');
+  const target = targetOf(description, selection);
   const splitBy = [...categories, ...(predefined ? [{ role: 'predefined', ...predefined }] : [])];
-  const splitSql = splitBy.map(({ role, column }) => requireColumn(description, column, role));
+  const splitSql = splitBy.map(({ role, column }): SqlText => {
+    const isTarget = role === 'stratify' && target?.column === undefined && column === target?.name;
+    return isTarget ? target.text : { sql: requireColumn(description, column, role) };
+  });
   const told = splitBy.flatMap(({ role, column }) => (role === 'stratify' ? [] : [column]));
   const weightSql = weight && requireColumn(description, weight, 'weight');
   const reserved = [target?.column, weight, ...told].filter((column) => column !== undefined);
-  const planned = planFeatures(description, selection, reserved, target?.column);
+  const planned = planFeatures(description, selection, reserved, target);
   if (description.rows === 0) {
     throw new DataError('data: expected rows, got none; the files hold only column names', {
       rows: 0,
@@ -135,45 +146,39 @@ export async function resolveFeatures(
     ...(feature.encode === 'number' ? fromStatistics : {}),
   }));
   const splitAt = requests.length;
-  requests.push(...splitSql.map((sql) => ({ sql, top: MAX_CATEGORIES, quantiles: [] })));
+  requests.push(...splitSql.map((text) => ({ ...text, top: MAX_CATEGORIES, quantiles: [] })));
   const weightAt = requests.length;
   if (weightSql !== undefined) {
     requests.push({ sql: weightSql, top: 0, quantiles: [], ...fromStatistics });
   }
   const targetAt = requests.length;
-  if (target && targetSql !== undefined) {
+  if (target !== undefined) {
     const own = target.kind === 'number' ? fromStatistics : {};
-    requests.push({ ...targetRequest(target, targetSql), ...own });
+    requests.push({ ...targetRequest(target), ...own });
   }
-  const profiles = await profileAll(engine, description, requests, planned);
+  const profiles = await profileAll(engine, description, requests, planned, target);
   const numbers: { what: string; profile: ColumnProfile; impute?: PlannedFeature['impute'] }[] = [];
   let resolvedTarget: ResolvedTarget | undefined;
-  if (target && targetSql !== undefined) {
+  if (target !== undefined) {
     const profile = profiles[targetAt]!;
-    const { column } = target;
+    const { name, text } = target;
     if (target.kind === 'number') {
-      const bad = await notNumeric(
-        engine,
-        description,
-        'target',
-        column,
-        { sql: targetSql },
-        profile,
-      );
+      const bad = await notNumeric(engine, description, 'target', name, text, profile);
       if (bad !== undefined) throw bad;
-      numbers.push({ what: `target ${column}`, profile });
+      numbers.push({ what: `target ${name}`, profile });
     }
-    resolvedTarget = resolveTarget(target, targetSql, profile);
+    resolvedTarget = resolveTarget(target, profile);
   }
   const broken: DataError[] = [];
   for (const [i, feature] of planned.entries()) {
-    if (feature.encode === 'onehot' || broken.length === MOST_SHOWN) continue;
+    const isText = feature.encode === 'onehot' || feature.encode === 'hash';
+    if (isText || broken.length === MOST_SHOWN) continue;
     const { name } = feature;
     const bad = await notNumeric(engine, description, 'feature', name, feature, profiles[i]!);
     if (bad !== undefined) broken.push(bad);
   }
   if (broken.length > 0) throw joined(broken);
-  const assembled = assemble(planned, profiles);
+  const assembled = assemble(planned, profiles, selection.keepsMissing ?? false);
   for (const [i, { name, encode, impute }] of planned.entries()) {
     if (encode === 'number')
       numbers.push({ what: `feature ${name}`, profile: profiles[i]!, impute });
@@ -182,14 +187,19 @@ export async function resolveFeatures(
   return {
     ...assembled,
     fromStatistics: profiles.some((profile) => profile.fromStatistics),
-    warnings: [...(resolvedTarget?.warnings ?? []), ...assembled.warnings, ...rounded],
+    warnings: [
+      ...(resolvedTarget?.warnings ?? []),
+      ...(target === undefined ? [] : leaks(target, planned)),
+      ...assembled.warnings,
+      ...rounded,
+    ],
     ...(resolvedTarget ? { target: resolvedTarget.feature } : {}),
     ...(resolvedTarget?.classes ? { classes: resolvedTarget.classes } : {}),
     categories: categories.map((asked, i) =>
       resolveCategories(asked, splitSql[i]!, profiles[splitAt + i]!),
     ),
     ...(predefined
-      ? { folds: predefinedFolds(predefined.column, splitSql.at(-1)!, profiles[weightAt - 1]!) }
+      ? { folds: predefinedFolds(predefined.column, splitSql.at(-1)!.sql, profiles[weightAt - 1]!) }
       : {}),
     ...(weight !== undefined && weightSql !== undefined
       ? { weight: weightFeature(weight, weightSql, profiles[weightAt]!) }
@@ -197,8 +207,20 @@ export async function resolveFeatures(
   };
 }
 
-function targetOf({ target: column, classes }: FeatureSelection): TargetSpec | undefined {
-  return column === undefined ? undefined : { column, kind: classes ? 'class' : 'number' };
+/** @throws ConfigError for an expression without features beside it; as `targetSpec` */
+function targetOf(
+  description: FrameDescription,
+  { target, features, dialect, classes }: FeatureSelection,
+): TargetSpec | undefined {
+  if (target === undefined) return undefined;
+  const given = typeof target === 'string' ? { name: target } : target;
+  if (given.sql !== undefined && features === undefined) {
+    throw new ConfigError(
+      `features: expected a list beside a target with sql, got none; list those to predict ${given.name} from, without the columns it is made of`,
+      { key: 'data.features' },
+    );
+  }
+  return targetSpec(description, given, dialect, classes ? 'class' : 'number');
 }
 
 /** @throws DataError for weights that are no numbers, missing or below 0 */
@@ -220,6 +242,7 @@ function weightFeature(name: string, sql: string, profile: ColumnProfile): Encod
 function assemble(
   planned: readonly PlannedFeature[],
   profiles: readonly ColumnProfile[],
+  keepsMissing: boolean,
 ): Pick<ResolvedFeatures, 'features' | 'columns' | 'imputations' | 'summary' | 'warnings'> {
   const features: EncodedFeature[] = [];
   const columns: string[] = [];
@@ -230,9 +253,10 @@ function assemble(
   let width = 0;
   for (const [i, feature] of planned.entries()) {
     const profile = profiles[i]!;
-    const resolved = resolveFeature(feature, profile);
+    const resolved = resolveFeature(feature, profile, keepsMissing);
     if (resolved.imputeMean) {
-      imputations.push({ kind: 'mean', column: width, indicator: width + 1 });
+      const kind = feature.impute === 'mean' ? 'mean' : 'steps';
+      imputations.push({ kind, column: width, indicator: width + 1 });
     }
     const first = columns.length;
     for (const [part, encoded] of resolved.features.entries()) {
@@ -257,12 +281,13 @@ function assemble(
   return { features, columns, imputations, summary, warnings };
 }
 
-/** Profiles each distinct expression once; an error about an expression names its feature. */
+/** Profiles each distinct expression once; an error about an expression names what it is of. */
 async function profileAll(
   engine: Pick<FrameEngine, 'profile'>,
   description: FrameDescription,
   requests: readonly ProfileRequest[],
   planned: readonly PlannedFeature[],
+  target: TargetSpec | undefined,
 ): Promise<ColumnProfile[]> {
   const keys = requests.map((request) => JSON.stringify(request));
   const asked = [...new Map(keys.map((key, i) => [key, requests[i]!])).values()];
@@ -273,11 +298,13 @@ async function profileAll(
   } catch (cause) {
     const expression = cause instanceof RepriseError ? cause.facts.expression : undefined;
     const at = requests.findIndex((request) => request.sql === expression);
-    const feature = planned[at];
-    if (!(cause instanceof DataError) || feature === undefined) throw cause;
+    const role = at < planned.length ? 'feature' : 'target';
+    const name = role === 'feature' ? planned[at]?.name : target?.name;
+    const isOurs = role === 'feature' || requests[at]!.sql === target?.text.sql;
+    if (!(cause instanceof DataError) || name === undefined || !isOurs) throw cause;
     throw new DataError(
-      `feature ${feature.name}: ${cause.message}`,
-      { ...cause.facts, feature: feature.name },
+      `${role} ${name}: ${cause.message}`,
+      { ...cause.facts, [role]: name },
       { cause },
     );
   }

@@ -4,7 +4,7 @@
  * and -1 is in no test fold.
  */
 import { DataError } from '../errors.js';
-import type { ColumnProfile } from '../ir/frame-engine.js';
+import type { ColumnProfile, SqlText } from '../ir/frame-engine.js';
 import type { EncodedFeature } from '../operators/encode-block.js';
 import { compareNumbers } from './number-text.js';
 import { MAX_CATEGORIES } from './resolve-feature.js';
@@ -35,7 +35,7 @@ export type CategoryRole = 'group' | 'stratify';
 /** @throws DataError for missing values, too many values, or classes that are no whole numbers */
 export function resolveCategories(
   { role, column }: { readonly role: CategoryRole; readonly column: string },
-  sql: string,
+  text: SqlText,
   profile: ColumnProfile,
 ): ResolvedCategories {
   checkFoldColumn(role, column, profile);
@@ -55,7 +55,7 @@ export function resolveCategories(
     feature: {
       kind: 'map',
       name: column,
-      sql,
+      ...text,
       categories: groups.map(({ value }) => value),
       values: groups.map((_, number) => number),
       fallback: -1,

@@ -18,6 +18,9 @@ function reachesFrame(expr: Expr): boolean {
   const seen = new Set(open);
   for (let node = open.pop(); node !== undefined; node = open.pop()) {
     if (node.op.source === 'scan') return true;
+    const own = known.get(node);
+    if (own === true) return true;
+    if (own === false) continue;
     const rule = node.op.rowRule(node.inputs, node.attrs);
     if (rule.kind !== 'map') continue;
     for (const [i, input] of node.inputs.entries()) {

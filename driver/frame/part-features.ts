@@ -13,7 +13,7 @@ import { forgetOldest } from '../support/forget-oldest.js';
 import { isComplete } from './merge-profiles.js';
 import { fileKey } from './partitions.js';
 import type { FileGroup } from './parts.js';
-import { byCategory } from './resolve-feature.js';
+import { sortedCategories } from './resolve-feature.js';
 
 /** A part's categories are taken whole up to WIDEST times the shared columns plus SHORT_LIST. */
 const WIDEST = 2;
@@ -50,12 +50,12 @@ function withoutShared(feature: EncodedFeature): unknown {
   return { ...feature, categories: feature.categories.length };
 }
 
-/** Names of what the columns of one feature stand for, in their order. */
-type Labels = readonly string[];
+/** What the columns of one feature stand for, in their order: a category, the number of a bin. */
+type Label = string | symbol;
+type Labels = readonly Label[];
 
-const OTHER = 'other';
-const MISSING = 'missing';
-const categoryLabel = (category: string): string => `=${category}`;
+const OTHER = Symbol('other');
+const MISSING = Symbol('missing');
 
 /** What a part has of one feature. */
 interface PartFeature {
@@ -83,7 +83,7 @@ interface NeededPart extends Needed {
 /** Features, and the column of each label of each feature. */
 interface Columns {
   readonly features: readonly EncodedFeature[];
-  readonly columns: readonly ReadonlyMap<string, number>[];
+  readonly columns: readonly ReadonlyMap<Label, number>[];
 }
 
 interface Question {
@@ -181,7 +181,7 @@ function labelsOf(feature: EncodedFeature): Labels {
   switch (feature.kind) {
     case 'onehot':
       return [
-        ...feature.categories.map(categoryLabel),
+        ...feature.categories,
         ...(feature.other ? [OTHER] : []),
         ...(feature.missing ? [MISSING] : []),
       ];
@@ -217,6 +217,8 @@ function ofPart(feature: EncodedFeature, profile: ColumnProfile, widths: Widths)
       return isComplete(profile) ? oneHotOf(feature, profile, widths) : whole(feature);
     case 'bin':
       return binsOf(feature, profile);
+    case 'hash':
+      return whole(feature);
     case 'map':
       return isComplete(profile) ? whole(mapOf(feature, profile)) : whole(feature);
   }
@@ -235,12 +237,12 @@ function oneHotOf(
   profile: ColumnProfile,
   { most, others }: Widths,
 ): PartFeature {
-  const listed = new Set(feature.categories);
   const present = profile.top.map((entry) => entry.value);
   const taken = feature.other ? ownCategories(feature, most) : 0;
-  const categories = present
-    .filter((category, rank) => rank < taken || listed.has(category))
-    .sort(byCategory);
+  const listed = new Set(taken < present.length ? feature.categories : []);
+  const categories = sortedCategories(
+    present.filter((category, rank) => rank < taken || listed.has(category)),
+  );
   // Missing values share the column of unlisted ones where they have none of their own.
   const missing = profile.missing > 0;
   const ownMissing = missing && feature.missing;
@@ -268,7 +270,7 @@ function binsOf(feature: OfKind<'bin'>, profile: ColumnProfile): PartFeature {
   const inner = edges.slice(1, -1).filter((edge) => edge > min && edge <= max);
   const own = [min, ...inner, max];
   // As `encodeBlock` finds the bin of a value.
-  const labels = own.slice(0, -1).map((value) => {
+  const labels: Label[] = own.slice(0, -1).map((value) => {
     const bin = edges.findLastIndex((edge) => edge <= value);
     return `${Math.max(0, Math.min(bins - 1, bin))}`;
   });

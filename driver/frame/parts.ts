@@ -56,11 +56,19 @@ export function fileTree(
   resultBytes: number,
   totalBytes: number = memoryShares().partsBytes,
 ): FileGroup[] {
+  const isEachAlone = files.length * resultBytes <= totalBytes;
+  const known = isEachAlone ? trees.get(files) : undefined;
+  if (known !== undefined) return known;
   let groups = readTogether(files, resultBytes, totalBytes, Number.POSITIVE_INFINITY);
   for (let every = FAN; groups.length > FEW; every *= FAN) groups = grouped(groups, every, FAN);
   const [only] = groups;
-  return groups.length === 1 && only?.parts ? [...only.parts] : groups;
+  const tree = groups.length === 1 && only?.parts ? [...only.parts] : groups;
+  if (isEachAlone) trees.set(files, tree);
+  return tree;
 }
+
+/** Trees of files that are a part each: asked for several times a run, for profiles and moments. */
+const trees = new WeakMap<readonly FrameFile[], FileGroup[]>();
 
 type Ended = FileGroup & { readonly end: number };
 

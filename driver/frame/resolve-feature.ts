@@ -50,23 +50,36 @@ export function profileRequest(feature: PlannedFeature): ProfileRequest {
   return { ...sqlText(feature), top: 0, quantiles };
 }
 
-/** @throws DataError when the data do not fit the feature */
-export function resolveFeature(feature: PlannedFeature, profile: ColumnProfile): ResolvedFeature {
+/**
+ * @param keepsMissing whether missing numbers without an `impute` are indicated, as for a mean
+ * @throws DataError when the data do not fit the feature
+ */
+export function resolveFeature(
+  feature: PlannedFeature,
+  profile: ColumnProfile,
+  keepsMissing = false,
+): ResolvedFeature {
   checkFinite(feature.name, profile);
   if (profile.missing === profile.rows && feature.impute === undefined) {
     throw fault(feature.name, 'some values', 'none: every row is missing; leave the feature out');
   }
   switch (feature.encode) {
     case 'number':
-      return resolveNumber(feature, profile);
+      return resolveNumber(feature, profile, keepsMissing);
     case 'onehot':
       return resolveOneHot(feature, profile);
     case 'bin':
       return resolveBins(feature, profile);
+    case 'hash':
+      return resolveText(feature, profile);
   }
 }
 
-function resolveNumber(feature: PlannedFeature, profile: ColumnProfile): ResolvedFeature {
+function resolveNumber(
+  feature: PlannedFeature,
+  profile: ColumnProfile,
+  keepsMissing: boolean,
+): ResolvedFeature {
   const { name, impute } = feature;
   const text = imputedText(feature);
   if (profile.missing === 0) {
@@ -81,8 +94,8 @@ function resolveNumber(feature: PlannedFeature, profile: ColumnProfile): Resolve
     };
     return { features: [plain], imputeMean: false, warnings };
   }
-  if (impute === undefined) throw missingValues(name, profile);
-  if (impute !== 'mean') {
+  if (impute === undefined && !keepsMissing) throw missingValues(name, profile);
+  if (impute !== undefined && impute !== 'mean') {
     const missing = impute === 'zero' ? 'zero' : 'error';
     const number: EncodedFeature = { kind: 'number', name, ...text, missing };
     return { features: [number], imputeMean: false, warnings: [] };
@@ -109,7 +122,7 @@ function resolveOneHot(feature: PlannedFeature, profile: ColumnProfile): Resolve
       `${profile.distinct}; say top: N to keep the N most frequent`,
     );
   }
-  const categories = profile.top.map((entry) => entry.value).sort(byCategory);
+  const categories = sortedCategories(profile.top.map((entry) => entry.value));
   const unlisted = profile.distinct - categories.length;
   const other = feature.other ?? unlisted > 0;
   const missing = profile.missing > 0;
@@ -161,6 +174,19 @@ function resolveBins(feature: PlannedFeature, profile: ColumnProfile): ResolvedF
   };
 }
 
+function resolveText(feature: PlannedFeature, profile: ColumnProfile): ResolvedFeature {
+  const { name, hashing } = feature;
+  if (profile.type !== 'text') {
+    throw fault(
+      name,
+      'text to hash',
+      `${profile.type} values; encode them otherwise, or say sql with cast(.. as varchar)`,
+    );
+  }
+  const own: EncodedFeature = { kind: 'hash', name, ...sqlText(feature), ...hashing! };
+  return { features: [own], imputeMean: false, warnings: [] };
+}
+
 /** Distinct quantiles; one value alone makes one closed bin. */
 function quantileEdges(quantiles: readonly number[]): number[] {
   const edges = [...new Set(quantiles)];
@@ -205,19 +231,13 @@ function count(n: number, noun: string): string {
 }
 
 /** Numbers by value before texts by code unit: the order of one-hot columns on every engine. */
-export function byCategory(a: string, b: string): number {
-  const x = numeric(a);
-  const y = numeric(b);
-  if (x !== undefined && y !== undefined) {
-    const order = compareNumbers(a, b);
-    if (order !== 0) return order;
-  }
-  if ((x === undefined) !== (y === undefined)) return x === undefined ? 1 : -1;
-  return a < b ? -1 : a > b ? 1 : 0;
+export function sortedCategories(categories: readonly string[]): string[] {
+  const sorted = [...categories].sort();
+  const numbers = sorted.filter(isNumeric).sort(compareNumbers);
+  return numbers.length === 0 ? sorted : [...numbers, ...sorted.filter((text) => !isNumeric(text))];
 }
 
-function numeric(text: string): number | undefined {
-  if (text.trim() === '') return undefined;
-  const value = Number(text);
-  return Number.isFinite(value) ? value : undefined;
+function isNumeric(text: string): boolean {
+  // No number begins with a letter, and most texts do.
+  return !/^[A-Za-z]/.test(text) && text.trim() !== '' && Number.isFinite(Number(text));
 }

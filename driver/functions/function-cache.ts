@@ -37,6 +37,8 @@ export interface CallHost extends Evaluator {
   readonly scope: { readonly signal?: AbortSignal };
   /** The node plans compute instead of this one. */
   simplified(expr: Expr): Expr;
+  /** Told of values that are there because the program holds them. */
+  holds(expr: Expr): void;
 }
 
 /** What became of the calls of one function. */
@@ -122,11 +124,15 @@ export class FunctionCache {
     // The function's own work is the caller's, wherever its arguments were written.
     const isHere = parts.every(({ session }) => session === host);
     const args = isHere ? given : (facades(host, template, inputs) as unknown[]);
-    if (!this.#reuse || inputs.some((input) => !input.isDeterministic)) {
-      if (this.#reuse) counts.notKept = 'an argument is not the same each time it is computed';
+    if (inputs.some((input) => !input.isDeterministic)) {
+      counts.notKept = 'an argument is not the same each time it is computed';
       return run(fn, args, counts);
     }
     const identity = { name, version, args: template, inputs };
+    if (!this.#reuse) {
+      const { template: own, nodes } = await this.#compute(host, identity, fn, args);
+      return facades(host, own, nodes);
+    }
     const key = keyInSession(identity);
     const known = this.#calls.get(key);
     if (known !== undefined && this.#isHeld(host, known.nodes)) {
@@ -269,7 +275,6 @@ export class FunctionCache {
         counts.notKept = 'an output is not the same each time it is computed';
         return { ...answer, values: undefined };
       }
-      if (!this.#reuse) return answer;
       const shapes = values.map(({ rows, cols, dtype }) => [rows, cols, dtype] as const);
       const nodes = shapes.map((shape, at) => callNode(host, identity, at, shape));
       for (const [at, node] of nodes.entries()) {
@@ -305,6 +310,7 @@ export class FunctionCache {
   ): void {
     const cache = this.#cache;
     const key = host.simplified(node);
+    if (!this.#reuse) host.holds(key);
     if (cache.probe(key) !== undefined) return;
     const computed = inner === undefined ? undefined : host.simplified(inner);
     cache.claim(key);

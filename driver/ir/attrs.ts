@@ -26,6 +26,8 @@ export function canonicalAttr(value: AttrValue): string {
   if (typeof value === 'string') return JSON.stringify(value.normalize('NFC'));
   if (value === null || typeof value === 'boolean') return String(value);
   if (Array.isArray(value)) {
+    const plain = plainList(value as readonly AttrValue[]);
+    if (plain !== undefined) return plain;
     let text = '[';
     for (let i = 0; i < value.length; i++) {
       if (i > 0) text += ',';
@@ -37,6 +39,17 @@ export function canonicalAttr(value: AttrValue): string {
   throw new InternalError(`attrs: expected JSON-like values, got ${typeof value}`);
 }
 
+/** A list of texts or of finite numbers as JSON has it, which is the same text in one step. */
+function plainList(list: readonly AttrValue[]): string | undefined {
+  const type = typeof list[0];
+  if (type !== 'string' && type !== 'number') return undefined;
+  for (const item of list) {
+    if (typeof item !== type || (type === 'number' && !Number.isFinite(item))) return undefined;
+  }
+  const text = JSON.stringify(list);
+  return type === 'string' && BEYOND_ASCII.test(text) ? undefined : text;
+}
+
 /** Fields in the order of their names, checked by hand: operators write few, in any order. */
 function canonicalRecord(record: Attrs): string {
   const keys = Object.keys(record);
@@ -44,7 +57,7 @@ function canonicalRecord(record: Attrs): string {
   let isPlain = true;
   for (let i = 0; i < keys.length; i++) {
     if (i > 0 && keys[i - 1]! > keys[i]!) isSorted = false;
-    if (BEYOND_ASCII.test(keys[i]!)) isPlain = false;
+    if (!keyText(keys[i]!).isPlain) isPlain = false;
   }
   // The Unicode forms of a letter sort differently; what is written is NFC.
   if (!isPlain) keys.sort((a, b) => (a.normalize('NFC') < b.normalize('NFC') ? -1 : 1));
@@ -53,26 +66,32 @@ function canonicalRecord(record: Attrs): string {
   for (let i = 0; i < keys.length; i++) {
     const key = keys[i]!;
     if (i > 0) text += ',';
-    text += keyText(key);
+    text += keyText(key).text;
     text += canonicalAttr(record[key] as AttrValue);
   }
   return `${text}}`;
 }
 
-/** `"name":`, kept, since attribute names are few and normalising them is most of the cost. */
-const keyTexts = new Map<string, string>();
+/** `"name":`, and whether it is ASCII. */
+interface KeyText {
+  readonly text: string;
+  readonly isPlain: boolean;
+}
+
+/** Kept, since attribute names are few and normalising them is most of the cost. */
+const keyTexts = new Map<string, KeyText>();
 const MAX_KEY_TEXTS = 4096;
 // biome-ignore lint/suspicious/noControlCharactersInRegex: the range is what is meant.
 const BEYOND_ASCII = /[^\x00-\x7f]/;
 
-function keyText(key: string): string {
-  let text = keyTexts.get(key);
-  if (text === undefined) {
-    text = `${JSON.stringify(key.normalize('NFC'))}:`;
+function keyText(key: string): KeyText {
+  let known = keyTexts.get(key);
+  if (known === undefined) {
+    known = { text: `${JSON.stringify(key.normalize('NFC'))}:`, isPlain: !BEYOND_ASCII.test(key) };
     if (keyTexts.size >= MAX_KEY_TEXTS) keyTexts.clear();
-    keyTexts.set(key, text);
+    keyTexts.set(key, known);
   }
-  return text;
+  return known;
 }
 
 /** Canonical text of a whole attribute object; empty for none. */
@@ -108,8 +127,10 @@ function hashAttr(value: AttrValue): number {
   if (value === null) return 0x5bd1e995;
   if (typeof value === 'boolean') return value ? 0x27d4eb2f : 0x165667b1;
   if (Array.isArray(value)) {
-    let hash = 0x1b873593;
-    for (let i = 0; i < value.length; i++) {
+    let hash = 0x1b873593 ^ value.length;
+    // Of long lists some items tell enough: those of one node's inputs and name are seldom alike.
+    const step = Math.ceil(value.length / MOST_HASHED);
+    for (let i = 0; i < value.length; i += step) {
       hash = (Math.imul(hash, 0x01000193) + hashAttr(value[i] as AttrValue)) | 0;
     }
     return hash;
@@ -126,6 +147,9 @@ function hashText(text: string): number {
   }
   return hash;
 }
+
+/** Items of a list that its hash is made of. */
+const MOST_HASHED = 24;
 
 const keyHashes = new Map<string, number>();
 

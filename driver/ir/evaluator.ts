@@ -1,6 +1,7 @@
 /** What the matrix API needs of a session or one of its runs: make nodes, and get their values. */
 import type { Attrs } from './attrs.js';
 import type { Expr } from './expr.js';
+import type { LoopEnd, LoopIdentity, LoopLimit } from './loop-end.js';
 import type { OpDef } from './op-def.js';
 import type { DenseMatrix, Value } from './value.js';
 
@@ -16,16 +17,41 @@ export interface Evaluator {
    * be said.
    */
   evaluateWith?(exprs: readonly Expr[], given: ReadonlyMap<Expr, DenseMatrix>): Promise<Value[]>;
+  /** Whether `evaluateWith` gives cells for this node, over these slots, that nobody else holds. */
+  makesAnew?(expr: Expr, slots: readonly Expr[]): boolean;
+  /** The last holder of cells that were made anew gives them up, for results to come. */
+  recycle?(value: DenseMatrix): void;
   /** The plan of these nodes as text. `verbose`: after each compiler pass that changed it. */
   explain(exprs: readonly Expr[], options?: { readonly verbose?: boolean }): string;
   /** Computes nodes and keeps them with their row blocks; absent where nothing is kept. */
   persist?(exprs: readonly Expr[]): Promise<void>;
   /** Keeps data that many requests will read, where they fit; absent where nothing is kept. */
   keep?(exprs: readonly Expr[]): Promise<void>;
+  /**
+   * The same on one device each, where devices would run some of these nodes: work that is given to
+   * them side by side. None where there are no devices, and on one of these.
+   * @param exprs not asked for where there are none
+   */
+  lanes?(exprs: () => readonly Expr[]): readonly Evaluator[];
   /** The same, but what is made there ends with the process: steps of a loop, whose end is kept. */
   passing?(): Evaluator;
   /** The outputs of a call, computed at most once; absent where nothing is kept. */
   call?(fn: ReusableFunction, args: readonly unknown[]): Promise<unknown>;
+  /**
+   * Where a loop stood that was asked for before, with no more iterations than the limit; absent
+   * where nothing is kept of loops.
+   * @param like the state, for its shapes
+   */
+  loopEnd?(
+    loop: LoopIdentity,
+    like: readonly Expr[],
+    limit: LoopLimit,
+  ): Promise<LoopEnd | undefined>;
+  /**
+   * Keeps where a loop stands, for `loopEnd`.
+   * @param seconds time it took, and all that ran together
+   */
+  keepLoopEnd?(loop: LoopIdentity, end: LoopEnd, seconds: number, waited: number): void;
 }
 
 /** A function whose calls are reused: see `reusable`. */

@@ -44,6 +44,7 @@ export class Expr implements Meta, Typed {
   simplified: Expr | undefined = undefined;
   /** Computed before but not kept: the next value is. Set by executions, read by transients. */
   wasTransient = false;
+  #attrsText: string | undefined;
 
   constructor(
     id: number,
@@ -77,9 +78,11 @@ export class Expr implements Meta, Typed {
     this.readsFiles = readsFiles;
   }
 
-  /** Canonical text of `attrs`; empty for none. */
+  /** Canonical text of `attrs`; empty for none. Kept where each run over files asks for it again. */
   get attrsText(): string {
-    return canonicalAttrs(this.attrs);
+    if (!this.readsFiles && this.op.rowsOf === undefined) return canonicalAttrs(this.attrs);
+    this.#attrsText ??= canonicalAttrs(this.attrs);
+    return this.#attrsText;
   }
 }
 

@@ -3,6 +3,7 @@
  * cluster. Feature expressions are DuckDB's SQL; an engine with another dialect translates
  * (`sql/`).
  */
+import type { CsrMatrix } from './csr.js';
 import type { DescribeOptions, ReadOptions } from './read-options.js';
 
 /** `orc` is read by Spark only. */
@@ -88,6 +89,8 @@ export interface RawChunk {
   readonly rows: number;
   /** One per requested column: float64, NaN where missing; codes -1 where missing or unlisted. */
   readonly columns: readonly Float64Array[];
+  /** Of requested columns of hashed text their rows, by the column's number. Absent: none are. */
+  readonly hashed?: readonly (CsrMatrix | undefined)[];
   /** Gives the columns up: later chunks may be read into them. Without it they are the caller's. */
   readonly release?: () => void;
 }
@@ -107,7 +110,23 @@ export type RawColumn = SqlText &
     | { readonly kind: 'number' }
     /** The position of the value's text in `categories`; -1 when missing, -2 when not listed. */
     | { readonly kind: 'category'; readonly categories: readonly string[] }
+    /** The value's text hashed, see `operators/hash-text.ts`. */
+    | ({ readonly kind: 'hash' } & TextHashing)
   );
+
+/** How text is hashed. */
+export type TextHashing = {
+  /** How many; a hash's place among them. */
+  readonly columns: number;
+  /** Least and most words of a run that is counted. */
+  readonly ngrams: readonly [number, number];
+  /** Whether capital letters of Latin, Greek and Cyrillic count as small ones. */
+  readonly lowercase: boolean;
+  /** By which the counts of a row are divided. */
+  readonly norm: 'l1' | 'l2' | 'none';
+  /** Whether half of the words count negatively, so that collisions cancel on average. */
+  readonly alternate_sign: boolean;
+};
 
 /** What a feature expression's values look like over all rows; one SQL scan answers many. */
 export interface ColumnProfile {

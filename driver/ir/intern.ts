@@ -12,6 +12,7 @@ import { memoryShares } from '../support/memory.js';
 import { type Attrs, equalAttrs, hashAttrs, noAttrs } from './attrs.js';
 import { denseBytes, Expr, type Meta } from './expr.js';
 import type { OpDef } from './op-def.js';
+import type { DenseMatrix } from './value.js';
 
 const INITIAL_SLOTS = 1 << 12;
 const CHUNK_BITS = 10;
@@ -86,7 +87,7 @@ export class Interner {
       this.#used++;
       if (this.#used * 3 > this.#hashes.length * 2) this.#rehash();
     }
-    if (payload !== undefined && inputs.length === 0) this.#youngBytes += denseBytes(expr);
+    if (payload !== undefined && inputs.length === 0) this.#youngBytes += payloadBytes(expr);
     if (!this.#isWeakening && this.#isCrowded()) {
       this.#isWeakening = true;
       setImmediate(this.#weakenTurn).unref();
@@ -199,6 +200,12 @@ export class Interner {
       if (live === 0 && c < last) this.#chunks[c] = undefined;
     }
   }
+}
+
+/** What a leaf carries: a matrix in its own form; of anything else a guess. @units bytes */
+function payloadBytes(expr: Expr): number {
+  const { sparse } = expr.payload as Partial<DenseMatrix>;
+  return sparse?.bytes ?? denseBytes(expr);
 }
 
 const noInputs: readonly Expr[] = Object.freeze([]);

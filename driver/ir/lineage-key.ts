@@ -5,6 +5,7 @@
  * names, reports) asks for it.
  */
 import { createHash, hash as oneShotHash } from 'node:crypto';
+import { CsrMatrix, csrToBytes } from './csr.js';
 import { type Expr, topological } from './expr.js';
 import type { DenseMatrix } from './value.js';
 
@@ -25,11 +26,20 @@ export function lineageKey(expr: Expr): LineageKey {
   return expr.lineage as unknown as LineageKey;
 }
 
-/** SHA-256 over shape, dtype and cells of a dense matrix; -0 and NaN payloads are kept. */
+/**
+ * SHA-256 over shape, dtype and cells of a matrix; -0 and NaN payloads are kept. Of compressed rows
+ * over what is held: a dense matrix of the same cells has another digest.
+ */
 export function contentDigest(matrix: DenseMatrix): string {
-  const { rows, cols, dtype, data } = matrix;
+  const { rows, cols, dtype } = matrix;
+  const shape = `${rows}x${cols}${dtype === 'float64' ? '' : dtype}:`;
+  if (matrix instanceof CsrMatrix) {
+    const text = `csr:${matrix.nnz}:${shape}`;
+    return createHash('sha256').update(text).update(csrToBytes(matrix)).digest('hex');
+  }
+  const { data } = matrix;
   return createHash('sha256')
-    .update(`${rows}x${cols}${dtype === 'float64' ? '' : dtype}:`)
+    .update(shape)
     .update(new Uint8Array(data.buffer, data.byteOffset, data.byteLength))
     .digest('hex');
 }

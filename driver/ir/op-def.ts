@@ -9,6 +9,7 @@ import type { BatchRule } from './batch-rule.js';
 import type { Cell, CellProgram } from './cell-program.js';
 import { type DType, leafDType, sameDType, type Typed } from './dtype.js';
 import type { Expr, Meta, NodeMaker } from './expr.js';
+import type { GradientRule } from './gradient-rule.js';
 import type { Float64Matrix } from './value.js';
 
 /**
@@ -175,6 +176,8 @@ export interface OpDef {
   ) => Float64Matrix;
   /** For `reduce` operators: merges two partial results; associative, and exact up to rounding. */
   readonly combine?: (a: Float64Matrix, b: Float64Matrix, attrs: Attrs) => Float64Matrix;
+  /** Its result holds numbers of rows: a block has to know where it begins. Default false. */
+  readonly numbersRows?: boolean;
   /** For `reduce` operators whose parts merge as nodes; gives `combine` where it is an operator. */
   readonly merge?: Merge;
   /** How it is evaluated over ranges of columns; over ranges of rows it is as its row rule says. */
@@ -211,6 +214,8 @@ export interface OpDef {
    * when all operands are shared.
    */
   readonly batch?: BatchRule;
+  /** Derivatives of a loss by its operands; absent where `gradient` has no way through it. */
+  readonly gradient?: GradientRule;
   readonly cases: readonly ConformanceCase[];
 }
 

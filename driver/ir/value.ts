@@ -25,6 +25,8 @@ export interface SparseForm {
   readonly bytes: number;
   /** Rows [from, to), which are not copied. */
   rowsView(from: number, to: number): DenseMatrix;
+  /** The same in cells of that dtype, where the form has them; absent: it is made dense. */
+  converted?(dtype: DType): DenseMatrix;
 }
 
 export type Float64Matrix = DenseMatrix<Float64Array>;
@@ -80,6 +82,8 @@ export function converted(
   make: MakeCells = (count) => cellsOf(dtype, count),
 ): DenseMatrix {
   if (value.dtype === dtype) return value;
+  const own = value.sparse?.converted?.(dtype);
+  if (own !== undefined) return own;
   const cells = make(value.data.length, dtype);
   cells.set(value.data);
   return dense(value.rows, value.cols, cells);
@@ -100,4 +104,13 @@ export function rowsView(value: DenseMatrix, from: number, to: number): DenseMat
   if (value.sparse !== undefined) return value.sparse.rowsView(from, to);
   const { cols, data } = value;
   return dense(to - from, cols, data.subarray(from * cols, to * cols));
+}
+
+/** From so many cells on one call copies faster than a loop, though it makes a view. */
+const LONG_RUN = 32;
+
+/** Copies that many cells from one place to another; they may not overlap. */
+export function copyRun(to: Cells, at: number, data: Cells, from: number, count: number): void {
+  if (count >= LONG_RUN) to.set(data.subarray(from, from + count), at);
+  else for (let i = 0; i < count; i++) to[at + i] = data[from + i]!;
 }

@@ -10,13 +10,14 @@
 import { deflateRawSync, inflateRawSync } from 'node:zlib';
 import { PlanError, RepriseError, ResourceError } from '../errors.js';
 import { type Attrs, type AttrValue, noAttrs } from '../ir/attrs.js';
+import { nnzAttr, storedBytes, valueFromBytes, valueToBytes } from '../ir/csr.js';
 import { dtypeAttr } from '../ir/dtype.js';
 import type { Evaluator } from '../ir/evaluator.js';
-import { denseBytes, type Expr, topological } from '../ir/expr.js';
+import { type Expr, topological } from '../ir/expr.js';
 import type { FrameSource } from '../ir/frame-engine.js';
 import { contentDigest, lineageKey } from '../ir/lineage-key.js';
 import type { OpDef } from '../ir/op-def.js';
-import { cellsOf, type DenseMatrix, dense } from '../ir/value.js';
+import { bytesOf, type DenseMatrix } from '../ir/value.js';
 import { opByName } from '../operators/index.js';
 import {
   digestOfKeys,
@@ -57,28 +58,13 @@ export interface RestoredLineage {
 /** A few bytes may stand for very much text. @units bytes */
 const MAX_TEXT_BYTES = 1 << 28;
 
-interface AttrTexts {
-  readonly canonical: string;
-  readonly json: string;
-}
+/** What canonical text has and JSON reads as something else, or writes in another way. */
+// biome-ignore lint/suspicious/noControlCharactersInRegex: the range is what is meant.
+const NOT_JSON = /NaN|Infinity|"\$|[^\x00-\x7f]/;
 
-/** Of nodes over files, most of which are in the lineage of each run over data that grow. */
-const fileTexts = new WeakMap<Expr, AttrTexts>();
-
-function canonicalOf(expr: Expr): string {
-  return isOfFiles(expr) ? textsOf(expr).canonical : expr.attrsText;
-}
-
-function isOfFiles({ readsFiles, op }: Expr): boolean {
-  return readsFiles || op.rowsOf !== undefined;
-}
-
-function textsOf(expr: Expr): AttrTexts {
-  const known = fileTexts.get(expr);
-  if (known !== undefined) return known;
-  const texts = { canonical: expr.attrsText, json: JSON.stringify(toJson(expr.attrs)) };
-  if (isOfFiles(expr)) fileTexts.set(expr, texts);
-  return texts;
+/** Attributes as JSON: the canonical text, where that is JSON and says the same. */
+function jsonOf({ attrs }: Expr, canonical: string): string {
+  return NOT_JSON.test(canonical) ? JSON.stringify(toJson(attrs)) : canonical;
 }
 
 /** These nodes' lineage as plain JSON, linear in the nodes; repeated stretches stay small. */
@@ -100,7 +86,7 @@ export function serializeLineage(
   const attrsText = (expr: Expr): string => {
     const isLiteral = expr.op.source === 'cells';
     // Of a literal the content tells them apart, which its attributes only name.
-    const own = isLiteral ? contentDigest(expr.payload as DenseMatrix) : canonicalOf(expr);
+    const own = isLiteral ? contentDigest(expr.payload as DenseMatrix) : expr.attrsText;
     const key = isLiteral || expr.op.source === 'files' ? `${expr.op.name} ${own}` : own;
     const known = attrPlaces.get(key);
     if (known !== undefined) return String(known);
@@ -108,7 +94,7 @@ export function serializeLineage(
     attrPlaces.set(key, place);
     if (isLiteral) literals[place] = storedLiteral(expr.payload as DenseMatrix, own, literalBudget);
     if (expr.op.source === 'files') frames[place] = plainSource(expr.payload as FrameSource);
-    return isLiteral || expr.attrs === noAttrs ? 'null' : textsOf(expr).json;
+    return isLiteral || expr.attrs === noAttrs ? 'null' : jsonOf(expr, own);
   };
   const lines = order.map((expr, i) => {
     nodeNumbers.set(expr, i);
@@ -218,17 +204,17 @@ function storedLiteral(
   digest: string,
   budget: { left: number; readonly each: number },
 ): StoredLiteral {
-  const { rows, cols, dtype, data } = value;
+  const { rows, cols, dtype } = value;
   let cells: string | null = null;
   // Deflate makes at best a thousandth of its input, so a longer one needs no try.
-  if (data.byteLength <= budget.each * 1000) {
-    const deflated = deflateRawSync(new Uint8Array(data.buffer, data.byteOffset, data.byteLength));
+  if (bytesOf(value) <= budget.each * 1000) {
+    const deflated = deflateRawSync(valueToBytes(value));
     if (deflated.length <= Math.min(budget.each, budget.left)) {
       budget.left -= deflated.length;
       cells = deflated.toString('base64');
     }
   }
-  return { rows, cols, dtype, digest, cells };
+  return { rows, cols, dtype, ...nnzAttr(value), digest, cells };
 }
 
 function knownOp([name, version]: readonly [string, number]): OpDef {
@@ -251,8 +237,9 @@ function restoreAttrs(
   if (op.source === 'cells') {
     const literal = stored.literals[place];
     if (literal === undefined) throw damaged('the cells or digest of a literal', 'none');
-    const { rows, cols, dtype, digest } = literal;
-    const attrs = { rows, cols, key: digest, ...dtypeAttr(dtype) };
+    const { rows, cols, dtype, nnz, digest } = literal;
+    const ofRows = nnz === undefined ? {} : { nnz };
+    const attrs = { rows, cols, key: digest, ...dtypeAttr(dtype), ...ofRows };
     return { attrs, payload: literalValue(literal, options) };
   }
   const attrs = text === 'null' ? noAttrs : readAttrs(op, text);
@@ -286,13 +273,10 @@ function literalValue(literal: StoredLiteral, options: DeserializeOptions): Dens
 }
 
 function inflate(literal: StoredLiteral, cells: string): DenseMatrix {
-  const { rows, cols, dtype } = literal;
-  const bytes = denseBytes(literal);
+  const bytes = storedBytes(literal);
   try {
     const raw = inflateRawSync(Buffer.from(cells, 'base64'), { maxOutputLength: bytes });
-    const data = cellsOf(dtype, rows * cols);
-    new Uint8Array(data.buffer).set(raw);
-    if (raw.length === bytes) return dense(rows, cols, data);
+    if (raw.length === bytes) return valueFromBytes(literal, Uint8Array.from(raw));
   } catch {
     // Told below, as any other damage.
   }

@@ -28,6 +28,8 @@ export interface StoredLiteral {
   readonly rows: number;
   readonly cols: number;
   readonly dtype: DType;
+  /** Of compressed rows: the cells that are held; their bytes are those of `csrToBytes`. */
+  readonly nnz?: number;
   readonly digest: string;
   readonly cells: string | null;
 }
@@ -129,12 +131,13 @@ function isOp(op: unknown): boolean {
 }
 
 function isLiteral(literal: unknown): boolean {
-  const { rows, cols, dtype, digest, cells } = (literal ?? {}) as Record<string, unknown>;
+  const { rows, cols, dtype, nnz, digest, cells } = (literal ?? {}) as Record<string, unknown>;
   const isSize = (size: unknown): boolean => Number.isSafeInteger(size) && (size as number) >= 1;
   return (
     isSize(rows) &&
     isSize(cols) &&
     isDType(dtype) &&
+    (nnz === undefined || nnz === 0 || isSize(nnz)) &&
     typeof digest === 'string' &&
     (cells === null || typeof cells === 'string')
   );

@@ -5,13 +5,14 @@
  */
 import { DTypeError, PlanError, ShapeError } from '../errors.js';
 import type { Attrs } from '../ir/attrs.js';
+import { CsrMatrix, nnzAttr } from '../ir/csr.js';
 import { type DType, dtypeAttr } from '../ir/dtype.js';
 import type { Evaluator } from '../ir/evaluator.js';
 import { contentDigest } from '../ir/lineage-key.js';
 import { type Cells, type DenseMatrix, dense } from '../ir/value.js';
 import { ops } from '../operators/index.js';
 import { withCallSite } from './call-site.js';
-import { describe, makeExpr, scalarExpr } from './element-wise.js';
+import { describe, makeExpr, requireOneSession, scalarExpr } from './element-wise.js';
 import { Matrix, Scalar } from './matrix.js';
 
 export interface MatrixOptions {
@@ -59,7 +60,7 @@ let nextBufferId = 1;
 
 /** A matrix of rows. @throws ShapeError for unequal lengths, DTypeError for cells not numbers */
 export function matrix(session: Evaluator, rows: readonly (readonly number[])[]): Matrix;
-/** A matrix of this value's cells. */
+/** A matrix of this value's cells; of compressed rows, which are not copied, a sparse one. */
 export function matrix(session: Evaluator, value: DenseMatrix, options?: MatrixOptions): Matrix;
 /** A matrix of `rows * cols` cells by row; a Float32Array gives float32. @throws ShapeError */
 export function matrix(
@@ -82,6 +83,7 @@ export function matrix(
     }
     if (Array.isArray(first)) return literal(session, fromRows(first as readonly number[][]));
     if (isDense(first)) {
+      if (first instanceof CsrMatrix) return literal(session, first);
       const { copy = true } = (second as MatrixOptions | undefined) ?? {};
       return literal(session, fromCells(first.rows, first.cols, first.data, { copy }));
     }
@@ -127,6 +129,30 @@ export function rand(session: Evaluator, rows: number, cols: number, options: Ra
           ...sparse,
         };
   return Matrix.of(session, makeExpr(session, ops.rand, [], attrs));
+}
+
+/**
+ * Random cells on [0, 1) of rows by their number: row i is row g_i of `rand` with that seed, so that
+ * what is drawn for a row is the same in any batch, block and order of rows.
+ * @shape g: [n, 1] from 0, seeds: [1, k] from 0 -> [n, k * cols], float64
+ * @throws ShapeError
+ */
+export function uniformAt(g: Matrix, seeds: Matrix, cols: number): Matrix {
+  requireOneSession('uniformAt', g.session, seeds.session);
+  return Matrix.of(g.session, makeExpr(g.session, ops.uniformAt, [g.expr, seeds.expr], { cols }));
+}
+
+/**
+ * Rows at these positions of shuffled orders of 0..count-1, a column for each seed and count; -1 for
+ * positions that are not below the count.
+ * @shape positions: [n, 1] from 0, seeds: [1, k] from 0, counts: [1, k] -> [n, k], float64
+ * @throws ShapeError
+ */
+export function shuffledAt(positions: Matrix, seeds: Matrix, counts: Matrix): Matrix {
+  const { session } = positions;
+  for (const one of [seeds, counts]) requireOneSession('shuffledAt', session, one.session);
+  const inputs = [positions, seeds, counts].map(({ expr }) => expr);
+  return Matrix.of(session, makeExpr(session, ops.shuffledAt, inputs));
 }
 
 /** The column from, from + by, .. up to and including `to`. Default step 1, or -1 when falling. */
@@ -181,14 +207,21 @@ export function eye(session: Evaluator, n: number, options?: TypedOptions): Matr
   return ones(session, n, 1, options).diag();
 }
 
-function literal(session: Evaluator, value: DenseMatrix): Matrix {
-  const { rows, cols, dtype, data } = value;
-  const key = data.length <= MAX_DIGEST_CELLS ? contentDigest(value) : bufferKey(data);
-  const attrs = { rows, cols, key, ...dtypeAttr(dtype) };
+/** The matrix of a value that nobody writes to. */
+export function literal(session: Evaluator, value: DenseMatrix): Matrix {
+  const { rows, cols, dtype } = value;
+  const cells = value instanceof CsrMatrix ? value.nnz : value.data.length;
+  const key = cells <= MAX_DIGEST_CELLS ? contentDigest(value) : bufferKeys(value);
+  const attrs = { rows, cols, key, ...dtypeAttr(dtype), ...nnzAttr(value) };
   return Matrix.of(session, session.intern(ops.literal, [], attrs, value));
 }
 
-function bufferKey(data: Cells): string {
+function bufferKeys(value: DenseMatrix): string {
+  if (!(value instanceof CsrMatrix)) return bufferKey(value.data);
+  return [value.values, value.columns, value.rowStarts].map(bufferKey).join();
+}
+
+function bufferKey(data: Cells | Int32Array): string {
   let id = bufferIds.get(data.buffer);
   if (id === undefined) {
     id = nextBufferId++;

@@ -28,7 +28,15 @@ export interface Factorisation {
   readonly weights?: Matrix;
 }
 
-export interface WeightedProductOptions {
+/** What stands for u t(v) where it divides or its logarithm is taken: max(u t(v) + plus, least). */
+export interface ProductGuard {
+  /** Default 0. */
+  readonly plus?: number;
+  /** Default none. */
+  readonly least?: number;
+}
+
+export interface WeightedProductOptions extends ProductGuard {
   /** `residual`: w (u t(v) - x), the gradient's; `quotient`: w (x / u t(v)), of PNMF. */
   readonly cells: 'residual' | 'quotient';
   /** `right`: P %*% V, [n, r]; `left`: t(P) %*% U, [m, r]; P being those cells. */
@@ -40,10 +48,25 @@ export function weightedLoss(of: Factorisation): Scalar {
   return made(ops.wsloss, operands(of)).asScalar();
 }
 
-/** A product with the weighted cells. @throws ShapeError when the factors do not fit X */
+/**
+ * The sum of w x log(max(u t(v) + plus, least)), of Poisson and Kullback-Leibler losses.
+ * @throws ShapeError when the factors do not fit X, PlanError for a guard that is not finite
+ */
+export function weightedCrossEntropy(of: Factorisation, guard: ProductGuard = {}): Scalar {
+  return made(ops.wcemm, operands(of), guardAttrs(guard)).asScalar();
+}
+
+/**
+ * A product with the weighted cells.
+ * @throws ShapeError when the factors do not fit X, PlanError for a guard of residuals
+ */
 export function weightedProduct(of: Factorisation, options: WeightedProductOptions): Matrix {
   const { cells, side } = options;
-  return made(ops.wdivmm, operands(of), { cells, side });
+  return made(ops.wdivmm, operands(of), { cells, side, ...guardAttrs(options) });
+}
+
+function guardAttrs({ plus = 0, least }: ProductGuard): { plus?: number; least?: number } {
+  return { ...(plus === 0 ? {} : { plus }), ...(least === undefined ? {} : { least }) };
 }
 
 function operands({ X, U, V, weights }: Factorisation): [Matrix, ...Matrix[]] {

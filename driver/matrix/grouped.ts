@@ -78,6 +78,63 @@ export function groupQuantile(g: Matrix, A: Matrix, groups: number, at: number):
   return made(ops.groupQuantile, [g, A], { groups, at });
 }
 
+/** Sets of groups whose rows are taken together: those that train, by split. */
+export interface GroupSets {
+  readonly groups: number;
+  readonly sets: readonly (readonly number[])[];
+}
+
+/**
+ * Quantiles of the cells of each column that are not NaN, by set of groups.
+ * @param fill what NaN cells count as, by set; without it they are left out
+ * @shape g: [n, 1], A: [n, c], fill: [sets, c] -> [sets * at, c], set by set; NaN for no cells
+ * @throws ShapeError
+ */
+export function presentQuantiles(
+  g: Matrix,
+  A: Matrix,
+  {
+    groups,
+    sets,
+    at,
+    fill,
+  }: GroupSets & { readonly at: readonly number[]; readonly fill?: Matrix },
+): Matrix {
+  const attrs = { groups, sets, at, present: true };
+  return made(ops.groupQuantile, fill ? [g, A, fill] : [g, A], attrs);
+}
+
+/**
+ * The most frequent cell of each column that is not NaN, the least of equally frequent ones.
+ * @shape g: [n, 1], A: [n, c] -> [sets, c]; NaN for no cells
+ * @throws ShapeError
+ */
+export function presentModes(g: Matrix, A: Matrix, { groups, sets }: GroupSets): Matrix {
+  return made(ops.groupMode, [g, A], { groups, sets });
+}
+
+/**
+ * Folds among the rows of some groups alone, in their order; of `folds` every other row is.
+ * @param of set: those groups; y, classes: class numbers to share out evenly
+ * @shape g, y: [n, 1] -> [n, 1]
+ * @throws ShapeError
+ */
+export function innerFolds(
+  g: Matrix,
+  {
+    y,
+    ...of
+  }: {
+    readonly groups: number;
+    readonly set: readonly number[];
+    readonly folds: number;
+    readonly y?: Matrix;
+    readonly classes?: number;
+  },
+): Matrix {
+  return made(ops.innerFolds, y ? [g, y] : [g], of);
+}
+
 /** Scores of classes: `width` columns a model, one a class; or 1, which is for class 1 of two. */
 export interface ClassScores {
   readonly groups: number;

@@ -3,8 +3,12 @@
  * (optional): parts, of so many square matrices one under the other, d having a cell a row.
  */
 
+import { dtypeAttr } from '../ir/dtype.js';
+import type { Expr } from '../ir/expr.js';
 import { defineOp, type OpDef } from '../ir/op-def.js';
 import { dense } from '../ir/value.js';
+import { mul } from './cells.js';
+import { fill } from './fill.js';
 import { sample } from './product.js';
 import { shapeError, sizeAttr } from './shape-check.js';
 
@@ -29,6 +33,17 @@ export const addDiag: OpDef = defineOp({
     const diagonal = d!.rows === 1 ? repeatRows(stack(d!), 1, a!.rows) : stack(d!);
     const added = d!.layout === 'shared' && d!.rows === 1 ? d!.expr : diagonal;
     return { layout: 'stack', expr: maker.intern(addDiag, [stack(a!), added], { parts }) };
+  },
+  gradient: ({ node, upstream, narrowUpstream, isWanted, make, unbroadcast }) => {
+    const { rows, cols, dtype } = node;
+    const byDiagonal = (): Expr => {
+      const zeros = make(fill, [], { rows, cols, value: 0, ...dtypeAttr(dtype) });
+      const isDiagonal = make(addDiag, [zeros, 1], node.attrs);
+      const column = { rows, cols: 1 };
+      const sums = unbroadcast(make(mul, [upstream, isDiagonal]), column);
+      return unbroadcast(sums, node.inputs[1]!, column);
+    };
+    return [narrowUpstream, isWanted[1] ? byDiagonal() : undefined];
   },
   reference: ([a, d]) => {
     const { rows, cols } = a!;

@@ -6,7 +6,8 @@
  */
 import { noAttrs } from '../ir/attrs.js';
 import type { BatchRule, BatchSite, BatchValue } from '../ir/batch-rule.js';
-import type { Meta } from '../ir/expr.js';
+import type { Expr, Meta } from '../ir/expr.js';
+import { type GradientRule, type GradientSite, noGradient } from '../ir/gradient-rule.js';
 import {
   type ConformanceCase,
   defineOp,
@@ -16,8 +17,10 @@ import {
   type RowRule,
 } from '../ir/op-def.js';
 import { dense } from '../ir/value.js';
-import { add, maximum, minimum, square } from './cells.js';
+import { add, div, eq, maximum, minimum, mul, square } from './cells.js';
+import { ifelse } from './ifelse.js';
 import { sample } from './product.js';
+import { repeatCols } from './repeat-cols.js';
 import { choiceAttr, shapeError, sizeAttr } from './shape-check.js';
 
 export interface Fold {
@@ -27,23 +30,47 @@ export interface Fold {
   readonly merge: OpDef;
   /** Of one cell, where that is not the cell. */
   readonly ofOne?: OpDef;
+  readonly gradient: GradientRule;
 }
 
 /** NaN anywhere gives NaN; infinities of both signs sum to NaN, as IEEE 754 says. */
-export const sumFold: Fold = { start: 0, step: (t, x) => t + x, merge: add };
-export const sumSqFold: Fold = { start: 0, step: (t, x) => t + x * x, merge: add, ofOne: square };
+export const sumFold: Fold = {
+  start: 0,
+  step: (t, x) => t + x,
+  merge: add,
+  gradient: ({ narrowUpstream }) => [narrowUpstream],
+};
+export const sumSqFold: Fold = {
+  start: 0,
+  step: (t, x) => t + x * x,
+  merge: add,
+  ofOne: square,
+  gradient: ({ node, narrowUpstream, make }) => [
+    make(mul, [narrowUpstream, make(mul, [node.inputs[0]!, 2])]),
+  ],
+};
 /** Least cell; NaN if any cell is NaN. */
 export const minFold: Fold = {
   start: Infinity,
   step: (t, x) => Math.min(t, x),
   merge: minimum,
+  gradient: ofBest,
 };
 /** Largest cell; NaN if any cell is NaN. */
 export const maxFold: Fold = {
   start: -Infinity,
   step: (t, x) => Math.max(t, x),
   merge: maximum,
+  gradient: ofBest,
 };
+
+/** Of cells that are alike each has its share, as in JAX. */
+function ofBest({ node, narrowUpstream, make, unbroadcast }: GradientSite): readonly [Expr] {
+  const [x] = node.inputs as [Expr];
+  const isBest = make(eq, [x, node]);
+  const share = make(div, [narrowUpstream, unbroadcast(isBest, node, x)]);
+  return [make(ifelse, [isBest, share, 0])];
+}
 
 const reduceRule: RowRule = Object.freeze({ kind: 'reduce', blocked: [true] });
 /** Aggregates of smaller operands are computed sooner than found. @units cells */
@@ -87,6 +114,7 @@ export function fullAggregate(name: string, fold: Fold, bySteps: () => Aggregate
     flops: inputFlops,
     reference: ([x]) => dense(1, 1, Float64Array.of(x!.data.reduce(fold.step, fold.start))),
     merge: fold.merge,
+    gradient: fold.gradient,
     colSplits: () => [{ axis: 'cols', cut: [true], merge: fold.merge }],
     batch: (site) => batchAll(site, bySteps()),
     findBy: byParts,
@@ -103,7 +131,11 @@ export function rowAggregate(name: string, fold: Fold, runs: OfRuns): OpDef {
     const { ofOne } = fold;
     return ofOne === undefined ? x! : { ...x!, expr: site.maker.intern(ofOne, [x!.expr]) };
   };
-  return rowByRow(name, ofRow, aggregateCases, { merge: fold.merge, batch });
+  return rowByRow(name, ofRow, aggregateCases, {
+    merge: fold.merge,
+    gradient: fold.gradient,
+    batch,
+  });
 }
 
 /** The operator over runs of columns, and what it calls this aggregate. */
@@ -113,9 +145,12 @@ export interface OfRuns {
 }
 
 /** Each row of each model's own matrix. */
-function batchRows({ one, operands: [x], maker }: BatchSite, { op, fold }: OfRuns): BatchValue {
+function batchRows(
+  { models, one, operands: [x], maker }: BatchSite,
+  { op, fold }: OfRuns,
+): BatchValue {
   const { layout, expr, cols } = x!;
-  if (layout === 'stack') return { layout, expr: maker.intern(one.op, [expr]) };
+  if (layout === 'stack' || models === 1) return { layout, expr: maker.intern(one.op, [expr]) };
   return { layout, expr: maker.intern(op(), [expr], { width: cols, fold }) };
 }
 
@@ -124,7 +159,7 @@ function rowByRow(
   name: string,
   ofRow: (row: Float64Array) => number,
   cases: readonly ConformanceCase[],
-  { merge, ...facts }: { merge?: OpDef } & Pick<OpSpec, 'batch' | 'dtype'>,
+  { merge, ...facts }: { merge?: OpDef } & Pick<OpSpec, 'batch' | 'dtype' | 'gradient'>,
 ): OpDef {
   return defineOp({
     name,
@@ -162,6 +197,7 @@ export function colAggregate(name: string, fold: Fold): OpDef {
       return dense(1, cols, out);
     },
     merge: fold.merge,
+    gradient: fold.gradient,
     colSplits: () => [{ axis: 'cols', cut: [true], into: 'cols' }],
     batch: ({ one, operands: [x], maker, columns }) => ({
       layout: 'columns',
@@ -195,6 +231,7 @@ export function rowIndexAggregate(
   ];
   return rowByRow(name, ofRow, cases, {
     dtype: () => 'float64',
+    gradient: noGradient,
     batch: (site) => batchRows(site, runs),
   });
 }
@@ -229,6 +266,7 @@ export function runAggregate(
     rowRule: () => mapRule,
     flops: inputFlops,
     batch: batchRuns,
+    gradient: runGradient,
     reference: ([x], { width, fold }, out) => {
       const runs = runsOf(x!, width as number);
       const aggregate = ofRow()[fold as ColumnFold];
@@ -246,6 +284,20 @@ export function runAggregate(
     ]),
   });
 }
+
+/** As `ofBest` and the folds above, of each run. */
+const runGradient: GradientRule = ({ node, upstream, make }) => {
+  const { width, fold } = node.attrs as { readonly width: number; readonly fold: ColumnFold };
+  const [x] = node.inputs as [Expr];
+  if (fold === 'indexMax' || fold === 'indexMin') return [];
+  const overRun = (expr: Expr): Expr => make(repeatCols, [expr], { width: 1, times: width });
+  const g = overRun(upstream);
+  if (fold === 'sum') return [g];
+  if (fold === 'sumSq') return [make(mul, [g, make(mul, [x, 2])])];
+  const isBest = make(eq, [x, overRun(node)]);
+  const count = overRun(make(node.op, [isBest], { width, fold: 'sum' }));
+  return [make(ifelse, [isBest, make(div, [g, count]), 0])];
+};
 
 /** Runs of columns are runs wherever the matrices of models stand. */
 export function batchRuns({ one, operands: [x], maker }: BatchSite): BatchValue {

@@ -31,7 +31,10 @@ export function batchProduct(site: BatchSite): BatchValue | undefined {
     const expr = site.maker.intern(site.one.op, [site.stack(a), b.expr]);
     return { layout: 'stack', expr };
   }
-  return outer(site, a, b) ?? rowTimes(site, a, b) ?? timesColumn(site, a, b) ?? ofEach(site);
+  const found = outer(site, a, b) ?? rowTimes(site, a, b) ?? timesColumn(site, a, b);
+  if (found !== undefined || site.models > 1) return found ?? ofEach(site);
+  const inputs = [first!.expr, second!.expr];
+  return { layout: 'columns', expr: site.maker.intern(site.one.op, inputs, attrs) };
 }
 
 /** t(X) %*% X. */

@@ -4,11 +4,11 @@
  * down and up again has lost its digits.
  */
 import { checkedDType } from '../ir/dtype.js';
-import { defineOp } from '../ir/op-def.js';
+import { defineOp, type OpDef } from '../ir/op-def.js';
 import { dense } from '../ir/value.js';
 import { sample } from './product.js';
 
-export const cast = defineOp({
+export const cast: OpDef = defineOp({
   name: 'cast',
   arity: 1,
   infer: ([x]) => ({ rows: x!.rows, cols: x!.cols, nnz: x!.nnz }),
@@ -18,6 +18,9 @@ export const cast = defineOp({
     layout: x!.layout,
     expr: maker.intern(one.op, [x!.expr], one.attrs),
   }),
+  gradient: ({ node, narrowUpstream, make }) => [
+    make(cast, [narrowUpstream], { dtype: node.inputs[0]!.dtype }),
+  ],
   // The caller rounds it to the dtype.
   reference: ([x]) => dense(x!.rows, x!.cols, x!.data.slice()),
   cases: [

@@ -27,6 +27,14 @@ export const cbind = defineOp({
     if (operands.some(isTall)) return undefined;
     return { layout: 'stack', expr: maker.intern(one.op, operands.map(stack)) };
   },
+  gradient: ({ node, upstream, part, isWanted }) => {
+    let from = 0;
+    return node.inputs.map(({ cols }, i) => {
+      const range = [from, from + cols] as const;
+      from += cols;
+      return isWanted[i] ? part(upstream, null, range) : undefined;
+    });
+  },
   reference: (inputs) => {
     const { rows } = inputs[0]!;
     const cols = inputs.reduce((sum, input) => sum + input.cols, 0);

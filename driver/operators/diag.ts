@@ -1,7 +1,7 @@
 /** A column (n x 1) as the diagonal of an n x n matrix, or such a matrix's diagonal as a column. */
 
 import { dtypeAttr } from '../ir/dtype.js';
-import { defineOp } from '../ir/op-def.js';
+import { defineOp, type OpDef } from '../ir/op-def.js';
 import { dense } from '../ir/value.js';
 import { addDiag } from './add-diag.js';
 import { rowSums } from './aggregates.js';
@@ -11,7 +11,7 @@ import { sample } from './product.js';
 import { scalar, scalarAttrs } from './scalar.js';
 import { shapeError } from './shape-check.js';
 
-export const diag = defineOp({
+export const diag: OpDef = defineOp({
   name: 'diag',
   arity: 1,
   work: 'move',
@@ -34,6 +34,7 @@ export const diag = defineOp({
     const kept = maker.intern(ifelse, [isDiagonal, own, zero]);
     return { layout: 'stack', expr: maker.intern(rowSums, [kept]) };
   },
+  gradient: ({ upstream, make }) => [make(diag, [upstream])],
   reference: ([x]) => {
     const { rows: n, cols, data } = x!;
     if (cols !== 1) {

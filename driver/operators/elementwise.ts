@@ -7,6 +7,7 @@
 import type { BatchOperand, BatchSite, BatchValue } from '../ir/batch-rule.js';
 import { type Cell, type CellProgram, cellOf } from '../ir/cell-program.js';
 import type { Expr, Meta } from '../ir/expr.js';
+import { type GradientRule, noGradient } from '../ir/gradient-rule.js';
 import {
   type ConformanceCase,
   defineOp,
@@ -19,18 +20,37 @@ import { dense, type Float64Matrix } from '../ir/value.js';
 import { nnzOf, shapeError } from './shape-check.js';
 
 /** Which zero operands make a zero cell; decides the sparsity estimate. */
-export type ZeroRule = 'either' | 'both' | 'none';
+export type ZeroRule = 'either' | 'both' | 'first' | 'none';
 
 export interface ElementwiseOptions {
   readonly commutative?: boolean;
-  /** `either`: 0 if any operand is 0 (mul); `both`: 0 if all are (add). Defaults to `none`. */
+  /**
+   * `either`: 0 if any operand is 0 (mul); `both`: 0 if all are (add); `first`: 0 if the first is,
+   * whatever mostly stands in the other (div). Defaults to `none`.
+   */
   readonly zero?: ZeroRule;
   /** Cost of one cell. @units flops */
   readonly cellFlops?: number;
   /** Further cases beside the family's. */
   readonly cases?: readonly ConformanceCase[];
   readonly program?: CellProgram;
+  /** By operand; none for what is constant almost everywhere. Absent: no gradient. */
+  readonly partials?: readonly CellPartial[];
 }
+
+/** What the derivative of one cell is written in; shapes broadcast. */
+export interface CellTerms {
+  /** Derivative of the loss by the result. */
+  readonly g: Expr;
+  readonly a: Expr;
+  readonly b: Expr;
+  readonly c: Expr;
+  readonly result: Expr;
+  make(op: OpDef, operands: readonly (Expr | number)[]): Expr;
+}
+
+/** Derivative of the loss by an operand, before what was broadcast is summed. */
+export type CellPartial = (terms: CellTerms) => Expr | undefined;
 
 /** Shape of the broadcast result. @throws ShapeError */
 export function broadcast(op: string, inputs: readonly Meta[]): Meta {
@@ -96,10 +116,28 @@ export function batchCells(site: BatchSite): BatchValue {
   const isSpread = (size: number, { layout }: BatchOperand): boolean =>
     layout === 'shared' && size === 1 && models > 1;
   const inputs = operands.map((operand) => {
+    if (models === 1) return operand.expr;
     if (isSpread(isStack ? operand.rows : operand.cols, operand)) return operand.expr;
     return isStack ? inStack(operand) : inColumns(operand);
   });
   return { layout: isStack ? 'stack' : 'columns', expr: maker.intern(one.op, inputs, one.attrs) };
+}
+
+/** The rule of an operator on cells from the derivative by each operand. */
+export function cellGradient(partials: readonly CellPartial[]): GradientRule {
+  if (partials.length === 0) return noGradient;
+  return (site) => {
+    const { node, isWanted, narrowUpstream: g } = site;
+    const [a, b = a, c = a] = node.inputs as [Expr, Expr?, Expr?];
+    const terms: CellTerms = {
+      ...{ g, a, b: b!, c: c!, result: node },
+      make: (op, operands) => site.make(op, operands),
+    };
+    return node.inputs.map((input, i) => {
+      const part = isWanted[i] ? partials[i]?.(terms) : undefined;
+      return part && site.unbroadcast(part, input);
+    });
+  };
 }
 
 /** Applies `cell` with broadcasting; the reference of the whole family. */
@@ -137,6 +175,7 @@ export function unaryOp(name: string, cell: Cell, options: ElementwiseOptions = 
     reference: (inputs) => applyCells(name, cell, inputs),
     cases: [...unaryCases, ...(options.cases ?? [])],
     ...(options.program && { program: options.program }),
+    ...(options.partials && { gradient: cellGradient(options.partials) }),
   });
 }
 
@@ -161,6 +200,7 @@ export function binaryOp(name: string, cell: Cell, options: ElementwiseOptions =
     flops: (_inputs, _attrs, out) => out.rows * out.cols * (options.cellFlops ?? 1),
     reference: (inputs) => applyCells(name, cell, inputs),
     cases: [...binaryCases, ...(options.cases ?? [])],
+    ...(options.partials && { gradient: cellGradient(options.partials) }),
   });
 }
 
@@ -171,7 +211,8 @@ function withNnz(out: Meta, inputs: readonly Meta[], zero: ZeroRule): Meta {
   const cells = out.rows * out.cols;
   const stretchedA = (nnzOf(a) * cells) / (a.rows * a.cols);
   const stretchedB = (nnzOf(b) * cells) / (b.rows * b.cols);
-  const nnz = zero === 'both' ? stretchedA + stretchedB : Math.min(stretchedA, stretchedB);
+  const least = zero === 'first' ? stretchedA : Math.min(stretchedA, stretchedB);
+  const nnz = zero === 'both' ? stretchedA + stretchedB : least;
   return nnz < cells ? { rows: out.rows, cols: out.cols, nnz } : out;
 }
 

@@ -6,9 +6,12 @@
  * encoded as its value or 0, and a `missing` feature carries the 0/1 indicator the imputation is
  * applied to later.
  */
-import type { RawChunk, RawColumn, SqlText } from '../ir/frame-engine.js';
+import { CsrBuilder, type CsrMatrix } from '../ir/csr.js';
+import type { DType } from '../ir/dtype.js';
+import type { RawChunk, RawColumn, SqlText, TextHashing } from '../ir/frame-engine.js';
 import type { RowsPart } from '../ir/op-def.js';
 import type { Cells } from '../ir/value.js';
+import { hashedCells } from './hash-text.js';
 
 export type EncodedFeature = SqlText & FeatureEncoding;
 
@@ -43,7 +46,9 @@ type FeatureEncoding =
       readonly categories: readonly string[];
       readonly values: readonly number[];
       readonly fallback: number;
-    };
+    }
+  /** Counts of hashed words, see `hash-text.ts`; a missing text has none. */
+  | ({ readonly kind: 'hash'; readonly name: string } & TextHashing);
 
 /** Rows [from, to) of the data by the features they need; known where the files were looked at. */
 export interface EncodedPart extends RowsPart {
@@ -63,6 +68,8 @@ export function featureWidth(feature: EncodedFeature): number {
       return feature.categories.length + (feature.other ? 1 : 0) + (feature.missing ? 1 : 0);
     case 'bin':
       return feature.edges.length - 1 + (feature.missing ? 1 : 0);
+    case 'hash':
+      return feature.columns;
     default:
       return 1;
   }
@@ -76,9 +83,25 @@ export function encodedWidth(features: readonly EncodedFeature[]): number {
 /** The raw column a feature is computed from. */
 export function rawColumn(feature: EncodedFeature): RawColumn {
   const text = sqlText(feature);
+  if (feature.kind === 'hash') return { kind: 'hash', ...text, ...hashingOf(feature) };
   return feature.kind === 'onehot' || feature.kind === 'map'
     ? { kind: 'category', ...text, categories: feature.categories }
     : { kind: 'number', ...text };
+}
+
+/** How the text of a feature is hashed, alone. */
+export function hashingOf(of: TextHashing): TextHashing {
+  const { columns, ngrams, lowercase, norm, alternate_sign } = of;
+  return { columns, ngrams, lowercase, norm, alternate_sign };
+}
+
+export function isHashed(feature: EncodedFeature): feature is HashedFeature {
+  return feature.kind === 'hash';
+}
+
+/** Cells of a row of features that are not zero, where their texts are as long as most. */
+export function rowCells(features: readonly EncodedFeature[]): number {
+  return features.reduce((sum, one) => sum + (one.kind === 'hash' ? hashedCells(one) : 1), 0);
 }
 
 /** An expression alone, of whatever it is part of. */
@@ -87,10 +110,12 @@ export function sqlText({ sql, dialect }: SqlText): SqlText {
 }
 
 type Indicator = Extract<EncodedFeature, { kind: 'missing' | 'onehot' | 'bin' }>;
+type HashedFeature = Extract<EncodedFeature, { kind: 'hash' }>;
+export type NumberFeature = Exclude<EncodedFeature, Indicator | HashedFeature>;
 
 /** Whether a feature's columns are 0 or 1, at most one of them 1 in a row. */
 export function isIndicator(feature: EncodedFeature): feature is Indicator {
-  return feature.kind !== 'number' && feature.kind !== 'map';
+  return feature.kind === 'missing' || feature.kind === 'onehot' || feature.kind === 'bin';
 }
 
 /** Where the codes of an indicator go: that of row i to out[from + i * stride]. */
@@ -151,7 +176,7 @@ export function writeCodes(
  * @returns false where a value is missing that may not be
  */
 export function writeNumbers(
-  feature: Exclude<EncodedFeature, Indicator>,
+  feature: NumberFeature,
   raw: Float64Array,
   rows: number,
   out: Cells,
@@ -175,8 +200,56 @@ export function writeNumbers(
 }
 
 /**
+ * The rows of a chunk compressed: for features of which one is hashed text.
+ * @returns the name of a feature with a missing value that may not be missing instead
+ */
+export function encodeCsr(
+  features: readonly EncodedFeature[],
+  chunk: RawChunk,
+  dtype: DType,
+): CsrMatrix | string {
+  const { rows } = chunk;
+  let width = 0;
+  const starts = features.map((feature) => {
+    const start = width;
+    width += featureWidth(feature);
+    return start;
+  });
+  const cells = features.map((feature, f): Float64Array | Int32Array | CsrMatrix | undefined => {
+    const raw = chunk.columns[f]!;
+    if (feature.kind === 'hash') return chunk.hashed![f]!;
+    if (isIndicator(feature)) {
+      const out = new Int32Array(rows);
+      writeCodes(feature, raw, rows, { out, from: 0, stride: 1, column: 0 });
+      return out;
+    }
+    const out = new Float64Array(rows);
+    return writeNumbers(feature, raw, rows, out, 0, 1) ? out : undefined;
+  });
+  const bad = cells.indexOf(undefined);
+  if (bad >= 0) return features[bad]!.name;
+  const builder = new CsrBuilder(rows, width, dtype, rows * rowCells(features));
+  for (let i = 0; i < rows; i++) {
+    for (let f = 0; f < cells.length; f++) {
+      const [own, column] = [cells[f]!, starts[f]!];
+      if (own instanceof Int32Array) {
+        if (own[i]! >= 0) builder.add(column + own[i]!, 1);
+      } else if (own instanceof Float64Array) builder.add(column, own[i]!);
+      else {
+        for (let k = own.rowStarts[i]!; k < own.rowStarts[i + 1]!; k++) {
+          builder.add(column + own.columns[k]!, own.values[k]!);
+        }
+      }
+    }
+    builder.endRow();
+  }
+  return builder.value;
+}
+
+/**
  * Encodes a chunk into `out` (row-major, `width` columns a row), starting at row `outRow`. The
- * target cells must be zero. `chunk.columns[i]` is the raw column of `features[i]`.
+ * target cells must be zero. `chunk.columns[i]` is the raw column of `features[i]`, of hashed text
+ * `chunk.hashed[i]`.
  * @returns the name of a feature with a missing value that may not be missing, else undefined
  */
 export function encodeBlock(
@@ -196,6 +269,11 @@ export function encodeBlock(
       writeCodes(feature, raw, rows, { out: codes, from: 0, stride: 1, column: 0 });
       for (let i = 0, at = offset; i < rows; i++, at += width) {
         if (codes[i]! >= 0) out[at + codes[i]!] = 1;
+      }
+    } else if (feature.kind === 'hash') {
+      const { rowStarts, columns, values } = chunk.hashed![f]!;
+      for (let i = 0, at = offset; i < rows; i++, at += width) {
+        for (let k = rowStarts[i]!; k < rowStarts[i + 1]!; k++) out[at + columns[k]!] = values[k]!;
       }
     } else if (!writeNumbers(feature, raw, rows, out, offset, width)) return feature.name;
     offset += featureWidth(feature);

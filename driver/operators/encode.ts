@@ -9,7 +9,7 @@ import { InternalError } from '../errors.js';
 import type { AttrValue } from '../ir/attrs.js';
 import { leafDType } from '../ir/dtype.js';
 import { defineOp, sourceRule } from '../ir/op-def.js';
-import { type EncodedFeature, type EncodedPart, encodedWidth } from './encode-block.js';
+import { type EncodedFeature, type EncodedPart, encodedWidth, rowCells } from './encode-block.js';
 
 export const encode = defineOp({
   name: 'encode',
@@ -23,7 +23,7 @@ export const encode = defineOp({
     return {
       rows: frame!.rows,
       cols: encodedWidth(features),
-      nnz: frame!.rows * features.length,
+      nnz: frame!.rows * rowCells(features),
     };
   },
   dtype: (_frame, attrs) => leafDType('encode', attrs.dtype),

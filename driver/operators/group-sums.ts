@@ -5,11 +5,13 @@
  * inputs: g (n x 1, group number of each row; rows outside 0..groups-1 are left out), A (n x c)
  * attrs: groups. output: groups x c; zeros for an empty group.
  */
+
 import { defineOp } from '../ir/op-def.js';
 import { dense, type Float64Matrix } from '../ir/value.js';
 import { add } from './cells.js';
 import { sample } from './product.js';
 import { shapeError, sizeAttr } from './shape-check.js';
+import { takeRows } from './take-rows.js';
 
 export const groupSums = defineOp({
   name: 'groupSums',
@@ -43,6 +45,7 @@ export const groupSums = defineOp({
     return dense(out.rows, cols, data);
   },
   merge: add,
+  gradient: ({ node, upstream, make }) => [undefined, make(takeRows, [node.inputs[0]!, upstream])],
   findBy: () => [
     { operand: 0, by: 'rows' },
     { operand: 1, by: 'self' },

@@ -1,7 +1,7 @@
 /** b where the condition a is non-zero, else c, by cell, broadcasting; NaN counts as non-zero. */
 
 import type { Cell } from '../ir/cell-program.js';
-import { defineOp } from '../ir/op-def.js';
+import { defineOp, type OpDef } from '../ir/op-def.js';
 import { dense } from '../ir/value.js';
 import {
   applyCells,
@@ -9,11 +9,12 @@ import {
   broadcast,
   broadcastColSplits,
   broadcastRowRule,
+  cellGradient,
 } from './elementwise.js';
 
 const cell: Cell = (a, b, c) => (a !== 0 ? b : c);
 
-export const ifelse = defineOp({
+export const ifelse: OpDef = defineOp({
   name: 'ifelse',
   arity: 3,
   elementwise: true,
@@ -22,6 +23,11 @@ export const ifelse = defineOp({
   rowRule: broadcastRowRule,
   colSplits: broadcastColSplits,
   batch: batchCells,
+  gradient: cellGradient([
+    () => undefined,
+    ({ g, a, make }) => make(ifelse, [a, g, 0]),
+    ({ g, a, make }) => make(ifelse, [a, 0, g]),
+  ]),
   reference: (inputs) => applyCells('ifelse', cell, inputs),
   cases: [
     {

@@ -11,6 +11,7 @@ import { cbind } from './cbind.js';
 import * as cells from './cells.js';
 import { cholesky } from './cholesky.js';
 import { columnMoments } from './column-moments.js';
+import { conv2d, conv2dFilterGradient, conv2dInputGradient } from './conv2d.js';
 import { coordinateDescent } from './coordinate-descent.js';
 import { descentPath } from './descent-path.js';
 import { diag } from './diag.js';
@@ -25,6 +26,7 @@ import { gramLoss } from './gram-loss.js';
 import { groupCross } from './group-cross.js';
 import { groupGram } from './group-gram.js';
 import { groupLoss } from './group-loss.js';
+import { groupMode } from './group-mode.js';
 import { groupPrecision } from './group-precision.js';
 import { groupQuantile } from './group-quantile.js';
 import { groupRanks } from './group-ranks.js';
@@ -32,6 +34,7 @@ import { groupSilhouette } from './group-silhouette.js';
 import { groupSums } from './group-sums.js';
 import { heldOut } from './held-out.js';
 import { ifelse } from './ifelse.js';
+import { innerFolds } from './inner-folds.js';
 import { kfold } from './kfold.js';
 import { leastNorm } from './least-norm.js';
 import { literal } from './literal.js';
@@ -39,15 +42,19 @@ import { matmul } from './matmul.js';
 import { mergeGroupGram } from './merge-group-gram.js';
 import { mmchain } from './mmchain.js';
 import { nonnegative } from './nonnegative.js';
+import { permuteAxes } from './permute-axes.js';
+import { maxPool2d, maxPool2dGradient } from './pool2d.js';
 import { rand } from './rand.js';
 import { rbind } from './rbind.js';
 import { regroupSums } from './regroup-sums.js';
 import { repeatCols } from './repeat-cols.js';
 import { reshape } from './reshape.js';
 import { restack } from './restack.js';
+import { bindRuns, sliceRuns } from './runs.js';
 import { scalar } from './scalar.js';
 import { selectRows } from './select-rows.js';
 import { seq } from './seq.js';
+import { shuffledAt } from './shuffled-at.js';
 import { slice } from './slice.js';
 import { slot } from './slot.js';
 import { softmax } from './softmax.js';
@@ -58,6 +65,8 @@ import { takeRows } from './take-rows.js';
 import { topK } from './top-k.js';
 import { transpose } from './transpose.js';
 import { tsmm } from './tsmm.js';
+import { uniformAt } from './uniform-at.js';
+import { wcemm } from './wcemm.js';
 import { wdivmm } from './wdivmm.js';
 import { weightedGram } from './weighted-gram.js';
 import { wsloss } from './wsloss.js';
@@ -71,8 +80,11 @@ const table = {
   slot,
   scalar,
   rand,
+  uniformAt,
+  shuffledAt,
   seq,
   fill,
+  innerFolds,
   kfold,
   // element-wise
   ...cells,
@@ -85,6 +97,7 @@ const table = {
   tsmm,
   mmchain,
   wsloss,
+  wcemm,
   wdivmm,
   solve,
   leastNorm,
@@ -103,8 +116,17 @@ const table = {
   reshape,
   restack,
   repeatCols,
+  bindRuns,
+  sliceRuns,
+  permuteAxes,
   diag,
   addDiag,
+  // images as rows
+  conv2d,
+  conv2dInputGradient,
+  conv2dFilterGradient,
+  maxPool2d,
+  maxPool2dGradient,
   // batched over folds
   groupGram,
   columnMoments,
@@ -113,6 +135,7 @@ const table = {
   groupSums,
   bestColumns,
   regroupSums,
+  groupMode,
   groupQuantile,
   groupRanks,
   groupSilhouette,

@@ -29,6 +29,11 @@ const F = [
   1.8463183175100548e-5, 1.421511758316446e-7, 2.0442631033899397e-15,
 ] as const;
 
+/** Numerator and denominator about 0, in the tails, and far in them. */
+export const CENTRE = [A, B] as const;
+export const TAIL = [C, D] as const;
+export const FAR_TAIL = [E, F] as const;
+
 /** Horner's rule, highest power first; the order of operations is part of the definition. */
 function polynomial(coefficients: readonly number[], x: number): number {
   let value = coefficients[7]!;
@@ -56,15 +61,14 @@ export function inverseNormal(p: number): number {
   return q < 0 ? -value : value;
 }
 
-const LN2_HIGH = 0.6931471803691238;
-const LN2_LOW = 1.9082149292705877e-10;
-const LG1 = 0.6666666666666735;
-const LG2 = 0.3999999999940942;
-const LG3 = 0.2857142874366239;
-const LG4 = 0.22222198432149784;
-const LG5 = 0.1818357216161805;
-const LG6 = 0.15313837699209373;
-const LG7 = 0.14798198605116586;
+/** log 2 in two parts. */
+export const LN2_PARTS = [0.6931471803691238, 1.9082149292705877e-10] as const;
+const [LN2_HIGH, LN2_LOW] = LN2_PARTS;
+export const LOG_TERMS = [
+  0.6666666666666735, 0.3999999999940942, 0.2857142874366239, 0.22222198432149784,
+  0.1818357216161805, 0.15313837699209373, 0.14798198605116586,
+] as const;
+const [LG1, LG2, LG3, LG4, LG5, LG6, LG7] = LOG_TERMS;
 
 const bits = new DataView(new ArrayBuffer(8));
 

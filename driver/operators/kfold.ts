@@ -80,6 +80,24 @@ function partRows(attrs: Attrs): readonly number[] | undefined {
   return (attrs.files as readonly (readonly [number, number])[] | undefined)?.map(([rows]) => rows);
 }
 
+type FoldFiles = readonly (readonly [number, number])[];
+
+/** How many files end at a row, by row: asked for each part of the data. */
+const ends = new WeakMap<FoldFiles, ReadonlyMap<number, number>>();
+
+function endsOf(files: FoldFiles): ReadonlyMap<number, number> {
+  const known = ends.get(files);
+  if (known !== undefined) return known;
+  const made = new Map([[0, 0]]);
+  let row = 0;
+  for (const [i, [rows]] of files.entries()) {
+    row += rows;
+    made.set(row, i + 1);
+  }
+  ends.set(files, made);
+  return made;
+}
+
 /** Whole files of the form that shuffles each; by themselves they are turned by nothing. */
 function rowsOfFiles(
   attrs: Attrs,
@@ -88,11 +106,10 @@ function rowsOfFiles(
   isOwn: boolean,
 ): RowsAlone | undefined {
   const folds = attrs.folds as number;
-  const all = attrs.files as readonly (readonly [number, number])[];
-  const ends = [0];
-  for (const [rows] of all) ends.push(ends.at(-1)! + rows);
-  const [first, end] = [ends.indexOf(from), ends.indexOf(to)];
-  if (first < 0 || end < 0) return undefined;
+  const all = attrs.files as FoldFiles;
+  const ends = endsOf(all);
+  const [first, end] = [ends.get(from), ends.get(to)];
+  if (first === undefined || end === undefined) return undefined;
   const own = { rows: to - from, folds, files: all.slice(first, end) };
   const turn = ((attrs.first as number) + from) % folds;
   if (!isOwn) return { attrs: { ...own, first: turn }, places: null };
@@ -181,24 +198,10 @@ export function permutation(rows: number, seed: number): (i: number) => number {
   let bits = 1;
   while (4 ** bits < rows) bits++;
   const half = 2 ** bits;
-  const mask = half - 1;
   const low = seed >>> 0;
   const high = Math.floor(seed / 2 ** 32) >>> 0;
   const keys = [0, 1, 2, 3].map((round) => mix32(mix32(low + round * 0x9e3779b9) ^ high));
-  const [k0, k1, k2, k3] = keys as [number, number, number, number];
-  // The round (left, right) -> (right, left ^ f(right)), four times, written out; it is the hot
-  // loop of shuffled folds.
-  const rounds = (left0: number, right0: number): number => {
-    const right1 = (left0 ^ (mix32(right0 ^ k0) & mask)) >>> 0;
-    const right2 = (right0 ^ (mix32(right1 ^ k1) & mask)) >>> 0;
-    const right3 = (right1 ^ (mix32(right2 ^ k2) & mask)) >>> 0;
-    const right4 = (right2 ^ (mix32(right3 ^ k3) & mask)) >>> 0;
-    return right3 * half + right4;
-  };
-  const once =
-    bits <= 15
-      ? (value: number): number => rounds(value >>> bits, value & mask)
-      : (value: number): number => rounds(Math.floor(value / half), value % half);
+  const once = bits <= 15 ? smallRounds(keys, bits) : largeRounds(keys, half);
   return (i) => {
     let value = once(i);
     while (value >= rows) value = once(value);
@@ -206,10 +209,44 @@ export function permutation(rows: number, seed: number): (i: number) => number {
   };
 }
 
+/**
+ * The round (left, right) -> (right, left ^ f(right)), four times, written out; it is the hot loop of
+ * shuffled folds. Here all words are integers of 31 bits.
+ */
+function smallRounds(keys: readonly number[], bits: number): (value: number) => number {
+  const [k0, k1, k2, k3] = keys.map((key) => key | 0) as [number, number, number, number];
+  const mask = 2 ** bits - 1;
+  return (value) => {
+    const right0 = value & mask;
+    const right1 = (value >>> bits) ^ (mixed(right0 ^ k0) & mask);
+    const right2 = right0 ^ (mixed(right1 ^ k1) & mask);
+    const right3 = right1 ^ (mixed(right2 ^ k2) & mask);
+    return (right3 << bits) | (right2 ^ (mixed(right3 ^ k3) & mask));
+  };
+}
+
+/** The same over words that don't fit. */
+function largeRounds(keys: readonly number[], half: number): (value: number) => number {
+  const [k0, k1, k2, k3] = keys as [number, number, number, number];
+  const mask = half - 1;
+  return (value) => {
+    const right0 = value % half;
+    const right1 = (Math.floor(value / half) ^ (mix32(right0 ^ k0) & mask)) >>> 0;
+    const right2 = (right0 ^ (mix32(right1 ^ k1) & mask)) >>> 0;
+    const right3 = (right1 ^ (mix32(right2 ^ k2) & mask)) >>> 0;
+    const right4 = (right2 ^ (mix32(right3 ^ k3) & mask)) >>> 0;
+    return right3 * half + right4;
+  };
+}
+
 /** The finaliser of MurmurHash3: a bijection of 32-bit words with full avalanche. */
 export function mix32(word: number): number {
-  let h = word >>> 0;
-  h = Math.imul(h ^ (h >>> 16), 0x85ebca6b);
+  return mixed(word | 0) >>> 0;
+}
+
+/** The same as a signed word. */
+function mixed(word: number): number {
+  let h = Math.imul(word ^ (word >>> 16), 0x85ebca6b);
   h = Math.imul(h ^ (h >>> 13), 0xc2b2ae35);
-  return (h ^ (h >>> 16)) >>> 0;
+  return h ^ (h >>> 16);
 }

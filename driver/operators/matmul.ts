@@ -3,8 +3,15 @@
  * by row blocks and B whole; t(A) %*% B of two tall operands sums the blocks' products.
  */
 import type { Attrs } from '../ir/attrs.js';
-import type { Meta } from '../ir/expr.js';
-import { defineOp, type Lookup, type RowRule, type Split, wholeRule } from '../ir/op-def.js';
+import type { Expr, Meta } from '../ir/expr.js';
+import {
+  defineOp,
+  type Lookup,
+  type OpDef,
+  type RowRule,
+  type Split,
+  wholeRule,
+} from '../ir/op-def.js';
 import { dense } from '../ir/value.js';
 import { batchProduct } from './batch-products.js';
 import { add } from './cells.js';
@@ -31,7 +38,12 @@ function sizes(
   return { m, k, k2, n };
 }
 
-export const matmul = defineOp({
+interface ProductFlags {
+  readonly transposeA?: boolean;
+  readonly transposeB?: boolean;
+}
+
+export const matmul: OpDef = defineOp({
   name: 'matmul',
   arity: 2,
   work: 'product',
@@ -56,6 +68,20 @@ export const matmul = defineOp({
     multiply(a!, b!, attrs.transposeA === true, attrs.transposeB === true),
   merge: add,
   batch: batchProduct,
+  gradient: ({ node, upstream: g, isWanted, make }) => {
+    const [a, b] = node.inputs as [Expr, Expr];
+    const { transposeA = false, transposeB = false } = node.attrs as ProductFlags;
+    const product = (left: Expr, right: Expr, turnsLeft: boolean, turnsRight: boolean): Expr =>
+      make(matmul, [left, right], {
+        ...(turnsLeft && { transposeA: true }),
+        ...(turnsRight && { transposeB: true }),
+      });
+    const byA = (): Expr =>
+      transposeA ? product(b, g, transposeB, true) : product(g, b, false, !transposeB);
+    const byB = (): Expr =>
+      transposeB ? product(g, a, true, transposeA) : product(a, g, !transposeA, false);
+    return [isWanted[0] ? byA() : undefined, isWanted[1] ? byB() : undefined];
+  },
   colSplits: (_inputs, { transposeA, transposeB }) => [
     ...(transposeB ? [] : [columnsOfB]),
     ...(transposeA ? [columnsOfA] : []),

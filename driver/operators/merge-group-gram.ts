@@ -34,10 +34,10 @@ export const mergeGroupGram = defineOp({
     const fits = inputs.every((input, k) => {
       const part = parts[k];
       if (part === undefined || input.rows !== part.groups.length * input.cols) return false;
-      const columns = part.columns ?? Array.from({ length: side - 1 }, (_, j) => j);
+      const { columns } = part;
       return (
-        columns.length === input.cols - 1 &&
-        columns.every((column) => column >= 0 && column < side - 1) &&
+        (columns?.length ?? side - 1) === input.cols - 1 &&
+        (columns === null || columns.every((column) => column >= 0 && column < side - 1)) &&
         part.groups.every((group) => group >= 0 && group < groups)
       );
     });

@@ -4,9 +4,11 @@
  * VLDB 2018).
  */
 
+import type { Expr } from '../ir/expr.js';
 import { defineOp } from '../ir/op-def.js';
-import { add } from './cells.js';
+import { add, mul } from './cells.js';
 import { applyCells } from './elementwise.js';
+import { matmul } from './matmul.js';
 import { multiply, sample } from './product.js';
 import { shapeError } from './shape-check.js';
 
@@ -39,6 +41,22 @@ export const mmchain = defineOp({
     if (w?.layout === 'shared' && w.cols === 1) inputs.push(w.expr);
     else if (w !== undefined) inputs.push(repeatCols(columns(w), 1, v!.cols / w.cols));
     return { layout: 'columns', expr: maker.intern(one.op, inputs) };
+  },
+  gradient: ({ node, upstream: g, isWanted, make, unbroadcast }) => {
+    const [x, v, w] = node.inputs as [Expr, Expr, Expr?];
+    const weighted = (product: Expr): Expr => (w ? make(mul, [product, w]) : product);
+    const product = make(matmul, [x, v]);
+    const upper = make(matmul, [x, g]);
+    const byX = (): Expr =>
+      make(add, [
+        make(matmul, [weighted(product), g], { transposeB: true }),
+        make(matmul, [weighted(upper), v], { transposeB: true }),
+      ]);
+    return [
+      isWanted[0] ? byX() : undefined,
+      isWanted[1] ? make(matmul, [x, weighted(upper)], { transposeA: true }) : undefined,
+      w && isWanted[2] ? unbroadcast(make(mul, [product, upper]), w, product) : undefined,
+    ];
   },
   findBy: () => [{ operand: 0, by: 'rows' }],
   cases: [

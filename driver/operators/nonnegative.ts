@@ -93,6 +93,8 @@ export interface Parts {
   readonly h: Float64Array;
   /** H H' + l2 I: [width, width]. */
   readonly gram: Float64Array;
+  /** Sums of the rows of H: [width]. */
+  readonly totals: Float64Array;
   readonly width: number;
   readonly d: number;
   readonly loss: 'frobenius' | 'kullback-leibler';
@@ -119,7 +121,10 @@ export function makeParts(
       gram[t * width + r] = sum;
     }
   }
-  return { h, gram, width, d, loss, l1, l2 };
+  const totals = Float64Array.from({ length: width }, (_, t) =>
+    h.subarray(t * d, (t + 1) * d).reduce((sum, cell) => sum + cell, 0),
+  );
+  return { h, gram, totals, width, d, loss, l1, l2 };
 }
 
 export function nonnegativeInto(
@@ -160,10 +165,14 @@ export function rowSolver(
 ): (x: ArrayLike<number>, parts: Parts) => Float64Array {
   const w = new Float64Array(width);
   const right = new Float64Array(width);
-  const sums = new Float64Array(d);
+  const room = {
+    x: new Float64Array(d),
+    sums: new Float64Array(d),
+    h: new Float64Array(width * d),
+  };
   return (x, parts) => {
     if (parts.loss === 'frobenius') leastSquares(w, right, x, parts);
-    else leastDivergence(w, sums, x, parts);
+    else leastDivergence(w, room, x, parts);
     return w;
   };
 }
@@ -199,35 +208,51 @@ function leastSquares(
   }
 }
 
+/** Where the cells of a row that are not zero stand together, with those columns of H. */
+interface Support {
+  readonly x: Float64Array;
+  readonly sums: Float64Array;
+  readonly h: Float64Array;
+}
+
+/** A column where x is zero adds its cells of H to the slopes, whatever w is. */
 function leastDivergence(
   w: Float64Array,
-  sums: Float64Array,
+  at: Support,
   x: ArrayLike<number>,
-  { h, width, d, l1, l2 }: Parts,
+  { h, totals, width, d, l1, l2 }: Parts,
 ): void {
   let total = 0;
   let least = 0;
   let size = 0;
+  let count = 0;
   for (let j = 0; j < d; j++) {
     total += x[j]!;
     least = Math.min(least, x[j]!);
+    if (x[j] !== 0) at.x[count++] = x[j]!;
   }
-  for (const cell of h) size += cell;
+  for (const cell of totals) size += cell;
   if (!(least >= 0)) {
     w.fill(Number.NaN);
     return;
   }
+  for (let j = 0, k = 0; j < d; j++) {
+    if (x[j] === 0) continue;
+    for (let t = 0; t < width; t++) at.h[t * count + k] = h[t * d + j]!;
+    k++;
+  }
+  const { sums } = at;
   const start = size > 0 ? total / size : 0;
   w.fill(start);
   for (let sweep = 0; sweep < MAX_SWEEPS; sweep++) {
     let moved = 0;
     let most = 0;
-    sums.fill(0);
-    for (let t = 0; t < width; t++) for (let j = 0; j < d; j++) sums[j]! += w[t]! * h[t * d + j]!;
+    sums.fill(0, 0, count);
+    for (let t = 0; t < width; t++) addScaled(sums, w[t]!, at.h, t * count, count);
     for (let t = 0; t < width; t++) {
-      const next = coordinate(t, w[t]!, sums, x, { h, d, l1, l2 });
+      const next = coordinate(t, w[t]!, at, count, { l1: l1 + totals[t]!, l2 });
       const move = next - w[t]!;
-      for (let j = 0; j < d; j++) sums[j]! += move * h[t * d + j]!;
+      addScaled(sums, move, at.h, t * count, count);
       moved = Math.max(moved, Math.abs(move));
       most = Math.max(most, next);
       w[t] = next;
@@ -236,28 +261,35 @@ function leastDivergence(
   }
 }
 
+function addScaled(
+  to: Float64Array,
+  factor: number,
+  from: Float64Array,
+  first: number,
+  count: number,
+): void {
+  for (let k = 0; k < count; k++) to[k]! += factor * from[first + k]!;
+}
+
 /** A Newton step of one coordinate, towards 0 at most nine tenths of the way unless 0 is the least. */
 function coordinate(
   t: number,
   w: number,
-  sums: Float64Array,
-  x: ArrayLike<number>,
-  { h, d, l1, l2 }: Pick<Parts, 'h' | 'd' | 'l1' | 'l2'>,
+  { x, sums, h }: Support,
+  count: number,
+  { l1, l2 }: Pick<Parts, 'l1' | 'l2'>,
 ): number {
   let slope = l1 + l2 * w;
   let bend = l2;
   let atZero = l1;
-  for (let j = 0; j < d; j++) {
-    const own = h[t * d + j]!;
+  for (let k = 0; k < count; k++) {
+    const own = h[t * count + k]!;
     if (own === 0) continue;
-    slope += own;
-    atZero += own;
-    if (x[j] === 0) continue;
-    const ratio = x[j]! / sums[j]!;
+    const ratio = x[k]! / sums[k]!;
     slope -= own * ratio;
-    bend += (own * own * ratio) / sums[j]!;
-    const rest = sums[j]! - w * own;
-    atZero -= rest > 1e-14 * sums[j]! ? (own * x[j]!) / rest : Number.POSITIVE_INFINITY;
+    bend += (own * own * ratio) / sums[k]!;
+    const rest = sums[k]! - w * own;
+    atZero -= rest > 1e-14 * sums[k]! ? (own * x[k]!) / rest : Number.POSITIVE_INFINITY;
   }
   if (atZero >= 0) return 0;
   const to = w - slope / bend;

@@ -26,6 +26,14 @@ export const rbind = defineOp({
     layout: 'columns',
     expr: maker.intern(one.op, operands.map(columns)),
   }),
+  gradient: ({ node, upstream, part, isWanted }) => {
+    let from = 0;
+    return node.inputs.map(({ rows }, i) => {
+      const range = [from, from + rows] as const;
+      from += rows;
+      return isWanted[i] ? part(upstream, range, null) : undefined;
+    });
+  },
   reference: (inputs) => {
     const { cols } = inputs[0]!;
     const rows = inputs.reduce((sum, input) => sum + input.rows, 0);

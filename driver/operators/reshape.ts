@@ -25,6 +25,10 @@ export const reshape: OpDef = defineOp({
     const expr = maker.intern(reshape, [stack(operands[0]!)], { rows, cols: one.cols });
     return { layout: 'stack', expr };
   },
+  gradient: ({ node, upstream, make }) => {
+    const { rows, cols } = node.inputs[0]!;
+    return [make(reshape, [upstream], { rows, cols })];
+  },
   reference: ([x], attrs) => dense(attrs.rows as number, attrs.cols as number, x!.data),
   cases: [
     { name: 'tall to wide', inputs: [sample(6, 2)], attrs: { rows: 3, cols: 4 } },

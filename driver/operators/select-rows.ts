@@ -4,10 +4,11 @@
  * shape is known before the data are.
  */
 import { DataError } from '../errors.js';
+import type { Attrs } from '../ir/attrs.js';
 import { defineOp } from '../ir/op-def.js';
-import { dense } from '../ir/value.js';
+import { type DenseMatrix, dense } from '../ir/value.js';
 import { sample } from './product.js';
-import { shapeError, sizeAttr } from './shape-check.js';
+import { partOf, shapeError, sizeAttr } from './shape-check.js';
 
 const mask = (...cells: number[]) => dense(cells.length, 1, Float64Array.from(cells));
 
@@ -25,7 +26,7 @@ export const selectRows = defineOp({
         inputs,
       );
     }
-    return { rows, cols: x!.cols };
+    return partOf(x!, rows, x!.cols);
   },
   dtype: ([x]) => x!.dtype,
   moveRule: () => [true, true],
@@ -36,16 +37,7 @@ export const selectRows = defineOp({
   },
   reference: ([x, chosen], attrs) => {
     const { cols, data } = x!;
-    const at: number[] = [];
-    chosen!.data.forEach((cell, i) => {
-      if (cell !== 0) at.push(i);
-    });
-    if (at.length !== attrs.rows) {
-      throw new DataError(
-        `selectRows: expected ${attrs.rows} rows where the mask is not zero, got ${at.length}; give the number of rows it selects`,
-        { op: 'selectRows', expected: attrs.rows as number, got: at.length },
-      );
-    }
+    const at = chosenRows(chosen!, attrs);
     const out = new Float64Array(at.length * cols);
     at.forEach((row, i) => {
       out.set(data.subarray(row * cols, (row + 1) * cols), i * cols);
@@ -68,3 +60,21 @@ export const selectRows = defineOp({
     { name: '1x1', inputs: [sample(1, 1), mask(1)], attrs: { rows: 1 } },
   ],
 });
+
+/** The rows where a mask is not zero. @throws DataError where they are not as many as was said */
+export function chosenRows({ data }: DenseMatrix, { rows }: Attrs): number[] {
+  const at: number[] = [];
+  data.forEach((cell, i) => {
+    if (cell !== 0) at.push(i);
+  });
+  if (at.length === rows) return at;
+  throw wrongCount(rows as number, at.length);
+}
+
+/** The error of a mask that selects another number of rows than was said. */
+export function wrongCount(expected: number, got: number): DataError {
+  return new DataError(
+    `selectRows: expected ${expected} rows where the mask is not zero, got ${got}; give the number of rows it selects`,
+    { op: 'selectRows', expected, got },
+  );
+}

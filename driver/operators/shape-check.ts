@@ -103,3 +103,9 @@ function attrError(op: string, name: string, wanted: string, value: AttrValue | 
 export function nnzOf(meta: Meta): number {
   return meta.nnz ?? meta.rows * meta.cols;
 }
+
+/** Some rows and columns of a matrix, whose zeros are taken to lie evenly. */
+export function partOf(whole: Meta, rows: number, cols: number): Meta {
+  if (whole.nnz === undefined) return { rows, cols };
+  return { rows, cols, nnz: (whole.nnz * rows * cols) / (whole.rows * whole.cols) };
+}

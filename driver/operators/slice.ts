@@ -10,7 +10,7 @@ import type { Meta } from '../ir/expr.js';
 import { defineOp, wholeRule } from '../ir/op-def.js';
 import { dense } from '../ir/value.js';
 import { sample } from './product.js';
-import { shapeError } from './shape-check.js';
+import { partOf, shapeError } from './shape-check.js';
 
 export type Range = readonly [from: number, to: number];
 
@@ -37,7 +37,7 @@ export const slice = defineOp({
   infer: (inputs, attrs) => {
     const [firstRow, endRow] = checked(attrs, 'rows', inputs);
     const [firstCol, endCol] = checked(attrs, 'cols', inputs);
-    return { rows: endRow - firstRow, cols: endCol - firstCol };
+    return partOf(inputs[0]!, endRow - firstRow, endCol - firstCol);
   },
   rowRule: (_inputs, attrs) =>
     (attrs.rows ?? null) === null ? { kind: 'map', blocked: [true] } : wholeRule,
@@ -58,6 +58,11 @@ export const slice = defineOp({
     if (isTall(part)) return undefined;
     const expr = maker.intern(op, [stack(part)], { rows: null, cols: attrs.cols! });
     return { layout: 'stack', expr };
+  },
+  gradient: ({ node, upstream, placed }) => {
+    const rows = (node.attrs.rows as Range | null | undefined) ?? null;
+    const cols = (node.attrs.cols as Range | null | undefined) ?? null;
+    return [placed(upstream, node.inputs[0]!, rows, cols)];
   },
   reference: ([x], attrs) => {
     const [firstRow, endRow] = rangeOf(attrs, 'rows', x!.rows);

@@ -3,10 +3,14 @@
  * one model (width = columns) or of several side by side. The greatest cell of a run is taken from
  * each before, so that nothing overflows; NaN or +Infinity in a run makes the run NaN.
  */
+
 import { defineOp } from '../ir/op-def.js';
 import { type Cells, dense } from '../ir/value.js';
 import { batchRuns } from './aggregate.js';
+import { foldCols } from './aggregates.js';
+import { mul, sub } from './cells.js';
 import { sample } from './product.js';
+import { repeatCols } from './repeat-cols.js';
 import { shapeError, sizeAttr } from './shape-check.js';
 
 export const softmax = defineOp({
@@ -20,6 +24,13 @@ export const softmax = defineOp({
   },
   rowRule: () => ({ kind: 'map', blocked: [true] }),
   batch: batchRuns,
+  gradient: ({ node, upstream, make }) => {
+    const width = node.attrs.width as number;
+    const sums = make(foldCols, [make(mul, [upstream, node])], { width, fold: 'sum' });
+    const ofRuns =
+      node.cols === width ? sums : make(repeatCols, [sums], { width: 1, times: width });
+    return [make(mul, [node, make(sub, [upstream, ofRuns])])];
+  },
   flops: (_inputs, _attrs, out) => 25 * out.rows * out.cols,
   reference: ([z], attrs) => {
     const out = new Float64Array(z!.data.length);

@@ -78,6 +78,7 @@ export const topK = defineOp({
     return { rows: Math.min(k, x.rows), cols: x.cols + 1 };
   },
   rowRule: () => reduceRule,
+  numbersRows: true,
   findBy: () => [{ operand: 0, by: 'rows' }],
   flops: (inputs, attrs) => inputs[0]!.rows * (2 + Math.log2(1 + (attrs.k as number))),
   reference: ([x], attrs, _out, block) => {

@@ -1,14 +1,15 @@
 /** t(X). Free in products, which take transposed operands by a flag (`rules/fold-transpose.ts`). */
 
-import { defineOp } from '../ir/op-def.js';
+import { defineOp, type OpDef } from '../ir/op-def.js';
 import { dense } from '../ir/value.js';
 import { sample } from './product.js';
 
-export const transpose = defineOp({
+export const transpose: OpDef = defineOp({
   name: 'transpose',
   arity: 1,
   work: 'move',
   infer: ([x]) => ({ rows: x!.cols, cols: x!.rows, nnz: x!.nnz }),
+  gradient: ({ narrowUpstream, make }) => [make(transpose, [narrowUpstream])],
   batch: ({ operands: [x], transposed }) => transposed(x!),
   reference: ([x]) => {
     const { rows, cols, data } = x!;

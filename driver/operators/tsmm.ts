@@ -4,7 +4,9 @@ import { defineOp } from '../ir/op-def.js';
 import { dense } from '../ir/value.js';
 import { batchGram } from './batch-products.js';
 import { add } from './cells.js';
+import { matmul } from './matmul.js';
 import { multiply, sample } from './product.js';
+import { transpose } from './transpose.js';
 
 export const tsmm = defineOp({
   name: 'tsmm',
@@ -16,6 +18,10 @@ export const tsmm = defineOp({
   reference: ([x]) => multiply(x!, x!, true),
   merge: add,
   batch: batchGram,
+  gradient: ({ node, upstream, make }) => {
+    const both = make(add, [upstream, make(transpose, [upstream])]);
+    return [make(matmul, [node.inputs[0]!, both])];
+  },
   findBy: () => [
     { operand: 0, by: 'rows' },
     { operand: 0, by: 'self' },

@@ -3,9 +3,10 @@
  * those where W is not zero or, without weights, where X is not zero. Source: the fused operators
  * of SystemDS (Boehm et al., VLDB 2018).
  */
+import type { Attrs } from '../ir/attrs.js';
 import type { Meta } from '../ir/expr.js';
 import { dense, type Float64Matrix } from '../ir/value.js';
-import { shapeError } from './shape-check.js';
+import { finiteAttr, shapeError } from './shape-check.js';
 
 /** Checks X n x m, U n x r, V m x r and, if given, W n x m. @throws ShapeError */
 export function checkFactors(op: string, inputs: readonly Meta[]): void {
@@ -16,6 +17,29 @@ export function checkFactors(op: string, inputs: readonly Meta[]): void {
     u!.cols === v!.cols &&
     (w === undefined || (w.rows === x!.rows && w.cols === x!.cols));
   if (!fits) throw shapeError(op, 'X n x m, U n x r, V m x r and weights n x m', inputs);
+}
+
+/** What stands for u v' where it divides or its logarithm is taken. */
+export interface Guard {
+  /** Added to it; default 0. */
+  readonly plus: number;
+  /** Put in its place where it is less; default none. */
+  readonly least: number;
+}
+
+/** `max(u v' + plus, least)`, of attributes that may be absent. @throws DTypeError, PlanError */
+export function guardOf(op: string, attrs: Attrs): Guard {
+  const { plus, least } = attrs;
+  return {
+    plus: plus === undefined ? 0 : finiteAttr(op, attrs, 'plus'),
+    least: least === undefined ? Number.NEGATIVE_INFINITY : finiteAttr(op, attrs, 'least'),
+  };
+}
+
+/** NaN stays. */
+export function guarded(product: number, { plus, least }: Guard): number {
+  const shifted = product + plus;
+  return shifted < least ? least : shifted;
 }
 
 /** Rows of X, U and W come by blocks; V is taken whole. */

@@ -22,6 +22,8 @@ export interface ReuseCacheOptions {
   readonly policy?: EvictionPolicy;
   /** Told each value that is about to leave for good. */
   readonly onEvict?: (entry: CacheEntry) => void;
+  /** Whether a result could be read from elsewhere, so that it need not rest. Default: none could. */
+  readonly isStored?: (expr: Expr) => boolean;
   /** Inputs under which a value on the host can be found by `siblings`. Default: none. */
   readonly siblingKeys?: (expr: Expr) => readonly Expr[];
 }

@@ -10,7 +10,7 @@ import { verifyUnchanged } from '../frame/identity.js';
 import { type Expr, topological } from '../ir/expr.js';
 import type { FrameSource } from '../ir/frame-engine.js';
 import { lineageKey } from '../ir/lineage-key.js';
-import type { DenseMatrix, Value } from '../ir/value.js';
+import { bytesOf, type DenseMatrix, type Value } from '../ir/value.js';
 import type { DurableStore } from './store/durable-store.js';
 import type { Json } from './store/entry-format.js';
 import type { Lease } from './store/lease.js';
@@ -19,6 +19,18 @@ import { StoredSiblings } from './stored-siblings.js';
 
 /** Results faster than this, other than reductions of data, are not stored. @units seconds */
 export const STORE_SECONDS = 0.02;
+
+/** Results of fewer bytes may take the room that they take. */
+const LARGE_BYTES = 32 * 2 ** 20;
+/** What a file is read back and checked with. @units bytes/s */
+const READ_RATE = 300e6;
+/** Times its reading that a large result has to have taken: it is written too, and others make room. */
+const READINGS = 4;
+
+/** Whether a result took long for its size. */
+export function isWorthItsRoom(bytes: number, seconds: number): boolean {
+  return bytes <= LARGE_BYTES || seconds >= (READINGS * bytes) / READ_RATE;
+}
 
 interface Check {
   readonly exprs: Expr[];
@@ -47,15 +59,19 @@ export class DurableTier {
     this.#estimate = estimate;
   }
 
-  /** Stored values of the nodes nearest the roots; where asked, leases on the long ones not there. */
+  /**
+   * Stored values of the nodes nearest the roots; where asked, leases on the long ones not there.
+   * @param always looked for however little work they are
+   */
   async recall(
     roots: readonly Expr[],
     isThere: (expr: Expr) => boolean,
     signal?: AbortSignal,
     isLeasing = true,
+    always: ReadonlySet<Expr> = new Set(),
   ): Promise<RecallResult> {
     await this.store.refresh();
-    return new StoreRecall(this, this.#estimate, roots, isThere, signal, isLeasing).run();
+    return new StoreRecall(this, this.#estimate, roots, isThere, signal, isLeasing, always).run();
   }
 
   /** Whether a value worth reading is stored under the node's key. */
@@ -73,12 +89,16 @@ export class DurableTier {
     return fits ? { value: found.value as DenseMatrix, seconds: found.header.seconds } : undefined;
   }
 
-  /** Stores a result in the background, if it took long and its inputs are still what they were. */
-  publish(expr: Expr, value: Value, seconds: number, lease?: Lease): void {
+  /**
+   * Stores a result in the background, if it took long and its inputs are still what they were.
+   * @param always however quick it was
+   */
+  publish(expr: Expr, value: Value, seconds: number, lease?: Lease, always = false): void {
     const isAsked = reducesFrameData(expr) || expr.op.isKept?.(expr.attrs) === true;
+    if (value.kind !== 'dense' || !expr.isDeterministic) return;
     const isLong = lease !== undefined || seconds >= STORE_SECONDS || isAsked;
-    const isWorth = isLong && isWorthLooking(expr);
-    if (value.kind !== 'dense' || !expr.isDeterministic || !isWorth) return;
+    const isWorth = isLong && isWorthItsRoom(bytesOf(value), seconds) && isWorthLooking(expr);
+    if (!always && !isWorth) return;
     this.track(this.#store(expr, value, seconds, lease));
   }
 
@@ -107,10 +127,11 @@ export class DurableTier {
     return { exprs, areUnchanged };
   }
 
-  /** Plain data by key from the store; undefined where it is not there. */
-  async memoOf(key: string): Promise<Json | undefined> {
+  /** Plain data by key from the store, and their size there; undefined where they are not. */
+  async memoOf(key: string): Promise<{ json: Json; bytes: number } | undefined> {
     const found = await this.store.get(memoDigest(key));
-    return found?.value.kind === 'json' ? found.value.json : undefined;
+    if (found?.value.kind !== 'json') return undefined;
+    return { json: found.value.json, bytes: found.bytes };
   }
 
   /**

@@ -35,20 +35,23 @@ export class MemoTable {
     return memo;
   }
 
-  /** Keeps what is being computed, unless that fails. */
-  keep(key: string, work: SharedWork<Json>): void {
+  /**
+   * Keeps what is being computed, unless that fails.
+   * @param length of the result as text, where it is known. @units characters
+   */
+  keep(key: string, work: SharedWork<Json>, length?: number): void {
     this.#forget(this.#memos.get(key));
     const memo = { ...work, key, characters: 0, usedAt: ++this.#clock, budget: undefined };
     this.#memos.set(key, memo);
     work.promise.then(
-      (json) => this.#resolved(memo, json),
+      (json) => this.#resolved(memo, length ?? JSON.stringify(json).length),
       () => this.#forget(memo),
     );
   }
 
-  #resolved(memo: Memo, json: Json): void {
+  #resolved(memo: Memo, length: number): void {
     if (this.#memos.get(memo.key) !== memo) return;
-    memo.characters = memo.key.length + JSON.stringify(json).length;
+    memo.characters = memo.key.length + length;
     this.#budget.charge(memo.characters);
     this.#budget.add(memo);
     for (const oldest of this.#budget.victims()) this.#forget(oldest);

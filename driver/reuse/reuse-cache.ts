@@ -10,6 +10,7 @@
 import { BackendTier } from '../backend/backend-tier.js';
 import { type CacheEntry, pendingEntry } from '../backend/cache-entry.js';
 import type { CacheTier } from '../backend/cache-tier.js';
+import { hasBytes } from '../ir/csr.js';
 import type { Expr } from '../ir/expr.js';
 import type { OpDef } from '../ir/op-def.js';
 import { bytesOf, type Handle, type Value } from '../ir/value.js';
@@ -33,6 +34,7 @@ export class ReuseCache {
   readonly spill: SpillTier | undefined;
   readonly #release: (handle: Handle) => void;
   readonly #onEvict: (entry: CacheEntry) => void;
+  readonly #isStored: (expr: Expr) => boolean;
   readonly #tiers = new Map<string, CacheTier>();
   readonly #entries = new Map<Expr, CacheEntry>();
   readonly #siblings: SiblingIndex;
@@ -60,6 +62,7 @@ export class ReuseCache {
     this.#pinnedLimit = most * PINNED_SHARE;
     this.#release = options.release;
     this.#onEvict = options.onEvict ?? (() => {});
+    this.#isStored = options.isStored ?? (() => false);
     this.#siblings = new SiblingIndex(options.siblingKeys ?? (() => []));
     this.#memory = new Budget(this.policy, this.budgetBytes);
     for (const tier of options.tiers ?? []) {
@@ -182,12 +185,15 @@ export class ReuseCache {
     return entry.restoring;
   }
 
-  /** A run begins: what no recent run used goes, or rests where later ones may need it. */
+  /**
+   * A run begins: what no recent run used goes, or rests where later ones may need it and find it
+   * nowhere else.
+   */
   beginRun(): void {
     this.runs++;
     for (const [expr, entry] of this.#entries) {
       if (!isUnused(entry, this.runs)) continue;
-      if (!mayRest(expr)) this.#drop(entry);
+      if (!mayRest(expr) || this.#isStored(expr)) this.#drop(entry);
       else {
         this.#entries.delete(expr);
         this.#siblings.remove(expr);
@@ -216,6 +222,12 @@ export class ReuseCache {
     if (entry === undefined || entry.state === 'pending') return false;
     this.#evict(entry);
     return true;
+  }
+
+  /** Drops a cached value that nobody is to find again. */
+  discard(expr: Expr): void {
+    const entry = this.#entries.get(expr);
+    if (entry !== undefined && entry.state !== 'pending') this.#drop(entry);
   }
 
   /** Drops the cached values that `isGone` names: their backend has ended. @returns how many */
@@ -271,17 +283,17 @@ export class ReuseCache {
     this.#memory.remove(entry);
     const { spill } = this;
     const { value } = entry;
-    // What is held in a form of its own is not written to files, whose cells are all there.
-    if (spill === undefined || value?.kind !== 'dense' || value.sparse !== undefined) {
+    // Coded rows are not written to files: they are read again.
+    if (spill === undefined || value?.kind !== 'dense' || !hasBytes(value)) {
       this.#evict(entry);
       return;
     }
-    const { byteLength } = value.data;
-    const pays = spill.leaves(byteLength, entry.seconds, entry.misses + entry.restores);
+    const bytes = bytesOf(value);
+    const pays = spill.leaves(bytes, entry.seconds, entry.misses + entry.restores);
     if (entry.file !== undefined) {
       this.#memory.charge(-entry.bytes);
       this.#rest(entry);
-    } else if (pays && this.#makeRoomOnDisk(spill, byteLength)) {
+    } else if (pays && this.#makeRoomOnDisk(spill, bytes)) {
       this.#memory.charge(-entry.bytes);
       entry.isLeaving = true;
       void spill.write(value).then((file) => {

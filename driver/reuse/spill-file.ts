@@ -9,7 +9,8 @@ import { closeSync, openSync, read, write } from 'node:fs';
 import { unlink } from 'node:fs/promises';
 import { promisify } from 'node:util';
 import type { SpillFile } from '../backend/cache-entry.js';
-import { cellsOf, type DenseMatrix, dense } from '../ir/value.js';
+import { nnzAttr, valueFromBytes, valueToBytes } from '../ir/csr.js';
+import type { DenseMatrix } from '../ir/value.js';
 
 const CHUNK_BYTES = 1 << 28;
 const KEY = randomBytes(16);
@@ -23,8 +24,8 @@ export async function writeSpillFile(
   id: number,
   value: DenseMatrix,
 ): Promise<SpillFile> {
-  const { rows, cols, dtype, data } = value;
-  const bytes = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
+  const { rows, cols, dtype } = value;
+  const bytes = valueToBytes(value);
   const tag = tagOf(id);
   const file = openSync(path, 'wx', 0o600);
   try {
@@ -41,13 +42,12 @@ export async function writeSpillFile(
   } finally {
     closeSync(file);
   }
-  return { path, id, rows, cols, dtype, bytes: bytes.length, tag: tag.end() };
+  return { path, id, rows, cols, dtype, ...nnzAttr(value), bytes: bytes.length, tag: tag.end() };
 }
 
 /** @throws when the file is gone or holds other bytes than were written */
 export async function readSpillFile(spilled: SpillFile): Promise<DenseMatrix> {
-  const data = cellsOf(spilled.dtype, spilled.rows * spilled.cols);
-  const bytes = new Uint8Array(data.buffer);
+  const bytes = new Uint8Array(spilled.bytes);
   const tag = tagOf(spilled.id);
   const file = openSync(spilled.path, 'r');
   try {
@@ -62,7 +62,7 @@ export async function readSpillFile(spilled: SpillFile): Promise<DenseMatrix> {
     closeSync(file);
   }
   if (!tag.end().equals(spilled.tag)) throw new Error('other bytes than were written');
-  return dense(spilled.rows, spilled.cols, data);
+  return valueFromBytes(spilled, bytes);
 }
 
 async function writeAll(file: number, bytes: Uint8Array, position: number): Promise<void> {

@@ -8,7 +8,7 @@
 import { unlink } from 'node:fs/promises';
 import type { CacheEntry, SpillFile } from '../backend/cache-entry.js';
 import { Likelihood } from '../cost/likelihood.js';
-import type { DenseMatrix } from '../ir/value.js';
+import { bytesOf, type DenseMatrix } from '../ir/value.js';
 import { Budget } from '../support/budget.js';
 import { env } from '../support/env.js';
 import { memoryShares } from '../support/memory.js';
@@ -138,7 +138,7 @@ export class SpillTier {
 
   /** Writes a value that must not change meanwhile; undefined if it could not. Never rejects. */
   async write(value: DenseMatrix): Promise<SpillFile | undefined> {
-    const bytes = value.data.byteLength;
+    const bytes = bytesOf(value);
     this.budget.charge(bytes);
     this.#waitingBytes += bytes;
     try {

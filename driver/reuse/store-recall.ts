@@ -45,6 +45,8 @@ export class StoreRecall {
   readonly #isThere: (expr: Expr) => boolean;
   readonly #signal: AbortSignal | undefined;
   readonly #isLeasing: boolean;
+  /** Looked for however little work they are. */
+  readonly #always: ReadonlySet<Expr>;
   readonly #values = new Map<Expr, Value>();
   readonly #seconds = new Map<Expr, number>();
   readonly #leases = new Map<Expr, Lease>();
@@ -59,6 +61,7 @@ export class StoreRecall {
    * @param estimate expected seconds of a node
    * @param isThere ends the search
    * @param isLeasing false: only looks, for who computes nothing
+   * @param always looked for however little work they are
    */
   constructor(
     tier: DurableTier,
@@ -67,7 +70,9 @@ export class StoreRecall {
     isThere: (expr: Expr) => boolean,
     signal: AbortSignal | undefined,
     isLeasing: boolean,
+    always: ReadonlySet<Expr>,
   ) {
+    this.#always = always;
     this.#isLeasing = isLeasing;
     this.#tier = tier;
     this.#estimate = estimate;
@@ -102,7 +107,7 @@ export class StoreRecall {
     const wanted: Wanted = { stored: [], long: [], passes: [] };
     topological(this.#roots, (expr) => {
       if (this.#values.has(expr) || this.#isThere(expr)) return true;
-      if (!isWorthLooking(expr)) return false;
+      if (!isWorthLooking(expr) && !this.#always.has(expr)) return false;
       const isOpen = !this.#refused.has(expr);
       if (isOpen && store.has(lineageKey(expr))) {
         wanted.stored.push(expr);

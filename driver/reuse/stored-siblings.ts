@@ -46,12 +46,12 @@ export class StoredSiblings {
   async load(
     op: OpDef,
     key: Expr,
-    known: ReadonlyMap<string, Expr>,
+    known: () => ReadonlyMap<string, Expr>,
     interner: NodeMaker,
   ): Promise<void> {
     const noted = await this.#store.siblings(inputName(op, key));
     const found = noted.flatMap((sibling) => {
-      const expr = siblingNode(sibling.key, sibling.text, known, interner);
+      const expr = siblingNode(sibling.key, sibling.text, known(), interner);
       return expr?.op === op ? [expr] : [];
     });
     let ofKey = this.#loaded.get(key);

@@ -4,15 +4,16 @@
  * that the host reads is brought when its event has come. What was queued is taken into the cache
  * when the segment has ended. Invariants: a failed kernel fails what reads its value and nothing
  * else; when the memory of a device is full, what its tier can spare goes, then what the plan would
- * keep for later plans alone, and what does not fit runs on the host; no handle of a failed or
+ * keep for later plans alone, then what is read later goes to the host for a while where that costs
+ * less than the host takes, and what does not fit, or the device refuses, runs on the host; no handle of a failed or
  * cancelled segment stays.
  */
-import type { Segment, SegmentResult } from '../backend/backend.js';
+import type { Backend, Segment, SegmentResult } from '../backend/backend.js';
 import { pinValues } from '../backend/cache-tier.js';
 import type { DeviceSegment } from '../compiler/device-segments.js';
-import { operandsOf, type PlanNode } from '../compiler/plan.js';
+import { isFreed, operandsOf, type PlanNode } from '../compiler/plan.js';
 import { observeSegment } from '../cost/measure.js';
-import { InternalError, ResourceError } from '../errors.js';
+import { InternalError, ResourceError, UnsupportedError } from '../errors.js';
 import type { Expr } from '../ir/expr.js';
 import type { Handle, Value } from '../ir/value.js';
 import { failureOf } from './failure.js';
@@ -73,18 +74,21 @@ export class DeviceRuns {
       const brought: Promise<void>[] = [];
       for (const node of nodes) {
         const value = result.values.get(node.expr);
-        if (value?.kind !== 'handle') continue;
-        if (node.stays.at === 'there') values.named(node, value);
+        if (value === undefined) continue;
+        // Rows that were made block by block are on the host already.
+        if (value.kind === 'dense' || node.stays.at === 'there') values.named(node, value);
         else brought.push(this.#bring(node, value));
       }
       const end = this.#finish(segment, nodes, inputs, result, brought, start);
       launch(this.#running, end);
     } catch (error) {
       const { local } = context;
-      const canRun = nodes.every(({ expr }) => local.capabilities.ops.has(expr.op.name));
-      if (!(error instanceof ResourceError) || !canRun) {
+      const canRun = nodes.every(({ expr }) => this.#canRunHere(expr));
+      const isLeft = error instanceof ResourceError || error instanceof UnsupportedError;
+      if (!isLeft || !canRun) {
         for (const node of nodes) this.#fail(node, error);
       } else {
+        context.statistics.leave(segment.backend.name, nodes.length, error);
         for (const node of nodes) {
           node.backend = local;
           values.expect(operandsOf(node));
@@ -131,6 +135,7 @@ export class DeviceRuns {
         inputs,
         outputs: [],
         persist: persist.map(({ expr }) => expr),
+        spare: new Set(persist.flatMap(({ expr }) => (results.has(expr) ? [] : [expr]))),
         blocked: new Set(),
       };
       try {
@@ -139,16 +144,38 @@ export class DeviceRuns {
         if (!(error instanceof ResourceError)) throw error;
         if (await this.#running.context.places.makeRoom(backend, error)) continue;
         const needed = persist.filter(({ expr }) => results.has(expr));
-        if (persist.length === needed.length) throw error;
-        persist = needed;
+        if (persist.length > needed.length) persist = needed;
+        else if (!(await this.#vacate(backend, error, nodes, inputs))) throw error;
       }
     }
   }
 
-  #isKept({ expr, stays }: PlanNode): boolean {
-    return (
-      this.#running.context.reuse && expr.isDeterministic && stays.at === 'there' && stays.isKept
-    );
+  /** Values that are read later make room for these, if that beats running them on the host. */
+  async #vacate(
+    backend: Backend,
+    error: ResourceError,
+    nodes: readonly Expr[],
+    inputs: ReadonlyMap<Expr, Value>,
+  ): Promise<boolean> {
+    const { local, costs, places } = this.#running.context;
+    if (!nodes.every((expr) => this.#canRunHere(expr))) {
+      return places.vacate(backend, error, Infinity, inputs.values());
+    }
+    let gainSeconds = 0;
+    for (const expr of nodes) {
+      gainSeconds += costs.work(local, expr).seconds - costs.work(backend, expr).seconds;
+    }
+    return places.vacate(backend, error, gainSeconds, inputs.values());
+  }
+
+  #canRunHere(expr: Expr): boolean {
+    return this.#running.context.local.capabilities.ops.has(expr.op.name);
+  }
+
+  #isKept(node: PlanNode): boolean {
+    const { expr, stays } = node;
+    const isForLater = expr.isDeterministic && stays.at === 'there' && stays.isKept;
+    return isForLater && this.#running.context.keeps(node);
   }
 
   async #bring(node: PlanNode, handle: Handle): Promise<void> {
@@ -180,7 +207,7 @@ export class DeviceRuns {
     const now = performance.now();
     const seconds = end?.seconds ?? (now - start) / 1000;
     const exprs = nodes.map(({ expr }) => expr);
-    if (!end?.failures.size) {
+    if (!end?.failures.size && end?.isFirst !== true) {
       observeSegment(costs, backend, exprs, inputs, result.values, seconds);
     }
     for (const [node, share] of shares(nodes, seconds)) {
@@ -193,6 +220,7 @@ export class DeviceRuns {
       if (isLost && handle?.kind === 'handle') places.release(handle);
       if (error !== undefined) this.#fail(node, error);
       else {
+        results.noteLetGo(expr, expr.isDeterministic && isFreed(node));
         results.record(expr, backend.name, share, value === undefined ? 'fused' : 'computed');
         if (value === undefined) results.withdraw(expr);
         else values.owned(node, results.put(expr, value, share, backend.name));
@@ -205,6 +233,7 @@ export class DeviceRuns {
     const names = new Set(exprs.map(({ op }) => op.name));
     statistics.bar(backend.name, `segment: ${[...names].join(', ')}`, start, now);
     statistics.kernels += result.kernels;
+    statistics.passes += result.passes;
   }
 
   #fail({ expr, backend }: PlanNode, error: unknown): void {

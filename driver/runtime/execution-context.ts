@@ -2,6 +2,7 @@
 
 import type { Backend, RunContext } from '../backend/backend.js';
 import type { Places } from '../backend/places.js';
+import type { PlanNode } from '../compiler/plan.js';
 import type { CostModel } from '../cost/cost-model.js';
 import type { Likelihood } from '../cost/likelihood.js';
 import type { Expr } from '../ir/expr.js';
@@ -15,8 +16,8 @@ export interface ExecutionContext extends RunContext {
   readonly backends: ReadonlyMap<string, Backend>;
   /** Runs operators on whole values on this machine. */
   readonly local: Backend;
-  /** False: nothing is claimed or kept. */
-  readonly reuse: boolean;
+  /** Whether a result outlives its plan. */
+  readonly keeps: (node: PlanNode) => boolean;
   /** Learns from what is measured. */
   readonly costs: CostModel;
   readonly places: Places;

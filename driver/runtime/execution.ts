@@ -90,7 +90,11 @@ export class Execution {
     const outcome = this.#running.values.outcome(root);
     if (!outcome.ok || !this.#running.values.endsHere(root)) return outcome;
     const { local } = this.#running.context;
-    return { ok: true, value: await this.#running.operands.operand(root, local, false) };
+    try {
+      return { ok: true, value: await this.#running.operands.operand(root, local, false) };
+    } catch (error) {
+      return { ok: false, error: failureOf(root, error, local) };
+    }
   }
 
   async #runHostOperators(): Promise<void> {

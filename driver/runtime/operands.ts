@@ -23,6 +23,8 @@ export class Operands {
   readonly #context: OperandsContext;
   /** Copies this execution reads. */
   readonly #copies = new Map<Handle, Promise<Copy<DenseMatrix> | undefined>>();
+  /** Of values of other devices, by the device that reads them. */
+  readonly #adopted = new Map<Handle, Map<Backend, Promise<Handle | undefined>>>();
   /** Announced, not yet on their way. */
   readonly #leaving = new Map<Expr, Value>();
 
@@ -64,6 +66,10 @@ export class Operands {
       const copy = await coming.catch(() => undefined);
       if (copy !== undefined) places.host.unpin(copy);
     }
+    for (const [backend, coming] of [...this.#adopted.values()].flatMap((all) => [...all])) {
+      const own = await coming.catch(() => undefined);
+      if (own !== undefined && backend.holds?.(own) !== false) places.release(own);
+    }
   }
 
   /** An operand for that backend: its own handle if it can use one there, else the host copy. */
@@ -73,9 +79,27 @@ export class Operands {
       throw new InternalError(`${backend.name}: expected a value of ${expr.op.name}`);
     }
     if (value.kind === 'dense' || (takesHandles && value.backend === backend.name)) return value;
+    const adopted = takesHandles ? await this.#adopt(value, backend) : undefined;
+    if (adopted !== undefined) return adopted;
     const copy = await this.#onHost(value);
     if (copy !== undefined) return copy.it;
     throw new InternalError(`${value.backend}: expected to collect ${value.id}`);
+  }
+
+  /** Straight from one device to the other, once however many operators there read it. */
+  async #adopt(handle: Handle, backend: Backend): Promise<Handle | undefined> {
+    const from = this.#context.backends.get(handle.backend);
+    if (from === undefined || backend.adopt === undefined) return undefined;
+    const all = this.#adopted.get(handle) ?? new Map<Backend, Promise<Handle | undefined>>();
+    this.#adopted.set(handle, all);
+    for (;;) {
+      const coming = all.get(backend) ?? backend.adopt(handle, from);
+      all.set(backend, coming);
+      const own = await coming;
+      // What went with a device that was lost is copied again.
+      if (own === undefined || backend.holds?.(own) !== false) return own;
+      if (all.get(backend) === coming) all.delete(backend);
+    }
   }
 
   #onHost(handle: Handle): Promise<Copy<DenseMatrix> | undefined> {

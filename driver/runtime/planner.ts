@@ -8,7 +8,7 @@ import type { Backend } from '../backend/backend.js';
 import type { Places } from '../backend/places.js';
 import { printPlan } from '../compiler/explain.js';
 import { MIN_PARTIAL_SECONDS } from '../compiler/partial-reuse.js';
-import type { PassContext, PlacementPolicy } from '../compiler/pass.js';
+import { type PassContext, PLACEMENTS, type PlacementPolicy } from '../compiler/pass.js';
 import { compile } from '../compiler/pipeline.js';
 import type { Plan } from '../compiler/plan.js';
 import { planSeconds } from '../compiler/plan-seconds.js';
@@ -25,6 +25,7 @@ import { isLeafValue, leafValue } from '../ir/leaf-value.js';
 import type { DenseMatrix, Value } from '../ir/value.js';
 import type { DurableTier } from '../reuse/durable-tier.js';
 import type { ReuseCache } from '../reuse/reuse-cache.js';
+import type { ReusePolicy } from '../reuse/setting.js';
 import { env } from '../support/env.js';
 import type { Recall } from './recall.js';
 
@@ -36,14 +37,16 @@ const none: ReadonlySet<Expr> = new Set();
 export interface PlanOptions {
   /** Roots that are to stay with their row blocks. */
   readonly persisted?: ReadonlySet<Expr>;
+  /** Nodes that are to stay if they are made. */
+  readonly held?: ReadonlySet<Expr>;
   readonly recall?: Recall | undefined;
   readonly given?: Given | undefined;
+  /** The only device that may run nodes. Default: all. */
+  readonly device?: Backend | undefined;
 }
 
 /** Cells of slots. */
 export type Given = ReadonlyMap<Expr, DenseMatrix>;
-
-const POLICIES: readonly PlacementPolicy[] = ['cost', 'local', 'blocks'];
 
 export interface PlannerOptions {
   readonly local: Backend;
@@ -52,7 +55,7 @@ export interface PlannerOptions {
   readonly interner: Interner;
   readonly cache: ReuseCache;
   readonly tier: DurableTier | undefined;
-  readonly reuse: boolean;
+  readonly reuse: ReusePolicy;
   readonly materialiseBytes: number;
   /** Default: `REPRISE_PLACEMENT`, else `cost`. */
   readonly placement?: PlacementPolicy;
@@ -64,6 +67,8 @@ export class Planner {
   readonly costs: CostModel;
   readonly transients = transientHistory();
   readonly history: ReuseHistory;
+  /** Whether results of every backend outlive their plan. */
+  readonly keepsAll: boolean;
   readonly #options: PlannerOptions;
   readonly #policy: PlacementPolicy;
 
@@ -71,13 +76,34 @@ export class Planner {
   constructor(options: PlannerOptions) {
     this.#options = options;
     this.costs = options.costs;
-    this.history = new ReuseHistory(options.costs.reads);
+    const { local, blocks, devices = [] } = options;
+    this.keepsAll = [local, blocks, ...devices].every((backend) => this.keepsIn(backend));
+    // What nobody keeps is not made for later readers.
+    this.history = new ReuseHistory(this.keepsAll ? options.costs.reads : undefined);
     this.#policy = options.placement ?? policyFromEnv();
   }
 
   /** The physical plan of these nodes. @throws InternalError, UnsupportedError */
-  plan(roots: readonly Expr[], { persisted = none, recall, given }: PlanOptions = {}): Plan {
-    return compile(roots, this.#context(persisted, recall, given));
+  plan(roots: readonly Expr[], options: PlanOptions = {}): Plan {
+    return compile(roots, this.#context(options));
+  }
+
+  /** Whether results of a backend outlive their plan. */
+  keepsIn(backend: Backend): boolean {
+    const { reuse, local } = this.#options;
+    return reuse.results === 'all' || (reuse.results === 'here' && backend === local);
+  }
+
+  /** All devices, where any would run one of these nodes; else none. */
+  devicesFor(roots: () => readonly Expr[]): readonly Backend[] {
+    const { devices } = this;
+    if (devices.length === 0) return devices;
+    const { nodes } = this.plan(roots());
+    return nodes.some(({ backend }) => devices.includes(backend)) ? devices : [];
+  }
+
+  get devices(): readonly Backend[] {
+    return this.#options.devices ?? [];
   }
 
   /** Largest data kept whole on the host. @units bytes */
@@ -92,8 +118,8 @@ export class Planner {
 
   /** Before a plan runs: remembers its data, so that later plans know what is read again. */
   executes(plan: Plan): void {
-    const { reuse, local, blocks, devices = [] } = this.#options;
-    if (!reuse) return;
+    const { local, blocks, devices = [] } = this.#options;
+    if (!this.keepsAll) return;
     const data = plan.nodes.filter(({ how }) => how.kind === 'rows').map(({ expr }) => expr);
     for (const [expr, value] of plan.available) {
       if (value.kind === 'handle' || isHostData(expr, plan.available)) data.push(expr);
@@ -104,18 +130,19 @@ export class Planner {
   }
 
   /** The plan as text. `verbose`: as written, then after each rule and pass that changed it. */
-  explain(roots: readonly Expr[], verbose = false): string {
+  explain(roots: readonly Expr[], verbose = false, recall?: Recall): string {
     if (!verbose) return printPlan(this.plan(roots));
     const steps = [`== as written\n${logicalText(topological(roots))}`];
     const trace = (step: string, text: string): void => {
       steps.push(`== ${step}\n${text}`);
     };
-    compile(roots, { ...this.#context(none, undefined), trace });
+    compile(roots, { ...this.#context({ recall }), trace });
     return steps.join('\n\n');
   }
 
-  #context(persisted: ReadonlySet<Expr>, recall: Recall | undefined, given?: Given): PassContext {
-    const { local, blocks, devices = [], interner, materialiseBytes, reuse } = this.#options;
+  #context({ persisted = none, held = none, recall, given, device }: PlanOptions): PassContext {
+    const { local, blocks, interner, materialiseBytes } = this.#options;
+    const devices = device === undefined ? this.devices : [device];
     const partial = this.#partialOptions(persisted.size > 0, recall);
     return {
       maker: interner,
@@ -126,10 +153,11 @@ export class Planner {
       costs: this.costs,
       history: this.history,
       materialiseBytes,
-      reuse,
+      keepsIn: (backend) => this.keepsIn(backend),
       transients: this.transients,
       places: this.#options.places,
       persisted,
+      held,
       ...(partial ? { partial } : {}),
       find: (expr) => given?.get(expr) ?? this.#find(expr, recall),
       verify: env.verify() >= 1,
@@ -138,8 +166,7 @@ export class Planner {
 
   #find(expr: Expr, recall: Recall | undefined): Value | 'pending' | undefined {
     if (isLeafValue(expr)) return leafValue(expr);
-    if (expr.op.source !== 'call' && (!this.#options.reuse || !expr.isDeterministic))
-      return undefined;
+    if (expr.op.source !== 'call' && !expr.isDeterministic) return undefined;
     const entry = this.#options.cache.probe(expr);
     const value = entry?.value ?? recall?.values.get(expr);
     if (value !== undefined) return value;
@@ -154,7 +181,7 @@ export class Planner {
   /** Values kept in a backend are left to it, so a request to persist is answered by no parts. */
   #partialOptions(persist: boolean, recall: Recall | undefined): PartialReuseOptions | undefined {
     const { reuse, cache, local, blocks } = this.#options;
-    if (!reuse || persist) return undefined;
+    if (!reuse.partial || persist) return undefined;
     return {
       isThere: (expr) =>
         expr.inputs.length === 0
@@ -178,10 +205,10 @@ export class Planner {
 
 function policyFromEnv(): PlacementPolicy {
   const value = env.placement() ?? 'cost';
-  const policy = POLICIES.find((known) => known === value);
+  const policy = PLACEMENTS.find((known) => known === value);
   if (policy !== undefined) return policy;
   throw new ConfigError(
-    `REPRISE_PLACEMENT: expected ${POLICIES.join(', ')}, got \`${value}\`; unset it for \`cost\``,
-    { key: 'REPRISE_PLACEMENT', value, allowed: POLICIES, source: 'environment' },
+    `REPRISE_PLACEMENT: expected ${PLACEMENTS.join(', ')}, got \`${value}\`; unset it for \`cost\``,
+    { key: 'REPRISE_PLACEMENT', value, allowed: PLACEMENTS, source: 'environment' },
   );
 }

@@ -50,15 +50,19 @@ export class Recall {
     this.#signal = signal;
   }
 
-  /** Reads what the durable store has of these nodes; where asked, leases the long ones it lacks. */
+  /**
+   * Reads what the durable store has of these nodes; where asked, leases the long ones it lacks.
+   * @param always looked for however little work they are
+   */
   async fromStore(
     roots: readonly Expr[],
     isAtHand: (expr: Expr) => boolean,
     isLeasing = true,
+    always?: ReadonlySet<Expr>,
   ): Promise<void> {
     if (this.#tier === undefined) return;
     this.#roots = roots;
-    const recalled = await this.#tier.recall(roots, isAtHand, this.#signal, isLeasing);
+    const recalled = await this.#tier.recall(roots, isAtHand, this.#signal, isLeasing, always);
     for (const [expr, value] of recalled.values) {
       this.add(expr, value, recalled.seconds.get(expr)!);
     }
@@ -158,9 +162,13 @@ export class Recall {
 
   async #loadSiblings(): Promise<void> {
     const { siblings } = this.#tier!;
-    this.#known ??= siblings.known(topological(this.#roots));
+    // Made where anything is noted: it names every node.
+    const known = (): ReadonlyMap<string, Expr> => {
+      this.#known ??= siblings.known(topological(this.#roots));
+      return this.#known;
+    };
     for (const [key, found] of this.#asked) {
-      for (const op of found) await siblings.load(op, key, this.#known, this.#interner);
+      for (const op of found) await siblings.load(op, key, known, this.#interner);
     }
     this.#asked.clear();
   }

@@ -38,6 +38,7 @@ export class Recovery {
     const outcomes = await this.#executeAllowed(exprs, execute);
     for (;;) {
       const open = outcomes.flatMap((outcome, i) => (this.#isUnfinished(outcome) ? [i] : []));
+      this.#count(open.map((i) => exprs[i]!));
       const again = open.filter((i) => this.#mayRunAgain(exprs[i]!, outcomes, i));
       if (again.length === 0 || !(await this.#reopen(again, outcomes))) return outcomes;
       const isLastTry = again.some((i) => (this.#losses.get(exprs[i]!) ?? 0) === MAX_LOSSES - 1);
@@ -71,10 +72,14 @@ export class Recovery {
       : outcome.error instanceof BackendLostError;
   }
 
+  /** A loss is one for a node, however many asked for it at once. */
+  #count(exprs: readonly Expr[]): void {
+    for (const expr of new Set(exprs)) this.#losses.set(expr, (this.#losses.get(expr) ?? 0) + 1);
+  }
+
   #mayRunAgain(expr: Expr, outcomes: Outcome[], i: number): boolean {
     const outcome = outcomes[i]!;
-    const losses = (this.#losses.get(expr) ?? 0) + 1;
-    this.#losses.set(expr, losses);
+    const losses = this.#losses.get(expr) ?? 0;
     if (losses < MAX_LOSSES) return true;
     const last = outcome.ok ? undefined : (outcome.error as BackendLostError);
     const error = new ExecutionError(
@@ -126,4 +131,12 @@ export async function collectOutcomes(
 
 function failed(error: unknown): Outcome {
   return { ok: false, error: error instanceof Error ? error : new ExecutionError(String(error)) };
+}
+
+/** @throws the first failure */
+export function valuesOf(outcomes: readonly Outcome[]): Value[] {
+  return outcomes.map((outcome) => {
+    if (!outcome.ok) throw outcome.error;
+    return outcome.value;
+  });
 }

@@ -34,7 +34,7 @@ export class Results {
   /** Promises the cache what is to be kept of a node. */
   claim(node: PlanNode): void {
     const { expr } = node;
-    if (!this.#context.reuse || !expr.isDeterministic || isFreed(node)) return;
+    if (!this.#context.keeps(node) || !expr.isDeterministic || isFreed(node)) return;
     for (const key of this.#keysOf(expr)) {
       const claim = this.#context.cache.claim(key);
       if (claim !== undefined) this.#claims.push(claim);
@@ -47,17 +47,14 @@ export class Results {
    * @param kernels default: one a step
    */
   made(node: PlanNode, value: Value, start: number, isAlone: boolean, kernels?: number): void {
-    const { statistics, costs, transients } = this.#context;
+    const { statistics, costs } = this.#context;
     const { expr, backend } = node;
     const end = performance.now();
     const seconds = (end - start) / 1000;
     const steps = stepsOf(node);
     if (isAlone && steps.length === 1) observeOperator(costs, backend, expr, seconds);
     for (const step of steps) {
-      if (step.wasTransient) transients.returned(step);
-      const isLetGo = step.isDeterministic && (isFreed(node) || step !== expr);
-      if (isLetGo) transients.seen(step);
-      step.wasTransient ||= isLetGo;
+      this.noteLetGo(step, step.isDeterministic && (isFreed(node) || step !== expr));
       const state = step === expr ? 'computed' : 'fused';
       this.record(step, backend.name, seconds / steps.length, state);
       statistics.operator(backend.name, step.op.name, start, end);
@@ -74,7 +71,7 @@ export class Results {
     { values, kernels, passes, sparkJobs }: SegmentResult,
     start: number,
   ): void {
-    const { statistics, transients, local } = this.#context;
+    const { statistics, local } = this.#context;
     const end = performance.now();
     const seconds = (end - start) / 1000;
     for (const [node, share] of shares(planned, seconds)) {
@@ -85,10 +82,7 @@ export class Results {
     for (const { expr, how, stays } of planned) {
       if (how.kind !== 'rows' || backend !== local) continue;
       if (isAlwaysMade(expr)) continue;
-      if (expr.wasTransient) transients.returned(expr);
-      const isLetGo = stays.at === 'nowhere';
-      if (isLetGo) transients.seen(expr);
-      expr.wasTransient ||= isLetGo;
+      this.noteLetGo(expr, stays.at === 'nowhere');
     }
     const names = new Set(targets.map(({ expr }) => expr.op.name));
     statistics.bar(backend.name, `pass: ${[...names].join(', ')}`, start, end);
@@ -104,6 +98,14 @@ export class Results {
       }
       this.#keepParts(target, values, seconds);
     }
+  }
+
+  /** Counts whether results that are not kept are asked for again. */
+  noteLetGo(expr: Expr, isLetGo: boolean): void {
+    const { transients } = this.#context;
+    if (expr.wasTransient) transients.returned(expr);
+    if (isLetGo) transients.seen(expr);
+    expr.wasTransient ||= isLetGo;
   }
 
   /** It will not come: whoever waits for it computes it. */
@@ -163,12 +165,12 @@ export class Results {
 
   /** What one plan makes twice is kept once; parts are worth their share of the rows. */
   #keepParts(target: PlanNode, values: ReadonlyMap<Expr, Value>, seconds: number): void {
-    const { cache, reuse, onComputed } = this.#context;
+    const { cache, keeps, onComputed } = this.#context;
     const parts = partsOf(target);
     const rows = parts.at(-1)?.to ?? 0;
     for (const part of parts) {
       const value = partValue(target, part, values);
-      if (!reuse || value === undefined || cache.claim(part.expr) === undefined) continue;
+      if (!keeps(target) || value === undefined || cache.claim(part.expr) === undefined) continue;
       const share = (seconds * (part.to - part.from)) / rows;
       cache.put(part.expr, value, share, target.backend.name);
       onComputed?.(part.expr, value, share);

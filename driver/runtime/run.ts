@@ -7,53 +7,44 @@
  * who waits for it computes for itself.
  */
 import { type Backend, heldBytes, type RunContext } from '../backend/backend.js';
-import type { Places } from '../backend/places.js';
 import { beginPlan } from '../compiler/begin-plan.js';
 import type { Plan } from '../compiler/plan.js';
 import { DATA_BYTES } from '../compiler/row-blocks.js';
 import { simplify } from '../compiler/simplify.js';
-import type { CallHost, FunctionCache } from '../functions/function-cache.js';
+import type { CallHost } from '../functions/function-cache.js';
 import type { Attrs } from '../ir/attrs.js';
 import type { Evaluator, ReusableFunction } from '../ir/evaluator.js';
-import { denseBytes, type Expr } from '../ir/expr.js';
+import { denseBytes, type Expr, topological } from '../ir/expr.js';
 import type { Interner } from '../ir/intern.js';
 import { isLeafValue } from '../ir/leaf-value.js';
 import type { OpDef } from '../ir/op-def.js';
-import type { Value } from '../ir/value.js';
-import type { DurableTier } from '../reuse/durable-tier.js';
-import type { MemoTable } from '../reuse/memo-table.js';
-import type { ReuseCache } from '../reuse/reuse-cache.js';
+import type { DenseMatrix, Value } from '../ir/value.js';
+import type { ResultRole, ReusePolicy } from '../reuse/setting.js';
 import type { Json } from '../reuse/store/entry-format.js';
-import { joinOrBegin } from '../support/shared-work.js';
 import { Execution } from './execution.js';
 import type { ExecutionContext, Outcome } from './execution-context.js';
-import type { Given, Planner } from './planner.js';
+import {
+  type AskedRoots,
+  askedRoots,
+  discardHeld,
+  isKept,
+  type Kept,
+  keptOf,
+  NOTHING_ASKED,
+} from './kept.js';
+import type { Given } from './planner.js';
 import { Recall } from './recall.js';
-import { collectOutcomes, type Recovery } from './recovery.js';
+import { collectOutcomes, valuesOf } from './recovery.js';
+import type { SessionParts } from './session-parts.js';
 import { Statistics } from './statistics.js';
 
-/** Cancellation and progress of a run. */
-export type RunScope = RunContext;
-
-/** What the runs of a session share. */
-export interface SessionParts {
-  readonly backends: ReadonlyMap<string, Backend>;
-  readonly local: Backend;
-  readonly interner: Interner;
-  readonly cache: ReuseCache;
-  readonly planner: Planner;
-  readonly places: Places;
-  readonly tier: DurableTier | undefined;
-  readonly memos: MemoTable;
-  readonly recovery: Recovery;
-  readonly functions: FunctionCache;
-  readonly reuse: boolean;
-  readonly asynchronous: boolean;
-}
+/** Cancellation and progress of a run, and the only device it runs on. Default: all. */
+export type RunScope = RunContext & { readonly device?: Backend };
 
 interface Request {
   readonly exprs: readonly Expr[];
   readonly persist: boolean;
+  readonly role: ResultRole | undefined;
   readonly resolve: (outcomes: Outcome[]) => void;
   readonly reject: (error: unknown) => void;
 }
@@ -70,17 +61,38 @@ export class Run implements CallHost {
   readonly #before: number;
   /** Whether what it computes may outlive the process. */
   readonly #outlives: boolean;
+  /** What the trial under way holds that the setting does not keep; shared with its passing runs. */
+  readonly #trial: { held: Set<Expr> | undefined };
+  readonly loopEnd?: NonNullable<Evaluator['loopEnd']>;
+  readonly keepLoopEnd?: NonNullable<Evaluator['keepLoopEnd']>;
   #requests: Request[] = [];
 
   /** @param of the run that this one is a part of, which counts for both and keeps the end of it */
   constructor(parts: SessionParts, scope: RunScope, session?: Evaluator, of?: Run) {
-    this.statistics = of?.statistics ?? new Statistics();
-    this.#outlives = of === undefined;
+    this.statistics = of?.statistics ?? new Statistics(parts.backends.values());
+    this.#outlives = !of || (of.#outlives && scope.device !== of.scope.device);
+    this.#trial = of === undefined ? { held: undefined } : of.#trial;
     this.#parts = parts;
     this.#interner = parts.interner;
     this.#before = parts.cache.runs;
     this.scope = scope;
     this.session = session ?? this;
+    const { loops, reuse } = parts;
+    // Absent, so that nobody works out what a loop is known by.
+    if (!reuse.loops) return;
+    this.loopEnd = (loop, like, limit) => loops.find(this, loop, like, limit);
+    this.keepLoopEnd = (loop, end, seconds, waited) => loops.keep(this, loop, end, seconds, waited);
+  }
+
+  /** What may be reused here. */
+  get reuse(): ReusePolicy {
+    return this.#parts.reuse;
+  }
+
+  lanes(exprs: () => readonly Expr[]): readonly Run[] {
+    const { scope, session } = this;
+    const devices = scope.device ? [] : this.#parts.planner.devicesFor(exprs);
+    return devices.map((device) => new Run(this.#parts, { ...scope, device }, session, this));
   }
 
   passing(): Run {
@@ -92,7 +104,8 @@ export class Run implements CallHost {
     const before = interner.hits;
     const expr = interner.intern(op, inputs, attrs, payload);
     if (op.source === 'call') this.#parts.functions.hasCalls = true;
-    if (interner.hits !== before && inputs.length > 0) this.statistics.hit(expr);
+    const isAgain = interner.hits !== before && inputs.length > 0;
+    if (isAgain && this.#parts.planner.keepsAll) this.statistics.hit(expr);
     return expr;
   }
 
@@ -101,24 +114,67 @@ export class Run implements CallHost {
     return expr.simplified ?? simplify([expr], this.#interner)[0]!;
   }
 
-  async evaluate(exprs: readonly Expr[]): Promise<Value[]> {
-    return valuesOf(await this.evaluateSettled(exprs));
+  /** @param role what they are to the program, for settings of `reuse` that keep by it */
+  async evaluate(exprs: readonly Expr[], role?: ResultRole): Promise<Value[]> {
+    return valuesOf(await this.evaluateSettled(exprs, role));
   }
 
   /** The values of nodes over these cells for their slots, in a plan of their own. */
   async evaluateWith(exprs: readonly Expr[], given: Given): Promise<Value[]> {
     this.#begin();
-    return valuesOf(await this.#settle(exprs, new Set(), given));
+    return valuesOf(await this.#settle(exprs, NOTHING_ASKED, given));
+  }
+
+  /** Cells of one backend alone, of an operator that gives no view, and of what nobody keeps. */
+  makesAnew(expr: Expr, slots: readonly Expr[]): boolean {
+    const root = this.simplified(expr);
+    if (this.#parts.backends.size > 1 || !root.op.elementwise) return false;
+    return topological([root]).some((node) => slots.includes(node));
+  }
+
+  recycle(value: DenseMatrix): void {
+    this.#parts.local.recycle?.(value);
   }
 
   /** As `evaluate`, but a failing node (a singular system) fails alone. Values are on the host. */
-  evaluateSettled(exprs: readonly Expr[]): Promise<Outcome[]> {
-    return this.#request(exprs, false);
+  evaluateSettled(exprs: readonly Expr[], role?: ResultRole): Promise<Outcome[]> {
+    return this.#request(exprs, false, role);
   }
 
   /** Computes nodes and keeps them with their row blocks (RDDs on Spark, otherwise the host). */
-  async persist(exprs: readonly Expr[]): Promise<void> {
-    for (const outcome of await this.#request(exprs, true)) if (!outcome.ok) throw outcome.error;
+  async persist(exprs: readonly Expr[], role?: ResultRole): Promise<void> {
+    const outcomes = await this.#request(exprs, true, role);
+    for (const outcome of outcomes) if (!outcome.ok) throw outcome.error;
+  }
+
+  /**
+   * A piece of work by itself: what it persists, what it asks for by role and what its calls give it
+   * holds as a program holds its variables, until it ends. What the setting keeps stays. One at a
+   * time in a run; one inside another hands over what `leaves` names.
+   */
+  async trial<T>(
+    work: () => Promise<T>,
+    leaves: (result: T) => readonly Expr[] = () => [],
+  ): Promise<T> {
+    if (this.#parts.planner.keepsAll) return work();
+    const { held: outer } = this.#trial;
+    const held = new Set<Expr>();
+    this.#trial.held = held;
+    try {
+      const result = await work();
+      for (const expr of leaves(result).map((one) => this.simplified(one))) {
+        if (held.delete(expr)) outer?.add(expr);
+      }
+      return result;
+    } finally {
+      this.#trial.held = outer;
+      discardHeld(held, this.#parts);
+    }
+  }
+
+  /** The trial under way holds the value of a node, if it is made. */
+  holds(expr: Expr): void {
+    this.#trial.held?.add(this.simplified(expr));
   }
 
   /** Keeps data that many requests will read: with their row blocks, or here if they fit. */
@@ -133,7 +189,7 @@ export class Run implements CallHost {
         denseBytes(expr) >= DATA_BYTES &&
         (isResident || heldBytes(local, expr) <= planner.materialiseBytes),
     );
-    if (kept.length > 0) await this.persist(kept);
+    if (kept.length > 0) await this.persist(kept, 'data');
   }
 
   call(fn: ReusableFunction, args: readonly unknown[]): Promise<unknown> {
@@ -158,27 +214,13 @@ export class Run implements CallHost {
     unchanged: () => Promise<void> = async () => {},
     alone = false,
   ): Promise<T> {
-    const { memos, tier, reuse } = this.#parts;
     const { signal } = this.scope;
-    const begin = (): Promise<T> => {
-      const once = alone ? { signal } : undefined;
-      const promise = tier?.memo(key, compute, unchanged, once) ?? compute();
-      memos.keep(key, { promise, signal });
-      return promise;
-    };
-    const underWay = reuse ? () => memos.get(key) : () => undefined;
-    return joinOrBegin<Json>(underWay, begin, signal) as Promise<T>;
+    return this.#parts.memos.get({ key, compute, unchanged, alone, signal });
   }
 
   /** What `memo` has under a key, of this process or the durable store; undefined for nothing. */
-  async memoOf(key: string): Promise<Json | undefined> {
-    const { memos, tier, reuse } = this.#parts;
-    const known = reuse ? memos.get(key)?.promise : undefined;
-    if (known !== undefined) return known.catch(() => undefined);
-    const found = await tier?.memoOf(key);
-    const { signal } = this.scope;
-    if (found !== undefined) memos.keep(key, { promise: Promise.resolve(found), signal });
-    return found;
+  memoOf(key: string): Promise<Json | undefined> {
+    return this.#parts.memos.find(key, this.scope.signal);
   }
 
   explain(exprs: readonly Expr[], options: { readonly verbose?: boolean } = {}): string {
@@ -192,17 +234,25 @@ export class Run implements CallHost {
 
   /** As `plan`, over what the durable store holds too, which is read; no lease is taken. */
   async planStored(exprs: readonly Expr[]): Promise<Plan> {
+    return (await this.#stored(exprs)).plan;
+  }
+
+  /** `planStored` as text: as written, then after each rule and pass that changed it. */
+  async explainStored(exprs: readonly Expr[]): Promise<string> {
+    const { recall } = await this.#stored(exprs);
+    return this.#parts.planner.explain(exprs, true, recall);
+  }
+
+  async #stored(exprs: readonly Expr[]): Promise<{ readonly plan: Plan; readonly recall: Recall }> {
     const { cache, interner, planner, tier } = this.#parts;
     const recall = new Recall(cache, tier, interner, this.scope.signal);
     const roots = simplify(exprs, interner);
-    await recall.fromStore(
-      roots,
-      (expr) => recall.values.has(expr) || planner.isAtHand(expr),
-      false,
-    );
+    const isThere = (expr: Expr): boolean => recall.values.has(expr) || planner.isAtHand(expr);
+    // Settings that keep results by role keep little ones too.
+    await recall.fromStore(roots, isThere, false, planner.keepsAll ? undefined : new Set(roots));
     for (;;) {
       const plan = planner.plan(roots, { recall });
-      if (recall.isComplete(plan)) return plan;
+      if (recall.isComplete(plan)) return { plan, recall };
       await recall.complete(plan);
     }
   }
@@ -212,10 +262,10 @@ export class Run implements CallHost {
     return this.#parts.planner.seconds(plan);
   }
 
-  #request(exprs: readonly Expr[], persist: boolean): Promise<Outcome[]> {
+  #request(exprs: readonly Expr[], persist: boolean, role?: ResultRole): Promise<Outcome[]> {
     return new Promise((resolve, reject) => {
       if (this.#requests.length === 0) setImmediate(() => this.#flush());
-      this.#requests.push({ exprs, persist, resolve, reject });
+      this.#requests.push({ exprs, persist, role, resolve, reject });
     });
   }
 
@@ -224,8 +274,7 @@ export class Run implements CallHost {
     this.#requests = [];
     this.#begin();
     const exprs = requests.flatMap((request) => request.exprs);
-    const kept = requests.filter(({ persist }) => persist).flatMap((request) => request.exprs);
-    this.#settle(exprs, new Set(kept)).then(
+    this.#settle(exprs, askedRoots(requests, this.reuse)).then(
       (outcomes) => {
         let from = 0;
         for (const request of requests) {
@@ -243,9 +292,10 @@ export class Run implements CallHost {
   }
 
   /** Runs these nodes, whatever ends under them; their values are here, but for the persisted. */
-  #settle(exprs: readonly Expr[], persisted: ReadonlySet<Expr>, given?: Given): Promise<Outcome[]> {
+  #settle(exprs: readonly Expr[], asked: AskedRoots, given?: Given): Promise<Outcome[]> {
+    const { persisted } = asked;
     const execute = async (some: readonly Expr[]): Promise<Outcome[]> => {
-      const outcomes = await this.#execute(some, persisted, given);
+      const outcomes = await this.#execute(some, asked, given);
       if (persisted.size === 0) return this.#collected(outcomes);
       return Promise.all(
         outcomes.map(async (outcome, i) =>
@@ -268,24 +318,21 @@ export class Run implements CallHost {
     interner.tidy();
   }
 
-  async #execute(
-    exprs: readonly Expr[],
-    persistedExprs: ReadonlySet<Expr>,
-    given?: Given,
-  ): Promise<Outcome[]> {
-    const { cache, interner, planner, reuse, tier } = this.#parts;
+  async #execute(exprs: readonly Expr[], asked: AskedRoots, given?: Given): Promise<Outcome[]> {
+    const { cache, interner, planner, tier } = this.#parts;
     const recall = new Recall(cache, tier, interner, this.scope.signal);
     if (this.#parts.functions.hasCalls) await this.#bringCalls(exprs, recall);
     const roots = simplify(exprs, interner);
-    const persisted = new Set(roots.filter((_, i) => persistedExprs.has(exprs[i]!)));
+    const kept = keptOf(asked, exprs, roots, this.#trial.held);
     cache.awake(roots);
     // What follows from slots is stored nowhere.
     if (given === undefined && this.#outlives) {
-      await recall.fromStore(roots, (expr) => recall.values.has(expr) || planner.isAtHand(expr));
+      const isThere = (expr: Expr): boolean => recall.values.has(expr) || planner.isAtHand(expr);
+      await recall.fromStore(roots, isThere, true, kept.byRole);
     }
     try {
       for (;;) {
-        const plan = planner.plan(roots, { persisted, recall, given });
+        const plan = planner.plan(roots, { ...kept, recall, given, device: this.scope.device });
         if (!recall.isComplete(plan)) {
           await recall.complete(plan);
           continue;
@@ -293,8 +340,10 @@ export class Run implements CallHost {
         planner.executes(plan);
         recall.countReuse(plan, this.statistics, (expr) => this.#adopt(plan, expr));
         // Claims what it computes before anybody else can plan, so that nothing is computed twice.
-        const end = beginPlan(plan, reuse ? cache.tiers : []);
-        const outcomes = await new Execution(plan, this.#contextOf(recall)).run().finally(end);
+        const end = beginPlan(plan, cache.tiers, planner.keepsAll);
+        const outcomes = await new Execution(plan, this.#contextOf(recall, kept))
+          .run()
+          .finally(end);
         interner.weakenAfter(plan.nodes.length);
         return outcomes;
       }
@@ -305,30 +354,33 @@ export class Run implements CallHost {
 
   /** Values of reusable functions' outputs, which no backend computes. */
   async #bringCalls(exprs: readonly Expr[], recall: Recall): Promise<void> {
-    const { functions, planner, reuse } = this.#parts;
-    const isThere = (expr: Expr): boolean => reuse && planner.isAtHand(expr.simplified ?? expr);
+    const { functions, planner } = this.#parts;
+    const isThere = (expr: Expr): boolean => planner.isAtHand(expr.simplified ?? expr);
     for (const [expr, { value, seconds }] of await functions.values(this, exprs, isThere)) {
       recall.add(this.simplified(expr), value, seconds);
     }
   }
 
-  #contextOf(recall: Recall): ExecutionContext {
-    const { backends, local, cache, places, planner, reuse, asynchronous, tier } = this.#parts;
+  #contextOf(recall: Recall, kept: Kept): ExecutionContext {
+    const { backends, local, cache, places, planner, asynchronous, tier } = this.#parts;
     return {
       ...this.scope,
       cache,
       statistics: this.statistics,
       backends,
       local,
-      reuse,
+      keeps: ({ expr, backend }) => planner.keepsIn(backend) || isKept(kept, expr),
       costs: planner.costs,
       places,
       transients: planner.transients,
       asynchronous,
       ...(tier && this.#outlives
         ? {
-            onComputed: (expr, value, seconds) =>
-              tier.publish(expr, value, seconds, recall.leaseOf(expr)),
+            onComputed: (expr, value, seconds) => {
+              const isOfRole = kept.byRole.has(expr);
+              if (!planner.keepsAll && !isOfRole) return;
+              tier.publish(expr, value, seconds, recall.leaseOf(expr), isOfRole);
+            },
           }
         : {}),
     };
@@ -345,11 +397,4 @@ export class Run implements CallHost {
       this.statistics.record(original, entry.backend, entry.seconds, 'reused');
     }
   }
-}
-
-function valuesOf(outcomes: readonly Outcome[]): Value[] {
-  return outcomes.map((outcome) => {
-    if (!outcome.ok) throw outcome.error;
-    return outcome.value;
-  });
 }

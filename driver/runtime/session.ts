@@ -11,19 +11,23 @@ import { CostModel } from '../cost/cost-model.js';
 import { observeCollect } from '../cost/measure.js';
 import { movePays } from '../cost/move-pays.js';
 import { FunctionCache } from '../functions/function-cache.js';
+import { LoopEnds } from '../functions/loop-ends.js';
 import { denseBytes, type Expr } from '../ir/expr.js';
 import { Interner } from '../ir/intern.js';
 import type { Handle } from '../ir/value.js';
 import { DurableTier } from '../reuse/durable-tier.js';
 import { evictionPolicy, type PolicyName, policyFromEnv } from '../reuse/eviction-policy.js';
-import { MemoTable } from '../reuse/memo-table.js';
 import { ReuseCache } from '../reuse/reuse-cache.js';
+import { reusePolicy } from '../reuse/setting.js';
+import { SharedMemos } from '../reuse/shared-memos.js';
 import { type SpillOptions, spillTier } from '../reuse/spill-tier.js';
 import type { DurableStore } from '../reuse/store/durable-store.js';
 import { memoryShares } from '../support/memory.js';
+import type { ReuseSetting } from '../support/reuse-words.js';
 import { Planner } from './planner.js';
 import { Recovery } from './recovery.js';
-import { Run, type RunScope, type SessionParts } from './run.js';
+import { Run, type RunScope } from './run.js';
+import type { SessionParts } from './session-parts.js';
 
 /** Share of the host's budget for copies beside originals, and the most of it for one value. */
 const COPY_SHARE = 0.25;
@@ -47,8 +51,8 @@ export interface SessionOptions {
   readonly spill?: SpillOptions | false;
   /** Largest data kept, not streamed. @units bytes, default half `cacheBytes`, at most its share */
   readonly materialiseBytes?: number;
-  /** False switches reuse off: every request computes everything. For measuring. */
-  readonly reuse?: boolean;
+  /** What is reused: see `reuse/setting.ts`. Default `REPRISE_REUSE`, else `full`. */
+  readonly reuse?: ReuseSetting;
   /** False, for measuring: values leaving a backend neither move nor are copied. Default true. */
   readonly migration?: boolean;
   /** False, for measuring: one piece of work at a time, nothing sent ahead. Default true. */
@@ -63,6 +67,7 @@ export class Session extends Run {
   readonly cache: ReuseCache;
   readonly interner: Interner;
   readonly functions: FunctionCache;
+  readonly loops: LoopEnds;
   readonly #parts: SessionParts;
 
   constructor(options: SessionOptions) {
@@ -73,6 +78,7 @@ export class Session extends Run {
     this.cache = parts.cache;
     this.interner = parts.interner;
     this.functions = parts.functions;
+    this.loops = parts.loops;
     this.#parts = parts;
   }
 
@@ -102,7 +108,8 @@ export class Session extends Run {
 }
 
 function partsOf(options: SessionOptions): SessionParts {
-  const { local, blocks = local, devices = [], asynchronous = true, reuse = true } = options;
+  const { local, blocks = local, devices = [], asynchronous = true } = options;
+  const reuse = reusePolicy(options.reuse);
   const backends = new Map([local, blocks, ...devices].map((backend) => [backend.name, backend]));
   const shares = memoryShares();
   const cacheBytes = options.cacheBytes ?? shares.cacheBytes;
@@ -110,12 +117,13 @@ function partsOf(options: SessionOptions): SessionParts {
     options.materialiseBytes ?? Math.min(cacheBytes / 2, shares.materialiseBytes);
   const seconds = (expr: Expr): number => blocks.estimate(expr).seconds;
   const tier =
-    options.store !== undefined && reuse
+    options.store !== undefined && reuse.store
       ? new DurableTier(options.store, seconds, siblingKeys)
       : undefined;
   const costs = options.costs ?? new CostModel();
   const at = (handle: Handle): Backend => backends.get(handle.backend)!;
-  const copyBytes = reuse && (options.migration ?? true) ? cacheBytes * COPY_SHARE : 0;
+  const copyBytes =
+    reuse.results === 'all' && (options.migration ?? true) ? cacheBytes * COPY_SHARE : 0;
   const places = new Places({
     backends,
     copyBytes,
@@ -129,9 +137,10 @@ function partsOf(options: SessionOptions): SessionParts {
     siblingKeys,
     policy,
     tiers: [...backends.values()].flatMap((backend) => backend.tier ?? []),
-    spill: reuse ? spillTier(options.spill, policy) : undefined,
+    spill: reuse.setting === 'off' ? undefined : spillTier(options.spill, policy),
     release: (handle) => places.release(handle),
     onEvict: (entry) => places.leaving(entry, cache),
+    isStored: (expr) => tier?.has(expr) === true,
   });
   const interner = new Interner();
   const planner = new Planner({
@@ -153,9 +162,10 @@ function partsOf(options: SessionOptions): SessionParts {
     planner,
     places,
     tier,
-    memos: new MemoTable(),
+    memos: new SharedMemos(tier, reuse.profiles),
     recovery: new Recovery(cache, backends, places),
-    functions: new FunctionCache(cache, tier, reuse),
+    functions: new FunctionCache(cache, tier, reuse.functions),
+    loops: new LoopEnds(cache, tier),
     reuse,
     asynchronous,
   };

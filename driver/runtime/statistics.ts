@@ -1,8 +1,9 @@
 /**
- * What a session did: counters, a timeline and one record per executed node. Counters only grow; a
- * run reports the difference between two snapshots. Short host operators are merged into bursts, so
- * that a search of a thousand solves is one bar of the timeline and not a thousand.
+ * What a session did: counters, devices' own, a timeline and one record per executed node. Counters
+ * only grow; a run reports the difference between two snapshots. Short host operators are merged into
+ * bursts, so that a search of a thousand solves is one bar of the timeline and not a thousand.
  */
+import type { Backend, DeviceWork } from '../backend/backend.js';
 import type { Plan } from '../compiler/plan.js';
 import type { Expr } from '../ir/expr.js';
 import { forgetOldest } from '../support/forget-oldest.js';
@@ -59,9 +60,21 @@ export class Statistics {
   readonly nodes = new Map<Expr, NodeRecord>();
   /** The last plans executed, newest last. */
   readonly plans: Plan[] = [];
+  /** Steps that a device could not take after all, by device, and why the first of them. */
+  readonly left = new Map<string, { steps: number; readonly why: string }>();
   readonly #asked = new Map<Expr, number>();
   readonly #bars: TimelineBar[] = [];
+  /** What devices had done when this began. */
+  readonly #before: readonly (readonly [Backend, DeviceWork])[];
   #burst: { lane: string; start: number; end: number; counts: Map<string, number> } | undefined;
+
+  /** @param backends those that count as devices are told of by `devices` */
+  constructor(backends: Iterable<Backend> = []) {
+    this.#before = [...backends].flatMap((backend) => {
+      const work = backend.work?.();
+      return work === undefined ? [] : [[backend, work] as const];
+    });
+  }
 
   /** A result was asked for again: its node was there, or its value was cached. */
   hit(expr: Expr): void {
@@ -75,6 +88,13 @@ export class Statistics {
       this.nodes.set(expr, { backend, seconds, state, hits: 0 });
       forgetOldest(this.nodes, MAX_NODES);
     } else if (state !== 'reused') Object.assign(known, { backend, seconds, state });
+  }
+
+  /** Steps of a device run on the host. */
+  leave(device: string, steps: number, error: Error): void {
+    const known = this.left.get(device);
+    if (known === undefined) this.left.set(device, { steps, why: error.message });
+    else known.steps += steps;
   }
 
   /** A plan is about to run. */
@@ -121,6 +141,21 @@ export class Statistics {
     }
     const { partial, misses, kernels, passes, scans, rowsRead, sparkJobs } = this;
     return { hits, partial, misses, savedSeconds, kernels, passes, scans, rowsRead, sparkJobs };
+  }
+
+  /** What each device has done since this began, whoever it did it for. */
+  devices(): ReadonlyMap<string, DeviceWork> {
+    return new Map(
+      this.#before.map(([backend, before]) => {
+        const now = backend.work!();
+        const since = Object.entries(now).map(([name, count]) => [
+          name,
+          count - before[name as keyof DeviceWork],
+        ]);
+        const { peakBytes } = now;
+        return [backend.name, { ...now, ...Object.fromEntries(since), peakBytes }];
+      }),
+    );
   }
 
   #add(bar: TimelineBar): void {

@@ -98,6 +98,16 @@ export const env = {
   javaHome: (): string | undefined => text('JAVA_HOME'),
   /** Path of a BLAS with LAPACK to load, not the downloaded one; `none`: JavaScript kernels. */
   blas: (): string | undefined => text('REPRISE_BLAS'),
+  /** `auto`, `none` or names of devices with commas. */
+  devices: (): string | undefined => text('REPRISE_DEVICES'),
+  /** What a device may give: `4GiB`, or `50%` of its memory. */
+  deviceMemory: (): string | undefined => text('REPRISE_DEVICE_MEMORY'),
+  /** Folder to look for CUDA's libraries in first; `none`: no CUDA. */
+  cuda: (): string | undefined => text('REPRISE_CUDA'),
+  /** The CUDA toolkit, by either of the names it has. */
+  cudaHome: (): string | undefined => own('CUDA_HOME') ?? own('CUDA_PATH'),
+  /** The Python environment that is active. */
+  pythonEnvironment: (): string | undefined => own('VIRTUAL_ENV'),
   /** Threads of the local CPU backend. */
   threads: (): string | undefined => text('REPRISE_THREADS'),
   /** Memory of this process and its JVM: `8GiB`, or `50%` of the machine or container. */
@@ -144,6 +154,8 @@ export const env = {
   logLevel: (): string | undefined => text('REPRISE_LOG'),
   /** 1 or more: check every compiler rule's result. Always on in CI. */
   verify: (): number => Number(text('REPRISE_VERIFY') ?? (text('CI') ? 1 : 0)),
+  /** What is reused where nobody else says it: see `reuse/setting.ts`. */
+  reuse: (): string | undefined => text('REPRISE_REUSE'),
   /** `cost` (default), `local` or `blocks`: where nodes run that several backends can run. */
   placement: (): string | undefined => text('REPRISE_PLACEMENT'),
   /** For a program we start: nothing that is meant for us. */

@@ -6,7 +6,7 @@
  */
 import { totalmem } from 'node:os';
 import { env } from './env.js';
-import { formatBytes, parseSize, wrongSetting } from './size.js';
+import { formatBytes, sizeOrShare, wrongSetting } from './size.js';
 
 const MIB = 1024 ** 2;
 
@@ -96,12 +96,8 @@ export function readSetting(
         : `${MACHINE_SHARE * 100}% of ${whole}`;
     return { bytes, from, isGiven: false };
   }
-  const percent = /^(\d+(?:\.\d+)?)\s*%$/.exec(text.trim())?.[1];
-  const bytes =
-    percent === undefined
-      ? parseSize(text)
-      : Math.floor((machine.totalBytes * Number(percent)) / 100);
-  if (bytes === undefined || bytes < MIN_MEMORY_BYTES || Number(percent ?? 0) > 100) {
+  const bytes = sizeOrShare(text, machine.totalBytes);
+  if (bytes === undefined || bytes < MIN_MEMORY_BYTES) {
     const least = formatBytes(MIN_MEMORY_BYTES);
     throw wrongSetting(
       key,
@@ -111,7 +107,7 @@ export function readSetting(
   }
   return {
     bytes,
-    from: percent === undefined ? key : `${key}, ${percent}% of ${whole}`,
+    from: text.includes('%') ? `${key}, ${text.replace(/\s/g, '')} of ${whole}` : key,
     isGiven: true,
   };
 }

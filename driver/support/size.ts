@@ -23,6 +23,13 @@ export function parseSize(text: string): number | undefined {
   return Math.floor(Number(number) * factor);
 }
 
+/** As `parseSize`, or the share `50%` of a whole; undefined for neither. @units bytes */
+export function sizeOrShare(text: string, wholeBytes: number): number | undefined {
+  const percent = /^(\d+(?:\.\d+)?)\s*%$/.exec(text.trim())?.[1];
+  if (percent === undefined) return parseSize(text);
+  return Number(percent) > 100 ? undefined : Math.floor((wholeBytes * Number(percent)) / 100);
+}
+
 /** A setting's value that is not what it should be. `key`: its variable or flag. */
 export function wrongSetting(key: string, expected: string, value: string): ConfigError {
   return new ConfigError(

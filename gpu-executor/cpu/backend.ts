@@ -11,6 +11,8 @@ import { type DenseMatrix, heldCells, type Value } from '../../driver/ir/value.j
 import type { FrameReader } from './frame-reader.js';
 import { CellChainKernels } from './kernels/cell-chain.js';
 import { codedBytes } from './kernels/coded-rows.js';
+import { csrNodeBytes } from './kernels/csr-estimate.js';
+import { hasCsr } from './kernels/csr-form.js';
 import { supportedOps } from './kernels/index.js';
 import { allocateBy, type KernelContext } from './kernels/kernel.js';
 import type { Blas } from './native/blas.js';
@@ -80,7 +82,7 @@ export class CpuBackend implements Backend {
   }
 
   heldBytes(expr: Expr): number {
-    return codedBytes(expr) ?? denseBytes(expr);
+    return csrNodeBytes(expr) ?? codedBytes(expr) ?? denseBytes(expr);
   }
 
   estimate(expr: Expr): CostEstimate {
@@ -109,7 +111,10 @@ export class CpuBackend implements Backend {
   }
 
   runChain(nodes: readonly Expr[], inputs: ReadonlyMap<Expr, DenseMatrix>): DenseMatrix {
-    return this.#chains.run(nodes, inputs, this.#kernels) ?? this.#runSteps(nodes, inputs);
+    // Steps keep compressed rows compressed where they can.
+    const isLoop = !hasCsr([...inputs.values()]);
+    const value = isLoop ? this.#chains.run(nodes, inputs, this.#kernels) : undefined;
+    return value ?? this.#runSteps(nodes, inputs);
   }
 
   /** One after the other, each value's memory handed on after its last reader. */
@@ -122,7 +127,7 @@ export class CpuBackend implements Backend {
       values.set(node, evaluateSync(node, operands, this.#kernels)!);
       for (const input of new Set(node.inputs)) {
         if (inputs.has(input) || lastReader.get(input) !== node) continue;
-        this.#memory.release(values.get(input)!.data);
+        this.recycle(values.get(input)!);
       }
     }
     return values.get(nodes.at(-1)!)!;

@@ -28,3 +28,11 @@ export interface FrameReader {
     options: FrameReadOptions,
   ): AsyncIterable<RawChunk>;
 }
+
+/** The chunk with these of its columns, which are not copied. */
+export function columnsAt(chunk: RawChunk, positions: readonly number[]): RawChunk {
+  const columns = positions.map((position) => chunk.columns[position]!);
+  const { hashed } = chunk;
+  if (hashed === undefined) return { ...chunk, columns };
+  return { ...chunk, columns, hashed: positions.map((position) => hashed[position]) };
+}

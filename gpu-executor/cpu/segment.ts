@@ -8,9 +8,12 @@ import type { Segment, SegmentPart, SegmentResult } from '../../driver/backend/b
 import { InternalError } from '../../driver/errors.js';
 import { denseBytes, type Expr } from '../../driver/ir/expr.js';
 import type { DenseMatrix, Value } from '../../driver/ir/value.js';
+import { isCsrIn } from './kernels/csr-estimate.js';
+import { requireRoom } from './kernels/csr-form.js';
 import { planRows } from './rows/row-program.js';
 import { runRows } from './rows/run-rows.js';
-import { isScanned, runInTurn, type StreamContext, type StreamPass, scanCount } from './stream.js';
+import { isScanned, runInTurn, type StreamContext, scanCount } from './stream.js';
+import type { StreamPass } from './stream-pass.js';
 import { evaluateAsync } from './whole.js';
 
 /** Host values of at least this size are data: reducing them is a pass. @units bytes */
@@ -108,10 +111,7 @@ class SegmentRun {
       if (inputs.some((input) => input === undefined)) waiting.push(expr);
       else {
         this.#context.signal?.throwIfAborted();
-        this.#values.set(
-          expr,
-          await evaluateAsync(expr, inputs as DenseMatrix[], this.#context.kernels),
-        );
+        this.#values.set(expr, await evaluateAsync(expr, inputs as DenseMatrix[], this.#context));
       }
     }
     const ran = waiting.length < this.#whole.length;
@@ -180,6 +180,7 @@ class SegmentRun {
   async #runPasses(passes: readonly StreamPass[]): Promise<void> {
     const streamed: StreamPass[] = [];
     for (const pass of passes) {
+      checkKept(pass);
       const plan = planRows(pass);
       if (plan === undefined) streamed.push(pass);
       else this.#keep(await runRows(pass, plan, this.#context));
@@ -193,6 +194,16 @@ class SegmentRun {
   #keep(results: ReadonlyMap<Expr, DenseMatrix>): void {
     for (const [expr, value] of results) this.#values.set(expr, value);
   }
+}
+
+/**
+ * What is made of compressed rows may be far larger than they are.
+ * @throws ResourceError where cells to be written out would not fit
+ */
+function checkKept({ nodes, sinks, kept, values }: StreamPass): void {
+  const isOfCsr = [...nodes, ...sinks].some(({ inputs }) => inputs.some((e) => isCsrIn(values, e)));
+  if (!isOfCsr) return;
+  for (const expr of kept) if (!isCsrIn(values, expr)) requireRoom(expr.op.name, expr);
 }
 
 const noParts: ReadonlyMap<Expr, readonly SegmentPart[]> = new Map();

@@ -6,26 +6,23 @@
  * while the pool computes on block k.
  */
 
-import type { RunContext, SegmentPart } from '../../driver/backend/backend.js';
+import type { RunContext } from '../../driver/backend/backend.js';
 import { DataError, ExecutionError, InternalError, RepriseError } from '../../driver/errors.js';
+import { CsrBuilder } from '../../driver/ir/csr.js';
 import type { Expr } from '../../driver/ir/expr.js';
 import type { RawChunk } from '../../driver/ir/frame-engine.js';
 import type { BlockContext } from '../../driver/ir/op-def.js';
 import { type Cells, cellsOf, type DenseMatrix, dense, rowsView } from '../../driver/ir/value.js';
 import { BufferPool } from './buffer-pool.js';
 import type { FrameReader } from './frame-reader.js';
-import {
-  type CodedReader,
-  CodedRowsWriter,
-  codedBytes,
-  codedWidth,
-  isWorthCoding,
-} from './kernels/coded-rows.js';
-import { codeChunk, encodeChunk, planScans, type Scan } from './kernels/encode.js';
+import { CodedRowsWriter, codedBytes, codedWidth, isWorthCoding } from './kernels/coded-rows.js';
+import { csrNodeBytes } from './kernels/csr-estimate.js';
+import { codeChunk, compressChunk, encodeChunk, planScans, type Scan } from './kernels/encode.js';
 import { kernelOf } from './kernels/index.js';
 import { type Allocate, allocateBy, type KernelContext, type Reducer } from './kernels/kernel.js';
 import { PartReducer } from './part-reducer.js';
 import type { RowThreads } from './rows/row-threads.js';
+import { areReadCoded, type StreamPass, widthOf } from './stream-pass.js';
 
 /** Cells a pass makes per block over all its nodes: 8 MB. */
 const BLOCK_CELLS = 1 << 20;
@@ -33,20 +30,6 @@ const BLOCK_CELLS = 1 << 20;
 const READ_AHEAD = 2;
 /** From this many floating-point operations a reduction runs on the thread pool. */
 const PARALLEL_FLOPS = 2e6;
-
-export interface StreamPass {
-  /** Rows every blocked node of the pass has. */
-  readonly rows: number;
-  /** Sources and maps, inputs before consumers. */
-  readonly nodes: readonly Expr[];
-  readonly sinks: readonly Expr[];
-  /** Nodes of `nodes` to write out whole. */
-  readonly kept: readonly Expr[];
-  /** Host values: taken whole, or by rows where an operator takes them by blocks. */
-  readonly values: ReadonlyMap<Expr, DenseMatrix>;
-  /** Sinks whose results over parts of the rows are wanted too. */
-  readonly parts: ReadonlyMap<Expr, readonly SegmentPart[]>;
-}
 
 export interface StreamContext extends RunContext {
   /** The library and the memory of whole results. */
@@ -107,28 +90,6 @@ function cutsOf({ sinks, parts }: StreamPass): number[] {
   return [...new Set(cuts)].sort((a, b) => a - b);
 }
 
-/** Whether all that read the rows of an operand in a pass do without the cells of coded ones. */
-function areReadCoded(
-  { nodes, sinks }: Pick<StreamPass, 'nodes' | 'sinks'>,
-  expr: Expr,
-  isWorth: (reader: CodedReader) => boolean = () => true,
-): boolean {
-  return [...nodes, ...sinks].every(({ op, inputs }) => {
-    if (!inputs.includes(expr)) return true;
-    const coded = kernelOf.get(op.name)?.coded;
-    if (coded === undefined || !isWorth(coded)) return false;
-    const { operand } = coded;
-    return operand === undefined || inputs.every((one, i) => one !== expr || i === operand);
-  });
-}
-
-/** Cells of a row of an operand of a pass, as it is held: coded ones that are read so are few. */
-export function widthOf(pass: StreamPass, expr: Expr): number {
-  const sparse = pass.values.get(expr)?.sparse;
-  if (sparse === undefined || !areReadCoded(pass, expr)) return expr.cols;
-  return Math.ceil(sparse.bytes / Float64Array.BYTES_PER_ELEMENT / expr.rows);
-}
-
 class Stream {
   readonly #pass: StreamPass;
   readonly #context: StreamContext;
@@ -138,6 +99,7 @@ class Stream {
   readonly #reducers = new Map<Expr, Reducer<Cells>>();
   readonly #kept = new Map<Expr, DenseMatrix>();
   readonly #keptCoded = new Map<Expr, CodedRowsWriter>();
+  readonly #keptCsr = new Map<Expr, CsrBuilder>();
   /** Encoded nodes whose rows stay coded. */
   readonly #coded: ReadonlySet<Expr>;
   readonly #blockRows: number;
@@ -164,7 +126,10 @@ class Stream {
     const width =
       pass.nodes.reduce(
         (sum, expr) =>
-          sum + (this.#coded.has(expr) && areReadCoded(pass, expr) ? codedWidth(expr) : expr.cols),
+          sum +
+          (this.#coded.has(expr) && areReadCoded(pass, expr)
+            ? codedWidth(expr)
+            : widthOf(pass, expr)),
         0,
       ) + [...new Set(held)].reduce((sum, expr) => sum + widthOf(pass, expr), 0);
     this.#blockRows = Math.max(
@@ -173,8 +138,11 @@ class Stream {
     );
     this.#cuts = cutsOf(pass);
     for (const expr of pass.kept) {
+      const { rows, cols, dtype, nnz } = expr;
       if (isKeptCoded(expr)) this.#keptCoded.set(expr, new CodedRowsWriter(expr.rows));
-      else
+      else if (csrNodeBytes(expr) !== undefined) {
+        this.#keptCsr.set(expr, new CsrBuilder(rows, cols, dtype, nnz! * 1.1));
+      } else
         this.#kept.set(
           expr,
           dense(expr.rows, expr.cols, cellsOf(expr.dtype, expr.rows * expr.cols)),
@@ -210,6 +178,7 @@ class Stream {
     await this.#expectEnd();
     const results = new Map(this.#kept);
     for (const [expr, { value }] of this.#keptCoded) results.set(expr, value);
+    for (const [expr, { value }] of this.#keptCsr) results.set(expr, value);
     for (const [expr, reducer] of this.#reducers) {
       results.set(expr, await named(expr, () => reducer.result()));
       if (!(reducer instanceof PartReducer)) continue;
@@ -304,6 +273,12 @@ class Stream {
       const scan = this.#scans.findIndex((one) => one.columnsOf.has(expr));
       if (scan >= 0) {
         const read = [this.#scans[scan]!, expr, chunks[scan]!, block.rowOffset] as const;
+        if (csrNodeBytes(expr) !== undefined) {
+          const rows = compressChunk(...read);
+          blocks.set(expr, rows);
+          this.#keptCsr.get(expr)?.addRows(rows);
+          continue;
+        }
         const isCoded = this.#coded.has(expr);
         if (isCoded) {
           const coded = codeChunk(...read, allocate);
@@ -320,6 +295,7 @@ class Stream {
       const value = this.#map(expr, block, blocks, allocate);
       blocks.set(expr, value);
       kept?.data.set(value.data, block.rowOffset * expr.cols);
+      this.#keptCsr.get(expr)?.addRows(value);
     }
     return blocks;
   }

@@ -4,7 +4,10 @@ import type { Expr } from '../../driver/ir/expr.js';
 import type { Cells, DenseMatrix } from '../../driver/ir/value.js';
 import { kernelOf } from './kernels/index.js';
 import type { Kernel, KernelCall, KernelContext } from './kernels/kernel.js';
-import { asExecutionError } from './stream.js';
+import { planRows } from './rows/row-program.js';
+import { runRows } from './rows/run-rows.js';
+import { asExecutionError, type StreamContext } from './stream.js';
+import type { StreamPass } from './stream-pass.js';
 
 /** Longest work without an event-loop turn: 0.2 ms of BLAS, 2 ms of JavaScript. @units flops */
 const SYNC_FLOPS = 4e6;
@@ -16,7 +19,7 @@ export function evaluateSync(
   context: KernelContext,
 ): DenseMatrix | undefined {
   const kernel = kernelFor(expr);
-  if (kernel.runAsync ?? kernel.reducer) {
+  if (kernel.isThreaded ?? kernel.runAsync ?? reducerOf(kernel, expr)) {
     if (expr.op.flops(inputs, expr.attrs, expr) > SYNC_FLOPS) return undefined;
   }
   return runNow(kernel, expr, inputs, context);
@@ -26,21 +29,40 @@ export function evaluateSync(
 export async function evaluateAsync(
   expr: Expr,
   inputs: readonly DenseMatrix[],
-  context: KernelContext,
+  stream: StreamContext,
 ): Promise<DenseMatrix> {
+  const context = stream.kernels;
   const now = evaluateSync(expr, inputs, context);
   if (now !== undefined) return now;
   const kernel = kernelFor(expr);
+  if (kernel.isThreaded && kernel.run) return runByThreads(kernel, expr, inputs, stream);
   try {
     if (kernel.runAsync) return await kernel.runAsync(callOf(expr, inputs), context);
     const { attrs } = expr;
-    const reducer = kernel.reducer!({ inputs, attrs, out: expr, parallel: true }, context);
+    const reducer = reducerOf(kernel, expr)!({ inputs, attrs, out: expr, parallel: true }, context);
     await reducer.add(inputs, { rowOffset: 0, rows: inputs[0]!.rows });
     return await reducer.result();
   } catch (error) {
     throw asExecutionError(expr, error);
   }
 }
+
+/** As a pass over its rows. */
+async function runByThreads(
+  kernel: Kernel<Cells>,
+  expr: Expr,
+  inputs: readonly DenseMatrix[],
+  stream: StreamContext,
+): Promise<DenseMatrix> {
+  const values = new Map(expr.inputs.map((input, i) => [input, inputs[i]!]));
+  const { rows } = expr;
+  const pass = { rows, nodes: [expr], sinks: [], kept: [expr], values, parts: noParts };
+  const plan = planRows(pass);
+  if (plan === undefined) return runNow(kernel, expr, inputs, stream.kernels);
+  return (await runRows(pass, plan, stream)).get(expr)!;
+}
+
+const noParts: StreamPass['parts'] = new Map();
 
 function runNow(
   kernel: Kernel<Cells>,
@@ -57,6 +79,11 @@ function runNow(
   } catch (error) {
     throw asExecutionError(expr, error);
   }
+}
+
+/** What reduces the rows of this node; its kernel may do so by other attributes only. */
+function reducerOf({ reducer }: Kernel<Cells>, { op, inputs, attrs }: Expr): typeof reducer {
+  return op.rowRule(inputs, attrs).kind === 'reduce' ? reducer : undefined;
 }
 
 function kernelFor(expr: Expr): Kernel<Cells> {

@@ -89,6 +89,7 @@ async function comparedJob(folder: string): Promise<Compared> {
     ['rows', formatCount(search.rows)],
     ['columns', formatCount(search.columns)],
     ['candidates', formatCount(search.trials.length)],
+    ...(search.models ? [['best model', best?.model ?? '-'] as [string, string]] : []),
     ...Object.entries(best?.params ?? {}).map(([name, value]): [string, string] => [
       `best ${name}`,
       formatParam(value),

@@ -1,5 +1,7 @@
 /** Arguments and options that several commands have. */
 import { InvalidArgumentError, Option } from 'commander';
+import { REUSE_WORDS } from '../../driver/support/reuse-words.js';
+import { EXPECTED_DEVICES, parseDevices } from '../devices/device-choice.js';
 import { isGivenRunId } from '../runs/run-id.js';
 
 /** What names a run. */
@@ -14,6 +16,30 @@ export const memoryOption = (): Option =>
     '--memory <size>',
     'what the run may take, such as 8GiB or 50% (default: REPRISE_MEMORY, else 80% of the machine)',
   );
+
+export const reuseOption = (): Option =>
+  new Option('--reuse <setting>', 'what is reused (default: full)').choices(REUSE_WORDS);
+
+export const devicesOption = (): Option =>
+  new Option(
+    '--devices <devices>',
+    'GPUs that work beside the processor: auto, none, or names such as opencl:0,cuda:0 (default: auto)',
+  ).argParser((text) => {
+    if (parseDevices(text) !== undefined) return text;
+    throw new InvalidArgumentError(`Expected ${EXPECTED_DEVICES}.`);
+  });
+
+/** Flags of `run` and `plan` that are settings of a document. */
+export function runOverrides(flags: {
+  readonly reuse?: string;
+  readonly devices?: string;
+}): string[] {
+  const { reuse, devices } = flags;
+  return [
+    ...(reuse === undefined ? [] : [`reuse=${reuse}`]),
+    ...(devices === undefined ? [] : [`devices=${devices}`]),
+  ];
+}
 
 /** Before anything is opened: what is opened takes its share. */
 export async function useMemory({ memory }: { readonly memory?: string }): Promise<void> {

@@ -5,6 +5,7 @@ import type { EngineName } from '../runs/run-events.js';
 import { readDocumentOf } from '../schedule/read-schedule.js';
 import { EXIT } from './exit-codes.js';
 import { interruptible } from './interrupt.js';
+import { runOverrides } from './options.js';
 import { planPage } from './plan-page.js';
 import { createTerminal, writeData } from './terminal.js';
 
@@ -14,6 +15,8 @@ export interface PlanCommandOptions {
   readonly quiet?: boolean;
   readonly verbose?: boolean;
   readonly store?: boolean;
+  readonly reuse?: string;
+  readonly devices?: string;
   /** The logical date or time that templates name. */
   readonly date?: string;
 }
@@ -25,7 +28,10 @@ export async function planCommand(
 ): Promise<number> {
   const terminal = createTerminal({ quiet: options.quiet === true });
   const { date, store } = options;
-  const reading = { overrides, ...(store === false ? { store } : {}) };
+  const reading = {
+    overrides: [...overrides, ...runOverrides(options)],
+    ...(store === false ? { store } : {}),
+  };
   const document = await readDocumentOf(file, date, reading);
   if (isPipeline(document.value)) {
     const { planPipelineCommand } = await import('./pipeline-plan.js');

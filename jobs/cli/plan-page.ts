@@ -29,6 +29,29 @@ function trainingText(plan: PlanReport['training'][number]): string {
   return `${plural(fits, 'fit')}${many} ${together}: ${each} over the data an iteration of all${most}${besides}${bytes}`;
 }
 
+/** What fits read, model by model where there are several. */
+function byLines({ fits }: PlanReport): string[] {
+  const isOne = new Set(fits.map(({ model }) => model)).size === 1;
+  // Candidates with other cleaning steps are fitted alike.
+  const lines = new Set(
+    fits.map(
+      ({ model, by, why }) => `${isOne ? '' : `${model} by `}${by}${why ? ` (${why})` : ''}`,
+    ),
+  );
+  return [...lines].map((line, i) => `${i === 0 ? 'by    ' : '      '}  ${line}`);
+}
+
+/** What each rung tries, of which there are at most so many where results decide. */
+function rungLines({ rungs }: PlanReport): string[] {
+  if (rungs.length < 2 && rungs[0]?.budget === undefined) return [];
+  const texts = rungs.map(({ candidates, budget = {} }) => {
+    const { rows, iterations } = budget;
+    const each = rows === undefined ? iterations && plural(iterations, 'iteration') : plural(rows, 'row'); // biome-ignore format: a choice
+    return `${formatCount(candidates)}${each ? ` with ${each}` : ''}`;
+  });
+  return [`rungs   ${texts.join(', ')}`];
+}
+
 /** A page for people; the operators are thousands of lines for those who ask. */
 export function planPage(report: PlanReport, verbose: boolean): string {
   return `${[
@@ -36,13 +59,16 @@ export function planPage(report: PlanReport, verbose: boolean): string {
     `data    ${dataText(report)}`,
     `from    ${featuresText(report)}`,
     `engine  ${report.way ?? report.engine} (${report.reason})`,
-    `fits    ${formatCount(report.trials * report.folds)}: ${plural(report.trials, 'candidate')} on ${plural(report.folds, 'fold')}`,
-    `by      ${report.fit.by}${report.fit.why ? ` (${report.fit.why})` : ''}`,
+    ...(report.devices.length > 0 ? [`devices ${report.devices.join('; ')}`] : []),
+    `fits    ${formatCount(report.trials * report.folds)}: ${plural(report.trials, report.rungs.length > 1 ? 'trial' : 'candidate')} on ${plural(report.folds, 'fold')}`,
+    ...rungLines(report),
+    ...byLines(report),
     ...report.solvers.map((line, i) => `${i === 0 ? 'solver' : '      '}  ${line}`),
     ...trainingLines(report).map((line, i) => `${i === 0 ? 'train ' : '      '}  ${line}`),
+    ...(report.reuse === 'full' ? [] : [`reuse   ${report.reuse}: each fit by itself`]),
     `reused  ${reuseText(report)}`,
     `store   ${report.store === null ? 'none: nothing is kept for later runs' : formatStore(report.store, 'answer this plan')}`,
-    `cost    ${plural(report.passes, 'pass', 'passes')} over the data${report.training.length > 0 ? ' besides training' : ''}, about ${formatSeconds(report.estimatedSeconds)}`,
+    `cost    ${report.reuse === 'full' ? '' : 'at least '}${plural(report.passes, 'pass', 'passes')} over the data${report.training.length > 0 ? ' besides training' : ''}, about ${formatSeconds(report.estimatedSeconds)}`,
     `memory  ${memoryText(report.memory)}`,
     ...(verbose
       ? operatorLines(report)

@@ -1,4 +1,5 @@
 /** `reprise predict`: scores new data by the model of a run, to a file, a folder or a table. */
+import type { ReuseSetting } from '../../driver/index.js';
 import { formatCount, formatNumber, formatSeconds, formatTable, plural } from '../format.js';
 import type { OutputName } from '../predict/output-names.js';
 import type { PredictSummary } from '../predict/predict.js';
@@ -10,6 +11,7 @@ import { createTerminal, writeData } from './terminal.js';
 
 export interface PredictCommandOptions {
   readonly engine: EngineName;
+  readonly reuse?: ReuseSetting;
   readonly out?: string;
   readonly output?: readonly OutputName[];
   readonly keep?: readonly string[];
@@ -26,13 +28,14 @@ export async function predictCommand(
   const terminal = createTerminal({ quiet: options.quiet === true });
   const { readModel } = await import('../model/read-model.js');
   const found = await readModel(run, runsFolder(options.runs));
-  const { engine, out, output, keep } = options;
+  const { engine, reuse, out, output, keep } = options;
   const { summary, table } = await interruptible(
     async (signal) => {
       const { predict } = await import('../predict/predict.js');
       return predict(found, data, {
         engine,
         signal,
+        ...(reuse === undefined ? {} : { reuse }),
         ...(out === undefined ? {} : { out }),
         ...(output === undefined ? {} : { outputs: output }),
         ...(keep === undefined ? {} : { keep }),

@@ -13,7 +13,17 @@ import { addCompletion } from './completion-command.js';
 import { addConfig } from './config-command.js';
 import { EXIT } from './exit-codes.js';
 import { addLineageCommands } from './lineage-commands.js';
-import { MODEL, memoryOption, RUN, RUNS_FOLDER, runId, useMemory, wholeNumber } from './options.js';
+import {
+  devicesOption,
+  MODEL,
+  memoryOption,
+  RUN,
+  RUNS_FOLDER,
+  reuseOption,
+  runId,
+  useMemory,
+  wholeNumber,
+} from './options.js';
 import { addRuns } from './runs-commands.js';
 import { addBackfill, addSchedule } from './schedule-commands.js';
 import { applySettings } from './settings.js';
@@ -75,9 +85,14 @@ function createProgram(report: Report): Command {
   program
     .command('schema')
     .description('print the JSON Schema of job and pipeline files')
-    .action(async () => {
+    .option('--settings', 'that of settings files (reprise.yaml)')
+    .action(async ({ settings }: { readonly settings?: true }) => {
+      if (settings) {
+        const { settingsJsonSchema } = await import('../config/settings-schema.js');
+        return writeData(settingsJsonSchema());
+      }
       const { jobJsonSchema } = await import('../job-file/json-schema.js');
-      await writeData(jobJsonSchema());
+      return writeData(jobJsonSchema());
     });
   return program;
 }
@@ -109,6 +124,8 @@ function addRun(program: Command, report: Report): void {
     .argument('[overrides...]', 'settings in place of those in the file, such as cv.folds=5')
     .addOption(engineOption())
     .addOption(memoryOption())
+    .addOption(reuseOption())
+    .addOption(devicesOption())
     .option('--no-store', 'keep no results for later runs, and use none')
     .option('--json', 'print one JSON document')
     .option('--output <folder>', 'folder for run folders (default: ./runs)')
@@ -137,6 +154,8 @@ function addPlan(program: Command, report: Report): void {
     .argument('[overrides...]', 'settings in place of those in the file')
     .addOption(engineOption())
     .addOption(memoryOption())
+    .addOption(reuseOption())
+    .addOption(devicesOption())
     .option('--no-store', 'as if no results were kept')
     .option('--date <date>', 'the logical date or time, as for `run`')
     .option('--verbose', 'print every step too, as written and after each pass of the compiler')
@@ -170,6 +189,7 @@ function addPredict(program: Command, report: Report): void {
     .argument('<data>', 'a file, folder or glob')
     .addOption(engineOption())
     .addOption(memoryOption())
+    .addOption(reuseOption())
     .option(
       '--out <path>',
       '.parquet or .csv file, a folder for a file each; with Spark also hdfs://.., s3a://.. or table://NAME (default: the first rows as a table)',

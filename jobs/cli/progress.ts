@@ -3,7 +3,7 @@
  * second, on one line of standard error that is erased at the end. Shows nothing where it can't
  * overwrite itself.
  */
-import { formatCount, formatNumber, formatParams, formatSeconds } from '../format.js';
+import { formatCandidate, formatCount, formatNumber, formatSeconds } from '../format.js';
 import type { RunEvent } from '../runs/run-events.js';
 
 export interface Progress {
@@ -46,7 +46,7 @@ export async function createProgress(isInteractive: boolean): Promise<Progress> 
     onEvent: (event) => {
       if (event.kind === 'phase') begin(event.phase);
       else if (event.kind === 'best')
-        best = ` | best ${formatNumber(event.score)} at ${formatParams(event.params)}`;
+        best = ` | best ${formatNumber(event.score)} at ${formatCandidate(event)}`;
       else if (event.kind === 'progress') {
         begin(event.phase);
         const seconds = (performance.now() - began) / 1000;

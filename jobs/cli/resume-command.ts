@@ -6,7 +6,7 @@ import { findRun } from '../runs/read-run.js';
 import { openResume } from '../runs/resume.js';
 import { attemptsOf, overviewOf } from '../runs/run-state.js';
 import { EXIT } from './exit-codes.js';
-import { failureOverrides, runAndAnswer } from './run-command.js';
+import { limitOverrides, runAndAnswer } from './run-command.js';
 import { runsFolder } from './settings.js';
 import { createTerminal, writeData } from './terminal.js';
 
@@ -15,6 +15,7 @@ export interface ResumeCommandOptions {
   readonly json?: boolean;
   readonly quiet?: boolean;
   readonly maxFailures?: number;
+  readonly maxSeconds?: number;
 }
 
 /** Answers the exit code, as `runCommand`; a finished run is no error. */
@@ -32,7 +33,7 @@ export async function resumeCommand(run: string, options: ResumeCommandOptions):
     const { resumePipelineCommand } = await import('./pipeline-command.js');
     return resumePipelineCommand(folder, terminal, options);
   }
-  const { job, engine, begin, notes } = await openResume(folder, failureOverrides(options));
+  const { job, engine, begin, notes } = await openResume(folder, limitOverrides(options));
   for (const note of notes) terminal.note(note);
   return runAndAnswer(job, begin, terminal, { engine, ...(options.json ? { json: true } : {}) });
 }

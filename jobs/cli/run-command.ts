@@ -1,11 +1,13 @@
 /** `reprise run`: runs a job with a progress line, writes the run folder, prints the answer. */
 
 import { resolve } from 'node:path';
+import { deviceWorkText } from '../devices/device-warnings.js';
 import {
   formatBest,
+  formatCandidate,
   formatCount,
+  formatMembers,
   formatNumber,
-  formatParams,
   formatSeconds,
   formatStore,
   formatTable,
@@ -21,9 +23,11 @@ import type { EngineName, RunEvent } from '../runs/run-events.js';
 import { RunJournal } from '../runs/run-journal.js';
 import { failedTrials, type RunSummary, summarize } from '../runs/summary.js';
 import { readDocumentOf } from '../schedule/read-schedule.js';
+import { resourcesOf, rungColumns } from '../search/result.js';
 import { EXIT, exitCodeOf } from './exit-codes.js';
 import { type InterruptError, interruptible } from './interrupt.js';
 import { createLogger } from './log.js';
+import { runOverrides } from './options.js';
 import { createProgress } from './progress.js';
 import { createTerminal, type Terminal, writeData } from './terminal.js';
 
@@ -33,6 +37,8 @@ export interface RunCommandOptions {
   readonly quiet?: boolean;
   readonly output?: string;
   readonly store?: boolean;
+  readonly reuse?: string;
+  readonly devices?: string;
   readonly maxFailures?: number;
   readonly failFast?: boolean;
   readonly parallel?: number;
@@ -53,7 +59,8 @@ export async function runCommand(
   const reading = {
     overrides: [
       ...overrides,
-      ...failureOverrides(options),
+      ...limitOverrides(options),
+      ...runOverrides(options),
       ...(options.parallel === undefined ? [] : [`parallel=${options.parallel}`]),
     ],
     ...(options.output === undefined ? {} : { output: options.output }),
@@ -70,12 +77,14 @@ export async function runCommand(
 }
 
 /** The flags that stop a search early, as settings of the job. */
-export function failureOverrides(flags: {
+export function limitOverrides(flags: {
   readonly maxFailures?: number;
+  readonly maxSeconds?: number;
   readonly failFast?: boolean;
 }): string[] {
   return [
     ...(flags.maxFailures === undefined ? [] : [`search.max_failures=${flags.maxFailures}`]),
+    ...(flags.maxSeconds === undefined ? [] : [`search.max_seconds=${flags.maxSeconds}`]),
     ...(flags.failFast ? ['search.fail_fast=true'] : []),
   ];
 }
@@ -144,6 +153,7 @@ async function runWithProgress<T>(
     return await run((event) => {
       logger?.debug(event, event.kind);
       if (event.kind === 'engine') terminal.note(`engine: ${event.engine} (${event.reason})`);
+      if (event.kind === 'devices') terminal.note(`devices: ${event.devices.join('; ')}`);
       if (event.kind === 'data') terminal.note(`data: bringing ${event.what} through npm`);
       if (event.kind === 'setup') terminal.note(event.what);
       if (event.kind === 'spark') terminal.note(`spark: ${event.way}`);
@@ -155,10 +165,18 @@ async function runWithProgress<T>(
   }
 }
 
+/** What the model is a sum of. */
+function ensembleText({ ensemble, refit }: RunRecord['search']): string[] {
+  if (ensemble === undefined) return [];
+  const score = formatNumber(ensemble.meanScore[refit] ?? Number.NaN);
+  const label = ensemble.voting === 'decision' ? 'sum  ' : 'votes';
+  return [`${label}   ${formatMembers(ensemble)}: ${refit} ${score}`];
+}
+
 function firstFailure(record: RunRecord): string {
   for (const trial of record.search.trials) {
     const [entry] = Object.entries(trial.errors ?? {});
-    if (entry) return `${formatParams(trial.params)}, fold ${entry[0]}: ${entry[1]}`;
+    if (entry) return `${formatCandidate(trial)}, fold ${entry[0]}: ${entry[1]}`;
   }
   return '';
 }
@@ -169,13 +187,25 @@ const SHOWN_TRIALS = 5;
 function summaryText(record: RunRecord, summary: RunSummary): string {
   const { search, reuse } = record;
   const byRank = search.trials.toSorted(
-    (a, b) => (a.rank[search.refit] ?? 0) - (b.rank[search.refit] ?? 0),
+    (a, b) =>
+      (b.budget ? resourcesOf(b) : 0) - (a.budget ? resourcesOf(a) : 0) ||
+      (a.rank[search.refit] ?? 0) - (b.rank[search.refit] ?? 0),
   );
-  const head = ['rank', ...search.paramNames, ...search.metrics.flatMap((m) => [m, 'std'])];
+  const rungs = rungColumns(search);
+  const named = search.models ? ['model'] : [];
+  const head = [
+    'rank',
+    ...rungs.map(({ label }) => label),
+    ...named,
+    ...search.paramNames,
+    ...search.metrics.flatMap((m) => [m, 'std']),
+  ];
   const rows = byRank
     .slice(0, SHOWN_TRIALS)
     .map((trial) => [
       summary.best === null ? '-' : String(trial.rank[search.refit] ?? ''),
+      ...rungs.map(({ value }) => cellText(value(trial))),
+      ...named.map(() => trial.model ?? ''),
       ...search.paramNames.map((name) => cellText(trial.params[name])),
       ...search.metrics.flatMap((metric) => [
         formatNumber(trial.meanScore[metric] ?? Number.NaN),
@@ -191,11 +221,15 @@ function summaryText(record: RunRecord, summary: RunSummary): string {
     '',
     ...partialText(summary),
     `best    ${formatBest(summary.best)}`,
+    ...ensembleText(search),
     ...nestedText(summary),
-    `fits    ${formatCount(summary.trials * summary.folds)}: ${plural(summary.trials, 'candidate')} on ${plural(summary.folds, 'fold')} of ${formatCount(search.rows)} rows x ${search.columns} columns`,
-    `reuse   ${formatCount(reuse.hits)} reused, ${formatCount(reuse.partial)} in part, ${formatCount(reuse.misses)} computed${reuse.savedSeconds > 0 ? `; ${formatSeconds(reuse.savedSeconds)} of work saved` : ''}`,
+    `fits    ${formatCount(summary.trials * summary.folds)}: ${plural(summary.trials, rungs.length > 0 ? 'trial' : 'candidate')} on ${plural(summary.folds, 'fold')} of ${formatCount(search.rows)} rows x ${search.columns} columns`,
+    `reuse   ${reuse.setting === undefined || reuse.setting === 'full' ? '' : `${reuse.setting}: `}${formatCount(reuse.hits)} reused, ${formatCount(reuse.partial)} in part, ${formatCount(reuse.misses)} computed${reuse.savedSeconds > 0 ? `; ${formatSeconds(reuse.savedSeconds)} of work saved` : ''}`,
     ...(record.store ? [`store   ${formatStore(record.store, 'answered this run')}`] : []),
     `work    ${plural(record.passes, 'pass', 'passes')} over the data, ${plural(record.kernels, 'kernel')}, ${plural(record.sparkJobs, 'Spark job')} on ${record.engine}`,
+    ...Object.entries(record.devices ?? {}).map(
+      ([name, work]) => `device  ${name}: ${deviceWorkText(work)}`,
+    ),
     `time    ${formatSeconds(total)}${shares.length ? ` (${shares.join(', ')})` : ''}`,
     `run     ${summary.path}`,
     `report  ${summary.path}/report.html`,

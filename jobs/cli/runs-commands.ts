@@ -9,6 +9,7 @@ export function addRuns(program: Command, report: (code: number) => void): void 
     .description('go on with a run that was stopped, killed or cut off; what is scored is kept')
     .argument('<run>', RUN)
     .option('--max-failures <count>', 'stop when more candidates than this failed', wholeNumber)
+    .option('--max-seconds <count>', 'stop when the search took as long', wholeNumber)
     .addOption(memoryOption())
     .option('--json', 'print one JSON document')
     .option('--output <folder>', RUNS_FOLDER)

@@ -21,12 +21,24 @@ export async function applySettings(command: Command): Promise<void> {
   const file: unknown = Array.isArray(given) ? given[0] : given;
   const isOfFile = names.some((name) => OF_A_FILE.includes(name)) && typeof file === 'string';
   await loadSettings(isOfFile ? dirname(resolve(file)) : process.cwd());
+  await tellUnknown(command.getOptionValue('quiet') === true);
   // The same flag of set-up says something else.
   const hasEngine = command.name() !== 'setup' && command.getOptionValue('engine') !== undefined;
   const engine = settingValue('engine');
   if (hasEngine && engine !== undefined && command.getOptionValueSource('engine') !== 'cli') {
     command.setOptionValueWithSource('engine', engine, 'config');
   }
+}
+
+/** A misspelt variable would be as good as unset. */
+async function tellUnknown(quiet: boolean): Promise<void> {
+  const { unknownVariables } = await import('../config/levels.js');
+  const unknown = unknownVariables();
+  if (unknown.length === 0) return;
+  const { createTerminal } = await import('./terminal.js');
+  createTerminal({ quiet }).note(
+    `warning: environment: expected variables that name settings, got ${unknown.join(', ')}; correct or unset`,
+  );
 }
 
 /** The folder that holds the run folders. */

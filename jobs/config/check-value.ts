@@ -1,5 +1,6 @@
 /** Whether a value is one that a setting may have, whoever says it. */
-import { parseSize } from '../../driver/support/size.js';
+import { parseSize, sizeOrShare } from '../../driver/support/size.js';
+import { EXPECTED_DEVICES, parseDevices } from '../devices/device-choice.js';
 import { isMap } from '../job-file/plain-data.js';
 import type { Setting, SettingKind } from './settings.js';
 
@@ -14,8 +15,9 @@ const CHECKS: { readonly [K in SettingKind]: Check } = {
   size: ['a size such as 5GiB or 500MB', isSize],
   memory: [
     'a size such as 8GiB, or a share such as 50%',
-    (value) => isSize(value) || (isText(value) && /^\d+(\.\d+)?\s*%$/.test(value)),
+    (value) => isSize(value) || (isText(value) && sizeOrShare(value, 1) !== undefined),
   ],
+  devices: [EXPECTED_DEVICES, (value) => parseDevices(value) !== undefined],
   count: ['a whole number', (value) => /^\d{1,9}$/.test(String(value))],
   days: ['a number of days', (value) => /^\d+(\.\d+)?$/.test(String(value))],
   address: ['an address such as http://host:8998', (value) => isText(value) && URL.canParse(value)],

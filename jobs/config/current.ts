@@ -49,9 +49,11 @@ const isSecretOfFile = ({ setting, level }: Said): boolean =>
 const IN_DOCUMENTS_ALONE: readonly string[] = ['max_failures', 'parallel'];
 
 /** Whether it stands in for a variable: what a job says itself beats files, not the environment. */
-function isProvided({ key, setting, level }: Said): boolean {
+function isProvided({ key, setting, level, origin }: Said): boolean {
   if (['conf', 'list'].includes(setting.kind) || IN_DOCUMENTS_ALONE.includes(key)) return false;
-  return level === 'environment' || !key.startsWith('store.') || setting.inJob === undefined;
+  // A variable under its own name is read where it is used, each time: a copy would outlive it.
+  if (level === 'environment') return origin !== `environment ${setting.variable}`;
+  return !key.startsWith('store.') || setting.inJob === undefined;
 }
 
 /** The value that holds for a setting, without its default. @throws ConfigError for a wrong one */

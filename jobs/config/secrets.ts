@@ -7,7 +7,6 @@ import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { ConfigError } from '../../driver/errors.js';
 import { env } from '../../driver/support/env.js';
-import { isSecretSetting } from '../../spark-bridge/channel/redact.js';
 import { isMap } from '../job-file/plain-data.js';
 
 /** `{env: NAME}`, `{file: PATH}` or `{command: [PROGRAM, ..]}`. */
@@ -37,22 +36,6 @@ export function isSecretSource(value: unknown): value is SecretSource {
 /** What is wrong with a secret that stands in a document. */
 export const OPEN_SECRET =
   'expected where the secret is, got a value; say {env: NAME}, {file: PATH} or {command: [PROGRAM, ..]}';
-
-/** Names that speak of secrets and have none: of classes, switches, files and mounts. */
-const HARMLESS =
-  /\.(provider(\.path)?|enabled|type|class)$|[Ff]ile$|[Pp]ath$|\.secretKeyRef\.|\.kubernetes\.(driver|executor)\.secrets\./;
-
-/** Whether a literal value of a setting of Spark is a secret that stands in the open. */
-export function isOpenSecret(key: string, value: unknown): boolean {
-  return (
-    typeof value === 'string' &&
-    value !== '' &&
-    value !== '***' &&
-    !/^(true|false)$/.test(value) &&
-    isSecretSetting(key, value) &&
-    !(HARMLESS.test(key) && !isSecretSetting('', value))
-  );
-}
 
 const COMMAND_TIMEOUT_MS = 60_000;
 /** A command is not run again sooner: who asks twice in a row wants the same. */

@@ -5,7 +5,7 @@
 import { dirname, resolve } from 'node:path';
 import { ConfigError } from '../../driver/errors.js';
 import { closest, closestText } from '../../driver/support/closest.js';
-import { isSecretSetting } from '../../spark-bridge/channel/redact.js';
+import { isOpenSecret, isSecretSetting } from '../../spark-bridge/channel/redact.js';
 import { settingProblem } from '../job-file/check-spark.js';
 import { isMap } from '../job-file/plain-data.js';
 import { readPlainText } from '../job-file/read-text.js';
@@ -16,7 +16,7 @@ import {
   type YamlSource,
 } from '../job-file/yaml-source.js';
 import { expectedOf } from './check-value.js';
-import { isOpenSecret, isSecretSource, OPEN_SECRET } from './secrets.js';
+import { isSecretSource, OPEN_SECRET } from './secrets.js';
 import { SETTINGS, type Setting, settingOf } from './settings.js';
 
 /** A settings file as it was read. */

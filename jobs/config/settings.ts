@@ -5,12 +5,16 @@
  * each dot.
  */
 
+import { PLACEMENTS } from '../../driver/compiler/pass.js';
+import { REUSE_WORDS } from '../../driver/support/reuse-words.js';
+
 /** What a setting's value may be. */
 export type SettingKind =
   | 'text'
   | 'path'
   | 'size'
   | 'memory'
+  | 'devices'
   | 'count'
   | 'days'
   | 'address'
@@ -63,8 +67,27 @@ export const SETTINGS: readonly Setting[] = [
   row('memory', 'memory', '80%', 'what a run may take', { flag: '--memory' }),
   row('threads', 'count', 'all', 'threads of this machine'),
   row('blas', 'path', 'auto', 'a BLAS with LAPACK', { words: ['auto', 'none'] }),
+  row(
+    'devices',
+    'devices',
+    'auto: GPUs',
+    'GPUs beside the processor, by auto, none or names such as opencl:0',
+    {
+      inJob: ['devices'],
+      flag: '--devices',
+    },
+  ),
+  row('device_memory', 'memory', '90% of a GPU', 'what a device may give'),
+  row('cuda', 'path', 'auto', "a folder of CUDA's libraries to look in first", {
+    words: ['auto', 'none'],
+  }),
   row('placement', 'text', 'cost', 'where steps run that several engines can run', {
-    words: ['cost', 'local', 'blocks'],
+    words: PLACEMENTS,
+  }),
+  row('reuse', 'text', 'full', 'what is reused', {
+    words: REUSE_WORDS,
+    inJob: ['reuse'],
+    flag: '--reuse',
   }),
   row('log', 'text', 'off', 'level of the structured log on standard error', {
     words: ['trace', 'debug', 'info', 'warn', 'error', 'silent'],

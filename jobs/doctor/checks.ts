@@ -6,6 +6,7 @@ import { dirname } from 'node:path';
 import { env } from '../../driver/support/env.js';
 import { memorySetting } from '../../driver/support/memory.js';
 import { formatBytes } from '../../driver/support/size.js';
+import { cudaCheck, openClCheck } from './device-checks.js';
 import { blasCheck, duckdbCheck, javaCheck, shimCheck, sparkCheck } from './engine-checks.js';
 import type { Finding } from './finding.js';
 import { settingsCheck } from './settings-check.js';
@@ -32,6 +33,8 @@ export async function runChecks(): Promise<Finding[]> {
     ['spark', sparkCheck],
     ['shim', shimCheck],
     ['cluster', wayCheck],
+    ['opencl', openClCheck],
+    ['cuda', cudaCheck],
   ];
   // The others work by them.
   const settings = await settingsCheck();

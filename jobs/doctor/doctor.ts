@@ -3,7 +3,9 @@
  * nothing; `missing` means that an engine can't run, `degraded` that everything works but slower or
  * on fewer engines.
  */
+import type { DeviceProperties } from '../../gpu-executor/device/index.js';
 import { runChecks } from './checks.js';
+import { devicesHere } from './device-checks.js';
 import type { Finding } from './finding.js';
 
 export interface Diagnosis {
@@ -11,6 +13,8 @@ export interface Diagnosis {
   readonly local: boolean;
   /** Whether embedded Spark works. */
   readonly spark: boolean;
+  /** GPUs and what else OpenCL and CUDA find. */
+  readonly devices: readonly DeviceProperties[];
   readonly findings: readonly Finding[];
 }
 
@@ -31,6 +35,7 @@ export async function diagnose(): Promise<Diagnosis> {
     local: !NEEDED.local.some(isMissing),
     // A SPARK_HOME that is passed over stops who asks for Spark.
     spark: !NEEDED.spark.some(isMissing) && !findings.some(isPassedOver),
+    devices: devicesHere(),
     findings,
   };
 }

@@ -27,6 +27,7 @@ export const bernoulliNb: ClassEstimator = {
   solver: 'in closed form',
   parameters,
   task: 'classification',
+  countsColumns: () => true,
   ranksBy: 'probability',
   reads: 'classes',
   link: () => 'softmax',

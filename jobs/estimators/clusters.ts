@@ -42,11 +42,21 @@ export interface ClusterStart {
   /** Ends when centres move by at most this: the sum of squared distances. */
   readonly tolerance: number;
   readonly maxIterations: number;
+  /** Where it stood after fewer iterations: it goes on there, and not at `centers`. */
+  readonly from?: ClusterEnd;
 }
 
-export interface Clustering {
+/** Where a start stands, its rows compared with its centres. */
+export interface ClusterEnd {
   readonly centers: Float64Array;
   readonly iterations: number;
+  /** Its centres move no more; else it may go on. */
+  readonly isFinished: boolean;
+  /** Sums of encoded rows by cluster, weights last: [clusters, encoded + 1]. */
+  readonly encodedSums: Float64Array;
+}
+
+export interface Clustering extends ClusterEnd {
   /** Weight and sums of the rows of each cluster: [clusters, design + 1], weights last. */
   readonly sums: Float64Array;
 }
@@ -54,11 +64,11 @@ export interface Clustering {
 /** A model in the stack. */
 interface Live {
   readonly start: ClusterStart;
-  readonly at: number;
   centers: Float64Array;
   /** Sums of encoded rows by cluster, by the last centres rows were compared with. */
   readonly sums: Float64Array;
   iterations: number;
+  isFinished: boolean;
   /** `last`: the centres are final and rows are compared with them once more. */
   state: 'moving' | 'last' | 'over';
 }
@@ -83,13 +93,12 @@ const OVER_SHARE = 1 / 4;
 /** One clustering for each start. All starts are of the same X. */
 export async function clusterAll(starts: readonly ClusterStart[]): Promise<Clustering[]> {
   const { X } = starts[0]!.rows;
-  const models = starts.map((start, at): Live => {
-    const sums = new Float64Array(start.clusters * (X.cols + 1));
-    return { start, at, centers: start.centers, sums, iterations: 0, state: 'moving' };
-  });
-  const none = fill(X.session, X.rows, models.length, -1, { dtype: 'float32' });
-  let stack = stackOf(X, models, none);
-  while (stack.models.some(({ state }) => state !== 'over')) {
+  const models = starts.map((start) => begun(start, X.cols + 1));
+  await Promise.all(models.map(goOn));
+  const going = models.filter((one) => !isOver(one));
+  const none = fill(X.session, X.rows, Math.max(1, going.length), -1, { dtype: 'float32' });
+  let stack = stackOf(X, going, none);
+  while (!stack.models.every(isOver)) {
     const labels = await compare(stack);
     for (let m = 0; m < stack.models.length; m++) {
       const one = stack.models[m]!;
@@ -98,11 +107,39 @@ export async function clusterAll(starts: readonly ClusterStart[]): Promise<Clust
     }
     stack = smaller({ ...stack, labels });
   }
-  return models.map(({ start, centers, iterations, sums }) => ({
-    centers,
-    iterations,
+  return models.map(({ start, centers, iterations, isFinished, sums }) => ({
+    ...{ centers, iterations, isFinished },
+    encodedSums: sums,
     sums: prepared(start, sums),
   }));
+}
+
+/** @param side of the sums of a cluster */
+function begun(start: ClusterStart, side: number): Live {
+  const { from, clusters, maxIterations } = start;
+  if (from === undefined) {
+    const own = { iterations: 0, isFinished: false, state: 'moving' as const };
+    return { start, centers: start.centers, sums: new Float64Array(clusters * side), ...own };
+  }
+  const { centers, iterations, isFinished, encodedSums } = from;
+  const isOver = isFinished || iterations >= maxIterations;
+  const sums = Float64Array.from(encodedSums);
+  return { start, centers, sums, iterations, isFinished, state: isOver ? 'over' : 'moving' };
+}
+
+/**
+ * The first step of one that goes on, whose rows were compared with its centres. Which clusters they
+ * are in is not known any more, so sums begin anew after it; of empty ones they do so before.
+ */
+async function goOn(one: Live): Promise<void> {
+  if (one.start.from === undefined || isOver(one)) return;
+  if (emptyClusters(prepared(one.start, one.sums), one.start).length === 0) await move(one);
+  // One whose centres did not move stands where its sums are of.
+  if (!isOver(one)) one.sums.fill(0);
+}
+
+function isOver({ state }: Live): boolean {
+  return state === 'over';
 }
 
 function stackOf(X: Matrix, models: readonly Live[], labels: Matrix): Stack {
@@ -121,15 +158,14 @@ function stackOf(X: Matrix, models: readonly Live[], labels: Matrix): Stack {
 /** Without the models that are over, where that pays. */
 function smaller(stack: Stack): Stack {
   const { X, models, widths, labels } = stack;
-  const isOver = models.map(({ state }) => state === 'over');
   const all = total(widths);
-  const over = widths.reduce((sum, width, m) => sum + (isOver[m] ? width : 0), 0);
+  const over = total(widths.filter((_, m) => isOver(models[m]!)));
   if (over === all || over < OVER_SHARE * all) return stack;
-  const columns = models.flatMap((_, m) => (isOver[m] ? [] : [labels.slice(null, m)]));
+  const columns = models.flatMap((one, m) => (isOver(one) ? [] : [labels.slice(null, m)]));
   const kept = columns[0]!.cbind(...columns.slice(1));
   return stackOf(
     X,
-    models.filter((_, m) => !isOver[m]),
+    models.filter((one) => !isOver(one)),
     kept,
   );
 }
@@ -207,16 +243,22 @@ function prepared({ clusters, rows: { design } }: ClusterStart, sums: Float64Arr
   return out;
 }
 
-/** New centres from the sums. @param labels the clusters of the rows: [n, 1] */
-async function move(one: Live, labels: Matrix): Promise<void> {
+function emptyClusters(sums: Float64Array, { clusters, rows: { design } }: ClusterStart): number[] {
+  const { cols: side } = design;
+  const all = Array.from({ length: clusters }, (_, k) => k);
+  return all.filter((k) => !(sums[(k + 1) * side - 1]! > 0));
+}
+
+/** New centres from the sums. @param labels the clusters of the rows, where any is empty: [n, 1] */
+async function move(one: Live, labels?: Matrix): Promise<void> {
   const { start, centers: old } = one;
   const { clusters, tolerance, maxIterations } = start;
   const side = start.rows.design.cols;
   const d = side - 1;
   const sums = prepared(start, one.sums);
   const isEmpty = (k: number): boolean => !(sums[k * side + d]! > 0);
-  const empty = Array.from({ length: clusters }, (_, k) => k).filter(isEmpty);
-  if (empty.length > 0) await relocate(empty, sums, one, labels);
+  const empty = emptyClusters(sums, start);
+  if (empty.length > 0 && labels !== undefined) await relocate(empty, sums, one, labels);
   const centers = new Float64Array(clusters * d);
   let largest = 0;
   for (let k = 1; k < clusters; k++) {
@@ -234,8 +276,9 @@ async function move(one: Live, labels: Matrix): Promise<void> {
   }
   one.centers = centers;
   one.iterations++;
+  one.isFinished = shift <= tolerance;
   if (shift === 0) one.state = 'over';
-  else if (shift <= tolerance || one.iterations >= maxIterations) one.state = 'last';
+  else if (one.isFinished || one.iterations >= maxIterations) one.state = 'last';
 }
 
 /** Gives each empty cluster one of the rows that are farthest from their centres. */
@@ -273,7 +316,10 @@ async function relocate(
  * The sum of squared distances of rows from the centres of their clusters.
  * @param squares the weighted sum of squares of the prepared rows
  */
-export function inertiaOf({ centers, sums }: Clustering, squares: number): number {
+export function inertiaOf(
+  { centers, sums }: Pick<Clustering, 'centers' | 'sums'>,
+  squares: number,
+): number {
   const clusters = sums.length - centers.length;
   const d = centers.length / clusters;
   let sum = squares;

@@ -7,6 +7,7 @@ import { z } from 'zod';
 import { Matrix, matrix, ops, scalar } from '../../driver/index.js';
 import type { MomentEstimator } from './estimator.js';
 import { linearEstimator } from './linear.js';
+import { fitElasticNetRows } from './solvers/proximal-gradient.js';
 
 /** Parameters of every estimator that is found by coordinate descent. */
 export const descentParameters = z.strictObject({
@@ -14,7 +15,7 @@ export const descentParameters = z.strictObject({
     description: 'Weight of the penalty on the coefficients.',
   }),
   max_iter: z.int().min(1).max(1_000_000_000).default(1000).meta({
-    description: 'Most sweeps over the coefficients.',
+    description: 'Most sweeps over the coefficients; by rows most passes.',
   }),
   tol: z.number().nonnegative().default(1e-4).meta({
     description: 'Largest duality gap to end with, relative to the sum of squares of the target.',
@@ -32,6 +33,8 @@ export function descentEstimator<P extends DescentParams>(given: {
   readonly description: string;
   readonly parameters: z.ZodObject & z.ZodType<P>;
   readonly l1: (params: P) => number;
+  /** Parameters that models fitted together by rows may differ in. */
+  readonly stacked: readonly string[];
 }): MomentEstimator {
   const attrsOf = ({ max_iter, tol }: P) => ({ maxSweeps: max_iter, tolerance: tol });
   const numbersOf = (params: P) => [params.alpha, given.l1(params)];
@@ -55,12 +58,32 @@ export function descentEstimator<P extends DescentParams>(given: {
         return Matrix.of(session, session.intern(ops.descentPath, inputs, attrsOf(params[0]!)));
       },
     },
+    byRows: {
+      solver: 'accelerated proximal gradients over the rows',
+      version: 2,
+      stacked: given.stacked,
+      // Columns that depend on each other take many steps.
+      isForSparse: true,
+      solve: (rows, numbers, params) =>
+        fitElasticNetRows({
+          rows,
+          alpha: numbers.alpha!,
+          ratio: numbers.l1_ratio ?? scalar(rows.y.session, given.l1(params)).asMatrix(),
+          hasIntercept: params.fit_intercept,
+          tol: params.tol,
+          maxIterations: params.max_iter,
+        }),
+      warn: (gap, params) => gapWarning(gap, params, 'passes'),
+    },
     wide: { op: ops.foldElasticNet, numbers: numbersOf, attrs: attrsOf },
-    warn: (gap, { tol, max_iter }) =>
-      gap <= tol
-        ? undefined
-        : `expected a duality gap of at most ${tol} (tol) of the target's sum of squares, got ${gap} after ${max_iter} sweeps; raise max_iter, alpha or tol, or scale the columns (data.standardize)`,
+    warn: (gap, params) => gapWarning(gap, params, 'sweeps'),
   });
+}
+
+function gapWarning(gap: number, { tol, max_iter }: DescentParams, steps: string) {
+  return gap <= tol
+    ? undefined
+    : `expected a duality gap of at most ${tol} (tol) of the target's sum of squares, got ${gap} after ${max_iter} ${steps}; raise max_iter, alpha or tol, or scale the columns (data.standardize)`;
 }
 
 export const elasticNet = descentEstimator({
@@ -73,4 +96,5 @@ export const elasticNet = descentEstimator({
     }),
   }),
   l1: ({ l1_ratio }) => l1_ratio,
+  stacked: ['alpha', 'l1_ratio'],
 });

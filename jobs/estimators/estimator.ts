@@ -2,13 +2,16 @@
  * What an estimator is to a search, a job file and a report. Invariants: nothing outside this
  * folder knows an estimator by name; what it can do stands in its `Estimator` value, and `index.ts`
  * lists them all. Every fit is a matrix of weights, and its decision values are B(X) W + b (see
- * `basis.ts` for B), so scores, predictions and exports need to know nothing else of a model.
+ * `basis.ts` for B), or what the layers of a network make of those, so scores, predictions and
+ * exports need to know nothing else of a model.
  */
 import type { z } from 'zod';
 import type { Matrix, NonnegativeOptions, Scalar } from '../../driver/index.js';
 import type { Basis } from './basis.js';
 import type { TrainingRows } from './linear-design.js';
 import type { Moments } from './moments.js';
+import type { Perceptron } from './networks/layers.js';
+import type { BesideCategory } from './solvers/border.js';
 import type { FitSize } from './solvers/choice.js';
 import type { Curvature, Nearby } from './solvers/nearby.js';
 
@@ -17,7 +20,7 @@ export type ParamValue =
   | string
   | boolean
   | null
-  /** A number a class, by class number. */
+  /** A number a class, by class number; or what the estimator says of `lists`. */
   | readonly number[]
   /** A number a class, by the class as text. Estimators are given it by class number. */
   | Readonly<Record<string, number>>;
@@ -35,8 +38,9 @@ export type Task = 'regression' | 'classification' | 'clustering' | 'decompositi
  * - `softmax`: a column a class, P(class c) = exp(z_c) / sum exp(z).
  * - `margin`: one column, class 1 where z > 0; or several, the class of the greatest. No
  *   probabilities.
+ * - `shares`: z are probabilities; of two classes one column, P(class 1) - 1/2.
  */
-export type Link = 'identity' | 'log' | 'logit' | 'softmax' | 'margin';
+export type Link = 'identity' | 'log' | 'logit' | 'softmax' | 'margin' | 'shares';
 
 export interface EstimatorFacts {
   /** As job files name it: `model.type`. */
@@ -49,14 +53,23 @@ export interface EstimatorFacts {
   /** Names, ranges, defaults and docs of its parameters. The job schema is made from it. */
   readonly parameters: z.ZodObject;
   readonly task: Task;
+  /** Parameters whose lists are not of a number a class. */
+  readonly lists?: readonly string[];
   /** Whether fits take sample weights. Default: they do. */
   readonly takesWeights?: false;
+  /** Whether a column of zeros changes the weights of others. Default: it has no part in a fit. */
+  readonly countsColumns?: (params: Params) => boolean;
   /** False: decision values tell classes apart within a row, and do not rank rows. */
   readonly ranksRows?: false;
   /** @param classes how many the target has; 0 without classes */
   readonly link: (params: Params, classes: number) => Link;
   /** Columns of decision values. */
   readonly outputs: (params: Params, classes: number) => number;
+  /**
+   * Networks: their decision values are those of layers after a first one, which is linear. A fit's
+   * weights have the layers in further columns, see `networks/layers.ts`.
+   */
+  readonly network?: (params: Params, classes: number) => Perceptron;
   /** What of the encoded columns decision values are linear in. Default: themselves. */
   readonly basis?: (params: Params) => Basis;
   /**
@@ -102,6 +115,14 @@ export interface ClassEstimator extends EstimatorFacts {
   readonly fit: (training: ClassRows, params: Params) => Fit;
 }
 
+/** What becomes of the loops of models that are trained together. */
+export interface TogetherLoops {
+  /** Ends that are there at the limit itself are made again. Default false. */
+  readonly isFresh?: boolean;
+  /** Ends are kept of loops that were done, too, for more iterations to come. Default false. */
+  readonly keepsEnds?: boolean;
+}
+
 /** Fitted by passes over the rows; models that differ in numbers only train together. */
 export interface RowEstimator extends EstimatorFacts {
   readonly reads: 'rows';
@@ -130,13 +151,23 @@ export interface RowEstimator extends EstimatorFacts {
   ) => Promise<Fit>;
   /** How fits begin where those of the nearest penalty ended, for estimators that can. */
   readonly follows?: (params: Params) => Following | undefined;
+  /** Whether fits begin at weights they are given (`RowData.begin`). Default: they do not. */
+  readonly begins?: (params: Params) => boolean;
+  /**
+   * Whether passes over rows in float32 (`RowData.single`) spare a stack work. Default: never.
+   * @param isBegun whether it takes over curvature
+   */
+  readonly startsInSingle?: (params: Params, size: FitSize, isBegun: boolean) => boolean;
   /** Models that a fit trains to keep one. Default 1. */
   readonly starts?: (params: Params) => number;
   /** Whether fits read no products of columns, so that these may be many. Default: never. */
   readonly fitsWide?: (params: Params) => boolean;
+  /** Such fits take few passes over rows that are mostly zero only. Default false. */
+  readonly isForSparse?: boolean;
   /** Trains models that differ in more than numbers in one stack, where the estimator can. */
   readonly together?: (
     models: readonly { readonly rows: RowData; readonly params: Params }[],
+    loops?: TogetherLoops,
   ) => Promise<Fit[]>;
 }
 
@@ -144,8 +175,12 @@ export interface RowEstimator extends EstimatorFacts {
 export interface Following {
   /** The number of `stacked`, taken from its least value on. */
   readonly number: string;
-  /** Whether a stack is trained with less work so. @param steps values of the number */
-  readonly pays: (size: FitSize, steps: number) => boolean;
+  /**
+   * Whether a stack is trained with less work so.
+   * @param steps values of the number, one after the other
+   * @param isBegun whether the first step takes over curvature too
+   */
+  readonly pays: (size: FitSize, steps: number, isBegun: boolean) => boolean;
   /**
    * The curvature at weights of design columns, a mean of fits.
    * @param rows all of them, as one fit's
@@ -199,8 +234,14 @@ export interface RowData {
   /** Models of the stack this one is of: solvers are chosen by it, and nothing else. */
   readonly models: number;
   readonly design: RowDesign;
+  /** Of a wide design of one category and few columns beside it. */
+  readonly border?: BesideCategory;
   /** Fits with the nearest penalty, where this one follows them. */
   readonly nearby?: Nearby;
+  /** Weights of the same fit to fewer rows, where solvers may begin: [design + 1, c]. */
+  readonly begin?: Matrix;
+  /** X in float32, of which solvers may make passes that lead to where X itself decides. */
+  readonly single?: Matrix;
 }
 
 /**
@@ -264,6 +305,8 @@ export interface FitOutputs {
   readonly coefficients: Matrix;
   /** [1, outputs] */
   readonly intercept: Matrix;
+  /** Of networks, the layers after the first, see `flattened`: [1, cells]. */
+  readonly layers?: Matrix;
   /** Training means over present cells of design columns: [1, design]. Absent: not imputed. */
   readonly imputed?: Matrix;
 }
@@ -273,9 +316,12 @@ export interface Fit {
   readonly weights: Matrix;
   /** What the stored model is made of. */
   readonly outputs: FitOutputs;
-  /** The last cell says how the fit ended, `warn` what to say; absent where all end alike. */
+  /**
+   * The last cell says how the fit ended, `warn` what to say; absent where all end alike. `limit` is
+   * the key that iterations are limited by, `max_iter` unless said.
+   */
   readonly ending?: Matrix;
-  readonly warn?: (ending: number) => string | undefined;
+  readonly warn?: (ending: number, limit?: string) => string | undefined;
   /**
    * Why there is no model, where an ending says so: as scikit-learn raises when it is fitted.
    * @param cells of `ending`, all of them

@@ -10,6 +10,7 @@ import { lasso } from './lasso.js';
 import { lda } from './lda.js';
 import { linearSvm } from './linear-svm.js';
 import { logistic } from './logistic.js';
+import { mlpClassifier, mlpRegressor } from './mlp.js';
 import { multinomialNb } from './multinomial-nb.js';
 import { nearestCentroid } from './nearest-centroid.js';
 import { nmf } from './nmf.js';
@@ -29,8 +30,10 @@ export const estimators: readonly Estimator[] = [
   poisson,
   gamma,
   tweedie,
+  mlpRegressor,
   logistic,
   linearSvm,
+  mlpClassifier,
   gaussianNb,
   multinomialNb,
   bernoulliNb,

@@ -2,19 +2,22 @@
  * k-means: centres of clusters with the least sum of squared distances of rows from their nearest
  * (scikit-learn's `KMeans`, Lloyd's algorithm). All starts of all candidates and splits train in one
  * stack, an iteration of all is one pass. Decision values are 2 x c - |c|^2, greatest for the nearest
- * centre. Starts are of our own random numbers: results agree with scikit-learn from equal starts.
+ * centre. Models that were asked for with fewer iterations go on where these left their starts.
+ * Starts are of our own random numbers: results agree with scikit-learn from equal starts.
  */
 import { z } from 'zod';
-import { ConfigError, type DenseMatrix, eye, matrix } from '../../driver/index.js';
+import { ConfigError, type DenseMatrix, eye, type Matrix, matrix } from '../../driver/index.js';
+import { ClusterLoop } from './cluster-loop.js';
 import { firstCenters } from './cluster-seeds.js';
 import {
   type AffineMap,
   type Clustering,
   type ClusterRows,
+  type ClusterStart,
   clusterAll,
   inertiaOf,
 } from './clusters.js';
-import type { Fit, Params, RowData, RowEstimator } from './estimator.js';
+import type { Fit, Params, RowData, RowEstimator, TogetherLoops } from './estimator.js';
 
 const parameters = z.strictObject({
   n_clusters: z.int().min(1).max(65_536).default(8).meta({ description: 'Clusters.' }),
@@ -65,29 +68,38 @@ interface Asked {
 
 async function together(
   models: readonly { readonly rows: RowData; readonly params: Params }[],
+  { isFresh = false, keepsEnds = false }: TogetherLoops = {},
 ): Promise<Fit[]> {
+  const begun = performance.now();
   const asked = models as readonly Asked[];
   const prepared = new Map<RowData, Promise<Prepared>>();
   for (const { rows } of asked) if (!prepared.has(rows)) prepared.set(rows, prepare(rows));
   const own = await Promise.all(asked.map(({ rows }) => prepared.get(rows)!));
-  const seeds = await allSeeds(asked, own);
-  const starts = asked.map(({ params }, i) => {
+  const loops = asked.map(({ rows, params }, i) => {
+    return new ClusterLoop(rows, own[i]!.from, { ...params, kmeans: kmeans.version });
+  });
+  const known = await Promise.all(loops.map((loop) => loop.find(isFresh)));
+  const fresh = [...asked.keys()].filter((i) => known[i] === undefined);
+  const drawn = await allSeeds(fresh.map((i) => asked[i]!), fresh.map((i) => own[i]!)); // biome-ignore format: a call
+  const starts = asked.map(({ params }, i): ClusterStart[] => {
     const { rows, variance } = own[i]!;
     const { n_clusters: clusters, n_init, max_iter: maxIterations, tol } = params;
     const d = rows.design.cols - 1;
-    return seeds[i]!.slice(0, n_init).map((centers) => ({
-      rows,
-      centers: centers.slice(0, clusters * d),
-      clusters,
-      tolerance: tol * variance,
-      maxIterations,
-    }));
+    const shared = { rows, clusters, tolerance: tol * variance, maxIterations };
+    const ends = known[i];
+    if (ends !== undefined) return ends.map((from) => ({ ...shared, centers: from.centers, from }));
+    return drawn[fresh.indexOf(i)]!.slice(0, n_init).map((centers) => {
+      return { ...shared, centers: centers.slice(0, clusters * d) };
+    });
   });
   const found = await clusterAll(starts.flat());
+  const waited = (performance.now() - begun) / 1000;
   let from = 0;
   return asked.map(({ rows }, i) => {
     const mine = found.slice(from, from + starts[i]!.length);
     from += mine.length;
+    const isDone = mine.every(({ isFinished }) => isFinished);
+    if (keepsEnds || !isDone) loops[i]!.keep(mine, known[i], waited / asked.length, waited);
     const inertias = mine.map((one) => inertiaOf(one, own[i]!.squares));
     return fitOf(rows, own[i]!.means, mine[inertias.indexOf(Math.min(...inertias))]!);
   });
@@ -131,6 +143,8 @@ async function allSeeds(
 /** What is known of the rows of a split. */
 interface Prepared {
   readonly rows: ClusterRows;
+  /** What that is made of. */
+  readonly from: readonly Matrix[];
   /** Rows of a weight above 0, which centres may start from. */
   readonly count: number;
   /** Of the design columns, by weight. */
@@ -143,16 +157,19 @@ interface Prepared {
 
 async function prepare({ X, weight, design }: RowData): Promise<Prepared> {
   const { count: total, mean, spread, variances } = design.moments;
+  const expand = design.expand(eye(X.session, design.columns + 1));
+  const columnVariances = variances ?? spread.div(total);
   const [map, means, squares, variance, count] = await Promise.all([
-    design.expand(eye(X.session, design.columns + 1)).value(),
+    expand.value(),
     mean.value(),
     spread.sum().value(),
-    (variances ?? spread.div(total)).mean().value(),
+    columnVariances.mean().value(),
     weight.gt(0).sum().value(),
   ]);
   const isOne = weight.expr.op.constant?.(weight.expr.attrs) === 1;
   return {
     rows: { X, weight: isOne ? undefined : weight, design: aboutMeans(map, means.data) },
+    from: [X, weight, expand, mean, columnVariances],
     count,
     means: Float64Array.from(means.data),
     variance,

@@ -6,4 +6,5 @@ export const lasso = descentEstimator({
   description: 'Lasso: a penalty on the absolute values of the coefficients.',
   parameters: descentParameters,
   l1: () => 1,
+  stacked: ['alpha'],
 });

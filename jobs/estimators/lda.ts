@@ -52,6 +52,8 @@ export const lda: ClassEstimator = {
   solver: 'eigenvectors of covariances within classes',
   parameters,
   task: 'classification',
+  // A mean of variances.
+  countsColumns: ({ shrinkage }) => shrinkage !== null,
   takesWeights: false,
   reads: 'classes',
   link: () => 'softmax',

@@ -21,6 +21,8 @@ import { spreadScales } from './wide-columns.js';
 export interface Imputation {
   readonly column: number;
   readonly indicator: number;
+  /** `steps`: cleaning steps say what the value is. Default: the mean. */
+  readonly kind?: 'mean' | 'steps';
 }
 
 export interface LinearDesign {
@@ -75,6 +77,8 @@ export interface TrainingRows {
     /** From `columnMoments`: [3 * groups, encoded]. */
     readonly all: Matrix;
     readonly weighted?: Matrix;
+    /** Chooses columns, see `BesideCategory`: [encoded, k]. */
+    readonly border?: Matrix;
   };
 }
 

@@ -7,7 +7,7 @@
 import { z } from 'zod';
 import { type Matrix, ones } from '../../driver/index.js';
 import type { Fit, RowData, RowEstimator } from './estimator.js';
-import { SMOOTH_SOLVERS, solves } from './solvers/choice.js';
+import { SMOOTH_SOLVERS, singlePays, solves } from './solvers/choice.js';
 import { type ClassTarget, type ClassWeight, classTarget } from './solvers/classes.js';
 import { fitHinge } from './solvers/hinge.js';
 import { squaredHinge } from './solvers/losses.js';
@@ -42,13 +42,13 @@ export const linearSvm: RowEstimator = {
   link: () => 'margin',
   outputs: (_, classes) => (classes === 2 ? 1 : classes),
   reads: 'rows',
-  version: 3,
+  version: 4,
   solves: ({ loss }, size) => (loss === 'hinge' ? HINGE_SOLVER : solves(size, true)),
   ends: (params) => {
     const own = params as SvmParams;
     return own.loss === 'hinge' ? gapEnds(own) : stepEnds(own, ONE_CLASS);
   },
-  stacked: ['C'],
+  stacked: ['C', 'tol'],
   follows: (params) => {
     const own = params as SvmParams;
     if (own.loss === 'hinge') return undefined;
@@ -58,23 +58,25 @@ export const linearSvm: RowEstimator = {
       intercept: interceptOf(own),
     }));
   },
+  begins: ({ loss }) => loss !== 'hinge',
+  startsInSingle: ({ loss }, size, isBegun) => loss !== 'hinge' && singlePays(size, true, isBegun),
   // A hinge loss makes a weighted Gram matrix of the columns a step.
   fitsWide: ({ loss }) => loss !== 'hinge',
-  train: async (given, { C }, params) => {
+  train: async (given, { C, tol }, params) => {
     const rows = wideRows(given);
     const own = params as SvmParams;
     const { isSingle, ...target } = classTarget(rows, own.class_weight as ClassWeight, true);
     const l2 = C!.recip();
     const { weights, ending } =
       own.loss === 'hinge'
-        ? await hingeFits({ rows, ...target, l2 }, own)
+        ? await hingeFits({ rows, ...target, l2, gap: gapOfTol(tol!) }, own)
         : await fitSmooth({
             rows,
             ...target,
             loss: squaredHinge,
             intercept: interceptOf(own),
             l2,
-            tol: own.tol,
+            tol: tol!,
             maxIterations: own.max_iter,
           });
     const ended = { weights, ending: isSingle.ifelse(Number.NaN, ending) };
@@ -89,12 +91,14 @@ function interceptOf({ fit_intercept, intercept_scaling }: SvmParams): number | 
 interface HingeTarget extends Omit<ClassTarget, 'isSingle' | 'mean'> {
   readonly rows: RowData;
   readonly l2: Matrix;
+  /** [1, 1] */
+  readonly gap: Matrix;
 }
 
 /** Each class against the rest, one after the other: their duals have nothing in common. */
 async function hingeFits(
-  { rows, target, weight, total, l2 }: HingeTarget,
-  { fit_intercept, intercept_scaling, tol, max_iter }: SvmParams,
+  { rows, target, weight, total, l2, gap }: HingeTarget,
+  { fit_intercept, intercept_scaling, max_iter }: SvmParams,
 ): Promise<Ended> {
   const unit = ones(l2.session, rows.design.columns, 1);
   const penalties = unit.rbind(ones(l2.session, 1, 1).div(intercept_scaling ** 2)).mul(l2);
@@ -105,7 +109,7 @@ async function hingeFits(
     fits.push(
       await fitHinge({
         ...{ rows, ...own, l2: penalties, hasIntercept: fit_intercept },
-        gap: gapOfTol(tol),
+        gap,
         maxIterations: max_iter,
       }),
     );
@@ -118,17 +122,20 @@ async function hingeFits(
 }
 
 /** Mean gap of a row between primal and dual to end with, a row's loss being 1 at first. */
-function gapOfTol(tol: number): number {
-  return Math.max(Math.min(tol, 1) * 1e-6, 1e-12);
+function gapOfTol(tol: Matrix): Matrix {
+  return tol.minimum(1).mul(GAP).maximum(LEAST_GAP);
 }
 
+const GAP = 1e-6;
+const LEAST_GAP = 1e-12;
+
 function gapEnds({ tol, max_iter }: SvmParams): Pick<Fit, 'warn' | 'fails'> {
-  const wanted = gapOfTol(tol);
+  const wanted = Math.max(Math.min(tol, 1) * GAP, LEAST_GAP);
   return {
-    warn: (gap) =>
+    warn: (gap, limit = 'max_iter') =>
       !(gap > wanted)
         ? undefined
-        : `expected a mean gap of at most ${wanted} (tol ${tol}), got ${Number(gap.toPrecision(2))} after at most ${max_iter} iterations (max_iter); raise max_iter, or scale the columns (data.standardize)`,
+        : `expected a mean gap of at most ${wanted} (tol ${tol}), got ${Number(gap.toPrecision(2))} after at most ${max_iter} iterations (${limit}); raise ${limit}, or scale the columns (data.standardize)`,
     fails: failsAtNaN(ONE_CLASS),
   };
 }

@@ -59,7 +59,8 @@ export interface LinearDefinition<P> {
 }
 
 /** A linear estimator's solver that reads rows instead of moments. */
-export interface RowSolver<P> extends Pick<RowEstimator, 'solver' | 'version' | 'stacked'> {
+export interface RowSolver<P>
+  extends Pick<RowEstimator, 'solver' | 'version' | 'stacked' | 'isForSparse'> {
   /** @param numbers the parameters of `stacked`, by name: [1, 1] */
   readonly solve: (
     rows: RowData,
@@ -67,7 +68,7 @@ export interface RowSolver<P> extends Pick<RowEstimator, 'solver' | 'version' | 
     params: P,
   ) => Promise<Ended>;
   /** What to say of an ending; undefined for nothing. */
-  readonly warn: (ending: number) => string | undefined;
+  readonly warn: (ending: number, params: P) => string | undefined;
 }
 
 export function linearEstimator<P>(given: LinearDefinition<P>): MomentEstimator {
@@ -101,7 +102,8 @@ export function linearEstimator<P>(given: LinearDefinition<P>): MomentEstimator 
         version: byRows.version,
         stacked: byRows.stacked,
         fitsWide: () => true,
-        ends: () => ({ warn: byRows.warn }),
+        ...(byRows.isForSparse && { isForSparse: true }),
+        ends: (params) => ({ warn: (ending) => byRows.warn(ending, params as P) }),
         train: async (given, numbers, params) => {
           const rows = wideRows(given);
           return rowFit(rows.design, await byRows.solve(rows, numbers, params as P));

@@ -5,7 +5,7 @@
 import { z } from 'zod';
 import { type Matrix, scalar } from '../../driver/index.js';
 import type { RowEstimator } from './estimator.js';
-import { SMOOTH_SOLVERS, solves } from './solvers/choice.js';
+import { SMOOTH_SOLVERS, singlePays, solves } from './solvers/choice.js';
 import { type ClassWeight, classTarget } from './solvers/classes.js';
 import { logLoss, multinomialLoss } from './solvers/losses.js';
 import {
@@ -57,6 +57,9 @@ export const logistic: RowEstimator = {
       intercept: interceptOf(own),
     }));
   },
+  begins: () => true,
+  startsInSingle: ({ penalty }, size, isBegun) =>
+    (penalty === 'l2' || penalty === 'none') && singlePays(size, true, isBegun),
   fitsWide: ({ penalty }) => penalty === 'l2' || penalty === 'none',
   train: async (given, numbers, params) => {
     const rows = wideRows(given);

@@ -3,8 +3,11 @@
  * already undone), so that decision values are B(X) W + b whatever the estimator.
  */
 import { type ClassValue, type Matrix, matrix, nonnegative, zeros } from '../../driver/index.js';
+import { applyStages, type StoredStage } from '../prepare/stored-stages.js';
 import { type Basis, basisColumns } from './basis.js';
 import type { Estimator, FitOutputs, Link, Nonnegative, Params, Task } from './estimator.js';
+import { type LayersAfter, layersOf, storedLayers } from './networks/layers.js';
+import type { Votes } from './votes.js';
 
 export interface LinearModel {
   readonly kind: 'linear';
@@ -14,6 +17,10 @@ export interface LinearModel {
   readonly basis?: Basis;
   /** Decision values are not below 0, and the coefficients the parts they are of. */
   readonly nonnegative?: Nonnegative;
+  /** Of a network: `coefficients` and `intercepts` are its first layer, and these follow. */
+  readonly layers?: LayersAfter;
+  /** Of an ensemble whose members vote: decision values are those of all members, side by side. */
+  readonly votes?: Votes;
   /** By class number; absent without classes. */
   readonly classes?: readonly ClassValue[];
   /** The design columns. */
@@ -23,6 +30,10 @@ export interface LinearModel {
   readonly intercepts: readonly number[];
   /** Values that replace missing numbers, by column; fitted on the model's own rows. */
   readonly imputed: Readonly<Record<string, number>>;
+  /** Stages of cleaning steps that make `columns` of the encoded ones; absent for none. */
+  readonly prepare?: readonly StoredStage[];
+  /** The encoded columns, where stages make others of them. */
+  readonly encoded?: readonly string[];
 }
 
 /** The cells of each output of a fit. */
@@ -47,12 +58,14 @@ export function storedModel(
   const cells = values.coefficients!;
   const basis = estimator.basis?.(params) ?? 'linear';
   const nonnegative = estimator.nonnegative?.(params, columns.length);
+  const network = estimator.network?.(params, classes.length);
   return {
     kind: 'linear',
     task: estimator.task,
     link: estimator.link(params, classes.length),
     ...(basis === 'linear' ? {} : { basis }),
     ...(nonnegative ? { nonnegative } : {}),
+    ...(network ? { layers: storedLayers(network, values.layers!) } : {}),
     ...(classes.length > 0 ? { classes } : {}),
     columns,
     coefficients: intercepts.map((_, k) =>
@@ -65,18 +78,27 @@ export function storedModel(
   };
 }
 
-/** Decision values for rows of design columns. @shape X: [n, columns] -> [n, outputs] */
-export function decisionValues(
-  { basis = 'linear', coefficients, intercepts, nonnegative: own }: LinearModel,
-  X: Matrix,
-): Matrix {
+/**
+ * Decision values for rows of design columns, NaN where a cell is missing.
+ * @shape X: [n, columns], before any stages -> [n, outputs]
+ */
+export function decisionValues(model: LinearModel, X: Matrix): Matrix {
+  const { basis = 'linear', coefficients, intercepts, nonnegative: own, prepare, layers } = model;
   const { session } = X;
+  const columns = prepare ? applyStages(X, prepare) : imputedCells(model, X);
   const [{ length } = []] = coefficients;
   const rows = matrix(session, intercepts.length, length, Float64Array.from(coefficients.flat()));
   if (own !== undefined) {
     const shape = { groups: 1, width: intercepts.length, gives: 'parts' } as const;
-    return nonnegative(zeros(session, X.rows, 1), X, rows.t(), { ...own, ...shape });
+    return nonnegative(zeros(session, X.rows, 1), columns, rows.t(), { ...own, ...shape });
   }
   const b = matrix(session, 1, intercepts.length, Float64Array.from(intercepts));
-  return basisColumns(basis, X).matmul(rows.t()).add(b);
+  const z = basisColumns(basis, columns).matmul(rows.t()).add(b);
+  return layers ? layersOf(z, layers) : z;
+}
+
+function imputedCells({ columns, imputed }: LinearModel, X: Matrix): Matrix {
+  if (Object.keys(imputed).length === 0) return X;
+  const cells = Float64Array.from(columns, (name) => imputed[name] ?? Number.NaN);
+  return X.isNaN().ifelse(matrix(X.session, 1, cells.length, cells), X);
 }

@@ -35,6 +35,7 @@ export const multinomialNb: ClassEstimator = {
   solver: 'in closed form',
   parameters: countParameters,
   task: 'classification',
+  countsColumns: () => true,
   ranksBy: 'probability',
   reads: 'classes',
   link: () => 'softmax',

@@ -21,6 +21,8 @@ export const nearestCentroid: ClassEstimator = {
   solver: 'in closed form',
   parameters,
   task: 'classification',
+  // A median of columns.
+  countsColumns: ({ shrink_threshold }) => shrink_threshold !== null,
   takesWeights: false,
   // scikit-learn ranks rows by distances in units of the spread, and predicts by plain ones.
   ranksRows: false,

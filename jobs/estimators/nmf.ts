@@ -17,6 +17,8 @@ import {
   type Matrix,
   rand,
   seq,
+  weightedCrossEntropy,
+  weightedProduct,
   zeros,
 } from '../../driver/index.js';
 import type { Fit, Nonnegative, RowData, RowEstimator } from './estimator.js';
@@ -88,10 +90,10 @@ export const nmf: RowEstimator = {
   ends: (params) => {
     const { max_iter, tol } = params as unknown as NmfParams;
     return {
-      warn: (ending) =>
+      warn: (ending, limit = 'max_iter') =>
         ending === 0 || tol === 0
           ? undefined
-          : `expected an error that stands still (tol ${tol}), got one that still falls after ${max_iter} iterations (max_iter); raise max_iter`,
+          : `expected an error that stands still (tol ${tol}), got one that still falls after ${max_iter} iterations (${limit}); raise ${limit}`,
       fails: failsAtNaN('expected columns from 0 up, got a training row with a negative cell'),
     };
   },
@@ -148,7 +150,7 @@ async function factorise(given: RowData, numbers: Numbers, params: PaddedParams)
     l2: all.mul(l1_ratio.neg().add(1)),
   });
   const update = {
-    rows,
+    ...{ rows, ownLogs: params.beta_loss === 'frobenius' ? undefined : sparseLogs(X) },
     byRow: penalties(alpha_W.mul(X.cols)),
     byPart: penalties(ofH.mul(count.asMatrix())),
   };
@@ -188,6 +190,8 @@ async function factorise(given: RowData, numbers: Numbers, params: PaddedParams)
 
 interface Update {
   readonly rows: RowData;
+  /** Where X is mostly zero, by row what its divergence has of X alone: [n, 1]. */
+  readonly ownLogs: Matrix | undefined;
   readonly byRow: Penalties;
   readonly byPart: Penalties;
 }
@@ -216,7 +220,9 @@ function stepOfSquares({ rows, byRow, byPart }: Update, { W, H }: Factors) {
 }
 
 /** The same of the divergence: its root, twice. */
-function stepOfDivergence({ rows, byRow, byPart }: Update, { W, H }: Factors) {
+function stepOfDivergence(update: Update, { W, H }: Factors) {
+  const { rows, ownLogs, byRow, byPart } = update;
+  if (ownLogs !== undefined) return sparseStepOfDivergence({ ...update, ownLogs }, { W, H });
   const { X, weight } = rows;
   const ratioOf = (own: Matrix): Matrix => X.div(own.matmul(H.t()).maximum(EPSILON));
   const ratio = ratioOf(W);
@@ -229,6 +235,42 @@ function stepOfDivergence({ rows, byRow, byPart }: Update, { W, H }: Factors) {
   const sums = weighed.colSums();
   const under = sums.eq(0).ifelse(1, sums).add(H.mul(0));
   return { W: next, H: scaled(H, ratioOf(next).t().matmul(weighed), under, byPart), error };
+}
+
+/** Of at most this share of its cells X is asked about where it is not zero alone. */
+const SPARSE_SHARE = 1 / 8;
+
+/** Sums of x log x - x, where X is mostly zero. */
+function sparseLogs(X: Matrix): Matrix | undefined {
+  const { nnz, rows, cols } = X.expr;
+  if (nnz === undefined || nnz > rows * cols * SPARSE_SHARE) return undefined;
+  const isCell = X.gt(EPSILON);
+  return isCell.ifelse(X, 1).log().sub(1).mul(isCell).mul(X).rowSums();
+}
+
+/**
+ * The same at the cells of X that are not zero. Rows that do not train have factors of 0, so that
+ * they add nothing to a product with W, and x log of the least divisor to the error.
+ */
+function sparseStepOfDivergence(
+  { rows, ownLogs, byRow, byPart }: Update & { readonly ownLogs: Matrix },
+  { W, H }: Factors,
+) {
+  const { X, weight } = rows;
+  const weighed = W.mul(weight);
+  const asked = { X, U: weighed, V: H };
+  const least = X.rowSums().mul(weight.neg().add(1)).sum().mul(Math.log(EPSILON));
+  const crossed = weightedCrossEntropy(asked, { least: EPSILON }).sub(least);
+  const all = weighed.colSums().mul(H.colSums()).sum();
+  const error = ownLogs.mul(weight).sum().sub(crossed).add(all).mul(2).maximum(0).sqrt().asMatrix();
+  const quotients = { cells: 'quotient', least: EPSILON } as const;
+  const over = weightedProduct({ X, U: W, V: H }, { ...quotients, side: 'right' });
+  const next = scaled(W, over, H.colSums().add(W.mul(0)), byRow);
+  const nextWeighed = next.mul(weight);
+  const sums = nextWeighed.colSums();
+  const under = sums.eq(0).ifelse(1, sums).add(H.mul(0));
+  const across = weightedProduct({ X, U: nextWeighed, V: H }, { ...quotients, side: 'left' });
+  return { W: next, H: scaled(H, across, under, byPart), error };
 }
 
 /** First factors, 0 beyond a model's own components. @param own how many it has: [1, 1] */

@@ -53,6 +53,7 @@ function tweedieEstimator<P extends CommonParams>(given: Definition<P>): RowEsti
       };
     },
     stacked: ['alpha'],
+    begins: () => true,
     fitsWide: () => true,
     train: async (given, { alpha }, params) => {
       const rows = wideRows(given);

@@ -3,7 +3,7 @@
  * by its mean and its squares. Imputing means and standardising are linear maps of the columns here
  * too, and a column of the design is one encoded column and a share of its indicator.
  */
-import { type Matrix, type Scalar, takeRows } from '../../driver/index.js';
+import { Matrix, type Scalar, takeRows } from '../../driver/index.js';
 import type { ColumnPlaces } from './linear-design.js';
 import type { Moments } from './moments.js';
 
@@ -53,14 +53,21 @@ export function wideColumns(
   };
 }
 
-/**
- * Standard deviations as scikit-learn's StandardScaler takes them: population form, 1 where the
- * column is constant up to rounding (`_is_constant_feature`: var <= n eps var + (n mean eps)^2).
- * [1, design]
- */
-export function spreadScales({ count, mean, spread }: WideColumns): Matrix {
+/** As of `WideColumns`, of rows that may be others for each column: [1, design]. */
+export type ColumnSpreads = Omit<WideColumns, 'count'> & { readonly count: Scalar | Matrix };
+
+/** Whether columns have no spread but rounding, as `_is_constant_feature` there says: [1, design]. */
+export function isConstant({ count: own, mean, spread }: ColumnSpreads): Matrix {
+  const count = own instanceof Matrix ? own : own.asMatrix();
   const variance = spread.t().div(count);
   const slack = count.mul(Number.EPSILON);
-  const bound = variance.mul(slack).add(mean.t().mul(slack).square());
-  return variance.le(bound).ifelse(1, variance.sqrt());
+  return variance.le(variance.mul(slack).add(mean.t().mul(slack).square()));
+}
+
+/**
+ * Standard deviations as scikit-learn's StandardScaler takes them: population form, 1 where the
+ * column is constant up to rounding (var <= n eps var + (n mean eps)^2). [1, design]
+ */
+export function spreadScales(of: ColumnSpreads): Matrix {
+  return isConstant(of).ifelse(1, of.spread.t().div(of.count).sqrt());
 }

@@ -18,8 +18,11 @@ export interface ExportInput {
   readonly sql?: string;
 }
 
+/** What the formats can encode. */
+export type ExportedFeature = Exclude<ModelFeature, { readonly encode: 'hash' }>;
+
 export interface ExportFeature {
-  readonly feature: ModelFeature;
+  readonly feature: ExportedFeature;
   readonly input: ExportInput;
 }
 
@@ -42,14 +45,18 @@ export class Names {
   }
 }
 
-/** The features with their inputs; equal expressions share one. */
-export function exportFeatures({ features }: ModelFile, names: Names): ExportFeature[] {
-  const keyOf = (feature: ModelFeature): string =>
+/**
+ * The features with their inputs; equal expressions share one.
+ * @throws ConfigError for hashed text
+ */
+export function exportFeatures(model: ModelFile, names: Names): ExportFeature[] {
+  const keyOf = (feature: ExportedFeature): string =>
     JSON.stringify([
       feature.column ?? feature.sql,
       feature.column === undefined,
       inputType(feature),
     ]);
+  const features = model.features.map(exported);
   const missing = new Set(features.filter(takesMissing).map(keyOf));
   const inputs = new Map<string, ExportInput>();
   return features.map((feature) => {
@@ -66,8 +73,23 @@ export function exportFeatures({ features }: ModelFile, names: Names): ExportFea
   });
 }
 
-function takesMissing(feature: ModelFeature): boolean {
-  return feature.impute !== undefined || (feature.encode !== 'number' && feature.missing);
+/** @throws ConfigError for text that is hashed */
+function exported(feature: ModelFeature): ExportedFeature {
+  if (feature.encode !== 'hash') return feature;
+  throw new ConfigError(
+    `export: expected features of numbers and categories, got hashed text in ${feature.name}, which these formats can't compute; score with \`reprise predict\``,
+    { key: 'model', feature: feature.name },
+  );
+}
+
+function takesMissing(feature: ExportedFeature): boolean {
+  if (feature.impute !== undefined || mayStayMissing(feature)) return true;
+  return feature.encode !== 'number' && feature.missing;
+}
+
+/** Whether stages of cleaning steps are given its missing values. */
+export function mayStayMissing(feature: ExportedFeature): boolean {
+  return feature.encode === 'number' && feature.missing === 'steps';
 }
 
 /** Inputs once each, in the order of the features. */
@@ -75,7 +97,7 @@ export function inputsOf(features: readonly ExportFeature[]): ExportInput[] {
   return [...new Set(features.map(({ input }) => input))];
 }
 
-function inputType({ type, encode }: ModelFeature): ExportInput['type'] {
+function inputType({ type, encode }: ExportedFeature): ExportInput['type'] {
   if (type === 'number' || type === 'boolean') return type;
   return encode === 'onehot' ? 'text' : 'number';
 }

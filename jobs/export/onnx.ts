@@ -6,16 +6,20 @@
  * answer is NaN.
  */
 import { ConfigError } from '../../driver/errors.js';
+import { voteWidth } from '../estimators/votes.js';
 import type { ModelFeature, ModelFile } from '../model/model-file.js';
-import { type ExportInput, exportFeatures, inputsOf, Names, numericCategories } from './inputs.js';
 import {
-  type OnnxNode,
-  type OnnxValue,
-  onnxBytes,
-  type Tensor,
-  type TensorType,
-  TYPES,
-} from './onnx-messages.js';
+  type ExportedFeature,
+  type ExportInput,
+  exportFeatures,
+  inputsOf,
+  mayStayMissing,
+  Names,
+  numericCategories,
+} from './inputs.js';
+import { Graph } from './onnx-graph.js';
+import { type OnnxValue, onnxBytes, type TensorType } from './onnx-messages.js';
+import { refusedAtMissing, stagedColumns } from './onnx-stages.js';
 
 /** Names of what models answer with. */
 const ANSWERS = ['prediction', 'label', 'decision', 'probabilities', 'components'] as const;
@@ -40,11 +44,17 @@ export function onnxModel(model: ModelFile): Uint8Array {
   const pieces = features.map(({ feature, input }) => encoded(graph, feature, input));
   let x = graph.node('Concat', pieces, { axis: 1 });
   if (model.dtype === 'float32') x = graph.cast(graph.cast(x, 'float'), 'double');
-  const decisions = graph.node('Add', [
-    graph.node('MatMul', [basisOf(graph, model, x), weightsOf(graph, model)]),
-    graph.doubles(model.intercepts, [1, model.intercepts.length]),
-  ]);
-  const outputs = answers(graph, model, decisions);
+  let decisions: string;
+  if (model.prepare === undefined) decisions = decisionsOf(graph, model, x);
+  else {
+    const made = decisionsOf(graph, model, stagedColumns(graph, x, model.prepare));
+    const own = pieces.filter((_, f) => !mayStayMissing(features[f]!.feature));
+    decisions = refusedAtMissing(graph, made, own);
+  }
+  const last = layersAfter(graph, model, decisions);
+  const outputs = model.votes
+    ? votedAnswers(graph, model, decisions, model.votes)
+    : answers(graph, model, last, decisions);
   return onnxBytes({
     nodes: graph.nodes,
     constants: graph.constants,
@@ -60,53 +70,8 @@ export function onnxModel(model: ModelFile): Uint8Array {
   });
 }
 
-/** Collects nodes and constants under names of their own. */
-class Graph {
-  readonly nodes: OnnxNode[] = [];
-  readonly constants: Tensor[] = [];
-
-  node(op: string, inputs: readonly string[], attributes?: Record<string, number>): string {
-    const output = `v${this.nodes.length}`;
-    this.nodes.push({ op, inputs, output, ...(attributes ? { attributes } : {}) });
-    return output;
-  }
-
-  /** The same value under the name of an output. */
-  name(value: string, output: string): void {
-    this.nodes.push({ op: 'Identity', inputs: [value], output });
-  }
-
-  cast(value: string, type: TensorType): string {
-    return this.node('Cast', [value], { to: TYPES[type] });
-  }
-
-  doubles(values: ArrayLike<number>, dims: readonly number[]): string {
-    return this.#constant({ type: 'double', values, dims });
-  }
-
-  ints(values: readonly number[], dims: readonly number[] = [values.length]): string {
-    return this.#constant({ type: 'int64', values, dims });
-  }
-
-  bools(values: readonly number[], dims: readonly number[] = [values.length]): string {
-    return this.#constant({ type: 'bool', values, dims });
-  }
-
-  texts(values: readonly string[], dims: readonly number[] = [values.length]): string {
-    return this.#constant({ type: 'string', values, dims });
-  }
-
-  #constant(tensor: DistributiveOmit<Tensor, 'name'>): string {
-    const name = `c${this.constants.length}`;
-    this.constants.push({ ...tensor, name });
-    return name;
-  }
-}
-
-type DistributiveOmit<T, K extends PropertyKey> = T extends unknown ? Omit<T, K> : never;
-
 /** The columns of one feature: [rows, width] of doubles. */
-function encoded(graph: Graph, feature: ModelFeature, input: ExportInput): string {
+function encoded(graph: Graph, feature: ExportedFeature, input: ExportInput): string {
   const raw = input.name;
   const type = inputType(input);
   if (feature.encode === 'onehot') return oneHot(graph, feature, input, raw);
@@ -188,6 +153,15 @@ function bins(graph: Graph, { edges, missing, impute }: Bins, x: string): string
   return pieces.length === 1 ? pieces[0]! : graph.node('Concat', pieces, { axis: 1 });
 }
 
+/** B(X) W + b. */
+function decisionsOf(graph: Graph, model: ModelFile, x: string): string {
+  const product = graph.node('MatMul', [basisOf(graph, model, x), weightsOf(graph, model)]);
+  return graph.node('Add', [
+    product,
+    graph.doubles(model.intercepts, [1, model.intercepts.length]),
+  ]);
+}
+
 function basisOf(graph: Graph, { basis }: ModelFile, x: string): string {
   if (basis === undefined) return x;
   if (basis === 'squares') return graph.node('Concat', [x, graph.node('Mul', [x, x])], { axis: 1 });
@@ -206,10 +180,79 @@ function weightsOf(graph: Graph, { coefficients }: ModelFile): string {
   return graph.doubles(cells, [rows, outputs]);
 }
 
-/** Names what the model answers with. */
-function answers(graph: Graph, model: ModelFile, z: string): OnnxValue[] {
-  const { task, link, intercepts } = model;
-  const columns = intercepts.length;
+type Votes = NonNullable<ModelFile['votes']>;
+
+/** Of an ensemble: the weighted mean of what members say is read as `jobs/estimators/votes.ts` has it. */
+function votedAnswers(graph: Graph, model: ModelFile, all: string, votes: Votes): OnnxValue[] {
+  const classes = model.classes!.length;
+  let from = 0;
+  const said = votes.members.map((member) => {
+    const [start, end] = [from, from + member.outputs].map((at) => graph.ints([at]));
+    from += member.outputs;
+    const own = graph.node('Slice', [all, start!, end!, graph.ints([1])]);
+    const one = memberSays(graph, votes.voting, member, classes, own);
+    return graph.node('Mul', [one, graph.doubles([member.weight], [1, 1])]);
+  });
+  const sum = said.reduce((before, one) => graph.node('Add', [before, one]));
+  const isPair = classes === 2;
+  const z = isPair ? graph.node('Sub', [sum, graph.doubles([0.5], [1, 1])]) : sum;
+  const intercepts = new Array<number>(voteWidth(classes)).fill(0);
+  return answers(graph, { ...model, intercepts }, z, all);
+}
+
+/** Probabilities or the class that is predicted: of two classes of the second, else a column a class. */
+function memberSays(
+  graph: Graph,
+  voting: Votes['voting'],
+  { outputs, link }: Votes['members'][number],
+  classes: number,
+  z: string,
+): string {
+  const second = (both: string): string =>
+    graph.node('Slice', [both, graph.ints([1]), graph.ints([2]), graph.ints([1])]);
+  if (voting === 'soft') {
+    if (link === 'logit') return graph.node('Sigmoid', [z]);
+    const shares = graph.node('Softmax', [z], { axis: 1 });
+    return classes === 2 ? second(shares) : shares;
+  }
+  if (outputs === 1) {
+    return graph.cast(graph.node('Greater', [z, graph.doubles([0], [1, 1])]), 'double');
+  }
+  const winner = graph.node('ArgMax', [z], { axis: 1, keepdims: 1 });
+  const places = Array.from({ length: classes }, (_, c) => c);
+  const is = graph.node('Equal', [winner, graph.ints(places, [1, classes])]);
+  const votes = graph.cast(is, 'double');
+  return classes === 2 ? second(votes) : votes;
+}
+
+/** Of a network, what its layers after the first make of decision values. */
+function layersAfter(graph: Graph, { layers: own }: ModelFile, first: string): string {
+  if (own === undefined) return first;
+  const nodes = { identity: undefined, logistic: 'Sigmoid', tanh: 'Tanh', relu: 'Relu' } as const;
+  const op = nodes[own.activation];
+  let z = first;
+  for (const { weights, intercepts } of own.layers) {
+    const units = intercepts.length;
+    const before = weights[0]!.length;
+    const W = graph.doubles(
+      Float64Array.from({ length: before * units }, (_, at) => {
+        return weights[at % units]![Math.floor(at / units)]!;
+      }),
+      [before, units],
+    );
+    const a = op === undefined ? z : graph.node(op, [z]);
+    const b = graph.doubles(intercepts, [1, units]);
+    z = graph.node('Add', [graph.node('MatMul', [a, W]), b]);
+  }
+  // What is NaN at first must not end as max(NaN, 0), which may be 0.
+  const guard = graph.node('Mul', [columnOf(graph, first), graph.doubles([0], [1, 1])]);
+  return graph.node('Add', [z, guard]);
+}
+
+/** Names what the model answers with. @param all NaN where there is no answer */
+function answers(graph: Graph, model: ModelFile, z: string, all: string): OnnxValue[] {
+  const { task, link } = model;
+  const columns = (model.layers?.layers.at(-1) ?? model).intercepts.length;
   const output = (name: string, value: string, own: Omit<OnnxValue, 'name'>): OnnxValue => {
     graph.name(value, name);
     return { name, ...own };
@@ -231,25 +274,34 @@ function answers(graph: Graph, model: ModelFile, z: string): OnnxValue[] {
   const known =
     type === 'string' || type === 'double'
       ? graph.node('Where', [
-          graph.node('IsNaN', [graph.node('ReduceSum', [z, graph.ints([1])], { keepdims: 0 })]),
+          graph.node('IsNaN', [graph.node('ReduceSum', [all, graph.ints([1])], { keepdims: 0 })]),
           none[type](),
           value,
         ])
       : value;
   const label = output('label', known, { type, columns: null });
+  if (model.votes?.voting === 'hard') {
+    // NaN where there is no answer, which not every label can say.
+    const { length } = model.coefficients;
+    return [label, output('decision', all, { type: 'double', columns: length })];
+  }
   if (link === 'margin' || link === 'identity') {
     return [label, output('decision', z, { type: 'double', columns })];
   }
-  const shares =
-    link === 'softmax'
-      ? graph.node('Softmax', [z], { axis: 1 })
-      : graph.node(
-          'Concat',
-          [graph.node('Sigmoid', [graph.node('Neg', [z])]), graph.node('Sigmoid', [z])],
-          { axis: 1 },
-        );
   const classes = model.classes?.length ?? columns;
+  const shares = sharesOf(graph, link, z, columns);
   return [label, output('probabilities', shares, { type: 'double', columns: classes })];
+}
+
+/** A column a class. */
+function sharesOf(graph: Graph, link: ModelFile['link'], z: string, columns: number): string {
+  if (link === 'softmax') return graph.node('Softmax', [z], { axis: 1 });
+  if (link === 'shares' && columns > 1) return z;
+  const of = (one: string): string =>
+    link === 'shares'
+      ? graph.node('Add', [one, graph.doubles([0.5], [1, 1])])
+      : graph.node('Sigmoid', [one]);
+  return graph.node('Concat', [of(graph.node('Neg', [z])), of(z)], { axis: 1 });
 }
 
 /** The class at a place, of the type that classes have; without classes the place. */

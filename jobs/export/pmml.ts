@@ -5,22 +5,36 @@
  * (clusterings, decompositions, columns above a threshold) is refused.
  */
 import { ConfigError } from '../../driver/errors.js';
-import type { ModelFeature, ModelFile } from '../model/model-file.js';
-import { type ExportInput, exportFeatures, inputsOf, Names, numericCategories } from './inputs.js';
+import type { ModelFile } from '../model/model-file.js';
+import {
+  type ExportedFeature,
+  type ExportInput,
+  exportFeatures,
+  inputsOf,
+  Names,
+  numericCategories,
+} from './inputs.js';
 
 /** Without one, PMML takes decision values for probabilities; the greatest stays the greatest. */
 function normalization({ link, intercepts }: ModelFile): string {
-  if (link === 'margin') return intercepts.length === 1 ? 'logit' : 'softmax';
+  if (link === 'margin' || link === 'shares') return intercepts.length === 1 ? 'logit' : 'softmax';
   return { identity: 'none', log: 'exp', logit: 'logit', softmax: 'softmax' }[link];
 }
 
 /** The text of a `.pmml` file. @throws ConfigError for a model that PMML has no form for */
 export function pmmlModel(model: ModelFile): string {
-  const { task, basis, estimator } = model;
-  if (task === 'clustering' || task === 'decomposition' || typeof basis === 'object') {
+  const { task, basis, estimator, layers } = model;
+  if (layers || task === 'clustering' || task === 'decomposition' || typeof basis === 'object') {
     throw new ConfigError(
       `export: expected a regression or a classification over the columns for PMML, got ${estimator}; export .onnx instead`,
       { key: 'model', value: estimator },
+    );
+  }
+  if (model.prepare !== undefined) {
+    const kinds = [...new Set(model.prepare.map(({ kind }) => kind))].join(', ');
+    throw new ConfigError(
+      `export: expected a model whose coefficients are of the encoded columns, got ${model.estimator} after cleaning steps that are no part of them (${kinds}); export .onnx instead`,
+      { key: 'model', value: model.estimator },
     );
   }
   const isClassification = task === 'classification';
@@ -46,25 +60,61 @@ export function pmmlModel(model: ModelFile): string {
       {},
       terms.flatMap(({ field }) => (field === undefined ? [] : [field])),
     ),
-    tag(
-      'RegressionModel',
-      {
-        functionName: task,
-        algorithmName: estimator,
-        normalizationMethod: normalization(model),
-      },
-      [
-        tag('MiningSchema', {}, miningFields),
-        ...(isClassification ? [outputOf(model)] : []),
-        ...tablesOf(
-          model,
-          terms.map(({ name }) => name),
-        ),
-      ],
+    modelOf(
+      model,
+      [tag('MiningSchema', {}, miningFields), ...(isClassification ? [outputOf(model)] : [])],
+      miningFields,
+      terms.map(({ name }) => name),
     ),
   ];
   const attributes = { xmlns: 'http://www.dmg.org/PMML-4_4', version: '4.4' };
   return `<?xml version="1.0" encoding="UTF-8"?>\n${tag('PMML', attributes, body)}\n`;
+}
+
+/** @param head schema and output, @param terms names of the predictors */
+function modelOf(
+  model: ModelFile,
+  head: readonly string[],
+  miningFields: readonly string[],
+  terms: readonly string[],
+): string {
+  const { task, estimator, votes } = model;
+  const own = { functionName: task, algorithmName: estimator };
+  if (votes === undefined) {
+    const normalizationMethod = normalization(model);
+    return tag('RegressionModel', { ...own, normalizationMethod }, [...head, ...tablesOf(model, terms)]); // biome-ignore format: a call
+  }
+  const schema = tag('MiningSchema', {}, miningFields);
+  const segments = membersOf(model, votes).map((member, m) => {
+    const { weight } = votes.members[m]!;
+    return tag('Segment', { id: m + 1, weight }, [tag('True', {}), modelOf(member, [schema], miningFields, terms)]); // biome-ignore format: a call
+  });
+  const segmentation = {
+    multipleModelMethod: 'weightedAverage',
+    missingPredictionTreatment: 'returnMissing',
+  };
+  return tag('MiningModel', own, [...head, tag('Segmentation', segmentation, segments)]);
+}
+
+/** The members of an ensemble that votes, as models. @throws ConfigError for votes by class */
+function membersOf(
+  model: ModelFile,
+  { voting, members }: NonNullable<ModelFile['votes']>,
+): ModelFile[] {
+  if (voting === 'hard') {
+    throw new ConfigError(
+      'export: expected soft votes for PMML, which does not say what members that are divided equally answer, got hard votes; export .onnx instead',
+      { key: 'model', value: model.estimator },
+    );
+  }
+  const { votes: _, ...rest } = model;
+  let from = 0;
+  return members.map(({ outputs, link }, m) => {
+    const of = <T>(all: readonly T[]): T[] => all.slice(from, from + outputs);
+    const own = { coefficients: of(model.coefficients), intercepts: of(model.intercepts) };
+    from += outputs;
+    return { ...rest, link, ...own, estimator: `${model.estimator} member ${m + 1}` };
+  });
 }
 
 function dataField({ name, type, sql }: ExportInput): string {
@@ -144,7 +194,7 @@ interface Term {
 }
 
 /** The encoded columns of a feature. */
-function termsOf(feature: ModelFeature, input: ExportInput, names: Names): Term[] {
+function termsOf(feature: ExportedFeature, input: ExportInput, names: Names): Term[] {
   const derived = (what: string | number, expression: string): Term => {
     const name = names.take(`${feature.name}#${what}`);
     const attributes = { name, optype: 'continuous', dataType: 'double' };

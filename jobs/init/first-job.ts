@@ -57,7 +57,7 @@ export function firstJob(file: string, { path, seen, target }: FirstJob): string
     '  features:',
     ...seen.columns.filter((each) => each !== column).flatMap((each) => featureLines(each, seen)),
     '  standardize: true # one penalty for columns of all scales; fitted on the training rows',
-    `model: { type: ${estimator.name} } # ${task}, as the target has ${whyTask}${others.length > 0 ? `; or ${others.map((each) => each.name).join(', ')}` : ''}`,
+    `model: { type: ${estimator.name} } # ${task}, as the target has ${whyTask}${others.length > 0 ? `; or ${others.map((each) => each.name).join(', ')}, or a list of several` : ''}`,
     ...(grid === undefined
       ? []
       : [

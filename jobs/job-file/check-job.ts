@@ -2,16 +2,12 @@
  * Rules of a job file that span several keys. Each problem names the one key to change, what was
  * expected there and what came, in the same form as the problems of single keys.
  */
+
 import { hasPassword, NO_PASSWORD } from '../../driver/frame/addresses.js';
+import { HASHING_KEYS } from '../../driver/frame/feature-spec.js';
+import { checkSearch } from './check-search.js';
 import { checkSpark } from './check-spark.js';
-import {
-  expandValues,
-  isSpace,
-  MAX_CANDIDATES,
-  namedEstimator,
-  parametersOf,
-} from './model-schema.js';
-import { expectation } from './problems.js';
+import { namedEstimator, namedModels } from './model-schema.js';
 import type { JobDocument } from './schema.js';
 import { checkScoring } from './scoring-schema.js';
 import { checkSplits } from './split-schema.js';
@@ -31,13 +27,14 @@ export function checkJob(document: JobDocument): Problem[] {
     ...checkSource(document.data),
     ...checkReading(document.data),
     ...checkWeight(document),
-    ...checkGrid(document),
+    ...checkSearch(document),
     ...checkSplits(
       document.cv,
       namedEstimator(document)?.task === 'classification',
       document.data.target !== undefined,
     ),
     ...checkScoring(document.scoring, document.refit),
+    ...checkTarget(document.data),
     ...checkFeatures(document),
     ...checkSpark(document.spark),
   ];
@@ -94,44 +91,25 @@ function checkReading({ csv = {}, schema, format, table }: JobDocument['data']):
 }
 
 function checkWeight(document: JobDocument): Problem[] {
-  const estimator = namedEstimator(document)!;
-  if (document.data.weight === undefined || estimator.takesWeights !== false) return [];
+  const estimator = namedModels(document).find((one) => one?.estimator.takesWeights === false)?.estimator; // biome-ignore format: a rule
+  if (document.data.weight === undefined || estimator === undefined) return [];
   const message = `expected no \`weight\` for ${estimator.name}, whose fits take none; remove it`;
   return [{ path: ['data', 'weight'], message, atKey: true }];
 }
 
-/** Parameters are in `model` or the grid, values in range, and candidates not too many. */
-function checkGrid(document: JobDocument): Problem[] {
-  const { model, search } = document;
+/** An expression is no column: what columns are left out by, or where the columns are not said. */
+function checkTarget(data: JobDocument['data']): Problem[] {
+  const { target, features, drop_missing_target: drops } = data;
+  if (target === undefined || typeof target === 'string') return [];
   const problems: Problem[] = [];
-  let candidates = 1;
-  for (const { name, range } of parametersOf(namedEstimator(document)!)) {
-    const values = search.grid[name];
-    if (values === undefined) continue;
-    const at: KeyPath = ['search', 'grid', name];
-    if (model[name] !== undefined) {
-      const message = `expected no \`${name}\` in the grid together with \`model.${name}\`, got both; remove one`;
-      problems.push({ path: at, message, atKey: true });
-    }
-    const given = isSpace(values) ? Object.keys(values) : [];
-    if (isSpace(values) && given.length !== 1) {
-      const got = given.length > 0 ? given.join(' and ') : 'neither';
-      problems.push({ path: at, message: `expected one of logspace and linspace, got ${got}` });
-      continue;
-    }
-    const expanded = expandValues(values);
-    candidates *= expanded.length;
-    for (const value of isSpace(values) ? expanded : []) {
-      const issue = range.safeParse(value).error?.issues[0];
-      if (issue === undefined) continue;
-      const message = `expected ${expectation(issue, value)}, got ${value} among its values`;
-      problems.push({ path: [...at, given[0]!], message });
-      break;
-    }
+  if (features === undefined) {
+    const message = `expected \`features\` beside a target with \`sql\`, got none; list those to predict ${target.name} from, without the columns it is made of`;
+    problems.push({ path: ['data', 'target'], message, atKey: true });
   }
-  if (candidates > MAX_CANDIDATES) {
-    const message = `expected at most ${MAX_CANDIDATES} candidates, got ${candidates}`;
-    problems.push({ path: ['search', 'grid'], message });
+  if (drops) {
+    const message =
+      'expected a column as target, got one with `sql`; leave rows out in the data, or say coalesce(.., value) in the expression';
+    problems.push({ path: ['data', 'drop_missing_target'], message, atKey: true });
   }
   return problems;
 }
@@ -172,6 +150,18 @@ function checkEncoding(
   });
   if (feature.top !== undefined && encode !== 'onehot') problems.push(only('top', 'onehot'));
   if (feature.bins !== undefined && encode !== 'bin') problems.push(only('bins', 'bin'));
+  if (encode !== 'hash') {
+    for (const key of HASHING_KEYS)
+      if (feature[key] !== undefined) problems.push(only(key, 'hash'));
+  } else if (feature.impute !== undefined) {
+    const message = 'expected no `impute` with `encode: hash`, as missing text has no words';
+    problems.push({ path: at('impute'), message, atKey: true });
+  }
+  const [least, most] = feature.ngrams ?? [1, 1];
+  if (least > most) {
+    const message = `expected the least number of words first, got [${least}, ${most}]`;
+    problems.push({ path: at('ngrams'), message });
+  }
   const { bins, impute } = feature;
   if (Array.isArray(bins) && bins.some((edge, i) => i > 0 && edge <= bins[i - 1]!))
     problems.push({

@@ -3,15 +3,13 @@
  * changes what an expression means is refused, since results are kept by what they mean; values of
  * secret settings are in no document and no message.
  */
-import { createRedactor, isSecretSetting } from '../../spark-bridge/channel/redact.js';
-import { isMaster, MASTERS, type SparkSection } from '../../spark-bridge/submit/settings.js';
 import {
+  createRedactor,
   isOpenSecret,
-  isSecretSource,
-  OPEN_SECRET,
-  readSecret,
-  type SecretSource,
-} from '../config/secrets.js';
+  isSecretSetting,
+} from '../../spark-bridge/channel/redact.js';
+import { isMaster, MASTERS, type SparkSection } from '../../spark-bridge/submit/settings.js';
+import { isSecretSource, OPEN_SECRET, readSecret, type SecretSource } from '../config/secrets.js';
 import type { Problem } from './check-job.js';
 import type { JobDocument } from './schema.js';
 

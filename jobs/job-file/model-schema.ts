@@ -6,6 +6,7 @@
 import { z } from 'zod';
 import type { Estimator, ParamValue } from '../estimators/estimator.js';
 import { estimators } from '../estimators/index.js';
+import { isMap } from './plain-data.js';
 import { linspace, logspace } from './spaces.js';
 
 /** Most candidates one grid may have; more is nearly always a typing error. */
@@ -14,36 +15,43 @@ export const MAX_CANDIDATES = 100_000;
 type Space = readonly [number, number, number];
 
 /** Values spread over a range. */
-export interface SpaceDocument {
+export interface SpreadDocument {
   readonly logspace?: Space;
   readonly linspace?: Space;
 }
 
-export type GridValue = ParamValue | readonly ParamValue[] | SpaceDocument;
-export type GridDocument = Readonly<Record<string, GridValue>>;
+export type GridValue = ParamValue | readonly ParamValue[] | SpreadDocument;
 /** The estimator's name as `type`, and parameters. */
 export interface ModelDocument {
   readonly type: string;
-  readonly [parameter: string]: ParamValue;
+  readonly name?: string | undefined;
+  readonly [parameter: string]: ParamValue | undefined;
 }
 
+/** One model, or several of one task. */
+export type ModelsDocument = ModelDocument | readonly ModelDocument[];
+
+export const shortName = z.string().regex(/^[A-Za-z_][\w-]{0,99}$/, {
+  error: 'a name of letters, digits, _ and - (up to 100)',
+});
+
 /** A parameter as its estimator states it: its range, its default and its doc. */
-interface Parameter {
+export interface NamedParameter {
   readonly name: string;
   readonly range: z.ZodType;
   readonly fallback: ParamValue;
   readonly description: string;
 }
 
-export function parametersOf({ parameters }: Estimator): Parameter[] {
+export function parametersOf({ parameters }: Pick<Estimator, 'parameters'>): NamedParameter[] {
   return Object.entries(parameters.shape).map(([name, schema]) => {
     const { def, description = '' } = schema as z.ZodDefault<z.ZodType>;
     return { name, range: def.innerType, fallback: def.defaultValue as ParamValue, description };
   });
 }
 
-/** The keys of `model` for one estimator. Defaults come later: a searched parameter has none. */
-export function modelOf(estimator: Estimator): z.ZodType<ModelDocument> {
+/** The keys of `model`, or of one of several, for one estimator. Defaults come later: a searched parameter has none. */
+export function modelOf(estimator: Estimator, isOfSeveral: boolean): z.ZodType<ModelDocument> {
   const keys = parametersOf(estimator).map(({ name, range, fallback, description }) => {
     const doc = `${description} Default: ${fallback}.`;
     return [name, range.optional().meta({ description: doc })] as const;
@@ -52,20 +60,19 @@ export function modelOf(estimator: Estimator): z.ZodType<ModelDocument> {
   const type = z
     .literal(alias === undefined ? [name] : [name, alias])
     .meta({ description: estimator.description });
-  const model = z.strictObject({ type, ...Object.fromEntries(keys) });
+  const called = shortName.optional().meta({
+    description: 'What it is called in `search` and in results. Default: its type.',
+  });
+  const naming = isOfSeveral ? { name: called } : {};
+  const model = z.strictObject({ type, ...naming, ...Object.fromEntries(keys) });
   return model as unknown as z.ZodType<ModelDocument>;
 }
 
-/** The keys of `search.grid` for one estimator. */
-export function gridOf(estimator: Estimator): z.ZodType<GridDocument> {
-  const keys = parametersOf(estimator).map(({ name, range, description }) => {
-    const single = z.array(range).min(1).max(MAX_CANDIDATES);
-    const values = range instanceof z.ZodNumber ? [single, spaceOf(range)] : [single];
-    const options = [...alone(range), ...values];
-    return [name, z.union(options).optional().meta({ description })] as const;
-  });
-  const grid = z.strictObject(Object.fromEntries(keys));
-  return grid as unknown as z.ZodType<GridDocument>;
+/** What a parameter may have in a space: one value, a list of them, or values spread over a range. */
+export function valuesSchema(range: z.ZodType, spread?: z.ZodType): z.ZodType[] {
+  const single = z.array(range).min(1).max(MAX_CANDIDATES);
+  const values = range instanceof z.ZodNumber ? [single, spread ?? spreadOf(range)] : [single];
+  return [...alone(range), ...values];
 }
 
 /** What may stand in a grid without a list round it: no list, which is one of values, and no map. */
@@ -84,9 +91,8 @@ export const unknownModel = z.looseObject({
     estimators.flatMap(({ name, alias }) => (alias === undefined ? [name] : [name, alias])),
   ),
 }) as unknown as z.ZodType<ModelDocument>;
-export const unknownGrid = z.unknown() as z.ZodType<GridDocument>;
 
-function spaceOf(value: z.ZodNumber): z.ZodType {
+export function spreadOf(value: z.ZodNumber): z.ZodType {
   const exponent = z.number().min(-300).max(300);
   const count = z.int().min(1).max(MAX_CANDIDATES);
   return z.strictObject({
@@ -103,16 +109,37 @@ function spaceOf(value: z.ZodNumber): z.ZodType {
 /** The values of one key of `search.grid`, in order. */
 export function expandValues(given: GridValue): readonly ParamValue[] {
   if (Array.isArray(given)) return given as readonly ParamValue[];
-  if (!isSpace(given)) return [given as ParamValue];
+  if (!isSpread(given)) return [given as ParamValue];
   return given.logspace ? logspace(...given.logspace) : linspace(...(given.linspace ?? [0, 0, 1]));
 }
 
-export function isSpace(given: GridValue): given is SpaceDocument {
-  return typeof given === 'object' && given !== null && !Array.isArray(given);
+export function isSpread(given: unknown): given is SpreadDocument {
+  return isMap(given);
 }
 
-/** The estimator that a document names, if there is one of that name. */
+/** A model that a document names. */
+export interface NamedModel {
+  /** Its `name`, else its type as it is written. */
+  readonly name: string;
+  readonly estimator: Estimator;
+}
+
+/** The models that a document names, in order: undefined where an estimator is unknown. */
+export function namedModels(document: unknown): (NamedModel | undefined)[] {
+  const { model } = (document ?? {}) as { model?: unknown };
+  return (Array.isArray(model) ? model : [model]).map((one: unknown) => {
+    const { type, name } = (one ?? {}) as { type?: unknown; name?: unknown };
+    const estimator = estimators.find((each) => each.name === type || (each.alias && each.alias === type)); // biome-ignore format: a rule
+    return estimator && { name: typeof name === 'string' ? name : String(type), estimator };
+  });
+}
+
+/** The estimator of the first model that a document names, if there is one of that name. */
 export function namedEstimator(document: unknown): Estimator | undefined {
-  const type = (document as { model?: { type?: unknown } } | null)?.model?.type;
-  return estimators.find(({ name, alias }) => name === type || (alias && alias === type));
+  return namedModels(document)[0]?.estimator;
+}
+
+/** The models of a document that was checked. */
+export function modelsOf({ model }: { readonly model: ModelsDocument }): readonly ModelDocument[] {
+  return Array.isArray(model) ? (model as readonly ModelDocument[]) : [model as ModelDocument];
 }

@@ -135,6 +135,7 @@ interface JsonSchema {
   readonly properties?: Readonly<Record<string, JsonSchema>>;
   readonly anyOf?: readonly JsonSchema[];
   readonly items?: JsonSchema;
+  readonly prefixItems?: readonly JsonSchema[];
   readonly $defs?: Readonly<Record<string, JsonSchema>>;
   readonly additionalProperties?: JsonSchema | boolean;
 }
@@ -150,7 +151,10 @@ export function knownKeys(path: KeyPath, schema: z.ZodType): string[] {
   };
   for (const part of path) {
     level = level.flatMap(open).flatMap((schema) => {
-      const child = typeof part === 'number' ? schema.items : schema.properties?.[part];
+      const child =
+        typeof part === 'number'
+          ? (schema.prefixItems?.[part] ?? schema.items)
+          : schema.properties?.[part];
       // Of names that users choose.
       const { additionalProperties: other } = schema;
       const found = child ?? (typeof part === 'string' && typeof other === 'object' ? other : null);

@@ -6,7 +6,10 @@
 import { basename, dirname, extname, resolve } from 'node:path';
 import { ConfigError } from '../../driver/errors.js';
 import { closest } from '../../driver/support/closest.js';
+import { devicesOf } from '../devices/device-choice.js';
+import type { Params } from '../estimators/estimator.js';
 import { checkSchedule } from '../schedule/read-schedule.js';
+import type { SearchModel } from '../search/candidates.js';
 import { nameOf } from '../search/scoring/scorers.js';
 import { storePlace } from '../store-place.js';
 import { checkJob, type Problem } from './check-job.js';
@@ -19,12 +22,19 @@ import {
   readDocument,
 } from './document.js';
 import type { Job } from './job.js';
-import { expandValues, namedEstimator, parametersOf } from './model-schema.js';
+import {
+  type ModelDocument,
+  modelsOf,
+  type NamedModel,
+  namedModels,
+  parametersOf,
+} from './model-schema.js';
 import type { Override } from './overrides.js';
 import { problemsOf } from './problems.js';
 import { plain, readOptions } from './read-options.js';
-import { type JobDocument, schemaOf } from './schema.js';
+import { type JobDocument, SEARCH_KINDS, schemaOf } from './schema.js';
 import { scoringsOf } from './scoring-schema.js';
+import { namedType, subSpaces } from './space-schema.js';
 import { splitRules } from './split-schema.js';
 
 export interface ReadJobOptions extends DocumentOptions {
@@ -66,11 +76,13 @@ export function jobOf(source: ReadDocument, options: ReadJobOptions = {}): Job {
   return resolveJob(parsed.data, { file, cwd, overrides, output, store });
 }
 
-const KINDS = ['grid-search', 'pipeline'];
+const KINDS: readonly string[] = [...SEARCH_KINDS, 'pipeline'];
 
 /** Whether a document has another kind, or none and the steps of a pipeline. */
 function isOfNoKind({ kind, steps }: Readonly<Record<string, unknown>>): boolean {
-  return kind === undefined ? steps !== undefined : kind !== 'grid-search';
+  return kind === undefined
+    ? steps !== undefined
+    : kind === 'pipeline' || !KINDS.includes(kind as string);
 }
 
 /** Told alone: what else seems wrong is right for the kind that was meant. */
@@ -111,14 +123,12 @@ function resolveJob(document: JobDocument, context: Context): Job {
       : resolve(overridden('output') ? context.cwd : folder, document.output);
   const scoring = scoringsOf(document.scoring, data.dialect);
   const [first] = scoring;
+  const target = typeof data.target === 'string' ? { name: data.target } : data.target;
   const name = document.name ?? basename(context.file, extname(context.file));
-  const { type: _, ...given } = plain(document.model);
-  const { grid, max_failures: maxFailures, fail_fast: failFast } = document.search;
-  const estimator = namedEstimator(document)!;
-  const fallbacks = parametersOf(estimator).flatMap(({ name, fallback }) =>
-    name in grid ? [] : [[name, fallback] as const],
-  );
-  const params = { ...Object.fromEntries(fallbacks), ...given };
+  const models = resolveModels(document);
+  const [model] = models;
+  const isNamed = modelsOf(document).some((one) => one.name !== undefined) || models.length > 1;
+  const isClassification = model!.estimator.task === 'classification';
   return {
     kind: document.kind,
     name,
@@ -126,10 +136,10 @@ function resolveJob(document: JobDocument, context: Context): Job {
       path,
       read: {
         ...readOptions(data),
-        ...(data.drop_missing_target && data.target ? { dropMissing: data.target } : {}),
+        ...(data.drop_missing_target && target ? { dropMissing: target.name } : {}),
       },
       ...(data.dialect ? { dialect: data.dialect } : {}),
-      ...(data.target === undefined ? {} : { target: data.target }),
+      ...(target === undefined ? {} : { target }),
       ...(data.weight === undefined ? {} : { weight: data.weight }),
       ...(data.features
         ? { features: data.features.map((f) => (typeof f === 'string' ? { name: f } : plain(f))) }
@@ -138,16 +148,12 @@ function resolveJob(document: JobDocument, context: Context): Job {
       standardize: data.standardize,
     },
     store: context.store === false ? null : storePlace(folder, document.store, context.cwd),
+    ...(document.reuse === undefined ? {} : { reuse: document.reuse }),
+    ...devicesOf(document.devices),
     ...(spark ? { spark: sparkSection(spark, folder) } : {}),
-    model: { estimator, params },
-    search: {
-      grid: Object.fromEntries(
-        Object.entries(plain(grid)).map(([key, values]) => [key, expandValues(values)]),
-      ),
-      ...(failFast ? { maxFailures: 0 } : {}),
-      ...(maxFailures === undefined ? {} : { maxFailures }),
-    },
-    cv: splitRules(document.cv, estimator.task === 'classification', data.target),
+    models,
+    search: resolveSearch(document),
+    cv: splitRules(document.cv, isClassification, target?.name),
     scoring,
     metric: typeof document.refit === 'string' ? document.refit : nameOf(first!),
     refit: document.refit !== false,
@@ -156,8 +162,50 @@ function resolveJob(document: JobDocument, context: Context): Job {
     document: {
       ...document,
       name,
-      model: { type: estimator.name, ...params },
+      model: Array.isArray(document.model)
+        ? models.map((one) => modelDocument(one, isNamed))
+        : modelDocument(model!, isNamed),
       ...(spark ? { spark: shownSpark(spark) } : {}),
     },
+  };
+}
+
+/** The models of a document, without the parameters that are searched. */
+function resolveModels(document: JobDocument): SearchModel[] {
+  const named = namedModels(document) as readonly NamedModel[];
+  const spaces = subSpaces(document.search, named);
+  const prepare = (document.prepare ?? []).map((step) => plain(step));
+  return modelsOf(document).map((given, i) => {
+    const { name, estimator } = named[i]!;
+    const searched = spaces.flatMap(({ models, values }) =>
+      models.includes(name) ? Object.keys(values) : [],
+    );
+    const fallbacks = parametersOf(estimator).flatMap((own) =>
+      searched.includes(own.name) ? [] : [[own.name, own.fallback] as const],
+    );
+    const { type: _, name: __, ...params } = plain(given);
+    const all = { ...Object.fromEntries(fallbacks), ...params } as Params;
+    return { name, estimator, params: all, ...(prepare.length > 0 ? { prepare } : {}) };
+  });
+}
+
+/** As a document says it. */
+function modelDocument({ name, estimator, params }: SearchModel, isNamed: boolean): ModelDocument {
+  return { type: estimator.name, ...(isNamed ? { name } : {}), ...params };
+}
+
+function resolveSearch(document: JobDocument): Job['search'] {
+  const { search } = document;
+  const { max_failures: maxFailures, fail_fast: failFast, max_seconds: maxSeconds } = search;
+  const type = namedType(document)!;
+  const settings = Object.keys(type.keys).map((key) => [key, search[key]] as const);
+  return {
+    type,
+    space: subSpaces(search, namedModels(document) as readonly NamedModel[]),
+    settings: plain(Object.fromEntries(settings)),
+    ...(failFast ? { maxFailures: 0 } : {}),
+    ...(maxFailures === undefined ? {} : { maxFailures }),
+    ...(maxSeconds === undefined ? {} : { maxSeconds }),
+    ...(search.ensemble ? { ensemble: search.ensemble } : {}),
   };
 }

@@ -7,21 +7,35 @@
 import { z } from 'zod';
 import { DTYPES } from '../../driver/ir/dtype.js';
 import { CSV_ENCODINGS, SCHEMA_TYPES } from '../../driver/ir/read-options.js';
+import { REUSE_WORDS } from '../../driver/support/reuse-words.js';
 import { parseSize } from '../../driver/support/size.js';
 import { secretSource } from '../config/secret-schema.js';
-import type { Estimator, Task } from '../estimators/estimator.js';
+import { EXPECTED_DEVICES, parseDevices } from '../devices/device-choice.js';
+import type { Task } from '../estimators/estimator.js';
 import { estimators } from '../estimators/index.js';
+import { searchTypes } from '../search/strategies/index.js';
 import { documentKeys } from './document.js';
+import { feature } from './feature-schema.js';
 import {
-  type GridDocument,
-  gridOf,
-  type ModelDocument,
+  type ModelsDocument,
   modelOf,
-  namedEstimator,
-  unknownGrid,
+  type NamedModel,
+  type NamedParameter,
+  namedModels,
   unknownModel,
 } from './model-schema.js';
+import { isMap } from './plain-data.js';
+import { anyPrepareSchema, namedSteps, prepareSchema, stepParameters } from './prepare-schema.js';
 import { scoringOf } from './scoring-schema.js';
+import {
+  anySpaceSchema,
+  namedType,
+  type SearchDocument,
+  SPACE_KEYS,
+  searchSchema,
+  spaceSchema,
+  unknownSearch,
+} from './space-schema.js';
 import { cvSchema } from './split-schema.js';
 
 const text = (max: number) => z.string().min(1).max(max);
@@ -33,36 +47,6 @@ const pathText = text(4096).refine((value) => !value.includes('\0'), {
 const name = text(200)
   .refine((value) => !hasControlCharacter(value), { error: 'text without control characters' })
   .meta({ description: 'Name of the job, used in the run folder. Default: the file name.' });
-
-const featureObject = z
-  .strictObject({
-    name: text(500).meta({ description: 'Name of the feature; a column unless `sql` is given.' }),
-    sql: text(10_000).optional().meta({
-      description: 'Expression over the columns; docs/sql-functions.md lists what it may use.',
-    }),
-    encode: z.enum(['number', 'onehot', 'bin']).optional().meta({
-      description: '`number` (default) as is, `onehot` a column a category, `bin` a column a bin.',
-    }),
-    top: z.int().min(1).max(100_000).optional().meta({
-      description: 'Keep the most frequent categories; the rest become `other`. Default: all.',
-    }),
-    bins: z
-      .union([z.int().min(2).max(10_000), z.array(z.number()).min(1).max(10_000)])
-      .optional()
-      .meta({
-        description: 'Number of bins of equal count, or the inner edges in ascending order.',
-      }),
-    impute: z
-      .union([z.number(), text(500)])
-      .optional()
-      .meta({
-        description:
-          'What stands in for a missing value: `mean` (of the training rows), `zero`, a number, or a category.',
-      }),
-  })
-  .meta({ id: 'feature' });
-
-const feature = z.union([text(500), featureObject]);
 
 /** One character that can stand between or around cells. */
 const character = z
@@ -167,9 +151,21 @@ const dataKeys = {
   }),
 };
 
-const target = text(500).meta({
-  description: 'The column to predict: a number, or text, booleans or whole numbers as classes.',
-});
+const target = z
+  .union([
+    text(500),
+    z.strictObject({
+      name: text(500).meta({ description: 'What it is called; a name that no column has.' }),
+      sql: text(10_000).meta({
+        description:
+          'Expression over the columns, as of a feature: `delay > 15`. `features` are to be listed.',
+      }),
+    }),
+  ])
+  .meta({
+    description:
+      'The column to predict, or `{name, sql}`: a number, or text, booleans or whole numbers as classes.',
+  });
 
 /** `data` of a job for estimators that do one of these tasks, some of which have no target. */
 function dataOf(tasks: readonly Task[]): z.ZodType<DataDocument> {
@@ -180,7 +176,7 @@ function dataOf(tasks: readonly Task[]): z.ZodType<DataDocument> {
 }
 
 type DataDocument = z.output<z.ZodObject<typeof dataKeys, z.core.$strict>> & {
-  readonly target?: string | undefined;
+  readonly target?: z.output<typeof target> | undefined;
 };
 
 const store = z.union([
@@ -221,41 +217,56 @@ export const runKeys = {
     description:
       'Where results are kept for later runs, `false` for nowhere. Default: .reprise beside the job file.',
   }),
+  reuse: z
+    .enum(REUSE_WORDS)
+    .refine((word) => word !== 'layers', {
+      error: 'a setting other than `layers`, which needs neural networks',
+    })
+    .optional()
+    .meta({
+      description:
+        'What is reused: `off`, or what one kind of system reuses and no more (`operators`, `steps`, `input`, `predictions`, `functions`), or all. Default: full.',
+    }),
+  devices: z
+    .union([z.string().max(1000), z.array(z.string().max(20)).max(64)])
+    .refine((value) => parseDevices(value) !== undefined, { error: EXPECTED_DEVICES })
+    .optional()
+    .meta({
+      description:
+        'GPUs that work beside the processor: `auto` takes those there are, `none` takes none, `[opencl:0, cuda:0]` these. Default: auto.',
+    }),
   spark: spark.optional().meta({ description: 'Where and how `--engine spark` runs.' }),
   output: pathText
     .optional()
     .meta({ description: 'Folder for run folders; relative to the job file. Default: ./runs.' }),
 };
 
+/** Kinds of jobs that are searches. */
+export const SEARCH_KINDS = ['grid-search', 'search'] as const;
+
 /** A job file for an estimator that does one of these tasks. */
 function jobWith(
-  model: z.ZodType<ModelDocument>,
-  grid: z.ZodType<GridDocument>,
+  model: z.ZodType<ModelsDocument>,
+  search: z.ZodType<SearchDocument>,
   tasks: readonly Task[],
+  prepare: ReturnType<typeof prepareSchema>,
 ) {
   return z.strictObject({
-    kind: z.enum(['grid-search']).meta({ description: 'What to run.' }),
+    kind: z.enum(SEARCH_KINDS).meta({
+      description: 'What to run: a search; `grid-search` is the same under its first name.',
+    }),
     name: runKeys.name,
     ...documentKeys,
     data: dataOf(tasks).meta({ description: 'What to learn from.' }),
     store: runKeys.store,
+    reuse: runKeys.reuse,
+    devices: runKeys.devices,
     spark: runKeys.spark,
-    model: model.meta({ description: 'What to fit.' }),
-    search: z
-      .strictObject({
-        grid: grid.prefault({}).meta({
-          description: 'Values to try by parameter, every combination of them. Default: none.',
-        }),
-        max_failures: z.int().min(0).max(1e9).optional().meta({
-          description:
-            'Stop before the next wave when more candidates than this have failed. Default: go on.',
-        }),
-        fail_fast: z.boolean().optional().meta({
-          description: 'Stop at the first candidate that fails: `max_failures: 0`. Default: false.',
-        }),
-      })
-      .prefault({ grid: {} })
-      .meta({ description: 'The candidates to try. Default: the one that `model` says.' }),
+    prepare,
+    model: model.meta({ description: 'What to fit: a model, or a list of models of one task.' }),
+    search: search.prefault({}).meta({
+      description: 'The candidates to try. Default: those that `model` says.',
+    }),
     cv: cvSchema.prefault({}).meta({ description: 'How rows are split into folds.' }),
     scoring: scoringOf(tasks),
     refit: z
@@ -277,28 +288,80 @@ function jobWith(
 
 const ALL_TASKS = estimators.map(({ task }) => task);
 
-/** By estimator, made when first asked for. */
-const schemas = new Map<Estimator | undefined, JobSchema>();
+/** By what they depend on, made when first asked for. */
+const schemas = new Map<string, JobSchema>();
 
-/** The schema that a document is checked by: that of the estimator it names. */
+/** The schema that a document is checked by: that of the models and the type of search it names. */
 export function schemaOf(document: unknown): JobSchema {
-  const estimator = namedEstimator(document);
-  let schema = schemas.get(estimator);
+  const named = namedModels(document);
+  const type = namedType(document);
+  const { model, search } = (document ?? {}) as { model?: unknown; search?: unknown };
+  const spaces = SPACE_KEYS.map((key) => (isMap(search) ? search[key] : undefined));
+  const subs = spaces.map((space) => [space].flat().map((one) => (isMap(one) ? one.model : null)));
+  const shape = [Array.isArray(model), named.map((one) => one && [one.name, one.estimator.name])];
+  const { prepare } = (document ?? {}) as { prepare?: unknown };
+  const steps = [Array.isArray(prepare), [prepare].flat().map((one) => isMap(one) && [one.step, one.name])]; // biome-ignore format: a key
+  const key = JSON.stringify([...shape, type?.type, spaces.map(Array.isArray), subs, steps]);
+  let schema = schemas.get(key);
   if (schema === undefined) {
-    schema =
-      estimator === undefined
-        ? jobWith(unknownModel, unknownGrid, ALL_TASKS)
-        : jobWith(modelOf(estimator), gridOf(estimator), [estimator.task]);
-    schemas.set(estimator, schema);
+    const known = named.filter((one) => one !== undefined);
+    const isKnown = known.length === named.length && known.length > 0;
+    schema = jobWith(
+      modelsSchema(model, named),
+      !isKnown
+        ? anySearch
+        : documentSearch(type, search, known, stepParameters(namedSteps(document))),
+      isKnown ? [known[0]!.estimator.task] : ALL_TASKS,
+      prepareSchema(document),
+    );
+    schemas.set(key, schema);
   }
   return schema;
 }
 
+const anySearch = z.unknown() as z.ZodType<SearchDocument>;
+
+function modelsSchema(
+  given: unknown,
+  named: readonly (NamedModel | undefined)[],
+): z.ZodType<ModelsDocument> {
+  const own = named.map((one) =>
+    one === undefined ? unknownModel : modelOf(one.estimator, Array.isArray(given)),
+  );
+  if (!Array.isArray(given)) return own[0]!;
+  if (own.length === 0) return z.array(unknownModel).min(1);
+  return z.tuple(own as [z.ZodType, ...z.ZodType[]]) as unknown as z.ZodType<ModelsDocument>;
+}
+
+function documentSearch(
+  type: ReturnType<typeof namedType>,
+  given: unknown,
+  models: readonly NamedModel[],
+  steps: readonly NamedParameter[],
+): z.ZodType<SearchDocument> {
+  if (type === undefined) return unknownSearch;
+  const space = isMap(given) ? given : {};
+  return searchSchema(type, (key) => spaceSchema(key, space[key], models, steps));
+}
+
 /** Every job file there can be, for editors. */
 export function editorSchema(): JobSchema {
-  return jobWith(z.union(estimators.map(modelOf)), z.union(estimators.map(gridOf)), ALL_TASKS).meta(
-    { title: 'Reprise job', description: 'A job for `reprise run`.' },
+  const [one, some] = [false, true].map((isOfSeveral) =>
+    z.union(estimators.map((estimator) => modelOf(estimator, isOfSeveral))),
   );
+  const spaces = Object.fromEntries(
+    SPACE_KEYS.map((key) => [key, anySpaceSchema(key, estimators).meta({ id: key })]),
+  );
+  const search = searchTypes.map((type) => searchSchema(type, (key) => spaces[key]!));
+  return jobWith(
+    z.union([one!, z.array(some!).min(1)]),
+    z.union(search),
+    ALL_TASKS,
+    anyPrepareSchema(),
+  ).meta({
+    title: 'Reprise job',
+    description: 'A job for `reprise run`.',
+  });
 }
 
 type JobSchema = ReturnType<typeof jobWith>;

@@ -75,7 +75,7 @@ export async function replayRun(folder: string, options: ReplayOptions): Promise
   const evaluator = new Session({
     local: open.session.local,
     blocks: open.session.blocks,
-    reuse: false,
+    reuse: 'off',
   }).run(options.signal ? { signal: options.signal } : {});
   try {
     await requireSameRemote(sources, open.frames);

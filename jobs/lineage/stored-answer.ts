@@ -6,7 +6,7 @@ import { scoringsOf } from '../job-file/scoring-schema.js';
 import { partOutput } from '../search/prepare.js';
 import type { SearchResult } from '../search/result.js';
 import { readFormulas, sqlScorers, viewsOf } from '../search/scoring/formulas.js';
-import { lossRows } from '../search/scoring/losses.js';
+import { lossOutput } from '../search/scoring/losses.js';
 import { readMeasure } from '../search/scoring/measure-readers.js';
 import type { Metric } from '../search/scoring/metrics.js';
 import { nameOf, type Scorer, scorerOf } from '../search/scoring/scorers.js';
@@ -78,10 +78,12 @@ type Pair = readonly [string, number | undefined, number];
 
 /** Scores of all candidates on all splits, as the search takes them from what it measured. */
 async function scorePairs(
-  { record: { search, job }, outputs, program }: LoadedRun,
+  run: LoadedRun,
   values: ReadonlyMap<string, DenseMatrix>,
   aggregate: AggregateAgain,
 ): Promise<Pair[]> {
+  const { outputs, program } = run;
+  const { search, job } = run.record;
   const alone = [Array.from({ length: search.folds }, (_, fold) => [fold])];
   const scorers = scorersOf(search, job);
   let first = 0;
@@ -89,7 +91,8 @@ async function scorePairs(
     const name = partOutput('gram', p);
     const gram = values.get(name);
     const own =
-      gram && testScatters(gram, tests, outputs.get(name)!.attrs.center as boolean, first);
+      // Moments of prepared columns are about the means, and put together of others.
+      gram && testScatters(gram, tests, outputs.get(name)!.attrs.center !== false, first);
     first += tests.length;
     return own === undefined ? [] : [own];
   });
@@ -97,7 +100,7 @@ async function scorePairs(
   if (scatter.length < (search.tests ?? alone).length) return [];
   const tallies = new Tallies(scatter);
   const stored = program.scores ?? [];
-  const asked = [...stored, ...scatter.map((_, p) => lossOutput(search, outputs, p))];
+  const asked = [...stored, ...scatter.map((_, p) => earlierLosses(search, run, p))];
   let isComplete = false;
   for (const output of asked) {
     // Nested splits have scores of their own, which the table does not hold.
@@ -132,23 +135,16 @@ async function scorePairs(
   );
 }
 
-/** Losses of plain linear models, of all candidates: as sums. */
-function lossOutput(
+/** Losses of plain linear models, of all candidates: runs of earlier versions say no more of them. */
+function earlierLosses(
   { trials }: SearchResult,
-  outputs: LoadedRun['outputs'],
+  { outputs, program: { scores = [] } }: LoadedRun,
   partition: number,
 ): ScoreOutput | undefined {
   const output = partOutput('losses', partition);
   const node = outputs.get(output);
-  if (node === undefined) return undefined;
-  const rows = lossRows(node);
-  return {
-    output,
-    partition,
-    candidates: trials.map((_, t) => t),
-    measure: 'losses',
-    shape: { models: trials.length, classes: 0, scoreWidth: 0, probabilityWidth: 0, sums: rows },
-  };
+  if (node === undefined || scores.some((one) => one.output === output)) return undefined;
+  return lossOutput(output, node, partition, [...trials.keys()]);
 }
 
 /** The metrics as the job has them; by name in runs whose job says no more. */

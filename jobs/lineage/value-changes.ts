@@ -4,20 +4,20 @@ import type { FrameSource } from '../../driver/index.js';
 import { isMap } from '../job-file/plain-data.js';
 
 export interface Change {
-  /** `cv.seed`, `features[origin].categories`. */
+  /** `cv.seed`, `features[origin].categories`, `search.grid[ridge].lambda`. */
   readonly path: string;
   /** Undefined where it was not there. */
   readonly before: unknown;
   readonly after: unknown;
 }
 
-/** Differences in the order of `after`; array elements match by `name` where they have one. */
+/** Differences in the order of `after`; array elements match by what they are called, if anything. */
 export function changes(before: unknown, after: unknown, path = ''): Change[] {
   if (sameValue(before, after)) return [];
   const [a, b] = [before, after];
   if (isNamedList(a) && isNamedList(b)) {
-    const byName = (list: readonly (NamedItem | string)[]) =>
-      Object.fromEntries(list.map((e) => (typeof e === 'string' ? [e, { name: e }] : [e.name, e])));
+    const byName = (list: readonly unknown[]) =>
+      Object.fromEntries(list.map((e) => [calledOf(e)!, typeof e === 'string' ? { name: e } : e]));
     const inner = fieldChanges(byName(a), byName(b), (name) => `${path}[${name}]`);
     return inner.length > 0 ? inner : [{ path: `${path} (order)`, before: a, after: b }];
   }
@@ -101,17 +101,22 @@ export function sameValue(a: unknown, b: unknown): boolean {
   );
 }
 
-interface NamedItem {
-  readonly name: string;
+/** Keys that say what a mapping is called: features and models, sub-grids, cleaning steps. */
+const CALLED = ['name', 'model', 'step'] as const;
+
+/** What an element of a list is called; a name alone, as in job files, is a mapping of nothing else. */
+function calledOf(element: unknown): string | undefined {
+  if (typeof element === 'string') return element;
+  if (!isMap(element)) return undefined;
+  const key = CALLED.find((one) => typeof element[one] === 'string');
+  return key && (element[key] as string);
 }
 
-/** Mappings with a name each; a name alone, as in job files, is a mapping of nothing else. */
-function isNamedList(value: unknown): value is readonly (NamedItem | string)[] {
-  if (!Array.isArray(value) || !value.some((element) => typeof element?.name === 'string')) {
-    return false;
-  }
-  const names = value.map((element) => (typeof element === 'string' ? element : element?.name));
-  return names.every((name) => typeof name === 'string') && new Set(names).size === value.length;
+/** Whether some elements are mappings, and all have a name of their own. */
+function isNamedList(value: unknown): value is readonly unknown[] {
+  if (!Array.isArray(value) || !value.some(isMap)) return false;
+  const names = value.map(calledOf);
+  return names.every((name) => name !== undefined) && new Set(names).size === value.length;
 }
 
 function few(texts: readonly string[]): string {

@@ -4,8 +4,10 @@
  */
 import { reducesFrameData } from '../../driver/frame/frame-data.js';
 import { lineageKey } from '../../driver/index.js';
-import { STORE_SECONDS } from '../../driver/reuse/durable-tier.js';
+import { denseBytes } from '../../driver/ir/expr.js';
+import { isWorthItsRoom, STORE_SECONDS } from '../../driver/reuse/durable-tier.js';
 import { isWorthLooking } from '../../driver/reuse/store-recall.js';
+import { formatBytes } from '../../driver/support/size.js';
 import { compareRuns } from './compare-runs.js';
 import { earlierRun, type LoadedRun, type RunLoader, type Step } from './load-run.js';
 
@@ -121,6 +123,10 @@ function lostReason(
 /** The durable store's rule that leaves out a computed result, in words; undefined for none. */
 export function notKeptBy({ expr, node }: Step): string | undefined {
   if (!isWorthLooking(expr)) return 'it is so little work that looking for it would cost more';
+  const bytes = denseBytes(expr);
+  if (!isWorthItsRoom(bytes, node.seconds)) {
+    return `it took ${(node.seconds * 1000).toPrecision(3)} ms, little for the ${formatBytes(bytes)} it would take`;
+  }
   if (reducesFrameData(expr) || node.seconds >= STORE_SECONDS) return undefined;
   return `it took ${(node.seconds * 1000).toPrecision(3)} ms; results of less than ${STORE_SECONDS * 1000} ms are kept only when they reduce the data of files`;
 }

@@ -4,9 +4,15 @@
  * columns of weight 0 that make a missing value an error where training had none.
  */
 import { imputedText } from '../../driver/frame/resolve-feature.js';
-import { type EncodedFeature, featureWidth } from '../../driver/operators/encode-block.js';
+import {
+  type EncodedFeature,
+  featureWidth,
+  hashingOf,
+} from '../../driver/operators/encode-block.js';
 import { type Basis, basisWidth } from '../estimators/basis.js';
 import type { Nonnegative } from '../estimators/estimator.js';
+import type { LayersAfter } from '../estimators/networks/layers.js';
+import type { StoredStage } from '../prepare/stored-stages.js';
 import type { ModelFeature, ModelFile } from './model-file.js';
 
 export interface ModelEncoding {
@@ -18,15 +24,32 @@ export interface ModelEncoding {
   readonly weights: Float64Array;
   /** By output. */
   readonly intercepts: readonly number[];
+  /** Of a network: what follows the layer of these weights. */
+  readonly layers?: LayersAfter;
   /** Decision values are not below 0, and the weights the parts they are of. */
   readonly nonnegative?: Nonnegative;
+  /** What makes the columns that weights are of, where these are not the encoded ones. */
+  readonly stages?: EncodingStages;
 }
+
+/** Stages of cleaning steps, and the rows that they begin with. */
+export interface EncodingStages {
+  readonly stages: readonly StoredStage[];
+  /** By column: its place among the encoded ones, and that of its indicator, or -1. */
+  readonly places: readonly (readonly [own: number, indicator: number])[];
+  /** How many columns come out. */
+  readonly width: number;
+}
+
+/** Columns that make a missing value an error, and those that say the one before is missing. */
+const GUARD = -1;
+const INDICATOR = -2;
 
 export function modelEncoding(model: ModelFile): ModelEncoding {
   const { coefficients, intercepts, columns, basis = 'linear' } = model;
   const outputs = coefficients.length;
   const features: EncodedFeature[] = [];
-  /** The model's column at each encoded one; -1 for those that only guard. */
+  /** The model's column at each encoded one; below 0 for those that guard or indicate. */
   const places: number[] = [];
   let next = 0;
   for (const feature of model.features) {
@@ -35,9 +58,13 @@ export function modelEncoding(model: ModelFile): ModelEncoding {
     for (let j = featureWidth(encoded); j > 0; j--) places.push(next++);
     if (guard === undefined) continue;
     features.push(guard);
-    places.push(-1);
+    places.push(guard.kind === 'missing' ? INDICATOR : GUARD);
   }
   const width = places.length;
+  if (model.prepare !== undefined) {
+    const staged = stagedEncoding(model, model.prepare, places);
+    return { ...staged, features, width, basis, intercepts, ...layersOf(model) };
+  }
   const rows = basisWidth(basis, width);
   const weights = new Float64Array(rows * outputs);
   for (let row = 0; row < rows; row++) {
@@ -47,7 +74,31 @@ export function modelEncoding(model: ModelFile): ModelEncoding {
     for (let k = 0; k < outputs; k++) weights[row * outputs + k] = coefficients[k]![term]!;
   }
   const { nonnegative } = model;
-  return { features, width, basis, weights, intercepts, ...(nonnegative ? { nonnegative } : {}) };
+  const own = { ...(nonnegative ? { nonnegative } : {}), ...layersOf(model) };
+  return { features, width, basis, weights, intercepts, ...own };
+}
+
+function layersOf({ layers }: ModelFile): { readonly layers?: LayersAfter } {
+  return layers === undefined ? {} : { layers };
+}
+
+/** Weights of the columns that stages make, and how they begin. */
+function stagedEncoding(
+  { coefficients, columns, nonnegative }: ModelFile,
+  stages: readonly StoredStage[],
+  places: readonly number[],
+): Pick<ModelEncoding, 'weights' | 'nonnegative' | 'stages'> {
+  const outputs = coefficients.length;
+  const terms = coefficients[0]?.length ?? 0;
+  const weights = new Float64Array(terms * outputs);
+  for (const [k, row] of coefficients.entries()) {
+    for (const [term, cell] of row.entries()) weights[term * outputs + k] = cell;
+  }
+  const own = places.flatMap((place, at) =>
+    place < 0 ? [] : [[at, places[at + 1] === INDICATOR ? at + 1 : -1] as const],
+  );
+  const begun = { stages, places: own, width: columns.length };
+  return { weights, stages: begun, ...(nonnegative ? { nonnegative } : {}) };
 }
 
 /** The feature, and what makes a missing value of it an error where it does not itself. */
@@ -56,6 +107,12 @@ function encodedFeatures(feature: ModelFeature): [EncodedFeature, EncodedFeature
   const text = { sql, ...(dialect === undefined ? {} : { dialect }) };
   switch (feature.encode) {
     case 'number': {
+      if (feature.missing === 'steps') {
+        return [
+          { kind: 'number', name, ...text, missing: 'zero' },
+          { kind: 'missing', name, ...text },
+        ];
+      }
       const own = impute === undefined ? text : { ...text, sql: replaced(sql, feature.impute!) };
       return [{ kind: 'number', name, ...own, missing: 'error' }];
     }
@@ -70,6 +127,8 @@ function encodedFeatures(feature: ModelFeature): [EncodedFeature, EncodedFeature
       const isAllowed = missing || impute !== undefined;
       return isAllowed ? [bins] : [bins, { kind: 'number', name, ...text, missing: 'error' }];
     }
+    case 'hash':
+      return [{ kind: 'hash', name, ...text, ...hashingOf(feature) }];
   }
 }
 

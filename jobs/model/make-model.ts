@@ -9,7 +9,11 @@ import type { SqlParser } from '../../driver/frame/sql/parser.js';
 import { statementsOf, writtenIn } from '../../driver/frame/sql/syntax.js';
 import { type Expr, Matrix, type Run } from '../../driver/index.js';
 import type { FrameColumn } from '../../driver/ir/frame-engine.js';
-import { type EncodedFeature, featureWidth } from '../../driver/operators/encode-block.js';
+import {
+  type EncodedFeature,
+  featureWidth,
+  hashingOf,
+} from '../../driver/operators/encode-block.js';
 import { packageVersion } from '../../driver/support/package-root.js';
 import type { LinearModel } from '../estimators/model.js';
 import { trainingMoments, trainingProducts } from '../estimators/moments.js';
@@ -20,6 +24,8 @@ import { MODEL_VERSION, type ModelFeature, type ModelFile } from './model-file.j
 /** What is known of a run whose model is to be kept. */
 export interface ModelOrigin {
   readonly job: Job;
+  /** What the model is called. */
+  readonly estimator: string;
   readonly data: JobData;
   /** Sums of products of the encoded columns, where the search took them. */
   readonly gram: Expr | undefined;
@@ -31,36 +37,53 @@ export interface ModelOrigin {
 export async function makeModel(
   run: Run,
   fitted: LinearModel,
-  { job, data, gram, parser }: ModelOrigin,
+  { job, estimator, data, gram, parser }: ModelOrigin,
 ): Promise<ModelFile> {
   const { resolved, source } = data;
   const specs = job.data.features;
+  const { prepare } = fitted;
+  const isPrepared = job.models.some((model) => model.prepare !== undefined);
   const means = needsMeans(resolved.features, specs)
-    ? await columnMeans(run, gram, data.X)
+    ? await columnMeans(run, isPrepared ? undefined : gram, data.X)
     : undefined;
   const types = new Map(resolved.summary.map(({ name, type }) => [name, type]));
   const features = modelFeatures(resolved.features, {
     specs,
+    isStaged: prepare !== undefined,
     mean: (encoded, design) => fitted.imputed[fitted.columns[design]!] ?? means?.[encoded],
   }).map((feature) => ({ ...feature, type: types.get(feature.name) }));
   const { dropMissing: _, ...read } = job.data.read;
   const files = source.files.map(({ digest }) => digest).join('\n');
-  const { task, link, basis, nonnegative, classes, columns, coefficients, intercepts, imputed } =
-    fitted;
+  const {
+    task,
+    link,
+    basis,
+    nonnegative,
+    votes,
+    layers,
+    classes,
+    columns,
+    coefficients,
+    intercepts,
+    imputed,
+  } = fitted;
   return {
     version: MODEL_VERSION,
     kind: 'linear',
-    estimator: job.model.estimator.name,
+    estimator,
     task,
     link,
     ...(basis && basis !== 'linear' ? { basis } : {}),
     ...(nonnegative ? { nonnegative } : {}),
+    ...(votes ? { votes: { ...votes, members: [...votes.members] } } : {}),
+    ...(layers ? { layers: structuredClone(layers) as ModelFile['layers'] } : {}),
     ...(classes ? { classes: [...classes] } : {}),
-    target: job.data.target,
+    target: job.data.target?.name,
     columns: [...columns],
     coefficients: coefficients.map((row) => [...row]),
     intercepts: [...intercepts],
     imputed: { ...imputed },
+    ...(prepare ? { prepare: [...prepare], encoded: [...fitted.encoded!] } : {}),
     features,
     dtype: job.data.dtype,
     inputs: await inputsOf(features, data.columns, parser),
@@ -76,6 +99,8 @@ export async function makeModel(
 }
 
 export interface FeatureOrigin {
+  /** Stages fill missing values after encoding. */
+  readonly isStaged?: boolean;
   /** What the job says of features; absent: every column. */
   readonly specs: readonly JobFeature[] | undefined;
   /** The mean of a column, by its place among the encoded and among the design columns. */
@@ -85,13 +110,13 @@ export interface FeatureOrigin {
 /** How new rows are encoded: as the training rows were, with means as constants. */
 export function modelFeatures(
   encoded: readonly EncodedFeature[],
-  { specs, mean }: FeatureOrigin,
+  { specs, mean, isStaged = false }: FeatureOrigin,
 ): ModelFeature[] {
   const specOf = new Map(specs?.map((spec) => [spec.name, spec]));
   const features: ModelFeature[] = [];
   let column = 0;
   let design = 0;
-  for (const feature of encoded) {
+  for (const [i, feature] of encoded.entries()) {
     const spec = specOf.get(feature.name);
     const sql = spec?.sql?.trim() ?? columnSql(feature.name);
     const text = {
@@ -100,7 +125,11 @@ export function modelFeatures(
       ...(spec?.sql === undefined ? { column: feature.name } : {}),
       ...(feature.dialect === undefined ? {} : { dialect: feature.dialect }),
     };
-    const own = ofFeature(feature, spec?.impute, () => mean(column, design));
+    const isIndicated = encoded[i + 1]?.kind === 'missing';
+    const own =
+      isIndicated && isStaged
+        ? { encode: 'number', missing: 'steps' }
+        : ofFeature(feature, isIndicated ? 'mean' : spec?.impute, () => mean(column, design));
     column += featureWidth(feature);
     if (own === undefined) continue;
     features.push({ ...text, ...own } as ModelFeature);
@@ -130,6 +159,8 @@ function ofFeature(
       const { edges, missing } = feature;
       return { encode: 'bin', edges, missing, ...impute(constant) };
     }
+    case 'hash':
+      return { encode: 'hash', ...hashingOf(feature) };
     default:
       // The indicator of missing values: their mean is a constant now.
       return undefined;

@@ -6,9 +6,12 @@
  */
 import { z } from 'zod';
 import { ConfigError } from '../../driver/errors.js';
+import { MAX_HASH_COLUMNS } from '../../driver/frame/feature-spec.js';
 import { DTYPES } from '../../driver/ir/dtype.js';
 import { CSV_ENCODINGS, SCHEMA_TYPES } from '../../driver/ir/read-options.js';
 import { basisWidth } from '../estimators/basis.js';
+import { ACTIVATIONS } from '../estimators/networks/layers.js';
+import { storedStage, widthAfter } from '../prepare/stored-stages.js';
 
 /** Raised when a reader of the version before would get another prediction, or none. */
 export const MODEL_VERSION = 1;
@@ -30,6 +33,9 @@ const feature = z.discriminatedUnion('encode', [
     impute: z.number().optional().meta({
       description: 'For missing values; without it a missing value is an error.',
     }),
+    missing: z.literal('steps').optional().meta({
+      description: 'Missing values are left to `prepare`.',
+    }),
   }),
   z.strictObject({
     ...featureText,
@@ -45,6 +51,20 @@ const feature = z.discriminatedUnion('encode', [
     edges: z.array(z.number()).min(2).meta({ description: 'A column for each two neighbours.' }),
     missing: z.boolean().meta({ description: 'Whether missing values have a column.' }),
     impute: z.number().optional(),
+  }),
+  z.strictObject({
+    ...featureText,
+    encode: z.literal('hash'),
+    columns: z
+      .int()
+      .min(1)
+      .max(MAX_HASH_COLUMNS)
+      .meta({ description: 'Hashed words modulo this.' }),
+    ngrams: z.tuple([z.int().min(1), z.int().min(1)]).meta({ description: 'Words of a run.' }),
+    lowercase: z.boolean(),
+    norm: z.enum(['l1', 'l2', 'none']).meta({ description: 'What counts are divided by.' }),
+    alternate_sign: z.boolean().meta({ description: 'Whether a negative hash counts as -1.' }),
+    impute: z.undefined().optional(),
   }),
 ]);
 
@@ -71,9 +91,11 @@ const read = z.strictObject({
 const model = z.strictObject({
   version: z.literal(MODEL_VERSION),
   kind: z.literal('linear').meta({ description: 'Decision values are linear in the columns.' }),
-  estimator: z.string().meta({ description: 'As `model.type` of the job.' }),
+  estimator: z
+    .string()
+    .meta({ description: 'As `model.type` of the job; `ensemble` for the sum of several models.' }),
   task: z.enum(['regression', 'classification', 'clustering', 'decomposition']),
-  link: z.enum(['identity', 'log', 'logit', 'softmax', 'margin']).meta({
+  link: z.enum(['identity', 'log', 'logit', 'softmax', 'margin', 'shares']).meta({
     description: 'How decision values become predictions and probabilities.',
   }),
   basis: z
@@ -94,6 +116,41 @@ const model = z.strictObject({
       description:
         'Components w of a row x are not below 0 and the least of half the squared distance, or divergence, of x and w H, plus l1 sum w + l2 sum w^2 / 2; H is `coefficients`.',
     }),
+  layers: z
+    .strictObject({
+      activation: z.enum(ACTIVATIONS),
+      layers: z
+        .array(
+          z.strictObject({
+            weights: z.array(z.array(z.number()).min(1)).min(1),
+            intercepts: z.array(z.number()),
+          }),
+        )
+        .min(1),
+    })
+    .optional()
+    .meta({
+      description:
+        'Of a network: `coefficients` and `intercepts` are its first layer, and these follow, each on what `activation` makes of the values before; weights by unit, then unit before.',
+    }),
+  votes: z
+    .strictObject({
+      voting: z.enum(['soft', 'hard']),
+      members: z
+        .array(
+          z.strictObject({
+            outputs: z.int().min(1),
+            link: z.enum(['logit', 'softmax', 'margin']),
+            weight: z.number().nonnegative(),
+          }),
+        )
+        .min(1),
+    })
+    .optional()
+    .meta({
+      description:
+        'Members whose decision values stand side by side; the answer is the weighted mean of their probabilities (soft) or votes (hard).',
+    }),
   classes: z.array(z.union([z.number(), z.string(), z.boolean()])).optional(),
   target: z.string().optional(),
   columns: z.array(z.string()).meta({ description: 'Names of the encoded columns.' }),
@@ -101,6 +158,12 @@ const model = z.strictObject({
   intercepts: z.array(z.number()).meta({ description: 'By output.' }),
   imputed: z.record(z.string(), z.number()).meta({
     description: 'What was fitted to stand for missing values, by column.',
+  }),
+  prepare: z.array(storedStage).optional().meta({
+    description: 'Stages of cleaning steps, which make `columns` of the encoded ones.',
+  }),
+  encoded: z.array(z.string()).optional().meta({
+    description: 'Names of the encoded columns, where `prepare` makes others of them.',
   }),
   features: z.array(feature).meta({ description: 'How new data are encoded, in this order.' }),
   dtype: z.enum(DTYPES).meta({ description: 'Of the encoded cells.' }),
@@ -145,12 +208,25 @@ export function parseModel(value: unknown, where: string): ModelFile {
   }
   const found = parsed.data;
   const width = found.features.reduce((sum, each) => sum + designWidth(each), 0);
-  if (width !== found.columns.length) {
-    throw invalid(where, `${width} columns by its features`, String(found.columns.length));
+  const { prepare = [], columns } = found;
+  const made = widthAfter(prepare, width);
+  if (made !== columns.length) {
+    throw invalid(where, `${made} columns by its features`, String(columns.length));
   }
-  const terms = basisWidth(found.basis ?? 'linear', width);
+  const terms = basisWidth(found.basis ?? 'linear', made);
   const wrong = found.coefficients.find((row) => row.length !== terms);
   if (wrong !== undefined) throw invalid(where, `${terms} coefficients`, String(wrong.length));
+  let units = found.intercepts.length;
+  for (const { weights, intercepts } of found.layers?.layers ?? []) {
+    const odd = weights.find((row) => row.length !== units);
+    if (odd !== undefined) throw invalid(where, `${units} weights a unit`, String(odd.length));
+    units = intercepts.length;
+    if (weights.length !== units) throw invalid(where, 'an intercept a unit', String(units));
+  }
+  const voted = found.votes?.members.reduce((sum, { outputs }) => sum + outputs, 0);
+  if (voted !== undefined && voted !== found.coefficients.length) {
+    throw invalid(where, `coefficients of ${voted} outputs`, String(found.coefficients.length));
+  }
   if (found.coefficients.length !== found.intercepts.length) {
     throw invalid(where, 'an intercept an output', String(found.intercepts.length));
   }
@@ -160,6 +236,7 @@ export function parseModel(value: unknown, where: string): ModelFile {
 /** Encoded columns of a feature. */
 export function designWidth(given: ModelFeature): number {
   if (given.encode === 'number') return 1;
+  if (given.encode === 'hash') return given.columns;
   const missing = given.missing ? 1 : 0;
   if (given.encode === 'bin') return given.edges.length - 1 + missing;
   return given.categories.length + (given.other ? 1 : 0) + missing;

@@ -8,6 +8,7 @@ import { readFile, stat } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { ConfigError } from '../../driver/errors.js';
 import { type EncodedFeature, encodedWidth } from '../../driver/operators/encode-block.js';
+import type { ModelDocument } from '../job-file/model-schema.js';
 import type { JobDocument } from '../job-file/schema.js';
 import { findRun, requireJob } from '../runs/read-run.js';
 import { modelFeatures } from './make-model.js';
@@ -78,7 +79,7 @@ async function earlierModel(path: string, folder: string): Promise<ModelFile> {
     {
       ...model,
       version: MODEL_VERSION,
-      estimator: document.model.type,
+      estimator: (document.model as ModelDocument).type,
       target: document.data.target,
       features,
       dtype: document.data.dtype ?? 'float64',

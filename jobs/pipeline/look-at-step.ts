@@ -16,6 +16,8 @@ export interface LookOptions extends FindOptions {
   readonly ownPath: (step: string, file: string) => string;
   /** What it left last, in any run; null where nothing is kept for later runs. */
   readonly known: StepRecord | undefined | null;
+  /** Whether the setting of reuse lets steps be skipped. */
+  readonly isSkipping: boolean;
 }
 
 /** A step with what it reads. */
@@ -50,11 +52,12 @@ function partsOf({ kind, work }: PipelineStep, inputs: readonly FoundInput[]): K
 
 async function decide(
   step: PipelineStep,
-  { known, ownPath }: LookOptions,
+  { known, ownPath, isSkipping }: LookOptions,
   key: string,
   parts: KeyParts,
 ): Promise<Pick<StepLook, 'record' | 'why'>> {
   if (step.isAlways) return { why: 'it always runs' };
+  if (!isSkipping) return { why: 'the setting of reuse skips nothing' };
   if (step.work.isNeverSkipped !== undefined) return { why: step.work.isNeverSkipped };
   if (known === null) return { why: 'nothing is kept for later runs' };
   if (known === undefined) return { why: 'it was not done before' };

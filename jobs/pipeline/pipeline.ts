@@ -2,7 +2,9 @@
  * A pipeline as the runner takes it. Invariants: steps stand in an order in which each comes after
  * all it needs; no two of them write to one place; every path is absolute.
  */
+import type { ReuseSetting } from '../../driver/index.js';
 import type { SparkSection } from '../../spark-bridge/submit/settings.js';
+import type { DeviceChoice } from '../devices/device-choice.js';
 import type { StepKind, StepWork } from '../steps/step-kind.js';
 import type { StorePlace } from '../store-place.js';
 
@@ -38,6 +40,10 @@ export interface Pipeline {
   readonly parallel: number;
   /** Where results are kept for later runs; null for nowhere. */
   readonly store: StorePlace | null;
+  /** What is reused. Absent: it is said elsewhere, else all. */
+  readonly reuse?: ReuseSetting;
+  /** As of a job. */
+  readonly devices?: DeviceChoice;
   readonly spark?: SparkSection;
   /** Folder that holds the run folders, absolute. */
   readonly output: string;

@@ -2,7 +2,9 @@
  * What `reprise plan` says of a pipeline: which steps are skipped and which run, why, and what that
  * costs by what it cost before. Runs no step and writes nothing.
  */
+
 import { DataError } from '../../driver/errors.js';
+import { reusePolicy } from '../../driver/reuse/setting.js';
 import type { EngineName } from '../runs/run-events.js';
 import type { StepPlanContext } from '../steps/step-kind.js';
 import { inputOf } from './inputs.js';
@@ -59,10 +61,12 @@ export async function planPipeline(
   const folder = stepsFolder(pipeline);
   const records: ReadonlyMap<string, StepRecord> =
     folder === undefined ? new Map() : await readStepRecords(folder);
-  const { store, spark } = pipeline;
+  const { store, spark, reuse, devices } = pipeline;
   const sessions = new Sessions({
     engine,
     store,
+    ...(reuse === undefined ? {} : { reuse }),
+    ...(devices === undefined ? {} : { devices }),
     ...(spark ? { spark } : {}),
     signal,
     onEvent: () => undefined,
@@ -74,6 +78,7 @@ export async function planPipeline(
     ownPath: (owner, file) => ownOutputPath(folder ?? 'outputs', owner, file),
     outputOf: (owner, name) => outputNamed(records.get(owner)!.outputs, name),
     known: folder === undefined ? null : records.get(step.name),
+    isSkipping: reusePolicy(reuse).steps,
   });
   try {
     for (const step of pipeline.steps) {

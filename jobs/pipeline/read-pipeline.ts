@@ -4,6 +4,7 @@
  */
 import { basename, dirname, extname, resolve } from 'node:path';
 import { parseDuration } from '../../driver/support/duration.js';
+import { devicesOf } from '../devices/device-choice.js';
 import type { Problem } from '../job-file/check-job.js';
 import { checkSpark, scrubberOf, shownSpark, sparkSection } from '../job-file/check-spark.js';
 import { resolveDataPath } from '../job-file/data-path.js';
@@ -104,7 +105,7 @@ function assemble(
   { source, reader, file, cwd, options }: Parts,
 ): Pipeline {
   const folder = dirname(file);
-  const { name = basename(file, extname(file)), spark, output, parallel = 2 } = document;
+  const { name = basename(file, extname(file)), spark, output, reuse, parallel = 2 } = document;
   const place = (given: string): string => resolve(reader.baseOf(['output']), given);
   const runs =
     options.output !== undefined || output === undefined
@@ -121,6 +122,8 @@ function assemble(
     })),
     parallel,
     store: options.store === false ? null : storePlace(folder, document.store, cwd),
+    ...(reuse === undefined ? {} : { reuse }),
+    ...devicesOf(document.devices),
     ...(spark ? { spark: sparkSection(spark, folder) } : {}),
     output: runs,
     document: {

@@ -6,6 +6,7 @@
 import { join } from 'node:path';
 import { stringify } from 'yaml';
 import { ResourceError } from '../../driver/errors.js';
+import { reusePolicy } from '../../driver/reuse/setting.js';
 import { packageVersion } from '../../driver/support/package-root.js';
 import type { EngineName, RunEvent } from '../runs/run-events.js';
 import { json, writeRunFiles } from '../runs/write-run.js';
@@ -46,6 +47,8 @@ export async function runPipeline(
   const sessions = new Sessions({
     engine,
     store: pipeline.store,
+    ...(pipeline.reuse === undefined ? {} : { reuse: pipeline.reuse }),
+    ...(pipeline.devices === undefined ? {} : { devices: pipeline.devices }),
     ...(pipeline.spark ? { spark: pipeline.spark } : {}),
     origin: journal.attempt.run,
     signal,
@@ -225,6 +228,7 @@ class PipelineRun {
       earlier,
       keyBegun: journal.keyBegun(name),
       known: records === undefined ? null : records.get(name),
+      isSkipping: reusePolicy(this.#pipeline.reuse).steps,
       begin: async (key, why) => {
         await journal.beginStep(name, key, why);
         onEvent?.({ kind: 'step', step: name, state: 'running', why });

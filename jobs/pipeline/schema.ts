@@ -60,6 +60,8 @@ function pipelineWith<Step extends z.ZodType>(step: Step) {
     name: runKeys.name,
     ...documentKeys,
     store: runKeys.store,
+    reuse: runKeys.reuse,
+    devices: runKeys.devices,
     spark: runKeys.spark,
     output: runKeys.output,
     parallel: z.int().min(1).max(64).optional().meta({

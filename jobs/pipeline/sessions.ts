@@ -1,5 +1,7 @@
 /** The sessions of a pipeline's run: one for each engine, opened when a step first asks for it. */
+import type { ReuseSetting } from '../../driver/index.js';
 import type { SparkSection } from '../../spark-bridge/submit/settings.js';
+import type { DeviceChoice } from '../devices/device-choice.js';
 import { type OpenSession, openSession } from '../engines.js';
 import type { EngineName, RunEvent } from '../runs/run-events.js';
 import type { StorePlace } from '../store-place.js';
@@ -7,6 +9,8 @@ import type { StorePlace } from '../store-place.js';
 export interface SessionsOptions {
   readonly engine: EngineName;
   readonly store: StorePlace | null;
+  readonly reuse?: ReuseSetting;
+  readonly devices?: DeviceChoice;
   readonly spark?: SparkSection;
   /** The run that results are from. */
   readonly origin?: string;
@@ -26,10 +30,12 @@ export class Sessions {
   open(engine: 'local' | 'spark'): Promise<OpenSession> {
     const known = this.#open.get(engine);
     if (known !== undefined) return known;
-    const { engine: asked, store, spark, origin, signal, onEvent } = this.#options;
+    const { engine: asked, store, reuse, devices, spark, origin, signal, onEvent } = this.#options;
     const warn = (message: string): void => onEvent({ kind: 'warning', message });
     const keep = {
       place: store,
+      ...(reuse === undefined ? {} : { reuse }),
+      ...(devices === undefined ? {} : { devices }),
       ...(origin === undefined ? {} : { origin }),
       onSetup: (what: string) => onEvent({ kind: 'setup', what }),
     };

@@ -15,6 +15,7 @@ import {
   matrix,
   nonnegative,
   type Run,
+  scalar,
   zeros,
 } from '../../driver/index.js';
 import type { FrameDescription, RawChunk } from '../../driver/ir/frame-engine.js';
@@ -23,8 +24,10 @@ import { encodeBlock, rawColumn } from '../../driver/operators/encode-block.js';
 import { makeParts, rowSolver } from '../../driver/operators/nonnegative.js';
 import type { DuckDbEngine } from '../../gpu-executor/cpu/index.js';
 import { basisColumns } from '../estimators/basis.js';
-import type { ModelEncoding } from '../model/encoding.js';
+import { layersOf, layersOfCells } from '../estimators/networks/layers.js';
+import type { EncodingStages, ModelEncoding } from '../model/encoding.js';
 import type { ModelFile } from '../model/model-file.js';
+import { applyStages, applyToRows } from '../prepare/stored-stages.js';
 
 /** Row by row: [rows, outputs]. */
 export interface DecisionBlock {
@@ -55,16 +58,38 @@ export async function* localDecisions(
   })) {
     cells.fill(0);
     const bad = encodeBlock(features, chunk, cells, width, 0);
-    const z = bad === undefined ? products(encoding, cells, chunk.rows) : undefined;
+    const z = bad === undefined ? decisionsOf(encoding, cells, chunk.rows) : undefined;
     if (z === undefined || !z.every(Number.isFinite)) throw fault(encoding, chunk, first, bad);
     yield { rows: chunk.rows, z };
     first += chunk.rows;
   }
 }
 
+/** The decision values of encoded rows; the cells are overwritten. */
+function decisionsOf(
+  encoding: ModelEncoding,
+  cells: Float64Array | Float32Array,
+  rows: number,
+): Float64Array {
+  const { stages: staged, width } = encoding;
+  const { layers } = encoding;
+  const after = (z: Float64Array): Float64Array => (layers ? layersOfCells(z, rows, layers) : z);
+  if (staged === undefined) return after(products(encoding, cells, rows));
+  const { places } = staged;
+  const own = new Float64Array(rows * places.length);
+  for (let i = 0; i < rows; i++) {
+    for (const [j, [at, indicator]] of places.entries()) {
+      const isMissing = indicator >= 0 && cells[i * width + indicator] === 1;
+      own[i * places.length + j] = isMissing ? Number.NaN : cells[i * width + at]!;
+    }
+  }
+  const made = applyToRows(own, rows, staged.stages);
+  return after(products({ ...encoding, width: staged.width }, made, rows));
+}
+
 /** B(X) W + b; the cells are overwritten. */
 function products(
-  { width, basis, weights, intercepts, nonnegative }: ModelEncoding,
+  { width, basis, weights, intercepts, nonnegative }: Omit<ModelEncoding, 'stages' | 'features'>,
   cells: Float64Array | Float32Array,
   rows: number,
 ): Float64Array {
@@ -150,20 +175,36 @@ export function decisionMatrix(
   run: Run,
   description: FrameDescription,
   source: FrameSource,
-  { features, basis, weights, intercepts, nonnegative: own }: ModelEncoding,
+  { features, basis, weights, intercepts, nonnegative: own, stages, layers }: ModelEncoding,
   { dtype }: Pick<ModelFile, 'dtype'>,
 ): Matrix {
   const outputs = intercepts.length;
   const rows = source.files.reduce((sum, file) => sum + file.rows, 0);
   const frame = new Frame(run, { ...description, source, rows });
-  const cells = Matrix.of(run, frame.encode(features, { dtype })).cast('float64');
+  const encoded = Matrix.of(run, frame.encode(features, { dtype })).cast('float64');
+  const cells = stages === undefined ? encoded : stagedCells(encoded, stages);
   const X = basisColumns(basis, cells);
   const W = matrix(run, X.cols, outputs, weights);
   if (own !== undefined) {
     const shape = { groups: 1, width: outputs, gives: 'parts' } as const;
     return nonnegative(zeros(run, rows, 1), X, W, { ...own, ...shape });
   }
-  return X.matmul(W).add(matrix(run, 1, outputs, Float64Array.from(intercepts)));
+  const z = X.matmul(W).add(matrix(run, 1, outputs, Float64Array.from(intercepts)));
+  return layers ? layersOf(z, layers) : z;
+}
+
+/** The columns that stages make of encoded ones. */
+function stagedCells(encoded: Matrix, { stages, places }: EncodingStages): Matrix {
+  const { session, cols } = encoded;
+  const picked = (which: 0 | 1): Matrix => {
+    const cells = new Float64Array(cols * places.length);
+    for (const [j, pair] of places.entries()) {
+      if (pair[which] >= 0) cells[pair[which] * places.length + j] = 1;
+    }
+    return encoded.matmul(matrix(session, cols, places.length, cells));
+  };
+  // A missing cell is 0 where its indicator is 1, and 0 / 0 is NaN.
+  return applyStages(picked(0).div(scalar(session, 1).sub(picked(1))), stages);
 }
 
 /** @param most bytes of decision values to bring here at a time, however many a file has */
@@ -175,7 +216,8 @@ export async function* sparkDecisions(
   model: Pick<ModelFile, 'dtype'>,
   most = COLLECTED_BYTES,
 ): AsyncGenerator<DecisionBlock> {
-  const outputs = encoding.intercepts.length;
+  const last = encoding.layers?.layers.at(-1);
+  const outputs = (last ?? encoding).intercepts.length;
   const rowsAtOnce = Math.max(1, Math.floor(most / (outputs * Float64Array.BYTES_PER_ELEMENT)));
   for (const files of groupsOf(source.files, rowsAtOnce)) {
     const all = decisionMatrix(run, description, subSource(source, files), encoding, model);

@@ -6,6 +6,7 @@
 import { ConfigError } from '../../driver/errors.js';
 import { duckDbValue, sparkValue } from '../../driver/frame/sql/coded-values.js';
 import { type ClassValue, foldCols, type Matrix } from '../../driver/index.js';
+import { votesOf, votesOfRows, voteWidth } from '../estimators/votes.js';
 import type { ModelFile } from '../model/model-file.js';
 import type { OutputName } from './output-names.js';
 
@@ -36,11 +37,31 @@ export function outputColumns(
   model: ModelFile,
   asked: readonly OutputName[] = [defaultOutput(model)],
 ): OutputColumn[] {
-  const columns = asked.flatMap((name) => columnsOf(model, name));
+  const last = answering(model);
+  const columns = asked.flatMap((name) => votedColumns(last, name) ?? columnsOf(last, name));
   const names = columns.map(({ name }) => name);
   const twice = names.find((name, i) => names.indexOf(name) !== i);
   if (twice !== undefined) throw unfit('each output once', twice);
   return columns;
+}
+
+/** With the intercepts of the layer that answers, by which outputs are counted. */
+function answering(model: ModelFile): ModelFile {
+  const last = model.layers?.layers.at(-1);
+  return last === undefined ? model : { ...model, intercepts: last.intercepts };
+}
+
+/** Of an ensemble whose members vote; undefined for other models. */
+function votedColumns(model: ModelFile, name: OutputName): OutputColumn[] | undefined {
+  const { votes, classes = [], estimator } = model;
+  if (votes === undefined) return undefined;
+  if (name === 'decision') throw unfit(`prediction or probability of ${estimator}`, name);
+  const intercepts = range(voteWidth(classes.length));
+  return columnsOf({ ...model, intercepts }, name).map((column) => ({
+    ...column,
+    compute: (z, rows) => column.compute(votesOfRows(votes, classes.length, z, rows), rows),
+    column: (z) => column.column(votesOf(votes, classes.length, z)),
+  }));
 }
 
 function defaultOutput({ task }: ModelFile): OutputName {
@@ -56,7 +77,7 @@ function columnsOf(model: ModelFile, name: OutputName): OutputColumn[] {
       if (isDecomposition) throw unfit(`components of ${estimator}`, name);
       return [prediction(model)];
     case 'probability': {
-      if (link !== 'logit' && link !== 'softmax') {
+      if (link !== 'logit' && link !== 'softmax' && link !== 'shares') {
         throw unfit(`prediction or decision of ${estimator}, which has no probabilities`, name);
       }
       const names = classTexts(model);
@@ -65,6 +86,7 @@ function columnsOf(model: ModelFile, name: OutputName): OutputColumn[] {
         compute: (z, rows) => probabilityOf(model, z, rows, c),
         column: (z) => {
           if (link === 'softmax') return z.softmax(outputs).slice(null, c);
+          if (link === 'shares') return outputs > 1 ? z.slice(null, c) : z.mul(2 * c - 1).add(0.5);
           return (c === 1 ? z : z.neg()).sigmoid();
         },
         values: 'numbers',
@@ -126,6 +148,11 @@ export function greatest(z: Float64Array, rows: number, outputs: number): Float6
 
 /** Probabilities of class `c`, stable where decision values are large. */
 function probabilityOf(model: ModelFile, z: Float64Array, rows: number, c: number): Float64Array {
+  if (model.link === 'shares') {
+    const { length: width } = model.intercepts;
+    const of = (i: number): number => (width > 1 ? z[i * width + c]! : (2 * c - 1) * z[i]! + 0.5);
+    return Float64Array.from({ length: rows }, (_, i) => of(i));
+  }
   if (model.link === 'logit') {
     const sign = c === 1 ? 1 : -1;
     return Float64Array.from({ length: rows }, (_, i) => 1 / (1 + Math.exp(-sign * z[i]!)));

@@ -8,7 +8,7 @@ import { extname, resolve } from 'node:path';
 import { withoutFileScheme } from '../../driver/frame/files.js';
 import { isRemote, verifyUnchanged } from '../../driver/frame/identity.js';
 import { subSource } from '../../driver/frame/parts.js';
-import { ConfigError, type FrameSource } from '../../driver/index.js';
+import { ConfigError, type FrameSource, type ReuseSetting } from '../../driver/index.js';
 import type { FrameDescription } from '../../driver/ir/frame-engine.js';
 import type {
   NumberTable,
@@ -42,6 +42,8 @@ export interface PredictOptions extends RunOptions {
   readonly keep?: readonly string[];
   /** Most decision values to bring here from Spark at a time. @units bytes, default 64 MiB */
   readonly collectedBytes?: number;
+  /** What is reused: files of predictions, or not. Default: as the session has it. */
+  readonly reuse?: ReuseSetting;
   /** An open session to predict in. Default: a new one. */
   readonly open?: OpenSession;
 }
@@ -81,7 +83,7 @@ export async function predict(
   options: PredictOptions,
 ): Promise<Predicted> {
   const { model } = found;
-  const { engine: wanted, signal, onEvent } = options;
+  const { engine: wanted, signal, onEvent, reuse } = options;
   const start = performance.now();
   const columns = outputColumns(model, options.outputs);
   const place = await placeOf(options.out);
@@ -99,7 +101,11 @@ export async function predict(
   const warn = (message: string): void => onEvent?.({ kind: 'warning', message });
   const onSetup = (what: string): void => onEvent?.({ kind: 'setup', what });
   const open =
-    options.open ?? (await openSession(engine, warn, signal, placement, undefined, { onSetup }));
+    options.open ??
+    (await openSession(engine, warn, signal, placement, undefined, {
+      onSetup,
+      ...(reuse === undefined ? {} : { reuse }),
+    }));
   try {
     const scorer = new Scorer(open, found, columns, options);
     const description = await scorer.describe(path);
@@ -240,7 +246,7 @@ class Scorer {
     const files = source.files.filter((file) => file.rows > 0);
     let filesScored = 0;
     for (const file of files) {
-      if (await scored.has(file, source)) continue;
+      if (this.run.reuse.predictions && (await scored.has(file, source))) continue;
       const own = subSource(source, [file]);
       await this.writeFile(
         { ...description, source: own, rows: file.rows },

@@ -12,7 +12,7 @@ import {
   plural,
   shownParam,
 } from '../format.js';
-import type { SearchResult, TrialResult } from '../search/result.js';
+import { resourcesOf, type SearchResult, type TrialResult } from '../search/result.js';
 import { html, jsonBlock, type Markup } from './markup.js';
 
 /** Points on the x axis beyond which the curve is thinned. */
@@ -79,6 +79,8 @@ function choice(
 
 /** The parameter drawn along x: the one with the most distinct numbers, or the first. */
 function mainParam(search: SearchResult): string {
+  // Of several models the best of each is drawn, as they differ in parameters.
+  if (search.models !== undefined) return 'model';
   let main = search.paramNames[0] ?? 'candidate';
   let most = 0;
   for (const name of search.paramNames) {
@@ -124,7 +126,7 @@ interface PreparedCurve {
 function curveData(search: SearchResult, metric: string, axis: string): PreparedCurve {
   const notes: string[] = [];
   const all = alongAxis(search, metric, axis);
-  if (search.paramNames.length > 1) {
+  if (search.paramNames.length > 1 || search.models) {
     const others = search.paramNames.filter((name) => name !== axis).join(', ');
     notes.push(`At each ${axis} the best candidate over ${others} is drawn.`);
   }
@@ -176,14 +178,20 @@ function alongAxis(search: SearchResult, metric: string, axis: string): AxisEntr
   for (const trial of search.trials) {
     const value = valueAlong(trial, axis);
     const rival = byValue.get(value);
-    if (rival === undefined || score(trial, metric) > score(rival, metric))
-      byValue.set(value, trial);
+    if (rival === undefined || isAhead(trial, rival, metric)) byValue.set(value, trial);
   }
   return [...byValue];
 }
 
+/** Whether a trial is drawn for another: it had more rows or iterations, or as many and is better. */
+function isAhead(trial: TrialResult, rival: TrialResult, metric: string): boolean {
+  const [own, other] = [resourcesOf(trial), resourcesOf(rival)];
+  return own === other ? score(trial, metric) > score(rival, metric) : own > other;
+}
+
 /** A trial's place along x; words where nothing is searched. */
-function valueAlong({ params }: TrialResult, axis: string): ParamValue {
+function valueAlong({ model, params }: TrialResult, axis: string): ParamValue {
+  if (model !== undefined) return model;
   return axis in params ? shownParam(params[axis] ?? null) : 'the only one';
 }
 

@@ -4,6 +4,7 @@
  * section says so.
  */
 import type { LinearModel } from '../estimators/model.js';
+import type { Votes } from '../estimators/votes.js';
 import { formatCount, formatNumber, plural } from '../format.js';
 import { html, type Markup } from './markup.js';
 
@@ -16,6 +17,9 @@ const MAX_ROWS = 2000;
 export function coefficientsSection(model: LinearModel | null): Markup {
   if (model === null) {
     return html`<p class="note">No model: refitting on all rows was switched off or no candidate could be scored.</p>`;
+  }
+  if (model.layers !== undefined) {
+    return html`<p class="note">A network has no coefficient a column; its layers are in model.json.</p>`;
   }
   const { coefficients, intercepts } = model;
   const outputs = coefficients.length;
@@ -60,9 +64,23 @@ function termNames({ columns, basis = 'linear' }: LinearModel): readonly string[
   return columns.map((column) => `${column} > ${formatNumber(basis.above)}`);
 }
 
-function outputName({ task, classes, intercepts }: LinearModel, k: number): string {
+function outputName({ task, classes, intercepts, votes }: LinearModel, k: number): string {
+  if (votes !== undefined) return votedName(votes, classes, k);
   if (classes?.length === intercepts.length) return String(classes[k]);
   return `${task === 'clustering' ? 'cluster' : 'component'} ${k}`;
+}
+
+/** Whose decision values, and of which class. */
+function votedName({ members }: Votes, classes: LinearModel['classes'], k: number): string {
+  let first = 0;
+  for (const [m, { outputs }] of members.entries()) {
+    if (k < first + outputs) {
+      const own = outputs === 1 ? '' : `, ${String(classes?.[k - first] ?? k - first)}`;
+      return `member ${m + 1}${own}`;
+    }
+    first += outputs;
+  }
+  return `output ${k}`;
 }
 
 /** A bar from zero to the value; zero is in the middle where any coefficient is negative. */

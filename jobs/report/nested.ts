@@ -1,5 +1,5 @@
 /** Nested cross-validation: what the search found on each outer split, and how it did there. */
-import { decimalsFor, formatFixed, formatParams, formatWithSpread } from '../format.js';
+import { decimalsFor, formatCandidate, formatFixed, formatWithSpread } from '../format.js';
 import type { NestedResult } from '../search/nested.js';
 import type { SearchResult } from '../search/result.js';
 import { html, type Markup } from './markup.js';
@@ -18,7 +18,7 @@ export function nestedSection({ metrics, refit }: SearchResult, nested: NestedRe
   return html`
 <p class="note">The search was done again on the training rows of each outer split, and its best candidate scored on the rows left out, which it has not seen: ${over}.</p>
 <div class="scroll" tabindex="0" role="region" aria-label="Outer splits, scrolls"><table><thead><tr><th scope="col">Outer split</th><th scope="col">Best candidate</th><th scope="col">inner ${refit}</th>${metrics.map((name) => html`<th scope="col">${name}</th>`)}</tr></thead><tbody>${splits.map(
-    ({ params, innerScore, score }, split) =>
-      html`<tr><td>${String(split)}</td><td class="t">${params === null ? 'none' : formatParams(params)}</td><td>${number(innerScore[refit])}</td>${metrics.map((name) => html`<td>${number(score[name])}</td>`)}</tr>`,
+    ({ model, params, innerScore, score }, split) =>
+      html`<tr><td>${String(split)}</td><td class="t">${params === null ? 'none' : formatCandidate({ ...(model ? { model } : {}), params })}</td><td>${number(innerScore[refit])}</td>${metrics.map((name) => html`<td>${number(score[name])}</td>`)}</tr>`,
   )}</tbody></table></div>`;
 }

@@ -3,6 +3,7 @@ import type { RunRecord } from '../runs/record.js';
 import { curvesSection } from './charts.js';
 import { classesSection } from './classes.js';
 import { coefficientsSection } from './coefficients.js';
+import { devicesSection } from './devices.js';
 import { framedPage, type Section } from './frame.js';
 import { lineageSection } from './lineage-graph.js';
 import { html } from './markup.js';
@@ -44,6 +45,9 @@ function sectionsOf(record: RunRecord): Section[] {
       title: 'Timeline',
       content: timelineSection(record.timeline, record.seconds.total ?? 0),
     },
+    ...(record.devices
+      ? [{ id: 'devices', title: 'Devices', content: devicesSection(record.devices) }]
+      : []),
     { id: 'lineage', title: 'Lineage', content: lineageSection(record.lineage) },
     { id: 'job', title: 'Job', content: jobSection(record.job) },
     { id: 'plan', title: 'Plan', content: planSection(record.plan) },

@@ -3,7 +3,14 @@
  * Invariant: every figure comes from the run record as it is; nothing is estimated here.
  */
 import { formatBytes } from '../../driver/support/size.js';
-import { formatCount, formatParams, formatSeconds, formatWithSpread, plural } from '../format.js';
+import {
+  formatCandidate,
+  formatCount,
+  formatMembers,
+  formatSeconds,
+  formatWithSpread,
+  plural,
+} from '../format.js';
 import type { RunRecord } from '../runs/record.js';
 import { bestTrial, type TrialResult } from '../search/result.js';
 import { html, type Markup } from './markup.js';
@@ -35,17 +42,31 @@ export function verdict(record: RunRecord): Markup {
   }
   const mean = best.meanScore[search.refit] ?? Number.NaN;
   const spread = formatWithSpread(mean, best.stdScore[search.refit] ?? Number.NaN);
-  return html`<p class="verdict">Best is <strong>${formatParams(best.params)}</strong> with ${search.refit} <strong>${spread}</strong> over ${plural(search.folds, 'fold')}; ${reuseClause(record)}.</p>${warnings}`;
+  return html`<p class="verdict">Best is <strong>${formatCandidate(best)}</strong> with ${search.refit} <strong>${spread}</strong> over ${plural(search.folds, 'fold')}; ${reuseClause(record)}.</p>${ensembleLine(search)}${warnings}`;
+}
+
+const ADDED = { decision: 'decision values', soft: 'probabilities', hard: 'votes' } as const;
+
+function ensembleLine({ ensemble, refit }: RunRecord['search']): Markup | null {
+  if (ensemble === undefined) return null;
+  const score = formatWithSpread(ensemble.meanScore[refit]!, ensemble.stdScore[refit]!);
+  return html`<p class="note">The model adds up ${ADDED[ensemble.voting]}: ${formatMembers(ensemble)}, with ${refit} ${score}: the best of ${plural(ensemble.tried, 'set')} of weights.</p>`;
 }
 
 function reuseClause({ reuse }: RunRecord): string {
   const answered = reuse.hits + reuse.partial;
   const asked = answered + reuse.misses;
+  if (reuse.setting === 'off') return 'reuse was off';
   if (answered === 0) return 'nothing it asked for had been computed before';
   const whole = `reuse answered ${formatCount(answered)} of ${plural(asked, 'request')} for a result`;
   return reuse.savedSeconds > 0
     ? `${whole} and saved an estimated ${formatSeconds(reuse.savedSeconds)}`
     : whole;
+}
+
+/** The setting, where it allows less than all. */
+function settingText({ setting = 'full' }: RunRecord['reuse']): string {
+  return setting === 'full' ? '' : `of ${setting} alone: `;
 }
 
 /** The key figures, as a definition list. */
@@ -79,7 +100,7 @@ export function keyFigures(record: RunRecord): Markup {
     [
       'Reuse',
       asked > 0 ? `${Math.floor((answered / asked) * 100)} %` : '0 %',
-      `${formatCount(reuse.hits)} hits, ${formatCount(reuse.partial)} partial, ${formatCount(reuse.misses)} misses`,
+      `${settingText(reuse)}${formatCount(reuse.hits)} hits, ${formatCount(reuse.partial)} partial, ${formatCount(reuse.misses)} misses`,
     ],
     ['Time saved by reuse', formatSeconds(reuse.savedSeconds), 'estimated'],
   ];

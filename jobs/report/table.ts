@@ -6,14 +6,14 @@
 
 import {
   decimalsFor,
+  formatCandidate,
   formatCount,
   formatFixed,
   formatParam,
-  formatParams,
   plural,
   shownParam,
 } from '../format.js';
-import type { SearchResult, TrialResult } from '../search/result.js';
+import { rungColumns, type SearchResult, type TrialResult } from '../search/result.js';
 import { html, jsonBlock, type Markup } from './markup.js';
 
 /** Rows drawn until the reader asks for all. */
@@ -72,6 +72,10 @@ function columnsOf(search: SearchResult): Column[] {
   const { metrics, trials, refit } = search;
   const columns: Column[] = [
     { label: 'Rank', kind: 'rank', decimals: 0, cell: (trial) => trial.rank[refit] },
+    ...rungColumns(search).map(({ label, value }): Column => {
+      return { label, kind: 'param', decimals: 0, cell: value };
+    }),
+    ...(search.models ? [modelColumn] : []),
     ...search.paramNames.map(
       (name): Column => ({
         label: name,
@@ -113,6 +117,13 @@ function columnsOf(search: SearchResult): Column[] {
   }
   return [...columns, ...folds];
 }
+
+const modelColumn: Column = {
+  label: 'Model',
+  kind: 'param',
+  decimals: 0,
+  cell: ({ model }) => model,
+};
 
 function headCell(column: Column): Markup {
   const sorted = column.kind === 'rank' ? html` aria-sort="ascending"` : null;
@@ -157,7 +168,7 @@ function failures(search: SearchResult): Markup | null {
   const byMessage = new Map<string, string[]>();
   for (const trial of search.trials) {
     for (const [fold, message] of Object.entries(trial.errors ?? {})) {
-      const where = `${formatParams(trial.params)}, fold ${fold}`;
+      const where = `${formatCandidate(trial)}, fold ${fold}`;
       const list = byMessage.get(message);
       if (list) list.push(where);
       else byMessage.set(message, [where]);

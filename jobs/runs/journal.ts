@@ -49,9 +49,13 @@ export type JournalRecord =
       readonly engine: 'local' | 'spark';
       readonly files: readonly FileRecord[];
     }
-  /** How candidates were divided, and the metric they are chosen by. */
+  /** How the trials of a rung were divided, and the metric they are chosen by. */
   | {
       readonly kind: 'waves';
+      /** From 0; absent for the first. */
+      readonly rung?: number;
+      /** Trials of all rungs; absent where there is one. */
+      readonly of?: number;
       readonly waves: readonly (readonly number[])[];
       readonly metric: string;
     }

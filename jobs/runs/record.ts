@@ -1,5 +1,6 @@
 /** All that a run leaves behind, as a plain value: run folder and report are written from it. */
-import type { StoredLineage } from '../../driver/index.js';
+import type { DeviceWork } from '../../driver/backend/backend.js';
+import type { ReuseSetting, StoredLineage } from '../../driver/index.js';
 import type { CacheUsage } from '../../driver/reuse/cache-usage.js';
 import type { MemoryOutlook } from '../check-memory.js';
 import type { ModelFile } from '../model/model-file.js';
@@ -45,6 +46,8 @@ export interface TimelineEvent {
 }
 
 export interface ReuseSummary {
+  /** What was allowed. Absent in runs of earlier versions, which allowed all. */
+  readonly setting?: ReuseSetting;
   /** Results asked for again and not computed again. */
   readonly hits: number;
   /** Results answered from cached parts and a compensation. */
@@ -92,6 +95,8 @@ export interface RunRecord {
   readonly scans: number;
   readonly sparkJobs: number;
   readonly kernels: number;
+  /** What each device did, by name. Absent without devices. */
+  readonly devices?: Readonly<Record<string, DeviceWork>>;
   /** `total` and phases: `open`, `profile`, `gram`, `fit`, `score`, `refit`, .. @units seconds */
   readonly seconds: Readonly<Record<string, number>>;
   /** Of this process since it began, whatever else it ran. @units bytes */

@@ -6,7 +6,7 @@
 
 import type { ParamValue } from '../estimators/estimator.js';
 import { shownParam } from '../format.js';
-import type { SearchResult, TrialResult } from '../search/result.js';
+import { rungColumns, type SearchResult, type TrialResult } from '../search/result.js';
 
 /** The table as CSV (RFC 4180, lines end in LF). One metric's columns also have `_score` names. */
 export function resultsCsv(search: SearchResult): string {
@@ -23,11 +23,22 @@ interface Column {
 }
 
 function columnsOf(search: SearchResult): Column[] {
-  const columns: Column[] = search.paramNames.map((name) => ({
-    name: `param_${name}`,
-    value: (trial) => paramText(trial.params[name] ?? null),
-  }));
-  columns.push({ name: 'params', value: (trial) => JSON.stringify(trial.params) });
+  const model = { name: 'model', value: (trial: TrialResult) => trial.model ?? '' };
+  const params = search.paramNames.map(
+    (name): Column => ({
+      name: `param_${name}`,
+      value: (trial) => paramText(trial.params[name] ?? null),
+    }),
+  );
+  const rungs = rungColumns(search).map(({ name, value }): Column => {
+    return { name, value: (trial) => String(value(trial) ?? '') };
+  });
+  const columns: Column[] = [
+    ...rungs,
+    ...(search.models ? [model] : []),
+    ...params,
+    { name: 'params', value: (trial) => JSON.stringify(trial.params) },
+  ];
   for (const metric of search.metrics) columns.push(...metricColumns(search, metric, metric));
   const [only] = search.metrics;
   if (search.metrics.length === 1 && only !== undefined)

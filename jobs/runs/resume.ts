@@ -12,7 +12,7 @@ import { parseJob, readJob } from '../job-file/read-job.js';
 import { requireFree } from './held-run.js';
 import type { AttemptRecord, Journaled } from './journal.js';
 import { RunJournal } from './run-journal.js';
-import { attemptsOf, wavesKept } from './run-state.js';
+import { attemptsOf, divisionOf, wavesKept } from './run-state.js';
 
 export interface Resume {
   readonly job: Job;
@@ -31,7 +31,7 @@ export async function openResume(folder: string, overrides: readonly string[]): 
   const { records, attempt } = await lastAttempt(folder);
   const data = records.find((record) => record.kind === 'data');
   const { job, notes } = await jobOf(attempt, overrides);
-  const divided = records.findLast((record) => record.kind === 'waves');
+  const divided = divisionOf(records);
   return {
     job,
     engine: data?.engine ?? attempt.engine,

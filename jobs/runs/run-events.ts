@@ -4,8 +4,10 @@
  * result.
  */
 
+import type { ReuseSetting } from '../../driver/index.js';
 import type { MemoryOutlook } from '../check-memory.js';
 import type { TrainingPlan } from '../search/row-fits.js';
+import type { RungOutline } from '../search/strategies/strategy.js';
 import type { StoreUsage } from './record.js';
 
 export type EngineName = 'auto' | 'local' | 'spark';
@@ -19,6 +21,8 @@ export type RunEvent =
   | { readonly kind: 'setup'; readonly what: string }
   /** How Spark is reached, where it runs and what its kernels use, once it is open. */
   | { readonly kind: 'spark'; readonly way: string }
+  /** Devices that work beside the processor, by name. */
+  | { readonly kind: 'devices'; readonly devices: readonly string[] }
   /** A phase began: `open`, `profile`, `gram`, `fit`, `score`, `refit`, .. */
   | { readonly kind: 'phase'; readonly phase: string }
   /** How far the phase is. @units fraction: 0..1; rows: rows read so far */
@@ -33,6 +37,8 @@ export type RunEvent =
   /** The best candidate so far. */
   | {
       readonly kind: 'best';
+      /** The model's name, where there are several. */
+      readonly model?: string;
       readonly params: Readonly<Record<string, unknown>>;
       readonly metric: string;
       readonly score: number;
@@ -69,14 +75,24 @@ export interface PlanReport {
   readonly reason: string;
   /** How Spark is reached. */
   readonly way: string | null;
+  /** That work beside the processor. */
+  readonly devices: readonly string[];
+  /** What the setting of reuse allows. */
+  readonly reuse: ReuseSetting;
   /** What results are kept for later runs, and what of them this plan builds on. */
   readonly store: StoreUsage | null;
   readonly rows: number;
   readonly columns: number;
   readonly trials: number;
   readonly folds: number;
-  /** What fits read, and why where there was a choice. */
-  readonly fit: { readonly by: 'moments' | 'classes' | 'rows'; readonly why?: string };
+  /** Of several rungs, what each tries. */
+  readonly rungs: readonly RungOutline[];
+  /** What the fits of each model read, and why where there was a choice. */
+  readonly fits: readonly {
+    readonly model: string;
+    readonly by: 'moments' | 'classes' | 'rows';
+    readonly why?: string;
+  }[];
   /** Results already held, of those the plan needs. */
   readonly cached: number;
   readonly operators: number;

@@ -5,7 +5,7 @@
 import { DataError } from '../../driver/errors.js';
 import { isSameBoot, processToken } from '../../driver/support/process-token.js';
 import type { Job } from '../job-file/job.js';
-import type { Wave, WaveLog } from '../search/wave-log.js';
+import type { Division, Wave, WaveLog } from '../search/wave-log.js';
 import type { WaveResult } from '../search/wave-result.js';
 import { beginRun, HeldRun, takeUpRun } from './held-run.js';
 import type { AttemptRecord, FileRecord, Journaled } from './journal.js';
@@ -82,10 +82,13 @@ export class RunJournal extends HeldRun implements WaveLog {
     }
   }
 
-  async divide(waves: readonly Wave[], metric: string): Promise<readonly Wave[]> {
-    const known = this.earlier.findLast((record) => record.kind === 'waves');
-    if (known !== undefined) return known.waves;
-    await this.append({ kind: 'waves', waves, metric });
+  async divide({ rung, waves, metric, of }: Division): Promise<readonly Wave[]> {
+    const isOfRung = (record: Journaled) => record.kind === 'waves' && (record.rung ?? 0) === rung;
+    const known = this.earlier.findLast(isOfRung);
+    if (known?.kind === 'waves') return known.waves;
+    const trials = waves.reduce((sum, { length }) => sum + length, 0);
+    const isOnly = rung === 0 && of === trials;
+    await this.append({ kind: 'waves', waves, metric, ...(isOnly ? {} : { rung, of }) });
     return waves;
   }
 

@@ -9,6 +9,7 @@ import { readPlainFile } from '../../driver/support/plain-file.js';
 import { isFromDeadProcess, isOfThisMachine } from '../../driver/support/process-token.js';
 import { isPipeline } from '../pipeline/is-pipeline.js';
 import { type StepProgress, stepOverviews, stepProgress } from '../pipeline/step-ends.js';
+import type { Division } from '../search/wave-log.js';
 import { bestOf, type WaveResult } from '../search/wave-result.js';
 import { type AttemptRecord, type Journaled, journalPath, readJournal } from './journal.js';
 import { isRunId, startOfRun } from './run-id.js';
@@ -185,7 +186,7 @@ function progressOf(
   attempt: AttemptRecord,
   isLive: boolean,
 ): Progress {
-  const divided = records.findLast((record) => record.kind === 'waves');
+  const divided = divisionOf(records);
   const data = records.findLast((record) => record.kind === 'data');
   const kept = wavesKept(records);
   const { run, name, startedAt } = attempt;
@@ -202,10 +203,23 @@ function progressOf(
     ...base,
     trials: {
       done: [...kept.keys()].reduce((sum, w) => sum + (waves[w]?.length ?? 0), 0),
-      of: waves.reduce((sum, wave) => sum + wave.length, 0),
+      of: divided.of,
     },
     best: bestSummary(waves, kept, metric),
   };
+}
+
+/** How trials were divided, the rungs so far together; undefined before the first. */
+export function divisionOf(records: readonly Journaled[]): Omit<Division, 'rung'> | undefined {
+  const rungs = new Map<number, Extract<Journaled, { readonly kind: 'waves' }>>();
+  for (const record of records) {
+    if (record.kind === 'waves') rungs.set(record.rung ?? 0, record);
+  }
+  const [first] = rungs.values();
+  if (first === undefined) return undefined;
+  const waves = [...rungs.values()].flatMap((one) => one.waves);
+  const trials = waves.reduce((sum, { length }) => sum + length, 0);
+  return { waves, metric: first.metric, of: first.of ?? trials };
 }
 
 /** How a wave went. */
@@ -223,7 +237,7 @@ export interface WaveOverview {
 /** The waves of a run, in order; none before they are divided, or without a journal. */
 export async function waveOverviews(folder: string): Promise<WaveOverview[]> {
   const records = (await readJournal(folder)) ?? [];
-  const divided = records.findLast((record) => record.kind === 'waves');
+  const divided = divisionOf(records);
   if (divided === undefined) return [];
   const { waves, metric } = divided;
   const kept = wavesKept(records);
@@ -249,7 +263,7 @@ function bestSummary(
 ): BestSummary | null {
   const folds = Math.max(0, ...[...kept.values()].map(({ classRows }) => classRows.length));
   const best = bestOf(waves, kept, metric, folds);
-  return best && { params: best.params, metric, score: best.score };
+  return best && { ...best, metric };
 }
 
 type Result = RunSummary & { readonly name: string; readonly startedAt: string; partial?: { of: number } }; // biome-ignore format: a type

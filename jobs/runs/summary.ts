@@ -1,8 +1,10 @@
 /** A run's answer as one JSON document: `reprise run --json` and the start of `result.json`. */
-import { bestTrial, type PartialSearch, type SearchResult } from '../search/result.js';
-import type { RunRecord, StoreUsage } from './record.js';
+import { bestTrial, calledIn, type PartialSearch, type SearchResult } from '../search/result.js';
+import type { ReuseSummary, RunRecord, StoreUsage } from './record.js';
 
 export interface BestSummary {
+  /** The model's name, where there are several. */
+  readonly model?: string;
   readonly params: Readonly<Record<string, unknown>>;
   readonly metric: string;
   readonly score: number;
@@ -19,7 +21,7 @@ export interface RunSummary {
   /** Of nested cross-validation: the score on rows the search has not seen. Absent without. */
   readonly nested?: OuterSummary & { readonly metric: string };
   readonly engine: 'local' | 'spark';
-  readonly reuse: { readonly hits: number; readonly partial: number; readonly misses: number };
+  readonly reuse: Omit<ReuseSummary, 'savedSeconds'>;
   readonly passes: number;
   /** Rows read from files; a row read twice counts twice. */
   readonly rowsRead: number;
@@ -27,6 +29,8 @@ export interface RunSummary {
   readonly rowsDropped?: number;
   readonly sparkJobs: number;
   readonly kernels: number;
+  /** Absent without devices. */
+  readonly devices?: RunRecord['devices'];
   /** @units seconds */
   readonly seconds: Readonly<Record<string, number>>;
   /** Peak of the process, and what was forecast. @units bytes */
@@ -64,19 +68,25 @@ export function summarize(record: RunRecord, path: string): RunSummary {
   return {
     run: record.run,
     best: best
-      ? { params: best.params, metric: search.refit, score: best.meanScore[search.refit]! }
+      ? { ...calledIn(best), metric: search.refit, score: best.meanScore[search.refit]! }
       : null,
     trials: search.trials.length,
     folds: search.folds,
     ...(search.partial ? { partial: search.partial } : {}),
     ...(outer ? { nested: { metric: search.refit, ...outer } } : {}),
     engine: record.engine,
-    reuse: { hits: reuse.hits, partial: reuse.partial, misses: reuse.misses },
+    reuse: {
+      ...(reuse.setting ? { setting: reuse.setting } : {}),
+      hits: reuse.hits,
+      partial: reuse.partial,
+      misses: reuse.misses,
+    },
     passes: record.passes,
     rowsRead: record.rowsRead,
     ...(record.rowsDropped ? { rowsDropped: record.rowsDropped } : {}),
     sparkJobs: record.sparkJobs,
     kernels: record.kernels,
+    ...(record.devices ? { devices: record.devices } : {}),
     seconds: record.seconds,
     memory: {
       peakBytes: record.peakMemoryBytes,

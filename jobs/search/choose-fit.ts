@@ -78,6 +78,7 @@ export function chooseFit(
   const byRows = estimator.reads === 'moments' ? estimator.byRows : estimator;
   const asIs = { estimator, isByRows: false };
   if (byRows?.reads !== 'rows' || shape.columns < WIDE_COLUMNS) return asIs;
+  if (byRows.isForSparse && shape.nonZeros === undefined) return asIs;
   if (!candidates.every((params) => byRows.fitsWide?.(params))) return asIs;
   const rows = rowSeconds(shape);
   const gramBytes = (shape.groups + WORKING) * 8 * (shape.columns + 2) ** 2;

@@ -3,16 +3,20 @@
  * in the order of the classes; estimators are given both by class number.
  */
 import { type ClassValue, ConfigError } from '../../driver/index.js';
-import type { Params, ParamValue } from '../estimators/estimator.js';
+import type { EstimatorFacts, Params, ParamValue } from '../estimators/estimator.js';
 
 /**
  * Classes that a map does not name count 1, as in scikit-learn.
  * @throws ConfigError for a class that the data do not have, or a list that is not a number a class
  */
-export function byClassNumber(params: Params, classes: readonly ClassValue[]): Params {
+export function byClassNumber(
+  params: Params,
+  classes: readonly ClassValue[],
+  { lists = [] }: Pick<EstimatorFacts, 'lists'> = {},
+): Params {
   const names = classes.map(String);
   const listed = ([name, value]: [string, ParamValue]): [string, ParamValue] => {
-    if (typeof value !== 'object' || value === null) return [name, value];
+    if (typeof value !== 'object' || value === null || lists.includes(name)) return [name, value];
     const fail = (wanted: string, got: string): never => {
       throw new ConfigError(`${name}: expected ${wanted}, got ${got}`, { key: `model.${name}` });
     };

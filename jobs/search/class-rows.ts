@@ -22,10 +22,10 @@ export interface ClassData {
 }
 
 /** @param all what the fits of the split are told of all classes together */
-export function classRows(
-  { X, y, weight, classes, groupOf }: ClassData,
-  all: TrainingRows,
-): ClassRows {
+export function classRows({ classes, groupOf, ...data }: ClassData, all: TrainingRows): ClassRows {
+  // Sums of many rows keep their digits, as moments do.
+  const [X, y] = [data.X.cast('float64'), data.y.cast('float64')];
+  const weight = data.weight?.cast('float64');
   const { session } = X;
   const { groups } = all;
   const train = all.train ?? Array.from({ length: groups }, (_, group) => group);
@@ -34,9 +34,7 @@ export function classRows(
   const cellOf = isGrouped.ifelse(y.mul(groups).add(groupOf), -1);
   const chosen = selection(session, train, groups, classes);
   const sums = (columns: Matrix): ByClass => {
-    const all = weight
-      ? columns.cast('float64').mul(weight).cbind(columns.cast('float64'))
-      : columns;
+    const all = weight ? columns.mul(weight).cbind(columns) : columns;
     const summed = chosen.matmul(groupSums(cellOf, all, groups * classes));
     if (!weight) return { weighted: summed, alike: summed };
     const { cols } = columns;

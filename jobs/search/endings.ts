@@ -1,5 +1,6 @@
 /** What a search says of fits that ended badly, as scikit-learn's ConvergenceWarning does. */
 import type { Fit } from '../estimators/estimator.js';
+import type { RungFacts } from './budgets.js';
 
 export interface Endings {
   /** Fits that say how they ended. */
@@ -8,10 +9,18 @@ export interface Endings {
   readonly said: Readonly<Record<number, string>>;
 }
 
-/** @param endings undefined for fits that failed, and those of estimators whose fits all end alike */
-export function endingsOf(fits: readonly Fit[], endings: readonly (number | undefined)[]): Endings {
+/**
+ * @param endings undefined for fits that failed, and those of estimators whose fits all end alike
+ * @param rung of the fits: the search may limit their iterations, whatever their parameters say
+ */
+export function endingsOf(
+  fits: readonly Fit[],
+  endings: readonly (number | undefined)[],
+  rung: RungFacts | undefined,
+): Endings {
+  const limit = rung?.budget.iterations === undefined ? undefined : 'search.max_resources';
   const said = fits.flatMap((fit, i) => {
-    const text = endings[i] === undefined ? undefined : fit.warn?.(endings[i]);
+    const text = endings[i] === undefined ? undefined : fit.warn?.(endings[i], limit);
     return text === undefined ? [] : [[i, text] as const];
   });
   return {

@@ -1,5 +1,5 @@
 /**
- * The fits of a search: every candidate on the training rows of every split, and the best on all.
+ * The fits of a group: every candidate on the training rows of every split, and the best on all.
  * Every fit is written as if alone; because expressions are interned, all of them share the moments
  * or sums by group, and fits that read rows train together (`row-fits.ts`).
  */
@@ -19,7 +19,7 @@ import type { Fit, Params } from '../estimators/estimator.js';
 import type { TrainingRows } from '../estimators/linear-design.js';
 import { byClassNumber } from './class-params.js';
 import { classRows } from './class-rows.js';
-import type { Search, SearchPart } from './prepare.js';
+import type { SearchGroup, SearchPart } from './groups.js';
 import { keptFits, planFits, type RowModel, rowFits, type TrainingPlan } from './row-fits.js';
 import { kindOf } from './scoring/scores.js';
 
@@ -33,31 +33,43 @@ export interface SearchFits {
 }
 
 /** The training rows of every split, in order. */
-function trainingRows({ parts }: Search): { readonly part: SearchPart; training: TrainingRows }[] {
+function trainingRows({
+  parts,
+}: SearchGroup): { readonly part: SearchPart; training: TrainingRows }[] {
   return parts.flatMap((part) =>
     part.partition.splits.map(({ train }) => ({ part, training: { ...part.training, train } })),
   );
 }
 
 /** Every fit of every candidate, candidate by candidate; none for an estimator that reads rows. */
-export function plannedFits(search: Search): Fit[] {
-  return search.estimator.reads === 'rows' ? [] : nodeFits(search, askedFits(search));
+export function plannedFits(group: SearchGroup): Fit[] {
+  return group.estimator.reads === 'rows' ? [] : nodeFits(group, askedFits(group));
 }
 
-function askedFits(search: Search): AskedFit[] {
-  const rows = trainingRows(search);
-  return search.candidates.flatMap(({ all }) => {
-    const params = byClassNumber(all, search.classes);
-    return rows.map((own) => ({ ...own, params }));
+function askedFits(group: SearchGroup): AskedFit[] {
+  const rows = trainingRows(group);
+  const { rung, trials, folds } = group;
+  return group.candidates.flatMap(({ all }, t) => {
+    const params = byClassNumber(all, group.classes, group.estimator);
+    return rows.map((own, f) => {
+      const { sample } = own.part;
+      const asked = { ...own, params, ...(sample ? { sample } : {}) };
+      if (rung === undefined) return asked;
+      if (rung.budget.iterations !== undefined) {
+        return { ...asked, rung: { goesOn: { models: rung.largest * folds } } };
+      }
+      const before = rung.before?.get(trials[t]!)?.[f];
+      return before === undefined ? asked : { ...asked, rung: { before } };
+    });
   });
 }
 
 /** Fits that need no training: nodes. Those on the same rows together, where that is less work. */
-function nodeFits(search: Search, asked: readonly AskedFit[]): Fit[] {
-  const { estimator, X, y, weight, classes } = search;
+function nodeFits(group: SearchGroup, asked: readonly AskedFit[]): Fit[] {
+  const { estimator, y, weight, classes } = group;
   if (estimator.reads === 'rows') return [];
   if (estimator.reads === 'classes') {
-    return asked.map(({ part: { partition }, training, params }) => {
+    return asked.map(({ part: { X, partition }, training, params }) => {
       const { groupOf } = partition;
       const data = { X, y, ...(weight ? { weight } : {}), classes: classes.length, groupOf };
       return estimator.fit(classRows(data, training), params);
@@ -85,25 +97,55 @@ function nodeFits(search: Search, asked: readonly AskedFit[]): Fit[] {
 }
 
 /**
- * Fits everything.
+ * Fits everything: together, or one fit after the other, each by itself.
  * @param isFresh as of `rowFits`
  * @throws the first failure, where failures are to be raised
  */
 export async function fitAll(
   session: Run,
-  search: Search,
+  group: SearchGroup,
   isRaised: boolean,
   isFresh: boolean,
 ): Promise<SearchFits> {
-  return settle(session, await fitsOf(session, search, askedFits(search), isFresh), isRaised);
+  const asked = askedFits(group);
+  const fitSome = async (some: readonly AskedFit[]): Promise<SearchFits> =>
+    settle(session, await fitsOf(session, group, some, isFresh), isRaised);
+  if (group.together) return fitSome(asked);
+  const alone: SearchFits[] = [];
+  for (const [i, one] of asked.entries()) {
+    const { expr: sums } = one.training.gram;
+    // Scores may follow from the moments that the last fit on them makes.
+    const isLast = asked.slice(i + 1).every(({ training }) => training.gram.expr !== sums);
+    const work = (): Promise<SearchFits> => {
+      if (isLast) session.holds(sums);
+      return fitSome([one]);
+    };
+    alone.push(await session.trial(work, ({ fits }) => [...fitExprs(fits), sums]));
+  }
+  return {
+    fits: alone.flatMap(({ fits }) => fits),
+    failures: alone.flatMap(({ failures }) => failures),
+    endings: alone.flatMap(({ endings }) => endings),
+  };
 }
 
 /** The fit of one candidate on all rows. */
-export async function fitBest(session: Run, search: Search, params: Params): Promise<SearchFits> {
-  const [part] = search.parts;
-  const training = { ...part!.training, train: undefined };
-  const asked = { part: part!, training, params: byClassNumber(params, search.classes) };
-  return settle(session, await fitsOf(session, search, [asked], false), true);
+export async function fitBest(
+  session: Run,
+  group: SearchGroup,
+  params: Params,
+): Promise<SearchFits> {
+  const { whole: part } = group;
+  const training = { ...part.training, train: undefined };
+  const asked = { part, training, params: byClassNumber(params, group.classes, group.estimator) };
+  const fits = await fitsOf(session, group, [asked], false);
+  // In one turn, so that both are of one plan.
+  const outputs = fits.flatMap(({ outputs }) => Object.values(outputs).map(({ expr }) => expr));
+  const [settled] = await Promise.all([
+    settle(session, fits, true),
+    session.evaluateSettled(outputs, 'model'),
+  ]);
+  return settled;
 }
 
 /** What training takes, for `plan`, and how many fits are kept from earlier runs. */
@@ -115,61 +157,65 @@ export interface PlannedFits {
 /** @param isKnown whether what fits are made of can be computed without a pass over the data */
 export async function plannedTraining(
   session: Run,
-  search: Search,
+  group: SearchGroup,
   isKnown: boolean,
 ): Promise<PlannedFits> {
-  const { estimator } = search;
+  const { estimator } = group;
   if (estimator.reads !== 'rows') return { training: [], kept: 0 };
-  const models = rowModels(search, askedFits(search));
+  const models = rowModels(group, askedFits(group));
   const kept = isKnown ? await keptFits(session, estimator, models) : [];
   const left = models.filter((_, i) => kept[i] !== true);
-  const training = left.length === 0 ? [] : await planFits(session, estimator, left);
-  return { training, kept: models.length - left.length };
+  const stacked = group.together ? left : left.slice(0, 1);
+  const training = stacked.length === 0 ? [] : await planFits(session, estimator, stacked);
+  return {
+    training: group.together ? training : training.map((one) => repeated(one, left.length)),
+    kept: models.length - left.length,
+  };
+}
+
+/** The training of so many fits, each by itself as this one is. */
+function repeated(one: TrainingPlan, fits: number): TrainingPlan {
+  return { ...one, fits, models: one.models * fits, stacks: one.stacks * fits };
 }
 
 /** Weights that training has yet to find, as `weightsOf`. */
 export function unknownWeights(
   session: Run,
-  search: Search,
-  { partition }: SearchPart,
+  group: SearchGroup,
+  { X, partition }: SearchPart,
   some: readonly number[],
 ): Matrix {
-  const { X, candidates } = search;
-  const { basis, outputs } = kindOf(search, candidates[some[0]!]!.all);
+  const { candidates } = group;
+  const { basis, columns } = kindOf(group, X, candidates[some[0]!]!.all);
   const rows = basisWidth(basis, X.cols) + 1;
-  const cols = partition.splits.length * some.length * outputs;
+  const cols = partition.splits.length * some.length * columns;
   return Matrix.of(session, slotLeaf(session, { rows, cols, dtype: 'float64' }));
 }
 
-interface AskedFit {
-  readonly part: SearchPart;
+interface AskedFit extends Pick<SearchPart, 'sample'>, Pick<RowModel, 'rung'> {
+  readonly part: Pick<SearchPart, 'X' | 'partition'>;
   readonly training: TrainingRows;
   readonly params: Params;
 }
 
 async function fitsOf(
   session: Run,
-  search: Search,
+  group: SearchGroup,
   asked: readonly AskedFit[],
   isFresh: boolean,
 ): Promise<Fit[]> {
-  const { estimator } = search;
-  if (estimator.reads !== 'rows') return nodeFits(search, asked);
-  return rowFits(session, estimator, rowModels(search, asked), isFresh);
+  const { estimator } = group;
+  if (estimator.reads !== 'rows') return nodeFits(group, asked);
+  return rowFits(session, estimator, rowModels(group, asked), isFresh);
 }
 
-function rowModels({ X, y, weight, classes }: Search, asked: readonly AskedFit[]): RowModel[] {
-  return asked.map(({ part, training, params }) => ({
-    rows: {
-      X,
-      y,
-      ...(weight ? { weight } : {}),
-      classes: classes.length,
-      groupOf: part.partition.groupOf,
-      training,
-    },
-    params,
-  }));
+function rowModels({ y, weight, classes }: SearchGroup, asked: readonly AskedFit[]): RowModel[] {
+  return asked.map(({ part, sample, training, params, rung }) => {
+    const { groupOf } = part.partition;
+    const all = { X: part.X, y, ...(weight ? { weight } : {}), groupOf };
+    const rows = { ...(sample ?? all), classes: classes.length, training };
+    return { rows, params, ...(rung ? { rung } : {}) };
+  });
 }
 
 /** The weights of all fits, then how they ended, where that differs. */
@@ -179,7 +225,7 @@ export function fitExprs(fits: readonly Fit[]): Expr[] {
 }
 
 async function settle(session: Run, fits: readonly Fit[], isRaised: boolean): Promise<SearchFits> {
-  const settled = await session.evaluateSettled(fitExprs(fits));
+  const settled = await session.evaluateSettled(fitExprs(fits), 'model');
   let at = fits.length;
   const cells = fits.map(({ ending }) => {
     const outcome = ending === undefined ? undefined : settled[at++];
@@ -202,19 +248,19 @@ async function settle(session: Run, fits: readonly Fit[], isRaised: boolean): Pr
 
 /**
  * Weights of a partition's fits of some candidates of one kind, by split, then candidate; zeros for
- * fits that failed. @shape [basis + 1, splits * candidates * outputs]
+ * fits that failed. @shape [basis + 1, splits * candidates * columns]
  */
 export function weightsOf(
   session: Run,
-  search: Search,
-  { partition, first }: SearchPart,
+  group: SearchGroup,
+  { X, partition, first }: SearchPart,
   { fits, failures }: Pick<SearchFits, 'fits' | 'failures'>,
   some: readonly number[],
 ): Matrix {
-  const { X, candidates, folds } = search;
-  const { basis, outputs } = kindOf(search, candidates[some[0]!]!.all);
+  const { candidates, folds } = group;
+  const { basis, columns: width } = kindOf(group, X, candidates[some[0]!]!.all);
   const rows = basisWidth(basis, X.cols) + 1;
-  const zero = matrix(session, rows, outputs, new Float64Array(rows * outputs));
+  const zero = matrix(session, rows, width, new Float64Array(rows * width));
   const columns = partition.splits.flatMap((_, split) =>
     some.map((t) => {
       const at = t * folds + first + split;

@@ -20,6 +20,8 @@ export interface NestedResult {
 }
 
 export interface OuterScore {
+  /** Its model, where there are several. */
+  readonly model?: string;
   /** Of the candidate that ranks first in the inner search; null when none has a score. */
   readonly params: Params | null;
   /** Its mean score in the inner search, by metric. */
@@ -29,11 +31,11 @@ export interface OuterScore {
 }
 
 /** A trial before its scores are summed up, on all splits there are. */
-export type RawTrial = Pick<TrialResult, 'params' | 'splitScores' | 'errors'>;
+export type RawTrial = Pick<TrialResult, 'model' | 'params' | 'splitScores' | 'errors'>;
 
 /** The part of a trial that is about some splits, numbered from 0. */
 export function sliceTrial(
-  { params, splitScores, errors = {} }: RawTrial,
+  { splitScores, errors = {}, ...candidate }: RawTrial,
   from: number,
   to: number,
 ): RawTrial {
@@ -42,7 +44,7 @@ export function sliceTrial(
     return number >= from && number < to ? [[number - from, message] as const] : [];
   });
   return {
-    params,
+    ...candidate,
     splitScores: Object.fromEntries(
       Object.entries(splitScores).map(([name, scores]) => [name, scores.slice(from, to)]),
     ),
@@ -69,7 +71,9 @@ export function nestedScores(
     from = to;
     const pick = (score: (name: string) => number) =>
       Object.fromEntries(scoring.map((name) => [name, best === null ? Number.NaN : score(name)]));
+    const model = best === null ? undefined : searched[best]!.model;
     return {
+      ...(model ? { model } : {}),
       params: best === null ? null : searched[best]!.params,
       innerScore: pick((name) => searched[best!]!.meanScore[name]!),
       score: pick((name) => trials[best!]!.splitScores[name]![outerFirst + o]!),

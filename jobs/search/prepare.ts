@@ -1,22 +1,21 @@
 /**
- * What a search is asked for, and the same made ready: candidates checked, rows split, and of each
- * partition what its fits read. Invariant: nothing is computed.
+ * What a search is asked for, and the same made ready: rows split, metrics known. Invariant: nothing
+ * is computed.
  */
 import {
-  type Attrs,
   type ClassValue,
   ConfigError,
   type Expr,
-  Matrix,
-  ops,
+  type Matrix,
   type Run,
   zeros,
 } from '../../driver/index.js';
 import type { Estimator, Params } from '../estimators/estimator.js';
-import { type Imputation, linearDesign, type TrainingRows } from '../estimators/linear-design.js';
-import { type Candidate, candidatesOf, type Grid } from './candidates.js';
-import { chooseFit, fitShape } from './choose-fit.js';
+import type { Imputation } from '../estimators/linear-design.js';
+import type { StepDocument } from '../prepare/chosen-steps.js';
+import type { Candidate, Grid, SearchModel } from './candidates.js';
 import { byClassNumber } from './class-params.js';
+import { checkEnsemble, type EnsembleOptions } from './composition.js';
 import { checkMetrics } from './scoring/check-metrics.js';
 import type { FormulaEngine } from './scoring/formulas.js';
 import { defaultMetric } from './scoring/metrics.js';
@@ -25,14 +24,15 @@ import type { ScoreOutput } from './scoring/tallies.js';
 import { allPartitions, type NestedSplits } from './splits/nested-splits.js';
 import {
   type CrossValidation,
-  type Partition,
   resolveSplits,
   type Splits,
+  splitCount,
 } from './splits/partition.js';
+import type { SearchFacts, Strategy } from './strategies/strategy.js';
 import type { WaveLog } from './wave-log.js';
 import type { BestSoFar } from './wave-result.js';
 
-export interface GridSearchOptions {
+export interface SearchOptions {
   /** Encoded columns: [n, d]. */
   readonly X: Matrix;
   /** Numbers, or numbers of classes from 0: [n, 1]. Absent: estimators without a target. */
@@ -44,11 +44,10 @@ export interface GridSearchOptions {
   readonly cv: CrossValidation;
   /** Splits to do the whole search again on, to score what it finds. Default: none. */
   readonly nested?: NestedSplits;
-  readonly estimator: Estimator;
-  /** Parameters that all candidates have. Default: the estimator's own defaults. */
-  readonly params?: Params;
-  /** Values to try by parameter: a candidate for each combination. None: one candidate. */
-  readonly grid: Grid;
+  /** What is fitted: models of one task, each of its own name. */
+  readonly models: readonly SearchModel[];
+  /** Which candidates are tried, rung by rung. */
+  readonly strategy: (facts: SearchFacts) => Strategy;
   /** Scale columns by their training mean and deviation. Default false. */
   readonly standardize?: boolean;
   /** scikit-learn's scorer names. Default: that of the estimator's `score` there. */
@@ -63,8 +62,19 @@ export interface GridSearchOptions {
   readonly errorScore?: number | 'raise';
   /** Names of the design columns. Default x0, x1, .. */
   readonly columns?: readonly string[];
+  /** Names of the features that columns are of, which begin their names. Default: the columns'. */
+  readonly features?: readonly string[];
+  /**
+   * The feature of each column that is 1 for rows of one category, by the columns' names. Default:
+   * what they have before `=`.
+   */
+  readonly categories?: ReadonlyMap<string, string>;
+  /** Design columns; of all others at most one is not zero in a row, as of one category. */
+  readonly border?: readonly number[];
   /** Mean imputation, fitted on the training rows; indicator columns are left out of the design. */
   readonly imputations?: readonly Imputation[];
+  /** Columns of X whose cells may be NaN, which steps then have to fill. Default: none. */
+  readonly missing?: readonly number[];
   /** Also say how the best candidate tells classes apart, which takes one more pass. */
   readonly reportClasses?: boolean;
   readonly onPhase?: (phase: 'gram' | 'fit' | 'score' | 'refit') => void;
@@ -72,12 +82,27 @@ export interface GridSearchOptions {
   readonly waves?: WaveLog;
   /** Told of each wave once it is kept. */
   readonly onTrials?: (done: TrialsDone) => void;
+  /** Of the best candidates, make one model at the end: their weighted sum. Default: the best alone. */
+  readonly ensemble?: EnsembleOptions;
   /** Failed candidates after which a search stops before the next wave. Default: it goes on. */
   readonly maxFailures?: number;
+  /** Time after which a search stops before the next wave. Default: none. @units seconds */
+  readonly maxSeconds?: number;
   /** Aborted, it ends with the waves that are done, if there are any, and not with an error. */
   readonly signal?: AbortSignal;
   /** Told the nodes the answer is read from, so that a replay can ask for them. */
   readonly onOutput?: (name: SearchOutput, expr: Expr, scores?: ScoreOutput) => void;
+}
+
+/** A search of one model by a grid. */
+export interface GridSearchOptions extends Omit<SearchOptions, 'models' | 'strategy'> {
+  readonly estimator: Estimator;
+  /** Parameters that all candidates have. Default: the estimator's own defaults. */
+  readonly params?: Params;
+  /** Cleaning steps, in order; the grid may have their parameters. Default: none. */
+  readonly prepare?: readonly StepDocument[];
+  /** Values to try by parameter: a candidate for each combination. None: one candidate. */
+  readonly grid: Grid;
 }
 
 /** How far a search is. */
@@ -96,127 +121,94 @@ export function partOutput(name: string, part: number): string {
   return part === 0 ? name : `${name} ${part + 1}`;
 }
 
+/** What all candidates of a search have in common. */
 export interface Search {
   readonly X: Matrix;
   readonly y: Matrix;
+  readonly hasTarget: boolean;
   /** Absent where all rows count alike. */
   readonly weight?: Matrix;
   readonly classes: readonly ClassValue[];
-  /** What fits: as was asked for, or the same by rows. */
-  readonly estimator: Estimator;
-  readonly candidates: readonly Candidate[];
   readonly scoring: readonly Scorer[];
-  /** Of the search itself, whose partitions are the first. */
+  /** Of the search itself. */
   readonly splits: Splits;
-  readonly parts: readonly SearchPart[];
-  /** Splits over all partitions, nested ones too. */
+  /** Those of `splits`, then nested ones. */
+  readonly partitions: Splits;
+  /** Splits over all partitions. */
   readonly folds: number;
-  readonly columns: readonly string[];
-  /** Which of them are imputed. */
-  readonly imputed: readonly number[];
+  readonly standardize: boolean;
+  readonly border: readonly number[];
+  readonly imputations: readonly Imputation[];
+  readonly missing: readonly number[];
+  /** Trials train and are scored together; else each fit is made by itself. */
+  readonly together: boolean;
+  /** There are several models. */
+  readonly namesModels: boolean;
+  /** Names of the design columns, where they have some. */
+  readonly names: readonly string[] | undefined;
+  readonly categories: ReadonlyMap<string, string> | undefined;
 }
 
-/** What a search knows of one partition. */
-export interface SearchPart {
-  readonly partition: Partition;
-  /** Moments by group with the target last: of all columns, or of the target where that will do. */
-  readonly counted: Matrix;
-  /** What else is computed in the same pass. */
-  readonly alongside: readonly Matrix[];
-  /** The number of its first split among those of all partitions. */
-  readonly first: number;
-  /** The rows of a fit, but for which groups of them it trains on. */
-  readonly training: Omit<TrainingRows, 'train'>;
-}
-
-/** @throws ConfigError for parameters, metrics or folds out of range */
-export function prepare(session: Run, options: GridSearchOptions): Search {
-  const { X, classes = [] } = options;
-  const { estimator: asked } = options;
-  const y = options.y ?? zeros(session, X.rows, 1, { dtype: X.dtype });
-  const candidates = candidatesOf(asked, options.params ?? {}, options.grid);
-  const standardize = options.standardize ?? false;
-  const scoring = (options.scoring ?? [defaultMetric(asked.task)]).map(scorerOf);
-  const imputations = options.imputations ?? [];
-  if (asked.task === 'classification' && classes.length < 2) {
-    throw new ConfigError(
-      `classes: expected at least two for ${asked.name}, got ${classes.length}`,
-      { key: 'data.target' },
-    );
-  }
-  for (const { all } of candidates) {
-    byClassNumber(all, classes);
-    asked.nonnegative?.(all, X.cols);
-  }
-  checkMetrics(scoring, asked, candidates[0]!.all, classes.length);
+/** @throws ConfigError for folds out of range */
+export function prepare(session: Run, options: SearchOptions): Search {
+  const { X, classes = [], weight, models } = options;
   const splits = resolveSplits(session, X.rows, options.cv);
   const partitions = allPartitions(splits, options.nested);
-  const { estimator, isByRows } = chooseFit(
-    asked,
-    candidates.map(({ all }) => all),
-    fitShape(X, partitions, candidates.length),
-  );
-  const readsMoments = estimator.reads === 'moments';
-  const centered =
-    !readsMoments ||
-    candidates.some(({ all }) => estimator.centers(all)) ||
-    standardize ||
-    scoring.some(({ name }) => name === 'r2') ||
-    imputations.length > 0;
-  const { design, kept } = linearDesign(session, X.cols, imputations, readsMoments || isByRows);
-  const names = options.columns ?? kept.map((column) => `x${column}`);
-  const { weight } = options;
-  let folds = 0;
-  const parts = partitions.map((partition): SearchPart => {
-    const { groupOf, groups } = partition;
-    const moments = (operands: readonly Matrix[], attrs: Attrs = {}): Matrix => {
-      const inputs = [groupOf, ...operands].map(({ expr }) => expr);
-      const all = { groups, center: centered, ...attrs };
-      return Matrix.of(session, session.intern(ops.groupGram, inputs, all));
-    };
-    const first = folds;
-    folds += partition.splits.length;
-    const shared = { groups, centered, standardize, design };
-    if (isByRows) {
-      const columns = (weights: readonly Matrix[]): Matrix => {
-        const inputs = [groupOf, X, ...weights].map(({ expr }) => expr);
-        const attrs = { groups, ...(weights.length > 0 ? { weighted: true } : {}) };
-        return Matrix.of(session, session.intern(ops.columnMoments, inputs, attrs));
-      };
-      const all = columns([]);
-      const ofColumns = { all, ...(weight ? { weighted: columns([weight]) } : {}) };
-      const gram = moments([y]);
-      const weighted = weight && { weighted: moments([y, weight], { weighted: true }) };
-      return {
-        partition,
-        counted: gram,
-        alongside: Object.values(ofColumns),
-        first,
-        training: { ...shared, gram, ...weighted, columns: ofColumns },
-      };
-    }
-    const gram = moments([X, y]);
-    const weighted = weight && moments([X, y, weight], { weighted: true });
-    return {
-      partition,
-      counted: readsMoments || imputations.length > 0 ? gram : moments([y]),
-      alongside: [],
-      first,
-      training: { ...shared, gram, ...(weighted ? { weighted } : {}) },
-    };
-  });
   return {
     X,
-    y,
+    y: options.y ?? zeros(session, X.rows, 1, { dtype: X.dtype }),
+    hasTarget: options.y !== undefined,
     ...(weight ? { weight } : {}),
     classes,
-    estimator,
-    candidates,
-    scoring,
+    scoring: (options.scoring ?? [defaultMetric(models[0]!.estimator.task)]).map(scorerOf),
     splits,
-    parts,
-    folds,
-    columns: names,
-    imputed: imputations.map(({ column }) => kept.indexOf(column)),
+    partitions,
+    folds: splitCount(partitions),
+    standardize: options.standardize ?? false,
+    border: options.border ?? [],
+    imputations: options.imputations ?? [],
+    missing: options.missing ?? [],
+    together: session.reuse.together,
+    namesModels: models.length > 1,
+    names: options.columns,
+    categories: options.categories,
   };
+}
+
+function checkCandidates({ classes, scoring }: Search, candidates: readonly Candidate[]): void {
+  for (const { model, all } of candidates) {
+    const { estimator } = model;
+    if (estimator.task === 'classification' && classes.length < 2) {
+      throw new ConfigError(
+        `classes: expected at least two for ${estimator.name}, got ${classes.length}`,
+        { key: 'data.target' },
+      );
+    }
+    byClassNumber(all, classes, estimator);
+    checkMetrics(scoring, estimator, all, classes.length);
+  }
+}
+
+/**
+ * The strategy of a search, with candidates that are right whenever they are tried.
+ * @throws ConfigError for parameters or metrics that the data do not allow, or that do not go together
+ */
+export function strategyOf(
+  search: Search,
+  { strategy, models, features, nested, ensemble }: SearchOptions,
+): Strategy {
+  const { X, splits, classes } = search;
+  const facts = {
+    ...{ models, rows: X.rows, splits: splitCount(splits), classes: classes.length },
+    features: features ?? search.names ?? Array.from({ length: X.cols }, (_, j) => `x${j}`),
+  };
+  const made = strategy(facts);
+  const candidates = made.candidates ?? made.next([])?.candidates ?? [];
+  checkCandidates(search, candidates);
+  if (ensemble) checkEnsemble(search, candidates, ensemble, nested !== undefined);
+  if (nested === undefined || made.outline.length === 1) return made;
+  throw new ConfigError(
+    `search: expected candidates that do not depend on results together with nested splits, got ${made.outline.length} rungs; leave the outer splits out, or search by grid or random`,
+    { key: 'cv.outer' },
+  );
 }

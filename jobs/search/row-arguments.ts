@@ -28,7 +28,7 @@ export function sharedArguments(rows: RowsOfFit): FitMatrices {
 }
 
 export function rowData(given: FitMatrices, facts: Pick<RowData, 'classes' | 'models'>): RowData {
-  const { X, y, groupOf, trains, sampleWeight, begin, nearForm, nearInverse } = given;
+  const { X, y, groupOf, trains, sampleWeight, border } = given;
   const isTraining = takeRows(groupOf!, trains!);
   return {
     X: X!,
@@ -36,6 +36,23 @@ export function rowData(given: FitMatrices, facts: Pick<RowData, 'classes' | 'mo
     weight: sampleWeight === undefined ? isTraining : isTraining.mul(sampleWeight),
     ...facts,
     design: rowDesign(given, X!.cols),
-    ...(begin && { nearby: { start: begin, form: nearForm!, inverse: nearInverse! } }),
+    ...(border && {
+      border: {
+        chosen: border,
+        groupOf: groupOf!,
+        trains: trains!,
+        ...(sampleWeight && { sampleWeight }),
+      },
+    }),
+    ...beginning(given),
   };
+}
+
+/** Where a fit begins, the curvature there where that is known, and rows of fewer digits. */
+function beginning(given: FitMatrices): Pick<RowData, 'begin' | 'nearby' | 'single'> {
+  const { begin, nearForm: form, nearInverse: inverse, nearSpread: spread, single } = given;
+  const rows = single === undefined ? {} : { single };
+  if (begin === undefined) return rows;
+  if (form === undefined) return { ...rows, begin };
+  return { ...rows, nearby: { start: begin, form, inverse: inverse!, spread: spread! } };
 }

@@ -30,6 +30,7 @@ export function allRows(training: TrainingRows): FitMatrices {
     const { own, raw, places } = wideRows(everything);
     return {
       isBinary: isBinary(raw),
+      ...(training.columns.border ? { border: training.columns.border } : {}),
       allCount: own.count.asMatrix(),
       allMean: own.mean,
       allSpread: own.spread,

@@ -18,14 +18,27 @@ import {
 import { type ReusableFunction, sessionOf } from '../../driver/ir/evaluator.js';
 import type { Estimator, Fit, Params, RowData, RowEstimator } from '../estimators/estimator.js';
 import type { TrainingRows } from '../estimators/linear-design.js';
+import { wideRows } from '../estimators/solvers/row-fit.js';
 import { type FitMatrices, type RowsOfFit, rowData, sharedArguments } from './row-arguments.js';
 import { ownRows } from './row-design.js';
-import { type Hints, hintsOf, pathOf } from './row-paths.js';
+import { beginsOf, type Followed, type Hints, hintsOf, pathOf, singleOf } from './row-paths.js';
 
 /** One model to fit. */
 export interface RowModel {
   readonly rows: RowsOfFit;
   readonly params: Params;
+  readonly rung?: RungTraining;
+}
+
+/** What training of a rung knows of the others. */
+export interface RungTraining {
+  /**
+   * Iterations are the resource, so that loops go on: by one solver, chosen for so many models, as
+   * the largest rung has. No fit is at its end before the last rung.
+   */
+  readonly goesOn?: { readonly models: number };
+  /** The same fit to fewer rows. */
+  readonly before?: Fit;
 }
 
 /**
@@ -56,11 +69,12 @@ async function fitTogether(
   isFresh: boolean,
 ): Promise<Fit[]> {
   define(estimator);
+  const loops = { isFresh, keepsEnds: models[0]!.rung?.goesOn !== undefined };
   const passing = session.passing?.() ?? session;
   const known = new Map<string, { readonly given: FitMatrices; readonly rows: RowData }>();
   const asked = models.map(({ rows: asked, params }) => {
-    const { training, classes, groupOf } = asked;
-    const key = JSON.stringify([groupOf.expr.id, training.train ?? null]);
+    const { X, training, classes, groupOf } = asked;
+    const key = JSON.stringify([X.expr.id, groupOf.expr.id, training.train ?? null]);
     let own = known.get(key);
     if (own === undefined) {
       const given = { ...sharedArguments(asked), ...ownRows(training) };
@@ -68,7 +82,7 @@ async function fitTogether(
         ([name, value]) => [name, value.in(passing)] as const,
       );
       const rows = rowData(Object.fromEntries(there), { classes, models: models.length });
-      own = { given, rows };
+      own = { given, rows: wideRows(rows) };
       known.set(key, own);
     }
     return { ...own, params };
@@ -78,7 +92,12 @@ async function fitTogether(
     { ...params, classes },
   ]);
   const fits = await callTogether(session, { ...callOf(estimator), isFresh }, calls, async (some) =>
-    (await estimator.together!(some.map((k) => asked[k]!))).map(outputsOf),
+    (
+      await estimator.together!(
+        some.map((k) => asked[k]!),
+        loops,
+      )
+    ).map(outputsOf),
   );
   return fits.map((fit) => {
     if (fit.status === 'rejected') throw fit.reason;
@@ -101,7 +120,8 @@ function stacksOf(estimator: RowEstimator, models: readonly RowModel[]): number[
   const stacks = new Map<string, number[]>();
   for (const [place, { params, rows }] of models.entries()) {
     const same = Object.entries(params).filter(([name]) => !stacked.includes(name));
-    const key = JSON.stringify([same, widthOf(estimator, params), rows.groupOf.expr.id]);
+    const read = [rows.X.expr.id, rows.groupOf.expr.id];
+    const key = JSON.stringify([same, widthOf(estimator, params), read]);
     const stack = stacks.get(key);
     if (stack === undefined) stacks.set(key, [place]);
     else stack.push(place);
@@ -116,17 +136,24 @@ async function fitPath(
   models: readonly RowModel[],
   isFresh: boolean,
 ): Promise<Fit[]> {
-  const path = pathOf(session, estimator, models);
-  if (path === undefined) return fitStack(session, estimator, models, isFresh);
+  const { rung } = models[0]!;
+  const begin = beginsOf(session, estimator, models);
+  // Of fits that are not at their end, where each began would show.
+  const path = begin || rung?.goesOn !== undefined ? undefined : pathOf(session, estimator, models);
+  if (path === undefined) return fitStack(session, estimator, models, isFresh, begin);
   const fits = new Array<Fit>(models.length);
-  const before = new Map<TrainingRows, Fit>();
+  const before = new Map<TrainingRows, readonly Followed[]>();
   for (const places of path.steps) {
     const step = places.map((place) => models[place]!);
     const hints = hintsOf(path.following, step, before);
     const fitted = await fitStack(session, estimator, step, isFresh, hints);
     for (const [i, place] of places.entries()) {
       fits[place] = fitted[i]!;
-      before.set(step[i]!.rows.training, fitted[i]!);
+      const { rows, params } = step[i]!;
+      const value = params[path.following.number] as number;
+      const [last] = before.get(rows.training) ?? [];
+      const { weights } = fitted[i]!;
+      before.set(rows.training, last ? [{ weights, value }, last] : [{ weights, value }]);
     }
   }
   return fits;
@@ -139,13 +166,14 @@ async function fitStack(
   isFresh: boolean,
   hints: Hints = {},
 ): Promise<Fit[]> {
-  const { params } = models[0]!;
   const { args, program, fixed } = stackOf(session, estimator, models);
-  const options = { ...callOf(estimator), params: fixed, isFresh, hints };
+  const keepsEnds = models[0]!.rung?.goesOn !== undefined;
+  const all = { ...singleOf(session, estimator, models, hints), ...hints };
+  const options = { ...callOf(estimator), params: fixed, isFresh, keepsEnds, hints: all };
   const fitted = await batch(session, models.length, args, program, options);
   return fitted.map((own, i) => {
     const fit = cut(fitFrom(own), estimator, models[i]!.params);
-    return fit.ending ? { ...fit, ...estimator.ends?.(params) } : fit;
+    return fit.ending ? { ...fit, ...estimator.ends?.(models[i]!.params) } : fit;
   });
 }
 
@@ -161,7 +189,7 @@ function stackOf(
 } {
   const { stacked } = estimator;
   const [first] = models;
-  const { rows, params } = first!;
+  const { rows, params, rung } = first!;
   const splits = new Map<TrainingRows, FitMatrices>();
   const own = models.map(({ rows: { training } }) => {
     const known = splits.get(training) ?? ownRows(training);
@@ -186,7 +214,7 @@ function stackOf(
   const { classes } = rows;
   return {
     args,
-    program: programOf(estimator, models.length),
+    program: programOf(estimator, rung?.goesOn?.models ?? models.length),
     fixed: { ...fixed, ...widthOf(estimator, params), classes },
   };
 }

@@ -27,7 +27,7 @@ export function rank(scores: readonly number[]): number[] {
 
 /** Completes trials with mean, deviation and rank of every metric. */
 export function tabulate(
-  trials: readonly Pick<TrialResult, 'params' | 'splitScores' | 'errors'>[],
+  trials: readonly Omit<TrialResult, 'meanScore' | 'stdScore' | 'rank'>[],
   scoring: readonly string[],
 ): TrialResult[] {
   const means = scoring.map((metric) => trials.map((trial) => mean(trial.splitScores[metric]!)));

@@ -8,7 +8,7 @@ import type { ClassValue } from '../../driver/index.js';
 import type { TrialResult } from './result.js';
 import type { Scorer } from './scoring/scorers.js';
 
-interface ScoreTable {
+export interface ScoreTable {
   readonly trials: readonly TrialResult[];
   readonly scoring: readonly Scorer[];
   /** The metric the best is chosen by. */
@@ -20,9 +20,19 @@ interface ScoreTable {
   readonly foldClasses: readonly (readonly number[])[];
 }
 
-/** Index of the best candidate; null if the first has no finite score or all its fits failed. */
-export function findBest({ trials, metric }: Pick<ScoreTable, 'trials' | 'metric'>): number | null {
-  const index = trials.findIndex((trial) => trial.rank[metric] === 1);
+/**
+ * Index of the best trial: of those that may be it, the first of the greatest score. Null if that one
+ * has no finite score or all its fits failed.
+ */
+export function findBest(
+  { trials, metric }: Pick<ScoreTable, 'trials' | 'metric'>,
+  isFinal?: readonly boolean[],
+): number | null {
+  let index = -1;
+  for (const [t, { rank }] of trials.entries()) {
+    const isBetter = index < 0 || rank[metric]! < trials[index]!.rank[metric]!;
+    if (isBetter && (isFinal?.[t] ?? true)) index = t;
+  }
   const best = trials[index];
   if (best === undefined || !Number.isFinite(best.meanScore[metric])) return null;
   return failedFolds(best) === best.splitScores[metric]!.length ? null : index;

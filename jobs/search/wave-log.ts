@@ -1,13 +1,26 @@
 /** What a search asks of whoever keeps its waves: `jobs/runs` keeps them in a journal. */
 import type { WaveResult } from './wave-result.js';
 
-/** Numbers of candidates, ascending. */
+/** Numbers of trials, ascending. */
 export type Wave = readonly number[];
+
+/** How the trials of a rung are divided; numbers of waves run through all rungs. */
+export interface Division {
+  /** From 0. */
+  readonly rung: number;
+  readonly waves: readonly Wave[];
+  /** What the best is chosen by. */
+  readonly metric: string;
+  /** Trials of all rungs. */
+  readonly of: number;
+}
 
 /** Where waves are kept, and which are there already. */
 export interface WaveLog {
-  /** The division to use: this one, or the one that was kept of it. */
-  divide(waves: readonly Wave[], metric: string): Promise<readonly Wave[]>;
+  /** Whether an attempt before this one began a wave. */
+  readonly hasBegun?: boolean;
+  /** The division of a rung to use: this one, or the one that was kept of it. */
+  divide(division: Division): Promise<readonly Wave[]>;
   /** What is kept of a wave. */
   known(wave: number): WaveResult | undefined;
   /** Why a wave is not to be tried again. */

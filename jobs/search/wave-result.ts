@@ -12,7 +12,9 @@ import { mean } from './table.js';
 export type JournaledNumber = number | string;
 
 export interface WaveTrial {
-  /** Of the grid. */
+  /** Its name; absent in waves of earlier versions. */
+  readonly model?: string;
+  /** Those that are searched. */
   readonly params: Params;
   /** By metric, on every split there is. */
   readonly scores: Readonly<Record<string, readonly JournaledNumber[]>>;
@@ -47,9 +49,9 @@ export function journaled(value: number): JournaledNumber {
   return Number.isFinite(value) ? value : String(value);
 }
 
-export function restoredTrial({ params, scores, errors = {} }: WaveTrial): RawTrial {
+export function restoredTrial({ model, params, scores, errors = {} }: WaveTrial): RawTrial {
   const split = Object.entries(scores).map(([name, own]) => [name, own.map(Number)]);
-  return { params, splitScores: Object.fromEntries(split), errors };
+  return { ...(model ? { model } : {}), params, splitScores: Object.fromEntries(split), errors };
 }
 
 export function keptMatrix({ rows, cols, dtype, data }: DenseMatrix): KeptMatrix {
@@ -64,13 +66,15 @@ export function restoredCells({ dtype, cells }: KeptMatrix): Cells {
 }
 
 export interface BestSoFar {
-  /** Of the grid. */
+  /** Its name, where there are several. */
+  readonly model?: string;
+  /** Those that are searched. */
   readonly params: Params;
   readonly score: number;
 }
 
 /**
- * The first candidate of the greatest mean score, of waves that are done.
+ * The first trial of the greatest mean score, of waves that are done.
  * @param folds the search's own splits
  */
 export function bestOf(
@@ -81,16 +85,24 @@ export function bestOf(
 ): BestSoFar | null {
   let best = null as (BestSoFar & { readonly trial: number }) | null;
   for (const [w, { trials }] of results) {
-    for (const [i, { params, scores, errors = {} }] of trials.entries()) {
-      const own = (scores[metric] ?? []).slice(0, folds).map(Number);
-      const score = mean(own);
-      const isFailed = own.every((_, f) => errors[f] !== undefined);
-      if (!Number.isFinite(score) || isFailed) continue;
+    for (const [i, kept] of trials.entries()) {
+      const score = scoreOf(kept, metric, folds);
+      if (!Number.isFinite(score)) continue;
+      const { model, params } = kept;
       const trial = waves[w]![i]!;
       const isBetter = best === null || score > best.score;
       if (isBetter || (score === best?.score && trial < best.trial))
-        best = { trial, params, score };
+        best = { trial, ...(model ? { model } : {}), params, score };
     }
   }
-  return best && { params: best.params, score: best.score };
+  if (best === null) return null;
+  const { trial: _, ...found } = best;
+  return found;
+}
+
+/** The mean of a trial's own scores; NaN where it has none, or all its fits failed. */
+export function scoreOf({ scores, errors = {} }: WaveTrial, metric: string, folds: number): number {
+  const own = (scores[metric] ?? []).slice(0, folds).map(Number);
+  const isFailed = own.every((_, f) => errors[f] !== undefined);
+  return isFailed ? Number.NaN : mean(own);
 }

@@ -78,8 +78,14 @@ function workOf(job: Job, input: StepInput): StepWork {
 
 /** All that the job's results follow from besides the data. */
 function parametersOf({ document, data }: Job): Record<string, unknown> {
-  const { output: _, store: __, spark: ___, ...keys } = document as Record<string, unknown>;
-  const { path: ____, table: _____, ...read } = keys.data as Record<string, unknown>;
+  const {
+    output: _,
+    store: __,
+    spark: ___,
+    reuse: ____,
+    ...keys
+  } = document as Record<string, unknown>;
+  const { path: _____, table: ______, ...read } = keys.data as Record<string, unknown>;
   return { ...keys, data: { ...read, dialect: data.dialect ?? null } };
 }
 

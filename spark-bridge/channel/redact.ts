@@ -11,6 +11,22 @@ export function isSecretSetting(key: string, value = ''): boolean {
   return SECRET_KEY.test(key) || (value.includes('=') && SECRET_KEY.test(value));
 }
 
+/** Names that speak of secrets and have none: of classes, switches, files and mounts. */
+const HARMLESS =
+  /\.(provider(\.path)?|enabled|type|class)$|[Ff]ile$|[Pp]ath$|\.secretKeyRef\.|\.kubernetes\.(driver|executor)\.secrets\./;
+
+/** Whether a literal value of a setting of Spark is a secret that stands in the open. */
+export function isOpenSecret(key: string, value: unknown): boolean {
+  return (
+    typeof value === 'string' &&
+    value !== '' &&
+    value !== '***' &&
+    !/^(true|false)$/.test(value) &&
+    isSecretSetting(key, value) &&
+    !(HARMLESS.test(key) && !isSecretSetting('', value))
+  );
+}
+
 export interface Redactor {
   /** Adds a value to hide; short ones are ignored, since hiding "a" would hide everything. */
   add(secret: string): void;

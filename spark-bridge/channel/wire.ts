@@ -43,14 +43,15 @@ export interface WireInstruction {
 }
 
 /**
- * A value a program starts from: a dense payload of this frame, or a value the shim holds already.
- * With both, the payload is broadcast and held under the handle for later programs.
+ * A value a program starts from: a payload of this frame, dense or compressed rows of `nnz` cells,
+ * or a value the shim holds already. With both, it is broadcast and held for later programs.
  */
 export interface WireInput {
   readonly id: number;
   readonly rows: number;
   readonly cols: number;
   readonly dtype?: DType;
+  readonly nnz?: number;
   readonly payload: number | null;
   readonly handle: string | null;
 }
@@ -188,6 +189,8 @@ export interface WireStatus {
   readonly sparkJobs: number;
   /** What tasks read from files and from stored row blocks since the application began. */
   readonly bytesRead: number;
+  /** Scans of a file's number columns that made no rows, since the application began. */
+  readonly numberFiles: number;
 }
 
 /** What Spark says it stores. Values that share an RDD are charged to the first of them. */
@@ -252,11 +255,8 @@ export interface Verbs {
   };
   /** Drops held values; unknown handles are ignored. Does not wait for the cluster. */
   unpersist: { args: { handles: readonly string[] }; result: { dropped: number } };
-  /** Payload in: cells. Makes a broadcast that programs use as a whole operand by its handle. */
-  broadcast: {
-    args: { handle: string; rows: number; cols: number; dtype?: DType };
-    result: WireHandle;
-  };
+  /** Payload in: a matrix. Makes a broadcast that programs use as a whole operand by its handle. */
+  broadcast: { args: Omit<WireInput, 'id' | 'payload'>; result: WireHandle };
   destroyBroadcast: { args: { handles: readonly string[] }; result: { dropped: number } };
   status: { args: Record<string, never>; result: WireStatus };
   storage: { args: Record<string, never>; result: WireStorage };

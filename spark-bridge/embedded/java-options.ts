@@ -48,6 +48,8 @@ export function javaOptions(
   return [
     ...(memoryBytes === undefined ? [] : [`-Xmx${Math.floor(memoryBytes / (1024 * 1024))}m`]),
     '-XX:+UseParallelGC',
+    // A JVM goes over its whole heap when classes outgrow a mark, which begins at 21 MB.
+    '-XX:MetaspaceSize=256m',
     // A driver without memory can't answer; its end is seen at once and reported.
     '-XX:+ExitOnOutOfMemoryError',
     '-Djava.awt.headless=true',

@@ -40,6 +40,8 @@ export interface EmbeddedSparkOptions extends SparkSetupOptions {
   readonly startTimeoutMs?: number;
   /** File that the JVM writes its classes to as it ends; see `class-archive.ts`. */
   readonly recordClasses?: string;
+  /** Called when a JVM has begun to start, which takes seconds. */
+  readonly onSpawned?: () => void;
   /** Told the process id of each JVM that is up. */
   readonly onStart?: (pid: number) => void;
   /** Told when a JVM has ended and another one is started in its place. */
@@ -126,6 +128,7 @@ export async function startEmbeddedSpark(
   const exitDetails = (): string => redactor.scrub(logTail(logFile));
   child.stdin?.on('error', () => {});
   child.stdin?.write(`${JSON.stringify({ token, conf })}\n`);
+  options.onSpawned?.();
   const end = makeEnd(child, ended, scratch, recordClasses !== undefined);
   try {
     const port = await announcement(child, ended, exitDetails, options);

@@ -2,10 +2,11 @@
  * How users without a program of their own say where Livy is and who they are: the variables
  * REPRISE_LIVY_*, checked once. Invariant: no error of this file carries a password or token.
  */
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync, statSync } from 'node:fs';
 import { z } from 'zod';
 import { ConfigError } from '../../driver/errors.js';
 import { env } from '../../driver/support/env.js';
+import { isOpenSecret } from '../channel/redact.js';
 import { type AllowedHosts, parseAllowedHosts } from './allowed-hosts.js';
 import type { JarDelivery } from './connect.js';
 import type { ChannelMode } from './direct-way.js';
@@ -135,11 +136,25 @@ function specOf(path: string | undefined): SparkResources {
     });
   }
   const checked = resources.safeParse(json);
-  if (checked.success) return checked.data as SparkResources;
+  if (checked.success) {
+    requirePrivate(path, checked.data.conf ?? {});
+    return checked.data as SparkResources;
+  }
   const problem = checked.error.issues[0];
   const where = problem?.path.join('.') ?? '';
   throw new ConfigError(
     `REPRISE_LIVY_SPEC: expected driverMemory, executorMemory, numExecutors, queue, conf and their like, got ${where === '' ? '' : `${where}: `}${problem?.message ?? 'something else'} in ${path}`,
+    { key: 'REPRISE_LIVY_SPEC', value: path },
+  );
+}
+
+/** @throws ConfigError for a secret in a file that others can read */
+function requirePrivate(path: string, conf: Readonly<Record<string, string>>): void {
+  const secret = Object.keys(conf).find((name) => isOpenSecret(name, conf[name]));
+  const mode = statSync(path).mode & 0o777;
+  if (secret === undefined || (mode & 0o077) === 0) return;
+  throw new ConfigError(
+    `REPRISE_LIVY_SPEC: expected a file that you alone can read, as conf.${secret} is a secret, got mode ${mode.toString(8)} of ${path}; chmod 600 it`,
     { key: 'REPRISE_LIVY_SPEC', value: path },
   );
 }

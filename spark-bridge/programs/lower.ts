@@ -8,13 +8,13 @@ import type { Segment } from '../../driver/backend/backend.js';
 import type { Place } from '../../driver/backend/place.js';
 import { InternalError } from '../../driver/errors.js';
 import type { Attrs, AttrValue } from '../../driver/ir/attrs.js';
+import { nnzAttr, storedBytes, valueToBytes } from '../../driver/ir/csr.js';
 import { dtypeAttr } from '../../driver/ir/dtype.js';
 import { denseBytes, type Expr } from '../../driver/ir/expr.js';
 import type { FrameSource, SqlText } from '../../driver/ir/frame-engine.js';
 import { isLeafValue, leafValue } from '../../driver/ir/leaf-value.js';
 import { operandsByRows } from '../../driver/ir/op-def.js';
 import type { Value } from '../../driver/ir/value.js';
-import { cellsToBytes } from '../channel/frame-codec.js';
 import type {
   WireInput,
   WireInstruction,
@@ -70,7 +70,7 @@ export function lowerSegment(segment: Segment, context: LoweringContext): Lowere
   for (const [expr, byRows] of operands) {
     const value = segmentValue(expr, segment);
     const { rows, cols, dtype } = value;
-    const input = { id: expr.id, rows, cols, ...dtypeAttr(dtype) };
+    const input = { id: expr.id, rows, cols, ...dtypeAttr(dtype), ...nnzAttr(value) };
     if (value.kind === 'handle') {
       inputs.push({ ...input, payload: null, handle: value.id });
       reads.push(value.id);
@@ -83,12 +83,12 @@ export function lowerSegment(segment: Segment, context: LoweringContext): Lowere
       inputs.push({ ...input, payload: null, handle: held.it });
       continue;
     }
-    const bytes = denseBytes(value);
+    const bytes = storedBytes({ rows, cols, dtype, ...nnzAttr(value) });
     const isKept =
       !segment.persist.includes(expr) && bytes >= (byRows ? KEEP_BYTES : BROADCAST_BYTES);
     const handle = isKept ? newHandle() : null;
     inputs.push({ ...input, payload: payloads.length, handle: byRows ? null : handle });
-    payloads.push(cellsToBytes(value.data));
+    payloads.push(valueToBytes(value));
     if (handle === null) continue;
     sent.push(() => place.add(value, { it: handle, bytes, seconds: 0 }));
     if (byRows) persist.push({ id: expr.id, handle, level: null, lazy: false });

@@ -17,13 +17,14 @@ import { type NewCopy, Place } from '../../driver/backend/place.js';
 import { BackendLostError, ConfigError, DataError, ExecutionError } from '../../driver/errors.js';
 import { causeOf, verifyUnchanged } from '../../driver/frame/identity.js';
 import type { SqlParser } from '../../driver/frame/sql/parser.js';
+import { nnzAttr, valueToBytes } from '../../driver/ir/csr.js';
 import { dtypeAttr } from '../../driver/ir/dtype.js';
 import { denseBytes, type Expr } from '../../driver/ir/expr.js';
 import type { FrameEngine, SqlText } from '../../driver/ir/frame-engine.js';
 import type { TableColumn } from '../../driver/ir/table-aggregates.js';
 import { dense, type Handle, type Value } from '../../driver/ir/value.js';
 import type { Channel, Reply } from '../channel/channel.js';
-import { bytesToCells, cellsToBytes } from '../channel/frame-codec.js';
+import { bytesToCells } from '../channel/frame-codec.js';
 import { RenewableChannel } from '../channel/renewable-channel.js';
 import type { WireDescription, WireSql } from '../channel/wire.js';
 import {
@@ -238,13 +239,13 @@ export class SparkBackend implements Backend {
     if (value.kind !== 'dense' || denseBytes(value) < BROADCAST_BYTES) return;
     this.#follow();
     const { rows, cols, dtype } = value;
-    const shape = { rows, cols, ...dtypeAttr(dtype) };
+    const shape = { rows, cols, ...dtypeAttr(dtype), ...nnzAttr(value) };
     const handle = this.#name('b');
     const broadcasts = this.#broadcasts;
     const send = async (): Promise<NewCopy<string> | undefined> => {
-      const cells = cellsToBytes(value.data);
+      const cells = valueToBytes(value);
       const sent = this.channel.call('broadcast', { handle, ...shape }, [cells]);
-      const copy = { it: handle, bytes: denseBytes(value), seconds: 0 };
+      const copy = { it: handle, bytes: cells.length, seconds: 0 };
       return sent.then(() => copy).catch(() => undefined);
     };
     void broadcasts.bring(value, send).then((copy) => copy && broadcasts.unpin(copy));

@@ -73,6 +73,43 @@ function refuses(message: RegExp): (outcome: Outcome) => void {
   };
 }
 
+/** 200 rows of x and y, and a job for a target that is made of y. */
+function withTarget(
+  target: { readonly name: string; readonly sql: string },
+  type: string,
+  metric: string,
+): (folder: JobFolder) => void {
+  return (folder) => {
+    const rows = Array.from({ length: 200 }, (_, i) => {
+      return `${i % 37},${3 * (i % 37) + 40 * Math.sin(i * 1.7)},${target.name}`;
+    });
+    // Equal files of one session are read where the first of them lies, which is gone by then.
+    folder.write('data.csv', `x,y,t\n${rows.join('\n')}\n`);
+    folder.job({
+      data: { path: 'data.csv', target, features: ['x'] },
+      model: type === 'ridge' ? { type, lambda: 1 } : { type, C: 1, tol: 1e-10 },
+      search: undefined,
+      cv: { folds: 3 },
+      scoring: [metric],
+    });
+  };
+}
+
+/** By scikit-learn on the same folds of a column with the expression's values. */
+function sameScores(
+  metric: string,
+  expected: readonly number[],
+  classes?: readonly boolean[],
+): (outcome: Outcome) => void {
+  return (outcome) => {
+    const { trials, model } = recordOf(outcome).search;
+    const got = trials[0]!.splitScores[metric]!;
+    for (const [i, score] of expected.entries())
+      assert.ok(Math.abs(got[i]! - score) < 1e-8, `${got[i]} for ${score}`);
+    assert.deepEqual(model?.classes, classes);
+  };
+}
+
 export const SQL: readonly Case[] = [
   {
     name: 'a cast to integer rounds half to even',
@@ -95,6 +132,21 @@ export const SQL: readonly Case[] = [
       EXPRESSIONS.map((text, i) => ({ name: `f${i}`, sql: text, encode: 'onehot' })),
     ),
     check: sameAnswers,
+  },
+  {
+    name: 'a target is classes of an expression',
+    prepare: withTarget({ name: 'high', sql: 'y > 60' }, 'logistic', 'neg_log_loss'),
+    check: sameScores('neg_log_loss', [-0.3998377292295624, -0.5143437179252587, -0.5082654836568716], [false, true]), // biome-ignore format: a case a line
+  },
+  {
+    name: 'a target is numbers of an expression',
+    prepare: withTarget({ name: 'half', sql: 'y / 2' }, 'ridge', 'r2'),
+    check: sameScores('r2', [0.49655755754110653, 0.5458061859743988, 0.5570432171771943]),
+  },
+  {
+    name: 'a target of a wrong expression is refused by its name',
+    prepare: withTarget({ name: 'half', sql: 'now() > t' }, 'ridge', 'r2'),
+    check: refuses(/^target half: expression .* which is not in the table of functions/),
   },
   ...['hash(s)', 'current_user()', 'version()', 'current_timezone()', 'now()'].map(
     (text): Case => ({

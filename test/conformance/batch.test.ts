@@ -117,7 +117,7 @@ for (const row of backends.filter(({ name }) => /^reference$|^cpu/.test(name))) 
       if (op.cases.every(({ inputs }) => inputs.length === 0)) continue;
       if (op.name in row.gaps) continue;
       it(op.name, async () => {
-        const session = new Session({ local: backend, reuse: false });
+        const session = new Session({ local: backend, reuse: 'off' });
         const variants = op.cases.flatMap((test) => [...variantsOf(session, op, test)]);
         const values = await session.evaluate(variants.map(({ expr }) => expr));
         for (const [at, { text, expected, layout, tolerance }] of variants.entries()) {

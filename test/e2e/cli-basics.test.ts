@@ -131,11 +131,24 @@ describe('reprise without a job', () => {
       'memory',
       'disk',
       'home',
+      'opencl',
+      'cuda',
     ])
       assert.ok(names.includes(name), `expected a finding on ${name}`);
     const isMissing = diagnosis.findings.some((f: { status: string }) => f.status === 'missing');
     assert.equal(code, isMissing ? 1 : 0);
     assert.equal(diagnosis.local, true);
+    // What is found is listed, and what is not is said with what would bring it.
+    for (const driver of ['opencl', 'cuda']) {
+      const { status, found, remedy } = diagnosis.findings.find(
+        (finding: { name: string }) => finding.name === driver,
+      );
+      const devices = diagnosis.devices.filter((it: { driver: string }) => it.driver === driver);
+      assert.equal(status, devices.length > 0 ? 'ok' : 'degraded');
+      for (const { index, name } of devices)
+        assert.ok(found.includes(`${driver}:${index} ${name}`));
+      if (devices.length === 0) assert.match(remedy, /^for --devices: install/);
+    }
   });
 
   it('says what to do about what is missing', async () => {

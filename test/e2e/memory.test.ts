@@ -37,9 +37,9 @@ describe('memory of a run', () => {
       `COPY (SELECT 'c' || (i % 6000) AS city, sin(i) AS a, cos(i) AS y FROM range(60000) t(i)) TO '${folder.file('data.parquet')}'`,
     );
     const features = ['a', { name: 'city', encode: 'onehot' }];
-    // Its penalty needs products of all columns; ridge would be fitted by rows.
-    const lasso = { model: { type: 'lasso' }, search: { grid: { alpha: [0.1, 1, 10] } } };
-    const job = folder.job({ ...lasso, data: { path: 'data.parquet', target: 'y', features } });
+    // It needs products of all columns; ridge and lasso would be fitted by rows.
+    const huber = { model: { type: 'huber' }, search: { grid: { alpha: [0.1, 1, 10] } } };
+    const job = folder.job({ ...huber, data: { path: 'data.parquet', target: 'y', features } });
     const env = { REPRISE_MEMORY: '1GiB' };
     const { code, stderr } = await reprise(['run', job], { cwd: folder.path, env });
     assert.equal(code, 3, stderr);
@@ -51,7 +51,7 @@ describe('memory of a run', () => {
     const top = Number(/say top: (\d+) for feature city \(6,000 columns\)/.exec(stderr)?.[1]);
     assert.deepEqual(folder.runs(), []);
     const within = folder.job({
-      ...lasso,
+      ...huber,
       data: {
         path: 'data.parquet',
         target: 'y',

@@ -10,6 +10,7 @@ import {
   rmSync,
   statSync,
   symlinkSync,
+  writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
 import { packageRoot } from '../../driver/support/package-root.js';
@@ -61,8 +62,13 @@ describe('the package', () => {
     const all = readdirSync(folder.file(examples)).filter((file) => file.endsWith('.yaml'));
     assert.deepEqual(all, [
       'airports.yaml',
+      'cleaning.yaml',
+      'delay-classes.yaml',
       'first-job.yaml',
       'flights.yaml',
+      'glosses.yaml',
+      'late-flights.yaml',
+      'late-svm.yaml',
       'nightly-flights.yaml',
       'nightly.yaml',
       'weather.yaml',
@@ -72,6 +78,13 @@ describe('the package', () => {
     assert.equal(answer('run', 'airports.yaml').trials, 7);
     assert.equal(answer('run', 'weather.yaml').best.metric, 'neg_log_loss');
     assert.equal(answer('plan', 'flights.yaml').rows, 3_000_000);
+    assert.equal(answer('plan', 'glosses.yaml').rows, 21_810);
+    for (const job of ['late-flights.yaml', 'late-svm.yaml', 'delay-classes.yaml']) {
+      assert.equal(answer('plan', job).rows, 10_000);
+    }
+    // Its data are in no npm package: it says how to bring them, and takes a table of their columns.
+    writeFileSync(folder.file(`${examples}/flights.csv`), newYork(400));
+    assert.equal(answer('run', 'cleaning.yaml').trials, 96);
   });
 
   it('fills back nights of its example with a schedule, in a folder of their own', () => {
@@ -96,6 +109,16 @@ describe('the package', () => {
     assert.equal(readdirSync(folder.file('nights/nightly-flights')).length, 2);
   });
 }).timeout(120_000);
+
+/** A table of the columns that the example of cleaning reads. */
+function newYork(rows: number): string {
+  const columns = 'dep_delay,sched_dep_time,sched_arr_time,dep_time,air_time,distance,hour,minute,month,day,arr_delay'; // biome-ignore format: a list
+  const lines = Array.from({ length: rows }, (_, i) => {
+    const cells = columns.split(',').map((_, j) => Math.round(500 * (1 + Math.sin(i * (j + 1.7)))));
+    return cells.map((cell, j) => (i % 19 === j ? 'NA' : cell)).join(',');
+  });
+  return [columns, ...lines].join('\n');
+}
 
 /** Whether nothing was compiled after the bundle. */
 function hasFreshBundle(root: string): boolean {

@@ -5,7 +5,7 @@
  */
 import assert from 'node:assert/strict';
 import { type ChildProcess, execFileSync } from 'node:child_process';
-import { mkdirSync, readdirSync, symlinkSync } from 'node:fs';
+import { chmodSync, mkdirSync, readdirSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { env } from '../../driver/support/env.js';
 import { type CliResult, reprise } from '../support/cli.js';
@@ -89,7 +89,7 @@ describe('a planted secret', function () {
       ...options,
       faults,
     });
-    folder.write('spec.json', JSON.stringify({ conf: CONF }));
+    chmodSync(folder.write('spec.json', JSON.stringify({ conf: CONF })), 0o600);
     const url = new URL(server.url);
     url.username = 'ada';
     url.password = encodeURIComponent(PASSWORD);

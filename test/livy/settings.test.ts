@@ -1,6 +1,6 @@
 /** What users say by REPRISE_LIVY_*: taken, refused with the key to change, and never shown. */
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { ConfigError } from '../../driver/errors.js';
@@ -102,6 +102,31 @@ describe('livy settings', () => {
       );
     });
   }
+
+  it('refuse a secret in a file that others can read', () => {
+    const spec = join(folder, 'spec.json');
+    set({ SPEC: spec });
+    const conf = { 'spark.hadoop.fs.s3a.secret.key': 'sesame-open', 'spark.app.name': 'x' };
+    writeFileSync(spec, JSON.stringify({ conf }));
+    chmodSync(spec, 0o640);
+    assert.throws(
+      () => livySettings(),
+      (error) => {
+        assert.ok(error instanceof ConfigError);
+        assert.match(
+          error.message,
+          /you alone can read, as conf\.spark\S+key is a secret, got mode 640 /,
+        );
+        assert.ok(!JSON.stringify([error.message, error.facts]).includes('sesame'));
+        return true;
+      },
+    );
+    chmodSync(spec, 0o600);
+    assert.deepEqual(livySettings().spec, { conf });
+    writeFileSync(spec, JSON.stringify({ conf: { 'spark.app.name': 'x' } }));
+    chmodSync(spec, 0o644);
+    assert.deepEqual(livySettings().spec, { conf: { 'spark.app.name': 'x' } });
+  });
 
   it('refuse what Spark is not asked for', () => {
     const spec = join(folder, 'spec.json');

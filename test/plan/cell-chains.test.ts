@@ -19,7 +19,7 @@ describe('pass cell chains', () => {
   /** Compiles each loop at once. */
   let eager: Backend;
   const open = (options: Partial<SessionOptions> = {}): Session =>
-    new Session({ local: cpu, reuse: false, ...options });
+    new Session({ local: cpu, reuse: 'off', ...options });
 
   before(async () => {
     cpu = await createCpuBackend();
@@ -54,7 +54,7 @@ describe('pass cell chains', () => {
   });
 
   it('leaves alone what is kept, read elsewhere, asked for, or of another shape', () => {
-    const session = open({ reuse: true });
+    const session = open({ reuse: 'full' });
     const x = matrix(session, data());
     const shared = x.mul(2);
     const asked = shared.add(1);
@@ -112,7 +112,7 @@ describe('pass cell chains', () => {
   });
 
   it('records every step, and charges what is kept with the whole chain', async () => {
-    const session = open({ reuse: true });
+    const session = open({ reuse: 'full' });
     const x = matrix(session, 600, 500, new Float64Array(300_000).fill(1));
     const v = chain(x, 8);
     await v.value();
@@ -128,8 +128,8 @@ describe('pass cell chains', () => {
     assert.equal(session.statistics.kernels - before, 1, 'the end of the chain is reused');
   });
 
-  for (const reuse of [true, false]) {
-    it(`gives what the reference gives for random programs, reuse ${reuse ? 'on' : 'off'}`, async () => {
+  for (const reuse of ['full', 'off'] as const) {
+    it(`gives what the reference gives for random programs, reuse ${reuse}`, async () => {
       const reference = createReferenceBackend();
       await fc.assert(
         fc.asyncProperty(

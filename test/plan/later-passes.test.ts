@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import type { Plan } from '../../driver/compiler/plan.js';
+import { Frame } from '../../driver/frame/frame.js';
 import { matrix } from '../../driver/matrix/create.js';
+import { Matrix } from '../../driver/matrix/matrix.js';
 import { Session } from '../../driver/runtime/session.js';
 import { createNullBackend } from '../support/null-backend.js';
 import { generated, MIB, machines } from '../support/placement.js';
@@ -46,9 +48,30 @@ describe('pass checkpoints', () => {
     assert.equal(backend.order.filter((expr) => expr === x.expr).length, 2);
   });
 
+  it('keeps data of files for later on the host at once, but does not write them out for it', () => {
+    const rows = 50_000;
+    const dataIn = (session: Session) => {
+      const file = { path: 'a.parquet', digest: 'a', bytes: rows, rows };
+      const columns = [{ name: 'x', type: 'number', engineType: 'DOUBLE' }] as const;
+      const source = { format: 'parquet', files: [file] } as const;
+      const x = new Frame(session, { source, columns, rows }).encode([
+        { kind: 'number', name: 'x', sql: 'x', missing: 'error' },
+      ]);
+      return Matrix.of(session, x);
+    };
+    const host = new Session({ local: createNullBackend({ seconds: () => 1 }) });
+    assert.deepEqual(kept(host.plan([dataIn(host).colSums().expr])), ['encode repeated x2 host']);
+    const blocks = createNullBackend({ name: 'cluster', blocks: 'resident', seconds: () => 1 });
+    const session = new Session({ local: createNullBackend(), blocks, placement: 'blocks' });
+    const x = dataIn(session);
+    assert.deepEqual(kept(session.plan([x.colSums().expr])), []);
+    const again = x.sub(x.colSums()).abs().sum();
+    assert.deepEqual(kept(session.plan([again.expr])), ['encode shared x2 there']);
+  });
+
   it('remembers nothing of plans when reuse is off', async () => {
     const backend = createNullBackend({ seconds: () => 1 });
-    const session = new Session({ local: backend, reuse: false });
+    const session = new Session({ local: backend, reuse: 'off' });
     const x = generated(session, 16 * MIB);
     for (const scale of [1, 2, 3]) await x.mul(scale).colSums().value();
     assert.equal(backend.order.filter((expr) => expr === x.expr).length, 3);

@@ -62,7 +62,7 @@ describe('pass lifetimes', () => {
         live--;
       },
     };
-    const session = new Session({ local, reuse: false });
+    const session = new Session({ local, reuse: 'off' });
     const x = matrix(session, cells(8, 8));
     let v = x;
     for (let turn = 0; turn < 50; turn++) v = x.matmul(v).div(8);
@@ -84,7 +84,7 @@ describe('pass lifetimes', () => {
         if (op.name === 'cholesky') released.push(cluster.released.length);
       },
     });
-    const session = new Session({ local, blocks: cluster, placement: 'blocks', reuse: false });
+    const session = new Session({ local, blocks: cluster, placement: 'blocks', reuse: 'off' });
     const x = generated(session, 16 * MIB).exp();
     const gram = x.sub(x.colSums()).tsmm();
     await gram.cholesky().value();
@@ -93,7 +93,7 @@ describe('pass lifetimes', () => {
   });
 
   it('brings a result that a device holds before it is released', async () => {
-    const { session, gpu } = machines({ placement: 'cost', withGpu: true, reuse: false });
+    const { session, gpu } = machines({ placement: 'cost', withGpu: true, reuse: 'off' });
     const x = matrix(session, cells(4096, 64)).mul(2).exp();
     const build = (value: Matrix): Matrix => value.add(1).sqrt();
     const [first, second] = await session.evaluate([x.expr, build(x).expr]);

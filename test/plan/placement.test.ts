@@ -144,9 +144,9 @@ describe('placement by cost', () => {
     assert.equal(
       places(session, chain),
       [
-        'mul [gpu, wave 0, stays there]',
-        'exp [gpu, wave 0, stays there]',
-        'add [gpu, wave 0, stays there]',
+        'mul [gpu, wave 0, stays there, transient]',
+        'exp [gpu, wave 0, stays there, transient]',
+        'add [gpu, wave 0, stays there, transient]',
         'sqrt [gpu, wave 0]',
       ].join('\n'),
     );
@@ -166,6 +166,29 @@ describe('placement by cost', () => {
     assert.match(places(session, matrix(session, cells(4096, 64)).exp().sqrt()), /sqrt \[host/);
   });
 
+  it('sends a device by rows what does not fit into it, where copying pays each pass', () => {
+    const given = { placement: 'cost', withGpu: true, gpuMemory: MIB, gpuStreams: true } as const;
+    const sums = (session: Session): string => {
+      const x = matrix(session, cells(16_384, 64));
+      return places(
+        session,
+        x
+          .matmul(matrix(session, cells(64, 8)))
+          .exp()
+          .colSums(),
+      );
+    };
+    // 8 MiB: 1.6 ms to copy, some 13 to compute here; at 64 MiB a second 125 to copy.
+    const all = /matmul \[gpu.*exp \[gpu.*colSums \[gpu/s;
+    assert.match(sums(machines(given).session), all);
+    assert.doesNotMatch(sums(machines({ ...given, gpuBytes: 64 * MIB }).session), /gpu/);
+    // What reads it whole stays here, and what it gives comes by rows.
+    const { session } = machines(given);
+    const whole = places(session, matrix(session, cells(16_384, 64)).exp().t());
+    assert.match(whole, /t(ranspose)? \[host/);
+    assert.doesNotMatch(sums(machines({ ...given, gpuStreams: false }).session), /gpu/);
+  });
+
   it('runs what only one backend has where it is', () => {
     const { session } = machines({ placement: 'cost' });
     const x = generated(session, 16 * MIB);
@@ -177,7 +200,7 @@ describe('placement by cost', () => {
     try {
       assert.throws(() => machines({ placement: undefined as never }), {
         code: 'CONFIG',
-        message: /REPRISE_PLACEMENT: expected cost, local, blocks, got `everywhere`/,
+        message: /REPRISE_PLACEMENT: expected cost, local, blocks, devices, got `everywhere`/,
       });
     } finally {
       delete process.env.REPRISE_PLACEMENT;

@@ -110,7 +110,7 @@ describe('broadcasts', () => {
     // The cells travelled once, inside the first program.
     const sent = channel.bytesOf('runProgram') + channel.bytesOf('broadcast');
     assert.ok(sent >= COLS * WIDE * 8 && sent < 1.1 * COLS * WIDE * 8, `${sent} bytes sent`);
-    const local = new Session({ local: createReferenceBackend(), reuse: false });
+    const local = new Session({ local: createReferenceBackend(), reuse: 'off' });
     const x = rand(local, ROWS, COLS, { seed: 2 });
     const expected = await squaresByGram(x, weights(local, 1)).value();
     assert.ok(Math.abs(values[1]! / expected - 1) < 1e-9, `${values[1]} for ${expected}`);
@@ -128,7 +128,7 @@ describe('broadcasts', () => {
     assert.equal(verbs.filter((verb) => verb === 'broadcast').length, 1);
     assert.ok(verbs.indexOf('broadcast') < verbs.lastIndexOf('runProgram'), verbs.join());
     assert.ok(channel.bytesOf('runProgram') < COLS * WIDE * 8, 'programs name it only');
-    const local = new Session({ local: createReferenceBackend(), reuse: false });
+    const local = new Session({ local: createReferenceBackend(), reuse: 'off' });
     const expected = await squaresByGram(centred(local), weights(local, 2).mul(1e-3)).value();
     assert.ok(Math.abs(value / expected - 1) < 1e-9, `${value} for ${expected}`);
   });
@@ -147,7 +147,7 @@ describe('broadcasts', () => {
     );
     const bytes = channel.bytesOf('runProgram');
     assert.ok(bytes >= COLS * WIDE * 8 && bytes < 1.1 * COLS * WIDE * 8, `${bytes} bytes sent`);
-    const local = new Session({ local: createReferenceBackend(), reuse: false });
+    const local = new Session({ local: createReferenceBackend(), reuse: 'off' });
     const y = rand(local, ROWS, COLS, { seed: 10 });
     const expected = await squaresByGram(y, scaled(local, y)).value();
     assert.ok(Math.abs(value / expected - 1) < 1e-9, `${value} for ${expected}`);

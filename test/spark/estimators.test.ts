@@ -81,8 +81,10 @@ describe('estimators on Spark', function () {
     const folder = new JobFolder();
     folder.write('data.csv', wideCsv());
     const features = [{ name: 'city', encode: 'onehot' }, 'x', { name: 'gap', impute: 'mean' }];
+    const [prepared, plain] = [{ features, standardize: true }, { features: features.slice(0, 2) }];
     const searches = [
       { model: { type: 'ridge' }, target: 'y', grid: { lambda: [0.1, 3] }, scoring: 'r2' },
+      { model: { type: 'lasso' }, target: 'y', grid: { alpha: [0.3] }, scoring: 'r2' },
       {
         model: { type: 'logistic' },
         target: 'kind',
@@ -93,7 +95,8 @@ describe('estimators on Spark', function () {
     for (const { model, target, grid, scoring } of searches) {
       const document = {
         kind: 'grid-search',
-        data: { path: 'data.csv', target, features, standardize: true },
+        // One category and a number alone, whose system ridge inverts.
+        data: { path: 'data.csv', target, ...(model.type === 'ridge' ? plain : prepared) },
         model,
         search: { grid },
         cv: { type: 'kfold', folds: 2, shuffle: false },
@@ -101,7 +104,7 @@ describe('estimators on Spark', function () {
       };
       const job = parseJob(folder.file('job.yaml'), JSON.stringify(document));
       const plan = await planJob(job, { engine: 'spark', open: spark });
-      assert.equal(plan.fit.by, 'rows');
+      assert.equal(plan.fits[0]?.by, 'rows');
       const [here, there] = [
         await runJob(job, { engine: 'local', open: local }),
         await runJob(job, { engine: 'spark', open: spark }),
@@ -141,6 +144,22 @@ describe('estimators on Spark', function () {
       }
     });
   }
+
+  it('several models drawn at random, whose moments are one job', async () => {
+    const distributions = [{ model: 'ridge', lambda: { uniform: [0, 1] } }, { model: 'lasso' }];
+    const search = { type: 'random', trials: 6, seed: 2, distributions };
+    const model = [{ type: 'ridge' }, { type: 'lasso' }];
+    const data = { path: 'regression.csv', target: 'y' };
+    const document = { kind: 'search', data, model, search };
+    const job = parseJob(`${sklearnFolder}/job.yaml`, JSON.stringify(document));
+    const here = await runJob(job, { engine: 'local', open: local });
+    const there = await runJob(job, { engine: 'spark', open: spark });
+    assert.equal(there.sparkJobs, 1);
+    for (const [t, { splitScores }] of there.search.trials.entries()) {
+      const ours = here.search.trials[t]!.splitScores.r2!;
+      assert.ok(splitScores.r2!.every((score, f) => Math.abs(score - ours[f]!) <= 1e-9));
+    }
+  });
 
   it('every estimator as on this machine, in as many iterations', async () => {
     const folder = new JobFolder();

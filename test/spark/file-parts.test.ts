@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { Session } from '../../driver/index.js';
+import { type ReuseSetting, Session } from '../../driver/index.js';
 import { DurableStore } from '../../driver/reuse/store/durable-store.js';
 import { createCpuBackend } from '../../gpu-executor/cpu/index.js';
 import { assertClose } from '../support/close.js';
@@ -44,18 +44,18 @@ describe('programs over many files on Spark', () => {
 
   const write = (day: number): Promise<string> => writeDay(data, day, { rows: ROWS + 11 * day });
 
-  async function onSpark(options: { store?: string; reuse?: boolean } = {}): Promise<Session> {
+  async function onSpark(options: { store?: string; reuse?: ReuseSetting } = {}): Promise<Session> {
     const store =
       options.store === undefined ? {} : { store: await DurableStore.open(options.store) };
     const blocks = await shared!.backend();
     const local = await createCpuBackend();
-    const reuse = options.reuse ?? true;
+    const reuse = options.reuse ?? 'full';
     return new Session({ local, blocks, placement: 'blocks', spill: false, reuse, ...store });
   }
 
   /** A process of its own, as far as reuse goes. */
   async function run(
-    options: { store?: string; reuse?: boolean } = {},
+    options: { store?: string; reuse?: ReuseSetting } = {},
     program: FileProgram = sums,
   ): Promise<ProgramRun> {
     const session = await onSpark(options);
@@ -74,7 +74,7 @@ describe('programs over many files on Spark', () => {
 
   it('read all files in one job, as without reuse', async () => {
     const first = await run();
-    const plain = await run({ reuse: false });
+    const plain = await run({ reuse: 'off' });
     const rows = 4 * ROWS + 11 * 6;
     for (const one of [first, plain]) {
       assert.deepEqual([one.sparkJobs, one.passes, one.rowsRead], [1, 1, rows]);
@@ -92,7 +92,7 @@ describe('programs over many files on Spark', () => {
     await rm(join(data, 'day-001.parquet'));
     const fewer = await run({ store });
     assert.deepEqual([fewer.sparkJobs, fewer.rowsRead], [0, 0]);
-    assertSame(fewer, await run({ reuse: false }));
+    assertSame(fewer, await run({ reuse: 'off' }));
   });
 
   it('keep files apart over row blocks that stay in the cluster', async () => {
@@ -115,7 +115,7 @@ describe('programs over many files on Spark', () => {
         given[0].colMaxs(),
       ]);
       assert.deepEqual([more.sparkJobs, more.rowsRead], [1, ROWS + 44]);
-      const cold = await run({ reuse: false }, (...given) => [
+      const cold = await run({ reuse: 'off' }, (...given) => [
         ...program(...given),
         ...again(...given),
         given[0].colMins(),

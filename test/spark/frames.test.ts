@@ -8,18 +8,25 @@ import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { DataError } from '../../driver/errors.js';
-import type { FrameDescription, ProfileRequest } from '../../driver/ir/frame-engine.js';
+import type {
+  FrameDescription,
+  ProfileRequest,
+  TextHashing,
+} from '../../driver/ir/frame-engine.js';
 import type { EncodedFeature } from '../../driver/operators/encode-block.js';
 import { packageRoot } from '../../driver/support/package-root.js';
 import { createDuckDbEngine, type DuckDbEngine } from '../../gpu-executor/cpu/duckdb/index.js';
 import type { SparkBackend } from '../../spark-bridge/index.js';
+import { assertNear } from '../support/close.js';
 import { assertSameCells, encodeHere, encodeOnSpark } from '../support/encode-engines.js';
 import { copyTo } from '../support/frame-data.js';
 import { createTestSpark } from '../support/spark.js';
 import { temporaryFolder } from './folder.js';
 
 const ROWS = 1000;
-const NAN = join(packageRoot(), 'test/fixtures/parquet/nan.parquet');
+const PARQUET = join(packageRoot(), 'test/fixtures/parquet');
+const NAN = join(PARQUET, 'nan.parquet');
+const PAGES = ['v1', 'v2'].map((version) => join(PARQUET, `pages-${version}.parquet`));
 
 /** Rows `from .. until-1` of a table with every type features are made of, and nulls in each. */
 function table(from: number, until: number): string {
@@ -282,35 +289,69 @@ describe('frames on Spark', () => {
       sqls.slice(0, 2).map((sql) => ({ sql, ...asked })),
     );
     assert.deepEqual(profiles.slice(0, 2), here);
-    assert.deepEqual(
-      profiles.map((profile) => [profile.missing, profile.fromStatistics]),
-      [
-        [0, true],
-        [0, true],
-        [0, undefined],
-      ],
-    );
+    const known = profiles.map((profile) => profile.fromStatistics);
+    assert.deepEqual(known, [true, true, undefined]);
+    assert.ok(profiles.every(({ missing }) => missing === 0));
     const [files] = await spark.frames.profileFiles!(source, [{ sql: '"b"', ...asked }]);
     assert.deepEqual(files, [profiles[1]]);
     const [read] = await spark.frames.profile(source, [{ sql: '"b"', top: 0, quantiles: [] }]);
     assert.deepEqual([read!.missing, read!.fromStatistics], [2, undefined]);
   });
 
-  it('copies number columns of any kind from batches as it makes them from rows', async () => {
-    const path = join(folder, 'kinds.parquet');
+  const numberFiles = async (): Promise<number> =>
+    (await spark.channel.call('status', {})).result.numberFiles;
+
+  it('decodes number columns of any kind and encoding as they are read here', async () => {
+    const kinds = join(folder, 'kinds.parquet');
     await copyTo(
-      path,
-      `SELECT (i % 100)::TINYINT AS tiny, i::SMALLINT AS small, i::INTEGER * 7 AS whole, i::BIGINT * 11 AS big,
+      kinds,
+      `SELECT (i % 100)::TINYINT AS tiny, (i % 30000)::SMALLINT AS small, i::INTEGER * 7 AS whole, i::BIGINT * 11 AS big,
          CASE WHEN i % 5 = 0 THEN NULL ELSE (i / 3)::FLOAT END AS single, i / 7 AS wide, i % 4 / 4 AS few
-       FROM range(9000) t(i)`,
-      'ROW_GROUP_SIZE 2048',
+       FROM range(100000) t(i)`,
+      'ROW_GROUP_SIZE 10240',
     );
-    const description = await duckdb.describe(path);
-    const wanted = description.columns.map(({ name }): EncodedFeature => {
-      return { kind: 'number', name, sql: name, missing: 'zero' };
+    for (const path of [kinds, ...PAGES]) {
+      const description = await duckdb.describe(path);
+      const wanted = description.columns.flatMap(({ name }): EncodedFeature[] => [
+        { kind: 'number', name, sql: name, missing: 'zero' },
+        { kind: 'missing', name: `${name}?`, sql: name },
+      ]);
+      const before = await numberFiles();
+      const { data } = await encodeOnSpark(spark, description, wanted);
+      assert.deepEqual(data, (await encodeHere(duckdb, description, wanted)).data, path);
+      assert.equal(await numberFiles(), before + 1, `${path}: read without rows`);
+    }
+    const texts = await duckdb.describe(join(folder, 'large.parquet'));
+    const before = await numberFiles();
+    await encodeOnSpark(spark, texts, features.slice(0, 3));
+    assert.equal(await numberFiles(), before, 'expressions are read by rows');
+  });
+
+  it('hashes texts of any script to the same bits, beside other features', async () => {
+    const fixture = join(packageRoot(), 'test/fixtures/sklearn/hashing.json');
+    const { texts, cases } = JSON.parse(await readFile(fixture, 'utf8')) as {
+      readonly texts: readonly string[];
+      readonly cases: readonly { readonly options: TextHashing }[];
+    };
+    const path = join(folder, 'notes.jsonl');
+    const lines = [...texts, null].map((note, id) => JSON.stringify({ id, note }));
+    await writeFile(path, lines.join('\n'));
+    const hashed = cases.map(({ options }, i): EncodedFeature => {
+      return { kind: 'hash', name: `note${i}`, sql: 'note', ...options };
     });
-    const actual = await encodeOnSpark(spark, description, wanted);
-    assertSameCells(actual, await encodeHere(duckdb, description, wanted), wanted);
+    const wanted: EncodedFeature[] = [
+      ...hashed.slice(0, 2),
+      { kind: 'number', name: 'id', sql: 'id', missing: 'error' },
+      { kind: 'bin', name: 'bin', sql: 'id', edges: [0, 5, 20], missing: false },
+      ...hashed.slice(2),
+    ];
+    const description = await duckdb.describe(path);
+    const expected = await encodeHere(duckdb, description, wanted);
+    assert.deepEqual((await encodeOnSpark(spark, description, wanted)).data, expected.data);
+    await assert.rejects(
+      encodeOnSpark(spark, description, [{ ...hashed[0]!, sql: 'id' }]),
+      /expected text to hash, got bigint/,
+    );
   });
 
   it('names the feature, row and remedy where a number is missing', async () => {
@@ -356,14 +397,3 @@ describe('frames on Spark', () => {
     }
   });
 });
-
-function assertNear(actual: readonly number[], expected: readonly number[], what: string): void {
-  assert.equal(actual.length, expected.length, what);
-  for (let i = 0; i < expected.length; i++) {
-    const scale = Math.max(1, Math.abs(expected[i]!));
-    assert.ok(
-      actual[i] === expected[i] || Math.abs(actual[i]! - expected[i]!) <= 1e-9 * scale,
-      `${what}: ${actual} and ${expected}`,
-    );
-  }
-}

@@ -5,6 +5,7 @@
  */
 import assert from 'node:assert/strict';
 import {
+  coo,
   type Evaluator,
   Matrix,
   ops,
@@ -167,6 +168,33 @@ describe('rows moved in Spark', () => {
         weightedProduct(of, { cells: 'residual', side: 'left' }),
         weightedProduct(of, { cells: 'residual', side: 'right' }).colSums(),
         weightedProduct(of, { cells: 'quotient', side: 'left' }),
+      ];
+    });
+    assert.deepEqual(counts, { passes: 1, sparkJobs: 1 });
+  });
+
+  it('computes over compressed rows that were sent as they are, whose cells would not fit', async () => {
+    const [cols, perRow] = [100_000, 3];
+    const count = ROWS * perRow;
+    const of = {
+      rows: ROWS,
+      cols,
+      rowIndices: Int32Array.from({ length: count }, (_, k) => Math.floor(k / perRow)),
+      columns: Int32Array.from({ length: count }, (_, k) => (k * 7919) % cols),
+      values: Float64Array.from({ length: count }, (_, k) => 1 + (k % 5)),
+    };
+    const counts = await same((session) => {
+      const X = coo(session, of);
+      const factors = {
+        X,
+        U: rand(session, ROWS, 3, { seed: 10 }),
+        V: rand(session, cols, 3, { seed: 11 }),
+      };
+      return [
+        X.mmchain(rand(session, cols, 4, { seed: 1 })),
+        X.t().matmul(rand(session, ROWS, 2, { seed: 2 })),
+        X.colSumSqs(),
+        weightedProduct(factors, { cells: 'quotient', side: 'left' }),
       ];
     });
     assert.deepEqual(counts, { passes: 1, sparkJobs: 1 });

@@ -1,6 +1,13 @@
 /** Row blocks that later plans read: when they are kept and go, with answers of a cold run. */
 import assert from 'node:assert/strict';
-import { type Matrix, rand } from '../../driver/index.js';
+import {
+  coo,
+  type Matrix,
+  matrix,
+  rand,
+  weightedCrossEntropy,
+  weightedProduct,
+} from '../../driver/index.js';
 import type { DenseMatrix } from '../../driver/ir/value.js';
 import type { Session } from '../../driver/runtime/session.js';
 import type { SparkBackend } from '../../spark-bridge/index.js';
@@ -62,7 +69,7 @@ describe('RDD reuse', () => {
 
   it('notes a value, keeps it when it comes again, and reads it from then on', async () => {
     const { session, spark } = await start();
-    const { session: cold } = await start({ rddReuse: 'off' }, { reuse: false });
+    const { session: cold } = await start({ rddReuse: 'off' }, { reuse: 'off' });
     const factors = [2, 3, 4, 5];
     const taken: Counts[] = [];
     for (const factor of factors) {
@@ -121,6 +128,39 @@ describe('RDD reuse', () => {
     );
   });
 
+  it('makes a turn of a sparse factorisation once, where no reuse makes all before it again', async () => {
+    const loop = async (session: Session): Promise<{ value: DenseMatrix; kernels: number[] }> => {
+      const count = 20_000;
+      const place = (step: number, of: number): Int32Array =>
+        Int32Array.from({ length: count }, (_, k) => (k * step) % of);
+      const X = coo(session, {
+        ...{ rows: 5000, cols: 300, rowIndices: place(1, 5000), columns: place(7919, 300) },
+        values: Float64Array.from({ length: count }, (_, k) => 1 + (k % 5)),
+      });
+      await session.persist([X.expr]);
+      let W = rand(session, 5000, 4, { seed: 1 });
+      let H = rand(session, 300, 4, { seed: 2 });
+      const kernels: number[] = [];
+      for (let turn = 0; turn < 6; turn++) {
+        const options = { cells: 'quotient', plus: 1e-8 } as const;
+        const left = weightedProduct({ X, U: W, V: H }, { ...options, side: 'left' });
+        const next = await run(session, H.mul(left).div(W.colSums()));
+        H = matrix(session, next.value);
+        const right = weightedProduct({ X, U: W, V: H }, { ...options, side: 'right' });
+        W = W.mul(right).div(H.colSums());
+        kernels.push(next.kernels);
+      }
+      const { value } = await run(session, weightedCrossEntropy({ X, U: W, V: H }).asMatrix());
+      return { value, kernels };
+    };
+    const kept = await loop((await start()).session);
+    const cold = await loop((await start({ rddReuse: 'off' }, { reuse: 'off' })).session);
+    assertClose(kept.value, cold.value, 1e-12, 'after six turns');
+    const text = `kernels of each turn: ${kept.kernels.join(' ')}, and cold ${cold.kernels.join(' ')}`;
+    assert.ok(kept.kernels[5]! <= kept.kernels[2]!, text);
+    for (const turn of [3, 4, 5]) assert.ok(cold.kernels[turn]! > cold.kernels[turn - 1]!, text);
+  });
+
   it('stays within its budget by dropping what is worth least a byte', async () => {
     const { session, spark } = await start({ rddShare: 0.1 });
     const budget = spark.tier.budgetBytes;
@@ -144,7 +184,7 @@ describe('RDD reuse', () => {
       const { handles } = await shared.storage();
       return handles.length <= spark.tier.usage().entries;
     });
-    const { session: cold } = await start({ rddReuse: 'off' }, { reuse: false });
+    const { session: cold } = await start({ rddReuse: 'off' }, { reuse: 'off' });
     const expected = await run(cold, data(cold, 101).mul(88).colSums());
     assertClose(await read(101, 88), expected.value, 1e-12, 'evicted value');
   });
@@ -156,18 +196,18 @@ describe('RDD reuse', () => {
     assert.equal(spark.tier.usage().entries, 0);
   });
 
-  it('keeps the lineage short and storage flat over 500 turns', async () => {
+  it('keeps the lineage short and storage flat over 250 turns', async () => {
     const { session, spark } = await start({ rddShare: 0.2 });
     let x = rand(session, 70_000, 16, { seed: 7 });
     const start0 = await shared.storage();
-    for (let turn = 0; turn < 500; turn++) {
+    for (let turn = 0; turn < 250; turn++) {
       x = x.mul(0.999).add(0.001);
       if (turn % 2 === 1) await session.persist([x.expr]);
     }
     const total = (await x.sum().value()) as number;
     // Every cell follows the same line, so the sum does too.
     const first = await rand(session, 70_000, 16, { seed: 7 }).sum().value();
-    const a = 0.999 ** 500;
+    const a = 0.999 ** 250;
     const expected = a * first + ((1 - a) / (1 - 0.999)) * 0.001 * 70_000 * 16;
     assert.ok(Math.abs(total - expected) < 1e-9 * expected, `${total} for ${expected}`);
     await spark.tier.settle();

@@ -11,7 +11,7 @@ const data = (where: Evaluator, rows: number): Matrix =>
   rand(where, rows, 20, { seed: 5, min: -1 }).mul(2);
 
 async function cold(program: (x: Matrix) => Matrix, rows: number): Promise<DenseMatrix> {
-  const session = new Session({ local: await createCpuBackend(), reuse: false });
+  const session = new Session({ local: await createCpuBackend(), reuse: 'off' });
   const value = await program(data(session, rows)).value();
   await session.close();
   return value;

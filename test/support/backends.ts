@@ -6,8 +6,11 @@
 
 import type { Backend } from '../../driver/backend/backend.js';
 import { createReferenceBackend } from '../../driver/backend/reference-backend.js';
+import { csrOf } from '../../driver/ir/csr.js';
+import type { Value } from '../../driver/ir/value.js';
 import type { OpName } from '../../driver/operators/index.js';
 import { createCpuBackend } from '../../gpu-executor/cpu/index.js';
+import { openTestDevice, TESTED } from './devices.js';
 import { simulatedBackend } from './simulated-backend.js';
 import { simulatedDevice } from './simulated-device.js';
 import { createTestSpark } from './spark.js';
@@ -24,14 +27,29 @@ export interface BackendRow {
   readonly make: () => Promise<Backend | string>;
   /** Operators without a kernel: not in `capabilities.ops`, so plans throw UnsupportedError. */
   readonly gaps: Readonly<Partial<Record<OpName, Gap>>>;
+  /** Operators that are run. Default: all. */
+  readonly only?: readonly OpName[];
 }
 
 const onHost: Gap = {
   kind: 'notImplemented',
   why: 'takes its operands whole, so the host runs it',
 };
+const onImages: Gap = { kind: 'notImplemented', why: 'works on images, which the host does' };
 const valueOnly: Gap = { kind: 'notSupported', why: 'the session calls the function' };
 const needsEngine: Gap = { kind: 'notSupported', why: 'reads frames, which needs an engine' };
+
+/** Of backends without kernels for images. */
+const imageGaps: BackendRow['gaps'] = {
+  conv2d: onImages,
+  conv2dInputGradient: onImages,
+  conv2dFilterGradient: onImages,
+  maxPool2d: onImages,
+  maxPool2dGradient: onImages,
+  bindRuns: onImages,
+  sliceRuns: onImages,
+  permuteAxes: onImages,
+};
 
 /** Embedded Spark with three rows a chunk, so that even the smallest case is cut up. */
 function sparkRow(name: string, conf: Readonly<Record<string, string>>): BackendRow {
@@ -52,6 +70,8 @@ function sparkRow(name: string, conf: Readonly<Record<string, string>>): Backend
       cholesky: onHost,
       mergeGroupGram: onHost,
       gramLoss: onHost,
+      groupMode: onHost,
+      innerFolds: onHost,
       groupQuantile: onHost,
       groupRanks: onHost,
       groupPrecision: onHost,
@@ -64,11 +84,69 @@ function sparkRow(name: string, conf: Readonly<Record<string, string>>): Backend
       foldElasticNet: onHost,
       eigen: onHost,
       blockProducts: onHost,
+      uniformAt: onHost,
+      shuffledAt: onHost,
       stackSolve: onHost,
       stackCholesky: onHost,
+      ...imageGaps,
     },
   };
 }
+
+function withCsrOperands(backend: Backend): Backend {
+  const compressed = (value: Value): Value => (value.kind === 'dense' ? csrOf(value) : value);
+  return {
+    name: backend.name,
+    capabilities: backend.capabilities,
+    estimate: (expr) => backend.estimate(expr),
+    ...(backend.runSync && {
+      runSync: (expr, inputs) => backend.runSync!(expr, inputs.map(compressed)),
+    }),
+    run: (segment, context) => {
+      const inputs = new Map([...segment.inputs].map(([e, value]) => [e, compressed(value)]));
+      return backend.run({ ...segment, inputs }, context);
+    },
+    ...(backend.recycle && { recycle: (value) => backend.recycle!(value) }),
+    close: () => backend.close(),
+  };
+}
+
+const noKernel: Gap = { kind: 'notImplemented', why: 'has no kernel for devices' };
+
+/** Of every device: the kernels are the same. */
+const deviceGaps: BackendRow['gaps'] = {
+  frame: needsEngine,
+  encode: needsEngine,
+  call: valueOnly,
+  ...imageGaps,
+  coordinateDescent: noKernel,
+  descentPath: noKernel,
+  eigen: noKernel,
+  foldElasticNet: noKernel,
+  foldLeastNorm: noKernel,
+  foldRidge: noKernel,
+  gramLoss: noKernel,
+  groupCross: noKernel,
+  groupLoss: noKernel,
+  groupMode: noKernel,
+  groupPrecision: noKernel,
+  groupQuantile: noKernel,
+  groupRanks: noKernel,
+  groupSilhouette: noKernel,
+  heldOut: noKernel,
+  innerFolds: noKernel,
+  kfold: noKernel,
+  leastNorm: noKernel,
+  mergeGroupGram: noKernel,
+  nonnegative: noKernel,
+  regroupSums: noKernel,
+  shuffledAt: noKernel,
+  topK: noKernel,
+  uniformAt: noKernel,
+  wcemm: noKernel,
+  wdivmm: noKernel,
+  wsloss: noKernel,
+};
 
 const costs = { exchangeSeconds: 0, uploadBytesPerSecond: 1e9, downloadBytesPerSecond: 1e9 };
 
@@ -96,9 +174,29 @@ export const backends: readonly BackendRow[] = [
     },
     gaps: { call: valueOnly },
   },
+  {
+    // Every operand as compressed rows: zeros skipped where that changes nothing.
+    name: 'cpu, CSR operands',
+    make: async () => {
+      const backend = await createCpuBackend();
+      return backend.blas.kind === 'native' ? withCsrOperands(backend) : backend.blas.description;
+    },
+    gaps: { call: valueOnly },
+  },
   sparkRow('spark', {}),
   // All row blocks compressed: zeros skipped where the operands are finite.
   sparkRow('spark, CSR blocks', { 'spark.reprise.blocks': 'csr' }),
+  { name: TESTED, make: () => openTestDevice(), gaps: deviceGaps },
+  {
+    // Kernels over compressed rows, and some that read the cells, all of which are made by one.
+    name: 'opencl, CSR operands',
+    make: async () => {
+      const backend = await openTestDevice();
+      return typeof backend === 'string' ? backend : withCsrOperands(backend);
+    },
+    gaps: deviceGaps,
+    only: ['matmul', 'tsmm', 'mmchain', 'add', 'colSums', 'rbind', 'solve'],
+  },
   {
     name: 'cpu without BLAS',
     make: () => createCpuBackend({ blas: 'none' }),

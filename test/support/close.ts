@@ -32,3 +32,19 @@ export function assertClose(
     assert.fail(`${what}: expected ${want} at (${row}, ${i % expected.cols}), got ${got}`);
   }
 }
+
+/** Fails unless each number is within 1e-9 of the expected one, relative to its size from 1 up. */
+export function assertNear(
+  actual: readonly number[],
+  expected: readonly number[],
+  what: string,
+): void {
+  assert.equal(actual.length, expected.length, what);
+  for (let i = 0; i < expected.length; i++) {
+    const scale = Math.max(1, Math.abs(expected[i]!));
+    assert.ok(
+      actual[i] === expected[i] || Math.abs(actual[i]! - expected[i]!) <= 1e-9 * scale,
+      `${what}: ${actual} and ${expected}`,
+    );
+  }
+}

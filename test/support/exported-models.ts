@@ -7,6 +7,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { encodeBlock } from '../../driver/operators/encode-block.js';
+import { type Activation, layersOfCells } from '../../jobs/estimators/networks/layers.js';
 import { onnxModel } from '../../jobs/export/onnx.js';
 import { pmmlModel } from '../../jobs/export/pmml.js';
 import { modelEncoding } from '../../jobs/model/encoding.js';
@@ -17,6 +18,7 @@ import {
   parseModel,
 } from '../../jobs/model/model-file.js';
 import { outputColumns } from '../../jobs/predict/outputs.js';
+import { applyToRows } from '../../jobs/prepare/stored-stages.js';
 import { linearModel, modelFile } from './run-records.js';
 
 const text = (name: string) => ({ name, sql: name, column: name });
@@ -146,6 +148,72 @@ const classification = (classes: ModelFile['classes']): Partial<ModelFile> => ({
   classes,
 });
 
+type Votes = NonNullable<ModelFile['votes']>;
+
+const votes = (voting: Votes['voting'], members: Votes['members']) => ({
+  votes: { voting, members },
+  link: voting === 'soft' ? ('shares' as const) : ('margin' as const),
+});
+const LOGIT = { outputs: 1, link: 'logit' } as const;
+const MARGIN = { outputs: 1, link: 'margin' } as const;
+const softmax = (outputs: number) => ({ outputs, link: 'softmax' }) as const;
+
+/** Layers of these sizes after a first one of the first size. */
+const layers = (activation: Activation, ...sizes: readonly number[]) => ({
+  layers: {
+    activation,
+    layers: sizes.slice(1).map((units, l) => ({
+      weights: Array.from({ length: units }, (_, k) => numbers(sizes[l]!, 40 + l + k)),
+      intercepts: numbers(units, 50 + l),
+    })),
+  },
+});
+
+/** With a number that steps are given missing. */
+const STAGED: readonly ModelFeature[] = [
+  { ...text('a'), type: 'number', encode: 'number', missing: 'steps' },
+  ...FEATURES.slice(1),
+];
+const ENCODED = Array.from({ length: widthOf(STAGED) }, (_, j) => `x${j}`);
+type Branch = Extract<
+  NonNullable<ModelFile['prepare']>[number],
+  { kind: 'beside' }
+>['branches'][number];
+const FILLED: Branch = [
+  {
+    kind: 'columns',
+    columns: ENCODED,
+    fill: ENCODED.map((_, j) => (j === 0 ? 1.75 : null)),
+    scale: numbers(ENCODED.length, 31),
+    shift: numbers(ENCODED.length, 32),
+  },
+  {
+    kind: 'outliers',
+    action: 'clip',
+    low: ENCODED.map((_, j) => (j % 2 === 0 ? -0.7 : null)),
+    high: ENCODED.map((_, j) => (j % 3 === 0 ? 0.9 : null)),
+  },
+  { kind: 'polynomial', terms: [[], [0], [1, 1, 0], [3, 4], [8]] },
+];
+/** Mixed while a cell is missing, which is none in the second column. */
+const MIXED: Branch = [
+  {
+    kind: 'columns',
+    columns: ['one', 'two'],
+    matrix: ENCODED.map((_, j) => [j < 3 ? 0.5 : 0, j === 1 ? 1 : j > 5 ? 0.25 : 0]),
+    shift: [0.125, -1],
+  },
+  { kind: 'outliers', action: 'missing', low: [null, -0.5], high: [2, null] },
+  { kind: 'columns', columns: ['one', 'two'], fill: [-3, 4] },
+  { kind: 'outliers', action: 'zero', low: [-2.5, null], high: [null, 3] },
+];
+
+function staged(outputs: number, width: number, overrides: Partial<ModelFile>): ModelFile {
+  const columns = Array.from({ length: width }, (_, j) => `z${j}`);
+  const coefficients = Array.from({ length: outputs }, (_, k) => numbers(width, k + 41));
+  return made(outputs, { columns, coefficients, encoded: ENCODED, ...overrides }, STAGED);
+}
+
 export const MODELS: Readonly<Record<string, ModelFile>> = {
   identity: made(1, {}),
   float32: made(1, { dtype: 'float32' }),
@@ -159,19 +227,35 @@ export const MODELS: Readonly<Record<string, ModelFile>> = {
   clusters: made(3, { task: 'clustering', link: 'margin' }),
   components: made(2, { task: 'decomposition' }),
   awkward: made(1, {}, AWKWARD),
+  network: made(4, layers('tanh', 4, 3, 1)),
+  networkOfClasses: made(4, { ...classification(towns), link: 'softmax', ...layers('relu', 4, 3) }),
+  networkAwkward: made(3, { ...classification(['no', 'yes']), link: 'logit', ...layers('relu', 3, 1) }, AWKWARD), // biome-ignore format: a model
+  networkOfNumbers: made(3, layers('logistic', 3, 1), AWKWARD),
   awkwardClasses: made(2, { ...classification(['no', 'yes']), link: 'softmax' }, AWKWARD),
   awkwardAbove: made(1, { ...classification([1, 2.5]), link: 'margin', basis: { above: 0.3 } }, AWKWARD), // biome-ignore format: a model
+  // Of equal weights some rows divide them.
+  softVotes: made(3, { ...classification(['no', 'yes']), ...votes('soft', [{ ...LOGIT, weight: 0.375 }, { ...softmax(2), weight: 0.625 }]) }), // biome-ignore format: a model
+  softVotesOfThree: made(6, { ...classification(towns), ...votes('soft', [{ ...softmax(3), weight: 0.3 }, { ...softmax(3), weight: 0.7 }]) }), // biome-ignore format: a model
+  softVotesAwkward: made(2, { ...classification(['no', 'yes']), ...votes('soft', [{ ...LOGIT, weight: 0.25 }, { ...LOGIT, weight: 0.75 }]) }, AWKWARD), // biome-ignore format: a model
+  hardVotes: made(2, { ...classification([3, 8]), ...votes('hard', [{ ...MARGIN, weight: 0.5 }, { ...LOGIT, weight: 0.5 }]) }), // biome-ignore format: a model
+  hardVotesOfThree: made(9, { ...classification([0.5, 1, 2]), basis: 'squares', ...votes('hard', [{ outputs: 3, link: 'margin', weight: 0.25 }, { ...softmax(3), weight: 0.5 }, { ...softmax(3), weight: 0.25 }]) }, AWKWARD), // biome-ignore format: a model
+  staged: staged(1, 5, { prepare: FILLED }),
+  stagedMixed: staged(2, 2, { ...classification(['no', 'yes']), link: 'softmax', prepare: MIXED }),
+  stagedVotes: staged(2, 7, { ...classification(['no', 'yes']), ...votes('soft', [{ ...LOGIT, weight: 0.25 }, { ...LOGIT, weight: 0.75 }]), prepare: [{ kind: 'beside', branches: [FILLED, MIXED] }] }), // biome-ignore format: a model
 };
 
 /** Rows for a model; null is missing. */
-function rowsOf({ features }: ModelFile): readonly Row[] {
+function rowsOf({ features, prepare }: ModelFile): readonly Row[] {
+  // Of a column that training had no missing value of, whatever stages make of it.
+  if (prepare !== undefined) return [...ROWS, { ...ROWS[0], b: null }];
   return features.some(({ name }) => name === AWKWARD[0]!.name) ? AWKWARD_ROWS : ROWS;
 }
 
 /** Whether PMML has a form for it that computes in its own precision. */
-export function hasPmml({ task, basis, dtype }: ModelFile): boolean {
+export function hasPmml({ task, basis, dtype, votes, prepare, layers }: ModelFile): boolean {
+  if (layers !== undefined || prepare !== undefined) return false;
   const isForm = task === 'regression' || task === 'classification';
-  return isForm && typeof basis !== 'object' && dtype === 'float64';
+  return isForm && votes?.voting !== 'hard' && typeof basis !== 'object' && dtype === 'float64';
 }
 
 /** Columns of answers by name, as `reprise predict` computes them; NaN where it refuses the row. */
@@ -189,13 +273,14 @@ export function answersOf(model: ModelFile): Record<string, number[]> {
       );
     }),
   );
-  const hasShares = model.link === 'logit' || model.link === 'softmax';
+  const hasShares = ['logit', 'softmax', 'shares'].includes(model.link);
   const asked =
     model.task === 'decomposition' ? (['components'] as const) : (['prediction'] as const);
   const made = outputColumns(model, hasShares ? [...asked, 'probability'] : asked);
   return Object.fromEntries(
     made.map(({ name, compute }) => {
-      const cells = compute(z, rows.length);
+      const last = model.layers ? layersOfCells(z, rows.length, model.layers) : z;
+      const cells = compute(last, rows.length);
       return [
         name,
         [...cells].map((cell, i) => (Number.isNaN(z[i * outputs]!) ? Number.NaN : cell)),
@@ -206,7 +291,7 @@ export function answersOf(model: ModelFile): Record<string, number[]> {
 
 /** What a row's decision values are linear in; undefined where predicting refuses it. */
 function termsOf(model: ModelFile, row: Row, width: number): number[] | undefined {
-  const { features, basis } = modelEncoding(model);
+  const { features, basis, stages } = modelEncoding(model);
   const byName = new Map(model.features.map((feature) => [feature.name, feature]));
   const columns = features.map((feature) => {
     const { impute, column } = byName.get(feature.name)!;
@@ -219,7 +304,10 @@ function termsOf(model: ModelFile, row: Row, width: number): number[] | undefine
   const cells = new (model.dtype === 'float32' ? Float32Array : Float64Array)(width);
   const chunk = { rows: 1, columns: columns.map((cell) => Float64Array.of(cell)) };
   if (encodeBlock(features, chunk, cells, width, 0) !== undefined) return undefined;
-  const own = [...cells];
+  const places = stages?.places.map(([at, indicator]) =>
+    indicator >= 0 && cells[indicator] === 1 ? Number.NaN : cells[at]!,
+  );
+  const own = places ? [...applyToRows(Float64Array.from(places), 1, stages!.stages)] : [...cells];
   if (basis === 'linear') return own;
   return basis === 'squares'
     ? [...own, ...own.map((x) => x * x)]

@@ -10,6 +10,6 @@ const job = await readJob(file, { output });
 const journal = await RunJournal.begin(job, file, 'local', run);
 const files = [{ path: job.data.path, digest: 'as it was', bytes: 1 }];
 await journal.opened('local', files, async () => {});
-await journal.divide([[0, 1, 2]], 'r2');
+await journal.divide({ rung: 0, waves: [[0, 1, 2]], metric: 'r2', of: 3 });
 await journal.begin(0);
 process.kill(process.pid, 'SIGKILL');

@@ -40,6 +40,9 @@ export interface MachinesOptions extends Partial<SessionOptions> {
   /** What the cluster moves in a second, both ways. Default 100 MiB. @units bytes */
   readonly clusterBytes?: number;
   readonly gpuMemory?: number;
+  readonly gpuStreams?: boolean;
+  /** What it moves in a second, both ways. Default 5 GiB. @units bytes */
+  readonly gpuBytes?: number;
   readonly gpuOps?: ReadonlySet<string>;
   /** Called before a kernel of the GPU starts: throws to let it fail, waits to let it be late. */
   readonly onKernel?: (expr: Expr) => void | Promise<void>;
@@ -52,6 +55,8 @@ export function machines(options: MachinesOptions): Machines {
     withGpu,
     clusterBytes = 100 * MIB,
     gpuMemory,
+    gpuStreams = false,
+    gpuBytes = 5 * 1024 * MIB,
     gpuOps,
     onKernel,
     ...rest
@@ -87,10 +92,11 @@ export function machines(options: MachinesOptions): Machines {
     name: 'gpu',
     costs: {
       exchangeSeconds: 1e-5,
-      uploadBytesPerSecond: 5 * 1024 * MIB,
-      downloadBytesPerSecond: 5 * 1024 * MIB,
+      uploadBytesPerSecond: gpuBytes,
+      downloadBytesPerSecond: gpuBytes,
       ...(gpuMemory === undefined ? {} : { memoryBytes: gpuMemory }),
     },
+    streams: gpuStreams,
     seconds: per(nanoseconds.gpu ?? 0.1),
     ...(gpuOps ? { ops: gpuOps } : {}),
     ...(onKernel ? { onKernel } : {}),

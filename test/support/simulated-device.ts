@@ -24,6 +24,8 @@ export interface DeviceOptions {
   /** What a node claims to take. @units seconds */
   readonly seconds: (expr: Expr) => number;
   readonly ops?: ReadonlySet<string>;
+  /** Says that it streams, for plans alone: it runs all whole. */
+  readonly streams?: boolean;
   /** Called before a kernel starts: throws to let it fail, waits to let it be late. */
   readonly onKernel?: (expr: Expr) => void | Promise<void>;
 }
@@ -154,7 +156,7 @@ export function simulatedDevice(options: DeviceOptions): SimulatedDevice {
 
   const device: SimulatedDevice = {
     name,
-    capabilities: { ops: options.ops ?? allOps, blocks: 'none' },
+    capabilities: { ops: options.ops ?? allOps, blocks: options.streams ? 'stream' : 'none' },
     costs,
     tier: new BackendTier(name, (handle) => device.release!(handle), capacityBytes),
     segments,

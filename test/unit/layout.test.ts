@@ -25,6 +25,7 @@ const FLOORS: readonly string[] = [
   'frame',
   'lineage',
   'matrix',
+  'gradient',
   'backend',
   'cost',
   'reuse',
@@ -171,7 +172,8 @@ describe('source layout', () => {
         '(?<!capabilities\\.ops)\\.(?:has|includes)\\((?:\\w+\\.)*op(?:\\.name)?\\)',
       ].join('|'),
     );
-    const rooms = /^driver\/(operators|compiler\/(plan-)?rules)\/|^gpu-executor\/cpu\/kernels\//;
+    const rooms =
+      /^driver\/(operators|compiler\/(plan-)?rules)\/|^gpu-executor\/(cpu|device)\/kernels\//;
     const comparing = sources
       .filter((file) => topFolder(file) in ARROWS && !rooms.test(file))
       .flatMap((file) => {

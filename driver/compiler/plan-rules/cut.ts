@@ -101,7 +101,10 @@ export class Cut {
     return rangesOf(cutSegments(this.#segments[this.#first]!, range.from, range.to), range.from);
   }
 
-  /** The positions in order, cut where an operand enters another part; adjoining runs join. */
+  /**
+   * The positions in order, cut where an operand enters another part: where a program cut its rows
+   * once, it will again.
+   */
   tracks(): TrackPiece[] {
     const lists = this.#segments.filter((segments) => segments !== undefined);
     const at = lists.map(() => ({ segment: 0, done: 0 }));
@@ -112,9 +115,7 @@ export class Cut {
       const starts = here.map(({ from }, i) => from + at[i]!.done);
       const track = here.map(({ part }, i) => `${part.id}:${starts[i]! - starts[0]!}`).join(' ');
       const [from, to] = [starts[0]!, starts[0]! + width];
-      const last = pieces.at(-1);
-      if (last?.track === track && last.to === from) pieces[pieces.length - 1] = { ...last, to };
-      else pieces.push({ track, from, to, start });
+      pieces.push({ track, from, to, start });
       for (const [i, place] of at.entries()) {
         place.done += width;
         if (here[i]!.from + place.done < here[i]!.to) continue;

@@ -113,12 +113,15 @@ function addFamily(
     before += context.estimate(expr) + saved(expr);
     found.push({ expr, sum, nodes });
   });
+  // Ranges of rows that are bound are made either way.
+  const bound = new Set(members.flatMap(({ expr }) => expr.inputs.flatMap(boundBy)));
   let after = 0;
   for (const node of made) {
     if (context.isThere(node)) continue;
     after += context.estimate(node);
     for (const input of node.inputs) {
-      if (input.op === ops.slice && !context.isThere(input)) after += context.estimate(input);
+      if (input.op !== ops.slice || bound.has(input)) continue;
+      if (!context.isThere(input)) after += context.estimate(input);
     }
   }
   // Alone nothing is saved but the binding; what the parts are worth comes later.
@@ -129,6 +132,10 @@ function addFamily(
       sums.set(expr, { expr: sum, uses: [], weighed: { made: nodes, seconds } });
     }
   }
+}
+
+function boundBy({ op, inputs }: Expr): readonly Expr[] {
+  return op === ops.rbind ? inputs : [];
 }
 
 function cutsByTrack(pieces: readonly TrackPiece[]): Map<string, readonly number[]> {

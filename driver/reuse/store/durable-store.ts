@@ -195,7 +195,7 @@ export class DurableStore {
       const { origin = '' } = found.header;
       this.answered.set(origin, (this.answered.get(origin) ?? 0) + 1);
       await this.#reader.markUsed(key, found);
-      return { value: found.value, header: found.header };
+      return found;
     });
   }
 

@@ -8,10 +8,10 @@
  * SHA-256 (32)
  */
 import { createHash, type Hash } from 'node:crypto';
+import { nnzAttr, storedBytes, valueFromBytes, valueToBytes } from '../../ir/csr.js';
 import { type DType, isDType } from '../../ir/dtype.js';
-import { denseBytes } from '../../ir/expr.js';
 import type { LineageKey } from '../../ir/lineage-key.js';
-import { cellsOf, type DenseMatrix, dense } from '../../ir/value.js';
+import type { DenseMatrix } from '../../ir/value.js';
 import type { OpenFile } from './file-system.js';
 import { type Json, jsonText, parseJson } from './plain-json.js';
 
@@ -37,6 +37,8 @@ export interface StoredHeader extends StoredMeta {
   readonly rows: number;
   readonly cols: number;
   readonly dtype: DType;
+  /** Of compressed rows: the cells that are held. */
+  readonly nnz?: number;
 }
 
 /** The file is not what was written for this key: the store misses and puts it aside. */
@@ -61,7 +63,7 @@ export interface EncodedEntry {
   readonly bytes: number;
 }
 
-/** The file's parts; a matrix is not copied. @throws TypeError, RangeError if not plain data */
+/** The file's parts; a dense matrix is not copied. @throws TypeError, RangeError if not plain data */
 export function encodeEntry(key: LineageKey, value: StoredValue, meta: StoredMeta): EncodedEntry {
   const isDense = value.kind === 'dense';
   const header: StoredHeader = {
@@ -73,6 +75,7 @@ export function encodeEntry(key: LineageKey, value: StoredValue, meta: StoredMet
     op: meta.op,
     seconds: Number.isFinite(meta.seconds) ? meta.seconds : 0,
     createdAt: meta.createdAt,
+    ...(isDense && nnzAttr(value)),
     ...(meta.origin === undefined ? {} : { origin: meta.origin }),
   };
   const text = Buffer.from(JSON.stringify(header));
@@ -84,9 +87,7 @@ export function encodeEntry(key: LineageKey, value: StoredValue, meta: StoredMet
   head.write(FORMAT, 0, 'latin1');
   head.writeUInt32LE(text.length + padding, 8);
   text.copy(head, PREFIX_BYTES);
-  const payload = isDense
-    ? new Uint8Array(value.data.buffer, value.data.byteOffset, value.data.byteLength)
-    : Buffer.from(jsonText(value.json));
+  const payload = isDense ? valueToBytes(value) : Buffer.from(jsonText(value.json));
   return { header, head, payload, bytes: head.length + payload.length + DIGEST_BYTES };
 }
 
@@ -126,18 +127,17 @@ export async function readEntry(
   if (size < 0) throw new DamagedEntry('file cut short');
   // Checked before memory is taken, so that a damaged header can't ask for more than the file's
   // size.
-  if (isDense && size !== denseBytes(header)) {
+  if (isDense && size !== storedBytes(header)) {
     throw new DamagedEntry('payload of another size');
   }
-  const data = cellsOf(header.dtype, isDense ? header.rows * header.cols : 0);
-  const payload = isDense ? new Uint8Array(data.buffer) : Buffer.alloc(size);
+  const payload = isDense ? new Uint8Array(size) : Buffer.alloc(size);
   const hash = createHash('sha256').update(head);
   await readHashed(file, payload, head.length, hash);
   const digest = Buffer.alloc(DIGEST_BYTES);
   await readFully(file, digest, head.length + size);
   if (!hash.digest().equals(digest)) throw new DamagedEntry('digest differs');
   if (header.key !== key) throw new DamagedEntry('entry of another key');
-  if (isDense) return { header, value: dense(header.rows, header.cols, data) };
+  if (isDense) return { header, value: valueFromBytes(header, payload) };
   return { header, value: { kind: 'json', json: parseJson(payload.toString()) } };
 }
 
@@ -179,19 +179,20 @@ function parseHeader(head: Buffer): StoredHeader {
   } catch {
     throw new DamagedEntry('header is not JSON');
   }
-  const { key, kind, rows, cols, dtype, op, seconds, createdAt, origin } = header ?? {};
+  const { key, kind, rows, cols, dtype, nnz, op, seconds, createdAt, origin } = header ?? {};
   const isSound =
     typeof key === 'string' &&
     (kind === 'dense' || kind === 'json') &&
     isCount(rows) &&
     isCount(cols) &&
     isDType(dtype) &&
+    (nnz === undefined || isCount(nnz)) &&
     typeof op === 'string' &&
     typeof seconds === 'number' &&
     typeof createdAt === 'string' &&
     (origin === undefined || typeof origin === 'string');
   if (!isSound) throw new DamagedEntry('header lacks a field');
-  const own = origin === undefined ? {} : { origin };
+  const own = { ...(nnz !== undefined && { nnz }), ...(origin !== undefined && { origin }) };
   return { key, kind, rows, cols, dtype, op, seconds, createdAt, ...own };
 }
 

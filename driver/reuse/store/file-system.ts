@@ -4,7 +4,7 @@
  * step that happens or fails; no call follows a link in place of a file or of the folder it lies
  * in, and none waits for the other end of a pipe.
  */
-import type { Stats } from 'node:fs';
+import { lstatSync, type Stats } from 'node:fs';
 import {
   access,
   chmod,
@@ -146,9 +146,13 @@ export const nodeFileSystem: FileSystem = {
     ),
 };
 
-/** @throws NOT_PLAIN for a link, ENOTDIR for anything else that is no folder */
+/**
+ * Asked at once: the kernel looks at the folder anyway when its file is opened, and waiting for a
+ * thread to ask takes longer than the answer.
+ * @throws NOT_PLAIN for a link, ENOTDIR for anything else that is no folder
+ */
 async function requireFolder(path: string): Promise<void> {
-  const found = await lstat(path);
+  const found = lstatSync(path);
   if (found.isDirectory()) return;
   if (found.isSymbolicLink()) throw notPlain(path, 'folder');
   throw Object.assign(new Error(`${path} is no folder`), { code: 'ENOTDIR' });

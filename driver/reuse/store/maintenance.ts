@@ -40,6 +40,7 @@ const DROP_BATCH = 64;
 const TMP_AGE_MS = 24 * 3_600_000;
 const QUARANTINE_AGE_MS = 30 * 24 * 3_600_000;
 const COMPACT_LINES = 1000;
+const DEAD_SHARE = 1.25;
 
 /** Keys of all files in place, indexed or not. */
 export async function listKeys({ files, folder }: StoreParts): Promise<LineageKey[]> {
@@ -60,9 +61,12 @@ export async function keysIn(
   return keys;
 }
 
-/** Whether the index has so many dead lines that writing it anew pays. */
+/**
+ * Whether the index has so many dead lines that writing it anew pays: each entry leaves one as it
+ * lands, and every process reads them all.
+ */
 export function isWorthCompacting({ index }: StoreParts): boolean {
-  return index.lines > 2 * index.records.size + COMPACT_LINES;
+  return index.lines > DEAD_SHARE * index.records.size + COMPACT_LINES;
 }
 
 /** Writes the index anew without dead lines. False if another process is at it. */

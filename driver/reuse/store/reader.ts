@@ -26,10 +26,9 @@ import type { Publisher } from './publisher.js';
 export interface Found {
   readonly value: StoredValue;
   readonly header: StoredHeader;
+  /** Of the whole file. */
+  readonly bytes: number;
 }
-
-/** With the size of the whole file. */
-export type Read = Found & { readonly bytes: number };
 
 /** Why there is no value: absent, not ours to read, put aside as damaged, or now unreadable. */
 export type Miss = 'missing' | 'refused' | 'aside' | 'unreadable';
@@ -58,7 +57,7 @@ export class Reader {
   }
 
   /** The value of a key, or why there is none: `aside` for a damaged one that was put aside. */
-  async read(key: LineageKey): Promise<Read | Miss> {
+  async read(key: LineageKey): Promise<Found | Miss> {
     const { files, folder } = this.#parts;
     let read: FileStat | undefined;
     try {
@@ -132,7 +131,7 @@ export class Reader {
   }
 
   /** Notes the use of an entry, at most once an hour; takes into the index what it lacks. */
-  async markUsed(key: LineageKey, { header, bytes }: Read): Promise<void> {
+  async markUsed(key: LineageKey, { header, bytes }: Found): Promise<void> {
     const { index } = this.#parts;
     const record = index.records.get(key);
     const now = Date.now();

@@ -43,8 +43,8 @@ export class StoreIndex {
   madeMs = 0;
   readonly #files: FileSystem;
   readonly #mode: number;
-  /** Lines of this process that were not read back yet. */
-  readonly #awaited = new Set<string>();
+  /** Lines that this process adds, with the file that they were last read back from. */
+  readonly #awaited = new Map<string, string>();
   #generation = '';
   #offset = 0;
   /** The file as last read, to see cheaply that it is still the same. */
@@ -78,12 +78,14 @@ export class StoreIndex {
   /** Adds an entry, on its way or in place, durably. @throws NoIndex, or the file system's error */
   async add(key: LineageKey, record: IndexRecord): Promise<void> {
     const line = recordLine(key, record);
-    this.#awaited.add(line[0] + record.id);
+    const awaited = line[0] + record.id;
+    this.#awaited.set(awaited, '');
     try {
-      // Others may evict it as soon as it is there, so its being there now is not the question.
-      await this.#append([line], true, () => !this.#awaited.has(line[0] + record.id));
+      // Others may evict it as soon as it is there, so its being there now is not the question. But
+      // a reader that opened the file before it was replaced may see a line that came too late.
+      await this.#append([line], true, () => this.#awaited.get(awaited) === this.#generation);
     } finally {
-      this.#awaited.delete(line[0] + record.id);
+      this.#awaited.delete(awaited);
     }
   }
 
@@ -147,14 +149,14 @@ export class StoreIndex {
       const from = this.#offset;
       const records = choose(this.records);
       await withFile(this.#files, made, 'create', this.#mode, (file) => writeIndex(file, records));
-      await this.#files.rename(made, this.path);
-      // Whoever appended to the old file and saw its line there, did so before the rename.
-      const late = old === undefined ? [] : await wholeLines(old, from);
-      if (late.length > 0) {
-        await withFile(this.#files, this.path, 'append', this.#mode, (file) =>
-          file.write(Buffer.from(late.map((line) => `${line}\n`).join(''), 'latin1')),
-        );
-      }
+      // Open before it is in place: without a descriptor for them later, late lines would be lost.
+      await withFile(this.#files, made, 'append', this.#mode, async (file) => {
+        await this.#files.rename(made, this.path);
+        // Whoever appended to the old file and saw its line there, did so before the rename.
+        const late = old === undefined ? [] : await wholeLines(old, from);
+        if (late.length === 0) return;
+        await file.write(Buffer.from(late.map((line) => `${line}\n`).join(''), 'latin1'));
+      });
     } finally {
       await old?.close().catch(() => {});
     }
@@ -215,7 +217,8 @@ export class StoreIndex {
   #apply(line: IndexLine): void {
     const before = this.records.get(line.key);
     if (line.op === '+' || line.op === '=') {
-      this.#awaited.delete(line.op + line.record.id);
+      const awaited = line.op + line.record.id;
+      if (this.#awaited.has(awaited)) this.#awaited.set(awaited, this.#generation);
       this.bytes += line.record.bytes - (before?.bytes ?? 0);
       this.records.set(line.key, line.record);
     } else if (before === undefined) return;

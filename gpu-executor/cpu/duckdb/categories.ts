@@ -1,17 +1,20 @@
 /**
  * How one raw column is asked of DuckDB and turned into float64: numbers as they are, missing as
- * NaN; a category as its position in the vocabulary, -1 when missing, -2 when unlisted. Numeric
- * categories are looked up here by number, text by DuckDB: by `list_position` while the list is
- * short (it runs once per dictionary entry of a Parquet column, and a short linear scan beats a
- * hash otherwise), by an ENUM's hash map beyond.
+ * NULL, which whoever reads makes NaN; a category as its position in the vocabulary, -1 when missing,
+ * -2 when unlisted. Numeric categories are looked up here by number, text by DuckDB: by
+ * `list_position` while the list is short (it runs once per dictionary entry of a Parquet column, and
+ * a short linear scan beats a hash otherwise), by an ENUM's hash map beyond. Text to be hashed comes
+ * as it is.
  */
-import type { RawColumn } from '../../../driver/ir/frame-engine.js';
+import type { RawColumn, TextHashing } from '../../../driver/ir/frame-engine.js';
+import { hashingOf } from '../../../driver/operators/encode-block.js';
 import { quoteText } from './database.js';
 import { collidesAsDouble, columnType, textOf } from './types.js';
 
 export interface ColumnReader {
-  /** Select item of type DOUBLE. */
+  /** Select item of type DOUBLE; VARCHAR where `hash` says how its texts are hashed. */
   readonly select: string;
+  readonly hash?: TextHashing;
   /** Statement to run on the connection before and after. */
   readonly prepare?: string;
   readonly cleanUp?: string;
@@ -27,6 +30,9 @@ let nextEnum = 0;
 export function readerOf(column: RawColumn, engineType: string, position: number): ColumnReader {
   const operand = `(${column.sql}\n)`;
   if (column.kind === 'number') return { select: numberOf(operand) };
+  if (column.kind === 'hash') {
+    return { select: `CAST(${operand} AS VARCHAR)`, hash: hashingOf(column) };
+  }
   const isNumber = columnType(engineType) === 'number' && !collidesAsDouble(engineType);
   if (isNumber && column.categories.every(isExactNumber)) {
     const codeOf = numericCodes(column.categories.map(Number));
@@ -43,8 +49,9 @@ export function readerOf(column: RawColumn, engineType: string, position: number
   return textReader(textOf(present, engineType), present, column.categories, position);
 }
 
+/** NULL where missing: `coalesce` would visit every cell. */
 function numberOf(operand: string): string {
-  return `coalesce(CAST(${operand} AS DOUBLE), CAST('NaN' AS DOUBLE))`;
+  return `CAST(${operand} AS DOUBLE)`;
 }
 
 function textReader(

@@ -26,9 +26,30 @@ export interface DatabaseOptions {
 
 export type Row = readonly unknown[];
 
+/** A connection for one stream of rows at a time. */
+export interface StreamConnection {
+  readonly connection: DuckDBConnection;
+  /** @param isOver whether what it streamed was read to its end */
+  readonly giveBack: (isOver: boolean) => Promise<void>;
+}
+
+/** Streams at a time that are computed ahead of who reads them. */
+const STREAMS = 4;
+/** How far ahead: about a row group of twenty columns for each thread. @units bytes */
+const STREAM_BYTES = 48_000_000;
+/** As many of them fit DuckDB's memory, whatever else it does. */
+const STREAM_SHARE = 16;
+
+interface Opened {
+  readonly instance: DuckDBInstance;
+  readonly folder: string;
+  /** Idle ones of those that stream ahead, a setting that can't be made any more. */
+  readonly streams: DuckDBConnection[];
+}
+
 export class Database {
   readonly #options: DatabaseOptions;
-  #opened: Promise<{ readonly instance: DuckDBInstance; readonly folder: string }> | undefined;
+  #opened: Promise<Opened> | undefined;
   #shared: Promise<DuckDBConnection> | undefined;
   #closed = false;
   /** Statements run that scan data. */
@@ -38,12 +59,34 @@ export class Database {
     this.#options = options;
   }
 
-  /** A new connection, for a stream of its own; the caller disconnects it. */
+  /** Starts the database if nothing has. */
+  async start(): Promise<void> {
+    await this.#started();
+  }
+
+  /** A new connection, for tables or a stream of its own; the caller disconnects it. */
   async connect(): Promise<DuckDBConnection> {
+    return (await this.#started()).instance.connect();
+  }
+
+  /** A connection whose rows are computed ahead, while there are any; the caller gives it back. */
+  async connectStream(): Promise<StreamConnection> {
+    const opening = this.#started();
+    const { instance, streams } = await opening;
+    const kept = streams.pop();
+    const connection = kept ?? (await instance.connect());
+    const giveBack = async (isOver: boolean): Promise<void> => {
+      const isIdle = isOver || (kept !== undefined && (await endStream(kept)));
+      if (kept !== undefined && isIdle && this.#opened === opening) streams.push(kept);
+      else connection.disconnectSync();
+    };
+    return { connection, giveBack };
+  }
+
+  #started(): Promise<Opened> {
     this.checkOpen();
     this.#opened ??= this.#open();
-    const { instance } = await this.#opened;
-    return instance.connect();
+    return this.#opened;
   }
 
   /**
@@ -84,8 +127,9 @@ export class Database {
     this.#opened = undefined;
     this.#shared = undefined;
     void opened?.then(
-      async ({ instance, folder }) => {
+      async ({ instance, folder, streams }) => {
         (await shared)?.disconnectSync();
+        for (const connection of streams.splice(0)) connection.disconnectSync();
         instance.closeSync();
         rmSync(folder, { recursive: true, force: true });
       },
@@ -101,7 +145,7 @@ export class Database {
     });
   }
 
-  async #open(): Promise<{ readonly instance: DuckDBInstance; readonly folder: string }> {
+  async #open(): Promise<Opened> {
     const { memoryBytes = memoryShares().duckdbBytes, threads = 2, onlyPaths } = this.#options;
     let api: typeof DuckDB;
     try {
@@ -133,10 +177,26 @@ export class Database {
       await connection.run(`SET allowed_paths = [${onlyPaths.map(quoteText).join(', ')}]`);
       await connection.run('SET enable_external_access = false');
     }
+    const streams = await Promise.all(
+      Array.from({ length: STREAMS }, async () => {
+        const stream = await instance.connect();
+        const bytes = Math.min(STREAM_BYTES, Math.floor(memoryBytes / STREAM_SHARE));
+        await stream.run(`SET streaming_buffer_size = '${bytes}B'`);
+        return stream;
+      }),
+    );
     await connection.run('SET lock_configuration = true');
     connection.disconnectSync();
-    return { instance, folder };
+    return { instance, folder, streams };
   }
+}
+
+/** The next statement of a connection ends what it still streams. @returns whether it did */
+async function endStream(connection: DuckDBConnection): Promise<boolean> {
+  return connection.run('SELECT 1').then(
+    () => true,
+    () => false,
+  );
 }
 
 /**

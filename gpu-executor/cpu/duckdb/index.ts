@@ -58,6 +58,11 @@ export class DuckDbEngine implements FrameEngine, FrameReader {
     this.#checker = new ExpressionChecker(this.#database, this.sql);
   }
 
+  /** Starts the database, which the first call does otherwise. */
+  start(): Promise<void> {
+    return this.#database.start();
+  }
+
   /** Statements so far that scanned data, for statistics or for matrices. */
   get scans(): number {
     return this.#database.scans;

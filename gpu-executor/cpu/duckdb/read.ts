@@ -8,10 +8,13 @@ import { setMaxListeners } from 'node:events';
 import type { DuckDBConnection } from '@duckdb/node-api';
 import { DataError } from '../../../driver/errors.js';
 import { causeOf, isRemote, verifyUnchanged } from '../../../driver/frame/identity.js';
+import type { CsrBuilder } from '../../../driver/ir/csr.js';
 import type { FrameSource, RawChunk, RawColumn } from '../../../driver/ir/frame-engine.js';
-import type { FrameReadOptions } from '../frame-reader.js';
+import { TextHasher } from '../../../driver/operators/hash-text.js';
+import { columnsAt, type FrameReadOptions } from '../frame-reader.js';
 import { type ColumnReader, readerOf } from './categories.js';
 import type { ExpressionChecker } from './checker.js';
+import { ChunkCells } from './chunk-cells.js';
 import { type Database, toDataError } from './database.js';
 import { expressionTypes } from './expression-types.js';
 import type { Layouts } from './layout.js';
@@ -60,7 +63,12 @@ export async function* readChunks(
       const release = (): void => {
         for (const chunk of chunks) chunk.release?.();
       };
-      yield { rows: chunks[0]!.rows, columns: chunks.flatMap((chunk) => chunk.columns), release };
+      yield {
+        rows: chunks[0]!.rows,
+        columns: chunks.flatMap((chunk) => chunk.columns),
+        hashed: chunks.flatMap((chunk) => chunk.hashed ?? chunk.columns.map(() => undefined)),
+        release,
+      };
     }
   } finally {
     await Promise.all(groups.map((group) => group.return(undefined)));
@@ -79,10 +87,11 @@ async function* readColumns(
   const layout = await context.layouts.source(source);
   const plan = await planReaders(context, source, columns);
   await verifyUnchanged(source);
-  const assembler = new Assembler(plan.readers.length, options, rowsOf(source));
-  const connection = await context.database.connect();
+  const assembler = new Assembler(plan.readers, options, rowsOf(source));
+  const { connection, giveBack } = await context.database.connectStream();
   const interrupt = (): void => connection.interrupt();
   signal?.addEventListener('abort', interrupt);
+  let isOver = false;
   try {
     for (const reader of plan.readers) if (reader.prepare) await connection.run(reader.prepare);
     context.database.scans++;
@@ -95,7 +104,7 @@ async function* readColumns(
       for await (const part of namingFailures(context.database, parts, file.path, signal)) {
         rows += part.rows;
         if (rows > file.rows) break;
-        for (const chunk of assembler.take(part)) yield view(chunk, plan.positions);
+        for (const chunk of assembler.take(part)) yield columnsAt(chunk, plan.positions);
       }
       if (rows !== file.rows) {
         if (!isRemote(file.path)) await verifyUnchanged({ ...source, files: [file] });
@@ -105,9 +114,10 @@ async function* readColumns(
         );
       }
     }
+    isOver = true;
     await verifyUnchanged(source);
     const last = assembler.rest();
-    if (last !== undefined) yield view(last, plan.positions);
+    if (last !== undefined) yield columnsAt(last, plan.positions);
   } catch (error) {
     signal?.throwIfAborted();
     throw await causeOf(source, error);
@@ -116,7 +126,7 @@ async function* readColumns(
     for (const { cleanUp } of plan.readers) {
       if (cleanUp) await connection.run(cleanUp).catch(() => undefined);
     }
-    connection.disconnectSync();
+    await giveBack(isOver);
   }
 }
 
@@ -135,7 +145,7 @@ async function planReaders(
   const readers: ColumnReader[] = [];
   const known = new Map<string, number>();
   const positions = columns.map((column, i) => {
-    const key = `${column.sql}\n${column.kind === 'category' ? JSON.stringify(column.categories) : ''}`;
+    const key = column.kind === 'number' ? `${column.sql}\n` : JSON.stringify(column);
     let position = known.get(key);
     if (position === undefined) {
       position = readers.length;
@@ -149,8 +159,11 @@ async function planReaders(
 
 interface Part {
   readonly rows: number;
-  readonly columns: readonly Float64Array[];
+  /** By reader: numbers and codes, or texts to be hashed. */
+  readonly columns: readonly (Float64Array | Texts)[];
 }
+
+type Texts = readonly (string | null)[];
 
 /** The rows of one statement, as DuckDB delivers them; the arrays are valid until the next part. */
 async function* streamParts(
@@ -160,15 +173,29 @@ async function* streamParts(
   signal: AbortSignal | undefined,
 ): AsyncGenerator<Part> {
   const result = await connection.stream(sql);
-  for (;;) {
-    signal?.throwIfAborted();
-    const chunk = await result.fetchChunk();
-    if (chunk === null || chunk.rowCount === 0) return;
-    const columns = readers.map((reader, i) => {
-      const vector = chunk.getColumnVector(i) as unknown as { readonly items: Float64Array };
-      return reader.decode ? reader.decode(vector.items) : vector.items;
-    });
-    yield { rows: chunk.rowCount, columns };
+  const cells = new ChunkCells();
+  let fetching = result.fetchChunk();
+  try {
+    for (;;) {
+      signal?.throwIfAborted();
+      const chunk = await fetching;
+      if (chunk === null || chunk.rowCount === 0) return;
+      // The next one is got while this one is taken in.
+      fetching = result.fetchChunk();
+      fetching.catch(() => undefined);
+      const columns = readers.map((reader, i) => {
+        if (reader.hash !== undefined) return chunk.getColumnVector(i).toArray() as Texts;
+        const items = cells.numbers(chunk, i);
+        return reader.decode ? reader.decode(items) : items;
+      });
+      yield { rows: chunk.rowCount, columns };
+      cells.release();
+    }
+  } finally {
+    cells.release();
+    // Of no consequence for a stream that is over.
+    connection.interrupt();
+    await fetching.catch(() => undefined);
   }
 }
 
@@ -197,14 +224,22 @@ class Assembler {
   #nextCut = 0;
   #left: number;
   #columns: Float64Array[] = [];
+  /** Of columns of text. */
+  readonly #hashers: readonly (TextHasher | undefined)[];
+  #hashed: readonly (CsrBuilder | undefined)[] = [];
   /** Columns of chunks that were given up. */
   readonly #free: Float64Array[][] = [];
   #filled = 0;
   /** Rows of the chunk being filled. */
   #size = 0;
 
-  constructor(width: number, { rowsPerChunk, cuts = [] }: FrameReadOptions, rows: number) {
-    this.#width = width;
+  constructor(
+    readers: readonly ColumnReader[],
+    { rowsPerChunk, cuts = [] }: FrameReadOptions,
+    rows: number,
+  ) {
+    this.#width = readers.length;
+    this.#hashers = readers.map(({ hash }) => hash && new TextHasher(hash));
     this.#rowsPerChunk = rowsPerChunk;
     this.#rows = rows;
     this.#cuts = cuts;
@@ -218,6 +253,11 @@ class Assembler {
       const count = Math.min(part.rows - from, size - this.#filled);
       for (let j = 0; j < this.#width; j++) {
         const whole = part.columns[j]!;
+        if (!(whole instanceof Float64Array)) {
+          const [hasher, rows] = [this.#hashers[j]!, this.#hashed[j]!];
+          for (let i = from; i < from + count; i++) hasher.addRow(whole[i]!, rows);
+          continue;
+        }
         const piece = count === part.rows ? whole : whole.subarray(from, from + count);
         this.#columns[j]!.set(piece, this.#filled);
       }
@@ -242,11 +282,16 @@ class Assembler {
     this.#columns =
       this.#free.splice(at, at < 0 ? 0 : 1)[0] ?? columnsOf(Math.max(1, this.#width), size);
     this.#filled = 0;
+    this.#hashed = this.#hashers.map((hasher) => hasher?.newRows(size));
   }
 
   #end(): RawChunk {
     const columns = this.#columns;
-    const chunk = { rows: this.#filled, columns, release: () => void this.#free.push(columns) };
+    const hashed = this.#hashed.some((rows) => rows !== undefined)
+      ? { hashed: this.#hashed.map((rows) => rows?.value) }
+      : {};
+    const release = (): void => void this.#free.push(columns);
+    const chunk = { rows: this.#filled, columns, ...hashed, release };
     this.#left -= this.#filled;
     this.#columns = [];
     this.#filled = 0;
@@ -258,10 +303,6 @@ class Assembler {
 function columnsOf(count: number, size: number): Float64Array[] {
   const all = new Float64Array(count * size);
   return Array.from({ length: count }, (_, j) => all.subarray(j * size, (j + 1) * size));
-}
-
-function view(chunk: RawChunk, positions: readonly number[]): RawChunk {
-  return { ...chunk, columns: positions.map((position) => chunk.columns[position]!) };
 }
 
 function rowsOf(source: FrameSource): number {

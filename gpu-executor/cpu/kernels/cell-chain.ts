@@ -8,7 +8,7 @@ import type { OpDef } from '../../../driver/ir/op-def.js';
 import { type Cells, type DenseMatrix, dense } from '../../../driver/ir/value.js';
 import { forgetOldest } from '../../../driver/support/forget-oldest.js';
 import type { Stretch } from '../simd/chain-code.js';
-import { chainCode, hasPrograms } from '../simd/chains.js';
+import { chainCode, paysOnLanes } from '../simd/chains.js';
 import { type CellLoop, fitsTiles, tiledLoop } from '../simd/tiles.js';
 import { stretchOf } from './elementwise.js';
 import type { KernelContext } from './kernel.js';
@@ -88,7 +88,7 @@ function keyOf(nodes: readonly Expr[], inputs: ReadonlyMap<Expr, DenseMatrix>): 
 /** On lanes where that is faster: copying costs more than a few instructions a cell. */
 function loopOf(nodes: readonly Expr[], inputs: ReadonlyMap<Expr, DenseMatrix>): CellLoop {
   const { rows, cols } = nodes.at(-1)!;
-  if (!hasPrograms(nodes) || !fitsTiles(rows, cols)) return compile(nodes, inputs);
+  if (!paysOnLanes(nodes) || !fitsTiles(rows, cols)) return compile(nodes, inputs);
   const stretches = new Map([...inputs].map(([e, value]) => [e, stretchOf(value, rows, cols)]));
   const chain = chainCode(nodes, stretches, [nodes.at(-1)!]);
   return chain === undefined ? compile(nodes, inputs) : tiledLoop(chain);

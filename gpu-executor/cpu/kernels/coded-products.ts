@@ -3,6 +3,7 @@
  * operand is added, whatever the width. Invariant: cells are those of the dense product up to
  * rounding, also where 0 meets NaN or an infinity, which makes NaN.
  */
+import { areFinite } from '../../../driver/ir/csr.js';
 import type { Cells, DenseMatrix } from '../../../driver/ir/value.js';
 import type { Routines } from '../native/blas.js';
 import { gatherOnes, scatterOnes } from './coded-lanes.js';
@@ -179,19 +180,4 @@ function addCells(to: Cells, at: number, from: Cells, first: number, count: numb
     to[t + 3] = d;
   }
   for (; j < count; j++) to[at + j]! += from[first + j]!;
-}
-
-function areFinite(cells: Cells): boolean {
-  // 0 times what is not finite is NaN. Four sums, since each waits for its last addition.
-  const { length } = cells;
-  let [a, b, c, d] = [0, 0, 0, 0];
-  let at = 0;
-  for (; at + 4 <= length; at += 4) {
-    a += cells[at]! * 0;
-    b += cells[at + 1]! * 0;
-    c += cells[at + 2]! * 0;
-    d += cells[at + 3]! * 0;
-  }
-  for (; at < length; at++) a += cells[at]! * 0;
-  return a + b + c + d === 0;
 }

@@ -5,14 +5,16 @@
  * Invariant: it is the dense block to whoever asks for `data`, which is made then; kernels that
  * say `coded` don't ask.
  */
-import type { DataError } from '../../../driver/errors.js';
+import { type DataError, InternalError } from '../../../driver/errors.js';
 import type { Expr } from '../../../driver/ir/expr.js';
 import type { RawChunk } from '../../../driver/ir/frame-engine.js';
 import type { DenseMatrix, SparseForm } from '../../../driver/ir/value.js';
 import {
   type EncodedFeature,
   featureWidth,
+  isHashed,
   isIndicator,
+  type NumberFeature,
   writeCodes,
   writeNumbers,
 } from '../../../driver/operators/encode-block.js';
@@ -107,7 +109,7 @@ export function isWorthCoding(
   { from, most = Number.POSITIVE_INFINITY, numbers = 0 }: CodedReader,
 ): boolean {
   const features = attrs.features as unknown as readonly EncodedFeature[];
-  if (dtype !== 'float64') return false;
+  if (dtype !== 'float64' || features.some(isHashed)) return false;
   if (features.every(isNumeric)) return cols <= numbers;
   return cols >= MIN_COLUMNS && features.length <= most && features.length * from <= cols;
 }
@@ -160,6 +162,7 @@ export function codeRows(
   let indicator = 0;
   for (const [f, feature] of features.entries()) {
     const raw = columns[f]!;
+    if (isHashed(feature)) throw new InternalError('encode: expected no hashed text among codes');
     if (!isIndicator(feature)) {
       numbers.push({ column, cells: cellsOf(feature, raw, rows, allocate, () => missing(f)) });
     } else if (areNumbers) {
@@ -173,8 +176,6 @@ export function codeRows(
   }
   return new CodedRows(rows, column, numbers, codes, indicators);
 }
-
-type NumberFeature = Parameters<typeof writeNumbers>[0];
 
 /** The numbers of a feature: the raw column where they are in it. */
 function cellsOf(

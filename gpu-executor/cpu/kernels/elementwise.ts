@@ -9,8 +9,8 @@ import type { DType } from '../../../driver/ir/dtype.js';
 import type { Meta } from '../../../driver/ir/expr.js';
 import type { OpDef } from '../../../driver/ir/op-def.js';
 import { type Cells, type DenseMatrix, dense } from '../../../driver/ir/value.js';
+import { cellForm } from '../../cell-forms.js';
 import type { Stretch } from '../simd/chain-code.js';
-import { laneForm } from '../simd/forms.js';
 import { type CellLoop, fitsTiles, tiledLoop } from '../simd/tiles.js';
 import type { Kernel } from './kernel.js';
 
@@ -45,7 +45,7 @@ export function elementwiseKernel(op: OpDef): Kernel<Cells> {
 export function laneLoop(op: OpDef, dtype: DType, loops: Map<DType, CellLoop>): CellLoop {
   let loop = loops.get(dtype);
   if (loop === undefined) {
-    const steps = [{ form: laneForm(op)!, inputs: [0] }];
+    const steps = [{ form: cellForm(op)!, inputs: [0] }];
     loop = tiledLoop({ dtype, operands: ['full'], steps, outputs: [0] });
     loops.set(dtype, loop);
   }

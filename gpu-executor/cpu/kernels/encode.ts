@@ -3,14 +3,19 @@
  * chunk, and are encoded into a block (`../stream.ts`). Here stands what a scan must read for them.
  */
 import { DataError } from '../../../driver/errors.js';
+import type { Attrs } from '../../../driver/ir/attrs.js';
+import type { CsrMatrix } from '../../../driver/ir/csr.js';
 import type { Expr } from '../../../driver/ir/expr.js';
 import type { FrameSource, RawChunk, RawColumn } from '../../../driver/ir/frame-engine.js';
 import type { Cells } from '../../../driver/ir/value.js';
 import {
   type EncodedFeature,
   encodeBlock,
+  encodeCsr,
+  isHashed,
   rawColumn,
 } from '../../../driver/operators/encode-block.js';
+import { columnsAt } from '../frame-reader.js';
 import { type CodedRows, codeRows } from './coded-rows.js';
 import type { Allocate } from './kernel.js';
 
@@ -62,12 +67,31 @@ export function encodeChunk(
   rowOffset: number,
   out: Cells,
 ): void {
-  const columns = scan.columnsOf.get(expr)!.map((position) => chunk.columns[position]!);
+  const own = columnsAt(chunk, scan.columnsOf.get(expr)!);
   out.fill(0);
-  const bad = encodeBlock(featuresOf(expr), { rows: chunk.rows, columns }, out, expr.cols, 0);
-  if (bad === undefined) return;
-  const feature = featuresOf(expr).findIndex((one) => one.name === bad);
-  throw missingValue(expr, columns, feature, rowOffset);
+  const bad = encodeBlock(featuresOf(expr), own, out, expr.cols, 0);
+  if (bad !== undefined) throw missingIn(expr, own, bad, rowOffset);
+}
+
+/** Whether rows are of hashed text, and others beside it: they are compressed then. */
+export function hasHashed(attrs: Attrs): boolean {
+  return (attrs.features as unknown as readonly EncodedFeature[]).some(isHashed);
+}
+
+/**
+ * The same as compressed rows.
+ * @throws DataError for a missing value where the feature allows none
+ */
+export function compressChunk(
+  scan: Scan,
+  expr: Expr,
+  chunk: RawChunk,
+  rowOffset: number,
+): CsrMatrix {
+  const own = columnsAt(chunk, scan.columnsOf.get(expr)!);
+  const rows = encodeCsr(featuresOf(expr), own, expr.dtype);
+  if (typeof rows !== 'string') return rows;
+  throw missingIn(expr, own, rows, rowOffset);
 }
 
 /**
@@ -85,6 +109,12 @@ export function codeChunk(
   return codeRows(featuresOf(expr), { rows: chunk.rows, columns }, allocate, (feature) =>
     missingValue(expr, columns, feature, rowOffset),
   );
+}
+
+/** @param name of the feature that has a missing value */
+function missingIn(expr: Expr, { columns }: RawChunk, name: string, rowOffset: number): DataError {
+  const feature = featuresOf(expr).findIndex((one) => one.name === name);
+  return missingValue(expr, columns, feature, rowOffset);
 }
 
 function missingValue(

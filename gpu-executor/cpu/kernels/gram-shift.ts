@@ -19,6 +19,7 @@ export interface RowSample {
 }
 
 const SAMPLED_ROWS = 4096;
+const TILE_ROWS = 64;
 /** Largest |mean| / spread with which moments about 0 are as good as centred ones. */
 const SMALL_RATIO = 8;
 
@@ -34,13 +35,21 @@ export function chooseShift(
   const rows = Math.min(sample.rows, SAMPLED_ROWS);
   const squares = new Float64Array(shift.length);
   const zeros = new Int32Array(shift.length);
-  for (let a = 0; a < places.length; a++) {
-    const at = places[a]!;
-    for (let k = 0; k < rows; k++) {
-      const cell = cells[a]![sample.rowOf(k) * strides[a]!]!;
-      shift[at]! += cell;
-      squares[at]! += cell * cell;
-      if (cell === 0) zeros[at]!++;
+  const order = Int32Array.from({ length: rows }, (_, k) => sample.rowOf(k));
+  // A few rows of all columns at a time: a row's cells lie side by side in memory.
+  for (let from = 0; from < rows; from += TILE_ROWS) {
+    const tile = order.subarray(from, from + TILE_ROWS);
+    for (let a = 0; a < places.length; a++) {
+      const [column, stride, at] = [cells[a]!, strides[a]!, places[a]!];
+      let [sum, square, zero] = [shift[at]!, squares[at]!, 0];
+      for (let k = 0; k < tile.length; k++) {
+        const cell = column[tile[k]! * stride]!;
+        sum += cell;
+        square += cell * cell;
+        if (cell === 0) zero++;
+      }
+      [shift[at], squares[at]] = [sum, square];
+      zeros[at]! += zero;
     }
   }
   let isSmall = sample.zeroIf === 'small';

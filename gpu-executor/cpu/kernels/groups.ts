@@ -58,15 +58,19 @@ function addRows(
 
 const takeRowsKernel: Kernel<Cells> = {
   op: takeRows,
+  takesRows: true,
   run: ({ inputs: [g, table], out }, context) => {
     const { rows, cols, data } = table!;
     const cells = context.allocate(out.rows * cols, out.dtype);
-    const views = cols < COPIED_CELLS ? undefined : rowViews(table!);
+    // Views of all rows pay where most are taken, and more than once.
+    const isCopied = cols >= COPIED_CELLS;
+    const views = isCopied && out.rows >= rows ? rowViews(table!) : undefined;
     for (let i = 0; i < out.rows; i++) {
       const label = g!.data[i]!;
       const at = i * cols;
       if (!(label >= 0 && label < rows)) cells.fill(0, at, at + cols);
       else if (views !== undefined) cells.set(views[label | 0]!, at);
+      else if (isCopied) cells.set(data.subarray(label * cols, (label + 1) * cols), at);
       else for (let j = 0; j < cols; j++) cells[at + j] = data[(label | 0) * cols + j]!;
     }
     return dense(out.rows, cols, cells);

@@ -1,4 +1,5 @@
 /** Every CPU kernel. Adding one is a line here; a backend's capabilities follow from this list. */
+import type { OpDef } from '../../../driver/ir/op-def.js';
 import type { Cells } from '../../../driver/ir/value.js';
 import { encode } from '../../../driver/operators/encode.js';
 import { frame } from '../../../driver/operators/frame.js';
@@ -9,7 +10,14 @@ import { bestColumnsKernel } from './best-columns.js';
 import { blockProductsKernel } from './block-products.js';
 import { columnMomentsKernel } from './column-moments.js';
 import { columnRunKernels } from './column-runs.js';
+import { convolutionKernels } from './conv2d.js';
 import { coordinateDescentKernel } from './coordinate-descent.js';
+import { csrAggregates, csrElementwise } from './csr-cells.js';
+import { type CsrForm, readingCsr } from './csr-form.js';
+import { csrGroups } from './csr-groups.js';
+import { csrMoves } from './csr-moves.js';
+import { csrProducts } from './csr-products.js';
+import { csrWeighted } from './csr-weighted.js';
 import { descentPathKernel } from './descent-path.js';
 import { elementwiseKernel } from './elementwise.js';
 import { foldKernels } from './fold-fits.js';
@@ -17,9 +25,11 @@ import { gramLossKernel } from './gram-loss.js';
 import { groupCrossKernel } from './group-cross.js';
 import { groupGramKernel } from './group-gram.js';
 import { groupLossKernel } from './group-loss.js';
+import { groupQuantileKernel } from './group-quantile.js';
 import { groupSilhouetteKernel } from './group-silhouette.js';
 import { groupKernels } from './groups.js';
 import { heldOutKernel } from './held-out.js';
+import { imageKernels } from './images.js';
 import { type Kernel, referenceKernel } from './kernel.js';
 import { productKernels } from './products.js';
 import { regroupSumsKernel } from './regroup-sums.js';
@@ -47,6 +57,8 @@ const native: readonly Kernel<Cells>[] = [
   ...groupKernels,
   ...columnRunKernels,
   ...stackKernels,
+  ...convolutionKernels,
+  ...imageKernels,
   blockProductsKernel,
   weightedGramKernel,
   bestColumnsKernel,
@@ -65,8 +77,11 @@ const wide: readonly Kernel[] = [
   groupCrossKernel,
   groupLossKernel,
   heldOutKernel,
+  groupQuantileKernel,
+  // It counts one column after another, as the definition does.
+  referenceKernel(ops.groupMode),
+  referenceKernel(ops.innerFolds),
   // They sort one column after another, as the definition does.
-  referenceKernel(ops.groupQuantile),
   referenceKernel(ops.groupRanks),
   referenceKernel(ops.groupPrecision),
   groupSilhouetteKernel,
@@ -80,8 +95,23 @@ const wide: readonly Kernel[] = [
   descentPathKernel,
 ];
 
+/** What operators do with compressed rows. */
+const csrForms: ReadonlyMap<OpDef, CsrForm> = new Map(
+  [
+    ...elementwiseKernels.filter(({ op }) => op.arity.max <= 2).map(({ op }) => csrElementwise(op)),
+    ...csrAggregates,
+    ...csrProducts,
+    ...csrMoves,
+    ...csrWeighted,
+    ...csrGroups,
+  ].map((form) => [form.op, form]),
+);
+
 export const kernelOf: ReadonlyMap<string, Kernel<Cells>> = new Map(
-  [...native, ...wide.map(widened)].map((kernel) => [kernel.op.name, kernel]),
+  [...native, ...wide.map(widened)].map((kernel) => [
+    kernel.op.name,
+    readingCsr(kernel, csrForms.get(kernel.op)),
+  ]),
 );
 
 /** Operators this backend runs: those with a kernel, and the two a scan answers. */

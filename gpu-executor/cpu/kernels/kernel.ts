@@ -69,6 +69,12 @@ export interface Kernel<C extends Cells = Float64Array> {
   readonly runAsync?: (call: KernelCall<C>, context: KernelContext) => Promise<DenseMatrix<C>>;
   /** Which `CodedRows` it works on without their cells. */
   readonly coded?: CodedReader;
+  /** Operands that it reads as compressed rows, without their cells; see `csr-form.ts`. */
+  readonly csr?: readonly number[];
+  /** Its rows are those of its second operand that the first, a column, names; else zeros. */
+  readonly takesRows?: true;
+  /** Synchronous and long: blocks of rows run side by side on threads. */
+  readonly isThreaded?: true;
   /** For `reduce` operators. */
   readonly reducer?: (call: ReducerCall, context: KernelContext) => Reducer<C>;
 }

@@ -235,7 +235,7 @@ export type RowSum = (
 /**
  * Sums a product over rows: pieces of rows go round the lanes, each lane into sums of its own. Sums
  * are float64; those of a float32 piece are added to them before the lane's next piece, so that a
- * lane of one piece has no others.
+ * lane of one piece has no others, and one of none has nothing.
  */
 export class RowSumReducer implements Reducer<Cells> {
   readonly #rows: number;
@@ -245,10 +245,8 @@ export class RowSumReducer implements Reducer<Cells> {
   readonly #lanes: number;
   /** By lane, once they are needed. */
   readonly #sums: (Float64Array | undefined)[] = [];
-  /** Of float32: by lane, the sums of a piece. */
-  readonly #pieces: Float32Array[];
-  /** By lane, whether a piece was summed. */
-  readonly #isBegun: boolean[];
+  /** Of float32: by lane, the sums of its last piece. */
+  readonly #pieces: (Float32Array | undefined)[] = [];
   readonly #routines: Routines;
   readonly #step: RowSum;
   readonly #finish: ((sums: Cells, order: number) => void) | undefined;
@@ -265,12 +263,8 @@ export class RowSumReducer implements Reducer<Cells> {
     this.#cols = call.out.cols;
     this.#parallel = call.parallel;
     const lanes = call.parallel ? context.blas.lanes : 1;
-    const cells = this.#rows * this.#cols;
     this.#dtype = call.out.dtype;
     this.#lanes = lanes;
-    const pieces = this.#dtype === 'float32' ? lanes : 0;
-    this.#pieces = Array.from({ length: pieces }, () => new Float32Array(cells));
-    this.#isBegun = this.#pieces.map(() => false);
     this.#routines = routinesOf(context.blas, call.parallel);
     this.#step = step;
     this.#finish = finish;
@@ -301,18 +295,19 @@ export class RowSumReducer implements Reducer<Cells> {
   }
 
   #addPiece(inputs: readonly DenseMatrix[], start: number, rows: number, lane: number) {
-    const piece = this.#pieces[lane];
-    if (piece === undefined) {
+    if (this.#dtype !== 'float32') {
       this.#sums[lane] ??= this.#newSums(inputs[0]!);
       return this.#step(inputs, start, rows, this.#sums[lane], this.#routines);
     }
-    if (this.#isBegun[lane]) {
+    const known = this.#pieces[lane];
+    const piece = known ?? new Float32Array(this.#rows * this.#cols);
+    this.#pieces[lane] = piece;
+    if (known !== undefined) {
       const sums = this.#sums[lane] ?? new Float64Array(piece.length);
       this.#sums[lane] = sums;
       addTo(sums, piece);
       piece.fill(0);
     }
-    this.#isBegun[lane] = true;
     return this.#step(inputs, start, rows, piece, this.#routines);
   }
 
@@ -324,7 +319,7 @@ export class RowSumReducer implements Reducer<Cells> {
 
   result(): DenseMatrix {
     const known: Cells[] = this.#sums.filter((sums) => sums !== undefined).map(ownSums);
-    const all = [...known, ...this.#pieces];
+    const all = [...known, ...this.#pieces.filter((piece) => piece !== undefined)];
     const [out = new Float64Array(this.#rows * this.#cols), ...others] = all;
     for (const other of others) addTo(out, other);
     this.#finish?.(out, this.#cols);

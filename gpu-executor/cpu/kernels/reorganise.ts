@@ -6,7 +6,7 @@ import { cast } from '../../../driver/operators/cast.js';
 import { cbind } from '../../../driver/operators/cbind.js';
 import { diag } from '../../../driver/operators/diag.js';
 import { rbind } from '../../../driver/operators/rbind.js';
-import { repeatCols } from '../../../driver/operators/repeat-cols.js';
+import { repeatCols, repeatColsInto } from '../../../driver/operators/repeat-cols.js';
 import { reshape } from '../../../driver/operators/reshape.js';
 import { restack } from '../../../driver/operators/restack.js';
 import { selectRows } from '../../../driver/operators/select-rows.js';
@@ -100,6 +100,15 @@ const castKernel: Kernel<Cells> = {
   run: ({ inputs: [x], out }, { allocate }) => converted(x!, out.dtype, allocate),
 };
 
+const repeatColsKernel: Kernel<Cells> = {
+  op: repeatCols,
+  run: ({ inputs: [x], attrs, out }, context) => {
+    const cells = context.allocate(out.rows * out.cols, out.dtype);
+    repeatColsInto(cells, x!.data, attrs);
+    return dense(out.rows, out.cols, cells);
+  },
+};
+
 const reshapeKernel: Kernel<Cells> = {
   op: reshape,
   run: ({ inputs: [x], out }) => dense(out.rows, out.cols, x!.data),
@@ -112,8 +121,7 @@ export const movingKernels: readonly Kernel<Cells>[] = [
   rbindKernel,
   reshapeKernel,
   castKernel,
+  repeatColsKernel,
 ];
 
-export const reorganiseKernels = [selectRows, diag, addDiag, restack, repeatCols].map(
-  referenceKernel,
-);
+export const reorganiseKernels = [selectRows, diag, addDiag, restack].map(referenceKernel);

@@ -1,13 +1,17 @@
 /** Kernels of matrices that come from attributes alone, whole or by row blocks. */
 
+import type { CsrMatrix } from '../../../driver/ir/csr.js';
 import { type Cells, type DenseMatrix, dense } from '../../../driver/ir/value.js';
 import { fill } from '../../../driver/operators/fill.js';
 import { fillFolds, kfold } from '../../../driver/operators/kfold.js';
 import { literal } from '../../../driver/operators/literal.js';
-import { rand } from '../../../driver/operators/rand.js';
+import { rand, randomRows } from '../../../driver/operators/rand.js';
 import { scalar } from '../../../driver/operators/scalar.js';
 import { seq } from '../../../driver/operators/seq.js';
+import { shuffledAt } from '../../../driver/operators/shuffled-at.js';
 import { slot } from '../../../driver/operators/slot.js';
+import { uniformAt } from '../../../driver/operators/uniform-at.js';
+import { isSparseRand, sparseRandomRows } from './csr-rand.js';
 import { type Kernel, type KernelCall, referenceKernel } from './kernel.js';
 
 function rowsOf({ out, block }: KernelCall): { readonly first: number; readonly rows: number } {
@@ -45,6 +49,18 @@ const kfoldKernel: Kernel = {
   },
 };
 
+const randKernel: Kernel = {
+  op: rand,
+  run: (call) => {
+    const { first, rows } = rowsOf(call);
+    // Its cells, should somebody ask for them, are float64.
+    if (isSparseRand(call.attrs)) {
+      return sparseRandomRows(call.attrs, first, rows) as CsrMatrix<Float64Array>;
+    }
+    return dense(rows, call.out.cols, randomRows(call.attrs, first, rows));
+  },
+};
+
 /** Matrices whose cells are given. */
 export const leafKernels: readonly Kernel<Cells>[] = [literal, slot].map((op) => ({
   op,
@@ -52,7 +68,10 @@ export const leafKernels: readonly Kernel<Cells>[] = [literal, slot].map((op) =>
 }));
 
 export const sourceKernels: readonly Kernel[] = [
-  ...[scalar, rand].map(referenceKernel),
+  referenceKernel(scalar),
+  randKernel,
+  referenceKernel(uniformAt),
+  referenceKernel(shuffledAt),
   fillKernel,
   seqKernel,
   kfoldKernel,

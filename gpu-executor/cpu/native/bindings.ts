@@ -5,18 +5,12 @@
  * used because OpenBLAS, Accelerate, MKL and the reference LAPACK all have it, and LAPACKE only
  * some. Native types never leave this folder.
  */
-import { createRequire } from 'node:module';
 import type * as Koffi from 'koffi';
 import { ConfigError } from '../../../driver/errors.js';
 import type { DType } from '../../../driver/ir/dtype.js';
 import type { Cells } from '../../../driver/ir/value.js';
+import { loadKoffi, type NativeFunction } from '../../koffi.js';
 import type { BlasCandidate } from './find-blas.js';
-
-/** A native function with its asynchronous form, which runs on libuv's thread pool. */
-export interface NativeFunction<A extends readonly unknown[], R> {
-  (...args: A): R;
-  async(...args: [...A, (error: Error | null, result: R) => void]): void;
-}
 
 type Int = number;
 type Ref<T> = readonly T[];
@@ -70,6 +64,8 @@ export interface NativePrecision {
   >;
   /** Cholesky factor in place, column-major: uplo, n, A, lda, info (out). */
   readonly potrf: NativeFunction<[string, Ref<Int>, Cells, Ref<Int>, Int32Array, number], void>;
+  /** The inverse from potrf's factor, in its triangle: uplo, n, A, lda, info. */
+  readonly potri: NativeFunction<[string, Ref<Int>, Cells, Ref<Int>, Int32Array, number], void>;
   /** Solves from potrf's factor: uplo, n, nrhs, A, lda, B, ldb, info. */
   readonly potrs: NativeFunction<
     [string, Ref<Int>, Ref<Int>, Cells, Ref<Int>, Cells, Ref<Int>, Int32Array, number],
@@ -86,10 +82,6 @@ export interface NativePrecision {
     void
   >;
 }
-
-const ASYNC_STACK_BYTES = 1024 * 1024;
-/** Asynchronous calls at once, all threads busy many times over; koffi keeps at most 32 stacks. */
-export const MAX_IN_FLIGHT = 32;
 
 const ints = 'int *';
 // By reference; the trailing size_t is the hidden length gfortran's callees may read for each
@@ -109,27 +101,6 @@ export function bindBlas(candidate: BlasCandidate): NativeBlas {
       { cause },
     );
   }
-}
-
-let koffiModule: typeof Koffi | undefined;
-
-function loadKoffi(): typeof Koffi {
-  if (koffiModule !== undefined) return koffiModule;
-  // Required, not imported: on a machine koffi has no build for, the JavaScript kernels must still
-  // load.
-  const koffi = createRequire(import.meta.url)('koffi') as typeof Koffi;
-  try {
-    // koffi gives asynchronous calls 128 KiB, which is near what OpenBLAS needs with one thread.
-    // (With more threads its `dgetrf` needs over 4 MiB, and crashes; another reason to leave the
-    // threads to us.) Resident stacks, one a call in flight, spare the mapping and unmapping of one
-    // at every call.
-    koffi.config({ async_stack_size: ASYNC_STACK_BYTES, resident_async_pools: MAX_IN_FLIGHT });
-  } catch {
-    // Another user of koffi in this process loaded a library first, after which its settings are
-    // fixed: they do.
-  }
-  koffiModule = koffi;
-  return koffi;
 }
 
 function bind(koffi: typeof Koffi, candidate: BlasCandidate): NativeBlas {
@@ -157,6 +128,7 @@ function bind(koffi: typeof Koffi, candidate: BlasCandidate): NativeBlas {
         ...[real, reals, 'int', reals, 'int', real, reals, 'int'],
       ]),
       potrf: lapackOf('potrf', [text, byRef, reals, byRef, ints, 'size_t']),
+      potri: lapackOf('potri', [text, byRef, reals, byRef, ints, 'size_t']),
       potrs: lapackOf('potrs', [text, byRef, byRef, reals, byRef, reals, byRef, ints, 'size_t']),
       getrf: lapackOf('getrf', [byRef, byRef, reals, byRef, ints, ints]),
       getrs: lapackOf('getrs', [

@@ -8,13 +8,14 @@ import { cellBytes, type Typed } from '../../../driver/ir/dtype.js';
 import type { Expr, Meta } from '../../../driver/ir/expr.js';
 import { denseBytes } from '../../../driver/ir/expr.js';
 import { forgetOldest } from '../../../driver/support/forget-oldest.js';
+import { cellForm } from '../../cell-forms.js';
+import { isCsrIn } from '../kernels/csr-estimate.js';
 import { stretchOf } from '../kernels/elementwise.js';
 import { kernelOf } from '../kernels/index.js';
 import { type ChainCode, chainModule, type Stretch } from '../simd/chain-code.js';
 import { chainCode } from '../simd/chains.js';
-import { laneForm } from '../simd/forms.js';
 import { engine, type WasmModule } from '../simd/wasm.js';
-import { type StreamPass, widthOf } from '../stream.js';
+import { type StreamPass, widthOf } from '../stream-pass.js';
 
 /** Shape and type of a value. */
 export type Form = Meta & Typed;
@@ -28,11 +29,18 @@ export interface KernelStep {
   readonly out: Form;
 }
 
+/** Rows of a table, which are read where they lie. */
+export interface TakenRows {
+  /** The column of their numbers. */
+  readonly numbers: number;
+  readonly table: number;
+}
+
 /** Cells of one shape in one loop. */
 export interface CellStep {
   readonly kind: 'cells';
   readonly module: WasmModule;
-  readonly inputs: readonly number[];
+  readonly inputs: readonly (number | TakenRows)[];
   /** Of each, the operand in whose memory it is written, which nothing reads after. */
   readonly outs: readonly { readonly form: Form; readonly over: number | undefined }[];
 }
@@ -69,19 +77,34 @@ export interface RowPlan {
 /** What a block reads and makes stays in the cache of a core. @units bytes */
 const BLOCK_BYTES = 1 << 19;
 const MIN_BLOCK_ROWS = 64;
+/** Fewer rows than that where they are wide: images. @units bytes */
+const MAX_BLOCK_BYTES = 1 << 23;
+/** Tables up to this size are copied for each block rather than their rows. @units bytes */
+const TABLE_BYTES = BLOCK_BYTES / 8;
 /** Blocks begin at multiples, which suit the kernels of products. */
 const ROW_STEP = 16;
 /** Chunks that threads take one after another: enough to end together. */
 const ENOUGH_CHUNKS = 16;
 const MAX_CHUNKS = 32;
+/** Results of all chunks of compressed rows together. @units bytes */
+const SPARSE_RESULT_BYTES = 1 << 28;
 
 /** Undefined for a pass that can't be run so: one that reads a frame, or whose parts are asked. */
 export function planRows(pass: StreamPass): RowPlan | undefined {
   const isMap = ({ op, inputs, attrs }: Expr): boolean => op.rowRule(inputs, attrs).kind === 'map';
-  if (!pass.nodes.some(isMap) || pass.sinks.some((sink) => pass.parts.has(sink))) return undefined;
+  const isCsr = (expr: Expr): boolean => isCsrIn(pass.values, expr);
+  const isThreaded = ({ op }: Expr): boolean => kernelOf.get(op.name)?.isThreaded === true;
+  // Sums of compressed rows are loops, which run on all threads here alone.
+  const isLoop =
+    pass.nodes.some(isMap) ||
+    pass.sinks.some((sink) => isThreaded(sink) || sink.inputs.some(isCsr));
+  if (!isLoop || pass.sinks.some((sink) => pass.parts.has(sink))) return undefined;
+  // Lanes read cells, and kept values are written as cells.
+  if (pass.kept.some(isCsr)) return undefined;
+  if (pass.nodes.some(({ op, inputs }) => cellForm(op) && inputs.some(isCsr))) return undefined;
   for (const { op, payload } of pass.nodes) {
     if (payload !== undefined || op.source !== 'kernel') return undefined;
-    if (kernelOf.get(op.name)?.run === undefined && laneForm(op) === undefined) return undefined;
+    if (kernelOf.get(op.name)?.run === undefined && cellForm(op) === undefined) return undefined;
   }
   return new Planner(pass).plan();
 }
@@ -98,11 +121,14 @@ class Planner {
   readonly #operands: Expr[] = [];
   readonly #byRows: boolean[] = [];
   readonly #numbers = new Map<Expr, number>();
+  /** Rows of small tables that cells alone read. */
+  readonly #taken: ReadonlySet<Expr>;
   readonly #steps: (KernelStep | CellStep)[] = [];
   #count = 0;
 
   constructor(pass: StreamPass) {
     this.#pass = pass;
+    this.#taken = new Set(pass.nodes.filter((node) => isTakenByCells(node, pass)));
   }
 
   plan(): RowPlan {
@@ -119,15 +145,17 @@ class Planner {
       if (this.#byRows[i]) width += widthOf(this.#pass, expr) * cellBytes(expr);
     }
     const fitting = Math.floor(BLOCK_BYTES / width / ROW_STEP) * ROW_STEP;
-    const blockRows = Math.max(MIN_BLOCK_ROWS, fitting);
+    const fewest = Math.min(MIN_BLOCK_ROWS, Math.max(1, Math.floor(MAX_BLOCK_BYTES / width)));
+    const blockRows = Math.max(fewest, fitting);
     // A chunk's results cost memory and adding up: it reads several times as much, or many times
     // where chunks are enough.
     const made = sinks.reduce((bytes, sink) => bytes + denseBytes(sink), 0) / width;
     const least = Math.max(rows / MAX_CHUNKS, 4 * made, Math.min(rows / ENOUGH_CHUNKS, 16 * made));
+    const most = this.#isOfCsr() ? rows / sparseChunks(sinks) : Number.POSITIVE_INFINITY;
     const program = {
       rows,
       blockRows,
-      chunkRows: Math.max(1, Math.ceil(least / blockRows)) * blockRows,
+      chunkRows: Math.max(1, Math.ceil(Math.min(least, most) / blockRows)) * blockRows,
       byRows: this.#byRows,
       steps: this.#steps,
       sinks: sinks.map((sink) => this.#sink(sink)),
@@ -136,6 +164,10 @@ class Planner {
     let flops = 0;
     for (const expr of [...nodes, ...sinks]) flops += expr.op.flops(expr.inputs, expr.attrs, expr);
     return { program, operands: this.#operands, flops };
+  }
+
+  #isOfCsr(): boolean {
+    return this.#operands.some((expr, i) => this.#byRows[i] && isCsrIn(this.#pass.values, expr));
   }
 
   /** Of a row of what the steps write. @units bytes */
@@ -182,12 +214,13 @@ class Planner {
     const levels = new Map<Expr, number>();
     const groups = new Map<string, Group>();
     for (const node of this.#pass.nodes) {
-      const isCells = laneForm(node.op) !== undefined;
+      if (this.#taken.has(node)) continue;
+      const isCells = cellForm(node.op) !== undefined;
       let level = 0;
       for (const input of node.inputs) {
         const below = levels.get(input);
         if (below === undefined) continue;
-        const isJoined = isCells && laneForm(input.op) !== undefined && input.cols === node.cols;
+        const isJoined = isCells && cellForm(input.op) !== undefined && input.cols === node.cols;
         level = Math.max(level, isJoined ? below : below + 1);
       }
       levels.set(node, level);
@@ -210,13 +243,14 @@ class Planner {
     const { rows } = this.#pass;
     const inside = new Set(nodes);
     const stretches = new Map<Expr, Stretch>();
-    const inputs: number[] = [];
+    const inputs: (number | TakenRows)[] = [];
     for (const node of nodes) {
       const numbers = this.#inputsOf(node);
       for (const [i, input] of node.inputs.entries()) {
         if (inside.has(input) || stretches.has(input)) continue;
-        stretches.set(input, stretchOf(input, rows, node.cols));
-        inputs.push(numbers[i]!);
+        const isTaken = this.#taken.has(input);
+        stretches.set(input, isTaken ? 'taken' : stretchOf(input, rows, node.cols));
+        inputs.push(isTaken ? this.#takenRows(input) : numbers[i]!);
       }
     }
     const after = [...later.flatMap((group) => group.nodes), ...this.#pass.sinks];
@@ -230,11 +264,16 @@ class Planner {
     const order = [...stretches.keys()];
     const outs = outputs.map((expr) => {
       const over = free.pop();
-      return { form: formOf(expr), over: over && inputs[order.indexOf(over)]! };
+      return { form: formOf(expr), over: over && (inputs[order.indexOf(over)] as number) };
     });
     const module = compiled(chainCode(nodes, stretches, outputs)!);
     this.#steps.push({ kind: 'cells', module, inputs, outs });
     for (const expr of outputs) this.#numbers.set(expr, this.#count++);
+  }
+
+  #takenRows(expr: Expr): TakenRows {
+    const [numbers, table] = this.#inputsOf(expr) as [number, number];
+    return { numbers, table };
   }
 
   #sink(expr: Expr): Sink {
@@ -242,6 +281,25 @@ class Planner {
     const forms = inputs.map(formOf);
     return { op: op.name, attrs, inputs: this.#inputsOf(expr), forms, out: formOf(expr) };
   }
+}
+
+/** Chunks of compressed rows, which take long for their bytes: as many as their results allow. */
+function sparseChunks(sinks: readonly Expr[]): number {
+  const bytes = sinks.reduce((sum, sink) => sum + denseBytes(sink), 0);
+  return Math.max(2, Math.min(ENOUGH_CHUNKS, Math.floor(SPARSE_RESULT_BYTES / Math.max(1, bytes))));
+}
+
+/** Whether rows of a small table are read by nothing but cells of their shape. */
+function isTakenByCells(node: Expr, { nodes, sinks, kept }: StreamPass): boolean {
+  const { op, inputs, cols, dtype } = node;
+  const [numbers, table] = inputs as [Expr, Expr];
+  if (kernelOf.get(op.name)?.takesRows !== true || denseBytes(table) > TABLE_BYTES) return false;
+  if (table.dtype !== dtype || nodes.includes(numbers) || nodes.includes(table)) return false;
+  const readers = [...nodes, ...sinks].filter((reader) => reader.inputs.includes(node));
+  return (
+    !kept.includes(node) &&
+    readers.every((one) => cellForm(one.op) && one.cols === cols && one.dtype === dtype)
+  );
 }
 
 function formOf({ rows, cols, dtype }: Expr): Form {

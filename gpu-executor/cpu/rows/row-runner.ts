@@ -16,7 +16,7 @@ import { kernelOf } from '../kernels/index.js';
 import { allocateBy, type KernelContext, type Reducer } from '../kernels/kernel.js';
 import type { Blas } from '../native/blas.js';
 import { LaneMemory } from '../simd/lane-memory.js';
-import type { CellStep, Form, KernelStep, RowProgram } from './row-program.js';
+import type { CellStep, Form, KernelStep, RowProgram, TakenRows } from './row-program.js';
 
 /** Lane memory of this thread's programs: one runs at a time between two turns of its loop. */
 const memory = new LaneMemory();
@@ -70,7 +70,11 @@ export class RowRunner {
     );
     for (const step of steps) {
       if (step.kind === 'cells') values.push(...this.#cells(step, rows, values));
-      else values.push(this.#kernel(step, from, rows, values));
+      else {
+        const keptAt = kept.indexOf(values.length);
+        const out = keptAt < 0 ? undefined : rowsView(this.#kept[keptAt]!, from, from + rows);
+        values.push(this.#kernel(step, from, rows, values, out));
+      }
     }
     for (const [i, { inputs }] of sinks.entries()) {
       const own = inputs.map((input) => values[input]!);
@@ -78,7 +82,8 @@ export class RowRunner {
     }
     for (const [i, value] of kept.entries()) {
       const out = this.#kept[i]!;
-      out.data.set(values[value]!.data, from * out.cols);
+      const { data } = values[value]!;
+      if (data.buffer !== out.data.buffer) out.data.set(data, from * out.cols);
     }
   }
 
@@ -87,6 +92,8 @@ export class RowRunner {
     rowOffset: number,
     rows: number,
     values: readonly DenseMatrix[],
+    /** Where it is kept, if it is. */
+    kept: DenseMatrix | undefined,
   ): DenseMatrix {
     const { cols, dtype } = out;
     let isTaken = false;
@@ -96,7 +103,7 @@ export class RowRunner {
       allocate: allocateBy((cells, type) => {
         if (isTaken || cells !== rows * cols || type !== dtype) return cellsOf(type, cells);
         isTaken = true;
-        return this.#take(cells, dtype);
+        return kept?.data ?? this.#take(cells, dtype);
       }),
     };
     const own = inputs.map((input) => values[input]!);
@@ -114,6 +121,7 @@ export class RowRunner {
   ): DenseMatrix[] {
     const places = new Map<number, Cells>();
     const operands = inputs.map((input) => {
+      if (typeof input !== 'number') return this.#rowsTaken(input, values);
       const { data } = values[input]!;
       const here = memory.holds(data) ? data : this.#take(data.length, values[input]!.dtype);
       if (here !== data) here.set(data);
@@ -127,6 +135,23 @@ export class RowRunner {
     });
     memory.function(module)(rows, cols, ...operands, ...results.map(({ data }) => data.byteOffset));
     return results;
+  }
+
+  /** The list of where rows of a table lie, whose last row is zeros. */
+  #rowsTaken({ numbers, table }: TakenRows, values: readonly DenseMatrix[]): number {
+    const { rows, cols, data, dtype } = values[table]!;
+    const named = values[numbers]!.data;
+    const cells = this.#take((rows + 1) * cols, dtype);
+    cells.set(data);
+    cells.fill(0, data.length);
+    const [start, bytes] = [cells.byteOffset, cols * cells.BYTES_PER_ELEMENT];
+    const list = memory.integers(this.#used, named.length);
+    this.#used += aligned(list.byteLength);
+    for (let i = 0; i < named.length; i++) {
+      const row = named[i]!;
+      list[i] = start + (row >= 0 && row < rows ? row | 0 : rows) * bytes;
+    }
+    return list.byteOffset;
   }
 
   #take(count: number, dtype: DType): Cells {
@@ -160,7 +185,14 @@ function bytesOf(
       formAt.push(step.out);
       continue;
     }
-    for (const input of step.inputs) add(formAt[input]!, byRows[input] ?? true);
+    for (const input of step.inputs) {
+      if (typeof input === 'number') add(formAt[input]!, byRows[input] ?? true);
+      else {
+        const { rows, cols, dtype } = formAt[input.table]!;
+        add({ rows: rows + 1, cols, dtype }, false);
+        bytes += aligned(blockRows * Int32Array.BYTES_PER_ELEMENT);
+      }
+    }
     for (const { form } of step.outs) {
       add(form, true);
       formAt.push(form);

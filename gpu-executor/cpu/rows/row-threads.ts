@@ -6,6 +6,7 @@
  * operand after the pass has ended.
  */
 import { Worker } from 'node:worker_threads';
+import { CsrMatrix } from '../../../driver/ir/csr.js';
 import type { Cells, DenseMatrix } from '../../../driver/ir/value.js';
 import { CodedRows } from '../kernels/coded-rows.js';
 import type { Blas } from '../native/blas.js';
@@ -25,7 +26,20 @@ const TURN_MS = 10;
 
 /** A matrix as another thread finds it. */
 export type SentMatrix = Form &
-  ({ readonly cells: Cells } | { readonly address: bigint } | { readonly coded: SentCodedRows });
+  (
+    | { readonly cells: Cells }
+    | { readonly address: bigint }
+    | { readonly coded: SentCodedRows }
+    | { readonly csr: SentCsr }
+  );
+
+/** Compressed rows as another thread finds them, with how many cells of their arrays to read. */
+export interface SentCsr {
+  readonly rowStarts: bigint;
+  readonly columns: bigint;
+  readonly values: bigint;
+  readonly count: number;
+}
 
 /** Coded rows as another thread finds them. */
 export interface SentCodedRows {
@@ -33,6 +47,8 @@ export interface SentCodedRows {
   readonly codes: bigint;
   readonly indicators: number;
 }
+
+type Address3 = [bigint, bigint, bigint];
 
 export interface RowTask {
   readonly id: number;
@@ -155,6 +171,17 @@ export class RowThreads {
           address: addressOf(cells),
         }));
         return { rows, cols, dtype, coded: { numbers, codes: addressOf(codes), indicators } };
+      }
+      if (value instanceof CsrMatrix) {
+        const { rowStarts, columns, values } = value;
+        const [starts, places, cells] = [rowStarts, columns, values].map(addressOf) as Address3;
+        const count = rowStarts[rows]!;
+        return {
+          rows,
+          cols,
+          dtype,
+          csr: { rowStarts: starts, columns: places, values: cells, count },
+        };
       }
       const { data } = value;
       const isCopied = isRead && data.byteLength <= SENT_BYTES;

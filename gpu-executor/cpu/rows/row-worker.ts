@@ -1,5 +1,6 @@
 /** A helper thread of `row-threads.ts`: runs chunks of the tasks it is sent. */
 import { parentPort, workerData } from 'node:worker_threads';
+import { CsrMatrix } from '../../../driver/ir/csr.js';
 import { cellBytes } from '../../../driver/ir/dtype.js';
 import { cellsOf, type DenseMatrix, dense } from '../../../driver/ir/value.js';
 import { forgetOldest } from '../../../driver/support/forget-oldest.js';
@@ -7,7 +8,7 @@ import { CodedRows } from '../kernels/coded-rows.js';
 import { type BlasOptions, loadBlas } from '../native/load-blas.js';
 import type { ChunkReport } from './chunk-results.js';
 import { RowRunner } from './row-runner.js';
-import type { RowTask, SentCodedRows, SentMatrix } from './row-threads.js';
+import type { RowTask, SentCodedRows, SentCsr, SentMatrix } from './row-threads.js';
 
 const MAX_VIEWS = 256;
 
@@ -19,8 +20,18 @@ function matrixOf(sent: SentMatrix): DenseMatrix {
   const { rows, cols, dtype } = sent;
   if ('cells' in sent) return dense(rows, cols, sent.cells);
   if ('coded' in sent) return codedRowsOf(sent, sent.coded);
+  if ('csr' in sent) return csrOf(sent, sent.csr);
   const memory = viewOf(sent.address, rows * cols * cellBytes({ dtype }));
   return dense(rows, cols, cellsOf(dtype, rows * cols, memory));
+}
+
+function csrOf({ rows, cols, dtype }: SentMatrix, sent: SentCsr): CsrMatrix {
+  const { count } = sent;
+  const starts = new Int32Array(viewOf(sent.rowStarts, 4 * (rows + 1)), 0, rows + 1);
+  if (count === 0) return new CsrMatrix(rows, cols, starts, new Int32Array(0), cellsOf(dtype, 0));
+  const columns = new Int32Array(viewOf(sent.columns, 4 * count), 0, count);
+  const values = cellsOf(dtype, count, viewOf(sent.values, count * cellBytes({ dtype })));
+  return new CsrMatrix(rows, cols, starts, columns, values);
 }
 
 function codedRowsOf({ rows, cols }: SentMatrix, sent: SentCodedRows): CodedRows {

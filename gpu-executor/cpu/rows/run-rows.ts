@@ -1,7 +1,8 @@
 /** Runs a pass over rows of host values as a row program. */
 import type { Expr } from '../../../driver/ir/expr.js';
 import { type DenseMatrix, dense } from '../../../driver/ir/value.js';
-import { asExecutionError, type StreamContext, type StreamPass } from '../stream.js';
+import { asExecutionError, type StreamContext } from '../stream.js';
+import type { StreamPass } from '../stream-pass.js';
 import type { RowPlan } from './row-program.js';
 
 /** The values of its sinks and kept nodes. @throws AbortError, ExecutionError */

@@ -4,15 +4,18 @@
  * Cells that fill no vector at the end of a row are computed one at a time by the same operations.
  */
 import type { DType } from '../../../driver/ir/dtype.js';
-import type { LaneForm } from './forms.js';
+import type { CellForm } from '../../cell-forms.js';
 import { Lanes } from './lanes.js';
 import { op, simd, WasmFunction } from './wasm.js';
 
-/** How an operand meets the output: cell by cell, stretched down, stretched across, or one cell. */
-export type Stretch = 'full' | 'row' | 'column' | 'scalar';
+/**
+ * How an operand meets the output: cell by cell, stretched down, stretched across, one cell, or by
+ * rows that lie anywhere, of which the operand lists the addresses (integers of 32 bits).
+ */
+export type Stretch = 'full' | 'row' | 'column' | 'scalar' | 'taken';
 
 export interface ChainStep {
-  readonly form: LaneForm;
+  readonly form: CellForm;
   /** Numbers of operands, then of steps after them. */
   readonly inputs: readonly number[];
 }
@@ -43,6 +46,8 @@ class ChainWriter {
   readonly #shift: number;
   /** By operand: the vector that holds it. */
   readonly #held: number[] = [];
+  /** By operand, of taken ones: where its row lies. */
+  readonly #taken: (number | undefined)[] = [];
   /** Bytes from the start of a matrix to the cell. */
   readonly #at: number;
   /** The same from the start of a row. */
@@ -54,7 +59,10 @@ class ChainWriter {
     this.#shift = this.#isWide ? 3 : 2;
     this.#code = new WasmFunction(FIRST_ADDRESS + chain.operands.length + chain.outputs.length);
     this.#lanes = new Lanes(this.#code, this.#isWide);
-    for (const _ of chain.operands) this.#held.push(this.#code.vector());
+    for (const [i, stretch] of chain.operands.entries()) {
+      this.#held.push(this.#code.vector());
+      if (stretch === 'taken') this.#taken[i] = this.#code.integer();
+    }
     this.#at = this.#code.integer();
     this.#along = this.#code.integer();
   }
@@ -62,7 +70,7 @@ class ChainWriter {
   write(): Uint8Array<ArrayBuffer> {
     this.#load('scalar', () => this.#code.int(0), true);
     const { operands } = this.#chain;
-    if (operands.some((stretch) => stretch === 'row' || stretch === 'column')) this.#rows();
+    if (operands.some((stretch) => stretch !== 'full' && stretch !== 'scalar')) this.#rows();
     else this.#row(() => this.#code.get(ROWS, COLS).do(op.i32Mul));
     return this.#code.module();
   }
@@ -74,6 +82,16 @@ class ChainWriter {
       () => code.get(row, ROWS).do(op.i32GeU),
       () => {
         this.#load('column', () => code.get(row).int(this.#shift).do(op.i32Shl), true);
+        for (const [i, local] of this.#taken.entries()) {
+          if (local === undefined) continue;
+          code
+            .get(row)
+            .int(2)
+            .do(op.i32Shl)
+            .get(FIRST_ADDRESS + i)
+            .do(op.i32Add);
+          code.do(op.i32Load, 2, 0).set(local);
+        }
         this.#row(() => code.get(COLS));
         code.get(row).int(1).do(op.i32Add).set(row);
       },
@@ -108,6 +126,7 @@ class ChainWriter {
     const { operands, steps, outputs } = this.#chain;
     this.#load('full', () => this.#code.get(this.#at), !isVector);
     this.#load('row', () => this.#code.get(this.#along), !isVector);
+    this.#load('taken', () => this.#code.get(this.#along), !isVector);
     const values = [...this.#held];
     for (const { form, inputs } of steps) {
       const own = inputs.map((input) => values[input]!);
@@ -133,7 +152,7 @@ class ChainWriter {
     const splat = this.#isWide ? simd.load64Splat : simd.load32Splat;
     for (const [i, stretch] of this.#chain.operands.entries()) {
       if (stretch !== wanted) continue;
-      this.#code.get(FIRST_ADDRESS + i);
+      this.#code.get(this.#taken[i] ?? FIRST_ADDRESS + i);
       address();
       this.#code
         .do(op.i32Add)

@@ -1,11 +1,15 @@
 /** Expressions of a chain as the code of its loop on lanes. */
 import type { Expr } from '../../../driver/ir/expr.js';
+import { cellForm } from '../../cell-forms.js';
 import type { ChainCode, ChainStep, Stretch } from './chain-code.js';
-import { laneForm } from './forms.js';
 
-/** Whether some step takes so many instructions that lanes pay for copying. */
-export function hasPrograms(nodes: readonly Expr[]): boolean {
-  return nodes.some(({ op }) => op.program !== undefined);
+/** From so many steps of float32 on, each of which a script rounds, lanes pay for copying. */
+const LONG_FLOAT32 = 4;
+
+/** Whether some step, or all of them, take so many instructions that lanes pay for copying. */
+export function paysOnLanes(nodes: readonly Expr[]): boolean {
+  const isLong = nodes.length >= LONG_FLOAT32 && nodes[0]!.dtype === 'float32';
+  return isLong || nodes.some(({ op }) => op.program !== undefined);
 }
 
 /**
@@ -21,7 +25,7 @@ export function chainCode(
   const numbers = new Map([...operands.keys()].map((expr, i) => [expr, i]));
   const steps: ChainStep[] = [];
   for (const node of nodes) {
-    const form = laneForm(node.op);
+    const form = cellForm(node.op);
     if (form === undefined) return undefined;
     steps.push({ form, inputs: node.inputs.map((input) => numbers.get(input)!) });
     numbers.set(node, numbers.size);

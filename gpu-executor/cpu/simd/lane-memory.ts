@@ -39,6 +39,11 @@ export class LaneMemory {
       : new Float64Array(buffer, address, count);
   }
 
+  /** Integers at an address, which is a multiple of 4. */
+  integers(address: number, count: number): Int32Array {
+    return new Int32Array(this.#memory!.buffer, address, count);
+  }
+
   /** Whether the cells lie in this memory as it is now. */
   holds(cells: Cells): boolean {
     return cells.buffer === this.#memory?.buffer;

@@ -74,32 +74,62 @@ export function chooseSolver(size: FitSize, bends: boolean): SolverChoice {
   return { solver: costs[0]!.solver, costs };
 }
 
+/** Of so many coordinates, those in which curvature is made by output, as a block. */
+export function leadingOf(coordinates: number): number {
+  return Math.min(coordinates, Math.max(MOST_WHOLE, Math.ceil(coordinates / 4)));
+}
+
+const MOST_WHOLE = 128;
+/** Rows a leading coordinate that curvature is made of, of each output. */
+export const ROWS_A_COLUMN = 12;
+
 /** How fits are solved that follow others. */
 export const FOLLOWING_SOLVER =
-  'L-BFGS from where the last fit ended, with the curvature by output there';
+  'L-BFGS from where the last fits lead, with the curvature by output there';
+/** Beside the solver, where passes of float32 lead. */
+export const SINGLE_LEADS = 'passes over float32 rows lead, exact ones end it';
 /** Passes of a fit that begins where the one with the nearest penalty ended. */
-const FOLLOWING_PASSES = 8;
+const FOLLOWING_PASSES = 6;
 /** Passes of several outputs at once, to those of one: digits took twice as many. */
 const CLASSES_SHARE = 2;
 
 /**
  * Whether fits one penalty after the other take less time than all at once: fewer passes a model, but
- * passes of fewer models, and at each step a weighted Gram matrix of some rows and an inverse for
- * each output.
+ * passes of fewer models, and at each step a weighted Gram matrix of some rows in leading coordinates
+ * and an inverse for each output. The first step has that too where fits to fewer rows are known.
  */
-export function followsCheaper(size: FitSize, steps: number): boolean {
+export function followsCheaper(size: FitSize, steps: number, isBegun: boolean): boolean {
   const { rows, columns: d, outputs, models } = size;
   const step = { ...size, models: Math.ceil(models / steps) };
+  // Measured: fits of two classes that begin at weights took a third less time without.
+  if (isBegun && outputs === 1) return false;
   const atOnce = chooseSolver(size, outputs === 1).costs[0]!.seconds;
-  const first = chooseSolver(step, outputs === 1).costs[0]!.seconds;
+  const first = isBegun ? 0 : chooseSolver(step, outputs === 1).costs[0]!.seconds;
   const width = outputs * step.models;
-  const pass =
-    START_SECONDS.columns + passSeconds(rows, d, width) + (2 * d ** 2 * width) / PRODUCT_RATE;
-  const curvature = (outputs * d ** 2 * (Math.min(rows, 6 * d) + 2.5 * d)) / FLOAT32_RATE;
-  const after = (steps - 1) * (FOLLOWING_PASSES * pass + curvature);
-  // The rows in coordinates of columns, which all curvature is made of.
-  const once = (2 * rows * d ** 2) / PRODUCT_RATE;
+  const leading = leadingOf(d);
+  const turned = (6 * d ** 2 + 4 * leading ** 2) * width;
+  const pass = START_SECONDS.gram + passSeconds(rows, d, width) + turned / PRODUCT_RATE;
+  const summed = Math.min(rows, ROWS_A_COLUMN * leading) + 2.5 * leading;
+  const curvature = (outputs * leading ** 2 * summed) / FLOAT32_RATE;
+  const after = (steps - (isBegun ? 0 : 1)) * (FOLLOWING_PASSES * pass + curvature);
+  // The coordinates, and the rows in the leading ones, which all curvature is made of.
+  const once = (9 * d ** 3) / GRAM_RATE + (2 * rows * d * leading) / PRODUCT_RATE;
   return first + once + after < atOnce * (outputs > 1 ? CLASSES_SHARE : 1);
+}
+
+/** Of a pass, what float32 has to spare for a few more plan nodes and the cast. @units seconds */
+const LEAST_SPARED = 0.005;
+
+/**
+ * Whether a stack is trained with less work by passes over float32 rows, and by exact ones where
+ * these have led. @param isBegun whether it takes over curvature, and makes no Hessians
+ */
+export function singlePays(size: FitSize, bends: boolean, isBegun: boolean): boolean {
+  const { rows, columns, outputs, models } = size;
+  const isNewton = chooseSolver(size, bends && outputs === 1).solver === 'newton';
+  if (isNewton && !isBegun) return false;
+  const flops = 4 * rows * columns * outputs * models;
+  return flops / PRODUCT_RATE - flops / FLOAT32_RATE > LEAST_SPARED;
 }
 
 /** A gradient of so many columns. @units seconds */

@@ -3,16 +3,17 @@
  * scatter of the columns, and with the target, about the means of the training rows, where the
  * intercept is the rest. C is not made: a pass gives C p for the directions p of all models of a
  * stack. Preconditioned by the diagonal of the system, which for the columns of a category is nearly
- * all of it, so that passes are few.
+ * all of it, so that passes are few; by its inverse where there is but one (`border.ts`).
  *
  * Source: Hestenes and Stiefel, "Methods of conjugate gradients for solving linear systems" (1952).
  */
 import { iterate, type LoopState, type Matrix, ones, zeros } from '../../../driver/index.js';
 import type { RowData } from '../estimator.js';
+import { bordered } from './border.js';
 import type { Ended } from './row-fit.js';
 import { productsOf, rowDecisions } from './row-products.js';
 
-/** Size of the residual to end with, relative to the right side, in the norm of the diagonal. */
+/** Size of the residual to end with, relative to the right side, by the guessed inverse. */
 export const RESIDUAL = 1e-10;
 const MAX_ITERATIONS = 1000;
 
@@ -36,14 +37,18 @@ export async function fitRidgeRows(
   const squares = hasIntercept ? spread : spread.add(mean.square().mul(count));
   const diagonal = squares.add(l2);
   const scale = diagonal.gt(0).ifelse(diagonal.recip(), 0);
+  const guess = rows.border
+    ? bordered({ ...rows, border: rows.border }, { l2, hasIntercept })
+    : (r: Matrix): Matrix => r.mul(scale);
   const shift = hasIntercept ? y.sub(target) : y;
   const right = against(shift.mul(weight));
-  const size = (r: Matrix): Matrix => r.square().mul(scale).sum().asMatrix();
-  const whole = size(right);
+  const size = (r: Matrix, z: Matrix): Matrix => r.mul(z).sum().asMatrix();
+  const first = guess(right);
+  const whole = size(right, first);
   const state = {
     w: zeros(session, d, 1),
     r: right,
-    p: right.mul(scale),
+    p: first,
     size: whole,
     ending: ones(session, 1, 1),
   };
@@ -55,14 +60,15 @@ export async function fitRidgeRows(
     const along = p.mul(Ap).sum().asMatrix();
     const step = along.gt(0).ifelse(before.div(along), 0);
     const left = r.sub(Ap.mul(step));
-    const after = size(left);
+    const guessed = guess(left);
+    const after = size(left, guessed);
     const turn = before.gt(0).ifelse(after.div(before), 0);
     const ending = whole.gt(0).ifelse(after.div(whole).sqrt(), 0);
     return {
       state: {
         w: w.add(p.mul(step)),
         r: left,
-        p: left.mul(scale).add(p.mul(turn)),
+        p: guessed.add(p.mul(turn)),
         size: after,
         ending,
       },

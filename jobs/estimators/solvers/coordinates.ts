@@ -30,6 +30,8 @@ export interface Coordinates {
   readonly squares: Matrix;
   /** 0 for the coordinate of a free intercept, else 1: [p, 1]. */
   readonly isColumn: Matrix;
+  /** The v of design weights: [design + 1, c] -> [p, c]. */
+  readonly point: (weights: Matrix) => Matrix;
 }
 
 /** Columns below this share of the largest are scaled up to it. */
@@ -48,23 +50,44 @@ export function gramCoordinates(all: Moments, intercept: Intercept): Coordinates
   const about = scatter.div(count);
   const gram = isFree ? about : about.add(mean.matmul(mean.t()));
   if (typeof intercept === 'number') {
-    const { vectors, values } = directions(withConstant(gram, mean, intercept));
-    const map = vectors.mul(column(session, d, 1, intercept));
-    return mapped(map, values, column(session, d, 1, intercept ** -2), ones(session, d + 1));
+    const { vectors, values, along } = directions(withConstant(gram, mean, intercept));
+    const scale = column(session, d, 1, intercept);
+    const own = mapped(
+      vectors.mul(scale),
+      values,
+      column(session, d, 1, intercept ** -2),
+      ones(session, d + 1),
+    );
+    return { ...own, point: (weights) => along(weights.div(scale)) };
   }
-  const { vectors, values } = directions(gram);
+  const { vectors, values, along } = directions(gram);
   if (!isFree) {
     const map = vectors.rbind(zeros(session, 1, d));
     const { gradient, ...own } = mapped(map, values, column(session, d, 1, 0), ones(session, d));
     // Nothing asks for the sums of slopes.
-    return { ...own, gradient: (g) => vectors.t().matmul(g.slice([0, d])) };
+    return {
+      ...own,
+      gradient: (g) => vectors.t().matmul(g.slice([0, d])),
+      point: (weights) => along(weights.slice([0, d])),
+    };
   }
   const isColumn = column(session, d, 1, 0);
   const map = vectors.rbind(mean.t().matmul(vectors).neg()).cbind(column(session, d, 0, 1));
-  return mapped(map, values.rbind(ones(session, 1)), isColumn, isColumn);
+  return {
+    ...mapped(map, values.rbind(ones(session, 1)), isColumn, isColumn),
+    point: (weights) => {
+      const own = weights.slice([0, d]);
+      return along(own).rbind(weights.slice(d).add(mean.t().matmul(own)));
+    },
+  };
 }
 
-function mapped(map: Matrix, squares: Matrix, penalised: Matrix, isColumn: Matrix): Coordinates {
+function mapped(
+  map: Matrix,
+  squares: Matrix,
+  penalised: Matrix,
+  isColumn: Matrix,
+): Omit<Coordinates, 'point'> {
   const form = map.t().matmul(map.mul(penalised));
   return {
     weights: (v) => map.matmul(v),
@@ -79,10 +102,7 @@ function mapped(map: Matrix, squares: Matrix, penalised: Matrix, isColumn: Matri
 export function columnCoordinates(
   { mean, variance }: ColumnSizes,
   intercept: Intercept,
-): Coordinates & {
-  /** The v of design weights: [design + 1, c] -> [p, c]. */
-  readonly point: (weights: Matrix) => Matrix;
-} {
+): Coordinates {
   const { session, rows: d } = mean;
   const raw = variance.add(mean.square());
   if (typeof intercept === 'number') {
@@ -141,8 +161,15 @@ function withConstant(gram: Matrix, mean: Matrix, value: number): Matrix {
   return gram.cbind(column).rbind(column.t().cbind(corner));
 }
 
-/** Directions of a Gram matrix in which rows differ, zeros for others, and how much they do. */
-function directions(gram: Matrix): { readonly vectors: Matrix; readonly values: Matrix } {
+/**
+ * Directions of a Gram matrix in which rows differ, zeros for others, and how much they do; and how
+ * far weights go along them.
+ */
+function directions(gram: Matrix): {
+  readonly vectors: Matrix;
+  readonly values: Matrix;
+  readonly along: (weights: Matrix) => Matrix;
+} {
   const size = gram.diag().sqrt();
   const share = size.div(size.max().mul(SMALL_COLUMN));
   const scale = share.gt(0).and(share.lt(1)).ifelse(share, 1);
@@ -150,5 +177,9 @@ function directions(gram: Matrix): { readonly vectors: Matrix; readonly values: 
   const [values, vectors] = [system.slice(null, 0), system.slice(null, [1])];
   const least = values.max().mul(gram.rows * Number.EPSILON);
   const kept = values.gt(least);
-  return { vectors: vectors.div(scale).mul(kept.t()), values: kept.ifelse(values, 1) };
+  return {
+    vectors: vectors.div(scale).mul(kept.t()),
+    values: kept.ifelse(values, 1),
+    along: (weights) => vectors.t().matmul(weights.mul(scale)).mul(kept),
+  };
 }

@@ -4,6 +4,7 @@
  * taken when the slope along it has not turned up by more than it went down, which for a convex
  * function means that it went down; else it is cut, for each column by its own slope. The value of
  * the function is not needed, so it is not computed, and its rounding does not end the descent early.
+ * Passes of fewer digits may lead; only exact ones end a descent, whatever led there.
  *
  * Source: the test of steps by slopes is the approximate Wolfe condition of Hager and Zhang (SIAM J.
  * Optim. 2005).
@@ -55,8 +56,10 @@ export interface DescentProblem {
   readonly memory: LoopState;
   readonly ahead: (trial: Trial) => Ahead;
   /** Size of the step that is still to take, relative to the point. */
-  readonly tolerance: number;
+  readonly tolerance: number | Matrix;
   readonly maxIterations: number;
+  /** A cheaper pass of fewer digits, which leads as far as it can. */
+  readonly rough?: (point: Matrix) => Seen;
 }
 
 export interface Minimum {
@@ -69,51 +72,116 @@ export interface Minimum {
 /** Share of the slope that a step may end with, turned upwards. */
 const TURN = 0.9;
 
+/** Of a number, or of one that models differ in: [1, 1]. */
+export function squared(size: number | Matrix): number | Matrix {
+  return typeof size === 'number' ? size ** 2 : size.square();
+}
+
+/** Rough passes end where steps are so many times the tolerance: exact ones take the rest. */
+const ROUGH = 4;
+/** Of float32: smaller steps are its rounding. */
+const LEAST_ROUGH = 1e-5;
+/** So many rough passes in a row that bring steps no nearer are a sign of rounding. */
+const PATIENCE = 4;
+const NEARER = 0.9;
+
 export async function descend(descent: DescentProblem): Promise<Minimum> {
-  const { start, one, pass, along, tolerance, maxIterations } = descent;
+  const { start, one, rough, maxIterations } = descent;
   const none = zeros(start.session, start.rows, start.cols);
   const state: LoopState = {
     ...{ point: start, slope: none, direction: none, step: one, ending: one },
     ...descent.memory,
   };
-  const next = ({
-    point: at,
-    slope: known,
-    direction: way,
-    step: size,
-    ending,
-    ...memory
-  }: LoopState) => {
-    const [from, before, direction, step] = [at!, known!, way!, size!];
-    const move = direction.mul(step);
-    const trial = from.add(move);
-    const seen = pass(trial);
-    const down = along(before, from, direction, 1);
-    const up = along(seen.slope, trial, direction, -1);
-    const taken = up.le(down.abs().mul(TURN));
-    const reached = taken.ifelse(trial, from);
-    const slope = taken.ifelse(seen.slope, before);
-    const ahead = descent.ahead({ taken, point: reached, slope, move, seen, before, memory });
-    const newDirection = taken.ifelse(ahead.direction, direction);
-    const cut = down.div(down.sub(up)).maximum(0.1).minimum(0.5);
-    const shorter = step.mul(cut.isNaN().ifelse(0.1, cut));
-    const isClose = taken.and(ahead.ending.le(tolerance));
-    const isStuck = taken.not().and(shorter.lt(1e-12));
-    const done = isClose.or(isStuck).min().asMatrix();
-    return {
-      state: {
-        // The last step is known and small: taking it costs no gradient. A column whose step is
-        // small before those of others are goes on from where its gradient is known.
-        point: isClose.and(done).ifelse(reached.add(newDirection), reached),
-        slope,
-        direction: newDirection,
-        step: taken.ifelse(1, shorter),
-        ending: taken.ifelse(ahead.ending, ending!),
-        ...ahead.memory,
-      },
-      done,
-    };
+  const isRough = rough !== undefined && maxIterations > 1;
+  const from = isRough ? await roughly(descent, rough, state) : state;
+  const next = ({ left, isFirst, ...at }: LoopState) => {
+    const { state: own, isEnd, last } = stepFrom(descent, descent.pass, at, isFirst);
+    // The last step is known and small: taking it costs no gradient. A column whose step is
+    // small before those of others are goes on from where its gradient is known.
+    const point = isEnd.and(last.isClose).ifelse(own.point!.add(own.direction!), own.point!);
+    if (left === undefined) return { state: { ...own, point }, done: isEnd };
+    const isLast = left.le(1);
+    const after = { left: left.sub(1), isFirst: isFirst!.mul(0) };
+    return { state: { ...own, point, ...after }, done: isEnd.or(isLast) };
   };
-  const { point, ending } = await iterate(state, next, { maxIterations });
+  const { point, ending } = await iterate(from, next, { maxIterations });
   return { point: point!, ending: ending!.max().asMatrix() };
+}
+
+/** Where rough passes lead, and how many exact ones may follow. */
+async function roughly(
+  descent: DescentProblem,
+  pass: (point: Matrix) => Seen,
+  start: LoopState,
+): Promise<LoopState> {
+  const { one, tolerance, maxIterations } = descent;
+  const wanted = (
+    typeof tolerance === 'number' ? one.mul(tolerance * ROUGH) : one.mul(tolerance.mul(ROUGH))
+  ).maximum(LEAST_ROUGH);
+  const begin = { ...start, best: one.div(0), idle: one.mul(0) };
+  const next = ({ best, idle, ...at }: LoopState) => {
+    const { state: own, last } = stepFrom({ ...descent, tolerance: wanted }, pass, at);
+    const isNearer = last.taken.and(own.ending!.lt(best!.mul(NEARER)));
+    const waited = isNearer.ifelse(0, idle!.add(1));
+    const isEnd = last.isClose.or(last.isStuck).or(waited.ge(PATIENCE));
+    const nearest = best!.minimum(own.ending!);
+    return { state: { ...own, best: nearest, idle: waited }, done: isEnd.min().asMatrix() };
+  };
+  const limit = { maxIterations: maxIterations - 1 };
+  const {
+    best: _,
+    idle: __,
+    finished: ___,
+    iterations,
+    ...own
+  } = await iterate(begin, next, limit);
+  const { point, direction, step, ending, ...memory } = own as LoopState;
+  // Its last step is small where it is close; another may be so wrong that it leads up.
+  const isClose = step!.ge(1).and(ending!.le(wanted));
+  const last = isClose.ifelse(direction!, 0);
+  const left = iterations.neg().add(maxIterations);
+  // Only exact passes say that a fit has ended.
+  const state = { ...memory, point: point!, direction: last, step: one, ending: one };
+  return { ...state, left, isFirst: one };
+}
+
+/**
+ * A pass at the end of the step, and where to go from there.
+ * @param isForced 1 where the step is taken whatever is seen, as one that rough passes led to
+ */
+function stepFrom(
+  descent: DescentProblem,
+  pass: (point: Matrix) => Seen,
+  { point: at, slope: known, direction: way, step: size, ending, ...memory }: LoopState,
+  isForced?: Matrix,
+) {
+  const { along, tolerance } = descent;
+  const [from, before, direction, step] = [at!, known!, way!, size!];
+  const move = direction.mul(step);
+  const trial = from.add(move);
+  const seen = pass(trial);
+  const down = along(before, from, direction, 1);
+  const up = along(seen.slope, trial, direction, -1);
+  const isDown = up.le(down.abs().mul(TURN));
+  const taken = isForced ? isDown.or(isForced.and(up.isNaN().not())) : isDown;
+  const reached = taken.ifelse(trial, from);
+  const slope = taken.ifelse(seen.slope, before);
+  const ahead = descent.ahead({ taken, point: reached, slope, move, seen, before, memory });
+  const newDirection = taken.ifelse(ahead.direction, direction);
+  const cut = down.div(down.sub(up)).maximum(0.1).minimum(0.5);
+  const shorter = step.mul(cut.isNaN().ifelse(0.1, cut));
+  const isClose = taken.and(ahead.ending.le(tolerance));
+  const isStuck = taken.not().and(shorter.lt(1e-12));
+  return {
+    isEnd: isClose.or(isStuck).min().asMatrix(),
+    last: { taken, isClose, isStuck },
+    state: {
+      point: reached,
+      slope,
+      direction: newDirection,
+      step: taken.ifelse(1, shorter),
+      ending: taken.ifelse(ahead.ending, ending!),
+      ...ahead.memory,
+    } as LoopState,
+  };
 }

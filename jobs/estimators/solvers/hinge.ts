@@ -33,7 +33,7 @@ export interface HingeFit {
   readonly l2: Matrix;
   readonly hasIntercept: boolean;
   /** Mean gap of a row to end with. */
-  readonly gap: number;
+  readonly gap: Matrix;
   readonly maxIterations: number;
 }
 

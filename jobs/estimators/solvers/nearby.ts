@@ -4,11 +4,15 @@
  * about the mean of their beginnings, a block for each output; it is only a guess for solvers, who
  * end at the same point within the tolerance without it.
  *
+ * The block is of the directions in which rows differ most, and of a free intercept; in the others
+ * the penalty outweighs what curvature is not the mean one, so that a diagonal says it.
+ *
  * A row is taken with a chance as its curvature is large, and counts as much more as that is less
  * than 1 (importance sampling): a few rows a column tell of the curvature what steps need.
  */
-import { type Matrix, matrix, rand } from '../../../driver/index.js';
+import { eye, type Matrix, rand } from '../../../driver/index.js';
 import type { RowData } from '../estimator.js';
+import { leadingOf, ROWS_A_COLUMN } from './choice.js';
 import type { Coordinates } from './coordinates.js';
 import type { SmoothLoss } from './losses.js';
 import { rowDecisions } from './row-products.js';
@@ -17,20 +21,20 @@ export interface Nearby {
   /** Where the fit begins: [design + 1, c]. */
   readonly start: Matrix;
   /**
-   * Hessians of the losses by output, in coordinates of columns, and inverses of those of losses and
-   * penalty: [c p, p], float32.
+   * Hessians of the losses by output, in leading coordinates of the Gram matrix, and inverses of
+   * those of losses and penalty: [c q, q], float32.
    */
   readonly form: Matrix;
   readonly inverse: Matrix;
+  /** What the diagonal of the losses' Hessians is without them, in all coordinates: [p, c]. */
+  readonly spread: Matrix;
 }
 
-export interface Curvature extends Pick<Nearby, 'form' | 'inverse'> {
-  /** The rows in those coordinates, which curvature everywhere is made of: [n, p], float32. */
+export interface Curvature extends Omit<Nearby, 'start'> {
+  /** The rows in leading coordinates, which curvature everywhere is made of: [n, q], float32. */
   readonly narrow: Matrix;
 }
 
-/** Rows a column that curvature is made of, of each output. */
-const ROWS_A_COLUMN = 6;
 const SEED = 20_261_130;
 /** Added to the diagonal, relative: pivots stay clear of the rounding of float32. */
 const FLOOR = 3e-4;
@@ -53,27 +57,47 @@ export function curvatureAt(
   at: Coordinates,
   weights: Matrix,
 ): Curvature {
-  const { X, design } = rows;
+  const { X } = rows;
   const decided = rowDecisions(rows);
-  const one = unit(X.session, at.squares.rows);
-  const size = one.rows;
+  const size = leadingOf(at.squares.rows);
+  const one = leading(eye(X.session, at.squares.rows), size).t();
   const narrow = decided(at.weights(one)).cast('float32');
   const z = decided(weights);
   const bends = (loss.ownBend ?? loss.bend)!(z, target).mul(weight);
-  const chance = bends.mul(ROWS_A_COLUMN * design.columns).div(bends.colSums());
+  const sums = bends.colSums();
+  const chance = bends.mul(ROWS_A_COLUMN * size).div(sums);
   const isTaken = rand(X.session, X.rows, 1, { seed: SEED }).lt(chance);
   const taken = isTaken.ifelse(bends.div(chance.minimum(1)), 0).mul(share);
   const form = narrow.weightedGram(taken.cast('float32'));
-  const penalty = at.penalties.mul(l2).cast('float32');
+  const penalty = leading(at.penalties, size).mul(l2).cast('float32');
   const inverses = Array.from({ length: weights.cols }, (_, c) => {
     const own = form.slice([c * size, (c + 1) * size]);
-    const penalised = own.addDiag(own.diag().mul(FLOOR).add(penalty));
-    return penalised.solve(one.cast('float32'), { assume: 'spd' });
+    const diagonal = own
+      .diag()
+      .mul(1 + FLOOR)
+      .add(penalty);
+    const penalised = own.addDiag(diagonal.sub(own.diag()).add(diagonal.eq(0)));
+    return penalised.solve(eye(X.session, size, { dtype: 'float32' }), { assume: 'spd' });
   });
   const [first, ...others] = inverses;
-  return { narrow, form, inverse: first!.rbind(...others) };
+  const spread = at.squares.matmul(sums.mul(share));
+  return { narrow, form, inverse: first!.rbind(...others), spread };
 }
 
-function unit(session: Matrix['session'], size: number): Matrix {
-  return matrix(session, size, 1, new Float64Array(size).fill(1)).diag();
+/** Of coordinates, which lie in order of their size, the first and the last, a free intercept's. */
+function leading(v: Matrix, size: number): Matrix {
+  return v.rows === size ? v : v.slice([0, size - 1]).rbind(v.slice(v.rows - 1));
+}
+
+/** The product of blocks by output with leading coordinates, beside what becomes of the others. */
+export function nearbyProduct(
+  blocks: Matrix,
+  v: Matrix,
+  others: (v: Matrix, rows: readonly [number, number]) => Matrix,
+): Matrix {
+  const size = blocks.cols;
+  const own = blocks.blockProducts(leading(v, size).cast('float32')).cast('float64');
+  if (v.rows === size) return own;
+  const middle = [size - 1, v.rows - 1] as const;
+  return own.slice([0, size - 1]).rbind(others(v.slice(middle), middle), own.slice(size - 1));
 }

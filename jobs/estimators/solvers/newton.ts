@@ -3,7 +3,7 @@
  * step. A few passes lead to the least point, each of them more work than one for a gradient.
  */
 import { type Matrix, ones } from '../../../driver/index.js';
-import { descend, type Minimum, type Seen, type Trial } from './descent.js';
+import { descend, type Minimum, type Seen, squared, type Trial } from './descent.js';
 
 export interface NewtonProblem {
   /** [p, 1] */
@@ -16,13 +16,13 @@ export interface NewtonProblem {
   readonly measured: Matrix;
   /** Steps whose squared size (in the norm of the Hessian) is at most this are rounding: [1, 1]. */
   readonly least: Matrix;
-  readonly tolerance: number;
+  readonly tolerance: number | Matrix;
   readonly maxIterations: number;
 }
 
 export function newtonDescent(problem: NewtonProblem): Promise<Minimum> {
   const { start, pass, floor, measured, least, tolerance, maxIterations } = problem;
-  const bound = least.div(tolerance ** 2);
+  const bound = least.div(squared(tolerance));
   const norm = (form: Matrix, v: Matrix): Matrix => v.mul(form.matmul(v)).sum().asMatrix();
   const unit = ones(start.session, start.rows, 1).diag();
   const ahead = ({ taken, slope, point, seen }: Trial) => {

@@ -5,13 +5,15 @@
  * Source: Nocedal and Wright, "Numerical Optimization" (2006), algorithm 7.4.
  */
 import { type LoopState, type Matrix, ones, zeros } from '../../../driver/index.js';
-import { type Ahead, descend, type Minimum, type Trial } from './descent.js';
+import { type Ahead, descend, type Minimum, squared, type Trial } from './descent.js';
 
 export interface SmoothProblem {
   /** [p, c] */
   readonly start: Matrix;
   /** [p, c] from [p, c]; a cell that is no number refuses the step. */
   readonly gradient: (point: Matrix) => Matrix;
+  /** The same of fewer digits, cheaper, for the most of the way. */
+  readonly rough?: (point: Matrix) => Matrix;
   /** About the diagonal of the Hessian, positive: [p, c] or [p, 1]. */
   readonly hessian: Matrix;
   /** The same where the point is, [p, c], from the pass that gives the gradient: for fewer steps. */
@@ -30,7 +32,7 @@ export interface SmoothProblem {
    */
   readonly joint: boolean;
   /** Size of the step that is still to take, relative to the point, in the norm of the Hessian. */
-  readonly tolerance: number;
+  readonly tolerance: number | Matrix;
   readonly maxIterations: number;
   /** Pairs of steps and changes of the gradient that are kept. Default 6. */
   readonly memory?: number;
@@ -42,6 +44,7 @@ export function minimise(problem: SmoothProblem): Promise<Minimum> {
   const {
     start,
     gradient,
+    rough,
     hessianAt,
     memory: pairs = 6,
     measured,
@@ -59,7 +62,7 @@ export function minimise(problem: SmoothProblem): Promise<Minimum> {
   for (let i = 0; i < pairs; i++) {
     Object.assign(memory, { [`s${i}`]: none, [`u${i}`]: none, [`r${i}`]: one.mul(0) });
   }
-  const bound = floor.div(tolerance ** 2);
+  const bound = floor.div(squared(tolerance));
   const scaledBy =
     (hessian: Matrix) =>
     (slope: Matrix): Matrix => {
@@ -99,6 +102,7 @@ export function minimise(problem: SmoothProblem): Promise<Minimum> {
       slope: gradient(point),
       ...(hessianAt ? { diagonal: hessianAt(point) } : {}),
     }),
+    ...(rough ? { rough: (point) => ({ slope: rough(point) }) } : {}),
     along: (slope, _, direction) => dot(direction, slope),
     maxIterations: problem.maxIterations,
   });

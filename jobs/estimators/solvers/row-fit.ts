@@ -31,9 +31,15 @@ export function rowFit(design: RowDesign, { weights, ending }: Ended): Fit {
  * Relative size of the step to end at, in the norm of the losses: a hundredth of `tol`. That step is
  * taken still, so that less is left.
  */
-export function stepTolerance(tol: number): number {
-  return Math.max(Math.min(tol, 1) / 100, 1e-10);
+export function stepTolerance(tol: number): number;
+export function stepTolerance(tol: number | Matrix): number | Matrix;
+export function stepTolerance(tol: number | Matrix): number | Matrix {
+  if (typeof tol !== 'number') return tol.minimum(1).div(100).maximum(LEAST_STEP);
+  return Math.max(Math.min(tol, 1) / 100, LEAST_STEP);
 }
+
+/** Steps are never asked to be smaller: that is rounding. */
+const LEAST_STEP = 1e-10;
 
 /**
  * What to say of fits that end by steps.
@@ -45,10 +51,10 @@ export function stepEnds(
 ): Pick<Fit, 'warn' | 'fails'> {
   const wanted = stepTolerance(tol);
   return {
-    warn: (ending) =>
+    warn: (ending, limit = 'max_iter') =>
       !(ending > wanted)
         ? undefined
-        : `expected coefficients within ${shown(wanted)} of their size (tol ${tol}), got ${shown(ending)} after at most ${max_iter} iterations (max_iter); raise max_iter or the penalty, or scale the columns (data.standardize)`,
+        : `expected coefficients within ${shown(wanted)} of their size (tol ${tol}), got ${shown(ending)} after at most ${max_iter} iterations (${limit}); raise ${limit} or the penalty, or scale the columns (data.standardize)`,
     fails: failsAtNaN(noModel),
   };
 }

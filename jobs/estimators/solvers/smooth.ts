@@ -16,14 +16,14 @@ import {
 } from './coordinates.js';
 import type { Minimum } from './descent.js';
 import type { SmoothLoss } from './losses.js';
-import { curvatureAt, type Nearby } from './nearby.js';
+import { curvatureAt, type Nearby, nearbyProduct } from './nearby.js';
 import { newtonDescent } from './newton.js';
 import { minimise, type SmoothProblem } from './quasi-newton.js';
 import { columnProducts, type Ended, stepTolerance, wideRows } from './row-fit.js';
 import { encodedGram, productsOf, rowDecisions } from './row-products.js';
 
 export interface SmoothFit {
-  readonly rows: Pick<RowData, 'X' | 'design' | 'models' | 'nearby'>;
+  readonly rows: Pick<RowData, 'X' | 'design' | 'models' | 'nearby' | 'begin' | 'single'>;
   /** Column by column what its decision value is held to: [n, c]. */
   readonly target: Matrix;
   /** s, 0 for rows that are not training rows: [n, 1] or [n, c]. */
@@ -37,7 +37,8 @@ export interface SmoothFit {
   readonly l2: Matrix;
   /** The loss joins the columns of a row; else each is a model of its own. Default false. */
   readonly joint?: boolean;
-  readonly tol: number;
+  /** As of the estimator, or [1, 1] where models differ in it. */
+  readonly tol: number | Matrix;
   readonly maxIterations: number;
   /** Default: the cheapest. */
   readonly solver?: SmoothSolver;
@@ -56,10 +57,9 @@ export async function fitSmooth(fit: SmoothFit): Promise<Ended> {
   const isWide = rows.design.all.scatter === undefined;
   const { nearby } = rows;
   const solver =
-    fit.solver ?? (isWide || nearby ? 'columns' : chooseSolver(fitSize(rows, cols), bends).solver);
-  const at = nearby
-    ? designColumns(rows.design, intercept)
-    : coordinatesFor(solver, rows, intercept);
+    fit.solver ??
+    (nearby ? 'gram' : isWide ? 'columns' : chooseSolver(fitSize(rows, cols), bends).solver);
+  const at = coordinatesFor(solver, rows, intercept);
   const best = loss.best(mean);
   const atBest = loss.curvature(best, mean);
   const first = isFree ? atBest : atBest.maximum(loss.curvature(best.mul(0), mean));
@@ -67,9 +67,9 @@ export async function fitSmooth(fit: SmoothFit): Promise<Ended> {
   const known = at.squares.matmul(curvature).add(at.penalties.mul(l2));
   const floor = curvature.mul(ROUNDING);
   const origin = zeros(total.session, at.squares.rows - (isFree ? 1 : 0), cols);
-  const begin = nearby && designColumns(rows.design, intercept).point(nearby.start);
+  const begin = begunAt(nearby?.start ?? rows.begin, joint);
   const common = {
-    start: begin ?? (isFree ? origin.rbind(best) : origin),
+    start: begin ? at.point(begin) : isFree ? origin.rbind(best) : origin,
     measured: at.isColumn,
     floor: joint ? floor.sum().asMatrix() : floor,
     tolerance: stepTolerance(fit.tol),
@@ -79,6 +79,12 @@ export async function fitSmooth(fit: SmoothFit): Promise<Ended> {
     ? newtonFit(fit, at, { ...common, curvature, known })
     : gradientFit(fit, at, { ...common, known }));
   return { weights: at.weights(point), ending };
+}
+
+/** Weights to begin at; those of joint columns sum to 0, as descents leave them. */
+export function begunAt(weights: Matrix | undefined, joint: boolean): Matrix | undefined {
+  if (weights === undefined || !joint) return weights;
+  return weights.sub(weights.rowSums().div(weights.cols));
 }
 
 /** What the choice of a solver for these rows depends on. */
@@ -114,7 +120,7 @@ export function followsStrength(
     curvature: (given, weights, C, share) => {
       const rows = wideRows(given);
       const { intercept, ...fit } = fitOf(rows);
-      const at = designColumns(rows.design, intercept);
+      const at = coordinatesFor('gram', rows, intercept);
       return curvatureAt({ ...fit, rows, l2: C.recip(), share }, at, weights);
     },
   };
@@ -124,7 +130,7 @@ interface Start {
   readonly start: Matrix;
   readonly measured: Matrix;
   readonly floor: Matrix;
-  readonly tolerance: number;
+  readonly tolerance: number | Matrix;
   readonly maxIterations: number;
   /** About the diagonal of the Hessian: [p, c]. */
   readonly known: Matrix;
@@ -136,14 +142,22 @@ function gradientFit(
   { known, ...start }: Start,
 ): Promise<Minimum> {
   const { rows, target, weight, loss, l2, joint = false } = fit;
-  const gradient = rowGradient(rows, (z) => ({ slopes: loss.slope(z, target).mul(weight) }));
+  const gradientOf =
+    (X: Matrix) =>
+    (v: Matrix): Matrix => {
+      const [own, weighs] = [target.cast(X.dtype), weight.cast(X.dtype)];
+      const slopes = (z: Matrix) => ({ slopes: loss.slope(z, own).mul(weighs) });
+      const gradient = rowGradient({ ...rows, X }, slopes)(at.weights(v)).slopes;
+      return at.gradient(gradient).add(at.penalty(v).mul(l2));
+    };
   const hessian = known.maximum(Number.MIN_VALUE ** 0.5);
   const wide = wideHessian(fit, at, hessian);
   const sizes = start.measured.mul(at.penalties).mul(l2);
   const near = rows.nearby && nearbyGuess(rows.nearby, start.start, sizes, start.measured, joint);
   return minimise({
     ...start,
-    gradient: (v) => at.gradient(gradient(at.weights(v)).slopes).add(at.penalty(v).mul(l2)),
+    gradient: gradientOf(rows.X),
+    ...(rows.single && !wide ? { rough: gradientOf(rows.single) } : {}),
     hessian,
     joint,
     ...near,
@@ -151,21 +165,25 @@ function gradientFit(
   });
 }
 
+/** Pairs that are kept beside curvature that is taken over: more took as many passes. */
+const NEAR_MEMORY = 3;
+
 /** The curvature that is taken over; the size of the point is that of where the fit begins. */
 function nearbyGuess(
-  { form, inverse }: Nearby,
+  { form, inverse, spread }: Nearby,
   begin: Matrix,
   penalty: Matrix,
   measured: Matrix,
   joint: boolean,
-): Pick<SmoothProblem, 'inverse' | 'whole'> {
-  const times = (blocks: Matrix, v: Matrix): Matrix =>
-    blocks.blockProducts(v.cast('float32')).cast('float64');
+): Pick<SmoothProblem, 'inverse' | 'whole' | 'memory'> {
+  const bends = spread.add(penalty);
   const own = begin.mul(measured);
-  const sizes = own.mul(times(form, own).add(own.mul(penalty)));
+  const curved = nearbyProduct(form, own, (v, rows) => v.mul(spread.slice(rows)));
+  const sizes = own.mul(curved.add(own.mul(penalty)));
   return {
-    inverse: (slope) => times(inverse, slope),
+    inverse: (slope) => nearbyProduct(inverse, slope, (v, rows) => v.div(bends.slice(rows))),
     whole: joint ? sizes.sum().asMatrix() : sizes.colSums(),
+    memory: NEAR_MEMORY,
   };
 }
 

@@ -11,9 +11,9 @@
  * (SIAM J. Optim. 2014).
  */
 import { Matrix, matrix, ones, ops, scalar, zeros } from '../../../driver/index.js';
-import { type Ahead, descend, type Trial } from './descent.js';
+import { type Ahead, descend, squared, type Trial } from './descent.js';
 import { columnProducts, type Ended, stepTolerance } from './row-fit.js';
-import { ROUNDING, rowGradient, type SmoothFit, SPREAD } from './smooth.js';
+import { begunAt, ROUNDING, rowGradient, type SmoothFit, SPREAD } from './smooth.js';
 
 export interface SparseFit extends SmoothFit {
   readonly intercept: 'free' | 'none';
@@ -45,7 +45,7 @@ export async function fitSparse(fit: SparseFit): Promise<Ended> {
     const metric = form.diag().add(penalties.mul(l2));
     const size = direction.square().mul(metric).sum().asMatrix();
     const whole = point.square().mul(penalties).mul(metric).sum().asMatrix();
-    const ending = size.div(whole.add(floor.div(tolerance ** 2))).sqrt();
+    const ending = size.div(whole.add(floor.div(squared(tolerance)))).sqrt();
     return { direction, ending, memory: { form } };
   };
   const { point, ending } = await descend({
@@ -156,8 +156,12 @@ function prepared(fit: SparseFit) {
     return column(own.sub(center.matmul(last))).rbind(last.add(shift).t());
   };
   const origin = zeros(session, d * c, 1);
+  const begin = begunAt(rows.begin, joint);
+  const own = begin?.slice([0, d]);
+  const from = own ? column(own) : origin;
+  const last = own ? begin!.slice(d).add(center.t().matmul(own)) : best;
   return {
-    start: isFree ? origin.rbind(best.t()) : origin,
+    start: isFree ? from.rbind(last.t()) : from,
     form,
     count: isFree ? c : 0,
     floor: curvature.sum().mul(ROUNDING).asMatrix(),

@@ -107,7 +107,7 @@ async function testedRows(
   failed: readonly (readonly boolean[])[],
   width: number,
 ): Promise<Tested> {
-  const found = (await run.evaluate(asked)) as DenseMatrix[];
+  const found = (await run.evaluate(asked, 'score')) as DenseMatrix[];
   const tested = { classes: [], winners: [], values: [] } as { [K in keyof Tested]: number[] };
   for (const [p, isFailed] of failed.entries()) {
     const [split, y, winner, values] = found.slice(4 * p, 4 * p + 4);

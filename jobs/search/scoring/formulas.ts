@@ -18,7 +18,7 @@ import type {
   TableColumn,
 } from '../../../driver/ir/table-aggregates.js';
 import type { Task } from '../../estimators/estimator.js';
-import type { Search } from '../prepare.js';
+import type { SearchGroup } from '../groups.js';
 import type { HeldOut } from './held-out.js';
 import type { ReadMeasure } from './measure-readers.js';
 import type { Scorer } from './scorers.js';
@@ -40,7 +40,7 @@ export function sqlScorers(scoring: readonly Scorer[]): SqlScorer[] {
 /** What predictions there are. */
 export interface PredictionFacts {
   readonly task: Task;
-  readonly classes: Search['classes'];
+  readonly classes: SearchGroup['classes'];
   readonly hasWeight: boolean;
   readonly hasProbabilities: boolean;
   /** Of decision values. */
@@ -89,7 +89,7 @@ export interface FormulaTable {
 
 /** The predictions of models of one kind, and what is asked of them. */
 export function formulaTable(
-  { estimator: { task }, classes, weight, scoring }: Search,
+  { estimator: { task }, classes, weight, scoring }: SearchGroup,
   held: HeldOut,
 ): FormulaTable {
   const { kind, models, splits, splitOf, y } = held;

@@ -15,6 +15,7 @@ import {
 } from '../../../driver/index.js';
 import { type Basis, basisColumns } from '../../estimators/basis.js';
 import type { Link, Nonnegative, Projection } from '../../estimators/estimator.js';
+import { heldOutNetworks, type Perceptron } from '../../estimators/networks/layers.js';
 
 /** Models of one kind: their decision values are read alike. */
 export interface ModelKind {
@@ -25,6 +26,9 @@ export interface ModelKind {
   /** What areas under curves rank rows by. */
   readonly ranksBy: 'decision' | 'probability';
   readonly projects: Projection;
+  /** Columns of weights of a model: `outputs`, or more of a network. */
+  readonly columns: number;
+  readonly network?: Perceptron;
   /** Decision values are not below 0. */
   readonly nonnegative?: Nonnegative;
 }
@@ -41,7 +45,7 @@ export interface HeldOutRows {
   readonly classes: number;
   /** Models a split. */
   readonly models: number;
-  /** By split, model and output: [basis + 1, splits * models * outputs]. */
+  /** By split, model and column: [basis + 1, splits * models * columns]. */
   readonly weights: Matrix;
   /** By split, what gives squared distances of rows: [2 * columns + 1, splits]. */
   readonly lengths: (isAboutMean: boolean) => Matrix;
@@ -62,7 +66,7 @@ export class HeldOut {
   readonly #rows: HeldOutRows;
 
   constructor(rows: HeldOutRows) {
-    const { kind, X, y, splitOf, splits, classes, models, weights } = rows;
+    const { kind, y, splitOf, splits, classes, models } = rows;
     this.#rows = rows;
     this.splits = splits;
     this.classes = classes;
@@ -70,9 +74,16 @@ export class HeldOut {
     this.kind = kind;
     this.splitOf = splitOf;
     this.y = y.cast('float64');
-    this.decisions = kind.nonnegative
-      ? this.#parts(kind.nonnegative, 'parts')
-      : heldOut(splitOf, basisColumns(kind.basis, X), weights, splits);
+    this.decisions = this.#decisions();
+  }
+
+  #decisions(): Matrix {
+    const { kind, splitOf, splits, models } = this;
+    const { X, weights } = this.#rows;
+    if (kind.nonnegative) return this.#parts(kind.nonnegative, 'parts');
+    const { network } = kind;
+    if (network) return heldOutNetworks(splitOf, X, weights, { network, splits, models });
+    return heldOut(splitOf, basisColumns(kind.basis, X), weights, splits);
   }
 
   #parts(own: Nonnegative, gives: 'parts' | 'error'): Matrix {
@@ -133,6 +144,9 @@ export class HeldOut {
   /** @shape [n, models * probabilityWidth] */
   get probabilities(): Matrix {
     if (this.kind.link === 'logit') return this.decisions.sigmoid();
+    if (this.kind.link === 'shares') {
+      return this.classes === 2 ? this.decisions.add(0.5) : this.decisions;
+    }
     const all = this.decisions.softmax(this.classes);
     return this.classes === 2 ? weighted(all, [0, 1]) : all;
   }

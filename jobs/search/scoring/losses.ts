@@ -13,6 +13,7 @@ import {
   type Run,
 } from '../../../driver/index.js';
 import { type Partition, splitOf, testGram } from '../splits/partition.js';
+import type { ScoreOutput } from './tallies.js';
 import type { Measure } from './tally.js';
 
 /** What the losses of one partition are computed from. */
@@ -73,7 +74,10 @@ export async function heldOutLosses(
 ): Promise<(fold: number, trial: number) => (loss: Loss) => number> {
   const nodes = parts.map(lossNode);
   const evaluate = async (some: readonly Matrix[]): Promise<DenseMatrix[]> =>
-    (await run.evaluate(some.map(({ expr }) => expr))) as DenseMatrix[];
+    (await run.evaluate(
+      some.map(({ expr }) => expr),
+      'score',
+    )) as DenseMatrix[];
   const values = await evaluate(nodes);
   const uncertain = parts.flatMap((part, p) =>
     needsRows(part) || isCertain(values[p]!) ? [] : [p],
@@ -102,6 +106,18 @@ export function lossRows(node: Expr): readonly Loss[] {
   let part = node;
   while (part.op.elementwise) part = part.inputs[0]!;
   return (part.attrs.losses as readonly Loss[] | undefined) ?? ['squared'];
+}
+
+/** How losses of candidates are read from a node. */
+export function lossOutput(
+  output: string,
+  node: Expr,
+  partition: number,
+  candidates: readonly number[],
+): ScoreOutput {
+  const shape = { models: candidates.length, classes: 0, scoreWidth: 0, probabilityWidth: 0 };
+  const sums = lossRows(node);
+  return { output, partition, candidates, measure: 'losses', shape: { ...shape, sums } };
 }
 
 /** Whether every bound (second row) is small beside its loss (first row). */

@@ -8,7 +8,9 @@ import type { DenseMatrix, Expr, Loss, Matrix, Run } from '../../../driver/index
 import { memoryShares } from '../../../driver/support/memory.js';
 import type { Params } from '../../estimators/estimator.js';
 import type { TrainingRows } from '../../estimators/linear-design.js';
-import { partOutput, type Search, type SearchPart } from '../prepare.js';
+import { packedColumns } from '../../estimators/networks/layers.js';
+import { ownParts, type SearchGroup, type SearchPart } from '../groups.js';
+import { partOutput } from '../prepare.js';
 import { splitOf, type TestScatter } from '../splits/partition.js';
 import {
   type FormulaEngine,
@@ -20,7 +22,7 @@ import {
 } from './formulas.js';
 import { HeldOut, type ModelKind } from './held-out.js';
 import { lengthWeights, preparingWeights } from './lengths.js';
-import { asLosses, heldOutLosses, type LossInputs, lossNode } from './losses.js';
+import { asLosses, heldOutLosses, type LossInputs, lossNode, lossOutput } from './losses.js';
 import { type MeasureName, readMeasure } from './measure-readers.js';
 import { type MeasureNode, measureNodes, SORTED } from './measures.js';
 import { silhouetteNode } from './silhouettes.js';
@@ -31,7 +33,7 @@ import { emptyTally, type Measure } from './tally.js';
 type WeightsOf = (part: SearchPart, candidates: readonly number[]) => Matrix;
 
 export interface FitsToScore {
-  readonly search: Search;
+  readonly group: SearchGroup;
   /** By partition and split. */
   readonly scatter: readonly (readonly TestScatter[])[];
   readonly weights: WeightsOf;
@@ -41,12 +43,16 @@ export interface FitsToScore {
 }
 
 export async function scoreFits(run: Run, fits: FitsToScore): Promise<TallyOf> {
-  const { search, scatter, weights, onNode } = fits;
-  const measures = measuresOf(search);
-  const losses = lossesOf(search, measures);
+  const { group, scatter, weights, onNode } = fits;
+  const measures = measuresOf(group);
+  const losses = lossesOf(group, measures);
   if (losses === undefined) return measureFits(run, fits, measures);
-  const inputs = search.parts.map((part) => lossInputs(search, part, losses, weights));
-  const read = await heldOutLosses(run, inputs, (p, node) => onNode(partOutput('losses', p), node));
+  const inputs = group.parts.map((part) => lossInputs(group, part, losses, weights));
+  const all = group.candidates.map((_, t) => t);
+  const read = await heldOutLosses(run, inputs, (p, node) => {
+    const output = lossOutput(partOutput('losses', p), node, p, all);
+    onNode(output.output, node, output);
+  });
   const tested = scatter.flat();
   return (fold, candidate) => {
     const sum = read(fold, candidate);
@@ -55,47 +61,48 @@ export async function scoreFits(run: Run, fits: FitsToScore): Promise<TallyOf> {
 }
 
 /** The nodes that scores are read from; those of losses if their bounds hold. */
-export function plannedScores(search: Search, weights: WeightsOf): Expr[] {
-  const measures = measuresOf(search);
-  const losses = lossesOf(search, measures);
+export function plannedScores(group: SearchGroup, weights: WeightsOf): Expr[] {
+  const measures = measuresOf(group);
+  const losses = lossesOf(group, measures);
   if (losses !== undefined) {
-    return search.parts.map((part) => lossNode(lossInputs(search, part, losses, weights)).expr);
+    return group.parts.map((part) => lossNode(lossInputs(group, part, losses, weights)).expr);
   }
-  const kinds = kindsOf(search);
-  const asked = askedNodes(search, kinds, measures, weights);
-  const tables = askedFormulas(search, kinds, weights).map(({ table }) => table.expr);
+  const kinds = kindsOf(group);
+  const asked = askedNodes(group, kinds, measures, weights);
+  const tables = askedFormulas(group, kinds, weights).map(({ table }) => table.expr);
   return [...asked.map(({ node }) => node.expr), ...tables];
 }
 
-/** The rows that the search's own splits test, by partition, under one candidate's fits. */
-export function heldOutOfOne(search: Search, candidate: number, weights: WeightsOf): HeldOut[] {
-  const { candidates, splits } = search;
-  const parts = search.parts.slice(0, splits.length);
-  const kind = kindOf(search, candidates[candidate]!.all);
-  return parts.map((part) => heldOutOf(search, part, kind, [candidate], weights));
+/** The rows that the group's own splits test, by partition, under one candidate's fits. */
+export function heldOutOfOne(group: SearchGroup, candidate: number, weights: WeightsOf): HeldOut[] {
+  const { all } = group.candidates[candidate]!;
+  return ownParts(group).map((part) => {
+    const kind = kindOf(group, part.X, all);
+    return heldOutOf(group, part, kind, [candidate], weights);
+  });
 }
 
-function measuresOf({ scoring }: Search): Measure[] {
+function measuresOf({ scoring }: SearchGroup): Measure[] {
   return [...new Set(scoring.flatMap(({ needs }) => needs))];
 }
 
 /** The measures as losses of plain linear models; undefined when they are more than that. */
-function lossesOf(search: Search, measures: readonly Measure[]): readonly Loss[] | undefined {
-  const { estimator, scoring } = search;
+function lossesOf(group: SearchGroup, measures: readonly Measure[]): readonly Loss[] | undefined {
+  const { estimator, scoring } = group;
   if (sqlScorers(scoring).length > 0) return undefined;
-  const isPlain = kindsOf(search).every(
+  const isPlain = kindsOf(group).every(
     ({ kind }) => kind.link === 'identity' && kind.basis === 'linear' && kind.outputs === 1,
   );
   return estimator.reads === 'moments' && isPlain ? asLosses(measures) : undefined;
 }
 
 function lossInputs(
-  { X, y, candidates }: Search,
+  { y, candidates }: SearchGroup,
   part: SearchPart,
   losses: readonly Loss[],
   weights: WeightsOf,
 ): LossInputs {
-  const { partition, training } = part;
+  const { X, partition, training } = part;
   return {
     partition,
     gram: training.gram,
@@ -112,14 +119,19 @@ function lossInputs(
 }
 
 export function kindOf(
-  { estimator, X, classes: { length: classes } }: Pick<Search, 'estimator' | 'X' | 'classes'>,
+  { estimator, classes: { length: classes } }: Pick<SearchGroup, 'estimator' | 'classes'>,
+  X: Matrix,
   params: Params,
 ): ModelKind {
   const nonnegative = estimator.nonnegative?.(params, X.cols);
+  const network = estimator.network?.(params, classes);
+  const outputs = estimator.outputs(params, classes);
   return {
     basis: estimator.basis?.(params) ?? 'linear',
     link: estimator.link(params, classes),
-    outputs: estimator.outputs(params, classes),
+    outputs,
+    columns: network ? packedColumns(network, X.cols + 1) : outputs,
+    ...(network ? { network } : {}),
     ranksBy: estimator.ranksBy ?? 'decision',
     projects: estimator.projects?.(params) ?? 'nowhere',
     ...(nonnegative ? { nonnegative } : {}),
@@ -133,10 +145,10 @@ interface KindOfCandidates {
 }
 
 /** Candidates whose decision values are read alike. */
-function kindsOf(search: Search): KindOfCandidates[] {
+function kindsOf(group: SearchGroup): KindOfCandidates[] {
   const kinds = new Map<string, { kind: ModelKind; candidates: number[] }>();
-  for (const [t, { all }] of search.candidates.entries()) {
-    const kind = kindOf(search, all);
+  for (const [t, { all }] of group.candidates.entries()) {
+    const kind = kindOf(group, group.parts[0]!.X, all);
     const key = JSON.stringify(kind);
     const known = kinds.get(key) ?? { kind, candidates: [] };
     known.candidates.push(t);
@@ -146,13 +158,13 @@ function kindsOf(search: Search): KindOfCandidates[] {
 }
 
 function heldOutOf(
-  { X, y, classes }: Search,
+  { y, classes }: SearchGroup,
   part: SearchPart,
   kind: ModelKind,
   candidates: readonly number[],
   weights: WeightsOf,
 ): HeldOut {
-  const { partition } = part;
+  const { X, partition } = part;
   return new HeldOut({
     kind,
     X,
@@ -184,14 +196,14 @@ interface AskedNode {
 
 /** @param before kinds that came before, in other batches */
 function askedNodes(
-  search: Search,
+  group: SearchGroup,
   kinds: readonly KindOfCandidates[],
   measures: readonly Measure[],
   weights: WeightsOf,
   before = 0,
 ): AskedNode[] {
   const held = kinds.map(({ kind, candidates }) =>
-    search.parts.map((part) => heldOutOf(search, part, kind, candidates, weights)),
+    group.parts.map((part) => heldOutOf(group, part, kind, candidates, weights)),
   );
   const asked = (
     partition: number,
@@ -206,11 +218,11 @@ function askedNodes(
   const byKind = kinds.flatMap(({ candidates }, k) =>
     held[k]!.flatMap((one, p) => asked(p, k, candidates, measureNodes(one, measures))),
   );
-  const silhouette = search.scoring.find((scorer) => scorer.silhouette)?.silhouette;
+  const silhouette = group.scoring.find((scorer) => scorer.silhouette)?.silhouette;
   if (silhouette === undefined) return byKind;
   // Distances are the same whatever the kind.
   const candidates = kinds.flatMap((one) => one.candidates);
-  const compared = search.parts.flatMap((_, p) => {
+  const compared = group.parts.flatMap((_, p) => {
     const own = held.map((parts) => parts[p]!);
     return asked(p, 0, candidates, [silhouetteNode(own, silhouette)]);
   });
@@ -223,15 +235,15 @@ interface AskedFormulas extends FormulaTable {
 
 /** Tables that metrics in SQL are computed from. */
 function askedFormulas(
-  search: Search,
+  group: SearchGroup,
   kinds: readonly KindOfCandidates[],
   weights: WeightsOf,
   before = 0,
 ): AskedFormulas[] {
-  if (sqlScorers(search.scoring).length === 0) return [];
+  if (sqlScorers(group.scoring).length === 0) return [];
   return kinds.flatMap(({ kind, candidates }, k) =>
-    search.parts.map((part, partition) => {
-      const made = formulaTable(search, heldOutOf(search, part, kind, candidates, weights));
+    group.parts.map((part, partition) => {
+      const made = formulaTable(group, heldOutOf(group, part, kind, candidates, weights));
       const output = partOutput(placeOf('predictions', before + k), partition);
       const { predicted } = made;
       return {
@@ -244,23 +256,26 @@ function askedFormulas(
 
 async function measureFits(
   run: Run,
-  { search, scatter, weights, onNode, formulas }: FitsToScore,
+  { group, scatter, weights, onNode, formulas }: FitsToScore,
   measures: readonly Measure[],
 ): Promise<TallyOf> {
-  const scorers = sqlScorers(search.scoring);
+  const scorers = sqlScorers(group.scoring);
   const isWhole = scorers.length > 0 || measures.some((measure) => SORTED.includes(measure));
-  const kinds = kindsOf(search);
-  const batches = isWhole ? batchesOf(kinds, search.X.rows) : [kinds];
+  const kinds = kindsOf(group);
+  const batches = isWhole ? batchesOf(kinds, group.X.rows) : [kinds];
   const tallies = new Tallies(scatter);
   let before = 0;
   for (const batch of batches) {
-    const asked = askedNodes(search, batch, measures, weights, before);
-    const values = (await run.evaluate(asked.map(({ node }) => node.expr))) as DenseMatrix[];
+    const asked = askedNodes(group, batch, measures, weights, before);
+    const values = (await run.evaluate(
+      asked.map(({ node }) => node.expr),
+      'score',
+    )) as DenseMatrix[];
     for (const [i, { node, output }] of asked.entries()) {
       onNode(output.output, node.expr, output);
       tallies.add(output, readMeasure(output.measure, output.shape, values[i]!));
     }
-    for (const one of askedFormulas(search, batch, weights, before)) {
+    for (const one of askedFormulas(group, batch, weights, before)) {
       onNode(one.output.output, one.table.expr, one.output);
       const found = await formulaValues(run, formulas, one);
       tallies.add(one.output, readFormulas(scorers, found));

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parse, stringify } from 'yaml';
-import type { DType } from '../../../driver/index.js';
+import { type DType, matrix } from '../../../driver/index.js';
 import { packageRoot } from '../../../driver/support/package-root.js';
 import { type OpenSession, openSession } from '../../../jobs/engines.js';
 import { estimators } from '../../../jobs/estimators/index.js';
@@ -12,6 +12,7 @@ import { readJob } from '../../../jobs/job-file/read-job.js';
 import { planJob } from '../../../jobs/plan-job.js';
 import { runJob } from '../../../jobs/run-job.js';
 import type { RunRecord } from '../../../jobs/runs/record.js';
+import { gridSearch } from '../../../jobs/search/grid-search.js';
 import { dailyJob, writeDay } from '../../support/daily-files.js';
 import { JobFolder } from '../../support/job-folder.js';
 
@@ -78,6 +79,37 @@ describe('a job in float32', () => {
       for (const [i, score] of scoresOf(await run('float32', { ...data, path }, job)).entries()) {
         assert.ok(Math.abs(score - expected[i]!) <= 1e-5 * Math.abs(expected[i]!), `${score}`);
       }
+    });
+  }
+
+  const byClass = estimators.filter(
+    ({ name, reads }) => reads === 'classes' || name === 'kmeans' || name === 'logistic',
+  );
+  for (const estimator of byClass) {
+    it(`scores rows that float32 keeps as in float64: ${estimator.name}`, async () => {
+      const { session } = open;
+      const cells = Float64Array.from({ length: 240 }, (_, i) => {
+        const isOwn = Math.floor(i / 4) % 3 === i % 4;
+        return Math.fround(Math.abs(3 * Math.sin(i * 12.9898)) + (isOwn ? 1 : 0));
+      });
+      const isClassifier = estimator.task === 'classification';
+      const search = async (dtype: DType): Promise<unknown> => {
+        const X = matrix(session, 60, 4, cells).cast(dtype);
+        const y = matrix(
+          session,
+          60,
+          1,
+          Float64Array.from({ length: 60 }, (_, i) => i % 3),
+        ).cast(dtype);
+        const { trials } = await gridSearch(session, {
+          ...{ X, y, estimator, grid: isClassifier ? {} : { n_clusters: [3] } },
+          ...(isClassifier ? { classes: [0, 1, 2] } : {}),
+          scoring: [isClassifier ? 'accuracy' : 'silhouette'],
+          cv: { folds: 3, shuffle: false },
+        });
+        return trials.map(({ splitScores }) => splitScores);
+      };
+      assert.deepEqual(await search('float32'), await search('float64'));
     });
   }
 

@@ -6,6 +6,7 @@ import { planPage } from '../../../jobs/cli/plan-page.js';
 import { parseJob } from '../../../jobs/job-file/read-job.js';
 import { planJob } from '../../../jobs/plan-job.js';
 import { runJob } from '../../../jobs/run-job.js';
+import { resultsCsv } from '../../../jobs/runs/results-csv.js';
 import type { PlanReport } from '../../../jobs/runs/run-events.js';
 import { JobFolder, linearCsv } from '../../support/job-folder.js';
 
@@ -76,8 +77,28 @@ cv: {folds: 4}
     const run = await runJob(jobOf(ridge), { engine: 'local' });
     const after = await planned(ridge);
     assert.deepEqual([after.passes, after.cached > 0], [0, true]);
+    const traced = await planJob(jobOf(ridge), { engine: 'local', verbose: true });
+    const [written, ...steps] = traced.plan.split(/^(?=== )/m);
+    assert.match(written!, /groupGram/);
+    assert.ok(steps.at(-1)!.endsWith(after.plan), steps.at(-1));
+    assert.notEqual(after.plan, report.plan);
     assert.match(planPage(after, false), new RegExp(`answer this plan, made by ${run.run}$`, 'm'));
     assert.equal((await runJob(jobOf(ridge), { engine: 'local' })).passes, after.passes);
+  });
+
+  it('says the rungs of a halving, which the run then has', async () => {
+    const model = `model: {type: ridge}
+search: {type: halving, grid: {lambda: {logspace: [-3, 3, 9]}}, min_resources: 300}`;
+    const report = await planned(model);
+    const page = planPage(report, false);
+    assert.match(page, /^fits {4}52: 13 trials on 4 folds$/m);
+    assert.match(page, /^rungs {3}9 with 300 rows, 3 with 900 rows, 1 with 2,700 rows$/m);
+    const { search } = await runJob(jobOf(model), { engine: 'local' });
+    const rungs = search.trials.map(({ rung, budget }) => [rung, budget?.rows]);
+    assert.deepEqual(rungs, [...Array(9).fill([0, 300]), ...Array(3).fill([1, 900]), [2, 2700]]);
+    const lines = resultsCsv(search).split('\n');
+    assert.match(lines[0]!, /^iter,n_resources,param_lambda,params,split0_test_r2,/);
+    assert.match(lines[13]!, /^2,2700,/);
   });
 
   it('counts fits that are kept, and the training of the others alone', async () => {

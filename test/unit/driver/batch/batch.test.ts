@@ -228,7 +228,7 @@ describe('batch', () => {
     }
   });
 
-  for (const reuse of [true, false]) {
+  for (const reuse of ['full', 'off'] as const) {
     it(`trains models with nothing of their own, reuse ${reuse}`, async () => {
       const s = new Session({ local: createReferenceBackend(), reuse });
       const data = problem(s);

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { fill, Matrix, ops, Session } from '../../../../driver/index.js';
+import { fill, Matrix, ops, type ReuseSetting, Session } from '../../../../driver/index.js';
 import { DurableStore } from '../../../../driver/reuse/store/durable-store.js';
 import { type CpuBackend, createCpuBackend } from '../../../../gpu-executor/cpu/index.js';
 import { assertClose } from '../../../support/close.js';
@@ -37,13 +37,13 @@ describe('programs over many files', () => {
 
   /** A process of its own, as far as reuse goes. */
   const run = async (
-    options: { store?: string; reuse?: boolean },
+    options: { store?: string; reuse?: ReuseSetting },
     program: FileProgram = everySum,
   ): Promise<ProgramRun> => {
     const local = await createCpuBackend();
     const store =
       options.store === undefined ? {} : { store: await DurableStore.open(options.store) };
-    const session = new Session({ local, spill: false, reuse: options.reuse ?? true, ...store });
+    const session = new Session({ local, spill: false, reuse: options.reuse ?? 'full', ...store });
     try {
       return await runOverFiles(session, local.frames, data, program);
     } finally {
@@ -59,7 +59,7 @@ describe('programs over many files', () => {
 
   it('read each file once in one pass, with and without reuse', async () => {
     const first = await run({});
-    const plain = await run({ reuse: false });
+    const plain = await run({ reuse: 'off' });
     const rows = 4 * ROWS + 11 * 6;
     assert.deepEqual([first.passes, first.rowsRead, first.partial], [1, rows, 0]);
     assert.deepEqual([plain.passes, plain.rowsRead], [1, rows]);
@@ -84,7 +84,7 @@ describe('programs over many files', () => {
       assert.equal(more.rowsRead, rows);
       const cold = await run({});
       assert.deepEqual(more.values, cold.values);
-      assertSame(more, await run({ reuse: false }));
+      assertSame(more, await run({ reuse: 'off' }));
     });
 
     it(`read the new rows only, in another process, when a file is ${name}`, async () => {
@@ -123,7 +123,7 @@ describe('programs over many files', () => {
     const more = await run({ store }, moments);
     assert.deepEqual([more.rowsRead, more.partial], [ROWS + 44, 1]);
     assert.deepEqual(more.values, (await run({}, moments)).values);
-    assertSame(more, await run({ reuse: false }, moments));
+    assertSame(more, await run({ reuse: 'off' }, moments));
   });
 
   it('split nothing whose other operands are computed from the files', async () => {
@@ -135,7 +135,7 @@ describe('programs over many files', () => {
     await run({ store }, centred);
     await write(4);
     const more = await run({ store }, centred);
-    const cold = await run({ reuse: false }, centred);
+    const cold = await run({ reuse: 'off' }, centred);
     assertSame(more, cold);
     // The means come from parts; what is centred by them is new for every row.
     assert.equal(more.rowsRead, ROWS + 44 + 5 * ROWS + 110);
@@ -148,6 +148,6 @@ describe('programs over many files', () => {
     await write(4);
     const more = await run({ store }, ranked);
     assert.deepEqual([more.rowsRead, more.passes], [5 * ROWS + 110, 1]);
-    assertSame(more, await run({ reuse: false }, ranked));
+    assertSame(more, await run({ reuse: 'off' }, ranked));
   });
 });

@@ -85,6 +85,25 @@ describe('cost model', () => {
     assert.ok(Math.abs(Math.log(costs.factor('a'))) < Math.log(1.5), String(costs.factor('a')));
   });
 
+  it('learns of what a backend is, whatever place it goes by', () => {
+    const { session, cluster } = machines({ placement: 'cost' });
+    const { expr } = generated(session, MIB);
+    const costs = new CostModel();
+    const [one, moved] = ['opencl:0', 'opencl:1'].map((name) => ({
+      ...cluster,
+      ...{ name, costName: 'GPU A, 1.2', estimate: cluster.estimate.bind(cluster) },
+    }));
+    const other = { ...one!, costName: 'GPU B, 1.2' };
+    const parts = [costs.start(one!), costs.work(one!, expr), costs.upload(one!, MIB)];
+    for (const part of parts) for (let i = 0; i < 9; i++) costs.observe([part], 3 * part.seconds);
+    for (const part of [costs.start(moved!), costs.work(moved!, expr), costs.upload(moved!, MIB)]) {
+      assert.ok(costs.factor(part.key) > 2, part.key);
+    }
+    for (const part of [costs.start(other), costs.work(other, expr), costs.upload(other, MIB)]) {
+      assert.equal(costs.factor(part.key), 1, part.key);
+    }
+  });
+
   it('changes where the next plan runs when what was measured says so', async () => {
     const costs = new CostModel();
     const { session, cluster } = machines({ placement: 'cost', costs });
@@ -130,6 +149,14 @@ describe('kept costs', () => {
     assert.equal(saveCostModel(homeless), false);
     writeFileSync(join(folder, 'home'), 'a file where the folder should be');
     assert.equal(saveCostModel(taught('one', 2)), false);
+  });
+
+  it('of devices by place, from earlier versions, are left out: which device that was nobody knows', () => {
+    const costs = loadCostModel(path, 'one');
+    const keys = ['opencl:0/matmul', 'cuda:12/up', 'opencl GPU A, 1.2/matmul'];
+    for (const key of keys) costs.observe([{ key, seconds: 1 }], 3);
+    saveCostModel(costs);
+    assert.deepEqual(Object.keys(loadCostModel(path, 'one').learned()), keys.slice(2));
   });
 
   it('are as good as none when the file is damaged, of another version, or edited into nonsense', () => {

@@ -1,6 +1,6 @@
 /** Targets that are classes: their numbers, and what no classes can be made of. */
 import assert from 'node:assert/strict';
-import { resolveTarget } from '../../../../driver/frame/target.js';
+import { leaks, resolveTarget, type TargetSpec } from '../../../../driver/frame/target.js';
 import type { ColumnProfile } from '../../../../driver/ir/frame-engine.js';
 
 function profileOf(
@@ -14,13 +14,11 @@ function profileOf(
   return { type, rows, top, distinct: top.length, ...none, ...more };
 }
 
+const spec: TargetSpec = { name: 'k', text: { sql: 'k' }, column: 'k', kind: 'class' };
+
 function classesOf(type: ColumnProfile['type'], ...texts: readonly string[]) {
   const counts = Object.fromEntries(texts.map((text) => [text, 5]));
-  const { classes, feature } = resolveTarget(
-    { column: 'k', kind: 'class' },
-    'k',
-    profileOf(type, counts),
-  );
+  const { classes, feature } = resolveTarget(spec, profileOf(type, counts));
   assert.ok(feature.kind === 'map');
   return { classes, categories: feature.categories, values: feature.values };
 }
@@ -56,14 +54,33 @@ describe('class targets', () => {
   ]; // biome-ignore format: a case a line
   for (const [what, profile, message] of cases) {
     it(`cannot be ${what}`, () => {
-      const resolve = () => resolveTarget({ column: 'k', kind: 'class' }, 'k', profile);
+      const resolve = () => resolveTarget(spec, profile);
       assert.throws(resolve, message);
     });
   }
 
   it('are warned of when there are nearly as many as rows', () => {
     const ids = profileOf('text', { a: 1, b: 1, c: 1 });
-    const { warnings } = resolveTarget({ column: 'k', kind: 'class' }, 'k', ids);
+    const { warnings } = resolveTarget(spec, ids);
     assert.match(warnings.join(), /3 classes are more than half as many as rows \(3\)/);
+  });
+});
+
+describe('a target that is an expression', () => {
+  const late: TargetSpec = {
+    ...spec,
+    name: 'late',
+    text: { sql: '"a b" > 15 or f(delay) = \'x\'' },
+  };
+  const { column: _, ...made } = late;
+
+  it('is told when features are columns it is made of', () => {
+    const features = ['delay', '"a b"', 'lay', 'delay + 1', 'f'].map((sql) => ({ sql }));
+    const said = leaks(made, features);
+    assert.deepEqual(
+      said.map((text) => /made of (\S+|"a b"), which is a feature/.exec(text)?.[1]),
+      ['delay', '"a b"', 'f'],
+    );
+    assert.deepEqual(leaks(late, features), []);
   });
 });

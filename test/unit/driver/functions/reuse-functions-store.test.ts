@@ -168,7 +168,7 @@ describe('reusable functions with a durable store', () => {
         answer.status === 'fulfilled' ? [answer.value] : [],
       );
       assert.equal(given.length, isFailing ? 2 : 3);
-      const cold = await rand(open({ reuse: false }), 4, 4, { seed: 9 })
+      const cold = await rand(open({ reuse: 'off' }), 4, 4, { seed: 9 })
         .exp()
         .value();
       for (const data of given) assert.deepEqual(data, cold.data);

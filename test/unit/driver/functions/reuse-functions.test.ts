@@ -63,7 +63,7 @@ describe('reusable functions', () => {
 
   it('gives what the function gives without reuse', async () => {
     const call = descent();
-    const [warm, cold] = [open(), open({ reuse: false })];
+    const [warm, cold] = [open(), open({ reuse: 'off' })];
     const answers: number[][] = [];
     for (const s of [warm, warm, cold]) {
       const { x, y } = problem(s);
@@ -284,7 +284,7 @@ describe('reusable functions', () => {
     const { x, y } = problem(s);
     const { loss } = await call.fn(x, y, { steps: 50, rate: 0.01 });
     const stored = JSON.parse(JSON.stringify(serializeLineage([loss.add(1).expr])));
-    const other = open({ reuse: false });
+    const other = open({ reuse: 'off' });
     const { roots, nodes } = deserializeLineage(stored, other);
     assert.ok(nodes.length < 10);
     const [value] = await other.evaluate(roots);

@@ -42,6 +42,22 @@ describe('attributes', () => {
     assert.ok(equal > 100, `${equal} equal pairs`);
   });
 
+  it('are the texts of their items where they are lists, however long', () => {
+    const items = [
+      fc.array(fc.oneof(texts, fc.string({ unit: 'binary' })), { maxLength: 60 }),
+      fc.array(fc.oneof(numbers, fc.double(), fc.integer()), { maxLength: 60 }),
+      fc.array(fc.oneof(numbers, texts, fc.boolean()), { maxLength: 60 }),
+    ];
+    fc.assert(
+      fc.property(fc.oneof(...(items as fc.Arbitrary<AttrValue[]>[])), (list) => {
+        const one = list.map((item) => canonicalAttrs({ item }).slice('{"item":'.length, -1));
+        assert.equal(canonicalAttrs({ list }), `{"list":[${one.join(',')}]}`);
+        assert.equal(hashAttrs({ list }), hashAttrs({ list: [...list] }));
+      }),
+      { numRuns: 2000, seed: 8 },
+    );
+  });
+
   it('do not depend on the order of fields', () => {
     const [a, b] = [
       { rows: [1, 2], cols: 'x' },

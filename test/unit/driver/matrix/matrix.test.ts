@@ -13,7 +13,12 @@ import {
   seq,
   zeros,
 } from '../../../../driver/matrix/create.js';
-import { selectRows, weightedLoss, weightedProduct } from '../../../../driver/matrix/factorise.js';
+import {
+  selectRows,
+  weightedCrossEntropy,
+  weightedLoss,
+  weightedProduct,
+} from '../../../../driver/matrix/factorise.js';
 import { Matrix, Scalar } from '../../../../driver/matrix/matrix.js';
 import { bestColumns, regroupSums } from '../../../../driver/matrix/regroup.js';
 import { assertClose } from '../../../support/close.js';
@@ -289,6 +294,7 @@ describe('errors', () => {
       () => regroupSums({ X: A, from: mask, to: mask }, [2]),
       () => selectRows(A, mask, 2),
       () => weightedLoss(factors),
+      () => weightedCrossEntropy(factors),
       () => weightedProduct(factors, { cells: 'residual', side: 'left' }),
     ];
     for (const ask of asked) {
@@ -297,6 +303,18 @@ describe('errors', () => {
         (error: Error) => error instanceof PlanError && /one session, got two/.test(error.message),
       );
     }
+  });
+
+  it('refuse guards of products that stand for nothing', () => {
+    const factors = { X: A, U: leaf(s, 3, 2), V: leaf(s, 2, 2) };
+    assert.throws(
+      () => weightedProduct(factors, { cells: 'residual', side: 'left', plus: 1 }),
+      /wdivmm: expected plus and least with cells quotient, got them with cells residual/,
+    );
+    assert.throws(
+      () => weightedCrossEntropy(factors, { least: Number.NaN }),
+      /wcemm: expected a finite least, got NaN/,
+    );
   });
 
   it('refuse slices that leave the matrix', () => {

@@ -169,8 +169,38 @@ describe('what an operator says: work, constant and source', () => {
       if (perCell(256) > 16 * perCell(1)) outgrowing.add(op);
     }
     for (const op of all) {
-      if (op.work === 'product' || op.work === 'factorise') assert.ok(outgrowing.has(op), op.name);
+      const multiplies = op.work === 'product' || op.work === 'factorise';
+      if (multiplies && !convolutions.has(op)) assert.ok(outgrowing.has(op), op.name);
       if (op.work === 'move' || op.elementwise) assert.ok(!outgrowing.has(op), op.name);
+    }
+  });
+
+  /** Their attributes say the filters' size, and with it the operations a cell. */
+  const convolutions = new Map<OpDef, readonly ['image' | 'output', 'filter' | 'output']>([
+    [ops.conv2d, ['image', 'filter']],
+    [ops.conv2dInputGradient, ['output', 'filter']],
+    [ops.conv2dFilterGradient, ['image', 'output']],
+  ]);
+
+  it('takes operations that outgrow its cells with the window and the channels of filters', () => {
+    const size = 16;
+    for (const [op, roles] of convolutions) {
+      const perCell = (span: number, channels: number): number => {
+        const beyond = (span - 1) / 2;
+        const padding = [beyond, beyond, beyond, beyond];
+        const attrs = { image: [size, size, channels], window: [span, span], padding };
+        const shapes = {
+          image: { rows: 8, cols: size * size * channels },
+          output: { rows: 8, cols: size * size * channels },
+          filter: { rows: span * span * channels, cols: channels },
+        };
+        const inputs = roles.map((role) => shapes[role] as Float64Matrix);
+        const out = op.infer(inputs, attrs);
+        const cells = [...inputs, out].reduce((sum, m) => sum + m.rows * m.cols, 0);
+        return op.flops(inputs, attrs, out as Float64Matrix) / cells;
+      };
+      assert.ok(perCell(9, 2) > 16 * perCell(1, 2), `${op.name}: window`);
+      assert.ok(perCell(1, 256) > 16 * perCell(1, 2), `${op.name}: channels`);
     }
   });
 

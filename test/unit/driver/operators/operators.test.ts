@@ -175,6 +175,18 @@ describe('shape errors', () => {
       {},
       'mmchain: expected X n x d, v d x k and weights n x 1 or n x k, got 5x3 and 3x2 and 5x3',
     ],
+    [
+      ops.groupQuantile,
+      [meta(5, 1), meta(5, 2)],
+      { groups: 2, at: 0.5, sets: [[0, 1, 0]] },
+      'groupQuantile: expected a group column, as many rows, `at` in 0..1, sets of groups, each once, and a row a set, got 5x1 and 5x2',
+    ],
+    [
+      ops.groupMode,
+      [meta(5, 1), meta(5, 2)],
+      { groups: 2, sets: [[1, 1]] },
+      'groupMode: expected a group column, as many rows, `at` in 0..1, sets of groups, each once, and a row a set, got 5x1 and 5x2',
+    ],
   ];
   for (const [op, inputs, attrs, message] of table) {
     it(message, () => {

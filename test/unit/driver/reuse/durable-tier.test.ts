@@ -3,7 +3,8 @@ import { writeFileSync } from 'node:fs';
 import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { matrix, Session } from '../../../../driver/index.js';
+import { matrix, rand, Session } from '../../../../driver/index.js';
+import { isWorthItsRoom } from '../../../../driver/reuse/durable-tier.js';
 import { DurableStore } from '../../../../driver/reuse/store/durable-store.js';
 import { createCpuBackend } from '../../../../gpu-executor/cpu/index.js';
 import { openSession } from '../../../../jobs/engines.js';
@@ -147,6 +148,21 @@ describe('durable tier', () => {
     assert.deepEqual([warm.passes, warm.search], [0, cold.search]);
     const store = await DurableStore.open(join(folder, 'store'));
     assert.equal(await store.quarantined(), damaged);
+  });
+
+  it('stores no large result that takes less time than reading it back', async () => {
+    const store = await DurableStore.open(join(folder, 'store'));
+    const session = new Session({ local: await createCpuBackend(), store });
+    const [tall, wide] = [
+      rand(session, 2_500, 60, { seed: 1 }),
+      rand(session, 60, 2_000, { seed: 2 }),
+    ];
+    await tall.matmul(wide).value();
+    await session.close();
+    const kept = (await store.entries()).map(({ header }) => header.op);
+    assert.deepEqual(kept, []);
+    const worth = [31, 33].map((mib) => isWorthItsRoom(mib * 2 ** 20, 0.1));
+    assert.deepEqual([...worth, isWorthItsRoom(33 * 2 ** 20, 1)], [true, false, true]);
   });
 
   it('publishes nothing when the data change while they are read', async () => {

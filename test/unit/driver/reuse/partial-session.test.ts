@@ -1,6 +1,12 @@
 /** Partial reuse in a session: each rule gives a cold run's value and runs only new operators. */
 import assert from 'node:assert/strict';
-import { type Evaluator, lineageKey, type Matrix, Session } from '../../../../driver/index.js';
+import {
+  type Evaluator,
+  lineageKey,
+  type Matrix,
+  type ReuseSetting,
+  Session,
+} from '../../../../driver/index.js';
 import { type Expr, topological } from '../../../../driver/ir/expr.js';
 import type { DenseMatrix } from '../../../../driver/ir/value.js';
 import { rand } from '../../../../driver/matrix/create.js';
@@ -9,7 +15,7 @@ import { createCpuBackend } from '../../../../gpu-executor/cpu/index.js';
 import { assertClose } from '../../../support/close.js';
 import { MOVES, scenarios } from '../../../support/partial-scenarios.js';
 
-async function open(reuse = true): Promise<Session> {
+async function open(reuse: ReuseSetting = 'full'): Promise<Session> {
   return new Session({ local: await createCpuBackend(), reuse });
 }
 
@@ -32,7 +38,7 @@ function flopsOf({ plans }: Statistics): number {
 describe('partial reuse in a session', () => {
   for (const [name, make] of Object.entries(scenarios)) {
     it(`computes only what is new: ${name}`, async () => {
-      const cold = await open(false);
+      const cold = await open('off');
       const expected = await make(cold).second.value();
       const whole = flopsOf(cold.statistics);
       await cold.close();
@@ -92,7 +98,7 @@ describe('partial reuse in a session', () => {
   ];
   for (const [what, make] of ways) {
     it(`computes the sums over all folds but one from one sum a fold: ${what}`, async () => {
-      const cold = await open(false);
+      const cold = await open('off');
       const expected = await Promise.all(make(cold).map((x) => x.value()));
       await cold.close();
       const session = await open();
@@ -112,7 +118,7 @@ describe('partial reuse in a session', () => {
   it('computes them fold by fold when they are asked for one after another', async () => {
     const session = await open();
     const parts = folds(session);
-    const cold = await open(false);
+    const cold = await open('off');
     const coldParts = folds(cold);
     const run = session.run();
     const { statistics } = run;
@@ -144,7 +150,7 @@ describe('partial reuse in a session', () => {
   });
 
   it('borders every fold for columns that are added to cross-validated data, one after another', async () => {
-    const [session, cold] = [await open(), await open(false)];
+    const [session, cold] = [await open(), await open('off')];
     const [rows, cols, added] = [32_000, 100, 2];
     /** The data with the first `count` of the new columns, every fold but one. */
     const folded = (s: Evaluator, count: number): Matrix[] => {

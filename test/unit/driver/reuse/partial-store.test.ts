@@ -42,7 +42,7 @@ describe('parts in the durable store', () => {
     ['columnsAdded', 6],
     ['columnsTaken', 6],
     ['productColumns', 4],
-    ['productWindow', 4],
+    ['productWindow', 3],
     ['featureDropped', 6],
   ] as const) {
     it(`are found by a second process: ${name}`, async () => {

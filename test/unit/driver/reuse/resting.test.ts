@@ -1,9 +1,22 @@
 /** What a session keeps of runs long past: results by key, without the nodes that made them. */
 import assert from 'node:assert/strict';
-import { dense, matrix, ops, Session } from '../../../../driver/index.js';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import {
+  type DenseMatrix,
+  dense,
+  type Expr,
+  lineageKey,
+  matrix,
+  ops,
+  Session,
+  type Value,
+} from '../../../../driver/index.js';
 import { MemoTable } from '../../../../driver/reuse/memo-table.js';
 import { REST_RUNS } from '../../../../driver/reuse/resting.js';
 import { ReuseCache } from '../../../../driver/reuse/reuse-cache.js';
+import { DurableStore } from '../../../../driver/reuse/store/durable-store.js';
 import { createCpuBackend } from '../../../../gpu-executor/cpu/index.js';
 import { createNullBackend } from '../../../support/null-backend.js';
 
@@ -32,6 +45,31 @@ describe('results that no run used for a while', () => {
     assert.deepEqual([again.kernels, again.sum], [0, first.sum]);
     assert.equal(session.cache.size, 1);
     await session.close();
+  });
+
+  it('go where the durable store has them, and come back from there', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'reprise-resting-'));
+    const store = await DurableStore.open(folder);
+    const session = new Session({ local: await createCpuBackend(), spill: false, store });
+    const gram = async (): Promise<readonly [number, Value, Expr]> => {
+      const run = session.run();
+      const product = matrix(run, ROWS, COLS, cells(1)).tsmm();
+      const value = await product.value();
+      return [run.statistics.kernels, value, run.simplified(product.expr)];
+    };
+    const [computed, first, expr] = await gram();
+    assert.ok(computed > 0);
+    const meta = { op: 'tsmm', seconds: 1, createdAt: new Date().toISOString() };
+    await store.put(lineageKey(expr), first as DenseMatrix, meta);
+    for (let run = 0; run <= REST_RUNS; run++) await session.run().evaluate([]);
+    assert.equal(session.cache.size, 0);
+    assert.equal(session.cache.bytes, 0);
+    const [kernels, again] = await gram();
+    assert.equal(kernels, 0);
+    assert.deepEqual(again, first);
+    assert.ok(store.counters.hits > 0);
+    await session.close();
+    rmSync(folder, { recursive: true });
   });
 
   it('go where they are cheap, and not while runs use them', async () => {

@@ -14,7 +14,7 @@ async function readOften(x: Matrix, times: number): Promise<DenseMatrix[]> {
 }
 
 async function cold(times: number): Promise<DenseMatrix[]> {
-  const { session } = machines({ placement: 'local', reuse: false });
+  const { session } = machines({ placement: 'local', reuse: 'off' });
   return readOften(generated(session, MIB / 4), times);
 }
 

@@ -77,6 +77,18 @@ describe('recovery of a lost backend', () => {
     };
   };
 
+  it('counts a loss once for a node, however many asked for it at once', async () => {
+    const { mortal, session } = open();
+    dieOnce(mortal);
+    const root = sum(session, large(session, 1));
+    const outcomes = await session.evaluateSettled(Array.from({ length: MAX_LOSSES }, () => root));
+    assert.deepEqual(
+      outcomes.map(({ ok }) => ok),
+      Array.from({ length: MAX_LOSSES }, () => true),
+    );
+    await session.close();
+  });
+
   it('opens it again and computes what was under way, once more', async () => {
     const { mortal, session } = open();
     dieOnce(mortal);

@@ -153,7 +153,7 @@ describe('a run', () => {
     const { gate, runs, values } = await held();
     gate.end('value');
     const [own, waited] = await Promise.all(values);
-    const cold = new Session({ local: createReferenceBackend(), reuse: false });
+    const cold = new Session({ local: createReferenceBackend(), reuse: 'off' });
     const expected = await matrix(cold, CELLS).tsmm().value();
     assert.deepEqual(own!.data, expected.data);
     assert.deepEqual(waited!.data, (await matrix(cold, CELLS).tsmm().add(1).value()).data);
@@ -256,7 +256,7 @@ describe('work in flight that runs share', () => {
     assert.equal(second.statistics.counters().hits, 2);
     const { runs, hits } = session.functions.countsOf('runs.gram', '1');
     assert.deepEqual([runs, hits], [1, 2]);
-    const cold = new Session({ local: createReferenceBackend(), reuse: false });
+    const cold = new Session({ local: createReferenceBackend(), reuse: 'off' });
     const expected = (await matrix(cold, CELLS).tsmm().add(1).value()).data;
     for (const result of results) assert.deepEqual((await result.value()).data, expected);
   });
@@ -279,7 +279,7 @@ describe('work in flight that runs share', () => {
     await assert.rejects(gone, { name: 'AbortError' });
     const value = await (await stays).value();
     assert.deepEqual([kernelsOf(first), kernelsOf(second)], [0, 2]);
-    const cold = new Session({ local: createReferenceBackend(), reuse: false });
+    const cold = new Session({ local: createReferenceBackend(), reuse: 'off' });
     assert.deepEqual(value.data, (await matrix(cold, CELLS).tsmm().add(1).value()).data);
   });
 

@@ -69,7 +69,7 @@ describe('session', () => {
   });
 
   it('computes everything again when reuse is off', async () => {
-    const session = new Session({ local: createReferenceBackend(), reuse: false });
+    const session = new Session({ local: createReferenceBackend(), reuse: 'off' });
     const y = session.intern(ops.exp, [random(session, 4, 4, 1)]);
     await session.evaluate([y]);
     const before = session.statistics.kernels;

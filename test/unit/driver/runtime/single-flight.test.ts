@@ -40,7 +40,7 @@ describe('single flight', () => {
 
   let expected: Cells;
   before(async () => {
-    const session = new Session({ local: createReferenceBackend(), reuse: false });
+    const session = new Session({ local: createReferenceBackend(), reuse: 'off' });
     expected = (await matrix(session, CELLS).tsmm().add(1).value()).data;
   });
 

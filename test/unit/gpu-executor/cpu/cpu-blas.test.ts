@@ -135,6 +135,26 @@ describe('JavaScript routines equal the native ones', () => {
     }
   });
 
+  it('inverts by solving for the identity, and leaves the diagonal of the factor', async () => {
+    const n = 37;
+    const half = cells(n * n, 12);
+    const a = new Float64Array(n * n);
+    native.gemm(true, false, n, n, n, 1, half, n, half, n, 0, a, n);
+    const unit = Float64Array.from(a, (_, i) => (i % (n + 1) === 0 ? 1 : 0));
+    const solved = async (solve: Blas['solveSpdAsync']): Promise<Float64Array[]> => {
+      const [factor, columns] = [a.slice(), unit.slice()];
+      for (let i = 0; i < n; i++) factor[i * (n + 1)]! += 1;
+      assert.equal(await solve(n, n, factor, columns), 0);
+      return [columns, factor.filter((_, i) => i % (n + 1) === 0)];
+    };
+    const want = await solved((...args) => plain.solveSpdAsync(...args));
+    const got = await solved((...args) => native.solveSpdAsync(...args));
+    for (const [i, value] of got.entries()) assertSame(value, want[i]!);
+    assert.deepEqual(await solved(async (...args) => native.solveSpd(...args)), got);
+    const singular = new Float64Array(4).fill(1);
+    assert.equal(native.solveSpd(2, 2, singular, Float64Array.of(1, 0, 0, 1)), 2);
+  });
+
   it('gemv, with a stride between the results', () => {
     for (const transposed of [false, true]) {
       const a = cells(9 * 6, 6);

@@ -72,6 +72,16 @@ function kernelTests(backendOf: () => CpuBackend): void {
     });
   }
 
+  for (const cells of ['quotient', 'residual']) {
+    for (const side of ['left', 'right']) {
+      it(`wdivmm: ${cells}, ${side}, of more work than the event loop waits for`, async () => {
+        const inputs = [uniform(400, 150, 1), uniform(400, 20, 2), uniform(150, 20, 3)].map(leaf);
+        const expr = node(ops.wdivmm, inputs, { cells, side });
+        assertClose(await evaluated(backendOf(), expr), referenceOf(expr), 1e-11, 'wdivmm');
+      });
+    }
+  }
+
   for (const [what, models, shift] of [
     ['few models, model by model', 3, 0],
     ['negative weights, model by model', 3, -0.5],

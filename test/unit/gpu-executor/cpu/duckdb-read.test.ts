@@ -87,6 +87,54 @@ describe('duckdb engine', () => {
       }
     });
 
+    it('tells missing cells wherever in a vector they are', async () => {
+      // One to every bit of a word, none, all, and runs that end inside of vectors.
+      const conditions = ['i % 37 = 5', 'false', 'true', 'i BETWEEN 2040 AND 2111', 'i >= 4999'];
+      const columns = conditions.map(
+        (when) => ({ kind: 'number', sql: `CASE WHEN ${when} THEN NULL ELSE -i END` }) as const,
+      );
+      const read = await readAll(engine, await engine.describe(at('rows.parquet')), columns, 701);
+      const isMissing = [
+        (i: number) => i % 37 === 5,
+        () => false,
+        () => true,
+        (i: number) => i >= 2040 && i <= 2111,
+        (i: number) => i >= 4999,
+      ];
+      for (const [c, column] of read.columns.entries()) {
+        const expected = Array.from({ length: ROWS }, (_, i) => (isMissing[c]!(i) ? NaN : 0 - i));
+        assert.deepEqual(column, expected);
+      }
+    });
+
+    it('reads on where other reads were left, of more bytes than garbage may have', async () => {
+      const { source } = await engine.describe(at('rows.parquet'));
+      const columns = Array.from(
+        { length: 150 },
+        (_, k) => ({ kind: 'number', sql: `i + ${k}` }) as const,
+      );
+      const firstRows = async (): Promise<number> => {
+        for await (const chunk of engine.read(source, columns, { rowsPerChunk: 10 })) {
+          return chunk.columns[149]![9]!;
+        }
+        return Number.NaN;
+      };
+      const wholeSum = async (): Promise<number> => {
+        let sum = 0;
+        for await (const chunk of engine.read(source, columns, { rowsPerChunk: 999 })) {
+          for (const column of chunk.columns) sum += column.reduce((a, b) => a + b, 0);
+          chunk.release?.();
+        }
+        return sum;
+      };
+      const expected = 150 * ((ROWS * (ROWS - 1)) / 2) + ROWS * ((150 * 149) / 2);
+      for (let round = 0; round < 2; round++) {
+        const left = await Promise.all(Array.from({ length: 6 }, firstRows));
+        assert.deepEqual(left, Array(6).fill(158));
+        assert.deepEqual(await Promise.all([wholeSum(), wholeSum()]), [expected, expected]);
+      }
+    });
+
     it('ends with the signal’s reason when aborted', async () => {
       const description = await engine.describe(at('rows.parquet'));
       const controller = new AbortController();

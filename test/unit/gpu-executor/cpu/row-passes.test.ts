@@ -6,6 +6,7 @@ import type { Matrix } from '../../../../driver/index.js';
 import type { DType } from '../../../../driver/ir/dtype.js';
 import { type Cells, cellsOf, type DenseMatrix, dense } from '../../../../driver/ir/value.js';
 import { matrix } from '../../../../driver/matrix/create.js';
+import { takeRows } from '../../../../driver/matrix/grouped.js';
 import { Session } from '../../../../driver/runtime/session.js';
 import { createCpuBackend } from '../../../../gpu-executor/cpu/index.js';
 import { assertClose } from '../../../support/close.js';
@@ -14,6 +15,9 @@ import { assertClose } from '../../../support/close.js';
 const rowsOf = (dtype: DType): number => (dtype === 'float32' ? 62_003 : 31_003);
 const COLS = 5;
 const MODELS = 17;
+/** What rows of a fold weigh for each model; a row in five is in no fold. */
+const FOLDS = 3;
+const foldOf = (i: number): number => [2, 0, Number.NaN, 1, FOLDS][i % 5]!;
 
 function cells(dtype: DType, count: number, step: number): Cells {
   const data = cellsOf(dtype, count);
@@ -31,15 +35,23 @@ const data = (dtype: DType) => ({
   x: cells(dtype, rowsOf(dtype) * COLS, 0.1),
   w: cells(dtype, COLS * MODELS, 0.7),
   t: cells(dtype, rowsOf(dtype), 0.3),
+  shares: cells(dtype, FOLDS * MODELS, 0.9),
 });
 
 /** The gradient and the losses of a stack of logistic models. */
 function search(session: Session, dtype: DType): Results {
-  const { x, w, t } = data(dtype);
+  const { x, w, t, shares } = data(dtype);
   const features = matrix(session, t.length, COLS, x);
   const y = matrix(session, t.length, 1, t).gt(0);
   const z = features.matmul(matrix(session, COLS, MODELS, w));
-  const residual = z.sigmoid().sub(y).mul(y.ne(0));
+  const folds = matrix(
+    session,
+    t.length,
+    1,
+    Float64Array.from(t, (_, i) => foldOf(i)),
+  );
+  const weights = takeRows(folds, matrix(session, FOLDS, MODELS, shares));
+  const residual = z.sigmoid().sub(y).mul(y.ne(0)).mul(weights);
   // Sums of rows meet the cells again: a second loop over them.
   const share = z.exp().div(z.exp().rowSums()).colSums();
   return {
@@ -51,7 +63,7 @@ function search(session: Session, dtype: DType): Results {
 
 /** The same by loops. */
 function expectedOf(dtype: DType): DenseMatrix[] {
-  const { x, w, t } = data(dtype);
+  const { x, w, t, shares } = data(dtype);
   const gradient = dense(COLS, MODELS);
   const loss = dense(1, MODELS);
   const total = dense(1, 1);
@@ -64,7 +76,8 @@ function expectedOf(dtype: DType): DenseMatrix[] {
       sum += Math.exp(z[k]!);
     }
     for (let k = 0; k < MODELS; k++) {
-      const residual = t[i]! > 0 ? 1 / (1 + Math.exp(-z[k]!)) - 1 : 0;
+      const share = shares[foldOf(i) * MODELS + k] ?? 0;
+      const residual = t[i]! > 0 ? (1 / (1 + Math.exp(-z[k]!)) - 1) * share : 0;
       for (let j = 0; j < COLS; j++) gradient.data[j * MODELS + k]! += x[i * COLS + j]! * residual;
       loss.data[k]! += Math.log(1 + Math.exp(-z[k]!)) + Math.exp(z[k]!) / sum;
       total.data[0]! += residual;

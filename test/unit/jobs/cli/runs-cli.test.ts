@@ -55,7 +55,7 @@ describe('reprise runs', () => {
     await writeRun(runRecord({ run: OTHER, job, engine: 'spark' }), options);
     const text = 'kind: grid-search\ndata: {path: d.csv, target: y}\nmodel: {type: ridge}';
     journal = await RunJournal.begin(parseJob('job.yaml', text, { output }), '/job.yaml', 'local');
-    await journal.divide([[0], [1, 2]], 'r2');
+    await journal.divide({ rung: 0, waves: [[0], [1, 2]], metric: 'r2', of: 3 });
     const trial = { params: { alpha: 2 }, scores: { r2: [0.5, 0.25] } };
     await journal.begin(0);
     await journal.end(0, { trials: [trial], classRows: [[], []] });

@@ -160,6 +160,17 @@ describe('settings', () => {
       new Set(SETTINGS.map(({ key }) => key)).size + countOld(),
     );
   });
+
+  it('hold no copy of a variable that is unset or said otherwise later', async () => {
+    at.settings('threads: 3');
+    at.set({ REPRISE_STORE: 'off', REPRISE_THREADS: '2' });
+    await loadSettings(at.project);
+    assert.deepEqual([env.store(), env.threads()], [false, '2']);
+    delete process.env.REPRISE_STORE;
+    delete process.env.REPRISE_THREADS;
+    assert.deepEqual([env.store(), env.threads()], [undefined, '3']);
+  });
+
   const countOld = (): number =>
     SETTINGS.filter(({ key, variable }) => variable !== nestedVariable(key)).length;
 
@@ -201,7 +212,7 @@ describe('settings', () => {
         place(
           '8:16: spark.conf.spark.sql.ansi.enabled: expected no setting that may change what expressions mean, got `spark.sql.ansi.enabled`; remove it',
         ),
-        place('9:1: placement: expected one of cost, local, blocks, got "here"'),
+        place('9:1: placement: expected one of cost, local, blocks, devices, got "here"'),
       ]);
       return true;
     });
@@ -271,6 +282,18 @@ describe('settings', () => {
   });
 
   describe('on the command line', () => {
+    it('are told of by every command when a variable names none', async () => {
+      const env = { REPRISE_STROE: 'off' };
+      const { code, stderr } = await reprise(['runs', 'ls'], { cwd: at.project, env });
+      assert.equal(code, 0, stderr);
+      assert.match(
+        stderr,
+        /^warning: environment: .* got REPRISE_STROE \(did you mean REPRISE_STORE\?\)/m,
+      );
+      const right = await reprise(['runs', 'ls'], { cwd: at.project });
+      assert.doesNotMatch(right.stderr, /warning/);
+    });
+
     it('are shown, got and placed; flags stay stronger', async () => {
       at.settings('engine: local\nthreads: 3\noutput: results');
       at.files({

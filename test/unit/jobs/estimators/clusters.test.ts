@@ -41,15 +41,28 @@ describe('k-means', () => {
     const X = matrix(session, data.numbers);
     const [alike, weighted] = [about(X, data.numbers), about(X, data.numbers, weight)];
     const { means, variance } = alike;
-    const found = await clusterAll(
-      clusters.map(({ start, max_iter, tol, weighted: isWeighted }) => ({
-        rows: (isWeighted ? weighted : alike).rows,
-        centers: Float64Array.from(start.flatMap((row) => row.map((cell, j) => cell - means[j]!))),
-        clusters: start.length,
-        tolerance: tol * variance,
-        maxIterations: max_iter,
-      })),
-    );
+    const starts = clusters.map(({ start, max_iter, tol, weighted: isWeighted }) => ({
+      rows: (isWeighted ? weighted : alike).rows,
+      centers: Float64Array.from(start.flatMap((row) => row.map((cell, j) => cell - means[j]!))),
+      clusters: start.length,
+      tolerance: tol * variance,
+      maxIterations: max_iter,
+    }));
+    const found = await clusterAll(starts);
+    // The same stopped after 1, 2, .. iterations, each time to go on where it stood.
+    let stopped = await clusterAll(starts.map((one) => ({ ...one, maxIterations: 1 })));
+    for (let most = 2; most <= Math.max(...starts.map((one) => one.maxIterations)); most++) {
+      stopped = await clusterAll(
+        starts.map((one, i) => {
+          return { ...one, maxIterations: Math.min(most, one.maxIterations), from: stopped[i]! };
+        }),
+      );
+      if (stopped.every((one, i) => one.isFinished || most >= starts[i]!.maxIterations)) break;
+    }
+    stopped.forEach((one, i) => {
+      assert.equal(one.iterations, found[i]!.iterations, `iterations of run ${i} in pieces`);
+      assertCells(one.centers, [...found[i]!.centers], `centres of run ${i} in pieces`);
+    });
     found.forEach((one, i) => {
       const { iterations, inertia, centers, weighted: isWeighted } = clusters[i]!;
       const { squares } = isWeighted ? weighted : alike;

@@ -227,10 +227,10 @@ describe('estimators', () => {
     it(`${name} is a job without a grid`, () => {
       const text = `kind: grid-search\ndata: {path: d.csv, target: y}\nmodel: {type: ${name}}\n`;
       const job = parseJob('job.yaml', text);
-      assert.deepEqual(job.model.params, estimator.parameters.parse({}));
-      assert.deepEqual(job.search.grid, {});
+      assert.deepEqual(job.models[0]!.params, estimator.parameters.parse({}));
+      assert.deepEqual(job.search.space[0]!.values, {});
       const document = job.document as { model: unknown };
-      assert.deepEqual(document.model, { type: name, ...job.model.params });
+      assert.deepEqual(document.model, { type: name, ...job.models[0]!.params });
     });
   }
 });

@@ -3,6 +3,8 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { ConfigError, matrix, Session } from '../../../../driver/index.js';
+import { csrOf } from '../../../../driver/ir/csr.js';
+import { dense } from '../../../../driver/ir/value.js';
 import { createCpuBackend } from '../../../../gpu-executor/cpu/index.js';
 import type { Params } from '../../../../jobs/estimators/estimator.js';
 import { decisionValues } from '../../../../jobs/estimators/model.js';
@@ -74,6 +76,30 @@ describe('nonnegative matrix factorisation', () => {
         assertClose(await got!, await wanted!, 1e-9, JSON.stringify(own));
         await alone.close();
       }
+    });
+  }
+
+  for (const init of ['nndsvda', 'random']) {
+    it(`is of sparse rows what it is of their cells: ${init}`, async () => {
+      const counts = Float64Array.from({ length: 90 * 30 }, (_, i) =>
+        (i * 7919) % 13 === 0 ? 1 + ((i * 31) % 4) : 0,
+      );
+      const cells = dense(90, 30, counts);
+      const found = [cells, csrOf(cells)].map(async (value) => {
+        const run = session.run();
+        const X = matrix(session, value).in(run);
+        const { trials, model } = await gridSearch(run, {
+          ...{ X, cv: { folds: 3 }, estimator: nmf, grid: { n_components: [1, 3] } },
+          params: { init, beta_loss: 'kullback-leibler', tol: 1e-4, max_iter: 60, alpha_W: 0.001 },
+        });
+        const scores = trials.map((one) => one.splitScores.neg_reconstruction_error!);
+        return matrix(
+          session,
+          [...scores.flat(), ...model!.coefficients.flat()].map((v) => [v]),
+        );
+      });
+      const [wanted, got] = await Promise.all(found);
+      assertClose(await got!.value(), await wanted!.value(), 1e-9, init);
     });
   }
 

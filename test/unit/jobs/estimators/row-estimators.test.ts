@@ -133,6 +133,29 @@ describe('estimators that read rows', () => {
     });
   }
 
+  it('train models of several tolerances together, each to its own', async () => {
+    const search = async (tol: readonly number[]) => {
+      const alone = new Session({ local: await createCpuBackend() });
+      const y = fixture.targets.binary!;
+      const { trials } = await gridSearch(alone, {
+        X: matrix(alone, fixture.X),
+        y: matrix(alone, y.length, 1, y),
+        classes: [0, 1],
+        ...{ cv: { folds: 3 }, estimator: linearSvm, grid: { tol, C: [0.1, 1] }, refit: false },
+      });
+      const { kernels } = alone.statistics;
+      await alone.close();
+      const scores = trials.map(({ params, splitScores }) => {
+        return [`${params.tol} ${params.C}`, splitScores.accuracy!] as const;
+      });
+      return { kernels, scores };
+    };
+    const [loose, tight, both] = [await search([1]), await search([1e-8]), await search([1, 1e-8])];
+    const apart = [...loose.scores, ...tight.scores];
+    assert.deepEqual(new Map(both.scores), new Map(apart));
+    assert.ok(both.kernels < loose.kernels + tight.kernels * 0.75, JSON.stringify(both.kernels));
+  });
+
   it('say that a fit did not converge', async () => {
     const fitted = await trained(logistic, fixture.targets.binary!, 2, { max_iter: 2 });
     assert.match(

@@ -36,6 +36,13 @@ describe('exported models', () => {
     }
   });
 
+  it('say nothing in PMML of members that may be divided equally', () => {
+    assert.throws(
+      () => pmmlModel(MODELS.hardVotes!),
+      /export: expected soft votes .*\.onnx instead/,
+    );
+  });
+
   it('tell no categories apart that float64 does not', () => {
     const { features, ...model } = MODELS.identity!;
     const wide = features.map((feature) =>

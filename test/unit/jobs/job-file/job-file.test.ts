@@ -41,8 +41,8 @@ describe('job files', () => {
     assert.equal(job.data.path, '/jobs/d.csv');
     assert.equal(job.data.standardize, false);
     assert.equal(job.data.features, undefined);
-    assert.equal(job.model.estimator.name, 'ridge');
-    assert.deepEqual(job.model.params, { intercept: true });
+    assert.equal(job.models[0]!.estimator.name, 'ridge');
+    assert.deepEqual(job.models[0]!.params, { intercept: true });
     assert.deepEqual(job.cv, { type: 'kfold', folds: 5, repeats: 1, shuffle: false, seed: 0 });
     assert.deepEqual(job.scoring, ['r2']);
     assert.equal(job.metric, 'r2');
@@ -54,9 +54,9 @@ describe('job files', () => {
   it('search several parameters, and take the rest from the model or its defaults', () => {
     const text = MINIMAL.replace('{lambda: [0.1, 1]}', '{lambda: 2, intercept: [true, false]}');
     const job = parseJob('job.yaml', text);
-    assert.deepEqual(job.search.grid, { lambda: [2], intercept: [true, false] });
-    assert.deepEqual(job.model.params, {});
-    const candidates = candidatesOf(job.model.estimator, job.model.params, job.search.grid);
+    assert.deepEqual(job.search.space[0]!.values, { lambda: [2], intercept: [true, false] });
+    assert.deepEqual(job.models[0]!.params, {});
+    const candidates = candidatesOf(job.models[0]!, job.search.space[0]!.values);
     assert.deepEqual(
       candidates.map(({ params }) => params),
       [
@@ -68,12 +68,12 @@ describe('job files', () => {
       'job.yaml',
       withLine('model', 'model: {type: ridge, lambda: 3}').replace(/^search.*$/m, ''),
     );
-    assert.deepEqual(fixed.model.params, { lambda: 3, intercept: true });
+    assert.deepEqual(fixed.models[0]!.params, { lambda: 3, intercept: true });
   });
 
   it('reads every key of the example', async () => {
     const job = await readJob(join(packageRoot(), 'examples/flights.yaml'));
-    assert.equal(job.search.grid.lambda?.length, 40);
+    assert.equal((job.search.space[0]!.values.lambda as readonly number[]).length, 40);
     assert.deepEqual(job.cv, { type: 'kfold', folds: 10, repeats: 1, shuffle: true, seed: 7 });
     assert.equal(job.data.features?.length, 7);
     assert.deepEqual(job.data.features?.[0], { name: 'distance' });
@@ -114,7 +114,7 @@ describe('job files', () => {
       ].join('\n'),
     );
     assert.deepEqual(message.split('\n'), [
-      'job.yaml:3:3: data.target: expected text, got nothing (the key is missing)',
+      'job.yaml:3:3: data.target: expected text or a mapping, got nothing (the key is missing)',
       'job.yaml:4:3: data.targt: expected a known key, got `targt`; did you mean `target`?',
       'job.yaml:5:22: model.interceptt: expected a known key, got `interceptt`; did you mean `intercept`? known keys: type, lambda, intercept',
       'job.yaml:6:29: search.grid.lambda.1: expected a number of at least 0, got -2',
@@ -207,7 +207,7 @@ describe('job files', () => {
     assert.match(errorOf('kind: [a\nb: 1'), /^job.yaml:2:\d+: expected YAML, got a syntax error/);
     assert.equal(
       errorOf('kind: pipline\nsteps: {}'),
-      'job.yaml:1:7: kind: expected one of grid-search, pipeline (did you mean pipeline?), got "pipline"',
+      'job.yaml:1:7: kind: expected one of grid-search, search, pipeline (did you mean pipeline?), got "pipline"',
     );
     assert.match(errorOf('steps: {}'), /^job.yaml:1:1: kind: expected one of .*, got none$/);
     assert.match(errorOf('kind: a\nkind: b'), /job.yaml:2:1: .*unique/);
@@ -259,7 +259,7 @@ describe('overrides', () => {
         ],
       },
     );
-    assert.deepEqual(job.search.grid.lambda, [1, 10]);
+    assert.deepEqual(job.search.space[0]!.values.lambda, [1, 10]);
     assert.deepEqual(job.cv, { type: 'kfold', folds: 3, repeats: 1, shuffle: false, seed: 0 });
     assert.deepEqual(job.data.features, [{ name: 'a' }, { name: 'c', sql: 'a+1' }]);
   });
@@ -268,7 +268,7 @@ describe('overrides', () => {
     const job = parseJob('job.yaml', MINIMAL, {
       overrides: ['model.intercept=false', 'name=a=b', 'error_score=.nan', 'name=last one'],
     });
-    assert.equal(job.model.params.intercept, false);
+    assert.equal(job.models[0]!.params.intercept, false);
     assert.equal(job.name, 'last one');
     assert.ok(Number.isNaN(job.errorScore));
   });

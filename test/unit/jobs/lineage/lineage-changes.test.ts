@@ -38,6 +38,22 @@ describe('changes between plain values', () => {
     ]);
   });
 
+  it('follow sub-grids by their model, models and steps by name or type', () => {
+    const net = { model: 'net', alpha: [0.1] };
+    assert.deepEqual(
+      texts(
+        { grid: [{ model: 'ridge', lambda: 1 }, net] },
+        { grid: [net, { model: 'ridge', lambda: 2 }] },
+      ),
+      ['grid[ridge].lambda 1 -> 2'],
+    );
+    assert.deepEqual(texts({ p: [{ step: 'pca', n: 2 }] }, { p: [{ step: 'pca', n: 3 }] }), [
+      'p[pca].n 2 -> 3',
+    ]);
+    // Two of one model are told apart by nothing but their content.
+    assert.equal(texts({ grid: [net, net] }, { grid: [net, { ...net, alpha: [1] }] }).length, 1);
+  });
+
   it('of long lists say what came and went', () => {
     const list = ['a', 'b', 'c', 'd', 'e', 'f'];
     assert.deepEqual(texts({ x: list }, { x: [...list.slice(1), 'g', 'h', 'i', 'j'] }), [

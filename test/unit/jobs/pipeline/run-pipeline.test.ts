@@ -43,6 +43,17 @@ describe('pipelines', function () {
       );
     });
 
+    it('skip nothing under settings of reuse that keep no steps', async () => {
+      folder.write('words.txt', 'b\na\n');
+      await folder.runSteps(chain());
+      const all = ['sorted', 'upper', 'count'];
+      const off = await folder.runSteps(chain(), { reuse: 'off' });
+      assert.deepEqual(off.begun, all);
+      assert.equal(off.whys.count, 'the setting of reuse skips nothing');
+      const steps = await folder.runSteps(chain(), { reuse: 'steps' });
+      assert.deepEqual(steps.begun, []);
+    });
+
     it('run what changed and what reads other content for it, and say why', async () => {
       folder.write('words.txt', 'b\na\n');
       const { result } = await folder.runSteps(chain());

@@ -254,6 +254,12 @@ describe('predictions for new data', () => {
     assert.ok(!existsSync(join(out, '1.csv.parquet')));
     // Another model makes other predictions.
     assert.deepEqual(await scored(change({ intercepts: [0] })), [2, 17, 0]);
+    // Settings that keep no predictions make them again; those that do need nothing else.
+    for (const reuse of ['off', 'steps', 'predictions'] as const) {
+      await score('days', { out: `${out}/` });
+      const { summary } = await score('days', { out: `${out}/`, reuse });
+      assert.equal(summary.filesScored, reuse === 'predictions' ? 0 : 2, reuse);
+    }
   });
 
   it('of a folder whose list was made by another remove nothing outside it', async () => {

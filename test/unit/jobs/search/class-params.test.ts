@@ -53,14 +53,20 @@ describe('parameters by class', () => {
         }),
       );
     const weighted = job({ type: 'logistic', class_weight: { low: 2 } });
-    assert.deepEqual(weighted.model.params.class_weight, { low: 2 });
+    assert.deepEqual(weighted.models[0]!.params.class_weight, { low: 2 });
     const searched = job({ type: 'logistic' }, { class_weight: [{ low: 2 }, 'balanced'], C: 3 });
-    assert.deepEqual(searched.search.grid, { class_weight: [{ low: 2 }, 'balanced'], C: [3] });
-    assert.deepEqual(job({ type: 'logistic' }, { class_weight: 'balanced' }).search.grid, {
-      class_weight: ['balanced'],
+    assert.deepEqual(searched.search.space[0]!.values, {
+      class_weight: [{ low: 2 }, 'balanced'],
+      C: [3],
     });
+    assert.deepEqual(
+      job({ type: 'logistic' }, { class_weight: 'balanced' }).search.space[0]!.values,
+      {
+        class_weight: ['balanced'],
+      },
+    );
     const priors = job({ type: 'lda' }, { priors: [[0.5, 0.5], null] });
-    assert.deepEqual(priors.search.grid.priors, [[0.5, 0.5], null]);
+    assert.deepEqual(priors.search.space[0]!.values.priors, [[0.5, 0.5], null]);
     assert.throws(() => job({ type: 'logistic' }, { class_weight: { low: 2 } }), ConfigError);
     assert.throws(() => job({ type: 'lda' }, { priors: [0.5, 0.5] }), ConfigError);
     assert.throws(() => job({ type: 'gaussian-nb', priors: [0.5, 0.6] }), /sum to 1/);
@@ -75,7 +81,7 @@ describe('parameters by class', () => {
         model: { type },
       });
     const [linear, ols] = ['linear', 'ols'].map((type) => parseJob('/job.yaml', document(type)));
-    assert.equal(linear!.model.estimator.name, 'ols');
+    assert.equal(linear!.models[0]!.estimator.name, 'ols');
     assert.deepEqual(linear!.document, ols!.document);
   });
 });

@@ -6,6 +6,7 @@ import assert from 'node:assert/strict';
 import { stringify } from 'yaml';
 import { type OpenSession, openSession } from '../../../../jobs/engines.js';
 import type { Estimator } from '../../../../jobs/estimators/estimator.js';
+import { lasso } from '../../../../jobs/estimators/lasso.js';
 import { ridge } from '../../../../jobs/estimators/ridge.js';
 import type { Job } from '../../../../jobs/job-file/job.js';
 import { readJob } from '../../../../jobs/job-file/read-job.js';
@@ -87,6 +88,24 @@ describe('fits by rows', () => {
       scoring: 'neg_mean_squared_error',
     },
     {
+      name: 'lasso, weighted',
+      model: { type: 'lasso', tol: 1e-10, max_iter: 5000 },
+      data: { target: 'y', weight: 'w' },
+      grid: { alpha: [1e-3, 0.1] },
+      scoring: 'r2',
+    },
+    {
+      name: 'elastic net, imputed and standardised',
+      model: { type: 'elastic-net', tol: 1e-9, max_iter: 5000 },
+      data: {
+        target: 'y',
+        standardize: true,
+        features: [{ name: 'city', encode: 'onehot' }, 'x', gap],
+      },
+      grid: { alpha: [0.01], l1_ratio: [0, 0.3] },
+      scoring: 'neg_mean_squared_error',
+    },
+    {
       name: 'logistic of three classes',
       model: { type: 'logistic', tol: 1e-6 },
       data: { target: 'kind' },
@@ -110,11 +129,11 @@ describe('fits by rows', () => {
     it(`are the fits from products: ${name}`, async () => {
       const job = await jobOf(model, data, grid, scoring);
       const plan = await planJob(job, { engine: 'local', open });
-      assert.equal(plan.fit.by, 'rows');
-      assert.match(plan.fit.why!, /products of columns/);
+      assert.equal(plan.fits[0]?.by, 'rows');
+      assert.match(plan.fits[0]!.why!, /products of columns/);
       const found = answers(await run(job));
-      const other = { ...job.model, estimator: withProducts(job.model.estimator) };
-      const expected = answers(await run({ ...job, model: other }));
+      const models = job.models.map((one) => ({ ...one, estimator: withProducts(one.estimator) }));
+      const expected = answers(await run({ ...job, models }));
       assert.equal(found.length, expected.length);
       for (const [i, value] of found.entries()) {
         const error = Math.abs(value - expected[i]!);
@@ -134,5 +153,8 @@ describe('fits by rows', () => {
     const dense = choose({ columns: 1500, rows: 20_000, nonZeros: undefined });
     assert.equal(dense.estimator, ridge);
     assert.match(dense.why!, /1,500 columns, 1500 cells of a row not zero/);
+    const net = (over: object) => chooseFit(lasso, [{ alpha: 1 }], { ...shape, ...over });
+    assert.equal(net({}).isByRows, true);
+    assert.equal(net({ nonZeros: undefined }).isByRows, false);
   });
 });

@@ -6,40 +6,12 @@ import { estimators } from '../../../../jobs/estimators/index.js';
 import { gridSearch } from '../../../../jobs/search/grid-search.js';
 import type { GridSearchOptions } from '../../../../jobs/search/prepare.js';
 import type { SearchResult } from '../../../../jobs/search/result.js';
-import type { Wave, WaveLog } from '../../../../jobs/search/wave-log.js';
-import type { WaveResult } from '../../../../jobs/search/wave-result.js';
+import type { WaveLog } from '../../../../jobs/search/wave-log.js';
+import { MemoryLog } from '../../../support/memory-log.js';
 import { cells } from '../../../support/plan.js';
 
 const logistic = estimators.find(({ name }) => name === 'logistic')!;
 const ROWS = 120;
-
-class MemoryLog implements WaveLog {
-  /** As they are read back from a journal. */
-  readonly kept = new Map<number, WaveResult>();
-  readonly begun: number[] = [];
-  waves: readonly Wave[] = [];
-  aside = -1;
-  onEnd: (wave: number) => void = () => undefined;
-
-  async divide(waves: readonly Wave[]): Promise<readonly Wave[]> {
-    this.waves = waves;
-    return waves;
-  }
-  known(wave: number): WaveResult | undefined {
-    return this.kept.get(wave);
-  }
-  setAside(wave: number): string | undefined {
-    return wave === this.aside ? 'set aside' : undefined;
-  }
-  async begin(wave: number): Promise<boolean> {
-    this.begun.push(wave);
-    return false;
-  }
-  async end(wave: number, result: WaveResult): Promise<void> {
-    this.kept.set(wave, JSON.parse(JSON.stringify(result)));
-    this.onEnd(wave);
-  }
-}
 
 describe('waves of a search', () => {
   const search = async (

@@ -5,8 +5,8 @@ import type { OpDef } from '../../../../../driver/ir/op-def.js';
 import { type Cells, cellsOf } from '../../../../../driver/ir/value.js';
 import { add, exp, mul, sigmoid, sub } from '../../../../../driver/operators/cells.js';
 import { ops } from '../../../../../driver/operators/index.js';
+import { cellForm } from '../../../../../gpu-executor/cell-forms.js';
 import type { Stretch } from '../../../../../gpu-executor/cpu/simd/chain-code.js';
-import { laneForm } from '../../../../../gpu-executor/cpu/simd/forms.js';
 import { tiledLoop } from '../../../../../gpu-executor/cpu/simd/tiles.js';
 
 const SPECIAL = [0, -0, 1, -1, 0.5, 2.5, -2.5, NaN, Infinity, -Infinity, 1e-310, 700, -700, 1e300];
@@ -27,7 +27,7 @@ function assertBits(got: Cells, expected: (i: number) => number, what: string): 
   }
 }
 
-const laneOps = Object.values(ops).filter((op) => op.elementwise && laneForm(op) !== undefined);
+const laneOps = Object.values(ops).filter((op) => op.elementwise && cellForm(op) !== undefined);
 const rounded = (dtype: DType, value: number): number =>
   dtype === 'float32' ? Math.fround(value) : value;
 
@@ -49,7 +49,7 @@ describe('lanes', () => {
         const loop = tiledLoop({
           dtype,
           operands: operands.map(() => 'full'),
-          steps: [{ form: laneForm(op)!, inputs }],
+          steps: [{ form: cellForm(op)!, inputs }],
           outputs: [0],
         });
         const out = cellsOf(dtype, count);
@@ -67,8 +67,8 @@ describe('lanes', () => {
         [40, 129],
         [2, 5000],
       ] as const) {
-        const form = (op: OpDef) => laneForm(op)!;
-        const operands: Record<Stretch, Cells> = {
+        const form = (op: OpDef) => cellForm(op)!;
+        const operands: Record<Exclude<Stretch, 'taken'>, Cells> = {
           full: operand(dtype, rows * cols, 1),
           row: operand(dtype, cols, 2),
           column: operand(dtype, rows, 3),

@@ -49,41 +49,62 @@ describe('solvers of smooth losses', () => {
     target: Matrix,
     intercept: Intercept,
     solver: SmoothSolver,
-  ): Promise<Matrix> => {
+    begin?: Matrix,
+  ): Promise<{ readonly decisions: Matrix; readonly weights: Matrix }> => {
     const weight = matrix(session, ROWS, 1, new Float64Array(ROWS).fill(1));
     const total = matrix(session, [[ROWS]]);
     const X = columns();
     const { weights } = await fitSmooth({
-      rows: rowData(X, target.col(0), weight, 0),
+      rows: { ...rowData(X, target.col(0), weight, 0), ...(begin ? { begin } : {}) },
       ...{ target, weight, total, mean: target.colMeans(), loss, intercept, solver },
       l2: matrix(session, [[0.3]]),
       joint: target.cols > 1,
       tol: 1e-8,
-      maxIterations: 3000,
+      maxIterations: begin ? 1 : 3000,
     });
-    return X.matmul(weights.slice([0, X.cols])).add(weights.slice(X.cols));
+    return { weights, decisions: X.matmul(weights.slice([0, X.cols])).add(weights.slice(X.cols)) };
   };
+  const decided = async (...given: Parameters<typeof fitted>) =>
+    (await fitted(...given)).decisions.value();
 
   const y = (): Matrix => matrix(session, cells(ROWS, 1, 2)).gt(0.1);
   for (const [name, loss] of Object.entries(LOSSES)) {
     for (const intercept of ['free', 'none', 2] as const) {
       it(`end at the same decision values: ${name}, intercept ${intercept}`, async () => {
         const target = y().add(loss === squaredHinge || loss === logLoss ? 0 : 0.5);
-        const wanted = await (await fitted(loss, target, intercept, 'gram')).value();
+        const wanted = await decided(loss, target, intercept, 'gram');
         for (const solver of ['newton', 'columns'] as const) {
-          const got = await (await fitted(loss, target, intercept, solver)).value();
+          const got = await decided(loss, target, intercept, solver);
           assertClose(got, wanted, 1e-5, solver);
         }
       });
     }
   }
 
+  it('begin at weights they are given: one pass there ends where they are', async () => {
+    const target = y();
+    const three = target.cbind(target.neg().add(1), target.mul(0));
+    for (const solver of ['newton', 'gram', 'columns'] as const) {
+      for (const intercept of ['free', 'none', 2] as const) {
+        const { weights, decisions } = await fitted(logLoss, target, intercept, solver);
+        const again = await decided(logLoss, target, intercept, solver, weights);
+        assertClose(again, await decisions.value(), 1e-6, `${solver} ${intercept}`);
+      }
+      if (solver === 'newton') continue;
+      const { weights, decisions } = await fitted(multinomialLoss, three, 'free', solver);
+      const shifted = weights.add(matrix(session, cells(weights.rows, 1)));
+      const again = await decided(multinomialLoss, three, 'free', solver, shifted);
+      const own = (z: Matrix): Matrix => z.sub(z.rowSums().div(3));
+      assertClose(again, await own(decisions).value(), 1e-5, `${solver}, three classes`);
+    }
+  });
+
   it('end at the same decision values: three classes', async () => {
     const first = y().mul(matrix(session, cells(ROWS, 1)).gt(0));
     const second = y().sub(first);
     const target = first.cbind(second, y().neg().add(1));
-    const wanted = await (await fitted(multinomialLoss, target, 'free', 'gram')).value();
-    const got = await (await fitted(multinomialLoss, target, 'free', 'columns')).value();
+    const wanted = await decided(multinomialLoss, target, 'free', 'gram');
+    const got = await decided(multinomialLoss, target, 'free', 'columns');
     assertClose(got, wanted, 1e-5, 'columns');
   });
 

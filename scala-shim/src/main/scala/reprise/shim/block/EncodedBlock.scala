@@ -22,6 +22,17 @@ final class IntCodes(val values: Array[Int]) extends RawVector {
   def slice(from: Int, until: Int): RawVector = new IntCodes(values.slice(from, until))
 }
 
+/** Hashed texts: row i has the cells `starts(i) until starts(i + 1)` in ascending columns. */
+final class HashedVector(val starts: Array[Int], val columns: Array[Int], val values: Array[Double])
+    extends RawVector {
+  def bytes: Long = starts.length * 4L + columns.length * 12L + 48
+  def slice(from: Int, until: Int): RawVector = {
+    val own = java.util.Arrays.copyOfRange(starts, from, until + 1).map(_ - starts(from))
+    new HashedVector(
+      own, columns.slice(starts(from), starts(until)), values.slice(starts(from), starts(until)))
+  }
+}
+
 /** How a raw column fills its output columns, by `driver/operators/encode-block.ts`. */
 sealed trait FeatureCode extends Serializable {
   def name: String
@@ -43,6 +54,9 @@ object FeatureCode {
   final case class Bin(name: String, edges: Array[Double], hasMissing: Boolean) extends FeatureCode {
     def width: Int = edges.length - 1 + (if (hasMissing) 1 else 0)
   }
+
+  /** Rows of hashed text; a block that has some is made of compressed rows, see `HashedBlock`. */
+  final case class Hashed(name: String, width: Int, isSingle: Boolean) extends FeatureCode
 
   final case class Mapped(name: String, values: Array[Double], fallback: Double) extends FeatureCode {
     def width = 1
@@ -79,6 +93,7 @@ final class EncodedBlock(val rows: Int, val cols: Int, val features: Array[Featu
     case numbers: NumberVector => addNumbers(features(f), numbers.values, target)
     case codes: ByteCodes => addCodes(features(f), i => codes.values(i).toInt, target)
     case codes: IntCodes => addCodes(features(f), i => codes.values(i), target)
+    case _: HashedVector => throw new IllegalStateException("encode: expected no hashed text in an encoded block")
   }
 
   /** The columns as they were read, if these are all there is to them: numbers, none missing. */
@@ -219,6 +234,50 @@ final class EncodedBlock(val rows: Int, val cols: Int, val features: Array[Featu
           target += stride
           i += 1
         }
+    }
+  }
+}
+
+/** The rows of features of which one is hashed text, compressed. */
+object HashedBlock {
+  def of(rows: Int, cols: Int, features: Array[FeatureCode], columns: Array[RawVector]): SparseBlock = {
+    val numbers = features.indices.filter(f => EncodedBlock.isNumber(features(f)))
+    val beside = numbers.map(f => f -> new EncodedBlock(rows, 1, Array(features(f)), Array(columns(f))).dense.values).toMap
+    val placeOf: Array[Int => Int] = features.indices.map { f =>
+      if (EncodedBlock.isNumber(features(f)) || columns(f).isInstanceOf[HashedVector]) (_: Int) => -1
+      else EncodedBlock.columnOf(features(f), columns(f))
+    }.toArray
+    val builder = new SparseBuilder(rows, cols, rows * (features.length + 16))
+    var i = 0
+    while (i < rows) {
+      var first = 0
+      var f = 0
+      while (f < features.length) {
+        columns(f) match {
+          case hashed: HashedVector => addHashed(builder, i, first, hashed, features(f))
+          case _ if beside.contains(f) => builder.add(i, first, beside(f)(i))
+          case _ =>
+            val column = placeOf(f)(i)
+            if (column >= 0) builder.add(i, first + column, 1.0)
+        }
+        first += features(f).width
+        f += 1
+      }
+      i += 1
+    }
+    builder.result
+  }
+
+  private def addHashed(builder: SparseBuilder, row: Int, first: Int, hashed: HashedVector, feature: FeatureCode): Unit = {
+    val isSingle = feature match {
+      case own: FeatureCode.Hashed => own.isSingle
+      case other => throw new IllegalStateException(s"encode: expected no hashed text for ${other.name}")
+    }
+    var k = hashed.starts(row)
+    while (k < hashed.starts(row + 1)) {
+      val value = hashed.values(k)
+      builder.add(row, first + hashed.columns(k), if (isSingle) value.toFloat.toDouble else value)
+      k += 1
     }
   }
 }

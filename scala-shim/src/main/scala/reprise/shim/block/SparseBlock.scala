@@ -149,6 +149,12 @@ object BlockForm {
     case _ => cols >= MinColumns && density <= MaxDensity
   }
 
+  /** The better form of a block: compressed rows stay as they came. */
+  def best(block: Block): Block = block match {
+    case whole: WholeBlock => of(whole)
+    case other => other
+  }
+
   /** The better form of these cells. */
   def of(block: WholeBlock): Block =
     if (setting == "dense" || (setting == "auto" && block.cols < MinColumns)) block

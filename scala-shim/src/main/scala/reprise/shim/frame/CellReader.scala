@@ -17,7 +17,14 @@ sealed trait CellReader extends Serializable {
 }
 
 object CellReader {
-  def of(column: RawColumn, dataType: DataType): CellReader = (column.categories, dataType) match {
+  def of(column: RawColumn, dataType: DataType): CellReader = column.hashing match {
+    case Some(hashing) =>
+      if (!dataType.isInstanceOf[StringType]) throw column.text.refused(dataType.simpleString, "text to hash")
+      new HashReader(hashing)
+    case None => ofValues(column, dataType)
+  }
+
+  private def ofValues(column: RawColumn, dataType: DataType): CellReader = (column.categories, dataType) match {
     case (None, _: NumericType | BooleanType | NullType) => NumberReader
     case (None, other) =>
       throw column.text.refused(s"${other.simpleString}; encode it or convert it in its `sql`", "a number")
@@ -53,6 +60,15 @@ object NumberReader extends CellReader {
     val values = buffer.asInstanceOf[Array[Double]]
     new NumberVector(if (values.length == rows) values else values.take(rows))
   }
+}
+
+/** Texts, hashed as they are read, in the order of the rows. */
+final class HashReader(hashing: TextHashing) extends CellReader {
+  def prepare(expression: Expression, dataType: DataType): Expression = expression
+  def newBuffer(rows: Int): AnyRef = new HashedRows(hashing, rows)
+  def read(row: InternalRow, column: Int, buffer: AnyRef, at: Int): Unit =
+    buffer.asInstanceOf[HashedRows].add(if (row.isNullAt(column)) null else row.getUTF8String(column).getBytes)
+  def finish(buffer: AnyRef, rows: Int): RawVector = buffer.asInstanceOf[HashedRows].result
 }
 
 /** The position of a value's text in a list: -1 where missing, -2 where not listed. */

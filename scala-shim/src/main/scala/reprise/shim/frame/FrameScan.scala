@@ -1,10 +1,11 @@
 package reprise.shim.frame
 
+import java.util.concurrent.atomic.AtomicInteger
+
 import org.apache.spark.rdd.RDD
 import org.apache.spark.sql.{Column, DataFrame, SparkSession}
 import org.apache.spark.sql.catalyst.InternalRow
 import org.apache.spark.sql.reprise.Columns
-import org.apache.spark.sql.vectorized.ColumnarBatch
 
 import reprise.shim.block._
 import reprise.shim.protocol.ShimError
@@ -16,10 +17,20 @@ import reprise.shim.protocol.ShimError
  * partition begins; text files are one partition each.
  */
 final class FrameScan(session: SparkSession, reader: FrameReader) {
+  private val numbers = new ParquetNumbers(session)
+  private val allNumberFiles = new AtomicInteger
 
-  def chunks(source: FrameSource, encodes: IndexedSeq[IndexedSeq[Feature]], chunkRows: Int): RDD[Chunk] = {
+  /** Scans of a file that made no rows, since the application began. */
+  def numberFiles: Int = allNumberFiles.get
+
+  /** One at a time: the session's settings are those of one scan. */
+  def chunks(source: FrameSource, encodes: IndexedSeq[IndexedSeq[Feature]], chunkRows: Int): RDD[Chunk] = synchronized {
     val columns = encodes.flatten.map(_.column).distinct
     WideFrames.tune(session, columns.length, source.rows)
+    // Parts of a file without the middle of a row group are tasks for nothing.
+    val wanted = 2 * session.sparkContext.defaultParallelism
+    val files = math.max(1, source.files.length)
+    session.conf.set("spark.sql.files.minPartitionNum", ((wanted + files - 1) / files).toString)
     val slots = encodes.map { features =>
       EncodeSlot(features.map(_.code).toArray, features.map(feature => columns.indexOf(feature.column)).toArray)
     }.toArray
@@ -56,10 +67,11 @@ final class FrameScan(session: SparkSession, reader: FrameReader) {
       else frame.coalesce(1).select(selected: _*)
     val path = file.path
     val size = math.min(chunkRows.toLong, math.max(1L, file.rows)).toInt
-    val batches = if (hasIndex && lookups.forall(_ == NumberReader)) BatchScan.of(plan, lookups.length) else None
-    batches match {
-      case Some(BatchScan(rdd, places, rowIndex)) =>
-        rdd.mapPartitions(own => new ChunkBuilder(new BatchCells(own, places, rowIndex), lookups, slots, size, firstRow, path))
+    val groups = if (hasIndex && lookups.forall(_ == NumberReader)) numbers.groups(plan, lookups.length) else None
+    groups match {
+      case Some(rdd) =>
+        allNumberFiles.incrementAndGet()
+        rdd.mapPartitions(own => new ChunkBuilder(new GroupCells(own), lookups, slots, size, firstRow, path))
       case None =>
         plan.queryExecution.toRdd.mapPartitions(rows =>
           new ChunkBuilder(new RowCells(rows, lookups, hasIndex), lookups, slots, size, firstRow, path))
@@ -107,29 +119,29 @@ final class RowCells(rows: Iterator[InternalRow], readers: Array[CellReader], ha
   }
 }
 
-/** From batches of Parquet's reader. */
-final class BatchCells(batches: Iterator[ColumnarBatch], columns: Array[Int], rowIndex: Int) extends CellSource {
-  private var batch: ColumnarBatch = _
+/** From the columns of Parquet's row groups. */
+final class GroupCells(groups: Iterator[NumberGroup]) extends CellSource {
+  private var group: NumberGroup = _
   private var from = 0
   var firstIndex = 0L
   var rowsRead = 0L
 
   def hasNext: Boolean = {
-    while ((batch == null || from == batch.numRows) && batches.hasNext) {
-      batch = batches.next()
+    while ((group == null || from == group.numRows) && groups.hasNext) {
+      group = groups.next()
       from = 0
-      if (rowsRead == 0 && batch.numRows > 0) firstIndex = batch.column(rowIndex).getLong(0)
+      if (rowsRead == 0) firstIndex = group.firstRow
     }
-    batch != null && from < batch.numRows
+    group != null && from < group.numRows
   }
 
   def read(buffers: Array[AnyRef], most: Int): Unit = {
     var count = 0
     while (count < most && hasNext) {
-      val some = math.min(most - count, batch.numRows - from)
+      val some = math.min(most - count, group.numRows - from)
       var c = 0
-      while (c < columns.length) {
-        BatchScan.copy(batch.column(columns(c)), from, some, buffers(c).asInstanceOf[Array[Double]], count)
+      while (c < buffers.length) {
+        group.read(c, buffers(c).asInstanceOf[Array[Double]], count, some)
         c += 1
       }
       from += some
@@ -142,6 +154,7 @@ final class BatchCells(batches: Iterator[ColumnarBatch], columns: Array[Int], ro
 /** Features of one `encode` node and the raw column each is made of. */
 final case class EncodeSlot(features: Array[FeatureCode], columns: Array[Int]) {
   val width: Int = features.map(_.width).sum
+  val isHashed: Boolean = features.exists(_.isInstanceOf[FeatureCode.Hashed])
 }
 
 /** Groups rows of one partition into chunks. */
@@ -161,7 +174,8 @@ final class ChunkBuilder(
     val blocks = slots.map { slot =>
       val columns = slot.columns.map(vectors)
       checkMissing(slot, columns, start, count)
-      new EncodedBlock(count, slot.width, slot.features, columns): Block
+      if (slot.isHashed) HashedBlock.of(count, slot.width, slot.features, columns): Block
+      else new EncodedBlock(count, slot.width, slot.features, columns): Block
     }
     new Chunk(start, count, blocks)
   }

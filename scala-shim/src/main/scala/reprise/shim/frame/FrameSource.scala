@@ -47,8 +47,9 @@ object FrameSource {
       })
 }
 
-/** A raw column to read: a number, or the position of a value's text in `categories`. */
-final case class RawColumn(text: SqlText, categories: Option[IndexedSeq[String]])
+/** A raw column to read: a number, the position of a value's text in `categories`, or text to hash. */
+final case class RawColumn(
+    text: SqlText, categories: Option[IndexedSeq[String]], hashing: Option[TextHashing] = None)
 
 /** A feature of `encode`: the column it reads and what it makes of it. */
 final case class Feature(column: RawColumn, code: FeatureCode)
@@ -74,9 +75,14 @@ object Feature {
         FeatureCode.Mapped(
           name, node.items("values").map(value => round(value.asNumber("values"))).toArray,
           round(node.field("fallback").asNumber("fallback")))
+      case "hash" => FeatureCode.Hashed(name, node.integer("columns"), isSingle)
       case other => throw ShimError.unsupported(s"encode: expected a known kind of feature, got `$other`")
     }
     val isCategory = code.isInstanceOf[FeatureCode.OneHot] || code.isInstanceOf[FeatureCode.Mapped]
-    Feature(RawColumn(SqlText.parse(node), if (isCategory) Some(categories) else None), code)
+    val hashing = code match {
+      case _: FeatureCode.Hashed => Some(TextHashing.parse(node))
+      case _ => None
+    }
+    Feature(RawColumn(SqlText.parse(node), if (isCategory) Some(categories) else None, hashing), code)
   }
 }

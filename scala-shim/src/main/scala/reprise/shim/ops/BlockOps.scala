@@ -4,7 +4,7 @@ package reprise.shim.ops
 object BlockOps {
   val all: Seq[BlockOp] =
     Seq(GroupGram, ColumnMoments, GroupCross, GroupLoss, GroupSums, HeldOut, TakeRows, KFold, Rand, SeqOp, Fill, Tsmm, MatMul, MmChain,
-      Slice, CBind, RBind, SelectRows, RepeatCols, TopK, Transpose, WeightedLoss, WeightedProduct, WeightedGram,
+      Slice, CBind, RBind, SelectRows, RepeatCols, TopK, Transpose, WeightedLoss, WeightedCrossEntropy, WeightedProduct, WeightedGram,
       StackProduct, FoldCols, Softmax, Nonnegative,
       BestColumns, RegroupSums,
       new FixedOp("cast", new CastKernel)) ++

@@ -48,24 +48,18 @@ final class GroupGramKernel(groups: Int, center: Boolean, weighted: Boolean, sid
       // Native BLAS wants a whole column from where a group's part of the last one begins.
       if (buffer.length < n * (p + 1)) buffer = new Array[Double](DenseBlock.cells(n, p + 1))
       val shift = if (center) columns.map(GroupMoments.meanOfFirst(_, rows.order)) else null
-      var c = 0
-      while (c < p) {
-        val column = columns(c)
-        val off = if (shift == null) 0.0 else shift(c)
-        val at = c * n
-        var i = 0
-        while (i < n) {
-          buffer(at + i) = column(rows.order(i)) - off
-          i += 1
-        }
-        c += 1
-      }
       var g = 0
       while (g < groups) {
         val from = rows.starts(g)
         val count = rows.starts(g + 1) - from
         if (count > 0) {
-          val sums = Array.tabulate(p)(c => GroupMoments.sum(buffer, c * n + from, count))
+          val sums = new Array[Double](p)
+          var c = 0
+          while (c < p) {
+            GroupMoments.shifted(columns(c), rows.order, from, count, if (shift == null) 0.0 else shift(c), buffer, c * n + from)
+            sums(c) = GroupMoments.sum(buffer, c * n + from, count)
+            c += 1
+          }
           java.util.Arrays.fill(gram, 0.0)
           Blas.addGramOfColumns(buffer, from, n, count, p, gram, 0)
           Blas.mirror(gram, 0, p, p)
@@ -201,20 +195,56 @@ object GroupMoments {
     if (own.length == parts.length) Some(own.flatten) else None
   }
 
+  /** In four chains, as one addition has to wait for the one before. */
   def sum(cells: Array[Double], from: Int, count: Int): Double = {
-    var total = 0.0
+    var a = 0.0
+    var b = 0.0
+    var c = 0.0
+    var d = 0.0
+    val until = from + count
     var i = from
-    while (i < from + count) {
-      total += cells(i)
+    while (i < until - 3) {
+      a += cells(i)
+      b += cells(i + 1)
+      c += cells(i + 2)
+      d += cells(i + 3)
+      i += 4
+    }
+    while (i < until) {
+      a += cells(i)
       i += 1
     }
-    total
+    a + b + (c + d)
+  }
+
+  /** Cells `order(from until from + count)` less `shift`; rows of one group often lie side by side. */
+  def shifted(
+      column: Array[Double], order: Array[Int], from: Int, count: Int, shift: Double, out: Array[Double], at: Int): Unit = {
+    val first = order(from)
+    var i = 0
+    if (order(from + count - 1) - first == count - 1) {
+      while (i < count) {
+        out(at + i) = column(first + i) - shift
+        i += 1
+      }
+    } else {
+      while (i < count) {
+        out(at + i) = column(order(from + i)) - shift
+        i += 1
+      }
+    }
   }
 
   /** The mean over the first rows: any shift near the data will do. */
   def meanOfFirst(column: Array[Double], order: Array[Int]): Double = {
     val sample = math.min(order.length, 256)
-    sum(order.iterator.take(sample).map(column(_)).toArray, 0, sample) / sample
+    var total = 0.0
+    var i = 0
+    while (i < sample) {
+      total += column(order(i))
+      i += 1
+    }
+    total / sample
   }
 
   /**

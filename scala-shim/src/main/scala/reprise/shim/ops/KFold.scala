@@ -32,6 +32,9 @@ object KFold extends BlockOp {
     if (position < boundary) position / (small + 1) else larger + (position - boundary) / small
   }
 
+  /** The position after the last of a contiguous fold. */
+  def end(fold: Long, rows: Long, folds: Long): Long = (fold + 1) * (rows / folds) + math.min(fold + 1, rows % folds)
+
   /** Calls `visit` with each part in the block: its number, first row, and rows `[from, until)`. */
   def overlaps(parts: Array[Long], startRow: Long, count: Int)(visit: (Int, Long, Long, Long) => Unit): Unit = {
     val starts = parts.scanLeft(0L)(_ + _)
@@ -46,13 +49,22 @@ object KFold extends BlockOp {
 final class KFoldKernel(rows: Long, folds: Long, shuffle: Boolean, seed: Double) extends SourceKernel {
 
   def block(startRow: Long, count: Int): DenseBlock = {
-    val permutation = if (shuffle) new Permutation(rows, seed) else null
     val out = new Array[Double](count)
-    var i = 0
-    while (i < count) {
-      val at = startRow + i
-      out(i) = KFold.contiguous(if (permutation == null) at else permutation(at), rows, folds).toDouble
-      i += 1
+    if (shuffle) {
+      val permutation = new Permutation(rows, seed)
+      var i = 0
+      while (i < count) {
+        out(i) = KFold.contiguous(permutation(startRow + i), rows, folds).toDouble
+        i += 1
+      }
+    } else {
+      var from = 0
+      while (from < count) {
+        val fold = KFold.contiguous(startRow + from, rows, folds)
+        val until = math.min(count.toLong, KFold.end(fold, rows, folds) - startRow).toInt
+        java.util.Arrays.fill(out, from, until, fold.toDouble)
+        from = until
+      }
     }
     new DenseBlock(count, 1, out)
   }

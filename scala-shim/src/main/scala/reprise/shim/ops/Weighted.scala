@@ -46,15 +46,36 @@ object WeightedCells {
 
 trait WeightedCell extends Serializable { def apply(weight: Double, x: Double, approximation: Double): Double }
 
+/** What stands for u v' where it divides or its logarithm is taken: max(u v' + plus, least); NaN stays. */
+final class ProductGuard(plus: Double, least: Double) extends Serializable {
+  def apply(product: Double): Double = {
+    val shifted = product + plus
+    if (shifted < least) least else shifted
+  }
+}
+
+object ProductGuard {
+  def of(site: OpSite): ProductGuard =
+    new ProductGuard(site.attrs.doubleOr("plus", 0), site.attrs.doubleOr("least", Double.NegativeInfinity))
+}
+
 /** `wsloss`: the sum of w (x - u v')^2. */
 object WeightedLoss extends BlockOp {
   val name = "wsloss"
-  def compile(site: OpSite): Kernel = new WeightedLossKernel
+  def compile(site: OpSite): Kernel =
+    new WeightedSumKernel((w, x, approximation) => w * (x - approximation) * (x - approximation))
 }
 
-final class WeightedLossKernel extends ReduceKernel {
-  private val cell: WeightedCell = (w, x, approximation) => w * (x - approximation) * (x - approximation)
+/** `wcemm`: the sum of w x log(max(u v' + plus, least)). */
+object WeightedCrossEntropy extends BlockOp {
+  val name = "wcemm"
+  def compile(site: OpSite): Kernel = {
+    val guard = ProductGuard.of(site)
+    new WeightedSumKernel((w, x, approximation) => w * (x * math.log(guard(approximation))))
+  }
+}
 
+final class WeightedSumKernel(cell: WeightedCell) extends ReduceKernel {
   def start(): Accumulator = new Accumulator {
     private val total = DenseBlock.scalar(0)
     def add(operands: Array[Block], startRow: Long): Unit =
@@ -72,7 +93,10 @@ object WeightedProduct extends BlockOp {
   def compile(site: OpSite): Kernel = {
     val cell: WeightedCell =
       if (site.attrs.text("cells") == "residual") (w, x, approximation) => w * (approximation - x)
-      else (w, x, approximation) => w * (x / approximation)
+      else {
+        val guard = ProductGuard.of(site)
+        (w, x, approximation) => w * (x / guard(approximation))
+      }
     if (site.attrs.text("side") == "right") new WeightedRightKernel(cell)
     else new WeightedLeftKernel(cell, site.out)
   }

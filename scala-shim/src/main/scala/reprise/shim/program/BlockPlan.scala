@@ -28,14 +28,14 @@ object HostRef {
   final case class Shared(index: Int) extends HostRef
 }
 
-final class HostValues(own: Broadcast[Array[WholeBlock]], shared: Array[Broadcast[WholeBlock]]) extends Serializable {
+final class HostValues(own: Broadcast[Array[Block]], shared: Array[Broadcast[Block]]) extends Serializable {
   /** A task's own. */
   @transient private lazy val expanded = mutable.Map[HostRef, Block]()
 
   /** All of it, expanded at most once a task. */
   def whole(ref: HostRef): Block = expanded.getOrElseUpdate(ref, DenseOnce.of(apply(ref)))
 
-  def apply(ref: HostRef): WholeBlock = ref match {
+  def apply(ref: HostRef): Block = ref match {
     case HostRef.Own(index) => own.value(index)
     case HostRef.Shared(index) => shared(index).value
   }

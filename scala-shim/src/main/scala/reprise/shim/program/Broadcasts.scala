@@ -8,7 +8,7 @@ import org.apache.spark.SparkContext
 import org.apache.spark.broadcast.Broadcast
 import org.apache.spark.reprise.BlockStore
 
-import reprise.shim.block.WholeBlock
+import reprise.shim.block.Block
 
 /** Every broadcast of the shim. Invariant: each is destroyed once, not waiting for executors. */
 final class Broadcasts(spark: SparkContext) {
@@ -37,7 +37,7 @@ object Broadcasts {
 }
 
 /** A host value held whole in the cluster for all programs. Destroyed when nobody reads it. */
-final class SharedBroadcast(owner: Broadcasts, val value: Broadcast[WholeBlock]) {
+final class SharedBroadcast(owner: Broadcasts, val value: Broadcast[Block]) {
   private var users = 1
 
   def acquire(): Unit = synchronized(users += 1)

@@ -54,7 +54,7 @@ final class Executor(context: ShimContext, program: Program, payload: Int => Pay
       persisted.foreach { case (handle, held) => context.registry.put(handle, held) }
       values.publish()
       Outcome(
-        program.outputs.map(id => values.host(id)), values.parts.toSeq, persisted.toMap, kernels, passes,
+        program.outputs.map(id => values.host(id).plain), values.parts.toSeq, persisted.toMap, kernels, passes,
         values.missing.toSeq)
     } catch {
       case error: Throwable =>

@@ -5,7 +5,7 @@ import scala.collection.mutable
 import org.apache.spark.broadcast.Broadcast
 
 import reprise.shim.ShimContext
-import reprise.shim.block.WholeBlock
+import reprise.shim.block.Block
 import reprise.shim.ops._
 
 /**
@@ -13,7 +13,7 @@ import reprise.shim.ops._
  * with other programs.
  */
 final class Compiled(
-    context: ShimContext, val plan: BlockPlan, val broadcast: Broadcast[Array[WholeBlock]],
+    context: ShimContext, val plan: BlockPlan, val broadcast: Broadcast[Array[Block]],
     val shared: Seq[SharedBroadcast]) {
   def destroy(): Unit = context.broadcasts.destroy(broadcast)
 }
@@ -57,7 +57,7 @@ final class PlanCompiler(context: ShimContext, values: ProgramValues) {
     var widest = 1
 
     // By iterators: what `keys.map` builds is a set, which loses the order beyond four elements.
-    def ownValues: Array[WholeBlock] = ownIndex.keysIterator.map(values.host).toArray
+    def ownValues: Array[Block] = ownIndex.keysIterator.map(values.host).toArray
 
     def shared: Seq[SharedBroadcast] = sharedIndex.keysIterator.map(values.shared).toVector
 

@@ -12,8 +12,12 @@ final case class Operand(id: Int, blocked: Boolean)
 final case class Instruction(
     id: Int, op: String, attrs: JsonNode, operands: IndexedSeq[Operand], shape: Shape, blocked: Boolean)
 
-/** A value from outside: a payload, a held value, or both: a payload to broadcast as the handle. */
-final case class Input(id: Int, shape: Shape, payload: Option[Int], handle: Option[String])
+/**
+ * A value from outside: a payload, a held value, or both: a payload to broadcast as the handle.
+ * @param nonZeros of a payload in compressed rows: the cells it holds
+ */
+final case class Input(
+    id: Int, shape: Shape, payload: Option[Int], handle: Option[String], nonZeros: Option[Int] = None)
 
 /** How a value is kept: its level, and now or, if `isLazy`, with the first job to read it. */
 final case class Keep(handle: String, level: StorageLevel, isLazy: Boolean)
@@ -33,7 +37,9 @@ object Program {
     val program = Program(
       args.text("run"),
       args.items("inputs").map { node =>
-        Input(node.integer("id"), shape(node), node.integerOption("payload"), node.textOption("handle"))
+        Input(
+          node.integer("id"), shape(node), node.integerOption("payload"), node.textOption("handle"),
+          node.integerOption("nnz"))
       }.toIndexedSeq,
       args.items("instructions").map { node =>
         Instruction(

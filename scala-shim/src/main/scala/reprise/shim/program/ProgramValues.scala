@@ -4,7 +4,7 @@ import scala.collection.concurrent.TrieMap
 import scala.collection.mutable
 
 import reprise.shim.ShimContext
-import reprise.shim.block.WholeBlock
+import reprise.shim.block.{Block, WholeBlock}
 import reprise.shim.frame.FrameSource
 import reprise.shim.ops._
 import reprise.shim.protocol.Json._
@@ -12,7 +12,7 @@ import reprise.shim.protocol.{Payload, ShimError}
 
 /** The values of a running program: those on the driver, those held, those made by blocks. */
 final class ProgramValues(context: ShimContext, program: Program, payload: Int => Payload) {
-  val host: mutable.Map[Int, WholeBlock] = mutable.Map()
+  val host: mutable.Map[Int, Block] = mutable.Map()
   val held: mutable.Map[Int, Held] = mutable.Map()
   /** Results of reductions over parts of their rows, in order. */
   val parts: mutable.Map[Int, Seq[WholeBlock]] = mutable.Map()
@@ -40,7 +40,7 @@ final class ProgramValues(context: ShimContext, program: Program, payload: Int =
   private def start(input: Input): Unit =
     (input.payload, input.handle) match {
       case (Some(index), keepAs) =>
-        val block = WholeBlock(input.shape.rows.toInt, input.shape.cols, payload(index).cells(input.shape.isSingle))
+        val block = payload(index).block(input.shape, input.nonZeros)
         host(input.id) = block
         keepAs.foreach { handle =>
           val made = new SharedBroadcast(context.broadcasts, context.broadcasts.make(block))

@@ -4,7 +4,7 @@ import org.apache.spark.broadcast.Broadcast
 import org.apache.spark.rdd.RDD
 
 import reprise.shim.ShimContext
-import reprise.shim.block.{Block, BlockForm, Chunk, WholeBlock}
+import reprise.shim.block.{Block, BlockForm, Chunk}
 import reprise.shim.frame.Feature
 import reprise.shim.ops.{Move, SelectRows}
 import reprise.shim.protocol.Json._
@@ -134,7 +134,9 @@ final class RowSource(context: ShimContext, values: ProgramValues, rows: Long) {
     val chunkRows = given.getOrElse(math.min(usual, most))
     val cols = if (most < usual) math.max(own, made) else own
     val chunks = (rows + chunkRows - 1) / chunkRows
-    val wanted = math.max(2L * context.spark.defaultParallelism, rows * cols / RowSource.PartitionCells)
+    // Of compressed rows by what they hold: a cell and its place.
+    val held = widest.flatMap(id => values.host(id).sparse).map(_.nonZeros * 3L / 2)
+    val wanted = math.max(2L * context.spark.defaultParallelism, held.getOrElse(rows * cols) / RowSource.PartitionCells)
     val partitions = math.max(1L, math.min(wanted, chunks)).toInt
     val layout = Layout(s"rows:$rows:$chunkRows:$partitions", rows, chunkRows)
     val parts = (0 until partitions).map { p =>
@@ -181,12 +183,12 @@ object RowSource {
 }
 
 /** Rows `from until until`, with their cells if a host matrix is cut up. */
-final case class RowRange(from: Long, until: Long, data: Option[Broadcast[WholeBlock]]) {
+final case class RowRange(from: Long, until: Long, data: Option[Broadcast[Block]]) {
   def chunks(chunkRows: Int): Iterator[Chunk] =
     Iterator.iterate(from)(_ + chunkRows).takeWhile(_ < until).map { start =>
       val count = math.min(chunkRows.toLong, until - start).toInt
       val slots = data.map { whole =>
-        BlockForm.of(whole.value.sliceRows((start - from).toInt, (start - from).toInt + count))
+        BlockForm.best(whole.value.sliceRows((start - from).toInt, (start - from).toInt + count))
       }
       new Chunk(start, count, slots.toArray[Block])
     }

@@ -6,6 +6,9 @@ import java.nio.{ByteBuffer, ByteOrder}
 import com.fasterxml.jackson.databind.JsonNode
 import com.fasterxml.jackson.databind.node.ObjectNode
 
+import reprise.shim.block.{Block, SparseBlock, WholeBlock}
+import reprise.shim.ops.Shape
+
 import Json._
 
 /**
@@ -69,6 +72,12 @@ sealed trait Payload {
   def writeTo(out: OutputStream): Unit
   /** `Array[Float]` or `Array[Double]`. */
   def cells(isSingle: Boolean): AnyRef
+  /** A matrix of that shape; with `nonZeros` in compressed rows, as `csrToBytes` of the driver writes it. */
+  def block(shape: Shape, nonZeros: Option[Int]): Block = nonZeros match {
+    case None => WholeBlock(shape.rows.toInt, shape.cols, cells(shape.isSingle))
+    case Some(count) => compressed(shape, count)
+  }
+  protected def compressed(shape: Shape, count: Int): SparseBlock
 }
 
 /** A payload as it came: a slice of the frame's bytes. */
@@ -87,6 +96,31 @@ final class BytesPayload(bytes: Array[Byte], offset: Int, size: Int) extends Pay
       values
     }
   }
+
+  protected def compressed(shape: Shape, count: Int): SparseBlock = {
+    val rows = shape.rows.toInt
+    val width = if (shape.isSingle) 4 else 8
+    if (size != count.toLong * (width + 4) + 4L * (rows + 1)) {
+      throw ShimError.internal(s"frame: expected compressed rows of $count cells, got $size bytes")
+    }
+    def ints(from: Int, length: Int): Array[Int] = {
+      val out = new Array[Int](length)
+      ByteBuffer.wrap(bytes, offset + from, 4 * length).order(ByteOrder.LITTLE_ENDIAN).asIntBuffer().get(out)
+      out
+    }
+    val held = ByteBuffer.wrap(bytes, offset, count * width).order(ByteOrder.LITTLE_ENDIAN)
+    val values = new Array[Double](count)
+    if (shape.isSingle) {
+      val singles = new Array[Float](count)
+      held.asFloatBuffer().get(singles)
+      var k = 0
+      while (k < count) {
+        values(k) = singles(k).toDouble
+        k += 1
+      }
+    } else held.asDoubleBuffer().get(values)
+    new SparseBlock(rows, shape.cols, ints(count * width, rows + 1), ints(count * width + 4 * (rows + 1), count), values)
+  }
 }
 
 /** A payload made here: the cells of a matrix, `Array[Double]` or `Array[Float]`. */
@@ -95,6 +129,8 @@ final class CellsPayload(values: AnyRef) extends Payload {
   private val width = if (values.isInstanceOf[Array[Float]]) 4 else 8
   def length: Long = count.toLong * width
   def cells(isSingle: Boolean): AnyRef = values
+  protected def compressed(shape: Shape, count: Int): SparseBlock =
+    throw ShimError.internal("frame: expected compressed rows from outside, got cells made here")
   def writeTo(out: OutputStream): Unit = {
     val buffer = ByteBuffer.allocate(1 << 16).order(ByteOrder.LITTLE_ENDIAN)
     var at = 0

@@ -65,7 +65,8 @@ object Status extends VerbHandler {
           "running" -> Json.int(running),
           "waiting" -> Json.int(waiting)),
         "sparkJobs" -> Json.int(context.runs.jobs),
-        "bytesRead" -> Json.int(context.runs.bytesRead)))
+        "bytesRead" -> Json.int(context.runs.bytesRead),
+        "numberFiles" -> Json.int(context.frames.numberFiles)))
   }
 }
 

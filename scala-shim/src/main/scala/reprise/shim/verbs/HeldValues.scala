@@ -25,7 +25,7 @@ object Collect extends VerbHandler {
 
   def handle(context: ShimContext, args: JsonNode, payloads: IndexedSeq[Payload]): Reply = {
     val handle = args.text("handle")
-    val block = context.registry.getBroadcast(handle).map(_.value.value).getOrElse {
+    val block = context.registry.getBroadcast(handle).map(_.value.value.plain).getOrElse {
       val held = HeldValue.of(context, handle)
       val input = Input(0, held.shape, None, Some(handle))
       val program = Program(args.text("run"), Vector(input), Vector.empty, Vector(0), Map.empty)
@@ -89,7 +89,7 @@ object MakeBroadcast extends VerbHandler {
 
   def handle(context: ShimContext, args: JsonNode, payloads: IndexedSeq[Payload]): Reply = {
     val shape = Program.shape(args)
-    val block = WholeBlock(shape.rows.toInt, shape.cols, payloads(0).cells(shape.isSingle))
+    val block = payloads(0).block(shape, args.integerOption("nnz"))
     val made = new SharedBroadcast(context.broadcasts, context.broadcasts.make(block))
     context.registry.putBroadcast(args.text("handle"), made)
     Reply(HeldJson(args.text("handle"), block.rows.toLong, block.cols, block.bytes))

@@ -1,14 +1,15 @@
 /**
- * Which operators have a form on lanes. Exact ones are one rounding of the exact value in either
- * dtype, so float32 lanes compute them as they are; the others compute float32 cells in float64.
+ * Which operators are a program of basic operations, for lanes and devices alike. Exact ones are one
+ * rounding of the exact value in either dtype, so float32 cells are computed as they are; the others
+ * compute float32 cells in float64.
  */
 
-import type { CellProgram } from '../../../driver/ir/cell-program.js';
-import type { OpDef } from '../../../driver/ir/op-def.js';
-import * as cells from '../../../driver/operators/cells.js';
-import { ifelse } from '../../../driver/operators/ifelse.js';
+import type { CellProgram } from '../driver/ir/cell-program.js';
+import type { OpDef } from '../driver/ir/op-def.js';
+import * as cells from '../driver/operators/cells.js';
+import { ifelse } from '../driver/operators/ifelse.js';
 
-export interface LaneForm {
+export interface CellForm {
   readonly program: CellProgram;
   readonly isExact: boolean;
 }
@@ -53,7 +54,7 @@ function isTrue<T, C>(m: { ne(a: T, b: T): C; constant(value: number): T }, a: T
 }
 
 /** Undefined for an operator that only the script computes. */
-export function laneForm(op: OpDef): LaneForm | undefined {
+export function cellForm(op: OpDef): CellForm | undefined {
   const program = exact.get(op);
   if (program !== undefined) return { program, isExact: true };
   return op.program === undefined ? undefined : { program: op.program, isExact: false };

@@ -1,0 +1,85 @@
+/** Pools, and moves of cells within rows of images. */
+import { type Cells, dense } from '../../../driver/ir/value.js';
+import { permuteAxes, permuteInto } from '../../../driver/operators/permute-axes.js';
+import {
+  eachGreatest,
+  maxPool2d,
+  maxPool2dGradient,
+  poolOf,
+} from '../../../driver/operators/pool2d.js';
+import {
+  bindRuns,
+  bindRunsInto,
+  sliceRuns,
+  sliceRunsInto,
+} from '../../../driver/operators/runs.js';
+import type { Kernel } from './kernel.js';
+import { foldWindows } from './window-lanes.js';
+
+const maxPoolKernel: Kernel<Cells> = {
+  op: maxPool2d,
+  isThreaded: true,
+  run: ({ inputs: [x, v], attrs, out }, { allocate }) => {
+    const window = poolOf('maxPool2d', attrs);
+    const cells = allocate(out.rows * out.cols, out.dtype);
+    if (v === undefined) {
+      cells.fill(Number.NEGATIVE_INFINITY);
+      const work = { fold: 'max', work: 'output', window, rows: out.rows, a: x! } as const;
+      foldWindows({ data: cells, cols: out.cols }, work);
+    } else {
+      eachGreatest(x!.data, out.rows, window, (output, image) => {
+        cells[output] = v.data[image]!;
+      });
+    }
+    return dense(out.rows, out.cols, cells);
+  },
+};
+
+const maxPoolGradientKernel: Kernel<Cells> = {
+  op: maxPool2dGradient,
+  isThreaded: true,
+  run: ({ inputs: [x, y], attrs, out }, { allocate }) => {
+    const cells = allocate(out.rows * out.cols, out.dtype);
+    cells.fill(0);
+    eachGreatest(x!.data, out.rows, poolOf('maxPool2dGradient', attrs), (output, image) => {
+      cells[image]! += y!.data[output]!;
+    });
+    return dense(out.rows, out.cols, cells);
+  },
+};
+
+const permuteKernel: Kernel<Cells> = {
+  op: permuteAxes,
+  run: ({ inputs: [x], attrs, out }, { allocate }) => {
+    const cells = allocate(out.rows * out.cols, out.dtype);
+    permuteInto(cells, x!.data, attrs);
+    return dense(out.rows, out.cols, cells);
+  },
+};
+
+const bindRunsKernel: Kernel<Cells> = {
+  op: bindRuns,
+  run: ({ inputs, attrs, out }, { allocate }) => {
+    const cells = allocate(out.rows * out.cols, out.dtype);
+    bindRunsInto(cells, inputs, attrs.runs as number);
+    return dense(out.rows, out.cols, cells);
+  },
+};
+
+const sliceRunsKernel: Kernel<Cells> = {
+  op: sliceRuns,
+  run: ({ inputs: [x], attrs, out }, { allocate }) => {
+    const cells = allocate(out.rows * out.cols, out.dtype);
+    const [width, from, to] = [attrs.width, attrs.from, attrs.to] as [number, number, number];
+    sliceRunsInto(cells, x!.data, width, from, to);
+    return dense(out.rows, out.cols, cells);
+  },
+};
+
+export const imageKernels: readonly Kernel<Cells>[] = [
+  maxPoolKernel,
+  maxPoolGradientKernel,
+  permuteKernel,
+  bindRunsKernel,
+  sliceRunsKernel,
+];

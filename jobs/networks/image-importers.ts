@@ -1,0 +1,278 @@
+/** Importers of what works on images: convolutions, pools, normalisation, sizes. */
+import {
+  type Extent,
+  type Images,
+  type Matrix,
+  normalScale,
+  type Padding,
+} from '../../driver/index.js';
+import type { Importer, NodeSite } from './node-site.js';
+import type { Constant } from './read-onnx.js';
+import { RowsValue } from './rows-value.js';
+
+type Two = readonly [down: number, across: number];
+type Four = readonly [top: number, bottom: number, left: number, right: number];
+
+function two(site: NodeSite, name: string, absent: Two): Two {
+  const list = site.list(name) ?? absent;
+  return list.length === 2 ? (list as Two) : site.refuse(`${name} of two sizes`);
+}
+
+/** @param beyond pixels that rounding up adds below and to the right */
+function paddingOf(site: NodeSite, window: Two, { height, width }: Images): Padding {
+  const automatic = site.text('auto_pad', 'NOTSET');
+  const [top = 0, left = 0, bottom = 0, right = 0] = site.list('pads') ?? [];
+  const isRoundedUp = site.number('ceil_mode', 0) !== 0;
+  if (automatic === 'VALID') return 'valid';
+  if (automatic === 'SAME_UPPER') return 'same';
+  const dilation = two(site, 'dilations', [1, 1]);
+  const stride = two(site, 'strides', [1, 1]);
+  const sizes = [height, width];
+  if (automatic === 'SAME_LOWER') {
+    const sides = sizes.flatMap((size, i) => {
+      const span = (window[i]! - 1) * dilation[i]! + 1;
+      const beyond = Math.max(0, (Math.ceil(size / stride[i]!) - 1) * stride[i]! + span - size);
+      return [Math.ceil(beyond / 2), Math.floor(beyond / 2)];
+    });
+    return sides as unknown as Four;
+  }
+  if (!isRoundedUp) return [top, bottom, left, right];
+  const [below, after] = sizes.map((size, i) => {
+    const [first, last] = i === 0 ? [top, bottom] : [left, right];
+    const free = size + first + last - window[i]!;
+    const places = Math.ceil(free / stride[i]!) + 1;
+    // A last window that would begin beyond the image is left out.
+    const used = (places - 1) * stride[i]! >= size + first ? places - 1 : places;
+    return last + Math.max(0, (used - 1) * stride[i]! - free);
+  }) as [number, number];
+  return [top, below, left, after];
+}
+
+/** Filters [out, in, height, width] as (tap, in) x out. */
+function filtersOf(site: NodeSite, constant: Constant, beside: Matrix): Matrix {
+  const [out, channels, height, width] = constant.dims as [number, number, number, number];
+  if (constant.dims.length !== 4) return site.refuse('filters of two dimensions');
+  const taps = height * width;
+  const cells = (): Float64Array => {
+    const turned = new Float64Array(constant.cells.length);
+    for (let o = 0, from = 0; o < out; o++) {
+      for (let c = 0; c < channels; c++) {
+        for (let tap = 0; tap < taps; tap++) {
+          turned[(tap * channels + c) * out + o] = constant.cells[from++]!;
+        }
+      }
+    }
+    return turned;
+  };
+  return site.matrices.matrix(beside, constant, [taps * channels, out], 'filters', cells);
+}
+
+/** A convolution that takes what is done to its channels next into its filters. */
+function folding(
+  images: Images,
+  filters: Matrix,
+  bias: Matrix | undefined,
+  options: { window: Extent; stride: Extent; padding: Padding; dilation: Extent; groups: number },
+): RowsValue {
+  const made = images.conv2d(filters, { ...options, ...(bias ? { bias } : {}) });
+  return RowsValue.ofImages(made, (scale, shift) => {
+    const moved = bias && scale ? bias.mul(scale) : bias;
+    const next = moved && shift ? moved.add(shift) : (moved ?? shift);
+    return folding(images, scale ? filters.mul(scale) : filters, next, options);
+  });
+}
+
+const conv: Importer = (site) => {
+  const x = site.images();
+  const constant = site.constant(1);
+  const [height, width] = constant.dims.slice(2) as [number, number];
+  const given = site.optional(2);
+  const window: Two = [height, width];
+  return folding(
+    x.images,
+    filtersOf(site, constant, x.matrix),
+    given && site.row(given, x.matrix),
+    {
+      window,
+      stride: two(site, 'strides', [1, 1]),
+      padding: paddingOf(site, window, x.images),
+      dilation: two(site, 'dilations', [1, 1]),
+      groups: site.number('group', 1),
+    },
+  );
+};
+
+/** The way back through a convolution of the result's channels to these. */
+const convTranspose: Importer = (site) => {
+  const { images, matrix } = site.images();
+  const constant = site.constant(1);
+  const [, own, height, width] = constant.dims as [number, number, number, number];
+  const groups = site.number('group', 1);
+  const stride = two(site, 'strides', [1, 1]);
+  const dilation = two(site, 'dilations', [1, 1]);
+  const [top = 0, left = 0, bottom = 0, right = 0] = site.list('pads') ?? [];
+  const [below, after] = two(site, 'output_padding', [0, 0]);
+  if (site.text('auto_pad', 'NOTSET') !== 'NOTSET' || site.list('output_shape')) {
+    return site.refuse('pads');
+  }
+  const bias = site.optional(2);
+  const spread = images.convTranspose2d(filtersOf(site, constant, matrix), {
+    ...(bias ? { bias: site.row(bias, matrix) } : {}),
+    ...{ window: [height, width], stride, dilation, groups, padding: [top, bottom, left, right] },
+    height: (images.height - 1) * stride[0] - top - bottom + (height - 1) * dilation[0] + 1 + below,
+    width: (images.width - 1) * stride[1] - left - right + (width - 1) * dilation[1] + 1 + after,
+    channels: own * groups,
+  });
+  return RowsValue.ofImages(spread);
+};
+
+/** One product and one sum by channel, within a convolution where one comes before. */
+export function affine(x: RowsValue, scale: Matrix | undefined, shift: Matrix | undefined) {
+  if (x.fold) return x.fold(scale, shift);
+  const { images } = x;
+  const scaled = scale ? images.map((cells) => cells.mul(images.byChannel(scale))) : images;
+  return RowsValue.ofImages(
+    shift ? scaled.map((cells) => cells.add(images.byChannel(shift))) : scaled,
+  );
+}
+
+const batchNormalization: Importer = (site) => {
+  const isByPixel = site.number('spatial', 1) === 0;
+  if (isByPixel || site.number('training_mode', 0) !== 0) return site.refuse('known moments');
+  const x = site.rows();
+  const [gamma, beta, mean, variance] = [1, 2, 3, 4].map((at) =>
+    site.row(site.constant(at), x.matrix),
+  ) as [Matrix, Matrix, Matrix, Matrix];
+  const epsilon = site.number('epsilon', 1e-5);
+  const { scale, shift } = normalScale({ mean, variance, epsilon, gamma, beta });
+  if (x.isImages) return affine(x, scale, shift);
+  return x.dims.length === 1
+    ? x.map((cells) => cells.mul(scale).add(shift))
+    : site.refuse('images');
+};
+
+function poolOptions(site: NodeSite, images: Images) {
+  const window = site.list('kernel_shape') as Two | undefined;
+  if (window?.length !== 2) return site.refuse('a window of two sizes');
+  if (two(site, 'dilations', [1, 1]).some((one) => one !== 1)) return site.refuse('no dilation');
+  const padding = paddingOf(site, window, images);
+  return { window, stride: two(site, 'strides', [1, 1]), padding };
+}
+
+const maxPool: Importer = (site) => {
+  if (site.operation.outputs.length > 1) return site.refuse('one output');
+  const { images } = site.images();
+  return RowsValue.ofImages(images.maxPool2d(poolOptions(site, images)));
+};
+
+const averagePool: Importer = (site) => {
+  const { images } = site.images();
+  const countsPadding = site.number('count_include_pad', 0) !== 0;
+  if (countsPadding && site.number('ceil_mode', 0) !== 0) return site.refuse('no ceil_mode');
+  return RowsValue.ofImages(images.avgPool2d({ ...poolOptions(site, images), countsPadding }));
+};
+
+const globalAveragePool: Importer = (site) =>
+  RowsValue.ofImages(site.images().images.globalAvgPool2d());
+
+const globalMaxPool: Importer = (site) => {
+  const { images } = site.images();
+  return RowsValue.ofImages(images.maxPool2d({ window: [images.height, images.width] }));
+};
+
+/** x / (bias + alpha / size * the sum of squares of near channels) ^ beta. */
+const lrn: Importer = (site) => {
+  const { images } = site.images();
+  const { channels, matrix } = images;
+  const size = site.number('size', 1);
+  const [before, after] = [Math.floor((size - 1) / 2), Math.ceil((size - 1) / 2)];
+  const near = (): Float64Array =>
+    Float64Array.from({ length: channels * channels }, (_, i) => {
+      const distance = Math.floor(i / channels) - (i % channels);
+      return distance >= -before && distance <= after ? 1 : 0;
+    });
+  const band = [channels, channels] as const;
+  const filters = site.matrices.matrix(
+    matrix,
+    site.operation as object,
+    band,
+    'near channels',
+    near,
+  );
+  const sums = images.map((cells) => cells.square()).conv2d(filters, { window: 1 });
+  const share = site.number('alpha', 1e-4) / size;
+  const factors = sums.matrix.mul(share).add(site.number('bias', 1));
+  return RowsValue.ofImages(
+    images.map((cells) => cells.div(factors.pow(site.number('beta', 0.75)))),
+  );
+};
+
+const pad: Importer = (site) => {
+  const x = site.images();
+  const pads = site.listOr('pads', 1) ?? [];
+  const value = site.optional(2)?.cells[0] ?? site.number('value', 0);
+  const [rows, channels, top, left, endRows, endChannels, bottom, right] = pads;
+  const isPlain = pads.length === 8 && !rows && !channels && !endRows && !endChannels;
+  if (site.text('mode', 'constant') !== 'constant' || value !== 0 || !isPlain) {
+    return site.refuse('zeros around images');
+  }
+  return RowsValue.ofImages(x.images.pad([top!, bottom!, left!, right!]));
+};
+
+/** Where the first pixels of an enlargement lie in the image, in pixels of it. */
+const centred = (at: number, times: number): number => (at + 0.5) / times - 0.5;
+const POSITIONS: Readonly<Record<string, (at: number, times: number) => number>> = {
+  half_pixel: centred,
+  half_pixel_symmetric: centred,
+  pytorch_half_pixel: centred,
+  asymmetric: (at, times) => at / times,
+  tf_half_pixel_for_nn: (at, times) => (at + 0.5) / times,
+};
+const ROUNDINGS: Readonly<Record<string, (position: number) => number>> = {
+  round_prefer_floor: (position) => Math.ceil(position - 0.5),
+  round_prefer_ceil: (position) => Math.floor(position + 0.5),
+  floor: Math.floor,
+  ceil: Math.ceil,
+};
+
+/** Whether each pixel stands so many times, by the modes of newer files. */
+function isRepeating(site: NodeSite, times: number): boolean {
+  const position = POSITIONS[site.text('coordinate_transformation_mode', 'half_pixel')];
+  const rounding = ROUNDINGS[site.text('nearest_mode', 'round_prefer_floor')];
+  if (position === undefined || rounding === undefined) return false;
+  const places = Array.from({ length: times }, (_, at) => rounding(position(at, times)));
+  return places.every((place) => place === 0);
+}
+
+/** Nearest neighbours by whole factors. */
+const resize: Importer = (site) => {
+  const { images } = site.images();
+  const isOld = site.operation.inputs.length < 3;
+  const scales = site.list('scales') ?? [...(site.optional(isOld ? 1 : 2)?.cells ?? [])];
+  const sizes = site.optional(3)?.cells;
+  const [deep, down, across] = sizes
+    ? [sizes[1]! / images.channels, sizes[2]! / images.height, sizes[3]! / images.width]
+    : (scales.slice(1) as [number, number, number]);
+  const isWhole = [down, across].every((one) => Number.isInteger(one) && one! >= 1);
+  if (site.text('mode', 'nearest') !== 'nearest' || deep !== 1 || !isWhole) {
+    return site.refuse('nearest neighbours by whole factors');
+  }
+  if (!isOld && ![down, across].every((times) => isRepeating(site, times!))) {
+    return site.refuse('modes by which pixels are repeated');
+  }
+  return RowsValue.ofImages(images.repeatPixels([down!, across!]));
+};
+
+export const imageImporters: Readonly<Record<string, Importer>> = {
+  Conv: conv,
+  ConvTranspose: convTranspose,
+  BatchNormalization: batchNormalization,
+  MaxPool: maxPool,
+  AveragePool: averagePool,
+  GlobalAveragePool: globalAveragePool,
+  GlobalMaxPool: globalMaxPool,
+  LRN: lrn,
+  Pad: pad,
+  Resize: resize,
+  Upsample: resize,
+};

@@ -1,0 +1,157 @@
+/**
+ * Networks as expressions: each operation of an ONNX file becomes nodes over the rows of a matrix,
+ * so that every value inside is a place to cut, and is reused, planned and batched like all else.
+ * Invariant: equal files over equal data give equal nodes; nothing is computed here.
+ */
+import { ConfigError, Images, type Matrix, UnsupportedError } from '../../driver/index.js';
+import { cellImporters } from './cell-importers.js';
+import { imageImporters } from './image-importers.js';
+import { type Importer, type NetworkValue, NodeSite } from './node-site.js';
+import { type Constant, type OnnxGraph, readOnnx } from './read-onnx.js';
+import { ConstantMatrices, RowsValue } from './rows-value.js';
+import { shapeImporters } from './shape-importers.js';
+
+const importers: ReadonlyMap<string, Importer> = new Map(
+  Object.entries({ ...imageImporters, ...cellImporters, ...shapeImporters }),
+);
+
+/** Operators of ONNX that are read. */
+export const READ_OPERATORS: readonly string[] = [...importers.keys()].sort();
+
+/** A value of a network over some rows. */
+export interface CutValue {
+  /** As ONNX has its cells, row by row: [n, product of dims]. */
+  readonly matrix: Matrix;
+  /** The same channels last, where it is an image a row. */
+  readonly images: Images | undefined;
+  /** Sizes after the first. */
+  readonly dims: readonly number[];
+}
+
+export class Network {
+  readonly #graph: OnnxGraph;
+  readonly #matrices = new ConstantMatrices();
+  /**
+   * By operation: what it makes of the file's constants alone, once, so that its nodes are the same
+   * ones. Sizes of an input are constants too, but another input has others.
+   */
+  readonly #computed = new Map<number, Constant>();
+  /** By value: the operation that makes it. */
+  readonly #makers: ReadonlyMap<string, number>;
+
+  constructor(graph: OnnxGraph) {
+    this.#graph = graph;
+    this.#makers = new Map(
+      graph.operations.flatMap(({ outputs }, at) => outputs.map((name) => [name, at] as const)),
+    );
+  }
+
+  /** Names and sizes after the rows, null where they are free. */
+  get inputs(): OnnxGraph['inputs'] {
+    return this.#graph.inputs;
+  }
+
+  get outputs(): readonly string[] {
+    return this.#graph.outputs;
+  }
+
+  /** Every value that can be asked for, in the order in which they are made. */
+  get values(): readonly string[] {
+    return [...this.#makers.keys()];
+  }
+
+  /**
+   * Expressions of these values over the rows of the input.
+   * @param names default the outputs
+   * @param dims sizes of the input after the rows, as ONNX has them; default those of the images,
+   *   or one
+   * @throws UnsupportedError for an operator that is not read, by name, ConfigError for an unknown
+   *   value, ShapeError and PlanError for images of a size that does not fit
+   */
+  apply(
+    input: Images | Matrix,
+    names: readonly string[] = this.outputs,
+    dims?: readonly number[],
+  ): readonly CutValue[] {
+    const [first, ...others] = this.#graph.inputs;
+    if (first === undefined || others.length > 0) {
+      throw new UnsupportedError(
+        `onnx: expected a network of one input, got ${this.#graph.inputs.length}; cut it into networks of one each`,
+        { op: 'onnx', backend: 'networks' },
+      );
+    }
+    const given =
+      input instanceof Images
+        ? RowsValue.ofImages(input)
+        : RowsValue.ofPlain(input, dims ?? [input.cols]);
+    const known = new Map<string, NetworkValue>([...this.#graph.constants, [first.name, given]]);
+    for (const at of this.#needed(names)) this.#make(at, known);
+    return names.map((name) => cut(name, known.get(name)));
+  }
+
+  #make(at: number, known: Map<string, NetworkValue>): void {
+    const operation = this.#graph.operations[at]!;
+    const inputs = operation.inputs.map((name) => known.get(name));
+    const site = new NodeSite(operation, this.#graph.opset, inputs, this.#matrices);
+    const importer =
+      importers.get(operation.op) ?? site.refuse(`one of ${READ_OPERATORS.join(', ')} instead`);
+    const made = this.#computed.get(at) ?? imported(importer, site);
+    if (operation.inputs.every((name) => this.#isOfFile(name))) {
+      this.#computed.set(at, made as Constant);
+    }
+    const values = Array.isArray(made) ? (made as readonly NetworkValue[]) : [made as NetworkValue];
+    for (const [i, value] of values.entries()) known.set(operation.outputs[i]!, value);
+  }
+
+  #isOfFile(name: string): boolean {
+    const maker = this.#makers.get(name);
+    if (maker !== undefined) return this.#computed.has(maker);
+    return name === '' || this.#graph.constants.has(name);
+  }
+
+  /** Operations below these values, in order. @throws ConfigError */
+  #needed(names: readonly string[]): number[] {
+    const needed = new Set<number>();
+    const waiting = [...names];
+    for (let name = waiting.pop(); name !== undefined; name = waiting.pop()) {
+      const at = this.#makers.get(name);
+      if (at === undefined) {
+        if (name === '' || this.#graph.constants.has(name)) continue;
+        if (this.#graph.inputs.some((one) => one.name === name)) continue;
+        throw new ConfigError(
+          `network: expected one of ${this.values.length} values, such as ${this.values.slice(-3).join(', ')}, got ${name}`,
+          { key: 'network', value: name },
+        );
+      }
+      if (needed.has(at)) continue;
+      needed.add(at);
+      waiting.push(...this.#graph.operations[at]!.inputs);
+    }
+    return [...needed].sort((a, b) => a - b);
+  }
+}
+
+function imported(importer: Importer, site: NodeSite): ReturnType<Importer> {
+  const made = importer(site);
+  site.refuseUnread();
+  return made;
+}
+
+/** @throws DataError for a file that is not ONNX, or has parts that are not read */
+export async function readNetwork(path: string): Promise<Network> {
+  return new Network(await readOnnx(path));
+}
+
+function cut(name: string, value: NetworkValue | undefined): CutValue {
+  if (!(value instanceof RowsValue)) {
+    throw new ConfigError(`network: expected a value that follows from the input, got ${name}`, {
+      key: 'network',
+      value: name,
+    });
+  }
+  return {
+    matrix: value.plain,
+    images: value.isImages ? value.images : undefined,
+    dims: value.dims,
+  };
+}
