@@ -6,6 +6,7 @@
 import { createHash } from 'node:crypto';
 import { readdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { sweepLeftovers, WRITING } from '../../driver/support/leftovers.js';
 import { makeFolder } from '../../driver/support/make-folder.js';
 import { readOwnFile } from '../../driver/support/plain-file.js';
 import { isFromDeadProcess, processToken } from '../../driver/support/process-token.js';
@@ -68,6 +69,8 @@ const CLAIM = '.claim';
 export async function claimSessionKey(folder: string, purpose: string): Promise<string> {
   const token = processToken();
   const key = `${purpose} @${token}`;
+  // Of processes that were killed while they wrote a record.
+  await sweepLeftovers(folder, [WRITING]);
   const names = await readdir(folder).catch(() => []);
   for (const name of names) {
     const claimant = name.endsWith(CLAIM) ? name.slice(0, -CLAIM.length) : undefined;

@@ -88,7 +88,9 @@ describe('a process killed while it asks for a Livy session', function () {
       const args = [SCRIPT, server.url, records, by];
       await killAt(moment, spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] }));
       assert.equal(server.sessions.size, moment.left);
-      assert.equal(readdirSync(records).length, 1, 'its record');
+      // Beside it may lie what it was writing when it was killed; that goes with the next process.
+      const left = readdirSync(records);
+      assert.equal(left.filter((name) => name.endsWith('.json')).length, 1, `${left}`);
 
       const client = createLivyClient({ url: server.url, ...FAST });
       const key = await claimSessionKey(records, 'test');

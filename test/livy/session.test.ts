@@ -5,6 +5,7 @@ import { mkdtemp, readdir, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { WRITING } from '../../driver/support/leftovers.js';
 import { discardRecorded } from '../../spark-bridge/livy/application-life.js';
 import { isLivyProblem, livyFacts } from '../../spark-bridge/livy/errors.js';
 import { keepAliveMs, sessionVerbs } from '../../spark-bridge/livy/livy-session.js';
@@ -363,11 +364,12 @@ describe('livy session records on disk', () => {
     assert.deepEqual(names, ['of-the-dead']);
     assert.equal((await store.load(alive))?.name, 'of-the-living');
     assert.equal(await store.load(dead), undefined);
-    // One that dies while it takes a record over leaves it for the next.
+    // One that dies while it takes a record over leaves it for the next; what it was writing goes.
     const [record] = taken.flatMap((it) => it ?? []);
     await store.remove(record!.key);
     const token = dead.slice(dead.lastIndexOf(' @') + 2);
     await writeFile(join(folder, `${token}.claim`), JSON.stringify(record));
+    await writeFile(join(folder, `${WRITING}${token}`), '{"key": "p');
     const next = await claimSessionKey(folder, 'p');
     assert.equal((await store.load(next))?.name, 'of-the-dead');
     assert.equal((await readdir(folder)).length, 2);

@@ -159,14 +159,26 @@ describe('a cluster of executors', () => {
       seen.push(actions);
       return actions.limit === carried && actions.running === carried && actions.waiting > 0;
     };
+    const held = new Set<number>();
     const programs = Promise.all([keepAsking(), keepAsking(), keepAsking()]);
     try {
       await waitFor('an action for each of two executors', settled(2));
-      const [victim] = executorsOf(embedded.pid);
+      const [victim, survivor] = executorsOf(embedded.pid);
       process.kill(victim!, 'SIGKILL');
-      await waitFor('one action at a time', settled(1));
+      // The next executor waits, so that the time with one alone does not depend on its start.
+      await waitFor('one action at a time', async () => {
+        for (const pid of executorsOf(embedded.pid)) {
+          if (pid === victim || pid === survivor || held.has(pid)) continue;
+          held.add(pid);
+          process.kill(pid, 'SIGSTOP');
+        }
+        return settled(1)();
+      });
+      for (const pid of held) process.kill(pid, 'SIGCONT');
+      held.clear();
       await waitFor('two actions again', settled(2));
     } finally {
+      for (const pid of held) process.kill(pid, 'SIGCONT');
       isOver = true;
       await programs;
     }
