@@ -9,7 +9,13 @@ export { decisionValues, type LinearModel } from './estimators/model.js';
 export type { Job, JobFeature } from './job-file/job.js';
 export { parseJob, type ReadJobOptions, readJob } from './job-file/read-job.js';
 export { linspace, logspace } from './job-file/spaces.js';
-export { type CutValue, Network, READ_OPERATORS, readNetwork } from './networks/network.js';
+export {
+  type CutValue,
+  Network,
+  READ_LAYERS,
+  READ_OPERATORS,
+  readNetwork,
+} from './networks/network.js';
 export type { RunJobOptions } from './open-job.js';
 export type { Pipeline, PipelineStep } from './pipeline/pipeline.js';
 export type { PipelineEvent } from './pipeline/pipeline-events.js';

@@ -1,8 +1,8 @@
 /** Importers of what works on cells or rows: arithmetic, activations, products, sums. */
 import { foldCols, Images, type Matrix, relu } from '../../driver/index.js';
+import type { Constant } from './graph.js';
 import { affine } from './image-importers.js';
 import type { Importer, NodeSite } from './node-site.js';
-import type { Constant } from './read-onnx.js';
 import { besideDims, RowsValue, stretchedCells } from './rows-value.js';
 
 type Binary = (a: Matrix, b: Matrix | number) => Matrix;
@@ -49,7 +49,12 @@ function ofChannels(site: NodeSite, x: RowsValue, constant: Constant): Matrix | 
 }
 
 /** Operands of data and data: of one shape, or one number a channel or a row beside the other. */
-function betweenRows(site: NodeSite, a: RowsValue, b: RowsValue, by: Binary): RowsValue {
+export function betweenRows(
+  site: NodeSite,
+  a: RowsValue,
+  b: RowsValue,
+  by: (a: Matrix, b: Matrix) => Matrix,
+): RowsValue {
   if (a.dims.join() === b.dims.join()) return new RowsValue(by(a.matrix, b.matrix), a.dims);
   const stretched = (small: RowsValue, large: RowsValue): Matrix | undefined => {
     if (small.matrix.cols === 1) return small.matrix;
@@ -123,13 +128,19 @@ function clipped(x: Matrix, site: NodeSite): Matrix {
 }
 
 /** Numbers beyond float32, which stand for no bound, are none. */
-function within(x: Matrix, least: number, greatest: number): Matrix {
+export function within(x: Matrix, least: number, greatest: number): Matrix {
   const raised = least > -3e38 ? x.maximum(least) : x;
   return greatest < 3e38 ? raised.minimum(greatest) : raised;
 }
 
-const hardSigmoid = (x: Matrix, alpha: number, beta: number): Matrix =>
+export const hardSigmoid = (x: Matrix, alpha: number, beta: number): Matrix =>
   within(x.mul(alpha).add(beta), 0, 1);
+
+export const leakyRelu = (x: Matrix, alpha: number): Matrix =>
+  x.maximum(0).add(x.minimum(0).mul(alpha));
+
+export const elu = (x: Matrix, alpha: number): Matrix =>
+  x.maximum(0).add(x.minimum(0).expm1().mul(alpha));
 
 const sum: Importer = (site) => {
   const [first, ...others] = site.inputs.map((_, at) => site.rows(at)) as [
@@ -170,20 +181,27 @@ function times(site: NodeSite, x: Matrix, { dims, cells }: Constant, isTurned: b
   return x.matmul(site.matrices.matrix(x, constant, [cols, rows], 'turned', turned));
 }
 
+const matMul: Importer = (site) => byWeights(site, site.rows(), site.constant(1));
+
 /** By a matrix of weights; of rows of vectors a product each, which is a convolution of pixels. */
-const matMul: Importer = (site) => {
-  const x = site.rows();
-  const weights = site.constant(1);
+export function byWeights(
+  site: NodeSite,
+  x: RowsValue,
+  weights: Constant,
+  bias?: Constant,
+): RowsValue {
+  const added = bias && site.row(bias, x.matrix);
   if (x.dims.length === 1) {
     const product = times(site, x.matrix, weights, false);
-    return new RowsValue(product, [product.cols]);
+    return new RowsValue(added ? product.add(added) : product, [product.cols]);
   }
   const [count, size] = x.dims as [number, number];
   if (x.dims.length !== 2 || weights.dims.length !== 2) return site.refuse('rows of vectors');
   const pixels = new Images(x.matrix, { height: count, width: 1, channels: size });
   const filters = site.matrices.matrix(x.matrix, weights, [size, weights.dims[1]!]);
-  return new RowsValue(pixels.conv2d(filters, { window: 1 }).matrix, [count, weights.dims[1]!]);
-};
+  const made = pixels.conv2d(filters, { window: 1, ...(added ? { bias: added } : {}) });
+  return new RowsValue(made.matrix, [count, weights.dims[1]!]);
+}
 
 const softmax: Importer = (site) => {
   const x = site.rows();
@@ -211,7 +229,7 @@ const reduceMean: Importer = (site) => {
   return RowsValue.ofPlain(mean, [...x.dims.slice(0, last), ...(keeps ? [1] : [])]);
 };
 
-const same: Importer = (site) => site.inputs[0] ?? site.refuse('an operand');
+export const same: Importer = (site) => site.inputs[0] ?? site.refuse('an operand');
 
 export const cellImporters: Readonly<Record<string, Importer>> = {
   ...Object.fromEntries(Object.entries(arithmetic).map(([name, one]) => [name, binary(one)])),
@@ -223,8 +241,8 @@ export const cellImporters: Readonly<Record<string, Importer>> = {
     hardSigmoid(x, site.number('alpha', 0.2), site.number('beta', 0.5)),
   ),
   HardSwish: cellwise((x) => x.mul(hardSigmoid(x, 1 / 6, 0.5))),
-  LeakyRelu: cellwise((x, site) => x.maximum(0).add(x.minimum(0).mul(site.number('alpha', 0.01)))),
-  Elu: cellwise((x, site) => x.maximum(0).add(x.minimum(0).expm1().mul(site.number('alpha', 1)))),
+  LeakyRelu: cellwise((x, site) => leakyRelu(x, site.number('alpha', 0.01))),
+  Elu: cellwise((x, site) => elu(x, site.number('alpha', 1))),
   Softplus: cellwise((x) => x.softplus()),
   Tanh: cellwise((x) => x.tanh()),
   Exp: cellwise((x) => x.exp()),

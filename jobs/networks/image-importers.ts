@@ -6,8 +6,8 @@ import {
   normalScale,
   type Padding,
 } from '../../driver/index.js';
+import type { Constant } from './graph.js';
 import type { Importer, NodeSite } from './node-site.js';
-import type { Constant } from './read-onnx.js';
 import { RowsValue } from './rows-value.js';
 
 type Two = readonly [down: number, across: number];
@@ -68,7 +68,7 @@ function filtersOf(site: NodeSite, constant: Constant, beside: Matrix): Matrix {
 }
 
 /** A convolution that takes what is done to its channels next into its filters. */
-function folding(
+export function folding(
   images: Images,
   filters: Matrix,
   bias: Matrix | undefined,

@@ -1,26 +1,35 @@
 /**
- * Networks as expressions: each operation of an ONNX file becomes nodes over the rows of a matrix,
+ * Networks as expressions: each operation of a file becomes nodes over the rows of a matrix,
  * so that every value inside is a place to cut, and is reused, planned and batched like all else.
  * Invariant: equal files over equal data give equal nodes; nothing is computed here.
  */
 import { ConfigError, Images, type Matrix, UnsupportedError } from '../../driver/index.js';
+import { type BringOptions, localPath } from '../npm-data.js';
 import { cellImporters } from './cell-importers.js';
+import type { Constant, GraphInput, NetworkFormat, NetworkGraph } from './graph.js';
 import { imageImporters } from './image-importers.js';
+import { layerImporters } from './layer-importers.js';
 import { type Importer, type NetworkValue, NodeSite } from './node-site.js';
-import { type Constant, type OnnxGraph, readOnnx } from './read-onnx.js';
+import { readLayers } from './read-layers.js';
+import { readOnnx } from './read-onnx.js';
 import { ConstantMatrices, RowsValue } from './rows-value.js';
 import { shapeImporters } from './shape-importers.js';
 
-const importers: ReadonlyMap<string, Importer> = new Map(
-  Object.entries({ ...imageImporters, ...cellImporters, ...shapeImporters }),
-);
+const IMPORTERS: Readonly<Record<NetworkFormat, ReadonlyMap<string, Importer>>> = {
+  onnx: new Map(Object.entries({ ...imageImporters, ...cellImporters, ...shapeImporters })),
+  layers: new Map(Object.entries(layerImporters)),
+};
+
+const namesOf = (format: NetworkFormat): string[] => [...IMPORTERS[format].keys()].sort();
 
 /** Operators of ONNX that are read. */
-export const READ_OPERATORS: readonly string[] = [...importers.keys()].sort();
+export const READ_OPERATORS: readonly string[] = namesOf('onnx');
+/** Classes of Keras layers that are read; an InputLayer is an input. */
+export const READ_LAYERS: readonly string[] = namesOf('layers');
 
 /** A value of a network over some rows. */
 export interface CutValue {
-  /** As ONNX has its cells, row by row: [n, product of dims]. */
+  /** As the file's format has its cells, row by row: [n, product of dims]. */
   readonly matrix: Matrix;
   /** The same channels last, where it is an image a row. */
   readonly images: Images | undefined;
@@ -29,7 +38,7 @@ export interface CutValue {
 }
 
 export class Network {
-  readonly #graph: OnnxGraph;
+  readonly #graph: NetworkGraph;
   readonly #matrices = new ConstantMatrices();
   /**
    * By operation: what it makes of the file's constants alone, once, so that its nodes are the same
@@ -39,7 +48,7 @@ export class Network {
   /** By value: the operation that makes it. */
   readonly #makers: ReadonlyMap<string, number>;
 
-  constructor(graph: OnnxGraph) {
+  constructor(graph: NetworkGraph) {
     this.#graph = graph;
     this.#makers = new Map(
       graph.operations.flatMap(({ outputs }, at) => outputs.map((name) => [name, at] as const)),
@@ -47,7 +56,7 @@ export class Network {
   }
 
   /** Names and sizes after the rows, null where they are free. */
-  get inputs(): OnnxGraph['inputs'] {
+  get inputs(): readonly GraphInput[] {
     return this.#graph.inputs;
   }
 
@@ -63,8 +72,8 @@ export class Network {
   /**
    * Expressions of these values over the rows of the input.
    * @param names default the outputs
-   * @param dims sizes of the input after the rows, as ONNX has them; default those of the images,
-   *   or one
+   * @param dims sizes of the input after the rows, as the format has them; default those of the
+   *   images, or one
    * @throws UnsupportedError for an operator that is not read, by name, ConfigError for an unknown
    *   value, ShapeError and PlanError for images of a size that does not fit
    */
@@ -73,28 +82,30 @@ export class Network {
     names: readonly string[] = this.outputs,
     dims?: readonly number[],
   ): readonly CutValue[] {
+    const { format } = this.#graph;
     const [first, ...others] = this.#graph.inputs;
     if (first === undefined || others.length > 0) {
       throw new UnsupportedError(
-        `onnx: expected a network of one input, got ${this.#graph.inputs.length}; cut it into networks of one each`,
-        { op: 'onnx', backend: 'networks' },
+        `${format}: expected a network of one input, got ${this.#graph.inputs.length}; cut it into networks of one each`,
+        { op: format, backend: 'networks' },
       );
     }
     const given =
       input instanceof Images
         ? RowsValue.ofImages(input)
-        : RowsValue.ofPlain(input, dims ?? [input.cols]);
+        : RowsValue[format === 'onnx' ? 'ofPlain' : 'channelsLast'](input, dims ?? [input.cols]);
     const known = new Map<string, NetworkValue>([...this.#graph.constants, [first.name, given]]);
     for (const at of this.#needed(names)) this.#make(at, known);
-    return names.map((name) => cut(name, known.get(name)));
+    return names.map((name) => cut(name, known.get(name), format));
   }
 
   #make(at: number, known: Map<string, NetworkValue>): void {
     const operation = this.#graph.operations[at]!;
     const inputs = operation.inputs.map((name) => known.get(name));
-    const site = new NodeSite(operation, this.#graph.opset, inputs, this.#matrices);
+    const site = new NodeSite(operation, this.#graph, inputs, this.#matrices);
     const importer =
-      importers.get(operation.op) ?? site.refuse(`one of ${READ_OPERATORS.join(', ')} instead`);
+      IMPORTERS[this.#graph.format].get(operation.op) ??
+      site.refuse(`one of ${namesOf(this.#graph.format).join(', ')} instead`);
     const made = this.#computed.get(at) ?? imported(importer, site);
     if (operation.inputs.every((name) => this.#isOfFile(name))) {
       this.#computed.set(at, made as Constant);
@@ -137,21 +148,26 @@ function imported(importer: Importer, site: NodeSite): ReturnType<Importer> {
   return made;
 }
 
-/** @throws DataError for a file that is not ONNX, or has parts that are not read */
-export async function readNetwork(path: string): Promise<Network> {
-  return new Network(await readOnnx(path));
+/**
+ * @param path an ONNX file, or a layers model of TensorFlow.js: its model.json, or that as a module
+ *   of JavaScript; also within a package, `npm://package@version/path`
+ * @throws DataError for a file that is neither, or has parts that are not read
+ */
+export async function readNetwork(path: string, options: BringOptions = {}): Promise<Network> {
+  const here = await localPath(path, options);
+  const isLayers = /\.(json|[cm]?js)$/i.test(here);
+  return new Network(await (isLayers ? readLayers(here) : readOnnx(here)));
 }
 
-function cut(name: string, value: NetworkValue | undefined): CutValue {
+function cut(name: string, value: NetworkValue | undefined, format: NetworkFormat): CutValue {
   if (!(value instanceof RowsValue)) {
     throw new ConfigError(`network: expected a value that follows from the input, got ${name}`, {
       key: 'network',
       value: name,
     });
   }
-  return {
-    matrix: value.plain,
-    images: value.isImages ? value.images : undefined,
-    dims: value.dims,
-  };
+  const images = value.isImages ? value.images : undefined;
+  if (format === 'onnx') return { matrix: value.plain, images, dims: value.dims };
+  const dims = images ? [images.height, images.width, images.channels] : value.dims;
+  return { matrix: value.matrix, images, dims };
 }

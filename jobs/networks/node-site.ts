@@ -1,6 +1,6 @@
 /** What the importer of one operator is given: operands, attributes, and how it says no. */
 import { type Matrix, UnsupportedError } from '../../driver/index.js';
-import type { Attribute, Constant, OnnxOperation } from './read-onnx.js';
+import type { Attribute, Constant, NetworkFormat, NetworkOperation } from './graph.js';
 import { type ConstantMatrices, RowsValue } from './rows-value.js';
 
 export type NetworkValue = RowsValue | Constant;
@@ -16,7 +16,9 @@ const WITHOUT_EFFECT: ReadonlySet<string> = new Set([
 ]);
 
 export class NodeSite {
-  readonly operation: OnnxOperation;
+  readonly operation: NetworkOperation;
+  readonly format: NetworkFormat;
+  /** Of ONNX. */
   readonly opset: number;
   /** Undefined where one is left out. */
   readonly inputs: readonly (NetworkValue | undefined)[];
@@ -24,12 +26,13 @@ export class NodeSite {
   readonly #asked = new Set<string>();
 
   constructor(
-    operation: OnnxOperation,
-    opset: number,
+    operation: NetworkOperation,
+    { format, opset }: { readonly format: NetworkFormat; readonly opset: number },
     inputs: readonly (NetworkValue | undefined)[],
     matrices: ConstantMatrices,
   ) {
     this.operation = operation;
+    this.format = format;
     this.opset = opset;
     this.inputs = inputs;
     this.matrices = matrices;
@@ -114,8 +117,8 @@ export class NodeSite {
   refuse(expected: string): never {
     const { op, name } = this.operation;
     throw new UnsupportedError(
-      `onnx: expected ${expected} of ${op} (${name}), which is not read otherwise; cut the network before it, or export it without`,
-      { op: 'onnx', backend: 'networks', operator: op, node: name },
+      `${this.format}: expected ${expected} of ${op} (${name}), which is not read otherwise; cut the network before it, or export it without`,
+      { op: this.format, backend: 'networks', operator: op, node: name },
     );
   }
 }

@@ -6,37 +6,10 @@
 import { readFile } from 'node:fs/promises';
 import { BinaryReader, type WireType } from '@bufbuild/protobuf/wire';
 import { DataError } from '../../driver/index.js';
-
-/** Numbers that are known before any data are: weights, shapes. */
-export interface Constant {
-  readonly dims: readonly number[];
-  readonly cells: Float64Array | Float32Array;
-}
-
-export type Attribute = number | string | Constant | readonly number[] | readonly string[];
-
-export interface OnnxOperation {
-  /** Of the node, or of its first output. */
-  readonly name: string;
-  readonly op: string;
-  /** Names of values; empty for one that is left out. */
-  readonly inputs: readonly string[];
-  readonly outputs: readonly string[];
-  readonly attributes: ReadonlyMap<string, Attribute>;
-}
-
-export interface OnnxGraph {
-  readonly opset: number;
-  /** In an order in which each follows what it reads. */
-  readonly operations: readonly OnnxOperation[];
-  readonly constants: ReadonlyMap<string, Constant>;
-  /** Without constants; sizes after the first, null where they are free. */
-  readonly inputs: readonly { readonly name: string; readonly dims: readonly (number | null)[] }[];
-  readonly outputs: readonly string[];
-}
+import type { Attribute, Constant, GraphInput, NetworkGraph, NetworkOperation } from './graph.js';
 
 /** @throws DataError for a path without a file, a file that is not ONNX or has parts that are not read */
-export async function readOnnx(path: string): Promise<OnnxGraph> {
+export async function readOnnx(path: string): Promise<NetworkGraph> {
   const bytes = await readFile(path).catch((cause: NodeJS.ErrnoException) => {
     const got = cause.code === 'ENOENT' ? 'no such file' : (cause.code ?? 'an unreadable path');
     throw new DataError(
@@ -84,7 +57,7 @@ function numbers(into: number[], one: (reader: BinaryReader) => number): Field {
 
 const int64 = (reader: BinaryReader): number => Number(reader.int64());
 
-function graphOf(bytes: Uint8Array): OnnxGraph {
+function graphOf(bytes: Uint8Array): NetworkGraph {
   let opset = 1;
   let graph: Uint8Array | undefined;
   fieldsOf(bytes, {
@@ -105,9 +78,9 @@ function graphOf(bytes: Uint8Array): OnnxGraph {
     },
   });
   if (graph === undefined) throw refused('a graph', 'none');
-  const operations: OnnxOperation[] = [];
+  const operations: NetworkOperation[] = [];
   const constants = new Map<string, Constant>();
-  const inputs: OnnxGraph['inputs'][number][] = [];
+  const inputs: GraphInput[] = [];
   const outputs: string[] = [];
   fieldsOf(graph, {
     1: (reader) => operations.push(operationOf(reader.bytes())),
@@ -122,10 +95,10 @@ function graphOf(bytes: Uint8Array): OnnxGraph {
     },
   });
   const own = inputs.filter(({ name }) => !constants.has(name));
-  return { opset, operations, constants, inputs: own, outputs };
+  return { format: 'onnx', opset, operations, constants, inputs: own, outputs };
 }
 
-function operationOf(bytes: Uint8Array): OnnxOperation {
+function operationOf(bytes: Uint8Array): NetworkOperation {
   const inputs: string[] = [];
   const outputs: string[] = [];
   let [name, op, domain] = ['', '', ''];
@@ -238,7 +211,7 @@ function copied(bytes: Uint8Array): ArrayBuffer {
   return new Uint8Array(bytes).buffer;
 }
 
-function valueInfoOf(bytes: Uint8Array): OnnxGraph['inputs'][number] {
+function valueInfoOf(bytes: Uint8Array): GraphInput {
   let name = '';
   const dims: (number | null)[] = [];
   const dimension: Field = (reader) => {

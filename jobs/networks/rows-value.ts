@@ -1,11 +1,11 @@
 /**
  * Values of a network: one row of a matrix for each row of the input. Invariant: a value of three
- * sizes after the first, [channels, height, width], lies channels last; every other one as ONNX has
- * it, row by row.
+ * sizes after the first, [channels, height, width], lies channels last; every other one as the file
+ * has it, row by row.
  */
 import { Images, type Matrix, matrix, ops, PlanError } from '../../driver/index.js';
 import { made } from '../../driver/matrix/grouped.js';
-import type { Constant } from './read-onnx.js';
+import type { Constant } from './graph.js';
 
 /** What a value of one number a channel times, and plus another, is without a step of its own. */
 export type AffineFold = (scale: Matrix | undefined, shift: Matrix | undefined) => RowsValue;
@@ -38,6 +38,13 @@ export class RowsValue {
     if (dims.length !== 3) return new RowsValue(cells, dims);
     const [channels, height, width] = dims as [number, number, number];
     return RowsValue.ofImages(Images.ofChannelsFirst(cells, { channels, height, width }));
+  }
+
+  /** From cells as Keras has them. @param dims [height, width, channels] of images */
+  static channelsLast(cells: Matrix, dims: readonly number[]): RowsValue {
+    if (dims.length !== 3) return new RowsValue(cells, dims);
+    const [height, width, channels] = dims as [number, number, number];
+    return RowsValue.ofImages(new Images(cells, { height, width, channels }));
   }
 
   get isImages(): boolean {

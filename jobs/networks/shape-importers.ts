@@ -1,6 +1,6 @@
 /** Importers of shapes: what is known before any data are, and moves of cells within a row. */
+import type { Constant } from './graph.js';
 import type { Importer, NodeSite } from './node-site.js';
-import type { Constant } from './read-onnx.js';
 import { RowsValue } from './rows-value.js';
 
 const list = (cells: readonly number[]): Constant => ({

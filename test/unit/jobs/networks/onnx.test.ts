@@ -21,13 +21,9 @@ import {
   UnsupportedError,
 } from '../../../../driver/index.js';
 import { createCpuBackend } from '../../../../gpu-executor/cpu/index.js';
+import type { Attribute, Constant, NetworkOperation } from '../../../../jobs/networks/graph.js';
 import { Network, READ_OPERATORS, readNetwork } from '../../../../jobs/networks/network.js';
-import {
-  type Attribute,
-  type Constant,
-  type OnnxOperation,
-  readOnnx,
-} from '../../../../jobs/networks/read-onnx.js';
+import { readOnnx } from '../../../../jobs/networks/read-onnx.js';
 import { assertClose } from '../../../support/close.js';
 
 interface Fixture {
@@ -108,6 +104,7 @@ describe('networks of ONNX files', () => {
   it('makes the same nodes again, of computed constants too', async () => {
     const operation = { attributes: new Map(), name: 'one' };
     const network = new Network({
+      format: 'onnx',
       opset: 17,
       operations: [
         { ...operation, op: 'ConstantOfShape', inputs: ['shape'], outputs: ['weights'] },
@@ -123,7 +120,7 @@ describe('networks of ONNX files', () => {
   });
 
   describe('of operations', () => {
-    type Step = readonly [op: string, inputs: string, attributes?: OnnxOperation['attributes']];
+    type Step = readonly [op: string, inputs: string, attributes?: NetworkOperation['attributes']];
     const numbers = (...cells: readonly number[]): Constant => ({
       dims: [cells.length],
       cells: Float64Array.from(cells),
@@ -142,6 +139,7 @@ describe('networks of ONNX files', () => {
       const inputs = [{ name: 'x', dims: [] }];
       const outputs = [`${steps.length - 1}`];
       return new Network({
+        format: 'onnx',
         opset,
         operations,
         constants: new Map(Object.entries(constants)),
