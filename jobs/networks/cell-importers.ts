@@ -3,7 +3,7 @@ import { foldCols, Images, type Matrix, relu } from '../../driver/index.js';
 import type { Constant } from './graph.js';
 import { affine } from './image-importers.js';
 import type { Importer, NodeSite } from './node-site.js';
-import { besideDims, RowsValue, stretchedCells } from './rows-value.js';
+import { besideDims, type ConstantCells, RowsValue, stretchedCells } from './rows-value.js';
 
 type Binary = (a: Matrix, b: Matrix | number) => Matrix;
 
@@ -38,14 +38,12 @@ function beside(site: NodeSite, x: RowsValue, constant: Constant): Matrix | numb
 }
 
 /** One number a channel, where that is what the constant is. */
-function ofChannels(site: NodeSite, x: RowsValue, constant: Constant): Matrix | undefined {
+function ofChannels(x: RowsValue, constant: Constant): ConstantCells | undefined {
   const own = x.isImages ? besideDims(constant, x.dims) : undefined;
   if (own?.[1] !== 1 || own[2] !== 1) return undefined;
-  const row = site.row(constant, x.matrix);
-  const { channels } = x.images;
-  if (row.cols === channels) return row;
-  const cells = (): Float64Array => new Float64Array(channels).fill(constant.cells[0]!);
-  return site.matrices.matrix(x.matrix, constant, [1, channels], `${channels} channels`, cells);
+  const { cells } = constant;
+  const count = cells.length;
+  return () => Float64Array.from({ length: x.images.channels }, (_, i) => cells[i % count]!);
 }
 
 /** Operands of data and data: of one shape, or one number a channel or a row beside the other. */
@@ -75,7 +73,7 @@ interface Arithmetic {
   /** With the operands exchanged; the same where it is left out. */
   readonly turned?: (b: Matrix, a: Matrix | number) => Matrix;
   /** By a number a channel: as a product or a sum that a convolution takes in. */
-  readonly ofChannel?: (by: Matrix) => readonly [scale: Matrix | undefined, shift?: Matrix];
+  readonly ofChannel?: (by: number) => { readonly scale?: number; readonly shift?: number };
 }
 
 function binary({ by, ofNumbers, turned, ofChannel }: Arithmetic): Importer {
@@ -93,24 +91,31 @@ function binary({ by, ofNumbers, turned, ofChannel }: Arithmetic): Importer {
   };
 
   function folded(site: NodeSite, x: RowsValue, constant: Constant): RowsValue {
-    const channels = ofChannel && x.fold && ofChannels(site, x, constant);
-    if (channels)
-      return affine(x, ...(ofChannel!(channels) as [Matrix | undefined, Matrix | undefined]));
+    const numbers = ofChannel && x.fold && ofChannels(x, constant);
+    if (numbers) {
+      const { scale, shift } = ofChannel(1);
+      const each = (part: 'scale' | 'shift') => (): Float64Array =>
+        numbers().map((one) => ofChannel(one)[part]!);
+      return affine(
+        ...([site, x, scale === undefined ? undefined : each('scale')] as const),
+        shift === undefined ? undefined : each('shift'),
+      );
+    }
     const other = beside(site, x, constant);
     return x.map((cells) => by(cells, other));
   }
 }
 
 const arithmetic: Readonly<Record<string, Arithmetic>> = {
-  Add: { by: (a, b) => a.add(b), ofNumbers: (a, b) => a + b, ofChannel: (b) => [undefined, b] },
-  Mul: { by: (a, b) => a.mul(b), ofNumbers: (a, b) => a * b, ofChannel: (b) => [b] },
+  Add: { by: (a, b) => a.add(b), ofNumbers: (a, b) => a + b, ofChannel: (shift) => ({ shift }) },
+  Mul: { by: (a, b) => a.mul(b), ofNumbers: (a, b) => a * b, ofChannel: (scale) => ({ scale }) },
   Sub: {
     ...{ by: (a, b) => a.sub(b), ofNumbers: (a, b) => a - b },
-    ...{ turned: (b, a) => b.neg().add(a), ofChannel: (b) => [undefined, b.neg()] },
+    ...{ turned: (b, a) => b.neg().add(a), ofChannel: (b) => ({ shift: -b }) },
   },
   Div: {
     ...{ by: (a, b) => a.div(b), ofNumbers: (a, b) => a / b },
-    ...{ turned: (b, a) => b.recip().mul(a), ofChannel: (b) => [b.recip()] },
+    ...{ turned: (b, a) => b.recip().mul(a), ofChannel: (b) => ({ scale: 1 / b }) },
   },
   Pow: {
     ...{ by: (a, b) => (b === 2 ? a.square() : a.pow(b)), ofNumbers: (a, b) => a ** b },
@@ -127,7 +132,7 @@ function clipped(x: Matrix, site: NodeSite): Matrix {
   return within(x, least, greatest);
 }
 
-/** Numbers beyond float32, which stand for no bound, are none. */
+/** ConstantCells beyond float32, which stand for no bound, are none. */
 export function within(x: Matrix, least: number, greatest: number): Matrix {
   const raised = least > -3e38 ? x.maximum(least) : x;
   return greatest < 3e38 ? raised.minimum(greatest) : raised;

@@ -1,14 +1,8 @@
 /** Importers of what works on images: convolutions, pools, normalisation, sizes. */
-import {
-  type Extent,
-  type Images,
-  type Matrix,
-  normalScale,
-  type Padding,
-} from '../../driver/index.js';
+import type { Extent, Images, Matrix, Padding } from '../../driver/index.js';
 import type { Constant } from './graph.js';
 import type { Importer, NodeSite } from './node-site.js';
-import { RowsValue } from './rows-value.js';
+import { type ConstantCells, RowsValue } from './rows-value.js';
 
 type Two = readonly [down: number, across: number];
 type Four = readonly [top: number, bottom: number, left: number, right: number];
@@ -49,57 +43,90 @@ function paddingOf(site: NodeSite, window: Two, { height, width }: Images): Padd
 }
 
 /** Filters [out, in, height, width] as (tap, in) x out. */
-function filtersOf(site: NodeSite, constant: Constant, beside: Matrix): Matrix {
-  const [out, channels, height, width] = constant.dims as [number, number, number, number];
-  if (constant.dims.length !== 4) return site.refuse('filters of two dimensions');
+function turnedFilters(site: NodeSite, { dims, cells }: Constant): FilterCells {
+  const [out, channels, height, width] = dims as [number, number, number, number];
+  if (dims.length !== 4) return site.refuse('filters of two dimensions');
   const taps = height * width;
-  const cells = (): Float64Array => {
-    const turned = new Float64Array(constant.cells.length);
+  const turned = (): Float64Array => {
+    const all = new Float64Array(cells.length);
     for (let o = 0, from = 0; o < out; o++) {
       for (let c = 0; c < channels; c++) {
-        for (let tap = 0; tap < taps; tap++) {
-          turned[(tap * channels + c) * out + o] = constant.cells[from++]!;
-        }
+        for (let tap = 0; tap < taps; tap++) all[(tap * channels + c) * out + o] = cells[from++]!;
       }
     }
-    return turned;
+    return all;
   };
-  return site.matrices.matrix(beside, constant, [taps * channels, out], 'filters', cells);
+  return { rows: taps * channels, cols: out, cells: turned };
 }
 
-/** A convolution that takes what is done to its channels next into its filters. */
+function filtersOf(site: NodeSite, constant: Constant, beside: Matrix): Matrix {
+  const { rows, cols, cells } = turnedFilters(site, constant);
+  return site.matrices.matrix(beside, constant, [rows, cols], 'filters', cells);
+}
+
+export interface FilterCells {
+  readonly rows: number;
+  readonly cols: number;
+  readonly cells: ConstantCells;
+  /** Which of the operation's, where it has several. */
+  readonly part?: string;
+}
+
+/**
+ * A convolution that takes what is done to its channels next into its filters, computed once for a
+ * network: constants of their own, of the operation that made them so.
+ */
 export function folding(
+  site: NodeSite,
   images: Images,
-  filters: Matrix,
-  bias: Matrix | undefined,
+  filters: FilterCells,
+  bias: ConstantCells | undefined,
   options: { window: Extent; stride: Extent; padding: Padding; dilation: Extent; groups: number },
 ): RowsValue {
-  const made = images.conv2d(filters, { ...options, ...(bias ? { bias } : {}) });
-  return RowsValue.ofImages(made, (scale, shift) => {
-    const moved = bias && scale ? bias.mul(scale) : bias;
-    const next = moved && shift ? moved.add(shift) : (moved ?? shift);
-    return folding(images, scale ? filters.mul(scale) : filters, next, options);
+  const { rows, cols, part = '' } = filters;
+  const constant = (size: readonly [number, number], form: string, cells: ConstantCells): Matrix =>
+    site.matrices.matrix(images.matrix, site.operation as object, size, form, cells);
+  const made = images.conv2d(constant([rows, cols], `${part}filters`, filters.cells), {
+    ...options,
+    ...(bias ? { bias: constant([1, cols], `${part}bias`, bias) } : {}),
+  });
+  return RowsValue.ofImages(made, (reader, scale, shift) => {
+    const moved = bias && scale ? product(bias, scale) : bias;
+    const next = moved && shift ? sum(moved, shift) : (moved ?? shift);
+    const scaled = scale ? product(filters.cells, scale) : filters.cells;
+    return folding(reader, images, { rows, cols, cells: scaled }, next, options);
   });
 }
 
+/** Row by row with one number a column. */
+const product =
+  (cells: ConstantCells, row: ConstantCells): ConstantCells =>
+  () => {
+    const by = row();
+    return cells().map((cell, i) => cell * by[i % by.length]!);
+  };
+
+const sum =
+  (a: ConstantCells, b: ConstantCells): ConstantCells =>
+  () => {
+    const added = b();
+    return a().map((cell, i) => cell + added[i]!);
+  };
+
 const conv: Importer = (site) => {
-  const x = site.images();
+  const { images } = site.images();
   const constant = site.constant(1);
+  const filters = turnedFilters(site, constant);
   const [height, width] = constant.dims.slice(2) as [number, number];
-  const given = site.optional(2);
+  const bias = site.optional(2);
   const window: Two = [height, width];
-  return folding(
-    x.images,
-    filtersOf(site, constant, x.matrix),
-    given && site.row(given, x.matrix),
-    {
-      window,
-      stride: two(site, 'strides', [1, 1]),
-      padding: paddingOf(site, window, x.images),
-      dilation: two(site, 'dilations', [1, 1]),
-      groups: site.number('group', 1),
-    },
-  );
+  return folding(site, images, filters, bias && (() => Float64Array.from(bias.cells)), {
+    window,
+    stride: two(site, 'strides', [1, 1]),
+    padding: paddingOf(site, window, images),
+    dilation: two(site, 'dilations', [1, 1]),
+    groups: site.number('group', 1),
+  });
 };
 
 /** The way back through a convolution of the result's channels to these. */
@@ -127,28 +154,66 @@ const convTranspose: Importer = (site) => {
 };
 
 /** One product and one sum by channel, within a convolution where one comes before. */
-export function affine(x: RowsValue, scale: Matrix | undefined, shift: Matrix | undefined) {
-  if (x.fold) return x.fold(scale, shift);
-  const { images } = x;
-  const scaled = scale ? images.map((cells) => cells.mul(images.byChannel(scale))) : images;
-  return RowsValue.ofImages(
-    shift ? scaled.map((cells) => cells.add(images.byChannel(shift))) : scaled,
-  );
+export function affine(
+  site: NodeSite,
+  x: RowsValue,
+  scale: ConstantCells | undefined,
+  shift: ConstantCells | undefined,
+): RowsValue {
+  if (x.fold) return x.fold(site, scale, shift);
+  const size = x.isImages ? x.images.channels : x.matrix.cols;
+  const row = (form: string, cells: ConstantCells): Matrix => {
+    const numbers = site.matrices.matrix(
+      x.matrix,
+      site.operation as object,
+      [1, size],
+      form,
+      cells,
+    );
+    return x.isImages ? x.images.byChannel(numbers) : numbers;
+  };
+  return x.map((cells) => {
+    const scaled = scale ? cells.mul(row('scale', scale)) : cells;
+    return shift ? scaled.add(row('shift', shift)) : scaled;
+  });
+}
+
+export interface KnownMoments {
+  readonly mean: Constant;
+  readonly variance: Constant;
+  readonly epsilon: number;
+  readonly gamma?: Constant | undefined;
+  readonly beta?: Constant | undefined;
+}
+
+/** By known moments: one product and one sum. */
+export function normalised(site: NodeSite, x: RowsValue, known: KnownMoments): RowsValue {
+  const { mean, variance, epsilon, gamma, beta } = known;
+  const scale = (): Float64Array =>
+    Float64Array.from(
+      variance.cells,
+      (one, i) => (gamma?.cells[i] ?? 1) / Math.sqrt(one + epsilon),
+    );
+  const shift = (): Float64Array =>
+    scale().map((one, i) => (beta?.cells[i] ?? 0) - mean.cells[i]! * one);
+  return affine(site, x, scale, shift);
 }
 
 const batchNormalization: Importer = (site) => {
   const isByPixel = site.number('spatial', 1) === 0;
   if (isByPixel || site.number('training_mode', 0) !== 0) return site.refuse('known moments');
   const x = site.rows();
-  const [gamma, beta, mean, variance] = [1, 2, 3, 4].map((at) =>
-    site.row(site.constant(at), x.matrix),
-  ) as [Matrix, Matrix, Matrix, Matrix];
-  const epsilon = site.number('epsilon', 1e-5);
-  const { scale, shift } = normalScale({ mean, variance, epsilon, gamma, beta });
-  if (x.isImages) return affine(x, scale, shift);
-  return x.dims.length === 1
-    ? x.map((cells) => cells.mul(scale).add(shift))
-    : site.refuse('images');
+  if (!x.isImages && x.dims.length !== 1) return site.refuse('images');
+  const [gamma, beta, mean, variance] = [1, 2, 3, 4].map((at) => site.constant(at)) as [
+    ...[Constant, Constant, Constant, Constant],
+  ];
+  return normalised(site, x, {
+    gamma,
+    beta,
+    mean,
+    variance,
+    epsilon: site.number('epsilon', 1e-5),
+  });
 };
 
 function poolOptions(site: NodeSite, images: Images) {

@@ -2,7 +2,7 @@
  * Importers of Keras layers, by class. Images lie channels last here as there, so weights are taken
  * as they lie. Defaults are those of Keras 2, which files leave out where they stand.
  */
-import { type Extent, type Matrix, normalScale, relu } from '../../driver/index.js';
+import { type Extent, type Matrix, relu } from '../../driver/index.js';
 import {
   betweenRows,
   byWeights,
@@ -13,9 +13,9 @@ import {
   within,
 } from './cell-importers.js';
 import type { Constant } from './graph.js';
-import { affine, folding } from './image-importers.js';
+import { folding, normalised } from './image-importers.js';
 import type { Importer, NodeSite } from './node-site.js';
-import { RowsValue } from './rows-value.js';
+import { type ConstantCells, RowsValue } from './rows-value.js';
 
 /** Weights of a class in order, each but where the flag named says that there is none. */
 export const WEIGHTS: Readonly<
@@ -92,6 +92,11 @@ function requireChannelsLast(site: NodeSite): void {
   if (site.text('data_format', 'channels_last') !== 'channels_last') site.refuse('channels last');
 }
 
+const numbersOf =
+  ({ cells }: Constant): ConstantCells =>
+  () =>
+    Float64Array.from(cells);
+
 /** Filters as they lie: (down, across, channel) x filter, of one group each where `isDepthwise`. */
 function convolved(
   site: NodeSite,
@@ -106,10 +111,11 @@ function convolved(
     ? [height * width, channels * filters]
     : [height * width * channels, filters];
   const groups = isDepthwise ? channels : site.number('groups', 1);
-  const own = site.matrices.matrix(x.matrix, kernel, [rows, cols]);
   site.list('kernel_size');
   const options = { window: [height, width] as const, groups, ...windowing(site) };
-  return folding(x.images, own, bias && site.row(bias, x.matrix), options);
+  const part = isDepthwise ? 'depthwise ' : '';
+  const own = { rows, cols, part, cells: numbersOf(kernel) };
+  return folding(site, x.images, own, bias && numbersOf(bias), options);
 }
 
 const conv2d: Importer = (site) =>
@@ -123,11 +129,12 @@ const depthwiseConv2d: Importer = (site) => {
 const separableConv2d: Importer = (site) => {
   site.number('depth_multiplier', 1);
   const deep = convolved(site, site.images(), site.constant(1), undefined, true);
-  const { dims, cells } = site.constant(2);
-  const filters = site.matrices.matrix(deep.matrix, { cells }, [dims[2]!, dims[3]!]);
+  const constant = site.constant(2);
+  const [, , rows, cols] = constant.dims as [number, number, number, number];
+  const filters = { rows, cols, cells: numbersOf(constant) };
   const bias = site.optional(3);
   const options = { window: 1, stride: 1, dilation: 1, padding: 'valid', groups: 1 } as const;
-  const own = folding(deep.images, filters, bias && site.row(bias, deep.matrix), options);
+  const own = folding(site, deep.images, filters, bias && numbersOf(bias), options);
   return activated(site, own);
 };
 
@@ -136,18 +143,10 @@ const batchNormalization: Importer = (site) => {
   const axis = site.list('axis')?.[0] ?? site.number('axis', -1);
   const isLast = axis === -1 || axis === x.dims.length;
   if (!isLast || x.dims.length === 2) return site.refuse('images or vectors, by the last axis');
-  const [gamma, beta] = [1, 2].map((at) => {
-    const own = site.optional(at);
-    return own && site.row(own, x.matrix);
-  });
-  const [mean, variance] = [3, 4].map((at) => site.row(site.constant(at), x.matrix)) as [
-    Matrix,
-    Matrix,
-  ];
+  const [gamma, beta] = [site.optional(1), site.optional(2)];
+  const [mean, variance] = [site.constant(3), site.constant(4)];
   const epsilon = site.number('epsilon', 1e-3);
-  const { scale, shift } = normalScale({ mean, variance, epsilon, gamma, beta });
-  if (x.isImages) return affine(x, scale, shift);
-  return x.map((cells) => cells.mul(scale).add(shift));
+  return normalised(site, x, { gamma, beta, mean, variance, epsilon });
 };
 
 const dense: Importer = (site) => {

@@ -47,12 +47,17 @@ export class Network {
   readonly #computed = new Map<number, Constant>();
   /** By value: the operation that makes it. */
   readonly #makers: ReadonlyMap<string, number>;
+  /** By value: how many operations of the file read it. */
+  readonly #readers = new Map<string, number>();
 
   constructor(graph: NetworkGraph) {
     this.#graph = graph;
     this.#makers = new Map(
       graph.operations.flatMap(({ outputs }, at) => outputs.map((name) => [name, at] as const)),
     );
+    for (const { inputs } of graph.operations) {
+      for (const name of inputs) this.#readers.set(name, (this.#readers.get(name) ?? 0) + 1);
+    }
   }
 
   /** Names and sizes after the rows, null where they are free. */
@@ -111,7 +116,15 @@ export class Network {
       this.#computed.set(at, made as Constant);
     }
     const values = Array.isArray(made) ? (made as readonly NetworkValue[]) : [made as NetworkValue];
-    for (const [i, value] of values.entries()) known.set(operation.outputs[i]!, value);
+    for (const [i, value] of values.entries()) {
+      const name = operation.outputs[i]!;
+      known.set(name, this.#isReadOnce(name) ? value : withoutFold(value));
+    }
+  }
+
+  /** What others read as well is computed: a second convolution would cost more than a step. */
+  #isReadOnce(name: string): boolean {
+    return this.#readers.get(name) === 1 && !this.#graph.outputs.includes(name);
   }
 
   #isOfFile(name: string): boolean {
@@ -140,6 +153,10 @@ export class Network {
     }
     return [...needed].sort((a, b) => a - b);
   }
+}
+
+function withoutFold(value: NetworkValue): NetworkValue {
+  return value instanceof RowsValue ? new RowsValue(value.matrix, value.dims) : value;
 }
 
 function imported(importer: Importer, site: NodeSite): ReturnType<Importer> {

@@ -6,9 +6,20 @@
 import { Images, type Matrix, matrix, ops, PlanError } from '../../driver/index.js';
 import { made } from '../../driver/matrix/grouped.js';
 import type { Constant } from './graph.js';
+import type { NodeSite } from './node-site.js';
 
-/** What a value of one number a channel times, and plus another, is without a step of its own. */
-export type AffineFold = (scale: Matrix | undefined, shift: Matrix | undefined) => RowsValue;
+/** Constants of a network, computed where they are asked for. */
+export type ConstantCells = () => Float64Array;
+
+/**
+ * What a value of one number a channel times, and plus another, is without a step of its own.
+ * @param reader the operation that asks
+ */
+export type AffineFold = (
+  reader: NodeSite,
+  scale: ConstantCells | undefined,
+  shift: ConstantCells | undefined,
+) => RowsValue;
 
 export class RowsValue {
   readonly matrix: Matrix;

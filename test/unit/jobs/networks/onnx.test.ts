@@ -20,6 +20,7 @@ import {
   Session,
   UnsupportedError,
 } from '../../../../driver/index.js';
+import { topological } from '../../../../driver/ir/expr.js';
 import { createCpuBackend } from '../../../../gpu-executor/cpu/index.js';
 import type { Attribute, Constant, NetworkOperation } from '../../../../jobs/networks/graph.js';
 import { Network, READ_OPERATORS, readNetwork } from '../../../../jobs/networks/network.js';
@@ -169,6 +170,31 @@ describe('networks of ONNX files', () => {
         assert.deepEqual(flat!.dims, [4 * channels]);
         assert.equal(flat!.matrix.rows, rows);
       }
+    });
+
+    it('convolves once for a value that is read twice, and takes in what is read once', async () => {
+      const constants = {
+        w: { dims: [1, 1, 1, 1], cells: Float64Array.of(2) },
+        scale: { dims: [1, 1, 1], cells: Float64Array.of(10) },
+        three: numbers(3),
+      };
+      const steps = [
+        ['Conv', 'x w', named({ kernel_shape: [1, 1] })],
+        ['Mul', '0 scale'],
+        ['Add', '1 three'],
+        ['Mul', '1 2'],
+      ] as const;
+      const [made] = networkOf(steps, constants).apply(images(1, 1, 2, 2));
+      const { data } = await made!.matrix.value();
+      assert.deepEqual(
+        [...data],
+        [0, 1, 2, 3].map((x) => 20 * x * (20 * x + 3)),
+      );
+      const names = topological([made!.matrix.expr]).map(({ op }) => op.name);
+      assert.deepEqual(
+        names.filter((name) => name !== 'literal'),
+        ['conv2d', 'scalar', 'add', 'mul'],
+      );
     });
 
     it('reads the part of a shape that is asked for', () => {
