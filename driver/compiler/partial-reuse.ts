@@ -10,6 +10,7 @@ import { bindParts } from './plan-rules/bind-parts.js';
 import { borderGram } from './plan-rules/border-gram.js';
 import { borderGroupGram } from './plan-rules/border-group-gram.js';
 import { joinGroupLosses } from './plan-rules/join-group-losses.js';
+import { looksUp } from './plan-rules/look-up-last.js';
 import { mergeFileParts } from './plan-rules/merge-file-parts.js';
 import { mergeParts } from './plan-rules/merge-parts.js';
 import { mergeRankings } from './plan-rules/merge-rankings.js';
@@ -46,9 +47,14 @@ export const partialReuse: Pass = {
     const { maker, partial } = context;
     if (partial === undefined) return state;
     const collected = collect(state, context);
-    const isWorth = collected.missing.some((expr) => rulesFor(expr, table, partial).length > 0);
-    const reused = isWorth ? runPlanRules(state.roots, maker, table, partial) : undefined;
-    if (reused === undefined || reused.answers.size === 0) return { ...state, collected };
-    return { roots: reused.roots, partial: reused };
+    const { missing } = collected;
+    const isWorth =
+      (partial.lookups !== undefined && looksUp(missing)) ||
+      missing.some((expr) => rulesFor(expr, table, partial).length > 0);
+    if (!isWorth) return { ...state, collected };
+    const reused = runPlanRules(state.roots, maker, table, partial, missing);
+    if (reused.answers.size > 0) return { roots: reused.roots, partial: reused };
+    // What was made of rows that were looked up counts, though nothing was answered.
+    return { ...state, collected, ...(reused.lookups && { partial: reused }) };
   },
 };

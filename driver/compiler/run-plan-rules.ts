@@ -8,6 +8,12 @@
 import { denseBytes, type Expr, type NodeMaker } from '../ir/expr.js';
 import type { OpDef } from '../ir/op-def.js';
 import type { AnswerCost, PlanContext, PlanRule, Proposal } from './plan-rule.js';
+import {
+  findLookups,
+  LOOK_UP_LAST,
+  type LookupOptions,
+  type Lookups,
+} from './plan-rules/look-up-last.js';
 import { verifyRewrite } from './run-rules.js';
 
 export interface PartialReuseOptions {
@@ -23,6 +29,8 @@ export interface PartialReuseOptions {
   readonly maxRatio?: number;
   /** Results larger than this are not put together on the host. Default: no limit. @units bytes */
   readonly maxBytes?: number;
+  /** Absent: rows are looked up where the program looks them up. */
+  readonly lookups?: LookupOptions;
   /** Checks shape and determinism of each rewrite. */
   readonly verify?: boolean;
 }
@@ -43,6 +51,7 @@ export interface PartialReuse {
   readonly originals: ReadonlyMap<Expr, readonly Expr[]>;
   /** By the new node. */
   readonly answers: ReadonlyMap<Expr, PartialAnswer>;
+  readonly lookups?: Lookups | undefined;
 }
 
 /** Rewrites of one plan at most; a plan with more is built so that looking further does not pay. */
@@ -78,14 +87,18 @@ export function rulesFor(
   return rules.filter(({ savesReading }) => (savesReading ? expr.readsFiles : !isQuick));
 }
 
-/** Rewrites what can be answered from cached parts. Returns the same roots where nothing can. */
+/**
+ * Rewrites what can be answered from cached parts. Returns the same roots where nothing can.
+ * @param missing what the plan computes, inputs before consumers; for `lookups`
+ */
 export function runPlanRules(
   roots: readonly Expr[],
   maker: NodeMaker,
   table: PlanRuleTable,
   options: PartialReuseOptions,
+  missing: readonly Expr[] = [],
 ): PartialReuse {
-  return new PlanRuleRun(roots, maker, table, options).run();
+  return new PlanRuleRun(roots, maker, table, options).run(missing);
 }
 
 interface Frame {
@@ -104,6 +117,7 @@ class PlanRuleRun {
   readonly #answers = new Map<Expr, PartialAnswer>();
   /** Made by a rule; answering these again could go round in circles. */
   readonly #made = new Set<Expr>();
+  #lookups: Lookups | undefined;
 
   constructor(
     roots: readonly Expr[],
@@ -131,13 +145,16 @@ class PlanRuleRun {
     };
   }
 
-  run(): PartialReuse {
+  run(missing: readonly Expr[]): PartialReuse {
     const { roots } = this.#context;
+    const { lookups } = this.#options;
+    if (lookups !== undefined) this.#lookups = findLookups(missing, this.#context, lookups);
     for (const root of roots) this.#walk(root);
     return {
       roots: roots.map((root) => this.#final.get(root)!),
       originals: this.#originals,
       answers: this.#answers,
+      lookups: this.#lookups,
     };
   }
 
@@ -188,6 +205,13 @@ class PlanRuleRun {
   /** The first proposal that pays; of one that the plan shares and a later one, the cheaper. */
   #answer(original: Expr): { expr: Expr; answer: PartialAnswer } | undefined {
     if (this.#made.has(original) || this.#answers.size >= MAX_ANSWERS) return undefined;
+    const looked = this.#lookups?.answers.get(original);
+    if (looked !== undefined) {
+      if (this.#options.verify) verifyRewrite({ name: LOOK_UP_LAST }, original, looked.expr);
+      const { made } = looked.weighed;
+      const answer = { original, rule: LOOK_UP_LAST, uses: looked.uses, compensation: made };
+      return { expr: looked.expr, answer };
+    }
     let best: { rule: string; proposal: Proposal; made: readonly Expr[] } | undefined;
     let limit = Number.POSITIVE_INFINITY;
     for (const rule of rulesFor(original, this.#table, this.#options)) {

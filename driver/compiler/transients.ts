@@ -54,7 +54,8 @@ export const transients: Pass = {
 };
 
 function markTransients(plan: Plan, context: PassContext): void {
-  const needed = new Set([...plan.roots, ...context.held]);
+  const looked = plan.partial?.lookups?.wholes ?? [];
+  const needed = new Set([...plan.roots, ...context.held, ...looked]);
   for (const node of plan.nodes) {
     const { expr } = node;
     const byRows = isOverRows(node);

@@ -11,6 +11,7 @@ import { MIN_PARTIAL_SECONDS } from '../compiler/partial-reuse.js';
 import { type PassContext, PLACEMENTS, type PlacementPolicy } from '../compiler/pass.js';
 import { compile } from '../compiler/pipeline.js';
 import type { Plan } from '../compiler/plan.js';
+import { LookupHistory } from '../compiler/plan-rules/look-up-last.js';
 import { planSeconds } from '../compiler/plan-seconds.js';
 import { isHostData } from '../compiler/row-blocks.js';
 import { logicalText } from '../compiler/run-passes.js';
@@ -31,6 +32,9 @@ import type { Recall } from './recall.js';
 
 /** With blocks elsewhere, larger results are not merged here: they would travel. @units bytes */
 const REMOTE_PARTIAL_BYTES = 8 * 1024 * 1024;
+
+/** Of what may be whole on the host, what may be made of a table of which some rows are asked for. */
+const TABLE_SHARE = 1 / 4;
 
 const none: ReadonlySet<Expr> = new Set();
 
@@ -69,6 +73,7 @@ export class Planner {
   readonly history: ReuseHistory;
   /** Whether results of every backend outlive their plan. */
   readonly keepsAll: boolean;
+  readonly #lookups = new LookupHistory();
   readonly #options: PlannerOptions;
   readonly #policy: PlacementPolicy;
 
@@ -120,6 +125,7 @@ export class Planner {
   executes(plan: Plan): void {
     const { local, blocks, devices = [] } = this.#options;
     if (!this.keepsAll) return;
+    if (plan.partial?.lookups !== undefined) this.#lookups.note(plan.partial.lookups);
     const data = plan.nodes.filter(({ how }) => how.kind === 'rows').map(({ expr }) => expr);
     for (const [expr, value] of plan.available) {
       if (value.kind === 'handle' || isHostData(expr, plan.available)) data.push(expr);
@@ -180,8 +186,9 @@ export class Planner {
 
   /** Values kept in a backend are left to it, so a request to persist is answered by no parts. */
   #partialOptions(persist: boolean, recall: Recall | undefined): PartialReuseOptions | undefined {
-    const { reuse, cache, local, blocks } = this.#options;
+    const { reuse, cache, local, blocks, materialiseBytes } = this.#options;
     if (!reuse.partial || persist) return undefined;
+    const lookups = { history: this.#lookups, maxBytes: materialiseBytes * TABLE_SHARE };
     return {
       isThere: (expr) =>
         expr.inputs.length === 0
@@ -198,6 +205,8 @@ export class Planner {
       estimate: (expr) => local.estimate(expr).seconds,
       minSeconds: MIN_PARTIAL_SECONDS,
       verify: env.verify() >= 1,
+      // What other batches will look up in has to be there for them.
+      ...(reuse.results === 'all' ? { lookups } : {}),
       ...(blocks === local ? {} : { maxBytes: REMOTE_PARTIAL_BYTES }),
     };
   }
