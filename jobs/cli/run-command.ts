@@ -102,12 +102,18 @@ export async function runAndAnswer(
     const kept = await begin();
     journal = kept;
     return runWithProgress(terminal, async (onEvent) => {
-      const [{ keepRun }, { renderReport }] = await Promise.all([
-        import('../keep-run.js'),
-        import('../report/index.js'),
-      ]);
+      const { keepRun } = await import('../keep-run.js');
+      const reporting = () => import('../report/index.js');
+      const renderReport = async (record: RunRecord) => (await reporting()).renderReport(record);
       const isOfUser = (error: unknown) => signal.aborted || exitCodeOf(error) === EXIT.invalid;
-      return keepRun(job, { engine, signal, onEvent, journal: kept, renderReport, isOfUser });
+      const told = (event: RunEvent): void => {
+        // While the data are read, which is other threads' work.
+        if (event.kind === 'phase' && event.phase === 'profile') void reporting().catch(() => {});
+        onEvent(event);
+      };
+      return keepRun(job, {
+        ...{ engine, signal, onEvent: told, journal: kept, renderReport, isOfUser },
+      });
     });
   };
   const onStopping = (reason: InterruptError): void => {

@@ -18,7 +18,7 @@ export interface WriteRunOptions {
   /** Its own folder. Default: that of its id. */
   readonly path?: string;
   /** The report's HTML. */
-  readonly renderReport: (record: RunRecord) => string;
+  readonly renderReport: (record: RunRecord) => string | Promise<string>;
   /** The run's folder is there, with a journal, and stays whatever happens. Default false. */
   readonly isJournaled?: boolean;
   /** Checked before `result.json` appears. */
@@ -30,7 +30,7 @@ export interface WriteRunOptions {
  * @throws ResourceError when the folder can't be written; without a journal none is left behind then
  */
 export async function writeRun(record: RunRecord, options: WriteRunOptions): Promise<string> {
-  const report = options.renderReport(record);
+  const report = await options.renderReport(record);
   const files: [string, string][] = [...filesOf(record), ['report.html', report]];
   return writeRunFiles(record.run, files, (path) => resultOf(record, path), options);
 }

@@ -129,7 +129,11 @@ export async function startEmbeddedSpark(
   child.stdin?.on('error', () => {});
   child.stdin?.write(`${JSON.stringify({ token, conf })}\n`);
   options.onSpawned?.();
-  const end = makeEnd(child, ended, scratch, recordClasses !== undefined);
+  // What a JVM with no settings but ours has on disk lies in `scratch`: nothing is lost by a kill,
+  // and Spark takes half a second to stop. Settings may name an event log, or other machines.
+  const isOurs = options.submit === undefined && Object.keys(given).length === 0;
+  const way = isOurs ? 'kill' : 'close';
+  const end = makeEnd(child, ended, scratch, recordClasses === undefined ? way : 'record');
   try {
     const port = await announcement(child, ended, exitDetails, options);
     unref(child);
@@ -181,7 +185,12 @@ function embeddedLaunch(parts: LaunchParts, classes: readonly string[]): Launch 
   const path = [jar, join(spark.jars, '*')];
   return {
     command: java.command,
-    args: [...classes, ...javaArguments(java, spark.target.line, memoryBytes, path, logSettings)],
+    args: [
+      ...classes,
+      // Libraries that are unpacked to be loaded.
+      `-Djava.io.tmpdir=${scratch}`,
+      ...javaArguments(java, spark.target.line, memoryBytes, path, logSettings),
+    ],
     env: shimEnvironment(true),
     cwd: scratch,
     conf: { ...sparkSettings(cores, scratch), ...given },
@@ -232,7 +241,7 @@ function makeEnd(
   child: ChildProcess,
   ended: Promise<string>,
   scratch: string,
-  records: boolean,
+  way: 'kill' | 'close' | 'record',
 ): () => Promise<void> {
   let ending: Promise<void> | undefined;
   // One that is stopped does not see that its standard input closed.
@@ -241,10 +250,11 @@ function makeEnd(
   void ended.then(() => process.off('exit', kill));
   const finish = async (): Promise<void> => {
     child.ref();
+    if (way === 'kill') kill();
     // Without its standard input the JVM gives itself no time to write.
-    if (records) child.kill('SIGTERM');
+    else if (way === 'record') child.kill('SIGTERM');
     else child.stdin?.end();
-    const timer = setTimeout(kill, records ? RECORD_GRACE_MS : CLOSE_GRACE_MS);
+    const timer = setTimeout(kill, way === 'record' ? RECORD_GRACE_MS : CLOSE_GRACE_MS);
     await ended;
     clearTimeout(timer);
     await rm(scratch, { recursive: true, force: true });
